@@ -1,0 +1,37 @@
+# One folder is one library with an include root of its own, so a header can be included only by folders that link it:
+#   vae_dist_folder(data SOURCES hdf5_file.cpp ... PUBLIC vae_dist::base vae_dist::comm PRIVATE PkgConfig::HDF5)
+# makes vae_dist::data, whose headers are included as "data/hdf5_file.hpp". Folder A's headers become visible to B by linking
+# vae_dist::A, and by nothing else: each library's include root is a folder of links that holds only itself.
+function(vae_dist_folder name)
+  cmake_parse_arguments(folder "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(vae_dist_${name} STATIC ${folder_SOURCES})
+  add_library(vae_dist::${name} ALIAS vae_dist_${name})
+  set(include_root ${CMAKE_BINARY_DIR}/include_roots/${name})
+  file(MAKE_DIRECTORY ${include_root})
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${include_root}/${name} SYMBOLIC)
+  target_include_directories(vae_dist_${name} PUBLIC ${include_root})
+  target_link_libraries(vae_dist_${name} PUBLIC ${folder_PUBLIC} PRIVATE ${folder_PRIVATE})
+  target_compile_options(vae_dist_${name} PRIVATE -Wall -Wextra -Wshadow)
+endfunction()
+
+# For targets that use modules and tensors: LibTorch's headers, compiled once (src/model/torch_pieces.hpp) for all of them.
+function(vae_dist_precompiled_torch target)
+  if(target STREQUAL vae_dist_model)
+    target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src/model/torch_pieces.hpp)
+  else()
+    target_precompile_headers(${target} REUSE_FROM vae_dist_model)
+  endif()
+endfunction()
+
+# A GoogleTest program: vae_dist_test(sample_order_test SOURCES ... LINK vae_dist::data); TORCH adds the precompiled LibTorch
+function(vae_dist_test name)
+  cmake_parse_arguments(test "TORCH" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${test_SOURCES})
+  target_link_libraries(${name} PRIVATE ${test_LINK} GTest::gmock GTest::gtest GTest::gtest_main)
+  target_compile_options(${name} PRIVATE -Wall -Wextra)
+  if(test_TORCH)
+    vae_dist_precompiled_torch(${name})
+  endif()
+  # One ctest a program, not one a case: loading LibTorch takes longer than most cases.
+  add_test(NAME ${name} COMMAND ${name})
+endfunction()

@@ -1,0 +1,57 @@
+#include "datasets/partial_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "base/durable_file.hpp"
+#include "base/error.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::filesystem::path folder_of(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  return folder.empty() ? "." : folder;
+}
+
+bool is_hdf5(const std::string& path) {
+  constexpr char kSignature[] = "\x89HDF\r\n\x1a\n";
+  char start[8] = {};
+  std::ifstream(path, std::ios::binary).read(start, sizeof start);
+  return std::memcmp(start, kSignature, sizeof start) == 0;
+}
+
+}  // namespace
+
+PartialFile::PartialFile(const std::string& target) : target_(target), path_(text(target, ".partial.", ::getpid())) {
+  std::error_code error;
+  std::filesystem::create_directories(folder_of(target), error);
+  if (error) throw BadInput(text("cannot make the directory ", folder_of(target).string(), ": ", error.message()));
+  if (std::filesystem::is_directory(target, error)) throw BadInput(text("cannot write ", target, ": it is a directory"));
+  if (std::filesystem::exists(target, error) && !is_hdf5(target))
+    throw BadInput(text(target, " exists and is not an HDF5 file: it is left as it is; choose another name, or remove it first"));
+}
+
+PartialFile::~PartialFile() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void PartialFile::commit() {
+  const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = file >= 0 && ::fsync(file) == 0;
+  const int reason = errno;
+  if (file >= 0) ::close(file);
+  if (!synced) throw Failure(text("cannot fsync ", path_, ": ", std::strerror(reason)));
+  if (std::rename(path_.c_str(), target_.c_str()) != 0)
+    throw Failure(text("cannot rename ", path_, " to ", target_, ": ", std::strerror(errno)));
+  path_.clear();
+  sync_directory(folder_of(target_));
+}
+
+}  // namespace vae_dist

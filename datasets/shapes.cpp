@@ -1,0 +1,125 @@
+#include "datasets/shapes.hpp"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <deque>
+#include <future>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/keyed_random.hpp"
+#include "data/hdf5_file.hpp"
+#include "datasets/draw_shape.hpp"
+#include "datasets/partial_file.hpp"
+#include "datasets/progress_bar.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr std::int64_t kChunkRows = 64;
+constexpr std::int64_t kFactorChunkRows = 64 * kChunkRows;   // rows of factors are short
+constexpr int kDeflateLevel = 4;
+
+void check_options(const ShapesOptions& options) {
+  const auto refuse = [](const auto&... parts) { throw BadInput(text("make-shapes: ", parts...)); };
+  if (options.count < 1) refuse("count is ", options.count, ": at least one picture is needed");
+  if (options.size < 8 || options.size > 1024) refuse("size is ", options.size, ": 8 to 1024 pixels can be drawn");
+  if (options.channels != 1 && options.channels != 3)
+    refuse("channels is ", options.channels, ": 1 (white on black) or 3 (colour) can be drawn");
+  if (options.threads < 0) refuse("threads is ", options.threads, ": give 0 for one per core, or a number");
+}
+
+ShapeClasses draw_classes(PhiloxKey key, std::int64_t sample) {
+  std::array<float, kShapeFactors> uniform;
+  fill_uniform(key, static_cast<std::uint64_t>(sample), 0, uniform);
+  ShapeClasses classes;
+  for (std::size_t f = 0; f < kShapeFactors; ++f)
+    classes[f] = static_cast<std::int64_t>(static_cast<double>(uniform[f]) * static_cast<double>(kFactorClasses[f]));
+  return classes;
+}
+
+struct Chunk {
+  std::int64_t first = 0, rows = 0;
+  std::vector<std::uint8_t> images;   // compressed
+  std::vector<double> values;
+  std::vector<std::int64_t> classes;
+};
+
+// HDF5's deflate filter is zlib's stream format. (Its shuffle filter does nothing to elements of one byte, so it is left out.)
+std::vector<std::uint8_t> deflated(const std::vector<std::uint8_t>& bytes) {
+  uLongf size = compressBound(bytes.size());
+  std::vector<std::uint8_t> out(size);
+  if (compress2(out.data(), &size, bytes.data(), bytes.size(), kDeflateLevel) != Z_OK)
+    throw Failure("zlib cannot compress a chunk of pictures");
+  out.resize(size);
+  return out;
+}
+
+Chunk make_chunk(const ShapesOptions& options, std::int64_t first) {
+  // Purpose::prior: factors are the latent variables that these pictures really have.
+  const PhiloxKey key = random_key(static_cast<std::uint64_t>(options.seed), Purpose::prior, 0);
+  const std::size_t factors = options.channels == 3 ? kShapeFactors : kShapeFactors - 1;
+  const auto bytes = static_cast<std::size_t>(options.size) * static_cast<std::size_t>(options.size * options.channels);
+  const std::int64_t stored_rows = std::min(kChunkRows, options.count);   // in the file all chunks are equally long
+  Chunk chunk{.first = first, .rows = std::min(kChunkRows, options.count - first), .images = {}, .values = {}, .classes = {}};
+  std::vector<std::uint8_t> pixels(bytes * static_cast<std::size_t>(stored_rows), 0);
+  for (std::int64_t row = 0; row < chunk.rows; ++row) {
+    const ShapeClasses classes = draw_classes(key, first + row);
+    draw_shape(classes, options.size, options.channels, std::span(pixels).subspan(bytes * static_cast<std::size_t>(row), bytes));
+    for (std::size_t f = 0; f < factors; ++f) {
+      chunk.classes.push_back(classes[f]);
+      chunk.values.push_back(factor_value(static_cast<ShapeFactor>(f), classes[f]));
+    }
+  }
+  chunk.images = deflated(pixels);
+  return chunk;
+}
+
+}  // namespace
+
+void make_shapes(const std::string& path, const ShapesOptions& options) {
+  check_options(options);
+  PartialFile partial(path);
+  Hdf5File file = Hdf5File::create(partial.path());
+
+  std::vector<std::int64_t> image_shape = {options.count, options.size, options.size};
+  std::vector<std::string> names(kFactorNames.begin(), kFactorNames.end());
+  if (options.channels == 3)
+    image_shape.push_back(3);
+  else
+    names.pop_back();   // no colour
+  const auto factors = static_cast<std::int64_t>(names.size());
+
+  Hdf5Dataset images = file.create_dataset("imgs", {.shape = image_shape, .chunk_rows = kChunkRows, .deflate_level = kDeflateLevel});
+  DatasetLayout layout{.shape = {options.count, factors}, .type = ElementType::float64, .chunk_rows = kFactorChunkRows,
+                       .deflate_level = kDeflateLevel, .shuffle = true};
+  Hdf5Dataset values = file.create_dataset("latents/values", layout);
+  layout.type = ElementType::int64;
+  Hdf5Dataset classes = file.create_dataset("latents/classes", layout);
+  values.set_attribute("names", names);
+  classes.set_attribute("names", names);
+
+  // Chunks are drawn and compressed a few ahead, but written in order: so the file is the same for every number of threads.
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  const auto threads = options.threads > 0 ? static_cast<std::size_t>(options.threads) : cores;
+  ProgressBar progress("shapes", options.count);
+  std::deque<std::future<Chunk>> ahead;
+  for (std::int64_t next = 0, written = 0; written < options.count;) {
+    for (; next < options.count && ahead.size() < threads; next += kChunkRows)
+      ahead.push_back(std::async(std::launch::async, make_chunk, std::cref(options), next));
+    const Chunk chunk = ahead.front().get();
+    ahead.pop_front();
+    images.write_chunk(chunk.first, chunk.images);
+    values.write_rows(chunk.first, chunk.rows, chunk.values);
+    classes.write_rows(chunk.first, chunk.rows, chunk.classes);
+    written += chunk.rows;
+    progress.update(written);
+  }
+  file.close();
+  partial.commit();
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,36 @@
+#include "launcher/failure_report.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+
+namespace vae_dist {
+namespace {
+
+// No buffers and no locks: the process may be in any state.
+void write_raw(int fd, const std::string& message) {
+  std::size_t done = 0;
+  while (done < message.size()) {
+    const ssize_t n = ::write(fd, message.data() + done, message.size() - done);
+    if (n <= 0) return;
+    done += static_cast<std::size_t>(n);
+  }
+}
+
+}  // namespace
+
+void FailureReport::print(const std::exception& error) const { write_raw(STDERR_FILENO, describe(error) + "\n"); }
+
+void FailureReport::fail(const std::exception& error) const {
+  const std::string message = describe(error, world_size_ > 1 ? rank_ : -1) + "\n";
+  write_raw(STDERR_FILENO, message);
+  if (directory_.empty()) return;
+  const std::string path = directory_ + "/rank_" + std::to_string(rank_) + ".txt";
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) return;
+  write_raw(fd, message);
+  ::close(fd);
+}
+
+}  // namespace vae_dist

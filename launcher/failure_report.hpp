@@ -1,0 +1,26 @@
+// A failing rank's last words: unbuffered to stderr, and to errors/rank_<k>.txt of the run once there is one.
+#pragma once
+
+#include <exception>
+#include <string>
+
+namespace vae_dist {
+
+class FailureReport {
+ public:
+  FailureReport(int rank, int world_size) : rank_(rank), world_size_(world_size) {}
+
+  void set_directory(const std::string& errors) { directory_ = errors; }
+
+  /// An error that is everybody's: no rank is named.
+  void print(const std::exception& error) const;
+
+  /// This rank's own error: named, and kept in the run directory.
+  void fail(const std::exception& error) const;
+
+ private:
+  int rank_, world_size_;
+  std::string directory_;
+};
+
+}  // namespace vae_dist

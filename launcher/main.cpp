@@ -1,0 +1,21 @@
+// The one main: a world of ranks, a command, and an end that no rank misses.
+#include "comm/agreement.hpp"
+#include "comm/mpi_world.hpp"
+#include "launcher/command_line.hpp"
+#include "launcher/failure_report.hpp"
+
+int main(int argc, char** argv) {
+  using namespace vae_dist;
+  MpiWorld world(argc, argv);
+  FailureReport report(world.rank(), world.size());
+  try {
+    return static_cast<int>(run_command(argc, argv, world, report));
+  } catch (const AgreedError& error) {
+    // Every rank has this one: told once, and all leave in good order.
+    if (world.rank() == 0) report.print(error);
+    return static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    report.fail(error);
+    world.abort(exit_code(error));
+  }
+}

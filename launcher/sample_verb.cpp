@@ -1,0 +1,42 @@
+#include <iostream>
+#include <memory>
+
+#include "evaluate/model_pictures.hpp"
+#include "launcher/image_output.hpp"
+#include "launcher/verbs.hpp"
+#include "train/picture_files.hpp"
+#include "train/trained_model.hpp"
+
+namespace vae_dist {
+
+void add_sample_verb(CLI::App& app, VerbContext& context) {
+  struct Options {
+    std::string checkpoint, out;
+    std::int64_t count = 64, seed = 0;
+    double temperature = 1.0;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("sample", "Decode samples of the prior");
+  verb->add_option("--checkpoint", options->checkpoint, "A checkpoint's directory, or a run's (its newest)")->required();
+  verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (dataset `samples`, float32 [N, C, H, W])")->required();
+  verb->add_option("--count", options->count, "How many")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--seed", options->seed, "Sample i follows from seed and i alone")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->add_option("--temperature", options->temperature, "Standard deviation of z")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->footer("Example:\n  vae_dist sample --checkpoint runs/mnist --count 64 --out samples.png");
+  verb->callback([&context, options] {
+    context.chosen = on_one_rank(context, [options] {
+      const OutputKind kind = output_kind(options->out);
+      TrainedModel trained = load_trained_model(options->checkpoint);
+      const at::Tensor images = sample_prior(trained.model, options->count, static_cast<std::uint64_t>(options->seed), options->temperature);
+      const auto& range = trained.config.data.range;
+      if (kind == OutputKind::png) {
+        write_sample_grid(options->out, images, range[0], range[1], text(trained.config.run.name, ": ", options->count, " samples of the prior, step ", trained.state.step));
+      } else {
+        write_images_hdf5(options->out, {{"samples", images}});
+      }
+      std::cout << options->count << " samples of " << trained.origin.string() << " are in " << options->out << "\n";
+    });
+  });
+}
+
+}  // namespace vae_dist

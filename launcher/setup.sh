@@ -1,0 +1,119 @@
+# Installs what vae_dist needs and builds it. Sourced by quickstart.sh and test.sh; every step is skipped when it is already done.
+#
+# Variables that change what happens (all optional):
+#   VAE_DIST_DEPS          where wheels and test servers are kept       (default: $XDG_CACHE_HOME/vae_dist or ~/.cache/vae_dist)
+#   VAE_DIST_PYTHON        the Python that makes the wheels' environment (default: python3)
+#   VAE_DIST_TORCH_SITE    a site-packages folder that already has torch: no wheel is installed (a conda environment, a module)
+#   VAE_DIST_TORCH_INDEX   wheel index for torch, e.g. the cu126 or cu128 one for an older driver
+#   VAE_DIST_SYSTEM=given  the libraries come from modules or conda (found through CMAKE_PREFIX_PATH, PKG_CONFIG_PATH): apt is left alone
+#   VAE_DIST_BUILD         build folder                                  (default: build, in the checkout)
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+deps=${VAE_DIST_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/vae_dist}
+build=${VAE_DIST_BUILD:-$root/build}
+torch_version=2.11.0
+python_packages=("torch==$torch_version" "numpy==2.2.6" "h5py==3.14.0")   # numpy and h5py serve the tests
+environment=$deps/torch-$torch_version
+
+build_packages=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
+  openmpi-bin libopenmpi-dev libhdf5-dev libdeflate-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
+  nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libgtest-dev libgmock-dev)
+
+step() { printf '\n\033[1m== %s\033[0m (%d s)\n' "$*" "$SECONDS"; }
+fail() { printf '\nsetup: %s\n' "$*" >&2; exit 2; }
+
+install_system_packages() {
+  [ "${VAE_DIST_SYSTEM:-}" = given ] && return
+  command -v dpkg-query >/dev/null || fail "this is no Debian or Ubuntu: install the libraries yourself (names: ${build_packages[*]}) and set VAE_DIST_SYSTEM=given"
+  local missing=() package
+  for package in "${build_packages[@]}"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if sudo -n true 2>/dev/null || { [ -t 0 ] && command -v sudo >/dev/null; }; then as_root=(sudo); else
+      fail "these packages are missing and there is neither root nor sudo here. Ask an administrator for
+  apt-get install --no-install-recommends ${missing[*]}
+or give the libraries by a module or conda environment and set VAE_DIST_SYSTEM=given (launcher/setup.sh lists the variables)"
+    fi
+  fi
+  step "Installing ${#missing[@]} system packages"
+  "${as_root[@]}" apt-get update -q
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" | grep -E '^Setting up|^E:' || true
+  for package in "${missing[@]}"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || fail "apt-get could not install $package"
+  done
+}
+
+# CUDA 13 wheels need driver 580 or later; older drivers run older wheels of the same torch.
+check_driver() {
+  command -v nvidia-smi >/dev/null || return 0
+  local driver
+  driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1) || return 0
+  local major=${driver%%.*}
+  case $major in ''|*[!0-9]*) return 0 ;; esac
+  [ -n "${VAE_DIST_TORCH_INDEX:-}${VAE_DIST_TORCH_SITE:-}" ] && return 0
+  if [ "$major" -ge 580 ]; then echo "NVIDIA driver $driver: the default wheel (CUDA 13) fits"
+  elif [ "$major" -ge 570 ]; then fail "NVIDIA driver $driver is older than the default wheel's CUDA 13 needs (580): set VAE_DIST_TORCH_INDEX to PyTorch's cu128 wheel index"
+  else fail "NVIDIA driver $driver is older than the default wheel's CUDA 13 needs (580): set VAE_DIST_TORCH_INDEX to PyTorch's cu126 wheel index"
+  fi
+}
+
+install_wheels() {
+  if [ -n "${VAE_DIST_TORCH_SITE:-}" ]; then
+    [ -d "$VAE_DIST_TORCH_SITE/torch/lib" ] || fail "VAE_DIST_TORCH_SITE=$VAE_DIST_TORCH_SITE has no torch/lib"
+    torch_site=$VAE_DIST_TORCH_SITE
+    python=${VAE_DIST_PYTHON:-python3}
+    return
+  fi
+  check_driver
+  mkdir -p "$deps"
+  exec 9>"$deps/.lock"; flock 9                              # two checkouts may set up at the same time
+  local stamp="$environment/.complete" wanted="${python_packages[*]} ${VAE_DIST_TORCH_INDEX:-}"
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    step "Installing ${python_packages[*]} into $environment (about 4.7 GB)"
+    rm -f "$stamp"
+    "${VAE_DIST_PYTHON:-python3}" -m venv --clear "$environment"
+    "$environment/bin/pip" install --disable-pip-version-check --no-compile -q --progress-bar on \
+      ${VAE_DIST_TORCH_INDEX:+--extra-index-url "$VAE_DIST_TORCH_INDEX"} "${python_packages[@]}"
+    printf '%s\n' "$wanted" > "$stamp"
+  fi
+  exec 9>&-
+  python=$environment/bin/python
+  torch_site=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+}
+
+# configure_and_build ON|OFF: with or without the tests
+configure_and_build() {
+  local tests=$1
+  if [ ! -f "$build/build.ninja" ] || ! grep -q "^VAE_DIST_TESTS:BOOL=$tests$" "$build/CMakeCache.txt" || ! grep -q "^VAE_DIST_TORCH_SITE:PATH=$torch_site$" "$build/CMakeCache.txt"; then
+    step "Configuring in $build"
+    cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DVAE_DIST_TESTS="$tests" \
+      -DVAE_DIST_TORCH_SITE="$torch_site" -DVAE_DIST_PYTHON_EXECUTABLE="$(command -v "$python")" -DVAE_DIST_PROMETHEUS_SERVER="${prometheus_server:-}"
+  fi
+  step "Building"
+  cmake --build "$build"
+}
+
+# The tests scrape with a real Prometheus. Its package is unpacked, not installed: installing would start a service on the machine.
+fetch_prometheus() {
+  prometheus_server=$(command -v prometheus || true)
+  if [ -z "$prometheus_server" ]; then
+    prometheus_server=$deps/prometheus/usr/bin/prometheus
+    if [ ! -x "$prometheus_server" ]; then
+      step "Fetching Prometheus for the tests"
+      command -v apt-get >/dev/null || fail "the tests need a prometheus on the PATH"
+      local scratch; scratch=$(mktemp -d "$deps/prometheus.XXXXXX")
+      chmod 755 "$scratch"
+      (cd "$scratch" && apt-get download -q prometheus 2>&1 | tail -n 1 && dpkg -x prometheus_*.deb . && rm -f prometheus_*.deb)
+      rm -rf "$deps/prometheus"
+      mv "$scratch" "$deps/prometheus"
+    fi
+  fi
+}
+
+# Plain mpirun refuses to start as root (containers) unless both are set.
+if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi

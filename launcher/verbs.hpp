@@ -1,0 +1,30 @@
+// The verbs: each adds its subcommand to the command line and sets what runs when it was chosen.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+#include "base/error.hpp"
+#include "comm/mpi_world.hpp"
+#include "launcher/failure_report.hpp"
+
+namespace vae_dist {
+
+struct VerbContext {
+  const MpiWorld& world;
+  FailureReport& report;
+  std::function<ExitCode()> chosen;  ///< set when a verb was parsed
+};
+
+void add_train_verb(CLI::App& app, VerbContext& context);
+void add_sample_verb(CLI::App& app, VerbContext& context);
+void add_reconstruct_verb(CLI::App& app, VerbContext& context);
+void add_weights_verb(CLI::App& app, VerbContext& context);
+void add_data_verb(CLI::App& app, VerbContext& context);
+void add_config_verb(CLI::App& app, VerbContext& context);
+
+/// For verbs that need no ranks: under mpirun rank 0 does the work, the others leave.
+std::function<ExitCode()> on_one_rank(const VerbContext& context, std::function<void()> work);
+
+}  // namespace vae_dist

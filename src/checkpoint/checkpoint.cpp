@@ -1,0 +1,229 @@
+#include "checkpoint/checkpoint.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <mutex>
+
+#include "base/durable_file.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "checkpoint/manifest.hpp"
+
+namespace vae_dist {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kStepPrefix = "step_";
+constexpr std::string_view kScratchPrefix = ".tmp_step_";
+constexpr std::size_t kStepDigits = 8;
+constexpr const char* kManifest = "manifest.json";
+constexpr const char* kWeights = "weights.safetensors";
+constexpr const char* kOptimizer = "optimizer.safetensors";
+constexpr const char* kState = "state.json";
+constexpr const char* kConfig = "config.yaml";
+
+// Held by whatever changes a root: a temporary directory that carries our own pid is a leftover for whoever holds it.
+std::mutex& change_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+std::string step_digits(std::int64_t step) {
+  std::string digits = std::to_string(step);
+  return std::string(kStepDigits - std::min(kStepDigits, digits.size()), '0') + digits;
+}
+
+fs::path scratch_directory(const fs::path& root, std::string_view digits) { return root / text(kScratchPrefix, digits, "_", ::getpid()); }
+
+template <typename Integer>
+std::optional<Integer> parse_digits(std::string_view digits) {
+  Integer value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc() || end != digits.data() + digits.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+void rename_or_throw(const fs::path& from, const fs::path& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) throw Failure(text("cannot rename ", from, " to ", to, ": ", std::strerror(errno)));
+}
+
+void remove_or_throw(const fs::path& directory) {
+  std::error_code error;
+  fs::remove_all(directory, error);
+  if (error) throw Failure(text("cannot remove ", directory, ": ", error.message()));
+}
+
+std::vector<fs::path> entries_of(const fs::path& root) {
+  std::error_code error;
+  std::vector<fs::path> entries;
+  fs::directory_iterator entry(root, error);
+  if (error == std::errc::no_such_file_or_directory) return entries;
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) entries.push_back(entry->path());
+  if (error) throw BadInput(text("cannot list the checkpoints in ", root, ": ", error.message()));
+  return entries;
+}
+
+// Every step_<digits>, newest first, whatever is in it.
+std::vector<fs::path> step_directories(const fs::path& root) {
+  std::vector<std::pair<std::int64_t, fs::path>> found;
+  for (const auto& path : entries_of(root)) {
+    const std::string name = path.filename().string();
+    if (!name.starts_with(kStepPrefix) || name.size() < kStepPrefix.size() + kStepDigits) continue;
+    if (const auto step = parse_digits<std::int64_t>(std::string_view(name).substr(kStepPrefix.size()))) found.emplace_back(*step, path);
+  }
+  std::ranges::sort(found, std::greater());
+  std::vector<fs::path> directories;
+  for (auto& [step, path] : found) directories.push_back(std::move(path));
+  return directories;
+}
+
+std::vector<fs::path> complete_directories(const fs::path& root) {
+  auto directories = step_directories(root);
+  std::erase_if(directories, [](const fs::path& directory) {
+    std::error_code error;
+    return !fs::exists(directory / kManifest, error);
+  });
+  return directories;
+}
+
+void write_files(const fs::path& directory, const Checkpoint& checkpoint) {
+  Manifest manifest{checkpoint.state.step, {}};
+  const auto write = [&](const char* name, const std::string& bytes) {
+    manifest.files[name] = describe_file(bytes);
+    write_and_sync(directory / name, bytes);
+  };
+  write(kWeights, encode_safetensors(checkpoint.weights));
+  write(kOptimizer, encode_safetensors(checkpoint.optimizer));
+  write(kState, to_json(checkpoint.state));
+  write(kConfig, checkpoint.config_yaml);
+  write_and_sync(directory / kManifest, to_json(manifest));
+  sync_directory(directory);
+}
+
+std::string read_verified(const fs::path& directory, const Manifest& manifest, const char* name) {
+  const fs::path path = directory / name;
+  const auto expected = manifest.files.find(name);
+  if (expected == manifest.files.end()) throw BadInput(text(directory / kManifest, " does not name ", name));
+  std::string bytes = read_file(path);
+  if (bytes.size() != expected->second.bytes)
+    throw BadInput(text(path, " is damaged: it holds ", bytes.size(), " bytes where the manifest names ", expected->second.bytes));
+  if (describe_file(bytes) != expected->second) throw BadInput(text(path, " is damaged: its hash is not the manifest's"));
+  return bytes;
+}
+
+bool verifies(const fs::path& directory) {
+  try {
+    read_checkpoint(directory);
+    return true;
+  } catch (const BadInput& error) {
+    log::warn(error.what());
+    return false;
+  }
+}
+
+void move_aside(const fs::path& directory) {
+  fs::path aside;
+  for (int k = 1; aside.empty() || fs::exists(fs::symlink_status(aside)); ++k) aside = text(directory.string(), ".broken_", k);
+  rename_or_throw(directory, aside);
+  log::warn(text("moved the damaged checkpoint ", directory, " to ", aside.filename(), ", to save that step again"));
+}
+
+// .tmp_step_<digits>_<pid> of a process that is gone, or of our own.
+bool is_leftover(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (!name.starts_with(kScratchPrefix)) return false;
+  const auto pid = parse_digits<pid_t>(std::string_view(name).substr(name.rfind('_') + 1));
+  if (!pid || *pid == 0) return false;
+  return *pid == ::getpid() || (::kill(*pid, 0) != 0 && errno == ESRCH);
+}
+
+}  // namespace
+
+fs::path checkpoint_directory(const fs::path& root, std::int64_t step) { return root / (std::string(kStepPrefix) + step_digits(step)); }
+
+fs::path write_checkpoint(const fs::path& root, const Checkpoint& checkpoint) {
+  const std::lock_guard lock(change_mutex());
+  const fs::path directory = checkpoint_directory(root, checkpoint.state.step);
+  const fs::path scratch = scratch_directory(root, step_digits(checkpoint.state.step));
+  try {
+    fs::create_directories(root);
+    const bool is_taken = fs::exists(fs::symlink_status(directory));
+    if (is_taken && verifies(directory)) return directory;
+    fs::remove_all(scratch);
+    fs::create_directory(scratch);
+    write_files(scratch, checkpoint);
+    if (is_taken) move_aside(directory);
+    rename_or_throw(scratch, directory);
+    sync_directory(root);
+    return directory;
+  } catch (const fs::filesystem_error& error) {
+    std::error_code ignored;
+    fs::remove_all(scratch, ignored);
+    throw Failure(text("cannot write the checkpoint ", directory, ": ", error.what()));
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(scratch, ignored);
+    throw;
+  }
+}
+
+Checkpoint read_checkpoint(const fs::path& directory) {
+  std::error_code error;
+  if (!fs::is_directory(directory, error)) throw BadInput(text("there is no checkpoint directory ", directory));
+  if (!fs::exists(directory / kManifest, error)) throw BadInput(text(directory, " is no complete checkpoint: it has no ", kManifest));
+  const auto manifest = manifest_from_json(read_file(directory / kManifest), (directory / kManifest).string());
+
+  Checkpoint checkpoint;
+  checkpoint.weights = decode_safetensors(read_verified(directory, manifest, kWeights), (directory / kWeights).string());
+  checkpoint.optimizer = decode_safetensors(read_verified(directory, manifest, kOptimizer), (directory / kOptimizer).string());
+  checkpoint.state = training_state_from_json(read_verified(directory, manifest, kState), (directory / kState).string());
+  checkpoint.config_yaml = read_verified(directory, manifest, kConfig);
+  return checkpoint;
+}
+
+std::vector<fs::path> find_checkpoints(const fs::path& root) { return complete_directories(root); }
+
+std::optional<Checkpoint> read_newest_checkpoint(const fs::path& root) {
+  // Those without a manifest count too: a run whose only checkpoint lost it must not silently start anew.
+  const auto directories = step_directories(root);
+  for (const auto& directory : directories) {
+    try {
+      return read_checkpoint(directory);
+    } catch (const BadInput& error) {
+      log::warn(text(error.what(), directory == directories.back() ? "" : "; falling back to the checkpoint before"));
+    }
+  }
+  if (directories.empty()) return std::nullopt;
+  throw BadInput(text("none of the ", directories.size(), " checkpoint(s) in ", root,
+                      " can be read (see the warnings above): restore one from a copy, or move the folder away to start anew"));
+}
+
+void prune_checkpoints(const fs::path& root, std::int64_t keep, const std::vector<fs::path>& protect) {
+  const std::lock_guard lock(change_mutex());
+  for (const auto& path : entries_of(root))
+    if (is_leftover(path)) remove_or_throw(path);
+
+  const auto is_protected = [&](const fs::path& directory) {
+    std::error_code error;
+    return std::ranges::any_of(protect, [&](const fs::path& path) { return fs::equivalent(path, directory, error); });
+  };
+  const auto directories = complete_directories(root);
+  for (std::size_t i = static_cast<std::size_t>(std::max<std::int64_t>(keep, 1)); i < directories.size(); ++i) {
+    const fs::path& directory = directories[i];
+    if (is_protected(directory)) continue;
+    // Renamed first: an interrupted removal leaves a leftover, never half a checkpoint.
+    const fs::path scratch = scratch_directory(root, directory.filename().string().substr(kStepPrefix.size()));
+    rename_or_throw(directory, scratch);
+    remove_or_throw(scratch);
+  }
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,58 @@
+#include "checkpoint/checkpoint_writer.hpp"
+
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+
+namespace vae_dist {
+namespace {
+
+namespace fs = std::filesystem;
+
+CheckpointWriter::Result write_and_prune(const fs::path& root, std::int64_t keep, Checkpoint snapshot, std::vector<fs::path> protect) {
+  const Stopwatch stopwatch;
+  CheckpointWriter::Result result;
+  try {
+    result.directory = write_checkpoint(root, snapshot);
+  } catch (const std::exception& error) {
+    result.failure = error.what();
+    log::warn(text("the checkpoint of step ", snapshot.state.step, " was not written: ", error.what(), "; training goes on without it"));
+  }
+  result.seconds = stopwatch.elapsed().count();
+  if (result.directory.empty()) return result;
+
+  // After a fall-back to an older checkpoint, the one just written is not the newest by step.
+  protect.push_back(result.directory);
+  try {
+    prune_checkpoints(root, keep, protect);
+  } catch (const std::exception& error) {
+    log::warn(text("old checkpoints were not removed: ", error.what()));
+  }
+  return result;
+}
+
+}  // namespace
+
+CheckpointWriter::CheckpointWriter(fs::path root, std::int64_t keep) : root_(std::move(root)), keep_(keep) {}
+
+void CheckpointWriter::start(Checkpoint snapshot, std::vector<fs::path> protect) {
+  wait();
+  // Moved on into the call: the tensors are freed when it returns, not when its result is taken.
+  under_way_ = std::async(std::launch::async, write_and_prune, root_, keep_, std::move(snapshot), std::move(protect));
+}
+
+void CheckpointWriter::wait() {
+  if (under_way_.valid()) finished_ = under_way_.get();
+}
+
+std::optional<CheckpointWriter::Result> CheckpointWriter::take_result() {
+  using namespace std::chrono_literals;
+  if (under_way_.valid() && under_way_.wait_for(0s) == std::future_status::ready) wait();
+  return std::exchange(finished_, std::nullopt);
+}
+
+}  // namespace vae_dist

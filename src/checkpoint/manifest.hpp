@@ -1,0 +1,33 @@
+// The manifest of a checkpoint: which files belong to it, how long they are and what they hash to. It is sealed by a hash of itself,
+// so a damaged manifest is found like a damaged file.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace vae_dist {
+
+struct Manifest {
+  struct File {
+    std::uint64_t bytes = 0;
+    std::string xxh3;  ///< 16 hexadecimal digits
+
+    bool operator==(const File&) const = default;
+  };
+
+  std::int64_t step = 0;
+  std::map<std::string, File> files;
+};
+
+/// What a manifest says of a file with these bytes.
+Manifest::File describe_file(std::string_view bytes);
+
+/// {"files": {name: {"bytes", "xxh3"}}, "format": 1, "step", "xxh3": of this text without that member}
+std::string to_json(const Manifest& manifest);
+
+/// Throws BadInput naming `name` (a path): damaged, or of a format newer than 1.
+Manifest manifest_from_json(std::string_view bytes, const std::string& name);
+
+}  // namespace vae_dist

@@ -1,0 +1,36 @@
+// The safetensors format: 8 bytes little-endian header length, a JSON header, raw little-endian data
+// (https://github.com/huggingface/safetensors, "Format"). It can hold no code, so reading it is safe.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace vae_dist {
+
+/// Tensors by name, and a flat text-to-text `__metadata__`.
+struct TensorFile {
+  std::map<std::string, at::Tensor> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+/// The file's bytes: those of the reference implementation for the same tensors. Data are in logical (contiguous) order and laid out
+/// widest type first, then by name, so equal tensors give equal bytes whatever their strides or device, and every tensor is aligned to
+/// its type (readers that map the file rely on it). Types: F64, F32, BF16, I64, U8; throws BadInput for another one, or a name that is
+/// not UTF-8.
+std::string encode_safetensors(const TensorFile& file);
+
+/// Contiguous CPU tensors that own their data. Throws BadInput naming `name` (a path) for anything malformed: short file, header
+/// longer than the file, overlapping or wrong offsets, a size that does not fit the shape, an unknown type.
+TensorFile decode_safetensors(std::string_view bytes, const std::string& name);
+
+/// Throws BadInput for a file that cannot be read, or is malformed.
+TensorFile read_safetensors(const std::filesystem::path& path);
+
+/// By rename, durably. Throws Failure with the path and the system's reason.
+void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
+
+}  // namespace vae_dist

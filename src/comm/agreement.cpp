@@ -1,0 +1,57 @@
+#include "comm/agreement.hpp"
+
+#include <map>
+#include <vector>
+
+namespace vae_dist {
+namespace {
+
+std::string rank_list(const std::vector<int>& ranks) {
+  std::string out = ranks.size() == 1 ? "rank " : "ranks ";
+  for (std::size_t i = 0; i < ranks.size(); ++i) out += (i ? ", " : "") + std::to_string(ranks[i]);
+  return out;
+}
+
+}  // namespace
+
+void agree(Communicator& comm, const std::function<void()>& phase) {
+  // First character: k ok, i bad input, f failure.
+  std::string outcome = "k";
+  try {
+    phase();
+  } catch (const std::exception& error) {
+    outcome = (exit_code(error) == ExitCode::bad_input ? "i" : "f") + std::string(error.what());
+  }
+
+  const std::vector<std::string> outcomes = all_gather_text(comm, outcome);
+  std::map<std::string, std::vector<int>> ranks_of;
+  ExitCode code = ExitCode::bad_input;
+  for (int rank = 0; rank < comm.size(); ++rank) {
+    const std::string& theirs = outcomes[static_cast<std::size_t>(rank)];
+    if (theirs[0] == 'k') continue;
+    if (theirs[0] == 'f') code = ExitCode::rank_failed;
+    ranks_of[theirs.substr(1)].push_back(rank);
+  }
+  if (ranks_of.empty()) return;
+
+  std::string message;
+  for (const auto& [error, ranks] : ranks_of) {
+    if (!message.empty()) message += "\n";
+    const bool everybody = static_cast<int>(ranks.size()) == comm.size();
+    message += everybody ? error : rank_list(ranks) + ": " + error;
+  }
+  throw AgreedError(code, message);
+}
+
+void require_equal(Communicator& comm, const std::string& what, const std::string& value) {
+  const std::vector<std::string> values = all_gather_text(comm, value);
+  std::vector<int> odd;
+  for (int rank = 1; rank < comm.size(); ++rank)
+    if (values[static_cast<std::size_t>(rank)] != values[0]) odd.push_back(rank);
+  if (odd.empty()) return;
+  throw AgreedError(ExitCode::bad_input, text("the ranks differ in their ", what, ": rank 0 has ", values[0], ", but ", rank_list(odd), " ",
+                                              odd.size() == 1 ? "has " : "have ", values[static_cast<std::size_t>(odd[0])],
+                                              ". Start every rank with the same program, files and libraries."));
+}
+
+}  // namespace vae_dist

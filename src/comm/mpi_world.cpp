@@ -1,0 +1,143 @@
+#include "comm/mpi_world.hpp"
+
+#define OMPI_SKIP_MPICXX
+#include <mpi.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <exception>
+#include <limits>
+
+namespace vae_dist {
+namespace {
+
+void check(int result, const char* call, std::source_location where = std::source_location::current()) {
+  if (result == MPI_SUCCESS) return;
+  std::array<char, MPI_MAX_ERROR_STRING> reason{};
+  int length = 0;
+  MPI_Error_string(result, reason.data(), &length);
+  throw Failure(text(call, " failed: ", reason.data()), where);
+}
+
+MPI_Datatype native(DataType type) {
+  switch (type) {
+    case DataType::uint8: return MPI_UINT8_T;
+    case DataType::int64: return MPI_INT64_T;
+    case DataType::float32: return MPI_FLOAT;
+    case DataType::float64: return MPI_DOUBLE;
+  }
+  return MPI_DATATYPE_NULL;
+}
+
+// MPI-3 counts are int: longer buffers go in pieces.
+constexpr std::int64_t kLongest = std::int64_t{1} << 30;
+
+template <typename Piece>
+void in_pieces(Buffer buffer, Piece piece) {
+  for (std::int64_t done = 0; done < buffer.count; done += kLongest) {
+    auto* data = static_cast<std::byte*>(buffer.data) + static_cast<std::size_t>(done) * size_of(buffer.type);
+    piece(data, static_cast<int>(std::min(kLongest, buffer.count - done)));
+  }
+}
+
+class PendingMpi final : public PendingCollective {
+ public:
+  explicit PendingMpi(MPI_Request request) : request_(request) {}
+  void wait() override { check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait"); }
+
+ private:
+  MPI_Request request_;
+};
+
+class MpiCommunicator final : public Communicator {
+ public:
+  MpiCommunicator(int rank, int size) : rank_(rank), size_(size) {
+    check(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
+    check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  }
+  // Freeing is a collective: ranks that die do not meet for it.
+  ~MpiCommunicator() override {
+    if (std::uncaught_exceptions() == 0 && !aborted_) MPI_Comm_free(&comm_);
+  }
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  const char* name() const override { return "mpi"; }
+
+  void broadcast(Buffer buffer, int root) override {
+    in_pieces(buffer, [&](void* data, int count) { check(MPI_Bcast(data, count, native(buffer.type), root, comm_), "MPI_Bcast"); });
+  }
+
+  void all_reduce_sum(Buffer buffer) override {
+    in_pieces(buffer, [&](void* data, int count) {
+      check(MPI_Allreduce(MPI_IN_PLACE, data, count, native(buffer.type), MPI_SUM, comm_), "MPI_Allreduce");
+    });
+  }
+
+  void all_gather(Buffer in, Buffer out) override {
+    if (in.count > std::numeric_limits<int>::max()) throw Failure(text("an all-gather of ", in.count, " elements is longer than MPI counts"));
+    const auto count = static_cast<int>(in.count);
+    check(MPI_Allgather(in.data, count, native(in.type), out.data, count, native(in.type), comm_), "MPI_Allgather");
+  }
+
+  void barrier() override { check(MPI_Barrier(comm_), "MPI_Barrier"); }
+
+  std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) override {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Iallreduce(MPI_IN_PLACE, buffer.data, static_cast<int>(buffer.count), native(buffer.type), MPI_SUM, comm_, &request), "MPI_Iallreduce");
+    return std::make_unique<PendingMpi>(request);
+  }
+
+  void abort() noexcept override { aborted_ = true; }
+
+ private:
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_, size_;
+  bool aborted_ = false;
+};
+
+// Each of these is set for the processes it starts: Open MPI's mpirun, PMIx (srun --mpi=pmix), PMI.
+bool started_by_launcher() {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
+    if (std::getenv(name)) return true;
+  return false;
+}
+
+}  // namespace
+
+MpiWorld::MpiWorld(int& argc, char**& argv) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  host_ = host.data();
+  if (!started_by_launcher()) return;
+
+  int provided = 0;
+  check(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
+  started_ = true;
+  check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
+  check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+  if (provided < MPI_THREAD_SERIALIZED) throw Failure("this MPI offers no MPI_THREAD_SERIALIZED, which the loader and checkpoint threads need");
+
+  MPI_Comm node = MPI_COMM_NULL;
+  check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+  MPI_Comm_rank(node, &local_rank_);
+  MPI_Comm_size(node, &local_size_);
+  MPI_Comm_free(&node);
+}
+
+MpiWorld::~MpiWorld() {
+  if (started_ && std::uncaught_exceptions() == 0) MPI_Finalize();
+}
+
+std::unique_ptr<Communicator> MpiWorld::make_communicator() const {
+  if (!started_) return make_self_communicator();
+  return std::make_unique<MpiCommunicator>(rank_, size_);
+}
+
+void MpiWorld::abort(ExitCode code) noexcept {
+  if (started_) MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  ::_exit(static_cast<int>(code));
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,31 @@
+#include <cstring>
+
+#include "comm/communicator.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Finished final : PendingCollective {
+  void wait() override {}
+};
+
+class SelfCommunicator final : public Communicator {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  const char* name() const override { return "self"; }
+  void broadcast(Buffer, int) override {}
+  void all_reduce_sum(Buffer) override {}
+  void all_gather(Buffer in, Buffer out) override {
+    if (in.bytes() > 0) std::memcpy(out.data, in.data, in.bytes());
+  }
+  void barrier() override {}
+  std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer) override { return std::make_unique<Finished>(); }
+  void abort() noexcept override {}
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_self_communicator() { return std::make_unique<SelfCommunicator>(); }
+
+}  // namespace vae_dist

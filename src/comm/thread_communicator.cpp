@@ -1,0 +1,148 @@
+#include "comm/thread_communicator.hpp"
+
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include "base/error.hpp"
+
+namespace vae_dist {
+namespace {
+
+// Where the ranks meet. A collective has two meetings: all buffers are known after the first, all have been read after the second.
+class Meeting {
+ public:
+  explicit Meeting(int size) : buffers_(static_cast<std::size_t>(size)), size_(size) {}
+
+  void offer(int rank, Buffer buffer) { buffers_[static_cast<std::size_t>(rank)] = buffer; }
+  const Buffer& of(int rank) const { return buffers_[static_cast<std::size_t>(rank)]; }
+
+  void arrive() {
+    std::unique_lock lock(mutex_);
+    const long round = round_;
+    if (++arrived_ == size_) {
+      arrived_ = 0;
+      ++round_;
+      changed_.notify_all();
+    } else {
+      changed_.wait(lock, [&] { return round_ != round || broken_; });
+    }
+    if (broken_) throw Failure("a collective was given up because another rank failed");
+  }
+
+  void give_up() noexcept {
+    const std::lock_guard lock(mutex_);
+    broken_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  std::vector<Buffer> buffers_;
+  const int size_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int arrived_ = 0;
+  long round_ = 0;
+  bool broken_ = false;
+};
+
+template <typename T>
+void add(std::vector<std::byte>& sum, const Buffer& part) {
+  auto* to = reinterpret_cast<T*>(sum.data());
+  const auto* from = static_cast<const T*>(part.data);
+  for (std::int64_t i = 0; i < part.count; ++i) to[i] = static_cast<T>(to[i] + from[i]);
+}
+
+class ThreadCommunicator final : public Communicator {
+ public:
+  ThreadCommunicator(Meeting& meeting, int rank, int size) : meeting_(meeting), rank_(rank), size_(size) {}
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  const char* name() const override { return "thread"; }
+
+  void broadcast(Buffer buffer, int root) override {
+    meet(buffer, [&] {
+      if (rank_ != root && buffer.bytes() > 0) std::memcpy(buffer.data, meeting_.of(root).data, buffer.bytes());
+    });
+  }
+
+  void all_reduce_sum(Buffer buffer) override {
+    std::vector<std::byte> sum(buffer.bytes());
+    meet(buffer, [&] {
+      for (int r = 0; r < size_; ++r) {
+        const Buffer& part = meeting_.of(r);
+        if (part.count != buffer.count || part.type != buffer.type) throw Failure(text("all-reduce of ", buffer.count, " elements here, ", part.count, " on rank ", r));
+        switch (buffer.type) {
+          case DataType::uint8: add<std::uint8_t>(sum, part); break;
+          case DataType::int64: add<std::int64_t>(sum, part); break;
+          case DataType::float32: add<float>(sum, part); break;
+          case DataType::float64: add<double>(sum, part); break;
+        }
+      }
+    });
+    if (!sum.empty()) std::memcpy(buffer.data, sum.data(), sum.size());
+  }
+
+  void all_gather(Buffer in, Buffer out) override {
+    meet(in, [&] {
+      for (int r = 0; r < size_; ++r)
+        if (in.bytes() > 0) std::memcpy(static_cast<std::byte*>(out.data) + static_cast<std::size_t>(r) * in.bytes(), meeting_.of(r).data, in.bytes());
+    });
+  }
+
+  void barrier() override { meeting_.arrive(); }
+
+  // The others are met when it is waited for: as all ranks wait in the same order, nobody waits for ever.
+  std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) override {
+    struct Deferred final : PendingCollective {
+      Deferred(ThreadCommunicator& owner, Buffer what) : comm(owner), buffer(what) {}
+      void wait() override { comm.all_reduce_sum(buffer); }
+      ThreadCommunicator& comm;
+      Buffer buffer;
+    };
+    return std::make_unique<Deferred>(*this, buffer);
+  }
+
+  void abort() noexcept override { meeting_.give_up(); }
+
+ private:
+  template <typename Body>
+  void meet(Buffer offered, Body body) {
+    meeting_.offer(rank_, offered);
+    meeting_.arrive();
+    body();
+    meeting_.arrive();
+  }
+
+  Meeting& meeting_;
+  int rank_, size_;
+};
+
+}  // namespace
+
+void run_thread_ranks(int size, const std::function<void(Communicator&)>& body) {
+  Meeting meeting(size);
+  std::mutex mutex;
+  std::exception_ptr first;
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank) {
+    threads.emplace_back([&, rank] {
+      ThreadCommunicator comm(meeting, rank, size);
+      try {
+        body(comm);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!first) first = std::current_exception();
+        meeting.give_up();
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  if (first) std::rethrow_exception(first);
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,100 @@
+#include "config/check_config.hpp"
+
+#include <algorithm>
+#include <functional>
+
+#include "base/text.hpp"
+#include "config/scalar_text.hpp"
+
+namespace vae_dist {
+namespace {
+
+/// The value's numbers, if it is made of numbers.
+struct Numbers {
+  std::vector<double> operator()(const std::int64_t* value) const { return {static_cast<double>(*value)}; }
+  std::vector<double> operator()(const double* value) const { return {*value}; }
+  std::vector<double> operator()(const std::vector<std::int64_t>* list) const { return {list->begin(), list->end()}; }
+  std::vector<double> operator()(const std::vector<double>* list) const { return *list; }
+  template <typename Value>
+  std::vector<double> operator()(const std::optional<Value>* value) const {
+    return *value ? (*this)(&**value) : std::vector<double>{};
+  }
+  template <typename Other>
+  std::vector<double> operator()(const Other*) const {
+    return {};
+  }
+};
+
+bool in_range(const Key& key, double value) {
+  if (key.least && (value < *key.least || (key.least_excluded && value == *key.least))) return false;
+  return !key.most || (value <= *key.most && !(key.most_excluded && value == *key.most));
+}
+
+std::string range_text(const Key& key) {
+  std::vector<std::string> bounds;
+  if (key.least) bounds.push_back((key.least_excluded ? "above " : "at least ") + number_text(*key.least));
+  if (key.most) bounds.push_back((key.most_excluded ? "below " : "at most ") + number_text(*key.most));
+  return joined(bounds, " and ");
+}
+
+/// The number of entries of a list; 0 for other types.
+struct Entries {
+  template <typename Entry>
+  std::size_t operator()(const std::vector<Entry>* list) const {
+    return list->size();
+  }
+  template <typename Other>
+  std::size_t operator()(const Other*) const {
+    return 0;
+  }
+};
+
+}  // namespace
+
+std::string complaint_about(const Key& key) {
+  const std::string value = value_text(key);
+  const std::string subject = key.name + " is " + value + "; ";
+  const std::size_t count = std::visit(Entries{}, key.slot);
+  if (count > 0 && key.length > 0 && count != key.length) return subject + text("it takes ", key.length, " entries");
+  if (!key.choices.empty() && std::find(key.choices.begin(), key.choices.end(), value) == key.choices.end()) {
+    return subject + "choose one of " + joined(key.choices, " | ");
+  }
+  const std::vector<double> numbers = std::visit(Numbers{}, key.slot);
+  const bool fits = std::all_of(numbers.begin(), numbers.end(), [&](double number) { return in_range(key, number); });
+  if (!fits) return subject + (count > 0 ? "every entry must be " : "it must be ") + range_text(key);
+  if (key.available && !key.available(key)) {
+    return key.name + ": " + value + " is not available yet; available now: " + key.available_now;
+  }
+  return "";
+}
+
+std::optional<Contradiction> find_contradiction(const Config& config) {
+  for (const auto& [name, source] : {std::pair{"data.train", &config.data.train}, std::pair{"data.validation", &config.data.validation}}) {
+    const auto& rows = source->rows;
+    if (rows.size() == 2 && rows[0] >= rows[1]) {
+      const std::string key = text(name, ".rows");
+      return Contradiction{{key}, text(key, " is [", rows[0], ", ", rows[1], "], which holds no row; write [first, past_the_last]")};
+    }
+  }
+  const ScheduleConfig& schedule = config.train.schedule;
+  if (schedule.name == "step" && schedule.milestones.empty()) {
+    return Contradiction{{"train.schedule.milestones", "train.schedule.name"},
+                         "train.schedule.name is step, which needs train.schedule.milestones, e.g. [30, 60]"};
+  }
+  if (std::adjacent_find(schedule.milestones.begin(), schedule.milestones.end(), std::greater_equal<>()) != schedule.milestones.end()) {
+    return Contradiction{{"train.schedule.milestones"}, "train.schedule.milestones must rise from each entry to the next"};
+  }
+  const auto& replicas = config.distributed.replicas;
+  if (!config.train.batch_per_replica && replicas && config.train.global_batch % *replicas != 0) {
+    return Contradiction{{"train.global_batch", "distributed.replicas"},
+                         text("train.global_batch is ", config.train.global_batch, ", which distributed.replicas, ", *replicas,
+                              ", does not divide; make it a multiple, or set train.batch_per_replica instead")};
+  }
+  if (config.distributed.device == "cpu" && config.distributed.backend == "nccl") {
+    return Contradiction{{"distributed.backend", "distributed.device"},
+                         "distributed.backend is nccl, which needs a GPU, but distributed.device is cpu; set distributed.backend to mpi or auto"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace vae_dist

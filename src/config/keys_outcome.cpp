@@ -1,0 +1,39 @@
+// The keys of checkpoint, evaluate, pictures, log and metrics: what a run leaves and shows. A resume may change all of them.
+#include "config/key_rows.hpp"
+
+namespace vae_dist {
+
+void add_outcome_keys(std::vector<Key>& keys, Config& config) {
+  Section checkpoint(keys, "checkpoint");
+  checkpoint.key("every_steps", config.checkpoint.every_steps, "steps between checkpoints; 0: not by steps. One is always made at the end")
+      .at_least(0).may_change();
+  checkpoint.key("every_minutes", config.checkpoint.every_minutes, "minutes between checkpoints; 0: not by time").at_least(0).may_change();
+  checkpoint.key("keep", config.checkpoint.keep, "newest checkpoints kept").at_least(1).may_change();
+  checkpoint.key("keep_best", config.checkpoint.keep_best, "best checkpoints kept beside them").at_least(0).may_change();
+  checkpoint.key("resume", config.checkpoint.resume, "auto | never | a checkpoint directory").may_change();
+
+  Section evaluate(keys, "evaluate");
+  evaluate.key("every_epochs", config.evaluate.every_epochs, "epochs between evaluations; 0: none").at_least(0).may_change();
+  evaluate.key("batch", config.evaluate.batch, "samples evaluated at a time").at_least(1).may_change();
+  evaluate.key("importance_samples", config.evaluate.importance_samples, "samples a datum for log p; 0: not estimated").at_least(0)
+      .may_change().later();
+
+  Section pictures(keys, "pictures");
+  pictures.key("every_epochs", config.pictures.every_epochs, "epochs between pictures; 0: none").at_least(0).may_change();
+  pictures.key("samples", config.pictures.samples, "images drawn from the prior; 0: no grid").at_least(0).may_change();
+  pictures.key("reconstructions", config.pictures.reconstructions, "images beside their reconstructions; 0: no grid").at_least(0).may_change();
+  pictures.key("traversals", config.pictures.traversals, "latent dimensions traversed; 0: no grid").at_least(0).may_change().later();
+
+  Section log(keys, "log");
+  log.key("every_steps", config.log.every_steps, "steps between lines").at_least(1).may_change();
+  log.key("level", config.log.level, "the least that is said").one_of({"debug", "info", "warn", "error"}).may_change();
+
+  Section metrics(keys, "metrics");
+  metrics.key("port", config.metrics.port, "base port, rank r of a node serves port + local rank; 0: any free port; null: none")
+      .at_least(0).at_most(65535).may_change();
+  metrics.key("address", config.metrics.address, "where each rank serves /metrics").may_change();
+  metrics.key("service_discovery", config.metrics.service_discovery, "directory for the file_sd JSON <run.name>.prometheus.json; auto: run.directory").may_change();
+  metrics.key("push_gateway", config.metrics.push_gateway, "host:port to push to").may_change().later();
+}
+
+}  // namespace vae_dist

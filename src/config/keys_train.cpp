@@ -1,0 +1,89 @@
+// The keys of train and distributed: how it is trained.
+#include "config/key_rows.hpp"
+
+namespace vae_dist {
+namespace {
+
+void add_schedule_keys(std::vector<Key>& keys, ScheduleConfig& schedule) {
+  const auto when = [&schedule](const std::string& one, const std::string& other) {
+    return [&schedule, one, other] { return schedule.name == one || schedule.name == other; };
+  };
+  const std::string decays = "train.schedule.name is exponential or step";
+  Section section(keys, "train.schedule");
+  section.key("name", schedule.name, "of the learning rate").one_of({"constant", "exponential", "cosine", "step"});
+  section.key("warmup_steps", schedule.warmup_steps, "the learning rate rises linearly over these first steps").at_least(0);
+  section.key("gamma", schedule.gamma, "exponential, step: factor at every epoch, step or milestone").above(0)
+      .counts_when(decays, when("exponential", "step"));
+  section.key("per", schedule.per, "exponential, step: what gamma and milestones count").one_of({"epoch", "step"})
+      .counts_when(decays, when("exponential", "step"));
+  section.key("final_learning_rate", schedule.final_learning_rate, "cosine: reached at the last step").at_least(0)
+      .counts_when("train.schedule.name is cosine", when("cosine", "cosine"));
+  section.key("milestones", schedule.milestones, "step: epochs (or steps) at which gamma is applied, rising").at_least(1).empty_is("null")
+      .counts_when("train.schedule.name is step", when("step", "step"));
+}
+
+}  // namespace
+
+void add_train_keys(std::vector<Key>& keys, Config& config) {
+  TrainConfig& train = config.train;
+  Section section(keys, "train");
+  section.key("epochs", train.epochs, "passes over the training rows").at_least(1).may_change();
+  section.key("steps", train.steps, "instead of epochs").at_least(1).may_change();
+  section.key("global_batch", train.global_batch, "G: over all ranks").at_least(1)
+      .counts_when("train.batch_per_replica is null", [&config] {
+        // A resolved run states all three, and they agree.
+        const auto each = config.train.batch_per_replica;
+        const auto replicas = config.distributed.replicas;
+        const std::int64_t all = config.train.global_batch;
+        return !each || (replicas && all % *each == 0 && all / *each == *replicas);
+      });
+  section.key("batch_per_replica", train.batch_per_replica, "instead of global_batch: G = this * R").at_least(1);
+
+  OptimizerConfig& optimizer = train.optimizer;
+  Section rule(keys, "train.optimizer");
+  rule.key("name", optimizer.name, "the update rule").one_of({"adam", "adamw", "adamax", "sgd"}).so_far({"adam", "adamw"});
+  rule.key("learning_rate", optimizer.learning_rate, "at the end of the warm-up").at_least(0);
+  rule.key("betas", optimizer.betas, "decay of the running means of gradient and squared gradient").entries(2).at_least(0).below(1);
+  rule.key("epsilon", optimizer.epsilon, "added to the root of the squared gradient's mean").at_least(0);
+  rule.key("weight_decay", optimizer.weight_decay, "applies to every parameter").at_least(0);
+  rule.key("momentum", optimizer.momentum, "sgd").at_least(0).below(1).later();
+
+  section.key("learning_rate_batch", train.learning_rate_batch, "if set, the learning rate used is learning_rate * G / this").at_least(1);
+  add_schedule_keys(keys, train.schedule);
+  section.key("gradient_clip_norm", train.gradient_clip_norm, "a gradient whose norm is larger is scaled down to it").above(0);
+  section.key("skip_step_above_norm", train.skip_step_above_norm,
+              "a step whose loss or gradient is not finite, or whose gradient norm is larger, is skipped on every rank and counted").above(0);
+  section.key("max_skipped_steps", train.max_skipped_steps, "in a row: then the run ends, naming the samples").at_least(1);
+  section.key("ema_decay", train.ema_decay, "keep an exponential moving average of the weights and evaluate with it").above(0).below(1).later();
+  Section early_stop(keys, "train.early_stop");
+  early_stop.key("patience", train.early_stop.patience, "evaluations without a better metric after which the run ends; null: never")
+      .at_least(1).later();
+  early_stop.key("metric", train.early_stop.metric, "what has to get smaller").later();
+  section.key("precision", train.precision, "of the arithmetic").one_of({"fp64", "fp32", "tf32", "bf16"}).so_far({"fp64", "fp32"});
+  section.key("channels_last", train.channels_last, "memory format of images inside the network").may_change();
+  section.key("cuda_graph", train.cuda_graph, "capture the step on GPU").empty_is("auto").may_change().so_far({"auto", "false"});
+}
+
+void add_distributed_keys(std::vector<Key>& keys, DistributedConfig& distributed) {
+  Section section(keys, "distributed");
+  section.key("device", distributed.device, "auto on a node that has a GPU which can't be used is an error, not a silent CPU run")
+      .one_of({"auto", "cuda", "cpu"}).may_change();
+  section.key("backend", distributed.backend, "what carries the gradients").one_of({"auto", "nccl", "mpi"}).may_change();
+  section.key("replicas", distributed.replicas,
+              "R: parts that a step is cut into; null: the number of ranks at the run's first start, kept from then on").at_least(1);
+  section.key("batch_norm", distributed.batch_norm, "statistics per replica, or over the global batch (a rank's replicas run as one batch)")
+      .one_of({"local", "sync"});
+  section.key("reproducible", distributed.reproducible, "the same bits at 1, 2, 4, 8 ranks").later();
+  section.key("first_bucket_mib", distributed.first_bucket_mib, "MiB of gradients sent first").above(0).may_change().later();
+  section.key("bucket_mib", distributed.bucket_mib, "MiB of gradients sent together").above(0).may_change().later();
+  section.key("compress", distributed.compress, "gradients on the wire").one_of({"none", "bf16"}).later();
+  section.key("threads_per_rank", distributed.threads_per_rank,
+              "CPU threads for tensor work; auto: cores / ranks on the node, 1 when reproducible").at_least(1).empty_is("auto").may_change();
+  section.key("timeout_s", distributed.timeout_s,
+              "seconds: a collective of a training step that takes longer is aborted, and the missing ranks are named").above(0).may_change().later();
+  section.key("slow_timeout_s", distributed.slow_timeout_s,
+              "seconds: start, building the cache, first steps, evaluation, pictures, checkpoints").above(0).may_change().later();
+  section.key("share_gpu", distributed.share_gpu, "allow more ranks than GPUs on a node (for tests)").may_change();
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,198 @@
+#include "config/load_config.hpp"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "base/error.hpp"
+#include "config/check_config.hpp"
+#include "config/key_table.hpp"
+#include "config/nearest_name.hpp"
+#include "config/read_value.hpp"
+#include "config/scalar_text.hpp"
+
+namespace vae_dist {
+namespace {
+
+/// Fills a Config from a file and then from overrides, and remembers where each value came from.
+class Loader {
+ public:
+  Loader(Config& config, std::string file) : config_(config), file_(std::move(file)), keys_(key_table(config)), default_keys_(key_table(defaults_)) {
+    for (std::size_t i = 0; i < keys_.size(); ++i) {
+      const std::string& name = keys_[i].name;
+      index_[name] = i;
+      for (std::size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) sections_.insert(name.substr(0, dot));
+    }
+  }
+  Loader(const Loader&) = delete;  // default_keys_ points into defaults_
+  Loader& operator=(const Loader&) = delete;
+
+  void read_file(const std::string& yaml) {
+    std::vector<YAML::Node> documents;
+    try {
+      documents = YAML::LoadAll(yaml);
+    } catch (const YAML::ParserException& error) {
+      throw BadInput(text(file_, ":", error.mark.line + 1, ": this is no YAML: ", error.msg, " (column ", error.mark.column + 1, ")"));
+    }
+    if (documents.size() > 1) throw BadInput(text(file_, ": holds ", documents.size(), " YAML documents; keep one"));
+    const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
+    if (root.IsMap()) {
+      read_map(root, "");
+    } else if (!root.IsNull()) {
+      throw BadInput(text(file_, ": is ", shown(root), "; a configuration is a map of keys"));
+    }
+    for (auto& [name, given] : given_) given.counted_in_file = counts(key(name));
+  }
+
+  void read_override(const std::string& assignment) {
+    override_ = assignment + " (command line)";
+    const std::size_t equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0) throw BadInput(override_ + ": write key=value, e.g. train.global_batch=512");
+    seen_.clear();
+    try {
+      read_entry(YAML::Load(assignment.substr(equals + 1)), assignment.substr(0, equals), override_);
+    } catch (const YAML::ParserException& error) {
+      throw BadInput(text(override_, ": the value is no YAML: ", error.msg, "; put text between quotes"));
+    }
+  }
+
+  /// What can be judged only when everything has been read.
+  void finish() {
+    settle_keys_without_effect();
+    for (const Key& each : keys_) {
+      if (each.required && !given_.contains(each.name)) throw BadInput(file_ + ": required key '" + each.name + "' is missing");
+    }
+    if (const auto contradiction = find_contradiction(config_)) {
+      const auto& names = contradiction->keys;
+      const auto culprit = std::find_if(names.begin(), names.end(), [this](const std::string& name) { return given_.contains(name); });
+      throw BadInput((culprit == names.end() ? file_ : given_.at(*culprit).where) + ": " + contradiction->message);
+    }
+  }
+
+ private:
+  struct Given {
+    std::string where;             // "big.yaml:12" or "train.steps=9 (command line)"
+    bool counted_in_file = false;  // it stands in the file, and had an effect before any override
+  };
+
+  const Key& key(const std::string& name) const { return keys_[index_.at(name)]; }
+
+  void read_map(const YAML::Node& map, const std::string& prefix) {
+    for (const auto& entry : map) {
+      const std::string where = override_.empty() ? text(file_, ":", entry.first.Mark().line + 1) : override_;
+      if (!entry.first.IsScalar()) throw BadInput(where + ": a key must be a word");
+      read_entry(entry.second, prefix + entry.first.Scalar(), where);
+    }
+  }
+
+  void read_entry(const YAML::Node& node, const std::string& name, const std::string& where) {
+    if (!seen_.insert(name).second) throw BadInput(where + ": key '" + name + "' is given twice; keep one");
+    if (index_.contains(name)) {
+      assign(node, key(name), where);
+      given_[name] = {where};
+    } else if (!sections_.contains(name)) {
+      throw BadInput(where + ": unknown key '" + name + "'; " + advice(name));
+    } else if (node.IsMap()) {
+      read_map(node, name + ".");
+    } else if (node.IsNull()) {
+      reset_section(name);
+    } else {
+      throw BadInput(where + ": " + name + " is a group of keys (" + joined(members_of(name), ", ") + "), not " + shown(node));
+    }
+  }
+
+  static void assign(const YAML::Node& node, const Key& target, const std::string& where) {
+    if (target.required && is_word(node, "required")) throw BadInput(where + ": required key '" + target.name + "' is not filled in");
+    try {
+      read_value(node, target);
+    } catch (const WrongType& wrong) {
+      throw BadInput(where + ": " + target.name + " " + wrong.message);
+    }
+    const std::string complaint = complaint_about(target);
+    if (!complaint.empty()) throw BadInput(where + ": " + complaint);
+  }
+
+  void reset(const Key& target) {
+    const Key& source = default_keys_[index_.at(target.name)];
+    std::visit([&](auto* value) { *value = *std::get<decltype(value)>(source.slot); }, target.slot);
+    given_.erase(target.name);
+  }
+
+  void reset_section(const std::string& section) {
+    for (const Key& each : keys_) {
+      if (each.name.starts_with(section + ".")) reset(each);
+    }
+  }
+
+  /// A value that has no effect is an error, unless it had one until the command line chose otherwise: then it goes back to its default.
+  void settle_keys_without_effect() {
+    for (const Key& each : keys_) {
+      if (counts(each) || !given_.contains(each.name)) continue;
+      const Given& given = given_.at(each.name);
+      if (!given.counted_in_file) throw BadInput(given.where + ": " + each.name + " has no effect: it counts only when " + each.counts_when);
+      reset(each);
+    }
+  }
+
+  std::vector<std::string> members_of(const std::string& section) const {
+    std::vector<std::string> members;
+    for (const Key& each : keys_) {
+      if (!each.name.starts_with(section + ".")) continue;
+      const std::string rest = each.name.substr(section.size() + 1);
+      const std::string member = rest.substr(0, rest.find('.'));
+      if (std::find(members.begin(), members.end(), member) == members.end()) members.push_back(member);
+    }
+    return members;
+  }
+
+  std::string advice(const std::string& unknown) const {
+    std::vector<std::string> names(sections_.begin(), sections_.end());
+    for (const Key& each : keys_) names.push_back(each.name);
+    const std::string nearest = nearest_name(unknown, names);
+    return nearest.empty() ? "`vae_dist config` lists every key" : "did you mean '" + nearest + "'?";
+  }
+
+  Config& config_;
+  const std::string file_;
+  std::string override_;  // the override being read; empty while the file is
+  Config defaults_;
+  std::vector<Key> keys_;
+  std::vector<Key> default_keys_;
+  std::map<std::string, std::size_t> index_;
+  std::set<std::string> sections_;      // "train", "train.optimizer", ...
+  std::map<std::string, Given> given_;  // keys that were set
+  std::set<std::string> seen_;          // names read so far from one source: a second time is a duplicate
+};
+
+[[noreturn]] void refuse_file(const std::string& path) {
+  throw BadInput(path + ": can't be read: " + std::strerror(errno) + "; name a YAML configuration");
+}
+
+}  // namespace
+
+Config load_config(const std::string& path, const std::vector<std::string>& overrides) {
+  errno = 0;
+  std::ifstream file(path);
+  if (!file.is_open()) refuse_file(path);
+  std::ostringstream content;
+  if (file.peek() != std::ifstream::traits_type::eof()) content << file.rdbuf();
+  if (file.bad()) refuse_file(path);
+  return parse_config(content.str(), path, overrides);
+}
+
+Config parse_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) {
+  Config config;
+  Loader loader(config, name);
+  loader.read_file(yaml);
+  for (const std::string& assignment : overrides) loader.read_override(assignment);
+  loader.finish();
+  return config;
+}
+
+}  // namespace vae_dist

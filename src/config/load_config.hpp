@@ -1,0 +1,31 @@
+// YAML to Config: typed, range-checked, with the file, the line and the key in every complaint.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+
+namespace vae_dist {
+
+/// Reads `path` and applies `overrides` ("train.global_batch=512", in order). Throws BadInput naming file, line and key for: an
+/// unreadable file, YAML that does not parse, an unknown key (with the nearest known one), a duplicate key, a wrong type, a value out
+/// of range, a value whose feature is not available yet, a required key that is missing, keys that contradict each other, and a value
+/// that has no effect under the others. (What an override takes out of effect goes back to its default instead.)
+Config load_config(const std::string& path, const std::vector<std::string>& overrides = {});
+
+/// The same from text; `name` stands for the file in messages.
+Config parse_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides = {});
+
+/// `config` as YAML that parse_config reads back to the same values: every key that has an effect. `annotated`: each with its meaning
+/// as a comment, the others commented out.
+std::string config_yaml(const Config& config, bool annotated = false);
+
+/// The annotated defaults that `vae_dist config` prints: a valid configuration once the required keys are filled in.
+std::string default_config_yaml();
+
+/// One line for each key on which the two differ and which a resume may not change: "train.global_batch: 64 in the run, 128 now".
+/// `now` may leave distributed.replicas null (and with it G = batch_per_replica * R open): the run's stays.
+std::vector<std::string> forbidden_differences(const Config& saved, const Config& now);
+
+}  // namespace vae_dist

@@ -1,0 +1,102 @@
+// A Config as YAML, and two of them compared.
+#include <algorithm>
+#include <sstream>
+
+#include "config/key_table.hpp"
+#include "config/load_config.hpp"
+#include "config/scalar_text.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr std::size_t kCommentColumn = 42;
+constexpr std::size_t kLineWidth = 140;
+
+std::vector<std::string> components(const std::string& name) {
+  std::vector<std::string> out;
+  std::size_t start = 0;
+  for (std::size_t dot; (dot = name.find('.', start)) != std::string::npos; start = dot + 1) out.push_back(name.substr(start, dot - start));
+  out.push_back(name.substr(start));
+  return out;
+}
+
+/// "leaky_relu | relu; after each hidden level (available now: relu)"
+std::string comment(const Key& key) {
+  std::string out = joined(key.choices, " | ");
+  if (!out.empty()) out += "; ";
+  out += key.meaning;
+  if (key.available) {
+    const bool only_default = key.choices.empty() && key.available_now == key.default_text;
+    out += only_default ? " (not available yet)" : " (available now: " + key.available_now + ")";
+  }
+  return out;
+}
+
+/// `line` with the comment behind it, going on in lines below where it is long.
+std::string with_comment(std::string line, const std::string& comment) {
+  line.resize(std::max(line.size() + 2, kCommentColumn), ' ');
+  std::string out;
+  line += '#';
+  std::istringstream words(comment);
+  for (std::string word; words >> word;) {
+    if (line.size() + 1 + word.size() > kLineWidth) {
+      out += line + "\n";
+      line = std::string(kCommentColumn, ' ') + "#";
+    }
+    line += " " + word;
+  }
+  return out + line;
+}
+
+}  // namespace
+
+std::string config_yaml(const Config& config, bool annotated) {
+  Config copy = config;
+  std::string out;
+  std::vector<std::string> open;  // the sections in which the last line stands
+  for (const Key& key : key_table(copy)) {
+    // A key without effect would be refused when read back: it shows as a comment, or not at all.
+    if (!counts(key) && !annotated) continue;
+    std::vector<std::string> path = components(key.name);
+    const std::string last = path.back();
+    path.pop_back();
+    const auto differs = std::mismatch(path.begin(), path.end(), open.begin(), open.end()).first;
+    for (auto section = differs; section != path.end(); ++section) {
+      const auto depth = static_cast<std::size_t>(section - path.begin());
+      if (annotated && depth == 0 && !out.empty()) out += "\n";
+      out += std::string(2 * depth, ' ') + *section + ":\n";
+    }
+    const std::string line = std::string(2 * path.size(), ' ') + (counts(key) ? "" : "# ") + last + ": " + value_text(key);
+    open = std::move(path);
+    out += (annotated ? with_comment(line, comment(key)) : line) + "\n";
+  }
+  return out;
+}
+
+std::string default_config_yaml() {
+  return "# Every key of a vae_dist configuration with its default (\"required\" where there is none). A key behind a # has no effect at the\n"
+         "# values above it. key=value after the command line's options overrides any key by its dotted name: train.global_batch=512.\n\n" +
+         config_yaml(Config{}, true);
+}
+
+std::vector<std::string> forbidden_differences(const Config& saved, const Config& now) {
+  Config saved_copy = saved;
+  Config now_copy = now;
+  // What follows from the run's first start: null goes on with the run's number of replicas, and G with it.
+  if (!now_copy.distributed.replicas) now_copy.distributed.replicas = saved.distributed.replicas;
+  if (now_copy.train.batch_per_replica) now_copy.train.global_batch = saved.train.global_batch;
+
+  std::vector<std::string> differences;
+  const std::vector<Key> saved_keys = key_table(saved_copy);
+  const std::vector<Key> now_keys = key_table(now_copy);
+  for (std::size_t i = 0; i < saved_keys.size(); ++i) {
+    const std::string before = value_text(saved_keys[i]);
+    const std::string after = value_text(now_keys[i]);
+    if (!saved_keys[i].may_change_on_resume && before != after) {
+      differences.push_back(saved_keys[i].name + ": " + before + " in the run, " + after + " now");
+    }
+  }
+  return differences;
+}
+
+}  // namespace vae_dist

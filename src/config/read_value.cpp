@@ -1,0 +1,111 @@
+#include "config/read_value.hpp"
+
+#include <yaml-cpp/yaml.h>
+
+#include <type_traits>
+#include <utility>
+
+#include "config/scalar_text.hpp"
+
+namespace vae_dist {
+namespace {
+
+bool is_quoted(const YAML::Node& node) { return node.Tag() == "!"; }
+
+[[noreturn]] void refuse(const std::string& wanted, const YAML::Node& node, const std::string& hint = "") {
+  throw WrongType{"takes " + wanted + ", not " + shown(node) + hint};
+}
+
+void read(const YAML::Node& node, bool& value) {
+  const auto parsed = node.IsScalar() && !is_quoted(node) ? read_bool(node.Scalar()) : std::nullopt;
+  if (!parsed) refuse("true or false", node);
+  value = *parsed;
+}
+
+void read(const YAML::Node& node, std::int64_t& value) {
+  const bool plain = node.IsScalar() && !is_quoted(node);
+  const auto parsed = plain ? read_integer(node.Scalar()) : std::nullopt;
+  if (!parsed) refuse("an integer", node, plain && read_number(node.Scalar()) ? " (write plain digits: 64; at most 64 bits)" : "");
+  value = *parsed;
+}
+
+void read(const YAML::Node& node, double& value) {
+  const auto parsed = node.IsScalar() && !is_quoted(node) ? read_number(node.Scalar()) : std::nullopt;
+  if (!parsed) refuse("a number", node);
+  value = *parsed;
+}
+
+// Any scalar serves as text, as it is written: a run may be called 2024.
+void read(const YAML::Node& node, std::string& value) {
+  if (!node.IsScalar()) refuse("text", node);
+  if (node.Scalar().empty()) throw WrongType{"is empty"};
+  value = node.Scalar();
+}
+
+template <typename Entry>
+void read(const YAML::Node& node, std::vector<Entry>& list) {
+  std::vector<Entry> entries;
+  if (node.IsSequence()) {
+    for (const YAML::Node& item : node) read(item, entries.emplace_back());
+  } else if (std::is_same_v<Entry, std::string> && node.IsScalar()) {
+    read(node, entries.emplace_back());
+  } else {
+    refuse(std::is_same_v<Entry, std::string> ? "text or a list of texts" : "a list such as [1, 2]", node);
+  }
+  list = std::move(entries);
+}
+
+template <typename Value>
+void read(const YAML::Node& node, std::optional<Value>& value) {
+  Value inner{};
+  read(node, inner);
+  value = inner;
+}
+
+/// Whether the node is the word with which the key is left empty.
+bool is_empty_word(const YAML::Node& node, const Key& key) {
+  if (key.empty_word.empty()) return false;
+  if (node.IsNull()) return key.empty_word == "null";
+  return is_word(node, key.empty_word);
+}
+
+struct Assign {
+  const YAML::Node& node;
+  const Key& key;
+
+  template <typename Value>
+  void operator()(Value* value) const {
+    read(node, *value);
+  }
+  template <typename Value>
+  void operator()(std::optional<Value>* value) const {
+    if (is_empty_word(node, key)) return value->reset();
+    try {
+      read(node, *value);
+    } catch (WrongType& wrong) {
+      wrong.message += "; or " + key.empty_word;
+      throw;
+    }
+  }
+  template <typename Entry>
+  void operator()(std::vector<Entry>* list) const {
+    if (is_empty_word(node, key)) return list->clear();
+    read(node, *list);
+    if (list->empty() && key.empty_word.empty()) throw WrongType{"takes at least one entry"};
+  }
+};
+
+}  // namespace
+
+void read_value(const YAML::Node& node, const Key& key) { std::visit(Assign{node, key}, key.slot); }
+
+bool is_word(const YAML::Node& node, const std::string& word) { return node.IsScalar() && !is_quoted(node) && node.Scalar() == word; }
+
+std::string shown(const YAML::Node& node) {
+  if (node.IsMap()) return "a map of keys";
+  if (node.IsSequence()) return "a list";
+  if (node.IsNull()) return "null";
+  return is_quoted(node) ? "the text \"" + node.Scalar() + "\"" : "'" + node.Scalar() + "'";
+}
+
+}  // namespace vae_dist

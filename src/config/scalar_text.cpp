@@ -1,0 +1,91 @@
+#include "config/scalar_text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+
+namespace vae_dist {
+namespace {
+
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+constexpr std::string_view kDigits = "0123456789";
+
+/// std::from_chars over the whole text, with the leading + that YAML allows and it does not.
+template <typename Number>
+std::optional<Number> read_whole(std::string_view text) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// Words that some version of YAML takes for null or a boolean, and the word that marks a required key in the printed defaults.
+bool is_reserved(std::string value) {
+  static constexpr std::array kReserved = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "required"};
+  std::transform(value.begin(), value.end(), value.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(kReserved.begin(), kReserved.end(), value) != kReserved.end();
+}
+
+bool is_plain(const std::string& value) {
+  if (value.empty() || is_reserved(value)) return false;
+  // Addresses such as 0.0.0.0: more than one point makes no number.
+  if (value.find_first_not_of("0123456789.") == std::string::npos) return std::count(value.begin(), value.end(), '.') >= 2;
+  const std::string safe = std::string(kLetters) + std::string(kDigits) + "_/.-";
+  const bool safe_start = kLetters.find(value[0]) != std::string_view::npos || value[0] == '/' || value[0] == '_' ||
+                          value.starts_with("./") || value.starts_with("../");
+  return safe_start && value.find_first_not_of(safe) == std::string::npos;
+}
+
+}  // namespace
+
+std::optional<bool> read_bool(std::string_view text) {
+  if (text == "true" || text == "True" || text == "TRUE") return true;
+  if (text == "false" || text == "False" || text == "FALSE") return false;
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> read_integer(std::string_view text) { return read_whole<std::int64_t>(text); }
+
+std::optional<double> read_number(std::string_view text) {
+  // from_chars would take "inf" and "nan".
+  const auto value = read_whole<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
+}
+
+std::string number_text(double value) {
+  std::array<char, 32> buffer;
+  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  std::string out(buffer.data(), result.ptr);
+  const std::size_t exponent = out.find('e');
+  if (exponent != std::string::npos && out.find('.') == std::string::npos) out.insert(exponent, ".0");
+  return out;
+}
+
+std::string quoted_if_needed(const std::string& value) {
+  if (is_plain(value)) return value;
+  std::string out = "\"";
+  for (const char c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      constexpr std::string_view kHex = "0123456789abcdef";
+      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+std::string joined(const std::vector<std::string>& words, const std::string& separator) {
+  std::string out;
+  for (std::size_t i = 0; i < words.size(); ++i) out += (i ? separator : "") + words[i];
+  return out;
+}
+
+}  // namespace vae_dist

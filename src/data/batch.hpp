@@ -1,0 +1,18 @@
+// What one rank needs for one step, on the host.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace vae_dist {
+
+struct Batch {
+  std::int64_t epoch = 0;
+  std::int64_t step = 0;                 ///< within the epoch
+  std::vector<std::int64_t> samples;     ///< indices into the dataset, [B]
+  std::vector<std::uint8_t> pixels;      ///< [B, image] as stored, flipped where the keyed draw says so
+  std::vector<float> noise;              ///< [B, noise per sample], standard normal
+  double scale = 1.0;                    ///< of the pixels: times this they lie in [0, 1]
+};
+
+}  // namespace vae_dist

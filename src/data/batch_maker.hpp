@@ -1,0 +1,27 @@
+// Makes the batch of any (epoch, step): a pure function of seed, epoch, step and sample index, and the dataset's content. Never of
+// rank, world size, thread or time.
+#pragma once
+
+#include "data/batch.hpp"
+#include "data/image_dataset.hpp"
+
+namespace vae_dist {
+
+struct BatchPlan {
+  std::uint64_t seed = 0;
+  std::int64_t global_batch = 0;      ///< G: step s takes positions [s*G, (s+1)*G) of the epoch's order
+  std::int64_t first = 0, count = 0;  ///< this rank's part of them: [s*G + first, s*G + first + count)
+  std::int64_t noise_per_sample = 0;
+  bool horizontal_flip = false;
+
+  /// The last partial global batch is dropped.
+  std::int64_t steps_per_epoch(std::int64_t samples) const { return samples / global_batch; }
+};
+
+/// Throws whatever reading the dataset throws.
+Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step);
+
+/// Mirrors an image left to right in place.
+void flip_horizontally(std::span<std::uint8_t> image, const ImageShape& shape, ImageLayout layout);
+
+}  // namespace vae_dist

@@ -1,0 +1,52 @@
+#include "data/prefetching_loader.hpp"
+
+namespace vae_dist {
+
+PrefetchingLoader::PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead)
+    : dataset_(dataset), plan_(plan), ahead_(static_cast<std::size_t>(ahead)), thread_([=, this] { read_ahead(first_epoch, first_step); }) {}
+
+PrefetchingLoader::~PrefetchingLoader() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+Batch PrefetchingLoader::next() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !ready_.empty() || error_; });
+  // Batches made before the error are still good.
+  if (ready_.empty()) std::rethrow_exception(error_);
+  Batch batch = std::move(ready_.front());
+  ready_.pop_front();
+  lock.unlock();
+  changed_.notify_all();
+  return batch;
+}
+
+void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
+  const std::int64_t steps_per_epoch = plan_.steps_per_epoch(dataset_.size());
+  try {
+    while (true) {
+      if (step == steps_per_epoch) {
+        step = 0;
+        ++epoch;
+      }
+      Batch batch = make_batch(dataset_, plan_, epoch, step++);
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return ready_.size() < ahead_ || stopping_; });
+      if (stopping_) return;
+      ready_.push_back(std::move(batch));
+      lock.unlock();
+      changed_.notify_all();
+    }
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    error_ = std::current_exception();
+    changed_.notify_all();
+  }
+}
+
+}  // namespace vae_dist

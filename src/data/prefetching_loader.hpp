@@ -1,0 +1,40 @@
+// Makes batches ahead of the step, in a thread of its own.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "data/batch_maker.hpp"
+
+namespace vae_dist {
+
+class PrefetchingLoader {
+ public:
+  /// Starts reading at step `first_step` of epoch `first_epoch` and goes on through the following epochs without end, at most
+  /// `ahead` batches before they are asked for. `dataset` outlives the loader; nobody else reads it meanwhile.
+  PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead);
+  ~PrefetchingLoader();
+  PrefetchingLoader(const PrefetchingLoader&) = delete;
+  PrefetchingLoader& operator=(const PrefetchingLoader&) = delete;
+
+  /// The next batch, in order. Throws what reading it threw.
+  Batch next();
+
+ private:
+  void read_ahead(std::int64_t epoch, std::int64_t step);
+
+  const ImageDataset& dataset_;
+  const BatchPlan plan_;
+  const std::size_t ahead_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Batch> ready_;
+  std::exception_ptr error_;
+  bool stopping_ = false;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace vae_dist

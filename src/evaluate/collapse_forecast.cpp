@@ -1,0 +1,39 @@
+#include "evaluate/collapse_forecast.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace vae_dist {
+
+double top_variance(const ImageDataset& dataset, std::int64_t count, const InputFormat& format) {
+  constexpr int kIterations = 30;
+  const at::NoGradGuard no_grad;
+  count = std::min(count, dataset.size());
+  const auto image_bytes = static_cast<std::size_t>(dataset.shape().values());
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * image_bytes);
+  for (std::int64_t i = 0; i < count; ++i) dataset.read(i, std::span(pixels).subspan(static_cast<std::size_t>(i) * image_bytes, image_bytes));
+
+  InputFormat on_host = format;
+  on_host.device = c10::kCPU;
+  on_host.type = at::kFloat;
+  on_host.channels_last = false;
+  at::Tensor images = model_input(pixels, on_host).flatten(1);
+  images = images - images.mean(0);
+
+  // A direction without preference for any pixel, but not orthogonal to anything smooth either.
+  at::Tensor direction = at::linspace(1.0, 2.0, images.size(1), at::kFloat);
+  double variance = 0;
+  for (int i = 0; i < kIterations; ++i) {
+    const double length = direction.norm().item<double>();
+    if (length == 0) return 0;  // all images are the same
+    direction = direction / length;
+    direction = images.t().mv(images.mv(direction)) / static_cast<double>(count);
+    variance = direction.norm().item<double>();
+  }
+  return variance;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,13 @@
+// The simplest model there is: every image is the mean image. What a trained model has to beat.
+#pragma once
+
+#include "comm/communicator.hpp"
+#include "data/image_dataset.hpp"
+
+namespace vae_dist {
+
+/// Mean squared error per value, on [0, 1], of the mean image of samples [0, count) as reconstruction of each of them: the mean over
+/// values of their variance. Exact integer sums, so the same bits at any number of ranks. A collective on a host communicator.
+double mean_image_mse(const ImageDataset& dataset, std::int64_t count, Communicator& host);
+
+}  // namespace vae_dist

@@ -1,0 +1,22 @@
+#include "evaluate/model_input.hpp"
+
+#include <ATen/ATen.h>
+
+namespace vae_dist {
+
+at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& f) {
+  const std::int64_t count = static_cast<std::int64_t>(pixels.size()) / f.shape.values();
+  const std::int64_t c = f.shape.channels, h = f.shape.height, w = f.shape.width;
+  const bool channels_stored_last = f.layout == ImageLayout::nhwc;
+  const std::vector<std::int64_t> sizes = channels_stored_last ? std::vector<std::int64_t>{count, h, w, c} : std::vector<std::int64_t>{count, c, h, w};
+
+  const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes, at::kByte);
+  at::Tensor images = stored.to(f.device).to(f.type);
+  // A view: the bytes stay where they are, the axes are renamed.
+  if (channels_stored_last) images = images.permute({0, 3, 1, 2});
+  images = images * (f.scale * (f.high - f.low));
+  if (f.low != 0) images = images + f.low;
+  return images.contiguous(f.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+}
+
+}  // namespace vae_dist

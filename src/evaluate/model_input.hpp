@@ -1,0 +1,26 @@
+// From pixels as stored to what the model sees.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <span>
+
+#include "data/image_dataset.hpp"
+
+namespace vae_dist {
+
+struct InputFormat {
+  ImageShape shape;
+  ImageLayout layout = ImageLayout::nhw;
+  double scale = 1.0 / 255.0;        ///< stored value times this lies in [0, 1]
+  double low = 0.0, high = 1.0;      ///< `data.range`: what [0, 1] is mapped to
+  bool channels_last = true;         ///< memory order of the result
+  c10::Device device = c10::kCPU;
+  at::ScalarType type = at::kFloat;
+};
+
+/// pixels: count images as stored. Returns [count, C, H, W] on the device; pixels travel there as bytes and are scaled there. The copy
+/// is done when this returns (CPU), or is queued with pixels copied before (GPU): `pixels` may be freed either way.
+at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& format);
+
+}  // namespace vae_dist

@@ -1,0 +1,81 @@
+#include "metrics/metrics_endpoint.hpp"
+
+#include <netdb.h>
+#include <prometheus/exposer.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr int kPortsToTry = 101;
+constexpr int kHighestPort = 65535;
+
+std::string bind_address(const std::string& address, int port) {
+  const bool bare_ipv6 = address.find(':') != std::string::npos && address.front() != '[';
+  return bare_ipv6 ? text("[", address, "]:", port) : text(address, ":", port);
+}
+
+// The library says "possible problem binding to port" for every failed start, a taken port included: hence the next one is tried.
+std::unique_ptr<prometheus::Exposer> start(const std::string& address, int wanted) {
+  const int last = wanted == 0 ? 0 : std::min(wanted + kPortsToTry - 1, kHighestPort);
+  std::string reason;
+  for (int port = wanted; port <= last; ++port) {
+    try {
+      return std::make_unique<prometheus::Exposer>(bind_address(address, port));
+    } catch (const std::exception& error) {
+      reason = error.what();
+    }
+  }
+  throw Failure(text("cannot serve metrics on ", address, ", ports ", wanted, " to ", last, ": ", reason));
+}
+
+void connect_once(const std::string& address, int port) {
+  std::string host = address;
+  std::erase_if(host, [](char c) { return c == '[' || c == ']'; });
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return;
+  const int connection = ::socket(found->ai_family, found->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, found->ai_protocol);
+  if (connection >= 0) {
+    // Under way is enough: the system of this machine accepts it, and the server's poll returns.
+    [[maybe_unused]] const int result = ::connect(connection, found->ai_addr, found->ai_addrlen);
+    ::close(connection);
+  }
+  ::freeaddrinfo(found);
+}
+
+}  // namespace
+
+MetricsEndpoint::MetricsEndpoint(const std::string& address, int port, const std::shared_ptr<prometheus::Collectable>& series)
+    : address_(address), exposer_(start(address, port)) {
+  port_ = exposer_->GetListeningPorts().front();
+  if (port != 0 && port_ != port) log::info(text("metrics: port ", port, " is taken, using ", port_));
+  exposer_->RegisterCollectable(series);
+}
+
+// civetweb looks up from its listening sockets only every 2 s; a run of seconds, and a stop on request, should not wait for that. A
+// connection makes it look at once.
+MetricsEndpoint::~MetricsEndpoint() {
+  std::atomic<bool> stopped = false;
+  std::jthread stopping([&] {
+    exposer_.reset();
+    stopped = true;
+  });
+  while (!stopped) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (!stopped) connect_once(address_, port_);
+  }
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,88 @@
+#include "metrics/progress.hpp"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+namespace vae_dist {
+namespace {
+
+constexpr Seconds kRedraw{0.1};
+constexpr Seconds kSpeedMemory{10.0};
+
+template <typename... Values>
+std::string formatted(const char* format, Values... values) {
+  char line[256];
+  std::snprintf(line, sizeof line, format, values...);
+  return line;
+}
+
+// 0: not known.
+std::size_t terminal_columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+}  // namespace
+
+std::string hours_minutes_seconds(Seconds time) {
+  if (!std::isfinite(time.count()) || time.count() < 0) return "-:--:--";
+  const long long seconds = std::llround(time.count());
+  return formatted("%lld:%02lld:%02lld", seconds / 3600, seconds / 60 % 60, seconds % 60);
+}
+
+std::string progress_text(const ProgressFacts& facts, double samples_per_second, Seconds remaining) {
+  std::string line = formatted("epoch %lld/%lld  step %lld/%lld  ETA %s  loss %.4g  recon %.4g  KL %.4g nats  %.0f samples/s",
+                               static_cast<long long>(facts.epoch + 1), static_cast<long long>(facts.epochs_planned),
+                               static_cast<long long>(facts.step), static_cast<long long>(facts.steps_planned),
+                               hours_minutes_seconds(remaining).c_str(), facts.loss, facts.reconstruction_loss, facts.kld_nats,
+                               samples_per_second);
+  std::string waits;
+  if (facts.data_wait_share >= 0.01) waits += formatted(" data %.0f%%", 100 * facts.data_wait_share);
+  if (facts.allreduce_wait_share >= 0.01) waits += formatted(" all-reduce %.0f%%", 100 * facts.allreduce_wait_share);
+  return waits.empty() ? line : line + "  waits:" + waits;
+}
+
+Progress::Progress(bool enabled, std::int64_t first_step, std::int64_t global_batch)
+    : enabled_(enabled),
+      terminal_(::isatty(STDERR_FILENO) == 1),
+      first_step_(first_step),
+      last_step_(first_step),
+      global_batch_(global_batch) {}
+
+double Progress::recent_speed(std::int64_t step) {
+  const Seconds lap = since_shown_.restart();
+  const double speed = static_cast<double>((step - last_step_) * global_batch_) / lap.count();
+  const double share = last_step_ == first_step_ ? 1.0 : 1.0 - std::exp(-lap / kSpeedMemory);
+  last_step_ = step;
+  return speed_ += share * (speed - speed_);
+}
+
+void Progress::show(const ProgressFacts& facts, bool due) {
+  if (!enabled_ || facts.step <= last_step_) return;
+  const bool last = facts.step == facts.steps_planned;
+  if (terminal_ ? !last && since_shown_.elapsed() < kRedraw : !due) return;
+  // The average over all that has happened, evaluations and checkpoints included, tells best what is to come.
+  const Seconds remaining =
+      since_start_.elapsed() * static_cast<double>(facts.steps_planned - facts.step) / static_cast<double>(facts.step - first_step_);
+  std::string line = progress_text(facts, recent_speed(facts.step), remaining);
+  if (terminal_) {
+    // A line that wraps could not be redrawn.
+    const std::size_t columns = terminal_columns();
+    if (columns > 1 && line.size() >= columns) line.resize(columns - 1);
+    line = "\r" + line + "\x1b[K";
+    open_ = true;
+  } else {
+    line += "\n";
+  }
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+void Progress::interrupt() {
+  if (open_) std::fputc('\n', stderr);
+  open_ = false;
+}
+
+}  // namespace vae_dist

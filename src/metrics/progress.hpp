@@ -1,0 +1,48 @@
+// What a person sees while a run goes on: one redrawn line with ETA on a terminal, plain lines otherwise.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/clock.hpp"
+
+namespace vae_dist {
+
+struct ProgressFacts {
+  std::int64_t step = 0, steps_planned = 0, epoch = 0, epochs_planned = 0;  ///< epoch counted from 0, shown from 1
+  double loss = 0, reconstruction_loss = 0, kld_nats = 0;
+  double data_wait_share = 0, allreduce_wait_share = 0;  ///< of the step, 0..1
+};
+
+/// h:mm:ss, rounded to seconds; negative or not finite: "-:--:--".
+std::string hours_minutes_seconds(Seconds time);
+
+/// "epoch 2/10  step 1200/5000  ETA 0:12:34  loss 0.01234  recon 0.01201  KL 12.6 nats  5310 samples/s  waits: data 3%". Waits below 1 %
+/// of the step are left out. What matters most comes first: a narrow terminal cuts the end.
+std::string progress_text(const ProgressFacts& facts, double samples_per_second, Seconds remaining);
+
+class Progress {
+ public:
+  /// `enabled`: rank 0 only. `global_batch`: samples a step. `first_step`: steps done before this process took over.
+  Progress(bool enabled, std::int64_t first_step, std::int64_t global_batch);
+  ~Progress() { interrupt(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// To be called at every step whose numbers are known. On a terminal redraws, at most ten times a second; else prints a line when `due`.
+  void show(const ProgressFacts& facts, bool due);
+
+  /// Ends a redrawn line, so that other messages start on a line of their own.
+  void interrupt();
+
+ private:
+  /// Samples/s over about the last ten seconds.
+  double recent_speed(std::int64_t step);
+
+  bool enabled_, terminal_, open_ = false;
+  std::int64_t first_step_, last_step_, global_batch_;
+  double speed_ = 0;
+  Stopwatch since_start_, since_shown_;
+};
+
+}  // namespace vae_dist

@@ -1,0 +1,63 @@
+// Every Prometheus series of a rank, bound once at start, and the /metrics endpoint that serves them.
+//
+// Names start with vae_dist_, in base units; `_total` for counters. All series carry the labels `run` and `host`; per-rank series also
+// `rank`. Loss-like series are global (equal on every rank) and served by rank 0 only, without `rank`. Labels are on the series, not on
+// the scrape target (service_discovery.hpp), so they are the same whoever scrapes and never come out as exported_run or exported_rank.
+// A series appears with its first value: what is not known yet is absent, not 0.
+//
+//   RunMetrics metrics({.run = "mnist", .host = "node1", .rank = 0}, {.steps_planned = 1000, .global_batch = 64}, "0.0.0.0", 19400);
+//   metrics.record_step({.step = 1, .loss = 0.3, .samples = 64, .step_seconds = 0.05});
+//
+// Thread safety: record_* may be called from one thread while scrapes go on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace vae_dist {
+
+struct MetricsIdentity {
+  std::string run, host;
+  int rank = 0, local_rank = 0;
+};
+
+/// Facts of a run that do not change.
+struct RunFacts {
+  std::int64_t steps_planned = 0, global_batch = 0, ranks = 1, replicas = 1;
+};
+
+/// One finished step. Loss terms are global means; kld in nats, positive.
+struct StepMetrics {
+  std::int64_t step = 0, epoch = 0;
+  double loss = 0, reconstruction_loss = 0, kld_nats = 0, kld_weight = 0, beta = 1, learning_rate = 0, gradient_norm = 0;
+  bool skipped = false;            ///< not finite or above the limit: loss terms and gradient norm keep their last good value
+  std::int64_t samples = 0;        ///< of this rank
+  double step_seconds = 0, data_wait_seconds = 0, allreduce_wait_seconds = 0;
+  std::uint64_t allreduce_bytes = 0;
+};
+
+class RunMetrics {
+ public:
+  /// Serves http://address:port/metrics. `port`: the wanted port (the caller adds the local rank); 0: any free one; taken: the next free
+  /// one of the following 100; empty: no endpoint. An exporter that cannot start is a warning and no endpoint, never an error.
+  RunMetrics(const MetricsIdentity& identity, const RunFacts& facts, const std::string& address, std::optional<int> port);
+  ~RunMetrics();
+
+  /// The port that is served, or empty.
+  std::optional<int> port() const;
+
+  void record_step(const StepMetrics& step);
+
+  /// A checkpoint has been written, which took `seconds`.
+  void record_checkpoint(double seconds);
+
+  void record_validation(double loss);
+
+ private:
+  struct Series;
+  std::unique_ptr<Series> series_;
+};
+
+}  // namespace vae_dist

@@ -1,0 +1,45 @@
+#include "metrics/service_discovery.hpp"
+
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "base/durable_file.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::string target_address(const ScrapeTarget& target) {
+  const bool ipv6 = target.host.find(':') != std::string::npos;
+  return ipv6 ? text("[", target.host, "]:", target.port) : text(target.host, ":", target.port);
+}
+
+}  // namespace
+
+std::filesystem::path service_discovery_path(const std::filesystem::path& directory, const std::string& run) {
+  return directory / (run + ".prometheus.json");
+}
+
+ServiceDiscoveryFile::ServiceDiscoveryFile(std::filesystem::path path, const std::string& run, const std::vector<ScrapeTarget>& targets)
+    : path_(std::move(path)) {
+  auto groups = nlohmann::ordered_json::array();
+  for (const ScrapeTarget& target : targets) {
+    groups.push_back({{"targets", {target_address(target)}},
+                      {"labels",
+                       {{"job", "vae_dist"}, {"__meta_vae_dist_run", run}, {"__meta_vae_dist_rank", std::to_string(target.rank)}}}});
+  }
+  try {
+    replace_file(path_, groups.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  } catch (const std::exception& error) {
+    log::warn(text("metrics: Prometheus will not find this run by itself: ", error.what()));
+  }
+}
+
+ServiceDiscoveryFile::~ServiceDiscoveryFile() {
+  std::error_code ignored;  // a file that stays behind names ports that nobody answers on: Prometheus shows them as down
+  std::filesystem::remove(path_, ignored);
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,80 @@
+#include "metrics/step_log.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/durable_file.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+
+namespace vae_dist {
+namespace {
+
+bool belongs(std::string_view line, std::int64_t resume_step) {
+  const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return false;
+  const auto step = object.find("step");
+  return step == object.end() || !step->is_number() || step->get<double>() <= static_cast<double>(resume_step);
+}
+
+bool write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string json_line(const LogRecord& record) {
+  nlohmann::ordered_json object = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : record) std::visit([&](const auto& plain) { object[name] = plain; }, value);
+  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string lines_up_to(std::string_view log, std::int64_t resume_step) {
+  std::string kept;
+  while (!log.empty()) {
+    // A last line without its newline was cut off, even where what is left happens to parse.
+    const std::size_t end = log.find('\n');
+    if (end == std::string_view::npos) break;
+    const std::string_view line = log.substr(0, end + 1);
+    if (belongs(line, resume_step)) kept += line;
+    log.remove_prefix(line.size());
+  }
+  return kept;
+}
+
+StepLog::StepLog(const std::filesystem::path& path, std::int64_t resume_step) : path_(path) {
+  if (std::filesystem::exists(path_)) {
+    const std::string before = read_file(path_);
+    const std::string kept = lines_up_to(before, resume_step);
+    if (kept.size() != before.size()) replace_file(path_, kept);
+  }
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd_ < 0) throw BadInput(text("cannot open ", path_.string(), " for appending: ", std::strerror(errno)));
+}
+
+StepLog::~StepLog() { ::close(fd_); }
+
+void StepLog::write(const LogRecord& record) {
+  const off_t end_before = ::lseek(fd_, 0, SEEK_END);
+  if (write_all(fd_, json_line(record))) return;
+  const int reason = errno;
+  // Half a line would spoil the next one too. Giving space back works on a full disk.
+  const bool whole = end_before >= 0 && ::ftruncate(fd_, end_before) == 0;
+  if (!failed_) {
+    log::warn(text("cannot write ", path_.string(), ": ", std::strerror(reason), "; training goes on, the log ",
+                   whole ? "lacks steps" : "has a damaged line"));
+  }
+  failed_ = true;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,72 @@
+#include "model/batch_norm.hpp"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace vae_dist {
+namespace {
+
+const std::vector<std::int64_t> kAllButChannels = {0, 2, 3};
+
+at::Tensor per_channel(const at::Tensor& v) { return v.view({1, -1, 1, 1}); }
+
+// Normalisation over the batches of all ranks. Mean and variance are summed one after the other: the sum of squares about a common
+// mean loses no digits, where E[x^2] - E[x]^2 would.
+struct GlobalBatchNorm : torch::autograd::Function<GlobalBatchNorm> {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                            BatchNorm2dImpl* layer) {
+    const double local_count = static_cast<double>(x.numel() / x.size(1));
+    at::Tensor totals = at::cat({x.sum(kAllButChannels), at::full({1}, local_count, x.options())});
+    layer->sum_over_ranks()(totals);
+    const at::Tensor count = totals[-1];
+    const at::Tensor mean = totals.slice(0, 0, -1) / count;
+
+    const at::Tensor centred = x - per_channel(mean);
+    at::Tensor squares = centred.square().sum(kAllButChannels);
+    layer->sum_over_ranks()(squares);
+    const at::Tensor inverse_deviation = at::rsqrt(squares / count + BatchNorm2dImpl::kEpsilon);
+
+    layer->batch_mean.copy_(mean);
+    layer->batch_var.copy_(squares / (count - 1));
+    const at::Tensor normalised = centred.mul_(per_channel(inverse_deviation));
+    ctx->save_for_backward({normalised, weight, inverse_deviation, count});
+    ctx->saved_data["layer"] = reinterpret_cast<std::int64_t>(layer);
+    return normalised * per_channel(weight) + per_channel(bias);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list outputs) {
+    const at::Tensor& dy = outputs[0];
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &normalised = saved[0], &weight = saved[1], &inverse_deviation = saved[2], &count = saved[3];
+    const at::Tensor d_bias = dy.sum(kAllButChannels);
+    const at::Tensor d_weight = (dy * normalised).sum(kAllButChannels);
+
+    // The input's gradient needs both sums over the global batch; the parameters' own are summed with all other gradients.
+    at::Tensor sums = at::stack({d_bias, d_weight});
+    // The layer outlives its graph: the model does.
+    reinterpret_cast<BatchNorm2dImpl*>(ctx->saved_data["layer"].toInt())->sum_over_ranks()(sums);
+    const at::Tensor means = sums / count;
+    const at::Tensor dx = per_channel(weight * inverse_deviation) * (dy - per_channel(means[0]) - normalised * per_channel(means[1]));
+    return {dx, d_weight, d_bias, at::Tensor()};
+  }
+};
+
+}  // namespace
+
+BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels)
+    : weight(register_parameter("weight", at::ones({channels}))),
+      bias(register_parameter("bias", at::zeros({channels}))),
+      running_mean(register_buffer("running_mean", at::zeros({channels}))),
+      running_var(register_buffer("running_var", at::ones({channels}))),
+      num_batches_tracked(register_buffer("num_batches_tracked", at::zeros({}, at::kLong))),
+      batch_mean(at::zeros({channels})),
+      batch_var(at::ones({channels})) {}
+
+at::Tensor BatchNorm2dImpl::forward(const at::Tensor& x) {
+  if (!is_training()) return at::batch_norm(x, weight, bias, running_mean, running_var, false, kMomentum, kEpsilon, true);
+  if (sum_over_ranks_) return GlobalBatchNorm::apply(x, weight, bias, this);
+  // A momentum of 1 makes "running" statistics that are this batch's.
+  return at::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, kEpsilon, true);
+}
+
+}  // namespace vae_dist

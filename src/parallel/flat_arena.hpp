@@ -1,0 +1,41 @@
+// Many tensors in one flat allocation: one collective, one optimizer call, one norm serve them all, and nothing is ever copied
+// together.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace vae_dist {
+
+/// Where one tensor lies: `count` elements from `offset` (in elements), in the order that `strides` say.
+struct ArenaSlot {
+  std::string name;
+  std::vector<std::int64_t> sizes, strides;
+  std::int64_t offset = 0, count = 0;
+};
+
+/// Views start at multiples of this: what vector loads, NCCL and cuDNN like best.
+inline constexpr std::int64_t kArenaAlignmentBytes = 256;
+
+/// Appends a dense slot behind the last one, aligned for elements of `element_bytes`. `channels_last` stores a 4-d tensor as NHWC.
+void append_slot(std::vector<ArenaSlot>& slots, const std::string& name, const std::vector<std::int64_t>& sizes, std::size_t element_bytes,
+                 bool channels_last = false);
+
+class FlatArena {
+ public:
+  /// Zeros, so that the alignment gaps hold zeros for good.
+  FlatArena(std::vector<ArenaSlot> slots, const at::TensorOptions& options);
+
+  const at::Tensor& flat() const { return flat_; }  ///< [elements, gaps included]
+  const std::vector<ArenaSlot>& slots() const { return slots_; }
+  at::Tensor view(std::size_t slot) const;  ///< shares memory with flat()
+
+ private:
+  std::vector<ArenaSlot> slots_;
+  at::Tensor flat_;
+};
+
+}  // namespace vae_dist

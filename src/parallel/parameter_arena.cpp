@@ -1,0 +1,35 @@
+#include "parallel/parameter_arena.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <stdexcept>
+
+namespace vae_dist {
+namespace {
+
+std::vector<ArenaSlot> layout_of(const NamedTensors& parameters, bool channels_last) {
+  if (parameters.empty()) throw std::invalid_argument("there are no parameters to train");
+  std::vector<ArenaSlot> slots;
+  for (const auto& [name, parameter] : parameters) append_slot(slots, name, parameter.sizes().vec(), parameter.element_size(), channels_last);
+  return slots;
+}
+
+}  // namespace
+
+ParameterArena::ParameterArena(const NamedTensors& parameters, bool channels_last)
+    : values_(layout_of(parameters, channels_last), parameters.front().second.options().requires_grad(false)),
+      gradients_(values_.slots(), values_.flat().options()) {
+  const at::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    at::Tensor parameter = parameters[i].second;
+    at::Tensor view = values_.view(i);
+    view.copy_(parameter);
+    parameter.set_data(view);
+    parameter.mutable_grad() = gradients_.view(i);
+  }
+}
+
+FlatArena ParameterArena::make_companion() const { return FlatArena(slots(), values().options()); }
+
+}  // namespace vae_dist

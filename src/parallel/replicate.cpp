@@ -1,0 +1,34 @@
+#include "parallel/replicate.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include "base/hash.hpp"
+#include "comm/agreement.hpp"
+#include "parallel/tensor_buffer.hpp"
+
+namespace vae_dist {
+
+void broadcast_tensors(Communicator& comm, const std::vector<at::Tensor>& tensors) {
+  const at::NoGradGuard no_grad;
+  for (at::Tensor tensor : tensors) {
+    const at::Tensor dense = tensor.detach().contiguous();
+    comm.broadcast(buffer_of(dense), 0);
+    tensor.copy_(dense);
+  }
+}
+
+std::uint64_t hash_tensors(const std::vector<at::Tensor>& tensors) {
+  std::uint64_t hash = 0;
+  for (const at::Tensor& tensor : tensors) {
+    const at::Tensor dense = tensor.detach().cpu().contiguous();
+    hash = hash_bytes(dense.data_ptr(), dense.nbytes(), hash);
+  }
+  return hash;
+}
+
+void require_equal_tensors(Communicator& host, const std::string& what, const std::vector<at::Tensor>& tensors) {
+  require_equal(host, what, hash_name(hash_tensors(tensors)));
+}
+
+}  // namespace vae_dist

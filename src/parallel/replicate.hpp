@@ -1,0 +1,24 @@
+// Equal tensors on every rank: rank 0's, and a proof that they are.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+
+namespace vae_dist {
+
+/// Broadcasts rank 0's tensors (any strides) through `comm`, which reaches their device. A collective.
+void broadcast_tensors(Communicator& comm, const std::vector<at::Tensor>& tensors);
+
+/// A hash of the values in logical order, whatever strides and device.
+std::uint64_t hash_tensors(const std::vector<at::Tensor>& tensors);
+
+/// Throws AgreedError naming the ranks whose tensors differ from rank 0's. `what` names them: "initial weights". A collective on
+/// a host communicator.
+void require_equal_tensors(Communicator& host, const std::string& what, const std::vector<at::Tensor>& tensors);
+
+}  // namespace vae_dist

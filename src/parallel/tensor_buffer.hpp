@@ -1,0 +1,13 @@
+// A tensor's memory as a communicator sees it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "comm/communicator.hpp"
+
+namespace vae_dist {
+
+/// The memory of a contiguous uint8, int64, fp32 or fp64 tensor; std::invalid_argument for any other.
+Buffer buffer_of(const at::Tensor& tensor);
+
+}  // namespace vae_dist

@@ -1,0 +1,34 @@
+// Grids of small pictures as labelled PNG: samples, reconstructions beside their originals, a dataset's look.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vae_dist {
+
+/// One picture: `pixels` is [height, width, channels] row-major, 8 bits, channels 1 (grey) or 3 (RGB).
+struct Picture {
+  int height = 0, width = 0, channels = 0;
+  std::vector<std::uint8_t> pixels;
+};
+
+struct GridOptions {
+  std::string title = {};                       ///< above the grid; empty: none
+  std::string subtitle = {};                    ///< a smaller second line; empty: none
+  std::vector<std::string> row_labels = {};     ///< left of each row, in order; may be shorter than the rows
+  std::vector<std::string> column_labels = {};  ///< above each column; set smaller where they would not fit their column
+  int columns = 8;
+};
+
+/// The whole number that brings a picture's longer side nearest to 80 pixels (54 to 107 of them, or its own size if that is more).
+int grid_magnification(int height, int width);
+
+/// Draws `pictures` row by row into a grid (all of one size; integer magnification without smoothing so that small pictures can be
+/// seen; the last row may be short) and writes a PNG to `path` by rename. Throws BadInput for no pictures, pictures of different sizes or
+/// whose `pixels` do not match, and columns < 1; Failure when it cannot be drawn or written.
+void write_image_grid(const std::filesystem::path& path, std::span<const Picture> pictures, const GridOptions& options);
+
+}  // namespace vae_dist

@@ -1,0 +1,93 @@
+#include "train/device.hpp"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include "base/error.hpp"
+#include "comm/nccl_communicator.hpp"
+
+namespace vae_dist {
+namespace {
+
+int gpu_count() { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0; }
+
+// The driver's files are there even where the program cannot use it.
+bool machine_has_gpu() {
+  std::error_code ignored;
+  return std::filesystem::exists("/dev/nvidia0", ignored) || std::filesystem::exists("/proc/driver/nvidia/version", ignored);
+}
+
+// Cores that this process may run on: mpirun and Slurm bind ranks to their share.
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+int choose_threads(const DistributedConfig& config, const MpiWorld& world) {
+  if (config.threads_per_rank) return static_cast<int>(*config.threads_per_rank);
+  const int all = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const int share = std::max(1, all / world.local_size());
+  return std::min(share, usable_cores());
+}
+
+}  // namespace
+
+DeviceChoice choose_device(const DistributedConfig& config, const MpiWorld& world) {
+  DeviceChoice choice;
+  choice.threads = choose_threads(config, world);
+  const int gpus = gpu_count();
+  const bool wanted = config.device == "cuda" || (config.device == "auto" && config.backend != "mpi" && (gpus > 0 || machine_has_gpu()));
+
+  if (wanted) {
+    if (gpus == 0)
+      throw BadInput(machine_has_gpu() ? text("there is a GPU on ", world.host(), " but this program cannot use it: the driver is not loaded, too old for this build of torch, or hidden "
+                                              "(CUDA_VISIBLE_DEVICES). Run nvidia-smi there; launcher/setup.sh says which wheel fits the driver. To train on the CPU all the same, set distributed.device=cpu.")
+                                       : text("distributed.device is cuda, but there is no GPU on ", world.host(), ": set distributed.device=cpu or auto."));
+    if (world.local_size() > gpus && !config.share_gpu)
+      throw BadInput(text("node ", world.host(), " has ", gpus, gpus == 1 ? " GPU" : " GPUs", " for ", world.local_size(), " ranks: start at most ", gpus,
+                          " a node, or set distributed.share_gpu=true (for tests: ranks that share a GPU slow each other down)."));
+    choice.device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(world.local_rank() % gpus));
+  } else if (config.backend == "nccl") {
+    throw BadInput("distributed.backend is nccl, which moves gradients between GPUs, but this run is on the CPU: set distributed.backend=auto.");
+  }
+
+  if (world.size() == 1) {
+    choice.backend = "self";
+  } else {
+    choice.backend = choice.device.is_cuda() ? "nccl" : "mpi";
+  }
+  if (choice.device.is_cuda() && config.backend == "mpi")
+    throw BadInput("distributed.backend is mpi, which moves gradients in host memory, but this run is on GPUs: set distributed.backend=auto, or distributed.device=cpu.");
+  return choice;
+}
+
+void apply_device(const DeviceChoice& choice) {
+  at::set_num_threads(choice.threads);
+  at::globalContext().setAllowTF32CuBLAS(false);
+  at::globalContext().setAllowTF32CuDNN(false);
+  if (choice.device.is_cuda()) c10::impl::VirtualGuardImpl(c10::kCUDA).setDevice(choice.device);
+}
+
+std::unique_ptr<Communicator> make_gradient_communicator(const DeviceChoice& choice, const MpiWorld& world, Communicator& host) {
+  if (choice.backend == "nccl") {
+    const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStream(choice.device);
+    return make_nccl_communicator(host, reinterpret_cast<void*>(stream.native_handle()));
+  }
+  return world.make_communicator();
+}
+
+std::string describe_device(const DeviceChoice& choice) {
+  const std::string exchange = choice.backend == "self" ? "one rank, no exchange" : choice.backend == "nccl" ? "gradients by NCCL" : "gradients by MPI";
+  if (choice.device.is_cuda()) return text("GPU (", choice.device.str(), "), ", exchange);
+  return text("CPU, ", choice.threads, choice.threads == 1 ? " thread" : " threads", " a rank, ", exchange);
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,33 @@
+// Which device a rank computes on, and through what its gradients travel.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+
+#include "comm/mpi_world.hpp"
+#include "config/config.hpp"
+
+namespace vae_dist {
+
+struct DeviceChoice {
+  c10::Device device = c10::kCPU;
+  std::string backend;  ///< "nccl" | "mpi" | "self" (a world of one)
+  int threads = 1;      ///< of tensor work on the CPU
+};
+
+/// Follows `distributed.device`, `backend`, `share_gpu`, `threads_per_rank`. Throws BadInput: a GPU that is there but cannot be used
+/// (driver too old or not loaded), cuda asked for without a GPU, more ranks than GPUs on the node (with both numbers), nccl on CPU.
+DeviceChoice choose_device(const DistributedConfig& config, const MpiWorld& world);
+
+/// Makes the choice this process's: current device, threads, determinism of precision (TF32 off).
+void apply_device(const DeviceChoice& choice);
+
+/// The communicator for gradients. A collective on `host`.
+std::unique_ptr<Communicator> make_gradient_communicator(const DeviceChoice& choice, const MpiWorld& world, Communicator& host);
+
+/// For the start table: "GPU 0: NVIDIA H100 80GB HBM3, NCCL" or "CPU, 1 thread a rank, MPI".
+std::string describe_device(const DeviceChoice& choice);
+
+}  // namespace vae_dist

@@ -1,0 +1,102 @@
+#include "train/learner.hpp"
+
+#include <ATen/ATen.h>
+
+#include "base/error.hpp"
+#include "parallel/replicate.hpp"
+#include "parallel/tensor_buffer.hpp"
+#include "train/weights.hpp"
+
+namespace vae_dist {
+namespace {
+
+VanillaVae model_on_device(const Config& config, const ImageShape& shape, const DeviceChoice& device) {
+  VanillaVae model = make_model(config, shape);
+  model->to(device.device);
+  return model;
+}
+
+StepOptions step_options(const Config& config, const ReplicaPlan& plan, const LossOptions& loss) {
+  StepOptions options;
+  options.loss = loss;
+  options.clip_norm = config.train.gradient_clip_norm;
+  options.skip_above_norm = config.train.skip_step_above_norm;
+  // With global statistics the replicas of a rank need no statistics of their own: they run as one batch.
+  const bool sync = config.distributed.batch_norm == "sync";
+  options.batches = sync ? 1 : plan.replicas_per_rank();
+  options.global_batches = sync ? plan.world_size : plan.replicas;
+  return options;
+}
+
+// The moments of both kinds under their parameters' names.
+template <typename Visit>
+void for_each_moment(const ParameterArena& parameters, const FusedAdam& optimizer, Visit visit) {
+  for (std::size_t i = 0; i < parameters.slots().size(); ++i) {
+    visit("exp_avg." + parameters.slots()[i].name, optimizer.first_moment().view(i));
+    visit("exp_avg_sq." + parameters.slots()[i].name, optimizer.second_moment().view(i));
+  }
+  visit("step", optimizer.step_count());
+}
+
+}  // namespace
+
+Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& gradients,
+                 Communicator& statistics)
+    : shape_(shape),
+      model_(model_on_device(config, shape, device)),
+      parameters_(trained_parameters(model_), config.train.channels_last),
+      statistics_(model_->batch_norms(), parameters_.values().options()),
+      optimizer_(parameters_, config.train.optimizer),
+      reducer_(gradients, {parameters_.gradients(), statistics_.sums()}),
+      step_(model_, parameters_, statistics_, reducer_, optimizer_, step_options(config, plan, loss)) {
+  if (config.distributed.batch_norm == "sync") {
+    for (BatchNorm2d layer : model_->batch_norms())
+      layer->set_sum_over_ranks([&statistics](at::Tensor& tensor) { statistics.all_reduce_sum(buffer_of(tensor)); });
+  }
+  model_->train();
+}
+
+std::int64_t Learner::parameter_count() const {
+  std::int64_t count = 0;
+  for (const at::Tensor& parameter : model_->parameters()) count += parameter.numel();
+  return count;
+}
+
+TensorFile Learner::weights() const { return collect_weights(model_, shape_); }
+
+TensorFile Learner::optimizer_state() const {
+  TensorFile file;
+  for_each_moment(parameters_, optimizer_, [&](const std::string& name, const at::Tensor& tensor) {
+    file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+  });
+  return file;
+}
+
+void Learner::restore(const Checkpoint& checkpoint, const std::string& origin) {
+  restore_weights(model_, checkpoint.weights, origin);
+  std::string misfits;
+  for_each_moment(parameters_, optimizer_, [&](const std::string& name, at::Tensor tensor) {
+    const auto found = checkpoint.optimizer.tensors.find(name);
+    if (found == checkpoint.optimizer.tensors.end() || found->second.sizes() != tensor.sizes()) {
+      misfits += "\n  " + name;
+      return;
+    }
+    tensor.copy_(found->second);
+  });
+  if (!misfits.empty()) throw BadInput(text(origin, ": the optimizer's state is missing or does not fit the model:", misfits));
+}
+
+std::vector<at::Tensor> Learner::state() const {
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, tensor] : named_state(model_)) tensors.push_back(tensor);
+  for_each_moment(parameters_, optimizer_, [&](const std::string&, const at::Tensor& tensor) { tensors.push_back(tensor); });
+  return tensors;
+}
+
+void Learner::replicate(Communicator& device_comm, Communicator& host) {
+  if (host.size() == 1) return;
+  broadcast_tensors(device_comm, state());
+  require_equal_tensors(host, "initial weights and optimizer state", state());
+}
+
+}  // namespace vae_dist

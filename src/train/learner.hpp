@@ -1,0 +1,56 @@
+// Everything that learns: model, arenas, statistics, optimizer, exchange. One replica of the model, on this rank's device.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "checkpoint/checkpoint.hpp"
+#include "config/config.hpp"
+#include "data/image_dataset.hpp"
+#include "train/device.hpp"
+#include "train/make_model.hpp"
+#include "train/replica_plan.hpp"
+#include "train/training_step.hpp"
+
+namespace vae_dist {
+
+class Learner {
+ public:
+  /// `gradients` and `statistics` are communicators that reach the device; the second is used by sync batch norm inside forward and
+  /// backward. Both outlive the learner.
+  Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& gradients,
+          Communicator& statistics);
+
+  VanillaVae& model() { return model_; }
+  const GradientReducer& reducer() const { return reducer_; }
+  std::int64_t parameter_count() const;
+
+  StepOutcome step(const at::Tensor& images, const at::Tensor& noise, double learning_rate, double kld_factor) {
+    return step_.run(images, noise, learning_rate, kld_factor);
+  }
+
+  /// Copies on the host, for a checkpoint.
+  TensorFile weights() const;
+  TensorFile optimizer_state() const;
+
+  /// Throws BadInput listing what does not fit.
+  void restore(const Checkpoint& checkpoint, const std::string& origin);
+
+  /// All tensors that the next step depends on, in a fixed order: what ranks must have equal.
+  std::vector<at::Tensor> state() const;
+
+  /// Makes every rank's state rank 0's and proves it. A collective on both.
+  void replicate(Communicator& device_comm, Communicator& host);
+
+ private:
+  ImageShape shape_;
+  VanillaVae model_;
+  ParameterArena parameters_;
+  StepStatistics statistics_;
+  FusedAdam optimizer_;
+  GradientReducer reducer_;
+  TrainingStep step_;
+};
+
+}  // namespace vae_dist

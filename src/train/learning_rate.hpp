@@ -1,0 +1,27 @@
+// The learning rate of a step: a pure function of the step.
+#pragma once
+
+#include <cstdint>
+
+#include "config/config.hpp"
+
+namespace vae_dist {
+
+struct LearningRatePlan {
+  ScheduleConfig schedule;
+  double base = 0.001;               ///< after scaling by learning_rate_batch
+  std::int64_t steps_per_epoch = 1;
+  std::int64_t steps_planned = 1;
+};
+
+/// The plan of a run: base = learning_rate * G / learning_rate_batch where that is set (the linear scaling rule: Goyal et al. 2017).
+LearningRatePlan learning_rate_plan(const TrainConfig& train, std::int64_t steps_per_epoch, std::int64_t steps_planned);
+
+/// Warm-up rises linearly to the base over warmup_steps; then
+///   constant     base
+///   exponential  base * gamma^n, n epochs or steps since the start (PyTorch's ExponentialLR)
+///   cosine       from base to final_learning_rate at the last step (Loshchilov, Hutter 2017, eq. 5, without restarts)
+///   step         base * gamma^(milestones passed), in epochs or steps (PyTorch's MultiStepLR)
+double learning_rate(const LearningRatePlan& plan, std::int64_t step);
+
+}  // namespace vae_dist

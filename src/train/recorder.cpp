@@ -1,0 +1,102 @@
+#include "train/recorder.hpp"
+
+#include <vector>
+
+#include "base/text.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::optional<int> wanted_port(const MetricsConfig& config, int local_rank) {
+  if (!config.port) return std::nullopt;
+  return *config.port == 0 ? 0 : static_cast<int>(*config.port) + local_rank;
+}
+
+// Where Prometheus finds this rank: the address it listens on, or the host when it listens on all.
+std::string scrape_host(const MetricsConfig& config, const std::string& host) { return config.address == "0.0.0.0" ? host : config.address; }
+
+std::vector<ScrapeTarget> gather_targets(const MetricsConfig& config, std::optional<int> port, const MpiWorld& world, Communicator& host) {
+  std::vector<ScrapeTarget> targets;
+  const std::vector<std::string> hosts = all_gather_text(host, scrape_host(config, world.host()));
+  const std::vector<std::string> ports = all_gather_text(host, port ? std::to_string(*port) : "");
+  for (int rank = 0; rank < host.size(); ++rank) {
+    const auto r = static_cast<std::size_t>(rank);
+    if (!ports[r].empty()) targets.push_back({hosts[r], std::stoi(ports[r]), rank});
+  }
+  return targets;
+}
+
+std::filesystem::path discovery_file(const Config& config) {
+  const std::string& place = config.metrics.service_discovery;
+  return service_discovery_path(place == "auto" ? config.run.directory : place, config.run.name);
+}
+
+}  // namespace
+
+Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host)
+    : writes_(world.rank() == 0),
+      log_every_(config.log.every_steps),
+      global_batch_(facts.global_batch),
+      steps_planned_(facts.steps_planned),
+      epochs_planned_(epochs_planned),
+      metrics_({config.run.name, world.host(), world.rank(), world.local_rank()}, facts, config.metrics.address, wanted_port(config.metrics, world.local_rank())),
+      progress_(writes_, first_step, facts.global_batch) {
+  const std::vector<ScrapeTarget> targets = gather_targets(config.metrics, metrics_.port(), world, host);
+  if (!writes_) return;
+  log_ = std::make_unique<StepLog>(RunDirectory(config.run).metrics(), first_step);
+  if (targets.empty()) return;
+  discovery_ = std::make_unique<ServiceDiscoveryFile>(discovery_file(config), config.run.name, targets);
+}
+
+void Recorder::step(const StepMetrics& s) {
+  metrics_.record_step(s);
+  if (!writes_) return;
+
+  const bool due = s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
+  const double samples_per_second = s.step_seconds > 0 ? static_cast<double>(global_batch_) / s.step_seconds : 0;
+  if (due)
+    log_->write({{"step", s.step},
+                 {"epoch", s.epoch},
+                 {"loss", s.loss},
+                 {"reconstruction_loss", s.reconstruction_loss},
+                 {"kld", s.kld_nats},
+                 {"kld_weight", s.kld_weight},
+                 {"beta", s.beta},
+                 {"learning_rate", s.learning_rate},
+                 {"gradient_norm", s.gradient_norm},
+                 {"skipped", std::int64_t{s.skipped}},
+                 {"samples_per_second", samples_per_second},
+                 {"step_seconds", s.step_seconds},
+                 {"data_wait_seconds", s.data_wait_seconds},
+                 {"allreduce_wait_seconds", s.allreduce_wait_seconds}});
+
+  ProgressFacts facts;
+  facts.step = s.step;
+  facts.steps_planned = steps_planned_;
+  facts.epoch = s.epoch;
+  facts.epochs_planned = epochs_planned_;
+  facts.loss = s.loss;
+  facts.reconstruction_loss = s.reconstruction_loss;
+  facts.kld_nats = s.kld_nats;
+  if (s.step_seconds > 0) {
+    facts.data_wait_share = s.data_wait_seconds / s.step_seconds;
+    facts.allreduce_wait_share = s.allreduce_wait_seconds / s.step_seconds;
+  }
+  progress_.show(facts, due);
+}
+
+void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const Evaluation& result, double mean_image_mse) {
+  if (on == "validation") metrics_.record_validation(result.loss);
+  if (!writes_) return;
+  log_->write({{"step", step},
+               {"epoch", epoch},
+               {"evaluated", on},
+               {"samples", result.samples},
+               {"evaluation_loss", result.loss},
+               {"evaluation_reconstruction_loss", result.reconstruction},
+               {"evaluation_kld", result.kld_nats},
+               {"evaluation_mse", result.mse},
+               {"mean_image_mse", mean_image_mse}});
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,46 @@
+// Tells the world about a run: Prometheus series, metrics.jsonl and the progress line. Every rank has one; rank 0's writes the files.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "comm/mpi_world.hpp"
+#include "config/config.hpp"
+#include "evaluate/evaluation.hpp"
+#include "metrics/progress.hpp"
+#include "metrics/run_metrics.hpp"
+#include "metrics/service_discovery.hpp"
+#include "metrics/step_log.hpp"
+#include "train/run_directory.hpp"
+
+namespace vae_dist {
+
+class Recorder {
+ public:
+  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. A collective on `host`.
+  Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host);
+
+  /// `step.step` counts from 1: steps done.
+  void step(const StepMetrics& step);
+
+  /// `on`: "validation" or "training": which samples.
+  void evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const Evaluation& result, double mean_image_mse);
+
+  void checkpoint(double seconds) { metrics_.record_checkpoint(seconds); }
+
+  /// So that another message starts on a line of its own.
+  void interrupt_progress() { progress_.interrupt(); }
+
+  std::optional<int> port() const { return metrics_.port(); }
+
+ private:
+  bool writes_;
+  std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_;
+  RunMetrics metrics_;
+  Progress progress_;
+  std::unique_ptr<ServiceDiscoveryFile> discovery_;  // rank 0
+  std::unique_ptr<StepLog> log_;                     // rank 0
+};
+
+}  // namespace vae_dist

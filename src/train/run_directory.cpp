@@ -1,0 +1,20 @@
+#include "train/run_directory.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <unistd.h>
+
+#include "base/error.hpp"
+
+namespace vae_dist {
+
+void RunDirectory::create() const {
+  for (const auto& folder : {path_, checkpoints(), pictures(), errors()}) {
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) throw BadInput(text("cannot make the run directory ", folder, ": ", error.message(), ". Choose another with run.directory."));
+    if (::access(folder.c_str(), W_OK | X_OK) != 0) throw BadInput(text("cannot write to the run directory ", folder, ": ", std::strerror(errno), ". Choose another with run.directory."));
+  }
+}
+
+}  // namespace vae_dist

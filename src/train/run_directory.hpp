@@ -1,0 +1,29 @@
+// The folder of a run, and what lies where in it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "config/config.hpp"
+
+namespace vae_dist {
+
+class RunDirectory {
+ public:
+  explicit RunDirectory(const RunConfig& run) : path_(std::filesystem::path(run.directory) / run.name) {}
+
+  /// Makes the folders. Throws BadInput with the system's reason when they cannot be made or written.
+  void create() const;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path config() const { return path_ / "config.yaml"; }
+  std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
+  std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+  std::filesystem::path pictures() const { return path_ / "pictures"; }
+  std::filesystem::path errors() const { return path_ / "errors"; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace vae_dist

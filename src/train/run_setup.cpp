@@ -1,0 +1,77 @@
+#include "train/run_setup.hpp"
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "comm/agreement.hpp"
+#include "config/load_config.hpp"
+#include "train/run_directory.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::optional<Checkpoint> find_checkpoint(const Config& config) {
+  const RunDirectory directory(config.run);
+  const std::string& resume = config.checkpoint.resume;
+  if (resume == "auto") return read_newest_checkpoint(directory.checkpoints());
+  if (resume != "never") return read_checkpoint(resume);
+  if (!find_checkpoints(directory.checkpoints()).empty())
+    throw BadInput(text(directory.path(), " holds the checkpoints of an earlier run and checkpoint.resume is never: choose another run.name, remove that directory, or set checkpoint.resume=auto to go on."));
+  return std::nullopt;
+}
+
+void resolve_replicas_and_batch(Config& config, const std::optional<Checkpoint>& checkpoint, int world_size) {
+  auto& replicas = config.distributed.replicas;
+  // A checkpoint of imported weights may leave R open (0).
+  if (!replicas) replicas = checkpoint && checkpoint->state.replicas > 0 ? checkpoint->state.replicas : world_size;
+  if (config.train.batch_per_replica) {
+    config.train.global_batch = *config.train.batch_per_replica * *replicas;
+    config.train.batch_per_replica.reset();
+  }
+}
+
+// Rank 0's part: everything that touches files.
+RunSetup read_setup(const std::string& config_file, const std::vector<std::string>& overrides, int world_size) {
+  RunSetup setup;
+  setup.config = load_config(config_file, overrides);
+  setup.checkpoint = find_checkpoint(setup.config);
+  setup.resumed = setup.checkpoint.has_value();
+  resolve_replicas_and_batch(setup.config, setup.checkpoint, world_size);
+  if (!setup.resumed) {
+    setup.state.seed = setup.config.run.seed;
+    setup.state.replicas = *setup.config.distributed.replicas;
+    return setup;
+  }
+
+  setup.state = setup.checkpoint->state;
+  setup.state.replicas = *setup.config.distributed.replicas;
+  // Nothing has been trained yet (imported weights): whether they fit is all that counts.
+  if (setup.state.step == 0) return setup;
+  const Config saved = parse_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
+  const std::vector<std::string> differences = forbidden_differences(saved, setup.config);
+  if (differences.empty()) return setup;
+  std::string list;
+  for (const std::string& difference : differences) list += "\n  " + difference;
+  throw BadInput(text(config_file, ": the run ", RunDirectory(setup.config.run).path(), " cannot go on with another configuration. What differs:", list,
+                      "\nSet these back, or start a new run with another run.name."));
+}
+
+}  // namespace
+
+RunSetup set_up_run(const std::string& config_file, const std::vector<std::string>& overrides, Communicator& host) {
+  RunSetup setup;
+  agree(host, [&] {
+    if (host.rank() == 0) setup = read_setup(config_file, overrides, host.size());
+  });
+  const bool first = host.rank() == 0;
+  const std::string config = broadcast_text(host, first ? config_yaml(setup.config) : "");
+  const std::string state = broadcast_text(host, first ? to_json(setup.state) : "");
+  const std::string resumed = broadcast_text(host, setup.resumed ? "resumed" : "new");
+  if (!first) {
+    setup.config = parse_config(config, "configuration of rank 0");
+    setup.state = training_state_from_json(state, "state of rank 0");
+    setup.resumed = resumed == "resumed";
+  }
+  return setup;
+}
+
+}  // namespace vae_dist

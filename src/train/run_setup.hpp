@@ -1,0 +1,26 @@
+// What a run is, before anything heavy starts: the resolved configuration, and where it goes on from.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.hpp"
+#include "comm/communicator.hpp"
+#include "config/config.hpp"
+
+namespace vae_dist {
+
+struct RunSetup {
+  Config config;                         ///< resolved: global_batch and replicas are set
+  TrainingState state;                   ///< at the next step; step 0 for a new run
+  bool resumed = false;
+  std::optional<Checkpoint> checkpoint;  ///< rank 0 only, when resumed
+};
+
+/// Rank 0 reads the configuration, looks for a checkpoint to go on from (`checkpoint.resume`), compares both, resolves R (null: the
+/// ranks of the first start) and G; every rank gets the result. Throws AgreedError: bad configuration, forbidden differences (each
+/// listed), corrupt checkpoints, a run directory that already holds a run when resume is `never`. A collective.
+RunSetup set_up_run(const std::string& config_file, const std::vector<std::string>& overrides, Communicator& host);
+
+}  // namespace vae_dist

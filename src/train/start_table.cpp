@@ -1,0 +1,76 @@
+#include "train/start_table.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iomanip>
+
+#include "base/text.hpp"
+#include "evaluate/collapse_forecast.hpp"
+#include "train/run_directory.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::string significant(double value, int digits = 4) {
+  std::ostringstream out;
+  out << std::setprecision(digits) << value;
+  return out.str();
+}
+
+double sigma_of(const StartFacts& f) { return effective_sigma(f.objective.kld_weight, f.objective.beta, f.train.shape().values()); }
+
+bool is_mean(const StartFacts& f) { return f.objective.loss.reduction == Reduction::mean; }
+
+}  // namespace
+
+TableRows start_table(const StartFacts& f) {
+  const Config& config = f.config;
+  const std::int64_t steps = f.learning_rate.steps_planned, per_epoch = f.learning_rate.steps_per_epoch;
+  const double value_bytes = config.train.precision == "fp64" ? 8 : 4;
+  const double state_bytes = static_cast<double>(f.parameters) * value_bytes * 4;  // values, gradients, two moments
+  const double data_bytes = f.train.in_memory() ? static_cast<double>(f.train.size()) * static_cast<double>(f.train.shape().values()) : 0;
+
+  TableRows rows;
+  rows.emplace_back("run", RunDirectory(config.run).path().string());
+  rows.emplace_back("device", describe_device(f.device));
+  rows.emplace_back("ranks", text(f.plan.world_size, ", replicas R = ", f.plan.replicas, " (", f.plan.replicas_per_rank(), " a rank), batch norm ", config.distributed.batch_norm));
+  rows.emplace_back("global batch G", text(f.plan.global_batch, ": ", f.plan.samples_per_replica(), " a replica, ", f.plan.samples_per_rank(), " a rank"));
+  rows.emplace_back("training data", f.train.description());
+  if (f.validation) rows.emplace_back("validation data", f.validation->description());
+  rows.emplace_back("samples N", text(f.train.size(), ", ", per_epoch, " steps an epoch", f.train.size() % f.plan.global_batch ? text(" (the last ", f.train.size() % f.plan.global_batch, " of each order are dropped)") : ""));
+  rows.emplace_back("steps", text(f.first_step > 0 ? text("from ", f.first_step, " to ") : "", steps, " (", significant(static_cast<double>(steps) / static_cast<double>(per_epoch)), " epochs)"));
+  rows.emplace_back("model", text(config.model.name, ", latent ", config.model.latent_dim, ", ", f.parameters, " parameters, ", config.train.precision));
+  rows.emplace_back("memory a rank", text(format_bytes(state_bytes), " for the model and its optimizer", data_bytes > 0 ? text(", ", format_bytes(data_bytes), " for the data") : ""));
+  rows.emplace_back("loss", text(config.objective.likelihood, ", reduction ", config.objective.reduction, is_mean(f) ? "" : text(" (nats), sigma ", f.objective.loss.sigma)));
+  rows.emplace_back("M_N", text(significant(f.objective.kld_weight, 6), " by ", f.objective.rule, "; beta ", f.objective.beta));
+  if (is_mean(f))
+    rows.emplace_back("sigma_eff", text(significant(sigma_of(f)), " (variance ", significant(sigma_of(f) * sigma_of(f)), "); the images' largest variance along a direction is ", significant(f.top_variance)));
+  rows.emplace_back("optimizer", text(config.train.optimizer.name, ", learning rate ", significant(learning_rate(f.learning_rate, 0)), " first, ",
+                                      significant(learning_rate(f.learning_rate, std::max<std::int64_t>(0, steps - 1))), " last (", config.train.schedule.name, ")"));
+  return rows;
+}
+
+std::string collapse_warning(const StartFacts& f) {
+  if (!is_mean(f) || !must_collapse(sigma_of(f), f.top_variance)) return "";
+  return text("this run will collapse: M_N = ", significant(f.objective.kld_weight, 6), " acts like a decoder variance sigma_eff^2 = M_N * beta * C*H*W / 2 = ",
+              significant(sigma_of(f) * sigma_of(f)), ", but the images vary by no more than ", significant(f.top_variance),
+              " along any direction. No latent dimension pays for itself, and every reconstruction will be the mean image. Use a smaller objective.kld_weight (rule reference or fixed), a smaller beta, or a smaller batch.");
+}
+
+std::string format_table(const TableRows& rows) {
+  std::size_t width = 0;
+  for (const auto& [name, value] : rows) width = std::max(width, name.size());
+  std::string out;
+  for (const auto& [name, value] : rows) out += "  " + name + std::string(width - name.size() + 2, ' ') + value + "\n";
+  return out;
+}
+
+std::string format_bytes(double bytes) {
+  constexpr std::array<const char*, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
+  std::size_t unit = 0;
+  for (; bytes >= 1000 && unit + 1 < kUnits.size(); ++unit) bytes /= 1000;
+  return text(significant(bytes, 3), " ", kUnits[unit]);
+}
+
+}  // namespace vae_dist

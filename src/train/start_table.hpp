@@ -1,0 +1,43 @@
+// The table at the start of a run: what was resolved, so that a wrong batch or weight is seen before hours are spent on it.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/config.hpp"
+#include "data/image_dataset.hpp"
+#include "train/device.hpp"
+#include "train/learning_rate.hpp"
+#include "train/make_model.hpp"
+#include "train/replica_plan.hpp"
+
+namespace vae_dist {
+
+using TableRows = std::vector<std::pair<std::string, std::string>>;
+
+struct StartFacts {
+  const Config& config;
+  const ImageDataset& train;
+  const ImageDataset* validation;  ///< may be null
+  const ReplicaPlan& plan;
+  const DeviceChoice& device;
+  const ResolvedObjective& objective;
+  const LearningRatePlan& learning_rate;
+  std::int64_t parameters = 0;
+  double top_variance = 0;         ///< of the training images, as the model sees them
+  std::int64_t first_step = 0;     ///< above 0: resumed
+};
+
+TableRows start_table(const StartFacts& facts);
+
+/// Empty, or the paragraph that warns of a run that must collapse (promise: a user learns it before the first step).
+std::string collapse_warning(const StartFacts& facts);
+
+/// Names padded to one width, a line each.
+std::string format_table(const TableRows& rows);
+
+/// "45.2 MB".
+std::string format_bytes(double bytes);
+
+}  // namespace vae_dist

@@ -1,0 +1,42 @@
+#include "train/trained_model.hpp"
+
+#include "base/error.hpp"
+#include "config/load_config.hpp"
+#include "train/make_model.hpp"
+#include "train/weights.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Found {
+  Checkpoint checkpoint;
+  std::filesystem::path origin;
+};
+
+Found find(const std::filesystem::path& place) {
+  if (std::filesystem::exists(place / "manifest.json")) return {read_checkpoint(place), place};
+  const std::filesystem::path root = place / "checkpoints";
+  if (auto newest = read_newest_checkpoint(root)) {
+    const std::filesystem::path origin = checkpoint_directory(root, newest->state.step);
+    return {std::move(*newest), origin};
+  }
+  throw BadInput(text(place, " is neither a checkpoint (a directory with manifest.json) nor a run directory with checkpoints in it"));
+}
+
+}  // namespace
+
+TrainedModel load_trained_model(const std::filesystem::path& place) {
+  Found found = find(place);
+  TrainedModel out;
+  out.origin = found.origin;
+  out.config = parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string());
+  out.shape = image_shape_of(found.checkpoint.weights, (found.origin / "weights.safetensors").string());
+  out.model = make_model(out.config, out.shape);
+  restore_weights(out.model, found.checkpoint.weights, found.origin.string());
+  out.model->eval();
+  out.state = found.checkpoint.state;
+  out.weights = std::move(found.checkpoint.weights);
+  return out;
+}
+
+}  // namespace vae_dist

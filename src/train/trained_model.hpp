@@ -1,0 +1,25 @@
+// A model out of a checkpoint, ready to be looked at.
+#pragma once
+
+#include <filesystem>
+
+#include "checkpoint/checkpoint.hpp"
+#include "config/config.hpp"
+#include "data/image_dataset.hpp"
+#include "model/vanilla_vae.hpp"
+
+namespace vae_dist {
+
+struct TrainedModel {
+  Config config;                 ///< of its run
+  ImageShape shape;
+  VanillaVae model{nullptr};     ///< in evaluation mode, on the CPU
+  TrainingState state;
+  TensorFile weights;
+  std::filesystem::path origin;  ///< the checkpoint it came from
+};
+
+/// `place`: a checkpoint's directory, or a run's (then its newest good checkpoint). Throws BadInput: neither, or corrupt.
+TrainedModel load_trained_model(const std::filesystem::path& place);
+
+}  // namespace vae_dist

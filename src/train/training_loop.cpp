@@ -1,0 +1,243 @@
+#include "train/training_loop.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "comm/agreement.hpp"
+#include "config/load_config.hpp"
+#include "data/sample_order.hpp"
+#include "evaluate/mean_image.hpp"
+#include "parallel/replicate.hpp"
+#include "train/open_data.hpp"
+#include "train/picture_files.hpp"
+#include "train/run_directory.hpp"
+#include "train/stop_signal.hpp"
+
+namespace vae_dist {
+namespace {
+
+BatchPlan batch_plan(const LoopParts& parts) {
+  BatchPlan plan;
+  plan.seed = static_cast<std::uint64_t>(parts.config.run.seed);
+  plan.global_batch = parts.plan.global_batch;
+  plan.first = parts.plan.first_sample();
+  plan.count = parts.plan.samples_per_rank();
+  plan.noise_per_sample = parts.config.model.latent_dim;
+  plan.horizontal_flip = parts.config.data.horizontal_flip;
+  return plan;
+}
+
+at::Tensor noise_tensor(const Batch& batch, const InputFormat& format) {
+  const auto count = static_cast<std::int64_t>(batch.samples.size());
+  const auto values = static_cast<std::int64_t>(batch.noise.size());
+  return at::from_blob(const_cast<float*>(batch.noise.data()), {count, values / count}, at::kFloat).to(format.device, format.type, /*non_blocking=*/false, /*copy=*/true);
+}
+
+// Evaluating on everything after each run would cost more than a short run itself.
+constexpr std::int64_t kTrainingSamplesEvaluated = 2000;
+
+std::string four_digits(double value) {
+  std::ostringstream out;
+  out.precision(4);
+  out << value;
+  return out.str();
+}
+
+}  // namespace
+
+TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
+    : parts_(parts),
+      state_(std::move(state)),
+      format_(input_format(parts.config, parts.train, parts.device)),
+      steps_per_epoch_(parts.learning_rate.steps_per_epoch),
+      loader_(parts.train, batch_plan(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_, parts.config.data.prefetch_batches),
+      flags_(parts.flags),
+      writer_(RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep) {}
+
+ExitCode TrainingLoop::run() {
+  const std::int64_t planned = parts_.learning_rate.steps_planned;
+  since_step_.restart();
+  while (state_.step < planned && !agreed_.stop) {
+    one_step();
+    if (state_.position == 0) end_of_epoch();
+    if (checkpoint_is_due()) save();
+    report_checkpoint();
+  }
+  read_all_steps();
+  parts_.recorder.interrupt_progress();
+  if (state_.step == planned) evaluate_now();
+  if (last_saved_step_ != state_.step) save();
+  writer_.wait();
+  report_checkpoint();
+  if (state_.step < planned) return ExitCode::stopped;
+  // The last ones, unless the end of an epoch has just made them.
+  const std::int64_t pictures_every = parts_.config.pictures.every_epochs;
+  if (pictures_every > 0 && (state_.position != 0 || state_.epoch % pictures_every != 0)) write_pictures();
+  return ExitCode::done;
+}
+
+void TrainingLoop::one_step() {
+  const Stopwatch waiting;
+  const Batch batch = loader_.next();
+  const double data_wait = waiting.elapsed().count();
+
+  const double rate = learning_rate(parts_.learning_rate, state_.step);
+  const at::Tensor images = model_input(batch.pixels, format_);
+  const StepOutcome outcome = parts_.learner.step(images, noise_tensor(batch, format_), rate, parts_.objective.kld_weight * parts_.objective.beta);
+
+  Wishes mine;
+  mine.stop = stop_requested();
+  const double minutes = parts_.config.checkpoint.every_minutes;
+  mine.checkpoint = parts_.host.rank() == 0 && minutes > 0 && since_checkpoint_.elapsed().count() > 60 * minutes;
+  if (mine.checkpoint) since_checkpoint_.restart();
+  agreed_ = flags_.exchange(mine);
+
+  ++state_.step;
+  state_.epoch = state_.step / steps_per_epoch_;
+  state_.position = state_.step % steps_per_epoch_ * parts_.plan.global_batch;
+
+  StepMetrics known;
+  known.step = state_.step;
+  known.epoch = batch.epoch;
+  known.kld_weight = parts_.objective.kld_weight;
+  known.beta = parts_.objective.beta;
+  known.learning_rate = rate;
+  known.samples = parts_.plan.samples_per_rank();
+  known.data_wait_seconds = data_wait;
+  known.allreduce_wait_seconds = parts_.learner.reducer().last_wait().count();
+  known.allreduce_bytes = parts_.plan.world_size > 1 ? parts_.learner.reducer().bytes_per_step() : 0;
+  known.step_seconds = since_step_.restart().count();
+  unread_.push_back({known, DeferredValues(outcome.values)});
+  if (unread_.size() > AgreedFlags::kStepsLate) {
+    read_step(unread_.front());
+    unread_.pop_front();
+  }
+}
+
+void TrainingLoop::read_step(UnreadStep& step) {
+  const std::vector<double> values = step.values.get();
+  StepMetrics& m = step.known;
+  m.loss = values[0];
+  m.reconstruction_loss = values[1];
+  m.kld_nats = values[2];
+  m.gradient_norm = values[3];
+  m.skipped = values[4] != 0;
+  parts_.recorder.step(m);
+
+  if (!m.skipped) {
+    ++state_.optimizer_step;
+    skipped_in_a_row_ = 0;
+    return;
+  }
+  ++state_.skipped_steps;
+  log::warn(text("step ", m.step, " was skipped on all ranks: loss ", m.loss, ", gradient norm ", m.gradient_norm));
+  if (++skipped_in_a_row_ > parts_.config.train.max_skipped_steps)
+    throw AgreedError(ExitCode::rank_failed, text(skipped_in_a_row_, " steps in a row were skipped (train.max_skipped_steps ", parts_.config.train.max_skipped_steps,
+                                                  "), the last with loss ", m.loss, " and gradient norm ", m.gradient_norm, ". Its samples of data.train were ",
+                                                  samples_of_step(m.step - 1), ". Try a smaller learning rate, train.gradient_clip_norm, or look at these samples."));
+}
+
+void TrainingLoop::read_all_steps() {
+  for (UnreadStep& step : unread_) read_step(step);
+  unread_.clear();
+}
+
+std::string TrainingLoop::samples_of_step(std::int64_t step) const {
+  const SampleOrder order(static_cast<std::uint64_t>(parts_.config.run.seed), static_cast<std::uint64_t>(step / steps_per_epoch_), parts_.train.size());
+  const std::int64_t first = step % steps_per_epoch_ * parts_.plan.global_batch;
+  std::string out;
+  for (std::int64_t i = 0; i < parts_.plan.global_batch; ++i) out += (i ? ", " : "") + std::to_string(order.at(first + i));
+  return out;
+}
+
+void TrainingLoop::end_of_epoch() {
+  const bool last = state_.step == parts_.learning_rate.steps_planned;
+  const std::int64_t evaluate_every = parts_.config.evaluate.every_epochs, pictures_every = parts_.config.pictures.every_epochs;
+  if (!last && parts_.validation && evaluate_every > 0 && state_.epoch % evaluate_every == 0) {
+    read_all_steps();
+    evaluate_now();
+  }
+  if (pictures_every > 0 && state_.epoch % pictures_every == 0) write_pictures();
+  // What happened between steps is not the next step's time.
+  since_step_.restart();
+}
+
+void TrainingLoop::evaluate_now() {
+  const ImageDataset& data = parts_.validation ? *parts_.validation : parts_.train;
+  const std::string on = parts_.validation ? "validation" : "training";
+  EvaluationOptions options;
+  options.format = input_format(parts_.config, data, parts_.device);
+  options.loss = parts_.objective.loss;
+  options.kld_factor = parts_.objective.kld_weight * parts_.objective.beta;
+  options.block = parts_.config.evaluate.batch;
+  options.samples = parts_.validation ? data.size() : std::min(data.size(), kTrainingSamplesEvaluated);
+  if (!mean_image_mse_) mean_image_mse_ = mean_image_mse(data, options.samples, parts_.host);
+  const Evaluation result = evaluate(parts_.learner.model(), data, options, parts_.host);
+
+  parts_.recorder.evaluation(state_.step, state_.epoch, on, result, *mean_image_mse_);
+  parts_.recorder.interrupt_progress();
+  log::info(text("step ", state_.step, ", ", on, " (", result.samples, " samples): loss ", four_digits(result.loss), ", MSE ", four_digits(result.mse), " (mean image ",
+                 four_digits(*mean_image_mse_), "), KL ", four_digits(result.kld_nats), " nats"));
+
+  if (!parts_.validation || parts_.config.checkpoint.keep_best == 0) return;
+  if (state_.best_validation_loss && result.loss >= *state_.best_validation_loss) return;
+  state_.best_validation_loss = result.loss;
+  state_.best_step = state_.step;
+  save();
+}
+
+void TrainingLoop::write_pictures() {
+  if (parts_.host.rank() != 0) return;
+  const PicturesConfig& wanted = parts_.config.pictures;
+  const RunDirectory directory(parts_.config.run);
+  const ImageDataset& data = parts_.validation ? *parts_.validation : parts_.train;
+  const InputFormat format = input_format(parts_.config, data, parts_.device);
+  const std::string when = text("step ", state_.step);
+  std::string number = std::to_string(state_.step);
+  number.insert(0, 8 - std::min<std::size_t>(8, number.size()), '0');
+  try {
+    const auto seed = static_cast<std::uint64_t>(parts_.config.run.seed);
+    if (wanted.samples > 0)
+      write_sample_grid(directory.pictures() / ("samples_" + number + ".png"), sample_prior(parts_.learner.model(), wanted.samples, seed), format.low, format.high,
+                        text(parts_.config.run.name, ": samples of the prior, ", when));
+    if (wanted.reconstructions > 0)
+      write_reconstruction_grid(directory.pictures() / ("reconstructions_" + number + ".png"),
+                                reconstruct(parts_.learner.model(), data, 0, std::min(wanted.reconstructions, data.size()), format, Latent::mean, seed), format.low,
+                                format.high, text(parts_.config.run.name, ": reconstructions, ", when));
+  } catch (const Failure& error) {
+    // A full disk costs the pictures, not the run.
+    log::warn(text("no pictures at ", when, ": ", error.what()));
+  }
+}
+
+bool TrainingLoop::checkpoint_is_due() {
+  const std::int64_t every = parts_.config.checkpoint.every_steps;
+  return last_saved_step_ != state_.step && (agreed_.checkpoint || agreed_.stop || (every > 0 && state_.step % every == 0));
+}
+
+void TrainingLoop::save() {
+  read_all_steps();  // so that the counts of skipped steps are up to date
+  require_equal_tensors(parts_.host, text("weights and optimizer state after step ", state_.step, " (nothing was saved)"), parts_.learner.state());
+  since_checkpoint_.restart();
+  last_saved_step_ = state_.step;
+  if (parts_.host.rank() != 0) return;
+
+  Checkpoint snapshot;
+  snapshot.weights = parts_.learner.weights();
+  snapshot.optimizer = parts_.learner.optimizer_state();
+  snapshot.state = state_;
+  snapshot.state.world_size = parts_.plan.world_size;
+  snapshot.config_yaml = config_yaml(parts_.config);
+  std::vector<std::filesystem::path> protect;
+  if (state_.best_step >= 0) protect.push_back(checkpoint_directory(RunDirectory(parts_.config.run).checkpoints(), state_.best_step));
+  writer_.start(std::move(snapshot), std::move(protect));
+}
+
+void TrainingLoop::report_checkpoint() {
+  const auto result = writer_.take_result();
+  if (result && result->failure.empty()) parts_.recorder.checkpoint(result->seconds);
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,75 @@
+// The loop over steps, and what happens between them.
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <optional>
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "checkpoint/checkpoint_writer.hpp"
+#include "data/prefetching_loader.hpp"
+#include "train/agreed_flags.hpp"
+#include "train/deferred_values.hpp"
+#include "train/learner.hpp"
+#include "train/learning_rate.hpp"
+#include "train/recorder.hpp"
+
+namespace vae_dist {
+
+/// What the loop works with; all of it outlives the loop.
+struct LoopParts {
+  const Config& config;
+  const ImageDataset& train;
+  const ImageDataset* validation;  ///< may be null
+  const ReplicaPlan& plan;
+  const ResolvedObjective& objective;
+  const LearningRatePlan& learning_rate;
+  c10::Device device;
+  Learner& learner;
+  Recorder& recorder;
+  Communicator& host;   ///< for everything between steps
+  Communicator& flags;  ///< for the agreed flags alone
+};
+
+class TrainingLoop {
+ public:
+  TrainingLoop(const LoopParts& parts, TrainingState state);
+
+  /// Trains to the planned last step, or until any rank was asked to stop. Ends with a checkpoint either way. Throws AgreedError on all
+  /// ranks when too many steps in a row were skipped, or when ranks have diverged.
+  ExitCode run();
+
+ private:
+  struct UnreadStep {
+    StepMetrics known;
+    DeferredValues values;
+  };
+
+  void one_step();
+  void read_step(UnreadStep& step);
+  void read_all_steps();
+  void end_of_epoch();
+  void evaluate_now();
+  void write_pictures();
+  void save();
+  void report_checkpoint();
+  bool checkpoint_is_due();
+  std::string samples_of_step(std::int64_t step) const;
+
+  LoopParts parts_;
+  TrainingState state_;
+  InputFormat format_;
+  std::int64_t steps_per_epoch_;
+  PrefetchingLoader loader_;
+  AgreedFlags flags_;
+  Wishes agreed_;
+  CheckpointWriter writer_;
+  std::deque<UnreadStep> unread_;
+  std::int64_t skipped_in_a_row_ = 0;
+  std::int64_t last_saved_step_ = -1;
+  std::optional<double> mean_image_mse_;
+  Stopwatch since_step_, since_checkpoint_;
+};
+
+}  // namespace vae_dist

@@ -1,0 +1,140 @@
+#include "train/training_run.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "base/durable_file.hpp"
+#include "base/log.hpp"
+#include "comm/agreement.hpp"
+#include "config/load_config.hpp"
+#include "evaluate/collapse_forecast.hpp"
+#include "train/open_data.hpp"
+#include "train/run_directory.hpp"
+#include "train/run_setup.hpp"
+#include "train/start_table.hpp"
+#include "train/stop_signal.hpp"
+#include "train/training_loop.hpp"
+#include "train/version.hpp"
+
+namespace vae_dist {
+namespace {
+
+log::Level level_named(const std::string& name) {
+  if (name == "debug") return log::Level::debug;
+  if (name == "warn") return log::Level::warn;
+  if (name == "error") return log::Level::error;
+  return log::Level::info;
+}
+
+// The datasets of a run, opened and compared by every rank.
+struct RunData {
+  std::optional<ImageDataset> train, validation;
+};
+
+RunData open_data(const Config& config, const MpiWorld& world) {
+  RunData data;
+  data.train = open_source(config.data.train, "data.train", world.local_size());
+  if (!config.data.validation.file.empty()) {
+    data.validation = open_source(config.data.validation, "data.validation", world.local_size());
+    if (data.validation->shape() != data.train->shape())
+      throw BadInput(text("data.validation has other images than data.train: ", data.validation->description(), " and ", data.train->description()));
+  }
+  return data;
+}
+
+void check_same_data(const std::string& fingerprint, const RunSetup& setup) {
+  if (setup.resumed && setup.state.dataset_fingerprint != fingerprint)
+    throw BadInput(text("data.train is not the dataset that this run was started with (fingerprint ", fingerprint, ", the checkpoint has ", setup.state.dataset_fingerprint,
+                        "): give it the same images, or start a new run with another run.name."));
+}
+
+std::int64_t planned_steps(const TrainConfig& train, std::int64_t steps_per_epoch) { return train.steps ? *train.steps : train.epochs * steps_per_epoch; }
+
+// Up to this many images tell how much they vary.
+constexpr std::int64_t kImagesLookedAt = 2000;
+
+void print_start(const StartFacts& facts) {
+  log::info("vae_dist " + std::string(kVersion) + "\n" + format_table(start_table(facts)));
+  const std::string warning = collapse_warning(facts);
+  if (!warning.empty()) log::warn(warning);
+}
+
+}  // namespace
+
+ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
+  const std::unique_ptr<Communicator> host = world.make_communicator();
+  RunSetup setup = set_up_run(request.config_file, request.overrides, *host);
+  const Config& config = setup.config;
+  log::configure(world.rank(), world.size(), level_named(config.log.level));
+
+  DeviceChoice device;
+  RunData data;
+  ReplicaPlan plan;
+  std::string fingerprint;
+  agree(*host, [&] {
+    device = choose_device(config.distributed, world);
+    apply_device(device);
+    data = open_data(config, world);
+    plan = make_replica_plan(config.train.global_batch, *config.distributed.replicas, world.size(), world.rank(), data.train->size());
+    fingerprint = data.train->fingerprint();
+    check_same_data(fingerprint, setup);
+  });
+  require_equal(*host, "training data", fingerprint);
+  setup.state.dataset_fingerprint = fingerprint;
+  setup.state.program_version = kVersion;
+
+  const ResolvedObjective objective = resolve_objective(config, data.train->size(), data.train->shape());
+  const std::int64_t steps_per_epoch = data.train->size() / plan.global_batch;
+  const LearningRatePlan rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch));
+
+  const std::unique_ptr<Communicator> gradients = make_gradient_communicator(device, world, *host);
+  const std::unique_ptr<Communicator> statistics = make_gradient_communicator(device, world, *host);
+  Learner learner(config, data.train->shape(), plan, device, objective.loss, *gradients, *statistics);
+  agree(*host, [&] {
+    if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());
+    if (!request.dry_run && host->rank() == 0) RunDirectory(config.run).create();
+  });
+  setup.checkpoint.reset();
+  learner.replicate(*gradients, *host);
+
+  if (host->rank() == 0) {
+    StartFacts facts{config, *data.train, data.validation ? &*data.validation : nullptr, plan, device, objective, rates};
+    facts.parameters = learner.parameter_count();
+    facts.top_variance = top_variance(*data.train, kImagesLookedAt, input_format(config, *data.train, device.device));
+    facts.first_step = setup.state.step;
+    print_start(facts);
+  }
+  if (request.dry_run) return ExitCode::done;
+  if (setup.state.step >= rates.steps_planned) {
+    log::info(text("this run has done its ", setup.state.step, " steps: nothing is left to do. More train.epochs or train.steps make it go on."));
+    return ExitCode::done;
+  }
+
+  if (request.errors_go_to) request.errors_go_to(RunDirectory(config.run).errors().string());
+  install_stop_signals();
+  agree(*host, [&] {
+    if (host->rank() == 0) replace_file(RunDirectory(config.run).config(), config_yaml(config));
+  });
+
+  const RunFacts facts{rates.steps_planned, plan.global_batch, world.size(), plan.replicas};
+  const std::int64_t epochs = (rates.steps_planned + steps_per_epoch - 1) / steps_per_epoch;
+  Recorder recorder(config, facts, epochs, setup.state.step, world, *host);
+  if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
+  const std::unique_ptr<Communicator> flags = world.make_communicator();
+  TrainingLoop loop({config, *data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, *host, *flags}, setup.state);
+  const Stopwatch watch;
+  const ExitCode code = loop.run();
+
+  const double seconds = watch.elapsed().count();
+  if (code == ExitCode::stopped) {
+    log::info(text("stopped on request, with a checkpoint in ", RunDirectory(config.run).checkpoints().string(), ": run the same command again to go on"));
+  } else {
+    const double samples = static_cast<double>((rates.steps_planned - setup.state.step) * plan.global_batch);
+    log::info(text("done: ", rates.steps_planned - setup.state.step, " steps in ", static_cast<std::int64_t>(seconds), " s, ", static_cast<std::int64_t>(samples / seconds),
+                   " samples/s. Pictures, checkpoints and metrics.jsonl are in ", RunDirectory(config.run).path().string()));
+  }
+  return code;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,25 @@
+// A whole training run, from the configuration to the last checkpoint.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "comm/mpi_world.hpp"
+
+namespace vae_dist {
+
+struct TrainingRequest {
+  std::string config_file;
+  std::vector<std::string> overrides;
+  bool dry_run = false;  ///< check configuration, data and devices, print the table, and leave
+  /// Called with the run directory's `errors` folder once there is one: where a failing rank leaves its message.
+  std::function<void(const std::string&)> errors_go_to;
+};
+
+/// Returns done, or stopped (with a checkpoint). Throws AgreedError before the first step for bad input, and after it for ends that all
+/// ranks come to together; anything else is one rank's failure. A collective.
+ExitCode run_training(const TrainingRequest& request, const MpiWorld& world);
+
+}  // namespace vae_dist

@@ -1,0 +1,41 @@
+#include "train/training_step.hpp"
+
+#include <ATen/ATen.h>
+
+namespace vae_dist {
+
+TrainingStep::TrainingStep(VanillaVae model, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, FusedAdam& optimizer,
+                           const StepOptions& options)
+    : model_(std::move(model)), parameters_(parameters), statistics_(statistics), reducer_(reducer), optimizer_(optimizer), options_(options) {}
+
+StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, double kld_factor) {
+  const double weight = 1.0 / static_cast<double>(options_.global_batches);
+  parameters_.gradients().zero_();
+  statistics_.clear();
+
+  const auto image_parts = images.chunk(options_.batches), noise_parts = noise.chunk(options_.batches);
+  for (std::size_t i = 0; i < image_parts.size(); ++i) {
+    const VaeOutput output = model_->forward(image_parts[i], noise_parts[i]);
+    const VaeLoss loss = vae_loss(output.reconstruction, output.input, output.mu, output.log_var, kld_factor, options_.loss);
+    (loss.loss * weight).backward();
+    statistics_.add(loss, weight);
+  }
+  reducer_.finish();
+
+  // From here on every rank computes the same from the same sums.
+  const at::NoGradGuard no_grad;
+  const at::Tensor& gradients = parameters_.gradients();
+  const at::Tensor losses = statistics_.losses();
+  const at::Tensor norm = gradients.norm();
+  at::Tensor good = at::isfinite(norm).logical_and(at::isfinite(losses).all());
+  if (options_.skip_above_norm) good = good.logical_and(norm <= *options_.skip_above_norm);
+  const at::Tensor skip = good.logical_not().to(at::kFloat).view(1);
+
+  // As torch.nn.utils.clip_grad_norm_ does.
+  if (options_.clip_norm) gradients.mul_((*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
+  optimizer_.step(learning_rate, skip);
+  statistics_.blend_into_running(skip);
+  return {at::cat({losses, norm.view(1), skip.to(losses.scalar_type())})};
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,50 @@
+// One step of data-parallel training, from a rank's part of the global batch to updated weights.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+#include "model/vae_loss.hpp"
+#include "model/vanilla_vae.hpp"
+#include "parallel/gradient_reducer.hpp"
+#include "parallel/parameter_arena.hpp"
+#include "train/fused_adam.hpp"
+#include "train/step_statistics.hpp"
+
+namespace vae_dist {
+
+struct StepOptions {
+  LossOptions loss;
+  std::int64_t batches = 1;            ///< batches this rank's part is run as: its replicas, or 1 with sync batch norm
+  std::int64_t global_batches = 1;     ///< the same over all ranks: each batch's loss is divided by it
+  std::optional<double> clip_norm;     ///< gradients above this Euclidean norm are scaled down to it
+  std::optional<double> skip_above_norm;
+};
+
+/// What a step tells, as one tensor [5] on the device, so that reading it can wait: loss, reconstruction, KL (global means), gradient
+/// norm (before clipping), and 1 if the step was skipped.
+struct StepOutcome {
+  at::Tensor values;
+};
+
+class TrainingStep {
+ public:
+  /// All parts outlive the step.
+  TrainingStep(VanillaVae model, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, FusedAdam& optimizer, const StepOptions& options);
+
+  /// images: [B, C, H, W] in the model's range, noise: [B, latent]; B = this rank's samples, replica after replica. `kld_factor` is
+  /// M_N * beta. A loss or gradient norm that is not finite, or a norm above the limit, skips the step on every rank alike: weights,
+  /// moments and running statistics stay untouched. Nothing here waits for the device.
+  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, double kld_factor);
+
+ private:
+  VanillaVae model_;
+  ParameterArena& parameters_;
+  StepStatistics& statistics_;
+  GradientReducer& reducer_;
+  FusedAdam& optimizer_;
+  StepOptions options_;
+};
+
+}  // namespace vae_dist

@@ -1,0 +1,101 @@
+#include "checkpoint/checkpoint_writer.hpp"
+
+#include <ATen/ops/equal.h>
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <thread>
+
+#include "fixtures.hpp"
+
+namespace vae_dist {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST(CheckpointWriter, WritesInTheBackgroundAndReportsOnce) {
+  const TemporaryDirectory root;
+  CheckpointWriter writer(root.path() / "checkpoints", 3);
+  EXPECT_FALSE(writer.take_result());
+  writer.start(checkpoint_of(10));
+  auto result = writer.take_result();
+  while (!result) {  // without wait(): the result comes by itself
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    result = writer.take_result();
+  }
+  EXPECT_EQ(result->directory, root.path() / "checkpoints" / "step_00000010");
+  EXPECT_THAT(result->failure, IsEmpty());
+  EXPECT_GT(result->seconds, 0);
+  EXPECT_FALSE(writer.take_result());
+  EXPECT_TRUE(at::equal(read_checkpoint(result->directory).weights.tensors.at("encoder.0.0.weight"),
+                        checkpoint_of(10).weights.tensors.at("encoder.0.0.weight")));
+}
+
+TEST(CheckpointWriter, WritesEveryOneInOrderAndKeepsTheNewestAndTheBest) {
+  const TemporaryDirectory root;
+  CheckpointWriter writer(root.path(), 2);
+  writer.start(checkpoint_of(1));
+  for (int step = 2; step <= 6; ++step) writer.start(checkpoint_of(step), {root.path() / "step_00000001"});
+  writer.wait();
+  EXPECT_EQ(writer.take_result()->directory.filename(), "step_00000006");
+  EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000001", "step_00000005", "step_00000006"}));
+}
+
+TEST(CheckpointWriter, NeverPrunesTheOneItHasJustWritten) {
+  const TemporaryDirectory root;
+  for (const int step : {400, 500}) write_checkpoint(root.path(), checkpoint_of(step));  // a run that went back to an older one
+  CheckpointWriter writer(root.path(), 2);
+  writer.start(checkpoint_of(350));
+  writer.wait();
+  EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000350", "step_00000400", "step_00000500"}));
+}
+
+TEST(CheckpointWriter, TheDestructorWaits) {
+  const TemporaryDirectory root;
+  { CheckpointWriter(root.path(), 3).start(checkpoint_of(4)); }
+  EXPECT_EQ(read_newest_checkpoint(root.path())->state.step, 4);
+  EXPECT_EQ(root.names(), std::set<std::string>{"step_00000004"});
+}
+
+TEST(CheckpointWriter, FreesTheSnapshotWhenItIsWritten) {
+  const TemporaryDirectory root;
+  const auto snapshot = checkpoint_of(1);
+  const auto weight = snapshot.weights.tensors.at("encoder.0.0.weight");
+  const auto before = weight.use_count();
+  CheckpointWriter writer(root.path(), 3);
+  writer.start(snapshot);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (weight.use_count() != before && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(weight.use_count(), before) << "without anybody asking for the result";
+}
+
+TEST(CheckpointWriter, ReportsAFailureWarnsAndWorksAgainAfter) {
+  const TemporaryDirectory root;
+  CheckpointWriter writer(root.path(), 3);
+  testing::internal::CaptureStderr();
+  {
+    const FileSizeLimit limit(16);
+    writer.start(checkpoint_of(1));
+    writer.wait();
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  const auto failed = writer.take_result();
+  ASSERT_TRUE(failed);
+  EXPECT_THAT(failed->failure, HasSubstr("weights.safetensors\": File too large"));
+  EXPECT_TRUE(failed->directory.empty());
+  EXPECT_EQ(root.names(), std::set<std::string>{});
+
+  writer.start(checkpoint_of(2));
+  writer.wait();
+  const auto written = writer.take_result();
+  ASSERT_TRUE(written);
+  EXPECT_THAT(written->failure, IsEmpty());
+  EXPECT_EQ(read_newest_checkpoint(root.path())->state.step, 2);
+  // Captured in a file, which the limit cuts short: its first bytes show that the warning was given.
+  EXPECT_THAT(said, testing::StartsWith("warning: "));
+}
+
+}  // namespace
+}  // namespace vae_dist

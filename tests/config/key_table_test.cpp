@@ -1,0 +1,36 @@
+#include "config/key_table.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "config/kld_weight_rule.hpp"
+
+namespace vae_dist {
+namespace {
+
+TEST(KeyTable, EveryKeyIsUniqueExplainedAndAtADefaultThatMayStand) {
+  Config config;
+  std::set<std::string> names;
+  for (const Key& key : key_table(config)) {
+    EXPECT_TRUE(names.insert(key.name).second) << key.name;
+    EXPECT_FALSE(key.meaning.empty()) << key.name;
+    EXPECT_EQ(key.meaning.find('\n'), std::string::npos) << key.name;
+    EXPECT_EQ(value_text(key), key.default_text) << key.name;
+    EXPECT_FALSE(value_text(key).empty()) << key.name;
+    EXPECT_TRUE(!key.available || key.available(key)) << key.name;
+  }
+}
+
+TEST(KldWeightRule, AutoIsReferenceForTheSeedsObjectiveAndElboForAllOthers) {
+  ObjectiveConfig objective;
+  EXPECT_EQ(kld_weight_rule(objective), "reference");
+  objective.reduction = "sum";
+  EXPECT_EQ(kld_weight_rule(objective), "elbo");
+  objective.kld_weight.rule = "batch_over_dataset";
+  EXPECT_EQ(kld_weight_rule(objective), "batch_over_dataset");
+}
+
+}  // namespace
+}  // namespace vae_dist

@@ -1,0 +1,109 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <sstream>
+#include <string>
+#include <utility>
+
+#include "config_text.hpp"
+
+namespace vae_dist::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+void expect_round_trip(const Config& config) {
+  for (const bool annotated : {false, true}) {
+    const std::string yaml = config_yaml(config, annotated);
+    EXPECT_EQ(values(parse_config(yaml, "printed.yaml")), values(config)) << yaml;
+  }
+}
+
+TEST(PrintConfig, DefaultsRoundTrip) { expect_round_trip(parse()); }
+
+TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
+  const Config config = parse(
+      "run.directory: 'my runs: #1'\n"
+      "run.seed: 9223372036854775807\n"
+      "model: {latent_dim: 7, hidden_dims: [3], activation: silu, output: tanh}\n"
+      "objective: {sigma: 0.30000000000000004, reduction: sum, kld_weight: {rule: reference, weight: 1e-300, batch: 8}, beta: {value: 4}}\n"
+      "data.train.dataset: 'null'\n"
+      "data.train.layout: NCHW\n"
+      "data.train.scale: 0.00392156862745098\n"
+      "data.train.rows: [0, 50000]\n"
+      "data.validation: {file: \"b \\\"quoted\\\"\\t\xc3\xa9.h5\", dataset: '12', layout: NHW, scale: 1, rows: [1, 2]}\n"
+      "data.range: [-1, 1]\n"
+      "data.horizontal_flip: true\n"
+      "data.prefetch_batches: 1\n"
+      "train:\n"
+      "  {epochs: 1, steps: 10, global_batch: 96, learning_rate_batch: 32, gradient_clip_norm: 0.5, skip_step_above_norm: 1e22,\n"
+      "   max_skipped_steps: 3, precision: fp64, channels_last: false, cuda_graph: false,\n"
+      "   optimizer: {name: adamw, learning_rate: 0.0001, betas: [0, 0.5], epsilon: 1e-9, weight_decay: 0.01},\n"
+      "   schedule: {name: step, warmup_steps: 5, gamma: 0.1, per: step, milestones: [3, 6]}}\n"
+      "distributed: {device: cpu, backend: mpi, replicas: 8, batch_norm: sync, threads_per_rank: 3, share_gpu: true}\n"
+      "checkpoint: {every_steps: 0, every_minutes: 0.5, keep: 1, keep_best: 0, resume: runs/old/checkpoints/step_00000010}\n"
+      "evaluate: {every_epochs: 2, batch: 32}\n"
+      "pictures: {every_epochs: 0, samples: 4, reconstructions: 0}\n"
+      "log: {every_steps: 1, level: debug}\n"
+      "metrics: {port: null, address: '::', service_discovery: /tmp/sd}\n");
+  expect_round_trip(config);
+  EXPECT_EQ(config.data.validation.file.at(0), "b \"quoted\"\t\xc3\xa9.h5");
+
+  // The text above leaves no available key out.
+  Config copy = config;
+  for (const Key& key : key_table(copy)) {
+    if (key.available && key.available_now == key.default_text) continue;
+    if (!counts(key) || key.name == "data.train.file" || key.name == "train.batch_per_replica") continue;
+    EXPECT_NE(value_text(key), key.default_text) << key.name;
+  }
+}
+
+TEST(PrintConfig, OtherSchedulesAndRulesRoundTrip) {
+  expect_round_trip(parse("train: {schedule: {name: cosine, final_learning_rate: 1e-5}}\nobjective: {kld_weight: {rule: elbo}}\n"));
+  expect_round_trip(parse("train: {schedule: {name: exponential, gamma: 0.97}}\nobjective: {kld_weight: {rule: fixed, weight: 1}}\n"));
+  expect_round_trip(parse("objective: {reduction: sum}\n"));
+  expect_round_trip(parse("", {"run.name='required'"}));
+}
+
+TEST(PrintConfig, BatchPerReplicaRoundTrips) {
+  Config config = parse("train: {batch_per_replica: 32}\n");
+  EXPECT_THAT(config_yaml(config), Not(HasSubstr("global_batch:")));
+  expect_round_trip(config);
+  // As a run resolves it.
+  config.distributed.replicas = 4;
+  config.train.global_batch = 128;
+  EXPECT_THAT(config_yaml(config), HasSubstr("  global_batch: 128\n"));
+  expect_round_trip(config);
+}
+
+TEST(PrintConfig, AnnotatedDefaultsSayWhatEachKeyMeans) {
+  const std::string yaml = default_config_yaml();
+  EXPECT_THAT(yaml, HasSubstr("run:\n  name: required                          # the run directory is <directory>/<name>\n"));
+  EXPECT_THAT(yaml, HasSubstr("\n    file: required "));
+  EXPECT_THAT(yaml, HasSubstr("\n  activation: leaky_relu                  # leaky_relu | relu | tanh | silu; after each hidden level\n"));
+  EXPECT_THAT(yaml, HasSubstr("\n    epsilon: 1.0e-08 "));
+  EXPECT_THAT(yaml, HasSubstr("\n  range: [0, 1] "));
+  EXPECT_THAT(yaml, HasSubstr("\n    # gamma: 0.95 "));
+  EXPECT_THAT(yaml, HasSubstr("(available now: adam | adamw)\n"));
+
+  // Long comments go on in the next line: joined again, every meaning is there.
+  const std::string unwrapped = std::regex_replace(yaml, std::regex("\n {42}# "), " ");
+  Config config;
+  for (const Key& key : key_table(config)) EXPECT_THAT(unwrapped, HasSubstr(key.meaning)) << key.name;
+  std::istringstream lines(yaml);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 140u) << line;
+}
+
+TEST(PrintConfig, AnnotatedDefaultsAreAConfigurationOnceTheRequiredKeysAreFilledIn) {
+  EXPECT_THAT(complaint(default_config_yaml()), HasSubstr(": required key 'run.name' is not filled in"));
+  std::string yaml = default_config_yaml();
+  for (const auto& [asked, answer] : {std::pair{"name: required", "name: first"}, std::pair{"file: required", "file: a.h5"}}) {
+    yaml.replace(yaml.find(asked), std::string(asked).size(), answer);
+  }
+  EXPECT_EQ(values(parse_config(yaml, "printed.yaml")), values(parse()));
+}
+
+}  // namespace
+}  // namespace vae_dist::test

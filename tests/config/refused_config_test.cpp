@@ -1,0 +1,164 @@
+// What a configuration is refused for, word by word: a complaint names the place, the key and the remedy.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config_text.hpp"
+
+namespace vae_dist::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TEST(RefusedConfig, UnknownKeyNamesItsLineAndTheNearestKey) {
+  EXPECT_EQ(complaint_of("train:\n  epochs: 3\n  global_bach: 64\n"),
+            "big.yaml:7: unknown key 'train.global_bach'; did you mean 'train.global_batch'?");
+  EXPECT_EQ(complaint_of("trian: {epochs: 3}\n"), "big.yaml:5: unknown key 'trian'; did you mean 'train'?");
+  EXPECT_EQ(complaint_of("learning_rate: 3\n"), "big.yaml:5: unknown key 'learning_rate'; did you mean 'train.optimizer.learning_rate'?");
+  EXPECT_EQ(complaint_of("train: {colour_of_the_sky: 3}\n"),
+            "big.yaml:5: unknown key 'train.colour_of_the_sky'; `vae_dist config` lists every key");
+}
+
+TEST(RefusedConfig, WrongTypeNamesTheTypeWanted) {
+  EXPECT_EQ(complaint_of("train:\n  global_batch: many\n"), "big.yaml:6: train.global_batch takes an integer, not 'many'");
+  EXPECT_EQ(complaint_of("train: {global_batch: '64'}\n"), "big.yaml:5: train.global_batch takes an integer, not the text \"64\"");
+  EXPECT_EQ(complaint_of("train: {global_batch: true}\n"), "big.yaml:5: train.global_batch takes an integer, not 'true'");
+  EXPECT_EQ(complaint_of("train: {global_batch: }\n"), "big.yaml:5: train.global_batch takes an integer, not null");
+  EXPECT_EQ(complaint_of("train: {global_batch: [64]}\n"), "big.yaml:5: train.global_batch takes an integer, not a list");
+  EXPECT_EQ(complaint_of("train: {steps: many}\n"), "big.yaml:5: train.steps takes an integer, not 'many'; or null");
+  EXPECT_EQ(complaint_of("distributed: {threads_per_rank: many}\n"),
+            "big.yaml:5: distributed.threads_per_rank takes an integer, not 'many'; or auto");
+  EXPECT_EQ(complaint_of("train: {channels_last: yes}\n"), "big.yaml:5: train.channels_last takes true or false, not 'yes'");
+  EXPECT_EQ(complaint_of("train: {optimizer: {learning_rate: .inf}}\n"),
+            "big.yaml:5: train.optimizer.learning_rate takes a number, not '.inf'");
+  EXPECT_EQ(complaint_of("model: {hidden_dims: 32}\n"), "big.yaml:5: model.hidden_dims takes a list such as [1, 2], not '32'");
+  EXPECT_EQ(complaint_of("model: {hidden_dims: []}\n"), "big.yaml:5: model.hidden_dims takes at least one entry");
+  EXPECT_EQ(complaint_of("log: {level: null}\n"), "big.yaml:5: log.level takes text, not null");
+  EXPECT_EQ(complaint_of("run.directory: ''\n"), "big.yaml:5: run.directory is empty");
+}
+
+TEST(RefusedConfig, IntegersAreWrittenAsDigits) {
+  for (const char* number : {"1e3", "64.0", "99999999999999999999"}) {
+    EXPECT_EQ(complaint_of(std::string("train: {global_batch: ") + number + "}\n"),
+              std::string("big.yaml:5: train.global_batch takes an integer, not '") + number + "' (write plain digits: 64; at most 64 bits)");
+  }
+}
+
+TEST(RefusedConfig, AGroupIsNoValueAndAValueIsNoGroup) {
+  EXPECT_EQ(complaint_of("train: {schedule: cosine}\n"),
+            "big.yaml:5: train.schedule is a group of keys (name, warmup_steps, gamma, per, final_learning_rate, milestones), not 'cosine'");
+  EXPECT_EQ(complaint_of("train:\n  epochs: {many: 3}\n"), "big.yaml:6: train.epochs takes an integer, not a map of keys");
+  EXPECT_EQ(complaint("run: {name: x}\ndata: {train: a.h5}\n"),
+            "big.yaml:2: data.train is a group of keys (file, dataset, layout, scale, rows, split), not 'a.h5'");
+  EXPECT_EQ(complaint("- a\n- b\n"), "big.yaml: is a list; a configuration is a map of keys");
+}
+
+TEST(RefusedConfig, OutOfRangeNamesTheRange) {
+  EXPECT_EQ(complaint_of("train: {global_batch: 0}\n"), "big.yaml:5: train.global_batch is 0; it must be at least 1");
+  EXPECT_EQ(complaint_of("objective: {sigma: 0}\n"), "big.yaml:5: objective.sigma is 0; it must be above 0");
+  EXPECT_EQ(complaint_of("metrics: {port: 65536}\n"), "big.yaml:5: metrics.port is 65536; it must be at least 0 and at most 65535");
+  EXPECT_EQ(complaint_of("metrics: {port: -1}\n"), "big.yaml:5: metrics.port is -1; it must be at least 0 and at most 65535");
+  EXPECT_EQ(complaint_of("train: {optimizer: {betas: [0.9, 1]}}\n"),
+            "big.yaml:5: train.optimizer.betas is [0.9, 1]; every entry must be at least 0 and below 1");
+  EXPECT_EQ(complaint_of("train: {optimizer: {betas: [0.9]}}\n"), "big.yaml:5: train.optimizer.betas is [0.9]; it takes 2 entries");
+  EXPECT_EQ(complaint_of("model: {hidden_dims: [32, 0]}\n"), "big.yaml:5: model.hidden_dims is [32, 0]; every entry must be at least 1");
+  EXPECT_EQ(complaint_of("", {"data.range=[0, 255]"}),
+            "data.range=[0, 255] (command line): data.range is [0, 255]; choose one of [0, 1] | [-1, 1]");
+  EXPECT_EQ(complaint_of("model: {activation: gelu}\n"),
+            "big.yaml:5: model.activation is gelu; choose one of leaky_relu | relu | tanh | silu");
+}
+
+TEST(RefusedConfig, WhatComesLaterIsNotAvailableYet) {
+  EXPECT_EQ(complaint_of("train: {optimizer: {name: sgd}}\n"),
+            "big.yaml:5: train.optimizer.name: sgd is not available yet; available now: adam | adamw");
+  EXPECT_EQ(complaint_of("objective: {capacity: {gamma: 1}}\n"),
+            "big.yaml:5: objective.capacity.gamma: 1 is not available yet; available now: null");
+  EXPECT_EQ(complaint("run: {name: x}\ndata: {train: {file: [a.h5, b.h5]}}\n"),
+            "big.yaml:2: data.train.file: [a.h5, b.h5] is not available yet; available now: one file");
+  for (const char* assignment :
+       {"model.name=mlp_vae", "model.latent=spatial", "model.blocks=3", "model.attention_at=[8]", "model.attention_at=[]",
+        "objective.likelihood=bernoulli", "objective.variance=learned", "objective.beta.schedule=linear", "objective.beta.from=0.5",
+        "objective.beta.to=0.5", "objective.beta.steps=10", "objective.beta.period_steps=10", "objective.beta.ratio=0.4",
+        "objective.free_bits=0.1", "objective.capacity.max_nats=1", "objective.capacity.steps=1", "objective.importance_samples=2",
+        "objective.prior_samples=65", "data.train.split=train", "data.validation={file: b.h5, split: test}",
+        "data.validation.fraction=0.05", "data.binarize=dynamic", "data.dequantize=uniform", "data.crop=8", "data.resize=8",
+        "data.cache=memory", "data.shuffle_window_chunks=4", "data.reader_threads=2", "train.optimizer.name=adamax",
+        "train.optimizer.momentum=0.9", "train.ema_decay=0.999", "train.early_stop.patience=3", "train.early_stop.metric=loss",
+        "train.precision=bf16", "train.precision=tf32", "train.cuda_graph=true", "distributed.reproducible=true",
+        "distributed.first_bucket_mib=2", "distributed.bucket_mib=50", "distributed.compress=bf16", "distributed.timeout_s=60",
+        "distributed.slow_timeout_s=60", "evaluate.importance_samples=64", "pictures.traversals=8", "metrics.push_gateway='host:9091'"}) {
+    EXPECT_THAT(complaint_of("", {assignment}), AllOf(StartsWith(std::string(assignment) + " (command line): "), HasSubstr("not available yet")));
+  }
+}
+
+TEST(RefusedConfig, ARequiredKeyIsMissingOrNotFilledIn) {
+  EXPECT_EQ(complaint("data: {train: {file: a.h5}}\n"), "big.yaml: required key 'run.name' is missing");
+  EXPECT_EQ(complaint("run: {name: x}\n"), "big.yaml: required key 'data.train.file' is missing");
+  EXPECT_EQ(complaint(""), "big.yaml: required key 'run.name' is missing");
+  EXPECT_EQ(complaint("run: {name: x}\ndata: {train: null}\n"), "big.yaml: required key 'data.train.file' is missing");
+  EXPECT_EQ(complaint("run:\n  name: required\n"), "big.yaml:2: required key 'run.name' is not filled in");
+  EXPECT_EQ(complaint("run:\n  name:\n"), "big.yaml:2: run.name takes text, not null");
+}
+
+TEST(RefusedConfig, AKeyGivenTwice) {
+  EXPECT_EQ(complaint_of("train:\n  epochs: 3\n  steps: 5\n  epochs: 4\n"), "big.yaml:8: key 'train.epochs' is given twice; keep one");
+  EXPECT_EQ(complaint_of("train: {epochs: 3}\ntrain: {steps: 4}\n"), "big.yaml:6: key 'train' is given twice; keep one");
+  EXPECT_EQ(complaint_of("train: {epochs: 3}\ntrain.epochs: 4\n"), "big.yaml:6: key 'train.epochs' is given twice; keep one");
+}
+
+TEST(RefusedConfig, TextThatIsNoYaml) {
+  EXPECT_THAT(complaint_of("train: {epochs: 3\n"), AllOf(StartsWith("big.yaml:"), HasSubstr("this is no YAML: ")));
+  EXPECT_THAT(complaint_of("train:\n  epochs: 3\n bad\n"), StartsWith("big.yaml:7: this is no YAML: "));
+  EXPECT_EQ(complaint_of("---\ntrain: {epochs: 3}\n"), "big.yaml: holds 2 YAML documents; keep one");
+}
+
+TEST(RefusedConfig, OverridesNameThemselves) {
+  EXPECT_EQ(complaint_of("", {"train.global_batch=x"}), "train.global_batch=x (command line): train.global_batch takes an integer, not 'x'");
+  EXPECT_EQ(complaint_of("", {"train.global_bach=64"}),
+            "train.global_bach=64 (command line): unknown key 'train.global_bach'; did you mean 'train.global_batch'?");
+  EXPECT_EQ(complaint_of("", {"train={epohcs: 3}"}),
+            "train={epohcs: 3} (command line): unknown key 'train.epohcs'; did you mean 'train.epochs'?");
+  EXPECT_EQ(complaint_of("", {"train.global_batch"}), "train.global_batch (command line): write key=value, e.g. train.global_batch=512");
+  EXPECT_THAT(complaint_of("", {"data.train.file=*.h5"}), StartsWith("data.train.file=*.h5 (command line): the value is no YAML: "));
+}
+
+TEST(RefusedConfig, GlobalBatchAndBatchPerReplicaExcludeEachOther) {
+  EXPECT_EQ(complaint_of("train:\n  global_batch: 64\n  batch_per_replica: 16\n"),
+            "big.yaml:6: train.global_batch has no effect: it counts only when train.batch_per_replica is null");
+  EXPECT_EQ(complaint_of("train: {batch_per_replica: 16}\n", {"train.global_batch=128"}),
+            "train.global_batch=128 (command line): train.global_batch has no effect: it counts only when train.batch_per_replica is null");
+  EXPECT_EQ(complaint_of("train: {batch_per_replica: 16}\n", {"train.global_batch=128", "train.batch_per_replica=null"}), "");
+  EXPECT_THAT(complaint_of("train: {global_batch: 100, batch_per_replica: 32}\ndistributed: {replicas: 4}\n"), HasSubstr("has no effect"));
+}
+
+TEST(RefusedConfig, AValueWithoutEffectIsNotIgnored) {
+  EXPECT_EQ(complaint_of("objective: {kld_weight: {rule: elbo, weight: 0.1}}\n"),
+            "big.yaml:5: objective.kld_weight.weight has no effect: it counts only when objective.kld_weight.rule is reference or fixed");
+  EXPECT_THAT(complaint_of("objective: {kld_weight: {rule: batch_over_dataset, weight: 0.1}}\n"), HasSubstr("has no effect"));
+  EXPECT_THAT(complaint_of("objective: {kld_weight: {rule: fixed, batch: 64}}\n"), HasSubstr("has no effect"));
+  EXPECT_THAT(complaint_of("objective: {reduction: sum, kld_weight: {rule: auto, weight: 0.1}}\n"), HasSubstr("has no effect"));
+  EXPECT_THAT(complaint_of("train: {schedule: {name: cosine, gamma: 0.5}}\n"), HasSubstr("has no effect"));
+  EXPECT_THAT(complaint_of("train: {schedule: {final_learning_rate: 0.0001}}\n"), HasSubstr("has no effect"));
+  EXPECT_THAT(complaint_of("", {"data.validation.rows=[0, 10]"}), HasSubstr("it counts only when data.validation.file is given"));
+  EXPECT_EQ(complaint_of("objective: {kld_weight: {weight: 0.1, batch: 32}}\n"), "");
+  EXPECT_EQ(complaint_of("objective: {reduction: sum, kld_weight: {rule: fixed, weight: 0.1}}\n"), "");
+}
+
+TEST(RefusedConfig, KeysThatContradictEachOther) {
+  EXPECT_EQ(complaint_of("train:\n  schedule:\n    name: step\n"),
+            "big.yaml:7: train.schedule.name is step, which needs train.schedule.milestones, e.g. [30, 60]");
+  EXPECT_EQ(complaint_of("train: {schedule: {name: step, milestones: [30, 30]}}\n"),
+            "big.yaml:5: train.schedule.milestones must rise from each entry to the next");
+  EXPECT_EQ(complaint_of("", {"data.train.rows=[5, 5]"}),
+            "data.train.rows=[5, 5] (command line): data.train.rows is [5, 5], which holds no row; write [first, past_the_last]");
+  EXPECT_EQ(complaint_of("train: {epochs: 2}\ndistributed: {replicas: 3}\n"),
+            "big.yaml:6: train.global_batch is 64, which distributed.replicas, 3, does not divide; make it a multiple, or set "
+            "train.batch_per_replica instead");
+  EXPECT_EQ(complaint_of("distributed: {device: cpu, backend: nccl}\n"),
+            "big.yaml:5: distributed.backend is nccl, which needs a GPU, but distributed.device is cpu; set distributed.backend to mpi or auto");
+  EXPECT_EQ(complaint_of("train: {schedule: {name: step, milestones: [30, 60]}}\ndistributed: {replicas: 4}\n"), "");
+}
+
+}  // namespace
+}  // namespace vae_dist::test

@@ -1,0 +1,62 @@
+// What a resume may change in a run's configuration.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config_text.hpp"
+
+namespace vae_dist::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST(Resume, ListsEachDifferenceThatIsNotAllowed) {
+  const Config saved = parse();
+  const Config now = parse("", {"train.global_batch=128", "run.seed=2", "train.steps=10", "model.hidden_dims=[8, 16]", "train.gradient_clip_norm=1"});
+  EXPECT_THAT(forbidden_differences(saved, now),
+              ElementsAre("run.seed: 1265 in the run, 2 now", "model.hidden_dims: [32, 64, 128, 256, 512] in the run, [8, 16] now",
+                          "train.global_batch: 64 in the run, 128 now", "train.gradient_clip_norm: null in the run, 1 now"));
+}
+
+TEST(Resume, AllowsWhatLeavesTheTrainingItself) {
+  const Config now = parse(
+      "", {"run.directory=elsewhere", "data.train.file=moved.h5", "data.validation.file=b.h5", "data.prefetch_batches=9", "train.epochs=7",
+           "train.steps=7", "train.channels_last=false", "train.cuda_graph=false", "distributed.device=cpu", "distributed.backend=mpi",
+           "distributed.threads_per_rank=1", "distributed.share_gpu=true",
+           "checkpoint={every_steps: 5, every_minutes: 1, keep: 9, keep_best: 0, resume: never}",
+           "evaluate={every_epochs: 5, batch: 5}", "pictures={every_epochs: 5, samples: 5, reconstructions: 5}", "log={every_steps: 5, level: debug}",
+           "metrics={port: 0, address: localhost, service_discovery: /tmp}"});
+  EXPECT_THAT(forbidden_differences(parse(), now), IsEmpty());
+}
+
+TEST(Resume, AllowsExactlyTheKeysOfTheContract) {
+  Config config;
+  std::vector<std::string> allowed;
+  for (const Key& key : key_table(config)) {
+    const std::string section = key.name.substr(0, key.name.find('.'));
+    const bool whole_section = section == "checkpoint" || section == "evaluate" || section == "pictures" || section == "log" || section == "metrics";
+    if (whole_section) {
+      EXPECT_TRUE(key.may_change_on_resume) << key.name;
+    } else if (key.may_change_on_resume) {
+      allowed.push_back(key.name);
+    }
+  }
+  EXPECT_THAT(allowed, ElementsAre("run.directory", "data.train.file", "data.validation.file", "data.cache", "data.prefetch_batches",
+                                   "data.reader_threads", "train.epochs", "train.steps", "train.channels_last", "train.cuda_graph",
+                                   "distributed.device", "distributed.backend", "distributed.first_bucket_mib", "distributed.bucket_mib",
+                                   "distributed.threads_per_rank", "distributed.timeout_s", "distributed.slow_timeout_s", "distributed.share_gpu"));
+}
+
+TEST(Resume, NullReplicasKeepTheRuns) {
+  Config saved = parse("train: {batch_per_replica: 32}\n");
+  saved.distributed.replicas = 4;
+  saved.train.global_batch = 128;
+  EXPECT_THAT(forbidden_differences(saved, parse("train: {batch_per_replica: 32}\n")), IsEmpty());
+  EXPECT_THAT(forbidden_differences(saved, parse("train: {batch_per_replica: 16}\n")),
+              ElementsAre("train.batch_per_replica: 32 in the run, 16 now"));
+  EXPECT_THAT(forbidden_differences(saved, parse("train: {batch_per_replica: 32}\ndistributed: {replicas: 2}\n")),
+              ElementsAre("distributed.replicas: 4 in the run, 2 now"));
+}
+
+}  // namespace
+}  // namespace vae_dist::test

@@ -1,0 +1,68 @@
+#include "metrics/progress.hpp"
+
+#include <gmock/gmock.h>
+
+#include <limits>
+
+namespace vae_dist {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+const ProgressFacts kFacts{.step = 1200, .steps_planned = 5000, .epoch = 1, .epochs_planned = 10, .loss = 0.012341,
+                           .reconstruction_loss = 0.01201, .kld_nats = 12.62};
+
+std::string shown(Progress& progress, const ProgressFacts& facts, bool due) {
+  ::testing::internal::CaptureStderr();
+  progress.show(facts, due);
+  return ::testing::internal::GetCapturedStderr();
+}
+
+TEST(HoursMinutesSeconds, IsReadAtAGlance) {
+  EXPECT_EQ(hours_minutes_seconds(Seconds(0)), "0:00:00");
+  EXPECT_EQ(hours_minutes_seconds(Seconds(59.6)), "0:01:00");
+  EXPECT_EQ(hours_minutes_seconds(Seconds(3723)), "1:02:03");
+  EXPECT_EQ(hours_minutes_seconds(Seconds(123 * 3600)), "123:00:00");
+  EXPECT_EQ(hours_minutes_seconds(Seconds(-1)), "-:--:--");
+  EXPECT_EQ(hours_minutes_seconds(Seconds(std::numeric_limits<double>::infinity())), "-:--:--");
+}
+
+TEST(ProgressText, ExplainsItselfOnOneLine) {
+  EXPECT_EQ(progress_text(kFacts, 5310.4, Seconds(754)),
+            "epoch 2/10  step 1200/5000  ETA 0:12:34  loss 0.01234  recon 0.01201  KL 12.62 nats  5310 samples/s");
+}
+
+TEST(ProgressText, NamesWaitsThatCount) {
+  ProgressFacts facts = kFacts;
+  facts.data_wait_share = 0.034;
+  facts.allreduce_wait_share = 0.004;
+  EXPECT_THAT(progress_text(facts, 1, Seconds(1)), EndsWith("  waits: data 3%"));
+  facts.allreduce_wait_share = 0.25;
+  EXPECT_THAT(progress_text(facts, 1, Seconds(1)), EndsWith("  waits: data 3% all-reduce 25%"));
+}
+
+// The tests' stderr is captured in a file: no terminal.
+TEST(Progress, PrintsPlainLinesWhenDueIfThereIsNoTerminal) {
+  Progress progress(true, 1190, 64);
+  EXPECT_THAT(shown(progress, kFacts, false), IsEmpty());
+  const std::string line = shown(progress, kFacts, true);
+  EXPECT_THAT(line, HasSubstr("step 1200/5000"));
+  EXPECT_THAT(line, Not(HasSubstr("\r")));
+  EXPECT_EQ(line.back(), '\n');
+}
+
+TEST(Progress, IsSilentOnOtherRanks) {
+  Progress progress(false, 0, 64);
+  EXPECT_THAT(shown(progress, kFacts, true), IsEmpty());
+}
+
+TEST(Progress, SaysNothingBeforeTheFirstStepOfAResumedRun) {
+  Progress progress(true, 1200, 64);
+  EXPECT_THAT(shown(progress, kFacts, true), IsEmpty());
+}
+
+}  // namespace
+}  // namespace vae_dist

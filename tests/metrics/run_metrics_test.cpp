@@ -1,0 +1,227 @@
+#include "metrics/run_metrics.hpp"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <cmath>
+#include <set>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "scrape.hpp"
+
+namespace vae_dist {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const RunFacts kFacts{.steps_planned = 1000, .global_batch = 64, .ranks = 2, .replicas = 4};
+const std::string kGlobal = R"({host="node1",run="mnist"})";
+const std::string kRank0 = R"({host="node1",rank="0",run="mnist"})";
+const std::string kRank1 = R"({host="node1",rank="1",run="mnist"})";
+
+MetricsIdentity rank_of_run(int rank) { return {.run = "mnist", .host = "node1", .rank = rank, .local_rank = rank}; }
+
+StepMetrics a_step() {
+  return {.step = 7, .epoch = 2, .loss = 0.25, .reconstruction_loss = 0.125, .kld_nats = 12.5, .kld_weight = 0.00025, .beta = 0.5,
+          .learning_rate = 0.001, .gradient_norm = 3.5, .samples = 32, .step_seconds = 0.05, .data_wait_seconds = 0.004,
+          .allreduce_wait_seconds = 0.03, .allreduce_bytes = 4096};
+}
+
+TEST(RunMetrics, ServesWhatAStepRecorded) {
+  RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  ASSERT_TRUE(metrics.port());
+  metrics.record_step(a_step());
+  const std::string answer = scrape(*metrics.port());
+  EXPECT_EQ(value_of(answer, "vae_dist_loss" + kGlobal), 0.25);
+  EXPECT_EQ(value_of(answer, "vae_dist_reconstruction_loss" + kGlobal), 0.125);
+  EXPECT_EQ(value_of(answer, "vae_dist_kld_nats" + kGlobal), 12.5);
+  EXPECT_EQ(value_of(answer, "vae_dist_kld_weight" + kGlobal), 0.00025);
+  EXPECT_EQ(value_of(answer, "vae_dist_beta" + kGlobal), 0.5);
+  EXPECT_EQ(value_of(answer, "vae_dist_learning_rate" + kGlobal), 0.001);
+  EXPECT_EQ(value_of(answer, "vae_dist_gradient_norm" + kGlobal), 3.5);
+  EXPECT_EQ(value_of(answer, "vae_dist_step" + kGlobal), 7);
+  EXPECT_EQ(value_of(answer, "vae_dist_epoch" + kGlobal), 2);
+  EXPECT_EQ(value_of(answer, "vae_dist_steps_planned" + kGlobal), 1000);
+  EXPECT_EQ(value_of(answer, "vae_dist_global_batch_samples" + kGlobal), 64);
+  EXPECT_EQ(value_of(answer, "vae_dist_ranks" + kGlobal), 2);
+  EXPECT_EQ(value_of(answer, "vae_dist_replicas" + kGlobal), 4);
+  EXPECT_EQ(value_of(answer, "vae_dist_samples_total" + kRank0), 32);
+  EXPECT_EQ(value_of(answer, "vae_dist_steps_total" + kRank0), 1);
+  EXPECT_EQ(value_of(answer, "vae_dist_skipped_steps_total" + kRank0), 0);
+  EXPECT_EQ(value_of(answer, "vae_dist_allreduce_bytes_total" + kRank0), 4096);
+  EXPECT_EQ(value_of(answer, "vae_dist_step_seconds_sum" + kRank0), 0.05);
+  EXPECT_EQ(value_of(answer, "vae_dist_data_wait_seconds_sum" + kRank0), 0.004);
+  EXPECT_EQ(value_of(answer, "vae_dist_allreduce_wait_seconds_count" + kRank0), 1);
+}
+
+TEST(RunMetrics, CountsStepTimesInBucketsOfSeconds) {
+  RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  for (const double seconds : {0.0004, 0.04, 0.06, 250.0}) {
+    StepMetrics step = a_step();
+    step.step_seconds = seconds;
+    metrics.record_step(step);
+  }
+  const std::string answer = scrape(*metrics.port());
+  const auto bucket = [&](const std::string& bound) {
+    return value_of(answer, R"(vae_dist_step_seconds_bucket{host="node1",rank="0",run="mnist",le=")" + bound + "\"}");
+  };
+  EXPECT_EQ(bucket("0.001"), 1);
+  EXPECT_EQ(bucket("0.05"), 2);
+  EXPECT_EQ(bucket("0.075"), 3);
+  EXPECT_EQ(bucket("100"), 3);
+  EXPECT_EQ(bucket("+Inf"), 4);
+}
+
+TEST(RunMetrics, OtherRanksServeOnlyWhatIsTheirOwn) {
+  RunMetrics metrics(rank_of_run(1), kFacts, "127.0.0.1", 0);
+  metrics.record_step(a_step());
+  metrics.record_checkpoint(1);
+  metrics.record_validation(1);
+  const std::string answer = scrape(*metrics.port());
+  EXPECT_EQ(value_of(answer, "vae_dist_samples_total" + kRank1), 32);
+  std::istringstream lines(answer.substr(answer.find("\r\n\r\n") + 4));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("vae_dist_")) { EXPECT_THAT(line, HasSubstr(R"(rank="1")")); }
+  }
+}
+
+TEST(RunMetrics, KeepsTheLastGoodValuesWhenAStepIsSkipped) {
+  RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  metrics.record_step(a_step());
+  StepMetrics skipped = a_step();
+  skipped.step = 8;
+  skipped.skipped = true;
+  skipped.loss = skipped.reconstruction_loss = skipped.kld_nats = skipped.gradient_norm = std::nan("");
+  skipped.learning_rate = 0.002;
+  metrics.record_step(skipped);
+  const std::string answer = scrape(*metrics.port());
+  EXPECT_EQ(value_of(answer, "vae_dist_loss" + kGlobal), 0.25);
+  EXPECT_EQ(value_of(answer, "vae_dist_reconstruction_loss" + kGlobal), 0.125);
+  EXPECT_EQ(value_of(answer, "vae_dist_kld_nats" + kGlobal), 12.5);
+  EXPECT_EQ(value_of(answer, "vae_dist_gradient_norm" + kGlobal), 3.5);
+  EXPECT_EQ(value_of(answer, "vae_dist_learning_rate" + kGlobal), 0.002);
+  EXPECT_EQ(value_of(answer, "vae_dist_step" + kGlobal), 8);
+  EXPECT_EQ(value_of(answer, "vae_dist_skipped_steps_total" + kRank0), 1);
+  EXPECT_EQ(value_of(answer, "vae_dist_steps_total" + kRank0), 2);
+}
+
+TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
+  RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  const std::string before = scrape(*metrics.port());
+  for (const char* name : {"vae_dist_loss{", "vae_dist_step{", "vae_dist_validation_loss", "vae_dist_checkpoint_timestamp_seconds"}) {
+    EXPECT_THAT(before, Not(HasSubstr(name)));
+  }
+  EXPECT_EQ(value_of(before, "vae_dist_checkpoints_total" + kGlobal), 0);
+  metrics.record_validation(0.75);
+  metrics.record_checkpoint(3);
+  const std::string after = scrape(*metrics.port());
+  EXPECT_EQ(value_of(after, "vae_dist_validation_loss" + kGlobal), 0.75);
+  EXPECT_EQ(value_of(after, "vae_dist_checkpoints_total" + kGlobal), 1);
+  EXPECT_EQ(value_of(after, "vae_dist_checkpoint_seconds_sum" + kGlobal), 3);
+  const auto now = static_cast<double>(std::time(nullptr));
+  EXPECT_NEAR(value_of(after, "vae_dist_checkpoint_timestamp_seconds" + kGlobal).value_or(0), now, 60);
+}
+
+TEST(RunMetrics, ExplainsEverySeries) {
+  RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  metrics.record_step(a_step());
+  metrics.record_validation(1);
+  metrics.record_checkpoint(1);
+  const std::string answer = scrape(*metrics.port());
+  std::istringstream lines(answer);
+  int families = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("# TYPE vae_dist_")) continue;
+    const std::string name = line.substr(7, line.find(' ', 7) - 7);
+    const std::size_t help = answer.find("# HELP " + name + " ");
+    ASSERT_NE(help, std::string::npos) << name;
+    EXPECT_GT(answer.find('\n', help) - help, name.size() + 20) << name;
+    ++families;
+  }
+  EXPECT_EQ(families, 24);
+}
+
+TEST(RunMetrics, TakesTheNextPortWhenTheWantedOneIsTaken) {
+  RunMetrics first(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  ASSERT_TRUE(first.port());
+  RunMetrics second(rank_of_run(1), kFacts, "127.0.0.1", *first.port());
+  ASSERT_TRUE(second.port());
+  EXPECT_GT(*second.port(), *first.port());
+  EXPECT_LE(*second.port(), *first.port() + 100);
+  EXPECT_THAT(scrape(*first.port()), HasSubstr(R"(rank="0")"));
+  EXPECT_THAT(scrape(*second.port()), HasSubstr(R"(rank="1")"));
+}
+
+TEST(RunMetrics, GivesEachOfManyAPortOfItsOwnWhenTheyStartAtOnce) {
+  RunMetrics anchor(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  std::vector<std::unique_ptr<RunMetrics>> exporters(8);
+  {
+    std::vector<std::jthread> threads;
+    for (auto& exporter : exporters) {
+      threads.emplace_back([&] { exporter = std::make_unique<RunMetrics>(rank_of_run(0), kFacts, "127.0.0.1", anchor.port()); });
+    }
+  }
+  std::set<int> ports{*anchor.port()};
+  for (const auto& exporter : exporters) {
+    ASSERT_TRUE(exporter->port());
+    ports.insert(*exporter->port());
+  }
+  EXPECT_EQ(ports.size(), 9u);
+}
+
+TEST(RunMetrics, GivesThePortBackWhenItEnds) {
+  int port = 0;
+  {
+    RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
+    port = *metrics.port();
+    scrape(port);
+  }
+  EXPECT_THROW(scrape(port), std::runtime_error);
+  RunMetrics again(rank_of_run(0), kFacts, "127.0.0.1", port);
+  EXPECT_EQ(again.port(), port);
+}
+
+TEST(RunMetrics, EndsAtOnce) {
+  std::optional<RunMetrics> metrics(std::in_place, rank_of_run(0), kFacts, "127.0.0.1", 0);
+  scrape(*metrics->port());
+  const Stopwatch stopwatch;
+  metrics.reset();
+  EXPECT_LT(stopwatch.elapsed().count(), 1.5);  // some milliseconds; 2 s when the server is left to notice by itself
+}
+
+TEST(RunMetrics, TrainsOnWithoutAnEndpointWhereNoneIsWantedOrPossible) {
+  RunMetrics none(rank_of_run(0), kFacts, "127.0.0.1", std::nullopt);
+  EXPECT_FALSE(none.port());
+  none.record_step(a_step());
+
+  ::testing::internal::CaptureStderr();
+  RunMetrics elsewhere(rank_of_run(0), kFacts, "203.0.113.1", 19400);  // an address that no machine has (RFC 5737)
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_FALSE(elsewhere.port());
+  EXPECT_THAT(said, HasSubstr("metrics.address"));
+  elsewhere.record_step(a_step());
+}
+
+TEST(RunMetrics, MayBeScrapedWhileStepsAreRecorded) {
+  RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  std::atomic<bool> done = false;
+  std::jthread recorder([&] {
+    for (int i = 0; i < 20000; ++i) metrics.record_step(a_step());
+    done = true;
+  });
+  double last = 0;
+  do {
+    const double steps = value_of(scrape(*metrics.port()), "vae_dist_steps_total" + kRank0).value_or(-1);
+    EXPECT_GE(steps, last);
+    last = steps;
+  } while (!done);
+  recorder.join();
+  EXPECT_EQ(value_of(scrape(*metrics.port()), "vae_dist_steps_total" + kRank0), 20000);
+}
+
+}  // namespace
+}  // namespace vae_dist

@@ -1,0 +1,108 @@
+#include "metrics/step_log.hpp"
+
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cmath>
+#include <csignal>
+#include <fstream>
+#include <limits>
+#include <random>
+
+#include "base/durable_file.hpp"
+#include "base/error.hpp"
+
+namespace vae_dist {
+namespace {
+
+class StepLogFile : public ::testing::Test {
+ protected:
+  ~StepLogFile() override { std::filesystem::remove(path_); }
+  void put(const std::string& bytes) { std::ofstream(path_, std::ios::binary) << bytes; }
+  std::filesystem::path path_ = std::filesystem::temp_directory_path() / text("step_log_test_", ::getpid(), ".jsonl");
+};
+
+TEST(JsonLine, KeepsTheOrderAndTheKindOfItsValues) {
+  EXPECT_EQ(json_line({{"step", std::int64_t{50}}, {"loss", 0.1}, {"rate", 5.0}, {"kind", std::string("say \"hi\"\n")}}),
+            "{\"step\":50,\"loss\":0.1,\"rate\":5.0,\"kind\":\"say \\\"hi\\\"\\n\"}\n");
+}
+
+TEST(JsonLine, WritesWhatIsNotFiniteAsNull) {
+  EXPECT_EQ(json_line({{"loss", std::nan("")}, {"norm", std::numeric_limits<double>::infinity()}}), "{\"loss\":null,\"norm\":null}\n");
+}
+
+TEST(JsonLine, ReadsBackToTheSameBits) {
+  std::mt19937_64 bits(1265);
+  std::vector<double> values{0.0, -0.0, 0.1, 1e-320, 5e-324, 1.7976931348623157e308, 9007199254740993.0, static_cast<double>(0.1f)};
+  while (values.size() < 20000) {
+    const double value = std::bit_cast<double>(bits());
+    if (std::isfinite(value)) values.push_back(value);
+  }
+  for (const double value : values) {
+    const std::string line = json_line({{"v", value}});
+    const double again = std::strtod(line.c_str() + 5, nullptr);
+    ASSERT_EQ(std::bit_cast<std::uint64_t>(again), std::bit_cast<std::uint64_t>(value)) << line;
+  }
+}
+
+TEST(LinesUpTo, KeepsWhatHappenedBeforeTheResumedStepByteForByte) {
+  const std::string before = "{ \"step\" : 100, \"loss\":0.50}\n{\"epoch\":1,\"note\":\"no step\"}\n{\"step\":200,\"loss\":0.4}\n";
+  EXPECT_EQ(lines_up_to(before + "{\"step\":250,\"loss\":0.3}\n", 200), before);
+  EXPECT_EQ(lines_up_to(before, 0), "{\"epoch\":1,\"note\":\"no step\"}\n");
+}
+
+TEST(LinesUpTo, DropsALineThatWasCutOff) {
+  const std::string whole = "{\"step\":1,\"loss\":0.5}\n";
+  EXPECT_EQ(lines_up_to(whole + "{\"step\":2,\"lo", 9), whole);
+  EXPECT_EQ(lines_up_to(whole + "{\"step\":2}", 9), whole) << "without its newline, even if it parses";
+  EXPECT_EQ(lines_up_to(whole + std::string(40, '\0') + "\n" + whole, 9), whole + whole) << "holes that a crash of the machine leaves";
+  EXPECT_EQ(lines_up_to(whole + "\n12\n", 9), whole) << "what is no object";
+}
+
+TEST_F(StepLogFile, ReadsAsOneRunAfterAResume) {
+  {
+    StepLog log(path_, 0);
+    for (std::int64_t step : {50, 100, 150}) log.write({{"step", step}, {"loss", 1.0 / static_cast<double>(step)}});
+  }
+  std::ofstream(path_, std::ios::app) << "{\"step\":200,\"los";  // killed in mid-line
+  {
+    StepLog log(path_, 100);
+    log.write({{"step", std::int64_t{150}}, {"loss", 0.5}});
+  }
+  EXPECT_EQ(read_file(path_), "{\"step\":50,\"loss\":0.02}\n{\"step\":100,\"loss\":0.01}\n{\"step\":150,\"loss\":0.5}\n");
+}
+
+TEST_F(StepLogFile, HandsEachLineToTheSystemAtOnce) {
+  StepLog log(path_, 0);
+  log.write({{"step", std::int64_t{1}}});
+  EXPECT_EQ(read_file(path_), "{\"step\":1}\n");
+}
+
+// A limit on the size of files stands for a full disk: the write stops in mid-line, as it does there.
+TEST_F(StepLogFile, WarnsOnceWhenTheDiskIsFullAndLeavesNoPartOfALine) {
+  StepLog log(path_, 0);
+  log.write({{"step", std::int64_t{1}}, {"note", std::string(8000, '.')}});
+  const std::string whole = read_file(path_);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit full{.rlim_cur = whole.size() + 5, .rlim_max = before.rlim_max};
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  ::testing::internal::CaptureStderr();
+  ::setrlimit(RLIMIT_FSIZE, &full);
+  log.write({{"step", std::int64_t{2}}});
+  log.write({{"step", std::int64_t{3}}});
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, handler);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  log.write({{"step", std::int64_t{4}}});
+  EXPECT_EQ(read_file(path_), whole + "{\"step\":4}\n");
+  EXPECT_THAT(said, ::testing::HasSubstr(path_.string() + ": File too large"));
+  EXPECT_EQ(said.find("cannot write"), said.rfind("cannot write"));
+}
+
+TEST(StepLog, RefusesAPathThatCannotBeOpened) { EXPECT_THROW(StepLog("/nonexistent/metrics.jsonl", 0), BadInput); }
+
+}  // namespace
+}  // namespace vae_dist

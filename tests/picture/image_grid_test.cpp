@@ -1,0 +1,159 @@
+// The PNG is read back by cairo and looked at pixel by pixel.
+#include "picture/image_grid.hpp"
+
+#include <cairo.h>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+
+#include "base/error.hpp"
+
+namespace vae_dist {
+namespace {
+
+using ::testing::HasSubstr;
+using Rgb = std::array<int, 3>;
+
+constexpr Rgb kWhite{255, 255, 255};
+
+class Png {
+ public:
+  explicit Png(const std::filesystem::path& path) : surface_(cairo_image_surface_create_from_png(path.c_str()), cairo_surface_destroy) {
+    if (cairo_surface_status(surface_.get()) != CAIRO_STATUS_SUCCESS) throw std::runtime_error("no PNG: " + path.string());
+  }
+
+  int width() const { return cairo_image_surface_get_width(surface_.get()); }
+  int height() const { return cairo_image_surface_get_height(surface_.get()); }
+
+  Rgb at(int x, int y) const {
+    const unsigned char* row = cairo_image_surface_get_data(surface_.get()) + y * cairo_image_surface_get_stride(surface_.get());
+    const std::uint32_t pixel = reinterpret_cast<const std::uint32_t*>(row)[x];
+    return {static_cast<int>(pixel >> 16 & 255), static_cast<int>(pixel >> 8 & 255), static_cast<int>(pixel & 255)};
+  }
+
+  /// True if there is ink anywhere in the rectangle.
+  bool has_ink(int left, int top, int right, int bottom) const {
+    for (int y = top; y < bottom; ++y) {
+      for (int x = left; x < right; ++x) {
+        if (at(x, y) != kWhite) return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  std::unique_ptr<cairo_surface_t, void (*)(cairo_surface_t*)> surface_;
+};
+
+Picture plain(int height, int width, std::vector<std::uint8_t> colour) {
+  Picture picture{height, width, static_cast<int>(colour.size()), {}};
+  for (int i = 0; i < height * width; ++i) picture.pixels.insert(picture.pixels.end(), colour.begin(), colour.end());
+  return picture;
+}
+
+class ImageGrid : public ::testing::Test {
+ protected:
+  ~ImageGrid() override { std::filesystem::remove(path_); }
+  std::filesystem::path path_ = std::filesystem::temp_directory_path() / text("image_grid_test_", ::getpid(), ".png");
+};
+
+TEST_F(ImageGrid, ShowsEveryPixelAsASquareOfItsOwnColour) {
+  // Left half red, right half blue, and one pixel of its own in the last corner; 40x40 is magnified twice.
+  Picture picture = plain(40, 40, {200, 0, 10});
+  for (int y = 0; y < 40; ++y) {
+    for (int x = 20; x < 40; ++x) {
+      picture.pixels[(y * 40 + x) * 3] = 0;
+      picture.pixels[(y * 40 + x) * 3 + 2] = 250;
+    }
+  }
+  picture.pixels[(39 * 40 + 39) * 3 + 1] = 99;
+  write_image_grid(path_, std::vector{picture}, {});
+  const Png png(path_);
+  ASSERT_EQ(png.width(), 16 + 80 + 16);
+  ASSERT_EQ(png.height(), 16 + 80 + 16);
+  EXPECT_EQ(png.at(16, 16), (Rgb{200, 0, 10}));
+  EXPECT_EQ(png.at(55, 50), (Rgb{200, 0, 10}));
+  EXPECT_EQ(png.at(56, 50), (Rgb{0, 0, 250}));
+  EXPECT_EQ(png.at(95, 95), (Rgb{0, 99, 250}));
+  EXPECT_EQ(png.at(94, 94), (Rgb{0, 99, 250}));
+  EXPECT_EQ(png.at(93, 95), (Rgb{0, 0, 250}));
+}
+
+TEST_F(ImageGrid, FillsRowByRowAndLeavesTheRestOfTheLastRowWhite) {
+  std::vector<Picture> pictures;
+  for (int i = 0; i < 5; ++i) pictures.push_back(plain(80, 80, {static_cast<std::uint8_t>(10 * i)}));
+  write_image_grid(path_, pictures, {.columns = 3});
+  const Png png(path_);
+  const auto centre = [&](int column, int row) { return png.at(16 + column * 84 + 40, 16 + row * 84 + 40); };
+  EXPECT_EQ(centre(0, 0), (Rgb{0, 0, 0}));
+  EXPECT_EQ(centre(2, 0), (Rgb{20, 20, 20}));
+  EXPECT_EQ(centre(0, 1), (Rgb{30, 30, 30}));
+  EXPECT_EQ(centre(1, 1), (Rgb{40, 40, 40}));
+  EXPECT_EQ(centre(2, 1), kWhite);
+}
+
+TEST_F(ImageGrid, FramesWhitePicturesSoThatTheyShowOnWhite) {
+  write_image_grid(path_, std::vector{plain(80, 80, {255})}, {});
+  EXPECT_NE(Png(path_).at(15, 50), kWhite);
+}
+
+TEST_F(ImageGrid, PutsTitleAndLabelsWhereTheyBelongAndMakesRoomForThem) {
+  const std::vector<Picture> pictures(4, plain(80, 80, {0}));
+  write_image_grid(path_, pictures, {.columns = 2});
+  const Png bare(path_);
+  write_image_grid(path_, pictures, {.title = "Title", .row_labels = {"input"}, .column_labels = {"", "mu"}, .columns = 2});
+  const Png labelled(path_);
+  ASSERT_GT(labelled.width(), bare.width());
+  ASSERT_GT(labelled.height(), bare.height());
+  const int left = labelled.width() - 16 - 164, top = labelled.height() - 16 - 164;
+  EXPECT_TRUE(labelled.has_ink(16, 16, left, 34)) << "title";
+  EXPECT_TRUE(labelled.has_ink(16, top, left - 2, top + 80)) << "label of row 0";
+  EXPECT_FALSE(labelled.has_ink(16, top + 84, left - 2, top + 164)) << "row 1 has none";
+  EXPECT_FALSE(labelled.has_ink(left, 40, left + 80, top - 2)) << "column 0 has none";
+  EXPECT_TRUE(labelled.has_ink(left + 84, 40, left + 164, top - 2)) << "label of column 1";
+}
+
+TEST_F(ImageGrid, IsWideEnoughForALongTitle) {
+  write_image_grid(path_, std::vector{plain(80, 80, {0})}, {.title = "A title that is much longer than the only picture"});
+  const Png png(path_);
+  EXPECT_GT(png.width(), 300);
+  EXPECT_FALSE(png.has_ink(png.width() - 15, 0, png.width(), png.height())) << "the right margin stays free";
+}
+
+TEST(GridMagnification, MakesSmallPicturesEasyToSeeAndLeavesLargeOnesAlone) {
+  EXPECT_EQ(grid_magnification(28, 28), 3);
+  EXPECT_EQ(grid_magnification(32, 32), 3);
+  EXPECT_EQ(grid_magnification(64, 64), 1);
+  EXPECT_EQ(grid_magnification(128, 128), 1);
+  EXPECT_EQ(grid_magnification(1000, 10), 1);
+  for (int size = 1; size <= 107; ++size) {
+    EXPECT_GE(size * grid_magnification(size, 1), 54) << size;
+    EXPECT_LE(size * grid_magnification(1, size), 107) << size;
+  }
+}
+
+TEST_F(ImageGrid, RefusesWhatItCannotDraw) {
+  const auto message = [&](const std::vector<Picture>& pictures, const GridOptions& options = {}) -> std::string {
+    try {
+      write_image_grid(path_, pictures, options);
+    } catch (const BadInput& error) {
+      return error.what();
+    }
+    return "drawn";
+  };
+  EXPECT_THAT(message({}), HasSubstr("at least one picture"));
+  EXPECT_THAT(message({plain(4, 4, {1}), plain(4, 5, {1})}), HasSubstr("the first is 4x4x1, number 1 is 4x5x1"));
+  EXPECT_THAT(message({plain(4, 4, {1, 2})}), HasSubstr("1 or 3 channels, not 4x4x2"));
+  EXPECT_THAT(message({Picture{4, 4, 1, {0}}}), HasSubstr("holds 1 values, not 16"));
+  EXPECT_THAT(message({plain(4, 4, {1})}, {.columns = 0}), HasSubstr("at least one column"));
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(ImageGrid, SaysWhereItCouldNotWrite) {
+  EXPECT_THROW(write_image_grid("/nonexistent/grid.png", std::vector{plain(4, 4, {1})}, {}), Failure);
+}
+
+}  // namespace
+}  // namespace vae_dist
