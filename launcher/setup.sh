@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Installs what vae_dist needs and builds it. Sourced by quickstart.sh and test.sh; every step is skipped when it is already done.
 #
 # Variables that change what happens (all optional):
@@ -86,16 +87,18 @@ install_wheels() {
   torch_site=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
 }
 
-# configure_and_build ON|OFF: with or without the tests
+# configure_and_build TARGET: vae_dist for the program alone, all for the tests too
 configure_and_build() {
-  local tests=$1
-  if [ ! -f "$build/build.ninja" ] || ! grep -q "^VAE_DIST_TESTS:BOOL=$tests$" "$build/CMakeCache.txt" || ! grep -q "^VAE_DIST_TORCH_SITE:PATH=$torch_site$" "$build/CMakeCache.txt"; then
+  local tests=OFF cache=$build/CMakeCache.txt
+  [ "$1" = all ] && tests=ON
+  # A folder that was configured for the tests stays so: the program in it is the same.
+  if [ ! -f "$build/build.ninja" ] || ! grep -qE "^VAE_DIST_TESTS:BOOL=($tests|ON)$" "$cache" || ! grep -qxF "VAE_DIST_TORCH_SITE:PATH=$torch_site" "$cache"; then
     step "Configuring in $build"
-    cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DVAE_DIST_TESTS="$tests" \
-      -DVAE_DIST_TORCH_SITE="$torch_site" -DVAE_DIST_PYTHON_EXECUTABLE="$(command -v "$python")" -DVAE_DIST_PROMETHEUS_SERVER="${prometheus_server:-}"
+    cmake -S "$root" -B "$build" -G Ninja -DVAE_DIST_TESTS="$tests" -DVAE_DIST_TORCH_SITE="$torch_site" \
+      -DVAE_DIST_PYTHON_EXECUTABLE="$(command -v "$python")" -DVAE_DIST_PROMETHEUS_SERVER="${prometheus_server:-}"
   fi
   step "Building"
-  cmake --build "$build"
+  cmake --build "$build" --target "$1"
 }
 
 # The tests scrape with a real Prometheus. Its package is unpacked, not installed: installing would start a service on the machine.

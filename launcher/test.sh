@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Sets up as quickstart.sh does (what is done is not done again), builds everything and runs all tests. Arguments go to ctest, for
+# example: launcher/test.sh -R world_size
+set -euo pipefail
+# shellcheck source=launcher/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+install_system_packages
+install_wheels
+fetch_prometheus
+configure_and_build all
+step "Testing"
+ctest --test-dir "$build" --output-on-failure --parallel 2 "$@"

@@ -1,0 +1,107 @@
+"""Starts the real program, alone or under mpirun, in a temporary folder, and reads what it left.
+
+The tests of this folder are plain unittest files; ctest runs each with
+  VAE_DIST_BINARY      the program
+  VAE_DIST_PROMETHEUS  a prometheus server (may be empty)
+  VAE_DIST_SOURCE      the checkout
+"""
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+import unittest
+
+BINARY = os.environ["VAE_DIST_BINARY"]
+SOURCE = pathlib.Path(os.environ["VAE_DIST_SOURCE"])
+PROMETHEUS = os.environ.get("VAE_DIST_PROMETHEUS", "")
+
+# A model and a dataset so small that 40 steps take a second.
+SMALL = [
+    "model.hidden_dims=[8, 16]", "model.latent_dim=4", "train.global_batch=16", "log.every_steps=1", "metrics.port=null",
+    "pictures.every_epochs=0", "evaluate.every_epochs=0", "checkpoint.every_minutes=0", "distributed.device=cpu",
+    "distributed.threads_per_rank=1",
+]
+
+
+def mpirun(np, command):
+    """The command line that starts `command` on np ranks, more than there are cores if need be. np None: no launcher at all."""
+    if np is None:
+        return command
+    return ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(np), *command]
+
+
+class RunFolder(unittest.TestCase):
+    """A test case with a folder of its own, and with shapes.h5 in it: 200 grey pictures of 16x16."""
+
+    IMAGES = ["--count", "200", "--size", "16", "--channels", "1"]
+
+    @classmethod
+    def setUpClass(cls):
+        cls._folder = tempfile.TemporaryDirectory(prefix="vae_dist_test_")
+        cls.folder = pathlib.Path(cls._folder.name)
+        cls.program("data", "make-shapes", "shapes.h5", *cls.IMAGES, check=True)
+        cls.write_config("run.yaml")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls._folder.cleanup()
+
+    @classmethod
+    def write_config(cls, name, text=None):
+        (cls.folder / name).write_text(text or "run: {name: run}\ndata: {train: {file: shapes.h5, dataset: imgs}}\n")
+
+    @classmethod
+    def program(cls, *arguments, np=None, check=False, timeout=300, env=None):
+        """Runs the program to its end. Returns the CompletedProcess, output as text, with .seconds."""
+        started = time.monotonic()
+        done = subprocess.run(mpirun(np, [BINARY, *map(str, arguments)]), cwd=cls.folder, text=True, capture_output=True,
+                              timeout=timeout, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL)
+        done.seconds = time.monotonic() - started
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(done.args)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    @classmethod
+    def train(cls, name, *overrides, np=None, config="run.yaml", check=True, **options):
+        """Trains the small model as run `name`. Later overrides win over SMALL."""
+        return cls.program("train", "--config", config, f"run.name={name}", *SMALL, *overrides, np=np, check=check, **options)
+
+    @classmethod
+    def start(cls, *arguments, np=None, env=None):
+        """Starts the program and returns its Popen; stdout and stderr come together in .stdout."""
+        return subprocess.Popen(mpirun(np, [BINARY, *map(str, arguments)]), cwd=cls.folder, text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL)
+
+    @classmethod
+    def run_path(cls, name):
+        return cls.folder / "runs" / name
+
+    @classmethod
+    def log(cls, name):
+        """The records of metrics.jsonl."""
+        return [json.loads(line) for line in (cls.run_path(name) / "metrics.jsonl").read_text().splitlines()]
+
+    @classmethod
+    def steps(cls, name):
+        """The records of training steps, by step number."""
+        return {record["step"]: record for record in cls.log(name) if "loss" in record}
+
+    @classmethod
+    def losses(cls, name):
+        return [record["loss"] for _, record in sorted(cls.steps(name).items())]
+
+    @classmethod
+    def checkpoint(cls, name, step=None):
+        """The directory of the checkpoint of `step`, or of the newest."""
+        found = sorted(path for path in (cls.run_path(name) / "checkpoints").glob("step_*") if "." not in path.name)
+        return found[-1] if step is None else cls.run_path(name) / "checkpoints" / f"step_{step:08d}"
+
+    def wait_until(self, condition, seconds, what):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if condition():
+                return
+            time.sleep(0.05)
+        self.fail(f"{what} did not happen within {seconds} s")
