@@ -31,41 +31,41 @@ int usable_cores() {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-int choose_threads(const DistributedConfig& config, const MpiWorld& world) {
+int choose_threads(const DistributedConfig& config, const NodeFacts& node) {
   if (config.threads_per_rank) return static_cast<int>(*config.threads_per_rank);
-  const int all = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const int share = std::max(1, all / world.local_size());
-  return std::min(share, usable_cores());
+  return std::min(std::max(1, node.cores / node.local_size), node.usable_cores);
+}
+
+int choose_gpu(const DistributedConfig& config, const NodeFacts& node) {
+  if (node.gpus == 0 && node.has_gpu)
+    throw BadInput(text("there is a GPU on ", node.host, " but this program cannot use it: the driver is not loaded, too old for this build of torch, or hidden (CUDA_VISIBLE_DEVICES). "
+                        "Run nvidia-smi there; launcher/setup.sh says which wheel fits the driver. To train on the CPU all the same, set distributed.device=cpu."));
+  if (node.gpus == 0) throw BadInput(text("distributed.device is cuda, but there is no GPU on ", node.host, ": set distributed.device=cpu or auto."));
+  if (node.local_size > node.gpus && !config.share_gpu)
+    throw BadInput(text("node ", node.host, " has ", node.gpus, node.gpus == 1 ? " GPU" : " GPUs", " for ", node.local_size, " ranks: start at most ", node.gpus,
+                        " a node, or set distributed.share_gpu=true (for tests: ranks that share a GPU slow each other down)."));
+  if (config.backend == "mpi")
+    throw BadInput("distributed.backend is mpi, which moves gradients in host memory, but this run is on GPUs: set distributed.backend=auto, or distributed.device=cpu.");
+  return node.local_rank % node.gpus;
 }
 
 }  // namespace
 
-DeviceChoice choose_device(const DistributedConfig& config, const MpiWorld& world) {
-  DeviceChoice choice;
-  choice.threads = choose_threads(config, world);
-  const int gpus = gpu_count();
-  const bool wanted = config.device == "cuda" || (config.device == "auto" && config.backend != "mpi" && (gpus > 0 || machine_has_gpu()));
+NodeFacts node_facts(const MpiWorld& world) {
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  return {world.host(), gpu_count(), machine_has_gpu(), cores, usable_cores(), world.local_rank(), world.local_size(), world.size()};
+}
 
-  if (wanted) {
-    if (gpus == 0)
-      throw BadInput(machine_has_gpu() ? text("there is a GPU on ", world.host(), " but this program cannot use it: the driver is not loaded, too old for this build of torch, or hidden "
-                                              "(CUDA_VISIBLE_DEVICES). Run nvidia-smi there; launcher/setup.sh says which wheel fits the driver. To train on the CPU all the same, set distributed.device=cpu.")
-                                       : text("distributed.device is cuda, but there is no GPU on ", world.host(), ": set distributed.device=cpu or auto."));
-    if (world.local_size() > gpus && !config.share_gpu)
-      throw BadInput(text("node ", world.host(), " has ", gpus, gpus == 1 ? " GPU" : " GPUs", " for ", world.local_size(), " ranks: start at most ", gpus,
-                          " a node, or set distributed.share_gpu=true (for tests: ranks that share a GPU slow each other down)."));
-    choice.device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(world.local_rank() % gpus));
+DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& node) {
+  DeviceChoice choice;
+  choice.threads = choose_threads(config, node);
+  const bool on_gpu = config.device == "cuda" || (config.device == "auto" && (node.gpus > 0 || node.has_gpu));
+  if (on_gpu) {
+    choice.device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(choose_gpu(config, node)));
   } else if (config.backend == "nccl") {
     throw BadInput("distributed.backend is nccl, which moves gradients between GPUs, but this run is on the CPU: set distributed.backend=auto.");
   }
-
-  if (world.size() == 1) {
-    choice.backend = "self";
-  } else {
-    choice.backend = choice.device.is_cuda() ? "nccl" : "mpi";
-  }
-  if (choice.device.is_cuda() && config.backend == "mpi")
-    throw BadInput("distributed.backend is mpi, which moves gradients in host memory, but this run is on GPUs: set distributed.backend=auto, or distributed.device=cpu.");
+  choice.backend = node.world_size == 1 ? "self" : on_gpu ? "nccl" : "mpi";
   return choice;
 }
 

@@ -17,9 +17,22 @@ struct DeviceChoice {
   int threads = 1;      ///< of tensor work on the CPU
 };
 
-/// Follows `distributed.device`, `backend`, `share_gpu`, `threads_per_rank`. Throws BadInput: a GPU that is there but cannot be used
-/// (driver too old or not loaded), cuda asked for without a GPU, more ranks than GPUs on the node (with both numbers), nccl on CPU.
-DeviceChoice choose_device(const DistributedConfig& config, const MpiWorld& world);
+/// What a node has, and this rank's place on it.
+struct NodeFacts {
+  std::string host;
+  int gpus = 0;               ///< that this program can use
+  bool has_gpu = false;       ///< a driver's files are there, whether it can be used or not
+  int cores = 1;              ///< of the node
+  int usable_cores = 1;       ///< that this process may run on: mpirun and Slurm bind ranks to their share
+  int local_rank = 0, local_size = 1, world_size = 1;
+};
+
+NodeFacts node_facts(const MpiWorld& world);
+
+/// Follows `distributed.device`, `backend`, `share_gpu`, `threads_per_rank`. Pure. Throws BadInput: a GPU that is there but cannot be used
+/// (driver too old or not loaded), cuda asked for without a GPU, more ranks than GPUs on the node (with both numbers), a backend that
+/// does not fit the device.
+DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& node);
 
 /// Makes the choice this process's: current device, threads, determinism of precision (TF32 off).
 void apply_device(const DeviceChoice& choice);

@@ -73,7 +73,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   ReplicaPlan plan;
   std::string fingerprint;
   agree(*host, [&] {
-    device = choose_device(config.distributed, world);
+    device = choose_device(config.distributed, node_facts(world));
     apply_device(device);
     data = open_data(config, world);
     plan = make_replica_plan(config.train.global_batch, *config.distributed.replicas, world.size(), world.rank(), data.train->size());

@@ -1,0 +1,124 @@
+// What every communicator promises, whatever carries its messages: each check is called by all ranks and compares with a straight sum or
+// copy on this rank.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+
+namespace vae_dist {
+
+template <typename T>
+constexpr DataType data_type_of() {
+  if constexpr (std::is_same_v<T, std::uint8_t>) return DataType::uint8;
+  if constexpr (std::is_same_v<T, std::int64_t>) return DataType::int64;
+  if constexpr (std::is_same_v<T, float>) return DataType::float32;
+  if constexpr (std::is_same_v<T, double>) return DataType::float64;
+}
+
+template <typename T>
+Buffer buffer_of(std::vector<T>& values) {
+  return {values.data(), static_cast<std::int64_t>(values.size()), data_type_of<T>()};
+}
+
+/// Small whole numbers, different for each rank and place: their sums over eight ranks are exact in every type.
+template <typename T>
+std::vector<T> values_of_rank(int rank, std::size_t count) {
+  std::vector<T> values(count);
+  for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<T>((i * 7 + static_cast<std::size_t>(rank) * 11) % 31);
+  return values;
+}
+
+template <typename T>
+std::vector<T> straight_sum(int ranks, std::size_t count) {
+  std::vector<T> sum(count, T{});
+  for (int rank = 0; rank < ranks; ++rank) {
+    const std::vector<T> part = values_of_rank<T>(rank, count);
+    for (std::size_t i = 0; i < count; ++i) sum[i] = static_cast<T>(sum[i] + part[i]);
+  }
+  return sum;
+}
+
+/// Lengths that are empty, shorter and longer than the number of ranks, odd, and long enough for MPI's other algorithms.
+inline const std::vector<std::size_t> kLengths = {0, 1, 5, 64, 40'001};
+
+template <typename T>
+void check_collectives_of_type(Communicator& comm) {
+  const int ranks = comm.size();
+  for (const std::size_t count : kLengths) {
+    for (int root = 0; root < ranks; ++root) {
+      std::vector<T> values = values_of_rank<T>(comm.rank(), count);
+      comm.broadcast(buffer_of(values), root);
+      EXPECT_TRUE(values == values_of_rank<T>(root, count)) << "broadcast of " << count << " from " << root << " of " << ranks;
+    }
+
+    std::vector<T> sum = values_of_rank<T>(comm.rank(), count);
+    comm.all_reduce_sum(buffer_of(sum));
+    EXPECT_TRUE(sum == straight_sum<T>(ranks, count)) << "all-reduce of " << count << " on " << ranks << " ranks";
+
+    std::vector<T> part = values_of_rank<T>(comm.rank(), count), all(count * static_cast<std::size_t>(ranks)), expected;
+    comm.all_gather(buffer_of(part), buffer_of(all));
+    for (int rank = 0; rank < ranks; ++rank) {
+      const std::vector<T> theirs = values_of_rank<T>(rank, count);
+      expected.insert(expected.end(), theirs.begin(), theirs.end());
+    }
+    EXPECT_TRUE(all == expected) << "all-gather of " << count << " on " << ranks << " ranks";
+  }
+}
+
+inline void check_collectives(Communicator& comm) {
+  check_collectives_of_type<std::uint8_t>(comm);
+  check_collectives_of_type<std::int64_t>(comm);
+  check_collectives_of_type<float>(comm);
+  check_collectives_of_type<double>(comm);
+}
+
+/// Sums that depend on the order of adding: which order does not matter, that it is one for all ranks does.
+inline void check_same_bits_on_every_rank(Communicator& comm) {
+  std::vector<float> sum(1001);
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = std::sin(static_cast<float>(i) + 0.1f) * std::pow(10.0f, static_cast<float>((comm.rank() * 3 + static_cast<int>(i)) % 7));
+  comm.all_reduce_sum(buffer_of(sum));
+  std::vector<float> of_all(sum.size() * static_cast<std::size_t>(comm.size()));
+  comm.all_gather(buffer_of(sum), buffer_of(of_all));
+  for (int rank = 0; rank < comm.size(); ++rank)
+    EXPECT_EQ(std::memcmp(of_all.data() + static_cast<std::size_t>(rank) * sum.size(), sum.data(), sum.size() * sizeof(float)), 0) << "rank " << rank;
+}
+
+/// Several sums under way at once, with other collectives between start and end.
+inline void check_started_sums(Communicator& comm) {
+  std::vector<std::int64_t> first = values_of_rank<std::int64_t>(comm.rank(), 3);
+  std::vector<double> second = values_of_rank<double>(comm.rank(), 2);
+  const auto first_sum = comm.start_all_reduce_sum(buffer_of(first));
+  const auto second_sum = comm.start_all_reduce_sum(buffer_of(second));
+  std::vector<std::int64_t> between = values_of_rank<std::int64_t>(comm.rank(), 4);
+  comm.all_reduce_sum(buffer_of(between));
+  first_sum->wait();
+  EXPECT_EQ(first, straight_sum<std::int64_t>(comm.size(), 3));
+  second_sum->wait();
+  EXPECT_EQ(second, straight_sum<double>(comm.size(), 2));
+  EXPECT_EQ(between, straight_sum<std::int64_t>(comm.size(), 4));
+}
+
+/// Rank r's text has r * r bytes, so rank 0's is empty; line ends and zero bytes are text like any other.
+inline std::string text_of_rank(int rank) {
+  std::string text;
+  for (int i = 0; i < rank * rank; ++i) text.push_back("a\n\0z"[(i + rank) % 4]);
+  return text;
+}
+
+inline void check_texts(Communicator& comm) {
+  std::vector<std::string> expected;
+  for (int rank = 0; rank < comm.size(); ++rank) expected.push_back(text_of_rank(rank));
+  EXPECT_EQ(all_gather_text(comm, text_of_rank(comm.rank())), expected);
+  EXPECT_EQ(all_gather_text(comm, ""), std::vector<std::string>(static_cast<std::size_t>(comm.size())));
+  for (int root = 0; root < comm.size(); ++root) EXPECT_EQ(broadcast_text(comm, text_of_rank(comm.rank()), root), text_of_rank(root)) << "from " << root;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,61 @@
+"""What the README says is so: its commands run, its table of keys is the program's."""
+import re
+import shlex
+import subprocess
+import unittest
+
+import runs
+
+README = (runs.SOURCE / "README.md").read_text()
+
+# Appended to commands that train: the same commands, on a model and a part of the data that take seconds.
+QUICK = ["model.hidden_dims=[4, 8]", "model.latent_dim=4", "data.train.rows=[0, 640]", "data.validation.rows=[640, 704]",
+         "metrics.port=null", "distributed.device=cpu"]
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+class Readme(runs.RunFolder):
+    IMAGES = ["--count", "8", "--size", "16", "--channels", "1"]
+
+    def test_its_commands_run_in_their_order(self):
+        (self.folder / "configs").symlink_to(runs.SOURCE / "configs")
+        (self.folder / "build").mkdir()
+        (self.folder / "build" / "vae_dist").symlink_to(runs.BINARY)
+        commands = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
+        self.assertGreater(len(commands), 8)
+        for command in commands:
+            words = shlex.split(command.replace("mpirun", "mpirun --oversubscribe --bind-to none"))
+            redirect = words.index(">") if ">" in words else len(words)
+            output = self.folder / (words[redirect + 1] if redirect < len(words) else "output.txt")
+            words = words[:redirect] + (QUICK if "--config" in words else [])
+            with open(output, "w") as out:
+                done = subprocess.run(words, cwd=self.folder, stdout=out, stderr=subprocess.PIPE, text=True, timeout=300)
+            self.assertEqual(done.returncode, 0, f"{command}\n{done.stderr}")
+        for made in ("shapes.png", "samples.png", "reconstructions.png", "my.yaml", "moving.safetensors"):
+            self.assertGreater((self.folder / made).stat().st_size, 0, made)
+
+    def test_its_keys_are_the_programs(self):
+        self.assertEqual(blocks("yaml"), [self.program("config", check=True).stdout])
+
+    def test_every_file_that_it_names_is_there(self):
+        for name in re.findall(r"`((?:src|tests|configs|launcher|slurm|cmake|datasets)/[\w./]*)`", README) + re.findall(r"\]\(([^)]+)\)", README):
+            self.assertTrue((runs.SOURCE / name).exists(), name)
+
+
+class ShippedConfigs(runs.RunFolder):
+    IMAGES = ["--count", "8", "--size", "16", "--channels", "1"]
+
+    def test_each_is_accepted_and_names_its_rule_for_m_n(self):
+        configs = sorted((runs.SOURCE / "configs").glob("*.yaml"))
+        self.assertGreaterEqual(len(configs), 4)
+        for config in configs:
+            with self.subTest(config.name):
+                self.program("config", "--config", config, check=True)
+                self.assertRegex(config.read_text(), r"kld_weight: \{rule: (reference|batch_over_dataset|fixed|elbo)")
+
+
+if __name__ == "__main__":
+    unittest.main()
