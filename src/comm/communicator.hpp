@@ -49,11 +49,18 @@ class Communicator {
   /// Rank r's `in` becomes part r of every rank's `out`; out.count == in.count * size().
   virtual void all_gather(Buffer in, Buffer out) = 0;
 
+  /// Sends one buffer to `peer` and receives another from it, which does the same. Only the two take part; every pair of ranks exchanges in
+  /// one order. Counts may be 0. Does not spin: a rank that waits leaves the core to those that compute.
+  virtual void exchange(int peer, Buffer send, Buffer receive) = 0;
+
   virtual void barrier() = 0;
 
   /// Starts a sum of a small host buffer without waiting for the others. Ranks wait for theirs in the order they were started.
   /// Not offered by nccl (throws std::logic_error): flags travel by the host's communicator.
   virtual std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) = 0;
+
+  /// Another communicator of the same ranks, whose messages never meet those of this one. A collective. Host communicators only.
+  virtual std::unique_ptr<Communicator> duplicate() = 0;
 
   /// Gives up collectives under way, so that a failing rank does not wait for the others. No collective may follow.
   virtual void abort() noexcept = 0;

@@ -4,10 +4,14 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <limits>
+#include <thread>
+#include <vector>
 
 namespace vae_dist {
 namespace {
@@ -41,6 +45,22 @@ void in_pieces(Buffer buffer, Piece piece) {
   }
 }
 
+// Open MPI's blocking calls spin. Here a waiting thread shares its core with the backward pass of the same rank: it looks a few times, then
+// sleeps between looks, at first briefly.
+void wait_patiently(std::vector<MPI_Request>& requests) {
+  constexpr int kLooks = 100;
+  constexpr std::chrono::microseconds kShortest{20}, kLongestSleep{200};
+  std::chrono::microseconds sleep = kShortest;
+  for (int look = 0;; ++look) {
+    int done = 0;
+    check(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE), "MPI_Testall");
+    if (done) return;
+    if (look < kLooks) continue;
+    std::this_thread::sleep_for(sleep);
+    sleep = std::min(2 * sleep, kLongestSleep);
+  }
+}
+
 class PendingMpi final : public PendingCollective {
  public:
   explicit PendingMpi(MPI_Request request) : request_(request) {}
@@ -52,8 +72,8 @@ class PendingMpi final : public PendingCollective {
 
 class MpiCommunicator final : public Communicator {
  public:
-  MpiCommunicator(int rank, int size) : rank_(rank), size_(size) {
-    check(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
+  MpiCommunicator(MPI_Comm original, int rank, int size) : rank_(rank), size_(size) {
+    check(MPI_Comm_dup(original, &comm_), "MPI_Comm_dup");
     check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   }
   // Freeing is a collective: ranks that die do not meet for it.
@@ -81,6 +101,18 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Allgather(in.data, count, native(in.type), out.data, count, native(in.type), comm_), "MPI_Allgather");
   }
 
+  void exchange(int peer, Buffer send, Buffer receive) override {
+    // Longer buffers than MPI counts go in pieces: all but the last have kLongest elements on both sides.
+    std::vector<MPI_Request> requests;
+    in_pieces(receive, [&](void* data, int count) {
+      check(MPI_Irecv(data, count, native(receive.type), peer, 0, comm_, &requests.emplace_back()), "MPI_Irecv");
+    });
+    in_pieces(send, [&](void* data, int count) {
+      check(MPI_Isend(data, count, native(send.type), peer, 0, comm_, &requests.emplace_back()), "MPI_Isend");
+    });
+    wait_patiently(requests);
+  }
+
   void barrier() override { check(MPI_Barrier(comm_), "MPI_Barrier"); }
 
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) override {
@@ -88,6 +120,8 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Iallreduce(MPI_IN_PLACE, buffer.data, static_cast<int>(buffer.count), native(buffer.type), MPI_SUM, comm_, &request), "MPI_Iallreduce");
     return std::make_unique<PendingMpi>(request);
   }
+
+  std::unique_ptr<Communicator> duplicate() override { return std::make_unique<MpiCommunicator>(comm_, rank_, size_); }
 
   void abort() noexcept override { aborted_ = true; }
 
@@ -132,7 +166,7 @@ MpiWorld::~MpiWorld() {
 
 std::unique_ptr<Communicator> MpiWorld::make_communicator() const {
   if (!started_) return make_self_communicator();
-  return std::make_unique<MpiCommunicator>(rank_, size_);
+  return std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, rank_, size_);
 }
 
 void MpiWorld::abort(ExitCode code) noexcept {

@@ -54,11 +54,20 @@ class NcclCommunicator final : public Communicator {
     check(ncclAllGather(in.data, out.data, static_cast<std::size_t>(in.count), native(in.type), comm_, stream_), "ncclAllGather", comm_);
   }
 
+  void exchange(int peer, Buffer send, Buffer receive) override {
+    check(ncclGroupStart(), "ncclGroupStart", comm_);
+    if (send.count > 0) check(ncclSend(send.data, static_cast<std::size_t>(send.count), native(send.type), peer, comm_, stream_), "ncclSend", comm_);
+    if (receive.count > 0) check(ncclRecv(receive.data, static_cast<std::size_t>(receive.count), native(receive.type), peer, comm_, stream_), "ncclRecv", comm_);
+    check(ncclGroupEnd(), "ncclGroupEnd", comm_);
+  }
+
   void barrier() override { host_.barrier(); }
 
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer) override {
     throw std::logic_error("small host buffers are summed by the host's communicator, not by NCCL");
   }
+
+  std::unique_ptr<Communicator> duplicate() override { throw std::logic_error("make another NCCL communicator over the host's instead"); }
 
   void abort() noexcept override {
     if (comm_) ncclCommAbort(comm_);

@@ -3,7 +3,9 @@
 #include <condition_variable>
 #include <cstring>
 #include <exception>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -33,20 +35,46 @@ class Meeting {
     if (broken_) throw Failure("a collective was given up because another rank failed");
   }
 
+  // Leaves `send` for the peer, takes what the peer leaves, and returns when the peer has taken it: two ranks alone.
+  void mail(int rank, int peer, Buffer send, Buffer receive) {
+    std::unique_lock lock(mutex_);
+    auto& outgoing = mail_[{rank, peer}];
+    outgoing = send;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return mail_[{peer, rank}].has_value() || broken_; });
+    if (!broken_) {
+      const Buffer incoming = *mail_[{peer, rank}];
+      if (incoming.bytes() > 0) std::memcpy(receive.data, incoming.data, incoming.bytes());
+      mail_[{peer, rank}].reset();
+      changed_.notify_all();
+      changed_.wait(lock, [&] { return !outgoing.has_value() || broken_; });
+    }
+    if (broken_) throw Failure("an exchange was given up because another rank failed");
+  }
+
+  // Of the same ranks; given up with this one.
+  std::shared_ptr<Meeting> make_another() {
+    const std::lock_guard lock(mutex_);
+    return others_.emplace_back(std::make_shared<Meeting>(size_));
+  }
+
   void give_up() noexcept {
     const std::lock_guard lock(mutex_);
     broken_ = true;
     changed_.notify_all();
+    for (const auto& other : others_) other->give_up();
   }
 
  private:
   std::vector<Buffer> buffers_;
+  std::map<std::pair<int, int>, std::optional<Buffer>> mail_;  // by sender and receiver
   const int size_;
   std::mutex mutex_;
   std::condition_variable changed_;
   int arrived_ = 0;
   long round_ = 0;
   bool broken_ = false;
+  std::vector<std::shared_ptr<Meeting>> others_;
 };
 
 template <typename T>
@@ -58,7 +86,7 @@ void add(std::vector<std::byte>& sum, const Buffer& part) {
 
 class ThreadCommunicator final : public Communicator {
  public:
-  ThreadCommunicator(Meeting& meeting, int rank, int size) : meeting_(meeting), rank_(rank), size_(size) {}
+  ThreadCommunicator(std::shared_ptr<Meeting> meeting, int rank, int size) : meeting_(std::move(meeting)), rank_(rank), size_(size) {}
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
@@ -66,7 +94,7 @@ class ThreadCommunicator final : public Communicator {
 
   void broadcast(Buffer buffer, int root) override {
     meet(buffer, [&] {
-      if (rank_ != root && buffer.bytes() > 0) std::memcpy(buffer.data, meeting_.of(root).data, buffer.bytes());
+      if (rank_ != root && buffer.bytes() > 0) std::memcpy(buffer.data, meeting_->of(root).data, buffer.bytes());
     });
   }
 
@@ -74,7 +102,7 @@ class ThreadCommunicator final : public Communicator {
     std::vector<std::byte> sum(buffer.bytes());
     meet(buffer, [&] {
       for (int r = 0; r < size_; ++r) {
-        const Buffer& part = meeting_.of(r);
+        const Buffer& part = meeting_->of(r);
         if (part.count != buffer.count || part.type != buffer.type) throw Failure(text("all-reduce of ", buffer.count, " elements here, ", part.count, " on rank ", r));
         switch (buffer.type) {
           case DataType::uint8: add<std::uint8_t>(sum, part); break;
@@ -90,11 +118,13 @@ class ThreadCommunicator final : public Communicator {
   void all_gather(Buffer in, Buffer out) override {
     meet(in, [&] {
       for (int r = 0; r < size_; ++r)
-        if (in.bytes() > 0) std::memcpy(static_cast<std::byte*>(out.data) + static_cast<std::size_t>(r) * in.bytes(), meeting_.of(r).data, in.bytes());
+        if (in.bytes() > 0) std::memcpy(static_cast<std::byte*>(out.data) + static_cast<std::size_t>(r) * in.bytes(), meeting_->of(r).data, in.bytes());
     });
   }
 
-  void barrier() override { meeting_.arrive(); }
+  void exchange(int peer, Buffer send, Buffer receive) override { meeting_->mail(rank_, peer, send, receive); }
+
+  void barrier() override { meeting_->arrive(); }
 
   // The others are met when it is waited for: as all ranks wait in the same order, nobody waits for ever.
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) override {
@@ -107,25 +137,35 @@ class ThreadCommunicator final : public Communicator {
     return std::make_unique<Deferred>(*this, buffer);
   }
 
-  void abort() noexcept override { meeting_.give_up(); }
+  std::unique_ptr<Communicator> duplicate() override {
+    // Everybody gets rank 0's new meeting: a copy of the pointer is taken while rank 0 still holds it.
+    std::shared_ptr<Meeting> place = rank_ == 0 ? meeting_->make_another() : nullptr;
+    Buffer offered{&place, 1, DataType::uint8};
+    meet(offered, [&] {
+      if (rank_ != 0) place = *static_cast<std::shared_ptr<Meeting>*>(meeting_->of(0).data);
+    });
+    return std::make_unique<ThreadCommunicator>(std::move(place), rank_, size_);
+  }
+
+  void abort() noexcept override { meeting_->give_up(); }
 
  private:
   template <typename Body>
   void meet(Buffer offered, Body body) {
-    meeting_.offer(rank_, offered);
-    meeting_.arrive();
+    meeting_->offer(rank_, offered);
+    meeting_->arrive();
     body();
-    meeting_.arrive();
+    meeting_->arrive();
   }
 
-  Meeting& meeting_;
+  std::shared_ptr<Meeting> meeting_;
   int rank_, size_;
 };
 
 }  // namespace
 
 void run_thread_ranks(int size, const std::function<void(Communicator&)>& body) {
-  Meeting meeting(size);
+  const auto meeting = std::make_shared<Meeting>(size);
   std::mutex mutex;
   std::exception_ptr first;
   std::vector<std::thread> threads;
@@ -137,7 +177,7 @@ void run_thread_ranks(int size, const std::function<void(Communicator&)>& body) 
       } catch (...) {
         const std::lock_guard lock(mutex);
         if (!first) first = std::current_exception();
-        meeting.give_up();
+        meeting->give_up();
       }
     });
   }

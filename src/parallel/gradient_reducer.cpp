@@ -1,18 +1,103 @@
 #include "parallel/gradient_reducer.hpp"
 
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/utils/lambda_post_hook.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include "base/error.hpp"
 #include "parallel/tensor_buffer.hpp"
 
 namespace vae_dist {
 
-GradientReducer::GradientReducer(Communicator& comm, std::vector<at::Tensor> arenas) : comm_(comm), arenas_(std::move(arenas)) {
-  for (const at::Tensor& arena : arenas_) bytes_per_step_ += buffer_of(arena).bytes();
+using torch::autograd::variable_list;
+using torch::autograd::utils::LambdaPostHook;
+
+GradientReducer::GradientReducer(const ParameterArena& parameters, const NamedTensors& leaves, at::Tensor statistics, std::unique_ptr<BucketExchange> exchange,
+                                 const ReducerOptions& options)
+    : parameters_(parameters),
+      statistics_(std::move(statistics)),
+      exchange_(std::move(exchange)),
+      options_(options),
+      buckets_(plan_buckets(parameters.slots(), parameters.gradients().element_size(), options.caps)),
+      bucket_of_slot_(parameters.slots().size()) {
+  for (std::size_t b = 0; b < buckets_.size(); ++b)
+    for (std::size_t slot = buckets_[b].first_slot; slot < buckets_[b].last_slot; ++slot) bucket_of_slot_[slot] = b;
+  if (exchange_) bytes_per_step_ = buffer_of(parameters_.gradients()).bytes() + buffer_of(statistics_).bytes();
+  if (options_.reproducible && options_.batches > 1) {
+    gradient_tree_.emplace(parameters_.gradients(), options_.batches);
+    statistics_tree_.emplace(statistics_, options_.batches);
+  }
+
+  for (std::size_t slot = 0; slot < leaves.size(); ++slot) {
+    // A parameter's accumulator lives only as long as somebody holds it; it runs after the gradient was added to .grad.
+    Hook hook{torch::autograd::impl::grad_accumulator(leaves[slot].second)};
+    hook.key = hook.accumulator->add_post_hook(std::make_unique<LambdaPostHook>([this, slot](const variable_list& outputs, const variable_list&) {
+      count_down(slot);
+      return outputs;
+    }));
+    hooks_.push_back(std::move(hook));
+  }
+}
+
+GradientReducer::~GradientReducer() {
+  for (const Hook& hook : hooks_) hook.accumulator->del_post_hook(hook.key);
+}
+
+void GradientReducer::begin_step() {
+  batch_ = 0;
+  next_bucket_ = 0;
+  missing_.clear();
+  for (const Bucket& bucket : buckets_) missing_.push_back(bucket.last_slot - bucket.first_slot);
+  arrived_.assign(parameters_.slots().size(), false);
+  parameters_.gradients().zero_();
+  statistics_.zero_();
+  if (gradient_tree_) {
+    gradient_tree_->clear();
+    statistics_tree_->clear();
+  }
+}
+
+void GradientReducer::batch_forwarded() {
+  if (!in_last_batch()) {
+    if (statistics_tree_) statistics_tree_->take();
+    return;
+  }
+  // Complete before backward begins: they go first.
+  if (statistics_tree_) statistics_tree_->fold(0, statistics_.numel());
+  if (exchange_) exchange_->start(statistics_);
+}
+
+void GradientReducer::batch_done() {
+  if (!in_last_batch() && gradient_tree_) gradient_tree_->take();
+  ++batch_;
+}
+
+void GradientReducer::count_down(std::size_t slot) {
+  if (!in_last_batch() || arrived_[slot]) return;
+  arrived_[slot] = true;
+  --missing_[bucket_of_slot_[slot]];
+  start_complete_buckets();
+}
+
+// A bucket starts only when all earlier ones have: gradients may come in another order on another rank, buckets never do.
+void GradientReducer::start_complete_buckets() {
+  for (; next_bucket_ < buckets_.size() && missing_[next_bucket_] == 0; ++next_bucket_) {
+    const Bucket& bucket = buckets_[next_bucket_];
+    if (gradient_tree_) gradient_tree_->fold(bucket.offset, bucket.count);
+    if (exchange_) exchange_->start(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count));
+  }
 }
 
 void GradientReducer::finish() {
-  if (comm_.size() == 1) return;
+  if (next_bucket_ < buckets_.size()) {
+    std::string names;
+    for (std::size_t slot = 0; slot < arrived_.size(); ++slot)
+      if (!arrived_[slot]) names += (names.empty() ? "" : ", ") + parameters_.slots()[slot].name;
+    throw Failure(text("these parameters got no gradient in the backward pass: ", names, ". A parameter that the loss does not depend on must not be trained (requires_grad)."));
+  }
   const Stopwatch watch;
-  for (const at::Tensor& arena : arenas_) comm_.all_reduce_sum(buffer_of(arena));
-  last_wait_ = watch.elapsed();
+  if (exchange_) exchange_->finish();
+  exposed_wait_ = watch.elapsed();
 }
 
 }  // namespace vae_dist

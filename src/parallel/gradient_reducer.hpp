@@ -1,32 +1,89 @@
-// Sums the ranks' gradients. Losses are divided by the number of replicas before backward, so the sum is the global mean.
+// Sums the ranks' gradients while backward still computes the rest of them.
+//
+//     reducer.begin_step();
+//     for each batch of this rank:
+//       forward
+//       reducer.batch_forwarded();     // the statistics of this batch are in their arena
+//       backward                       // in the last one, hooks start each bucket as soon as it is complete
+//       reducer.batch_done();
+//     reducer.finish();                // the arenas hold the sums over all batches of all ranks
+//
+// Losses are divided by the number of batches of all ranks before backward, so the sum is the global mean.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/clock.hpp"
-#include "comm/communicator.hpp"
+#include "parallel/bucket_exchange.hpp"
+#include "parallel/bucket_plan.hpp"
+#include "parallel/parameter_arena.hpp"
+#include "parallel/replica_tree.hpp"
+
+namespace torch::autograd {
+struct Node;
+}
 
 namespace vae_dist {
 
+struct ReducerOptions {
+  BucketCaps caps;
+  std::int64_t batches = 1;             ///< that this rank runs one after the other
+  bool reproducible = false;            ///< sum this rank's batches as a tree too, not as a chain
+};
+
 class GradientReducer {
  public:
-  /// `arenas`: contiguous tensors, summed in place by finish(), in this order on every rank.
-  GradientReducer(Communicator& comm, std::vector<at::Tensor> arenas);
+  /// Sums the gradients of `parameters` (its tensors: `leaves`, in the arena's order) and the small arena `statistics`. `exchange` null: a
+  /// world of one rank. All but the exchange outlive the reducer.
+  GradientReducer(const ParameterArena& parameters, const NamedTensors& leaves, at::Tensor statistics, std::unique_ptr<BucketExchange> exchange,
+                  const ReducerOptions& options);
+  ~GradientReducer();  ///< takes its hooks off the parameters
+  GradientReducer(const GradientReducer&) = delete;
+  GradientReducer& operator=(const GradientReducer&) = delete;
 
-  /// After the last backward of the step: on return (on a GPU: behind it, in stream order) the arenas hold the sums over all ranks.
+  void begin_step();
+  void batch_forwarded();
+  void batch_done();
+
+  /// On return (on a GPU: behind it, in stream order) the arenas hold the sums. Throws Failure naming a parameter that got no gradient.
   void finish();
 
-  Seconds last_wait() const { return last_wait_; }                 ///< what finish() waited, on the host
-  std::uint64_t bytes_per_step() const { return bytes_per_step_; } ///< summed per step
+  Seconds exposed_wait() const { return exposed_wait_; }           ///< what the last finish() really waited, on the host
+  std::uint64_t bytes_per_step() const { return bytes_per_step_; } ///< summed over ranks in a step
+  const std::vector<Bucket>& buckets() const { return buckets_; }
+  std::size_t partial_arenas() const { return gradient_tree_ ? gradient_tree_->arenas() : 0; }
 
  private:
-  Communicator& comm_;
-  std::vector<at::Tensor> arenas_;
+  struct Hook {
+    std::shared_ptr<torch::autograd::Node> accumulator;
+    std::uintptr_t key = 0;
+  };
+
+  bool in_last_batch() const { return batch_ + 1 == options_.batches; }
+  void count_down(std::size_t slot);
+  void start_complete_buckets();
+
+  const ParameterArena& parameters_;
+  const at::Tensor statistics_;
+  const std::unique_ptr<BucketExchange> exchange_;
+  const ReducerOptions options_;
+  const std::vector<Bucket> buckets_;
+  std::vector<std::size_t> bucket_of_slot_;
+  std::vector<Hook> hooks_;
+  std::optional<ReplicaTree> gradient_tree_, statistics_tree_;
   std::uint64_t bytes_per_step_ = 0;
-  Seconds last_wait_{0};
+
+  // Of the step under way.
+  std::int64_t batch_ = 0;
+  std::vector<std::size_t> missing_;   // gradients of each bucket that are not there yet, in the last batch
+  std::vector<bool> arrived_;          // by slot
+  std::size_t next_bucket_ = 0;        // buckets before it have been started
+  Seconds exposed_wait_{0};
 };
 
 }  // namespace vae_dist

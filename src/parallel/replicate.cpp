@@ -9,11 +9,11 @@
 
 namespace vae_dist {
 
-void broadcast_tensors(Communicator& comm, const std::vector<at::Tensor>& tensors) {
+void broadcast_tensors(Communicator& host, const std::vector<at::Tensor>& tensors) {
   const at::NoGradGuard no_grad;
   for (at::Tensor tensor : tensors) {
-    const at::Tensor dense = tensor.detach().contiguous();
-    comm.broadcast(buffer_of(dense), 0);
+    const at::Tensor dense = tensor.detach().cpu().contiguous();
+    host.broadcast(buffer_of(dense), 0);
     tensor.copy_(dense);
   }
 }

@@ -11,8 +11,8 @@
 
 namespace vae_dist {
 
-/// Broadcasts rank 0's tensors (any strides) through `comm`, which reaches their device. A collective.
-void broadcast_tensors(Communicator& comm, const std::vector<at::Tensor>& tensors);
+/// Broadcasts rank 0's tensors (any strides and device) through the host. A collective on a host communicator.
+void broadcast_tensors(Communicator& host, const std::vector<at::Tensor>& tensors);
 
 /// A hash of the values in logical order, whatever strides and device.
 std::uint64_t hash_tensors(const std::vector<at::Tensor>& tensors);

@@ -7,11 +7,11 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
 #include "base/error.hpp"
-#include "comm/nccl_communicator.hpp"
 
 namespace vae_dist {
 namespace {
@@ -33,6 +33,8 @@ int usable_cores() {
 
 int choose_threads(const DistributedConfig& config, const NodeFacts& node) {
   if (config.threads_per_rank) return static_cast<int>(*config.threads_per_rank);
+  // Another number of threads cuts sums into other pieces.
+  if (config.reproducible) return 1;
   return std::min(std::max(1, node.cores / node.local_size), node.usable_cores);
 }
 
@@ -69,19 +71,16 @@ DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& nod
   return choice;
 }
 
-void apply_device(const DeviceChoice& choice) {
+void apply_device(const DeviceChoice& choice, bool reproducible) {
+  if (reproducible) {
+    ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+    at::globalContext().setDeterministicCuDNN(true);
+    at::globalContext().setBenchmarkCuDNN(false);
+  }
   at::set_num_threads(choice.threads);
   at::globalContext().setAllowTF32CuBLAS(false);
   at::globalContext().setAllowTF32CuDNN(false);
   if (choice.device.is_cuda()) c10::impl::VirtualGuardImpl(c10::kCUDA).setDevice(choice.device);
-}
-
-std::unique_ptr<Communicator> make_gradient_communicator(const DeviceChoice& choice, const MpiWorld& world, Communicator& host) {
-  if (choice.backend == "nccl") {
-    const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStream(choice.device);
-    return make_nccl_communicator(host, reinterpret_cast<void*>(stream.native_handle()));
-  }
-  return world.make_communicator();
 }
 
 std::string describe_device(const DeviceChoice& choice) {

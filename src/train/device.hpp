@@ -3,7 +3,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <memory>
 #include <string>
 
 #include "comm/mpi_world.hpp"
@@ -34,11 +33,9 @@ NodeFacts node_facts(const MpiWorld& world);
 /// does not fit the device.
 DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& node);
 
-/// Makes the choice this process's: current device, threads, determinism of precision (TF32 off).
-void apply_device(const DeviceChoice& choice);
-
-/// The communicator for gradients. A collective on `host`.
-std::unique_ptr<Communicator> make_gradient_communicator(const DeviceChoice& choice, const MpiWorld& world, Communicator& host);
+/// Makes the choice this process's: current device, threads, TF32 off. `reproducible`: cuDNN deterministic and without autotuning, and a
+/// fixed workspace for cuBLAS; to be called before the first use of a GPU.
+void apply_device(const DeviceChoice& choice, bool reproducible);
 
 /// For the start table: "GPU 0: NVIDIA H100 80GB HBM3, NCCL" or "CPU, 1 thread a rank, MPI".
 std::string describe_device(const DeviceChoice& choice);

@@ -4,7 +4,6 @@
 
 #include "base/error.hpp"
 #include "parallel/replicate.hpp"
-#include "parallel/tensor_buffer.hpp"
 #include "train/weights.hpp"
 
 namespace vae_dist {
@@ -28,6 +27,15 @@ StepOptions step_options(const Config& config, const ReplicaPlan& plan, const Lo
   return options;
 }
 
+ReducerOptions reducer_options(const Config& config, const ReplicaPlan& plan) {
+  ReducerOptions options;
+  options.caps.first_bytes = static_cast<std::int64_t>(config.distributed.first_bucket_mib * (1 << 20));
+  options.caps.bytes = static_cast<std::int64_t>(config.distributed.bucket_mib * (1 << 20));
+  options.batches = config.distributed.batch_norm == "sync" ? 1 : plan.replicas_per_rank();
+  options.reproducible = config.distributed.reproducible;
+  return options;
+}
+
 // The moments of both kinds under their parameters' names.
 template <typename Visit>
 void for_each_moment(const ParameterArena& parameters, const FusedAdam& optimizer, Visit visit) {
@@ -40,18 +48,22 @@ void for_each_moment(const ParameterArena& parameters, const FusedAdam& optimize
 
 }  // namespace
 
-Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& gradients,
-                 Communicator& statistics)
+Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& host)
     : shape_(shape),
       model_(model_on_device(config, shape, device)),
       parameters_(trained_parameters(model_), config.train.channels_last),
       statistics_(model_->batch_norms(), parameters_.values().options()),
       optimizer_(parameters_, config.train.optimizer),
-      reducer_(gradients, {parameters_.gradients(), statistics_.sums()}),
+      exchanges_(make_exchanges(device, host, config.distributed.reproducible ? SumOrder::tree : SumOrder::fast)),
+      reducer_(parameters_, trained_parameters(model_), statistics_.sums(), std::move(exchanges_.gradients), reducer_options(config, plan)),
       step_(model_, parameters_, statistics_, reducer_, optimizer_, step_options(config, plan, loss)) {
   if (config.distributed.batch_norm == "sync") {
     for (BatchNorm2d layer : model_->batch_norms())
-      layer->set_sum_over_ranks([&statistics](at::Tensor& tensor) { statistics.all_reduce_sum(buffer_of(tensor)); });
+      layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
+        if (!exchange) return;  // one rank has the whole batch
+        exchange->start(tensor);
+        exchange->finish();
+      });
   }
   model_->train();
 }
@@ -93,9 +105,9 @@ std::vector<at::Tensor> Learner::state() const {
   return tensors;
 }
 
-void Learner::replicate(Communicator& device_comm, Communicator& host) {
+void Learner::replicate(Communicator& host) {
   if (host.size() == 1) return;
-  broadcast_tensors(device_comm, state());
+  broadcast_tensors(host, state());
   require_equal_tensors(host, "initial weights and optimizer state", state());
 }
 

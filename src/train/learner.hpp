@@ -9,6 +9,7 @@
 #include "config/config.hpp"
 #include "data/image_dataset.hpp"
 #include "train/device.hpp"
+#include "train/exchanges.hpp"
 #include "train/make_model.hpp"
 #include "train/replica_plan.hpp"
 #include "train/training_step.hpp"
@@ -17,10 +18,8 @@ namespace vae_dist {
 
 class Learner {
  public:
-  /// `gradients` and `statistics` are communicators that reach the device; the second is used by sync batch norm inside forward and
-  /// backward. Both outlive the learner.
-  Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& gradients,
-          Communicator& statistics);
+  /// `host` outlives the learner. A collective on it.
+  Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& host);
 
   VanillaVae& model() { return model_; }
   const GradientReducer& reducer() const { return reducer_; }
@@ -40,8 +39,8 @@ class Learner {
   /// All tensors that the next step depends on, in a fixed order: what ranks must have equal.
   std::vector<at::Tensor> state() const;
 
-  /// Makes every rank's state rank 0's and proves it. A collective on both.
-  void replicate(Communicator& device_comm, Communicator& host);
+  /// Makes every rank's state rank 0's and proves it. A collective.
+  void replicate(Communicator& host);
 
  private:
   ImageShape shape_;
@@ -49,6 +48,7 @@ class Learner {
   ParameterArena parameters_;
   StepStatistics statistics_;
   FusedAdam optimizer_;
+  Exchanges exchanges_;  // before the reducer, which uses it
   GradientReducer reducer_;
   TrainingStep step_;
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace vae_dist {
 
@@ -21,5 +22,9 @@ struct ReplicaPlan {
 /// Throws BadInput with the numbers and the nearest ones that work: G not divisible by R, R not by np, replicas of a single sample (batch
 /// norm has no variance then), N < G.
 ReplicaPlan make_replica_plan(std::int64_t global_batch, std::int64_t replicas, int world_size, int rank, std::int64_t training_samples);
+
+/// Throws BadInput unless the plan can be reproducible: powers of two of replicas and ranks make the sum a binary tree, and `local` batch
+/// norm sees the same batches at any number of ranks.
+void check_reproducible(const ReplicaPlan& plan, const std::string& batch_norm);
 
 }  // namespace vae_dist

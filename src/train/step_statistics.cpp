@@ -35,10 +35,8 @@ StepStatistics::StepStatistics(std::vector<BatchNorm2d> layers, const at::Tensor
   }
 }
 
-void StepStatistics::clear() {
-  sums_.zero_();
-  latest_.flat().zero_();
-}
+// The layers write (1 - momentum) * old + momentum * new with momentum 1, and 0 * NaN is NaN.
+void StepStatistics::begin_step() { latest_.flat().zero_(); }
 
 void StepStatistics::add(const VaeLoss& loss, double weight) {
   const at::NoGradGuard no_grad;

@@ -20,10 +20,11 @@ class StepStatistics {
   /// Rebinds the layers' batch and running statistics to views of flat arenas. All layers have one type and device.
   StepStatistics(std::vector<BatchNorm2d> layers, const at::TensorOptions& options);
 
-  /// At the start of a step. Fills with zeros, so that a batch with NaN leaves no trace in the next step.
-  void clear();
+  /// So that a batch with NaN leaves no trace in the next step.
+  void begin_step();
 
-  /// After a batch's forward: adds `weight` times its loss terms and the statistics that the layers hold now.
+  /// After a batch's forward: adds `weight` times its loss terms and the statistics that the layers hold now. Whoever sums over batches
+  /// and ranks sets sums() to zero at the start of a step.
   void add(const VaeLoss& loss, double weight);
 
   /// The sums, for the exchange between ranks.

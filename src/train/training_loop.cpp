@@ -106,8 +106,8 @@ void TrainingLoop::one_step() {
   known.learning_rate = rate;
   known.samples = parts_.plan.samples_per_rank();
   known.data_wait_seconds = data_wait;
-  known.allreduce_wait_seconds = parts_.learner.reducer().last_wait().count();
-  known.allreduce_bytes = parts_.plan.world_size > 1 ? parts_.learner.reducer().bytes_per_step() : 0;
+  known.allreduce_wait_seconds = parts_.learner.reducer().exposed_wait().count();
+  known.allreduce_bytes = parts_.learner.reducer().bytes_per_step();
   known.step_seconds = since_step_.restart().count();
   unread_.push_back({known, DeferredValues(outcome.values)});
   if (unread_.size() > AgreedFlags::kStepsLate) {

@@ -74,9 +74,10 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   std::string fingerprint;
   agree(*host, [&] {
     device = choose_device(config.distributed, node_facts(world));
-    apply_device(device);
+    apply_device(device, config.distributed.reproducible);
     data = open_data(config, world);
     plan = make_replica_plan(config.train.global_batch, *config.distributed.replicas, world.size(), world.rank(), data.train->size());
+    if (config.distributed.reproducible) check_reproducible(plan, config.distributed.batch_norm);
     fingerprint = data.train->fingerprint();
     check_same_data(fingerprint, setup);
   });
@@ -88,15 +89,13 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   const std::int64_t steps_per_epoch = data.train->size() / plan.global_batch;
   const LearningRatePlan rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch));
 
-  const std::unique_ptr<Communicator> gradients = make_gradient_communicator(device, world, *host);
-  const std::unique_ptr<Communicator> statistics = make_gradient_communicator(device, world, *host);
-  Learner learner(config, data.train->shape(), plan, device, objective.loss, *gradients, *statistics);
+  Learner learner(config, data.train->shape(), plan, device, objective.loss, *host);
   agree(*host, [&] {
     if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());
     if (!request.dry_run && host->rank() == 0) RunDirectory(config.run).create();
   });
   setup.checkpoint.reset();
-  learner.replicate(*gradients, *host);
+  learner.replicate(*host);
 
   if (host->rank() == 0) {
     StartFacts facts{config, *data.train, data.validation ? &*data.validation : nullptr, plan, device, objective, rates};
@@ -121,7 +120,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   const std::int64_t epochs = (rates.steps_planned + steps_per_epoch - 1) / steps_per_epoch;
   Recorder recorder(config, facts, epochs, setup.state.step, world, *host);
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
-  const std::unique_ptr<Communicator> flags = world.make_communicator();
+  const std::unique_ptr<Communicator> flags = host->duplicate();
   TrainingLoop loop({config, *data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, *host, *flags}, setup.state);
   const Stopwatch watch;
   const ExitCode code = loop.run();

@@ -10,15 +10,17 @@ TrainingStep::TrainingStep(VanillaVae model, ParameterArena& parameters, StepSta
 
 StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, double kld_factor) {
   const double weight = 1.0 / static_cast<double>(options_.global_batches);
-  parameters_.gradients().zero_();
-  statistics_.clear();
+  reducer_.begin_step();
+  statistics_.begin_step();
 
   const auto image_parts = images.chunk(options_.batches), noise_parts = noise.chunk(options_.batches);
   for (std::size_t i = 0; i < image_parts.size(); ++i) {
     const VaeOutput output = model_->forward(image_parts[i], noise_parts[i]);
     const VaeLoss loss = vae_loss(output.reconstruction, output.input, output.mu, output.log_var, kld_factor, options_.loss);
-    (loss.loss * weight).backward();
     statistics_.add(loss, weight);
+    reducer_.batch_forwarded();
+    (loss.loss * weight).backward();
+    reducer_.batch_done();
   }
   reducer_.finish();
 

@@ -1,0 +1,53 @@
+#include <ATen/ATen.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include "comm/tree_all_reduce.hpp"
+#include "parallel/bucket_exchange.hpp"
+#include "parallel/tensor_buffer.hpp"
+
+namespace vae_dist {
+namespace {
+
+class DeviceExchange final : public BucketExchange {
+ public:
+  DeviceExchange(Communicator& comm, SumOrder order, c10::Stream stream) : comm_(comm), order_(order), stream_(stream), ready_(stream.device_type()), done_(stream.device_type()) {}
+
+  void start(const at::Tensor& bucket) override {
+    // The kernels that wrote the bucket are in the current stream.
+    ready_.record(current_stream());
+    ready_.block(stream_);
+    if (order_ == SumOrder::fast) {
+      comm_.all_reduce_sum(buffer_of(bucket));
+      return;
+    }
+    const c10::StreamGuard on_stream(stream_);
+    if (!scratch_.defined() || scratch_.numel() * 2 < bucket.numel() + 1) scratch_ = at::empty({(bucket.numel() + 1) / 2}, bucket.options());
+    tree_all_reduce_sum(comm_, buffer_of(bucket), buffer_of(scratch_), [&](Buffer into, Buffer from) {
+      at::from_blob(into.data, {into.count}, bucket.options()).add_(at::from_blob(from.data, {from.count}, bucket.options()));
+    });
+  }
+
+  void finish() override {
+    done_.record(stream_);
+    done_.block(current_stream());
+  }
+
+ private:
+  c10::Stream current_stream() const { return c10::impl::VirtualGuardImpl(stream_.device_type()).getStream(stream_.device()); }
+
+  Communicator& comm_;
+  const SumOrder order_;
+  const c10::Stream stream_;
+  c10::Event ready_, done_;
+  at::Tensor scratch_;
+};
+
+}  // namespace
+
+std::unique_ptr<BucketExchange> make_device_exchange(Communicator& comm, SumOrder order, c10::Stream stream) {
+  return std::make_unique<DeviceExchange>(comm, order, stream);
+}
+
+}  // namespace vae_dist

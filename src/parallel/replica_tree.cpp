@@ -1,0 +1,32 @@
+#include "parallel/replica_tree.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <stdexcept>
+
+namespace vae_dist {
+
+ReplicaTree::ReplicaTree(at::Tensor arena, std::int64_t replicas) : arena_(std::move(arena)) {
+  if (replicas < 1 || (replicas & (replicas - 1)) != 0) throw std::invalid_argument("a tree needs a power of two of replicas");
+  for (; replicas > 1; replicas /= 2) partial_.push_back(at::empty_like(arena_));
+}
+
+void ReplicaTree::take() {
+  const at::NoGradGuard no_grad;
+  // Joins as a counter carries: the new replica with the one of its size, that pair with the pair before, ...
+  std::size_t level = 0;
+  for (; (done_ >> level & 1) != 0; ++level) arena_.add_(partial_[level]);
+  partial_.at(level).copy_(arena_);
+  arena_.zero_();
+  ++done_;
+}
+
+void ReplicaTree::fold(std::int64_t offset, std::int64_t count) {
+  const at::NoGradGuard no_grad;
+  at::Tensor part = arena_.slice(0, offset, offset + count);
+  // All replicas but the last are in the tree: one partial sum a level.
+  for (const at::Tensor& partial : partial_) part.add_(partial.slice(0, offset, offset + count));
+}
+
+}  // namespace vae_dist

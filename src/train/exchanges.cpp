@@ -1,0 +1,29 @@
+#include "train/exchanges.hpp"
+
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include "comm/nccl_communicator.hpp"
+
+namespace vae_dist {
+
+Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order) {
+  Exchanges out;
+  if (host.size() == 1) return out;
+  if (device.device.is_cuda()) {
+    // High priority: a bucket that is ready should not wait behind the kernels of backward.
+    const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
+    void* const native = reinterpret_cast<void*>(stream.native_handle());
+    out.gradient_comm = make_nccl_communicator(host, native);
+    out.statistics_comm = make_nccl_communicator(host, native);
+    out.gradients = make_device_exchange(*out.gradient_comm, order, stream);
+    out.statistics = make_device_exchange(*out.statistics_comm, order, stream);
+  } else {
+    out.gradient_comm = host.duplicate();
+    out.statistics_comm = host.duplicate();
+    out.gradients = make_host_exchange(*out.gradient_comm, order);
+    out.statistics = make_host_exchange(*out.statistics_comm, order);
+  }
+  return out;
+}
+
+}  // namespace vae_dist
