@@ -18,6 +18,12 @@ std::vector<std::string> with_default_verb(int argc, char** argv) {
   return arguments;
 }
 
+// CLI11 says what is missing before it says what it does not know, though a mistyped name is the reason of both.
+std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+  return unknown.empty() ? error.what() : text("there is no verb, option or argument ", unknown.front(), " here");
+}
+
 }  // namespace
 
 std::function<ExitCode()> on_one_rank(const VerbContext& context, std::function<void()> work) {
@@ -48,7 +54,7 @@ ExitCode run_command(int argc, char** argv, const MpiWorld& world, FailureReport
       if (world.rank() == 0) app.exit(error);
       return ExitCode::done;
     }
-    if (world.rank() == 0) std::cerr << "vae_dist: " << error.what() << "\nRun vae_dist --help, or vae_dist VERB --help.\n";
+    if (world.rank() == 0) std::cerr << "vae_dist: " << complaint(app, error) << "\nRun vae_dist --help, or vae_dist VERB --help.\n";
     return ExitCode::bad_input;
   }
   return context.chosen();

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
+#include "config/check_config.hpp"
 #include "config/load_config.hpp"
 #include "train/run_directory.hpp"
 
@@ -36,6 +37,8 @@ RunSetup read_setup(const std::string& config_file, const std::vector<std::strin
   setup.checkpoint = find_checkpoint(setup.config);
   setup.resumed = setup.checkpoint.has_value();
   resolve_replicas_and_batch(setup.config, setup.checkpoint, world_size);
+  // R may be known only now.
+  if (const auto contradiction = find_contradiction(setup.config)) throw BadInput(text(config_file, ": ", contradiction->message));
   if (!setup.resumed) {
     setup.state.seed = setup.config.run.seed;
     setup.state.replicas = *setup.config.distributed.replicas;

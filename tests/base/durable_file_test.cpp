@@ -7,7 +7,7 @@
 #include <csignal>
 #include <fstream>
 
-#include "../datasets/temporary_folder.hpp"
+#include "../temporary_folder.hpp"
 
 namespace vae_dist {
 namespace {

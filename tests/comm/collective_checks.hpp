@@ -7,11 +7,13 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <numeric>
 #include <string>
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "comm/tree_all_reduce.hpp"
 
 namespace vae_dist {
 
@@ -78,6 +80,40 @@ inline void check_collectives(Communicator& comm) {
   check_collectives_of_type<std::int64_t>(comm);
   check_collectives_of_type<float>(comm);
   check_collectives_of_type<double>(comm);
+}
+
+/// Pairs of any distance exchange buffers of different lengths.
+inline void check_exchanges(Communicator& comm) {
+  for (int distance = 1; distance < comm.size(); ++distance) {
+    const int peer = comm.rank() ^ distance;
+    if (peer >= comm.size()) continue;
+    for (const std::size_t count : kLengths) {
+      const auto length_of = [&](int rank) { return count + static_cast<std::size_t>(rank); };
+      std::vector<double> mine = values_of_rank<double>(comm.rank(), length_of(comm.rank())), theirs(length_of(peer));
+      comm.exchange(peer, buffer_of(mine), buffer_of(theirs));
+      EXPECT_TRUE(theirs == values_of_rank<double>(peer, length_of(peer))) << "from " << peer << " of " << comm.size();
+    }
+  }
+}
+
+inline void check_duplicates(Communicator& comm) {
+  const auto other = comm.duplicate();
+  check_collectives_of_type<double>(*other);
+  check_exchanges(*other);
+}
+
+/// Where ranks are a power of two: the tree's bits are those of its definition.
+inline void check_tree(Communicator& comm) {
+  for (const std::size_t count : kLengths) {
+    const auto value = [](int rank, std::size_t i) { return std::sin(static_cast<float>(i) + static_cast<float>(rank)) * std::pow(10.0f, static_cast<float>(rank % 4)); };
+    const std::function<float(int, int, std::size_t)> tree = [&](int first, int ranks, std::size_t i) {
+      return ranks == 1 ? value(first, i) : tree(first, ranks / 2, i) + tree(first + ranks / 2, ranks / 2, i);
+    };
+    std::vector<float> sum(count), scratch(count / 2 + 1);
+    for (std::size_t i = 0; i < count; ++i) sum[i] = value(comm.rank(), i);
+    tree_all_reduce_sum(comm, buffer_of(sum), buffer_of(scratch));
+    for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(sum[i], tree(0, comm.size(), i)) << "element " << i << " of " << count;
+  }
 }
 
 /// Sums that depend on the order of adding: which order does not matter, that it is one for all ranks does.

@@ -35,6 +35,12 @@ TEST_F(Mpi, SumsHaveTheSameBitsOnEveryRank) { check_same_bits_on_every_rank(*com
 
 TEST_F(Mpi, StartedSumsGoOnWhileOthersAreMade) { check_started_sums(*comm_); }
 
+TEST_F(Mpi, PairsExchangeBuffersOfAnyLength) { check_exchanges(*comm_); }
+
+TEST_F(Mpi, DuplicatesAreCommunicatorsOfTheirOwn) { check_duplicates(*comm_); }
+
+TEST_F(Mpi, TheTreeSumsInItsOrderBitForBit) { check_tree(*comm_); }
+
 TEST_F(Mpi, TextsOfAnyLengthReachEveryRank) { check_texts(*comm_); }
 
 // Messages of one never meet those of the other, though ranks use them in different orders.

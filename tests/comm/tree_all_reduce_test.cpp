@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "collective_checks.hpp"
 #include "comm/thread_communicator.hpp"
 
 namespace vae_dist {
@@ -38,6 +39,14 @@ TEST(TreeAllReduce, RefusesNumbersOfRanksThatMakeNoTree) {
     double value = 1, scratch = 0;
     EXPECT_THROW(tree_all_reduce_sum(comm, {&value, 1, DataType::float64}, {&scratch, 1, DataType::float64}), std::logic_error);
   });
+}
+
+TEST(ThreadCommunicator, ExchangesBetweenPairsOfAnyDistance) {
+  for (int ranks = 1; ranks <= 8; ++ranks) run_thread_ranks(ranks, [](Communicator& comm) { check_exchanges(comm); });
+}
+
+TEST(ThreadCommunicator, DuplicatesAreCommunicatorsOfTheirOwn) {
+  for (int ranks = 1; ranks <= 4; ++ranks) run_thread_ranks(ranks, [](Communicator& comm) { check_duplicates(comm); });
 }
 
 TEST(ThreadCommunicator, DuplicatesNeverMixTheirMessages) {

@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "data/hdf5_file.hpp"
-#include "temporary_folder.hpp"
+#include "../temporary_folder.hpp"
 
 namespace vae_dist {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "temporary_folder.hpp"
+#include "../temporary_folder.hpp"
 
 namespace vae_dist {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "data/hdf5_file.hpp"
 #include "datasets/draw_shape.hpp"
-#include "temporary_folder.hpp"
+#include "../temporary_folder.hpp"
 
 namespace vae_dist {
 namespace {

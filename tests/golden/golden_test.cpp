@@ -15,8 +15,8 @@ namespace vae_dist {
 namespace {
 
 const std::vector<std::string> kCases = {
-    "adam_weight_decay", "adamw", "clip_norm_not_reached", "clipped", "colour_64", "grey_28", "identity_output", "large_batch", "odd_size", "one_level",
-    "replicas_4", "replicas_4_sum_clipped", "sum", "sum_tanh_odd_size", "tanh_activation", "tanh_output",
+    "adam_weight_decay", "adamw", "clip_norm_not_reached", "clipped", "colour_64", "grey_28", "identity_output", "large_batch",
+    "odd_size", "one_level", "replicas_4", "replicas_4_sum_clipped", "sum", "sum_tanh_odd_size", "tanh_activation", "tanh_output",
 };
 
 std::filesystem::path golden_folder() {
@@ -46,7 +46,8 @@ double difference(const at::Tensor& ours, const at::Tensor& reference) {
 
 class GoldenCase {
  public:
-  explicit GoldenCase(const std::string& name) : origin_((golden_folder() / (name + ".safetensors")).string()), file_(read_safetensors(origin_)) {}
+  explicit GoldenCase(const std::string& name)
+      : origin_((golden_folder() / (name + ".safetensors")).string()), file_(read_safetensors(origin_)) {}
 
   const std::string& origin() const { return origin_; }
   const at::Tensor& tensor(const std::string& name) const { return file_.tensors.at(name); }
@@ -93,9 +94,10 @@ class GoldenRun {
       : golden_(golden),
         type_(precision == "fp64" ? at::kDouble : at::kFloat),
         self_(make_self_communicator()),
-        learner_(config_of(golden, precision, channels_last), ImageShape{golden.integer("channels"), golden.integer("height"), golden.integer("width")},
+        learner_(config_of(golden, precision, channels_last),
+                 ImageShape{golden.integer("channels"), golden.integer("height"), golden.integer("width")},
                  ReplicaPlan{golden.integer("batch"), golden.integer("replicas"), 1, 0}, DeviceChoice{},
-                 LossOptions{golden.word("reduction") == "sum" ? Reduction::sum : Reduction::mean, golden.number("sigma")}, *self_, *self_),
+                 LossOptions{golden.word("reduction") == "sum" ? Reduction::sum : Reduction::mean, golden.number("sigma")}, *self_),
         images_(golden.tensor("images").to(type_).contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous)) {
     Checkpoint start;
     start.weights.tensors = golden.group("weight.");
@@ -132,7 +134,8 @@ class Golden : public testing::TestWithParam<std::tuple<std::string, std::string
 
   Tolerance tolerance() const { return precision_ == "fp64" ? kDouble : kSingle; }
 
-  void expect_close(const std::string& kind, const std::string& name, const at::Tensor& ours, const at::Tensor& reference, double scale, double allowed) {
+  void expect_close(const std::string& kind, const std::string& name, const at::Tensor& ours, const at::Tensor& reference, double scale,
+                    double allowed) {
     const double seen = difference(ours, reference) / scale;
     // Written this way round so that NaN fails.
     EXPECT_TRUE(seen <= allowed) << name << " differs by " << seen << " (in units of " << scale << "), allowed are " << allowed;
@@ -190,9 +193,13 @@ TEST_P(Golden, EveryGradientOfAStepAndWhatItLeaves) {
   const TensorFile ours = run_.weights();
   ASSERT_EQ(ours.tensors.size(), state.size());
   for (const auto& [name, tensor] : state) {
-    if (name.find("running_") != std::string::npos) expect_values("running statistics", name, ours.tensors.at(name), tensor);
-    if (name.find("num_batches_tracked") != std::string::npos) {
-      EXPECT_EQ(ours.tensors.at(name).item<std::int64_t>(), 1) << name;
+    if (name.ends_with("num_batches_tracked")) {
+      EXPECT_TRUE(ours.tensors.at(name).equal(tensor)) << name;
+    } else if (name.find("running_") != std::string::npos) {
+      expect_values("running statistics", name, ours.tensors.at(name), tensor);
+    } else if (precision_ == "fp64") {
+      // Adam's first step is the sign of the gradient: in single precision, where that is nearly zero, noise decides.
+      expect_values("weights after a step", name, ours.tensors.at(name), tensor);
     }
   }
 }
@@ -206,7 +213,8 @@ TEST_P(Golden, LossesOfTenStepsOfTheOptimizer) {
     for (std::int64_t i = 0; i < 4; ++i) {
       const std::string when = step == 0 ? " of the first step" : " of all steps";
       const double allowed = step == 0 ? tolerance().first_step : i < 2 ? tolerance().losses : tolerance().terms;
-      expect_close(names[i] + when, std::string(names[i]) + " of step " + std::to_string(step), ours[i], outcomes[step][i], outcomes[step][i].abs().item<double>(), allowed);
+      const at::Tensor reference = outcomes[step][i];
+      expect_close(names[i] + when, names[i] + (" of step " + std::to_string(step)), ours[i], reference, reference.abs().item<double>(), allowed);
     }
     EXPECT_EQ(ours[4].item<double>(), 0) << "step " << step << " was skipped";
   }
@@ -217,7 +225,8 @@ std::string parameters_name(const testing::TestParamInfo<Golden::ParamType>& inf
   return name + "_" + precision + (channels_last ? "_channels_last" : "_contiguous");
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::Combine(testing::ValuesIn(kCases), testing::Values("fp64", "fp32"), testing::Bool()), parameters_name);
+INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::Combine(testing::ValuesIn(kCases), testing::Values("fp64", "fp32"), testing::Bool()),
+                         parameters_name);
 
 TEST(GoldenNumbers, AreAllCompared) {
   std::vector<std::string> there;

@@ -47,10 +47,12 @@ def single_precision(tensor):
 def make_inputs(model, case, random):
     """Weights as PyTorch initialises them, batch norms moved away from the identity; images in the output's range; noise of every step."""
     with torch.no_grad():
-        for name, module in model.named_modules():
+        for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
-                for tensor, low, high in ((module.weight, 0.5, 1.5), (module.bias, -0.5, 0.5), (module.running_mean, -1, 1), (module.running_var, 0.5, 2)):
-                    tensor.uniform_(low, high, generator=random)
+                module.weight.uniform_(0.5, 1.5, generator=random)
+                module.bias.uniform_(-0.5, 0.5, generator=random)
+                module.running_mean.uniform_(-1, 1, generator=random)
+                module.running_var.uniform_(0.5, 2, generator=random)
         for tensor in model.state_dict().values():
             if tensor.is_floating_point():
                 tensor.copy_(single_precision(tensor))

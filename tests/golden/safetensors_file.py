@@ -13,7 +13,7 @@ def write(path, tensors, metadata):
     """`tensors`: torch tensors by name; `metadata`: text by name."""
     header, data = {"__metadata__": metadata}, b""
     for name, tensor in tensors.items():
-        array = numpy.array(tensor.detach(), order="C")
+        array = numpy.array(tensor.detach().numpy(), order="C")
         kind = next(kind for kind, dtype in TYPES.items() if array.dtype == dtype)
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [len(data), len(data) + array.nbytes]}
         data += array.tobytes()

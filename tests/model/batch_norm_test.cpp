@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::int64_t kChannels = 3;
 
-at::Tensor random_normal(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
+at::Tensor random_normal(at::IntArrayRef sizes, std::uint64_t seed) {
+  return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble);
+}
 
 // A layer of weights and biases that are not the identity's, in double precision.
 BatchNorm2d make_layer() {
@@ -39,7 +41,7 @@ Outcome run(BatchNorm2d layer, const at::Tensor& x, const at::Tensor& v) {
   const at::Tensor input = x.detach().clone().requires_grad_();
   const at::Tensor y = layer->forward(input);
   (y * v).sum().backward();
-  return {y.detach(), input.grad(), layer->weight.grad(), layer->bias.grad(), layer->batch_mean.detach().clone(), layer->batch_var.detach().clone()};
+  return {y.detach(), input.grad(), layer->weight.grad(), layer->bias.grad(), layer->batch_mean.clone(), layer->batch_var.clone()};
 }
 
 double difference(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
@@ -68,7 +70,8 @@ TEST(BatchNorm, OfABatchIsTorchsOwn) {
   const at::Tensor input = x.clone().requires_grad_();
   const at::Tensor y = torchs->forward(input);
   (y * v).sum().backward();
-  expect_equal(ours, {y.detach(), input.grad(), torchs->weight.grad(), torchs->bias.grad(), x.mean({0, 2, 3}), x.transpose(0, 1).flatten(1).var(1, /*unbiased=*/true)});
+  const at::Tensor variance = x.transpose(0, 1).flatten(1).var(1, /*unbiased=*/true);
+  expect_equal(ours, {y.detach(), input.grad(), torchs->weight.grad(), torchs->bias.grad(), x.mean({0, 2, 3}), variance});
 
   // One step's blend, as torch does it at once.
   EXPECT_LT(difference(0.9 * layer->running_mean + 0.1 * layer->batch_mean, torchs->running_mean), 1e-9);

@@ -51,8 +51,8 @@ TEST_P(ImageSize, ComesBackFromTheDecoder) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, ImageSize,
-                         testing::Values(std::pair{28, 28}, std::pair{32, 32}, std::pair{45, 27}, std::pair{64, 64}, std::pair{128, 128}, std::pair{1, 33},
-                                         std::pair{16, 97}),
+                         testing::Values(std::pair{28, 28}, std::pair{32, 32}, std::pair{45, 27}, std::pair{64, 64}, std::pair{128, 128},
+                                         std::pair{1, 33}, std::pair{16, 97}),
                          [](const auto& info) { return std::to_string(info.param.first) + "x" + std::to_string(info.param.second); });
 
 TEST(VanillaVae, NamesParametersAndBuffersAsPyTorchVae) {
@@ -60,9 +60,11 @@ TEST(VanillaVae, NamesParametersAndBuffersAsPyTorchVae) {
   EXPECT_THAT(names(model, false),
               ElementsAre("encoder.0.0.weight", "encoder.0.0.bias", "encoder.0.1.weight", "encoder.0.1.bias",  //
                           "encoder.1.0.weight", "encoder.1.0.bias", "encoder.1.1.weight", "encoder.1.1.bias",  //
-                          "fc_mu.weight", "fc_mu.bias", "fc_var.weight", "fc_var.bias", "decoder_input.weight", "decoder_input.bias",  //
+                          "fc_mu.weight", "fc_mu.bias", "fc_var.weight", "fc_var.bias",                        //
+                          "decoder_input.weight", "decoder_input.bias",                                        //
                           "decoder.0.0.weight", "decoder.0.0.bias", "decoder.0.1.weight", "decoder.0.1.bias",  //
-                          "final_layer.0.weight", "final_layer.0.bias", "final_layer.1.weight", "final_layer.1.bias", "final_layer.3.weight", "final_layer.3.bias"));
+                          "final_layer.0.weight", "final_layer.0.bias", "final_layer.1.weight", "final_layer.1.bias",  //
+                          "final_layer.3.weight", "final_layer.3.bias"));
   EXPECT_THAT(names(model, true),
               ElementsAre("encoder.0.1.running_mean", "encoder.0.1.running_var", "encoder.0.1.num_batches_tracked",  //
                           "encoder.1.1.running_mean", "encoder.1.1.running_var", "encoder.1.1.num_batches_tracked",  //

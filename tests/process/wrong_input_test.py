@@ -1,5 +1,6 @@
-"""Wrong input is refused before the first step: told once, with the place and the remedy, exit code 2, nothing overwritten."""
-import contextlib
+"""Wrong input is refused before the first step: told once, with the place and the remedy, exit code 2, and nothing is written."""
+import json
+import os
 import pathlib
 import re
 import shutil
@@ -8,51 +9,232 @@ import unittest
 import h5py
 import numpy
 
-from comparing import file_hashes
-from runs import RunFolder
+from comparing import file_hashes, loss_differences
+from runs import SMALL, RunFolder
 
-# What mpirun adds when a rank's exit code is not 0.
+# What mpirun adds when an exit code is not 0.
 MPIRUN_BLOCK = re.compile(r"^-{20,}\n.*?^-{20,}\n", re.DOTALL | re.MULTILINE)
-WHOLE_PROCESS_S = 20  # ranks leave within 5 s of their start; starting them takes its time on a busy machine
-
-
-def machine_has_gpu():
-    return pathlib.Path("/dev/nvidia0").exists()
+# Ranks leave within 5 s of their start; starting them takes its time on a busy machine.
+WHOLE_PROCESS_S = 20
 
 
 class WrongInput(RunFolder):
-    """All at -np 2, beside a finished run `kept` of 6 steps with checkpoints of steps 3 and 6."""
+    """At -np 2, beside a finished run `kept` of 6 steps, with checkpoints of steps 3 and 6."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.train("kept", "train.steps=6", "checkpoint.every_steps=3", np=2)
-        with h5py.File(cls.folder / "various.h5", "w") as file:
-            file["labels"] = numpy.arange(200)
-            file["flat"] = numpy.zeros((200, 256), numpy.uint8)
-            file["floats"] = numpy.zeros((200, 16, 16), numpy.float32)
-            file["first"] = numpy.ones((200, 16, 16), numpy.uint8)
 
-    def assert_refused(self, *arguments, says, program="train", **options):
-        """Runs at -np 2; `says` are texts of the message, the first of which must occur once."""
+    def assert_refused(self, *arguments, says, np=2, env=None):
+        """`says`: texts of the message."""
         before = file_hashes(self.folder)
-        done = self.program(program, *arguments, np=2, **options)
+        done = self.program(*arguments, np=np, env=env)
         said = MPIRUN_BLOCK.sub("", done.stderr).strip()
         self.assertEqual(done.returncode, 2, said)
         for text in says:
             self.assertIn(text, said)
+        self.assertEqual(len(re.findall("^vae_dist: ", said, re.MULTILINE)), 1, f"told once, by whom: {said}")
         self.assertEqual(said.count(says[0]), 1, said)
-        self.assertTrue(said.startswith("vae_dist: "), said)
         self.assertNotIn("\n\n", said, "one paragraph")
-        self.assertEqual(done.stdout.strip(), "")
+        self.assertNotIn("step 1/", said, "training began")
         self.assertLess(done.seconds, WHOLE_PROCESS_S)
         self.assertEqual(file_hashes(self.folder), before, "something was written")
+        return said
 
-    def assert_training_refused(self, *overrides, says, config="run.yaml", name="new", **options):
-        defaults = [] if config != "run.yaml" else [f"run.name={name}"]
-        self.assert_refused("--config", config, *defaults, *self.small(), *overrides, says=says, **options)
+    def assert_training_refused(self, *overrides, says, name="new", config="run.yaml", **options):
+        return self.assert_refused("train", "--config", config, f"run.name={name}", *SMALL, "train.steps=8", *overrides, says=says, **options)
 
-    @staticmethod
-    def small():
-        from runs import SMALL
-        return SMALL + ["train.steps=6"]
+    def copy_of_kept(self, directory):
+        """A run directory may move: run.directory may change on a resume. Returns the path of the copied run."""
+        shutil.copytree(self.folder / "runs", self.folder / directory)
+        self.addCleanup(shutil.rmtree, self.folder / directory)
+        return self.folder / directory / "kept"
+
+
+class WrongData(WrongInput):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with h5py.File(cls.folder / "various.h5", "w") as file:
+            file["labels"] = numpy.arange(200)
+            file["flat"] = numpy.ones((200, 256), numpy.uint8)
+            file["floats"] = numpy.ones((200, 16, 16), numpy.float32)
+            file["bytes"] = numpy.ones((200, 16, 16), numpy.uint8)
+            file["planes"] = numpy.ones((200, 5, 16, 16), numpy.uint8)
+
+    def test_a_missing_file(self):
+        self.assert_training_refused("data.train.file=none.h5", says=["none.h5", "data.train", "No such file", "relative path"])
+
+    def test_a_file_cut_short_anywhere(self):
+        whole = (self.folder / "shapes.h5").read_bytes()
+        cut = self.folder / "cut.h5"
+        self.addCleanup(cut.unlink)
+        # Nothing, half a signature, within the superblock, the first object header, the data, all but the last byte.
+        for length, says in ((0, "not an HDF5 file"), (4, "not an HDF5 file"), (20, "cut.h5"), (96, "truncated"), (len(whole) // 2, "truncated"),
+                             (len(whole) - 1, "truncated")):
+            with self.subTest(bytes=length):
+                cut.write_bytes(whole[:length])
+                self.assert_training_refused("data.train.file=cut.h5", says=["cut.h5", "data.train", says], np=2 if length in (0, len(whole) // 2) else None)
+
+    def test_a_damaged_chunk(self):
+        content = bytearray((self.folder / "shapes.h5").read_bytes())
+        with h5py.File(self.folder / "shapes.h5") as file:
+            chunk = file["imgs"].id.get_chunk_info(1)
+        content[chunk.byte_offset + chunk.size // 2] ^= 0xFF
+        damaged = self.folder / "damaged.h5"
+        damaged.write_bytes(content)
+        self.addCleanup(damaged.unlink)
+        self.assert_training_refused("data.train.file=damaged.h5", says=["damaged.h5", "imgs"])
+
+    def test_something_else_than_hdf5(self):
+        self.assert_training_refused("data.train.file=run.yaml", says=["run.yaml is not an HDF5 file"])
+        self.assert_training_refused("data.train.file=runs", says=["it is a directory"], np=None)
+
+    def test_an_absent_dataset(self):
+        self.assert_training_refused("data.train.dataset=pictures", says=["has no dataset 'pictures'", "shapes.h5", "'imgs'", "'latents/values'"])
+
+    def test_several_candidates(self):
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=null",
+                                     says=["several datasets look like images", "data.train.dataset", "bytes [200, 16, 16] uint8"])
+
+    def test_a_dataset_of_the_wrong_rank(self):
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=labels", says=["various.h5:/labels", "[200]", "[N, H, W]"])
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=flat", says=["various.h5:/flat", "[200, 256]", "[N, H, W]"], np=None)
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=bytes", "data.train.layout=NHWC",
+                                     says=["various.h5:/bytes", "[200, 16, 16]", "NHWC"], np=None)
+
+    def test_an_axis_of_channels_that_cannot_be_told(self):
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=planes", says=["[200, 5, 16, 16]", "NHWC or NCHW"], np=None)
+
+    def test_a_dataset_of_the_wrong_type(self):
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=floats", says=["various.h5:/floats", "float32", "uint8"])
+
+    def test_rows_out_of_range(self):
+        self.assert_training_refused("data.train.rows=[100, 201]", says=["rows [100, 201]", "200 rows", "shapes.h5"])
+        self.assert_training_refused("data.train.rows=[9, 5]", says=["holds no row", "data.train.rows"], np=None)
+
+    def test_validation_images_of_another_size(self):
+        self.program("data", "make-shapes", "larger.h5", "--count", 20, "--size", 24, "--channels", 1, check=True)
+        self.assert_training_refused("data.validation.file=larger.h5", "data.validation.dataset=imgs", says=["data.validation", "1x24x24", "1x16x16"])
+
+
+class WrongSizes(WrongInput):
+    def test_a_global_batch_that_the_replicas_do_not_divide(self):
+        # R follows from -np 2; then it is given.
+        said = self.assert_training_refused("train.global_batch=15", says=["train.global_batch", "15", "distributed.replicas"])
+        self.assertNotIn("configuration of rank 0", said, "a place that no user knows")
+        self.assert_training_refused("train.global_batch=18", "distributed.replicas=4", says=["train.global_batch is 18", "4"])
+
+    def test_replicas_that_the_ranks_do_not_divide(self):
+        self.assert_training_refused("train.global_batch=18", "distributed.replicas=3", says=["distributed.replicas 3", "2 ranks"])
+
+    def test_fewer_samples_than_a_global_batch(self):
+        self.assert_training_refused("train.global_batch=202", says=["200 samples", "train.global_batch 202"])
+
+    def test_one_sample_for_each_replica(self):
+        self.assert_training_refused("train.global_batch=2", says=["one sample", "train.global_batch 2"])
+
+
+class WrongConfig(WrongInput):
+    def assert_file_refused(self, text, says, **options):
+        self.write_config("wrong.yaml", "run: {name: new}\ndata:\n  train:\n    file: shapes.h5\n    dataset: imgs\n" + text)
+        self.addCleanup((self.folder / "wrong.yaml").unlink)
+        self.assert_refused("--config", "wrong.yaml", says=says, **options)
+
+    def test_an_unknown_key(self):
+        self.assert_file_refused("train:\n  global_bach: 64\n", ["wrong.yaml:7: unknown key 'train.global_bach'", "did you mean 'train.global_batch'?"])
+
+    def test_a_wrong_type(self):
+        self.assert_file_refused("train:\n  epochs: 3\n  global_batch: many\n", ["wrong.yaml:8: train.global_batch", "an integer", "many"])
+
+    def test_a_value_out_of_range(self):
+        self.assert_file_refused("train: {global_batch: 0}\n", ["wrong.yaml:6: train.global_batch is 0", "at least 1"], np=None)
+
+    def test_a_key_that_comes_later(self):
+        self.assert_file_refused("distributed:\n  reproducible: true\n", ["wrong.yaml:7: distributed.reproducible", "not available yet"])
+
+    def test_a_required_key_that_is_missing(self):
+        self.write_config("wrong.yaml", "run: {name: new}\n")
+        self.assert_refused("--config", "wrong.yaml", says=["wrong.yaml", "'data.train.file' is missing"], np=None)
+
+    def test_an_override_says_that_it_came_from_the_command_line(self):
+        self.assert_training_refused("train.step=3", says=["train.step=3 (command line): unknown key", "did you mean 'train.steps'?"])
+
+    def test_a_file_that_is_not_there_or_no_yaml(self):
+        self.assert_refused("--config", "nowhere.yaml", says=["nowhere.yaml", "No such file"])
+        self.assert_file_refused("train: [1, 2\n", ["wrong.yaml:", "no YAML"], np=None)
+
+    def test_an_unknown_option(self):
+        self.assert_refused("train", "--config", "run.yaml", "--bogus", says=["--bogus", "--help"])
+
+    def test_a_gpu_that_cannot_be_used(self):
+        if pathlib.Path("/dev/nvidia0").exists():
+            # Present but hidden: not a silent run on the CPU.
+            self.assert_training_refused("distributed.device=auto", says=["cannot use it", "distributed.device=cpu"], env={"CUDA_VISIBLE_DEVICES": ""})
+        else:
+            self.assert_training_refused("distributed.device=cuda", says=["there is no GPU", "distributed.device=cpu"])
+
+
+class WrongPlace(WrongInput):
+    def test_a_run_directory_that_cannot_be_written(self):
+        # Below a file: that stops root as well.
+        self.assert_training_refused("run.directory=shapes.h5", says=["shapes.h5/new", "run.directory"])
+
+    def test_a_run_that_is_not_to_be_resumed(self):
+        self.assert_training_refused("checkpoint.resume=never", name="kept", says=["runs/kept", "checkpoint.resume", "run.name"])
+
+    def test_a_checkpoint_that_is_not_there(self):
+        self.assert_training_refused("checkpoint.resume=nowhere/step_00000003", says=["nowhere/step_00000003", "no checkpoint"])
+
+    def test_a_resume_that_changes_what_may_not_change(self):
+        said = self.assert_training_refused("train.optimizer.learning_rate=0.5", "model.latent_dim=5", "log.every_steps=2", name="kept",
+                                            says=["train.optimizer.learning_rate: 0.001 in the run, 0.5 now", "model.latent_dim: 4 in the run, 5 now", "run.name"])
+        self.assertNotIn("log.every_steps", said)
+
+    def test_a_resume_with_another_number_of_replicas(self):
+        self.assert_training_refused("distributed.replicas=4", name="kept", says=["distributed.replicas: 2 in the run, 4 now"])
+
+    def test_a_resume_with_other_images(self):
+        self.program("data", "make-shapes", "others.h5", *self.IMAGES, "--seed", 99, check=True)
+        self.assert_training_refused("data.train.file=others.h5", name="kept", says=["data.train is not the dataset", "run.name"])
+
+    def test_a_run_whose_checkpoints_are_all_damaged(self):
+        run = self.copy_of_kept("all_damaged")
+        for step, file in ((3, "optimizer.safetensors"), (6, "weights.safetensors")):
+            flip_last_byte(run / "checkpoints" / f"step_{step:08d}" / file)
+        said = self.assert_training_refused("run.directory=all_damaged", name="kept", says=["none of the 2 checkpoint(s)", "start anew"])
+        self.assertIn("step_00000003/optimizer.safetensors", said)
+        self.assertIn("step_00000006/weights.safetensors", said)
+
+    def test_a_checkpoint_without_its_manifest(self):
+        run = self.copy_of_kept("bare")
+        for step in (3, 6):
+            (run / "checkpoints" / f"step_{step:08d}" / "manifest.json").unlink()
+        self.assert_training_refused("run.directory=bare", name="kept", says=["none of the 2 checkpoint(s)"])
+
+    def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(self):
+        run = self.copy_of_kept("newest_damaged")
+        flip_last_byte(run / "checkpoints/step_00000006/weights.safetensors")
+        done = self.train("kept", "train.steps=8", "run.directory=newest_damaged", np=2)
+        self.assertRegex(done.stderr, r"warning: .*step_00000006/weights.safetensors.* falling back")
+        self.assertIn("from 3 to 8", done.stderr)
+
+        # It does the lost steps again, as they were.
+        lines = (run / "metrics.jsonl").read_text().splitlines()
+        records = [record for record in map(json.loads, lines) if "loss" in record]
+        self.assertEqual([record["step"] for record in records], list(range(1, 9)))
+        again = {record["step"]: record for record in records if record["step"] <= 6}
+        self.assertLess(max(loss_differences(again, self.steps("kept")).values()), 1e-5)
+
+
+def flip_last_byte(path):
+    with open(path, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        (last,) = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+
+
+if __name__ == "__main__":
+    unittest.main()

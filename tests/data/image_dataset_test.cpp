@@ -1,0 +1,240 @@
+#include "data/image_dataset.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "image_files.hpp"
+
+namespace vae_dist {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+class ImageDatasetTest : public ImageFileTest {
+ protected:
+  static std::string refusal_of(const ImageSource& source) {
+    return refusal([&] { ImageDataset::open(source, kAllInMemory); });
+  }
+
+  static ImageSource source_of(const std::string& file) {
+    ImageSource source;
+    source.file = file;
+    return source;
+  }
+
+  // Images of 2x2 pixels with these values.
+  std::string make_values(const std::string& name, const std::vector<std::uint8_t>& values) const {
+    Hdf5File file = Hdf5File::create(path(name));
+    const auto rows = static_cast<std::int64_t>(values.size()) / 4;
+    file.create_dataset("imgs", {.shape = {rows, 2, 2}}).write_rows(0, rows, values);
+    file.close();
+    return path(name);
+  }
+};
+
+TEST_F(ImageDatasetTest, UnderstandsEachLayoutByItself) {
+  const ImageDataset grey = open(make_images("grey.h5", {7, 4, 6}));
+  EXPECT_EQ(grey.layout(), ImageLayout::nhw);
+  EXPECT_EQ(grey.shape(), (ImageShape{1, 4, 6}));
+  const ImageDataset last = open(make_images("last.h5", {7, 4, 6, 3}));
+  EXPECT_EQ(last.layout(), ImageLayout::nhwc);
+  EXPECT_EQ(last.shape(), (ImageShape{3, 4, 6}));
+  const ImageDataset first = open(make_images("first.h5", {7, 3, 4, 6}));
+  EXPECT_EQ(first.layout(), ImageLayout::nchw);
+  EXPECT_EQ(first.shape(), (ImageShape{3, 4, 6}));
+  const ImageDataset one_last = open(make_images("one_last.h5", {7, 4, 6, 1}));
+  EXPECT_EQ(one_last.layout(), ImageLayout::nhwc);
+  EXPECT_EQ(one_last.shape(), (ImageShape{1, 4, 6}));
+  for (const ImageDataset* dataset : {&grey, &last, &first, &one_last}) EXPECT_EQ(dataset->size(), 7);
+}
+
+TEST_F(ImageDatasetTest, TakesTheLayoutThatIsGiven) {
+  ImageSource source = source_of(make_images("both.h5", {7, 3, 4, 3}));
+  source.layout = "NHWC";
+  EXPECT_EQ(ImageDataset::open(source, kAllInMemory).shape(), (ImageShape{3, 3, 4}));
+  source.layout = "NCHW";
+  EXPECT_EQ(ImageDataset::open(source, kAllInMemory).shape(), (ImageShape{3, 4, 3}));
+  source.dataset = "imgs";
+  source.file = make_images("five.h5", {7, 4, 6, 5});
+  source.layout = "NHWC";
+  EXPECT_EQ(ImageDataset::open(source, kAllInMemory).shape(), (ImageShape{5, 4, 6}));
+}
+
+TEST_F(ImageDatasetTest, ALayoutThatCannotBeToldIsAskedFor) {
+  EXPECT_THAT(refusal_of(source_of(make_images("both.h5", {7, 3, 4, 3}))),
+              AllOf(HasSubstr("both.h5"), HasSubstr("imgs"), HasSubstr("[7, 3, 4, 3]"), HasSubstr("set layout to NHWC or NCHW")));
+  ImageSource source = source_of(make_images("five.h5", {7, 4, 6, 5}));
+  source.dataset = "imgs";
+  EXPECT_THAT(refusal_of(source), HasSubstr("which axis holds the channels cannot be told"));
+}
+
+TEST_F(ImageDatasetTest, ALayoutThatDoesNotFitIsRefused) {
+  ImageSource source = source_of(make_images("grey.h5", {7, 4, 6}));
+  source.layout = "NHWC";
+  EXPECT_THAT(refusal_of(source), AllOf(HasSubstr("[7, 4, 6]"), HasSubstr("cannot be read as layout NHWC")));
+  source = source_of(make_images("colour.h5", {7, 4, 6, 3}));
+  source.layout = "NHW";
+  EXPECT_THAT(refusal_of(source), HasSubstr("cannot be read as layout NHW"));
+}
+
+TEST_F(ImageDatasetTest, ReadsTheSameFromMemoryAndFromTheFile) {
+  const ImageSource source = source_of(make_images("images.h5", {23, 4, 3, 3}));
+  const std::vector<std::uint8_t> stored = varied_bytes(23 * 36);
+  const ImageDataset in_memory = ImageDataset::open(source, 23 * 36), streamed = ImageDataset::open(source, 23 * 36 - 1);
+  EXPECT_TRUE(in_memory.in_memory());
+  EXPECT_FALSE(streamed.in_memory());
+  for (const std::int64_t index : {0, 4, 5, 13, 22}) {
+    const std::vector<std::uint8_t> expected(stored.begin() + index * 36, stored.begin() + (index + 1) * 36);
+    EXPECT_EQ(image_of(in_memory, index), expected);
+    EXPECT_EQ(image_of(streamed, index), expected);
+  }
+  EXPECT_EQ(in_memory.fingerprint(), streamed.fingerprint());
+  EXPECT_EQ(in_memory.scale(), streamed.scale());
+}
+
+// More rows than one call into the library reads.
+TEST_F(ImageDatasetTest, ReadsLargeDatasetsIntoMemoryInPieces) {
+  const ImageDataset dataset = open(make_images("many.h5", {2500, 2, 2}));
+  const std::vector<std::uint8_t> stored = varied_bytes(2500 * 4);
+  for (const std::int64_t index : {0, 1023, 1024, 2048, 2499})
+    EXPECT_EQ(image_of(dataset, index), std::vector<std::uint8_t>(stored.begin() + index * 4, stored.begin() + index * 4 + 4));
+}
+
+TEST_F(ImageDatasetTest, RowsChooseAPartOfTheImages) {
+  ImageSource source = source_of(make_images("images.h5", {20, 3, 4}));
+  const ImageDataset all = open(source.file);
+  source.rows = {6, 14};
+  for (const std::uint64_t budget : {kAllInMemory, kNothingInMemory}) {
+    const ImageDataset part = ImageDataset::open(source, budget);
+    ASSERT_EQ(part.size(), 8);
+    for (std::int64_t i = 0; i < 8; ++i) EXPECT_EQ(image_of(part, i), image_of(all, 6 + i));
+    EXPECT_THROW(image_of(part, 8), std::out_of_range);
+    EXPECT_THROW(image_of(part, -1), std::out_of_range);
+    EXPECT_NE(part.fingerprint(), all.fingerprint());
+  }
+  source.rows = {0, 20};
+  EXPECT_EQ(ImageDataset::open(source, kAllInMemory).fingerprint(), all.fingerprint());
+}
+
+TEST_F(ImageDatasetTest, RowsOutOfRangeAreRefused) {
+  ImageSource source = source_of(make_images("images.h5", {20, 3, 4}));
+  for (const auto& rows : std::vector<std::vector<std::int64_t>>{{0, 21}, {-1, 5}, {7, 7}, {9, 8}, {20, 21}}) {
+    source.rows = rows;
+    EXPECT_THAT(refusal_of(source), AllOf(HasSubstr("images.h5"), HasSubstr("imgs"), HasSubstr("has 20 rows"), HasSubstr(text("[", rows[0], ", ", rows[1], "]"))));
+  }
+}
+
+TEST_F(ImageDatasetTest, FindsTheScaleInTheValues) {
+  EXPECT_EQ(open(make_values("binary.h5", {0, 1, 1, 0, 0, 0, 1, 1})).scale(), 1.0);
+  EXPECT_EQ(open(make_values("grey.h5", {0, 1, 2, 0, 0, 0, 1, 1})).scale(), 1.0 / 255.0);
+  EXPECT_EQ(open(make_values("bright.h5", {0, 255, 255, 0})).scale(), 1.0 / 255.0);
+}
+
+TEST_F(ImageDatasetTest, TakesTheScaleThatIsGiven) {
+  ImageSource source = source_of(make_values("binary.h5", {0, 1, 1, 0, 0, 0, 1, 1}));
+  source.scale = 1.0 / 255.0;
+  EXPECT_EQ(ImageDataset::open(source, kAllInMemory).scale(), 1.0 / 255.0);
+  source = source_of(make_values("sixteen.h5", {0, 15, 3, 8}));
+  source.scale = 1.0 / 15.0;
+  EXPECT_EQ(ImageDataset::open(source, kAllInMemory).scale(), 1.0 / 15.0);
+}
+
+TEST_F(ImageDatasetTest, FindsTheOnlyImagesAmongOtherDatasets) {
+  Hdf5File file = Hdf5File::create(path("shapes.h5"));
+  add(file, "group/pictures", {9, 4, 4, 3});
+  add(file, "labels", {9});
+  add(file, "latents/values", {9, 6});
+  file.close();
+  const ImageDataset found = open(path("shapes.h5"));
+  EXPECT_EQ(found.stored().path(), "group/pictures");
+  EXPECT_EQ(found.size(), 9);
+}
+
+TEST_F(ImageDatasetTest, AFileWithoutImagesIsAnsweredWithWhatItHolds) {
+  Hdf5File file = Hdf5File::create(path("labels.h5"));
+  add(file, "labels", {9});
+  add(file, "latents/values", {9, 6});
+  file.close();
+  EXPECT_THAT(refusal_of(source_of(path("labels.h5"))),
+              AllOf(HasSubstr("labels.h5"), HasSubstr("no dataset looks like images"), HasSubstr("labels [9] uint8"), HasSubstr("latents/values [9, 6] uint8")));
+  Hdf5File::create(path("empty.h5")).close();
+  EXPECT_THAT(refusal_of(source_of(path("empty.h5"))), HasSubstr("The file holds: nothing"));
+}
+
+TEST_F(ImageDatasetTest, SeveralCandidatesAreListedAndOneCanBeChosen) {
+  Hdf5File file = Hdf5File::create(path("sets.h5"));
+  add(file, "train/images", {9, 4, 4});
+  add(file, "test/images", {5, 4, 4});
+  file.close();
+  EXPECT_THAT(refusal_of(source_of(path("sets.h5"))), AllOf(HasSubstr("several datasets look like images"), HasSubstr("data.train.dataset"),
+                                                            HasSubstr("train/images [9, 4, 4]"), HasSubstr("test/images [5, 4, 4]")));
+  ImageSource source = source_of(path("sets.h5"));
+  source.dataset = "test/images";
+  EXPECT_EQ(ImageDataset::open(source, kAllInMemory).size(), 5);
+  source.dataset = "images";
+  EXPECT_THAT(refusal_of(source), AllOf(HasSubstr("no dataset 'images'"), HasSubstr("'test/images', 'train/images'")));
+}
+
+TEST_F(ImageDatasetTest, AChosenDatasetThatIsNoImagesIsRefused) {
+  ImageSource source = source_of(make_images("labels.h5", {9, 6}, "labels"));
+  source.dataset = "labels";
+  EXPECT_THAT(refusal_of(source), AllOf(HasSubstr("labels.h5"), HasSubstr("labels has shape [9, 6]"), HasSubstr("images are [N, H, W], [N, H, W, C] or [N, C, H, W]")));
+  source = source_of(make_images("videos.h5", {2, 3, 4, 4, 3}, "videos"));
+  source.dataset = "videos";
+  EXPECT_THAT(refusal_of(source), HasSubstr("[2, 3, 4, 4, 3]"));
+}
+
+TEST_F(ImageDatasetTest, OtherValuesThanBytesAreRefused) {
+  Hdf5File file = Hdf5File::create(path("floats.h5"));
+  file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = ElementType::float32}).write_rows(0, 3, std::vector<float>(12, 0.5f));
+  file.close();
+  EXPECT_THAT(refusal_of(source_of(path("floats.h5"))), AllOf(HasSubstr("floats.h5"), HasSubstr("imgs"), HasSubstr("float32"), HasSubstr("uint8")));
+}
+
+TEST_F(ImageDatasetTest, AnEmptyDatasetIsRefused) {
+  Hdf5File file = Hdf5File::create(path("none.h5"));
+  file.create_dataset("imgs", {.shape = {0, 4, 4}});
+  file.close();
+  EXPECT_THAT(refusal_of(source_of(path("none.h5"))), AllOf(HasSubstr("[0, 4, 4]"), HasSubstr("there are no images in it")));
+}
+
+TEST_F(ImageDatasetTest, AFileThatIsMissingOrCutShortIsNamed) {
+  EXPECT_THAT(refusal_of(source_of(path("absent.h5"))), AllOf(HasSubstr("absent.h5"), HasSubstr("No such file")));
+  const std::string file = make_images("images.h5", {50, 8, 8});
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
+  EXPECT_THAT(refusal_of(source_of(file)), AllOf(HasSubstr("images.h5"), HasSubstr("truncated")));
+}
+
+TEST_F(ImageDatasetTest, TheFingerprintIsThatOfTheImages) {
+  const std::string fingerprint = open(make_images("one.h5", {20, 3, 4})).fingerprint();
+  EXPECT_EQ(fingerprint.size(), 16u);
+
+  // The same images elsewhere, under another name, stored otherwise.
+  Hdf5File copy = Hdf5File::create(path("copy.h5"));
+  copy.create_dataset("other/name", {.shape = {20, 3, 4}}).write_rows(0, 20, varied_bytes(240));
+  copy.close();
+  EXPECT_EQ(open(path("copy.h5")).fingerprint(), fingerprint);
+
+  // One pixel, one row, or the shape differ.
+  Hdf5File changed = Hdf5File::create(path("changed.h5"));
+  std::vector<std::uint8_t> bytes = varied_bytes(240);
+  bytes[131] ^= 1;
+  changed.create_dataset("imgs", {.shape = {20, 3, 4}}).write_rows(0, 20, bytes);
+  changed.close();
+  EXPECT_NE(open(path("changed.h5")).fingerprint(), fingerprint);
+  EXPECT_NE(open(make_images("shorter.h5", {19, 3, 4})).fingerprint(), fingerprint);
+  EXPECT_NE(open(make_images("turned.h5", {20, 4, 3})).fingerprint(), fingerprint);
+}
+
+TEST_F(ImageDatasetTest, DescribesItselfInOneLine) {
+  const std::string colour = make_images("colour.h5", {20, 4, 6, 3});
+  EXPECT_EQ(open(colour).description(), colour + ":/imgs: 20 images 3x4x6 (NHWC, uint8 0-255)");
+  const std::string binary = make_values("binary.h5", {0, 1, 1, 0});
+  EXPECT_EQ(open(binary).description(), binary + ":/imgs: 1 images 1x2x2 (NHW, uint8 0/1)");
+}
+
+}  // namespace
+}  // namespace vae_dist

@@ -1,0 +1,92 @@
+#include "data/prefetching_loader.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "data/sample_order.hpp"
+#include "image_files.hpp"
+
+namespace vae_dist {
+namespace {
+
+BatchPlan plan_of_rank_one() {
+  BatchPlan plan;
+  plan.seed = 7;
+  plan.global_batch = 6;
+  plan.first = 3;
+  plan.count = 3;
+  plan.noise_per_sample = 4;
+  plan.horizontal_flip = true;
+  return plan;
+}
+
+using PrefetchingLoaderTest = ImageFileTest;
+
+// 20 images, 3 steps an epoch: ten batches cross the ends of three epochs.
+TEST_F(PrefetchingLoaderTest, GivesWhatMakeBatchMakesFromAnyStart) {
+  const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
+  const BatchPlan plan = plan_of_rank_one();
+  for (const std::int64_t ahead : {1, 3})
+    for (std::int64_t start = 0; start < 6; ++start) {
+      PrefetchingLoader loader(dataset, plan, start / 3, start % 3, ahead);
+      for (std::int64_t step = start; step < start + 10; ++step) {
+        const Batch batch = loader.next(), expected = make_batch(dataset, plan, step / 3, step % 3);
+        EXPECT_EQ(batch.epoch, step / 3);
+        EXPECT_EQ(batch.step, step % 3);
+        EXPECT_EQ(batch.samples, expected.samples);
+        EXPECT_EQ(batch.pixels, expected.pixels);
+        EXPECT_EQ(batch.noise, expected.noise);
+      }
+    }
+}
+
+TEST_F(PrefetchingLoaderTest, StartsInTheNextEpochWhereOneHasEnded) {
+  const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
+  PrefetchingLoader loader(dataset, plan_of_rank_one(), 4, 3, 1);
+  const Batch batch = loader.next();
+  EXPECT_EQ(batch.epoch, 5);
+  EXPECT_EQ(batch.step, 0);
+}
+
+TEST_F(PrefetchingLoaderTest, EndsWhileBatchesAreLeft) {
+  const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
+  for (const int taken : {0, 1, 2}) {
+    PrefetchingLoader loader(dataset, plan_of_rank_one(), 0, 0, 2);
+    for (int i = 0; i < taken; ++i) loader.next();
+  }
+}
+
+TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
+  // Rows 5 to 9 lie in a chunk that is no zlib stream.
+  Hdf5File file = Hdf5File::create(path("damaged.h5"));
+  Hdf5Dataset images = file.create_dataset("imgs", {.shape = {20, 2, 2}, .chunk_rows = 5, .deflate_level = 1});
+  images.write_rows(0, 20, varied_bytes(80));
+  images.write_chunk(5, std::vector<std::uint8_t>{1, 2, 3, 4});
+  file.close();
+  ImageSource source;
+  source.file = path("damaged.h5");
+  source.scale = 1.0;  // nobody looks at the values before the loader does
+  const ImageDataset dataset = ImageDataset::open(source, kNothingInMemory);
+
+  BatchPlan plan;
+  plan.seed = 7;
+  plan.global_batch = plan.count = 1;
+  const SampleOrder order(plan.seed, 0, 20);
+  std::int64_t good = 0;
+  while (order.at(good) / 5 != 1) ++good;
+  ASSERT_GT(good, 0) << "this seed's first sample is damaged already: choose another";
+
+  PrefetchingLoader loader(dataset, plan, 0, 0, 2);
+  for (std::int64_t i = 0; i < good; ++i) EXPECT_EQ(loader.next().samples[0], order.at(i));
+  for (int again = 0; again < 2; ++again) {
+    try {
+      loader.next();
+      FAIL() << "a damaged chunk was read";
+    } catch (const Failure& error) {
+      EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("damaged.h5"), testing::HasSubstr("'imgs'")));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace vae_dist

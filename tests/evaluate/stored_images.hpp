@@ -1,0 +1,44 @@
+// Images of given bytes as a dataset, for the tests of this folder.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "../temporary_folder.hpp"
+#include "evaluate/model_input.hpp"
+
+namespace vae_dist {
+
+class StoredImages : public TemporaryFolderTest {
+ protected:
+  /// Writes `bytes` as the images of a new file and returns its path. shape: [N, H, W] or [N, H, W, C].
+  std::string store(const std::string& file, const std::vector<std::int64_t>& shape, const std::vector<std::uint8_t>& bytes) const {
+    Hdf5File made = Hdf5File::create(path(file));
+    made.create_dataset("imgs", {.shape = shape}).write_rows(0, shape[0], bytes);
+    made.close();
+    return path(file);
+  }
+
+  static ImageDataset open(const std::string& file) {
+    ImageSource source;
+    source.file = file;
+    source.scale = 1.0 / 255;
+    return ImageDataset::open(source, std::numeric_limits<std::uint64_t>::max());
+  }
+
+  ImageDataset stored(const std::vector<std::int64_t>& shape, const std::vector<std::uint8_t>& bytes) const {
+    return open(store("images.h5", shape, bytes));
+  }
+};
+
+/// How the images reach a model of double precision.
+inline InputFormat format_of(const ImageDataset& dataset, double low = 0, double high = 1) {
+  InputFormat format{.shape = dataset.shape(), .layout = dataset.layout(), .scale = dataset.scale(), .low = low, .high = high};
+  format.channels_last = false;
+  format.type = at::kDouble;
+  return format;
+}
+
+}  // namespace vae_dist

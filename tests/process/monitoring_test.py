@@ -1,0 +1,139 @@
+"""A real Prometheus finds a run by itself, scrapes its ranks, and answers every question of the dashboard."""
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from runs import PROMETHEUS, SMALL, SOURCE, RunFolder
+
+MONITORING = SOURCE / "configs" / "monitoring"
+DASHBOARD = MONITORING / "grafana" / "dashboards" / "vae_dist.json"
+RANKS = 2
+STOPPED = 75
+# Starting on a busy machine takes its time; a run that works needs a few seconds of it.
+START_S, ANSWERS_S, END_S = 60, 60, 60
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return response.read().decode()
+
+
+class Monitoring(RunFolder):
+    @classmethod
+    def setUpClass(cls):
+        if not PROMETHEUS:
+            raise AssertionError("these tests need a prometheus server: launcher/test.sh fetches one, or set VAE_DIST_PROMETHEUS to the program")
+        super().setUpClass()
+        cls.program("data", "make-shapes", "validation.h5", "--count", "32", "--size", "16", "--channels", "1", "--seed", "1", check=True)
+
+    def stop(self, process):
+        """Ends a process that still runs when its test is over."""
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+    def start_run(self, name):
+        """Two ranks that train until they are stopped, with all that the dashboard shows: validation, checkpoints, exchange."""
+        run = self.start("--config", "run.yaml", f"run.name={name}", *SMALL, "train.epochs=1000000", "log.every_steps=100000",
+                         "metrics.port=0", "metrics.address=127.0.0.1", "data.validation.file=validation.h5", "data.validation.dataset=imgs",
+                         "evaluate.every_epochs=20", "checkpoint.every_steps=100", "checkpoint.keep_best=0", np=RANKS)
+        self.addCleanup(self.stop, run)
+        discovery = self.folder / "runs" / f"{name}.prometheus.json"
+        self.wait_until(lambda: discovery.exists() or run.poll() is not None, START_S, "the run's file for Prometheus")
+        if run.poll() is not None:
+            self.fail(f"the run ended with {run.returncode}:\n{run.stdout.read()}")
+        return run, discovery
+
+    def start_prometheus(self):
+        """A server with the shipped configuration, but scraping every second, and this test's folder of runs. Returns its address."""
+        shipped = (MONITORING / "prometheus.yml").read_text()
+        self.assertIn("../../runs/*.prometheus.json", shipped)
+        faster, intervals = re.subn(r"(?m)^(\s*(?:scrape|evaluation|refresh)_interval: )\w+", r"\g<1>1s", shipped)
+        self.assertEqual(intervals, 3)
+        adapted = self.folder / "configs" / "monitoring" / "prometheus.yml"  # beside `runs` as in the checkout
+        adapted.parent.mkdir(parents=True)
+        adapted.write_text(faster)
+        port = free_port()
+        output = open(self.folder / "prometheus.log", "w")
+        self.addCleanup(output.close)
+        server = subprocess.Popen([PROMETHEUS, f"--config.file={adapted}", f"--storage.tsdb.path={self.folder / 'prometheus'}",
+                                   f"--web.listen-address=127.0.0.1:{port}"], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        self.addCleanup(self.stop, server)
+        address = f"http://127.0.0.1:{port}"
+
+        def is_ready():
+            if server.poll() is not None:
+                self.fail(f"prometheus ended with {server.returncode}:\n{(self.folder / 'prometheus.log').read_text()}")
+            try:
+                return bool(get(f"{address}/-/ready"))
+            except (urllib.error.URLError, ConnectionError):
+                return False
+        self.wait_until(is_ready, START_S, "prometheus being ready")
+        return address
+
+    def targets(self, prometheus):
+        """(rank, run, health) of every target."""
+        active = json.loads(get(f"{prometheus}/api/v1/targets?state=active"))["data"]["activeTargets"]
+        return sorted((target["discoveredLabels"]["__meta_vae_dist_rank"], target["discoveredLabels"]["__meta_vae_dist_run"], target["health"])
+                      for target in active)
+
+    def values(self, prometheus, expression):
+        """{rank (None without one): value} of the series that answer."""
+        answer = json.loads(get(f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"))
+        return {series["metric"].get("rank"): float(series["value"][1]) for series in answer["data"]["result"]}
+
+    def test_a_real_prometheus_answers_every_question_of_the_dashboard(self):
+        prometheus = self.start_prometheus()
+        run, discovery = self.start_run("watched")
+        both_up = [("0", "watched", "up"), ("1", "watched", "up")]
+        self.wait_until(lambda: self.targets(prometheus) == both_up, START_S, "both ranks being up")
+
+        asked = subprocess.run([sys.executable, SOURCE / "tests" / "metrics" / "dashboard_queries.py", "--prometheus", prometheus,
+                                "--dashboard", DASHBOARD, "--wait", str(ANSWERS_S)], text=True, capture_output=True, timeout=2 * ANSWERS_S)
+        self.assertEqual(asked.returncode, 0, asked.stdout + asked.stderr)
+        answered, questions = map(int, re.search(r"(\d+) of (\d+) questions answered", asked.stdout).groups())
+        self.assertEqual(answered, questions)
+        self.assertGreater(questions, 20)
+
+        # The answers are this run's.
+        self.assertEqual(self.values(prometheus, 'vae_dist_ranks{run="watched"}'), {None: 2})
+        self.assertEqual(self.values(prometheus, 'vae_dist_global_batch_samples{run="watched"}'), {None: 16})
+        self.assertEqual(self.values(prometheus, 'vae_dist_kld_weight{run="watched"}'), {None: 0.00025 * 16 / 64})
+        self.assertEqual(self.values(prometheus, 'vae_dist_skipped_steps_total{run="watched"}'), {"0": 0, "1": 0})
+        samples_a_step = self.values(prometheus, 'vae_dist_samples_total{run="watched"} / vae_dist_steps_total')
+        self.assertEqual(sorted(samples_a_step), ["0", "1"])
+        for of_rank in samples_a_step.values():
+            self.assertAlmostEqual(of_rank, 8, delta=0.5)  # a scrape may fall between the two counters
+
+        # The signal to mpirun reaches the ranks: checkpoint, exit code 75, and the run is no target any longer.
+        self.assertIsNone(run.poll(), "the run ended by itself")
+        run.send_signal(signal.SIGUSR1)
+        said, _ = run.communicate(timeout=END_S)
+        self.assertEqual(run.returncode, STOPPED, said)
+        self.assertIn("stopped on request", said)
+        self.assertFalse(discovery.exists())
+        self.assertTrue(self.checkpoint("watched").exists())
+        self.wait_until(lambda: self.targets(prometheus) == [], START_S, "prometheus forgetting the run")
+
+
+if __name__ == "__main__":
+    unittest.main()

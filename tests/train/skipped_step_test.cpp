@@ -1,0 +1,103 @@
+// A step whose loss or gradients are not finite, or too large, leaves no trace.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "small_run.hpp"
+
+namespace vae_dist {
+namespace {
+
+// The global batch of a step with one value that is not a number.
+at::Tensor images_with(double value, std::int64_t sample) {
+  at::Tensor images = images_of_step(1);
+  images[sample][0][4][5] = value;
+  return images;
+}
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN(), kInfinity = std::numeric_limits<double>::infinity();
+
+class SkippedStep : public testing::TestWithParam<std::tuple<std::string, double>> {
+ protected:
+  static Config config() {
+    Config out = small_config();
+    out.distributed.batch_norm = std::get<0>(GetParam());
+    return out;
+  }
+};
+
+TEST_P(SkippedStep, LeavesWeightsMomentsCountsAndStatisticsUntouchedBitForBit) {
+  const auto self = make_self_communicator();
+  SmallRank rank(config(), 4, *self);
+  rank.step(0);
+  const auto before = rank.state();
+  const auto outcome = rank.step(images_with(std::get<1>(GetParam()), 6), 1);
+  EXPECT_EQ(outcome[4], 1);
+  EXPECT_FALSE(std::isfinite(outcome[0]) && std::isfinite(outcome[3]));
+  EXPECT_TRUE(same_tensors(rank.state(), before));
+}
+
+TEST_P(SkippedStep, LeavesNoTraceInTheStepsThatFollow) {
+  const auto self = make_self_communicator();
+  SmallRank with(config(), 4, *self), without(config(), 4, *self);
+  with.step(0);
+  without.step(0);
+  with.step(images_with(std::get<1>(GetParam()), 6), 1);
+  for (const std::int64_t number : {2, 3}) EXPECT_EQ(with.step(number), without.step(number));
+  EXPECT_TRUE(same_tensors(with.state(), without.state()));
+}
+
+TEST_P(SkippedStep, IsSkippedOnEveryRankWhereverTheBadImageIs) {
+  for (const int bad_sample : {0, 15}) {
+    run_thread_ranks(2, [&](Communicator& comm) {
+      SmallRank rank(config(), 4, comm);
+      rank.step(0);
+      const auto before = rank.state();
+      EXPECT_EQ(rank.step(images_with(std::get<1>(GetParam()), bad_sample), 1)[4], 1) << "rank " << comm.rank();
+      EXPECT_TRUE(same_tensors(rank.state(), before)) << "rank " << comm.rank();
+      EXPECT_EQ(rank.step(2)[4], 0) << "rank " << comm.rank();
+    });
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Causes, SkippedStep, testing::Combine(testing::Values("local", "sync"), testing::Values(kNaN, kInfinity)),
+                         [](const auto& info) { return std::get<0>(info.param) + (std::isnan(std::get<1>(info.param)) ? "NaN" : "Infinite"); });
+
+TEST(StepAboveTheNorm, IsSkippedAndLeavesNoTrace) {
+  const auto self = make_self_communicator();
+  SmallRank free(small_config(), 4, *self);
+  const double norm = free.step(0)[3];
+  ASSERT_GT(norm, 0);
+
+  Config config = small_config();
+  config.train.skip_step_above_norm = norm * 0.999;
+  SmallRank strict(config, 4, *self);
+  const auto before = strict.state();
+  const auto outcome = strict.step(0);
+  EXPECT_EQ(outcome[4], 1);
+  EXPECT_EQ(outcome[3], norm);
+  EXPECT_TRUE(same_tensors(strict.state(), before));
+
+  config.train.skip_step_above_norm = norm * 1.001;
+  SmallRank lenient(config, 4, *self);
+  EXPECT_EQ(lenient.step(0)[4], 0);
+  EXPECT_TRUE(same_tensors(lenient.state(), free.state()));
+}
+
+TEST(ClippedStep, GoesOnWithTheGradientAtTheLimitAndTellsTheNormBefore) {
+  const auto self = make_self_communicator();
+  SmallRank free(small_config(), 4, *self);
+  const double norm = free.step(0)[3];
+  const auto gradients = free.gradients();
+
+  Config config = small_config();
+  config.train.gradient_clip_norm = norm / 2;
+  SmallRank clipped(config, 4, *self);
+  EXPECT_EQ(clipped.step(0)[3], norm);
+  const auto halved = clipped.gradients();
+  for (std::size_t i = 0; i < gradients.size(); ++i) EXPECT_TRUE(at::allclose(halved[i], gradients[i] / 2, 1e-4, 0)) << "parameter " << i;
+}
+
+}  // namespace
+}  // namespace vae_dist

@@ -1,0 +1,138 @@
+#include "train/start_table.hpp"
+
+#include <gmock/gmock.h>
+
+#include <limits>
+#include <map>
+
+#include "../temporary_folder.hpp"
+
+namespace vae_dist {
+namespace {
+
+using testing::AllOf;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// The start of a run on 210 grey images of 4x4 with G = 64, R = 4 on 2 ranks.
+class StartTable : public TemporaryFolderTest {
+ protected:
+  void SetUp() override {
+    TemporaryFolderTest::SetUp();
+    Hdf5File file = Hdf5File::create(path("grey.h5"));
+    std::vector<std::uint8_t> bytes(210 * 16);
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i % 251);
+    file.create_dataset("imgs", {.shape = {210, 4, 4}}).write_rows(0, 210, bytes);
+    file.close();
+    ImageSource source;
+    source.file = path("grey.h5");
+    data_.emplace(ImageDataset::open(source, std::numeric_limits<std::uint64_t>::max()));
+
+    config_.run.name = "grey";
+    config_.model.latent_dim = 8;
+    device_.backend = "mpi";
+    plan_ = make_replica_plan(64, 4, 2, 0, 210);
+  }
+
+  // The rows by name, once the objective is resolved.
+  std::map<std::string, std::string> rows(double top_variance = 0.5, std::int64_t first_step = 0) {
+    const StartFacts facts = facts_of(top_variance, first_step);
+    const TableRows table = start_table(facts);
+    return {table.begin(), table.end()};
+  }
+
+  std::string warning(double top_variance) { return collapse_warning(facts_of(top_variance, 0)); }
+
+  StartFacts facts_of(double top_variance, std::int64_t first_step) {
+    objective_ = resolve_objective(config_, 210, data_->shape());
+    rates_ = learning_rate_plan(config_.train, 3, 60);
+    StartFacts facts{config_, *data_, nullptr, plan_, device_, objective_, rates_};
+    facts.parameters = 1000;
+    facts.top_variance = top_variance;
+    facts.first_step = first_step;
+    return facts;
+  }
+
+  Config config_;
+  std::optional<ImageDataset> data_;
+  ReplicaPlan plan_;
+  DeviceChoice device_;
+  ResolvedObjective objective_;
+  LearningRatePlan rates_;
+};
+
+TEST_F(StartTable, SaysHowTheBatchIsCut) {
+  auto table = rows();
+  EXPECT_EQ(table["ranks"], "2, replicas R = 4 (2 a rank), batch norm local");
+  EXPECT_EQ(table["global batch G"], "64: 16 a replica, 32 a rank");
+  EXPECT_EQ(table["samples N"], "210, 3 steps an epoch (the last 18 of each order are dropped)");
+  EXPECT_EQ(table["steps"], "60 (20 epochs)");
+  EXPECT_EQ(table["device"], "CPU, 1 thread a rank, gradients by MPI");
+  EXPECT_THAT(table["run"], EndsWith("runs/grey"));
+  EXPECT_THAT(table["training data"], AllOf(HasSubstr("grey.h5:/imgs"), HasSubstr("210 images 1x4x4")));
+  EXPECT_EQ(table.count("validation data"), 0U);
+}
+
+TEST_F(StartTable, SaysWhereAResumedRunGoesOn) { EXPECT_EQ(rows(0.5, 25)["steps"], "from 25 to 60 (20 epochs)"); }
+
+TEST_F(StartTable, SaysWhatTheModelTakes) {
+  auto table = rows();
+  EXPECT_EQ(table["model"], "vanilla_vae, latent 8, 1000 parameters, fp32");
+  // 1000 values, gradients and two moments of 4 bytes; 210 images of 16 bytes.
+  EXPECT_EQ(table["memory a rank"], "16 kB for the model and its optimizer, 3.36 kB for the data");
+  config_.train.precision = "fp64";
+  EXPECT_THAT(rows()["memory a rank"], StartsWith("32 kB "));
+}
+
+TEST_F(StartTable, SaysTheWeightOfTheKlAndWhatItStandsFor) {
+  auto table = rows();
+  EXPECT_EQ(table["M_N"], "0.00025 by reference: 0.00025 * 64 / 64 (auto); beta 1");
+  // sqrt(0.00025 * 16 / 2) and its square.
+  EXPECT_EQ(table["sigma_eff"], "0.04472 (variance 0.002); the images' largest variance along a direction is 0.5");
+  EXPECT_EQ(table["loss"], "gaussian, reduction mean");
+
+  config_.objective.reduction = "sum";
+  config_.objective.sigma = 0.25;
+  table = rows();
+  EXPECT_EQ(table["loss"], "gaussian, reduction sum (nats), sigma 0.25");
+  EXPECT_EQ(table["M_N"], "1 by elbo: 1 (auto); beta 1");
+  EXPECT_EQ(table.count("sigma_eff"), 0U) << "the decoder's sigma is the one that was given";
+}
+
+TEST_F(StartTable, SaysTheFirstAndTheLastLearningRate) {
+  config_.train.schedule.name = "cosine";
+  config_.train.schedule.warmup_steps = 10;
+  config_.train.schedule.final_learning_rate = 0.00002;
+  EXPECT_EQ(rows()["optimizer"], "adam, learning rate 0.0001 first, 2e-05 last (cosine)");
+}
+
+TEST_F(StartTable, WarnsOfARunThatMustCollapse) {
+  config_.objective.kld_weight.rule = "batch_over_dataset";  // 64 / 210 * 16 / 2 = 2.438
+  EXPECT_THAT(warning(1.5), AllOf(HasSubstr("this run will collapse: M_N = 0.304762"), HasSubstr("= 2.438"),
+                                  HasSubstr("vary by no more than 1.5 "), HasSubstr("objective.kld_weight")));
+}
+
+TEST_F(StartTable, DoesNotWarnOfARunThatCanLearn) {
+  EXPECT_EQ(warning(0.5), "");
+  EXPECT_EQ(warning(0.0021), "") << "just above sigma_eff^2 = 0.002";
+  EXPECT_NE(warning(0.0019), "");
+  config_.objective.reduction = "sum";
+  EXPECT_EQ(warning(0.0019), "") << "the forecast is of the mean's weight";
+}
+
+TEST(TableText, HasItsValuesInOneColumn) {
+  EXPECT_EQ(format_table({{"run", "a"}, {"global batch", "64"}}), "  run           a\n  global batch  64\n");
+}
+
+TEST(TableText, HasBytesInThreeDigitsAndAUnit) {
+  EXPECT_EQ(format_bytes(0), "0 B");
+  EXPECT_EQ(format_bytes(999), "999 B");
+  EXPECT_EQ(format_bytes(1000), "1 kB");
+  EXPECT_EQ(format_bytes(45.21e6), "45.2 MB");
+  EXPECT_EQ(format_bytes(2.5e9), "2.5 GB");
+  EXPECT_EQ(format_bytes(999.7e6), "1 GB") << "not 1e+03 MB";
+}
+
+}  // namespace
+}  // namespace vae_dist
