@@ -8,18 +8,17 @@
 namespace vae_dist {
 namespace {
 
-std::vector<ArenaSlot> layout_of(const NamedTensors& parameters, bool channels_last) {
+FlatArena make_arena(const NamedTensors& parameters, bool channels_last) {
   if (parameters.empty()) throw std::invalid_argument("there are no parameters to train");
   std::vector<ArenaSlot> slots;
   for (const auto& [name, parameter] : parameters) append_slot(slots, name, parameter.sizes().vec(), parameter.element_size(), channels_last);
-  return slots;
+  return FlatArena(std::move(slots), parameters.front().second.options().requires_grad(false));
 }
 
 }  // namespace
 
 ParameterArena::ParameterArena(const NamedTensors& parameters, bool channels_last)
-    : values_(layout_of(parameters, channels_last), parameters.front().second.options().requires_grad(false)),
-      gradients_(values_.slots(), values_.flat().options()) {
+    : values_(make_arena(parameters, channels_last)), gradients_(values_.slots(), values_.flat().options()) {
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     at::Tensor parameter = parameters[i].second;
