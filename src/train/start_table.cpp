@@ -69,7 +69,8 @@ std::string format_table(const TableRows& rows) {
 std::string format_bytes(double bytes) {
   constexpr std::array<const char*, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
   std::size_t unit = 0;
-  for (; bytes >= 1000 && unit + 1 < kUnits.size(); ++unit) bytes /= 1000;
+  // What three digits would round to 1000 is one of the next unit.
+  for (; bytes >= 999.5 && unit + 1 < kUnits.size(); ++unit) bytes /= 1000;
   return text(significant(bytes, 3), " ", kUnits[unit]);
 }
 
