@@ -10,7 +10,7 @@ class Reproducible(RunFolder):
     """R = 8, batches of 4 samples; an epoch has 6 steps; evaluated at each, with a checkpoint in the middle."""
 
     SETTINGS = ["distributed.reproducible=true", "distributed.replicas=8", "train.global_batch=32", "checkpoint.every_steps=30",
-                "evaluate.every_epochs=1", "data.validation={file: shapes.h5, dataset: imgs, rows: [150, 200]}", "checkpoint.keep=5"]
+                "evaluate.every_epochs=1", "data.validation={file: shapes.h5, dataset: imgs, rows: [150, 200]}", "checkpoint.keep=20"]
 
     @classmethod
     def reproduce(cls, name, *overrides, np, steps=STEPS, **options):
