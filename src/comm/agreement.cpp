@@ -12,17 +12,25 @@ std::string rank_list(const std::vector<int>& ranks) {
   return out;
 }
 
-}  // namespace
-
-void agree(Communicator& comm, const std::function<void()>& phase) {
-  // First character: k ok, i bad input, f failure.
-  std::string outcome = "k";
+// How a phase ended, as text that can travel. First character: k ok, i bad input, f failure; then the error.
+std::string outcome_of(const std::function<void()>& phase) {
   try {
     phase();
   } catch (const std::exception& error) {
-    outcome = (exit_code(error) == ExitCode::bad_input ? "i" : "f") + std::string(error.what());
+    return (exit_code(error) == ExitCode::bad_input ? "i" : "f") + std::string(error.what());
   }
+  return "k";
+}
 
+}  // namespace
+
+void agree_on_rank_0(Communicator& comm, const std::function<void()>& phase) {
+  const std::string outcome = broadcast_text(comm, comm.rank() == 0 ? outcome_of(phase) : "");
+  if (outcome[0] != 'k') throw AgreedError(outcome[0] == 'i' ? ExitCode::bad_input : ExitCode::rank_failed, outcome.substr(1));
+}
+
+void agree(Communicator& comm, const std::function<void()>& phase) {
+  const std::string outcome = outcome_of(phase);
   const std::vector<std::string> outcomes = all_gather_text(comm, outcome);
   std::map<std::string, std::vector<int>> ranks_of;
   ExitCode code = ExitCode::bad_input;

@@ -69,6 +69,9 @@ std::string complaint_about(const Key& key) {
 }
 
 std::optional<Contradiction> find_contradiction(const Config& config) {
+  if (config.run.name.find('/') != std::string::npos || config.run.name == "." || config.run.name == "..") {
+    return Contradiction{{"run.name"}, text("run.name is '", config.run.name, "', which is a path; it names a folder within run.directory")};
+  }
   for (const auto& [name, source] : {std::pair{"data.train", &config.data.train}, std::pair{"data.validation", &config.data.validation}}) {
     const auto& rows = source->rows;
     if (rows.size() == 2 && rows[0] >= rows[1]) {

@@ -5,8 +5,11 @@
 namespace vae_dist {
 
 AgreedFlags::~AgreedFlags() {
-  // After an error the others may never answer.
-  if (std::uncaught_exceptions() > 0) return;
+  if (std::uncaught_exceptions() > 0) {
+    // After an error the others may never answer, but MPI may still write into the buffers: they must outlive it.
+    for (auto& pending : pending_) static_cast<void>(pending.release());
+    return;
+  }
   for (auto& pending : pending_) pending->sum->wait();
 }
 

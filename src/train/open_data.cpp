@@ -1,5 +1,6 @@
 #include "train/open_data.hpp"
 
+#include <filesystem>
 #include <fstream>
 
 #include "base/error.hpp"
@@ -32,8 +33,10 @@ ImageDataset open_source(const SourceConfig& source, const std::string& key, int
     if (!dataset.in_memory())
       log::warn(text(what.file, " does not fit into half of the free memory of each of ", ranks_of_node, " ranks: every row is decoded when it is needed, which is slow for compressed chunks"));
     return dataset;
-  } catch (const BadInput& error) {
-    throw BadInput(text(key, ": ", error.what()));
+  } catch (const Error& error) {
+    // A chunk that cannot be decoded is a failed read to HDF5; here, before the first step, it is bad input.
+    const bool relative = std::filesystem::path(what.file).is_relative() && !std::filesystem::exists(what.file);
+    throw BadInput(text(key, ": ", error.what(), relative ? ". A relative path begins at the folder that the program was started in." : ""));
   }
 }
 

@@ -10,7 +10,7 @@
 namespace vae_dist {
 namespace {
 
-std::optional<Checkpoint> find_checkpoint(const Config& config) {
+std::optional<Checkpoint> find_checkpoint(const Config& config) try {
   const RunDirectory directory(config.run);
   const std::string& resume = config.checkpoint.resume;
   if (resume == "auto") return read_newest_checkpoint(directory.checkpoints());
@@ -18,6 +18,8 @@ std::optional<Checkpoint> find_checkpoint(const Config& config) {
   if (!find_checkpoints(directory.checkpoints()).empty())
     throw BadInput(text(directory.path(), " holds the checkpoints of an earlier run and checkpoint.resume is never: choose another run.name, remove that directory, or set checkpoint.resume=auto to go on."));
   return std::nullopt;
+} catch (const Failure& error) {
+  throw BadInput(text(error.what(), ". Choose another place with run.directory or run.name."));
 }
 
 void resolve_replicas_and_batch(Config& config, const std::optional<Checkpoint>& checkpoint, int world_size) {
@@ -62,9 +64,7 @@ RunSetup read_setup(const std::string& config_file, const std::vector<std::strin
 
 RunSetup set_up_run(const std::string& config_file, const std::vector<std::string>& overrides, Communicator& host) {
   RunSetup setup;
-  agree(host, [&] {
-    if (host.rank() == 0) setup = read_setup(config_file, overrides, host.size());
-  });
+  agree_on_rank_0(host, [&] { setup = read_setup(config_file, overrides, host.size()); });
   const bool first = host.rank() == 0;
   const std::string config = broadcast_text(host, first ? config_yaml(setup.config) : "");
   const std::string state = broadcast_text(host, first ? to_json(setup.state) : "");

@@ -132,8 +132,8 @@ void TrainingLoop::read_step(UnreadStep& step) {
     return;
   }
   ++state_.skipped_steps;
-  log::warn(text("step ", m.step, " was skipped on all ranks: loss ", m.loss, ", gradient norm ", m.gradient_norm));
-  if (++skipped_in_a_row_ > parts_.config.train.max_skipped_steps)
+  if (parts_.host.rank() == 0) log::warn(text("step ", m.step, " was skipped on all ranks: loss ", m.loss, ", gradient norm ", m.gradient_norm));
+  if (++skipped_in_a_row_ >= parts_.config.train.max_skipped_steps)
     throw AgreedError(ExitCode::rank_failed, text(skipped_in_a_row_, " steps in a row were skipped (train.max_skipped_steps ", parts_.config.train.max_skipped_steps,
                                                   "), the last with loss ", m.loss, " and gradient norm ", m.gradient_norm, ". Its samples of data.train were ",
                                                   samples_of_step(m.step - 1), ". Try a smaller learning rate, train.gradient_clip_norm, or look at these samples."));

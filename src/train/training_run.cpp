@@ -90,9 +90,9 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   const LearningRatePlan rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch));
 
   Learner learner(config, data.train->shape(), plan, device, objective.loss, *host);
-  agree(*host, [&] {
+  agree_on_rank_0(*host, [&] {
     if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());
-    if (!request.dry_run && host->rank() == 0) RunDirectory(config.run).create();
+    if (!request.dry_run) RunDirectory(config.run).create();
   });
   setup.checkpoint.reset();
   learner.replicate(*host);
@@ -112,9 +112,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
 
   if (request.errors_go_to) request.errors_go_to(RunDirectory(config.run).errors().string());
   install_stop_signals();
-  agree(*host, [&] {
-    if (host->rank() == 0) replace_file(RunDirectory(config.run).config(), config_yaml(config));
-  });
+  agree_on_rank_0(*host, [&] { replace_file(RunDirectory(config.run).config(), config_yaml(config)); });
 
   const RunFacts facts{rates.steps_planned, plan.global_batch, world.size(), plan.replicas};
   const std::int64_t epochs = (rates.steps_planned + steps_per_epoch - 1) / steps_per_epoch;

@@ -92,6 +92,11 @@ TEST(RefusedConfig, WhatComesLaterIsNotAvailableYet) {
   }
 }
 
+TEST(RefusedConfig, ARunNameIsNoPath) {
+  for (const char* name : {"../elsewhere", "a/b", "/tmp/run", ".."})
+    EXPECT_THAT(complaint_of("", {std::string("run.name=") + name}), HasSubstr("names a folder within run.directory"));
+}
+
 TEST(RefusedConfig, ARequiredKeyIsMissingOrNotFilledIn) {
   EXPECT_EQ(complaint("data: {train: {file: a.h5}}\n"), "big.yaml: required key 'run.name' is missing");
   EXPECT_EQ(complaint("run: {name: x}\n"), "big.yaml: required key 'data.train.file' is missing");

@@ -10,7 +10,7 @@ import h5py
 import numpy
 
 from comparing import file_hashes, loss_differences
-from runs import SMALL, RunFolder
+from runs import BINARY, SMALL, RunFolder
 
 # What mpirun adds when an exit code is not 0.
 MPIRUN_BLOCK = re.compile(r"^-{20,}\n.*?^-{20,}\n", re.DOTALL | re.MULTILINE)
@@ -19,15 +19,8 @@ WHOLE_PROCESS_S = 20
 
 
 class WrongInput(RunFolder):
-    """At -np 2, beside a finished run `kept` of 6 steps, with checkpoints of steps 3 and 6."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.train("kept", "train.steps=6", "checkpoint.every_steps=3", np=2)
-
     def assert_refused(self, *arguments, says, np=2, env=None):
-        """`says`: texts of the message."""
+        """At -np 2 unless told otherwise. `says`: texts of the message; the first says what is wrong, and is said once."""
         before = file_hashes(self.folder)
         done = self.program(*arguments, np=np, env=env)
         said = MPIRUN_BLOCK.sub("", done.stderr).strip()
@@ -42,14 +35,8 @@ class WrongInput(RunFolder):
         self.assertEqual(file_hashes(self.folder), before, "something was written")
         return said
 
-    def assert_training_refused(self, *overrides, says, name="new", config="run.yaml", **options):
-        return self.assert_refused("train", "--config", config, f"run.name={name}", *SMALL, "train.steps=8", *overrides, says=says, **options)
-
-    def copy_of_kept(self, directory):
-        """A run directory may move: run.directory may change on a resume. Returns the path of the copied run."""
-        shutil.copytree(self.folder / "runs", self.folder / directory)
-        self.addCleanup(shutil.rmtree, self.folder / directory)
-        return self.folder / directory / "kept"
+    def assert_training_refused(self, *overrides, says, name="new", **options):
+        return self.assert_refused("train", "--config", "run.yaml", f"run.name={name}", *SMALL, "train.steps=8", *overrides, says=says, **options)
 
 
 class WrongData(WrongInput):
@@ -66,6 +53,15 @@ class WrongData(WrongInput):
     def test_a_missing_file(self):
         self.assert_training_refused("data.train.file=none.h5", says=["none.h5", "data.train", "No such file", "relative path"])
 
+    def test_a_file_that_only_one_rank_misses(self):
+        # Rank 1 is started in another folder. All leave, and the message says whose error it is.
+        elsewhere = self.folder / "elsewhere"
+        elsewhere.mkdir()
+        self.addCleanup(elsewhere.rmdir)
+        command = ["--config", self.folder / "run.yaml", "run.name=new", *SMALL, "train.steps=8"]
+        self.assert_refused(*command, ":", "-np", 1, "-wdir", elsewhere, BINARY, *command,
+                            says=["rank 1: data.train", "shapes.h5", "No such file"], np=1)
+
     def test_a_file_cut_short_anywhere(self):
         whole = (self.folder / "shapes.h5").read_bytes()
         cut = self.folder / "cut.h5"
@@ -75,7 +71,8 @@ class WrongData(WrongInput):
                              (len(whole) - 1, "truncated")):
             with self.subTest(bytes=length):
                 cut.write_bytes(whole[:length])
-                self.assert_training_refused("data.train.file=cut.h5", says=["cut.h5", "data.train", says], np=2 if length in (0, len(whole) // 2) else None)
+                self.assert_training_refused("data.train.file=cut.h5",
+                                             says=["cut.h5", "data.train", says], np=2 if length in (0, len(whole) // 2) else None)
 
     def test_a_damaged_chunk(self):
         content = bytearray((self.folder / "shapes.h5").read_bytes())
@@ -89,26 +86,31 @@ class WrongData(WrongInput):
 
     def test_something_else_than_hdf5(self):
         self.assert_training_refused("data.train.file=run.yaml", says=["run.yaml is not an HDF5 file"])
-        self.assert_training_refused("data.train.file=runs", says=["it is a directory"], np=None)
+        self.assert_training_refused("data.train.file=.", says=["it is a directory"], np=None)
 
     def test_an_absent_dataset(self):
-        self.assert_training_refused("data.train.dataset=pictures", says=["has no dataset 'pictures'", "shapes.h5", "'imgs'", "'latents/values'"])
+        self.assert_training_refused("data.train.dataset=pictures",
+                                     says=["has no dataset 'pictures'", "shapes.h5", "'imgs'", "'latents/values'"])
 
     def test_several_candidates(self):
         self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=null",
                                      says=["several datasets look like images", "data.train.dataset", "bytes [200, 16, 16] uint8"])
 
     def test_a_dataset_of_the_wrong_rank(self):
-        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=labels", says=["various.h5:/labels", "[200]", "[N, H, W]"])
-        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=flat", says=["various.h5:/flat", "[200, 256]", "[N, H, W]"], np=None)
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=labels",
+                                     says=["various.h5:/labels", "[200]", "[N, H, W]"])
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=flat",
+                                     says=["various.h5:/flat", "[200, 256]", "[N, H, W]"], np=None)
         self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=bytes", "data.train.layout=NHWC",
                                      says=["various.h5:/bytes", "[200, 16, 16]", "NHWC"], np=None)
 
     def test_an_axis_of_channels_that_cannot_be_told(self):
-        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=planes", says=["[200, 5, 16, 16]", "NHWC or NCHW"], np=None)
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=planes",
+                                     says=["[200, 5, 16, 16]", "NHWC or NCHW"], np=None)
 
     def test_a_dataset_of_the_wrong_type(self):
-        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=floats", says=["various.h5:/floats", "float32", "uint8"])
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=floats",
+                                     says=["various.h5:/floats", "float32", "uint8"])
 
     def test_rows_out_of_range(self):
         self.assert_training_refused("data.train.rows=[100, 201]", says=["rows [100, 201]", "200 rows", "shapes.h5"])
@@ -116,7 +118,8 @@ class WrongData(WrongInput):
 
     def test_validation_images_of_another_size(self):
         self.program("data", "make-shapes", "larger.h5", "--count", 20, "--size", 24, "--channels", 1, check=True)
-        self.assert_training_refused("data.validation.file=larger.h5", "data.validation.dataset=imgs", says=["data.validation", "1x24x24", "1x16x16"])
+        self.assert_training_refused("data.validation.file=larger.h5", "data.validation.dataset=imgs",
+                                     says=["data.validation", "1x24x24", "1x16x16"])
 
 
 class WrongSizes(WrongInput):
@@ -171,12 +174,26 @@ class WrongConfig(WrongInput):
     def test_a_gpu_that_cannot_be_used(self):
         if pathlib.Path("/dev/nvidia0").exists():
             # Present but hidden: not a silent run on the CPU.
-            self.assert_training_refused("distributed.device=auto", says=["cannot use it", "distributed.device=cpu"], env={"CUDA_VISIBLE_DEVICES": ""})
+            self.assert_training_refused("distributed.device=auto",
+                                         says=["cannot use it", "distributed.device=cpu"], env={"CUDA_VISIBLE_DEVICES": ""})
         else:
             self.assert_training_refused("distributed.device=cuda", says=["there is no GPU", "distributed.device=cpu"])
 
 
 class WrongPlace(WrongInput):
+    """Beside a finished run `kept` of 6 steps, with checkpoints of steps 3 and 6."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.train("kept", "train.steps=6", "checkpoint.every_steps=3", np=2)
+
+    def copy_of_kept(self, directory):
+        """A run may move: run.directory may change on a resume. Returns the path of the copied run."""
+        shutil.copytree(self.folder / "runs", self.folder / directory)
+        self.addCleanup(shutil.rmtree, self.folder / directory)
+        return self.folder / directory / "kept"
+
     def test_a_run_directory_that_cannot_be_written(self):
         # Below a file: that stops root as well.
         self.assert_training_refused("run.directory=shapes.h5", says=["shapes.h5/new", "run.directory"])
@@ -189,7 +206,8 @@ class WrongPlace(WrongInput):
 
     def test_a_resume_that_changes_what_may_not_change(self):
         said = self.assert_training_refused("train.optimizer.learning_rate=0.5", "model.latent_dim=5", "log.every_steps=2", name="kept",
-                                            says=["train.optimizer.learning_rate: 0.001 in the run, 0.5 now", "model.latent_dim: 4 in the run, 5 now", "run.name"])
+                                            says=["train.optimizer.learning_rate: 0.001 in the run, 0.5 now",
+                                                  "model.latent_dim: 4 in the run, 5 now", "run.name"])
         self.assertNotIn("log.every_steps", said)
 
     def test_a_resume_with_another_number_of_replicas(self):
