@@ -65,7 +65,7 @@ std::vector<fs::path> entries_of(const fs::path& root) {
   std::error_code error;
   std::vector<fs::path> entries;
   fs::directory_iterator entry(root, error);
-  if (error == std::errc::no_such_file_or_directory) return entries;
+  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory) return entries;
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) entries.push_back(entry->path());
   if (error) throw BadInput(text("cannot list the checkpoints in ", root, ": ", error.message()));
   return entries;

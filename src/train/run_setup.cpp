@@ -10,7 +10,7 @@
 namespace vae_dist {
 namespace {
 
-std::optional<Checkpoint> find_checkpoint(const Config& config) try {
+std::optional<Checkpoint> find_checkpoint(const Config& config) {
   const RunDirectory directory(config.run);
   const std::string& resume = config.checkpoint.resume;
   if (resume == "auto") return read_newest_checkpoint(directory.checkpoints());
@@ -18,8 +18,6 @@ std::optional<Checkpoint> find_checkpoint(const Config& config) try {
   if (!find_checkpoints(directory.checkpoints()).empty())
     throw BadInput(text(directory.path(), " holds the checkpoints of an earlier run and checkpoint.resume is never: choose another run.name, remove that directory, or set checkpoint.resume=auto to go on."));
   return std::nullopt;
-} catch (const Failure& error) {
-  throw BadInput(text(error.what(), ". Choose another place with run.directory or run.name."));
 }
 
 void resolve_replicas_and_batch(Config& config, const std::optional<Checkpoint>& checkpoint, int world_size) {

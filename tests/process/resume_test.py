@@ -102,7 +102,8 @@ class RequestedStops(Resume):
             process.communicate()
         self.assertEqual(process.returncode, STOPPED, output)
         self.assertIn("stopped on request", output)
-        self.assertFalse([pid for pid in ranks.values() if is_alive(pid)])
+        # mpirun may return while the last rank still leaves.
+        self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), 10, "the end of all ranks")
 
         step = self.state(name)["step"]
         self.assertGreaterEqual(step, after)
