@@ -1,7 +1,5 @@
 #include "comm/mpi_world.hpp"
 
-#define OMPI_SKIP_MPICXX
-#include <mpi.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,16 +11,10 @@
 #include <thread>
 #include <vector>
 
+#include "comm/mpi_call.hpp"
+
 namespace vae_dist {
 namespace {
-
-void check(int result, const char* call, std::source_location where = std::source_location::current()) {
-  if (result == MPI_SUCCESS) return;
-  std::array<char, MPI_MAX_ERROR_STRING> reason{};
-  int length = 0;
-  MPI_Error_string(result, reason.data(), &length);
-  throw Failure(text(call, " failed: ", reason.data()), where);
-}
 
 MPI_Datatype native(DataType type) {
   switch (type) {
@@ -53,7 +45,7 @@ void wait_patiently(std::vector<MPI_Request>& requests) {
   std::chrono::microseconds sleep = kShortest;
   for (int look = 0;; ++look) {
     int done = 0;
-    check(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE), "MPI_Testall");
+    check_mpi(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE), "MPI_Testall");
     if (done) return;
     if (look < kLooks) continue;
     std::this_thread::sleep_for(sleep);
@@ -64,7 +56,7 @@ void wait_patiently(std::vector<MPI_Request>& requests) {
 class PendingMpi final : public PendingCollective {
  public:
   explicit PendingMpi(MPI_Request request) : request_(request) {}
-  void wait() override { check(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait"); }
+  void wait() override { check_mpi(MPI_Wait(&request_, MPI_STATUS_IGNORE), "MPI_Wait"); }
 
  private:
   MPI_Request request_;
@@ -73,8 +65,8 @@ class PendingMpi final : public PendingCollective {
 class MpiCommunicator final : public Communicator {
  public:
   MpiCommunicator(MPI_Comm original, int rank, int size) : rank_(rank), size_(size) {
-    check(MPI_Comm_dup(original, &comm_), "MPI_Comm_dup");
-    check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+    check_mpi(MPI_Comm_dup(original, &comm_), "MPI_Comm_dup");
+    check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   }
   // Freeing is a collective: ranks that die do not meet for it.
   ~MpiCommunicator() override {
@@ -86,38 +78,38 @@ class MpiCommunicator final : public Communicator {
   const char* name() const override { return "mpi"; }
 
   void broadcast(Buffer buffer, int root) override {
-    in_pieces(buffer, [&](void* data, int count) { check(MPI_Bcast(data, count, native(buffer.type), root, comm_), "MPI_Bcast"); });
+    in_pieces(buffer, [&](void* data, int count) { check_mpi(MPI_Bcast(data, count, native(buffer.type), root, comm_), "MPI_Bcast"); });
   }
 
   void all_reduce_sum(Buffer buffer) override {
     in_pieces(buffer, [&](void* data, int count) {
-      check(MPI_Allreduce(MPI_IN_PLACE, data, count, native(buffer.type), MPI_SUM, comm_), "MPI_Allreduce");
+      check_mpi(MPI_Allreduce(MPI_IN_PLACE, data, count, native(buffer.type), MPI_SUM, comm_), "MPI_Allreduce");
     });
   }
 
   void all_gather(Buffer in, Buffer out) override {
     if (in.count > std::numeric_limits<int>::max()) throw Failure(text("an all-gather of ", in.count, " elements is longer than MPI counts"));
     const auto count = static_cast<int>(in.count);
-    check(MPI_Allgather(in.data, count, native(in.type), out.data, count, native(in.type), comm_), "MPI_Allgather");
+    check_mpi(MPI_Allgather(in.data, count, native(in.type), out.data, count, native(in.type), comm_), "MPI_Allgather");
   }
 
   void exchange(int peer, Buffer send, Buffer receive) override {
     // Longer buffers than MPI counts go in pieces: all but the last have kLongest elements on both sides.
     std::vector<MPI_Request> requests;
     in_pieces(receive, [&](void* data, int count) {
-      check(MPI_Irecv(data, count, native(receive.type), peer, 0, comm_, &requests.emplace_back()), "MPI_Irecv");
+      check_mpi(MPI_Irecv(data, count, native(receive.type), peer, 0, comm_, &requests.emplace_back()), "MPI_Irecv");
     });
     in_pieces(send, [&](void* data, int count) {
-      check(MPI_Isend(data, count, native(send.type), peer, 0, comm_, &requests.emplace_back()), "MPI_Isend");
+      check_mpi(MPI_Isend(data, count, native(send.type), peer, 0, comm_, &requests.emplace_back()), "MPI_Isend");
     });
     wait_patiently(requests);
   }
 
-  void barrier() override { check(MPI_Barrier(comm_), "MPI_Barrier"); }
+  void barrier() override { check_mpi(MPI_Barrier(comm_), "MPI_Barrier"); }
 
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) override {
     MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Iallreduce(MPI_IN_PLACE, buffer.data, static_cast<int>(buffer.count), native(buffer.type), MPI_SUM, comm_, &request), "MPI_Iallreduce");
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer.data, static_cast<int>(buffer.count), native(buffer.type), MPI_SUM, comm_, &request), "MPI_Iallreduce");
     return std::make_unique<PendingMpi>(request);
   }
 
@@ -147,14 +139,14 @@ MpiWorld::MpiWorld(int& argc, char**& argv) {
   if (!started_by_launcher()) return;
 
   int provided = 0;
-  check(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
+  check_mpi(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
   started_ = true;
-  check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
-  check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
-  if (provided < MPI_THREAD_SERIALIZED) throw Failure("this MPI offers no MPI_THREAD_SERIALIZED, which the loader and checkpoint threads need");
+  check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+  if (provided < MPI_THREAD_MULTIPLE) throw Failure("this MPI offers no MPI_THREAD_MULTIPLE: gradients are exchanged by a thread of their own");
 
   MPI_Comm node = MPI_COMM_NULL;
-  check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
   MPI_Comm_rank(node, &local_rank_);
   MPI_Comm_size(node, &local_size_);
   MPI_Comm_free(&node);
@@ -169,7 +161,7 @@ std::unique_ptr<Communicator> MpiWorld::make_communicator() const {
   return std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, rank_, size_);
 }
 
-void MpiWorld::abort(ExitCode code) noexcept {
+void MpiWorld::abort(ExitCode code) const noexcept {
   if (started_) MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
   ::_exit(static_cast<int>(code));
 }

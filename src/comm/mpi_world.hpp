@@ -11,8 +11,8 @@ namespace vae_dist {
 
 class MpiWorld {
  public:
-  /// Starts MPI when the environment says that a launcher (mpirun, srun) started this process. Asks for MPI_THREAD_MULTIPLE; throws
-  /// Failure below MPI_THREAD_SERIALIZED.
+  /// Starts MPI when the environment says that a launcher (mpirun, srun) started this process. Throws Failure
+  /// when MPI does not offer MPI_THREAD_MULTIPLE.
   MpiWorld(int& argc, char**& argv);
   ~MpiWorld();
   MpiWorld(const MpiWorld&) = delete;
@@ -28,7 +28,7 @@ class MpiWorld {
   std::unique_ptr<Communicator> make_communicator() const;
 
   /// Ends all ranks of the world with this exit code, and does not return. Other ranks may be anywhere.
-  [[noreturn]] void abort(ExitCode code) noexcept;
+  [[noreturn]] void abort(ExitCode code) const noexcept;
 
  private:
   bool started_ = false;

@@ -80,9 +80,9 @@ void add_distributed_keys(std::vector<Key>& keys, DistributedConfig& distributed
   section.key("threads_per_rank", distributed.threads_per_rank,
               "CPU threads for tensor work; auto: cores / ranks on the node, 1 when reproducible").at_least(1).empty_is("auto").may_change();
   section.key("timeout_s", distributed.timeout_s,
-              "seconds: a collective of a training step that takes longer is aborted, and the missing ranks are named").above(0).may_change().later();
+              "seconds: a collective of a training step that takes longer is aborted, and the missing ranks are named").above(0).may_change();
   section.key("slow_timeout_s", distributed.slow_timeout_s,
-              "seconds: start, building the cache, first steps, evaluation, pictures, checkpoints").above(0).may_change().later();
+              "seconds: start, building the cache, first steps, evaluation, pictures, checkpoints").above(0).may_change();
   section.key("share_gpu", distributed.share_gpu, "allow more ranks than GPUs on a node (for tests)").may_change();
 }
 

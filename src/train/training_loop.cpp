@@ -78,10 +78,23 @@ ExitCode TrainingLoop::run() {
   return ExitCode::done;
 }
 
+void TrainingLoop::enter(const std::string& phase, Seconds limit) { parts_.watchdog.enter(phase, state_.step + 1, limit); }
+
+void TrainingLoop::enter_slow(const std::string& phase) {
+  enter(phase, Seconds(parts_.config.distributed.slow_timeout_s));
+  // Ranks that are done with it wait for the others in their next step.
+  slow_steps_ = std::max<std::int64_t>(slow_steps_, 1);
+}
+
 void TrainingLoop::one_step() {
+  const DistributedConfig& limits = parts_.config.distributed;
+  enter("waiting for data", Seconds(limits.slow_timeout_s));
   const Stopwatch waiting;
   const Batch batch = loader_.next();
   const double data_wait = waiting.elapsed().count();
+
+  enter("forward, backward and gradient exchange", Seconds(slow_steps_ > 0 ? limits.slow_timeout_s : limits.timeout_s));
+  if (slow_steps_ > 0) --slow_steps_;
 
   const double rate = learning_rate(parts_.learning_rate, state_.step);
   const at::Tensor images = model_input(batch.pixels, format_);
@@ -165,6 +178,7 @@ void TrainingLoop::end_of_epoch() {
 }
 
 void TrainingLoop::evaluate_now() {
+  enter_slow("evaluation");
   const ImageDataset& data = parts_.validation ? *parts_.validation : parts_.train;
   const std::string on = parts_.validation ? "validation" : "training";
   EvaluationOptions options;
@@ -189,6 +203,7 @@ void TrainingLoop::evaluate_now() {
 }
 
 void TrainingLoop::write_pictures() {
+  enter_slow("making pictures");
   if (parts_.host.rank() != 0) return;
   const PicturesConfig& wanted = parts_.config.pictures;
   const RunDirectory directory(parts_.config.run);
@@ -218,6 +233,7 @@ bool TrainingLoop::checkpoint_is_due() {
 }
 
 void TrainingLoop::save() {
+  enter_slow("checkpoint");
   read_all_steps();  // so that the counts of skipped steps are up to date
   require_equal_tensors(parts_.host, text("weights and optimizer state after step ", state_.step, " (nothing was saved)"), parts_.learner.state());
   since_checkpoint_.restart();

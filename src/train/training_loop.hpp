@@ -8,6 +8,7 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "checkpoint/checkpoint_writer.hpp"
+#include "comm/watchdog.hpp"
 #include "data/prefetching_loader.hpp"
 #include "train/agreed_flags.hpp"
 #include "train/deferred_values.hpp"
@@ -28,6 +29,7 @@ struct LoopParts {
   c10::Device device;
   Learner& learner;
   Recorder& recorder;
+  Watchdog& watchdog;
   Communicator& host;   ///< for everything between steps
   Communicator& flags;  ///< for the agreed flags alone
 };
@@ -46,6 +48,8 @@ class TrainingLoop {
     DeferredValues values;
   };
 
+  void enter(const std::string& phase, Seconds limit);
+  void enter_slow(const std::string& phase);
   void one_step();
   void read_step(UnreadStep& step);
   void read_all_steps();
@@ -67,6 +71,7 @@ class TrainingLoop {
   CheckpointWriter writer_;
   std::deque<UnreadStep> unread_;
   std::int64_t skipped_in_a_row_ = 0;
+  std::int64_t slow_steps_ = 3;  // still to come: the first steps choose algorithms and connect ranks
   std::int64_t last_saved_step_ = -1;
   std::optional<double> mean_image_mse_;
   Stopwatch since_step_, since_checkpoint_;

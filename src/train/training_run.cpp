@@ -7,6 +7,7 @@
 #include "base/durable_file.hpp"
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
+#include "comm/watchdog.hpp"
 #include "config/load_config.hpp"
 #include "evaluate/collapse_forecast.hpp"
 #include "train/open_data.hpp"
@@ -68,6 +69,9 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   const Config& config = setup.config;
   log::configure(world.rank(), world.size(), level_named(config.log.level));
 
+  Watchdog watchdog(world, request.end_all_ranks);
+  watchdog.enter("start", 0, Seconds(config.distributed.slow_timeout_s));
+
   DeviceChoice device;
   RunData data;
   ReplicaPlan plan;
@@ -119,7 +123,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   Recorder recorder(config, facts, epochs, setup.state.step, world, *host);
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<Communicator> flags = host->duplicate();
-  TrainingLoop loop({config, *data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, *host, *flags}, setup.state);
+  TrainingLoop loop({config, *data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, watchdog, *host, *flags}, setup.state);
   const Stopwatch watch;
   const ExitCode code = loop.run();
 

@@ -42,7 +42,7 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
       "   max_skipped_steps: 3, precision: fp64, channels_last: false, cuda_graph: false,\n"
       "   optimizer: {name: adamw, learning_rate: 0.0001, betas: [0, 0.5], epsilon: 1e-9, weight_decay: 0.01},\n"
       "   schedule: {name: step, warmup_steps: 5, gamma: 0.1, per: step, milestones: [3, 6]}}\n"
-      "distributed: {device: cpu, backend: mpi, replicas: 8, batch_norm: sync, reproducible: true, first_bucket_mib: 0.5, bucket_mib: 7, threads_per_rank: 3,\n"
+      "distributed: {device: cpu, backend: mpi, replicas: 8, batch_norm: sync, reproducible: true, first_bucket_mib: 0.5, bucket_mib: 7, threads_per_rank: 3, timeout_s: 5, slow_timeout_s: 50,\n"
       "  share_gpu: true}\n"
       "checkpoint: {every_steps: 0, every_minutes: 0.5, keep: 1, keep_best: 0, resume: runs/old/checkpoints/step_00000010}\n"
       "evaluate: {every_epochs: 2, batch: 32}\n"

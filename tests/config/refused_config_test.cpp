@@ -86,8 +86,7 @@ TEST(RefusedConfig, WhatComesLaterIsNotAvailableYet) {
         "data.cache=memory", "data.shuffle_window_chunks=4", "data.reader_threads=2", "train.optimizer.name=adamax",
         "train.optimizer.momentum=0.9", "train.ema_decay=0.999", "train.early_stop.patience=3", "train.early_stop.metric=loss",
         "train.precision=bf16", "train.precision=tf32", "train.cuda_graph=true",
-        "distributed.compress=bf16", "distributed.timeout_s=60",
-        "distributed.slow_timeout_s=60", "evaluate.importance_samples=64", "pictures.traversals=8", "metrics.push_gateway='host:9091'"}) {
+        "distributed.compress=bf16", "evaluate.importance_samples=64", "pictures.traversals=8", "metrics.push_gateway='host:9091'"}) {
     EXPECT_THAT(complaint_of("", {assignment}), AllOf(StartsWith(std::string(assignment) + " (command line): "), HasSubstr("not available yet")));
   }
 }

@@ -63,6 +63,34 @@ class LostRank(RunFolder):
         self.assertFalse(list((self.run_path("terminated") / "errors").iterdir()))
 
 
+class StoppedRank(RunFolder):
+    def test_a_rank_that_does_not_respond_is_named_and_all_are_gone(self):
+        timeout = 5
+        process = self.start("train", "--config", "run.yaml", "run.name=stopped", *SMALL, "train.global_batch=18", "train.steps=100000",
+                             f"distributed.timeout_s={timeout}", np=3)
+        try:
+            log = self.run_path("stopped") / "metrics.jsonl"
+            self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), 60, "step 10")
+            self.assertIsNone(process.poll(), "it ended by itself")
+            ranks = ranks_below(process.pid)
+            os.kill(ranks[1], signal.SIGSTOP)
+            stopped = time.monotonic()
+            # The promise is the timeout and 5 s; a loaded machine gets three times that.
+            output, _ = process.communicate(timeout=3 * (timeout + 5))
+            seconds = time.monotonic() - stopped
+        finally:
+            process.kill()
+            process.communicate()
+        self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), 10, "the end of all ranks")
+        self.assertEqual(process.returncode, 4, output)
+        self.assertGreaterEqual(seconds, timeout)
+        said = [line for line in output.splitlines() if "did not end within" in line]
+        self.assertIn("rank 1 is not responding", said[0])
+        self.assertNotIn("rank 2 is", said[0])
+        self.assertEqual(len([line for line in said if "consequence" not in line]), 1, output)
+        self.assertIn("rank 1 is not responding", (self.run_path("stopped") / "errors" / "rank_0.txt").read_text())
+
+
 class SkippedSteps(RunFolder):
     ALWAYS = ["train.steps=100", "train.skip_step_above_norm=1e-12", "train.max_skipped_steps=6", "checkpoint.every_steps=1", "checkpoint.keep=20",
               "distributed.replicas=2"]

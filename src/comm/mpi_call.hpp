@@ -1,0 +1,22 @@
+// For the files that call MPI: a failed call as an exception.
+#pragma once
+
+#define OMPI_SKIP_MPICXX
+#include <mpi.h>
+
+#include <array>
+
+#include "base/error.hpp"
+
+namespace vae_dist {
+
+/// Throws Failure with MPI's own reason unless `result` is MPI_SUCCESS. The communicator returns errors (MPI_ERRORS_RETURN).
+inline void check_mpi(int result, const char* call, std::source_location where = std::source_location::current()) {
+  if (result == MPI_SUCCESS) return;
+  std::array<char, MPI_MAX_ERROR_STRING> reason{};
+  int length = 0;
+  MPI_Error_string(result, reason.data(), &length);
+  throw Failure(text(call, " failed: ", reason.data()), where);
+}
+
+}  // namespace vae_dist
