@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "comm/mpi_call.hpp"
 
 namespace vae_dist {
@@ -37,17 +38,21 @@ void in_pieces(Buffer buffer, Piece piece) {
   }
 }
 
-// Open MPI's blocking calls spin. Here a waiting thread shares its core with the backward pass of the same rank: it looks a few times, then
-// sleeps between looks, at first briefly.
+// Open MPI's blocking calls spin. Here a waiting thread shares its core with the backward pass of the same rank: for a moment it looks again
+// and again, giving way to whoever wants the core, then it sleeps between looks, at first briefly.
 void wait_patiently(std::vector<MPI_Request>& requests) {
-  constexpr int kLooks = 100;
+  constexpr Seconds kMoment{200e-6};
   constexpr std::chrono::microseconds kShortest{20}, kLongestSleep{200};
   std::chrono::microseconds sleep = kShortest;
-  for (int look = 0;; ++look) {
+  const Stopwatch watch;
+  while (true) {
     int done = 0;
     check_mpi(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE), "MPI_Testall");
     if (done) return;
-    if (look < kLooks) continue;
+    if (watch.elapsed() < kMoment) {
+      std::this_thread::yield();
+      continue;
+    }
     std::this_thread::sleep_for(sleep);
     sleep = std::min(2 * sleep, kLongestSleep);
   }
