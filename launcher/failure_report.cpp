@@ -20,10 +20,11 @@ void write_raw(int fd, const std::string& message) {
 
 }  // namespace
 
-void FailureReport::print(const std::exception& error) const { write_raw(STDERR_FILENO, describe(error) + "\n"); }
+void FailureReport::print(const std::exception& error) const { tell(describe(error) + "\n"); }
 
-void FailureReport::fail(const std::exception& error) const {
-  const std::string message = describe(error, world_size_ > 1 ? rank_ : -1) + "\n";
+void FailureReport::fail(const std::exception& error) const { tell(describe(error, world_size_ > 1 ? rank_ : -1) + "\n"); }
+
+void FailureReport::tell(const std::string& message) const {
   write_raw(STDERR_FILENO, message);
   if (directory_.empty()) return;
   const std::string path = directory_ + "/rank_" + std::to_string(rank_) + ".txt";

@@ -12,13 +12,15 @@ class FailureReport {
 
   void set_directory(const std::string& errors) { directory_ = errors; }
 
-  /// An error that is everybody's: no rank is named.
+  /// An error that is everybody's: no rank is named. For rank 0 to tell.
   void print(const std::exception& error) const;
 
   /// This rank's own error: named, and kept in the run directory.
   void fail(const std::exception& error) const;
 
  private:
+  void tell(const std::string& message) const;
+
   int rank_, world_size_;
   std::string directory_;
 };

@@ -1,4 +1,6 @@
 // The one main: a world of ranks, a command, and an end that no rank misses.
+#include <optional>
+
 #include "comm/agreement.hpp"
 #include "comm/mpi_world.hpp"
 #include "launcher/command_line.hpp"
@@ -6,7 +8,14 @@
 
 int main(int argc, char** argv) {
   using namespace vae_dist;
-  MpiWorld world(argc, argv);
+  std::optional<MpiWorld> started;
+  try {
+    started.emplace(argc, argv);
+  } catch (const std::exception& error) {
+    FailureReport(0, 1).print(error);  // there is no world yet that could be ended
+    return static_cast<int>(exit_code(error));
+  }
+  MpiWorld& world = *started;
   FailureReport report(world.rank(), world.size());
   try {
     return static_cast<int>(run_command(argc, argv, world, report));

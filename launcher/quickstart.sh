@@ -24,7 +24,8 @@ if gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU') && [ "$gpus" -gt 0 ]; then
 fi
 
 step "Training on $ranks ranks ($device)"
-command=(mpirun -np "$ranks" "$build/vae_dist" --config configs/quickstart.yaml distributed.device="$device")
+# A machine of one core with two threads has one slot for Open MPI. Binding would put all threads of a rank on one core.
+command=(mpirun --oversubscribe --bind-to none -np "$ranks" "$build/vae_dist" --config configs/quickstart.yaml distributed.device="$device")
 printf '%q ' "${command[@]}"; echo
 "${command[@]}"
 

@@ -15,9 +15,9 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, request] {
     context.chosen = [&context, request] {
       request->errors_go_to = [&context](const std::string& directory) { context.report.set_directory(directory); };
-      request->end_all_ranks = [&context](const Error& error) {
+      request->end_all_ranks = [&context](const std::exception& error) {
         context.report.fail(error);
-        context.world.abort(error.code());
+        context.world.abort(exit_code(error));
       };
       return run_training(*request, context.world);
     };

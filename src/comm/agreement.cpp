@@ -51,15 +51,16 @@ void agree(Communicator& comm, const std::function<void()>& phase) {
   throw AgreedError(code, message);
 }
 
-void require_equal(Communicator& comm, const std::string& what, const std::string& value) {
+void require_equal(Communicator& comm, const std::string& what, const std::string& value, ExitCode code) {
   const std::vector<std::string> values = all_gather_text(comm, value);
   std::vector<int> odd;
   for (int rank = 1; rank < comm.size(); ++rank)
     if (values[static_cast<std::size_t>(rank)] != values[0]) odd.push_back(rank);
   if (odd.empty()) return;
-  throw AgreedError(ExitCode::bad_input, text("the ranks differ in their ", what, ": rank 0 has ", values[0], ", but ", rank_list(odd), " ",
+  const char* const advice = code == ExitCode::bad_input ? ". Start every rank with the same program, files and libraries." : "";
+  throw AgreedError(code, text("the ranks differ in their ", what, ": rank 0 has ", values[0], ", but ", rank_list(odd), " ",
                                               odd.size() == 1 ? "has " : "have ", values[static_cast<std::size_t>(odd[0])],
-                                              ". Start every rank with the same program, files and libraries."));
+                               advice));
 }
 
 }  // namespace vae_dist

@@ -141,13 +141,21 @@ MpiWorld::MpiWorld(int& argc, char**& argv) {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   host_ = host.data();
-  if (!started_by_launcher()) return;
+  // Several trainings in one run directory, all on GPU 0, would be the alternative.
+  const char* const tasks = std::getenv("SLURM_STEP_NUM_TASKS");
+  const bool one_of_many = tasks && std::atoi(tasks) > 1;
+  const char* const kAlone = "srun started several tasks that do not see each other: use srun --mpi=pmix, or mpirun";
+  if (!started_by_launcher()) {
+    if (one_of_many) throw BadInput(kAlone);
+    return;
+  }
 
   int provided = 0;
   check_mpi(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
   started_ = true;
   check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+  if (size_ == 1 && one_of_many && !std::getenv("OMPI_COMM_WORLD_SIZE")) throw BadInput(kAlone);
   if (provided < MPI_THREAD_MULTIPLE) throw Failure("this MPI offers no MPI_THREAD_MULTIPLE: gradients are exchanged by a thread of their own");
 
   MPI_Comm node = MPI_COMM_NULL;

@@ -2,6 +2,7 @@
 
 #include <nccl.h>
 
+#include <exception>
 #include <stdexcept>
 
 #include "base/error.hpp"
@@ -35,7 +36,9 @@ class NcclCommunicator final : public Communicator {
   }
 
   ~NcclCommunicator() override {
-    if (comm_) ncclCommDestroy(comm_);
+    if (!comm_) return;
+    // Destroying waits for the other ranks, which do not come after an error.
+    std::uncaught_exceptions() > 0 ? ncclCommAbort(comm_) : ncclCommDestroy(comm_);
   }
 
   int rank() const override { return host_.rank(); }
@@ -82,7 +85,11 @@ class NcclCommunicator final : public Communicator {
 
 }  // namespace
 
-bool has_nccl() { return true; }
+std::string nccl_version() {
+  int code = 0;  // major * 10000 + minor * 100 + patch
+  check(ncclGetVersion(&code), "ncclGetVersion", nullptr);
+  return text(code / 10000, ".", code / 100 % 100, ".", code % 100);
+}
 
 std::unique_ptr<Communicator> make_nccl_communicator(Communicator& host, void* stream) { return std::make_unique<NcclCommunicator>(host, stream); }
 

@@ -4,7 +4,7 @@
 
 namespace vae_dist {
 
-bool has_nccl() { return false; }
+std::string nccl_version() { return ""; }
 
 std::unique_ptr<Communicator> make_nccl_communicator(Communicator&, void*) {
   throw BadInput("distributed.backend nccl: this build has no NCCL; build against a CUDA wheel of torch, or set distributed.backend=mpi");

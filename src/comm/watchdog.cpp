@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kPause = 50ms;           // between looks at messages and the clock
 constexpr auto kAnswerTime = 1000ms;    // a rank that is alive answers within two pauses
+constexpr auto kStopped = 1000ms;       // longer between two looks: this process did not run
 constexpr auto kConsequenceTime = 2s;   // left to the rank whose message matters
 
 // What travels. Fixed size, so that one receive fits all.
@@ -55,7 +56,13 @@ class Watchdog::ControlThread {
   ControlThread(const MpiWorld& world, OnTimeout on_timeout) : rank_(world.rank()), size_(world.size()), on_timeout_(std::move(on_timeout)) {
     check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
     check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-    thread_ = std::thread([this] { watch(); });
+    thread_ = std::thread([this] {
+      try {
+        watch();
+      } catch (const Error& error) {
+        on_timeout_(error);
+      }
+    });
   }
 
   ~ControlThread() {
@@ -95,9 +102,17 @@ class Watchdog::ControlThread {
     return Activity{phase_, step_, since_.elapsed().count()};
   }
 
+  // A process that was stopped and goes on (as mpirun lets it, to end it) has not waited for anybody meanwhile.
+  void forget_time_when_stopped() {
+    if (since_look_.restart() < kStopped) return;
+    const std::lock_guard lock(mutex_);
+    since_.restart();
+  }
+
   void listen() { check_mpi(MPI_Irecv(&incoming_, sizeof incoming_, MPI_BYTE, MPI_ANY_SOURCE, 0, comm_, &receive_), "MPI_Irecv"); }
 
   void handle_messages() {
+    forget_time_when_stopped();
     while (true) {
       int arrived = 0;
       MPI_Status status;
@@ -171,6 +186,7 @@ class Watchdog::ControlThread {
   Stopwatch since_;
 
   // The control thread's own.
+  Stopwatch since_look_;
   Message incoming_;
   MPI_Request receive_ = MPI_REQUEST_NULL;
   std::vector<Sent> sent_;

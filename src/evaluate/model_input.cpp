@@ -11,7 +11,8 @@ at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& 
   const std::vector<std::int64_t> sizes = channels_stored_last ? std::vector<std::int64_t>{count, h, w, c} : std::vector<std::int64_t>{count, c, h, w};
 
   const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes, at::kByte);
-  at::Tensor images = stored.to(f.device).to(f.type);
+  // A copy from ordinary memory would wait for all that the device still has to do. Pinned memory is reused only after the queued copy.
+  at::Tensor images = (f.device.is_cuda() ? stored.pin_memory().to(f.device, /*non_blocking=*/true) : stored).to(f.type);
   // A view: the bytes stay where they are, the axes are renamed.
   if (channels_stored_last) images = images.permute({0, 3, 1, 2});
   images = images * (f.scale * (f.high - f.low));

@@ -19,8 +19,8 @@ struct InputFormat {
   at::ScalarType type = at::kFloat;
 };
 
-/// pixels: count images as stored. Returns [count, C, H, W] on the device; pixels travel there as bytes and are scaled there. The copy
-/// is done when this returns (CPU), or is queued with pixels copied before (GPU): `pixels` may be freed either way.
+/// pixels: count images as stored. Returns [count, C, H, W] on the device; pixels travel there as bytes and are scaled there. On a
+/// GPU the copy is queued, from pinned memory: `pixels` may be freed when this returns.
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& format);
 
 }  // namespace vae_dist

@@ -27,8 +27,8 @@ std::uint64_t hash_tensors(const std::vector<at::Tensor>& tensors) {
   return hash;
 }
 
-void require_equal_tensors(Communicator& host, const std::string& what, const std::vector<at::Tensor>& tensors) {
-  require_equal(host, what, hash_name(hash_tensors(tensors)));
+void require_equal_tensors(Communicator& host, const std::string& what, const std::vector<at::Tensor>& tensors, ExitCode code) {
+  require_equal(host, what, hash_name(hash_tensors(tensors)), code);
 }
 
 }  // namespace vae_dist

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "comm/communicator.hpp"
 
 namespace vae_dist {
@@ -19,6 +20,6 @@ std::uint64_t hash_tensors(const std::vector<at::Tensor>& tensors);
 
 /// Throws AgreedError naming the ranks whose tensors differ from rank 0's. `what` names them: "initial weights". A collective on
 /// a host communicator.
-void require_equal_tensors(Communicator& host, const std::string& what, const std::vector<at::Tensor>& tensors);
+void require_equal_tensors(Communicator& host, const std::string& what, const std::vector<at::Tensor>& tensors, ExitCode code = ExitCode::bad_input);
 
 }  // namespace vae_dist

@@ -45,6 +45,8 @@ VanillaVae make_model(const Config& config, const ImageShape& shape) {
   VanillaVae model(model_options(config, shape));
   initialise_weights(model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == "fp64" ? at::kDouble : at::kFloat);
+  // Module::to converts the counts too.
+  for (BatchNorm2d layer : model->batch_norms()) layer->num_batches_tracked.set_data(layer->num_batches_tracked.to(at::kLong));
   return model;
 }
 

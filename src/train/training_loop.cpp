@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
@@ -32,7 +33,10 @@ BatchPlan batch_plan(const LoopParts& parts) {
 at::Tensor noise_tensor(const Batch& batch, const InputFormat& format) {
   const auto count = static_cast<std::int64_t>(batch.samples.size());
   const auto values = static_cast<std::int64_t>(batch.noise.size());
-  return at::from_blob(const_cast<float*>(batch.noise.data()), {count, values / count}, at::kFloat).to(format.device, format.type, /*non_blocking=*/false, /*copy=*/true);
+  const at::Tensor noise = at::from_blob(const_cast<float*>(batch.noise.data()), {count, values / count}, at::kFloat);
+  // As in model_input: pinned, so that the host does not wait for the device.
+  if (format.device.is_cuda()) return noise.pin_memory().to(format.device, /*non_blocking=*/true).to(format.type);
+  return noise.to(format.type, /*non_blocking=*/false, /*copy=*/true);
 }
 
 // Evaluating on everything after each run would cost more than a short run itself.
@@ -61,8 +65,10 @@ ExitCode TrainingLoop::run() {
   since_step_.restart();
   while (state_.step < planned && !agreed_.stop) {
     one_step();
-    if (state_.position == 0) end_of_epoch();
-    if (checkpoint_is_due()) save();
+    // Asked to stop, it may be killed soon: the checkpoint comes before anything that takes time.
+    if (state_.position == 0 && !agreed_.stop) end_of_epoch();
+    // The last one waits for the last evaluation, which may make it the best.
+    if (state_.step < planned && checkpoint_is_due()) save();
     report_checkpoint();
   }
   read_all_steps();
@@ -71,6 +77,9 @@ ExitCode TrainingLoop::run() {
   if (last_saved_step_ != state_.step) save();
   writer_.wait();
   report_checkpoint();
+  agree_on_rank_0(parts_.host, [&] {
+    if (!last_failure_.empty()) throw Failure(text("the last checkpoint was not written: ", last_failure_));
+  });
   if (state_.step < planned) return ExitCode::stopped;
   // The last ones, unless the end of an epoch has just made them.
   const std::int64_t pictures_every = parts_.config.pictures.every_epochs;
@@ -82,8 +91,8 @@ void TrainingLoop::enter(const std::string& phase, Seconds limit) { parts_.watch
 
 void TrainingLoop::enter_slow(const std::string& phase) {
   enter(phase, Seconds(parts_.config.distributed.slow_timeout_s));
-  // Ranks that are done with it wait for the others in their next step.
-  slow_steps_ = std::max<std::int64_t>(slow_steps_, 1);
+  // Ranks that are done with it wait for the others in their next step; on a GPU the host runs ahead, and waits only where it reads values.
+  slow_steps_ = std::max<std::int64_t>(slow_steps_, 1 + static_cast<std::int64_t>(AgreedFlags::kStepsLate));
 }
 
 void TrainingLoop::one_step() {
@@ -196,7 +205,8 @@ void TrainingLoop::evaluate_now() {
                  four_digits(*mean_image_mse_), "), KL ", four_digits(result.kld_nats), " nats"));
 
   if (!parts_.validation || parts_.config.checkpoint.keep_best == 0) return;
-  if (state_.best_validation_loss && result.loss >= *state_.best_validation_loss) return;
+  // A loss that is not finite is never the best.
+  if (!(result.loss < state_.best_validation_loss.value_or(std::numeric_limits<double>::infinity()))) return;
   state_.best_validation_loss = result.loss;
   state_.best_step = state_.step;
   save();
@@ -235,7 +245,7 @@ bool TrainingLoop::checkpoint_is_due() {
 void TrainingLoop::save() {
   enter_slow("checkpoint");
   read_all_steps();  // so that the counts of skipped steps are up to date
-  require_equal_tensors(parts_.host, text("weights and optimizer state after step ", state_.step, " (nothing was saved)"), parts_.learner.state());
+  require_equal_tensors(parts_.host, text("weights and optimizer state after step ", state_.step, " (nothing was saved)"), parts_.learner.state(), ExitCode::rank_failed);
   since_checkpoint_.restart();
   last_saved_step_ = state_.step;
   if (parts_.host.rank() != 0) return;
@@ -253,7 +263,9 @@ void TrainingLoop::save() {
 
 void TrainingLoop::report_checkpoint() {
   const auto result = writer_.take_result();
-  if (result && result->failure.empty()) parts_.recorder.checkpoint(result->seconds);
+  if (!result) return;
+  last_failure_ = result->failure;
+  if (result->failure.empty()) parts_.recorder.checkpoint(result->seconds);
 }
 
 }  // namespace vae_dist

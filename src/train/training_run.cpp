@@ -10,6 +10,7 @@
 #include "comm/watchdog.hpp"
 #include "config/load_config.hpp"
 #include "evaluate/collapse_forecast.hpp"
+#include "train/environment.hpp"
 #include "train/open_data.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_setup.hpp"
@@ -85,6 +86,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
     fingerprint = data.train->fingerprint();
     check_same_data(fingerprint, setup);
   });
+  require_equal(*host, "program and libraries", environment_text());
   require_equal(*host, "training data", fingerprint);
   setup.state.dataset_fingerprint = fingerprint;
   setup.state.program_version = kVersion;
@@ -125,7 +127,17 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   const std::unique_ptr<Communicator> flags = host->duplicate();
   TrainingLoop loop({config, *data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, watchdog, *host, *flags}, setup.state);
   const Stopwatch watch;
-  const ExitCode code = loop.run();
+  const ExitCode code = [&] {
+    try {
+      return loop.run();
+    } catch (const AgreedError&) {
+      throw;
+    } catch (const std::exception& error) {
+      // Before anything is destroyed: threads, files and communicators below would wait for ranks that wait for this one.
+      request.end_all_ranks(error);
+      throw;
+    }
+  }();
 
   const double seconds = watch.elapsed().count();
   if (code == ExitCode::stopped) {

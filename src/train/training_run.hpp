@@ -1,6 +1,7 @@
 // A whole training run, from the configuration to the last checkpoint.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <string>
 #include <vector>
@@ -16,8 +17,8 @@ struct TrainingRequest {
   bool dry_run = false;  ///< check configuration, data and devices, print the table, and leave
   /// Called with the run directory's `errors` folder once there is one: where a failing rank leaves its message.
   std::function<void(const std::string&)> errors_go_to;
-  /// Tells the error of a rank that waits in vain, and ends all ranks. Called from another thread; does not return.
-  std::function<void(const Error&)> end_all_ranks;
+  /// Tells this rank's error and ends all ranks, from whatever thread; does not return.
+  std::function<void(const std::exception&)> end_all_ranks;
 };
 
 /// Returns done, or stopped (with a checkpoint). Throws AgreedError before the first step for bad input, and after it for ends that all

@@ -49,6 +49,7 @@ class Weights(runs.RunFolder):
         self.assertEqual((metadata["channels"], metadata["height"], metadata["width"]), ("3", "21", "21"))
         model = model_of(metadata)
         model.load_state_dict(tensors, strict=True)
+        self.assertEqual({name: tensor.dtype for name, tensor in tensors.items()}, {name: tensor.dtype for name, tensor in model.state_dict().items()})
         self.assertEqual(model.encoder[0][1].num_batches_tracked.item(), 25)
         self.expect_torch_computes(model, "exported")
 
