@@ -12,10 +12,10 @@ class FailureReport {
 
   void set_directory(const std::string& errors) { directory_ = errors; }
 
-  /// An error that is everybody's: no rank is named. For rank 0 to tell.
+  /// An error that is everybody's, for rank 0 to tell: no rank is named.
   void print(const std::exception& error) const;
 
-  /// This rank's own error: named, and kept in the run directory.
+  /// This rank's own error: the rank is named.
   void fail(const std::exception& error) const;
 
  private:

@@ -58,9 +58,8 @@ void require_equal(Communicator& comm, const std::string& what, const std::strin
     if (values[static_cast<std::size_t>(rank)] != values[0]) odd.push_back(rank);
   if (odd.empty()) return;
   const char* const advice = code == ExitCode::bad_input ? ". Start every rank with the same program, files and libraries." : "";
-  throw AgreedError(code, text("the ranks differ in their ", what, ": rank 0 has ", values[0], ", but ", rank_list(odd), " ",
-                                              odd.size() == 1 ? "has " : "have ", values[static_cast<std::size_t>(odd[0])],
-                               advice));
+  throw AgreedError(code, text("the ranks differ in their ", what, ": rank 0 has ", values[0], ", but ", rank_list(odd), odd.size() == 1 ? " has " : " have ",
+                               values[static_cast<std::size_t>(odd[0])], advice));
 }
 
 }  // namespace vae_dist

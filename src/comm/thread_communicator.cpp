@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "comm/tree_all_reduce.hpp"
 
 namespace vae_dist {
 namespace {
@@ -77,13 +78,6 @@ class Meeting {
   std::vector<std::shared_ptr<Meeting>> others_;
 };
 
-template <typename T>
-void add(std::vector<std::byte>& sum, const Buffer& part) {
-  auto* to = reinterpret_cast<T*>(sum.data());
-  const auto* from = static_cast<const T*>(part.data);
-  for (std::int64_t i = 0; i < part.count; ++i) to[i] = static_cast<T>(to[i] + from[i]);
-}
-
 class ThreadCommunicator final : public Communicator {
  public:
   ThreadCommunicator(std::shared_ptr<Meeting> meeting, int rank, int size) : meeting_(std::move(meeting)), rank_(rank), size_(size) {}
@@ -104,12 +98,7 @@ class ThreadCommunicator final : public Communicator {
       for (int r = 0; r < size_; ++r) {
         const Buffer& part = meeting_->of(r);
         if (part.count != buffer.count || part.type != buffer.type) throw Failure(text("all-reduce of ", buffer.count, " elements here, ", part.count, " on rank ", r));
-        switch (buffer.type) {
-          case DataType::uint8: add<std::uint8_t>(sum, part); break;
-          case DataType::int64: add<std::int64_t>(sum, part); break;
-          case DataType::float32: add<float>(sum, part); break;
-          case DataType::float64: add<double>(sum, part); break;
-        }
+        add_on_host({sum.data(), buffer.count, buffer.type}, part);
       }
     });
     if (!sum.empty()) std::memcpy(buffer.data, sum.data(), sum.size());

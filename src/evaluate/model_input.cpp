@@ -4,6 +4,11 @@
 
 namespace vae_dist {
 
+at::Tensor queue_copy(const at::Tensor& host, c10::Device device) {
+  // Pinned memory is given out again only after the queued copy.
+  return device.is_cuda() ? host.pin_memory().to(device, /*non_blocking=*/true) : host;
+}
+
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& f) {
   const std::int64_t count = static_cast<std::int64_t>(pixels.size()) / f.shape.values();
   const std::int64_t c = f.shape.channels, h = f.shape.height, w = f.shape.width;
@@ -11,8 +16,7 @@ at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& 
   const std::vector<std::int64_t> sizes = channels_stored_last ? std::vector<std::int64_t>{count, h, w, c} : std::vector<std::int64_t>{count, c, h, w};
 
   const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes, at::kByte);
-  // A copy from ordinary memory would wait for all that the device still has to do. Pinned memory is reused only after the queued copy.
-  at::Tensor images = (f.device.is_cuda() ? stored.pin_memory().to(f.device, /*non_blocking=*/true) : stored).to(f.type);
+  at::Tensor images = queue_copy(stored, f.device).to(f.type);
   // A view: the bytes stay where they are, the axes are renamed.
   if (channels_stored_last) images = images.permute({0, 3, 1, 2});
   images = images * (f.scale * (f.high - f.low));

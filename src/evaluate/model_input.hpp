@@ -19,6 +19,10 @@ struct InputFormat {
   at::ScalarType type = at::kFloat;
 };
 
+/// `host` on the device. To a GPU the copy is queued from pinned memory, so the caller does not wait for what the device still has to do, and
+/// `host` may be freed at once; on the CPU the result shares its memory.
+at::Tensor queue_copy(const at::Tensor& host, c10::Device device);
+
 /// pixels: count images as stored. Returns [count, C, H, W] on the device; pixels travel there as bytes and are scaled there. On a
 /// GPU the copy is queued, from pinned memory: `pixels` may be freed when this returns.
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& format);

@@ -34,9 +34,7 @@ at::Tensor noise_tensor(const Batch& batch, const InputFormat& format) {
   const auto count = static_cast<std::int64_t>(batch.samples.size());
   const auto values = static_cast<std::int64_t>(batch.noise.size());
   const at::Tensor noise = at::from_blob(const_cast<float*>(batch.noise.data()), {count, values / count}, at::kFloat);
-  // As in model_input: pinned, so that the host does not wait for the device.
-  if (format.device.is_cuda()) return noise.pin_memory().to(format.device, /*non_blocking=*/true).to(format.type);
-  return noise.to(format.type, /*non_blocking=*/false, /*copy=*/true);
+  return queue_copy(noise, format.device).to(format.type, /*non_blocking=*/false, /*copy=*/true);
 }
 
 // Evaluating on everything after each run would cost more than a short run itself.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "comm/thread_communicator.hpp"
+#include "small_model.hpp"
 #include "stored_images.hpp"
 
 namespace vae_dist {
@@ -25,21 +26,10 @@ class EvaluationTest : public StoredImages {
     trained_->train();
   }
 
-  static VanillaVae make() {
-    VanillaVaeOptions options;
-    options.channels = 1;
-    options.height = options.width = 8;
-    options.latent_dim = 3;
-    options.hidden_dims = {4, 6};
-    VanillaVae model(options);
-    model->to(at::kDouble);
-    return model;
-  }
-
   // Ranks as threads share no model: each has one of its own, as processes do.
   VanillaVae copy_of_trained() const {
     const at::NoGradGuard no_grad;
-    VanillaVae model = make();
+    VanillaVae model = small_model();
     for (const auto& entry : trained_->named_parameters()) model->named_parameters()[entry.key()].copy_(entry.value());
     for (const auto& entry : trained_->named_buffers()) model->named_buffers()[entry.key()].copy_(entry.value());
     return model;
@@ -55,7 +45,7 @@ class EvaluationTest : public StoredImages {
   }
 
   std::string file_;
-  VanillaVae trained_ = make();
+  VanillaVae trained_ = small_model();
   std::unique_ptr<Communicator> self_ = make_self_communicator();
 };
 

@@ -4,24 +4,13 @@
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 
+#include "small_model.hpp"
 #include "stored_images.hpp"
 
 namespace vae_dist {
 namespace {
 
 using testing::ElementsAre;
-
-VanillaVae small_model() {
-  at::set_num_threads(1);
-  VanillaVaeOptions options;
-  options.channels = 1;
-  options.height = options.width = 8;
-  options.latent_dim = 3;
-  options.hidden_dims = {4, 6};
-  VanillaVae model(options);
-  model->to(at::kDouble);
-  return model;
-}
 
 bool close(const at::Tensor& a, const at::Tensor& b) { return at::allclose(a, b, 0, 1e-12); }
 

@@ -1,0 +1,22 @@
+// A model of 8x8 grey images that takes milliseconds, in double precision.
+#pragma once
+
+#include <ATen/Parallel.h>
+
+#include "model/vanilla_vae.hpp"
+
+namespace vae_dist {
+
+inline VanillaVae small_model() {
+  at::set_num_threads(1);
+  VanillaVaeOptions options;
+  options.channels = 1;
+  options.height = options.width = 8;
+  options.latent_dim = 3;
+  options.hidden_dims = {4, 6};
+  VanillaVae model(options);
+  model->to(at::kDouble);
+  return model;
+}
+
+}  // namespace vae_dist
