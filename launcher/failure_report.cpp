@@ -22,7 +22,9 @@ void write_raw(int fd, const std::string& message) {
 
 void FailureReport::print(const std::exception& error) const { tell(describe(error) + "\n"); }
 
-void FailureReport::fail(const std::exception& error) const { tell(describe(error, world_size_ > 1 ? rank_ : -1) + "\n"); }
+void FailureReport::fail(const std::exception& error, const std::string& details) const {
+  tell(describe(error, world_size_ > 1 ? rank_ : -1) + "\n" + details);
+}
 
 void FailureReport::tell(const std::string& message) const {
   write_raw(STDERR_FILENO, message);

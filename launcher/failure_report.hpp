@@ -15,8 +15,8 @@ class FailureReport {
   /// An error that is everybody's, for rank 0 to tell: no rank is named.
   void print(const std::exception& error) const;
 
-  /// This rank's own error: the rank is named.
-  void fail(const std::exception& error) const;
+  /// This rank's own error: the rank is named. `details`: further lines, or nothing.
+  void fail(const std::exception& error, const std::string& details = "") const;
 
  private:
   void tell(const std::string& message) const;

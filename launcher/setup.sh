@@ -21,15 +21,17 @@ environment=$deps/torch-$torch_version
 build_packages=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
   openmpi-bin libopenmpi-dev libhdf5-dev libdeflate-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
   nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libgtest-dev libgmock-dev)
+test_packages=(iproute2)   # hosts as network namespaces
 
 step() { printf '\n\033[1m== %s\033[0m (%d s)\n' "$*" "$SECONDS"; }
 fail() { printf '\nsetup: %s\n' "$*" >&2; exit 2; }
 
+# install_system_packages PACKAGE...: those that are missing
 install_system_packages() {
   [ "${VAE_DIST_SYSTEM:-}" = given ] && return
-  command -v dpkg-query >/dev/null || fail "this is no Debian or Ubuntu: install the libraries yourself (names: ${build_packages[*]}) and set VAE_DIST_SYSTEM=given"
+  command -v dpkg-query >/dev/null || fail "this is no Debian or Ubuntu: install the libraries yourself (names: $*) and set VAE_DIST_SYSTEM=given"
   local missing=() package
-  for package in "${build_packages[@]}"; do
+  for package; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=launcher/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
-install_system_packages
+install_system_packages "${build_packages[@]}" "${test_packages[@]}"
 install_wheels
 fetch_prometheus
 configure_and_build all

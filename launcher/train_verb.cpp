@@ -15,10 +15,7 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, request] {
     context.chosen = [&context, request] {
       request->errors_go_to = [&context](const std::string& directory) { context.report.set_directory(directory); };
-      request->end_all_ranks = [&context](const std::exception& error) {
-        context.report.fail(error);
-        context.world.abort(exit_code(error));
-      };
+      request->tell_failure = [&context](const std::exception& error, const std::string& details) { context.report.fail(error, details); };
       return run_training(*request, context.world);
     };
   });

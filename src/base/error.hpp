@@ -46,6 +46,12 @@ class Failure : public Error {
       : Error(ExitCode::rank_failed, message, where) {}
 };
 
+/// An exchange with other ranks failed: perhaps because one of them did.
+class CommunicationFailure : public Failure {
+ public:
+  using Failure::Failure;
+};
+
 /// The exit code for any exception: an Error's own, else rank_failed.
 ExitCode exit_code(const std::exception& error);
 

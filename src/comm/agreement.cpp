@@ -1,6 +1,8 @@
 #include "comm/agreement.hpp"
 
+#include <algorithm>
 #include <map>
+#include <utility>
 #include <vector>
 
 namespace vae_dist {
@@ -11,6 +13,8 @@ std::string rank_list(const std::vector<int>& ranks) {
   for (std::size_t i = 0; i < ranks.size(); ++i) out += (i ? ", " : "") + std::to_string(ranks[i]);
   return out;
 }
+
+const char* have(const std::vector<int>& ranks) { return ranks.size() == 1 ? " has " : " have "; }
 
 // How a phase ended, as text that can travel. First character: k ok, i bad input, f failure; then the error.
 std::string outcome_of(const std::function<void()>& phase) {
@@ -53,13 +57,16 @@ void agree(Communicator& comm, const std::function<void()>& phase) {
 
 void require_equal(Communicator& comm, const std::string& what, const std::string& value, ExitCode code) {
   const std::vector<std::string> values = all_gather_text(comm, value);
-  std::vector<int> odd;
-  for (int rank = 1; rank < comm.size(); ++rank)
-    if (values[static_cast<std::size_t>(rank)] != values[0]) odd.push_back(rank);
-  if (odd.empty()) return;
-  const char* const advice = code == ExitCode::bad_input ? ". Start every rank with the same program, files and libraries." : "";
-  throw AgreedError(code, text("the ranks differ in their ", what, ": rank 0 has ", values[0], ", but ", rank_list(odd), odd.size() == 1 ? " has " : " have ",
-                               values[static_cast<std::size_t>(odd[0])], advice));
+  std::map<std::string, std::vector<int>> ranks_of;
+  for (int rank = 0; rank < comm.size(); ++rank) ranks_of[values[static_cast<std::size_t>(rank)]].push_back(rank);
+  if (ranks_of.size() == 1) return;
+
+  // What most ranks have is right; of two halves, that of the lower ranks.
+  const auto usual = std::ranges::max_element(ranks_of, {}, [](const auto& group) { return std::pair(group.second.size(), -group.second.front()); });
+  std::string message = text("the ranks differ in their ", what, ": ", rank_list(usual->second), have(usual->second), usual->first);
+  for (const auto& group : ranks_of)
+    if (group.first != usual->first) message += text(", but ", rank_list(group.second), have(group.second), group.first);
+  throw AgreedError(code, message + (code == ExitCode::bad_input ? ". Start every rank with the same program, files and libraries." : ""));
 }
 
 }  // namespace vae_dist

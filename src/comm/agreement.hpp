@@ -23,7 +23,7 @@ void agree(Communicator& comm, const std::function<void()>& phase);
 /// The same for a phase that rank 0 alone runs on behalf of all: its error is everybody's, and names no rank.
 void agree_on_rank_0(Communicator& comm, const std::function<void()>& phase);
 
-/// Throws AgreedError with `code`, naming the ranks whose value differs from rank 0's. `what` names the value: "initial weights". A collective.
+/// Throws AgreedError with `code`, naming the ranks whose value differs from that of most. `what` names the value: "initial weights". A collective.
 void require_equal(Communicator& comm, const std::string& what, const std::string& value, ExitCode code = ExitCode::bad_input);
 
 }  // namespace vae_dist

@@ -10,13 +10,13 @@
 
 namespace vae_dist {
 
-/// Throws Failure with MPI's own reason unless `result` is MPI_SUCCESS. The communicator returns errors (MPI_ERRORS_RETURN).
+/// Throws CommunicationFailure with MPI's own reason unless `result` is MPI_SUCCESS. The communicator returns errors (MPI_ERRORS_RETURN).
 inline void check_mpi(int result, const char* call, std::source_location where = std::source_location::current()) {
   if (result == MPI_SUCCESS) return;
   std::array<char, MPI_MAX_ERROR_STRING> reason{};
   int length = 0;
   MPI_Error_string(result, reason.data(), &length);
-  throw Failure(text(call, " failed: ", reason.data()), where);
+  throw CommunicationFailure(text(call, " failed: ", reason.data()), where);
 }
 
 }  // namespace vae_dist

@@ -175,7 +175,11 @@ std::unique_ptr<Communicator> MpiWorld::make_communicator() const {
 }
 
 void MpiWorld::abort(ExitCode code) const noexcept {
-  if (started_) MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  // MPI_Abort does not return, but where it waits for something that will not come this process ends all the same.
+  if (started_) {
+    std::thread([code] { MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code)); }).detach();
+    std::this_thread::sleep_for(std::chrono::seconds(5));
+  }
   ::_exit(static_cast<int>(code));
 }
 

@@ -1,14 +1,15 @@
 #include "comm/watchdog.hpp"
 
-#include <algorithm>
 #include <atomic>
-#include <cmath>
+#include <condition_variable>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <type_traits>
 
 #include "comm/mpi_call.hpp"
+#include "comm/verdict.hpp"
 
 namespace vae_dist {
 namespace {
@@ -19,48 +20,55 @@ constexpr auto kPause = 50ms;           // between looks at messages and the clo
 constexpr auto kAnswerTime = 1000ms;    // a rank that is alive answers within two pauses
 constexpr auto kStopped = 1000ms;       // longer between two looks: this process did not run
 constexpr auto kConsequenceTime = 2s;   // left to the rank whose message matters
+constexpr auto kAnnounceTime = 300ms;   // for news to leave this process; ranks that do not listen cannot be told
 
 // What travels. Fixed size, so that one receive fits all.
 struct Message {
-  enum Kind : std::int32_t { question, answer } kind = question;
-  char phase[80] = {};
-  std::int64_t step = 0;
-  double seconds = 0;
+  enum Kind : std::int32_t { question, answer, failed } kind = question;
+  ExitCode code = ExitCode::done;  // of failed
+  char phase[80] = {}, collective[80] = {};
+  std::int64_t step = 0, collectives = 0;
+  double seconds = 0, left = 0;
 };
 static_assert(std::is_trivially_copyable_v<Message>);
 
-std::string in_seconds(double seconds) { return text(std::llround(seconds * 10) / 10.0, " s"); }
+constexpr double kNoLimit = std::numeric_limits<double>::infinity();
+
+template <std::size_t N>
+void copy_text(char (&to)[N], const std::string& from) {
+  std::strncpy(to, from.c_str(), N - 1);
+}
+
+Message make_message(Message::Kind kind, const Activity& mine) {
+  Message out;
+  out.kind = kind;
+  copy_text(out.phase, mine.phase);
+  copy_text(out.collective, mine.collective);
+  out.step = mine.step;
+  out.collectives = mine.collectives;
+  out.seconds = mine.seconds;
+  out.left = mine.left.value_or(kNoLimit);
+  return out;
+}
+
+Activity activity_of(const Message& message) {
+  Activity out{message.phase, message.step, message.seconds, std::nullopt, message.collectives, message.collective};
+  if (message.left != kNoLimit) out.left = message.left;
+  return out;
+}
 
 }  // namespace
 
-bool is_behind(const Activity& other, const Activity& mine) { return other.step < mine.step || (other.step == mine.step && other.phase != mine.phase); }
-
-std::string timeout_message(int rank, const Activity& mine, const std::vector<std::optional<Activity>>& others) {
-  std::string out = text(mine.phase, " of step ", mine.step, " did not end within ", in_seconds(mine.seconds));
-  std::string culprits;
-  for (std::size_t r = 0; r < others.size(); ++r) {
-    if (static_cast<int>(r) == rank) continue;
-    const auto& other = others[r];
-    if (!other) {
-      culprits += text("; rank ", r, " is not responding");
-    } else if (is_behind(*other, mine)) {
-      culprits += text("; rank ", r, " is late: in \"", other->phase, "\" of step ", other->step, " for ", in_seconds(other->seconds));
-    }
-  }
-  if (culprits.empty()) culprits = "; all ranks answer and are at the same point, so it is the exchange itself that hangs";
-  return out + culprits + ". (distributed.timeout_s and slow_timeout_s set the limits)";
-}
-
 class Watchdog::ControlThread {
  public:
-  ControlThread(const MpiWorld& world, OnTimeout on_timeout) : rank_(world.rank()), size_(world.size()), on_timeout_(std::move(on_timeout)) {
+  ControlThread(const MpiWorld& world, const CollectiveLog& log, OnEnd on_end) : rank_(world.rank()), size_(world.size()), log_(log), on_end_(std::move(on_end)) {
     check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
     check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     thread_ = std::thread([this] {
       try {
         watch();
       } catch (const Error& error) {
-        on_timeout_(error);
+        on_end_(error, "");
       }
     });
   }
@@ -79,12 +87,31 @@ class Watchdog::ControlThread {
     since_.restart();
   }
 
+  void announce_failure(ExitCode code) {
+    Message message = make_message(Message::failed, activity());
+    message.code = code;
+    std::vector<MPI_Request> requests(static_cast<std::size_t>(size_), MPI_REQUEST_NULL);
+    for (int r = 0; r < size_; ++r)
+      if (r != rank_) MPI_Isend(&message, sizeof message, MPI_BYTE, r, 0, comm_, &requests[static_cast<std::size_t>(r)]);
+    int sent = 0;
+    for (const Stopwatch watch; !sent && watch.elapsed() < kAnnounceTime; std::this_thread::sleep_for(1ms))
+      if (MPI_Testall(size_, requests.data(), &sent, MPI_STATUSES_IGNORE) != MPI_SUCCESS) return;
+  }
+
+  std::optional<int> failed_rank(Seconds patience) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, patience, [&] { return failed_rank_.has_value(); });
+    return failed_rank_;
+  }
+
  private:
   void watch() {
     listen();
     while (!stopping_) {
       handle_messages();
-      if (const auto mine = waited_too_long()) report(*mine);
+      if (waited_too_long()) report();
+      if (const auto other = failed_for(kConsequenceTime))
+        on_end_(Error(failed_code_, text("(as a consequence) rank ", *other, " has failed, and this rank was still there ", Seconds(kConsequenceTime).count(), " s later")), "");
       std::this_thread::sleep_for(kPause);
     }
     MPI_Cancel(&receive_);
@@ -93,13 +120,20 @@ class Watchdog::ControlThread {
 
   Activity activity() {
     const std::lock_guard lock(mutex_);
-    return {phase_, step_, since_.elapsed().count()};
+    const double seconds = since_.elapsed().count();
+    Activity out{phase_, step_, seconds, std::nullopt, log_.started(), log_.last_started()};
+    if (limit_) out.left = limit_->count() - seconds;
+    return out;
   }
 
-  std::optional<Activity> waited_too_long() {
+  bool waited_too_long() {
     const std::lock_guard lock(mutex_);
-    if (!limit_ || since_.elapsed() < *limit_) return std::nullopt;
-    return Activity{phase_, step_, since_.elapsed().count()};
+    return limit_ && since_.elapsed() >= *limit_;
+  }
+
+  std::optional<int> failed_for(Seconds time) {
+    const std::lock_guard lock(mutex_);
+    return failed_rank_ && since_failure_.elapsed() >= time ? failed_rank_ : std::nullopt;
   }
 
   // A process that was stopped and goes on (as mpirun lets it, to end it) has not waited for anybody meanwhile.
@@ -118,11 +152,7 @@ class Watchdog::ControlThread {
       MPI_Status status;
       check_mpi(MPI_Test(&receive_, &arrived, &status), "MPI_Test");
       if (!arrived) break;
-      if (incoming_.kind == Message::question) {
-        send(status.MPI_SOURCE, Message::answer);
-      } else if (!answers_.empty()) {
-        answers_[static_cast<std::size_t>(status.MPI_SOURCE)] = Activity{incoming_.phase, incoming_.step, incoming_.seconds};
-      }
+      handle(incoming_, status.MPI_SOURCE);
       listen();
     }
     std::erase_if(sent_, [](Sent& sent) {
@@ -132,14 +162,26 @@ class Watchdog::ControlThread {
     });
   }
 
+  void handle(const Message& message, int from) {
+    switch (message.kind) {
+      case Message::question: return send(from, Message::answer);
+      case Message::answer:
+        if (!answers_.empty()) answers_[static_cast<std::size_t>(from)] = activity_of(message);
+        return;
+      case Message::failed: {
+        const std::lock_guard lock(mutex_);
+        if (failed_rank_) return;
+        failed_rank_ = from;
+        failed_code_ = message.code;
+        since_failure_.restart();
+        changed_.notify_all();
+      }
+    }
+  }
+
   // Never waits: the receiver may be stopped.
   void send(int to, Message::Kind kind) {
-    const Activity mine = activity();
-    Sent& sent = sent_.emplace_back(Sent{std::make_unique<Message>(), MPI_REQUEST_NULL});
-    sent.message->kind = kind;
-    std::strncpy(sent.message->phase, mine.phase.c_str(), sizeof sent.message->phase - 1);
-    sent.message->step = mine.step;
-    sent.message->seconds = mine.seconds;
+    Sent& sent = sent_.emplace_back(Sent{std::make_unique<Message>(make_message(kind, activity())), MPI_REQUEST_NULL});
     check_mpi(MPI_Isend(sent.message.get(), sizeof(Message), MPI_BYTE, to, 0, comm_, &sent.request), "MPI_Isend");
   }
 
@@ -151,22 +193,21 @@ class Watchdog::ControlThread {
     }
   }
 
-  void report(const Activity& mine) {
+  void report() {
     answers_.assign(static_cast<std::size_t>(size_), std::nullopt);
     for (int r = 0; r < size_; ++r)
       if (r != rank_) send(r, Message::question);
     listen_for(kAnswerTime);
     // It may have ended while the others were asked.
     if (!waited_too_long()) return;
+    answers_[static_cast<std::size_t>(rank_)] = activity();
 
-    // All ranks that wait for the same one come here. The lowest speaks; the others leave it time to end them.
-    bool consequence = false;
-    for (int r = 0; r < rank_; ++r) {
-      const auto& other = answers_[static_cast<std::size_t>(r)];
-      consequence = consequence || (other && !is_behind(*other, mine));
-    }
+    // All ranks that wait for the same one come here. One speaks; the others leave it time to end them.
+    const std::string message = timeout_message(rank_, answers_);
+    const bool consequence = failed_for({}) || judge(rank_, answers_).speaker != rank_;
     if (consequence) listen_for(kConsequenceTime);
-    on_timeout_(Error(ExitCode::timed_out, (consequence ? "(as a consequence) " : "") + timeout_message(rank_, mine, answers_)));
+    on_end_(Error(ExitCode::timed_out, (consequence ? "(as a consequence) " : "") + message),
+            consequence ? "" : "the last collectives of this rank:\n" + describe(log_.entries()));
   }
 
   struct Sent {
@@ -175,15 +216,19 @@ class Watchdog::ControlThread {
   };
 
   const int rank_, size_;
-  const OnTimeout on_timeout_;
+  const CollectiveLog& log_;
+  const OnEnd on_end_;
   MPI_Comm comm_ = MPI_COMM_NULL;
   std::atomic<bool> stopping_ = false;
 
-  std::mutex mutex_;  // of what the rank is doing
+  std::mutex mutex_;  // of what the rank is doing, and of the news
+  std::condition_variable changed_;
   std::string phase_ = "start";
   std::int64_t step_ = 0;
   std::optional<Seconds> limit_;
-  Stopwatch since_;
+  Stopwatch since_, since_failure_;
+  std::optional<int> failed_rank_;
+  ExitCode failed_code_ = ExitCode::rank_failed;
 
   // The control thread's own.
   Stopwatch since_look_;
@@ -195,8 +240,8 @@ class Watchdog::ControlThread {
   std::thread thread_;
 };
 
-Watchdog::Watchdog(const MpiWorld& world, OnTimeout on_timeout) {
-  if (world.size() > 1) thread_ = std::make_unique<ControlThread>(world, std::move(on_timeout));
+Watchdog::Watchdog(const MpiWorld& world, const CollectiveLog& log, OnEnd on_end) {
+  if (world.size() > 1) thread_ = std::make_unique<ControlThread>(world, log, std::move(on_end));
 }
 
 Watchdog::~Watchdog() = default;
@@ -204,5 +249,11 @@ Watchdog::~Watchdog() = default;
 void Watchdog::enter(const std::string& phase, std::int64_t step, std::optional<Seconds> limit) {
   if (thread_) thread_->enter(phase, step, limit);
 }
+
+void Watchdog::announce_failure(ExitCode code) {
+  if (thread_) thread_->announce_failure(code);
+}
+
+std::optional<int> Watchdog::failed_rank(Seconds patience) { return thread_ ? thread_->failed_rank(patience) : std::nullopt; }
 
 }  // namespace vae_dist

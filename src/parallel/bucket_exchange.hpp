@@ -6,7 +6,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <string>
 
+#include "comm/collective_log.hpp"
 #include "comm/communicator.hpp"
 
 namespace vae_dist {
@@ -21,17 +23,25 @@ class BucketExchange {
  public:
   virtual ~BucketExchange() = default;
 
-  /// Starts summing a contiguous tensor over the ranks, in place, behind those started before; returns at once.
-  virtual void start(const at::Tensor& bucket) = 0;
+  /// Starts summing a contiguous tensor over the ranks, in place, behind those started before; returns at once. `what` names it in the
+  /// log of collectives: "bucket 2".
+  virtual void start(const at::Tensor& bucket, const std::string& what) = 0;
 
   /// Makes the caller (host) or the current stream (GPU) wait for all that was started. Throws what the exchange threw.
   virtual void finish() = 0;
 };
 
-/// A thread that drives `comm` (used by nobody else meanwhile), one bucket after the other.
-std::unique_ptr<BucketExchange> make_host_exchange(Communicator& comm, SumOrder order);
+/// Where an exchange leaves its traces, and under which label.
+struct ExchangeLog {
+  CollectiveLog& log;
+  std::string label;  ///< "gradients"
+};
 
-/// Collectives on `stream` (a cudaStream_t, that of `comm`), ordered with the device's current stream by events.
-std::unique_ptr<BucketExchange> make_device_exchange(Communicator& comm, SumOrder order, c10::Stream stream);
+/// A thread that drives `comm` (used by nobody else meanwhile), one bucket after the other. An entry of the log lasts as long as the sum.
+std::unique_ptr<BucketExchange> make_host_exchange(Communicator& comm, SumOrder order, const ExchangeLog& log);
+
+/// Collectives on `stream` (a cudaStream_t, that of `comm`), ordered with the device's current stream by events. The host
+/// does not learn when a sum ends: entries of the log last until finish().
+std::unique_ptr<BucketExchange> make_device_exchange(Communicator& comm, SumOrder order, c10::Stream stream, const ExchangeLog& log);
 
 }  // namespace vae_dist

@@ -3,6 +3,8 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <vector>
+
 #include "comm/tree_all_reduce.hpp"
 #include "parallel/bucket_exchange.hpp"
 #include "parallel/tensor_buffer.hpp"
@@ -12,9 +14,11 @@ namespace {
 
 class DeviceExchange final : public BucketExchange {
  public:
-  DeviceExchange(Communicator& comm, SumOrder order, c10::Stream stream) : comm_(comm), order_(order), stream_(stream), ready_(stream.device_type()), done_(stream.device_type()) {}
+  DeviceExchange(Communicator& comm, SumOrder order, c10::Stream stream, const ExchangeLog& log)
+      : comm_(comm), order_(order), stream_(stream), log_(log), ready_(stream.device_type()), done_(stream.device_type()) {}
 
-  void start(const at::Tensor& bucket) override {
+  void start(const at::Tensor& bucket, const std::string& what) override {
+    running_.push_back(log_.log.begin(log_.label + ": " + what, bucket.nbytes()));
     // The kernels that wrote the bucket are in the current stream.
     ready_.record(current_stream());
     ready_.block(stream_);
@@ -32,6 +36,7 @@ class DeviceExchange final : public BucketExchange {
   void finish() override {
     done_.record(stream_);
     done_.block(current_stream());
+    running_.clear();
   }
 
  private:
@@ -40,14 +45,16 @@ class DeviceExchange final : public BucketExchange {
   Communicator& comm_;
   const SumOrder order_;
   const c10::Stream stream_;
+  const ExchangeLog log_;
   c10::Event ready_, done_;
   at::Tensor scratch_;
+  std::vector<CollectiveLog::Running> running_;
 };
 
 }  // namespace
 
-std::unique_ptr<BucketExchange> make_device_exchange(Communicator& comm, SumOrder order, c10::Stream stream) {
-  return std::make_unique<DeviceExchange>(comm, order, stream);
+std::unique_ptr<BucketExchange> make_device_exchange(Communicator& comm, SumOrder order, c10::Stream stream, const ExchangeLog& log) {
+  return std::make_unique<DeviceExchange>(comm, order, stream, log);
 }
 
 }  // namespace vae_dist

@@ -64,7 +64,7 @@ void GradientReducer::batch_forwarded() {
   }
   // Complete before backward begins: they go first.
   if (statistics_tree_) statistics_tree_->fold(0, statistics_.numel());
-  if (exchange_) exchange_->start(statistics_);
+  if (exchange_) exchange_->start(statistics_, "statistics");
 }
 
 void GradientReducer::batch_done() {
@@ -84,7 +84,7 @@ void GradientReducer::start_complete_buckets() {
   for (; next_bucket_ < buckets_.size() && missing_[next_bucket_] == 0; ++next_bucket_) {
     const Bucket& bucket = buckets_[next_bucket_];
     if (gradient_tree_) gradient_tree_->fold(bucket.offset, bucket.count);
-    if (exchange_) exchange_->start(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count));
+    if (exchange_) exchange_->start(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count), text("bucket ", next_bucket_));
   }
 }
 

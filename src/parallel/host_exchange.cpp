@@ -14,8 +14,8 @@ namespace {
 
 class HostExchange final : public BucketExchange {
  public:
-  HostExchange(Communicator& comm, SumOrder order)
-      : comm_(comm), tree_(order == SumOrder::tree || (comm.size() & (comm.size() - 1)) == 0), thread_([this] { exchange_in_order(); }) {}
+  HostExchange(Communicator& comm, SumOrder order, const ExchangeLog& log)
+      : comm_(comm), log_(log), tree_(order == SumOrder::tree || (comm.size() & (comm.size() - 1)) == 0), thread_([this] { exchange_in_order(); }) {}
 
   ~HostExchange() override {
     {
@@ -26,10 +26,10 @@ class HostExchange final : public BucketExchange {
     thread_.join();
   }
 
-  void start(const at::Tensor& bucket) override {
+  void start(const at::Tensor& bucket, const std::string& what) override {
     {
       const std::lock_guard lock(mutex_);
-      waiting_.push_back(buffer_of(bucket));
+      waiting_.push_back({buffer_of(bucket), what});
       ++under_way_;
     }
     changed_.notify_all();
@@ -42,17 +42,23 @@ class HostExchange final : public BucketExchange {
   }
 
  private:
+  struct Sum {
+    Buffer buffer;
+    std::string what;
+  };
+
   void exchange_in_order() {
     std::unique_lock lock(mutex_);
     while (true) {
       changed_.wait(lock, [&] { return !waiting_.empty() || stopping_; });
       if (stopping_) return;
-      const Buffer bucket = waiting_.front();
+      const Sum next = std::move(waiting_.front());
       waiting_.pop_front();
       lock.unlock();
       std::exception_ptr error;
       try {
-        sum(bucket);
+        const auto running = log_.log.begin(log_.label + ": " + next.what, next.buffer.bytes());
+        sum(next.buffer);
       } catch (...) {
         error = std::current_exception();
       }
@@ -73,11 +79,12 @@ class HostExchange final : public BucketExchange {
   }
 
   Communicator& comm_;
+  const ExchangeLog log_;
   const bool tree_;
   std::vector<std::byte> scratch_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Buffer> waiting_;
+  std::deque<Sum> waiting_;
   int under_way_ = 0;  // in the queue or being summed
   bool stopping_ = false;
   std::exception_ptr error_;
@@ -86,6 +93,8 @@ class HostExchange final : public BucketExchange {
 
 }  // namespace
 
-std::unique_ptr<BucketExchange> make_host_exchange(Communicator& comm, SumOrder order) { return std::make_unique<HostExchange>(comm, order); }
+std::unique_ptr<BucketExchange> make_host_exchange(Communicator& comm, SumOrder order, const ExchangeLog& log) {
+  return std::make_unique<HostExchange>(comm, order, log);
+}
 
 }  // namespace vae_dist

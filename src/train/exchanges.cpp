@@ -6,7 +6,13 @@
 
 namespace vae_dist {
 
-Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order) {
+void Exchanges::abort() noexcept {
+  for (Communicator* comm : {gradient_comm.get(), statistics_comm.get()})
+    if (comm) comm->abort();
+}
+
+Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order, CollectiveLog& log) {
+  const ExchangeLog gradients{log, "gradients"}, statistics{log, "batch norm"};
   Exchanges out;
   if (host.size() == 1) return out;
   if (device.device.is_cuda()) {
@@ -15,13 +21,13 @@ Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrde
     void* const native = reinterpret_cast<void*>(stream.native_handle());
     out.gradient_comm = make_nccl_communicator(host, native);
     out.statistics_comm = make_nccl_communicator(host, native);
-    out.gradients = make_device_exchange(*out.gradient_comm, order, stream);
-    out.statistics = make_device_exchange(*out.statistics_comm, order, stream);
+    out.gradients = make_device_exchange(*out.gradient_comm, order, stream, gradients);
+    out.statistics = make_device_exchange(*out.statistics_comm, order, stream, statistics);
   } else {
     out.gradient_comm = host.duplicate();
     out.statistics_comm = host.duplicate();
-    out.gradients = make_host_exchange(*out.gradient_comm, order);
-    out.statistics = make_host_exchange(*out.statistics_comm, order);
+    out.gradients = make_host_exchange(*out.gradient_comm, order, gradients);
+    out.statistics = make_host_exchange(*out.statistics_comm, order, statistics);
   }
   return out;
 }

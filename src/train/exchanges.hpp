@@ -14,9 +14,11 @@ namespace vae_dist {
 struct Exchanges {
   std::unique_ptr<Communicator> gradient_comm, statistics_comm;
   std::unique_ptr<BucketExchange> gradients, statistics;
+
+  void abort() noexcept;  ///< gives up what is under way, from any thread
 };
 
-/// A collective on `host`.
-Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order);
+/// A collective on `host`. Its sums leave their traces in `log`.
+Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order, CollectiveLog& log);
 
 }  // namespace vae_dist

@@ -48,20 +48,21 @@ void for_each_moment(const ParameterArena& parameters, const FusedAdam& optimize
 
 }  // namespace
 
-Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& host)
+Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& host,
+                 CollectiveLog& log)
     : shape_(shape),
       model_(model_on_device(config, shape, device)),
       parameters_(trained_parameters(model_), config.train.channels_last),
       statistics_(model_->batch_norms(), parameters_.values().options()),
       optimizer_(parameters_, config.train.optimizer),
-      exchanges_(make_exchanges(device, host, config.distributed.reproducible ? SumOrder::tree : SumOrder::fast)),
+      exchanges_(make_exchanges(device, host, config.distributed.reproducible ? SumOrder::tree : SumOrder::fast, log)),
       reducer_(parameters_, trained_parameters(model_), statistics_.sums(), std::move(exchanges_.gradients), reducer_options(config, plan)),
       step_(model_, parameters_, statistics_, reducer_, optimizer_, step_options(config, plan, loss)) {
   if (config.distributed.batch_norm == "sync") {
     for (BatchNorm2d layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
         if (!exchange) return;  // one rank has the whole batch
-        exchange->start(tensor);
+        exchange->start(tensor, "sum over ranks");
         exchange->finish();
       });
   }

@@ -18,8 +18,9 @@ namespace vae_dist {
 
 class Learner {
  public:
-  /// `host` outlives the learner. A collective on it.
-  Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& host);
+  /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`.
+  Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& host,
+          CollectiveLog& log);
 
   VanillaVae& model() { return model_; }
   const GradientReducer& reducer() const { return reducer_; }
@@ -28,6 +29,9 @@ class Learner {
   StepOutcome step(const at::Tensor& images, const at::Tensor& noise, double learning_rate, double kld_factor) {
     return step_.run(images, noise, learning_rate, kld_factor);
   }
+
+  /// Gives up exchanges under way, from any thread: this rank is about to end the world.
+  void abort_exchange() { exchanges_.abort(); }
 
   /// Copies on the host, for a checkpoint.
   TensorFile weights() const;

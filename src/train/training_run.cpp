@@ -7,11 +7,12 @@
 #include "base/durable_file.hpp"
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
-#include "comm/watchdog.hpp"
+#include "comm/logged_communicator.hpp"
 #include "config/load_config.hpp"
 #include "evaluate/collapse_forecast.hpp"
 #include "train/environment.hpp"
 #include "train/open_data.hpp"
+#include "train/rank_failure.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_setup.hpp"
 #include "train/start_table.hpp"
@@ -65,12 +66,14 @@ void print_start(const StartFacts& facts) {
 }  // namespace
 
 ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
-  const std::unique_ptr<Communicator> host = world.make_communicator();
+  CollectiveLog collectives;
+  const std::unique_ptr<Communicator> host = make_logged_communicator(world.make_communicator(), "host", collectives);
   RunSetup setup = set_up_run(request.config_file, request.overrides, *host);
   const Config& config = setup.config;
   log::configure(world.rank(), world.size(), level_named(config.log.level));
 
-  Watchdog watchdog(world, request.end_all_ranks);
+  RankFailure failure(world, collectives, request.tell_failure);
+  Watchdog& watchdog = failure.watchdog();
   watchdog.enter("start", 0, Seconds(config.distributed.slow_timeout_s));
 
   DeviceChoice device;
@@ -95,7 +98,8 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   const std::int64_t steps_per_epoch = data.train->size() / plan.global_batch;
   const LearningRatePlan rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch));
 
-  Learner learner(config, data.train->shape(), plan, device, objective.loss, *host);
+  Learner learner(config, data.train->shape(), plan, device, objective.loss, *host, collectives);
+  const auto abort_exchange = failure.on_abort([&learner] { learner.abort_exchange(); });
   agree_on_rank_0(*host, [&] {
     if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());
     if (!request.dry_run) RunDirectory(config.run).create();
@@ -124,7 +128,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   const std::int64_t epochs = (rates.steps_planned + steps_per_epoch - 1) / steps_per_epoch;
   Recorder recorder(config, facts, epochs, setup.state.step, world, *host);
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
-  const std::unique_ptr<Communicator> flags = host->duplicate();
+  const std::unique_ptr<Communicator> flags = make_logged_communicator(host->duplicate(), "flags", collectives);
   TrainingLoop loop({config, *data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, watchdog, *host, *flags}, setup.state);
   const Stopwatch watch;
   const ExitCode code = [&] {
@@ -134,8 +138,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
       throw;
     } catch (const std::exception& error) {
       // Before anything is destroyed: threads, files and communicators below would wait for ranks that wait for this one.
-      request.end_all_ranks(error);
-      throw;
+      failure.end_all_ranks(error);
     }
   }();
 

@@ -17,8 +17,8 @@ struct TrainingRequest {
   bool dry_run = false;  ///< check configuration, data and devices, print the table, and leave
   /// Called with the run directory's `errors` folder once there is one: where a failing rank leaves its message.
   std::function<void(const std::string&)> errors_go_to;
-  /// Tells this rank's error and ends all ranks, from whatever thread; does not return.
-  std::function<void(const std::exception&)> end_all_ranks;
+  /// Tells people this rank's error, with lines that say more (or nothing), from whatever thread.
+  std::function<void(const std::exception&, const std::string& details)> tell_failure;
 };
 
 /// Returns done, or stopped (with a checkpoint). Throws AgreedError before the first step for bad input, and after it for ends that all

@@ -20,7 +20,8 @@ std::filesystem::path import_weights(const std::string& file, const std::string&
   const ImageDataset data = open_source(config.data.train, "data.train", 1);
 
   const std::unique_ptr<Communicator> self = make_self_communicator();
-  Learner learner(config, data.shape(), ReplicaPlan{}, DeviceChoice{}, LossOptions{}, *self);
+  CollectiveLog log;
+  Learner learner(config, data.shape(), ReplicaPlan{}, DeviceChoice{}, LossOptions{}, *self, log);
   Checkpoint checkpoint;
   checkpoint.weights = weights;
   checkpoint.optimizer = learner.optimizer_state();

@@ -108,14 +108,17 @@ TEST(RequireEqual, PassesWhenAllAre) {
   for (const int ranks : {1, 2, 5}) EXPECT_FALSE(compared(ranks, [](int) { return "3f2a"; }));
 }
 
-TEST(RequireEqual, NamesTheRanksThatDifferFromRankZero) {
+TEST(RequireEqual, NamesTheRanksThatDifferFromTheMost) {
   const auto one = compared(4, [](int rank) { return rank == 2 ? "bad0" : "3f2a"; });
   ASSERT_TRUE(one);
   EXPECT_EQ(one->code, ExitCode::bad_input);
-  EXPECT_THAT(one->message, testing::StartsWith("the ranks differ in their initial weights: rank 0 has 3f2a, but rank 2 has bad0."));
+  EXPECT_THAT(one->message, testing::StartsWith("the ranks differ in their initial weights: ranks 0, 1, 3 have 3f2a, but rank 2 has bad0."));
+  const auto first = compared(3, [](int rank) { return rank == 0 ? "bad0" : "3f2a"; });
+  ASSERT_TRUE(first);
+  EXPECT_THAT(first->message, testing::StartsWith("the ranks differ in their initial weights: ranks 1, 2 have 3f2a, but rank 0 has bad0."));
   const auto several = compared(4, [](int rank) { return rank == 0 || rank == 2 ? "3f2a" : "bad0"; });
   ASSERT_TRUE(several);
-  EXPECT_THAT(several->message, testing::HasSubstr("ranks 1, 3 have bad0"));
+  EXPECT_THAT(several->message, testing::HasSubstr("ranks 0, 2 have 3f2a, but ranks 1, 3 have bad0"));
 }
 
 }  // namespace

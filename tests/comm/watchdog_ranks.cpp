@@ -2,14 +2,16 @@
 #include <cstdio>
 #include <thread>
 
+#include "comm/logged_communicator.hpp"
 #include "comm/watchdog.hpp"
 
 int main(int argc, char** argv) {
   using namespace vae_dist;
   MpiWorld world(argc, argv);
-  const auto host = world.make_communicator();
-  Watchdog watchdog(world, [&](const Error& error) {
-    std::fprintf(stderr, "rank %d: %s\n", world.rank(), error.what());
+  CollectiveLog log;
+  const auto host = make_logged_communicator(world.make_communicator(), "host", log);
+  Watchdog watchdog(world, log, [&](const Error& error, const std::string& details) {
+    std::fprintf(stderr, "rank %d: %s\n%s", world.rank(), error.what(), details.c_str());
     std::fflush(stderr);
     world.abort(error.code());
   });

@@ -97,7 +97,7 @@ class GoldenRun {
         learner_(config_of(golden, precision, channels_last),
                  ImageShape{golden.integer("channels"), golden.integer("height"), golden.integer("width")},
                  ReplicaPlan{golden.integer("batch"), golden.integer("replicas"), 1, 0}, DeviceChoice{},
-                 LossOptions{golden.word("reduction") == "sum" ? Reduction::sum : Reduction::mean, golden.number("sigma")}, *self_),
+                 LossOptions{golden.word("reduction") == "sum" ? Reduction::sum : Reduction::mean, golden.number("sigma")}, *self_, log_),
         images_(golden.tensor("images").to(type_).contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous)) {
     Checkpoint start;
     start.weights.tensors = golden.group("weight.");
@@ -117,6 +117,7 @@ class GoldenRun {
   const GoldenCase& golden_;
   at::ScalarType type_;
   std::unique_ptr<Communicator> self_;
+  CollectiveLog log_;
   Learner learner_;
   at::Tensor images_;
 };

@@ -64,12 +64,13 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
     Leaves leaves;
     ParameterArena arena(leaves.named, false);
     const at::Tensor statistics = at::zeros({kStatistics}, at::kDouble);
+    CollectiveLog log;
     const auto exchange_comm = comm.duplicate();
     ReducerOptions options;
     options.caps = {.first_bytes = 600, .bytes = 3000};
     options.batches = c.batches;
     options.reproducible = c.reproducible;
-    GradientReducer reducer(arena, leaves.named, statistics, comm.size() > 1 ? make_host_exchange(*exchange_comm, c.reproducible ? SumOrder::tree : SumOrder::fast) : nullptr, options);
+    GradientReducer reducer(arena, leaves.named, statistics, comm.size() > 1 ? make_host_exchange(*exchange_comm, c.reproducible ? SumOrder::tree : SumOrder::fast, {log, "gradients"}) : nullptr, options);
     EXPECT_GT(reducer.buckets().size(), 3U);
 
     for (std::uint64_t step = 0; step < 3; ++step) {
@@ -105,12 +106,13 @@ at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
     Leaves leaves;
     ParameterArena arena(leaves.named, false);
     const at::Tensor statistics = at::zeros({kStatistics}, at::kDouble);
+    CollectiveLog log;
     const auto exchange_comm = comm.duplicate();
     ReducerOptions options;
     options.caps = caps;
     options.batches = 8 / ranks;
     options.reproducible = true;
-    GradientReducer reducer(arena, leaves.named, statistics, comm.size() > 1 ? make_host_exchange(*exchange_comm, SumOrder::tree) : nullptr, options);
+    GradientReducer reducer(arena, leaves.named, statistics, comm.size() > 1 ? make_host_exchange(*exchange_comm, SumOrder::tree, {log, "gradients"}) : nullptr, options);
     reducer.begin_step();
     for (std::int64_t b = 0; b < options.batches; ++b) {
       const at::Tensor loss = leaves.loss(comm.rank() * options.batches + b, shuffled(static_cast<std::uint64_t>(comm.rank())));

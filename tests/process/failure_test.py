@@ -1,4 +1,4 @@
-"""A failing run fails fast and leaves no one hanging; what it leaves behind can be gone on from and read."""
+"""A failing run fails fast; what it leaves behind can be gone on from and read."""
 import json
 import os
 import re
@@ -9,7 +9,7 @@ import unittest
 import numpy
 
 from comparing import loss_differences, read_safetensors
-from ranks import is_alive, ranks_below
+from ranks import is_alive
 from runs import SMALL, RunFolder
 
 ALL_GONE_S = 10
@@ -25,7 +25,7 @@ class LostRank(RunFolder):
         try:
             log = self.run_path(name) / "metrics.jsonl"
             self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), 60, "step 10")
-            ranks = ranks_below(process.pid)
+            ranks = process.ranks()
             self.assertEqual(sorted(ranks), [0, 1])
             signalled = time.monotonic()
             os.kill(ranks[rank], signal_number)
@@ -61,34 +61,6 @@ class LostRank(RunFolder):
         last = max(self.steps("terminated"))
         self.assertEqual(self.checkpoint("terminated").name, f"step_{last:08d}")
         self.assertFalse(list((self.run_path("terminated") / "errors").iterdir()))
-
-
-class StoppedRank(RunFolder):
-    def test_a_rank_that_does_not_respond_is_named_and_all_are_gone(self):
-        timeout = 5
-        process = self.start("train", "--config", "run.yaml", "run.name=stopped", *SMALL, "train.global_batch=18", "train.steps=100000",
-                             f"distributed.timeout_s={timeout}", np=3)
-        try:
-            log = self.run_path("stopped") / "metrics.jsonl"
-            self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), 60, "step 10")
-            self.assertIsNone(process.poll(), "it ended by itself")
-            ranks = ranks_below(process.pid)
-            os.kill(ranks[1], signal.SIGSTOP)
-            stopped = time.monotonic()
-            # The promise is the timeout and 5 s; a loaded machine gets three times that.
-            output, _ = process.communicate(timeout=3 * (timeout + 5))
-            seconds = time.monotonic() - stopped
-        finally:
-            process.kill()
-            process.communicate()
-        self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), 10, "the end of all ranks")
-        self.assertEqual(process.returncode, 4, output)
-        self.assertGreaterEqual(seconds, timeout)
-        said = [line for line in output.splitlines() if "did not end within" in line]
-        self.assertIn("rank 1 is not responding", said[0])
-        self.assertNotIn("rank 2 is", said[0])
-        self.assertEqual(len([line for line in said if "consequence" not in line]), 1, output)
-        self.assertIn("rank 1 is not responding", (self.run_path("stopped") / "errors" / "rank_0.txt").read_text())
 
 
 class SkippedSteps(RunFolder):

@@ -15,14 +15,16 @@ def is_alive(pid):
     return _stat(pid)[:1] not in ([], ["Z"], ["X"])
 
 
-def ranks_below(mpirun_pid):
-    """The process ids of the ranks that this mpirun started, by rank."""
+def ranks_of(binary, marker):
+    """The process ids, by rank, of those that run `binary` with `marker` ("NAME=value") in their environment, whatever started them."""
     found = {}
     for folder in pathlib.Path("/proc").iterdir():
-        if not folder.name.isdigit() or _stat(folder.name)[1:2] != [str(mpirun_pid)]:
+        if not folder.name.isdigit():
             continue
         try:
             variables = (folder / "environ").read_bytes().split(b"\0")
+            if marker.encode() not in variables or (folder / "exe").resolve() != pathlib.Path(binary).resolve():
+                continue
         except OSError:
             continue
         for variable in variables:

@@ -5,7 +5,7 @@ import signal
 import unittest
 
 from comparing import loss_differences
-from ranks import is_alive, ranks_below
+from ranks import is_alive
 from runs import SMALL, RunFolder
 
 STOPPED = 75
@@ -90,7 +90,7 @@ class RequestedStops(Resume):
             log = self.run_path(name) / "metrics.jsonl"
             self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= after), 60, f"step {after}")
             self.assertIsNone(process.poll(), "it ended by itself")
-            ranks = ranks_below(process.pid) if np else {0: process.pid}
+            ranks = process.ranks() if np else {0: process.pid}
             self.assertEqual(len(ranks), np or 1)
             if to == "launcher":
                 process.send_signal(signal_number)

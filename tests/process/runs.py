@@ -12,6 +12,9 @@ import subprocess
 import tempfile
 import time
 import unittest
+import uuid
+
+from ranks import ranks_of
 
 BINARY = os.environ["VAE_DIST_BINARY"]
 SOURCE = pathlib.Path(os.environ["VAE_DIST_SOURCE"])
@@ -69,10 +72,14 @@ class RunFolder(unittest.TestCase):
         return cls.program("train", "--config", config, f"run.name={name}", *SMALL, *overrides, np=np, check=check, **options)
 
     @classmethod
-    def start(cls, *arguments, np=None, env=None):
-        """Starts the program and returns its Popen; stdout and stderr come together in .stdout."""
-        return subprocess.Popen(mpirun(np, [BINARY, *map(str, arguments)]), cwd=cls.folder, text=True, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL)
+    def start(cls, *arguments, np=None, launcher=mpirun, program=BINARY, output=subprocess.PIPE):
+        """Starts the program and returns its Popen; stdout and stderr come together in .stdout, or go to the file `output`. The whole command
+        is `launcher(np, command)`."""
+        marker = f"VAE_DIST_TEST_RUN={uuid.uuid4()}"
+        process = subprocess.Popen(launcher(np, [program, *map(str, arguments)]), cwd=cls.folder, text=True, stdout=output,
+                                   stderr=subprocess.STDOUT, env={**os.environ, **dict([marker.split("=")])}, stdin=subprocess.DEVNULL)
+        process.ranks = lambda: ranks_of(program, marker)
+        return process
 
     @classmethod
     def run_path(cls, name):

@@ -40,7 +40,7 @@ class SmallRank {
   SmallRank(const Config& config, std::int64_t replicas, Communicator& comm)
       : type_(config.train.precision == "fp64" ? at::kDouble : at::kFloat),
         plan_(make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
-        learner_(config, kSmallShape, plan_, DeviceChoice{}, LossOptions{}, comm) {
+        learner_(config, kSmallShape, plan_, DeviceChoice{}, LossOptions{}, comm, log_) {
     at::set_num_threads(1);  // of this thread, where ranks are threads
   }
 
@@ -78,6 +78,7 @@ class SmallRank {
  private:
   at::ScalarType type_;
   ReplicaPlan plan_;
+  CollectiveLog log_;
   Learner learner_;
 };
 

@@ -1,0 +1,51 @@
+#include "train/rank_failure.hpp"
+
+#include <thread>
+
+namespace vae_dist {
+namespace {
+
+constexpr Seconds kConsequenceTime{2};  // left to the rank that failed first
+
+// The same error, marked. Its place in the source stays.
+Error marked(const std::exception& error, int first) {
+  const std::string message = text("(as a consequence of the failure of rank ", first, ") ", error.what());
+  const auto* const ours = dynamic_cast<const Error*>(&error);
+  return ours ? Error(ours->code(), message, ours->where()) : Error(ExitCode::rank_failed, message);
+}
+
+}  // namespace
+
+RankFailure::RankFailure(const MpiWorld& world, const CollectiveLog& log, Tell tell)
+    : world_(world), tell_(std::move(tell)), watchdog_(world, log, [this](const Error& error, const std::string& details) { end_all_ranks(error, details); }) {}
+
+std::shared_ptr<void> RankFailure::on_abort(std::function<void()> abort) {
+  const std::lock_guard lock(mutex_);
+  abort_ = std::move(abort);
+  return {this, [](RankFailure* self) {
+            const std::lock_guard end(self->mutex_);
+            self->abort_ = nullptr;
+          }};
+}
+
+void RankFailure::end_all_ranks(const std::exception& error, const std::string& details) {
+  while (ending_.exchange(true)) std::this_thread::sleep_for(std::chrono::hours(1));
+
+  const bool may_be_consequence = dynamic_cast<const CommunicationFailure*>(&error) != nullptr;
+  const std::optional<int> first = watchdog_.failed_rank(may_be_consequence ? kConsequenceTime : Seconds(0));
+  if (first) {
+    std::this_thread::sleep_for(kConsequenceTime);
+    tell_(marked(error, *first), details);
+  } else {
+    tell_(error, details);
+    watchdog_.announce_failure(exit_code(error));
+  }
+
+  {
+    const std::lock_guard lock(mutex_);
+    if (abort_) abort_();
+  }
+  world_.abort(exit_code(error));
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,44 @@
+// How a rank that failed after the start ends the whole world, in this order: its message, the news to the other ranks, the collectives on
+// its device, MPI, the process.
+//
+// A rank that fails because another did gives that one time to end it, and marks its message as a consequence.
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "comm/mpi_world.hpp"
+#include "comm/watchdog.hpp"
+
+namespace vae_dist {
+
+class RankFailure {
+ public:
+  /// Says an error of this rank to people, with lines that tell more (or nothing).
+  using Tell = std::function<void(const std::exception&, const std::string& details)>;
+
+  /// Starts the watchdog, whose findings end the world this way too. A collective. `world` and `log` outlive this.
+  RankFailure(const MpiWorld& world, const CollectiveLog& log, Tell tell);
+
+  Watchdog& watchdog() { return watchdog_; }
+
+  /// While the returned handle lives, `abort` (which takes seconds at most) gives up what is under way on the device.
+  [[nodiscard]] std::shared_ptr<void> on_abort(std::function<void()> abort);
+
+  /// From any thread. The first failure of a process ends it; threads that fail meanwhile wait for that.
+  [[noreturn]] void end_all_ranks(const std::exception& error, const std::string& details = "");
+
+ private:
+  const MpiWorld& world_;
+  const Tell tell_;
+  std::atomic<bool> ending_ = false;
+  std::mutex mutex_;
+  std::function<void()> abort_;
+  Watchdog watchdog_;  // last: its thread uses all of the above
+};
+
+}  // namespace vae_dist

@@ -1,0 +1,75 @@
+"""Hosts of our own on one machine: network namespaces joined by veth links to a bridge, each with a host name, so that ranks talk TCP
+over a network that a test can look at and cut. Needs root and iproute2, as the machine of the tests has."""
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import unittest
+
+# mpirun starts its daemons through this instead of ssh: the last number of the address is the host's.
+AGENT = """#!/bin/sh
+address=$1; shift
+number=${{address##*.}}
+exec ip netns exec {name}-$number unshare --uts sh -c "hostname host$number; $*"
+"""
+
+
+def ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
+
+
+class Network:
+    """with Network(2) as network: subprocess.Popen(network.mpirun([2, 1], command))  # two ranks on the first host, one on the second"""
+
+    def __init__(self, hosts):
+        # Names of links are at most 15 characters long.
+        self.name = f"vd{os.getpid()}"
+        self.numbers = range(1, hosts + 1)
+
+    def __enter__(self):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("not run: only root may make network namespaces")
+        self._folder = tempfile.TemporaryDirectory(prefix="vae_dist_network_")
+        self._agent = pathlib.Path(self._folder.name) / "agent"
+        self._agent.write_text(AGENT.format(name=self.name))
+        self._agent.chmod(0o755)
+        try:
+            # The bridge has a namespace of its own: nothing of the machine's network is touched.
+            ip("netns", "add", f"{self.name}-0")
+            ip("-n", f"{self.name}-0", "link", "add", "bridge", "type", "bridge")
+            ip("-n", f"{self.name}-0", "link", "set", "bridge", "up")
+            for number in self.numbers:
+                host = f"{self.name}-{number}"
+                ip("netns", "add", host)
+                ip("-n", host, "link", "set", "lo", "up")
+                ip("link", "add", "eth", "netns", host, "type", "veth", "peer", "name", f"to{number}", "netns", f"{self.name}-0")
+                ip("-n", host, "addr", "add", f"10.77.0.{number}/24", "dev", "eth")
+                ip("-n", host, "link", "set", "eth", "up")
+                ip("-n", f"{self.name}-0", "link", "set", f"to{number}", "master", "bridge", "up")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for number in [*self.numbers, 0]:
+            # A daemon of mpirun that was cut off does not know that it is alone.
+            pids = subprocess.run(["ip", "netns", "pids", f"{self.name}-{number}"], capture_output=True, text=True, check=False).stdout
+            for pid in pids.split():
+                os.kill(int(pid), signal.SIGKILL)
+            subprocess.run(["ip", "netns", "del", f"{self.name}-{number}"], capture_output=True, check=False)
+        self._folder.cleanup()
+
+    def mpirun(self, ranks_of_hosts, command):
+        """The command line that starts `command` with so many ranks on each host; mpirun itself runs on the first."""
+        hosts = ",".join(f"10.77.0.{number}:{ranks}" for number, ranks in zip(self.numbers, ranks_of_hosts))
+        mpirun = ["mpirun", "--mca", "plm_rsh_agent", str(self._agent), "--mca", "btl", "tcp,self,vader", "--oversubscribe", "--bind-to", "none"]
+        for layer in ("oob_tcp", "btl_tcp"):
+            mpirun += ["--mca", f"{layer}_if_include", "10.77.0.0/24"]
+        on_first = ["ip", "netns", "exec", f"{self.name}-1", "unshare", "--uts", "sh", "-c", 'hostname host1; exec "$@"', "sh"]
+        return [*on_first, *mpirun, "-np", str(sum(ranks_of_hosts)), "--host", hosts, *command]
+
+    def cut(self, number):
+        """Takes the link of a host down: packets are lost, nobody is told."""
+        ip("-n", f"{self.name}-0", "link", "set", f"to{number}", "down")
