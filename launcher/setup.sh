@@ -18,10 +18,13 @@ torch_version=2.11.0
 python_packages=("torch==$torch_version" "numpy==2.2.6" "h5py==3.14.0")   # numpy and h5py serve the tests
 environment=$deps/torch-$torch_version
 
+# shellcheck disable=SC2034  # the scripts that source this use them
+{
 build_packages=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
   openmpi-bin libopenmpi-dev libhdf5-dev libdeflate-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
   nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libgtest-dev libgmock-dev)
 test_packages=(iproute2)   # hosts as network namespaces
+}
 
 step() { printf '\n\033[1m== %s\033[0m (%d s)\n' "$*" "$SECONDS"; }
 fail() { printf '\nsetup: %s\n' "$*" >&2; exit 2; }
