@@ -4,8 +4,10 @@
 #include <memory>
 
 #include "comm/communicator.hpp"
+#include "comm/nccl_communicator.hpp"
 #include "parallel/bucket_exchange.hpp"
 #include "train/device.hpp"
+#include "train/gradient_memory.hpp"
 
 namespace vae_dist {
 
@@ -14,9 +16,12 @@ namespace vae_dist {
 struct Exchanges {
   std::unique_ptr<Communicator> gradient_comm, statistics_comm;
   std::unique_ptr<BucketExchange> gradients, statistics;
+
+  /// Gives up what is under way, from any thread, in about 3 s at most: nothing is exchanged after it.
+  void abort() noexcept;
 };
 
-/// A collective on `host`.
-Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order);
+/// On GPUs the gradients' memory is registered. It outlives the exchanges. A collective on `host`.
+Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order, const NcclDeadlines& deadlines, GradientMemory& memory);
 
 }  // namespace vae_dist

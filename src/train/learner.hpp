@@ -18,7 +18,7 @@ namespace vae_dist {
 
 class Learner {
  public:
-  /// `host` outlives the learner. A collective on it.
+  /// `host` outlives the learner. A collective on it. May throw what make_nccl_communicator() does.
   Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& host);
 
   VanillaVae& model() { return model_; }
@@ -42,13 +42,17 @@ class Learner {
   /// Makes every rank's state rank 0's and proves it. A collective.
   void replicate(Communicator& host);
 
+  /// For a process about to end, from any thread: gives up exchanges under way, in about 3 s at most. No step may follow.
+  void abort() noexcept { exchanges_.abort(); }
+
  private:
   ImageShape shape_;
   VanillaVae model_;
+  GradientMemory gradient_memory_;
   ParameterArena parameters_;
   StepStatistics statistics_;
   FusedAdam optimizer_;
-  Exchanges exchanges_;  // before the reducer, which uses it
+  Exchanges exchanges_;  // before the reducer, which uses it; after the arenas: communicators end before the memory that they work in
   GradientReducer reducer_;
   TrainingStep step_;
 };
