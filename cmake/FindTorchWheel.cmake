@@ -4,7 +4,8 @@
 # Input:   VAE_DIST_TORCH_SITE   site-packages folder that holds torch/ and nvidia/ (asked of python3 when not set)
 # Defines: vae_dist::torch       headers and libraries of LibTorch
 #          vae_dist::nccl        NCCL with the CUDA runtime's headers
-# Without an nvidia/ folder (a CPU wheel), vae_dist::nccl is not defined and the `nccl` backend is not built.
+#          vae_dist::cuda        the CUDA runtime
+# Without an nvidia/ folder (a CPU wheel), the last two are not defined and the `nccl` backend is not built.
 
 set(VAE_DIST_TORCH_SITE "" CACHE PATH "site-packages folder that holds torch")
 if(NOT VAE_DIST_TORCH_SITE)
@@ -50,6 +51,13 @@ if(NCCL_LIBRARY AND NCCL_INCLUDE AND CUDA_RUNTIME_INCLUDE)
   add_library(vae_dist::nccl ALIAS vae_dist_nccl_wheel)
   target_include_directories(vae_dist_nccl_wheel SYSTEM INTERFACE ${NCCL_INCLUDE} ${CUDA_RUNTIME_INCLUDE})
   target_link_libraries(vae_dist_nccl_wheel INTERFACE ${NCCL_LIBRARY})
+  # The wheel has the library under its versioned name alone.
+  list(TRANSFORM cuda_root APPEND /lib/libcudart.so.* OUTPUT_VARIABLE cuda_runtimes)
+  file(GLOB cuda_runtime ${cuda_runtimes})
+  add_library(vae_dist_cuda_wheel INTERFACE)
+  add_library(vae_dist::cuda ALIAS vae_dist_cuda_wheel)
+  target_include_directories(vae_dist_cuda_wheel SYSTEM INTERFACE ${CUDA_RUNTIME_INCLUDE})
+  target_link_libraries(vae_dist_cuda_wheel INTERFACE ${cuda_runtime})
   message(STATUS "NCCL: ${NCCL_LIBRARY}")
 else()
   message(STATUS "NCCL: none beside torch; building without the nccl backend")

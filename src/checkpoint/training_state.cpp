@@ -27,6 +27,7 @@ void visit_fields(State& state, const Visitor& visit) {
   visit("best_validation_loss", state.best_validation_loss);
   visit("best_step", state.best_step);
   visit("program_version", state.program_version);
+  visit("arithmetic", state.arithmetic);
 }
 
 struct Writer {

@@ -22,6 +22,7 @@ struct TrainingState {
   std::optional<double> best_validation_loss;  ///< one that is not finite is no best: it is read back as none
   std::int64_t best_step = -1;          ///< the checkpoint with that loss; -1: none
   std::string program_version;
+  std::string arithmetic;               ///< what its bits depend on: "CPU AVX2, 1 thread"; may change, and bits with it
 };
 
 /// Reads back to the same value, floats to the same bits.

@@ -2,17 +2,32 @@
 
 #include <nccl.h>
 
+#include <algorithm>
 #include <exception>
+#include <future>
+#include <mutex>
+#include <set>
 #include <stdexcept>
+#include <string_view>
+#include <thread>
+#include <tuple>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 
 namespace vae_dist {
 namespace {
 
-void check(ncclResult_t result, const char* call, ncclComm_t comm, std::source_location where = std::source_location::current()) {
-  if (result == ncclSuccess) return;
-  throw Failure(text(call, " failed: ", ncclGetErrorString(result), "; last message of NCCL: ", ncclGetLastError(comm), " (NCCL_DEBUG=INFO tells more)"), where);
+using namespace std::chrono_literals;
+
+constexpr auto kAbortTime = 3s;  // ncclCommAbort never returns while a CUDA graph with NCCL's nodes is alive
+constexpr char kGivenUp[] = "the NCCL communicator was given up: this rank or another failed";
+
+// What is under way is no error: it is polled for.
+bool is_fine(ncclResult_t result) { return result == ncclSuccess || result == ncclInProgress; }
+
+void check(ncclResult_t result, const char* call) {
+  if (!is_fine(result)) throw CommunicationFailure(text(call, " failed: ", ncclGetErrorString(result), "; last message of NCCL: ", ncclGetLastError(nullptr)));
 }
 
 ncclDataType_t native(DataType type) {
@@ -25,20 +40,115 @@ ncclDataType_t native(DataType type) {
   return ncclUint8;
 }
 
-class NcclCommunicator final : public Communicator {
+// The handle of NCCL, which the thread that aborts it may need for longer than its communicator lives.
+class Handle {
  public:
-  NcclCommunicator(Communicator& host, void* stream) : host_(host), stream_(static_cast<cudaStream_t>(stream)) {
-    ncclUniqueId id{};
-    if (host.rank() == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId", nullptr);
-    host.broadcast({&id, sizeof id, DataType::uint8}, 0);
-    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    check(ncclCommInitRankConfig(&comm_, host.size(), id, host.rank(), &config), "ncclCommInitRankConfig", nullptr);
+  explicit Handle(NcclCalls calls) : calls_(calls) {}
+
+  // Runs `call(comm)`, which returns an ncclResult_t. A polled call returns at once, so abort() may wait for it: the handle is never freed under
+  // it. A blocking one may hang until it is aborted.
+  template <typename Call>
+  void run(const char* name, Call call) {
+    std::unique_lock lock(mutex_);
+    if (given_up_) throw CommunicationFailure(kGivenUp);
+    ncclComm_t comm = comm_;
+    if (calls_ == NcclCalls::blocking) lock.unlock();
+    check(call(comm), name);
   }
 
-  ~NcclCommunicator() override {
-    if (!comm_) return;
-    // Destroying waits for the other ranks, which do not come after an error.
-    std::uncaught_exceptions() > 0 ? ncclCommAbort(comm_) : ncclCommDestroy(comm_);
+  // NCCL may write comm_ once more while the start is under way: it has to stay where it is.
+  void start(int size, ncclUniqueId id, int rank) {
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = calls_ == NcclCalls::blocking;
+    run("ncclCommInitRankConfig", [&](ncclComm_t) { return ncclCommInitRankConfig(&comm_, size, id, rank, &config); });
+  }
+
+  // Whether the last polled call is done. Throws what went wrong in it.
+  bool is_done(const char* call) {
+    ncclResult_t state = ncclSuccess;
+    run("ncclCommGetAsyncError", [&](ncclComm_t comm) { return ncclCommGetAsyncError(comm, &state); });
+    check(state, call);
+    return state == ncclSuccess;
+  }
+
+  // For the owner, after ncclCommFinalize.
+  void destroy() {
+    const std::lock_guard lock(mutex_);
+    if (given_up_) return;
+    given_up_ = true;
+    check(ncclCommDestroy(comm_), "ncclCommDestroy");
+  }
+
+  // Returns when NCCL has.
+  void abort() noexcept {
+    ncclComm_t comm = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      if (given_up_) return;
+      given_up_ = true;
+      comm = comm_;
+    }
+    if (comm) ncclCommAbort(comm);
+  }
+
+  bool is_alive() {
+    const std::lock_guard lock(mutex_);
+    return comm_ && !given_up_;
+  }
+
+ private:
+  const NcclCalls calls_;
+  std::mutex mutex_;
+  ncclComm_t comm_ = nullptr;
+  bool given_up_ = false;
+};
+
+// In a thread of its own, which is left to itself when NCCL does not return.
+void abort_for_a_while(const std::shared_ptr<Handle>& handle) noexcept {
+  try {
+    const auto ended = std::make_shared<std::promise<void>>();
+    const std::future<void> end = ended->get_future();
+    std::thread([handle, ended] {
+      handle->abort();
+      ended->set_value();
+    }).detach();
+    end.wait_for(kAbortTime);
+  } catch (const std::exception&) {
+    // No memory or no thread: the process is about to end, and its communicator with it.
+  }
+}
+
+class NcclStreamCommunicator final : public NcclCommunicator {
+ public:
+  NcclStreamCommunicator(Communicator& host, void* stream, const NcclDeadlines& deadlines, NcclCalls calls)
+      : host_(host), stream_(static_cast<cudaStream_t>(stream)), deadlines_(deadlines), calls_(calls), handle_(std::make_shared<Handle>(calls)) {
+    ncclUniqueId id{};
+    if (host.rank() == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId");
+    host.broadcast({&id, sizeof id, DataType::uint8}, 0);
+    try {
+      handle_->start(host.size(), id, host.rank());
+      wait_until_done("ncclCommInitRankConfig", deadlines_.meeting);
+    } catch (const std::exception&) {
+      abort();
+      throw;
+    }
+  }
+
+  ~NcclStreamCommunicator() override {
+    if (!handle_->is_alive()) return;
+    // Ending in good order waits for the other ranks, which do not come after an error.
+    if (std::uncaught_exceptions() > 0 || in_call_) {
+      abort();
+      return;
+    }
+    try {
+      handle_->run("ncclCommFinalize", [](ncclComm_t comm) { return ncclCommFinalize(comm); });
+      wait_until_done("ncclCommFinalize", deadlines_.meeting);
+      handle_->destroy();
+    } catch (const std::exception& error) {
+      log::warn(text("NCCL did not end in good order: ", error.what()));
+      abort();
+    }
   }
 
   int rank() const override { return host_.rank(); }
@@ -46,22 +156,29 @@ class NcclCommunicator final : public Communicator {
   const char* name() const override { return "nccl"; }
 
   void broadcast(Buffer b, int root) override {
-    check(ncclBroadcast(b.data, b.data, static_cast<std::size_t>(b.count), native(b.type), root, comm_, stream_), "ncclBroadcast", comm_);
+    issue("ncclBroadcast", b, root, [&](ncclComm_t comm) { return ncclBroadcast(b.data, b.data, length(b), native(b.type), root, comm, stream_); });
   }
 
   void all_reduce_sum(Buffer b) override {
-    check(ncclAllReduce(b.data, b.data, static_cast<std::size_t>(b.count), native(b.type), ncclSum, comm_, stream_), "ncclAllReduce", comm_);
+    issue("ncclAllReduce", b, 0, [&](ncclComm_t comm) { return ncclAllReduce(b.data, b.data, length(b), native(b.type), ncclSum, comm, stream_); });
   }
 
   void all_gather(Buffer in, Buffer out) override {
-    check(ncclAllGather(in.data, out.data, static_cast<std::size_t>(in.count), native(in.type), comm_, stream_), "ncclAllGather", comm_);
+    issue("ncclAllGather", in, 0, [&](ncclComm_t comm) { return ncclAllGather(in.data, out.data, length(in), native(in.type), comm, stream_); });
   }
 
+  // Both in one group: alone, each would wait on the device for the other side's counterpart.
   void exchange(int peer, Buffer send, Buffer receive) override {
-    check(ncclGroupStart(), "ncclGroupStart", comm_);
-    if (send.count > 0) check(ncclSend(send.data, static_cast<std::size_t>(send.count), native(send.type), peer, comm_, stream_), "ncclSend", comm_);
-    if (receive.count > 0) check(ncclRecv(receive.data, static_cast<std::size_t>(receive.count), native(receive.type), peer, comm_, stream_), "ncclRecv", comm_);
-    check(ncclGroupEnd(), "ncclGroupEnd", comm_);
+    const Buffer& longer = send.bytes() > receive.bytes() ? send : receive;
+    issue("ncclSend and ncclRecv", longer, peer, [&](ncclComm_t comm) {
+      ncclResult_t result = ncclGroupStart();
+      if (result != ncclSuccess) return result;
+      if (send.count > 0) result = ncclSend(send.data, length(send), native(send.type), peer, comm, stream_);
+      if (receive.count > 0 && is_fine(result)) result = ncclRecv(receive.data, length(receive), native(receive.type), peer, comm, stream_);
+      // The group is this thread's until it ends, also after an error.
+      const ncclResult_t end = ncclGroupEnd();
+      return is_fine(result) ? end : result;
+    });
   }
 
   void barrier() override { host_.barrier(); }
@@ -72,25 +189,85 @@ class NcclCommunicator final : public Communicator {
 
   std::unique_ptr<Communicator> duplicate() override { throw std::logic_error("make another NCCL communicator over the host's instead"); }
 
-  void abort() noexcept override {
-    if (comm_) ncclCommAbort(comm_);
-    comm_ = nullptr;
+  void abort() noexcept override { abort_for_a_while(handle_); }
+
+  bool register_memory(Buffer memory) override {
+    handle_->run("ncclCommRegister", [&](ncclComm_t comm) { return ncclCommRegister(comm, memory.data, memory.bytes(), &registration_); });
+    return registration_ != nullptr;
+  }
+
+  void deregister_memory() override {
+    if (registration_) handle_->run("ncclCommDeregister", [&](ncclComm_t comm) { return ncclCommDeregister(comm, registration_); });
+    registration_ = nullptr;
   }
 
  private:
+  static std::size_t length(const Buffer& b) { return static_cast<std::size_t>(b.count); }
+
+  // Queues one call and returns when its kernel is in the stream.
+  template <typename Call>
+  void issue(const char* name, const Buffer& buffer, int peer, Call call) {
+    if (buffer.count == 0) return;
+    // NCCL chooses algorithm and connections by call and size: those that it has not made yet wait for the other ranks.
+    const bool first = seen_.emplace(name, buffer.bytes(), peer).second;
+    in_call_ = true;
+    handle_->run(name, call);
+    wait_until_done(name, first ? deadlines_.meeting : deadlines_.issue, buffer.bytes());
+    in_call_ = false;
+  }
+
+  // A blocking call is done when it returns. A polled one runs in a thread of NCCL's, usually for some microseconds.
+  void wait_until_done(const char* call, Seconds limit, std::size_t bytes = 0) {
+    if (calls_ == NcclCalls::blocking) return;
+    constexpr Seconds kMoment{200e-6};
+    constexpr std::chrono::microseconds kShortest{20}, kLongest{200};
+    std::chrono::microseconds sleep = kShortest;
+    const Stopwatch watch;
+    while (!handle_->is_done(call)) {
+      const Seconds waited = watch.elapsed();
+      if (waited > limit)
+        throw Error(ExitCode::timed_out, text(call, bytes > 0 ? text(" of ", bytes, " bytes") : "", " was not under way within ", limit.count(),
+                                              " s: another rank has not come to it, or the GPU does not finish what it was given before. (distributed.timeout_s and slow_timeout_s set the limits)"));
+      if (waited < kMoment) {
+        std::this_thread::yield();
+        continue;
+      }
+      std::this_thread::sleep_for(sleep);
+      sleep = std::min(2 * sleep, kLongest);
+    }
+  }
+
   Communicator& host_;
-  cudaStream_t stream_;
-  ncclComm_t comm_ = nullptr;
+  const cudaStream_t stream_;
+  const NcclDeadlines deadlines_;
+  const NcclCalls calls_;
+  const std::shared_ptr<Handle> handle_;
+  std::set<std::tuple<std::string_view, std::size_t, int>> seen_;  // call, bytes, peer or root
+  bool in_call_ = false;  // and for good after one that failed
+  void* registration_ = nullptr;
 };
 
 }  // namespace
 
+int nccl_version_code() {
+  int code = 0;
+  check(ncclGetVersion(&code), "ncclGetVersion");
+  return code;
+}
+
 std::string nccl_version() {
-  int code = 0;  // major * 10000 + minor * 100 + patch
-  check(ncclGetVersion(&code), "ncclGetVersion", nullptr);
+  const int code = nccl_version_code();
   return text(code / 10000, ".", code / 100 % 100, ".", code % 100);
 }
 
-std::unique_ptr<Communicator> make_nccl_communicator(Communicator& host, void* stream) { return std::make_unique<NcclCommunicator>(host, stream); }
+std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator& host, void* stream, const NcclDeadlines& deadlines, NcclCalls calls) {
+  return std::make_unique<NcclStreamCommunicator>(host, stream, deadlines, calls);
+}
+
+std::shared_ptr<void> make_nccl_memory(std::size_t bytes) {
+  void* memory = nullptr;
+  if (ncclMemAlloc(&memory, bytes) != ncclSuccess || !memory) return nullptr;
+  return {memory, [](void* allocated) { ncclMemFree(allocated); }};
+}
 
 }  // namespace vae_dist

@@ -4,10 +4,14 @@
 
 namespace vae_dist {
 
+int nccl_version_code() { return 0; }
+
 std::string nccl_version() { return ""; }
 
-std::unique_ptr<Communicator> make_nccl_communicator(Communicator&, void*) {
+std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator&, void*, const NcclDeadlines&, NcclCalls) {
   throw BadInput("distributed.backend nccl: this build has no NCCL; build against a CUDA wheel of torch, or set distributed.backend=mpi");
 }
+
+std::shared_ptr<void> make_nccl_memory(std::size_t) { return nullptr; }
 
 }  // namespace vae_dist

@@ -26,8 +26,10 @@ void append_slot(std::vector<ArenaSlot>& slots, const std::string& name, const s
   slots.push_back(std::move(slot));
 }
 
-FlatArena::FlatArena(std::vector<ArenaSlot> slots, const at::TensorOptions& options)
-    : slots_(std::move(slots)), flat_(at::zeros({slots_.empty() ? 0 : slots_.back().offset + slots_.back().count}, options)) {}
+at::Tensor ordinary_memory(std::int64_t count, const at::TensorOptions& options) { return at::zeros({count}, options); }
+
+FlatArena::FlatArena(std::vector<ArenaSlot> slots, const at::TensorOptions& options, const ArenaMemory& memory)
+    : slots_(std::move(slots)), flat_(memory(slots_.empty() ? 0 : slots_.back().offset + slots_.back().count, options)) {}
 
 at::Tensor FlatArena::view(std::size_t slot) const {
   const ArenaSlot& s = slots_.at(slot);

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,16 @@ inline constexpr std::int64_t kArenaAlignmentBytes = 256;
 void append_slot(std::vector<ArenaSlot>& slots, const std::string& name, const std::vector<std::int64_t>& sizes, std::size_t element_bytes,
                  bool channels_last = false);
 
+/// Makes an arena's memory: a contiguous tensor [count] of zeros.
+using ArenaMemory = std::function<at::Tensor(std::int64_t count, const at::TensorOptions& options)>;
+
+/// As every other tensor's.
+at::Tensor ordinary_memory(std::int64_t count, const at::TensorOptions& options);
+
 class FlatArena {
  public:
   /// Zeros, so that the alignment gaps hold zeros for good.
-  FlatArena(std::vector<ArenaSlot> slots, const at::TensorOptions& options);
+  FlatArena(std::vector<ArenaSlot> slots, const at::TensorOptions& options, const ArenaMemory& memory = ordinary_memory);
 
   const at::Tensor& flat() const { return flat_; }  ///< [elements, gaps included]
   const std::vector<ArenaSlot>& slots() const { return slots_; }

@@ -43,6 +43,12 @@ GradientReducer::~GradientReducer() {
   for (const Hook& hook : hooks_) hook.accumulator->del_post_hook(hook.key);
 }
 
+std::string GradientReducer::describe_plan() const {
+  std::string counts;
+  for (const Bucket& bucket : buckets_) counts += (counts.empty() ? "" : ", ") + std::to_string(bucket.count);
+  return text(buckets_.size(), buckets_.size() == 1 ? " bucket" : " buckets", " of ", counts, " elements");
+}
+
 void GradientReducer::begin_step() {
   batch_ = 0;
   next_bucket_ = 0;

@@ -17,8 +17,8 @@ FlatArena make_arena(const NamedTensors& parameters, bool channels_last) {
 
 }  // namespace
 
-ParameterArena::ParameterArena(const NamedTensors& parameters, bool channels_last)
-    : values_(make_arena(parameters, channels_last)), gradients_(values_.slots(), values_.flat().options()) {
+ParameterArena::ParameterArena(const NamedTensors& parameters, bool channels_last, const ArenaMemory& gradient_memory)
+    : values_(make_arena(parameters, channels_last)), gradients_(values_.slots(), values_.flat().options(), gradient_memory) {
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     at::Tensor parameter = parameters[i].second;

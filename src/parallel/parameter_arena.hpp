@@ -16,8 +16,8 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 class ParameterArena {
  public:
   /// Moves each parameter's value into the arena and makes the parameter, and its .grad, views of it. All have one type and device.
-  /// `channels_last`: 4-d parameters are stored as NHWC, the order in which the convolutions run.
-  ParameterArena(const NamedTensors& parameters, bool channels_last);
+  /// `channels_last`: 4-d parameters are stored as NHWC, the order in which the convolutions run. `gradient_memory` makes the gradients' arena.
+  ParameterArena(const NamedTensors& parameters, bool channels_last, const ArenaMemory& gradient_memory = ordinary_memory);
 
   const at::Tensor& values() const { return values_.flat(); }
   const at::Tensor& gradients() const { return gradients_.flat(); }

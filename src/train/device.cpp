@@ -12,6 +12,8 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "comm/nccl_communicator.hpp"
+#include "train/gpu_facts.hpp"
 
 namespace vae_dist {
 namespace {
@@ -55,7 +57,7 @@ int choose_gpu(const DistributedConfig& config, const NodeFacts& node) {
 
 NodeFacts node_facts(const MpiWorld& world) {
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  return {world.host(), gpu_count(), machine_has_gpu(), cores, usable_cores(), world.local_rank(), world.local_size(), world.size()};
+  return {world.host(), gpu_count(), machine_has_gpu(), cores, usable_cores(), world.local_rank(), world.local_size(), world.size(), world.rank(), nccl_version_code()};
 }
 
 DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& node) {
@@ -68,10 +70,24 @@ DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& nod
     throw BadInput("distributed.backend is nccl, which moves gradients between GPUs, but this run is on the CPU: set distributed.backend=auto.");
   }
   choice.backend = node.world_size == 1 ? "self" : on_gpu ? "nccl" : "mpi";
+  if (choice.backend == "nccl" && config.share_gpu) choice.nccl_settings = settings_for_shared_gpu(node);
   return choice;
 }
 
+EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
+  constexpr int kAllowsIt = 23000;
+  if (node.nccl_version >= kAllowsIt) return {{"NCCL_MULTI_RANK_GPU_ENABLE", "1"}};
+  if (node.local_size <= node.gpus) return {};
+  EnvironmentSettings settings = {{"NCCL_HOSTID", text(node.host, "-rank-", node.rank)}};
+  if (node.local_size == node.world_size) {
+    settings.emplace_back("NCCL_SOCKET_IFNAME", "lo");
+    settings.emplace_back("NCCL_IB_DISABLE", "1");
+  }
+  return settings;
+}
+
 void apply_device(const DeviceChoice& choice, bool reproducible) {
+  for (const auto& [name, value] : choice.nccl_settings) ::setenv(name.c_str(), value.c_str(), /*overwrite=*/0);
   if (reproducible) {
     ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
     at::globalContext().setDeterministicCuDNN(true);
@@ -85,7 +101,7 @@ void apply_device(const DeviceChoice& choice, bool reproducible) {
 
 std::string describe_device(const DeviceChoice& choice) {
   const std::string exchange = choice.backend == "self" ? "one rank, no exchange" : choice.backend == "nccl" ? "gradients by NCCL" : "gradients by MPI";
-  if (choice.device.is_cuda()) return text("GPU (", choice.device.str(), "), ", exchange);
+  if (choice.device.is_cuda()) return text("GPU ", static_cast<int>(choice.device.index()), ": ", gpu_facts(choice.device).model, ", ", exchange);
   return text("CPU, ", choice.threads, choice.threads == 1 ? " thread" : " threads", " a rank, ", exchange);
 }
 

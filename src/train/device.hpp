@@ -4,16 +4,22 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "comm/mpi_world.hpp"
 #include "config/config.hpp"
 
 namespace vae_dist {
 
+/// Environment variables and their values.
+using EnvironmentSettings = std::vector<std::pair<std::string, std::string>>;
+
 struct DeviceChoice {
   c10::Device device = c10::kCPU;
   std::string backend;  ///< "nccl" | "mpi" | "self" (a world of one)
   int threads = 1;      ///< of tensor work on the CPU
+  EnvironmentSettings nccl_settings;  ///< what NCCL has to find in the environment, unless the user has set it
 };
 
 /// What a node has, and this rank's place on it.
@@ -24,6 +30,8 @@ struct NodeFacts {
   int cores = 1;              ///< of the node
   int usable_cores = 1;       ///< that this process may run on: mpirun and Slurm bind ranks to their share
   int local_rank = 0, local_size = 1, world_size = 1;
+  int rank = 0;
+  int nccl_version = 0;       ///< as loaded, like nccl_version_code()
 };
 
 NodeFacts node_facts(const MpiWorld& world);
@@ -33,11 +41,16 @@ NodeFacts node_facts(const MpiWorld& world);
 /// does not fit the device.
 DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& node);
 
-/// Makes the choice this process's: current device, threads, TF32 off. `reproducible`: cuDNN deterministic and without autotuning, and a
-/// fixed workspace for cuBLAS; to be called before the first use of a GPU.
+/// What NCCL needs for `distributed.share_gpu`, as it refuses several ranks on one GPU of one host. Until 2.30 each rank on a node with more ranks
+/// than GPUs calls itself a host of its own (and on a single node they talk through the loopback interface alone, whatever networks the machine
+/// has); from 2.30 on NCCL allows it where all ranks ask for it. Empty where no GPU is shared. Pure.
+EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node);
+
+/// Makes the choice this process's: environment, current device, threads, TF32 off. `reproducible`: cuDNN deterministic and without autotuning,
+/// and a fixed workspace for cuBLAS; to be called before the first use of a GPU and of NCCL.
 void apply_device(const DeviceChoice& choice, bool reproducible);
 
-/// For the start table: "GPU 0: NVIDIA H100 80GB HBM3, NCCL" or "CPU, 1 thread a rank, MPI".
+/// For the start table: "GPU 0: NVIDIA H100 80GB HBM3, gradients by NCCL" or "CPU, 1 thread a rank, gradients by MPI".
 std::string describe_device(const DeviceChoice& choice);
 
 }  // namespace vae_dist

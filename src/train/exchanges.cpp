@@ -2,16 +2,24 @@
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-#include "comm/nccl_communicator.hpp"
+#include <system_error>
+#include <thread>
 
 namespace vae_dist {
 
 void Exchanges::abort() noexcept {
-  for (Communicator* comm : {gradient_comm.get(), statistics_comm.get()})
-    if (comm) comm->abort();
+  if (!gradient_comm) return;
+  try {
+    // At once: on a GPU both have kernels in one stream, and neither is free while one of the other hangs there.
+    std::thread other([this] { gradient_comm->abort(); });
+    statistics_comm->abort();
+    other.join();
+  } catch (const std::system_error&) {
+    // No thread: the process is about to end, and both with it.
+  }
 }
 
-Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order, CollectiveLog& log) {
+Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order, const NcclDeadlines& deadlines, GradientMemory& memory, CollectiveLog& log) {
   const ExchangeLog gradients{log, "gradients"}, statistics{log, "batch norm"};
   Exchanges out;
   if (host.size() == 1) return out;
@@ -19,8 +27,10 @@ Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrde
     // High priority: a bucket that is ready should not wait behind the kernels of backward.
     const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
     void* const native = reinterpret_cast<void*>(stream.native_handle());
-    out.gradient_comm = make_nccl_communicator(host, native);
-    out.statistics_comm = make_nccl_communicator(host, native);
+    std::unique_ptr<NcclCommunicator> gradient_comm = make_nccl_communicator(host, native, deadlines);
+    memory.register_with(*gradient_comm);
+    out.gradient_comm = std::move(gradient_comm);
+    out.statistics_comm = make_nccl_communicator(host, native, deadlines);
     out.gradients = make_device_exchange(*out.gradient_comm, order, stream, gradients);
     out.statistics = make_device_exchange(*out.statistics_comm, order, stream, statistics);
   } else {

@@ -4,8 +4,10 @@
 #include <memory>
 
 #include "comm/communicator.hpp"
+#include "comm/nccl_communicator.hpp"
 #include "parallel/bucket_exchange.hpp"
 #include "train/device.hpp"
+#include "train/gradient_memory.hpp"
 
 namespace vae_dist {
 
@@ -15,10 +17,12 @@ struct Exchanges {
   std::unique_ptr<Communicator> gradient_comm, statistics_comm;
   std::unique_ptr<BucketExchange> gradients, statistics;
 
-  void abort() noexcept;  ///< gives up what is under way, from any thread
+  /// Gives up what is under way, from any thread, in about 3 s at most: nothing is exchanged after it.
+  void abort() noexcept;
 };
 
-/// A collective on `host`. Its sums leave their traces in `log`.
-Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order, CollectiveLog& log);
+/// On GPUs the gradients' memory is registered. It outlives the exchanges, as does `log`, in which sums leave their traces. A collective
+/// on `host`.
+Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order, const NcclDeadlines& deadlines, GradientMemory& memory, CollectiveLog& log);
 
 }  // namespace vae_dist

@@ -36,6 +36,10 @@ ReducerOptions reducer_options(const Config& config, const ReplicaPlan& plan) {
   return options;
 }
 
+SumOrder sum_order(const Config& config) { return config.distributed.reproducible ? SumOrder::tree : SumOrder::fast; }
+
+NcclDeadlines deadlines(const DistributedConfig& config) { return {Seconds(config.slow_timeout_s), Seconds(config.timeout_s)}; }
+
 // The moments of both kinds under their parameters' names.
 template <typename Visit>
 void for_each_moment(const ParameterArena& parameters, const FusedAdam& optimizer, Visit visit) {
@@ -52,10 +56,12 @@ Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPla
                  CollectiveLog& log)
     : shape_(shape),
       model_(model_on_device(config, shape, device)),
-      parameters_(trained_parameters(model_), config.train.channels_last),
+      gradient_memory_(device, sum_order(config), host),
+      parameters_(trained_parameters(model_), config.train.channels_last,
+                  [this](std::int64_t count, const at::TensorOptions& options) { return gradient_memory_.zeros(count, options); }),
       statistics_(model_->batch_norms(), parameters_.values().options()),
       optimizer_(parameters_, config.train.optimizer),
-      exchanges_(make_exchanges(device, host, config.distributed.reproducible ? SumOrder::tree : SumOrder::fast, log)),
+      exchanges_(make_exchanges(device, host, sum_order(config), deadlines(config.distributed), gradient_memory_, log)),
       reducer_(parameters_, trained_parameters(model_), statistics_.sums(), std::move(exchanges_.gradients), reducer_options(config, plan)),
       step_(model_, parameters_, statistics_, reducer_, optimizer_, step_options(config, plan, loss)) {
   if (config.distributed.batch_norm == "sync") {

@@ -18,7 +18,8 @@ namespace vae_dist {
 
 class Learner {
  public:
-  /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`.
+  /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`. May throw what
+  /// make_nccl_communicator() does.
   Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& host,
           CollectiveLog& log);
 
@@ -29,9 +30,6 @@ class Learner {
   StepOutcome step(const at::Tensor& images, const at::Tensor& noise, double learning_rate, double kld_factor) {
     return step_.run(images, noise, learning_rate, kld_factor);
   }
-
-  /// Gives up exchanges under way, from any thread: this rank is about to end the world.
-  void abort_exchange() { exchanges_.abort(); }
 
   /// Copies on the host, for a checkpoint.
   TensorFile weights() const;
@@ -46,13 +44,17 @@ class Learner {
   /// Makes every rank's state rank 0's and proves it. A collective.
   void replicate(Communicator& host);
 
+  /// For a process about to end, from any thread: gives up exchanges under way, in about 3 s at most. No step may follow.
+  void abort() noexcept { exchanges_.abort(); }
+
  private:
   ImageShape shape_;
   VanillaVae model_;
+  GradientMemory gradient_memory_;
   ParameterArena parameters_;
   StepStatistics statistics_;
   FusedAdam optimizer_;
-  Exchanges exchanges_;  // before the reducer, which uses it
+  Exchanges exchanges_;  // before the reducer, which uses it; after the arenas: communicators end before the memory that they work in
   GradientReducer reducer_;
   TrainingStep step_;
 };

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/durable_file.hpp"
+#include "base/hash.hpp"
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
 #include "comm/logged_communicator.hpp"
@@ -89,17 +90,27 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
     fingerprint = data.train->fingerprint();
     check_same_data(fingerprint, setup);
   });
-  require_equal(*host, "program and libraries", environment_text());
+  const std::string arithmetic = arithmetic_text(device);
+  require_equal(*host, "program and libraries", environment_text(device));
+  require_equal(*host, "configuration", hash_name(hash_text(config_yaml(config))));
   require_equal(*host, "training data", fingerprint);
+  if (config.distributed.reproducible) {
+    require_equal(*host, "arithmetic (distributed.reproducible)", arithmetic);
+    if (setup.resumed && setup.state.arithmetic != arithmetic && host->rank() == 0)
+      log::warn(text("the checkpoint was computed with ", setup.state.arithmetic, ", this run goes on with ", arithmetic,
+                     ": bits may differ from those of a run that was not stopped (distributed.reproducible)"));
+  }
   setup.state.dataset_fingerprint = fingerprint;
   setup.state.program_version = kVersion;
+  setup.state.arithmetic = arithmetic;
 
   const ResolvedObjective objective = resolve_objective(config, data.train->size(), data.train->shape());
   const std::int64_t steps_per_epoch = data.train->size() / plan.global_batch;
   const LearningRatePlan rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch));
 
   Learner learner(config, data.train->shape(), plan, device, objective.loss, *host, collectives);
-  const auto abort_exchange = failure.on_abort([&learner] { learner.abort_exchange(); });
+  require_equal(*host, "bucket plan", learner.reducer().describe_plan());
+  const auto abort_exchange = failure.on_abort([&learner] { learner.abort(); });
   agree_on_rank_0(*host, [&] {
     if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());
     if (!request.dry_run) RunDirectory(config.run).create();

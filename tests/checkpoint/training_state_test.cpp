@@ -42,7 +42,7 @@ TEST(TrainingState, ReadsBackEveryField) {
   using Limits = std::numeric_limits<std::int64_t>;
   const TrainingState state{.step = 1, .epoch = 2, .position = 3, .optimizer_step = 4, .skipped_steps = 5, .seed = Limits::min(),
                             .replicas = 7, .world_size = Limits::max(), .dataset_fingerprint = "ab\"\n\xc3\xa9",
-                            .best_validation_loss = 0.1, .program_version = "0.1.0"};
+                            .best_validation_loss = 0.1, .program_version = "0.1.0", .arithmetic = "CPU AVX2, 1 thread"};
   const auto read = read_back(state);
   EXPECT_EQ(read.step, 1);
   EXPECT_EQ(read.epoch, 2);
@@ -55,6 +55,7 @@ TEST(TrainingState, ReadsBackEveryField) {
   EXPECT_EQ(read.dataset_fingerprint, state.dataset_fingerprint);
   EXPECT_EQ(read.best_validation_loss, 0.1);
   EXPECT_EQ(read.program_version, "0.1.0");
+  EXPECT_EQ(read.arithmetic, "CPU AVX2, 1 thread");
   EXPECT_EQ(read_back({}).best_validation_loss, std::nullopt);
 }
 

@@ -67,6 +67,17 @@ TEST(FlatArena, StoresFourDimensionsAsNhwcWhereAsked) {
   EXPECT_TRUE(channels_last.flat().slice(0, 0, 120).equal(values.permute({0, 2, 3, 1}).flatten()));
 }
 
+TEST(FlatArena, LiesInTheMemoryThatItIsGiven) {
+  at::Tensor given;
+  const FlatArena arena(three_slots(4), at::kFloat, [&](std::int64_t count, const at::TensorOptions& options) {
+    given = at::zeros({count + 100}, options);
+    return given.slice(0, 0, count);
+  });
+  EXPECT_EQ(arena.flat().numel(), 192 + 42);
+  arena.view(2).fill_(3);
+  EXPECT_EQ(given.sum().item<double>(), 3.0 * 42);
+}
+
 TEST(FlatArena, MayBeEmpty) { EXPECT_EQ(FlatArena({}, at::kFloat).flat().numel(), 0); }
 
 }  // namespace

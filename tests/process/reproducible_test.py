@@ -55,6 +55,21 @@ class Reproducible(RunFolder):
                 self.reproduce(name, *override, np=2)
                 self.assert_same_bits(name)
 
+    def test_with_channels_last_off_bits_are_others_but_again_the_same_at_every_number_of_ranks(self):
+        # The convolutions of the other memory order add in another order.
+        self.reproduce("nchw1", "train.channels_last=false", np=1)
+        self.reproduce("nchw4", "train.channels_last=false", np=4)
+        self.assertEqual(self.result("nchw4"), self.result("nchw1"))
+        self.assertNotEqual(self.result("nchw1")[0], self.result("np1")[0])
+
+    def test_another_thread_count_on_resume_is_a_warning_that_bits_may_differ(self):
+        self.reproduce("threads", np=2, steps=6)
+        again = self.reproduce("threads", np=2, steps=8)
+        self.assertNotIn("bits may differ", again.stderr)
+        more = self.reproduce("threads", "distributed.threads_per_rank=2", np=2, steps=10)
+        self.assertEqual(more.stderr.count("bits may differ"), 1, more.stderr)
+        self.assertRegex(more.stderr, r"computed with CPU .*, 1 thread, this run goes on with CPU .*, 2 threads")
+
     def test_it_can_fail_without_the_mode_bits_differ(self):
         self.reproduce("plain1", "distributed.reproducible=false", np=1)
         self.reproduce("plain4", "distributed.reproducible=false", np=4)

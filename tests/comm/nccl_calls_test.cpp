@@ -1,0 +1,267 @@
+// How our communicator treats NCCL, whatever NCCL does: fake_nccl.hpp answers in its place. tests/gpu has the real one.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <thread>
+
+#include "base/error.hpp"
+#include "comm/nccl_communicator.hpp"
+#include "fake_nccl.hpp"
+
+namespace vae_dist {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+class NcclCallsTest : public testing::Test {
+ protected:
+  void SetUp() override { nccl().reset(); }
+
+  // A thread that hangs in abort() ends before the next test.
+  void TearDown() override { nccl().abort_hangs = false; }
+
+  static FakeNccl& nccl() { return FakeNccl::instance(); }
+
+  std::unique_ptr<NcclCommunicator> make(NcclCalls calls = NcclCalls::polled) { return make_nccl_communicator(*host_, nullptr, deadlines_, calls); }
+
+  // All calls that queue a kernel.
+  std::vector<std::function<void(Communicator&)>> issues() {
+    return {[this](Communicator& comm) { comm.broadcast(buffer_, 0); }, [this](Communicator& comm) { comm.all_reduce_sum(buffer_); },
+            [this](Communicator& comm) { comm.all_gather(buffer_, buffer_); }, [this](Communicator& comm) { comm.exchange(1, buffer_, buffer_); }};
+  }
+
+  template <typename Thrown>
+  static std::string thrown_by(const std::function<void()>& action, ExitCode code) {
+    try {
+      action();
+    } catch (const Thrown& error) {
+      EXPECT_EQ(error.code(), code);
+      return error.what();
+    }
+    ADD_FAILURE() << "nothing was thrown";
+    return "";
+  }
+
+  std::unique_ptr<Communicator> host_ = make_self_communicator();
+  NcclDeadlines deadlines_{Seconds(60), Seconds(60)};
+  std::array<float, 6> values_{};
+  Buffer buffer_{values_.data(), 6, DataType::float32};
+};
+
+TEST_F(NcclCallsTest, ReturnWhenTheKernelIsInTheStream) {
+  nccl().polls_in_progress = 7;
+  const auto comm = make();
+  EXPECT_EQ(nccl().blocking, 0);
+  for (const auto& issue : issues()) {
+    nccl().polls = 0;
+    nccl().is_in_stream = false;
+    issue(*comm);
+    EXPECT_TRUE(nccl().is_in_stream);
+    EXPECT_EQ(nccl().polls, 8);
+  }
+}
+
+TEST_F(NcclCallsTest, AreNotPolledOnABlockingCommunicator) {
+  {
+    const auto comm = make(NcclCalls::blocking);
+    for (const auto& issue : issues()) issue(*comm);
+  }
+  EXPECT_EQ(nccl().blocking, 1);
+  EXPECT_EQ(nccl().polls, 0);
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "broadcast", "all-reduce", "all-gather", "group", "send", "receive", "end", "finalize", "destroy"));
+}
+
+TEST_F(NcclCallsTest, OfEmptyBuffersAreLeftOut) {
+  const auto comm = make();
+  const Buffer empty{nullptr, 0, DataType::float32};
+  comm->all_reduce_sum(empty);
+  comm->broadcast(empty, 0);
+  comm->all_gather(empty, empty);
+  comm->exchange(1, empty, empty);
+  EXPECT_THAT(nccl().calls(), ElementsAre("start"));
+  comm->exchange(1, buffer_, empty);
+  comm->exchange(1, empty, buffer_);
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "group", "send", "end", "group", "receive", "end"));
+}
+
+TEST_F(NcclCallsTest, ThatDoNotGetUnderWayTimeOutByName) {
+  deadlines_.issue = Seconds(0.1);
+  const auto comm = make();
+  comm->all_reduce_sum(buffer_);
+  nccl().polls_in_progress = -1;
+  const std::string told = thrown_by<Error>([&] { comm->all_reduce_sum(buffer_); }, ExitCode::timed_out);
+  EXPECT_THAT(told, AllOf(HasSubstr("ncclAllReduce of 24 bytes"), HasSubstr("within 0.1 s"), HasSubstr("distributed.timeout_s")));
+}
+
+// It connects the ranks, of which one may be late.
+TEST_F(NcclCallsTest, OfANewKindOrSizeMayTakeAsLongAsRanksNeedToMeet) {
+  deadlines_.issue = Seconds(0.05);
+  const auto comm = make();
+  const auto slowly = [&](const Buffer& buffer) {
+    nccl().polls_in_progress = -1;
+    std::thread late([] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(400));
+      nccl().polls_in_progress = 0;
+    });
+    try {
+      comm->all_reduce_sum(buffer);
+    } catch (...) {
+      late.join();
+      throw;
+    }
+    late.join();
+  };
+  EXPECT_NO_THROW(slowly(buffer_));
+  EXPECT_NO_THROW(slowly({values_.data(), 5, DataType::float32}));
+  EXPECT_THROW(slowly(buffer_), Error);
+}
+
+TEST_F(NcclCallsTest, ThatFailNameThemselvesAndNcclsReason) {
+  const auto comm = make();
+  nccl().call_result = ncclSystemError;
+  EXPECT_THAT(thrown_by<Failure>([&] { comm->broadcast(buffer_, 0); }, ExitCode::rank_failed), AllOf(HasSubstr("ncclBroadcast failed"), HasSubstr("socket closed by remote peer")));
+  // A failure that comes later is found by a poll.
+  nccl().call_result = ncclSuccess;
+  nccl().poll_result = ncclRemoteError;
+  nccl().polls_in_progress = 2;
+  EXPECT_THAT(thrown_by<Failure>([&] { comm->all_gather(buffer_, buffer_); }, ExitCode::rank_failed), HasSubstr("ncclAllGather failed"));
+}
+
+TEST_F(NcclCallsTest, LeaveNoGroupOpenWhenTheyFail) {
+  const auto comm = make();
+  nccl().call_result = ncclSystemError;
+  EXPECT_THROW(comm->exchange(1, buffer_, buffer_), Failure);
+  EXPECT_EQ(nccl().open_groups, 0);
+}
+
+TEST_F(NcclCallsTest, EndInGoodOrder) {
+  nccl().polls_in_progress = 3;
+  make();
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "finalize", "destroy"));
+  EXPECT_TRUE(nccl().is_in_stream) << "destroyed before it was finalized";
+}
+
+TEST_F(NcclCallsTest, AreAbortedAfterAnError) {
+  try {
+    const auto comm = make();
+    throw std::runtime_error("out of memory");
+  } catch (const std::runtime_error&) {
+  }
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "abort"));
+
+  // Also when whoever made the call got over it.
+  nccl().reset();
+  {
+    const auto comm = make();
+    nccl().poll_result = ncclRemoteError;
+    EXPECT_THROW(comm->all_reduce_sum(buffer_), Failure);
+  }
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "all-reduce", "abort"));
+}
+
+TEST_F(NcclCallsTest, AreAbortedWhenTheyDoNotEnd) {
+  for (const bool at_once : {true, false}) {
+    nccl().reset();
+    {
+      const auto comm = make();
+      (at_once ? nccl().finalize_result : nccl().poll_result) = ncclSystemError;
+    }
+    EXPECT_THAT(nccl().calls(), ElementsAre("start", "finalize", "abort"));
+  }
+  nccl().reset();
+  deadlines_.meeting = Seconds(0.1);
+  {
+    const auto comm = make();
+    nccl().polls_in_progress = -1;
+  }
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "finalize", "abort"));
+}
+
+TEST_F(NcclCallsTest, AreAbortedWhenTheyDoNotBegin) {
+  deadlines_.meeting = Seconds(0.1);
+  nccl().polls_in_progress = -1;
+  EXPECT_THAT(thrown_by<Error>([&] { make(); }, ExitCode::timed_out), HasSubstr("ncclCommInitRankConfig"));
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "abort"));
+
+  nccl().reset();
+  nccl().start_result = ncclInvalidUsage;
+  EXPECT_THAT(thrown_by<Failure>([&] { make(); }, ExitCode::rank_failed), HasSubstr("ncclCommInitRankConfig failed"));
+  EXPECT_THAT(nccl().calls(), ElementsAre("start")) << "there is nothing to abort";
+}
+
+TEST_F(NcclCallsTest, ThatAreUnderWayEndWhenTheCommunicatorIsAborted) {
+  for (const NcclCalls calls : {NcclCalls::polled, NcclCalls::blocking}) {
+    nccl().reset();
+    const auto comm = make(calls);
+    nccl().polls_in_progress = -1;
+    std::thread aborting([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      comm->abort();
+    });
+    const auto until_it_ends = [&] {
+      while (true) comm->all_reduce_sum(buffer_);
+    };
+    EXPECT_THAT(thrown_by<Failure>(until_it_ends, ExitCode::rank_failed), HasSubstr("given up"));
+    aborting.join();
+    EXPECT_THAT(nccl().calls(), Contains("abort"));
+  }
+}
+
+TEST_F(NcclCallsTest, AreAbortedOnceAndNeverUsedAgain) {
+  {
+    const auto comm = make();
+    comm->abort();
+    comm->abort();
+    for (const auto& issue : issues()) EXPECT_THROW(issue(*comm), Failure);
+  }
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "abort"));
+}
+
+// Promise 3: for 3 s at most. Here it is enough that it returns while NCCL does not.
+TEST_F(NcclCallsTest, AreLeftToThemselvesWhenNcclDoesNotAbort) {
+  nccl().abort_hangs = true;
+  const Stopwatch watch;
+  {
+    const auto comm = make();
+    comm->abort();
+  }
+  EXPECT_GE(watch.elapsed().count(), 3.0);
+  EXPECT_TRUE(nccl().abort_hangs);
+}
+
+TEST_F(NcclCallsTest, RegisterMemoryWhereNcclTakesIt) {
+  const auto comm = make();
+  EXPECT_TRUE(comm->register_memory(buffer_));
+  comm->deregister_memory();
+  comm->deregister_memory();
+  nccl().takes_registrations = false;
+  EXPECT_FALSE(comm->register_memory(buffer_));
+  comm->deregister_memory();
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "register", "deregister", "register"));
+}
+
+TEST_F(NcclCallsTest, GiveMemoryThatLivesAsLongAsItsOwners) {
+  std::shared_ptr<void> memory = make_nccl_memory(64);
+  ASSERT_TRUE(memory);
+  std::shared_ptr<void> other = memory;
+  memory.reset();
+  EXPECT_THAT(nccl().calls(), ElementsAre("allocate"));
+  other.reset();
+  EXPECT_THAT(nccl().calls(), ElementsAre("allocate", "free"));
+
+  nccl().allocate_result = ncclUnhandledCudaError;
+  EXPECT_EQ(make_nccl_memory(64), nullptr);
+}
+
+TEST_F(NcclCallsTest, TellTheVersionAsLoaded) {
+  EXPECT_EQ(nccl_version_code(), 22809);
+  EXPECT_EQ(nccl_version(), "2.28.9");
+}
+
+}  // namespace
+}  // namespace vae_dist
