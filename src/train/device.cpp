@@ -20,12 +20,6 @@ namespace {
 
 int gpu_count() { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0; }
 
-// The driver's files are there even where the program cannot use it.
-bool machine_has_gpu() {
-  std::error_code ignored;
-  return std::filesystem::exists("/dev/nvidia0", ignored) || std::filesystem::exists("/proc/driver/nvidia/version", ignored);
-}
-
 // Cores that this process may run on: mpirun and Slurm bind ranks to their share.
 int usable_cores() {
   cpu_set_t set;
@@ -54,6 +48,14 @@ int choose_gpu(const DistributedConfig& config, const NodeFacts& node) {
 }
 
 }  // namespace
+
+bool machine_has_gpu() {
+  // The driver's files are there even where the program cannot use it.
+  std::error_code ignored;
+  for (const char* file : {"/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version"})
+    if (std::filesystem::exists(file, ignored)) return true;
+  return gpu_count() > 0;
+}
 
 NodeFacts node_facts(const MpiWorld& world) {
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));

@@ -26,13 +26,16 @@ struct DeviceChoice {
 struct NodeFacts {
   std::string host;
   int gpus = 0;               ///< that this program can use
-  bool has_gpu = false;       ///< a driver's files are there, whether it can be used or not
+  bool has_gpu = false;       ///< machine_has_gpu()
   int cores = 1;              ///< of the node
   int usable_cores = 1;       ///< that this process may run on: mpirun and Slurm bind ranks to their share
   int local_rank = 0, local_size = 1, world_size = 1;
   int rank = 0;
   int nccl_version = 0;       ///< as loaded, like nccl_version_code()
 };
+
+/// Whether there is a GPU here, be it that this program cannot use it.
+bool machine_has_gpu();
 
 NodeFacts node_facts(const MpiWorld& world);
 

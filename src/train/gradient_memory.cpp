@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <exception>
+
 #include "base/log.hpp"
 #include "parallel/tensor_buffer.hpp"
 
@@ -16,7 +18,11 @@ at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count, const at:
   const c10::Device device = options.device();
   void* const data = memory.get();
   const auto free = [owner = std::move(memory), device](void*) mutable {
-    c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+    try {
+      c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+    } catch (const std::exception&) {
+      // A device in error does nothing more with it.
+    }
     owner.reset();
   };
   return at::from_blob(data, {count}, free, options, device).zero_();

@@ -1,0 +1,203 @@
+// The promises of collective_checks.hpp and of the device's exchange kept by real NCCL: mpirun -np N nccl_ranks N, on one GPU or several. One failure
+// on any rank makes mpirun return non-zero. Without a GPU it says so and returns 77.
+#include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <iostream>
+
+#include "../comm/collective_checks.hpp"
+#include "base/error.hpp"
+#include "comm/nccl_communicator.hpp"
+#include "parallel/bucket_exchange.hpp"
+#include "shared_gpu.hpp"
+#include "staged_communicator.hpp"
+#include "train/gradient_memory.hpp"
+
+namespace vae_dist {
+namespace {
+
+const MpiWorld* the_world = nullptr;
+DeviceChoice the_device;
+
+const NcclDeadlines kDeadlines{Seconds(120), Seconds(60)};
+
+class Nccl : public testing::TestWithParam<NcclCalls> {
+ protected:
+  std::unique_ptr<NcclCommunicator> make(const NcclDeadlines& deadlines = kDeadlines) { return make_nccl_communicator(*host_, native_stream(stream_), deadlines, GetParam()); }
+
+  // Rank `rank`'s part of sums: the same on every rank that asks for it.
+  at::Tensor random(int rank, std::int64_t bucket, std::int64_t count, at::ScalarType type) const {
+    return at::randn({count}, at::make_generator<at::CPUGeneratorImpl>(static_cast<std::uint64_t>(1000 * bucket + rank)), at::kDouble).to(type);
+  }
+
+  // On the CPU: neighbours of 2^l ranks are joined at level l.
+  at::Tensor tree_sum(int first, int ranks, std::int64_t bucket, std::int64_t count) const {
+    if (ranks == 1) return random(first, bucket, count, at::kFloat);
+    return tree_sum(first, ranks / 2, bucket, count) + tree_sum(first + ranks / 2, ranks / 2, bucket, count);
+  }
+
+  at::Tensor straight_sum_of(std::int64_t bucket, std::int64_t count) const {
+    at::Tensor sum = at::zeros({count}, at::kDouble);
+    for (int rank = 0; rank < host_->size(); ++rank) sum += random(rank, bucket, count, at::kDouble);
+    return sum;
+  }
+
+  // Keeps the current stream busy for some milliseconds, so that what comes behind it is not there yet when the host goes on.
+  void keep_stream_busy() {
+    at::Tensor product = at::ones({2048, 2048}, at::TensorOptions(the_device.device).dtype(at::kFloat));
+    for (int i = 0; i < 20; ++i) product = at::mm(product, product).clamp_(-1, 1);
+  }
+
+  // Lengths of buckets in one exchange: short, odd, long, shorter again.
+  static constexpr std::array<std::int64_t, 5> kBuckets = {1, 1003, 250'001, 7, 64};
+
+  // Sums all buckets over the ranks, several under way at once, each written only after the host has gone on.
+  std::vector<at::Tensor> exchanged(SumOrder order, at::ScalarType type) {
+    const auto comm = make();
+    const auto exchange = make_device_exchange(*comm, order, stream_);
+    std::vector<at::Tensor> results;
+    for (int step = 0; step < 3; ++step) {
+      results.clear();
+      std::vector<at::Tensor> buckets, sources;
+      for (std::size_t b = 0; b < kBuckets.size(); ++b) {
+        sources.push_back(random(host_->rank(), static_cast<std::int64_t>(b), kBuckets[b], type).to(the_device.device));
+        buckets.push_back(at::zeros_like(sources.back()));
+      }
+      for (std::size_t b = 0; b < kBuckets.size(); ++b) {
+        keep_stream_busy();
+        buckets[b].copy_(sources[b]);
+        exchange->start(buckets[b]);
+      }
+      exchange->finish();
+      // In the current stream, behind finish(): copies of the sums, although the buckets change at once.
+      for (at::Tensor& bucket : buckets) {
+        results.push_back(bucket.clone());
+        bucket.zero_();
+      }
+    }
+    for (at::Tensor& result : results) result = result.cpu();
+    return results;
+  }
+
+  std::unique_ptr<Communicator> host_ = the_world->make_communicator();
+  const c10::Stream stream_ = communication_stream(the_device);
+};
+
+TEST_P(Nccl, CollectivesEqualStraightSumsAndCopies) {
+  const auto comm = make();
+  EXPECT_STREQ(comm->name(), "nccl");
+  StagedCommunicator staged(*comm, stream_);
+  check_collectives(staged);
+}
+
+TEST_P(Nccl, SumsHaveTheSameBitsOnEveryRank) {
+  const auto comm = make();
+  StagedCommunicator staged(*comm, stream_);
+  check_same_bits_on_every_rank(staged);
+}
+
+TEST_P(Nccl, PairsExchangeBuffersOfAnyLength) {
+  const auto comm = make();
+  StagedCommunicator staged(*comm, stream_);
+  check_exchanges(staged);
+}
+
+TEST_P(Nccl, TheTreeSumsInItsOrderBitForBit) {
+  const auto comm = make();
+  StagedCommunicator staged(*comm, stream_);
+  check_tree(staged);
+}
+
+TEST_P(Nccl, TheDeviceExchangeSumsWhatWasWrittenBeforeEachStart) {
+  const std::vector<at::Tensor> sums = exchanged(SumOrder::fast, at::kDouble);
+  for (std::size_t b = 0; b < kBuckets.size(); ++b)
+    EXPECT_TRUE(at::allclose(sums[b], straight_sum_of(static_cast<std::int64_t>(b), kBuckets[b]), 1e-12, 1e-12)) << "bucket " << b;
+}
+
+TEST_P(Nccl, TheDeviceExchangeSumsAsATreeBitForBit) {
+  const std::vector<at::Tensor> sums = exchanged(SumOrder::tree, at::kFloat);
+  for (std::size_t b = 0; b < kBuckets.size(); ++b) EXPECT_TRUE(at::equal(sums[b], tree_sum(0, host_->size(), static_cast<std::int64_t>(b), kBuckets[b]))) << "bucket " << b;
+}
+
+TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
+  constexpr std::int64_t kCount = 1'000'000, kPart = 300'001;
+  GradientMemory memory(the_device, SumOrder::fast, *host_);
+  at::Tensor arena = memory.zeros(kCount, at::TensorOptions(the_device.device).dtype(at::kDouble));
+  EXPECT_EQ(arena.count_nonzero().item<std::int64_t>(), 0);
+  {
+    const auto comm = make();
+    memory.register_with(*comm);
+    const auto exchange = make_device_exchange(*comm, SumOrder::fast, stream_);
+    for (std::int64_t offset = 0, b = 0; offset + kPart <= kCount; offset += kPart, ++b) {
+      const at::Tensor part = arena.slice(0, offset, offset + kPart);
+      part.copy_(random(host_->rank(), b, kPart, at::kDouble));
+      exchange->start(part);
+    }
+    exchange->finish();
+  }
+  // The memory outlives the communicator.
+  for (std::int64_t offset = 0, b = 0; offset + kPart <= kCount; offset += kPart, ++b)
+    EXPECT_TRUE(at::allclose(arena.slice(0, offset, offset + kPart).cpu(), straight_sum_of(b, kPart), 1e-12, 1e-12)) << "part " << b;
+  EXPECT_EQ(arena.slice(0, kCount / kPart * kPart).count_nonzero().item<std::int64_t>(), 0);
+}
+
+// Promise 3: a kernel that waits for a rank which does not come.
+TEST_P(Nccl, AHangingKernelIsAbortedAndItsStreamIsFree) {
+  const auto comm = make();
+  at::Tensor values = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
+  comm->all_reduce_sum(buffer_of(values));
+  stream_.synchronize();
+  host_->barrier();
+  if (host_->rank() == 0) {
+    comm->all_reduce_sum(buffer_of(values));
+    const Stopwatch watch;
+    comm->abort();
+    EXPECT_LT(watch.elapsed().count(), 9.0);
+    stream_.synchronize();
+    EXPECT_THROW(comm->all_reduce_sum(buffer_of(values)), Failure);
+  }
+  host_->barrier();
+  comm->abort();
+}
+
+// The first exchange of two ranks connects them, which takes both. On a blocking communicator it is the Watchdog's to end: gpu_failure_test.py.
+TEST_P(Nccl, ACallForWhichNobodyComesTimesOutByName) {
+  if (GetParam() == NcclCalls::blocking) return;
+  const auto comm = make({Seconds(20), Seconds(20)});
+  host_->barrier();
+  if (host_->rank() == 0) {
+    const at::Tensor values = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
+    try {
+      comm->exchange(1, buffer_of(values), buffer_of(values));
+      ADD_FAILURE() << "a rank that did not come was exchanged with";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::timed_out);
+      EXPECT_THAT(error.what(), testing::HasSubstr("ncclSend and ncclRecv of 4000 bytes"));
+    }
+  }
+  host_->barrier();
+  comm->abort();
+}
+
+INSTANTIATE_TEST_SUITE_P(Calls, Nccl, testing::Values(NcclCalls::polled, NcclCalls::blocking),
+                         [](const auto& info) { return info.param == NcclCalls::polled ? "Polled" : "Blocking"; });
+
+}  // namespace
+}  // namespace vae_dist
+
+int main(int argc, char** argv) {
+  using namespace vae_dist;
+  if (lacks_a_gpu("nccl_ranks")) return kNotRun;
+  MpiWorld world(argc, argv);
+  testing::InitGoogleTest(&argc, argv);
+  if (argc != 2 || world.size() != std::atoi(argv[1])) {
+    std::cerr << "nccl_ranks: " << world.size() << " ranks were started; the argument says how many there should be\n";
+    return EXIT_FAILURE;
+  }
+  the_world = &world;
+  the_device = take_shared_gpu(world);
+  if (world.rank() == 0) std::cout << "NCCL " << nccl_version() << ", " << world.size() << " ranks, " << describe_device(the_device) << std::endl;
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,77 @@
+// A communicator for host buffers over one for device memory: what is sent is copied to the GPU before, and back behind it. So the checks of
+// tests/comm/collective_checks.hpp, made for host memory, hold NCCL to the same promises.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <c10/core/StreamGuard.h>
+
+#include "comm/communicator.hpp"
+#include "parallel/tensor_buffer.hpp"
+
+namespace vae_dist {
+
+class StagedCommunicator final : public Communicator {
+ public:
+  /// `stream` is the stream of `device_comm`; both outlive this.
+  StagedCommunicator(Communicator& device_comm, c10::Stream stream) : comm_(device_comm), stream_(stream) {}
+
+  int rank() const override { return comm_.rank(); }
+  int size() const override { return comm_.size(); }
+  const char* name() const override { return comm_.name(); }
+
+  void broadcast(Buffer buffer, int root) override {
+    in_place(buffer, [&](Buffer staged) { comm_.broadcast(staged, root); });
+  }
+
+  void all_reduce_sum(Buffer buffer) override {
+    in_place(buffer, [&](Buffer staged) { comm_.all_reduce_sum(staged); });
+  }
+
+  void all_gather(Buffer in, Buffer out) override {
+    const c10::StreamGuard on_stream(stream_);
+    const at::Tensor staged_in = staged(in);
+    at::Tensor staged_out = staged(out);
+    comm_.all_gather(buffer_of(staged_in), buffer_of(staged_out));
+    on_host(out).copy_(staged_out);
+  }
+
+  void exchange(int peer, Buffer send, Buffer receive) override {
+    const c10::StreamGuard on_stream(stream_);
+    const at::Tensor staged_send = staged(send);
+    at::Tensor staged_receive = staged(receive);
+    comm_.exchange(peer, buffer_of(staged_send), buffer_of(staged_receive));
+    on_host(receive).copy_(staged_receive);
+  }
+
+  void barrier() override { comm_.barrier(); }
+  std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) override { return comm_.start_all_reduce_sum(buffer); }
+  std::unique_ptr<Communicator> duplicate() override { return comm_.duplicate(); }
+  void abort() noexcept override { comm_.abort(); }
+
+ private:
+  static at::ScalarType scalar_type(DataType type) {
+    switch (type) {
+      case DataType::uint8: return at::kByte;
+      case DataType::int64: return at::kLong;
+      case DataType::float32: return at::kFloat;
+      case DataType::float64: return at::kDouble;
+    }
+    return at::kByte;
+  }
+
+  static at::Tensor on_host(const Buffer& buffer) { return at::from_blob(buffer.data, {buffer.count}, scalar_type(buffer.type)); }
+  at::Tensor staged(const Buffer& buffer) const { return on_host(buffer).to(stream_.device()); }
+
+  template <typename Collective>
+  void in_place(Buffer buffer, Collective collective) {
+    const c10::StreamGuard on_stream(stream_);
+    at::Tensor copy = staged(buffer);
+    collective(buffer_of(copy));
+    on_host(buffer).copy_(copy);
+  }
+
+  Communicator& comm_;
+  const c10::Stream stream_;
+};
+
+}  // namespace vae_dist
