@@ -93,11 +93,12 @@ class Importer {
                        thread_count(options_.threads), [&](std::int64_t first, std::span<const std::uint8_t> chunk) { to.write_chunk(first, chunk); });
     const std::int64_t stored_row_bytes = from.row_values() * std::max<std::int64_t>(from.header().item_bytes, static_cast<std::int64_t>(element_bytes));
     const std::int64_t step = from.header().fortran_order ? std::max<std::int64_t>(1, options_.memory_bytes / stored_row_bytes) : chunk_rows;
-    ProgressBar progress(name, rows_);
+    std::optional<ProgressBar> progress;   // factors are done at once
+    if (name == "imgs") progress.emplace(name, rows_);
     for (std::int64_t first = 0; first < rows_; first += step) {
       const std::int64_t rows = std::min(step, rows_ - first);
       writer.append(from.read_rows(rows, target));
-      progress.update(first + rows);
+      if (progress) progress->update(first + rows);
     }
     from.expect_end();
     writer.finish();

@@ -9,6 +9,8 @@ void add_data_make_shapes(CLI::App& data, VerbContext& context);
 void add_data_import_idx(CLI::App& data, VerbContext& context);
 void add_data_import_images(CLI::App& data, VerbContext& context);
 void add_data_import_npz(CLI::App& data, VerbContext& context);
+void add_data_convert(CLI::App& data, VerbContext& context);
 void add_data_info(CLI::App& data, VerbContext& context);
+void add_data_verify(CLI::App& data, VerbContext& context);
 
 }  // namespace vae_dist
