@@ -1,18 +1,15 @@
 #include "datasets/shapes.hpp"
 
-#include <zlib.h>
-
 #include <algorithm>
-#include <deque>
-#include <future>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
 #include "data/hdf5_file.hpp"
+#include "datasets/chunk_encoder.hpp"
 #include "datasets/draw_shape.hpp"
+#include "datasets/ordered_tasks.hpp"
 #include "datasets/partial_file.hpp"
 #include "datasets/progress_bar.hpp"
 
@@ -48,16 +45,6 @@ struct Chunk {
   std::vector<std::int64_t> classes;
 };
 
-// HDF5's deflate filter is zlib's stream format. (Its shuffle filter does nothing to elements of one byte, so it is left out.)
-std::vector<std::uint8_t> deflated(const std::vector<std::uint8_t>& bytes) {
-  uLongf size = compressBound(bytes.size());
-  std::vector<std::uint8_t> out(size);
-  if (compress2(out.data(), &size, bytes.data(), bytes.size(), kDeflateLevel) != Z_OK)
-    throw Failure("zlib cannot compress a chunk of pictures");
-  out.resize(size);
-  return out;
-}
-
 Chunk make_chunk(const ShapesOptions& options, std::int64_t first) {
   // Purpose::prior: factors are the latent variables that these pictures really have.
   const PhiloxKey key = random_key(static_cast<std::uint64_t>(options.seed), Purpose::prior, 0);
@@ -74,7 +61,7 @@ Chunk make_chunk(const ShapesOptions& options, std::int64_t first) {
       chunk.values.push_back(factor_value(static_cast<ShapeFactor>(f), classes[f]));
     }
   }
-  chunk.images = deflated(pixels);
+  chunk.images = encode_chunk(pixels, 1, {.deflate_level = kDeflateLevel});
   return chunk;
 }
 
@@ -103,15 +90,11 @@ void make_shapes(const std::string& path, const ShapesOptions& options) {
   classes.set_attribute("names", names);
 
   // Chunks are drawn and compressed a few ahead, but written in order: so the file is the same for every number of threads.
-  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-  const auto threads = options.threads > 0 ? static_cast<std::size_t>(options.threads) : cores;
   ProgressBar progress("shapes", options.count);
-  std::deque<std::future<Chunk>> ahead;
+  OrderedTasks<Chunk> ahead(thread_count(options.threads));
   for (std::int64_t next = 0, written = 0; written < options.count;) {
-    for (; next < options.count && ahead.size() < threads; next += kChunkRows)
-      ahead.push_back(std::async(std::launch::async, make_chunk, std::cref(options), next));
-    const Chunk chunk = ahead.front().get();
-    ahead.pop_front();
+    for (; next < options.count && !ahead.full(); next += kChunkRows) ahead.start([&options, next] { return make_chunk(options, next); });
+    const Chunk chunk = ahead.next();
     images.write_chunk(chunk.first, chunk.images);
     values.write_rows(chunk.first, chunk.rows, chunk.values);
     classes.write_rows(chunk.first, chunk.rows, chunk.classes);

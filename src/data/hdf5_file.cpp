@@ -352,6 +352,15 @@ void Hdf5Dataset::write_chunk(std::int64_t first, std::span<const std::uint8_t> 
     throw Failure(text(where(), ": cannot write the chunk at row ", first, ": ", reason()));
 }
 
+void Hdf5Dataset::shrink(std::int64_t rows) {
+  if (rows < 0 || shape_.empty() || rows > shape_[0]) throw Failure(text(where(), " of shape ", shape_text(shape_), " cannot be shrunk to ", rows, " rows"));
+  LibraryCall call;
+  std::vector<hsize_t> sizes(shape_.begin(), shape_.end());
+  sizes[0] = static_cast<hsize_t>(rows);
+  check(H5Dset_extent(id(), sizes.data()), where());
+  shape_[0] = rows;
+}
+
 void Hdf5Dataset::set_attribute(const std::string& name, const std::string& value) {
   LibraryCall call;
   const std::string place = text(where(), ", attribute '", name, "'");

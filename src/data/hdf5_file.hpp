@@ -45,6 +45,9 @@ class Hdf5Dataset {
   /// others: what lies beyond the last row is not read.
   void write_chunk(std::int64_t first, std::span<const std::uint8_t> filtered);
 
+  /// Gives up the rows from `rows` on, of a chunked dataset: for a maker that learns only at the end how many there are.
+  void shrink(std::int64_t rows);
+
   /// Text and list-of-text attributes, as UTF-8 of variable length: h5py reads str. Setting one twice replaces it. Reading one that is
   /// absent or no text gives an empty value.
   void set_attribute(const std::string& name, const std::string& value);

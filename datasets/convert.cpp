@@ -1,0 +1,181 @@
+#include "datasets/convert.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "base/error.hpp"
+#include "data/hdf5_file.hpp"
+#include "data/image_dataset.hpp"
+#include "datasets/chunk_writer.hpp"
+#include "datasets/partial_file.hpp"
+#include "datasets/progress_bar.hpp"
+#include "datasets/stored_dataset.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string out = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) out += text(i ? ", " : "", shape[i]);
+  return out + "]";
+}
+
+// How many rows to read at a time from row `first` on, so that a chunk is decoded as rarely as memory allows: whole rows of chunks where
+// they fit, else equal parts of one.
+struct Blocks {
+  std::int64_t rows;      // of a block
+  std::int64_t aligned;   // blocks begin anew at multiples of this
+
+  Blocks(const StoredDataset& from, std::int64_t memory_bytes) {
+    const std::int64_t fitting = std::max<std::int64_t>(1, memory_bytes / static_cast<std::int64_t>(std::max<std::size_t>(from.row_bytes(), 1)));
+    const std::int64_t chunk_rows = from.chunk().empty() ? 1 : from.chunk()[0];
+    if (fitting >= chunk_rows) {
+      rows = aligned = fitting / chunk_rows * chunk_rows;
+    } else {
+      const std::int64_t parts = (chunk_rows + fitting - 1) / fitting;
+      rows = (chunk_rows + parts - 1) / parts;
+      aligned = chunk_rows;
+    }
+  }
+
+  std::int64_t end(std::int64_t first, std::int64_t all_rows) const { return std::min({first + rows, first / aligned * aligned + aligned, all_rows}); }
+  std::int64_t decodes() const { return (aligned + rows - 1) / rows; }
+};
+
+class Converter {
+ public:
+  Converter(const std::vector<std::string>& in, const ConvertOptions& options) : options_(options) {
+    if (in.empty()) throw BadInput("convert: no file to read is given");
+    for (const std::string& path : in) {
+      files_.push_back(StoredFile::open(path));
+      done_.stored_bytes_before += std::filesystem::file_size(path);
+    }
+    // Finding images among several datasets is what reading does.
+    ImageSource source;
+    source.file = in.front();
+    images_ = options.dataset ? *options.dataset : ImageDataset::open(source, 0).stored().path();
+    images_ = images_.substr(std::min(images_.find_first_not_of('/'), images_.size()));
+    for (const std::string& path : in) check_images(Hdf5File::open(path));
+  }
+
+  Converted write(const std::string& out) {
+    for (const StoredFile& file : files_) {
+      std::error_code none;
+      if (std::filesystem::equivalent(file.path(), out, none)) throw BadInput(text("cannot write ", out, ": it is read from; choose another name"));
+    }
+    PartialFile partial(out);
+    StoredFile to = StoredFile::create(partial.path());
+    for (const std::string& path : Hdf5File::open(files_.front().path()).dataset_paths()) {
+      const StoredDataset first = files_.front().dataset(path);
+      if (path == images_)
+        merge(path, to);
+      else if (first.is_plain() && !first.shape().empty() && first.rows() == files_.front().dataset(images_).rows())
+        merge(path, to);
+      else if (files_.size() == 1)
+        to.copy(files_.front(), path);
+      else
+        done_.left_out.push_back(text(first.place(), " has no row for each image that could be put behind another file's"));
+    }
+    if (files_.size() == 1)
+      for (const std::string& name : to.copy_attributes(files_.front())) done_.left_out.push_back(text(files_.front().path(), ", attribute '", name, "' refers to a part of its file"));
+    to.close();
+    partial.commit();
+    done_.bytes_after = std::filesystem::file_size(out);
+    return std::move(done_);
+  }
+
+ private:
+  void check_images(const Hdf5File& file) const {
+    const Hdf5Dataset images = file.dataset(images_);   // says what there is instead
+    const std::string place = text(file.path(), ", dataset '", images_, "'");
+    if (images.shape().size() < 2) throw BadInput(text(place, " has shape ", shape_text(images.shape()), ": images are [N, H, W], [N, H, W, C] or [N, C, H, W]"));
+    for (const std::int64_t size : images.shape())
+      if (size == 0) throw BadInput(text(place, " has shape ", shape_text(images.shape()), ": there are no images in it"));
+  }
+
+  // The dataset of each file that belongs behind the first one's.
+  std::vector<StoredDataset> parts_of(const std::string& path) const {
+    std::vector<StoredDataset> out;
+    for (const StoredFile& file : files_) {
+      StoredDataset part = file.dataset(Hdf5File::open(file.path()).dataset(path).path());
+      const StoredDataset& first = out.empty() ? part : out.front();
+      const std::int64_t images = file.dataset(images_).rows();
+      if (part.rows() != images) throw BadInput(text(part.place(), " has ", part.rows(), " rows for ", images, " images"));
+      if (!std::equal(part.shape().begin() + 1, part.shape().end(), first.shape().begin() + 1, first.shape().end()))
+        throw BadInput(text(part.place(), " has shape ", shape_text(part.shape()), ", ", first.place(), " ", shape_text(first.shape()), ": only the first axis may differ"));
+      if (!part.same_type(first)) throw BadInput(text(part.place(), " holds values of another type than ", first.place()));
+      check_names(file.path(), path);
+      out.push_back(std::move(part));
+    }
+    return out;
+  }
+
+  // Class 3 must mean the same in all files.
+  void check_names(const std::string& file, const std::string& path) const {
+    const auto names = [&](const std::string& from) { return Hdf5File::open(from).dataset(path).text_list_attribute("names"); };
+    if (names(file) != names(files_.front().path()))
+      throw BadInput(text(file, ", dataset '", path, "' has other `names` than ", files_.front().path(), ": its numbers mean something else"));
+  }
+
+  void merge(const std::string& path, StoredFile& to) {
+    const std::vector<StoredDataset> parts = parts_of(path);
+    if (!parts.front().is_plain()) throw BadInput(text(parts.front().place(), " holds text of variable length or references: these are no images"));
+    std::int64_t rows = 0;
+    for (const StoredDataset& part : parts) rows += part.rows();
+    const auto row_bytes = static_cast<std::int64_t>(parts.front().row_bytes());
+    const bool images = path == images_;
+    const std::int64_t chunk_rows = !images                    ? std::max<std::int64_t>(64, (1 << 16) / std::max<std::int64_t>(row_bytes, 1))
+                                    : options_.chunk_images > 0 ? options_.chunk_images
+                                                                : chunk_rows_for(row_bytes);
+    if (chunk_rows > 0xffffffff / std::max<std::int64_t>(row_bytes, 1))
+      throw BadInput(text(parts.front().place(), ": ", chunk_rows, " images are more than the 4 GiB that a chunk can hold"));
+    StoredDataset dataset = to.create_like(parts.front(), rows, chunk_rows, options_.compression);
+    for (const std::string& name : dataset.copy_attributes(parts.front()))
+      done_.left_out.push_back(text(parts.front().place(), ", attribute '", name, "' refers to a part of its file"));
+    ChunkWriter writer({.chunk_rows = dataset.chunk()[0], .row_bytes = static_cast<std::size_t>(row_bytes), .element_bytes = dataset.element_bytes()},
+                       options_.compression, thread_count(options_.threads),
+                       [&](std::int64_t first, std::span<const std::uint8_t> chunk) { dataset.write_chunk(first, chunk); });
+    std::optional<ProgressBar> progress;   // factors are done at once
+    if (images) progress.emplace(path, rows);
+    std::int64_t done = 0;
+    for (const StoredDataset& part : parts) {
+      const Blocks blocks(part, options_.memory_bytes);
+      if (images) done_.decodes_of_a_chunk = std::max(done_.decodes_of_a_chunk, blocks.decodes());
+      for (std::int64_t first = 0; first < part.rows();) {
+        const std::int64_t end = blocks.end(first, part.rows());
+        writer.append(read_rows(part, first, end));
+        done += end - first;
+        if (progress) progress->update(done);
+        first = end;
+      }
+    }
+    writer.finish();
+    if (images) done_.shape = dataset.shape(), done_.chunk = dataset.chunk();
+  }
+
+  static std::vector<std::uint8_t> read_rows(const StoredDataset& from, std::int64_t first, std::int64_t end) {
+    std::vector<std::int64_t> begin(from.shape().size(), 0), count = from.shape();
+    begin[0] = first;
+    count[0] = end - first;
+    std::vector<std::uint8_t> rows(static_cast<std::size_t>(end - first) * from.row_bytes());
+    try {
+      from.read(begin, count, rows);
+    } catch (const BadInput& error) {
+      throw BadInput(text(from.place(), ": cannot read rows ", first, " to ", end, ": ", error.what(), "; data verify names the damaged chunk"));
+    }
+    return rows;
+  }
+
+  ConvertOptions options_;
+  std::vector<StoredFile> files_;
+  std::string images_;
+  Converted done_;
+};
+
+}  // namespace
+
+Converted convert(const std::vector<std::string>& in, const std::string& out, const ConvertOptions& options) { return Converter(in, options).write(out); }
+
+}  // namespace vae_dist

@@ -1,0 +1,78 @@
+#include "datasets/picture_folder.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+
+#include "base/error.hpp"
+
+namespace vae_dist {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_picture(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+}
+
+struct Listing {
+  std::vector<std::string> pictures, folders, others;   // names, sorted
+};
+
+Listing read_folder(const fs::path& folder) {
+  Listing out;
+  try {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with('.')) continue;
+      (entry.is_directory() ? out.folders : is_picture(entry.path()) ? out.pictures : out.others).push_back(name);
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw BadInput(text("cannot read the folder ", folder.string(), ": ", error.code().message()));
+  }
+  for (auto* names : {&out.pictures, &out.folders, &out.others}) std::sort(names->begin(), names->end());
+  return out;
+}
+
+// All pictures below `inside`, a path relative to `root`, as such paths. `around`: the folders that this one lies in, to notice a loop.
+void collect(const fs::path& root, const std::string& inside, std::vector<fs::path> around, PictureFolder& out) {
+  const fs::path folder = root / inside, real = fs::canonical(folder);
+  if (std::find(around.begin(), around.end(), real) != around.end())
+    throw BadInput(text(folder.string(), " is a link to a folder around it: remove it, or import the folders one by one"));
+  around.push_back(real);
+  const Listing listing = read_folder(folder);
+  for (const std::string& name : listing.pictures) out.pictures.push_back(inside + name);
+  out.others += static_cast<std::int64_t>(listing.others.size());
+  if (out.first_other.empty() && !listing.others.empty()) out.first_other = inside + listing.others.front();
+  for (const std::string& name : listing.folders) collect(root, inside + name + "/", around, out);
+}
+
+}  // namespace
+
+PictureFolder list_pictures(const std::string& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) throw BadInput(text(folder, " is not a folder", error ? text(": ", error.message()) : ""));
+  PictureFolder out;
+  const Listing top = read_folder(folder);
+  out.pictures = top.pictures;
+  out.others = static_cast<std::int64_t>(top.others.size());
+  if (!top.others.empty()) out.first_other = top.others.front();
+  for (const std::string& name : top.folders) {
+    const std::size_t before = out.pictures.size();
+    collect(folder, name + "/", {fs::canonical(folder)}, out);
+    if (out.pictures.size() == before) continue;
+    std::sort(out.pictures.begin() + static_cast<std::ptrdiff_t>(before), out.pictures.end());
+    out.labels.resize(out.pictures.size(), static_cast<std::int64_t>(out.classes.size()));
+    out.classes.push_back(name);
+  }
+  if (out.pictures.empty())
+    throw BadInput(text(folder, " holds no pictures (.jpg, .jpeg or .png)", out.others ? text("; it holds ", out.first_other, " and ", out.others - 1, " other files") : ""));
+  if (!top.pictures.empty() && !out.classes.empty())
+    throw BadInput(text(folder, " holds pictures (", top.pictures.front(), ") beside sub-folders with pictures (", out.classes.front(),
+                        "), so labels cannot be told: move them into a sub-folder, or import one sub-folder alone"));
+  return out;
+}
+
+}  // namespace vae_dist

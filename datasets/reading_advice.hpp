@@ -1,0 +1,30 @@
+// What a dataset's chunks mean for training from it, and whether to convert it first.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace vae_dist {
+
+/// How images lie in chunks.
+struct ChunkFacts {
+  std::int64_t images_per_chunk = 0;   ///< 0: not chunked
+  std::int64_t chunks_per_image = 1;
+  std::int64_t chunk_bytes = 0;
+  std::int64_t bytes_for_one = 0;      ///< decoded to read a single image
+  std::int64_t images = 0;
+};
+
+/// Of a dataset of `shape` (images first) with elements of `element_bytes`; `chunk` empty: not chunked.
+ChunkFacts chunk_facts(const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& chunk, std::int64_t element_bytes);
+
+struct ReadingAdvice {
+  bool convert = false;
+  std::string reason;   ///< a sentence: "each image lies in 512 chunks, ..."
+};
+
+/// `filters`: as Hdf5Dataset::filters() lists them.
+ReadingAdvice reading_advice(const ChunkFacts& facts, const std::string& filters);
+
+}  // namespace vae_dist

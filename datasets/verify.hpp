@@ -1,0 +1,25 @@
+// Every chunk of a file read once: is it whole, and what is in it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "datasets/stored_dataset.hpp"
+
+namespace vae_dist {
+
+struct VerifiedDataset {
+  std::string path, type, checksum;         ///< checksum: what would have noticed a changed byte
+  std::vector<std::int64_t> shape;
+  bool image_shaped = false;                ///< three axes or more
+  std::int64_t chunks = 0;
+  StoredDataset::Numbers numbers;
+  std::vector<std::string> damage;          ///< "chunk at [64, 0, 0]: inflate() failed"
+  std::string first_not_finite;             ///< "chunk at [64, 0, 0]", where a value is NaN or infinite
+};
+
+/// Reads all chunks of all datasets, with a progress bar. Throws BadInput where the file or a dataset cannot be opened.
+std::vector<VerifiedDataset> verify(const std::string& file);
+
+}  // namespace vae_dist

@@ -1,0 +1,52 @@
+#include <iostream>
+#include <memory>
+
+#include "base/log.hpp"
+#include "datasets/convert.hpp"
+#include "launcher/data_verbs.hpp"
+#include "train/start_table.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Options {
+  std::vector<std::string> files;
+  std::string dataset, compress = "gzip:4";
+  std::int64_t memory_mb = 1024;
+  ConvertOptions convert;
+};
+
+void run(Options options) {
+  const std::string out = options.files.back();
+  options.files.pop_back();
+  if (!options.dataset.empty()) options.convert.dataset = options.dataset;
+  options.convert.compression = Compression::parse(options.compress);
+  options.convert.memory_bytes = options.memory_mb << 20;
+  const Converted done = convert(options.files, out, options.convert);
+  for (const std::string& each : done.left_out) log::warn(text("left out: ", each));
+  if (done.decodes_of_a_chunk > 1)
+    log::info(text("each chunk was decoded ", done.decodes_of_a_chunk, " times: the images of one row of chunks do not fit into --memory ", options.memory_mb, " (MiB)"));
+  std::cout << out << " is written: " << done.shape[0] << " images in chunks of " << done.chunk[0] << "; "
+            << format_bytes(static_cast<double>(done.stored_bytes_before)) << " became " << format_bytes(static_cast<double>(done.bytes_after)) << "\n";
+}
+
+}  // namespace
+
+void add_data_convert(CLI::App& data, VerbContext& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = data.add_subcommand("convert", "Re-chunk HDF5 files for training, compress them otherwise, put several together");
+  verb->add_option("files", options->files, "IN.h5 [MORE.h5 ...] OUT.h5: the files to read, and the one to write")->required()->expected(2, 10000);
+  verb->add_option("--dataset", options->dataset, "Path of the images, where there are several candidates");
+  verb->add_option("--chunk-images", options->convert.chunk_images, "Images a chunk. Default: 64, fewer where that is more than 4 MiB")->check(CLI::PositiveNumber);
+  verb->add_option("--compress", options->compress, "none, or gzip:1 (fast) to gzip:9 (small)")->capture_default_str();
+  verb->add_option("--memory", options->memory_mb, "MiB of decoded images held at a time")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  verb->add_option("--threads", options->convert.threads, "Compressing; 0: one a core")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->footer(
+      "Labels, factors and attributes are kept.\n"
+      "Examples:\n"
+      "  vae_dist data convert dsprites.h5 dsprites_for_training.h5 --chunk-images 64\n"
+      "  vae_dist data convert part1.h5 part2.h5 part3.h5 all.h5 --compress gzip:1");
+  verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { run(*options); }); });
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,24 @@
+#include <memory>
+
+#include "datasets/shapes.hpp"
+#include "launcher/data_verbs.hpp"
+
+namespace vae_dist {
+
+void add_data_make_shapes(CLI::App& data, VerbContext& context) {
+  struct Options {
+    std::string out;
+    ShapesOptions shapes;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = data.add_subcommand("make-shapes", "Make the built-in dataset: shapes drawn from dSprites' factors");
+  verb->add_option("out", options->out, "HDF5 file to write: `imgs`, `latents/values`, `latents/classes`")->required();
+  verb->add_option("--count", options->shapes.count, "How many images")->capture_default_str();
+  verb->add_option("--size", options->shapes.size, "Height and width, pixels")->capture_default_str();
+  verb->add_option("--channels", options->shapes.channels, "1 (grey) or 3 (colour)")->capture_default_str();
+  verb->add_option("--seed", options->shapes.seed, "Image i follows from seed and i alone")->capture_default_str();
+  verb->footer("Example:\n  vae_dist data make-shapes shapes.h5 --count 20000 --size 64 --channels 3");
+  verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { make_shapes(options->out, options->shapes); }); });
+}
+
+}  // namespace vae_dist

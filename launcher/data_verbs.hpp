@@ -1,0 +1,16 @@
+// The verbs of `vae_dist data`, a file each.
+#pragma once
+
+#include "launcher/verbs.hpp"
+
+namespace vae_dist {
+
+void add_data_make_shapes(CLI::App& data, VerbContext& context);
+void add_data_import_idx(CLI::App& data, VerbContext& context);
+void add_data_import_images(CLI::App& data, VerbContext& context);
+void add_data_import_npz(CLI::App& data, VerbContext& context);
+void add_data_convert(CLI::App& data, VerbContext& context);
+void add_data_info(CLI::App& data, VerbContext& context);
+void add_data_verify(CLI::App& data, VerbContext& context);
+
+}  // namespace vae_dist

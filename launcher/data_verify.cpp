@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <iostream>
+
+#include "datasets/verify.hpp"
+#include "launcher/data_verbs.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string out = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) out += text(i ? ", " : "", shape[i]);
+  return out + "]";
+}
+
+std::string numbers_text(const StoredDataset::Numbers& numbers) {
+  std::string out;
+  if (numbers.any_finite()) out += text(", ", numbers.least, " to ", numbers.greatest);
+  if (numbers.not_a_number > 0) out += text(", ", numbers.not_a_number, " NaN");
+  if (numbers.infinite > 0) out += text(", ", numbers.infinite, " infinite");
+  return out;
+}
+
+// Each finding with file, dataset and chunk. Factors may be NaN where they are not known; images may not.
+std::vector<std::string> findings_of(const std::string& file, const VerifiedDataset& seen) {
+  std::vector<std::string> out;
+  const std::string place = text(file, ", dataset '", seen.path, "'");
+  for (const std::string& damage : seen.damage) out.push_back(text(place, ", ", damage));
+  if (seen.image_shaped && !seen.first_not_finite.empty())
+    out.push_back(text(place, ", ", seen.first_not_finite, ": the first of ", seen.numbers.not_a_number, " NaN and ", seen.numbers.infinite, " infinite values"));
+  return out;
+}
+
+void run(const std::string& file) {
+  std::vector<std::string> findings;
+  for (const VerifiedDataset& seen : verify(file)) {
+    std::cout << seen.path << ": " << seen.type << " " << shape_text(seen.shape) << ", " << seen.chunks << " chunks read, " << seen.damage.size() << " damaged"
+              << numbers_text(seen.numbers) << "; checked by " << seen.checksum << "\n";
+    const std::vector<std::string> found = findings_of(file, seen);
+    findings.insert(findings.end(), found.begin(), found.end());
+  }
+  if (findings.empty()) {
+    std::cout << file << " is whole\n";
+    return;
+  }
+  constexpr std::size_t kNamed = 20;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(findings.size(), kNamed); ++i) list += "\n  " + findings[i];
+  if (findings.size() > kNamed) list += text("\n  and ", findings.size() - kNamed, " more");
+  throw BadInput(text(file, " is damaged; get or make it again:", list));
+}
+
+}  // namespace
+
+void add_data_verify(CLI::App& data, VerbContext& context) {
+  auto file = std::make_shared<std::string>();
+  CLI::App* verb = data.add_subcommand("verify", "Read every chunk of an HDF5 file: checksums, NaN, range");
+  verb->add_option("file", *file, "HDF5 file")->required();
+  verb->footer("Exit code 2 where a chunk is damaged or an image holds NaN.\nExample:\n  vae_dist data verify shapes.h5");
+  verb->callback([&context, file] { context.chosen = on_one_rank(context, [file] { run(*file); }); });
+}
+
+}  // namespace vae_dist
