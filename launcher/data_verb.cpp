@@ -74,7 +74,7 @@ void write_picture(const ImageDataset& dataset, const std::string& path) {
 
 void show_info(const InfoOptions& options) {
   ImageSource source = options.source;
-  source.file = options.file;
+  source.files = {options.file};
   const Hdf5File file = Hdf5File::open(options.file);
   for (const std::string& path : file.dataset_paths()) {
     const Hdf5Dataset d = file.dataset(path);
