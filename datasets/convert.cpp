@@ -54,7 +54,7 @@ class Converter {
     }
     // Finding images among several datasets is what reading does.
     ImageSource source;
-    source.file = in.front();
+    source.files = {in.front()};
     images_ = options.dataset ? *options.dataset : ImageDataset::open(source, 0).stored().path();
     images_ = images_.substr(std::min(images_.find_first_not_of('/'), images_.size()));
     for (const std::string& path : in) check_images(Hdf5File::open(path));

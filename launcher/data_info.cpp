@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 #include <iostream>
 #include <memory>
 
@@ -54,22 +55,30 @@ void advise(const ImageDataset& dataset, const std::string& file) {
   std::cout << "\n";
 }
 
+// An image as it is read, in 256 levels, height by width by channels.
+Picture grey_levels(const ImageDataset& dataset, std::span<const std::uint8_t> stored) {
+  const ImageShape& s = dataset.shape();
+  Picture out{static_cast<int>(s.height), static_cast<int>(s.width), static_cast<int>(s.channels), std::vector<std::uint8_t>(static_cast<std::size_t>(s.values()))};
+  const bool planes = dataset.layout() == ImageLayout::nchw;
+  const std::int64_t area = s.height * s.width;
+  for (std::int64_t p = 0; p < area; ++p)
+    for (std::int64_t c = 0; c < s.channels; ++c) {
+      const auto from = static_cast<std::size_t>(planes ? c * area + p : p * s.channels + c);
+      float value = stored[dataset.type() == PixelType::uint8 ? from : 0];
+      if (dataset.type() == PixelType::float32) std::memcpy(&value, stored.data() + from * sizeof value, sizeof value);
+      out.pixels[static_cast<std::size_t>(p * s.channels + c)] = static_cast<std::uint8_t>(std::clamp(value * dataset.scale() * 255.0 + 0.5, 0.0, 255.0));
+    }
+  return out;
+}
+
 // Evenly spaced: a dataset in the order of its classes shows all of them.
 void write_picture(const ImageDataset& dataset, const std::string& path) {
-  const ImageShape& s = dataset.shape();
   const std::int64_t shown = std::min(kPictures, dataset.size());
   std::vector<Picture> pictures;
+  std::vector<std::uint8_t> stored(dataset.image_bytes());
   for (std::int64_t i = 0; i < shown; ++i) {
-    Picture picture{static_cast<int>(s.height), static_cast<int>(s.width), static_cast<int>(s.channels), std::vector<std::uint8_t>(static_cast<std::size_t>(s.values()))};
-    dataset.read(i * dataset.size() / shown, picture.pixels);
-    if (dataset.layout() == ImageLayout::nchw) {
-      const std::vector<std::uint8_t> planes = picture.pixels;
-      const std::int64_t area = s.height * s.width;
-      for (std::int64_t p = 0; p < area; ++p)
-        for (std::int64_t c = 0; c < s.channels; ++c) picture.pixels[static_cast<std::size_t>(p * s.channels + c)] = planes[static_cast<std::size_t>(c * area + p)];
-    }
-    for (auto& value : picture.pixels) value = static_cast<std::uint8_t>(std::min(255.0, value * dataset.scale() * 255.0 + 0.5));
-    pictures.push_back(std::move(picture));
+    dataset.read(i * dataset.size() / shown, stored);
+    pictures.push_back(grey_levels(dataset, stored));
   }
   GridOptions options;
   options.title = dataset.description();
@@ -79,7 +88,7 @@ void write_picture(const ImageDataset& dataset, const std::string& path) {
 
 void show_info(const InfoOptions& options) {
   ImageSource source = options.source;
-  source.file = options.file;
+  source.files = {options.file};
   list_datasets(Hdf5File::open(options.file));
   const ImageDataset dataset = ImageDataset::open(source, 0);
   std::cout << "read as " << dataset.description() << "\nscale " << dataset.scale() << ": stored values times it lie in [0, 1]\nfingerprint " << dataset.fingerprint() << "\n";

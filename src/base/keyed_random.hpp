@@ -12,7 +12,7 @@
 namespace vae_dist {
 
 /// What random numbers are for. The values are part of the format of a run: they never change.
-enum class Purpose : std::uint32_t { init = 1, order = 2, noise = 3, flip = 4, binarize = 5, dequantize = 6, evaluation = 7, prior = 8 };
+enum class Purpose : std::uint32_t { init = 1, order = 2, noise = 3, flip = 4, binarize = 5, dequantize = 6, evaluation = 7, prior = 8, chunk_order = 9, window_order = 10, held_out = 11 };
 
 using PhiloxKey = std::array<std::uint32_t, 2>;
 using PhiloxCounter = std::array<std::uint32_t, 4>;

@@ -4,14 +4,17 @@
 #include <cstdint>
 #include <vector>
 
+#include "data/image_layout.hpp"
+
 namespace vae_dist {
 
 struct Batch {
   std::int64_t epoch = 0;
   std::int64_t step = 0;                 ///< within the epoch
   std::vector<std::int64_t> samples;     ///< indices into the dataset, [B]
-  std::vector<std::uint8_t> pixels;      ///< [B, image] as stored, flipped where the keyed draw says so
+  std::vector<std::uint8_t> pixels;      ///< [B, image], values of `type`, as they travel to the device
   std::vector<float> noise;              ///< [B, noise per sample], standard normal
+  PixelType type = PixelType::uint8;
   double scale = 1.0;                    ///< of the pixels: times this they lie in [0, 1]
 };
 

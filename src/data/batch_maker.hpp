@@ -3,6 +3,7 @@
 #pragma once
 
 #include "data/batch.hpp"
+#include "data/epoch_order.hpp"
 #include "data/image_dataset.hpp"
 
 namespace vae_dist {
@@ -13,15 +14,17 @@ struct BatchPlan {
   std::int64_t first = 0, count = 0;  ///< this rank's part of them: [s*G + first, s*G + first + count)
   std::int64_t noise_per_sample = 0;
   bool horizontal_flip = false;
+  std::int64_t window_chunks = 0;     ///< see EpochOrder
 
   /// The last partial global batch is dropped.
   std::int64_t steps_per_epoch(std::int64_t samples) const { return samples / global_batch; }
 };
 
-/// Throws whatever reading the dataset throws.
-Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step);
+/// Where a batch finds the decoded image of a sample (before finishing). What it gives is good until the batch is made.
+using DecodedImages = std::function<std::span<const std::byte>(std::int64_t sample)>;
 
-/// Mirrors an image left to right in place.
-void flip_horizontally(std::span<std::uint8_t> image, const ImageShape& shape, ImageLayout layout);
+/// order: of this epoch. images: empty: the dataset itself. Throws whatever reading throws.
+Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const DecodedImages& images = nullptr);
+Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step);
 
 }  // namespace vae_dist

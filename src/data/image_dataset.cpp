@@ -1,159 +1,260 @@
 #include "data/image_dataset.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <exception>
+#include <mutex>
+#include <thread>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "comm/agreement.hpp"
+#include "comm/node_memory.hpp"
+#include "data/fuel_split.hpp"
+#include "data/page_cache.hpp"
+#include "data/value_scale.hpp"
 
 namespace vae_dist {
 namespace {
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + std::to_string(shape[i]);
-  return out + "]";
-}
+constexpr std::int64_t kRowsLookedAt = 64;
 
-bool is_channel_count(std::int64_t n) { return n == 1 || n == 3; }
-
-// Labels are [N], factors [N, k]: neither is mistaken for images.
-bool is_image_shaped(const Hdf5Dataset& d) {
-  const auto& s = d.shape();
-  if (s.size() == 3) return s[1] > 1 && s[2] > 1;
-  return s.size() == 4 && (is_channel_count(s[1]) || is_channel_count(s[3]));
-}
-
-Hdf5Dataset find_dataset(const Hdf5File& file, const ImageSource& source) {
-  if (source.dataset) return file.dataset(*source.dataset);
-  std::vector<Hdf5Dataset> candidates;
-  std::string all;
-  for (const std::string& path : file.dataset_paths()) {
-    Hdf5Dataset d = file.dataset(path);
-    all += text("\n  ", path, " ", shape_text(d.shape()), " ", d.type_name());
-    if (is_image_shaped(d)) candidates.push_back(std::move(d));
-  }
-  if (candidates.size() == 1) return candidates[0];
-  throw BadInput(text(file.path(), ": ", candidates.empty() ? "no dataset looks like images ([N, H, W], [N, H, W, C] or [N, C, H, W])" : "several datasets look like images",
-                      "; choose one with data.train.dataset. The file holds:", all.empty() ? " nothing" : all));
-}
-
-ImageLayout find_layout(const Hdf5Dataset& d, const std::string& wanted, const std::string& place) {
-  const auto& s = d.shape();
-  if (s.size() != 3 && s.size() != 4)
-    throw BadInput(text(place, " has shape ", shape_text(s), ": images are [N, H, W], [N, H, W, C] or [N, C, H, W]"));
-  if (wanted == "NHW" && s.size() == 3) return ImageLayout::nhw;
-  if (wanted == "NHWC" && s.size() == 4) return ImageLayout::nhwc;
-  if (wanted == "NCHW" && s.size() == 4) return ImageLayout::nchw;
-  if (wanted != "auto") throw BadInput(text(place, " has shape ", shape_text(s), ", which cannot be read as layout ", wanted));
-  if (s.size() == 3) return ImageLayout::nhw;
-  const bool last = is_channel_count(s[3]), first = is_channel_count(s[1]);
-  if (last != first) return last ? ImageLayout::nhwc : ImageLayout::nchw;
-  throw BadInput(text(place, " has shape ", shape_text(s), ": which axis holds the channels cannot be told; set layout to NHWC or NCHW"));
-}
-
-ImageShape image_shape(const std::vector<std::int64_t>& s, ImageLayout layout) {
-  switch (layout) {
-    case ImageLayout::nhw: return {1, s[1], s[2]};
-    case ImageLayout::nhwc: return {s[3], s[1], s[2]};
-    case ImageLayout::nchw: return {s[1], s[2], s[3]};
-  }
-  return {};
-}
-
-// Up to `count` rows spread evenly over the dataset.
-std::vector<std::int64_t> spread_rows(std::int64_t rows, std::int64_t count) {
+// Up to `count` places spread evenly over all.
+std::vector<std::int64_t> spread_places(std::int64_t places, std::int64_t count) {
   std::vector<std::int64_t> out;
-  const std::int64_t n = std::min(rows, count);
-  for (std::int64_t i = 0; i < n; ++i) out.push_back(i * rows / n);
+  const std::int64_t n = std::min(places, count);
+  for (std::int64_t i = 0; i < n; ++i) out.push_back(i * places / n);
   return out;
 }
 
-constexpr std::int64_t kRowsLookedAt = 64;
-// Rows decoded by one call into the library: bounds its conversion buffers.
-constexpr std::int64_t kRowsPerRead = 1024;
+std::vector<RowRange> chosen_ranges(const ImageSource& source, const ImageRows& rows) {
+  if (source.split) return fuel_split(rows, *source.split);
+  if (source.rows.empty()) return {{0, rows.rows()}};
+  if (source.rows[0] < 0 || source.rows[1] > rows.rows() || source.rows[0] >= source.rows[1])
+    throw BadInput(text(rows.place(), " has ", rows.rows(), " rows; rows [", source.rows[0], ", ", source.rows[1], "] are not within it"));
+  return {{source.rows[0], source.rows[1]}};
+}
+
+// Runs `work` in this thread and others; the first exception is thrown here when all have ended.
+void in_threads(std::int64_t threads, const std::function<void()>& work) {
+  std::mutex mutex;
+  std::exception_ptr first;
+  const auto guarded = [&] {
+    try {
+      work();
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!first) first = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (std::int64_t i = 1; i < threads; ++i) others.emplace_back(guarded);
+    guarded();
+  }
+  if (first) std::rethrow_exception(first);
+}
 
 }  // namespace
 
-const char* layout_name(ImageLayout layout) {
-  switch (layout) {
-    case ImageLayout::nhw: return "NHW";
-    case ImageLayout::nhwc: return "NHWC";
-    case ImageLayout::nchw: return "NCHW";
+struct ImageDataset::Store {
+  Store(ImageRows images, SampleRows all) : rows(std::move(images)), samples(std::move(all)) {}
+
+  // What up to 64 images tell.
+  struct LookedAt {
+    ValueRange values;
+    std::uint64_t fingerprint;
+  };
+
+  // Without memory: what was decoded last serves the rows around it.
+  struct LastBand {
+    RowRange range;
+    std::vector<std::byte> images;
+    ImageBuffers buffers;
+  };
+
+  void read(std::int64_t place, std::span<std::byte> out) const {
+    const std::size_t bytes = rows.image_bytes();
+    if (memory) {
+      std::memcpy(out.data(), memory.get() + static_cast<std::size_t>(place) * bytes, bytes);
+      return;
+    }
+    const std::int64_t row = samples.row_at(place);
+    const std::lock_guard lock(band_mutex);
+    if (rows.reads_single_rows()) return rows.read(row, 1, out, band.buffers);
+    if (row < band.range.first || row >= band.range.last) {
+      const RowRange range = rows.band_of(row);
+      band.range = {};  // if reading fails
+      band.images.resize(static_cast<std::size_t>(range.size()) * bytes);
+      rows.read(range.first, range.size(), band.images, band.buffers);
+      band.range = range;
+    }
+    std::memcpy(out.data(), band.images.data() + static_cast<std::size_t>(row - band.range.first) * bytes, bytes);
   }
-  return "";
+
+  const LookedAt& look() const {
+    const std::lock_guard lock(look_mutex);
+    if (looked_at) return *looked_at;
+    const ImageShape& s = rows.shape();
+    LookedAt seen{{}, hash_text(text(samples.places(), " ", s.channels, " ", s.height, " ", s.width, " ", layout_name(rows.layout())))};
+    std::vector<std::byte> image(rows.image_bytes());
+    for (const std::int64_t place : spread_places(samples.places(), kRowsLookedAt)) {
+      read(place, image);
+      seen.fingerprint = hash_bytes(image.data(), image.size(), seen.fingerprint);
+      seen.values.include(image, rows.type());
+    }
+    return looked_at.emplace(seen);
+  }
+
+  double stored_scale() const {
+    if (given_scale) return *given_scale;
+    return found_scale(look().values, rows.number(), rows.place());
+  }
+
+  const ImageFinish& the_finish() const {
+    std::call_once(finish_made, [&] {
+      const bool whole_numbers = rows.number().kind != StoredNumber::Kind::ieee_float && (!geometry.resize || rows.type() == PixelType::uint8);
+      finish.emplace(finish_options, rows.type(), stored_scale(), whole_numbers, rows.place());
+    });
+    return *finish;
+  }
+
+  ImageRows rows;
+  SampleRows samples;                       // nothing held out
+  Geometry geometry;
+  FinishOptions finish_options;
+  std::optional<double> given_scale;
+  std::shared_ptr<const std::byte> memory;  // the image at place 0
+  mutable std::mutex band_mutex, look_mutex;
+  mutable LastBand band;
+  mutable std::optional<LookedAt> looked_at;
+  mutable std::once_flag finish_made;
+  mutable std::optional<ImageFinish> finish;
+};
+
+ImageDataset::ImageDataset(std::shared_ptr<Store> store, SampleRows samples) : store_(std::move(store)), samples_(std::move(samples)) {}
+
+ImageDataset ImageDataset::open(const ImageSource& source) {
+  ImageRows rows(source.files, source.dataset, source.layout);
+  SampleRows samples(chosen_ranges(source, rows));
+  if (samples.size() == 0) throw BadInput(text(rows.place(), ": split '", source.split.value_or(""), "' has no rows"));
+  auto store = std::make_shared<Store>(std::move(rows), samples);
+  store->geometry = source.geometry;
+  store->finish_options = source.finish;
+  store->given_scale = source.scale ? source.scale : store->rows.stored(0).dataset().number_attribute("scale");
+  if (!source.geometry.is_identity()) {
+    // Grey levels stay bytes when they are averaged; the mean of black and white does not.
+    store->look();
+    const bool bytes = store->rows.number().is_byte() && (!source.geometry.resize || store->stored_scale() == 1.0 / 255.0);
+    store->band.range = {};
+    store->rows.deliver(source.geometry, bytes);
+  }
+  return ImageDataset(std::move(store), std::move(samples));
 }
 
 ImageDataset ImageDataset::open(const ImageSource& source, std::uint64_t memory_budget) {
-  Hdf5File file = Hdf5File::open(source.file);
-  Hdf5Dataset found = find_dataset(file, source);
-  ImageDataset out(std::move(file), std::move(found));
-  const std::string place = text(source.file, ":/", out.dataset_.path());
-
-  out.layout_ = find_layout(out.dataset_, source.layout, place);
-  out.shape_ = image_shape(out.dataset_.shape(), out.layout_);
-  if (out.dataset_.type() != ElementType::uint8)
-    throw BadInput(text(place, " holds ", out.dataset_.type_name(), " values; this version reads uint8 images. Convert them to uint8 (0-255) first."));
-
-  const std::int64_t stored_rows = out.dataset_.shape()[0];
-  out.rows_ = stored_rows;
-  if (!source.rows.empty()) {
-    if (source.rows[0] < 0 || source.rows[1] > stored_rows || source.rows[0] >= source.rows[1])
-      throw BadInput(text(place, " has ", stored_rows, " rows; rows [", source.rows[0], ", ", source.rows[1], "] are not within it"));
-    out.first_row_ = source.rows[0];
-    out.rows_ = source.rows[1] - source.rows[0];
+  ImageDataset out = open(source);
+  if (out.memory_bytes() <= memory_budget) {
+    const auto self = make_self_communicator();
+    out.cache(*self, *self, {});
   }
-  if (out.rows_ == 0 || out.shape_.values() == 0) throw BadInput(text(place, " has shape ", shape_text(out.dataset_.shape()), ": there are no images in it"));
+  out.scale();
+  return out;
+}
 
-  const auto image_bytes = static_cast<std::uint64_t>(out.shape_.values());
-  if (static_cast<std::uint64_t>(out.rows_) <= memory_budget / image_bytes) {
-    std::vector<std::uint8_t> memory(static_cast<std::size_t>(out.rows_) * image_bytes);
-    for (std::int64_t first = 0; first < out.rows_; first += kRowsPerRead) {
-      const std::int64_t rows = std::min(kRowsPerRead, out.rows_ - first);
-      out.dataset_.read_rows(out.first_row_ + first, rows,
-                             std::span(memory).subspan(static_cast<std::size_t>(first) * image_bytes, static_cast<std::size_t>(rows) * image_bytes));
-    }
-    out.memory_ = std::move(memory);
-  }
+ImageDataset ImageDataset::hold_out(double fraction, std::uint64_t seed) {
+  ImageDataset held_out(store_, samples_.held_out_part(fraction, seed));
+  samples_ = samples_.training_part(fraction, seed);
+  return held_out;
+}
 
-  if (source.scale) {
-    out.scale_ = *source.scale;
-  } else {
-    // Binary images (dSprites) hold 0 and 1; a dataset of grey levels with no value above 1 would be black.
-    std::vector<std::uint8_t> image(image_bytes);
-    std::uint8_t largest = 0;
-    for (const std::int64_t row : spread_rows(out.rows_, kRowsLookedAt)) {
-      out.read(row, image);
-      largest = std::max(largest, *std::max_element(image.begin(), image.end()));
+const ImageShape& ImageDataset::shape() const { return store_->rows.shape(); }
+ImageLayout ImageDataset::layout() const { return store_->rows.layout(); }
+PixelType ImageDataset::type() const { return finish().type(); }
+double ImageDataset::scale() const { return finish().scale(); }
+const Hdf5Dataset& ImageDataset::stored() const { return store_->rows.stored(0).dataset(); }
+const ImageFinish& ImageDataset::finish() const { return store_->the_finish(); }
+const ImageRows& ImageDataset::rows() const { return store_->rows; }
+bool ImageDataset::in_memory() const { return store_->memory != nullptr; }
+
+std::uint64_t ImageDataset::memory_bytes() const { return static_cast<std::uint64_t>(store_->samples.places()) * store_->rows.image_bytes(); }
+
+std::span<const std::byte> ImageDataset::decoded(std::int64_t index) const {
+  const std::size_t bytes = store_->rows.image_bytes();
+  return {store_->memory.get() + static_cast<std::size_t>(samples_.place(index)) * bytes, bytes};
+}
+
+void ImageDataset::read(std::int64_t index, std::span<std::uint8_t> out, std::int64_t epoch) const {
+  if (index < 0 || index >= size()) throw std::out_of_range(text("sample ", index, " of ", size()));
+  if (in_memory()) return finish().apply(decoded(index), epoch, index, out);
+  if (finish().copies()) return store_->read(samples_.place(index), std::as_writable_bytes(out));
+  std::vector<std::byte> image(store_->rows.image_bytes());
+  store_->read(samples_.place(index), image);
+  finish().apply(image, epoch, index, out);
+}
+
+void ImageDataset::cache(Communicator& node, Communicator& all, const CacheOptions& options) {
+  // The next chunk to decode stands before the images, where all ranks of the node find it.
+  constexpr std::size_t kHeader = 64;
+  using Counter = std::atomic<std::int64_t>;
+  static_assert(Counter::is_always_lock_free && sizeof(Counter) <= kHeader);
+  const std::size_t image_bytes = store_->rows.image_bytes();
+  const auto memory = std::make_shared<NodeMemory>(node, all, kHeader + memory_bytes());
+  auto& next = *reinterpret_cast<Counter*>(memory->data());  // zeros are a counter at 0
+  std::byte* const images = memory->data() + kHeader;
+
+  struct Unit {
+    std::int64_t row, count, place;
+  };
+  std::vector<Unit> units;
+  std::int64_t place = 0;
+  for (const RowRange& range : store_->samples.ranges())
+    for (std::int64_t row = range.first; row < range.last;) {
+      const std::int64_t count = std::min(store_->rows.band_of(row).last, range.last) - row;
+      units.push_back({row, count, place});
+      row += count;
+      place += count;
     }
-    out.scale_ = largest <= 1 ? 1.0 : 1.0 / 255.0;
+
+  PageCache ahead(store_->rows.files());
+  agree(all, [&] {
+    const auto reporter = std::this_thread::get_id();
+    in_threads(options.threads, [&] {
+      ImageBuffers buffers;
+      for (std::int64_t i = next++; i < static_cast<std::int64_t>(units.size()); i = next++) {
+        const Unit& unit = units[static_cast<std::size_t>(i)];
+        const double share = static_cast<double>(i) / static_cast<double>(units.size());
+        if (node.rank() == 0 && std::this_thread::get_id() == reporter) {
+          ahead.will_need(share);
+          options.on_progress(share);
+        }
+        const std::span to(images + static_cast<std::size_t>(unit.place) * image_bytes, static_cast<std::size_t>(unit.count) * image_bytes);
+        store_->rows.read(unit.row, unit.count, to, buffers);
+      }
+    });
+  });
+  store_->memory = std::shared_ptr<const std::byte>(memory, images);
+}
+
+std::string ImageDataset::fingerprint() const { return hash_name(store_->look().fingerprint); }
+
+std::vector<Hdf5Dataset> ImageDataset::companions() const {
+  std::vector<Hdf5Dataset> out;
+  const Hdf5File& file = store_->rows.file(0);
+  for (const std::string& path : file.dataset_paths()) {
+    Hdf5Dataset d = file.dataset(path);
+    const bool a_row_an_image = (d.shape().size() == 1 || d.shape().size() == 2) && d.shape()[0] == stored().shape()[0];
+    if (a_row_an_image && d.number() && path != stored().path()) out.push_back(std::move(d));
   }
   return out;
 }
 
-void ImageDataset::read(std::int64_t index, std::span<std::uint8_t> out) const {
-  if (index < 0 || index >= rows_) throw std::out_of_range(text("sample ", index, " of ", rows_));
-  if (in_memory()) {
-    std::memcpy(out.data(), memory_.data() + index * shape_.values(), static_cast<std::size_t>(shape_.values()));
-  } else {
-    dataset_.read_rows(first_row_ + index, 1, out);
-  }
-}
-
-std::string ImageDataset::fingerprint() const {
-  std::uint64_t hash = hash_text(text(rows_, " ", shape_.channels, " ", shape_.height, " ", shape_.width, " ", layout_name(layout_)));
-  std::vector<std::uint8_t> image(static_cast<std::size_t>(shape_.values()));
-  for (const std::int64_t row : spread_rows(rows_, kRowsLookedAt)) {
-    read(row, image);
-    hash = hash_bytes(image.data(), image.size(), hash);
-  }
-  return hash_name(hash);
-}
-
 std::string ImageDataset::description() const {
-  const std::string values = scale_ == 1.0 ? "0/1" : scale_ == 1.0 / 255.0 ? "0-255" : text("times ", scale_);
-  return text(file_.path(), ":/", dataset_.path(), ": ", rows_, " images ", shape_.channels, "x", shape_.height, "x", shape_.width, " (", layout_name(layout_),
-              ", uint8 ", values, ")");
+  const ImageShape& s = shape();
+  const ImageRows& rows = store_->rows;
+  return text(rows.place(), ": ", size(), " images ", s.channels, "x", s.height, "x", s.width, " (", layout_name(layout()), ", ", stored().type_name(), " ",
+              scale_text(store_->stored_scale(), rows.number()), ")");
 }
 
 }  // namespace vae_dist

@@ -1,52 +1,56 @@
-// A dataset of images in an HDF5 file: found, understood (layout, scale, rows) and read as stored.
+// A dataset of images in HDF5 files: found, understood (layout, scale, which rows are samples), and read: from memory where it was decoded
+// once, else from the files.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "data/hdf5_file.hpp"
+#include "comm/communicator.hpp"
+#include "data/image_finish.hpp"
+#include "data/image_rows.hpp"
+#include "data/sample_chunks.hpp"
 
 namespace vae_dist {
 
-struct ImageShape {
-  std::int64_t channels = 1, height = 0, width = 0;
-
-  std::int64_t values() const { return channels * height * width; }  ///< D
-  bool operator==(const ImageShape&) const = default;
-};
-
-/// How the values of an image follow each other in the file and in memory.
-enum class ImageLayout { nhw, nhwc, nchw };
-
-const char* layout_name(ImageLayout layout);
-
 struct ImageSource {
-  std::string file;
-  std::optional<std::string> dataset;  ///< empty: the only image-shaped dataset of the file
+  std::vector<std::string> files;      ///< taken as one, in this order
+  std::optional<std::string> dataset;  ///< empty: the only image-shaped dataset of each file
   std::string layout = "auto";         ///< auto | NHW | NHWC | NCHW
-  std::optional<double> scale;         ///< empty: found by looking at the values
+  std::optional<double> scale;         ///< empty: the dataset's attribute `scale`, or found by looking at the values
   std::vector<std::int64_t> rows;      ///< empty: all, else [first, past the last]
+  std::optional<std::string> split;    ///< of Fuel's `split` attribute
+  Geometry geometry;
+  FinishOptions finish;
 };
 
 class ImageDataset {
  public:
-  /// Opens and checks. Throws BadInput naming file and dataset: missing, truncated, no or several image-shaped datasets, not uint8, a
-  /// rank that is no image's, rows out of range, a layout that cannot be told. When the rows take at most `memory_budget` bytes they
-  /// are decoded into memory now; else each row is read when asked for.
+  /// Opens and checks; nothing is decoded but, where the scale has to be found or a fingerprint is asked for, up to 64 images. Throws BadInput naming file
+  /// and dataset: missing, truncated, no or several image-shaped datasets, a rank that is no image's, rows out of range, a layout or scale that cannot be told.
+  static ImageDataset open(const ImageSource& source);
+
+  /// The same, and decoded into memory now by one thread when the rows take at most `memory_budget` bytes.
   static ImageDataset open(const ImageSource& source, std::uint64_t memory_budget);
 
-  std::int64_t size() const { return rows_; }
-  const ImageShape& shape() const { return shape_; }
-  ImageLayout layout() const { return layout_; }
-  double scale() const { return scale_; }      ///< stored value times this lies in [0, 1]
-  bool in_memory() const { return !memory_.empty(); }
-  const Hdf5Dataset& stored() const { return dataset_; }
+  /// Holds out `fraction` of the samples, chosen by the seed, and returns them: this one keeps the others. Both read from the same memory.
+  ImageDataset hold_out(double fraction, std::uint64_t seed);
 
-  /// Sample `index` of [0, size()) as stored: shape().values() bytes in layout() order. Safe from one thread at a time.
-  void read(std::int64_t index, std::span<std::uint8_t> out) const;
+  std::int64_t size() const { return samples_.size(); }
+  const ImageShape& shape() const;
+  ImageLayout layout() const;
+  PixelType type() const;    ///< of the values as they travel
+  double scale() const;      ///< a value times this lies in [0, 1]
+  std::size_t image_bytes() const { return static_cast<std::size_t>(shape().values()) * bytes_of(type()); }
+  const Hdf5Dataset& stored() const;
+
+  /// Sample `index` of [0, size()) as it travels: shape().values() values of type() in layout() order, with the draws of `epoch` where there are any.
+  /// Safe from several threads.
+  void read(std::int64_t index, std::span<std::uint8_t> out, std::int64_t epoch = 0) const;
 
   /// The same for every file with the same images: of shape, count, and the values of up to 64 rows spread over the dataset.
   std::string fingerprint() const;
@@ -54,16 +58,36 @@ class ImageDataset {
   /// "shapes.h5:/imgs: 20000 images 3x64x64 (NHWC, uint8 0-255)".
   std::string description() const;
 
- private:
-  ImageDataset(Hdf5File file, Hdf5Dataset dataset) : file_(std::move(file)), dataset_(std::move(dataset)) {}
+  /// Other datasets of the file with a row an image: labels, factors.
+  std::vector<Hdf5Dataset> companions() const;
 
-  Hdf5File file_;
-  Hdf5Dataset dataset_;
-  ImageShape shape_;
-  ImageLayout layout_ = ImageLayout::nhw;
-  double scale_ = 1.0;
-  std::int64_t first_row_ = 0, rows_ = 0;
-  std::vector<std::uint8_t> memory_;
+  // Memory, and what reading without it has to know.
+
+  /// Bytes that the decoded rows take, held-out ones among them.
+  std::uint64_t memory_bytes() const;
+  bool in_memory() const;
+
+  struct CacheOptions {
+    std::int64_t threads = 1;                                      ///< of this rank
+    std::function<void(double share)> on_progress = [](double) {}; ///< called on rank 0 of the node, between chunks; share of all bytes
+  };
+  /// Decodes everything once into memory that the ranks of the node share, each rank taking the next chunk that nobody has taken. See NodeMemory. Throws AgreedError. A collective of both.
+  void cache(Communicator& node, Communicator& all, const CacheOptions& options);
+
+  /// The decoded image before finishing; in_memory() only.
+  std::span<const std::byte> decoded(std::int64_t index) const;
+  const ImageFinish& finish() const;
+  const ImageRows& rows() const;
+  const SampleRows& samples() const { return samples_; }
+  /// How the samples lie in the files.
+  SampleChunks chunks() const { return SampleChunks::of(rows(), samples_); }
+
+ private:
+  struct Store;  // what a dataset and the part held out of it share
+  ImageDataset(std::shared_ptr<Store> store, SampleRows samples);
+
+  std::shared_ptr<Store> store_;
+  SampleRows samples_;
 };
 
 }  // namespace vae_dist

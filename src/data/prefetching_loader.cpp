@@ -1,5 +1,7 @@
 #include "data/prefetching_loader.hpp"
 
+#include <optional>
+
 namespace vae_dist {
 
 PrefetchingLoader::PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead)
@@ -28,13 +30,17 @@ Batch PrefetchingLoader::next() {
 
 void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
   const std::int64_t steps_per_epoch = plan_.steps_per_epoch(dataset_.size());
+  const auto chunks = std::make_shared<SampleChunks>(dataset_.chunks());
+  std::optional<EpochOrder> order;
   try {
     while (true) {
       if (step == steps_per_epoch) {
         step = 0;
         ++epoch;
+        order.reset();
       }
-      Batch batch = make_batch(dataset_, plan_, epoch, step++);
+      if (!order) order.emplace(plan_.seed, static_cast<std::uint64_t>(epoch), chunks, plan_.window_chunks);
+      Batch batch = make_batch(dataset_, plan_, *order, epoch, step++);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return ready_.size() < ahead_ || stopping_; });
       if (stopping_) return;

@@ -16,13 +16,21 @@ class SampleOrder {
   /// samples >= 1.
   SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::int64_t samples);
 
+  /// A permutation of [0, samples) by a key of its own.
+  SampleOrder(PhiloxKey key, std::int64_t samples);
+
   std::int64_t samples() const { return samples_; }
 
   /// The sample at `position` of the epoch, 0 <= position < samples().
   std::int64_t at(std::int64_t position) const;
 
+  /// The position of a sample: at(position_of(s)) == s.
+  std::int64_t position_of(std::int64_t sample) const;
+
  private:
   std::uint64_t encipher(std::uint64_t value) const;
+  std::uint64_t decipher(std::uint64_t value) const;
+  std::uint64_t mixed(std::uint64_t half, std::uint32_t round) const;
 
   PhiloxKey key_;
   std::int64_t samples_;

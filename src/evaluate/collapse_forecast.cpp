@@ -12,7 +12,7 @@ double top_variance(const ImageDataset& dataset, std::int64_t count, const Input
   constexpr int kIterations = 30;
   const at::NoGradGuard no_grad;
   count = std::min(count, dataset.size());
-  const auto image_bytes = static_cast<std::size_t>(dataset.shape().values());
+  const std::size_t image_bytes = dataset.image_bytes();
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * image_bytes);
   for (std::int64_t i = 0; i < count; ++i) dataset.read(i, std::span(pixels).subspan(static_cast<std::size_t>(i) * image_bytes, image_bytes));
 

@@ -11,7 +11,7 @@ namespace {
 constexpr std::int64_t kSums = 3;  // reconstruction, KL, squared error: each summed over the block's samples
 
 std::vector<std::uint8_t> read_block(const ImageDataset& dataset, std::int64_t first, std::int64_t count) {
-  const auto image_bytes = static_cast<std::size_t>(dataset.shape().values());
+  const auto image_bytes = dataset.image_bytes();
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * image_bytes);
   for (std::int64_t i = 0; i < count; ++i) dataset.read(first + i, std::span(pixels).subspan(static_cast<std::size_t>(i) * image_bytes, image_bytes));
   return pixels;

@@ -1,18 +1,30 @@
 #include "evaluate/mean_image.hpp"
 
+#include <cmath>
+#include <cstring>
 #include <vector>
 
 namespace vae_dist {
 
 double mean_image_mse(const ImageDataset& dataset, std::int64_t count, Communicator& host) {
   const auto values = static_cast<std::size_t>(dataset.shape().values());
-  std::vector<std::uint8_t> image(values);
+  const bool bytes = dataset.type() == PixelType::uint8;
+  // Floats are brought to [0, 65536]: their squares still add up exactly.
+  const double unit = bytes ? 1.0 : dataset.scale() * 65536;
+  std::vector<std::uint8_t> image(dataset.image_bytes());
+  const auto value = [&](std::size_t v) -> std::int64_t {
+    if (bytes) return image[v];
+    float pixel;
+    std::memcpy(&pixel, image.data() + 4 * v, 4);
+    return std::llround(static_cast<double>(pixel) * unit);
+  };
   std::vector<std::int64_t> sums(2 * values);  // of each value, then of its square
   for (std::int64_t i = host.rank(); i < count; i += host.size()) {
     dataset.read(i, image);
     for (std::size_t v = 0; v < values; ++v) {
-      sums[v] += image[v];
-      sums[values + v] += std::int64_t{image[v]} * image[v];
+      const std::int64_t pixel = value(v);
+      sums[v] += pixel;
+      sums[values + v] += pixel * pixel;
     }
   }
   host.all_reduce_sum({sums.data(), static_cast<std::int64_t>(sums.size()), DataType::int64});
@@ -23,7 +35,8 @@ double mean_image_mse(const ImageDataset& dataset, std::int64_t count, Communica
     const double mean = static_cast<double>(sums[v]) / n;
     variance += static_cast<double>(sums[values + v]) / n - mean * mean;
   }
-  return variance / static_cast<double>(values) * dataset.scale() * dataset.scale();
+  const double scale = dataset.scale() / unit;
+  return variance / static_cast<double>(values) * scale * scale;
 }
 
 }  // namespace vae_dist

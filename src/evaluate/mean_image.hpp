@@ -7,7 +7,8 @@
 namespace vae_dist {
 
 /// Mean squared error per value, on [0, 1], of the mean image of samples [0, count) as reconstruction of each of them: the mean over
-/// values of their variance. Exact integer sums, so the same bits at any number of ranks. A collective on a host communicator.
+/// values of their variance. Exact integer sums (of floats rounded to 1/65536), so the same bits at any number of ranks. A collective on a
+/// host communicator.
 double mean_image_mse(const ImageDataset& dataset, std::int64_t count, Communicator& host);
 
 }  // namespace vae_dist

@@ -10,12 +10,12 @@ at::Tensor queue_copy(const at::Tensor& host, c10::Device device) {
 }
 
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& f) {
-  const std::int64_t count = static_cast<std::int64_t>(pixels.size()) / f.shape.values();
+  const std::int64_t count = static_cast<std::int64_t>(pixels.size() / bytes_of(f.pixels)) / f.shape.values();
   const std::int64_t c = f.shape.channels, h = f.shape.height, w = f.shape.width;
   const bool channels_stored_last = f.layout == ImageLayout::nhwc;
   const std::vector<std::int64_t> sizes = channels_stored_last ? std::vector<std::int64_t>{count, h, w, c} : std::vector<std::int64_t>{count, c, h, w};
 
-  const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes, at::kByte);
+  const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes, f.pixels == PixelType::uint8 ? at::kByte : at::kFloat);
   at::Tensor images = queue_copy(stored, f.device).to(f.type);
   // A view: the bytes stay where they are, the axes are renamed.
   if (channels_stored_last) images = images.permute({0, 3, 1, 2});

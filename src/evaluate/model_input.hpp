@@ -12,6 +12,7 @@ namespace vae_dist {
 struct InputFormat {
   ImageShape shape;
   ImageLayout layout = ImageLayout::nhw;
+  PixelType pixels = PixelType::uint8;
   double scale = 1.0 / 255.0;        ///< stored value times this lies in [0, 1]
   double low = 0.0, high = 1.0;      ///< `data.range`: what [0, 1] is mapped to
   bool channels_last = true;         ///< memory order of the result
@@ -23,7 +24,7 @@ struct InputFormat {
 /// `host` may be freed at once; on the CPU the result shares its memory.
 at::Tensor queue_copy(const at::Tensor& host, c10::Device device);
 
-/// pixels: count images as stored. Returns [count, C, H, W] on the device; pixels travel there as bytes and are scaled there. On a
+/// pixels: count images, values of format.pixels. Returns [count, C, H, W] on the device; pixels travel there as they are and are scaled there. On a
 /// GPU the copy is queued, from pinned memory: `pixels` may be freed when this returns.
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& format);
 

@@ -60,7 +60,7 @@ Reconstructions reconstruct(VanillaVae& model, const ImageDataset& dataset, std:
                             std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
-  const auto image_size = static_cast<std::size_t>(dataset.shape().values());
+  const std::size_t image_size = dataset.image_bytes();
   std::vector<at::Tensor> originals, reconstructions;
   for (std::int64_t done = 0; done < count; done += kDecodedAtOnce) {
     const std::int64_t part = std::min(kDecodedAtOnce, count - done);

@@ -23,7 +23,7 @@ std::uint64_t available_memory() {
 
 ImageDataset open_source(const SourceConfig& source, const std::string& key, int ranks_of_node) {
   ImageSource what;
-  what.file = source.file.at(0);
+  what.files = source.file;
   what.dataset = source.dataset;
   what.layout = source.layout;
   what.scale = source.scale;
@@ -31,11 +31,11 @@ ImageDataset open_source(const SourceConfig& source, const std::string& key, int
   try {
     ImageDataset dataset = ImageDataset::open(what, available_memory() / 2 / static_cast<std::uint64_t>(ranks_of_node));
     if (!dataset.in_memory())
-      log::warn(text(what.file, " does not fit into half of the free memory of each of ", ranks_of_node, " ranks: every row is decoded when it is needed, which is slow for compressed chunks"));
+      log::warn(text(what.files.front(), " does not fit into half of the free memory of each of ", ranks_of_node, " ranks: every row is decoded when it is needed, which is slow for compressed chunks"));
     return dataset;
   } catch (const Error& error) {
     // A chunk that cannot be decoded is a failed read to HDF5; here, before the first step, it is bad input.
-    const bool relative = std::filesystem::path(what.file).is_relative() && !std::filesystem::exists(what.file);
+    const bool relative = std::filesystem::path(what.files.front()).is_relative() && !std::filesystem::exists(what.files.front());
     throw BadInput(text(key, ": ", error.what(), relative ? ". A relative path begins at the folder that the program was started in." : ""));
   }
 }
@@ -44,6 +44,7 @@ InputFormat input_format(const Config& config, const ImageDataset& dataset, c10:
   InputFormat format;
   format.shape = dataset.shape();
   format.layout = dataset.layout();
+  format.pixels = dataset.type();
   format.scale = dataset.scale();
   format.low = config.data.range[0];
   format.high = config.data.range[1];

@@ -29,7 +29,7 @@ TableRows start_table(const StartFacts& f) {
   const std::int64_t steps = f.learning_rate.steps_planned, per_epoch = f.learning_rate.steps_per_epoch;
   const double value_bytes = config.train.precision == "fp64" ? 8 : 4;
   const double state_bytes = static_cast<double>(f.parameters) * value_bytes * 4;  // values, gradients, two moments
-  const double data_bytes = f.train.in_memory() ? static_cast<double>(f.train.size()) * static_cast<double>(f.train.shape().values()) : 0;
+  const double data_bytes = f.train.in_memory() ? static_cast<double>(f.train.memory_bytes()) : 0;
 
   TableRows rows;
   rows.emplace_back("run", RunDirectory(config.run).path().string());

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstring>
+
 #include "image_files.hpp"
 
 namespace vae_dist {
@@ -21,7 +24,7 @@ class ImageDatasetTest : public ImageFileTest {
 
   static ImageSource source_of(const std::string& file) {
     ImageSource source;
-    source.file = file;
+    source.files = {file};
     return source;
   }
 
@@ -58,7 +61,7 @@ TEST_F(ImageDatasetTest, TakesTheLayoutThatIsGiven) {
   source.layout = "NCHW";
   EXPECT_EQ(ImageDataset::open(source, kAllInMemory).shape(), (ImageShape{3, 4, 3}));
   source.dataset = "imgs";
-  source.file = make_images("five.h5", {7, 4, 6, 5});
+  source.files = {make_images("five.h5", {7, 4, 6, 5})};
   source.layout = "NHWC";
   EXPECT_EQ(ImageDataset::open(source, kAllInMemory).shape(), (ImageShape{5, 4, 6}));
 }
@@ -105,7 +108,7 @@ TEST_F(ImageDatasetTest, ReadsLargeDatasetsIntoMemoryInPieces) {
 
 TEST_F(ImageDatasetTest, RowsChooseAPartOfTheImages) {
   ImageSource source = source_of(make_images("images.h5", {20, 3, 4}));
-  const ImageDataset all = open(source.file);
+  const ImageDataset all = open(source.files[0]);
   source.rows = {6, 14};
   for (const std::uint64_t budget : {kAllInMemory, kNothingInMemory}) {
     const ImageDataset part = ImageDataset::open(source, budget);
@@ -187,11 +190,129 @@ TEST_F(ImageDatasetTest, AChosenDatasetThatIsNoImagesIsRefused) {
   EXPECT_THAT(refusal_of(source), HasSubstr("[2, 3, 4, 4, 3]"));
 }
 
-TEST_F(ImageDatasetTest, OtherValuesThanBytesAreRefused) {
+TEST_F(ImageDatasetTest, FloatsTravelAsFloats) {
+  Hdf5File file = Hdf5File::create(path("floats.h5"));
+  std::vector<float> values(12);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 16;
+  file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = ElementType::float32}).write_rows(0, 3, values);
+  file.close();
+  for (const std::uint64_t budget : {kAllInMemory, kNothingInMemory}) {
+    const ImageDataset dataset = open(path("floats.h5"), budget);
+    EXPECT_EQ(dataset.type(), PixelType::float32);
+    EXPECT_EQ(dataset.image_bytes(), 16u);
+    EXPECT_EQ(dataset.description(), path("floats.h5") + ":/imgs: 3 images 1x2x2 (NHW, float32 0 to 1)");
+    const std::vector<std::uint8_t> image = image_of(dataset, 1);
+    std::vector<float> read(4);
+    std::memcpy(read.data(), image.data(), 16);
+    EXPECT_EQ(read, std::vector<float>(values.begin() + 4, values.begin() + 8));
+  }
+}
+
+TEST_F(ImageDatasetTest, WhatIsHeldOutIsReadFromTheSameMemory) {
+  const std::string file = make_images("images.h5", {20, 3, 4});
+  const ImageDataset all = open(file);
+  for (const std::uint64_t budget : {kAllInMemory, kNothingInMemory}) {
+    ImageDataset training = open(file, budget);
+    const ImageDataset held_out = training.hold_out(0.25, 7);
+    EXPECT_EQ(held_out.size(), 5);
+    EXPECT_EQ(training.size(), 15);
+    EXPECT_EQ(held_out.in_memory(), training.in_memory());
+    EXPECT_EQ(held_out.memory_bytes(), all.memory_bytes());
+    for (const ImageDataset* part : {static_cast<const ImageDataset*>(&training), &held_out})
+      for (std::int64_t i = 0; i < part->size(); ++i) EXPECT_EQ(image_of(*part, i), image_of(all, part->samples().row(i)));
+    EXPECT_EQ(training.fingerprint(), all.fingerprint());
+  }
+}
+
+class FinishedImages : public ImageDatasetTest {
+ protected:
+  // 400 images of 4 values: 0, 64, 128, 255.
+  void SetUp() override {
+    ImageDatasetTest::SetUp();
+    std::vector<std::uint8_t> values(1600);
+    const std::uint8_t grey[] = {0, 64, 128, 255};
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = grey[i % 4];
+    source_ = source_of(make_values("grey.h5", values));
+    source_.finish.seed = 1265;
+  }
+
+  ImageDataset finished(Binarize binarize, bool dequantize = false) {
+    source_.finish.binarize = binarize;
+    source_.finish.dequantize = dequantize;
+    return ImageDataset::open(source_, kAllInMemory);
+  }
+
+  static std::vector<std::uint8_t> of_epoch(const ImageDataset& dataset, std::int64_t index, std::int64_t epoch) {
+    std::vector<std::uint8_t> image(dataset.image_bytes());
+    dataset.read(index, image, epoch);
+    return image;
+  }
+
+  ImageSource source_;
+};
+
+TEST_F(FinishedImages, AThresholdCutsAtHalf) {
+  const ImageDataset dataset = finished(Binarize::threshold);
+  EXPECT_EQ(dataset.type(), PixelType::uint8);
+  EXPECT_EQ(dataset.scale(), 1.0);
+  EXPECT_EQ(image_of(dataset, 7), (std::vector<std::uint8_t>{0, 0, 1, 1}));
+}
+
+TEST_F(FinishedImages, BinarizedPixelsAreOneWithTheProbabilityOfTheirIntensity) {
+  const ImageDataset dynamic = finished(Binarize::dynamic), fixed = finished(Binarize::fixed);
+  for (const ImageDataset* dataset : {&dynamic, &fixed}) {
+    EXPECT_EQ(dataset->scale(), 1.0);
+    std::vector<double> ones(4);
+    for (std::int64_t i = 0; i < 400; ++i) {
+      const auto image = of_epoch(*dataset, i, 3);
+      for (std::size_t v = 0; v < 4; ++v) ones[v] += image[v];
+    }
+    EXPECT_EQ(ones[0], 0);
+    EXPECT_EQ(ones[3], 400);
+    EXPECT_NEAR(ones[1], 400 * 64 / 255.0, 5 * std::sqrt(400 * 0.25 * 0.75));
+    EXPECT_NEAR(ones[2], 400 * 128 / 255.0, 5 * std::sqrt(400 * 0.25));
+  }
+}
+
+TEST_F(FinishedImages, DynamicIsNewEveryEpochAndFixedIsNot) {
+  const ImageDataset dynamic = finished(Binarize::dynamic), fixed = finished(Binarize::fixed);
+  int changed = 0;
+  for (std::int64_t i = 0; i < 400; ++i) {
+    changed += of_epoch(dynamic, i, 1) != of_epoch(dynamic, i, 2);
+    EXPECT_EQ(of_epoch(dynamic, i, 1), of_epoch(dynamic, i, 1));
+    EXPECT_EQ(of_epoch(fixed, i, 1), of_epoch(fixed, i, 2));
+    EXPECT_EQ(of_epoch(fixed, i, 9), of_epoch(dynamic, i, 0));  // what is evaluated on is the same
+  }
+  EXPECT_GT(changed, 150);
+}
+
+TEST_F(FinishedImages, DequantizedLevelsFillTheRange) {
+  const ImageDataset dataset = finished(Binarize::none, true);
+  EXPECT_EQ(dataset.type(), PixelType::float32);
+  EXPECT_DOUBLE_EQ(dataset.scale(), 1.0 / 256);
+  std::vector<double> sums(4);
+  const double levels[] = {0, 64, 128, 255};
+  for (std::int64_t i = 0; i < 400; ++i) {
+    const auto image = of_epoch(dataset, i, 1);
+    EXPECT_NE(image, of_epoch(dataset, i, 2));
+    for (std::size_t v = 0; v < 4; ++v) {
+      float value;
+      std::memcpy(&value, image.data() + 4 * v, 4);
+      ASSERT_GE(value, levels[v]);
+      ASSERT_LT(value, levels[v] + 1);
+      sums[v] += value - levels[v];
+    }
+  }
+  for (const double sum : sums) EXPECT_NEAR(sum / 400, 0.5, 5 * std::sqrt(1.0 / 12 / 400));
+}
+
+TEST_F(FinishedImages, FractionsHaveNoLevelsToDequantize) {
   Hdf5File file = Hdf5File::create(path("floats.h5"));
   file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = ElementType::float32}).write_rows(0, 3, std::vector<float>(12, 0.5f));
   file.close();
-  EXPECT_THAT(refusal_of(source_of(path("floats.h5"))), AllOf(HasSubstr("floats.h5"), HasSubstr("imgs"), HasSubstr("float32"), HasSubstr("uint8")));
+  source_.files = {path("floats.h5")};
+  source_.finish.dequantize = true;
+  EXPECT_THAT(refusal_of(source_), AllOf(HasSubstr("data.dequantize"), HasSubstr("floats.h5"), HasSubstr("without grey levels")));
 }
 
 TEST_F(ImageDatasetTest, AnEmptyDatasetIsRefused) {

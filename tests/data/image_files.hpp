@@ -42,7 +42,7 @@ class ImageFileTest : public TemporaryFolderTest {
 
   static ImageDataset open(const std::string& file, std::uint64_t memory_budget = kAllInMemory) {
     ImageSource source;
-    source.file = file;
+    source.files = {file};
     return ImageDataset::open(source, memory_budget);
   }
 };

@@ -64,7 +64,7 @@ TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
   images.write_chunk(5, std::vector<std::uint8_t>{1, 2, 3, 4});
   file.close();
   ImageSource source;
-  source.file = path("damaged.h5");
+  source.files = {path("damaged.h5")};
   source.scale = 1.0;  // nobody looks at the values before the loader does
   const ImageDataset dataset = ImageDataset::open(source, kNothingInMemory);
 

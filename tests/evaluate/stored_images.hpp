@@ -23,7 +23,7 @@ class StoredImages : public TemporaryFolderTest {
 
   static ImageDataset open(const std::string& file) {
     ImageSource source;
-    source.file = file;
+    source.files = {file};
     source.scale = 1.0 / 255;
     return ImageDataset::open(source, std::numeric_limits<std::uint64_t>::max());
   }

@@ -56,7 +56,7 @@ class Nccl : public testing::TestWithParam<NcclCalls> {
   // Sums all buckets over the ranks, several under way at once, each written only after the host has gone on.
   std::vector<at::Tensor> exchanged(SumOrder order, at::ScalarType type) {
     const auto comm = make();
-    const auto exchange = make_device_exchange(*comm, order, stream_);
+    const auto exchange = make_device_exchange(*comm, order, stream_, {log_, "test"});
     std::vector<at::Tensor> results;
     for (int step = 0; step < 3; ++step) {
       results.clear();
@@ -83,6 +83,7 @@ class Nccl : public testing::TestWithParam<NcclCalls> {
 
   std::unique_ptr<Communicator> host_ = the_world->make_communicator();
   const c10::Stream stream_ = communication_stream(the_device);
+  CollectiveLog log_;
 };
 
 TEST_P(Nccl, CollectivesEqualStraightSumsAndCopies) {
@@ -129,7 +130,7 @@ TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
   {
     const auto comm = make();
     memory.register_with(*comm);
-    const auto exchange = make_device_exchange(*comm, SumOrder::fast, stream_);
+    const auto exchange = make_device_exchange(*comm, SumOrder::fast, stream_, {log_, "test"});
     for (std::int64_t offset = 0, b = 0; offset + kPart <= kCount; offset += kPart, ++b) {
       const at::Tensor part = arena.slice(0, offset, offset + kPart);
       part.copy_(random(host_->rank(), b, kPart, at::kDouble));

@@ -46,7 +46,8 @@ class WrongData(WrongInput):
         with h5py.File(cls.folder / "various.h5", "w") as file:
             file["labels"] = numpy.arange(200)
             file["flat"] = numpy.ones((200, 256), numpy.uint8)
-            file["floats"] = numpy.ones((200, 16, 16), numpy.float32)
+            file["complex"] = numpy.ones((200, 16, 16), numpy.complex64)
+            file["holes"] = numpy.where(numpy.arange(200 * 256) == 5000, numpy.nan, 0.5).reshape(200, 16, 16)
             file["bytes"] = numpy.ones((200, 16, 16), numpy.uint8)
             file["planes"] = numpy.ones((200, 5, 16, 16), numpy.uint8)
 
@@ -109,8 +110,11 @@ class WrongData(WrongInput):
                                      says=["[200, 5, 16, 16]", "NHWC or NCHW"], np=None)
 
     def test_a_dataset_of_the_wrong_type(self):
-        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=floats",
-                                     says=["various.h5:/floats", "float32", "uint8"])
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=complex",
+                                     says=["various.h5, dataset 'complex'", "compound", "integers or floats"])
+
+    def test_images_with_values_that_are_no_numbers(self):
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=holes", says=["various.h5, dataset 'holes': row 19", "no finite number"])
 
     def test_rows_out_of_range(self):
         self.assert_training_refused("data.train.rows=[100, 201]", says=["rows [100, 201]", "200 rows", "shapes.h5"])

@@ -26,7 +26,7 @@ class StartTable : public TemporaryFolderTest {
     file.create_dataset("imgs", {.shape = {210, 4, 4}}).write_rows(0, 210, bytes);
     file.close();
     ImageSource source;
-    source.file = path("grey.h5");
+    source.files = {path("grey.h5")};
     data_.emplace(ImageDataset::open(source, std::numeric_limits<std::uint64_t>::max()));
 
     config_.run.name = "grey";

@@ -1,0 +1,163 @@
+// Attributes: text and numbers of a dataset, and the split of a file.
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "data/hdf5_file.hpp"
+#include "data/hdf5_library.hpp"
+
+namespace vae_dist {
+namespace {
+
+Hdf5Handle text_type(const std::string& where) {
+  Hdf5Handle type = checked(H5Tcopy(H5T_C_S1), H5Tclose, where);
+  check(H5Tset_size(type.id(), H5T_VARIABLE), where);
+  check(H5Tset_cset(type.id(), H5T_CSET_UTF8), where);
+  return type;
+}
+
+void write_text_attribute(hid_t dataset, const std::string& name, hid_t space, const std::vector<const char*>& values,
+                          const std::string& where) {
+  const Hdf5Handle type = text_type(where);
+  if (H5Aexists(dataset, name.c_str()) > 0) check(H5Adelete(dataset, name.c_str()), where);
+  const Hdf5Handle attribute =
+      checked(H5Acreate2(dataset, name.c_str(), type.id(), space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, where);
+  check(H5Awrite(attribute.id(), type.id(), values.data()), where);
+}
+
+std::vector<std::string> read_fixed_texts(hid_t attribute, hid_t type, std::size_t count, const std::string& where) {
+  const std::size_t width = H5Tget_size(type);
+  std::string bytes(count * width, '\0');
+  check(H5Aread(attribute, type, bytes.data()), where);
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string padded = bytes.substr(i * width, width);
+    out.push_back(padded.substr(0, padded.find('\0')));
+  }
+  return out;
+}
+
+std::vector<std::string> read_variable_texts(hid_t attribute, hid_t type, hid_t space, std::size_t count, const std::string& where) {
+  std::vector<char*> pointers(count, nullptr);
+  check(H5Aread(attribute, type, pointers.data()), where);
+  std::vector<std::string> out;
+  for (const char* pointer : pointers) out.emplace_back(pointer ? pointer : "");
+  H5Dvlen_reclaim(type, space, H5P_DEFAULT, pointers.data());
+  return out;
+}
+
+std::vector<std::string> read_text_attribute(hid_t dataset, const std::string& name, const std::string& where) {
+  if (H5Aexists(dataset, name.c_str()) <= 0) return {};
+  const Hdf5Handle attribute = checked(H5Aopen(dataset, name.c_str(), H5P_DEFAULT), H5Aclose, where);
+  const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, where);
+  const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, where);
+  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
+  if (H5Tget_class(type.id()) != H5T_STRING || count <= 0) return {};
+  const auto texts = static_cast<std::size_t>(count);
+  return H5Tis_variable_str(type.id()) > 0 ? read_variable_texts(attribute.id(), type.id(), space.id(), texts, where)
+                                           : read_fixed_texts(attribute.id(), type.id(), texts, where);
+}
+
+}  // namespace
+
+void Hdf5Dataset::set_attribute(const std::string& name, const std::string& value) {
+  LibraryCall call;
+  const std::string place = text(where(), ", attribute '", name, "'");
+  const Hdf5Handle space = checked(H5Screate(H5S_SCALAR), H5Sclose, place);
+  write_text_attribute(id(), name, space.id(), {value.c_str()}, place);
+}
+
+void Hdf5Dataset::set_attribute(const std::string& name, const std::vector<std::string>& values) {
+  LibraryCall call;
+  const std::string place = text(where(), ", attribute '", name, "'");
+  const hsize_t count = values.size();
+  const Hdf5Handle space = checked(H5Screate_simple(1, &count, nullptr), H5Sclose, place);
+  std::vector<const char*> pointers;
+  for (const std::string& value : values) pointers.push_back(value.c_str());
+  write_text_attribute(id(), name, space.id(), pointers, place);
+}
+
+std::string Hdf5Dataset::text_attribute(const std::string& name) const {
+  const std::vector<std::string> texts = text_list_attribute(name);
+  return texts.empty() ? "" : texts.front();
+}
+
+std::vector<std::string> Hdf5Dataset::text_list_attribute(const std::string& name) const {
+  LibraryCall call;
+  return read_text_attribute(id(), name, text(where(), ", attribute '", name, "'"));
+}
+
+std::optional<double> Hdf5Dataset::number_attribute(const std::string& name) const {
+  LibraryCall call;
+  if (H5Aexists(id(), name.c_str()) <= 0) return std::nullopt;
+  const std::string place = text(where(), ", attribute '", name, "'");
+  const Hdf5Handle attribute = checked(H5Aopen(id(), name.c_str(), H5P_DEFAULT), H5Aclose, place);
+  const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, place);
+  const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, place);
+  const H5T_class_t kind = H5Tget_class(type.id());
+  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || H5Sget_simple_extent_npoints(space.id()) != 1) return std::nullopt;
+  double value = 0;
+  check(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &value), place);
+  return value;
+}
+
+std::vector<FuelSplit> Hdf5File::fuel_splits() const {
+  LibraryCall call;
+  const std::string place = text(path_, ", attribute 'split'");
+  const Hdf5Handle root = checked(H5Gopen2(id(), "/", H5P_DEFAULT), H5Gclose, place);
+  if (H5Aexists(root.id(), "split") <= 0) return {};
+  const Hdf5Handle attribute = checked(H5Aopen(root.id(), "split", H5P_DEFAULT), H5Aclose, place);
+  const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, place);
+  const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, place);
+  if (H5Tget_class(type.id()) != H5T_COMPOUND) throw BadInput(text(place, " is no table of splits as Fuel writes it"));
+
+  // Only the fields that are needed, each with the text width of the file.
+  struct Field {
+    const char* name;
+    hid_t type;           // of memory; -1: as in the file
+    std::size_t offset = 0, bytes = 0;
+  };
+  Field fields[] = {{"split", -1}, {"source", -1}, {"start", H5T_NATIVE_INT64}, {"stop", H5T_NATIVE_INT64}, {"indices", H5T_STD_REF_OBJ}};
+  std::vector<Hdf5Handle> types;
+  std::size_t row_bytes = 0;
+  for (Field& field : fields) {
+    const int index = H5Tget_member_index(type.id(), field.name);
+    if (index < 0) throw BadInput(text(place, " has no field '", field.name, "': it is no table of splits as Fuel writes it"));
+    if (field.type < 0) {
+      types.push_back(checked(H5Tget_member_type(type.id(), static_cast<unsigned>(index)), H5Tclose, place));
+      field.type = types.back().id();
+      if (H5Tget_class(field.type) != H5T_STRING || H5Tis_variable_str(field.type) > 0) throw BadInput(text(place, ", field '", field.name, "', is no text of fixed width"));
+    }
+    field.offset = row_bytes;
+    field.bytes = H5Tget_size(field.type);
+    row_bytes += field.bytes;
+  }
+  const Hdf5Handle row_type = checked(H5Tcreate(H5T_COMPOUND, row_bytes), H5Tclose, place);
+  for (const Field& field : fields) check(H5Tinsert(row_type.id(), field.name, field.offset, field.type), place);
+  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
+  std::vector<char> table(static_cast<std::size_t>(std::max<hssize_t>(0, count)) * row_bytes);
+  check(H5Aread(attribute.id(), row_type.id(), table.data()), place);
+
+  std::vector<FuelSplit> out;
+  for (const char* row = table.data(); row < table.data() + table.size(); row += row_bytes) {
+    const auto words = [&](const Field& field) {
+      const std::string padded(row + field.offset, field.bytes);
+      return padded.substr(0, padded.find('\0'));
+    };
+    FuelSplit entry{words(fields[0]), words(fields[1]), 0, 0, {}};
+    std::memcpy(&entry.start, row + fields[2].offset, sizeof entry.start);
+    std::memcpy(&entry.stop, row + fields[3].offset, sizeof entry.stop);
+    hobj_ref_t reference = 0;
+    std::memcpy(&reference, row + fields[4].offset, sizeof reference);
+    if (reference != 0) {
+      const Hdf5Handle indices = checked(H5Rdereference2(attribute.id(), H5P_DEFAULT, H5R_OBJECT, &reference), H5Dclose, place);
+      const Hdf5Handle extent = checked(H5Dget_space(indices.id()), H5Sclose, place);
+      entry.indices.resize(static_cast<std::size_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(extent.id()))));
+      check(H5Dread(indices.id(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, entry.indices.data()), place);
+    }
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,61 @@
+#include "data/image_layout.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "data/hdf5_dataset.hpp"
+
+namespace vae_dist {
+namespace {
+
+bool is_channel_count(std::int64_t n) { return n == 1 || n == 3; }
+
+}  // namespace
+
+const char* layout_name(ImageLayout layout) {
+  switch (layout) {
+    case ImageLayout::nhw: return "NHW";
+    case ImageLayout::nhwc: return "NHWC";
+    case ImageLayout::nchw: return "NCHW";
+  }
+  return "";
+}
+
+void flip_horizontally(std::span<std::uint8_t> image, const ImageShape& shape, ImageLayout layout, PixelType type) {
+  // A row of pixels, each of `depth` bytes that stay together.
+  const std::int64_t depth = (layout == ImageLayout::nhwc ? shape.channels : 1) * static_cast<std::int64_t>(bytes_of(type));
+  const std::int64_t rows = static_cast<std::int64_t>(image.size()) / (shape.width * depth);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    std::uint8_t* left = image.data() + row * shape.width * depth;
+    std::uint8_t* right = left + (shape.width - 1) * depth;
+    for (; left < right; left += depth, right -= depth) std::swap_ranges(left, left + depth, right);
+  }
+}
+
+ImageLayout find_layout(const std::vector<std::int64_t>& s, const std::string& wanted, const std::string& place) {
+  if (s.size() != 3 && s.size() != 4) throw BadInput(text(place, " has shape ", shape_text(s), ": images are [N, H, W], [N, H, W, C] or [N, C, H, W]"));
+  if (wanted == "NHW" && s.size() == 3) return ImageLayout::nhw;
+  if (wanted == "NHWC" && s.size() == 4) return ImageLayout::nhwc;
+  if (wanted == "NCHW" && s.size() == 4) return ImageLayout::nchw;
+  if (wanted != "auto") throw BadInput(text(place, " has shape ", shape_text(s), ", which cannot be read as layout ", wanted));
+  if (s.size() == 3) return ImageLayout::nhw;
+  const bool last = is_channel_count(s[3]), first = is_channel_count(s[1]);
+  if (last != first) return last ? ImageLayout::nhwc : ImageLayout::nchw;
+  throw BadInput(text(place, " has shape ", shape_text(s), ": which axis holds the channels cannot be told; set layout to NHWC or NCHW"));
+}
+
+ImageShape image_shape(const std::vector<std::int64_t>& s, ImageLayout layout) {
+  switch (layout) {
+    case ImageLayout::nhw: return {1, s[1], s[2]};
+    case ImageLayout::nhwc: return {s[3], s[1], s[2]};
+    case ImageLayout::nchw: return {s[1], s[2], s[3]};
+  }
+  return {};
+}
+
+bool is_image_shaped(const std::vector<std::int64_t>& s) {
+  if (s.size() == 3) return s[1] > 1 && s[2] > 1;
+  return s.size() == 4 && (is_channel_count(s[1]) || is_channel_count(s[3]));
+}
+
+}  // namespace vae_dist

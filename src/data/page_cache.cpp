@@ -1,0 +1,42 @@
+#include "data/page_cache.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace vae_dist {
+namespace {
+
+constexpr std::int64_t kAhead = std::int64_t{64} << 20, kStep = std::int64_t{8} << 20;
+
+}  // namespace
+
+PageCache::PageCache(const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat status {};
+    if (descriptor < 0 || ::fstat(descriptor, &status) != 0) continue;
+    files_.push_back({descriptor, size_, status.st_size});
+    size_ += status.st_size;
+  }
+}
+
+PageCache::~PageCache() {
+  for (const File& file : files_) ::close(file.descriptor);
+}
+
+void PageCache::will_need(double share) {
+  const std::int64_t wanted = std::min(size_, static_cast<std::int64_t>(share * static_cast<double>(size_)) + kAhead);
+  while (asked_ < wanted) {
+    const std::int64_t end = asked_ + kStep;
+    for (const File& file : files_) {
+      const std::int64_t from = std::max(asked_, file.first), to = std::min(end, file.first + file.size);
+      if (from < to) ::posix_fadvise(file.descriptor, from - file.first, to - from, POSIX_FADV_WILLNEED);
+    }
+    asked_ = end;
+  }
+}
+
+}  // namespace vae_dist

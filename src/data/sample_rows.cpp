@@ -1,0 +1,72 @@
+#include "data/sample_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.hpp"
+#include "base/keyed_random.hpp"
+
+namespace vae_dist {
+namespace {
+
+// a * b / c without overflow.
+std::int64_t scaled(std::int64_t a, std::int64_t b, std::int64_t c) { return static_cast<std::int64_t>(static_cast<__int128>(a) * b / c); }
+
+}  // namespace
+
+SampleRows::SampleRows(std::vector<RowRange> ranges) : ranges_(std::move(ranges)) {
+  for (const RowRange& range : ranges_) {
+    first_places_.push_back(places_);
+    places_ += range.size();
+  }
+}
+
+SampleRows SampleRows::part(Part part, double fraction, std::uint64_t seed) const {
+  if (places_ < 2) throw BadInput("data.validation.fraction: there are too few rows to hold one out");
+  SampleRows out = *this;
+  out.part_ = part;
+  out.seed_ = seed;
+  out.held_out_ = std::clamp<std::int64_t>(std::llround(fraction * static_cast<double>(places_)), 1, places_ - 1);
+  return out;
+}
+
+std::int64_t SampleRows::size() const { return part_ == Part::all ? places_ : part_ == Part::held_out ? held_out_ : places_ - held_out_; }
+
+std::int64_t SampleRows::stretch_begin(std::int64_t stretch) const { return scaled(stretch, places_, held_out_); }
+
+std::int64_t SampleRows::held_out_place(std::int64_t stretch) const {
+  const std::int64_t begin = stretch_begin(stretch), length = stretch_begin(stretch + 1) - begin;
+  const PhiloxCounter words = random_block(random_key(seed_, Purpose::held_out, 0), static_cast<std::uint64_t>(stretch), 0, 0);
+  const std::uint64_t draw = static_cast<std::uint64_t>(words[0]) << 32 | words[1];
+  return begin + static_cast<std::int64_t>(static_cast<unsigned __int128>(draw) * static_cast<std::uint64_t>(length) >> 64);
+}
+
+std::int64_t SampleRows::place(std::int64_t sample) const {
+  if (part_ == Part::all) return sample;
+  if (part_ == Part::held_out) return held_out_place(sample);
+  // Stretch j keeps all of its places but one, so its first sample is number begin(j) - j.
+  std::int64_t stretch = std::min(scaled(sample, held_out_, places_ - held_out_), held_out_ - 1);
+  while (stretch > 0 && stretch_begin(stretch) - stretch > sample) --stretch;
+  while (stretch + 1 < held_out_ && stretch_begin(stretch + 1) - (stretch + 1) <= sample) ++stretch;
+  const std::int64_t place = sample + stretch;
+  return place < held_out_place(stretch) ? place : place + 1;
+}
+
+std::int64_t SampleRows::samples_below(std::int64_t place) const {
+  if (part_ == Part::all) return place;
+  std::int64_t held_out = held_out_;
+  if (place < places_) {
+    std::int64_t stretch = std::min(scaled(place, held_out_, places_), held_out_ - 1);
+    while (stretch + 1 < held_out_ && stretch_begin(stretch + 1) <= place) ++stretch;
+    held_out = stretch + (held_out_place(stretch) < place ? 1 : 0);
+  }
+  return part_ == Part::held_out ? held_out : place - held_out;
+}
+
+std::int64_t SampleRows::row_at(std::int64_t place) const {
+  const auto after = std::upper_bound(first_places_.begin(), first_places_.end(), place);
+  const auto range = static_cast<std::size_t>(after - first_places_.begin()) - 1;
+  return ranges_[range].first + place - first_places_[range];
+}
+
+}  // namespace vae_dist

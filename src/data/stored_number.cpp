@@ -1,0 +1,67 @@
+#include "data/stored_number.hpp"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace vae_dist {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "numbers are read as on a little-endian machine");
+
+template <typename Word>
+Word swapped(Word word) {
+  if constexpr (sizeof(Word) == 2) return __builtin_bswap16(word);
+  if constexpr (sizeof(Word) == 4) return __builtin_bswap32(word);
+  if constexpr (sizeof(Word) == 8) return __builtin_bswap64(word);
+  return word;
+}
+
+// IEEE 754 binary16.
+float half_value(std::uint16_t half) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16, exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
+  if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(fraction), -24), std::bit_cast<float>(sign | 0x3f800000));
+  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000 | fraction << 13);
+  return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
+template <typename Word, typename Value>
+std::optional<std::size_t> convert(std::span<const std::byte> stored, bool big_endian, std::span<float> out, Value value) {
+  std::optional<std::size_t> bad;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    Word word;
+    std::memcpy(&word, stored.data() + i * sizeof(Word), sizeof(Word));
+    out[i] = static_cast<float>(value(big_endian ? swapped(word) : word));
+    if (!bad && !std::isfinite(out[i])) bad = i;
+  }
+  return bad;
+}
+
+}  // namespace
+
+std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored, std::span<float> out) {
+  const auto with = [&]<typename Word>(auto value, Word) { return convert<Word>(stored, number.big_endian, out, value); };
+  switch (number.kind) {
+    case StoredNumber::Kind::unsigned_integer: {
+      const auto value = [](auto word) { return word; };
+      if (number.bytes == 1) return with(value, std::uint8_t{});
+      if (number.bytes == 2) return with(value, std::uint16_t{});
+      if (number.bytes == 4) return with(value, std::uint32_t{});
+      return with(value, std::uint64_t{});
+    }
+    case StoredNumber::Kind::signed_integer: {
+      if (number.bytes == 1) return with([](std::uint8_t word) { return static_cast<std::int8_t>(word); }, std::uint8_t{});
+      if (number.bytes == 2) return with([](std::uint16_t word) { return static_cast<std::int16_t>(word); }, std::uint16_t{});
+      if (number.bytes == 4) return with([](std::uint32_t word) { return static_cast<std::int32_t>(word); }, std::uint32_t{});
+      return with([](std::uint64_t word) { return static_cast<std::int64_t>(word); }, std::uint64_t{});
+    }
+    case StoredNumber::Kind::ieee_float: {
+      if (number.bytes == 2) return with([](std::uint16_t word) { return half_value(word); }, std::uint16_t{});
+      if (number.bytes == 4) return with([](std::uint32_t word) { return std::bit_cast<float>(word); }, std::uint32_t{});
+      return with([](std::uint64_t word) { return std::bit_cast<double>(word); }, std::uint64_t{});
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace vae_dist

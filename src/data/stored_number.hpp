@@ -1,0 +1,25 @@
+// The plain numbers that a dataset may hold, as bytes, and their values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace vae_dist {
+
+struct StoredNumber {
+  enum class Kind { unsigned_integer, signed_integer, ieee_float };
+  Kind kind = Kind::unsigned_integer;
+  std::size_t bytes = 1;        ///< 1, 2, 4, 8; floats 2, 4, 8
+  bool big_endian = false;
+
+  bool is_byte() const { return kind == Kind::unsigned_integer && bytes == 1; }
+  bool operator==(const StoredNumber&) const = default;
+};
+
+/// The values of `stored`, rounded to float. Returns the place of the first that is no finite float (NaN, infinite, too large), if any.
+/// stored.size() == out.size() * number.bytes.
+std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored, std::span<float> out);
+
+}  // namespace vae_dist

@@ -1,0 +1,68 @@
+// Reads a dataset as a run does and writes what comes out, for tests that compare it with another reader's result:
+//   decoded_images [--dataset D] [--layout L] [--rows A:B] [--split S] [--crop N] [--resize N] [--stream] [--threads N] OUT.bin FILE...
+// OUT.bin: all images in order. On stdout a JSON object: what was found, and how often chunks were decoded.
+#include <fstream>
+#include <iostream>
+
+#include "base/error.hpp"
+#include "data/image_dataset.hpp"
+
+using namespace vae_dist;
+
+namespace {
+
+int run(const std::vector<std::string>& arguments) {
+  ImageSource source;
+  std::string out;
+  bool stream = false;
+  std::int64_t threads = 1;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& name = arguments[i];
+    if (name == "--stream") {
+      stream = true;
+    } else if (name.starts_with("--")) {
+      const std::string& value = arguments.at(++i);
+      if (name == "--dataset") source.dataset = value;
+      if (name == "--layout") source.layout = value;
+      if (name == "--split") source.split = value;
+      if (name == "--crop") source.geometry.crop = std::stoll(value);
+      if (name == "--resize") source.geometry.resize = std::stoll(value);
+      if (name == "--threads") threads = std::stoll(value);
+      if (name == "--rows") source.rows = {std::stoll(value), std::stoll(value.substr(value.find(':') + 1))};
+    } else if (out.empty()) {
+      out = name;
+    } else {
+      source.files.push_back(name);
+    }
+  }
+  ImageDataset dataset = ImageDataset::open(source);
+  if (!stream) {
+    const auto self = make_self_communicator();
+    dataset.cache(*self, *self, {.threads = threads});
+  }
+  std::ofstream file(out, std::ios::binary);
+  std::vector<std::uint8_t> image;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    image.resize(dataset.image_bytes());
+    dataset.read(i, image);
+    file.write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+  }
+  std::string companions;
+  for (const Hdf5Dataset& d : dataset.companions()) companions += text(companions.empty() ? "\"" : ", \"", d.path(), "\"");
+  std::cout << "{\"images\": " << dataset.size() << ", \"layout\": \"" << layout_name(dataset.layout()) << "\", \"shape\": [" << dataset.shape().channels << ", "
+            << dataset.shape().height << ", " << dataset.shape().width << "], \"type\": \"" << (dataset.type() == PixelType::uint8 ? "uint8" : "float32") << "\", \"scale\": "
+            << dataset.scale() << ", \"chunks_decoded\": " << dataset.rows().chunks_decoded() << ", \"fingerprint\": \"" << dataset.fingerprint() << "\", \"companions\": ["
+            << companions << "], \"description\": \"" << dataset.description() << "\"}\n";
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run({argv + 1, argv + argc});
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return static_cast<int>(exit_code(error));
+  }
+}
