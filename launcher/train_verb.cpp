@@ -1,5 +1,7 @@
 #include <memory>
+#include <mutex>
 
+#include "comm/nccl_communicator.hpp"
 #include "launcher/verbs.hpp"
 #include "train/training_run.hpp"
 
@@ -15,9 +17,13 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, request] {
     context.chosen = [&context, request] {
       request->errors_go_to = [&context](const std::string& directory) { context.report.set_directory(directory); };
-      request->end_all_ranks = [&context](const std::exception& error) {
-        context.report.fail(error);
-        context.world.abort(exit_code(error));
+      // Once: what fails in another thread while this goes on is its consequence.
+      request->end_all_ranks = [&context, once = std::make_shared<std::once_flag>()](const std::exception& error) {
+        std::call_once(*once, [&] {
+          context.report.fail(error);
+          abort_nccl_communicators();
+          context.world.abort(exit_code(error));
+        });
       };
       return run_training(*request, context.world);
     };
