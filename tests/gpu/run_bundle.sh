@@ -17,12 +17,13 @@ export VAE_DIST_BINARY=$here/bin/vae_dist VAE_DIST_SOURCE=$here
 run() {
   case $1 in
     nccl_ranks_np*) mpirun --oversubscribe --bind-to none -np "${1#nccl_ranks_np}" "$here/bin/nccl_ranks" "${1#nccl_ranks_np}" ;;
+    gpu_test) "$here/bin/gpu_test" ;;
     bench_nccl_issue) mpirun --oversubscribe --bind-to none -np 2 "$here/bin/bench_nccl_issue" ;;
     *) python3 "$here/tests/run_on_gpu.py" "$1" ;;
   esac
 }
 
-[ $# -gt 0 ] || set -- nccl_ranks_np2 nccl_ranks_np4 gpu_training_test gpu_failure_test bench_nccl_issue
+[ $# -gt 0 ] || set -- gpu_test nccl_ranks_np2 nccl_ranks_np4 gpu_training_test gpu_failure_test bench_nccl_issue
 summary="" worst=0
 for name in "$@"; do
   echo "== $name"
