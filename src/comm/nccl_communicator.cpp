@@ -11,6 +11,7 @@
 #include <string_view>
 #include <thread>
 #include <tuple>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -103,20 +104,53 @@ class Handle {
   bool given_up_ = false;
 };
 
-// In a thread of its own, which is left to itself when NCCL does not return.
-void abort_for_a_while(const std::shared_ptr<Handle>& handle) noexcept {
+// Each in a thread of its own, which is left to itself when NCCL does not return: kernels of one may lie behind those of another in a stream.
+void abort_for_a_while(const std::set<std::shared_ptr<Handle>>& handles) noexcept {
   try {
-    const auto ended = std::make_shared<std::promise<void>>();
-    const std::future<void> end = ended->get_future();
-    std::thread([handle, ended] {
-      handle->abort();
-      ended->set_value();
-    }).detach();
-    end.wait_for(kAbortTime);
+    std::vector<std::future<void>> ends;
+    for (const auto& handle : handles) {
+      const auto ended = std::make_shared<std::promise<void>>();
+      ends.push_back(ended->get_future());
+      std::thread([handle, ended] {
+        handle->abort();
+        ended->set_value();
+      }).detach();
+    }
+    const auto deadline = std::chrono::steady_clock::now() + kAbortTime;
+    for (const auto& end : ends) end.wait_until(deadline);
   } catch (const std::exception&) {
-    // No memory or no thread: the process is about to end, and its communicator with it.
+    // No memory or no thread: the process is about to end, and its communicators with it.
   }
 }
+
+// The handles of this process' communicators, for whoever ends it.
+class LiveHandles {
+ public:
+  // Never destroyed: a thread may end the process while its static objects are.
+  static LiveHandles& instance() {
+    static auto* const handles = new LiveHandles;
+    return *handles;
+  }
+
+  void add(const std::shared_ptr<Handle>& handle) {
+    const std::lock_guard lock(mutex_);
+    handles_.insert(handle);
+  }
+
+  void remove(const std::shared_ptr<Handle>& handle) {
+    const std::lock_guard lock(mutex_);
+    handles_.erase(handle);
+  }
+
+  std::set<std::shared_ptr<Handle>> all() {
+    const std::lock_guard lock(mutex_);
+    return handles_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::shared_ptr<Handle>> handles_;
+};
 
 class NcclStreamCommunicator final : public NcclCommunicator {
  public:
@@ -125,30 +159,20 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     ncclUniqueId id{};
     if (host.rank() == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId");
     host.broadcast({&id, sizeof id, DataType::uint8}, 0);
+    LiveHandles::instance().add(handle_);
     try {
       handle_->start(host.size(), id, host.rank());
       wait_until_done("ncclCommInitRankConfig", deadlines_.meeting);
     } catch (const std::exception&) {
       abort();
+      LiveHandles::instance().remove(handle_);
       throw;
     }
   }
 
   ~NcclStreamCommunicator() override {
-    if (!handle_->is_alive()) return;
-    // Ending in good order waits for the other ranks, which do not come after an error.
-    if (std::uncaught_exceptions() > 0 || in_call_) {
-      abort();
-      return;
-    }
-    try {
-      handle_->run("ncclCommFinalize", [](ncclComm_t comm) { return ncclCommFinalize(comm); });
-      wait_until_done("ncclCommFinalize", deadlines_.meeting);
-      handle_->destroy();
-    } catch (const std::exception& error) {
-      log::warn(text("NCCL did not end in good order: ", error.what()));
-      abort();
-    }
+    end();
+    LiveHandles::instance().remove(handle_);
   }
 
   int rank() const override { return host_.rank(); }
@@ -189,7 +213,7 @@ class NcclStreamCommunicator final : public NcclCommunicator {
 
   std::unique_ptr<Communicator> duplicate() override { throw std::logic_error("make another NCCL communicator over the host's instead"); }
 
-  void abort() noexcept override { abort_for_a_while(handle_); }
+  void abort() noexcept override { abort_for_a_while({handle_}); }
 
   bool register_memory(Buffer memory) override {
     handle_->run("ncclCommRegister", [&](ncclComm_t comm) { return ncclCommRegister(comm, memory.data, memory.bytes(), &registration_); });
@@ -202,6 +226,20 @@ class NcclStreamCommunicator final : public NcclCommunicator {
   }
 
  private:
+  void end() noexcept {
+    if (!handle_->is_alive()) return;
+    // Ending in good order waits for the other ranks, which do not come after an error.
+    if (std::uncaught_exceptions() > 0 || in_call_) return abort();
+    try {
+      handle_->run("ncclCommFinalize", [](ncclComm_t comm) { return ncclCommFinalize(comm); });
+      wait_until_done("ncclCommFinalize", deadlines_.meeting);
+      handle_->destroy();
+    } catch (const std::exception& error) {
+      log::warn(text("NCCL did not end in good order: ", error.what()));
+      abort();
+    }
+  }
+
   static std::size_t length(const Buffer& b) { return static_cast<std::size_t>(b.count); }
 
   // Queues one call and returns when its kernel is in the stream.
@@ -263,6 +301,8 @@ std::string nccl_version() {
 std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator& host, void* stream, const NcclDeadlines& deadlines, NcclCalls calls) {
   return std::make_unique<NcclStreamCommunicator>(host, stream, deadlines, calls);
 }
+
+void abort_nccl_communicators() noexcept { abort_for_a_while(LiveHandles::instance().all()); }
 
 std::shared_ptr<void> make_nccl_memory(std::size_t bytes) {
   void* memory = nullptr;

@@ -44,6 +44,10 @@ std::string nccl_version();
 /// Throws Failure with NCCL's own reason; Error(timed_out) naming the call when a deadline passes; BadInput when this build has no NCCL.
 std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator& host, void* stream, const NcclDeadlines& deadlines = {}, NcclCalls calls = NcclCalls::polled);
 
+/// For a process about to end, from any thread: gives up every NCCL communicator in it, in 3 s at most, so that no kernel waits for a rank that is gone.
+/// Whoever is in a call of theirs gets a Failure. No collective may follow.
+void abort_nccl_communicators() noexcept;
+
 /// `bytes` of memory on the calling thread's device, not initialised, as NCCL can register it; null where NCCL has none to give. Freed with its last
 /// owner, at once: whoever lets go of it has waited for what the device does with it.
 std::shared_ptr<void> make_nccl_memory(std::size_t bytes);

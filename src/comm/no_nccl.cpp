@@ -12,6 +12,8 @@ std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator&, void*, c
   throw BadInput("distributed.backend nccl: this build has no NCCL; build against a CUDA wheel of torch, or set distributed.backend=mpi");
 }
 
+void abort_nccl_communicators() noexcept {}
+
 std::shared_ptr<void> make_nccl_memory(std::size_t) { return nullptr; }
 
 }  // namespace vae_dist

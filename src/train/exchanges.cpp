@@ -2,22 +2,7 @@
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-#include <system_error>
-#include <thread>
-
 namespace vae_dist {
-
-void Exchanges::abort() noexcept {
-  if (!gradient_comm) return;
-  try {
-    // At once: on a GPU both have kernels in one stream, and neither is free while one of the other hangs there.
-    std::thread other([this] { gradient_comm->abort(); });
-    statistics_comm->abort();
-    other.join();
-  } catch (const std::system_error&) {
-    // No thread: the process is about to end, and both with it.
-  }
-}
 
 Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrder order, const NcclDeadlines& deadlines, GradientMemory& memory, CollectiveLog& log) {
   const ExchangeLog gradients{log, "gradients"}, statistics{log, "batch norm"};
@@ -26,7 +11,7 @@ Exchanges make_exchanges(const DeviceChoice& device, Communicator& host, SumOrde
   if (device.device.is_cuda()) {
     // High priority: a bucket that is ready should not wait behind the kernels of backward.
     const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
-    void* const native = reinterpret_cast<void*>(stream.native_handle());
+    void* const native = stream.native_handle();
     std::unique_ptr<NcclCommunicator> gradient_comm = make_nccl_communicator(host, native, deadlines);
     memory.register_with(*gradient_comm);
     out.gradient_comm = std::move(gradient_comm);

@@ -16,9 +16,6 @@ namespace vae_dist {
 struct Exchanges {
   std::unique_ptr<Communicator> gradient_comm, statistics_comm;
   std::unique_ptr<BucketExchange> gradients, statistics;
-
-  /// Gives up what is under way, from any thread, in about 3 s at most: nothing is exchanged after it.
-  void abort() noexcept;
 };
 
 /// On GPUs the gradients' memory is registered. It outlives the exchanges, as does `log`, in which sums leave their traces. A collective

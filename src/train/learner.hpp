@@ -44,9 +44,6 @@ class Learner {
   /// Makes every rank's state rank 0's and proves it. A collective.
   void replicate(Communicator& host);
 
-  /// For a process about to end, from any thread: gives up exchanges under way, in about 3 s at most. No step may follow.
-  void abort() noexcept { exchanges_.abort(); }
-
  private:
   ImageShape shape_;
   VanillaVae model_;

@@ -2,6 +2,8 @@
 
 #include <thread>
 
+#include "comm/nccl_communicator.hpp"
+
 namespace vae_dist {
 namespace {
 
@@ -19,15 +21,6 @@ Error marked(const std::exception& error, int first) {
 RankFailure::RankFailure(const MpiWorld& world, const CollectiveLog& log, Tell tell)
     : world_(world), tell_(std::move(tell)), watchdog_(world, log, [this](const Error& error, const std::string& details) { end_all_ranks(error, details); }) {}
 
-std::shared_ptr<void> RankFailure::on_abort(std::function<void()> abort) {
-  const std::lock_guard lock(mutex_);
-  abort_ = std::move(abort);
-  return {this, [](RankFailure* self) {
-            const std::lock_guard end(self->mutex_);
-            self->abort_ = nullptr;
-          }};
-}
-
 void RankFailure::end_all_ranks(const std::exception& error, const std::string& details) {
   while (ending_.exchange(true)) std::this_thread::sleep_for(std::chrono::hours(1));
 
@@ -41,10 +34,7 @@ void RankFailure::end_all_ranks(const std::exception& error, const std::string& 
     watchdog_.announce_failure(exit_code(error));
   }
 
-  {
-    const std::lock_guard lock(mutex_);
-    if (abort_) abort_();
-  }
+  abort_nccl_communicators();
   world_.abort(exit_code(error));
 }
 

@@ -7,8 +7,6 @@
 #include <atomic>
 #include <exception>
 #include <functional>
-#include <memory>
-#include <mutex>
 #include <string>
 
 #include "comm/mpi_world.hpp"
@@ -26,9 +24,6 @@ class RankFailure {
 
   Watchdog& watchdog() { return watchdog_; }
 
-  /// While the returned handle lives, `abort` (which takes seconds at most) gives up what is under way on the device.
-  [[nodiscard]] std::shared_ptr<void> on_abort(std::function<void()> abort);
-
   /// From any thread. The first failure of a process ends it; threads that fail meanwhile wait for that.
   [[noreturn]] void end_all_ranks(const std::exception& error, const std::string& details = "");
 
@@ -36,8 +31,6 @@ class RankFailure {
   const MpiWorld& world_;
   const Tell tell_;
   std::atomic<bool> ending_ = false;
-  std::mutex mutex_;
-  std::function<void()> abort_;
   Watchdog watchdog_;  // last: its thread uses all of the above
 };
 

@@ -110,7 +110,6 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
 
   Learner learner(config, data.train->shape(), plan, device, objective.loss, *host, collectives);
   require_equal(*host, "bucket plan", learner.reducer().describe_plan());
-  const auto abort_exchange = failure.on_abort([&learner] { learner.abort(); });
   agree_on_rank_0(*host, [&] {
     if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());
     if (!request.dry_run) RunDirectory(config.run).create();

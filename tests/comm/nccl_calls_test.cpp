@@ -234,6 +234,25 @@ TEST_F(NcclCallsTest, AreLeftToThemselvesWhenNcclDoesNotAbort) {
   EXPECT_TRUE(nccl().abort_hangs);
 }
 
+TEST_F(NcclCallsTest, OfAllCommunicatorsEndWithTheProcess) {
+  const auto one = make(), other = make();
+  { make(); }
+  abort_nccl_communicators();
+  EXPECT_THROW(one->all_reduce_sum(buffer_), Failure);
+  EXPECT_THROW(other->all_reduce_sum(buffer_), Failure);
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "start", "start", "finalize", "destroy", "abort", "abort"));
+  abort_nccl_communicators();
+  EXPECT_EQ(nccl().calls().size(), 7u);
+}
+
+TEST_F(NcclCallsTest, OfAllCommunicatorsAreLeftToThemselvesTogether) {
+  const auto one = make(), other = make();
+  nccl().abort_hangs = true;
+  abort_nccl_communicators();
+  EXPECT_TRUE(nccl().abort_hangs);
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "start", "abort", "abort"));
+}
+
 TEST_F(NcclCallsTest, RegisterMemoryWhereNcclTakesIt) {
   const auto comm = make();
   EXPECT_TRUE(comm->register_memory(buffer_));

@@ -6,11 +6,16 @@
 #include <array>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 
 #include "../comm/collective_checks.hpp"
+#include "../train/small_run.hpp"
 #include "base/error.hpp"
 #include "comm/nccl_communicator.hpp"
+#include "evaluate/model_input.hpp"
+#include "never_waits.hpp"
 #include "parallel/bucket_exchange.hpp"
+#include "parallel/replicate.hpp"
 #include "shared_gpu.hpp"
 #include "staged_communicator.hpp"
 #include "train/gradient_memory.hpp"
@@ -180,6 +185,29 @@ TEST_P(Nccl, ACallForWhichNobodyComesTimesOutByName) {
   }
   host_->barrier();
   comm->abort();
+}
+
+// The first steps choose algorithms and connect ranks. Behind them the host only queues.
+TEST(Step, NeverWaitsForTheDevice) {
+  const auto host = the_world->make_communicator();
+  for (const auto& [batch_norm, reproducible] : {std::pair{"local", false}, {"local", true}, {"sync", false}}) {
+    Config config = small_config("fp32");
+    config.distributed.batch_norm = batch_norm;
+    config.distributed.reproducible = reproducible;
+    config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
+    const ReplicaPlan plan = make_replica_plan(kSmallBatch, 8, host->size(), host->rank(), kSmallBatch);
+    Learner learner(config, kSmallShape, plan, the_device, LossOptions{}, *host);
+    learner.replicate(*host);
+    std::vector<at::Tensor> losses;
+    for (std::int64_t number = 0; number < 6; ++number) {
+      std::optional<NeverWaits> checked;
+      if (number >= 2) checked.emplace();
+      const auto mine = [&](const at::Tensor& global) { return queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
+      losses.push_back(learner.step(mine(images_of_step(number, at::kFloat)), mine(noise_of_step(number, at::kFloat)), kSmallLearningRate, kSmallKldFactor).values);
+    }
+    for (const at::Tensor& loss : losses) EXPECT_TRUE(loss.isfinite().all().item<bool>());
+    EXPECT_NO_THROW(require_equal_tensors(*host, "weights", learner.state())) << batch_norm;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Calls, Nccl, testing::Values(NcclCalls::polled, NcclCalls::blocking),

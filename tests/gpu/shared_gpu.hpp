@@ -36,6 +36,6 @@ inline c10::Stream communication_stream(const DeviceChoice& device) {
   return c10::impl::VirtualGuardImpl(c10::kCUDA).getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
 }
 
-inline void* native_stream(const c10::Stream& stream) { return reinterpret_cast<void*>(stream.native_handle()); }
+inline void* native_stream(const c10::Stream& stream) { return stream.native_handle(); }
 
 }  // namespace vae_dist
