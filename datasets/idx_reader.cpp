@@ -52,10 +52,13 @@ void IdxReader::read_header(std::size_t axes, const std::string& what) {
     const std::uint8_t* big_endian = &sizes[4 * i];
     shape_.push_back((std::int64_t{big_endian[0]} << 24) | (big_endian[1] << 16) | (big_endian[2] << 8) | big_endian[3]);
     if (shape_[i] == 0) throw BadInput(text(path_, " is empty: axis ", i, " has no elements"));
-    // Keeps products inside 64 bits, and a chunk of one image inside HDF5's 4 GiB.
+    // Keeps products inside 64 bits.
     if (i > 0 && shape_[i] > 0xffff) throw BadInput(text(path_, ": axis ", i, " has ", shape_[i], " elements: no image is that large"));
     if (i > 0) row_bytes_ *= shape_[i];
   }
+  // A few compressed bytes can promise, and give, any number of zeros.
+  constexpr std::int64_t kLargestImage = 1 << 27;
+  if (row_bytes_ > kLargestImage) throw BadInput(text(path_, ": its images have ", row_bytes_, " pixels each: no image is that large"));
 }
 
 // As many bytes as there are, `count` at most.
