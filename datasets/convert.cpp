@@ -29,8 +29,10 @@ struct Blocks {
   std::int64_t aligned;   // blocks begin anew at multiples of this
 
   Blocks(const StoredDataset& from, std::int64_t memory_bytes) {
-    const std::int64_t fitting = std::max<std::int64_t>(1, memory_bytes / static_cast<std::int64_t>(std::max<std::size_t>(from.row_bytes(), 1)));
+    constexpr std::int64_t kEnough = 64 << 20;   // more at a time is no faster
+    const auto row_bytes = static_cast<std::int64_t>(std::max<std::size_t>(from.row_bytes(), 1));
     const std::int64_t chunk_rows = from.chunk().empty() ? 1 : from.chunk()[0];
+    const std::int64_t fitting = std::max<std::int64_t>(1, std::min(memory_bytes / row_bytes, std::max(chunk_rows, kEnough / row_bytes)));
     if (fitting >= chunk_rows) {
       rows = aligned = fitting / chunk_rows * chunk_rows;
     } else {

@@ -24,6 +24,8 @@ void check_pictures(const NpyArray& array) {
   if (shape.size() != 3 && shape.size() != 4)
     throw BadInput(text(array.place(), " has shape ", shape_text(shape), ": pictures are (N, H, W), (N, H, W, C) or (N, C, H, W)"));
   if (array.header().values() == 0) throw BadInput(text(array.place(), " has shape ", shape_text(shape), ": there are no pictures in it"));
+  constexpr std::int64_t kLargestPicture = 1 << 28;
+  if (array.row_values() > kLargestPicture) throw BadInput(text(array.place(), " has shape ", shape_text(shape), ": no picture is that large"));
 }
 
 NpyTarget picture_target(const NpyHeader& header) { return header.kind == 'f' ? NpyTarget::float32 : NpyTarget::uint8; }

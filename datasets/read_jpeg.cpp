@@ -69,7 +69,7 @@ void rgb_of_cmyk(const std::vector<std::uint8_t>& cmyk, bool inverted, std::uint
 }
 
 // libjpeg leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says why.
-bool decode(Decoder& decoder, const std::uint8_t* bytes, std::size_t size, Picture& picture, int& orientation) {
+bool decode(Decoder& decoder, const std::uint8_t* bytes, std::size_t size, std::int64_t most_pixels, Picture& picture, int& orientation) {
   jpeg_decompress_struct& info = decoder.info;
   info.err = jpeg_std_error(&decoder.errors);
   decoder.errors.error_exit = leave;
@@ -82,9 +82,9 @@ bool decode(Decoder& decoder, const std::uint8_t* bytes, std::size_t size, Pictu
   jpeg_save_markers(&info, JPEG_APP0 + 1, 0xffff);
   jpeg_mem_src(&info, bytes, size);
   jpeg_read_header(&info, TRUE);
-  if (static_cast<std::int64_t>(info.image_width) * info.image_height > kMostPixels) {
+  if (static_cast<std::int64_t>(info.image_width) * info.image_height > most_pixels) {
     std::snprintf(decoder.fatal, sizeof decoder.fatal, "it has %ux%u pixels, more than the %lld that are read", info.image_width, info.image_height,
-                  static_cast<long long>(kMostPixels));
+                  static_cast<long long>(most_pixels));
     return false;
   }
   orientation = orientation_of(info);
@@ -110,10 +110,10 @@ bool decode(Decoder& decoder, const std::uint8_t* bytes, std::size_t size, Pictu
 
 }  // namespace
 
-Picture decode_jpeg(std::span<const std::uint8_t> bytes, int& orientation) {
+Picture decode_jpeg(std::span<const std::uint8_t> bytes, std::int64_t most_pixels, int& orientation) {
   Decoder decoder;
   Picture picture;
-  if (!decode(decoder, bytes.data(), bytes.size(), picture, orientation)) throw BadInput(text("it is no JPEG that can be read: ", decoder.fatal));
+  if (!decode(decoder, bytes.data(), bytes.size(), most_pixels, picture, orientation)) throw BadInput(text("it is no JPEG that can be read: ", decoder.fatal));
   if (decoder.damage[0]) throw BadInput(text("it is a damaged JPEG: ", decoder.damage));
   return picture;
 }

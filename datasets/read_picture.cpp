@@ -22,13 +22,13 @@ constexpr std::array<std::uint8_t, 8> kPng = {0x89, 'P', 'N', 'G', '\r', '\n', 0
 
 }  // namespace
 
-Picture decode_picture(std::span<const std::uint8_t> bytes, std::uint8_t background) {
+Picture decode_picture(std::span<const std::uint8_t> bytes, std::uint8_t background, std::int64_t most_pixels) {
   int orientation = 1;
   Picture picture;
   if (begins_with(bytes, kJpeg))
-    picture = decode_jpeg(bytes, orientation);
+    picture = decode_jpeg(bytes, most_pixels, orientation);
   else if (begins_with(bytes, kPng))
-    picture = decode_png(bytes, background, orientation);
+    picture = decode_png(bytes, background, most_pixels, orientation);
   else
     throw BadInput(bytes.empty() ? "it is empty" : "it is neither JPEG nor PNG");
   return upright(std::move(picture), orientation);

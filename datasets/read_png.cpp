@@ -46,7 +46,7 @@ void ask_for_bytes(png_structp png, png_infop info) {
 }
 
 // libpng leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says why.
-bool decode(Decoder& decoder, Picture& picture, int& orientation) {
+bool decode(Decoder& decoder, std::int64_t most_pixels, Picture& picture, int& orientation) {
   decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, leave, ignore);
   if (decoder.png) decoder.info = png_create_info_struct(decoder.png);
   if (!decoder.info) {
@@ -57,9 +57,9 @@ bool decode(Decoder& decoder, Picture& picture, int& orientation) {
   png_set_read_fn(decoder.png, &decoder, give_bytes);
   png_read_info(decoder.png, decoder.info);
   const png_uint_32 width = png_get_image_width(decoder.png, decoder.info), height = png_get_image_height(decoder.png, decoder.info);
-  if (static_cast<std::int64_t>(width) * height > kMostPixels) {
+  if (static_cast<std::int64_t>(width) * height > most_pixels) {
     std::snprintf(decoder.fatal, sizeof decoder.fatal, "it has %ux%u pixels, more than the %lld that are read", width, height,
-                  static_cast<long long>(kMostPixels));
+                  static_cast<long long>(most_pixels));
     return false;
   }
   ask_for_bytes(decoder.png, decoder.info);
@@ -93,12 +93,12 @@ Picture laid_over(const Picture& picture, std::uint8_t background) {
 
 }  // namespace
 
-Picture decode_png(std::span<const std::uint8_t> bytes, std::uint8_t background, int& orientation) {
+Picture decode_png(std::span<const std::uint8_t> bytes, std::uint8_t background, std::int64_t most_pixels, int& orientation) {
   Decoder decoder;
   decoder.next = bytes.data();
   decoder.left = bytes.size();
   Picture picture;
-  if (!decode(decoder, picture, orientation)) throw BadInput(text("it is no PNG that can be read: ", decoder.fatal));
+  if (!decode(decoder, most_pixels, picture, orientation)) throw BadInput(text("it is no PNG that can be read: ", decoder.fatal));
   return picture.channels % 2 == 0 ? laid_over(picture, background) : picture;
 }
 

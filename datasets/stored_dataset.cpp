@@ -67,8 +67,20 @@ std::size_t product(const std::vector<std::int64_t>& from) {
   return out;
 }
 
+// H5Tdetect_class does not see text of variable length inside compounds.
 bool is_plain_type(hid_t type) {
-  return H5Tdetect_class(type, H5T_VLEN) <= 0 && H5Tdetect_class(type, H5T_REFERENCE) <= 0 && H5Tis_variable_str(type) <= 0;
+  switch (H5Tget_class(type)) {
+    case H5T_VLEN:
+    case H5T_REFERENCE:
+    case H5T_NO_CLASS: return false;
+    case H5T_STRING: return H5Tis_variable_str(type) == 0;
+    case H5T_ARRAY: return is_plain_type(StoredId(H5Tget_super(type), H5Tclose).id());
+    case H5T_COMPOUND: break;
+    default: return true;
+  }
+  for (int i = 0; i < H5Tget_nmembers(type); ++i)
+    if (!is_plain_type(StoredId(H5Tget_member_type(type, static_cast<unsigned>(i)), H5Tclose).id())) return false;
+  return true;
 }
 
 // The two data spaces of a transfer of a box.
@@ -151,6 +163,7 @@ StoredDataset::StoredDataset(std::shared_ptr<StoredId> file, std::shared_ptr<Sto
   std::vector<hsize_t> extent(static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space.id()))));
   check(H5Sget_simple_extent_dims(space.id(), extent.data(), nullptr), place_);
   shape_ = {extent.begin(), extent.end()};
+  is_empty_ = H5Sget_simple_extent_npoints(space.id()) <= 0;
   element_bytes_ = H5Tget_size(type.id());
   plain_ = is_plain_type(type.id());
   if (H5Pget_layout(creation.id()) == H5D_CHUNKED) {
@@ -320,10 +333,10 @@ void for_each_chunk(const StoredDataset& dataset, const std::function<void(const
 }
 
 std::int64_t count_chunks(const StoredDataset& dataset) {
+  if (dataset.is_empty()) return 0;
   const std::vector<std::int64_t> steps = steps_of(dataset);
   std::int64_t out = 1;
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (dataset.shape()[i] == 0) return 0;
     out *= (dataset.shape()[i] + steps[i] - 1) / steps[i];
   }
   return out;

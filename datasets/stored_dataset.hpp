@@ -23,6 +23,7 @@ class StoredDataset {
   const std::vector<std::int64_t>& shape() const { return shape_; }
   const std::vector<std::int64_t>& chunk() const { return chunk_; }   ///< empty: not chunked
   std::int64_t rows() const { return shape_.empty() ? 0 : shape_[0]; }
+  bool is_empty() const { return is_empty_; }            ///< no values: an axis of nothing, or HDF5's null space
   std::size_t element_bytes() const { return element_bytes_; }
   std::size_t row_bytes() const;
   bool is_plain() const { return plain_; }   ///< its bytes mean the same in another file: no text of variable length, no references
@@ -57,7 +58,7 @@ class StoredDataset {
   std::string path_, place_;
   std::vector<std::int64_t> shape_, chunk_;
   std::size_t element_bytes_ = 0;
-  bool plain_ = false;
+  bool plain_ = false, is_empty_ = false;
 };
 
 class StoredFile {

@@ -2,7 +2,7 @@
 
 #include <zip.h>
 
-#include <limits>
+#include <filesystem>
 
 #include "base/error.hpp"
 
@@ -32,6 +32,7 @@ ZipArchive::ZipArchive(const std::string& path) : path_(path) {
     throw BadInput(text("cannot read ", path, " as a zip file (.npz is one): ", reason));
   }
   archive_ = std::shared_ptr<zip>(opened, zip_discard);
+  bytes_ = std::filesystem::file_size(path);
 }
 
 std::vector<std::string> ZipArchive::names() const {
@@ -56,7 +57,7 @@ ZipMember ZipArchive::open(const std::string& name) const {
   if (!(status.valid & ZIP_STAT_SIZE) || !(status.valid & ZIP_STAT_COMP_SIZE) || !(status.valid & ZIP_STAT_COMP_METHOD)) refuse(" has no size: the file is damaged");
   if (status.comp_method != ZIP_CM_STORE && status.comp_method != ZIP_CM_DEFLATE)
     refuse(" is compressed by method ", status.comp_method, "; stored and deflated members can be read, as numpy writes them");
-  if (status.size > static_cast<zip_uint64_t>(std::numeric_limits<std::int64_t>::max())) refuse(" promises ", status.size, " bytes: the file is damaged");
+  if (status.comp_size > bytes_) refuse(" promises ", status.comp_size, " bytes in a file of ", bytes_, ": it is damaged");
 
   constexpr zip_uint64_t kDeflatesMost = 1032;   // to one: a match of 258 bytes takes 2 bits
   constexpr zip_uint64_t kSuspicious = 500, kHarmless = 64 << 20;

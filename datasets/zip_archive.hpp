@@ -48,6 +48,7 @@ class ZipArchive {
 
  private:
   std::string path_;
+  std::uint64_t bytes_ = 0;   // of the file
   std::shared_ptr<zip> archive_;
 };
 

@@ -35,12 +35,12 @@ void run(Options options) {
 void add_data_convert(CLI::App& data, VerbContext& context) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = data.add_subcommand("convert", "Re-chunk HDF5 files for training, compress them otherwise, put several together");
-  verb->add_option("files", options->files, "IN.h5 [MORE.h5 ...] OUT.h5: the files to read, and the one to write")->required()->expected(2, 10000);
+  verb->add_option("files", options->files, "IN.h5 [MORE.h5 ...] OUT.h5: the files to read, and the one to write")->required()->expected(2, 10000)->option_text("FILE FILE ...");
   verb->add_option("--dataset", options->dataset, "Path of the images, where there are several candidates");
-  verb->add_option("--chunk-images", options->convert.chunk_images, "Images a chunk. Default: 64, fewer where that is more than 4 MiB")->check(CLI::PositiveNumber);
+  verb->add_option("--chunk-images", options->convert.chunk_images, "Images a chunk. Default: 64, fewer where that is more than 4 MiB")->check(CLI::PositiveNumber)->type_name("N");
   verb->add_option("--compress", options->compress, "none, or gzip:1 (fast) to gzip:9 (small)")->capture_default_str();
-  verb->add_option("--memory", options->memory_mb, "MiB of decoded images held at a time")->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  verb->add_option("--threads", options->convert.threads, "Compressing; 0: one a core")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->add_option("--memory", options->memory_mb, "Decoded images held at a time")->check(CLI::Range(1, 1 << 20))->type_name("MIB")->capture_default_str();
+  verb->add_option("--threads", options->convert.threads, "That compress; 0: one a core")->check(CLI::NonNegativeNumber)->type_name("N")->capture_default_str();
   verb->footer(
       "Labels, factors and attributes are kept.\n"
       "Examples:\n"

@@ -45,7 +45,7 @@ void add_data_import_images(CLI::App& data, VerbContext& context) {
   CLI::App* verb = data.add_subcommand("import-images", "Convert a folder of JPEG and PNG pictures to HDF5; sub-folders become labels");
   verb->add_option("folder", options->folder, "Folder of pictures, or of one folder a class")->required();
   verb->add_option("out", options->out, "HDF5 file to write: `imgs`, and `labels` where there are classes")->required();
-  verb->add_option("--size", options->import.fit.size, "Bring all pictures to this height and width, pixels; without it they must be of one size")->check(CLI::Range(1, 8192));
+  verb->add_option("--size", options->import.fit.size, "Bring all pictures to this height and width, pixels; without it they must be of one size")->check(CLI::Range(1, 8192))->type_name("PIXELS");
   verb->add_option("--crop", options->crop, "Before that cut out of the middle: centre (the largest square), none (proportions change), or a number of pixels. Default: centre with --size");
   verb->add_flag("--gray,--grey", options->import.fit.grey, "One channel instead of three");
   verb->add_option("--background", options->background, "white or black: what is seen through transparent pixels")->check(CLI::IsMember({"white", "black"}))->capture_default_str();
@@ -53,7 +53,7 @@ void add_data_import_images(CLI::App& data, VerbContext& context) {
       ->check(CLI::IsMember({"fail", "skip"}))
       ->capture_default_str();
   verb->add_option("--compress", options->compress, "none, or gzip:1 (fast) to gzip:9 (small)")->capture_default_str();
-  verb->add_option("--threads", options->import.threads, "0: one a core")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->add_option("--threads", options->import.threads, "That read and compress; 0: one a core")->check(CLI::NonNegativeNumber)->type_name("N")->capture_default_str();
   verb->footer("Example:\n  vae_dist data import-images cifar/train cifar_train.h5 --size 32 --on-error skip");
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { import(*options); }); });
 }

@@ -35,7 +35,7 @@ void add_data_import_npz(CLI::App& data, VerbContext& context) {
   verb->add_option("out", options->out, "HDF5 file to write: `imgs`; `latents/values` and `latents/classes` where there are latents_values and latents_classes")->required();
   verb->add_option("--labels", options->labels, "Name of an array with a row for each picture, which becomes `labels`");
   verb->add_option("--compress", options->compress, "none, or gzip:1 (fast) to gzip:9 (small)")->capture_default_str();
-  verb->add_option("--threads", options->import.threads, "Compressing: 0: one a core")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->add_option("--threads", options->import.threads, "That compress; 0: one a core")->check(CLI::NonNegativeNumber)->type_name("N")->capture_default_str();
   verb->footer(
       "Examples:\n"
       "  vae_dist data import-npz dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz imgs dsprites.h5\n"

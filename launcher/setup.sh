@@ -29,13 +29,15 @@ test_packages=(iproute2)   # hosts as network namespaces
 step() { printf '\n\033[1m== %s\033[0m (%d s)\n' "$*" "$SECONDS"; }
 fail() { printf '\nsetup: %s\n' "$*" >&2; exit 2; }
 
+is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
 # install_system_packages PACKAGE...: those that are missing
 install_system_packages() {
   [ "${VAE_DIST_SYSTEM:-}" = given ] && return
   command -v dpkg-query >/dev/null || fail "this is no Debian or Ubuntu: install the libraries yourself (names: $*) and set VAE_DIST_SYSTEM=given"
   local missing=() package
   for package; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    is_installed "$package" || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
@@ -50,8 +52,21 @@ or give the libraries by a module or conda environment and set VAE_DIST_SYSTEM=g
   "${as_root[@]}" apt-get update -q
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" | grep -E '^Setting up|^E:' || true
   for package in "${missing[@]}"; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || fail "apt-get could not install $package"
+    is_installed "$package" || fail "apt-get could not install $package"
   done
+}
+
+# For the fuzz tests: clang with libFuzzer, whose packages have their version in their names. 15 is the first that compiles our C++20.
+install_fuzzer() {
+  [ "${VAE_DIST_SYSTEM:-}" = given ] && return
+  local version
+  for version in 16 17 18 19 20 15; do
+    if is_installed "clang-$version" && is_installed "libclang-rt-$version-dev"; then return; fi
+  done
+  for version in 16 17 18 19 20 15; do
+    if apt-cache show "clang-$version" "libclang-rt-$version-dev" >/dev/null 2>&1; then install_system_packages "clang-$version" "libclang-rt-$version-dev"; return; fi
+  done
+  echo "setup: there is no clang from version 15 on: the fuzz tests are left out"
 }
 
 # CUDA 13 wheels need driver 580 or later; older drivers run older wheels of the same torch.

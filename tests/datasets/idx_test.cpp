@@ -131,8 +131,9 @@ TEST_F(ImportIdx, RefusesSizesOfNothingAndBeyondReason) {
   EXPECT_THAT(refusal_of_images(header({0, 28, 28})), HasSubstr("is empty"));
   EXPECT_THAT(refusal_of_images(header({5, 0, 28})), HasSubstr("is empty"));
   EXPECT_THAT(refusal_of_images(header({5, 70000, 28})), HasSubstr("70000"));
-  // 16 EiB are promised: refused for the bytes that are not there, without memory for them.
-  EXPECT_THAT(refusal_of_images(header({0xffffffff, 0xffff, 0xffff}) + counting(30)), HasSubstr("30 bytes follow"));
+  EXPECT_THAT(refusal_of_images(header({5, 0xffff, 0xffff})), HasSubstr("no image is that large"));
+  // 64 PiB are promised: refused for the bytes that are not there, without memory for them.
+  EXPECT_THAT(refusal_of_images(header({0xffffffff, 0x1000, 0x1000}) + counting(30)), HasSubstr("30 bytes follow"));
 }
 
 TEST_F(ImportIdx, RefusesLabelsOfAnotherNumber) {

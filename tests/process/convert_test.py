@@ -34,6 +34,8 @@ class ConvertFolder(RunFolder):
             file["texts"] = [TEXTS[i % N] for i in range(rows)]
             file["mean"] = images.mean(axis=0)
             file["version"] = 3
+            file["nothing"] = h5py.Empty("f4")
+            file["records"] = numpy.array([(i, f"row {i}") for i in range(rows)], dtype=[("number", "i4"), ("text", h5py.string_dtype())])
             file.attrs["made by"] = "a test"
         return self.folder / name
 
@@ -64,6 +66,9 @@ class Convert(ConvertFolder):
         self.assertEqual(set(before), set(after))
         for path in before:
             self.assertEqual(before[path].dtype, after[path].dtype, path)
+            if path == "nothing":
+                self.assertEqual(after[path], h5py.Empty("f4"))
+                continue
             numpy.testing.assert_array_equal(before[path], after[path], path)
         with h5py.File(self.folder / "in.h5") as old, h5py.File(self.folder / "out.h5") as new:
             images = new["pictures/imgs"]
@@ -106,7 +111,7 @@ class Convert(ConvertFolder):
         for path in ("labels", "latents/values"):
             numpy.testing.assert_array_equal(after[path], numpy.concatenate([self.contents(f"part{i}.h5")[path] for i in range(3)]))
         # What has no rows that could be put together is left out, and that is said.
-        for path in ("texts", "mean", "version"):
+        for path in ("texts", "mean", "version", "nothing", "records"):
             self.assertNotIn(path, after)
             self.assertRegex(done.stderr, rf"left out: part0.h5, dataset '{path}'")
         with h5py.File(self.folder / "all.h5") as file:
@@ -188,7 +193,7 @@ class Verify(ConvertFolder):
         self.assertAlmostEqual(float(line[2]), images.min(), delta=1e-6)
         self.assertAlmostEqual(float(line[3]), images.max(), delta=1e-6)
         self.assertRegex(done.stdout, r"labels: uint16 \[230\], 1 chunks read, 0 damaged, 0 to 9; checked by nothing")
-        for path in ("texts", "mean", "version", "latents/values"):
+        for path in ("texts", "mean", "version", "latents/values", "nothing", "records"):
             self.assertIn(f"{path}: ", done.stdout)
 
     def test_a_flipped_byte_is_named_by_its_chunk(self):

@@ -4,7 +4,10 @@ import shlex
 import subprocess
 import unittest
 
+import numpy
+
 import runs
+from png_files import png
 
 README = (runs.SOURCE / "README.md").read_text()
 
@@ -20,7 +23,18 @@ def blocks(language):
 class Readme(runs.RunFolder):
     IMAGES = ["--count", "8", "--size", "16", "--channels", "1"]
 
+    def write_inputs(self):
+        """What a user of the README has: pictures in folders, and dSprites."""
+        random = numpy.random.default_rng(1)
+        for kind in ("cats", "dogs"):
+            (self.folder / "photos" / kind).mkdir(parents=True)
+            for i in range(5):
+                (self.folder / "photos" / kind / f"{i}.png").write_bytes(png(random.integers(0, 256, (70 + i, 90, 3), dtype=numpy.uint8)))
+        (self.folder / "photos" / "cats" / "broken.jpg").write_bytes(b"no picture")
+        numpy.savez_compressed(self.folder / "dsprites.npz", imgs=random.integers(0, 2, (20, 64, 64), dtype=numpy.uint8), latents_values=random.random((20, 6)))
+
     def test_its_commands_run_in_their_order(self):
+        self.write_inputs()
         (self.folder / "configs").symlink_to(runs.SOURCE / "configs")
         (self.folder / "build").mkdir()
         (self.folder / "build" / "vae_dist").symlink_to(runs.BINARY)
@@ -34,7 +48,7 @@ class Readme(runs.RunFolder):
             with open(output, "w") as out:
                 done = subprocess.run(words, cwd=self.folder, stdout=out, stderr=subprocess.PIPE, text=True, timeout=300)
             self.assertEqual(done.returncode, 0, f"{command}\n{done.stderr}")
-        for made in ("shapes.png", "samples.png", "reconstructions.png", "my.yaml", "moving.safetensors"):
+        for made in ("shapes.png", "photos.png", "samples.png", "reconstructions.png", "my.yaml", "moving.safetensors"):
             self.assertGreater((self.folder / made).stat().st_size, 0, made)
 
     def test_its_keys_are_the_programs(self):

@@ -16,7 +16,7 @@ def is_png(path):
 
 
 class Help(RunFolder):
-    GROUPS = {"weights": {"export", "import"}, "data": {"make-shapes", "import-idx", "import-images", "import-npz", "info"}}
+    GROUPS = {"weights": {"export", "import"}, "data": {"make-shapes", "import-idx", "import-images", "import-npz", "convert", "info", "verify"}}
     VERBS = {"train", "sample", "reconstruct", "config", *GROUPS}
 
     def help_of(self, *verb):
