@@ -8,7 +8,7 @@
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
 #include "config/load_config.hpp"
-#include "data/sample_order.hpp"
+#include "data/epoch_order.hpp"
 #include "evaluate/mean_image.hpp"
 #include "parallel/replicate.hpp"
 #include "train/open_data.hpp"
@@ -27,6 +27,7 @@ BatchPlan batch_plan(const LoopParts& parts) {
   plan.count = parts.plan.samples_per_rank();
   plan.noise_per_sample = parts.config.model.latent_dim;
   plan.horizontal_flip = parts.config.data.horizontal_flip;
+  plan.window_chunks = *parts.config.data.shuffle_window_chunks;
   return plan;
 }
 
@@ -165,7 +166,8 @@ void TrainingLoop::read_all_steps() {
 }
 
 std::string TrainingLoop::samples_of_step(std::int64_t step) const {
-  const SampleOrder order(static_cast<std::uint64_t>(parts_.config.run.seed), static_cast<std::uint64_t>(step / steps_per_epoch_), parts_.train.size());
+  const EpochOrder order(static_cast<std::uint64_t>(parts_.config.run.seed), static_cast<std::uint64_t>(step / steps_per_epoch_),
+                         std::make_shared<SampleChunks>(parts_.train.chunks()), *parts_.config.data.shuffle_window_chunks);
   const std::int64_t first = step % steps_per_epoch_ * parts_.plan.global_batch;
   std::string out;
   for (std::int64_t i = 0; i < parts_.plan.global_batch; ++i) out += (i ? ", " : "") + std::to_string(order.at(first + i));
