@@ -31,6 +31,20 @@ BatchPlan batch_plan(const LoopParts& parts) {
   return plan;
 }
 
+// What does not lie in memory is streamed, unless its order leaps over all samples.
+std::unique_ptr<ChunkRing> chunk_ring(const LoopParts& parts, std::int64_t epoch, std::int64_t step) {
+  const DataConfig& data = parts.config.data;
+  if (parts.train.in_memory() || *data.shuffle_window_chunks == 0) return nullptr;
+  ChunkRing::Options options;
+  options.seed = static_cast<std::uint64_t>(parts.config.run.seed);
+  options.window_chunks = *data.shuffle_window_chunks;
+  options.samples_at_once = parts.plan.global_batch;
+  options.threads = reader_threads(data, parts.node.size());
+  options.first_epoch = epoch;
+  options.first_position = step * parts.plan.global_batch;
+  return std::make_unique<ChunkRing>(parts.train, options, parts.node, parts.host);
+}
+
 at::Tensor noise_tensor(const Batch& batch, const InputFormat& format) {
   const auto count = static_cast<std::int64_t>(batch.samples.size());
   const auto values = static_cast<std::int64_t>(batch.noise.size());
@@ -55,7 +69,8 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
       state_(std::move(state)),
       format_(input_format(parts.config, parts.train, parts.device)),
       steps_per_epoch_(parts.learning_rate.steps_per_epoch),
-      loader_(parts.train, batch_plan(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_, parts.config.data.prefetch_batches),
+      loader_(parts.train, batch_plan(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_, parts.config.data.prefetch_batches,
+              chunk_ring(parts, state_.step / steps_per_epoch_, state_.step % steps_per_epoch_)),
       flags_(parts.flags),
       writer_(RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep) {}
 

@@ -110,7 +110,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   Recorder recorder(config, facts, epochs, setup.state.step, world, *host);
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<Communicator> flags = host->duplicate();
-  TrainingLoop loop({config, data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, watchdog, *host, *flags}, setup.state);
+  TrainingLoop loop({config, data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, watchdog, *host, *flags, *data.node}, setup.state);
   const Stopwatch watch;
   const ExitCode code = [&] {
     try {
