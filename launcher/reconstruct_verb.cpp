@@ -44,7 +44,7 @@ void reconstruct_rows(const Options& options) {
     source = SourceConfig{};
     source.file = {options.data};
   }
-  const ImageDataset data = open_source(source, "--data", 1);
+  const ImageDataset data = open_source(trained.config, source, "--data");
   if (data.shape() != trained.shape)
     throw BadInput(text(data.description(), " does not fit the model, which is for images ", trained.shape.channels, "x", trained.shape.height, "x", trained.shape.width));
   if (rows.last > data.size()) throw BadInput(text("--rows ", options.rows, ": there are ", data.size(), " images"));

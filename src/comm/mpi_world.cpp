@@ -174,6 +174,15 @@ std::unique_ptr<Communicator> MpiWorld::make_communicator() const {
   return std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, rank_, size_);
 }
 
+std::unique_ptr<Communicator> MpiWorld::make_node_communicator() const {
+  if (!started_) return make_self_communicator();
+  MPI_Comm node = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+  auto communicator = std::make_unique<MpiCommunicator>(node, local_rank_, local_size_);
+  MPI_Comm_free(&node);
+  return communicator;
+}
+
 void MpiWorld::abort(ExitCode code) const noexcept {
   // MPI_Abort does not return, but where it waits for something that will not come this process ends all the same.
   if (started_) {

@@ -27,6 +27,9 @@ class MpiWorld {
   /// A communicator of its own over all ranks, on the host: messages of one never meet those of another. A collective.
   std::unique_ptr<Communicator> make_communicator() const;
 
+  /// The same over the ranks of this node, numbered by local rank. A collective of all ranks.
+  std::unique_ptr<Communicator> make_node_communicator() const;
+
   /// Ends all ranks of the world with this exit code, and does not return. Other ranks may be anywhere.
   [[noreturn]] void abort(ExitCode code) const noexcept;
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/free_memory.hpp"
 #include "comm/agreement.hpp"
 
 namespace vae_dist {
@@ -32,10 +33,14 @@ class Descriptor {
 };
 
 Descriptor reserve(std::size_t bytes) {
+  const auto refusal = [&](const std::string& why) { return BadInput(text("cannot reserve ", bytes >> 20, " MiB of memory for the ranks of this node to share: ", why)); };
+  // Nothing else stops the system from giving out pages until it has none left.
+  const std::uint64_t free = free_memory();
+  if (free > 0 && bytes > free) throw refusal(text(free >> 20, " MiB are free"));
   Descriptor memory(::memfd_create("vae_dist", MFD_CLOEXEC));
   if (memory.get() < 0) throw Failure(text("memfd_create failed: ", std::strerror(errno)));
   const int error = ::posix_fallocate(memory.get(), 0, static_cast<off_t>(bytes));
-  if (error != 0) throw BadInput(text("cannot reserve ", bytes >> 20, " MiB of memory for the ranks of this node to share: ", std::strerror(error)));
+  if (error != 0) throw refusal(std::strerror(error));
   return memory;
 }
 

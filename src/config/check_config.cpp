@@ -79,6 +79,14 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
       return Contradiction{{key}, text(key, " is [", rows[0], ", ", rows[1], "], which holds no row; write [first, past_the_last]")};
     }
   }
+  for (const auto& [name, source] : {std::pair{"data.train", &config.data.train}, std::pair{"data.validation", &config.data.validation}}) {
+    const std::string rows = text(name, ".rows"), split = text(name, ".split");
+    if (!source->rows.empty() && source->split) return Contradiction{{rows, split}, text(rows, " and ", split, " both choose rows; keep one")};
+  }
+  if (config.data.validation.fraction && !config.data.validation.file.empty())
+    return Contradiction{{"data.validation.fraction", "data.validation.file"}, "data.validation.fraction holds out training rows instead of a data.validation.file; keep one"};
+  if (config.data.dequantize != "none" && config.data.binarize != "none")
+    return Contradiction{{"data.dequantize", "data.binarize"}, "data.dequantize is for grey levels, of which data.binarize leaves none; set one of them to none"};
   const ScheduleConfig& schedule = config.train.schedule;
   if (schedule.name == "step" && schedule.milestones.empty()) {
     return Contradiction{{"train.schedule.milestones", "train.schedule.name"},

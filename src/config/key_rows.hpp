@@ -34,7 +34,6 @@ class Row {
   Row& later() { return so_far({}); }
   /// Until then, the default and these.
   Row& so_far(std::vector<std::string> values);
-  Row& one_file_so_far();
 
  private:
   Key& key_;

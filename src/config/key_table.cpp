@@ -79,12 +79,6 @@ Row& Row::so_far(std::vector<std::string> values) {
   return *this;
 }
 
-Row& Row::one_file_so_far() {
-  key_.available_now = "one file";
-  key_.available = [](const Key& key) { return std::get<std::vector<std::string>*>(key.slot)->size() <= 1; };
-  return *this;
-}
-
 Row Section::add(const std::string& name, Slot slot, const std::string& meaning, const std::string& empty_word) {
   Key key;
   key.name = prefix_ + name;

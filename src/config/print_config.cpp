@@ -84,6 +84,9 @@ std::vector<std::string> forbidden_differences(const Config& saved, const Config
   Config now_copy = now;
   // What follows from the run's first start: null goes on with the run's number of replicas, and G with it.
   if (!now_copy.distributed.replicas) now_copy.distributed.replicas = saved.distributed.replicas;
+  // The order of samples was chosen at the first start; runs of before had the one over all samples.
+  if (!saved_copy.data.shuffle_window_chunks) saved_copy.data.shuffle_window_chunks = 0;
+  if (!now_copy.data.shuffle_window_chunks) now_copy.data.shuffle_window_chunks = saved_copy.data.shuffle_window_chunks;
   if (now_copy.train.batch_per_replica) now_copy.train.global_batch = saved.train.global_batch;
 
   std::vector<std::string> differences;

@@ -230,7 +230,12 @@ void ImageDataset::cache(Communicator& node, Communicator& all, const CacheOptio
           options.on_progress(share);
         }
         const std::span to(images + static_cast<std::size_t>(unit.place) * image_bytes, static_cast<std::size_t>(unit.count) * image_bytes);
-        store_->rows.read(unit.row, unit.count, to, buffers);
+        try {
+          store_->rows.read(unit.row, unit.count, to, buffers);
+        } catch (const Failure& error) {
+          // Before the first step a file that cannot be read is bad input.
+          throw BadInput(error.what(), error.where());
+        }
       }
     });
   });

@@ -70,6 +70,12 @@ RowRange ImageRows::band_of(std::int64_t row) const {
   return {part.first + first, part.first + std::min(first + band, part.stored->rows())};
 }
 
+std::int64_t ImageRows::longest_band() const {
+  std::int64_t longest = 0;
+  for (const Part& part : parts_) longest = std::max(longest, std::min(part.stored->band_rows(), part.stored->rows()));
+  return longest;
+}
+
 std::int64_t ImageRows::equal_bands_from(std::int64_t row, std::int64_t last) const {
   const Part& part = part_of(row);
   const std::int64_t length = band_of(row).size();

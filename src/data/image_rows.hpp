@@ -52,6 +52,8 @@ class ImageRows {
 
   /// The rows that are decoded together with this one: those of a chunk, within its file.
   RowRange band_of(std::int64_t row) const;
+  /// The most rows that a band has.
+  std::int64_t longest_band() const;
   /// How many bands as long as that of this row, which is its first, follow each other up to row `last`, in the same file.
   std::int64_t equal_bands_from(std::int64_t row, std::int64_t last) const;
   /// Whether reading one row costs no more than that row.

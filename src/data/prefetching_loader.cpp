@@ -4,8 +4,9 @@
 
 namespace vae_dist {
 
-PrefetchingLoader::PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead)
-    : dataset_(dataset), plan_(plan), ahead_(static_cast<std::size_t>(ahead)), thread_([=, this] { read_ahead(first_epoch, first_step); }) {}
+PrefetchingLoader::PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
+                                     std::unique_ptr<ChunkRing> ring)
+    : dataset_(dataset), plan_(plan), ahead_(static_cast<std::size_t>(ahead)), ring_(std::move(ring)), thread_([=, this] { read_ahead(first_epoch, first_step); }) {}
 
 PrefetchingLoader::~PrefetchingLoader() {
   {
@@ -13,6 +14,7 @@ PrefetchingLoader::~PrefetchingLoader() {
     stopping_ = true;
   }
   changed_.notify_all();
+  if (ring_) ring_->stop();
   thread_.join();
 }
 
@@ -32,6 +34,7 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
   const std::int64_t steps_per_epoch = plan_.steps_per_epoch(dataset_.size());
   const auto chunks = std::make_shared<SampleChunks>(dataset_.chunks());
   std::optional<EpochOrder> order;
+  const DecodedImages images = ring_ ? [this](std::int64_t sample) { return ring_->image(sample); } : DecodedImages();
   try {
     while (true) {
       if (step == steps_per_epoch) {
@@ -40,7 +43,9 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
         order.reset();
       }
       if (!order) order.emplace(plan_.seed, static_cast<std::uint64_t>(epoch), chunks, plan_.window_chunks);
-      Batch batch = make_batch(dataset_, plan_, *order, epoch, step++);
+      const std::int64_t position = step * plan_.global_batch + plan_.first;
+      if (ring_) ring_->need(*order, epoch, position, position + plan_.count);
+      Batch batch = make_batch(dataset_, plan_, *order, epoch, step++, images);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return ready_.size() < ahead_ || stopping_; });
       if (stopping_) return;

@@ -4,18 +4,22 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 
 #include "data/batch_maker.hpp"
+#include "data/chunk_ring.hpp"
 
 namespace vae_dist {
 
 class PrefetchingLoader {
  public:
   /// Starts reading at step `first_step` of epoch `first_epoch` and goes on through the following epochs without end, at most
-  /// `ahead` batches before they are asked for. `dataset` outlives the loader; nobody else reads it meanwhile.
-  PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead);
+  /// `ahead` batches before they are asked for. `dataset` outlives the loader. ring: where the images come from, started at the same place; null: from
+  /// the dataset itself.
+  PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
+                    std::unique_ptr<ChunkRing> ring = nullptr);
   ~PrefetchingLoader();
   PrefetchingLoader(const PrefetchingLoader&) = delete;
   PrefetchingLoader& operator=(const PrefetchingLoader&) = delete;
@@ -29,6 +33,7 @@ class PrefetchingLoader {
   const ImageDataset& dataset_;
   const BatchPlan plan_;
   const std::size_t ahead_;
+  const std::unique_ptr<ChunkRing> ring_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Batch> ready_;

@@ -63,9 +63,12 @@ std::int64_t SampleRows::samples_below(std::int64_t place) const {
   return part_ == Part::held_out ? held_out : place - held_out;
 }
 
+std::size_t SampleRows::range_index(std::int64_t place) const {
+  return static_cast<std::size_t>(std::upper_bound(first_places_.begin(), first_places_.end(), place) - first_places_.begin()) - 1;
+}
+
 std::int64_t SampleRows::row_at(std::int64_t place) const {
-  const auto after = std::upper_bound(first_places_.begin(), first_places_.end(), place);
-  const auto range = static_cast<std::size_t>(after - first_places_.begin()) - 1;
+  const std::size_t range = range_index(place);
   return ranges_[range].first + place - first_places_[range];
 }
 

@@ -24,6 +24,7 @@ class SampleRows {
   std::int64_t places() const { return places_; }
   std::int64_t place(std::int64_t sample) const;
   std::int64_t row_at(std::int64_t place) const;
+  const RowRange& range_at(std::int64_t place) const { return ranges_[range_index(place)]; }
   std::int64_t row(std::int64_t sample) const { return row_at(place(sample)); }
   /// How many samples have a place below this one.
   std::int64_t samples_below(std::int64_t place) const;
@@ -33,6 +34,7 @@ class SampleRows {
  private:
   enum class Part { all, training, held_out };
   SampleRows part(Part part, double fraction, std::uint64_t seed) const;
+  std::size_t range_index(std::int64_t place) const;
   std::int64_t stretch_begin(std::int64_t stretch) const;
   std::int64_t held_out_place(std::int64_t stretch) const;
 

@@ -1,7 +1,9 @@
 // The datasets of a run, as the configuration names them.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "comm/mpi_world.hpp"
 #include "config/config.hpp"
@@ -11,9 +13,22 @@
 
 namespace vae_dist {
 
-/// `key` names the source in messages: "data.train". At most half of the memory that is free, shared among the ranks of the node, is
-/// used to hold it decoded; a dataset that does not fit is read row by row, with a warning. Throws BadInput.
-ImageDataset open_source(const SourceConfig& source, const std::string& key, int ranks_of_node);
+/// A source of the configuration: found and checked, nothing kept in memory. `key` names it in messages: "data.train". Throws BadInput.
+ImageDataset open_source(const Config& config, const SourceConfig& source, const std::string& key);
+
+struct RunData {
+  ImageDataset train;
+  std::optional<ImageDataset> validation;
+  std::unique_ptr<Communicator> node;  ///< the ranks that share memory with this one
+};
+
+/// Opens what a run reads, on all ranks. By `data.cache`, what fits is decoded into memory that the ranks of a node share; all nodes do the same.
+/// Where `data.shuffle_window_chunks` is still open (at a run's first start), it becomes what belongs to that: 0 in memory, else a window of about 64 MiB.
+/// Throws AgreedError. A collective.
+RunData open_run_data(Config& config, const MpiWorld& world, Communicator& host);
+
+/// Threads of this rank that read and decode: `data.reader_threads`, or this rank's share of the cores, 4 at most.
+std::int64_t reader_threads(const DataConfig& data, int ranks_of_node);
 
 /// How images of `dataset` reach the model.
 InputFormat input_format(const Config& config, const ImageDataset& dataset, c10::Device device);

@@ -50,6 +50,8 @@ RunSetup read_setup(const std::string& config_file, const std::vector<std::strin
   // Nothing has been trained yet (imported weights): whether they fit is all that counts.
   if (setup.state.step == 0) return setup;
   const Config saved = parse_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
+  // The order of samples is the run's from its first start; runs of before it could be chosen had the one over all samples.
+  if (!setup.config.data.shuffle_window_chunks) setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);
   const std::vector<std::string> differences = forbidden_differences(saved, setup.config);
   if (differences.empty()) return setup;
   std::string list;

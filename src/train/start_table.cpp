@@ -37,11 +37,16 @@ TableRows start_table(const StartFacts& f) {
   rows.emplace_back("ranks", text(f.plan.world_size, ", replicas R = ", f.plan.replicas, " (", f.plan.replicas_per_rank(), " a rank), batch norm ", config.distributed.batch_norm));
   rows.emplace_back("global batch G", text(f.plan.global_batch, ": ", f.plan.samples_per_replica(), " a replica, ", f.plan.samples_per_rank(), " a rank"));
   rows.emplace_back("training data", f.train.description());
-  if (f.validation) rows.emplace_back("validation data", f.validation->description());
+  if (f.validation && !config.data.validation.fraction) rows.emplace_back("validation data", f.validation->description());
+  if (f.validation && config.data.validation.fraction)
+    rows.emplace_back("validation data", text(f.validation->size(), " of the training images (", *config.data.validation.fraction, "), chosen by the seed"));
+  const std::int64_t window = config.data.shuffle_window_chunks.value_or(0);
+  rows.emplace_back("reading", text(f.train.in_memory() ? "decoded into memory that the ranks of a node share" : "streamed, each chunk decoded once an epoch and node",
+                                    window > 0 ? text("; shuffled in windows of ", window, " chunks") : "; all samples shuffled together"));
   rows.emplace_back("samples N", text(f.train.size(), ", ", per_epoch, " steps an epoch", f.train.size() % f.plan.global_batch ? text(" (the last ", f.train.size() % f.plan.global_batch, " of each order are dropped)") : ""));
   rows.emplace_back("steps", text(f.first_step > 0 ? text("from ", f.first_step, " to ") : "", steps, " (", significant(static_cast<double>(steps) / static_cast<double>(per_epoch)), " epochs)"));
   rows.emplace_back("model", text(config.model.name, ", latent ", config.model.latent_dim, ", ", f.parameters, " parameters, ", config.train.precision));
-  rows.emplace_back("memory a rank", text(format_bytes(state_bytes), " for the model and its optimizer", data_bytes > 0 ? text(", ", format_bytes(data_bytes), " for the data") : ""));
+  rows.emplace_back("memory a rank", text(format_bytes(state_bytes), " for the model and its optimizer", data_bytes > 0 ? text(", ", format_bytes(data_bytes), " a node for the data") : ""));
   rows.emplace_back("loss", text(config.objective.likelihood, ", reduction ", config.objective.reduction, is_mean(f) ? "" : text(" (nats), sigma ", f.objective.loss.sigma)));
   rows.emplace_back("M_N", text(significant(f.objective.kld_weight, 6), " by ", f.objective.rule, "; beta ", f.objective.beta));
   if (is_mean(f))

@@ -8,7 +8,7 @@
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
 #include "config/load_config.hpp"
-#include "data/sample_order.hpp"
+#include "data/epoch_order.hpp"
 #include "evaluate/mean_image.hpp"
 #include "parallel/replicate.hpp"
 #include "train/open_data.hpp"
@@ -27,7 +27,22 @@ BatchPlan batch_plan(const LoopParts& parts) {
   plan.count = parts.plan.samples_per_rank();
   plan.noise_per_sample = parts.config.model.latent_dim;
   plan.horizontal_flip = parts.config.data.horizontal_flip;
+  plan.window_chunks = *parts.config.data.shuffle_window_chunks;
   return plan;
+}
+
+// What does not lie in memory is streamed, unless its order leaps over all samples.
+std::unique_ptr<ChunkRing> chunk_ring(const LoopParts& parts, std::int64_t epoch, std::int64_t step) {
+  const DataConfig& data = parts.config.data;
+  if (parts.train.in_memory() || *data.shuffle_window_chunks == 0) return nullptr;
+  ChunkRing::Options options;
+  options.seed = static_cast<std::uint64_t>(parts.config.run.seed);
+  options.window_chunks = *data.shuffle_window_chunks;
+  options.samples_at_once = parts.plan.global_batch;
+  options.threads = reader_threads(data, parts.node.size());
+  options.first_epoch = epoch;
+  options.first_position = step * parts.plan.global_batch;
+  return std::make_unique<ChunkRing>(parts.train, options, parts.node, parts.host);
 }
 
 at::Tensor noise_tensor(const Batch& batch, const InputFormat& format) {
@@ -54,7 +69,8 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
       state_(std::move(state)),
       format_(input_format(parts.config, parts.train, parts.device)),
       steps_per_epoch_(parts.learning_rate.steps_per_epoch),
-      loader_(parts.train, batch_plan(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_, parts.config.data.prefetch_batches),
+      loader_(parts.train, batch_plan(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_, parts.config.data.prefetch_batches,
+              chunk_ring(parts, state_.step / steps_per_epoch_, state_.step % steps_per_epoch_)),
       flags_(parts.flags),
       writer_(RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep) {}
 
@@ -165,7 +181,8 @@ void TrainingLoop::read_all_steps() {
 }
 
 std::string TrainingLoop::samples_of_step(std::int64_t step) const {
-  const SampleOrder order(static_cast<std::uint64_t>(parts_.config.run.seed), static_cast<std::uint64_t>(step / steps_per_epoch_), parts_.train.size());
+  const EpochOrder order(static_cast<std::uint64_t>(parts_.config.run.seed), static_cast<std::uint64_t>(step / steps_per_epoch_),
+                         std::make_shared<SampleChunks>(parts_.train.chunks()), *parts_.config.data.shuffle_window_chunks);
   const std::int64_t first = step % steps_per_epoch_ * parts_.plan.global_batch;
   std::string out;
   for (std::int64_t i = 0; i < parts_.plan.global_batch; ++i) out += (i ? ", " : "") + std::to_string(order.at(first + i));

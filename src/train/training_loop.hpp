@@ -32,6 +32,7 @@ struct LoopParts {
   Watchdog& watchdog;
   Communicator& host;   ///< for everything between steps
   Communicator& flags;  ///< for the agreed flags alone
+  Communicator& node;   ///< the ranks that share this one's memory
 };
 
 class TrainingLoop {

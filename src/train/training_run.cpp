@@ -31,22 +31,6 @@ log::Level level_named(const std::string& name) {
   return log::Level::info;
 }
 
-// The datasets of a run, opened and compared by every rank.
-struct RunData {
-  std::optional<ImageDataset> train, validation;
-};
-
-RunData open_data(const Config& config, const MpiWorld& world) {
-  RunData data;
-  data.train = open_source(config.data.train, "data.train", world.local_size());
-  if (!config.data.validation.file.empty()) {
-    data.validation = open_source(config.data.validation, "data.validation", world.local_size());
-    if (data.validation->shape() != data.train->shape())
-      throw BadInput(text("data.validation has other images than data.train: ", data.validation->description(), " and ", data.train->description()));
-  }
-  return data;
-}
-
 void check_same_data(const std::string& fingerprint, const RunSetup& setup) {
   if (setup.resumed && setup.state.dataset_fingerprint != fingerprint)
     throw BadInput(text("data.train is not the dataset that this run was started with (fingerprint ", fingerprint, ", the checkpoint has ", setup.state.dataset_fingerprint,
@@ -70,7 +54,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   CollectiveLog collectives;
   const std::unique_ptr<Communicator> host = make_logged_communicator(world.make_communicator(), "host", collectives);
   RunSetup setup = set_up_run(request.config_file, request.overrides, *host);
-  const Config& config = setup.config;
+  Config& config = setup.config;
   log::configure(world.rank(), world.size(), level_named(config.log.level));
 
   RankFailure failure(world, collectives, request.tell_failure);
@@ -78,16 +62,17 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   watchdog.enter("start", 0, Seconds(config.distributed.slow_timeout_s));
 
   DeviceChoice device;
-  RunData data;
   ReplicaPlan plan;
   std::string fingerprint;
   agree(*host, [&] {
     device = choose_device(config.distributed, node_facts(world));
     apply_device(device, config.distributed.reproducible);
-    data = open_data(config, world);
-    plan = make_replica_plan(config.train.global_batch, *config.distributed.replicas, world.size(), world.rank(), data.train->size());
+  });
+  RunData data = open_run_data(config, world, *host);
+  agree(*host, [&] {
+    plan = make_replica_plan(config.train.global_batch, *config.distributed.replicas, world.size(), world.rank(), data.train.size());
     if (config.distributed.reproducible) check_reproducible(plan, config.distributed.batch_norm);
-    fingerprint = data.train->fingerprint();
+    fingerprint = data.train.fingerprint();
     check_same_data(fingerprint, setup);
   });
   const std::string arithmetic = arithmetic_text(device);
@@ -104,11 +89,11 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   setup.state.program_version = kVersion;
   setup.state.arithmetic = arithmetic;
 
-  const ResolvedObjective objective = resolve_objective(config, data.train->size(), data.train->shape());
-  const std::int64_t steps_per_epoch = data.train->size() / plan.global_batch;
+  const ResolvedObjective objective = resolve_objective(config, data.train.size(), data.train.shape());
+  const std::int64_t steps_per_epoch = data.train.size() / plan.global_batch;
   const LearningRatePlan rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch));
 
-  Learner learner(config, data.train->shape(), plan, device, objective.loss, *host, collectives);
+  Learner learner(config, data.train.shape(), plan, device, objective.loss, *host, collectives);
   require_equal(*host, "bucket plan", learner.reducer().describe_plan());
   agree_on_rank_0(*host, [&] {
     if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());
@@ -118,9 +103,9 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   learner.replicate(*host);
 
   if (host->rank() == 0) {
-    StartFacts facts{config, *data.train, data.validation ? &*data.validation : nullptr, plan, device, objective, rates};
+    StartFacts facts{config, data.train, data.validation ? &*data.validation : nullptr, plan, device, objective, rates};
     facts.parameters = learner.parameter_count();
-    facts.top_variance = top_variance(*data.train, kImagesLookedAt, input_format(config, *data.train, device.device));
+    facts.top_variance = top_variance(data.train, kImagesLookedAt, input_format(config, data.train, device.device));
     facts.first_step = setup.state.step;
     print_start(facts);
   }
@@ -139,7 +124,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   Recorder recorder(config, facts, epochs, setup.state.step, world, *host);
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<Communicator> flags = make_logged_communicator(host->duplicate(), "flags", collectives);
-  TrainingLoop loop({config, *data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, watchdog, *host, *flags}, setup.state);
+  TrainingLoop loop({config, data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, watchdog, *host, *flags, *data.node}, setup.state);
   const Stopwatch watch;
   const ExitCode code = [&] {
     try {

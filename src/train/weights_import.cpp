@@ -17,7 +17,7 @@ std::filesystem::path import_weights(const std::string& file, const std::string&
   if (!find_checkpoints(directory.checkpoints()).empty())
     throw BadInput(text(directory.path(), " already holds the checkpoints of a run: choose another run.name"));
   const TensorFile weights = read_safetensors(file);
-  const ImageDataset data = open_source(config.data.train, "data.train", 1);
+  const ImageDataset data = open_source(config, config.data.train, "data.train");
 
   const std::unique_ptr<Communicator> self = make_self_communicator();
   CollectiveLog log;

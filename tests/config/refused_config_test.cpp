@@ -74,21 +74,23 @@ TEST(RefusedConfig, WhatComesLaterIsNotAvailableYet) {
             "big.yaml:5: train.optimizer.name: sgd is not available yet; available now: adam | adamw");
   EXPECT_EQ(complaint_of("objective: {capacity: {gamma: 1}}\n"),
             "big.yaml:5: objective.capacity.gamma: 1 is not available yet; available now: null");
-  EXPECT_EQ(complaint("run: {name: x}\ndata: {train: {file: [a.h5, b.h5]}}\n"),
-            "big.yaml:2: data.train.file: [a.h5, b.h5] is not available yet; available now: one file");
   for (const char* assignment :
        {"model.name=mlp_vae", "model.latent=spatial", "model.blocks=3", "model.attention_at=[8]", "model.attention_at=[]",
         "objective.likelihood=bernoulli", "objective.variance=learned", "objective.beta.schedule=linear", "objective.beta.from=0.5",
         "objective.beta.to=0.5", "objective.beta.steps=10", "objective.beta.period_steps=10", "objective.beta.ratio=0.4",
         "objective.free_bits=0.1", "objective.capacity.max_nats=1", "objective.capacity.steps=1", "objective.importance_samples=2",
-        "objective.prior_samples=65", "data.train.split=train", "data.validation={file: b.h5, split: test}",
-        "data.validation.fraction=0.05", "data.binarize=dynamic", "data.dequantize=uniform", "data.crop=8", "data.resize=8",
-        "data.cache=memory", "data.shuffle_window_chunks=4", "data.reader_threads=2", "train.optimizer.name=adamax",
+        "objective.prior_samples=65", "train.optimizer.name=adamax",
         "train.optimizer.momentum=0.9", "train.ema_decay=0.999", "train.early_stop.patience=3", "train.early_stop.metric=loss",
         "train.precision=bf16", "train.precision=tf32", "train.cuda_graph=true",
         "distributed.compress=bf16", "evaluate.importance_samples=64", "pictures.traversals=8", "metrics.push_gateway='host:9091'"}) {
     EXPECT_THAT(complaint_of("", {assignment}), AllOf(StartsWith(std::string(assignment) + " (command line): "), HasSubstr("not available yet")));
   }
+}
+
+TEST(RefusedConfig, DataKeysThatExcludeEachOther) {
+  EXPECT_THAT(complaint_of("", {"data.train.rows=[0, 9]", "data.train.split=train"}), HasSubstr("data.train.rows and data.train.split both choose rows; keep one"));
+  EXPECT_THAT(complaint_of("", {"data.validation.file=b.h5", "data.validation.fraction=0.1"}), HasSubstr("instead of a data.validation.file; keep one"));
+  EXPECT_THAT(complaint_of("", {"data.binarize=dynamic", "data.dequantize=uniform"}), HasSubstr("of which data.binarize leaves none"));
 }
 
 TEST(RefusedConfig, ARunNameIsNoPath) {

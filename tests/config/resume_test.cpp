@@ -47,6 +47,16 @@ TEST(Resume, AllowsExactlyTheKeysOfTheContract) {
                                    "distributed.threads_per_rank", "distributed.timeout_s", "distributed.slow_timeout_s", "distributed.share_gpu"));
 }
 
+// The order of samples is chosen at the first start and kept. Runs saved before it could be chosen had the one over all samples.
+TEST(Resume, AnOpenShuffleWindowKeepsTheRuns) {
+  Config saved = parse();
+  EXPECT_THAT(forbidden_differences(saved, parse()), IsEmpty());
+  EXPECT_THAT(forbidden_differences(saved, parse("", {"data.shuffle_window_chunks=0"})), IsEmpty());
+  saved.data.shuffle_window_chunks = 16;
+  EXPECT_THAT(forbidden_differences(saved, parse("", {"data.cache=memory"})), IsEmpty());
+  EXPECT_THAT(forbidden_differences(saved, parse("", {"data.shuffle_window_chunks=0"})), ElementsAre("data.shuffle_window_chunks: 16 in the run, 0 now"));
+}
+
 TEST(Resume, NullReplicasKeepTheRuns) {
   Config saved = parse("train: {batch_per_replica: 32}\n");
   saved.distributed.replicas = 4;

@@ -372,7 +372,7 @@ class DryRun(RunFolder):
         self.assertEqual(counted, sum(tensor.size for name, tensor in tensors.items() if not name.endswith(buffers)))
         # Values, gradients and two moments of four bytes.
         self.assertAlmostEqual(float(re.match(r"(\S+) kB for the model", table["memory a rank"])[1]), counted * 16 / 1000, delta=counted * 16 / 1000 / 100)
-        self.assertIn("51.2 kB for the data", table["memory a rank"])
+        self.assertIn("51.2 kB a node for the data", table["memory a rank"])
 
     def test_it_finds_what_is_wrong(self):
         for overrides, says in [(["data.train.file=absent.h5"], "absent.h5"), (["train.global_batch=18", "distributed.replicas=3"], "2 ranks"),

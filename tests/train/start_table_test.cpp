@@ -80,7 +80,7 @@ TEST_F(StartTable, SaysWhatTheModelTakes) {
   auto table = rows();
   EXPECT_EQ(table["model"], "vanilla_vae, latent 8, 1000 parameters, fp32");
   // 1000 values, gradients and two moments of 4 bytes; 210 images of 16 bytes.
-  EXPECT_EQ(table["memory a rank"], "16 kB for the model and its optimizer, 3.36 kB for the data");
+  EXPECT_EQ(table["memory a rank"], "16 kB for the model and its optimizer, 3.36 kB a node for the data");
   config_.train.precision = "fp64";
   EXPECT_THAT(rows()["memory a rank"], StartsWith("32 kB "));
 }

@@ -1,0 +1,185 @@
+#include "data/chunk_ring.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <mutex>
+#include <optional>
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+
+namespace vae_dist {
+namespace {
+
+enum State : std::int32_t { kFilling, kLeft, kFailed };
+
+// Any so many chunks hold at least `samples`: the smallest first.
+std::int64_t chunks_that_hold(const SampleChunks& chunks, std::int64_t samples) {
+  std::vector<std::int64_t> small;
+  for (const auto& irregular : chunks.irregular())
+    if (irregular.excess < 0) small.push_back(chunks.regular_size() + irregular.excess);
+  std::sort(small.begin(), small.end());
+  std::int64_t count = 0;
+  for (const std::int64_t size : small) {
+    if (samples <= 0) return count;
+    samples -= size;
+    ++count;
+  }
+  return count + std::max<std::int64_t>(0, (samples + chunks.regular_size() - 1) / chunks.regular_size());
+}
+
+// Looks again after 20 us, then after longer and longer, up to 1 ms.
+class Patience {
+ public:
+  void wait() {
+    std::this_thread::sleep_for(sleep_);
+    sleep_ = std::min(2 * sleep_, std::chrono::microseconds(1000));
+  }
+
+ private:
+  std::chrono::microseconds sleep_{20};
+};
+
+}  // namespace
+
+// What a rank tells the others; zeros at first. One cache line and the reason of its failure.
+struct ChunkRing::Rank {
+  alignas(64) std::atomic<std::int64_t> first_needed;
+  std::atomic<std::int64_t> decoded;
+  std::atomic<std::int32_t> state, process;
+  std::array<char, 1024> reason;
+};
+
+ChunkRing::ChunkRing(const ImageDataset& dataset, const Options& options, Communicator& node, Communicator& all)
+    : dataset_(dataset), options_(options), chunks_(std::make_shared<SampleChunks>(dataset.chunks())), local_rank_(node.rank()), ranks_(node.size()) {
+  const EpochOrder order(options_.seed, static_cast<std::uint64_t>(options_.first_epoch), chunks_, options_.window_chunks);
+  // All that one global batch touches: its samples, and the windows that it begins and ends in.
+  const std::int64_t window = std::min(options_.window_chunks, chunks_->count());
+  slots_ = chunks_that_hold(*chunks_, options_.samples_at_once) + 1 + 2 * window;
+  slot_bytes_ = static_cast<std::size_t>(dataset_.rows().longest_band()) * dataset_.rows().image_bytes();
+  slot_bytes_ = (slot_bytes_ + 63) / 64 * 64;
+  const std::size_t header = static_cast<std::size_t>(ranks_) * sizeof(Rank) + (static_cast<std::size_t>(slots_) * sizeof(Turn) + 63) / 64 * 64;
+  memory_ = std::make_unique<NodeMemory>(node, all, header + static_cast<std::size_t>(slots_) * slot_bytes_);
+
+  start_ = options_.first_epoch * order.turns() + order.window_of(options_.first_position).first;
+  rank(local_rank_).first_needed = start_;
+  rank(local_rank_).process = static_cast<std::int32_t>(::getpid());
+  node.barrier();  // nobody reads a rank's words before they are set
+  const std::int64_t mine = start_ + (local_rank_ - start_ % ranks_ + ranks_) % ranks_;
+  for (std::int64_t t = 0; t < options_.threads; ++t)
+    threads_.emplace_back([this, turn = mine + t * ranks_, stride = options_.threads * ranks_] { fill(turn, stride); });
+}
+
+ChunkRing::~ChunkRing() {
+  stop();
+  threads_.clear();
+  std::int32_t filling = kFilling;
+  rank(local_rank_).state.compare_exchange_strong(filling, kLeft);
+}
+
+ChunkRing::Rank& ChunkRing::rank(int local_rank) const { return reinterpret_cast<Rank*>(memory_->data())[local_rank]; }
+
+ChunkRing::Turn& ChunkRing::ready(std::int64_t slot) const {
+  return reinterpret_cast<Turn*>(memory_->data() + static_cast<std::size_t>(ranks_) * sizeof(Rank))[slot];
+}
+
+std::byte* ChunkRing::slot(std::int64_t turn) const { return memory_->data() + memory_->size() - static_cast<std::size_t>(slots_ - turn % slots_) * slot_bytes_; }
+
+RowRange ChunkRing::rows_with(std::int64_t sample) const {
+  const std::int64_t place = dataset_.samples().place(sample);
+  const RowRange band = dataset_.rows().band_of(dataset_.samples().row_at(place)), range = dataset_.samples().range_at(place);
+  return {std::max(band.first, range.first), std::min(band.last, range.last)};
+}
+
+void ChunkRing::decode(std::int64_t chunk, std::span<std::byte> to, ImageBuffers& buffers) const {
+  const RowRange rows = rows_with(chunks_->first_sample(chunk));
+  dataset_.rows().read(rows.first, rows.size(), to.first(static_cast<std::size_t>(rows.size()) * dataset_.rows().image_bytes()), buffers);
+}
+
+void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
+  try {
+    ImageBuffers buffers;
+    std::optional<EpochOrder> order;
+    const std::int64_t turns = chunks_->count();
+    for (std::int64_t epoch = -1; wait_until_free(turn); turn += stride) {
+      if (turn / turns != epoch) {
+        epoch = turn / turns;
+        order.emplace(options_.seed, static_cast<std::uint64_t>(epoch), chunks_, options_.window_chunks);
+      }
+      decode(order->chunk_at(turn % turns), {slot(turn), slot_bytes_}, buffers);
+      ++rank(local_rank_).decoded;
+      ready(turn % slots_).store(turn + 1, std::memory_order_release);
+    }
+  } catch (const std::exception& error) {
+    give_up(error.what());
+  }
+}
+
+void ChunkRing::give_up(const std::string& reason) {
+  Rank& me = rank(local_rank_);
+  static std::mutex one_thread_of_a_rank;
+  const std::lock_guard lock(one_thread_of_a_rank);
+  if (me.state.load() == kFailed) return;
+  std::strncpy(me.reason.data(), reason.c_str(), me.reason.size() - 1);
+  me.state.store(kFailed, std::memory_order_release);
+}
+
+bool ChunkRing::wait_until_free(std::int64_t turn) const {
+  for (Patience patience; !stopping_; patience.wait()) {
+    // Nobody may need the slot's former turn (the end of an epoch), and its rank may be late: two would fill the slot.
+    bool passed = turn - slots_ < start_ || ready(turn % slots_).load(std::memory_order_acquire) == turn - slots_ + 1;
+    for (int r = 0; r < ranks_ && passed; ++r) passed = turn < rank(r).first_needed.load(std::memory_order_acquire) + slots_;
+    if (passed) return true;
+  }
+  return false;
+}
+
+void ChunkRing::check_alive(int local_rank) const {
+  const Rank& filler = rank(local_rank);
+  const std::int32_t state = filler.state.load(std::memory_order_acquire);
+  if (state == kFailed) throw Failure(filler.reason.data());
+  if (state == kLeft) throw Failure(text("local rank ", local_rank, " of this node decodes no more chunks: it has ended"));
+  if (::kill(filler.process, 0) != 0 && errno == ESRCH) throw Failure(text("local rank ", local_rank, " of this node (process ", filler.process.load(), ") is gone"));
+}
+
+void ChunkRing::wait_until_ready(std::int64_t turn) const {
+  constexpr Seconds kBetweenChecks{0.1};
+  const auto is_ready = [&] { return ready(turn % slots_).load(std::memory_order_acquire) == turn + 1; };
+  Stopwatch since_check;
+  for (Patience patience; !is_ready(); patience.wait()) {
+    if (stopping_) throw Failure("reading was stopped");
+    if (since_check.elapsed() < kBetweenChecks) continue;
+    since_check.restart();
+    check_alive(static_cast<int>(turn % ranks_));
+  }
+}
+
+void ChunkRing::need(const EpochOrder& order, std::int64_t epoch, std::int64_t first, std::int64_t last) {
+  const std::int64_t before = epoch * order.turns();
+  const std::int64_t from = before + order.window_of(first).first, to = before + order.window_of(last - 1).last;
+  rank(local_rank_).first_needed.store(from, std::memory_order_release);
+  for (std::int64_t turn = from; turn < to; ++turn) wait_until_ready(turn);
+  order_ = &order;
+  epoch_ = epoch;
+}
+
+std::span<const std::byte> ChunkRing::image(std::int64_t sample) const {
+  const std::int64_t turn = epoch_ * order_->turns() + order_->turn_of(chunks_->chunk_of(sample));
+  const std::size_t bytes = dataset_.rows().image_bytes();
+  const std::int64_t row = dataset_.samples().row(sample);
+  return {slot(turn) + static_cast<std::size_t>(row - rows_with(sample).first) * bytes, bytes};
+}
+
+std::int64_t ChunkRing::chunks_decoded() const {
+  std::int64_t sum = 0;
+  for (int r = 0; r < ranks_; ++r) sum += rank(r).decoded;
+  return sum;
+}
+
+}  // namespace vae_dist

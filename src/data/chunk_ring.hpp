@@ -1,0 +1,84 @@
+// Streaming: decoded chunks in the order of the epochs, in a ring that the ranks of a node share. Each chunk is decoded once an epoch and node, ahead of its use.
+//
+// A chunk's turn counts from the first epoch's first chunk on and never ends; turn t lies in slot t mod slots(), and is filled by local rank t mod ranks.
+// Each rank says which turn it needs first; a slot is filled anew when its turn was filled and all ranks are past it. All of it is one word a slot and one a rank: a rank that waits looks at
+// them from time to time, and at whether the one that should fill is still there.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "comm/node_memory.hpp"
+#include "data/epoch_order.hpp"
+#include "data/image_dataset.hpp"
+
+namespace vae_dist {
+
+class ChunkRing {
+ public:
+  struct Options {
+    std::uint64_t seed = 0;
+    std::int64_t window_chunks = 1;      ///< above 0
+    std::int64_t samples_at_once = 1;    ///< that all ranks together need at a time: the global batch
+    std::int64_t threads = 1;            ///< of this rank, that decode
+    std::int64_t first_epoch = 0, first_position = 0;
+  };
+
+  /// Starts to decode where (first_epoch, first_position) is. `dataset` outlives the ring. A collective of both: see NodeMemory.
+  ChunkRing(const ImageDataset& dataset, const Options& options, Communicator& node, Communicator& all);
+  /// This rank fills no more: others that wait for it get an error.
+  ~ChunkRing();
+  ChunkRing(const ChunkRing&) = delete;
+  ChunkRing& operator=(const ChunkRing&) = delete;
+
+  /// Waits until the samples at positions [first, last) of the epoch are there. Positions and epochs rise from call to call: what lies in windows before `first` may be
+  /// overwritten. Throws Failure where a rank of the node could not decode its chunk, or is gone; and after stop().
+  void need(const EpochOrder& order, std::int64_t epoch, std::int64_t first, std::int64_t last);
+
+  /// The decoded image of one of the samples that need() waited for. For the thread that called it.
+  std::span<const std::byte> image(std::int64_t sample) const;
+
+  /// Ends a need() that waits, in another thread.
+  void stop() { stopping_ = true; }
+
+  std::int64_t slots() const { return slots_; }
+  std::uint64_t bytes() const { return memory_->size(); }
+  /// By all ranks of the node so far.
+  std::int64_t chunks_decoded() const;
+
+ private:
+  struct Rank;
+  using Turn = std::atomic<std::int64_t>;
+
+  void fill(std::int64_t turn, std::int64_t stride);
+  void decode(std::int64_t chunk, std::span<std::byte> slot, ImageBuffers& buffers) const;
+  bool wait_until_free(std::int64_t turn) const;
+  void wait_until_ready(std::int64_t turn) const;
+  void check_alive(int rank) const;
+  void give_up(const std::string& reason);
+  RowRange rows_with(std::int64_t sample) const;
+  Rank& rank(int local_rank) const;
+  Turn& ready(std::int64_t slot) const;
+  std::byte* slot(std::int64_t turn) const;
+
+  const ImageDataset& dataset_;
+  const Options options_;
+  const std::shared_ptr<const SampleChunks> chunks_;
+  const int local_rank_, ranks_;
+  std::size_t slot_bytes_ = 0;
+  std::int64_t slots_ = 0, start_ = 0;  // start_: the first turn
+  std::unique_ptr<NodeMemory> memory_;
+  const EpochOrder* order_ = nullptr;  // of the last need()
+  std::int64_t epoch_ = 0;
+  std::atomic<bool> stopping_{false};
+  std::vector<std::jthread> threads_;  // last: they use all of the above
+};
+
+}  // namespace vae_dist

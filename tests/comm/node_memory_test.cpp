@@ -1,0 +1,54 @@
+#include "comm/node_memory.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "comm/agreement.hpp"
+#include "comm/thread_communicator.hpp"
+
+namespace vae_dist {
+namespace {
+
+TEST(NodeMemory, IsOneForAllRanks) {
+  for (const int ranks : {1, 2, 5})
+    run_thread_ranks(ranks, [&](Communicator& comm) {
+      const NodeMemory memory(comm, comm, 100000);
+      EXPECT_EQ(memory.size(), 100000u);
+      EXPECT_EQ(memory.data()[99999], std::byte{0});
+      comm.barrier();
+      memory.data()[comm.rank() * 5000] = static_cast<std::byte>(comm.rank() + 1);
+      comm.barrier();
+      for (int r = 0; r < ranks; ++r) EXPECT_EQ(memory.data()[r * 5000], static_cast<std::byte>(r + 1));
+      comm.barrier();
+    });
+}
+
+TEST(NodeMemory, OutlivesTheRankThatMadeIt) {
+  run_thread_ranks(2, [&](Communicator& comm) {
+    auto memory = std::make_unique<NodeMemory>(comm, comm, 5000);
+    if (comm.rank() == 1) memory->data()[4000] = std::byte{7};
+    comm.barrier();
+    if (comm.rank() == 0) memory.reset();
+    comm.barrier();
+    if (comm.rank() == 1) EXPECT_EQ(memory->data()[4000], std::byte{7});
+  });
+}
+
+TEST(NodeMemory, WhatCannotBeReservedIsAnErrorOnAllRanks) {
+  std::atomic<int> refused{0};
+  run_thread_ranks(3, [&](Communicator& comm) {
+    try {
+      const NodeMemory memory(comm, comm, std::size_t{1} << 62);
+    } catch (const AgreedError& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr("cannot reserve"));
+      EXPECT_EQ(error.code(), ExitCode::bad_input);
+      ++refused;
+    }
+  });
+  EXPECT_EQ(refused, 3);
+}
+
+}  // namespace
+}  // namespace vae_dist

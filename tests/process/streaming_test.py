@@ -1,0 +1,134 @@
+"""How the data is read (in memory, streamed, by how many ranks and threads) changes nothing in what is trained."""
+import re
+import signal
+import time
+import unittest
+
+import h5py
+import numpy
+
+from comparing import loss_differences
+from ranks import ranks_below
+from runs import RunFolder, SMALL
+
+STREAM = ("data.cache=stream", "data.shuffle_window_chunks=3")
+
+
+class Streaming(RunFolder):
+    """200 grey pictures in chunks of 16."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with h5py.File(cls.folder / "shapes.h5") as file:
+            images = file["imgs"][...]
+        cls.images = images
+        with h5py.File(cls.folder / "chunks.h5", "w") as file:
+            file.create_dataset("imgs", data=images, chunks=(16, *images.shape[1:]), compression=4, shuffle=True)
+        cls.write_config("run.yaml", "run: {name: run}\ndata: {train: {file: chunks.h5}}\n")
+
+    def assert_same_losses(self, name, reference):
+        differences = loss_differences(self.steps(name), self.steps(reference))
+        self.assertGreater(len(differences), 0)
+        self.assertLess(max(differences.values()), 1e-9, f"{name} and {reference}")
+
+    def test_streamed_by_any_number_of_ranks_is_as_from_memory(self):
+        fixed = ("distributed.replicas=4", "train.precision=fp64", "train.steps=30", "data.shuffle_window_chunks=3", "data.horizontal_flip=true")
+        self.train("memory", *fixed, "data.cache=memory", np=2)
+        for np, threads in ((None, 1), (1, 3), (2, 2), (4, 1)):
+            self.train(f"stream_{np}", *fixed, "data.cache=stream", f"data.reader_threads={threads}", np=np)
+            self.assert_same_losses(f"stream_{np}", "memory")
+        # Another window is another order; were it not, the comparisons would show nothing.
+        self.train("other_window", *fixed, "data.cache=memory", "data.shuffle_window_chunks=0")
+        self.assertGreater(max(loss_differences(self.steps("other_window"), self.steps("memory")).values()), 1e-4)
+
+    def test_the_order_of_the_first_start_is_kept_however_the_data_is_read_later(self):
+        fixed = ("distributed.replicas=2", "train.precision=fp64")
+        for first, then in (("memory", "stream"), ("stream", "memory")):
+            self.train(f"whole_{first}", *fixed, f"data.cache={first}", "train.steps=31")
+            self.train(f"moved_{first}", *fixed, f"data.cache={first}", "train.steps=17", np=2)
+            said = self.train(f"moved_{first}", *fixed, f"data.cache={then}", "train.steps=31").stderr
+            self.assert_same_losses(f"moved_{first}", f"whole_{first}")
+            # From memory all samples were shuffled together: streaming goes on with that, and says what it costs.
+            (self.assertIn if then == "stream" else self.assertNotIn)("which is slow", said)
+
+    def test_part_of_the_images_is_held_out_for_validation(self):
+        for cache in ("memory", "stream"):
+            self.train(f"fraction_{cache}", "data.validation.fraction=0.1", "evaluate.every_epochs=1", "train.steps=24", f"data.cache={cache}",
+                       "data.shuffle_window_chunks=3", "distributed.replicas=2", "train.precision=fp64", np=2)
+        said = self.program("train", "--config", "run.yaml", "run.name=dry", *SMALL, "data.validation.fraction=0.1", "--dry-run", check=True).stderr
+        self.assertRegex(said, r"validation data +20 of the training images \(0\.1\), chosen by the seed")
+        self.assertRegex(said, r"samples N +180, 11 steps an epoch")
+        self.assert_same_losses("fraction_stream", "fraction_memory")
+
+    def test_images_of_every_kind_train(self):
+        grey = self.images.reshape(200, 16, 16)
+        with h5py.File(self.folder / "kinds.h5", "w") as file:
+            file["floats"] = grey.astype(numpy.float32) / 255
+            file["halves"] = grey.astype(numpy.float16) / 255
+            file["words"] = (grey.astype(numpy.uint16) * 257).astype(">u2")
+            file["bits"] = grey > 127
+        for name in ("floats", "halves", "words", "bits"):
+            self.train(f"kind_{name}", "data.train.file=kinds.h5", f"data.train.dataset={name}", "train.steps=4", "evaluate.every_epochs=1", np=2)
+        self.train("kind_bytes", "train.steps=4", "evaluate.every_epochs=1", np=2)
+        for name in ("floats", "words"):  # the same images
+            self.assertLess(max(loss_differences(self.steps(f"kind_{name}"), self.steps("kind_bytes")).values()), 1e-5)
+        for i, prepared in enumerate((("data.binarize=dynamic",), ("data.binarize=fixed", "data.horizontal_flip=true"), ("data.binarize=threshold",), ("data.dequantize=uniform",),
+                                      ("data.crop=12", "data.resize=8"), ("data.resize=24",))):
+            self.train(f"prepared_{i}", *prepared, "train.steps=4", np=2)
+
+    def test_chunks_that_cut_images_in_pieces_are_warned_of(self):
+        with h5py.File(self.folder / "pieces.h5", "w") as file:
+            file.create_dataset("imgs", data=self.images.reshape(200, 16, 16) > 127, chunks=(64, 2, 4), compression=1)
+        said = self.train("pieces", "data.train.file=pieces.h5", *STREAM, "train.steps=14").stderr
+        self.assertRegex(said, r"pieces\.h5:/imgs is stored in chunks \[64, 2, 4\]: one image lies in 32 of them.*vae_dist data convert")
+        said = self.train("pieces_in_memory", "data.train.file=pieces.h5", "data.cache=memory", "data.shuffle_window_chunks=3", "train.steps=14").stderr
+        self.assertNotIn("one image lies in", said)
+        self.assert_same_losses("pieces", "pieces_in_memory")
+
+    def test_a_damaged_chunk_ends_all_ranks_with_its_place(self):
+        with h5py.File(self.folder / "damaged.h5", "w") as file:
+            d = file.create_dataset("imgs", data=self.images, chunks=(16, *self.images.shape[1:]), compression=4)
+            d.id.write_direct_chunk((160,) + (0,) * (self.images.ndim - 1), b"no deflate stream")
+        for cache, code in (("memory", 2), ("stream", 3)):
+            started = time.monotonic()
+            # With a scale and no look at the values: the ring is the first to meet the chunk.
+            done = self.program("train", "--config", "run.yaml", f"run.name=damaged_{cache}", *SMALL, "train.steps=50", "data.train.file=damaged.h5", "data.train.scale=1", f"data.cache={cache}",
+                                "data.shuffle_window_chunks=2", np=4)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertRegex(done.stderr, r"damaged\.h5, dataset 'imgs': the chunk at \[160, 0, 0(, 0)?\] cannot be decoded: its deflate stream")
+            self.assertLess(time.monotonic() - started, 90)
+
+
+class OneCopy(RunFolder):
+    """Four ranks of a node keep the images in memory once."""
+
+    IMAGES = ["--count", "4000", "--size", "64", "--channels", "3"]  # 49 MB decoded
+
+    def shared_bytes(self, pids):
+        """The ranks' proportional share of shared memory (PSS), summed: pages that four ranks map count once."""
+        total = 0
+        for pid in pids:
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                found = re.search(r"Pss_Shmem:\s+(\d+) kB", file.read())
+            total += int(found.group(1)) * 1024
+        return total
+
+    def test_four_ranks_hold_one_copy(self):
+        run = self.start("train", "--config", "run.yaml", "run.name=copy", *SMALL, "data.cache=memory", "train.steps=100000", np=4)
+        try:
+            self.wait_until(lambda: (self.run_path("copy") / "metrics.jsonl").exists() and self.losses("copy"), 120, "a first step")
+            ranks = ranks_below(run.pid).values()
+            self.assertEqual(len(ranks), 4)
+            decoded = 4000 * 64 * 64 * 3
+            # Open MPI's own shared memory is a few MB a rank.
+            shared = self.shared_bytes(ranks)
+            self.assertGreater(shared, decoded)
+            self.assertLess(shared, 2 * decoded)
+        finally:
+            run.send_signal(signal.SIGTERM)
+            run.communicate(timeout=60)
+
+
+if __name__ == "__main__":
+    unittest.main()
