@@ -5,7 +5,6 @@
 #include <thread>
 #include <vector>
 
-#include "comm/tree_all_reduce.hpp"
 #include "parallel/bucket_exchange.hpp"
 #include "parallel/tensor_buffer.hpp"
 
@@ -15,7 +14,7 @@ namespace {
 class HostExchange final : public BucketExchange {
  public:
   HostExchange(Communicator& comm, SumOrder order)
-      : comm_(comm), tree_(order == SumOrder::tree || (comm.size() & (comm.size() - 1)) == 0), thread_([this] { exchange_in_order(); }) {}
+      : comm_(comm), order_(order), thread_([this] { exchange_in_order(); }) {}
 
   ~HostExchange() override {
     {
@@ -26,10 +25,12 @@ class HostExchange final : public BucketExchange {
     thread_.join();
   }
 
-  void start(const at::Tensor& bucket) override {
+  void start(const at::Tensor& bucket, Wire wire) override {
+    const Buffer buffer = buffer_of(bucket);
+    check_wire(buffer.type, order_, wire);
     {
       const std::lock_guard lock(mutex_);
-      waiting_.push_back(buffer_of(bucket));
+      waiting_.push_back({buffer, wire});
       ++under_way_;
     }
     changed_.notify_all();
@@ -42,17 +43,22 @@ class HostExchange final : public BucketExchange {
   }
 
  private:
+  struct Job {
+    Buffer bucket;
+    Wire wire;
+  };
+
   void exchange_in_order() {
     std::unique_lock lock(mutex_);
     while (true) {
       changed_.wait(lock, [&] { return !waiting_.empty() || stopping_; });
       if (stopping_) return;
-      const Buffer bucket = waiting_.front();
+      const Job job = waiting_.front();
       waiting_.pop_front();
       lock.unlock();
       std::exception_ptr error;
       try {
-        sum(bucket);
+        all_reduce_on_host(comm_, job.bucket, order_, job.wire, scratch_);
       } catch (...) {
         error = std::current_exception();
       }
@@ -63,21 +69,12 @@ class HostExchange final : public BucketExchange {
     }
   }
 
-  // The tree is also the fast way for powers of two: it moves no more bytes than any other, and sleeps where MPI's own would spin on the
-  // core that backward needs.
-  void sum(const Buffer& bucket) {
-    if (!tree_) return comm_.all_reduce_sum(bucket);
-    const std::size_t half = (bucket.bytes() + 1) / 2 + size_of(bucket.type);
-    if (scratch_.size() < half) scratch_.resize(half);
-    tree_all_reduce_sum(comm_, bucket, {scratch_.data(), static_cast<std::int64_t>(scratch_.size() / size_of(bucket.type)), bucket.type});
-  }
-
   Communicator& comm_;
-  const bool tree_;
+  const SumOrder order_;
   std::vector<std::byte> scratch_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Buffer> waiting_;
+  std::deque<Job> waiting_;
   int under_way_ = 0;  // in the queue or being summed
   bool stopping_ = false;
   std::exception_ptr error_;
