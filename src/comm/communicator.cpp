@@ -8,6 +8,7 @@ std::size_t size_of(DataType type) {
   switch (type) {
     case DataType::uint8: return 1;
     case DataType::int64: return 8;
+    case DataType::bfloat16: return 2;
     case DataType::float32: return 4;
     case DataType::float64: return 8;
   }

@@ -12,7 +12,8 @@
 
 namespace vae_dist {
 
-enum class DataType { uint8, int64, float32, float64 };
+/// bfloat16 is moved by all, summed by nccl alone (std::invalid_argument elsewhere): on the host sums are made in fp32.
+enum class DataType { uint8, int64, bfloat16, float32, float64 };
 
 std::size_t size_of(DataType type);
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <exception>
 #include <limits>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -21,10 +22,16 @@ MPI_Datatype native(DataType type) {
   switch (type) {
     case DataType::uint8: return MPI_UINT8_T;
     case DataType::int64: return MPI_INT64_T;
+    case DataType::bfloat16: return MPI_UINT16_T;
     case DataType::float32: return MPI_FLOAT;
     case DataType::float64: return MPI_DOUBLE;
   }
   return MPI_DATATYPE_NULL;
+}
+
+MPI_Datatype summable(DataType type) {
+  if (type == DataType::bfloat16) throw std::invalid_argument("MPI knows no bfloat16: it can be moved, not summed");
+  return native(type);
 }
 
 // MPI-3 counts are int: longer buffers go in pieces.
@@ -39,17 +46,20 @@ void in_pieces(Buffer buffer, Piece piece) {
 }
 
 // Open MPI's blocking calls spin. Here a waiting thread shares its core with the backward pass of the same rank: for a moment it looks again
-// and again, giving way to whoever wants the core, then it sleeps between looks, at first briefly.
+// and again, giving way to whoever wants the core, then it sleeps between looks, at first briefly. Within a node it is a look that copies
+// the message: one that took long has moved data, and the moment begins anew, as the other end of the exchange is moving data too.
 void wait_patiently(std::vector<MPI_Request>& requests) {
-  constexpr Seconds kMoment{200e-6};
+  constexpr Seconds kMoment{200e-6}, kLongLook{20e-6};
   constexpr std::chrono::microseconds kShortest{20}, kLongestSleep{200};
   std::chrono::microseconds sleep = kShortest;
-  const Stopwatch watch;
+  Stopwatch idle;
   while (true) {
+    const Stopwatch look;
     int done = 0;
     check_mpi(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE), "MPI_Testall");
     if (done) return;
-    if (watch.elapsed() < kMoment) {
+    if (look.elapsed() > kLongLook) idle.restart();
+    if (idle.elapsed() < kMoment) {
       std::this_thread::yield();
       continue;
     }
@@ -88,7 +98,7 @@ class MpiCommunicator final : public Communicator {
 
   void all_reduce_sum(Buffer buffer) override {
     in_pieces(buffer, [&](void* data, int count) {
-      check_mpi(MPI_Allreduce(MPI_IN_PLACE, data, count, native(buffer.type), MPI_SUM, comm_), "MPI_Allreduce");
+      check_mpi(MPI_Allreduce(MPI_IN_PLACE, data, count, summable(buffer.type), MPI_SUM, comm_), "MPI_Allreduce");
     });
   }
 
@@ -114,7 +124,7 @@ class MpiCommunicator final : public Communicator {
 
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) override {
     MPI_Request request = MPI_REQUEST_NULL;
-    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer.data, static_cast<int>(buffer.count), native(buffer.type), MPI_SUM, comm_, &request), "MPI_Iallreduce");
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer.data, static_cast<int>(buffer.count), summable(buffer.type), MPI_SUM, comm_, &request), "MPI_Iallreduce");
     return std::make_unique<PendingMpi>(request);
   }
 

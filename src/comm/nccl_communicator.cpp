@@ -35,6 +35,7 @@ ncclDataType_t native(DataType type) {
   switch (type) {
     case DataType::uint8: return ncclUint8;
     case DataType::int64: return ncclInt64;
+    case DataType::bfloat16: return ncclBfloat16;
     case DataType::float32: return ncclFloat32;
     case DataType::float64: return ncclFloat64;
   }

@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "base/power_of_two.hpp"
+
 namespace vae_dist {
 namespace {
 
@@ -31,12 +33,13 @@ void add_on_host(Buffer into, Buffer from) {
     case DataType::float64: return add_values<double>(into, from);
     case DataType::int64: return add_values<std::int64_t>(into, from);
     case DataType::uint8: return add_values<std::uint8_t>(into, from);
+    case DataType::bfloat16: throw std::invalid_argument("bfloat16 is not summed on the host");
   }
 }
 
 void tree_all_reduce_sum(Communicator& comm, Buffer buffer, Buffer scratch, const AddBuffers& add) {
   const int ranks = comm.size(), rank = comm.rank();
-  if ((ranks & (ranks - 1)) != 0) throw std::logic_error("the tree needs a power of two of ranks");
+  if (!is_power_of_two(ranks)) throw std::logic_error("the tree needs a power of two of ranks");
 
   // Halve: after each level the rank keeps the half on its side of the split, summed over twice as many ranks.
   std::vector<Range> kept = {{0, buffer.count}};

@@ -15,7 +15,7 @@ namespace vae_dist {
 /// into[i] += from[i]. Both of one count and type.
 using AddBuffers = std::function<void(Buffer into, Buffer from)>;
 
-/// On the host.
+/// On the host. Throws std::invalid_argument for bfloat16.
 void add_on_host(Buffer into, Buffer from);
 
 /// Sums `buffer` over all ranks, in place; comm.size() is a power of two. `scratch` has room for half of it, rounded up. A collective:

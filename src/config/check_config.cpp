@@ -105,6 +105,15 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
     return Contradiction{{"distributed.backend", "distributed.device"},
                          "distributed.backend is nccl, which needs a GPU, but distributed.device is cpu; set distributed.backend to mpi or auto"};
   }
+  if (config.distributed.compress != "none" && config.distributed.reproducible) {
+    return Contradiction{{"distributed.compress", "distributed.reproducible"},
+                         text("distributed.compress is ", config.distributed.compress, ", which rounds what each rank sends, so that the bits depend on the number of ranks; "
+                              "distributed.reproducible promises that they do not: set distributed.compress to none, or distributed.reproducible to false")};
+  }
+  if (config.distributed.compress != "none" && config.train.precision == "fp64") {
+    return Contradiction{{"distributed.compress", "train.precision"},
+                         text("distributed.compress is ", config.distributed.compress, ", which rounds away the digits that train.precision fp64 computes; set distributed.compress to none")};
+  }
   return std::nullopt;
 }
 

@@ -74,9 +74,9 @@ void add_distributed_keys(std::vector<Key>& keys, DistributedConfig& distributed
   section.key("batch_norm", distributed.batch_norm, "statistics per replica, or over the global batch (a rank's replicas run as one batch)")
       .one_of({"local", "sync"});
   section.key("reproducible", distributed.reproducible, "the same bits at 1, 2, 4, 8 ranks (with batch_norm local)");
-  section.key("first_bucket_mib", distributed.first_bucket_mib, "MiB of gradients sent first").above(0).may_change();
+  section.key("first_bucket_mib", distributed.first_bucket_mib, "MiB of gradients sent first, and at most as many last: nothing hides these").above(0).may_change();
   section.key("bucket_mib", distributed.bucket_mib, "MiB of gradients sent together").above(0).may_change();
-  section.key("compress", distributed.compress, "gradients on the wire").one_of({"none", "bf16"}).later();
+  section.key("compress", distributed.compress, "what gradients are rounded to on their way between ranks").one_of({"none", "bf16"});
   section.key("threads_per_rank", distributed.threads_per_rank,
               "CPU threads for tensor work; auto: cores / ranks on the node, 1 when reproducible").at_least(1).empty_is("auto").may_change();
   section.key("timeout_s", distributed.timeout_s,

@@ -10,22 +10,17 @@
 
 #include "comm/collective_log.hpp"
 #include "comm/communicator.hpp"
+#include "comm/host_all_reduce.hpp"
 
 namespace vae_dist {
-
-/// How ranks add up.
-enum class SumOrder {
-  fast,  ///< the communicator's own all-reduce where that is faster than the tree
-  tree,  ///< one fixed binary tree over the ranks: the same bits at any power of two of ranks
-};
 
 class BucketExchange {
  public:
   virtual ~BucketExchange() = default;
 
   /// Starts summing a contiguous tensor over the ranks, in place, behind those started before; returns at once. `what` names it in the
-  /// log of collectives: "bucket 2".
-  virtual void start(const at::Tensor& bucket, const std::string& what) = 0;
+  /// log of collectives: "bucket 2". Throws as check_wire.
+  virtual void start(const at::Tensor& bucket, Wire wire, const std::string& what) = 0;
 
   /// Makes the caller (host) or the current stream (GPU) wait for all that was started. Throws what the exchange threw.
   virtual void finish() = 0;
@@ -40,8 +35,8 @@ struct ExchangeLog {
 /// A thread that drives `comm` (used by nobody else meanwhile), one bucket after the other. An entry of the log lasts as long as the sum.
 std::unique_ptr<BucketExchange> make_host_exchange(Communicator& comm, SumOrder order, const ExchangeLog& log);
 
-/// Collectives on `stream` (a cudaStream_t, that of `comm`), ordered with the device's current stream by events. The host
-/// does not learn when a sum ends: entries of the log last until finish().
+/// Collectives on `stream` (a cudaStream_t, that of `comm`), ordered with the device's current stream by events. With Wire::bf16 NCCL
+/// rounds after every addition, where the host rounds once. The host does not learn when a sum ends: entries of the log last until finish().
 std::unique_ptr<BucketExchange> make_device_exchange(Communicator& comm, SumOrder order, c10::Stream stream, const ExchangeLog& log);
 
 }  // namespace vae_dist

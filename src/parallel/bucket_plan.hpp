@@ -2,7 +2,9 @@
 //
 // Backward produces gradients roughly in reverse order of registration, so buckets are filled from the last parameter to the first. The
 // first bucket is small, to begin early; later ones are large enough to use the network well (as PyTorch's DistributedDataParallel:
-// Li et al. 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", section 3.2.3).
+// Li et al. 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", section 3.2.3). The last one is small again:
+// it is complete when backward ends, so nothing is left to hide it behind, and without it a model smaller than a bucket would be sent
+// when all is over.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +21,13 @@ struct Bucket {
 };
 
 struct BucketCaps {
-  std::int64_t first_bytes = 1 << 20;
+  std::int64_t first_bytes = 1 << 20;  ///< of the first bucket, and of the last
   std::int64_t bytes = 25 << 20;
 };
 
 /// Buckets in the order in which they are sent. A bucket is closed once it has reached its cap, so one tensor is never split and the cap
-/// is exceeded by less than a tensor. `slots`: an arena's, in registration order.
+/// is exceeded by less than a tensor. The last bucket takes as many of the first tensors as fit into its cap, at least one. What is smaller than
+/// the first bucket is sent as one. `slots`: an arena's, in registration order.
 std::vector<Bucket> plan_buckets(const std::vector<ArenaSlot>& slots, std::size_t element_bytes, const BucketCaps& caps);
 
 }  // namespace vae_dist

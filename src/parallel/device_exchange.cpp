@@ -17,16 +17,15 @@ class DeviceExchange final : public BucketExchange {
   DeviceExchange(Communicator& comm, SumOrder order, c10::Stream stream, const ExchangeLog& log)
       : comm_(comm), order_(order), stream_(stream), log_(log), ready_(stream.device_type()), done_(stream.device_type()) {}
 
-  void start(const at::Tensor& bucket, const std::string& what) override {
+  void start(const at::Tensor& bucket, Wire wire, const std::string& what) override {
+    check_wire(buffer_of(bucket).type, order_, wire);
     running_.push_back(log_.log.begin(log_.label + ": " + what, bucket.nbytes()));
     // The kernels that wrote the bucket are in the current stream.
     ready_.record(current_stream());
     ready_.block(stream_);
-    if (order_ == SumOrder::fast) {
-      comm_.all_reduce_sum(buffer_of(bucket));
-      return;
-    }
     const c10::StreamGuard on_stream(stream_);
+    if (wire == Wire::bf16) return sum_rounded(bucket);
+    if (order_ == SumOrder::fast) return comm_.all_reduce_sum(buffer_of(bucket));
     if (!scratch_.defined() || scratch_.numel() * 2 < bucket.numel() + 1) scratch_ = at::empty({(bucket.numel() + 1) / 2}, bucket.options());
     tree_all_reduce_sum(comm_, buffer_of(bucket), buffer_of(scratch_), [&](Buffer into, Buffer from) {
       at::from_blob(into.data, {into.count}, bucket.options()).add_(at::from_blob(from.data, {from.count}, bucket.options()));
@@ -40,6 +39,15 @@ class DeviceExchange final : public BucketExchange {
   }
 
  private:
+  // One buffer serves all buckets: they follow each other on the stream.
+  void sum_rounded(const at::Tensor& bucket) {
+    if (!rounded_.defined() || rounded_.numel() < bucket.numel()) rounded_ = at::empty({bucket.numel()}, bucket.options().dtype(at::kBFloat16));
+    const at::Tensor part = rounded_.slice(0, 0, bucket.numel());
+    part.copy_(bucket);
+    comm_.all_reduce_sum(buffer_of(part));
+    at::Tensor(bucket).copy_(part);
+  }
+
   c10::Stream current_stream() const { return c10::impl::VirtualGuardImpl(stream_.device_type()).getStream(stream_.device()); }
 
   Communicator& comm_;
@@ -47,7 +55,7 @@ class DeviceExchange final : public BucketExchange {
   const c10::Stream stream_;
   const ExchangeLog log_;
   c10::Event ready_, done_;
-  at::Tensor scratch_;
+  at::Tensor scratch_, rounded_;
   std::vector<CollectiveLog::Running> running_;
 };
 

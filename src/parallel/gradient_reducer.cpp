@@ -22,7 +22,11 @@ GradientReducer::GradientReducer(const ParameterArena& parameters, const NamedTe
       bucket_of_slot_(parameters.slots().size()) {
   for (std::size_t b = 0; b < buckets_.size(); ++b)
     for (std::size_t slot = buckets_[b].first_slot; slot < buckets_[b].last_slot; ++slot) bucket_of_slot_[slot] = b;
-  if (exchange_) bytes_per_step_ = buffer_of(parameters_.gradients()).bytes() + buffer_of(statistics_).bytes();
+  if (exchange_) {
+    const Buffer gradients = buffer_of(parameters_.gradients());
+    const std::size_t element = size_of(options_.wire == Wire::bf16 ? DataType::bfloat16 : gradients.type);
+    bytes_per_step_ = static_cast<std::size_t>(gradients.count) * element + buffer_of(statistics_).bytes();
+  }
   if (options_.reproducible && options_.batches > 1) {
     gradient_tree_.emplace(parameters_.gradients(), options_.batches);
     statistics_tree_.emplace(statistics_, options_.batches);
@@ -70,7 +74,7 @@ void GradientReducer::batch_forwarded() {
   }
   // Complete before backward begins: they go first.
   if (statistics_tree_) statistics_tree_->fold(0, statistics_.numel());
-  if (exchange_) exchange_->start(statistics_, "statistics");
+  if (exchange_) exchange_->start(statistics_, Wire::exact, "statistics");
 }
 
 void GradientReducer::batch_done() {
@@ -90,7 +94,8 @@ void GradientReducer::start_complete_buckets() {
   for (; next_bucket_ < buckets_.size() && missing_[next_bucket_] == 0; ++next_bucket_) {
     const Bucket& bucket = buckets_[next_bucket_];
     if (gradient_tree_) gradient_tree_->fold(bucket.offset, bucket.count);
-    if (exchange_) exchange_->start(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count), text("bucket ", next_bucket_));
+    if (exchange_)
+      exchange_->start(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count), options_.wire, text("bucket ", next_bucket_));
   }
 }
 

@@ -35,6 +35,7 @@ struct ReducerOptions {
   BucketCaps caps;
   std::int64_t batches = 1;             ///< that this rank runs one after the other
   bool reproducible = false;            ///< sum this rank's batches as a tree too, not as a chain
+  Wire wire = Wire::exact;              ///< how gradients travel; statistics always travel as they are
 };
 
 class GradientReducer {
@@ -55,7 +56,7 @@ class GradientReducer {
   void finish();
 
   Seconds exposed_wait() const { return exposed_wait_; }           ///< what the last finish() really waited, on the host
-  std::uint64_t bytes_per_step() const { return bytes_per_step_; } ///< summed over ranks in a step
+  std::uint64_t bytes_per_step() const { return bytes_per_step_; } ///< that this rank hands to all-reduces in a step, as they travel
   const std::vector<Bucket>& buckets() const { return buckets_; }
   std::string describe_plan() const;  ///< "3 buckets of 300, 1200, 88 elements": equal on all ranks, or their sums mix
   std::size_t partial_arenas() const { return gradient_tree_ ? gradient_tree_->arenas() : 0; }

@@ -5,7 +5,6 @@
 #include <thread>
 #include <vector>
 
-#include "comm/tree_all_reduce.hpp"
 #include "parallel/bucket_exchange.hpp"
 #include "parallel/tensor_buffer.hpp"
 
@@ -15,7 +14,7 @@ namespace {
 class HostExchange final : public BucketExchange {
  public:
   HostExchange(Communicator& comm, SumOrder order, const ExchangeLog& log)
-      : comm_(comm), log_(log), tree_(order == SumOrder::tree || (comm.size() & (comm.size() - 1)) == 0), thread_([this] { exchange_in_order(); }) {}
+      : comm_(comm), order_(order), log_(log), thread_([this] { exchange_in_order(); }) {}
 
   ~HostExchange() override {
     {
@@ -26,10 +25,12 @@ class HostExchange final : public BucketExchange {
     thread_.join();
   }
 
-  void start(const at::Tensor& bucket, const std::string& what) override {
+  void start(const at::Tensor& bucket, Wire wire, const std::string& what) override {
+    const Buffer buffer = buffer_of(bucket);
+    check_wire(buffer.type, order_, wire);
     {
       const std::lock_guard lock(mutex_);
-      waiting_.push_back({buffer_of(bucket), what});
+      waiting_.push_back({buffer, wire, what});
       ++under_way_;
     }
     changed_.notify_all();
@@ -42,8 +43,9 @@ class HostExchange final : public BucketExchange {
   }
 
  private:
-  struct Sum {
-    Buffer buffer;
+  struct Job {
+    Buffer bucket;
+    Wire wire;
     std::string what;
   };
 
@@ -52,13 +54,13 @@ class HostExchange final : public BucketExchange {
     while (true) {
       changed_.wait(lock, [&] { return !waiting_.empty() || stopping_; });
       if (stopping_) return;
-      const Sum next = std::move(waiting_.front());
+      const Job job = std::move(waiting_.front());
       waiting_.pop_front();
       lock.unlock();
       std::exception_ptr error;
       try {
-        const auto running = log_.log.begin(log_.label + ": " + next.what, next.buffer.bytes());
-        sum(next.buffer);
+        const auto running = log_.log.begin(log_.label + ": " + job.what, job.bucket.bytes());
+        all_reduce_on_host(comm_, job.bucket, order_, job.wire, scratch_);
       } catch (...) {
         error = std::current_exception();
       }
@@ -69,22 +71,13 @@ class HostExchange final : public BucketExchange {
     }
   }
 
-  // The tree is also the fast way for powers of two: it moves no more bytes than any other, and sleeps where MPI's own would spin on the
-  // core that backward needs.
-  void sum(const Buffer& bucket) {
-    if (!tree_) return comm_.all_reduce_sum(bucket);
-    const std::size_t half = (bucket.bytes() + 1) / 2 + size_of(bucket.type);
-    if (scratch_.size() < half) scratch_.resize(half);
-    tree_all_reduce_sum(comm_, bucket, {scratch_.data(), static_cast<std::int64_t>(scratch_.size() / size_of(bucket.type)), bucket.type});
-  }
-
   Communicator& comm_;
+  const SumOrder order_;
   const ExchangeLog log_;
-  const bool tree_;
   std::vector<std::byte> scratch_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Sum> waiting_;
+  std::deque<Job> waiting_;
   int under_way_ = 0;  // in the queue or being summed
   bool stopping_ = false;
   std::exception_ptr error_;

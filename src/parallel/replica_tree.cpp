@@ -5,10 +5,12 @@
 
 #include <stdexcept>
 
+#include "base/power_of_two.hpp"
+
 namespace vae_dist {
 
 ReplicaTree::ReplicaTree(at::Tensor arena, std::int64_t replicas) : arena_(std::move(arena)) {
-  if (replicas < 1 || (replicas & (replicas - 1)) != 0) throw std::invalid_argument("a tree needs a power of two of replicas");
+  if (!is_power_of_two(replicas)) throw std::invalid_argument("a tree needs a power of two of replicas");
   for (; replicas > 1; replicas /= 2) partial_.push_back(at::empty_like(arena_));
 }
 

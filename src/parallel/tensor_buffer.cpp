@@ -11,6 +11,7 @@ DataType data_type(at::ScalarType type) {
   switch (type) {
     case at::kByte: return DataType::uint8;
     case at::kLong: return DataType::int64;
+    case at::kBFloat16: return DataType::bfloat16;
     case at::kFloat: return DataType::float32;
     case at::kDouble: return DataType::float64;
     default: throw std::invalid_argument(text("no collective for tensors of ", at::toString(type)));

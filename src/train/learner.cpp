@@ -33,6 +33,7 @@ ReducerOptions reducer_options(const Config& config, const ReplicaPlan& plan) {
   options.caps.bytes = static_cast<std::int64_t>(config.distributed.bucket_mib * (1 << 20));
   options.batches = config.distributed.batch_norm == "sync" ? 1 : plan.replicas_per_rank();
   options.reproducible = config.distributed.reproducible;
+  options.wire = config.distributed.compress == "bf16" ? Wire::bf16 : Wire::exact;
   return options;
 }
 
@@ -68,7 +69,7 @@ Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPla
     for (BatchNorm2d layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
         if (!exchange) return;  // one rank has the whole batch
-        exchange->start(tensor, "sum over ranks");
+        exchange->start(tensor, Wire::exact, "sum over ranks");
         exchange->finish();
       });
   }

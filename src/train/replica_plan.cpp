@@ -1,6 +1,7 @@
 #include "train/replica_plan.hpp"
 
 #include "base/error.hpp"
+#include "base/power_of_two.hpp"
 
 namespace vae_dist {
 
@@ -21,9 +22,9 @@ ReplicaPlan make_replica_plan(std::int64_t global_batch, std::int64_t replicas, 
 }
 
 void check_reproducible(const ReplicaPlan& plan, const std::string& batch_norm) {
-  if ((plan.replicas & (plan.replicas - 1)) != 0)
+  if (!is_power_of_two(plan.replicas))
     throw BadInput(text("distributed.reproducible needs a power of two of replicas, as gradients are summed in a binary tree; distributed.replicas is ", plan.replicas, "."));
-  if ((plan.world_size & (plan.world_size - 1)) != 0)
+  if (!is_power_of_two(plan.world_size))
     throw BadInput(text("distributed.reproducible needs a power of two of ranks, as gradients are summed in a binary tree; ", plan.world_size, " were started."));
   if (batch_norm != "local")
     throw BadInput("distributed.reproducible needs distributed.batch_norm local: with sync a rank's replicas run as one batch, whose sums depend on the number of ranks.");

@@ -1,30 +1,31 @@
-// The tree all-reduce beside MPI_Allreduce on the same buffers, in turns, in one run:
-//   mpirun -np 2 build/tests/bench/bench_all_reduce
-// Prints the median time of each and the ratio (above 1: the tree is faster).
-#include <algorithm>
+// Our all-reduces beside MPI_Allreduce on the same buffers, in turns, in one run:
+//   mpirun -np 2 build/tests/bench/bench_all_reduce [turns]
+// Prints the median time of each, and MPI's over it (above 1: ours is faster). bf16 moves half the bytes.
 #include <cstdio>
+#include <cstdlib>
+#include <functional>
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/power_of_two.hpp"
+#include "comm/host_all_reduce.hpp"
 #include "comm/mpi_world.hpp"
-#include "comm/tree_all_reduce.hpp"
+#include "measuring.hpp"
 
 namespace {
 
 using namespace vae_dist;
 
-constexpr int kTurns = 41;
+struct Contestant {
+  const char* name;
+  std::function<void(Buffer)> sum;
+  std::vector<double> seconds;
+};
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
-
-template <typename Collective>
-double timed(Communicator& comm, Collective collective) {
+double timed(Communicator& comm, const Contestant& contestant, Buffer buffer) {
   comm.barrier();
   const Stopwatch watch;
-  collective();
+  contestant.sum(buffer);
   return watch.elapsed().count();
 }
 
@@ -33,17 +34,32 @@ double timed(Communicator& comm, Collective collective) {
 int main(int argc, char** argv) {
   MpiWorld world(argc, argv);
   const auto comm = world.make_communicator();
-  if (world.rank() == 0) std::printf("%8s %14s %14s %8s   (%d ranks, fp32, medians of %d)\n", "MiB", "MPI_Allreduce", "tree", "ratio", world.size(), kTurns);
+  const int turns = argc > 1 ? std::atoi(argv[1]) : 41;
+  std::vector<std::byte> scratch;
+  std::vector<Contestant> contestants = {{"MPI_Allreduce", [&](Buffer buffer) { comm->all_reduce_sum(buffer); }, {}},
+                                         {"fast", [&](Buffer buffer) { all_reduce_on_host(*comm, buffer, SumOrder::fast, Wire::exact, scratch); }, {}}};
+  if (is_power_of_two(world.size())) contestants.push_back({"reproducible", [&](Buffer buffer) { all_reduce_on_host(*comm, buffer, SumOrder::tree, Wire::exact, scratch); }, {}});
+  contestants.push_back({"bf16", [&](Buffer buffer) { all_reduce_on_host(*comm, buffer, SumOrder::fast, Wire::bf16, scratch); }, {}});
+
+  if (world.rank() == 0) {
+    std::printf("%4s", "MiB");
+    for (const Contestant& contestant : contestants) std::printf("  %20s", contestant.name);
+    std::printf("   (%d ranks, fp32, medians of %d)\n", world.size(), turns);
+  }
   for (const int mib : {1, 2, 4, 8, 16, 25}) {
-    const std::int64_t count = std::int64_t{mib} * (1 << 20) / 4;
-    std::vector<float> values(static_cast<std::size_t>(count), 1.0F), scratch(static_cast<std::size_t>(count / 2 + 1));
-    const Buffer buffer{values.data(), count, DataType::float32};
-    std::vector<double> mpi, tree;
-    for (int turn = 0; turn < kTurns; ++turn) {
-      std::fill(values.begin(), values.end(), 1.0F);
-      mpi.push_back(timed(*comm, [&] { comm->all_reduce_sum(buffer); }));
-      tree.push_back(timed(*comm, [&] { tree_all_reduce_sum(*comm, buffer, {scratch.data(), count / 2 + 1, DataType::float32}); }));
-    }
-    if (world.rank() == 0) std::printf("%8d %11.2f ms %11.2f ms %8.2f\n", mib, 1e3 * median(mpi), 1e3 * median(tree), median(mpi) / median(tree));
+    std::vector<float> values(std::size_t{1 << 18} * static_cast<std::size_t>(mib));
+    const Buffer buffer{values.data(), static_cast<std::int64_t>(values.size()), DataType::float32};
+    for (Contestant& contestant : contestants) contestant.seconds.clear();
+    for (int turn = 0; turn <= turns; ++turn)
+      for (Contestant& contestant : contestants) {
+        std::fill(values.begin(), values.end(), 1.0F);
+        const double seconds = timed(*comm, contestant, buffer);
+        if (turn > 0) contestant.seconds.push_back(seconds);  // the first one has cold buffers
+      }
+    if (world.rank() != 0) continue;
+    std::printf("%4d", mib);
+    for (const Contestant& contestant : contestants)
+      std::printf("  %11.2f ms (%4.2f)", 1e3 * median(contestant.seconds), median(contestants.front().seconds) / median(contestant.seconds));
+    std::printf("\n");
   }
 }

@@ -41,6 +41,12 @@ TEST_F(Mpi, DuplicatesAreCommunicatorsOfTheirOwn) { check_duplicates(*comm_); }
 
 TEST_F(Mpi, TheTreeSumsInItsOrderBitForBit) { check_tree(*comm_); }
 
+TEST_F(Mpi, HostSumsEqualStraightSumsInEveryModeAndType) { check_host_sums(*comm_); }
+
+TEST_F(Mpi, HostSumsLeaveTheSameBitsOnEveryRankAndEveryTime) { check_host_sums_have_one_result(*comm_); }
+
+TEST_F(Mpi, SumsRoundedToBfloat16AreAsCloseAsPromised) { check_bf16_error(*comm_); }
+
 TEST_F(Mpi, TextsOfAnyLengthReachEveryRank) { check_texts(*comm_); }
 
 // Messages of one never meet those of the other, though ranks use them in different orders.

@@ -82,7 +82,7 @@ TEST(RefusedConfig, WhatComesLaterIsNotAvailableYet) {
         "objective.prior_samples=65", "train.optimizer.name=adamax",
         "train.optimizer.momentum=0.9", "train.ema_decay=0.999", "train.early_stop.patience=3", "train.early_stop.metric=loss",
         "train.precision=bf16", "train.precision=tf32", "train.cuda_graph=true",
-        "distributed.compress=bf16", "evaluate.importance_samples=64", "pictures.traversals=8", "metrics.push_gateway='host:9091'"}) {
+        "evaluate.importance_samples=64", "pictures.traversals=8", "metrics.push_gateway='host:9091'"}) {
     EXPECT_THAT(complaint_of("", {assignment}), AllOf(StartsWith(std::string(assignment) + " (command line): "), HasSubstr("not available yet")));
   }
 }
@@ -163,7 +163,12 @@ TEST(RefusedConfig, KeysThatContradictEachOther) {
             "train.batch_per_replica instead");
   EXPECT_EQ(complaint_of("distributed: {device: cpu, backend: nccl}\n"),
             "big.yaml:5: distributed.backend is nccl, which needs a GPU, but distributed.device is cpu; set distributed.backend to mpi or auto");
-  EXPECT_EQ(complaint_of("train: {schedule: {name: step, milestones: [30, 60]}}\ndistributed: {replicas: 4}\n"), "");
+  EXPECT_EQ(complaint_of("distributed: {compress: bf16, reproducible: true}\n"),
+            "big.yaml:5: distributed.compress is bf16, which rounds what each rank sends, so that the bits depend on the number of ranks; "
+            "distributed.reproducible promises that they do not: set distributed.compress to none, or distributed.reproducible to false");
+  EXPECT_EQ(complaint_of("train: {precision: fp64}\ndistributed: {compress: bf16}\n"),
+            "big.yaml:6: distributed.compress is bf16, which rounds away the digits that train.precision fp64 computes; set distributed.compress to none");
+  EXPECT_EQ(complaint_of("train: {schedule: {name: step, milestones: [30, 60]}}\ndistributed: {replicas: 4, compress: bf16}\n"), "");
 }
 
 }  // namespace

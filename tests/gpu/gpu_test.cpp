@@ -64,7 +64,8 @@ TEST(DeferredValues, AreThoseOfTheirTimeAndNotWaitedFor) {
 TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
   const auto self = make_self_communicator();
   const ReplicaPlan plan = make_replica_plan(kSmallBatch, 2, 1, 0, kSmallBatch);
-  Learner cpu(small_config(), kSmallShape, plan, DeviceChoice{}, LossOptions{}, *self), gpu(small_config(), kSmallShape, plan, the_device, LossOptions{}, *self);
+  CollectiveLog log;
+  Learner cpu(small_config(), kSmallShape, plan, DeviceChoice{}, LossOptions{}, *self, log), gpu(small_config(), kSmallShape, plan, the_device, LossOptions{}, *self, log);
   for (const std::int64_t step : {0, 1}) {
     const at::Tensor images = images_of_step(step), noise = noise_of_step(step);
     const at::Tensor expected = cpu.step(images, noise, kSmallLearningRate, kSmallKldFactor).values;

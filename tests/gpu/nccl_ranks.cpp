@@ -73,7 +73,7 @@ class Nccl : public testing::TestWithParam<NcclCalls> {
       for (std::size_t b = 0; b < kBuckets.size(); ++b) {
         keep_stream_busy();
         buckets[b].copy_(sources[b]);
-        exchange->start(buckets[b]);
+        exchange->start(buckets[b], Wire::exact, "bucket");
       }
       exchange->finish();
       // In the current stream, behind finish(): copies of the sums, although the buckets change at once.
@@ -139,7 +139,7 @@ TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
     for (std::int64_t offset = 0, b = 0; offset + kPart <= kCount; offset += kPart, ++b) {
       const at::Tensor part = arena.slice(0, offset, offset + kPart);
       part.copy_(random(host_->rank(), b, kPart, at::kDouble));
-      exchange->start(part);
+      exchange->start(part, Wire::exact, "part");
     }
     exchange->finish();
   }
@@ -196,7 +196,8 @@ TEST(Step, NeverWaitsForTheDevice) {
     config.distributed.reproducible = reproducible;
     config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
     const ReplicaPlan plan = make_replica_plan(kSmallBatch, 8, host->size(), host->rank(), kSmallBatch);
-    Learner learner(config, kSmallShape, plan, the_device, LossOptions{}, *host);
+    CollectiveLog log;
+    Learner learner(config, kSmallShape, plan, the_device, LossOptions{}, *host, log);
     learner.replicate(*host);
     std::vector<at::Tensor> losses;
     for (std::int64_t number = 0; number < 6; ++number) {

@@ -44,6 +44,34 @@ TEST(BucketPlan, ClosesTheFirstBucketEarlierThanTheOthers) {
   EXPECT_EQ(buckets[3].count, 2 * 64);  // what is left
 }
 
+TEST(BucketPlan, LeavesLittleForTheEndOfBackward) {
+  // A first bucket of 512 bytes, and as much for the last, though all the rest would fit into one.
+  const auto buckets = plan_buckets(slots_of(std::vector<std::int64_t>(12, 64)), sizeof(float), {.first_bytes = 512, .bytes = 1 << 20});
+  ASSERT_EQ(buckets.size(), 3U);
+  EXPECT_EQ(buckets[0].first_slot, 10U);
+  EXPECT_EQ(buckets[1].first_slot, 2U);
+  EXPECT_EQ(buckets[1].count, 8 * 64);
+  EXPECT_EQ(buckets[2].last_slot, 2U);
+  EXPECT_EQ(buckets[2].count, 2 * 64);
+}
+
+TEST(BucketPlan, SendsTheFirstTensorAloneWhereItIsLargerThanTheLastBucketMayBe) {
+  const auto buckets = plan_buckets(slots_of({100000, 64, 64, 64}), sizeof(float), {.first_bytes = 256, .bytes = 1 << 20});
+  ASSERT_EQ(buckets.size(), 3U);
+  EXPECT_EQ(buckets[2].last_slot, 1U);
+  EXPECT_EQ(buckets[2].count, 100000);
+}
+
+// VanillaVAE 64x64x3: the weights of its convolutions and linear layers in registration order.
+TEST(BucketPlan, SendsMostOfVanillaVaeBeforeItsFirstLayersAreThrough) {
+  const std::vector<std::int64_t> counts = {864, 18432, 73728, 294912, 1179648, 262144, 262144, 262144, 1179648, 294912, 73728, 18432, 9216, 864};
+  const auto buckets = plan_buckets(slots_of(counts), sizeof(float), {});
+  ASSERT_EQ(buckets.size(), 3U);
+  EXPECT_EQ(buckets[0].first_slot, 9U);
+  EXPECT_EQ(buckets[1].first_slot, 3U);
+  EXPECT_EQ(buckets[2].count, 864 + 32 + 18432 + 73728) << "32 of padding";
+}
+
 TEST(BucketPlan, NeverSplitsATensorThatIsLargerThanTheCap) {
   const auto buckets = plan_buckets(slots_of({64, 100000, 64}), sizeof(float), {.first_bytes = 1, .bytes = 1});
   ASSERT_EQ(buckets.size(), 3U);

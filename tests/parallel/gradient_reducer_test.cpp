@@ -7,38 +7,53 @@
 
 #include <algorithm>
 #include <numeric>
+#include <stdexcept>
 
 #include "base/error.hpp"
+#include "base/power_of_two.hpp"
 #include "comm/thread_communicator.hpp"
+#include "parallel/tensor_buffer.hpp"
 
 namespace vae_dist {
 namespace {
 
 constexpr std::int64_t kStatistics = 5;
 
-at::Tensor random_of(std::uint64_t seed, std::int64_t count) { return at::randn({count}, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
+at::Tensor random_of(std::uint64_t seed, std::int64_t count, at::ScalarType type) {
+  return at::randn({count}, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble).to(type);
+}
 
 // Twelve leaves, whose gradient in a batch is a known random vector: the loss is a sum of dot products.
 struct Leaves {
+  at::ScalarType type;
   NamedTensors named;
 
-  Leaves() {
-    for (int i = 0; i < 12; ++i) named.emplace_back("leaf" + std::to_string(i), at::ones({40 + 30 * i}, at::kDouble).requires_grad_());
+  explicit Leaves(at::ScalarType leaf_type = at::kDouble) : type(leaf_type) {
+    for (int i = 0; i < 12; ++i) named.emplace_back("leaf" + std::to_string(i), at::ones({40 + 30 * i}, type).requires_grad_());
   }
 
   static std::uint64_t seed(std::int64_t batch, std::size_t leaf) { return static_cast<std::uint64_t>(1000 * batch) + leaf; }
 
   // `order`: in which the terms are added up; the engine visits them in reverse.
   at::Tensor loss(std::int64_t batch, const std::vector<std::size_t>& order) const {
-    at::Tensor sum = at::zeros({}, at::kDouble);
-    for (const std::size_t i : order) sum = sum + named[i].second.dot(random_of(seed(batch, i), named[i].second.numel()));
+    at::Tensor sum = at::zeros({}, type);
+    for (const std::size_t i : order) sum = sum + named[i].second.dot(gradient(batch, i));
     return sum;
   }
 
-  // Of the batches [0, batches).
+  at::Tensor gradient(std::int64_t batch, std::size_t leaf) const { return random_of(seed(batch, leaf), named[leaf].second.numel(), type); }
+
+  // Of the batches [0, batches), in fp64.
   at::Tensor straight_sum(std::size_t leaf, std::int64_t batches) const {
-    at::Tensor sum = at::zeros_like(named[leaf].second);
-    for (std::int64_t batch = 0; batch < batches; ++batch) sum = sum + random_of(seed(batch, leaf), sum.numel());
+    at::Tensor sum = at::zeros_like(named[leaf].second, at::kDouble);
+    for (std::int64_t batch = 0; batch < batches; ++batch) sum = sum + gradient(batch, leaf);
+    return sum;
+  }
+
+  // Of their magnitudes.
+  at::Tensor straight_magnitude(std::size_t leaf, std::int64_t batches) const {
+    at::Tensor sum = at::zeros_like(named[leaf].second, at::kDouble);
+    for (std::int64_t batch = 0; batch < batches; ++batch) sum = sum + gradient(batch, leaf).abs();
     return sum;
   }
 };
@@ -50,27 +65,54 @@ std::vector<std::size_t> shuffled(std::uint64_t seed) {
   return order;
 }
 
+enum class Mode { fast, tree, bf16 };
+
 struct Case {
   int ranks;
   std::int64_t batches;  // of each rank
-  bool reproducible;
+  Mode mode;
 };
+
+std::vector<Case> cases() {
+  std::vector<Case> out = {{1, 3, Mode::fast}, {4, 2, Mode::fast}, {1, 4, Mode::tree}, {2, 2, Mode::tree}, {8, 2, Mode::tree}, {3, 2, Mode::bf16}};
+  for (int ranks = 1; ranks <= 8; ++ranks) {
+    out.push_back({ranks, 1, Mode::fast});
+    out.push_back({ranks, 1, Mode::bf16});
+    if (is_power_of_two(ranks)) out.push_back({ranks, 1, Mode::tree});
+  }
+  return out;
+}
+
+ReducerOptions options_of(const Case& c) {
+  ReducerOptions options;
+  options.caps = {.first_bytes = 600, .bytes = 3000};
+  options.batches = c.batches;
+  options.reproducible = c.mode == Mode::tree;
+  options.wire = c.mode == Mode::bf16 ? Wire::bf16 : Wire::exact;
+  return options;
+}
+
+std::unique_ptr<BucketExchange> exchange_of(Communicator& comm, Mode mode, CollectiveLog& log) {
+  return comm.size() > 1 ? make_host_exchange(comm, mode == Mode::tree ? SumOrder::tree : SumOrder::fast, {log, "gradients"}) : nullptr;
+}
+
+void expect_same_bits_on_every_rank(Communicator& comm, const at::Tensor& tensor) {
+  const at::Tensor all = at::empty({comm.size(), tensor.numel()}, tensor.options());
+  comm.all_gather(buffer_of(tensor), buffer_of(all));
+  for (int rank = 0; rank < comm.size(); ++rank) EXPECT_TRUE(at::equal(all[rank], tensor)) << "rank " << rank;
+}
 
 class Reducing : public testing::TestWithParam<Case> {};
 
 TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
   const Case c = GetParam();
   run_thread_ranks(c.ranks, [&](Communicator& comm) {
-    Leaves leaves;
+    Leaves leaves(c.mode == Mode::bf16 ? at::kFloat : at::kDouble);
     ParameterArena arena(leaves.named, false);
-    const at::Tensor statistics = at::zeros({kStatistics}, at::kDouble);
+    const at::Tensor statistics = at::zeros({kStatistics}, leaves.type);
     CollectiveLog log;
     const auto exchange_comm = comm.duplicate();
-    ReducerOptions options;
-    options.caps = {.first_bytes = 600, .bytes = 3000};
-    options.batches = c.batches;
-    options.reproducible = c.reproducible;
-    GradientReducer reducer(arena, leaves.named, statistics, comm.size() > 1 ? make_host_exchange(*exchange_comm, c.reproducible ? SumOrder::tree : SumOrder::fast, {log, "gradients"}) : nullptr, options);
+    GradientReducer reducer(arena, leaves.named, statistics, exchange_of(*exchange_comm, c.mode, log), options_of(c));
     EXPECT_GT(reducer.buckets().size(), 3U);
 
     for (std::uint64_t step = 0; step < 3; ++step) {
@@ -78,26 +120,59 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
       for (std::int64_t b = 0; b < c.batches; ++b) {
         const std::int64_t batch = comm.rank() * c.batches + b;
         const at::Tensor loss = leaves.loss(batch, shuffled(step * 10 + static_cast<std::uint64_t>(comm.rank())));
-        statistics.add_(static_cast<double>(batch + 1));
+        statistics.add_(static_cast<double>(batch + 1) / 3);  // bfloat16 does not have thirds
         reducer.batch_forwarded();
         loss.backward();
         reducer.batch_done();
       }
       reducer.finish();
       const std::int64_t all = c.ranks * c.batches;
-      for (std::size_t i = 0; i < leaves.named.size(); ++i)
-        EXPECT_TRUE(at::allclose(leaves.named[i].second.grad(), leaves.straight_sum(i, all), 1e-12, 1e-12)) << "leaf " << i << ", step " << step;
-      EXPECT_TRUE(at::allclose(statistics, at::full({kStatistics}, static_cast<double>(all * (all + 1) / 2), at::kDouble)));
+      const double tolerance = c.mode == Mode::bf16 && c.ranks > 1 ? 1.001 / 128 : c.mode == Mode::bf16 ? 1e-6 : 1e-12;  // two roundings of 2^-8
+      for (std::size_t i = 0; i < leaves.named.size(); ++i) {
+        const at::Tensor error = (leaves.named[i].second.grad().to(at::kDouble) - leaves.straight_sum(i, all)).abs();
+        EXPECT_TRUE((error <= tolerance * leaves.straight_magnitude(i, all)).all().item<bool>()) << "leaf " << i << ", step " << step;
+      }
+      EXPECT_TRUE(at::allclose(statistics, at::full({kStatistics}, static_cast<double>(all * (all + 1) / 2) / 3, leaves.type), 1e-6)) << "statistics are never rounded";
+      expect_same_bits_on_every_rank(comm, arena.gradients());
     }
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, Reducing,
-                         testing::Values(Case{1, 1, false}, Case{1, 3, false}, Case{2, 1, false}, Case{3, 1, false}, Case{4, 2, false}, Case{5, 1, false}, Case{8, 1, false},
-                                         Case{1, 4, true}, Case{2, 2, true}, Case{4, 1, true}, Case{8, 2, true}),
-                         [](const auto& info) {
-                           return std::to_string(info.param.ranks) + "ranks" + std::to_string(info.param.batches) + "batches" + (info.param.reproducible ? "Tree" : "");
-                         });
+std::string name_of(const testing::TestParamInfo<Case>& info) {
+  const std::string mode = info.param.mode == Mode::fast ? "Fast" : info.param.mode == Mode::tree ? "Tree" : "Bf16";
+  return std::to_string(info.param.ranks) + "ranks" + std::to_string(info.param.batches) + "batches" + mode;
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, Reducing, testing::ValuesIn(cases()), name_of);
+
+TEST(Reducing, CountsTheBytesThatTravel) {
+  const auto bytes = [](Mode mode, int ranks) {
+    std::uint64_t counted = 0;
+    run_thread_ranks(ranks, [&](Communicator& comm) {
+      Leaves leaves(at::kFloat);
+      ParameterArena arena(leaves.named, false);
+      CollectiveLog log;
+      const auto exchange_comm = comm.duplicate();
+      const GradientReducer reducer(arena, leaves.named, at::zeros({kStatistics}), exchange_of(*exchange_comm, mode, log), options_of({ranks, 1, mode}));
+      if (comm.rank() == 0) counted = reducer.bytes_per_step();
+    });
+    return counted;
+  };
+  Leaves leaves(at::kFloat);
+  const auto elements = static_cast<std::uint64_t>(ParameterArena(leaves.named, false).gradients().numel());
+  EXPECT_EQ(bytes(Mode::fast, 2), 4 * elements + 4 * kStatistics);
+  EXPECT_EQ(bytes(Mode::bf16, 2), 2 * elements + 4 * kStatistics);
+  EXPECT_EQ(bytes(Mode::fast, 1), 0U);
+}
+
+TEST(HostExchange, RefusesToRoundATreeOrFp64) {
+  run_thread_ranks(2, [](Communicator& comm) {
+    const auto tree_comm = comm.duplicate();
+    CollectiveLog log;
+    EXPECT_THROW(make_host_exchange(comm, SumOrder::fast, {log, "fast"})->start(at::zeros({4}, at::kDouble), Wire::bf16, "fp64"), std::invalid_argument);
+    EXPECT_THROW(make_host_exchange(*tree_comm, SumOrder::tree, {log, "tree"})->start(at::zeros({4}), Wire::bf16, "fp32"), std::invalid_argument);
+  });
+}
 
 // The gradients of 8 batches, summed by `ranks` ranks, with these buckets.
 at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {

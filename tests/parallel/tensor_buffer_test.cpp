@@ -8,7 +8,7 @@ namespace {
 
 TEST(TensorBuffer, IsTheTensorsMemory) {
   const std::pair<at::ScalarType, DataType> types[] = {
-      {at::kByte, DataType::uint8}, {at::kLong, DataType::int64}, {at::kFloat, DataType::float32}, {at::kDouble, DataType::float64}};
+      {at::kByte, DataType::uint8}, {at::kLong, DataType::int64}, {at::kBFloat16, DataType::bfloat16}, {at::kFloat, DataType::float32}, {at::kDouble, DataType::float64}};
   for (const auto& [type, expected] : types) {
     const at::Tensor tensor = at::zeros({3, 4}, type);
     const Buffer buffer = buffer_of(tensor);

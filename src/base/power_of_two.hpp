@@ -1,0 +1,12 @@
+// Binary trees need powers of two.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace vae_dist {
+
+/// 1, 2, 4, 8, ...
+constexpr bool is_power_of_two(std::int64_t number) { return number > 0 && std::has_single_bit(static_cast<std::uint64_t>(number)); }
+
+}  // namespace vae_dist

@@ -1,0 +1,47 @@
+// What the benches share: medians, and the measurements of all ranks, turn by turn.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "comm/communicator.hpp"
+
+namespace vae_dist {
+
+inline double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+/// For each turn what the ranks measured, and what follows from it.
+struct OverRanks {
+  std::vector<double> mean, least, most;
+};
+
+/// `turns`: what this rank measured, as many on every rank. A collective.
+inline OverRanks over_ranks(Communicator& comm, std::vector<double> turns) {
+  const auto ranks = static_cast<std::size_t>(comm.size());
+  std::vector<double> all(turns.size() * ranks);
+  comm.all_gather({turns.data(), static_cast<std::int64_t>(turns.size()), DataType::float64}, {all.data(), static_cast<std::int64_t>(all.size()), DataType::float64});
+  OverRanks out{std::vector<double>(turns.size()), all, all};
+  out.least.resize(turns.size());
+  out.most.resize(turns.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::size_t turn = i % turns.size();
+    out.mean[turn] += all[i] / static_cast<double>(ranks);
+    out.least[turn] = std::min(out.least[turn], all[i]);
+    out.most[turn] = std::max(out.most[turn], all[i]);
+  }
+  return out;
+}
+
+/// The median over turns of how much larger `values` are than `reference` in the same turn, in percent: what drifts from turn to turn
+/// falls out.
+inline double percent_over(const std::vector<double>& values, const std::vector<double>& reference) {
+  std::vector<double> ratios(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) ratios[i] = values[i] / reference[i];
+  return 100 * (median(ratios) - 1);
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,186 @@
+// What the gradient exchange costs a training step: VanillaVAE 64x64x3, 64 images a rank, fp32, one thread a rank, in turns in one run:
+//   mpirun -np 2 --bind-to core build/tests/bench/bench_overlap [rounds]
+// Steps without any exchange; steps that start the all-reduce after backward; steps that overlap it, with several sizes of buckets.
+//
+// What a rank waits in finish() has two parts: until the slower ranks have computed, and until the exchange is done. The rank that waits least in
+// a round shows the second alone.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "comm/mpi_world.hpp"
+#include "measuring.hpp"
+#include "train/make_model.hpp"
+#include "train/training_step.hpp"
+
+namespace {
+
+using namespace vae_dist;
+
+constexpr std::int64_t kBatch = 64, kMiB = 1 << 20;
+constexpr double kLearningRate = 1e-4, kKldFactor = 0.00025;
+
+// Keeps the buckets until the end of backward.
+class AfterBackward final : public BucketExchange {
+ public:
+  explicit AfterBackward(std::unique_ptr<BucketExchange> exchange) : exchange_(std::move(exchange)) {}
+  void start(const at::Tensor& bucket, Wire wire, const std::string& what) override { kept_.push_back({bucket, wire, what}); }
+  void finish() override {
+    for (const auto& [bucket, wire, what] : kept_) exchange_->start(bucket, wire, what);
+    kept_.clear();
+    exchange_->finish();
+  }
+
+ private:
+  const std::unique_ptr<BucketExchange> exchange_;
+  struct Kept {
+    at::Tensor bucket;
+    Wire wire;
+    std::string what;
+  };
+  std::vector<Kept> kept_;
+};
+
+// Of this process, all threads.
+double cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+StepOptions step_options(int ranks) {
+  StepOptions options;
+  options.global_batches = ranks;
+  return options;
+}
+
+// A model with everything that a step needs, and one way to exchange.
+class Trainer {
+ public:
+  Trainer(std::string name, const Config& config, int ranks, std::unique_ptr<Communicator> comm, std::unique_ptr<BucketExchange> exchange, const ReducerOptions& options)
+      : name_(std::move(name)),
+        comm_(std::move(comm)),
+        model_(make_model(config, {3, 64, 64})),
+        parameters_(trained_parameters(model_), config.train.channels_last),
+        statistics_(model_->batch_norms(), parameters_.values().options()),
+        optimizer_(parameters_, config.train.optimizer),
+        reducer_(parameters_, trained_parameters(model_), statistics_.sums(), std::move(exchange), options),
+        step_(model_, parameters_, statistics_, reducer_, optimizer_, step_options(ranks)) {
+    model_->train();
+  }
+
+  void step(const at::Tensor& images, const at::Tensor& noise) {
+    const double cpu = cpu_seconds();
+    const Stopwatch watch;
+    step_.run(images, noise, kLearningRate, kKldFactor);
+    step_seconds_.push_back(watch.elapsed().count());
+    cpu_seconds_.push_back(cpu_seconds() - cpu);
+    wait_seconds_.push_back(reducer_.exposed_wait().count());
+  }
+
+  void forget_measurements() {
+    for (auto* measured : {&step_seconds_, &cpu_seconds_, &wait_seconds_}) measured->clear();
+  }
+
+  const std::string& name() const { return name_; }
+  std::size_t buckets() const { return reducer_.buckets().size(); }
+  const std::vector<double>& step_seconds() const { return step_seconds_; }
+  const std::vector<double>& cpu_seconds_of_steps() const { return cpu_seconds_; }
+  const std::vector<double>& wait_seconds() const { return wait_seconds_; }
+
+ private:
+  const std::string name_;
+  const std::unique_ptr<Communicator> comm_;  // of the exchange; null without one
+  VanillaVae model_;
+  ParameterArena parameters_;
+  StepStatistics statistics_;
+  FusedAdam optimizer_;
+  GradientReducer reducer_;
+  TrainingStep step_;
+  std::vector<double> step_seconds_, cpu_seconds_, wait_seconds_;  // by round
+};
+
+using Trainers = std::vector<std::unique_ptr<Trainer>>;
+
+ReducerOptions with_caps(double first_mib, double mib) {
+  ReducerOptions options;
+  options.caps.first_bytes = static_cast<std::int64_t>(first_mib * kMiB);
+  options.caps.bytes = static_cast<std::int64_t>(mib * kMiB);
+  return options;
+}
+
+Trainers make_trainers(const Config& config, Communicator& host, CollectiveLog& log) {
+  Trainers trainers;
+  trainers.push_back(std::make_unique<Trainer>("no exchange", config, host.size(), nullptr, nullptr, ReducerOptions{}));
+  const auto add = [&](const std::string& name, const ReducerOptions& options, SumOrder order, bool overlapped) {
+    std::unique_ptr<Communicator> comm = host.duplicate();
+    std::unique_ptr<BucketExchange> exchange = make_host_exchange(*comm, order, {log, name});
+    if (!overlapped) exchange = std::make_unique<AfterBackward>(std::move(exchange));
+    trainers.push_back(std::make_unique<Trainer>(name, config, host.size(), std::move(comm), std::move(exchange), options));
+  };
+  add("after backward", {}, SumOrder::fast, false);
+  add("overlapped", {}, SumOrder::fast, true);
+  for (const int mib : {8, 4, 2, 1}) add("  bucket_mib " + std::to_string(mib), with_caps(1, mib), SumOrder::fast, true);
+  add("  first_bucket_mib 0.001", with_caps(0.001, 25), SumOrder::fast, true);
+  ReducerOptions reproducible, rounded;
+  reproducible.reproducible = true;
+  rounded.wire = Wire::bf16;
+  add("  reproducible", reproducible, SumOrder::tree, true);
+  add("  compress bf16", rounded, SumOrder::fast, true);
+  return trainers;
+}
+
+void print_results(Communicator& host, const Trainers& trainers, int rounds) {
+  if (host.rank() == 0) {
+    std::printf("%d ranks, medians of %d rounds. Longer: than with no exchange in the same round. Waits: in finish(), and as part of the wait after backward.\n", host.size(), rounds);
+    std::printf("%-26s %7s %10s %9s %9s %9s %19s %19s\n", "", "buckets", "step", "longer", "slowest", "CPU time", "waits, mean", "waits least");
+  }
+  OverRanks step_alone, cpu_alone, wait_after;
+  for (std::size_t i = 0; i < trainers.size(); ++i) {
+    const OverRanks step = over_ranks(host, trainers[i]->step_seconds()), cpu = over_ranks(host, trainers[i]->cpu_seconds_of_steps()), wait = over_ranks(host, trainers[i]->wait_seconds());
+    if (i == 0) step_alone = step, cpu_alone = cpu;
+    if (i == 1) wait_after = wait;
+    if (host.rank() != 0) continue;
+    std::printf("%-26s %7zu %7.1f ms", trainers[i]->name().c_str(), trainers[i]->buckets(), 1e3 * median(step.mean));
+    if (i > 0) {
+      std::printf(" %+7.1f %% %+7.1f %% %+7.1f %%", percent_over(step.mean, step_alone.mean), percent_over(step.most, step_alone.most), percent_over(cpu.mean, cpu_alone.mean));
+      std::printf(" %8.2f ms (%3.0f %%) %8.2f ms (%3.0f %%)", 1e3 * median(wait.mean), 100 * median(wait.mean) / median(wait_after.mean), 1e3 * median(wait.least),
+                  100 * median(wait.least) / median(wait_after.least));
+    }
+    std::printf("\n");
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  MpiWorld world(argc, argv);
+  const auto host = world.make_communicator();
+  const int rounds = argc > 1 ? std::atoi(argv[1]) : 40;
+  at::set_num_threads(1);
+
+  const Config config;
+  CollectiveLog log;
+  const Trainers trainers = make_trainers(config, *host, log);
+  const at::Tensor images = at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor noise = at::randn({kBatch, config.model.latent_dim});
+  for (int round = 0; round <= rounds; ++round) {
+    // The first round fills caches and allocators.
+    if (round == 1)
+      for (const auto& trainer : trainers) trainer->forget_measurements();
+    for (const auto& trainer : trainers) {
+      host->barrier();
+      trainer->step(images, noise);
+    }
+  }
+  print_results(*host, trainers, rounds);
+}
