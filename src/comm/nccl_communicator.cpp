@@ -265,7 +265,7 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     while (!handle_->is_done(call)) {
       const Seconds waited = watch.elapsed();
       if (waited > limit)
-        throw Error(ExitCode::timed_out, text(call, bytes > 0 ? text(" of ", bytes, " bytes") : "", " was not under way within ", limit.count(),
+        throw Error(ExitCode::timed_out, text(call, bytes > 0 ? text(" of ", bytes, " bytes") : "", " did not get through within ", limit.count(),
                                               " s: another rank has not come to it, or the GPU does not finish what it was given before. (distributed.timeout_s and slow_timeout_s set the limits)"));
       if (waited < kMoment) {
         std::this_thread::yield();
