@@ -82,13 +82,13 @@ ExitCode TrainingLoop::run() {
     // Asked to stop, it may be killed soon: the checkpoint comes before anything that takes time.
     if (state_.position == 0 && !agreed_.stop) end_of_epoch();
     // The last one waits for the last evaluation, which may make it the best.
-    if (state_.step < planned && checkpoint_is_due()) save();
+    if (state_.step < planned && checkpoint_is_due()) slowly("checkpoint", [this] { save(); });
     report_checkpoint();
   }
   read_all_steps();
   parts_.recorder.interrupt_progress();
-  if (state_.step == planned) evaluate_now();
-  if (last_saved_step_ != state_.step) save();
+  if (state_.step == planned) slowly("evaluation", [this] { evaluate_now(); });
+  if (last_saved_step_ != state_.step) slowly("checkpoint", [this] { save(); });
   writer_.wait();
   report_checkpoint();
   agree_on_rank_0(parts_.host, [&] {
@@ -97,16 +97,17 @@ ExitCode TrainingLoop::run() {
   if (state_.step < planned) return ExitCode::stopped;
   // The last ones, unless the end of an epoch has just made them.
   const std::int64_t pictures_every = parts_.config.pictures.every_epochs;
-  if (pictures_every > 0 && (state_.position != 0 || state_.epoch % pictures_every != 0)) write_pictures();
+  if (pictures_every > 0 && (state_.position != 0 || state_.epoch % pictures_every != 0)) slowly("making pictures", [this] { write_pictures(); });
   return ExitCode::done;
 }
 
 void TrainingLoop::enter(const std::string& phase, Seconds limit) { parts_.watchdog.enter(phase, state_.step + 1, limit); }
 
-void TrainingLoop::enter_slow(const std::string& phase) {
+void TrainingLoop::slowly(const std::string& phase, const std::function<void()>& work) {
   enter(phase, Seconds(parts_.config.distributed.slow_timeout_s));
-  // Ranks that are done with it wait for the others in their next step; on a GPU the host runs ahead, and waits only where it reads values.
-  slow_steps_ = std::max<std::int64_t>(slow_steps_, 1 + static_cast<std::int64_t>(AgreedFlags::kStepsLate));
+  work();
+  // Who is done with it first would else wait for the others in the next step, where less time is given.
+  parts_.host.barrier();
 }
 
 void TrainingLoop::one_step() {
@@ -194,15 +195,14 @@ void TrainingLoop::end_of_epoch() {
   const std::int64_t evaluate_every = parts_.config.evaluate.every_epochs, pictures_every = parts_.config.pictures.every_epochs;
   if (!last && parts_.validation && evaluate_every > 0 && state_.epoch % evaluate_every == 0) {
     read_all_steps();
-    evaluate_now();
+    slowly("evaluation", [this] { evaluate_now(); });
   }
-  if (pictures_every > 0 && state_.epoch % pictures_every == 0) write_pictures();
+  if (pictures_every > 0 && state_.epoch % pictures_every == 0) slowly("making pictures", [this] { write_pictures(); });
   // What happened between steps is not the next step's time.
   since_step_.restart();
 }
 
 void TrainingLoop::evaluate_now() {
-  enter_slow("evaluation");
   const ImageDataset& data = parts_.validation ? *parts_.validation : parts_.train;
   const std::string on = parts_.validation ? "validation" : "training";
   EvaluationOptions options;
@@ -224,11 +224,10 @@ void TrainingLoop::evaluate_now() {
   if (!(result.loss < state_.best_validation_loss.value_or(std::numeric_limits<double>::infinity()))) return;
   state_.best_validation_loss = result.loss;
   state_.best_step = state_.step;
-  save();
+  slowly("checkpoint", [this] { save(); });
 }
 
 void TrainingLoop::write_pictures() {
-  enter_slow("making pictures");
   if (parts_.host.rank() != 0) return;
   const PicturesConfig& wanted = parts_.config.pictures;
   const RunDirectory directory(parts_.config.run);
@@ -258,7 +257,6 @@ bool TrainingLoop::checkpoint_is_due() {
 }
 
 void TrainingLoop::save() {
-  enter_slow("checkpoint");
   read_all_steps();  // so that the counts of skipped steps are up to date
   require_equal_tensors(parts_.host, text("weights and optimizer state after step ", state_.step, " (nothing was saved)"), parts_.learner.state(), ExitCode::rank_failed);
   since_checkpoint_.restart();

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "base/clock.hpp"
@@ -50,7 +51,8 @@ class TrainingLoop {
   };
 
   void enter(const std::string& phase, Seconds limit);
-  void enter_slow(const std::string& phase);
+  /// What takes long by nature, on every rank; all come out of it together.
+  void slowly(const std::string& phase, const std::function<void()>& work);
   void one_step();
   void read_step(UnreadStep& step);
   void read_all_steps();
