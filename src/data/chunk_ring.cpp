@@ -164,16 +164,20 @@ void ChunkRing::need(const EpochOrder& order, std::int64_t epoch, std::int64_t f
   const std::int64_t before = epoch * order.turns();
   const std::int64_t from = before + order.window_of(first).first, to = before + order.window_of(last - 1).last;
   rank(local_rank_).first_needed.store(from, std::memory_order_release);
-  for (std::int64_t turn = from; turn < to; ++turn) wait_until_ready(turn);
-  order_ = &order;
-  epoch_ = epoch;
+  if (from == held_turns_.first && to == held_turns_.last) return;
+  held_.clear();
+  for (std::int64_t turn = from; turn < to; ++turn) {
+    wait_until_ready(turn);
+    const std::int64_t chunk = order.chunk_at(turn - before), sample = chunks_->first_sample(chunk), place = dataset_.samples().place(sample);
+    held_[chunk] = {slot(turn), place - (dataset_.samples().row_at(place) - rows_with(sample).first)};
+  }
+  held_turns_ = {from, to};
 }
 
 std::span<const std::byte> ChunkRing::image(std::int64_t sample) const {
-  const std::int64_t turn = epoch_ * order_->turns() + order_->turn_of(chunks_->chunk_of(sample));
+  const Held& chunk = held_.at(chunks_->chunk_of(sample));
   const std::size_t bytes = dataset_.rows().image_bytes();
-  const std::int64_t row = dataset_.samples().row(sample);
-  return {slot(turn) + static_cast<std::size_t>(row - rows_with(sample).first) * bytes, bytes};
+  return {chunk.images + static_cast<std::size_t>(dataset_.samples().place(sample) - chunk.first_place) * bytes, bytes};
 }
 
 std::int64_t ChunkRing::chunks_decoded() const {

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -75,8 +76,13 @@ class ChunkRing {
   std::size_t slot_bytes_ = 0;
   std::int64_t slots_ = 0, start_ = 0;  // start_: the first turn
   std::unique_ptr<NodeMemory> memory_;
-  const EpochOrder* order_ = nullptr;  // of the last need()
-  std::int64_t epoch_ = 0;
+  // What the last need() waited for: the turns, and by chunk where its images begin.
+  struct Held {
+    const std::byte* images;
+    std::int64_t first_place;  // of the first of them, see SampleRows
+  };
+  EpochOrder::Turns held_turns_;
+  std::unordered_map<std::int64_t, Held> held_;
   std::atomic<bool> stopping_{false};
   std::vector<std::jthread> threads_;  // last: they use all of the above
 };

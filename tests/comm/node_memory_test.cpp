@@ -32,7 +32,9 @@ TEST(NodeMemory, OutlivesTheRankThatMadeIt) {
     comm.barrier();
     if (comm.rank() == 0) memory.reset();
     comm.barrier();
-    if (comm.rank() == 1) EXPECT_EQ(memory->data()[4000], std::byte{7});
+    if (comm.rank() == 1) {
+      EXPECT_EQ(memory->data()[4000], std::byte{7});
+    }
   });
 }
 

@@ -52,6 +52,7 @@ class StagedCommunicator final : public Communicator {
   static at::ScalarType scalar_type(DataType type) {
     switch (type) {
       case DataType::uint8: return at::kByte;
+      case DataType::bfloat16: return at::kBFloat16;
       case DataType::int64: return at::kLong;
       case DataType::float32: return at::kFloat;
       case DataType::float64: return at::kDouble;

@@ -1,0 +1,37 @@
+// Any bytes as a stored chunk under any pipeline: decoded, or refused; never a byte beyond the chunk. For libFuzzer.
+// Input: number of filters, a byte for each (kind and element size), the mask, the decoded size (2 bytes), then the stored bytes.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+
+#include "data/chunk_filters.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace vae_dist;
+  const auto next = [&]() -> std::uint8_t {
+    if (size == 0) return 0;
+    --size;
+    return *data++;
+  };
+  std::vector<ChunkFilter> pipeline(next() % 5);
+  for (ChunkFilter& filter : pipeline) {
+    const std::uint8_t byte = next();
+    filter.kind = static_cast<ChunkFilter::Kind>(byte % 4);
+    filter.element_bytes = 1 + byte / 4 % 17;
+  }
+  const std::uint32_t mask = next();
+  std::size_t out_size = next();
+  out_size = out_size << 8 | next();
+  if (!can_undo(pipeline)) return 0;
+
+  constexpr std::size_t kGuard = 64;
+  constexpr std::byte kUntouched{0x5a};
+  std::vector<std::byte> out(out_size + kGuard, kUntouched);
+  try {
+    static ChunkDecoder decoder;  // as in a run: one for many chunks
+    decoder.decode(pipeline, mask, {reinterpret_cast<const std::byte*>(data), size}, std::span(out).first(out_size));
+  } catch (const DamagedChunk&) {
+  }
+  if (!std::all_of(out.end() - kGuard, out.end(), [](std::byte b) { return b == kUntouched; })) std::abort();
+  return 0;
+}
