@@ -45,7 +45,7 @@ class DeviceExchange final : public BucketExchange {
     const at::Tensor part = rounded_.slice(0, 0, bucket.numel());
     part.copy_(bucket);
     comm_.all_reduce_sum(buffer_of(part));
-    at::Tensor(bucket).copy_(part);
+    bucket.copy_(part);
   }
 
   c10::Stream current_stream() const { return c10::impl::VirtualGuardImpl(stream_.device_type()).getStream(stream_.device()); }
