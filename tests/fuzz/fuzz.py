@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 
 import numpy
 
@@ -45,7 +46,17 @@ def npy_header_seeds():
         yield repr(numpy.lib.format.header_data_from_array_1_0(array)).encode()
 
 
-SEEDS = {"idx_fuzz": idx_seeds, "npz_fuzz": npz_seeds, "npy_header_fuzz": npy_header_seeds}
+def chunk_seeds():
+    # Number of filters, a byte for each (kind + 4 * (element size - 1)), mask, size, and the chunk: deflated; shuffled and deflated; of 4-byte elements.
+    content = BYTES.tobytes() + b"\0\0"
+    shuffled = numpy.frombuffer(content, numpy.uint8).reshape(-1, 4).T.tobytes()
+    size = struct.pack(">H", len(content))
+    yield bytes([1, 0, 0]) + size + zlib.compress(content)
+    yield bytes([2, 1 + 4 * 3, 0, 0]) + size + zlib.compress(shuffled)
+    yield bytes([1, 0, 1]) + size + content
+
+
+SEEDS = {"chunk_filters_fuzz": chunk_seeds, "idx_fuzz": idx_seeds, "npz_fuzz": npz_seeds, "npy_header_fuzz": npy_header_seeds}
 
 
 def main(target, seconds, *seed_maker):
