@@ -5,7 +5,7 @@ import time
 import unittest
 
 from gpu_runs import ON_GPU, GpuRunFolder
-from ranks import is_alive, ranks_below
+from ranks import is_alive
 from runs import SMALL
 
 # Promised are 5 s, and 3 more for NCCL to give up; a loaded machine gets three times that.
@@ -22,7 +22,7 @@ class LiveCommunicator(GpuRunFolder):
             self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), 300, "step 10")
             if process.poll() is not None:
                 self.fail("it ended by itself:\n" + process.communicate()[0])
-            ranks = ranks_below(process.pid)
+            ranks = process.ranks()
             self.assertEqual(sorted(ranks), list(range(np)))
             signalled = time.monotonic()
             os.kill(ranks[rank], signal_number)
@@ -44,7 +44,6 @@ class LiveCommunicator(GpuRunFolder):
                 done = self.train_on_gpu(name, "checkpoint.every_steps=4", "distributed.replicas=2", f"train.steps={reached + 4}", np=2)
                 self.assertIn(f"from {reached} to {reached + 4}", done.stderr)
 
-    # No checkpoints here: the steps behind one have slow_timeout_s.
     def test_a_stopped_rank_is_named_and_all_are_gone(self):
         code, output, seconds = self.signal_one("stopped", 1, signal.SIGSTOP, 3, "train.global_batch=18", f"distributed.timeout_s={TIMEOUT_S}")
         self.assertEqual(code, 4, output)

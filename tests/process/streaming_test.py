@@ -8,7 +8,6 @@ import h5py
 import numpy
 
 from comparing import loss_differences
-from ranks import ranks_below
 from runs import RunFolder, SMALL
 
 STREAM = ("data.cache=stream", "data.shuffle_window_chunks=3")
@@ -118,7 +117,7 @@ class OneCopy(RunFolder):
         run = self.start("train", "--config", "run.yaml", "run.name=copy", *SMALL, "data.cache=memory", "train.steps=100000", np=4)
         try:
             self.wait_until(lambda: (self.run_path("copy") / "metrics.jsonl").exists() and self.losses("copy"), 120, "a first step")
-            ranks = ranks_below(run.pid).values()
+            ranks = run.ranks().values()
             self.assertEqual(len(ranks), 4)
             decoded = 4000 * 64 * 64 * 3
             # Open MPI's own shared memory is a few MB a rank.
