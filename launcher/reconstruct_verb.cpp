@@ -39,6 +39,7 @@ void reconstruct_rows(const Options& options) {
   const OutputKind kind = output_kind(options.out);
   const RowRange rows = parse_rows(options.rows);
   TrainedModel trained = load_trained_model(options.checkpoint);
+  if (trained.model->latent_kind() == LatentKind::none) throw BadInput(text(trained.origin.string(), " is a decoder_only model: without an encoder there is nothing to reconstruct from"));
   SourceConfig source = trained.config.data.train;
   if (!options.data.empty()) {
     source = SourceConfig{};
@@ -51,7 +52,7 @@ void reconstruct_rows(const Options& options) {
 
   const InputFormat format = input_format(trained.config, data, c10::kCPU);
   const Latent latent = options.latent == "sample" ? Latent::sample : Latent::mean;
-  const Reconstructions pairs = reconstruct(trained.model, data, rows.first, rows.last - rows.first, format, latent, static_cast<std::uint64_t>(options.seed));
+  const Reconstructions pairs = reconstruct(*trained.model, data, rows.first, rows.last - rows.first, format, latent, static_cast<std::uint64_t>(options.seed));
   if (kind == OutputKind::png) {
     write_reconstruction_grid(options.out, pairs, format.low, format.high, text(trained.config.run.name, ": reconstructions of rows ", options.rows, ", step ", trained.state.step));
   } else {

@@ -11,7 +11,7 @@ namespace vae_dist {
 
 void add_sample_verb(CLI::App& app, VerbContext& context) {
   struct Options {
-    std::string checkpoint, out;
+    std::string checkpoint, out, prior = "normal";
     std::int64_t count = 64, seed = 0;
     double temperature = 1.0;
   };
@@ -21,13 +21,15 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
   verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (dataset `samples`, float32 [N, C, H, W])")->required();
   verb->add_option("--count", options->count, "How many")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--seed", options->seed, "Sample i follows from seed and i alone")->check(CLI::NonNegativeNumber)->capture_default_str();
-  verb->add_option("--temperature", options->temperature, "Standard deviation of z")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->add_option("--prior", options->prior, "z is drawn from N(0, I), or uniformly from a box: [-1, 1] in each dimension")->check(CLI::IsMember({"normal", "box"}))->capture_default_str();
+  verb->add_option("--temperature", options->temperature, "z is multiplied by it: the standard deviation, or half of the box's side")->check(CLI::NonNegativeNumber)->capture_default_str();
   verb->footer("Example:\n  vae_dist sample --checkpoint runs/mnist --count 64 --out samples.png");
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [options] {
       const OutputKind kind = output_kind(options->out);
       TrainedModel trained = load_trained_model(options->checkpoint);
-      const at::Tensor images = sample_prior(trained.model, options->count, static_cast<std::uint64_t>(options->seed), options->temperature);
+      const at::Tensor images = sample_prior(*trained.model, options->count, static_cast<std::uint64_t>(options->seed), options->temperature,
+                                             options->prior == "box" ? Prior::box : Prior::normal);
       const auto& range = trained.config.data.range;
       if (kind == OutputKind::png) {
         write_sample_grid(options->out, images, range[0], range[1], text(trained.config.run.name, ": ", options->count, " samples of the prior, step ", trained.state.step));

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/text.hpp"
+#include "config/check_objective.hpp"
 #include "config/scalar_text.hpp"
 
 namespace vae_dist {
@@ -69,6 +70,7 @@ std::string complaint_about(const Key& key) {
 }
 
 std::optional<Contradiction> find_contradiction(const Config& config) {
+  if (auto found = find_contradiction_in_objective(config)) return found;
   if (config.run.name.find('/') != std::string::npos || config.run.name == "." || config.run.name == "..") {
     return Contradiction{{"run.name"}, text("run.name is '", config.run.name, "', which is a path; it names a folder within run.directory")};
   }

@@ -59,7 +59,7 @@ class Section {
 
 void add_run_keys(std::vector<Key>& keys, RunConfig& run);
 void add_model_keys(std::vector<Key>& keys, ModelConfig& model);
-void add_objective_keys(std::vector<Key>& keys, ObjectiveConfig& objective);
+void add_objective_keys(std::vector<Key>& keys, Config& config);
 void add_data_keys(std::vector<Key>& keys, DataConfig& data);
 void add_train_keys(std::vector<Key>& keys, Config& config);
 void add_distributed_keys(std::vector<Key>& keys, DistributedConfig& distributed);

@@ -47,7 +47,7 @@ std::vector<Key> bind(Config& config) {
   std::vector<Key> keys;
   add_run_keys(keys, config.run);
   add_model_keys(keys, config.model);
-  add_objective_keys(keys, config.objective);
+  add_objective_keys(keys, config);
   add_data_keys(keys, config.data);
   add_train_keys(keys, config);
   add_distributed_keys(keys, config.distributed);

@@ -16,7 +16,7 @@ void add_outcome_keys(std::vector<Key>& keys, Config& config) {
   evaluate.key("every_epochs", config.evaluate.every_epochs, "epochs between evaluations; 0: none").at_least(0).may_change();
   evaluate.key("batch", config.evaluate.batch, "samples evaluated at a time").at_least(1).may_change();
   evaluate.key("importance_samples", config.evaluate.importance_samples, "samples a datum for log p; 0: not estimated").at_least(0)
-      .may_change().later();
+      .may_change();
 
   Section pictures(keys, "pictures");
   pictures.key("every_epochs", config.pictures.every_epochs, "epochs between pictures; 0: none").at_least(0).may_change();

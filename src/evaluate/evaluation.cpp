@@ -3,57 +3,208 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <vector>
+#include <cmath>
+
+#include "evaluate/evaluation_mode.hpp"
+#include "evaluate/keyed_noise.hpp"
+#include "evaluate/read_images.hpp"
+#include "model/importance_weights.hpp"
+#include "model/kl_divergence.hpp"
 
 namespace vae_dist {
 namespace {
 
-constexpr std::int64_t kSums = 3;  // reconstruction, KL, squared error: each summed over the block's samples
+// Images decoded at once for importance samples: more of them would need many activations at once.
+constexpr std::int64_t kDecodedAtOnce = 1024;
 
-std::vector<std::uint8_t> read_block(const ImageDataset& dataset, std::int64_t first, std::int64_t count) {
-  const auto image_bytes = dataset.image_bytes();
-  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * image_bytes);
-  for (std::int64_t i = 0; i < count; ++i) dataset.read(first + i, std::span(pixels).subspan(static_cast<std::size_t>(i) * image_bytes, image_bytes));
-  return pixels;
+Decoded in_double(const Decoded& decoded) {
+  return {decoded.output.to(at::kDouble), decoded.log_variance.defined() ? decoded.log_variance.to(at::kDouble) : at::Tensor()};
+}
+
+double total_of(const at::Tensor& values) { return values.to(at::kDouble).sum().item<double>(); }
+
+// What a block adds: each entry a sum over its samples, in this order.
+struct Sums {
+  double loss = 0, reconstruction = 0, kld = 0, squared_error = 0, effective_samples = 0;
+  std::vector<double> log_p;                                  // as growing_counts
+  std::vector<double> kld_per_dimension, mu, mu_squared;      // [latent]
+
+  Sums(std::size_t counts, std::size_t latent) : log_p(counts), kld_per_dimension(latent), mu(latent), mu_squared(latent) {}
+
+  std::vector<double> flat() const {
+    std::vector<double> out = {loss, reconstruction, kld, squared_error, effective_samples};
+    for (const auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared}) out.insert(out.end(), part->begin(), part->end());
+    return out;
+  }
+  void add(std::span<const double> entries) {
+    auto next = entries.begin();
+    for (double* value : {&loss, &reconstruction, &kld, &squared_error, &effective_samples}) *value += *next++;
+    for (auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared})
+      for (double& value : *part) value += *next++;
+  }
+};
+
+std::vector<double> column_sums(const at::Tensor& rows) {
+  const at::Tensor sums = rows.to(at::kCPU, at::kDouble).sum(0);
+  return {sums.const_data_ptr<double>(), sums.const_data_ptr<double>() + sums.numel()};
+}
+
+class BlockEvaluator {
+ public:
+  BlockEvaluator(LatentModel& model, const Objective& objective, const EvaluationOptions& options, std::vector<std::int64_t> counts)
+      : model_(model), objective_(objective), options_(options), counts_(std::move(counts)) {}
+
+  Sums operator()(const at::Tensor& images, std::int64_t first) const {
+    Sums out(counts_.size(), model_.latent_kind() == LatentKind::posterior ? static_cast<std::size_t>(model_.latent_values()) : 0);
+    if (model_.latent_kind() == LatentKind::none) {
+      from_the_prior(images, out);
+    } else {
+      from_the_code(images, first, out);
+    }
+    return out;
+  }
+
+ private:
+  void from_the_code(const at::Tensor& images, std::int64_t first, Sums& out) const {
+    const std::int64_t count = images.size(0);
+    const auto n = static_cast<double>(count);
+    const Posterior posterior = model_.encode(images);
+    const at::Tensor exact = images.to(at::kDouble);
+    const Decoded at_mean = in_double(model_.decode(posterior.mu));
+    out.squared_error = total_of((model_.likelihood().mean_image(at_mean) - exact).square()) / static_cast<double>(images[0].numel());
+    if (posterior.is_point()) {
+      out.loss = out.reconstruction = objective_.reduced(model_, at_mean, exact).item<double>() * n;
+      return;
+    }
+    const at::Tensor noise = keyed_noise(model_, Purpose::evaluation, options_.seed, first, count);
+    const Decoded drawn = in_double(model_.decode(reparameterize(posterior, noise)));
+    out.reconstruction = objective_.reduced(model_, drawn, exact).item<double>() * n;
+
+    const at::Tensor mu = posterior.mu.to(at::kDouble), log_var = posterior.log_var.to(at::kDouble);
+    const at::Tensor kld = kl_per_dimension(mu, log_var);
+    out.kld = total_of(kld);
+    out.kld_per_dimension = column_sums(kld);
+    out.mu = column_sums(mu);
+    out.mu_squared = column_sums(mu.square());
+    if (!counts_.empty()) importance_weighted(images, posterior, first, out);
+  }
+
+  void importance_weighted(const at::Tensor& images, const Posterior& posterior, std::int64_t first, Sums& out) const {
+    const std::int64_t count = images.size(0), latent = model_.latent_values(), draws = counts_.back();
+    const std::int64_t at_once = std::max<std::int64_t>(1, kDecodedAtOnce / count);
+    std::vector<at::Tensor> pieces;
+    for (std::int64_t done = 0; done < draws; done += at_once) {
+      const std::int64_t part = std::min(at_once, draws - done);
+      std::vector<at::Tensor> noises;
+      for (std::int64_t k = 0; k < part; ++k) noises.push_back(keyed_noise(model_, Purpose::evaluation, options_.seed, first, count, static_cast<std::uint32_t>(done + k)));
+      const at::Tensor noise = at::stack(noises, 1);  // [B, part, latent]
+      const at::Tensor z = posterior.mu.unsqueeze(1) + (posterior.log_var.unsqueeze(1) / 2).exp() * noise;
+      const Decoded decoded = model_.decode(z.view({count * part, latent}));
+      const at::Tensor negative_log = model_.likelihood().negative_log(decoded, images.repeat_interleave(part, 0)).view({count, part});
+      pieces.push_back(log_importance_weights({posterior.mu.to(at::kDouble), posterior.log_var.to(at::kDouble)}, noise.to(at::kDouble), negative_log.to(at::kDouble)));
+    }
+    add_estimates(at::cat(pieces, 1), out);
+  }
+
+  void from_the_prior(const at::Tensor& images, Sums& out) const {
+    const Decoded decoded = model_.decode(keyed_noise(model_, Purpose::prior, options_.seed, 0, counts_.back()));
+    add_estimates(-model_.likelihood().negative_log_of_pairs(in_double(decoded), images.to(at::kDouble)), out);
+    const double nats = -out.log_p.back();
+    out.loss = out.reconstruction = objective_.options().reduction == Reduction::sum ? nats : nats / static_cast<double>(images[0].numel());
+  }
+
+  // log_weights: [B, draws].
+  void add_estimates(const at::Tensor& log_weights, Sums& out) const {
+    for (std::size_t i = 0; i < counts_.size(); ++i) out.log_p[i] = total_of(log_mean_exp(log_weights.narrow(1, 0, counts_[i])));
+    out.effective_samples = total_of(effective_sample_size(log_weights));
+  }
+
+  LatentModel& model_;
+  const Objective& objective_;
+  const EvaluationOptions& options_;
+  std::vector<std::int64_t> counts_;
+};
+
+// At which numbers of draws log p(x) is estimated: what is asked for, and what the training objective draws.
+std::vector<std::int64_t> counts_of_draws(LatentKind kind, const ObjectiveOptions& objective, const EvaluationOptions& options) {
+  if (kind == LatentKind::none) return growing_counts(objective.prior_samples);
+  if (kind == LatentKind::point) return {};
+  std::vector<std::int64_t> counts;
+  if (options.importance_samples > 0 && options.is_likelihood) counts = growing_counts(options.importance_samples);
+  if (objective.importance_samples > 1) counts.push_back(objective.importance_samples);
+  std::sort(counts.begin(), counts.end());
+  counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
+  return counts;
+}
+
+double validation_loss(const Objective& objective, const StepWeights& weights, const Evaluation& result) {
+  const ObjectiveOptions& options = objective.options();
+  if (options.importance_samples > 1)
+    for (const Evaluation::LogP& estimate : result.log_p)
+      if (estimate.draws == options.importance_samples) return -estimate.nats;
+  if (options.capacity_gamma > 0) return result.reconstruction + options.capacity_gamma * std::abs(result.kld_nats - weights.capacity_nats);
+  double charged = 0;
+  for (const double kld : result.kld_per_dimension) charged += std::max(kld, options.free_bits);
+  return result.reconstruction + weights.kld_factor * charged;
+}
+
+double levels_in_bits(const Likelihood& likelihood) {
+  const LikelihoodOptions& options = likelihood.options();
+  if (options.kind != LikelihoodKind::gaussian) return 0;
+  return 8 - std::log2(options.high - options.low);
 }
 
 }  // namespace
 
-Evaluation evaluate(VanillaVae& model, const ImageDataset& dataset, const EvaluationOptions& options, Communicator& host) {
-  const at::NoGradGuard no_grad;
-  const bool was_training = model->is_training();
-  model->eval();
+double Evaluation::psnr_of(double mse) { return -10 * std::log10(mse); }
 
+Evaluation evaluate(LatentModel& model, const Objective& objective, const ImageDataset& dataset, const EvaluationOptions& options, Communicator& host) {
+  const at::NoGradGuard no_grad;
+  const EvaluationMode evaluation_mode(model);
+  const LatentKind kind = model.latent_kind();
+  const std::vector<std::int64_t> counts = counts_of_draws(kind, objective.options(), options);
+  Sums total(counts.size(), kind == LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0);
+  const std::size_t entries = total.flat().size();
+
+  const BlockEvaluator evaluate_block(model, objective, options, counts);
   const std::int64_t blocks = (options.samples + options.block - 1) / options.block;
-  std::vector<double> sums(static_cast<std::size_t>(blocks * kSums));
+  std::vector<double> sums(static_cast<std::size_t>(blocks) * entries);
   for (std::int64_t b = host.rank(); b < blocks; b += host.size()) {
     const std::int64_t first = b * options.block, count = std::min(options.block, options.samples - first);
-    const at::Tensor images = model_input(read_block(dataset, first, count), options.format);
-    const Posterior posterior = model->encode(images);
-    const at::Tensor reconstruction = model->decode(posterior.mu);
-    const double n = static_cast<double>(count);
-    double* out = sums.data() + b * kSums;
-    out[0] = gaussian_reconstruction(reconstruction.to(at::kDouble), images.to(at::kDouble), options.loss).item<double>() * n;
-    out[1] = kl_divergence(posterior.mu.to(at::kDouble), posterior.log_var.to(at::kDouble)).item<double>() * n;
-    out[2] = at::mse_loss(reconstruction.to(at::kDouble), images.to(at::kDouble)).item<double>() * n;
+    const at::Tensor images = model_input(read_images(dataset, first, count), options.format);
+    const std::vector<double> block = evaluate_block(images, first).flat();
+    std::copy(block.begin(), block.end(), sums.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(b) * entries));
   }
-  model->train(was_training);
-
   // Every entry is one rank's value plus zeros: exact.
   host.all_reduce_sum({sums.data(), static_cast<std::int64_t>(sums.size()), DataType::float64});
-  Evaluation total;
-  total.samples = options.samples;
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    total.reconstruction += sums[static_cast<std::size_t>(b * kSums)];
-    total.kld_nats += sums[static_cast<std::size_t>(b * kSums + 1)];
-    total.mse += sums[static_cast<std::size_t>(b * kSums + 2)];
-  }
+  for (std::int64_t b = 0; b < blocks; ++b) total.add(std::span(sums).subspan(static_cast<std::size_t>(b) * entries, entries));
+
   const auto n = static_cast<double>(options.samples), span = options.format.high - options.format.low;
-  total.reconstruction /= n;
-  total.kld_nats /= n;
-  total.mse /= n * span * span;
-  total.loss = total.reconstruction + options.kld_factor * total.kld_nats;
-  return total;
+  Evaluation out;
+  out.samples = options.samples;
+  out.reconstruction = total.reconstruction / n;
+  out.kld_nats = total.kld / n;
+  out.reconstructs = kind != LatentKind::none;
+  out.mse = out.reconstructs ? total.squared_error / (n * span * span) : std::nan("");
+  for (std::size_t i = 0; i < counts.size(); ++i) out.log_p.push_back({counts[i], total.log_p[i] / n});
+  if (!counts.empty()) out.effective_samples = total.effective_samples / n;
+  out.loss = total.loss / n;
+  if (kind != LatentKind::posterior) return out;
+
+  out.active_units = 0;
+  for (std::size_t j = 0; j < total.mu.size(); ++j) {
+    const double mean = total.mu[j] / n;
+    out.kld_per_dimension.push_back(total.kld_per_dimension[j] / n);
+    out.latent_variance.push_back(total.mu_squared[j] / n - mean * mean);
+    *out.active_units += out.latent_variance.back() > Evaluation::kActiveVariance;
+  }
+  if (options.is_likelihood) {
+    const double nats = reconstruction_nats(out.reconstruction, objective.options(), model.likelihood().options(), options.format.shape.values());
+    out.elbo_nats = -nats - out.kld_nats;
+    out.bits_per_dim = -*out.elbo_nats / (static_cast<double>(options.format.shape.values()) * std::log(2.0)) + levels_in_bits(model.likelihood());
+  }
+  out.loss = validation_loss(objective, options.weights, out);
+  return out;
 }
 
 }  // namespace vae_dist

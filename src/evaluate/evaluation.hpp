@@ -5,32 +5,59 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "comm/communicator.hpp"
 #include "evaluate/model_input.hpp"
-#include "model/vae_loss.hpp"
-#include "model/vanilla_vae.hpp"
+#include "model/objective.hpp"
 
 namespace vae_dist {
 
 struct EvaluationOptions {
   InputFormat format;
-  LossOptions loss;
-  double kld_factor = 0;             ///< M_N * beta of training
-  std::int64_t block = 256;          ///< samples evaluated at once
-  std::int64_t samples = 0;          ///< the first so many of the dataset
+  StepWeights weights;                  ///< of training
+  std::int64_t block = 256;             ///< samples evaluated at once
+  std::int64_t samples = 0;             ///< the first so many of the dataset
+  std::int64_t importance_samples = 0;  ///< K for log p(x); 0: not estimated
+  std::uint64_t seed = 0;               ///< of the draws, which follow from it and the sample alone
+  bool is_likelihood = true;            ///< false: negative logarithms are no comparable numbers (Bernoulli on grey values)
 };
 
-/// In evaluation mode (running batch-norm statistics), with the posterior's mean as latent, so without noise.
+/// In evaluation mode (running batch-norm statistics).
 struct Evaluation {
   std::int64_t samples = 0;
-  double loss = 0;            ///< reconstruction + M_N * beta * KL
-  double reconstruction = 0;  ///< as the loss reduces it
-  double kld_nats = 0;        ///< per sample
-  double mse = 0;             ///< per value, on [0, 1] whatever the model's range
+  double loss = 0;            ///< the training objective with one draw of the posterior: reconstruction + M_N * beta * KL, or what is in its place
+  double reconstruction = 0;  ///< of the same draw, as the loss reduces it
+  double kld_nats = 0;        ///< per sample; 0 where there is no posterior
+  double mse = 0;             ///< per value, on [0, 1] whatever the model's range, of the reconstruction from the posterior's mean; not for a decoder alone
+  bool reconstructs = true;   ///< false for a decoder alone: mse means nothing
+
+  /// -reconstruction - KL with all constants, in nats per sample: beta is 1, sigma the stated one. Absent where there is no posterior or likelihood.
+  std::optional<double> elbo_nats;
+  /// -elbo / (D ln 2), + 8 for a density on [0, 1] (+ 7 on [-1, 1]): the bits of a value of 256 levels, + 0 for probabilities of discrete values.
+  std::optional<double> bits_per_dim;
+
+  struct LogP {
+    std::int64_t draws = 1;
+    double nats = 0;  ///< mean over samples
+  };
+  /// Estimates of log p(x), each with more draws, the last with all: importance-weighted where there is a posterior, of the prior for a decoder alone.
+  std::vector<LogP> log_p;
+  std::optional<double> effective_samples;  ///< of the weights of all draws, mean over samples
+
+  std::vector<double> kld_per_dimension;   ///< nats
+  std::vector<double> latent_variance;     ///< Var_x of E[z_j|x]
+  std::optional<std::int64_t> active_units;  ///< latent_variance above kActiveVariance
+
+  static constexpr double kActiveVariance = 0.01;  ///< Burda et al. 2016, section 5.2
+
+  /// Peak signal-to-noise ratio of the mean squared error, in decibels.
+  double psnr() const { return psnr_of(mse); }
+  static double psnr_of(double mse);
 };
 
 /// A collective on a host communicator. Leaves the model in the mode it was in.
-Evaluation evaluate(VanillaVae& model, const ImageDataset& dataset, const EvaluationOptions& options, Communicator& host);
+Evaluation evaluate(LatentModel& model, const Objective& objective, const ImageDataset& dataset, const EvaluationOptions& options, Communicator& host);
 
 }  // namespace vae_dist

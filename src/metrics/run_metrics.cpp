@@ -6,6 +6,8 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <cinttypes>
+#include <cstdio>
 #include <exception>
 
 #include "base/log.hpp"
@@ -48,8 +50,16 @@ class LateGauge {
 // What is equal on every rank; only rank 0 has it.
 struct GlobalSeries {
   GlobalSeries(prometheus::Registry& registry, const prometheus::Labels& labels, const RunFacts& facts)
-      : loss(registry, labels, "vae_dist_loss",
-             "Training loss of the last step: reconstruction + M_N * beta * KL, mean over the global batch."),
+      : log_p_family(prometheus::BuildGauge()
+                         .Name("vae_dist_log_p_nats")
+                         .Help("Estimate of log p(x) of the last step from this many draws of the prior, nats a sample.")
+                         .Labels(labels)
+                         .Register(registry)),
+        effective_samples(registry, labels, "vae_dist_effective_samples",
+                          "Effective sample size of the last step's importance weights, mean over samples: 1 when a single draw has all the weight."),
+        squared_error(registry, labels, "vae_dist_squared_error", "Mean squared error a value of the last step, which sets the optimal sigma."),
+        loss(registry, labels, "vae_dist_loss",
+             "Training loss of the last step: reconstruction + M_N * beta * KL (or what the objective has in its place), mean over the global batch."),
         reconstruction_loss(registry, labels, "vae_dist_reconstruction_loss",
                             "Reconstruction term of the last step, in the config's reduction (mean: squared error a pixel; sum: nats a sample)."),
         kld_nats(registry, labels, "vae_dist_kld_nats", "KL divergence of the last step, nats a sample, not weighted, positive."),
@@ -83,10 +93,19 @@ struct GlobalSeries {
     fact("vae_dist_replicas", "Parts that a global batch is cut into.", facts.replicas);
   }
 
-  LateGauge loss, reconstruction_loss, kld_nats, kld_weight, beta, learning_rate, gradient_norm, epoch, step, validation_loss,
+  prometheus::Family<prometheus::Gauge>& log_p_family;
+  LateGauge effective_samples, squared_error, loss, reconstruction_loss, kld_nats, kld_weight, beta, learning_rate, gradient_norm, epoch, step, validation_loss,
       checkpoint_timestamp;
   prometheus::Histogram& checkpoint_seconds;
   prometheus::Counter& checkpoints;
+
+  // By the names that model/objective.hpp gives them.
+  void record_other_term(const std::string& name, double value) {
+    if (name == "effective_samples") effective_samples.set(value);
+    if (name == "squared_error") squared_error.set(value);
+    std::int64_t draws = 0;
+    if (std::sscanf(name.c_str(), "log_p_of_%" SCNd64 "_draws", &draws) == 1) log_p_family.Add({{"draws", std::to_string(draws)}}).Set(value);
+  }
 };
 
 struct RankSeries {
@@ -170,6 +189,7 @@ void RunMetrics::record_step(const StepMetrics& step) {
   global.reconstruction_loss.set(step.reconstruction_loss);
   global.kld_nats.set(step.kld_nats);
   global.gradient_norm.set(step.gradient_norm);
+  for (const auto& [name, value] : step.other_terms) global.record_other_term(name, value);
 }
 
 void RunMetrics::record_checkpoint(double seconds) {

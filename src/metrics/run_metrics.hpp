@@ -15,6 +15,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace vae_dist {
 
@@ -36,6 +38,7 @@ struct StepMetrics {
   std::int64_t samples = 0;        ///< of this rank
   double step_seconds = 0, data_wait_seconds = 0, allreduce_wait_seconds = 0;
   std::uint64_t allreduce_bytes = 0;
+  std::vector<std::pair<std::string, double>> other_terms = {};  ///< of the objective, by name: "effective_samples", "log_p_of_16_draws"
 };
 
 class RunMetrics {

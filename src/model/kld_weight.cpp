@@ -18,4 +18,6 @@ double effective_sigma(double kld_weight, double beta, std::int64_t image_values
   return std::sqrt(kld_weight * beta * static_cast<double>(image_values) / 2.0);
 }
 
+double effective_sigma_of_sum(double kld_weight, double beta, double sigma) { return sigma * std::sqrt(kld_weight * beta); }
+
 }  // namespace vae_dist

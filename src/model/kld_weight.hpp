@@ -38,4 +38,7 @@ double kld_weight(const KldWeightTerms& terms);
 /// the data's variance along it exceeds sigma_eff^2 (as in Lucas et al. 2019, "Don't blame the ELBO!", for the linear VAE).
 double effective_sigma(double kld_weight, double beta, std::int64_t image_values);
 
+/// The same under `sum` with a Gaussian of fixed sigma: sigma * sqrt(M_N * beta), in data units.
+double effective_sigma_of_sum(double kld_weight, double beta, double sigma);
+
 }  // namespace vae_dist

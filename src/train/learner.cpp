@@ -4,26 +4,27 @@
 
 #include "base/error.hpp"
 #include "parallel/replicate.hpp"
+#include "train/resolved_objective.hpp"
 #include "train/weights.hpp"
 
 namespace vae_dist {
 namespace {
 
-VanillaVae model_on_device(const Config& config, const ImageShape& shape, const DeviceChoice& device) {
-  VanillaVae model = make_model(config, shape);
+std::shared_ptr<LatentModel> model_on_device(const Config& config, const ImageShape& shape, const DeviceChoice& device) {
+  std::shared_ptr<LatentModel> model = make_model(config, shape);
   model->to(device.device);
   return model;
 }
 
-StepOptions step_options(const Config& config, const ReplicaPlan& plan, const LossOptions& loss) {
+StepOptions step_options(const Config& config, const ReplicaPlan& plan) {
   StepOptions options;
-  options.loss = loss;
   options.clip_norm = config.train.gradient_clip_norm;
   options.skip_above_norm = config.train.skip_step_above_norm;
   // With global statistics the replicas of a rank need no statistics of their own: they run as one batch.
   const bool sync = config.distributed.batch_norm == "sync";
   options.batches = sync ? 1 : plan.replicas_per_rank();
   options.global_batches = sync ? plan.world_size : plan.replicas;
+  options.batch_replicas = sync ? plan.replicas_per_rank() : 1;
   return options;
 }
 
@@ -53,18 +54,19 @@ void for_each_moment(const ParameterArena& parameters, const FusedAdam& optimize
 
 }  // namespace
 
-Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& host,
-                 CollectiveLog& log)
-    : shape_(shape),
+Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, Communicator& host, CollectiveLog& log)
+    : model_name_(config.model.name),
+      shape_(shape),
       model_(model_on_device(config, shape, device)),
+      objective_(objective_options(config.objective), *model_),
       gradient_memory_(device, sum_order(config), host),
-      parameters_(trained_parameters(model_), config.train.channels_last,
+      parameters_(trained_parameters(*model_), config.train.channels_last,
                   [this](std::int64_t count, const at::TensorOptions& options) { return gradient_memory_.zeros(count, options); }),
-      statistics_(model_->batch_norms(), parameters_.values().options()),
+      statistics_(model_->batch_norms(), model_->likelihood(), objective_.other_terms(), parameters_.values().options()),
       optimizer_(parameters_, config.train.optimizer),
       exchanges_(make_exchanges(device, host, sum_order(config), deadlines(config.distributed), gradient_memory_, log)),
-      reducer_(parameters_, trained_parameters(model_), statistics_.sums(), std::move(exchanges_.gradients), reducer_options(config, plan)),
-      step_(model_, parameters_, statistics_, reducer_, optimizer_, step_options(config, plan, loss)) {
+      reducer_(parameters_, trained_parameters(*model_), statistics_.sums(), std::move(exchanges_.gradients), reducer_options(config, plan)),
+      step_(*model_, objective_, parameters_, statistics_, reducer_, optimizer_, step_options(config, plan)) {
   if (config.distributed.batch_norm == "sync") {
     for (BatchNorm2d layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
@@ -82,7 +84,7 @@ std::int64_t Learner::parameter_count() const {
   return count;
 }
 
-TensorFile Learner::weights() const { return collect_weights(model_, shape_); }
+TensorFile Learner::weights() const { return collect_weights(*model_, model_name_, shape_); }
 
 TensorFile Learner::optimizer_state() const {
   TensorFile file;
@@ -93,7 +95,7 @@ TensorFile Learner::optimizer_state() const {
 }
 
 void Learner::restore(const Checkpoint& checkpoint, const std::string& origin) {
-  restore_weights(model_, checkpoint.weights, origin);
+  restore_weights(*model_, checkpoint.weights, origin);
   std::string misfits;
   for_each_moment(parameters_, optimizer_, [&](const std::string& name, at::Tensor tensor) {
     const auto found = checkpoint.optimizer.tensors.find(name);
@@ -108,7 +110,7 @@ void Learner::restore(const Checkpoint& checkpoint, const std::string& origin) {
 
 std::vector<at::Tensor> Learner::state() const {
   std::vector<at::Tensor> tensors;
-  for (const auto& [name, tensor] : named_state(model_)) tensors.push_back(tensor);
+  for (const auto& [name, tensor] : named_state(*model_)) tensors.push_back(tensor);
   for_each_moment(parameters_, optimizer_, [&](const std::string&, const at::Tensor& tensor) { tensors.push_back(tensor); });
   return tensors;
 }

@@ -3,11 +3,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "checkpoint/checkpoint.hpp"
 #include "config/config.hpp"
 #include "data/image_dataset.hpp"
+#include "model/objective.hpp"
 #include "train/device.hpp"
 #include "train/exchanges.hpp"
 #include "train/make_model.hpp"
@@ -20,15 +23,15 @@ class Learner {
  public:
   /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`. May throw what
   /// make_nccl_communicator() does.
-  Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, const LossOptions& loss, Communicator& host,
-          CollectiveLog& log);
+  Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, Communicator& host, CollectiveLog& log);
 
-  VanillaVae& model() { return model_; }
+  LatentModel& model() { return *model_; }
+  const Objective& objective() const { return objective_; }
   const GradientReducer& reducer() const { return reducer_; }
   std::int64_t parameter_count() const;
 
-  StepOutcome step(const at::Tensor& images, const at::Tensor& noise, double learning_rate, double kld_factor) {
-    return step_.run(images, noise, learning_rate, kld_factor);
+  StepOutcome step(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
+    return step_.run(images, noise, learning_rate, weights);
   }
 
   /// Copies on the host, for a checkpoint.
@@ -45,8 +48,10 @@ class Learner {
   void replicate(Communicator& host);
 
  private:
+  std::string model_name_;
   ImageShape shape_;
-  VanillaVae model_;
+  std::shared_ptr<LatentModel> model_;
+  Objective objective_;
   GradientMemory gradient_memory_;
   ParameterArena parameters_;
   StepStatistics statistics_;

@@ -8,7 +8,10 @@
 
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
-#include "config/kld_weight_rule.hpp"
+#include "model/autoencoder.hpp"
+#include "model/decoder_only.hpp"
+#include "model/mlp_vae.hpp"
+#include "model/vanilla_vae.hpp"
 
 namespace vae_dist {
 namespace {
@@ -28,29 +31,53 @@ void fill_uniform_within(at::Tensor parameter, double bound, PhiloxKey key, std:
 
 }  // namespace
 
-VanillaVaeOptions model_options(const Config& config, const ImageShape& shape) {
-  VanillaVaeOptions options;
+NetworkOptions network_options(const Config& config, const ImageShape& shape) {
+  NetworkOptions options;
   options.channels = shape.channels;
   options.height = shape.height;
   options.width = shape.width;
   options.latent_dim = config.model.latent_dim;
   options.hidden_dims = config.model.hidden_dims;
   options.activation = activation_named(config.model.activation);
-  const std::string by_range = config.data.range[0] < 0 ? "tanh" : "sigmoid";
+  const bool logits = config.objective.likelihood == "bernoulli";
+  const std::string by_range = logits ? "identity" : config.data.range[0] < 0 ? "tanh" : "sigmoid";
   options.output = activation_named(config.model.output == "auto" ? by_range : config.model.output);
+  options.predicts_variance = config.objective.likelihood == "gaussian" && config.objective.variance == "predicted";
   return options;
 }
 
-VanillaVae make_model(const Config& config, const ImageShape& shape) {
-  VanillaVae model(model_options(config, shape));
-  initialise_weights(model, static_cast<std::uint64_t>(config.run.seed));
+ResnetOptions resnet_options(const ModelConfig& model) { return {model.blocks, model.attention_at, model.latent == "spatial"}; }
+
+LikelihoodOptions likelihood_options(const Config& config, const ImageShape& shape) {
+  static const std::map<std::string, LikelihoodKind> kinds = {
+      {"gaussian", LikelihoodKind::gaussian}, {"bernoulli", LikelihoodKind::bernoulli}, {"discretized_logistic", LikelihoodKind::discretized_logistic}};
+  static const std::map<std::string, Variance> variances = {
+      {"fixed", Variance::fixed}, {"learned", Variance::learned}, {"optimal", Variance::optimal}, {"predicted", Variance::predicted}};
+  const ObjectiveConfig& objective = config.objective;
+  return {kinds.at(objective.likelihood), variances.at(objective.variance), objective.sigma, config.data.range[0], config.data.range[1], shape.channels};
+}
+
+std::shared_ptr<LatentModel> make_model(const Config& config, const ImageShape& shape) {
+  const NetworkOptions network = network_options(config, shape);
+  const LikelihoodOptions likelihood = likelihood_options(config, shape);
+  std::shared_ptr<LatentModel> model;
+  const std::string& name = config.model.name;
+  if (name == "autoencoder") model = std::make_shared<Autoencoder>(network, likelihood);
+  else if (name == "decoder_only") model = std::make_shared<DecoderOnly>(network, likelihood);
+  else if (name == "mlp_vae") model = std::make_shared<MlpVae>(network, likelihood);
+  else if (name == "resnet_vae") model = std::make_shared<ResnetVae>(network, resnet_options(config.model), likelihood);
+  else model = std::make_shared<VanillaVae>(network, likelihood);
+  initialise_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == "fp64" ? at::kDouble : at::kFloat);
   // Module::to converts the counts too.
-  for (BatchNorm2d layer : model->batch_norms()) layer->num_batches_tracked.set_data(layer->num_batches_tracked.to(at::kLong));
+  for (const auto& buffer : model->named_buffers()) {
+    at::Tensor tensor = buffer.value();
+    if (buffer.key().ends_with("num_batches_tracked")) tensor.set_data(tensor.to(at::kLong));
+  }
   return model;
 }
 
-void initialise_weights(VanillaVae& model, std::uint64_t seed) {
+void initialise_weights(LatentModel& model, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   const PhiloxKey key = random_key(seed, Purpose::init, 0);
   std::uint64_t index = 0;
@@ -60,59 +87,24 @@ void initialise_weights(VanillaVae& model, std::uint64_t seed) {
     fill_uniform_within(weight, bound, key, index++);
     fill_uniform_within(bias, bound, key, index++);
   };
-  for (const auto& module : model->modules()) {
+  for (const auto& module : model.modules()) {
     if (auto* convolution = module->as<torch::nn::Conv2d>()) draw(convolution->weight, convolution->bias);
     if (auto* transposed = module->as<torch::nn::ConvTranspose2d>()) draw(transposed->weight, transposed->bias);
     if (auto* linear = module->as<torch::nn::Linear>()) draw(linear->weight, linear->bias);
   }
 }
 
-NamedTensors trained_parameters(const VanillaVae& model) {
+NamedTensors trained_parameters(const LatentModel& model) {
   NamedTensors out;
-  for (const auto& entry : model->named_parameters())
+  for (const auto& entry : model.named_parameters())
     if (entry.value().requires_grad()) out.emplace_back(entry.key(), entry.value());
   return out;
 }
 
-NamedTensors named_state(const VanillaVae& model) {
+NamedTensors named_state(const LatentModel& model) {
   NamedTensors out;
-  for (const auto& entry : model->named_parameters()) out.emplace_back(entry.key(), entry.value());
-  for (const auto& entry : model->named_buffers()) out.emplace_back(entry.key(), entry.value());
-  return out;
-}
-
-ResolvedObjective resolve_objective(const Config& config, std::int64_t training_samples, const ImageShape& shape) {
-  const ObjectiveConfig& objective = config.objective;
-  const KldWeightConfig& weight = objective.kld_weight;
-  ResolvedObjective out;
-  out.loss.reduction = objective.reduction == "sum" ? Reduction::sum : Reduction::mean;
-  out.loss.sigma = objective.sigma;
-  out.beta = objective.beta.value;
-
-  const std::string rule = kld_weight_rule(objective);
-
-  KldWeightTerms& terms = out.kld_terms;
-  terms.weight = weight.weight;
-  terms.reference_batch = weight.batch;
-  terms.global_batch = config.train.global_batch;
-  terms.training_samples = training_samples;
-  terms.reduction = out.loss.reduction;
-  terms.image_values = shape.values();
-  if (rule == "reference") {
-    terms.rule = KldWeightRule::reference;
-    out.rule = text("reference: ", weight.weight, " * ", terms.global_batch, " / ", weight.batch);
-  } else if (rule == "batch_over_dataset") {
-    terms.rule = KldWeightRule::batch_over_dataset;
-    out.rule = text("batch_over_dataset: ", terms.global_batch, " / ", training_samples);
-  } else if (rule == "fixed") {
-    terms.rule = KldWeightRule::fixed;
-    out.rule = "fixed";
-  } else {
-    terms.rule = KldWeightRule::elbo;
-    out.rule = out.loss.reduction == Reduction::sum ? "elbo: 1" : text("elbo: 1 / ", shape.values());
-  }
-  if (weight.rule == "auto") out.rule += " (auto)";
-  out.kld_weight = kld_weight(terms);
+  for (const auto& entry : model.named_parameters()) out.emplace_back(entry.key(), entry.value());
+  for (const auto& entry : model.named_buffers()) out.emplace_back(entry.key(), entry.value());
   return out;
 }
 

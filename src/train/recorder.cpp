@@ -54,8 +54,8 @@ void Recorder::step(const StepMetrics& s) {
 
   const bool due = s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
   const double samples_per_second = s.step_seconds > 0 ? static_cast<double>(global_batch_) / s.step_seconds : 0;
-  if (due)
-    log_->write({{"step", s.step},
+  if (due) {
+    LogRecord record = {{"step", s.step},
                  {"epoch", s.epoch},
                  {"loss", s.loss},
                  {"reconstruction_loss", s.reconstruction_loss},
@@ -68,7 +68,10 @@ void Recorder::step(const StepMetrics& s) {
                  {"samples_per_second", samples_per_second},
                  {"step_seconds", s.step_seconds},
                  {"data_wait_seconds", s.data_wait_seconds},
-                 {"allreduce_wait_seconds", s.allreduce_wait_seconds}});
+                 {"allreduce_wait_seconds", s.allreduce_wait_seconds}};
+    record.insert(record.end(), s.other_terms.begin(), s.other_terms.end());
+    log_->write(record);
+  }
 
   ProgressFacts facts;
   facts.step = s.step;
@@ -88,15 +91,24 @@ void Recorder::step(const StepMetrics& s) {
 void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const Evaluation& result, double mean_image_mse) {
   if (on == "validation") metrics_.record_validation(result.loss);
   if (!writes_) return;
-  log_->write({{"step", step},
-               {"epoch", epoch},
-               {"evaluated", on},
-               {"samples", result.samples},
-               {"evaluation_loss", result.loss},
-               {"evaluation_reconstruction_loss", result.reconstruction},
-               {"evaluation_kld", result.kld_nats},
-               {"evaluation_mse", result.mse},
-               {"mean_image_mse", mean_image_mse}});
+  LogRecord record = {{"step", step},
+                      {"epoch", epoch},
+                      {"evaluated", on},
+                      {"samples", result.samples},
+                      {"evaluation_loss", result.loss},
+                      {"evaluation_reconstruction_loss", result.reconstruction},
+                      {"evaluation_kld", result.kld_nats}};
+  // What there is no such thing of is absent.
+  if (result.reconstructs) {
+    record.emplace_back("evaluation_mse", result.mse);
+    record.emplace_back("mean_image_mse", mean_image_mse);
+  }
+  if (result.active_units) record.emplace_back("active_units", *result.active_units);
+  if (result.elbo_nats) record.emplace_back("elbo_nats", *result.elbo_nats);
+  if (result.bits_per_dim) record.emplace_back("bits_per_dim", *result.bits_per_dim);
+  for (const Evaluation::LogP& estimate : result.log_p) record.emplace_back(text("log_p_of_", estimate.draws, "_draws"), estimate.nats);
+  if (result.effective_samples) record.emplace_back("effective_samples", *result.effective_samples);
+  log_->write(record);
 }
 
 }  // namespace vae_dist

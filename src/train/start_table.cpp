@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "evaluate/collapse_forecast.hpp"
+#include "train/beta_schedule.hpp"
 #include "train/run_directory.hpp"
 
 namespace vae_dist {
@@ -18,9 +19,46 @@ std::string significant(double value, int digits = 4) {
   return out.str();
 }
 
-double sigma_of(const StartFacts& f) { return effective_sigma(f.objective.kld_weight, f.objective.beta, f.train.shape().values()); }
+bool is_sum(const StartFacts& f) { return f.objective.options.reduction == Reduction::sum; }
 
-bool is_mean(const StartFacts& f) { return f.objective.loss.reduction == Reduction::mean; }
+// What the decoder's standard deviation comes to, weighed against the KL as it is at the schedule's end; none where it is learned or there is no KL.
+std::optional<double> sigma_of(const StartFacts& f) {
+  const LikelihoodOptions& likelihood = f.objective.likelihood;
+  const bool fixed = likelihood.kind == LikelihoodKind::gaussian && likelihood.variance == Variance::fixed;
+  if (!fixed || !f.objective.has_kld || f.objective.options.capacity_gamma > 0) return std::nullopt;
+  const double beta = largest_beta(f.config.objective.beta);
+  if (is_sum(f)) return effective_sigma_of_sum(f.objective.kld_weight, beta, likelihood.sigma);
+  return effective_sigma(f.objective.kld_weight, beta, f.train.shape().values());
+}
+
+std::string likelihood_text(const StartFacts& f) {
+  const ObjectiveConfig& objective = f.config.objective;
+  const bool seeds_own = is_squared_error(f.objective.options, f.objective.likelihood);
+  const std::string variance = objective.variance == "fixed" ? (seeds_own ? "" : text(", sigma ", objective.sigma)) : text(", variance ", objective.variance);
+  return text(objective.likelihood, objective.likelihood == "gaussian" ? variance : "", ", reduction ", objective.reduction,
+              seeds_own ? " (squared error per value)" : is_sum(f) ? " (nats per sample)" : " (nats per value)");
+}
+
+std::string beta_text(const BetaConfig& beta) {
+  if (beta.schedule == "linear") return text("beta ", beta.from, " -> ", beta.to, " over ", *beta.steps, " steps");
+  if (beta.schedule == "cyclical") return text("beta ", beta.from, " -> ", beta.to, " in the first ", beta.ratio, " of every ", *beta.period_steps, " steps");
+  return text("beta ", beta.value);
+}
+
+// What the loss weighs against the reconstruction.
+void add_regularizer(const StartFacts& f, TableRows& rows) {
+  const ObjectiveOptions& options = f.objective.options;
+  if (f.config.model.name == "autoencoder") rows.emplace_back("latent", "a point: no KL, no M_N");
+  if (f.config.model.name == "decoder_only") rows.emplace_back("latent", text("no encoder: marginal likelihood by ", options.prior_samples, " draws of the prior a replica and step"));
+  if (!f.objective.has_kld) return;
+  if (options.capacity_gamma > 0) {
+    rows.emplace_back("capacity", text(options.capacity_gamma, " * |KL - C|, C 0 -> ", *f.objective.capacity.max_nats, " nats over ", *f.objective.capacity.steps, " steps"));
+    return;
+  }
+  rows.emplace_back("M_N", text(significant(f.objective.kld_weight, 6), " by ", f.objective.rule, "; ", beta_text(f.config.objective.beta)));
+  if (options.free_bits > 0) rows.emplace_back("free bits", text(options.free_bits, " nats a latent dimension"));
+  if (options.importance_samples > 1) rows.emplace_back("importance samples", text(options.importance_samples, " a training sample"));
+}
 
 }  // namespace
 
@@ -47,20 +85,22 @@ TableRows start_table(const StartFacts& f) {
   rows.emplace_back("steps", text(f.first_step > 0 ? text("from ", f.first_step, " to ") : "", steps, " (", significant(static_cast<double>(steps) / static_cast<double>(per_epoch)), " epochs)"));
   rows.emplace_back("model", text(config.model.name, ", latent ", config.model.latent_dim, ", ", f.parameters, " parameters, ", config.train.precision));
   rows.emplace_back("memory a rank", text(format_bytes(state_bytes), " for the model and its optimizer", data_bytes > 0 ? text(", ", format_bytes(data_bytes), " a node for the data") : ""));
-  rows.emplace_back("loss", text(config.objective.likelihood, ", reduction ", config.objective.reduction, is_mean(f) ? "" : text(" (nats), sigma ", f.objective.loss.sigma)));
-  rows.emplace_back("M_N", text(significant(f.objective.kld_weight, 6), " by ", f.objective.rule, "; beta ", f.objective.beta));
-  if (is_mean(f))
-    rows.emplace_back("sigma_eff", text(significant(sigma_of(f)), " (variance ", significant(sigma_of(f) * sigma_of(f)), "); the images' largest variance along a direction is ", significant(f.top_variance)));
+  rows.emplace_back("loss", likelihood_text(f));
+  add_regularizer(f, rows);
+  if (const auto sigma = sigma_of(f))
+    rows.emplace_back("sigma_eff", text(significant(*sigma), " (variance ", significant(*sigma * *sigma), "); the images' largest variance along a direction is ", significant(f.top_variance)));
   rows.emplace_back("optimizer", text(config.train.optimizer.name, ", learning rate ", significant(learning_rate(f.learning_rate, 0)), " first, ",
                                       significant(learning_rate(f.learning_rate, std::max<std::int64_t>(0, steps - 1))), " last (", config.train.schedule.name, ")"));
   return rows;
 }
 
 std::string collapse_warning(const StartFacts& f) {
-  if (!is_mean(f) || !must_collapse(sigma_of(f), f.top_variance)) return "";
-  return text("this run will collapse: M_N = ", significant(f.objective.kld_weight, 6), " acts like a decoder variance sigma_eff^2 = M_N * beta * C*H*W / 2 = ",
-              significant(sigma_of(f) * sigma_of(f)), ", but the images vary by no more than ", significant(f.top_variance),
-              " along any direction. No latent dimension pays for itself, and every reconstruction will be the mean image. Use a smaller objective.kld_weight (rule reference or fixed), a smaller beta, or a smaller batch.");
+  const auto sigma = sigma_of(f);
+  if (!sigma || !must_collapse(*sigma, f.top_variance)) return "";
+  return text("this run will collapse: M_N = ", significant(f.objective.kld_weight, 6), " acts like a decoder variance sigma_eff^2 = ",
+              is_sum(f) ? "sigma^2 * M_N * beta = " : "M_N * beta * C*H*W / 2 = ", significant(*sigma * *sigma), ", but the images vary by no more than ", significant(f.top_variance),
+              " along any direction. No latent dimension pays for itself, and every reconstruction will be the mean image. Use a smaller ",
+              is_sum(f) ? "objective.sigma, a smaller objective.kld_weight or a smaller beta." : "objective.kld_weight (rule reference or fixed), a smaller beta, or a smaller batch.");
 }
 
 std::string format_table(const TableRows& rows) {

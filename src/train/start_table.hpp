@@ -9,7 +9,7 @@
 #include "data/image_dataset.hpp"
 #include "train/device.hpp"
 #include "train/learning_rate.hpp"
-#include "train/make_model.hpp"
+#include "train/resolved_objective.hpp"
 #include "train/replica_plan.hpp"
 
 namespace vae_dist {

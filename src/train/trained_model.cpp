@@ -32,7 +32,7 @@ TrainedModel load_trained_model(const std::filesystem::path& place) {
   out.config = parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string());
   out.shape = image_shape_of(found.checkpoint.weights, (found.origin / "weights.safetensors").string());
   out.model = make_model(out.config, out.shape);
-  restore_weights(out.model, found.checkpoint.weights, found.origin.string());
+  restore_weights(*out.model, found.checkpoint.weights, found.origin.string());
   out.model->eval();
   out.state = found.checkpoint.state;
   out.weights = std::move(found.checkpoint.weights);

@@ -2,18 +2,19 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 
 #include "checkpoint/checkpoint.hpp"
 #include "config/config.hpp"
 #include "data/image_dataset.hpp"
-#include "model/vanilla_vae.hpp"
+#include "model/latent_model.hpp"
 
 namespace vae_dist {
 
 struct TrainedModel {
   Config config;                 ///< of its run
   ImageShape shape;
-  VanillaVae model{nullptr};     ///< in evaluation mode, on the CPU
+  std::shared_ptr<LatentModel> model;  ///< in evaluation mode, on the CPU
   TrainingState state;
   TensorFile weights;
   std::filesystem::path origin;  ///< the checkpoint it came from

@@ -9,6 +9,7 @@
 #include "comm/agreement.hpp"
 #include "config/load_config.hpp"
 #include "data/epoch_order.hpp"
+#include "evaluate/evaluation_text.hpp"
 #include "evaluate/mean_image.hpp"
 #include "parallel/replicate.hpp"
 #include "train/open_data.hpp"
@@ -25,7 +26,7 @@ BatchPlan batch_plan(const LoopParts& parts) {
   plan.global_batch = parts.plan.global_batch;
   plan.first = parts.plan.first_sample();
   plan.count = parts.plan.samples_per_rank();
-  plan.noise_per_sample = parts.config.model.latent_dim;
+  plan.noise_per_sample = parts.learner.objective().noise_per_sample(parts.plan.samples_per_replica());
   plan.horizontal_flip = parts.config.data.horizontal_flip;
   plan.window_chunks = *parts.config.data.shuffle_window_chunks;
   return plan;
@@ -48,19 +49,13 @@ std::unique_ptr<ChunkRing> chunk_ring(const LoopParts& parts, std::int64_t epoch
 at::Tensor noise_tensor(const Batch& batch, const InputFormat& format) {
   const auto count = static_cast<std::int64_t>(batch.samples.size());
   const auto values = static_cast<std::int64_t>(batch.noise.size());
+  if (values == 0) return at::empty({count, 0}, at::TensorOptions(format.device).dtype(format.type));
   const at::Tensor noise = at::from_blob(const_cast<float*>(batch.noise.data()), {count, values / count}, at::kFloat);
   return queue_copy(noise, format.device).to(format.type, /*non_blocking=*/false, /*copy=*/true);
 }
 
 // Evaluating on everything after each run would cost more than a short run itself.
 constexpr std::int64_t kTrainingSamplesEvaluated = 2000;
-
-std::string four_digits(double value) {
-  std::ostringstream out;
-  out.precision(4);
-  out << value;
-  return out.str();
-}
 
 }  // namespace
 
@@ -120,9 +115,9 @@ void TrainingLoop::one_step() {
   enter("forward, backward and gradient exchange", Seconds(slow_steps_ > 0 ? limits.slow_timeout_s : limits.timeout_s));
   if (slow_steps_ > 0) --slow_steps_;
 
-  const double rate = learning_rate(parts_.learning_rate, state_.step);
+  const double rate = learning_rate(parts_.learning_rate, state_.step), beta = parts_.objective.beta_at(state_.step);
   const at::Tensor images = model_input(batch.pixels, format_);
-  const StepOutcome outcome = parts_.learner.step(images, noise_tensor(batch, format_), rate, parts_.objective.kld_weight * parts_.objective.beta);
+  const StepOutcome outcome = parts_.learner.step(images, noise_tensor(batch, format_), rate, parts_.objective.weights_at(state_.step));
 
   Wishes mine;
   mine.stop = stop_requested();
@@ -139,7 +134,7 @@ void TrainingLoop::one_step() {
   known.step = state_.step;
   known.epoch = batch.epoch;
   known.kld_weight = parts_.objective.kld_weight;
-  known.beta = parts_.objective.beta;
+  known.beta = beta;
   known.learning_rate = rate;
   known.samples = parts_.plan.samples_per_rank();
   known.data_wait_seconds = data_wait;
@@ -156,11 +151,13 @@ void TrainingLoop::one_step() {
 void TrainingLoop::read_step(UnreadStep& step) {
   const std::vector<double> values = step.values.get();
   StepMetrics& m = step.known;
-  m.loss = values[0];
-  m.reconstruction_loss = values[1];
-  m.kld_nats = values[2];
-  m.gradient_norm = values[3];
-  m.skipped = values[4] != 0;
+  m.gradient_norm = values[0];
+  m.skipped = values[1] != 0;
+  m.loss = values[2];
+  m.reconstruction_loss = values[3];
+  m.kld_nats = values[4];
+  const std::vector<std::string>& others = parts_.learner.objective().other_terms();
+  for (std::size_t i = 0; i < others.size(); ++i) m.other_terms.emplace_back(others[i], values[5 + i]);
   parts_.recorder.step(m);
 
   if (!m.skipped) {
@@ -207,17 +204,19 @@ void TrainingLoop::evaluate_now() {
   const std::string on = parts_.validation ? "validation" : "training";
   EvaluationOptions options;
   options.format = input_format(parts_.config, data, parts_.device);
-  options.loss = parts_.objective.loss;
-  options.kld_factor = parts_.objective.kld_weight * parts_.objective.beta;
+  // A schedule's present beta: what is compared with what training minimises now.
+  options.weights = parts_.objective.weights_at(std::max<std::int64_t>(0, state_.step - 1));
   options.block = parts_.config.evaluate.batch;
+  options.importance_samples = parts_.config.evaluate.importance_samples;
+  options.seed = static_cast<std::uint64_t>(parts_.config.run.seed);
+  options.is_likelihood = is_likelihood_of(parts_.config, data);
   options.samples = parts_.validation ? data.size() : std::min(data.size(), kTrainingSamplesEvaluated);
   if (!mean_image_mse_) mean_image_mse_ = mean_image_mse(data, options.samples, parts_.host);
-  const Evaluation result = evaluate(parts_.learner.model(), data, options, parts_.host);
+  const Evaluation result = evaluate(parts_.learner.model(), parts_.learner.objective(), data, options, parts_.host);
 
   parts_.recorder.evaluation(state_.step, state_.epoch, on, result, *mean_image_mse_);
   parts_.recorder.interrupt_progress();
-  log::info(text("step ", state_.step, ", ", on, " (", result.samples, " samples): loss ", four_digits(result.loss), ", MSE ", four_digits(result.mse), " (mean image ",
-                 four_digits(*mean_image_mse_), "), KL ", four_digits(result.kld_nats), " nats"));
+  log::info(text("step ", state_.step, ", ", on, " (", result.samples, " samples): ", evaluation_text(result, *mean_image_mse_)));
 
   if (!parts_.validation || parts_.config.checkpoint.keep_best == 0) return;
   // A loss that is not finite is never the best.
@@ -241,7 +240,7 @@ void TrainingLoop::write_pictures() {
     if (wanted.samples > 0)
       write_sample_grid(directory.pictures() / ("samples_" + number + ".png"), sample_prior(parts_.learner.model(), wanted.samples, seed), format.low, format.high,
                         text(parts_.config.run.name, ": samples of the prior, ", when));
-    if (wanted.reconstructions > 0)
+    if (wanted.reconstructions > 0 && parts_.learner.model().latent_kind() != LatentKind::none)
       write_reconstruction_grid(directory.pictures() / ("reconstructions_" + number + ".png"),
                                 reconstruct(parts_.learner.model(), data, 0, std::min(wanted.reconstructions, data.size()), format, Latent::mean, seed), format.low,
                                 format.high, text(parts_.config.run.name, ": reconstructions, ", when));

@@ -16,6 +16,7 @@
 #include "train/learner.hpp"
 #include "train/learning_rate.hpp"
 #include "train/recorder.hpp"
+#include "train/resolved_objective.hpp"
 
 namespace vae_dist {
 

@@ -44,6 +44,8 @@ constexpr std::int64_t kImagesLookedAt = 2000;
 
 void print_start(const StartFacts& facts) {
   log::info("vae_dist " + std::string(kVersion) + "\n" + format_table(start_table(facts)));
+  if (!is_likelihood_of(facts.config, facts.train))
+    log::warn("objective.likelihood is bernoulli and the images are grey: its negative logarithm is a loss, but not a likelihood, so no ELBO, bits per dimension or log p is given (data.binarize makes them 0 and 1)");
   const std::string warning = collapse_warning(facts);
   if (!warning.empty()) log::warn(warning);
 }
@@ -72,6 +74,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   agree(*host, [&] {
     plan = make_replica_plan(config.train.global_batch, *config.distributed.replicas, world.size(), world.rank(), data.train.size());
     if (config.distributed.reproducible) check_reproducible(plan, config.distributed.batch_norm);
+    check_likelihood_fits(config, data.train);
     fingerprint = data.train.fingerprint();
     check_same_data(fingerprint, setup);
   });
@@ -93,7 +96,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   const std::int64_t steps_per_epoch = data.train.size() / plan.global_batch;
   const LearningRatePlan rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch));
 
-  Learner learner(config, data.train.shape(), plan, device, objective.loss, *host, collectives);
+  Learner learner(config, data.train.shape(), plan, device, *host, collectives);
   require_equal(*host, "bucket plan", learner.reducer().describe_plan());
   agree_on_rank_0(*host, [&] {
     if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());

@@ -4,22 +4,21 @@
 
 namespace vae_dist {
 
-TrainingStep::TrainingStep(VanillaVae model, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, FusedAdam& optimizer,
+TrainingStep::TrainingStep(LatentModel& model, const Objective& objective, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, FusedAdam& optimizer,
                            const StepOptions& options)
-    : model_(std::move(model)), parameters_(parameters), statistics_(statistics), reducer_(reducer), optimizer_(optimizer), options_(options) {}
+    : model_(model), objective_(objective), parameters_(parameters), statistics_(statistics), reducer_(reducer), optimizer_(optimizer), options_(options) {}
 
-StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, double kld_factor) {
-  const double weight = 1.0 / static_cast<double>(options_.global_batches);
+StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
+  const double share = 1.0 / static_cast<double>(options_.global_batches);
   reducer_.begin_step();
   statistics_.begin_step();
 
   const auto image_parts = images.chunk(options_.batches), noise_parts = noise.chunk(options_.batches);
   for (std::size_t i = 0; i < image_parts.size(); ++i) {
-    const VaeOutput output = model_->forward(image_parts[i], noise_parts[i]);
-    const VaeLoss loss = vae_loss(output.reconstruction, output.input, output.mu, output.log_var, kld_factor, options_.loss);
-    statistics_.add(loss, weight);
+    const LossTerms terms = objective_.terms(model_, image_parts[i], noise_parts[i], weights, options_.batch_replicas);
+    statistics_.add(terms, share);
     reducer_.batch_forwarded();
-    (loss.loss * weight).backward();
+    (terms.loss * share).backward();
     reducer_.batch_done();
   }
   reducer_.finish();
@@ -27,9 +26,9 @@ StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise,
   // From here on every rank computes the same from the same sums.
   const at::NoGradGuard no_grad;
   const at::Tensor& gradients = parameters_.gradients();
-  const at::Tensor losses = statistics_.losses();
+  const at::Tensor terms = statistics_.terms();
   const at::Tensor norm = gradients.norm();
-  at::Tensor good = at::isfinite(norm).logical_and(at::isfinite(losses).all());
+  at::Tensor good = at::isfinite(norm).logical_and(at::isfinite(terms.slice(0, 0, 3)).all());
   if (options_.skip_above_norm) good = good.logical_and(norm <= *options_.skip_above_norm);
   const at::Tensor skip = good.logical_not().to(at::kFloat).view(1);
 
@@ -37,7 +36,7 @@ StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise,
   if (options_.clip_norm) gradients.mul_((*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
   optimizer_.step(learning_rate, skip);
   statistics_.blend_into_running(skip);
-  return {at::cat({losses, norm.view(1), skip.to(losses.scalar_type())})};
+  return {at::cat({norm.view(1), skip.to(terms.scalar_type()), terms})};
 }
 
 }  // namespace vae_dist

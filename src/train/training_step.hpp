@@ -5,8 +5,7 @@
 
 #include <optional>
 
-#include "model/vae_loss.hpp"
-#include "model/vanilla_vae.hpp"
+#include "model/objective.hpp"
 #include "parallel/gradient_reducer.hpp"
 #include "parallel/parameter_arena.hpp"
 #include "train/fused_adam.hpp"
@@ -15,15 +14,15 @@
 namespace vae_dist {
 
 struct StepOptions {
-  LossOptions loss;
   std::int64_t batches = 1;            ///< batches this rank's part is run as: its replicas, or 1 with sync batch norm
   std::int64_t global_batches = 1;     ///< the same over all ranks: each batch's loss is divided by it
+  std::int64_t batch_replicas = 1;     ///< replicas in a batch: those of the rank with sync batch norm, else 1
   std::optional<double> clip_norm;     ///< gradients above this Euclidean norm are scaled down to it
   std::optional<double> skip_above_norm;
 };
 
-/// What a step tells, as one tensor [5] on the device, so that reading it can wait: loss, reconstruction, KL (global means), gradient
-/// norm (before clipping), and 1 if the step was skipped.
+/// What a step tells, as one tensor on the device, so that reading it can wait: gradient norm (before clipping), 1 if the step was skipped, then
+/// loss, reconstruction, KL and the objective's other terms (global means).
 struct StepOutcome {
   at::Tensor values;
 };
@@ -31,15 +30,16 @@ struct StepOutcome {
 class TrainingStep {
  public:
   /// All parts outlive the step.
-  TrainingStep(VanillaVae model, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, FusedAdam& optimizer, const StepOptions& options);
+  TrainingStep(LatentModel& model, const Objective& objective, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, FusedAdam& optimizer, const StepOptions& options);
 
-  /// images: [B, C, H, W] in the model's range, noise: [B, latent]; B = this rank's samples, replica after replica. `kld_factor` is
-  /// M_N * beta. A loss or gradient norm that is not finite, or a norm above the limit, skips the step on every rank alike: weights,
+  /// images: [B, C, H, W] in the model's range, noise: [B, Objective::noise_per_sample()]; B = this rank's samples, replica after
+  /// replica. A loss or gradient norm that is not finite, or a norm above the limit, skips the step on every rank alike: weights,
   /// moments and running statistics stay untouched. Nothing here waits for the device.
-  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, double kld_factor);
+  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights);
 
  private:
-  VanillaVae model_;
+  LatentModel& model_;
+  const Objective& objective_;
   ParameterArena& parameters_;
   StepStatistics& statistics_;
   GradientReducer& reducer_;

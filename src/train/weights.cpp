@@ -18,21 +18,21 @@ std::string sizes_text(const at::Tensor& tensor) {
 
 }  // namespace
 
-TensorFile collect_weights(const VanillaVae& model, const ImageShape& shape) {
+TensorFile collect_weights(const LatentModel& model, const std::string& model_name, const ImageShape& shape) {
   TensorFile file;
   for (const auto& [name, tensor] : named_state(model)) {
     // A copy even where the tensor is on the host already: training goes on with the original.
     file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
   }
   file.metadata = {{"format", "pt"},
-                   {"model", "vanilla_vae"},
+                   {"model", model_name},
                    {"channels", std::to_string(shape.channels)},
                    {"height", std::to_string(shape.height)},
                    {"width", std::to_string(shape.width)}};
   return file;
 }
 
-void restore_weights(VanillaVae& model, const TensorFile& weights, const std::string& origin) {
+void restore_weights(LatentModel& model, const TensorFile& weights, const std::string& origin) {
   const NamedTensors state = named_state(model);
   std::string misfits;
   std::map<std::string, at::Tensor> unused = weights.tensors;

@@ -21,7 +21,7 @@ std::filesystem::path import_weights(const std::string& file, const std::string&
 
   const std::unique_ptr<Communicator> self = make_self_communicator();
   CollectiveLog log;
-  Learner learner(config, data.shape(), ReplicaPlan{}, DeviceChoice{}, LossOptions{}, *self, log);
+  Learner learner(config, data.shape(), ReplicaPlan{}, DeviceChoice{}, *self, log);
   Checkpoint checkpoint;
   checkpoint.weights = weights;
   checkpoint.optimizer = learner.optimizer_state();

@@ -1,0 +1,60 @@
+#include "config/check_objective.hpp"
+
+#include "base/text.hpp"
+#include "config/kld_weight_rule.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::optional<Contradiction> in_likelihood(const Config& config) {
+  const ObjectiveConfig& objective = config.objective;
+  if (objective.likelihood == "bernoulli") {
+    if (config.model.output != "auto" && config.model.output != "identity")
+      return Contradiction{{"model.output", "objective.likelihood"},
+                           text("model.output is ", config.model.output, ", but objective.likelihood bernoulli takes logits; set model.output to auto")};
+    if (config.data.range[0] < 0)
+      return Contradiction{{"data.range", "objective.likelihood"}, "objective.likelihood is bernoulli, whose values lie in [0, 1]; set data.range to [0, 1]"};
+  }
+  if (objective.likelihood == "discretized_logistic" && (config.data.binarize != "none" || config.data.dequantize != "none"))
+    return Contradiction{{"objective.likelihood", config.data.binarize != "none" ? "data.binarize" : "data.dequantize"},
+                         text("objective.likelihood is discretized_logistic, which needs the 256 levels of bytes, but data.", config.data.binarize != "none" ? "binarize" : "dequantize",
+                              " leaves none; set it to none")};
+  if (config.model.name == "decoder_only" && objective.likelihood == "gaussian" && objective.variance == "optimal")
+    return Contradiction{{"objective.variance", "model.name"},
+                         "objective.variance is optimal, the error of each image's own reconstruction, which decoder_only has none of; use fixed, learned or predicted"};
+  return std::nullopt;
+}
+
+std::optional<Contradiction> in_schedules(const ObjectiveConfig& objective) {
+  if (objective.beta.schedule == "linear" && !objective.beta.steps)
+    return Contradiction{{"objective.beta.steps", "objective.beta.schedule"}, "objective.beta.schedule is linear, which needs objective.beta.steps"};
+  if (objective.beta.schedule == "cyclical" && !objective.beta.period_steps)
+    return Contradiction{{"objective.beta.period_steps", "objective.beta.schedule"}, "objective.beta.schedule is cyclical, which needs objective.beta.period_steps"};
+  if (objective.capacity.gamma && (!objective.capacity.max_nats || !objective.capacity.steps))
+    return Contradiction{{"objective.capacity.gamma"}, "objective.capacity.gamma needs objective.capacity.max_nats and objective.capacity.steps beside it"};
+  return std::nullopt;
+}
+
+std::optional<Contradiction> in_importance_samples(const ObjectiveConfig& objective) {
+  if (objective.importance_samples == 1) return std::nullopt;
+  const std::string subject = text("objective.importance_samples is ", objective.importance_samples, ", which trains the importance-weighted bound in nats; ");
+  if (objective.reduction != "sum") return Contradiction{{"objective.importance_samples", "objective.reduction"}, subject + "set objective.reduction to sum"};
+  if (kld_weight_rule(objective) != "elbo")
+    return Contradiction{{"objective.importance_samples", "objective.kld_weight.rule"}, subject + "set objective.kld_weight.rule to elbo"};
+  if (objective.beta.schedule != "constant" || objective.beta.value != 1)
+    return Contradiction{{"objective.importance_samples", "objective.beta.value"}, subject + "it has no beta: leave objective.beta at constant 1"};
+  if (objective.free_bits > 0) return Contradiction{{"objective.importance_samples", "objective.free_bits"}, subject + "it has no free bits: set objective.free_bits to 0"};
+  if (objective.capacity.gamma)
+    return Contradiction{{"objective.importance_samples", "objective.capacity.gamma"}, subject + "it has no capacity: set objective.capacity.gamma to null"};
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Contradiction> find_contradiction_in_objective(const Config& config) {
+  if (auto found = in_likelihood(config)) return found;
+  if (auto found = in_schedules(config.objective)) return found;
+  return in_importance_samples(config.objective);
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,20 @@
+// A model in evaluation mode for as long as this lives.
+#pragma once
+
+#include "model/latent_model.hpp"
+
+namespace vae_dist {
+
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(LatentModel& model) : model_(model), was_training_(model.is_training()) { model_.eval(); }
+  ~EvaluationMode() { model_.train(was_training_); }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+ private:
+  LatentModel& model_;
+  bool was_training_;
+};
+
+}  // namespace vae_dist

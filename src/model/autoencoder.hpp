@@ -1,0 +1,29 @@
+// The autoencoder: VanillaVae's networks with a point for a latent, z = g(x). Nothing tells its codes where to lie, so decoding z ~ N(0, I) gives
+// noise: where the walk to the variational one begins.
+#pragma once
+
+#include "model/convolutional_network.hpp"
+#include "model/latent_model.hpp"
+
+namespace vae_dist {
+
+class Autoencoder : public LatentModel {
+ public:
+  Autoencoder(const NetworkOptions& options, const LikelihoodOptions& likelihood)
+      : encoder_(*this, options),
+        fc_z_(register_module("fc_z", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
+        decoder_(*this, options) {
+    finish(options.latent_dim, likelihood);
+  }
+
+  LatentKind latent_kind() const override { return LatentKind::point; }
+  Posterior encode(const at::Tensor& x) override { return {fc_z_->forward(encoder_.forward(x)), {}}; }
+  Decoded decode(const at::Tensor& z) override { return decoder_.forward(z); }
+
+ private:
+  ConvolutionalEncoder encoder_;
+  torch::nn::Linear fc_z_;
+  ConvolutionalDecoder decoder_;
+};
+
+}  // namespace vae_dist

@@ -1,0 +1,24 @@
+// A decoder without an encoder: z ~ N(0, I), x ~ p(x|z). It is trained on the marginal likelihood, estimated by drawing from the prior
+// (marginal_likelihood.hpp), and shows why a VAE has an encoder: with more than a few latent dimensions hardly a draw explains an image.
+#pragma once
+
+#include <stdexcept>
+
+#include "model/convolutional_network.hpp"
+#include "model/latent_model.hpp"
+
+namespace vae_dist {
+
+class DecoderOnly : public LatentModel {
+ public:
+  DecoderOnly(const NetworkOptions& options, const LikelihoodOptions& likelihood) : decoder_(*this, options) { finish(options.latent_dim, likelihood); }
+
+  LatentKind latent_kind() const override { return LatentKind::none; }
+  Posterior encode(const at::Tensor&) override { throw std::logic_error("a decoder_only model has no encoder"); }
+  Decoded decode(const at::Tensor& z) override { return decoder_.forward(z); }
+
+ private:
+  ConvolutionalDecoder decoder_;
+};
+
+}  // namespace vae_dist

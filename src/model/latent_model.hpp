@@ -1,0 +1,78 @@
+// What training, evaluation and pictures ask of a model: a latent z, a decoder that gives p(x|z) its parameters, the likelihood that
+// these are parameters of, and (but for a decoder alone) an encoder.
+//
+// Whatever its shape inside the network, z travels as rows: [B, latent_values].
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/batch_norm.hpp"
+#include "model/likelihood.hpp"
+
+namespace vae_dist {
+
+/// q(z|x) = N(mu, exp(log_var)), each [B, latent_values]. An autoencoder's code is a point: mu alone, log_var undefined.
+struct Posterior {
+  at::Tensor mu, log_var;
+
+  bool is_point() const { return !log_var.defined(); }
+};
+
+/// What PyTorch-VAE's forward returns.
+struct VaeOutput {
+  at::Tensor reconstruction;  ///< [B, C, H, W]: the mean image of p(x|z)
+  at::Tensor input;           ///< [B, C, H, W]
+  at::Tensor mu, log_var;     ///< [B, latent_values]
+};
+
+/// What a model learns about each x.
+enum class LatentKind {
+  posterior,  ///< a variational autoencoder: q(z|x)
+  point,      ///< an autoencoder: z = g(x)
+  none,       ///< a decoder alone
+};
+
+class LatentModel : public torch::nn::Module {
+ public:
+  virtual LatentKind latent_kind() const { return LatentKind::posterior; }
+  std::int64_t latent_values() const { return latent_values_; }
+
+  /// x: [B, C, H, W]. log_var is clamped to [-30, 20], so that exp neither overflows nor vanishes in fp32. Throws std::logic_error where there
+  /// is no encoder.
+  virtual Posterior encode(const at::Tensor& x) = 0;
+
+  /// z: [B, latent_values].
+  virtual Decoded decode(const at::Tensor& z) = 0;
+
+  /// noise: [B, latent_values], standard normal, made by the caller: the model draws no random numbers. A point needs none.
+  VaeOutput forward(const at::Tensor& x, const at::Tensor& noise);
+
+  Likelihood& likelihood() { return *likelihood_; }
+  const Likelihood& likelihood() const { return *likelihood_; }
+
+  /// The batch-norm layers in registration order.
+  std::vector<BatchNorm2d> batch_norms() const;
+
+ protected:
+  /// The likelihood becomes the submodule "likelihood" where it has something to keep, so the default's parameters are PyTorch-VAE's alone. To be
+  /// called once, after the network's own modules are registered.
+  void finish(std::int64_t latent_values, const LikelihoodOptions& likelihood);
+
+ private:
+  std::int64_t latent_values_ = 0;
+  std::shared_ptr<Likelihood> likelihood_;
+};
+
+/// z = mu + exp(log_var / 2) * noise (the reparameterisation trick: Kingma, Welling 2014, section 2.4). All [B, latent_values]; a point is its own z.
+at::Tensor reparameterize(const Posterior& posterior, const at::Tensor& noise);
+
+/// Bounds of log_var that every encoder keeps.
+at::Tensor clamp_log_var(const at::Tensor& log_var);
+
+}  // namespace vae_dist

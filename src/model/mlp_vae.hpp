@@ -1,0 +1,26 @@
+// The fully connected variational autoencoder (Kingma, Welling 2014, appendix C): hidden_dims are units, e.g. 784-400-z-400-784.
+#pragma once
+
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+
+#include "model/latent_model.hpp"
+#include "model/network_options.hpp"
+
+namespace vae_dist {
+
+class MlpVae : public LatentModel {
+ public:
+  /// Throws std::invalid_argument for no level.
+  MlpVae(const NetworkOptions& options, const LikelihoodOptions& likelihood);
+
+  Posterior encode(const at::Tensor& x) override;
+  Decoded decode(const at::Tensor& z) override;
+
+ private:
+  std::vector<std::int64_t> image_shape_;  // [-1, C, H, W]
+  torch::nn::Sequential encoder_{nullptr}, decoder_{nullptr}, final_layer_{nullptr};
+  torch::nn::Linear fc_mu_{nullptr}, fc_var_{nullptr}, log_variance_layer_{nullptr};
+};
+
+}  // namespace vae_dist

@@ -1,0 +1,99 @@
+#include "model/resnet_vae.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "model/residual_network.hpp"
+
+namespace vae_dist {
+namespace {
+
+using torch::nn::Conv2d;
+using torch::nn::Conv2dOptions;
+using torch::nn::Linear;
+using torch::nn::Sequential;
+
+Conv2d conv3x3(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 3).padding(1)); }
+Conv2d conv1x1(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 1)); }
+
+struct Resolution {
+  std::int64_t height, width;
+};
+
+std::vector<Resolution> resolutions(const NetworkOptions& options) {
+  std::vector<Resolution> out = {{options.height, options.width}};
+  while (out.size() < options.hidden_dims.size()) out.push_back({(out.back().height + 1) / 2, (out.back().width + 1) / 2});
+  return out;
+}
+
+// One level's blocks; the first may change the number of channels.
+void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::int64_t height, const NetworkOptions& options, const ResnetOptions& resnet) {
+  const bool attends = std::find(resnet.attention_at.begin(), resnet.attention_at.end(), height) != resnet.attention_at.end();
+  for (std::int64_t block = 0; block < resnet.blocks; ++block) {
+    network->push_back(ResidualBlock(block == 0 ? in : out, out, options.activation));
+    if (attends) network->push_back(SpatialAttention(out));
+  }
+}
+
+}  // namespace
+
+ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet, const LikelihoodOptions& likelihood) : output_activation_(options.output) {
+  const auto& hidden = options.hidden_dims;
+  if (hidden.empty()) throw std::invalid_argument("ResnetVae needs at least one level in hidden_dims");
+  const std::vector<Resolution> sizes = resolutions(options);
+  const std::size_t levels = hidden.size();
+  const Resolution code = sizes.back();
+  const std::int64_t deepest = hidden.back(), positions = code.height * code.width;
+  code_shape_ = {-1, deepest, code.height, code.width};
+
+  encoder_ = register_module("encoder", Sequential());
+  encoder_->push_back(conv3x3(options.channels, hidden[0]));
+  for (std::size_t level = 0; level < levels; ++level) {
+    append_blocks(encoder_, hidden[level == 0 ? 0 : level - 1], hidden[level], sizes[level].height, options, resnet);
+    if (level + 1 < levels) encoder_->push_back(Conv2d(Conv2dOptions(hidden[level], hidden[level], 3).stride(2).padding(1)));
+  }
+  encoder_->push_back(group_norm(deepest));
+  encoder_->push_back(ActivationModule(options.activation));
+
+  if (resnet.spatial_latent) {
+    latent_shape_ = {-1, options.latent_dim, code.height, code.width};
+    conv_mu_ = register_module("conv_mu", conv1x1(deepest, options.latent_dim));
+    conv_var_ = register_module("conv_var", conv1x1(deepest, options.latent_dim));
+    latent_input_ = register_module("latent_input", conv3x3(options.latent_dim, deepest));
+  } else {
+    fc_mu_ = register_module("fc_mu", Linear(deepest * positions, options.latent_dim));
+    fc_var_ = register_module("fc_var", Linear(deepest * positions, options.latent_dim));
+    decoder_input_ = register_module("decoder_input", Linear(options.latent_dim, deepest * positions));
+  }
+
+  decoder_ = register_module("decoder", Sequential());
+  for (std::size_t level = levels; level-- > 0;) {
+    append_blocks(decoder_, hidden[level + 1 < levels ? level + 1 : level], hidden[level], sizes[level].height, options, resnet);
+    if (level > 0) decoder_->push_back(Upsampling(hidden[level], sizes[level - 1].height, sizes[level - 1].width));
+  }
+  decoder_->push_back(group_norm(hidden[0]));
+  decoder_->push_back(ActivationModule(options.activation));
+  output_layer_ = register_module("output_layer", conv3x3(hidden[0], options.channels));
+  if (options.predicts_variance) log_variance_layer_ = register_module("log_variance_layer", conv3x3(hidden[0], options.channels));
+  finish(resnet.spatial_latent ? options.latent_dim * positions : options.latent_dim, likelihood);
+}
+
+Posterior ResnetVae::encode(const at::Tensor& x) {
+  const at::Tensor code = encoder_->forward(x);
+  // flatten() of a channels_last map copies it into the order of its names: C, H, W.
+  if (!latent_shape_.empty()) return {conv_mu_->forward(code).flatten(1), clamp_log_var(conv_var_->forward(code).flatten(1))};
+  const at::Tensor row = code.flatten(1);
+  return {fc_mu_->forward(row), clamp_log_var(fc_var_->forward(row))};
+}
+
+Decoded ResnetVae::decode(const at::Tensor& z) {
+  const at::Tensor code = latent_shape_.empty() ? decoder_input_->forward(z).view(code_shape_) : latent_input_->forward(z.view(latent_shape_));
+  const at::Tensor features = decoder_->forward(code);
+  Decoded decoded{output_activation_->forward(output_layer_->forward(features)), {}};
+  if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(features).clamp_min(Likelihood::kLeastLogVariance);
+  return decoded;
+}
+
+}  // namespace vae_dist
