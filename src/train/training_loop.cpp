@@ -151,11 +151,11 @@ void TrainingLoop::one_step() {
 void TrainingLoop::read_step(UnreadStep& step) {
   const std::vector<double> values = step.values.get();
   StepMetrics& m = step.known;
-  m.gradient_norm = values[0];
-  m.skipped = values[1] != 0;
-  m.loss = values[2];
-  m.reconstruction_loss = values[3];
-  m.kld_nats = values[4];
+  m.loss = values[0];
+  m.reconstruction_loss = values[1];
+  m.kld_nats = values[2];
+  m.gradient_norm = values[3];
+  m.skipped = values[4] != 0;
   const std::vector<std::string>& others = parts_.learner.objective().other_terms();
   for (std::size_t i = 0; i < others.size(); ++i) m.other_terms.emplace_back(others[i], values[5 + i]);
   parts_.recorder.step(m);

@@ -36,7 +36,7 @@ StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise,
   if (options_.clip_norm) gradients.mul_((*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
   optimizer_.step(learning_rate, skip);
   statistics_.blend_into_running(skip);
-  return {at::cat({norm.view(1), skip.to(terms.scalar_type()), terms})};
+  return {at::cat({terms.slice(0, 0, 3), norm.view(1), skip.to(terms.scalar_type()), terms.slice(0, 3)})};
 }
 
 }  // namespace vae_dist

@@ -21,8 +21,8 @@ struct StepOptions {
   std::optional<double> skip_above_norm;
 };
 
-/// What a step tells, as one tensor on the device, so that reading it can wait: gradient norm (before clipping), 1 if the step was skipped, then
-/// loss, reconstruction, KL and the objective's other terms (global means).
+/// What a step tells, as one tensor on the device, so that reading it can wait: loss, reconstruction, KL (global means), gradient norm
+/// (before clipping), 1 if the step was skipped, then the objective's other terms (global means).
 struct StepOutcome {
   at::Tensor values;
 };

@@ -70,18 +70,19 @@ class Trainer {
       : name_(std::move(name)),
         comm_(std::move(comm)),
         model_(make_model(config, {3, 64, 64})),
-        parameters_(trained_parameters(model_), config.train.channels_last),
-        statistics_(model_->batch_norms(), parameters_.values().options()),
+        objective_(ObjectiveOptions{}, *model_),
+        parameters_(trained_parameters(*model_), config.train.channels_last),
+        statistics_(model_->batch_norms(), model_->likelihood(), objective_.other_terms(), parameters_.values().options()),
         optimizer_(parameters_, config.train.optimizer),
-        reducer_(parameters_, trained_parameters(model_), statistics_.sums(), std::move(exchange), options),
-        step_(model_, parameters_, statistics_, reducer_, optimizer_, step_options(ranks)) {
+        reducer_(parameters_, trained_parameters(*model_), statistics_.sums(), std::move(exchange), options),
+        step_(*model_, objective_, parameters_, statistics_, reducer_, optimizer_, step_options(ranks)) {
     model_->train();
   }
 
   void step(const at::Tensor& images, const at::Tensor& noise) {
     const double cpu = cpu_seconds();
     const Stopwatch watch;
-    step_.run(images, noise, kLearningRate, kKldFactor);
+    step_.run(images, noise, kLearningRate, {kKldFactor, 0});
     step_seconds_.push_back(watch.elapsed().count());
     cpu_seconds_.push_back(cpu_seconds() - cpu);
     wait_seconds_.push_back(reducer_.exposed_wait().count());
@@ -100,7 +101,8 @@ class Trainer {
  private:
   const std::string name_;
   const std::unique_ptr<Communicator> comm_;  // of the exchange; null without one
-  VanillaVae model_;
+  std::shared_ptr<LatentModel> model_;
+  Objective objective_;
   ParameterArena parameters_;
   StepStatistics statistics_;
   FusedAdam optimizer_;

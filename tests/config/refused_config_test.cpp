@@ -72,17 +72,11 @@ TEST(RefusedConfig, OutOfRangeNamesTheRange) {
 TEST(RefusedConfig, WhatComesLaterIsNotAvailableYet) {
   EXPECT_EQ(complaint_of("train: {optimizer: {name: sgd}}\n"),
             "big.yaml:5: train.optimizer.name: sgd is not available yet; available now: adam | adamw");
-  EXPECT_EQ(complaint_of("objective: {capacity: {gamma: 1}}\n"),
-            "big.yaml:5: objective.capacity.gamma: 1 is not available yet; available now: null");
   for (const char* assignment :
-       {"model.name=mlp_vae", "model.latent=spatial", "model.blocks=3", "model.attention_at=[8]", "model.attention_at=[]",
-        "objective.likelihood=bernoulli", "objective.variance=learned", "objective.beta.schedule=linear", "objective.beta.from=0.5",
-        "objective.beta.to=0.5", "objective.beta.steps=10", "objective.beta.period_steps=10", "objective.beta.ratio=0.4",
-        "objective.free_bits=0.1", "objective.capacity.max_nats=1", "objective.capacity.steps=1", "objective.importance_samples=2",
-        "objective.prior_samples=65", "train.optimizer.name=adamax",
+       {"train.optimizer.name=adamax",
         "train.optimizer.momentum=0.9", "train.ema_decay=0.999", "train.early_stop.patience=3", "train.early_stop.metric=loss",
         "train.precision=bf16", "train.precision=tf32", "train.cuda_graph=true",
-        "evaluate.importance_samples=64", "pictures.traversals=8", "metrics.push_gateway='host:9091'"}) {
+        "pictures.traversals=8", "metrics.push_gateway='host:9091'"}) {
     EXPECT_THAT(complaint_of("", {assignment}), AllOf(StartsWith(std::string(assignment) + " (command line): "), HasSubstr("not available yet")));
   }
 }
@@ -149,6 +143,32 @@ TEST(RefusedConfig, AValueWithoutEffectIsNotIgnored) {
   EXPECT_THAT(complaint_of("", {"data.validation.rows=[0, 10]"}), HasSubstr("it counts only when data.validation.file is given"));
   EXPECT_EQ(complaint_of("objective: {kld_weight: {weight: 0.1, batch: 32}}\n"), "");
   EXPECT_EQ(complaint_of("objective: {reduction: sum, kld_weight: {rule: fixed, weight: 0.1}}\n"), "");
+}
+
+TEST(RefusedConfig, WhatAModelWithoutAPosteriorHasNoUseFor) {
+  for (const std::string model : {"model.name=autoencoder", "model.name=decoder_only"})
+    for (const char* assignment : {"objective.kld_weight.rule=elbo", "objective.kld_weight.weight=0.1", "objective.beta.value=2", "objective.free_bits=0.1", "objective.capacity.gamma=1",
+                                   "objective.importance_samples=5"})
+      EXPECT_THAT(complaint_of("", {model, assignment}), HasSubstr("has no effect: it counts only when")) << model << " " << assignment;
+  EXPECT_THAT(complaint_of("", {"objective.prior_samples=5"}), HasSubstr("it counts only when model.name is decoder_only"));
+  EXPECT_THAT(complaint_of("", {"model.blocks=3"}), HasSubstr("it counts only when model.name is resnet_vae"));
+}
+
+TEST(RefusedConfig, ObjectivesWithoutAMeaning) {
+  EXPECT_THAT(complaint_of("", {"objective.likelihood=bernoulli", "model.output=sigmoid"}), HasSubstr("takes logits; set model.output to auto"));
+  EXPECT_THAT(complaint_of("", {"objective.likelihood=bernoulli", "data.range=[-1, 1]"}), HasSubstr("set data.range to [0, 1]"));
+  EXPECT_THAT(complaint_of("", {"objective.likelihood=bernoulli", "objective.variance=learned"}), HasSubstr("it counts only when objective.likelihood is gaussian"));
+  EXPECT_THAT(complaint_of("", {"objective.variance=learned", "objective.sigma=0.1"}), HasSubstr("it counts only when"));
+  EXPECT_THAT(complaint_of("", {"objective.likelihood=discretized_logistic", "data.dequantize=uniform"}), HasSubstr("needs the 256 levels of bytes, but data.dequantize leaves none"));
+  EXPECT_THAT(complaint_of("", {"objective.likelihood=discretized_logistic", "data.binarize=fixed"}), HasSubstr("but data.binarize leaves none"));
+  EXPECT_THAT(complaint_of("", {"model.name=decoder_only", "objective.variance=optimal"}), HasSubstr("which decoder_only has none of"));
+  EXPECT_THAT(complaint_of("", {"objective.beta.schedule=linear"}), HasSubstr("which needs objective.beta.steps"));
+  EXPECT_THAT(complaint_of("", {"objective.beta.schedule=cyclical"}), HasSubstr("which needs objective.beta.period_steps"));
+  EXPECT_THAT(complaint_of("", {"objective.capacity.gamma=1"}), HasSubstr("needs objective.capacity.max_nats and objective.capacity.steps"));
+  EXPECT_THAT(complaint_of("", {"objective.importance_samples=5"}), HasSubstr("set objective.reduction to sum"));
+  EXPECT_THAT(complaint_of("objective: {reduction: sum, importance_samples: 5, kld_weight: {rule: fixed}}\n"), HasSubstr("set objective.kld_weight.rule to elbo"));
+  EXPECT_THAT(complaint_of("objective: {reduction: sum, importance_samples: 5, beta: {value: 2}}\n"), HasSubstr("leave objective.beta at constant 1"));
+  EXPECT_THAT(complaint_of("objective: {reduction: sum, importance_samples: 5, free_bits: 0.1}\n"), HasSubstr("set objective.free_bits to 0"));
 }
 
 TEST(RefusedConfig, KeysThatContradictEachOther) {

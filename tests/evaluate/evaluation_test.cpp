@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "comm/thread_communicator.hpp"
+#include "evaluate/keyed_noise.hpp"
+#include "model/kl_divergence.hpp"
 #include "small_model.hpp"
 #include "stored_images.hpp"
 
@@ -27,9 +29,9 @@ class EvaluationTest : public StoredImages {
   }
 
   // Ranks as threads share no model: each has one of its own, as processes do.
-  VanillaVae copy_of_trained() const {
+  std::shared_ptr<LatentModel> copy_of_trained() const {
     const at::NoGradGuard no_grad;
-    VanillaVae model = small_model();
+    const auto model = small_model();
     for (const auto& entry : trained_->named_parameters()) model->named_parameters()[entry.key()].copy_(entry.value());
     for (const auto& entry : trained_->named_buffers()) model->named_buffers()[entry.key()].copy_(entry.value());
     return model;
@@ -38,21 +40,22 @@ class EvaluationTest : public StoredImages {
   static EvaluationOptions options(const ImageDataset& data, std::int64_t block, std::int64_t samples, double low = 0, double high = 1) {
     EvaluationOptions out;
     out.format = format_of(data, low, high);
-    out.kld_factor = 0.25;
+    out.weights.kld_factor = 0.25;
     out.block = block;
     out.samples = samples;
     return out;
   }
 
   std::string file_;
-  VanillaVae trained_ = small_model();
+  std::shared_ptr<LatentModel> trained_ = small_model();
+  Objective objective_{ObjectiveOptions{}, *trained_};
   std::unique_ptr<Communicator> self_ = make_self_communicator();
 };
 
-TEST_F(EvaluationTest, IsTheMeanOverSamplesWithTheLatentMeanInEvaluationMode) {
+TEST_F(EvaluationTest, IsTheMeanOverSamplesOfOneDrawInEvaluationModeAndTheErrorAtTheLatentMean) {
   const ImageDataset data = open(file_);
   // Blocks of 4, 4, 4, 4 and 3; the last 4 images are not asked for.
-  const Evaluation result = evaluate(trained_, data, options(data, 4, 19), *self_);
+  const Evaluation result = evaluate(*trained_, objective_, data, options(data, 4, 19), *self_);
 
   const at::NoGradGuard no_grad;
   std::vector<std::uint8_t> bytes(19 * 64);
@@ -60,24 +63,35 @@ TEST_F(EvaluationTest, IsTheMeanOverSamplesWithTheLatentMeanInEvaluationMode) {
   const at::Tensor images = model_input(bytes, format_of(data));
   trained_->eval();
   const Posterior posterior = trained_->encode(images);
-  const double mse = (trained_->decode(posterior.mu) - images).square().mean().item<double>();
+  const double mse = (trained_->decode(posterior.mu).output - images).square().mean().item<double>();
   const double kld = kl_divergence(posterior.mu, posterior.log_var).item<double>();
+  const at::Tensor noise = keyed_noise(*trained_, Purpose::evaluation, 0, 0, 19);
+  const double drawn = (trained_->decode(reparameterize(posterior, noise)).output - images).square().mean().item<double>();
   EXPECT_EQ(result.samples, 19);
   EXPECT_NEAR(result.mse, mse, 1e-12);
-  EXPECT_NEAR(result.reconstruction, mse, 1e-12);
+  EXPECT_NEAR(result.psnr(), -10 * std::log10(mse), 1e-9);
+  EXPECT_NEAR(result.reconstruction, drawn, 1e-12);
+  EXPECT_GT(std::abs(drawn - mse), 1e-6);
   EXPECT_NEAR(result.kld_nats, kld, 1e-12);
-  EXPECT_NEAR(result.loss, mse + 0.25 * kld, 1e-12);
+  EXPECT_NEAR(result.loss, drawn + 0.25 * kld, 1e-12);
+  // sigma is 1: SE / 2 + 32 log(2 pi) for 64 values.
+  ASSERT_TRUE(result.elbo_nats && result.bits_per_dim);
+  EXPECT_NEAR(*result.elbo_nats, -(drawn * 32 + 32 * 1.8378770664093453) - kld, 1e-9);
+  EXPECT_NEAR(*result.bits_per_dim, -*result.elbo_nats / (64 * std::log(2.0)) + 8, 1e-12);
+  ASSERT_EQ(result.kld_per_dimension.size(), 3U);
+  EXPECT_NEAR(result.kld_per_dimension[0] + result.kld_per_dimension[1] + result.kld_per_dimension[2], kld, 1e-12);
+  for (std::int64_t j = 0; j < 3; ++j) EXPECT_NEAR(result.latent_variance[static_cast<std::size_t>(j)], posterior.mu.select(1, j).var(/*unbiased=*/false).item<double>(), 1e-12);
 }
 
 TEST_F(EvaluationTest, HasTheSameBitsAtAnyNumberOfRanks) {
   const ImageDataset data = open(file_);
-  const Evaluation alone = evaluate(trained_, data, options(data, 4, kImages), *self_);
+  const Evaluation alone = evaluate(*trained_, objective_, data, options(data, 4, kImages), *self_);
   for (const int ranks : {1, 2, 3, 4}) {
     run_thread_ranks(ranks, [&](Communicator& comm) {
       at::set_num_threads(1);
-      VanillaVae model = copy_of_trained();
+      const auto model = copy_of_trained();
       const ImageDataset mine = open(file_);
-      const Evaluation result = evaluate(model, mine, options(mine, 4, kImages), comm);
+      const Evaluation result = evaluate(*model, objective_, mine, options(mine, 4, kImages), comm);
       EXPECT_EQ(result.loss, alone.loss) << "rank " << comm.rank() << " of " << ranks;
       EXPECT_EQ(result.reconstruction, alone.reconstruction) << "rank " << comm.rank() << " of " << ranks;
       EXPECT_EQ(result.kld_nats, alone.kld_nats) << "rank " << comm.rank() << " of " << ranks;
@@ -86,39 +100,77 @@ TEST_F(EvaluationTest, HasTheSameBitsAtAnyNumberOfRanks) {
   }
 }
 
+TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
+  const ImageDataset data = open(file_);
+  EvaluationOptions wanted = options(data, 4, kImages);
+  wanted.importance_samples = 300;  // more than are decoded at once
+  const Evaluation alone = evaluate(*trained_, objective_, data, wanted, *self_);
+  ASSERT_EQ(alone.log_p.size(), 6U);
+  EXPECT_EQ(alone.log_p.back().draws, 300);
+  for (std::size_t i = 1; i < alone.log_p.size(); ++i) EXPECT_GE(alone.log_p[i].nats, alone.log_p[i - 1].nats - 0.05) << alone.log_p[i].draws << " draws";
+  EXPECT_NEAR(alone.log_p[0].nats, *alone.elbo_nats, 3) << "one draw is an estimate of the ELBO";
+  EXPECT_GE(*alone.effective_samples, 1);
+  for (const int ranks : {2, 3, 4}) {
+    run_thread_ranks(ranks, [&](Communicator& comm) {
+      at::set_num_threads(1);
+      const auto model = copy_of_trained();
+      const ImageDataset mine = open(file_);
+      const Evaluation result = evaluate(*model, objective_, mine, wanted, comm);
+      for (std::size_t i = 0; i < alone.log_p.size(); ++i) EXPECT_EQ(result.log_p[i].nats, alone.log_p[i].nats) << "rank " << comm.rank() << " of " << ranks;
+      EXPECT_EQ(result.kld_per_dimension, alone.kld_per_dimension);
+      EXPECT_EQ(result.latent_variance, alone.latent_variance);
+      EXPECT_EQ(*result.elbo_nats, *alone.elbo_nats);
+    });
+  }
+}
+
 TEST_F(EvaluationTest, TakesMoreRanksThanBlocks) {
   const ImageDataset data = open(file_);
-  const Evaluation alone = evaluate(trained_, data, options(data, 256, kImages), *self_);
+  const Evaluation alone = evaluate(*trained_, objective_, data, options(data, 256, kImages), *self_);
   run_thread_ranks(3, [&](Communicator& comm) {
     at::set_num_threads(1);
-    VanillaVae model = copy_of_trained();
+    const auto model = copy_of_trained();
     const ImageDataset mine = open(file_);
-    EXPECT_EQ(evaluate(model, mine, options(mine, 256, kImages), comm).loss, alone.loss);
+    EXPECT_EQ(evaluate(*model, objective_, mine, options(mine, 256, kImages), comm).loss, alone.loss);
   });
 }
 
 TEST_F(EvaluationTest, GivesTheErrorOnZeroToOneWhateverTheModelsRange) {
   const ImageDataset data = open(file_);
-  const Evaluation result = evaluate(trained_, data, options(data, 8, kImages, -1, 1), *self_);
-  EXPECT_NEAR(result.mse, result.reconstruction / 4, 1e-12) << "a range twice as wide has squares four times as large";
+  const Evaluation result = evaluate(*trained_, objective_, data, options(data, 8, kImages, -1, 1), *self_);
+  trained_->eval();
+  const at::NoGradGuard no_grad;
+  std::vector<std::uint8_t> bytes(kImages * 64);
+  for (std::int64_t i = 0; i < kImages; ++i) data.read(i, std::span(bytes).subspan(static_cast<std::size_t>(i) * 64, 64));
+  const at::Tensor images = model_input(bytes, format_of(data, -1, 1));
+  const double error = (trained_->decode(trained_->encode(images).mu).output - images).square().mean().item<double>();
+  EXPECT_NEAR(result.mse, error / 4, 1e-12) << "a range twice as wide has squares four times as large";
 }
 
 TEST_F(EvaluationTest, GivesNatsWhereTheLossIsASum) {
   const ImageDataset data = open(file_);
   EvaluationOptions in_nats = options(data, 8, kImages);
-  in_nats.loss = {Reduction::sum, 0.5};
-  const Evaluation result = evaluate(trained_, data, in_nats, *self_);
-  // 64 values: SE / (2 * 0.25) + 32 log(2 pi 0.25).
-  EXPECT_NEAR(result.reconstruction, result.mse * 64 * 2 + 32 * 0.45158270528945482, 1e-9);
+  LikelihoodOptions half;
+  half.sigma = 0.5;
+  const auto model = small_model(half);
+  ObjectiveOptions sum;
+  sum.reduction = Reduction::sum;
+  const Evaluation result = evaluate(*model, Objective(sum, *model), data, in_nats, *self_);
+  // The same draws with the same weights: 64 values, SE / (2 * 0.25) + 32 log(2 pi 0.25).
+  const at::NoGradGuard no_grad;
+  for (const auto& entry : trained_->named_parameters()) entry.value().copy_(model->named_parameters()[entry.key()]);
+  for (const auto& entry : trained_->named_buffers()) entry.value().copy_(model->named_buffers()[entry.key()]);
+  const double squared_error = evaluate(*trained_, objective_, data, options(data, 8, kImages), *self_).reconstruction;
+  EXPECT_NEAR(result.reconstruction, squared_error * 64 * 2 + 32 * 0.45158270528945482, 1e-9);
 }
 
 TEST_F(EvaluationTest, LeavesTheModelAsItWas) {
   const ImageDataset data = open(file_);
-  const VanillaVae before = copy_of_trained();
-  evaluate(trained_, data, options(data, 8, kImages), *self_);
+  const auto before = copy_of_trained();
+  evaluate(*trained_, objective_, data, options(data, 8, kImages), *self_);
   EXPECT_TRUE(trained_->is_training());
   trained_->eval();
-  evaluate(trained_, data, options(data, 8, kImages), *self_);
+  evaluate(*trained_, objective_, data, options(data, 8, kImages), *self_);
   EXPECT_FALSE(trained_->is_training());
   for (const auto& entry : trained_->named_buffers()) EXPECT_TRUE(entry.value().equal(before->named_buffers()[entry.key()])) << entry.key();
 }

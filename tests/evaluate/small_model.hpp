@@ -7,14 +7,14 @@
 
 namespace vae_dist {
 
-inline VanillaVae small_model() {
+inline std::shared_ptr<LatentModel> small_model(const LikelihoodOptions& likelihood = {}) {
   at::set_num_threads(1);
-  VanillaVaeOptions options;
+  NetworkOptions options;
   options.channels = 1;
   options.height = options.width = 8;
   options.latent_dim = 3;
   options.hidden_dims = {4, 6};
-  VanillaVae model(options);
+  auto model = std::make_shared<VanillaVae>(options, likelihood);
   model->to(at::kDouble);
   return model;
 }

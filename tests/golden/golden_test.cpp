@@ -79,6 +79,8 @@ Config config_of(const GoldenCase& golden, const std::string& precision, bool ch
   config.model.latent_dim = golden.integer("latent_dim");
   config.model.activation = golden.word("activation");
   config.model.output = golden.word("output");
+  config.objective.reduction = golden.word("reduction");
+  config.objective.sigma = golden.number("sigma");
   config.train.optimizer.name = golden.word("optimizer");
   config.train.optimizer.weight_decay = golden.number("weight_decay");
   if (golden.number("clip_norm") > 0) config.train.gradient_clip_norm = golden.number("clip_norm");
@@ -96,8 +98,7 @@ class GoldenRun {
         self_(make_self_communicator()),
         learner_(config_of(golden, precision, channels_last),
                  ImageShape{golden.integer("channels"), golden.integer("height"), golden.integer("width")},
-                 ReplicaPlan{golden.integer("batch"), golden.integer("replicas"), 1, 0}, DeviceChoice{},
-                 LossOptions{golden.word("reduction") == "sum" ? Reduction::sum : Reduction::mean, golden.number("sigma")}, *self_, log_),
+                 ReplicaPlan{golden.integer("batch"), golden.integer("replicas"), 1, 0}, DeviceChoice{}, *self_, log_),
         images_(golden.tensor("images").to(type_).contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous)) {
     Checkpoint start;
     start.weights.tensors = golden.group("weight.");
@@ -105,12 +106,12 @@ class GoldenRun {
     learner_.restore(start, golden.origin());
   }
 
-  VanillaVae& model() { return learner_.model(); }
+  LatentModel& model() { return learner_.model(); }
   const at::Tensor& images() const { return images_; }
   at::Tensor noise(std::int64_t step) const { return golden_.tensor("noise")[step].to(type_); }
   TensorFile weights() const { return learner_.weights(); }
   at::Tensor step(std::int64_t number) {
-    return learner_.step(images_, noise(number), golden_.number("learning_rate"), golden_.number("kld_factor")).values.to(at::kDouble);
+    return learner_.step(images_, noise(number), golden_.number("learning_rate"), {golden_.number("kld_factor"), 0}).values.to(at::kDouble);
   }
 
  private:
@@ -159,8 +160,8 @@ std::map<std::string, double> Golden::seen_;
 
 TEST_P(Golden, ForwardInEvaluationMode) {
   const at::NoGradGuard no_grad;
-  run_.model()->eval();
-  const VaeOutput ours = run_.model()->forward(run_.images(), run_.noise(0));
+  run_.model().eval();
+  const VaeOutput ours = run_.model().forward(run_.images(), run_.noise(0));
   expect_values("outputs", "output", ours.reconstruction, golden_.tensor("evaluation.output"));
   expect_values("outputs", "mu", ours.mu, golden_.tensor("evaluation.mu"));
   expect_values("outputs", "log_var", ours.log_var, golden_.tensor("evaluation.log_var"));
@@ -169,7 +170,7 @@ TEST_P(Golden, ForwardInEvaluationMode) {
 TEST_P(Golden, ForwardInTrainingMode) {
   const at::NoGradGuard no_grad;
   const auto images = run_.images().chunk(golden_.integer("replicas")), noise = run_.noise(0).chunk(golden_.integer("replicas"));
-  const VaeOutput ours = run_.model()->forward(images[0], noise[0]);
+  const VaeOutput ours = run_.model().forward(images[0], noise[0]);
   expect_values("outputs", "output", ours.reconstruction, golden_.tensor("output"));
   expect_values("outputs", "mu", ours.mu, golden_.tensor("mu"));
   expect_values("outputs", "log_var", ours.log_var, golden_.tensor("log_var"));
@@ -182,7 +183,7 @@ TEST_P(Golden, EveryGradientOfAStepAndWhatItLeaves) {
   for (const auto& [name, gradient] : gradients) scale = std::max(scale, largest(gradient));
 
   std::size_t compared = 0;
-  for (const auto& entry : run_.model()->named_parameters()) {
+  for (const auto& entry : run_.model().named_parameters()) {
     if (!entry.value().requires_grad()) continue;
     const auto found = gradients.find(entry.key());
     ASSERT_NE(found, gradients.end()) << entry.key() << " is trained here, not in the reference";

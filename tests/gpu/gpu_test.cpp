@@ -65,11 +65,11 @@ TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
   const auto self = make_self_communicator();
   const ReplicaPlan plan = make_replica_plan(kSmallBatch, 2, 1, 0, kSmallBatch);
   CollectiveLog log;
-  Learner cpu(small_config(), kSmallShape, plan, DeviceChoice{}, LossOptions{}, *self, log), gpu(small_config(), kSmallShape, plan, the_device, LossOptions{}, *self, log);
+  Learner cpu(small_config(), kSmallShape, plan, DeviceChoice{}, *self, log), gpu(small_config(), kSmallShape, plan, the_device, *self, log);
   for (const std::int64_t step : {0, 1}) {
     const at::Tensor images = images_of_step(step), noise = noise_of_step(step);
-    const at::Tensor expected = cpu.step(images, noise, kSmallLearningRate, kSmallKldFactor).values;
-    const at::Tensor values = gpu.step(images.to(the_device.device), noise.to(the_device.device), kSmallLearningRate, kSmallKldFactor).values;
+    const at::Tensor expected = cpu.step(images, noise, kSmallLearningRate, {kSmallKldFactor, 0}).values;
+    const at::Tensor values = gpu.step(images.to(the_device.device), noise.to(the_device.device), kSmallLearningRate, {kSmallKldFactor, 0}).values;
     EXPECT_TRUE(at::allclose(values.cpu(), expected, 1e-9)) << "step " << step;
   }
   const std::vector<at::Tensor> expected = cpu.state(), state = gpu.state();

@@ -197,14 +197,14 @@ TEST(Step, NeverWaitsForTheDevice) {
     config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
     const ReplicaPlan plan = make_replica_plan(kSmallBatch, 8, host->size(), host->rank(), kSmallBatch);
     CollectiveLog log;
-    Learner learner(config, kSmallShape, plan, the_device, LossOptions{}, *host, log);
+    Learner learner(config, kSmallShape, plan, the_device, *host, log);
     learner.replicate(*host);
     std::vector<at::Tensor> losses;
     for (std::int64_t number = 0; number < 6; ++number) {
       std::optional<NeverWaits> checked;
       if (number >= 2) checked.emplace();
       const auto mine = [&](const at::Tensor& global) { return queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
-      losses.push_back(learner.step(mine(images_of_step(number, at::kFloat)), mine(noise_of_step(number, at::kFloat)), kSmallLearningRate, kSmallKldFactor).values);
+      losses.push_back(learner.step(mine(images_of_step(number, at::kFloat)), mine(noise_of_step(number, at::kFloat)), kSmallLearningRate, {kSmallKldFactor, 0}).values);
     }
     for (const at::Tensor& loss : losses) EXPECT_TRUE(loss.isfinite().all().item<bool>());
     EXPECT_NO_THROW(require_equal_tensors(*host, "weights", learner.state())) << batch_norm;

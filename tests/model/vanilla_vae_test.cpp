@@ -10,7 +10,9 @@ namespace {
 
 using testing::ElementsAre;
 
-std::vector<std::string> names(const VanillaVae& model, bool buffers) {
+std::shared_ptr<VanillaVae> vanilla_vae(const NetworkOptions& options) { return std::make_shared<VanillaVae>(options, LikelihoodOptions{}); }
+
+std::vector<std::string> names(const std::shared_ptr<VanillaVae>& model, bool buffers) {
   std::vector<std::string> out;
   if (buffers) {
     for (const auto& entry : model->named_buffers()) out.push_back(entry.key());
@@ -20,8 +22,8 @@ std::vector<std::string> names(const VanillaVae& model, bool buffers) {
   return out;
 }
 
-VanillaVaeOptions two_levels() {
-  VanillaVaeOptions options;
+NetworkOptions two_levels() {
+  NetworkOptions options;
   options.channels = 1;
   options.height = options.width = 8;
   options.latent_dim = 3;
@@ -35,13 +37,13 @@ TEST_P(ImageSize, ComesBackFromTheDecoder) {
   at::set_num_threads(1);
   const at::NoGradGuard no_grad;
   for (const std::int64_t channels : {1, 3}) {
-    VanillaVaeOptions options;
+    NetworkOptions options;
     options.channels = channels;
     options.height = GetParam().first;
     options.width = GetParam().second;
     options.latent_dim = 6;
     options.hidden_dims = {2, 3, 4, 5, 6};
-    VanillaVae model(options);
+    const auto model = vanilla_vae(options);
     const VaeOutput out = model->forward(at::rand({2, channels, options.height, options.width}), at::zeros({2, 6}));
     EXPECT_THAT(out.reconstruction.sizes(), ElementsAre(2, channels, options.height, options.width));
     EXPECT_THAT(out.input.sizes(), ElementsAre(2, channels, options.height, options.width));
@@ -56,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, ImageSize,
                          [](const auto& info) { return std::to_string(info.param.first) + "x" + std::to_string(info.param.second); });
 
 TEST(VanillaVae, NamesParametersAndBuffersAsPyTorchVae) {
-  VanillaVae model(two_levels());
+  const auto model = vanilla_vae(two_levels());
   EXPECT_THAT(names(model, false),
               ElementsAre("encoder.0.0.weight", "encoder.0.0.bias", "encoder.0.1.weight", "encoder.0.1.bias",  //
                           "encoder.1.0.weight", "encoder.1.0.bias", "encoder.1.1.weight", "encoder.1.1.bias",  //
@@ -74,14 +76,14 @@ TEST(VanillaVae, NamesParametersAndBuffersAsPyTorchVae) {
 
 TEST(VanillaVae, IsAsLargeAsPyTorchVaesByDefault) {
   // sum(p.numel() for p in VanillaVAE(3, 64, 64, 128, [32, 64, 128, 256, 512]).parameters()) of tests/golden/vanilla_vae_reference.py.
-  VanillaVae model((VanillaVaeOptions()));
+  const auto model = vanilla_vae(NetworkOptions());
   std::int64_t count = 0;
   for (const at::Tensor& parameter : model->parameters()) count += parameter.numel();
   EXPECT_EQ(count, 3937635);
 }
 
 TEST(VanillaVae, TrainsEveryParameterButTheBiasesThatFeedABatchNorm) {
-  VanillaVae model(two_levels());
+  const auto model = vanilla_vae(two_levels());
   std::vector<std::string> kept;
   for (const auto& entry : model->named_parameters())
     if (!entry.value().requires_grad()) kept.push_back(entry.key());
@@ -90,7 +92,7 @@ TEST(VanillaVae, TrainsEveryParameterButTheBiasesThatFeedABatchNorm) {
 
 TEST(VanillaVae, ClampsLogVarSoThatItsExponentialNeitherOverflowsNorVanishes) {
   const at::NoGradGuard no_grad;
-  VanillaVae model(two_levels());
+  const auto model = vanilla_vae(two_levels());
   model->eval();
   at::Tensor bias = model->named_parameters()["fc_var.bias"];
   model->named_parameters()["fc_var.weight"].zero_();
@@ -104,14 +106,14 @@ TEST(VanillaVae, ClampsLogVarSoThatItsExponentialNeitherOverflowsNorVanishes) {
 
 TEST(VanillaVae, ReparameterizesByMeanAndDeviation) {
   const at::Tensor mu = at::tensor({1.0, 2.0}), log_var = at::tensor({0.0, 1.3862943611198906}), noise = at::tensor({0.5, -1.5});
-  const at::Tensor z = VanillaVaeImpl::reparameterize(mu, log_var, noise);
+  const at::Tensor z = reparameterize({mu, log_var}, noise);
   EXPECT_NEAR(z[0].item<double>(), 1.5, 1e-15);
   EXPECT_NEAR(z[1].item<double>(), 2.0 - 1.5 * 2, 1e-15);
 }
 
 TEST(VanillaVae, DrawsNoRandomNumbersItself) {
   const at::NoGradGuard no_grad;
-  VanillaVae model(two_levels());
+  const auto model = vanilla_vae(two_levels());
   const at::Tensor x = at::rand({4, 1, 8, 8}), noise = at::randn({4, 3});
   const at::Tensor first = model->forward(x, noise).reconstruction, second = model->forward(x, noise).reconstruction;
   EXPECT_TRUE(first.equal(second));
@@ -119,7 +121,7 @@ TEST(VanillaVae, DrawsNoRandomNumbersItself) {
 }
 
 TEST(VanillaVae, LeavesItsRunningStatisticsToTheStep) {
-  VanillaVae model(two_levels());
+  const auto model = vanilla_vae(two_levels());
   model->forward(at::rand({4, 1, 8, 8}), at::zeros({4, 3}));
   ASSERT_EQ(model->batch_norms().size(), 4U);
   for (const BatchNorm2d& layer : model->batch_norms()) {
@@ -131,9 +133,9 @@ TEST(VanillaVae, LeavesItsRunningStatisticsToTheStep) {
 }
 
 TEST(VanillaVae, NeedsALevel) {
-  VanillaVaeOptions options = two_levels();
+  NetworkOptions options = two_levels();
   options.hidden_dims.clear();
-  EXPECT_THROW(VanillaVae{options}, std::invalid_argument);
+  EXPECT_THROW(vanilla_vae(options), std::invalid_argument);
 }
 
 }  // namespace

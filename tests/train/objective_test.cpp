@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "train/make_model.hpp"
+#include "train/resolved_objective.hpp"
 
 namespace vae_dist {
 namespace {
@@ -16,8 +17,8 @@ TEST(Objective, IsTheReferenceWeightOfTheGlobalBatchUnlessToldOtherwise) {
   const ResolvedObjective objective = resolve(config);
   EXPECT_DOUBLE_EQ(objective.kld_weight, 0.0005);
   EXPECT_EQ(objective.rule, "reference: 0.00025 * 128 / 64 (auto)");
-  EXPECT_EQ(objective.loss.reduction, Reduction::mean);
-  EXPECT_DOUBLE_EQ(objective.beta, 1);
+  EXPECT_EQ(objective.options.reduction, Reduction::mean);
+  EXPECT_DOUBLE_EQ(objective.beta_at(0), 1);
 }
 
 TEST(Objective, IsTheExactBoundWhereTheLossIsInNats) {
@@ -27,8 +28,8 @@ TEST(Objective, IsTheExactBoundWhereTheLossIsInNats) {
   const ResolvedObjective objective = resolve(config);
   EXPECT_DOUBLE_EQ(objective.kld_weight, 1);
   EXPECT_EQ(objective.rule, "elbo: 1 (auto)");
-  EXPECT_EQ(objective.loss.reduction, Reduction::sum);
-  EXPECT_DOUBLE_EQ(objective.loss.sigma, 0.1);
+  EXPECT_EQ(objective.options.reduction, Reduction::sum);
+  EXPECT_DOUBLE_EQ(objective.likelihood.sigma, 0.1);
 }
 
 TEST(Objective, FollowsEveryRule) {
@@ -57,22 +58,22 @@ TEST(Objective, DoesNotKnowHowManyReplicasOrRanksThereAre) {
   }
 }
 
-TEST(ModelOptions, EndInSigmoidOrTanhByTheRangeOfTheImages) {
+TEST(NetworkOptions, EndInSigmoidOrTanhByTheRangeOfTheImages) {
   Config config;
-  EXPECT_EQ(model_options(config, kShape).output, Activation::sigmoid);
+  EXPECT_EQ(network_options(config, kShape).output, Activation::sigmoid);
   config.data.range = {-1, 1};
-  EXPECT_EQ(model_options(config, kShape).output, Activation::tanh);
+  EXPECT_EQ(network_options(config, kShape).output, Activation::tanh);
   config.data.range = {0, 1};
   config.model.output = "tanh";
-  EXPECT_EQ(model_options(config, kShape).output, Activation::tanh) << "PyTorch-VAE's head, asked for";
+  EXPECT_EQ(network_options(config, kShape).output, Activation::tanh) << "PyTorch-VAE's head, asked for";
 }
 
-TEST(ModelOptions, AreTheImagesAndTheConfigurations) {
+TEST(NetworkOptions, AreTheImagesAndTheConfigurations) {
   Config config;
   config.model.latent_dim = 17;
   config.model.hidden_dims = {5, 6};
   config.model.activation = "silu";
-  const VanillaVaeOptions options = model_options(config, {1, 28, 30});
+  const NetworkOptions options = network_options(config, {1, 28, 30});
   EXPECT_EQ(options.channels, 1);
   EXPECT_EQ(options.height, 28);
   EXPECT_EQ(options.width, 30);

@@ -40,12 +40,12 @@ class SmallRank {
   SmallRank(const Config& config, std::int64_t replicas, Communicator& comm)
       : type_(config.train.precision == "fp64" ? at::kDouble : at::kFloat),
         plan_(make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
-        learner_(config, kSmallShape, plan_, DeviceChoice{}, LossOptions{}, comm, log_) {
+        learner_(config, kSmallShape, plan_, DeviceChoice{}, comm, log_) {
     at::set_num_threads(1);  // of this thread, where ranks are threads
   }
 
   Learner& learner() { return learner_; }
-  VanillaVae& model() { return learner_.model(); }
+  LatentModel& model() { return learner_.model(); }
 
   /// This rank's part of a global batch.
   at::Tensor mine(const at::Tensor& global) const { return global.narrow(0, plan_.first_sample(), plan_.samples_per_rank()); }
@@ -56,14 +56,14 @@ class SmallRank {
   /// The same with other images.
   std::vector<double> step(const at::Tensor& global_images, std::int64_t number) {
     const at::Tensor values =
-        learner_.step(mine(global_images), mine(noise_of_step(number, type_)), kSmallLearningRate, kSmallKldFactor).values.to(at::kDouble);
+        learner_.step(mine(global_images), mine(noise_of_step(number, type_)), kSmallLearningRate, {kSmallKldFactor, 0}).values.to(at::kDouble);
     return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
   }
 
   /// Copies of all gradients, in double precision.
   std::vector<at::Tensor> gradients() {
     std::vector<at::Tensor> out;
-    for (const at::Tensor& parameter : learner_.model()->parameters())
+    for (const at::Tensor& parameter : learner_.model().parameters())
       if (parameter.requires_grad()) out.push_back(parameter.grad().to(at::kDouble, /*non_blocking=*/false, /*copy=*/true));
     return out;
   }

@@ -90,14 +90,34 @@ TEST_F(StartTable, SaysTheWeightOfTheKlAndWhatItStandsFor) {
   EXPECT_EQ(table["M_N"], "0.00025 by reference: 0.00025 * 64 / 64 (auto); beta 1");
   // sqrt(0.00025 * 16 / 2) and its square.
   EXPECT_EQ(table["sigma_eff"], "0.04472 (variance 0.002); the images' largest variance along a direction is 0.5");
-  EXPECT_EQ(table["loss"], "gaussian, reduction mean");
+  EXPECT_EQ(table["loss"], "gaussian, reduction mean (squared error per value)");
 
   config_.objective.reduction = "sum";
   config_.objective.sigma = 0.25;
   table = rows();
-  EXPECT_EQ(table["loss"], "gaussian, reduction sum (nats), sigma 0.25");
+  EXPECT_EQ(table["loss"], "gaussian, sigma 0.25, reduction sum (nats per sample)");
   EXPECT_EQ(table["M_N"], "1 by elbo: 1 (auto); beta 1");
-  EXPECT_EQ(table.count("sigma_eff"), 0U) << "the decoder's sigma is the one that was given";
+  EXPECT_THAT(table["sigma_eff"], StartsWith("0.25 (variance 0.0625);")) << "the decoder's sigma is the one that was given";
+  config_.objective.variance = "learned";
+  table = rows();
+  EXPECT_EQ(table["loss"], "gaussian, variance learned, reduction sum (nats per sample)");
+  EXPECT_EQ(table.count("sigma_eff"), 0U) << "it moves";
+  config_.objective.beta.schedule = "linear";
+  config_.objective.beta.to = 4;
+  config_.objective.beta.steps = 100;
+  EXPECT_EQ(rows()["M_N"], "1 by elbo: 1 (auto); beta 0 -> 4 over 100 steps");
+  config_.objective.capacity = {.gamma = 10, .max_nats = 25, .steps = 1000};
+  table = rows();
+  EXPECT_EQ(table["capacity"], "10 * |KL - C|, C 0 -> 25 nats over 1000 steps");
+  EXPECT_EQ(table.count("M_N"), 0U);
+}
+
+TEST_F(StartTable, SaysWhatTakesTheKlsPlace) {
+  config_.model.name = "autoencoder";
+  EXPECT_EQ(rows()["latent"], "a point: no KL, no M_N");
+  EXPECT_EQ(rows().count("M_N"), 0U);
+  config_.model.name = "decoder_only";
+  EXPECT_EQ(rows()["latent"], "no encoder: marginal likelihood by 64 draws of the prior a replica and step");
 }
 
 TEST_F(StartTable, SaysTheFirstAndTheLastLearningRate) {
@@ -118,7 +138,9 @@ TEST_F(StartTable, DoesNotWarnOfARunThatCanLearn) {
   EXPECT_EQ(warning(0.0021), "") << "just above sigma_eff^2 = 0.002";
   EXPECT_NE(warning(0.0019), "");
   config_.objective.reduction = "sum";
-  EXPECT_EQ(warning(0.0019), "") << "the forecast is of the mean's weight";
+  EXPECT_NE(warning(0.5), "") << "a decoder of sigma 1 explains images that vary less by noise";
+  config_.objective.sigma = 0.04;
+  EXPECT_EQ(warning(0.0019), "");
 }
 
 TEST(TableText, HasItsValuesInOneColumn) {
