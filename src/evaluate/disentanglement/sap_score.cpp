@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -18,11 +19,25 @@ constexpr std::uint64_t kStream = 0x736170;   // "sap"
 constexpr std::int64_t kTrainingRows = 10000, kScoredRows = 5000;
 constexpr double kSmallestVariance = 1e-12;
 
-// [L]: squared correlation of each dimension with `values` [N].
+// [L]: squared correlation of each dimension with `values` [N]. Added up row by row: the same bits for any number of threads.
 at::Tensor squared_correlations(const at::Tensor& mu, const at::Tensor& values) {
-  const at::Tensor centred = mu - mu.mean(0), y = values - values.mean();
-  const at::Tensor variance = centred.square().mean(0), covariance = (centred * y.unsqueeze(1)).mean(0);
-  return at::where(variance > kSmallestVariance, covariance.square() / (variance * y.square().mean()), at::zeros_like(variance));
+  const std::int64_t rows = mu.size(0), dimensions = mu.size(1);
+  const double* x = mu.data_ptr<double>();
+  const double* y = values.data_ptr<double>();
+  const double y_mean = std::accumulate(y, y + rows, 0.0) / static_cast<double>(rows);
+  at::Tensor result = at::zeros({dimensions}, at::kDouble);
+  for (std::int64_t d = 0; d < dimensions; ++d) {
+    double x_mean = 0, xx = 0, xy = 0, yy = 0;
+    for (std::int64_t row = 0; row < rows; ++row) x_mean += x[row * dimensions + d] / static_cast<double>(rows);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const double dx = x[row * dimensions + d] - x_mean, dy = y[row] - y_mean;
+      xx += dx * dx;
+      xy += dx * dy;
+      yy += dy * dy;
+    }
+    if (xx > kSmallestVariance * static_cast<double>(rows)) result.data_ptr<double>()[d] = xy * xy / (xx * yy);
+  }
+  return result;
 }
 
 struct Split {
