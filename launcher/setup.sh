@@ -15,7 +15,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 deps=${VAE_DIST_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/vae_dist}
 build=${VAE_DIST_BUILD:-$root/build}
 torch_version=2.11.0
-python_packages=("torch==$torch_version" "numpy==2.2.6" "h5py==3.14.0")   # numpy and h5py serve the tests
+python_packages=("torch==$torch_version" "numpy==2.2.6" "h5py==3.14.0" "scikit-learn==1.7.2")   # torch first; the others serve the tests
 environment=$deps/torch-$torch_version
 
 # shellcheck disable=SC2034  # the scripts that source this use them
@@ -93,11 +93,17 @@ install_wheels() {
   check_driver
   mkdir -p "$deps"
   exec 9>"$deps/.lock"; flock 9                              # two checkouts may set up at the same time
-  local stamp="$environment/.complete" wanted="${python_packages[*]} ${VAE_DIST_TORCH_INDEX:-}"
-  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    step "Installing ${python_packages[*]} into $environment (about 4.7 GB)"
-    rm -f "$stamp"
-    "${VAE_DIST_PYTHON:-python3}" -m venv --clear "$environment"
+  # What the stamp says is installed: the packages, torch first, and last the index.
+  local stamp="$environment/.complete" wanted="${python_packages[*]} ${VAE_DIST_TORCH_INDEX:-}" found
+  found=$(cat "$stamp" 2>/dev/null || true)
+  if [ "$found" != "$wanted" ]; then
+    if [ "${found%% *} ${found##* }" = "${wanted%% *} ${wanted##* }" ]; then
+      step "Adding ${python_packages[*]:1} to $environment"   # the same torch from the same index stays: it is 4.7 GB
+    else
+      step "Installing ${python_packages[*]} into $environment (about 4.8 GB)"
+      rm -f "$stamp"
+      "${VAE_DIST_PYTHON:-python3}" -m venv --clear "$environment"
+    fi
     "$environment/bin/pip" install --disable-pip-version-check --no-compile -q --progress-bar on \
       ${VAE_DIST_TORCH_INDEX:+--extra-index-url "$VAE_DIST_TORCH_INDEX"} "${python_packages[@]}"
     printf '%s\n' "$wanted" > "$stamp"

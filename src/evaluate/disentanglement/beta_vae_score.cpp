@@ -1,0 +1,50 @@
+#include "evaluate/disentanglement/beta_vae_score.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "evaluate/disentanglement/linear_classifier.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr std::uint64_t kStream = 0x62657461;   // "beta"
+enum Draw : std::uint32_t { kFactor, kFirst, kSecond };
+
+}  // namespace
+
+LabelledPoints beta_vae_points(const FactoredLatents& latents, Votes votes, std::uint64_t seed) {
+  const RowDraws draws(seed, kStream);
+  const std::int64_t dimensions = latents.dimensions();
+  LabelledPoints result{.points = at::zeros({votes.count, dimensions}, at::kDouble), .labels = at::empty({votes.count}, at::kLong)};
+  const double* mu = latents.mu().data_ptr<double>();
+  for (std::int64_t v = 0; v < votes.count; ++v) {
+    const std::int64_t vote = votes.first + v;
+    const std::int64_t factor = draws.below(latents.factors(), vote, kFactor, 0);
+    const auto starts = latents.rows_in_company(factor);
+    const std::int64_t* classes = latents.classes(factor).data_ptr<std::int64_t>();
+    double* point = result.points.data_ptr<double>() + v * dimensions;
+    for (std::int64_t pair = 0; pair < kVoteBatch; ++pair) {
+      const std::int64_t one = starts[static_cast<std::size_t>(draws.below(static_cast<std::int64_t>(starts.size()), vote, kFirst, pair))];
+      const auto company = latents.rows_of_class(factor, classes[one]);
+      const std::int64_t place = std::lower_bound(company.begin(), company.end(), one) - company.begin();
+      const std::int64_t drawn = draws.below(static_cast<std::int64_t>(company.size()) - 1, vote, kSecond, pair);
+      const std::int64_t other = company[static_cast<std::size_t>(drawn + (drawn >= place))];   // all but the first row itself
+      for (std::int64_t d = 0; d < dimensions; ++d) point[d] += std::abs(mu[one * dimensions + d] - mu[other * dimensions + d]) / static_cast<double>(kVoteBatch);
+    }
+    result.labels.data_ptr<std::int64_t>()[v] = factor;
+  }
+  return result;
+}
+
+double beta_vae_score(const FactoredLatents& latents, std::uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  const LabelledPoints training = beta_vae_points(latents, kTrainingVotes, seed);
+  const LabelledPoints scored = beta_vae_points(latents, kScoredVotes, seed);
+  return LinearClassifier::fit(training.points, training.labels, latents.factors()).accuracy(scored.points, scored.labels);
+}
+
+}  // namespace vae_dist
