@@ -19,6 +19,7 @@ namespace {
 
 enum State : std::int32_t { kFilling, kLeft, kFailed };
 
+constexpr std::int64_t kAskedAhead = 8;  // chunks, by each thread
 constexpr std::chrono::milliseconds kPulse{100};  // also between looks at the others
 
 // Any so many chunks hold at least `samples`: the smallest first.
@@ -111,16 +112,26 @@ void ChunkRing::decode(std::int64_t chunk, std::span<std::byte> to, ImageBuffers
   dataset_.rows().read(rows.first, rows.size(), to.first(static_cast<std::size_t>(rows.size()) * dataset_.rows().image_bytes()), buffers);
 }
 
+void ChunkRing::will_need(std::int64_t chunk) const {
+  const RowRange rows = rows_with(chunks_->first_sample(chunk));
+  dataset_.rows().will_need(rows.first, rows.size());
+}
+
 void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
   try {
     ImageBuffers buffers;
     std::optional<EpochOrder> order;
     const std::int64_t turns = chunks_->count();
     for (std::int64_t epoch = -1; wait_until_free(turn); turn += stride) {
+      const auto ask_for = [&](std::int64_t later) {
+        if (later < turns) will_need(order->chunk_at(later));
+      };
       if (turn / turns != epoch) {
         epoch = turn / turns;
         order.emplace(options_.seed, static_cast<std::uint64_t>(epoch), chunks_, options_.window_chunks);
+        for (std::int64_t i = 1; i < kAskedAhead; ++i) ask_for(turn % turns + i * stride);
       }
+      ask_for(turn % turns + kAskedAhead * stride);
       decode(order->chunk_at(turn % turns), {slot(turn), slot_bytes_}, buffers);
       ++rank(local_rank_).decoded;
       ready(turn % slots_).store(turn + 1, std::memory_order_release);

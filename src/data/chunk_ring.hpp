@@ -62,6 +62,7 @@ class ChunkRing {
 
   void fill(std::int64_t turn, std::int64_t stride);
   void decode(std::int64_t chunk, std::span<std::byte> slot, ImageBuffers& buffers) const;
+  void will_need(std::int64_t chunk) const;
   bool wait_until_free(std::int64_t turn) const;
   void wait_until_ready(std::int64_t turn) const;
   void check_filler(const Rank& filler) const;
