@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "data/batch_memory.hpp"
 #include "data/image_layout.hpp"
 
 namespace vae_dist {
@@ -12,8 +13,8 @@ struct Batch {
   std::int64_t epoch = 0;
   std::int64_t step = 0;                 ///< within the epoch
   std::vector<std::int64_t> samples;     ///< indices into the dataset, [B]
-  std::vector<std::uint8_t> pixels;      ///< [B, image], values of `type`, as they travel to the device
-  std::vector<float> noise;              ///< [B, noise per sample], standard normal
+  BatchArray<std::uint8_t> pixels;       ///< [B, image], values of `type`, as they travel to the device
+  BatchArray<float> noise;               ///< [B, noise per sample], standard normal
   PixelType type = PixelType::uint8;
   double scale = 1.0;                    ///< of the pixels: times this they lie in [0, 1]
 };

@@ -2,7 +2,7 @@
 
 namespace vae_dist {
 
-Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const DecodedImages& images) {
+Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const DecodedImages& images, const BatchMemory& memory) {
   const PhiloxKey noise_key = random_key(plan.seed, Purpose::noise, static_cast<std::uint64_t>(epoch));
   const PhiloxKey flip_key = random_key(plan.seed, Purpose::flip, static_cast<std::uint64_t>(epoch));
   const std::size_t image_bytes = dataset.image_bytes();
@@ -15,8 +15,8 @@ Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const Epoch
   batch.type = dataset.type();
   batch.scale = dataset.scale();
   batch.samples.resize(count);
-  batch.pixels.resize(count * image_bytes);
-  batch.noise.resize(count * noise_values);
+  batch.pixels = {count * image_bytes, memory};
+  batch.noise = {count * noise_values, memory};
   for (std::size_t i = 0; i < count; ++i) {
     const std::int64_t sample = order.at(step * plan.global_batch + plan.first + static_cast<std::int64_t>(i));
     const auto key_index = static_cast<std::uint64_t>(sample);
@@ -36,7 +36,7 @@ Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const Epoch
 
 Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step) {
   const EpochOrder order(plan.seed, static_cast<std::uint64_t>(epoch), std::make_shared<SampleChunks>(dataset.chunks()), plan.window_chunks);
-  return make_batch(dataset, plan, order, epoch, step);
+  return make_batch(dataset, plan, order, epoch, step, nullptr, plain_batch_memory());
 }
 
 }  // namespace vae_dist

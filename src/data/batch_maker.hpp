@@ -23,8 +23,8 @@ struct BatchPlan {
 /// Where a batch finds the decoded image of a sample (before finishing). What it gives is good until the batch is made.
 using DecodedImages = std::function<std::span<const std::byte>(std::int64_t sample)>;
 
-/// order: of this epoch. images: empty: the dataset itself. Throws whatever reading throws.
-Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const DecodedImages& images = nullptr);
+/// order: of this epoch. images: empty: the dataset itself. memory: of the batch. Throws whatever reading throws.
+Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const DecodedImages& images, const BatchMemory& memory);
 Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step);
 
 }  // namespace vae_dist

@@ -1,23 +1,26 @@
 #include "data/chunk_ring.hpp"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <optional>
 
-#include "base/clock.hpp"
 #include "base/error.hpp"
+#include "data/signs_of_life.hpp"
 
 namespace vae_dist {
 namespace {
 
 enum State : std::int32_t { kFilling, kLeft, kFailed };
+
+constexpr std::int64_t kAskedAhead = 8;  // chunks, by each thread
+constexpr std::chrono::milliseconds kPulse{100};  // also between looks at the others
 
 // Any so many chunks hold at least `samples`: the smallest first.
 std::int64_t chunks_that_hold(const SampleChunks& chunks, std::int64_t samples) {
@@ -51,8 +54,9 @@ class Patience {
 // What a rank tells the others; zeros at first. One cache line and the reason of its failure.
 struct ChunkRing::Rank {
   alignas(64) std::atomic<std::int64_t> first_needed;
-  std::atomic<std::int64_t> decoded;
-  std::atomic<std::int32_t> state, process;
+  std::atomic<std::int64_t> decoded, pulse;
+  std::atomic<std::uint64_t> process_namespace;
+  std::atomic<std::int32_t> state, process, world_rank;
   std::array<char, 1024> reason;
 };
 
@@ -70,7 +74,12 @@ ChunkRing::ChunkRing(const ImageDataset& dataset, const Options& options, Commun
   start_ = options_.first_epoch * order.turns() + order.window_of(options_.first_position).first;
   rank(local_rank_).first_needed = start_;
   rank(local_rank_).process = static_cast<std::int32_t>(::getpid());
+  rank(local_rank_).process_namespace = process_namespace();
+  rank(local_rank_).world_rank = all.rank();
   node.barrier();  // nobody reads a rank's words before they are set
+  threads_.emplace_back([this] {
+    for (; !stopping_; std::this_thread::sleep_for(kPulse)) ++rank(local_rank_).pulse;
+  });
   const std::int64_t mine = start_ + (local_rank_ - start_ % ranks_ + ranks_) % ranks_;
   for (std::int64_t t = 0; t < options_.threads; ++t)
     threads_.emplace_back([this, turn = mine + t * ranks_, stride = options_.threads * ranks_] { fill(turn, stride); });
@@ -79,6 +88,7 @@ ChunkRing::ChunkRing(const ImageDataset& dataset, const Options& options, Commun
 ChunkRing::~ChunkRing() {
   stop();
   threads_.clear();
+  rank(local_rank_).first_needed = std::numeric_limits<std::int64_t>::max() / 2;  // what others still fill does not wait for this one
   std::int32_t filling = kFilling;
   rank(local_rank_).state.compare_exchange_strong(filling, kLeft);
 }
@@ -102,16 +112,26 @@ void ChunkRing::decode(std::int64_t chunk, std::span<std::byte> to, ImageBuffers
   dataset_.rows().read(rows.first, rows.size(), to.first(static_cast<std::size_t>(rows.size()) * dataset_.rows().image_bytes()), buffers);
 }
 
+void ChunkRing::will_need(std::int64_t chunk) const {
+  const RowRange rows = rows_with(chunks_->first_sample(chunk));
+  dataset_.rows().will_need(rows.first, rows.size());
+}
+
 void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
   try {
     ImageBuffers buffers;
     std::optional<EpochOrder> order;
     const std::int64_t turns = chunks_->count();
     for (std::int64_t epoch = -1; wait_until_free(turn); turn += stride) {
+      const auto ask_for = [&](std::int64_t later) {
+        if (later < turns) will_need(order->chunk_at(later));
+      };
       if (turn / turns != epoch) {
         epoch = turn / turns;
         order.emplace(options_.seed, static_cast<std::uint64_t>(epoch), chunks_, options_.window_chunks);
+        for (std::int64_t i = 1; i < kAskedAhead; ++i) ask_for(turn % turns + i * stride);
       }
+      ask_for(turn % turns + kAskedAhead * stride);
       decode(order->chunk_at(turn % turns), {slot(turn), slot_bytes_}, buffers);
       ++rank(local_rank_).decoded;
       ready(turn % slots_).store(turn + 1, std::memory_order_release);
@@ -140,23 +160,34 @@ bool ChunkRing::wait_until_free(std::int64_t turn) const {
   return false;
 }
 
-void ChunkRing::check_alive(int local_rank) const {
-  const Rank& filler = rank(local_rank);
+void ChunkRing::check_filler(const Rank& filler) const {
   const std::int32_t state = filler.state.load(std::memory_order_acquire);
   if (state == kFailed) throw Failure(filler.reason.data());
-  if (state == kLeft) throw Failure(text("local rank ", local_rank, " of this node decodes no more chunks: it has ended"));
-  if (::kill(filler.process, 0) != 0 && errno == ESRCH) throw Failure(text("local rank ", local_rank, " of this node (process ", filler.process.load(), ") is gone"));
+  if (state == kLeft) throw Failure(text("rank ", filler.world_rank.load(), " decodes no more chunks for the ranks of its node: it has ended"));
+}
+
+void ChunkRing::check_process(const Rank& other, Seconds silence) const {
+  if (other.state != kFilling) return;
+  if (other.process_namespace == rank(local_rank_).process_namespace && !is_there(other.process))
+    throw Failure(text("rank ", other.world_rank.load(), " (process ", other.process.load(), ") is gone: it decodes no more chunks for the ranks of its node"));
+  if (silence > options_.patience)
+    throw Failure(text("rank ", other.world_rank.load(), " (process ", other.process.load(), ") has shown no sign of life for ", std::llround(silence.count()),
+                       " s: it was stopped or hangs, and decodes no more chunks for the ranks of its node"));
 }
 
 void ChunkRing::wait_until_ready(std::int64_t turn) const {
-  constexpr Seconds kBetweenChecks{0.1};
   const auto is_ready = [&] { return ready(turn % slots_).load(std::memory_order_acquire) == turn + 1; };
   Stopwatch since_check;
+  std::optional<Pulses> pulses;
   for (Patience patience; !is_ready(); patience.wait()) {
     if (stopping_) throw Failure("reading was stopped");
-    if (since_check.elapsed() < kBetweenChecks) continue;
+    if (since_check.elapsed() < kPulse) continue;
     since_check.restart();
-    check_alive(static_cast<int>(turn % ranks_));
+    if (!pulses) pulses.emplace(ranks_);
+    pulses->look();
+    check_filler(rank(static_cast<int>(turn % ranks_)));
+    // All of them: the filler may itself wait for one that still needs the slot.
+    for (int r = 0; r < ranks_; ++r) check_process(rank(r), pulses->silence(r, rank(r).pulse));
   }
 }
 

@@ -2,7 +2,7 @@
 //
 // A chunk's turn counts from the first epoch's first chunk on and never ends; turn t lies in slot t mod slots(), and is filled by local rank t mod ranks.
 // Each rank says which turn it needs first; a slot is filled anew when its turn was filled and all ranks are past it. All of it is one word a slot and one a rank: a rank that waits looks at
-// them from time to time, and at whether the one that should fill is still there.
+// them from time to time, and at whether the others are still there: each counts up its pulse, whatever else it does. One that failed, ended, was killed or stands still is an error that names it.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "comm/communicator.hpp"
 #include "comm/node_memory.hpp"
 #include "data/epoch_order.hpp"
@@ -30,6 +31,7 @@ class ChunkRing {
     std::int64_t samples_at_once = 1;    ///< that all ranks together need at a time: the global batch
     std::int64_t threads = 1;            ///< of this rank, that decode
     std::int64_t first_epoch = 0, first_position = 0;
+    Seconds patience{60};                ///< a rank of the node whose pulse stands still for so long is lost (stopped, or its process hangs as a whole)
   };
 
   /// Starts to decode where (first_epoch, first_position) is. `dataset` outlives the ring. A collective of both: see NodeMemory.
@@ -40,7 +42,7 @@ class ChunkRing {
   ChunkRing& operator=(const ChunkRing&) = delete;
 
   /// Waits until the samples at positions [first, last) of the epoch are there. Positions and epochs rise from call to call: what lies in windows before `first` may be
-  /// overwritten. Throws Failure where a rank of the node could not decode its chunk, or is gone; and after stop().
+  /// overwritten. Throws Failure where a rank of the node could not decode its chunk or is lost, naming it; and after stop().
   void need(const EpochOrder& order, std::int64_t epoch, std::int64_t first, std::int64_t last);
 
   /// The decoded image of one of the samples that need() waited for. For the thread that called it.
@@ -60,9 +62,11 @@ class ChunkRing {
 
   void fill(std::int64_t turn, std::int64_t stride);
   void decode(std::int64_t chunk, std::span<std::byte> slot, ImageBuffers& buffers) const;
+  void will_need(std::int64_t chunk) const;
   bool wait_until_free(std::int64_t turn) const;
   void wait_until_ready(std::int64_t turn) const;
-  void check_alive(int rank) const;
+  void check_filler(const Rank& filler) const;
+  void check_process(const Rank& other, Seconds silence) const;
   void give_up(const std::string& reason);
   RowRange rows_with(std::int64_t sample) const;
   Rank& rank(int local_rank) const;

@@ -92,6 +92,11 @@ std::int64_t ImageRows::chunks_decoded() const {
   return sum;
 }
 
+void ImageRows::will_need(std::int64_t first, std::int64_t count) const {
+  const Part& part = part_of(first);
+  part.stored->will_need(first - part.first, count);
+}
+
 void ImageRows::read(std::int64_t first, std::int64_t count, std::span<std::byte> out, ImageBuffers& buffers) const {
   while (count > 0) {
     const Part& part = part_of(first);

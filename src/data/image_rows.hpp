@@ -61,6 +61,9 @@ class ImageRows {
   /// The chunks of this process so far, over all files.
   std::int64_t chunks_decoded() const;
 
+  /// See StoredRows. The rows are of one file.
+  void will_need(std::int64_t first, std::int64_t count) const;
+
   /// Rows [first, first + count), delivered one after the other: count * image_bytes(). Safe from several threads, each with its buffers.
   /// Throws Failure naming file, dataset and chunk or row: what cannot be decoded, and floats that are no finite numbers.
   void read(std::int64_t first, std::int64_t count, std::span<std::byte> out, ImageBuffers& buffers) const;

@@ -5,8 +5,8 @@
 namespace vae_dist {
 
 PrefetchingLoader::PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
-                                     std::unique_ptr<ChunkRing> ring)
-    : dataset_(dataset), plan_(plan), ahead_(static_cast<std::size_t>(ahead)), ring_(std::move(ring)), thread_([=, this] { read_ahead(first_epoch, first_step); }) {}
+                                     std::unique_ptr<ChunkRing> ring, BatchMemory memory)
+    : dataset_(dataset), plan_(plan), ahead_(static_cast<std::size_t>(ahead)), ring_(std::move(ring)), memory_(std::move(memory)), thread_([=, this] { read_ahead(first_epoch, first_step); }) {}
 
 PrefetchingLoader::~PrefetchingLoader() {
   {
@@ -45,7 +45,7 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
       if (!order) order.emplace(plan_.seed, static_cast<std::uint64_t>(epoch), chunks, plan_.window_chunks);
       const std::int64_t position = step * plan_.global_batch + plan_.first;
       if (ring_) ring_->need(*order, epoch, position, position + plan_.count);
-      Batch batch = make_batch(dataset_, plan_, *order, epoch, step++, images);
+      Batch batch = make_batch(dataset_, plan_, *order, epoch, step++, images, memory_);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return ready_.size() < ahead_ || stopping_; });
       if (stopping_) return;

@@ -17,9 +17,9 @@ class PrefetchingLoader {
  public:
   /// Starts reading at step `first_step` of epoch `first_epoch` and goes on through the following epochs without end, at most
   /// `ahead` batches before they are asked for. `dataset` outlives the loader. ring: where the images come from, started at the same place; null: from
-  /// the dataset itself.
+  /// the dataset itself. memory: of the batches, about `ahead` + 2 at a time.
   PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
-                    std::unique_ptr<ChunkRing> ring = nullptr);
+                    std::unique_ptr<ChunkRing> ring = nullptr, BatchMemory memory = plain_batch_memory());
   ~PrefetchingLoader();
   PrefetchingLoader(const PrefetchingLoader&) = delete;
   PrefetchingLoader& operator=(const PrefetchingLoader&) = delete;
@@ -34,6 +34,7 @@ class PrefetchingLoader {
   const BatchPlan plan_;
   const std::size_t ahead_;
   const std::unique_ptr<ChunkRing> ring_;
+  const BatchMemory memory_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Batch> ready_;

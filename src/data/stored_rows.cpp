@@ -111,6 +111,14 @@ void StoredRows::read(std::int64_t first, std::int64_t count, std::span<std::byt
   }
 }
 
+void StoredRows::will_need(std::int64_t first, std::int64_t count) const {
+  // Of a chunk HDF5 1.10 tells the address only by a search through all of them (1.8 ms among 60,000). Guessing it from the chunk's number (in the order of
+  // which files are mostly written) made nothing reliably faster: 1.14 and 0.95 times as fast from a cold disk by 1 and 2 threads, against 1.22 and 1.25 here.
+  if (!descriptor_) return;
+  const std::uint64_t offset = dataset_.file_offset() + static_cast<std::uint64_t>(first) * row_bytes_;
+  ::posix_fadvise(*descriptor_, static_cast<off_t>(offset), static_cast<off_t>(static_cast<std::uint64_t>(count) * row_bytes_), POSIX_FADV_WILLNEED);
+}
+
 void StoredRows::read_contiguous(std::int64_t first, std::span<std::byte> out) const {
   const std::uint64_t offset = dataset_.file_offset() + static_cast<std::uint64_t>(first) * row_bytes_;
   for (std::size_t done = 0; done < out.size();) {

@@ -42,6 +42,9 @@ class StoredRows {
   /// Safe from several threads, each with its buffers. Throws Failure naming file, dataset and chunk.
   void read(std::int64_t first, std::int64_t count, std::span<std::byte> out, DecodeBuffers& buffers) const;
 
+  /// These rows will be read soon: where it is known at which offset of the file they lie, the system reads them into its page cache meanwhile. Returns at once.
+  void will_need(std::int64_t first, std::int64_t count) const;
+
   const DecodeCounts& counts() const { return *counts_; }
 
  private:

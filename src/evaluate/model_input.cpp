@@ -5,7 +5,8 @@
 namespace vae_dist {
 
 at::Tensor queue_copy(const at::Tensor& host, c10::Device device) {
-  // Pinned memory is given out again only after the queued copy.
+  // pin_memory() leaves alone what is pinned already. The copy tells torch's pinned allocator which block it reads, found by its address: given back, the
+  // block is given out again only after the copy.
   return device.is_cuda() ? host.pin_memory().to(device, /*non_blocking=*/true) : host;
 }
 

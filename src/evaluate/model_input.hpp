@@ -21,11 +21,12 @@ struct InputFormat {
 };
 
 /// `host` on the device. To a GPU the copy is queued from pinned memory, so the caller does not wait for what the device still has to do, and
-/// `host` may be freed at once; on the CPU the result shares its memory.
+/// `host` may be freed at once: straight from `host` where torch's allocator pinned it (then it must not be written to before it is freed), else from a copy. On the CPU the
+/// result shares its memory.
 at::Tensor queue_copy(const at::Tensor& host, c10::Device device);
 
-/// pixels: count images, values of format.pixels. Returns [count, C, H, W] on the device; pixels travel there as they are and are scaled there. On a
-/// GPU the copy is queued, from pinned memory: `pixels` may be freed when this returns.
+/// pixels: count images, values of format.pixels. Returns [count, C, H, W] on the device; pixels travel there as they are and are scaled there. To a
+/// GPU the copy is queued as by queue_copy: `pixels` may be freed when this returns.
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& format);
 
 }  // namespace vae_dist

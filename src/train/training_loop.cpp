@@ -14,6 +14,7 @@
 #include "parallel/replicate.hpp"
 #include "train/open_data.hpp"
 #include "train/picture_files.hpp"
+#include "train/pinned_memory.hpp"
 #include "train/run_directory.hpp"
 #include "train/stop_signal.hpp"
 
@@ -43,6 +44,7 @@ std::unique_ptr<ChunkRing> chunk_ring(const LoopParts& parts, std::int64_t epoch
   options.threads = reader_threads(data, parts.node.size());
   options.first_epoch = epoch;
   options.first_position = step * parts.plan.global_batch;
+  options.patience = Seconds(parts.config.distributed.timeout_s);
   return std::make_unique<ChunkRing>(parts.train, options, parts.node, parts.host);
 }
 
@@ -65,7 +67,7 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
       format_(input_format(parts.config, parts.train, parts.device)),
       steps_per_epoch_(parts.learning_rate.steps_per_epoch),
       loader_(parts.train, batch_plan(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_, parts.config.data.prefetch_batches,
-              chunk_ring(parts, state_.step / steps_per_epoch_, state_.step % steps_per_epoch_)),
+              chunk_ring(parts, state_.step / steps_per_epoch_, state_.step % steps_per_epoch_), batch_memory_for(parts.device)),
       flags_(parts.flags),
       writer_(RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep) {}
 

@@ -49,7 +49,7 @@ class ChunkRingTest : public ImageFileTest {
   }
 
   static std::unique_ptr<ChunkRing> ring(const ImageDataset& dataset, std::int64_t window, std::int64_t epoch, std::int64_t step, Communicator& comm, std::int64_t threads = 1) {
-    return std::make_unique<ChunkRing>(dataset, ChunkRing::Options{1265, window, kBatch, threads, epoch, step * kBatch}, comm, comm);
+    return std::make_unique<ChunkRing>(dataset, ChunkRing::Options{.seed = 1265, .window_chunks = window, .samples_at_once = kBatch, .threads = threads, .first_epoch = epoch, .first_position = step * kBatch}, comm, comm);
   }
 
   std::string file_;
@@ -161,7 +161,7 @@ TEST_F(ChunkRingTest, ARankThatEndedIsAnErrorForThoseThatWaitForIt) {
     try {
       for (int step = 0; step < 100; ++step) loader.next();
     } catch (const Failure& error) {
-      EXPECT_THAT(error.what(), HasSubstr("local rank 1 of this node decodes no more chunks"));
+      EXPECT_THAT(error.what(), HasSubstr("rank 1 decodes no more chunks for the ranks of its node: it has ended"));
       told = true;
     }
   });

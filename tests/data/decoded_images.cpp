@@ -1,11 +1,11 @@
 // Reads a dataset as a run does and writes what comes out, for tests that compare it with another reader's result:
-//   decoded_images [--dataset D] [--layout L] [--rows A:B] [--split S] [--crop N] [--resize N] [--stream] [--threads N] OUT.bin FILE...
-// OUT.bin: all images in order. On stdout a JSON object: what was found, and how often chunks were decoded.
+//   decoded_images [--dataset D] [--layout L] [--rows A:B] [--split S] [--crop N] [--resize N] [--stream] [--threads N] [--companion D] OUT.bin FILE...
+// OUT.bin: all images in order; with --companion the rows of that dataset that belong to them, as float64, and its names on stderr. On stdout a JSON object: what was found, and how often chunks were decoded.
 #include <fstream>
 #include <iostream>
 
 #include "base/error.hpp"
-#include "data/image_dataset.hpp"
+#include "data/companion_rows.hpp"
 
 using namespace vae_dist;
 
@@ -13,7 +13,7 @@ namespace {
 
 int run(const std::vector<std::string>& arguments) {
   ImageSource source;
-  std::string out;
+  std::string out, companion;
   bool stream = false;
   std::int64_t threads = 1;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -24,6 +24,7 @@ int run(const std::vector<std::string>& arguments) {
       const std::string& value = arguments.at(++i);
       if (name == "--dataset") source.dataset = value;
       if (name == "--layout") source.layout = value;
+      if (name == "--companion") companion = value;
       if (name == "--split") source.split = value;
       if (name == "--crop") source.geometry.crop = std::stoll(value);
       if (name == "--resize") source.geometry.resize = std::stoll(value);
@@ -42,7 +43,12 @@ int run(const std::vector<std::string>& arguments) {
   }
   std::ofstream file(out, std::ios::binary);
   std::vector<std::uint8_t> image;
-  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+  if (!companion.empty()) {
+    const CompanionRows rows = read_companion(dataset, companion);
+    file.write(reinterpret_cast<const char*>(rows.values.data()), static_cast<std::streamsize>(rows.values.size() * sizeof(double)));
+    for (const std::string& name : rows.names) std::cerr << name << "\n";
+  }
+  for (std::int64_t i = 0; companion.empty() && i < dataset.size(); ++i) {
     image.resize(dataset.image_bytes());
     dataset.read(i, image);
     file.write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));

@@ -190,6 +190,7 @@ class FilesOfH5py(unittest.TestCase):
         for split, expected in [("train", data[:20]), ("test", data[20:]), ("odd", data[1::2])]:
             said = self.check(expected, "--split", split)
             self.assertEqual(said["companions"], ["targets"])
+            self.assertEqual(self.companion("targets", "--split", split)[0].tolist(), {"train": list(range(20)), "test": list(range(20, 30)), "odd": list(range(1, 30, 2))}[split])
         self.assertRegex(self.refusal("--split", "valid"), "has no split 'valid' of it; it has 'odd', 'test', 'train'")
         self.write(data)
         self.assertRegex(self.refusal("--split", "train"), "it has none")
@@ -200,6 +201,39 @@ class FilesOfH5py(unittest.TestCase):
         self.write(np.zeros((9, 6)), "latents/values", mode="a")
         self.write(np.zeros(8), "of_something_else", mode="a")
         self.assertEqual(self.read()[0]["companions"], ["labels", "latents/values"])
+
+    def companion(self, name, *options, files=None):
+        """The values of the rows that belong to the images, and their names."""
+        done, out = self.run_program("--companion", name, *options, files=files)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return np.fromfile(out), done.stderr.splitlines()
+
+    def test_labels_and_factors_of_every_type_are_read_for_the_images_that_are_used(self):
+        for dtype in ("i1", "u1", "<i8", ">i8", ">u2", "<f4", ">f8", bool):
+            for storage in [{}, {"chunks": (7,), "compression": 4, "shuffle": True}]:
+                files, labels = [], images((30,), dtype, seed=3)
+                for i, (first, last) in enumerate([(0, 12), (12, 30)]):
+                    files.append(str(Path(self.folder.name) / f"{i}.h5"))
+                    self.write(images((last - first, 4, 4), np.uint8), file=files[-1])
+                    self.write(labels[first:last], "labels", file=files[-1], mode="a", **storage)
+                with self.subTest(dtype=dtype, storage=storage):
+                    np.testing.assert_array_equal(self.companion("labels", "--rows", "5:25", files=files)[0], labels[5:25].astype(np.float64))
+
+    def test_factors_as_dsprites_has_them(self):
+        random = np.random.default_rng(8)
+        factors = {"latents/classes": random.integers(0, 40, (50, 6)), "latents/values": random.random((50, 6))}
+        self.write(images((50, 4, 4), np.uint8) & 1)
+        names = ["colour", "shape", "scale", "orientation", "x", "y"]
+        for name, values in factors.items():
+            self.write(values, name, mode="a", chunks=(16, 2), compression=4)
+            with h5py.File(self.file, "a") as f:
+                f[name].attrs["names"] = names
+            seen, seen_names = self.companion(name, "--rows", "3:50")
+            np.testing.assert_array_equal(seen.reshape(-1, 6), values[3:])
+            self.assertEqual(seen_names, names)
+        with h5py.File(self.file, "a") as f:  # numpy's fixed-width text
+            f["latents/values"].attrs["names"] = np.array([name.encode() for name in names])
+        self.assertEqual(self.companion("latents/values")[1], names)
 
     def test_dsprites_as_it_is_stored(self):
         """0/1 pixels, no channel axis, and chunks (many rows, 2, 4): one image lies in 128 of them here, in 512 there."""

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+
 #include "data/sample_order.hpp"
 #include "image_files.hpp"
 
@@ -54,6 +59,61 @@ TEST_F(PrefetchingLoaderTest, EndsWhileBatchesAreLeft) {
     PrefetchingLoader loader(dataset, plan_of_rank_one(), 0, 0, 2);
     for (int i = 0; i < taken; ++i) loader.next();
   }
+}
+
+TEST_F(PrefetchingLoaderTest, MakesItsBatchesInTheMemoryThatItIsGiven) {
+  const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
+  const BatchPlan plan = plan_of_rank_one();
+  struct Given {
+    std::mutex mutex;
+    std::map<const void*, std::size_t> in_use;
+  } given;
+  const BatchMemory memory = [&](std::size_t bytes) {
+    auto* const block = new std::byte[bytes];
+    const std::lock_guard lock(given.mutex);
+    given.in_use[block] = bytes;
+    return MemoryBlock{block, std::shared_ptr<void>(block, [&given](void* data) {
+                         const std::lock_guard lock(given.mutex);
+                         given.in_use.erase(data);
+                         delete[] static_cast<std::byte*>(data);
+                       })};
+  };
+  {
+    PrefetchingLoader loader(dataset, plan, 0, 0, 2, nullptr, memory);
+    for (std::int64_t step = 0; step < 9; ++step) {
+      const Batch batch = loader.next(), expected = make_batch(dataset, plan, step / 3, step % 3);
+      EXPECT_EQ(batch.pixels, expected.pixels);
+      EXPECT_EQ(batch.noise, expected.noise);
+      const std::lock_guard lock(given.mutex);
+      EXPECT_EQ(given.in_use.at(batch.pixels.data()), 3 * 3 * 4);
+      EXPECT_EQ(given.in_use.at(batch.noise.data()), 3 * 4 * sizeof(float));
+    }
+  }
+  EXPECT_TRUE(given.in_use.empty());
+}
+
+TEST_F(PrefetchingLoaderTest, UsesTheSameMemoryAgainAndAgain) {
+  const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
+  PrefetchingLoader loader(dataset, plan_of_rank_one(), 0, 0, 2);
+  std::set<const void*> blocks;
+  for (int step = 0; step < 200; ++step) {
+    const Batch batch = loader.next();
+    blocks.insert({batch.pixels.data(), batch.noise.data()});
+  }
+  EXPECT_LE(blocks.size(), 2 * 4U);  // two that are ready, one in the making, one in use
+}
+
+TEST(PlainBatchMemory, IsNotGivenOutWhileItIsInUseAndOutlivesItsMaker) {
+  BatchMemory memory = plain_batch_memory();
+  MemoryBlock a = memory(100), b = memory(100);
+  EXPECT_NE(a.data, b.data);
+  const void* const first = a.data;
+  a = {};
+  const MemoryBlock other = memory(101), again = memory(100);
+  EXPECT_EQ(again.data, first);
+  EXPECT_NE(other.data, first);
+  memory = nullptr;
+  std::fill_n(b.data, 100, std::byte{7});
 }
 
 TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {

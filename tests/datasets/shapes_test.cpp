@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/companion_rows.hpp"
 #include "data/hdf5_file.hpp"
 #include "datasets/draw_shape.hpp"
 #include "../temporary_folder.hpp"
@@ -123,6 +124,23 @@ TEST_F(Shapes, OnlyTheFinishedFileRemains) {
   made("data/new/shapes.h5", {.count = 3, .size = 8});
   EXPECT_THAT(Hdf5File::open(path("data/new/shapes.h5")).dataset("imgs").shape(), ElementsAre(3, 8, 8, 3));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("data/new")), {}), 1);
+}
+
+TEST_F(Shapes, FactorsOfTheSamplesAreFoundBesideThePictures) {
+  ImageSource source;
+  source.files = {made("shapes.h5", {.count = 130, .size = 16, .channels = 3})};
+  ImageDataset images = ImageDataset::open(source);
+  const ImageDataset held_out = images.hold_out(0.2, 9);
+  const std::vector<std::int64_t> classes = rows<std::int64_t>(source.files[0], "latents/classes", 130);
+  const std::vector<double> values = rows<double>(source.files[0], "latents/values", 130);
+  const CompanionRows seen_classes = read_companion(held_out, "latents/classes"), seen_values = read_companion(held_out, "latents/values");
+  EXPECT_EQ(seen_classes.names, std::vector<std::string>(kFactorNames.begin(), kFactorNames.end()));
+  for (std::int64_t sample = 0; sample < held_out.size(); ++sample)
+    for (std::int64_t factor = 0; factor < 6; ++factor) {
+      const auto at = static_cast<std::size_t>(held_out.samples().row(sample) * 6 + factor);
+      ASSERT_EQ(seen_classes.at(sample, factor), static_cast<double>(classes[at]));
+      ASSERT_EQ(seen_values.at(sample, factor), values[at]);
+    }
 }
 
 }  // namespace

@@ -3,12 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <thread>
+
 #include "../train/small_run.hpp"
 #include "evaluate/model_input.hpp"
 #include "never_waits.hpp"
 #include "shared_gpu.hpp"
 #include "train/deferred_values.hpp"
 #include "train/gpu_facts.hpp"
+#include "train/pinned_memory.hpp"
 
 namespace vae_dist {
 namespace {
@@ -43,6 +47,31 @@ TEST(QueuedCopy, DoesNotWaitAndLeavesTheHostsMemoryAlone) {
     host.fill_(-1);
     EXPECT_TRUE(copy.cpu().equal(expected));
   }
+}
+
+// As the loop does it: made by another thread in memory for this device, copied while the device is busy, given back, and made anew.
+TEST(BatchesForAGpu, TravelFromPinnedMemoryThatIsUsedAgainOnlyAfterTheCopy) {
+  const BatchMemory memory = batch_memory_for(the_device.device);
+  constexpr std::size_t kBytes = 3 << 20;
+  std::set<const void*> blocks;
+  std::vector<at::Tensor> copies;
+  for (int i = 0; i < 20; ++i) {
+    BatchArray<std::uint8_t> pixels;
+    std::thread([&] { pixels = {kBytes, memory}; }).join();
+    std::fill(pixels.begin(), pixels.end(), static_cast<std::uint8_t>(i));
+    const at::Tensor host = at::from_blob(pixels.data(), {static_cast<std::int64_t>(kBytes)}, at::kByte);
+    EXPECT_TRUE(host.is_pinned());
+    EXPECT_EQ(host.pin_memory().data_ptr(), pixels.data());
+    blocks.insert(pixels.data());
+    const NeverWaits checked;
+    keep_device_busy();
+    copies.push_back(queue_copy(host, the_device.device));
+  }
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(copies[static_cast<std::size_t>(i)].eq(i).all().item<bool>()) << "copy " << i;
+  // Nothing is under way any more: what there is, is enough.
+  const std::size_t before = blocks.size();
+  for (int i = 0; i < 5; ++i) blocks.insert(BatchArray<std::uint8_t>(kBytes, memory).data());
+  EXPECT_EQ(blocks.size(), before);
 }
 
 TEST(DeferredValues, AreThoseOfTheirTimeAndNotWaitedFor) {

@@ -1,6 +1,8 @@
 """How the data is read (in memory, streamed, by how many ranks and threads) changes nothing in what is trained."""
+import os
 import re
 import signal
+import subprocess
 import time
 import unittest
 
@@ -97,6 +99,51 @@ class Streaming(RunFolder):
             self.assertNotEqual(done.returncode, 0)
             self.assertRegex(done.stderr, r"damaged\.h5, dataset 'imgs': the chunk at \[160, 0, 0(, 0)?\] cannot be decoded: its deflate stream")
             self.assertLess(time.monotonic() - started, 90)
+
+
+class LostFiller(RunFolder):
+    """Two ranks of a node decode chunks for each other; one of them does so no more."""
+
+    SECONDS = 60  # a fraction of it suffices
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with h5py.File(cls.folder / "chunks.h5", "w") as file:
+            file.create_dataset("imgs", data=numpy.arange(200 * 64, dtype=numpy.uint16).astype(numpy.uint8).reshape(200, 8, 8), chunks=(4, 8, 8), compression=1)
+        cls.write_config("run.yaml", "run: {name: run}\ndata: {train: {file: chunks.h5}}\n")
+
+    def end(self, process):
+        for pid in process.ranks().values():
+            os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+
+    def output_of(self, process, seconds=SECONDS):
+        self.addCleanup(self.end, process)
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.fail(f"not gone within {seconds} s:\n" + (self.folder / "output.txt").read_text())
+        self.assertNotEqual(process.returncode, 0)
+        return (self.folder / "output.txt").read_text()
+
+    def test_the_rank_that_waits_for_its_chunk_is_told_who_it_was(self):
+        for how, said in (("kill", r"told: rank 1 \(process (\d+)\) is gone: it decodes no more chunks"), ("stop", r"told: rank 1 \(process (\d+)\) has shown no sign of life for [34] s")):
+            with self.subTest(how=how), open(self.folder / "output.txt", "w") as output:
+                self.assertRegex(self.output_of(self.start("chunks.h5", how, np=2, program=os.environ["VAE_DIST_LOST_FILLER"], output=output)), said)
+
+    def test_a_run_ends_and_names_it(self):
+        for how in (signal.SIGKILL, signal.SIGSTOP):
+            with self.subTest(how=how), open(self.folder / "output.txt", "w") as output:
+                name = f"lost_{how.name}"
+                process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, "data.cache=stream", "data.shuffle_window_chunks=1", "train.steps=1000000",
+                                     "distributed.timeout_s=4", np=2, output=output)
+                self.addCleanup(self.end, process)
+                log = self.run_path(name) / "metrics.jsonl"
+                self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), 120, "step 10")
+                os.kill(process.ranks()[1], how)
+                self.assertRegex(self.output_of(process), r"rank 1 (is not responding|\(process \d+\)|with PID \d+ on node \S+ exited on signal 9)")
 
 
 class OneCopy(RunFolder):

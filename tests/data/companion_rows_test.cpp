@@ -1,0 +1,122 @@
+#include "data/companion_rows.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <stdexcept>
+
+#include "base/error.hpp"
+#include "image_files.hpp"
+
+namespace vae_dist {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// The label of row r is 1000 + r, its factors r / 8 and -r.
+class CompanionRowsTest : public ImageFileTest {
+ protected:
+  std::string make_labelled(const std::string& name, std::int64_t first, std::int64_t rows, const std::vector<std::string>& factors = {"half", "minus"}) const {
+    Hdf5File file = Hdf5File::create(path(name));
+    add(file, "imgs", {rows, 4, 3});
+    std::vector<std::int64_t> labels;
+    std::vector<double> values;
+    for (std::int64_t row = first; row < first + rows; ++row) {
+      labels.push_back(1000 + row);
+      values.insert(values.end(), {static_cast<double>(row) / 8, static_cast<double>(-row)});
+    }
+    file.create_dataset("labels", {.shape = {rows}, .type = ElementType::int64, .chunk_rows = 4, .deflate_level = 1}).write_rows(0, rows, labels);
+    Hdf5Dataset latents = file.create_dataset("latents/values", {.shape = {rows, 2}, .type = ElementType::float64});
+    latents.write_rows(0, rows, values);
+    latents.set_attribute("names", factors);
+    file.close();
+    return path(name);
+  }
+
+  static ImageDataset open_all(const std::vector<std::string>& files, const std::vector<std::int64_t>& rows = {}) {
+    ImageSource source;
+    source.files = files;
+    source.rows = rows;
+    return ImageDataset::open(source);
+  }
+
+  static std::string refusal(const ImageDataset& images, const std::string& path) {
+    try {
+      read_companion(images, path);
+    } catch (const BadInput& error) {
+      return error.what();
+    }
+    return "none";
+  }
+};
+
+TEST_F(CompanionRowsTest, BelongToTheSamplesOfSeveralFilesARangeOfRowsAndBothHeldOutParts) {
+  ImageDataset images = open_all({make_labelled("a.h5", 0, 30), make_labelled("b.h5", 30, 1), make_labelled("c.h5", 31, 69)}, {7, 93});
+  const ImageDataset held_out = images.hold_out(0.25, 5);
+  for (const ImageDataset* part : {&std::as_const(images), &held_out}) {
+    const CompanionRows labels = read_companion(*part, "labels"), factors = read_companion(*part, "/latents/values");
+    ASSERT_EQ(labels.values.size(), static_cast<std::size_t>(part->size()));
+    ASSERT_EQ(factors.values.size(), static_cast<std::size_t>(2 * part->size()));
+    EXPECT_EQ(labels.columns, 1);
+    EXPECT_EQ(factors.columns, 2);
+    for (std::int64_t sample = 0; sample < part->size(); ++sample) {
+      const auto row = static_cast<double>(part->samples().row(sample));
+      ASSERT_EQ(labels.at(sample, 0), 1000 + row);
+      ASSERT_EQ(factors.at(sample, 0), row / 8);
+      ASSERT_EQ(factors.at(sample, 1), -row);
+    }
+    EXPECT_THAT(labels.names, IsEmpty());
+    EXPECT_THAT(factors.names, ElementsAre("half", "minus"));
+  }
+}
+
+TEST_F(CompanionRowsTest, ComeInTheOrderAskedForRepeatedOnesToo) {
+  const ImageDataset images = open_all({make_labelled("a.h5", 0, 20), make_labelled("b.h5", 20, 20)}, {10, 40});
+  const std::int64_t samples[] = {29, 0, 12, 0, 9};
+  EXPECT_THAT(read_companion(images, "labels", samples).values, ElementsAre(1039, 1010, 1022, 1010, 1019));
+  EXPECT_THAT(read_companion(images, "labels", {}).values, IsEmpty());
+  const std::int64_t beyond[] = {30};
+  EXPECT_THROW(read_companion(images, "labels", beyond), std::out_of_range);
+}
+
+TEST_F(CompanionRowsTest, AreReadBlockByBlockFromALargeFile) {
+  constexpr std::int64_t kRows = 150000;
+  Hdf5File file = Hdf5File::create(path("large.h5"));
+  add(file, "imgs", {kRows, 2, 2});
+  std::vector<std::int64_t> values;
+  for (std::int64_t row = 0; row < kRows; ++row) values.insert(values.end(), {row, row % 7});
+  file.create_dataset("latents/classes", {.shape = {kRows, 2}, .type = ElementType::int64, .chunk_rows = 1000, .deflate_level = 1}).write_rows(0, kRows, values);
+  file.close();
+  const ImageDataset images = open_all({path("large.h5")});
+  const CompanionRows seen = read_companion(images, "latents/classes");
+  EXPECT_TRUE(std::equal(values.begin(), values.end(), seen.values.begin(), seen.values.end()));
+  const std::int64_t samples[] = {149999, 32768, 32767, 65536};
+  EXPECT_THAT(read_companion(images, "latents/classes", samples).values, ElementsAre(149999, 149999 % 7, 32768, 32768 % 7, 32767, 32767 % 7, 65536, 65536 % 7));
+}
+
+TEST_F(CompanionRowsTest, WhatDoesNotFitTheImagesIsRefusedByFileAndName) {
+  const std::string whole = make_labelled("whole.h5", 0, 20), other = make_labelled("other.h5", 20, 20, {"minus", "half"});
+  {
+    Hdf5File file = Hdf5File::create(path("broken.h5"));
+    add(file, "imgs", {20, 4, 3});
+    file.create_dataset("labels", {.shape = {19}, .type = ElementType::int64});
+    file.create_dataset("latents/values", {.shape = {20, 3}, .type = ElementType::float64});
+    std::vector<double> values(20, 0.5);
+    values[13] = std::numeric_limits<double>::quiet_NaN();
+    file.create_dataset("angles", {.shape = {20}, .type = ElementType::float64}).write_rows(0, 20, values);
+    file.close();
+  }
+  const ImageDataset broken = open_all({path("broken.h5")});
+  EXPECT_THAT(refusal(broken, "labels"), HasSubstr("broken.h5, dataset 'labels' has shape [19]: labels of 20 images are [20], factors [20, F]"));
+  EXPECT_THAT(refusal(broken, "imgs"), HasSubstr("dataset 'imgs' has shape [20, 4, 3]"));
+  EXPECT_THAT(refusal(broken, "classes"), HasSubstr("has no dataset 'classes'; it has 'angles', 'imgs', 'labels', 'latents/values'"));
+  EXPECT_THAT(refusal(broken, "angles"), HasSubstr("broken.h5, dataset 'angles': row 13 holds a value that is no finite number"));
+  EXPECT_THAT(refusal(open_all({whole, path("broken.h5")}), "latents/values"), HasSubstr("broken.h5, dataset 'latents/values' has shape [20, 3], but"));
+  EXPECT_THAT(refusal(open_all({whole, other}), "latents/values"), HasSubstr("other.h5, dataset 'latents/values' has other `names` than"));
+}
+
+}  // namespace
+}  // namespace vae_dist

@@ -1,0 +1,32 @@
+// Two ranks under mpirun that stream from FILE: once both have their first samples, rank 1 stops, or kills, itself. Rank 0 waits for its chunks and says what it is told.
+//   lost_filler_ranks FILE stop|kill
+#include <signal.h>
+
+#include <cstdio>
+#include <string>
+
+#include "comm/mpi_world.hpp"
+#include "data/chunk_ring.hpp"
+
+using namespace vae_dist;
+
+int main(int argc, char** argv) {
+  const MpiWorld world(argc, argv);
+  signal(SIGTERM, SIG_IGN);  // with which mpirun ends rank 0 when rank 1 is dead
+  const auto all = world.make_communicator(), node = world.make_node_communicator();
+  ImageSource source;
+  source.files = {argv[1]};
+  const ImageDataset dataset = ImageDataset::open(source);
+  ChunkRing ring(dataset, {.seed = 5, .patience = Seconds(3)}, *node, *all);
+  const EpochOrder order(5, 0, std::make_shared<SampleChunks>(dataset.chunks()), 1);
+  ring.need(order, 0, 0, 1);
+  all->barrier();
+  if (world.rank() == 1) raise(argv[2] == std::string("stop") ? SIGSTOP : SIGKILL);
+  try {
+    for (std::int64_t position = 0; position < dataset.size(); ++position) ring.need(order, 0, position, position + 1);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "told: %s\n", error.what());
+    std::fflush(stderr);
+    world.abort(exit_code(error));
+  }
+}
