@@ -26,6 +26,8 @@ void visit_fields(State& state, const Visitor& visit) {
   visit("dataset_fingerprint", state.dataset_fingerprint);
   visit("best_validation_loss", state.best_validation_loss);
   visit("best_step", state.best_step);
+  visit("best_stop_metric", state.best_stop_metric);
+  visit("evaluations_since_best", state.evaluations_since_best);
   visit("program_version", state.program_version);
   visit("arithmetic", state.arithmetic);
 }

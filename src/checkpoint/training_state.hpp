@@ -21,6 +21,8 @@ struct TrainingState {
   std::string dataset_fingerprint;
   std::optional<double> best_validation_loss;  ///< one that is not finite is no best: it is read back as none
   std::int64_t best_step = -1;          ///< the checkpoint with that loss; -1: none
+  std::optional<double> best_stop_metric;      ///< of `train.early_stop.metric`
+  std::int64_t evaluations_since_best = 0;     ///< that were no better than it
   std::string program_version;
   std::string arithmetic;               ///< what its bits depend on: "CPU AVX2, 1 thread"; may change, and bits with it
 };

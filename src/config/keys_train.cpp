@@ -41,12 +41,15 @@ void add_train_keys(std::vector<Key>& keys, Config& config) {
 
   OptimizerConfig& optimizer = train.optimizer;
   Section rule(keys, "train.optimizer");
-  rule.key("name", optimizer.name, "the update rule").one_of({"adam", "adamw", "adamax", "sgd"}).so_far({"adam", "adamw"});
+  rule.key("name", optimizer.name, "the update rule").one_of({"adam", "adamw", "adamax", "sgd"});
+  const auto is_adam = [&optimizer] { return optimizer.name != "sgd"; };
   rule.key("learning_rate", optimizer.learning_rate, "at the end of the warm-up").at_least(0);
-  rule.key("betas", optimizer.betas, "decay of the running means of gradient and squared gradient").entries(2).at_least(0).below(1);
-  rule.key("epsilon", optimizer.epsilon, "added to the root of the squared gradient's mean").at_least(0);
+  rule.key("betas", optimizer.betas, "decay of the running means of gradient and squared gradient").entries(2).at_least(0).below(1)
+      .counts_when("train.optimizer.name is not sgd", is_adam);
+  rule.key("epsilon", optimizer.epsilon, "added to the root of the squared gradient's mean").at_least(0).counts_when("train.optimizer.name is not sgd", is_adam);
   rule.key("weight_decay", optimizer.weight_decay, "applies to every parameter").at_least(0);
-  rule.key("momentum", optimizer.momentum, "sgd").at_least(0).below(1).later();
+  rule.key("momentum", optimizer.momentum, "sgd: share of the last step's direction that is kept").at_least(0).below(1)
+      .counts_when("train.optimizer.name is sgd", [is_adam] { return !is_adam(); });
 
   section.key("learning_rate_batch", train.learning_rate_batch, "if set, the learning rate used is learning_rate * G / this").at_least(1);
   add_schedule_keys(keys, train.schedule);
@@ -54,12 +57,14 @@ void add_train_keys(std::vector<Key>& keys, Config& config) {
   section.key("skip_step_above_norm", train.skip_step_above_norm,
               "a step whose loss or gradient is not finite, or whose gradient norm is larger, is skipped on every rank and counted").above(0);
   section.key("max_skipped_steps", train.max_skipped_steps, "in a row: then the run ends, naming the samples").at_least(1);
-  section.key("ema_decay", train.ema_decay, "keep an exponential moving average of the weights and evaluate with it").above(0).below(1).later();
+  section.key("ema_decay", train.ema_decay, "keep an exponential moving average of the weights and evaluate with it").above(0).below(1);
   Section early_stop(keys, "train.early_stop");
   early_stop.key("patience", train.early_stop.patience, "evaluations without a better metric after which the run ends; null: never")
-      .at_least(1).later();
-  early_stop.key("metric", train.early_stop.metric, "what has to get smaller").later();
-  section.key("precision", train.precision, "of the arithmetic").one_of({"fp64", "fp32", "tf32", "bf16"}).so_far({"fp64", "fp32"});
+      .at_least(1).may_change();
+  early_stop.key("metric", train.early_stop.metric, "what has to get smaller")
+      .one_of({"validation_loss", "validation_reconstruction_loss", "validation_mse"}).may_change();
+  section.key("precision", train.precision, "of convolutions and matrix products: fp64 and fp32 of all, tf32 on a GPU that has it (else as fp32), bf16 with fp32 weights, sums and losses")
+      .one_of({"fp64", "fp32", "tf32", "bf16"});
   section.key("channels_last", train.channels_last, "memory format of images inside the network").may_change();
   section.key("cuda_graph", train.cuda_graph, "capture the step on GPU").empty_is("auto").may_change().so_far({"auto", "false"});
 }

@@ -17,8 +17,10 @@ class Autoencoder : public LatentModel {
   }
 
   LatentKind latent_kind() const override { return LatentKind::point; }
-  Posterior encode(const at::Tensor& x) override { return {fc_z_->forward(encoder_.forward(x)), {}}; }
-  Decoded decode(const at::Tensor& z) override { return decoder_.forward(z); }
+
+ protected:
+  Posterior encode_images(const at::Tensor& x) override { return {fc_z_->forward(encoder_.forward(x)), {}}; }
+  Decoded decode_latents(const at::Tensor& z) override { return decoder_.forward(z); }
 
  private:
   ConvolutionalEncoder encoder_;

@@ -64,7 +64,8 @@ BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels)
 
 at::Tensor BatchNorm2dImpl::forward(const at::Tensor& x) {
   if (!is_training()) return at::batch_norm(x, weight, bias, running_mean, running_var, false, kMomentum, kEpsilon, true);
-  if (sum_over_ranks_) return GlobalBatchNorm::apply(x, weight, bias, this);
+  // Sums over many values need more bits than bfloat16 has.
+  if (sum_over_ranks_) return GlobalBatchNorm::apply(x.to(weight.scalar_type()), weight, bias, this).to(x.scalar_type());
   // A momentum of 1 makes "running" statistics that are this batch's.
   return at::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, kEpsilon, true);
 }

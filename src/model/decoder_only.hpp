@@ -14,8 +14,10 @@ class DecoderOnly : public LatentModel {
   DecoderOnly(const NetworkOptions& options, const LikelihoodOptions& likelihood) : decoder_(*this, options) { finish(options.latent_dim, likelihood); }
 
   LatentKind latent_kind() const override { return LatentKind::none; }
-  Posterior encode(const at::Tensor&) override { throw std::logic_error("a decoder_only model has no encoder"); }
-  Decoded decode(const at::Tensor& z) override { return decoder_.forward(z); }
+
+ protected:
+  Posterior encode_images(const at::Tensor&) override { throw std::logic_error("a decoder_only model has no encoder"); }
+  Decoded decode_latents(const at::Tensor& z) override { return decoder_.forward(z); }
 
  private:
   ConvolutionalDecoder decoder_;

@@ -2,7 +2,26 @@
 
 #include <ATen/ATen.h>
 
+#include "model/autocast.hpp"
+
 namespace vae_dist {
+namespace {
+
+at::Tensor in_type_of(const at::Tensor& input, const at::Tensor& result) { return result.defined() ? result.to(input.scalar_type()) : result; }
+
+}  // namespace
+
+Posterior LatentModel::encode(const at::Tensor& x) {
+  const Autocast autocast(x.device().type(), uses_bfloat16_);
+  Posterior posterior = encode_images(x);
+  return {in_type_of(x, posterior.mu), in_type_of(x, posterior.log_var)};
+}
+
+Decoded LatentModel::decode(const at::Tensor& z) {
+  const Autocast autocast(z.device().type(), uses_bfloat16_);
+  Decoded decoded = decode_latents(z);
+  return {in_type_of(z, decoded.output), in_type_of(z, decoded.log_variance)};
+}
 
 VaeOutput LatentModel::forward(const at::Tensor& x, const at::Tensor& noise) {
   const Posterior posterior = encode(x);

@@ -45,10 +45,13 @@ class LatentModel : public torch::nn::Module {
 
   /// x: [B, C, H, W]. log_var is clamped to [-30, 20], so that exp neither overflows nor vanishes in fp32. Throws std::logic_error where there
   /// is no encoder.
-  virtual Posterior encode(const at::Tensor& x) = 0;
+  Posterior encode(const at::Tensor& x);
 
   /// z: [B, latent_values].
-  virtual Decoded decode(const at::Tensor& z) = 0;
+  Decoded decode(const at::Tensor& z);
+
+  /// Convolutions and matrix products of encoder and decoder in bfloat16 from now on (autocast.hpp). What they give, and so likelihood and KL, is fp32.
+  void use_bfloat16(bool wanted) { uses_bfloat16_ = wanted; }
 
   /// noise: [B, latent_values], standard normal, made by the caller: the model draws no random numbers. A point needs none.
   VaeOutput forward(const at::Tensor& x, const at::Tensor& noise);
@@ -64,8 +67,12 @@ class LatentModel : public torch::nn::Module {
   /// called once, after the network's own modules are registered.
   void finish(std::int64_t latent_values, const LikelihoodOptions& likelihood);
 
+  virtual Posterior encode_images(const at::Tensor& x) = 0;
+  virtual Decoded decode_latents(const at::Tensor& z) = 0;
+
  private:
   std::int64_t latent_values_ = 0;
+  bool uses_bfloat16_ = false;
   std::shared_ptr<Likelihood> likelihood_;
 };
 

@@ -35,12 +35,12 @@ MlpVae::MlpVae(const NetworkOptions& options, const LikelihoodOptions& likelihoo
   finish(options.latent_dim, likelihood);
 }
 
-Posterior MlpVae::encode(const at::Tensor& x) {
+Posterior MlpVae::encode_images(const at::Tensor& x) {
   const at::Tensor code = encoder_->forward(x.flatten(1));
   return {fc_mu_->forward(code), clamp_log_var(fc_var_->forward(code))};
 }
 
-Decoded MlpVae::decode(const at::Tensor& z) {
+Decoded MlpVae::decode_latents(const at::Tensor& z) {
   const at::Tensor code = decoder_->forward(z);
   Decoded decoded{final_layer_->forward(code).view(image_shape_), {}};
   if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(code).view(image_shape_).clamp_min(Likelihood::kLeastLogVariance);

@@ -14,8 +14,9 @@ class MlpVae : public LatentModel {
   /// Throws std::invalid_argument for no level.
   MlpVae(const NetworkOptions& options, const LikelihoodOptions& likelihood);
 
-  Posterior encode(const at::Tensor& x) override;
-  Decoded decode(const at::Tensor& z) override;
+ protected:
+  Posterior encode_images(const at::Tensor& x) override;
+  Decoded decode_latents(const at::Tensor& z) override;
 
  private:
   std::vector<std::int64_t> image_shape_;  // [-1, C, H, W]

@@ -24,9 +24,10 @@ class ResnetVae : public LatentModel {
   /// Throws std::invalid_argument for no level.
   ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet, const LikelihoodOptions& likelihood);
 
+ protected:
   /// A spatial latent's [B, latent_dim, h, w] as rows.
-  Posterior encode(const at::Tensor& x) override;
-  Decoded decode(const at::Tensor& z) override;
+  Posterior encode_images(const at::Tensor& x) override;
+  Decoded decode_latents(const at::Tensor& z) override;
 
  private:
   std::vector<std::int64_t> code_shape_, latent_shape_;  // [-1, C, h, w]; latent_shape_ empty: flat

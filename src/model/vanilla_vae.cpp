@@ -10,7 +10,7 @@ VanillaVae::VanillaVae(const NetworkOptions& options, const LikelihoodOptions& l
   finish(options.latent_dim, likelihood);
 }
 
-Posterior VanillaVae::encode(const at::Tensor& x) {
+Posterior VanillaVae::encode_images(const at::Tensor& x) {
   const at::Tensor code = encoder_.forward(x);
   return {fc_mu_->forward(code), clamp_log_var(fc_var_->forward(code))};
 }

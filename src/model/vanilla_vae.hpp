@@ -10,8 +10,9 @@ class VanillaVae : public LatentModel {
  public:
   VanillaVae(const NetworkOptions& options, const LikelihoodOptions& likelihood);
 
-  Posterior encode(const at::Tensor& x) override;
-  Decoded decode(const at::Tensor& z) override { return decoder_.forward(z); }
+ protected:
+  Posterior encode_images(const at::Tensor& x) override;
+  Decoded decode_latents(const at::Tensor& z) override { return decoder_.forward(z); }
 
  private:
   // In this order: registration order is the order of the arena and of the names.

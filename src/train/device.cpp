@@ -88,7 +88,7 @@ EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
   return settings;
 }
 
-void apply_device(const DeviceChoice& choice, bool reproducible) {
+void apply_device(const DeviceChoice& choice, const std::string& precision, bool reproducible) {
   for (const auto& [name, value] : choice.nccl_settings) ::setenv(name.c_str(), value.c_str(), /*overwrite=*/0);
   if (reproducible) {
     ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
@@ -96,8 +96,8 @@ void apply_device(const DeviceChoice& choice, bool reproducible) {
     at::globalContext().setBenchmarkCuDNN(false);
   }
   at::set_num_threads(choice.threads);
-  at::globalContext().setAllowTF32CuBLAS(false);
-  at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setAllowTF32CuBLAS(precision == "tf32");
+  at::globalContext().setAllowTF32CuDNN(precision == "tf32");
   if (choice.device.is_cuda()) c10::impl::VirtualGuardImpl(c10::kCUDA).setDevice(choice.device);
 }
 

@@ -49,9 +49,9 @@ DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& nod
 /// has); from 2.30 on NCCL allows it where all ranks ask for it. Empty where no GPU is shared. Pure.
 EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node);
 
-/// Makes the choice this process's: environment, current device, threads, TF32 off. `reproducible`: cuDNN deterministic and without autotuning,
+/// Makes the choice this process's: environment, current device, threads, TF32 by `precision`. `reproducible`: cuDNN deterministic and without autotuning,
 /// and a fixed workspace for cuBLAS; to be called before the first use of a GPU and of NCCL.
-void apply_device(const DeviceChoice& choice, bool reproducible);
+void apply_device(const DeviceChoice& choice, const std::string& precision, bool reproducible);
 
 /// For the start table: "GPU 0: NVIDIA H100 80GB HBM3, gradients by NCCL" or "CPU, 1 thread a rank, gradients by MPI".
 std::string describe_device(const DeviceChoice& choice);

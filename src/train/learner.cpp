@@ -42,12 +42,13 @@ SumOrder sum_order(const Config& config) { return config.distributed.reproducibl
 
 NcclDeadlines deadlines(const DistributedConfig& config) { return {Seconds(config.slow_timeout_s), Seconds(config.timeout_s)}; }
 
-// The moments of both kinds under their parameters' names.
+// What goes with each parameter, under its name: the optimizer's moments and the average.
 template <typename Visit>
-void for_each_moment(const ParameterArena& parameters, const FusedAdam& optimizer, Visit visit) {
+void for_each_moment(const ParameterArena& parameters, const Optimizer& optimizer, const std::optional<WeightAverage>& average, Visit visit) {
   for (std::size_t i = 0; i < parameters.slots().size(); ++i) {
-    visit("exp_avg." + parameters.slots()[i].name, optimizer.first_moment().view(i));
-    visit("exp_avg_sq." + parameters.slots()[i].name, optimizer.second_moment().view(i));
+    const std::string& name = parameters.slots()[i].name;
+    for (const auto& [kind, arena] : optimizer.moments()) visit(kind + "." + name, arena.view(i));
+    if (average) visit(kAveragePrefix + name, average->arena().view(i));
   }
   visit("step", optimizer.step_count());
 }
@@ -63,10 +64,11 @@ Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPla
       parameters_(trained_parameters(*model_), config.train.channels_last,
                   [this](std::int64_t count, const at::TensorOptions& options) { return gradient_memory_.zeros(count, options); }),
       statistics_(model_->batch_norms(), model_->likelihood(), objective_.other_terms(), parameters_.values().options()),
-      optimizer_(parameters_, config.train.optimizer),
+      optimizer_(make_optimizer(parameters_, config.train.optimizer)),
+      average_(config.train.ema_decay ? std::optional<WeightAverage>(std::in_place, parameters_, *config.train.ema_decay) : std::nullopt),
       exchanges_(make_exchanges(device, host, sum_order(config), deadlines(config.distributed), gradient_memory_, log)),
       reducer_(parameters_, trained_parameters(*model_), statistics_.sums(), std::move(exchanges_.gradients), reducer_options(config, plan)),
-      step_(*model_, objective_, parameters_, statistics_, reducer_, optimizer_, step_options(config, plan)) {
+      step_(*model_, objective_, parameters_, statistics_, reducer_, *optimizer_, average(), step_options(config, plan)) {
   if (config.distributed.batch_norm == "sync") {
     for (BatchNorm2d layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
@@ -88,7 +90,7 @@ TensorFile Learner::weights() const { return collect_weights(*model_, model_name
 
 TensorFile Learner::optimizer_state() const {
   TensorFile file;
-  for_each_moment(parameters_, optimizer_, [&](const std::string& name, const at::Tensor& tensor) {
+  for_each_moment(parameters_, *optimizer_, average_, [&](const std::string& name, const at::Tensor& tensor) {
     file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
   });
   return file;
@@ -97,7 +99,7 @@ TensorFile Learner::optimizer_state() const {
 void Learner::restore(const Checkpoint& checkpoint, const std::string& origin) {
   restore_weights(*model_, checkpoint.weights, origin);
   std::string misfits;
-  for_each_moment(parameters_, optimizer_, [&](const std::string& name, at::Tensor tensor) {
+  for_each_moment(parameters_, *optimizer_, average_, [&](const std::string& name, at::Tensor tensor) {
     const auto found = checkpoint.optimizer.tensors.find(name);
     if (found == checkpoint.optimizer.tensors.end() || found->second.sizes() != tensor.sizes()) {
       misfits += "\n  " + name;
@@ -111,7 +113,7 @@ void Learner::restore(const Checkpoint& checkpoint, const std::string& origin) {
 std::vector<at::Tensor> Learner::state() const {
   std::vector<at::Tensor> tensors;
   for (const auto& [name, tensor] : named_state(*model_)) tensors.push_back(tensor);
-  for_each_moment(parameters_, optimizer_, [&](const std::string&, const at::Tensor& tensor) { tensors.push_back(tensor); });
+  for_each_moment(parameters_, *optimizer_, average_, [&](const std::string&, const at::Tensor& tensor) { tensors.push_back(tensor); });
   return tensors;
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ class Learner {
 
   LatentModel& model() { return *model_; }
   const Objective& objective() const { return objective_; }
+  /// Null without `train.ema_decay`.
+  WeightAverage* average() { return average_ ? &*average_ : nullptr; }
   const GradientReducer& reducer() const { return reducer_; }
   std::int64_t parameter_count() const;
 
@@ -55,7 +58,8 @@ class Learner {
   GradientMemory gradient_memory_;
   ParameterArena parameters_;
   StepStatistics statistics_;
-  FusedAdam optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::optional<WeightAverage> average_;
   Exchanges exchanges_;  // before the reducer, which uses it; after the arenas: communicators end before the memory that they work in
   GradientReducer reducer_;
   TrainingStep step_;

@@ -69,6 +69,7 @@ std::shared_ptr<LatentModel> make_model(const Config& config, const ImageShape& 
   else model = std::make_shared<VanillaVae>(network, likelihood);
   initialise_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == "fp64" ? at::kDouble : at::kFloat);
+  model->use_bfloat16(config.train.precision == "bf16");
   // Module::to converts the counts too.
   for (const auto& buffer : model->named_buffers()) {
     at::Tensor tensor = buffer.value();

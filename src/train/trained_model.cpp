@@ -23,6 +23,14 @@ Found find(const std::filesystem::path& place) {
   throw BadInput(text(place, " is neither a checkpoint (a directory with manifest.json) nor a run directory with checkpoints in it"));
 }
 
+// In the place of the weights that training goes on with.
+void use_averages(Checkpoint& checkpoint) {
+  for (auto& [name, tensor] : checkpoint.weights.tensors) {
+    const auto average = checkpoint.optimizer.tensors.find(kAveragePrefix + name);
+    if (average != checkpoint.optimizer.tensors.end()) tensor = average->second;
+  }
+}
+
 }  // namespace
 
 TrainedModel load_trained_model(const std::filesystem::path& place) {
@@ -31,6 +39,7 @@ TrainedModel load_trained_model(const std::filesystem::path& place) {
   out.origin = found.origin;
   out.config = parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string());
   out.shape = image_shape_of(found.checkpoint.weights, (found.origin / "weights.safetensors").string());
+  if (out.config.train.ema_decay) use_averages(found.checkpoint);
   out.model = make_model(out.config, out.shape);
   restore_weights(*out.model, found.checkpoint.weights, found.origin.string());
   out.model->eval();

@@ -1,4 +1,4 @@
-// A model out of a checkpoint, ready to be looked at.
+// A model out of a checkpoint, ready to be looked at: with the moving average of its weights, where the run kept one.
 #pragma once
 
 #include <filesystem>

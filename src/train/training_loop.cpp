@@ -12,6 +12,7 @@
 #include "evaluate/evaluation_text.hpp"
 #include "evaluate/mean_image.hpp"
 #include "parallel/replicate.hpp"
+#include "train/early_stop.hpp"
 #include "train/open_data.hpp"
 #include "train/picture_files.hpp"
 #include "train/pinned_memory.hpp"
@@ -74,7 +75,7 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
 ExitCode TrainingLoop::run() {
   const std::int64_t planned = parts_.learning_rate.steps_planned;
   since_step_.restart();
-  while (state_.step < planned && !agreed_.stop) {
+  while (state_.step < planned && !agreed_.stop && !stops_early(parts_.config.train.early_stop, state_)) {
     one_step();
     // Asked to stop, it may be killed soon: the checkpoint comes before anything that takes time.
     if (state_.position == 0 && !agreed_.stop) end_of_epoch();
@@ -91,7 +92,13 @@ ExitCode TrainingLoop::run() {
   agree_on_rank_0(parts_.host, [&] {
     if (!last_failure_.empty()) throw Failure(text("the last checkpoint was not written: ", last_failure_));
   });
-  if (state_.step < planned) return ExitCode::stopped;
+  if (stops_early(parts_.config.train.early_stop, state_)) {
+    if (parts_.host.rank() == 0)
+      log::info(text("stopped early: train.early_stop.metric ", parts_.config.train.early_stop.metric, " was not below its best, ", *state_.best_stop_metric, ", in ",
+                     state_.evaluations_since_best, " evaluations"));
+  } else if (state_.step < planned) {
+    return ExitCode::stopped;
+  }
   // The last ones, unless the end of an epoch has just made them.
   const std::int64_t pictures_every = parts_.config.pictures.every_epochs;
   if (pictures_every > 0 && (state_.position != 0 || state_.epoch % pictures_every != 0)) slowly("making pictures", [this] { write_pictures(); });
@@ -214,12 +221,16 @@ void TrainingLoop::evaluate_now() {
   options.is_likelihood = is_likelihood_of(parts_.config, data);
   options.samples = parts_.validation ? data.size() : std::min(data.size(), kTrainingSamplesEvaluated);
   if (!mean_image_mse_) mean_image_mse_ = mean_image_mse(data, options.samples, parts_.host);
-  const Evaluation result = evaluate(parts_.learner.model(), parts_.learner.objective(), data, options, parts_.host);
+  const Evaluation result = [&] {
+    const AveragedWeights averaged(parts_.learner.average());
+    return evaluate(parts_.learner.model(), parts_.learner.objective(), data, options, parts_.host);
+  }();
 
   parts_.recorder.evaluation(state_.step, state_.epoch, on, result, *mean_image_mse_);
   parts_.recorder.interrupt_progress();
   log::info(text("step ", state_.step, ", ", on, " (", result.samples, " samples): ", evaluation_text(result, *mean_image_mse_)));
 
+  if (parts_.validation) note_for_early_stop(parts_.config.train.early_stop, result, state_);
   if (!parts_.validation || parts_.config.checkpoint.keep_best == 0) return;
   // A loss that is not finite is never the best.
   if (!(result.loss < state_.best_validation_loss.value_or(std::numeric_limits<double>::infinity()))) return;
@@ -237,6 +248,7 @@ void TrainingLoop::write_pictures() {
   const std::string when = text("step ", state_.step);
   std::string number = std::to_string(state_.step);
   number.insert(0, 8 - std::min<std::size_t>(8, number.size()), '0');
+  const AveragedWeights averaged(parts_.learner.average());
   try {
     const auto seed = static_cast<std::uint64_t>(parts_.config.run.seed);
     if (wanted.samples > 0)

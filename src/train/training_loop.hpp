@@ -45,6 +45,8 @@ class TrainingLoop {
   /// ranks when too many steps in a row were skipped, or when ranks have diverged.
   ExitCode run();
 
+  std::int64_t steps_done() const { return state_.step; }
+
  private:
   struct UnreadStep {
     StepMetrics known;

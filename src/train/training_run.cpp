@@ -11,6 +11,7 @@
 #include "comm/logged_communicator.hpp"
 #include "config/load_config.hpp"
 #include "evaluate/collapse_forecast.hpp"
+#include "train/early_stop.hpp"
 #include "train/environment.hpp"
 #include "train/open_data.hpp"
 #include "train/rank_failure.hpp"
@@ -68,7 +69,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   std::string fingerprint;
   agree(*host, [&] {
     device = choose_device(config.distributed, node_facts(world));
-    apply_device(device, config.distributed.reproducible);
+    apply_device(device, config.train.precision, config.distributed.reproducible);
   });
   RunData data = open_run_data(config, world, *host);
   agree(*host, [&] {
@@ -113,6 +114,10 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
     print_start(facts);
   }
   if (request.dry_run) return ExitCode::done;
+  if (stops_early(config.train.early_stop, setup.state)) {
+    log::info(text("this run has stopped early after ", setup.state.step, " steps: nothing is left to do. A larger train.early_stop.patience makes it go on."));
+    return ExitCode::done;
+  }
   if (setup.state.step >= rates.steps_planned) {
     log::info(text("this run has done its ", setup.state.step, " steps: nothing is left to do. More train.epochs or train.steps make it go on."));
     return ExitCode::done;
@@ -144,8 +149,9 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   if (code == ExitCode::stopped) {
     log::info(text("stopped on request, with a checkpoint in ", RunDirectory(config.run).checkpoints().string(), ": run the same command again to go on"));
   } else {
-    const double samples = static_cast<double>((rates.steps_planned - setup.state.step) * plan.global_batch);
-    log::info(text("done: ", rates.steps_planned - setup.state.step, " steps in ", static_cast<std::int64_t>(seconds), " s, ", static_cast<std::int64_t>(samples / seconds),
+    const std::int64_t steps = loop.steps_done() - setup.state.step;
+    const double samples = static_cast<double>(steps * plan.global_batch);
+    log::info(text("done: ", steps, " steps in ", static_cast<std::int64_t>(seconds), " s, ", static_cast<std::int64_t>(samples / seconds),
                    " samples/s. Pictures, checkpoints and metrics.jsonl are in ", RunDirectory(config.run).path().string()));
   }
   return code;

@@ -4,9 +4,9 @@
 
 namespace vae_dist {
 
-TrainingStep::TrainingStep(LatentModel& model, const Objective& objective, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, FusedAdam& optimizer,
+TrainingStep::TrainingStep(LatentModel& model, const Objective& objective, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
                            const StepOptions& options)
-    : model_(model), objective_(objective), parameters_(parameters), statistics_(statistics), reducer_(reducer), optimizer_(optimizer), options_(options) {}
+    : model_(model), objective_(objective), parameters_(parameters), statistics_(statistics), reducer_(reducer), optimizer_(optimizer), average_(average), options_(options) {}
 
 StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
   const double share = 1.0 / static_cast<double>(options_.global_batches);
@@ -35,6 +35,7 @@ StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise,
   // As torch.nn.utils.clip_grad_norm_ does.
   if (options_.clip_norm) gradients.mul_((*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
   optimizer_.step(learning_rate, skip);
+  if (average_) average_->update(optimizer_.step_count(), skip);
   statistics_.blend_into_running(skip);
   return {at::cat({terms.slice(0, 0, 3), norm.view(1), skip.to(terms.scalar_type()), terms.slice(0, 3)})};
 }

@@ -8,8 +8,9 @@
 #include "model/objective.hpp"
 #include "parallel/gradient_reducer.hpp"
 #include "parallel/parameter_arena.hpp"
-#include "train/fused_adam.hpp"
+#include "train/optimizer.hpp"
 #include "train/step_statistics.hpp"
+#include "train/weight_average.hpp"
 
 namespace vae_dist {
 
@@ -29,8 +30,9 @@ struct StepOutcome {
 
 class TrainingStep {
  public:
-  /// All parts outlive the step.
-  TrainingStep(LatentModel& model, const Objective& objective, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, FusedAdam& optimizer, const StepOptions& options);
+  /// All parts outlive the step. `average` may be null.
+  TrainingStep(LatentModel& model, const Objective& objective, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
+               const StepOptions& options);
 
   /// images: [B, C, H, W] in the model's range, noise: [B, Objective::noise_per_sample()]; B = this rank's samples, replica after
   /// replica. A loss or gradient norm that is not finite, or a norm above the limit, skips the step on every rank alike: weights,
@@ -43,7 +45,8 @@ class TrainingStep {
   ParameterArena& parameters_;
   StepStatistics& statistics_;
   GradientReducer& reducer_;
-  FusedAdam& optimizer_;
+  Optimizer& optimizer_;
+  WeightAverage* average_;
   StepOptions options_;
 };
 

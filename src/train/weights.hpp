@@ -16,6 +16,9 @@ TensorFile collect_weights(const LatentModel& model, const std::string& model_na
 /// or of another shape; then nothing has been changed. `origin` names the file.
 void restore_weights(LatentModel& model, const TensorFile& weights, const std::string& origin);
 
+/// Before a parameter's name: its moving average, among the optimizer's state.
+inline constexpr const char* kAveragePrefix = "ema.";
+
 /// The shape that collect_weights noted. Throws BadInput when it is not there.
 ImageShape image_shape_of(const TensorFile& weights, const std::string& origin);
 

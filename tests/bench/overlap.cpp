@@ -73,9 +73,9 @@ class Trainer {
         objective_(ObjectiveOptions{}, *model_),
         parameters_(trained_parameters(*model_), config.train.channels_last),
         statistics_(model_->batch_norms(), model_->likelihood(), objective_.other_terms(), parameters_.values().options()),
-        optimizer_(parameters_, config.train.optimizer),
+        optimizer_(make_optimizer(parameters_, config.train.optimizer)),
         reducer_(parameters_, trained_parameters(*model_), statistics_.sums(), std::move(exchange), options),
-        step_(*model_, objective_, parameters_, statistics_, reducer_, optimizer_, step_options(ranks)) {
+        step_(*model_, objective_, parameters_, statistics_, reducer_, *optimizer_, nullptr, step_options(ranks)) {
     model_->train();
   }
 
@@ -105,7 +105,7 @@ class Trainer {
   Objective objective_;
   ParameterArena parameters_;
   StepStatistics statistics_;
-  FusedAdam optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   GradientReducer reducer_;
   TrainingStep step_;
   std::vector<double> step_seconds_, cpu_seconds_, wait_seconds_;  // by round

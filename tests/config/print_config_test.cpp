@@ -69,7 +69,8 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
   std::vector<Config> all = {config, other, split};
   for (const char* objective : {"objective: {likelihood: bernoulli, reduction: sum, importance_samples: 5}\n", "objective: {variance: predicted, beta: {schedule: linear, from: 0.1, to: 2, steps: 10}}\n",
                                 "objective: {beta: {schedule: cyclical, from: 0.1, to: 2, period_steps: 9, ratio: 0.25}}\n", "objective: {capacity: {gamma: 10, max_nats: 25, steps: 1000}}\n",
-                                "model: {name: decoder_only}\nobjective: {prior_samples: 256}\n"}) {
+                                "model: {name: decoder_only}\nobjective: {prior_samples: 256}\n",
+                                "train: {optimizer: {name: sgd, momentum: 0.9}, ema_decay: 0.999, early_stop: {patience: 3, metric: validation_mse}}\n"}) {
     all.push_back(parse(objective));
     expect_round_trip(all.back());
   }

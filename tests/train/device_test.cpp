@@ -116,7 +116,7 @@ TEST(ApplyDevice, SetsWhatNcclNeedsUnlessTheUserHas) {
   ::setenv("NCCL_SOCKET_IFNAME", "eth0", 1);
   DeviceChoice choice;
   choice.nccl_settings = {{"NCCL_HOSTID", "a-rank-1"}, {"NCCL_SOCKET_IFNAME", "lo"}};
-  apply_device(choice, false);
+  apply_device(choice, "fp32", false);
   EXPECT_STREQ(std::getenv("NCCL_HOSTID"), "a-rank-1");
   EXPECT_STREQ(std::getenv("NCCL_SOCKET_IFNAME"), "eth0");
   ::unsetenv("NCCL_HOSTID");

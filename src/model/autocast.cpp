@@ -1,0 +1,24 @@
+#include "model/autocast.hpp"
+
+#include <ATen/autocast_mode.h>
+
+namespace vae_dist {
+
+Autocast::Autocast(c10::DeviceType device, bool wanted) : device_(device), wanted_(wanted) {
+  if (!wanted_) return;
+  was_enabled_ = at::autocast::is_autocast_enabled(device_);
+  former_type_ = at::autocast::get_autocast_dtype(device_);
+  at::autocast::set_autocast_enabled(device_, true);
+  at::autocast::set_autocast_dtype(device_, at::kBFloat16);
+  at::autocast::increment_nesting();
+}
+
+Autocast::~Autocast() {
+  if (!wanted_) return;
+  // The casts of the weights are of no use once an optimizer has changed these.
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+  at::autocast::set_autocast_dtype(device_, former_type_);
+  at::autocast::set_autocast_enabled(device_, was_enabled_);
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,46 @@
+// An exponential moving average of the weights, which evaluation and pictures use (Polyak, Juditsky 1992; exponential as in Kingma, Ba 2015, section 7.2).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "parallel/parameter_arena.hpp"
+
+namespace vae_dist {
+
+class WeightAverage {
+ public:
+  /// Begins at the present weights. `parameters` outlives it.
+  WeightAverage(const ParameterArena& parameters, double decay);
+
+  /// After a step: average += (1 - d) (weights - average), d = min(decay, (1 + t) / (10 + t)) with t steps done, so that it forgets the initial weights.
+  /// `step_count`: [1] float; `skip`: [1], 1 = nothing may change.
+  void update(const at::Tensor& step_count, const at::Tensor& skip);
+
+  const FlatArena& arena() const { return average_; }
+
+  /// Changes places with the weights; once more, and they are back. Running batch statistics stay.
+  void swap_with_weights();
+
+ private:
+  const ParameterArena& parameters_;
+  double decay_;
+  FlatArena average_;
+};
+
+/// The model has its averaged weights for as long as this lives; without an average its own.
+class AveragedWeights {
+ public:
+  explicit AveragedWeights(WeightAverage* average) : average_(average) {
+    if (average_) average_->swap_with_weights();
+  }
+  ~AveragedWeights() {
+    if (average_) average_->swap_with_weights();
+  }
+  AveragedWeights(const AveragedWeights&) = delete;
+  AveragedWeights& operator=(const AveragedWeights&) = delete;
+
+ private:
+  WeightAverage* average_;
+};
+
+}  // namespace vae_dist
