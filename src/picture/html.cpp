@@ -68,7 +68,8 @@ Html html_code(std::string_view name) {
     const std::size_t length = std::min(name.size(), end + 1);
     content += name.substr(0, length);
     name.remove_prefix(length);
-    if (!name.empty()) content += html_void_element("wbr", {});
+    const bool in_number = !name.empty() && name[0] >= '0' && name[0] <= '9';
+    if (!name.empty() && !in_number) content += html_void_element("wbr", {});
   }
   return html_element("code", content);
 }

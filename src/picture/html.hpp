@@ -43,7 +43,7 @@ inline Html html_element(const std::string& tag, const Html& content) { return h
 /// <tag name="value">, for the elements of HTML that have no end: img, input, br.
 Html html_void_element(const std::string& tag, const HtmlAttributes& attributes);
 
-/// A name of a file, function or key; a narrow page may break it behind . _ and /.
+/// A name of a file, function or key; a narrow page may break it behind . _ and /, but not inside of a number.
 Html html_code(std::string_view name);
 
 /// "data:<type>;base64,...", which needs no file beside the page.

@@ -19,7 +19,10 @@ TEST(Html, KeepsTextOfAllLanguagesAndReplacesWhatIsNoText) {
   EXPECT_EQ(html_escaped("\xed\xa0\x80"), "\uFFFD\uFFFD\uFFFD") << "a surrogate";
 }
 
-TEST(Html, LetsNamesBreakBetweenTheirParts) { EXPECT_EQ(html_code("train.global_batch").source(), "<code>train.<wbr>global_<wbr>batch</code>"); }
+TEST(Html, LetsNamesBreakBetweenTheirPartsAndNumbersNot) {
+  EXPECT_EQ(html_code("train.global_batch").source(), "<code>train.<wbr>global_<wbr>batch</code>");
+  EXPECT_EQ(html_code("[0.5, 1]").source(), "<code>[0.5, 1]</code>");
+}
 
 TEST(DataUri, IsBase64) {
   EXPECT_EQ(data_uri("image/png", ""), "data:image/png;base64,");
