@@ -69,6 +69,14 @@ install_fuzzer() {
   echo "setup: there is no clang from version 15 on: the fuzz tests are left out"
 }
 
+# The tests open reports in it. Ubuntu's package of that name wants snap: a chrome that is there serves as well, else that test is left out.
+install_browser() {
+  [ "${VAE_DIST_SYSTEM:-}" = given ] && return
+  if command -v chromium google-chrome >/dev/null; then return; fi
+  if apt-cache show chromium >/dev/null 2>&1; then install_system_packages chromium; return; fi
+  echo "setup: there is no package chromium: the test of the report in a browser is left out"
+}
+
 # CUDA 13 wheels need driver 580 or later; older drivers run older wheels of the same torch.
 check_driver() {
   command -v nvidia-smi >/dev/null || return 0

@@ -7,6 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 install_system_packages "${build_packages[@]}" "${test_packages[@]}"
 install_fuzzer
+install_browser
 install_wheels
 fetch_prometheus
 configure_and_build all

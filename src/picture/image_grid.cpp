@@ -13,6 +13,7 @@ namespace vae_dist {
 namespace {
 
 constexpr int kMargin = 16, kGap = 4, kLabelGap = 8;
+constexpr int kBlockGap = 12, kHeadingRoom = 20;
 constexpr int kTypicalCell = 80;
 constexpr double kTitleSize = 16, kSubtitleSize = 12, kLabelSize = 12, kSmallestLabelSize = 7;
 constexpr double kTitleInk = 0.10, kTextInk = 0.35, kFrameInk = 0.85;
@@ -76,13 +77,33 @@ void write_text(cairo_t* context, const std::string& words, Font font, double x,
 // Where things stand, in pixels of the canvas.
 struct Layout {
   int columns, rows, magnification, cell_width, cell_height;
-  int left, top;      ///< of the first cell
+  int left, top;      ///< of the first cell, or of the first block's heading
   int width, height;  ///< of the canvas
   double title_baseline, subtitle_baseline, column_baseline, column_size;
 
+  std::vector<int> row_tops;            ///< and below the last row, where one more would begin
+  std::vector<int> heading_baselines;   ///< of the blocks
+
   int x(int column) const { return left + column * (cell_width + kGap); }
-  int y(int row) const { return top + row * (cell_height + kGap); }
+  int y(int row) const { return row_tops[static_cast<std::size_t>(row)]; }
 };
+
+void place_rows(Layout& at, const std::vector<GridBlock>& blocks) {
+  int y = at.top;
+  std::size_t block = 0;
+  int block_begins = 0;
+  for (int row = 0; row < at.rows; ++row) {
+    if (block < blocks.size() && row == block_begins) {
+      if (row > 0) y += kBlockGap;
+      at.heading_baselines.push_back(y + static_cast<int>(kLabelSize));
+      if (!blocks[block].heading.empty()) y += kHeadingRoom;
+      block_begins += blocks[block++].rows;
+    }
+    at.row_tops.push_back(y);
+    y += at.cell_height + kGap;
+  }
+  at.row_tops.push_back(y);
+}
 
 Layout lay_out(std::span<const Picture> pictures, const GridOptions& options) {
   const Canvas scratch(1, 1);
@@ -110,7 +131,11 @@ Layout lay_out(std::span<const Picture> pictures, const GridOptions& options) {
   }
   at.top = static_cast<int>(std::ceil(y));
 
-  const double words = std::max(width_of(measure, options.title, {kTitleSize, true}), width_of(measure, options.subtitle, {kSubtitleSize}));
+  place_rows(at, options.blocks);
+
+  double headings = 0;
+  for (const GridBlock& block : options.blocks) headings = std::max(headings, width_of(measure, block.heading, {kLabelSize, true}));
+  const double words = std::max({headings, width_of(measure, options.title, {kTitleSize, true}), width_of(measure, options.subtitle, {kSubtitleSize})});
   at.width = std::max(at.x(at.columns) - kGap, kMargin + static_cast<int>(std::ceil(words))) + kMargin;
   at.height = at.y(at.rows) - kGap + kMargin;
   return at;
@@ -167,6 +192,14 @@ void check_pictures(std::span<const Picture> pictures, const GridOptions& option
       throw BadInput(text("picture ", i, " of ", size(picture), " holds ", picture.pixels.size(), " values, not ", expected));
     }
   }
+  if (options.blocks.empty()) return;
+  int in_blocks = 0;
+  for (const GridBlock& block : options.blocks) {
+    if (block.rows < 1) throw BadInput(text("a block of an image grid needs at least one row: \"", block.heading, "\" has ", block.rows));
+    in_blocks += block.rows;
+  }
+  const std::size_t rows = (pictures.size() + static_cast<std::size_t>(options.columns) - 1) / static_cast<std::size_t>(options.columns);
+  if (static_cast<std::size_t>(in_blocks) != rows) throw BadInput(text("an image grid of ", rows, " rows cannot be cut into blocks of ", in_blocks, " together"));
 }
 
 }  // namespace
@@ -175,7 +208,7 @@ int grid_magnification(int height, int width) {
   return std::max(1, static_cast<int>(std::lround(static_cast<double>(kTypicalCell) / std::max(height, width))));
 }
 
-void write_image_grid(const std::filesystem::path& path, std::span<const Picture> pictures, const GridOptions& options) {
+std::string image_grid_png(std::span<const Picture> pictures, const GridOptions& options) {
   check_pictures(pictures, options);
   const Layout at = lay_out(pictures, options);
   const Canvas canvas(at.width, at.height);
@@ -190,10 +223,17 @@ void write_image_grid(const std::filesystem::path& path, std::span<const Picture
     const double baseline = at.y(row) + at.cell_height / 2.0 + kLabelSize * 0.36;  // half the height of a capital
     write_text(context, options.row_labels[row], {kLabelSize}, at.left - kLabelGap, baseline, 1, kTextInk);
   }
+  for (std::size_t block = 0; block < options.blocks.size(); ++block) {
+    write_text(context, options.blocks[block].heading, {kLabelSize, true}, kMargin, at.heading_baselines[block], 0, kTitleInk);
+  }
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     draw_picture(canvas, pictures[i], at.magnification, at.x(static_cast<int>(i) % at.columns), at.y(static_cast<int>(i) / at.columns));
   }
-  replace_file(path, png_bytes(canvas));
+  return png_bytes(canvas);
+}
+
+void write_image_grid(const std::filesystem::path& path, std::span<const Picture> pictures, const GridOptions& options) {
+  replace_file(path, image_grid_png(pictures, options));
 }
 
 }  // namespace vae_dist

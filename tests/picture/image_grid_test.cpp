@@ -8,6 +8,7 @@
 #include <array>
 #include <memory>
 
+#include "base/durable_file.hpp"
 #include "base/error.hpp"
 
 namespace vae_dist {
@@ -115,6 +116,41 @@ TEST_F(ImageGrid, PutsTitleAndLabelsWhereTheyBelongAndMakesRoomForThem) {
   EXPECT_TRUE(labelled.has_ink(left + 84, 40, left + 164, top - 2)) << "label of column 1";
 }
 
+TEST_F(ImageGrid, SetsBlocksOfRowsApartUnderTheirHeadings) {
+  const std::vector<Picture> pictures(6, plain(80, 80, {0}));
+  write_image_grid(path_, pictures, {.columns = 2, .blocks = {{"first run", 2}, {"second run", 1}}});
+  const Png png(path_);
+  // A heading takes 20, a gap between blocks 12.
+  ASSERT_EQ(png.height(), 16 + 20 + 84 + 84 + 12 + 20 + 80 + 16);
+  EXPECT_TRUE(png.has_ink(16, 16, 100, 34)) << "first heading";
+  EXPECT_EQ(png.at(50, 36), (Rgb{0, 0, 0}));
+  EXPECT_EQ(png.at(50, 36 + 84 + 79), (Rgb{0, 0, 0}));
+  EXPECT_FALSE(png.has_ink(16, 36 + 84 + 82, 100, 36 + 168 + 10)) << "the gap";
+  EXPECT_TRUE(png.has_ink(16, 36 + 168 + 12, 100, 36 + 168 + 30)) << "second heading";
+  EXPECT_EQ(png.at(50, 36 + 168 + 32), (Rgb{0, 0, 0}));
+}
+
+TEST_F(ImageGrid, MakesRoomForLongRowLabels) {
+  const std::vector<Picture> pictures(14, plain(28, 28, {100}));
+  const GridOptions options{.title = "traversal",
+                            .row_labels = {"z12  KL 3.4 nats", "z3  KL 0.02 nats"},
+                            .column_labels = {"−3 σ", "−2 σ", "−1 σ", "0", "1 σ", "2 σ", "3 σ"},
+                            .columns = 7};
+  write_image_grid(path_, pictures, options);
+  const Png png(path_);
+  const int left = png.width() - 16 - 7 * 88 + 4, top = png.height() - 16 - 2 * 88 + 4;
+  EXPECT_GT(left, 100);
+  EXPECT_EQ(png.at(left, top), (Rgb{100, 100, 100}));
+  EXPECT_FALSE(png.has_ink(0, 0, 15, png.height())) << "the left margin stays free";
+  for (int column = 0; column < 7; ++column) EXPECT_TRUE(png.has_ink(left + column * 88 + 20, top - 20, left + column * 88 + 64, top - 2)) << column;
+}
+
+TEST_F(ImageGrid, GivesTheSameBytesInMemoryAsInAFile) {
+  const std::vector<Picture> pictures{plain(8, 8, {1, 2, 3})};
+  write_image_grid(path_, pictures, {.title = "grid"});
+  EXPECT_EQ(image_grid_png(pictures, {.title = "grid"}), read_file(path_));
+}
+
 TEST_F(ImageGrid, IsWideEnoughForALongTitle) {
   write_image_grid(path_, std::vector{plain(80, 80, {0})}, {.title = "A title that is much longer than the only picture"});
   const Png png(path_);
@@ -147,6 +183,8 @@ TEST_F(ImageGrid, RefusesWhatItCannotDraw) {
   EXPECT_THAT(message({plain(4, 4, {1}), plain(4, 5, {1})}), HasSubstr("the first is 4x4x1, number 1 is 4x5x1"));
   EXPECT_THAT(message({plain(4, 4, {1, 2})}), HasSubstr("1 or 3 channels, not 4x4x2"));
   EXPECT_THAT(message({Picture{4, 4, 1, {0}}}), HasSubstr("holds 1 values, not 16"));
+  EXPECT_THAT(message({plain(4, 4, {1})}, {.blocks = {{"a", 2}}}), HasSubstr("of 1 rows cannot be cut into blocks of 2"));
+  EXPECT_THAT(message({plain(4, 4, {1})}, {.blocks = {{"a", 1}, {"b", 0}}}), HasSubstr("\"b\" has 0"));
   EXPECT_THAT(message({plain(4, 4, {1})}, {.columns = 0}), HasSubstr("at least one column"));
   EXPECT_FALSE(std::filesystem::exists(path_));
 }
