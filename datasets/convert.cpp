@@ -8,19 +8,15 @@
 #include "base/error.hpp"
 #include "data/hdf5_file.hpp"
 #include "data/image_dataset.hpp"
+#include "data/stored_rows.hpp"
 #include "datasets/chunk_writer.hpp"
+#include "datasets/ordered_tasks.hpp"
 #include "datasets/partial_file.hpp"
 #include "datasets/progress_bar.hpp"
-#include "datasets/stored_dataset.hpp"
+#include "datasets/stored_file.hpp"
 
 namespace vae_dist {
 namespace {
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) out += text(i ? ", " : "", shape[i]);
-  return out + "]";
-}
 
 // How many rows to read at a time from row `first` on, so that a chunk is decoded as rarely as memory allows: whole rows of chunks where
 // they fit, else equal parts of one.
@@ -29,7 +25,7 @@ struct Blocks {
   std::int64_t aligned;   // blocks begin anew at multiples of this
 
   Blocks(const StoredDataset& from, std::int64_t memory_bytes) {
-    constexpr std::int64_t kEnough = 64 << 20;   // more at a time is no faster
+    constexpr std::int64_t kEnough = 16 << 20;   // more at a time is no faster
     const auto row_bytes = static_cast<std::int64_t>(std::max<std::size_t>(from.row_bytes(), 1));
     const std::int64_t chunk_rows = from.chunk().empty() ? 1 : from.chunk()[0];
     const std::int64_t fitting = std::max<std::int64_t>(1, std::min(memory_bytes / row_bytes, std::max(chunk_rows, kEnough / row_bytes)));
@@ -44,6 +40,46 @@ struct Blocks {
 
   std::int64_t end(std::int64_t first, std::int64_t all_rows) const { return std::min({first + rows, first / aligned * aligned + aligned, all_rows}); }
   std::int64_t decodes() const { return (aligned + rows - 1) / rows; }
+};
+
+// Rows of one dataset as they are stored: decoded outside of the library and its lock where we know how. Safe from several threads.
+class RowReader {
+ public:
+  explicit RowReader(const StoredDataset& from) : from_(from) {
+    Hdf5Dataset dataset = Hdf5File::open(from.file()).dataset(from.path());
+    dataset.check_filters();
+    const bool known = dataset.storage() == StorageKind::contiguous || (dataset.storage() == StorageKind::chunked && can_undo(dataset.pipeline()));
+    if (dataset.number() && known) decoded_.emplace(std::move(dataset));
+  }
+
+  std::vector<std::uint8_t> read(std::int64_t first, std::int64_t end) const {
+    std::vector<std::uint8_t> rows(static_cast<std::size_t>(end - first) * from_.row_bytes());
+    const auto refuse = [&](const std::string& why) {
+      return BadInput(text(from_.place(), ": cannot read rows ", first, " to ", end, ": ", why, "; data verify names every damaged chunk"));
+    };
+    try {
+      if (decoded_) {
+        DecodeBuffers buffers;
+        decoded_->read(first, end - first, std::as_writable_bytes(std::span(rows)), buffers);
+      } else {
+        std::vector<std::int64_t> begin(from_.shape().size(), 0), count = from_.shape();
+        begin[0] = first;
+        count[0] = end - first;
+        from_.read(begin, count, rows);
+      }
+    } catch (const BadInput& error) {
+      throw refuse(error.what());
+    } catch (const Failure& error) {
+      // It begins with the place as well.
+      const std::string why = error.what(), place = from_.place() + ": ";
+      throw refuse(why.starts_with(place) ? why.substr(place.size()) : why);
+    }
+    return rows;
+  }
+
+ private:
+  const StoredDataset& from_;
+  std::optional<StoredRows> decoded_;
 };
 
 class Converter {
@@ -145,29 +181,26 @@ class Converter {
     for (const StoredDataset& part : parts) {
       const Blocks blocks(part, options_.memory_bytes);
       if (images) done_.decodes_of_a_chunk = std::max(done_.decodes_of_a_chunk, blocks.decodes());
+      const RowReader reader(part);
+      // Blocks are decoded side by side, as many as there is memory for, and written in order.
+      const std::int64_t fitting = options_.memory_bytes / std::max<std::int64_t>(1, std::min(blocks.rows, part.rows()) * row_bytes);
+      OrderedTasks<std::vector<std::uint8_t>> reading(static_cast<std::size_t>(std::clamp<std::int64_t>(fitting, 1, static_cast<std::int64_t>(thread_count(options_.threads)))));
+      const auto write_next = [&] {
+        const std::vector<std::uint8_t> block = reading.next();
+        writer.append(block);
+        done += static_cast<std::int64_t>(block.size()) / row_bytes;
+        if (progress) progress->update(done);
+      };
       for (std::int64_t first = 0; first < part.rows();) {
         const std::int64_t end = blocks.end(first, part.rows());
-        writer.append(read_rows(part, first, end));
-        done += end - first;
-        if (progress) progress->update(done);
+        if (reading.full()) write_next();
+        reading.start([&reader, first, end] { return reader.read(first, end); });
         first = end;
       }
+      while (!reading.empty()) write_next();
     }
     writer.finish();
     if (images) done_.shape = dataset.shape(), done_.chunk = dataset.chunk();
-  }
-
-  static std::vector<std::uint8_t> read_rows(const StoredDataset& from, std::int64_t first, std::int64_t end) {
-    std::vector<std::int64_t> begin(from.shape().size(), 0), count = from.shape();
-    begin[0] = first;
-    count[0] = end - first;
-    std::vector<std::uint8_t> rows(static_cast<std::size_t>(end - first) * from.row_bytes());
-    try {
-      from.read(begin, count, rows);
-    } catch (const BadInput& error) {
-      throw BadInput(text(from.place(), ": cannot read rows ", first, " to ", end, ": ", error.what(), "; data verify names the damaged chunk"));
-    }
-    return rows;
   }
 
   ConvertOptions options_;

@@ -1,23 +1,23 @@
 // Datasets with their values as they are stored, whatever their type: what converting and verifying need beside Hdf5Dataset.
 //
-// Not for several threads at once, nor beside another thread that uses HDF5: a build of the library without thread safety would not bear it.
+// Thread safety: as hdf5_file.hpp's.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "datasets/chunk_encoder.hpp"
+#include "datasets/numbers.hpp"
 
 namespace vae_dist {
 
-class StoredId;
+class Hdf5Handle;
 
 class StoredDataset {
  public:
+  const std::string& file() const { return file_; }
   const std::string& path() const { return path_; }
   const std::string& place() const { return place_; }   ///< for messages: "a.h5, dataset 'imgs'"
   const std::vector<std::int64_t>& shape() const { return shape_; }
@@ -36,13 +36,7 @@ class StoredDataset {
   /// reads, and whether to go on.
   void read(const std::vector<std::int64_t>& first, const std::vector<std::int64_t>& count, std::span<std::uint8_t> out) const;
 
-  /// What the numbers of a box are. Other elements are read, and not looked at.
-  struct Numbers {
-    std::int64_t values = 0, not_a_number = 0, infinite = 0;
-    double least = 0, greatest = 0;   ///< of the finite ones, where there is one
-    bool any_finite() const { return values > not_a_number + infinite; }
-    void add(const Numbers& other);
-  };
+  /// What the numbers of a box are, converted by the library. Other elements are read, and not looked at. Throws as read().
   Numbers look_at(const std::vector<std::int64_t>& first, const std::vector<std::int64_t>& count) const;
 
   void write_chunk(std::int64_t first_row, std::span<const std::uint8_t> encoded);
@@ -52,48 +46,13 @@ class StoredDataset {
 
  private:
   friend class StoredFile;
-  StoredDataset(std::shared_ptr<StoredId> file, std::shared_ptr<StoredId> id, std::string file_name, std::string path);
+  StoredDataset(std::shared_ptr<Hdf5Handle> id, std::string file, std::string path);
 
-  std::shared_ptr<StoredId> file_, id_;   // in this order: the dataset closes first
-  std::string path_, place_;
+  std::shared_ptr<Hdf5Handle> id_;
+  std::string file_, path_, place_;
   std::vector<std::int64_t> shape_, chunk_;
   std::size_t element_bytes_ = 0;
   bool plain_ = false, is_empty_ = false;
 };
-
-class StoredFile {
- public:
-  /// As Hdf5File::open and Hdf5File::create, and with their errors.
-  static StoredFile open(const std::string& path);
-  static StoredFile create(const std::string& path);
-
-  const std::string& path() const { return path_; }
-  StoredDataset dataset(const std::string& path) const;
-
-  /// A dataset of the type of `like`, with `rows` rows in whole-row chunks.
-  StoredDataset create_like(const StoredDataset& like, std::int64_t rows, std::int64_t chunk_rows, const Compression& compression);
-
-  /// The dataset of another file with all that belongs to it, as it is.
-  void copy(const StoredFile& from, const std::string& path);
-
-  /// The attributes of the file itself (Fuel's `split`); those that refer to objects are left out and named.
-  std::vector<std::string> copy_attributes(const StoredFile& from);
-
-  /// Throws Failure when what was written cannot be completed (a full disk).
-  void close();
-
- private:
-  StoredFile(std::shared_ptr<StoredId> id, std::string path) : id_(std::move(id)), path_(std::move(path)) {}
-  std::shared_ptr<StoredId> id_;
-  std::string path_;
-};
-
-/// Calls `visit` with first element and size of each chunk, in the order of rows; of a dataset without chunks with blocks of rows of about
-/// 16 MiB. Boxes at the edges are cut off.
-void for_each_chunk(const StoredDataset& dataset,
-                    const std::function<void(const std::vector<std::int64_t>& first, const std::vector<std::int64_t>& count)>& visit);
-
-/// How many calls that makes.
-std::int64_t count_chunks(const StoredDataset& dataset);
 
 }  // namespace vae_dist

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/stored_dataset.hpp"
+#include "datasets/numbers.hpp"
 
 namespace vae_dist {
 
@@ -14,12 +14,13 @@ struct VerifiedDataset {
   std::vector<std::int64_t> shape;
   bool image_shaped = false;                ///< three axes or more
   std::int64_t chunks = 0;
-  StoredDataset::Numbers numbers;
-  std::vector<std::string> damage;          ///< "chunk at [64, 0, 0]: inflate() failed"
+  Numbers numbers;
+  std::vector<std::string> damage;          ///< "chunk at [64, 0, 0]: its deflate stream is damaged"
   std::string first_not_finite;             ///< "chunk at [64, 0, 0]", where a value is NaN or infinite
 };
 
-/// Reads all chunks of all datasets, with a progress bar. Throws BadInput where the file or a dataset cannot be opened.
-std::vector<VerifiedDataset> verify(const std::string& file);
+/// Reads all chunks of all datasets, with a progress bar. threads: 0: one per core. Throws BadInput where the file or a dataset cannot be opened, or is stored
+/// with a filter that is not installed.
+std::vector<VerifiedDataset> verify(const std::string& file, int threads = 0);
 
 }  // namespace vae_dist

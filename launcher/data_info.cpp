@@ -5,7 +5,7 @@
 
 #include "data/image_dataset.hpp"
 #include "datasets/reading_advice.hpp"
-#include "datasets/stored_dataset.hpp"
+#include "datasets/stored_file.hpp"
 #include "launcher/data_verbs.hpp"
 #include "picture/image_grid.hpp"
 #include "train/start_table.hpp"

@@ -1,19 +1,14 @@
 #include <algorithm>
 #include <iostream>
 
+#include "data/hdf5_dataset.hpp"
 #include "datasets/verify.hpp"
 #include "launcher/data_verbs.hpp"
 
 namespace vae_dist {
 namespace {
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) out += text(i ? ", " : "", shape[i]);
-  return out + "]";
-}
-
-std::string numbers_text(const StoredDataset::Numbers& numbers) {
+std::string numbers_text(const Numbers& numbers) {
   std::string out;
   if (numbers.any_finite()) out += text(", ", numbers.least, " to ", numbers.greatest);
   if (numbers.not_a_number > 0) out += text(", ", numbers.not_a_number, " NaN");

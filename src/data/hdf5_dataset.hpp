@@ -48,6 +48,8 @@ class Hdf5Dataset {
   const std::optional<StoredNumber>& number() const { return number_; }
   StorageKind storage() const { return storage_; }
   const std::vector<ChunkFilter>& pipeline() const { return pipeline_; }
+  /// Throws BadInput naming a filter of the pipeline that neither we nor the installed library can undo.
+  void check_filters() const;
   std::uint64_t file_offset() const { return offset_; }               ///< of the first value, when contiguous
 
   /// The chunk whose first value has these (chunk-aligned) coordinates, as stored. `chunk` is reused. Throws Failure when it cannot be read.

@@ -14,15 +14,6 @@
 namespace vae_dist {
 namespace {
 
-Hdf5Handle file_access(const std::string& path) {
-  Hdf5Handle access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, path);
-  // Lustre and NFS refuse locks. The environment's HDF5_USE_FILE_LOCKING still has the last word.
-  check(H5Pset_file_locking(access.id(), false, true), path);
-  // Closing the file closes its datasets: what is renamed or read afterwards is complete.
-  check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), path);
-  return access;
-}
-
 // The system's own reason says more than HDF5's.
 void check_place(const std::string& path, int flags, const char* verb) {
   struct stat status {};

@@ -69,6 +69,15 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return out + "]";
 }
 
+Hdf5Handle file_access(const std::string& path) {
+  Hdf5Handle access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, path);
+  // Lustre and NFS refuse locks. The environment's HDF5_USE_FILE_LOCKING still has the last word.
+  check(H5Pset_file_locking(access.id(), false, true), path);
+  // Closing the file closes its datasets: what is renamed or read afterwards is complete.
+  check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), path);
+  return access;
+}
+
 RowTransfer::RowTransfer(hid_t dataset, const std::vector<std::int64_t>& shape, std::int64_t first, std::int64_t rows, const std::string& where)
     : file(checked(H5Dget_space(dataset), H5Sclose, where)), memory(memory_space(shape, rows, where)) {
   std::vector<hsize_t> start(shape.size(), 0), count(shape.begin(), shape.end());

@@ -1,5 +1,5 @@
-// What the hdf5_*.cpp files share, and the only header that includes HDF5's own: the library's lock, its errors as sentences, ids that close
-// themselves.
+// What the files share that call HDF5 (hdf5_*.cpp here, stored_*.cpp of datasets), and the only header that includes HDF5's own: the library's lock, its errors as
+// sentences, ids that close themselves.
 #pragma once
 
 #include <hdf5.h>
@@ -53,6 +53,9 @@ class Hdf5Handle {
 /// Throws Failure with `where` and HDF5's reason for a negative id or result.
 Hdf5Handle checked(hid_t id, Hdf5Handle::Close closer, const std::string& where);
 void check(herr_t result, const std::string& where);
+
+/// How every file is opened: who opens one twice must ask for the same. File locking off; closing it closes its datasets.
+Hdf5Handle file_access(const std::string& path);
 
 /// The two data spaces of a transfer of whole rows: the part of the file, and the same shape in memory.
 struct RowTransfer {

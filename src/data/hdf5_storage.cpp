@@ -83,6 +83,15 @@ std::string Hdf5Dataset::filters() const {
   return out.empty() ? "none" : out;
 }
 
+void Hdf5Dataset::check_filters() const {
+  if (can_undo(pipeline_)) return;
+  LibraryCall call;
+  for (const ChunkFilter& filter : pipeline_)
+    if (H5Zfilter_avail(filter.id) <= 0)
+      throw BadInput(text(where(), " is stored with the filter ", filter.name, " (", filter.id,
+                          "), which is not installed: install its HDF5 plugin and set HDF5_PLUGIN_PATH, or write the file again without it (h5repack -f GZIP=4)"));
+}
+
 void Hdf5Dataset::read_chunk(std::span<const std::int64_t> corner, StoredChunk& chunk) const {
   const std::vector<hsize_t> offset = to_unsigned(corner);
   const auto place = [&] { return text(where(), ": cannot read the chunk at ", shape_text({corner.begin(), corner.end()})); };

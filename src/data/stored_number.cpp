@@ -25,21 +25,20 @@ float half_value(std::uint16_t half) {
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
-template <typename Word, typename Value>
-std::optional<std::size_t> convert(std::span<const std::byte> stored, bool big_endian, std::span<float> out, Value value) {
+template <typename Word, typename Value, typename Out>
+std::optional<std::size_t> convert(std::span<const std::byte> stored, bool big_endian, std::span<Out> out, Value value) {
   std::optional<std::size_t> bad;
   for (std::size_t i = 0; i < out.size(); ++i) {
     Word word;
     std::memcpy(&word, stored.data() + i * sizeof(Word), sizeof(Word));
-    out[i] = static_cast<float>(value(big_endian ? swapped(word) : word));
+    out[i] = static_cast<Out>(value(big_endian ? swapped(word) : word));
     if (!bad && !std::isfinite(out[i])) bad = i;
   }
   return bad;
 }
 
-}  // namespace
-
-std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored, std::span<float> out) {
+template <typename Out>
+std::optional<std::size_t> to_values(const StoredNumber& number, std::span<const std::byte> stored, std::span<Out> out) {
   const auto with = [&]<typename Word>(auto value, Word) { return convert<Word>(stored, number.big_endian, out, value); };
   switch (number.kind) {
     case StoredNumber::Kind::unsigned_integer: {
@@ -63,5 +62,11 @@ std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const
   }
   return std::nullopt;
 }
+
+}  // namespace
+
+std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored, std::span<float> out) { return to_values(number, stored, out); }
+
+void to_doubles(const StoredNumber& number, std::span<const std::byte> stored, std::span<double> out) { to_values(number, stored, out); }
 
 }  // namespace vae_dist

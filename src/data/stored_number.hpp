@@ -22,4 +22,7 @@ struct StoredNumber {
 /// stored.size() == out.size() * number.bytes.
 std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored, std::span<float> out);
 
+/// The values as doubles, rounded where they are integers above 2^53. Same sizes.
+void to_doubles(const StoredNumber& number, std::span<const std::byte> stored, std::span<double> out);
+
 }  // namespace vae_dist

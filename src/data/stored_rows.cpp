@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include "base/error.hpp"
-#include "data/hdf5_library.hpp"
 
 namespace vae_dist {
 namespace {
@@ -77,11 +76,7 @@ StoredRows::StoredRows(Hdf5Dataset dataset) : dataset_(std::move(dataset)) {
       if (axis > 0) chunks_per_band_ *= (shape[axis] + chunk[axis] - 1) / chunk[axis];
     }
     decoded_here_ = can_undo(dataset_.pipeline());
-    LibraryCall call;
-    for (const ChunkFilter& filter : dataset_.pipeline())
-      if (!decoded_here_ && H5Zfilter_avail(filter.id) <= 0)
-        throw BadInput(text(dataset_.where(), " is stored with the filter ", filter.name, " (", filter.id,
-                            "), which is not installed: install its HDF5 plugin and set HDF5_PLUGIN_PATH, or write the file again without it (h5repack -f GZIP=4)"));
+    dataset_.check_filters();
   } else {
     band_rows_ = std::max<std::int64_t>(1, kBandBytes / std::max<std::int64_t>(1, static_cast<std::int64_t>(row_bytes_)));
     if (dataset_.storage() == StorageKind::contiguous) descriptor_ = open_for_offsets(dataset_.file());

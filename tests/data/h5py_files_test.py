@@ -1,4 +1,5 @@
 """Files as h5py writes them, in every layout, type and storage that is read: compared value by value with h5py's own reading."""
+import ctypes
 import json
 import os
 import subprocess
@@ -20,6 +21,15 @@ def images(shape, dtype, seed=0):
     if np.dtype(dtype).kind == "f":
         return random.random(shape).astype(dtype)
     return random.integers(0, min(np.iinfo(dtype).max, 65535), shape, endpoint=True).astype(dtype)
+
+
+def without_override():
+    """Even root may then read only what the file's mode allows."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+            if libc.prctl(24, capability, 0, 0, 0) != 0:  # PR_CAPBSET_DROP
+                raise OSError(ctypes.get_errno(), "capabilities cannot be dropped")
 
 
 class FilesOfH5py(unittest.TestCase):
@@ -413,6 +423,13 @@ class DamagedFiles(FilesOfH5py):
         Path(self.file).write_text("These are no images.")
         for said in self.both():
             self.assertRegex(said, "images.h5 is not an HDF5 file")
+
+    def test_a_file_that_one_may_not_read(self):
+        self.write(images((40, 6, 6), np.uint8))
+        os.chmod(self.file, 0)
+        done = subprocess.run([PROGRAM, str(Path(self.folder.name) / "out.bin"), self.file], capture_output=True, text=True, timeout=300, preexec_fn=without_override)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertRegex(done.stderr, r"cannot read .*images\.h5: Permission denied")
 
     def test_a_file_that_another_program_writes(self):
         data = images((40, 6, 6), np.uint8)

@@ -196,8 +196,30 @@ class Verify(ConvertFolder):
         for path in ("texts", "mean", "version", "latents/values", "nothing", "records"):
             self.assertIn(f"{path}: ", done.stdout)
 
+    def test_the_range_of_every_type_is_numpys_however_it_is_stored(self):
+        for dtype in ("u1", "i1", "<u2", ">u2", "<i4", ">i8", "<f2", ">f4", "<f8"):
+            images = PICTURES.astype("f8") - (0 if dtype[-2] == "u" else 101)
+            images[images == 0] = 1  # the fill value beyond the edges of chunks is not counted
+            images = (images / (2 if dtype[-2] == "f" else 1 if dtype != "i1" else 3)).astype(dtype)
+            for options in ({}, {"shuffle": True, "fletcher32": True}, {"chunks": None, "compression": None}, {"compression": None, "scaleoffset": 4 if dtype[-2] == "f" else 0}):
+                if dtype == "<f2" and "scaleoffset" in options:
+                    continue  # HDF5 has none for it
+                with self.subTest(dtype=dtype, options=options):
+                    with h5py.File(self.folder / "typed.h5", "w") as file:
+                        file.create_dataset("imgs", data=images, **{"chunks": (50, 5, 4), "compression": "gzip", **options})
+                    done = self.program("data", "verify", "typed.h5")
+                    line = re.search(r"imgs: \S+ \[230, 12, 9\], \d+ chunks read, 0 damaged, (\S+) to (\S+);", done.stdout)
+                    self.assertIsNotNone(line, done.stdout + done.stderr)
+                    numpy.testing.assert_allclose([float(line[1]), float(line[2])], [images.min(), images.max()], rtol=1e-5)
+
+    def test_a_filter_that_is_not_installed_is_no_damage(self):
+        with h5py.File(self.folder / "lzf.h5", "w") as file:
+            file.create_dataset("imgs", data=PICTURES // 64, chunks=(50, 12, 9), compression="lzf")  # which h5py brings along
+        for arguments in (["verify", "lzf.h5"], ["convert", "lzf.h5", "out.h5"], ["info", "lzf.h5"]):
+            self.refused(*arguments, named=["lzf.h5, dataset 'imgs' is stored with the filter lzf (32000), which is not installed"])
+
     def test_a_flipped_byte_is_named_by_its_chunk(self):
-        for options, says in (({"fletcher32": True, "compression": None}, "Fletcher32"), ({"compression": "gzip"}, "inflate")):
+        for options, says in (({"fletcher32": True, "compression": None}, "Fletcher32"), ({"compression": "gzip"}, "its deflate stream")):
             self.write("flipped.h5", **options)
             damaged = []
             for number in (3, 17):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 import unittest
+import zlib
 
 import h5py
 import numpy
@@ -144,6 +145,47 @@ class LostFiller(RunFolder):
                 self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), 120, "step 10")
                 os.kill(process.ranks()[1], how)
                 self.assertRegex(self.output_of(process), r"rank 1 (is not responding|\(process \d+\)|with PID \d+ on node \S+ exited on signal 9)")
+
+
+class StreamingMemory(RunFolder):
+    """Four gigabytes of images pass through little memory."""
+
+    STEPS = 110  # of 256 images: 350 MB are decoded, more than may be held
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        chunk = numpy.random.default_rng(1).integers(0, 4, (64, 64, 64, 3), dtype=numpy.uint8)
+        stored = zlib.compress(chunk.tobytes(), 1)
+        for name, chunks in (("large", 5462), ("small", 16)):
+            with h5py.File(cls.folder / f"{name}.h5", "w") as file:
+                d = file.create_dataset("imgs", (64 * chunks, 64, 64, 3), "u1", chunks=chunk.shape, compression=1)
+                for i in range(chunks):
+                    d.id.write_direct_chunk((64 * i, 0, 0, 0), stored)
+                d.attrs["scale"] = 1 / 3  # nobody looks for it
+
+    def memory_of(self, name, steps, *options):
+        """The memory of two ranks, shared pages counted once, when the run has read its share."""
+        run = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, "model.hidden_dims=[2]", "train.global_batch=256", f"data.train.file={name}.h5", "train.steps=100000",
+                         *options, np=2)
+        try:
+            log = self.run_path(name) / "metrics.jsonl"
+            self.wait_until(lambda: run.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= steps), 300, f"step {steps}")
+            self.assertIsNone(run.poll(), "it ended by itself")
+            total = 0
+            for pid in run.ranks().values():
+                with open(f"/proc/{pid}/smaps_rollup") as file:
+                    total += 1024 * int(re.search(r"\nPss:\s+(\d+) kB", file.read()).group(1))
+            return total
+        finally:
+            run.send_signal(signal.SIGTERM)
+            run.communicate(timeout=60)
+
+    def test_it_stays_below_300_mb_beyond_the_model(self):
+        model = self.memory_of("small", 4, "data.cache=memory") - 16 * 64 * 64 * 64 * 3
+        streaming = self.memory_of("large", self.STEPS, "data.cache=stream")
+        self.assertGreater(model, 0)
+        self.assertLess(streaming - model, 300e6)  # 190 MB when this was written
 
 
 class OneCopy(RunFolder):

@@ -1,0 +1,24 @@
+// What numbers there are: how many, from where to where, and how many are none.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "data/stored_number.hpp"
+
+namespace vae_dist {
+
+struct Numbers {
+  std::int64_t values = 0, not_a_number = 0, infinite = 0;
+  double least = 0, greatest = 0;   ///< of the finite ones, where there is one
+
+  bool any_finite() const { return values > not_a_number + infinite; }
+  void add(const Numbers& other);
+};
+
+Numbers numbers_of(std::span<const double> values);
+/// Of values as a dataset stores them; `stored` holds whole ones.
+Numbers numbers_of(const StoredNumber& number, std::span<const std::byte> stored);
+
+}  // namespace vae_dist
