@@ -41,6 +41,7 @@ ExitCode run_command(int argc, char** argv, const MpiWorld& world, FailureReport
   add_train_verb(app, context);
   add_sample_verb(app, context);
   add_reconstruct_verb(app, context);
+  add_lesson_verb(app, context);
   add_report_verb(app, context);
   add_weights_verb(app, context);
   add_data_verb(app, context);

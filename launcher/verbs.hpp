@@ -21,6 +21,7 @@ void add_train_verb(CLI::App& app, VerbContext& context);
 void add_sample_verb(CLI::App& app, VerbContext& context);
 void add_reconstruct_verb(CLI::App& app, VerbContext& context);
 void add_report_verb(CLI::App& app, VerbContext& context);
+void add_lesson_verb(CLI::App& app, VerbContext& context);
 void add_weights_verb(CLI::App& app, VerbContext& context);
 void add_data_verb(CLI::App& app, VerbContext& context);
 void add_config_verb(CLI::App& app, VerbContext& context);

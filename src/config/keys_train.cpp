@@ -60,9 +60,9 @@ void add_train_keys(std::vector<Key>& keys, Config& config) {
   section.key("ema_decay", train.ema_decay, "keep an exponential moving average of the weights and evaluate with it").above(0).below(1);
   Section early_stop(keys, "train.early_stop");
   early_stop.key("patience", train.early_stop.patience, "evaluations without a better metric after which the run ends; null: never")
-      .at_least(1).may_change();
+      .at_least(1);
   early_stop.key("metric", train.early_stop.metric, "what has to get smaller")
-      .one_of({"validation_loss", "validation_reconstruction_loss", "validation_mse"}).may_change();
+      .one_of({"validation_loss", "validation_reconstruction_loss", "validation_mse"});
   section.key("precision", train.precision, "of convolutions and matrix products: fp64 and fp32 of all, tf32 on a GPU that has it (else as fp32), bf16 with fp32 weights, sums and losses")
       .one_of({"fp64", "fp32", "tf32", "bf16"});
   section.key("channels_last", train.channels_last, "memory format of images inside the network").may_change();

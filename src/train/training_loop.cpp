@@ -13,6 +13,7 @@
 #include "evaluate/mean_image.hpp"
 #include "parallel/replicate.hpp"
 #include "train/early_stop.hpp"
+#include "train/noise_tensor.hpp"
 #include "train/open_data.hpp"
 #include "train/picture_files.hpp"
 #include "train/pinned_memory.hpp"
@@ -47,14 +48,6 @@ std::unique_ptr<ChunkRing> chunk_ring(const LoopParts& parts, std::int64_t epoch
   options.first_position = step * parts.plan.global_batch;
   options.patience = Seconds(parts.config.distributed.timeout_s);
   return std::make_unique<ChunkRing>(parts.train, options, parts.node, parts.host);
-}
-
-at::Tensor noise_tensor(const Batch& batch, const InputFormat& format) {
-  const auto count = static_cast<std::int64_t>(batch.samples.size());
-  const auto values = static_cast<std::int64_t>(batch.noise.size());
-  if (values == 0) return at::empty({count, 0}, at::TensorOptions(format.device).dtype(format.type));
-  const at::Tensor noise = at::from_blob(const_cast<float*>(batch.noise.data()), {count, values / count}, at::kFloat);
-  return queue_copy(noise, format.device).to(format.type, /*non_blocking=*/false, /*copy=*/true);
 }
 
 // Evaluating on everything after each run would cost more than a short run itself.

@@ -115,7 +115,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   }
   if (request.dry_run) return ExitCode::done;
   if (stops_early(config.train.early_stop, setup.state)) {
-    log::info(text("this run has stopped early after ", setup.state.step, " steps: nothing is left to do. A larger train.early_stop.patience makes it go on."));
+    log::info(text("this run has stopped early after ", setup.state.step, " steps (train.early_stop): nothing is left to do."));
     return ExitCode::done;
   }
   if (setup.state.step >= rates.steps_planned) {

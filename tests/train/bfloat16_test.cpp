@@ -21,7 +21,9 @@ TEST_P(Bfloat16, KeepsWeightsGradientsAndOutputsInSinglePrecision) {
   rank.step(0);
   for (const auto& parameter : rank.model().parameters()) {
     EXPECT_EQ(parameter.scalar_type(), at::kFloat);
-    if (parameter.requires_grad()) EXPECT_EQ(parameter.grad().scalar_type(), at::kFloat);
+    if (parameter.requires_grad()) {
+      EXPECT_EQ(parameter.grad().scalar_type(), at::kFloat);
+    }
   }
   const at::NoGradGuard no_grad;
   const VaeOutput output = rank.model().forward(images_of_step(0, at::kFloat), noise_of_step(0, at::kFloat));

@@ -1,0 +1,33 @@
+#include <memory>
+
+#include "launcher/verbs.hpp"
+#include "lesson/lesson.hpp"
+
+namespace vae_dist {
+
+void add_lesson_verb(CLI::App& app, VerbContext& context) {
+  struct Options {
+    std::string data, out = "lesson/report.html";
+    LessonOptions lesson;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("lesson", "From the autoencoder over a decoder alone to the VAE: trains each briefly and writes one page");
+  verb->add_option("--data", options->data, "HDF5 file with images (default: built-in shapes)");
+  verb->add_option("--out", options->out, "Where to: the page; its numbers go beside it as .json")->capture_default_str();
+  verb->add_option("--seed", options->lesson.seed, "Everything random follows from it")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->add_option("--steps", options->lesson.sizes.long_steps, "Training steps of the autoencoder and the VAE; each point of a comparison has a fifth")
+      ->check(CLI::PositiveNumber)->capture_default_str();
+  verb->footer("Example:\n  vae_dist lesson --data mnist_train.h5 --out lesson/mnist.html");
+  verb->callback([&context, options] {
+    context.chosen = on_one_rank(context, [&context, options] {
+      if (!options->data.empty()) options->lesson.data = options->data;
+      options->lesson.out = options->out;
+      options->lesson.sizes.short_steps = std::max<std::int64_t>(20, options->lesson.sizes.long_steps / 5);
+      const DeviceChoice device = choose_device(DistributedConfig{}, node_facts(context.world));
+      apply_device(device, "fp32", /*reproducible=*/false);
+      write_lesson(options->lesson, device);
+    });
+  });
+}
+
+}  // namespace vae_dist

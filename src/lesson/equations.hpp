@@ -1,0 +1,12 @@
+// The equations of the walk, as they stand in our code: formula, and the function that computes it.
+#pragma once
+
+#include "picture/html_page.hpp"
+
+namespace vae_dist {
+
+enum class LessonPart { autoencoder, decoder_only, vae, weight };
+
+void add_equations(HtmlPage& page, LessonPart part);
+
+}  // namespace vae_dist

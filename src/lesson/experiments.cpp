@@ -1,0 +1,178 @@
+#include "lesson/experiments.hpp"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "base/error.hpp"
+#include "comm/communicator.hpp"
+#include "evaluate/collapse_forecast.hpp"
+#include "evaluate/keyed_noise.hpp"
+#include "evaluate/mean_image.hpp"
+#include "evaluate/model_pictures.hpp"
+#include "evaluate/read_images.hpp"
+#include "train/open_data.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr std::int64_t kShown = 16;            // images of a grid
+constexpr std::int64_t kCodesShown = 2000;
+constexpr std::int64_t kEvaluated = 1000;
+constexpr std::int64_t kPriorSamples = 256;
+constexpr double kSigma = 0.1;                 // of the decoders whose likelihood is looked at
+
+// Levels that lead to a code of about 4x4, narrow enough for seconds of training.
+std::vector<std::int64_t> levels_for(const ImageShape& shape) {
+  std::vector<std::int64_t> levels = {16};
+  for (std::int64_t size = (std::max(shape.height, shape.width) + 1) / 2; size > 4 && levels.size() < 5; size = (size + 1) / 2) levels.push_back(std::min<std::int64_t>(2 * levels.back(), 64));
+  return levels;
+}
+
+Config base_config(const ImageShape& shape, const std::string& model, std::int64_t latent, std::int64_t seed) {
+  Config config;
+  config.run.seed = seed;
+  config.model.name = model;
+  config.model.latent_dim = latent;
+  config.model.hidden_dims = levels_for(shape);
+  config.data.shuffle_window_chunks = 0;
+  return config;
+}
+
+class Experiments {
+ public:
+  Experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, std::int64_t seed,
+              const std::function<void(const std::string&)>& say)
+      : training_(training), held_out_(held_out), sizes_(sizes), device_(device), seed_(seed), say_(say), self_(make_self_communicator()) {}
+
+  LessonResults run() {
+    LessonResults out;
+    out.data = training_.description();
+    out.shape = training_.shape();
+    out.training_images = training_.size();
+    const InputFormat format = input_format(base_config(out.shape, "vanilla_vae", 1, seed_), held_out_, device_.device);
+    out.top_variance = top_variance(training_, std::min<std::int64_t>(2000, training_.size()), format);
+    out.mean_image_mse = mean_image_mse(held_out_, std::min(kEvaluated, held_out_.size()), *self_);
+    real_ = images(held_out_, std::min(sizes_.compared, held_out_.size()));
+    out.originals = real_.narrow(0, 0, kShown);
+    const at::Tensor others = images(training_, std::min(real_.size(0), training_.size()));
+    out.real_coverage = coverage_of(real_.flatten(1), others.flatten(1));
+    out.mean_image_coverage = coverage_of(real_.flatten(1), others.flatten(1).mean(0, true).expand({real_.size(0), -1}));
+
+    say_("the autoencoder");
+    out.autoencoder = look_at("autoencoder");
+    say_("the variational autoencoder");
+    out.vae = look_at("vanilla_vae");
+    for (const std::int64_t latent : {1, 2, 4, 8, 16}) {
+      say_(text("a decoder without an encoder, ", latent, " latent dimension", latent == 1 ? "" : "s"));
+      out.decoders.push_back(decoder(latent));
+    }
+    for (const double beta : {1.0, 4.0, 16.0, 64.0, 256.0, 1024.0}) {
+      say_(text("a VAE with beta ", beta));
+      out.betas.push_back(with_beta(beta));
+    }
+    // About the M_N at which sigma_eff^2 = M_N * D / 2 comes to the largest variance along a direction.
+    const double critical = 2 * out.top_variance / static_cast<double>(out.shape.values());
+    for (const double factor : {0.001, 0.01, 0.1, 0.3, 1.0, 3.0}) {
+      say_(text("a VAE with M_N ", factor * critical));
+      out.kld_weights.push_back(with_kld_weight(factor * critical));
+    }
+    return out;
+  }
+
+ private:
+  at::Tensor images(const ImageDataset& data, std::int64_t count) const {
+    return model_input(read_images(data, 0, count), input_format(Config{}, data, c10::kCPU)).contiguous();
+  }
+
+  SystemLook look_at(const std::string& name) {
+    SystemLook look;
+    look.config = base_config(training_.shape(), name, 16, seed_);
+    if (name == "vanilla_vae") {
+      // sigma at its best value: neither a weight nor a width has to be chosen for the data.
+      look.config.objective.variance = "optimal";
+      look.config.objective.reduction = "sum";
+    }
+    ShortTraining training(look.config, training_, device_);
+    training.train(sizes_.long_steps);
+    look.curve = training.curve();
+    look.evaluation = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
+    const InputFormat format = input_format(look.config, held_out_, device_.device);
+    look.reconstructions = reconstruct(training.model(), held_out_, 0, kShown, format, Latent::mean, seed()).reconstructions;
+    const at::Tensor samples = sample_prior(training.model(), real_.size(0), seed());
+    look.samples = samples.narrow(0, 0, kShown).clone();
+    look.box_samples = sample_prior(training.model(), kShown, seed(), 1.0, Prior::box);
+    look.coverage = coverage_of(real_.flatten(1), samples.flatten(1));
+    take_codes(training.model(), format, look);
+    return look;
+  }
+
+  void take_codes(LatentModel& model, const InputFormat& format, SystemLook& look) const {
+    const at::NoGradGuard no_grad;
+    model.eval();
+    const Posterior posterior = model.encode(model_input(read_images(held_out_, 0, std::min(kCodesShown, held_out_.size())), format));
+    // What the decoder is given: a point, or draws of q(z|x), whose mixture over the data is to be N(0, I).
+    at::Tensor z = posterior.mu;
+    if (!posterior.is_point()) z = reparameterize(posterior, keyed_noise(model, Purpose::evaluation, seed(), 0, z.size(0)));
+    z = z.to(at::kCPU, at::kDouble);
+    look.code_deviation = z.square().mean().sqrt().item<double>();
+    const at::Tensor widest = std::get<1>(z.var(0).topk(2));
+    const at::Tensor x = z.select(1, widest[0].item<std::int64_t>()).contiguous(), y = z.select(1, widest[1].item<std::int64_t>()).contiguous();
+    look.code_x.assign(x.const_data_ptr<double>(), x.const_data_ptr<double>() + x.numel());
+    look.code_y.assign(y.const_data_ptr<double>(), y.const_data_ptr<double>() + y.numel());
+  }
+
+  DecoderLook decoder(std::int64_t latent) {
+    Config config = base_config(training_.shape(), "decoder_only", latent, seed_);
+    config.objective.reduction = "sum";
+    config.objective.sigma = kSigma;
+    config.objective.prior_samples = kPriorSamples;
+    ShortTraining training(config, training_, device_);
+    training.train(sizes_.short_steps);
+    const Evaluation result = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
+    return {latent, kPriorSamples, *result.effective_samples, result.log_p, sample_prior(training.model(), kShown / 2, seed())};
+  }
+
+  WeightLook weigh(const Config& config, double weight, double effective_sigma) {
+    ShortTraining training(config, training_, device_);
+    training.train(sizes_.short_steps);
+    const Evaluation result = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
+    return {weight, effective_sigma, result.reconstruction, result.kld_nats, result.mse};
+  }
+
+  WeightLook with_beta(double beta) {
+    Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
+    config.objective.reduction = "sum";
+    config.objective.sigma = kSigma;
+    config.objective.beta.value = beta;
+    return weigh(config, beta, effective_sigma_of_sum(1, beta, kSigma));
+  }
+
+  WeightLook with_kld_weight(double kld_weight) {
+    Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
+    config.objective.kld_weight.rule = "fixed";
+    config.objective.kld_weight.weight = kld_weight;
+    return weigh(config, kld_weight, effective_sigma(kld_weight, 1, training_.shape().values()));
+  }
+
+  std::uint64_t seed() const { return static_cast<std::uint64_t>(seed_); }
+
+  const ImageDataset &training_, &held_out_;
+  const LessonSizes& sizes_;
+  const DeviceChoice& device_;
+  std::int64_t seed_;
+  const std::function<void(const std::string&)>& say_;
+  std::unique_ptr<Communicator> self_;
+  at::Tensor real_;
+};
+
+}  // namespace
+
+LessonResults run_experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, std::int64_t seed,
+                              const std::function<void(const std::string&)>& say) {
+  if (held_out.size() < kShown || training.size() < 64)
+    throw BadInput(text("the lesson needs at least 64 images to train on and ", kShown, " to look at; here are ", training.size(), " and ", held_out.size()));
+  return Experiments(training, held_out, sizes, device, seed, say).run();
+}
+
+}  // namespace vae_dist

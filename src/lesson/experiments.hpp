@@ -1,0 +1,67 @@
+// What the lesson tries: the three systems of the walk from the autoencoder to the VAE, and what each of them shows.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "data/image_dataset.hpp"
+#include "evaluate/coverage.hpp"
+#include "lesson/short_training.hpp"
+#include "train/device.hpp"
+
+namespace vae_dist {
+
+struct LessonSizes {
+  std::int64_t long_steps = 1500;   ///< of the autoencoder and the VAE that are looked at closely
+  std::int64_t short_steps = 300;   ///< of every point of a comparison
+  std::int64_t compared = 5000;     ///< images for coverage, of each kind
+};
+
+/// Codes of images and what decoding the prior gives.
+struct SystemLook {
+  Config config;
+  std::vector<ShortTraining::Point> curve;
+  Evaluation evaluation;
+  at::Tensor reconstructions;              ///< [n, C, H, W]
+  at::Tensor samples, box_samples;         ///< [n, C, H, W], of N(0, I) and of the box [-1, 1]
+  std::vector<double> code_x, code_y;      ///< the two dimensions of the code with the largest variance, one point an image
+  double code_deviation = 0;               ///< root mean square of all codes: 1 for N(0, I)
+  Coverage coverage;                       ///< of samples of N(0, I), on pixels
+};
+
+/// One decoder without an encoder.
+struct DecoderLook {
+  std::int64_t latent_dim = 0;
+  std::int64_t draws = 0;
+  double effective_samples = 0;
+  std::vector<Evaluation::LogP> log_p;     ///< as the number of draws grows
+  at::Tensor samples;
+};
+
+/// One VAE of a comparison.
+struct WeightLook {
+  double weight = 0;                       ///< beta, or M_N
+  double effective_sigma = 0;
+  double reconstruction = 0, kld_nats = 0, mse = 0;
+};
+
+struct LessonResults {
+  std::string data;                        ///< its description
+  ImageShape shape;
+  std::int64_t training_images = 0;
+  double top_variance = 0, mean_image_mse = 0;
+  at::Tensor originals;                    ///< [n, C, H, W]
+  SystemLook autoencoder, vae;
+  Coverage real_coverage;                  ///< of other real images: what is at best to be had
+  Coverage mean_image_coverage;            ///< of the mean image, over and over
+  std::vector<DecoderLook> decoders;
+  std::vector<WeightLook> betas, kld_weights;
+};
+
+/// `say` is told what is being done. Both datasets lie in memory. Throws BadInput for too few images.
+LessonResults run_experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, std::int64_t seed,
+                              const std::function<void(const std::string&)>& say);
+
+}  // namespace vae_dist

@@ -1,0 +1,165 @@
+#include "lesson/lesson_page.hpp"
+
+#include <cmath>
+#include <sstream>
+
+#include "base/text.hpp"
+#include "evaluate/model_pictures.hpp"
+#include "lesson/equations.hpp"
+#include "picture/image_grid.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::string digits(double value, int count = 3) {
+  std::ostringstream out;
+  out.precision(count);
+  out << value;
+  return out.str();
+}
+
+PagePicture grid(const std::string& label, const at::Tensor& images, int columns = 8) {
+  std::vector<Picture> pictures;
+  for (auto& bytes : image_bytes(images, 0, 1))
+    pictures.push_back({static_cast<int>(images.size(2)), static_cast<int>(images.size(3)), static_cast<int>(images.size(1)), std::move(bytes)});
+  GridOptions options;
+  options.columns = columns;
+  return {label, image_grid_png(pictures, options)};
+}
+
+// Each input above its reconstruction.
+PagePicture pairs(const std::string& label, const at::Tensor& originals, const at::Tensor& reconstructions) {
+  return grid(label, at::cat({originals.narrow(0, 0, 8), reconstructions.narrow(0, 0, 8), originals.narrow(0, 8, 8), reconstructions.narrow(0, 8, 8)}));
+}
+
+Figure codes(const std::string& title, const SystemLook& look) {
+  ScatterChart chart;
+  chart.title = title;
+  chart.x_label = "widest dimension of the code";
+  chart.y_label = "second widest";
+  chart.clouds = {{.name = "codes of held-out images", .x = look.code_x, .y = look.code_y}};
+  chart.circles = {1, 2, 3};
+  chart.circles_name = "1, 2 and 3 standard deviations of N(0, I)";
+  chart.caption = text("Root mean square over all dimensions: ", digits(look.code_deviation), "; that of N(0, I) is 1.");
+  return draw(chart);
+}
+
+Figure terms(const std::string& title, const std::string& weight, const std::vector<WeightLook>& looks, std::optional<double> critical, const std::string& caption) {
+  LineChart chart{.title = title, .caption = caption, .x = {.label = weight, .logarithmic = true}, .y = {.label = "share of its largest value"}};
+  Series reconstruction{.name = "squared error of the reconstruction, of the mean image's", .x = {}, .y = {}, .dots = true}, kld{.name = "KL, of the largest here", .x = {}, .y = {}, .dots = true};
+  double largest = 0, worst = 0;
+  for (const WeightLook& each : looks) largest = std::max(largest, each.kld_nats), worst = std::max(worst, each.mse);
+  for (const WeightLook& each : looks) {
+    reconstruction.x.push_back(each.weight);
+    kld.x.push_back(each.weight);
+    reconstruction.y.push_back(each.mse / worst);
+    kld.y.push_back(each.kld_nats / largest);
+  }
+  reconstruction.name = text("squared error (1 = ", digits(worst), ")");
+  kld.name = text("KL (1 = ", digits(largest), " nats)");
+  chart.series = {reconstruction, kld};
+  if (critical) chart.lines = {{.label = "collapse predicted", .at = *critical, .vertical = true}};
+  return draw(chart);
+}
+
+Table weights_table(const std::string& weight, const std::vector<WeightLook>& looks, double top_variance) {
+  Table table{.header = {weight, "sigma_eff", "squared error", "KL (nats)", "predicted"}, .rows = {}, .numbers = true};
+  for (const WeightLook& each : looks) {
+    const bool collapses = each.effective_sigma * each.effective_sigma >= top_variance;
+    table.rows.push_back({{digits(each.weight), digits(each.effective_sigma), digits(each.mse), digits(each.kld_nats), collapses ? "collapse" : "learns"}, collapses});
+  }
+  return table;
+}
+
+void first_system(const LessonResults& r, HtmlPage& page) {
+  page.section("1  The autoencoder");
+  page.paragraph("An encoder g turns an image into a short code, a decoder f turns the code into an image again; both are trained to make the difference small.");
+  add_equations(page, LessonPart::autoencoder);
+  page.pictures({pairs(text("Held-out images and their reconstructions: squared error ", digits(r.autoencoder.evaluation.mse), " a pixel, that of the mean image is ", digits(r.mean_image_mse)), r.originals,
+                       r.autoencoder.reconstructions)});
+
+  page.section("2  Why it makes no images");
+  page.paragraph("To make an image one would draw a code and decode it. But nothing has told the codes where to lie: they fill a region of their own, of which N(0, I) and a box know nothing, "
+                 "and what the decoder makes of a code from elsewhere is noise.");
+  page.figures({codes("Where the autoencoder's codes lie", r.autoencoder), codes("Where the VAE's latents lie", r.vae)});
+  page.pictures({grid("Autoencoder: z from N(0, I)", r.autoencoder.samples), grid("Autoencoder: z from the box [-1, 1]", r.autoencoder.box_samples), grid("Real images", r.originals)});
+}
+
+void second_system(const LessonResults& r, HtmlPage& page) {
+  page.section("3  A decoder with a prior, and no encoder");
+  page.paragraph("So the latent gets a distribution first, and the decoder is trained to make the data likely under it. The integral over all z is estimated by drawing z from the prior.");
+  add_equations(page, LessonPart::decoder_only);
+  page.subsection("3.1  Why it fails");
+  page.paragraph("Of all draws of the prior hardly one explains a given image, so the sum is one term, and it is a bad one. The effective sample size of the weights says it, "
+                 "and adding dimensions or likelihoods that are summed over pixels makes it worse. (Averaging the log-likelihood over pixels would make the weights look even, and the lesson its opposite: "
+                 "it is summed inside, and only the final value may be divided.)");
+  LineChart samples{.title = "Effective sample size", .caption = text("Of ", r.decoders.front().draws, " draws of the prior, mean over held-out images."),
+                    .x = {.label = "latent dimensions"}, .y = {.label = "draws", .low = 0}};
+  Series effective{.name = "effective sample size", .x = {}, .y = {}, .dots = true};
+  LineChart growth{.title = "The estimate grows with the number of draws", .caption = "A lower bound of log p(x) in expectation: what is still rising is not there yet.",
+                   .x = {.label = "draws", .logarithmic = true}, .y = {.label = "log p(x) (nats)"}};
+  for (const DecoderLook& each : r.decoders) {
+    effective.x.push_back(static_cast<double>(each.latent_dim));
+    effective.y.push_back(each.effective_samples);
+    Series curve{.name = text(each.latent_dim, each.latent_dim == 1 ? " latent dimension" : " latent dimensions"), .x = {}, .y = {}, .dots = true};
+    for (const Evaluation::LogP& estimate : each.log_p) {
+      curve.x.push_back(static_cast<double>(estimate.draws));
+      curve.y.push_back(estimate.nats);
+    }
+    growth.series.push_back(curve);
+  }
+  samples.series = {effective};
+  samples.lines = {{.label = "one draw has all the weight", .at = 1}};
+  page.figures({draw(samples), draw(growth)});
+  std::vector<PagePicture> pictures;
+  for (const DecoderLook& each : r.decoders) pictures.push_back(grid(text("Samples, ", each.latent_dim, " latent dimension", each.latent_dim == 1 ? "" : "s"), each.samples, 4));
+  page.pictures(pictures);
+}
+
+void third_system(const LessonResults& r, HtmlPage& page) {
+  page.section("4  The variational autoencoder");
+  page.paragraph("An encoder that proposes, for each image, where in latent space its explanation lies: q(z|x). Drawing from it instead of the prior needs one draw, not thousands, "
+                 "and the price is in the bound: q must stay near the prior.");
+  add_equations(page, LessonPart::vae);
+  page.pictures({pairs(text("Held-out images and their reconstructions: squared error ", digits(r.vae.evaluation.mse), " a pixel, KL ", digits(r.vae.evaluation.kld_nats), " nats, ", *r.vae.evaluation.active_units, " of ",
+                            r.vae.evaluation.kld_per_dimension.size(), " units active"), r.originals, r.vae.reconstructions)});
+  page.subsection("4.1  Samples side by side");
+  page.pictures({grid("Autoencoder", r.autoencoder.samples), grid("Decoder without an encoder", at::cat({r.decoders.back().samples, r.decoders[1].samples})), grid("VAE", r.vae.samples), grid("Real images", r.originals)});
+  Table table{.header = {"samples of the prior", "coverage", "density"}, .rows = {}, .numbers = true};
+  table.caption = "Pixels, k = 5 nearest neighbours, as many images of each kind as held-out ones (Naeem et al. 2020). Blur inflates density: an image near the middle of all lies in very many neighbourhoods, as the mean "
+                  "image's figure shows; so coverage is the one to read.";
+  const auto row = [&](const std::string& name, const Coverage& each, bool marked = false) { table.rows.push_back({{name, digits(each.coverage), digits(each.density)}, marked}); };
+  row("autoencoder", r.autoencoder.coverage);
+  row("VAE", r.vae.coverage, true);
+  row("other real images", r.real_coverage);
+  row("the mean image, over and over", r.mean_image_coverage);
+  page.add(html_table(table));
+}
+
+void weights(const LessonResults& r, HtmlPage& page) {
+  page.section("5  The weight of the KL");
+  page.paragraph("Each point is a VAE of its own, trained briefly. With more weight the KL falls and the error grows, until no latent dimension pays for itself and every reconstruction is the mean image: the posterior has collapsed.");
+  add_equations(page, LessonPart::weight);
+  const double critical = 2 * r.top_variance / static_cast<double>(r.shape.values());
+  page.figures({terms("The two terms against beta", "beta", r.betas, std::nullopt, "Likelihood summed over pixels, sigma 0.1, M_N 1."),
+                terms("The two terms against M_N", "M_N", r.kld_weights, critical,
+                      text("PyTorch-VAE's squared error per pixel. Collapse is predicted from M_N = 2 * ", digits(r.top_variance), " / ", r.shape.values(), " = ", digits(critical), " on, where sigma_eff^2 exceeds the images' largest variance along any direction."))});
+  page.add(html_table(weights_table("beta", r.betas, r.top_variance)));
+  page.add(html_table(weights_table("M_N", r.kld_weights, r.top_variance)));
+}
+
+}  // namespace
+
+HtmlPage lesson_page(const LessonResults& r) {
+  HtmlPage page("From the autoencoder to the VAE", text(r.data, "; ", r.training_images, " to train on"));
+  page.facts({{"coverage of the VAE's samples", digits(r.vae.coverage.coverage), text("autoencoder ", digits(r.autoencoder.coverage.coverage), ", other real images ", digits(r.real_coverage.coverage))},
+              {"effective draws of a decoder alone", digits(r.decoders.back().effective_samples), text("of ", r.decoders.back().draws, ", with ", r.decoders.back().latent_dim, " latent dimensions")},
+              {"KL of the VAE", digits(r.vae.evaluation.kld_nats) + " nats", text(*r.vae.evaluation.active_units, " units active")}});
+  first_system(r, page);
+  second_system(r, page);
+  third_system(r, page);
+  weights(r, page);
+  return page;
+}
+
+}  // namespace vae_dist
