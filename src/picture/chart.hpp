@@ -28,7 +28,7 @@ struct Axis {
 /// y over x, which ascends. Long series are thinned to a point a pixel column, with the range of its values behind the line. NaN and
 /// infinities are gaps, marked at the foot of the chart.
 struct Series {
-  std::string name;
+  std::string name;               ///< for the legend; empty: the chart's title says what it is
   std::vector<double> x, y;
   bool dots = false;              ///< each value as a dot as well: for few values
   bool dashed = false;

@@ -82,7 +82,7 @@ std::string band_path(const Band& band, const Scale& x, const Scale& y) {
 std::string described(const LineChart& chart, std::size_t not_finite) {
   std::string out = (chart.y.label.empty() ? chart.title : chart.y.label) + " over " + chart.x.label + (chart.y.logarithmic ? ", logarithmic" : "") + ".";
   for (const Series& series : chart.series) {
-    if (!series.y.empty()) out += " " + series.name + ": from " + number_label(series.y.front()) + " to " + number_label(series.y.back()) + ".";
+    if (!series.y.empty()) out += (series.name.empty() ? " From " : " " + series.name + ": from ") + number_label(series.y.front()) + " to " + number_label(series.y.back()) + ".";
   }
   if (not_finite > 0) out += " " + std::to_string(not_finite) + " values are not finite.";
   return out;
@@ -100,7 +100,10 @@ Figure draw(const LineChart& chart) {
     figure.drawing = drawing.finished();
     return figure;
   }
-  const Scale x = axis_scale(chart.x, *found.x, false, area.left, area.right);
+  // An axis that almost begins at 0 does: steps count from 1, and are logged every so often.
+  const bool from_zero = !chart.x.logarithmic && found.x->low > 0 && found.x->low <= 0.1 * found.x->high;
+  const Range x_range{from_zero ? 0 : found.x->low, found.x->high};
+  const Scale x = axis_scale(chart.x, x_range, false, area.left, area.right);
   const Scale y = axis_scale(chart.y, *found.y, true, area.bottom, area.top);
 
   std::vector<ThinnedCurve> curves;
@@ -137,13 +140,11 @@ Figure draw(const LineChart& chart) {
       const double at = x(curves[i].gaps[g]);
       drawing.element("path", text("class=\"bad\" d=\"M", coordinate(at - 3), " ", coordinate(area.bottom - 7), "l6 6m0 -6l-6 6\""), text(series.name, ": not finite at ", number_label(curves[i].gaps[g])));
     }
-    figure.legend.push_back({series.name, colour, series.dashed ? LegendMark::dashed : series.dots && series.x.size() <= kFewDots ? LegendMark::dot : LegendMark::line});
+    if (!series.name.empty()) figure.legend.push_back({series.name, colour, series.dashed ? LegendMark::dashed : series.dots && series.x.size() <= kFewDots ? LegendMark::dot : LegendMark::line});
   }
   drawing.close_clipped();
   drawing.reference_lines(area, chart.lines, &x, &y);
   figure.drawing = drawing.finished();
-  // One curve needs no key: the title says what it is.
-  if (figure.legend.size() == 1) figure.legend.clear();
   return figure;
 }
 

@@ -37,7 +37,7 @@ class Formula {
   struct Atom {
     std::string source;
     bool limits = false;     ///< what is below and above stands under and over
-    bool spaced = false;     ///< a function's name: a thin space parts it from what follows, behind its scripts
+    bool spaced = false;     ///< a function's name: a thin space parts it from what follows without parentheses
   };
 
   [[noreturn]] void refuse(const std::string& what) const { throw BadInput(text("formula \"", source_, "\": ", what)); }
@@ -55,13 +55,14 @@ class Formula {
 
   std::string with_scripts() {
     const Atom base = atom();
-    const std::string space = base.spaced ? "<mspace width=\"0.17em\"/>" : "";
     std::optional<std::string> below, above;
     while (skip_spaces() && (source_[at_] == '_' || source_[at_] == '^')) {
       std::optional<std::string>& script = source_[at_++] == '_' ? below : above;
       if (script) refuse("two scripts in one place");
       script = atom().source;
     }
+    const bool parenthesis = at_ < source_.size() && (source_[at_] == '(' || source_[at_] == '[');
+    const std::string space = base.spaced && !parenthesis ? "<mspace width=\"0.17em\"/>" : "";
     if (below && above) return tagged(base.limits ? "munderover" : "msubsup", base.source + *below + *above) + space;
     if (below) return tagged(base.limits ? "munder" : "msub", base.source + *below) + space;
     if (above) return tagged(base.limits ? "mover" : "msup", base.source + *above) + space;

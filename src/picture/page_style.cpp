@@ -49,10 +49,13 @@ td .note { max-width: 60ch; }
 details { margin: 12px 0; }
 summary { cursor: pointer; color: var(--link); }
 figure { margin: 0; }
-.side-by-side { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); gap: 28px; margin: 16px 0; }
-.side-by-side > * { min-width: 0; }
-.plot { display: flex; flex-direction: column; }
-.plot .chart { margin-top: auto; }
+.side-by-side { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); gap: 0 28px; margin: 16px 0; }
+.side-by-side > * { min-width: 0; margin-bottom: 28px; }
+/* Neighbours' titles, legends, drawings and notes stand in common rows, so their axes are level. */
+@supports (grid-template-rows: subgrid) {
+  .side-by-side > .plot { display: grid; grid-row: span 4; grid-template-rows: subgrid; grid-template-columns: 100%; }
+  .plot > .legend { grid-row: 2; } .plot > .chart { grid-row: 3; } .plot > .note { grid-row: 4; }
+}
 .plot > figcaption { color: var(--ink); font-weight: 600; font-size: 0.95rem; }
 .plot .note { margin: 2px 0 0; }
 .legend { display: flex; flex-wrap: wrap; gap: 0 16px; margin: 2px 0; padding: 0; list-style: none; font-size: 0.85rem; color: var(--quiet); }
@@ -83,8 +86,8 @@ figure { margin: 0; }
 .slider input { display: block; width: 100%; margin: 8px 0; accent-color: var(--s0); }
 .slider [hidden] { display: none; }
 .slider details .picture { margin: 12px 0; }
-.equation { margin: 16px 0; overflow-x: auto; overflow-y: hidden; }
-.equation math { font-size: 1.15em; margin: 0; text-align: left; }
+.equation { margin: 12px 0; padding: 6px 0; overflow-x: auto; overflow-y: hidden; }
+.equation math { width: max-content; font-size: 1.15em; }
 .equation figcaption { margin-top: 2px; }
 @media (max-width: 560px) {
   body { padding: 16px 14px 48px; }
@@ -93,6 +96,7 @@ figure { margin: 0; }
   .facts > div { padding: 8px 10px; }
   .chart text { font-size: 14px; }
   .line { stroke-width: 2.2; }
+  .equation math { font-size: 1em; }
 }
 )css";
 

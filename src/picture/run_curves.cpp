@@ -94,6 +94,8 @@ LineChart chart_of(std::span<const RunRecord> runs, const std::string& name, con
     }
   }
   choose_y_axis(chart, falls);
+  // The title says it where there is nothing else.
+  if (chart.series.size() == 1 && runs.size() == 1 && !chart.series[0].dots) chart.series[0].name.clear();
   return chart;
 }
 

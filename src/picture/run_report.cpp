@@ -201,6 +201,7 @@ void add_environment(HtmlPage& page, std::span<const RunRecord> runs) {
   if (std::all_of(runs.begin(), runs.end(), [](const RunRecord& run) { return run.environment.empty(); })) return;
   page.section("Environment");
   for (const RunRecord& run : runs) {
+    if (run.environment.empty()) continue;
     if (runs.size() > 1) page.subsection(run.name);
     Table table;
     for (const auto& [name, value] : run.environment) table.rows.push_back({{name, value}});

@@ -105,9 +105,12 @@ TEST(LineChart, StaysSmallAndKeepsSpikesWithAHundredThousandSteps) {
   EXPECT_THAT(path(source, "area"), HasSubstr(" 12L")) << "the spike reaches the top";
 }
 
-TEST(LineChart, ExplainsMoreThanOneCurveInALegendAndKeepsItsColours) {
+TEST(LineChart, ExplainsCurvesWithNamesInALegendAndKeepsTheirColours) {
   LineChart chart = line_chart({0, 1}, {0, 1});
+  chart.series[0].name.clear();
   EXPECT_TRUE(draw(chart).legend.empty());
+  EXPECT_THAT(svg(draw(chart)), HasSubstr("<desc>Loss over step. From 0 to 1.</desc>"));
+  chart.series[0].name = "training";
   chart.series.push_back({.name = "validation", .x = {0, 1}, .y = {1, 2}, .dashed = true, .colour = 5});
   const Figure figure = draw(chart);
   ASSERT_EQ(figure.legend.size(), 2u);

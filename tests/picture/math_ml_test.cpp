@@ -28,6 +28,7 @@ TEST(MathMl, SetsScriptsBelowAndAbove) {
   EXPECT_EQ(row("x^2_{ij}"), "<msubsup><mi>x</mi><mrow><mi>i</mi><mi>j</mi></mrow><mn>2</mn></msubsup>");
   EXPECT_THAT(row("\\sum_{k}^K x"), HasSubstr("<munderover><mo largeop=\"true\" movablelimits=\"false\">∑</mo><mrow><mi>k</mi></mrow><mi>K</mi></munderover><mi>x</mi>"));
   EXPECT_EQ(row("\\log_2 x"), "<msub><mi>log</mi><mn>2</mn></msub><mspace width=\"0.17em\"/><mi>x</mi>");
+  EXPECT_EQ(row("\\exp(x)"), "<mi>exp</mi><mo stretchy=\"false\">(</mo><mi>x</mi><mo stretchy=\"false\">)</mo>");
 }
 
 TEST(MathMl, BuildsFractionsRootsAccentsAndWords) {

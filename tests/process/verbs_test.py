@@ -17,7 +17,7 @@ def is_png(path):
 
 class Help(RunFolder):
     GROUPS = {"weights": {"export", "import"}, "data": {"make-shapes", "import-idx", "import-images", "import-npz", "convert", "info", "verify"}}
-    VERBS = {"train", "sample", "reconstruct", "config", *GROUPS}
+    VERBS = {"train", "sample", "reconstruct", "report", "config", *GROUPS}
 
     def help_of(self, *verb):
         return self.program(*verb, "--help", check=True).stdout
