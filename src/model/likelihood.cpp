@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <stdexcept>
 
@@ -16,7 +17,10 @@ at::Tensor per_image(const at::Tensor& values) { return values.flatten(1).sum(1)
 // max(x, least) with a gradient that fades instead of breaking off (Chua et al. 2018, appendix A.1, as Rybkin et al. use it).
 at::Tensor soft_floor(const at::Tensor& x, double least) { return least + at::softplus(x - least); }
 
-at::Tensor log_sigma_of(const at::Tensor& mean_squared_error) { return soft_floor(0.5 * mean_squared_error.log(), Likelihood::kLeastLogSigma); }
+// No error at all has the floor's sigma too, and no gradient: that of log(0) would be no number.
+at::Tensor log_sigma_of(const at::Tensor& mean_squared_error) {
+  return soft_floor(0.5 * mean_squared_error.clamp_min(std::numeric_limits<float>::min()).log(), Likelihood::kLeastLogSigma);
+}
 
 // squared_error: any shape, of `values` values each.
 at::Tensor gaussian(const at::Tensor& squared_error, const at::Tensor& log_sigma, double values) {
