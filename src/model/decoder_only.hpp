@@ -1,5 +1,5 @@
 // A decoder without an encoder: z ~ N(0, I), x ~ p(x|z). It is trained on the marginal likelihood, estimated by drawing from the prior
-// (marginal_likelihood.hpp), and shows why a VAE has an encoder: with more than a few latent dimensions hardly a draw explains an image.
+// (importance_weights.hpp), and shows why a VAE has an encoder: with more than a few latent dimensions hardly a draw explains an image.
 #pragma once
 
 #include <stdexcept>

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <stdexcept>
 
@@ -16,7 +17,10 @@ at::Tensor per_image(const at::Tensor& values) { return values.flatten(1).sum(1)
 // max(x, least) with a gradient that fades instead of breaking off (Chua et al. 2018, appendix A.1, as Rybkin et al. use it).
 at::Tensor soft_floor(const at::Tensor& x, double least) { return least + at::softplus(x - least); }
 
-at::Tensor log_sigma_of(const at::Tensor& mean_squared_error) { return soft_floor(0.5 * mean_squared_error.log(), Likelihood::kLeastLogSigma); }
+// No error at all has the floor's sigma too, and no gradient: that of log(0) would be no number.
+at::Tensor log_sigma_of(const at::Tensor& mean_squared_error) {
+  return soft_floor(0.5 * mean_squared_error.clamp_min(std::numeric_limits<float>::min()).log(), Likelihood::kLeastLogSigma);
+}
 
 // squared_error: any shape, of `values` values each.
 at::Tensor gaussian(const at::Tensor& squared_error, const at::Tensor& log_sigma, double values) {
@@ -58,6 +62,11 @@ at::Tensor Likelihood::log_sigma() const {
   return at::scalar_tensor(std::log(options_.sigma), at::kDouble);
 }
 
+at::Tensor Likelihood::log_sigma_like(const at::Tensor& values) const {
+  // Made on the device: a copy from the host would wait for all that the device has to do.
+  return is(Variance::fixed) ? at::full({}, std::log(options_.sigma), values.options()) : log_sigma().to(values.options());
+}
+
 at::Tensor Likelihood::negative_log(const Decoded& decoded, const at::Tensor& x) const {
   if (options_.kind == LikelihoodKind::bernoulli) return per_image(at::binary_cross_entropy_with_logits(decoded.output, x, {}, {}, at::Reduction::None));
   if (options_.kind == LikelihoodKind::discretized_logistic) return per_image(logistic(decoded.output, x));
@@ -70,7 +79,7 @@ at::Tensor Likelihood::negative_log(const Decoded& decoded, const at::Tensor& x)
   if (is(Variance::optimal) && is_training()) {
     return gaussian(error, log_sigma_of(error.mean() / values_of(x)), values_of(x));
   }
-  return gaussian(error, log_sigma().to(error.options()), values_of(x));
+  return gaussian(error, log_sigma_like(error), values_of(x));
 }
 
 at::Tensor Likelihood::negative_log_of_pairs(const Decoded& decoded, const at::Tensor& x) const {
@@ -81,7 +90,7 @@ at::Tensor Likelihood::negative_log_of_pairs(const Decoded& decoded, const at::T
     // |x - m|^2 as a product of matrices, about the images' mean: smaller numbers cancel with less loss.
     const at::Tensor centre = images.mean(0, /*keepdim=*/true), a = images - centre, b = output - centre;
     const at::Tensor error = (a.square().sum(1, true) + b.square().sum(1).unsqueeze(0) - 2 * a.matmul(b.t())).clamp_min(0);
-    return gaussian(error, log_sigma().to(error.options()), values_of(x));
+    return gaussian(error, log_sigma_like(error), values_of(x));
   }
   std::vector<at::Tensor> columns;
   for (std::int64_t k = 0; k < output.size(0); ++k) {

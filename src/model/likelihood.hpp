@@ -77,6 +77,8 @@ class Likelihood : public torch::nn::Module {
   at::Tensor running_mse, num_batches_tracked;  ///< scalars, buffers: `optimal`; the count is int64
 
  private:
+  // log_sigma() with type and device of `values`.
+  at::Tensor log_sigma_like(const at::Tensor& values) const;
   at::Tensor logistic(const at::Tensor& mean, const at::Tensor& x) const;
 
   LikelihoodOptions options_;

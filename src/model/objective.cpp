@@ -81,7 +81,10 @@ LossTerms Objective::with_posterior(LatentModel& model, const at::Tensor& x, con
   }
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
   if (options_.capacity_gamma > 0) {
-    out.loss = out.reconstruction + options_.capacity_gamma * (out.kld - weights.capacity_nats).abs();
+    const at::Tensor distance = mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
+      return (kl_divergence(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count)) - weights.capacity_nats).abs();
+    });
+    out.loss = out.reconstruction + options_.capacity_gamma * distance;
     return out;
   }
   const at::Tensor charged = options_.free_bits == 0 ? out.kld : mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {

@@ -60,7 +60,7 @@ class Objective {
   const std::vector<std::string>& other_terms() const { return other_terms_; }
 
   /// The terms of a batch that holds `replicas` replicas of equal size, one after the other: means over them. What looks at a batch as a whole (free bits,
-  /// the optimal sigma, a decoder's draws) looks at each replica. x: [B, C, H, W], noise: [B, noise_per_sample].
+  /// the distance to the capacity, the optimal sigma, a decoder's draws) looks at each replica. x: [B, C, H, W], noise: [B, noise_per_sample].
   LossTerms terms(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas = 1) const;
 
   /// -log p(x|z) ([B], nats) as the objective shows it: with the seed's Gaussian of fixed sigma under `mean` the squared error per value, else nats per
@@ -78,7 +78,8 @@ class Objective {
   std::vector<std::string> other_terms_;
 };
 
-/// The exact negative bound's reconstruction term, -log p(x|z) in nats per sample with all constants, from what `reduced` gives on average. image_values: D.
+/// The exact negative bound's reconstruction term, -log p(x|z) in nats per sample with all constants, from what `reduced` gives on average (so not of a
+/// decoder alone, whose estimate is in nats always). image_values: D.
 double reconstruction_nats(double reduced, const ObjectiveOptions& options, const LikelihoodOptions& likelihood, std::int64_t image_values);
 
 /// Whether the objective's reconstruction is PyTorch-VAE's plain squared error, which knows no sigma.

@@ -1,122 +1,227 @@
-"""Writes the golden numbers: python make_golden_numbers.py FOLDER makes one safetensors file for each case.
+"""Writes the golden numbers: python make_golden_numbers.py FOLDER makes one safetensors file for each case of golden_cases.py.
 
-A file holds what a case starts from (weight.*, images, noise), what the first training step makes of it in double precision (output,
-mu, log_var, gradient.*, state.*), and the losses (outcomes) of ten steps of torch.optim's optimizer with fresh noise in each. Its
-metadata are the keys of our configuration. Whatever goes in is representable in single precision, so that both precisions of the
-C++ side start from the same numbers.
+A file holds what a case starts from (weight.*, images, noise), what the network and the likelihood make of it in double precision (evaluation.*,
+training.*), what the first training step makes of it (gradient.*, state.*), and ten steps of torch.optim's optimizer with fresh noise in each (outcomes) at
+the learning rates and weights of the case's schedules. Its metadata are the keys of our configuration. Whatever goes in is representable in single
+precision, so that both precisions of the C++ side start from the same numbers.
 """
 import copy
 import pathlib
 import sys
+import zlib
 
+import golden_cases
+import objective_reference
 import torch
-from vanilla_vae_reference import VanillaVAE, loss_terms
+from autoencoder_reference import Autoencoder
+from decoder_only_reference import DecoderOnly
+from likelihood_reference import Likelihood
+from mlp_vae_reference import MlpVAE
+from resnet_vae_reference import ResnetVAE
+from torch.optim import lr_scheduler
+from vanilla_vae_reference import VanillaVAE
 
 import safetensors_file
 
 STEPS = 10
+LEAST_DISTANCE = 3e-6  # of an activation from the kink of its rectifier
+MODELS = {"vanilla_vae": VanillaVAE, "autoencoder": Autoencoder, "decoder_only": DecoderOnly, "mlp_vae": MlpVAE, "resnet_vae": ResnetVAE}
 
-DEFAULTS = dict(channels=3, height=32, width=32, hidden_dims=[6, 8, 10], latent_dim=5, batch=8, replicas=1, activation="leaky_relu",
-                output="sigmoid", reduction="mean", sigma=1.0, kld_factor=0.00025, optimizer="adam", learning_rate=0.001, weight_decay=0.0,
-                clip_norm=0.0)  # 0: no clipping
 
-CASES = {
-    "colour_64": dict(height=64, width=64, hidden_dims=[4, 6, 8, 12, 16], latent_dim=7),
-    "grey_28": dict(channels=1, height=28, width=28),
-    "odd_size": dict(height=45, width=27),
-    "one_level": dict(channels=1, height=9, width=14, hidden_dims=[5]),
-    "tanh_output": dict(output="tanh", activation="relu"),
-    "identity_output": dict(output="identity", activation="silu"),
-    "tanh_activation": dict(activation="tanh"),
-    "sum": dict(reduction="sum", sigma=0.3, kld_factor=1.0),
-    "sum_tanh_odd_size": dict(height=45, width=27, reduction="sum", output="tanh", kld_factor=2.5),
-    "large_batch": dict(channels=1, height=28, width=28, batch=64, kld_factor=0.01, learning_rate=0.01),
-    "adam_weight_decay": dict(weight_decay=0.1),
-    "adamw": dict(optimizer="adamw", weight_decay=0.1, learning_rate=0.005),
-    "clipped": dict(clip_norm=0.01),
-    "clip_norm_not_reached": dict(clip_norm=1000.0),
-    "replicas_4": dict(batch=16, replicas=4),
-    "replicas_4_sum_clipped": dict(batch=16, replicas=4, reduction="sum", kld_factor=1.0, clip_norm=5.0),
-}
+def make_model(case):
+    low, high = case["data.range"]
+    likelihood = Likelihood(case["objective.likelihood"], case["objective.variance"], case["objective.sigma"], low, high, case["channels"])
+    by_range = "identity" if likelihood.kind == "bernoulli" else "tanh" if low < 0 else "sigmoid"
+    arguments = {key: case["model." + key] for key in ("latent_dim", "hidden_dims", "activation")}
+    if case["model.name"] == "resnet_vae":
+        arguments |= {key: case["model." + key] for key in ("blocks", "attention_at", "latent")}
+    model = MODELS[case["model.name"]](case["channels"], case["height"], case["width"], predicts_variance=likelihood.variance == "predicted",
+                                       output=by_range if case["model.output"] == "auto" else case["model.output"], **arguments)
+    model.likelihood = likelihood
+    return model
+
+
+def trained_parameters(model):
+    """By name; all but the biases of convolutions that feed a batch norm, whose gradients are rounding noise about zero."""
+    modules = dict(model.named_modules())
+
+    def feeds_batch_norm(name):
+        owner, _, kind = name.rpartition(".")
+        place = owner.rpartition(".")[2]
+        following = owner.removesuffix(place) + str(int(place) + 1) if place.isdigit() else ""
+        return kind == "bias" and isinstance(modules.get(following), torch.nn.BatchNorm2d)
+
+    return {name: parameter for name, parameter in model.named_parameters() if not feeds_batch_norm(name)}
+
+
+def make_optimizer(case, parameters):
+    rate = case["train.optimizer.learning_rate"]
+    if case["train.learning_rate_batch"]:
+        rate *= case["train.global_batch"] / case["train.learning_rate_batch"]
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[case["train.optimizer.name"]]
+    return kind(parameters, lr=rate, betas=case["train.optimizer.betas"], eps=case["train.optimizer.epsilon"], weight_decay=case["train.optimizer.weight_decay"])
+
+
+def make_schedule(case, optimizer):
+    """Called after each step: moves the learning rate on."""
+    def key(name):
+        return case["train.schedule." + name]
+
+    warm_up = key("warmup_steps")
+    after = {"constant": lambda: lr_scheduler.ConstantLR(optimizer, factor=1.0),
+             "exponential": lambda: lr_scheduler.ExponentialLR(optimizer, key("gamma")),
+             "step": lambda: lr_scheduler.MultiStepLR(optimizer, key("milestones"), key("gamma")),
+             "cosine": lambda: lr_scheduler.CosineAnnealingLR(optimizer, STEPS - warm_up - 1, key("final_learning_rate"))}[key("name")]()
+    if warm_up:
+        rising = lr_scheduler.LinearLR(optimizer, start_factor=1 / warm_up, total_iters=warm_up - 1)
+        after = lr_scheduler.SequentialLR(optimizer, [rising, after], milestones=[warm_up])
+    per_epoch = key("name") in ("exponential", "step") and key("per") == "epoch"
+    steps = range(1, STEPS + 1)
+    moves = {step for step in steps if step % case["steps_per_epoch"] == 0} if per_epoch else set(steps)
+    return lambda step: after.step() if step + 1 in moves else None
 
 
 def single_precision(tensor):
     return tensor.float().double()
 
 
-def make_inputs(model, case, random):
-    """Weights as PyTorch initialises them, batch norms moved away from the identity; images in the output's range; noise of every step."""
+def make_images(case, random):
+    """In the range; grey, or what the likelihood is a distribution of: zeros and ones, or the 256 levels with black and white among them."""
+    shape = (case["train.global_batch"], case["channels"], case["height"], case["width"])
+    images = torch.rand(shape, generator=random)
+    if case["objective.likelihood"] == "bernoulli" and case["model.output"] == "auto":
+        images = images.round()
+    if case["objective.likelihood"] == "discretized_logistic":
+        images = torch.round(300 * images - 22).clamp(0, 255) / 255
+    low, high = case["data.range"]
+    return single_precision(low + (high - low) * images)
+
+
+def move_away_from_the_identity(case, model, random):
+    """Weights stay as PyTorch initialises them; what begins as ones and zeros is moved."""
     with torch.no_grad():
         for module in model.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
+            if isinstance(module, (torch.nn.BatchNorm2d, torch.nn.GroupNorm)):
                 module.weight.uniform_(0.5, 1.5, generator=random)
                 module.bias.uniform_(-0.5, 0.5, generator=random)
+            if isinstance(module, torch.nn.BatchNorm2d):
                 module.running_mean.uniform_(-1, 1, generator=random)
                 module.running_var.uniform_(0.5, 2, generator=random)
+        likelihood = model.likelihood
+        for parameter in likelihood.parameters():
+            parameter.add_(torch.rand(parameter.shape, generator=random) - 0.8)
+        if likelihood.variance == "optimal":
+            likelihood.running_mse.fill_(0.07)
+            likelihood.num_batches_tracked.fill_(case["batches_tracked"])
+        if likelihood.variance == "predicted":
+            model.log_variance_layer.bias.add_(case["log_variance_bias"])
         for tensor in model.state_dict().values():
             if tensor.is_floating_point():
                 tensor.copy_(single_precision(tensor))
-    low = 0.0 if case["output"] == "sigmoid" else -1.0
-    images = low + (1 - low) * torch.rand(case["batch"], case["channels"], case["height"], case["width"], generator=random, dtype=torch.float64)
-    noise = torch.randn(STEPS, case["batch"], case["latent_dim"], generator=random, dtype=torch.float64)
-    return single_precision(images), single_precision(noise)
 
 
-def running_statistics(model):
-    return {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
+def batches(case):
+    """As how many batches a step's images pass the network: replicas have statistics of their own, unless batch norm is global."""
+    return 1 if case["distributed.batch_norm"] == "sync" else case["distributed.replicas"]
 
 
-def accumulate(model, case, images, noise):
-    """Gradients of the mean of the replicas' losses, each with its own batch statistics. The running statistics move once, with the
-    mean over replicas. Returns loss, reconstruction and KL, each the mean over replicas, and the gradients' norm before clipping."""
+def forward(model, case, images, noise):
+    """The network's and the likelihood's results by name, with the first of several draws."""
+    out = {}
+    if case["model.name"] == "decoder_only":
+        z, pairs = noise.reshape(-1, model.latent_dim)[:case["objective.prior_samples"]], True
+    else:
+        out["mu"], log_var = model.encode(images)
+        z, pairs = out["mu"], False
+        if log_var is not None:
+            out["log_var"] = log_var
+            z = z + torch.exp(0.5 * log_var) * noise[:, :model.latent_dim]
+    output, log_variance = model.decode_both(z)
+    out["output"] = model.likelihood.mean_image(output)
+    if log_variance is not None:
+        out["log_variance"] = log_variance
+    out["negative_log"] = -model.likelihood.log_prob((output, log_variance), images[:, None] if pairs else images)
+    return out
+
+
+def accumulate(model, case, images, noise, step):
+    """Gradients of the mean of the batches' losses, each with its own batch statistics. The running statistics move once, with the mean over batches.
+    Returns loss, reconstruction, KL, each the mean over replicas, the gradients' norm before clipping, and the objective's other terms."""
     model.train()
     model.zero_grad()
+    count = batches(case)
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    running = {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
     after, totals = [], []
-    for x, eps in zip(images.chunk(case["replicas"]), noise.chunk(case["replicas"])):
+    for x, eps in zip(images.chunk(count), noise.chunk(count)):
         for name, buffer in model.named_buffers():
             buffer.copy_(before[name])
-        output, mu, log_var = model(x, eps)
-        terms = loss_terms(output, x, mu, log_var, case["kld_factor"], case["reduction"], case["sigma"])
-        (terms[0] / case["replicas"]).backward()
-        after.append({name: buffer.clone() for name, buffer in running_statistics(model).items()})
-        totals.append(torch.stack(terms).detach())
-    for name, buffer in running_statistics(model).items():
+        terms = objective_reference.terms(model, case, x, eps, step, case["distributed.replicas"] // count)
+        (terms[0] / count).backward()
+        after.append({name: buffer.clone() for name, buffer in running.items()})
+        totals.append(terms.detach())
+    for name, buffer in running.items():
         buffer.copy_(torch.stack([statistics[name] for statistics in after]).mean(0))
+    terms = torch.stack(totals).mean(0)
+    if model.likelihood.variance == "optimal":
+        model.likelihood.track(terms[-1])
 
-    trained = list(model.trained_parameters().values())
-    norm = torch.nn.utils.clip_grad_norm_(trained, case["clip_norm"] or float("inf"))
-    return torch.cat([torch.stack(totals).mean(0), norm.reshape(1)])
+    norm = torch.nn.utils.clip_grad_norm_(trained_parameters(model).values(), case["train.gradient_clip_norm"] or float("inf"))
+    return torch.cat([terms[:3], norm.reshape(1), terms[3:]])
 
 
-def make_case(case, seed):
-    random = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
+def distance_to_a_kink(model, case, images, noise):
+    """The smallest size of what a rectifier is given in the first step."""
+    model, inputs = copy.deepcopy(model), []
+    for module in model.modules():
+        if isinstance(module, (torch.nn.ReLU, torch.nn.LeakyReLU)):
+            module.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].detach().abs().min().item()))
+    accumulate(model, case, images, noise[0], 0)
+    return min(inputs, default=1.0)
+
+
+def make_start(case, name):
+    """A model, images, and the noise of every step. Where an activation lay at the kink of a rectifier, single precision would see it on either side and the
+    gradients would differ by more than rounding: such a draw is not taken."""
+    for attempt in range(100):
+        # By the name: a new case leaves the others' numbers as they are.
+        seed = zlib.crc32(f"{name} {attempt}".encode())
+        random = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)
+        model = make_model(case)
+        move_away_from_the_identity(case, model, random)
+        images = make_images(case, random)
+        noise = single_precision(torch.randn(STEPS, len(images), objective_reference.noise_per_sample(case, model.latent_dim), generator=random))
+        if distance_to_a_kink(model, case, images, noise) > LEAST_DISTANCE:
+            return model, images, noise
+    raise RuntimeError(f"{name}: every draw has an activation at the kink of a rectifier")
+
+
+def make_case(case, name):
     torch.set_default_dtype(torch.float64)
-    model = VanillaVAE(*(case[key] for key in ("channels", "height", "width", "latent_dim", "hidden_dims", "activation", "output")))
-    images, noise = make_inputs(model, case, random)
+    model, images, noise = make_start(case, name)
     tensors = {"weight." + name: tensor.clone() for name, tensor in model.state_dict().items()}
     tensors |= {"images": images, "noise": noise}
 
     model.eval()
-    tensors["evaluation.output"], tensors["evaluation.mu"], tensors["evaluation.log_var"] = model(images, noise[0])
-    model.train()
-    replica = copy.deepcopy(model)  # a forward in training mode moves the running statistics
-    tensors["output"], tensors["mu"], tensors["log_var"] = replica(images.chunk(case["replicas"])[0], noise[0].chunk(case["replicas"])[0])
+    tensors |= {"evaluation." + name: tensor for name, tensor in forward(model, case, images, noise[0]).items()}
+    replica = copy.deepcopy(model).train()  # a forward in training mode moves the running statistics
+    tensors |= {"training." + name: tensor for name, tensor in forward(replica, case, images.chunk(batches(case))[0], noise[0].chunk(batches(case))[0]).items()}
 
-    trained = model.trained_parameters()
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[case["optimizer"]]
-    optimizer = kind(trained.values(), lr=case["learning_rate"], weight_decay=case["weight_decay"])
-    outcomes = []
+    trained = trained_parameters(model)
+    optimizer = make_optimizer(case, trained.values())
+    move_on = make_schedule(case, optimizer)
+    outcomes, schedules = [], []
     for step in range(STEPS):
-        outcomes.append(accumulate(model, case, images, noise[step]))
+        schedules.append([optimizer.param_groups[0]["lr"], objective_reference.kld_factor(case, step), objective_reference.capacity(case, step)])
+        outcomes.append(accumulate(model, case, images, noise[step], step))
         if step == 0:
             tensors |= {"gradient." + name: parameter.grad.clone() for name, parameter in trained.items()}
         optimizer.step()
+        move_on(step)
         if step == 0:
             tensors |= {"state." + name: tensor.clone() for name, tensor in model.state_dict().items()}
-    tensors["outcomes"] = torch.stack(outcomes)
-    return tensors
+    return tensors | {"outcomes": torch.stack(outcomes), "schedules": torch.tensor(schedules)}
 
 
 def main():
@@ -125,11 +230,9 @@ def main():
     for old in folder.glob("*.safetensors"):
         old.unlink()
     torch.set_num_threads(1)
-    for seed, (name, differences) in enumerate(CASES.items()):
-        case = DEFAULTS | differences
-        tensors = make_case(case, seed)
-        text = {key: " ".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in case.items()}
-        safetensors_file.write(folder / f"{name}.safetensors", tensors, text)
+    for name, case in golden_cases.CASES.items():
+        tensors = make_case(golden_cases.complete(case), name)
+        safetensors_file.write(folder / f"{name}.safetensors", tensors, golden_cases.metadata(case))
 
 
 if __name__ == "__main__":

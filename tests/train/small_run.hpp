@@ -14,7 +14,7 @@ namespace vae_dist {
 
 inline constexpr ImageShape kSmallShape = {1, 9, 12};
 inline constexpr std::int64_t kSmallBatch = 16;
-inline constexpr double kSmallKldFactor = 0.01, kSmallLearningRate = 0.005;
+inline constexpr double kSmallKldFactor = 0.01, kSmallCapacity = 0.02, kSmallLearningRate = 0.005;
 
 inline Config small_config(const std::string& precision = "fp64") {
   Config config;
@@ -30,8 +30,8 @@ inline at::Tensor images_of_step(std::int64_t step, at::ScalarType type = at::kD
   return at::rand({kSmallBatch, 1, 9, 12}, at::make_generator<at::CPUGeneratorImpl>(1000 + static_cast<std::uint64_t>(step)), at::kFloat).to(type);
 }
 
-inline at::Tensor noise_of_step(std::int64_t step, at::ScalarType type = at::kDouble) {
-  return at::randn({kSmallBatch, 3}, at::make_generator<at::CPUGeneratorImpl>(2000 + static_cast<std::uint64_t>(step)), at::kFloat).to(type);
+inline at::Tensor noise_of_step(std::int64_t step, at::ScalarType type = at::kDouble, std::int64_t values = 3) {
+  return at::randn({kSmallBatch, values}, at::make_generator<at::CPUGeneratorImpl>(2000 + static_cast<std::uint64_t>(step)), at::kFloat).to(type);
 }
 
 /// One rank's learner, and its part of each global batch.
@@ -50,13 +50,13 @@ class SmallRank {
   /// This rank's part of a global batch.
   at::Tensor mine(const at::Tensor& global) const { return global.narrow(0, plan_.first_sample(), plan_.samples_per_rank()); }
 
-  /// Trains on the global batch of `number`. Returns loss, reconstruction, KL, gradient norm, skipped.
+  /// Trains on the global batch of `number`. Returns loss, reconstruction, KL, gradient norm, skipped, the objective's other terms.
   std::vector<double> step(std::int64_t number) { return step(images_of_step(number, type_), number); }
 
   /// The same with other images.
   std::vector<double> step(const at::Tensor& global_images, std::int64_t number) {
-    const at::Tensor values =
-        learner_.step(mine(global_images), mine(noise_of_step(number, type_)), kSmallLearningRate, {kSmallKldFactor, 0}).values.to(at::kDouble);
+    const at::Tensor noise = noise_of_step(number, type_, learner_.objective().noise_per_sample(plan_.samples_per_replica()));
+    const at::Tensor values = learner_.step(mine(global_images), mine(noise), kSmallLearningRate, {kSmallKldFactor, kSmallCapacity}).values.to(at::kDouble);
     return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
   }
 

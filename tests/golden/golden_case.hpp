@@ -1,0 +1,56 @@
+// A case of golden_cases.py with its numbers: a file that make_golden_numbers.py has written.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <stdexcept>
+#include <string>
+
+#include "checkpoint/safetensors.hpp"
+#include "config/load_config.hpp"
+#include "data/image_dataset.hpp"
+
+namespace vae_dist {
+
+inline std::filesystem::path golden_folder() {
+  const char* folder = std::getenv("VAE_DIST_GOLDEN_NUMBERS");
+  if (folder == nullptr) throw std::runtime_error("VAE_DIST_GOLDEN_NUMBERS must name the folder that make_golden_numbers.py has filled");
+  return folder;
+}
+
+class GoldenCase {
+ public:
+  explicit GoldenCase(const std::string& name) : origin_((golden_folder() / (name + ".safetensors")).string()), file_(read_safetensors(origin_)) {}
+
+  const std::string& origin() const { return origin_; }
+  const at::Tensor& tensor(const std::string& name) const { return file_.tensors.at(name); }
+
+  /// A fact about the data: "channels", "training_samples".
+  std::int64_t fact(const std::string& name) const { return std::stoll(file_.metadata.at(name)); }
+  ImageShape shape() const { return {fact("channels"), fact("height"), fact("width")}; }
+
+  /// The tensors whose names begin with `prefix`, without it.
+  std::map<std::string, at::Tensor> group(const std::string& prefix) const {
+    std::map<std::string, at::Tensor> out;
+    for (const auto& [name, tensor] : file_.tensors)
+      if (name.starts_with(prefix)) out[name.substr(prefix.size())] = tensor;
+    return out;
+  }
+
+  /// The case's keys over our defaults, as from a command line.
+  Config config(const std::string& precision, bool channels_last) const {
+    std::vector<std::string> overrides = {"train.precision=" + precision, std::string("train.channels_last=") + (channels_last ? "true" : "false")};
+    for (const auto& [key, value] : file_.metadata)
+      if (key.find('.') != std::string::npos) overrides.push_back(key + "=" + value);
+    return parse_config("run: {name: golden}\ndata: {train: {file: golden.h5}}", origin_, overrides);
+  }
+
+ private:
+  std::string origin_;
+  TensorFile file_;
+};
+
+}  // namespace vae_dist

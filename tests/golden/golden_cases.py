@@ -1,0 +1,162 @@
+"""The cases of the golden tests: keys of our configuration (with a dot) and facts about the data (without)."""
+
+# What a key is where nobody says anything: written down here a second time, so that a default that changes is noticed.
+DEFAULTS = {
+    "model.name": "vanilla_vae", "model.activation": "leaky_relu", "model.output": "auto", "model.latent": "flat", "model.blocks": 2, "model.attention_at": [16],
+    "objective.likelihood": "gaussian", "objective.variance": "fixed", "objective.sigma": 1.0, "objective.reduction": "mean",
+    "objective.kld_weight.rule": "auto", "objective.kld_weight.weight": 0.00025, "objective.kld_weight.batch": 64,
+    "objective.beta.schedule": "constant", "objective.beta.value": 1.0, "objective.beta.from": 0.0, "objective.beta.to": 1.0, "objective.beta.ratio": 0.5,
+    "objective.free_bits": 0.0, "objective.capacity.gamma": None, "objective.importance_samples": 1, "objective.prior_samples": 64,
+    "data.range": [0, 1],
+    "train.optimizer.name": "adam", "train.optimizer.learning_rate": 0.001, "train.optimizer.betas": [0.9, 0.999], "train.optimizer.epsilon": 1e-8,
+    "train.optimizer.weight_decay": 0.0, "train.optimizer.momentum": 0.0, "train.learning_rate_batch": None, "train.schedule.name": "constant", "train.schedule.warmup_steps": 0,
+    "train.schedule.gamma": 0.95, "train.schedule.per": "epoch", "train.schedule.final_learning_rate": 0.0, "train.schedule.milestones": [],
+    "train.gradient_clip_norm": None, "distributed.batch_norm": "local",
+    "batches_tracked": 3,    # optimal sigma: steps that the running error knows already
+    "log_variance_bias": 0,  # predicted variance: added to the second head's
+}
+
+# What every case says, unless it says otherwise. Odd sizes, and few of everything: a case takes milliseconds.
+COMMON = {"channels": 2, "height": 9, "width": 12, "training_samples": 1000, "steps_per_epoch": 3, "model.hidden_dims": [4, 6], "model.latent_dim": 3,
+          "train.global_batch": 8, "distributed.replicas": 1}
+
+COLOUR_32 = {"channels": 3, "height": 32, "width": 32, "model.hidden_dims": [6, 8, 10], "model.latent_dim": 5}
+GREY_28 = COLOUR_32 | {"channels": 1, "height": 28, "width": 28}
+ODD = COLOUR_32 | {"height": 45, "width": 27}
+TANH_RANGE = {"data.range": [-1, 1]}
+SUM = {"objective.reduction": "sum"}
+REPLICAS_4 = {"train.global_batch": 16, "distributed.replicas": 4}
+SYNC_4 = REPLICAS_4 | {"distributed.batch_norm": "sync"}
+MLP = {"model.name": "mlp_vae", "model.hidden_dims": [11, 7]}
+RESNET = {"model.name": "resnet_vae", "model.blocks": 1, "model.attention_at": []}
+DECODER = {"model.name": "decoder_only", "objective.prior_samples": 10}
+AUTOENCODER = {"model.name": "autoencoder"}
+BERNOULLI = {"objective.likelihood": "bernoulli"}
+LOGISTIC = {"objective.likelihood": "discretized_logistic"}
+
+
+def fixed_weight(weight):
+    return {"objective.kld_weight.rule": "fixed", "objective.kld_weight.weight": weight}
+
+
+def variance(name):
+    return {"objective.variance": name}
+
+
+def beta(schedule, **keys):
+    return {"objective.beta.schedule": schedule} | {"objective.beta." + key: value for key, value in keys.items()}
+
+
+def capacity(gamma, max_nats, steps):
+    return {"objective.capacity.gamma": gamma, "objective.capacity.max_nats": max_nats, "objective.capacity.steps": steps}
+
+
+def draws(count):
+    return SUM | {"objective.importance_samples": count}
+
+
+def schedule(name, **keys):
+    return {"train.schedule.name": name} | {"train.schedule." + key: value for key, value in keys.items()}
+
+
+CASES = {
+    # The seed's network and objective: sizes, activations, optimizers, replicas.
+    "colour_64": COLOUR_32 | {"height": 64, "width": 64, "model.hidden_dims": [4, 6, 8, 12, 16], "model.latent_dim": 7},
+    "grey_28": GREY_28 | fixed_weight(0.00025),
+    "odd_size": ODD | fixed_weight(0.01),
+    "one_level": {"channels": 1, "height": 9, "width": 14, "model.hidden_dims": [5]},
+    "tanh_output": COLOUR_32 | {"data.range": [-1, 1], "model.output": "tanh", "model.activation": "relu"},
+    "identity_output": COLOUR_32 | TANH_RANGE | {"model.output": "identity", "model.activation": "silu"},
+    "tanh_activation": COLOUR_32 | {"model.activation": "tanh"},
+    "sum": COLOUR_32 | SUM | {"objective.sigma": 0.3},
+    "sum_tanh_odd_size": ODD | SUM | TANH_RANGE | {"objective.beta.value": 2.5},
+    "large_batch": GREY_28 | {"train.global_batch": 64, "train.optimizer.learning_rate": 0.01} | fixed_weight(0.01),
+    "adam_weight_decay": {"train.optimizer.weight_decay": 0.1},
+    "adam_betas_epsilon": {"train.optimizer.betas": [0.5, 0.9], "train.optimizer.epsilon": 0.001},
+    "adamw": {"train.optimizer.name": "adamw", "train.optimizer.weight_decay": 0.1, "train.optimizer.learning_rate": 0.005},
+    "clipped": {"train.gradient_clip_norm": 0.01},
+    "clip_norm_not_reached": {"train.gradient_clip_norm": 1000.0},
+    "replicas_4": COLOUR_32 | REPLICAS_4,
+    "replicas_4_sum_clipped": COLOUR_32 | REPLICAS_4 | SUM | {"train.gradient_clip_norm": 5.0},
+
+    # M_N, and what stands in place of M_N * beta * KL.
+    "kld_reference": {"train.global_batch": 12, "objective.kld_weight.rule": "reference", "objective.kld_weight.weight": 0.02, "objective.kld_weight.batch": 7},
+    "kld_batch_over_dataset": REPLICAS_4 | {"objective.kld_weight.rule": "batch_over_dataset", "training_samples": 700},
+    "kld_elbo_mean": {"objective.kld_weight.rule": "elbo"},
+    "kld_fixed_sum": SUM | fixed_weight(3.5),
+    "beta_linear": fixed_weight(0.02) | beta("linear", **{"from": 0.5, "to": 4.0, "steps": 6}),
+    "beta_cyclical": fixed_weight(0.02) | beta("cyclical", **{"from": 0.25, "to": 2.0, "period_steps": 4, "ratio": 0.6}),
+    "free_bits": fixed_weight(0.1) | {"objective.free_bits": 0.16},
+    "free_bits_replicas_4": REPLICAS_4 | SUM | {"objective.free_bits": 0.16},
+    "free_bits_sync_replicas_4": SYNC_4 | SUM | {"objective.free_bits": 0.16},
+    "capacity": SUM | capacity(5.0, 3.0, 6),
+    "capacity_replicas_4": REPLICAS_4 | capacity(0.3, 0.4, 8),
+    "capacity_sync_replicas_4": SYNC_4 | capacity(0.3, 0.4, 8),
+    "draws_5": draws(5),
+    "draws_3_replicas_4": REPLICAS_4 | draws(3) | {"objective.sigma": 0.2},
+    "draws_3_optimal_replicas_4": REPLICAS_4 | draws(3) | variance("optimal"),
+    "draws_3_sync_replicas_4": SYNC_4 | draws(3) | variance("optimal"),
+    "draws_4_mlp_bernoulli": MLP | BERNOULLI | draws(4),
+
+    # Likelihoods.
+    "learned_mean": variance("learned"),
+    "learned_sum": SUM | variance("learned"),
+    "optimal_mean": variance("optimal"),
+    "optimal_sum": SUM | variance("optimal"),
+    "optimal_replicas_4": REPLICAS_4 | variance("optimal") | {"batches_tracked": 150},
+    "optimal_sum_sync_replicas_4": SYNC_4 | SUM | variance("optimal") | {"batches_tracked": 0},
+    "predicted_mean": variance("predicted"),
+    "predicted_sum_tanh_range": SUM | TANH_RANGE | variance("predicted"),
+    "predicted_at_its_bound": SUM | variance("predicted") | {"log_variance_bias": -6},
+    "predicted_one_level": SUM | variance("predicted") | {"model.hidden_dims": [5]},
+    "bernoulli_mean": BERNOULLI,
+    "bernoulli_sum": BERNOULLI | SUM,
+    "bernoulli_of_grey": BERNOULLI | SUM | {"model.output": "identity"},
+    "logistic_mean": LOGISTIC,
+    "logistic_sum": LOGISTIC | SUM,
+    "logistic_sum_tanh_range": LOGISTIC | SUM | TANH_RANGE,
+    "fixed_sigma_mean": {"objective.sigma": 0.3},
+
+    # Models.
+    "autoencoder": AUTOENCODER,
+    "autoencoder_sum_replicas_4": AUTOENCODER | REPLICAS_4 | SUM | {"objective.sigma": 0.5},
+    "autoencoder_optimal": AUTOENCODER | variance("optimal"),
+    "autoencoder_bernoulli": AUTOENCODER | BERNOULLI | SUM,
+    "decoder_only": DECODER | SUM | {"objective.sigma": 0.7},
+    "decoder_only_mean": DECODER,
+    "decoder_only_replicas_4": DECODER | REPLICAS_4 | SUM,
+    "decoder_only_sync_replicas_4": DECODER | SYNC_4 | SUM,
+    "decoder_only_learned": DECODER | SUM | variance("learned"),
+    "decoder_only_predicted": DECODER | SUM | variance("predicted") | REPLICAS_4,
+    "decoder_only_bernoulli": DECODER | BERNOULLI | {"objective.prior_samples": 17},
+    # Few values: the weights of the draws are exponentials of nats, of which single precision keeps seven digits.
+    "decoder_only_logistic": DECODER | LOGISTIC | SUM | {"objective.prior_samples": 4, "height": 5, "width": 4},
+    "mlp": MLP | fixed_weight(0.01),
+    "mlp_bernoulli_tanh": MLP | BERNOULLI | SUM | {"model.activation": "tanh", "model.hidden_dims": [9]},
+    "mlp_predicted_replicas_4": MLP | REPLICAS_4 | SUM | variance("predicted"),
+    "resnet": RESNET | fixed_weight(0.01),
+    "resnet_attention_odd_size": RESNET | SUM | {"height": 13, "width": 11, "model.hidden_dims": [4, 6, 8], "model.attention_at": [7, 4], "model.blocks": 2},
+    "resnet_spatial": RESNET | SUM | {"model.latent": "spatial", "model.attention_at": [5], "model.activation": "silu"},
+    "resnet_groups": RESNET | {"height": 6, "width": 5, "model.hidden_dims": [40, 48]} | fixed_weight(0.01),
+    "resnet_one_level": RESNET | {"height": 5, "width": 4, "model.hidden_dims": [6], "model.latent": "spatial"},
+    "resnet_predicted_replicas_4": RESNET | REPLICAS_4 | SUM | variance("predicted") | {"height": 7, "width": 6},
+    "resnet_spatial_draws_3": RESNET | draws(3) | LOGISTIC | {"model.latent": "spatial", "model.latent_dim": 2, "height": 7, "width": 6},
+
+    # Schedules of the learning rate: torch.optim.lr_scheduler.
+    "rate_warm_up": schedule("constant", warmup_steps=4),
+    "rate_exponential": schedule("exponential", gamma=0.8),
+    "rate_exponential_per_step": schedule("exponential", gamma=0.8, per="step"),
+    "rate_steps": schedule("step", gamma=0.3, milestones=[1, 3]),
+    "rate_steps_per_step": schedule("step", gamma=0.3, milestones=[2, 3, 7], per="step"),
+    "rate_cosine": schedule("cosine", final_learning_rate=0.0002),
+    "rate_cosine_after_warm_up": schedule("cosine", final_learning_rate=0.0002, warmup_steps=3) | {"train.learning_rate_batch": 2},
+}
+
+
+def complete(case):
+    return DEFAULTS | COMMON | case
+
+
+def metadata(case):
+    """What the case says, as YAML values; all else is left to the defaults of the other side."""
+    return {key: str(value) for key, value in (COMMON | case).items()}

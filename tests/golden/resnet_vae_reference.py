@@ -1,0 +1,113 @@
+"""The residual VAE in plain PyTorch: pre-activation blocks with group normalisation, attention at named heights, a latent that is a vector or a map."""
+import math
+
+import torch
+from torch import nn
+from vanilla_vae_reference import ACTIVATIONS, LEAST_LOG_VARIANCE
+
+
+def group_norm(channels):
+    """At most 32 groups, as many as divide the channels."""
+    return nn.GroupNorm(max(groups for groups in range(1, 33) if channels % groups == 0), channels)
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, before, after, activation):
+        super().__init__()
+        self.norm1, self.norm2 = group_norm(before), group_norm(after)
+        self.conv1, self.conv2 = nn.Conv2d(before, after, 3, padding=1), nn.Conv2d(after, after, 3, padding=1)
+        self.shortcut = nn.Conv2d(before, after, 1) if before != after else None
+        self.activation = activation
+
+    def forward(self, x):
+        inside = self.conv2(self.activation(self.norm2(self.conv1(self.activation(self.norm1(x))))))
+        return inside + (x if self.shortcut is None else self.shortcut(x))
+
+
+class SpatialAttention(nn.Module):
+    """One head over all positions: softmax(q k^T / sqrt(channels)) v."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.qkv, self.projection = nn.Conv2d(channels, 3 * channels, 1), nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x):
+        q, k, v = torch.split(self.qkv(self.norm(x)), x.shape[1], dim=1)
+        similarity = torch.einsum("bchw,bcij->bhwij", q, k) / math.sqrt(x.shape[1])
+        shares = torch.softmax(similarity.flatten(3), dim=3).reshape(similarity.shape)
+        return x + self.projection(torch.einsum("bhwij,bcij->bchw", shares, v))
+
+
+class Upsampling(nn.Module):
+    """To a size of 2n or 2n - 1: the pixel at i is a copy of floor(i * n / size)."""
+
+    def __init__(self, channels, size):
+        super().__init__()
+        self.size = size
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x):
+        rows, columns = ([i * n // size for i in range(size)] for n, size in zip(x.shape[2:], self.size))
+        return self.conv(x[:, :, rows][:, :, :, columns])
+
+
+class ResnetVAE(nn.Module):
+    def __init__(self, channels, height, width, latent_dim, hidden_dims, activation="leaky_relu", output="sigmoid", predicts_variance=False, blocks=2,
+                 attention_at=(16,), latent="flat"):
+        super().__init__()
+        act = ACTIVATIONS[activation]()
+        sizes = [(height, width)]
+        for _ in hidden_dims[1:]:
+            sizes.append(tuple(math.ceil(size / 2) for size in sizes[-1]))
+        deepest = hidden_dims[-1]
+        self.spatial = latent == "spatial"
+        self.code_shape, self.latent_shape = (deepest, *sizes[-1]), (latent_dim, *sizes[-1])
+        self.latent_dim = math.prod(self.latent_shape) if self.spatial else latent_dim
+
+        def level(before, after, size):
+            parts = []
+            for block in range(blocks):
+                parts.append(ResidualBlock(before if block == 0 else after, after, act))
+                if size[0] in attention_at:
+                    parts.append(SpatialAttention(after))
+            return parts
+
+        down = [nn.Conv2d(channels, hidden_dims[0], 3, padding=1)]
+        for i, (before, after) in enumerate(zip([hidden_dims[0], *hidden_dims], hidden_dims)):
+            down += level(before, after, sizes[i])
+            if i < len(hidden_dims) - 1:
+                down.append(nn.Conv2d(after, after, 3, stride=2, padding=1))
+        self.encoder = nn.Sequential(*down, group_norm(deepest), act)
+
+        if self.spatial:
+            self.conv_mu, self.conv_var = nn.Conv2d(deepest, latent_dim, 1), nn.Conv2d(deepest, latent_dim, 1)
+            self.latent_input = nn.Conv2d(latent_dim, deepest, 3, padding=1)
+        else:
+            values = math.prod(self.code_shape)
+            self.fc_mu, self.fc_var = nn.Linear(values, latent_dim), nn.Linear(values, latent_dim)
+            self.decoder_input = nn.Linear(latent_dim, values)
+
+        up = []
+        for i in range(len(hidden_dims) - 1, -1, -1):
+            up += level(hidden_dims[min(i + 1, len(hidden_dims) - 1)], hidden_dims[i], sizes[i])
+            if i > 0:
+                up.append(Upsampling(hidden_dims[i], sizes[i - 1]))
+        self.decoder = nn.Sequential(*up, group_norm(hidden_dims[0]), act)
+        self.output_layer = nn.Conv2d(hidden_dims[0], channels, 3, padding=1)
+        self.log_variance_layer = nn.Conv2d(hidden_dims[0], channels, 3, padding=1) if predicts_variance else None
+        self.output_activation = ACTIVATIONS[output]()
+
+    def encode(self, x):
+        code = self.encoder(x)
+        if self.spatial:
+            mu, log_var = self.conv_mu(code).reshape(len(x), -1), self.conv_var(code).reshape(len(x), -1)
+        else:
+            mu, log_var = self.fc_mu(code.reshape(len(x), -1)), self.fc_var(code.reshape(len(x), -1))
+        return mu, torch.clamp(log_var, -30.0, 20.0)
+
+    def decode_both(self, z):
+        code = self.latent_input(z.reshape(-1, *self.latent_shape)) if self.spatial else self.decoder_input(z).reshape(-1, *self.code_shape)
+        features = self.decoder(code)
+        log_variance = None if self.log_variance_layer is None else torch.clamp(self.log_variance_layer(features), min=LEAST_LOG_VARIANCE)
+        return self.output_activation(self.output_layer(features)), log_variance

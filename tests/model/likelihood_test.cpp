@@ -1,0 +1,281 @@
+// Likelihoods against closed forms, and at their edges.
+#include "model/likelihood.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "model/mlp_vae.hpp"
+#include "model/resnet_vae.hpp"
+#include "model/vanilla_vae.hpp"
+
+namespace vae_dist {
+namespace {
+
+double value(const at::Tensor& scalar) { return scalar.item<double>(); }
+
+at::Tensor random(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
+
+std::shared_ptr<Likelihood> likelihood(LikelihoodOptions options, at::ScalarType type = at::kDouble) {
+  auto out = std::make_shared<Likelihood>(options);
+  out->to(type);
+  if (out->num_batches_tracked.defined()) out->num_batches_tracked.set_data(out->num_batches_tracked.to(at::kLong));
+  return out;
+}
+
+LikelihoodOptions gaussian(Variance variance, double sigma = 1) {
+  LikelihoodOptions options;
+  options.variance = variance;
+  options.sigma = sigma;
+  options.channels = 1;
+  return options;
+}
+
+LikelihoodOptions of_kind(LikelihoodKind kind, std::int64_t channels = 1) {
+  LikelihoodOptions options;
+  options.kind = kind;
+  options.channels = channels;
+  return options;
+}
+
+void set(at::Tensor parameter, double to) {
+  const at::NoGradGuard no_grad;
+  parameter.fill_(to);
+}
+
+// One image: [1, 1, 2, 2].
+at::Tensor image(std::initializer_list<double> values) { return at::tensor(at::ArrayRef<double>(values), at::kDouble).view({1, 1, 2, 2}); }
+
+// An image of one pixel for each of the 256 levels of a range: [256, 1, 1, 1].
+at::Tensor all_levels(double low, double high) { return (low + (high - low) * at::arange(256, at::kDouble) / 255).view({256, 1, 1, 1}); }
+
+double gaussian_nats(double squared_error, double values, double sigma) {
+  return squared_error / (2 * sigma * sigma) + values * (std::log(sigma) + 0.5 * std::log(2 * std::numbers::pi));
+}
+
+/// Parameter: the range of the images.
+class DiscretizedLogistic : public testing::TestWithParam<std::pair<double, double>> {
+ protected:
+  const double low_ = GetParam().first, high_ = GetParam().second, middle_ = (low_ + high_) / 2;
+
+  std::shared_ptr<Likelihood> logistic(double log_scale, at::ScalarType type = at::kDouble) const {
+    LikelihoodOptions options = of_kind(LikelihoodKind::discretized_logistic);
+    options.low = low_;
+    options.high = high_;
+    const auto out = likelihood(options, type);
+    set(out->log_scale, log_scale);
+    return out;
+  }
+};
+
+TEST_P(DiscretizedLogistic, GivesThe256LevelsProbabilitiesThatSumToOne) {
+  for (const double mean : {low_ - 1, low_, middle_ + 0.123, high_, high_ + 3})
+    for (const double log_scale : {-7.0, -4.0, -1.0, 2.0})
+      for (const auto type : {at::kDouble, at::kFloat}) {
+        const at::Tensor x = all_levels(low_, high_).to(type);
+        const at::Tensor probabilities = (-logistic(log_scale, type)->negative_log({at::full_like(x, mean), {}}, x)).to(at::kDouble).exp();
+        EXPECT_NEAR(value(probabilities.sum()), 1, type == at::kDouble ? 1e-12 : 2e-4) << "mean " << mean << ", log scale " << log_scale << ", " << type;
+      }
+}
+
+TEST_P(DiscretizedLogistic, IsTheLogisticDistributionsMassBetweenTheMiddlesOfLevels) {
+  const double mean = middle_ + 0.1, scale = std::exp(-2.0), step = (high_ - low_) / 255;
+  const at::Tensor x = all_levels(low_, high_);
+  const at::Tensor ours = logistic(-2)->negative_log({at::full_like(x, mean), {}}, x);
+  const auto cdf = [&](double level) { return 1 / (1 + std::exp(-(low_ + level * step - mean) / scale)); };
+  EXPECT_NEAR(value(ours[0]), -std::log(cdf(0.5)), 1e-12);
+  EXPECT_NEAR(value(ours[255]), -std::log(1 - cdf(254.5)), 1e-10);
+  for (const int level : {1, 100, 128, 200, 254}) EXPECT_NEAR(value(ours[level]), -std::log(cdf(level + 0.5) - cdf(level - 0.5)), 1e-10) << level;
+}
+
+TEST_P(DiscretizedLogistic, StaysFiniteWithFiniteGradientsForFarMeansAndTinyScales) {
+  for (const double distance : {0.0, 0.5, 10.0, 1e4})
+    for (const double log_scale : {-30.0, -12.0, -7.0, 0.0, 10.0}) {
+      const auto logistic_ = logistic(log_scale, at::kFloat);
+      const at::Tensor x = all_levels(low_, high_).to(at::kFloat), mean = at::full_like(x, middle_ + distance).requires_grad_();
+      const at::Tensor nats = logistic_->negative_log({mean, {}}, x);
+      nats.sum().backward();
+      const std::string where = "distance " + std::to_string(distance) + ", log scale " + std::to_string(log_scale);
+      EXPECT_TRUE(at::isfinite(nats).all().item<bool>()) << where;
+      EXPECT_TRUE(nats.ge(0).all().item<bool>()) << where << ": a probability above 1";
+      EXPECT_TRUE(at::isfinite(mean.grad()).all().item<bool>()) << where;
+      EXPECT_TRUE(at::isfinite(logistic_->log_scale.grad()).all().item<bool>()) << where;
+      // However far: the mean is pulled back.
+      if (distance == 1e4) EXPECT_TRUE(mean.grad().narrow(0, 0, 255).gt(0).all().item<bool>()) << where;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranges, DiscretizedLogistic, testing::Values(std::pair{0.0, 1.0}, std::pair{-1.0, 1.0}));
+
+TEST(DiscretizedLogisticScale, IsLearnedForEachChannel) {
+  const auto two = likelihood(of_kind(LikelihoodKind::discretized_logistic, 2)), one = likelihood(of_kind(LikelihoodKind::discretized_logistic));
+  const at::Tensor x = all_levels(0, 1).narrow(0, 40, 2).view({1, 2, 1, 1}), mean = at::full_like(x, 0.3);
+  {
+    const at::NoGradGuard no_grad;
+    two->log_scale[1].fill_(-4);
+  }
+  double expected = 0;
+  for (const int channel : {0, 1}) {
+    set(one->log_scale, value(two->log_scale[channel]));
+    expected += value(one->negative_log({mean.narrow(1, channel, 1), {}}, x.narrow(1, channel, 1)));
+  }
+  EXPECT_NEAR(value(two->negative_log({mean, {}}, x)), expected, 1e-12);
+}
+
+TEST(BernoulliLikelihood, IsItsDefinitionAndStaysFinite) {
+  const auto bernoulli = likelihood(of_kind(LikelihoodKind::bernoulli));
+  const at::Tensor logits = image({-2.0, 0.5, 3.0, 0.0}), x = image({0, 1, 1, 0});
+  const auto p = [](double logit) { return 1 / (1 + std::exp(-logit)); };
+  EXPECT_NEAR(value(bernoulli->negative_log({logits, {}}, x)), -std::log(1 - p(-2)) - std::log(p(0.5)) - std::log(p(3)) - std::log(0.5), 1e-14);
+  EXPECT_TRUE(bernoulli->mean_image({logits, {}}).allclose(image({p(-2), p(0.5), p(3), 0.5})));
+  EXPECT_DOUBLE_EQ(value(bernoulli->negative_log({image({500, -500, 500, -500}), {}}, image({0, 1, 1, 0}))), 1000);
+}
+
+TEST(GaussianLikelihood, OfFixedAndLearnedSigmaHasAllConstants) {
+  const at::Tensor output = image({0.1, 0.2, 0.3, 0.4}), x = image({0.3, 0.2, 0.0, 0.8});
+  const double error = 0.04 + 0 + 0.09 + 0.16;
+  EXPECT_NEAR(value(likelihood(gaussian(Variance::fixed, 0.3))->negative_log({output, {}}, x)), gaussian_nats(error, 4, 0.3), 1e-14);
+  const auto learned = likelihood(gaussian(Variance::learned));
+  EXPECT_NEAR(value(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 1), 1e-14) << "sigma begins as 1";
+  set(learned->learned_log_sigma, std::log(0.3));
+  EXPECT_NEAR(value(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 0.3), 1e-14);
+  EXPECT_TRUE(learned->mean_image({output, {}}).equal(output));
+}
+
+TEST(GaussianLikelihood, OfPredictedVarianceHasOneForEachValue) {
+  const at::Tensor output = image({0.1, 0.2, 0.3, 0.4}), x = image({0.3, 0.2, 0.0, 0.8});
+  const double sigmas[] = {0.1, 0.2, 0.5, 2.0}, errors[] = {0.04, 0, 0.09, 0.16};
+  double expected = 0;
+  for (int i = 0; i < 4; ++i) expected += gaussian_nats(errors[i], 1, sigmas[i]);
+  const at::Tensor log_variance = 2 * image({0.1, 0.2, 0.5, 2.0}).log();
+  EXPECT_NEAR(value(likelihood(gaussian(Variance::predicted))->negative_log({output, log_variance}, x)), expected, 1e-13);
+}
+
+TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
+  NetworkOptions network;
+  network.channels = 1;
+  network.height = network.width = 6;
+  network.latent_dim = 2;
+  network.hidden_dims = {4, 5};
+  network.predicts_variance = true;
+  const std::shared_ptr<LatentModel> models[] = {std::make_shared<VanillaVae>(network, gaussian(Variance::predicted)), std::make_shared<MlpVae>(network, gaussian(Variance::predicted)),
+                                                 std::make_shared<ResnetVae>(network, ResnetOptions{}, gaussian(Variance::predicted))};
+  for (const auto& model : models) {
+    set(model->named_parameters()["log_variance_layer.bias"], -100);
+    const Decoded decoded = model->decode(at::randn({3, 2}));
+    EXPECT_EQ(decoded.log_variance.sizes(), decoded.output.sizes());
+    EXPECT_TRUE(decoded.log_variance.eq(-6).all().item<bool>());
+    set(model->named_parameters()["log_variance_layer.bias"], 100);
+    EXPECT_TRUE(model->decode(at::randn({3, 2})).log_variance.gt(50).all().item<bool>());
+  }
+}
+
+TEST(OptimalSigma, MinimisesTheLossOverSigmaButForItsSoftFloor) {
+  const auto optimal = likelihood(gaussian(Variance::optimal));
+  const at::Tensor x = random({5, 1, 4, 4}, 1), output = x + 0.4 * random({5, 1, 4, 4}, 2);
+  const double mse = value((x - output).square().mean()), log_sigma = 0.5 * std::log(mse), shift = std::log1p(std::exp(-6 - log_sigma));
+  const double ours = value(optimal->negative_log({output, {}}, x).mean());
+  double best = std::numeric_limits<double>::infinity();
+  for (int i = -100; i <= 100; ++i)
+    best = std::min(best, value(likelihood(gaussian(Variance::fixed, std::exp(log_sigma + i / 200.0)))->negative_log({output, {}}, x).mean()));
+  EXPECT_NEAR(best, 16 * (0.5 + log_sigma + 0.5 * std::log(2 * std::numbers::pi)), 1e-12);
+  EXPECT_GE(ours, best);
+  EXPECT_NEAR(ours, best + 16 * (0.5 * std::expm1(-2 * shift) + shift), 1e-10);
+  EXPECT_LT(ours - best, 1e-3);
+}
+
+TEST(OptimalSigma, HasASoftFloorAndFiniteGradientsThere) {
+  for (const double offset : {1e-2, 1e-4, 1e-8, 1e-15, 0.0})
+    for (const auto type : {at::kDouble, at::kFloat}) {
+      const auto optimal = likelihood(gaussian(Variance::optimal), type);
+      const at::Tensor x = at::full({2, 1, 2, 2}, 0.25, type), output = (x + offset).requires_grad_();
+      const at::Tensor nats = optimal->negative_log({output, {}}, x);
+      nats.sum().backward();
+      EXPECT_TRUE(at::isfinite(nats).all().item<bool>()) << offset;
+      EXPECT_TRUE(at::isfinite(output.grad()).all().item<bool>()) << offset << " " << type;
+      EXPECT_GE(value(nats[0]), 4 * (-6 + 0.5 * std::log(2 * std::numbers::pi)) - 1e-4) << offset;
+    }
+  const auto optimal = likelihood(gaussian(Variance::optimal));
+  optimal->eval();
+  optimal->running_mse.fill_(0);
+  EXPECT_NEAR(value(optimal->log_sigma()), -6, 1e-9);
+  optimal->running_mse.fill_(std::exp(-12.0));
+  EXPECT_NEAR(value(optimal->log_sigma()), -6 + std::log(2.0), 1e-12);
+  optimal->running_mse.fill_(1);
+  EXPECT_NEAR(value(optimal->log_sigma()), std::log1p(std::exp(-6.0)), 1e-12);
+}
+
+TEST(OptimalSigma, IsTheBatchsInTrainingAndTheRunningOneInEvaluation) {
+  const auto optimal = likelihood(gaussian(Variance::optimal));
+  const at::Tensor x = random({5, 1, 4, 4}, 1), near = x + 0.1, far = x + 1;
+  optimal->running_mse.fill_(0.25);
+  EXPECT_LT(value(optimal->negative_log({near, {}}, x).mean()), value(optimal->negative_log({far, {}}, x).mean()));
+  optimal->eval();
+  const double sigma = std::exp(value(optimal->log_sigma()));
+  EXPECT_NEAR(sigma, 0.5, 0.005);
+  EXPECT_NEAR(value(optimal->negative_log({near, {}}, x)[0]), gaussian_nats(16 * 0.01, 16, sigma), 1e-12);
+  EXPECT_NEAR(value(optimal->negative_log({far, {}}, x)[3]), gaussian_nats(16, 16, sigma), 1e-12);
+}
+
+TEST(RunningError, IsTheMeanOfTheFirstHundredStepsThenDecays) {
+  const auto optimal = likelihood(gaussian(Variance::optimal));
+  const at::Tensor keep = at::zeros({1}), skip = at::ones({1});
+  double sum = 0, expected = 0;
+  for (int step = 0; step < 130; ++step) {
+    const double error = 0.1 + 0.01 * (step * 7 % 13);
+    sum += error;
+    expected = step < 100 ? sum / (step + 1) : 0.99 * expected + 0.01 * error;
+    optimal->blend_into_running(at::scalar_tensor(error, at::kDouble), keep);
+    if (step % 10 == 0) optimal->blend_into_running(at::scalar_tensor(std::nan(""), at::kDouble), skip);
+    ASSERT_NEAR(value(optimal->running_mse), expected, 1e-13) << "step " << step;
+    ASSERT_EQ(optimal->num_batches_tracked.item<std::int64_t>(), step + 1);
+  }
+}
+
+TEST(NegativeLogOfPairs, IsThatOfEveryPair) {
+  const at::Tensor x = at::sigmoid(random({4, 2, 3, 3}, 1)), output = 0.3 * random({5, 2, 3, 3}, 2) + 0.5, log_variance = random({5, 2, 3, 3}, 3);
+  const at::Tensor levels = (x * 255).round() / 255, bits = x.round();
+  const LikelihoodOptions kinds[] = {gaussian(Variance::fixed, 0.3), gaussian(Variance::learned), gaussian(Variance::predicted), of_kind(LikelihoodKind::bernoulli, 2),
+                                     of_kind(LikelihoodKind::discretized_logistic, 2)};
+  for (const LikelihoodOptions& options : kinds) {
+    const auto each = likelihood(options);
+    const bool predicted = each->is(Variance::predicted);
+    const at::Tensor images = options.kind == LikelihoodKind::bernoulli ? bits : options.kind == LikelihoodKind::gaussian ? x : levels;
+    const at::Tensor pairs = each->negative_log_of_pairs({output, predicted ? log_variance : at::Tensor()}, images);
+    ASSERT_EQ(pairs.sizes(), (std::vector<std::int64_t>{4, 5}));
+    for (std::int64_t b = 0; b < 4; ++b)
+      for (std::int64_t k = 0; k < 5; ++k) {
+        const Decoded one{output.narrow(0, k, 1), predicted ? log_variance.narrow(0, k, 1) : at::Tensor()};
+        EXPECT_NEAR(value(pairs[b][k]), value(each->negative_log(one, images.narrow(0, b, 1))), 1e-10) << b << ", " << k;
+      }
+  }
+  EXPECT_THROW(likelihood(gaussian(Variance::optimal))->negative_log_of_pairs({output, {}}, x), std::logic_error);
+}
+
+TEST(Likelihood, KeepsInTheCheckpointWhatItLearns) {
+  NetworkOptions network;
+  network.channels = 1;
+  network.height = network.width = 4;
+  network.hidden_dims = {3};
+  const auto kept = [&](const LikelihoodOptions& options) {
+    std::vector<std::string> names;
+    const MlpVae model(network, options);
+    for (const auto& entry : model.named_parameters())
+      if (entry.key().starts_with("likelihood.")) names.push_back(entry.key());
+    for (const auto& entry : model.named_buffers()) names.push_back(entry.key());
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(kept(gaussian(Variance::fixed)), Names{});
+  EXPECT_EQ(kept(of_kind(LikelihoodKind::bernoulli)), Names{});
+  EXPECT_EQ(kept(gaussian(Variance::learned)), Names{"likelihood.log_sigma"});
+  EXPECT_EQ(kept(of_kind(LikelihoodKind::discretized_logistic)), Names{"likelihood.log_scale"});
+  EXPECT_EQ(kept(gaussian(Variance::optimal)), (Names{"likelihood.running_mse", "likelihood.num_batches_tracked"}));
+}
+
+}  // namespace
+}  // namespace vae_dist

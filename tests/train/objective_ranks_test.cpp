@@ -1,0 +1,136 @@
+// Whatever the model and the objective, a training is the same at any number of ranks: what looks at a batch looks at replicas.
+#include "course.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Setting {
+  const char* name;
+  void (*apply)(Config& config);
+};
+
+void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
+
+Config config_of(const Setting& setting) {
+  Config config = small_config();
+  setting.apply(config);
+  return config;
+}
+
+void free_bits(Config& config) {
+  config.objective.reduction = "sum";
+  config.objective.free_bits = 0.02;
+}
+
+void capacity(Config& config) { config.objective.capacity = {0.5, 1.0, 10}; }
+
+void optimal(Config& config) {
+  config.objective.variance = "optimal";
+  config.objective.reduction = "sum";
+}
+
+void draws(Config& config) {
+  optimal(config);
+  config.objective.importance_samples = 3;
+}
+
+void autoencoder(Config& config) {
+  config.model.name = "autoencoder";
+  optimal(config);
+}
+
+void decoder_only(Config& config) {
+  config.model.name = "decoder_only";
+  config.objective.reduction = "sum";
+  config.objective.prior_samples = 10;  // the replicas of 4 bring 12
+}
+
+void mlp(Config& config) {
+  config.model.name = "mlp_vae";
+  config.objective.likelihood = "bernoulli";
+}
+
+void resnet(Config& config) {
+  config.model.name = "resnet_vae";
+  config.model.attention_at = {5};
+  config.model.latent = "spatial";
+  config.model.latent_dim = 1;
+  config.model.blocks = 1;
+  config.objective.variance = "predicted";
+}
+
+void logistic(Config& config) { config.objective.likelihood = "discretized_logistic"; }
+
+const Setting kSettings[] = {{"free_bits", free_bits}, {"capacity", capacity},         {"optimal", optimal}, {"draws", draws},       {"autoencoder", autoencoder},
+                             {"decoder_only", decoder_only}, {"mlp", mlp}, {"resnet", resnet}, {"logistic", logistic}};
+
+std::string setting_name(const testing::TestParamInfo<Setting>& info) { return info.param.name; }
+
+class EveryObjective : public testing::TestWithParam<Setting> {};
+
+TEST_P(EveryObjective, IsTheSameAtAnyNumberOfRanks) {
+  const Course alone = train(config_of(GetParam()), 4, 1);
+  for (const int ranks : {2, 4}) {
+    SCOPED_TRACE(ranks);
+    const Course ours = train(config_of(GetParam()), 4, ranks);
+    expect_same_course(ours, alone, 1e-9, kSteps);
+    expect_same_state(ours, alone, 1e-9);
+  }
+  EXPECT_GT(std::abs(alone.steps[kSteps - 1][0] - alone.steps[0][0]), 1e-6) << "nothing was learned";
+}
+
+TEST_P(EveryObjective, HasTheSameBitsAtAnyNumberOfRanksWhereThatIsAskedFor) {
+  for (const char* precision : {"fp64", "fp32"}) {
+    Config config = config_of(GetParam());
+    config.distributed.reproducible = true;
+    config.train.precision = precision;
+    const Course alone = train(config, 4, 1);
+    for (const int ranks : {2, 4}) {
+      const Course ours = train(config, 4, ranks);
+      EXPECT_EQ(ours.steps, alone.steps) << ranks << " ranks, " << precision;
+      EXPECT_TRUE(same_tensors(ours.state, alone.state)) << ranks << " ranks, " << precision;
+    }
+  }
+}
+
+TEST_P(EveryObjective, IsTheSameAtAnyNumberOfRanksWithGlobalBatchNorm) {
+  Config config = config_of(GetParam());
+  config.distributed.batch_norm = "sync";
+  const Course alone = train(config, 4, 1);
+  for (const int ranks : {2, 4}) {
+    SCOPED_TRACE(ranks);
+    const Course ours = train(config, 4, ranks);
+    expect_same_course(ours, alone, 1e-9, kSteps);
+    expect_same_state(ours, alone, 1e-9);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Settings, EveryObjective, testing::ValuesIn(kSettings), setting_name);
+
+TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {
+  Config config = small_config();
+  optimal(config);
+  double alone = 0;
+  for (const int ranks : {1, 2, 4}) {
+    std::vector<double> errors(static_cast<std::size_t>(ranks));
+    std::vector<double> mean_of_steps(static_cast<std::size_t>(ranks), 0);
+    run_thread_ranks(ranks, [&](Communicator& comm) {
+      const auto mine = static_cast<std::size_t>(comm.rank());
+      SmallRank rank(config, 4, comm);
+      for (std::int64_t number = 0; number < kSteps; ++number) mean_of_steps[mine] += rank.step(number)[5] / kSteps;
+      const auto weights = rank.learner().weights().tensors;
+      errors[mine] = weights.at("likelihood.running_mse").item<double>();
+      EXPECT_EQ(weights.at("likelihood.num_batches_tracked").item<std::int64_t>(), kSteps);
+    });
+    if (ranks == 1) alone = errors[0];
+    EXPECT_GT(alone, 0.01);
+    for (std::size_t rank = 0; rank < errors.size(); ++rank) {
+      EXPECT_EQ(errors[rank], errors[0]) << "ranks differ";
+      EXPECT_NEAR(errors[rank], alone, 1e-12 * alone) << ranks << " ranks";
+      EXPECT_NEAR(errors[rank], mean_of_steps[rank], 1e-12 * alone) << "the first steps' plain mean of the replicas' errors";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace vae_dist
