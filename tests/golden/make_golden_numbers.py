@@ -58,8 +58,9 @@ def make_optimizer(case, parameters):
     rate = case["train.optimizer.learning_rate"]
     if case["train.learning_rate_batch"]:
         rate *= case["train.global_batch"] / case["train.learning_rate_batch"]
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[case["train.optimizer.name"]]
-    return kind(parameters, lr=rate, betas=case["train.optimizer.betas"], eps=case["train.optimizer.epsilon"], weight_decay=case["train.optimizer.weight_decay"])
+    adaptive = {"betas": case["train.optimizer.betas"], "eps": case["train.optimizer.epsilon"]}
+    kind, arguments = {"adam": (torch.optim.Adam, adaptive), "adamw": (torch.optim.AdamW, adaptive)}[case["train.optimizer.name"]]
+    return kind(parameters, lr=rate, weight_decay=case["train.optimizer.weight_decay"], **arguments)
 
 
 def make_schedule(case, optimizer):

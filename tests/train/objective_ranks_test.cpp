@@ -19,7 +19,7 @@ Config config_of(const Setting& setting) {
 
 void free_bits(Config& config) {
   config.objective.reduction = "sum";
-  config.objective.free_bits = 0.02;
+  config.objective.free_bits = 0.12;
 }
 
 void capacity(Config& config) { config.objective.capacity = {0.5, 1.0, 10}; }
@@ -106,6 +106,19 @@ TEST_P(EveryObjective, IsTheSameAtAnyNumberOfRanksWithGlobalBatchNorm) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Settings, EveryObjective, testing::ValuesIn(kSettings), setting_name);
+
+class ObjectiveOfReplicas : public testing::TestWithParam<Setting> {};
+
+TEST_P(ObjectiveOfReplicas, LooksAtEachEvenWhereTheyPassTheNetworkAsOneBatch) {
+  Config config = config_of(GetParam());
+  config.distributed.batch_norm = "sync";
+  const Course four = train(config, 4, 1), one = train(config, 1, 1);
+  // The first step's networks compute the same; only the terms differ.
+  EXPECT_NEAR(four.steps[0][2], one.steps[0][2], 1e-12) << "KL";
+  EXPECT_GT(std::abs(four.steps[0][0] - one.steps[0][0]), 1e-6) << "KL " << one.steps[0][2] << ", loss " << one.steps[0][0];
+}
+
+INSTANTIATE_TEST_SUITE_P(Settings, ObjectiveOfReplicas, testing::ValuesIn({kSettings[0], kSettings[1], kSettings[2]}), setting_name);
 
 TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {
   Config config = small_config();

@@ -14,7 +14,7 @@ namespace vae_dist {
 
 inline constexpr ImageShape kSmallShape = {1, 9, 12};
 inline constexpr std::int64_t kSmallBatch = 16;
-inline constexpr double kSmallKldFactor = 0.01, kSmallCapacity = 0.02, kSmallLearningRate = 0.005;
+inline constexpr double kSmallKldFactor = 0.01, kSmallCapacity = 0.37, kSmallLearningRate = 0.005;
 
 inline Config small_config(const std::string& precision = "fp64") {
   Config config;
