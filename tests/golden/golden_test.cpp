@@ -15,7 +15,7 @@ namespace vae_dist {
 namespace {
 
 const std::vector<std::string> kCases = {
-    "adam_betas_epsilon", "adam_weight_decay", "adamw", "autoencoder", "autoencoder_bernoulli", "autoencoder_optimal", "autoencoder_sum_replicas_4",
+    "adam_betas_epsilon", "adam_weight_decay", "adamax", "adamw", "autoencoder", "autoencoder_bernoulli", "autoencoder_optimal", "autoencoder_sum_replicas_4",
     "bernoulli_mean", "bernoulli_of_grey", "bernoulli_sum", "beta_cyclical", "beta_linear", "capacity", "capacity_replicas_4",
     "capacity_sync_replicas_4", "clip_norm_not_reached", "clipped", "colour_64", "decoder_only", "decoder_only_bernoulli", "decoder_only_learned",
     "decoder_only_logistic", "decoder_only_mean", "decoder_only_predicted", "decoder_only_replicas_4", "decoder_only_sync_replicas_4",
@@ -26,7 +26,7 @@ const std::vector<std::string> kCases = {
     "optimal_sum_sync_replicas_4", "predicted_at_its_bound", "predicted_mean", "predicted_one_level", "predicted_sum_tanh_range", "rate_cosine",
     "rate_cosine_after_warm_up", "rate_exponential", "rate_exponential_per_step", "rate_steps", "rate_steps_per_step", "rate_warm_up", "replicas_4",
     "replicas_4_sum_clipped", "resnet", "resnet_attention_odd_size", "resnet_groups", "resnet_one_level", "resnet_predicted_replicas_4",
-    "resnet_spatial", "resnet_spatial_draws_3", "sum", "sum_tanh_odd_size", "tanh_activation", "tanh_output",
+    "resnet_spatial", "resnet_spatial_draws_3", "sgd", "sgd_momentum_weight_decay", "sum", "sum_tanh_odd_size", "tanh_activation", "tanh_output",
 };
 
 constexpr std::int64_t kSteps = 10;

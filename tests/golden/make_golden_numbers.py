@@ -59,7 +59,8 @@ def make_optimizer(case, parameters):
     if case["train.learning_rate_batch"]:
         rate *= case["train.global_batch"] / case["train.learning_rate_batch"]
     adaptive = {"betas": case["train.optimizer.betas"], "eps": case["train.optimizer.epsilon"]}
-    kind, arguments = {"adam": (torch.optim.Adam, adaptive), "adamw": (torch.optim.AdamW, adaptive)}[case["train.optimizer.name"]]
+    kind, arguments = {"adam": (torch.optim.Adam, adaptive), "adamw": (torch.optim.AdamW, adaptive), "adamax": (torch.optim.Adamax, adaptive),
+                       "sgd": (torch.optim.SGD, {"momentum": case["train.optimizer.momentum"]})}[case["train.optimizer.name"]]
     return kind(parameters, lr=rate, weight_decay=case["train.optimizer.weight_decay"], **arguments)
 
 
