@@ -23,7 +23,9 @@ void add_lesson_verb(CLI::App& app, VerbContext& context) {
       if (!options->data.empty()) options->lesson.data = options->data;
       options->lesson.out = options->out;
       options->lesson.sizes.short_steps = std::max<std::int64_t>(20, options->lesson.sizes.long_steps / 5);
-      const DeviceChoice device = choose_device(DistributedConfig{}, node_facts(context.world));
+      DistributedConfig distributed;
+      distributed.threads_per_rank = 1;  // the networks are so small that more threads wait for each other
+      const DeviceChoice device = choose_device(distributed, node_facts(context.world));
       apply_device(device, "fp32", /*reproducible=*/false);
       write_lesson(options->lesson, device);
     });

@@ -9,7 +9,7 @@ DEFAULTS = {
     "objective.free_bits": 0.0, "objective.capacity.gamma": None, "objective.importance_samples": 1, "objective.prior_samples": 64,
     "data.range": [0, 1],
     "train.optimizer.name": "adam", "train.optimizer.learning_rate": 0.001, "train.optimizer.betas": [0.9, 0.999], "train.optimizer.epsilon": 1e-8,
-    "train.optimizer.weight_decay": 0.0, "train.learning_rate_batch": None, "train.schedule.name": "constant", "train.schedule.warmup_steps": 0,
+    "train.optimizer.weight_decay": 0.0, "train.optimizer.momentum": 0.0, "train.learning_rate_batch": None, "train.schedule.name": "constant", "train.schedule.warmup_steps": 0,
     "train.schedule.gamma": 0.95, "train.schedule.per": "epoch", "train.schedule.final_learning_rate": 0.0, "train.schedule.milestones": [],
     "train.gradient_clip_norm": None, "distributed.batch_norm": "local",
     "batches_tracked": 3,    # optimal sigma: steps that the running error knows already

@@ -34,12 +34,12 @@ class LinearGaussian : public LatentModel {
  public:
   LinearGaussian(double shift, double widening) : shift_(shift), widening_(widening) { finish(kLatent, of_sigma()); }
 
-  Posterior encode(const at::Tensor& x) override {
+  Posterior encode_images(const at::Tensor& x) override {
     const at::Tensor variance = 1 / (1 + w_.square().sum(0) / (kSigma * kSigma));
     const at::Tensor mean = (x.flatten(1) - b_).matmul(w_) * variance / (kSigma * kSigma);
     return {mean + shift_, (variance * widening_ * widening_).log().expand_as(mean)};
   }
-  Decoded decode(const at::Tensor& z) override { return {(z.matmul(w_.t()) + b_).view({-1, 1, 2, 3}), {}}; }
+  Decoded decode_latents(const at::Tensor& z) override { return {(z.matmul(w_.t()) + b_).view({-1, 1, 2, 3}), {}}; }
 
   /// log p(x): [B].
   at::Tensor exact(const at::Tensor& x) const {
@@ -102,7 +102,9 @@ TEST_F(MarginalLikelihood, IsReachedFromBelowByDrawsFromAnotherPosterior) {
     const double mean = value(all.mean()), error = value(all.std()) / std::sqrt(static_cast<double>(trials));
     EXPECT_GT(mean, last) << draws << " draws";
     EXPECT_LT(mean, exact + 5 * error) << draws << " draws";
-    if (draws == 1) EXPECT_NEAR(mean, exact - gap, 5 * error);
+    if (draws == 1) {
+      EXPECT_NEAR(mean, exact - gap, 5 * error);
+    }
     if (draws == 20000) {
       EXPECT_NEAR(mean, exact, 5 * error);
       EXPECT_LT(error, 0.005);
