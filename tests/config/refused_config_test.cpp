@@ -76,7 +76,7 @@ TEST(RefusedConfig, WhatComesLaterIsNotAvailableYet) {
        {"train.optimizer.name=adamax",
         "train.optimizer.momentum=0.9", "train.ema_decay=0.999", "train.early_stop.patience=3", "train.early_stop.metric=loss",
         "train.precision=bf16", "train.precision=tf32", "train.cuda_graph=true",
-        "pictures.traversals=8", "metrics.push_gateway='host:9091'"}) {
+        "metrics.push_gateway='host:9091'"}) {
     EXPECT_THAT(complaint_of("", {assignment}), AllOf(StartsWith(std::string(assignment) + " (command line): "), HasSubstr("not available yet")));
   }
 }
