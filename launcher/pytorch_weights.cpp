@@ -19,7 +19,7 @@ namespace vae_dist {
 namespace {
 
 std::string python() {
-  const char* chosen = std::getenv("VAE_DIST_PYTHON");
+  const char* chosen = std::getenv("VAE_DIST_TORCH_PYTHON");
   return chosen != nullptr && *chosen != '\0' ? chosen : kPython;
 }
 
@@ -60,7 +60,7 @@ void run_script(const std::string& direction, const std::string& in, const std::
   ::close(ends[1]);
   const std::string said = failed != 0 ? "" : read_to_end(ends[0]);
   ::close(ends[0]);
-  const std::string remedy = ". PyTorch's files need a Python with torch: name one with the environment variable VAE_DIST_PYTHON, or use safetensors";
+  const std::string remedy = ". PyTorch's files need a Python with torch: name one with the environment variable VAE_DIST_TORCH_PYTHON, or use safetensors";
   if (failed != 0) throw BadInput(text("cannot start ", interpreter, ": ", std::strerror(failed), remedy));
 
   int status = 0;

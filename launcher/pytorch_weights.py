@@ -31,8 +31,8 @@ def load(path):
         raise Refused(f"{path}: {error.strerror}")
     except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError and more
         named = re.search(r"GLOBAL (\S+)", str(error))
-        if named or "Unsupported" in str(error):
-            raise Refused(f"{path} holds more than tensors ({named[1] if named else 'an unsupported object'}): reading it could run code, so it is refused. If you trust it, load it in Python with "
+        if named:
+            raise Refused(f"{path} holds more than tensors ({named[1]}): reading it could run code, so it is refused. If you trust it, load it in Python with "
                           "weights_only=False and save its state_dict alone: torch.save(model.state_dict(), file)")
         raise Refused(f"{path} is no file of PyTorch's weights (torch.load: {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})")
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):

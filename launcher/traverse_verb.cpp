@@ -41,9 +41,9 @@ void traverse_row(Options options) {
 
   const InputFormat format = input_format(trained.config, data, c10::kCPU);
   const Traversals walks = traverse(*trained.model, data, format, options.walk);
-  const char* unit = options.walk.range.quantile ? "quantiles of the aggregate posterior" : "standard deviations of the prior";
+  const char* unit = walks.in_quantiles ? "quantiles of the aggregate posterior" : "standard deviations of the prior";
   if (kind == OutputKind::png) {
-    write_traversal_grid(options.out, walks, format.low, format.high, text(trained.config.run.name, ": traversals from row ", options.walk.row, ", step ", trained.state.step, ", in ", unit));
+    write_traversal_grid(options.out, walks, format.low, format.high, text(trained.config.run.name, ": traversals from row ", options.walk.row, ", step ", trained.state.step));
   } else {
     write_tensors_hdf5(options.out, {{"traversals", walks.images}, {"values", walks.values}, {"dimensions", at::tensor(walks.dimensions, at::kLong)},
                                      {walks.in_nats ? "kld_nats" : "variance", at::tensor(walks.weights, at::kDouble)}, {"places", at::tensor(walks.places, at::kDouble)}});

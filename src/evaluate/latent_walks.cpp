@@ -97,6 +97,7 @@ Traversals traverse(LatentModel& model, const ImageDataset& dataset, const Input
 
   Traversals out;
   out.in_nats = model.latent_kind() == LatentKind::posterior;
+  out.in_quantiles = quantile.has_value();
   if (!out.in_nats && !quantile) throw std::logic_error("a point has no prior whose deviations could be walked");
   out.places = quantile ? equally_spaced(*quantile, 1 - *quantile, options.steps) : equally_spaced(-options.range.deviations, options.range.deviations, options.steps);
   const at::Tensor places = at::tensor(out.places, at::kDouble), start = model.encode(image_of(dataset, options.row, format)).mu;

@@ -60,7 +60,8 @@ struct Traversals {
   std::vector<double> places;   ///< of the columns: standard deviations, or quantiles
   at::Tensor values;            ///< [D, steps]: z of the dimension
   at::Tensor images;            ///< [D, steps, C, H, W] on the host
-  bool in_nats = true;
+  bool in_nats = true;          ///< whether `weights` are
+  bool in_quantiles = false;    ///< whether `places` are
 };
 
 /// Each image is decoded from the posterior mean of `row` with one dimension set to another value. The model has an encoder; a point's range is in quantiles.

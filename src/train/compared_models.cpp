@@ -88,7 +88,7 @@ std::string comparison_table(const std::vector<ComparedModel>& models) {
       {"active", [](const ComparedModel& m) { return m.result.evaluation.active_units ? text(*m.result.evaluation.active_units, "/", m.trained.model->latent_values()) : ""; }},
       {"ELBO/nats", [&](const ComparedModel& m) { return optional(m.result.evaluation.elbo_nats); }},
       {"bits/dim", [&](const ComparedModel& m) { return optional(m.result.evaluation.bits_per_dim); }},
-      {"log p/nats", [](const ComparedModel& m) { return m.result.evaluation.log_p.empty() ? "" : digits(m.result.evaluation.log_p.back().nats); }},
+      {"log_p/nats", [](const ComparedModel& m) { return m.result.evaluation.log_p.empty() ? "" : digits(m.result.evaluation.log_p.back().nats); }},
       {"MSE", [](const ComparedModel& m) { return m.result.evaluation.reconstructs ? digits(m.result.evaluation.mse) : ""; }},
       {"PSNR/dB", [](const ComparedModel& m) { return m.result.evaluation.reconstructs ? digits(m.result.evaluation.psnr()) : ""; }},
       {"coverage", [](const ComparedModel& m) { return m.result.sample_quality ? digits(m.result.sample_quality->pixels.of_samples.coverage, 3) : ""; }},

@@ -51,7 +51,7 @@ void write_interpolation_grid(const std::filesystem::path& path, const Interpola
   options.title = title;
   options.columns = static_cast<int>(steps) + 2;
   options.column_labels = {"input"};
-  for (std::int64_t i = 0; i < steps; ++i) options.column_labels.push_back(digits(static_cast<double>(i) / static_cast<double>(steps - 1), 2));
+  for (std::int64_t i = 0; i < steps; ++i) options.column_labels.push_back(digits(static_cast<double>(i) / static_cast<double>(steps - 1), 3));
   options.column_labels.emplace_back("input");
   const at::Tensor rows = at::cat({walks.originals.narrow(1, 0, 1), walks.images, walks.originals.narrow(1, 1, 1)}, 1);
   write_image_grid(path, pictures_of(rows.flatten(0, 1), low, high), options);
@@ -60,6 +60,7 @@ void write_interpolation_grid(const std::filesystem::path& path, const Interpola
 void write_traversal_grid(const std::filesystem::path& path, const Traversals& walks, double low, double high, const std::string& title) {
   GridOptions options;
   options.title = title;
+  options.subtitle = walks.in_quantiles ? "one dimension of z at a time, in quantiles of the aggregate posterior" : "one dimension of z at a time, in standard deviations of the prior";
   options.columns = static_cast<int>(walks.places.size());
   for (const double place : walks.places) options.column_labels.push_back(digits(place, 3));
   for (std::size_t i = 0; i < walks.dimensions.size(); ++i)

@@ -43,6 +43,13 @@ class FullEvaluations : public StoredImages {
     return path("shapes.h5");
   }
 
+  static void copy_weights(const LatentModel& from, LatentModel& to) {
+    const at::NoGradGuard no_grad;
+    const std::vector<at::Tensor> sources = from.parameters();
+    std::vector<at::Tensor> targets = to.parameters();
+    for (std::size_t i = 0; i < sources.size(); ++i) targets[i].copy_(sources[i]);
+  }
+
   static EvaluationOptions options_of(const ImageDataset& data) {
     EvaluationOptions options;
     options.format = format_of(data);
@@ -57,10 +64,12 @@ class FullEvaluations : public StoredImages {
 
 TEST_F(FullEvaluations, HaveTheSameFiguresAtAnyNumberOfRanks) {
   const std::string file = stored_shapes();
+  const auto original = small_model();
   std::set<std::string> all;
   for (const int ranks : {1, 2, 3, 4}) {
     run_thread_ranks(ranks, [&](Communicator& host) {
       const auto model = small_model();
+      copy_weights(*original, *model);
       const ImageDataset data = open(file);
       const FullEvaluation result = evaluate_fully(*model, Objective({}, *model), data, options_of(data), 10, host);
       EvaluationSubject subject;

@@ -138,7 +138,7 @@ class Weights(runs.RunFolder):
                 self.assertEqual(refused.returncode, 2, refused.stderr)
                 self.assertIn(file, refused.stderr)
                 self.assertIn(says, refused.stderr)
-        refused = self.import_file("list.pt", "refused", env={"VAE_DIST_PYTHON": "no_such_python"})
+        refused = self.import_file("list.pt", "refused", env={"VAE_DIST_TORCH_PYTHON": "no_such_python"})
         self.assertEqual(refused.returncode, 2, refused.stderr)
         self.assertIn("cannot start no_such_python", refused.stderr)
         self.assertFalse(self.run_path("refused").exists())
