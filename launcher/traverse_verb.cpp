@@ -41,7 +41,7 @@ void traverse_row(Options options) {
 
   const InputFormat format = input_format(trained.config, data, c10::kCPU);
   const Traversals walks = traverse(*trained.model, data, format, options.walk);
-  const char* unit = walks.in_quantiles ? "quantiles of the aggregate posterior" : "standard deviations of the prior";
+  const char* unit = !walks.in_quantiles ? "standard deviations of the prior" : walks.in_nats ? "quantiles of the aggregate posterior" : "quantiles of the codes";
   if (kind == OutputKind::png) {
     write_traversal_grid(options.out, walks, format.low, format.high, text(trained.config.run.name, ": traversals from row ", options.walk.row, ", step ", trained.state.step));
   } else {

@@ -49,10 +49,10 @@ void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& line
   lines.add("loss", digits(e.loss) + (subject.has_kld ? text(", at M_N ", digits(subject.kld_weight), " and beta ", digits(subject.beta)) : ""));
   lines.add("reconstruction", text(digits(e.reconstruction), " ", subject.reconstruction_unit));
   if (e.active_units) lines.add("KL", text(digits(e.kld_nats), " nats a sample"));
-  if (e.elbo_nats) lines.add("ELBO", text(digits(*e.elbo_nats), " nats a sample, ", digits(*e.bits_per_dim), " bits/dim"));
+  if (e.elbo_nats) lines.add("ELBO", text(digits(*e.elbo_nats, 6), " nats a sample, ", digits(*e.bits_per_dim), " bits/dim"));
   for (const Evaluation::LogP& estimate : e.log_p) {
     const bool all = &estimate == &e.log_p.back();
-    lines.add(text("log p, K = ", estimate.draws), text(digits(estimate.nats), " nats a sample", all ? text(" (effectively ", digits(*e.effective_samples), " of ", estimate.draws, " draws)") : ""));
+    lines.add(text("log p, K = ", estimate.draws), text(digits(estimate.nats, 6), " nats a sample", all ? text(" (effectively ", digits(*e.effective_samples), " of ", estimate.draws, " draws)") : ""));
   }
 }
 

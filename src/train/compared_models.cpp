@@ -76,7 +76,7 @@ std::vector<ComparedModel> compare_models(const ComparisonOptions& options, cons
 
 std::string comparison_table(const std::vector<ComparedModel>& models) {
   using Cell = std::function<std::string(const ComparedModel&)>;
-  const auto optional = [](const auto& value) { return value ? digits(static_cast<double>(*value)) : std::string(); };
+  const auto optional = [](const std::optional<double>& value, int significant) { return value ? digits(*value, significant) : std::string(); };
   const std::vector<std::pair<std::string, Cell>> columns = {
       {"model", [](const ComparedModel& m) { return m.subject.model; }},
       {"step", [](const ComparedModel& m) { return std::to_string(m.subject.step); }},
@@ -86,9 +86,9 @@ std::string comparison_table(const std::vector<ComparedModel>& models) {
       {"loss", [](const ComparedModel& m) { return digits(m.result.evaluation.loss); }},
       {"KL/nats", [](const ComparedModel& m) { return m.subject.has_kld ? digits(m.result.evaluation.kld_nats) : ""; }},
       {"active", [](const ComparedModel& m) { return m.result.evaluation.active_units ? text(*m.result.evaluation.active_units, "/", m.trained.model->latent_values()) : ""; }},
-      {"ELBO/nats", [&](const ComparedModel& m) { return optional(m.result.evaluation.elbo_nats); }},
-      {"bits/dim", [&](const ComparedModel& m) { return optional(m.result.evaluation.bits_per_dim); }},
-      {"log_p/nats", [](const ComparedModel& m) { return m.result.evaluation.log_p.empty() ? "" : digits(m.result.evaluation.log_p.back().nats); }},
+      {"ELBO/nats", [&](const ComparedModel& m) { return optional(m.result.evaluation.elbo_nats, 6); }},
+      {"bits/dim", [&](const ComparedModel& m) { return optional(m.result.evaluation.bits_per_dim, 4); }},
+      {"log_p/nats", [](const ComparedModel& m) { return m.result.evaluation.log_p.empty() ? "" : digits(m.result.evaluation.log_p.back().nats, 6); }},
       {"MSE", [](const ComparedModel& m) { return m.result.evaluation.reconstructs ? digits(m.result.evaluation.mse) : ""; }},
       {"PSNR/dB", [](const ComparedModel& m) { return m.result.evaluation.reconstructs ? digits(m.result.evaluation.psnr()) : ""; }},
       {"coverage", [](const ComparedModel& m) { return m.result.sample_quality ? digits(m.result.sample_quality->pixels.of_samples.coverage, 3) : ""; }},

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <iomanip>
+
 #include "base/text.hpp"
 #include "evaluate/evaluation_report.hpp"
 #include "picture/image_grid.hpp"
@@ -60,11 +62,12 @@ void write_interpolation_grid(const std::filesystem::path& path, const Interpola
 void write_traversal_grid(const std::filesystem::path& path, const Traversals& walks, double low, double high, const std::string& title) {
   GridOptions options;
   options.title = title;
-  options.subtitle = walks.in_quantiles ? "one dimension of z at a time, in quantiles of the aggregate posterior" : "one dimension of z at a time, in standard deviations of the prior";
+  const char* unit = !walks.in_quantiles ? "standard deviations of the prior" : walks.in_nats ? "quantiles of the aggregate posterior" : "quantiles of the codes";
+  options.subtitle = text("one dimension of z at a time, in ", unit);
   options.columns = static_cast<int>(walks.places.size());
   for (const double place : walks.places) options.column_labels.push_back(digits(place, 3));
   for (std::size_t i = 0; i < walks.dimensions.size(); ++i)
-    options.row_labels.push_back(text("z", walks.dimensions[i], walks.in_nats ? "  KL " : "  variance ", digits(walks.weights[i], 2), walks.in_nats ? " nats" : ""));
+    options.row_labels.push_back(text("z", walks.dimensions[i], walks.in_nats ? "  KL " : "  variance ", std::fixed, std::setprecision(2), walks.weights[i], walks.in_nats ? " nats" : ""));
   write_image_grid(path, pictures_of(walks.images.flatten(0, 1), low, high), options);
 }
 

@@ -76,6 +76,17 @@ class Evaluate(Models):
         self.assertAlmostEqual(figures["elbo_nats"], elbo, delta=1e-9 * abs(elbo))
         self.assertAlmostEqual(figures["bits_per_dim"], -elbo / (256 * math.log(2)) + 8, delta=1e-9)
 
+    def test_it_says_what_trainings_last_evaluation_said(self):
+        self.train("scheduled", BLOCKS, "train.steps=50", "objective.beta={schedule: linear, from: 0, to: 1, steps: 100}", "evaluate.importance_samples=3", "objective.kld_weight={rule: batch_over_dataset}",
+                   "data.train.rows=[0, 160]")
+        logged = [record for record in self.log("scheduled") if "evaluated" in record][-1]
+        figures, _ = self.evaluate("scheduled", "--coverage", "0", np=2)
+        self.assertEqual((figures["kld_weight"], figures["beta"]), (16 / 160, 0.49), "of the last step")
+        self.assertEqual(figures["samples"], logged["samples"])
+        # In training weights lie in memory as convolutions like them best, which may change the last digits of float32.
+        for name, logged_as in [("loss", "evaluation_loss"), ("mse", "evaluation_mse"), ("elbo_nats", "elbo_nats"), ("mean_image_mse", "mean_image_mse"), ("effective_samples", "effective_samples")]:
+            self.assertAlmostEqual(figures[name], logged[logged_as], delta=1e-6 * abs(logged[logged_as]), msg=name)
+
     def test_more_draws_raise_the_bound(self):
         figures, _ = self.evaluate("vae", *ROWS, "--importance-samples", "64", "--coverage", "0")
         bounds = {estimate["draws"]: estimate["nats"] for estimate in figures["log_p_nats"]}
