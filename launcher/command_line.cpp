@@ -39,8 +39,13 @@ ExitCode run_command(int argc, char** argv, const MpiWorld& world, FailureReport
   app.require_subcommand(1);
   VerbContext context{world, report, {}};
   add_train_verb(app, context);
+  add_evaluate_verb(app, context);
   add_sample_verb(app, context);
   add_reconstruct_verb(app, context);
+  add_interpolate_verb(app, context);
+  add_traverse_verb(app, context);
+  add_embed_verb(app, context);
+  add_compare_verb(app, context);
   add_lesson_verb(app, context);
   add_report_verb(app, context);
   add_weights_verb(app, context);

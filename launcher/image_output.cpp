@@ -13,15 +13,21 @@ OutputKind output_kind(const std::string& path) {
   throw BadInput(text("--out ", path, ": give a file that ends in .png (a labelled grid) or .h5 (the values)"));
 }
 
-void write_images_hdf5(const std::string& path, const std::vector<std::pair<std::string, at::Tensor>>& images) {
+void write_tensors_hdf5(const std::string& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
   Hdf5File file = Hdf5File::create(path);
-  for (const auto& [name, tensor] : images) {
-    const at::Tensor values = tensor.to(at::kFloat).contiguous();
+  for (const auto& [name, tensor] : tensors) {
+    const bool integers = tensor.scalar_type() == at::kLong;
+    const at::Tensor values = (integers ? tensor : tensor.to(at::kFloat)).contiguous();
     DatasetLayout layout;
     layout.shape = values.sizes().vec();
-    layout.type = ElementType::float32;
+    layout.type = integers ? ElementType::int64 : ElementType::float32;
     Hdf5Dataset dataset = file.create_dataset(name, layout);
-    dataset.write_rows(0, values.size(0), std::span(values.const_data_ptr<float>(), static_cast<std::size_t>(values.numel())));
+    const auto count = static_cast<std::size_t>(values.numel());
+    if (integers) {
+      dataset.write_rows(0, values.size(0), std::span(values.const_data_ptr<std::int64_t>(), count));
+    } else {
+      dataset.write_rows(0, values.size(0), std::span(values.const_data_ptr<float>(), count));
+    }
   }
   file.close();
 }

@@ -34,7 +34,7 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
       if (kind == OutputKind::png) {
         write_sample_grid(options->out, images, range[0], range[1], text(trained.config.run.name, ": ", options->count, " samples of the prior, step ", trained.state.step));
       } else {
-        write_images_hdf5(options->out, {{"samples", images}});
+        write_tensors_hdf5(options->out, {{"samples", images}});
       }
       std::cout << options->count << " samples of " << trained.origin.string() << " are in " << options->out << "\n";
     });

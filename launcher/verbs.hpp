@@ -18,8 +18,13 @@ struct VerbContext {
 };
 
 void add_train_verb(CLI::App& app, VerbContext& context);
+void add_evaluate_verb(CLI::App& app, VerbContext& context);
 void add_sample_verb(CLI::App& app, VerbContext& context);
 void add_reconstruct_verb(CLI::App& app, VerbContext& context);
+void add_interpolate_verb(CLI::App& app, VerbContext& context);
+void add_traverse_verb(CLI::App& app, VerbContext& context);
+void add_embed_verb(CLI::App& app, VerbContext& context);
+void add_compare_verb(CLI::App& app, VerbContext& context);
 void add_report_verb(CLI::App& app, VerbContext& context);
 void add_lesson_verb(CLI::App& app, VerbContext& context);
 void add_weights_verb(CLI::App& app, VerbContext& context);

@@ -170,7 +170,7 @@ Evaluation evaluate(LatentModel& model, const Objective& objective, const ImageD
   const std::int64_t blocks = (options.samples + options.block - 1) / options.block;
   std::vector<double> sums(static_cast<std::size_t>(blocks) * entries);
   for (std::int64_t b = host.rank(); b < blocks; b += host.size()) {
-    const std::int64_t first = b * options.block, count = std::min(options.block, options.samples - first);
+    const std::int64_t done = b * options.block, first = options.first + done, count = std::min(options.block, options.samples - done);
     const at::Tensor images = model_input(read_images(dataset, first, count), options.format);
     const std::vector<double> block = evaluate_block(images, first).flat();
     std::copy(block.begin(), block.end(), sums.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(b) * entries));

@@ -18,7 +18,8 @@ struct EvaluationOptions {
   InputFormat format;
   StepWeights weights;                  ///< of training
   std::int64_t block = 256;             ///< samples evaluated at once
-  std::int64_t samples = 0;             ///< the first so many of the dataset
+  std::int64_t first = 0;               ///< sample of the dataset
+  std::int64_t samples = 0;             ///< so many from there on
   std::int64_t importance_samples = 0;  ///< K for log p(x); 0: not estimated
   std::uint64_t seed = 0;               ///< of the draws, which follow from it and the sample alone
   bool is_likelihood = true;            ///< false: negative logarithms are no comparable numbers (Bernoulli on grey values)

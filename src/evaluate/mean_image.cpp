@@ -6,7 +6,7 @@
 
 namespace vae_dist {
 
-double mean_image_mse(const ImageDataset& dataset, std::int64_t count, Communicator& host) {
+double mean_image_mse(const ImageDataset& dataset, std::int64_t count, Communicator& host, std::int64_t first) {
   const auto values = static_cast<std::size_t>(dataset.shape().values());
   const bool bytes = dataset.type() == PixelType::uint8;
   // Floats are brought to [0, 65536]: their squares still add up exactly.
@@ -20,7 +20,7 @@ double mean_image_mse(const ImageDataset& dataset, std::int64_t count, Communica
   };
   std::vector<std::int64_t> sums(2 * values);  // of each value, then of its square
   for (std::int64_t i = host.rank(); i < count; i += host.size()) {
-    dataset.read(i, image);
+    dataset.read(first + i, image);
     for (std::size_t v = 0; v < values; ++v) {
       const std::int64_t pixel = value(v);
       sums[v] += pixel;

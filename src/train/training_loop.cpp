@@ -251,6 +251,11 @@ void TrainingLoop::write_pictures() {
       write_reconstruction_grid(directory.pictures() / ("reconstructions_" + number + ".png"),
                                 reconstruct(parts_.learner.model(), data, 0, std::min(wanted.reconstructions, data.size()), format, Latent::mean, seed), format.low,
                                 format.high, text(parts_.config.run.name, ": reconstructions, ", when));
+    if (wanted.traversals > 0 && parts_.learner.model().latent_kind() != LatentKind::none) {
+      const TraversalOptions walk = usual_traversal(parts_.learner.model(), wanted.traversals, seed);
+      write_traversal_grid(directory.pictures() / ("traversals_" + number + ".png"), traverse(parts_.learner.model(), data, format, walk), format.low, format.high,
+                           text(parts_.config.run.name, ": traversals from row 0, ", when));
+    }
   } catch (const Failure& error) {
     // A full disk costs the pictures, not the run.
     log::warn(text("no pictures at ", when, ": ", error.what()));

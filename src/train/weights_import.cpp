@@ -11,7 +11,7 @@
 
 namespace vae_dist {
 
-std::filesystem::path import_weights(const std::string& file, const std::string& config_file, const std::vector<std::string>& overrides) {
+std::filesystem::path import_weights(const std::filesystem::path& file, const std::string& origin, const std::string& config_file, const std::vector<std::string>& overrides) {
   const Config config = load_config(config_file, overrides);
   const RunDirectory directory(config.run);
   if (!find_checkpoints(directory.checkpoints()).empty())
@@ -25,7 +25,7 @@ std::filesystem::path import_weights(const std::string& file, const std::string&
   Checkpoint checkpoint;
   checkpoint.weights = weights;
   checkpoint.optimizer = learner.optimizer_state();
-  learner.restore(checkpoint, file);
+  learner.restore(checkpoint, origin);
   checkpoint.weights = learner.weights();
   checkpoint.state.seed = config.run.seed;
   checkpoint.state.replicas = config.distributed.replicas.value_or(0);

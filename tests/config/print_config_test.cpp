@@ -54,7 +54,7 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
       "  share_gpu: true}\n"
       "checkpoint: {every_steps: 0, every_minutes: 0.5, keep: 1, keep_best: 0, resume: runs/old/checkpoints/step_00000010}\n"
       "evaluate: {every_epochs: 2, batch: 32, importance_samples: 5}\n"
-      "pictures: {every_epochs: 0, samples: 4, reconstructions: 0}\n"
+      "pictures: {every_epochs: 0, samples: 4, reconstructions: 0, traversals: 6}\n"
       "log: {every_steps: 1, level: debug}\n"
       "metrics: {port: null, address: '::', service_discovery: /tmp/sd}\n");
   expect_round_trip(config);

@@ -71,8 +71,7 @@ TEST(RefusedConfig, OutOfRangeNamesTheRange) {
 
 TEST(RefusedConfig, WhatComesLaterIsNotAvailableYet) {
   for (const char* assignment :
-       {"train.cuda_graph=true",
-        "pictures.traversals=8", "metrics.push_gateway='host:9091'"}) {
+       {"train.cuda_graph=true", "metrics.push_gateway='host:9091'"}) {
     EXPECT_THAT(complaint_of("", {assignment}), AllOf(StartsWith(std::string(assignment) + " (command line): "), HasSubstr("not available yet")));
   }
 }

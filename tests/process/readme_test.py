@@ -48,7 +48,8 @@ class Readme(runs.RunFolder):
             with open(output, "w") as out:
                 done = subprocess.run(words, cwd=self.folder, stdout=out, stderr=subprocess.PIPE, text=True, timeout=300)
             self.assertEqual(done.returncode, 0, f"{command}\n{done.stderr}")
-        for made in ("shapes.png", "photos.png", "samples.png", "reconstructions.png", "my.yaml", "moving.safetensors", "both.html"):
+        for made in ("shapes.png", "photos.png", "samples.png", "reconstructions.png", "my.yaml", "moving.safetensors", "moving.pt",
+                     "evaluation.json", "interpolations.png", "traversals.png", "codes.h5", "comparison.png", "both.html"):
             self.assertGreater((self.folder / made).stat().st_size, 0, made)
 
     def test_its_keys_are_the_programs(self):

@@ -8,16 +8,13 @@ import h5py
 import numpy
 
 from comparing import file_hashes, read_safetensors
+from png_files import is_png
 from runs import SMALL, RunFolder
-
-
-def is_png(path):
-    return path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
 class Help(RunFolder):
     GROUPS = {"weights": {"export", "import"}, "data": {"make-shapes", "import-idx", "import-images", "import-npz", "convert", "info", "verify"}}
-    VERBS = {"train", "sample", "reconstruct", "report", "config", *GROUPS}
+    VERBS = {"train", "evaluate", "compare", "sample", "reconstruct", "interpolate", "traverse", "embed", "lesson", "report", "config", *GROUPS}
 
     def help_of(self, *verb):
         return self.program(*verb, "--help", check=True).stdout

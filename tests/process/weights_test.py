@@ -76,6 +76,73 @@ class Weights(runs.RunFolder):
         tensors, _ = self.exported("imported")
         self.assertEqual(tensors["encoder.0.1.num_batches_tracked"].item(), 4)
 
+    def made_by_torch(self):
+        torch.manual_seed(5)
+        model = VanillaVAE(3, 21, 21, latent_dim=4, hidden_dims=[8, 16])
+        model(torch.rand(8, 3, 21, 21), torch.randn(8, 4))
+        return model
+
+    def import_file(self, file, run, **options):
+        return self.program("weights", "import", file, "--config", "run.yaml", f"run.name={run}", *runs.SMALL, **options)
+
+    def test_pytorchs_own_files_go_in_plain_and_as_lightning_writes_them(self):
+        model = self.made_by_torch()
+        state = model.state_dict()
+        lightning = {"epoch": 3, "global_step": 100, "pytorch-lightning_version": "2.0", "hyper_parameters": {"lr": 0.001}, "optimizer_states": [{"state": {}}],
+                     "state_dict": {f"model.{name}": tensor for name, tensor in state.items()}}
+        halves = {f"module.{name}": tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        for file, content in [("plain weights.pt", state), ("lightning.ckpt", lightning), ("halves.pth", halves)]:
+            with self.subTest(file):
+                run = file.partition(".")[0].replace(" ", "_")
+                torch.save(content, self.folder / file)
+                self.import_file(file, run, check=True)
+                tensors, _ = self.exported(run)
+                self.assertEqual(tensors.keys(), state.keys())
+                for name, tensor in state.items():
+                    expected = tensor.half().float() if file == "halves.pth" and tensor.is_floating_point() else tensor
+                    self.assertTrue(torch.equal(tensors[name], expected), name)
+                if file != "halves.pth":
+                    self.expect_torch_computes(model, run)
+
+    def test_pytorch_loads_what_is_exported_for_it(self):
+        self.train("for_torch", "train.steps=5")
+        self.program("weights", "export", "--checkpoint", "runs/for_torch", "--out", "it's exported.pt", check=True)
+        state = torch.load(self.folder / "it's exported.pt", weights_only=True)
+        model = VanillaVAE(3, 21, 21, latent_dim=4, hidden_dims=[8, 16])
+        model.load_state_dict(state, strict=True)
+        self.expect_torch_computes(model, "for_torch")
+        self.assertEqual(list(self.folder.glob("*partial*")), [])
+
+    def test_a_pickle_that_holds_code_is_not_run(self):
+        class Code:
+            def __reduce__(self):
+                return (open, (str(marker), "w"))
+
+        marker = self.folder / "code_was_run"
+        torch.save({"state_dict": self.made_by_torch().state_dict(), "callback": Code()}, self.folder / "code.ckpt")
+        refused = self.import_file("code.ckpt", "code")
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("code.ckpt holds more than tensors", refused.stderr)
+        self.assertFalse(marker.exists())
+        self.assertFalse(self.run_path("code").exists())
+
+    def test_pytorch_files_that_are_no_state_dict_are_refused(self):
+        torch.save([1, 2], self.folder / "list.pt")
+        torch.save({"fc_mu.weight": torch.zeros(2), "epoch": 3}, self.folder / "mixed.pt")
+        torch.save({"fc_mu.weight": torch.zeros(2)}, self.folder / "misfit.pt")
+        (self.folder / "text.pt").write_text("no weights at all")
+        for file, says in [("list.pt", "not a state_dict"), ("mixed.pt", "no tensors: epoch"), ("text.pt", "no file of PyTorch's weights"), ("absent.pt", "No such file"),
+                           ("misfit.pt", "misfit.pt: the weights do not fit the model")]:
+            with self.subTest(file):
+                refused = self.import_file(file, "refused")
+                self.assertEqual(refused.returncode, 2, refused.stderr)
+                self.assertIn(file, refused.stderr)
+                self.assertIn(says, refused.stderr)
+        refused = self.import_file("list.pt", "refused", env={"VAE_DIST_TORCH_PYTHON": "no_such_python"})
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("cannot start no_such_python", refused.stderr)
+        self.assertFalse(self.run_path("refused").exists())
+
     def test_weights_that_do_not_fit_are_refused_with_every_misfit(self):
         model = VanillaVAE(3, 21, 21, latent_dim=5, hidden_dims=[8, 16])
         state = dict(model.state_dict())

@@ -1,0 +1,81 @@
+#include <ATen/ATen.h>
+
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/durable_file.hpp"
+#include "base/log.hpp"
+#include "comm/agreement.hpp"
+#include "launcher/image_output.hpp"
+#include "launcher/model_options.hpp"
+#include "launcher/verbs.hpp"
+#include "train/compared_models.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Options {
+  ComparisonOptions comparison;
+  ComputeOptions compute;
+  std::string out, json;
+  std::int64_t count = 8, seed = 0;
+};
+
+void write_pictures(const Options& options, const std::vector<ComparedModel>& models) {
+  const ComparedPictures pictures = compare_pictures(options.comparison, models, options.count, static_cast<std::uint64_t>(options.seed));
+  if (output_kind(options.out) == OutputKind::png) {
+    write_comparison_grid(options.out, pictures.inputs, pictures.models, "The same inputs by each model, and samples of each");
+    return;
+  }
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  if (pictures.inputs.defined()) tensors.emplace_back("inputs", pictures.inputs);
+  for (const ComparedImages& model : pictures.models) {
+    if (model.reconstructions.defined()) tensors.emplace_back(model.name + "/reconstructions", model.reconstructions);
+    tensors.emplace_back(model.name + "/samples", model.samples);
+  }
+  write_tensors_hdf5(options.out, tensors);
+}
+
+ExitCode compare(Options options, const MpiWorld& world) {
+  log::configure(world.rank(), world.size(), log::Level::warn);
+  const std::unique_ptr<Communicator> host = world.make_communicator();
+  agree(*host, [&] {
+    if (!options.out.empty()) output_kind(options.out);
+    options.comparison.device = use_device(options.compute, world);
+  });
+  const std::vector<ComparedModel> models = compare_models(options.comparison, world, *host);
+  agree_on_rank_0(*host, [&] {
+    std::cout << comparison_table(models);
+    if (!options.json.empty()) replace_file(options.json, comparison_json(models).dump(2) + "\n");
+    if (options.out.empty()) return;
+    write_pictures(options, models);
+    std::cout << "the same inputs by each, and samples of each, are in " << options.out << "\n";
+  });
+  return ExitCode::done;
+}
+
+}  // namespace
+
+void add_compare_verb(CLI::App& app, VerbContext& context) {
+  auto options = std::make_shared<Options>();
+  ComparisonOptions& comparison = options->comparison;
+  CLI::App* verb = app.add_subcommand("compare", "Several models on the same images: one table, one picture; under mpirun the ranks share the work");
+  verb->add_option("runs", comparison.places, "Checkpoints' directories, or runs' (their newest)")->required();
+  verb->add_option("--data", comparison.data.file, "HDF5 file with images (default: the first run's own data)");
+  verb->add_option("--split", comparison.data.split, "Of the first run's own data (default: validation where there is any)")->check(CLI::IsMember({"train", "validation"}));
+  verb->add_option("--rows", comparison.rows, "Rows A:B, the last excluded (default: all)");
+  verb->add_option("--importance-samples", comparison.importance_samples, "Draws a sample for log p(x) (default: as each run's evaluate.importance_samples; 0: none)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--coverage", comparison.coverage_samples, "Samples of the prior, and as many real images, for coverage and density (0: none)")->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (`inputs`, RUN/reconstructions, RUN/samples)");
+  verb->add_option("--count", options->count, "Images a row of the picture")->check(CLI::Range(1, 1000))->capture_default_str();
+  verb->add_option("--seed", options->seed, "Of the picture's samples")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->add_option("--json", options->json, "Write all figures to this file too");
+  add_compute_options(*verb, options->compute);
+  verb->footer("Example:\n  vae_dist compare runs/autoencoder runs/vae --data mnist_test.h5 --out comparison.png");
+  verb->callback([&context, options] { context.chosen = [&context, options] { return compare(*options, context.world); }; });
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,65 @@
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "base/log.hpp"
+#include "comm/agreement.hpp"
+#include "datasets/partial_file.hpp"
+#include "evaluate/latent_file.hpp"
+#include "launcher/model_options.hpp"
+#include "launcher/verbs.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Options {
+  std::string checkpoint, rows, out;
+  DataChoice data;
+  ComputeOptions compute;
+};
+
+ExitCode embed_rows(const Options& options, const MpiWorld& world) {
+  log::configure(world.rank(), world.size(), log::Level::info);
+  const std::unique_ptr<Communicator> host = world.make_communicator();
+  agree_on_rank_0(*host, [&] {
+    if (!options.out.ends_with(".h5")) throw BadInput(text("--out ", options.out, ": give a file that ends in .h5"));
+  });
+  const TrainedModel trained = load_shared_model(options.checkpoint, *host);
+  c10::Device device = c10::kCPU;
+  agree(*host, [&] {
+    require_encoder(trained, "embed with");
+    device = use_device(options.compute, world);
+  });
+  const SharedData data = open_shared_data(trained, options.data, world, *host);
+  RowRange samples;
+  std::optional<PartialFile> file;
+  agree(*host, [&] { samples = chosen_rows(options.rows, data.images.size()); });
+  agree_on_rank_0(*host, [&] { file.emplace(options.out); });
+
+  trained.model->to(device);
+  const std::string path = file ? file->path() : "";
+  const std::vector<std::string> names = write_latents(path, *trained.model, data.images, samples, input_format(trained.config, data.images, device), trained.config.evaluate.batch, *host);
+  agree_on_rank_0(*host, [&] {
+    file->commit();
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+    std::cout << samples.size() << " rows by " << trained.origin.string() << " are in " << options.out << ": " << list << "\n";
+  });
+  return ExitCode::done;
+}
+
+}  // namespace
+
+void add_embed_verb(CLI::App& app, VerbContext& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("embed", "Write the codes of images, with their labels and factors; under mpirun the ranks share the work");
+  add_checkpoint_option(*verb, options->checkpoint);
+  add_data_options(*verb, options->data);
+  verb->add_option("--rows", options->rows, "Rows A:B, the last excluded (default: all)");
+  verb->add_option("--out", options->out, "HDF5 file (.h5) for `mu` [N, L], `log_var` [N, L], and the labels and factors of these rows under their own names")->required();
+  add_compute_options(*verb, options->compute);
+  verb->footer("Example:\n  mpirun -np 4 vae_dist embed --checkpoint runs/mnist --data mnist_test.h5 --out codes.h5");
+  verb->callback([&context, options] { context.chosen = [&context, options] { return embed_rows(*options, context.world); }; });
+}
+
+}  // namespace vae_dist

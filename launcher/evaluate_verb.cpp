@@ -1,0 +1,71 @@
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/durable_file.hpp"
+#include "base/log.hpp"
+#include "comm/agreement.hpp"
+#include "launcher/model_options.hpp"
+#include "launcher/verbs.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Options {
+  std::string checkpoint, rows, json;
+  DataChoice data;
+  ComputeOptions compute;
+  std::optional<std::int64_t> importance_samples;
+  std::int64_t coverage = 1000;
+};
+
+ExitCode evaluate_checkpoint(const Options& options, const MpiWorld& world) {
+  log::configure(world.rank(), world.size(), log::Level::info);
+  const std::unique_ptr<Communicator> host = world.make_communicator();
+  const TrainedModel trained = load_shared_model(options.checkpoint, *host);
+  c10::Device device = c10::kCPU;
+  agree(*host, [&] { device = use_device(options.compute, world); });
+  const SharedData data = open_shared_data(trained, options.data, world, *host);
+  RowRange samples;
+  ResolvedObjective resolved;
+  agree(*host, [&] {
+    samples = chosen_rows(options.rows, data.images.size());
+    resolved = objective_of(trained);
+    check_likelihood_fits(trained.config, data.images);
+  });
+
+  trained.model->to(device);
+  EvaluationOptions how = evaluation_options(trained, resolved, data.images, samples, device);
+  how.importance_samples = options.importance_samples.value_or(trained.config.evaluate.importance_samples);
+  const FullEvaluation result = evaluate_fully(*trained.model, Objective(resolved.options, *trained.model), data.images, how, options.coverage, *host);
+
+  agree_on_rank_0(*host, [&] {
+    const EvaluationSubject subject = evaluation_subject(trained, resolved, data.images, samples);
+    std::cout << evaluation_table(subject, result);
+    if (!how.is_likelihood) std::cout << "  no ELBO, bits/dim or log p: bernoulli's negative logarithm of grey images is a loss, but no likelihood\n";
+    if (!options.json.empty()) replace_file(options.json, evaluation_json(subject, result).dump(2) + "\n");
+  });
+  return ExitCode::done;
+}
+
+}  // namespace
+
+void add_evaluate_verb(CLI::App& app, VerbContext& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("evaluate", "Say how good a model is: loss, bounds, errors, latents, samples; under mpirun the ranks share the work");
+  add_checkpoint_option(*verb, options->checkpoint);
+  add_data_options(*verb, options->data);
+  verb->add_option("--rows", options->rows, "Rows A:B, the last excluded (default: all)");
+  verb->add_option("--importance-samples", options->importance_samples, "Draws a sample for log p(x) (default: as the run's evaluate.importance_samples; 0: none)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--coverage", options->coverage, "Samples of the prior, and as many real images, for coverage and density (0: none)")->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->add_option("--json", options->json, "Write all figures to this file too");
+  add_compute_options(*verb, options->compute);
+  verb->footer("Examples:\n  vae_dist evaluate --checkpoint runs/mnist --data mnist_test.h5 --importance-samples 200\n"
+               "  mpirun -np 8 vae_dist evaluate --checkpoint runs/mnist --json mnist.json");
+  verb->callback([&context, options] { context.chosen = [&context, options] { return evaluate_checkpoint(*options, context.world); }; });
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,80 @@
+#include <iostream>
+#include <memory>
+#include <sstream>
+
+#include "launcher/image_output.hpp"
+#include "launcher/model_options.hpp"
+#include "launcher/verbs.hpp"
+#include "train/picture_files.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Options {
+  std::string checkpoint, rows = "0:16", pairs, out;
+  DataChoice data;
+  std::int64_t steps = 9;
+  bool spherical = false;
+};
+
+// "3:9,12:40": from row 3 to row 9, from row 12 to row 40.
+std::vector<RowPair> named_pairs(const std::string& pairs, std::int64_t size) {
+  std::vector<RowPair> out;
+  std::istringstream in(pairs);
+  for (std::string part; std::getline(in, part, ',');) {
+    std::istringstream numbers(part);
+    RowPair pair;
+    char colon = 0;
+    if (!(numbers >> pair.first >> colon >> pair.second) || colon != ':' || !(numbers >> std::ws).eof() || pair.first < 0 || pair.second < 0)
+      throw BadInput(text("--pairs ", pairs, ": give rows as FROM:TO, with commas between, for example 3:9,12:40"));
+    if (std::max(pair.first, pair.second) >= size) throw BadInput(text("--pairs ", pairs, ": there are ", size, " images, the last is row ", size - 1));
+    out.push_back(pair);
+  }
+  if (out.empty()) throw BadInput("--pairs is empty: give rows as FROM:TO, for example 3:9,12:40");
+  return out;
+}
+
+// Each row of A:B with the one behind it.
+std::vector<RowPair> neighbours(const std::string& rows, std::int64_t size) {
+  const RowRange range = chosen_rows(rows, size);
+  if (range.size() % 2 != 0) throw BadInput(text("--rows ", rows, ": these are ", range.size(), " rows; give an even number, they are taken in pairs"));
+  std::vector<RowPair> out;
+  for (std::int64_t row = range.first; row < range.last; row += 2) out.emplace_back(row, row + 1);
+  return out;
+}
+
+void interpolate_rows(const Options& options) {
+  const OutputKind kind = output_kind(options.out);
+  const TrainedModel trained = load_trained_model(options.checkpoint);
+  require_encoder(trained, "interpolate between");
+  const ImageDataset data = open_chosen_data(trained, options.data);
+  const std::vector<RowPair> pairs = options.pairs.empty() ? neighbours(options.rows, data.size()) : named_pairs(options.pairs, data.size());
+
+  const InputFormat format = input_format(trained.config, data, c10::kCPU);
+  const Interpolations walks = interpolate(*trained.model, data, pairs, options.steps, options.spherical ? Path::spherical : Path::linear, format);
+  const char* kind_of_path = options.spherical ? "spherical" : "linear";
+  if (kind == OutputKind::png) {
+    write_interpolation_grid(options.out, walks, format.low, format.high, text(trained.config.run.name, ": ", kind_of_path, " interpolations, step ", trained.state.step));
+  } else {
+    write_tensors_hdf5(options.out, {{"originals", walks.originals}, {"interpolations", walks.images}, {"z", walks.z}});
+  }
+  std::cout << pairs.size() << " " << kind_of_path << " interpolations by " << trained.origin.string() << " are in " << options.out << "\n";
+}
+
+}  // namespace
+
+void add_interpolate_verb(CLI::App& app, VerbContext& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("interpolate", "Decode the way between the codes of two images, a row a pair");
+  add_checkpoint_option(*verb, options->checkpoint);
+  add_data_options(*verb, options->data);
+  CLI::Option* rows = verb->add_option("--rows", options->rows, "Rows A:B, the last excluded, taken in pairs: A with A+1, A+2 with A+3, ...")->capture_default_str();
+  verb->add_option("--pairs", options->pairs, "Rows as FROM:TO, with commas between: 3:9,12:40")->excludes(rows);
+  verb->add_option("--steps", options->steps, "Images a pair, both ends among them")->check(CLI::Range(2, 1000))->capture_default_str();
+  verb->add_flag("--spherical,!--linear", options->spherical, "Along the great circle through both codes (Shoemake's slerp), or (the default) along a line");
+  verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (`originals` [P, 2, C, H, W], `interpolations` [P, S, C, H, W], `z` [P, S, L])")->required();
+  verb->footer("Example:\n  vae_dist interpolate --checkpoint runs/mnist --pairs 3:9,12:40 --spherical --out interpolations.png");
+  verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { interpolate_rows(*options); }); });
+}
+
+}  // namespace vae_dist

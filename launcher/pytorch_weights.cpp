@@ -1,0 +1,93 @@
+#include "launcher/pytorch_weights.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "base/error.hpp"
+#include "launcher/pytorch_weights_script.hpp"
+
+extern char** environ;
+
+namespace vae_dist {
+namespace {
+
+std::string python() {
+  const char* chosen = std::getenv("VAE_DIST_TORCH_PYTHON");
+  return chosen != nullptr && *chosen != '\0' ? chosen : kPython;
+}
+
+// What the child says on stderr, until it ends.
+std::string read_to_end(int fd) {
+  std::string out;
+  char part[4096];
+  for (;;) {
+    const ssize_t n = ::read(fd, part, sizeof part);
+    if (n > 0) out.append(part, static_cast<std::size_t>(n));
+    if (n == 0 || (n < 0 && errno != EINTR)) return out;
+  }
+}
+
+std::string last_line(const std::string& words) {
+  const std::size_t end = words.find_last_not_of('\n');
+  if (end == std::string::npos) return "";
+  const std::size_t begin = words.rfind('\n', end);
+  return words.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+}
+
+// No shell in between: names of files are arguments, whatever they contain.
+void run_script(const std::string& direction, const std::string& in, const std::string& out) {
+  const std::string interpreter = python();
+  std::vector<std::string> words = {interpreter, "-c", kPytorchWeightsScript, direction, in, out};
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw Failure(text("cannot make a pipe: ", std::strerror(errno)));
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+  pid_t child = 0;
+  const int failed = ::posix_spawnp(&child, interpreter.c_str(), &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+  const std::string said = failed != 0 ? "" : read_to_end(ends[0]);
+  ::close(ends[0]);
+  const std::string remedy = ". PyTorch's files need a Python with torch: name one with the environment variable VAE_DIST_TORCH_PYTHON, or use safetensors";
+  if (failed != 0) throw BadInput(text("cannot start ", interpreter, ": ", std::strerror(failed), remedy));
+
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 2) throw BadInput(last_line(said));
+  throw BadInput(text(interpreter, " failed: ", last_line(said), remedy));
+}
+
+}  // namespace
+
+bool is_pytorch_file(const std::string& path) { return path.ends_with(".pt") || path.ends_with(".pth") || path.ends_with(".ckpt"); }
+
+TemporaryWeights::TemporaryWeights() {
+  std::string name = (std::filesystem::temp_directory_path() / "vae_dist_weights_XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) throw Failure(text("cannot make a folder in ", std::filesystem::temp_directory_path().string(), ": ", std::strerror(errno)));
+  folder_ = name;
+}
+
+TemporaryWeights::~TemporaryWeights() {
+  ::unlink(path().c_str());
+  ::rmdir(folder_.c_str());
+}
+
+void pytorch_to_safetensors(const std::string& pytorch_file, const std::filesystem::path& safetensors) { run_script("to-safetensors", pytorch_file, safetensors.string()); }
+
+void safetensors_to_pytorch(const std::filesystem::path& safetensors, const std::string& pytorch_file) { run_script("from-safetensors", safetensors.string(), pytorch_file); }
+
+}  // namespace vae_dist

@@ -1,0 +1,72 @@
+#include <ATen/ATen.h>
+
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "launcher/image_output.hpp"
+#include "launcher/model_options.hpp"
+#include "launcher/verbs.hpp"
+#include "train/picture_files.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Options {
+  std::string checkpoint, out;
+  DataChoice data;
+  TraversalOptions walk;
+  std::optional<double> deviations, quantile;
+};
+
+// An autoencoder has no prior: its range is that of its codes.
+TraversalRange range_of(const Options& options, const TrainedModel& trained) {
+  TraversalRange range;
+  range.quantile = options.quantile;
+  if (options.deviations) range.deviations = *options.deviations;
+  if (trained.model->latent_kind() != LatentKind::point) return range;
+  if (options.deviations) throw BadInput(text("--range is in standard deviations of the prior, and ", trained.origin.string(), " is an autoencoder, which has none: give --quantiles"));
+  if (!range.quantile) range.quantile = TraversalRange::kOutermost;
+  return range;
+}
+
+void traverse_row(Options options) {
+  const OutputKind kind = output_kind(options.out);
+  const TrainedModel trained = load_trained_model(options.checkpoint);
+  require_encoder(trained, "start from");
+  const ImageDataset data = open_chosen_data(trained, options.data);
+  if (options.walk.row >= data.size()) throw BadInput(text("--row ", options.walk.row, ": there are ", data.size(), " images, the last is row ", data.size() - 1));
+  options.walk.range = range_of(options, trained);
+  options.walk.seed = static_cast<std::uint64_t>(trained.config.run.seed);
+
+  const InputFormat format = input_format(trained.config, data, c10::kCPU);
+  const Traversals walks = traverse(*trained.model, data, format, options.walk);
+  const char* unit = !walks.in_quantiles ? "standard deviations of the prior" : walks.in_nats ? "quantiles of the aggregate posterior" : "quantiles of the codes";
+  if (kind == OutputKind::png) {
+    write_traversal_grid(options.out, walks, format.low, format.high, text(trained.config.run.name, ": traversals from row ", options.walk.row, ", step ", trained.state.step));
+  } else {
+    write_tensors_hdf5(options.out, {{"traversals", walks.images}, {"values", walks.values}, {"dimensions", at::tensor(walks.dimensions, at::kLong)},
+                                     {walks.in_nats ? "kld_nats" : "variance", at::tensor(walks.weights, at::kDouble)}, {"places", at::tensor(walks.places, at::kDouble)}});
+  }
+  std::cout << walks.dimensions.size() << " of " << trained.model->latent_values() << " dimensions of " << trained.origin.string() << ", in " << unit << ", are in " << options.out << "\n";
+}
+
+}  // namespace
+
+void add_traverse_verb(CLI::App& app, VerbContext& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("traverse", "Change one latent dimension at a time of an image's code, those with the largest KL first");
+  add_checkpoint_option(*verb, options->checkpoint);
+  add_data_options(*verb, options->data);
+  verb->add_option("--row", options->walk.row, "The image whose code is the starting point")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->add_option("--dimensions", options->walk.dimensions, "How many, those with the largest KL (over up to 2,000 images) first")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--steps", options->walk.steps, "Images a dimension")->check(CLI::Range(2, 1000))->capture_default_str();
+  CLI::Option* range = verb->add_option("--range", options->deviations, "From minus to plus so many standard deviations of the prior (default: 3)")->check(CLI::PositiveNumber);
+  verb->add_option("--quantiles", options->quantile, "Instead of --range: from this quantile of the aggregate posterior to its counterpart, for example 0.01")
+      ->check(CLI::Range(0.0, 0.499))->excludes(range);
+  verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (`traversals` [D, S, C, H, W], `values` [D, S], `dimensions`, `kld_nats`, `places`)")->required();
+  verb->footer("Examples:\n  vae_dist traverse --checkpoint runs/mnist --row 7 --out traversals.png\n  vae_dist traverse --checkpoint runs/mnist --quantiles 0.01 --dimensions 5 --out traversals.h5");
+  verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { traverse_row(*options); }); });
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,46 @@
+#include "evaluate/encoded_rows.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "evaluate/evaluation_mode.hpp"
+#include "evaluate/read_images.hpp"
+
+namespace vae_dist {
+
+void encode_in_blocks(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host,
+                      const std::function<void(const EncodedBlock&)>& take) {
+  const at::NoGradGuard no_grad;
+  const EvaluationMode evaluation(model);
+  const bool point = model.latent_kind() == LatentKind::point;
+  const std::int64_t latent = model.latent_values(), columns = point ? latent : 2 * latent, ranks = host.size();
+  const std::int64_t blocks = (samples.size() + block - 1) / block;
+  const auto first_of = [&](std::int64_t b) { return samples.first + b * block; };
+  const auto rows_of = [&](std::int64_t b) { return std::min(block, samples.last - first_of(b)); };
+
+  at::Tensor mine = at::zeros({block, columns}, format.type), everyone = at::empty({ranks, block, columns}, format.type);
+  for (std::int64_t round = 0; round < blocks; round += ranks) {
+    if (const std::int64_t b = round + host.rank(); b < blocks) {
+      const Posterior posterior = model.encode(model_input(read_images(dataset, first_of(b), rows_of(b)), format));
+      const at::Tensor rows = point ? posterior.mu : at::cat({posterior.mu, posterior.log_var}, 1);
+      mine.narrow(0, 0, rows.size(0)).copy_(rows);
+    }
+    host.all_gather({mine.data_ptr(), static_cast<std::int64_t>(mine.nbytes()), DataType::uint8}, {everyone.data_ptr(), static_cast<std::int64_t>(everyone.nbytes()), DataType::uint8});
+    for (std::int64_t b = round; b < std::min(round + ranks, blocks); ++b) {
+      const at::Tensor rows = everyone[b - round].narrow(0, 0, rows_of(b));
+      take({first_of(b), rows.narrow(1, 0, latent), point ? at::Tensor() : rows.narrow(1, latent, latent)});
+    }
+  }
+}
+
+EncodedBlock encode_rows(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host) {
+  std::vector<at::Tensor> mu, log_var;
+  encode_in_blocks(model, dataset, samples, format, block, host, [&](const EncodedBlock& part) {
+    mu.push_back(part.mu.clone());
+    if (part.log_var.defined()) log_var.push_back(part.log_var.clone());
+  });
+  return {samples.first, at::cat(mu), log_var.empty() ? at::Tensor() : at::cat(log_var)};
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,160 @@
+#include "evaluate/evaluation_report.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <sstream>
+
+#include "base/text.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr std::size_t kDimensionsShown = 12;
+
+// The dimensions with the largest KL first.
+std::vector<std::size_t> by_kld(const std::vector<double>& kld) {
+  std::vector<std::size_t> order(kld.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return kld[a] > kld[b]; });
+  return order;
+}
+
+class Lines {
+ public:
+  void add(const std::string& name, const std::string& value) { out_ += "  " + name + std::string(kNameWidth - std::min(kNameWidth, name.size()), ' ') + value + "\n"; }
+  const std::string& text() const { return out_; }
+
+ private:
+  static constexpr std::size_t kNameWidth = 18;
+  std::string out_;
+};
+
+std::string decibels(double mse) { return digits(Evaluation::psnr_of(mse)) + " dB"; }
+
+std::string dimensions_text(const std::vector<double>& kld) {
+  const std::vector<std::size_t> order = by_kld(kld);
+  const std::size_t shown = std::min(order.size(), kDimensionsShown);
+  std::string out;
+  for (std::size_t i = 0; i < shown; ++i) out += text(i ? ", z" : "z", order[i], " ", digits(kld[order[i]], 3));
+  return out + (shown < order.size() ? text(" nats: the largest ", shown, " of ", order.size()) : " nats");
+}
+
+std::string figures_text(const SampleQuality::Figures& figures) {
+  return text("coverage ", digits(figures.of_samples.coverage), " (real images reach ", digits(figures.of_real.coverage), "), density ", digits(figures.of_samples.density), " (",
+              digits(figures.of_real.density), ")");
+}
+
+void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& lines) {
+  lines.add("loss", digits(e.loss) + (subject.has_kld ? text(", at M_N ", digits(subject.kld_weight), " and beta ", digits(subject.beta)) : ""));
+  lines.add("reconstruction", text(digits(e.reconstruction), " ", subject.reconstruction_unit));
+  if (e.active_units) lines.add("KL", text(digits(e.kld_nats), " nats a sample"));
+  if (e.elbo_nats) lines.add("ELBO", text(digits(*e.elbo_nats, 6), " nats a sample, ", digits(*e.bits_per_dim), " bits/dim"));
+  for (const Evaluation::LogP& estimate : e.log_p) {
+    const bool all = &estimate == &e.log_p.back();
+    lines.add(text("log p, K = ", estimate.draws), text(digits(estimate.nats, 6), " nats a sample", all ? text(" (effectively ", digits(*e.effective_samples), " of ", estimate.draws, " draws)") : ""));
+  }
+}
+
+nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
+  return {{"coverage", figures.of_samples.coverage}, {"density", figures.of_samples.density}, {"real_coverage", figures.of_real.coverage}, {"real_density", figures.of_real.density}};
+}
+
+}  // namespace
+
+std::string digits(double value, int significant) {
+  std::ostringstream out;
+  out.precision(significant);
+  out << value;
+  return out.str();
+}
+
+std::string reconstruction_unit(const ObjectiveOptions& objective, const LikelihoodOptions& likelihood) {
+  if (is_squared_error(objective, likelihood)) return "squared error a value";
+  return objective.reduction == Reduction::sum ? "nats a sample" : "nats a value";
+}
+
+std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluation& result) {
+  const Evaluation& e = result.evaluation;
+  Lines lines;
+  lines.add("data", subject.data);
+  lines.add("samples", text(subject.samples.first, ":", subject.samples.last));
+  add_loss(subject, e, lines);
+  if (e.reconstructs) {
+    lines.add("MSE", text(digits(e.mse), " a value on [0, 1], the mean image's ", digits(result.mean_image_mse)));
+    lines.add("PSNR", text(decibels(e.mse), ", the mean image's ", decibels(result.mean_image_mse)));
+  }
+  if (e.active_units) {
+    lines.add("active units", text(*e.active_units, " of ", e.kld_per_dimension.size(), " (variance of E[z|x] above ", digits(Evaluation::kActiveVariance), ")"));
+    lines.add("KL a dimension", dimensions_text(e.kld_per_dimension));
+  }
+  if (const auto& quality = result.sample_quality) {
+    lines.add("prior samples", text(quality->samples, " against as many real images, k = ", kCoverageNeighbours, "; blur inflates density"));
+    lines.add("  pixels", figures_text(quality->pixels));
+    if (quality->embedding) lines.add("  random features", figures_text(*quality->embedding));
+  }
+  if (const auto& scores = result.factor_scores) {
+    std::string names;
+    for (const std::string& name : scores->factors) names += (names.empty() ? "" : ", ") + name;
+    lines.add("disentanglement", text("BetaVAE ", digits(scores->beta_vae), ", FactorVAE ", digits(scores->factor_vae), ", MIG ", digits(scores->mig), ", SAP ", digits(scores->sap)));
+    lines.add("  factors", names);
+  } else if (!result.no_scores_because.empty()) {
+    lines.add("disentanglement", "none: " + result.no_scores_because);
+  }
+  return text(subject.checkpoint, ": ", subject.model, ", step ", subject.step, "\n", lines.text());
+}
+
+nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject, const FullEvaluation& result) {
+  const Evaluation& e = result.evaluation;
+  nlohmann::ordered_json out = {{"checkpoint", subject.checkpoint}, {"model", subject.model},       {"step", subject.step}, {"data", subject.data},
+                                {"first_sample", subject.samples.first}, {"samples", e.samples}, {"loss", e.loss},       {"reconstruction", e.reconstruction},
+                                {"reconstruction_unit", subject.reconstruction_unit}};
+  if (subject.has_kld) {
+    out["kld_weight"] = subject.kld_weight;
+    out["beta"] = subject.beta;
+    out["kld_nats"] = e.kld_nats;
+  }
+  if (e.elbo_nats) out["elbo_nats"] = *e.elbo_nats;
+  if (e.bits_per_dim) out["bits_per_dim"] = *e.bits_per_dim;
+  for (const Evaluation::LogP& estimate : e.log_p) out["log_p_nats"].push_back({{"draws", estimate.draws}, {"nats", estimate.nats}});
+  if (e.effective_samples) out["effective_samples"] = *e.effective_samples;
+  if (e.reconstructs) {
+    out["mse"] = e.mse;
+    out["psnr_db"] = e.psnr();
+  }
+  out["mean_image_mse"] = result.mean_image_mse;
+  out["mean_image_psnr_db"] = Evaluation::psnr_of(result.mean_image_mse);
+  if (e.active_units) {
+    out["active_units"] = *e.active_units;
+    out["kld_per_dimension_nats"] = e.kld_per_dimension;
+    out["latent_variance"] = e.latent_variance;
+  }
+  if (const auto& quality = result.sample_quality) {
+    out["prior_samples"] = {{"samples", quality->samples}, {"neighbours", kCoverageNeighbours}, {"pixels", figures_json(quality->pixels)}};
+    if (quality->embedding) out["prior_samples"]["random_embedding"] = figures_json(*quality->embedding);
+  }
+  if (const auto& scores = result.factor_scores)
+    out["disentanglement"] = {{"dataset", scores->dataset}, {"factors", scores->factors}, {"beta_vae", scores->beta_vae}, {"factor_vae", scores->factor_vae}, {"mig", scores->mig}, {"sap", scores->sap}};
+  return out;
+}
+
+std::string text_columns(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      const std::string padding(widths[c] - row[c].size(), ' ');
+      line += c == 0 ? row[c] + padding : "  " + padding + row[c];
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+}  // namespace vae_dist

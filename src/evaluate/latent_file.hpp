@@ -1,0 +1,19 @@
+// The latents of a dataset in an HDF5 file.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "evaluate/model_input.hpp"
+#include "model/latent_model.hpp"
+
+namespace vae_dist {
+
+/// Writes `mu` and (of a posterior) `log_var`, float32 or float64 [N, L] as the model computes, and beside them what the file says of these images: labels and factors, under their own
+/// names. Rank 0 writes, block by block, so memory stays bounded; all ranks encode. Returns the datasets' names (on rank 0). Throws Failure when the file cannot be written. A collective on
+/// a host communicator.
+std::vector<std::string> write_latents(const std::string& path, LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block,
+                                       Communicator& host);
+
+}  // namespace vae_dist

@@ -1,0 +1,65 @@
+#include "evaluate/sample_quality.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "evaluate/model_pictures.hpp"
+#include "evaluate/random_embedding.hpp"
+#include "evaluate/shared_tasks.hpp"
+
+namespace vae_dist {
+namespace {
+
+// Every 2 / (2 count)-th sample from `place` 0 or 1 on: [count, C, H, W] on [0, 1].
+at::Tensor real_images(const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::int64_t place) {
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * dataset.image_bytes());
+  for (std::int64_t i = 0; i < count; ++i)
+    dataset.read(samples.first + (2 * i + place) * samples.size() / (2 * count),
+                 std::span(pixels).subspan(static_cast<std::size_t>(i) * dataset.image_bytes(), dataset.image_bytes()));
+  InputFormat plain = format;
+  plain.low = 0;
+  plain.high = 1;
+  plain.channels_last = false;
+  plain.type = at::kFloat;
+  return model_input(pixels, plain);
+}
+
+}  // namespace
+
+std::optional<SampleQuality> sample_quality(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::uint64_t seed,
+                                            Communicator& host) {
+  const at::NoGradGuard no_grad;
+  count = std::min(count, samples.size() / 2);
+  if (count <= kCoverageNeighbours) return std::nullopt;
+
+  at::Tensor real, others, drawn;  // made by the ranks that have something to compare
+  const auto make = [&] {
+    if (real.defined()) return;
+    real = real_images(dataset, samples, format, count, 0);
+    others = real_images(dataset, samples, format, count, 1);
+    drawn = ((sample_prior(model, count, seed).to(format.device, at::kFloat) - format.low) / (format.high - format.low)).contiguous();
+  };
+  const auto figures = [](const Coverage& coverage) { return std::vector{coverage.coverage, coverage.density}; };
+  const auto on_pixels = [&](const at::Tensor& fake) {
+    make();
+    return figures(coverage_of(real.flatten(1), fake.flatten(1)));
+  };
+  const auto embedded = [&](const at::Tensor& fake) {
+    make();
+    return figures(coverage_of(random_embedding(real), random_embedding(fake)));
+  };
+  std::vector<std::function<std::vector<double>()>> tasks = {[&] { return on_pixels(drawn); }, [&] { return on_pixels(others); }};
+  const bool embeds = std::min(format.shape.height, format.shape.width) >= kSmallestEmbeddedImage;
+  if (embeds) {
+    tasks.emplace_back([&] { return embedded(drawn); });
+    tasks.emplace_back([&] { return embedded(others); });
+  }
+  const std::vector<double> numbers = share_tasks(tasks, 2, host);
+  const auto task = [&](std::size_t t) { return Coverage{.density = numbers[2 * t + 1], .coverage = numbers[2 * t]}; };
+  SampleQuality out{.samples = count, .pixels = {task(0), task(1)}, .embedding = {}};
+  if (embeds) out.embedding = {task(2), task(3)};
+  return out;
+}
+
+}  // namespace vae_dist
