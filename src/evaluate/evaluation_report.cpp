@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/text.hpp"
+#include "evaluate/collapse_sign.hpp"
 
 namespace vae_dist {
 namespace {
@@ -101,6 +102,8 @@ std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluat
   } else if (!result.no_scores_because.empty()) {
     lines.add("disentanglement", "none: " + result.no_scores_because);
   }
+  const std::string sign = collapse_sign(e, result.mean_image_mse);
+  if (!sign.empty()) lines.add("warning", sign);
   return text(subject.checkpoint, ": ", subject.model, ", step ", subject.step, "\n", lines.text());
 }
 

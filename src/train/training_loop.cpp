@@ -9,6 +9,7 @@
 #include "comm/agreement.hpp"
 #include "config/load_config.hpp"
 #include "data/epoch_order.hpp"
+#include "evaluate/collapse_sign.hpp"
 #include "evaluate/evaluation_text.hpp"
 #include "evaluate/mean_image.hpp"
 #include "parallel/replicate.hpp"
@@ -49,6 +50,9 @@ std::unique_ptr<ChunkRing> chunk_ring(const LoopParts& parts, std::int64_t epoch
   options.patience = Seconds(parts.config.distributed.timeout_s);
   return std::make_unique<ChunkRing>(parts.train, options, parts.node, parts.host);
 }
+
+// Before, a small KL shows nothing yet.
+constexpr std::int64_t kStepsToLearnSomething = 500;
 
 // Evaluating on everything after each run would cost more than a short run itself.
 constexpr std::int64_t kTrainingSamplesEvaluated = 2000;
@@ -222,6 +226,8 @@ void TrainingLoop::evaluate_now() {
   parts_.recorder.evaluation(state_.step, state_.epoch, on, result, *mean_image_mse_);
   parts_.recorder.interrupt_progress();
   log::info(text("step ", state_.step, ", ", on, " (", result.samples, " samples): ", evaluation_text(result, *mean_image_mse_)));
+  const std::string sign = collapse_sign(result, *mean_image_mse_);
+  if (parts_.host.rank() == 0 && !sign.empty() && state_.step >= std::min(steps_per_epoch_, kStepsToLearnSomething)) log::warn(sign);
 
   if (parts_.validation) note_for_early_stop(parts_.config.train.early_stop, result, state_);
   if (!parts_.validation || parts_.config.checkpoint.keep_best == 0) return;
