@@ -38,7 +38,8 @@ ExitCode embed_rows(const Options& options, const MpiWorld& world) {
 
   trained.model->to(device);
   const std::string path = file ? file->path() : "";
-  const std::vector<std::string> names = write_latents(path, *trained.model, data.images, samples, input_format(trained.config, data.images, device), trained.config.evaluate.batch, *host);
+  const InputFormat format = input_format(trained.config, data.images, device);
+  const std::vector<std::string> names = write_latents(path, *trained.model, data.images, samples, format, trained.config.evaluate.batch, *host);
   agree_on_rank_0(*host, [&] {
     file->commit();
     std::string list;

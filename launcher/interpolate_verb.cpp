@@ -71,7 +71,7 @@ void add_interpolate_verb(CLI::App& app, VerbContext& context) {
   CLI::Option* rows = verb->add_option("--rows", options->rows, "Rows A:B, the last excluded, taken in pairs: A with A+1, A+2 with A+3, ...")->capture_default_str();
   verb->add_option("--pairs", options->pairs, "Rows as FROM:TO, with commas between: 3:9,12:40")->excludes(rows);
   verb->add_option("--steps", options->steps, "Images a pair, both ends among them")->check(CLI::Range(2, 1000))->capture_default_str();
-  verb->add_flag("--spherical,!--linear", options->spherical, "Along the great circle through both codes (Shoemake's slerp), or (the default) along a line");
+  verb->add_flag("--spherical", options->spherical, "Along the arc between both codes (Shoemake's slerp) instead of a straight line");
   verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (`originals` [P, 2, C, H, W], `interpolations` [P, S, C, H, W], `z` [P, S, L])")->required();
   verb->footer("Example:\n  vae_dist interpolate --checkpoint runs/mnist --pairs 3:9,12:40 --spherical --out interpolations.png");
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { interpolate_rows(*options); }); });

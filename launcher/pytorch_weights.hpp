@@ -24,8 +24,8 @@ class TemporaryWeights {
   std::filesystem::path folder_;
 };
 
-/// Both run launcher/pytorch_weights.py, which is part of this program, in the Python that set-up found, or that VAE_DIST_TORCH_PYTHON names. A pickle is read without running code in it. Throws
-/// BadInput with the reason: no such file, no state_dict, more than tensors in it, a Python without torch.
+/// Both run launcher/pytorch_weights.py, which is part of this program, in the Python that set-up found, or that VAE_DIST_TORCH_PYTHON names. A pickle is read
+/// without running code in it. Throws BadInput with the reason: no such file, no state_dict, more than tensors in it, a Python without torch.
 void pytorch_to_safetensors(const std::string& pytorch_file, const std::filesystem::path& safetensors);
 void safetensors_to_pytorch(const std::filesystem::path& safetensors, const std::string& pytorch_file);
 

@@ -25,7 +25,8 @@ TraversalRange range_of(const Options& options, const TrainedModel& trained) {
   range.quantile = options.quantile;
   if (options.deviations) range.deviations = *options.deviations;
   if (trained.model->latent_kind() != LatentKind::point) return range;
-  if (options.deviations) throw BadInput(text("--range is in standard deviations of the prior, and ", trained.origin.string(), " is an autoencoder, which has none: give --quantiles"));
+  if (options.deviations)
+    throw BadInput(text("--range is in standard deviations of the prior, and ", trained.origin.string(), " is an autoencoder, which has none: give --quantiles"));
   if (!range.quantile) range.quantile = TraversalRange::kOutermost;
   return range;
 }
@@ -65,7 +66,8 @@ void add_traverse_verb(CLI::App& app, VerbContext& context) {
   verb->add_option("--quantiles", options->quantile, "Instead of --range: from this quantile of the aggregate posterior to its counterpart, for example 0.01")
       ->check(CLI::Range(0.0, 0.499))->excludes(range);
   verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (`traversals` [D, S, C, H, W], `values` [D, S], `dimensions`, `kld_nats`, `places`)")->required();
-  verb->footer("Examples:\n  vae_dist traverse --checkpoint runs/mnist --row 7 --out traversals.png\n  vae_dist traverse --checkpoint runs/mnist --quantiles 0.01 --dimensions 5 --out traversals.h5");
+  verb->footer("Examples:\n  vae_dist traverse --checkpoint runs/mnist --row 7 --out traversals.png\n"
+               "  vae_dist traverse --checkpoint runs/mnist --quantiles 0.01 --dimensions 5 --out traversals.h5");
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { traverse_row(*options); }); });
 }
 

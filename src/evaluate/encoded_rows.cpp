@@ -26,7 +26,8 @@ void encode_in_blocks(LatentModel& model, const ImageDataset& dataset, RowRange 
       const at::Tensor rows = point ? posterior.mu : at::cat({posterior.mu, posterior.log_var}, 1);
       mine.narrow(0, 0, rows.size(0)).copy_(rows);
     }
-    host.all_gather({mine.data_ptr(), static_cast<std::int64_t>(mine.nbytes()), DataType::uint8}, {everyone.data_ptr(), static_cast<std::int64_t>(everyone.nbytes()), DataType::uint8});
+    host.all_gather({mine.data_ptr(), static_cast<std::int64_t>(mine.nbytes()), DataType::uint8},
+                    {everyone.data_ptr(), static_cast<std::int64_t>(everyone.nbytes()), DataType::uint8});
     for (std::int64_t b = round; b < std::min(round + ranks, blocks); ++b) {
       const at::Tensor rows = everyone[b - round].narrow(0, 0, rows_of(b));
       take({first_of(b), rows.narrow(1, 0, latent), point ? at::Tensor() : rows.narrow(1, latent, latent)});

@@ -18,8 +18,8 @@ struct EncodedBlock {
   at::Tensor mu, log_var;
 };
 
-/// Encodes `samples` in evaluation mode, `block` at a time, block b by rank b mod np, and gives every rank all blocks, in order: `take` sees the same bits at any number
-/// of ranks, and no more than a block of each rank is kept. The model has an encoder. A collective on a host communicator.
+/// Encodes `samples` in evaluation mode, `block` at a time, block b by rank b mod np, and gives every rank all blocks, in order: `take` sees the same bits at any
+/// number of ranks, and no more than a block of each rank is kept. The model has an encoder. A collective on a host communicator.
 void encode_in_blocks(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host,
                       const std::function<void(const EncodedBlock&)>& take);
 

@@ -53,12 +53,14 @@ void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& line
   if (e.elbo_nats) lines.add("ELBO", text(digits(*e.elbo_nats, 6), " nats a sample, ", digits(*e.bits_per_dim), " bits/dim"));
   for (const Evaluation::LogP& estimate : e.log_p) {
     const bool all = &estimate == &e.log_p.back();
-    lines.add(text("log p, K = ", estimate.draws), text(digits(estimate.nats, 6), " nats a sample", all ? text(" (effectively ", digits(*e.effective_samples), " of ", estimate.draws, " draws)") : ""));
+    lines.add(text("log p, K = ", estimate.draws),
+              text(digits(estimate.nats, 6), " nats a sample", all ? text(" (effectively ", digits(*e.effective_samples), " of ", estimate.draws, " draws)") : ""));
   }
 }
 
 nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
-  return {{"coverage", figures.of_samples.coverage}, {"density", figures.of_samples.density}, {"real_coverage", figures.of_real.coverage}, {"real_density", figures.of_real.density}};
+  return {{"coverage", figures.of_samples.coverage}, {"density", figures.of_samples.density},
+          {"real_coverage", figures.of_real.coverage}, {"real_density", figures.of_real.density}};
 }
 
 }  // namespace
@@ -137,7 +139,8 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject, const F
     if (quality->embedding) out["prior_samples"]["random_embedding"] = figures_json(*quality->embedding);
   }
   if (const auto& scores = result.factor_scores)
-    out["disentanglement"] = {{"dataset", scores->dataset}, {"factors", scores->factors}, {"beta_vae", scores->beta_vae}, {"factor_vae", scores->factor_vae}, {"mig", scores->mig}, {"sap", scores->sap}};
+    out["disentanglement"] = {{"dataset", scores->dataset}, {"factors", scores->factors},
+                              {"beta_vae", scores->beta_vae}, {"factor_vae", scores->factor_vae}, {"mig", scores->mig}, {"sap", scores->sap}};
   return out;
 }
 

@@ -10,9 +10,9 @@
 
 namespace vae_dist {
 
-/// Writes `mu` and (of a posterior) `log_var`, float32 or float64 [N, L] as the model computes, and beside them what the file says of these images: labels and factors, under their own
-/// names. Rank 0 writes, block by block, so memory stays bounded; all ranks encode. Returns the datasets' names (on rank 0). Throws Failure when the file cannot be written. A collective on
-/// a host communicator.
+/// Writes `mu` and (of a posterior) `log_var`, float32 or float64 [N, L] as the model computes, and beside them what the file says of these images: labels and
+/// factors, under their own names. Rank 0 writes, block by block, so memory stays bounded; all ranks encode. Returns the datasets' names (on rank 0). Throws Failure
+/// when the file cannot be written. A collective on a host communicator.
 std::vector<std::string> write_latents(const std::string& path, LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block,
                                        Communicator& host);
 

@@ -32,8 +32,8 @@ struct Interpolations {
 /// Between the posterior means of the two samples of each pair. The model has an encoder.
 Interpolations interpolate(LatentModel& model, const ImageDataset& dataset, const std::vector<RowPair>& pairs, std::int64_t steps, Path path, const InputFormat& format);
 
-/// Which values a dimension takes on its way. Equally spaced in standard deviations of the prior, [-deviations, deviations], or (`quantile` set) in quantiles of the aggregate
-/// posterior, [quantile, 1 - quantile]: of draws of q(z|x) for the samples looked at.
+/// Which values a dimension takes on its way. Equally spaced in standard deviations of the prior, [-deviations, deviations], or (`quantile` set) in quantiles of the
+/// aggregate posterior, [quantile, 1 - quantile]: of draws of q(z|x) for the samples looked at.
 struct TraversalRange {
   static constexpr double kOutermost = 0.01;  ///< the usual quantile
 

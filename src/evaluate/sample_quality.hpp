@@ -21,8 +21,9 @@ struct SampleQuality {
   std::optional<Figures> embedding;  ///< absent for images below 8x8 pixels
 };
 
-/// Of `count` samples (fewer where `samples` of the dataset hold less than twice as many: each real image is on one side). Real images are spread evenly over `samples`, so a sorted
-/// file does no harm. Empty where there are too few for kCoverageNeighbours. Tasks are shared over ranks, with the same bits at any number of them. A collective on a host communicator.
+/// Of `count` samples (fewer where `samples` of the dataset hold less than twice as many: each real image is on one side). Real images are spread evenly over
+/// `samples`, so a sorted file does no harm. Empty where there are too few for kCoverageNeighbours. Tasks are shared over ranks, with the same bits at any number of
+/// them. A collective on a host communicator.
 std::optional<SampleQuality> sample_quality(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::uint64_t seed,
                                             Communicator& host);
 

@@ -107,7 +107,8 @@ std::string comparison_table(const std::vector<ComparedModel>& models) {
     for (std::size_t m = 0; m < models.size(); ++m) rows[m + 1].push_back(cell(models[m]).empty() ? "-" : cell(models[m]));
   }
   const ComparedModel& first = models.front();
-  return text(first.subject.data, ", samples ", first.subject.samples.first, ":", first.subject.samples.last, "; the mean image's MSE is ", digits(first.result.mean_image_mse), "\n", text_columns(rows));
+  return text(first.subject.data, ", samples ", first.subject.samples.first, ":", first.subject.samples.last, "; the mean image's MSE is ",
+              digits(first.result.mean_image_mse), "\n", text_columns(rows));
 }
 
 nlohmann::ordered_json comparison_json(const std::vector<ComparedModel>& models) {

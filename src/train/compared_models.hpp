@@ -27,7 +27,8 @@ struct ComparisonOptions {
   c10::Device device = c10::kCPU;
 };
 
-/// Evaluates each model on the same images, by all ranks together. Each is given them as its run prepares them (range, crop, resize, binarize). Throws AgreedError. A collective.
+/// Evaluates each model on the same images, by all ranks together. Each is given them as its run prepares them (range, crop, resize, binarize). Throws AgreedError.
+/// A collective.
 std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const MpiWorld& world, Communicator& host);
 
 /// A row a model; columns that no model has are left out.

@@ -40,7 +40,7 @@ ImageDataset part_of(ImageDataset images, const TrainedModel& trained, const Cho
 
 void check_fits(const ImageDataset& images, const TrainedModel& trained) {
   if (images.shape() == trained.shape) return;
-  throw BadInput(text(images.description(), " does not fit the model, which is for images ", trained.shape.channels, "x", trained.shape.height, "x", trained.shape.width));
+  throw BadInput(text(images.description(), " does not fit ", trained.origin.string(), ", whose model is for images ", trained.shape.channels, "x", trained.shape.height, "x", trained.shape.width));
 }
 
 std::int64_t training_samples(const TrainedModel& trained) {

@@ -22,8 +22,8 @@ struct DataChoice {
   std::string split;  ///< of the run's own data: "train" or "validation"; empty: validation where the run has it
 };
 
-/// The images that are meant, prepared (cropped, resized, binarized) as the run's configuration says; nothing is kept in memory. Throws BadInput: no such data, or images that the model
-/// is not for.
+/// The images that are meant, prepared (cropped, resized, binarized) as the run's configuration says; nothing is kept in memory. Throws BadInput: no such data, or
+/// images that the model is not for.
 ImageDataset open_chosen_data(const TrainedModel& trained, const DataChoice& choice);
 
 /// The same, decoded once into memory that the ranks of a node share, where it fits. Throws AgreedError. A collective.

@@ -67,7 +67,8 @@ void write_traversal_grid(const std::filesystem::path& path, const Traversals& w
   options.columns = static_cast<int>(walks.places.size());
   for (const double place : walks.places) options.column_labels.push_back(digits(place, 3));
   for (std::size_t i = 0; i < walks.dimensions.size(); ++i)
-    options.row_labels.push_back(text("z", walks.dimensions[i], walks.in_nats ? "  KL " : "  variance ", std::fixed, std::setprecision(2), walks.weights[i], walks.in_nats ? " nats" : ""));
+    options.row_labels.push_back(text("z", walks.dimensions[i],
+                                      walks.in_nats ? "  KL " : "  variance ", std::fixed, std::setprecision(2), walks.weights[i], walks.in_nats ? " nats" : ""));
   write_image_grid(path, pictures_of(walks.images.flatten(0, 1), low, high), options);
 }
 
