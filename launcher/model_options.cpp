@@ -25,7 +25,7 @@ c10::Device use_device(const ComputeOptions& compute, const MpiWorld& world) {
   wanted.threads_per_rank = compute.threads;
   wanted.share_gpu = true;
   const DeviceChoice choice = choose_device(wanted, node_facts(world));
-  apply_device(choice, /*reproducible=*/true);
+  apply_device(choice, "fp32", /*reproducible=*/true);
   return choice.device;
 }
 

@@ -20,6 +20,7 @@ constexpr std::int64_t kShown = 16;            // images of a grid
 constexpr std::int64_t kCodesShown = 2000;
 constexpr std::int64_t kEvaluated = 1000;
 constexpr std::int64_t kPriorSamples = 256;
+constexpr std::int64_t kLatent = 32;           // of the autoencoder and the VAE that are looked at closely
 constexpr double kSigma = 0.1;                 // of the decoders whose likelihood is looked at
 
 // Levels that lead to a code of about 4x4, narrow enough for seconds of training.
@@ -52,7 +53,7 @@ class Experiments {
     out.training_images = training_.size();
     const InputFormat format = input_format(base_config(out.shape, "vanilla_vae", 1, seed_), held_out_, device_.device);
     out.top_variance = top_variance(training_, std::min<std::int64_t>(2000, training_.size()), format);
-    out.mean_image_mse = mean_image_mse(held_out_, std::min(kEvaluated, held_out_.size()), *self_);
+    out.mean_image_mse = mean_image_mse_ = mean_image_mse(held_out_, std::min(kEvaluated, held_out_.size()), *self_);
     real_ = images(held_out_, std::min(sizes_.compared, held_out_.size()));
     out.originals = real_.narrow(0, 0, kShown);
     const at::Tensor others = images(training_, std::min(real_.size(0), training_.size()));
@@ -87,11 +88,11 @@ class Experiments {
 
   SystemLook look_at(const std::string& name) {
     SystemLook look;
-    look.config = base_config(training_.shape(), name, 16, seed_);
+    look.config = base_config(training_.shape(), name, kLatent, seed_);
     if (name == "vanilla_vae") {
-      // sigma at its best value: neither a weight nor a width has to be chosen for the data.
-      look.config.objective.variance = "optimal";
+      // As wide as a pixel's own standard deviation, whatever the data: the latents have to explain what is systematic, not every pixel.
       look.config.objective.reduction = "sum";
+      look.config.objective.sigma = std::sqrt(mean_image_mse_);
     }
     ShortTraining training(look.config, training_, device_);
     training.train(sizes_.long_steps);
@@ -164,6 +165,7 @@ class Experiments {
   const std::function<void(const std::string&)>& say_;
   std::unique_ptr<Communicator> self_;
   at::Tensor real_;
+  double mean_image_mse_ = 0;
 };
 
 }  // namespace
