@@ -14,7 +14,7 @@ void add_lesson_verb(CLI::App& app, VerbContext& context) {
   CLI::App* verb = app.add_subcommand("lesson", "From the autoencoder over a decoder alone to the VAE: trains each briefly and writes one page");
   verb->add_option("--data", options->data, "HDF5 file with images (default: built-in shapes)");
   verb->add_option("--out", options->out, "Where to: the page; its numbers go beside it as .json")->capture_default_str();
-  verb->add_option("--seed", options->lesson.seed, "Everything random follows from it")->check(CLI::NonNegativeNumber)->capture_default_str();
+  verb->add_option("--seed", options->lesson.seed, "Everything random follows from it (default: that of a run)")->check(CLI::NonNegativeNumber);
   verb->add_option("--steps", options->lesson.sizes.long_steps, "Training steps of the autoencoder and the VAE; each point of a comparison has a fifth")
       ->check(CLI::PositiveNumber)->capture_default_str();
   verb->footer("Example:\n  vae_dist lesson --data mnist_train.h5 --out lesson/mnist.html");
