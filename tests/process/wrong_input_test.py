@@ -159,7 +159,7 @@ class WrongConfig(WrongInput):
         self.assert_file_refused("train: {global_batch: 0}\n", ["wrong.yaml:6: train.global_batch is 0", "at least 1"], np=None)
 
     def test_a_key_that_comes_later(self):
-        self.assert_file_refused("objective:\n  free_bits: 0.1\n", ["wrong.yaml:7: objective.free_bits", "not available yet"])
+        self.assert_file_refused("train:\n  cuda_graph: true\n", ["wrong.yaml:7: train.cuda_graph", "not available yet"])
 
     def test_a_required_key_that_is_missing(self):
         self.write_config("wrong.yaml", "run: {name: new}\n")
