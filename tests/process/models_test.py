@@ -1,0 +1,110 @@
+"""Every model and likelihood learns: trained briefly by two ranks, better than half of the mean image's error, and with a latent that is used."""
+import unittest
+
+from runs import RunFolder
+
+STEPS = 250
+TRAINING = [f"train.steps={STEPS}", "train.global_batch=32", "distributed.replicas=2", "model.hidden_dims=[16, 32]", "model.latent_dim=8", "train.optimizer.learning_rate=0.003",
+            "log.every_steps=10"]
+NATS = ["objective.reduction=sum"]
+
+
+class Models(RunFolder):
+    IMAGES = ["--count", "1500", "--size", "16", "--channels", "1"]
+
+    def evaluation(self, name, *overrides, np=2):
+        """Of the last step, on training images: no validation data are named."""
+        self.train(name, *TRAINING, *overrides, np=np)
+        (record,) = [record for record in self.log(name) if "evaluated" in record]
+        return record
+
+    def assert_learned(self, name, *overrides, **options):
+        record = self.evaluation(name, *overrides, **options)
+        self.assertLess(record["evaluation_mse"], 0.5 * record["mean_image_mse"], name)
+        self.assertGreater(record["evaluation_kld"], 2, name)
+        self.assertGreater(record["active_units"], 0, name)
+        return record
+
+    def test_vanilla_vae(self):
+        self.assertIn("elbo_nats", self.assert_learned("vanilla"))
+
+    def test_learned_variance(self):
+        # It begins at sigma 1, where nothing pays for a latent: the rate is for one log sigma that has far to go.
+        self.assert_learned("learned", "objective.variance=learned", *NATS, "train.optimizer.learning_rate=0.02")
+
+    def test_optimal_variance(self):
+        record = self.assert_learned("optimal", "objective.variance=optimal", *NATS)
+        steps = self.steps("optimal")
+        self.assertIn("squared_error", steps[STEPS])
+        # -log p at the optimal sigma is D/2 (log(2 pi MSE) + 1) per image: far below that of sigma 1.
+        self.assertGreater(record["elbo_nats"], 0)
+
+    def test_predicted_variance(self):
+        self.assert_learned("predicted", "objective.variance=predicted", *NATS)
+
+    def test_bernoulli(self):
+        record = self.assert_learned("bernoulli", "objective.likelihood=bernoulli", *NATS, "data.binarize=threshold", "evaluate.importance_samples=5")
+        self.assertGreater(record["log_p_of_5_draws"], record["elbo_nats"])
+        self.assertLess(record["bits_per_dim"], 1)
+
+    def test_bernoulli_of_grey_values_has_no_likelihood(self):
+        done = self.train("grey", *TRAINING, "train.steps=3", "objective.likelihood=bernoulli", *NATS, np=None)
+        self.assertEqual(done.stderr.count("not a likelihood"), 1)
+        (record,) = [record for record in self.log("grey") if "evaluated" in record]
+        self.assertFalse({"elbo_nats", "bits_per_dim"} & record.keys(), "absent, not 0")
+
+    def test_discretized_logistic(self):
+        self.assertLess(self.assert_learned("logistic", "objective.likelihood=discretized_logistic", *NATS)["bits_per_dim"], 8)
+
+    def test_mlp_vae(self):
+        self.assert_learned("mlp", "model.name=mlp_vae", "model.hidden_dims=[64]")
+
+    def test_resnet_vae(self):
+        for latent in ("flat", "spatial"):
+            with self.subTest(latent):
+                self.assert_learned(latent, "model.name=resnet_vae", "model.blocks=1", "model.attention_at=[8]", f"model.latent={latent}", "train.steps=150")
+
+    def test_an_importance_weighted_bound(self):
+        record = self.assert_learned("weighted", "objective.importance_samples=5", "objective.sigma=0.2", *NATS)
+        self.assertGreater(self.steps("weighted")[STEPS]["effective_samples"], 1)
+        self.assertGreater(record["log_p_of_5_draws"], record["elbo_nats"])
+
+    def test_an_autoencoder_has_an_error_and_no_kl(self):
+        record = self.evaluation("autoencoder", "model.name=autoencoder")
+        self.assertLess(record["evaluation_mse"], 0.5 * record["mean_image_mse"])
+        self.assertFalse({"elbo_nats", "bits_per_dim", "active_units"} & record.keys(), "absent, not 0")
+
+    def test_a_decoder_alone_raises_its_marginal_likelihood(self):
+        record = self.evaluation("decoder", "model.name=decoder_only", "model.latent_dim=2", "objective.prior_samples=64", "objective.sigma=0.2", *NATS)
+        steps = self.steps("decoder")
+        self.assertLess(steps[STEPS]["loss"], steps[10]["loss"] - 50)
+        self.assertLess(record["log_p_of_1_draws"], record["log_p_of_64_draws"])
+        self.assertTrue(1 <= record["effective_samples"] <= 64)
+        self.assertFalse({"evaluation_mse", "elbo_nats"} & record.keys(), "it reconstructs nothing")
+
+    def test_bfloat16(self):
+        self.assert_learned("bf16", "train.precision=bf16")
+
+    def test_averaged_weights_are_what_is_evaluated(self):
+        averaged = self.assert_learned("averaged", "train.ema_decay=0.9")
+        plain = self.assert_learned("plain")
+        self.assertEqual(self.losses("averaged"), self.losses("plain"), "training does not see the average")
+        self.assertNotEqual(averaged["evaluation_mse"], plain["evaluation_mse"])
+        # A checkpoint's model is the averaged one.
+        def mse(name):
+            return float(self.program("reconstruct", "--checkpoint", f"runs/{name}", "--rows", "0:64", "--out", "rows.h5", check=True).stdout.split("MSE ")[1].split()[0])
+        self.assertNotEqual(mse("averaged"), mse("plain"))
+
+    def test_a_run_ends_early_where_nothing_gets_better(self):
+        overrides = [*TRAINING, "train.steps=2000", "train.optimizer.learning_rate=0", "data.validation.fraction=0.1", "evaluate.every_epochs=1", "train.early_stop.patience=2"]
+        done = self.train("early", *overrides, np=2)
+        self.assertIn("stopped early", done.stderr)
+        records = [record for record in self.log("early") if "evaluated" in record]
+        # The first is the best; two more are no better (weights stay, the running statistics settle: at most a few are).
+        self.assertLess(len(records), 40)
+        again = self.train("early", *overrides, np=2)
+        self.assertIn("nothing is left to do", again.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
