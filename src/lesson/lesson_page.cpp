@@ -103,6 +103,7 @@ void second_system(const LessonResults& r, HtmlPage& page) {
     effective.y.push_back(each.effective_samples);
     Series curve{.name = text(each.latent_dim, each.latent_dim == 1 ? " latent dimension" : " latent dimensions"), .x = {}, .y = {}, .dots = true};
     for (const Evaluation::LogP& estimate : each.log_p) {
+      if (estimate.draws == 1) continue;  // so far below that nothing else would be seen
       curve.x.push_back(static_cast<double>(estimate.draws));
       curve.y.push_back(estimate.nats);
     }

@@ -1,0 +1,61 @@
+"""The lesson, shortened: its page is whole, what it names is in the code, and what it predicts comes true."""
+import json
+import re
+import unittest
+
+from runs import SOURCE, RunFolder
+
+
+class Lesson(RunFolder):
+    IMAGES = ["--count", "1200", "--size", "16", "--channels", "1"]
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.done = cls.program("lesson", "--data", "shapes.h5", "--out", "made/lesson.html", "--steps", "300", check=True, timeout=600)
+        cls.page = (cls.folder / "made" / "lesson.html").read_text()
+        cls.numbers = json.loads((cls.folder / "made" / "lesson.json").read_text())
+
+    def test_the_page_has_all_parts(self):
+        for title in ("The autoencoder", "Why it makes no images", "A decoder with a prior", "Why it fails", "The variational autoencoder", "Samples side by side", "The weight of the KL"):
+            self.assertIn(title, self.page)
+        self.assertGreater(self.page.count("data:image/png;base64,"), 10)
+        self.assertGreater(self.page.count("<svg"), 5)
+
+    def test_every_function_that_it_names_is_in_the_file_that_it_names(self):
+        named = re.findall(r"<code>(.*?)</code> in <code>(.*?)</code>", self.page)
+        self.assertGreater(len(named), 8)
+        for functions, file in named:
+            source = (SOURCE / re.sub(r"<.*?>", "", file)).read_text()
+            for function in re.sub(r"<.*?>", "", functions).split(", "):
+                with self.subTest(function):
+                    self.assertRegex(source, rf"\b{function.split('::')[-1]}\(")
+
+    def test_the_systems_learn_and_differ_as_it_says(self):
+        autoencoder, vae = self.numbers["autoencoder"], self.numbers["vae"]
+        for system in (autoencoder, vae):
+            self.assertLess(system["mse"], 0.5 * self.numbers["mean_image_mse"])
+        self.assertGreater(vae["kld_nats"], 2)
+        self.assertLess(abs(vae["code_deviation"] - 1), abs(autoencoder["code_deviation"] - 1), "the VAE's latents lie where the prior is")
+
+    def test_hardly_a_draw_of_the_prior_counts(self):
+        for decoder in self.numbers["decoders"]:
+            self.assertGreaterEqual(decoder["effective_samples"], 1)
+        self.assertLess(self.numbers["decoders"][-1]["effective_samples"], 0.05 * self.numbers["decoders"][-1]["draws"])
+
+    def test_a_weight_that_is_predicted_to_collapse_does(self):
+        weights = self.numbers["kld_weights"]
+        self.assertGreater(weights[0]["kld_nats"], 2)
+        self.assertLess(weights[-1]["kld_nats"], 0.5, "three times the weight of the prediction")
+        self.assertGreater(weights[-1]["mse"], 0.9 * self.numbers["mean_image_mse"])
+        kld = [each["kld_nats"] for each in self.numbers["betas"]]
+        self.assertLess(kld[-1], kld[0])
+
+    def test_data_that_are_not_there_are_refused(self):
+        done = self.program("lesson", "--data", "nowhere.h5", "--out", "made/none.html")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("nowhere.h5", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
