@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "launcher/revision.hpp"
 #include "launcher/verbs.hpp"
 #include "train/training_run.hpp"
 
@@ -7,6 +8,7 @@ namespace vae_dist {
 
 void add_train_verb(CLI::App& app, VerbContext& context) {
   auto request = std::make_shared<TrainingRequest>();
+  request->revision = kRevision;
   CLI::App* verb = app.add_subcommand("train", "Train a model (the default when --config is given)");
   verb->add_option("--config", request->config_file, "Configuration file (YAML); `vae_dist config` prints every key")->required();
   verb->add_flag("--dry-run", request->dry_run, "Check configuration, dataset and devices, print the start table, and leave");

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "data/read_bytes.hpp"
 
 namespace vae_dist {
 namespace {
@@ -88,6 +89,7 @@ void StoredRows::read(std::int64_t first, std::int64_t count, std::span<std::byt
   if (descriptor_) return read_contiguous(first, out);
   if (!decoded_here_) {
     ++counts_->library_reads;
+    add_read_bytes(out.size());
     return dataset_.read_stored(first, count, out);
   }
   const auto &shape = dataset_.shape(), &chunk = dataset_.chunk();
@@ -123,10 +125,12 @@ void StoredRows::read_contiguous(std::int64_t first, std::span<std::byte> out) c
       throw Failure(text(dataset_.where(), ": cannot read the rows from ", first, ": ", bytes == 0 ? "the file ends before them" : std::strerror(errno)));
     done += static_cast<std::size_t>(bytes);
   }
+  add_read_bytes(out.size());
 }
 
 void StoredRows::read_chunk(std::span<const std::int64_t> corner, std::int64_t first, std::int64_t count, std::span<std::byte> out, DecodeBuffers& buffers) const {
   dataset_.read_chunk(corner, buffers.stored);
+  add_read_bytes(buffers.stored.bytes.size());
   if (buffers.stored.bytes.empty()) {  // never written: the fill value, which the library knows
     const std::int64_t begin = std::max(first, corner[0]), end = std::min({first + count, corner[0] + dataset_.chunk()[0], rows()});
     ++counts_->library_reads;

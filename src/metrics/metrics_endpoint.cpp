@@ -57,11 +57,11 @@ void connect_once(const std::string& address, int port) {
 
 }  // namespace
 
-MetricsEndpoint::MetricsEndpoint(const std::string& address, int port, const std::shared_ptr<prometheus::Collectable>& series)
+MetricsEndpoint::MetricsEndpoint(const std::string& address, int port, const std::vector<std::shared_ptr<prometheus::Collectable>>& series)
     : address_(address), exposer_(start(address, port)) {
   port_ = exposer_->GetListeningPorts().front();
   if (port != 0 && port_ != port) log::info(text("metrics: port ", port, " is taken, using ", port_));
-  exposer_->RegisterCollectable(series);
+  for (const auto& each : series) exposer_->RegisterCollectable(each);
 }
 
 // civetweb looks up from its listening sockets only every 2 s; a run of seconds, and a stop on request, should not wait for that. A

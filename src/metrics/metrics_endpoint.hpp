@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace prometheus {
 class Collectable;
@@ -15,7 +16,7 @@ class MetricsEndpoint {
  public:
   /// Serves `series` on address:port; `port` 0: any free one; taken: the next free one of the following 100. Throws Failure when none of
   /// them can be served.
-  MetricsEndpoint(const std::string& address, int port, const std::shared_ptr<prometheus::Collectable>& series);
+  MetricsEndpoint(const std::string& address, int port, const std::vector<std::shared_ptr<prometheus::Collectable>>& series);
   ~MetricsEndpoint();
   MetricsEndpoint(const MetricsEndpoint&) = delete;
   MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;

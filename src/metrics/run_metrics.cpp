@@ -7,11 +7,13 @@
 #include <prometheus/registry.h>
 
 #include <cinttypes>
+#include <cmath>
 #include <cstdio>
 #include <exception>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "metrics/machine_series.hpp"
 #include "metrics/metrics_endpoint.hpp"
 
 namespace vae_dist {
@@ -69,9 +71,19 @@ struct GlobalSeries {
         gradient_norm(registry, labels, "vae_dist_gradient_norm", "L2 norm of the whole gradient at the last step, before clipping."),
         epoch(registry, labels, "vae_dist_epoch", "Epoch of the last step, counted from 0."),
         step(registry, labels, "vae_dist_step", "Steps since the start of training, earlier parts of a resumed run included."),
-        validation_loss(registry, labels, "vae_dist_validation_loss", "Loss of the last evaluation on the validation rows."),
+        validation_loss(registry, labels, "vae_dist_validation_loss", "Loss of the last evaluation on the validation rows, as the training loss is made."),
+        validation_reconstruction_loss(registry, labels, "vae_dist_validation_reconstruction_loss",
+                                       "Reconstruction term of the last evaluation on the validation rows, in the config's reduction."),
+        validation_kld_nats(registry, labels, "vae_dist_validation_kld_nats", "KL divergence of the last evaluation on the validation rows, nats a sample."),
+        validation_mse(registry, labels, "vae_dist_validation_mse",
+                       "Mean squared error a value, on [0, 1], of reconstructions from the posterior's mean: last evaluation on the validation rows."),
+        elbo_nats(registry, labels, "vae_dist_elbo_nats", "Evidence lower bound of the last evaluation with all constants and beta 1, nats a sample."),
+        bits_per_dim(registry, labels, "vae_dist_bits_per_dim", "The bound of the last evaluation as bits a value of 256 levels."),
+        active_units(registry, labels, "vae_dist_active_units", "Latent dimensions whose posterior mean varies over the data by more than 0.01 (Burda et al. 2016), last evaluation."),
+        collapsed(registry, labels, "vae_dist_collapsed", "1 if the last evaluation shows posterior collapse or reconstructions hardly better than the mean image, else 0."),
+        evaluation_timestamp(registry, labels, "vae_dist_evaluation_timestamp_seconds", "Unix time of the last evaluation, seconds."),
         checkpoint_timestamp(registry, labels, "vae_dist_checkpoint_timestamp_seconds",
-                             "Unix time at which this process last finished a checkpoint."),
+                             "Unix time at which this process last finished a checkpoint, seconds."),
         checkpoint_seconds(prometheus::BuildHistogram()
                                .Name("vae_dist_checkpoint_seconds")
                                .Help("Time that writing a checkpoint took, seconds.")
@@ -91,11 +103,27 @@ struct GlobalSeries {
     fact("vae_dist_global_batch_samples", "Samples a step, over all ranks.", facts.global_batch);
     fact("vae_dist_ranks", "Processes that train this run.", facts.ranks);
     fact("vae_dist_replicas", "Parts that a global batch is cut into.", facts.replicas);
+    LateGauge(registry, labels, "vae_dist_start_timestamp_seconds", "Unix time at which this process started to train, seconds.").set_to_current_time();
+    prometheus::BuildCounter()
+        .Name("vae_dist_restarts_total")
+        .Help("How often this run went on from a checkpoint, this process's own start included.")
+        .Labels(labels)
+        .Register(registry)
+        .Add({})
+        .Increment(static_cast<double>(facts.restarts));
+    info(registry, labels, "vae_dist_build_info", "Always 1; the labels tell the program's version and revision, and its libraries.", facts.build);
+    info(registry, labels, "vae_dist_run_info", "Always 1; the labels tell what is trained, and on what.", facts.run);
+  }
+
+  static void info(prometheus::Registry& registry, prometheus::Labels labels, const std::string& name, const std::string& help,
+                   const std::vector<std::pair<std::string, std::string>>& facts) {
+    labels.insert(facts.begin(), facts.end());
+    LateGauge(registry, labels, name, help).set(1);
   }
 
   prometheus::Family<prometheus::Gauge>& log_p_family;
   LateGauge effective_samples, squared_error, loss, reconstruction_loss, kld_nats, kld_weight, beta, learning_rate, gradient_norm, epoch, step, validation_loss,
-      checkpoint_timestamp;
+      validation_reconstruction_loss, validation_kld_nats, validation_mse, elbo_nats, bits_per_dim, active_units, collapsed, evaluation_timestamp, checkpoint_timestamp;
   prometheus::Histogram& checkpoint_seconds;
   prometheus::Counter& checkpoints;
 
@@ -119,7 +147,9 @@ struct RankSeries {
         steps(counter(registry, labels, "vae_dist_steps_total", "Steps this rank has taken, skipped ones included.")),
         skipped_steps(counter(registry, labels, "vae_dist_skipped_steps_total",
                               "Steps whose update was skipped: loss or gradient not finite, or above the limit.")),
-        allreduce_bytes(counter(registry, labels, "vae_dist_allreduce_bytes_total", "Bytes this rank has handed to all-reduces of a step.")) {}
+        nonfinite_steps(counter(registry, labels, "vae_dist_nonfinite_steps_total", "Steps whose loss or gradient norm was NaN or infinite.")),
+        allreduce_bytes(counter(registry, labels, "vae_dist_allreduce_bytes_total", "Bytes this rank has handed to all-reduces of a step.")),
+        read_bytes(counter(registry, labels, "vae_dist_read_bytes_total", "Bytes this rank has read from data files, as stored; what the system had in memory counts too.")) {}
 
   static prometheus::Histogram& histogram(prometheus::Registry& registry, const prometheus::Labels& labels, const std::string& name,
                                           const std::string& help, const prometheus::Histogram::BucketBoundaries& bounds) {
@@ -132,7 +162,7 @@ struct RankSeries {
   }
 
   prometheus::Histogram &step_seconds, &data_wait_seconds, &allreduce_wait_seconds;
-  prometheus::Counter &samples, &steps, &skipped_steps, &allreduce_bytes;
+  prometheus::Counter &samples, &steps, &skipped_steps, &nonfinite_steps, &allreduce_bytes, &read_bytes;
 };
 
 }  // namespace
@@ -140,12 +170,18 @@ struct RankSeries {
 struct RunMetrics::Series {
   Series(const MetricsIdentity& identity, const RunFacts& facts)
       : registry(std::make_shared<prometheus::Registry>()),
-        rank(*registry, {{"run", identity.run}, {"host", identity.host}, {"rank", std::to_string(identity.rank)}}) {
+        rank(*registry, rank_labels(identity)),
+        machine(std::make_shared<MachineSeries>(rank_labels(identity), identity.gpu, identity.gpu_bus_id.empty() ? nullptr : GpuSensors::open(identity.gpu_bus_id))) {
     if (identity.rank == 0) global.emplace(*registry, prometheus::Labels{{"run", identity.run}, {"host", identity.host}}, facts);
+  }
+
+  static prometheus::Labels rank_labels(const MetricsIdentity& identity) {
+    return {{"run", identity.run}, {"host", identity.host}, {"rank", std::to_string(identity.rank)}};
   }
 
   std::shared_ptr<prometheus::Registry> registry;
   RankSeries rank;
+  std::shared_ptr<MachineSeries> machine;
   std::optional<GlobalSeries> global;
   std::optional<MetricsEndpoint> endpoint;
 };
@@ -154,7 +190,7 @@ RunMetrics::RunMetrics(const MetricsIdentity& identity, const RunFacts& facts, c
     : series_(std::make_unique<Series>(identity, facts)) {
   if (!port) return;
   try {
-    series_->endpoint.emplace(address, *port, series_->registry);
+    series_->endpoint.emplace(address, *port, std::vector<std::shared_ptr<prometheus::Collectable>>{series_->registry, series_->machine});
   } catch (const std::exception& error) {
     log::warn(text(error.what(), ". Training goes on without; check metrics.address, choose another metrics.port, or set it to null"));
   }
@@ -175,7 +211,9 @@ void RunMetrics::record_step(const StepMetrics& step) {
   rank.samples.Increment(static_cast<double>(step.samples));
   rank.steps.Increment();
   if (step.skipped) rank.skipped_steps.Increment();
+  if (!std::isfinite(step.loss) || !std::isfinite(step.gradient_norm)) rank.nonfinite_steps.Increment();
   rank.allreduce_bytes.Increment(static_cast<double>(step.allreduce_bytes));
+  rank.read_bytes.Increment(static_cast<double>(step.read_bytes) - rank.read_bytes.Value());
 
   if (!series_->global) return;
   GlobalSeries& global = *series_->global;
@@ -199,8 +237,20 @@ void RunMetrics::record_checkpoint(double seconds) {
   series_->global->checkpoint_timestamp.set_to_current_time();
 }
 
-void RunMetrics::record_validation(double loss) {
-  if (series_->global) series_->global->validation_loss.set(loss);
+void RunMetrics::record_evaluation(const EvaluationMetrics& evaluation) {
+  if (!series_->global) return;
+  GlobalSeries& global = *series_->global;
+  if (evaluation.validation) {
+    global.validation_loss.set(evaluation.loss);
+    global.validation_reconstruction_loss.set(evaluation.reconstruction_loss);
+    global.validation_kld_nats.set(evaluation.kld_nats);
+    if (evaluation.mse) global.validation_mse.set(*evaluation.mse);
+  }
+  if (evaluation.elbo_nats) global.elbo_nats.set(*evaluation.elbo_nats);
+  if (evaluation.bits_per_dim) global.bits_per_dim.set(*evaluation.bits_per_dim);
+  if (evaluation.active_units) global.active_units.set(static_cast<double>(*evaluation.active_units));
+  if (evaluation.collapsed) global.collapsed.set(*evaluation.collapsed ? 1 : 0);
+  global.evaluation_timestamp.set_to_current_time();
 }
 
 }  // namespace vae_dist

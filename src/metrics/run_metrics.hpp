@@ -23,11 +23,14 @@ namespace vae_dist {
 struct MetricsIdentity {
   std::string run, host;
   int rank = 0, local_rank = 0;
+  std::string gpu = {}, gpu_bus_id = {};  ///< what the label `gpu` says, and where NVML finds it; empty: no GPU
 };
 
 /// Facts of a run that do not change.
 struct RunFacts {
   std::int64_t steps_planned = 0, global_batch = 0, ranks = 1, replicas = 1;
+  std::int64_t restarts = 0;  ///< how often the run went on from a checkpoint
+  std::vector<std::pair<std::string, std::string>> build = {}, run = {};  ///< labels of vae_dist_build_info and vae_dist_run_info
 };
 
 /// One finished step. Loss terms are global means; kld in nats, positive.
@@ -38,7 +41,17 @@ struct StepMetrics {
   std::int64_t samples = 0;        ///< of this rank
   double step_seconds = 0, data_wait_seconds = 0, allreduce_wait_seconds = 0;
   std::uint64_t allreduce_bytes = 0;
+  std::uint64_t read_bytes = 0;    ///< of data files, by this process so far
   std::vector<std::pair<std::string, double>> other_terms = {};  ///< of the objective, by name: "effective_samples", "log_p_of_16_draws"
+};
+
+/// An evaluation. What there is none of is absent.
+struct EvaluationMetrics {
+  bool validation = true;  ///< on the validation rows; false: on those of training
+  double loss = 0, reconstruction_loss = 0, kld_nats = 0;
+  std::optional<double> mse = {}, elbo_nats = {}, bits_per_dim = {};
+  std::optional<std::int64_t> active_units = {};
+  std::optional<bool> collapsed = {};  ///< absent as long as it is too early to tell
 };
 
 class RunMetrics {
@@ -56,7 +69,7 @@ class RunMetrics {
   /// A checkpoint has been written, which took `seconds`.
   void record_checkpoint(double seconds);
 
-  void record_validation(double loss);
+  void record_evaluation(const EvaluationMetrics& evaluation);
 
  private:
   struct Series;

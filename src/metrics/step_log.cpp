@@ -21,6 +21,25 @@ bool belongs(std::string_view line, std::int64_t resume_step) {
   return step == object.end() || !step->is_number() || step->get<double>() <= static_cast<double>(resume_step);
 }
 
+using nlohmann::ordered_json;
+
+template <typename Plain>
+ordered_json to_json(const Plain& plain) {
+  return plain;
+}
+
+ordered_json to_json(const PlainRecord& record) {
+  ordered_json object = ordered_json::object();
+  for (const auto& [name, value] : record) std::visit([&](const auto& plain) { object[name] = plain; }, value);
+  return object;
+}
+
+ordered_json to_json(const std::vector<PlainRecord>& records) {
+  ordered_json array = ordered_json::array();
+  for (const PlainRecord& record : records) array.push_back(to_json(record));
+  return array;
+}
+
 bool write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd, bytes.data(), bytes.size());
@@ -34,9 +53,9 @@ bool write_all(int fd, std::string_view bytes) {
 }  // namespace
 
 std::string json_line(const LogRecord& record) {
-  nlohmann::ordered_json object = nlohmann::ordered_json::object();
-  for (const auto& [name, value] : record) std::visit([&](const auto& plain) { object[name] = plain; }, value);
-  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  ordered_json object = ordered_json::object();
+  for (const auto& [name, value] : record) std::visit([&](const auto& any) { object[name] = to_json(any); }, value);
+  return object.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 std::string lines_up_to(std::string_view log, std::int64_t resume_step) {

@@ -11,8 +11,11 @@
 
 namespace vae_dist {
 
-/// Named values in order. Numbers are written with as many digits as read back to the same bits; one that is not finite as null.
-using LogRecord = std::vector<std::pair<std::string, std::variant<std::int64_t, double, std::string>>>;
+/// Named values in order.
+using PlainRecord = std::vector<std::pair<std::string, std::variant<std::int64_t, double, std::string>>>;
+
+/// The same, among them arrays of numbers and of records. Numbers are written with as many digits as read back to the same bits; one that is not finite as null.
+using LogRecord = std::vector<std::pair<std::string, std::variant<std::int64_t, double, std::string, std::vector<double>, std::vector<PlainRecord>>>>;
 
 /// `record` as one line of JSON, with its newline.
 std::string json_line(const LogRecord& record);

@@ -28,7 +28,9 @@ std::string driver() {
 GpuFacts gpu_facts(c10::Device device) {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, device.index()), "cudaGetDeviceProperties");
-  return {properties.name, driver()};
+  char bus_id[32] = {};
+  check(cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, device.index()), "cudaDeviceGetPCIBusId");
+  return {properties.name, bus_id, driver()};
 }
 
 }  // namespace vae_dist

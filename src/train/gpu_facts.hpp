@@ -10,6 +10,7 @@ namespace vae_dist {
 
 struct GpuFacts {
   std::string model;   ///< "NVIDIA H100 80GB HBM3"
+  std::string pci_bus_id;  ///< "0000:1B:00.0"
   std::string driver;  ///< "580.159.04"; "for CUDA 13.0" where the machine does not tell
 };
 

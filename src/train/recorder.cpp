@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "train/gpu_facts.hpp"
 
 namespace vae_dist {
 namespace {
@@ -26,6 +27,14 @@ std::vector<ScrapeTarget> gather_targets(const MetricsConfig& config, std::optio
   return targets;
 }
 
+MetricsIdentity identity_of(const Config& config, const MpiWorld& world, c10::Device device) {
+  MetricsIdentity out{config.run.name, world.host(), world.rank(), world.local_rank()};
+  if (!device.is_cuda()) return out;
+  out.gpu = std::to_string(device.index());
+  out.gpu_bus_id = gpu_facts(device).pci_bus_id;
+  return out;
+}
+
 std::filesystem::path discovery_file(const Config& config) {
   const std::string& place = config.metrics.service_discovery;
   return service_discovery_path(place == "auto" ? config.run.directory : place, config.run.name);
@@ -33,14 +42,16 @@ std::filesystem::path discovery_file(const Config& config) {
 
 }  // namespace
 
-Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host)
-    : writes_(world.rank() == 0),
+Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host, c10::Device device)
+    : host_(host),
+      writes_(world.rank() == 0),
       log_every_(config.log.every_steps),
       global_batch_(facts.global_batch),
       steps_planned_(facts.steps_planned),
       epochs_planned_(epochs_planned),
-      metrics_({config.run.name, world.host(), world.rank(), world.local_rank()}, facts, config.metrics.address, wanted_port(config.metrics, world.local_rank())),
-      progress_(writes_, first_step, facts.global_batch) {
+      metrics_(identity_of(config, world, device), facts, config.metrics.address, wanted_port(config.metrics, world.local_rank())),
+      progress_(writes_, first_step, facts.global_batch),
+      hosts_(all_gather_text(host, world.host())) {
   const std::vector<ScrapeTarget> targets = gather_targets(config.metrics, metrics_.port(), world, host);
   if (!writes_) return;
   log_ = std::make_unique<StepLog>(RunDirectory(config.run).metrics(), first_step);
@@ -50,6 +61,10 @@ Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epo
 
 void Recorder::step(const StepMetrics& s) {
   metrics_.record_step(s);
+  times_.steps += 1;
+  times_.step += s.step_seconds;
+  times_.data_wait += s.data_wait_seconds;
+  times_.allreduce_wait += s.allreduce_wait_seconds;
   if (!writes_) return;
 
   const bool due = s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
@@ -88,8 +103,15 @@ void Recorder::step(const StepMetrics& s) {
   progress_.show(facts, due);
 }
 
-void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const Evaluation& result, double mean_image_mse) {
-  if (on == "validation") metrics_.record_validation(result.loss);
+void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const Evaluation& result, double mean_image_mse,
+                          std::optional<bool> collapsed) {
+  EvaluationMetrics metrics{on == "validation", result.loss, result.reconstruction, result.kld_nats};
+  if (result.reconstructs) metrics.mse = result.mse;
+  metrics.elbo_nats = result.elbo_nats;
+  metrics.bits_per_dim = result.bits_per_dim;
+  metrics.active_units = result.active_units;
+  metrics.collapsed = collapsed;
+  metrics_.record_evaluation(metrics);
   if (!writes_) return;
   LogRecord record = {{"step", step},
                       {"epoch", epoch},
@@ -108,7 +130,26 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
   if (result.bits_per_dim) record.emplace_back("bits_per_dim", *result.bits_per_dim);
   for (const Evaluation::LogP& estimate : result.log_p) record.emplace_back(text("log_p_of_", estimate.draws, "_draws"), estimate.nats);
   if (result.effective_samples) record.emplace_back("effective_samples", *result.effective_samples);
+  if (!result.kld_per_dimension.empty()) record.emplace_back("kld_per_dimension", result.kld_per_dimension);
   log_->write(record);
+}
+
+void Recorder::times_of_ranks(std::int64_t step) {
+  constexpr std::size_t kValues = 4;
+  std::vector<double> mine = {times_.steps, times_.step, times_.data_wait, times_.allreduce_wait}, all(kValues * hosts_.size());
+  times_ = {};
+  host_.all_gather({mine.data(), static_cast<std::int64_t>(mine.size()), DataType::float64}, {all.data(), static_cast<std::int64_t>(all.size()), DataType::float64});
+  if (!writes_ || all[0] == 0) return;
+  std::vector<PlainRecord> ranks;
+  for (std::size_t rank = 0; rank < hosts_.size(); ++rank) {
+    const double* of_rank = &all[kValues * rank];
+    ranks.push_back({{"rank", static_cast<std::int64_t>(rank)},
+                     {"host", hosts_[rank]},
+                     {"step_seconds", of_rank[1] / of_rank[0]},
+                     {"data_wait_seconds", of_rank[2] / of_rank[0]},
+                     {"allreduce_wait_seconds", of_rank[3] / of_rank[0]}});
+  }
+  log_->write({{"step", step}, {"ranks", ranks}});
 }
 
 }  // namespace vae_dist

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "comm/mpi_world.hpp"
 #include "config/config.hpp"
@@ -19,13 +20,16 @@ namespace vae_dist {
 class Recorder {
  public:
   /// Starts the exporter and, with all ranks' addresses, the service-discovery file. A collective on `host`.
-  Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host);
+  Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host, c10::Device device);
 
   /// `step.step` counts from 1: steps done.
   void step(const StepMetrics& step);
 
-  /// `on`: "validation" or "training": which samples.
-  void evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const Evaluation& result, double mean_image_mse);
+  /// `on`: "validation" or "training": which samples. `collapsed`: whether the model has learned nothing; absent: it is too early to tell.
+  void evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const Evaluation& result, double mean_image_mse, std::optional<bool> collapsed);
+
+  /// Logs the mean times of each rank's steps since it was last called. A collective.
+  void times_of_ranks(std::int64_t step);
 
   void checkpoint(double seconds) { metrics_.record_checkpoint(seconds); }
 
@@ -35,10 +39,18 @@ class Recorder {
   std::optional<int> port() const { return metrics_.port(); }
 
  private:
+  /// Of this rank's steps since they were last told.
+  struct StepTimes {
+    double steps = 0, step = 0, data_wait = 0, allreduce_wait = 0;
+  };
+
+  Communicator& host_;
   bool writes_;
   std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_;
   RunMetrics metrics_;
   Progress progress_;
+  StepTimes times_;
+  std::vector<std::string> hosts_;  // of all ranks
   std::unique_ptr<ServiceDiscoveryFile> discovery_;  // rank 0
   std::unique_ptr<StepLog> log_;                     // rank 0
 };

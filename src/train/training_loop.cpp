@@ -9,6 +9,7 @@
 #include "comm/agreement.hpp"
 #include "config/load_config.hpp"
 #include "data/epoch_order.hpp"
+#include "data/read_bytes.hpp"
 #include "evaluate/collapse_sign.hpp"
 #include "evaluate/evaluation_text.hpp"
 #include "evaluate/mean_image.hpp"
@@ -67,7 +68,8 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
       loader_(parts.train, batch_plan(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_, parts.config.data.prefetch_batches,
               chunk_ring(parts, state_.step / steps_per_epoch_, state_.step % steps_per_epoch_), batch_memory_for(parts.device)),
       flags_(parts.flags),
-      writer_(RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep) {}
+      writer_(RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep),
+      report_(RunDirectory(parts.config.run).path()) {}
 
 ExitCode TrainingLoop::run() {
   const std::int64_t planned = parts_.learning_rate.steps_planned;
@@ -94,11 +96,13 @@ ExitCode TrainingLoop::run() {
       log::info(text("stopped early: train.early_stop.metric ", parts_.config.train.early_stop.metric, " was not below its best, ", *state_.best_stop_metric, ", in ",
                      state_.evaluations_since_best, " evaluations"));
   } else if (state_.step < planned) {
+    end_report();
     return ExitCode::stopped;
   }
   // The last ones, unless the end of an epoch has just made them.
   const std::int64_t pictures_every = parts_.config.pictures.every_epochs;
   if (pictures_every > 0 && (state_.position != 0 || state_.epoch % pictures_every != 0)) slowly("making pictures", [this] { write_pictures(); });
+  end_report();
   return ExitCode::done;
 }
 
@@ -145,6 +149,7 @@ void TrainingLoop::one_step() {
   known.samples = parts_.plan.samples_per_rank();
   known.data_wait_seconds = data_wait;
   known.allreduce_wait_seconds = parts_.learner.reducer().exposed_wait().count();
+  known.read_bytes = read_bytes_so_far();
   known.allreduce_bytes = parts_.learner.reducer().bytes_per_step();
   known.step_seconds = since_step_.restart().count();
   unread_.push_back({known, DeferredValues(outcome.values)});
@@ -196,11 +201,14 @@ std::string TrainingLoop::samples_of_step(std::int64_t step) const {
 void TrainingLoop::end_of_epoch() {
   const bool last = state_.step == parts_.learning_rate.steps_planned;
   const std::int64_t evaluate_every = parts_.config.evaluate.every_epochs, pictures_every = parts_.config.pictures.every_epochs;
-  if (!last && parts_.validation && evaluate_every > 0 && state_.epoch % evaluate_every == 0) {
+  const bool evaluates = !last && parts_.validation && evaluate_every > 0 && state_.epoch % evaluate_every == 0;
+  const bool makes_pictures = pictures_every > 0 && state_.epoch % pictures_every == 0;
+  if (evaluates) {
     read_all_steps();
     slowly("evaluation", [this] { evaluate_now(); });
   }
-  if (pictures_every > 0 && state_.epoch % pictures_every == 0) slowly("making pictures", [this] { write_pictures(); });
+  if (makes_pictures) slowly("making pictures", [this] { write_pictures(); });
+  if ((evaluates || makes_pictures) && parts_.host.rank() == 0) report_.refresh();
   // What happened between steps is not the next step's time.
   since_step_.restart();
 }
@@ -223,11 +231,14 @@ void TrainingLoop::evaluate_now() {
     return evaluate(parts_.learner.model(), parts_.learner.objective(), data, options, parts_.host);
   }();
 
-  parts_.recorder.evaluation(state_.step, state_.epoch, on, result, *mean_image_mse_);
+  const std::string sign = collapse_sign(result, *mean_image_mse_);
+  std::optional<bool> collapsed;
+  if (result.reconstructs && state_.step >= std::min(steps_per_epoch_, kStepsToLearnSomething)) collapsed = !sign.empty();
+  parts_.recorder.evaluation(state_.step, state_.epoch, on, result, *mean_image_mse_, collapsed);
+  parts_.recorder.times_of_ranks(state_.step);
   parts_.recorder.interrupt_progress();
   log::info(text("step ", state_.step, ", ", on, " (", result.samples, " samples): ", evaluation_text(result, *mean_image_mse_)));
-  const std::string sign = collapse_sign(result, *mean_image_mse_);
-  if (parts_.host.rank() == 0 && !sign.empty() && state_.step >= std::min(steps_per_epoch_, kStepsToLearnSomething)) log::warn(sign);
+  if (parts_.host.rank() == 0 && collapsed.value_or(false)) log::warn(sign);
 
   if (parts_.validation) note_for_early_stop(parts_.config.train.early_stop, result, state_);
   if (!parts_.validation || parts_.config.checkpoint.keep_best == 0) return;
@@ -266,6 +277,12 @@ void TrainingLoop::write_pictures() {
     // A full disk costs the pictures, not the run.
     log::warn(text("no pictures at ", when, ": ", error.what()));
   }
+}
+
+void TrainingLoop::end_report() {
+  slowly("writing the report", [this] {
+    if (parts_.host.rank() == 0) report_.finish();
+  });
 }
 
 bool TrainingLoop::checkpoint_is_due() {

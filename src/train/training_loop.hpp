@@ -13,6 +13,7 @@
 #include "data/prefetching_loader.hpp"
 #include "train/agreed_flags.hpp"
 #include "train/deferred_values.hpp"
+#include "train/kept_report.hpp"
 #include "train/learner.hpp"
 #include "train/learning_rate.hpp"
 #include "train/recorder.hpp"
@@ -62,6 +63,7 @@ class TrainingLoop {
   void end_of_epoch();
   void evaluate_now();
   void write_pictures();
+  void end_report();
   void save();
   void report_checkpoint();
   bool checkpoint_is_due();
@@ -75,6 +77,7 @@ class TrainingLoop {
   AgreedFlags flags_;
   Wishes agreed_;
   CheckpointWriter writer_;
+  KeptReport report_;  // rank 0's is written
   std::deque<UnreadStep> unread_;
   std::int64_t skipped_in_a_row_ = 0;
   std::int64_t slow_steps_ = 3;  // still to come: the first steps choose algorithms and connect ranks

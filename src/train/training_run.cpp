@@ -16,6 +16,7 @@
 #include "train/open_data.hpp"
 #include "train/rank_failure.hpp"
 #include "train/run_directory.hpp"
+#include "train/run_environment.hpp"
 #include "train/run_setup.hpp"
 #include "train/start_table.hpp"
 #include "train/stop_signal.hpp"
@@ -125,11 +126,18 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
 
   if (request.errors_go_to) request.errors_go_to(RunDirectory(config.run).errors().string());
   install_stop_signals();
-  agree_on_rank_0(*host, [&] { replace_file(RunDirectory(config.run).config(), config_yaml(config)); });
+  const std::filesystem::path environment_file = RunDirectory(config.run).environment();
+  const RunEnvironment environment = run_environment(request.revision, device, world.host(), setup.resumed && setup.state.step > 0, environment_file, *host);
+  agree_on_rank_0(*host, [&] {
+    replace_file(RunDirectory(config.run).config(), config_yaml(config));
+    write_environment(environment_file, environment, world.size());
+  });
 
-  const RunFacts facts{rates.steps_planned, plan.global_batch, world.size(), plan.replicas};
+  RunFacts facts{rates.steps_planned, plan.global_batch, world.size(), plan.replicas, environment.restarts};
+  facts.build = {{"version", kVersion}, {"revision", environment.revision}, {"torch", environment.torch}, {"nccl", environment.nccl}};
+  facts.run = {{"model", config.model.name}, {"likelihood", config.objective.likelihood}, {"device", environment.device}, {"hosts", environment.hosts}};
   const std::int64_t epochs = (rates.steps_planned + steps_per_epoch - 1) / steps_per_epoch;
-  Recorder recorder(config, facts, epochs, setup.state.step, world, *host);
+  Recorder recorder(config, facts, epochs, setup.state.step, world, *host, device.device);
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<Communicator> flags = make_logged_communicator(host->duplicate(), "flags", collectives);
   TrainingLoop loop({config, data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, watchdog, *host, *flags, *data.node}, setup.state);
@@ -152,7 +160,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
     const std::int64_t steps = loop.steps_done() - setup.state.step;
     const double samples = static_cast<double>(steps * plan.global_batch);
     log::info(text("done: ", steps, " steps in ", static_cast<std::int64_t>(seconds), " s, ", static_cast<std::int64_t>(samples / seconds),
-                   " samples/s. Pictures, checkpoints and metrics.jsonl are in ", RunDirectory(config.run).path().string()));
+                   " samples/s. report.html, pictures, checkpoints and metrics.jsonl are in ", RunDirectory(config.run).path().string()));
   }
   return code;
 }

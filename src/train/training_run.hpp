@@ -14,6 +14,7 @@ namespace vae_dist {
 struct TrainingRequest {
   std::string config_file;
   std::vector<std::string> overrides;
+  std::string revision;  ///< of the program's sources; may be empty
   bool dry_run = false;  ///< check configuration, data and devices, print the table, and leave
   /// Called with the run directory's `errors` folder once there is one: where a failing rank leaves its message.
   std::function<void(const std::string&)> errors_go_to;

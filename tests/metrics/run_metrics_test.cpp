@@ -28,7 +28,11 @@ MetricsIdentity rank_of_run(int rank) { return {.run = "mnist", .host = "node1",
 StepMetrics a_step() {
   return {.step = 7, .epoch = 2, .loss = 0.25, .reconstruction_loss = 0.125, .kld_nats = 12.5, .kld_weight = 0.00025, .beta = 0.5,
           .learning_rate = 0.001, .gradient_norm = 3.5, .samples = 32, .step_seconds = 0.05, .data_wait_seconds = 0.004,
-          .allreduce_wait_seconds = 0.03, .allreduce_bytes = 4096};
+          .allreduce_wait_seconds = 0.03, .allreduce_bytes = 4096, .read_bytes = 1000};
+}
+
+EvaluationMetrics an_evaluation() {
+  return {.loss = 0.5, .reconstruction_loss = 0.25, .kld_nats = 6, .mse = 0.01, .elbo_nats = -90.5, .bits_per_dim = 1.5, .active_units = 7, .collapsed = false};
 }
 
 TEST(RunMetrics, ServesWhatAStepRecorded) {
@@ -53,6 +57,8 @@ TEST(RunMetrics, ServesWhatAStepRecorded) {
   EXPECT_EQ(value_of(answer, "vae_dist_steps_total" + kRank0), 1);
   EXPECT_EQ(value_of(answer, "vae_dist_skipped_steps_total" + kRank0), 0);
   EXPECT_EQ(value_of(answer, "vae_dist_allreduce_bytes_total" + kRank0), 4096);
+  EXPECT_EQ(value_of(answer, "vae_dist_read_bytes_total" + kRank0), 1000);
+  EXPECT_EQ(value_of(answer, "vae_dist_nonfinite_steps_total" + kRank0), 0);
   EXPECT_EQ(value_of(answer, "vae_dist_step_seconds_sum" + kRank0), 0.05);
   EXPECT_EQ(value_of(answer, "vae_dist_data_wait_seconds_sum" + kRank0), 0.004);
   EXPECT_EQ(value_of(answer, "vae_dist_allreduce_wait_seconds_count" + kRank0), 1);
@@ -80,7 +86,7 @@ TEST(RunMetrics, OtherRanksServeOnlyWhatIsTheirOwn) {
   RunMetrics metrics(rank_of_run(1), kFacts, "127.0.0.1", 0);
   metrics.record_step(a_step());
   metrics.record_checkpoint(1);
-  metrics.record_validation(1);
+  metrics.record_evaluation(an_evaluation());
   const std::string answer = scrape(*metrics.port());
   EXPECT_EQ(value_of(answer, "vae_dist_samples_total" + kRank1), 32);
   std::istringstream lines(answer.substr(answer.find("\r\n\r\n") + 4));
@@ -106,7 +112,59 @@ TEST(RunMetrics, KeepsTheLastGoodValuesWhenAStepIsSkipped) {
   EXPECT_EQ(value_of(answer, "vae_dist_learning_rate" + kGlobal), 0.002);
   EXPECT_EQ(value_of(answer, "vae_dist_step" + kGlobal), 8);
   EXPECT_EQ(value_of(answer, "vae_dist_skipped_steps_total" + kRank0), 1);
+  EXPECT_EQ(value_of(answer, "vae_dist_nonfinite_steps_total" + kRank0), 1);
   EXPECT_EQ(value_of(answer, "vae_dist_steps_total" + kRank0), 2);
+  EXPECT_EQ(value_of(answer, "vae_dist_read_bytes_total" + kRank0), 1000) << "the count so far, not a step's";
+}
+
+TEST(RunMetrics, ServesTheLastEvaluation) {
+  RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  metrics.record_evaluation(an_evaluation());
+  EvaluationMetrics of_training = an_evaluation();
+  of_training.validation = false;
+  of_training.loss = 0.125;
+  of_training.elbo_nats = -80;
+  of_training.collapsed = true;
+  metrics.record_evaluation(of_training);
+  const std::string answer = scrape(*metrics.port());
+  EXPECT_EQ(value_of(answer, "vae_dist_validation_loss" + kGlobal), 0.5) << "of the validation rows alone";
+  EXPECT_EQ(value_of(answer, "vae_dist_validation_reconstruction_loss" + kGlobal), 0.25);
+  EXPECT_EQ(value_of(answer, "vae_dist_validation_kld_nats" + kGlobal), 6);
+  EXPECT_EQ(value_of(answer, "vae_dist_validation_mse" + kGlobal), 0.01);
+  EXPECT_EQ(value_of(answer, "vae_dist_elbo_nats" + kGlobal), -80);
+  EXPECT_EQ(value_of(answer, "vae_dist_bits_per_dim" + kGlobal), 1.5);
+  EXPECT_EQ(value_of(answer, "vae_dist_active_units" + kGlobal), 7);
+  EXPECT_EQ(value_of(answer, "vae_dist_collapsed" + kGlobal), 1);
+}
+
+TEST(RunMetrics, TellsWhatRunsAndHowOftenItWentOn) {
+  RunFacts facts = kFacts;
+  facts.restarts = 3;
+  facts.build = {{"version", "1.2.3"}, {"revision", "abc"}};
+  facts.run = {{"model", "vanilla_vae"}};
+  RunMetrics metrics(rank_of_run(0), facts, "127.0.0.1", 0);
+  const std::string answer = scrape(*metrics.port());
+  EXPECT_EQ(value_of(answer, R"(vae_dist_build_info{host="node1",revision="abc",run="mnist",version="1.2.3"})"), 1);
+  EXPECT_EQ(value_of(answer, R"(vae_dist_run_info{host="node1",model="vanilla_vae",run="mnist"})"), 1);
+  EXPECT_EQ(value_of(answer, "vae_dist_restarts_total" + kGlobal), 3);
+  EXPECT_NEAR(value_of(answer, "vae_dist_start_timestamp_seconds" + kGlobal).value_or(0), static_cast<double>(std::time(nullptr)), 60);
+}
+
+TEST(RunMetrics, ReadsTheMemoryOfTheProcessWhenAsked) {
+  RunMetrics metrics(rank_of_run(1), kFacts, "127.0.0.1", 0);
+  const double before = value_of(scrape(*metrics.port()), "vae_dist_resident_memory_bytes" + kRank1).value_or(0);
+  const std::vector<char> more(64 << 20, 'x');
+  const double after = value_of(scrape(*metrics.port()), "vae_dist_resident_memory_bytes" + kRank1).value_or(0);
+  EXPECT_GT(before, 1e6);
+  EXPECT_GT(after, before + 0.9 * static_cast<double>(more.size()));
+}
+
+TEST(RunMetrics, ServesTheGpuThatIsThereAndNothingWhereThereIsNone) {
+  MetricsIdentity nowhere = rank_of_run(0);
+  nowhere.gpu = "0";
+  nowhere.gpu_bus_id = "ffff:ff:1f.7";
+  RunMetrics metrics(nowhere, kFacts, "127.0.0.1", 0);
+  EXPECT_THAT(scrape(*metrics.port()), Not(HasSubstr("vae_dist_gpu_")));
 }
 
 TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
@@ -116,7 +174,7 @@ TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
     EXPECT_THAT(before, Not(HasSubstr(name)));
   }
   EXPECT_EQ(value_of(before, "vae_dist_checkpoints_total" + kGlobal), 0);
-  metrics.record_validation(0.75);
+  metrics.record_evaluation({.loss = 0.75});
   metrics.record_checkpoint(3);
   const std::string after = scrape(*metrics.port());
   EXPECT_EQ(value_of(after, "vae_dist_validation_loss" + kGlobal), 0.75);
@@ -129,7 +187,7 @@ TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
 TEST(RunMetrics, ExplainsEverySeries) {
   RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
   metrics.record_step(a_step());
-  metrics.record_validation(1);
+  metrics.record_evaluation(an_evaluation());
   metrics.record_checkpoint(1);
   const std::string answer = scrape(*metrics.port());
   std::istringstream lines(answer);
@@ -142,7 +200,7 @@ TEST(RunMetrics, ExplainsEverySeries) {
     EXPECT_GT(answer.find('\n', help) - help, name.size() + 20) << name;
     ++families;
   }
-  EXPECT_EQ(families, 24);
+  EXPECT_EQ(families, 39);
 }
 
 TEST(RunMetrics, TakesTheNextPortWhenTheWantedOneIsTaken) {

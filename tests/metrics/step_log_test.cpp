@@ -33,6 +33,12 @@ TEST(JsonLine, WritesWhatIsNotFiniteAsNull) {
   EXPECT_EQ(json_line({{"loss", std::nan("")}, {"norm", std::numeric_limits<double>::infinity()}}), "{\"loss\":null,\"norm\":null}\n");
 }
 
+TEST(JsonLine, WritesArraysOfNumbersAndOfRecords) {
+  EXPECT_EQ(json_line({{"kld_per_dimension", std::vector<double>{0.5, std::nan("")}}, {"none", std::vector<double>{}}}), "{\"kld_per_dimension\":[0.5,null],\"none\":[]}\n");
+  const std::vector<PlainRecord> ranks = {{{"rank", std::int64_t{0}}, {"host", std::string("a")}}, {{"rank", std::int64_t{1}}, {"step_seconds", 0.5}}};
+  EXPECT_EQ(json_line({{"step", std::int64_t{3}}, {"ranks", ranks}}), "{\"step\":3,\"ranks\":[{\"rank\":0,\"host\":\"a\"},{\"rank\":1,\"step_seconds\":0.5}]}\n");
+}
+
 TEST(JsonLine, ReadsBackToTheSameBits) {
   std::mt19937_64 bits(1265);
   std::vector<double> values{0.0, -0.0, 0.1, 1e-320, 5e-324, 1.7976931348623157e308, 9007199254740993.0, static_cast<double>(0.1f)};

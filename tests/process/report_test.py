@@ -49,6 +49,34 @@ class Report(RunFolder):
             self.assertIn(title, words)
         self.assertGreaterEqual(len([svg for svg in page.all("svg") if svg.get("role") == "img"]), 7)
 
+    def test_a_run_keeps_its_page_and_tells_what_it_ran_on(self):
+        self.train("kept", "train.steps=20", "evaluate.every_epochs=1", np=2)
+        words = self.page("runs/kept/report.html").words()
+        self.assertIn("Steps 20 epoch", words)
+        self.assertIn("(2 ranks)", words)
+        self.assertIn("rank 1", words)
+        self.assertIn("dimensions carry more than 0.1 nats.", words)
+        first = json.loads((self.run_path("kept") / "environment.json").read_text())
+        self.assertEqual((first["ranks"], first["restarts"]), (2, 0))
+
+        self.train("kept", "train.steps=40", "evaluate.every_epochs=1", np=2)
+        self.assertIn("Steps 40 epoch", self.page("runs/kept/report.html").words())
+        self.assertEqual(json.loads((self.run_path("kept") / "environment.json").read_text())["restarts"], 1)
+        (last,) = [record["ranks"] for record in self.log("kept") if "ranks" in record and record["step"] == 40]
+        self.assertEqual([times["rank"] for times in last], [0, 1])
+        for times in last:
+            self.assertGreater(times["step_seconds"], times["data_wait_seconds"] + times["allreduce_wait_seconds"])
+            self.assertGreaterEqual(times["allreduce_wait_seconds"], 0)
+        dimensions = [record["kld_per_dimension"] for record in self.log("kept") if "evaluated" in record][-1]
+        total = [record["evaluation_kld"] for record in self.log("kept") if "evaluated" in record][-1]
+        self.assertEqual(len(dimensions), 4)
+        self.assertTrue(math.isclose(sum(dimensions), total, rel_tol=1e-5))
+
+    def test_a_page_that_cannot_be_written_ends_no_run(self):
+        (self.run_path("blocked") / "report.html").mkdir(parents=True)
+        done = self.train("blocked", "train.steps=20", "evaluate.every_epochs=1")
+        self.assertEqual(done.stderr.count("report.html was not written"), 1, done.stderr)
+
     def test_holds_every_picture_and_needs_no_other_file(self):
         self.report("runs/one")
         page = self.page("runs/one/report.html")

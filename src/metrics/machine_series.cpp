@@ -1,0 +1,52 @@
+#include "metrics/machine_series.hpp"
+
+#include <prometheus/metric_family.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <optional>
+
+namespace vae_dist {
+namespace {
+
+using Labels = std::map<std::string, std::string>;
+
+void add_gauge(std::vector<prometheus::MetricFamily>& families, const Labels& labels, const char* name, const char* help, std::optional<double> value) {
+  if (!value) return;
+  prometheus::MetricFamily family;
+  family.name = name;
+  family.help = help;
+  family.type = prometheus::MetricType::Gauge;
+  prometheus::ClientMetric& metric = family.metric.emplace_back();
+  for (const auto& [label, text] : labels) metric.label.push_back({label, text});
+  metric.gauge.value = *value;
+  families.push_back(std::move(family));
+}
+
+std::optional<double> resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  double all_pages = 0, resident_pages = 0;
+  if (!(statm >> all_pages >> resident_pages)) return std::nullopt;
+  return resident_pages * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+MachineSeries::MachineSeries(const Labels& labels, const std::string& gpu_name, std::unique_ptr<GpuSensors> gpu) : labels_(labels), gpu_labels_(labels), gpu_(std::move(gpu)) {
+  gpu_labels_["gpu"] = gpu_name;
+}
+
+std::vector<prometheus::MetricFamily> MachineSeries::Collect() const {
+  std::vector<prometheus::MetricFamily> out;
+  add_gauge(out, labels_, "vae_dist_resident_memory_bytes", "Memory of this rank's process that lies in RAM, bytes; a cache shared by the ranks of a node counts in each.", resident_bytes());
+  if (!gpu_) return out;
+  const GpuReadings gpu = gpu_->read();
+  add_gauge(out, gpu_labels_, "vae_dist_gpu_memory_used_bytes", "Memory of this rank's GPU that is in use, by anyone, bytes.", gpu.memory_used_bytes);
+  add_gauge(out, gpu_labels_, "vae_dist_gpu_memory_total_bytes", "Memory of this rank's GPU, bytes.", gpu.memory_total_bytes);
+  add_gauge(out, gpu_labels_, "vae_dist_gpu_utilization_ratio", "Share of the driver's last sample period in which a kernel ran on this rank's GPU, 0 to 1.", gpu.utilization);
+  add_gauge(out, gpu_labels_, "vae_dist_gpu_temperature_celsius", "Temperature of this rank's GPU, degrees Celsius.", gpu.celsius);
+  add_gauge(out, gpu_labels_, "vae_dist_gpu_power_watts", "Power that this rank's GPU draws, watts.", gpu.watts);
+  return out;
+}
+
+}  // namespace vae_dist

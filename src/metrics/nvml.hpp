@@ -1,0 +1,34 @@
+// What the NVIDIA driver tells about a GPU: memory, utilisation, temperature, power. NVML is loaded when it is first asked for, so a machine
+// without a driver neither links nor misses it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace vae_dist {
+
+/// What the driver does not tell is absent.
+struct GpuReadings {
+  std::optional<double> memory_used_bytes, memory_total_bytes;
+  std::optional<double> utilization;  ///< 0..1: share of the last sample period in which a kernel ran
+  std::optional<double> celsius, watts;
+};
+
+class GpuSensors {
+ public:
+  /// Of the GPU with this PCI bus id ("0000:1b:00.0", as cudaDeviceGetPCIBusId tells it). Null without driver, library or such a GPU.
+  static std::unique_ptr<GpuSensors> open(const std::string& pci_bus_id);
+  ~GpuSensors();
+  GpuSensors(const GpuSensors&) = delete;
+  GpuSensors& operator=(const GpuSensors&) = delete;
+
+  GpuReadings read() const;
+
+ private:
+  struct Library;
+  explicit GpuSensors(std::unique_ptr<Library> library);
+  std::unique_ptr<Library> library_;
+};
+
+}  // namespace vae_dist
