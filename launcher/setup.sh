@@ -15,7 +15,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 deps=${VAE_DIST_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/vae_dist}
 build=${VAE_DIST_BUILD:-$root/build}
 torch_version=2.11.0
-python_packages=("torch==$torch_version" "numpy==2.2.6" "h5py==3.14.0" "scikit-learn==1.7.2")   # torch first; the others serve the tests
+python_packages=("torch==$torch_version" "numpy==2.2.6" "h5py==3.14.0" "scikit-learn==1.7.2"
+  "grafana-foundation-sdk==1769699379!11.6.0;python_version>='3.11'")   # torch first; the others serve the tests
 environment=$deps/torch-$torch_version
 
 # shellcheck disable=SC2034  # the scripts that source this use them

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Asks a Prometheus server every question of a Grafana dashboard, and fails with a list of those that it has no answer to.
 
-    dashboard_queries.py --prometheus http://127.0.0.1:9090 --dashboard vae_dist.json [--wait 30]
+    dashboard_queries.py --prometheus http://127.0.0.1:9090 --dashboard vae_dist.json [--wait 30] [--may-be-empty 'gpu']
 
-A question is an expression of a panel, or the series that a variable of the dashboard is filled from. An answer is at least one series
+A question is an expression of a panel or an annotation, or the series that a variable of the dashboard is filled from, or a rule that the server itself
+evaluates (an alert must only be free of errors). An answer is at least one series
 with a value that is a number. rate() needs two scrapes: --wait gives a run that has just started that many seconds to fill the dashboard.
 """
 
@@ -44,6 +45,9 @@ def questions(dashboard):
                 sys.exit(f"dashboard_queries: variable {variable['name']} is not of the form label_values(series, label)")
             series, label = found.groups()
             yield f"variable {variable['name']}", f"count by ({label}) ({substitute(series)})"
+    for annotation in dashboard["annotations"]["list"]:
+        if "expr" in annotation:
+            yield f"annotation {annotation['name']}", substitute(annotation["expr"])
     for panel in panels_of(dashboard):
         for target in panel.get("targets", []):
             yield f"panel '{panel['title']}' {target['refId']}", substitute(target["expr"])
@@ -65,11 +69,24 @@ def ask(server, expression):
     return None
 
 
+def rules(prometheus):
+    """Yields (where, what is wrong or None, expression) for each rule that the server evaluates."""
+    with urllib.request.urlopen(f"{prometheus}/api/v1/rules", timeout=30) as response:
+        groups = json.load(response)["data"]["groups"]
+    for group in groups:
+        for rule in group["rules"]:
+            wrong = None if rule["health"] == "ok" else rule.get("lastError") or f"its health is {rule['health']}"
+            if not wrong and rule["type"] == "recording":
+                wrong = ask(prometheus, rule["name"])
+            yield f"rule {rule['name']}", wrong, rule["query"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prometheus", required=True, help="address of the server, e.g. http://127.0.0.1:9090")
     parser.add_argument("--dashboard", required=True, help="the dashboard's JSON file")
     parser.add_argument("--wait", type=float, default=0, help="seconds within which the last question must have an answer (default: 0)")
+    parser.add_argument("--may-be-empty", default="(?!)", help="regular expression: questions that contain it need no data, but must be free of errors")
     options = parser.parse_args()
     with open(options.dashboard, encoding="utf-8") as file:
         asked = list(questions(json.load(file)))
@@ -78,13 +95,15 @@ def main():
 
     deadline = time.monotonic() + options.wait
     while True:
-        wrong = [(where, expression, reason) for where, expression in asked if (reason := ask(options.prometheus, expression))]
+        answers = [(where, ask(options.prometheus, expression), expression) for where, expression in asked] + list(rules(options.prometheus))
+        wrong = [(where, expression, reason) for where, reason, expression in answers
+                 if reason and not (reason == "no data" and re.search(options.may_be_empty, expression))]
         if not wrong or time.monotonic() >= deadline:
             break
         time.sleep(1)
     for where, expression, reason in wrong:
         print(f"{where}: {reason}: {expression}")
-    print(f"{len(asked) - len(wrong)} of {len(asked)} questions answered")
+    print(f"{len(answers) - len(wrong)} of {len(answers)} questions answered")
     return 1 if wrong else 0
 
 
