@@ -12,6 +12,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import h5py
+
 from runs import BINARY, PROMETHEUS, SMALL, SOURCE, RunFolder
 
 MONITORING = SOURCE / "configs" / "monitoring"
@@ -134,6 +136,12 @@ class Monitoring(RunFolder):
         self.assertEqual(sorted(samples_a_step), [str(rank) for rank in range(RANKS)])
         for of_rank in samples_a_step.values():
             self.assertAlmostEqual(of_rank, 16 / RANKS, delta=0.5)  # a scrape may fall between the two counters
+
+        # The images lie in memory, read once by all ranks together; nothing is read any longer.
+        read = self.values(prometheus, 'vae_dist_read_bytes_total{run="watched"}')
+        with h5py.File(self.folder / "shapes.h5") as file:
+            self.assertGreaterEqual(sum(read.values()), file["imgs"].id.get_storage_size())
+        self.assertEqual(self.values(prometheus, 'vae_dist_read_bytes_total{run="watched"}'), read)
 
         # The signal to mpirun reaches the ranks: checkpoint, exit code 75, and the run is no target any longer.
         self.assertIsNone(run.poll(), "the run ended by itself")
