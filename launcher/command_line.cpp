@@ -37,6 +37,7 @@ ExitCode run_command(int argc, char** argv, const MpiWorld& world, FailureReport
   CLI::App app("Trains variational autoencoders on one GPU or many.\n\n  vae_dist --config configs/mnist.yaml\n  mpirun -np 8 vae_dist --config big.yaml train.global_batch=2048\n", "vae_dist");
   app.set_version_flag("--version", std::string("vae_dist ") + kVersion);
   app.require_subcommand(1);
+  app.get_formatter()->column_width(38);  // the longest options with their defaults stay apart from what they mean
   VerbContext context{world, report, {}};
   add_train_verb(app, context);
   add_evaluate_verb(app, context);

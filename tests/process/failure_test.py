@@ -137,7 +137,7 @@ class RunDirectory(RunFolder):
         files = {str(path.relative_to(self.run_path("run"))) for path in self.run_path("run").rglob("*") if path.is_file()}
         checkpoint = {"manifest.json", "weights.safetensors", "optimizer.safetensors", "state.json", "config.yaml"}
         # Two epochs of 12 steps, and the end. Two checkpoints are kept.
-        expected = {"config.yaml", "metrics.jsonl"}
+        expected = {"config.yaml", "metrics.jsonl", "report.html", "environment.json"}
         expected |= {f"checkpoints/step_{step:08d}/{file}" for step in (20, 26) for file in checkpoint}
         expected |= {f"pictures/{kind}_{step:08d}.png" for kind in ("samples", "reconstructions") for step in (12, 24, 26)}
         self.assertEqual(files, expected)

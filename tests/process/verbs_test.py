@@ -14,7 +14,7 @@ from runs import SMALL, RunFolder
 
 class Help(RunFolder):
     GROUPS = {"weights": {"export", "import"}, "data": {"make-shapes", "import-idx", "import-images", "import-npz", "convert", "info", "verify"}}
-    VERBS = {"train", "evaluate", "compare", "sample", "reconstruct", "interpolate", "traverse", "embed", "lesson", "report", "config", *GROUPS}
+    VERBS = {"train", "evaluate", "compare", "sample", "reconstruct", "interpolate", "traverse", "embed", "lesson", "report", "monitor", "config", *GROUPS}
 
     def help_of(self, *verb):
         return self.program(*verb, "--help", check=True).stdout
