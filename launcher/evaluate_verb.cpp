@@ -8,6 +8,7 @@
 #include "comm/agreement.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
+#include "train/evaluation_options.hpp"
 
 namespace vae_dist {
 namespace {
@@ -36,8 +37,8 @@ ExitCode evaluate_checkpoint(const Options& options, const MpiWorld& world) {
   });
 
   trained.model->to(device);
-  EvaluationOptions how = evaluation_options(trained, resolved, data.images, samples, device);
-  how.importance_samples = options.importance_samples.value_or(trained.config.evaluate.importance_samples);
+  EvaluationOptions how = evaluation_options(trained.config, resolved, data.images, samples, trained.state.step, device);
+  if (options.importance_samples) how.importance_samples = *options.importance_samples;
   const FullEvaluation result = evaluate_fully(*trained.model, Objective(resolved.options, *trained.model), data.images, how, options.coverage, *host);
 
   agree_on_rank_0(*host, [&] {

@@ -4,7 +4,8 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <vector>
+
+#include "evaluate/read_images.hpp"
 
 namespace vae_dist {
 
@@ -12,15 +13,11 @@ double top_variance(const ImageDataset& dataset, std::int64_t count, const Input
   constexpr int kIterations = 30;
   const at::NoGradGuard no_grad;
   count = std::min(count, dataset.size());
-  const std::size_t image_bytes = dataset.image_bytes();
-  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * image_bytes);
-  for (std::int64_t i = 0; i < count; ++i) dataset.read(i, std::span(pixels).subspan(static_cast<std::size_t>(i) * image_bytes, image_bytes));
-
   InputFormat on_host = format;
   on_host.device = c10::kCPU;
   on_host.type = at::kFloat;
   on_host.channels_last = false;
-  at::Tensor images = model_input(pixels, on_host).flatten(1);
+  at::Tensor images = model_input(read_images(dataset, 0, count), on_host).flatten(1);
   images = images - images.mean(0);
 
   // A direction without preference for any pixel, but not orthogonal to anything smooth either.

@@ -52,7 +52,10 @@ std::vector<double> column_sums(const at::Tensor& rows) {
 class BlockEvaluator {
  public:
   BlockEvaluator(LatentModel& model, const Objective& objective, const EvaluationOptions& options, std::vector<std::int64_t> counts)
-      : model_(model), objective_(objective), options_(options), counts_(std::move(counts)) {}
+      : model_(model), objective_(objective), options_(options), counts_(std::move(counts)) {
+    // The same draws of the prior explain every block.
+    if (model_.latent_kind() == LatentKind::none) prior_draws_ = in_double(model_.decode(keyed_noise(model_, Purpose::prior, options_.seed, 0, counts_.back())));
+  }
 
   Sums operator()(const at::Tensor& images, std::int64_t first) const {
     Sums out(counts_.size(), model_.latent_kind() == LatentKind::posterior ? static_cast<std::size_t>(model_.latent_values()) : 0);
@@ -98,7 +101,7 @@ class BlockEvaluator {
       std::vector<at::Tensor> noises;
       for (std::int64_t k = 0; k < part; ++k) noises.push_back(keyed_noise(model_, Purpose::evaluation, options_.seed, first, count, static_cast<std::uint32_t>(done + k)));
       const at::Tensor noise = at::stack(noises, 1);  // [B, part, latent]
-      const at::Tensor z = posterior.mu.unsqueeze(1) + (posterior.log_var.unsqueeze(1) / 2).exp() * noise;
+      const at::Tensor z = reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, noise);
       const Decoded decoded = model_.decode(z.view({count * part, latent}));
       const at::Tensor negative_log = model_.likelihood().negative_log(decoded, images.repeat_interleave(part, 0)).view({count, part});
       pieces.push_back(log_importance_weights({posterior.mu.to(at::kDouble), posterior.log_var.to(at::kDouble)}, noise.to(at::kDouble), negative_log.to(at::kDouble)));
@@ -107,8 +110,7 @@ class BlockEvaluator {
   }
 
   void from_the_prior(const at::Tensor& images, Sums& out) const {
-    const Decoded decoded = model_.decode(keyed_noise(model_, Purpose::prior, options_.seed, 0, counts_.back()));
-    add_estimates(-model_.likelihood().negative_log_of_pairs(in_double(decoded), images.to(at::kDouble)), out);
+    add_estimates(-model_.likelihood().negative_log_of_pairs(prior_draws_, images.to(at::kDouble)), out);
     const double nats = -out.log_p.back();
     out.loss = out.reconstruction = objective_.options().reduction == Reduction::sum ? nats : nats / static_cast<double>(images[0].numel());
   }
@@ -123,6 +125,7 @@ class BlockEvaluator {
   const Objective& objective_;
   const EvaluationOptions& options_;
   std::vector<std::int64_t> counts_;
+  Decoded prior_draws_;  // of a decoder alone
 };
 
 // At which numbers of draws log p(x) is estimated: what is asked for, and what the training objective draws.
@@ -155,8 +158,6 @@ double levels_in_bits(const Likelihood& likelihood) {
 }
 
 }  // namespace
-
-double Evaluation::psnr_of(double mse) { return -10 * std::log10(mse); }
 
 Evaluation evaluate(LatentModel& model, const Objective& objective, const ImageDataset& dataset, const EvaluationOptions& options, Communicator& host) {
   const at::NoGradGuard no_grad;

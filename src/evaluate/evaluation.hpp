@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "evaluate/image_scores.hpp"
 #include "evaluate/model_input.hpp"
 #include "model/objective.hpp"
 
@@ -54,8 +55,7 @@ struct Evaluation {
   static constexpr double kActiveVariance = 0.01;  ///< Burda et al. 2016, section 5.2
 
   /// Peak signal-to-noise ratio of the mean squared error, in decibels.
-  double psnr() const { return psnr_of(mse); }
-  static double psnr_of(double mse);
+  double psnr() const { return psnr_db(mse); }
 };
 
 /// A collective on a host communicator. Leaves the model in the mode it was in.

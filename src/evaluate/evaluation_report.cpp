@@ -5,6 +5,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "base/digits.hpp"
 #include "base/text.hpp"
 #include "evaluate/collapse_sign.hpp"
 
@@ -31,7 +32,7 @@ class Lines {
   std::string out_;
 };
 
-std::string decibels(double mse) { return digits(Evaluation::psnr_of(mse)) + " dB"; }
+std::string decibels(double mse) { return digits(psnr_db(mse)) + " dB"; }
 
 std::string dimensions_text(const std::vector<double>& kld) {
   const std::vector<std::size_t> order = by_kld(kld);
@@ -64,13 +65,6 @@ nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
 }
 
 }  // namespace
-
-std::string digits(double value, int significant) {
-  std::ostringstream out;
-  out.precision(significant);
-  out << value;
-  return out.str();
-}
 
 std::string reconstruction_unit(const ObjectiveOptions& objective, const LikelihoodOptions& likelihood) {
   if (is_squared_error(objective, likelihood)) return "squared error a value";
@@ -128,7 +122,7 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject, const F
     out["psnr_db"] = e.psnr();
   }
   out["mean_image_mse"] = result.mean_image_mse;
-  out["mean_image_psnr_db"] = Evaluation::psnr_of(result.mean_image_mse);
+  out["mean_image_psnr_db"] = psnr_db(result.mean_image_mse);
   if (e.active_units) {
     out["active_units"] = *e.active_units;
     out["kld_per_dimension_nats"] = e.kld_per_dimension;

@@ -32,7 +32,4 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject, const F
 /// A table of columns: the first aligned left, the others right; two spaces between. Rows may be shorter than the header.
 std::string text_columns(const std::vector<std::vector<std::string>>& rows);
 
-/// A few significant digits: "0.01234", "1.2e-05".
-std::string digits(double value, int significant = 4);
-
 }  // namespace vae_dist

@@ -9,20 +9,15 @@
 #include "evaluate/encoded_rows.hpp"
 #include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
+#include "evaluate/model_pictures.hpp"
 #include "evaluate/read_images.hpp"
 #include "model/kl_divergence.hpp"
 
 namespace vae_dist {
 namespace {
 
-constexpr std::int64_t kAtOnce = 256;        // images encoded or decoded together
+constexpr std::int64_t kAtOnce = 256;        // images encoded together
 constexpr double kParallel = 1e-6;           // sine of the angle below which two directions are one
-
-at::Tensor decoded_images(LatentModel& model, const at::Tensor& z) {
-  std::vector<at::Tensor> parts;
-  for (const at::Tensor& rows : z.split(kAtOnce)) parts.push_back(model.likelihood().mean_image(model.decode(rows)).cpu());
-  return at::cat(parts);
-}
 
 at::Tensor image_of(const ImageDataset& dataset, std::int64_t row, const InputFormat& format) { return model_input(read_images(dataset, row, 1), format); }
 

@@ -27,18 +27,19 @@ std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, dou
   return out;
 }
 
+at::Tensor decoded_images(LatentModel& model, const at::Tensor& z) {
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& rows : z.split(kDecodedAtOnce)) parts.push_back(model.likelihood().mean_image(model.decode(rows)).cpu());
+  return at::cat(parts);
+}
+
 at::Tensor sample_prior(LatentModel& model, std::int64_t count, std::uint64_t seed, double temperature, Prior prior) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
-  std::vector<at::Tensor> parts;
-  for (std::int64_t first = 0; first < count; first += kDecodedAtOnce) {
-    const std::int64_t part = std::min(kDecodedAtOnce, count - first);
-    at::Tensor z = keyed_noise(model, Purpose::prior, seed, first, part);
-    // The normal distribution function makes normal numbers uniform ones.
-    if (prior == Prior::box) z = at::erf(z / std::sqrt(2.0));
-    parts.push_back(model.likelihood().mean_image(model.decode(z * temperature)).cpu());
-  }
-  return at::cat(parts);
+  at::Tensor z = keyed_noise(model, Purpose::prior, seed, 0, count);
+  // The normal distribution function makes normal numbers uniform ones.
+  if (prior == Prior::box) z = at::erf(z / std::sqrt(2.0));
+  return decoded_images(model, z * temperature);
 }
 
 Reconstructions reconstruct(LatentModel& model, const ImageDataset& dataset, std::int64_t first, std::int64_t count, const InputFormat& format, Latent latent,

@@ -13,6 +13,9 @@ namespace vae_dist {
 /// Images [B, C, H, W] of the model's range as bytes [B][H, W, C], clamped to the range.
 std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, double low, double high);
 
+/// The mean images of z [N, latent_values], some at a time: [N, C, H, W] on the host.
+at::Tensor decoded_images(LatentModel& model, const at::Tensor& z);
+
 /// Where z is drawn from: N(0, temperature^2 I), or uniform in the box [-temperature, temperature]^latent.
 enum class Prior { normal, box };
 

@@ -1,30 +1,23 @@
 #include "lesson/lesson_page.hpp"
 
 #include <cmath>
-#include <sstream>
 
+#include "base/digits.hpp"
 #include "base/text.hpp"
-#include "evaluate/model_pictures.hpp"
 #include "lesson/equations.hpp"
 #include "picture/image_grid.hpp"
+#include "train/picture_files.hpp"
 
 namespace vae_dist {
 namespace {
 
-std::string digits(double value, int count = 3) {
-  std::ostringstream out;
-  out.precision(count);
-  out << value;
-  return out.str();
-}
+// Three say enough on a page that is read, not computed with.
+std::string short_number(double value) { return digits(value, 3); }
 
 PagePicture grid(const std::string& label, const at::Tensor& images, int columns = 8) {
-  std::vector<Picture> pictures;
-  for (auto& bytes : image_bytes(images, 0, 1))
-    pictures.push_back({static_cast<int>(images.size(2)), static_cast<int>(images.size(3)), static_cast<int>(images.size(1)), std::move(bytes)});
   GridOptions options;
   options.columns = columns;
-  return {label, image_grid_png(pictures, options)};
+  return {label, image_grid_png(pictures_of(images, 0, 1), options)};
 }
 
 // Each input above its reconstruction.
@@ -40,7 +33,7 @@ Figure codes(const std::string& title, const SystemLook& look) {
   chart.clouds = {{.name = "codes of held-out images", .x = look.code_x, .y = look.code_y}};
   chart.circles = {1, 2, 3};
   chart.circles_name = "1, 2 and 3 standard deviations of N(0, I)";
-  chart.caption = text("Root mean square over all dimensions: ", digits(look.code_deviation), "; that of N(0, I) is 1.");
+  chart.caption = text("Root mean square over all dimensions: ", short_number(look.code_deviation), "; that of N(0, I) is 1.");
   return draw(chart);
 }
 
@@ -55,8 +48,8 @@ Figure terms(const std::string& title, const std::string& weight, const std::vec
     reconstruction.y.push_back(each.mse / worst);
     kld.y.push_back(each.kld_nats / largest);
   }
-  reconstruction.name = text("squared error (1 = ", digits(worst), ")");
-  kld.name = text("KL (1 = ", digits(largest), " nats)");
+  reconstruction.name = text("squared error (1 = ", short_number(worst), ")");
+  kld.name = text("KL (1 = ", short_number(largest), " nats)");
   chart.series = {reconstruction, kld};
   if (critical) chart.lines = {{.label = "collapse predicted", .at = *critical, .vertical = true}};
   return draw(chart);
@@ -66,7 +59,7 @@ Table weights_table(const std::string& weight, const std::vector<WeightLook>& lo
   Table table{.header = {weight, "sigma_eff", "squared error", "KL (nats)", "predicted"}, .rows = {}, .numbers = true};
   for (const WeightLook& each : looks) {
     const bool collapses = each.effective_sigma * each.effective_sigma >= top_variance;
-    table.rows.push_back({{digits(each.weight), digits(each.effective_sigma), digits(each.mse), digits(each.kld_nats), collapses ? "collapse" : "learns"}, collapses});
+    table.rows.push_back({{short_number(each.weight), short_number(each.effective_sigma), short_number(each.mse), short_number(each.kld_nats), collapses ? "collapse" : "learns"}, collapses});
   }
   return table;
 }
@@ -75,7 +68,7 @@ void first_system(const LessonResults& r, HtmlPage& page) {
   page.section("1  The autoencoder");
   page.paragraph("An encoder g turns an image into a short code, a decoder f turns the code into an image again; both are trained to make the difference small.");
   add_equations(page, LessonPart::autoencoder);
-  page.pictures({pairs(text("Held-out images and their reconstructions: squared error ", digits(r.autoencoder.evaluation.mse), " a pixel, that of the mean image is ", digits(r.mean_image_mse)), r.originals,
+  page.pictures({pairs(text("Held-out images and their reconstructions: squared error ", short_number(r.autoencoder.evaluation.mse), " a pixel, that of the mean image is ", short_number(r.mean_image_mse)), r.originals,
                        r.autoencoder.reconstructions)});
 
   page.section("2  Why it makes no images");
@@ -122,14 +115,14 @@ void third_system(const LessonResults& r, HtmlPage& page) {
   page.paragraph("An encoder that proposes, for each image, where in latent space its explanation lies: q(z|x). Drawing from it instead of the prior needs one draw, not thousands, "
                  "and the price is in the bound: q must stay near the prior.");
   add_equations(page, LessonPart::vae);
-  page.pictures({pairs(text("Held-out images and their reconstructions: squared error ", digits(r.vae.evaluation.mse), " a pixel, KL ", digits(r.vae.evaluation.kld_nats), " nats, ", *r.vae.evaluation.active_units, " of ",
+  page.pictures({pairs(text("Held-out images and their reconstructions: squared error ", short_number(r.vae.evaluation.mse), " a pixel, KL ", short_number(r.vae.evaluation.kld_nats), " nats, ", *r.vae.evaluation.active_units, " of ",
                             r.vae.evaluation.kld_per_dimension.size(), " units active"), r.originals, r.vae.reconstructions)});
   page.subsection("4.1  Samples side by side");
   page.pictures({grid("Autoencoder", r.autoencoder.samples), grid("Decoder without an encoder", at::cat({r.decoders.back().samples, r.decoders[1].samples})), grid("VAE", r.vae.samples), grid("Real images", r.originals)});
   Table table{.header = {"samples of the prior", "coverage", "density"}, .rows = {}, .numbers = true};
   table.caption = "Pixels, k = 5 nearest neighbours, as many images of each kind as held-out ones (Naeem et al. 2020). Blur inflates density: an image near the middle of all lies in very many neighbourhoods, as the mean "
                   "image's figure shows; so coverage is the one to read.";
-  const auto row = [&](const std::string& name, const Coverage& each, bool marked = false) { table.rows.push_back({{name, digits(each.coverage), digits(each.density)}, marked}); };
+  const auto row = [&](const std::string& name, const Coverage& each, bool marked = false) { table.rows.push_back({{name, short_number(each.coverage), short_number(each.density)}, marked}); };
   row("autoencoder", r.autoencoder.coverage);
   row("VAE", r.vae.coverage, true);
   row("other real images", r.real_coverage);
@@ -144,7 +137,7 @@ void weights(const LessonResults& r, HtmlPage& page) {
   const double critical = 2 * r.top_variance / static_cast<double>(r.shape.values());
   page.figures({terms("The two terms against beta", "beta", r.betas, std::nullopt, "Likelihood summed over pixels, sigma 0.1, M_N 1."),
                 terms("The two terms against M_N", "M_N", r.kld_weights, critical,
-                      text("PyTorch-VAE's squared error per pixel. Collapse is predicted from M_N = 2 * ", digits(r.top_variance), " / ", r.shape.values(), " = ", digits(critical), " on, where sigma_eff^2 exceeds the images' largest variance along any direction."))});
+                      text("PyTorch-VAE's squared error per pixel. Collapse is predicted from M_N = 2 * ", short_number(r.top_variance), " / ", r.shape.values(), " = ", short_number(critical), " on, where sigma_eff^2 exceeds the images' largest variance along any direction."))});
   page.add(html_table(weights_table("beta", r.betas, r.top_variance)));
   page.add(html_table(weights_table("M_N", r.kld_weights, r.top_variance)));
 }
@@ -153,9 +146,9 @@ void weights(const LessonResults& r, HtmlPage& page) {
 
 HtmlPage lesson_page(const LessonResults& r) {
   HtmlPage page("From the autoencoder to the VAE", text(r.data, "; ", r.training_images, " to train on"));
-  page.facts({{"coverage of the VAE's samples", digits(r.vae.coverage.coverage), text("autoencoder ", digits(r.autoencoder.coverage.coverage), ", other real images ", digits(r.real_coverage.coverage))},
-              {"effective draws of a decoder alone", digits(r.decoders.back().effective_samples), text("of ", r.decoders.back().draws, ", with ", r.decoders.back().latent_dim, " latent dimensions")},
-              {"KL of the VAE", digits(r.vae.evaluation.kld_nats) + " nats", text(*r.vae.evaluation.active_units, " units active")}});
+  page.facts({{"coverage of the VAE's samples", short_number(r.vae.coverage.coverage), text("autoencoder ", short_number(r.autoencoder.coverage.coverage), ", other real images ", short_number(r.real_coverage.coverage))},
+              {"effective draws of a decoder alone", short_number(r.decoders.back().effective_samples), text("of ", r.decoders.back().draws, ", with ", r.decoders.back().latent_dim, " latent dimensions")},
+              {"KL of the VAE", short_number(r.vae.evaluation.kld_nats) + " nats", text(*r.vae.evaluation.active_units, " units active")}});
   first_system(r, page);
   second_system(r, page);
   third_system(r, page);

@@ -76,7 +76,8 @@ class LatentModel : public torch::nn::Module {
   std::shared_ptr<Likelihood> likelihood_;
 };
 
-/// z = mu + exp(log_var / 2) * noise (the reparameterisation trick: Kingma, Welling 2014, section 2.4). All [B, latent_values]; a point is its own z.
+/// z = mu + exp(log_var / 2) * noise (the reparameterisation trick: Kingma, Welling 2014, section 2.4). All [B, latent_values],
+/// or shapes that broadcast so, as [B, 1, latent_values] with noise [B, K, latent_values]; a point is its own z.
 at::Tensor reparameterize(const Posterior& posterior, const at::Tensor& noise);
 
 /// Bounds of log_var that every encoder keeps.

@@ -98,7 +98,7 @@ LossTerms Objective::importance_weighted(LatentModel& model, const at::Tensor& x
   const std::int64_t batch = x.size(0), draws = options_.importance_samples, latent = model.latent_values();
   const Posterior posterior = model.encode(x);
   const at::Tensor eps = noise.view({batch, draws, latent});
-  const at::Tensor z = posterior.mu.unsqueeze(1) + (posterior.log_var.unsqueeze(1) / 2).exp() * eps;
+  const at::Tensor z = reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, eps);
   const Decoded decoded = model.decode(z.view({batch * draws, latent}));
   const at::Tensor repeated = x.repeat_interleave(draws, 0);
   std::vector<at::Tensor> parts;

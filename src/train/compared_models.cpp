@@ -7,8 +7,10 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/digits.hpp"
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
+#include "train/evaluation_options.hpp"
 #include "train/make_model.hpp"
 
 namespace vae_dist {
@@ -49,8 +51,8 @@ ComparedModel compare_one(TrainedModel trained, const ResolvedObjective& resolve
     check_likelihood_fits(trained.config, data.images);
   });
   trained.model->to(options.device);
-  EvaluationOptions how = evaluation_options(trained, resolved, data.images, samples, options.device);
-  how.importance_samples = options.importance_samples.value_or(trained.config.evaluate.importance_samples);
+  EvaluationOptions how = evaluation_options(trained.config, resolved, data.images, samples, trained.state.step, options.device);
+  if (options.importance_samples) how.importance_samples = *options.importance_samples;
   ComparedModel out;
   out.result = evaluate_fully(*trained.model, Objective(resolved.options, *trained.model), data.images, how, options.coverage_samples, host);
   out.subject = evaluation_subject(trained, resolved, data.images, samples);

@@ -111,18 +111,6 @@ ResolvedObjective objective_of(const TrainedModel& trained) {
   return resolve_objective(trained.config, needs_samples ? training_samples(trained) : 1, trained.shape);
 }
 
-EvaluationOptions evaluation_options(const TrainedModel& trained, const ResolvedObjective& objective, const ImageDataset& images, RowRange samples, c10::Device device) {
-  EvaluationOptions options;
-  options.format = input_format(trained.config, images, device);
-  options.weights = objective.weights_at(std::max<std::int64_t>(0, trained.state.step - 1));
-  options.block = trained.config.evaluate.batch;
-  options.first = samples.first;
-  options.samples = samples.size();
-  options.seed = static_cast<std::uint64_t>(trained.config.run.seed);
-  options.is_likelihood = is_likelihood_of(trained.config, images);
-  return options;
-}
-
 EvaluationSubject evaluation_subject(const TrainedModel& trained, const ResolvedObjective& objective, const ImageDataset& images, RowRange samples) {
   EvaluationSubject subject;
   subject.checkpoint = trained.origin.string();

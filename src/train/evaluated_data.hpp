@@ -39,9 +39,6 @@ RowRange chosen_rows(const std::string& rows, std::int64_t size);
 /// M_N, beta and the rest as of the checkpoint's last step. Throws BadInput where M_N needs the number of training samples, and they can't be found.
 ResolvedObjective objective_of(const TrainedModel& trained);
 
-/// For evaluate(), with the run's block size and seed.
-EvaluationOptions evaluation_options(const TrainedModel& trained, const ResolvedObjective& objective, const ImageDataset& images, RowRange samples, c10::Device device);
-
 EvaluationSubject evaluation_subject(const TrainedModel& trained, const ResolvedObjective& objective, const ImageDataset& images, RowRange samples);
 
 /// Throws BadInput, with what the model can't do, for a decoder alone.

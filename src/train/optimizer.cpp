@@ -12,18 +12,15 @@ class FusedAdam : public Optimizer {
  public:
   FusedAdam(const ParameterArena& parameters, const OptimizerConfig& options) : Optimizer(parameters, options, {"exp_avg", "exp_avg_sq"}) {}
 
-  void step(double learning_rate, const at::Tensor& skip) override {
-    const at::NoGradGuard no_grad;
-    at::Tensor count = step_count();
-    count.add_(1 - skip);
-    const auto update = [&](auto&& fused) {
-      fused(parameters_.values(), parameters_.gradients(), moment(0), moment(1), at::TensorList{}, count, learning_rate, options_.betas[0], options_.betas[1],
+  void update(double learning_rate, const at::Tensor& skip) override {
+    const auto call = [&](auto&& fused) {
+      fused(parameters_.values(), parameters_.gradients(), moment(0), moment(1), at::TensorList{}, step_count(), learning_rate, options_.betas[0], options_.betas[1],
             options_.weight_decay, options_.epsilon, /*amsgrad=*/false, /*maximize=*/false, std::nullopt, skip);
     };
     if (options_.name == "adamw") {
-      update([](auto&&... arguments) { at::_fused_adamw_(arguments...); });
+      call([](auto&&... arguments) { at::_fused_adamw_(arguments...); });
     } else {
-      update([](auto&&... arguments) { at::_fused_adam_(arguments...); });
+      call([](auto&&... arguments) { at::_fused_adam_(arguments...); });
     }
   }
 };
@@ -44,14 +41,11 @@ class Adamax : public PlainOptimizer {
  public:
   Adamax(const ParameterArena& parameters, const OptimizerConfig& options) : PlainOptimizer(parameters, options, {"exp_avg", "exp_inf"}) {}
 
-  void step(double learning_rate, const at::Tensor& skip) override {
-    const at::NoGradGuard no_grad;
-    at::Tensor count = step_count();
-    count.add_(1 - skip);
+  void update(double learning_rate, const at::Tensor& skip) override {
     const at::Tensor gradient = decayed_gradient();
     replace(moment(0), moment(0).lerp(gradient, 1 - options_.betas[0]), skip);
     replace(moment(1), at::maximum(moment(1) * options_.betas[1], gradient.abs() + options_.epsilon), skip);
-    const at::Tensor correction = 1 - at::pow(options_.betas[0], count.to(at::kDouble));
+    const at::Tensor correction = 1 - at::pow(options_.betas[0], step_count().to(at::kDouble));
     const at::Tensor step_size = (learning_rate / correction).to(gradient.scalar_type());
     // The alignment gaps of the arena have no gradient and no norm: 0 / epsilon.
     const at::Tensor updated = parameters_.values() - step_size * moment(0) / moment(1).clamp_min(std::numeric_limits<float>::min());
@@ -64,10 +58,7 @@ class Sgd : public PlainOptimizer {
   Sgd(const ParameterArena& parameters, const OptimizerConfig& options)
       : PlainOptimizer(parameters, options, options.momentum > 0 ? std::vector<std::string>{"momentum_buffer"} : std::vector<std::string>{}) {}
 
-  void step(double learning_rate, const at::Tensor& skip) override {
-    const at::NoGradGuard no_grad;
-    at::Tensor count = step_count();
-    count.add_(1 - skip);
+  void update(double learning_rate, const at::Tensor& skip) override {
     at::Tensor direction = decayed_gradient();
     if (options_.momentum > 0) {
       replace(moment(0), moment(0) * options_.momentum + direction, skip);
@@ -82,6 +73,12 @@ class Sgd : public PlainOptimizer {
 Optimizer::Optimizer(const ParameterArena& parameters, const OptimizerConfig& options, const std::vector<std::string>& moments)
     : parameters_(parameters), options_(options), step_count_(at::zeros({1}, parameters.values().options().dtype(at::kFloat))) {
   for (const std::string& name : moments) moments_.emplace_back(name, parameters.make_companion());
+}
+
+void Optimizer::step(double learning_rate, const at::Tensor& skip) {
+  const at::NoGradGuard no_grad;
+  step_count_.add_(1 - skip);
+  update(learning_rate, skip);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const ParameterArena& parameters, const OptimizerConfig& options) {

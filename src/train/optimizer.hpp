@@ -23,13 +23,16 @@ class Optimizer {
 
   /// One update with the arena's gradients. `skip`: a float tensor [1] on the device, 1 where nothing may change: neither weights
   /// nor moments nor the step count. Nothing here waits for the device.
-  virtual void step(double learning_rate, const at::Tensor& skip) = 0;
+  void step(double learning_rate, const at::Tensor& skip);
 
   /// The arenas of its state by torch.optim's names: "exp_avg", "exp_avg_sq", ...
   const std::vector<std::pair<std::string, FlatArena>>& moments() const { return moments_; }
   const at::Tensor& step_count() const { return step_count_; }  ///< [1] float: steps that were not skipped
 
  protected:
+  /// The rule, once the step is counted; without gradients of its own.
+  virtual void update(double learning_rate, const at::Tensor& skip) = 0;
+
   Optimizer(const ParameterArena& parameters, const OptimizerConfig& options, const std::vector<std::string>& moments);
 
   const at::Tensor& moment(std::size_t i) const { return moments_[i].second.flat(); }

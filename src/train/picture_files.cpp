@@ -4,6 +4,7 @@
 
 #include <iomanip>
 
+#include "base/digits.hpp"
 #include "base/text.hpp"
 #include "evaluate/evaluation_report.hpp"
 #include "picture/image_grid.hpp"
@@ -13,14 +14,14 @@ namespace {
 
 constexpr int kColumns = 8;
 
+}  // namespace
+
 std::vector<Picture> pictures_of(const at::Tensor& images, double low, double high) {
   std::vector<Picture> out;
   for (auto& bytes : image_bytes(images, low, high))
     out.push_back({static_cast<int>(images.size(2)), static_cast<int>(images.size(3)), static_cast<int>(images.size(1)), std::move(bytes)});
   return out;
 }
-
-}  // namespace
 
 void write_sample_grid(const std::filesystem::path& path, const at::Tensor& images, double low, double high, const std::string& title) {
   GridOptions options;

@@ -9,8 +9,12 @@
 
 #include "evaluate/latent_walks.hpp"
 #include "evaluate/model_pictures.hpp"
+#include "picture/image_grid.hpp"
 
 namespace vae_dist {
+
+/// images: [B, C, H, W] in [low, high], as bytes.
+std::vector<Picture> pictures_of(const at::Tensor& images, double low, double high);
 
 /// images: [B, C, H, W] in [low, high].
 void write_sample_grid(const std::filesystem::path& path, const at::Tensor& images, double low, double high, const std::string& title);

@@ -71,19 +71,19 @@ void Recorder::step(const StepMetrics& s) {
   const double samples_per_second = s.step_seconds > 0 ? static_cast<double>(global_batch_) / s.step_seconds : 0;
   if (due) {
     LogRecord record = {{"step", s.step},
-                 {"epoch", s.epoch},
-                 {"loss", s.loss},
-                 {"reconstruction_loss", s.reconstruction_loss},
-                 {"kld", s.kld_nats},
-                 {"kld_weight", s.kld_weight},
-                 {"beta", s.beta},
-                 {"learning_rate", s.learning_rate},
-                 {"gradient_norm", s.gradient_norm},
-                 {"skipped", std::int64_t{s.skipped}},
-                 {"samples_per_second", samples_per_second},
-                 {"step_seconds", s.step_seconds},
-                 {"data_wait_seconds", s.data_wait_seconds},
-                 {"allreduce_wait_seconds", s.allreduce_wait_seconds}};
+                        {"epoch", s.epoch},
+                        {"loss", s.loss},
+                        {"reconstruction_loss", s.reconstruction_loss},
+                        {"kld", s.kld_nats},
+                        {"kld_weight", s.kld_weight},
+                        {"beta", s.beta},
+                        {"learning_rate", s.learning_rate},
+                        {"gradient_norm", s.gradient_norm},
+                        {"skipped", std::int64_t{s.skipped}},
+                        {"samples_per_second", samples_per_second},
+                        {"step_seconds", s.step_seconds},
+                        {"data_wait_seconds", s.data_wait_seconds},
+                        {"allreduce_wait_seconds", s.allreduce_wait_seconds}};
     record.insert(record.end(), s.other_terms.begin(), s.other_terms.end());
     log_->write(record);
   }

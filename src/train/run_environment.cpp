@@ -3,11 +3,11 @@
 #include <torch/headeronly/version.h>
 
 #include <algorithm>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "base/durable_file.hpp"
 #include "base/text.hpp"
+#include "base/utc_text.hpp"
 #include "comm/nccl_communicator.hpp"
 #include "train/version.hpp"
 
@@ -20,15 +20,6 @@ std::int64_t restarts_in(const std::filesystem::path& file) {
   if (!object.is_object()) return 0;
   const auto found = object.find("restarts");
   return found != object.end() && found->is_number_integer() ? std::max<std::int64_t>(0, found->get<std::int64_t>()) : 0;
-}
-
-std::string now_in_words() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char buffer[64];
-  std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S UTC", &parts);
-  return buffer;
 }
 
 }  // namespace
@@ -67,7 +58,7 @@ void write_environment(const std::filesystem::path& file, const RunEnvironment& 
   object["ranks"] = ranks;
   object["hosts"] = environment.hosts;
   object["device of rank 0"] = environment.device;
-  object["last started"] = now_in_words();
+  object["last started"] = utc_now("%Y-%m-%d %H:%M:%S UTC");
   object["restarts"] = environment.restarts;
   replace_file(file, object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }

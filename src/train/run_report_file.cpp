@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cctype>
-#include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
+#include "base/utc_text.hpp"
 #include "config/key_table.hpp"
 #include "config/load_config.hpp"
 
@@ -17,15 +17,6 @@ namespace {
 // A page must stay one that opens at once, however long the run: of each kind that many pictures, spread over the run, and that many bytes.
 constexpr std::size_t kPicturesShown = 12;
 constexpr std::uintmax_t kPictureBytes = 4 << 20;
-
-std::string now_in_words() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char buffer[64];
-  std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M UTC", &parts);
-  return buffer;
-}
 
 std::vector<ConfigRow> config_rows(const std::filesystem::path& file) {
   Config config = load_config(file.string());
@@ -121,7 +112,7 @@ const RunRecord& RunReportFile::read() {
   return run_;
 }
 
-void RunReportFile::write() { run_report(std::span(&read(), 1), now_in_words()).write(directory_ / "report.html"); }
+void RunReportFile::write() { run_report(std::span(&read(), 1), utc_now("%Y-%m-%d %H:%M UTC")).write(directory_ / "report.html"); }
 
 void write_run_report(const std::filesystem::path& directory) { RunReportFile(directory).write(); }
 
@@ -132,7 +123,7 @@ void write_comparison_report(std::span<const std::filesystem::path> directories,
   const std::vector<RunRecord> named = runs;
   for (RunRecord& run : runs)
     if (std::count_if(named.begin(), named.end(), [&](const RunRecord& other) { return other.name == run.name; }) > 1) run.name = run.origin;
-  run_report(runs, now_in_words()).write(out);
+  run_report(runs, utc_now("%Y-%m-%d %H:%M UTC")).write(out);
 }
 
 }  // namespace vae_dist

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <iomanip>
 
+#include "base/digits.hpp"
 #include "base/text.hpp"
 #include "evaluate/collapse_forecast.hpp"
 #include "train/beta_schedule.hpp"
@@ -12,12 +12,6 @@
 
 namespace vae_dist {
 namespace {
-
-std::string significant(double value, int digits = 4) {
-  std::ostringstream out;
-  out << std::setprecision(digits) << value;
-  return out.str();
-}
 
 bool is_sum(const StartFacts& f) { return f.objective.options.reduction == Reduction::sum; }
 
@@ -55,7 +49,7 @@ void add_regularizer(const StartFacts& f, TableRows& rows) {
     rows.emplace_back("capacity", text(options.capacity_gamma, " * |KL - C|, C 0 -> ", *f.objective.capacity.max_nats, " nats over ", *f.objective.capacity.steps, " steps"));
     return;
   }
-  rows.emplace_back("M_N", text(significant(f.objective.kld_weight, 6), " by ", f.objective.rule, "; ", beta_text(f.config.objective.beta)));
+  rows.emplace_back("M_N", text(digits(f.objective.kld_weight, 6), " by ", f.objective.rule, "; ", beta_text(f.config.objective.beta)));
   if (options.free_bits > 0) rows.emplace_back("free bits", text(options.free_bits, " nats a latent dimension"));
   if (options.importance_samples > 1) rows.emplace_back("importance samples", text(options.importance_samples, " a training sample"));
 }
@@ -82,23 +76,23 @@ TableRows start_table(const StartFacts& f) {
   rows.emplace_back("reading", text(f.train.in_memory() ? "decoded into memory that the ranks of a node share" : "streamed, each chunk decoded once an epoch and node",
                                     window > 0 ? text("; shuffled in windows of ", window, " chunks") : "; all samples shuffled together"));
   rows.emplace_back("samples N", text(f.train.size(), ", ", per_epoch, " steps an epoch", f.train.size() % f.plan.global_batch ? text(" (the last ", f.train.size() % f.plan.global_batch, " of each order are dropped)") : ""));
-  rows.emplace_back("steps", text(f.first_step > 0 ? text("from ", f.first_step, " to ") : "", steps, " (", significant(static_cast<double>(steps) / static_cast<double>(per_epoch)), " epochs)"));
+  rows.emplace_back("steps", text(f.first_step > 0 ? text("from ", f.first_step, " to ") : "", steps, " (", digits(static_cast<double>(steps) / static_cast<double>(per_epoch)), " epochs)"));
   rows.emplace_back("model", text(config.model.name, ", latent ", config.model.latent_dim, ", ", f.parameters, " parameters, ", config.train.precision));
   rows.emplace_back("memory a rank", text(format_bytes(state_bytes), " for the model and its optimizer", data_bytes > 0 ? text(", ", format_bytes(data_bytes), " a node for the data") : ""));
   rows.emplace_back("loss", likelihood_text(f));
   add_regularizer(f, rows);
   if (const auto sigma = sigma_of(f))
-    rows.emplace_back("sigma_eff", text(significant(*sigma), " (variance ", significant(*sigma * *sigma), "); the images' largest variance along a direction is ", significant(f.top_variance)));
-  rows.emplace_back("optimizer", text(config.train.optimizer.name, ", learning rate ", significant(learning_rate(f.learning_rate, 0)), " first, ",
-                                      significant(learning_rate(f.learning_rate, std::max<std::int64_t>(0, steps - 1))), " last (", config.train.schedule.name, ")"));
+    rows.emplace_back("sigma_eff", text(digits(*sigma), " (variance ", digits(*sigma * *sigma), "); the images' largest variance along a direction is ", digits(f.top_variance)));
+  rows.emplace_back("optimizer", text(config.train.optimizer.name, ", learning rate ", digits(learning_rate(f.learning_rate, 0)), " first, ",
+                                      digits(learning_rate(f.learning_rate, std::max<std::int64_t>(0, steps - 1))), " last (", config.train.schedule.name, ")"));
   return rows;
 }
 
 std::string collapse_warning(const StartFacts& f) {
   const auto sigma = sigma_of(f);
   if (!sigma || !must_collapse(*sigma, f.top_variance)) return "";
-  return text("this run will collapse: M_N = ", significant(f.objective.kld_weight, 6), " acts like a decoder variance sigma_eff^2 = ",
-              is_sum(f) ? "sigma^2 * M_N * beta = " : "M_N * beta * C*H*W / 2 = ", significant(*sigma * *sigma), ", but the images vary by no more than ", significant(f.top_variance),
+  return text("this run will collapse: M_N = ", digits(f.objective.kld_weight, 6), " acts like a decoder variance sigma_eff^2 = ",
+              is_sum(f) ? "sigma^2 * M_N * beta = " : "M_N * beta * C*H*W / 2 = ", digits(*sigma * *sigma), ", but the images vary by no more than ", digits(f.top_variance),
               " along any direction. No latent dimension pays for itself, and every reconstruction will be the mean image. Use a smaller ",
               is_sum(f) ? "objective.sigma, a smaller objective.kld_weight or a smaller beta." : "objective.kld_weight (rule reference or fixed), a smaller beta, or a smaller batch.");
 }
@@ -116,7 +110,7 @@ std::string format_bytes(double bytes) {
   std::size_t unit = 0;
   // What three digits would round to 1000 is one of the next unit.
   for (; bytes >= 999.5 && unit + 1 < kUnits.size(); ++unit) bytes /= 1000;
-  return text(significant(bytes, 3), " ", kUnits[unit]);
+  return text(digits(bytes, 3), " ", kUnits[unit]);
 }
 
 }  // namespace vae_dist

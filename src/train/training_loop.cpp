@@ -15,6 +15,7 @@
 #include "evaluate/mean_image.hpp"
 #include "parallel/replicate.hpp"
 #include "train/early_stop.hpp"
+#include "train/evaluation_options.hpp"
 #include "train/noise_tensor.hpp"
 #include "train/open_data.hpp"
 #include "train/picture_files.hpp"
@@ -216,15 +217,8 @@ void TrainingLoop::end_of_epoch() {
 void TrainingLoop::evaluate_now() {
   const ImageDataset& data = parts_.validation ? *parts_.validation : parts_.train;
   const std::string on = parts_.validation ? "validation" : "training";
-  EvaluationOptions options;
-  options.format = input_format(parts_.config, data, parts_.device);
-  // A schedule's present beta: what is compared with what training minimises now.
-  options.weights = parts_.objective.weights_at(std::max<std::int64_t>(0, state_.step - 1));
-  options.block = parts_.config.evaluate.batch;
-  options.importance_samples = parts_.config.evaluate.importance_samples;
-  options.seed = static_cast<std::uint64_t>(parts_.config.run.seed);
-  options.is_likelihood = is_likelihood_of(parts_.config, data);
-  options.samples = parts_.validation ? data.size() : std::min(data.size(), kTrainingSamplesEvaluated);
+  const std::int64_t samples = parts_.validation ? data.size() : std::min(data.size(), kTrainingSamplesEvaluated);
+  const EvaluationOptions options = evaluation_options(parts_.config, parts_.objective, data, {0, samples}, state_.step, parts_.device);
   if (!mean_image_mse_) mean_image_mse_ = mean_image_mse(data, options.samples, parts_.host);
   const Evaluation result = [&] {
     const AveragedWeights averaged(parts_.learner.average());
