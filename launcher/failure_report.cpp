@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/terminal.hpp"
 
 namespace vae_dist {
 namespace {
@@ -27,6 +28,7 @@ void FailureReport::fail(const std::exception& error, const std::string& details
 }
 
 void FailureReport::tell(const std::string& message) const {
+  if (on_terminal()) write_raw(STDERR_FILENO, "\r\x1b[J");  // where a status line may be
   write_raw(STDERR_FILENO, message);
   if (directory_.empty()) return;
   const std::string path = directory_ + "/rank_" + std::to_string(rank_) + ".txt";

@@ -23,7 +23,7 @@ environment=$deps/torch-$torch_version
 {
 build_packages=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
   openmpi-bin libopenmpi-dev libhdf5-dev libdeflate-dev libjpeg-dev libpng-dev libzip-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
-  nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libgtest-dev libgmock-dev)
+  nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libcurl4-openssl-dev libgtest-dev libgmock-dev)
 test_packages=(iproute2)   # hosts as network namespaces
 }
 
@@ -124,33 +124,48 @@ install_wheels() {
 
 # configure_and_build TARGET: vae_dist for the program alone, all for the tests too
 configure_and_build() {
-  local tests=OFF cache=$build/CMakeCache.txt
-  [ "$1" = all ] && tests=ON
+  local tests=OFF cache=$build/CMakeCache.txt setting changed=no
+  local settings=("VAE_DIST_TORCH_SITE:PATH=$torch_site")
+  if [ "$1" = all ]; then
+    tests=ON
+    settings+=("VAE_DIST_PROMETHEUS_SERVER:FILEPATH=$prometheus_server" "VAE_DIST_PUSHGATEWAY:FILEPATH=$pushgateway")
+  fi
   # A folder that was configured for the tests stays so: the program in it is the same.
-  if [ ! -f "$build/build.ninja" ] || ! grep -qE "^VAE_DIST_TESTS:BOOL=($tests|ON)$" "$cache" || ! grep -qxF "VAE_DIST_TORCH_SITE:PATH=$torch_site" "$cache"; then
+  if [ ! -f "$build/build.ninja" ] || ! grep -qE "^VAE_DIST_TESTS:BOOL=($tests|ON)$" "$cache"; then changed=yes; fi
+  for setting in "${settings[@]}"; do
+    grep -qsxF "$setting" "$cache" || changed=yes
+  done
+  if [ $changed = yes ]; then
     step "Configuring in $build"
-    cmake -S "$root" -B "$build" -G Ninja -DVAE_DIST_TESTS="$tests" -DVAE_DIST_TORCH_SITE="$torch_site" \
-      -DVAE_DIST_PYTHON_EXECUTABLE="$(command -v "$python")" -DVAE_DIST_PROMETHEUS_SERVER="${prometheus_server:-}"
+    cmake -S "$root" -B "$build" -G Ninja -DVAE_DIST_TESTS="$tests" -DVAE_DIST_PYTHON_EXECUTABLE="$(command -v "$python")" "${settings[@]/#/-D}"
   fi
   step "Building"
   cmake --build "$build" --target "$1"
 }
 
-# The tests scrape with a real Prometheus. Its package is unpacked, not installed: installing would start a service on the machine.
-fetch_prometheus() {
-  prometheus_server=$(command -v prometheus || true)
-  if [ -z "$prometheus_server" ]; then
-    prometheus_server=$deps/prometheus/usr/bin/prometheus
-    if [ ! -x "$prometheus_server" ]; then
-      step "Fetching Prometheus for the tests"
-      command -v apt-get >/dev/null || fail "the tests need a prometheus on the PATH"
-      local scratch; scratch=$(mktemp -d "$deps/prometheus.XXXXXX")
-      chmod 755 "$scratch"
-      (cd "$scratch" && apt-get download -q prometheus 2>&1 | tail -n 1 && dpkg -x prometheus_*.deb . && rm -f prometheus_*.deb)
-      rm -rf "$deps/prometheus"
-      mv "$scratch" "$deps/prometheus"
-    fi
-  fi
+# fetch_server PACKAGE: sets `server` to its program, the machine's own or one that is unpacked for the tests; installing would start a service on
+# the machine.
+fetch_server() {
+  local package=$1
+  server=$(command -v "$package" || true)
+  if [ -n "$server" ]; then return; fi
+  server=$deps/$package/usr/bin/$package
+  if [ -x "$server" ]; then return; fi
+  step "Fetching $package for the tests"
+  command -v apt-get >/dev/null || fail "the tests need a $package on the PATH"
+  local scratch; scratch=$(mktemp -d "$deps/$package.XXXXXX")
+  chmod 755 "$scratch"
+  (cd "$scratch" && apt-get download -q "$package" 2>&1 | tail -n 1 && dpkg -x "${package}"_*.deb . && rm -f "${package}"_*.deb)
+  rm -rf "${deps:?}/$package"
+  mv "$scratch" "$deps/$package"
+}
+
+# The tests scrape with a real Prometheus, and push to a real Pushgateway.
+fetch_servers() {
+  fetch_server prometheus
+  prometheus_server=$server
+  fetch_server prometheus-pushgateway
+  pushgateway=$server
 }
 
 # Plain mpirun refuses to start as root (containers) unless both are set.

@@ -9,7 +9,7 @@ install_system_packages "${build_packages[@]}" "${test_packages[@]}"
 install_fuzzer
 install_browser
 install_wheels
-fetch_prometheus
+fetch_servers
 configure_and_build all
 step "Testing"
 ctest --test-dir "$build" --output-on-failure --parallel 2 "$@"

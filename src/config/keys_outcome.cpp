@@ -33,7 +33,7 @@ void add_outcome_keys(std::vector<Key>& keys, Config& config) {
       .at_least(0).at_most(65535).may_change();
   metrics.key("address", config.metrics.address, "where each rank serves /metrics").may_change();
   metrics.key("service_discovery", config.metrics.service_discovery, "directory for the file_sd JSON <run.name>.prometheus.json; auto: run.directory").may_change();
-  metrics.key("push_gateway", config.metrics.push_gateway, "host:port to push to").may_change().later();
+  metrics.key("push_gateway", config.metrics.push_gateway, "host:port, or a URL, of a Pushgateway for the job's outcome; null: none").may_change();
 }
 
 }  // namespace vae_dist

@@ -1,10 +1,10 @@
 #include "metrics/progress.hpp"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdio>
+
+#include "base/log.hpp"
+#include "base/terminal.hpp"
 
 namespace vae_dist {
 namespace {
@@ -17,12 +17,6 @@ std::string formatted(const char* format, Values... values) {
   char line[256];
   std::snprintf(line, sizeof line, format, values...);
   return line;
-}
-
-// 0: not known.
-std::size_t terminal_columns() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 }  // namespace
@@ -46,11 +40,7 @@ std::string progress_text(const ProgressFacts& facts, double samples_per_second,
 }
 
 Progress::Progress(bool enabled, std::int64_t first_step, std::int64_t global_batch)
-    : enabled_(enabled),
-      terminal_(::isatty(STDERR_FILENO) == 1),
-      first_step_(first_step),
-      last_step_(first_step),
-      global_batch_(global_batch) {}
+    : enabled_(enabled), first_step_(first_step), last_step_(first_step), global_batch_(global_batch) {}
 
 double Progress::recent_speed(std::int64_t step) {
   const Seconds lap = since_shown_.restart();
@@ -63,26 +53,13 @@ double Progress::recent_speed(std::int64_t step) {
 void Progress::show(const ProgressFacts& facts, bool due) {
   if (!enabled_ || facts.step <= last_step_) return;
   const bool last = facts.step == facts.steps_planned;
-  if (terminal_ ? !last && since_shown_.elapsed() < kRedraw : !due) return;
+  if (on_terminal() ? !last && since_shown_.elapsed() < kRedraw : !due) return;
   // The average over all that has happened, evaluations and checkpoints included, tells best what is to come.
   const Seconds remaining =
       since_start_.elapsed() * static_cast<double>(facts.steps_planned - facts.step) / static_cast<double>(facts.step - first_step_);
-  std::string line = progress_text(facts, recent_speed(facts.step), remaining);
-  if (terminal_) {
-    // A line that wraps could not be redrawn.
-    const std::size_t columns = terminal_columns();
-    if (columns > 1 && line.size() >= columns) line.resize(columns - 1);
-    line = "\r" + line + "\x1b[K";
-    open_ = true;
-  } else {
-    line += "\n";
-  }
-  std::fwrite(line.data(), 1, line.size(), stderr);
-}
-
-void Progress::interrupt() {
-  if (open_) std::fputc('\n', stderr);
-  open_ = false;
+  const std::string line = progress_text(facts, recent_speed(facts.step), remaining);
+  if (on_terminal()) log::status(line);
+  else std::fprintf(stderr, "%s\n", line.c_str());
 }
 
 }  // namespace vae_dist

@@ -25,21 +25,16 @@ class Progress {
  public:
   /// `enabled`: rank 0 only. `global_batch`: samples a step. `first_step`: steps done before this process took over.
   Progress(bool enabled, std::int64_t first_step, std::int64_t global_batch);
-  ~Progress() { interrupt(); }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
 
-  /// To be called at every step whose numbers are known. On a terminal redraws, at most ten times a second; else prints a line when `due`.
+  /// To be called at every step whose numbers are known. On a terminal redraws the status line (base/log.hpp), at most ten times a second; else
+  /// prints a line when `due`.
   void show(const ProgressFacts& facts, bool due);
-
-  /// Ends a redrawn line, so that other messages start on a line of their own.
-  void interrupt();
 
  private:
   /// Samples/s over about the last ten seconds.
   double recent_speed(std::int64_t step);
 
-  bool enabled_, terminal_, open_ = false;
+  bool enabled_;
   std::int64_t first_step_, last_step_, global_batch_;
   double speed_ = 0;
   Stopwatch since_start_, since_shown_;

@@ -31,36 +31,39 @@ const prometheus::Histogram::BucketBoundaries kCheckpointBounds = {0.05, 0.1, 0.
 // A gauge that appears with its first value.
 class LateGauge {
  public:
-  LateGauge(prometheus::Registry& registry, const prometheus::Labels& labels, const std::string& name, const std::string& help)
-      : family_(prometheus::BuildGauge().Name(name).Help(help).Labels(labels).Register(registry)) {}
+  LateGauge(prometheus::Registry& registry, const prometheus::Labels& labels, const std::string& name, const std::string& help, const prometheus::Labels& its_own = {})
+      : family_(prometheus::BuildGauge().Name(name).Help(help).Labels(labels).Register(registry)), its_own_(its_own) {}
 
-  void set(double value) {
-    if (!gauge_) gauge_ = &family_.Add({});
-    gauge_->Set(value);
-  }
-
-  void set_to_current_time() {
-    if (!gauge_) gauge_ = &family_.Add({});
-    gauge_->SetToCurrentTime();
-  }
+  void set(double value) { gauge().Set(value); }
+  void set_to_current_time() { gauge().SetToCurrentTime(); }
 
  private:
+  prometheus::Gauge& gauge() {
+    if (!gauge_) gauge_ = &family_.Add(its_own_);
+    return *gauge_;
+  }
+
   prometheus::Family<prometheus::Gauge>& family_;
+  prometheus::Labels its_own_;
   prometheus::Gauge* gauge_ = nullptr;
 };
+
+// The series of one of the objective's other terms; empty for one that only metrics.jsonl has.
+std::optional<LateGauge> series_of_term(prometheus::Registry& registry, const prometheus::Labels& labels, const std::string& term) {
+  if (term == "effective_samples")
+    return LateGauge(registry, labels, "vae_dist_effective_samples",
+                     "Effective sample size of the last step's importance weights, mean over samples: 1 when a single draw has all the weight.");
+  if (term == "squared_error") return LateGauge(registry, labels, "vae_dist_squared_error", "Mean squared error a value of the last step, which sets the optimal sigma.");
+  std::int64_t draws = 0;
+  if (std::sscanf(term.c_str(), "log_p_of_%" SCNd64 "_draws", &draws) == 1)
+    return LateGauge(registry, labels, "vae_dist_log_p_nats", "Estimate of log p(x) of the last step from this many draws of the prior, nats a sample.", {{"draws", std::to_string(draws)}});
+  return std::nullopt;
+}
 
 // What is equal on every rank; only rank 0 has it.
 struct GlobalSeries {
   GlobalSeries(prometheus::Registry& registry, const prometheus::Labels& labels, const RunFacts& facts)
-      : log_p_family(prometheus::BuildGauge()
-                         .Name("vae_dist_log_p_nats")
-                         .Help("Estimate of log p(x) of the last step from this many draws of the prior, nats a sample.")
-                         .Labels(labels)
-                         .Register(registry)),
-        effective_samples(registry, labels, "vae_dist_effective_samples",
-                          "Effective sample size of the last step's importance weights, mean over samples: 1 when a single draw has all the weight."),
-        squared_error(registry, labels, "vae_dist_squared_error", "Mean squared error a value of the last step, which sets the optimal sigma."),
-        loss(registry, labels, "vae_dist_loss",
+      : loss(registry, labels, "vae_dist_loss",
              "Training loss of the last step: reconstruction + M_N * beta * KL (or what the objective has in its place), mean over the global batch."),
         reconstruction_loss(registry, labels, "vae_dist_reconstruction_loss",
                             "Reconstruction term of the last step, in the config's reduction (mean: squared error a pixel; sum: nats a sample)."),
@@ -96,6 +99,7 @@ struct GlobalSeries {
                         .Labels(labels)
                         .Register(registry)
                         .Add({})) {
+    for (const std::string& term : facts.other_terms) other_terms.push_back(series_of_term(registry, labels, term));
     const auto fact = [&](const std::string& name, const std::string& help, std::int64_t value) {
       LateGauge(registry, labels, name, help).set(static_cast<double>(value));
     };
@@ -121,19 +125,11 @@ struct GlobalSeries {
     LateGauge(registry, labels, name, help).set(1);
   }
 
-  prometheus::Family<prometheus::Gauge>& log_p_family;
-  LateGauge effective_samples, squared_error, loss, reconstruction_loss, kld_nats, kld_weight, beta, learning_rate, gradient_norm, epoch, step, validation_loss,
+  LateGauge loss, reconstruction_loss, kld_nats, kld_weight, beta, learning_rate, gradient_norm, epoch, step, validation_loss,
       validation_reconstruction_loss, validation_kld_nats, validation_mse, elbo_nats, bits_per_dim, active_units, collapsed, evaluation_timestamp, checkpoint_timestamp;
   prometheus::Histogram& checkpoint_seconds;
   prometheus::Counter& checkpoints;
-
-  // By the names that model/objective.hpp gives them.
-  void record_other_term(const std::string& name, double value) {
-    if (name == "effective_samples") effective_samples.set(value);
-    if (name == "squared_error") squared_error.set(value);
-    std::int64_t draws = 0;
-    if (std::sscanf(name.c_str(), "log_p_of_%" SCNd64 "_draws", &draws) == 1) log_p_family.Add({{"draws", std::to_string(draws)}}).Set(value);
-  }
+  std::vector<std::optional<LateGauge>> other_terms;
 };
 
 struct RankSeries {
@@ -227,7 +223,8 @@ void RunMetrics::record_step(const StepMetrics& step) {
   global.reconstruction_loss.set(step.reconstruction_loss);
   global.kld_nats.set(step.kld_nats);
   global.gradient_norm.set(step.gradient_norm);
-  for (const auto& [name, value] : step.other_terms) global.record_other_term(name, value);
+  for (std::size_t i = 0; i < global.other_terms.size(); ++i)
+    if (global.other_terms[i]) global.other_terms[i]->set(step.other_terms.at(i));
 }
 
 void RunMetrics::record_checkpoint(double seconds) {

@@ -30,6 +30,7 @@ struct MetricsIdentity {
 struct RunFacts {
   std::int64_t steps_planned = 0, global_batch = 0, ranks = 1, replicas = 1;
   std::int64_t restarts = 0;  ///< how often the run went on from a checkpoint
+  std::vector<std::string> other_terms = {};  ///< names of the objective's: "effective_samples", "log_p_of_16_draws" (model/objective.hpp)
   std::vector<std::pair<std::string, std::string>> build = {}, run = {};  ///< labels of vae_dist_build_info and vae_dist_run_info
 };
 
@@ -42,7 +43,7 @@ struct StepMetrics {
   double step_seconds = 0, data_wait_seconds = 0, allreduce_wait_seconds = 0;
   std::uint64_t allreduce_bytes = 0;
   std::uint64_t read_bytes = 0;    ///< of data files, by this process so far
-  std::vector<std::pair<std::string, double>> other_terms = {};  ///< of the objective, by name: "effective_samples", "log_p_of_16_draws"
+  std::vector<double> other_terms = {};  ///< of the objective, as RunFacts names them
 };
 
 /// An evaluation. What there is none of is absent.

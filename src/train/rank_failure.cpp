@@ -18,8 +18,8 @@ Error marked(const std::exception& error, int first) {
 
 }  // namespace
 
-RankFailure::RankFailure(const MpiWorld& world, const CollectiveLog& log, Tell tell)
-    : world_(world), tell_(std::move(tell)), watchdog_(world, log, [this](const Error& error, const std::string& details) { end_all_ranks(error, details); }) {}
+RankFailure::RankFailure(const MpiWorld& world, const CollectiveLog& log, Tell tell, std::function<void()> last_words)
+    : world_(world), tell_(std::move(tell)), last_words_(std::move(last_words)), watchdog_(world, log, [this](const Error& error, const std::string& details) { end_all_ranks(error, details); }) {}
 
 void RankFailure::end_all_ranks(const std::exception& error, const std::string& details) {
   while (ending_.exchange(true)) std::this_thread::sleep_for(std::chrono::hours(1));
@@ -32,6 +32,7 @@ void RankFailure::end_all_ranks(const std::exception& error, const std::string& 
   } else {
     tell_(error, details);
     watchdog_.announce_failure(exit_code(error));
+    last_words_();
   }
 
   abort_nccl_communicators();

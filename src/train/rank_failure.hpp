@@ -19,8 +19,9 @@ class RankFailure {
   /// Says an error of this rank to people, with lines that tell more (or nothing).
   using Tell = std::function<void(const std::exception&, const std::string& details)>;
 
-  /// Starts the watchdog, whose findings end the world this way too. A collective. `world` and `log` outlive this.
-  RankFailure(const MpiWorld& world, const CollectiveLog& log, Tell tell);
+  /// Starts the watchdog, whose findings end the world this way too. A collective. `world` and `log` outlive this. `last_words`: what a rank that
+  /// fails first still does once it has told its error, from whatever thread, within 2 s.
+  RankFailure(const MpiWorld& world, const CollectiveLog& log, Tell tell, std::function<void()> last_words);
 
   Watchdog& watchdog() { return watchdog_; }
 
@@ -30,6 +31,7 @@ class RankFailure {
  private:
   const MpiWorld& world_;
   const Tell tell_;
+  const std::function<void()> last_words_;
   std::atomic<bool> ending_ = false;
   Watchdog watchdog_;  // last: its thread uses all of the above
 };

@@ -42,13 +42,15 @@ std::filesystem::path discovery_file(const Config& config) {
 
 }  // namespace
 
-Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host, c10::Device device)
+Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end)
     : host_(host),
+      job_end_(job_end),
       writes_(world.rank() == 0),
       log_every_(config.log.every_steps),
       global_batch_(facts.global_batch),
       steps_planned_(facts.steps_planned),
       epochs_planned_(epochs_planned),
+      other_terms_(facts.other_terms),
       metrics_(identity_of(config, world, device), facts, config.metrics.address, wanted_port(config.metrics, world.local_rank())),
       progress_(writes_, first_step, facts.global_batch),
       hosts_(all_gather_text(host, world.host())) {
@@ -61,6 +63,7 @@ Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epo
 
 void Recorder::step(const StepMetrics& s) {
   metrics_.record_step(s);
+  job_end_.note(s);
   times_.steps += 1;
   times_.step += s.step_seconds;
   times_.data_wait += s.data_wait_seconds;
@@ -84,7 +87,7 @@ void Recorder::step(const StepMetrics& s) {
                         {"step_seconds", s.step_seconds},
                         {"data_wait_seconds", s.data_wait_seconds},
                         {"allreduce_wait_seconds", s.allreduce_wait_seconds}};
-    record.insert(record.end(), s.other_terms.begin(), s.other_terms.end());
+    for (std::size_t i = 0; i < other_terms_.size(); ++i) record.emplace_back(other_terms_[i], s.other_terms.at(i));
     log_->write(record);
   }
 

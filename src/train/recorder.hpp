@@ -13,14 +13,15 @@
 #include "metrics/run_metrics.hpp"
 #include "metrics/service_discovery.hpp"
 #include "metrics/step_log.hpp"
+#include "train/job_end.hpp"
 #include "train/run_directory.hpp"
 
 namespace vae_dist {
 
 class Recorder {
  public:
-  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. A collective on `host`.
-  Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host, c10::Device device);
+  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `job_end` hears of every step. A collective on `host`.
+  Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end);
 
   /// `step.step` counts from 1: steps done.
   void step(const StepMetrics& step);
@@ -33,9 +34,6 @@ class Recorder {
 
   void checkpoint(double seconds) { metrics_.record_checkpoint(seconds); }
 
-  /// So that another message starts on a line of its own.
-  void interrupt_progress() { progress_.interrupt(); }
-
   std::optional<int> port() const { return metrics_.port(); }
 
  private:
@@ -45,8 +43,10 @@ class Recorder {
   };
 
   Communicator& host_;
+  JobEnd& job_end_;
   bool writes_;
   std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_;
+  std::vector<std::string> other_terms_;
   RunMetrics metrics_;
   Progress progress_;
   StepTimes times_;

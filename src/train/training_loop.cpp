@@ -70,7 +70,9 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
               chunk_ring(parts, state_.step / steps_per_epoch_, state_.step % steps_per_epoch_), batch_memory_for(parts.device)),
       flags_(parts.flags),
       writer_(RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep),
-      report_(RunDirectory(parts.config.run).path()) {}
+      report_(RunDirectory(parts.config.run).path()) {
+  if (state_.best_validation_loss) best_validation_ = {*state_.best_validation_loss, state_.best_step};
+}
 
 ExitCode TrainingLoop::run() {
   const std::int64_t planned = parts_.learning_rate.steps_planned;
@@ -84,7 +86,7 @@ ExitCode TrainingLoop::run() {
     report_checkpoint();
   }
   read_all_steps();
-  parts_.recorder.interrupt_progress();
+  log::keep_status();
   if (state_.step == planned) slowly("evaluation", [this] { evaluate_now(); });
   if (last_saved_step_ != state_.step) slowly("checkpoint", [this] { save(); });
   writer_.wait();
@@ -168,8 +170,7 @@ void TrainingLoop::read_step(UnreadStep& step) {
   m.kld_nats = values[2];
   m.gradient_norm = values[3];
   m.skipped = values[4] != 0;
-  const std::vector<std::string>& others = parts_.learner.objective().other_terms();
-  for (std::size_t i = 0; i < others.size(); ++i) m.other_terms.emplace_back(others[i], values[5 + i]);
+  m.other_terms.assign(values.begin() + 5, values.end());
   parts_.recorder.step(m);
 
   if (!m.skipped) {
@@ -230,13 +231,13 @@ void TrainingLoop::evaluate_now() {
   if (result.reconstructs && state_.step >= std::min(steps_per_epoch_, kStepsToLearnSomething)) collapsed = !sign.empty();
   parts_.recorder.evaluation(state_.step, state_.epoch, on, result, *mean_image_mse_, collapsed);
   parts_.recorder.times_of_ranks(state_.step);
-  parts_.recorder.interrupt_progress();
   log::info(text("step ", state_.step, ", ", on, " (", result.samples, " samples): ", evaluation_text(result, *mean_image_mse_)));
   if (parts_.host.rank() == 0 && collapsed.value_or(false)) log::warn(sign);
 
   if (parts_.validation) note_for_early_stop(parts_.config.train.early_stop, result, state_);
-  if (!parts_.validation || parts_.config.checkpoint.keep_best == 0) return;
   // A loss that is not finite is never the best.
+  if (parts_.validation && result.loss < (best_validation_ ? best_validation_->loss : std::numeric_limits<double>::infinity())) best_validation_ = {result.loss, state_.step};
+  if (!parts_.validation || parts_.config.checkpoint.keep_best == 0) return;
   if (!(result.loss < state_.best_validation_loss.value_or(std::numeric_limits<double>::infinity()))) return;
   state_.best_validation_loss = result.loss;
   state_.best_step = state_.step;

@@ -18,6 +18,7 @@
 #include "train/learning_rate.hpp"
 #include "train/recorder.hpp"
 #include "train/resolved_objective.hpp"
+#include "train/run_summary.hpp"
 
 namespace vae_dist {
 
@@ -47,6 +48,9 @@ class TrainingLoop {
   ExitCode run();
 
   std::int64_t steps_done() const { return state_.step; }
+
+  /// Over all evaluations on the validation rows; those of before a resume count where checkpoint.keep_best noted them.
+  std::optional<ValidationResult> best_validation() const { return best_validation_; }
 
  private:
   struct UnreadStep {
@@ -84,6 +88,7 @@ class TrainingLoop {
   std::int64_t last_saved_step_ = -1;
   std::string last_failure_;  // rank 0: why the last checkpoint was not written; empty: it was
   std::optional<double> mean_image_mse_;
+  std::optional<ValidationResult> best_validation_;
   Stopwatch since_step_, since_checkpoint_;
 };
 

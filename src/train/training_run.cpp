@@ -7,17 +7,20 @@
 #include "base/durable_file.hpp"
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "checkpoint/checkpoint.hpp"
 #include "comm/agreement.hpp"
 #include "comm/logged_communicator.hpp"
 #include "config/load_config.hpp"
 #include "evaluate/collapse_forecast.hpp"
 #include "train/early_stop.hpp"
 #include "train/environment.hpp"
+#include "train/job_end.hpp"
 #include "train/open_data.hpp"
 #include "train/rank_failure.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_environment.hpp"
 #include "train/run_setup.hpp"
+#include "train/run_summary.hpp"
 #include "train/start_table.hpp"
 #include "train/stop_signal.hpp"
 #include "train/training_loop.hpp"
@@ -41,6 +44,9 @@ void check_same_data(const std::string& fingerprint, const RunSetup& setup) {
 
 std::int64_t planned_steps(const TrainConfig& train, std::int64_t steps_per_epoch) { return train.steps ? *train.steps : train.epochs * steps_per_epoch; }
 
+// A Pushgateway answers in milliseconds; ranks that follow a failing one wait no longer than this.
+constexpr Seconds kTimeToPush{2};
+
 // Up to this many images tell how much they vary.
 constexpr std::int64_t kImagesLookedAt = 2000;
 
@@ -61,7 +67,8 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   Config& config = setup.config;
   log::configure(world.rank(), world.size(), level_named(config.log.level));
 
-  RankFailure failure(world, collectives, request.tell_failure);
+  JobEnd job_end(config);
+  RankFailure failure(world, collectives, request.tell_failure, [&] { job_end.push("failed", kTimeToPush); });
   Watchdog& watchdog = failure.watchdog();
   watchdog.enter("start", 0, Seconds(config.distributed.slow_timeout_s));
 
@@ -134,18 +141,20 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   });
 
   RunFacts facts{rates.steps_planned, plan.global_batch, world.size(), plan.replicas, environment.restarts};
+  facts.other_terms = learner.objective().other_terms();
   facts.build = {{"version", kVersion}, {"revision", environment.revision}, {"torch", environment.torch}, {"nccl", environment.nccl}};
   facts.run = {{"model", config.model.name}, {"likelihood", config.objective.likelihood}, {"device", environment.device}, {"hosts", environment.hosts}};
   const std::int64_t epochs = (rates.steps_planned + steps_per_epoch - 1) / steps_per_epoch;
-  Recorder recorder(config, facts, epochs, setup.state.step, world, *host, device.device);
+  Recorder recorder(config, facts, epochs, setup.state.step, world, *host, device.device, job_end);
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<Communicator> flags = make_logged_communicator(host->duplicate(), "flags", collectives);
   TrainingLoop loop({config, data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, watchdog, *host, *flags, *data.node}, setup.state);
-  const Stopwatch watch;
+  job_end.begin(setup.state.step);
   const ExitCode code = [&] {
     try {
       return loop.run();
     } catch (const AgreedError&) {
+      if (host->rank() == 0) job_end.push("failed", kTimeToPush);
       throw;
     } catch (const std::exception& error) {
       // Before anything is destroyed: threads, files and communicators below would wait for ranks that wait for this one.
@@ -153,14 +162,12 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
     }
   }();
 
-  const double seconds = watch.elapsed().count();
-  if (code == ExitCode::stopped) {
-    log::info(text("stopped on request, with a checkpoint in ", RunDirectory(config.run).checkpoints().string(), ": run the same command again to go on"));
-  } else {
-    const std::int64_t steps = loop.steps_done() - setup.state.step;
-    const double samples = static_cast<double>(steps * plan.global_batch);
-    log::info(text("done: ", steps, " steps in ", static_cast<std::int64_t>(seconds), " s, ", static_cast<std::int64_t>(samples / seconds),
-                   " samples/s. report.html, pictures, checkpoints and metrics.jsonl are in ", RunDirectory(config.run).path().string()));
+  if (host->rank() == 0) {
+    const bool stopped = code == ExitCode::stopped;
+    const RunDirectory directory(config.run);
+    log::info(run_summary({stopped, loop.steps_done() - setup.state.step, loop.steps_done(), plan.global_batch, job_end.duration(), loop.best_validation(),
+                           checkpoint_directory(directory.checkpoints(), loop.steps_done()).string()}, directory));
+    job_end.push(stopped ? "stopped" : "done", kTimeToPush);
   }
   return code;
 }

@@ -56,7 +56,7 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
       "evaluate: {every_epochs: 2, batch: 32, importance_samples: 5}\n"
       "pictures: {every_epochs: 0, samples: 4, reconstructions: 0, traversals: 6}\n"
       "log: {every_steps: 1, level: debug}\n"
-      "metrics: {port: null, address: '::', service_discovery: /tmp/sd}\n");
+      "metrics: {port: null, address: '::', service_discovery: /tmp/sd, push_gateway: 'gateway:9091'}\n");
   expect_round_trip(config);
   EXPECT_EQ(config.data.validation.file.at(0), "b \"quoted\"\t\xc3\xa9.h5");
 

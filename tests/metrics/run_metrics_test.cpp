@@ -137,6 +137,22 @@ TEST(RunMetrics, ServesTheLastEvaluation) {
   EXPECT_EQ(value_of(answer, "vae_dist_collapsed" + kGlobal), 1);
 }
 
+TEST(RunMetrics, ServesTheObjectivesOtherTermsByTheirNames) {
+  RunFacts facts = kFacts;
+  facts.other_terms = {"log_p_of_4_draws", "effective_samples", "only_in_the_log", "log_p_of_16_draws", "squared_error"};
+  RunMetrics metrics(rank_of_run(0), facts, "127.0.0.1", 0);
+  StepMetrics step = a_step();
+  EXPECT_THAT(scrape(*metrics.port()), Not(HasSubstr("vae_dist_effective_samples{"))) << "not known yet";
+  step.other_terms = {-95.5, 2.5, 9, -92.25, 0.03125};
+  metrics.record_step(step);
+  const std::string answer = scrape(*metrics.port());
+  EXPECT_EQ(value_of(answer, R"(vae_dist_log_p_nats{host="node1",run="mnist",draws="4"})"), -95.5);
+  EXPECT_EQ(value_of(answer, R"(vae_dist_log_p_nats{host="node1",run="mnist",draws="16"})"), -92.25);
+  EXPECT_EQ(value_of(answer, "vae_dist_effective_samples" + kGlobal), 2.5);
+  EXPECT_EQ(value_of(answer, "vae_dist_squared_error" + kGlobal), 0.03125);
+  EXPECT_THAT(answer, Not(HasSubstr("only_in_the_log")));
+}
+
 TEST(RunMetrics, TellsWhatRunsAndHowOftenItWentOn) {
   RunFacts facts = kFacts;
   facts.restarts = 3;

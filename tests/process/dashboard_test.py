@@ -14,7 +14,8 @@ DASHBOARD = json.loads((MONITORING / "grafana" / "dashboards" / "vae_dist.json")
 PROMTOOL = pathlib.Path(PROMETHEUS).parent / "promtool"
 
 # Series that no panel shows: each with its reason.
-LEFT_OUT = {}
+LEFT_OUT = dict.fromkeys(("vae_dist_job_outcome", "vae_dist_job_last_step", "vae_dist_job_duration_seconds", "vae_dist_job_end_timestamp_seconds", "vae_dist_job_loss"),
+                         "pushed once, when the job is over, to a gateway that few have")
 
 # What Grafana's Prometheus plugin adds to an annotation, and the dashboard's schema does not know (its documentation: "Annotations", "Series value as timestamp").
 PLUGIN_FIELDS = {"useValueForTime", "titleFormat", "textFormat", "tagKeys", "step"}

@@ -3,6 +3,7 @@
 The tests of this folder are plain unittest files; ctest runs each with
   VAE_DIST_BINARY      the program
   VAE_DIST_PROMETHEUS  a prometheus server (may be empty)
+  VAE_DIST_PUSHGATEWAY a prometheus-pushgateway (may be empty)
   VAE_DIST_SOURCE      the checkout
 """
 import json
@@ -19,6 +20,7 @@ from ranks import ranks_of
 BINARY = os.environ["VAE_DIST_BINARY"]
 SOURCE = pathlib.Path(os.environ["VAE_DIST_SOURCE"])
 PROMETHEUS = os.environ.get("VAE_DIST_PROMETHEUS", "")
+PUSHGATEWAY = os.environ.get("VAE_DIST_PUSHGATEWAY", "")
 
 # A model and a dataset so small that 40 steps take a second.
 SMALL = [

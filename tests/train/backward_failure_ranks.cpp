@@ -59,7 +59,7 @@ int main(int argc, char** argv) {
   const auto host = world.make_communicator();
   RankFailure failure(world, log, [&](const std::exception& error, const std::string& details) {
     std::fprintf(stderr, "%s\n%s", describe(error, world.rank()).c_str(), details.c_str());
-  });
+  }, [] {});
   try {
     train(world, *host, log, failure.watchdog());
   } catch (const std::exception& error) {

@@ -1,0 +1,24 @@
+// A job's final outcome, pushed to a Pushgateway: what is left to ask Prometheus about a job that is over
+// (https://prometheus.io/docs/practices/pushing: outcomes of batch jobs, and nothing else).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.hpp"
+
+namespace vae_dist {
+
+struct JobOutcome {
+  std::string outcome;          ///< "done", "stopped" (with a checkpoint, to go on) or "failed"
+  std::int64_t last_step = 0;   ///< of training, earlier parts of a resumed run included
+  std::optional<double> loss;   ///< of the last step that was not skipped; empty: there was none
+  Seconds duration{0};          ///< of this process's training
+};
+
+/// Replaces what `run` has in the gateway, under the grouping key job="vae_dist", run="<run>". `gateway`: host:port, or a URL. Throws Failure when
+/// that does not work within `limit`.
+void push_outcome(const std::string& gateway, const std::string& run, const JobOutcome& outcome, Seconds limit);
+
+}  // namespace vae_dist
