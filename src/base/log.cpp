@@ -76,7 +76,8 @@ void status(const std::string& line) {
   const std::lock_guard lock(speaking);
   const std::size_t columns = terminal_columns();
   const std::string shown = columns > 1 ? line.substr(0, columns - 1) : line;  // a full line would wrap in some terminals
-  const std::string out = clearing() + shown;
+  // Nor may it wrap where the terminal has become narrower and has not said so yet.
+  const std::string out = clearing() + "\x1b[?7l" + shown + "\x1b[?7h";
   std::fwrite(out.data(), 1, out.size(), stderr);
   status_width = shown.size();
 }

@@ -44,10 +44,11 @@ Progress::Progress(bool enabled, std::int64_t first_step, std::int64_t global_ba
 
 double Progress::recent_speed(std::int64_t step) {
   const Seconds lap = since_shown_.restart();
-  const double speed = static_cast<double>((step - last_step_) * global_batch_) / lap.count();
-  const double share = last_step_ == first_step_ ? 1.0 : 1.0 - std::exp(-lap / kSpeedMemory);
+  const double kept = std::exp(-lap / kSpeedMemory);
+  recent_samples_ = kept * recent_samples_ + static_cast<double>((step - last_step_) * global_batch_);
+  recent_time_ = kept * recent_time_ + lap;
   last_step_ = step;
-  return speed_ += share * (speed - speed_);
+  return recent_samples_ / recent_time_.count();
 }
 
 void Progress::show(const ProgressFacts& facts, bool due) {

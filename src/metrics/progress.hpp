@@ -36,7 +36,8 @@ class Progress {
 
   bool enabled_;
   std::int64_t first_step_, last_step_, global_batch_;
-  double speed_ = 0;
+  double recent_samples_ = 0;
+  Seconds recent_time_{0};
   Stopwatch since_start_, since_shown_;
 };
 

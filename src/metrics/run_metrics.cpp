@@ -86,19 +86,7 @@ struct GlobalSeries {
         collapsed(registry, labels, "vae_dist_collapsed", "1 if the last evaluation shows posterior collapse or reconstructions hardly better than the mean image, else 0."),
         evaluation_timestamp(registry, labels, "vae_dist_evaluation_timestamp_seconds", "Unix time of the last evaluation, seconds."),
         checkpoint_timestamp(registry, labels, "vae_dist_checkpoint_timestamp_seconds",
-                             "Unix time at which this process last finished a checkpoint, seconds."),
-        checkpoint_seconds(prometheus::BuildHistogram()
-                               .Name("vae_dist_checkpoint_seconds")
-                               .Help("Time that writing a checkpoint took, seconds.")
-                               .Labels(labels)
-                               .Register(registry)
-                               .Add({}, kCheckpointBounds)),
-        checkpoints(prometheus::BuildCounter()
-                        .Name("vae_dist_checkpoints_total")
-                        .Help("Checkpoints written by this process.")
-                        .Labels(labels)
-                        .Register(registry)
-                        .Add({})) {
+                             "Unix time at which this process last finished a checkpoint, seconds.") {
     for (const std::string& term : facts.other_terms) other_terms.push_back(series_of_term(registry, labels, term));
     const auto fact = [&](const std::string& name, const std::string& help, std::int64_t value) {
       LateGauge(registry, labels, name, help).set(static_cast<double>(value));
@@ -108,13 +96,6 @@ struct GlobalSeries {
     fact("vae_dist_ranks", "Processes that train this run.", facts.ranks);
     fact("vae_dist_replicas", "Parts that a global batch is cut into.", facts.replicas);
     LateGauge(registry, labels, "vae_dist_start_timestamp_seconds", "Unix time at which this process started to train, seconds.").set_to_current_time();
-    prometheus::BuildCounter()
-        .Name("vae_dist_restarts_total")
-        .Help("How often this run went on from a checkpoint, this process's own start included.")
-        .Labels(labels)
-        .Register(registry)
-        .Add({})
-        .Increment(static_cast<double>(facts.restarts));
     info(registry, labels, "vae_dist_build_info", "Always 1; the labels tell the program's version and revision, and its libraries.", facts.build);
     info(registry, labels, "vae_dist_run_info", "Always 1; the labels tell what is trained, and on what.", facts.run);
   }
@@ -127,13 +108,11 @@ struct GlobalSeries {
 
   LateGauge loss, reconstruction_loss, kld_nats, kld_weight, beta, learning_rate, gradient_norm, epoch, step, validation_loss,
       validation_reconstruction_loss, validation_kld_nats, validation_mse, elbo_nats, bits_per_dim, active_units, collapsed, evaluation_timestamp, checkpoint_timestamp;
-  prometheus::Histogram& checkpoint_seconds;
-  prometheus::Counter& checkpoints;
   std::vector<std::optional<LateGauge>> other_terms;
 };
 
 struct RankSeries {
-  RankSeries(prometheus::Registry& registry, const prometheus::Labels& labels)
+  RankSeries(prometheus::Registry& registry, const prometheus::Labels& labels, const RunFacts& facts)
       : step_seconds(histogram(registry, labels, "vae_dist_step_seconds", "Time of a training step on this rank, seconds.", kStepBounds)),
         data_wait_seconds(histogram(registry, labels, "vae_dist_data_wait_seconds",
                                     "Time of a step that this rank waited for its batch, seconds.", kWaitBounds)),
@@ -145,7 +124,9 @@ struct RankSeries {
                               "Steps whose update was skipped: loss or gradient not finite, or above the limit.")),
         nonfinite_steps(counter(registry, labels, "vae_dist_nonfinite_steps_total", "Steps whose loss or gradient norm was NaN or infinite.")),
         allreduce_bytes(counter(registry, labels, "vae_dist_allreduce_bytes_total", "Bytes this rank has handed to all-reduces of a step.")),
-        read_bytes(counter(registry, labels, "vae_dist_read_bytes_total", "Bytes this rank has read from data files, as stored; what the system had in memory counts too.")) {}
+        read_bytes(counter(registry, labels, "vae_dist_read_bytes_total", "Bytes this rank has read from data files, as stored; what the system had in memory counts too.")) {
+    counter(registry, labels, "vae_dist_restarts_total", "How often this run went on from a checkpoint, this process's own start included.").Increment(static_cast<double>(facts.restarts));
+  }
 
   static prometheus::Histogram& histogram(prometheus::Registry& registry, const prometheus::Labels& labels, const std::string& name,
                                           const std::string& help, const prometheus::Histogram::BucketBoundaries& bounds) {
@@ -161,14 +142,26 @@ struct RankSeries {
   prometheus::Counter &samples, &steps, &skipped_steps, &nonfinite_steps, &allreduce_bytes, &read_bytes;
 };
 
+// Of the rank that writes checkpoints.
+struct CheckpointSeries {
+  CheckpointSeries(prometheus::Registry& registry, const prometheus::Labels& labels)
+      : seconds(RankSeries::histogram(registry, labels, "vae_dist_checkpoint_seconds", "Time that writing a checkpoint took, seconds.", kCheckpointBounds)),
+        written(RankSeries::counter(registry, labels, "vae_dist_checkpoints_total", "Checkpoints written by this process.")) {}
+
+  prometheus::Histogram& seconds;
+  prometheus::Counter& written;
+};
+
 }  // namespace
 
 struct RunMetrics::Series {
   Series(const MetricsIdentity& identity, const RunFacts& facts)
       : registry(std::make_shared<prometheus::Registry>()),
-        rank(*registry, rank_labels(identity)),
+        rank(*registry, rank_labels(identity), facts),
         machine(std::make_shared<MachineSeries>(rank_labels(identity), identity.gpu, identity.gpu_bus_id.empty() ? nullptr : GpuSensors::open(identity.gpu_bus_id))) {
-    if (identity.rank == 0) global.emplace(*registry, prometheus::Labels{{"run", identity.run}, {"host", identity.host}}, facts);
+    if (identity.rank != 0) return;
+    global.emplace(*registry, prometheus::Labels{{"run", identity.run}, {"host", identity.host}}, facts);
+    checkpoint.emplace(*registry, rank_labels(identity));
   }
 
   static prometheus::Labels rank_labels(const MetricsIdentity& identity) {
@@ -179,6 +172,7 @@ struct RunMetrics::Series {
   RankSeries rank;
   std::shared_ptr<MachineSeries> machine;
   std::optional<GlobalSeries> global;
+  std::optional<CheckpointSeries> checkpoint;
   std::optional<MetricsEndpoint> endpoint;
 };
 
@@ -228,9 +222,9 @@ void RunMetrics::record_step(const StepMetrics& step) {
 }
 
 void RunMetrics::record_checkpoint(double seconds) {
-  if (!series_->global) return;
-  series_->global->checkpoint_seconds.Observe(seconds);
-  series_->global->checkpoints.Increment();
+  if (!series_->checkpoint) return;
+  series_->checkpoint->seconds.Observe(seconds);
+  series_->checkpoint->written.Increment();
   series_->global->checkpoint_timestamp.set_to_current_time();
 }
 

@@ -1,7 +1,7 @@
 // Every Prometheus series of a rank, bound once at start, and the /metrics endpoint that serves them.
 //
 // Names start with vae_dist_, in base units; `_total` for counters. All series carry the labels `run` and `host`; per-rank series also
-// `rank`. Loss-like series are global (equal on every rank) and served by rank 0 only, without `rank`. Labels are on the series, not on
+// `rank`. Loss-like series are global (equal on every rank) and served by rank 0 only, without `rank`; it also writes the checkpoints, whose series are its own. Labels are on the series, not on
 // the scrape target (service_discovery.hpp), so they are the same whoever scrapes and never come out as exported_run or exported_rank.
 // A series appears with its first value: what is not known yet is absent, not 0.
 //

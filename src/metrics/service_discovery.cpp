@@ -12,7 +12,7 @@ namespace vae_dist {
 namespace {
 
 std::string target_address(const ScrapeTarget& target) {
-  const bool ipv6 = target.host.find(':') != std::string::npos;
+  const bool ipv6 = target.host.find(':') != std::string::npos && target.host.front() != '[';
   return ipv6 ? text("[", target.host, "]:", target.port) : text(target.host, ":", target.port);
 }
 

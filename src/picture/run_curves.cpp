@@ -17,7 +17,8 @@ constexpr std::size_t kDimensionsShown = 256;
 
 struct Known {
   const char *name, *title, *unit;
-  bool falls = false;  ///< by orders of magnitude: a logarithmic axis may show it better
+  bool falls = false;   ///< by orders of magnitude: a logarithmic axis may show it better
+  bool counts = false;  ///< from 0
 };
 
 // By metrics.jsonl's names, in the order of the page. An evaluation's value of the same name goes into the same chart.
@@ -28,6 +29,7 @@ constexpr Known kLearning[] = {
     {"mse", "Mean squared error of reconstructions", "", true},
     {"elbo_nats", "ELBO", "nats a sample"},
     {"bits_per_dim", "Bits per dimension", "bits"},
+    {"active_units", "Active units", "latent dimensions", false, true},
     {"beta", "β", ""},
     {"kld_weight", "M_N, the weight of the KL divergence", ""},
     {"learning_rate", "Learning rate", ""},
@@ -176,6 +178,7 @@ std::vector<Figure> learning_charts(std::span<const RunRecord> runs) {
     if (!changes(runs, known.name)) continue;
     LineChart chart = chart_of(runs, known.name, known.title, known.unit, known.falls);
     if (known.name == std::string("mse")) add_mean_image(runs, chart);
+    if (known.counts) chart.y.low = 0;
     out.push_back(draw(chart));
   }
   for (const std::string& name : all_names(runs)) {
@@ -203,13 +206,13 @@ std::vector<Figure> speed_charts(std::span<const RunRecord> runs) {
   }
   out.push_back(draw(times));
 
-  StackedBars bars{.title = "Where the time of a step goes", .caption = {}, .x_label = "ms a step", .parts = {"computing", "waiting for the all-reduce", "waiting for data"}, .bars = {}};
+  StackedBars bars{.title = "Where the time of a step goes", .caption = {}, .x_label = "ms a step", .parts = {"computing", "waiting for data", "waiting for the all-reduce"}, .bars = {}};
   bool all_ranks = true;
   for (const RunRecord& run : runs) {
     all_ranks = all_ranks && !run.ranks.empty();
     for (const RankTimes& rank : rank_times(run)) {
       const double computing = rank.step - rank.data_wait - rank.allreduce_wait;
-      bars.bars.push_back({runs.size() == 1 ? rank.name : run.name + ", " + rank.name, milliseconds({computing, rank.allreduce_wait, rank.data_wait})});
+      bars.bars.push_back({runs.size() == 1 ? rank.name : run.name + ", " + rank.name, milliseconds({computing, rank.data_wait, rank.allreduce_wait})});
     }
   }
   if (!all_ranks) bars.caption = "Rank 0 as in metrics.jsonl: medians over its logged steps.";

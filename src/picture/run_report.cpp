@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/error.hpp"
@@ -118,25 +119,54 @@ void add_pictures(HtmlPage& page, std::span<const RunRecord> runs) {
   }
 }
 
+// What the table's columns are called; other names are told as they are.
+std::string column_title(const std::string& name) {
+  static const std::map<std::string, std::string> kShort = {{"reconstruction_loss", "reconstruction"}, {"kld", "KL (nats)"},      {"mse", "MSE"},
+                                                            {"mean_image_mse", "MSE of the mean image"}, {"elbo_nats", "ELBO (nats)"}, {"bits_per_dim", "bits/dim"}};
+  if (const auto found = kShort.find(name); found != kShort.end()) return found->second;
+  std::string spoken = name;
+  std::replace(spoken.begin(), spoken.end(), '_', ' ');
+  return spoken;
+}
+
+std::optional<double> value_of(const ReportEvaluation& evaluation, const std::string& name) {
+  const auto found = std::find_if(evaluation.values.begin(), evaluation.values.end(), [&](const auto& each) { return each.first == name; });
+  return found == evaluation.values.end() ? std::nullopt : std::optional(found->second);
+}
+
+// What no two evaluations tell differently goes into the caption: a column less to fit.
 Table evaluation_table(const RunRecord& run, std::size_t first) {
+  const std::vector<ReportEvaluation>& all = run.evaluations;
   std::vector<std::string> names;
-  for (const ReportEvaluation& evaluation : run.evaluations)
+  for (const ReportEvaluation& evaluation : all)
     for (const auto& [name, value] : evaluation.values)
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  const auto told_once = [&](const std::string& name) {
+    const auto value = value_of(all.front(), name);
+    return all.size() > 1 && value && std::all_of(all.begin(), all.end(), [&](const ReportEvaluation& each) { return value_of(each, name) == value; });
+  };
+  const bool one_kind = std::all_of(all.begin(), all.end(), [&](const ReportEvaluation& each) { return each.on == all.front().on; });
+
   Table table;
   table.numbers = true;
-  table.header = {"on", "step", "epoch"};
-  for (std::string name : names) {
-    std::replace(name.begin(), name.end(), '_', ' ');
-    table.header.push_back(name);
-  }
+  std::string same = one_kind ? "on " + all.front().on + " data" : "";
+  for (const std::string& name : names)
+    if (told_once(name)) same += (same.empty() ? "" : ", ") + column_title(name) + " " + number_label(*value_of(all.front(), name));
+  std::erase_if(names, told_once);
+  if (!same.empty()) table.caption = "All " + same + ". ";
   const auto best = best_validation(run);
-  for (std::size_t i = first; i < run.evaluations.size(); ++i) {
-    const ReportEvaluation& evaluation = run.evaluations[i];
-    Table::Row row{{evaluation.on, grouped(std::llround(evaluation.step)), grouped(std::llround(evaluation.epoch))}};
+  if (best) table.caption += "The best validation loss is marked.";
+  if (!one_kind) table.header.push_back("on");
+  table.header.insert(table.header.end(), {"step", "epoch"});
+  for (const std::string& name : names) table.header.push_back(column_title(name));
+  for (std::size_t i = first; i < all.size(); ++i) {
+    const ReportEvaluation& evaluation = all[i];
+    Table::Row row;
+    if (!one_kind) row.cells.push_back(evaluation.on);
+    row.cells.insert(row.cells.end(), {grouped(std::llround(evaluation.step)), grouped(std::llround(evaluation.epoch))});
     for (const std::string& name : names) {
-      const auto found = std::find_if(evaluation.values.begin(), evaluation.values.end(), [&](const auto& each) { return each.first == name; });
-      row.cells.push_back(found == evaluation.values.end() ? "" : number_label(found->second));
+      const auto value = value_of(evaluation, name);
+      row.cells.push_back(value ? number_label(*value) : "");
     }
     row.marked = best && evaluation.on == "validation" && evaluation.step == best->step;
     table.rows.push_back(std::move(row));

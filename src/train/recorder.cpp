@@ -14,7 +14,10 @@ std::optional<int> wanted_port(const MetricsConfig& config, int local_rank) {
 }
 
 // Where Prometheus finds this rank: the address it listens on, or the host when it listens on all.
-std::string scrape_host(const MetricsConfig& config, const std::string& host) { return config.address == "0.0.0.0" ? host : config.address; }
+std::string scrape_host(const MetricsConfig& config, const std::string& host) {
+  const bool all = config.address == "0.0.0.0" || config.address == "::" || config.address == "[::]";
+  return all ? host : config.address;
+}
 
 std::vector<ScrapeTarget> gather_targets(const MetricsConfig& config, std::optional<int> port, const MpiWorld& world, Communicator& host) {
   std::vector<ScrapeTarget> targets;

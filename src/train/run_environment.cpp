@@ -47,6 +47,7 @@ RunEnvironment run_environment(const std::string& revision, const DeviceChoice& 
   out.hosts = hosts_text(all_gather_text(host, host_name));
   out.device = describe_device(device);
   if (host.rank() == 0 && resumed) out.restarts = restarts_in(file) + 1;
+  host.broadcast({&out.restarts, 1, DataType::int64}, 0);
   return out;
 }
 

@@ -15,6 +15,7 @@
 namespace vae_dist {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -95,6 +96,29 @@ TEST(RunMetrics, OtherRanksServeOnlyWhatIsTheirOwn) {
   }
 }
 
+TEST(RunMetrics, LabelsWhatIsARanksOwnWithItsRankAndNothingElse) {
+  RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  metrics.record_step(a_step());
+  metrics.record_checkpoint(1);
+  metrics.record_evaluation(an_evaluation());
+  std::set<std::string> with_rank, without;
+  std::istringstream lines(scrape(*metrics.port()));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("vae_dist_")) continue;
+    EXPECT_THAT(line, HasSubstr(R"(host="node1")"));
+    EXPECT_THAT(line, HasSubstr(R"(run="mnist")"));
+    std::string name = line.substr(9, line.find('{') - 9);
+    for (const char* suffix : {"_bucket", "_sum", "_count"})
+      if (name.ends_with(suffix)) name.resize(name.size() - std::string(suffix).size());
+    (line.find(R"(rank="0")") != std::string::npos ? with_rank : without).insert(name);
+  }
+  EXPECT_THAT(with_rank, ElementsAre("allreduce_bytes_total", "allreduce_wait_seconds", "checkpoint_seconds", "checkpoints_total", "data_wait_seconds", "nonfinite_steps_total", "read_bytes_total",
+                                     "resident_memory_bytes", "restarts_total", "samples_total", "skipped_steps_total", "step_seconds", "steps_total"));
+  EXPECT_THAT(without, ElementsAre("active_units", "beta", "bits_per_dim", "build_info", "checkpoint_timestamp_seconds", "collapsed", "elbo_nats", "epoch", "evaluation_timestamp_seconds",
+                                   "global_batch_samples", "gradient_norm", "kld_nats", "kld_weight", "learning_rate", "loss", "ranks", "reconstruction_loss", "replicas", "run_info",
+                                   "start_timestamp_seconds", "step", "steps_planned", "validation_kld_nats", "validation_loss", "validation_mse", "validation_reconstruction_loss"));
+}
+
 TEST(RunMetrics, KeepsTheLastGoodValuesWhenAStepIsSkipped) {
   RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
   metrics.record_step(a_step());
@@ -162,7 +186,7 @@ TEST(RunMetrics, TellsWhatRunsAndHowOftenItWentOn) {
   const std::string answer = scrape(*metrics.port());
   EXPECT_EQ(value_of(answer, R"(vae_dist_build_info{host="node1",revision="abc",run="mnist",version="1.2.3"})"), 1);
   EXPECT_EQ(value_of(answer, R"(vae_dist_run_info{host="node1",model="vanilla_vae",run="mnist"})"), 1);
-  EXPECT_EQ(value_of(answer, "vae_dist_restarts_total" + kGlobal), 3);
+  EXPECT_EQ(value_of(answer, "vae_dist_restarts_total" + kRank0), 3);
   EXPECT_NEAR(value_of(answer, "vae_dist_start_timestamp_seconds" + kGlobal).value_or(0), static_cast<double>(std::time(nullptr)), 60);
 }
 
@@ -189,13 +213,13 @@ TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
   for (const char* name : {"vae_dist_loss{", "vae_dist_step{", "vae_dist_validation_loss", "vae_dist_checkpoint_timestamp_seconds"}) {
     EXPECT_THAT(before, Not(HasSubstr(name)));
   }
-  EXPECT_EQ(value_of(before, "vae_dist_checkpoints_total" + kGlobal), 0);
+  EXPECT_EQ(value_of(before, "vae_dist_checkpoints_total" + kRank0), 0);
   metrics.record_evaluation({.loss = 0.75});
   metrics.record_checkpoint(3);
   const std::string after = scrape(*metrics.port());
   EXPECT_EQ(value_of(after, "vae_dist_validation_loss" + kGlobal), 0.75);
-  EXPECT_EQ(value_of(after, "vae_dist_checkpoints_total" + kGlobal), 1);
-  EXPECT_EQ(value_of(after, "vae_dist_checkpoint_seconds_sum" + kGlobal), 3);
+  EXPECT_EQ(value_of(after, "vae_dist_checkpoints_total" + kRank0), 1);
+  EXPECT_EQ(value_of(after, "vae_dist_checkpoint_seconds_sum" + kRank0), 3);
   const auto now = static_cast<double>(std::time(nullptr));
   EXPECT_NEAR(value_of(after, "vae_dist_checkpoint_timestamp_seconds" + kGlobal).value_or(0), now, 60);
 }

@@ -18,12 +18,13 @@ class ServiceDiscovery : public ::testing::Test {
 };
 
 TEST_F(ServiceDiscovery, NamesTheAddressOfEveryRank) {
-  const ServiceDiscoveryFile file(path_, "a \"quoted\" run", {{"node1", 19400, 0}, {"node2", 19407, 1}, {"fe80::1", 19400, 2}});
+  const ServiceDiscoveryFile file(path_, "a \"quoted\" run", {{"node1", 19400, 0}, {"node2", 19407, 1}, {"fe80::1", 19400, 2}, {"[::1]", 19401, 3}});
   const auto groups = nlohmann::json::parse(read_file(path_));
-  ASSERT_EQ(groups.size(), 3u);
+  ASSERT_EQ(groups.size(), 4u);
   EXPECT_EQ(groups[0]["targets"], nlohmann::json({"node1:19400"}));
   EXPECT_EQ(groups[1]["targets"], nlohmann::json({"node2:19407"}));
   EXPECT_EQ(groups[2]["targets"], nlohmann::json({"[fe80::1]:19400"}));
+  EXPECT_EQ(groups[3]["targets"], nlohmann::json({"[::1]:19401"}));
   EXPECT_EQ(groups[1]["labels"]["__meta_vae_dist_rank"], "1");
   EXPECT_EQ(groups[1]["labels"]["__meta_vae_dist_run"], "a \"quoted\" run");
 }

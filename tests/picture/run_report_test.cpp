@@ -67,6 +67,19 @@ TEST(RunReport, ShowsWhereTheTimeOfAStepGoesOnEachRank) {
   EXPECT_THAT(html, HasSubstr("<title>rank 0 (a), waiting for the all-reduce: 20</title>"));
 }
 
+TEST(RunReport, TellsOnceWhatIsTheSameInEachEvaluation) {
+  RunRecord run = run_named("mnist");
+  const std::string html = report({run});
+  EXPECT_THAT(html, HasSubstr("All on validation data, MSE of the mean image 0.04. The best validation loss is marked."));
+  EXPECT_THAT(html, HasSubstr("KL (nats)</th>"));
+  EXPECT_THAT(html, Not(HasSubstr("MSE of the mean image</th>")));
+
+  run.evaluations.push_back({3, 2, "training", {{"loss", 0.4}, {"mean_image_mse", 0.05}}});
+  const std::string two_kinds = report({run});
+  EXPECT_THAT(two_kinds, HasSubstr("MSE of the mean image</th>"));
+  EXPECT_THAT(two_kinds, HasSubstr("<td>training</td><td>3</td><td>2</td><td>0.4</td><td></td>"));
+}
+
 TEST(RunReport, SortsTheDimensionsByTheirKl) {
   RunRecord run = run_named("mnist");
   run.kld_per_dimension = {0.01, 3, std::numeric_limits<double>::quiet_NaN(), 5};
@@ -85,7 +98,7 @@ TEST(RunReport, MarksWhatDiffersFromTheDefault) {
 }
 
 TEST(RunReport, MarksTheBestEvaluation) {
-  EXPECT_THAT(report({run_named("mnist")}), HasSubstr("<tr class=\"marked\"><td>validation</td><td>2</td><td>1</td><td>0.41</td>"));
+  EXPECT_THAT(report({run_named("mnist")}), HasSubstr("<tr class=\"marked\"><td>2</td><td>1</td><td>0.41</td>"));
 }
 
 TEST(RunReport, WarnsOfWhatWentWrong) {

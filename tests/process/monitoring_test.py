@@ -128,7 +128,7 @@ class Monitoring(RunFolder):
 
         # The answers are this run's.
         self.assertEqual(self.values(prometheus, 'vae_dist_ranks{run="watched"}'), {None: RANKS})
-        self.assertEqual(self.values(prometheus, 'vae_dist_restarts_total{run="watched"}'), {None: 1})
+        self.assertEqual(self.values(prometheus, 'vae_dist_restarts_total{run="watched"}'), {str(rank): 1 for rank in range(RANKS)})
         self.assertEqual(self.values(prometheus, 'vae_dist_global_batch_samples{run="watched"}'), {None: 16})
         self.assertEqual(self.values(prometheus, 'vae_dist_kld_weight{run="watched"}'), {None: 0.00025 * 16 / 64})
         self.assertEqual(self.values(prometheus, 'vae_dist_skipped_steps_total{run="watched"}'), {str(rank): 0 for rank in range(RANKS)})

@@ -1,0 +1,152 @@
+// What being watched costs training: VanillaVAE 64x64x3, G = 64, fp32, one thread, in turns in one run:
+//   build/tests/bench/bench_exporter [turns]
+// Steps without metrics; with metrics and a scrape a second; with a hundred scrapers at once every second. Scrapers are a process of their own, of the
+// lowest priority: elsewhere they are other machines.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "measuring.hpp"
+#include "metrics/run_metrics.hpp"
+#include "train/learner.hpp"
+
+namespace {
+
+using namespace vae_dist;
+
+constexpr std::int64_t kBatch = 64;
+constexpr int kStepsATurn = 10, kScrapers = 100;
+constexpr double kLearningRate = 1e-4, kKldFactor = 0.00025;
+
+// What both processes see.
+struct Orders {
+  std::atomic<int> port = 0;      // of the rank that is asked
+  std::atomic<int> at_once = 0;   // scrapes each second; 0: none
+  std::atomic<long> answers = 0;
+};
+
+// As Prometheus asks.
+const std::string kRequest = "GET /metrics HTTP/1.1\r\nHost: rank\r\nAccept-Encoding: gzip\r\n\r\n";
+
+void scrape_at_once(Orders& orders, int count) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(orders.port.load()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::vector<int> connections;
+  for (int i = 0; i < count; ++i) {
+    const int connection = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (::connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && ::send(connection, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) > 0) connections.push_back(connection);
+    else ::close(connection);
+  }
+  for (const int connection : connections) {
+    char block[4096];
+    bool answered = false;
+    while (::recv(connection, block, sizeof block, 0) > 0) answered = true;
+    if (answered) ++orders.answers;
+    ::close(connection);
+  }
+}
+
+[[noreturn]] void be_scrapers(Orders& orders) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::setpriority(PRIO_PROCESS, 0, 19);
+  for (;;) {
+    const Stopwatch watch;
+    if (const int count = orders.at_once; count > 0) scrape_at_once(orders, count);
+    std::this_thread::sleep_for(Seconds(1) - watch.elapsed());
+  }
+}
+
+double cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+struct Way {
+  const char* name;
+  bool metrics;
+  int scrapers;
+  std::vector<double> wall = {}, cpu = {};  // seconds a step, by turn
+};
+
+StepMetrics numbers_of(std::int64_t step, double seconds) {
+  return {.step = step, .loss = 0.3, .reconstruction_loss = 0.2, .kld_nats = 12, .kld_weight = kKldFactor, .learning_rate = kLearningRate, .gradient_norm = 3, .samples = kBatch,
+          .step_seconds = seconds, .data_wait_seconds = 1e-4, .allreduce_wait_seconds = 1e-3, .allreduce_bytes = 1 << 20, .read_bytes = static_cast<std::uint64_t>(step) << 20};
+}
+
+std::unique_ptr<RunMetrics> start_metrics() {
+  return std::make_unique<RunMetrics>(MetricsIdentity{.run = "bench", .host = "here"}, RunFacts{.steps_planned = 1000, .global_batch = kBatch}, "127.0.0.1", 0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int turns = argc > 1 ? std::atoi(argv[1]) : 20;
+  auto& orders = *new (::mmap(nullptr, sizeof(Orders), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Orders;
+  if (::fork() == 0) be_scrapers(orders);
+
+  at::set_num_threads(1);
+  Config config;
+  config.train.global_batch = kBatch;
+  const std::unique_ptr<Communicator> alone = make_self_communicator();
+  CollectiveLog log;
+  Learner learner(config, {3, 64, 64}, make_replica_plan(kBatch, 1, 1, 0, kBatch), DeviceChoice{}, *alone, log);
+  const at::Tensor images = at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast), noise = at::randn({kBatch, config.model.latent_dim});
+
+  std::vector<Way> ways = {{"no metrics", false, 0}, {"a scrape a second", true, 1}, {"a hundred at once, every second", true, kScrapers}};
+  for (int turn = -1; turn < turns; ++turn) {
+    for (Way& way : ways) {
+      const std::unique_ptr<RunMetrics> metrics = way.metrics ? start_metrics() : nullptr;
+      orders.port = metrics ? *metrics->port() : 0;
+      orders.at_once = way.scrapers;
+      const double cpu = cpu_seconds();
+      const Stopwatch watch;
+      for (int step = 1; step <= kStepsATurn; ++step) {
+        learner.step(images, noise, kLearningRate, {kKldFactor, 0});
+        if (metrics) metrics->record_step(numbers_of(step, 0.1));
+      }
+      const double wall = watch.elapsed().count();
+      orders.at_once = 0;
+      if (turn < 0) continue;  // the first fills caches and allocators
+      way.wall.push_back(wall / kStepsATurn);
+      way.cpu.push_back((cpu_seconds() - cpu) / kStepsATurn);
+    }
+  }
+  std::printf("medians of %d turns of %d steps each; %ld scrapes were answered\n%-34s %10s %10s %14s\n", turns, kStepsATurn, orders.answers.load(), "", "step", "longer", "more CPU time");
+  for (const Way& way : ways)
+    std::printf("%-34s %7.2f ms %+8.2f %% %+12.2f %%\n", way.name, 1e3 * median(way.wall), percent_over(way.wall, ways[0].wall), percent_over(way.cpu, ways[0].cpu));
+
+  const std::unique_ptr<RunMetrics> metrics = start_metrics();
+  constexpr int kMany = 100000;
+  const Stopwatch watch;
+  for (int step = 1; step <= kMany; ++step) metrics->record_step(numbers_of(step, 0.1));
+  const double record = watch.elapsed().count() / kMany;
+  orders.port = *metrics->port();
+  const double idle_cpu = cpu_seconds();
+  const long before = orders.answers;
+  orders.at_once = kScrapers;
+  while (orders.answers < before + 3 * kScrapers) std::this_thread::sleep_for(Seconds(0.05));
+  const double scrape = (cpu_seconds() - idle_cpu) / static_cast<double>(orders.answers - before);
+  std::printf("recording a step takes %.2f us, %.5f %% of it; a scrape %.0f us of CPU time\n", 1e6 * record, 100 * record / median(ways[0].wall), 1e6 * scrape);
+}
