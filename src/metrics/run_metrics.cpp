@@ -95,7 +95,13 @@ struct GlobalSeries {
                         .Help("Checkpoints written by this process.")
                         .Labels(labels)
                         .Register(registry)
-                        .Add({})) {
+                        .Add({})),
+        checkpoint_failures(prometheus::BuildCounter()
+                                .Name("vae_dist_checkpoint_failures_total")
+                                .Help("Checkpoints that this process could not write: the disk was full, for example.")
+                                .Labels(labels)
+                                .Register(registry)
+                                .Add({})) {
     const auto fact = [&](const std::string& name, const std::string& help, std::int64_t value) {
       LateGauge(registry, labels, name, help).set(static_cast<double>(value));
     };
@@ -106,7 +112,7 @@ struct GlobalSeries {
     LateGauge(registry, labels, "vae_dist_start_timestamp_seconds", "Unix time at which this process started to train, seconds.").set_to_current_time();
     prometheus::BuildCounter()
         .Name("vae_dist_restarts_total")
-        .Help("How often this run went on from a checkpoint, this process's own start included.")
+        .Help("How often this run was started again, from a checkpoint or (by its launcher) before the first; this process's own start included.")
         .Labels(labels)
         .Register(registry)
         .Add({})
@@ -125,7 +131,7 @@ struct GlobalSeries {
   LateGauge effective_samples, squared_error, loss, reconstruction_loss, kld_nats, kld_weight, beta, learning_rate, gradient_norm, epoch, step, validation_loss,
       validation_reconstruction_loss, validation_kld_nats, validation_mse, elbo_nats, bits_per_dim, active_units, collapsed, evaluation_timestamp, checkpoint_timestamp;
   prometheus::Histogram& checkpoint_seconds;
-  prometheus::Counter& checkpoints;
+  prometheus::Counter &checkpoints, &checkpoint_failures;
 
   // By the names that model/objective.hpp gives them.
   void record_other_term(const std::string& name, double value) {
@@ -235,6 +241,10 @@ void RunMetrics::record_checkpoint(double seconds) {
   series_->global->checkpoint_seconds.Observe(seconds);
   series_->global->checkpoints.Increment();
   series_->global->checkpoint_timestamp.set_to_current_time();
+}
+
+void RunMetrics::record_failed_checkpoint() {
+  if (series_->global) series_->global->checkpoint_failures.Increment();
 }
 
 void RunMetrics::record_evaluation(const EvaluationMetrics& evaluation) {

@@ -32,6 +32,7 @@ class Recorder {
   void times_of_ranks(std::int64_t step);
 
   void checkpoint(double seconds) { metrics_.record_checkpoint(seconds); }
+  void failed_checkpoint() { metrics_.record_failed_checkpoint(); }
 
   /// So that another message starts on a line of its own.
   void interrupt_progress() { progress_.interrupt(); }

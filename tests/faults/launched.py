@@ -2,6 +2,7 @@
 
 The tests of this folder inject faults: real processes, real signals, at moments drawn from a seed that is printed. The same seed
 (VAE_DIST_FAULT_SEED) draws the same moments again. Helpers come from tests/process."""
+import json
 import os
 import random
 import re
@@ -24,6 +25,19 @@ def drawn(name):
     seed = os.environ.get("VAE_DIST_FAULT_SEED") or str(random.SystemRandom().randrange(10**6))
     print(f"{name}: VAE_DIST_FAULT_SEED={seed}", file=sys.stderr, flush=True)
     return random.Random(f"{name} {seed}")
+
+
+def times(usually):
+    """How often a fault is injected: the long run (run.sh) sets VAE_DIST_FAULT_TIMES to the factor."""
+    return round(usually * float(os.environ.get("VAE_DIST_FAULT_TIMES", "1")))
+
+
+def record(fault, injected, outcome, steps_lost=None, seconds=()):
+    """A line of the README's table, for run.sh. `steps_lost`: the most that had to be done again; `seconds`: to recover, each time."""
+    file = os.environ.get("VAE_DIST_FAULT_RECORDS")
+    if file:
+        with open(file, "a") as records:
+            records.write(json.dumps({"fault": fault, "injected": injected, "outcome": outcome, "steps_lost": steps_lost, "seconds": [round(s, 2) for s in seconds]}) + "\n")
 
 
 class Launched(runs.RunFolder):

@@ -174,11 +174,15 @@ TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
     EXPECT_THAT(before, Not(HasSubstr(name)));
   }
   EXPECT_EQ(value_of(before, "vae_dist_checkpoints_total" + kGlobal), 0);
+  EXPECT_EQ(value_of(before, "vae_dist_checkpoint_failures_total" + kGlobal), 0);
   metrics.record_evaluation({.loss = 0.75});
   metrics.record_checkpoint(3);
+  metrics.record_failed_checkpoint();
+  metrics.record_failed_checkpoint();
   const std::string after = scrape(*metrics.port());
   EXPECT_EQ(value_of(after, "vae_dist_validation_loss" + kGlobal), 0.75);
   EXPECT_EQ(value_of(after, "vae_dist_checkpoints_total" + kGlobal), 1);
+  EXPECT_EQ(value_of(after, "vae_dist_checkpoint_failures_total" + kGlobal), 2);
   EXPECT_EQ(value_of(after, "vae_dist_checkpoint_seconds_sum" + kGlobal), 3);
   const auto now = static_cast<double>(std::time(nullptr));
   EXPECT_NEAR(value_of(after, "vae_dist_checkpoint_timestamp_seconds" + kGlobal).value_or(0), now, 60);
