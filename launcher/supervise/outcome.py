@@ -45,6 +45,11 @@ def killed_ranks(mpirun_said):
             re.findall(r"process rank (\d+) with PID \d+ on\s+node \S+ exited on\s+signal (\d+)", mpirun_said)}
 
 
+def lost_hosts(mpirun_said):
+    """The hosts that mpirun lost: it hears nothing more from its daemon there."""
+    return re.findall(r"ORTE has lost communication with a remote daemon\..*?Remote daemon: \S+ on node (\S+)", mpirun_said, re.DOTALL)
+
+
 def lost_ranks(message):
     """The ranks that a rank's message says it waited for in vain: those that do not respond."""
     return [int(rank) for rank in re.findall(r"rank (\d+) is not responding", message)]
@@ -56,6 +61,7 @@ class Outcome:
     ranks: dict          # {rank: one line about it}
     at_fault: list       # the ranks with which it began
     error: str | None    # what a repetition would have again; None: nothing that tells
+    lost_hosts: tuple = ()
     seconds: float = 0
     step: int = 0        # the last in the log
 
@@ -90,7 +96,3 @@ def judge(code, messages, killed):
     if code not in (DONE, BAD_INPUT, RANK_FAILED, TIMED_OUT, STOPPED) and any("did not end within" in text for text in own.values()):
         code = TIMED_OUT
     return Outcome(code=code, ranks=dict(sorted(ranks.items())), at_fault=at_fault, error=error)
-
-
-def with_time(outcome, seconds, step):
-    return dataclasses.replace(outcome, seconds=seconds, step=step)

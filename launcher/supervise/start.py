@@ -1,5 +1,6 @@
 """One start of the run under mpirun, from the first process to the last."""
 import ctypes
+import dataclasses
 import json
 import os
 import pathlib
@@ -88,8 +89,10 @@ class Start:
             time.sleep(POLL_S)
         self._end_ranks()
         self.reader.join(timeout=2)
-        found = outcome.judge(self.process.returncode, self.messages(), outcome.killed_ranks("".join(self.said)))
-        return outcome.with_time(found, time.monotonic() - self.began, run_facts.last_logged_step(self.facts.path))
+        said = "".join(self.said)
+        found = outcome.judge(self.process.returncode, self.messages(), outcome.killed_ranks(said))
+        return dataclasses.replace(found, lost_hosts=tuple(outcome.lost_hosts(said)), seconds=time.monotonic() - self.began,
+                                   step=run_facts.last_logged_step(self.facts.path))
 
     def _end_mpirun(self):
         """It may wait for its daemon on a host that is lost."""

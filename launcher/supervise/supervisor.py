@@ -42,6 +42,7 @@ class Supervisor:
         self.facts = run_facts.ask_program(options.program, options.arguments)
         self.machine = command.Machine(os.geteuid() == 0, len(os.sched_getaffinity(0)), dict(os.environ))
         self.hosts = options.hosts or hosts.slurm_hosts() or [hosts.LOCAL]
+        self.present = self.hosts  # those of them that answer
         self.job, self.first_restart = job_and_first_restart()
         self.policy = policy.Policy(options.max_restarts, options.first_pause_s)
         self.replicas = None  # of a run whose configuration leaves them open: as many as ranks at its first start
@@ -50,12 +51,12 @@ class Supervisor:
     def room(self):
         """The hosts with the ranks that each can take now."""
         count = len(gpus.gpu_bus_ids()) if self.facts.on_gpu else 0
-        wanted = self.options.np and -(-self.options.np // len(self.hosts))
+        wanted = self.options.np and -(-self.options.np // len(self.present))
         if not count or self.facts.share_gpu:
             count = wanted or count or min(self.machine.cores, MOST_CPU_RANKS)
         elif wanted and not self.starts:
             count = max(count, wanted)  # the program says best what is wrong with more ranks than GPUs
-        return [host if host.slots else dataclasses.replace(host, slots=count) for host in self.hosts]
+        return [host if host.slots else dataclasses.replace(host, slots=count) for host in self.present]
 
     def world_size(self, room):
         slots = sum(host.slots for host in room)
@@ -77,17 +78,20 @@ class Supervisor:
         return [f"distributed.replicas={self.replicas}"] if open_replicas else []
 
     def leave_hosts_out(self):
+        """What is left: hosts that failed twice are out for good, those that do not answer now at least this time."""
+        self.present = self.hosts
         if len(self.hosts) > 1 and self.starts:
-            answering = hosts.those_that_answer(self.hosts, lambda host: command.probe(host, self.machine))
+            self.present = hosts.those_that_answer(self.hosts, lambda host: command.probe(host, self.machine))
             for host in self.hosts:
-                if host not in answering:
+                if host not in self.present:
                     say(f"{host.name} does not answer")
                     self.policy.count_host(host.name)
-            if not answering:
+            if not self.present:
                 raise hosts.Wrong("no host answers")
         for host in self.policy.left_out(self.hosts):
             say(f"{host.name} failed twice: it is left out")
             self.hosts.remove(host)
+        self.present = [host for host in self.present if host in self.hosts]
 
     def start_once(self):
         """Returns whether a checkpoint was written in it."""
@@ -115,8 +119,8 @@ class Supervisor:
                 return outcome.final_code(self.starts[-1][1].code)
             placed, ended = self.starts[-1]
             names = hosts.host_of_ranks(placed)
-            at_fault = sorted({names[rank] for rank in ended.at_fault if rank < len(names)})
-            reason = self.policy.reason_to_end(ended, at_fault, progress, bool(self.requests))
+            at_fault = {names[rank] for rank in ended.at_fault if rank < len(names)} | {name for name in names if name in ended.lost_hosts}
+            reason = self.policy.reason_to_end(ended, sorted(at_fault), progress, bool(self.requests))
             if outcome.final_code(ended.code) not in (outcome.DONE, outcome.BAD_INPUT, outcome.STOPPED):
                 # Ranks that died did not take it away; Prometheus would go on asking their ports.
                 self.facts.discovery_file.unlink(missing_ok=True)
@@ -140,7 +144,7 @@ class Supervisor:
         placed, ended = self.starts[number - 1]
         places = ", ".join(f"{host.name} ({ranks})" for host, ranks in placed)
         return f"start {number}: ranks on {places}: exit code {outcome.final_code(ended.code)} after {ended.seconds:.0f} s, step {ended.step}" + (
-            f", began with rank {', '.join(map(str, ended.at_fault))}" if ended.at_fault else "")
+            f", began with rank {', '.join(map(str, ended.at_fault))}" if ended.at_fault else "") + (f", lost {', '.join(ended.lost_hosts)}" if ended.lost_hosts else "")
 
     def tell(self, reason):
         """At the end: what happened, rank by rank."""

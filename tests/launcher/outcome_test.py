@@ -29,6 +29,17 @@ class Killed(unittest.TestCase):
         self.assertEqual(outcome.judge(139, {}, {1: 11}).error, "rank 1: SIGSEGV")
 
 
+class LostHosts(unittest.TestCase):
+    def test_are_those_whose_daemon_mpirun_misses(self):
+        said = """ORTE has lost communication with a remote daemon.
+
+  HNP daemon   : [[32545,0],0] on node host1
+  Remote daemon: [[32545,0],1] on node 10.77.0.2
+"""
+        self.assertEqual(outcome.lost_hosts(said), ["10.77.0.2"])
+        self.assertEqual(outcome.lost_hosts("Remote daemon: [[1,0],1] on node b"), [])
+
+
 class Said(unittest.TestCase):
     def test_consequences_are_not_the_beginning(self):
         found = outcome.judge(3, {0: "vae_dist: rank 0: (as a consequence of the failure of rank 1) MPI_Send failed",
