@@ -30,7 +30,8 @@ struct Holder {
   std::string started;
 };
 
-// Ticks since the host started; 0: there is no such process. With the number of the process it names one for good: numbers come again.
+// Ticks since the host started; 0: there is no such process, or it is dead and only waits for its parent to notice. With the number of the
+// process it names one for good: numbers come again.
 std::int64_t start_of_process(std::int64_t pid) {
   std::string stat;
   try {
@@ -41,7 +42,9 @@ std::int64_t start_of_process(std::int64_t pid) {
   // The 2nd field is the program's name in brackets, and may hold anything; the 22nd is wanted.
   std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
   std::string field;
-  for (int number = 3; number <= 22; ++number) fields >> field;
+  fields >> field;
+  if (field == "Z" || field == "X") return 0;
+  for (int number = 4; number <= 22; ++number) fields >> field;
   return std::strtoll(field.c_str(), nullptr, 10);
 }
 
