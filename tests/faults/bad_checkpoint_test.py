@@ -57,7 +57,7 @@ class BadCheckpoint(Launched):
         reasons = {flip: r"step_00000010/[\w.]+\W+(is damaged: its hash is not the manifest's|its hash is wrong|.*JSON)", cut: r"\W+is damaged: it holds \d+ bytes where the manifest names \d+",
                    lose: r"(cannot read .*step_00000010|step_00000010\W+is no complete checkpoint: it has no \W*manifest.json)"}
         for damage, reason in reasons.items():
-            for number in range(times(1)):
+            for number in range(times(1, 10)):
                 seconds.append(self.check_falls_back(f"{damage.__name__}_{number}", damage, reason))
         record("damaged checkpoint (flipped bit, cut short, a file missing)", len(seconds), "refused with the reason; training went on from the one before", 5, seconds)
 

@@ -38,7 +38,7 @@ class CheckpointWrite(Launched):
         self.wait_until_gone(ranks.values())
 
     def test_the_newest_complete_one_loads_after_a_kill_at_any_moment(self):
-        kills = times(4)
+        kills = times(4, 40)
         random = drawn(f"{kills} kills in checkpoint writes")
         self.train("killed", *SETTINGS, "train.steps=5", np=2)
         unfinished, recovered, saved_before = 0, [], 5

@@ -41,7 +41,7 @@ class KilledRanks(Launched):
         return saved[-1] if saved else 0, self.last_step("killed"), time.monotonic(), starts
 
     def test_the_weights_are_those_of_an_undisturbed_run(self):
-        kills = times(3)
+        kills = times(3, 40)
         random = drawn(f"{kills} kills")
         planned = STEPS_A_KILL * kills
         self.train("undisturbed", *SETTINGS, f"train.steps={planned}", np=RANKS, timeout=900)

@@ -27,9 +27,9 @@ def drawn(name):
     return random.Random(f"{name} {seed}")
 
 
-def times(usually):
-    """How often a fault is injected: the long run (run.sh) sets VAE_DIST_FAULT_TIMES to the factor."""
-    return round(usually * float(os.environ.get("VAE_DIST_FAULT_TIMES", "1")))
+def times(usually, long):
+    """How often a fault is injected; `long`: in the long run, run.sh."""
+    return long if os.environ.get("VAE_DIST_FAULT_LONG") else usually
 
 
 def record(fault, injected, outcome, steps_lost=None, seconds=()):
