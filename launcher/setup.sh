@@ -24,7 +24,7 @@ environment=$deps/torch-$torch_version
 build_packages=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
   openmpi-bin libopenmpi-dev libhdf5-dev libdeflate-dev libjpeg-dev libpng-dev libzip-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
   nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libgtest-dev libgmock-dev)
-test_packages=(iproute2)   # hosts as network namespaces
+test_packages=(iproute2 shellcheck)   # hosts as network namespaces
 }
 
 step() { printf '\n\033[1m== %s\033[0m (%d s)\n' "$*" "$SECONDS"; }

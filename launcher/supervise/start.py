@@ -19,9 +19,13 @@ START_PATIENCE_S = 600  # until rank 0 has the run's lock
 FORCED = 3             # so many requests to stop end the ranks at once
 
 
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
 def end_with_parent():
     """In the child: TERM when the launcher dies, however it does. mpirun then ends its ranks."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def ranks_of_job(job):

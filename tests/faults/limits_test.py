@@ -40,6 +40,9 @@ exec "{os.environ["VAE_DIST_FAULTY"]}" "$@"
         record("out of memory in one rank (cgroup limit)", 1, "killed by the system, named, started again", 5)
 
 
+LOST = ("dataset file that vanishes, is cut short or exchanged", 1, "read on while it was open, or ended with its name; the next start was refused")
+
+
 class LostData(Launched):
     def setUp(self):
         with h5py.File(self.folder / "data.h5", "w") as out:
@@ -57,6 +60,7 @@ class LostData(Launched):
         self.assertEqual(self.wait_for_end(process), 2, process.said())
         self.assertIn("data.h5", process.said().rpartition("vae_launch: mpirun ")[2])
         self.assertEqual(self.starts(process), 2)
+        record(*LOST)
         shutil.move(self.folder / "away.h5", self.folder / "data.h5")
         code, said = self.launched("vanished", *self.STREAMED, f"train.steps={self.checkpoints('vanished')[-1] + 3}", np=2)
         self.assertEqual(code, 0, said)
@@ -67,6 +71,7 @@ class LostData(Launched):
         os.truncate(self.folder / "data.h5", 20000)
         self.assertIn(self.wait_for_end(process), (2, 3), process.said())
         self.assertRegex(process.said(), r"vae_dist: rank \d: .*data.h5")
+        record(*LOST)
         # The next start finds out before its first step.
         self.assertIn("refused: starting it again would change nothing", process.said())
 
@@ -79,6 +84,7 @@ class LostData(Launched):
         os.kill(process.ranks()[0], signal.SIGKILL)
         self.assertEqual(self.wait_for_end(process), 2, process.said())
         self.assertIn("data.train is not the dataset that this run was started with", process.said())
+        record(*LOST)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import time
 import unittest
 
 import runs
-from launched import STEPS, Launched
+from launched import STEPS, Launched, record
 
 HEARTBEAT_S = 10
 
@@ -49,6 +49,7 @@ class RunLock(Launched):
         self.assertEqual(lock["process_start"], int(stat[19]))
         for start in (self.go_on("shared", 50).returncode, self.launched("shared", "train.steps=50", np=1)[0]):
             self.assertEqual(start, 2)
+            record("a second run in the same run directory", 1, "refused, naming the first, which went on")
         refused = self.go_on("shared", 50)
         self.assertRegex(refused.stderr, rf"runs/shared is in use: process {lock['pid']} on .*, job .*, restart 0, started .* trains there \(that process is alive\)")
         self.assertIsNone(process.poll())

@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 import runs
-from launched import STEPS, Launched, drawn
+from launched import STEPS, Launched, drawn, record
 
 STOPPED = 75
 
@@ -17,6 +17,8 @@ class Stops(Launched):
         step = json.loads((self.checkpoint(name) / "state.json").read_text())["step"]
         self.assertEqual([record["step"] for record in self.log(name) if "loss" in record], list(range(1, step + 1)))
         self.assertFalse((self.run_path(name) / "lock.json").exists())
+        record("request to stop (USR1, TERM, INT to launcher or ranks; twice, during start, checkpoint, evaluation)", 1,
+               "all ranks stopped after the same step, with a checkpoint; exit code 75", 0)
         return step
 
 
@@ -93,6 +95,14 @@ class OfRanks(Stops):
         if process.poll() is None and 1 in process.ranks():
             self.signal_rank(process, 1, signal.SIGUSR1)
         self.check_stopped(process, "several")
+
+    def test_during_the_start(self):
+        self.train("starting", *STEPS, "train.steps=3", np=2)
+        process = self.started("starting")
+        # The run's lock is there before checkpoints are looked for, data are read and the model is made.
+        self.wait_until(lambda: (self.run_path("starting") / "lock.json").exists(), 60, "the lock")
+        self.signal_rank(process, 1, signal.SIGUSR1)
+        self.assertLess(self.check_stopped(process, "starting"), 100)
 
     def test_during_a_checkpoint(self):
         process = self.started("saving", "checkpoint.every_steps=5", launcher=lambda np, command: ["env", f"LD_PRELOAD={os.environ['VAE_DIST_SLOW_WRITES']}", "VAE_DIST_SLOW_WRITES_MS=100", *runs.mpirun(np, command)])

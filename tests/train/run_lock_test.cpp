@@ -84,14 +84,14 @@ TEST_F(RunLockTest, OfTheSameJobGoesToTheLaterStartAloneAndTheEarlierOneHearsOfI
 TEST_F(RunLockTest, ThatWasLostIsNotTakenAwayFromTheNewOwner) {
   {
     const RunLock held = lock({"job", 1});
-    write({});
+    write(nlohmann::json::object());
     EXPECT_TRUE(lost_within(Seconds(20)));
   }
   EXPECT_EQ(content()["job"], "theirs");
 }
 
 TEST_F(RunLockTest, OfAnotherHostIsRefusedWhenItsHeartBeats) {
-  write({});
+  write(nlohmann::json::object());
   std::atomic<bool> done = false;
   std::thread heart([&] {
     while (!done) {
