@@ -125,7 +125,7 @@ struct RankSeries {
         nonfinite_steps(counter(registry, labels, "vae_dist_nonfinite_steps_total", "Steps whose loss or gradient norm was NaN or infinite.")),
         allreduce_bytes(counter(registry, labels, "vae_dist_allreduce_bytes_total", "Bytes this rank has handed to all-reduces of a step.")),
         read_bytes(counter(registry, labels, "vae_dist_read_bytes_total", "Bytes this rank has read from data files, as stored; what the system had in memory counts too.")) {
-    counter(registry, labels, "vae_dist_restarts_total", "How often this run went on from a checkpoint, this process's own start included.").Increment(static_cast<double>(facts.restarts));
+    counter(registry, labels, "vae_dist_restarts_total", "How often this run was started again, from a checkpoint or (by its launcher) before the first; this process's own start included.").Increment(static_cast<double>(facts.restarts));
   }
 
   static prometheus::Histogram& histogram(prometheus::Registry& registry, const prometheus::Labels& labels, const std::string& name,
@@ -146,10 +146,11 @@ struct RankSeries {
 struct CheckpointSeries {
   CheckpointSeries(prometheus::Registry& registry, const prometheus::Labels& labels)
       : seconds(RankSeries::histogram(registry, labels, "vae_dist_checkpoint_seconds", "Time that writing a checkpoint took, seconds.", kCheckpointBounds)),
-        written(RankSeries::counter(registry, labels, "vae_dist_checkpoints_total", "Checkpoints written by this process.")) {}
+        written(RankSeries::counter(registry, labels, "vae_dist_checkpoints_total", "Checkpoints written by this process.")),
+        failures(RankSeries::counter(registry, labels, "vae_dist_checkpoint_failures_total", "Checkpoints that this process could not write: the disk was full, for example.")) {}
 
   prometheus::Histogram& seconds;
-  prometheus::Counter& written;
+  prometheus::Counter &written, &failures;
 };
 
 }  // namespace
@@ -226,6 +227,10 @@ void RunMetrics::record_checkpoint(double seconds) {
   series_->checkpoint->seconds.Observe(seconds);
   series_->checkpoint->written.Increment();
   series_->global->checkpoint_timestamp.set_to_current_time();
+}
+
+void RunMetrics::record_failed_checkpoint() {
+  if (series_->checkpoint) series_->checkpoint->failures.Increment();
 }
 
 void RunMetrics::record_evaluation(const EvaluationMetrics& evaluation) {

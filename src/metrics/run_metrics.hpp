@@ -29,7 +29,7 @@ struct MetricsIdentity {
 /// Facts of a run that do not change.
 struct RunFacts {
   std::int64_t steps_planned = 0, global_batch = 0, ranks = 1, replicas = 1;
-  std::int64_t restarts = 0;  ///< how often the run went on from a checkpoint
+  std::int64_t restarts = 0;  ///< how often the run was started again
   std::vector<std::string> other_terms = {};  ///< names of the objective's: "effective_samples", "log_p_of_16_draws" (model/objective.hpp)
   std::vector<std::pair<std::string, std::string>> build = {}, run = {};  ///< labels of vae_dist_build_info and vae_dist_run_info
 };
@@ -69,6 +69,9 @@ class RunMetrics {
 
   /// A checkpoint has been written, which took `seconds`.
   void record_checkpoint(double seconds);
+
+  /// A checkpoint could not be written.
+  void record_failed_checkpoint();
 
   void record_evaluation(const EvaluationMetrics& evaluation);
 

@@ -33,6 +33,7 @@ class Recorder {
   void times_of_ranks(std::int64_t step);
 
   void checkpoint(double seconds) { metrics_.record_checkpoint(seconds); }
+  void failed_checkpoint() { metrics_.record_failed_checkpoint(); }
 
   std::optional<int> port() const { return metrics_.port(); }
 

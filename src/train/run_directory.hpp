@@ -22,6 +22,7 @@ class RunDirectory {
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path pictures() const { return path_ / "pictures"; }
   std::filesystem::path errors() const { return path_ / "errors"; }
+  std::filesystem::path lock() const { return path_ / "lock.json"; }
 
  private:
   std::filesystem::path path_;

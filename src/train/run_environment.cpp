@@ -39,14 +39,14 @@ std::string hosts_text(const std::vector<std::string>& host_of_rank) {
   return out;
 }
 
-RunEnvironment run_environment(const std::string& revision, const DeviceChoice& device, const std::string& host_name, bool resumed, const std::filesystem::path& file, Communicator& host) {
+RunEnvironment run_environment(const std::string& revision, const DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, Communicator& host) {
   RunEnvironment out;
   out.revision = revision;
   out.torch = TORCH_VERSION;
   out.nccl = nccl_version();
   out.hosts = hosts_text(all_gather_text(host, host_name));
   out.device = describe_device(device);
-  if (host.rank() == 0 && resumed) out.restarts = restarts_in(file) + 1;
+  if (host.rank() == 0 && goes_on) out.restarts = restarts_in(file) + 1;
   host.broadcast({&out.restarts, 1, DataType::int64}, 0);
   return out;
 }

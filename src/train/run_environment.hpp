@@ -16,11 +16,11 @@ struct RunEnvironment {
   std::string torch, nccl;   ///< versions; nccl empty without it
   std::string hosts;         ///< "node1 (4 ranks), node2 (4 ranks)"
   std::string device;        ///< of rank 0, and what carries gradients
-  std::int64_t restarts = 0; ///< how often the run went on from a checkpoint
+  std::int64_t restarts = 0; ///< how often the run was started again
 };
 
-/// A collective. `file` is the environment.json of an earlier start, if there was one: what it counts goes on where `resumed`.
-RunEnvironment run_environment(const std::string& revision, const DeviceChoice& device, const std::string& host_name, bool resumed, const std::filesystem::path& file, Communicator& host);
+/// A collective. `file` is the environment.json of an earlier start, if there was one: what it counts goes on where `goes_on`.
+RunEnvironment run_environment(const std::string& revision, const DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, Communicator& host);
 
 /// Names and values as they are to be shown. Throws Failure where the file cannot be written.
 void write_environment(const std::filesystem::path& file, const RunEnvironment& environment, int ranks);

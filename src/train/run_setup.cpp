@@ -5,7 +5,6 @@
 #include "comm/agreement.hpp"
 #include "config/check_config.hpp"
 #include "config/load_config.hpp"
-#include "train/run_directory.hpp"
 
 namespace vae_dist {
 namespace {
@@ -31,9 +30,12 @@ void resolve_replicas_and_batch(Config& config, const std::optional<Checkpoint>&
 }
 
 // Rank 0's part: everything that touches files.
-RunSetup read_setup(const std::string& config_file, const std::vector<std::string>& overrides, int world_size) {
+RunSetup read_setup(const std::string& config_file, const std::vector<std::string>& overrides, const LockRun& lock, int world_size) {
   RunSetup setup;
   setup.config = load_config(config_file, overrides);
+  // Another run that still trains might write a checkpoint after this one has looked.
+  const RunDirectory directory(setup.config.run);
+  if (lock && std::filesystem::is_directory(directory.path())) setup.lock = lock(directory);
   setup.checkpoint = find_checkpoint(setup.config);
   setup.resumed = setup.checkpoint.has_value();
   resolve_replicas_and_batch(setup.config, setup.checkpoint, world_size);
@@ -62,9 +64,9 @@ RunSetup read_setup(const std::string& config_file, const std::vector<std::strin
 
 }  // namespace
 
-RunSetup set_up_run(const std::string& config_file, const std::vector<std::string>& overrides, Communicator& host) {
+RunSetup set_up_run(const std::string& config_file, const std::vector<std::string>& overrides, const LockRun& lock, Communicator& host) {
   RunSetup setup;
-  agree_on_rank_0(host, [&] { setup = read_setup(config_file, overrides, host.size()); });
+  agree_on_rank_0(host, [&] { setup = read_setup(config_file, overrides, lock, host.size()); });
   const bool first = host.rank() == 0;
   const std::string config = broadcast_text(host, first ? config_yaml(setup.config) : "");
   const std::string state = broadcast_text(host, first ? to_json(setup.state) : "");

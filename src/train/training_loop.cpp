@@ -307,7 +307,11 @@ void TrainingLoop::report_checkpoint() {
   const auto result = writer_.take_result();
   if (!result) return;
   last_failure_ = result->failure;
-  if (result->failure.empty()) parts_.recorder.checkpoint(result->seconds);
+  if (result->failure.empty()) {
+    parts_.recorder.checkpoint(result->seconds);
+  } else {
+    parts_.recorder.failed_checkpoint();
+  }
 }
 
 }  // namespace vae_dist

@@ -63,7 +63,22 @@ void print_start(const StartFacts& facts) {
 ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   CollectiveLog collectives;
   const std::unique_ptr<Communicator> host = make_logged_communicator(world.make_communicator(), "host", collectives);
-  RunSetup setup = set_up_run(request.config_file, request.overrides, *host);
+  if (!request.dry_run) {
+    install_stop_signals();
+    // The run's lock tells vae_launch that every rank listens.
+    host->barrier();
+  }
+  const JobIdentity job = job_from_environment();
+  LockRun lock_run;
+  if (!request.dry_run) {
+    lock_run = [&](const RunDirectory& directory) {
+      return std::make_unique<RunLock>(directory.lock(), job, [&world](const std::string& loss) {
+        log::error(loss);
+        world.abort(ExitCode::rank_failed);
+      });
+    };
+  }
+  RunSetup setup = set_up_run(request.config_file, request.overrides, lock_run, *host);
   Config& config = setup.config;
   log::configure(world.rank(), world.size(), level_named(config.log.level));
 
@@ -109,7 +124,9 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   require_equal(*host, "bucket plan", learner.reducer().describe_plan());
   agree_on_rank_0(*host, [&] {
     if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());
-    if (!request.dry_run) RunDirectory(config.run).create();
+    if (request.dry_run) return;
+    RunDirectory(config.run).create();
+    if (!setup.lock) setup.lock = lock_run(RunDirectory(config.run));
   });
   setup.checkpoint.reset();
   learner.replicate(*host);
@@ -132,9 +149,10 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   }
 
   if (request.errors_go_to) request.errors_go_to(RunDirectory(config.run).errors().string());
-  install_stop_signals();
   const std::filesystem::path environment_file = RunDirectory(config.run).environment();
-  const RunEnvironment environment = run_environment(request.revision, device, world.host(), setup.resumed && setup.state.step > 0, environment_file, *host);
+  // A job that failed before its first checkpoint was started again too.
+  const bool goes_on = (setup.resumed && setup.state.step > 0) || job.restart > 0;
+  const RunEnvironment environment = run_environment(request.revision, device, world.host(), goes_on, environment_file, *host);
   agree_on_rank_0(*host, [&] {
     replace_file(RunDirectory(config.run).config(), config_yaml(config));
     write_environment(environment_file, environment, world.size());
@@ -158,7 +176,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
       throw;
     } catch (const std::exception& error) {
       // Before anything is destroyed: threads, files and communicators below would wait for ranks that wait for this one.
-      failure.end_all_ranks(error);
+      failure.end_all_ranks(error, text("in step ", loop.steps_done() + 1, "\n"));
     }
   }();
 

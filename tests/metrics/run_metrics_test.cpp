@@ -214,11 +214,15 @@ TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
     EXPECT_THAT(before, Not(HasSubstr(name)));
   }
   EXPECT_EQ(value_of(before, "vae_dist_checkpoints_total" + kRank0), 0);
+  EXPECT_EQ(value_of(before, "vae_dist_checkpoint_failures_total" + kRank0), 0);
   metrics.record_evaluation({.loss = 0.75});
   metrics.record_checkpoint(3);
+  metrics.record_failed_checkpoint();
+  metrics.record_failed_checkpoint();
   const std::string after = scrape(*metrics.port());
   EXPECT_EQ(value_of(after, "vae_dist_validation_loss" + kGlobal), 0.75);
   EXPECT_EQ(value_of(after, "vae_dist_checkpoints_total" + kRank0), 1);
+  EXPECT_EQ(value_of(after, "vae_dist_checkpoint_failures_total" + kRank0), 2);
   EXPECT_EQ(value_of(after, "vae_dist_checkpoint_seconds_sum" + kRank0), 3);
   const auto now = static_cast<double>(std::time(nullptr));
   EXPECT_NEAR(value_of(after, "vae_dist_checkpoint_timestamp_seconds" + kGlobal).value_or(0), now, 60);
@@ -240,7 +244,7 @@ TEST(RunMetrics, ExplainsEverySeries) {
     EXPECT_GT(answer.find('\n', help) - help, name.size() + 20) << name;
     ++families;
   }
-  EXPECT_EQ(families, 39);
+  EXPECT_EQ(families, 40);
 }
 
 TEST(RunMetrics, TakesTheNextPortWhenTheWantedOneIsTaken) {

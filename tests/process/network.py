@@ -68,11 +68,22 @@ class Network:
     def mpirun(self, ranks_of_hosts, command):
         """The command line that starts `command` with so many ranks on each host; mpirun itself runs on the first."""
         hosts = ",".join(f"10.77.0.{number}:{ranks}" for number, ranks in zip(self.numbers, ranks_of_hosts))
-        mpirun = ["mpirun", "--mca", "plm_rsh_agent", str(self._agent), "--mca", "btl", "tcp,self,vader", "--oversubscribe", "--bind-to", "none"]
-        for layer in ("oob_tcp", "btl_tcp"):
-            mpirun += ["--mca", f"{layer}_if_include", "10.77.0.0/24"]
-        on_first = ["ip", "netns", "exec", f"{self.name}-1", "unshare", "--uts", "sh", "-c", 'hostname host1; exec "$@"', "sh"]
-        return [*on_first, *mpirun, "-np", str(sum(ranks_of_hosts)), "--host", hosts, *command]
+        settings = [word for name, value in self.mpi_settings().items() for word in ("--mca", name.removeprefix("OMPI_MCA_"), value)]
+        mpirun = ["mpirun", *settings, "--oversubscribe", "--bind-to", "none"]
+        return [*self.on_first_host(), *mpirun, "-np", str(sum(ranks_of_hosts)), "--host", hosts, *command]
+
+    def on_first_host(self):
+        """The words before a command that make it run on the first host."""
+        return ["ip", "netns", "exec", f"{self.name}-1", "unshare", "--uts", "sh", "-c", 'hostname host1; exec "$@"', "sh"]
+
+    def mpi_settings(self):
+        """Open MPI's variables for this network."""
+        settings = {"plm_rsh_agent": str(self._agent), "btl": "tcp,self,vader", "oob_tcp_if_include": "10.77.0.0/24", "btl_tcp_if_include": "10.77.0.0/24"}
+        return {f"OMPI_MCA_{name}": value for name, value in settings.items()}
+
+    def hosts(self, slots):
+        """All hosts with so many ranks each, as --hosts takes them."""
+        return ",".join(f"10.77.0.{number}:{slots}" for number in self.numbers)
 
     def cut(self, number):
         """Takes the link of a host down: packets are lost, nobody is told."""

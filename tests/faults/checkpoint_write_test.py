@@ -1,0 +1,77 @@
+"""SIGKILL of everything while a checkpoint is written: a complete one always loads, and it is the newest that was complete."""
+import os
+import re
+import signal
+import time
+import unittest
+
+import runs
+from launched import Launched, drawn, record, times
+
+SETTINGS = ["checkpoint.every_steps=20", "checkpoint.keep=3", "distributed.replicas=2"]
+# About 45 pieces, fsyncs and renames a checkpoint: a second and a half.
+PAUSE_MS = 30
+WRITE_S = 1.8
+
+
+class CheckpointWrite(Launched):
+    def started(self, number):
+        with open(self.folder / f"{number}.txt", "w") as output:
+            process = self.start("train", "--config", "run.yaml", "run.name=killed", *runs.SMALL, *SETTINGS, "train.steps=1000000", np=2, output=output,
+                                 launcher=lambda np, command: ["env", f"LD_PRELOAD={os.environ['VAE_DIST_SLOW_WRITES']}", f"VAE_DIST_SLOW_WRITES_MS={PAUSE_MS}", *runs.mpirun(np, command)])
+        process.said = (self.folder / f"{number}.txt").read_text
+        self.addCleanup(self.end, process)
+        return process
+
+    def scratch(self):
+        return {path.name for path in (self.run_path("killed") / "checkpoints").glob(".tmp_step_*")}
+
+    def kill_in_a_write(self, process, random, before):
+        self.wait_until(lambda: process.poll() is not None or self.scratch() - before, 60, "a checkpoint under way")
+        self.assertIsNone(process.poll(), process.said())
+        time.sleep(random.uniform(0, WRITE_S))
+        ranks = process.ranks()
+        os.kill(process.pid, signal.SIGKILL)
+        for pid in ranks.values():
+            os.kill(pid, signal.SIGKILL)
+        self.wait_for_end(process)
+        self.wait_until_gone(ranks.values())
+
+    def test_the_newest_complete_one_loads_after_a_kill_at_any_moment(self):
+        kills = times(4, 40)
+        random = drawn(f"{kills} kills in checkpoint writes")
+        self.train("killed", *SETTINGS, "train.steps=5", np=2)
+        unfinished, recovered, saved_before = 0, [], 5
+        for number in range(kills):
+            before = self.scratch()
+            self.kill_in_a_write(self.started(number), random, before)
+            killed_at = time.monotonic()
+            unfinished += bool(self.scratch() - before)
+            newest = self.checkpoints("killed")[-1]
+            self.assertGreaterEqual(newest, saved_before)
+            # One step more, from that one and with no word about any damage; the last step is always saved.
+            done = self.train("killed", *SETTINGS, f"train.steps={newest + 1}", np=2)
+            recovered.append(time.monotonic() - killed_at)
+            self.assertIn(f"from {newest} to {newest + 1}", done.stderr)
+            self.assertNotRegex(done.stderr, "falling back|damaged|no complete checkpoint")
+            # What an interrupted write left is removed by the next checkpoint, unless a process has its number again.
+            left = [name for name in self.scratch() if not os.path.exists(f"/proc/{name.rpartition('_')[2]}")]
+            self.assertFalse(left)
+            saved_before = newest + 1
+        self.assertGreater(unfinished, 0, "no kill hit a write")
+        record("SIGKILL of all ranks and mpirun in a checkpoint write", kills, f"the newest complete checkpoint loaded each time ({unfinished} writes were cut off)", 20, recovered)
+
+    def test_a_step_is_saved_again_after_a_fall_back(self):
+        self.train("again", *SETTINGS, "checkpoint.every_steps=10", "train.steps=20", np=2)
+        whole = self.weights("again", 20)
+        file = self.checkpoint("again", 20) / "optimizer.safetensors"
+        file.write_bytes(file.read_bytes()[:-7])
+        done = self.train("again", *SETTINGS, "checkpoint.every_steps=10", "train.steps=20", np=2)
+        self.assertRegex(done.stderr, r"optimizer.safetensors\W+is damaged.*; falling back to the checkpoint before")
+        self.assertIn("from 10 to 20", done.stderr)
+        self.assertEqual(self.weights("again", 20), whole)
+        self.assertTrue(re.search("step_00000020.broken_1", " ".join(path.name for path in (self.run_path("again") / "checkpoints").iterdir())))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,72 @@
+"""A full disk during checkpoint, log and pictures: training goes on, the failure is said and counted, and once there is room the next
+checkpoint is written."""
+import json
+import os
+import re
+import signal
+import subprocess
+import unittest
+import urllib.request
+
+from launched import STEPS, Launched, drawn, record, times
+
+SIZE_MIB = 8
+
+
+class FullDisk(Launched):
+    def setUp(self):
+        runs = self.folder / "runs"
+        runs.mkdir(exist_ok=True)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", runs], capture_output=True, check=False).returncode != 0:
+            self.skipTest("not run: this user may mount no tmpfs")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", runs], check=True)
+        self.ballast = runs / "ballast"
+
+    def fill(self):
+        with open(self.ballast, "wb", buffering=0) as file:
+            try:
+                while file.write(bytes(65536)):
+                    pass
+            except OSError:
+                pass
+
+    def counted(self):
+        """What rank 0 serves as the number of checkpoints that failed."""
+        target = json.loads((self.folder / "found" / "full.prometheus.json").read_text())[0]["targets"][0]
+        answer = urllib.request.urlopen(f"http://{target}/metrics", timeout=20).read().decode()
+        return int(float(re.search(r"^vae_dist_checkpoint_failures_total\{.*\} (.*)$", answer, re.MULTILINE)[1]))
+
+    def test_training_goes_on_and_saves_again_when_there_is_room(self):
+        random = drawn("a full disk")
+        (self.folder / "found").mkdir(exist_ok=True)
+        process = self.launch("full", "train.steps=100000", "checkpoint.every_steps=10", "pictures.every_epochs=1", "pictures.samples=4", "pictures.reconstructions=4", "metrics.port=0",
+                              "metrics.address=127.0.0.1", "metrics.service_discovery=found", np=2, settings=[word for word in STEPS if "every_steps" not in word])
+        self.wait_for_step(process, "full", 12)
+        fills = times(1, 10)
+        for number in range(1, fills + 1):
+            self.wait_for_step(process, "full", self.last_step("full") + random.randrange(1, 10))
+            failures = process.said().count("was not written: cannot")
+            self.fill()
+            self.wait_until(lambda: process.poll() is not None or process.said().count("was not written: cannot") >= failures + 2, 120, "two failed checkpoints")
+            self.assertIsNone(process.poll(), process.said())
+            self.wait_until(lambda: self.counted() >= failures + 2, 30, "their count")
+            before = set(self.checkpoints("full"))
+            self.ballast.unlink()
+            self.wait_until(lambda: process.poll() is not None or set(self.checkpoints("full")) - before, 120, "the next checkpoint")
+            self.assertIsNone(process.poll(), process.said())
+        said = process.said()
+        self.assertIn("No space left on device", said)
+        self.assertRegex(said, r"cannot write .*metrics.jsonl: No space left on device; training goes on")
+        self.assertRegex(said, r"no pictures at step \d+")
+        self.assertEqual(self.starts(process), 1)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.wait_for_end(process), 75, process.said())
+        # The log lacks steps, and each line that is there is whole.
+        steps = [entry["step"] for entry in self.log("full") if "loss" in entry]
+        self.assertEqual(steps, sorted(set(steps)))
+        self.assertEqual(self.train("full", *STEPS, f"train.steps={steps[-1] + 2}", np=2).returncode, 0)
+        record("full disk during checkpoints, log and pictures", fills, "training went on; the next checkpoint was written when there was room", 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

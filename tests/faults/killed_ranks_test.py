@@ -1,0 +1,87 @@
+"""SIGKILL of ranks at any moment, again and again: the run gets to its end, loses nothing beyond the last checkpoint, and in
+reproducible mode its weights are those of a run that nothing happened to."""
+import os
+import re
+import signal
+import time
+import unittest
+
+from launched import Launched, drawn, record, times
+
+RANKS = 4
+EVERY = 10
+STEPS_A_KILL = 30  # planned; a start gets half as far before it is killed
+# Printed where training begins.
+TABLE = re.compile(r"^ *steps  +(?:from (\d+) to )?\d+ \(", re.MULTILINE)
+SETTINGS = ["model.hidden_dims=[32, 64]", "train.global_batch=40", "distributed.replicas=4", "distributed.reproducible=true", f"checkpoint.every_steps={EVERY}"]
+
+
+class KilledRanks(Launched):
+    def wait_for_moment(self, process, random, start):
+        """A random moment of a start: mostly some steps into its training, counted, so that a slow machine gets as far; else while it starts."""
+        if random.random() < 0.2:
+            self.wait_until(lambda: process.poll() is not None or len(process.ranks()) == RANKS, 120, "all ranks")
+            seconds = random.uniform(0, 1.5)
+        else:
+            # The first step that this start logs is behind what it goes on from; later ones are dropped from the log then.
+            self.wait_until(lambda: process.poll() is not None or TABLE.search(process.said().rpartition("vae_launch: mpirun ")[2]), 120, "the start table")
+            resumed = self.resumed_from(process) or 0
+            goal = min(resumed + random.randrange(1, 3 * EVERY), self.planned)
+            self.wait_until(lambda: process.poll() is not None or self.starts(process) > start or self.last_step("killed") >= goal, 300, f"step {goal}")
+            seconds = random.uniform(0, 0.2)
+        time.sleep(seconds)
+
+    def resumed_from(self, process):
+        """The step that the latest start goes on from; None: it has not said so yet."""
+        found = TABLE.search(process.said().rpartition("vae_launch: mpirun ")[2])
+        return int(found[1] or 0) if found else None
+
+    def kill_one(self, process, random):
+        """Kills a rank and waits for the next start to train. Returns (steps lost, seconds to recover), or None: there was nothing to kill."""
+        start = self.starts(process)
+        self.wait_for_moment(process, random, start)
+        ranks, saved = process.ranks(), self.checkpoints("killed")
+        if not ranks or process.poll() is not None:
+            return None
+        try:
+            os.kill(ranks[random.choice(sorted(ranks))], signal.SIGKILL)
+        except ProcessLookupError:
+            return None
+        killed_at = time.monotonic()
+        self.wait_until(lambda: process.poll() is not None or self.starts(process) > start, 120, "the next start")
+        # The log still holds the steps that are to be done again.
+        reached = self.last_step("killed")
+        self.wait_until(lambda: process.poll() is not None or self.resumed_from(process) is not None, 120, "its training")
+        resumed = self.resumed_from(process)
+        self.assertIsNotNone(resumed, process.said())
+        self.assertGreaterEqual(resumed, saved[-1] if saved else 0, "no step is lost beyond the last checkpoint")
+        return max(0, reached - resumed), time.monotonic() - killed_at
+
+    def without_times(self, name):
+        times_of_steps = ("step_seconds", "samples_per_second", "data_wait_seconds", "allreduce_wait_seconds")
+        return [{key: value for key, value in entry.items() if key not in times_of_steps} for entry in self.log(name) if "loss" in entry]
+
+    def test_the_weights_are_those_of_an_undisturbed_run(self):
+        kills = times(3, 40)
+        random = drawn(f"{kills} kills")
+        self.planned = STEPS_A_KILL * kills
+        self.train("undisturbed", *SETTINGS, f"train.steps={self.planned}", np=RANKS, timeout=1500)
+
+        process = self.launch("killed", f"train.steps={self.planned}", np=RANKS, settings=SETTINGS, options=["--max-restarts", 20, "--first-pause", 0.2])
+        self.wait_until(lambda: process.poll() is not None or self.starts(process) == 1, 60, "the first start")
+        lost, seconds = [], []
+        while len(lost) < kills and process.poll() is None:
+            hit = self.kill_one(process, random)
+            if hit:
+                lost.append(hit[0])
+                seconds.append(hit[1])
+        self.assertEqual(self.wait_for_end(process, 900), 0, process.said())
+        self.assertEqual(len(lost), kills, process.said())
+        # Each step is there once, with the same values, and the weights and moments are the same bytes.
+        self.assertEqual(self.without_times("killed"), self.without_times("undisturbed"))
+        self.assertEqual(self.weights("killed", self.planned), self.weights("undisturbed", self.planned))
+        record(f"SIGKILL of one of {RANKS} ranks, at random moments", kills, "started again each time; final weights byte for byte those of an undisturbed run", max(lost), seconds)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The long run of the fault tests: faults many times over, in about half an hour on two cores, and at its end the README's table.
+#   tests/faults/run.sh [SEED]     after launcher/test.sh has built; VAE_DIST_BUILD is another build folder
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+build=${VAE_DIST_BUILD:-$root/build}
+seed=${1:-1265}
+
+records=$(mktemp)
+trap 'rm -f "$records"' EXIT
+export VAE_DIST_FAULT_SEED=$seed VAE_DIST_FAULT_LONG=1 VAE_DIST_FAULT_RECORDS=$records
+
+tests=()
+for file in "$here"/*_test.py; do tests+=("$(basename "$file" .py)"); done
+pattern=$(IFS='|'; echo "${tests[*]}")
+status=0
+ctest --test-dir "$build" --output-on-failure --timeout 5400 -R "^($pattern)\$" || status=$?
+
+printf '\nSeed %s\n\n' "$seed"
+python3 "$here/table.py" "$records"
+exit "$status"

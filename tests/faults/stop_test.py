@@ -1,0 +1,135 @@
+"""Requests to stop, whoever gets them and whenever: all ranks stop after the same step, with a checkpoint, and the exit code is 75."""
+import json
+import os
+import signal
+import subprocess
+import unittest
+
+import runs
+from launched import STEPS, Launched, drawn, record
+
+STOPPED = 75
+
+
+class Stops(Launched):
+    def check_stopped(self, process, name):
+        self.assertEqual(self.wait_for_end(process), STOPPED, process.said())
+        step = json.loads((self.checkpoint(name) / "state.json").read_text())["step"]
+        self.assertEqual([record["step"] for record in self.log(name) if "loss" in record], list(range(1, step + 1)))
+        self.assertFalse((self.run_path(name) / "lock.json").exists())
+        record("request to stop (USR1, TERM, INT to launcher or ranks; twice, during start, checkpoint, evaluation)", 1,
+               "all ranks stopped after the same step, with a checkpoint; exit code 75", 0)
+        return step
+
+
+class OfTheLauncher(Stops):
+    def test_each_signal_becomes_a_request(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            with self.subTest(number.name):
+                process = self.launch(number.name, "train.steps=100000", np=2)
+                self.wait_for_step(process, number.name, 3)
+                process.send_signal(number)
+                self.check_stopped(process, number.name)
+                self.assertIn(f"vae_launch: {number.name}: the ranks are asked to stop", process.said())
+                self.assertIn("vae_launch: stopped on request", process.said())
+                self.assertEqual(self.starts(process), 1)
+
+    def test_one_at_the_start_is_held_back_until_the_ranks_can_hear_it(self):
+        random = drawn("a request at the start")
+        for attempt in range(3):
+            name = f"start_{attempt}"
+            process = self.launch(name, "train.steps=100000", np=2)
+            self.wait_until(lambda: process.said(), 60, "the command")
+            # Python, MPI and the program's libraries are loaded in this time.
+            try:
+                process.wait(timeout=random.uniform(0, 2))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGTERM)
+            # The first step that all agree on comes soon after the start.
+            self.assertLess(self.check_stopped(process, name), 300)
+
+    def test_twice_is_as_once(self):
+        process = self.launch("twice", "train.steps=100000", np=2)
+        self.wait_for_step(process, "twice", 3)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        self.check_stopped(process, "twice")
+
+    def test_between_two_starts_ends_it_with_what_the_last_checkpoint_holds(self):
+        process = self.launch("between", "train.steps=100000", np=2, options=["--first-pause", 60])
+        self.wait_for_step(process, "between", 12)
+        os.kill(process.ranks()[1], signal.SIGKILL)
+        self.wait_until(lambda: "starting again in 60 s" in process.said(), 60, "the pause")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.wait_for_end(process), STOPPED, process.said())
+        self.assertIn("SIGTERM between two starts", process.said())
+
+    def test_it_goes_on_from_there(self):
+        process = self.launch("goes_on", "train.steps=40", np=2)
+        self.wait_for_step(process, "goes_on", 3)
+        process.send_signal(signal.SIGUSR1)
+        self.check_stopped(process, "goes_on")
+        code, said = self.launched("goes_on", "train.steps=40", np=1)
+        self.assertEqual(code, 0, said)
+        self.assertEqual([record["step"] for record in self.log("goes_on") if "loss" in record], list(range(1, 41)))
+
+
+class OfRanks(Stops):
+    """What plain mpirun starts. USR1 to mpirun, to a rank and to a single process: resume_test; TERM to one rank: failure_test."""
+
+    def started(self, name, *overrides, np=2, **options):
+        with open(self.folder / f"{name}.txt", "w") as output:
+            process = self.start("train", "--config", "run.yaml", f"run.name={name}", *runs.SMALL, *STEPS, "train.steps=100000", *overrides, np=np, output=output, **options)
+        process.said = (self.folder / f"{name}.txt").read_text
+        self.addCleanup(self.end, process)
+        return process
+
+    def signal_rank(self, process, rank, number):
+        os.kill(process.ranks()[rank], number)
+
+    def test_usr1_and_term_to_two_ranks_and_twice(self):
+        process = self.started("several")
+        self.wait_for_step(process, "several", 3)
+        self.signal_rank(process, 1, signal.SIGTERM)
+        self.signal_rank(process, 0, signal.SIGUSR1)
+        if process.poll() is None and 1 in process.ranks():
+            self.signal_rank(process, 1, signal.SIGUSR1)
+        self.check_stopped(process, "several")
+
+    def test_during_the_start(self):
+        self.train("starting", *STEPS, "train.steps=3", np=2)
+        process = self.started("starting")
+        # The run's lock is there before checkpoints are looked for, data are read and the model is made.
+        self.wait_until(lambda: (self.run_path("starting") / "lock.json").exists(), 60, "the lock")
+        self.signal_rank(process, 1, signal.SIGUSR1)
+        self.assertLess(self.check_stopped(process, "starting"), 100)
+
+    def test_during_a_checkpoint(self):
+        process = self.started("saving", "checkpoint.every_steps=5", launcher=lambda np, command: ["env", f"LD_PRELOAD={os.environ['VAE_DIST_SLOW_WRITES']}", "VAE_DIST_SLOW_WRITES_MS=100", *runs.mpirun(np, command)])
+        self.wait_until(lambda: list((self.run_path("saving") / "checkpoints").glob(".tmp_step_*")), 60, "a checkpoint under way")
+        self.signal_rank(process, 1, signal.SIGUSR1)
+        self.check_stopped(process, "saving")
+
+    def test_during_an_evaluation(self):
+        # 100 images, with 200 draws each: a second or so.
+        process = self.started("evaluating", "data.validation={file: shapes.h5, dataset: imgs, rows: [100, 200]}", "evaluate.every_epochs=1", "evaluate.importance_samples=200",
+                               "evaluate.batch=10")
+        self.wait_for_step(process, "evaluating", 5)
+        self.signal_rank(process, 0, signal.SIGUSR1)
+        step = self.check_stopped(process, "evaluating")
+        self.assertLessEqual(step, 15)
+
+    def test_term_to_mpirun_ends_all_in_seconds_and_the_last_checkpoint_loads(self):
+        process = self.started("terminated")
+        self.wait_for_step(process, "terminated", 12)
+        ranks = process.ranks()
+        process.terminate()
+        self.assertNotIn(self.wait_for_end(process, 30), (0, STOPPED))
+        self.wait_until_gone(ranks.values())
+        saved = self.checkpoints("terminated")[-1]
+        done = self.train("terminated", *STEPS, f"train.steps={saved + 3}", np=2)
+        self.assertIn(f"from {saved} to {saved + 3}", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

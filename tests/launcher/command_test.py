@@ -1,0 +1,44 @@
+"""The mpirun command of a start."""
+import unittest
+
+from supervise import command
+from supervise.hosts import Host
+
+
+class Command(unittest.TestCase):
+    PLACED = [(Host("a", 4), 4), (Host("b", 4), 2)]
+
+    def words(self, placed=None, environment=None, is_root=False, cores=8):
+        machine = command.Machine(is_root, cores, environment or {})
+        return command.training(placed or self.PLACED, machine, "job 1", 3, "/bin/vae dist", ["--config", "x; rm -rf y.yaml", "run.name=$(a)"])
+
+    def test_starts_the_ranks_of_each_host(self):
+        words = self.words()
+        self.assertEqual(words[:7], ["mpirun", "-np", "6", "--host", "a:4,b:2", "--map-by", "slot"])
+
+    def test_arguments_stay_whole_words_behind_the_binder(self):
+        words = self.words()
+        self.assertEqual(words[-5:], [str(command.BOUND_RANK), "/bin/vae dist", "--config", "x; rm -rf y.yaml", "run.name=$(a)"])
+        self.assertIn("VAE_DIST_JOB_ID=job 1", words)
+        self.assertIn("VAE_DIST_JOB_RESTART=3", words)
+
+    def test_root_is_allowed_only_for_root(self):
+        self.assertNotIn("--allow-run-as-root", self.words())
+        self.assertIn("--allow-run-as-root", self.words(is_root=True))
+
+    def test_oversubscribes_only_where_there_are_more_ranks_than_cores(self):
+        self.assertNotIn("--oversubscribe", self.words())
+        self.assertIn("--oversubscribe", self.words(cores=3))
+
+    def test_variables_go_to_other_hosts_and_what_the_user_set_stays(self):
+        words = self.words(environment={"NCCL_DEBUG": "INFO", "NCCL_SOCKET_IFNAME": "ib0", "OMP_NUM_THREADS": "2", "HOME": "/h", "OMPI_MCA_oob_tcp_keepalive_time": "3",
+                                        "VAE_DIST_JOB_ID": "an outer one"})
+        passed = [words[i + 1] for i, word in enumerate(words) if word == "-x"]
+        self.assertEqual(passed, ["VAE_DIST_JOB_ID=job 1", "VAE_DIST_JOB_RESTART=3", "NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "OMP_NUM_THREADS"])
+        self.assertNotIn("oob_tcp_keepalive_time", words)
+        self.assertIn("oob_tcp_keepalive_intvl", words)
+        self.assertIn("NCCL_DEBUG=WARN", self.words())
+
+
+if __name__ == "__main__":
+    unittest.main()
