@@ -1,4 +1,4 @@
-"""A real Slurm of our own on one machine: its controller, two nodes with two ranks' worth of host names, private munge, all of it in a
+"""A real Slurm of our own on one machine: its controller, two nodes, private munge, all of it in a
 temporary folder, on 127.0.0.1 alone. Needs root and Debian's packages slurmctld, slurmd, slurm-client, munge (launcher/test.sh installs them).
 
 What one machine makes necessary: a node is a slurmd with a port and a host name of its own (a UTS namespace, since Open MPI names its shared
@@ -52,9 +52,9 @@ MinJobAge=3600
 ReturnToService=2
 SlurmdTimeout=600
 MessageTimeout=60
-NodeName=node1 NodeHostname=node1 NodeAddr=127.0.0.1 Port={ports[1]} CPUs=8 RealMemory=1000 Gres=gpu:{gpus}
-NodeName=node2 NodeHostname=node2 NodeAddr=127.0.0.1 Port={ports[2]} CPUs=8 RealMemory=1000 Gres=gpu:{gpus}
-PartitionName=normal Nodes=node1,node2 Default=YES PriorityTier=10
+NodeName=node1 NodeHostname=node1 NodeAddr=127.0.0.1 Port={ports[1]} CPUs=24 RealMemory=1000 Gres=gpu:{gpus}
+NodeName=node2 NodeHostname=node2 NodeAddr=127.0.0.1 Port={ports[2]} CPUs=24 RealMemory=1000 Gres=gpu:{gpus}
+PartitionName=normal Nodes=node1,node2 Default=YES PriorityTier=1 PreemptMode=OFF
 PartitionName=low Nodes=node1,node2 PriorityTier=1
 PartitionName=high Nodes=node1,node2 PriorityTier=20
 """
@@ -156,6 +156,9 @@ class Cluster:
         """What `scontrol show job` says of a job: {"JobState": "RUNNING", "Restarts": "1", ...}."""
         words = self._ask("scontrol", "--oneliner", "show", "job", job).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def daemons(self):
+        return [daemon.pid for daemon in self._daemons]
 
     def processes(self):
         """The ids of whatever runs with this cluster's SLURM_CONF in its environment: daemons, jobs, what jobs left."""
