@@ -24,7 +24,7 @@ environment=$deps/torch-$torch_version
 build_packages=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
   openmpi-bin libopenmpi-dev libhdf5-dev libdeflate-dev libjpeg-dev libpng-dev libzip-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
   nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libcurl4-openssl-dev libgtest-dev libgmock-dev)
-test_packages=(iproute2 tmux shellcheck)   # hosts as network namespaces; a terminal
+test_packages=(iproute2 tmux shellcheck)   # hosts as network namespaces; a terminal; scripts looked at
 }
 
 step() { printf '\n\033[1m== %s\033[0m (%d s)\n' "$*" "$SECONDS"; }
@@ -76,6 +76,22 @@ install_browser() {
   if command -v chromium google-chrome >/dev/null; then return; fi
   if apt-cache show chromium >/dev/null 2>&1; then install_system_packages chromium; return; fi
   echo "setup: there is no package chromium: the test of the report in a browser is left out"
+}
+
+# The batch scripts are tested under a Slurm that the tests start themselves: the services that come with its packages are stopped and
+# stay off, unless they were here before.
+install_slurm() {
+  [ "${VAE_DIST_SYSTEM:-}" = given ] && return
+  local service new=() as_root=()
+  for service in munge slurmctld slurmd; do
+    is_installed "$service" || new+=("$service")
+  done
+  install_system_packages slurmctld slurmd slurm-client munge
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+  for service in "${new[@]}"; do
+    "${as_root[@]}" service "$service" stop >/dev/null 2>&1 || true
+    if [ -d /run/systemd/system ]; then "${as_root[@]}" systemctl --quiet disable "$service" || true; fi
+  done
 }
 
 # CUDA 13 wheels need driver 580 or later; older drivers run older wheels of the same torch.

@@ -8,6 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 install_system_packages "${build_packages[@]}" "${test_packages[@]}"
 install_fuzzer
 install_browser
+install_slurm
 install_wheels
 fetch_servers
 configure_and_build all

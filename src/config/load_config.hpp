@@ -21,6 +21,9 @@ Config parse_config(const std::string& yaml, const std::string& name, const std:
 /// as a comment, the others commented out.
 std::string config_yaml(const Config& config, bool annotated = false);
 
+/// The value of one key, by its dotted name, for scripts: text as it is, everything else as YAML writes it. Throws BadInput when there is no such key.
+std::string config_value(const Config& config, const std::string& name);
+
 /// The annotated defaults that `vae_dist config` prints: a valid configuration once the required keys are filled in.
 std::string default_config_yaml();
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "base/error.hpp"
 #include "config/key_table.hpp"
 #include "config/load_config.hpp"
 #include "config/scalar_text.hpp"
@@ -71,6 +72,16 @@ std::string config_yaml(const Config& config, bool annotated) {
     out += (annotated ? with_comment(line, comment(key)) : line) + "\n";
   }
   return out;
+}
+
+std::string config_value(const Config& config, const std::string& name) {
+  Config copy = config;
+  for (const Key& key : key_table(copy)) {
+    if (key.name != name) continue;
+    const auto* const plain = std::get_if<std::string*>(&key.slot);
+    return plain ? **plain : value_text(key);
+  }
+  throw BadInput(text("there is no key '", name, "'; `vae_dist config` lists every key"));
 }
 
 std::string default_config_yaml() {

@@ -28,6 +28,6 @@ def ranks_of(binary, marker):
         except OSError:
             continue
         for variable in variables:
-            if variable.startswith(b"OMPI_COMM_WORLD_RANK="):
+            if variable.startswith((b"OMPI_COMM_WORLD_RANK=", b"PMIX_RANK=")):  # mpirun, srun
                 found[int(variable.partition(b"=")[2])] = int(folder.name)
     return found

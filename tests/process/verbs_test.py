@@ -93,6 +93,14 @@ class ConfigVerb(RunFolder):
         self.assertRegex(shown, r"(?m)^    rule: fixed\b")
         self.assertRegex(shown, r"(?m)^  name: run\b")
 
+    def test_a_key_alone_is_printed_as_a_script_wants_it(self):
+        shown = self.program("config", "--config", "run.yaml", "--key", "run.name", "--key", "model.hidden_dims", "run.name='a: b'", "model.hidden_dims=[8]", check=True).stdout
+        self.assertEqual(shown, "a: b\n[8]\n")
+        for arguments, complaint in ((["--config", "run.yaml", "--key", "run.nam"], "run.nam"), (["--key", "run.name"], "--config FILE")):
+            done = self.program("config", *arguments)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(complaint, done.stderr)
+
     def test_overrides_without_a_file_are_refused(self):
         done = self.program("config", "train.global_batch=128")
         self.assertEqual(done.returncode, 2)

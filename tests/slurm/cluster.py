@@ -1,0 +1,194 @@
+"""A real Slurm of our own on one machine: its controller, two nodes, private munge, all of it in a
+temporary folder, on 127.0.0.1 alone. Needs root and Debian's packages slurmctld, slurmd, slurm-client, munge (launcher/test.sh installs them).
+
+What one machine makes necessary: a node is a slurmd with a port and a host name of its own (a UTS namespace, since Open MPI names its shared
+memory after the host) that also resolves there (a mount namespace with another /etc/hosts); PMIx' files are apart (TmpFS with %n); nothing
+is measured or confined by cgroups; GPUs are terminals."""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+NODES = ("node1", "node2")
+GPUS = 8
+PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "scontrol", "scancel", "squeue")
+START_S, END_S = 120, 120
+
+CONFIGURATION = """\
+ClusterName=test
+SlurmctldHost=localhost(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+SlurmctldPort={ports[0]}
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+AuthType=auth/munge
+# cred_expire: a job that is queued again waits so long, 120 s by default.
+AuthInfo=socket={folder}/munge/socket,cred_expire=10
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool/%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+TmpFS={folder}/tmp/%n
+MailProg=/bin/true
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SlurmdParameters=config_overrides
+SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=2,bf_interval=1
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+GresTypes=gpu
+KillWait=60
+MinJobAge=3600
+ReturnToService=2
+SlurmdTimeout=600
+MessageTimeout=60
+NodeName=node1 NodeHostname=node1 NodeAddr=127.0.0.1 Port={ports[1]} CPUs=24 RealMemory=1000 Gres=gpu:{gpus}
+NodeName=node2 NodeHostname=node2 NodeAddr=127.0.0.1 Port={ports[2]} CPUs=24 RealMemory=1000 Gres=gpu:{gpus}
+PartitionName=normal Nodes=node1,node2 Default=YES PriorityTier=1 PreemptMode=OFF
+PartitionName=low Nodes=node1,node2 PriorityTier=1
+PartitionName=high Nodes=node1,node2 PriorityTier=20
+"""
+# A node's daemon, in a world where the machine has the node's name.
+AS_NODE = 'hostname "$1"; mount --bind "$2" /etc/hosts; shift 2; exec "$@"'
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def cannot_run():
+    """Why this machine can have no Slurm of ours, or None."""
+    if os.geteuid() != 0:
+        return "only root may start a Slurm with nodes of their own names"
+    for number in range(GPUS):
+        if not pathlib.Path(f"/dev/tty{number}").exists():
+            return f"there is no /dev/tty{number}, which stands for a GPU"
+    made = subprocess.run(["unshare", "--uts", "--mount", "true"], capture_output=True, text=True)
+    return f"this machine makes no namespaces: {made.stderr.strip()}" if made.returncode else None
+
+
+class Cluster:
+    """Started by its constructor; stop() ends it, with all that its jobs have left. `environment` is for everything that talks to it."""
+
+    def __init__(self):
+        reason = cannot_run()
+        if reason:
+            raise unittest.SkipTest(f"not run: {reason}")
+        self._path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
+        missing = [name for name in PROGRAMS if not shutil.which(name, path=self._path)]
+        if missing:
+            raise AssertionError(f"these tests need Slurm ({', '.join(missing)} missing): launcher/test.sh installs it")
+        self._folder = tempfile.TemporaryDirectory(prefix="vae_dist_slurm_")
+        self.folder = pathlib.Path(self._folder.name)
+        self._daemons = []
+        self._write_files()
+        self.environment = {**os.environ, "PATH": self._path, "SLURM_CONF": str(self.folder / "slurm.conf")}
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _write_files(self):
+        for name in ("munge", "state", *(f"{place}/{node}" for place in ("spool", "tmp") for node in NODES)):
+            (self.folder / name).mkdir(parents=True)
+        self.folder.chmod(0o755)
+        key = self.folder / "munge" / "key"
+        key.touch(0o400)
+        key.write_bytes(os.urandom(128))
+        (self.folder / "slurm.conf").write_text(CONFIGURATION.format(folder=self.folder, ports=free_ports(3), gpus=GPUS))
+        (self.folder / "gres.conf").write_text(f"Name=gpu File=/dev/tty[0-{GPUS - 1}]\n")
+        (self.folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
+        (self.folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(NODES)}\n")
+
+    def _start_daemon(self, name, *command):
+        with open(self.folder / f"{name}.out", "w") as output:
+            self._daemons.append(subprocess.Popen(command, env=self.environment, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT,
+                                                  stdin=subprocess.DEVNULL))
+
+    def _start(self):
+        munge = self.folder / "munge"
+        self._start_daemon("munged", "munged", "--foreground", "--force", f"--key-file={munge}/key", f"--socket={munge}/socket",
+                           f"--pid-file={munge}/pid", f"--log-file={munge}/log", f"--seed-file={munge}/seed")
+        self._wait_until(lambda: (munge / "socket").exists(), "munge")
+        self._start_daemon("slurmctld", "slurmctld", "-D", "-i")
+        for node in NODES:
+            self._start_daemon(node, "unshare", "--uts", "--mount", "sh", "-c", AS_NODE, "sh", node, self.folder / "hosts", "slurmd", "-D", "-N", node)
+        self._wait_until(lambda: self._ask("sinfo", "--noheader", "--states=idle", "--partition=normal", "--format=%D").strip() == str(len(NODES)), "both nodes")
+
+    def _wait_until(self, condition, what):
+        deadline = time.monotonic() + START_S
+        while not condition():
+            if time.monotonic() > deadline or any(daemon.poll() is not None for daemon in self._daemons):
+                said = "".join(f"-- {file.name}\n{file.read_text()}" for file in sorted(self.folder.glob("*.out")))
+                raise AssertionError(f"Slurm did not start: waiting for {what}\n{said}")
+            time.sleep(0.2)
+
+    def _ask(self, *command):
+        """What a command of Slurm says; "" where it fails."""
+        return subprocess.run(command, env=self.environment, text=True, capture_output=True, timeout=END_S, stdin=subprocess.DEVNULL).stdout
+
+    def call(self, *command, cwd=None, environment=None):
+        """What a command of Slurm says, which must succeed."""
+        done = subprocess.run([str(word) for word in command], env={**self.environment, **(environment or {})}, cwd=cwd, text=True, capture_output=True,
+                              timeout=END_S, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise AssertionError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def facts(self, job):
+        """What `scontrol show job` says of a job: {"JobState": "RUNNING", "Restarts": "1", ...}."""
+        words = self._ask("scontrol", "--oneliner", "show", "job", job).split()
+        return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def daemons(self):
+        return [daemon.pid for daemon in self._daemons]
+
+    def processes(self):
+        """The ids of whatever runs with this cluster's SLURM_CONF in its environment: daemons, jobs, what jobs left."""
+        marker = f"SLURM_CONF={self.environment['SLURM_CONF']}".encode()
+        for folder in pathlib.Path("/proc").iterdir():
+            try:
+                if folder.name.isdigit() and marker in (folder / "environ").read_bytes().split(b"\0"):
+                    yield int(folder.name)
+            except OSError:
+                continue
+
+    def logs(self):
+        return "".join(f"-- {file.name}\n{file.read_text(errors='replace')[-6000:]}" for file in sorted(self.folder.glob("*.log")))
+
+    def stop(self):
+        """Ends jobs, daemons and whatever they have left. A second call does nothing."""
+        if not self._daemons:
+            return
+        for daemon in reversed(self._daemons):
+            daemon.terminate()
+        for daemon in reversed(self._daemons):
+            try:
+                daemon.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+        self._daemons = []
+        for pid in self.processes():  # jobs survive their slurmd
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._folder.cleanup()

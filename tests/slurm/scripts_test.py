@@ -1,0 +1,56 @@
+"""What can be said of the batch scripts without a Slurm."""
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+from runs import BINARY, SOURCE
+
+SCRIPTS = sorted((SOURCE / "slurm").glob("*.sbatch"))
+
+
+class Scripts(unittest.TestCase):
+    def run_as_job(self, script, *arguments, directory=SOURCE, **variables):
+        environment = {**os.environ, "SLURM_JOB_ID": "12", "SLURM_SUBMIT_DIR": str(directory), "VAE_DIST": BINARY, **variables}
+        return subprocess.run(["bash", script, *arguments], env=environment, cwd=directory, text=True, capture_output=True, timeout=60)
+
+    def test_shellcheck_finds_nothing(self):
+        self.assertEqual([script.name for script in SCRIPTS], ["array.sbatch", "chain.sbatch", "train.sbatch"])
+        done = subprocess.run(["shellcheck", "--external-sources", "slurm/job.sh", *(script.relative_to(SOURCE) for script in SCRIPTS)], cwd=SOURCE, text=True,
+                              capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_each_asks_for_as_many_tasks_as_gpus(self):
+        for script in SCRIPTS:
+            options = dict(re.findall(r"(?m)^#SBATCH --([\w-]+)=(.*)$", script.read_text()))
+            self.assertEqual(options["ntasks-per-node"], options["gpus-per-node"], script)
+            self.assertEqual(options["signal"], "B:USR1@120", script)
+            self.assertFalse([name for name in options if "bind" in name or name == "gpus-per-task"], script)
+
+    def test_what_is_wrong_is_said_and_ends_the_job_with_2(self):
+        train, array = SOURCE / "slurm" / "train.sbatch", SOURCE / "slurm" / "array.sbatch"
+        with tempfile.TemporaryDirectory() as elsewhere:
+            (pathlib.Path(elsewhere) / "empty.txt").write_text("# nothing\n")
+            for complaint, done in (
+                    ("usage: sbatch slurm/train.sbatch", self.run_as_job(train)),
+                    ("usage: sbatch --array", self.run_as_job(array, "configs/shapes.yaml")),
+                    ("submit from the root of the checkout", self.run_as_job(train, "configs/shapes.yaml", directory=elsewhere)),
+                    ("there is no program nowhere", self.run_as_job(train, "configs/shapes.yaml", VAE_DIST="nowhere")),
+                    ("there are no overrides in", self.run_as_job(array, "configs/shapes.yaml", f"{elsewhere}/empty.txt", SLURM_ARRAY_TASK_ID="0")),
+                    ("did you mean 'train.global_batch'", self.run_as_job(train, "configs/shapes.yaml", "train.global_bach=3")),
+                    ("mpirun and srun are known", self.run_as_job(train, "configs/shapes.yaml", VAE_DIST_START="ssh"))):
+                with self.subTest(complaint):
+                    self.assertIn(complaint, done.stderr)
+                    self.assertEqual(done.returncode, 2, done.stderr)
+
+    def test_a_script_that_is_no_job_says_how_to_make_it_one(self):
+        done = subprocess.run(["bash", "slurm/train.sbatch", "configs/shapes.yaml"], cwd=SOURCE, text=True, capture_output=True, timeout=60,
+                              env={name: value for name, value in os.environ.items() if not name.startswith("SLURM_")})
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("this is a batch script: sbatch slurm/train.sbatch", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
