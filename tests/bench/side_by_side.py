@@ -3,6 +3,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -152,7 +153,7 @@ def main():
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--pictures", type=int, default=64 * 64, help="of the coloured dataset")
-    parser.add_argument("--only", default="", help="contestants whose name holds this")
+    parser.add_argument("--only", default="", help="contestants whose name holds this regular expression")
     parser.add_argument("--json", help="every single figure goes to this file")
     options = parser.parse_args()
     ranks = options.ranks or (1 if options.gpu else 2)
@@ -164,7 +165,7 @@ def main():
         races = [vanilla_contestants(options, folder, colour, batch, ranks) for batch in ((64, 512) if options.gpu else (64,))]
         if not options.gpu:
             races.append(mlp_contestants(options, folder, digits))
-        races = [[one for one in race if options.only in one.name] for race in races]
+        races = [[one for one in race if re.search(options.only, one.name)] for race in races]
         print(f"{ranks} ranks, {options.pairs} rounds of {options.steps} steps; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
         for race in filter(None, races):
             for number in range(options.pairs):
