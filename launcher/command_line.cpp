@@ -50,6 +50,7 @@ ExitCode run_command(int argc, char** argv, const MpiWorld& world, FailureReport
   add_lesson_verb(app, context);
   add_report_verb(app, context);
   add_monitor_verb(app, context);
+  add_bench_verb(app, context);
   add_weights_verb(app, context);
   add_data_verb(app, context);
   add_config_verb(app, context);

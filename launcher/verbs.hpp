@@ -28,6 +28,7 @@ void add_compare_verb(CLI::App& app, VerbContext& context);
 void add_report_verb(CLI::App& app, VerbContext& context);
 void add_monitor_verb(CLI::App& app, VerbContext& context);
 void add_lesson_verb(CLI::App& app, VerbContext& context);
+void add_bench_verb(CLI::App& app, VerbContext& context);
 void add_weights_verb(CLI::App& app, VerbContext& context);
 void add_data_verb(CLI::App& app, VerbContext& context);
 void add_config_verb(CLI::App& app, VerbContext& context);

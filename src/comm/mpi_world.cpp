@@ -193,6 +193,16 @@ std::unique_ptr<Communicator> MpiWorld::make_node_communicator() const {
   return communicator;
 }
 
+std::unique_ptr<Communicator> MpiWorld::make_communicator_of_first(int ranks) const {
+  if (!started_) return make_self_communicator();
+  MPI_Comm first = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_split(MPI_COMM_WORLD, rank_ < ranks ? 0 : MPI_UNDEFINED, rank_, &first), "MPI_Comm_split");
+  if (rank_ >= ranks) return nullptr;
+  auto communicator = std::make_unique<MpiCommunicator>(first, rank_, ranks);
+  MPI_Comm_free(&first);
+  return communicator;
+}
+
 void MpiWorld::abort(ExitCode code) const noexcept {
   // MPI_Abort does not return, but where it waits for something that will not come this process ends all the same.
   if (started_) {

@@ -30,6 +30,9 @@ class MpiWorld {
   /// The same over the ranks of this node, numbered by local rank. A collective of all ranks.
   std::unique_ptr<Communicator> make_node_communicator() const;
 
+  /// The same over the first `ranks` ranks, for measurements; null on the others. A collective of all ranks.
+  std::unique_ptr<Communicator> make_communicator_of_first(int ranks) const;
+
   /// Ends all ranks of the world with this exit code, and does not return. Other ranks may be anywhere.
   [[noreturn]] void abort(ExitCode code) const noexcept;
 

@@ -29,6 +29,11 @@ void resolve_replicas_and_batch(Config& config, const std::optional<Checkpoint>&
   }
 }
 
+// R may be known only after the first check of the configuration.
+void check_resolved(const Config& config, const std::string& config_file) {
+  if (const auto contradiction = find_contradiction(config)) throw BadInput(text(config_file, ": ", contradiction->message));
+}
+
 // Rank 0's part: everything that touches files.
 RunSetup read_setup(const std::string& config_file, const std::vector<std::string>& overrides, const LockRun& lock, int world_size) {
   RunSetup setup;
@@ -39,8 +44,7 @@ RunSetup read_setup(const std::string& config_file, const std::vector<std::strin
   setup.checkpoint = find_checkpoint(setup.config);
   setup.resumed = setup.checkpoint.has_value();
   resolve_replicas_and_batch(setup.config, setup.checkpoint, world_size);
-  // R may be known only now.
-  if (const auto contradiction = find_contradiction(setup.config)) throw BadInput(text(config_file, ": ", contradiction->message));
+  check_resolved(setup.config, config_file);
   if (!setup.resumed) {
     setup.state.seed = setup.config.run.seed;
     setup.state.replicas = *setup.config.distributed.replicas;
@@ -62,17 +66,32 @@ RunSetup read_setup(const std::string& config_file, const std::vector<std::strin
                       "\nSet these back, or start a new run with another run.name."));
 }
 
+Config on_all_ranks(const Config& config, Communicator& host) {
+  const bool first = host.rank() == 0;
+  const std::string yaml = broadcast_text(host, first ? config_yaml(config) : "");
+  return first ? config : parse_config(yaml, "configuration of rank 0");
+}
+
 }  // namespace
+
+Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, Communicator& host) {
+  Config config;
+  agree_on_rank_0(host, [&] {
+    config = load_config(config_file, overrides);
+    resolve_replicas_and_batch(config, std::nullopt, host.size());
+    check_resolved(config, config_file);
+  });
+  return on_all_ranks(config, host);
+}
 
 RunSetup set_up_run(const std::string& config_file, const std::vector<std::string>& overrides, const LockRun& lock, Communicator& host) {
   RunSetup setup;
   agree_on_rank_0(host, [&] { setup = read_setup(config_file, overrides, lock, host.size()); });
+  setup.config = on_all_ranks(setup.config, host);
   const bool first = host.rank() == 0;
-  const std::string config = broadcast_text(host, first ? config_yaml(setup.config) : "");
   const std::string state = broadcast_text(host, first ? to_json(setup.state) : "");
   const std::string resumed = broadcast_text(host, setup.resumed ? "resumed" : "new");
   if (!first) {
-    setup.config = parse_config(config, "configuration of rank 0");
     setup.state = training_state_from_json(state, "state of rank 0");
     setup.resumed = resumed == "resumed";
   }

@@ -32,4 +32,7 @@ using LockRun = std::function<std::unique_ptr<RunLock>(const RunDirectory&)>;
 /// run directory that already holds a run when resume is `never`, or in which another run trains. A collective.
 RunSetup set_up_run(const std::string& config_file, const std::vector<std::string>& overrides, const LockRun& lock, Communicator& host);
 
+/// The configuration of a run that would start now, as every rank gets it; no run directory is looked at. Throws AgreedError. A collective.
+Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, Communicator& host);
+
 }  // namespace vae_dist

@@ -19,38 +19,16 @@
 #include "train/noise_tensor.hpp"
 #include "train/open_data.hpp"
 #include "train/picture_files.hpp"
-#include "train/pinned_memory.hpp"
 #include "train/run_directory.hpp"
+#include "train/step_range.hpp"
 #include "train/stop_signal.hpp"
+#include "train/training_batches.hpp"
 
 namespace vae_dist {
 namespace {
 
-BatchPlan batch_plan(const LoopParts& parts) {
-  BatchPlan plan;
-  plan.seed = static_cast<std::uint64_t>(parts.config.run.seed);
-  plan.global_batch = parts.plan.global_batch;
-  plan.first = parts.plan.first_sample();
-  plan.count = parts.plan.samples_per_rank();
-  plan.noise_per_sample = parts.learner.objective().noise_per_sample(parts.plan.samples_per_replica());
-  plan.horizontal_flip = parts.config.data.horizontal_flip;
-  plan.window_chunks = *parts.config.data.shuffle_window_chunks;
-  return plan;
-}
-
-// What does not lie in memory is streamed, unless its order leaps over all samples.
-std::unique_ptr<ChunkRing> chunk_ring(const LoopParts& parts, std::int64_t epoch, std::int64_t step) {
-  const DataConfig& data = parts.config.data;
-  if (parts.train.in_memory() || *data.shuffle_window_chunks == 0) return nullptr;
-  ChunkRing::Options options;
-  options.seed = static_cast<std::uint64_t>(parts.config.run.seed);
-  options.window_chunks = *data.shuffle_window_chunks;
-  options.samples_at_once = parts.plan.global_batch;
-  options.threads = reader_threads(data, parts.node.size());
-  options.first_epoch = epoch;
-  options.first_position = step * parts.plan.global_batch;
-  options.patience = Seconds(parts.config.distributed.timeout_s);
-  return std::make_unique<ChunkRing>(parts.train, options, parts.node, parts.host);
+BatchSource batch_source(const LoopParts& parts) {
+  return {parts.config, parts.train, parts.plan, parts.learner.objective().noise_per_sample(parts.plan.samples_per_replica()), parts.device, parts.node, parts.host};
 }
 
 // Before, a small KL shows nothing yet.
@@ -66,8 +44,7 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
       state_(std::move(state)),
       format_(input_format(parts.config, parts.train, parts.device)),
       steps_per_epoch_(parts.learning_rate.steps_per_epoch),
-      loader_(parts.train, batch_plan(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_, parts.config.data.prefetch_batches,
-              chunk_ring(parts, state_.step / steps_per_epoch_, state_.step % steps_per_epoch_), batch_memory_for(parts.device)),
+      batches_(training_batches(batch_source(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_)),
       flags_(parts.flags),
       writer_(RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep),
       report_(RunDirectory(parts.config.run).path()) {
@@ -122,7 +99,10 @@ void TrainingLoop::one_step() {
   const DistributedConfig& limits = parts_.config.distributed;
   enter("waiting for data", Seconds(limits.slow_timeout_s));
   const Stopwatch waiting;
-  const Batch batch = loader_.next();
+  const Batch batch = [this] {
+    const StepRange range("data");
+    return batches_->next();
+  }();
   const double data_wait = waiting.elapsed().count();
 
   enter("forward, backward and gradient exchange", Seconds(slow_steps_ > 0 ? limits.slow_timeout_s : limits.timeout_s));

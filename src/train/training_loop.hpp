@@ -77,7 +77,7 @@ class TrainingLoop {
   TrainingState state_;
   InputFormat format_;
   std::int64_t steps_per_epoch_;
-  PrefetchingLoader loader_;
+  std::unique_ptr<PrefetchingLoader> batches_;
   AgreedFlags flags_;
   Wishes agreed_;
   CheckpointWriter writer_;

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "train/step_range.hpp"
+
 namespace vae_dist {
 
 TrainingStep::TrainingStep(LatentModel& model, const Objective& objective, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
@@ -15,15 +17,23 @@ StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise,
 
   const auto image_parts = images.chunk(options_.batches), noise_parts = noise.chunk(options_.batches);
   for (std::size_t i = 0; i < image_parts.size(); ++i) {
-    const LossTerms terms = objective_.terms(model_, image_parts[i], noise_parts[i], weights, options_.batch_replicas);
+    const LossTerms terms = [&] {
+      const StepRange range("forward");
+      return objective_.terms(model_, image_parts[i], noise_parts[i], weights, options_.batch_replicas);
+    }();
     statistics_.add(terms, share);
     reducer_.batch_forwarded();
+    const StepRange range("backward");
     (terms.loss * share).backward();
     reducer_.batch_done();
   }
-  reducer_.finish();
+  {
+    const StepRange range("exchange");
+    reducer_.finish();
+  }
 
   // From here on every rank computes the same from the same sums.
+  const StepRange range("optimizer");
   const at::NoGradGuard no_grad;
   const at::Tensor& gradients = parameters_.gradients();
   const at::Tensor terms = statistics_.terms();

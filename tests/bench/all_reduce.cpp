@@ -10,7 +10,7 @@
 #include "base/power_of_two.hpp"
 #include "comm/host_all_reduce.hpp"
 #include "comm/mpi_world.hpp"
-#include "measuring.hpp"
+#include "bench/over_ranks.hpp"
 
 namespace {
 

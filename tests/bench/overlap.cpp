@@ -17,7 +17,7 @@
 
 #include "base/clock.hpp"
 #include "comm/mpi_world.hpp"
-#include "measuring.hpp"
+#include "bench/over_ranks.hpp"
 #include "train/make_model.hpp"
 #include "train/training_step.hpp"
 

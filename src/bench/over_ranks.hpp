@@ -1,4 +1,4 @@
-// What the benches share: medians, and the measurements of all ranks, turn by turn.
+// Measurements of all ranks, turn by turn, and what is said of them: medians, so that what drifts or stumbles falls out.
 #pragma once
 
 #include <algorithm>
@@ -35,6 +35,13 @@ inline OverRanks over_ranks(Communicator& comm, std::vector<double> turns) {
   }
   return out;
 }
+
+/// Of one value a rank. Collectives.
+inline double sum_over_ranks(Communicator& comm, double value) {
+  comm.all_reduce_sum({&value, 1, DataType::float64});
+  return value;
+}
+inline double most_over_ranks(Communicator& comm, double value) { return over_ranks(comm, {value}).most[0]; }
 
 /// The median over turns of how much larger `values` are than `reference` in the same turn, in percent: what drifts from turn to turn
 /// falls out.

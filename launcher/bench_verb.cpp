@@ -1,0 +1,70 @@
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/durable_file.hpp"
+#include "base/log.hpp"
+#include "bench/bench_report.hpp"
+#include "bench/preflight.hpp"
+#include "bench/scaling_report.hpp"
+#include "launcher/verbs.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Options {
+  BenchRequest request;
+  Interconnect links;
+  bool alone = false, preflight = false, scale = false;
+  std::string json;
+};
+
+void tell(const std::string& said, const nlohmann::json& figures, const Options& options, const MpiWorld& world) {
+  if (world.rank() != 0) return;
+  std::cout << said << std::flush;
+  if (!options.json.empty()) replace_file(options.json, figures.dump(2) + "\n");
+}
+
+ExitCode bench(Options options, const MpiWorld& world) {
+  log::configure(world.rank(), world.size(), log::Level::warn);
+  options.request.exchange = !options.alone;
+  const BenchRequest& request = options.request;
+  if (options.preflight) {
+    const Preflight found = run_preflight(request.config_file, request.overrides, world);
+    tell(preflight_text(found), preflight_json(found), options, world);
+  } else if (options.scale) {
+    const Scaling found = predict_scaling({request.config_file, request.overrides, request.steps, request.warm_up, options.links}, world);
+    tell(scaling_text(found), scaling_json(found), options, world);
+  } else {
+    const BenchResult found = bench_training(request, world);
+    tell(bench_text(found), bench_json(found), options, world);
+  }
+  return ExitCode::done;
+}
+
+}  // namespace
+
+void add_bench_verb(CLI::App& app, VerbContext& context) {
+  auto options = std::make_shared<Options>();
+  BenchRequest& request = options->request;
+  CLI::App* verb = app.add_subcommand("bench", "How fast a configuration trains here, and where a step goes; nothing is kept");
+  verb->add_option("--config", request.config_file, "Configuration file (YAML)")->required();
+  verb->add_option("overrides", request.overrides, "key=value: overrides a key of the configuration by its dotted name");
+  verb->add_option("--steps", request.steps, "Steps that are measured")->check(CLI::Range(2, 1000000))->capture_default_str();
+  verb->add_option("--warm-up", request.warm_up, "Steps before")->check(CLI::Range(1, 1000000))->capture_default_str();
+  verb->add_flag("--no-exchange", options->alone, "Each rank trains by itself: what is faster then is what the exchange costs");
+  verb->add_flag("--profile", request.profile, "Where a step goes: data, forward, backward, exchange, optimizer, other");
+  verb->add_option("--trace", request.trace_file, "Write rank 0's trace of three steps to this file (.json; chrome://tracing or Perfetto show it)");
+  CLI::Option* preflight = verb->add_flag("--preflight", options->preflight, "Before a long job: each rank's arithmetic and file reading, and the exchange; the slow rank is named");
+  verb->add_flag("--scale", options->scale, "Fit a model of the all-reduce, and predict steps with up to 1,024 ranks")->excludes(preflight);
+  Interconnect& links = options->links;
+  verb->add_option("--node-ranks", links.node_ranks, "For --scale: GPUs of a node")->check(CLI::Range(1, 1024))->capture_default_str();
+  verb->add_option("--node-gbytes", links.node_gbytes_per_second, "For --scale: GB/s that a GPU sends within its node")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--network-gbytes", links.network_gbytes_per_second, "For --scale: GB/s that a node sends to others")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--network-us", links.network_microseconds, "For --scale: microseconds that a message between nodes takes")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--json", options->json, "Write the figures to this file too");
+  verb->footer("Example:\n  mpirun -np 2 vae_dist bench --config configs/shapes.yaml --profile");
+  verb->callback([&context, options] { context.chosen = [&context, options] { return bench(*options, context.world); }; });
+}
+
+}  // namespace vae_dist

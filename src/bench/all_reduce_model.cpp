@@ -1,0 +1,94 @@
+#include "bench/all_reduce_model.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+namespace vae_dist {
+namespace {
+
+constexpr std::size_t kTerms = 3;
+using Terms = std::array<double, kTerms>;
+
+double messages(int ranks) { return 2 * std::ceil(std::log2(static_cast<double>(ranks))); }
+
+// What a, b and c are multiplied by.
+Terms factors(double bytes, int ranks) {
+  const double p = ranks;
+  return {messages(ranks), 2 * (p - 1) / p * bytes, 2 * (p - 1) * bytes};
+}
+
+double error(const std::vector<AllReduceTime>& measured, const Terms& terms) {
+  double sum = 0;
+  for (const AllReduceTime& one : measured) {
+    const Terms f = factors(one.bytes, one.ranks);
+    double predicted = 0;
+    for (std::size_t i = 0; i < kTerms; ++i) predicted += f[i] * terms[i];
+    const double relative = predicted / one.seconds - 1;
+    sum += relative * relative;
+  }
+  return sum;
+}
+
+// Least squares with the terms of the set alone, the others 0: the normal equations by Gauss-Jordan elimination. Empty where they have no one solution.
+std::optional<Terms> fit(const std::vector<AllReduceTime>& measured, unsigned set) {
+  std::vector<std::size_t> in;
+  for (std::size_t i = 0; i < kTerms; ++i)
+    if (set >> i & 1U) in.push_back(i);
+  const std::size_t n = in.size();
+  std::array<std::array<double, kTerms + 1>, kTerms> m{};
+  for (const AllReduceTime& one : measured) {
+    const Terms f = factors(one.bytes, one.ranks);
+    for (std::size_t row = 0; row < n; ++row) {
+      for (std::size_t column = 0; column < n; ++column) m[row][column] += f[in[row]] * f[in[column]] / (one.seconds * one.seconds);
+      m[row][n] += f[in[row]] / one.seconds;
+    }
+  }
+  for (std::size_t pivot = 0; pivot < n; ++pivot) {
+    // The columns have very different sizes, so the diagonal is compared with what it was made of.
+    if (!(m[pivot][pivot] > 0)) return std::nullopt;
+    for (std::size_t row = 0; row < n; ++row) {
+      if (row == pivot) continue;
+      const double times = m[row][pivot] / m[pivot][pivot];
+      for (std::size_t column = pivot; column <= n; ++column) m[row][column] -= times * m[pivot][column];
+    }
+  }
+  Terms out{};
+  for (std::size_t i = 0; i < n; ++i) out[in[i]] = m[i][n] / m[i][i];
+  return out;
+}
+
+}  // namespace
+
+double AllReduceModel::seconds(double bytes, int ranks) const {
+  const Terms f = factors(bytes, ranks);
+  return f[0] * message_seconds + f[1] * byte_seconds + f[2] * shared_byte_seconds;
+}
+
+AllReduceModel fit_all_reduce(const std::vector<AllReduceTime>& measured) {
+  if (measured.empty()) throw std::invalid_argument("there is nothing to fit a model of the all-reduce to");
+  // Three terms have seven sets: the best of those without a negative term is the constrained optimum.
+  Terms best{};
+  double least = error(measured, best);
+  for (unsigned set = 1; set < 1U << kTerms; ++set) {
+    const auto terms = fit(measured, set);
+    if (!terms || std::any_of(terms->begin(), terms->end(), [](double term) { return !(term >= 0); })) continue;
+    const double its = error(measured, *terms);
+    if (its < least) best = *terms, least = its;
+  }
+  return {best[0], best[1], best[2]};
+}
+
+double all_reduce_seconds(const Interconnect& links, double bytes, int ranks) {
+  if (ranks < 2) return 0;
+  const int in_node = std::min(ranks, links.node_ranks), nodes = (ranks + links.node_ranks - 1) / links.node_ranks;
+  double seconds = 0;
+  if (in_node > 1) seconds += messages(in_node) * 1e-6 * links.node_microseconds + 2.0 * (in_node - 1) / in_node * bytes / (1e9 * links.node_gbytes_per_second);
+  if (nodes > 1) seconds += messages(nodes) * 1e-6 * links.network_microseconds + 2.0 * (nodes - 1) / nodes * bytes / (1e9 * links.network_gbytes_per_second);
+  return seconds;
+}
+
+}  // namespace vae_dist

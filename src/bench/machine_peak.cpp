@@ -1,0 +1,38 @@
+#include "bench/machine_peak.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "bench/synchronize.hpp"
+
+namespace vae_dist {
+namespace {
+
+// Large enough to reach the peak, small enough not to be waited for.
+constexpr std::int64_t kSizeOnCpu = 1024, kSizeOnGpu = 8192;
+constexpr int kRepetitions = 8, kProductsAtOnce = 4;
+
+}  // namespace
+
+double matrix_product_peak(c10::Device device, const std::string& precision) {
+  const at::NoGradGuard no_grad;
+  const std::int64_t size = device.is_cpu() ? kSizeOnCpu : kSizeOnGpu;
+  const at::ScalarType type = precision == "bf16" ? at::kBFloat16 : precision == "fp64" ? at::kDouble : at::kFloat;
+  const at::Tensor a = at::ones({size, size}, at::TensorOptions().dtype(type).device(device)), b = at::ones_like(a);
+  at::Tensor out = at::mm(a, b);
+
+  double least = 0;
+  for (int i = 0; i < kRepetitions; ++i) {
+    synchronize(device);
+    const Stopwatch watch;
+    for (int product = 0; product < kProductsAtOnce; ++product) at::mm_out(out, a, b);
+    synchronize(device);
+    const double seconds = watch.elapsed().count();
+    least = i == 0 ? seconds : std::min(least, seconds);
+  }
+  return kProductsAtOnce * 2.0 * static_cast<double>(size) * static_cast<double>(size) * static_cast<double>(size) / least;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,62 @@
+// Everything that the steps of a run need, without what happens between them: what the benches measure.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "comm/mpi_world.hpp"
+#include "config/config.hpp"
+#include "data/prefetching_loader.hpp"
+#include "train/agreed_flags.hpp"
+#include "train/deferred_values.hpp"
+#include "train/learner.hpp"
+#include "train/learning_rate.hpp"
+#include "train/open_data.hpp"
+#include "train/resolved_objective.hpp"
+
+namespace vae_dist {
+
+/// What a rank measured, a value a step, in seconds on the host.
+struct Laps {
+  std::vector<double> step, data_wait, allreduce_wait;
+};
+
+class MeasuredRun {
+ public:
+  /// exchange false: each rank trains by itself on its part of the batch. Throws AgreedError for bad input. A collective; `host` outlives the run.
+  MeasuredRun(const std::string& config_file, const std::vector<std::string>& overrides, bool exchange, const MpiWorld& world, Communicator& host);
+
+  const Config& config() const { return config_; }
+  const ReplicaPlan& plan() const { return plan_; }
+  const DeviceChoice& device() const { return device_; }
+  const GradientReducer& reducer() const { return learner_->reducer(); }
+  const CollectiveLog& collectives() const { return collectives_; }
+  const ImageDataset& data() const { return data_->train; }
+
+  /// So many steps of the training, one after the other as the training loop does them; the device is done with them on return. A collective.
+  Laps steps(std::int64_t count);
+
+ private:
+  void one_step(Laps& laps);
+
+  Config config_;
+  const std::unique_ptr<Communicator> flags_comm_, alone_;
+  CollectiveLog collectives_;
+  DeviceChoice device_;
+  std::optional<RunData> data_;
+  ReplicaPlan plan_;
+  ResolvedObjective objective_;
+  LearningRatePlan rates_;
+  InputFormat format_;
+  std::optional<Learner> learner_;
+  std::unique_ptr<PrefetchingLoader> batches_;
+  AgreedFlags flags_;
+  std::deque<DeferredValues> unread_;
+  std::int64_t step_ = 0;
+};
+
+}  // namespace vae_dist

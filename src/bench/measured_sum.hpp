@@ -1,0 +1,32 @@
+// An all-reduce of the kind that gradients take, for measuring.
+#pragma once
+
+#include <c10/core/Stream.h>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "comm/nccl_communicator.hpp"
+
+namespace vae_dist {
+
+class MeasuredSum {
+ public:
+  /// Among the ranks of a host communicator, which outlives this: over NCCL where `device` is a GPU. A collective.
+  MeasuredSum(Communicator& ranks, c10::Device device);
+
+  /// The seconds that the slowest rank takes for a vector of fp32 values with so many bytes: median of some turns. A collective.
+  double seconds(std::int64_t bytes);
+
+ private:
+  Communicator& ranks_;
+  c10::Device device_;
+  std::optional<c10::Stream> stream_;
+  std::unique_ptr<NcclCommunicator> nccl_;
+  std::vector<std::byte> scratch_;
+};
+
+}  // namespace vae_dist

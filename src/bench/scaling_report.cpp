@@ -1,0 +1,73 @@
+#include "bench/scaling_report.hpp"
+
+#include <iomanip>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/digits.hpp"
+#include "base/text.hpp"
+#include "train/start_table.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::string milliseconds(double seconds) { return digits(1e3 * seconds, 3) + " ms"; }
+
+std::string measured_text(const Scaling& scaling) {
+  if (scaling.measured.empty()) return "One rank: no all-reduce was measured. Start it with mpirun -np 8 (or as many as there are) to have the model checked.\n";
+  std::ostringstream out;
+  out << "All-reduces among these ranks, and the model fitted to them (2 log2(p) a + 2(p-1)/p n b + 2(p-1) n c, with a = " << digits(1e6 * scaling.model.message_seconds, 3)
+      << " us, 1/b = " << (scaling.model.byte_seconds > 0 ? digits(1e-9 / scaling.model.byte_seconds, 3) : "unlimited")
+      << " GB/s, 1/c = " << (scaling.model.shared_byte_seconds > 0 ? digits(1e-9 / scaling.model.shared_byte_seconds, 3) : "unlimited") << " GB/s):\n";
+  for (const AllReduceTime& one : scaling.measured)
+    out << std::setw(6) << one.ranks << " ranks " << std::setw(10) << format_bytes(one.bytes) << std::setw(12) << milliseconds(one.seconds) << "   model "
+        << milliseconds(scaling.model.seconds(one.bytes, one.ranks)) << (one.ranks == scaling.left_out ? "   left out of the fit" : "") << "\n";
+  if (scaling.left_out)
+    out << "At " << *scaling.left_out << " ranks, which it has not seen, the model is off by " << digits(100 * scaling.left_out_error, 2) << " % (median over sizes).\n";
+  else
+    out << "With fewer than 8 ranks none can be left out to check the model with.\n";
+  return out.str();
+}
+
+}  // namespace
+
+std::string scaling_text(const Scaling& scaling) {
+  std::ostringstream out;
+  out << "A step of " << scaling.samples_per_rank << " samples a rank computes for " << milliseconds(scaling.compute_seconds) << ", " << milliseconds(scaling.backward_seconds)
+      << " of it backward; " << format_bytes(scaling.gradient_bytes) << " of gradients in " << scaling.buckets.size() << (scaling.buckets.size() == 1 ? " bucket, ready" : " buckets, ready") << " after";
+  for (std::size_t i = 0; i < scaling.buckets.size(); ++i) out << (i ? ", " : " ") << milliseconds(scaling.buckets[i].ready_seconds);
+  out << " of backward.\n\n" << measured_text(scaling);
+  const Interconnect& links = scaling.links;
+  out << "\nPredicted, each rank computing as here, for nodes of " << links.node_ranks << " GPUs that send " << digits(links.node_gbytes_per_second) << " GB/s each within the node, and "
+      << digits(links.network_gbytes_per_second) << " GB/s a node to others (messages: " << digits(links.node_microseconds) << " and " << digits(links.network_microseconds) << " us):\n"
+      << " ranks    all-reduce     not hidden          step     samples/s    efficiency\n";
+  for (const ScalingPoint& point : scaling.points)
+    out << std::setw(6) << point.ranks << std::setw(14) << milliseconds(point.all_reduce_seconds) << std::setw(15) << milliseconds(point.exposed_seconds) << std::setw(14)
+        << milliseconds(point.step_seconds) << std::setw(14) << digits(point.samples_per_second) << std::setw(12) << digits(100 * point.efficiency, 3) << " %\n";
+  return out.str();
+}
+
+nlohmann::json scaling_json(const Scaling& scaling) {
+  nlohmann::json out = {{"ranks", scaling.ranks},
+                        {"samples_per_rank", scaling.samples_per_rank},
+                        {"compute_seconds", scaling.compute_seconds},
+                        {"backward_seconds", scaling.backward_seconds},
+                        {"gradient_bytes", scaling.gradient_bytes},
+                        {"model", {{"message_seconds", scaling.model.message_seconds}, {"byte_seconds", scaling.model.byte_seconds}, {"shared_byte_seconds", scaling.model.shared_byte_seconds}}}};
+  for (const ReadyBucket& bucket : scaling.buckets) out["buckets"].push_back({{"ready_seconds", bucket.ready_seconds}, {"bytes", bucket.bytes}});
+  for (const AllReduceTime& one : scaling.measured) out["measured"].push_back({{"ranks", one.ranks}, {"bytes", one.bytes}, {"seconds", one.seconds}});
+  if (scaling.left_out) {
+    out["left_out_ranks"] = *scaling.left_out;
+    out["left_out_error"] = scaling.left_out_error;
+  }
+  for (const ScalingPoint& point : scaling.points)
+    out["predicted"].push_back({{"ranks", point.ranks},
+                                {"all_reduce_seconds", point.all_reduce_seconds},
+                                {"exposed_seconds", point.exposed_seconds},
+                                {"step_seconds", point.step_seconds},
+                                {"samples_per_second", point.samples_per_second},
+                                {"efficiency", point.efficiency}});
+  return out;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,14 @@
+// A prediction of larger worlds, for people and for programs.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "bench/scaling.hpp"
+
+namespace vae_dist {
+
+std::string scaling_text(const Scaling& scaling);
+nlohmann::json scaling_json(const Scaling& scaling);
+
+}  // namespace vae_dist

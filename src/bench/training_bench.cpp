@@ -1,0 +1,72 @@
+#include "bench/training_bench.hpp"
+
+#include <sys/resource.h>
+
+#include <optional>
+
+#include "base/clock.hpp"
+#include "bench/flop_count.hpp"
+#include "bench/machine_peak.hpp"
+#include "bench/measured_run.hpp"
+#include "bench/over_ranks.hpp"
+#include "bench/step_profile.hpp"
+#include "bench/step_trace.hpp"
+#include "comm/agreement.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr std::int64_t kTracedSteps = 3;
+
+double resident_peak_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return 1024.0 * static_cast<double>(usage.ru_maxrss);
+}
+
+double operations_of_a_step(MeasuredRun& run, Communicator& host) {
+  const FlopCount count;
+  run.steps(1);
+  return sum_over_ranks(host, count.operations());
+}
+
+}  // namespace
+
+BenchResult bench_training(const BenchRequest& request, const MpiWorld& world) {
+  const std::unique_ptr<Communicator> host = world.make_communicator();
+  MeasuredRun run(request.config_file, request.overrides, request.exchange, world, *host);
+  BenchResult result;
+  result.model = run.config().model.name;
+  result.precision = run.config().train.precision;
+  result.device = describe_device(run.device());
+  result.ranks = world.size();
+  result.global_batch = run.plan().global_batch;
+  result.replicas = run.plan().replicas;
+  result.steps = request.steps;
+  result.exchange = request.exchange;
+
+  run.steps(request.warm_up);
+  host->barrier();
+  const Stopwatch watch;
+  const Laps laps = run.steps(request.steps);
+  host->barrier();
+  result.samples_per_second = static_cast<double>(request.steps * result.global_batch) / most_over_ranks(*host, watch.elapsed().count());
+  result.step_seconds = median(over_ranks(*host, laps.step).mean);
+  result.data_wait_seconds = median(over_ranks(*host, laps.data_wait).mean);
+  result.allreduce_wait_seconds = median(over_ranks(*host, laps.allreduce_wait).mean);
+  result.peak_memory_bytes = most_over_ranks(*host, resident_peak_bytes());
+
+  result.operations_per_step = operations_of_a_step(run, *host);
+  if (request.profile) result.parts = parts_of_a_step(run, request.steps, *host);
+  if (!request.trace_file.empty()) {
+    std::optional<StepTrace> trace;
+    if (world.rank() == 0) trace.emplace(run.device().device);
+    run.steps(kTracedSteps);
+    agree_on_rank_0(*host, [&] { trace->save(request.trace_file); });
+  }
+  host->barrier();
+  result.peak_operations_per_second = sum_over_ranks(*host, matrix_product_peak(run.device().device, result.precision));
+  return result;
+}
+
+}  // namespace vae_dist

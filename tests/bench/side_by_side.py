@@ -1,0 +1,183 @@
+"""Runs vae_dist and its rival in turns and prints what they reached: see side_by_side.sh."""
+import argparse
+import dataclasses
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import numpy
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT_MAY_START_MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+
+
+@dataclasses.dataclass
+class Contestant:
+    name: str
+    ranks: int
+    command: list
+    results: list = dataclasses.field(default_factory=list)
+
+    def run(self, folder):
+        """One run: the JSON object that it leaves."""
+        file = os.path.join(folder, "figures.json")
+        ours = "{json}" in self.command
+        command = [file if word == "{json}" else word for word in self.command]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"} | (ROOT_MAY_START_MPI if os.geteuid() == 0 else {})
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
+        if done.returncode:
+            sys.exit(f"{self.name} ended with {done.returncode}:\n{' '.join(command)}\n{done.stdout}{done.stderr}")
+        if ours:
+            with open(file) as f:
+                said = json.load(f)
+        else:
+            said = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+        self.results.append(said)
+
+    def median(self, figure):
+        return statistics.median(result[figure] for result in self.results)
+
+
+def make_colour_pictures(binary, file, count):
+    """64x64x3, gzip, 64 images a chunk."""
+    subprocess.run([binary, "data", "make-shapes", file, "--count", str(count), "--size", "64", "--channels", "3"], check=True, capture_output=True)
+    with h5py.File(file, "r+") as f:
+        images = f["imgs"][...]
+        del f["imgs"]
+        f.create_dataset("imgs", data=images, chunks=(64, 64, 64, 3), compression="gzip")
+
+
+def make_digit_sized_pictures(file, count):
+    """28x28, as many strokes as a digit has: 19 % of the pixels are white."""
+    images = numpy.random.default_rng(0).random((count, 28, 28)) < 0.19
+    with h5py.File(file, "w") as f:
+        f.create_dataset("imgs", data=images.astype(numpy.uint8) * 255, chunks=(100, 28, 28), compression="gzip")
+
+
+def ours(name, options, ranks, config, words, bench=()):
+    steps = ["--steps", str(options.steps), "--warm-up", str(options.warm_up)]
+    launch = [] if ranks == 1 else ["mpirun", "-np", str(ranks), "--bind-to", "none" if options.gpu else "core"]
+    return Contestant(name, ranks, [*launch, options.binary, "bench", "--config", config, *steps, *bench, "--json", "{json}", *words])
+
+
+def theirs(name, options, ranks, data, batch, words):
+    steps = ["--steps", str(options.steps), "--warm-up", str(options.warm_up)]
+    launch = [] if ranks == 1 else ["-m", "torch.distributed.run", "--nproc-per-node", str(ranks), "--master-addr", "127.0.0.1", "--master-port", "29417"]
+    device = ["--device", "cuda", "--backend", "nccl"] if options.gpu else []
+    return Contestant(name, ranks, [sys.executable, *launch, os.path.join(HERE, "ddp_rival.py"), "--data", data, "--batch", str(batch), *steps, *device, *words])
+
+
+def write_config(file, text):
+    with open(file, "w") as f:
+        f.write(text)
+    return file
+
+
+def vanilla_contestants(options, folder, data, batch, ranks):
+    config = write_config(os.path.join(folder, f"vanilla_{batch}.yaml"), f"""
+run: {{name: side_by_side}}
+model: {{name: vanilla_vae}}
+data: {{train: {{file: {data}}}}}
+train: {{global_batch: {batch * ranks}}}
+distributed: {{threads_per_rank: 1, device: {"cuda" if options.gpu else "cpu"}}}
+""")
+    images = f"{batch} images, " if options.gpu else ""
+    mine = lambda name, *words, bench=(): ours(f"{images}ours, {name}", options, ranks, config, words, bench)
+    rival = lambda name, *words: theirs(f"{images}rival, {name}", options, ranks, data, batch, words)
+    best = ("--in-memory", "--channels-last", "--fused")
+    if options.gpu:
+        return [mine("fp32", "train.precision=fp32"), mine("tf32", "train.precision=tf32"), mine("bf16", "train.precision=bf16"),
+                rival("eager, tf32", *best, "--precision", "tf32"), rival("eager, bf16", *best, "--precision", "bf16"),
+                rival("compiled, bf16", *best, "--precision", "bf16", "--compile", "default"),
+                rival("compiled, reduce-overhead, bf16", *best, "--precision", "bf16", "--compile", "reduce-overhead")]
+    return [mine("fp32"), mine("bf16", "train.precision=bf16"),
+            rival("as usually written, fp32"),
+            rival("at its best, fp32", *best), rival("at its best, bf16", *best, "--precision", "bf16"),
+            mine("fp32, no exchange", bench=("--no-exchange",)), rival("at its best, fp32, no exchange", *best, "--no-exchange")]
+
+
+def mlp_contestants(options, folder, data):
+    config = write_config(os.path.join(folder, "mlp.yaml"), f"""
+run: {{name: side_by_side_mlp}}
+model: {{name: mlp_vae, hidden_dims: [400], latent_dim: 40, activation: relu}}
+objective: {{likelihood: bernoulli, reduction: sum, kld_weight: {{rule: elbo}}}}
+data: {{train: {{file: {data}}}, binarize: fixed}}
+train: {{global_batch: 100, optimizer: {{learning_rate: 1.0e-4}}}}
+distributed: {{threads_per_rank: 1, device: cpu}}
+""")
+    many = argparse.Namespace(**{**vars(options), "steps": 40 * options.steps, "warm_up": 10 * options.warm_up})
+    rival = lambda name, *words: theirs(f"MLP, rival, {name}", many, 1, data, 100, ("--model", "mlp_vae", *words))
+    return [ours("MLP, ours", many, 1, config, ()), rival("as usually written"), rival("in memory, fused", "--in-memory", "--fused"),
+            rival("in memory, fused, compiled", "--in-memory", "--fused", "--compile", "default")]
+
+
+def print_table(contestants):
+    print(f"{'':46} {'samples/s':>10} {'step':>10} {'data wait':>10} {'memory a rank':>14}   {'spread':>7}")
+    for one in contestants:
+        rates = [result["samples_per_second"] for result in one.results]
+        print(f"{one.name:46} {one.median('samples_per_second'):10.1f} {1e3 * one.median('step_seconds'):7.2f} ms {1e3 * one.median('data_wait_seconds'):7.2f} ms"
+              f" {one.median('peak_bytes_per_rank') / 1e6:11.0f} MB   {(max(rates) - min(rates)) / statistics.median(rates):6.0%}")
+    print()
+
+
+def print_ratios(contestants):
+    """Of samples/s, ours over each rival's: the median of the rounds' ratios."""
+    mine = [one for one in contestants if "ours" in one.name]
+    rivals = [one for one in contestants if "rival" in one.name]
+    for one in mine:
+        for rival in rivals:
+            if ("no exchange" in one.name) != ("no exchange" in rival.name):
+                continue
+            ratios = [a["samples_per_second"] / b["samples_per_second"] for a, b in zip(one.results, rival.results)]
+            print(f"{one.name:22} / {rival.name:46} {statistics.median(ratios):5.2f}   ({min(ratios):.2f} to {max(ratios):.2f})")
+    by_name = {one.name: one for one in contestants}
+    for one in contestants:
+        alone = by_name.get(one.name + ", no exchange")
+        if alone:
+            ratios = [a["samples_per_second"] / b["samples_per_second"] for a, b in zip(one.results, alone.results)]
+            print(f"{one.name}: {statistics.median(ratios):.3f} of its speed without any exchange")
+    print()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--pairs", type=int, default=5, help="rounds: everybody runs once in each")
+    parser.add_argument("--ranks", type=int, help="default: 2, and 1 with --gpu")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--warm-up", type=int, default=5)
+    parser.add_argument("--gpu", action="store_true")
+    parser.add_argument("--pictures", type=int, default=64 * 64, help="of the coloured dataset")
+    parser.add_argument("--only", default="", help="contestants whose name holds this regular expression")
+    parser.add_argument("--json", help="every single figure goes to this file")
+    options = parser.parse_args()
+    ranks = options.ranks or (1 if options.gpu else 2)
+
+    with tempfile.TemporaryDirectory() as folder:
+        colour, digits = os.path.join(folder, "colour.h5"), os.path.join(folder, "digits.h5")
+        make_colour_pictures(options.binary, colour, options.pictures)
+        make_digit_sized_pictures(digits, 20000)
+        races = [vanilla_contestants(options, folder, colour, batch, ranks) for batch in ((64, 512) if options.gpu else (64,))]
+        if not options.gpu:
+            races.append(mlp_contestants(options, folder, digits))
+        races = [[one for one in race if re.search(options.only, one.name)] for race in races]
+        print(f"{ranks} ranks, {options.pairs} rounds of {options.steps} steps; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+        for race in filter(None, races):
+            for number in range(options.pairs):
+                for one in race if number % 2 == 0 else reversed(race):
+                    one.run(folder)
+            print_table(race)
+            print_ratios(race)
+            sys.stdout.flush()
+        if options.json:
+            with open(options.json, "w") as f:
+                json.dump({one.name: one.results for race in races for one in race}, f, indent=1)
+
+
+if __name__ == "__main__":
+    main()

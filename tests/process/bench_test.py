@@ -1,0 +1,106 @@
+"""`vae_dist bench`: what it counts and adds up is checked; how fast it is, is not."""
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+import runs
+
+
+class BenchFolder(runs.RunFolder):
+    def bench(self, *arguments, np=None):
+        done = self.program("bench", "--config", "run.yaml", *runs.SMALL, "--steps", "4", "--warm-up", "2", "--json", "bench.json", *arguments, np=np, check=True)
+        return done.stdout, json.loads((self.folder / "bench.json").read_text())
+
+
+class Bench(BenchFolder):
+    def test_tells_the_speed_and_where_a_step_goes(self):
+        for np in (None, 2):
+            with self.subTest(np=np):
+                said, figures = self.bench("--profile", np=np)
+                self.assertIn("samples/s", said)
+                self.assertIn("Where a step goes", said)
+                self.assertEqual(figures["ranks"], np or 1)
+                parts = figures["parts_seconds"]
+                self.assertEqual(set(parts), {"data", "forward", "backward", "exchange", "optimizer", "other", "step"})
+                self.assertAlmostEqual(sum(seconds for part, seconds in parts.items() if part != "step"), parts["step"], delta=1e-6 * parts["step"] + 1e-9)
+                self.assertGreater(parts["backward"], 0)
+                self.assertGreater(parts["forward"], 0)
+                self.assertGreater(figures["operations_per_second"], 0)
+                # Nothing computes faster than nothing but matrix products, by far.
+                self.assertLess(figures["operations_per_second"], 3 * figures["peak_operations_per_second"])
+
+    def test_counts_the_same_operations_at_any_number_of_ranks(self):
+        counts = []
+        for np in (None, 2):
+            _, figures = self.bench("distributed.replicas=2", np=np)
+            counts.append(figures["operations_per_second"] * figures["global_batch"] / figures["samples_per_second"])
+        self.assertAlmostEqual(counts[0], counts[1], delta=1e-9 * counts[0])
+
+    def test_leaves_no_run_behind(self):
+        self.bench("run.name=nothing")
+        self.assertFalse(self.run_path("nothing").exists())
+
+    def test_ranks_can_train_without_any_exchange(self):
+        said, figures = self.bench("--no-exchange", np=2)
+        self.assertFalse(figures["exchange"])
+        self.assertIn("nothing exchanged", said)
+        self.assertLess(figures["allreduce_wait_seconds"], 1e-4)  # it is over as soon as it is asked for
+
+    def test_writes_a_trace_with_the_parts_of_steps(self):
+        self.bench("--trace", "trace.json", np=2)
+        names = {event.get("name") for event in json.loads((self.folder / "trace.json").read_text())["traceEvents"]}
+        self.assertLessEqual({"data", "forward", "backward", "exchange", "optimizer", "aten::convolution"}, names)
+
+    def test_refuses_what_a_run_would_refuse(self):
+        done = self.program("bench", "--config", "run.yaml", *runs.SMALL, "train.global_batch=7", np=2)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("global_batch", done.stderr)
+
+
+class Preflight(BenchFolder):
+    def test_looks_at_every_rank(self):
+        said, figures = self.bench("--preflight", np=2)
+        self.assertEqual([one["rank"] for one in figures["ranks"]], [0, 1])
+        for one in figures["ranks"]:
+            self.assertGreater(one["operations_per_second"], 1e8)
+            self.assertGreater(one["read_bytes_per_second"], 1e4)
+        self.assertGreater(figures["all_reduce_seconds"], 0)
+        self.assertIn("all-reduce of", said)
+
+
+class Scale(BenchFolder):
+    def test_predicts_up_to_1024_ranks(self):
+        said, figures = self.bench("--scale", np=8)
+        self.assertEqual([point["ranks"] for point in figures["predicted"]], [2**i for i in range(11)])
+        self.assertEqual(figures["left_out_ranks"], 4)
+        self.assertEqual({one["ranks"] for one in figures["measured"]}, {2, 4, 8})
+        for before, after in zip(figures["predicted"], figures["predicted"][1:]):
+            self.assertLessEqual(after["efficiency"], before["efficiency"] + 1e-12)
+            self.assertGreaterEqual(after["step_seconds"], figures["compute_seconds"])
+        self.assertIn("which it has not seen, the model is off by", said)
+
+    def test_one_rank_says_that_nothing_was_fitted(self):
+        said, figures = self.bench("--scale")
+        self.assertIn("One rank: no all-reduce was measured", said)
+        self.assertNotIn("measured", figures)
+
+
+class SideBySide(runs.RunFolder):
+    def test_runs_everybody_in_turns(self):
+        """Two short rounds of three."""
+        script = runs.SOURCE / "tests" / "bench" / "side_by_side.sh"
+        done = subprocess.run([script, "--pairs", "2", "--steps", "2", "--warm-up", "1", "--pictures", "256", "--only", "^ours, fp32|usually written, fp32", "--json", "all.json"], cwd=self.folder, text=True,
+                              capture_output=True, timeout=600, env={**os.environ, "VAE_DIST_BINARY": runs.BINARY, "VAE_DIST_PYTHON": sys.executable})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        figures = json.loads((self.folder / "all.json").read_text())
+        self.assertEqual(set(figures), {"ours, fp32", "ours, fp32, no exchange", "rival, as usually written, fp32"})
+        for name, results in figures.items():
+            self.assertEqual(len(results), 2, name)
+            self.assertGreater(results[0]["samples_per_second"], 0)
+        self.assertIn("of its speed without any exchange", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
