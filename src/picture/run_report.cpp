@@ -134,28 +134,38 @@ std::optional<double> value_of(const ReportEvaluation& evaluation, const std::st
   return found == evaluation.values.end() ? std::nullopt : std::optional(found->second);
 }
 
-// What no two evaluations tell differently goes into the caption: a column less to fit.
-Table evaluation_table(const RunRecord& run, std::size_t first) {
-  const std::vector<ReportEvaluation>& all = run.evaluations;
+bool of_one_kind(const std::vector<ReportEvaluation>& evaluations) {
+  return std::all_of(evaluations.begin(), evaluations.end(), [&](const ReportEvaluation& each) { return each.on == evaluations.front().on; });
+}
+
+// The names of their values: those that no two tell differently, or the others.
+std::vector<std::string> names_of(const std::vector<ReportEvaluation>& evaluations, bool the_same) {
   std::vector<std::string> names;
-  for (const ReportEvaluation& evaluation : all)
+  for (const ReportEvaluation& evaluation : evaluations)
     for (const auto& [name, value] : evaluation.values)
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  const auto told_once = [&](const std::string& name) {
-    const auto value = value_of(all.front(), name);
-    return all.size() > 1 && value && std::all_of(all.begin(), all.end(), [&](const ReportEvaluation& each) { return value_of(each, name) == value; });
-  };
-  const bool one_kind = std::all_of(all.begin(), all.end(), [&](const ReportEvaluation& each) { return each.on == all.front().on; });
+  std::erase_if(names, [&](const std::string& name) {
+    const auto value = value_of(evaluations.front(), name);
+    const bool same = evaluations.size() > 1 && value && std::all_of(evaluations.begin(), evaluations.end(), [&](const ReportEvaluation& each) { return value_of(each, name) == value; });
+    return same != the_same;
+  });
+  return names;
+}
 
+// What would be a column of equal cells, and too many to fit.
+std::string evaluation_note(const RunRecord& run) {
+  std::string same = of_one_kind(run.evaluations) ? "on " + run.evaluations.front().on + " data" : "";
+  for (const std::string& name : names_of(run.evaluations, true)) same += (same.empty() ? "" : ", ") + column_title(name) + " " + number_label(*value_of(run.evaluations.front(), name));
+  return (same.empty() ? "" : "All " + same + ". ") + (best_validation(run) ? "The best validation loss is marked." : "");
+}
+
+Table evaluation_table(const RunRecord& run, std::size_t first) {
+  const std::vector<ReportEvaluation>& all = run.evaluations;
+  const std::vector<std::string> names = names_of(all, false);
+  const bool one_kind = of_one_kind(all);
+  const auto best = best_validation(run);
   Table table;
   table.numbers = true;
-  std::string same = one_kind ? "on " + all.front().on + " data" : "";
-  for (const std::string& name : names)
-    if (told_once(name)) same += (same.empty() ? "" : ", ") + column_title(name) + " " + number_label(*value_of(all.front(), name));
-  std::erase_if(names, told_once);
-  if (!same.empty()) table.caption = "All " + same + ". ";
-  const auto best = best_validation(run);
-  if (best) table.caption += "The best validation loss is marked.";
   if (!one_kind) table.header.push_back("on");
   table.header.insert(table.header.end(), {"step", "epoch"});
   for (const std::string& name : names) table.header.push_back(column_title(name));
@@ -177,6 +187,7 @@ Table evaluation_table(const RunRecord& run, std::size_t first) {
 void add_evaluations(HtmlPage& page, const RunRecord& run) {
   if (run.evaluations.empty()) return;
   const std::size_t count = run.evaluations.size(), first = count > kEvaluationsShown ? count - kEvaluationsShown : 0;
+  page.paragraph(evaluation_note(run));
   page.table(evaluation_table(run, first));
   if (first > 0) page.folded(text("All ", count, " evaluations"), html_table(evaluation_table(run, 0)));
 }
