@@ -15,6 +15,9 @@ class RunDirectory {
   /// Makes the folders. Throws BadInput with the system's reason when they cannot be made or written.
   void create() const;
 
+  /// The directory itself alone. Returns whether it was not there. Throws as create() does.
+  bool create_root() const;
+
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config() const { return path_ / "config.yaml"; }
   std::filesystem::path environment() const { return path_ / "environment.json"; }

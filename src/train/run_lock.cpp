@@ -151,8 +151,8 @@ JobIdentity job_from_environment() {
   return {};
 }
 
-RunLock::RunLock(fs::path file, const JobIdentity& job, std::function<void(const std::string&)> on_loss, Seconds heartbeat)
-    : file_(std::move(file)), mine_(content_for(job)), on_loss_(std::move(on_loss)), heartbeat_(heartbeat) {
+RunLock::RunLock(fs::path file, Leaves leaves, const JobIdentity& job, std::function<void(const std::string&)> on_loss, Seconds heartbeat)
+    : file_(std::move(file)), leaves_(leaves), mine_(content_for(job)), on_loss_(std::move(on_loss)), heartbeat_(heartbeat) {
   take(job);
   heart_ = std::thread([this] { beat(); });
 }
@@ -164,7 +164,9 @@ RunLock::~RunLock() {
   }
   changed_.notify_all();
   heart_.join();
-  if (content_of(file_) == mine_) ::unlink(file_.c_str());
+  if (content_of(file_) != mine_) return;
+  ::unlink(file_.c_str());
+  if (leaves_ == Leaves::nothing) ::rmdir(file_.parent_path().c_str());  // fails where there is anything in it
 }
 
 void RunLock::take(const JobIdentity& job) {
