@@ -55,8 +55,11 @@ class Start:
 
     def _pass_on(self):
         for line in self.process.stderr:
-            sys.stderr.buffer.write(line)
-            sys.stderr.buffer.flush()
+            try:
+                sys.stderr.buffer.write(line)
+                sys.stderr.buffer.flush()
+            except OSError:
+                pass  # nobody reads it any more; ranks that could not write would wait
             # mpirun's own report is at the end; of what ranks say there may be much.
             self.said.append(line.decode(errors="replace"))
             del self.said[:-400]
