@@ -151,8 +151,8 @@ JobIdentity job_from_environment() {
   return {};
 }
 
-RunLock::RunLock(fs::path file, Leaves leaves, const JobIdentity& job, std::function<void(const std::string&)> on_loss, Seconds heartbeat)
-    : file_(std::move(file)), leaves_(leaves), mine_(content_for(job)), on_loss_(std::move(on_loss)), heartbeat_(heartbeat) {
+RunLock::RunLock(fs::path file, fs::path made, const JobIdentity& job, std::function<void(const std::string&)> on_loss, Seconds heartbeat)
+    : file_(std::move(file)), made_(std::move(made)), mine_(content_for(job)), on_loss_(std::move(on_loss)), heartbeat_(heartbeat) {
   take(job);
   heart_ = std::thread([this] { beat(); });
 }
@@ -166,7 +166,9 @@ RunLock::~RunLock() {
   heart_.join();
   if (content_of(file_) != mine_) return;
   ::unlink(file_.c_str());
-  if (leaves_ == Leaves::nothing) ::rmdir(file_.parent_path().c_str());  // fails where there is anything in it
+  if (made_.empty()) return;
+  // Fails where there is anything in one.
+  for (fs::path folder = file_.parent_path(); ::rmdir(folder.c_str()) == 0 && folder != made_;) folder = folder.parent_path();
 }
 
 void RunLock::take(const JobIdentity& job) {

@@ -66,8 +66,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   LockRun lock_run;
   if (!request.dry_run) {
     lock_run = [&](const RunDirectory& directory) {
-      const bool made = directory.create_root();
-      return std::make_unique<RunLock>(directory.lock(), made ? RunLock::Leaves::nothing : RunLock::Leaves::directory, job, [&world](const std::string& loss) {
+      return std::make_unique<RunLock>(directory.lock(), directory.create_root(), job, [&world](const std::string& loss) {
         log::error(loss);
         world.abort(ExitCode::rank_failed);
       });
