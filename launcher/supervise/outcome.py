@@ -22,21 +22,26 @@ def signal_name(number):
         return f"signal {number}"
 
 
-def read_errors(folder):
-    """{rank: (identity of the file, text)}: what ranks left there."""
+def find_errors(folder):
+    """{rank: (file, identity)}: where ranks left their last words. The identity is another when they are written again."""
     found = {}
     for file in folder.glob("rank_*.txt"):
         try:
             status = file.stat()
-            found[int(file.stem.removeprefix("rank_"))] = ((status.st_mtime_ns, status.st_ino, status.st_size), file.read_text(errors="replace"))
+            found[int(file.stem.removeprefix("rank_"))] = (file, (status.st_mtime_ns, status.st_ino, status.st_size))
         except (OSError, ValueError):
             continue
     return found
 
 
 def newer(before, now):
-    """{rank: text} of those that read_errors() found now and not before."""
-    return {rank: text for rank, (identity, text) in sorted(now.items()) if rank not in before or before[rank][0] != identity}
+    """{rank: file} of those that find_errors() finds now and did not before."""
+    return {rank: found[0] for rank, found in sorted(now.items()) if before.get(rank) != found}
+
+
+def read(files):
+    """{rank: text}"""
+    return {rank: file.read_text(errors="replace") for rank, file in files.items()}
 
 
 def killed_ranks(mpirun_said):

@@ -12,7 +12,7 @@ import time
 
 from supervise import outcome, run_facts
 
-POLL_S = 0.1
+POLL_S = 0.2
 MPIRUN_GRACE_S = 15    # after a rank has said that it ends the world
 RANKS_GRACE_S = 10     # after mpirun's end
 START_PATIENCE_S = 600  # until rank 0 has the run's lock
@@ -45,7 +45,7 @@ class Start:
 
     def __init__(self, command, facts, job, restart):
         self.facts, self.job, self.restart = facts, job, restart
-        self.errors_before = outcome.read_errors(facts.path / "errors")
+        self.errors_before = outcome.find_errors(facts.path / "errors")
         self.began = time.monotonic()
         # A session of its own: Ctrl-C is for the launcher, which passes it on as a request.
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=end_with_parent)
@@ -55,8 +55,11 @@ class Start:
 
     def _pass_on(self):
         for line in self.process.stderr:
-            sys.stderr.buffer.write(line)
-            sys.stderr.buffer.flush()
+            try:
+                sys.stderr.buffer.write(line)
+                sys.stderr.buffer.flush()
+            except OSError:
+                pass  # nobody reads it any more; ranks that could not write would wait
             # mpirun's own report is at the end; of what ranks say there may be much.
             self.said.append(line.decode(errors="replace"))
             del self.said[:-400]
@@ -69,8 +72,8 @@ class Start:
         except (OSError, ValueError, KeyError):
             return False
 
-    def messages(self):
-        return outcome.newer(self.errors_before, outcome.read_errors(self.facts.path / "errors"))
+    def errors(self):
+        return outcome.newer(self.errors_before, outcome.find_errors(self.facts.path / "errors"))
 
     def watch(self, requests):
         """Passes requests to stop on to the ranks, waits for their end, and ends what is left of them."""
@@ -84,7 +87,7 @@ class Start:
                 self.process.send_signal(signal.SIGUSR1)
             now = time.monotonic()
             if ends_at is None:
-                if self.messages():
+                if self.errors():
                     ends_at = now + MPIRUN_GRACE_S
                 elif requests.count >= FORCED or (not heard and now - self.began > START_PATIENCE_S):
                     ends_at = now
@@ -94,7 +97,7 @@ class Start:
         self._end_ranks()
         self.reader.join(timeout=2)
         said = "".join(self.said)
-        found = outcome.judge(self.process.returncode, self.messages(), outcome.killed_ranks(said))
+        found = outcome.judge(self.process.returncode, outcome.read(self.errors()), outcome.killed_ranks(said))
         return dataclasses.replace(found, lost_hosts=tuple(outcome.lost_hosts(said)), seconds=time.monotonic() - self.began,
                                    step=run_facts.last_logged_step(self.facts.path))
 

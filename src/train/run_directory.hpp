@@ -15,6 +15,9 @@ class RunDirectory {
   /// Makes the folders. Throws BadInput with the system's reason when they cannot be made or written.
   void create() const;
 
+  /// The directory itself alone. Returns the first on the way to it that had to be made; empty: it was there. Throws as create() does.
+  std::filesystem::path create_root() const;
+
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config() const { return path_ / "config.yaml"; }
   std::filesystem::path environment() const { return path_ / "environment.json"; }

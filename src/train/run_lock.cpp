@@ -151,8 +151,8 @@ JobIdentity job_from_environment() {
   return {};
 }
 
-RunLock::RunLock(fs::path file, const JobIdentity& job, std::function<void(const std::string&)> on_loss, Seconds heartbeat)
-    : file_(std::move(file)), mine_(content_for(job)), on_loss_(std::move(on_loss)), heartbeat_(heartbeat) {
+RunLock::RunLock(fs::path file, fs::path made, const JobIdentity& job, std::function<void(const std::string&)> on_loss, Seconds heartbeat)
+    : file_(std::move(file)), made_(std::move(made)), mine_(content_for(job)), on_loss_(std::move(on_loss)), heartbeat_(heartbeat) {
   take(job);
   heart_ = std::thread([this] { beat(); });
 }
@@ -164,7 +164,11 @@ RunLock::~RunLock() {
   }
   changed_.notify_all();
   heart_.join();
-  if (content_of(file_) == mine_) ::unlink(file_.c_str());
+  if (content_of(file_) != mine_) return;
+  ::unlink(file_.c_str());
+  if (made_.empty()) return;
+  // Fails where there is anything in one.
+  for (fs::path folder = file_.parent_path(); ::rmdir(folder.c_str()) == 0 && folder != made_;) folder = folder.parent_path();
 }
 
 void RunLock::take(const JobIdentity& job) {

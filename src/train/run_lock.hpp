@@ -33,10 +33,11 @@ class RunLock {
   static constexpr Seconds kHeartbeat{10};
   static constexpr int kMissed = 3;  ///< heartbeats after which a lock is nobody's
 
-  /// Takes the lock `file`, whose directory is there. Throws BadInput, naming the holder, where another run trains; to know that of one on another
+  /// Takes the lock `file`, whose directory is there. `made`: the first of the directories on the way to it that were made for this run (empty:
+  /// none); at the end they go again, as far as nothing came into them: a run that is refused leaves no trace. Throws BadInput, naming the holder, where another run trains; to know that of one on another
   /// host takes up to three heartbeats. From then on a thread keeps the heart beating. `on_loss` is called from it, once, with a sentence, when
   /// another start has taken the lock over: this one must end, and write nothing more.
-  RunLock(std::filesystem::path file, const JobIdentity& job, std::function<void(const std::string&)> on_loss, Seconds heartbeat = kHeartbeat);
+  RunLock(std::filesystem::path file, std::filesystem::path made, const JobIdentity& job, std::function<void(const std::string&)> on_loss, Seconds heartbeat = kHeartbeat);
 
   /// Takes the file away, if it is still this one's.
   ~RunLock();
@@ -48,6 +49,7 @@ class RunLock {
   void beat();
 
   const std::filesystem::path file_;
+  const std::filesystem::path made_;
   const std::string mine_;  // its content
   const std::function<void(const std::string&)> on_loss_;
   const Seconds heartbeat_;

@@ -39,8 +39,7 @@ RunSetup read_setup(const std::string& config_file, const std::vector<std::strin
   RunSetup setup;
   setup.config = load_config(config_file, overrides);
   // Another run that still trains might write a checkpoint after this one has looked.
-  const RunDirectory directory(setup.config.run);
-  if (lock && std::filesystem::is_directory(directory.path())) setup.lock = lock(directory);
+  if (lock) setup.lock = lock(RunDirectory(setup.config.run));
   setup.checkpoint = find_checkpoint(setup.config);
   setup.resumed = setup.checkpoint.has_value();
   resolve_replicas_and_batch(setup.config, setup.checkpoint, world_size);

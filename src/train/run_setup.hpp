@@ -20,15 +20,15 @@ struct RunSetup {
   TrainingState state;                   ///< at the next step; step 0 for a new run
   bool resumed = false;
   std::optional<Checkpoint> checkpoint;  ///< rank 0 only, when resumed
-  std::unique_ptr<RunLock> lock;         ///< rank 0 only: of a run directory that was there before
+  std::unique_ptr<RunLock> lock;         ///< rank 0 only: the run directory's, as long as this lives
 };
 
-/// Takes the lock of a run directory that is there. Throws BadInput where another run trains in it.
+/// Takes the lock of a run directory, made where there is none. Throws BadInput where another run trains in it.
 using LockRun = std::function<std::unique_ptr<RunLock>(const RunDirectory&)>;
 
 /// Rank 0 reads the configuration, looks for a checkpoint to go on from (`checkpoint.resume`), compares both, resolves R (null: the
-/// ranks of the first start) and G; every rank gets the result. Before it looks for checkpoints it takes the run directory's lock, if there is
-/// a directory, unless `lock` is empty. Throws AgreedError: bad configuration, forbidden differences (each listed), corrupt checkpoints, a
+/// ranks of the first start) and G; every rank gets the result. Before it looks for checkpoints it takes the run directory's lock, unless
+/// `lock` is empty. Throws AgreedError: bad configuration, forbidden differences (each listed), corrupt checkpoints, a
 /// run directory that already holds a run when resume is `never`, or in which another run trains. A collective.
 RunSetup set_up_run(const std::string& config_file, const std::vector<std::string>& overrides, const LockRun& lock, Communicator& host);
 

@@ -72,7 +72,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   LockRun lock_run;
   if (!request.dry_run) {
     lock_run = [&](const RunDirectory& directory) {
-      return std::make_unique<RunLock>(directory.lock(), job, [&world](const std::string& loss) {
+      return std::make_unique<RunLock>(directory.lock(), directory.create_root(), job, [&world](const std::string& loss) {
         log::error(loss);
         world.abort(ExitCode::rank_failed);
       });
@@ -124,9 +124,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   require_equal(*host, "bucket plan", learner.reducer().describe_plan());
   agree_on_rank_0(*host, [&] {
     if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());
-    if (request.dry_run) return;
-    RunDirectory(config.run).create();
-    if (!setup.lock) setup.lock = lock_run(RunDirectory(config.run));
+    if (!request.dry_run) RunDirectory(config.run).create();
   });
   setup.checkpoint.reset();
   learner.replicate(*host);

@@ -44,7 +44,8 @@ class Ends(Launched):
                 self.assertIn(f" -np {expected} ", said)
 
     def test_it_asks_for_the_arguments_of_a_training(self):
-        for words in ([], ["--"], ["--", "evaluate", "--config", "x"], ["--np", "0", "--", "--config", "run.yaml"], ["--hosts", "a:b", "--", "--config", "run.yaml"]):
+        for words in ([], ["--"], ["--", "evaluate", "--config", "x"], ["--np", "0", "--", "--config", "run.yaml"], ["--hosts", "a:b", "--", "--config", "run.yaml"],
+                      ["--program", "none", "--", "--config", "run.yaml"]):
             with self.subTest(words):
                 done = subprocess.run([LAUNCHER, "--program", runs.BINARY, *words], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
                 self.assertEqual(done.returncode, 2, done.stderr)

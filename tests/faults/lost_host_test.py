@@ -10,10 +10,11 @@ from launched import Launched, drawn, record
 from network import Network
 
 TIMEOUT_S = 5
+SLOW_S = 60  # where a checkpoint is under way, on a machine so slow
 # Ranks end after the timeout and 5 s; mpirun, which waits for its daemon on the lost host, 15 s later; the lost host is given 30 s to answer.
-RECOVERED_S = 3 * (TIMEOUT_S + 5 + 15 + 30)
+RECOVERED_S = 3 * (SLOW_S + 5 + 15 + 30)
 # 6 replicas: on three hosts with two ranks each 6 ranks, on two hosts 4 would fit and 3 divide 6.
-SETTINGS = ["train.global_batch=24", "distributed.replicas=6", "checkpoint.every_steps=40", f"distributed.timeout_s={TIMEOUT_S}"]
+SETTINGS = ["train.global_batch=24", "distributed.replicas=6", "checkpoint.every_steps=100", f"distributed.timeout_s={TIMEOUT_S}", f"distributed.slow_timeout_s={SLOW_S}"]
 
 
 class ThreeHosts(Launched):
@@ -29,7 +30,7 @@ class ThreeHosts(Launched):
         with Network(3) as network:
             process = self.launch_on(network, "cut")
             # Not while a checkpoint is made, when ranks wait for each other longer: then mpirun itself misses the host first.
-            self.wait_for_step(process, "cut", random.randrange(42, 60))
+            self.wait_for_step(process, "cut", random.randrange(102, 150))
             places = self.on_hosts(process)
             self.assertEqual(len(places), 6, process.said())
             self.assertEqual(len(set(places.values())), 3)
@@ -56,13 +57,13 @@ class ThreeHosts(Launched):
         self.assertIn(f"vae_launch: 10.77.0.{lost} does not answer", said)
         self.assertIn(f"vae_launch: 10.77.0.{lost} failed twice: it is left out", said)
         self.assertRegex(said, rf"vae_launch: mpirun .*-np 3 --host 10.77.0.1:2,10.77.0.{5 - lost}:1 ")
-        self.assertGreaterEqual(resumed, 40)
+        self.assertGreaterEqual(resumed, 100)
         record("a host of three cut from the network", 1, "ended within the timeout, lost ranks named; went on on the two others", max(0, reached - resumed), [seconds])
 
     def test_a_rank_that_is_stopped_is_named_and_the_run_goes_on(self):
         with Network(3) as network:
             process = self.launch_on(network, "stopped")
-            self.wait_for_step(process, "stopped", 45)
+            self.wait_for_step(process, "stopped", 105)
             ranks = process.ranks()
             reached = self.last_step("stopped")
             stopped_at = time.monotonic()

@@ -67,12 +67,12 @@ class Errors(unittest.TestCase):
             folder = pathlib.Path(name)
             (folder / "rank_0.txt").write_text("old")
             (folder / "rank_1.txt").write_text("old")
-            before = outcome.read_errors(folder)
+            before = outcome.find_errors(folder)
             (folder / "rank_1.txt").write_text("new words")
             (folder / "rank_3.txt").write_text("new")
             (folder / "rank_x.txt").write_text("not a rank")
-            self.assertEqual(outcome.newer(before, outcome.read_errors(folder)), {1: "new words", 3: "new"})
-        self.assertEqual(outcome.read_errors(folder), {})
+            self.assertEqual(outcome.read(outcome.newer(before, outcome.find_errors(folder))), {1: "new words", 3: "new"})
+        self.assertEqual(outcome.find_errors(folder), {})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class RunLockTest : public TemporaryFolderTest {
   std::string file() const { return path("lock.json"); }
 
   RunLock lock(const JobIdentity& job = {}) {
-    return RunLock(file(), job, [this](const std::string& loss) {
+    return RunLock(file(), "", job, [this](const std::string& loss) {
       loss_ = loss;
       lost_ = true;
     }, kFast);
@@ -58,6 +58,21 @@ TEST_F(RunLockTest, IsThereWhileItIsHeldAndNothingElseIs) {
   EXPECT_THAT(files(), IsEmpty());
 }
 
+TEST_F(RunLockTest, TakesDirectoriesAwayThatWereMadeForItAndStayedEmpty) {
+  for (const std::string used : {"", "runs/other", "runs/name/config.yaml"}) {
+    std::filesystem::create_directories(path("runs/name"));
+    {
+      const RunLock held(path("runs/name/lock.json"), path("runs"), {}, [](const std::string&) { FAIL(); }, kFast);
+      if (!used.empty()) replace_file(path(used), "");
+    }
+    EXPECT_EQ(std::filesystem::exists(path("runs/name")), used == "runs/name/config.yaml") << used;
+    EXPECT_EQ(std::filesystem::exists(path("runs")), !used.empty()) << used;
+    std::filesystem::remove_all(path("runs"));
+  }
+  // Nothing beyond what was made.
+  EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(file()).parent_path()));
+}
+
 TEST_F(RunLockTest, OfALiveProcessIsRefusedWithWhoItIs) {
   const RunLock held = lock({"first", 0});
   const std::string message = refusal([&] { lock({"second", 9}); });
@@ -74,7 +89,7 @@ TEST_F(RunLockTest, OfTheSameJobGoesToTheLaterStartAloneAndTheEarlierOneHearsOfI
   EXPECT_NE(refusal([&] { lock({"job", 0}); }), "not refused");
   EXPECT_FALSE(lost_);
   {
-    const RunLock later(file(), {"job", 2}, [](const std::string&) { FAIL(); }, kFast);
+    const RunLock later(file(), "", {"job", 2}, [](const std::string&) { FAIL(); }, kFast);
     EXPECT_TRUE(lost_within(Seconds(20)));
     EXPECT_THAT(loss_, HasSubstr("another start of this run has taken it over: process"));
     EXPECT_EQ(content()["restart"], 2);
@@ -116,7 +131,7 @@ TEST_F(RunLockTest, OfAnotherHostIsTakenOverAfterThreeMissedHeartbeats) {
 }
 
 TEST_F(RunLockTest, InADirectoryThatIsNotThereIsBadInputThatNamesIt) {
-  EXPECT_THAT(refusal([&] { RunLock(path("none/lock.json"), {}, [](const std::string&) {}); }), HasSubstr(path("none")));
+  EXPECT_THAT(refusal([&] { RunLock(path("none/lock.json"), "", {}, [](const std::string&) {}); }), HasSubstr(path("none")));
 }
 
 TEST(JobFromEnvironment, IsTheLaunchersBeforeSlurms) {
