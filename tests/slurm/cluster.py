@@ -52,8 +52,8 @@ MinJobAge=3600
 ReturnToService=2
 SlurmdTimeout=600
 MessageTimeout=60
-NodeName=node1 NodeHostname=node1 NodeAddr=127.0.0.1 Port={ports[1]} CPUs=24 RealMemory=1000 Gres=gpu:{gpus}
-NodeName=node2 NodeHostname=node2 NodeAddr=127.0.0.1 Port={ports[2]} CPUs=24 RealMemory=1000 Gres=gpu:{gpus}
+NodeName=node1 NodeHostname=node1 NodeAddr=127.0.0.1 Port={ports[1]} CPUs=8 RealMemory=1000 Gres=gpu:{gpus}
+NodeName=node2 NodeHostname=node2 NodeAddr=127.0.0.1 Port={ports[2]} CPUs=8 RealMemory=1000 Gres=gpu:{gpus}
 PartitionName=normal Nodes=node1,node2 Default=YES PriorityTier=1 PreemptMode=OFF
 PartitionName=low Nodes=node1,node2 PriorityTier=1
 PartitionName=high Nodes=node1,node2 PriorityTier=20

@@ -1,7 +1,7 @@
 """The batch scripts under a real Slurm of two nodes: whatever ends a part of a job, the job comes to the end, with the weights of a run that
 nothing has disturbed, byte for byte.
 
-Jobs take their time to be queued again, so all run side by side: each scenario is a thread that disturbs its job and watches it, and each
+Jobs take their time to be queued again, so they run side by side, as many as the nodes have CPUs for: each scenario is a thread that disturbs its job and watches it, and each
 test waits for one of them. Ranks are held (SIGSTOP) until what is to happen to them has been set off; so few steps are enough."""
 import concurrent.futures
 import json
@@ -44,7 +44,7 @@ class Jobs(RunFolder):
         program.write_text(PROGRAM % BINARY)
         program.chmod(0o755)
         scenarios = [cls.undisturbed_by_mpirun, cls.undisturbed_by_srun, cls.limited_under_mpirun, cls.limited_under_srun, cls.preempted, cls.killed_under_mpirun,
-                     cls.killed_under_srun, cls.cancelled, cls.swept, cls.chained, cls.lost, cls.reference]
+                     cls.killed_under_srun, cls.cancelled, cls.swept, cls.chained, cls.lost, cls.asked_at_once_under_mpirun, cls.asked_at_once_under_srun, cls.reference]
         cls.threads = concurrent.futures.ThreadPoolExecutor(len(scenarios))
         cls.futures = {scenario.__name__: cls.threads.submit(scenario) for scenario in scenarios}
 
@@ -141,6 +141,18 @@ class Jobs(RunFolder):
         os.kill(job.held[1], signal.SIGCONT)
         return job, job.wait_for_end()
 
+    @classmethod
+    def asked_at_once_under_mpirun(cls, start="mpirun"):
+        job = cls.start_job(start=start)
+        job.wait_for_words("is the run")  # before the ranks have begun
+        cls.slurm.call("scancel", "--batch", "--signal=USR1", job.number)
+        job.wait_until_queued_again()
+        return job, job.wait_for_end()
+
+    @classmethod
+    def asked_at_once_under_srun(cls):
+        return cls.asked_at_once_under_mpirun(start="srun")
+
     SWEEP = ["run.seed=7 train.optimizer.learning_rate=0.002", "model.hidden_dims=[16,32]"]
 
     @classmethod
@@ -219,6 +231,14 @@ class Jobs(RunFolder):
                 job, facts = self.outcome(scenario)
                 self.assert_stopped_with_a_checkpoint(job, "again")
                 self.assert_done(job, facts, restarts=1)
+
+    def test_a_signal_while_the_ranks_start_costs_nothing_but_that_start(self):
+        for scenario in ("asked_at_once_under_mpirun", "asked_at_once_under_srun"):
+            with self.subTest(scenario):
+                job, facts = self.outcome(scenario)
+                self.assertEqual((facts["JobState"], facts["ExitCode"], facts["Restarts"]), ("COMPLETED", "0:0", "1"), job.said())
+                self.assertRegex(job.said(), r"the ranks have ended with code \d+: again")
+                self.assert_same_weights(job)
 
     def test_preemption_costs_no_step(self):
         for job, facts in self.outcome("preempted"):
