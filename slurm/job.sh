@@ -108,5 +108,6 @@ train() {
 # queue_again ID: this job is queued under the same ID. Slurm ends what is left of it now, so this comes last.
 queue_again() {
   forget_targets
+  trap '' TERM USR1   # there is nobody left to be told
   scontrol requeue "$1" || say "Slurm does not queue job $1 again; submit it with run.name=$run to go on"
 }

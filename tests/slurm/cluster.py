@@ -52,8 +52,8 @@ MinJobAge=3600
 ReturnToService=2
 SlurmdTimeout=600
 MessageTimeout=60
-NodeName=node1 NodeHostname=node1 NodeAddr=127.0.0.1 Port={ports[1]} CPUs=24 RealMemory=1000 Gres=gpu:{gpus}
-NodeName=node2 NodeHostname=node2 NodeAddr=127.0.0.1 Port={ports[2]} CPUs=24 RealMemory=1000 Gres=gpu:{gpus}
+NodeName=node1 NodeHostname=node1 NodeAddr=127.0.0.1 Port={ports[1]} CPUs=8 RealMemory=1000 Gres=gpu:{gpus}
+NodeName=node2 NodeHostname=node2 NodeAddr=127.0.0.1 Port={ports[2]} CPUs=8 RealMemory=1000 Gres=gpu:{gpus}
 PartitionName=normal Nodes=node1,node2 Default=YES PriorityTier=1 PreemptMode=OFF
 PartitionName=low Nodes=node1,node2 PriorityTier=1
 PartitionName=high Nodes=node1,node2 PriorityTier=20
@@ -135,7 +135,7 @@ class Cluster:
     def _wait_until(self, condition, what):
         deadline = time.monotonic() + START_S
         while not condition():
-            if time.monotonic() > deadline or any(daemon.poll() is not None for daemon in self._daemons):
+            if time.monotonic() > deadline or self.is_down():
                 said = "".join(f"-- {file.name}\n{file.read_text()}" for file in sorted(self.folder.glob("*.out")))
                 raise AssertionError(f"Slurm did not start: waiting for {what}\n{said}")
             time.sleep(0.2)
@@ -159,6 +159,10 @@ class Cluster:
 
     def daemons(self):
         return [daemon.pid for daemon in self._daemons]
+
+    def is_down(self):
+        """Whether a daemon has ended, or all have been stopped."""
+        return not self._daemons or any(daemon.poll() is not None for daemon in self._daemons)
 
     def processes(self):
         """The ids of whatever runs with this cluster's SLURM_CONF in its environment: daemons, jobs, what jobs left."""

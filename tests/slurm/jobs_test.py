@@ -1,26 +1,24 @@
 """The batch scripts under a real Slurm of two nodes: whatever ends a part of a job, the job comes to the end, with the weights of a run that
 nothing has disturbed, byte for byte.
 
-Jobs take their time to be queued again, so all run side by side: each scenario is a thread that disturbs its job and watches it, and each
+Jobs take their time to be queued again, so they run side by side, as many as the nodes have CPUs for: each scenario is a thread that disturbs its job and watches it, and each
 test waits for one of them. Ranks are held (SIGSTOP) until what is to happen to them has been set off; so few steps are enough."""
 import concurrent.futures
 import json
 import os
 import signal
 import subprocess
-import time
 import unittest
 
 from cluster import GPUS, Cluster
-from ranks import ranks_of
+from job import Job
 from runs import BINARY, SMALL, SOURCE, RunFolder
 
-STEPS, HELD_AFTER, CHECKPOINTS_EVERY = 120, 12, 10
+STEPS, CHECKPOINTS_EVERY = 120, 10
 # Slow enough to be caught between two steps.
 TRAINING = [*SMALL, "model.hidden_dims=[32, 64]", "train.global_batch=40", f"train.steps={STEPS}", "distributed.replicas=4", "distributed.reproducible=true",
             f"checkpoint.every_steps={CHECKPOINTS_EVERY}", "metrics.port=0", "metrics.address=127.0.0.1"]
 ONE_RANK_A_NODE = ["--nodes=2", "--ntasks-per-node=1", "--gpus-per-node=0", "--cpus-per-task=1", "--time=60"]
-WAIT_S = 600
 
 # Stands where a user's build is, and notes what each rank was started with.
 PROGRAM = """#!/bin/sh
@@ -32,75 +30,6 @@ exec "%s" "$@"
 # Open MPI stays on this machine, and its ranks, more than there are cores, give way to each other.
 OPEN_MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_oob_tcp_if_include": "lo", "OMPI_MCA_btl_tcp_if_include": "lo",
             "OMPI_MCA_mpi_yield_when_idle": "1"}
-
-
-class Job:
-    """A job (or task "12_1" of an array) and the run that it trains."""
-
-    def __init__(self, slurm, folder, number, log, run):
-        self.slurm, self.number, self.run, self.log_file = slurm, number, folder / "runs" / run, folder / log
-        self.discovery = folder / "runs" / f"{run}.prometheus.json"
-
-    def said(self):
-        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
-
-    def facts(self):
-        return self.slurm.facts(self.number)
-
-    def wait_for(self, condition, what):
-        deadline = time.monotonic() + WAIT_S
-        while not condition():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"job {self.number}: {what} did not happen within {WAIT_S} s\n{self.facts()}\n{self.said()}\n{self.slurm.logs()}")
-            time.sleep(0.1)
-
-    def wait_for_state(self, *states):
-        """Until Slurm says one of these of the job. Returns its facts."""
-        known = {}
-
-        def arrived():
-            known.update(self.facts())
-            return known.get("JobState") in states
-        self.wait_for(arrived, " or ".join(states))
-        return known
-
-    def wait_for_words(self, words):
-        self.wait_for(lambda: words in self.said(), repr(words))
-
-    def ranks(self):
-        return ranks_of(BINARY, f"SLURM_JOB_ID={self.facts().get('JobId')}")
-
-    def steps(self):
-        log = self.run / "metrics.jsonl"
-        return log.read_bytes().count(b'"loss"') if log.exists() else 0
-
-    def hold(self):
-        """Stops all ranks in their tracks after some steps, in the middle of everything."""
-        self.wait_for(lambda: self.steps() >= HELD_AFTER, f"step {HELD_AFTER}")
-        self.held = self.ranks()
-        for pid in self.held.values():
-            os.kill(pid, signal.SIGSTOP)
-        if self.steps() >= STEPS or len(self.held) != 2 or not self.discovery.exists():
-            raise AssertionError(f"job {self.number} was not caught while it trained: ranks {self.held}, step {self.steps()}, {self.discovery.exists()=}\n{self.said()}")
-
-    def meet_its_limit(self):
-        """Lets the time limit of a held job come closer, so that the signal in front of it is due (Slurm looks twice a minute), and the ranks go on."""
-        facts = self.facts()
-        hours, minutes, _ = map(int, facts["RunTime"].split(":"))
-        self.slurm.call("scontrol", "update", f"JobId={facts['JobId']}", f"TimeLimit={hours * 60 + minutes + 3}")
-        self.wait_for_words("asked to stop (SIGUSR1)")
-        for pid in self.held.values():
-            os.kill(pid, signal.SIGCONT)
-
-    def wait_until_queued_again(self):
-        """Until the part has ended and the next one waits for its time. The file for Prometheus must be gone then. Returns the job's facts."""
-        facts = self.wait_for_state("PENDING", "FAILED", "COMPLETED", "CANCELLED", "TIMEOUT")
-        if facts["JobState"] != "PENDING" or self.discovery.exists():
-            raise AssertionError(f"job {self.number} is {facts['JobState']}, {self.discovery.exists()=}\n{self.said()}")
-        return facts
-
-    def wait_for_end(self):
-        return self.wait_for_state("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
 
 class Jobs(RunFolder):
@@ -115,7 +44,7 @@ class Jobs(RunFolder):
         program.write_text(PROGRAM % BINARY)
         program.chmod(0o755)
         scenarios = [cls.undisturbed_by_mpirun, cls.undisturbed_by_srun, cls.limited_under_mpirun, cls.limited_under_srun, cls.preempted, cls.killed_under_mpirun,
-                     cls.killed_under_srun, cls.cancelled, cls.swept, cls.chained, cls.lost, cls.reference]
+                     cls.killed_under_srun, cls.cancelled, cls.swept, cls.chained, cls.lost, cls.asked_at_once_under_mpirun, cls.asked_at_once_under_srun, cls.reference]
         cls.threads = concurrent.futures.ThreadPoolExecutor(len(scenarios))
         cls.futures = {scenario.__name__: cls.threads.submit(scenario) for scenario in scenarios}
 
@@ -199,7 +128,8 @@ class Jobs(RunFolder):
         cls.slurm.call("scancel", job.number)
         job.wait_for_state("CANCELLED")
         job.wait_for_words("75: ended")
-        job.wait_for(lambda: not job.discovery.exists(), "the end of its file for Prometheus")
+        if job.discovery.exists():
+            raise AssertionError(f"{job.discovery} is still there")
         cls.slurm.call("scontrol", "requeue", job.number)
         return job, job.wait_for_end()
 
@@ -210,6 +140,18 @@ class Jobs(RunFolder):
         os.kill(job.held[0], signal.SIGKILL)
         os.kill(job.held[1], signal.SIGCONT)
         return job, job.wait_for_end()
+
+    @classmethod
+    def asked_at_once_under_mpirun(cls, start="mpirun"):
+        job = cls.start_job(start=start)
+        job.wait_for_words("is the run")  # before the ranks have begun
+        cls.slurm.call("scancel", "--batch", "--signal=USR1", job.number)
+        job.wait_until_queued_again()
+        return job, job.wait_for_end()
+
+    @classmethod
+    def asked_at_once_under_srun(cls):
+        return cls.asked_at_once_under_mpirun(start="srun")
 
     SWEEP = ["run.seed=7 train.optimizer.learning_rate=0.002", "model.hidden_dims=[16,32]"]
 
@@ -232,8 +174,7 @@ class Jobs(RunFolder):
         pieces[0].hold()
         pieces[0].meet_its_limit()
         ended = [(piece, piece.wait_for_end()) for piece in pieces]
-        pieces[1].wait_for(lambda: cls.slurm.call("squeue", "--noheader", f"--job={number}") == "", "the end of the others")
-        return ended
+        return ended, cls.slurm.call("squeue", "--noheader", "--array", f"--job={number}")
 
     # What all of them promise.
 
@@ -291,6 +232,14 @@ class Jobs(RunFolder):
                 self.assert_stopped_with_a_checkpoint(job, "again")
                 self.assert_done(job, facts, restarts=1)
 
+    def test_a_signal_while_the_ranks_start_costs_nothing_but_that_start(self):
+        for scenario in ("asked_at_once_under_mpirun", "asked_at_once_under_srun"):
+            with self.subTest(scenario):
+                job, facts = self.outcome(scenario)
+                self.assertEqual((facts["JobState"], facts["ExitCode"], facts["Restarts"]), ("COMPLETED", "0:0", "1"), job.said())
+                self.assertRegex(job.said(), r"the ranks have ended with code \d+: again")
+                self.assert_same_weights(job)
+
     def test_preemption_costs_no_step(self):
         for job, facts in self.outcome("preempted"):
             with self.subTest(job.said()[:200]):
@@ -324,11 +273,11 @@ class Jobs(RunFolder):
         self.assertIn("sweep.txt has 2 lines: there is none for task 2", beyond.said())
 
     def test_a_chain_trains_one_run_in_pieces(self):
-        (first, stopped), (second, last) = self.outcome("chained")
+        ((first, stopped), (second, last)), still_queued = self.outcome("chained")
+        self.assertEqual(still_queued, "")
         self.assertEqual((stopped["JobState"], stopped["ExitCode"]), ("FAILED", "75:0"))
         self.assertEqual((last["JobState"], last["ExitCode"]), ("COMPLETED", "0:0"))
         self.assertIn("piece 2 of at most 4", second.said())
-        self.assertNotIn("piece 3", second.said())
         self.assertFalse(first.discovery.exists())
         self.assert_same_weights(first)
 
