@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "bench/over_ranks.hpp"
 #include "base/power_of_two.hpp"
 #include "comm/host_all_reduce.hpp"
 #include "comm/mpi_world.hpp"
-#include "bench/over_ranks.hpp"
 
 namespace {
 

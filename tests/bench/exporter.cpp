@@ -25,7 +25,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "measuring.hpp"
+#include "bench/over_ranks.hpp"
 #include "metrics/run_metrics.hpp"
 #include "train/learner.hpp"
 

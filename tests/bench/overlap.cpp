@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "comm/mpi_world.hpp"
 #include "bench/over_ranks.hpp"
+#include "comm/mpi_world.hpp"
 #include "train/make_model.hpp"
 #include "train/training_step.hpp"
 
