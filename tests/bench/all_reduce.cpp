@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "bench/over_ranks.hpp"
 #include "base/power_of_two.hpp"
+#include "bench/over_ranks.hpp"
 #include "comm/host_all_reduce.hpp"
 #include "comm/mpi_world.hpp"
 
