@@ -21,7 +21,15 @@ forget_targets() { if [ -n "$discovery" ]; then rm -f -- "$discovery"; fi; }
 
 # Traps are there before anything is started. A trap runs when the command in the foreground has ended, or at once during `wait`.
 ranks='' requested='' ending='' signalled=''
-pass_on() { signalled=1; if [ -n "$ranks" ]; then kill -USR1 "$ranks" 2>/dev/null; fi; }
+# Ranks that have not come to their first step know nothing of signals (mpirun would kill them with it, srun forget it): they are given time.
+pass_on() {
+  signalled=1
+  [ -n "$ranks" ] || return
+  (
+    while [ "$(start_record)" = "$last_start" ]; do sleep 1; kill -0 "$ranks" || exit; done
+    kill -USR1 "$ranks"
+  ) 2>/dev/null &
+}
 request_stop() { requested=1; say "asked to stop (SIGUSR1): the ranks write a checkpoint"; pass_on; }
 # Slurm ends the job: SIGKILL follows after its KillWait, 30 s by default, and then no trap is run.
 end_job() { ending=1; say "Slurm ends this job (SIGTERM): the ranks write a checkpoint"; forget_targets; pass_on; }
@@ -32,7 +40,7 @@ trap forget_targets EXIT
 # name_run ID CONFIG.yaml [key=value ...]: the run is called <run.name>-ID, so that every part of the job with this ID finds it again.
 # With run.name=... among the arguments it is called just that.
 name_run() {
-  local id=$1 name directory place given='' word values
+  local id=$1 name place given='' word values
   shift
   for word in "${@:2}"; do case $word in run.name=*) given=1 ;; esac; done
   values=$("$program" config --key run.name --key run.directory --key metrics.service_discovery --config "$@") || exit 2
@@ -45,6 +53,9 @@ name_run() {
   arguments=(--config "$@" "run.name='${run//\'/\'\'}'")   # the last of several counts; a YAML text, whatever is in it
   say "job $id, started ${SLURM_RESTART_COUNT:-0} times before, is the run $directory/$run"
 }
+
+# What the run has noted of its last start, when its ranks had begun to listen.
+start_record() { cat -- "$directory/$run/environment.json" 2>/dev/null; }
 
 choose_launcher() {
   case ${VAE_DIST_START:-mpirun} in
@@ -77,6 +88,7 @@ train() {
   choose_launcher
   local before
   before=$(newest_checkpoint)
+  last_start=$(start_record)
   if [ -n "$requested$ending" ]; then
     code=75   # before there was anything to stop
   else
@@ -96,8 +108,6 @@ train() {
   elif [ -n "$ending" ]; then verdict=ended
   elif [ "$code" -eq 75 ]; then verdict=again
   elif [ "$code" -eq 2 ]; then verdict=failed
-  # Asked so early that the ranks did not listen yet.
-  elif [ -n "$requested" ] && [ "$code" -gt 128 ]; then verdict=again
   # A rank or a node was lost. Whoever gets further from one time to the next comes to the end.
   elif [ "$(newest_checkpoint)" != "$before" ]; then verdict=again
   else verdict=failed

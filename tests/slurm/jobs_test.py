@@ -144,7 +144,7 @@ class Jobs(RunFolder):
     @classmethod
     def asked_at_once_under_mpirun(cls, start="mpirun"):
         job = cls.start_job(start=start)
-        job.wait_for_words("is the run")  # before the ranks have begun
+        job.wait_for(job.ranks, "the start of a rank")  # long before its first step
         cls.slurm.call("scancel", "--batch", "--signal=USR1", job.number)
         job.wait_until_queued_again()
         return job, job.wait_for_end()
@@ -232,13 +232,12 @@ class Jobs(RunFolder):
                 self.assert_stopped_with_a_checkpoint(job, "again")
                 self.assert_done(job, facts, restarts=1)
 
-    def test_a_signal_while_the_ranks_start_costs_nothing_but_that_start(self):
+    def test_a_signal_that_comes_before_the_first_step_waits_for_it(self):
         for scenario in ("asked_at_once_under_mpirun", "asked_at_once_under_srun"):
             with self.subTest(scenario):
                 job, facts = self.outcome(scenario)
-                self.assertEqual((facts["JobState"], facts["ExitCode"], facts["Restarts"]), ("COMPLETED", "0:0", "1"), job.said())
-                self.assertRegex(job.said(), r"the ranks have ended with code \d+: again")
-                self.assert_same_weights(job)
+                self.assert_stopped_with_a_checkpoint(job, "again")
+                self.assert_done(job, facts, restarts=1)
 
     def test_preemption_costs_no_step(self):
         for job, facts in self.outcome("preempted"):
