@@ -221,6 +221,12 @@ class Jobs(RunFolder):
         self.assert_done(job, facts, restarts=0)
         self.assertEqual(self.assert_started_right(job), [0, 1, 2, 3])
 
+    def test_srun_without_pmix_is_refused(self):
+        done = subprocess.run(["srun", "--nodes=2", "--ntasks=2", "--mpi=none", "build/vae_dist", "--config", "run.yaml"], env=self.slurm.environment, cwd=self.folder,
+                              text=True, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("use srun --mpi=pmix, or mpirun", done.stderr)
+
     def assert_stopped_with_a_checkpoint(self, job, verdict):
         self.assertIn("stopped on request, with a checkpoint", job.said())
         self.assertIn(f"the ranks have ended with code 75: {verdict}", job.said())
