@@ -15,7 +15,7 @@ tests=()
 for file in "$here"/*_test.py; do tests+=("$(basename "$file" .py)"); done
 pattern=$(IFS='|'; echo "${tests[*]}")
 status=0
-ctest --test-dir "$build" --output-on-failure --timeout 5400 -R "^($pattern)\$" || status=$?
+ctest --test-dir "$build" --output-on-failure -R "^($pattern)\$" || status=$?
 
 printf '\nSeed %s\n\n' "$seed"
 python3 "$here/table.py" "$records"
