@@ -112,7 +112,7 @@ TEST(RunMetrics, LabelsWhatIsARanksOwnWithItsRankAndNothingElse) {
       if (name.ends_with(suffix)) name.resize(name.size() - std::string(suffix).size());
     (line.find(R"(rank="0")") != std::string::npos ? with_rank : without).insert(name);
   }
-  EXPECT_THAT(with_rank, ElementsAre("allreduce_bytes_total", "allreduce_wait_seconds", "checkpoint_seconds", "checkpoints_total", "data_wait_seconds", "nonfinite_steps_total", "read_bytes_total",
+  EXPECT_THAT(with_rank, ElementsAre("allreduce_bytes_total", "allreduce_wait_seconds", "checkpoint_failures_total", "checkpoint_seconds", "checkpoints_total", "data_wait_seconds", "nonfinite_steps_total", "read_bytes_total",
                                      "resident_memory_bytes", "restarts_total", "samples_total", "skipped_steps_total", "step_seconds", "steps_total"));
   EXPECT_THAT(without, ElementsAre("active_units", "beta", "bits_per_dim", "build_info", "checkpoint_timestamp_seconds", "collapsed", "elbo_nats", "epoch", "evaluation_timestamp_seconds",
                                    "global_batch_samples", "gradient_norm", "kld_nats", "kld_weight", "learning_rate", "loss", "ranks", "reconstruction_loss", "replicas", "run_info",
