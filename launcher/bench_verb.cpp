@@ -50,15 +50,15 @@ void add_bench_verb(CLI::App& app, VerbContext& context) {
   CLI::App* verb = app.add_subcommand("bench", "How fast a configuration trains here, and where a step goes; nothing is kept");
   verb->add_option("--config", request.config_file, "Configuration file (YAML)")->required();
   verb->add_option("overrides", request.overrides, "key=value: overrides a key of the configuration by its dotted name");
-  verb->add_option("--steps", request.steps, "Steps that are measured")->check(CLI::Range(2, 1000000))->capture_default_str();
-  verb->add_option("--warm-up", request.warm_up, "Steps before")->check(CLI::Range(1, 1000000))->capture_default_str();
+  verb->add_option("--steps", request.steps, "Steps that are measured")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--warm-up", request.warm_up, "Steps before")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_flag("--no-exchange", options->alone, "Each rank trains by itself: what is faster then is what the exchange costs");
   verb->add_flag("--profile", request.profile, "Where a step goes: data, forward, backward, exchange, optimizer, other");
   verb->add_option("--trace", request.trace_file, "Write rank 0's trace of three steps to this file (.json; chrome://tracing or Perfetto show it)");
   CLI::Option* preflight = verb->add_flag("--preflight", options->preflight, "Before a long job: each rank's arithmetic and file reading, and the exchange; the slow rank is named");
   verb->add_flag("--scale", options->scale, "Fit a model of the all-reduce, and predict steps with up to 1,024 ranks")->excludes(preflight);
   Interconnect& links = options->links;
-  verb->add_option("--node-ranks", links.node_ranks, "For --scale: GPUs of a node")->check(CLI::Range(1, 1024))->capture_default_str();
+  verb->add_option("--node-ranks", links.node_ranks, "For --scale: GPUs of a node")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--node-gbytes", links.node_gbytes_per_second, "For --scale: GB/s that a GPU sends within its node")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--network-gbytes", links.network_gbytes_per_second, "For --scale: GB/s that a node sends to others")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--network-us", links.network_microseconds, "For --scale: microseconds that a message between nodes takes")->check(CLI::PositiveNumber)->capture_default_str();
