@@ -228,7 +228,7 @@ class Jobs(RunFolder):
         self.assertIn("use srun --mpi=pmix, or mpirun", done.stderr)
 
     def assert_stopped_with_a_checkpoint(self, job, verdict):
-        self.assertIn("stopped on request, with a checkpoint", job.said())
+        self.assertIn("stopped on request after step", job.said())
         self.assertIn(f"the ranks have ended with code 75: {verdict}", job.said())
 
     def test_the_signal_before_the_time_limit_costs_no_step(self):
