@@ -60,8 +60,8 @@ void add_bench_verb(CLI::App& app, VerbContext& context) {
   Interconnect& links = options->links;
   verb->add_option("--node-ranks", links.node_ranks, "For --scale: GPUs of a node")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--node-gbytes", links.node_gbytes_per_second, "For --scale: GB/s that a GPU sends within its node")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_option("--network-gbytes", links.network_gbytes_per_second, "For --scale: GB/s that a node sends to others")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_option("--network-us", links.network_microseconds, "For --scale: microseconds that a message between nodes takes")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--net-gbytes", links.network_gbytes_per_second, "For --scale: GB/s that a node sends to others")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--net-us", links.network_microseconds, "For --scale: microseconds that a message between nodes takes")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--json", options->json, "Write the figures to this file too");
   verb->footer("Example:\n  mpirun -np 2 vae_dist bench --config configs/shapes.yaml --profile");
   verb->callback([&context, options] { context.chosen = [&context, options] { return bench(*options, context.world); }; });
