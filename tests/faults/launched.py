@@ -60,13 +60,7 @@ class Launched(runs.RunFolder):
     def end(self, process):
         for pid in process.ranks().values():
             os.kill(pid, signal.SIGKILL)
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        process.wait()
+        runs.end_process(process)
 
     def launched(self, name, *overrides, timeout=300, **options):
         """The same to its end: (exit code, what it said)."""

@@ -14,7 +14,7 @@ import urllib.request
 
 import h5py
 
-from runs import BINARY, PROMETHEUS, SMALL, SOURCE, RunFolder
+from runs import BINARY, PROMETHEUS, SMALL, SOURCE, RunFolder, end_process
 
 MONITORING = SOURCE / "configs" / "monitoring"
 DASHBOARD = MONITORING / "grafana" / "dashboards" / "vae_dist.json"
@@ -48,13 +48,7 @@ class Monitoring(RunFolder):
 
     def stop(self, process):
         """Ends a process that still runs when its test is over."""
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end_process(process)
         if process.stdout:
             process.stdout.close()
 

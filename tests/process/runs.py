@@ -37,6 +37,17 @@ def mpirun(np, command):
     return ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(np), *command]
 
 
+def end_process(process):
+    """Ends a process that may still run: asked first, killed after 20 s."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 class RunFolder(unittest.TestCase):
     """A test case with a folder of its own, and with shapes.h5 in it: 200 grey pictures of 16x16."""
 
