@@ -1,6 +1,7 @@
 // The one main: a world of ranks, a command, and an end that no rank misses.
 #include <optional>
 
+#include "base/keep_freed_memory.hpp"
 #include "comm/agreement.hpp"
 #include "comm/mpi_world.hpp"
 #include "launcher/command_line.hpp"
@@ -8,6 +9,7 @@
 
 int main(int argc, char** argv) {
   using namespace vae_dist;
+  keep_freed_memory();
   std::optional<MpiWorld> started;
   try {
     started.emplace(argc, argv);

@@ -4,9 +4,9 @@
 
 namespace vae_dist {
 
-at::Tensor ActivationModuleImpl::forward(at::Tensor x) {
-  switch (kind_) {
-    case Activation::leaky_relu: return at::leaky_relu_(x, 0.01);
+at::Tensor activate(at::Tensor x, Activation kind) {
+  switch (kind) {
+    case Activation::leaky_relu: return at::leaky_relu_(x, *negative_slope(kind));
     case Activation::relu: return at::relu_(x);
     case Activation::tanh: return at::tanh(x);
     case Activation::silu: return at::silu(x);
@@ -14,6 +14,18 @@ at::Tensor ActivationModuleImpl::forward(at::Tensor x) {
     case Activation::identity: return x;
   }
   return x;
+}
+
+std::optional<double> negative_slope(Activation kind) {
+  switch (kind) {
+    case Activation::leaky_relu: return 0.01;
+    case Activation::relu: return 0.0;
+    case Activation::identity: return 1.0;
+    case Activation::tanh:
+    case Activation::silu:
+    case Activation::sigmoid: return std::nullopt;
+  }
+  return std::nullopt;
 }
 
 }  // namespace vae_dist

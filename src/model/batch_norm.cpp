@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "model/batch_norm_kernel.hpp"
+
 namespace vae_dist {
 namespace {
 
@@ -51,18 +53,44 @@ struct GlobalBatchNorm : torch::autograd::Function<GlobalBatchNorm> {
   }
 };
 
+// Normalisation over this batch and a rectifier, as one operation of the CPU.
+struct BatchNormLeakyReLU : torch::autograd::Function<BatchNormLeakyReLU> {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, BatchNorm2dImpl* layer,
+                            double negative_slope) {
+    const BatchNormOutput out = batch_norm_leaky_relu(x, weight, bias, BatchNorm2dImpl::kEpsilon, negative_slope);
+    layer->batch_mean.copy_(out.mean);
+    layer->batch_var.copy_(out.variance);
+    ctx->save_for_backward({x, weight, bias, out.mean, out.inverse_deviation});
+    ctx->saved_data["negative_slope"] = negative_slope;
+    return out.y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list outputs) {
+    const auto saved = ctx->get_saved_variables();
+    const BatchNormGradients d = batch_norm_leaky_relu_backward(outputs[0], saved[0], saved[1], saved[2], saved[3], saved[4], ctx->saved_data["negative_slope"].toDouble());
+    return {d.x, d.weight, d.bias, at::Tensor(), at::Tensor()};
+  }
+};
+
 }  // namespace
 
-BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels)
+BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels, Activation activation)
     : weight(register_parameter("weight", at::ones({channels}))),
       bias(register_parameter("bias", at::zeros({channels}))),
       running_mean(register_buffer("running_mean", at::zeros({channels}))),
       running_var(register_buffer("running_var", at::ones({channels}))),
       num_batches_tracked(register_buffer("num_batches_tracked", at::zeros({}, at::kLong))),
       batch_mean(at::zeros({channels})),
-      batch_var(at::ones({channels})) {}
+      batch_var(at::ones({channels})),
+      activation_(activation) {}
 
 at::Tensor BatchNorm2dImpl::forward(const at::Tensor& x) {
+  const std::optional<double> slope = negative_slope(activation_);
+  if (is_training() && !sum_over_ranks_ && slope && has_batch_norm_kernel(x, weight)) return BatchNormLeakyReLU::apply(x, weight, bias, this, *slope);
+  return activate(normalise(x), activation_);
+}
+
+at::Tensor BatchNorm2dImpl::normalise(const at::Tensor& x) {
   if (!is_training()) return at::batch_norm(x, weight, bias, running_mean, running_var, false, kMomentum, kEpsilon, true);
   // Sums over many values need more bits than bfloat16 has.
   if (sum_over_ranks_) return GlobalBatchNorm::apply(x.to(weight.scalar_type()), weight, bias, this).to(x.scalar_type());

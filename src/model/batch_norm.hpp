@@ -1,4 +1,4 @@
-// Batch normalisation (Ioffe, Szegedy 2015) whose running statistics somebody else keeps.
+// Batch normalisation (Ioffe, Szegedy 2015) and the activation behind it, whose running statistics somebody else keeps.
 //
 // A training step may see several batches (replicas of a rank, and those of other ranks), and may be skipped as a whole. So the
 // layer only reports each batch's mean and unbiased variance; blending them into the running ones, once a step, is the step's work.
@@ -10,6 +10,8 @@
 
 #include <functional>
 
+#include "model/activation.hpp"
+
 namespace vae_dist {
 
 /// Sums a tensor over all ranks, in place. Where it is given, the layer normalises with the statistics of the global batch.
@@ -20,10 +22,10 @@ class BatchNorm2dImpl : public torch::nn::Module {
   static constexpr double kEpsilon = 1e-5;
   static constexpr double kMomentum = 0.1;  ///< of PyTorch: running = 0.9 * running + 0.1 * batch
 
-  explicit BatchNorm2dImpl(std::int64_t channels);
+  explicit BatchNorm2dImpl(std::int64_t channels, Activation activation = Activation::identity);
 
   /// x: [B, C, H, W]. In training mode normalises with the batch's statistics and writes them to batch_mean and batch_var; in
-  /// evaluation mode with the running ones.
+  /// evaluation mode with the running ones. The activation comes with it: on the CPU both are one operation where there is a kernel for it.
   at::Tensor forward(const at::Tensor& x);
 
   void set_sum_over_ranks(SumOverRanks sum) { sum_over_ranks_ = std::move(sum); }
@@ -35,6 +37,9 @@ class BatchNorm2dImpl : public torch::nn::Module {
   at::Tensor batch_mean, batch_var;              ///< [C], outputs of the last training forward; may be rebound to views
 
  private:
+  at::Tensor normalise(const at::Tensor& x);
+
+  Activation activation_;
   SumOverRanks sum_over_ranks_;
 };
 TORCH_MODULE(BatchNorm2d);

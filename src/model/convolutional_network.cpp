@@ -47,11 +47,16 @@ struct BlockImpl : torch::nn::SequentialImpl {
 };
 TORCH_MODULE(Block);
 
+// PyTorch-VAE counts the activation as a module of its own; here it comes with the normalisation, and its number stays free.
+void append_norm(torch::nn::SequentialImpl& block, std::int64_t channels, Activation activation) {
+  block.push_back(BatchNorm2d(channels, activation));
+  block.push_back(torch::nn::Identity());
+}
+
 Block downsampling(std::int64_t in, std::int64_t out, Activation activation) {
   Block block;
   block->push_back(before_batch_norm(Conv2d(Conv2dOptions(in, out, kKernel).stride(kStride).padding(kPadding))));
-  block->push_back(BatchNorm2d(out));
-  block->push_back(ActivationModule(activation));
+  append_norm(*block, out, activation);
   return block;
 }
 
@@ -61,8 +66,7 @@ void append_upsampling(torch::nn::SequentialImpl& block, std::int64_t in, std::i
                                                          .stride(kStride)
                                                          .padding(kPadding)
                                                          .output_padding({mirror_padding(size.height), mirror_padding(size.width)}))));
-  block.push_back(BatchNorm2d(out));
-  block.push_back(ActivationModule(activation));
+  append_norm(block, out, activation);
 }
 
 Conv2d head(const NetworkOptions& options) { return Conv2d(Conv2dOptions(options.hidden_dims[0], options.channels, kKernel).padding(kPadding)); }

@@ -1,0 +1,20 @@
+#include "base/keep_freed_memory.hpp"
+
+#include <cstdlib>  // makes __GLIBC__ known
+
+#ifdef __GLIBC__
+#include <malloc.h>
+
+#include <limits>
+#endif
+
+namespace vae_dist {
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+#endif
+}
+
+}  // namespace vae_dist
