@@ -1,9 +1,10 @@
 # One folder is one library with an include root of its own, so a header can be included only by folders that link it:
 #   vae_dist_folder(data SOURCES hdf5_file.cpp ... PUBLIC vae_dist::base vae_dist::comm PRIVATE PkgConfig::HDF5)
 # makes vae_dist::data, whose headers are included as "data/hdf5_file.hpp". Folder A's headers become visible to B by linking
-# vae_dist::A, and by nothing else: each library's include root is a folder of links that holds only itself.
+# vae_dist::A, and by nothing else: each library's include root is a folder of links that holds only itself. With UNITY before SOURCES these
+# are compiled eight at a time, as reading headers takes longer than the rest; their names in anonymous namespaces must differ then.
 function(vae_dist_folder name)
-  cmake_parse_arguments(folder "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(folder "UNITY" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(vae_dist_${name} STATIC ${folder_SOURCES})
   add_library(vae_dist::${name} ALIAS vae_dist_${name})
   set(include_root ${CMAKE_BINARY_DIR}/include_roots/${name})
@@ -12,6 +13,7 @@ function(vae_dist_folder name)
   target_include_directories(vae_dist_${name} PUBLIC ${include_root})
   target_link_libraries(vae_dist_${name} PUBLIC ${folder_PUBLIC} PRIVATE ${folder_PRIVATE})
   target_compile_options(vae_dist_${name} PRIVATE -Wall -Wextra -Wshadow)
+  set_target_properties(vae_dist_${name} PROPERTIES UNITY_BUILD ${folder_UNITY} UNITY_BUILD_BATCH_SIZE 8)
 endfunction()
 
 # For targets that use modules and tensors: LibTorch's headers, compiled once (src/model/torch_pieces.hpp) for all of them.

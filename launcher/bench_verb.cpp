@@ -12,20 +12,20 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct BenchOptions {
   BenchRequest request;
   Interconnect links;
   bool alone = false, preflight = false, scale = false;
   std::string json;
 };
 
-void tell(const std::string& said, const nlohmann::json& figures, const Options& options, const MpiWorld& world) {
+void tell(const std::string& said, const nlohmann::json& figures, const BenchOptions& options, const MpiWorld& world) {
   if (world.rank() != 0) return;
   std::cout << said << std::flush;
   if (!options.json.empty()) replace_file(options.json, figures.dump(2) + "\n");
 }
 
-ExitCode bench(Options options, const MpiWorld& world) {
+ExitCode bench(BenchOptions options, const MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::warn);
   options.request.exchange = !options.alone;
   const BenchRequest& request = options.request;
@@ -45,7 +45,7 @@ ExitCode bench(Options options, const MpiWorld& world) {
 }  // namespace
 
 void add_bench_verb(CLI::App& app, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   BenchRequest& request = options->request;
   CLI::App* verb = app.add_subcommand("bench", "How fast a configuration trains here, and where a step goes; nothing is kept");
   verb->add_option("--config", request.config_file, "Configuration file (YAML)")->required();

@@ -15,14 +15,14 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct CompareOptions {
   ComparisonOptions comparison;
   ComputeOptions compute;
   std::string out, json;
   std::int64_t count = 8, seed = 0;
 };
 
-void write_pictures(const Options& options, const std::vector<ComparedModel>& models) {
+void write_pictures(const CompareOptions& options, const std::vector<ComparedModel>& models) {
   const ComparedPictures pictures = compare_pictures(options.comparison, models, options.count, static_cast<std::uint64_t>(options.seed));
   if (output_kind(options.out) == OutputKind::png) {
     write_comparison_grid(options.out, pictures.inputs, pictures.models, "The same inputs by each model, and samples of each");
@@ -37,7 +37,7 @@ void write_pictures(const Options& options, const std::vector<ComparedModel>& mo
   write_tensors_hdf5(options.out, tensors);
 }
 
-ExitCode compare(Options options, const MpiWorld& world) {
+ExitCode compare(CompareOptions options, const MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::warn);
   const std::unique_ptr<Communicator> host = world.make_communicator();
   agree(*host, [&] {
@@ -58,7 +58,7 @@ ExitCode compare(Options options, const MpiWorld& world) {
 }  // namespace
 
 void add_compare_verb(CLI::App& app, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareOptions>();
   ComparisonOptions& comparison = options->comparison;
   CLI::App* verb = app.add_subcommand("compare", "Several models on the same images: one table, one picture; under mpirun the ranks share the work");
   verb->add_option("runs", comparison.places, "Checkpoints' directories, or runs' (their newest)")->required();

@@ -9,14 +9,14 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct DataConvertOptions {
   std::vector<std::string> files;
   std::string dataset, compress = "gzip:4";
   std::int64_t memory_mb = 1024;
   ConvertOptions convert;
 };
 
-void run(Options options) {
+void run(DataConvertOptions options) {
   const std::string out = options.files.back();
   options.files.pop_back();
   if (!options.dataset.empty()) options.convert.dataset = options.dataset;
@@ -33,7 +33,7 @@ void run(Options options) {
 }  // namespace
 
 void add_data_convert(CLI::App& data, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DataConvertOptions>();
   CLI::App* verb = data.add_subcommand("convert", "Re-chunk HDF5 files for training, compress them otherwise, put several together");
   verb->add_option("files", options->files, "IN.h5 [MORE.h5 ...] OUT.h5: the files to read, and the one to write")->required()->expected(2, 10000)->option_text("FILE FILE ...");
   verb->add_option("--dataset", options->dataset, "Path of the images, where there are several candidates");

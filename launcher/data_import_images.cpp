@@ -9,12 +9,12 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct DataImportImagesOptions {
   std::string folder, out, crop, on_error = "fail", background = "white", compress = "gzip:4";
   ImportImagesOptions import;
 };
 
-void tell(const ImportedImages& done, const Options& options) {
+void tell(const ImportedImages& done, const DataImportImagesOptions& options) {
   constexpr std::size_t kNamed = 20;
   for (std::size_t i = 0; i < std::min(done.skipped.size(), kNamed); ++i) log::warn(text("left out ", done.skipped[i]));
   if (done.skipped.size() > kNamed) log::warn(text("left out ", done.skipped.size() - kNamed, " more that cannot be read"));
@@ -28,7 +28,7 @@ void tell(const ImportedImages& done, const Options& options) {
   std::cout << "\n";
 }
 
-void import(Options options) {
+void import(DataImportImagesOptions options) {
   // Without a size nothing is asked of the pictures' proportions.
   const std::string crop = !options.crop.empty() ? options.crop : options.import.fit.size > 0 ? "centre" : "none";
   options.import.fit.crop = Crop::parse(crop);
@@ -41,7 +41,7 @@ void import(Options options) {
 }  // namespace
 
 void add_data_import_images(CLI::App& data, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DataImportImagesOptions>();
   CLI::App* verb = data.add_subcommand("import-images", "Convert a folder of JPEG and PNG pictures to HDF5; sub-folders become labels");
   verb->add_option("folder", options->folder, "Folder of pictures, or of one folder a class")->required();
   verb->add_option("out", options->out, "HDF5 file to write: `imgs`, and `labels` where there are classes")->required();

@@ -7,12 +7,12 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct DataImportNpzOptions {
   std::string file, key, out, labels, compress = "gzip:4";
   ImportNpzOptions import;
 };
 
-void import(Options options) {
+void import(DataImportNpzOptions options) {
   if (!options.labels.empty()) options.import.labels = options.labels;
   options.import.compression = Compression::parse(options.compress);
   const std::vector<ImportedArray> done = import_npz(options.file, options.key, options.out, options.import);
@@ -28,7 +28,7 @@ void import(Options options) {
 }  // namespace
 
 void add_data_import_npz(CLI::App& data, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DataImportNpzOptions>();
   CLI::App* verb = data.add_subcommand("import-npz", "Convert pictures in numpy's .npz (dSprites) to HDF5, streamed");
   verb->add_option("file", options->file, ".npz file")->required();
   verb->add_option("key", options->key, "Name of the array of pictures: [N, H, W], [N, H, W, C] or [N, C, H, W]")->required();

@@ -12,13 +12,13 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct EmbedOptions {
   std::string checkpoint, rows, out;
   DataChoice data;
   ComputeOptions compute;
 };
 
-ExitCode embed_rows(const Options& options, const MpiWorld& world) {
+ExitCode embed_rows(const EmbedOptions& options, const MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::info);
   const std::unique_ptr<Communicator> host = world.make_communicator();
   agree_on_rank_0(*host, [&] {
@@ -52,7 +52,7 @@ ExitCode embed_rows(const Options& options, const MpiWorld& world) {
 }  // namespace
 
 void add_embed_verb(CLI::App& app, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EmbedOptions>();
   CLI::App* verb = app.add_subcommand("embed", "Write the codes of images, with their labels and factors; under mpirun the ranks share the work");
   add_checkpoint_option(*verb, options->checkpoint);
   add_data_options(*verb, options->data);

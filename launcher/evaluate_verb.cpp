@@ -13,7 +13,7 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct EvaluateOptions {
   std::string checkpoint, rows, json;
   DataChoice data;
   ComputeOptions compute;
@@ -21,7 +21,7 @@ struct Options {
   std::int64_t coverage = 1000;
 };
 
-ExitCode evaluate_checkpoint(const Options& options, const MpiWorld& world) {
+ExitCode evaluate_checkpoint(const EvaluateOptions& options, const MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::info);
   const std::unique_ptr<Communicator> host = world.make_communicator();
   const TrainedModel trained = load_shared_model(options.checkpoint, *host);
@@ -53,7 +53,7 @@ ExitCode evaluate_checkpoint(const Options& options, const MpiWorld& world) {
 }  // namespace
 
 void add_evaluate_verb(CLI::App& app, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvaluateOptions>();
   CLI::App* verb = app.add_subcommand("evaluate", "Say how good a model is: loss, bounds, errors, latents, samples; under mpirun the ranks share the work");
   add_checkpoint_option(*verb, options->checkpoint);
   add_data_options(*verb, options->data);

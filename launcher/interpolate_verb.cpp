@@ -10,7 +10,7 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct InterpolateOptions {
   std::string checkpoint, rows = "0:16", pairs, out;
   DataChoice data;
   std::int64_t steps = 9;
@@ -43,7 +43,7 @@ std::vector<RowPair> neighbours(const std::string& rows, std::int64_t size) {
   return out;
 }
 
-void interpolate_rows(const Options& options) {
+void interpolate_rows(const InterpolateOptions& options) {
   const OutputKind kind = output_kind(options.out);
   const TrainedModel trained = load_trained_model(options.checkpoint);
   require_encoder(trained, "interpolate between");
@@ -64,7 +64,7 @@ void interpolate_rows(const Options& options) {
 }  // namespace
 
 void add_interpolate_verb(CLI::App& app, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InterpolateOptions>();
   CLI::App* verb = app.add_subcommand("interpolate", "Decode the way between the codes of two images, a row a pair");
   add_checkpoint_option(*verb, options->checkpoint);
   add_data_options(*verb, options->data);

@@ -19,7 +19,7 @@ extern char** environ;
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct MonitorOptions {
   std::string config;
   std::string data = "prometheus_data";
   int port = 9090;
@@ -62,7 +62,7 @@ pid_t start(std::vector<std::string> words) {
   return child;
 }
 
-void monitor(const Options& options) {
+void monitor(const MonitorOptions& options) {
   const std::filesystem::path config = options.config.empty() ? shipped_config() : std::filesystem::path(options.config);
   if (!std::filesystem::exists(config)) throw BadInput(text("there is no file ", config.string()));
   struct sigaction action {};
@@ -87,7 +87,7 @@ void monitor(const Options& options) {
 }  // namespace
 
 void add_monitor_verb(CLI::App& app, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<MonitorOptions>();
   CLI::App* verb = app.add_subcommand("monitor", "Start the system's prometheus with our configuration, until Ctrl-C");
   verb->add_option("--config", options->config, "Prometheus configuration (default: configs/monitoring/prometheus.yml of this checkout, which finds the runs in `runs`)");
   verb->add_option("--data", options->data, "Folder in which Prometheus keeps its series")->capture_default_str();

@@ -10,13 +10,13 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct ReconstructOptions {
   std::string checkpoint, rows = "0:32", latent = "mean", out;
   DataChoice data;
   std::int64_t seed = 0;
 };
 
-void reconstruct_rows(const Options& options) {
+void reconstruct_rows(const ReconstructOptions& options) {
   const OutputKind kind = output_kind(options.out);
   TrainedModel trained = load_trained_model(options.checkpoint);
   require_encoder(trained, "reconstruct from");
@@ -37,7 +37,7 @@ void reconstruct_rows(const Options& options) {
 }  // namespace
 
 void add_reconstruct_verb(CLI::App& app, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReconstructOptions>();
   CLI::App* verb = app.add_subcommand("reconstruct", "Encode and decode images, beside the originals");
   add_checkpoint_option(*verb, options->checkpoint);
   add_data_options(*verb, options->data);

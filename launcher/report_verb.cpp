@@ -7,12 +7,12 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct ReportOptions {
   std::vector<std::filesystem::path> runs;
   std::string out;
 };
 
-void write_report(const Options& options) {
+void write_report(const ReportOptions& options) {
   if (options.runs.size() == 1 && options.out.empty()) {
     write_run_report(options.runs[0]);
     std::cout << "the report is " << (options.runs[0] / "report.html").string() << "\n";
@@ -26,7 +26,7 @@ void write_report(const Options& options) {
 }  // namespace
 
 void add_report_verb(CLI::App& app, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReportOptions>();
   CLI::App* verb = app.add_subcommand("report", "Put a run's curves, pictures and configuration on one page, or several runs' on top of each other");
   verb->add_option("runs", options->runs, "Directories of runs")->required();
   verb->add_option("--out", options->out, "Where to (default: report.html in the run's directory; of several runs, report.html here)");

@@ -12,7 +12,7 @@
 namespace vae_dist {
 namespace {
 
-struct Options {
+struct TraverseOptions {
   std::string checkpoint, out;
   DataChoice data;
   TraversalOptions walk;
@@ -20,7 +20,7 @@ struct Options {
 };
 
 // An autoencoder has no prior: its range is that of its codes.
-TraversalRange range_of(const Options& options, const TrainedModel& trained) {
+TraversalRange range_of(const TraverseOptions& options, const TrainedModel& trained) {
   TraversalRange range;
   range.quantile = options.quantile;
   if (options.deviations) range.deviations = *options.deviations;
@@ -31,7 +31,7 @@ TraversalRange range_of(const Options& options, const TrainedModel& trained) {
   return range;
 }
 
-void traverse_row(Options options) {
+void traverse_row(TraverseOptions options) {
   const OutputKind kind = output_kind(options.out);
   const TrainedModel trained = load_trained_model(options.checkpoint);
   require_encoder(trained, "start from");
@@ -55,7 +55,7 @@ void traverse_row(Options options) {
 }  // namespace
 
 void add_traverse_verb(CLI::App& app, VerbContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TraverseOptions>();
   CLI::App* verb = app.add_subcommand("traverse", "Change one latent dimension at a time of an image's code, those with the largest KL first");
   add_checkpoint_option(*verb, options->checkpoint);
   add_data_options(*verb, options->data);

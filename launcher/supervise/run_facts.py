@@ -2,36 +2,12 @@
 import dataclasses
 import json
 import pathlib
-import re
 import subprocess
 
 from supervise.hosts import Wrong
 
-
-def plain_value(text):
-    """A value as `vae_dist config` prints it: null, true, 64, plain, or "with \\"quotes\\"". Lists stay text."""
-    if text.startswith('"'):
-        quoted = re.match(r'"((?:[^"\\]|\\.)*)"', text)[1]
-        return re.sub(r"\\(x[0-9a-f]{2}|.)", lambda escape: chr(int(escape[1][1:], 16)) if len(escape[1]) == 3 else escape[1], quoted)
-    text = text.partition(" #")[0].strip()
-    words = {"null": None, "true": True, "false": False}
-    if text in words:
-        return words[text]
-    return int(text) if re.fullmatch(r"-?\d+", text) else text
-
-
-def parse_printed_config(text):
-    """{"run.name": "shapes", ...} of what `vae_dist config` prints. Not YAML in general: that program's own form, two blanks a level."""
-    values, sections = {}, []
-    for line in text.splitlines():
-        found = re.fullmatch(r"( *)(\w+):(?: (.*))?", line)
-        if not found:
-            continue
-        depth = len(found[1]) // 2
-        sections = sections[:depth] + [found[2]]
-        if found[3] is not None:
-            values[".".join(sections)] = plain_value(found[3])
-    return values
+KEYS = ("run.name", "run.directory", "metrics.service_discovery", "train.global_batch", "train.batch_per_replica",
+        "distributed.replicas", "distributed.reproducible", "distributed.device", "distributed.share_gpu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,17 +21,17 @@ class RunFacts:
     share_gpu: bool
 
 
-def facts_of(config):
-    """From a parsed configuration."""
-    directory, name = pathlib.Path(config["run.directory"]), config["run.name"]
-    discovery = config["metrics.service_discovery"]
+def facts_of(printed):
+    """From the values of KEYS as `vae_dist config --key` prints them, a line each."""
+    config = dict(zip(KEYS, printed.removesuffix("\n").split("\n"), strict=True))
+    directory, name, discovery = pathlib.Path(config["run.directory"]), config["run.name"], config["metrics.service_discovery"]
     return RunFacts(path=directory / name,
                     discovery_file=(directory if discovery == "auto" else pathlib.Path(discovery)) / f"{name}.prometheus.json",
-                    replicas=config["distributed.replicas"],
-                    global_batch=None if config.get("train.batch_per_replica") else config["train.global_batch"],
-                    reproducible=config["distributed.reproducible"],
+                    replicas=None if config["distributed.replicas"] == "null" else int(config["distributed.replicas"]),
+                    global_batch=int(config["train.global_batch"]) if config["train.batch_per_replica"] == "null" else None,
+                    reproducible=config["distributed.reproducible"] == "true",
                     on_gpu=config["distributed.device"] != "cpu",
-                    share_gpu=config["distributed.share_gpu"])
+                    share_gpu=config["distributed.share_gpu"] == "true")
 
 
 def ask_program(program, arguments):
@@ -63,10 +39,11 @@ def ask_program(program, arguments):
     words = [word for word in arguments if word != "--dry-run"]
     if words[:1] == ["train"]:
         words = words[1:]
-    asked = subprocess.run([program, "config", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+    keys = [word for key in KEYS for word in ("--key", key)]
+    asked = subprocess.run([program, "config", *keys, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
     if asked.returncode != 0:
         raise Wrong(asked.stderr.strip().removeprefix("vae_dist: "))
-    return facts_of(parse_printed_config(asked.stdout))
+    return facts_of(asked.stdout)
 
 
 def checkpoints(run):

@@ -14,4 +14,7 @@ inline std::string digits(double value, int significant = 4) {
   return out.str();
 }
 
+/// Of seconds: "12.5 ms".
+inline std::string milliseconds(double seconds) { return digits(1e3 * seconds) + " ms"; }
+
 }  // namespace vae_dist

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -10,24 +11,23 @@
 namespace vae_dist {
 namespace {
 
-constexpr std::size_t kTerms = 3;
+constexpr std::size_t kTerms = 5;
 using Terms = std::array<double, kTerms>;
 
 double messages(int ranks) { return 2 * std::ceil(std::log2(static_cast<double>(ranks))); }
 
-// What a, b and c are multiplied by.
-Terms factors(double bytes, int ranks) {
-  const double p = ranks;
-  return {messages(ranks), 2 * (p - 1) / p * bytes, 2 * (p - 1) * bytes};
+// What a, o, b, c and d are multiplied by.
+Terms factors(const AllReduce& what) {
+  const double p = what.ranks, all_bytes = 2 * (p - 1) * what.bytes;
+  return {messages(what.ranks), messages(what.ranks) * (what.ranks_per_core - 1), all_bytes / p, all_bytes, all_bytes * what.uncached};
 }
+
+double predicted(const Terms& factors, const Terms& terms) { return std::inner_product(factors.begin(), factors.end(), terms.begin(), 0.0); }
 
 double error(const std::vector<AllReduceTime>& measured, const Terms& terms) {
   double sum = 0;
   for (const AllReduceTime& one : measured) {
-    const Terms f = factors(one.bytes, one.ranks);
-    double predicted = 0;
-    for (std::size_t i = 0; i < kTerms; ++i) predicted += f[i] * terms[i];
-    const double relative = predicted / one.seconds - 1;
+    const double relative = predicted(factors(one), terms) / one.seconds - 1;
     sum += relative * relative;
   }
   return sum;
@@ -41,7 +41,7 @@ std::optional<Terms> fit(const std::vector<AllReduceTime>& measured, unsigned se
   const std::size_t n = in.size();
   std::array<std::array<double, kTerms + 1>, kTerms> m{};
   for (const AllReduceTime& one : measured) {
-    const Terms f = factors(one.bytes, one.ranks);
+    const Terms f = factors(one);
     for (std::size_t row = 0; row < n; ++row) {
       for (std::size_t column = 0; column < n; ++column) m[row][column] += f[in[row]] * f[in[column]] / (one.seconds * one.seconds);
       m[row][n] += f[in[row]] / one.seconds;
@@ -63,14 +63,13 @@ std::optional<Terms> fit(const std::vector<AllReduceTime>& measured, unsigned se
 
 }  // namespace
 
-double AllReduceModel::seconds(double bytes, int ranks) const {
-  const Terms f = factors(bytes, ranks);
-  return f[0] * message_seconds + f[1] * byte_seconds + f[2] * shared_byte_seconds;
+double AllReduceModel::seconds(const AllReduce& what) const {
+  return predicted(factors(what), {message_seconds, turn_seconds, byte_seconds, shared_byte_seconds, uncached_byte_seconds});
 }
 
 AllReduceModel fit_all_reduce(const std::vector<AllReduceTime>& measured) {
   if (measured.empty()) throw std::invalid_argument("there is nothing to fit a model of the all-reduce to");
-  // Three terms have seven sets: the best of those without a negative term is the constrained optimum.
+  // Five terms have 31 sets: the best of those without a negative term is the constrained optimum.
   Terms best{};
   double least = error(measured, best);
   for (unsigned set = 1; set < 1U << kTerms; ++set) {
@@ -79,7 +78,7 @@ AllReduceModel fit_all_reduce(const std::vector<AllReduceTime>& measured) {
     const double its = error(measured, *terms);
     if (its < least) best = *terms, least = its;
   }
-  return {best[0], best[1], best[2]};
+  return {best[0], best[1], best[2], best[3], best[4]};
 }
 
 double all_reduce_seconds(const Interconnect& links, double bytes, int ranks) {

@@ -2,25 +2,35 @@
 //
 // A reduce-scatter and an all-gather by halving and doubling take 2 log2(p) messages and move 2 (p-1)/p of the vector in and out of each rank (Thakur, Rabenseifner,
 // Gropp 2005, "Optimization of collective communication operations in MPICH", section 4; a ring moves as much). Each message costs a latency, each byte a time. Where ranks share what
-// moves the bytes (a node's memory and cores), all of them together, 2 (p-1) vectors, pass through it. So
-//   T(n, p) = 2 ceil(log2 p) a  +  2 (p-1)/p n b  +  2 (p-1) n c.
+// moves the bytes (a node's memory and cores), all of them together, 2 (p-1) vectors, pass through it; a share m of them that its cache does not hold costs more. And where s > 1 ranks share
+// a core, each message also waits for the s-1 others to have had their turn on it (the overhead o of LogP: Culler et al. 1993). So
+//   T = 2 ceil(log2 p) (a + (s-1) o)  +  2 (p-1)/p n b  +  2 (p-1) n (c + m d).
 #pragma once
 
 #include <vector>
 
 namespace vae_dist {
 
-struct AllReduceTime {
+/// Of vectors of so many bytes (n) on each of so many ranks (p).
+struct AllReduce {
   int ranks = 2;
-  double bytes = 0, seconds = 0;
+  double bytes = 0;
+  double ranks_per_core = 1;  ///< s, at least 1
+  double uncached = 0;        ///< m, from 0 to 1
+};
+
+struct AllReduceTime : AllReduce {
+  double seconds = 0;
 };
 
 struct AllReduceModel {
-  double message_seconds = 0;      ///< a
-  double byte_seconds = 0;         ///< b: of a rank's own link
-  double shared_byte_seconds = 0;  ///< c: of what all ranks share
+  double message_seconds = 0;        ///< a
+  double turn_seconds = 0;           ///< o: of another rank on the same core
+  double byte_seconds = 0;           ///< b: of a rank's own link
+  double shared_byte_seconds = 0;    ///< c: of what all ranks share
+  double uncached_byte_seconds = 0;  ///< d: on top of c
 
-  double seconds(double bytes, int ranks) const;
+  double seconds(const AllReduce& what) const;
 };
 
 /// The model whose relative errors have the least sum of squares, no term below 0. Throws std::invalid_argument without a measurement.

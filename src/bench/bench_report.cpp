@@ -9,8 +9,6 @@
 namespace vae_dist {
 namespace {
 
-std::string milliseconds(double seconds) { return digits(1e3 * seconds) + " ms"; }
-
 // "1e+02 %" is none that people read.
 std::string percent(double share) { return digits(100 * share, share < 0.995 ? 2 : 3) + " %"; }
 

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,9 +13,7 @@
 #include "train/agreed_flags.hpp"
 #include "train/deferred_values.hpp"
 #include "train/learner.hpp"
-#include "train/learning_rate.hpp"
-#include "train/open_data.hpp"
-#include "train/resolved_objective.hpp"
+#include "train/prepared_run.hpp"
 
 namespace vae_dist {
 
@@ -31,11 +28,11 @@ class MeasuredRun {
   MeasuredRun(const std::string& config_file, const std::vector<std::string>& overrides, bool exchange, const MpiWorld& world, Communicator& host);
 
   const Config& config() const { return config_; }
-  const ReplicaPlan& plan() const { return plan_; }
-  const DeviceChoice& device() const { return device_; }
-  const GradientReducer& reducer() const { return learner_->reducer(); }
+  const ReplicaPlan& plan() const { return run_.plan; }
+  const DeviceChoice& device() const { return run_.device; }
+  const GradientReducer& reducer() const { return learner_.reducer(); }
   const CollectiveLog& collectives() const { return collectives_; }
-  const ImageDataset& data() const { return data_->train; }
+  const ImageDataset& data() const { return run_.data.train; }
 
   /// So many steps of the training, one after the other as the training loop does them; the device is done with them on return. A collective.
   Laps steps(std::int64_t count);
@@ -46,13 +43,9 @@ class MeasuredRun {
   Config config_;
   const std::unique_ptr<Communicator> flags_comm_, alone_;
   CollectiveLog collectives_;
-  DeviceChoice device_;
-  std::optional<RunData> data_;
-  ReplicaPlan plan_;
-  ResolvedObjective objective_;
-  LearningRatePlan rates_;
-  InputFormat format_;
-  std::optional<Learner> learner_;
+  const PreparedRun run_;
+  const InputFormat format_;
+  Learner learner_;
   std::unique_ptr<PrefetchingLoader> batches_;
   AgreedFlags flags_;
   std::deque<DeferredValues> unread_;

@@ -9,11 +9,6 @@
 #include "comm/host_all_reduce.hpp"
 
 namespace vae_dist {
-namespace {
-
-constexpr int kTurns = 15;
-
-}  // namespace
 
 MeasuredSum::MeasuredSum(Communicator& ranks, c10::Device device) : ranks_(ranks), device_(device) {
   if (device.is_cpu()) return;
@@ -21,11 +16,11 @@ MeasuredSum::MeasuredSum(Communicator& ranks, c10::Device device) : ranks_(ranks
   nccl_ = make_nccl_communicator(ranks, stream_->native_handle());
 }
 
-double MeasuredSum::seconds(std::int64_t bytes) {
+std::vector<double> MeasuredSum::turns(std::int64_t bytes, int count) {
   at::Tensor values = at::ones({bytes / static_cast<std::int64_t>(sizeof(float))}, at::TensorOptions().device(device_));
   const Buffer buffer{values.data_ptr(), values.numel(), DataType::float32};
-  std::vector<double> turns;
-  for (int turn = 0; turn <= kTurns; ++turn) {
+  std::vector<double> seconds;
+  for (int turn = 0; turn <= count; ++turn) {
     values.fill_(1.0);
     synchronize(device_);
     ranks_.barrier();
@@ -36,9 +31,9 @@ double MeasuredSum::seconds(std::int64_t bytes) {
     } else {
       all_reduce_on_host(ranks_, buffer, SumOrder::fast, Wire::exact, scratch_);
     }
-    if (turn > 0) turns.push_back(watch.elapsed().count());  // the first one connects ranks and has cold buffers
+    if (turn > 0) seconds.push_back(watch.elapsed().count());  // the first one connects ranks and has cold buffers
   }
-  return median(over_ranks(ranks_, turns).most);
+  return over_ranks(ranks_, seconds).most;
 }
 
 }  // namespace vae_dist

@@ -18,8 +18,8 @@ class MeasuredSum {
   /// Among the ranks of a host communicator, which outlives this: over NCCL where `device` is a GPU. A collective.
   MeasuredSum(Communicator& ranks, c10::Device device);
 
-  /// The seconds that the slowest rank takes for a vector of fp32 values with so many bytes: median of some turns. A collective.
-  double seconds(std::int64_t bytes);
+  /// The seconds that the slowest rank takes for a vector of fp32 values with so many bytes, in each of some turns. A collective.
+  std::vector<double> turns(std::int64_t bytes, int count);
 
  private:
   Communicator& ranks_;

@@ -16,6 +16,7 @@ namespace vae_dist {
 namespace {
 
 constexpr Seconds kReading{1.0};
+constexpr int kSums = 15;  // measured of the exchange
 
 // Each rank reads a part of its own, as it would at the start of an epoch; what lies in the page cache is read from there.
 double read_bytes_per_second(const ImageDataset& images, int rank, int ranks) {
@@ -58,7 +59,7 @@ Preflight run_preflight(const std::string& config_file, const std::vector<std::s
     operations = matrix_product_peak(run.device().device, run.config().train.precision);
     host->barrier();
     agree(*host, [&] { read = read_bytes_per_second(run.data(), world.rank(), world.size()); });
-    if (world.size() > 1) out.all_reduce_seconds = MeasuredSum(*host, run.device().device).seconds(static_cast<std::int64_t>(out.all_reduce_bytes));
+    if (world.size() > 1) out.all_reduce_seconds = median(MeasuredSum(*host, run.device().device).turns(static_cast<std::int64_t>(out.all_reduce_bytes), kSums));
     const std::vector<std::string> hosts = all_gather_text(*host, world.host()), devices = all_gather_text(*host, describe_device(run.device()));
     const std::vector<double> all_operations = gather(*host, operations), all_reads = gather(*host, read);
     for (int rank = 0; rank < world.size(); ++rank) {
@@ -93,7 +94,7 @@ std::string preflight_text(const Preflight& preflight) {
     out << "\n";
   }
   if (preflight.all_reduce_seconds > 0)
-    out << "all-reduce of " << format_bytes(preflight.all_reduce_bytes) << " among all: " << digits(1e3 * preflight.all_reduce_seconds, 3) << " ms, "
+    out << "all-reduce of " << format_bytes(preflight.all_reduce_bytes) << " among all: " << milliseconds(preflight.all_reduce_seconds) << ", "
         << format_bytes(preflight.all_reduce_bytes_per_second()) << "/s through each rank's link\n";
   if (slow == 0)
     out << "No rank is slower than " << digits(100 * Preflight::kSlow) << " % of the median.\n";

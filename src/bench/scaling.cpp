@@ -4,10 +4,13 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "bench/measured_run.hpp"
 #include "bench/measured_sum.hpp"
 #include "bench/over_ranks.hpp"
+#include "bench/shared_cache.hpp"
 #include "bench/step_profile.hpp"
 
 namespace vae_dist {
@@ -16,15 +19,55 @@ namespace {
 constexpr int kMostRanks = 1024;
 constexpr std::int64_t kSmallest = 1 << 16, kLargest = 1 << 25;  // bytes
 
-// Rank 0 is in every group.
-std::vector<AllReduceTime> measure_all_reduces(const MpiWorld& world, c10::Device device) {
-  std::vector<AllReduceTime> out;
-  for (int ranks = 2; ranks <= world.size(); ranks *= 2) {
-    const std::unique_ptr<Communicator> group = world.make_communicator_of_first(ranks);
-    if (!group) continue;
-    MeasuredSum sum(*group, device);
-    for (std::int64_t bytes = kSmallest; bytes <= kLargest; bytes *= 4) out.push_back({ranks, static_cast<double>(bytes), sum.seconds(bytes)});
+// In rounds: a machine is not the same all the time.
+constexpr int kRounds = 5, kTurnsOfRound = 5;
+
+// The first ranks of the world, and what they measure; empty on the others.
+struct Group {
+  int ranks = 2;
+  std::unique_ptr<Communicator> comm;
+  std::optional<MeasuredSum> sum;
+};
+
+// Comes back when `ranks` have measured. The others sleep: MPI's own waits, a barrier's too, look again and again, on cores that those who measure need.
+void wait_for_measured(int ranks, Communicator& host) {
+  std::uint8_t sent = 0, received = 0;
+  const auto meet = [&](int peer) { host.exchange(peer, {&sent, 1, DataType::uint8}, {&received, 1, DataType::uint8}); };
+  if (host.rank() >= ranks) meet(0);
+  for (int other = ranks; host.rank() == 0 && other < host.size(); ++other) meet(other);
+}
+
+// Among the first ranks. On GPUs the host's cores and cache have no part in it.
+AllReduce all_reduce_here(int ranks, double bytes, const MpiWorld& world, c10::Device device) {
+  AllReduce out{ranks, bytes};
+  if (!device.is_cpu()) return out;
+  const double of_node = std::min(ranks, world.local_size());
+  out.ranks_per_core = std::max(1.0, of_node / node_facts(world).cores);
+  // Each rank has its vector, and half of one received.
+  const double cache = shared_cache_bytes();
+  if (cache > 0) out.uncached = std::max(0.0, 1 - cache / (of_node * 1.5 * bytes));
+  return out;
+}
+
+// Rank 0, which is in every group, has them all.
+std::vector<AllReduceTime> measure_all_reduces(const MpiWorld& world, c10::Device device, Communicator& host) {
+  std::vector<Group> groups;
+  for (int ranks = 2; ranks <= world.size(); ranks *= 2) groups.push_back({ranks, world.make_communicator_of_first(ranks), std::nullopt});
+  std::map<std::pair<int, std::int64_t>, std::vector<double>> seconds;
+  for (int round = 0; round < kRounds; ++round) {
+    for (Group& group : groups) {
+      if (group.comm && !group.sum) group.sum.emplace(*group.comm, device);
+      for (std::int64_t bytes = kSmallest; group.sum && bytes <= kLargest; bytes *= 4) {
+        const std::vector<double> turns = group.sum->turns(bytes, kTurnsOfRound);
+        std::vector<double>& all = seconds[{group.ranks, bytes}];
+        all.insert(all.end(), turns.begin(), turns.end());
+      }
+      wait_for_measured(group.ranks, host);
+    }
   }
+  std::vector<AllReduceTime> out;
+  for (const auto& [what, turns] : seconds)
+    out.push_back({all_reduce_here(what.first, static_cast<double>(what.second), world, device), median(turns)});
   return out;
 }
 
@@ -41,7 +84,7 @@ void fit(Scaling& scaling) {
   scaling.model = fit_all_reduce(seen);
   std::vector<double> errors;
   for (const AllReduceTime& one : scaling.measured)
-    if (one.ranks == scaling.left_out) errors.push_back(std::abs(scaling.model.seconds(one.bytes, one.ranks) / one.seconds - 1));
+    if (one.ranks == scaling.left_out) errors.push_back(std::abs(scaling.model.seconds(one) / one.seconds - 1));
   if (!errors.empty()) scaling.left_out_error = median(errors);
 }
 
@@ -99,7 +142,7 @@ Scaling predict_scaling(const ScalingRequest& request, const MpiWorld& world) {
   scaling.buckets = ready_buckets(run, scaling.backward_seconds);
   for (const ReadyBucket& bucket : scaling.buckets) scaling.gradient_bytes += bucket.bytes;
 
-  scaling.measured = measure_all_reduces(world, run.device().device);
+  scaling.measured = measure_all_reduces(world, run.device().device, *host);
   host->barrier();
   fit(scaling);
   scaling.points = predict(scaling);

@@ -11,17 +11,18 @@
 namespace vae_dist {
 namespace {
 
-std::string milliseconds(double seconds) { return digits(1e3 * seconds, 3) + " ms"; }
-
 std::string measured_text(const Scaling& scaling) {
   if (scaling.measured.empty()) return "One rank: no all-reduce was measured. Start it with mpirun -np 8 (or as many as there are) to have the model checked.\n";
   std::ostringstream out;
-  out << "All-reduces among these ranks, and the model fitted to them (2 log2(p) a + 2(p-1)/p n b + 2(p-1) n c, with a = " << digits(1e6 * scaling.model.message_seconds, 3)
-      << " us, 1/b = " << (scaling.model.byte_seconds > 0 ? digits(1e-9 / scaling.model.byte_seconds, 3) : "unlimited")
-      << " GB/s, 1/c = " << (scaling.model.shared_byte_seconds > 0 ? digits(1e-9 / scaling.model.shared_byte_seconds, 3) : "unlimited") << " GB/s):\n";
+  const AllReduceModel& model = scaling.model;
+  const auto microseconds = [](double seconds) { return digits(1e6 * seconds, 3) + " us"; };
+  const auto speed = [](double seconds_of_byte) { return seconds_of_byte > 0 ? digits(1e-9 / seconds_of_byte, 3) + " GB/s" : "unlimited"; };
+  out << "All-reduces among these ranks, and the model fitted to them, 2 log2(p) (a + (s-1) o) + 2(p-1)/p n b + 2(p-1) n (c + m d) for s ranks on a core and a share m of the bytes in no cache,\nwith a = "
+      << microseconds(model.message_seconds) << ", o = " << microseconds(model.turn_seconds) << ", 1/b = " << speed(model.byte_seconds) << ", 1/c = " << speed(model.shared_byte_seconds)
+      << ", 1/d = " << speed(model.uncached_byte_seconds) << ":\n";
   for (const AllReduceTime& one : scaling.measured)
     out << std::setw(6) << one.ranks << " ranks " << std::setw(10) << format_bytes(one.bytes) << std::setw(12) << milliseconds(one.seconds) << "   model "
-        << milliseconds(scaling.model.seconds(one.bytes, one.ranks)) << (one.ranks == scaling.left_out ? "   left out of the fit" : "") << "\n";
+        << milliseconds(model.seconds(one)) << (one.ranks == scaling.left_out ? "   left out of the fit" : "") << "\n";
   if (scaling.left_out)
     out << "At " << *scaling.left_out << " ranks, which it has not seen, the model is off by " << digits(100 * scaling.left_out_error, 2) << " % (median over sizes).\n";
   else
@@ -48,14 +49,20 @@ std::string scaling_text(const Scaling& scaling) {
 }
 
 nlohmann::json scaling_json(const Scaling& scaling) {
+  const AllReduceModel& model = scaling.model;
   nlohmann::json out = {{"ranks", scaling.ranks},
                         {"samples_per_rank", scaling.samples_per_rank},
                         {"compute_seconds", scaling.compute_seconds},
                         {"backward_seconds", scaling.backward_seconds},
                         {"gradient_bytes", scaling.gradient_bytes},
-                        {"model", {{"message_seconds", scaling.model.message_seconds}, {"byte_seconds", scaling.model.byte_seconds}, {"shared_byte_seconds", scaling.model.shared_byte_seconds}}}};
+                        {"model",
+                         {{"message_seconds", model.message_seconds},
+                          {"turn_seconds", model.turn_seconds},
+                          {"byte_seconds", model.byte_seconds},
+                          {"shared_byte_seconds", model.shared_byte_seconds},
+                          {"uncached_byte_seconds", model.uncached_byte_seconds}}}};
   for (const ReadyBucket& bucket : scaling.buckets) out["buckets"].push_back({{"ready_seconds", bucket.ready_seconds}, {"bytes", bucket.bytes}});
-  for (const AllReduceTime& one : scaling.measured) out["measured"].push_back({{"ranks", one.ranks}, {"bytes", one.bytes}, {"seconds", one.seconds}});
+  for (const AllReduceTime& one : scaling.measured) out["measured"].push_back({{"ranks", one.ranks}, {"bytes", one.bytes}, {"seconds", one.seconds}, {"ranks_per_core", one.ranks_per_core}, {"uncached", one.uncached}});
   if (scaling.left_out) {
     out["left_out_ranks"] = *scaling.left_out;
     out["left_out_error"] = scaling.left_out_error;

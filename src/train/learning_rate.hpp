@@ -12,6 +12,8 @@ struct LearningRatePlan {
   double base = 0.001;               ///< after scaling by learning_rate_batch
   std::int64_t steps_per_epoch = 1;
   std::int64_t steps_planned = 1;
+
+  std::int64_t epochs_planned() const { return (steps_planned + steps_per_epoch - 1) / steps_per_epoch; }
 };
 
 /// The plan of a run: base = learning_rate * G / learning_rate_batch where that is set (the linear scaling rule: Goyal et al. 2017).

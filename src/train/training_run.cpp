@@ -1,8 +1,6 @@
 #include "train/training_run.hpp"
 
-#include <algorithm>
-#include <filesystem>
-#include <optional>
+#include <memory>
 
 #include "base/durable_file.hpp"
 #include "base/hash.hpp"
@@ -15,7 +13,7 @@
 #include "train/early_stop.hpp"
 #include "train/environment.hpp"
 #include "train/job_end.hpp"
-#include "train/open_data.hpp"
+#include "train/prepared_run.hpp"
 #include "train/rank_failure.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_environment.hpp"
@@ -36,26 +34,114 @@ log::Level level_named(const std::string& name) {
   return log::Level::info;
 }
 
-void check_same_data(const std::string& fingerprint, const RunSetup& setup) {
-  if (setup.resumed && setup.state.dataset_fingerprint != fingerprint)
-    throw BadInput(text("data.train is not the dataset that this run was started with (fingerprint ", fingerprint, ", the checkpoint has ", setup.state.dataset_fingerprint,
-                        "): give it the same images, or start a new run with another run.name."));
-}
-
-std::int64_t planned_steps(const TrainConfig& train, std::int64_t steps_per_epoch) { return train.steps ? *train.steps : train.epochs * steps_per_epoch; }
-
 // A Pushgateway answers in milliseconds; ranks that follow a failing one wait no longer than this.
 constexpr Seconds kTimeToPush{2};
 
 // Up to this many images tell how much they vary.
 constexpr std::int64_t kImagesLookedAt = 2000;
 
-void print_start(const StartFacts& facts) {
+LockRun lock_for(const JobIdentity& job, const MpiWorld& world) {
+  return [&job, &world](const RunDirectory& directory) {
+    return std::make_unique<RunLock>(directory.lock(), directory.create_root(), job, [&world](const std::string& loss) {
+      log::error(loss);
+      world.abort(ExitCode::rank_failed);
+    });
+  };
+}
+
+// Every rank runs the same, and goes on with what the checkpoint was made of; what the next ones are made of is noted in the state. A collective.
+void require_the_same_run(RunSetup& setup, const PreparedRun& run, Communicator& host) {
+  const std::string fingerprint = run.data.train.fingerprint(), arithmetic = arithmetic_text(run.device);
+  agree(host, [&] {
+    if (setup.resumed && setup.state.dataset_fingerprint != fingerprint)
+      throw BadInput(text("data.train is not the dataset that this run was started with (fingerprint ", fingerprint, ", the checkpoint has ", setup.state.dataset_fingerprint,
+                          "): give it the same images, or start a new run with another run.name."));
+  });
+  require_equal(host, "program and libraries", environment_text(run.device));
+  require_equal(host, "configuration", hash_name(hash_text(config_yaml(setup.config))));
+  require_equal(host, "training data", fingerprint);
+  if (setup.config.distributed.reproducible) {
+    require_equal(host, "arithmetic (distributed.reproducible)", arithmetic);
+    if (setup.resumed && setup.state.arithmetic != arithmetic && host.rank() == 0)
+      log::warn(text("the checkpoint was computed with ", setup.state.arithmetic, ", this run goes on with ", arithmetic,
+                     ": bits may differ from those of a run that was not stopped (distributed.reproducible)"));
+  }
+  setup.state.dataset_fingerprint = fingerprint;
+  setup.state.program_version = kVersion;
+  setup.state.arithmetic = arithmetic;
+}
+
+// The checkpoint's state on every rank, or a new run's, and the directory for what follows. A collective.
+void resume(Learner& learner, RunSetup& setup, bool dry_run, Communicator& host) {
+  require_equal(host, "bucket plan", learner.reducer().describe_plan());
+  agree_on_rank_0(host, [&] {
+    const RunDirectory directory(setup.config.run);
+    if (setup.checkpoint) learner.restore(*setup.checkpoint, directory.checkpoints().string());
+    if (!dry_run) directory.create();
+  });
+  setup.checkpoint.reset();
+  learner.replicate(host);
+}
+
+void print_start(const Config& config, const PreparedRun& run, const Learner& learner, std::int64_t first_step) {
+  StartFacts facts{config, run.data.train, run.validation(), run.plan, run.device, run.objective, run.rates};
+  facts.parameters = learner.parameter_count();
+  facts.top_variance = top_variance(run.data.train, kImagesLookedAt, input_format(config, run.data.train, run.device.device));
+  facts.first_step = first_step;
   log::info("vae_dist " + std::string(kVersion) + "\n" + format_table(start_table(facts)));
-  if (!is_likelihood_of(facts.config, facts.train))
+  if (!is_likelihood_of(config, run.data.train))
     log::warn("objective.likelihood is bernoulli and the images are grey: its negative logarithm is a loss, but not a likelihood, so no ELBO, bits per dimension or log p is given (data.binarize makes them 0 and 1)");
   const std::string warning = collapse_warning(facts);
   if (!warning.empty()) log::warn(warning);
+}
+
+bool nothing_is_left(const TrainConfig& train, const LearningRatePlan& rates, const TrainingState& state) {
+  if (stops_early(train.early_stop, state)) {
+    log::info(text("this run has stopped early after ", state.step, " steps (train.early_stop): nothing is left to do."));
+    return true;
+  }
+  if (state.step < rates.steps_planned) return false;
+  log::info(text("this run has done its ", state.step, " steps: nothing is left to do. More train.epochs or train.steps make it go on."));
+  return true;
+}
+
+// Writes down what runs, and on what. A collective.
+RunEnvironment note_environment(const RunSetup& setup, const DeviceChoice& device, const std::string& revision, const JobIdentity& job, const MpiWorld& world, Communicator& host) {
+  const RunDirectory directory(setup.config.run);
+  // A job that failed before its first checkpoint was started again too.
+  const bool goes_on = (setup.resumed && setup.state.step > 0) || job.restart > 0;
+  RunEnvironment environment = run_environment(revision, device, world.host(), goes_on, directory.environment(), host);
+  agree_on_rank_0(host, [&] {
+    replace_file(directory.config(), config_yaml(setup.config));
+    write_environment(directory.environment(), environment, world.size());
+  });
+  return environment;
+}
+
+RunFacts run_facts(const Config& config, const PreparedRun& run, const Learner& learner, const RunEnvironment& environment) {
+  RunFacts facts{run.rates.steps_planned, run.plan.global_batch, run.plan.world_size, run.plan.replicas, environment.restarts};
+  facts.other_terms = learner.objective().other_terms();
+  facts.build = {{"version", kVersion}, {"revision", environment.revision}, {"torch", environment.torch}, {"nccl", environment.nccl}};
+  facts.run = {{"model", config.model.name}, {"likelihood", config.objective.likelihood}, {"device", environment.device}, {"hosts", environment.hosts}};
+  return facts;
+}
+
+// What goes wrong on one rank alone ends all of them.
+ExitCode run_to_the_end(TrainingLoop& loop, RankFailure& failure, JobEnd& job_end, int rank) {
+  try {
+    return loop.run();
+  } catch (const AgreedError&) {
+    if (rank == 0) job_end.push("failed", kTimeToPush);
+    throw;
+  } catch (const std::exception& error) {
+    // Before anything is destroyed: threads, files and communicators of the run would wait for ranks that wait for this one.
+    failure.end_all_ranks(error, text("in step ", loop.steps_done() + 1, "\n"));
+  }
+}
+
+void print_end(bool stopped, const TrainingLoop& loop, std::int64_t first_step, std::int64_t global_batch, Seconds duration, const RunDirectory& directory) {
+  log::info(run_summary({stopped, loop.steps_done() - first_step, loop.steps_done(), global_batch, duration, loop.best_validation(),
+                         checkpoint_directory(directory.checkpoints(), loop.steps_done()).string()}, directory));
 }
 
 }  // namespace
@@ -63,126 +149,42 @@ void print_start(const StartFacts& facts) {
 ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   CollectiveLog collectives;
   const std::unique_ptr<Communicator> host = make_logged_communicator(world.make_communicator(), "host", collectives);
+  const bool first = host->rank() == 0;
   if (!request.dry_run) {
     install_stop_signals();
     // The run's lock tells vae_launch that every rank listens.
     host->barrier();
   }
   const JobIdentity job = job_from_environment();
-  LockRun lock_run;
-  if (!request.dry_run) {
-    lock_run = [&](const RunDirectory& directory) {
-      return std::make_unique<RunLock>(directory.lock(), directory.create_root(), job, [&world](const std::string& loss) {
-        log::error(loss);
-        world.abort(ExitCode::rank_failed);
-      });
-    };
-  }
-  RunSetup setup = set_up_run(request.config_file, request.overrides, lock_run, *host);
+  RunSetup setup = set_up_run(request.config_file, request.overrides, request.dry_run ? LockRun() : lock_for(job, world), *host);
   Config& config = setup.config;
   log::configure(world.rank(), world.size(), level_named(config.log.level));
 
   JobEnd job_end(config);
   RankFailure failure(world, collectives, request.tell_failure, [&] { job_end.push("failed", kTimeToPush); });
-  Watchdog& watchdog = failure.watchdog();
-  watchdog.enter("start", 0, Seconds(config.distributed.slow_timeout_s));
+  failure.watchdog().enter("start", 0, Seconds(config.distributed.slow_timeout_s));
 
-  DeviceChoice device;
-  ReplicaPlan plan;
-  std::string fingerprint;
-  agree(*host, [&] {
-    device = choose_device(config.distributed, node_facts(world));
-    apply_device(device, config.train.precision, config.distributed.reproducible);
-  });
-  RunData data = open_run_data(config, world, *host);
-  agree(*host, [&] {
-    plan = make_replica_plan(config.train.global_batch, *config.distributed.replicas, world.size(), world.rank(), data.train.size());
-    if (config.distributed.reproducible) check_reproducible(plan, config.distributed.batch_norm);
-    check_likelihood_fits(config, data.train);
-    fingerprint = data.train.fingerprint();
-    check_same_data(fingerprint, setup);
-  });
-  const std::string arithmetic = arithmetic_text(device);
-  require_equal(*host, "program and libraries", environment_text(device));
-  require_equal(*host, "configuration", hash_name(hash_text(config_yaml(config))));
-  require_equal(*host, "training data", fingerprint);
-  if (config.distributed.reproducible) {
-    require_equal(*host, "arithmetic (distributed.reproducible)", arithmetic);
-    if (setup.resumed && setup.state.arithmetic != arithmetic && host->rank() == 0)
-      log::warn(text("the checkpoint was computed with ", setup.state.arithmetic, ", this run goes on with ", arithmetic,
-                     ": bits may differ from those of a run that was not stopped (distributed.reproducible)"));
-  }
-  setup.state.dataset_fingerprint = fingerprint;
-  setup.state.program_version = kVersion;
-  setup.state.arithmetic = arithmetic;
+  const PreparedRun run = prepare_run(config, world, *host);
+  require_the_same_run(setup, run, *host);
+  Learner learner(config, run.data.train.shape(), run.plan, run.device, *host, collectives);
+  resume(learner, setup, request.dry_run, *host);
+  const std::int64_t first_step = setup.state.step;
+  if (first) print_start(config, run, learner, first_step);
+  if (request.dry_run || nothing_is_left(config.train, run.rates, setup.state)) return ExitCode::done;
 
-  const ResolvedObjective objective = resolve_objective(config, data.train.size(), data.train.shape());
-  const std::int64_t steps_per_epoch = data.train.size() / plan.global_batch;
-  const LearningRatePlan rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch));
-
-  Learner learner(config, data.train.shape(), plan, device, *host, collectives);
-  require_equal(*host, "bucket plan", learner.reducer().describe_plan());
-  agree_on_rank_0(*host, [&] {
-    if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());
-    if (!request.dry_run) RunDirectory(config.run).create();
-  });
-  setup.checkpoint.reset();
-  learner.replicate(*host);
-
-  if (host->rank() == 0) {
-    StartFacts facts{config, data.train, data.validation ? &*data.validation : nullptr, plan, device, objective, rates};
-    facts.parameters = learner.parameter_count();
-    facts.top_variance = top_variance(data.train, kImagesLookedAt, input_format(config, data.train, device.device));
-    facts.first_step = setup.state.step;
-    print_start(facts);
-  }
-  if (request.dry_run) return ExitCode::done;
-  if (stops_early(config.train.early_stop, setup.state)) {
-    log::info(text("this run has stopped early after ", setup.state.step, " steps (train.early_stop): nothing is left to do."));
-    return ExitCode::done;
-  }
-  if (setup.state.step >= rates.steps_planned) {
-    log::info(text("this run has done its ", setup.state.step, " steps: nothing is left to do. More train.epochs or train.steps make it go on."));
-    return ExitCode::done;
-  }
-
-  if (request.errors_go_to) request.errors_go_to(RunDirectory(config.run).errors().string());
-  const std::filesystem::path environment_file = RunDirectory(config.run).environment();
-  // A job that failed before its first checkpoint was started again too.
-  const bool goes_on = (setup.resumed && setup.state.step > 0) || job.restart > 0;
-  const RunEnvironment environment = run_environment(request.revision, device, world.host(), goes_on, environment_file, *host);
-  agree_on_rank_0(*host, [&] {
-    replace_file(RunDirectory(config.run).config(), config_yaml(config));
-    write_environment(environment_file, environment, world.size());
-  });
-
-  RunFacts facts{rates.steps_planned, plan.global_batch, world.size(), plan.replicas, environment.restarts};
-  facts.other_terms = learner.objective().other_terms();
-  facts.build = {{"version", kVersion}, {"revision", environment.revision}, {"torch", environment.torch}, {"nccl", environment.nccl}};
-  facts.run = {{"model", config.model.name}, {"likelihood", config.objective.likelihood}, {"device", environment.device}, {"hosts", environment.hosts}};
-  const std::int64_t epochs = (rates.steps_planned + steps_per_epoch - 1) / steps_per_epoch;
-  Recorder recorder(config, facts, epochs, setup.state.step, world, *host, device.device, job_end);
+  const RunDirectory directory(config.run);
+  if (request.errors_go_to) request.errors_go_to(directory.errors().string());
+  const RunEnvironment environment = note_environment(setup, run.device, request.revision, job, world, *host);
+  Recorder recorder(config, run_facts(config, run, learner, environment), run.rates.epochs_planned(), first_step, world, *host, run.device.device, job_end);
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<Communicator> flags = make_logged_communicator(host->duplicate(), "flags", collectives);
-  TrainingLoop loop({config, data.train, data.validation ? &*data.validation : nullptr, plan, objective, rates, device.device, learner, recorder, watchdog, *host, *flags, *data.node}, setup.state);
-  job_end.begin(setup.state.step);
-  const ExitCode code = [&] {
-    try {
-      return loop.run();
-    } catch (const AgreedError&) {
-      if (host->rank() == 0) job_end.push("failed", kTimeToPush);
-      throw;
-    } catch (const std::exception& error) {
-      // Before anything is destroyed: threads, files and communicators below would wait for ranks that wait for this one.
-      failure.end_all_ranks(error, text("in step ", loop.steps_done() + 1, "\n"));
-    }
-  }();
+  TrainingLoop loop({config, run.data.train, run.validation(), run.plan, run.objective, run.rates, run.device.device, learner, recorder, failure.watchdog(), *host, *flags, *run.data.node}, setup.state);
+  job_end.begin(first_step);
+  const ExitCode code = run_to_the_end(loop, failure, job_end, host->rank());
 
-  if (host->rank() == 0) {
+  if (first) {
     const bool stopped = code == ExitCode::stopped;
-    const RunDirectory directory(config.run);
-    log::info(run_summary({stopped, loop.steps_done() - setup.state.step, loop.steps_done(), plan.global_batch, job_end.duration(), loop.best_validation(),
-                           checkpoint_directory(directory.checkpoints(), loop.steps_done()).string()}, directory));
+    print_end(stopped, loop, first_step, run.plan.global_batch, job_end.duration(), directory);
     job_end.push(stopped ? "stopped" : "done", kTimeToPush);
   }
   return code;

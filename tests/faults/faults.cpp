@@ -1,6 +1,6 @@
-// vae_dist with faults that only the program itself can have: its own main and objects, with two calls wrapped by the linker (-Wl,--wrap), so
-// that the product has no switch for any of this. VAE_DIST_FAULT says what happens, on which rank, at which of the process's steps (from 1)
-// and how often: "nan_gradient rank=1 step=5 times=2".
+// vae_dist with faults that only the program itself can have: its own main and objects, in which two functions of src/train are taken over by those below. (The linker takes
+// no member of a static library whose names are all there already: real_functions.cpp has the product's own ones, called real_make_model() and real_noise_tensor().) So the
+// product has no switch for any of this. VAE_DIST_FAULT says what happens, on which rank, at which of the process's steps (from 1) and how often: "nan_gradient rank=1 step=5 times=2".
 //
 //   nan_gradient   one gradient of one parameter
 //   nan_forward    the noise of the forward pass, behind the encoder
@@ -8,25 +8,25 @@
 //   exhaust        takes memory until there is none
 #include <ATen/ATen.h>
 
-#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <memory>
+#include <type_traits>
 #include <vector>
 
-#include "train/learner.hpp"
-
-// Member functions take `this` as their first argument; the names are those of Learner's constructor and TrainingStep::run.
-#define LEARNER "_ZN8vae_dist7LearnerC1ERKNS_6ConfigERKNS_10ImageShapeERKNS_11ReplicaPlanERKNS_12DeviceChoiceERNS_12CommunicatorERNS_13CollectiveLogE"
-#define STEP "_ZN8vae_dist12TrainingStep3runERKN2at6TensorES4_dRKNS_11StepWeightsE"
+#include "train/make_model.hpp"
+#include "train/noise_tensor.hpp"
 
 namespace vae_dist {
 
-void real_learner(Learner*, const Config&, const ImageShape&, const ReplicaPlan&, const DeviceChoice&, Communicator&, CollectiveLog&) asm("__real_" LEARNER);
-void wrapped_learner(Learner*, const Config&, const ImageShape&, const ReplicaPlan&, const DeviceChoice&, Communicator&, CollectiveLog&) asm("__wrap_" LEARNER);
-StepOutcome real_step(TrainingStep*, const at::Tensor&, const at::Tensor&, double, const StepWeights&) asm("__real_" STEP);
-StepOutcome wrapped_step(TrainingStep*, const at::Tensor&, const at::Tensor&, double, const StepWeights&) asm("__wrap_" STEP);
+static_assert(std::is_same_v<decltype(make_model), std::shared_ptr<LatentModel>(const Config&, const ImageShape&)>, "make_model() has changed: the one below has to follow, or it takes nothing over");
+static_assert(std::is_same_v<decltype(noise_tensor), at::Tensor(const Batch&, const InputFormat&)>, "noise_tensor() has changed: the one below has to follow, or it takes nothing over");
+
+std::shared_ptr<LatentModel> real_make_model(const Config& config, const ImageShape& shape);
+at::Tensor real_noise_tensor(const Batch& batch, const InputFormat& format);
 
 namespace {
 
@@ -46,9 +46,14 @@ Plan read_plan() {
   return plan;
 }
 
+bool on_rank(int rank) {
+  const char* const mine = std::getenv("OMPI_COMM_WORLD_RANK");
+  return (mine ? std::atoi(mine) : 0) == rank;
+}
+
 const Plan plan = read_plan();
-Learner* learner = nullptr;
-bool strikes = false;  // in the step under way
+std::weak_ptr<LatentModel> trained;  // on the rank that the fault is for
+bool strikes = false;                // in the step under way
 
 void take_all_memory() {
   std::vector<char*> taken;
@@ -61,34 +66,36 @@ void take_all_memory() {
 
 }  // namespace
 
-void wrapped_learner(Learner* self, const Config& config, const ImageShape& shape, const ReplicaPlan& replicas, const DeviceChoice& device, Communicator& host, CollectiveLog& log) {
-  real_learner(self, config, shape, replicas, device, host, log);
-  learner = host.rank() == plan.rank ? self : nullptr;
-  if (!learner || std::strcmp(plan.kind, "nan_gradient") != 0) return;
-  self->model().parameters().front().register_hook([](const at::Tensor& gradient) {
+std::shared_ptr<LatentModel> make_model(const Config& config, const ImageShape& shape) {
+  std::shared_ptr<LatentModel> model = real_make_model(config, shape);
+  if (on_rank(plan.rank)) trained = model;
+  if (trained.expired() || std::strcmp(plan.kind, "nan_gradient") != 0) return model;
+  model->parameters().front().register_hook([](const at::Tensor& gradient) {
     if (!strikes) return gradient;
     at::Tensor broken = gradient.clone();
     broken.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
     return broken;
   });
+  return model;
 }
 
-StepOutcome wrapped_step(TrainingStep* self, const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
+// Each step asks for its noise once, before anything else.
+at::Tensor noise_tensor(const Batch& batch, const InputFormat& format) {
   static long long step = 0;
   ++step;
-  strikes = learner && step >= plan.step && step < plan.step + plan.times;
-  if (!strikes) return real_step(self, images, noise, learning_rate, weights);
+  const std::shared_ptr<LatentModel> model = trained.lock();
+  strikes = model && step >= plan.step && step < plan.step + plan.times;
+  at::Tensor noise = real_noise_tensor(batch, format);
+  if (!strikes) return noise;
   if (std::strcmp(plan.kind, "exhaust") == 0) take_all_memory();
+  if (std::strcmp(plan.kind, "nan_forward") == 0) noise.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
   if (std::strcmp(plan.kind, "flip_bit") == 0) {
     const at::NoGradGuard no_grad;
     // channels_last or not, its memory is one piece.
-    auto* const word = static_cast<std::uint32_t*>(learner->model().parameters().front().data_ptr());
+    auto* const word = static_cast<std::uint32_t*>(model->parameters().front().data_ptr());
     *word ^= 1;
   }
-  if (std::strcmp(plan.kind, "nan_forward") != 0) return real_step(self, images, noise, learning_rate, weights);
-  at::Tensor broken = noise.clone();
-  broken.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
-  return real_step(self, images, broken, learning_rate, weights);
+  return noise;
 }
 
 }  // namespace vae_dist

@@ -6,39 +6,27 @@ import unittest
 
 from supervise import run_facts
 
-PRINTED = '''run:
-  name: "a \\"b\\" #\\x09"                   # the run directory is <directory>/<name>
-  directory: runs/here                    # where run directories are made
 
-train:
-  global_batch: 64                        # G: over all ranks
-  # batch_per_replica: null               # instead
-  optimizer:
-    name: adam                            # adam | adamw
-distributed:
-  device: auto                            # auto | cuda | cpu; auto on a node that has a GPU
-                                          # run
-  replicas: null                          # R: parts
-  reproducible: true                      # the same bits
-  share_gpu: false                        # allow
-metrics:
-  service_discovery: auto                 # directory
-'''
+def printed(**changed):
+    """What `vae_dist config` prints of a run's keys, with some of them (dots as __) changed."""
+    values = {"run.name": "big # one", "run.directory": "runs/here", "metrics.service_discovery": "auto", "train.global_batch": "64", "train.batch_per_replica": "null",
+              "distributed.replicas": "null", "distributed.reproducible": "true", "distributed.device": "auto", "distributed.share_gpu": "false",
+              **{key.replace("__", "."): value for key, value in changed.items()}}
+    return "".join(values[key] + "\n" for key in run_facts.KEYS)
 
 
 class Config(unittest.TestCase):
-    def test_values_are_read_as_the_program_prints_them(self):
-        values = run_facts.parse_printed_config(PRINTED)
-        self.assertEqual(values["run.name"], 'a "b" #\t')
-        self.assertEqual(values["train.optimizer.name"], "adam")
-        self.assertEqual((values["train.global_batch"], values["distributed.replicas"], values["distributed.reproducible"]), (64, None, True))
-        self.assertNotIn("train.batch_per_replica", values)
-
-    def test_facts_follow(self):
-        facts = run_facts.facts_of({**run_facts.parse_printed_config(PRINTED), "run.name": "big"})
-        self.assertEqual(facts.path, pathlib.Path("runs/here/big"))
-        self.assertEqual(facts.discovery_file, pathlib.Path("runs/here/big.prometheus.json"))
+    def test_facts_follow_from_the_printed_values(self):
+        facts = run_facts.facts_of(printed())
+        self.assertEqual(facts.path, pathlib.Path("runs/here/big # one"))
+        self.assertEqual(facts.discovery_file, pathlib.Path("runs/here/big # one.prometheus.json"))
         self.assertEqual((facts.replicas, facts.global_batch, facts.reproducible, facts.on_gpu, facts.share_gpu), (None, 64, True, True, False))
+
+    def test_what_is_given_counts(self):
+        facts = run_facts.facts_of(printed(distributed__replicas="8", train__batch_per_replica="16", distributed__reproducible="false", distributed__device="cpu",
+                                           distributed__share_gpu="true", metrics__service_discovery="/etc/targets"))
+        self.assertEqual(facts.discovery_file, pathlib.Path("/etc/targets/big # one.prometheus.json"))
+        self.assertEqual((facts.replicas, facts.global_batch, facts.reproducible, facts.on_gpu, facts.share_gpu), (8, None, False, False, True))
 
 
 class RunDirectory(unittest.TestCase):

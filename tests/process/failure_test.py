@@ -12,7 +12,8 @@ from comparing import loss_differences, read_safetensors
 from ranks import is_alive
 from runs import SMALL, RunFolder
 
-ALL_GONE_S = 10
+# Five seconds are the promise.
+ALL_GONE_S = 3 * 5
 
 
 class LostRank(RunFolder):

@@ -47,7 +47,7 @@ class HangingRun(RunFolder):
         except subprocess.TimeoutExpired:
             self.fail(f"not gone within {within} s:\n" + self.output())
         seconds = time.monotonic() - started
-        self.wait_until(lambda: not any(is_alive(pid) for pid in ranks), 10, "the end of all ranks")
+        self.wait_until(lambda: not any(is_alive(pid) for pid in ranks), 30, "the end of all ranks")
         return self.output(), seconds
 
     def check_one_message_is_no_consequence(self, output):
@@ -109,9 +109,9 @@ class FailingRank(HangingRun):
         for np in (2, 4):
             with self.subTest(np=np):
                 process = self.start_ranks(np=np, program=os.environ["VAE_DIST_BACKWARD_FAILURE"])
-                self.wait_until(lambda: len(process.ranks()) == np, 30, "the start of all ranks")
+                self.wait_until(lambda: len(process.ranks()) == np, 60, "the start of all ranks")
                 ranks = process.ranks()
-                output, seconds = self.output_when_all_are_gone(process, ranks.values(), 30)
+                output, seconds = self.output_when_all_are_gone(process, ranks.values(), 60)
                 self.assertEqual(process.returncode, 3, output)
                 message = self.check_one_message_is_no_consequence(output)
                 self.assertIn("rank 1: thrown inside the backward pass of step 5", message)

@@ -103,7 +103,7 @@ class RequestedStops(Resume):
         self.assertEqual(process.returncode, STOPPED, output)
         self.assertIn("stopped on request", output)
         # mpirun may return while the last rank still leaves.
-        self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), 10, "the end of all ranks")
+        self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), 30, "the end of all ranks")
 
         step = self.state(name)["step"]
         self.assertGreaterEqual(step, after)
