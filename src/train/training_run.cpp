@@ -12,11 +12,13 @@
 #include "comm/logged_communicator.hpp"
 #include "config/load_config.hpp"
 #include "evaluate/collapse_forecast.hpp"
+#include "train/core_binding.hpp"
 #include "train/early_stop.hpp"
 #include "train/environment.hpp"
 #include "train/job_end.hpp"
 #include "train/open_data.hpp"
 #include "train/rank_failure.hpp"
+#include "train/rank_places.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_environment.hpp"
 #include "train/run_setup.hpp"
@@ -129,12 +131,17 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   setup.checkpoint.reset();
   learner.replicate(*host);
 
+  const std::vector<std::string> places = all_gather_text(*host, place_text(own_place(device.device))), host_names = all_gather_text(*host, world.host());
+  const std::vector<CoreUse> core_uses = gather_core_use(*host, core_use(config, device, world));
   if (host->rank() == 0) {
     StartFacts facts{config, data.train, data.validation ? &*data.validation : nullptr, plan, device, objective, rates};
     facts.parameters = learner.parameter_count();
     facts.top_variance = top_variance(data.train, kImagesLookedAt, input_format(config, data.train, device.device));
     facts.first_step = setup.state.step;
+    if (world.local_size() < world.size()) facts.hosts = hosts_text(host_names);
+    facts.places = by_ranks(places);
     print_start(facts);
+    if (const std::string warning = squeezed_warning(core_uses); !warning.empty()) log::warn(warning);
   }
   if (request.dry_run) return ExitCode::done;
   if (stops_early(config.train.early_stop, setup.state)) {
