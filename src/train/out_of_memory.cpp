@@ -61,12 +61,19 @@ MemoryUse memory_use(c10::Device device) {
   return use;
 }
 
+double taken_by_steps(const MemoryUse& before, const MemoryUse& now) { return now.peak > before.peak ? now.peak - before.now : 0; }
+
 std::string out_of_memory_text(const std::string& error, const MemoryNeed& need, const ReplicaPlan& plan, const DistributedConfig& config) {
   const bool one_batch = config.batch_norm == "sync";  // a rank's replicas run as one
   const std::int64_t samples = one_batch ? plan.samples_per_rank() : plan.samples_per_replica();
-  std::string out = text("out of memory: ", first_line(error), "\nThe model takes ", format_bytes(need.model), " with its gradients and optimizer; ",
-                         one_batch ? "the replicas of a rank, which run as one batch" : "a replica", " of ", samples_text(samples),
-                         need.step_completed ? " took " : " needs more than the ", format_bytes(need.replica), need.step_completed ? " beside it in the steps so far." : " beside it that were there.");
+  const std::string replica = text(one_batch ? "the replicas of a rank, which run as one batch of " : "a replica of ", samples_text(samples));
+  std::string out = text("out of memory: ", first_line(error), "\nThe model takes ", format_bytes(need.model), " with its gradients and optimizer; ", replica);
+  if (need.replica <= 0)
+    out += " does not fit beside it.";
+  else if (need.step_completed)
+    out += text(" took ", format_bytes(need.replica), " beside it in the steps so far.");
+  else
+    out += text(" needs more beside it than the ", format_bytes(need.replica), " that it got.");
   if (one_batch)
     return out + " With distributed.batch_norm sync a larger R changes nothing: start more ranks (a number that divides R), or use a smaller train.global_batch.";
   const auto larger = larger_replicas(plan, config.reproducible);
@@ -75,6 +82,10 @@ std::string out_of_memory_text(const std::string& error, const MemoryNeed& need,
                       config.reproducible ? " (distributed.reproducible)" : "", ": use a smaller model, or another train.global_batch.");
   return out + text(" distributed.replicas=", *larger, " (R is ", plan.replicas, " now) makes replicas of ", samples_text(plan.global_batch / *larger),
                     ", which need about ", static_cast<std::int64_t>(100 * plan.replicas / *larger), " % of that, one after the other on each rank. A new R is a new run (another run.name): checkpoints keep theirs.");
+}
+
+std::string model_out_of_memory_text(const std::string& error) {
+  return text("out of memory: ", first_line(error), "\nThe model does not fit with its gradients and optimizer, which every rank has whole: a larger R or more ranks change nothing. Use fewer model.hidden_dims or smaller ones.");
 }
 
 std::string evaluation_out_of_memory_text(const std::string& error, std::int64_t batch) {

@@ -32,12 +32,18 @@ MemoryUse memory_use(c10::Device device);
 /// What is known when memory runs out.
 struct MemoryNeed {
   double model = 0;             ///< model_bytes()
-  double replica = 0;           ///< beyond what was held before the first step: activations, and buffers of the libraries
+  double replica = 0;           ///< most that was held in a step beyond what was before the first: activations, and buffers of the libraries; 0: not known
   bool step_completed = false;  ///< whether any was: else the replica needs more than that
 };
 
+/// What steps took beyond what there was before the first, from what was held then and now; 0 where something before them took more. Pure.
+double taken_by_steps(const MemoryUse& before, const MemoryUse& now);
+
 /// The error with what a replica needs and what can be done. Pure.
 std::string out_of_memory_text(const std::string& error, const MemoryNeed& need, const ReplicaPlan& plan, const DistributedConfig& config);
+
+/// The same of a model that could not be made. Pure.
+std::string model_out_of_memory_text(const std::string& error);
 
 /// The same of an evaluation, which runs in batches of `batch` samples. Pure.
 std::string evaluation_out_of_memory_text(const std::string& error, std::int64_t batch);

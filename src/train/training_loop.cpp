@@ -19,7 +19,6 @@
 #include "train/evaluation_options.hpp"
 #include "train/noise_tensor.hpp"
 #include "train/open_data.hpp"
-#include "train/out_of_memory.hpp"
 #include "train/picture_files.hpp"
 #include "train/rank_places.hpp"
 #include "train/run_directory.hpp"
@@ -148,7 +147,7 @@ void TrainingLoop::one_step() {
 
 // The step, whose lack of memory becomes an error that says what to do.
 StepOutcome TrainingLoop::learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate) {
-  if (held_before_steps_ < 0) held_before_steps_ = memory_use(parts_.device).now;
+  if (!before_steps_) before_steps_ = memory_use(parts_.device);
   try {
     const StepOutcome outcome = parts_.learner.step(images, noise, learning_rate, parts_.objective.weights_at(state_.step));
     completed_a_step_ = true;
@@ -156,7 +155,7 @@ StepOutcome TrainingLoop::learn(const at::Tensor& images, const at::Tensor& nois
   } catch (const std::exception& error) {
     if (!is_out_of_memory(error)) throw;
     const Config& config = parts_.config;
-    const MemoryNeed need{model_bytes(config, parts_.learner.parameter_count(), parts_.plan.replicas_per_rank()), memory_use(parts_.device).peak - held_before_steps_, completed_a_step_};
+    const MemoryNeed need{model_bytes(config, parts_.learner.parameter_count(), parts_.plan.replicas_per_rank()), taken_by_steps(*before_steps_, memory_use(parts_.device)), completed_a_step_};
     throw Failure(out_of_memory_text(error.what(), need, parts_.plan, config.distributed));
   }
 }

@@ -16,6 +16,7 @@
 #include "train/kept_report.hpp"
 #include "train/learner.hpp"
 #include "train/learning_rate.hpp"
+#include "train/out_of_memory.hpp"
 #include "train/recorder.hpp"
 #include "train/resolved_objective.hpp"
 #include "train/run_summary.hpp"
@@ -88,7 +89,7 @@ class TrainingLoop {
   std::int64_t skipped_in_a_row_ = 0;
   std::int64_t slow_steps_ = 3;  // still to come: the first steps choose algorithms and connect ranks
   bool told_transport_ = false;
-  double held_before_steps_ = -1;  // bytes; below 0: there was none yet
+  std::optional<MemoryUse> before_steps_;
   bool completed_a_step_ = false;
   std::int64_t last_saved_step_ = -1;
   std::string last_failure_;  // rank 0: why the last checkpoint was not written; empty: it was

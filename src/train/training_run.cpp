@@ -17,6 +17,7 @@
 #include "train/environment.hpp"
 #include "train/job_end.hpp"
 #include "train/open_data.hpp"
+#include "train/out_of_memory.hpp"
 #include "train/rank_failure.hpp"
 #include "train/rank_places.hpp"
 #include "train/run_directory.hpp"
@@ -122,7 +123,14 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   const std::int64_t steps_per_epoch = data.train.size() / plan.global_batch;
   const LearningRatePlan rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch));
 
-  Learner learner(config, data.train.shape(), plan, device, *host, collectives);
+  Learner learner = [&] {
+    try {
+      return Learner(config, data.train.shape(), plan, device, *host, collectives);
+    } catch (const std::exception& error) {
+      if (!is_out_of_memory(error)) throw;
+      throw Failure(model_out_of_memory_text(error.what()));
+    }
+  }();
   require_equal(*host, "bucket plan", learner.reducer().describe_plan());
   agree_on_rank_0(*host, [&] {
     if (setup.checkpoint) learner.restore(*setup.checkpoint, RunDirectory(config.run).checkpoints().string());

@@ -46,7 +46,7 @@ class OutOfMemory(RunFolder):
             if done.returncode == 0:
                 break
             self.assertEqual(done.returncode, 3, done.stderr)
-            self.assertRegex(done.stderr, r"vae_dist: out of memory: .*\nThe model takes \S+ .B with its gradients and optimizer; a replica of \d+ samples")
+            self.assertRegex(done.stderr, r"vae_dist: out of memory: .*\nThe model takes \S+ .B with its gradients and optimizer; a replica of \d+ samples (needs more beside it than the|does not fit beside it)")
             self.assertIn(f"a replica of {1024 // replicas} samples", done.stderr)
             proposal = re.search(r"distributed\.replicas=(\d+) \(R is (\d+) now\) makes replicas of (\d+) samples", done.stderr)
             self.assertTrue(proposal, done.stderr)
@@ -65,6 +65,12 @@ class OutOfMemory(RunFolder):
         self.assertRegex(done.stderr, r"vae_dist: rank [01]: out of memory: ")
         self.assertIn("distributed.replicas=4 (R is 2 now)", done.stderr)
         self.assertIn("out of memory", next((self.run_path("two_ranks") / "errors").iterdir()).read_text())
+
+    def test_a_model_that_does_not_fit_is_told_from_a_step(self):
+        limit = self.address_space_of_a_small_run() + ROOM
+        done = self.limited(limit, "large_model", "model.name=mlp_vae", "model.hidden_dims=[20000, 20000]")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertRegex(done.stderr, r"vae_dist: out of memory: .*\nThe model does not fit")
 
 
 if __name__ == "__main__":

@@ -75,6 +75,11 @@ TEST(MemoryUseOfTheProcess, FollowsWhatIsHeld) {
   EXPECT_GE(after.peak, after.now);
 }
 
+TEST(MemoryOfSteps, IsNotThatOfTheStart) {
+  EXPECT_EQ(taken_by_steps({100, 150}, {120, 400}), 300);
+  EXPECT_EQ(taken_by_steps({100, 500}, {120, 500}), 0) << "reading the data took more, and hides it";
+}
+
 class OutOfMemoryText : public testing::Test {
  protected:
   const ReplicaPlan plan_{64, 2, 2, 0};
@@ -90,12 +95,13 @@ TEST_F(OutOfMemoryText, SaysWhatAReplicaNeedsAndProposesALargerR) {
 }
 
 TEST_F(OutOfMemoryText, DoesNotCallTheFirstStepsPartTheWhole) {
-  EXPECT_THAT(out_of_memory_text("no", {45.2e6, 1e9, false}, plan_, config_), HasSubstr("a replica of 32 samples needs more than the 1 GB beside it that were there."));
+  EXPECT_THAT(out_of_memory_text("no", {45.2e6, 1e9, false}, plan_, config_), HasSubstr("a replica of 32 samples needs more beside it than the 1 GB that it got."));
+  EXPECT_THAT(out_of_memory_text("no", {45.2e6, 0, true}, plan_, config_), HasSubstr("a replica of 32 samples does not fit beside it."));
 }
 
 TEST_F(OutOfMemoryText, ProposesMoreRanksWhereReplicasRunAsOneBatch) {
   config_.batch_norm = "sync";
-  EXPECT_THAT(out_of_memory_text("no", need_, {64, 4, 2, 0}, config_), AllOf(HasSubstr("of 32 samples"), HasSubstr("start more ranks"), Not(HasSubstr("distributed.replicas="))));
+  EXPECT_THAT(out_of_memory_text("no", need_, {64, 4, 2, 0}, config_), AllOf(HasSubstr("one batch of 32 samples"), HasSubstr("start more ranks"), Not(HasSubstr("distributed.replicas="))));
 }
 
 TEST_F(OutOfMemoryText, ProposesASmallerBatchOfAnEvaluation) {
