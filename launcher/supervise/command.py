@@ -40,8 +40,6 @@ def training(placed, machine, job, restart, program, arguments):
         if f"OMPI_MCA_{name}" not in machine.environment:
             words += ["--mca", name, str(value)]
     words += ["-x", f"VAE_DIST_JOB_ID={job}", "-x", f"VAE_DIST_JOB_RESTART={restart}"]
-    if "NCCL_DEBUG" not in machine.environment:
-        words += ["-x", "NCCL_DEBUG=WARN"]
     for name in sorted(machine.environment):
         if name.startswith(PASSED_ON) and name not in ("VAE_DIST_JOB_ID", "VAE_DIST_JOB_RESTART"):
             words += ["-x", name]

@@ -36,4 +36,21 @@ std::vector<double> MeasuredSum::turns(std::int64_t bytes, int count) {
   return over_ranks(ranks_, seconds).most;
 }
 
+double MeasuredSum::exchange_seconds(std::optional<int> peer, std::int64_t bytes, int count) {
+  const at::TensorOptions options = at::TensorOptions().device(device_);
+  const at::Tensor out = at::ones({bytes / static_cast<std::int64_t>(sizeof(float))}, options), in = at::zeros_like(out);
+  std::vector<double> turns;
+  for (int turn = 0; turn <= count; ++turn) {
+    synchronize(device_);
+    ranks_.barrier();
+    if (!peer) continue;
+    const Stopwatch watch;
+    Communicator& way = nccl_ ? *nccl_ : ranks_;
+    way.exchange(*peer, {out.data_ptr(), out.numel(), DataType::float32}, {in.data_ptr(), in.numel(), DataType::float32});
+    synchronize(device_);
+    if (turn > 0) turns.push_back(watch.elapsed().count());
+  }
+  return peer ? median(turns) : 0;
+}
+
 }  // namespace vae_dist

@@ -1,4 +1,4 @@
-// An all-reduce of the kind that gradients take, for measuring.
+// An all-reduce of the kind that gradients take, and messages between two ranks on the same way, for measuring.
 #pragma once
 
 #include <c10/core/Stream.h>
@@ -20,6 +20,10 @@ class MeasuredSum {
 
   /// The seconds that the slowest rank takes for a vector of fp32 values with so many bytes, in each of some turns. A collective.
   std::vector<double> turns(std::int64_t bytes, int count);
+
+  /// The seconds in which this rank and `peer` exchange vectors of so many bytes, both ways at once: median of `count` turns. Nothing for a rank without a peer. A
+  /// collective.
+  double exchange_seconds(std::optional<int> peer, std::int64_t bytes, int count);
 
  private:
   Communicator& ranks_;

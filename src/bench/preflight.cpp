@@ -5,18 +5,22 @@
 
 #include "base/clock.hpp"
 #include "base/digits.hpp"
+#include "bench/link_rounds.hpp"
 #include "bench/machine_peak.hpp"
 #include "bench/measured_run.hpp"
 #include "bench/measured_sum.hpp"
 #include "bench/over_ranks.hpp"
 #include "comm/agreement.hpp"
+#include "comm/nccl_log.hpp"
+#include "train/rank_places.hpp"
 #include "train/start_table.hpp"
 
 namespace vae_dist {
 namespace {
 
 constexpr Seconds kReading{1.0};
-constexpr int kSums = 15;  // measured of the exchange
+constexpr int kSums = 15;                                    // measured of each exchange
+constexpr std::int64_t kLinkBytes = std::int64_t{25} << 20;  // as the largest buckets
 
 // Each rank reads a part of its own, as it would at the start of an epoch; what lies in the page cache is read from there.
 double read_bytes_per_second(const ImageDataset& images, int rank, int ranks) {
@@ -35,6 +39,29 @@ std::vector<double> gather(Communicator& host, double value) {
   std::vector<double> out(static_cast<std::size_t>(host.size()));
   host.all_gather({&value, 1, DataType::float64}, {out.data(), host.size(), DataType::float64});
   return out;
+}
+
+// The better of a rank's links on the ring through every `distance`-th rank: a slow neighbour is not this rank's.
+double link_bytes_per_second(MeasuredSum& measured, Communicator& host, int distance) {
+  double best = 0;
+  for (int round = 0; round < link_rounds(host.size(), distance); ++round) {
+    const double seconds = measured.exchange_seconds(link_partner(host.rank(), host.size(), distance, round), kLinkBytes, kSums);
+    if (seconds > 0) best = std::max(best, static_cast<double>(kLinkBytes) / seconds);
+  }
+  return best;
+}
+
+// Ranks of a host, where all hosts have as many, one host's after the other's; else 0.
+int ranks_of_each_host(Communicator& host, const MpiWorld& world) {
+  int mine = world.rank() % world.local_size() == world.local_rank() ? world.local_size() : 0;
+  for (const double theirs : gather(host, mine))
+    if (theirs != mine) mine = 0;
+  return mine;
+}
+
+std::string device_text(c10::Device device) {
+  const std::string place = place_text(own_place(device));
+  return device.is_cuda() ? text("GPU ", static_cast<int>(device.index()), ": ", place) : "CPU: " + place;
 }
 
 }  // namespace
@@ -59,12 +86,20 @@ Preflight run_preflight(const std::string& config_file, const std::vector<std::s
     operations = matrix_product_peak(run.device().device, run.config().train.precision);
     host->barrier();
     agree(*host, [&] { read = read_bytes_per_second(run.data(), world.rank(), world.size()); });
-    if (world.size() > 1) out.all_reduce_seconds = median(MeasuredSum(*host, run.device().device).turns(static_cast<std::int64_t>(out.all_reduce_bytes), kSums));
-    const std::vector<std::string> hosts = all_gather_text(*host, world.host()), devices = all_gather_text(*host, describe_device(run.device()));
-    const std::vector<double> all_operations = gather(*host, operations), all_reads = gather(*host, read);
+    double to_neighbours = 0, to_hosts = 0;
+    if (world.size() > 1) {
+      MeasuredSum measured(*host, run.device().device);
+      out.all_reduce_seconds = median(measured.turns(static_cast<std::int64_t>(out.all_reduce_bytes), kSums));
+      to_neighbours = link_bytes_per_second(measured, *host, 1);
+      // Neighbours of another host are reached by the ranks at its ends alone.
+      if (const int distance = ranks_of_each_host(*host, world); distance > 1) to_hosts = link_bytes_per_second(measured, *host, distance);
+      out.transport = by_ranks(all_gather_text(*host, nccl_transport_in(nccl_log())));
+    }
+    const std::vector<std::string> hosts = all_gather_text(*host, world.host()), devices = all_gather_text(*host, device_text(run.device().device));
+    const std::vector<double> all_operations = gather(*host, operations), all_reads = gather(*host, read), neighbours = gather(*host, to_neighbours), other_hosts = gather(*host, to_hosts);
     for (int rank = 0; rank < world.size(); ++rank) {
       const auto i = static_cast<std::size_t>(rank);
-      out.ranks.push_back({rank, hosts[i], devices[i], all_operations[i], all_reads[i], {}});
+      out.ranks.push_back({rank, hosts[i], devices[i], all_operations[i], all_reads[i], neighbours[i], other_hosts[i], {}});
     }
   }
   name_the_slow(out.ranks);
@@ -81,36 +116,44 @@ void name_the_slow(std::vector<RankMachine>& ranks) {
   };
   compare(&RankMachine::operations_per_second, "matrix product");
   compare(&RankMachine::read_bytes_per_second, "file reading");
+  compare(&RankMachine::neighbour_bytes_per_second, "link to neighbours");
+  compare(&RankMachine::host_bytes_per_second, "link to other hosts");
 }
 
 std::string preflight_text(const Preflight& preflight) {
-  std::ostringstream out;
-  int slow = 0;
+  std::ostringstream out, slow;
   for (const RankMachine& one : preflight.ranks) {
     out << "rank " << one.rank << " on " << one.host << ", " << one.device << ": matrix product " << digits(1e-12 * one.operations_per_second, 3) << " TFLOP/s, reads "
         << format_bytes(one.read_bytes_per_second) << "/s of images";
-    for (const std::string& what : one.slow) out << "  SLOW: " << what;
-    slow += !one.slow.empty();
+    if (one.neighbour_bytes_per_second > 0) out << ", " << format_bytes(one.neighbour_bytes_per_second) << "/s each way to a neighbour";
+    if (one.host_bytes_per_second > 0) out << ", " << format_bytes(one.host_bytes_per_second) << "/s to another host";
+    for (const std::string& what : one.slow) {
+      out << "  SLOW: " << what;
+      slow << "SLOW: rank " << one.rank << " on " << one.host << " (" << one.device << "): " << what << "\n";
+    }
     out << "\n";
   }
   if (preflight.all_reduce_seconds > 0)
     out << "all-reduce of " << format_bytes(preflight.all_reduce_bytes) << " among all: " << milliseconds(preflight.all_reduce_seconds) << ", "
         << format_bytes(preflight.all_reduce_bytes_per_second()) << "/s through each rank's link\n";
-  if (slow == 0)
+  for (const std::string& one : preflight.transport) out << "NCCL: " << one << "\n";
+  if (slow.str().empty())
     out << "No rank is slower than " << digits(100 * Preflight::kSlow) << " % of the median.\n";
   else
-    out << slow << (slow == 1 ? " rank is" : " ranks are") << " slower than " << digits(100 * Preflight::kSlow) << " % of the median: every step would wait for the slowest.\n";
+    out << slow.str() << "That is below " << digits(100 * Preflight::kSlow) << " % of the median: every step would wait for the slowest.\n";
   return out.str();
 }
 
 nlohmann::json preflight_json(const Preflight& preflight) {
-  nlohmann::json out = {{"all_reduce_bytes", preflight.all_reduce_bytes}, {"all_reduce_seconds", preflight.all_reduce_seconds}};
+  nlohmann::json out = {{"all_reduce_bytes", preflight.all_reduce_bytes}, {"all_reduce_seconds", preflight.all_reduce_seconds}, {"transport", preflight.transport}};
   for (const RankMachine& one : preflight.ranks)
     out["ranks"].push_back({{"rank", one.rank},
                             {"host", one.host},
                             {"device", one.device},
                             {"operations_per_second", one.operations_per_second},
                             {"read_bytes_per_second", one.read_bytes_per_second},
+                            {"neighbour_bytes_per_second", one.neighbour_bytes_per_second},
+                            {"host_bytes_per_second", one.host_bytes_per_second},
                             {"slow", one.slow}});
   return out;
 }

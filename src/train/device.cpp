@@ -13,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "comm/nccl_communicator.hpp"
+#include "comm/nccl_log.hpp"
 #include "train/gpu_facts.hpp"
 
 namespace vae_dist {
@@ -90,6 +91,7 @@ EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
 
 void apply_device(const DeviceChoice& choice, const std::string& precision, bool reproducible) {
   for (const auto& [name, value] : choice.nccl_settings) ::setenv(name.c_str(), value.c_str(), /*overwrite=*/0);
+  if (choice.backend == "nccl") keep_nccl_log();
   if (reproducible) {
     ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
     at::globalContext().setDeterministicCuDNN(true);

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "comm/nccl_communicator.hpp"
+#include "comm/nccl_log.hpp"
 
 namespace vae_dist {
 namespace {
@@ -24,13 +25,14 @@ RankFailure::RankFailure(const MpiWorld& world, const CollectiveLog& log, Tell t
 void RankFailure::end_all_ranks(const std::exception& error, const std::string& details) {
   while (ending_.exchange(true)) std::this_thread::sleep_for(std::chrono::hours(1));
 
+  const std::string known = details + nccl_warnings_in(nccl_log());
   const bool may_be_consequence = dynamic_cast<const CommunicationFailure*>(&error) != nullptr;
   const std::optional<int> first = watchdog_.failed_rank(may_be_consequence ? kConsequenceTime : Seconds(0));
   if (first) {
     std::this_thread::sleep_for(kConsequenceTime);
-    tell_(marked(error, *first), details);
+    tell_(marked(error, *first), known);
   } else {
-    tell_(error, details);
+    tell_(error, known);
     watchdog_.announce_failure(exit_code(error));
     last_words_();
   }

@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "evaluate/collapse_forecast.hpp"
 #include "train/beta_schedule.hpp"
+#include "train/out_of_memory.hpp"
 #include "train/run_directory.hpp"
 
 namespace vae_dist {
@@ -59,13 +60,14 @@ void add_regularizer(const StartFacts& f, TableRows& rows) {
 TableRows start_table(const StartFacts& f) {
   const Config& config = f.config;
   const std::int64_t steps = f.learning_rate.steps_planned, per_epoch = f.learning_rate.steps_per_epoch;
-  const double value_bytes = config.train.precision == "fp64" ? 8 : 4;
-  const double state_bytes = static_cast<double>(f.parameters) * value_bytes * 4;  // values, gradients, two moments
+  const double state_bytes = model_bytes(config, f.parameters, f.plan.replicas_per_rank());
   const double data_bytes = f.train.in_memory() ? static_cast<double>(f.train.memory_bytes()) : 0;
 
   TableRows rows;
   rows.emplace_back("run", RunDirectory(config.run).path().string());
   rows.emplace_back("device", describe_device(f.device));
+  if (!f.hosts.empty()) rows.emplace_back("hosts", f.hosts);
+  for (std::size_t i = 0; i < f.places.size(); ++i) rows.emplace_back(i == 0 ? "runs on" : "", f.places[i]);
   rows.emplace_back("ranks", text(f.plan.world_size, ", replicas R = ", f.plan.replicas, " (", f.plan.replicas_per_rank(), " a rank), batch norm ", config.distributed.batch_norm));
   rows.emplace_back("global batch G", text(f.plan.global_batch, ": ", f.plan.samples_per_replica(), " a replica, ", f.plan.samples_per_rank(), " a rank"));
   rows.emplace_back("training data", f.train.description());
@@ -78,7 +80,7 @@ TableRows start_table(const StartFacts& f) {
   rows.emplace_back("samples N", text(f.train.size(), ", ", per_epoch, " steps an epoch", f.train.size() % f.plan.global_batch ? text(" (the last ", f.train.size() % f.plan.global_batch, " of each order are dropped)") : ""));
   rows.emplace_back("steps", text(f.first_step > 0 ? text("from ", f.first_step, " to ") : "", steps, " (", digits(static_cast<double>(steps) / static_cast<double>(per_epoch)), " epochs)"));
   rows.emplace_back("model", text(config.model.name, ", latent ", config.model.latent_dim, ", ", f.parameters, " parameters, ", config.train.precision));
-  rows.emplace_back("memory a rank", text(format_bytes(state_bytes), " for the model and its optimizer", data_bytes > 0 ? text(", ", format_bytes(data_bytes), " a node for the data") : ""));
+  rows.emplace_back("memory a rank", text(format_bytes(state_bytes), " for the model, its gradients and optimizer", data_bytes > 0 ? text(", ", format_bytes(data_bytes), " a node for the data") : ""));
   rows.emplace_back("loss", likelihood_text(f));
   add_regularizer(f, rows);
   if (const auto sigma = sigma_of(f))

@@ -27,6 +27,8 @@ struct StartFacts {
   std::int64_t parameters = 0;
   double top_variance = 0;         ///< of the training images, as the model sees them
   std::int64_t first_step = 0;     ///< above 0: resumed
+  std::string hosts = {};          ///< of several, with their ranks; empty: there is one
+  std::vector<std::string> places = {};  ///< where the ranks run, each different place once
 };
 
 TableRows start_table(const StartFacts& facts);

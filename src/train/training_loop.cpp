@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
+#include "comm/nccl_log.hpp"
 #include "config/load_config.hpp"
 #include "data/epoch_order.hpp"
 #include "data/read_bytes.hpp"
@@ -19,6 +20,7 @@
 #include "train/noise_tensor.hpp"
 #include "train/open_data.hpp"
 #include "train/picture_files.hpp"
+#include "train/rank_places.hpp"
 #include "train/run_directory.hpp"
 #include "train/step_range.hpp"
 #include "train/stop_signal.hpp"
@@ -56,6 +58,7 @@ ExitCode TrainingLoop::run() {
   since_step_.restart();
   while (state_.step < planned && !agreed_.stop && !stops_early(parts_.config.train.early_stop, state_)) {
     one_step();
+    if (!told_transport_) tell_transport();
     // Asked to stop, it may be killed soon: the checkpoint comes before anything that takes time.
     if (state_.position == 0 && !agreed_.stop) end_of_epoch();
     // The last one waits for the last evaluation, which may make it the best.
@@ -110,7 +113,7 @@ void TrainingLoop::one_step() {
 
   const double rate = learning_rate(parts_.learning_rate, state_.step), beta = parts_.objective.beta_at(state_.step);
   const at::Tensor images = model_input(batch.pixels, format_);
-  const StepOutcome outcome = parts_.learner.step(images, noise_tensor(batch, format_), rate, parts_.objective.weights_at(state_.step));
+  const StepOutcome outcome = learn(images, noise_tensor(batch, format_), rate);
 
   Wishes mine;
   mine.stop = stop_requested();
@@ -140,6 +143,31 @@ void TrainingLoop::one_step() {
     read_step(unread_.front());
     unread_.pop_front();
   }
+}
+
+// The step, whose lack of memory becomes an error that says what to do.
+StepOutcome TrainingLoop::learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate) {
+  if (!before_steps_) before_steps_ = memory_use(parts_.device);
+  try {
+    const StepOutcome outcome = parts_.learner.step(images, noise, learning_rate, parts_.objective.weights_at(state_.step));
+    completed_a_step_ = true;
+    return outcome;
+  } catch (const std::exception& error) {
+    if (!is_out_of_memory(error)) throw;
+    const Config& config = parts_.config;
+    const MemoryNeed need{model_bytes(config, parts_.learner.parameter_count(), parts_.plan.replicas_per_rank()), taken_by_steps(*before_steps_, memory_use(parts_.device)), completed_a_step_};
+    throw Failure(out_of_memory_text(error.what(), need, parts_.plan, config.distributed));
+  }
+}
+
+// NCCL connects ranks in their first collectives, and chooses by what then.
+void TrainingLoop::tell_transport() {
+  told_transport_ = true;
+  if (!parts_.device.is_cuda() || parts_.host.size() == 1) return;
+  const std::vector<std::string> chosen = by_ranks(all_gather_text(parts_.host, nccl_transport_in(nccl_log())));
+  std::string said;
+  for (const std::string& one : chosen) said += (said.empty() ? "" : "; ") + one;
+  if (!said.empty()) log::info("NCCL carries gradients by " + said);
 }
 
 void TrainingLoop::read_step(UnreadStep& step) {
@@ -203,7 +231,12 @@ void TrainingLoop::evaluate_now() {
   if (!mean_image_mse_) mean_image_mse_ = mean_image_mse(data, options.samples, parts_.host);
   const Evaluation result = [&] {
     const AveragedWeights averaged(parts_.learner.average());
-    return evaluate(parts_.learner.model(), parts_.learner.objective(), data, options, parts_.host);
+    try {
+      return evaluate(parts_.learner.model(), parts_.learner.objective(), data, options, parts_.host);
+    } catch (const std::exception& error) {
+      if (!is_out_of_memory(error)) throw;
+      throw Failure(evaluation_out_of_memory_text(error.what(), parts_.config.evaluate.batch));
+    }
   }();
 
   const std::string sign = collapse_sign(result, *mean_image_mse_);

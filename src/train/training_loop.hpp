@@ -16,6 +16,7 @@
 #include "train/kept_report.hpp"
 #include "train/learner.hpp"
 #include "train/learning_rate.hpp"
+#include "train/out_of_memory.hpp"
 #include "train/recorder.hpp"
 #include "train/resolved_objective.hpp"
 #include "train/run_summary.hpp"
@@ -62,6 +63,8 @@ class TrainingLoop {
   /// What takes long by nature, on every rank; all come out of it together.
   void slowly(const std::string& phase, const std::function<void()>& work);
   void one_step();
+  StepOutcome learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate);
+  void tell_transport();
   void read_step(UnreadStep& step);
   void read_all_steps();
   void end_of_epoch();
@@ -85,6 +88,9 @@ class TrainingLoop {
   std::deque<UnreadStep> unread_;
   std::int64_t skipped_in_a_row_ = 0;
   std::int64_t slow_steps_ = 3;  // still to come: the first steps choose algorithms and connect ranks
+  bool told_transport_ = false;
+  std::optional<MemoryUse> before_steps_;
+  bool completed_a_step_ = false;
   std::int64_t last_saved_step_ = -1;
   std::string last_failure_;  // rank 0: why the last checkpoint was not written; empty: it was
   std::optional<double> mean_image_mse_;

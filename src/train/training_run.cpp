@@ -10,11 +10,14 @@
 #include "comm/logged_communicator.hpp"
 #include "config/load_config.hpp"
 #include "evaluate/collapse_forecast.hpp"
+#include "train/core_binding.hpp"
 #include "train/early_stop.hpp"
 #include "train/environment.hpp"
 #include "train/job_end.hpp"
+#include "train/out_of_memory.hpp"
 #include "train/prepared_run.hpp"
 #include "train/rank_failure.hpp"
+#include "train/rank_places.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_environment.hpp"
 #include "train/run_setup.hpp"
@@ -71,6 +74,15 @@ void require_the_same_run(RunSetup& setup, const PreparedRun& run, Communicator&
   setup.state.arithmetic = arithmetic;
 }
 
+Learner make_learner(const Config& config, const PreparedRun& run, Communicator& host, CollectiveLog& collectives) {
+  try {
+    return Learner(config, run.data.train.shape(), run.plan, run.device, host, collectives);
+  } catch (const std::exception& error) {
+    if (!is_out_of_memory(error)) throw;
+    throw Failure(model_out_of_memory_text(error.what()));
+  }
+}
+
 // The checkpoint's state on every rank, or a new run's, and the directory for what follows. A collective.
 void resume(Learner& learner, RunSetup& setup, bool dry_run, Communicator& host) {
   require_equal(host, "bucket plan", learner.reducer().describe_plan());
@@ -83,16 +95,23 @@ void resume(Learner& learner, RunSetup& setup, bool dry_run, Communicator& host)
   learner.replicate(host);
 }
 
-void print_start(const Config& config, const PreparedRun& run, const Learner& learner, std::int64_t first_step) {
+// The table, and what is unwise about the run. A collective: every rank tells where it runs.
+void print_start(const Config& config, const PreparedRun& run, const Learner& learner, std::int64_t first_step, const MpiWorld& world, Communicator& host) {
+  const std::vector<std::string> places = all_gather_text(host, place_text(own_place(run.device.device))), hosts = all_gather_text(host, world.host());
+  const std::vector<CoreUse> core_uses = gather_core_use(host, core_use(config, run.device, world));
+  if (host.rank() != 0) return;
+
   StartFacts facts{config, run.data.train, run.validation(), run.plan, run.device, run.objective, run.rates};
   facts.parameters = learner.parameter_count();
   facts.top_variance = top_variance(run.data.train, kImagesLookedAt, input_format(config, run.data.train, run.device.device));
   facts.first_step = first_step;
+  if (world.local_size() < world.size()) facts.hosts = hosts_text(hosts);
+  facts.places = by_ranks(places);
   log::info("vae_dist " + std::string(kVersion) + "\n" + format_table(start_table(facts)));
   if (!is_likelihood_of(config, run.data.train))
     log::warn("objective.likelihood is bernoulli and the images are grey: its negative logarithm is a loss, but not a likelihood, so no ELBO, bits per dimension or log p is given (data.binarize makes them 0 and 1)");
-  const std::string warning = collapse_warning(facts);
-  if (!warning.empty()) log::warn(warning);
+  for (const std::string& warning : {collapse_warning(facts), squeezed_warning(core_uses)})
+    if (!warning.empty()) log::warn(warning);
 }
 
 bool nothing_is_left(const TrainConfig& train, const LearningRatePlan& rates, const TrainingState& state) {
@@ -166,10 +185,10 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
 
   const PreparedRun run = prepare_run(config, world, *host);
   require_the_same_run(setup, run, *host);
-  Learner learner(config, run.data.train.shape(), run.plan, run.device, *host, collectives);
+  Learner learner = make_learner(config, run, *host, collectives);
   resume(learner, setup, request.dry_run, *host);
   const std::int64_t first_step = setup.state.step;
-  if (first) print_start(config, run, learner, first_step);
+  print_start(config, run, learner, first_step, world, *host);
   if (request.dry_run || nothing_is_left(config.train, run.rates, setup.state)) return ExitCode::done;
 
   const RunDirectory directory(config.run);

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -65,9 +66,16 @@ def ours(name, options, ranks, config, words, bench=()):
     return Contestant(name, ranks, [*launch, options.binary, "bench", "--config", config, *steps, *bench, "--json", "{json}", *words])
 
 
+def free_port():
+    """Another benchmark on this machine may have any fixed one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def theirs(name, options, ranks, data, batch, words):
     steps = ["--steps", str(options.steps), "--warm-up", str(options.warm_up)]
-    launch = [] if ranks == 1 else ["-m", "torch.distributed.run", "--nproc-per-node", str(ranks), "--master-addr", "127.0.0.1", "--master-port", "29417"]
+    launch = [] if ranks == 1 else ["-m", "torch.distributed.run", "--nproc-per-node", str(ranks), "--master-addr", "127.0.0.1", "--master-port", str(free_port())]
     device = ["--device", "cuda", "--backend", "nccl"] if options.gpu else []
     return Contestant(name, ranks, [sys.executable, *launch, os.path.join(HERE, "ddp_rival.py"), "--data", data, "--batch", str(batch), *steps, *device, *words])
 

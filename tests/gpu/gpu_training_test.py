@@ -7,6 +7,14 @@ from gpu_runs import GpuRunFolder
 STEPS = 40  # of 12 an epoch
 
 
+class Start(GpuRunFolder):
+    def test_says_which_gpu_each_rank_has_and_what_connects_them(self):
+        said = self.train_on_gpu("told", "train.steps=2", np=2).stderr
+        self.assertRegex(said, r"(?m)^  runs on  +\S.* at [0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.0")
+        self.assertRegex(said, r"(?m)^NCCL carries gradients by (P2P/|SHM|NET/)")
+        self.assertNotIn("NCCL INFO", said)
+
+
 class WorldSize(GpuRunFolder):
     """R = 2: a world of one runs two replicas after the other."""
 

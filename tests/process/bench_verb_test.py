@@ -66,6 +66,9 @@ class Preflight(BenchFolder):
         for one in figures["ranks"]:
             self.assertGreater(one["operations_per_second"], 1e8)
             self.assertGreater(one["read_bytes_per_second"], 1e4)
+            self.assertGreater(one["neighbour_bytes_per_second"], 1e4)
+            self.assertEqual(one["host_bytes_per_second"], 0)  # there is one
+            self.assertRegex(one["device"], r"^CPU: cores? \d")
         self.assertGreater(figures["all_reduce_seconds"], 0)
         self.assertIn("all-reduce of", said)
 

@@ -74,13 +74,22 @@ TEST_F(StartTable, SaysHowTheBatchIsCut) {
   EXPECT_EQ(table.count("validation data"), 0U);
 }
 
+TEST_F(StartTable, SaysWhereTheRanksRun) {
+  StartFacts facts = facts_of(0.5, 0);
+  facts.hosts = "a (1 rank), b (1 rank)";
+  facts.places = {"rank 0: cores 0-3", "rank 1: cores 4-7"};
+  const TableRows table = start_table(facts);
+  EXPECT_THAT(table, testing::IsSupersetOf(TableRows{{"hosts", "a (1 rank), b (1 rank)"}, {"runs on", "rank 0: cores 0-3"}, {"", "rank 1: cores 4-7"}}));
+  EXPECT_EQ(rows().count("hosts"), 0U);
+}
+
 TEST_F(StartTable, SaysWhereAResumedRunGoesOn) { EXPECT_EQ(rows(0.5, 25)["steps"], "from 25 to 60 (20 epochs)"); }
 
 TEST_F(StartTable, SaysWhatTheModelTakes) {
   auto table = rows();
   EXPECT_EQ(table["model"], "vanilla_vae, latent 8, 1000 parameters, fp32");
   // 1000 values, gradients and two moments of 4 bytes; 210 images of 16 bytes.
-  EXPECT_EQ(table["memory a rank"], "16 kB for the model and its optimizer, 3.36 kB a node for the data");
+  EXPECT_EQ(table["memory a rank"], "16 kB for the model, its gradients and optimizer, 3.36 kB a node for the data");
   config_.train.precision = "fp64";
   EXPECT_THAT(rows()["memory a rank"], StartsWith("32 kB "));
 }

@@ -1,0 +1,28 @@
+// Batch norm with the LeakyReLU behind it, forward and backward, at the shapes of the default network's first and last level. items: values.
+#include <ATen/ATen.h>
+#include <benchmark/benchmark.h>
+
+#include "model/activation.hpp"
+#include "model/batch_norm.hpp"
+
+namespace vae_dist {
+namespace {
+
+void level(benchmark::State& state) {
+  const std::int64_t channels = state.range(0), size = state.range(1);
+  BatchNorm2d norm(channels);
+  norm->train();
+  ActivationModule activation(Activation::leaky_relu);
+  at::Tensor x = at::randn({64, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast).requires_grad_();
+  const at::Tensor gradient = at::ones_like(x);
+  for ([[maybe_unused]] auto _ : state) {
+    activation->forward(norm->forward(x)).backward(gradient);
+    for (at::Tensor* leaf : {&x, &norm->weight, &norm->bias}) leaf->mutable_grad().reset();
+  }
+  state.SetItemsProcessed(state.iterations() * x.numel());
+}
+
+BENCHMARK(level)->Name("batch_norm_and_leaky_relu")->ArgNames({"channels", "size"})->Args({32, 32})->Args({512, 2});
+
+}  // namespace
+}  // namespace vae_dist

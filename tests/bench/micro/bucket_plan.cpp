@@ -1,0 +1,20 @@
+// The plan of buckets: made once a run, of as many tensors as a model has. items: tensors.
+#include <benchmark/benchmark.h>
+
+#include "parallel/bucket_plan.hpp"
+
+namespace vae_dist {
+namespace {
+
+void plan(benchmark::State& state) {
+  std::vector<ArenaSlot> slots;
+  // Sizes as in a convolutional network: a large tensor among small ones.
+  for (std::int64_t i = 0; i < state.range(0); ++i) append_slot(slots, "tensor", {i % 4 == 0 ? 256 * 1024 : 256}, sizeof(float));
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(plan_buckets(slots, sizeof(float), BucketCaps{}));
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
+BENCHMARK(plan)->Name("bucket_plan")->ArgName("tensors")->Arg(64)->Arg(4096);
+
+}  // namespace
+}  // namespace vae_dist

@@ -1,0 +1,92 @@
+// Batches of 64 images of 64x64x3 with their noise, as training takes them from the loader, whose thread makes them ahead: from memory, and streamed from a
+// gzip file (page cache warm) with one reader thread. items: images.
+#include <benchmark/benchmark.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <limits>
+
+#include "base/text.hpp"
+#include "data/prefetching_loader.hpp"
+#include "datasets/shapes.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr std::int64_t kImages = 1024, kBatch = 64, kWindow = 4, kAhead = 3;
+
+// 1024 of the built-in shapes, made when first asked for.
+class ImageFile {
+ public:
+  ImageFile() : path_(std::filesystem::temp_directory_path() / text("vae_dist_bench_micro_", ::getpid(), ".h5")) {
+    ShapesOptions options;
+    options.count = kImages;
+    make_shapes(path_, options);
+  }
+  ~ImageFile() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  ImageFile(const ImageFile&) = delete;
+  ImageFile& operator=(const ImageFile&) = delete;
+
+  static ImageSource source() {
+    static const ImageFile file;
+    ImageSource source;
+    source.files = {file.path_};
+    source.dataset = "imgs";
+    return source;
+  }
+
+ private:
+  std::string path_;
+};
+
+BatchPlan batch_plan(std::int64_t window) {
+  BatchPlan plan;
+  plan.seed = 1;
+  plan.global_batch = plan.count = kBatch;
+  plan.noise_per_sample = 128;
+  plan.window_chunks = window;
+  return plan;
+}
+
+void take_batches(benchmark::State& state, PrefetchingLoader& loader) {
+  for (std::int64_t i = 0; i <= kAhead; ++i) loader.next();  // those that were made before the clock runs
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(loader.next().pixels.data());
+  state.SetItemsProcessed(state.iterations() * kBatch);
+}
+
+void from_memory(benchmark::State& state) {
+  const ImageDataset images = ImageDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
+  PrefetchingLoader loader(images, batch_plan(0), 0, 0, kAhead);
+  take_batches(state, loader);
+}
+
+void streamed(benchmark::State& state) {
+  const ImageDataset images = ImageDataset::open(ImageFile::source());
+  const auto self = make_self_communicator();
+  ChunkRing::Options options;
+  options.seed = 1;
+  options.window_chunks = kWindow;
+  options.samples_at_once = kBatch;
+  PrefetchingLoader loader(images, batch_plan(kWindow), 0, 0, kAhead, std::make_unique<ChunkRing>(images, options, *self, *self));
+  take_batches(state, loader);
+}
+
+// Without the thread: what a batch takes to make.
+void made_at_once(benchmark::State& state) {
+  const ImageDataset images = ImageDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
+  const BatchPlan plan = batch_plan(0);
+  std::int64_t step = 0;
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(make_batch(images, plan, 0, step++ % (kImages / kBatch)).pixels.data());
+  state.SetItemsProcessed(state.iterations() * kBatch);
+}
+
+// Real time: the thread's work is not this one's.
+BENCHMARK(from_memory)->Name("loader/memory")->UseRealTime();
+BENCHMARK(streamed)->Name("loader/streamed")->UseRealTime();
+BENCHMARK(made_at_once)->Name("loader/batch_without_thread");
+
+}  // namespace
+}  // namespace vae_dist

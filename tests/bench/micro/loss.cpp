@@ -1,0 +1,93 @@
+// Likelihoods, KL and the whole objective on plain tensors, forward and backward: what a step computes outside of its network. items: samples.
+#include <ATen/ATen.h>
+#include <benchmark/benchmark.h>
+
+#include <memory>
+
+#include "model/kl_divergence.hpp"
+#include "model/objective.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr std::int64_t kBatch = 64, kChannels = 3, kSize = 64, kLatent = 128;
+
+// A batch of images, and what a network might have made of them: tensors that gradients end in.
+struct Tensors {
+  at::Tensor x = at::rand({kBatch, kChannels, kSize, kSize}), noise = at::randn({kBatch, kLatent});
+  at::Tensor output = at::rand_like(x).requires_grad_(), log_variance = at::zeros_like(x).requires_grad_();
+  at::Tensor mu = at::randn({kBatch, kLatent}).requires_grad_(), log_var = at::zeros({kBatch, kLatent}).requires_grad_();
+
+  void forget_gradients() {
+    for (at::Tensor* leaf : {&output, &log_variance, &mu, &log_var}) leaf->mutable_grad().reset();
+  }
+};
+
+// A model without a network.
+class NoNetwork final : public LatentModel {
+ public:
+  NoNetwork(Tensors& tensors, const LikelihoodOptions& likelihood) : tensors_(tensors) { finish(kLatent, likelihood); }
+
+ private:
+  Posterior encode_images(const at::Tensor&) override { return {tensors_.mu, clamp_log_var(tensors_.log_var)}; }
+  // The latents take part with nothing, so that gradients go their way.
+  Decoded decode_latents(const at::Tensor& z) override { return {tensors_.output + 0 * z.sum(), likelihood().is(Variance::predicted) ? tensors_.log_variance : at::Tensor()}; }
+
+  Tensors& tensors_;
+};
+
+LikelihoodOptions options_of(LikelihoodKind kind, Variance variance = Variance::fixed) {
+  LikelihoodOptions options;
+  options.kind = kind;
+  options.variance = variance;
+  options.channels = kChannels;
+  return options;
+}
+
+void likelihood(benchmark::State& state, LikelihoodKind kind, Variance variance) {
+  Tensors tensors;
+  const Likelihood likelihood(options_of(kind, variance));
+  const Decoded decoded{tensors.output, likelihood.is(Variance::predicted) ? tensors.log_variance : at::Tensor()};
+  for ([[maybe_unused]] auto _ : state) {
+    likelihood.negative_log(decoded, tensors.x).mean().backward();
+    tensors.forget_gradients();
+  }
+  state.SetItemsProcessed(state.iterations() * kBatch);
+}
+
+void kl(benchmark::State& state, double free_bits) {
+  Tensors tensors;
+  for ([[maybe_unused]] auto _ : state) {
+    (free_bits > 0 ? kl_with_free_bits(tensors.mu, tensors.log_var, free_bits) : kl_divergence(tensors.mu, tensors.log_var)).backward();
+    tensors.forget_gradients();
+  }
+  state.SetItemsProcessed(state.iterations() * kBatch);
+}
+
+void objective(benchmark::State& state, LikelihoodKind kind, Reduction reduction) {
+  Tensors tensors;
+  NoNetwork model(tensors, options_of(kind));
+  ObjectiveOptions options;
+  options.reduction = reduction;
+  const Objective objective(options, model);
+  for ([[maybe_unused]] auto _ : state) {
+    objective.terms(model, tensors.x, tensors.noise, {0.00025, 0}).loss.backward();
+    tensors.forget_gradients();
+  }
+  state.SetItemsProcessed(state.iterations() * kBatch);
+}
+
+BENCHMARK_CAPTURE(likelihood, fixed, LikelihoodKind::gaussian, Variance::fixed)->Name("likelihood/gaussian_fixed");
+BENCHMARK_CAPTURE(likelihood, learned, LikelihoodKind::gaussian, Variance::learned)->Name("likelihood/gaussian_learned");
+BENCHMARK_CAPTURE(likelihood, optimal, LikelihoodKind::gaussian, Variance::optimal)->Name("likelihood/gaussian_optimal");
+BENCHMARK_CAPTURE(likelihood, predicted, LikelihoodKind::gaussian, Variance::predicted)->Name("likelihood/gaussian_predicted");
+BENCHMARK_CAPTURE(likelihood, bernoulli, LikelihoodKind::bernoulli, Variance::fixed)->Name("likelihood/bernoulli");
+BENCHMARK_CAPTURE(likelihood, logistic, LikelihoodKind::discretized_logistic, Variance::fixed)->Name("likelihood/discretized_logistic");
+BENCHMARK_CAPTURE(kl, plain, 0.0)->Name("kl/plain");
+BENCHMARK_CAPTURE(kl, free_bits, 0.1)->Name("kl/free_bits");
+BENCHMARK_CAPTURE(objective, mean, LikelihoodKind::gaussian, Reduction::mean)->Name("objective/gaussian_mean");
+BENCHMARK_CAPTURE(objective, sum, LikelihoodKind::gaussian, Reduction::sum)->Name("objective/gaussian_sum");
+BENCHMARK_CAPTURE(objective, bernoulli, LikelihoodKind::bernoulli, Reduction::sum)->Name("objective/bernoulli_sum");
+
+}  // namespace
+}  // namespace vae_dist

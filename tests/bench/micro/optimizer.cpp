@@ -1,0 +1,32 @@
+// One update of all parameters by each rule, over the flat arena. items: parameters.
+#include <ATen/ATen.h>
+#include <benchmark/benchmark.h>
+
+#include "train/optimizer.hpp"
+
+namespace vae_dist {
+namespace {
+
+void update(benchmark::State& state, const std::string& rule) {
+  const at::Tensor parameter = at::zeros({state.range(0)}).requires_grad_();
+  const ParameterArena arena({{"weight", parameter}}, /*channels_last=*/false);
+  arena.gradients().fill_(0.01);
+  OptimizerConfig options;
+  options.name = rule;
+  if (rule == "sgd") options.momentum = 0.9;
+  const auto optimizer = make_optimizer(arena, options);
+  const at::Tensor take = at::zeros({1});
+  for ([[maybe_unused]] auto _ : state) optimizer->step(1e-3, take);
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
+// A small model's parameters, and those of a large one's, which no cache holds.
+void sizes(benchmark::internal::Benchmark* benchmark) { benchmark->ArgName("parameters")->Arg(1'000'000)->Arg(23'000'000)->Unit(benchmark::kMillisecond); }
+
+BENCHMARK_CAPTURE(update, adam, "adam")->Name("optimizer/adam")->Apply(sizes);
+BENCHMARK_CAPTURE(update, adamw, "adamw")->Name("optimizer/adamw")->Apply(sizes);
+BENCHMARK_CAPTURE(update, adamax, "adamax")->Name("optimizer/adamax")->Apply(sizes);
+BENCHMARK_CAPTURE(update, sgd, "sgd")->Name("optimizer/sgd")->Apply(sizes);
+
+}  // namespace
+}  // namespace vae_dist

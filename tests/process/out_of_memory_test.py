@@ -1,0 +1,77 @@
+"""A run whose step finds no memory says what a replica needs, and a larger R that goes."""
+import pathlib
+import re
+import resource
+import subprocess
+import time
+import unittest
+
+from runs import BINARY, SMALL, RunFolder, mpirun
+
+MIB = 1 << 20
+ROOM = 600 * MIB  # address space beyond what a small run takes: threads reserve some, a step of the large batch takes over 2 GB
+
+# [1024, 32, 64, 64] floats are 537 MB, and a step keeps some of them.
+LARGE = ["model.hidden_dims=[32]", "train.global_batch=1024", "train.optimizer.learning_rate=0", "train.steps=2", "evaluate.batch=16"]
+
+
+class OutOfMemory(RunFolder):
+    IMAGES = ["--count", "1024", "--size", "64", "--channels", "1"]
+
+    def address_space_of_a_small_run(self):
+        """The largest that it had, in bytes."""
+        with open(self.folder / "small.txt", "w") as output:
+            process = self.start("train", "--config", "run.yaml", "run.name=small", "checkpoint.resume=never", f"run.directory={self.id()}", *SMALL, "train.steps=60", output=output)
+        largest = 0
+        while process.poll() is None:
+            try:
+                found = re.search(r"VmPeak:\s+(\d+) kB", pathlib.Path(f"/proc/{process.pid}/status").read_text())
+            except OSError:
+                found = None
+            largest = max(largest, 1024 * int(found[1]) if found else 0)
+            time.sleep(0.01)
+        self.assertEqual(process.returncode, 0, (self.folder / "small.txt").read_text())
+        return largest
+
+    def limited(self, limit, name, *overrides, np=None):
+        command = ["prlimit", f"--as={limit}", BINARY, "train", "--config", "run.yaml", f"run.name={name}", *SMALL, *LARGE, *overrides]
+        return subprocess.run(mpirun(np, command), cwd=self.folder, text=True, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
+
+    def test_says_what_a_replica_needs_and_its_proposal_goes(self):
+        self.assertEqual(resource.getrlimit(resource.RLIMIT_AS), (resource.RLIM_INFINITY, resource.RLIM_INFINITY), "this test sets a limit of its own")
+        limit = self.address_space_of_a_small_run() + ROOM
+        replicas, proposals = 1, []
+        while True:
+            done = self.limited(limit, f"of_{replicas}", f"distributed.replicas={replicas}")
+            if done.returncode == 0:
+                break
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertRegex(done.stderr, r"vae_dist: out of memory: .*\nThe model takes \S+ .B with its gradients and optimizer; a replica of \d+ samples (needs more beside it than the|does not fit beside it)")
+            self.assertIn(f"a replica of {1024 // replicas} samples", done.stderr)
+            proposal = re.search(r"distributed\.replicas=(\d+) \(R is (\d+) now\) makes replicas of (\d+) samples", done.stderr)
+            self.assertTrue(proposal, done.stderr)
+            self.assertEqual([int(number) for number in proposal.groups()], [2 * replicas, replicas, 512 // replicas])
+            replicas *= 2
+            proposals.append(replicas)
+        self.assertGreaterEqual(len(proposals), 1, "the first R fitted: no step ran out of memory")
+        done = self.limited(limit, "evaluated", f"distributed.replicas={replicas}", "evaluate.batch=1024")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertRegex(done.stderr, r"vae_dist: out of memory in an evaluation: .*\nevaluate\.batch=512 \(now 1024\)")
+
+    def test_a_rank_of_several_says_it_and_ends_all(self):
+        limit = self.address_space_of_a_small_run() + ROOM
+        done = self.limited(limit, "two_ranks", np=2)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertRegex(done.stderr, r"vae_dist: rank [01]: out of memory: ")
+        self.assertIn("distributed.replicas=4 (R is 2 now)", done.stderr)
+        self.assertIn("out of memory", next((self.run_path("two_ranks") / "errors").iterdir()).read_text())
+
+    def test_a_model_that_does_not_fit_is_told_from_a_step(self):
+        limit = self.address_space_of_a_small_run() + ROOM
+        done = self.limited(limit, "large_model", "model.name=mlp_vae", "model.hidden_dims=[20000, 20000]")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertRegex(done.stderr, r"vae_dist: out of memory: .*\nThe model does not fit")
+
+
+if __name__ == "__main__":
+    unittest.main()
