@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "bench/synchronize.hpp"
 #include "comm/agreement.hpp"
+#include "train/capture_rule.hpp"
 #include "train/noise_tensor.hpp"
 #include "train/run_setup.hpp"
 #include "train/step_range.hpp"
@@ -14,6 +15,7 @@ MeasuredRun::MeasuredRun(const std::string& config_file, const std::vector<std::
     : config_(set_up_config(config_file, overrides, host)), flags_comm_(host.duplicate()), alone_(make_self_communicator()), flags_(*flags_comm_) {
   agree(host, [&] {
     device_ = choose_device(config_.distributed, node_facts(world));
+    check_cuda_graph(config_, device_);
     apply_device(device_, config_.train.precision, config_.distributed.reproducible);
   });
   data_.emplace(open_run_data(config_, world, host));

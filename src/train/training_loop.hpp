@@ -84,7 +84,7 @@ class TrainingLoop {
   KeptReport report_;  // rank 0's is written
   std::deque<UnreadStep> unread_;
   std::int64_t skipped_in_a_row_ = 0;
-  std::int64_t slow_steps_ = 3;  // still to come: the first steps choose algorithms and connect ranks
+  std::int64_t slow_steps_;  // still to come
   std::int64_t last_saved_step_ = -1;
   std::string last_failure_;  // rank 0: why the last checkpoint was not written; empty: it was
   std::optional<double> mean_image_mse_;

@@ -12,6 +12,7 @@
 #include "comm/logged_communicator.hpp"
 #include "config/load_config.hpp"
 #include "evaluate/collapse_forecast.hpp"
+#include "train/capture_rule.hpp"
 #include "train/early_stop.hpp"
 #include "train/environment.hpp"
 #include "train/job_end.hpp"
@@ -92,6 +93,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   std::string fingerprint;
   agree(*host, [&] {
     device = choose_device(config.distributed, node_facts(world));
+    check_cuda_graph(config, device);
     apply_device(device, config.train.precision, config.distributed.reproducible);
   });
   RunData data = open_run_data(config, world, *host);
