@@ -70,7 +70,7 @@ class GradientReducer {
   void leave_marks(ProgressMarks* marks) {
     if (exchange_) exchange_->leave_marks(marks);
   }
-  bool exchanges() const { return exchange_ != nullptr; }
+  bool exchanges() const { return exchange_ != nullptr; }  ///< not in a world of one
 
   std::uint64_t bytes_per_step() const { return bytes_per_step_; } ///< that this rank hands to all-reduces in a step, as they travel
   const std::vector<Bucket>& buckets() const { return buckets_; }

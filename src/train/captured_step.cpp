@@ -50,13 +50,7 @@ StepOutcome CapturedStep::run(const at::Tensor& images, const at::Tensor& noise,
 }
 
 StepOutcome CapturedStep::run_eagerly(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& numbers) {
-  step_.begin();
-  const auto image_parts = images.chunk(step_.batches()), noise_parts = noise.chunk(step_.batches());
-  for (std::size_t i = 0; i < image_parts.size(); ++i) {
-    step_.run_batch(image_parts[i], noise_parts[i], weights_in(numbers));
-    step_.batch_done();
-  }
-  StepOutcome outcome = step_.end(rate_in(numbers));
+  StepOutcome outcome = step_.run(images, noise, rate_in(numbers), weights_in(numbers));
   rule_.saw(reducer_.sequence());
   return outcome;
 }

@@ -59,8 +59,8 @@ class CudaGraphRecorder final : public WorkRecorder {
   WaitClock* wait_clock() override { return &clock_; }
 
  private:
-  // torch ends a capture in one way only, which fails where the capture has. What it leaves open then is closed here: memory that goes to the capture, and the pool's
-  // count of graphs.
+  // torch ends a capture in one way only, which fails where the capture has. What it leaves open then is closed here: allocations go to the capture's pool no more, and
+  // the pool counts one graph less. What is recorded later has another.
   void give_up(at::cuda::CUDAGraph& graph) {
     const auto done = [](auto&& call) {
       try {
@@ -78,11 +78,12 @@ class CudaGraphRecorder final : public WorkRecorder {
     at::HostAllocator* const host = at::getHostAllocator(at::kCUDA);
     done([&] { host->end_allocate_to_pool(pool_); });
     done([&] { host->release_pool(pool_); });
+    pool_ = at::cuda::graph_pool_handle();
   }
 
   const c10::Device device_;
   CudaWaitClock clock_;
-  const c10::MempoolId_t pool_ = at::cuda::graph_pool_handle();
+  c10::MempoolId_t pool_ = at::cuda::graph_pool_handle();
 };
 
 }  // namespace

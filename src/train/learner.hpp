@@ -12,11 +12,11 @@
 #include "config/config.hpp"
 #include "data/image_dataset.hpp"
 #include "model/objective.hpp"
+#include "train/captured_step.hpp"
 #include "train/device.hpp"
 #include "train/exchanges.hpp"
 #include "train/make_model.hpp"
 #include "train/replica_plan.hpp"
-#include "train/captured_step.hpp"
 
 namespace vae_dist {
 

@@ -11,6 +11,15 @@ TrainingStep::TrainingStep(LatentModel& model, const Objective& objective, Param
     : model_(model), objective_(objective), parameters_(parameters), statistics_(statistics), reducer_(reducer), optimizer_(optimizer), average_(average), options_(options) {}
 
 StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
+  return run_all(images, noise, learning_rate, weights);
+}
+
+StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& learning_rate, const StepWeights& weights) {
+  return run_all(images, noise, learning_rate, weights);
+}
+
+template <typename Rate>
+StepOutcome TrainingStep::run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const StepWeights& weights) {
   begin();
   const auto image_parts = images.chunk(options_.batches), noise_parts = noise.chunk(options_.batches);
   for (std::size_t i = 0; i < image_parts.size(); ++i) {
