@@ -11,8 +11,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "comm/progress_words.hpp"
 
