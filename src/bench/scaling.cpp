@@ -135,6 +135,7 @@ Scaling predict_scaling(const ScalingRequest& request, const MpiWorld& world) {
   scaling.samples_per_rank = run.plan().samples_per_rank();
 
   run.steps(request.warm_up);
+  run.end_capture();
   const auto parts = parts_of_a_step(run, request.steps, *host);
   const std::map<std::string, double> seconds(parts.begin(), parts.end());
   scaling.backward_seconds = seconds.at("backward");

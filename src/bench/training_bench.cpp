@@ -56,14 +56,16 @@ BenchResult bench_training(const BenchRequest& request, const MpiWorld& world) {
   result.allreduce_wait_seconds = median(over_ranks(*host, laps.allreduce_wait).mean);
   result.peak_memory_bytes = most_over_ranks(*host, resident_peak_bytes());
 
-  result.operations_per_step = operations_of_a_step(run, *host);
-  if (request.profile) result.parts = parts_of_a_step(run, request.steps, *host);
   if (!request.trace_file.empty()) {
     std::optional<StepTrace> trace;
     if (world.rank() == 0) trace.emplace(run.device().device);
     run.steps(kTracedSteps);
     agree_on_rank_0(*host, [&] { trace->save(request.trace_file); });
   }
+  // Parts and operations show where torch is asked for them, which a captured step does no more.
+  run.end_capture();
+  result.operations_per_step = operations_of_a_step(run, *host);
+  if (request.profile) result.parts = parts_of_a_step(run, request.steps, *host);
   host->barrier();
   result.peak_operations_per_second = sum_over_ranks(*host, matrix_product_peak(run.device().device, result.precision));
   return result;

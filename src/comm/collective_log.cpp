@@ -10,8 +10,9 @@ namespace vae_dist {
 CollectiveLog::Running CollectiveLog::begin(std::string what, std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   if (records_.size() == kKept) records_.pop_front();
-  records_.push_back({{++started_, std::move(what), bytes, {}, {}}, {}});
-  return {*this, started_};
+  const std::int64_t number = ++started_ + on_device().started;
+  records_.push_back({{number, std::move(what), bytes, {}, {}}, {}});
+  return {*this, number};
 }
 
 void CollectiveLog::end(std::int64_t number) {
@@ -20,13 +21,20 @@ void CollectiveLog::end(std::int64_t number) {
   if (found != records_.end()) found->entry.took = found->since.elapsed();
 }
 
+void CollectiveLog::follow(std::shared_ptr<const ProgressWords> device) {
+  const std::lock_guard lock(mutex_);
+  started_ += on_device().started;
+  device_ = std::move(device);
+}
+
 std::int64_t CollectiveLog::started() const {
   const std::lock_guard lock(mutex_);
-  return started_;
+  return started_ + on_device().started;
 }
 
 std::string CollectiveLog::last_started() const {
   const std::lock_guard lock(mutex_);
+  if (const ProgressWords::State device = on_device(); device.is_under_way()) return device.latest.what;
   return records_.empty() ? "" : records_.back().entry.what;
 }
 
@@ -37,6 +45,8 @@ std::vector<CollectiveLog::Entry> CollectiveLog::entries() const {
     out.push_back(record.entry);
     out.back().since_start = record.since.elapsed();
   }
+  if (const ProgressWords::State device = on_device(); device.is_under_way())
+    out.push_back({started_ + device.started, device.latest.what, device.latest.bytes, device.since_launch, {}});
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "comm/progress_words.hpp"
 
 namespace vae_dist {
 
@@ -45,8 +47,12 @@ class CollectiveLog {
 
   [[nodiscard]] Running begin(std::string what, std::uint64_t bytes);
 
+  /// From now on these collectives, which the device starts by itself, count too, when it comes to them; the one under way is the last of the
+  /// entries, since its launch. Null: no more; those so far go on to count. The device has come to all that were launched, then.
+  void follow(std::shared_ptr<const ProgressWords> device);
+
   std::int64_t started() const;
-  std::string last_started() const;    ///< "" before the first
+  std::string last_started() const;    ///< "" before the first; of the device's, only the one under way
   std::vector<Entry> entries() const;  ///< the last kKept, oldest first
 
  private:
@@ -55,10 +61,12 @@ class CollectiveLog {
     Stopwatch since;
   };
   void end(std::int64_t number);
+  ProgressWords::State on_device() const { return device_ ? device_->now() : ProgressWords::State{}; }
 
   mutable std::mutex mutex_;
-  std::int64_t started_ = 0;
+  std::int64_t started_ = 0;  // without those of device_
   std::deque<Record> records_;
+  std::shared_ptr<const ProgressWords> device_;
 };
 
 /// A line for each entry, the newest first: "#812 gradients, bucket 2, 1048576 bytes: under way for 5.1 s".

@@ -63,9 +63,6 @@ std::string complaint_about(const Key& key) {
   const std::vector<double> numbers = std::visit(Numbers{}, key.slot);
   const bool fits = std::all_of(numbers.begin(), numbers.end(), [&](double number) { return in_range(key, number); });
   if (!fits) return subject + (count > 0 ? "every entry must be " : "it must be ") + range_text(key);
-  if (key.available && !key.available(key)) {
-    return key.name + ": " + value + " is not available yet; available now: " + key.available_now;
-  }
   return "";
 }
 
@@ -106,6 +103,10 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
   if (config.distributed.device == "cpu" && config.distributed.backend == "nccl") {
     return Contradiction{{"distributed.backend", "distributed.device"},
                          "distributed.backend is nccl, which needs a GPU, but distributed.device is cpu; set distributed.backend to mpi or auto"};
+  }
+  if (config.train.cuda_graph.value_or(false) && config.distributed.device == "cpu") {
+    return Contradiction{{"train.cuda_graph", "distributed.device"},
+                         "train.cuda_graph is true, which needs a GPU, but distributed.device is cpu; set train.cuda_graph to auto"};
   }
   if (config.distributed.compress != "none" && config.distributed.reproducible) {
     return Contradiction{{"distributed.compress", "distributed.reproducible"},

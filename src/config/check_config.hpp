@@ -10,7 +10,7 @@
 
 namespace vae_dist {
 
-/// Why the key's present value may not stand (choices, range, number of entries, not available yet), and what may. Empty: it may.
+/// Why the key's present value may not stand (choices, range, number of entries), and what may. Empty: it may.
 std::string complaint_about(const Key& key);
 
 /// Keys that contradict each other, and how.

@@ -30,8 +30,6 @@ class Row {
   Row& counts_when(std::string words, std::function<bool()> condition) {
     return key_.counts_when = std::move(words), key_.counts = std::move(condition), *this;
   }
-  /// The rest comes with a later version: until then, the default and these.
-  Row& so_far(std::vector<std::string> values);
 
  private:
   Key& key_;

@@ -1,6 +1,5 @@
 #include "config/key_table.hpp"
 
-#include <algorithm>
 #include <type_traits>
 
 #include "config/key_rows.hpp"
@@ -63,21 +62,11 @@ std::vector<Key> key_table(Config& config) {
   std::vector<Key> keys = bind(config);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     keys[i].default_text = value_text(default_keys[i]);
-    if (keys[i].available && keys[i].available_now.empty()) keys[i].available_now = keys[i].default_text;
   }
   return keys;
 }
 
 std::string value_text(const Key& key) { return std::visit(ValueText{key}, key.slot); }
-
-Row& Row::so_far(std::vector<std::string> values) {
-  key_.available_now = joined(values, " | ");
-  key_.available = [values = std::move(values)](const Key& key) {
-    const std::string value = value_text(key);
-    return value == key.default_text || std::find(values.begin(), values.end(), value) != values.end();
-  };
-  return *this;
-}
 
 Row Section::add(const std::string& name, Slot slot, const std::string& meaning, const std::string& empty_word) {
   Key key;

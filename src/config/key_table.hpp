@@ -34,9 +34,6 @@ struct Key {
   /// Giving a key that does not count is an error.
   std::function<bool()> counts;
   std::string counts_when;
-  /// Empty: everything is available. Else whether the key's present value is available in this version, and what is, in words.
-  std::function<bool(const Key&)> available;
-  std::string available_now;
 };
 
 /// Every key, in the order of the documentation, bound to `config`, which must outlive the table.

@@ -66,7 +66,7 @@ void add_train_keys(std::vector<Key>& keys, Config& config) {
   section.key("precision", train.precision, "of convolutions and matrix products: fp64 and fp32 of all, tf32 on a GPU that has it (else as fp32), bf16 with fp32 weights, sums and losses")
       .one_of({"fp64", "fp32", "tf32", "bf16"});
   section.key("channels_last", train.channels_last, "memory format of images inside the network").may_change();
-  section.key("cuda_graph", train.cuda_graph, "capture the step on GPU").empty_is("auto").may_change().so_far({"auto", "false"});
+  section.key("cuda_graph", train.cuda_graph, "on a GPU: capture the step in a CUDA graph; auto: where that is possible").empty_is("auto").may_change();
 }
 
 void add_distributed_keys(std::vector<Key>& keys, DistributedConfig& distributed) {

@@ -10,7 +10,7 @@ namespace vae_dist {
 
 /// Reads `path` and applies `overrides` ("train.global_batch=512", in order). Throws BadInput naming file, line and key for: an
 /// unreadable file, YAML that does not parse, an unknown key (with the nearest known one), a duplicate key, a wrong type, a value out
-/// of range, a value whose feature is not available yet, a required key that is missing, keys that contradict each other, and a value
+/// of range, a required key that is missing, keys that contradict each other, and a value
 /// that has no effect under the others. (What an override takes out of effect goes back to its default instead.)
 Config load_config(const std::string& path, const std::vector<std::string>& overrides = {});
 

@@ -21,15 +21,11 @@ std::vector<std::string> components(const std::string& name) {
   return out;
 }
 
-/// "leaky_relu | relu; after each hidden level (available now: relu)"
+/// "leaky_relu | relu; after each hidden level"
 std::string comment(const Key& key) {
   std::string out = joined(key.choices, " | ");
   if (!out.empty()) out += "; ";
   out += key.meaning;
-  if (key.available) {
-    const bool only_default = key.choices.empty() && key.available_now == key.default_text;
-    out += only_default ? " (not available yet)" : " (available now: " + key.available_now + ")";
-  }
   return out;
 }
 

@@ -20,9 +20,9 @@ struct InputFormat {
   at::ScalarType type = at::kFloat;
 };
 
-/// `host` on the device. To a GPU the copy is queued from pinned memory, so the caller does not wait for what the device still has to do, and
-/// `host` may be freed at once: straight from `host` where torch's allocator pinned it (then it must not be written to before it is freed), else from a copy. On the CPU the
-/// result shares its memory.
+/// `host` on the device. To a GPU the copy is queued from pinned memory, on a stream of its own: neither the caller nor the copy waits for what the device still has to do; the
+/// current stream waits for the copy. `host` may be freed at once: straight from `host` where torch's allocator pinned it (then it must not be written to before it is freed),
+/// else from a copy. On the CPU the result shares its memory.
 at::Tensor queue_copy(const at::Tensor& host, c10::Device device);
 
 /// pixels: count images, values of format.pixels. Returns [count, C, H, W] on the device; pixels travel there as they are and are scaled there. To a

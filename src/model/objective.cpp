@@ -21,6 +21,13 @@ at::Tensor mean_over_replicas(std::int64_t batch, std::int64_t replicas, Term te
   return at::stack(parts).mean();
 }
 
+// The number as the arithmetic of `like` takes it: rounded to its type, as a number of the host would be.
+at::Tensor as_scalar_of(const at::Tensor& number, const at::Tensor& like) { return number.to(like.scalar_type()); }
+
+at::Tensor times(double factor, const at::Tensor& on_device, const at::Tensor& x) { return on_device.defined() ? as_scalar_of(on_device, x) * x : factor * x; }
+
+at::Tensor less(const at::Tensor& x, double number, const at::Tensor& on_device) { return on_device.defined() ? x - as_scalar_of(on_device, x) : x - number; }
+
 double image_values(const at::Tensor& x) { return static_cast<double>(x[0].numel()); }
 
 }  // namespace
@@ -82,7 +89,8 @@ LossTerms Objective::with_posterior(LatentModel& model, const at::Tensor& x, con
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
   if (options_.capacity_gamma > 0) {
     const at::Tensor distance = mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
-      return (kl_divergence(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count)) - weights.capacity_nats).abs();
+      const at::Tensor kld = kl_divergence(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count));
+      return less(kld, weights.capacity_nats, weights.capacity_nats_on_device).abs();
     });
     out.loss = out.reconstruction + options_.capacity_gamma * distance;
     return out;
@@ -90,7 +98,7 @@ LossTerms Objective::with_posterior(LatentModel& model, const at::Tensor& x, con
   const at::Tensor charged = options_.free_bits == 0 ? out.kld : mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
     return kl_with_free_bits(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count), options_.free_bits);
   });
-  out.loss = out.reconstruction + weights.kld_factor * charged;
+  out.loss = out.reconstruction + times(weights.kld_factor, weights.kld_factor_on_device, charged);
   return out;
 }
 

@@ -30,6 +30,10 @@ struct ObjectiveOptions {
 struct StepWeights {
   double kld_factor = 0;      ///< M_N * beta(step)
   double capacity_nats = 0;   ///< C(step)
+
+  /// The same as scalars on the model's device, or undefined. Where they are, the loss takes them: a step that was captured once reads its numbers there anew
+  /// each time. Both ways give the same bits.
+  at::Tensor kld_factor_on_device = {}, capacity_nats_on_device = {};
 };
 
 /// Scalars; the loss has a gradient.

@@ -11,6 +11,7 @@
 #include "comm/collective_log.hpp"
 #include "comm/communicator.hpp"
 #include "comm/host_all_reduce.hpp"
+#include "parallel/progress_marks.hpp"
 
 namespace vae_dist {
 
@@ -24,6 +25,10 @@ class BucketExchange {
 
   /// Makes the caller (host) or the current stream (GPU) wait for all that was started. Throws what the exchange threw.
   virtual void finish() = 0;
+
+  /// From now on each sum passes a mark before and one after it, on the stream that it runs on (null: no more). On a GPU only: the host knows its own
+  /// sums. `marks` outlive that.
+  virtual void leave_marks(ProgressMarks*) {}
 };
 
 /// Where an exchange leaves its traces, and under which label.
@@ -37,6 +42,7 @@ std::unique_ptr<BucketExchange> make_host_exchange(Communicator& comm, SumOrder 
 
 /// Collectives on `stream` (a cudaStream_t, that of `comm`), ordered with the device's current stream by events. With Wire::bf16 NCCL
 /// rounds after every addition, where the host rounds once. The host does not learn when a sum ends: entries of the log last until finish().
+/// May be captured in a CUDA graph, from any start() to the finish() behind it, once it has done the same outside: it keeps its own memory.
 std::unique_ptr<BucketExchange> make_device_exchange(Communicator& comm, SumOrder order, c10::Stream stream, const ExchangeLog& log);
 
 }  // namespace vae_dist

@@ -24,12 +24,9 @@ class DeviceExchange final : public BucketExchange {
     ready_.record(current_stream());
     ready_.block(stream_);
     const c10::StreamGuard on_stream(stream_);
-    if (wire == Wire::bf16) return sum_rounded(bucket);
-    if (order_ == SumOrder::fast) return comm_.all_reduce_sum(buffer_of(bucket));
-    if (!scratch_.defined() || scratch_.numel() * 2 < bucket.numel() + 1) scratch_ = at::empty({(bucket.numel() + 1) / 2}, bucket.options());
-    tree_all_reduce_sum(comm_, buffer_of(bucket), buffer_of(scratch_), [&](Buffer into, Buffer from) {
-      at::from_blob(into.data, {into.count}, bucket.options()).add_(at::from_blob(from.data, {from.count}, bucket.options()));
-    });
+    if (marks_) marks_->pass();
+    sum(bucket, wire);
+    if (marks_) marks_->pass();
   }
 
   void finish() override {
@@ -38,7 +35,20 @@ class DeviceExchange final : public BucketExchange {
     running_.clear();
   }
 
+  void leave_marks(ProgressMarks* marks) override { marks_ = marks; }
+
  private:
+  void sum(const at::Tensor& bucket, Wire wire) {
+    if (wire == Wire::bf16) return sum_rounded(bucket);
+    if (order_ == SumOrder::fast) return comm_.all_reduce_sum(buffer_of(bucket));
+    if (!scratch_.defined() || scratch_.numel() * 2 < bucket.numel() + 1) scratch_ = at::empty({(bucket.numel() + 1) / 2}, bucket.options());
+    tree_all_reduce_sum(comm_, buffer_of(bucket), buffer_of(scratch_), [&](Buffer into, Buffer from) {
+      // The device is told: asking CUDA whose memory it is might not be captured.
+      const auto tensor_in = [&](Buffer b) { return at::for_blob(b.data, {b.count}).options(bucket.options()).target_device(bucket.device()).make_tensor(); };
+      tensor_in(into).add_(tensor_in(from));
+    });
+  }
+
   // One buffer serves all buckets: they follow each other on the stream.
   void sum_rounded(const at::Tensor& bucket) {
     if (!rounded_.defined() || rounded_.numel() < bucket.numel()) rounded_ = at::empty({bucket.numel()}, bucket.options().dtype(at::kBFloat16));
@@ -57,6 +67,7 @@ class DeviceExchange final : public BucketExchange {
   c10::Event ready_, done_;
   at::Tensor scratch_, rounded_;
   std::vector<CollectiveLog::Running> running_;
+  ProgressMarks* marks_ = nullptr;
 };
 
 }  // namespace

@@ -56,6 +56,7 @@ std::string GradientReducer::describe_plan() const {
 void GradientReducer::begin_step() {
   batch_ = 0;
   next_bucket_ = 0;
+  sequence_.clear();
   missing_.clear();
   for (const Bucket& bucket : buckets_) missing_.push_back(bucket.last_slot - bucket.first_slot);
   arrived_.assign(parameters_.slots().size(), false);
@@ -68,18 +69,23 @@ void GradientReducer::begin_step() {
 }
 
 void GradientReducer::batch_forwarded() {
-  if (!in_last_batch()) {
-    if (statistics_tree_) statistics_tree_->take();
-    return;
-  }
+  if (!in_last_batch()) return;
   // Complete before backward begins: they go first.
   if (statistics_tree_) statistics_tree_->fold(0, statistics_.numel());
-  if (exchange_) exchange_->start(statistics_, Wire::exact, "statistics");
+  hand_over(statistics_, Wire::exact, "statistics");
 }
 
 void GradientReducer::batch_done() {
-  if (!in_last_batch() && gradient_tree_) gradient_tree_->take();
+  if (!in_last_batch() && gradient_tree_) {
+    gradient_tree_->take();
+    statistics_tree_->take();
+  }
   ++batch_;
+}
+
+void GradientReducer::hand_over(const at::Tensor& sum, Wire wire, const std::string& what) {
+  sequence_.push_back({what, sum.nbytes()});
+  if (exchange_) exchange_->start(sum, wire, what);
 }
 
 void GradientReducer::count_down(std::size_t slot) {
@@ -94,8 +100,7 @@ void GradientReducer::start_complete_buckets() {
   for (; next_bucket_ < buckets_.size() && missing_[next_bucket_] == 0; ++next_bucket_) {
     const Bucket& bucket = buckets_[next_bucket_];
     if (gradient_tree_) gradient_tree_->fold(bucket.offset, bucket.count);
-    if (exchange_)
-      exchange_->start(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count), options_.wire, text("bucket ", next_bucket_));
+    hand_over(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count), options_.wire, text("bucket ", next_bucket_));
   }
 }
 
@@ -106,9 +111,10 @@ void GradientReducer::finish() {
       if (!arrived_[slot]) names += (names.empty() ? "" : ", ") + parameters_.slots()[slot].name;
     throw Failure(text("these parameters got no gradient in the backward pass: ", names, ". A parameter that the loss does not depend on must not be trained (requires_grad)."));
   }
-  const Stopwatch watch;
-  if (exchange_) exchange_->finish();
-  exposed_wait_ = watch.elapsed();
+  if (!exchange_) return;
+  clock_->begin();
+  exchange_->finish();
+  clock_->end();
 }
 
 }  // namespace vae_dist

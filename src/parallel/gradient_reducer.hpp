@@ -24,6 +24,7 @@
 #include "parallel/bucket_plan.hpp"
 #include "parallel/parameter_arena.hpp"
 #include "parallel/replica_tree.hpp"
+#include "parallel/wait_clock.hpp"
 
 namespace torch::autograd {
 struct Node;
@@ -55,7 +56,22 @@ class GradientReducer {
   /// On return (on a GPU: behind it, in stream order) the arenas hold the sums. Throws Failure naming a parameter that got no gradient.
   void finish();
 
-  Seconds exposed_wait() const { return exposed_wait_; }           ///< what the last finish() really waited, on the host
+  /// What finish() really waited, by the clock in use: on the host that of the last step, on a GPU that of the latest step which it is known of.
+  Seconds exposed_wait() const { return clock_->latest(); }
+
+  /// Another clock for that: one of the device. It outlives its use.
+  void use_clock(WaitClock& clock) { clock_ = &clock; }
+
+  /// What this rank has handed to the exchange since begin_step(), in order: what must be the same in every step for one of them to stand for all. In a world of
+  /// one, what it would have handed.
+  const std::vector<ProgressWords::Collective>& sequence() const { return sequence_; }
+
+  /// As BucketExchange::leave_marks.
+  void leave_marks(ProgressMarks* marks) {
+    if (exchange_) exchange_->leave_marks(marks);
+  }
+  bool exchanges() const { return exchange_ != nullptr; }  ///< not in a world of one
+
   std::uint64_t bytes_per_step() const { return bytes_per_step_; } ///< that this rank hands to all-reduces in a step, as they travel
   const std::vector<Bucket>& buckets() const { return buckets_; }
   std::string describe_plan() const;  ///< "3 buckets of 300, 1200, 88 elements": equal on all ranks, or their sums mix
@@ -68,6 +84,7 @@ class GradientReducer {
   };
 
   bool in_last_batch() const { return batch_ + 1 == options_.batches; }
+  void hand_over(const at::Tensor& sum, Wire wire, const std::string& what);
   void count_down(std::size_t slot);
   void start_complete_buckets();
 
@@ -86,7 +103,10 @@ class GradientReducer {
   std::vector<std::size_t> missing_;   // gradients of each bucket that are not there yet, in the last batch
   std::vector<bool> arrived_;          // by slot
   std::size_t next_bucket_ = 0;        // buckets before it have been started
-  Seconds exposed_wait_{0};
+  std::vector<ProgressWords::Collective> sequence_;
+
+  HostWaitClock host_clock_;
+  WaitClock* clock_ = &host_clock_;
 };
 
 }  // namespace vae_dist

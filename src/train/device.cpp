@@ -100,7 +100,10 @@ void apply_device(const DeviceChoice& choice, const std::string& precision, bool
   at::set_num_threads(choice.threads);
   at::globalContext().setAllowTF32CuBLAS(precision == "tf32");
   at::globalContext().setAllowTF32CuDNN(precision == "tf32");
-  if (choice.device.is_cuda()) c10::impl::VirtualGuardImpl(c10::kCUDA).setDevice(choice.device);
+  if (!choice.device.is_cuda()) return;
+  const c10::impl::VirtualGuardImpl cuda(c10::kCUDA);
+  cuda.setDevice(choice.device);
+  cuda.exchangeStream(cuda.getStreamFromGlobalPool(choice.device));
 }
 
 std::string describe_device(const DeviceChoice& choice) {

@@ -49,7 +49,8 @@ DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& nod
 /// has); from 2.30 on NCCL allows it where all ranks ask for it. Empty where no GPU is shared. Pure.
 EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node);
 
-/// Makes the choice this process's: environment, current device, threads, TF32 by `precision`. `reproducible`: cuDNN deterministic and without autotuning,
+/// Makes the choice this process's: environment, current device, threads, TF32 by `precision`. On a GPU the calling thread gets a stream of its own, for all that it does there: a
+/// step cannot be captured on the default stream, nor on another than that which gradients are added on, and autograd does this on the stream of the model's making. `reproducible`: cuDNN deterministic and without autotuning,
 /// and a fixed workspace for cuBLAS; to be called before the first use of a GPU and of NCCL.
 void apply_device(const DeviceChoice& choice, const std::string& precision, bool reproducible);
 

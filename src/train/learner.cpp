@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "parallel/replicate.hpp"
 #include "train/resolved_objective.hpp"
 #include "train/weights.hpp"
@@ -68,7 +69,9 @@ Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPla
       average_(config.train.ema_decay ? std::optional<WeightAverage>(std::in_place, parameters_, *config.train.ema_decay) : std::nullopt),
       exchanges_(make_exchanges(device, host, sum_order(config), deadlines(config.distributed), gradient_memory_, log)),
       reducer_(parameters_, trained_parameters(*model_), statistics_.sums(), std::move(exchanges_.gradients), reducer_options(config, plan)),
-      step_(*model_, objective_, parameters_, statistics_, reducer_, *optimizer_, average(), step_options(config, plan)) {
+      step_(*model_, objective_, parameters_, statistics_, reducer_, *optimizer_, average(), step_options(config, plan)),
+      host_(host),
+      log_(log) {
   if (config.distributed.batch_norm == "sync") {
     for (BatchNorm2d layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
@@ -78,6 +81,17 @@ Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPla
       });
   }
   model_->train();
+  if (!device.device.is_cuda()) return;
+  if (numbers_go_to_device(config, device)) record_steps(make_graph_recorder(device.device), wants_capture(config, device));
+  const std::string reason = why_not_captured(config, device);
+  if (!reason.empty() && config.train.cuda_graph.value_or(true) && host.rank() == 0) log::info("steps are not captured in a CUDA graph: " + reason);
+}
+
+void Learner::record_steps(std::unique_ptr<WorkRecorder> recorder, bool capture) {
+  captured_.reset();
+  recorder_ = std::move(recorder);
+  if (WaitClock* const clock = recorder_->wait_clock()) reducer_.use_clock(*clock);
+  captured_.emplace(step_, reducer_, capture ? recorder_.get() : nullptr, host_, log_);
 }
 
 std::int64_t Learner::parameter_count() const {

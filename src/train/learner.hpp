@@ -12,11 +12,11 @@
 #include "config/config.hpp"
 #include "data/image_dataset.hpp"
 #include "model/objective.hpp"
+#include "train/captured_step.hpp"
 #include "train/device.hpp"
 #include "train/exchanges.hpp"
 #include "train/make_model.hpp"
 #include "train/replica_plan.hpp"
-#include "train/training_step.hpp"
 
 namespace vae_dist {
 
@@ -34,8 +34,20 @@ class Learner {
   std::int64_t parameter_count() const;
 
   StepOutcome step(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
-    return step_.run(images, noise, learning_rate, weights);
+    return captured_ ? captured_->run(images, noise, learning_rate, weights) : step_.run(images, noise, learning_rate, weights);
   }
+
+  /// Steps go through CapturedStep from now on, whose recorder this is; with `capture` false they stay eager. What a learner on a GPU does by itself.
+  void record_steps(std::unique_ptr<WorkRecorder> recorder, bool capture);
+
+  bool is_captured() const { return captured_ && captured_->is_captured(); }
+  /// As CapturedStep::end_capture: for who measures the parts of a step.
+  void end_capture() {
+    if (captured_) captured_->end_capture();
+  }
+
+  /// Steps at the start that take longer than others: they choose algorithms, connect ranks, and the last of them may be captured.
+  std::int64_t slow_steps() const { return CaptureRule::kEagerSteps + (captured_ ? 1 : 0); }
 
   /// Copies on the host, for a checkpoint.
   TensorFile weights() const;
@@ -63,6 +75,10 @@ class Learner {
   Exchanges exchanges_;  // before the reducer, which uses it; after the arenas: communicators end before the memory that they work in
   GradientReducer reducer_;
   TrainingStep step_;
+  Communicator& host_;
+  CollectiveLog& log_;
+  std::unique_ptr<WorkRecorder> recorder_;
+  std::optional<CapturedStep> captured_;  // last: NCCL's communicators do not end before the graphs that hold their kernels
 };
 
 }  // namespace vae_dist

@@ -12,7 +12,13 @@ class FusedAdam : public Optimizer {
  public:
   FusedAdam(const ParameterArena& parameters, const OptimizerConfig& options) : Optimizer(parameters, options, {"exp_avg", "exp_avg_sq"}) {}
 
-  void update(double learning_rate, const at::Tensor& skip) override {
+  void update(double learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
+  // Its kernel on a GPU reads a float, the one on the CPU takes any type.
+  void update(const at::Tensor& learning_rate, const at::Tensor& skip) override { update_with(learning_rate.is_cuda() ? learning_rate.to(at::kFloat) : learning_rate, skip); }
+
+ private:
+  template <typename Rate>
+  void update_with(const Rate& learning_rate, const at::Tensor& skip) {
     const auto call = [&](auto&& fused) {
       fused(parameters_.values(), parameters_.gradients(), moment(0), moment(1), at::TensorList{}, step_count(), learning_rate, options_.betas[0], options_.betas[1],
             options_.weight_decay, options_.epsilon, /*amsgrad=*/false, /*maximize=*/false, std::nullopt, skip);
@@ -41,7 +47,12 @@ class Adamax : public PlainOptimizer {
  public:
   Adamax(const ParameterArena& parameters, const OptimizerConfig& options) : PlainOptimizer(parameters, options, {"exp_avg", "exp_inf"}) {}
 
-  void update(double learning_rate, const at::Tensor& skip) override {
+  void update(double learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
+  void update(const at::Tensor& learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
+
+ private:
+  template <typename Rate>
+  void update_with(const Rate& learning_rate, const at::Tensor& skip) {
     const at::Tensor gradient = decayed_gradient();
     replace(moment(0), moment(0).lerp(gradient, 1 - options_.betas[0]), skip);
     replace(moment(1), at::maximum(moment(1) * options_.betas[1], gradient.abs() + options_.epsilon), skip);
@@ -58,7 +69,12 @@ class Sgd : public PlainOptimizer {
   Sgd(const ParameterArena& parameters, const OptimizerConfig& options)
       : PlainOptimizer(parameters, options, options.momentum > 0 ? std::vector<std::string>{"momentum_buffer"} : std::vector<std::string>{}) {}
 
-  void update(double learning_rate, const at::Tensor& skip) override {
+  void update(double learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
+  void update(const at::Tensor& learning_rate, const at::Tensor& skip) override { update_with(learning_rate.to(parameters_.values().scalar_type()), skip); }
+
+ private:
+  template <typename Rate>
+  void update_with(const Rate& learning_rate, const at::Tensor& skip) {
     at::Tensor direction = decayed_gradient();
     if (options_.momentum > 0) {
       replace(moment(0), moment(0) * options_.momentum + direction, skip);
@@ -75,7 +91,12 @@ Optimizer::Optimizer(const ParameterArena& parameters, const OptimizerConfig& op
   for (const std::string& name : moments) moments_.emplace_back(name, parameters.make_companion());
 }
 
-void Optimizer::step(double learning_rate, const at::Tensor& skip) {
+void Optimizer::step(double learning_rate, const at::Tensor& skip) { count_and_update(learning_rate, skip); }
+
+void Optimizer::step(const at::Tensor& learning_rate, const at::Tensor& skip) { count_and_update(learning_rate, skip); }
+
+template <typename Rate>
+void Optimizer::count_and_update(const Rate& learning_rate, const at::Tensor& skip) {
   const at::NoGradGuard no_grad;
   step_count_.add_(1 - skip);
   update(learning_rate, skip);

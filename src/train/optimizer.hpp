@@ -25,6 +25,10 @@ class Optimizer {
   /// nor moments nor the step count. Nothing here waits for the device.
   void step(double learning_rate, const at::Tensor& skip);
 
+  /// The same with a learning rate ([] double) that the device reads when it comes to it. Adam and AdamW on a GPU read it as a float, which is not exact for
+  /// weights in fp64.
+  void step(const at::Tensor& learning_rate, const at::Tensor& skip);
+
   /// The arenas of its state by torch.optim's names: "exp_avg", "exp_avg_sq", ...
   const std::vector<std::pair<std::string, FlatArena>>& moments() const { return moments_; }
   const at::Tensor& step_count() const { return step_count_; }  ///< [1] float: steps that were not skipped
@@ -32,6 +36,7 @@ class Optimizer {
  protected:
   /// The rule, once the step is counted; without gradients of its own.
   virtual void update(double learning_rate, const at::Tensor& skip) = 0;
+  virtual void update(const at::Tensor& learning_rate, const at::Tensor& skip) = 0;
 
   Optimizer(const ParameterArena& parameters, const OptimizerConfig& options, const std::vector<std::string>& moments);
 
@@ -41,6 +46,9 @@ class Optimizer {
   OptimizerConfig options_;
 
  private:
+  template <typename Rate>
+  void count_and_update(const Rate& learning_rate, const at::Tensor& skip);
+
   std::vector<std::pair<std::string, FlatArena>> moments_;
   at::Tensor step_count_;
 };

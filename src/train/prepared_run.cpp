@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "comm/agreement.hpp"
+#include "train/capture_rule.hpp"
 
 namespace vae_dist {
 namespace {
@@ -16,6 +17,7 @@ PreparedRun prepare_run(Config& config, const MpiWorld& world, Communicator& hos
   DeviceChoice device;
   agree(host, [&] {
     device = choose_device(distributed, node_facts(world));
+    check_cuda_graph(config, device);
     apply_device(device, config.train.precision, distributed.reproducible);
   });
 

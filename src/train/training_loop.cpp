@@ -49,7 +49,8 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
       batches_(training_batches(batch_source(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_)),
       flags_(parts.flags),
       writer_(RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep),
-      report_(RunDirectory(parts.config.run).path()) {
+      report_(RunDirectory(parts.config.run).path()),
+      slow_steps_(parts.learner.slow_steps()) {
   if (state_.best_validation_loss) best_validation_ = {*state_.best_validation_loss, state_.best_step};
 }
 

@@ -87,7 +87,7 @@ class TrainingLoop {
   KeptReport report_;  // rank 0's is written
   std::deque<UnreadStep> unread_;
   std::int64_t skipped_in_a_row_ = 0;
-  std::int64_t slow_steps_ = 3;  // still to come: the first steps choose algorithms and connect ranks
+  std::int64_t slow_steps_;  // still to come
   bool told_transport_ = false;
   std::optional<MemoryUse> before_steps_;
   bool completed_a_step_ = false;

@@ -11,22 +11,43 @@ TrainingStep::TrainingStep(LatentModel& model, const Objective& objective, Param
     : model_(model), objective_(objective), parameters_(parameters), statistics_(statistics), reducer_(reducer), optimizer_(optimizer), average_(average), options_(options) {}
 
 StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
-  const double share = 1.0 / static_cast<double>(options_.global_batches);
-  reducer_.begin_step();
-  statistics_.begin_step();
+  return run_all(images, noise, learning_rate, weights);
+}
 
+StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& learning_rate, const StepWeights& weights) {
+  return run_all(images, noise, learning_rate, weights);
+}
+
+template <typename Rate>
+StepOutcome TrainingStep::run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const StepWeights& weights) {
+  begin();
   const auto image_parts = images.chunk(options_.batches), noise_parts = noise.chunk(options_.batches);
   for (std::size_t i = 0; i < image_parts.size(); ++i) {
-    const LossTerms terms = [&] {
-      const StepRange range("forward");
-      return objective_.terms(model_, image_parts[i], noise_parts[i], weights, options_.batch_replicas);
-    }();
-    statistics_.add(terms, share);
-    reducer_.batch_forwarded();
-    const StepRange range("backward");
-    (terms.loss * share).backward();
-    reducer_.batch_done();
+    run_batch(image_parts[i], noise_parts[i], weights);
+    batch_done();
   }
+  return end(learning_rate);
+}
+
+void TrainingStep::begin() {
+  reducer_.begin_step();
+  statistics_.begin_step();
+}
+
+void TrainingStep::run_batch(const at::Tensor& images, const at::Tensor& noise, const StepWeights& weights) {
+  const double share = 1.0 / static_cast<double>(options_.global_batches);
+  const LossTerms terms = [&] {
+    const StepRange range("forward");
+    return objective_.terms(model_, images, noise, weights, options_.batch_replicas);
+  }();
+  statistics_.add(terms, share);
+  reducer_.batch_forwarded();
+  const StepRange range("backward");
+  (terms.loss * share).backward();
+}
+
+template <typename Rate>
+StepOutcome TrainingStep::end(const Rate& learning_rate) {
   {
     const StepRange range("exchange");
     reducer_.finish();
@@ -49,5 +70,8 @@ StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise,
   statistics_.blend_into_running(skip);
   return {at::cat({terms.slice(0, 0, 3), norm.view(1), skip.to(terms.scalar_type()), terms.slice(0, 3)})};
 }
+
+template StepOutcome TrainingStep::end(const double&);
+template StepOutcome TrainingStep::end(const at::Tensor&);
 
 }  // namespace vae_dist

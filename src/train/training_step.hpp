@@ -39,7 +39,28 @@ class TrainingStep {
   /// moments and running statistics stay untouched. Nothing here waits for the device.
   StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights);
 
+  /// The same with the learning rate as a scalar on the device ([] double), as the weights may be.
+  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& learning_rate, const StepWeights& weights);
+
+  // In its parts, for a step of which some are captured: begin(); then for each batch run_batch() and batch_done(); then end().
+
+  /// Nothing is summed up yet.
+  void begin();
+
+  /// Forward and backward of the next batch. In the last one buckets start.
+  void run_batch(const at::Tensor& images, const at::Tensor& noise, const StepWeights& weights);
+  void batch_done() { reducer_.batch_done(); }
+
+  /// Exchange, and what follows from the sums. learning_rate: a double, or a scalar on the device.
+  template <typename Rate>
+  StepOutcome end(const Rate& learning_rate);
+
+  std::int64_t batches() const { return options_.batches; }
+
  private:
+  template <typename Rate>
+  StepOutcome run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const StepWeights& weights);
+
   LatentModel& model_;
   const Objective& objective_;
   ParameterArena& parameters_;

@@ -91,7 +91,7 @@ def vanilla_contestants(options, folder, data, batch, ranks):
 run: {{name: side_by_side}}
 model: {{name: vanilla_vae}}
 data: {{train: {{file: {data}}}}}
-train: {{global_batch: {batch * ranks}}}
+train: {{global_batch: {batch * ranks}{", cuda_graph: true" if options.gpu else ""}}}
 distributed: {{threads_per_rank: 1, device: {"cuda" if options.gpu else "cpu"}}}
 """)
     images = f"{batch} images, " if options.gpu else ""
@@ -100,6 +100,7 @@ distributed: {{threads_per_rank: 1, device: {"cuda" if options.gpu else "cpu"}}}
     best = ("--in-memory", "--channels-last", "--fused")
     if options.gpu:
         return [mine("fp32", "train.precision=fp32"), mine("tf32", "train.precision=tf32"), mine("bf16", "train.precision=bf16"),
+                mine("bf16, kernel by kernel", "train.precision=bf16", "train.cuda_graph=false"),
                 rival("eager, tf32", *best, "--precision", "tf32"), rival("eager, bf16", *best, "--precision", "bf16"),
                 rival("compiled, bf16", *best, "--precision", "bf16", "--compile", "default"),
                 rival("compiled, reduce-overhead, bf16", *best, "--precision", "bf16", "--compile", "reduce-overhead")]
@@ -158,13 +159,14 @@ def main():
     parser.add_argument("--pairs", type=int, default=5, help="rounds: everybody runs once in each")
     parser.add_argument("--ranks", type=int, help="default: 2, and 1 with --gpu")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--warm-up", type=int, default=5)
+    parser.add_argument("--warm-up", type=int, help="steps before, in which either side captures or compiles; default: 5, and 15 with --gpu")
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--pictures", type=int, default=64 * 64, help="of the coloured dataset")
     parser.add_argument("--only", default="", help="contestants whose name holds this regular expression")
     parser.add_argument("--json", help="every single figure goes to this file")
     options = parser.parse_args()
     ranks = options.ranks or (1 if options.gpu else 2)
+    options.warm_up = options.warm_up or (15 if options.gpu else 5)
 
     with tempfile.TemporaryDirectory() as folder:
         colour, digits = os.path.join(folder, "colour.h5"), os.path.join(folder, "digits.h5")

@@ -75,12 +75,11 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
     expect_round_trip(all.back());
   }
 
-  // These texts leave no available key out.
+  // These texts leave no key out.
   std::vector<std::vector<Key>> tables;
   for (Config& each : all) tables.push_back(key_table(each));
   for (std::size_t i = 0; i < tables[0].size(); ++i) {
     const Key& key = tables[0][i];
-    if (key.available && key.available_now == key.default_text) continue;
     if (key.name == "data.train.file" || key.name == "train.batch_per_replica") continue;
     if (key.name == "distributed.compress") continue;  // contradicts reproducible and fp64: below
     if (key.name.starts_with("train.schedule.")) continue;  // one schedule's keys exclude another's: below
@@ -115,7 +114,6 @@ TEST(PrintConfig, AnnotatedDefaultsSayWhatEachKeyMeans) {
   EXPECT_THAT(yaml, HasSubstr("\n    epsilon: 1.0e-08 "));
   EXPECT_THAT(yaml, HasSubstr("\n  range: [0, 1] "));
   EXPECT_THAT(yaml, HasSubstr("\n    # gamma: 0.95 "));
-  EXPECT_THAT(yaml, HasSubstr("(available now: auto | false)\n"));
 
   // Long comments go on in the next line: joined again, every meaning is there.
   const std::string unwrapped = std::regex_replace(yaml, std::regex("\n {42}# "), " ");

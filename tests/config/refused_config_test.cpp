@@ -69,8 +69,9 @@ TEST(RefusedConfig, OutOfRangeNamesTheRange) {
             "big.yaml:5: model.activation is gelu; choose one of leaky_relu | relu | tanh | silu");
 }
 
-TEST(RefusedConfig, WhatComesLaterIsNotAvailableYet) {
-  EXPECT_THAT(complaint_of("", {"train.cuda_graph=true"}), AllOf(StartsWith("train.cuda_graph=true (command line): "), HasSubstr("not available yet")));
+TEST(RefusedConfig, ACudaGraphOnTheCpu) {
+  EXPECT_THAT(complaint_of("", {"train.cuda_graph=true", "distributed.device=cpu"}),
+              AllOf(StartsWith("train.cuda_graph=true (command line)"), HasSubstr("which needs a GPU"), HasSubstr("set train.cuda_graph to auto")));
 }
 
 TEST(RefusedConfig, DataKeysThatExcludeEachOther) {

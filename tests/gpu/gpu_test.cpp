@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <optional>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 #include "../train/small_run.hpp"
@@ -13,6 +16,7 @@
 #include "train/deferred_values.hpp"
 #include "train/gpu_facts.hpp"
 #include "train/pinned_memory.hpp"
+#include "train/work_recorder.hpp"
 
 namespace vae_dist {
 namespace {
@@ -104,6 +108,106 @@ TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
   const std::vector<at::Tensor> expected = cpu.state(), state = gpu.state();
   ASSERT_EQ(state.size(), expected.size());
   for (std::size_t i = 0; i < state.size(); ++i) EXPECT_TRUE(at::allclose(state[i].cpu(), expected[i], 1e-7, 1e-9)) << "tensor " << i;
+}
+
+TEST(GraphRecorder, LaunchesWhatWasRecordedOnWhatLiesThereNow) {
+  const auto recorder = make_graph_recorder(the_device.device);
+  at::Tensor in = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat)), sum = at::zeros_like(in), out;
+  const auto adding = recorder->record([&] { sum.add_(in * 2); });
+  const auto doubling = recorder->record([&] { out = sum * 2; });
+  EXPECT_EQ(sum[0].item<float>(), 0) << "nothing runs while it is recorded";
+  for (int i = 1; i <= 3; ++i) {
+    in.fill_(i);
+    const NeverWaits checked;
+    adding->launch();
+    adding->launch();
+    doubling->launch();
+  }
+  EXPECT_TRUE(sum.eq(2 * 2 * (1 + 2 + 3)).all().item<bool>());
+  EXPECT_TRUE(out.eq(2 * 2 * 2 * (1 + 2 + 3)).all().item<bool>());
+}
+
+TEST(GraphRecorder, LeavesTheDeviceAsItWasWhereWorkCannotBeRecorded) {
+  at::Tensor values = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
+  for (int i = 0; i < 2; ++i) {
+    const auto recorder = make_graph_recorder(the_device.device);
+    EXPECT_ANY_THROW(recorder->record([&] { values.add_(values.sum().item<float>()); })) << "it waits for the device";
+    EXPECT_THROW(recorder->record([&]() -> void { throw std::runtime_error("not a matter of CUDA"); }), std::exception);
+    EXPECT_EQ(values.sum().item<float>(), 1000);
+  }
+  const auto recorder = make_graph_recorder(the_device.device);
+  const auto work = recorder->record([&] { values.add_(1); });
+  work->launch();
+  EXPECT_EQ(values.sum().item<float>(), 2000);
+}
+
+TEST(GraphRecorder, TellsHowLongAWaitTookWithinAGraphAndOutside) {
+  const auto recorder = make_graph_recorder(the_device.device);
+  WaitClock& clock = *recorder->wait_clock();
+  const auto wait = [&] {
+    clock.begin();
+    keep_device_busy();
+    clock.end();
+  };
+  wait();  // chooses kernels
+  c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
+  const Stopwatch watch;
+  for (int i = 0; i < 6; ++i) wait();
+  c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
+  const double outside = clock.latest().count();
+  EXPECT_GT(outside, 0);
+  EXPECT_LT(outside, watch.elapsed().count());
+  const auto recorded = recorder->record(wait);
+  for (int i = 0; i < 8; ++i) recorded->launch();
+  c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
+  const double within = clock.latest().count();
+  EXPECT_GT(within, outside / 10);
+  EXPECT_LT(within, outside * 10);
+}
+
+// The promise of train.cuda_graph: what is launched as a whole computes what its kernels do one by one.
+TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
+  const auto self = make_self_communicator();
+  for (const char* precision : {"fp32", "bf16"}) {
+    for (const std::int64_t replicas : {1, 2, 4}) {
+      const ReplicaPlan plan = make_replica_plan(kSmallBatch, replicas, 1, 0, kSmallBatch);
+      Config config = small_config(precision);
+      config.distributed.reproducible = true;
+      config.train.gradient_clip_norm = 0.05;
+      config.train.ema_decay = 0.9;
+      Config without = config;
+      without.train.cuda_graph = false;
+      CollectiveLog log;
+      Learner captured(config, kSmallShape, plan, the_device, *self, log), eager(without, kSmallShape, plan, the_device, *self, log);
+      for (std::int64_t number = 0; number < 10; ++number) {
+        const auto step = [&](Learner& learner) {
+          const at::Tensor images = queue_copy(images_of_step(number, at::kFloat), the_device.device), noise = queue_copy(noise_of_step(number, at::kFloat), the_device.device);
+          return learner.step(images, noise, kSmallLearningRate / static_cast<double>(number + 1), {kSmallKldFactor * static_cast<double>(number), 0}).values;
+        };
+        EXPECT_TRUE(step(captured).equal(step(eager))) << precision << ", " << replicas << " replicas, step " << number;
+        EXPECT_EQ(captured.is_captured(), number >= CaptureRule::kEagerSteps);
+        EXPECT_FALSE(eager.is_captured());
+      }
+      const std::vector<at::Tensor> expected = eager.state(), state = captured.state();
+      for (std::size_t i = 0; i < state.size(); ++i) EXPECT_TRUE(state[i].equal(expected[i])) << precision << ", " << replicas << " replicas, tensor " << i;
+    }
+  }
+}
+
+TEST(CapturedStepOnAGpu, NeverWaitsForTheDevice) {
+  const auto self = make_self_communicator();
+  const ReplicaPlan plan = make_replica_plan(kSmallBatch, 4, 1, 0, kSmallBatch);
+  CollectiveLog log;
+  Learner learner(small_config("fp32"), kSmallShape, plan, the_device, *self, log);
+  std::vector<DeferredValues> outcomes;
+  for (std::int64_t number = 0; number < 8; ++number) {
+    std::optional<NeverWaits> checked;
+    if (learner.is_captured()) checked.emplace();
+    const at::Tensor images = queue_copy(images_of_step(number, at::kFloat), the_device.device), noise = queue_copy(noise_of_step(number, at::kFloat), the_device.device);
+    outcomes.emplace_back(learner.step(images, noise, kSmallLearningRate, {kSmallKldFactor, 0}).values);
+  }
+  EXPECT_TRUE(learner.is_captured());
+  for (DeferredValues& outcome : outcomes) EXPECT_TRUE(std::isfinite(outcome.get()[0]));
 }
 
 }  // namespace

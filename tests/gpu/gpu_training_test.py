@@ -2,7 +2,8 @@
 import unittest
 
 from comparing import gradient_difference, loss_differences
-from gpu_runs import GpuRunFolder
+from gpu_runs import ON_GPU, GpuRunFolder
+from runs import SMALL
 
 STEPS = 40  # of 12 an epoch
 
@@ -52,6 +53,44 @@ class WorldSize(GpuRunFolder):
                 for np in (1, 4):
                     self.train_on_gpu(f"{batch_norm}_{np}", "train.steps=1", "distributed.replicas=4", "train.precision=fp64", f"distributed.batch_norm={batch_norm}", np=np)
                 self.assertLess(gradient_difference(self.checkpoint(f"{batch_norm}_4"), self.checkpoint(f"{batch_norm}_1")), 1e-9)
+
+
+class CudaGraph(GpuRunFolder):
+    """R = 2: two graphs at one rank, one at two."""
+
+    CAPTURED = "from here on a step is one CUDA graph"
+
+    def test_a_run_says_whether_its_step_is_captured(self):
+        settings = ["train.steps=8", "distributed.replicas=2"]
+        for np in (1, 2):
+            with self.subTest(np=np):
+                said = self.train_on_gpu(f"auto_{np}", *settings, np=np)
+                self.assertEqual((said.stdout + said.stderr).count(self.CAPTURED), 1)
+        said = self.train_on_gpu("never", *settings, "train.cuda_graph=false")
+        self.assertNotIn("CUDA graph", said.stdout + said.stderr)
+
+    def test_a_run_that_cannot_capture_says_why_and_trains_all_the_same(self):
+        for setting, reason in (("distributed.batch_norm=sync", "distributed.batch_norm is sync"), ("train.precision=fp64", "train.precision is fp64")):
+            with self.subTest(setting):
+                said = self.train_on_gpu(setting.split("=")[1], "train.steps=8", setting)
+                self.assertIn(f"steps are not captured in a CUDA graph: {reason}", said.stdout + said.stderr)
+
+    def test_true_is_refused_where_it_cannot_be(self):
+        said = self.program("train", "--config", "run.yaml", "run.name=refused", *SMALL, *ON_GPU, "train.steps=8", "train.precision=fp64", "train.cuda_graph=true")
+        self.assertEqual(said.returncode, 2, said.stdout + said.stderr)
+        self.assertIn("train.cuda_graph is true", said.stderr)
+
+    def test_captured_and_eager_runs_have_the_same_bits_and_so_has_one_that_was_stopped_and_went_on(self):
+        settings = ["distributed.replicas=2", "distributed.reproducible=true", "train.gradient_clip_norm=0.1"]
+        for np in (1, 2):
+            self.train_on_gpu(f"eager_{np}", *settings, "train.steps=20", "train.cuda_graph=false", np=np)
+            self.train_on_gpu(f"captured_{np}", *settings, "train.steps=20", np=np)
+            for steps in (9, 20):
+                self.train_on_gpu(f"resumed_{np}", *settings, f"train.steps={steps}", np=np)
+            for name in (f"captured_{np}", f"resumed_{np}"):
+                for file in ("weights.safetensors", "optimizer.safetensors"):
+                    same = (self.checkpoint(name) / file).read_bytes() == (self.checkpoint(f"eager_{np}") / file).read_bytes()
+                    self.assertTrue(same, f"{name}: other bits in {file}")
 
 
 class Reproducible(GpuRunFolder):

@@ -187,11 +187,13 @@ TEST_P(Nccl, ACallForWhichNobodyComesTimesOutByName) {
   comm->abort();
 }
 
-// The first steps choose algorithms and connect ranks. Behind them the host only queues.
+// The first steps choose algorithms and connect ranks, and one captures. Behind them the host only queues.
 TEST(Step, NeverWaitsForTheDevice) {
   const auto host = the_world->make_communicator();
-  for (const auto& [batch_norm, reproducible] : {std::pair{"local", false}, {"local", true}, {"sync", false}}) {
+  for (const auto& [batch_norm, reproducible, cuda_graph] :
+       {std::tuple{"local", false, false}, {"local", true, false}, {"sync", false, false}, {"local", false, true}, {"local", true, true}}) {
     Config config = small_config("fp32");
+    config.train.cuda_graph = cuda_graph;
     config.distributed.batch_norm = batch_norm;
     config.distributed.reproducible = reproducible;
     config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
@@ -200,14 +202,48 @@ TEST(Step, NeverWaitsForTheDevice) {
     Learner learner(config, kSmallShape, plan, the_device, *host, log);
     learner.replicate(*host);
     std::vector<at::Tensor> losses;
-    for (std::int64_t number = 0; number < 6; ++number) {
+    for (std::int64_t number = 0; number < 8; ++number) {
       std::optional<NeverWaits> checked;
-      if (number >= 2) checked.emplace();
+      if (number >= learner.slow_steps()) checked.emplace();
       const auto mine = [&](const at::Tensor& global) { return queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
       losses.push_back(learner.step(mine(images_of_step(number, at::kFloat)), mine(noise_of_step(number, at::kFloat)), kSmallLearningRate, {kSmallKldFactor, 0}).values);
     }
+    EXPECT_EQ(learner.is_captured(), cuda_graph);
     for (const at::Tensor& loss : losses) EXPECT_TRUE(loss.isfinite().all().item<bool>());
     EXPECT_NO_THROW(require_equal_tensors(*host, "weights", learner.state())) << batch_norm;
+  }
+}
+
+// With the exchange in the graph. The tree's sums have one order, so bits can be compared; NCCL's own are compared to tolerance.
+TEST(Step, CapturedComputesWhatItDoesEagerly) {
+  const auto host = the_world->make_communicator();
+  for (const bool reproducible : {true, false}) {
+    for (const std::int64_t replicas : {host->size(), 2 * host->size()}) {
+      std::vector<std::vector<at::Tensor>> states;
+      for (const bool cuda_graph : {false, true}) {
+        Config config = small_config("fp32");
+        config.train.cuda_graph = cuda_graph;
+        config.distributed.reproducible = reproducible;
+        config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
+        const ReplicaPlan plan = make_replica_plan(kSmallBatch, replicas, host->size(), host->rank(), kSmallBatch);
+        CollectiveLog log;
+        Learner learner(config, kSmallShape, plan, the_device, *host, log);
+        learner.replicate(*host);
+        for (std::int64_t number = 0; number < 10; ++number) {
+          const auto mine = [&](const at::Tensor& global) { return queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
+          learner.step(mine(images_of_step(number, at::kFloat)), mine(noise_of_step(number, at::kFloat)), kSmallLearningRate, {kSmallKldFactor, 0});
+        }
+        EXPECT_EQ(learner.is_captured(), cuda_graph);
+        c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
+        // Ten steps of the statistics and every bucket, however they were started; host collectives are not in this log.
+        EXPECT_GE(log.started(), static_cast<std::int64_t>(10 * (1 + learner.reducer().buckets().size())));
+        for (const CollectiveLog::Entry& entry : log.entries()) EXPECT_TRUE(entry.took) << entry.what;
+        states.emplace_back();
+        for (const at::Tensor& tensor : learner.state()) states.back().push_back(tensor.detach().cpu());
+      }
+      for (std::size_t i = 0; i < states[0].size(); ++i)
+        EXPECT_TRUE(reproducible ? states[1][i].equal(states[0][i]) : at::allclose(states[1][i], states[0][i], 1e-3, 1e-5)) << "replicas " << replicas << ", tensor " << i;
+    }
   }
 }
 

@@ -207,6 +207,29 @@ TEST(Reducing, GivesTheSameBitsAtEveryPowerOfTwoOfRanksAndAnyBuckets) {
   EXPECT_TRUE(at::equal(tree_of_eight(4, {.first_bytes = 100, .bytes = 1000}), one)) << "other buckets";
 }
 
+TEST(Reducing, HandsOverTheSameSequenceInEveryStepWhateverTheOrderOfItsHooks) {
+  Leaves leaves;
+  ParameterArena arena(leaves.named, false);
+  ReducerOptions options;
+  options.caps = {.first_bytes = 1000, .bytes = 4000};
+  options.batches = 2;
+  GradientReducer reducer(arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr, options);
+  std::vector<ProgressWords::Collective> expected = {{"statistics", 8 * kStatistics}};
+  for (const Bucket& bucket : reducer.buckets()) expected.push_back({"bucket " + std::to_string(expected.size() - 1), 8 * static_cast<std::uint64_t>(bucket.count)});
+  ASSERT_GT(expected.size(), 3u);
+  for (std::uint64_t step = 0; step < 3; ++step) {
+    reducer.begin_step();
+    for (int batch = 0; batch < 2; ++batch) {
+      const at::Tensor loss = leaves.loss(batch, shuffled(step));
+      reducer.batch_forwarded();
+      loss.backward();
+      reducer.batch_done();
+    }
+    reducer.finish();
+    EXPECT_EQ(reducer.sequence(), expected) << "step " << step;
+  }
+}
+
 TEST(Reducing, NamesAParameterThatGotNoGradient) {
   Leaves leaves;
   ParameterArena arena(leaves.named, false);

@@ -158,8 +158,8 @@ class WrongConfig(WrongInput):
     def test_a_value_out_of_range(self):
         self.assert_file_refused("train: {global_batch: 0}\n", ["wrong.yaml:6: train.global_batch is 0", "at least 1"], np=None)
 
-    def test_a_key_that_comes_later(self):
-        self.assert_file_refused("train:\n  cuda_graph: true\n", ["wrong.yaml:7: train.cuda_graph", "not available yet"])
+    def test_a_cuda_graph_on_the_cpu(self):
+        self.assert_file_refused("train:\n  cuda_graph: true\ndistributed: {device: cpu}\n", ["wrong.yaml:7: train.cuda_graph is true, which needs a GPU", "to auto"])
 
     def test_a_required_key_that_is_missing(self):
         self.write_config("wrong.yaml", "run: {name: new}\n")

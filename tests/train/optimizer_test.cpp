@@ -83,6 +83,24 @@ TEST_P(EveryOptimizer, LeavesEverythingAsItIsInASkippedStep) {
   EXPECT_EQ(optimizer->step_count().item<float>(), 1);
 }
 
+// What a captured step reads anew at each launch.
+TEST_P(EveryOptimizer, TakesTheRateFromATensorBitForBit) {
+  for (const bool momentum : {false, true}) {
+    OptimizerConfig config = rule(GetParam());
+    if (momentum && GetParam() == "sgd") config.momentum = 0.9;
+    config.weight_decay = 0.01;
+    const OneParameter one, other;
+    const auto of_number = make_optimizer(one.arena, config), of_tensor = make_optimizer(other.arena, config);
+    for (const double rate : {0.005, 1.0 / 3, 0.0171, 1e-7}) {
+      one.set_gradient({rate, -2, 3e-4});
+      other.set_gradient({rate, -2, 3e-4});
+      of_number->step(rate, one.take);
+      of_tensor->step(at::tensor({7.0, rate}, at::kDouble)[1], other.take);
+      EXPECT_EQ(other.values(), one.values()) << "rate " << rate;
+    }
+  }
+}
+
 TEST_P(EveryOptimizer, GoesOnFromItsCheckpointBitForBit) {
   const auto self = make_self_communicator();
   Config config = small_config();
