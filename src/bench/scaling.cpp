@@ -93,7 +93,7 @@ std::vector<ReadyBucket> ready_buckets(const MeasuredRun& run, double backward_s
   const std::vector<Bucket>& plan = run.reducer().buckets();
   std::vector<Seconds> since;
   for (const CollectiveLog::Entry& entry : run.collectives().entries())
-    if (entry.what.find("gradients, bucket ") == 0) since.push_back(entry.since_start);
+    if (entry.what.starts_with("gradients: bucket ")) since.push_back(entry.since_start);
   double all = 0, done = 0;
   for (const Bucket& bucket : plan) all += static_cast<double>(bucket.count);
 

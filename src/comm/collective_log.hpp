@@ -24,7 +24,7 @@ class CollectiveLog {
 
   struct Entry {
     std::int64_t number = 0;             ///< 1 for the first of this process
-    std::string what;                    ///< "gradients, bucket 2"
+    std::string what;                    ///< "gradients: bucket 2"
     std::uint64_t bytes = 0;
     Seconds since_start{0};
     std::optional<Seconds> took;         ///< empty: under way
@@ -69,7 +69,7 @@ class CollectiveLog {
   std::shared_ptr<const ProgressWords> device_;
 };
 
-/// A line for each entry, the newest first: "#812 gradients, bucket 2, 1048576 bytes: under way for 5.1 s".
+/// A line for each entry, the newest first: "#812 gradients: bucket 2, 1048576 bytes: under way for 5.1 s".
 std::string describe(const std::vector<CollectiveLog::Entry>& entries);
 
 }  // namespace vae_dist
