@@ -1,0 +1,107 @@
+#include "model/batch_norm_kernel.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <vector>
+
+namespace vae_dist {
+namespace {
+
+constexpr double kEpsilon = 1e-5;
+
+at::Tensor random_normal(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
+
+// A batch, the layer's parameters, and a gradient that comes back.
+struct Case {
+  at::Tensor x, weight, bias, dy;
+};
+
+// Far from zero, where E[x^2] - E[x]^2 would lose digits. More rows than a block takes, and a last block and group of rows that are not full.
+Case make_case(at::ScalarType type, std::int64_t channels, std::int64_t samples, double offset) {
+  const std::vector<std::int64_t> sizes = {samples, channels, 9, 7};
+  const at::ScalarType wide = type == at::kDouble ? at::kDouble : at::kFloat;
+  const auto nhwc = [&](const at::Tensor& t) { return t.to(type).contiguous(at::MemoryFormat::ChannelsLast); };
+  return {nhwc(random_normal(sizes, 1) * 0.5 + offset), (random_normal({channels}, 2) + 1).to(wide), random_normal({channels}, 3).to(wide), nhwc(random_normal(sizes, 4))};
+}
+
+struct Outcome {
+  at::Tensor y, dx, d_weight, d_bias, mean, variance;
+};
+
+Outcome of_kernel(const Case& c, double slope) {
+  const BatchNormOutput out = batch_norm_leaky_relu(c.x, c.weight, c.bias, kEpsilon, slope);
+  const BatchNormGradients d = batch_norm_leaky_relu_backward(c.dy, c.x, c.weight, c.bias, out.mean, out.inverse_deviation, slope);
+  return {out.y, d.x, d.weight, d.bias, out.mean, out.variance};
+}
+
+// The same by LibTorch's operations, in double precision.
+Outcome of_torch(const Case& c, double slope) {
+  const at::Tensor x = c.x.to(at::kDouble).requires_grad_(), weight = c.weight.to(at::kDouble).requires_grad_(), bias = c.bias.to(at::kDouble).requires_grad_();
+  const at::Tensor mean = at::zeros_like(weight), variance = at::zeros_like(weight);
+  const at::Tensor y = at::leaky_relu(at::batch_norm(x, weight, bias, mean, variance, true, 1.0, kEpsilon, false), slope);
+  y.backward(c.dy.to(at::kDouble));
+  return {y.detach(), x.grad(), weight.grad(), bias.grad(), mean, variance};
+}
+
+// Relative to the largest value that is expected.
+double error(const at::Tensor& ours, const at::Tensor& expected) { return ((ours.to(at::kDouble) - expected).abs().max() / expected.abs().max()).item<double>(); }
+
+void expect_close(const Outcome& ours, const Outcome& expected, double tolerance, double of_activations) {
+  EXPECT_LT(error(ours.y, expected.y), of_activations);
+  EXPECT_LT(error(ours.dx, expected.dx), of_activations);
+  EXPECT_LT(error(ours.d_weight, expected.d_weight), tolerance);
+  EXPECT_LT(error(ours.d_bias, expected.d_bias), tolerance);
+  EXPECT_LT(error(ours.mean, expected.mean), tolerance);
+  EXPECT_LT(error(ours.variance, expected.variance), tolerance);
+}
+
+TEST(BatchNormKernel, IsTorchsBatchNormAndLeakyReLU) {
+  for (const std::int64_t channels : {1, 3, 32, 512})
+    for (const double slope : {0.01, 0.0, 1.0}) {
+      SCOPED_TRACE(testing::Message() << channels << " channels, slope " << slope);
+      const Case c = make_case(at::kDouble, channels, 37, 50);
+      ASSERT_TRUE(has_batch_norm_kernel(c.x, c.weight));
+      expect_close(of_kernel(c, slope), of_torch(c, slope), 1e-11, 1e-11);
+    }
+}
+
+TEST(BatchNormKernel, KeepsTheDigitsOfSinglePrecision) {
+  const Case c = make_case(at::kFloat, 32, 301, 2);
+  expect_close(of_kernel(c, 0.01), of_torch(c, 0.01), 2e-6, 2e-6);
+}
+
+// The sums are made in fp32 and fp64: only what is stored is rounded, to 8 bits.
+TEST(BatchNormKernel, RoundsBfloat16Once) {
+  const Case c = make_case(at::kBFloat16, 32, 301, 2);
+  expect_close(of_kernel(c, 0.01), of_torch(c, 0.01), 2e-6, 1.0 / 256);
+}
+
+TEST(BatchNormKernel, GivesTheSameBitsWithAnyNumberOfThreads) {
+  const Case c = make_case(at::kFloat, 32, 301, 2);
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const Outcome one = of_kernel(c, 0.01);
+  at::set_num_threads(3);
+  const Outcome three = of_kernel(c, 0.01);
+  at::set_num_threads(before);
+  EXPECT_TRUE(one.y.equal(three.y));
+  EXPECT_TRUE(one.dx.equal(three.dx));
+  EXPECT_TRUE(one.d_weight.equal(three.d_weight));
+  EXPECT_TRUE(one.d_bias.equal(three.d_bias));
+}
+
+TEST(BatchNormKernel, PassesOnWhatIsNotFinite) {
+  Case c = make_case(at::kFloat, 3, 4, 0);
+  c.x[1][2][3][4] = std::numeric_limits<float>::quiet_NaN();
+  const Outcome out = of_kernel(c, 0.01);
+  EXPECT_TRUE(out.y.select(1, 2).isnan().all().item<bool>());
+  EXPECT_FALSE(out.y.select(1, 1).isnan().any().item<bool>());
+  EXPECT_TRUE(out.variance[2].isnan().item<bool>());
+}
+
+}  // namespace
+}  // namespace vae_dist
