@@ -51,39 +51,17 @@ class Rerunning final : public WorkRecorder {
   std::function<void(int)> before_;
 };
 
-/// A learner that is given other numbers in each step, and its part of the batch.
-class Rank {
+/// A rank that is given other numbers in each step.
+class Rank : public SmallRank {
  public:
-  Rank(const Config& config, std::int64_t replicas, Communicator& comm)
-      : type_(config.train.precision == "fp64" ? at::kDouble : at::kFloat),
-        plan_(make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
-        learner_(config, kSmallShape, plan_, DeviceChoice{}, comm, log_) {
-    at::set_num_threads(1);
-  }
+  using SmallRank::SmallRank;
 
-  Learner& learner() { return learner_; }
-
-  std::vector<double> step(std::int64_t number) { return step(images_of_step(number, type_), number); }
+  std::vector<double> step(std::int64_t number) { return step(images_of_step(number, type()), number); }
 
   std::vector<double> step(const at::Tensor& images, std::int64_t number) {
     const double rate = 0.005 / static_cast<double>(number + 1), kld = 0.013 * static_cast<double>(number), capacity = 0.1 + 0.07 * static_cast<double>(number);
-    const auto mine = [&](const at::Tensor& global) { return global.narrow(0, plan_.first_sample(), plan_.samples_per_rank()); };
-    const at::Tensor images_in_order = mine(images).contiguous(at::MemoryFormat::ChannelsLast);
-    const at::Tensor values = learner_.step(images_in_order, mine(noise_of_step(number, type_)), rate, {kld, capacity}).values.to(at::kDouble);
-    return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
+    return SmallRank::step(images.contiguous(at::MemoryFormat::ChannelsLast), number, rate, {kld, capacity});
   }
-
-  std::vector<at::Tensor> state() const {
-    std::vector<at::Tensor> out;
-    for (const at::Tensor& tensor : learner_.state()) out.push_back(tensor.detach().clone());
-    return out;
-  }
-
- private:
-  at::ScalarType type_;
-  ReplicaPlan plan_;
-  CollectiveLog log_;
-  Learner learner_;
 };
 
 struct Case {

@@ -46,6 +46,7 @@ class SmallRank {
 
   Learner& learner() { return learner_; }
   LatentModel& model() { return learner_.model(); }
+  at::ScalarType type() const { return type_; }
 
   /// This rank's part of a global batch.
   at::Tensor mine(const at::Tensor& global) const { return global.narrow(0, plan_.first_sample(), plan_.samples_per_rank()); }
@@ -53,10 +54,10 @@ class SmallRank {
   /// Trains on the global batch of `number`. Returns loss, reconstruction, KL, gradient norm, skipped, the objective's other terms.
   std::vector<double> step(std::int64_t number) { return step(images_of_step(number, type_), number); }
 
-  /// The same with other images.
-  std::vector<double> step(const at::Tensor& global_images, std::int64_t number) {
+  /// The same with other images, and with other numbers.
+  std::vector<double> step(const at::Tensor& global_images, std::int64_t number, double learning_rate = kSmallLearningRate, const StepWeights& weights = {kSmallKldFactor, kSmallCapacity}) {
     const at::Tensor noise = noise_of_step(number, type_, learner_.objective().noise_per_sample(plan_.samples_per_replica()));
-    const at::Tensor values = learner_.step(mine(global_images), mine(noise), kSmallLearningRate, {kSmallKldFactor, kSmallCapacity}).values.to(at::kDouble);
+    const at::Tensor values = learner_.step(mine(global_images), mine(noise), learning_rate, weights).values.to(at::kDouble);
     return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
   }
 
