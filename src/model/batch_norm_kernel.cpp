@@ -1,6 +1,7 @@
 #include "model/batch_norm_kernel.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/OpMathType.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -8,7 +9,14 @@
 #include <stdexcept>
 #include <vector>
 
-#include "model/cpu_kernel.hpp"
+// The compiler makes the function once for each of these, and the machine chooses when the program starts. Only plain functions can be cloned: templates
+// are inlined into them (VAE_DIST_INLINED).
+#if defined(__x86_64__) && defined(__GNUC__)
+#define VAE_DIST_CLONED __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define VAE_DIST_CLONED
+#endif
+#define VAE_DIST_INLINED [[gnu::always_inline]] inline
 
 namespace vae_dist {
 namespace {
@@ -23,7 +31,7 @@ template <typename T, typename A>
 VAE_DIST_INLINED void add_moments(const T* __restrict x, std::int64_t rows, std::int64_t channels, const A* __restrict shift, A* __restrict sum, A* __restrict squares) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels)
     for (std::int64_t c = 0; c < channels; ++c) {
-      const A d = widen(x[c]) - shift[c];
+      const A d = static_cast<A>(x[c]) - shift[c];
       sum[c] += d;
       squares[c] += d * d;
     }
@@ -33,8 +41,8 @@ template <typename T, typename A>
 VAE_DIST_INLINED void normalise(const T* __restrict x, std::int64_t rows, std::int64_t channels, const A* __restrict scale, const A* __restrict offset, A slope, T* __restrict y) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels, y += channels)
     for (std::int64_t c = 0; c < channels; ++c) {
-      const A z = widen(x[c]) * scale[c] + offset[c];
-      narrow(z > 0 ? z : z * slope, y[c]);
+      const A z = static_cast<A>(x[c]) * scale[c] + offset[c];
+      y[c] = static_cast<T>(z > 0 ? z : z * slope);
     }
 }
 
@@ -44,7 +52,7 @@ VAE_DIST_INLINED void add_gradients(const T* __restrict dy, const T* __restrict 
                                     const A* __restrict mean, A slope, A* __restrict sum, A* __restrict products) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels)
     for (std::int64_t c = 0; c < channels; ++c) {
-      const A value = widen(x[c]), g = widen(dy[c]);
+      const A value = static_cast<A>(x[c]), g = static_cast<A>(dy[c]);
       const A dz = value * scale[c] + offset[c] > 0 ? g : g * slope;
       sum[c] += dz;
       products[c] += dz * (value - mean[c]);
@@ -57,13 +65,12 @@ VAE_DIST_INLINED void input_gradient(const T* __restrict dy, const T* __restrict
                                      const A* __restrict mean, const A* __restrict constant, const A* __restrict factor, A slope, T* __restrict dx) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels, dx += channels)
     for (std::int64_t c = 0; c < channels; ++c) {
-      const A value = widen(x[c]), g = widen(dy[c]);
+      const A value = static_cast<A>(x[c]), g = static_cast<A>(dy[c]);
       const A dz = value * scale[c] + offset[c] > 0 ? g : g * slope;
-      narrow(scale[c] * dz - constant[c] - (value - mean[c]) * factor[c], dx[c]);
+      dx[c] = static_cast<T>(scale[c] * dz - constant[c] - (value - mean[c]) * factor[c]);
     }
 }
 
-// Only plain functions can be cloned for the instruction sets.
 #define VAE_DIST_FOR_TYPE(T, A)                                                                                                                                    \
   VAE_DIST_CLONED void moments_of(const T* x, std::int64_t rows, std::int64_t channels, const A* shift, A* sum, A* squares) {                                     \
     add_moments(x, rows, channels, shift, sum, squares);                                                                                                           \
@@ -139,11 +146,11 @@ struct Affine {
 
 template <typename T>
 BatchNormOutput forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon, double negative_slope) {
-  using A = typename Wide<T>::type;
+  using A = at::opmath_type<T>;
   const Rows rows = rows_of(x);
   const T* const values = x.const_data_ptr<T>();
   std::vector<A> shift;
-  for (std::int64_t c = 0; c < rows.channels; ++c) shift.push_back(widen(values[c]));
+  for (std::int64_t c = 0; c < rows.channels; ++c) shift.push_back(static_cast<A>(values[c]));
   const std::vector<double> sums = two_sums<A>(rows, [&](std::int64_t first, std::int64_t count, A* sum, A* squares) {
     moments_of(values + first * rows.channels, count, rows.channels, shift.data(), sum, squares);
   });
@@ -170,7 +177,7 @@ BatchNormOutput forward(const at::Tensor& x, const at::Tensor& weight, const at:
 template <typename T>
 BatchNormGradients backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& mean, const at::Tensor& inverse_deviation,
                             double negative_slope) {
-  using A = typename Wide<T>::type;
+  using A = at::opmath_type<T>;
   const Rows rows = rows_of(x);
   const T *const values = x.const_data_ptr<T>(), *const gradients = dy.const_data_ptr<T>();
   const A *const means = mean.const_data_ptr<A>(), *const inverse = inverse_deviation.const_data_ptr<A>();
