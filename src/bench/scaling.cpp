@@ -143,6 +143,8 @@ Scaling predict_scaling(const ScalingRequest& request, const MpiWorld& world) {
   scaling.buckets = ready_buckets(run, scaling.backward_seconds);
   for (const ReadyBucket& bucket : scaling.buckets) scaling.gradient_bytes += bucket.bytes;
 
+  const NodeFacts node = node_facts(world);
+  scaling.ranks_wander = run.device().device.is_cpu() && node.local_size > node.cores && node.usable_cores > 1;
   scaling.measured = measure_all_reduces(world, run.device().device, *host);
   host->barrier();
   fit(scaling);

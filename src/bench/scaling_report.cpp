@@ -27,6 +27,8 @@ std::string measured_text(const Scaling& scaling) {
     out << "At " << *scaling.left_out << " ranks, which it has not seen, the model is off by " << digits(100 * scaling.left_out_error, 2) << " % (median over sizes).\n";
   else
     out << "With fewer than 8 ranks none can be left out to check the model with.\n";
+  if (scaling.ranks_wander)
+    out << "Ranks share cores and are bound to none, which no such model foresees: mpirun --oversubscribe --bind-to core:overload-allowed gives each a core to stay on.\n";
   return out.str();
 }
 
@@ -67,6 +69,7 @@ nlohmann::json scaling_json(const Scaling& scaling) {
     out["left_out_ranks"] = *scaling.left_out;
     out["left_out_error"] = scaling.left_out_error;
   }
+  out["ranks_wander"] = scaling.ranks_wander;
   for (const ScalingPoint& point : scaling.points)
     out["predicted"].push_back({{"ranks", point.ranks},
                                 {"all_reduce_seconds", point.all_reduce_seconds},

@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,6 +11,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "base/machine_topology.hpp"
 #include "comm/nccl_communicator.hpp"
 #include "comm/nccl_log.hpp"
 #include "train/gpu_facts.hpp"
@@ -21,12 +21,8 @@ namespace {
 
 int gpu_count() { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0; }
 
-// Cores that this process may run on: mpirun and Slurm bind ranks to their share.
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
+// mpirun and Slurm bind ranks to their share.
+int usable_cores() { return std::max(1, static_cast<int>(allowed_cores().size())); }
 
 int choose_threads(const DistributedConfig& config, const NodeFacts& node) {
   if (config.threads_per_rank) return static_cast<int>(*config.threads_per_rank);

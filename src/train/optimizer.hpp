@@ -25,8 +25,8 @@ class Optimizer {
   /// nor moments nor the step count. Nothing here waits for the device.
   void step(double learning_rate, const at::Tensor& skip);
 
-  /// The same with a learning rate ([] double) that the device reads when it comes to it. Adam and AdamW on a GPU read it as a float, which is not exact for
-  /// weights in fp64.
+  /// The same with a learning rate ([] double) that the device reads when it comes to it. On a GPU all but Adamax read it as a float, which is not exact
+  /// for weights in fp64.
   void step(const at::Tensor& learning_rate, const at::Tensor& skip);
 
   /// The arenas of its state by torch.optim's names: "exp_avg", "exp_avg_sq", ...
