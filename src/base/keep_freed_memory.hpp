@@ -8,4 +8,7 @@ namespace vae_dist {
 /// next step, which asks for the same. To be called once, before threads start. Does nothing with another C library.
 void keep_freed_memory();
 
+/// Gives back what is free now all the same: after work that needed more than what follows, and is not done again. Takes milliseconds.
+void give_back_freed_memory();
+
 }  // namespace vae_dist

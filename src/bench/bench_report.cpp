@@ -25,9 +25,10 @@ std::string bench_text(const BenchResult& result) {
     rows.emplace_back("all-reduce wait", text(milliseconds(result.allreduce_wait_seconds), ", ", percent(result.allreduce_wait_seconds / result.step_seconds)));
   rows.emplace_back("arithmetic", text(tera(result.operations_per_second()), ": ", percent(result.operations_per_second() / result.peak_operations_per_second), " of the ",
                                        tera(result.peak_operations_per_second), " of a matrix product in ", result.precision, " here"));
-  rows.emplace_back("memory", text(format_bytes(result.peak_memory_bytes), " resident in the rank that takes most"));
+  rows.emplace_back("memory", text(format_bytes(result.peak_memory_bytes), " resident in the rank that takes most",
+                                   result.peak_device_bytes > 0 ? text(", ", format_bytes(result.peak_device_bytes), " of its GPU") : ""));
   std::string out = text(result.model, ", G = ", result.global_batch, ", R = ", result.replicas, ", ", result.ranks, result.ranks == 1 ? " rank" : " ranks", ", ", result.precision, ", ", result.device,
-                         result.exchange ? "" : ", nothing exchanged", "\n", format_table(rows));
+                         result.captured ? ", steps as CUDA graphs" : "", result.exchange ? "" : ", nothing exchanged", "\n", format_table(rows));
   if (result.parts.empty()) return out;
 
   const double whole = result.parts.back().second;
@@ -45,13 +46,15 @@ nlohmann::json bench_json(const BenchResult& result) {
                         {"replicas", result.replicas},
                         {"steps", result.steps},
                         {"exchange", result.exchange},
+                        {"captured", result.captured},
                         {"samples_per_second", result.samples_per_second},
                         {"step_seconds", result.step_seconds},
                         {"data_wait_seconds", result.data_wait_seconds},
                         {"allreduce_wait_seconds", result.allreduce_wait_seconds},
                         {"operations_per_second", result.operations_per_second()},
                         {"peak_operations_per_second", result.peak_operations_per_second},
-                        {"peak_bytes_per_rank", result.peak_memory_bytes}};
+                        {"peak_bytes_per_rank", result.peak_memory_bytes},
+                        {"peak_device_bytes_per_rank", result.peak_device_bytes}};
   for (const auto& [name, seconds] : result.parts) out["parts_seconds"][name] = seconds;
   return out;
 }

@@ -37,6 +37,8 @@ class MeasuredRun {
   /// So many steps of the training, one after the other as the training loop does them; the device is done with them on return. A collective.
   Laps steps(std::int64_t count);
 
+  bool is_captured() const { return learner_.is_captured(); }
+
   /// On a GPU: no captured steps from now on, so that what a step is made of can be seen. Between calls of steps().
   void end_capture() { learner_.end_capture(); }
 

@@ -1,5 +1,6 @@
 #include "bench/training_bench.hpp"
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <sys/resource.h>
 
 #include <optional>
@@ -22,6 +23,11 @@ double resident_peak_bytes() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return 1024.0 * static_cast<double>(usage.ru_maxrss);
+}
+
+double device_peak_bytes(c10::Device device) {
+  if (device.is_cpu()) return 0;
+  return static_cast<double>(c10::getDeviceAllocator(device.type())->getDeviceStats(device.index()).reserved_bytes[0].peak);  // of all its pools
 }
 
 double operations_of_a_step(MeasuredRun& run, Communicator& host) {
@@ -55,6 +61,8 @@ BenchResult bench_training(const BenchRequest& request, const MpiWorld& world) {
   result.data_wait_seconds = median(over_ranks(*host, laps.data_wait).mean);
   result.allreduce_wait_seconds = median(over_ranks(*host, laps.allreduce_wait).mean);
   result.peak_memory_bytes = most_over_ranks(*host, resident_peak_bytes());
+  result.peak_device_bytes = most_over_ranks(*host, device_peak_bytes(run.device().device));
+  result.captured = run.is_captured();
 
   if (!request.trace_file.empty()) {
     std::optional<StepTrace> trace;

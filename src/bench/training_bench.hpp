@@ -28,6 +28,8 @@ struct BenchResult {
   double step_seconds = 0, data_wait_seconds = 0, allreduce_wait_seconds = 0;        ///< medians over steps of means over ranks, on the host
   double operations_per_step = 0, peak_operations_per_second = 0;                    ///< of all ranks together: FlopCount, matrix_product_peak()
   double peak_memory_bytes = 0;                                                      ///< resident, of the rank that took most
+  double peak_device_bytes = 0;                                                      ///< that torch's allocator held on a GPU, of the rank that held most; 0 on the CPU
+  bool captured = false;                                                             ///< measured steps were CUDA graphs
   std::vector<std::pair<std::string, double>> parts;                                 ///< mean seconds of a step; they add up to the last one, "step". Empty unless asked for
 
   double operations_per_second() const { return operations_per_step * samples_per_second / static_cast<double>(global_batch); }

@@ -15,10 +15,9 @@ void ProgressWords::launching(std::int64_t times) {
 
 ProgressWords::State ProgressWords::now() const {
   State out;
-  const auto marks_a_launch = static_cast<std::int64_t>(2 * round_.size());
-  const std::int64_t announced = launches_ * marks_a_launch;
-  // The device writes it whenever it comes there.
+  // The device writes it whenever it comes there. Read first: what is announced in between is no mark that has been passed.
   const std::uint32_t seen = __atomic_load_n(word_.get(), __ATOMIC_ACQUIRE);
+  const std::int64_t announced = launches_ * static_cast<std::int64_t>(2 * round_.size());
   // It is behind what was announced, by a few launches: as a difference of 32 bits that is right after any number of steps.
   const std::uint32_t behind = static_cast<std::uint32_t>(announced) - seen;
   const std::int64_t passed = announced - static_cast<std::int64_t>(behind);

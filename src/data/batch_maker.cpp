@@ -2,7 +2,7 @@
 
 namespace vae_dist {
 
-Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const DecodedImages& images, const BatchMemory& memory) {
+Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const BatchMeans& means) {
   const PhiloxKey noise_key = random_key(plan.seed, Purpose::noise, static_cast<std::uint64_t>(epoch));
   const PhiloxKey flip_key = random_key(plan.seed, Purpose::flip, static_cast<std::uint64_t>(epoch));
   const std::size_t image_bytes = dataset.image_bytes();
@@ -15,28 +15,32 @@ Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const Epoch
   batch.type = dataset.type();
   batch.scale = dataset.scale();
   batch.samples.resize(count);
-  batch.pixels = {count * image_bytes, memory};
-  batch.noise = {count * noise_values, memory};
-  for (std::size_t i = 0; i < count; ++i) {
+  batch.pixels = {count * image_bytes, means.memory};
+  batch.noise = {count * noise_values, means.memory};
+  const auto make_sample = [&](std::size_t i) {
     const std::int64_t sample = order.at(step * plan.global_batch + plan.first + static_cast<std::int64_t>(i));
     const auto key_index = static_cast<std::uint64_t>(sample);
     const auto image = std::span(batch.pixels).subspan(i * image_bytes, image_bytes);
     batch.samples[i] = sample;
-    if (images) {
-      dataset.finish().apply(images(sample), epoch, sample, image);
+    if (means.images) {
+      dataset.finish().apply(means.images(sample), epoch, sample, image);
     } else {
       dataset.read(sample, image, epoch);
     }
     // After binarizing, so that an image binarized once and for all is mirrored as a whole.
     if (plan.horizontal_flip && (random_block(flip_key, key_index, 0, 0)[0] & 1) != 0) flip_horizontally(image, dataset.shape(), dataset.layout(), batch.type);
     fill_normal(noise_key, key_index, 0, std::span(batch.noise).subspan(i * noise_values, noise_values));
-  }
+  };
+  means.team.divide(plan.count, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) make_sample(static_cast<std::size_t>(i));
+  });
   return batch;
 }
 
 Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step) {
   const EpochOrder order(plan.seed, static_cast<std::uint64_t>(epoch), std::make_shared<SampleChunks>(dataset.chunks()), plan.window_chunks);
-  return make_batch(dataset, plan, order, epoch, step, nullptr, plain_batch_memory());
+  ThreadTeam alone(1);
+  return make_batch(dataset, plan, order, epoch, step, {nullptr, plain_batch_memory(), alone});
 }
 
 }  // namespace vae_dist

@@ -2,6 +2,7 @@
 // rank, world size, thread or time.
 #pragma once
 
+#include "base/thread_team.hpp"
 #include "data/batch.hpp"
 #include "data/epoch_order.hpp"
 #include "data/image_dataset.hpp"
@@ -23,8 +24,15 @@ struct BatchPlan {
 /// Where a batch finds the decoded image of a sample (before finishing). What it gives is good until the batch is made.
 using DecodedImages = std::function<std::span<const std::byte>(std::int64_t sample)>;
 
-/// order: of this epoch. images: empty: the dataset itself. memory: of the batch. Throws whatever reading throws.
-Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const DecodedImages& images, const BatchMemory& memory);
+/// What a batch is made with, and does not show.
+struct BatchMeans {
+  DecodedImages images;        ///< empty: the dataset itself. Called from all of the team's threads
+  const BatchMemory& memory;
+  ThreadTeam& team;
+};
+
+/// order: of this epoch. Throws whatever reading throws.
+Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const BatchMeans& means);
 Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step);
 
 }  // namespace vae_dist

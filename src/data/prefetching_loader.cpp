@@ -5,8 +5,8 @@
 namespace vae_dist {
 
 PrefetchingLoader::PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
-                                     std::unique_ptr<ChunkRing> ring, BatchMemory memory)
-    : dataset_(dataset), plan_(plan), ahead_(static_cast<std::size_t>(ahead)), ring_(std::move(ring)), memory_(std::move(memory)), thread_([=, this] { read_ahead(first_epoch, first_step); }) {}
+                                     std::unique_ptr<ChunkRing> ring, BatchMemory memory, int threads)
+    : dataset_(dataset), plan_(plan), ahead_(static_cast<std::size_t>(ahead)), ring_(std::move(ring)), memory_(std::move(memory)), team_(threads), thread_([=, this] { read_ahead(first_epoch, first_step); }) {}
 
 PrefetchingLoader::~PrefetchingLoader() {
   {
@@ -34,7 +34,7 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
   const std::int64_t steps_per_epoch = plan_.steps_per_epoch(dataset_.size());
   const auto chunks = std::make_shared<SampleChunks>(dataset_.chunks());
   std::optional<EpochOrder> order;
-  const DecodedImages images = ring_ ? [this](std::int64_t sample) { return ring_->image(sample); } : DecodedImages();
+  const BatchMeans means = {ring_ ? [this](std::int64_t sample) { return ring_->image(sample); } : DecodedImages(), memory_, team_};
   try {
     while (true) {
       if (step == steps_per_epoch) {
@@ -45,7 +45,7 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
       if (!order) order.emplace(plan_.seed, static_cast<std::uint64_t>(epoch), chunks, plan_.window_chunks);
       const std::int64_t position = step * plan_.global_batch + plan_.first;
       if (ring_) ring_->need(*order, epoch, position, position + plan_.count);
-      Batch batch = make_batch(dataset_, plan_, *order, epoch, step++, images, memory_);
+      Batch batch = make_batch(dataset_, plan_, *order, epoch, step++, means);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return ready_.size() < ahead_ || stopping_; });
       if (stopping_) return;

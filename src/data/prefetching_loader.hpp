@@ -1,4 +1,4 @@
-// Makes batches ahead of the step, in a thread of its own.
+// Makes batches ahead of the step, in threads of its own.
 #pragma once
 
 #include <condition_variable>
@@ -17,9 +17,9 @@ class PrefetchingLoader {
  public:
   /// Starts reading at step `first_step` of epoch `first_epoch` and goes on through the following epochs without end, at most
   /// `ahead` batches before they are asked for. `dataset` outlives the loader. ring: where the images come from, started at the same place; null: from
-  /// the dataset itself. memory: of the batches, about `ahead` + 2 at a time.
+  /// the dataset itself. memory: of the batches, about `ahead` + 2 at a time. threads: that make a batch together.
   PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
-                    std::unique_ptr<ChunkRing> ring = nullptr, BatchMemory memory = plain_batch_memory());
+                    std::unique_ptr<ChunkRing> ring = nullptr, BatchMemory memory = plain_batch_memory(), int threads = 1);
   ~PrefetchingLoader();
   PrefetchingLoader(const PrefetchingLoader&) = delete;
   PrefetchingLoader& operator=(const PrefetchingLoader&) = delete;
@@ -35,6 +35,7 @@ class PrefetchingLoader {
   const std::size_t ahead_;
   const std::unique_ptr<ChunkRing> ring_;
   const BatchMemory memory_;
+  ThreadTeam team_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Batch> ready_;

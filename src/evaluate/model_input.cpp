@@ -35,11 +35,11 @@ at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& 
   const std::vector<std::int64_t> sizes = channels_stored_last ? std::vector<std::int64_t>{count, h, w, c} : std::vector<std::int64_t>{count, c, h, w};
 
   const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes, f.pixels == PixelType::uint8 ? at::kByte : at::kFloat);
-  at::Tensor images = queue_copy(stored, f.device).to(f.type);
-  // A view: the bytes stay where they are, the axes are renamed.
+  at::Tensor images = queue_copy(stored, f.device).to(f.type, /*non_blocking=*/false, /*copy=*/true);
+  images.mul_(f.scale * (f.high - f.low));
+  if (f.low != 0) images.add_(f.low);
+  // A view: the values stay where they are, the axes are renamed.
   if (channels_stored_last) images = images.permute({0, 3, 1, 2});
-  images = images * (f.scale * (f.high - f.low));
-  if (f.low != 0) images = images + f.low;
   return images.contiguous(f.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
 

@@ -1,5 +1,8 @@
 #include "parallel/gradient_reducer.hpp"
 
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_copy.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/utils/lambda_post_hook.h>
 #include <torch/csrc/autograd/variable.h>
@@ -33,18 +36,19 @@ GradientReducer::GradientReducer(const ParameterArena& parameters, const NamedTe
   }
 
   for (std::size_t slot = 0; slot < leaves.size(); ++slot) {
-    // A parameter's accumulator lives only as long as somebody holds it; it runs after the gradient was added to .grad.
-    Hook hook{torch::autograd::impl::grad_accumulator(leaves[slot].second)};
-    hook.key = hook.accumulator->add_post_hook(std::make_unique<LambdaPostHook>([this, slot](const variable_list& outputs, const variable_list&) {
-      count_down(slot);
+    const at::Tensor& parameter = leaves[slot].second;
+    // A parameter's accumulator lives only as long as somebody holds it; its hook runs when .grad has been set.
+    Leaf leaf{parameter, parameters_.gradient(slot), torch::autograd::impl::grad_accumulator(parameter)};
+    leaf.hook = leaf.accumulator->add_post_hook(std::make_unique<LambdaPostHook>([this, slot](const variable_list& outputs, const variable_list&) {
+      arrived(slot);
       return outputs;
     }));
-    hooks_.push_back(std::move(hook));
+    leaves_.push_back(std::move(leaf));
   }
 }
 
 GradientReducer::~GradientReducer() {
-  for (const Hook& hook : hooks_) hook.accumulator->del_post_hook(hook.key);
+  for (const Leaf& leaf : leaves_) leaf.accumulator->del_post_hook(leaf.hook);
 }
 
 std::string GradientReducer::describe_plan() const {
@@ -57,10 +61,7 @@ void GradientReducer::begin_step() {
   batch_ = 0;
   next_bucket_ = 0;
   sequence_.clear();
-  missing_.clear();
-  for (const Bucket& bucket : buckets_) missing_.push_back(bucket.last_slot - bucket.first_slot);
-  arrived_.assign(parameters_.slots().size(), false);
-  parameters_.gradients().zero_();
+  if (adds_up()) parameters_.gradients().zero_();
   statistics_.zero_();
   if (gradient_tree_) {
     gradient_tree_->clear();
@@ -69,6 +70,12 @@ void GradientReducer::begin_step() {
 }
 
 void GradientReducer::batch_forwarded() {
+  missing_.clear();
+  for (const Bucket& bucket : buckets_) missing_.push_back(bucket.last_slot - bucket.first_slot);
+  arrived_.assign(leaves_.size(), false);
+  made_.clear();
+  into_.clear();
+  for (Leaf& leaf : leaves_) leaf.parameter.mutable_grad().reset();
   if (!in_last_batch()) return;
   // Complete before backward begins: they go first.
   if (statistics_tree_) statistics_tree_->fold(0, statistics_.numel());
@@ -88,11 +95,34 @@ void GradientReducer::hand_over(const at::Tensor& sum, Wire wire, const std::str
   if (exchange_) exchange_->start(sum, wire, what);
 }
 
-void GradientReducer::count_down(std::size_t slot) {
-  if (!in_last_batch() || arrived_[slot]) return;
+void GradientReducer::arrived(std::size_t slot) {
+  if (arrived_[slot]) return;
   arrived_[slot] = true;
-  --missing_[bucket_of_slot_[slot]];
-  start_complete_buckets();
+  Leaf& leaf = leaves_[slot];
+  at::Tensor& grad = leaf.parameter.mutable_grad();
+  if (grad.defined()) {
+    made_.push_back(std::move(grad));
+    into_.push_back(leaf.gradient);
+  } else if (!adds_up()) {
+    leaf.gradient.zero_();  // backward came by, with nothing
+  }
+  grad = leaf.gradient;
+  const bool completes = --missing_[bucket_of_slot_[slot]] == 0;
+  // On the CPU a gradient is brought where it belongs while a cache has it.
+  if (completes || leaf.gradient.is_cpu()) bring_into_arena();
+  if (completes && in_last_batch()) start_complete_buckets();
+}
+
+void GradientReducer::bring_into_arena() {
+  if (made_.empty()) return;
+  const at::NoGradGuard no_grad;
+  if (adds_up()) {
+    at::_foreach_add_(into_, made_);
+  } else {
+    at::_foreach_copy_(into_, made_);
+  }
+  made_.clear();
+  into_.clear();
 }
 
 // A bucket starts only when all earlier ones have: gradients may come in another order on another rank, buckets never do.
@@ -107,8 +137,8 @@ void GradientReducer::start_complete_buckets() {
 void GradientReducer::finish() {
   if (next_bucket_ < buckets_.size()) {
     std::string names;
-    for (std::size_t slot = 0; slot < arrived_.size(); ++slot)
-      if (!arrived_[slot]) names += (names.empty() ? "" : ", ") + parameters_.slots()[slot].name;
+    for (std::size_t slot = 0; slot < leaves_.size(); ++slot)
+      if (arrived_.empty() || !arrived_[slot]) names += (names.empty() ? "" : ", ") + parameters_.slots()[slot].name;
     throw Failure(text("these parameters got no gradient in the backward pass: ", names, ". A parameter that the loss does not depend on must not be trained (requires_grad)."));
   }
   if (!exchange_) return;

@@ -4,11 +4,14 @@
 //     for each batch of this rank:
 //       forward
 //       reducer.batch_forwarded();     // the statistics of this batch are in their arena
-//       backward                       // in the last one, hooks start each bucket as soon as it is complete
+//       backward                       // hooks bring gradients into their arena; in the last one they start each bucket as soon as it is complete
 //       reducer.batch_done();
 //     reducer.finish();                // the arenas hold the sums over all batches of all ranks
 //
 // Losses are divided by the number of batches of all ranks before backward, so the sum is the global mean.
+//
+// A parameter's .grad is a view of the arena, but not during backward: autograd would add each gradient to what is there, one kernel a parameter. Where there is nothing it leaves the
+// tensor that backward made, and the hooks copy those of a bucket at once: a few kernels on a GPU, and on the CPU a copy instead of zeros and a sum.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -78,14 +81,18 @@ class GradientReducer {
   std::size_t partial_arenas() const { return gradient_tree_ ? gradient_tree_->arenas() : 0; }
 
  private:
-  struct Hook {
+  struct Leaf {
+    at::Tensor parameter, gradient;  // the latter a view of the arena
     std::shared_ptr<torch::autograd::Node> accumulator;
-    std::uintptr_t key = 0;
+    std::uintptr_t hook = 0;
   };
 
   bool in_last_batch() const { return batch_ + 1 == options_.batches; }
+  // Batches without a tree are a chain: all of them add to the arena, as one recording of a batch stands for several.
+  bool adds_up() const { return options_.batches > 1 && !gradient_tree_; }
   void hand_over(const at::Tensor& sum, Wire wire, const std::string& what);
-  void count_down(std::size_t slot);
+  void arrived(std::size_t slot);
+  void bring_into_arena();
   void start_complete_buckets();
 
   const ParameterArena& parameters_;
@@ -94,14 +101,15 @@ class GradientReducer {
   const ReducerOptions options_;
   const std::vector<Bucket> buckets_;
   std::vector<std::size_t> bucket_of_slot_;
-  std::vector<Hook> hooks_;
+  std::vector<Leaf> leaves_;
   std::optional<ReplicaTree> gradient_tree_, statistics_tree_;
   std::uint64_t bytes_per_step_ = 0;
 
   // Of the step under way.
   std::int64_t batch_ = 0;
-  std::vector<std::size_t> missing_;   // gradients of each bucket that are not there yet, in the last batch
+  std::vector<std::size_t> missing_;   // gradients of each bucket that are not there yet, in this batch
   std::vector<bool> arrived_;          // by slot
+  std::vector<at::Tensor> made_, into_; // by backward, and where they belong
   std::size_t next_bucket_ = 0;        // buckets before it have been started
   std::vector<ProgressWords::Collective> sequence_;
 

@@ -21,6 +21,7 @@ class ParameterArena {
 
   const at::Tensor& values() const { return values_.flat(); }
   const at::Tensor& gradients() const { return gradients_.flat(); }
+  at::Tensor gradient(std::size_t slot) const { return gradients_.view(slot); }  ///< a parameter's .grad
   const std::vector<ArenaSlot>& slots() const { return values_.slots(); }
 
   /// A further arena of the same layout (optimizer moments), zeros.

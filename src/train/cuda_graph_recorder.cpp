@@ -13,6 +13,8 @@
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 
+#include <utility>
+
 #include "train/cuda_wait_clock.hpp"
 #include "train/work_recorder.hpp"
 
@@ -60,7 +62,8 @@ class CudaGraphRecorder final : public WorkRecorder {
 
  private:
   // torch ends a capture in one way only, which fails where the capture has. What it leaves open then is closed here: allocations go to the capture's pool no more, and
-  // the pool counts one graph less. What is recorded later has another.
+  // the pool counts one graph less. What is recorded later has another: torch's allocator for the host takes no pool that no graph holds. (Its generator goes on believing in
+  // the capture; nothing here asks it for numbers.)
   void give_up(at::cuda::CUDAGraph& graph) {
     const auto done = [](auto&& call) {
       try {
@@ -71,14 +74,14 @@ class CudaGraphRecorder final : public WorkRecorder {
         return false;
       }
     };
+    const c10::MempoolId_t pool = std::exchange(pool_, at::cuda::graph_pool_handle());
     if (done([&] { graph.capture_end(); })) return;
     const auto device = device_.index();
-    done([&] { c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool_); });
-    done([&] { c10::cuda::CUDACachingAllocator::releasePool(device, pool_); });
+    done([&] { c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool); });
+    done([&] { c10::cuda::CUDACachingAllocator::releasePool(device, pool); });
     at::HostAllocator* const host = at::getHostAllocator(at::kCUDA);
-    done([&] { host->end_allocate_to_pool(pool_); });
-    done([&] { host->release_pool(pool_); });
-    pool_ = at::cuda::graph_pool_handle();
+    done([&] { host->end_allocate_to_pool(pool); });
+    done([&] { host->release_pool(pool); });
   }
 
   const c10::Device device_;

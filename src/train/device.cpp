@@ -69,7 +69,11 @@ DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& nod
     throw BadInput("distributed.backend is nccl, which moves gradients between GPUs, but this run is on the CPU: set distributed.backend=auto.");
   }
   choice.backend = node.world_size == 1 ? "self" : on_gpu ? "nccl" : "mpi";
-  if (choice.backend == "nccl" && config.share_gpu) choice.nccl_settings = settings_for_shared_gpu(node);
+  if (choice.backend == "nccl") {
+    if (config.share_gpu) choice.nccl_settings = settings_for_shared_gpu(node);
+    // NCCL would register what a captured call works on by itself, in which ranks may have to meet: one that gave up before would be waited for. Ours is registered at the start.
+    choice.nccl_settings.emplace_back("NCCL_GRAPH_REGISTER", "0");
+  }
   return choice;
 }
 
@@ -88,15 +92,21 @@ EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
 void apply_device(const DeviceChoice& choice, const std::string& precision, bool reproducible) {
   for (const auto& [name, value] : choice.nccl_settings) ::setenv(name.c_str(), value.c_str(), /*overwrite=*/0);
   if (choice.backend == "nccl") keep_nccl_log();
-  if (reproducible) {
-    ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
-    at::globalContext().setDeterministicCuDNN(true);
-    at::globalContext().setBenchmarkCuDNN(false);
+  const bool on_gpu = choice.device.is_cuda();
+  at::globalContext().setDeterministicCuDNN(reproducible);
+  // Shapes are the same in every step, so trying cuDNN's algorithms once pays. Ranks may choose different ones.
+  at::globalContext().setBenchmarkCuDNN(on_gpu && !reproducible);
+  if (reproducible) ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  if (reproducible && on_gpu) {
+    // The gradients of the fused kinds of attention are summed in any order.
+    at::globalContext().setSDPUseFlash(false);
+    at::globalContext().setSDPUseMemEfficient(false);
+    at::globalContext().setSDPUseCuDNN(false);
   }
   at::set_num_threads(choice.threads);
   at::globalContext().setAllowTF32CuBLAS(precision == "tf32");
   at::globalContext().setAllowTF32CuDNN(precision == "tf32");
-  if (!choice.device.is_cuda()) return;
+  if (!on_gpu) return;
   const c10::impl::VirtualGuardImpl cuda(c10::kCUDA);
   cuda.setDevice(choice.device);
   cuda.exchangeStream(cuda.getStreamFromGlobalPool(choice.device));

@@ -82,15 +82,24 @@ Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPla
   }
   model_->train();
   if (!device.device.is_cuda()) return;
-  if (numbers_go_to_device(config, device)) record_steps(make_graph_recorder(device.device), wants_capture(config, device));
+  use_recorder(make_graph_recorder(device.device));
+  if (numbers_go_to_device(config, device)) step_through_recorder(wants_capture(config, device));
   const std::string reason = why_not_captured(config, device);
   if (!reason.empty() && config.train.cuda_graph.value_or(true) && host.rank() == 0) log::info("steps are not captured in a CUDA graph: " + reason);
 }
 
 void Learner::record_steps(std::unique_ptr<WorkRecorder> recorder, bool capture) {
   captured_.reset();
+  use_recorder(std::move(recorder));
+  step_through_recorder(capture);
+}
+
+void Learner::use_recorder(std::unique_ptr<WorkRecorder> recorder) {
   recorder_ = std::move(recorder);
   if (WaitClock* const clock = recorder_->wait_clock()) reducer_.use_clock(*clock);
+}
+
+void Learner::step_through_recorder(bool capture) {
   captured_.emplace(step_, reducer_, capture ? recorder_.get() : nullptr, host_, log_);
 }
 

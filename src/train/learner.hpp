@@ -37,7 +37,8 @@ class Learner {
     return captured_ ? captured_->run(images, noise, learning_rate, weights) : step_.run(images, noise, learning_rate, weights);
   }
 
-  /// Steps go through CapturedStep from now on, whose recorder this is; with `capture` false they stay eager. What a learner on a GPU does by itself.
+  /// Steps go through CapturedStep from now on, whose recorder this is; with `capture` false they stay eager. What a learner on a GPU does by itself, unless its numbers
+  /// must not lie there (numbers_go_to_device): then the recorder only measures waits.
   void record_steps(std::unique_ptr<WorkRecorder> recorder, bool capture);
 
   bool is_captured() const { return captured_ && captured_->is_captured(); }
@@ -63,6 +64,9 @@ class Learner {
   void replicate(Communicator& host);
 
  private:
+  void use_recorder(std::unique_ptr<WorkRecorder> recorder);
+  void step_through_recorder(bool capture);
+
   std::string model_name_;
   ImageShape shape_;
   std::shared_ptr<LatentModel> model_;

@@ -27,7 +27,7 @@ struct RunData {
 /// Throws AgreedError. A collective.
 RunData open_run_data(Config& config, const MpiWorld& world, Communicator& host);
 
-/// Threads of this rank that read and decode: `data.reader_threads`, or this rank's share of the cores, 4 at most.
+/// Threads of this rank that read and decode (and, for a GPU, make batches): `data.reader_threads`, or this rank's share of the cores, 4 at most.
 std::int64_t reader_threads(const DataConfig& data, int ranks_of_node);
 
 /// How images of `dataset` reach the model.

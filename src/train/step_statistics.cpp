@@ -58,7 +58,9 @@ void StepStatistics::blend_into_running(const at::Tensor& skip) {
   const at::Tensor blended = running * (1 - BatchNorm2dImpl::kMomentum) + sums_.slice(0, term_count()) * BatchNorm2dImpl::kMomentum;
   running.copy_(at::where(skip.to(at::kBool), running, blended));
   const at::Tensor counted = (1 - skip).to(at::kLong).squeeze();
-  for (BatchNorm2d& layer : layers_) layer->num_batches_tracked.add_(counted);
+  std::vector<at::Tensor> counts;
+  for (BatchNorm2d& layer : layers_) counts.push_back(layer->num_batches_tracked);
+  if (!counts.empty()) at::_foreach_add_(counts, counted);
 
   const auto error = std::find(other_terms_.begin(), other_terms_.end(), Objective::kSquaredError);
   if (error != other_terms_.end()) likelihood_.blend_into_running(terms()[3 + (error - other_terms_.begin())], skip);

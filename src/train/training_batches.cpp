@@ -32,10 +32,15 @@ std::unique_ptr<ChunkRing> chunk_ring(const BatchSource& source, std::int64_t ep
   return std::make_unique<ChunkRing>(source.train, options, source.node, source.host);
 }
 
+// A GPU is done with a batch sooner than one thread of the host has made the next; on the CPU the cores have the model to compute.
+int maker_threads(const BatchSource& source) {
+  return source.device.is_cpu() ? 1 : static_cast<int>(reader_threads(source.config.data, source.node.size()));
+}
+
 }  // namespace
 
 std::unique_ptr<PrefetchingLoader> training_batches(const BatchSource& source, std::int64_t epoch, std::int64_t step) {
-  return std::make_unique<PrefetchingLoader>(source.train, batch_plan(source), epoch, step, source.config.data.prefetch_batches, chunk_ring(source, epoch, step), batch_memory_for(source.device));
+  return std::make_unique<PrefetchingLoader>(source.train, batch_plan(source), epoch, step, source.config.data.prefetch_batches, chunk_ring(source, epoch, step), batch_memory_for(source.device), maker_threads(source));
 }
 
 }  // namespace vae_dist

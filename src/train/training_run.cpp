@@ -4,6 +4,7 @@
 
 #include "base/durable_file.hpp"
 #include "base/hash.hpp"
+#include "base/keep_freed_memory.hpp"
 #include "base/log.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/agreement.hpp"
@@ -198,6 +199,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<Communicator> flags = make_logged_communicator(host->duplicate(), "flags", collectives);
   TrainingLoop loop({config, run.data.train, run.validation(), run.plan, run.objective, run.rates, run.device.device, learner, recorder, failure.watchdog(), *host, *flags, *run.data.node}, setup.state);
+  give_back_freed_memory();  // start-up has looked at 2,000 images at once
   job_end.begin(first_step);
   const ExitCode code = run_to_the_end(loop, failure, job_end, host->rank());
 

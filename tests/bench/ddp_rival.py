@@ -224,13 +224,13 @@ def main():
         dist.barrier()
     elapsed = time.perf_counter() - started
 
-    peak = torch.tensor([float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024])
+    peak = torch.tensor([float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024, float(torch.cuda.max_memory_reserved()) if on_gpu else 0])
     if ranks > 1:
         peak = peak.to(options.device if options.backend == "nccl" else "cpu")
         dist.all_reduce(peak, dist.ReduceOp.MAX)
     if rank == 0:
         print(json.dumps({"samples_per_second": options.batch * ranks * options.steps / elapsed, "step_seconds": statistics.median(steps) if not on_gpu else elapsed / options.steps,
-                          "data_wait_seconds": statistics.median(waits), "peak_bytes_per_rank": peak.item(), "loss": loss.item()}), flush=True)
+                          "data_wait_seconds": statistics.median(waits), "peak_bytes_per_rank": peak[0].item(), "peak_device_bytes_per_rank": peak[1].item(), "loss": loss.item()}), flush=True)
     if ranks > 1:
         # Everything is measured and told. Taking gloo's threads down has aborted a rank now and then ("terminate called without an active exception").
         dist.barrier()

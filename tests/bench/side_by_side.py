@@ -22,20 +22,27 @@ class Contestant:
     name: str
     ranks: int
     command: list
+    captures: bool = False  # its steps are to be CUDA graphs
     results: list = dataclasses.field(default_factory=list)
+    failure: str = ""       # why it runs no more
 
     def run(self, folder):
-        """One run: the JSON object that it leaves."""
+        """One run, whose JSON object is kept. A rival that fails (torch.compile wants a compiler) is out of the race; ours must not."""
         file = os.path.join(folder, "figures.json")
         ours = "{json}" in self.command
         command = [file if word == "{json}" else word for word in self.command]
         environment = os.environ | {"OMP_NUM_THREADS": "1"} | (ROOT_MAY_START_MPI if os.geteuid() == 0 else {})
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
-        if done.returncode:
+        if done.returncode and ours:
             sys.exit(f"{self.name} ended with {done.returncode}:\n{' '.join(command)}\n{done.stdout}{done.stderr}")
+        if done.returncode:
+            self.failure = f"ended with {done.returncode}: {' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            return
         if ours:
             with open(file) as f:
                 said = json.load(f)
+            if self.captures and not said["captured"]:
+                sys.exit(f"{self.name}: the step was to be a CUDA graph and is none:\n{' '.join(command)}\n{done.stdout}{done.stderr}")
         else:
             said = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
         self.results.append(said)
@@ -60,10 +67,10 @@ def make_digit_sized_pictures(file, count):
         f.create_dataset("imgs", data=images.astype(numpy.uint8) * 255, chunks=(100, 28, 28), compression="gzip")
 
 
-def ours(name, options, ranks, config, words, bench=()):
+def ours(name, options, ranks, config, words, bench=(), captures=False):
     steps = ["--steps", str(options.steps), "--warm-up", str(options.warm_up)]
     launch = [] if ranks == 1 else ["mpirun", "-np", str(ranks), "--bind-to", "none" if options.gpu else "core"]
-    return Contestant(name, ranks, [*launch, options.binary, "bench", "--config", config, *steps, *bench, "--json", "{json}", *words])
+    return Contestant(name, ranks, [*launch, options.binary, "bench", "--config", config, *steps, *bench, "--json", "{json}", *words], captures)
 
 
 def free_port():
@@ -95,7 +102,7 @@ train: {{global_batch: {batch * ranks}{", cuda_graph: true" if options.gpu else 
 distributed: {{threads_per_rank: 1, device: {"cuda" if options.gpu else "cpu"}}}
 """)
     images = f"{batch} images, " if options.gpu else ""
-    mine = lambda name, *words, bench=(): ours(f"{images}ours, {name}", options, ranks, config, words, bench)
+    mine = lambda name, *words, bench=(): ours(f"{images}ours, {name}", options, ranks, config, words, bench, captures=options.gpu and "train.cuda_graph=false" not in words)
     rival = lambda name, *words: theirs(f"{images}rival, {name}", options, ranks, data, batch, words)
     best = ("--in-memory", "--channels-last", "--fused")
     if options.gpu:
@@ -125,12 +132,13 @@ distributed: {{threads_per_rank: 1, device: cpu}}
             rival("in memory, fused, compiled", "--in-memory", "--fused", "--compile", "default")]
 
 
-def print_table(contestants):
+def print_table(contestants, memory):
+    """memory: the figure that the column shows."""
     print(f"{'':46} {'samples/s':>10} {'step':>10} {'data wait':>10} {'memory a rank':>14}   {'spread':>7}")
     for one in contestants:
         rates = [result["samples_per_second"] for result in one.results]
         print(f"{one.name:46} {one.median('samples_per_second'):10.1f} {1e3 * one.median('step_seconds'):7.2f} ms {1e3 * one.median('data_wait_seconds'):7.2f} ms"
-              f" {one.median('peak_bytes_per_rank') / 1e6:11.0f} MB   {(max(rates) - min(rates)) / statistics.median(rates):6.0%}")
+              f" {one.median(memory) / 1e6:11.0f} MB   {(max(rates) - min(rates)) / statistics.median(rates):6.0%}")
     print()
 
 
@@ -180,9 +188,14 @@ def main():
         for race in filter(None, races):
             for number in range(options.pairs):
                 for one in race if number % 2 == 0 else reversed(race):
-                    one.run(folder)
-            print_table(race)
-            print_ratios(race)
+                    if not one.failure:
+                        one.run(folder)
+            finishers = [one for one in race if not one.failure]
+            print_table(finishers, "peak_device_bytes_per_rank" if options.gpu else "peak_bytes_per_rank")
+            print_ratios(finishers)
+            for one in race:
+                if one.failure:
+                    print(f"{one.name} {one.failure}\n")
             sys.stdout.flush()
         if options.json:
             with open(options.json, "w") as f:

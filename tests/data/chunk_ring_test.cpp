@@ -63,7 +63,7 @@ TEST_F(ChunkRingTest, GivesTheBatchesOfMemoryForEveryWorldSizeFromEveryStep) {
         run_thread_ranks(ranks, [&](Communicator& comm) {
           const ImageDataset streamed = ImageDataset::open(source());
           const BatchPlan plan = part_of(comm.rank(), ranks, window);
-          PrefetchingLoader loader(streamed, plan, 0, start, 2, ring(streamed, window, 0, start, comm, 1 + start % 2));
+          PrefetchingLoader loader(streamed, plan, 0, start, 2, ring(streamed, window, 0, start, comm, 1 + start % 2), plain_batch_memory(), 1 + static_cast<int>(start % 3));
           for (std::int64_t step = start; step < start + 12; ++step) {  // 8 steps an epoch
             const Batch batch = loader.next(), expected = make_batch(in_memory, plan, step / 8, step % 8);
             EXPECT_EQ(batch.samples, expected.samples);

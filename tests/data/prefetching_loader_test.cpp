@@ -45,6 +45,24 @@ TEST_F(PrefetchingLoaderTest, GivesWhatMakeBatchMakesFromAnyStart) {
     }
 }
 
+TEST_F(PrefetchingLoaderTest, GivesTheSameBatchesWithAnyNumberOfThreads) {
+  const std::string file = make_images("images.h5", {20, 3, 4});
+  ImageSource source;
+  source.files = {file};
+  const ImageDataset dataset = open(file), stored = ImageDataset::open(source, kNothingInMemory);
+  const BatchPlan plan = plan_of_rank_one();
+  for (const int threads : {2, 3, 8})
+    for (const ImageDataset* from : {&dataset, &stored}) {
+      PrefetchingLoader loader(*from, plan, 0, 0, 2, nullptr, plain_batch_memory(), threads);
+      for (std::int64_t step = 0; step < 10; ++step) {
+        const Batch batch = loader.next(), expected = make_batch(dataset, plan, step / 3, step % 3);
+        EXPECT_EQ(batch.samples, expected.samples);
+        EXPECT_EQ(batch.pixels, expected.pixels);
+        EXPECT_EQ(batch.noise, expected.noise);
+      }
+    }
+}
+
 TEST_F(PrefetchingLoaderTest, StartsInTheNextEpochWhereOneHasEnded) {
   const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
   PrefetchingLoader loader(dataset, plan_of_rank_one(), 4, 3, 1);

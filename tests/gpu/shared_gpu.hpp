@@ -27,7 +27,7 @@ inline DeviceChoice take_shared_gpu(const MpiWorld& world) {
   config.device = "cuda";
   config.share_gpu = true;
   const DeviceChoice choice = choose_device(config, node_facts(world));
-  apply_device(choice, "fp32", /*reproducible=*/false);
+  apply_device(choice, "fp32", /*reproducible=*/true);  // tests compare bits
   return choice;
 }
 

@@ -131,6 +131,7 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
       for (std::size_t i = 0; i < leaves.named.size(); ++i) {
         const at::Tensor error = (leaves.named[i].second.grad().to(at::kDouble) - leaves.straight_sum(i, all)).abs();
         EXPECT_TRUE((error <= tolerance * leaves.straight_magnitude(i, all)).all().item<bool>()) << "leaf " << i << ", step " << step;
+        EXPECT_TRUE(leaves.named[i].second.grad().is_alias_of(arena.gradients())) << "leaf " << i;
       }
       EXPECT_TRUE(at::allclose(statistics, at::full({kStatistics}, static_cast<double>(all * (all + 1) / 2) / 3, leaves.type), 1e-6)) << "statistics are never rounded";
       expect_same_bits_on_every_rank(comm, arena.gradients());

@@ -106,7 +106,20 @@ class SideBySide(runs.RunFolder):
         for name, results in figures.items():
             self.assertEqual(len(results), 2, name)
             self.assertGreater(results[0]["samples_per_second"], 0)
+            self.assertGreater(results[0]["peak_bytes_per_rank"], 1e7)
+            self.assertEqual(results[0]["peak_device_bytes_per_rank"], 0)
         self.assertIn("of its speed without any exchange", done.stdout)
+
+    def test_goes_on_without_a_rival_that_fails(self):
+        """A Python without torch for it alone: what a missing compiler is to torch.compile."""
+        (self.folder / "torch.py").write_text("raise ImportError('there is no torch here')")
+        script = runs.SOURCE / "tests" / "bench" / "side_by_side.sh"
+        done = subprocess.run([script, "--pairs", "2", "--steps", "2", "--warm-up", "1", "--pictures", "256", "--only", "MLP, ours|MLP, rival, as usually"], cwd=self.folder, text=True,
+                              capture_output=True, timeout=600, env={**os.environ, "VAE_DIST_BINARY": runs.BINARY, "VAE_DIST_PYTHON": sys.executable, "PYTHONPATH": str(self.folder)})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"MLP, ours +[0-9.]+ ")
+        self.assertRegex(done.stdout, r"MLP, rival, as usually written ended with 1: ")
+        self.assertIn("there is no torch here", done.stdout)
 
 
 if __name__ == "__main__":

@@ -185,7 +185,7 @@ class StreamingMemory(RunFolder):
         model = self.memory_of("small", 4, "data.cache=memory") - 16 * 64 * 64 * 64 * 3
         streaming = self.memory_of("large", self.STEPS, "data.cache=stream")
         self.assertGreater(model, 0)
-        self.assertLess(streaming - model, 300e6)  # 190 MB when this was written
+        self.assertLess(streaming - model, 300e6)  # 160 to 190 MB when this was written
 
 
 class OneCopy(RunFolder):

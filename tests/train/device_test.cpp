@@ -80,11 +80,13 @@ TEST(ChooseDevice, LetsRanksShareGpusWhereItIsAskedFor) {
   for (const int rank : {0, 1, 2, 3}) {
     const DeviceChoice choice = choose_device(config, node(2, 4, rank));
     EXPECT_EQ(choice.device.index(), rank % 2);
-    EXPECT_EQ(choice.nccl_settings, settings_for_shared_gpu(node(2, 4, rank)));
-    EXPECT_FALSE(choice.nccl_settings.empty());
+    EnvironmentSettings expected = settings_for_shared_gpu(node(2, 4, rank));
+    ASSERT_FALSE(expected.empty());
+    expected.emplace_back("NCCL_GRAPH_REGISTER", "0");
+    EXPECT_EQ(choice.nccl_settings, expected);
   }
   EXPECT_THAT(choose_device(config, node(1, 1)).nccl_settings, IsEmpty()) << "a world of one";
-  EXPECT_THAT(choose_device(wants("cuda"), node(4, 4)).nccl_settings, IsEmpty()) << "not asked for";
+  EXPECT_THAT(choose_device(wants("cuda"), node(4, 4)).nccl_settings, ElementsAre(Pair("NCCL_GRAPH_REGISTER", "0"))) << "not asked for";
 }
 
 TEST(SharedGpu, MakesEachRankAHostOfItsOwnOnTheLoopback) {

@@ -59,7 +59,7 @@ void take_batches(benchmark::State& state, PrefetchingLoader& loader) {
 
 void from_memory(benchmark::State& state) {
   const ImageDataset images = ImageDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
-  PrefetchingLoader loader(images, batch_plan(0), 0, 0, kAhead);
+  PrefetchingLoader loader(images, batch_plan(0), 0, 0, kAhead, nullptr, plain_batch_memory(), static_cast<int>(state.range(0)));
   take_batches(state, loader);
 }
 
@@ -84,7 +84,7 @@ void made_at_once(benchmark::State& state) {
 }
 
 // Real time: the thread's work is not this one's.
-BENCHMARK(from_memory)->Name("loader/memory")->UseRealTime();
+BENCHMARK(from_memory)->Name("loader/memory")->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
 BENCHMARK(streamed)->Name("loader/streamed")->UseRealTime();
 BENCHMARK(made_at_once)->Name("loader/batch_without_thread");
 
