@@ -1,10 +1,11 @@
 #include <iostream>
 #include <memory>
 
+#include "base/digits.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "datasets/convert.hpp"
 #include "launcher/data_verbs.hpp"
-#include "train/start_table.hpp"
 
 namespace vae_dist {
 namespace {

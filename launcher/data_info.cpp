@@ -3,12 +3,13 @@
 #include <iostream>
 #include <memory>
 
+#include "base/digits.hpp"
+#include "base/text.hpp"
 #include "data/image_dataset.hpp"
 #include "datasets/reading_advice.hpp"
 #include "datasets/stored_file.hpp"
 #include "launcher/data_verbs.hpp"
 #include "picture/image_grid.hpp"
-#include "train/start_table.hpp"
 
 namespace vae_dist {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "base/digits.hpp"
 #include "base/text.hpp"
-#include "train/start_table.hpp"
+#include "base/text_table.hpp"
 
 namespace vae_dist {
 namespace {

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "bench/synchronize.hpp"
+#include "train/image_tensor.hpp"
 #include "train/noise_tensor.hpp"
 #include "train/run_setup.hpp"
 #include "train/step_range.hpp"
@@ -31,7 +32,7 @@ void MeasuredRun::one_step(Laps& laps) {
     const StepRange range("data");
     const Batch batch = batches_->next();
     data_wait = watch.elapsed().count();
-    images = model_input(batch.pixels, format_);
+    images = image_tensor(batch, format_);
     noise = noise_tensor(batch, format_);
   }
   const StepOutcome outcome = learner_.step(images, noise, learning_rate(run_.rates, step_), run_.objective.weights_at(step_));

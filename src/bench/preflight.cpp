@@ -5,6 +5,7 @@
 
 #include "base/clock.hpp"
 #include "base/digits.hpp"
+#include "base/text.hpp"
 #include "bench/link_rounds.hpp"
 #include "bench/machine_peak.hpp"
 #include "bench/measured_run.hpp"
@@ -13,7 +14,6 @@
 #include "comm/agreement.hpp"
 #include "comm/nccl_log.hpp"
 #include "train/rank_places.hpp"
-#include "train/start_table.hpp"
 
 namespace vae_dist {
 namespace {

@@ -6,7 +6,6 @@
 
 #include "base/digits.hpp"
 #include "base/text.hpp"
-#include "train/start_table.hpp"
 
 namespace vae_dist {
 namespace {

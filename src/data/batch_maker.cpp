@@ -16,6 +16,7 @@ Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const Epoch
   batch.scale = dataset.scale();
   batch.samples.resize(count);
   batch.pixels = {count * image_bytes, means.memory};
+  if (plan.horizontal_flip && plan.flip_on_device) batch.mirrored = {count, means.memory};
   batch.noise = {count * noise_values, means.memory};
   const auto make_sample = [&](std::size_t i) {
     const std::int64_t sample = order.at(step * plan.global_batch + plan.first + static_cast<std::int64_t>(i));
@@ -28,7 +29,12 @@ Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const Epoch
       dataset.read(sample, image, epoch);
     }
     // After binarizing, so that an image binarized once and for all is mirrored as a whole.
-    if (plan.horizontal_flip && (random_block(flip_key, key_index, 0, 0)[0] & 1) != 0) flip_horizontally(image, dataset.shape(), dataset.layout(), batch.type);
+    const bool mirrors = plan.horizontal_flip && (random_block(flip_key, key_index, 0, 0)[0] & 1) != 0;
+    if (!batch.mirrored.empty()) {
+      batch.mirrored.data()[i] = mirrors;
+    } else if (mirrors) {
+      flip_horizontally(image, dataset.shape(), dataset.layout(), batch.type);
+    }
     fill_normal(noise_key, key_index, 0, std::span(batch.noise).subspan(i * noise_values, noise_values));
   };
   means.team.divide(plan.count, [&](std::int64_t first, std::int64_t last) {

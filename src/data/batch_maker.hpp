@@ -14,7 +14,8 @@ struct BatchPlan {
   std::int64_t global_batch = 0;      ///< G: step s takes positions [s*G, (s+1)*G) of the epoch's order
   std::int64_t first = 0, count = 0;  ///< this rank's part of them: [s*G + first, s*G + first + count)
   std::int64_t noise_per_sample = 0;
-  bool horizontal_flip = false;
+  bool horizontal_flip = false;       ///< by the seed, each image with probability 1/2
+  bool flip_on_device = false;        ///< only say which: Batch::mirrored
   std::int64_t window_chunks = 0;     ///< see EpochOrder
 
   /// The last partial global batch is dropped.

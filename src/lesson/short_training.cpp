@@ -4,6 +4,7 @@
 
 #include "data/prefetching_loader.hpp"
 #include "train/deferred_values.hpp"
+#include "train/image_tensor.hpp"
 #include "train/noise_tensor.hpp"
 #include "train/open_data.hpp"
 
@@ -34,7 +35,7 @@ void ShortTraining::train(std::int64_t steps) {
   at::Tensor sum;
   for (std::int64_t i = 0; i < steps; ++i) {
     const Batch batch = loader.next();
-    const StepOutcome outcome = learner_.step(model_input(batch.pixels, format), noise_tensor(batch, format), config_.train.optimizer.learning_rate, objective_.weights_at(steps_done_));
+    const StepOutcome outcome = learner_.step(image_tensor(batch, format), noise_tensor(batch, format), config_.train.optimizer.learning_rate, objective_.weights_at(steps_done_));
     ++steps_done_;
     sum = sum.defined() ? sum + outcome.values : outcome.values.clone();
     if (steps_done_ % kStepsAPoint != 0) continue;

@@ -5,11 +5,12 @@
 #include <thread>
 
 #include "base/clock.hpp"
+#include "base/digits.hpp"
 #include "base/error.hpp"
 #include "base/free_memory.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "comm/agreement.hpp"
-#include "train/start_table.hpp"
 
 namespace vae_dist {
 namespace {

@@ -9,9 +9,9 @@
 #include <new>
 #include <string_view>
 
+#include "base/digits.hpp"
 #include "base/power_of_two.hpp"
 #include "base/text.hpp"
-#include "train/start_table.hpp"
 
 namespace vae_dist {
 namespace {

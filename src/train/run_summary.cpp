@@ -5,8 +5,8 @@
 
 #include "base/digits.hpp"
 #include "base/text.hpp"
+#include "base/text_table.hpp"
 #include "metrics/progress.hpp"
-#include "train/start_table.hpp"
 
 namespace vae_dist {
 

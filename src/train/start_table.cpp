@@ -1,7 +1,6 @@
 #include "train/start_table.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "base/digits.hpp"
@@ -97,22 +96,6 @@ std::string collapse_warning(const StartFacts& f) {
               is_sum(f) ? "sigma^2 * M_N * beta = " : "M_N * beta * C*H*W / 2 = ", digits(*sigma * *sigma), ", but the images vary by no more than ", digits(f.top_variance),
               " along any direction. No latent dimension pays for itself, and every reconstruction will be the mean image. Use a smaller ",
               is_sum(f) ? "objective.sigma, a smaller objective.kld_weight or a smaller beta." : "objective.kld_weight (rule reference or fixed), a smaller beta, or a smaller batch.");
-}
-
-std::string format_table(const TableRows& rows) {
-  std::size_t width = 0;
-  for (const auto& [name, value] : rows) width = std::max(width, name.size());
-  std::string out;
-  for (const auto& [name, value] : rows) out += "  " + name + std::string(width - name.size() + 2, ' ') + value + "\n";
-  return out;
-}
-
-std::string format_bytes(double bytes) {
-  constexpr std::array<const char*, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
-  std::size_t unit = 0;
-  // What three digits would round to 1000 is one of the next unit.
-  for (; bytes >= 999.5 && unit + 1 < kUnits.size(); ++unit) bytes /= 1000;
-  return text(digits(bytes, 3), " ", kUnits[unit]);
 }
 
 }  // namespace vae_dist

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "base/text_table.hpp"
 #include "config/config.hpp"
 #include "data/image_dataset.hpp"
 #include "train/device.hpp"
@@ -13,8 +13,6 @@
 #include "train/replica_plan.hpp"
 
 namespace vae_dist {
-
-using TableRows = std::vector<std::pair<std::string, std::string>>;
 
 struct StartFacts {
   const Config& config;
@@ -35,11 +33,5 @@ TableRows start_table(const StartFacts& facts);
 
 /// Empty, or the paragraph that warns of a run that must collapse (promise: a user learns it before the first step).
 std::string collapse_warning(const StartFacts& facts);
-
-/// Names padded to one width, a line each.
-std::string format_table(const TableRows& rows);
-
-/// "45.2 MB".
-std::string format_bytes(double bytes);
 
 }  // namespace vae_dist

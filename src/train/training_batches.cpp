@@ -14,6 +14,7 @@ BatchPlan batch_plan(const BatchSource& source) {
   plan.count = source.plan.samples_per_rank();
   plan.noise_per_sample = source.noise_per_sample;
   plan.horizontal_flip = source.config.data.horizontal_flip;
+  plan.flip_on_device = !source.device.is_cpu();
   plan.window_chunks = *source.config.data.shuffle_window_chunks;
   return plan;
 }

@@ -17,6 +17,7 @@
 #include "parallel/replicate.hpp"
 #include "train/early_stop.hpp"
 #include "train/evaluation_options.hpp"
+#include "train/image_tensor.hpp"
 #include "train/noise_tensor.hpp"
 #include "train/open_data.hpp"
 #include "train/picture_files.hpp"
@@ -113,7 +114,7 @@ void TrainingLoop::one_step() {
   if (slow_steps_ > 0) --slow_steps_;
 
   const double rate = learning_rate(parts_.learning_rate, state_.step), beta = parts_.objective.beta_at(state_.step);
-  const at::Tensor images = model_input(batch.pixels, format_);
+  const at::Tensor images = image_tensor(batch, format_);
   const StepOutcome outcome = learn(images, noise_tensor(batch, format_), rate);
 
   Wishes mine;

@@ -2,10 +2,13 @@
 
 #include <memory>
 
+#include "base/digits.hpp"
 #include "base/durable_file.hpp"
 #include "base/hash.hpp"
 #include "base/keep_freed_memory.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
+#include "base/text_table.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/agreement.hpp"
 #include "comm/logged_communicator.hpp"

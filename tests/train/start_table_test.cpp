@@ -152,18 +152,5 @@ TEST_F(StartTable, DoesNotWarnOfARunThatCanLearn) {
   EXPECT_EQ(warning(0.0019), "");
 }
 
-TEST(TableText, HasItsValuesInOneColumn) {
-  EXPECT_EQ(format_table({{"run", "a"}, {"global batch", "64"}}), "  run           a\n  global batch  64\n");
-}
-
-TEST(TableText, HasBytesInThreeDigitsAndAUnit) {
-  EXPECT_EQ(format_bytes(0), "0 B");
-  EXPECT_EQ(format_bytes(999), "999 B");
-  EXPECT_EQ(format_bytes(1000), "1 kB");
-  EXPECT_EQ(format_bytes(45.21e6), "45.2 MB");
-  EXPECT_EQ(format_bytes(2.5e9), "2.5 GB");
-  EXPECT_EQ(format_bytes(999.7e6), "1 GB") << "not 1e+03 MB";
-}
-
 }  // namespace
 }  // namespace vae_dist

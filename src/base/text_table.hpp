@@ -1,0 +1,15 @@
+// Names and values in two columns, for the terminal.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace vae_dist {
+
+using TableRows = std::vector<std::pair<std::string, std::string>>;
+
+/// Names padded to one width, a line each.
+std::string format_table(const TableRows& rows);
+
+}  // namespace vae_dist
