@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "launcher/verbs.hpp"
-#include "train/version.hpp"
+#include "train/device/version.hpp"
 
 namespace vae_dist {
 namespace {

@@ -10,7 +10,7 @@
 #include "launcher/image_output.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "train/compared_models.hpp"
+#include "train/trained/compared_models.hpp"
 
 namespace vae_dist {
 namespace {

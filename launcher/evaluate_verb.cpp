@@ -8,7 +8,7 @@
 #include "comm/agreement.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "train/evaluation_options.hpp"
+#include "train/trained/evaluation_options.hpp"
 
 namespace vae_dist {
 namespace {

@@ -1,6 +1,6 @@
 #include "launcher/model_options.hpp"
 
-#include "train/device.hpp"
+#include "train/device/device.hpp"
 
 namespace vae_dist {
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "comm/mpi_world.hpp"
-#include "train/evaluated_data.hpp"
+#include "train/trained/evaluated_data.hpp"
 
 namespace vae_dist {
 

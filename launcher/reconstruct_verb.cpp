@@ -5,7 +5,7 @@
 #include "launcher/image_output.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "train/picture_files.hpp"
+#include "train/run/picture_files.hpp"
 
 namespace vae_dist {
 namespace {

@@ -4,8 +4,8 @@
 #include "evaluate/model_pictures.hpp"
 #include "launcher/image_output.hpp"
 #include "launcher/verbs.hpp"
-#include "train/picture_files.hpp"
-#include "train/trained_model.hpp"
+#include "train/run/picture_files.hpp"
+#include "train/trained/trained_model.hpp"
 
 namespace vae_dist {
 

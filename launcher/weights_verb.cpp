@@ -3,8 +3,8 @@
 
 #include "launcher/pytorch_weights.hpp"
 #include "launcher/verbs.hpp"
-#include "train/trained_model.hpp"
-#include "train/weights_import.hpp"
+#include "train/trained/trained_model.hpp"
+#include "train/trained/weights_import.hpp"
 
 namespace vae_dist {
 namespace {

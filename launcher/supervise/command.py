@@ -31,7 +31,7 @@ def mpirun(placed, machine, *words):
 
 
 def training(placed, machine, job, restart, program, arguments):
-    """The command of a start. `job` and `restart` are the run's lock's (src/train/run_lock.hpp)."""
+    """The command of a start. `job` and `restart` are the run's lock's (src/train/run/run_lock.hpp)."""
     words = []
     # Waiting ranks give way to those that compute.
     if max(ranks for _, ranks in placed) > machine.cores:

@@ -2,11 +2,11 @@
 
 #include "base/clock.hpp"
 #include "bench/synchronize.hpp"
-#include "train/image_tensor.hpp"
-#include "train/noise_tensor.hpp"
-#include "train/run_setup.hpp"
-#include "train/step_range.hpp"
-#include "train/training_batches.hpp"
+#include "train/batches/image_tensor.hpp"
+#include "train/batches/noise_tensor.hpp"
+#include "train/batches/training_batches.hpp"
+#include "train/run/run_setup.hpp"
+#include "train/step/step_range.hpp"
 
 namespace vae_dist {
 

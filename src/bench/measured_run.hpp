@@ -10,10 +10,10 @@
 #include "comm/mpi_world.hpp"
 #include "config/config.hpp"
 #include "data/prefetching_loader.hpp"
-#include "train/agreed_flags.hpp"
-#include "train/deferred_values.hpp"
-#include "train/learner.hpp"
 #include "train/prepared_run.hpp"
+#include "train/step/agreed_flags.hpp"
+#include "train/step/deferred_values.hpp"
+#include "train/step/learner.hpp"
 
 namespace vae_dist {
 

@@ -13,7 +13,7 @@
 #include "bench/over_ranks.hpp"
 #include "comm/agreement.hpp"
 #include "comm/nccl_log.hpp"
-#include "train/rank_places.hpp"
+#include "train/device/rank_places.hpp"
 
 namespace vae_dist {
 namespace {

@@ -1,4 +1,4 @@
-// How far a device is in collectives that no host call starts: those of a captured step (src/train/captured_step.hpp).
+// How far a device is in collectives that no host call starts: those of a captured step (src/train/step/captured_step.hpp).
 //
 // A CUDA graph is launched as a whole; then the host knows no more which bucket is being summed. So the graph copies a word of 4 bytes to host memory
 // before and after each collective: the number of marks passed since the first launch. Whoever must name a hang reads it there, without asking

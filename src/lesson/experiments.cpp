@@ -11,7 +11,7 @@
 #include "evaluate/mean_image.hpp"
 #include "evaluate/model_pictures.hpp"
 #include "evaluate/read_images.hpp"
-#include "train/open_data.hpp"
+#include "train/batches/open_data.hpp"
 
 namespace vae_dist {
 namespace {

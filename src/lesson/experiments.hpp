@@ -9,7 +9,7 @@
 #include "data/image_dataset.hpp"
 #include "evaluate/coverage.hpp"
 #include "lesson/short_training.hpp"
-#include "train/device.hpp"
+#include "train/device/device.hpp"
 
 namespace vae_dist {
 

@@ -9,7 +9,7 @@
 #include "base/log.hpp"
 #include "datasets/shapes.hpp"
 #include "lesson/lesson_page.hpp"
-#include "train/open_data.hpp"
+#include "train/batches/open_data.hpp"
 
 namespace vae_dist {
 namespace {

@@ -6,7 +6,7 @@
 #include "base/text.hpp"
 #include "lesson/equations.hpp"
 #include "picture/image_grid.hpp"
-#include "train/picture_files.hpp"
+#include "train/run/picture_files.hpp"
 
 namespace vae_dist {
 namespace {

@@ -3,10 +3,10 @@
 #include <ATen/ATen.h>
 
 #include "data/prefetching_loader.hpp"
-#include "train/deferred_values.hpp"
-#include "train/image_tensor.hpp"
-#include "train/noise_tensor.hpp"
-#include "train/open_data.hpp"
+#include "train/batches/image_tensor.hpp"
+#include "train/batches/noise_tensor.hpp"
+#include "train/batches/open_data.hpp"
+#include "train/step/deferred_values.hpp"
 
 namespace vae_dist {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "comm/communicator.hpp"
 #include "evaluate/evaluation.hpp"
-#include "train/learner.hpp"
-#include "train/resolved_objective.hpp"
+#include "train/step/learner.hpp"
+#include "train/step/resolved_objective.hpp"
 
 namespace vae_dist {
 

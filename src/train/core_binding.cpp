@@ -8,7 +8,7 @@
 #include "base/machine_topology.hpp"
 #include "base/number_ranges.hpp"
 #include "base/text.hpp"
-#include "train/open_data.hpp"
+#include "train/batches/open_data.hpp"
 
 namespace vae_dist {
 

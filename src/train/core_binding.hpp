@@ -6,7 +6,7 @@
 
 #include "comm/communicator.hpp"
 #include "config/config.hpp"
-#include "train/device.hpp"
+#include "train/device/device.hpp"
 
 namespace vae_dist {
 

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "config/config.hpp"
-#include "train/replica_plan.hpp"
+#include "train/step/replica_plan.hpp"
 
 namespace vae_dist {
 

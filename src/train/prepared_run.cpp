@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "comm/agreement.hpp"
-#include "train/capture_rule.hpp"
+#include "train/step/capture_rule.hpp"
 
 namespace vae_dist {
 namespace {

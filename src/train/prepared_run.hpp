@@ -3,11 +3,11 @@
 
 #include "comm/mpi_world.hpp"
 #include "config/config.hpp"
-#include "train/device.hpp"
-#include "train/learning_rate.hpp"
-#include "train/open_data.hpp"
-#include "train/replica_plan.hpp"
-#include "train/resolved_objective.hpp"
+#include "train/batches/open_data.hpp"
+#include "train/device/device.hpp"
+#include "train/step/learning_rate.hpp"
+#include "train/step/replica_plan.hpp"
+#include "train/step/resolved_objective.hpp"
 
 namespace vae_dist {
 

@@ -6,9 +6,9 @@
 #include "base/digits.hpp"
 #include "base/text.hpp"
 #include "evaluate/collapse_forecast.hpp"
-#include "train/beta_schedule.hpp"
 #include "train/out_of_memory.hpp"
-#include "train/run_directory.hpp"
+#include "train/run/run_directory.hpp"
+#include "train/step/beta_schedule.hpp"
 
 namespace vae_dist {
 namespace {

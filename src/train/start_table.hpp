@@ -7,10 +7,10 @@
 #include "base/text_table.hpp"
 #include "config/config.hpp"
 #include "data/image_dataset.hpp"
-#include "train/device.hpp"
-#include "train/learning_rate.hpp"
-#include "train/resolved_objective.hpp"
-#include "train/replica_plan.hpp"
+#include "train/device/device.hpp"
+#include "train/step/learning_rate.hpp"
+#include "train/step/replica_plan.hpp"
+#include "train/step/resolved_objective.hpp"
 
 namespace vae_dist {
 

@@ -11,15 +11,15 @@
 #include "checkpoint/checkpoint_writer.hpp"
 #include "comm/watchdog.hpp"
 #include "data/prefetching_loader.hpp"
-#include "train/agreed_flags.hpp"
-#include "train/deferred_values.hpp"
-#include "train/kept_report.hpp"
-#include "train/learner.hpp"
-#include "train/learning_rate.hpp"
 #include "train/out_of_memory.hpp"
-#include "train/recorder.hpp"
-#include "train/resolved_objective.hpp"
-#include "train/run_summary.hpp"
+#include "train/run/kept_report.hpp"
+#include "train/run/recorder.hpp"
+#include "train/run/run_summary.hpp"
+#include "train/step/agreed_flags.hpp"
+#include "train/step/deferred_values.hpp"
+#include "train/step/learner.hpp"
+#include "train/step/learning_rate.hpp"
+#include "train/step/resolved_objective.hpp"
 
 namespace vae_dist {
 

@@ -18,8 +18,8 @@
 #include "base/clock.hpp"
 #include "bench/over_ranks.hpp"
 #include "comm/mpi_world.hpp"
-#include "train/make_model.hpp"
-#include "train/training_step.hpp"
+#include "train/step/make_model.hpp"
+#include "train/step/training_step.hpp"
 
 namespace {
 

@@ -17,8 +17,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "train/make_model.hpp"
-#include "train/noise_tensor.hpp"
+#include "train/batches/noise_tensor.hpp"
+#include "train/step/make_model.hpp"
 
 namespace vae_dist {
 

@@ -13,10 +13,10 @@
 #include "evaluate/model_input.hpp"
 #include "never_waits.hpp"
 #include "shared_gpu.hpp"
-#include "train/deferred_values.hpp"
-#include "train/gpu_facts.hpp"
-#include "train/pinned_memory.hpp"
-#include "train/work_recorder.hpp"
+#include "train/device/gpu_facts.hpp"
+#include "train/device/pinned_memory.hpp"
+#include "train/step/deferred_values.hpp"
+#include "train/step/work_recorder.hpp"
 
 namespace vae_dist {
 namespace {

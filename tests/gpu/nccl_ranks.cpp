@@ -18,7 +18,7 @@
 #include "parallel/replicate.hpp"
 #include "shared_gpu.hpp"
 #include "staged_communicator.hpp"
-#include "train/gradient_memory.hpp"
+#include "train/step/gradient_memory.hpp"
 
 namespace vae_dist {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "comm/logged_communicator.hpp"
 #include "parallel/gradient_reducer.hpp"
-#include "train/rank_failure.hpp"
+#include "train/run/rank_failure.hpp"
 
 namespace vae_dist {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "train/make_model.hpp"
+#include "train/step/make_model.hpp"
 
 namespace vae_dist {
 namespace {

@@ -1,8 +1,8 @@
 // From the configuration to the model and its loss.
 #include <gtest/gtest.h>
 
-#include "train/make_model.hpp"
-#include "train/resolved_objective.hpp"
+#include "train/step/make_model.hpp"
+#include "train/step/resolved_objective.hpp"
 
 namespace vae_dist {
 namespace {

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "comm/thread_communicator.hpp"
-#include "train/learner.hpp"
+#include "train/step/learner.hpp"
 
 namespace vae_dist {
 

@@ -1,0 +1,27 @@
+// The batches that a rank trains on, from any step on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "config/config.hpp"
+#include "data/prefetching_loader.hpp"
+#include "train/step/replica_plan.hpp"
+
+namespace vae_dist {
+
+struct BatchSource {
+  const Config& config;
+  const ImageDataset& train;
+  const ReplicaPlan& plan;
+  std::int64_t noise_per_sample;  ///< Objective::noise_per_sample() of a replica's samples
+  c10::Device device;
+  Communicator& node;             ///< the ranks that share this one's memory
+  Communicator& host;
+};
+
+/// Makes batches ahead, from step `step` of epoch `epoch` on. What does not lie in memory is streamed through a ring of chunks that the node's ranks
+/// share, unless its order leaps over all samples. Batches lie in memory that `device` copies from by itself. A collective.
+std::unique_ptr<PrefetchingLoader> training_batches(const BatchSource& source, std::int64_t epoch, std::int64_t step);
+
+}  // namespace vae_dist

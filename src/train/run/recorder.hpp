@@ -1,0 +1,59 @@
+// Tells the world about a run: Prometheus series, metrics.jsonl and the progress line. Every rank has one; rank 0's writes the files.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "comm/mpi_world.hpp"
+#include "config/config.hpp"
+#include "evaluate/evaluation.hpp"
+#include "metrics/progress.hpp"
+#include "metrics/run_metrics.hpp"
+#include "metrics/service_discovery.hpp"
+#include "metrics/step_log.hpp"
+#include "train/run/job_end.hpp"
+#include "train/run/run_directory.hpp"
+
+namespace vae_dist {
+
+class Recorder {
+ public:
+  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `job_end` hears of every step. A collective on `host`.
+  Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end);
+
+  /// `step.step` counts from 1: steps done.
+  void step(const StepMetrics& step);
+
+  /// `on`: "validation" or "training": which samples. `collapsed`: whether the model has learned nothing; absent: it is too early to tell.
+  void evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const Evaluation& result, double mean_image_mse, std::optional<bool> collapsed);
+
+  /// Logs the mean times of each rank's steps since it was last called. A collective.
+  void times_of_ranks(std::int64_t step);
+
+  void checkpoint(double seconds) { metrics_.record_checkpoint(seconds); }
+  void failed_checkpoint() { metrics_.record_failed_checkpoint(); }
+
+  std::optional<int> port() const { return metrics_.port(); }
+
+ private:
+  /// Of this rank's steps since they were last told.
+  struct StepTimes {
+    double steps = 0, step = 0, data_wait = 0, allreduce_wait = 0;
+  };
+
+  Communicator& host_;
+  JobEnd& job_end_;
+  bool writes_;
+  std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_;
+  std::vector<std::string> other_terms_;
+  RunMetrics metrics_;
+  Progress progress_;
+  StepTimes times_;
+  std::vector<std::string> hosts_;  // of all ranks
+  std::unique_ptr<ServiceDiscoveryFile> discovery_;  // rank 0
+  std::unique_ptr<StepLog> log_;                     // rank 0
+};
+
+}  // namespace vae_dist

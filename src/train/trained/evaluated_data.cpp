@@ -1,0 +1,132 @@
+#include "train/trained/evaluated_data.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.hpp"
+#include "comm/agreement.hpp"
+#include "config/kld_weight_rule.hpp"
+
+namespace vae_dist {
+namespace {
+
+// What `choice` means among the run's sources.
+struct Chosen {
+  SourceConfig source;
+  std::string key;                         // for messages
+  bool held_out = false, kept = false;     // of data.train, where part of it is held out: that part, or the rest
+};
+
+Chosen find_source(const TrainedModel& trained, const DataChoice& choice) {
+  const DataConfig& data = trained.config.data;
+  if (!choice.file.empty()) {
+    if (!choice.split.empty()) throw BadInput(text("--split ", choice.split, " is a part of the run's own data: it does not go with --data"));
+    SourceConfig source;
+    source.file = {choice.file};
+    return {source, "--data"};
+  }
+  const bool file = !data.validation.file.empty(), fraction = data.validation.fraction.has_value();
+  if (choice.split == "validation" && !file && !fraction) throw BadInput(text(trained.origin.string(), ": the run has no validation data; give --split train or --data FILE"));
+  if (choice.split == "train" || (!file && !fraction)) return {data.train, "data.train", false, fraction};
+  if (file) return {data.validation, "data.validation"};
+  return {data.train, "data.train", true, false};
+}
+
+ImageDataset part_of(ImageDataset images, const TrainedModel& trained, const Chosen& chosen) {
+  if (!chosen.held_out && !chosen.kept) return images;
+  ImageDataset held_out = images.hold_out(*trained.config.data.validation.fraction, static_cast<std::uint64_t>(trained.config.run.seed));
+  return chosen.held_out ? held_out : images;
+}
+
+void check_fits(const ImageDataset& images, const TrainedModel& trained) {
+  if (images.shape() == trained.shape) return;
+  throw BadInput(text(images.description(), " does not fit ", trained.origin.string(), ", whose model is for images ", trained.shape.channels, "x", trained.shape.height, "x", trained.shape.width));
+}
+
+std::int64_t training_samples(const TrainedModel& trained) {
+  DataChoice training;
+  training.split = "train";
+  try {
+    return open_chosen_data(trained, training).size();
+  } catch (const BadInput& error) {
+    throw BadInput(text("M_N is G / N (objective.kld_weight.rule batch_over_dataset), and N, the number of training samples, can't be found: ", error.what()));
+  }
+}
+
+}  // namespace
+
+TrainedModel load_shared_model(const std::filesystem::path& place, Communicator& host) {
+  TrainedModel trained;
+  agree_on_rank_0(host, [&] { trained = load_trained_model(place); });
+  const std::filesystem::path origin = broadcast_text(host, trained.origin.string());
+  agree(host, [&] {
+    if (host.rank() != 0) trained = load_trained_model(origin);
+  });
+  return trained;
+}
+
+ImageDataset open_chosen_data(const TrainedModel& trained, const DataChoice& choice) {
+  const Chosen chosen = find_source(trained, choice);
+  ImageDataset images = part_of(open_source(trained.config, chosen.source, chosen.key), trained, chosen);
+  check_fits(images, trained);
+  return images;
+}
+
+SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice, const MpiWorld& world, Communicator& host) {
+  Config config = trained.config;
+  Chosen chosen;
+  agree(host, [&] {
+    chosen = find_source(trained, choice);
+    check_fits(open_source(config, chosen.source, chosen.key), trained);
+  });
+  // One source alone, whatever the run had beside it.
+  config.data.train = chosen.source;
+  config.data.validation = SourceConfig{};
+  config.data.cache = "auto";
+  RunData data = open_run_data(config, world, host);
+  return {part_of(std::move(data.train), trained, chosen), std::move(data.node)};
+}
+
+RowRange chosen_rows(const std::string& rows, std::int64_t size) {
+  if (rows.empty()) return {0, size};
+  const std::size_t colon = rows.find(':');
+  try {
+    if (colon != std::string::npos) {
+      std::size_t used_first = 0, used_last = 0;
+      const std::string first = rows.substr(0, colon), last = rows.substr(colon + 1);
+      const RowRange range{std::stoll(first, &used_first), std::stoll(last, &used_last)};
+      if (used_first == first.size() && used_last == last.size() && range.first >= 0 && range.first < range.last) {
+        if (range.last > size) throw BadInput(text("--rows ", rows, ": there are ", size, " images"));
+        return range;
+      }
+    }
+  } catch (const std::logic_error&) {
+    // told below
+  }
+  throw BadInput(text("--rows ", rows, ": give A:B, rows A to B - 1, for example 0:32"));
+}
+
+ResolvedObjective objective_of(const TrainedModel& trained) {
+  const bool needs_samples = kld_weight_rule(trained.config.objective) == "batch_over_dataset";
+  return resolve_objective(trained.config, needs_samples ? training_samples(trained) : 1, trained.shape);
+}
+
+EvaluationSubject evaluation_subject(const TrainedModel& trained, const ResolvedObjective& objective, const ImageDataset& images, RowRange samples) {
+  EvaluationSubject subject;
+  subject.checkpoint = trained.origin.string();
+  subject.model = trained.config.model.name;
+  subject.data = images.description();
+  subject.step = trained.state.step;
+  subject.samples = samples;
+  subject.kld_weight = objective.kld_weight;
+  subject.beta = objective.beta_at(std::max<std::int64_t>(0, trained.state.step - 1));
+  subject.has_kld = objective.has_kld;
+  subject.reconstruction_unit = reconstruction_unit(objective.options, objective.likelihood);
+  return subject;
+}
+
+void require_encoder(const TrainedModel& trained, const std::string& purpose) {
+  if (trained.model->latent_kind() == LatentKind::none) throw BadInput(text(trained.origin.string(), " is a decoder_only model: without an encoder there is nothing to ", purpose));
+}
+
+}  // namespace vae_dist

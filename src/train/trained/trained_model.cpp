@@ -1,0 +1,51 @@
+#include "train/trained/trained_model.hpp"
+
+#include "base/error.hpp"
+#include "config/load_config.hpp"
+#include "train/step/make_model.hpp"
+#include "train/step/weights.hpp"
+
+namespace vae_dist {
+namespace {
+
+struct Found {
+  Checkpoint checkpoint;
+  std::filesystem::path origin;
+};
+
+Found find(const std::filesystem::path& place) {
+  if (std::filesystem::exists(place / "manifest.json")) return {read_checkpoint(place), place};
+  const std::filesystem::path root = place / "checkpoints";
+  if (auto newest = read_newest_checkpoint(root)) {
+    const std::filesystem::path origin = checkpoint_directory(root, newest->state.step);
+    return {std::move(*newest), origin};
+  }
+  throw BadInput(text(place, " is neither a checkpoint (a directory with manifest.json) nor a run directory with checkpoints in it"));
+}
+
+// In the place of the weights that training goes on with.
+void use_averages(Checkpoint& checkpoint) {
+  for (auto& [name, tensor] : checkpoint.weights.tensors) {
+    const auto average = checkpoint.optimizer.tensors.find(kAveragePrefix + name);
+    if (average != checkpoint.optimizer.tensors.end()) tensor = average->second;
+  }
+}
+
+}  // namespace
+
+TrainedModel load_trained_model(const std::filesystem::path& place) {
+  Found found = find(place);
+  TrainedModel out;
+  out.origin = found.origin;
+  out.config = parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string());
+  out.shape = image_shape_of(found.checkpoint.weights, (found.origin / "weights.safetensors").string());
+  if (out.config.train.ema_decay) use_averages(found.checkpoint);
+  out.model = make_model(out.config, out.shape);
+  restore_weights(*out.model, found.checkpoint.weights, found.origin.string());
+  out.model->eval();
+  out.state = found.checkpoint.state;
+  out.weights = std::move(found.checkpoint.weights);
+  return out;
+}
+
+}  // namespace vae_dist

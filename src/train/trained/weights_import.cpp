@@ -1,0 +1,40 @@
+#include "train/trained/weights_import.hpp"
+
+#include "base/error.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "comm/communicator.hpp"
+#include "config/load_config.hpp"
+#include "train/batches/open_data.hpp"
+#include "train/device/version.hpp"
+#include "train/run/run_directory.hpp"
+#include "train/step/learner.hpp"
+
+namespace vae_dist {
+
+std::filesystem::path import_weights(const std::filesystem::path& file, const std::string& origin, const std::string& config_file, const std::vector<std::string>& overrides) {
+  const Config config = load_config(config_file, overrides);
+  const RunDirectory directory(config.run);
+  if (!find_checkpoints(directory.checkpoints()).empty())
+    throw BadInput(text(directory.path(), " already holds the checkpoints of a run: choose another run.name"));
+  const TensorFile weights = read_safetensors(file);
+  const ImageDataset data = open_source(config, config.data.train, "data.train");
+
+  const std::unique_ptr<Communicator> self = make_self_communicator();
+  CollectiveLog log;
+  Learner learner(config, data.shape(), ReplicaPlan{}, DeviceChoice{}, *self, log);
+  Checkpoint checkpoint;
+  checkpoint.weights = weights;
+  checkpoint.optimizer = learner.optimizer_state();
+  learner.restore(checkpoint, origin);
+  checkpoint.weights = learner.weights();
+  checkpoint.state.seed = config.run.seed;
+  checkpoint.state.replicas = config.distributed.replicas.value_or(0);
+  checkpoint.state.world_size = 1;
+  checkpoint.state.dataset_fingerprint = data.fingerprint();
+  checkpoint.state.program_version = kVersion;
+  checkpoint.config_yaml = config_yaml(config);
+  directory.create();
+  return write_checkpoint(directory.checkpoints(), checkpoint);
+}
+
+}  // namespace vae_dist
