@@ -7,16 +7,7 @@ namespace vae_dist {
 
 ThreadTeam::ThreadTeam(int size) {
   if (size < 1) throw std::invalid_argument("a team has one thread at least");
-  for (int member = 1; member < size; ++member) others_.emplace_back([this, member] { take_turns(member); });
-}
-
-ThreadTeam::~ThreadTeam() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_all();
-  for (std::thread& other : others_) other.join();
+  for (int member = 1; member < size; ++member) others_.emplace_back([this, member](const std::stop_token& stop) { take_turns(stop, member); });
 }
 
 void ThreadTeam::divide(std::int64_t count, const std::function<void(std::int64_t, std::int64_t)>& work) {
@@ -34,13 +25,12 @@ void ThreadTeam::divide(std::int64_t count, const std::function<void(std::int64_
   if (const std::exception_ptr error = std::exchange(error_, nullptr)) std::rethrow_exception(error);
 }
 
-void ThreadTeam::take_turns(int member) {
+void ThreadTeam::take_turns(const std::stop_token& stop, int member) {
   std::int64_t done = 0;
   while (true) {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return turn_ > done || stopping_; });
-      if (stopping_) return;
+      if (!changed_.wait(lock, stop, [&] { return turn_ > done; })) return;
       done = turn_;
     }
     do_part(member);
@@ -56,7 +46,7 @@ void ThreadTeam::do_part(int member) {
     error = std::current_exception();
   }
   const std::lock_guard lock(mutex_);
-  if (error) error_ = error;
+  if (error && !error_) error_ = error;
   if (--busy_ == 0) changed_.notify_all();
 }
 

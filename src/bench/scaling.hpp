@@ -38,7 +38,7 @@ struct Scaling {
   AllReduceModel model;                            ///< fitted to all but those of `left_out`
   std::optional<int> left_out;                     ///< a number of ranks that the model did not see; empty: fewer than three were there
   double left_out_error = 0;                       ///< median over sizes of |predicted / measured - 1| there
-  bool ranks_wander = false;                       ///< ranks share cores and may run on any: what shares a core with what changes, and the times with it
+  bool ranks_wander = false;                       ///< ranks share cores and may run on several: what shares a core with what changes, and the times with it
 
   Interconnect links;
   std::vector<ScalingPoint> points;                ///< 1, 2, 4, ... 1024 ranks over these links

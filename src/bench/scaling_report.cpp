@@ -27,7 +27,7 @@ std::string measured_text(const Scaling& scaling) {
   else
     out << "With fewer than 8 ranks none can be left out to check the model with.\n";
   if (scaling.ranks_wander)
-    out << "Ranks share cores and are bound to none, which no such model foresees: mpirun --oversubscribe --bind-to core:overload-allowed gives each a core to stay on.\n";
+    out << "Ranks share cores and are not bound to one each, which no such model foresees: mpirun --oversubscribe --bind-to core:overload-allowed gives each a core to stay on.\n";
   return out.str();
 }
 

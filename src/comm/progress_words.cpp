@@ -15,7 +15,7 @@ void ProgressWords::launching(std::int64_t times) {
 
 ProgressWords::State ProgressWords::now() const {
   State out;
-  // The device writes it whenever it comes there. Read first: what is announced in between is no mark that has been passed.
+  // The device writes it whenever it comes there. Read before launches_: the other way round, marks of a launch announced in between would be behind by nearly 2^32.
   const std::uint32_t seen = __atomic_load_n(word_.get(), __ATOMIC_ACQUIRE);
   const std::int64_t announced = launches_ * static_cast<std::int64_t>(2 * round_.size());
   // It is behind what was announced, by a few launches: as a difference of 32 bits that is right after any number of steps.

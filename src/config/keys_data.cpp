@@ -42,7 +42,7 @@ void add_data_keys(std::vector<Key>& keys, DataConfig& data) {
   section.key("shuffle_window_chunks", data.shuffle_window_chunks, "chunks shuffled together; 0: all samples; auto: 0 in memory, else what 64 MiB hold; kept from the first start")
       .at_least(0).empty_is("auto");
   section.key("prefetch_batches", data.prefetch_batches, "batches read ahead of the step").at_least(1).may_change();
-  section.key("reader_threads", data.reader_threads, "threads of a rank that read and decode").at_least(1).empty_is("auto").may_change();
+  section.key("reader_threads", data.reader_threads, "threads of a rank that read and decode, and make batches for a GPU").at_least(1).empty_is("auto").may_change();
 }
 
 }  // namespace vae_dist

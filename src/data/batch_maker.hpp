@@ -25,7 +25,7 @@ struct BatchPlan {
 /// Where a batch finds the decoded image of a sample (before finishing). What it gives is good until the batch is made.
 using DecodedImages = std::function<std::span<const std::byte>(std::int64_t sample)>;
 
-/// What a batch is made with, and does not show.
+/// What a batch is made with; none of it changes the batch.
 struct BatchMeans {
   DecodedImages images;        ///< empty: the dataset itself. Called from all of the team's threads
   const BatchMemory& memory;

@@ -45,7 +45,7 @@ class ChunkRing {
   /// overwritten. Throws Failure where a rank of the node could not decode its chunk or is lost, naming it; and after stop().
   void need(const EpochOrder& order, std::int64_t epoch, std::int64_t first, std::int64_t last);
 
-  /// The decoded image of one of the samples that need() waited for. For the thread that called it.
+  /// The decoded image of one of the samples that need() waited for. From any threads, until the next need().
   std::span<const std::byte> image(std::int64_t sample) const;
 
   /// Ends a need() that waits, in another thread.

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <exception>
 #include <mutex>
-#include <thread>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/thread_team.hpp"
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
 #include "data/fuel_split.hpp"
@@ -36,24 +35,9 @@ std::vector<RowRange> chosen_ranges(const ImageSource& source, const ImageRows& 
   return {{source.rows[0], source.rows[1]}};
 }
 
-// Runs `work` in this thread and others; the first exception is thrown here when all have ended.
+// Runs `work` in this thread and others.
 void in_threads(std::int64_t threads, const std::function<void()>& work) {
-  std::mutex mutex;
-  std::exception_ptr first;
-  const auto guarded = [&] {
-    try {
-      work();
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!first) first = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> others;
-    for (std::int64_t i = 1; i < threads; ++i) others.emplace_back(guarded);
-    guarded();
-  }
-  if (first) std::rethrow_exception(first);
+  ThreadTeam(static_cast<int>(threads)).divide(threads, [&](std::int64_t, std::int64_t) { work(); });
 }
 
 }  // namespace

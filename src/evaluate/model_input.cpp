@@ -35,7 +35,7 @@ at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& 
   const std::vector<std::int64_t> sizes = channels_stored_last ? std::vector<std::int64_t>{count, h, w, c} : std::vector<std::int64_t>{count, c, h, w};
 
   const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes, f.pixels == PixelType::uint8 ? at::kByte : at::kFloat);
-  at::Tensor images = queue_copy(stored, f.device).to(f.type, /*non_blocking=*/false, /*copy=*/true);
+  at::Tensor images = queue_copy(stored, f.device).to(f.type, /*non_blocking=*/false, /*copy=*/f.device.is_cpu());  // there the memory is the caller's
   images.mul_(f.scale * (f.high - f.low));
   if (f.low != 0) images.add_(f.low);
   // A view: the values stay where they are, the axes are renamed.

@@ -61,7 +61,7 @@ void GradientReducer::begin_step() {
   batch_ = 0;
   next_bucket_ = 0;
   sequence_.clear();
-  if (adds_up()) parameters_.gradients().zero_();
+  if (options_.batches > 1) parameters_.gradients().zero_();  // one batch writes over what was there
   statistics_.zero_();
   if (gradient_tree_) {
     gradient_tree_->clear();
@@ -109,7 +109,7 @@ void GradientReducer::arrived(std::size_t slot) {
   grad = leaf.gradient;
   const bool completes = --missing_[bucket_of_slot_[slot]] == 0;
   // On the CPU a gradient is brought where it belongs while a cache has it.
-  if (completes || leaf.gradient.is_cpu()) bring_into_arena();
+  if (completes || !buckets_at_once()) bring_into_arena();
   if (completes && in_last_batch()) start_complete_buckets();
 }
 

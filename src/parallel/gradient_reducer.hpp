@@ -11,7 +11,7 @@
 // Losses are divided by the number of batches of all ranks before backward, so the sum is the global mean.
 //
 // A parameter's .grad is a view of the arena, but not during backward: autograd would add each gradient to what is there, one kernel a parameter. Where there is nothing it leaves the
-// tensor that backward made, and the hooks copy those of a bucket at once: a few kernels on a GPU, and on the CPU a copy instead of zeros and a sum.
+// tensor that backward made, and the hooks copy it into the arena (or add it, where batches are a chain): on a GPU all of a bucket at once, on the CPU each while a cache has it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -40,6 +40,7 @@ struct ReducerOptions {
   std::int64_t batches = 1;             ///< that this rank runs one after the other
   bool reproducible = false;            ///< sum this rank's batches as a tree too, not as a chain
   Wire wire = Wire::exact;              ///< how gradients travel; statistics always travel as they are
+  std::optional<bool> buckets_at_once;  ///< bring gradients into the arena a bucket at a time, not each by itself; empty: on a GPU
 };
 
 class GradientReducer {
@@ -88,6 +89,7 @@ class GradientReducer {
   };
 
   bool in_last_batch() const { return batch_ + 1 == options_.batches; }
+  bool buckets_at_once() const { return options_.buckets_at_once.value_or(!parameters_.gradients().is_cpu()); }
   // Batches without a tree are a chain: all of them add to the arena, as one recording of a batch stands for several.
   bool adds_up() const { return options_.batches > 1 && !gradient_tree_; }
   void hand_over(const at::Tensor& sum, Wire wire, const std::string& what);

@@ -202,7 +202,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<Communicator> flags = make_logged_communicator(host->duplicate(), "flags", collectives);
   TrainingLoop loop({config, run.data.train, run.validation(), run.plan, run.objective, run.rates, run.device.device, learner, recorder, failure.watchdog(), *host, *flags, *run.data.node}, setup.state);
-  give_back_freed_memory();  // start-up has looked at 2,000 images at once
+  give_back_freed_memory();  // start-up has looked at kImagesLookedAt images at once
   job_end.begin(first_step);
   const ExitCode code = run_to_the_end(loop, failure, job_end, host->rank());
 

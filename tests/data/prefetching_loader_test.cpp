@@ -154,14 +154,16 @@ TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
   while (order.at(good) / 5 != 1) ++good;
   ASSERT_GT(good, 0) << "this seed's first sample is damaged already: choose another";
 
-  PrefetchingLoader loader(dataset, plan, 0, 0, 2);
-  for (std::int64_t i = 0; i < good; ++i) EXPECT_EQ(loader.next().samples[0], order.at(i));
-  for (int again = 0; again < 2; ++again) {
-    try {
-      loader.next();
-      FAIL() << "a damaged chunk was read";
-    } catch (const Failure& error) {
-      EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("damaged.h5"), testing::HasSubstr("'imgs'")));
+  for (const int threads : {1, 3}) {
+    PrefetchingLoader loader(dataset, plan, 0, 0, 2, nullptr, plain_batch_memory(), threads);
+    for (std::int64_t i = 0; i < good; ++i) EXPECT_EQ(loader.next().samples[0], order.at(i));
+    for (int again = 0; again < 2; ++again) {
+      try {
+        loader.next();
+        FAIL() << "a damaged chunk was read";
+      } catch (const Failure& error) {
+        EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("damaged.h5"), testing::HasSubstr("'imgs'")));
+      }
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <numeric>
@@ -71,6 +72,7 @@ struct Case {
   int ranks;
   std::int64_t batches;  // of each rank
   Mode mode;
+  bool buckets_at_once = false;  // as on a GPU
 };
 
 std::vector<Case> cases() {
@@ -80,6 +82,10 @@ std::vector<Case> cases() {
     out.push_back({ranks, 1, Mode::bf16});
     if (is_power_of_two(ranks)) out.push_back({ranks, 1, Mode::tree});
   }
+  for (std::size_t i = 0, count = out.size(); i < count; ++i) {
+    out.push_back(out[i]);
+    out.back().buckets_at_once = true;
+  }
   return out;
 }
 
@@ -88,6 +94,7 @@ ReducerOptions options_of(const Case& c) {
   options.caps = {.first_bytes = 600, .bytes = 3000};
   options.batches = c.batches;
   options.reproducible = c.mode == Mode::tree;
+  options.buckets_at_once = c.buckets_at_once;
   options.wire = c.mode == Mode::bf16 ? Wire::bf16 : Wire::exact;
   return options;
 }
@@ -141,7 +148,7 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
 
 std::string name_of(const testing::TestParamInfo<Case>& info) {
   const std::string mode = info.param.mode == Mode::fast ? "Fast" : info.param.mode == Mode::tree ? "Tree" : "Bf16";
-  return std::to_string(info.param.ranks) + "ranks" + std::to_string(info.param.batches) + "batches" + mode;
+  return std::to_string(info.param.ranks) + "ranks" + std::to_string(info.param.batches) + "batches" + mode + (info.param.buckets_at_once ? "BucketsAtOnce" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, Reducing, testing::ValuesIn(cases()), name_of);
@@ -244,6 +251,29 @@ TEST(Reducing, NamesAParameterThatGotNoGradient) {
     FAIL() << "nothing was thrown";
   } catch (const Failure& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("leaf0, leaf1, leaf2, leaf4"));
+  }
+}
+
+// Backward comes by, with nothing.
+struct NoGradient : torch::autograd::Function<NoGradient> {
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) { return x.clone(); }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, const torch::autograd::variable_list&) { return {at::Tensor()}; }
+};
+
+TEST(Reducing, TakesNoGradientForZero) {
+  Leaves leaves;
+  ParameterArena arena(leaves.named, false);
+  GradientReducer reducer(arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr, {});
+  for (const bool passes : {true, false}) {
+    reducer.begin_step();
+    reducer.batch_forwarded();
+    at::Tensor loss = at::zeros({}, at::kDouble);
+    for (const auto& [name, leaf] : leaves.named) loss = loss + (passes || name != "leaf3" ? leaf : NoGradient::apply(leaf)).sum();
+    loss.backward();
+    reducer.batch_done();
+    reducer.finish();
+    EXPECT_TRUE(leaves.named[3].second.grad().eq(passes ? 1 : 0).all().item<bool>());
+    EXPECT_TRUE(leaves.named[4].second.grad().eq(1).all().item<bool>());
   }
 }
 

@@ -5,10 +5,8 @@
 namespace vae_dist {
 namespace {
 
-bool rounds_its_rate(const Config& config) {
-  const std::string& rule = config.train.optimizer.name;
-  return config.train.precision == "fp64" && (rule == "adam" || rule == "adamw");
-}
+// All but Adamax are fused kernels.
+bool rounds_its_rate(const Config& config) { return config.train.precision == "fp64" && config.train.optimizer.name != "adamax"; }
 
 std::string sequence_text(const std::vector<ProgressWords::Collective>& sequence) {
   std::string out;

@@ -20,7 +20,7 @@ bool wants_capture(const Config& config, const DeviceChoice& device);
 void check_cuda_graph(const Config& config, const DeviceChoice& device);
 
 /// Whether the numbers of a step (learning rate, M_N * beta, C) go to the device as tensors, in eager steps too, so that a captured step computes the same bits. On the CPU
-/// they stay doubles of the host; so they do where the fused Adam would round the learning rate below the weights' precision.
+/// they stay doubles of the host; so they do where a fused optimizer would round the learning rate below the weights' precision.
 bool numbers_go_to_device(const Config& config, const DeviceChoice& device);
 
 /// One step stands for all that follow: so the first ones must have been alike. They also bring what cannot happen inside a capture: NCCL connects the ranks, cuDNN and cuBLAS

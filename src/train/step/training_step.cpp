@@ -63,8 +63,8 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
   if (options_.skip_above_norm) good = good.logical_and(norm <= *options_.skip_above_norm);
   const at::Tensor skip = good.logical_not().to(at::kFloat).view(1);
 
-  // As torch.nn.utils.clip_grad_norm_ does.
-  if (options_.clip_norm) gradients.mul_((*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
+  // As torch.nn.utils.clip_grad_norm_ does. Not by NaN: nobody writes to the gaps between gradients, whose zeros would be NaN for good.
+  if (options_.clip_norm) gradients.mul_(at::where(good, (*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0), at::ones_like(norm)));
   optimizer_.step(learning_rate, skip);
   if (average_) average_->update(optimizer_.step_count(), skip);
   statistics_.blend_into_running(skip);

@@ -1,5 +1,6 @@
 #include "train/device/device.hpp"
 
+#include <ATen/Context.h>
 #include <gmock/gmock.h>
 
 #include <cstdlib>
@@ -110,6 +111,15 @@ TEST(SharedGpu, IsAskedForByAllRanksWhereNcclAllowsIt) {
     NodeFacts facts = node(gpus, 2);
     facts.nccl_version = kAllowsSharing;
     EXPECT_THAT(settings_for_shared_gpu(facts), ElementsAre(Pair("NCCL_MULTI_RANK_GPU_ENABLE", "1")));
+  }
+}
+
+// The CPU has none of these kernels; a GPU's are chosen in the same lines.
+TEST(ApplyDevice, AsksCudnnForTheSameBitsWhereTheRunDoes) {
+  for (const bool reproducible : {true, false}) {
+    apply_device(DeviceChoice{}, "fp32", reproducible);
+    EXPECT_EQ(at::globalContext().deterministicCuDNN(), reproducible);
+    EXPECT_FALSE(at::globalContext().benchmarkCuDNN()) << "not on the CPU";
   }
 }
 

@@ -98,14 +98,18 @@ TEST(CudaGraph, AutoIsEagerWhereItCannotBeAndTrueIsRefused) {
   }
 }
 
-// The fused Adam on a GPU reads its rate as a float.
+// Fused optimizers on a GPU read their rate as a float.
 TEST(NumbersOfAStep, GoToAGpuUnlessThatWouldRoundThem) {
   Config config;
   EXPECT_TRUE(numbers_go_to_device(config, gpu()));
   EXPECT_FALSE(numbers_go_to_device(config, DeviceChoice{}));
   config.train.precision = "fp64";
-  EXPECT_FALSE(numbers_go_to_device(config, gpu()));
-  config.train.optimizer.name = "sgd";
+  for (const char* fused : {"adam", "adamw", "sgd"}) {
+    config.train.optimizer.name = fused;
+    EXPECT_FALSE(numbers_go_to_device(config, gpu())) << fused;
+    EXPECT_FALSE(wants_capture(config, gpu())) << fused;
+  }
+  config.train.optimizer.name = "adamax";
   EXPECT_TRUE(numbers_go_to_device(config, gpu()));
   EXPECT_TRUE(wants_capture(config, gpu()));
 }
