@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "data/image_dataset.hpp"
-#include "data/stored_rows.hpp"
+#include "hdf5/stored_rows.hpp"
 #include "datasets/chunk_writer.hpp"
 #include "datasets/ordered_tasks.hpp"
 #include "datasets/partial_file.hpp"

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "base/error.hpp"
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "datasets/idx_reader.hpp"
 #include "datasets/partial_file.hpp"
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "datasets/chunk_writer.hpp"
 #include "datasets/ordered_tasks.hpp"
 #include "datasets/partial_file.hpp"

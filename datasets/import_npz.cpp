@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "datasets/chunk_writer.hpp"
 #include "datasets/npy_array.hpp"
 #include "datasets/partial_file.hpp"

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "data/stored_number.hpp"
+#include "hdf5/stored_number.hpp"
 
 namespace vae_dist {
 

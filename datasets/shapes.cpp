@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "datasets/chunk_encoder.hpp"
 #include "datasets/draw_shape.hpp"
 #include "datasets/ordered_tasks.hpp"

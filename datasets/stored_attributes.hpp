@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "data/hdf5_library.hpp"
+#include "hdf5/library.hpp"
 
 namespace vae_dist {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "data/hdf5_library.hpp"
+#include "hdf5/library.hpp"
 #include "datasets/stored_attributes.hpp"
 
 namespace vae_dist {

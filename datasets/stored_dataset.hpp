@@ -1,6 +1,6 @@
 // Datasets with their values as they are stored, whatever their type: what converting and verifying need beside Hdf5Dataset.
 //
-// Thread safety: as hdf5_file.hpp's.
+// Thread safety: as hdf5/file.hpp's.
 #pragma once
 
 #include <cstdint>

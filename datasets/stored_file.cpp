@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "data/hdf5_file.hpp"
-#include "data/hdf5_library.hpp"
+#include "hdf5/file.hpp"
+#include "hdf5/library.hpp"
 #include "datasets/stored_attributes.hpp"
 
 namespace vae_dist {

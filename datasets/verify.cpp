@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "base/error.hpp"
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "datasets/chunk_boxes.hpp"
 #include "datasets/ordered_tasks.hpp"
 #include "datasets/progress_bar.hpp"

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <iostream>
 
-#include "data/hdf5_dataset.hpp"
+#include "hdf5/dataset.hpp"
 #include "datasets/verify.hpp"
 #include "launcher/data_verbs.hpp"
 

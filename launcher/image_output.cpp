@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/error.hpp"
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 
 namespace vae_dist {
 

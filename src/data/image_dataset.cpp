@@ -11,7 +11,7 @@
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
 #include "data/fuel_split.hpp"
-#include "data/page_cache.hpp"
+#include "hdf5/page_cache.hpp"
 #include "data/value_scale.hpp"
 
 namespace vae_dist {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "data/hdf5_dataset.hpp"
+#include "hdf5/dataset.hpp"
 
 namespace vae_dist {
 namespace {

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "data/image_geometry.hpp"
 #include "data/image_layout.hpp"
-#include "data/stored_rows.hpp"
+#include "hdf5/stored_rows.hpp"
 
 namespace vae_dist {
 

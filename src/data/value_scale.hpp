@@ -7,7 +7,7 @@
 #include <string>
 
 #include "data/image_layout.hpp"
-#include "data/stored_number.hpp"
+#include "hdf5/stored_number.hpp"
 
 namespace vae_dist {
 

@@ -10,7 +10,7 @@
 #include "comm/nccl_log.hpp"
 #include "config/load_config.hpp"
 #include "data/epoch_order.hpp"
-#include "data/read_bytes.hpp"
+#include "hdf5/read_bytes.hpp"
 #include "evaluate/collapse_sign.hpp"
 #include "evaluate/evaluation_text.hpp"
 #include "evaluate/mean_image.hpp"

@@ -6,7 +6,7 @@
 #include <random>
 
 #include "base/error.hpp"
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "datasets/chunk_writer.hpp"
 #include "../temporary_folder.hpp"
 

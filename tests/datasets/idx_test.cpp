@@ -6,7 +6,7 @@
 
 #include <numeric>
 
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "../temporary_folder.hpp"
 
 namespace vae_dist {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "datasets/picture_folder.hpp"
 #include "picture_files.hpp"
 #include "../temporary_folder.hpp"

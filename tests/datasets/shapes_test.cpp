@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "data/companion_rows.hpp"
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "datasets/draw_shape.hpp"
 #include "../temporary_folder.hpp"
 

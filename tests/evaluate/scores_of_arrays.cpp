@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 #include "evaluate/coverage.hpp"
 #include "evaluate/disentanglement/beta_vae_score.hpp"
 #include "evaluate/disentanglement/factor_vae_score.hpp"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "data/chunk_filters.hpp"
+#include "hdf5/chunk_filters.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vae_dist;

@@ -1,4 +1,4 @@
-// HDF5 as RAII handles that throw with file and dataset path in the message. HDF5's own header stays inside the hdf5_*.cpp files.
+// HDF5 as RAII handles that throw with file and dataset path in the message. HDF5's own header stays inside the .cpp files.
 //
 // Thread safety: files and datasets may be used from several threads; calls wait for each other at one lock, as in HDF5 itself.
 #pragma once
@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "data/hdf5_dataset.hpp"
+#include "hdf5/dataset.hpp"
 
 namespace vae_dist {
 

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "data/hdf5_dataset.hpp"
-#include "data/hdf5_library.hpp"
+#include "hdf5/dataset.hpp"
+#include "hdf5/library.hpp"
 
 namespace vae_dist {
 namespace {

@@ -1,4 +1,4 @@
-#include "data/chunk_filters.hpp"
+#include "hdf5/chunk_filters.hpp"
 
 #include <libdeflate.h>
 

@@ -1,9 +1,9 @@
-#include "data/hdf5_dataset.hpp"
+#include "hdf5/dataset.hpp"
 
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "data/hdf5_library.hpp"
+#include "hdf5/library.hpp"
 
 namespace vae_dist {
 namespace {

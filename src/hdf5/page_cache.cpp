@@ -1,4 +1,4 @@
-#include "data/page_cache.hpp"
+#include "hdf5/page_cache.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

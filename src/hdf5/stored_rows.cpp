@@ -1,4 +1,4 @@
-#include "data/stored_rows.hpp"
+#include "hdf5/stored_rows.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
-#include "data/read_bytes.hpp"
+#include "hdf5/read_bytes.hpp"
 
 namespace vae_dist {
 namespace {

@@ -1,4 +1,4 @@
-#include "data/read_bytes.hpp"
+#include "hdf5/read_bytes.hpp"
 
 #include <atomic>
 

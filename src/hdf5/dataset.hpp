@@ -1,6 +1,6 @@
 // One dataset of an HDF5 file: what it is, its rows, and its chunks as they are stored.
 //
-// Thread safety: see hdf5_file.hpp.
+// Thread safety: see file.hpp.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "data/chunk_filters.hpp"
-#include "data/stored_number.hpp"
+#include "hdf5/chunk_filters.hpp"
+#include "hdf5/stored_number.hpp"
 
 namespace vae_dist {
 

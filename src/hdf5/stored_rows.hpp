@@ -6,7 +6,7 @@
 #include <memory>
 #include <span>
 
-#include "data/hdf5_dataset.hpp"
+#include "hdf5/dataset.hpp"
 
 namespace vae_dist {
 

@@ -1,4 +1,4 @@
-// What the files share that call HDF5 (hdf5_*.cpp here, stored_*.cpp of datasets), and the only header that includes HDF5's own: the library's lock, its errors as
+// What the files share that call HDF5 (in this folder, and stored_*.cpp of datasets), and the only header that includes HDF5's own: the library's lock, its errors as
 // sentences, ids that close themselves.
 #pragma once
 
@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "data/hdf5_dataset.hpp"
+#include "hdf5/dataset.hpp"
 
 namespace vae_dist {
 

@@ -1,4 +1,4 @@
-#include "data/stored_number.hpp"
+#include "hdf5/stored_number.hpp"
 
 #include <bit>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "data/hdf5_library.hpp"
+#include "hdf5/library.hpp"
 
 #include <string_view>
 

@@ -1,4 +1,4 @@
-#include "data/hdf5_file.hpp"
+#include "hdf5/file.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
-#include "data/hdf5_library.hpp"
+#include "hdf5/library.hpp"
 
 namespace vae_dist {
 namespace {
