@@ -8,6 +8,7 @@
 
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
+#include "picture/drawn_picture.hpp"
 
 namespace vae_dist {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 constexpr int kMargin = 16, kGap = 4, kLabelGap = 8;
 constexpr int kBlockGap = 12, kHeadingRoom = 20;
 constexpr int kTypicalCell = 80;
+// Cairo draws nothing beyond 32767, and nobody looks at half of that.
+constexpr std::int64_t kLargestGrid = 16000;
 constexpr double kTitleSize = 16, kSubtitleSize = 12, kLabelSize = 12, kSmallestLabelSize = 7;
 constexpr double kTitleInk = 0.10, kTextInk = 0.35, kFrameInk = 0.85;
 
@@ -184,8 +187,8 @@ void check_pictures(std::span<const Picture> pictures, const GridOptions& option
     if (picture.height != first.height || picture.width != first.width || picture.channels != first.channels) {
       throw BadInput(text("an image grid needs pictures of one size: the first is ", size(first), ", number ", i, " is ", size(picture)));
     }
-    if (picture.height < 1 || picture.width < 1 || (picture.channels != 1 && picture.channels != 3)) {
-      throw BadInput(text("an image grid draws pictures with 1 or 3 channels, not ", size(picture), " (height x width x channels)"));
+    if (picture.height < 1 || picture.width < 1 || picture.channels < 1) {
+      throw BadInput(text("an image grid draws pictures with at least one pixel and channel, not ", size(picture), " (height x width x channels)"));
     }
     const std::size_t expected = static_cast<std::size_t>(picture.height) * picture.width * picture.channels;
     if (picture.pixels.size() != expected) {
@@ -202,14 +205,27 @@ void check_pictures(std::span<const Picture> pictures, const GridOptions& option
   if (static_cast<std::size_t>(in_blocks) != rows) throw BadInput(text("an image grid of ", rows, " rows cannot be cut into blocks of ", in_blocks, " together"));
 }
 
+// What is drawn of the pictures: with colours that there are, and small enough.
+std::vector<Picture> drawn(std::span<const Picture> pictures, int columns) {
+  std::vector<Picture> out;
+  for (const Picture& picture : pictures) out.push_back(drawn_picture(picture));
+  const std::int64_t across = std::min<std::int64_t>(columns, static_cast<std::int64_t>(out.size())), down = (static_cast<std::int64_t>(out.size()) + across - 1) / across;
+  const std::int64_t longest = std::max(across * (out[0].width + kGap), down * (out[0].height + kGap));
+  if (longest <= kLargestGrid) return out;
+  const int factor = static_cast<int>((longest + kLargestGrid - 1) / kLargestGrid);
+  for (Picture& picture : out) picture = shrunk_picture(picture, factor);
+  return out;
+}
+
 }  // namespace
 
 int grid_magnification(int height, int width) {
   return std::max(1, static_cast<int>(std::lround(static_cast<double>(kTypicalCell) / std::max(height, width))));
 }
 
-std::string image_grid_png(std::span<const Picture> pictures, const GridOptions& options) {
-  check_pictures(pictures, options);
+std::string image_grid_png(std::span<const Picture> given, const GridOptions& options) {
+  check_pictures(given, options);
+  const std::vector<Picture> pictures = drawn(given, options.columns);
   const Layout at = lay_out(pictures, options);
   const Canvas canvas(at.width, at.height);
   cairo_t* context = canvas.context.get();

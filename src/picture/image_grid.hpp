@@ -9,7 +9,7 @@
 
 namespace vae_dist {
 
-/// One picture: `pixels` is [height, width, channels] row-major, 8 bits, channels 1 (grey) or 3 (RGB).
+/// One picture: `pixels` is [height, width, channels] row-major, 8 bits. Any number of channels is drawn: 1 is grey, 3 RGB, and the others as drawn_picture.hpp says.
 struct Picture {
   int height = 0, width = 0, channels = 0;
   std::vector<std::uint8_t> pixels;
@@ -34,7 +34,7 @@ struct GridOptions {
 int grid_magnification(int height, int width);
 
 /// Draws `pictures` row by row into a grid (all of one size; integer magnification without smoothing so that small pictures can be
-/// seen; the last row may be short) and returns the bytes of a PNG file. Throws BadInput for no pictures, pictures of different sizes or
+/// seen; the last row may be short; large ones shrunk, all alike, to a grid that is no wider nor higher than about 16,000 pixels) and returns the bytes of a PNG file. Throws BadInput for no pictures, pictures of different sizes or
 /// whose `pixels` do not match, columns < 1 and blocks that hold another number of rows; Failure when it cannot be drawn.
 std::string image_grid_png(std::span<const Picture> pictures, const GridOptions& options);
 

@@ -82,6 +82,51 @@ TEST_F(ImageGrid, ShowsEveryPixelAsASquareOfItsOwnColour) {
   EXPECT_EQ(png.at(93, 95), (Rgb{0, 0, 250}));
 }
 
+TEST_F(ImageGrid, ShowsFourChannelsAsColoursOverAChequerboard) {
+  // The left half is opaque, the right one clear; 80x80 has squares of 10.
+  Picture picture = plain(80, 80, {200, 100, 50, 255});
+  for (int y = 0; y < 80; ++y)
+    for (int x = 40; x < 80; ++x) picture.pixels[(y * 80 + x) * 4 + 3] = 0;
+  picture.pixels[3] = 51;  // a fifth
+  write_image_grid(path_, std::vector{picture}, {});
+  const Png png(path_);
+  EXPECT_EQ(png.at(16 + 20, 16 + 20), (Rgb{200, 100, 50}));
+  EXPECT_EQ(png.at(16, 16), (Rgb{244, 224, 214}));
+  EXPECT_EQ(png.at(16 + 45, 16 + 5), (Rgb{255, 255, 255}));
+  EXPECT_EQ(png.at(16 + 55, 16 + 5), (Rgb{204, 204, 204}));
+  EXPECT_EQ(png.at(16 + 45, 16 + 15), (Rgb{204, 204, 204}));
+}
+
+TEST_F(ImageGrid, ShowsAnyOtherNumberOfChannelsBesideEachOther) {
+  // Five of 26x26 are three above two, with lines between them: 80x53, as they are.
+  write_image_grid(path_, std::vector(2, plain(26, 26, {10, 20, 30, 40, 50})), {});
+  const Png png(path_);
+  ASSERT_EQ(png.width(), 16 + 2 * 80 + 4 + 16);
+  ASSERT_EQ(png.height(), 16 + 53 + 16);
+  const std::array<std::array<int, 3>, 5> seen = {{{0, 0, 10}, {27, 0, 20}, {54, 25, 30}, {0, 27, 40}, {52, 52, 50}}};
+  for (const int left : {16, 16 + 84})
+    for (const auto& [x, y, grey] : seen) EXPECT_EQ(png.at(left + x, 16 + y), (Rgb{grey, grey, grey})) << x << ", " << y;
+  EXPECT_EQ(png.at(16 + 26, 16 + 3), (Rgb{217, 217, 217})) << "a line";
+  EXPECT_EQ(png.at(16 + 70, 16 + 40), (Rgb{217, 217, 217})) << "there is no sixth";
+  for (const int channels : {2, 7, 200}) {
+    std::vector<std::uint8_t> colour(static_cast<std::size_t>(channels), 77);
+    EXPECT_NO_THROW(write_image_grid(path_, std::vector{plain(5, 3, colour)}, {})) << channels;
+  }
+}
+
+TEST_F(ImageGrid, ShrinksPicturesThatWouldMakeItTooLargeToDraw) {
+  // 8 of 5000 pixels are 40,032 beside each other: each pixel becomes the mean of 3x3, the last one of what is left.
+  Picture wide = plain(3, 5000, {100});
+  wide.pixels[0] = 190;
+  wide.pixels[4999] = 150;
+  write_image_grid(path_, std::vector(8, wide), {});
+  const Png png(path_);
+  EXPECT_EQ(png.width(), 16 + 8 * 1667 + 7 * 4 + 16);
+  EXPECT_EQ(png.at(16, 16), (Rgb{110, 110, 110}));
+  EXPECT_EQ(png.at(16 + 1, 16), (Rgb{100, 100, 100}));
+  EXPECT_EQ(png.at(16 + 1666, 16), (Rgb{108, 108, 108}));
+}
+
 TEST_F(ImageGrid, FillsRowByRowAndLeavesTheRestOfTheLastRowWhite) {
   std::vector<Picture> pictures;
   for (int i = 0; i < 5; ++i) pictures.push_back(plain(80, 80, {static_cast<std::uint8_t>(10 * i)}));
@@ -181,7 +226,7 @@ TEST_F(ImageGrid, RefusesWhatItCannotDraw) {
   };
   EXPECT_THAT(message({}), HasSubstr("at least one picture"));
   EXPECT_THAT(message({plain(4, 4, {1}), plain(4, 5, {1})}), HasSubstr("the first is 4x4x1, number 1 is 4x5x1"));
-  EXPECT_THAT(message({plain(4, 4, {1, 2})}), HasSubstr("1 or 3 channels, not 4x4x2"));
+  EXPECT_THAT(message({plain(4, 4, {})}), HasSubstr("at least one pixel and channel, not 4x4x0"));
   EXPECT_THAT(message({Picture{4, 4, 1, {0}}}), HasSubstr("holds 1 values, not 16"));
   EXPECT_THAT(message({plain(4, 4, {1})}, {.blocks = {{"a", 2}}}), HasSubstr("of 1 rows cannot be cut into blocks of 2"));
   EXPECT_THAT(message({plain(4, 4, {1})}, {.blocks = {{"a", 1}, {"b", 0}}}), HasSubstr("\"b\" has 0"));

@@ -131,5 +131,26 @@ class Traverse(Walks):
         self.assertTrue(is_png(self.folder / "points.png"))
 
 
+class Channels(runs.RunFolder):
+    """Images of any number of channels train, are drawn, and are in the report."""
+
+    def test_every_number_of_channels_is_drawn(self):
+        random = numpy.random.default_rng(4)
+        for channels in (2, 4, 7):
+            with h5py.File(self.folder / f"of_{channels}.h5", "w") as file:
+                file["imgs"] = random.integers(0, 256, (48, 16, 16, channels), dtype=numpy.uint8)
+            self.train(f"of_{channels}", f"data.train.file=of_{channels}.h5", "data.train.layout=NHWC", "train.steps=6", "pictures.every_epochs=1", "pictures.traversals=2", "pictures.samples=9")
+            # After each of two epochs, and the second is the end.
+            for kind in ("samples", "reconstructions", "traversals"):
+                for step in (3, 6):
+                    self.assertTrue(is_png(self.run_path(f"of_{channels}") / "pictures" / f"{kind}_{step:08d}.png"), kind)
+            self.assertEqual((self.run_path(f"of_{channels}") / "report.html").read_text().count("data:image/png"), 6)
+        for verb, arguments in {"sample": [], "reconstruct": [], "interpolate": ["--pairs", "0:1"], "traverse": []}.items():
+            self.program(verb, "--checkpoint", "runs/of_7", "--out", f"{verb}.png", *arguments, check=True)
+            self.assertTrue(is_png(self.folder / f"{verb}.png"), verb)
+        self.program("data", "info", "of_4.h5", "--dataset", "imgs", "--layout", "NHWC", "--out", "info.png", check=True)
+        self.assertTrue(is_png(self.folder / "info.png"))
+
+
 if __name__ == "__main__":
     unittest.main()
