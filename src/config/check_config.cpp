@@ -54,7 +54,7 @@ struct Entries {
 
 std::string complaint_about(const Key& key) {
   const std::string value = value_text(key);
-  const std::string subject = key.name + " is " + value + "; ";
+  const std::string subject = key.name + " is " + brief_value_text(key) + "; ";
   const std::size_t count = std::visit(Entries{}, key.slot);
   if (count > 0 && key.length > 0 && count != key.length) return subject + text("it takes ", key.length, " entries");
   if (!key.choices.empty() && std::find(key.choices.begin(), key.choices.end(), value) == key.choices.end()) {

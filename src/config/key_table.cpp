@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "base/list_of_ten.hpp"
 #include "config/key_rows.hpp"
 #include "config/scalar_text.hpp"
 
@@ -13,15 +14,16 @@ std::string scalar_text(std::int64_t value) { return std::to_string(value); }
 std::string scalar_text(double value) { return number_text(value); }
 std::string scalar_text(const std::string& value) { return quoted_if_needed(value); }
 
-template <typename Entry>
-std::string list_text(const std::vector<Entry>& entries) {
-  std::vector<std::string> texts;
-  for (const Entry& entry : entries) texts.push_back(scalar_text(entry));
-  return "[" + joined(texts, ", ") + "]";
-}
-
 struct ValueText {
   const Key& key;
+  bool brief = false;
+
+  template <typename Entry>
+  std::string list_text(const std::vector<Entry>& entries) const {
+    std::vector<std::string> texts;
+    for (const Entry& entry : entries) texts.push_back(scalar_text(entry));
+    return "[" + (brief ? list_of_ten(texts) : joined(texts, ", ")) + "]";
+  }
 
   template <typename Value>
   std::string operator()(const Value* value) const {
@@ -67,6 +69,8 @@ std::vector<Key> key_table(Config& config) {
 }
 
 std::string value_text(const Key& key) { return std::visit(ValueText{key}, key.slot); }
+
+std::string brief_value_text(const Key& key) { return std::visit(ValueText{key, /*brief=*/true}, key.slot); }
 
 Row Section::add(const std::string& name, Slot slot, const std::string& meaning, const std::string& empty_word) {
   Key key;

@@ -42,6 +42,9 @@ std::vector<Key> key_table(Config& config);
 /// The key's present value as YAML flow text: 64, [0, 1], null, "a text".
 std::string value_text(const Key& key);
 
+/// The same for messages: of a list that is longer than ten the first ten, and how many more there are.
+std::string brief_value_text(const Key& key);
+
 /// Whether the key's value has any effect under the other keys' values.
 inline bool counts(const Key& key) { return !key.counts || key.counts(); }
 

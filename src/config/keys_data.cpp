@@ -20,7 +20,7 @@ void add_source_keys(Section& section, SourceConfig& source, const std::string& 
 
 void add_data_keys(std::vector<Key>& keys, DataConfig& data) {
   Section train(keys, "data.train");
-  train.key("file", data.train.file, "HDF5 file, or a list of files taken as one").required().may_change();
+  train.key("file", data.train.file, "HDF5 file, or a list of files taken as one; a pattern (part_*.h5) stands for the files it matches, part_2 before part_10").required().may_change();
   add_source_keys(train, data.train, "", nullptr);
 
   Section validation(keys, "data.validation");

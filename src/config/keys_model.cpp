@@ -6,7 +6,7 @@ namespace vae_dist {
 
 void add_run_keys(std::vector<Key>& keys, RunConfig& run) {
   Section section(keys, "run");
-  section.key("name", run.name, "the run directory is <directory>/<name>").required();
+  section.key("name", run.name, "the run directory is <directory>/<name>").required().may_change();
   section.key("directory", run.directory, "where run directories are made").may_change();
   section.key("seed", run.seed, "weights, order, noise, augmentation: everything random follows from it").at_least(0);
 }

@@ -10,7 +10,7 @@ void add_outcome_keys(std::vector<Key>& keys, Config& config) {
   checkpoint.key("every_minutes", config.checkpoint.every_minutes, "minutes between checkpoints; 0: not by time").at_least(0).may_change();
   checkpoint.key("keep", config.checkpoint.keep, "newest checkpoints kept").at_least(1).may_change();
   checkpoint.key("keep_best", config.checkpoint.keep_best, "1: keep the one with the best validation loss beside them; 0: do not").at_least(0).at_most(1).may_change();
-  checkpoint.key("resume", config.checkpoint.resume, "auto | never | a checkpoint directory").may_change();
+  checkpoint.key("resume", config.checkpoint.resume, "auto: from the run's newest checkpoint; never: a run that has any is refused; a checkpoint's or a run's directory: from there, until the run has later ones of its own").may_change();
 
   Section evaluate(keys, "evaluate");
   evaluate.key("every_epochs", config.evaluate.every_epochs, "epochs between evaluations; 0: none").at_least(0).may_change();

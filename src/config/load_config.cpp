@@ -11,7 +11,9 @@
 #include <sstream>
 
 #include "base/error.hpp"
+#include "base/list_of_ten.hpp"
 #include "config/check_config.hpp"
+#include "config/expand_paths.hpp"
 #include "config/key_table.hpp"
 #include "config/nearest_name.hpp"
 #include "config/read_value.hpp"
@@ -84,15 +86,40 @@ class Loader {
   const Key& key(const std::string& name) const { return keys_[index_.at(name)]; }
 
   void read_map(const YAML::Node& map, const std::string& prefix) {
+    std::vector<YAML::Node> merged;
     for (const auto& entry : map) {
       const std::string where = override_.empty() ? text(file_, ":", entry.first.Mark().line + 1) : override_;
       if (!entry.first.IsScalar()) throw BadInput(where + ": a key must be a word");
-      read_entry(entry.second, prefix + entry.first.Scalar(), where);
+      if (entry.first.Scalar() == "<<") {
+        add_merged(entry.second, prefix, where, merged);
+      } else if (prefix.empty() && entry.first.Scalar().starts_with("x-")) {
+        // It holds what others merge or alias.
+      } else {
+        read_entry(entry.second, prefix + entry.first.Scalar(), where);
+      }
+    }
+    // YAML's merge key (https://yaml.org/type/merge.html): what the map gives itself comes first, then each merged map in turn.
+    constexpr int kDeep = 20;
+    if (!merged.empty() && merging_ == kDeep) throw BadInput(text(file_, ":", map.Mark().line + 1, ": this map merges itself (<<)"));
+    for (const YAML::Node& node : merged) {
+      ++merging_;
+      read_map(node, prefix);
+      --merging_;
     }
   }
 
+  void add_merged(const YAML::Node& node, const std::string& prefix, const std::string& where, std::vector<YAML::Node>& merged) const {
+    if (node.IsMap()) return merged.push_back(node);
+    const bool maps = node.IsSequence() && std::all_of(node.begin(), node.end(), [](const YAML::Node& each) { return each.IsMap(); });
+    if (!maps) throw BadInput(where + ": " + prefix + "<< merges a map or a list of maps, such as *name of one marked &name, not " + shown(node));
+    for (const YAML::Node& each : node) merged.push_back(each);
+  }
+
   void read_entry(const YAML::Node& node, const std::string& name, const std::string& where) {
-    if (!seen_.insert(name).second) throw BadInput(where + ": key '" + name + "' is given twice; keep one");
+    if (!seen_.insert(name).second) {
+      if (merging_ > 0) return;
+      throw BadInput(where + ": key '" + name + "' is given twice; keep one");
+    }
     if (index_.contains(name)) {
       assign(node, key(name), where);
       given_[name] = {where};
@@ -103,7 +130,7 @@ class Loader {
     } else if (node.IsNull()) {
       reset_section(name);
     } else {
-      throw BadInput(where + ": " + name + " is a group of keys (" + joined(members_of(name), ", ") + "), not " + shown(node));
+      throw BadInput(where + ": " + name + " is a group of keys (" + list_of_ten(members_of(name)) + "), not " + shown(node));
     }
   }
 
@@ -161,6 +188,7 @@ class Loader {
   Config& config_;
   const std::string file_;
   std::string override_;  // the override being read; empty while the file is
+  int merging_ = 0;  // how deep in merged maps: what they hold gives way to what was read before
   Config defaults_;
   std::vector<Key> keys_;
   std::vector<Key> default_keys_;
@@ -183,7 +211,9 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
   std::ostringstream content;
   if (file.peek() != std::ifstream::traits_type::eof()) content << file.rdbuf();
   if (file.bad()) refuse_file(path);
-  return parse_config(content.str(), path, overrides);
+  Config config = parse_config(content.str(), path, overrides);
+  expand_paths(config);
+  return config;
 }
 
 Config parse_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) {

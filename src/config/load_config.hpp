@@ -11,7 +11,8 @@ namespace vae_dist {
 /// Reads `path` and applies `overrides` ("train.global_batch=512", in order). Throws BadInput naming file, line and key for: an
 /// unreadable file, YAML that does not parse, an unknown key (with the nearest known one), a duplicate key, a wrong type, a value out
 /// of range, a required key that is missing, keys that contradict each other, and a value
-/// that has no effect under the others. (What an override takes out of effect goes back to its default instead.)
+/// that has no effect under the others. (What an override takes out of effect goes back to its default instead.) YAML's anchors, aliases and merge keys (<<) work; a top-level key
+/// that begins with "x-" holds what they refer to and means nothing else. Paths are expanded (expand_paths()).
 Config load_config(const std::string& path, const std::vector<std::string>& overrides = {});
 
 /// The same from text; `name` stands for the file in messages.

@@ -21,13 +21,8 @@ std::vector<std::string> components(const std::string& name) {
   return out;
 }
 
-/// "leaky_relu | relu; after each hidden level"
-std::string comment(const Key& key) {
-  std::string out = joined(key.choices, " | ");
-  if (!out.empty()) out += "; ";
-  out += key.meaning;
-  return out;
-}
+/// "leaky_relu | relu; after each hidden level"; a star in front where a run that goes on may change it.
+std::string comment(const Key& key) { return (key.may_change_on_resume ? "* " : "") + joined(key.choices, " | ") + (key.choices.empty() ? "" : "; ") + key.meaning; }
 
 /// `line` with the comment behind it, going on in lines below where it is long.
 std::string with_comment(std::string line, const std::string& comment) {
@@ -82,7 +77,9 @@ std::string config_value(const Config& config, const std::string& name) {
 
 std::string default_config_yaml() {
   return "# Every key of a vae_dist configuration with its default (\"required\" where there is none). A key behind a # has no effect at the\n"
-         "# values above it. key=value after the command line's options overrides any key by its dotted name: train.global_batch=512.\n\n" +
+         "# values above it. key=value after the command line's options overrides any key by its dotted name: train.global_batch=512.\n"
+         "# Where a * begins the meaning, a run that goes on may have another value; other keys are a run's for good, and another run\n"
+         "# that begins with its weights may change them (`vae_dist train --from`).\n\n" +
          config_yaml(Config{}, true);
 }
 
@@ -103,7 +100,7 @@ std::vector<std::string> forbidden_differences(const Config& saved, const Config
     const std::string before = value_text(saved_keys[i]);
     const std::string after = value_text(now_keys[i]);
     if (!saved_keys[i].may_change_on_resume && before != after) {
-      differences.push_back(saved_keys[i].name + ": " + before + " in the run, " + after + " now");
+      differences.push_back(saved_keys[i].name + ": " + brief_value_text(saved_keys[i]) + " in the run, " + brief_value_text(now_keys[i]) + " now");
     }
   }
   return differences;

@@ -54,6 +54,32 @@ TEST(LoadConfig, ReadsEveryType) {
   EXPECT_EQ(config.metrics.service_discovery, "/tmp/sd");
 }
 
+TEST(LoadConfig, MergesWhatAMergeKeyNames) {
+  const Config config = parse_config(
+      "x-usual: &usual {train: {steps: 7, optimizer: {name: sgd}}, log: {every_steps: 3}}\n"
+      "x-more: &more {log: {every_steps: 4}, evaluate: {batch: 32}}\n"
+      "<<: [*usual, *more]\n"
+      "run: {name: merged}\n"
+      "data:\n"
+      "  train: &source {file: a.h5, dataset: x, rows: [0, 100]}\n"
+      "  validation: {<<: *source, rows: [100, 200]}\n",
+      "big.yaml", {"evaluate.batch=16"});
+  EXPECT_EQ(config.train.steps, 7);
+  EXPECT_EQ(config.train.optimizer.name, "sgd");
+  EXPECT_EQ(config.log.every_steps, 3) << "the first that names it";
+  EXPECT_EQ(config.evaluate.batch, 16);
+  EXPECT_THAT(config.data.validation.file, ElementsAre("a.h5"));
+  EXPECT_EQ(config.data.validation.dataset, "x");
+  EXPECT_THAT(config.data.validation.rows, ElementsAre(100, 200)) << "the map's own key comes first";
+}
+
+TEST(LoadConfig, RefusesAMergeOfWhatIsNoMap) {
+  EXPECT_THAT(complaint_of("train: {<<: 3}\n"), HasSubstr("big.yaml:5: train.<< merges a map or a list of maps"));
+  EXPECT_THAT(complaint_of("train: {<<: [{steps: 3}, x]}\n"), HasSubstr("not a list"));
+  EXPECT_THAT(complaint_of("train: &loop\n  <<: *loop\n"), HasSubstr("merges itself"));
+  EXPECT_THAT(complaint_of("train: {<<: {stepz: 3}}\n"), HasSubstr("did you mean 'train.steps'"));
+}
+
 TEST(LoadConfig, TakesAFileAloneOrInAList) {
   EXPECT_THAT(parse_config("run: {name: x}\ndata: {train: {file: [a.h5]}}\n", "big.yaml").data.train.file, ElementsAre("a.h5"));
   EXPECT_THAT(parse_config("run: {name: x}\ndata: {train: {file: a b.h5}}\n", "big.yaml").data.train.file, ElementsAre("a b.h5"));

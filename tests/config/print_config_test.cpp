@@ -108,7 +108,7 @@ TEST(PrintConfig, BatchPerReplicaRoundTrips) {
 
 TEST(PrintConfig, AnnotatedDefaultsSayWhatEachKeyMeans) {
   const std::string yaml = default_config_yaml();
-  EXPECT_THAT(yaml, HasSubstr("run:\n  name: required                          # the run directory is <directory>/<name>\n"));
+  EXPECT_THAT(yaml, HasSubstr("run:\n  name: required                          # * the run directory is <directory>/<name>\n"));
   EXPECT_THAT(yaml, HasSubstr("\n    file: required "));
   EXPECT_THAT(yaml, HasSubstr("\n  activation: leaky_relu                  # leaky_relu | relu | tanh | silu; after each hidden level\n"));
   EXPECT_THAT(yaml, HasSubstr("\n    epsilon: 1.0e-08 "));
@@ -121,6 +121,19 @@ TEST(PrintConfig, AnnotatedDefaultsSayWhatEachKeyMeans) {
   for (const Key& key : key_table(config)) EXPECT_THAT(unwrapped, HasSubstr(key.meaning)) << key.name;
   std::istringstream lines(yaml);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 140u) << line;
+}
+
+TEST(PrintConfig, AStarMarksExactlyTheKeysThatAResumeMayChange) {
+  const std::string yaml = default_config_yaml();
+  EXPECT_THAT(yaml, HasSubstr("# Where a * begins the meaning, a run that goes on may have another value"));
+  std::istringstream lines(yaml);
+  std::size_t starred = 0, may_change = 0;
+  for (std::string line; std::getline(lines, line);) starred += line.size() > 44 && line.compare(42, 3, "# *") == 0;
+  Config config;
+  for (const Key& key : key_table(config)) may_change += key.may_change_on_resume;
+  EXPECT_EQ(starred, may_change);
+  EXPECT_THAT(yaml, HasSubstr("  seed: 1265                              # weights"));
+  EXPECT_THAT(yaml, HasSubstr("# * steps between checkpoints"));
 }
 
 TEST(PrintConfig, AnnotatedDefaultsAreAConfigurationOnceTheRequiredKeysAreFilledIn) {

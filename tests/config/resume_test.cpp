@@ -18,9 +18,19 @@ TEST(Resume, ListsEachDifferenceThatIsNotAllowed) {
                           "train.global_batch: 64 in the run, 128 now", "train.gradient_clip_norm: null in the run, 1 now"));
 }
 
+TEST(Resume, ListsTenEntriesOfALongList) {
+  const auto epochs = [](int count) {
+    std::string list = "[1";
+    for (int i = 2; i <= count; ++i) list += ", " + std::to_string(i);
+    return "train: {schedule: {name: step, milestones: " + list + "]}}\n";
+  };
+  EXPECT_THAT(forbidden_differences(parse(epochs(500)), parse(epochs(11))),
+              ElementsAre("train.schedule.milestones: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 490 more] in the run, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 1 more] now"));
+}
+
 TEST(Resume, AllowsWhatLeavesTheTrainingItself) {
   const Config now = parse(
-      "", {"run.directory=elsewhere", "data.train.file=moved.h5", "data.validation.file=b.h5", "data.prefetch_batches=9", "train.epochs=7",
+      "", {"run.name=another", "run.directory=elsewhere", "data.train.file=moved.h5", "data.validation.file=b.h5", "data.prefetch_batches=9", "train.epochs=7",
            "train.steps=7", "train.channels_last=false", "train.cuda_graph=false", "distributed.device=cpu", "distributed.backend=mpi",
            "distributed.threads_per_rank=1", "distributed.share_gpu=true",
            "checkpoint={every_steps: 5, every_minutes: 1, keep: 9, keep_best: 0, resume: never}",
@@ -41,7 +51,7 @@ TEST(Resume, AllowsExactlyTheKeysOfTheContract) {
       allowed.push_back(key.name);
     }
   }
-  EXPECT_THAT(allowed, ElementsAre("run.directory", "data.train.file", "data.validation.file", "data.cache", "data.prefetch_batches",
+  EXPECT_THAT(allowed, ElementsAre("run.name", "run.directory", "data.train.file", "data.validation.file", "data.cache", "data.prefetch_batches",
                                    "data.reader_threads", "train.epochs", "train.steps", "train.channels_last", "train.cuda_graph",
                                    "distributed.device", "distributed.backend", "distributed.first_bucket_mib", "distributed.bucket_mib",
                                    "distributed.threads_per_rank", "distributed.timeout_s", "distributed.slow_timeout_s", "distributed.share_gpu"));
