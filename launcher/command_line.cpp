@@ -13,7 +13,7 @@ namespace {
 // `vae_dist --config X.yaml` trains: the verb may be left out.
 std::vector<std::string> with_default_verb(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  const bool plain = !arguments.empty() && (arguments[0] == "--config" || arguments[0].starts_with("--config=") || arguments[0] == "--dry-run");
+  const bool plain = !arguments.empty() && (arguments[0] == "--config" || arguments[0].starts_with("--config=") || arguments[0] == "--from" || arguments[0].starts_with("--from=") || arguments[0] == "--dry-run");
   if (plain) arguments.insert(arguments.begin(), "train");
   return arguments;
 }

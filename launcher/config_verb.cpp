@@ -3,32 +3,35 @@
 
 #include "config/load_config.hpp"
 #include "launcher/verbs.hpp"
+#include "train/run/run_setup.hpp"
 
 namespace vae_dist {
 
 void add_config_verb(CLI::App& app, VerbContext& context) {
   struct Options {
-    std::string file;
-    std::vector<std::string> overrides, keys;
+    RunRequest run;
+    std::vector<std::string> keys;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("config", "Print every configuration key with its default and meaning, or a checked configuration");
-  verb->add_option("--config", options->file, "Check this file and print it with every key filled in");
-  verb->add_option("overrides", options->overrides, "key=value, with --config");
+  verb->add_option("--config", options->run.config_file, "Check this file and print it with every key filled in");
+  verb->add_option("--from", options->run.from, "The configuration that `train --from` would have: without --config that of this checkpoint, or of a run's newest");
+  verb->add_option("overrides", options->run.overrides, "key=value, with --config or --from");
   verb->add_option("--key", options->keys, "Print the value of this key alone, with --config; again for another, each on a line")->allow_extra_args(false);
   verb->footer(
       "Examples:\n  vae_dist config > my.yaml\n  vae_dist config --config configs/mnist.yaml train.global_batch=128\n"
       "  vae_dist config --config configs/mnist.yaml --key run.directory");
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [options] {
-      if (options->file.empty() && !options->overrides.empty()) throw BadInput("overrides need a file to apply to: add --config FILE");
-      if (options->file.empty() && !options->keys.empty()) throw BadInput("--key prints what a file makes of a key: add --config FILE");
+      const bool defaults = options->run.config_file.empty() && options->run.from.empty();
+      if (defaults && !options->run.overrides.empty()) throw BadInput("overrides need a file to apply to: add --config FILE");
+      if (defaults && !options->keys.empty()) throw BadInput("--key prints what a file makes of a key: add --config FILE");
       if (!options->keys.empty()) {
-        const Config config = load_config(options->file, options->overrides);
+        const Config config = requested_config(options->run);
         for (const std::string& key : options->keys) std::cout << config_value(config, key) << "\n";
         return;
       }
-      std::cout << (options->file.empty() ? default_config_yaml() : config_yaml(load_config(options->file, options->overrides), /*annotated=*/true));
+      std::cout << (defaults ? default_config_yaml() : config_yaml(requested_config(options->run), /*annotated=*/true));
     });
   });
 }

@@ -29,6 +29,7 @@ constexpr const char* kWeights = "weights.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "state.json";
 constexpr const char* kConfig = "config.yaml";
+constexpr const char* kEvaluatedState = "state_evaluated.json";
 
 // Held by whatever changes a root: a temporary directory that carries our own pid is a leftover for whoever holds it.
 std::mutex& change_mutex() {
@@ -175,6 +176,17 @@ fs::path write_checkpoint(const fs::path& root, const Checkpoint& checkpoint) {
   }
 }
 
+void write_evaluated_state(const fs::path& directory, const TrainingState& state) {
+  const std::lock_guard lock(change_mutex());
+  Manifest manifest = manifest_from_json(read_file(directory / kManifest), (directory / kManifest).string());
+  if (manifest.step != state.step) throw BadInput(text(directory, " is the checkpoint of step ", manifest.step, ", not of ", state.step));
+  const std::string bytes = to_json(state);
+  if (manifest.files.contains(kEvaluatedState)) return;  // the same weights have been evaluated before
+  replace_file(directory / kEvaluatedState, bytes);
+  manifest.files[kEvaluatedState] = describe_file(bytes);
+  replace_file(directory / kManifest, to_json(manifest));
+}
+
 Checkpoint read_checkpoint(const fs::path& directory) {
   std::error_code error;
   if (!fs::is_directory(directory, error)) throw BadInput(text("there is no checkpoint directory ", directory));
@@ -185,6 +197,8 @@ Checkpoint read_checkpoint(const fs::path& directory) {
   checkpoint.weights = decode_safetensors(read_verified(directory, manifest, kWeights), (directory / kWeights).string());
   checkpoint.optimizer = decode_safetensors(read_verified(directory, manifest, kOptimizer), (directory / kOptimizer).string());
   checkpoint.state = training_state_from_json(read_verified(directory, manifest, kState), (directory / kState).string());
+  if (manifest.files.contains(kEvaluatedState))
+    checkpoint.state = training_state_from_json(read_verified(directory, manifest, kEvaluatedState), (directory / kEvaluatedState).string());
   checkpoint.config_yaml = read_verified(directory, manifest, kConfig);
   return checkpoint;
 }

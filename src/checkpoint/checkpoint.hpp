@@ -5,6 +5,7 @@
 //                 optimizer.safetensors   moments by parameter name ("exp_avg.<name>")
 //                 state.json              TrainingState
 //                 config.yaml             the resolved configuration
+//                 state_evaluated.json    after an evaluation of these weights: the TrainingState that takes the place of state.json
 //
 // Beside them, after a crash: .tmp_step_00001000_<pid>, a write or a removal that was interrupted (the next prune removes it), and
 // step_00001000.broken_1, a damaged checkpoint whose step was saved again (left for a person to look at).
@@ -38,6 +39,10 @@ std::filesystem::path checkpoint_directory(const std::filesystem::path& root, st
 /// temporary directory.
 /// Only one process writes below a root; within it, writing and pruning exclude each other.
 std::filesystem::path write_checkpoint(const std::filesystem::path& root, const Checkpoint& checkpoint);
+
+/// Gives a checkpoint that is there the state in which an evaluation of its weights left the run (its best loss and the like): a file beside the others, then the manifest that names
+/// it, by rename. At any moment the checkpoint has either state. Throws BadInput where `directory` holds no complete checkpoint of that step, Failure where it can't be written.
+void write_evaluated_state(const std::filesystem::path& directory, const TrainingState& state);
 
 /// Reads and verifies sizes and hashes against the manifest. Throws BadInput with what is wrong: missing file, size, hash, newer format.
 Checkpoint read_checkpoint(const std::filesystem::path& directory);

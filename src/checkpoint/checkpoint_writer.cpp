@@ -13,6 +13,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// `newest` was just written: after a fall-back to an older checkpoint, it is not the newest by step.
+void prune(const fs::path& root, std::int64_t keep, const fs::path& newest, std::vector<fs::path> protect) {
+  protect.push_back(newest);
+  try {
+    prune_checkpoints(root, keep, protect);
+  } catch (const std::exception& error) {
+    log::warn(text("old checkpoints were not removed: ", error.what()));
+  }
+}
+
 CheckpointWriter::Result write_and_prune(const fs::path& root, std::int64_t keep, Checkpoint snapshot, std::vector<fs::path> protect) {
   const Stopwatch stopwatch;
   CheckpointWriter::Result result;
@@ -23,15 +33,7 @@ CheckpointWriter::Result write_and_prune(const fs::path& root, std::int64_t keep
     log::warn(text("the checkpoint of step ", snapshot.state.step, " was not written: ", error.what(), "; training goes on without it"));
   }
   result.seconds = stopwatch.elapsed().count();
-  if (result.directory.empty()) return result;
-
-  // After a fall-back to an older checkpoint, the one just written is not the newest by step.
-  protect.push_back(result.directory);
-  try {
-    prune_checkpoints(root, keep, protect);
-  } catch (const std::exception& error) {
-    log::warn(text("old checkpoints were not removed: ", error.what()));
-  }
+  if (!result.directory.empty()) prune(root, keep, result.directory, std::move(protect));
   return result;
 }
 
@@ -43,6 +45,19 @@ void CheckpointWriter::start(Checkpoint snapshot, std::vector<fs::path> protect)
   wait();
   // Moved on into the call: the tensors are freed when it returns, not when its result is taken.
   under_way_ = std::async(std::launch::async, write_and_prune, root_, keep_, std::move(snapshot), std::move(protect));
+}
+
+void CheckpointWriter::evaluated(const TrainingState& state, std::vector<fs::path> protect) {
+  wait();
+  const fs::path directory = checkpoint_directory(root_, state.step);
+  if (!fs::exists(directory)) return;
+  try {
+    write_evaluated_state(directory, state);
+  } catch (const std::exception& error) {
+    log::warn(text("the checkpoint of step ", state.step, " does not know of its evaluation: ", error.what()));
+    return;
+  }
+  prune(root_, keep_, directory, std::move(protect));
 }
 
 void CheckpointWriter::wait() {

@@ -32,6 +32,10 @@ class CheckpointWriter {
   /// older checkpoints are pruned, but for those in `protect` (the best one) and the one just written.
   void start(Checkpoint snapshot, std::vector<std::filesystem::path> protect = {});
 
+  /// After an evaluation of the weights that were saved last, or that the run began with: waits, gives their checkpoint the state that the evaluation left, and prunes again by
+  /// what is the best now. Where that checkpoint was not written there is nothing to do. What goes wrong is a warning: whoever goes on from it evaluates once more.
+  void evaluated(const TrainingState& state, std::vector<std::filesystem::path> protect = {});
+
   /// Waits for the one under way, if any.
   void wait();
 

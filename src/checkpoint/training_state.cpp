@@ -30,6 +30,8 @@ void visit_fields(State& state, const Visitor& visit) {
   visit("evaluations_since_best", state.evaluations_since_best);
   visit("program_version", state.program_version);
   visit("arithmetic", state.arithmetic);
+  visit.added("awaits_evaluation", state.awaits_evaluation);
+  visit.added("begun_from", state.begun_from);
 }
 
 struct Writer {
@@ -43,6 +45,10 @@ struct Writer {
   void operator()(const char* key, const std::optional<double>& value) const {
     object[key] = nullptr;
     if (value && std::isfinite(*value)) object[key] = *value;
+  }
+  template <typename Value>
+  void added(const char* key, const Value& value) const {
+    (*this)(key, value);
   }
 };
 
@@ -74,6 +80,11 @@ struct Reader {
     require(found.is_null() || found.is_number(), key, "a number");
     value.reset();
     if (found.is_number()) value = found.get<double>();
+  }
+  // Of a key that older checkpoints do not have: then the value stays what it is by default.
+  template <typename Value>
+  void added(const char* key, Value& value) const {
+    if (object.contains(key)) (*this)(key, value);
   }
 };
 

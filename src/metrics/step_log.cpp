@@ -14,11 +14,13 @@
 namespace vae_dist {
 namespace {
 
-bool belongs(std::string_view line, std::int64_t resume_step) {
+bool belongs(std::string_view line, std::int64_t resume_step, bool evaluates_again) {
   const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return false;
   const auto step = object.find("step");
-  return step == object.end() || !step->is_number() || step->get<double>() <= static_cast<double>(resume_step);
+  if (step == object.end() || !step->is_number()) return true;
+  const double number = step->get<double>(), last = static_cast<double>(resume_step);
+  return number < last || (number == last && !(evaluates_again && object.contains("evaluated")));
 }
 
 using nlohmann::ordered_json;
@@ -58,23 +60,23 @@ std::string json_line(const LogRecord& record) {
   return object.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
-std::string lines_up_to(std::string_view log, std::int64_t resume_step) {
+std::string lines_up_to(std::string_view log, std::int64_t resume_step, bool evaluates_again) {
   std::string kept;
   while (!log.empty()) {
     // A last line without its newline was cut off, even where what is left happens to parse.
     const std::size_t end = log.find('\n');
     if (end == std::string_view::npos) break;
     const std::string_view line = log.substr(0, end + 1);
-    if (belongs(line, resume_step)) kept += line;
+    if (belongs(line, resume_step, evaluates_again)) kept += line;
     log.remove_prefix(line.size());
   }
   return kept;
 }
 
-StepLog::StepLog(const std::filesystem::path& path, std::int64_t resume_step) : path_(path) {
+StepLog::StepLog(const std::filesystem::path& path, std::int64_t resume_step, bool evaluates_again) : path_(path) {
   if (std::filesystem::exists(path_)) {
     const std::string before = read_file(path_);
-    const std::string kept = lines_up_to(before, resume_step);
+    const std::string kept = lines_up_to(before, resume_step, evaluates_again);
     if (kept.size() != before.size()) replace_file(path_, kept);
   }
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);

@@ -81,7 +81,7 @@ std::string out_of_memory_text(const std::string& error, const MemoryNeed& need,
     return out + text(" R = ", plan.replicas, " is the largest for train.global_batch ", plan.global_batch, " on ", plan.world_size, plan.world_size == 1 ? " rank" : " ranks",
                       config.reproducible ? " (distributed.reproducible)" : "", ": use a smaller model, or another train.global_batch.");
   return out + text(" distributed.replicas=", *larger, " (R is ", plan.replicas, " now) makes replicas of ", samples_text(plan.global_batch / *larger),
-                    ", which need about ", static_cast<std::int64_t>(100 * plan.replicas / *larger), " % of that, one after the other on each rank. A new R is a new run (another run.name): checkpoints keep theirs.");
+                    ", which need about ", static_cast<std::int64_t>(100 * plan.replicas / *larger), " % of that, one after the other on each rank. A new R is a new run (another run.name; `vae_dist train --from` the old one begins with its weights): checkpoints keep theirs.");
 }
 
 std::string model_out_of_memory_text(const std::string& error) {

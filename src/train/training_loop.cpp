@@ -53,26 +53,31 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
       report_(RunDirectory(parts.config.run).path()),
       slow_steps_(parts.learner.slow_steps()) {
   if (state_.best_validation_loss) best_validation_ = {*state_.best_validation_loss, state_.best_step};
+  // The run's own directory has the checkpoint that it goes on from, or begins with.
+  if (state_.step > 0) last_saved_step_ = state_.step;
+  if (!state_.awaits_evaluation) evaluated_step_ = state_.step;
 }
 
 ExitCode TrainingLoop::run() {
   const std::int64_t planned = parts_.learning_rate.steps_planned;
   since_step_.restart();
+  // What the run was stopped before; after the last step it comes below.
+  if (state_.step < planned && evaluation_is_due()) slowly("evaluation", [this] { evaluate_now(); });
   while (state_.step < planned && !agreed_.stop && !stops_early(parts_.config.train.early_stop, state_)) {
     one_step();
     if (!told_transport_) tell_transport();
-    // Asked to stop, it may be killed soon: the checkpoint comes before anything that takes time.
-    if (state_.position == 0 && !agreed_.stop) end_of_epoch();
-    // The last one waits for the last evaluation, which may make it the best.
-    if (state_.step < planned && checkpoint_is_due()) slowly("checkpoint", [this] { save(); });
+    // In the order of what would be lost: the steps first, since they cannot be made again. An evaluation may find no memory, and who asked for a stop may kill soon.
+    if (checkpoint_is_due()) slowly("checkpoint", [this] { save(); });
+    if (state_.step < planned && state_.position == 0 && !agreed_.stop) end_of_epoch();
     report_checkpoint();
   }
   read_all_steps();
   log::keep_status();
-  if (state_.step == planned) slowly("evaluation", [this] { evaluate_now(); });
   if (last_saved_step_ != state_.step) slowly("checkpoint", [this] { save(); });
+  // The last step counts as saved only when it is: no evaluation begins before.
   writer_.wait();
   report_checkpoint();
+  if (state_.step == planned && evaluation_is_due()) slowly("evaluation", [this] { evaluate_now(); });
   agree_on_rank_0(parts_.host, [&] {
     if (!last_failure_.empty()) throw Failure(text("the last checkpoint was not written: ", last_failure_));
   });
@@ -85,8 +90,7 @@ ExitCode TrainingLoop::run() {
     return ExitCode::stopped;
   }
   // The last ones, unless the end of an epoch has just made them.
-  const std::int64_t pictures_every = parts_.config.pictures.every_epochs;
-  if (pictures_every > 0 && (state_.position != 0 || state_.epoch % pictures_every != 0)) slowly("making pictures", [this] { write_pictures(); });
+  if (parts_.config.pictures.every_epochs > 0 && pictures_step_ != state_.step) slowly("making pictures", [this] { write_pictures(); });
   end_report();
   return ExitCode::done;
 }
@@ -211,18 +215,30 @@ std::string TrainingLoop::samples_of_step(std::int64_t step) const {
 }
 
 void TrainingLoop::end_of_epoch() {
-  const bool last = state_.step == parts_.learning_rate.steps_planned;
-  const std::int64_t evaluate_every = parts_.config.evaluate.every_epochs, pictures_every = parts_.config.pictures.every_epochs;
-  const bool evaluates = !last && parts_.validation && evaluate_every > 0 && state_.epoch % evaluate_every == 0;
-  const bool makes_pictures = pictures_every > 0 && state_.epoch % pictures_every == 0;
+  const std::int64_t pictures_every = parts_.config.pictures.every_epochs;
+  const bool evaluates = evaluation_is_due(), makes_pictures = pictures_every > 0 && state_.epoch % pictures_every == 0;
+  // A checkpoint of this step is on the disk before anything comes that may end the run.
+  const auto wait_for_checkpoint = [this] {
+    if (last_saved_step_ == state_.step) slowly("checkpoint", [this] { writer_.wait(); });
+  };
   if (evaluates) {
+    wait_for_checkpoint();
     read_all_steps();
     slowly("evaluation", [this] { evaluate_now(); });
   }
-  if (makes_pictures) slowly("making pictures", [this] { write_pictures(); });
+  if (makes_pictures) {
+    wait_for_checkpoint();
+    slowly("making pictures", [this] { write_pictures(); });
+  }
   if ((evaluates || makes_pictures) && parts_.host.rank() == 0) report_.refresh();
   // What happened between steps is not the next step's time.
   since_step_.restart();
+}
+
+bool TrainingLoop::evaluation_is_due() const {
+  if (evaluated_step_ == state_.step) return false;
+  const std::int64_t every = parts_.config.evaluate.every_epochs;
+  return state_.step == parts_.learning_rate.steps_planned || (parts_.validation && every > 0 && state_.position == 0 && state_.epoch % every == 0);
 }
 
 void TrainingLoop::evaluate_now() {
@@ -252,14 +268,22 @@ void TrainingLoop::evaluate_now() {
   if (parts_.validation) note_for_early_stop(parts_.config.train.early_stop, result, state_);
   // A loss that is not finite is never the best.
   if (parts_.validation && result.loss < (best_validation_ ? best_validation_->loss : std::numeric_limits<double>::infinity())) best_validation_ = {result.loss, state_.step};
-  if (!parts_.validation || parts_.config.checkpoint.keep_best == 0) return;
-  if (!(result.loss < state_.best_validation_loss.value_or(std::numeric_limits<double>::infinity()))) return;
-  state_.best_validation_loss = result.loss;
-  state_.best_step = state_.step;
-  slowly("checkpoint", [this] { save(); });
+  evaluated_step_ = state_.step;
+  state_.awaits_evaluation = 0;
+  const bool best = parts_.validation && parts_.config.checkpoint.keep_best > 0 && result.loss < state_.best_validation_loss.value_or(std::numeric_limits<double>::infinity());
+  if (best) {
+    state_.best_validation_loss = result.loss;
+    state_.best_step = state_.step;
+  }
+  if (last_saved_step_ == state_.step) {
+    if (parts_.host.rank() == 0) writer_.evaluated(saved_state(), protected_checkpoints());
+  } else if (best) {
+    slowly("checkpoint", [this] { save(); });
+  }
 }
 
 void TrainingLoop::write_pictures() {
+  pictures_step_ = state_.step;
   if (parts_.host.rank() != 0) return;
   const PicturesConfig& wanted = parts_.config.pictures;
   const RunDirectory directory(parts_.config.run);
@@ -269,24 +293,28 @@ void TrainingLoop::write_pictures() {
   std::string number = std::to_string(state_.step);
   number.insert(0, 8 - std::min<std::size_t>(8, number.size()), '0');
   const AveragedWeights averaged(parts_.learner.average());
-  try {
-    const auto seed = static_cast<std::uint64_t>(parts_.config.run.seed);
-    if (wanted.samples > 0)
-      write_sample_grid(directory.pictures() / ("samples_" + number + ".png"), sample_prior(parts_.learner.model(), wanted.samples, seed), format.low, format.high,
-                        text(parts_.config.run.name, ": samples of the prior, ", when));
-    if (wanted.reconstructions > 0 && parts_.learner.model().latent_kind() != LatentKind::none)
-      write_reconstruction_grid(directory.pictures() / ("reconstructions_" + number + ".png"),
-                                reconstruct(parts_.learner.model(), data, 0, std::min(wanted.reconstructions, data.size()), format, Latent::mean, seed), format.low,
-                                format.high, text(parts_.config.run.name, ": reconstructions, ", when));
-    if (wanted.traversals > 0 && parts_.learner.model().latent_kind() != LatentKind::none) {
-      const TraversalOptions walk = usual_traversal(parts_.learner.model(), wanted.traversals, seed);
-      write_traversal_grid(directory.pictures() / ("traversals_" + number + ".png"), traverse(parts_.learner.model(), data, format, walk), format.low, format.high,
-                           text(parts_.config.run.name, ": traversals from row 0, ", when));
+  const auto seed = static_cast<std::uint64_t>(parts_.config.run.seed);
+  const auto draw = [&](const std::string& kind, const std::string& of, const std::function<void(const std::filesystem::path&, const std::string&)>& write) {
+    try {
+      write(directory.pictures() / text(kind, "_", number, ".png"), text(parts_.config.run.name, ": ", of, ", ", when));
+    } catch (const std::exception& error) {
+      // A picture that cannot be made (a full disk, no memory for it, more pixels than can be drawn) costs that picture, not the run.
+      const std::string said = error.what();
+      log::warn(text("no pictures at ", when, ": ", kind, ": ", said.substr(0, said.find('\n'))));
     }
-  } catch (const Failure& error) {
-    // A full disk costs the pictures, not the run.
-    log::warn(text("no pictures at ", when, ": ", error.what()));
-  }
+  };
+  LatentModel& model = parts_.learner.model();
+  if (wanted.samples > 0)
+    draw("samples", "samples of the prior", [&](const auto& path, const auto& title) { write_sample_grid(path, sample_prior(model, wanted.samples, seed), format.low, format.high, title); });
+  if (model.latent_kind() == LatentKind::none) return;
+  if (wanted.reconstructions > 0)
+    draw("reconstructions", "reconstructions", [&](const auto& path, const auto& title) {
+      write_reconstruction_grid(path, reconstruct(model, data, 0, std::min(wanted.reconstructions, data.size()), format, Latent::mean, seed), format.low, format.high, title);
+    });
+  if (wanted.traversals > 0)
+    draw("traversals", "traversals from row 0", [&](const auto& path, const auto& title) {
+      write_traversal_grid(path, traverse(model, data, format, usual_traversal(model, wanted.traversals, seed)), format.low, format.high, title);
+    });
 }
 
 void TrainingLoop::end_report() {
@@ -310,12 +338,21 @@ void TrainingLoop::save() {
   Checkpoint snapshot;
   snapshot.weights = parts_.learner.weights();
   snapshot.optimizer = parts_.learner.optimizer_state();
-  snapshot.state = state_;
-  snapshot.state.world_size = parts_.plan.world_size;
+  snapshot.state = saved_state();
   snapshot.config_yaml = config_yaml(parts_.config);
-  std::vector<std::filesystem::path> protect;
-  if (state_.best_step >= 0) protect.push_back(checkpoint_directory(RunDirectory(parts_.config.run).checkpoints(), state_.best_step));
-  writer_.start(std::move(snapshot), std::move(protect));
+  writer_.start(std::move(snapshot), protected_checkpoints());
+}
+
+TrainingState TrainingLoop::saved_state() const {
+  TrainingState state = state_;
+  state.world_size = parts_.plan.world_size;
+  state.awaits_evaluation = evaluation_is_due() ? 1 : 0;
+  return state;
+}
+
+std::vector<std::filesystem::path> TrainingLoop::protected_checkpoints() const {
+  if (state_.best_step < 0) return {};
+  return {checkpoint_directory(RunDirectory(parts_.config.run).checkpoints(), state_.best_step)};
 }
 
 void TrainingLoop::report_checkpoint() {

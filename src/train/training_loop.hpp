@@ -68,10 +68,14 @@ class TrainingLoop {
   void read_step(UnreadStep& step);
   void read_all_steps();
   void end_of_epoch();
+  /// Whether this step is one to be evaluated, and has not been.
+  bool evaluation_is_due() const;
   void evaluate_now();
   void write_pictures();
   void end_report();
   void save();
+  TrainingState saved_state() const;
+  std::vector<std::filesystem::path> protected_checkpoints() const;
   void report_checkpoint();
   bool checkpoint_is_due();
   std::string samples_of_step(std::int64_t step) const;
@@ -91,7 +95,7 @@ class TrainingLoop {
   bool told_transport_ = false;
   std::optional<MemoryUse> before_steps_;
   bool completed_a_step_ = false;
-  std::int64_t last_saved_step_ = -1;
+  std::int64_t last_saved_step_ = -1, evaluated_step_ = -1, pictures_step_ = -1;
   std::string last_failure_;  // rank 0: why the last checkpoint was not written; empty: it was
   std::optional<double> mean_image_mse_;
   std::optional<ValidationResult> best_validation_;

@@ -14,6 +14,7 @@
 #include "comm/logged_communicator.hpp"
 #include "config/load_config.hpp"
 #include "evaluate/collapse_forecast.hpp"
+#include "train/batches/source_warnings.hpp"
 #include "train/core_binding.hpp"
 #include "train/device/environment.hpp"
 #include "train/device/rank_places.hpp"
@@ -23,6 +24,7 @@
 #include "train/run/early_stop.hpp"
 #include "train/run/job_end.hpp"
 #include "train/run/rank_failure.hpp"
+#include "train/run/run_beginning.hpp"
 #include "train/run/run_directory.hpp"
 #include "train/run/run_environment.hpp"
 #include "train/run/run_setup.hpp"
@@ -62,7 +64,7 @@ void require_the_same_run(RunSetup& setup, const PreparedRun& run, Communicator&
   agree(host, [&] {
     if (setup.resumed && setup.state.dataset_fingerprint != fingerprint)
       throw BadInput(text("data.train is not the dataset that this run was started with (fingerprint ", fingerprint, ", the checkpoint has ", setup.state.dataset_fingerprint,
-                          "): give it the same images, or start a new run with another run.name."));
+                          "): give it the same images, or start a new run with another run.name. ", fork_advice(setup.origin)));
   });
   require_equal(host, "program and libraries", environment_text(run.device));
   require_equal(host, "configuration", hash_name(hash_text(config_yaml(setup.config))));
@@ -91,9 +93,16 @@ Learner make_learner(const Config& config, const PreparedRun& run, Communicator&
 void resume(Learner& learner, RunSetup& setup, bool dry_run, Communicator& host) {
   require_equal(host, "bucket plan", learner.reducer().describe_plan());
   agree_on_rank_0(host, [&] {
-    const RunDirectory directory(setup.config.run);
-    if (setup.checkpoint) learner.restore(*setup.checkpoint, directory.checkpoints().string());
-    if (!dry_run) directory.create();
+    if (setup.resumed) {
+      learner.restore(*setup.checkpoint, setup.origin);
+    } else if (setup.checkpoint) {
+      const bool optimizer_too = learner.begin_with(*setup.checkpoint, setup.origin);
+      log::info(text("a new run begins with the weights ", optimizer_too ? "and the optimizer's state of " : "of ", setup.origin,
+                     optimizer_too ? "" : "; its optimizer begins anew, as it needs another state than that one has"));
+    }
+    if (dry_run) return;
+    RunDirectory(setup.config.run).create();
+    if (setup.is_elsewhere) write_beginning(setup.config, learner, setup.state);
   });
   setup.checkpoint.reset();
   learner.replicate(host);
@@ -114,6 +123,7 @@ void print_start(const Config& config, const PreparedRun& run, const Learner& le
   log::info("vae_dist " + std::string(kVersion) + "\n" + format_table(start_table(facts)));
   if (!is_likelihood_of(config, run.data.train))
     log::warn("objective.likelihood is bernoulli and the images are grey: its negative logarithm is a loss, but not a likelihood, so no ELBO, bits per dimension or log p is given (data.binarize makes them 0 and 1)");
+  for (const std::string& warning : source_warnings(config.data)) log::warn(warning);
   for (const std::string& warning : {collapse_warning(facts), squeezed_warning(core_uses)})
     if (!warning.empty()) log::warn(warning);
 }
@@ -123,7 +133,7 @@ bool nothing_is_left(const TrainConfig& train, const LearningRatePlan& rates, co
     log::info(text("this run has stopped early after ", state.step, " steps (train.early_stop): nothing is left to do."));
     return true;
   }
-  if (state.step < rates.steps_planned) return false;
+  if (state.step < rates.steps_planned || (state.step == rates.steps_planned && state.awaits_evaluation)) return false;
   log::info(text("this run has done its ", state.step, " steps: nothing is left to do. More train.epochs or train.steps make it go on."));
   return true;
 }
@@ -179,7 +189,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
     host->barrier();
   }
   const JobIdentity job = job_from_environment();
-  RunSetup setup = set_up_run(request.config_file, request.overrides, request.dry_run ? LockRun() : lock_for(job, world), *host);
+  RunSetup setup = set_up_run(request.run, request.dry_run ? LockRun() : lock_for(job, world), *host);
   Config& config = setup.config;
   log::configure(world.rank(), world.size(), level_named(config.log.level));
 
@@ -198,7 +208,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   const RunDirectory directory(config.run);
   if (request.errors_go_to) request.errors_go_to(directory.errors().string());
   const RunEnvironment environment = note_environment(setup, run.device, request.revision, job, world, *host);
-  Recorder recorder(config, run_facts(config, run, learner, environment), run.rates.epochs_planned(), first_step, world, *host, run.device.device, job_end);
+  Recorder recorder(config, run_facts(config, run, learner, environment), run.rates.epochs_planned(), setup.state, world, *host, run.device.device, job_end);
   if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<Communicator> flags = make_logged_communicator(host->duplicate(), "flags", collectives);
   TrainingLoop loop({config, run.data.train, run.validation(), run.plan, run.objective, run.rates, run.device.device, learner, recorder, failure.watchdog(), *host, *flags, *run.data.node}, setup.state);

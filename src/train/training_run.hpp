@@ -4,16 +4,15 @@
 #include <exception>
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "base/error.hpp"
 #include "comm/mpi_world.hpp"
+#include "train/run/run_setup.hpp"
 
 namespace vae_dist {
 
 struct TrainingRequest {
-  std::string config_file;
-  std::vector<std::string> overrides;
+  RunRequest run;
   std::string revision;  ///< of the program's sources; may be empty
   bool dry_run = false;  ///< check configuration, data and devices, print the table, and leave
   /// Called with the run directory's `errors` folder once there is one: where a failing rank leaves its message.

@@ -64,6 +64,34 @@ TEST(Checkpoint, EqualStateGivesEqualBytesInEveryFile) {
   for (const char* file : kFiles) EXPECT_EQ(read_file(first / file), read_file(second / file)) << file;
 }
 
+TEST(Checkpoint, TakesTheStateThatAnEvaluationLeft) {
+  const TemporaryDirectory root;
+  Checkpoint checkpoint = checkpoint_of(12);
+  checkpoint.state.awaits_evaluation = 1;
+  const auto directory = write_checkpoint(root.path(), checkpoint);
+  checkpoint.state.awaits_evaluation = 0;
+  checkpoint.state.best_validation_loss = 0.25;
+  checkpoint.state.best_step = 12;
+  write_evaluated_state(directory, checkpoint.state);
+  expect_same(read_checkpoint(directory), checkpoint);
+  // It is sealed like the others.
+  for (const char* file : {"state.json", "state_evaluated.json", "manifest.json"}) {
+    flip_byte(directory / file, 20);
+    EXPECT_THAT(message_of<BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file));
+    flip_byte(directory / file, 20);
+  }
+  checkpoint.state.step = 13;
+  EXPECT_THAT(message_of<BadInput>([&] { write_evaluated_state(directory, checkpoint.state); }), HasSubstr("of step 12, not of 13"));
+}
+
+// Killed between the two files: the manifest does not name the new one yet.
+TEST(Checkpoint, HasTheStateOfBeforeWhereTheEvaluatedOneWasCutOff) {
+  const TemporaryDirectory root;
+  const auto directory = write_checkpoint(root.path(), checkpoint_of(12));
+  std::ofstream(directory / "state_evaluated.json") << "{\"step\": 12, \"ep";
+  expect_same(read_checkpoint(directory), checkpoint_of(12));
+}
+
 TEST(Checkpoint, MakesItsRoot) {
   const TemporaryDirectory root;
   expect_same(read_checkpoint(write_checkpoint(root.path() / "run" / "checkpoints", checkpoint_of(1))), checkpoint_of(1));

@@ -42,6 +42,22 @@ TEST(CheckpointWriter, WritesEveryOneInOrderAndKeepsTheNewestAndTheBest) {
   EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000001", "step_00000005", "step_00000006"}));
 }
 
+TEST(CheckpointWriter, PrunesByWhatAnEvaluationFoundToBeTheBest) {
+  const TemporaryDirectory root;
+  CheckpointWriter writer(root.path(), 1);
+  const auto best = [&](int step) { return std::vector{root.path() / text("step_0000000", step)}; };
+  writer.start(checkpoint_of(1));
+  writer.start(checkpoint_of(2), best(1));
+  TrainingState state = checkpoint_of(2).state;
+  state.best_step = 2;
+  writer.evaluated(state, best(2));
+  EXPECT_EQ(root.names(), std::set<std::string>{"step_00000002"});
+  EXPECT_EQ(read_newest_checkpoint(root.path())->state.best_step, 2);
+  // One that was not written has no state to change.
+  writer.evaluated(checkpoint_of(7).state);
+  EXPECT_EQ(root.names(), std::set<std::string>{"step_00000002"});
+}
+
 TEST(CheckpointWriter, NeverPrunesTheOneItHasJustWritten) {
   const TemporaryDirectory root;
   for (const int step : {400, 500}) write_checkpoint(root.path(), checkpoint_of(step));  // a run that went back to an older one

@@ -42,7 +42,7 @@ TEST(TrainingState, ReadsBackEveryField) {
   using Limits = std::numeric_limits<std::int64_t>;
   const TrainingState state{.step = 1, .epoch = 2, .position = 3, .optimizer_step = 4, .skipped_steps = 5, .seed = Limits::min(),
                             .replicas = 7, .world_size = Limits::max(), .dataset_fingerprint = "ab\"\n\xc3\xa9",
-                            .best_validation_loss = 0.1, .program_version = "0.1.0", .arithmetic = "CPU AVX2, 1 thread"};
+                            .best_validation_loss = 0.1, .program_version = "0.1.0", .arithmetic = "CPU AVX2, 1 thread", .awaits_evaluation = 1, .begun_from = "runs/a"};
   const auto read = read_back(state);
   EXPECT_EQ(read.step, 1);
   EXPECT_EQ(read.epoch, 2);
@@ -56,7 +56,19 @@ TEST(TrainingState, ReadsBackEveryField) {
   EXPECT_EQ(read.best_validation_loss, 0.1);
   EXPECT_EQ(read.program_version, "0.1.0");
   EXPECT_EQ(read.arithmetic, "CPU AVX2, 1 thread");
+  EXPECT_EQ(read.awaits_evaluation, 1);
+  EXPECT_EQ(read.begun_from, "runs/a");
   EXPECT_EQ(read_back({}).best_validation_loss, std::nullopt);
+}
+
+// Checkpoints of before there were these keys.
+TEST(TrainingState, ReadsWhatOlderProgramsWrote) {
+  std::string bytes = replaced(to_json({.step = 12}), ",\n  \"awaits_evaluation\": 0", "");
+  bytes = replaced(bytes, ",\n  \"begun_from\": \"\"", "");
+  const TrainingState read = training_state_from_json(bytes, "state.json");
+  EXPECT_EQ(read.step, 12);
+  EXPECT_EQ(read.awaits_evaluation, 0);
+  EXPECT_EQ(read.begun_from, "");
 }
 
 TEST(TrainingState, FloatsReadBackToTheSameBits) {

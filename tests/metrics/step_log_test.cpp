@@ -67,6 +67,12 @@ TEST(LinesUpTo, DropsALineThatWasCutOff) {
   EXPECT_EQ(lines_up_to(whole + "\n12\n", 9), whole) << "what is no object";
 }
 
+TEST(LinesUpTo, DropsAnEvaluationThatIsMadeAgain) {
+  const std::string step = "{\"step\":2,\"loss\":1}\n", earlier = "{\"step\":1,\"evaluated\":\"validation\"}\n", last = "{\"step\":2,\"evaluated\":\"validation\"}\n";
+  EXPECT_EQ(lines_up_to(earlier + step + last, 2, /*evaluates_again=*/true), earlier + step);
+  EXPECT_EQ(lines_up_to(earlier + step + last, 2), earlier + step + last);
+}
+
 TEST_F(StepLogFile, ReadsAsOneRunAfterAResume) {
   {
     StepLog log(path_, 0);

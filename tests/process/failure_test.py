@@ -140,6 +140,7 @@ class RunDirectory(RunFolder):
         # Two epochs of 12 steps, and the end. Two checkpoints are kept.
         expected = {"config.yaml", "metrics.jsonl", "report.html", "environment.json"}
         expected |= {f"checkpoints/step_{step:08d}/{file}" for step in (20, 26) for file in checkpoint}
+        expected.add("checkpoints/step_00000026/state_evaluated.json")  # the last step is evaluated once it is saved
         expected |= {f"pictures/{kind}_{step:08d}.png" for kind in ("samples", "reconstructions") for step in (12, 24, 26)}
         self.assertEqual(files, expected)
 

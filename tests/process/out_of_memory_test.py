@@ -57,6 +57,20 @@ class OutOfMemory(RunFolder):
         done = self.limited(limit, "evaluated", f"distributed.replicas={replicas}", "evaluate.batch=1024")
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertRegex(done.stderr, r"vae_dist: out of memory in an evaluation: .*\nevaluate\.batch=512 \(now 1024\)")
+        # The steps are not lost: what is left to do is the evaluation.
+        self.assertEqual(self.checkpoint("evaluated").name, "step_00000002")
+        steps = self.steps("evaluated")
+        self.limited(limit, "evaluated", f"distributed.replicas={replicas}", "evaluate.batch=16").check_returncode()
+        self.assertEqual(self.steps("evaluated"), steps)
+        self.assertEqual([record["step"] for record in self.log("evaluated") if "evaluated" in record], [2])
+        self.assertIn("nothing is left to do", self.limited(limit, "evaluated", f"distributed.replicas={replicas}", "evaluate.batch=16").stderr)
+
+    def test_pictures_that_do_not_fit_cost_the_pictures(self):
+        limit = self.address_space_of_a_small_run() + ROOM
+        done = self.limited(limit, "no_pictures", "train.global_batch=64", "pictures.every_epochs=1", "pictures.samples=300000000", "pictures.reconstructions=4")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"no pictures at step 2: samples: ")
+        self.assertEqual([path.name for path in (self.run_path("no_pictures") / "pictures").iterdir()], ["reconstructions_00000002.png"])
 
     def test_a_rank_of_several_says_it_and_ends_all(self):
         limit = self.address_space_of_a_small_run() + ROOM

@@ -1,10 +1,11 @@
 """A run can stop at any step and go on with another number of ranks: the curve is that of a run that never stopped."""
 import json
 import os
+import shutil
 import signal
 import unittest
 
-from comparing import loss_differences
+from comparing import loss_differences, read_safetensors
 from ranks import is_alive
 from runs import SMALL, RunFolder
 
@@ -75,6 +76,128 @@ class PlannedStops(Resume):
 
         self.train("finished", "train.steps=5", np=2)
         self.assert_each_step_once("finished", 5)
+
+
+class Beginnings(Resume):
+    """Runs that begin with what another has left: `parent`, 10 steps long, with checkpoints of steps 5 and 10."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.train("parent", "train.steps=10", "checkpoint.every_steps=5", *cls.REPLICAS)
+
+    def train_from(self, *arguments, check=True, **options):
+        return self.program("train", "--from", *arguments, check=check, **options)
+
+    def test_a_checkpoint_that_a_run_is_to_resume_is_only_its_beginning(self):
+        shutil.copytree(self.run_path("parent"), self.folder / "lent")
+        command = ["checkpoint.resume=lent/checkpoints/step_00000005", "checkpoint.every_steps=4", *self.REPLICAS]
+        self.train("other", "train.steps=9", *command, np=2)
+        self.assertEqual(sorted(self.steps("other")), [6, 7, 8, 9])
+        # A job that is queued again has the same command line, and has lost no step; nor does it need the other run any longer.
+        shutil.rmtree(self.folder / "lent")
+        self.train("other", "train.steps=14", *command, np=4)
+        self.assertEqual(sorted(self.steps("other")), list(range(6, 15)))
+        self.assertEqual(self.state("other")["step"], 14)
+        self.train("whole", "train.steps=14", *self.REPLICAS)
+        self.assertLess(max(loss_differences(self.steps("other"), {step: record for step, record in self.steps("whole").items() if step > 5}).values()), 1e-9)
+
+    def test_a_later_checkpoint_than_the_runs_own_is_gone_on_from(self):
+        self.train("behind", "train.steps=3", *self.REPLICAS)
+        self.train("behind", "train.steps=12", "checkpoint.resume=runs/parent", *self.REPLICAS)
+        self.assertEqual(sorted(self.steps("behind")), [1, 2, 3, 11, 12])
+
+    def test_a_run_may_have_another_name(self):
+        shutil.copytree(self.run_path("parent"), self.run_path("renamed"))
+        self.train("renamed", "train.steps=12", *self.REPLICAS)
+        self.assert_each_step_once("renamed", 12)
+
+    def test_a_fork_begins_with_weights_and_optimizer_and_goes_on_from_its_own_checkpoints(self):
+        shutil.copytree(self.run_path("parent"), self.run_path("old"))
+        command = ["runs/old", "run.name=fork", "train.optimizer.learning_rate=1e-4"]
+        said = self.train_from(*command, "train.steps=4", np=2).stderr
+        self.assertEqual(said.count("begins with the weights and the optimizer's state of runs/old/checkpoints/step_00000010"), 1, said)
+        self.assertEqual(self.files_of("fork", 0), self.files_of("old", 10))
+        self.assertEqual([self.state("fork", 0)[key] for key in ("step", "epoch", "position", "begun_from")], [0, 0, 0, "runs/old/checkpoints/step_00000010"])
+        self.assert_each_step_once("fork", 4)
+        self.assertEqual({record["learning_rate"] for record in self.steps("fork").values()}, {1e-4})
+        # The other run goes on meanwhile. That is not the fork's concern.
+        self.train("old", "train.steps=11", *self.REPLICAS)
+        said = self.train_from(*command, "train.steps=7", np=4).stderr
+        self.assertIn("goes on from its own checkpoint of step 4", said)
+        self.assert_each_step_once("fork", 7)
+
+    def test_a_fork_with_a_configuration_of_its_own_needs_only_weights_that_fit(self):
+        command = ["runs/parent/checkpoints/step_00000005", "--config", "run.yaml", *SMALL, "run.name=own"]
+        said = self.train_from(*command, "train.optimizer.name=sgd", "train.optimizer.momentum=0.9", "train.global_batch=32", "train.ema_decay=0.9", "train.steps=2").stderr
+        self.assertIn("its optimizer begins anew", said)
+        begun, parent = read_safetensors(self.checkpoint("own", 0) / "weights.safetensors"), read_safetensors(self.checkpoint("parent", 5) / "weights.safetensors")
+        averages = read_safetensors(self.checkpoint("own", 0) / "optimizer.safetensors")
+        for name, tensor in parent.items():
+            self.assertTrue((begun[name] == tensor.astype(begun[name].dtype)).all(), name)
+            if f"ema.{name}" in averages:
+                self.assertTrue((averages[f"ema.{name}"] == begun[name]).all(), name)
+        misfit = self.train_from(*command[:-1], "run.name=misfit", "model.latent_dim=5", check=False)
+        self.assertEqual(misfit.returncode, 2, misfit.stderr)
+        self.assertIn("runs/parent/checkpoints/step_00000005: the weights do not fit the model", misfit.stderr)
+        self.assertFalse(self.run_path("misfit").exists())
+
+    def test_what_is_no_fork_is_refused(self):
+        for arguments, says in [(["runs/parent"], "is the run \"runs/parent\" itself: choose another run.name"),
+                                (["runs/parent", "run.name=taken"], "already holds a run that did not begin with another's weights"),
+                                (["runs/absent", "run.name=new"], "runs/absent"),
+                                (["runs/parent", "run.name=new", "checkpoint.resume=runs/taken"], "keep one of them")]:
+            with self.subTest(arguments):
+                if "run.name=taken" in arguments and not self.run_path("taken").exists():
+                    self.train("taken", "train.steps=1")
+                refused = self.train_from(*arguments, check=False)
+                self.assertEqual(refused.returncode, 2, refused.stderr)
+                self.assertIn(says, refused.stderr)
+                self.assertFalse(self.run_path("new").exists())
+        refused = self.program("train", "run.name=new")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--config", refused.stderr)
+
+    def test_the_launcher_knows_the_forks_directory(self):
+        asked = ["config", "--from", "runs/parent", "run.name=fork", "--key", "run.name", "--key", "train.global_batch", "--key", "distributed.replicas"]
+        self.assertEqual(self.program(*asked, check=True).stdout, "fork\n16\n4\n")
+
+
+class Evaluations(Resume):
+    """The checkpoint of a step is written before the step is evaluated; who goes on from it makes up for the evaluation."""
+
+    DATA = ["data.validation.fraction=0.2", "evaluate.every_epochs=1", "checkpoint.every_steps=10", "train.early_stop.patience=50", "train.precision=fp64"]
+
+    def evaluations(self, name):
+        return [{key: value for key, value in record.items() if key != "seconds"} for record in self.log(name) if "evaluated" in record]
+
+    def best(self, name):
+        folder = self.checkpoint(name)
+        evaluated = folder / "state_evaluated.json"
+        state = json.loads((evaluated if evaluated.exists() else folder / "state.json").read_text())
+        return {key: state[key] for key in ("step", "best_step", "best_validation_loss", "best_stop_metric", "evaluations_since_best", "awaits_evaluation")}
+
+    def test_a_run_killed_in_an_evaluation_has_its_step_and_loses_no_evaluation(self):
+        # 160 training images: an epoch has 10 steps.
+        self.train("whole", "train.steps=30", *self.DATA, np=2)
+        slow = "evaluate.importance_samples=10000000"
+        process = self.start("train", "--config", "run.yaml", "run.name=killed", *SMALL, *self.DATA, "train.steps=30", slow, np=2)
+        try:
+            manifest = self.run_path("killed") / "checkpoints" / "step_00000010" / "manifest.json"
+            self.wait_until(lambda: process.poll() is not None or manifest.exists(), 60, "the checkpoint before the evaluation")
+            self.assertIsNone(process.poll(), "it ended by itself")
+        finally:
+            for pid in process.ranks().values():
+                os.kill(pid, signal.SIGKILL)
+            process.communicate()
+        self.assertEqual(self.evaluations("killed"), [], "it was killed before the end of its evaluation")
+        self.train("killed", "train.steps=30", *self.DATA, np=2)
+        self.assert_each_step_once("killed", 30)
+        self.assertEqual(self.evaluations("killed"), self.evaluations("whole"))
+        self.assertEqual([record["step"] for record in self.evaluations("killed")], [10, 20, 30])
+        self.assertEqual(self.best("killed"), self.best("whole"))
+        self.assertEqual(self.best("killed")["awaits_evaluation"], 0)
+        self.assertEqual(self.files_of("killed", 30), self.files_of("whole", 30))
 
 
 class RequestedStops(Resume):

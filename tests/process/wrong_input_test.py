@@ -203,15 +203,16 @@ class WrongPlace(WrongInput):
         self.assert_training_refused("run.directory=shapes.h5", says=["shapes.h5/new", "run.directory"])
 
     def test_a_run_that_is_not_to_be_resumed(self):
-        self.assert_training_refused("checkpoint.resume=never", name="kept", says=["runs/kept", "checkpoint.resume", "run.name"])
+        self.assert_training_refused("checkpoint.resume=never", name="kept", says=["holds the checkpoints of an earlier run", "runs/kept", "checkpoint.resume", "run.name", "vae_dist train --from runs/kept"])
 
     def test_a_checkpoint_that_is_not_there(self):
-        self.assert_training_refused("checkpoint.resume=nowhere/step_00000003", says=["nowhere/step_00000003", "no checkpoint"])
+        self.assert_training_refused("checkpoint.resume=nowhere/step_00000003", says=["nowhere/step_00000003", "checkpoint.resume", "neither a checkpoint"])
 
     def test_a_resume_that_changes_what_may_not_change(self):
         said = self.assert_training_refused("train.optimizer.learning_rate=0.5", "model.latent_dim=5", "log.every_steps=2", name="kept",
                                             says=["train.optimizer.learning_rate: 0.001 in the run, 0.5 now",
-                                                  "model.latent_dim: 4 in the run, 5 now", "run.name"])
+                                                  "model.latent_dim: 4 in the run, 5 now", "run.name",
+                                                  "vae_dist train --from runs/kept/checkpoints/step_00000006 run.name=NEW"])
         self.assertNotIn("log.every_steps", said)
 
     def test_a_resume_with_another_number_of_replicas(self):
@@ -219,7 +220,7 @@ class WrongPlace(WrongInput):
 
     def test_a_resume_with_other_images(self):
         self.program("data", "make-shapes", "others.h5", *self.IMAGES, "--seed", 99, check=True)
-        self.assert_training_refused("data.train.file=others.h5", name="kept", says=["data.train is not the dataset", "run.name"])
+        self.assert_training_refused("data.train.file=others.h5", name="kept", says=["data.train is not the dataset", "run.name", "vae_dist train --from runs/kept/checkpoints/step_00000006 run.name=NEW"])
 
     def test_a_run_whose_checkpoints_are_all_damaged(self):
         run = self.copy_of_kept("all_damaged")

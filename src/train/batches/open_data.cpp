@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "comm/agreement.hpp"
+#include "config/expand_paths.hpp"
 
 namespace vae_dist {
 namespace {
@@ -46,8 +47,9 @@ auto as_bad_input(const std::string& key, const SourceConfig& source, Action act
     return action();
   } catch (const Error& error) {
     const std::filesystem::path file = source.file.front();
-    const bool relative = file.is_relative() && !std::filesystem::exists(file);
-    throw BadInput(text(key, ": ", error.what(), relative ? ". A relative path begins at the folder that the program was started in." : ""));
+    const bool absent = !std::filesystem::exists(file);
+    throw BadInput(text(key, ": ", error.what(), absent && is_pattern(file.string()) ? ". As a pattern it matches no file." : "",
+                        absent && file.is_relative() ? ". A relative path begins at the folder that the program was started in." : ""));
   }
 }
 

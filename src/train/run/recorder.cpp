@@ -45,7 +45,7 @@ std::filesystem::path discovery_file(const Config& config) {
 
 }  // namespace
 
-Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end)
+Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, const TrainingState& start, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end)
     : host_(host),
       job_end_(job_end),
       writes_(world.rank() == 0),
@@ -55,11 +55,11 @@ Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epo
       epochs_planned_(epochs_planned),
       other_terms_(facts.other_terms),
       metrics_(identity_of(config, world, device), facts, config.metrics.address, wanted_port(config.metrics, world.local_rank())),
-      progress_(writes_, first_step, facts.global_batch),
+      progress_(writes_, start.step, facts.global_batch),
       hosts_(all_gather_text(host, world.host())) {
   const std::vector<ScrapeTarget> targets = gather_targets(config.metrics, metrics_.port(), world, host);
   if (!writes_) return;
-  log_ = std::make_unique<StepLog>(RunDirectory(config.run).metrics(), first_step);
+  log_ = std::make_unique<StepLog>(RunDirectory(config.run).metrics(), start.step, start.awaits_evaluation != 0);
   if (targets.empty()) return;
   discovery_ = std::make_unique<ServiceDiscoveryFile>(discovery_file(config), config.run.name, targets);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/mpi_world.hpp"
+#include "checkpoint/training_state.hpp"
 #include "config/config.hpp"
 #include "evaluate/evaluation.hpp"
 #include "metrics/progress.hpp"
@@ -20,8 +21,8 @@ namespace vae_dist {
 
 class Recorder {
  public:
-  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `job_end` hears of every step. A collective on `host`.
-  Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end);
+  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `start`: where the run goes on from. `job_end` hears of every step. A collective on `host`.
+  Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, const TrainingState& start, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end);
 
   /// `step.step` counts from 1: steps done.
   void step(const StepMetrics& step);

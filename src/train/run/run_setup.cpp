@@ -1,28 +1,22 @@
 #include "train/run/run_setup.hpp"
 
 #include "base/error.hpp"
+#include "base/list_of_ten.hpp"
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
 #include "config/check_config.hpp"
+#include "config/expand_paths.hpp"
 #include "config/load_config.hpp"
+#include "train/run/run_beginning.hpp"
+#include "train/trained/trained_model.hpp"
 
 namespace vae_dist {
 namespace {
 
-std::optional<Checkpoint> find_checkpoint(const Config& config) {
-  const RunDirectory directory(config.run);
-  const std::string& resume = config.checkpoint.resume;
-  if (resume == "auto") return read_newest_checkpoint(directory.checkpoints());
-  if (resume != "never") return read_checkpoint(resume);
-  if (!find_checkpoints(directory.checkpoints()).empty())
-    throw BadInput(text(directory.path(), " holds the checkpoints of an earlier run and checkpoint.resume is never: choose another run.name, remove that directory, or set checkpoint.resume=auto to go on."));
-  return std::nullopt;
-}
-
-void resolve_replicas_and_batch(Config& config, const std::optional<Checkpoint>& checkpoint, int world_size) {
+// `saved`: R of the checkpoint that the run goes on from; 0: there is none, or it leaves R open (imported weights).
+void resolve_replicas_and_batch(Config& config, std::int64_t saved, int world_size) {
   auto& replicas = config.distributed.replicas;
-  // A checkpoint of imported weights may leave R open (0).
-  if (!replicas) replicas = checkpoint && checkpoint->state.replicas > 0 ? checkpoint->state.replicas : world_size;
+  if (!replicas) replicas = saved > 0 ? saved : world_size;
   if (config.train.batch_per_replica) {
     config.train.global_batch = *config.train.batch_per_replica * *replicas;
     config.train.batch_per_replica.reset();
@@ -35,23 +29,34 @@ void check_resolved(const Config& config, const std::string& config_file) {
 }
 
 // Rank 0's part: everything that touches files.
-RunSetup read_setup(const std::string& config_file, const std::vector<std::string>& overrides, const LockRun& lock, int world_size) {
+RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_size) {
   RunSetup setup;
-  setup.config = load_config(config_file, overrides);
+  setup.config = requested_config(request);
+  const std::string config_file = request.config_file.empty() ? request.from : request.config_file;
   // Another run that still trains might write a checkpoint after this one has looked.
   if (lock) setup.lock = lock(RunDirectory(setup.config.run));
-  setup.checkpoint = find_checkpoint(setup.config);
-  setup.resumed = setup.checkpoint.has_value();
-  resolve_replicas_and_batch(setup.config, setup.checkpoint, world_size);
+  RunBeginning beginning = find_beginning(setup.config, request.from);
+  setup.checkpoint = std::move(beginning.checkpoint);
+  setup.origin = beginning.origin;
+  setup.is_elsewhere = setup.checkpoint && !beginning.is_own;
+  setup.resumed = setup.checkpoint && beginning.goes_on;
+  resolve_replicas_and_batch(setup.config, setup.resumed ? setup.checkpoint->state.replicas : 0, world_size);
   check_resolved(setup.config, config_file);
   if (!setup.resumed) {
     setup.state.seed = setup.config.run.seed;
     setup.state.replicas = *setup.config.distributed.replicas;
+    setup.state.world_size = world_size;
+    setup.state.begun_from = beginning.origin;
     return setup;
   }
 
   setup.state = setup.checkpoint->state;
   setup.state.replicas = *setup.config.distributed.replicas;
+  // The best of the other run is not among the checkpoints of this one.
+  if (setup.is_elsewhere && setup.state.best_step != setup.state.step) {
+    setup.state.best_step = -1;
+    setup.state.best_validation_loss.reset();
+  }
   // Nothing has been trained yet (imported weights): whether they fit is all that counts.
   if (setup.state.step == 0) return setup;
   const Config saved = parse_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
@@ -59,10 +64,8 @@ RunSetup read_setup(const std::string& config_file, const std::vector<std::strin
   if (!setup.config.data.shuffle_window_chunks) setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);
   const std::vector<std::string> differences = forbidden_differences(saved, setup.config);
   if (differences.empty()) return setup;
-  std::string list;
-  for (const std::string& difference : differences) list += "\n  " + difference;
-  throw BadInput(text(config_file, ": the run ", RunDirectory(setup.config.run).path(), " cannot go on with another configuration. What differs:", list,
-                      "\nSet these back, or start a new run with another run.name."));
+  throw BadInput(text(config_file, ": the run ", RunDirectory(setup.config.run).path(), " cannot go on with another configuration. What differs:\n  ", list_of_ten(differences, "\n  "),
+                      "\nSet these back, or start a new run with another run.name. ", fork_advice(setup.origin)));
 }
 
 Config on_all_ranks(const Config& config, Communicator& host) {
@@ -73,20 +76,32 @@ Config on_all_ranks(const Config& config, Communicator& host) {
 
 }  // namespace
 
+Config requested_config(const RunRequest& request) {
+  if (!request.config_file.empty()) return load_config(request.config_file, request.overrides);
+  const CheckpointAt found = read_checkpoint_at(request.from);
+  // How that run was to begin says nothing of how this one does.
+  std::vector<std::string> overrides = {"checkpoint.resume=auto"};
+  overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
+  Config config = parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string(), overrides);
+  expand_paths(config);
+  return config;
+}
+
 Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, Communicator& host) {
   Config config;
   agree_on_rank_0(host, [&] {
     config = load_config(config_file, overrides);
-    resolve_replicas_and_batch(config, std::nullopt, host.size());
+    resolve_replicas_and_batch(config, 0, host.size());
     check_resolved(config, config_file);
   });
   return on_all_ranks(config, host);
 }
 
-RunSetup set_up_run(const std::string& config_file, const std::vector<std::string>& overrides, const LockRun& lock, Communicator& host) {
+RunSetup set_up_run(const RunRequest& request, const LockRun& lock, Communicator& host) {
   RunSetup setup;
-  agree_on_rank_0(host, [&] { setup = read_setup(config_file, overrides, lock, host.size()); });
+  agree_on_rank_0(host, [&] { setup = read_setup(request, lock, host.size()); });
   setup.config = on_all_ranks(setup.config, host);
+  setup.origin = broadcast_text(host, setup.origin);
   const bool first = host.rank() == 0;
   const std::string state = broadcast_text(host, first ? to_json(setup.state) : "");
   const std::string resumed = broadcast_text(host, setup.resumed ? "resumed" : "new");

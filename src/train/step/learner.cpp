@@ -133,6 +133,24 @@ void Learner::restore(const Checkpoint& checkpoint, const std::string& origin) {
   if (!misfits.empty()) throw BadInput(text(origin, ": the optimizer's state is missing or does not fit the model:", misfits));
 }
 
+bool Learner::begin_with(const Checkpoint& checkpoint, const std::string& origin) {
+  restore_weights(*model_, checkpoint.weights, origin);
+  const auto& saved = checkpoint.optimizer.tensors;
+  // A part of the moments would be worse than none: Adamax's step without its norm is as good as unbounded.
+  const auto take = [&](const std::vector<std::pair<std::string, at::Tensor>>& wanted) {
+    for (const auto& [name, tensor] : wanted) {
+      const auto found = saved.find(name);
+      if (found == saved.end() || found->second.sizes() != tensor.sizes()) return false;
+    }
+    for (const auto& [name, tensor] : wanted) at::Tensor(tensor).copy_(saved.at(name));
+    return true;
+  };
+  std::vector<std::pair<std::string, at::Tensor>> moments, averages;
+  for_each_moment(parameters_, *optimizer_, average_, [&](const std::string& name, const at::Tensor& tensor) { (name.starts_with(kAveragePrefix) ? averages : moments).emplace_back(name, tensor); });
+  if (average_ && !take(averages)) average_->begin_at_weights();
+  return take(moments);
+}
+
 std::vector<at::Tensor> Learner::state() const {
   std::vector<at::Tensor> tensors;
   for (const auto& [name, tensor] : named_state(*model_)) tensors.push_back(tensor);

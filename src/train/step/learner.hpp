@@ -54,8 +54,12 @@ class Learner {
   TensorFile weights() const;
   TensorFile optimizer_state() const;
 
-  /// Throws BadInput listing what does not fit.
+  /// Goes on from a checkpoint. Throws BadInput listing what does not fit.
   void restore(const Checkpoint& checkpoint, const std::string& origin);
+
+  /// Begins with the weights of a checkpoint, of another run perhaps: they have to fit (BadInput as from restore()). The optimizer's state is taken only where all of it fits, the
+  /// average of the weights likewise; what is not taken begins anew, the average at these weights. Returns whether the optimizer's was taken.
+  bool begin_with(const Checkpoint& checkpoint, const std::string& origin);
 
   /// All tensors that the next step depends on, in a fixed order: what ranks must have equal.
   std::vector<at::Tensor> state() const;

@@ -8,7 +8,7 @@ namespace vae_dist {
 ReplicaPlan make_replica_plan(std::int64_t global_batch, std::int64_t replicas, int world_size, int rank, std::int64_t training_samples) {
   if (replicas % world_size != 0)
     throw BadInput(text("distributed.replicas ", replicas, " is not divisible by the ", world_size, " ranks that were started: each rank runs R / np replicas. Start a number of ranks that divides ",
-                        replicas, ", or (for a new run) set distributed.replicas to a multiple of ", world_size, "."));
+                        replicas, ", or (for a new run, which may begin with this one's weights: vae_dist train --from) set distributed.replicas to a multiple of ", world_size, "."));
   if (global_batch % replicas != 0) {
     const std::int64_t below = global_batch / replicas * replicas;
     throw BadInput(text("train.global_batch ", global_batch, " is not divisible by the ", replicas, " replicas (distributed.replicas, or the number of ranks at the first start): use ",

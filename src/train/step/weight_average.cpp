@@ -4,7 +4,10 @@
 
 namespace vae_dist {
 
-WeightAverage::WeightAverage(const ParameterArena& parameters, double decay) : parameters_(parameters), decay_(decay), average_(parameters.make_companion()) {
+WeightAverage::WeightAverage(const ParameterArena& parameters, double decay) : parameters_(parameters), decay_(decay), average_(parameters.make_companion()) { begin_at_weights(); }
+
+void WeightAverage::begin_at_weights() {
+  const at::NoGradGuard no_grad;
   at::Tensor average = average_.flat();
   average.copy_(parameters_.values());
 }

@@ -16,6 +16,9 @@ class WeightAverage {
   /// `step_count`: [1] float; `skip`: [1], 1 = nothing may change.
   void update(const at::Tensor& step_count, const at::Tensor& skip);
 
+  /// Forgets what it has averaged.
+  void begin_at_weights();
+
   const FlatArena& arena() const { return average_; }
 
   /// Changes places with the weights; once more, and they are back. Running batch statistics stay.

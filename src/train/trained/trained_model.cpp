@@ -8,21 +8,6 @@
 namespace vae_dist {
 namespace {
 
-struct Found {
-  Checkpoint checkpoint;
-  std::filesystem::path origin;
-};
-
-Found find(const std::filesystem::path& place) {
-  if (std::filesystem::exists(place / "manifest.json")) return {read_checkpoint(place), place};
-  const std::filesystem::path root = place / "checkpoints";
-  if (auto newest = read_newest_checkpoint(root)) {
-    const std::filesystem::path origin = checkpoint_directory(root, newest->state.step);
-    return {std::move(*newest), origin};
-  }
-  throw BadInput(text(place, " is neither a checkpoint (a directory with manifest.json) nor a run directory with checkpoints in it"));
-}
-
 // In the place of the weights that training goes on with.
 void use_averages(Checkpoint& checkpoint) {
   for (auto& [name, tensor] : checkpoint.weights.tensors) {
@@ -33,8 +18,18 @@ void use_averages(Checkpoint& checkpoint) {
 
 }  // namespace
 
+CheckpointAt read_checkpoint_at(const std::filesystem::path& place) {
+  if (std::filesystem::exists(place / "manifest.json")) return {read_checkpoint(place), place};
+  const std::filesystem::path root = place / "checkpoints";
+  if (auto newest = read_newest_checkpoint(root)) {
+    const std::filesystem::path origin = checkpoint_directory(root, newest->state.step);
+    return {std::move(*newest), origin};
+  }
+  throw BadInput(text(place, " is neither a checkpoint (a directory with manifest.json) nor a run directory with checkpoints in it"));
+}
+
 TrainedModel load_trained_model(const std::filesystem::path& place) {
-  Found found = find(place);
+  CheckpointAt found = read_checkpoint_at(place);
   TrainedModel out;
   out.origin = found.origin;
   out.config = parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string());

@@ -20,7 +20,15 @@ struct TrainedModel {
   std::filesystem::path origin;  ///< the checkpoint it came from
 };
 
+struct CheckpointAt {
+  Checkpoint checkpoint;
+  std::filesystem::path origin;  ///< its directory
+};
+
 /// `place`: a checkpoint's directory, or a run's (then its newest good checkpoint). Throws BadInput: neither, or corrupt.
+CheckpointAt read_checkpoint_at(const std::filesystem::path& place);
+
+/// The model of the checkpoint at `place`, as read_checkpoint_at() finds it. Throws BadInput.
 TrainedModel load_trained_model(const std::filesystem::path& place);
 
 }  // namespace vae_dist

@@ -5,7 +5,7 @@
 #include "comm/communicator.hpp"
 #include "config/load_config.hpp"
 #include "train/batches/open_data.hpp"
-#include "train/device/version.hpp"
+#include "train/run/run_beginning.hpp"
 #include "train/run/run_directory.hpp"
 #include "train/step/learner.hpp"
 
@@ -22,19 +22,16 @@ std::filesystem::path import_weights(const std::filesystem::path& file, const st
   const std::unique_ptr<Communicator> self = make_self_communicator();
   CollectiveLog log;
   Learner learner(config, data.shape(), ReplicaPlan{}, DeviceChoice{}, *self, log);
-  Checkpoint checkpoint;
-  checkpoint.weights = weights;
-  checkpoint.optimizer = learner.optimizer_state();
-  learner.restore(checkpoint, origin);
-  checkpoint.weights = learner.weights();
-  checkpoint.state.seed = config.run.seed;
-  checkpoint.state.replicas = config.distributed.replicas.value_or(0);
-  checkpoint.state.world_size = 1;
-  checkpoint.state.dataset_fingerprint = data.fingerprint();
-  checkpoint.state.program_version = kVersion;
-  checkpoint.config_yaml = config_yaml(config);
-  directory.create();
-  return write_checkpoint(directory.checkpoints(), checkpoint);
+  Checkpoint beginning;
+  beginning.weights = weights;
+  learner.begin_with(beginning, origin);
+  TrainingState state;
+  state.seed = config.run.seed;
+  state.replicas = config.distributed.replicas.value_or(0);
+  state.world_size = 1;
+  state.dataset_fingerprint = data.fingerprint();
+  state.begun_from = origin;
+  return write_beginning(config, learner, std::move(state));
 }
 
 }  // namespace vae_dist

@@ -97,6 +97,49 @@ TEST_F(LearnerTest, RefusesAnOptimizersStateThatDoesNotFitWithEveryMisfit) {
                     HasSubstr("exp_avg_sq.fc_var.bias"), Not(HasSubstr("decoder_input"))));
 }
 
+TEST_F(LearnerTest, BeginsWithAnotherRunsWeightsAndItsOptimizersStateWhereAllOfItFits) {
+  Config averaging = small_config();
+  averaging.train.ema_decay = 0.9;
+  SmallRank parent(averaging, 4, *self_);
+  for (const std::int64_t number : {0, 1}) parent.step(number);
+  const Checkpoint saved = checkpoint_of(parent);
+
+  Config slower = averaging, descent = averaging, plain = small_config();
+  slower.train.optimizer.learning_rate = 1e-4;
+  descent.train.optimizer.name = "sgd";
+  descent.train.optimizer.momentum = 0.9;
+  SmallRank same(slower, 4, *self_), other(descent, 4, *self_), without(plain, 4, *self_);
+  EXPECT_TRUE(same.learner().begin_with(saved, "parent"));
+  EXPECT_TRUE(same_tensors(same.state(), parent.state()));
+  EXPECT_FALSE(other.learner().begin_with(saved, "parent"));
+  EXPECT_TRUE(without.learner().begin_with(saved, "parent"));
+  const std::string weights = encode_safetensors(saved.weights);
+  EXPECT_EQ(encode_safetensors(other.learner().weights()), weights);
+  EXPECT_EQ(encode_safetensors(without.learner().weights()), weights);
+  for (const auto& [name, tensor] : other.learner().optimizer_state().tensors) {
+    if (name.starts_with("ema."))
+      EXPECT_TRUE(tensor.equal(saved.optimizer.tensors.at(name))) << name;
+    else
+      EXPECT_EQ(tensor.abs().sum().item<double>(), 0) << name;
+  }
+}
+
+TEST_F(LearnerTest, AnAverageThatIsNotGivenBeginsAtTheGivenWeights) {
+  SmallRank parent(small_config(), 4, *self_);
+  parent.step(0);
+  Config averaging = small_config();
+  averaging.train.ema_decay = 0.9;
+  SmallRank rank(averaging, 4, *self_);
+  Checkpoint weights_alone;
+  weights_alone.weights = parent.learner().weights();
+  EXPECT_FALSE(rank.learner().begin_with(weights_alone, "weights.pt"));
+  const auto state = rank.learner().optimizer_state().tensors;
+  for (const auto& [name, tensor] : weights_alone.weights.tensors)
+    if (const auto average = state.find("ema." + name); average != state.end()) EXPECT_TRUE(average->second.equal(tensor)) << name;
+  EXPECT_TRUE(state.contains("ema.fc_mu.weight"));
+  EXPECT_THAT(refusal(rank, weights_alone), HasSubstr("the optimizer's state is missing"));
+}
+
 TEST_F(LearnerTest, CountsEveryParameter) {
   SmallRank rank(small_config(), 4, *self_);
   std::int64_t count = 0;
