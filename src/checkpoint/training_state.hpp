@@ -26,7 +26,7 @@ struct TrainingState {
   std::string program_version;
   std::string arithmetic;               ///< what its bits depend on: "CPU AVX2, 1 thread"; may change, and bits with it
   std::int64_t awaits_evaluation = 0;   ///< 1: saved before the evaluation that is due after its step; whoever goes on makes up for it. Missing in older checkpoints: 0
-  std::string begun_from;               ///< the checkpoint whose weights the run began with at step 0; empty: none, also where it is missing in older checkpoints
+  std::string begun_from;               ///< the checkpoint that the run began with: its weights at step 0, or all of it; empty: none. Missing in older checkpoints: none
 };
 
 /// Reads back to the same value, floats to the same bits.

@@ -106,6 +106,13 @@ class Beginnings(Resume):
         self.train("behind", "train.steps=3", *self.REPLICAS)
         self.train("behind", "train.steps=12", "checkpoint.resume=runs/parent", *self.REPLICAS)
         self.assertEqual(sorted(self.steps("behind")), [1, 2, 3, 11, 12])
+        # Once it has begun there, its own decide, however far the other one goes.
+        shutil.copytree(self.run_path("parent"), self.run_path("ahead"))
+        self.train("ahead", "train.steps=20", *self.REPLICAS)
+        self.train("follower", "train.steps=12", "checkpoint.resume=runs/parent", *self.REPLICAS)
+        said = self.train("follower", "train.steps=14", "checkpoint.resume=runs/ahead", *self.REPLICAS).stderr
+        self.assertEqual(sorted(self.steps("follower")), [11, 12, 13, 14])
+        self.assertIn("it goes on from that", said)
 
     def test_a_run_may_have_another_name(self):
         shutil.copytree(self.run_path("parent"), self.run_path("renamed"))

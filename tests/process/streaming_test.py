@@ -63,6 +63,20 @@ class Streaming(RunFolder):
         self.assertRegex(said, r"samples N +180, 11 steps an epoch")
         self.assert_same_losses("fraction_stream", "fraction_memory")
 
+    def test_files_are_named_by_patterns_and_doubtful_ones_told_once(self):
+        def dry_run(*overrides, **options):
+            return self.program("train", "--config", "run.yaml", "run.name=dry", *SMALL, *overrides, "--dry-run", **options)
+        said = dry_run("data.train.file=[chunk*.h5, ./chunks.h5]", "data.validation.file=chunks.h5", np=2, check=True).stderr
+        self.assertRegex(said, r"samples N +400,")
+        self.assertEqual(said.count("data.train.file lists the same file more than once, so its images count as often: chunks.h5 (also as ./chunks.h5) 2 times"), 1, said)
+        self.assertEqual(said.count("data.train and data.validation both read all rows of chunks.h5"), 1, said)
+        self.assertNotIn("chunks.h5 2 times", dry_run(check=True).stderr)
+        home = dry_run("data.train.file=~/chunks.h5", check=True, env={"HOME": str(self.folder)}).stderr
+        self.assertRegex(home, r"samples N +200,")
+        refused = dry_run("data.train.file=chunkz*.h5")
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("As a pattern it matches no file", refused.stderr)
+
     def test_images_of_every_kind_train(self):
         grey = self.images.reshape(200, 16, 16)
         with h5py.File(self.folder / "kinds.h5", "w") as file:

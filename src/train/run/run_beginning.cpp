@@ -54,8 +54,10 @@ RunBeginning named_or_own(const RunDirectory& directory, const std::string& resu
     log::warn(error.what());
   }
   if (!named && !newest) throw BadInput(text("checkpoint.resume: ", why_not));
-  if (newest && (!named || newest->state.step >= named->state.step)) {
-    if (!named || newest->state.step > named->state.step)
+  // A run that began there may lie behind it by now, where a run is named that goes on itself: steps say nothing then.
+  const bool has_begun = newest && !newest->state.begun_from.empty();
+  if (newest && (!named || has_begun || newest->state.step >= named->state.step)) {
+    if (!named || newest->state.step != named->state.step)
       log::info(text("checkpoint.resume names ", resume, named ? text(" (step ", named->state.step, ")") : text(", which cannot be read (", why_not, ")"), ", but the run ", directory.path(),
                      " has a checkpoint of its own of step ", newest->state.step, ": it goes on from that. ",
                      named ? fork_advice(resume) : "Leave checkpoint.resume away."));

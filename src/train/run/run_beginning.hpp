@@ -20,8 +20,8 @@ struct RunBeginning {
 };
 
 /// The run's own checkpoints decide wherever there are any: what `from` or checkpoint.resume name is only a run's beginning, so that the same command line started again (a job that
-/// is queued again) goes on from what the run has reached. But a checkpoint that checkpoint.resume names and that is further than the run's own is gone on from. `from`: a checkpoint or a
-/// run whose weights begin this one; empty: none. Reads files: rank 0's part. Throws BadInput: nothing to read where something was named, a run directory that holds another run
+/// is queued again) goes on from what the run has reached. But where a run began by itself, a checkpoint that checkpoint.resume names and that is further than its own is gone on from.
+/// `from`: a checkpoint or a run whose weights begin this one; empty: none. Reads files: rank 0's part. Throws BadInput: nothing to read where something was named, a run directory that holds another run
 /// than the one meant.
 RunBeginning find_beginning(const Config& config, const std::string& from);
 

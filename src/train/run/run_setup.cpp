@@ -52,10 +52,13 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
 
   setup.state = setup.checkpoint->state;
   setup.state.replicas = *setup.config.distributed.replicas;
-  // The best of the other run is not among the checkpoints of this one.
-  if (setup.is_elsewhere && setup.state.best_step != setup.state.step) {
-    setup.state.best_step = -1;
-    setup.state.best_validation_loss.reset();
+  if (setup.is_elsewhere) {
+    setup.state.begun_from = beginning.origin;
+    // The best of the other run is not among the checkpoints of this one.
+    if (setup.state.best_step != setup.state.step) {
+      setup.state.best_step = -1;
+      setup.state.best_validation_loss.reset();
+    }
   }
   // Nothing has been trained yet (imported weights): whether they fit is all that counts.
   if (setup.state.step == 0) return setup;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/error.hpp"
+#include "base/list_of_ten.hpp"
 #include "base/log.hpp"
 #include "parallel/replicate.hpp"
 #include "train/step/resolved_objective.hpp"
@@ -121,16 +122,16 @@ TensorFile Learner::optimizer_state() const {
 
 void Learner::restore(const Checkpoint& checkpoint, const std::string& origin) {
   restore_weights(*model_, checkpoint.weights, origin);
-  std::string misfits;
+  std::vector<std::string> misfits;
   for_each_moment(parameters_, *optimizer_, average_, [&](const std::string& name, at::Tensor tensor) {
     const auto found = checkpoint.optimizer.tensors.find(name);
     if (found == checkpoint.optimizer.tensors.end() || found->second.sizes() != tensor.sizes()) {
-      misfits += "\n  " + name;
+      misfits.push_back(name);
       return;
     }
     tensor.copy_(found->second);
   });
-  if (!misfits.empty()) throw BadInput(text(origin, ": the optimizer's state is missing or does not fit the model:", misfits));
+  if (!misfits.empty()) throw BadInput(text(origin, ": the optimizer's state is missing or does not fit the model:\n  ", list_of_ten(misfits, "\n  ")));
 }
 
 bool Learner::begin_with(const Checkpoint& checkpoint, const std::string& origin) {
