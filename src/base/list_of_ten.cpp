@@ -1,0 +1,15 @@
+#include "base/list_of_ten.hpp"
+
+#include "base/text.hpp"
+
+namespace vae_dist {
+
+std::string list_of_ten(const std::vector<std::string>& items, const std::string& separator) {
+  constexpr std::size_t kTold = 10;
+  std::string out;
+  for (std::size_t i = 0; i < items.size() && i < kTold; ++i) out += (i ? separator : "") + items[i];
+  if (items.size() > kTold) out += text(separator, "and ", items.size() - kTold, " more");
+  return out;
+}
+
+}  // namespace vae_dist
