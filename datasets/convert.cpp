@@ -45,11 +45,10 @@ struct Blocks {
 // Rows of one dataset as they are stored: decoded outside of the library and its lock where we know how. Safe from several threads.
 class RowReader {
  public:
-  explicit RowReader(const StoredDataset& from) : from_(from) {
-    Hdf5Dataset dataset = Hdf5File::open(from.file()).dataset(from.path());
-    dataset.check_filters();
-    const bool known = dataset.storage() == StorageKind::contiguous || (dataset.storage() == StorageKind::chunked && can_undo(dataset.pipeline()));
-    if (dataset.number() && known) decoded_.emplace(std::move(dataset));
+  explicit RowReader(const StoredDataset& from) : from_(from), dataset_(Hdf5File::open(from.file()).dataset(from.path())) {
+    dataset_.check_filters();
+    const bool known = dataset_.storage() == StorageKind::contiguous || (dataset_.storage() == StorageKind::chunked && can_undo(dataset_.pipeline()));
+    if (dataset_.number() && known) decoded_.emplace(dataset_);
   }
 
   std::vector<std::uint8_t> read(std::int64_t first, std::int64_t end) const {
@@ -79,6 +78,7 @@ class RowReader {
 
  private:
   const StoredDataset& from_;
+  Hdf5Dataset dataset_;  // keeps the sources of a virtual dataset open
   std::optional<StoredRows> decoded_;
 };
 
@@ -93,15 +93,15 @@ class Converter {
     // Finding images among several datasets is what reading does.
     ImageSource source;
     source.files = {in.front()};
-    images_ = options.dataset ? *options.dataset : ImageDataset::open(source, 0).stored().path();
+    images_ = options.dataset ? *options.dataset : ImageDataset::open(source).stored().path();
     images_ = images_.substr(std::min(images_.find_first_not_of('/'), images_.size()));
     for (const std::string& path : in) check_images(Hdf5File::open(path));
   }
 
   Converted write(const std::string& out) {
-    for (const StoredFile& file : files_) {
+    for (const std::string& source : source_files()) {
       std::error_code none;
-      if (std::filesystem::equivalent(file.path(), out, none)) throw BadInput(text("cannot write ", out, ": it is read from; choose another name"));
+      if (std::filesystem::equivalent(source, out, none)) throw BadInput(text("cannot write ", out, ": it is read from; choose another name"));
     }
     PartialFile partial(out);
     StoredFile to = StoredFile::create(partial.path());
@@ -109,7 +109,7 @@ class Converter {
       const StoredDataset first = files_.front().dataset(path);
       if (path == images_)
         merge(path, to);
-      else if (first.is_plain() && !first.shape().empty() && first.rows() == files_.front().dataset(images_).rows())
+      else if (first.is_plain() && !first.shape().empty() && (first.rows() == files_.front().dataset(images_).rows() || (files_.size() == 1 && lies_elsewhere(path))))
         merge(path, to);
       else if (files_.size() == 1)
         to.copy(files_.front(), path);
@@ -125,6 +125,22 @@ class Converter {
   }
 
  private:
+  // Whether a copy of the dataset as it is would still take its values from other files: external raw ones, the sources of a virtual one.
+  bool lies_elsewhere(const std::string& path) const { return Hdf5File::open(files_.front().path()).dataset(path).source_files().size() > 1; }
+
+  std::vector<std::string> source_files() const {
+    std::vector<std::string> out;
+    for (const StoredFile& stored : files_) {
+      const Hdf5File file = Hdf5File::open(stored.path());
+      out.push_back(stored.path());
+      for (const std::string& path : file.dataset_paths()) {
+        const Hdf5Dataset dataset = file.dataset(path);
+        out.insert(out.end(), dataset.source_files().begin(), dataset.source_files().end());
+      }
+    }
+    return out;
+  }
+
   void check_images(const Hdf5File& file) const {
     const Hdf5Dataset images = file.dataset(images_);   // says what there is instead
     const std::string place = text(file.path(), ", dataset '", images_, "'");
@@ -140,7 +156,7 @@ class Converter {
       StoredDataset part = file.dataset(Hdf5File::open(file.path()).dataset(path).path());
       const StoredDataset& first = out.empty() ? part : out.front();
       const std::int64_t images = file.dataset(images_).rows();
-      if (part.rows() != images) throw BadInput(text(part.place(), " has ", part.rows(), " rows for ", images, " images"));
+      if (files_.size() > 1 && part.rows() != images) throw BadInput(text(part.place(), " has ", part.rows(), " rows for ", images, " images"));
       if (!std::equal(part.shape().begin() + 1, part.shape().end(), first.shape().begin() + 1, first.shape().end()))
         throw BadInput(text(part.place(), " has shape ", shape_text(part.shape()), ", ", first.place(), " ", shape_text(first.shape()), ": only the first axis may differ"));
       if (!part.same_type(first)) throw BadInput(text(part.place(), " holds values of another type than ", first.place()));

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/text.hpp"
+
 namespace vae_dist {
 
 void Numbers::add(const Numbers& other) {
@@ -25,12 +27,51 @@ Numbers numbers_of(std::span<const double> values) {
     } else if (std::isinf(value)) {
       ++out.infinite;
     } else {
-      out.least = std::min(out.least, value);
-      out.greatest = std::max(out.greatest, value);
+      out.least = std::min<long double>(out.least, value);
+      out.greatest = std::max<long double>(out.greatest, value);
     }
   }
   return out;
 }
+
+std::string number_text(long double value) {
+  constexpr long double kMost = 0x1p64L;
+  if (value != std::floor(value) || value <= -kMost / 2 || value >= kMost) return text(static_cast<double>(value));
+  return value < 0 ? std::to_string(static_cast<std::int64_t>(value)) : std::to_string(static_cast<std::uint64_t>(value));
+}
+
+namespace {
+
+template <typename Integer>
+Numbers extremes(std::span<const std::int64_t> values) {
+  Numbers out{.values = static_cast<std::int64_t>(values.size())};
+  if (values.empty()) return out;
+  const auto as_stored = [](std::int64_t value) { return static_cast<Integer>(value); };
+  Integer least = as_stored(values[0]), greatest = least;
+  for (const std::int64_t value : values) {
+    least = std::min(least, as_stored(value));
+    greatest = std::max(greatest, as_stored(value));
+  }
+  out.least = least;
+  out.greatest = greatest;
+  return out;
+}
+
+// Doubles would round integers of 64 bits.
+Numbers wide_integers(const StoredNumber& number, std::span<const std::byte> stored) {
+  std::array<std::int64_t, 4096> values;
+  Numbers out;
+  while (!stored.empty()) {
+    const std::size_t count = std::min(values.size(), stored.size() / number.bytes);
+    to_integers(number, stored.first(count * number.bytes), std::span(values).first(count));
+    const auto part = std::span<const std::int64_t>(values).first(count);
+    out.add(number.kind == StoredNumber::Kind::unsigned_integer ? extremes<std::uint64_t>(part) : extremes<std::int64_t>(part));
+    stored = stored.subspan(count * number.bytes);
+  }
+  return out;
+}
+
+}  // namespace
 
 Numbers numbers_of(const StoredNumber& number, std::span<const std::byte> stored) {
   if (number.is_byte() && !stored.empty()) {
@@ -38,6 +79,7 @@ Numbers numbers_of(const StoredNumber& number, std::span<const std::byte> stored
     for (const std::byte value : stored) least = std::min(least, value), greatest = std::max(greatest, value);
     return {.values = static_cast<std::int64_t>(stored.size()), .least = static_cast<double>(std::to_integer<int>(least)), .greatest = static_cast<double>(std::to_integer<int>(greatest))};
   }
+  if (number.bytes == 8 && number.kind != StoredNumber::Kind::ieee_float) return wide_integers(number, stored);
   std::array<double, 4096> values;
   Numbers out;
   while (!stored.empty()) {

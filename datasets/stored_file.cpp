@@ -12,7 +12,7 @@ namespace vae_dist {
 StoredFile StoredFile::open(const std::string& path) {
   Hdf5File::open(path);   // says best what is wrong
   LibraryCall call;
-  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, file_access(path).id());
+  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, file_access(path, FileUse::read).id());
   if (id < 0) throw BadInput(text("cannot read ", path, ": ", reason()));
   return StoredFile(std::make_shared<Hdf5Handle>(id, H5Fclose), path);
 }
@@ -20,7 +20,7 @@ StoredFile StoredFile::open(const std::string& path) {
 StoredFile StoredFile::create(const std::string& path) {
   Hdf5File::create(path).close();
   LibraryCall call;
-  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDWR, file_access(path).id());
+  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDWR, file_access(path, FileUse::write).id());
   if (id < 0) throw BadInput(text("cannot write ", path, ": ", reason()));
   return StoredFile(std::make_shared<Hdf5Handle>(id, H5Fclose), path);
 }

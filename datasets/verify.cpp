@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "data/image_dataset.hpp"
 #include "hdf5/file.hpp"
 #include "datasets/chunk_boxes.hpp"
 #include "datasets/ordered_tasks.hpp"
@@ -80,7 +81,7 @@ class BoxReader {
 VerifiedDataset verify_dataset(const Hdf5Dataset& dataset, const StoredDataset& stored, std::size_t threads, const std::function<void(std::size_t)>& done) {
   dataset.check_filters();  // its chunks are not damaged
   VerifiedDataset out{.path = stored.path(), .type = dataset.type_name(), .checksum = stored.checksum(), .shape = stored.shape(),
-                      .image_shaped = stored.shape().size() >= 3, .chunks = 0, .numbers = {}, .damage = {}, .first_not_finite = {}};
+                      .image_shaped = stored.shape().size() >= 3, .chunks = 0, .numbers = {}, .damage = {}, .first_not_finite = {}, .unreadable = {}, .first_out_of_range = {}};
   const BoxReader reader(dataset, stored);
   OrderedTasks<std::vector<Box>> tasks(threads);
   const auto take = [&] {
@@ -118,6 +119,26 @@ VerifiedDataset verify_dataset(const Hdf5Dataset& dataset, const StoredDataset& 
   return out;
 }
 
+// What training would say of these images when it comes to a value that their scale does not bring to [0, 1]; empty: nothing, or they are no images that it could read.
+std::string first_out_of_range(const std::string& path, const std::string& dataset, const Numbers& numbers) {
+  ImageSource source;
+  source.files = {path};
+  source.dataset = dataset;
+  try {
+    const ImageDataset images = ImageDataset::open(source);
+    images.scale();
+    const ValueLimits& limits = images.rows().limits();
+    if (limits.allows({static_cast<float>(numbers.least), static_cast<float>(numbers.greatest)}) && !limits.missing) return "";
+    std::vector<std::uint8_t> image(images.image_bytes());
+    for (std::int64_t row = 0; row < images.size(); ++row) images.read(row, image);
+  } catch (const BadInput&) {
+    return "";
+  } catch (const Failure& error) {
+    return error.what();
+  }
+  return "";
+}
+
 }  // namespace
 
 std::vector<VerifiedDataset> verify(const std::string& path, int threads) {
@@ -128,8 +149,16 @@ std::vector<VerifiedDataset> verify(const std::string& path, int threads) {
   for (const std::string& each : paths) all += count_chunks(stored.dataset(each));
   ProgressBar progress("chunks", all);
   std::vector<VerifiedDataset> out;
-  for (const std::string& each : paths)
-    out.push_back(verify_dataset(file.dataset(each), stored.dataset(each), thread_count(threads), [&](std::size_t boxes) { progress.update(done += static_cast<std::int64_t>(boxes)); }));
+  for (const std::string& each : paths) {
+    try {
+      const Hdf5Dataset dataset = file.dataset(each);
+      out.push_back(verify_dataset(dataset, stored.dataset(each), thread_count(threads), [&](std::size_t boxes) { progress.update(done += static_cast<std::int64_t>(boxes)); }));
+      if (is_image_shaped(dataset.shape()) && dataset.number() && out.back().damage.empty() && out.back().first_not_finite.empty())
+        out.back().first_out_of_range = first_out_of_range(path, each, out.back().numbers);
+    } catch (const BadInput& error) {
+      out.push_back({.path = each, .type = {}, .checksum = {}, .shape = {}, .numbers = {}, .damage = {}, .first_not_finite = {}, .unreadable = error.what(), .first_out_of_range = {}});
+    }
+  }
   return out;
 }
 

@@ -3,11 +3,9 @@
 #include <iostream>
 #include <memory>
 
-#include "base/digits.hpp"
 #include "base/text.hpp"
 #include "data/image_dataset.hpp"
-#include "datasets/reading_advice.hpp"
-#include "datasets/stored_file.hpp"
+#include "datasets/file_description.hpp"
 #include "launcher/data_verbs.hpp"
 #include "picture/image_grid.hpp"
 
@@ -20,41 +18,6 @@ struct InfoOptions {
   std::string file, picture;
   ImageSource source;
 };
-
-std::string joined(const std::vector<std::string>& names, std::size_t most) {
-  std::string out;
-  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) out += (i ? ", " : "") + names[i];
-  return names.size() > most ? out + ", ..." : out;
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::vector<std::string> sizes;
-  for (const std::int64_t size : shape) sizes.push_back(std::to_string(size));
-  return "[" + joined(sizes, sizes.size()) + "]";
-}
-
-std::string chunk_text(const Hdf5Dataset& d) {
-  if (d.chunk().empty()) return "not chunked";
-  const bool whole_rows = std::equal(d.chunk().begin() + 1, d.chunk().end(), d.shape().begin() + 1);
-  return whole_rows ? text("chunks of ", d.chunk()[0], " rows") : text("chunks ", shape_text(d.chunk()));
-}
-
-void list_datasets(const Hdf5File& file) {
-  for (const std::string& path : file.dataset_paths()) {
-    const Hdf5Dataset d = file.dataset(path);
-    std::cout << path << ": " << d.type_name() << " " << shape_text(d.shape()) << ", " << chunk_text(d) << ", filters: " << d.filters() << ", "
-              << format_bytes(static_cast<double>(d.stored_bytes())) << " in the file\n";
-    if (const std::vector<std::string> names = d.text_list_attribute("names"); !names.empty()) std::cout << "  names: " << joined(names, 20) << "\n";
-  }
-}
-
-void advise(const ImageDataset& dataset, const std::string& file) {
-  const StoredDataset stored = StoredFile::open(file).dataset(dataset.stored().path());
-  const ReadingAdvice advice = reading_advice(chunk_facts(stored.shape(), stored.chunk(), static_cast<std::int64_t>(stored.element_bytes())), dataset.stored().filters());
-  std::cout << "advice: " << advice.reason;
-  if (advice.convert) std::cout << ". Convert it before training:\n  vae_dist data convert " << file << " converted.h5 --dataset " << dataset.stored().path();
-  std::cout << "\n";
-}
 
 // An image as it is read, in 256 levels, height by width by channels.
 Picture grey_levels(const ImageDataset& dataset, std::span<const std::uint8_t> stored) {
@@ -90,10 +53,10 @@ void write_picture(const ImageDataset& dataset, const std::string& path) {
 void show_info(const InfoOptions& options) {
   ImageSource source = options.source;
   source.files = {options.file};
-  list_datasets(Hdf5File::open(options.file));
+  const Hdf5File file = Hdf5File::open(options.file);
+  std::cout << datasets_of(file);  // what there is, also where no images can be told among it
   const ImageDataset dataset = ImageDataset::open(source, 0);
-  std::cout << "read as " << dataset.description() << "\nscale " << dataset.scale() << ": stored values times it lie in [0, 1]\nfingerprint " << dataset.fingerprint() << "\n";
-  advise(dataset, options.file);
+  std::cout << reading_of(dataset);
   if (options.picture.empty()) return;
   write_picture(dataset, options.picture);
   std::cout << "a grid of images is in " << options.picture << "\n";

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "base/list_of_ten.hpp"
 #include "hdf5/dataset.hpp"
 #include "datasets/verify.hpp"
 #include "launcher/data_verbs.hpp"
@@ -10,7 +11,7 @@ namespace {
 
 std::string numbers_text(const Numbers& numbers) {
   std::string out;
-  if (numbers.any_finite()) out += text(", ", numbers.least, " to ", numbers.greatest);
+  if (numbers.any_finite()) out += text(", ", number_text(numbers.least), " to ", number_text(numbers.greatest));
   if (numbers.not_a_number > 0) out += text(", ", numbers.not_a_number, " NaN");
   if (numbers.infinite > 0) out += text(", ", numbers.infinite, " infinite");
   return out;
@@ -20,6 +21,8 @@ std::string numbers_text(const Numbers& numbers) {
 std::vector<std::string> findings_of(const std::string& file, const VerifiedDataset& seen) {
   std::vector<std::string> out;
   const std::string place = text(file, ", dataset '", seen.path, "'");
+  if (!seen.unreadable.empty()) out.push_back(seen.unreadable);
+  if (!seen.first_out_of_range.empty()) out.push_back(seen.first_out_of_range);
   for (const std::string& damage : seen.damage) out.push_back(text(place, ", ", damage));
   if (seen.image_shaped && !seen.first_not_finite.empty())
     out.push_back(text(place, ", ", seen.first_not_finite, ": the first of ", seen.numbers.not_a_number, " NaN and ", seen.numbers.infinite, " infinite values"));
@@ -29,7 +32,8 @@ std::vector<std::string> findings_of(const std::string& file, const VerifiedData
 void run(const std::string& file) {
   std::vector<std::string> findings;
   for (const VerifiedDataset& seen : verify(file)) {
-    std::cout << seen.path << ": " << seen.type << " " << shape_text(seen.shape) << ", " << seen.chunks << " chunks read, " << seen.damage.size() << " damaged"
+    if (seen.unreadable.empty())
+      std::cout << seen.path << ": " << seen.type << " " << shape_text(seen.shape) << ", " << seen.chunks << " chunks read, " << seen.damage.size() << " damaged"
               << numbers_text(seen.numbers) << "; checked by " << seen.checksum << "\n";
     const std::vector<std::string> found = findings_of(file, seen);
     findings.insert(findings.end(), found.begin(), found.end());
@@ -38,11 +42,7 @@ void run(const std::string& file) {
     std::cout << file << " is whole\n";
     return;
   }
-  constexpr std::size_t kNamed = 20;
-  std::string list;
-  for (std::size_t i = 0; i < std::min(findings.size(), kNamed); ++i) list += "\n  " + findings[i];
-  if (findings.size() > kNamed) list += text("\n  and ", findings.size() - kNamed, " more");
-  throw BadInput(text(file, " is damaged; get or make it again:", list));
+  throw BadInput(text(file, " is not whole; get or make it again:\n  ", list_of_ten(findings, "\n  ")));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace vae_dist {
 namespace {
 
 struct EmbedOptions {
-  std::string checkpoint, rows, out;
+  std::string checkpoint, rows, out, labels;
   DataChoice data;
   ComputeOptions compute;
 };
@@ -32,14 +32,18 @@ ExitCode embed_rows(const EmbedOptions& options, const MpiWorld& world) {
   });
   const SharedData data = open_shared_data(trained, options.data, world, *host);
   RowRange samples;
+  std::vector<std::string> labels;
   std::optional<PartialFile> file;
-  agree(*host, [&] { samples = chosen_rows(options.rows, data.images.size()); });
+  agree(*host, [&] {
+    samples = chosen_rows(options.rows, data.images.size());
+    labels = chosen_labels(data.images, options.labels);
+  });
   agree_on_rank_0(*host, [&] { file.emplace(options.out); });
 
   trained.model->to(device);
   const std::string path = file ? file->path() : "";
   const InputFormat format = input_format(trained.config, data.images, device);
-  const std::vector<std::string> names = write_latents(path, *trained.model, data.images, samples, format, trained.config.evaluate.batch, *host);
+  const std::vector<std::string> names = write_latents(path, *trained.model, data.images, labels, samples, format, trained.config.evaluate.batch, *host);
   agree_on_rank_0(*host, [&] {
     file->commit();
     std::string list;
@@ -57,6 +61,7 @@ void add_embed_verb(CLI::App& app, VerbContext& context) {
   add_checkpoint_option(*verb, options->checkpoint);
   add_data_options(*verb, options->data);
   verb->add_option("--rows", options->rows, "Rows A:B, the last excluded (default: all)");
+  verb->add_option("--labels", options->labels, "Datasets of the images' file to copy beside the codes, as A,B, or none (default: all that have a row an image)");
   verb->add_option("--out", options->out, "HDF5 file (.h5) for `mu` [N, L], `log_var` [N, L], and the labels and factors of these rows under their own names")->required();
   add_compute_options(*verb, options->compute);
   verb->footer("Example:\n  mpirun -np 4 vae_dist embed --checkpoint runs/mnist --data mnist_test.h5 --out codes.h5");

@@ -1,6 +1,7 @@
 // The one main: a world of ranks, a command, and an end that no rank misses.
 #include <optional>
 
+#include "base/descriptor_limit.hpp"
 #include "base/keep_freed_memory.hpp"
 #include "comm/agreement.hpp"
 #include "comm/mpi_world.hpp"
@@ -10,6 +11,7 @@
 int main(int argc, char** argv) {
   using namespace vae_dist;
   keep_freed_memory();
+  raise_descriptor_limit();
   std::optional<MpiWorld> started;
   try {
     started.emplace(argc, argv);

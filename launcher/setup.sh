@@ -22,7 +22,7 @@ environment=$deps/torch-$torch_version
 # shellcheck disable=SC2034  # the scripts that source this use them
 {
 build_packages=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
-  openmpi-bin libopenmpi-dev libhdf5-dev libdeflate-dev libjpeg-dev libpng-dev libzip-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
+  openmpi-bin libopenmpi-dev libhdf5-dev libdeflate-dev liblzf-dev libjpeg-dev libpng-dev libzip-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
   nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libcurl4-openssl-dev libgtest-dev libgmock-dev libbenchmark-dev)
 test_packages=(iproute2 tmux shellcheck)   # hosts as network namespaces; a terminal; scripts looked at
 }

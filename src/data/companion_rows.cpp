@@ -1,9 +1,9 @@
 #include "data/companion_rows.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <stdexcept>
+#include <type_traits>
 
 #include "base/error.hpp"
 
@@ -25,8 +25,11 @@ class CompanionFiles {
         throw BadInput(text(part.where(), " has shape ", shape_text(shape), ": labels of ", images, " images are [", images, "], factors [", images, ", F]"));
       if (i > 0 && std::vector(shape.begin() + 1, shape.end()) != std::vector(first().shape().begin() + 1, first().shape().end()))
         throw BadInput(text(part.where(), " has shape ", shape_text(shape), ", but ", first().where(), " ", shape_text(first().shape()), ": only the first axis may differ"));
+      if (i > 0 && part.number() != first().number())
+        throw BadInput(text(part.where(), " holds ", part.type_name(), " values, but ", first().where(), " ", first().type_name(), " (or their byte order differs)"));
       if (i > 0 && part.text_list_attribute("names") != first().text_list_attribute("names"))
         throw BadInput(text(part.where(), " has other `names` than ", first().where(), ": its numbers mean something else"));
+      if (rows.files().size() > 1) part.close_when_idle();
       parts_.push_back({std::move(part), rows_});
       rows_ += images;
     }
@@ -35,22 +38,26 @@ class CompanionFiles {
   const Hdf5Dataset& first() const { return parts_.front().dataset; }
   std::int64_t columns() const { return first().shape().size() == 2 ? first().shape()[1] : 1; }
 
-  // Of the block that holds `row`, which stays until a row of another one is asked for.
-  std::span<const double> read(std::int64_t row) {
+  std::size_t row_bytes() const { return static_cast<std::size_t>(columns()) * first().number()->bytes; }
+
+  // As stored. Of the block that holds `row`, which stays until a row of another one is asked for.
+  std::span<const std::byte> read(std::int64_t row) {
     if (row < block_.first || row >= block_.last) {
-      const auto& part = *std::prev(std::upper_bound(parts_.begin(), parts_.end(), row, [](std::int64_t r, const Part& p) { return r < p.first_row; }));
+      const Part& part = part_of(row);
       const std::int64_t in_block = std::max<std::int64_t>(1, kBlockValues / columns()), begin = (row - part.first_row) / in_block * in_block;
       const std::int64_t count = std::min(in_block, part.dataset.shape()[0] - begin);
-      values_.resize(static_cast<std::size_t>(count * columns()));
+      values_.resize(static_cast<std::size_t>(count) * row_bytes());
       block_ = {};  // if reading fails
-      part.dataset.read_rows(begin, count, std::span(values_));
+      part.dataset.read_stored(begin, count, values_);
       block_ = {part.first_row + begin, part.first_row + begin + count};
-      block_of_ = &part;
     }
-    const auto values = std::span<const double>(values_).subspan(static_cast<std::size_t>((row - block_.first) * columns()), static_cast<std::size_t>(columns()));
-    if (!std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }))
-      throw BadInput(text(block_of_->dataset.where(), ": row ", row - block_of_->first_row, " holds a value that is no finite number"));
-    return values;
+    return std::span<const std::byte>(values_).subspan(static_cast<std::size_t>(row - block_.first) * row_bytes(), row_bytes());
+  }
+
+  // For messages.
+  std::string place(std::int64_t row) const {
+    const Part& part = part_of(row);
+    return text(part.dataset.where(), ": row ", row - part.first_row);
   }
 
  private:
@@ -58,18 +65,24 @@ class CompanionFiles {
     Hdf5Dataset dataset;
     std::int64_t first_row;
   };
+
+  const Part& part_of(std::int64_t row) const {
+    return *std::prev(std::upper_bound(parts_.begin(), parts_.end(), row, [](std::int64_t r, const Part& p) { return r < p.first_row; }));
+  }
+
   std::vector<Part> parts_;
   std::int64_t rows_ = 0;
   RowRange block_;
-  const Part* block_of_ = nullptr;
-  std::vector<double> values_;
+  std::vector<std::byte> values_;
 };
 
-}  // namespace
-
-CompanionRows read_companion(const ImageDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
+// take(type of the numbers, a row as it is stored, where its values belong, its place for messages) is called for each sample.
+template <typename Value, typename Take>
+CompanionRows<Value> rows_of(const ImageDataset& images, const std::string& path, std::span<const std::int64_t> samples, Take take) {
   CompanionFiles files(images.rows(), path);
-  CompanionRows out{.columns = files.columns(), .values = {}, .names = files.first().text_list_attribute("names")};
+  CompanionRows<Value> out{.columns = files.columns(), .values = {}, .names = files.first().text_list_attribute("names")};
+  const StoredNumber number = *files.first().number();
+  const std::size_t width = std::is_same_v<Value, std::byte> ? files.row_bytes() : static_cast<std::size_t>(out.columns);
   std::vector<std::int64_t> rows, order(samples.size());
   for (const std::int64_t sample : samples) {
     if (sample < 0 || sample >= images.size()) throw std::out_of_range(text("sample ", sample, " of ", images.size()));
@@ -78,16 +91,32 @@ CompanionRows read_companion(const ImageDataset& images, const std::string& path
   // In the order of the file each block is read once.
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return rows[static_cast<std::size_t>(a)] < rows[static_cast<std::size_t>(b)]; });
-  out.values.resize(samples.size() * static_cast<std::size_t>(out.columns));
+  out.values.resize(samples.size() * width);
   for (const std::int64_t i : order) {
-    const std::span<const double> row = files.read(rows[static_cast<std::size_t>(i)]);
-    std::copy(row.begin(), row.end(), out.values.begin() + i * out.columns);
+    const std::int64_t row = rows[static_cast<std::size_t>(i)];
+    const std::span<const std::byte> stored = files.read(row);
+    take(number, stored, std::span(out.values).subspan(static_cast<std::size_t>(i) * width, width), [&] { return files.place(row); });
   }
   return out;
 }
 
-CompanionRows read_companion(const ImageDataset& images, const std::string& path) {
-  std::vector<std::int64_t> samples(static_cast<std::size_t>(images.size()));
+}  // namespace
+
+CompanionRows<double> read_companion(const ImageDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
+  return rows_of<double>(images, path, samples, [](const StoredNumber& number, auto stored, std::span<double> out, auto) { to_doubles(number, stored, out); });
+}
+
+CompanionRows<std::int64_t> read_companion_integers(const ImageDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
+  return rows_of<std::int64_t>(images, path, samples, [](const StoredNumber& number, auto stored, std::span<std::int64_t> out, auto place) {
+    if (to_integers(number, stored, out)) throw BadInput(text(place(), " holds a value that is no whole number"));
+  });
+}
+
+CompanionRows<std::byte> read_companion_bytes(const ImageDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
+  return rows_of<std::byte>(images, path, samples, [](const StoredNumber&, auto stored, std::span<std::byte> out, auto) { std::copy(stored.begin(), stored.end(), out.begin()); });
+}
+
+CompanionRows<double> read_companion(const ImageDataset& images, const std::string& path) {  std::vector<std::int64_t> samples(static_cast<std::size_t>(images.size()));
   std::iota(samples.begin(), samples.end(), 0);
   return read_companion(images, path, samples);
 }

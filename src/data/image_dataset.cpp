@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <mutex>
+#include <set>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/list_of_ten.hpp"
 #include "base/thread_team.hpp"
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
@@ -42,6 +45,55 @@ void in_threads(std::int64_t threads, const std::function<void()>& work) {
 
 }  // namespace
 
+namespace {
+
+bool has_fractions(std::span<const std::byte> image, PixelType type) {
+  if (type == PixelType::uint8) return false;
+  const std::span values(reinterpret_cast<const float*>(image.data()), image.size() / sizeof(float));
+  return std::any_of(values.begin(), values.end(), [](float value) { return value != std::floor(value); });
+}
+
+// An attribute that all files have alike. Throws BadInput where they differ: their values would mean different things.
+std::optional<double> common_attribute(const ImageRows& rows, const std::string& name) {
+  const std::optional<double> first = rows.stored(0).dataset().number_attribute(name);
+  for (std::size_t i = 1; i < rows.files().size(); ++i) {
+    const Hdf5Dataset& other = rows.stored(i).dataset();
+    if (const auto value = other.number_attribute(name); value != first && !(value && first && std::isnan(*value) && std::isnan(*first)))
+      throw BadInput(text("the files do not hold the same kind of images: the attribute `", name, "` is ", first ? text(*first) : "absent", " in ", rows.stored(0).dataset().where(), " and ",
+                          value ? text(*value) : "absent", " in ", other.where()));
+  }
+  return first;
+}
+
+// NetCDF's way to store numbers: value = stored * scale_factor + add_offset.
+void refuse_packed_values(const ImageRows& rows) {
+  const double factor = common_attribute(rows, "scale_factor").value_or(1), offset = common_attribute(rows, "add_offset").value_or(0);
+  if (factor == 1 && offset == 0) return;
+  throw BadInput(text(rows.place(), " has NetCDF's attributes scale_factor = ", factor, " and add_offset = ", offset, ", by which its values are stored shifted or scaled; they are not applied "
+                                    "here. Store the values as they are meant, or set data.train.scale to the factor that brings the stored numbers themselves to [0, 1]"));
+}
+
+std::optional<float> missing_value(const ImageRows& rows) {
+  for (const char* name : {"_FillValue", "missing_value"})
+    if (const auto value = common_attribute(rows, name); value && std::isfinite(*value)) return static_cast<float>(*value);
+  return std::nullopt;
+}
+
+// "'test', 'train'", where the first file has Fuel's splits of its images.
+std::optional<std::string> splits_of(const ImageRows& rows) {
+  std::set<std::string> names;
+  try {
+    for (const FuelSplit& entry : rows.file(0).fuel_splits())
+      if (entry.source == rows.stored(0).dataset().path()) names.insert(text("'", entry.split, "'"));
+  } catch (const BadInput&) {
+    // an attribute `split` of another kind
+  }
+  if (names.empty()) return std::nullopt;
+  return list_of_ten({names.begin(), names.end()});
+}
+
+}  // namespace
+
 struct ImageDataset::Store {
   Store(ImageRows images, SampleRows all) : rows(std::move(images)), samples(std::move(all)) {}
 
@@ -49,6 +101,13 @@ struct ImageDataset::Store {
   struct LookedAt {
     ValueRange values;
     std::uint64_t fingerprint;
+    bool fractions = false;  // values that are no whole numbers
+  };
+
+  // Rows that this rank decoded into memory, and what is in them.
+  struct DecodedRows {
+    std::int64_t row, count, place;
+    ValueRange values;
   };
 
   // Without memory: what was decoded last serves the rows around it.
@@ -87,28 +146,55 @@ struct ImageDataset::Store {
       read(place, image);
       seen.fingerprint = hash_bytes(image.data(), image.size(), seen.fingerprint);
       seen.values.include(image, rows.type());
+      seen.fractions = seen.fractions || has_fractions(image, rows.type());
     }
     return looked_at.emplace(seen);
   }
 
   double stored_scale() const {
-    if (given_scale) return *given_scale;
-    return found_scale(look().values, rows.number(), rows.place());
+    if (geometry_scale) return *geometry_scale;
+    if (!given_scale) return found_scale(look().values, rows.number(), rows.place());
+    check_given_scale(*given_scale, look().values, rows.place());
+    return *given_scale;
+  }
+
+  // From now on reading checks every value.
+  void limit_values(double scale) const {
+    rows.limit(ValueLimits::of_scale(scale, missing),
+               text(": times the scale ", scale, given_scale ? " that is given" : text(" that was found by looking at ", kRowsLookedAt, " images"), " it is not in [0, 1]",
+                    missing ? text(", or it is the sign for a missing value (", *missing, ", by the attribute _FillValue)") : "", ". Mend or leave out the row, or set data.train.scale"));
+  }
+
+  void check_decoded() const {
+    for (const DecodedRows& part : decoded) {
+      if (rows.limits().allows(part.values)) continue;
+      for (std::int64_t i = 0; i < part.count; ++i)
+        rows.check_delivered(part.row + i, {memory.get() + static_cast<std::size_t>(part.place + i) * rows.image_bytes(), rows.image_bytes()});
+    }
   }
 
   const ImageFinish& the_finish() const {
     std::call_once(finish_made, [&] {
       const bool whole_numbers = rows.number().kind != StoredNumber::Kind::ieee_float && (!geometry.resize || rows.type() == PixelType::uint8);
-      finish.emplace(finish_options, rows.type(), stored_scale(), whole_numbers, rows.place());
+      const double scale = stored_scale();
+      if (!geometry_scale) {
+        limit_values(scale);
+        check_decoded();
+      }
+      finish.emplace(finish_options, rows.type(), scale, whole_numbers, rows.place());
     });
     return *finish;
   }
 
-  ImageRows rows;
+  mutable ImageRows rows;
   SampleRows samples;                       // nothing held out
   Geometry geometry;
   FinishOptions finish_options;
   std::optional<double> given_scale;
+  std::optional<double> geometry_scale;     // found before cropping and resizing, where it had to be known first
+  std::optional<float> missing;
+  std::optional<std::string> unused_splits;
+  std::vector<DecodedRows> decoded;
   std::shared_ptr<const std::byte> memory;  // the image at place 0
   mutable std::mutex band_mutex, look_mutex;
   mutable LastBand band;
@@ -126,11 +212,15 @@ ImageDataset ImageDataset::open(const ImageSource& source) {
   auto store = std::make_shared<Store>(std::move(rows), samples);
   store->geometry = source.geometry;
   store->finish_options = source.finish;
-  store->given_scale = source.scale ? source.scale : store->rows.stored(0).dataset().number_attribute("scale");
-  if (!source.geometry.is_identity()) {
+  store->given_scale = source.scale ? source.scale : common_attribute(store->rows, "scale");
+  if (!source.scale) refuse_packed_values(store->rows);
+  store->missing = missing_value(store->rows);
+  if (!source.split && source.rows.empty()) store->unused_splits = splits_of(store->rows);
+  if (!source.geometry.is_identity() || store->missing) {
     // Grey levels stay bytes when they are averaged; the mean of black and white does not.
-    store->look();
-    const bool bytes = store->rows.number().is_byte() && (!source.geometry.resize || store->stored_scale() == 1.0 / 255.0);
+    store->geometry_scale = store->stored_scale();
+    store->limit_values(*store->geometry_scale);
+    const bool bytes = store->rows.number().is_byte() && (!source.geometry.resize || *store->geometry_scale == 1.0 / 255.0);
     store->band.range = {};
     store->rows.deliver(source.geometry, bytes);
   }
@@ -201,7 +291,9 @@ void ImageDataset::cache(Communicator& node, Communicator& all, const CacheOptio
       place += count;
     }
 
-  PageCache ahead(store_->rows.files());
+  PageCache ahead(store_->rows.source_files());
+  std::mutex decoded_mutex;
+  store_->decoded.clear();
   agree(all, [&] {
     const auto reporter = std::this_thread::get_id();
     in_threads(options.threads, [&] {
@@ -216,6 +308,10 @@ void ImageDataset::cache(Communicator& node, Communicator& all, const CacheOptio
         const std::span to(images + static_cast<std::size_t>(unit.place) * image_bytes, static_cast<std::size_t>(unit.count) * image_bytes);
         try {
           store_->rows.read(unit.row, unit.count, to, buffers);
+          Store::DecodedRows done{unit.row, unit.count, unit.place, {}};
+          done.values.include(to, store_->rows.type());
+          const std::lock_guard lock(decoded_mutex);
+          store_->decoded.push_back(done);
         } catch (const Failure& error) {
           // Before the first step a file that cannot be read is bad input.
           throw BadInput(error.what(), error.where());
@@ -224,6 +320,17 @@ void ImageDataset::cache(Communicator& node, Communicator& all, const CacheOptio
     });
   });
   store_->memory = std::shared_ptr<const std::byte>(memory, images);
+}
+
+std::vector<std::string> ImageDataset::doubts() const {
+  std::vector<std::string> out;
+  const Store::LookedAt& seen = store_->look();
+  if (const std::string doubt = doubt_about_scale(store_->stored_scale(), store_->given_scale.has_value(), seen.values, seen.fractions, rows().number());
+      !doubt.empty())
+    out.push_back(text(rows().place(), ": ", doubt));
+  if (store_->unused_splits)
+    out.push_back(text(rows().place(), " has the splits ", *store_->unused_splits, ", and all rows are read, those for tests too: choose with data.train.split"));
+  return out;
 }
 
 std::string ImageDataset::fingerprint() const { return hash_name(store_->look().fingerprint); }

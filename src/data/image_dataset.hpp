@@ -30,7 +30,7 @@ struct ImageSource {
 
 class ImageDataset {
  public:
-  /// Opens and checks; nothing is decoded but, where the scale has to be found or a fingerprint is asked for, up to 64 images. Throws BadInput naming file
+  /// Opens and checks; nothing is decoded but up to 64 images, when the scale or a fingerprint is asked for. Throws BadInput naming file
   /// and dataset: missing, truncated, no or several image-shaped datasets, a rank that is no image's, rows out of range, a layout or scale that cannot be told.
   static ImageDataset open(const ImageSource& source);
 
@@ -44,7 +44,9 @@ class ImageDataset {
   const ImageShape& shape() const;
   ImageLayout layout() const;
   PixelType type() const;    ///< of the values as they travel
-  double scale() const;      ///< a value times this lies in [0, 1]
+  /// A value times this lies in [0, 1]. Throws BadInput where it cannot be told, and (when called first) Failure for a value decoded into memory by this rank that it does
+  /// not bring there. Values that are decoded later are checked as they are read.
+  double scale() const;
   std::size_t image_bytes() const { return static_cast<std::size_t>(shape().values()) * bytes_of(type()); }
   const Hdf5Dataset& stored() const;
 
@@ -57,6 +59,9 @@ class ImageDataset {
 
   /// "shapes.h5:/imgs: 20000 images 3x64x64 (NHWC, uint8 0-255)".
   std::string description() const;
+
+  /// What may be wrong about the way in which the file is read, in whole sentences: a scale that fits but is unlikely, splits that are not chosen.
+  std::vector<std::string> doubts() const;
 
   /// Other datasets of the file with a row an image: labels, factors.
   std::vector<Hdf5Dataset> companions() const;

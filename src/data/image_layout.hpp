@@ -29,8 +29,15 @@ inline std::size_t bytes_of(PixelType type) { return type == PixelType::uint8 ? 
 /// Mirrors an image left to right in place.
 void flip_horizontally(std::span<std::uint8_t> image, const ImageShape& shape, ImageLayout layout, PixelType type = PixelType::uint8);
 
-/// Finds the layout of a dataset [N, ...] of this shape. wanted: auto | NHW | NHWC | NCHW. `place` names it in messages. Throws BadInput.
-ImageLayout find_layout(const std::vector<std::int64_t>& shape, const std::string& wanted, const std::string& place);
+/// What a file says about the order of a dataset's axes.
+struct AxesHints {
+  bool one_image = false;  ///< HDF5's attribute CLASS = IMAGE: the whole dataset is one picture
+  bool matlab = false;     ///< written by MATLAB, whose axes are reversed in HDF5
+};
+
+/// Finds the layout of a dataset [N, ...] of this shape. wanted: auto | NHW | NHWC | NCHW. `place` names it in messages. Throws BadInput for a layout that does not fit,
+/// and with auto for a shape that could mean something else, naming what.
+ImageLayout find_layout(const std::vector<std::int64_t>& shape, const std::string& wanted, const AxesHints& hints, const std::string& place);
 
 ImageShape image_shape(const std::vector<std::int64_t>& shape, ImageLayout layout);
 

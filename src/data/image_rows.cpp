@@ -1,9 +1,11 @@
 #include "data/image_rows.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/error.hpp"
+#include "base/list_of_ten.hpp"
 
 namespace vae_dist {
 namespace {
@@ -11,15 +13,21 @@ namespace {
 Hdf5Dataset find_dataset(const Hdf5File& file, const std::optional<std::string>& name) {
   if (name) return file.dataset(*name);
   std::vector<Hdf5Dataset> candidates;
-  std::string all;
-  for (const std::string& path : file.dataset_paths()) {
+  std::vector<std::string> all;
+  const Hdf5File::Contents contents = file.contents();
+  for (const std::string& path : contents.datasets) {
     Hdf5Dataset d = file.dataset(path);
-    all += text("\n  ", path, " ", shape_text(d.shape()), " ", d.type_name());
+    all.push_back(text(path, " ", shape_text(d.shape()), " ", d.type_name()));
     if (is_image_shaped(d.shape()) && d.number()) candidates.push_back(std::move(d));
   }
   if (candidates.size() == 1) return candidates[0];
+  for (const std::string& link : contents.dangling_links) all.push_back(text(link, ": a link to something that is not there"));
   throw BadInput(text(file.path(), ": ", candidates.empty() ? "no dataset looks like images ([N, H, W], [N, H, W, C] or [N, C, H, W])" : "several datasets look like images",
-                      "; choose one with data.train.dataset. The file holds:", all.empty() ? " nothing" : all));
+                      "; choose one with data.train.dataset. The file holds:", all.empty() ? " nothing" : "\n  " + list_of_ten(all, "\n  ")));
+}
+
+AxesHints hints_of(const Hdf5Dataset& dataset) {
+  return {dataset.text_attribute("CLASS") == "IMAGE", !dataset.text_attribute("MATLAB_class").empty()};
 }
 
 std::string place_of(const Hdf5Dataset& dataset) { return text(dataset.file(), ":/", dataset.path()); }
@@ -31,10 +39,11 @@ ImageRows::ImageRows(const std::vector<std::string>& files, const std::optional<
   for (const std::string& name : files) {
     Hdf5File file = Hdf5File::open(name);
     Hdf5Dataset found = find_dataset(file, dataset);
-    const ImageLayout found_layout = find_layout(found.shape(), layout, place_of(found));
+    const ImageLayout found_layout = find_layout(found.shape(), layout, hints_of(found), place_of(found));
     const ImageShape shape = image_shape(found.shape(), found_layout);
     if (found.shape()[0] == 0 || shape.values() == 0) throw BadInput(text(place_of(found), " has shape ", shape_text(found.shape()), ": there are no images in it"));
-    Part part{std::move(file), std::make_unique<StoredRows>(std::move(found)), rows};
+    if (files.size() > 1) found.close_when_idle();
+    Part part{std::make_unique<StoredRows>(std::move(found)), rows};
     if (parts_.empty()) {
       stored_shape_ = shape;
       layout_ = found_layout;
@@ -53,6 +62,17 @@ void ImageRows::deliver(const Geometry& geometry, bool bytes) {
   shape_ = shape_after(stored_shape_, geometry, place());
   geometry_ = geometry;
   type_ = bytes ? PixelType::uint8 : PixelType::float32;
+}
+
+void ImageRows::limit(const ValueLimits& limits, std::string reason) {
+  limits_ = limits;
+  limits_reason_ = std::move(reason);
+}
+
+std::vector<std::string> ImageRows::source_files() const {
+  std::vector<std::string> out;
+  for (const Part& part : parts_) out.insert(out.end(), part.stored->dataset().source_files().begin(), part.stored->dataset().source_files().end());
+  return out;
 }
 
 std::string ImageRows::place() const {
@@ -110,7 +130,12 @@ void ImageRows::read(std::int64_t first, std::int64_t count, std::span<std::byte
 
 void ImageRows::read_part(const Part& part, std::int64_t first, std::int64_t count, std::span<std::byte> out, ImageBuffers& buffers) const {
   const StoredRows& stored = *part.stored;
-  if (number().is_byte() && geometry_.is_identity() && type_ == PixelType::uint8) return stored.read(first, count, out, buffers.decode);
+  if (number().is_byte() && geometry_.is_identity() && type_ == PixelType::uint8) {
+    stored.read(first, count, out, buffers.decode);
+    if (limits_.allows_all_bytes()) return;
+    for (std::int64_t row = 0; row < count; ++row) check_bytes(part, first + row, out.subspan(static_cast<std::size_t>(row) * image_bytes(), image_bytes()));
+    return;
+  }
 
   const std::size_t row_bytes = stored.row_bytes(), bytes = static_cast<std::size_t>(count) * row_bytes;
   if (buffers.stored.size() < bytes) buffers.stored.resize(bytes);
@@ -121,7 +146,13 @@ void ImageRows::read_part(const Part& part, std::int64_t first, std::int64_t cou
   if (!geometry_.is_identity() && !buffers.resizer) buffers.resizer.emplace(stored_shape_, layout_, geometry_);
   for (std::int64_t row = 0; row < count; ++row) {
     const auto bad = to_floats(number(), std::span(buffers.stored).subspan(static_cast<std::size_t>(row) * row_bytes, row_bytes), buffers.values);
-    if (bad) throw Failure(text(stored.dataset().where(), ": row ", first + row, " holds a value that is no finite number (value ", *bad, " of the image)"));
+    if (bad) {
+      double value = 0;
+      to_doubles(number(), std::span(buffers.stored).subspan(static_cast<std::size_t>(row) * row_bytes + *bad * number().bytes, number().bytes), {&value, 1});
+      throw Failure(text(stored.dataset().where(), ": row ", first + row, " holds a value that is no finite number", std::isfinite(value) ? text(" in single precision: ", value) : "",
+                         " (value ", *bad, " of the image)"));
+    }
+    check_values(part, first + row, buffers.values);
     std::span<const float> image = buffers.values;
     if (!geometry_.is_identity()) {
       buffers.resizer->apply(buffers.values, buffers.resized);
@@ -134,6 +165,40 @@ void ImageRows::read_part(const Part& part, std::int64_t first, std::int64_t cou
       for (std::size_t i = 0; i < delivered; ++i) to[i] = static_cast<std::byte>(static_cast<int>(image[i] + 0.5f));
     }
   }
+}
+
+void ImageRows::check_delivered(std::int64_t row, std::span<const std::byte> image) const {
+  const Part& part = part_of(row);
+  if (type_ == PixelType::uint8) return check_bytes(part, row - part.first, image);
+  check_values(part, row - part.first, {reinterpret_cast<const float*>(image.data()), image.size() / sizeof(float)});
+}
+
+void ImageRows::check_bytes(const Part& part, std::int64_t row, std::span<const std::byte> image) const {
+  ValueRange range;
+  range.include(image, PixelType::uint8);
+  if (limits_.allows(range) && !limits_.missing) return;
+  for (std::size_t i = 0; i < image.size(); ++i)
+    if (const auto value = static_cast<float>(std::to_integer<int>(image[i])); !limits_.allows(value)) refuse_value(part, row, value, i);
+}
+
+// Only what is kept of the image: a border that is cropped away may hold anything.
+void ImageRows::check_values(const Part& part, std::int64_t row, std::span<const float> image) const {
+  ValueRange range;
+  range.include(image);
+  if (limits_.allows(range) && !limits_.missing) return;
+  const bool last = layout_ == ImageLayout::nhwc;
+  const ImageShape& s = stored_shape_;
+  const std::int64_t height = geometry_.crop.value_or(s.height), width = geometry_.crop.value_or(s.width), top = (s.height - height) / 2, left = (s.width - width) / 2;
+  for (std::int64_t y = top; y < top + height; ++y)
+    for (std::int64_t x = left; x < left + width; ++x)
+      for (std::int64_t c = 0; c < s.channels; ++c) {
+        const auto i = static_cast<std::size_t>(last ? (y * s.width + x) * s.channels + c : (c * s.height + y) * s.width + x);
+        if (!limits_.allows(image[i])) refuse_value(part, row, image[i], i);
+      }
+}
+
+void ImageRows::refuse_value(const Part& part, std::int64_t row, float value, std::size_t place) const {
+  throw Failure(text(part.stored->dataset().where(), ": row ", row, " holds ", value, " (value ", place, " of the image)", limits_reason_));
 }
 
 }  // namespace vae_dist

@@ -9,6 +9,7 @@
 #include "hdf5/file.hpp"
 #include "data/image_geometry.hpp"
 #include "data/image_layout.hpp"
+#include "data/value_scale.hpp"
 #include "hdf5/stored_rows.hpp"
 
 namespace vae_dist {
@@ -34,6 +35,10 @@ class ImageRows {
   /// candidates, no plain numbers, a shape that is no image's, no images, files whose images differ in shape, layout or type.
   ImageRows(const std::vector<std::string>& files, const std::optional<std::string>& dataset, const std::string& layout);
 
+  /// Which stored values read() lets pass from now on; all at first. `reason` ends the message about another: where the limits come from.
+  void limit(const ValueLimits& limits, std::string reason);
+  const ValueLimits& limits() const { return limits_; }
+
   /// What read() gives from now on. bytes: as uint8, rounded where resized (only for uint8 images). Throws BadInput for a crop that is too large.
   void deliver(const Geometry& geometry, bool bytes);
 
@@ -46,9 +51,11 @@ class ImageRows {
   const std::vector<std::string>& files() const { return files_; }
   std::string place() const;                                ///< "a.h5:/imgs", "a.h5:/imgs and 2 more files"
 
-  /// The dataset of file i, and its first row among all.
+  /// The dataset of file i. The file itself may have been closed: it is opened anew.
   const StoredRows& stored(std::size_t i) const { return *parts_[i].stored; }
-  const Hdf5File& file(std::size_t i) const { return parts_[i].file; }
+  Hdf5File file(std::size_t i) const { return Hdf5File::open(files_[i]); }
+  /// All files that values come from, in about the order of the rows.
+  std::vector<std::string> source_files() const;
 
   /// The rows that are decoded together with this one: those of a chunk, within its file.
   RowRange band_of(std::int64_t row) const;
@@ -65,18 +72,23 @@ class ImageRows {
   void will_need(std::int64_t first, std::int64_t count) const;
 
   /// Rows [first, first + count), delivered one after the other: count * image_bytes(). Safe from several threads, each with its buffers.
-  /// Throws Failure naming file, dataset and chunk or row: what cannot be decoded, and floats that are no finite numbers.
+  /// Throws Failure naming file, dataset and chunk or row: what cannot be decoded, floats that are no finite numbers, and values out of the limits.
   void read(std::int64_t first, std::int64_t count, std::span<std::byte> out, ImageBuffers& buffers) const;
+
+  /// Throws Failure as read() does for a row that was delivered before the limits were known and without geometry.
+  void check_delivered(std::int64_t row, std::span<const std::byte> image) const;
 
  private:
   struct Part {
-    Hdf5File file;
     std::unique_ptr<StoredRows> stored;
     std::int64_t first;  // row
   };
 
   const Part& part_of(std::int64_t row) const;
   void read_part(const Part& part, std::int64_t first, std::int64_t count, std::span<std::byte> out, ImageBuffers& buffers) const;
+  void check_values(const Part& part, std::int64_t row, std::span<const float> image) const;
+  void check_bytes(const Part& part, std::int64_t row, std::span<const std::byte> image) const;
+  [[noreturn]] void refuse_value(const Part& part, std::int64_t row, float value, std::size_t place) const;
 
   std::vector<std::string> files_;
   std::vector<Part> parts_;
@@ -84,6 +96,8 @@ class ImageRows {
   ImageLayout layout_ = ImageLayout::nhw;
   Geometry geometry_;
   PixelType type_ = PixelType::uint8;
+  ValueLimits limits_;
+  std::string limits_reason_;
 };
 
 }  // namespace vae_dist

@@ -1,25 +1,32 @@
 #include "data/value_scale.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 
 #include "base/error.hpp"
 
 namespace vae_dist {
 
 void ValueRange::include(std::span<const std::byte> image, PixelType type) {
-  if (type == PixelType::uint8) {
-    const auto [low, high] = std::minmax_element(image.begin(), image.end());
-    least = std::min(least, static_cast<float>(std::to_integer<int>(*low)));
-    largest = std::max(largest, static_cast<float>(std::to_integer<int>(*high)));
-    return;
+  if (type == PixelType::float32) return include({reinterpret_cast<const float*>(image.data()), image.size() / sizeof(float)});
+  unsigned char low = 255, high = 0;
+  for (const std::byte value : image) {
+    low = std::min(low, std::to_integer<unsigned char>(value));
+    high = std::max(high, std::to_integer<unsigned char>(value));
   }
-  for (std::size_t i = 0; i + 4 <= image.size(); i += 4) {
-    float value;
-    std::memcpy(&value, image.data() + i, 4);
-    least = std::min(least, value);
-    largest = std::max(largest, value);
+  if (image.empty()) return;
+  least = std::min(least, static_cast<float>(low));
+  largest = std::max(largest, static_cast<float>(high));
+}
+
+void ValueRange::include(std::span<const float> values) {
+  float low = least, high = largest;
+  for (const float value : values) {
+    low = value < low ? value : low;
+    high = value > high ? value : high;
   }
+  least = low;
+  largest = high;
 }
 
 double found_scale(const ValueRange& values, const StoredNumber& number, const std::string& place) {
@@ -30,6 +37,39 @@ double found_scale(const ValueRange& values, const StoredNumber& number, const s
   if (number.is_byte() || values.largest <= 255) return 1.0 / 255.0;
   if (number.kind == StoredNumber::Kind::unsigned_integer && number.bytes == 2) return 1.0 / 65535.0;
   throw BadInput(text(place, " holds values up to ", values.largest, remedy));
+}
+
+void check_given_scale(double scale, const ValueRange& values, const std::string& place) {
+  const std::string given = text(place, ": its scale (data.train.scale, or the dataset's attribute `scale`) is ", scale);
+  if (!std::isfinite(scale) || scale <= 0) throw BadInput(text(given, ", but a stored value times the scale is a value in [0, 1]: it is a number above 0, for example ", 1.0 / 255.0, " for values up to 255"));
+  if (ValueLimits::of_scale(scale, std::nullopt).allows(values)) return;
+  std::string remedy = values.least < 0 ? "values below 0 are not read: store them shifted" : text("the largest scale that fits these values is ", 1.0 / values.largest);
+  throw BadInput(text(given, ", but it brings the stored values, which go from ", values.least, " to ", values.largest, ", to ", values.least * scale, " to ", values.largest * scale,
+                      ", and [0, 1] is what is read: ", remedy));
+}
+
+std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions, const StoredNumber& number) {
+  if (values.largest <= 0) return "";
+  if (given) {
+    constexpr double kOneGreyLevel = 1.0 / 255.0;
+    if (values.largest * scale >= kOneGreyLevel) return "";
+    return text("the given scale ", scale, " makes the largest value looked at ", values.largest * scale, ": the pictures are black. A value times the scale is a value in [0, 1]");
+  }
+  const std::string set_it = "; if that is not meant, set data.train.scale";
+  if (fractions && scale == 1.0 / 255.0)
+    return text("fractional values up to ", values.largest, " are taken as grey levels of 0 to 255 (a depth or another quantity has a scale of its own: 1 / its largest value)", set_it);
+  if (number.kind == StoredNumber::Kind::unsigned_integer && number.bytes == 2 && scale == 1.0 / 65535.0)
+    for (const int bits : {10, 12, 14}) {
+      const int white = (1 << bits) - 1;
+      if (values.largest <= static_cast<float>(white))
+        return text("16-bit values up to ", values.largest, " are taken as 0 to 65535, so the pictures are dark; a camera of ", bits, " bits has the scale 1/", white, " = ", 1.0 / white, set_it);
+    }
+  return "";
+}
+
+ValueLimits ValueLimits::of_scale(double scale, std::optional<float> missing) {
+  constexpr double kRounding = 1e-5;
+  return {static_cast<float>(-kRounding / scale), static_cast<float>((1 + kRounding) / scale), missing};
 }
 
 std::string scale_text(double scale, const StoredNumber& number) {

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "evaluate/disentanglement/beta_vae_score.hpp"
@@ -23,9 +22,9 @@ std::optional<std::string> factor_classes_of(const ImageDataset& dataset) {
 FactorScores factor_scores(const at::Tensor& mu, const ImageDataset& dataset, RowRange samples, const std::string& path, std::uint64_t seed, Communicator& host) {
   std::vector<std::int64_t> wanted(static_cast<std::size_t>(samples.size()));
   std::iota(wanted.begin(), wanted.end(), samples.first);
-  const CompanionRows rows = read_companion(dataset, path, wanted);
+  const CompanionRows<std::int64_t> rows = read_companion_integers(dataset, path, wanted);
   at::Tensor classes = at::empty({samples.size(), rows.columns}, at::kLong);
-  std::transform(rows.values.begin(), rows.values.end(), classes.data_ptr<std::int64_t>(), [](double value) { return std::llround(value); });
+  std::copy(rows.values.begin(), rows.values.end(), classes.data_ptr<std::int64_t>());
 
   std::vector<std::string> names = rows.names;
   for (std::int64_t f = static_cast<std::int64_t>(names.size()); f < rows.columns; ++f) names.push_back("factor " + std::to_string(f));

@@ -3,10 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
+#include <iterator>
 #include <numeric>
 #include <optional>
+#include <sstream>
 
+#include "base/error.hpp"
+#include "base/list_of_ten.hpp"
 #include "data/companion_rows.hpp"
 #include "evaluate/encoded_rows.hpp"
 
@@ -25,33 +28,42 @@ void write(Hdf5Dataset& to, std::int64_t first, const at::Tensor& rows) {
   }
 }
 
-void copy_companion(Hdf5File& file, const Hdf5Dataset& from, const ImageDataset& dataset, RowRange samples) {
-  const bool integers = from.type() == ElementType::uint8 || from.type() == ElementType::int64;
-  DatasetLayout layout;
-  layout.shape = from.shape();
-  layout.shape[0] = samples.size();
-  layout.type = integers ? ElementType::int64 : ElementType::float64;
-  Hdf5Dataset to = file.create_dataset(from.path(), layout);
+constexpr const char* kOwnNames[] = {"mu", "log_var"};
+
+bool is_own_name(const std::string& path) { return std::any_of(std::begin(kOwnNames), std::end(kOwnNames), [&](const char* name) { return path == name; }); }
+
+void copy_companion(Hdf5File& file, const std::string& path, const ImageDataset& dataset, RowRange samples) {
+  const Hdf5Dataset from = dataset.rows().file(0).dataset(path);
+  Hdf5Dataset to = file.create_like(from, from.path(), samples.size());
   if (const auto names = from.text_list_attribute("names"); !names.empty()) to.set_attribute("names", names);
   for (std::int64_t first = samples.first; first < samples.last; first += kCompanionRows) {
     std::vector<std::int64_t> wanted(static_cast<std::size_t>(std::min(kCompanionRows, samples.last - first)));
     std::iota(wanted.begin(), wanted.end(), first);
-    const CompanionRows rows = read_companion(dataset, from.path(), wanted);
-    const auto count = static_cast<std::int64_t>(wanted.size()), place = first - samples.first;
-    if (integers) {
-      std::vector<std::int64_t> values(rows.values.size());
-      std::transform(rows.values.begin(), rows.values.end(), values.begin(), [](double value) { return std::llround(value); });
-      to.write_rows(place, count, std::span<const std::int64_t>(values));
-    } else {
-      to.write_rows(place, count, std::span<const double>(rows.values));
-    }
+    to.write_stored(first - samples.first, static_cast<std::int64_t>(wanted.size()), read_companion_bytes(dataset, from.path(), wanted).values);
   }
 }
 
 }  // namespace
 
-std::vector<std::string> write_latents(const std::string& path, LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block,
-                                       Communicator& host) {
+std::vector<std::string> chosen_labels(const ImageDataset& dataset, const std::string& chosen) {
+  std::vector<std::string> there, out;
+  for (const Hdf5Dataset& companion : dataset.companions()) there.push_back(companion.path());
+  if (chosen.empty()) {
+    std::copy_if(there.begin(), there.end(), std::back_inserter(out), [](const std::string& path) { return !is_own_name(path); });
+    return out;
+  }
+  std::istringstream names(chosen == "none" ? "" : chosen);
+  for (std::string name; std::getline(names, name, ',');) {
+    if (std::find(there.begin(), there.end(), name) == there.end())
+      throw BadInput(text("--labels ", name, ": there is no such dataset with a number or a row of numbers for each image; there ", there.empty() ? "is none" : "are " + list_of_ten(there)));
+    if (is_own_name(name)) throw BadInput(text("--labels ", name, ": the codes themselves are written under that name"));
+    out.push_back(name);
+  }
+  return out;
+}
+
+std::vector<std::string> write_latents(const std::string& path, LatentModel& model, const ImageDataset& dataset, const std::vector<std::string>& labels, RowRange samples,
+                                       const InputFormat& format, std::int64_t block, Communicator& host) {
   const bool writes = host.rank() == 0, point = model.latent_kind() == LatentKind::point;
   DatasetLayout layout;
   layout.shape = {samples.size(), model.latent_values()};
@@ -71,10 +83,9 @@ std::vector<std::string> write_latents(const std::string& path, LatentModel& mod
     if (log_var) write(*log_var, rows.first - samples.first, rows.log_var);
   });
   if (!writes) return {};
-  for (const Hdf5Dataset& companion : dataset.companions()) {
-    if (companion.path() == "mu" || companion.path() == "log_var") continue;
-    copy_companion(*file, companion, dataset, samples);
-    names.push_back(companion.path());
+  for (const std::string& label : labels) {
+    copy_companion(*file, label, dataset, samples);
+    names.push_back(label);
   }
   file->close();
   return names;

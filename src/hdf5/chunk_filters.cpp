@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/text.hpp"
+#include "hdf5/lzf_filter.hpp"
 
 namespace vae_dist {
 namespace {
@@ -34,10 +35,12 @@ void unshuffle(std::span<const std::byte> stored, std::size_t element_bytes, std
   std::copy(stored.begin() + static_cast<std::ptrdiff_t>(done), stored.end(), out.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
+bool compresses(const ChunkFilter& filter) { return filter.kind == ChunkFilter::Kind::deflate || filter.kind == ChunkFilter::Kind::lzf; }
+
 bool does_nothing(const ChunkFilter& filter) { return filter.kind == ChunkFilter::Kind::shuffle && filter.element_bytes <= 1; }
 
 // Returns the bytes without their checksum.
-std::span<const std::byte> checked(std::span<const std::byte> bytes) {
+std::span<const std::byte> without_checksum(std::span<const std::byte> bytes) {
   if (bytes.size() < kChecksumBytes) throw DamagedChunk(text("it has ", bytes.size(), " bytes, too few for its Fletcher32 checksum"));
   const std::span<const std::byte> content = bytes.first(bytes.size() - kChecksumBytes);
   std::uint32_t stored = 0;
@@ -49,11 +52,17 @@ std::span<const std::byte> checked(std::span<const std::byte> bytes) {
   return content;
 }
 
+void expand_lzf(std::span<const std::byte> stored, std::span<std::byte> out) {
+  const auto size = lzf_decompressed(stored, out);
+  if (!size) throw DamagedChunk(text("its LZF stream is damaged, or holds more than the ", out.size(), " bytes of a chunk"));
+  if (*size != out.size()) throw DamagedChunk(text("its LZF stream holds ", *size, " bytes instead of ", out.size()));
+}
+
 }  // namespace
 
 bool can_undo(std::span<const ChunkFilter> pipeline) {
-  const auto count = [&](ChunkFilter::Kind kind) { return std::count_if(pipeline.begin(), pipeline.end(), [&](const ChunkFilter& f) { return f.kind == kind; }); };
-  return count(ChunkFilter::Kind::other) == 0 && count(ChunkFilter::Kind::deflate) <= 1;
+  return std::none_of(pipeline.begin(), pipeline.end(), [](const ChunkFilter& f) { return f.kind == ChunkFilter::Kind::other; }) &&
+         std::count_if(pipeline.begin(), pipeline.end(), compresses) <= 1;
 }
 
 void ChunkDecoder::Free::operator()(libdeflate_decompressor* decompressor) const { libdeflate_free_decompressor(decompressor); }
@@ -73,7 +82,7 @@ void ChunkDecoder::inflate(std::span<const std::byte> stored, std::span<std::byt
 }
 
 void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t mask, std::span<const std::byte> stored, std::span<std::byte> out) {
-  // What is left to undo, and how many bytes there are before each filter was applied: known up to the one deflate.
+  // What is left to undo, and how many bytes there are before each filter was applied: known up to the one that compresses.
   std::vector<const ChunkFilter*> steps;
   std::vector<std::size_t> sizes;
   std::size_t size = out.size();
@@ -89,11 +98,11 @@ void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t m
   for (std::size_t left = steps.size(); left-- > 0;) {
     const ChunkFilter& filter = *steps[left];
     if (filter.kind == ChunkFilter::Kind::fletcher32) {
-      bytes = checked(bytes);
+      bytes = without_checksum(bytes);
       continue;
     }
     // Straight to its place when nothing comes after it.
-    const std::size_t result = filter.kind == ChunkFilter::Kind::deflate ? sizes[left] : bytes.size();
+    const std::size_t result = compresses(filter) ? sizes[left] : bytes.size();
     std::span<std::byte> to = out;
     if (left > 0 || result != out.size()) {
       std::vector<std::byte>& scratch = scratch_[next_scratch];
@@ -103,6 +112,8 @@ void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t m
     }
     if (filter.kind == ChunkFilter::Kind::deflate) {
       inflate(bytes, to);
+    } else if (filter.kind == ChunkFilter::Kind::lzf) {
+      expand_lzf(bytes, to);
     } else if (filter.kind == ChunkFilter::Kind::shuffle) {
       unshuffle(bytes, filter.element_bytes, to);
     } else {

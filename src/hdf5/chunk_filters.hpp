@@ -1,4 +1,4 @@
-// Undoing the filters of one stored chunk, outside of HDF5 and its lock: deflate (by libdeflate), shuffle, Fletcher32.
+// Undoing the filters of one stored chunk, outside of HDF5 and its lock: deflate (by libdeflate), LZF (by liblzf), shuffle, Fletcher32.
 #pragma once
 
 #include <cstddef>
@@ -15,14 +15,14 @@ namespace vae_dist {
 
 /// One filter of a dataset's pipeline, in the order in which writing applies them.
 struct ChunkFilter {
-  enum class Kind { deflate, shuffle, fletcher32, other };
+  enum class Kind { deflate, lzf, shuffle, fletcher32, other };
   Kind kind = Kind::other;
   int id = 0;                     ///< as registered with the HDF Group
   std::string name;               ///< for people; may be empty
   std::size_t element_bytes = 1;  ///< of shuffle
 };
 
-/// Whether ChunkDecoder knows all of them: at most one deflate, and nothing of kind other.
+/// Whether ChunkDecoder knows all of them: at most one that compresses, and nothing of kind other.
 bool can_undo(std::span<const ChunkFilter> pipeline);
 
 /// Why a chunk cannot be decoded; names no file. "its deflate stream is damaged".

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "hdf5/library.hpp"
+#include "hdf5/open_dataset.hpp"
 
 namespace vae_dist {
 namespace {
@@ -48,8 +49,8 @@ std::vector<std::int64_t> to_signed(const std::vector<hsize_t>& sizes) { return 
 
 }  // namespace
 
-Hdf5Dataset::Hdf5Dataset(std::shared_ptr<Hdf5Handle> handle, std::string file, std::string path)
-    : handle_(std::move(handle)), file_(std::move(file)), path_(std::move(path)) {
+Hdf5Dataset::Hdf5Dataset(std::shared_ptr<OpenDataset> open, std::string file, std::string path)
+    : open_(std::move(open)), file_(std::move(file)), path_(std::move(path)), data_file_(file_) {
   const Hdf5Handle space = checked(H5Dget_space(id()), H5Sclose, where());
   const Hdf5Handle type = checked(H5Dget_type(id()), H5Tclose, where());
   const Hdf5Handle creation = checked(H5Dget_create_plist(id()), H5Pclose, where());
@@ -65,11 +66,16 @@ Hdf5Dataset::Hdf5Dataset(std::shared_ptr<Hdf5Handle> handle, std::string file, s
   find_storage();
 }
 
-std::string Hdf5Dataset::where() const { return text(file_, ", dataset '", path_, "'"); }
+std::string Hdf5Dataset::where() const {
+  const std::string here = text(file_, ", dataset '", path_, "'");
+  return data_file_ == file_ ? here : text(here, " (in ", data_file_, ")");
+}
 
-std::int64_t Hdf5Dataset::id() const {
-  if (!handle_->is_open()) throw Failure(text(where(), ": the file is closed"));
-  return handle_->id();
+std::int64_t Hdf5Dataset::id() const { return open_->id(); }
+
+void Hdf5Dataset::close_when_idle() {
+  LibraryCall call;
+  if (H5Pget_layout(checked(H5Dget_create_plist(id()), H5Pclose, where()).id()) != H5D_VIRTUAL) open_->close_when_idle(data_file_);
 }
 
 std::uint64_t Hdf5Dataset::stored_bytes() const {

@@ -7,9 +7,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <optional>
+#include <set>
+#include <string_view>
 
 #include "base/error.hpp"
+#include "base/list_of_ten.hpp"
 #include "hdf5/library.hpp"
+#include "hdf5/open_dataset.hpp"
+#include "hdf5/sources.hpp"
 
 namespace vae_dist {
 namespace {
@@ -17,21 +24,91 @@ namespace {
 // The system's own reason says more than HDF5's.
 void check_place(const std::string& path, int flags, const char* verb) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) throw BadInput(text("cannot ", verb, " ", path, ": it is a directory"));
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))  // opening a pipe would wait for another program
+    throw BadInput(text("cannot ", verb, " ", path, ": it is ", S_ISDIR(status.st_mode) ? "a directory" : S_ISFIFO(status.st_mode) ? "a pipe" : "no regular file"));
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
   if (descriptor < 0) throw BadInput(text("cannot ", verb, " ", path, ": ", std::strerror(errno)));
   ::close(descriptor);
 }
 
+bool says(const std::vector<std::string>& stack, const char* words) {
+  return std::any_of(stack.begin(), stack.end(), [&](const std::string& message) { return message.find(words) != std::string::npos; });
+}
+
+bool begins_with(const std::string& path, std::string_view bytes) {
+  std::string found(bytes.size(), '\0');
+  std::ifstream(path, std::ios::binary).read(found.data(), static_cast<std::streamsize>(found.size()));
+  return found == bytes;
+}
+
 std::string why_not_opened(const std::string& path) {
   const std::vector<std::string> stack = error_stack();
-  const auto says = [&](const char* words) {
-    return std::any_of(stack.begin(), stack.end(), [&](const std::string& message) { return message.find(words) != std::string::npos; });
-  };
-  if (says("truncated file"))
+  if (says(stack, "truncated file"))
     return text(path, " is truncated (HDF5: ", stack.back(), "): a download, copy or conversion was cut short; get or make the file again");
-  if (says("signature not found")) return text(path, " is not an HDF5 file: it does not begin with HDF5's signature");
+  if (says(stack, "signature not found") && begins_with(path, "\x1f\x8b")) return text(path, " is compressed by gzip: unpack it first (gunzip ", path, ")");
+  if (says(stack, "signature not found")) return text(path, " is not an HDF5 file: it does not begin with HDF5's signature");
   return text("cannot open the HDF5 file ", path, ": ", reason(stack), "; it may be damaged, or still being written");
+}
+
+struct Link {
+  H5L_type_t type;
+  std::string name;
+};
+
+// Whether a link cannot be opened because what it names is not there: that is no damage. `stack`: HDF5's words about the attempt.
+bool leads_nowhere(hid_t file, const Link& link, const std::string& path, const std::vector<std::string>& stack) {
+  if (link.type == H5L_TYPE_SOFT) return H5Oexists_by_name(file, link.name.c_str(), H5P_DEFAULT) == 0;
+  if (link.type != H5L_TYPE_EXTERNAL) return false;
+  H5L_info_t info{};
+  if (H5Lget_info(file, link.name.c_str(), &info, H5P_DEFAULT) < 0) return false;
+  std::vector<char> value(info.u.val_size);
+  const char *target = nullptr, *object = nullptr;
+  if (H5Lget_val(file, link.name.c_str(), value.data(), value.size(), H5P_DEFAULT) < 0 || H5Lunpack_elink_val(value.data(), value.size(), nullptr, &target, &object) < 0) return false;
+  const std::vector<std::string> places = places_of(target, path, "HDF5_EXT_PREFIX");
+  const bool file_is_there = std::any_of(places.begin(), places.end(), [](const std::string& place) { return ::access(place.c_str(), F_OK) == 0; });
+  return !file_is_there || says(stack, "component not found") || says(stack, "doesn't exist");
+}
+
+// Equal for two handles of one object.
+std::string object_identity(hid_t object, const std::string& where) {
+#if H5_VERSION_GE(1, 12, 0)
+  H5O_info2_t info{};
+  check(H5Oget_info3(object, &info, H5O_INFO_BASIC), where);
+  return text(info.fileno, " ", std::string(reinterpret_cast<const char*>(&info.token), sizeof info.token));
+#else
+  H5O_info_t info{};
+  check(H5Oget_info2(object, &info, H5O_INFO_BASIC), where);
+  return text(info.fileno, " ", info.addr);
+#endif
+}
+
+// What a link leads to; empty: nothing. Throws BadInput for what is there and cannot be opened.
+std::optional<Hdf5Handle> open_link(hid_t file, const Link& link, const std::string& path) {
+  Hdf5Handle object(H5Oopen(file, link.name.c_str(), H5P_DEFAULT), H5Oclose);
+  if (object.is_open()) return object;
+  const std::vector<std::string> stack = error_stack();
+  if (leads_nowhere(file, link, path, stack)) return std::nullopt;
+  throw BadInput(text(path, ", '", link.name, "' cannot be opened: ", reason(stack), "; the file may be damaged, or written by a newer HDF5 than the one that reads it"));
+}
+
+// All links of a group and of the groups in it, by their full names; each group once.
+void list_links(hid_t file, const std::string& group, const std::string& path, std::set<std::string>& groups, std::vector<Link>& out) {
+  const Hdf5Handle opened(H5Gopen2(file, group.empty() ? "/" : group.c_str(), H5P_DEFAULT), H5Gclose);
+  std::vector<Link> here;
+  const auto collect = [](hid_t, const char* name, const H5L_info_t* info, void* to) -> herr_t {
+    static_cast<std::vector<Link>*>(to)->push_back({info->type, name});
+    return 0;
+  };
+  if (!opened.is_open() || H5Literate(opened.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &here) < 0)
+    throw BadInput(text("what the group '", group.empty() ? "/" : group, "' of ", path, " holds cannot be listed: ", reason(), "; the file may be damaged"));
+  if (!groups.insert(object_identity(opened.id(), path)).second) return;
+  for (Link& link : here) {
+    link.name = group.empty() ? link.name : text(group, "/", link.name);
+    out.push_back(link);
+    if (link.type != H5L_TYPE_HARD) continue;
+    const std::optional<Hdf5Handle> object = open_link(file, link, path);
+    if (object && H5Iget_type(object->id()) == H5I_GROUP) list_links(file, link.name, path, groups, out);
+  }
 }
 
 std::string without_leading_slash(const std::string& path) { return path.substr(std::min(path.find_first_not_of('/'), path.size())); }
@@ -52,7 +129,7 @@ hid_t file_type(ElementType type) {
 Hdf5File Hdf5File::open(const std::string& path) {
   check_place(path, O_RDONLY, "read");
   LibraryCall call;
-  const Hdf5Handle access = file_access(path);
+  const Hdf5Handle access = file_access(path, FileUse::read);
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());
   if (id < 0) throw BadInput(why_not_opened(path));
   return Hdf5File(std::make_shared<Hdf5Handle>(id, H5Fclose), path);
@@ -61,7 +138,7 @@ Hdf5File Hdf5File::open(const std::string& path) {
 Hdf5File Hdf5File::create(const std::string& path) {
   check_place(path, O_WRONLY | O_CREAT, "write");
   LibraryCall call;
-  const Hdf5Handle access = file_access(path);
+  const Hdf5Handle access = file_access(path, FileUse::write);
   const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id());
   if (id < 0) throw BadInput(text("cannot create ", path, ": ", reason()));
   return Hdf5File(std::make_shared<Hdf5Handle>(id, H5Fclose), path);
@@ -75,33 +152,43 @@ std::int64_t Hdf5File::id() const {
 Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
   LibraryCall call;
   const std::string name = without_leading_slash(path);
-  const hid_t dataset = H5Dopen2(id(), name.c_str(), H5P_DEFAULT);
-  if (dataset >= 0) return Hdf5Dataset(std::make_shared<Hdf5Handle>(dataset, H5Dclose, handle_), path_, name);
-
+  Hdf5Handle dataset(H5Dopen2(id(), name.c_str(), H5P_DEFAULT), H5Dclose);
+  if (dataset.id() >= 0) {
+    try {
+      return Hdf5Dataset(std::make_shared<OpenDataset>(std::move(dataset), handle_, path_, name), path_, name);
+    } catch (const Failure& error) {
+      throw BadInput(error.what(), error.where());  // a header that cannot be read
+    }
+  }
   const std::string why = reason();
-  const std::vector<std::string> paths = dataset_paths();
-  if (std::find(paths.begin(), paths.end(), name) != paths.end()) throw BadInput(text(path_, ", dataset '", name, "': ", why));
+  const Hdf5Handle object(H5Oopen(id(), name.c_str(), H5P_DEFAULT), H5Oclose);
+  const bool is_group = object.is_open() && H5Iget_type(object.id()) != H5I_DATASET;
+  if (!is_group && H5Lexists(id(), name.c_str(), H5P_DEFAULT) > 0) throw BadInput(text(path_, ", dataset '", name, "': ", why));
+  std::vector<std::string> paths = dataset_paths();
   if (paths.empty()) throw BadInput(text(path_, " has no dataset '", name, "', and no other dataset"));
-  constexpr std::size_t kShown = 20;
-  std::string list;
-  for (std::size_t i = 0; i < std::min(paths.size(), kShown); ++i) list += text(i ? ", '" : "'", paths[i], "'");
-  if (paths.size() > kShown) list += text(" and ", paths.size() - kShown, " more");
-  throw BadInput(text(path_, " has no dataset '", name, "'; it has ", list));
+  for (std::string& each : paths) each = text("'", each, "'");
+  throw BadInput(text(path_, " has no dataset '", name, "'; it has ", list_of_ten(paths)));
 }
 
-std::vector<std::string> Hdf5File::dataset_paths() const {
+Hdf5File::Contents Hdf5File::contents() const {
   LibraryCall call;
-  std::vector<std::string> links, out;
-  const auto collect = [](hid_t, const char* name, const H5L_info_t*, void* names) -> herr_t {
-    static_cast<std::vector<std::string>*>(names)->push_back(name);
-    return 0;
-  };
-  check(H5Lvisit(id(), H5_INDEX_NAME, H5_ITER_INC, collect, &links), path_);
-  for (const std::string& link : links) {
-    const Hdf5Handle object(H5Oopen(id(), link.c_str(), H5P_DEFAULT), H5Oclose);  // fails for a soft link that leads nowhere
-    if (object.is_open() && H5Iget_type(object.id()) == H5I_DATASET) out.push_back(link);
+  // H5Lvisit would end at the first damaged object without its name.
+  std::vector<Link> links;
+  std::set<std::string> groups;
+  list_links(id(), "", path_, groups, links);
+  // Names that lead to the same dataset: that of the file itself first, then soft, then external links.
+  std::stable_sort(links.begin(), links.end(), [](const Link& a, const Link& b) { return std::pair(a.type, a.name) < std::pair(b.type, b.name); });
+  std::set<std::string> seen;
+  Contents out;
+  for (const Link& link : links) {
+    const std::optional<Hdf5Handle> object = open_link(id(), link, path_);
+    if (!object) {
+      out.dangling_links.push_back(link.name);
+    } else if (H5Iget_type(object->id()) == H5I_DATASET && seen.insert(object_identity(object->id(), path_)).second) {
+      out.datasets.push_back(link.name);
+    }
   }
-  std::sort(out.begin(), out.end());
+  std::sort(out.datasets.begin(), out.datasets.end());
   return out;
 }
 
@@ -125,7 +212,22 @@ Hdf5Dataset Hdf5File::create_dataset(const std::string& path, const DatasetLayou
   }
   const hid_t dataset = H5Dcreate2(id(), name.c_str(), file_type(layout.type), space.id(), links.id(), creation.id(), H5P_DEFAULT);
   if (dataset < 0) throw Failure(text(where, ": ", reason()));
-  return Hdf5Dataset(std::make_shared<Hdf5Handle>(dataset, H5Dclose, handle_), path_, name);
+  return Hdf5Dataset(std::make_shared<OpenDataset>(Hdf5Handle(dataset, H5Dclose), handle_, path_, name), path_, name);
+}
+
+Hdf5Dataset Hdf5File::create_like(const Hdf5Dataset& like, const std::string& path, std::int64_t rows) {
+  LibraryCall call;
+  const std::string name = without_leading_slash(path), where = text(path_, ", dataset '", name, "'");
+  std::vector<hsize_t> extent(like.shape().begin(), like.shape().end());
+  if (extent.empty()) throw Failure(text(where, ": ", like.where(), " is a single value: it has no rows"));
+  extent[0] = static_cast<hsize_t>(rows);
+  const Hdf5Handle links = checked(H5Pcreate(H5P_LINK_CREATE), H5Pclose, where), creation = checked(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, where);
+  check(H5Pset_create_intermediate_group(links.id(), 1), where);
+  check(H5Pset_obj_track_times(creation.id(), false), where);  // equal content, equal bytes
+  const Hdf5Handle space = checked(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), H5Sclose, where);
+  const Hdf5Handle type = checked(H5Dget_type(like.id()), H5Tclose, where);
+  Hdf5Handle dataset = checked(H5Dcreate2(id(), name.c_str(), type.id(), space.id(), links.id(), creation.id(), H5P_DEFAULT), H5Dclose, where);
+  return Hdf5Dataset(std::make_shared<OpenDataset>(std::move(dataset), handle_, path_, name), path_, name);
 }
 
 void Hdf5File::close() {

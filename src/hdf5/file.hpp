@@ -38,17 +38,25 @@ class Hdf5File {
 
   const std::string& path() const { return path_; }
 
-  /// Throws BadInput naming the file and the dataset paths that do exist.
+  /// Throws BadInput naming the file and the dataset paths that do exist, or why it cannot be read: a damaged header, sources that are missing.
   Hdf5Dataset dataset(const std::string& path) const;
 
-  /// Full paths of all datasets, sorted: "imgs", "latents/values".
-  std::vector<std::string> dataset_paths() const;
+  struct Contents {
+    std::vector<std::string> datasets;        ///< full paths, sorted: "imgs", "latents/values"; one that several links lead to has one name
+    std::vector<std::string> dangling_links;  ///< soft and external ones that lead to nothing
+  };
+  /// Throws BadInput naming what is there and cannot be opened, with HDF5's reason.
+  Contents contents() const;
+  std::vector<std::string> dataset_paths() const { return contents().datasets; }
 
   /// Empty where the file has no such attribute. Throws BadInput for one that is not as Fuel writes it.
   std::vector<FuelSplit> fuel_splits() const;
 
   /// Makes groups on the way.
   Hdf5Dataset create_dataset(const std::string& path, const DatasetLayout& layout);
+
+  /// A contiguous dataset of another file's type and shape, but for the number of rows; without attributes.
+  Hdf5Dataset create_like(const Hdf5Dataset& like, const std::string& path, std::int64_t rows);
 
   /// Flushes and closes; further use is an error. The destructor closes too but cannot report a failed write.
   void close();

@@ -1,11 +1,18 @@
 #include "hdf5/library.hpp"
 
+#include <cstdlib>
 #include <string_view>
 
 #include "base/error.hpp"
+#include "hdf5/lzf_filter.hpp"
 
 namespace vae_dist {
 namespace {
+
+// Lustre and NFS refuse locks. HDF5 asks the environment when it starts, and only what it is told there holds for the sources of virtual datasets too, which it opens by
+// itself: where it may not lock them, or has them open already with other settings, it would read fill values. What the user has set stays. Before main(), as other threads may
+// read the environment later.
+[[maybe_unused]] const int no_file_locks = ::setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
 
 std::recursive_mutex& library_mutex() {
   static std::recursive_mutex one;
@@ -22,7 +29,7 @@ Hdf5Handle memory_space(const std::vector<std::int64_t>& shape, std::int64_t row
 
 LibraryCall::LibraryCall() : lock_(library_mutex()) {
   // Handles close what they opened. HDF5's own cleaning up at exit crashes where a file could not be closed for a full disk (1.10.8).
-  [[maybe_unused]] static const herr_t once = H5dont_atexit();
+  [[maybe_unused]] static const bool once = [] { return H5dont_atexit() >= 0 && register_lzf_filter(); }();
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 
@@ -69,12 +76,9 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return out + "]";
 }
 
-Hdf5Handle file_access(const std::string& path) {
+Hdf5Handle file_access(const std::string& path, FileUse use) {
   Hdf5Handle access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, path);
-  // Lustre and NFS refuse locks. The environment's HDF5_USE_FILE_LOCKING still has the last word.
-  check(H5Pset_file_locking(access.id(), false, true), path);
-  // Closing the file closes its datasets: what is renamed or read afterwards is complete.
-  check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), path);
+  check(H5Pset_fclose_degree(access.id(), use == FileUse::write ? H5F_CLOSE_STRONG : H5F_CLOSE_WEAK), path);
   return access;
 }
 

@@ -38,6 +38,13 @@ class Hdf5Handle {
   using Close = herr_t (*)(hid_t);
   Hdf5Handle(hid_t id, Close closer, std::shared_ptr<Hdf5Handle> owner = nullptr) : id_(id), closer_(closer), owner_(std::move(owner)) {}
   Hdf5Handle(Hdf5Handle&& other) noexcept : id_(std::exchange(other.id_, -1)), closer_(other.closer_), owner_(std::move(other.owner_)) {}
+  Hdf5Handle& operator=(Hdf5Handle&& other) noexcept {
+    close();
+    id_ = std::exchange(other.id_, -1);
+    closer_ = other.closer_;
+    owner_ = std::move(other.owner_);
+    return *this;
+  }
   ~Hdf5Handle() { close(); }
 
   hid_t id() const { return id_; }
@@ -54,8 +61,12 @@ class Hdf5Handle {
 Hdf5Handle checked(hid_t id, Hdf5Handle::Close closer, const std::string& where);
 void check(herr_t result, const std::string& where);
 
-/// How every file is opened: who opens one twice must ask for the same. File locking off; closing it closes its datasets.
-Hdf5Handle file_access(const std::string& path);
+/// How every file is opened: HDF5 refuses to open one twice in different ways, also where it opens the sources of a virtual dataset by itself.
+enum class FileUse {
+  read,   ///< closed when the last of its datasets is
+  write,  ///< closing it closes its datasets: what is renamed or read afterwards is complete
+};
+Hdf5Handle file_access(const std::string& path, FileUse use);
 
 /// The two data spaces of a transfer of whole rows: the part of the file, and the same shape in memory.
 struct RowTransfer {

@@ -15,16 +15,11 @@ constexpr std::int64_t kAhead = std::int64_t{64} << 20, kStep = std::int64_t{8} 
 
 PageCache::PageCache(const std::vector<std::string>& files) {
   for (const std::string& file : files) {
-    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
     struct stat status {};
-    if (descriptor < 0 || ::fstat(descriptor, &status) != 0) continue;
-    files_.push_back({descriptor, size_, status.st_size});
+    if (::stat(file.c_str(), &status) != 0) continue;
+    files_.push_back({file, size_, status.st_size});
     size_ += status.st_size;
   }
-}
-
-PageCache::~PageCache() {
-  for (const File& file : files_) ::close(file.descriptor);
 }
 
 void PageCache::will_need(double share) {
@@ -33,7 +28,11 @@ void PageCache::will_need(double share) {
     const std::int64_t end = asked_ + kStep;
     for (const File& file : files_) {
       const std::int64_t from = std::max(asked_, file.first), to = std::min(end, file.first + file.size);
-      if (from < to) ::posix_fadvise(file.descriptor, from - file.first, to - from, POSIX_FADV_WILLNEED);
+      if (from >= to) continue;
+      const int descriptor = ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
+      if (descriptor < 0) continue;
+      ::posix_fadvise(descriptor, from - file.first, to - from, POSIX_FADV_WILLNEED);
+      ::close(descriptor);
     }
     asked_ = end;
   }

@@ -9,18 +9,15 @@ namespace vae_dist {
 
 class PageCache {
  public:
-  /// Files that will be read from begin to end, about in this order. One that cannot be opened is left out.
+  /// Files that will be read from begin to end, about in this order. One that cannot be opened is left out. None of them stays open.
   explicit PageCache(const std::vector<std::string>& files);
-  ~PageCache();
-  PageCache(const PageCache&) = delete;
-  PageCache& operator=(const PageCache&) = delete;
 
   /// `share` of all bytes has been read: the system starts to read what comes next. Returns at once. For one thread.
   void will_need(double share);
 
  private:
   struct File {
-    int descriptor;
+    std::string path;
     std::int64_t first, size;  // bytes
   };
   std::vector<File> files_;

@@ -4,6 +4,9 @@
 #include "base/error.hpp"
 #include "hdf5/dataset.hpp"
 #include "hdf5/library.hpp"
+#include "hdf5/lzf_filter.hpp"
+#include "hdf5/open_dataset.hpp"
+#include "hdf5/sources.hpp"
 
 namespace vae_dist {
 namespace {
@@ -16,11 +19,18 @@ bool is_ieee(hid_t type, std::size_t bytes) {
   return wanted > 0 && sign == 8 * bytes - 1 && fraction == 0 && fraction_bits == wanted && exponent == wanted && exponent_bits == 8 * bytes - 1 - wanted;
 }
 
+// numpy's bool, as h5py writes it: an enumeration of FALSE = 0 and TRUE = 1 over a byte.
+bool is_boolean(hid_t type) {
+  if (H5Tget_size(type) != 1 || H5Tget_nmembers(type) != 2) return false;
+  unsigned char first = 0, second = 0;
+  if (H5Tget_member_value(type, 0, &first) < 0 || H5Tget_member_value(type, 1, &second) < 0) return false;
+  return first + second == 1 && first != second;
+}
+
 std::optional<StoredNumber> number_of(hid_t type) {
   const std::size_t bytes = H5Tget_size(type);
   const H5T_class_t kind = H5Tget_class(type);
-  // numpy's bool, as h5py writes it: an enumeration of FALSE and TRUE over a byte.
-  if (kind == H5T_ENUM) return bytes == 1 && H5Tget_nmembers(type) == 2 ? std::optional(StoredNumber{}) : std::nullopt;
+  if (kind == H5T_ENUM) return is_boolean(type) ? std::optional(StoredNumber{}) : std::nullopt;
   if (kind != H5T_INTEGER && kind != H5T_FLOAT) return std::nullopt;
   const H5T_order_t order = H5Tget_order(type);
   if (order != H5T_ORDER_LE && order != H5T_ORDER_BE) return std::nullopt;
@@ -47,6 +57,9 @@ ChunkFilter filter_at(hid_t creation, unsigned index) {
   if (filter.id == H5Z_FILTER_DEFLATE) {
     filter.kind = ChunkFilter::Kind::deflate;
     filter.name = count > 0 ? text("deflate(", values[0], ")") : "deflate";
+  } else if (filter.id == kLzfFilter) {
+    filter.kind = ChunkFilter::Kind::lzf;
+    filter.name = "lzf";
   } else if (filter.id == H5Z_FILTER_SHUFFLE && count > 0 && values[0] > 0) {
     filter.kind = ChunkFilter::Kind::shuffle;
     filter.element_bytes = values[0];
@@ -56,24 +69,52 @@ ChunkFilter filter_at(hid_t creation, unsigned index) {
   return filter;
 }
 
+// The file that holds an object: behind an external link not the one that was opened.
+std::string holder_of(hid_t object, const std::string& opened, const std::string& where) {
+  const ssize_t length = H5Fget_name(object, nullptr, 0);
+  if (length < 0) throw Failure(text(where, ": ", reason()));
+  std::string name(static_cast<std::size_t>(length), '\0');
+  H5Fget_name(object, name.data(), name.size() + 1);
+  return name.empty() ? opened : name;
+}
+
 std::vector<hsize_t> to_unsigned(std::span<const std::int64_t> values) { return {values.begin(), values.end()}; }
+
+bool is_never_written(hid_t dataset, const std::vector<hsize_t>& corner) {
+  unsigned mask = 0;
+  haddr_t address = 0;
+  hsize_t bytes = 0;
+  return H5Dget_chunk_info_by_coord(dataset, corner.data(), &mask, &address, &bytes) >= 0 && address == HADDR_UNDEF;
+}
 
 }  // namespace
 
 void Hdf5Dataset::find_storage() {
   const Hdf5Handle type = checked(H5Dget_type(id()), H5Tclose, where());
   const Hdf5Handle creation = checked(H5Dget_create_plist(id()), H5Pclose, where());
+  data_file_ = holder_of(id(), file_, where());
+  source_files_ = {data_file_};
   number_ = number_of(type.id());
   for (int i = 0; i < H5Pget_nfilters(creation.id()); ++i) pipeline_.push_back(filter_at(creation.id(), static_cast<unsigned>(i)));
   if (H5Pget_layout(creation.id()) == H5D_CHUNKED) {
     storage_ = StorageKind::chunked;
     unsigned options = 0;
     edges_unfiltered_ = H5Pget_chunk_opts(creation.id(), &options) >= 0 && (options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS) != 0;
-  } else if (H5Pget_layout(creation.id()) == H5D_CONTIGUOUS && H5Pget_external_count(creation.id()) == 0) {
-    const haddr_t offset = H5Dget_offset(id());
-    if (offset == HADDR_UNDEF) return;
-    offset_ = offset;
-    storage_ = StorageKind::contiguous;
+  } else if (H5Pget_layout(creation.id()) == H5D_CONTIGUOUS) {
+    const bool external = H5Pget_external_count(creation.id()) > 0;
+    std::uint64_t bytes = H5Tget_size(type.id());
+    for (const std::int64_t size : shape_) bytes *= static_cast<std::uint64_t>(size);
+    if (external) {
+      segments_ = external_segments(creation.id(), data_file_, bytes, where());
+      for (const StoredSegment& segment : segments_) source_files_.push_back(segment.file);
+    } else if (const haddr_t offset = H5Dget_offset(id()); offset != HADDR_UNDEF) {
+      segments_ = {{data_file_, offset, bytes}};
+    }
+    if (!segments_.empty()) storage_ = StorageKind::contiguous;
+  } else if (H5Pget_layout(creation.id()) == H5D_VIRTUAL) {
+    VirtualSources sources = open_virtual_sources(id(), creation.id(), data_file_, where());
+    source_files_.insert(source_files_.end(), sources.files.begin(), sources.files.end());
+    open_->keep(std::move(sources.open));
   }
 }
 
@@ -89,7 +130,8 @@ void Hdf5Dataset::check_filters() const {
   for (const ChunkFilter& filter : pipeline_)
     if (H5Zfilter_avail(filter.id) <= 0)
       throw BadInput(text(where(), " is stored with the filter ", filter.name, " (", filter.id,
-                          "), which is not installed: install its HDF5 plugin and set HDF5_PLUGIN_PATH, or write the file again without it (h5repack -f GZIP=4)"));
+                          "), which is not installed: install its plugin and set HDF5_PLUGIN_PATH to the plugin's folder (of Python's package hdf5plugin: "
+                          "`python -c 'import hdf5plugin; print(hdf5plugin.PLUGIN_PATH)'`), or write the file again without that filter where it can be read"));
 }
 
 void Hdf5Dataset::read_chunk(std::span<const std::int64_t> corner, StoredChunk& chunk) const {
@@ -106,7 +148,12 @@ void Hdf5Dataset::read_chunk(std::span<const std::int64_t> corner, StoredChunk& 
   if (bytes > plausible + 4096) throw Failure(text(place(), ": it claims ", bytes, " bytes, far more than a chunk has; the file is damaged"));
   chunk.bytes.resize(bytes);
   chunk.filter_mask = 0;
-  if (bytes > 0 && H5Dread_chunk(id(), H5P_DEFAULT, offset.data(), &chunk.filter_mask, chunk.bytes.data()) < 0) throw Failure(text(place(), ": ", reason()));
+  if (bytes > 0 && H5Dread_chunk(id(), H5P_DEFAULT, offset.data(), &chunk.filter_mask, chunk.bytes.data()) < 0) {
+    const std::string why = reason();
+    // Of a chunk without filters that was never written, but is in the library's cache since its rows were read, the library tells a size all the same (1.10.8).
+    if (!is_never_written(id(), offset)) throw Failure(text(place(), ": ", why));
+    chunk.bytes.clear();
+  }
   for (std::size_t axis = 0; edges_unfiltered_ && axis < shape_.size(); ++axis)
     if (corner[axis] + chunk_[axis] > shape_[axis]) chunk.filter_mask = ~std::uint32_t{0};
 }
@@ -119,6 +166,16 @@ void Hdf5Dataset::read_stored(std::int64_t first, std::int64_t rows, std::span<s
   const RowTransfer selection(id(), shape_, first, rows, where());
   if (H5Dread(id(), type.id(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, out.data()) < 0)
     throw Failure(text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
+}
+
+void Hdf5Dataset::write_stored(std::int64_t first, std::int64_t rows, std::span<const std::byte> values) {
+  LibraryCall call;
+  const Hdf5Handle type = checked(H5Dget_type(id()), H5Tclose, where());
+  check_rows(shape_, first, rows, values.size() / H5Tget_size(type.id()), where());
+  if (values.empty()) return;
+  const RowTransfer selection(id(), shape_, first, rows, where());
+  if (H5Dwrite(id(), type.id(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, values.data()) < 0)
+    throw Failure(text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
 }
 
 }  // namespace vae_dist

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 namespace vae_dist {
 namespace {
@@ -31,8 +32,17 @@ std::optional<std::size_t> convert(std::span<const std::byte> stored, bool big_e
   for (std::size_t i = 0; i < out.size(); ++i) {
     Word word;
     std::memcpy(&word, stored.data() + i * sizeof(Word), sizeof(Word));
-    out[i] = static_cast<Out>(value(big_endian ? swapped(word) : word));
-    if (!bad && !std::isfinite(out[i])) bad = i;
+    const auto stored_value = value(big_endian ? swapped(word) : word);
+    if constexpr (std::is_integral_v<Out> && std::is_floating_point_v<decltype(stored_value)>) {
+      constexpr double kRange = 0x1p63;
+      const bool whole = stored_value == std::floor(stored_value) && stored_value >= -kRange && stored_value < kRange;
+      out[i] = whole ? static_cast<Out>(stored_value) : 0;
+      if (!bad && !whole) bad = i;
+    } else {
+      out[i] = static_cast<Out>(stored_value);
+      if constexpr (std::is_floating_point_v<Out>)
+        if (!bad && !std::isfinite(out[i])) bad = i;
+    }
   }
   return bad;
 }
@@ -66,6 +76,8 @@ std::optional<std::size_t> to_values(const StoredNumber& number, std::span<const
 }  // namespace
 
 std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored, std::span<float> out) { return to_values(number, stored, out); }
+
+std::optional<std::size_t> to_integers(const StoredNumber& number, std::span<const std::byte> stored, std::span<std::int64_t> out) { return to_values(number, stored, out); }
 
 void to_doubles(const StoredNumber& number, std::span<const std::byte> stored, std::span<double> out) { to_values(number, stored, out); }
 

@@ -22,6 +22,10 @@ struct StoredNumber {
 /// stored.size() == out.size() * number.bytes.
 std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored, std::span<float> out);
 
+/// The values as integers, exactly; unsigned ones above 2^63 - 1 wrap around, so that different numbers stay different. Returns the place of the first that is no whole
+/// number, if any. Same sizes.
+std::optional<std::size_t> to_integers(const StoredNumber& number, std::span<const std::byte> stored, std::span<std::int64_t> out);
+
 /// The values as doubles, rounded where they are integers above 2^53. Same sizes.
 void to_doubles(const StoredNumber& number, std::span<const std::byte> stored, std::span<double> out);
 

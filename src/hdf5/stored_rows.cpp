@@ -1,10 +1,6 @@
 #include "hdf5/stored_rows.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "base/error.hpp"
@@ -14,15 +10,6 @@ namespace vae_dist {
 namespace {
 
 constexpr std::int64_t kBandBytes = 512 * 1024;
-
-std::shared_ptr<const int> open_for_offsets(const std::string& file) {
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw BadInput(text("cannot read ", file, ": ", std::strerror(errno)));
-  return std::shared_ptr<const int>(new int(descriptor), [](const int* d) {
-    ::close(*d);
-    delete d;
-  });
-}
 
 // Copies the part of a chunk that lies within rows [first, first + count) and within the dataset to its place among these rows. All axes
 // but the first are walked in order; the last is copied in one go.
@@ -80,13 +67,14 @@ StoredRows::StoredRows(Hdf5Dataset dataset) : dataset_(std::move(dataset)) {
     dataset_.check_filters();
   } else {
     band_rows_ = std::max<std::int64_t>(1, kBandBytes / std::max<std::int64_t>(1, static_cast<std::int64_t>(row_bytes_)));
-    if (dataset_.storage() == StorageKind::contiguous) descriptor_ = open_for_offsets(dataset_.file());
+    contiguous_ = dataset_.storage() == StorageKind::contiguous;
+    for (const StoredSegment& segment : dataset_.segments()) offset_files_.push_back(std::make_unique<OffsetFile>(segment.file));
   }
 }
 
 void StoredRows::read(std::int64_t first, std::int64_t count, std::span<std::byte> out, DecodeBuffers& buffers) const {
   if (count == 0) return;
-  if (descriptor_) return read_contiguous(first, out);
+  if (contiguous_) return read_contiguous(first, out);
   if (!decoded_here_) {
     ++counts_->library_reads;
     add_read_bytes(out.size());
@@ -111,19 +99,29 @@ void StoredRows::read(std::int64_t first, std::int64_t count, std::span<std::byt
 void StoredRows::will_need(std::int64_t first, std::int64_t count) const {
   // Of a chunk HDF5 1.10 tells the address only by a search through all of them (1.8 ms among 60,000). Guessing it from the chunk's number (in the order of
   // which files are mostly written) made nothing reliably faster: 1.14 and 0.95 times as fast from a cold disk by 1 and 2 threads, against 1.22 and 1.25 here.
-  if (!descriptor_) return;
-  const std::uint64_t offset = dataset_.file_offset() + static_cast<std::uint64_t>(first) * row_bytes_;
-  ::posix_fadvise(*descriptor_, static_cast<off_t>(offset), static_cast<off_t>(static_cast<std::uint64_t>(count) * row_bytes_), POSIX_FADV_WILLNEED);
+  if (!contiguous_) return;
+  for_each_part(static_cast<std::uint64_t>(first) * row_bytes_, static_cast<std::uint64_t>(count) * row_bytes_,
+                [](const OffsetFile& file, std::uint64_t offset, std::uint64_t, std::uint64_t bytes) { file.will_need(offset, bytes); });
+}
+
+template <typename Visit>
+void StoredRows::for_each_part(std::uint64_t first, std::uint64_t bytes, Visit visit) const {
+  std::uint64_t begin = 0;  // of the segment, among the values
+  for (std::size_t i = 0; i < offset_files_.size(); ++i) {
+    const StoredSegment& segment = dataset_.segments()[i];
+    const std::uint64_t from = std::max(first, begin), to = std::min(first + bytes, begin + segment.bytes);
+    if (from < to) visit(*offset_files_[i], segment.offset + (from - begin), from - first, to - from);
+    begin += segment.bytes;
+  }
 }
 
 void StoredRows::read_contiguous(std::int64_t first, std::span<std::byte> out) const {
-  const std::uint64_t offset = dataset_.file_offset() + static_cast<std::uint64_t>(first) * row_bytes_;
-  for (std::size_t done = 0; done < out.size();) {
-    const ssize_t bytes = ::pread(*descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes <= 0)
-      throw Failure(text(dataset_.where(), ": cannot read the rows from ", first, ": ", bytes == 0 ? "the file ends before them" : std::strerror(errno)));
-    done += static_cast<std::size_t>(bytes);
+  try {
+    for_each_part(static_cast<std::uint64_t>(first) * row_bytes_, out.size(), [&](const OffsetFile& file, std::uint64_t offset, std::uint64_t place, std::uint64_t bytes) {
+      file.read(offset, out.subspan(place, bytes));
+    });
+  } catch (const Failure& error) {
+    throw Failure(text(dataset_.where(), ": cannot read the rows from ", first, ": ", error.what()));
   }
   add_read_bytes(out.size());
 }

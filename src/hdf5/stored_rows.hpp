@@ -7,6 +7,7 @@
 #include <span>
 
 #include "hdf5/dataset.hpp"
+#include "hdf5/offset_file.hpp"
 
 namespace vae_dist {
 
@@ -48,15 +49,18 @@ class StoredRows {
   const DecodeCounts& counts() const { return *counts_; }
 
  private:
+  /// Visits the parts of the segments that hold bytes [first, first + bytes) of the values: (file, offset, place among these bytes, size).
+  template <typename Visit>
+  void for_each_part(std::uint64_t first, std::uint64_t bytes, Visit visit) const;
   void read_contiguous(std::int64_t first, std::span<std::byte> out) const;
   void read_chunk(std::span<const std::int64_t> corner, std::int64_t first, std::int64_t count, std::span<std::byte> out, DecodeBuffers& buffers) const;
 
   Hdf5Dataset dataset_;
-  std::shared_ptr<const int> descriptor_;  ///< of the file, when values are read by offset
+  std::vector<std::unique_ptr<OffsetFile>> offset_files_;  ///< of each segment of the dataset, when values are read by offset
   std::unique_ptr<DecodeCounts> counts_ = std::make_unique<DecodeCounts>();
   std::size_t row_bytes_ = 0, chunk_bytes_ = 0;
   std::int64_t band_rows_ = 1, chunks_per_band_ = 1;
-  bool decoded_here_ = false;
+  bool decoded_here_ = false, contiguous_ = false;
 };
 
 }  // namespace vae_dist

@@ -32,7 +32,7 @@ class ChunkRingTest : public ImageFileTest {
   ImageSource source() const {
     ImageSource out;
     out.files = {file_};
-    out.scale = 1.0;  // nobody looks at the values: every decoded chunk is counted
+    out.scale = 1.0 / 255.0;
     return out;
   }
 

@@ -1,9 +1,11 @@
 // Reads a dataset as a run does and writes what comes out, for tests that compare it with another reader's result:
-//   decoded_images [--dataset D] [--layout L] [--rows A:B] [--split S] [--crop N] [--resize N] [--stream] [--threads N] [--companion D] OUT.bin FILE...
-// OUT.bin: all images in order; with --companion the rows of that dataset that belong to them, as float64, and its names on stderr. On stdout a JSON object: what was found, and how often chunks were decoded.
+//   decoded_images [--integers D] [--dataset D] [--layout L] [--rows A:B] [--split S] [--crop N] [--resize N] [--stream] [--threads N] [--scale X] [--companion D] OUT.bin FILE...
+// OUT.bin: all images in order; with --companion the rows of that dataset that belong to them, as float64 (--integers: as int64), and its names on stderr. On stdout a JSON object: what was found, and how often chunks were decoded.
 #include <fstream>
 #include <iostream>
+#include <numeric>
 
+#include "base/descriptor_limit.hpp"
 #include "base/error.hpp"
 #include "data/companion_rows.hpp"
 
@@ -13,7 +15,7 @@ namespace {
 
 int run(const std::vector<std::string>& arguments) {
   ImageSource source;
-  std::string out, companion;
+  std::string out, companion, integers;
   bool stream = false;
   std::int64_t threads = 1;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -25,6 +27,8 @@ int run(const std::vector<std::string>& arguments) {
       if (name == "--dataset") source.dataset = value;
       if (name == "--layout") source.layout = value;
       if (name == "--companion") companion = value;
+      if (name == "--integers") companion = integers = value;
+      if (name == "--scale") source.scale = std::stod(value);
       if (name == "--split") source.split = value;
       if (name == "--crop") source.geometry.crop = std::stoll(value);
       if (name == "--resize") source.geometry.resize = std::stoll(value);
@@ -36,15 +40,22 @@ int run(const std::vector<std::string>& arguments) {
       source.files.push_back(name);
     }
   }
+  raise_descriptor_limit();
   ImageDataset dataset = ImageDataset::open(source);
   if (!stream) {
     const auto self = make_self_communicator();
     dataset.cache(*self, *self, {.threads = threads});
   }
+  dataset.scale();
   std::ofstream file(out, std::ios::binary);
   std::vector<std::uint8_t> image;
-  if (!companion.empty()) {
-    const CompanionRows rows = read_companion(dataset, companion);
+  if (!integers.empty()) {
+    std::vector<std::int64_t> samples(static_cast<std::size_t>(dataset.size()));
+    std::iota(samples.begin(), samples.end(), 0);
+    const CompanionRows<std::int64_t> rows = read_companion_integers(dataset, integers, samples);
+    file.write(reinterpret_cast<const char*>(rows.values.data()), static_cast<std::streamsize>(rows.values.size() * sizeof(std::int64_t)));
+  } else if (!companion.empty()) {
+    const CompanionRows<double> rows = read_companion(dataset, companion);
     file.write(reinterpret_cast<const char*>(rows.values.data()), static_cast<std::streamsize>(rows.values.size() * sizeof(double)));
     for (const std::string& name : rows.names) std::cerr << name << "\n";
   }
@@ -55,7 +66,9 @@ int run(const std::vector<std::string>& arguments) {
   }
   std::string companions;
   for (const Hdf5Dataset& d : dataset.companions()) companions += text(companions.empty() ? "\"" : ", \"", d.path(), "\"");
-  std::cout << "{\"images\": " << dataset.size() << ", \"layout\": \"" << layout_name(dataset.layout()) << "\", \"shape\": [" << dataset.shape().channels << ", "
+  std::string doubts;
+  for (const std::string& doubt : dataset.doubts()) doubts += text(doubts.empty() ? "\"" : ", \"", doubt, "\"");
+  std::cout << "{\"doubts\": [" << doubts << "], \"images\": " << dataset.size() << ", \"layout\": \"" << layout_name(dataset.layout()) << "\", \"shape\": [" << dataset.shape().channels << ", "
             << dataset.shape().height << ", " << dataset.shape().width << "], \"type\": \"" << (dataset.type() == PixelType::uint8 ? "uint8" : "float32") << "\", \"scale\": "
             << dataset.scale() << ", \"chunks_decoded\": " << dataset.rows().chunks_decoded() << ", \"fingerprint\": \"" << dataset.fingerprint() << "\", \"companions\": ["
             << companions << "], \"description\": \"" << dataset.description() << "\"}\n";

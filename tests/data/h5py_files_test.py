@@ -1,5 +1,6 @@
 """Files as h5py writes them, in every layout, type and storage that is read: compared value by value with h5py's own reading."""
 import ctypes
+import itertools
 import json
 import os
 import subprocess
@@ -392,11 +393,11 @@ class DamagedFiles(FilesOfH5py):
         with h5py.File(self.file, "w") as f:
             plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             plist.set_chunk((8, 6, 6))
-            plist.set_filter(32000, h5py.h5z.FLAG_OPTIONAL, (0,) * 3)  # lzf: registered by h5py alone
+            plist.set_filter(32015, h5py.h5z.FLAG_OPTIONAL, (0,) * 3)  # Zstandard: a plugin
             d = h5py.h5d.create(f.id, b"imgs", h5py.h5t.NATIVE_UINT8, h5py.h5s.create_simple((40, 6, 6)), plist)
             d.write(h5py.h5s.ALL, h5py.h5s.ALL, images((40, 6, 6), np.uint8))
         for said in self.both():
-            self.assertRegex(said, r"images\.h5, dataset 'imgs' is stored with the filter .*32000.*not installed")
+            self.assertRegex(said, r"images\.h5, dataset 'imgs' is stored with the filter .*32015.*not installed")
 
     def test_values_that_are_no_numbers(self):
         for bad in (np.nan, np.inf, -np.inf):
@@ -436,6 +437,311 @@ class DamagedFiles(FilesOfH5py):
         self.write(data)
         with h5py.File(self.file, "r+"):  # holds the lock, and marks nothing in the file
             self.check(data)
+
+
+class MisleadingFiles(FilesOfH5py):
+    """What the library reads without a word as something else than it is: read right here, or refused by name."""
+
+    for _name in [n for n in dir(FilesOfH5py) if n.startswith("test_")]:
+        locals()[_name] = None
+    del _name
+
+    def path(self, name):
+        return str(Path(self.folder.name) / name)
+
+    def refused(self, words, *options, files=None):
+        """In memory and streamed, with exit code 2 or (what is found while reading) 3."""
+        for how in [[], ["--stream"]]:
+            self.assertRegex(self.refusal(*how, *options, files=files), words)
+
+    def test_an_external_link_to_values_at_another_files_offset(self):
+        data = images((30, 6, 7), np.uint8)
+        with h5py.File(self.path("part.h5"), "w") as f:
+            f["padding"] = np.zeros(5000, np.uint8)
+            f["deep/imgs"] = data
+        for target in ("part.h5", self.path("part.h5")):
+            with h5py.File(self.file, "w") as f:
+                f["imgs"] = h5py.ExternalLink(target, "/deep/imgs")
+            self.check(data)
+        os.chdir(self.folder.name)
+        self.addCleanup(os.chdir, "/")
+        said, got = self.read(files=["images.h5"])
+        np.testing.assert_array_equal(got, data.reshape(30, -1))
+
+    def test_external_raw_files(self):
+        data = images((30, 6, 7), np.uint16)
+        raw = [(self.path("a.bin"), 11, 1000), (self.path("b.bin"), 0, h5py.h5f.UNLIMITED)]
+        self.write(data, external=raw)
+        self.check(data)
+        whole = Path(self.path("b.bin")).read_bytes()
+        Path(self.path("b.bin")).write_bytes(whole[:-1])
+        self.refused(r"images\.h5, dataset 'imgs' keeps .* bytes .* in the external raw file .*b\.bin, which has only .*cut short")
+        os.remove(self.path("b.bin"))
+        self.refused(r"dataset 'imgs' .* external raw file .*b\.bin, which cannot be read: No such file")
+
+    def write_virtual(self, data, parts, name="images.h5", folder=""):
+        """Equal parts of `data` in files part_<i>.h5, and the whole as a virtual dataset."""
+        layout, rows = h5py.VirtualLayout(data.shape, data.dtype), len(data) // parts
+        for i in range(parts):
+            part = folder + f"part_{i}.h5"
+            with h5py.File(self.path(part), "w") as f:
+                f.create_dataset("data", data=data[i * rows:(i + 1) * rows], chunks=(min(2, rows), *data.shape[1:]), compression="lzf")
+            layout[i * rows:(i + 1) * rows] = h5py.VirtualSource(part, "data", (rows, *data.shape[1:]))
+        with h5py.File(self.path(name), "w", libver=("earliest", "v110")) as f:
+            f.create_virtual_dataset("imgs", layout, fillvalue=0)
+
+    def test_a_virtual_dataset_whose_source_is_missing_or_too_small(self):
+        data = images((30, 6, 7), np.uint8)
+        self.write_virtual(data, 3)
+        self.check(data)
+        os.rename(self.path("part_1.h5"), self.path("away.h5"))
+        self.refused(r"images\.h5, dataset 'imgs' takes values from part_1\.h5, dataset 'data', and that file is not there")
+        with h5py.File(self.path("part_1.h5"), "w") as f:
+            f["other"] = data[10:20]
+        self.refused(r"part_1\.h5, dataset 'data': that dataset cannot be opened")
+        with h5py.File(self.path("part_1.h5"), "w") as f:
+            f["data"] = data[10:19]
+        self.refused(r"part_1\.h5, dataset 'data': 420 values are taken from it, but its shape is \[9, 6, 7\]")
+        Path(self.path("part_1.h5")).write_text("no HDF5 at all")
+        self.refused(r"part_1\.h5, dataset 'data', and that file is not there or cannot be opened")
+
+    def test_a_virtual_dataset_of_a_part_of_its_source(self):
+        data = images((30, 6, 7), np.uint8)
+        with h5py.File(self.path("part.h5"), "w") as f:
+            f["data"] = data
+        layout = h5py.VirtualLayout((20, 6, 7), data.dtype)
+        layout[...] = h5py.VirtualSource(self.path("part.h5"), "data", data.shape)[10:30]
+        with h5py.File(self.file, "w", libver=("earliest", "v110")) as f:
+            f.create_virtual_dataset("imgs", layout)
+        self.check(data[10:30])
+        with h5py.File(self.path("part.h5"), "w") as f:
+            f["data"] = data[:29]
+        self.refused(r"part\.h5, dataset 'data': values up to \[30, 6, 7\] are taken from it, but its shape is \[29, 6, 7\]")
+
+    def test_a_virtual_dataset_beside_its_own_source(self):
+        # Both are open at the same time, the source by us and by the library.
+        data = images((30, 6, 7), np.uint8)
+        self.write_virtual(data, 3)
+        files = [self.path("part_1.h5"), self.file, self.path("part_0.h5")]
+        with h5py.File(self.file, "r") as f:
+            self.assertEqual(f["imgs"].shape, data.shape)
+        for part in (0, 1):
+            with h5py.File(self.path(f"part_{part}.h5"), "a") as f:
+                f["imgs"] = f["data"]
+        for how in [[], ["--stream"]]:
+            said, got = self.read("--dataset", "imgs", *how, files=files)
+            np.testing.assert_array_equal(got, np.concatenate([data[10:20], data, data[:10]]).reshape(50, -1))
+
+    def test_a_virtual_dataset_of_numbered_files_with_a_gap(self):
+        data = images((30, 6, 7), np.uint8)
+        self.write_virtual(data, 5)
+        space = h5py.h5s.create_simple((30, 6, 7), (h5py.h5s.UNLIMITED, 6, 7))
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        to, source = space.copy(), h5py.h5s.create_simple((6, 6, 7))
+        to.select_hyperslab((0, 0, 0), (h5py.h5s.UNLIMITED, 1, 1), (6, 1, 1), (6, 6, 7))
+        plist.set_virtual(to, b"part_%b.h5", b"data", source)
+        with h5py.File(self.file, "w", libver=("earliest", "v110")) as f:
+            h5py.h5d.create(f.id, b"imgs", h5py.h5t.NATIVE_UINT8, space, plist)
+        self.check(data)
+        os.rename(self.path("part_2.h5"), self.path("away.h5"))
+        self.refused(r"the files part_%b\.h5, but number 2 is missing while number 4 is there")
+
+    def test_a_virtual_dataset_of_more_sources_than_may_be_open(self):
+        data = images((120, 6, 7), np.uint8)
+        self.write_virtual(data, 120)
+        self.check(data)
+        done = subprocess.run(["prlimit", "--nofile=60:60", PROGRAM, self.path("out.bin"), self.file], capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertRegex(done.stderr, "images.h5, dataset 'imgs' takes its values from 120 files, which have to stay open, and at most 60 may be")
+
+    def test_many_files_need_few_descriptors(self):
+        files, data = [], images((600, 6, 7), np.uint8)
+        for i in range(300):
+            files.append(self.path(f"{i}.h5"))
+            self.write(data[2 * i:2 * i + 2], file=files[-1], **({} if i % 2 else {"chunks": (1, 6, 7), "compression": 1}))
+            with h5py.File(files[-1], "a") as f:
+                f["labels"] = np.arange(2 * i, 2 * i + 2)
+        for how in [[], ["--stream"]]:
+            done = subprocess.run(["prlimit", "--nofile=100:100", PROGRAM, *how, self.path("out.bin"), *files], capture_output=True, text=True, timeout=300)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            np.testing.assert_array_equal(np.fromfile(self.path("out.bin"), np.uint8).reshape(600, 6, 7), data)
+        np.testing.assert_array_equal(self.companion("labels", files=files)[0], np.arange(600))
+
+    def test_rows_of_uncompressed_chunks_that_were_never_written(self):
+        data = images((60, 24, 20), np.uint8)
+        for dtype, options in itertools.product((np.uint8, np.float32), ({}, {"compression": 1})):
+            with h5py.File(self.file, "w") as f:
+                d = f.create_dataset("imgs", data.shape, dtype, chunks=(7, 12, 10), fillvalue=1, **options)
+                d[:20] = data[:20] / (255 if dtype == np.float32 else 1)
+            self.check(self.read_by_h5py())
+            said, got = self.read("--crop", "5", "--stream")
+            np.testing.assert_array_equal(got.reshape(60, 5, 5), self.read_by_h5py()[:, 9:14, 7:12].astype(said["type"]))
+            self.read("--resize", "6", "--stream")
+
+    def test_a_scale_that_cannot_be_right(self):
+        self.write(images((70, 6, 7), np.uint8))
+        for scale in ("255", "0", "-1", "nan", "inf", "1"):
+            self.refused("images.h5:/imgs: its scale .* is", "--scale", scale)
+            with h5py.File(self.file, "a") as f:
+                f["imgs"].attrs["scale"] = float(scale)
+            self.refused("images.h5:/imgs: its scale .* is")
+        self.write(images((70, 6, 7), np.float32) * 2 - 1)
+        self.refused(r"go from -.* to .*and \[0, 1\] is what is read: values below 0", "--scale", "1")
+        self.write(images((70, 6, 7), np.float32))
+        self.assertRegex(self.read("--scale", "0.001")[0]["doubts"][0], "the pictures are black")
+        files = [self.path("a.h5"), self.path("b.h5")]
+        for name, scale in zip(files, (1 / 255, 1 / 65535)):
+            self.write(images((20, 6, 7), np.uint16) % 256, file=name)
+            with h5py.File(name, "a") as f:
+                f["imgs"].attrs["scale"] = scale
+        self.refused(r"the attribute `scale` is 0\.0039.* in .*a\.h5, dataset 'imgs' and 1\.52.* in .*b\.h5", files=files)
+
+    def test_values_that_the_images_looked_at_do_not_have(self):
+        """64 of the 500 are looked at for the scale; row 3 is none of them."""
+        for dtype, usual, odd in (("f4", 1.0, -9999), ("f4", 1.0, 1.5), ("f8", 1.0, 70000), ("u2", 200, 40000), ("u1", 1, 255), ("i2", 200, -1)):
+            data = (images((500, 6, 7), np.float64) * usual).astype(dtype)
+            data[0, 0, 0], data[3, 4, 5] = usual, odd
+            for storage in ({}, {"chunks": (4, 6, 7), "compression": 1}):
+                with self.subTest(dtype=dtype, odd=odd, storage=storage):
+                    self.write(data, **storage)
+                    self.refused(rf"images\.h5, dataset 'imgs': row 3 holds {odd} \(value 33 of the image\): times the scale .* not in \[0, 1\]")
+                    if odd == -9999:
+                        self.refused("row 3 holds -9999", "--resize", "3")
+                        self.read("--crop", "2")  # what is cut away may be anything
+        self.write(np.full((500, 6, 7), 1e300))
+        self.refused("row .* holds a value that is no finite number in single precision: 1e.300")
+
+    def test_numbers_that_netcdf_packs(self):
+        self.write(images((20, 6, 7), np.float32))
+        with h5py.File(self.file, "a") as f:
+            f["imgs"].attrs["scale_factor"], f["imgs"].attrs["add_offset"] = np.array([0.01]), 273.15
+        self.refused("NetCDF's attributes scale_factor = 0.01 and add_offset = 273.15")
+        self.read("--scale", "1")  # whoever says so knows what is stored
+        data = images((500, 6, 7), np.float32)
+        data[3, 0, 0] = 0.25
+        for name in ("_FillValue", "missing_value"):
+            self.write(data)
+            with h5py.File(self.file, "a") as f:
+                f["imgs"].attrs[name] = np.float32(0.25)
+            self.refused("row 3 holds 0.25 .*sign for a missing value")
+            with h5py.File(self.file, "a") as f:
+                f["imgs"].attrs[name] = np.float32(np.nan)
+            self.read()
+
+    def test_doubtful_scales_are_told(self):
+        for data, words in ((images((70, 6, 7), np.uint16) % 4096, "a camera of 12 bits has the scale 1/4095"), (images((70, 6, 7), np.float32) * 9.5, "fractional values up to .* grey levels")):
+            self.write(data)
+            self.assertRegex(self.read()[0]["doubts"][0], words)
+        for data in (images((70, 6, 7), np.uint16), np.round(images((70, 6, 7), np.float32) * 255), images((70, 6, 7), np.uint8), images((70, 6, 7), np.float32)):
+            self.write(data)
+            self.assertEqual(self.read()[0]["doubts"], [])
+
+    def test_axes_that_could_mean_something_else(self):
+        for shape, words in (((3, 32, 40), "one picture of 3 channels, 32x40"), ((4, 32, 40), "one picture of 4 channels"), ((32, 40, 3), "one picture 32x40 of 3 channels"),
+                             ((32, 40, 4), "one picture 32x40 of 4 channels"), ((28, 28, 500), "500 images 28x28 along the last axis")):
+            self.write(images(shape, np.uint8))
+            self.refused(words + r".*data\.train\.layout")
+            self.assertEqual(self.read("--layout", "NHW")[0]["shape"], [1, *shape[1:]])
+        for shape in ((5, 32, 40), (500, 28, 28), (10, 40, 160), (3, 28, 28, 3)):
+            self.write(images(shape, np.uint8))
+            self.read()
+        for attribute in ("CLASS", "MATLAB_class"):
+            self.write(images((50, 28, 28), np.uint8))
+            with h5py.File(self.file, "a") as f:
+                f["imgs"].attrs[attribute] = np.bytes_({"CLASS": "IMAGE", "MATLAB_class": "uint8"}[attribute])
+            self.refused("what its axes mean cannot be told")
+            self.read("--layout", "NHW")
+
+    def test_labels_that_have_four_axes_are_no_images(self):
+        self.write(images((20, 6, 7, 3), np.uint8), name="x")
+        with h5py.File(self.file, "a") as f:
+            f["y"] = np.zeros((20, 1, 1, 1), np.uint8)
+        self.assertEqual(self.read()[0]["shape"], [3, 6, 7])
+
+    def test_two_names_of_one_dataset_are_one(self):
+        data = images((20, 6, 7), np.uint8)
+        self.write(data)
+        with h5py.File(self.file, "a") as f:
+            f["again"], f["soft"] = f["imgs"], h5py.SoftLink("/imgs")
+            f["labels"] = np.arange(20)
+            f["classes"] = f["labels"]
+        self.assertEqual(len(self.check(data)["companions"]), 1)
+
+    def test_links_that_lead_to_nothing_are_passed_over_and_what_is_damaged_is_not(self):
+        data = images((40, 6, 7), np.uint8)
+        self.write(data)
+        self.write(np.arange(40), "labels", mode="a")
+        whole = Path(self.file).read_bytes()
+        with h5py.File(self.file, "a") as f:
+            f["gone"], f["away"], f["empty"] = h5py.SoftLink("/nothing"), h5py.ExternalLink("missing.h5", "/x"), h5py.ExternalLink("images.h5", "/no such")
+        self.assertEqual(self.check(data)["companions"], ["labels"])
+        with h5py.File(self.file) as f:
+            header = h5py.h5o.get_info(f["labels"].id).addr
+        told = 0
+        Path(self.file).write_bytes(whole)
+        with h5py.File(self.file) as f:
+            header = h5py.h5o.get_info(f["labels"].id).addr
+        for at in range(16):
+            Path(self.file).write_bytes(whole)
+            self.change(header + at, lambda b: b ^ 0xff)
+            done, _ = self.run_program()
+            if done.returncode == 0:
+                self.assertEqual(json.loads(done.stdout)["companions"], ["labels"], f"byte {at} of the header: the labels vanish")
+            else:
+                told += 1
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("'labels'", done.stderr)
+        self.assertGreater(told, 2)
+
+    def change(self, offset, change):
+        content = bytearray(Path(self.file).read_bytes())
+        content[offset] = change(content[offset])
+        Path(self.file).write_bytes(content)
+
+    def test_lists_in_messages_are_short(self):
+        with h5py.File(self.file, "w") as f:
+            for i in range(2000):
+                f[f"picture_{i:05}"] = np.zeros((5, 6), np.uint8)
+        said = self.refusal()
+        self.assertLess(len(said), 2000)
+        self.assertIn("and 1990 more", said)
+        self.assertIn("and 1990 more", self.refusal("--dataset", "imgs"))
+
+    def test_other_things_than_files(self):
+        os.mkfifo(self.path("pipe.h5"))
+        self.assertRegex(self.refusal(files=[self.path("pipe.h5")]), "it is a pipe")
+        import gzip
+        Path(self.path("images.h5.gz")).write_bytes(gzip.compress(b"\x89HDF\r\n\x1a\n"))
+        self.assertRegex(self.refusal(files=[self.path("images.h5.gz")]), "compressed by gzip: unpack it first .gunzip")
+
+    def test_splits_that_nobody_chose_are_told(self):
+        self.write(images((30, 6, 7), np.uint8), name="features")
+        rows = np.zeros(2, dtype=[("split", "S5"), ("source", "S8"), ("start", np.int64), ("stop", np.int64), ("indices", h5py.ref_dtype), ("available", bool), ("comment", "S1")])
+        for i, (split, start, stop) in enumerate([("train", 0, 20), ("test", 20, 30)]):
+            rows[i]["split"], rows[i]["source"], rows[i]["start"], rows[i]["stop"] = split.encode(), b"features", start, stop
+            rows[i]["indices"] = h5py.Reference()
+        with h5py.File(self.file, "a") as f:
+            f.attrs["split"] = rows
+        self.assertRegex(self.read()[0]["doubts"][0], "has the splits 'test', 'train', and all rows are read")
+        self.assertEqual(self.read("--split", "train")[0]["doubts"], [])
+        self.assertEqual(self.read("--rows", "0:20")[0]["doubts"], [])
+
+    def test_enumerations_are_numbers_only_as_booleans(self):
+        for values in ({"FALSE": 0, "TRUE": 1}, {"NO": 0, "YES": 7}):
+            with h5py.File(self.file, "w") as f:
+                f.create_dataset("imgs", data=images((20, 6, 7), bool).astype(np.uint8) * max(values.values()), dtype=h5py.enum_dtype(values, basetype=np.uint8))
+            if max(values.values()) == 1:
+                self.assertEqual(self.read()[0]["scale"], 1)
+            else:
+                self.refused("holds boolean or enumeration values", "--dataset", "imgs")
+
+    def test_integers_of_64_bits_stay_what_they_are(self):
+        ids = np.array([1237648720693755918 + i for i in range(30)])
+        self.write(images((30, 6, 7), np.uint8))
+        self.write(ids, "objid", mode="a")
+        done, out = self.run_program("--integers", "objid")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        np.testing.assert_array_equal(np.fromfile(out, np.int64), ids)
 
 
 if __name__ == "__main__":

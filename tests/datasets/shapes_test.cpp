@@ -133,7 +133,7 @@ TEST_F(Shapes, FactorsOfTheSamplesAreFoundBesideThePictures) {
   const ImageDataset held_out = images.hold_out(0.2, 9);
   const std::vector<std::int64_t> classes = rows<std::int64_t>(source.files[0], "latents/classes", 130);
   const std::vector<double> values = rows<double>(source.files[0], "latents/values", 130);
-  const CompanionRows seen_classes = read_companion(held_out, "latents/classes"), seen_values = read_companion(held_out, "latents/values");
+  const CompanionRows<double> seen_classes = read_companion(held_out, "latents/classes"), seen_values = read_companion(held_out, "latents/values");
   EXPECT_EQ(seen_classes.names, std::vector<std::string>(kFactorNames.begin(), kFactorNames.end()));
   for (std::int64_t sample = 0; sample < held_out.size(); ++sample)
     for (std::int64_t factor = 0; factor < 6; ++factor) {

@@ -169,6 +169,25 @@ class Embed(Models):
                 numpy.testing.assert_array_equal(shared[name], values)
         self.assertEqual([path.name for path in self.folder.glob("*partial*")], [])
 
+    def test_labels_keep_their_type_and_every_digit_and_can_be_chosen(self):
+        labels = {"objid": numpy.arange(1237648720693755918, 1237648720693755918 + 200), "hash": numpy.uint64(2**64 - 200) + numpy.arange(200, dtype=numpy.uint64),
+                  "redshift": numpy.where(numpy.arange(200) % 3 == 0, numpy.nan, 0.25).astype(">f4"), "good": numpy.arange(200) % 2 == 0}
+        with h5py.File(self.folder / "labelled.h5", "w") as file, h5py.File(self.folder / "shapes.h5") as shapes:
+            file["imgs"] = shapes["imgs"][...]
+            for name, values in labels.items():
+                file[name] = values
+        embed = ["embed", "--checkpoint", "runs/vae", "--data", "labelled.h5"]
+        written = self.datasets(*embed, "--rows", "10:180")
+        self.assertEqual(sorted(written), sorted(["mu", "log_var", *labels]))
+        for name, values in labels.items():
+            self.assertEqual(written[name].dtype, values.dtype)
+            numpy.testing.assert_array_equal(written[name], values[10:180])
+        self.assertEqual(sorted(self.datasets(*embed, "--labels", "none")), ["log_var", "mu"])
+        self.assertEqual(sorted(self.datasets(*embed, "--labels", "redshift,objid")), ["log_var", "mu", "objid", "redshift"])
+        done = self.program(*embed, "--out", "other.h5", "--labels", "redshif")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("--labels redshif: there is no such dataset", done.stderr)
+
     def test_a_codes_row_is_its_images_own(self):
         some, all_of_them = (self.datasets("embed", "--checkpoint", "runs/vae", *rows)["mu"] for rows in (["--rows", "100:103"], []))
         self.assertEqual(all_of_them.shape, (200, 4))

@@ -139,7 +139,12 @@ RunData open_run_data(Config& config, const MpiWorld& world, Communicator& host)
     const auto chunk_bytes = static_cast<std::int64_t>(data->train.rows().image_bytes()) * chunks.regular_size();
     window = memory ? 0 : std::max(kLeastWindow, kWindowBytes / chunk_bytes);
   }
-  if (!memory && host.rank() == 0) warn_of_streaming(data->train, config);
+  if (host.rank() == 0) {
+    for (const std::string& doubt : data->train.doubts()) log::warn(doubt);
+    if (validation.file.size() > 0)
+      for (const std::string& doubt : data->validation->doubts()) log::warn(doubt);
+    if (!memory) warn_of_streaming(data->train, config);
+  }
   return std::move(*data);
 }
 

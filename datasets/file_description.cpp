@@ -1,0 +1,54 @@
+#include "datasets/file_description.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+#include "base/digits.hpp"
+#include "base/text.hpp"
+#include "datasets/reading_advice.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::string joined(const std::vector<std::string>& names, std::size_t most) {
+  std::string out;
+  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) out += (i ? ", " : "") + names[i];
+  return names.size() > most ? out + ", ..." : out;
+}
+
+std::string chunk_text(const Hdf5Dataset& d) {
+  if (d.chunk().empty()) return "not chunked";
+  const bool whole_rows = std::equal(d.chunk().begin() + 1, d.chunk().end(), d.shape().begin() + 1);
+  return whole_rows ? text("chunks of ", d.chunk()[0], " rows") : text("chunks ", shape_text(d.chunk()));
+}
+
+std::string advice_for(const ImageDataset& images) {
+  const Hdf5Dataset& stored = images.stored();
+  const ReadingAdvice advice = reading_advice(chunk_facts(stored.shape(), stored.chunk(), static_cast<std::int64_t>(stored.number()->bytes)), stored.filters());
+  std::string out = "advice: " + advice.reason;
+  if (advice.convert) out += text(". Convert it before training:\n  vae_dist data convert ", stored.file(), " converted.h5 --dataset ", stored.path());
+  return out + "\n";
+}
+
+}  // namespace
+
+std::string datasets_of(const Hdf5File& file) {
+  std::ostringstream out;
+  const Hdf5File::Contents contents = file.contents();
+  for (const std::string& link : contents.dangling_links) out << link << ": a link to something that is not there\n";
+  for (const std::string& path : contents.datasets) {
+    const Hdf5Dataset d = file.dataset(path);
+    out << path << ": " << d.type_name() << " " << shape_text(d.shape()) << ", " << chunk_text(d) << ", filters: " << d.filters() << ", "
+              << format_bytes(static_cast<double>(d.stored_bytes())) << " in the file\n";
+    if (const std::vector<std::string> names = d.text_list_attribute("names"); !names.empty()) out << "  names: " << joined(names, 20) << "\n";
+  }
+  return out.str();
+}
+
+std::string reading_of(const ImageDataset& images) {
+  std::string out = text("read as ", images.description(), "\nscale ", images.scale(), ": stored values times it lie in [0, 1]\nfingerprint ", images.fingerprint(), "\n");
+  for (const std::string& doubt : images.doubts()) out += text("doubtful: ", doubt, "\n");
+  return out + advice_for(images);
+}
+
+}  // namespace vae_dist

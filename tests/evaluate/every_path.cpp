@@ -1,0 +1,127 @@
+// Reads HDF5 files in all the ways that the program has, for a test that compares the results with another reader's:
+//   every_path FOLDER        reads from stdin a line for each file: FILE LAYOUT CROP, separated by tabs
+// For each it writes into FOLDER the images as they come from memory, from the stream, cropped, and from the converted file (memory.bin, stream.bin, crop.bin,
+// converted.bin), the converted file, and the codes and labels that embedding writes (codes.h5), and answers with one line, a JSON object: what was said of each.
+#include <torch/utils.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/error.hpp"
+#include "datasets/convert.hpp"
+#include "datasets/file_description.hpp"
+#include "datasets/verify.hpp"
+#include "evaluate/latent_file.hpp"
+#include "model/mlp_vae.hpp"
+
+using namespace vae_dist;
+using nlohmann::json;
+
+namespace {
+
+enum class Cache { memory, stream };
+
+ImageDataset opened(const ImageSource& source, Cache cache) {
+  ImageDataset images = ImageDataset::open(source);
+  if (cache == Cache::memory) {
+    const auto self = make_self_communicator();
+    images.cache(*self, *self, {.threads = 2});
+  }
+  images.scale();
+  return images;
+}
+
+// Twice, the second time backwards: what the library keeps from the first reading shall change nothing.
+json write_images(const ImageDataset& images, const std::string& path) {
+  std::vector<std::uint8_t> all(static_cast<std::size_t>(images.size()) * images.image_bytes());
+  std::vector<std::uint8_t> again(images.image_bytes());
+  const auto place = [&](std::int64_t i) { return std::span(all).subspan(static_cast<std::size_t>(i) * again.size(), again.size()); };
+  for (std::int64_t i = 0; i < images.size(); ++i) images.read(i, place(i));
+  for (std::int64_t i = images.size(); i-- > 0;) {
+    images.read(i, again);
+    if (!std::equal(again.begin(), again.end(), place(i).begin())) throw Failure(text("image ", i, " differs when it is read again"));
+  }
+  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(all.data()), static_cast<std::streamsize>(all.size()));
+  return {{"images", images.size()},
+          {"shape", {images.shape().channels, images.shape().height, images.shape().width}},
+          {"layout", layout_name(images.layout())},
+          {"type", images.type() == PixelType::uint8 ? "uint8" : "float32"},
+          {"scale", images.scale()},
+          {"fingerprint", images.fingerprint()}};
+}
+
+json verified(const std::string& file) {
+  json out = json::array();
+  for (const VerifiedDataset& seen : verify(file, 1)) {
+    std::vector<std::string> faults = seen.damage;
+    for (const std::string& fault : {seen.unreadable, seen.first_out_of_range, seen.first_not_finite})
+      if (!fault.empty()) faults.push_back(fault);
+    out.push_back({{"path", seen.path}, {"faults", faults}, {"least", number_text(seen.numbers.least)}, {"greatest", number_text(seen.numbers.greatest)}});
+  }
+  return out;
+}
+
+json embedded(const ImageSource& source, const std::string& codes) {
+  const ImageDataset images = opened(source, Cache::memory);
+  const ImageShape& s = images.shape();
+  torch::manual_seed(4);
+  MlpVae model({.channels = s.channels, .height = s.height, .width = s.width, .latent_dim = 2, .hidden_dims = {4}}, {.channels = s.channels});
+  InputFormat format;
+  format.shape = s;
+  format.layout = images.layout();
+  format.pixels = images.type();
+  format.scale = images.scale();
+  const auto self = make_self_communicator();
+  return write_latents(codes, model, images, chosen_labels(images, ""), {0, images.size()}, format, 16, *self);
+}
+
+json look_at(const std::string& line, const std::filesystem::path& folder) {
+  std::istringstream words(line);
+  std::string file, layout, crop;
+  std::getline(words, file, '\t');
+  std::getline(words, layout, '\t');
+  std::getline(words, crop, '\t');
+  ImageSource source;
+  source.files = {file};
+  source.layout = layout;
+  ImageSource cropped = source;
+  cropped.geometry.crop = std::stoll(crop);
+
+  json out;
+  const auto path = [&](const std::string& name, auto action) {
+    try {
+      out[name] = action();
+    } catch (const Error& error) {
+      out[name] = {{"error", error.what()}, {"code", static_cast<int>(error.code())}};
+    }
+  };
+  const auto place = [&](const char* name) { return (folder / name).string(); };
+  path("memory", [&] { return write_images(opened(source, Cache::memory), place("memory.bin")); });
+  path("stream", [&] { return write_images(opened(source, Cache::stream), place("stream.bin")); });
+  path("crop", [&] { return write_images(opened(cropped, Cache::stream), place("crop.bin")); });
+  path("convert", [&] {
+    ConvertOptions options;
+    options.dataset = ImageDataset::open(source).stored().path();
+    options.threads = 1;
+    options.chunk_images = 7;
+    convert({file}, place("converted.h5"), options);
+    ImageSource converted = source;
+    converted.files = {place("converted.h5")};
+    return write_images(opened(converted, Cache::memory), place("converted.bin"));
+  });
+  path("verify", [&] { return verified(file); });
+  path("info", [&] { return datasets_of(Hdf5File::open(file)) + reading_of(opened(source, Cache::stream)); });
+  path("embed", [&] { return embedded(source, place("codes.h5")); });
+  return out;
+}
+
+}  // namespace
+
+int main(int, char** argv) {
+  const std::filesystem::path folder = argv[1];
+  for (std::string line; std::getline(std::cin, line);) std::cout << look_at(line, folder).dump() << std::endl;
+}
