@@ -70,8 +70,9 @@ choose_launcher() {
       local hold=()
       if env --block-signal=TERM true 2>/dev/null; then
         hold=(env --block-signal=TERM)
-        export OMPI_MCA_orte_launch_agent=${OMPI_MCA_orte_launch_agent:-"${hold[*]} orted"}   # Open MPI 4
-        export PRTE_MCA_prte_launch_agent=${PRTE_MCA_prte_launch_agent:-"${hold[*]} prted"}   # Open MPI 5
+        # Open MPI 4 reads the first, 5 the second, and the first as well where there is no second.
+        export OMPI_MCA_orte_launch_agent=${OMPI_MCA_orte_launch_agent:-"${hold[*]} orted"}
+        export PRTE_MCA_prte_launch_agent=${PRTE_MCA_prte_launch_agent:-"${hold[*]} prted"}
       fi
       # mpirun knows nodes and tasks from Slurm. Its own binding would put a rank on a single core.
       launcher=("${hold[@]}" mpirun --map-by slot --bind-to none) ;;
