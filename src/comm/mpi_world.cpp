@@ -154,7 +154,7 @@ MpiWorld::MpiWorld(int& argc, char**& argv) {
   // Several trainings in one run directory, all on GPU 0, would be the alternative.
   const char* const tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   const bool one_of_many = tasks && std::atoi(tasks) > 1;
-  const char* const kAlone = "srun started several tasks that do not see each other: use srun --mpi=pmix (with MPICH --mpi=pmi2, with Cray MPICH --mpi=cray_shasta), or mpirun";
+  const char* const kAlone = "srun started several tasks that do not see each other: use srun --mpi=pmix, or mpirun (MPICH: srun --mpi=pmi2, Cray's: --mpi=cray_shasta)";
   if (!started_by_launcher()) {
     if (one_of_many) throw BadInput(kAlone);
     return;
