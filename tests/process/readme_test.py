@@ -56,6 +56,11 @@ class Readme(runs.RunFolder):
     def test_its_keys_are_the_programs(self):
         self.assertEqual(blocks("yaml"), [self.program("config", check=True).stdout])
 
+    def test_its_first_screen_says_how_long_what_takes(self):
+        screen = "\n".join(README.splitlines()[:30])
+        for what in (r"minutes from nothing", r"set-up \d", r"build \d+", r"training \d"):
+            self.assertRegex(screen, what)
+
     def test_every_file_that_it_names_is_there(self):
         for name in re.findall(r"`((?:src|tests|configs|launcher|slurm|cmake|datasets)/[\w./]*)`", README) + re.findall(r"\]\(([^)]+)\)", README):
             self.assertTrue((runs.SOURCE / name).exists(), name)
