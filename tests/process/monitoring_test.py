@@ -147,6 +147,7 @@ class Monitoring(RunFolder):
         said, _ = run.communicate(timeout=END_S)
         self.assertEqual(run.returncode, STOPPED, said)
         self.assertIn("stopped on request", said)
+        self.assertIn("127.0.0.1, any free ports: this machine alone can ask (metrics.address)", said)
         self.assertFalse(discovery.exists())
         self.assertTrue(self.checkpoint("watched").exists())
         self.wait_until(lambda: self.targets(prometheus) == [], START_S, "prometheus forgetting the run")
