@@ -1,5 +1,5 @@
 # One folder is one library with an include root of its own, so a header can be included only by folders that link it:
-#   vae_dist_folder(hdf5 SOURCES file.cpp ... PUBLIC vae_dist::base PRIVATE PkgConfig::HDF5)
+#   vae_dist_folder(hdf5 SOURCES file.cpp ... PUBLIC vae_dist::base PRIVATE external::hdf5)
 # makes vae_dist::hdf5, whose headers are included as "hdf5/file.hpp". Folder A's headers become visible to B by linking
 # vae_dist::A, and by nothing else: each library's include root is a folder of links that holds only itself. With UNITY before SOURCES these
 # are compiled eight at a time, as reading headers takes longer than the rest; their names in anonymous namespaces must differ then.

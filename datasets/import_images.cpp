@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/utf8.hpp"
 #include "hdf5/file.hpp"
 #include "datasets/chunk_writer.hpp"
 #include "datasets/ordered_tasks.hpp"
@@ -157,7 +158,9 @@ class Importer {
     Hdf5Dataset dataset = file.create_dataset(
         "labels", {.shape = {rows}, .type = bytes ? ElementType::uint8 : ElementType::int64, .chunk_rows = 1 << 16, .deflate_level = 4, .shuffle = !bytes});
     dataset.write_rows(0, rows, std::span<const std::int64_t>(labels));
-    dataset.set_attribute("names", folder_.classes);
+    std::vector<std::string> names;  // of folders, in whatever encoding; HDF5's texts are UTF-8
+    for (const std::string& name : folder_.classes) names.push_back(utf8_text(name));
+    dataset.set_attribute("names", names);
   }
 
   std::string root_;

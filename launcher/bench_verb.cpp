@@ -4,6 +4,7 @@
 
 #include "base/durable_file.hpp"
 #include "base/log.hpp"
+#include "base/utf8.hpp"
 #include "bench/bench_report.hpp"
 #include "bench/preflight.hpp"
 #include "bench/scaling_report.hpp"
@@ -22,7 +23,7 @@ struct BenchOptions {
 void tell(const std::string& said, const nlohmann::json& figures, const BenchOptions& options, const MpiWorld& world) {
   if (world.rank() != 0) return;
   std::cout << said << std::flush;
-  if (!options.json.empty()) replace_file(options.json, figures.dump(2) + "\n");
+  if (!options.json.empty()) replace_file(options.json, json_text(figures, 2) + "\n");
 }
 
 ExitCode bench(BenchOptions options, const MpiWorld& world) {

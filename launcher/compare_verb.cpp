@@ -6,6 +6,7 @@
 
 #include "base/durable_file.hpp"
 #include "base/log.hpp"
+#include "base/utf8.hpp"
 #include "comm/agreement.hpp"
 #include "launcher/image_output.hpp"
 #include "launcher/model_options.hpp"
@@ -47,7 +48,7 @@ ExitCode compare(CompareOptions options, const MpiWorld& world) {
   const std::vector<ComparedModel> models = compare_models(options.comparison, world, *host);
   agree_on_rank_0(*host, [&] {
     std::cout << comparison_table(models);
-    if (!options.json.empty()) replace_file(options.json, comparison_json(models).dump(2) + "\n");
+    if (!options.json.empty()) replace_file(options.json, json_text(comparison_json(models), 2) + "\n");
     if (options.out.empty()) return;
     write_pictures(options, models);
     std::cout << "the same inputs by each, and samples of each, are in " << options.out << "\n";

@@ -5,6 +5,7 @@
 
 #include "base/durable_file.hpp"
 #include "base/log.hpp"
+#include "base/utf8.hpp"
 #include "comm/agreement.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
@@ -45,7 +46,7 @@ ExitCode evaluate_checkpoint(const EvaluateOptions& options, const MpiWorld& wor
     const EvaluationSubject subject = evaluation_subject(trained, resolved, data.images, samples);
     std::cout << evaluation_table(subject, result);
     if (!how.is_likelihood) std::cout << "  no ELBO, bits/dim or log p: bernoulli's negative logarithm of grey images is a loss, but no likelihood\n";
-    if (!options.json.empty()) replace_file(options.json, evaluation_json(subject, result).dump(2) + "\n");
+    if (!options.json.empty()) replace_file(options.json, json_text(evaluation_json(subject, result), 2) + "\n");
   });
   return ExitCode::done;
 }

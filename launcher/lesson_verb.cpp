@@ -24,8 +24,9 @@ void add_lesson_verb(CLI::App& app, VerbContext& context) {
       options->lesson.out = options->out;
       options->lesson.sizes.short_steps = std::max<std::int64_t>(20, options->lesson.sizes.long_steps / 5);
       DistributedConfig distributed;
-      distributed.threads_per_rank = 1;  // the networks are so small that more threads wait for each other
-      const DeviceChoice device = choose_device(distributed, node_facts(context.world));
+      DeviceChoice device = choose_device(distributed, node_facts(context.world));
+      options->lesson.threads = device.device.is_cuda() ? 1 : device.threads;
+      device.threads = 1;  // of each training: the networks are so small that more threads wait for each other
       apply_device(device, "fp32", /*reproducible=*/false);
       write_lesson(options->lesson, device);
     });

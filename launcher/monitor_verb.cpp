@@ -12,6 +12,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/durable_file.hpp"
+#include "base/utf8.hpp"
 #include "launcher/verbs.hpp"
 
 extern char** environ;
@@ -19,8 +21,11 @@ extern char** environ;
 namespace vae_dist {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct MonitorOptions {
   std::string config;
+  std::vector<std::string> runs;  // empty: `runs` here
   std::string data = "prometheus_data";
   int port = 9090;
 };
@@ -32,14 +37,43 @@ void end_server(int) {
   if (const pid_t child = server.load(); child > 0) ::kill(child, SIGTERM);
 }
 
-// The checkout's, from its root or from wherever its build folder's program is called; an installed program's own.
-std::filesystem::path shipped_config() {
-  const std::filesystem::path file = std::filesystem::path("configs") / "monitoring" / "prometheus.yml";
+// What is shipped: the checkout's folder configs/monitoring, from its root or from wherever its build folder's program is called, or an installed program's own.
+fs::path shipped_folder() {
+  const fs::path monitoring = fs::path("configs") / "monitoring";
   std::error_code error;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (const std::filesystem::path& folder : {std::filesystem::path("."), program.parent_path(), program.parent_path() / "share" / "vae_dist"})
-    if (std::filesystem::exists(folder / file)) return (folder / file).lexically_normal();
+  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+  for (const fs::path& folder : {fs::path("."), program.parent_path(), program.parent_path() / "share" / "vae_dist"})
+    if (fs::exists(folder / monitoring / "prometheus.yml")) return fs::absolute(folder / monitoring).lexically_normal();
   throw BadInput("there is no configs/monitoring/prometheus.yml here: name a Prometheus configuration with --config");
+}
+
+// A path between YAML's single quotes, in which nothing but these has a meaning.
+std::string quoted(const fs::path& path) {
+  std::string out = "'";
+  for (const char c : path.string()) out += c == '\'' ? std::string("''") : std::string(1, c);
+  return out + "'";
+}
+
+// Prometheus takes one pattern, in the last part of a path: the folder's own name has to be taken as it is.
+std::string files_of_runs(const fs::path& folder) {
+  const std::string path = folder.string();
+  if (path.find_first_of("*?[\\\n") != std::string::npos || utf8_text(path) != path)
+    throw BadInput(text("Prometheus cannot watch ", utf8_text(path), ": it takes *, ?, [ and \\ in a path for a pattern, and no path that is not UTF-8. Make a link to it (ln -s) and name that with --runs."));
+  return quoted(folder / "*.prometheus.json");
+}
+
+// The shipped configuration with the folders of runs that are meant, and every other file by its whole path.
+std::string adapted_config(const fs::path& shipped, const std::vector<fs::path>& runs) {
+  const std::string watched = "- ../../runs/*.prometheus.json", rules = "- rules.yml";
+  std::string config = read_file(shipped / "prometheus.yml");
+  const std::size_t at = config.find(watched);
+  if (at == std::string::npos || config.find(rules) == std::string::npos)
+    throw BadInput(text((shipped / "prometheus.yml").string(), " does not hold the lines \"", watched, "\" and \"", rules, "\" any more: name it with --config, and it is taken as it is"));
+  const std::string indent(at - config.rfind('\n', at) - 1, ' ');
+  std::string lines;
+  for (const fs::path& folder : runs) lines += (lines.empty() ? "" : "\n" + indent) + "- " + files_of_runs(folder);
+  config.replace(at, watched.size(), lines);
+  return config.replace(config.find(rules), rules.size(), "- " + quoted(shipped / "rules.yml"));
 }
 
 pid_t start(std::vector<std::string> words) {
@@ -62,18 +96,43 @@ pid_t start(std::vector<std::string> words) {
   return child;
 }
 
+// Prometheus starts without them, and finds the first run when it comes.
+std::string shown(const std::vector<fs::path>& runs) {
+  std::string out;
+  for (const fs::path& folder : runs) out += text(out.empty() ? "" : ", ", folder.string(), fs::is_directory(folder) ? "" : " (not there yet)");
+  return out;
+}
+
 void monitor(const MonitorOptions& options) {
-  const std::filesystem::path config = options.config.empty() ? shipped_config() : std::filesystem::path(options.config);
-  if (!std::filesystem::exists(config)) throw BadInput(text("there is no file ", config.string()));
+  if (!options.config.empty() && !options.runs.empty()) throw BadInput("--config says itself where runs are: give it, or --runs, not both");
+  fs::path config = options.config, shipped;
+  std::vector<fs::path> runs;
+  if (!options.config.empty()) {
+    if (!fs::exists(config)) throw BadInput(text("there is no file ", config.string()));
+    shipped = fs::absolute(config).parent_path();
+  } else {
+    shipped = shipped_folder();
+    for (const std::string& folder : options.runs.empty() ? std::vector<std::string>{"runs"} : options.runs) runs.push_back(fs::absolute(folder).lexically_normal());
+    const std::string adapted = adapted_config(shipped, runs);
+    std::error_code error;
+    fs::create_directories(options.data, error);
+    if (error) throw BadInput(text("cannot make the folder ", options.data, ": ", error.message(), ". Choose another with --data"));
+    config = fs::path(options.data) / "prometheus.yml";
+    replace_file(config, adapted);
+  }
   struct sigaction action {};
   action.sa_handler = end_server;
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
 
   const std::string address = text("localhost:", options.port);
-  server = start({"prometheus", "--config.file=" + config.string(), "--storage.tsdb.path=" + options.data, "--web.listen-address=" + address, "--log.level=warn"});
+  // The folder's files are served below /user: the alerts' links lead to its runbooks.html.
+  server = start({"prometheus", "--config.file=" + config.string(), "--storage.tsdb.path=" + options.data, "--web.listen-address=" + address, "--web.external-url=http://" + address,
+                  "--web.user-assets=" + shipped.string(), "--log.level=warn"});
   std::cout << "Prometheus   http://" << address << "\n  targets    http://" << address << "/targets (the ranks of runs that go on)\n  alerts     http://" << address
-            << "/alerts\n  it reads   " << config.string() << "\n  it keeps   " << options.data << "\nGrafana: its data source is http://" << address << ", the dashboard "
-            << (config.parent_path() / "grafana" / "dashboards" / "vae_dist.json").string() << "\nCtrl-C ends it." << std::endl;
+            << "/alerts\n  it reads   " << config.string() << "\n";
+  if (!runs.empty()) std::cout << "  runs in    " << shown(runs) << "\n";
+  std::cout << "  it keeps   " << options.data << "\nGrafana: its data source is http://" << address << ", the dashboard " << (shipped / "grafana" / "dashboards" / "vae_dist.json").string()
+            << "\nCtrl-C ends it." << std::endl;
 
   int status = 0;
   while (::waitpid(server, &status, 0) < 0 && errno == EINTR) {
@@ -89,10 +148,11 @@ void monitor(const MonitorOptions& options) {
 void add_monitor_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<MonitorOptions>();
   CLI::App* verb = app.add_subcommand("monitor", "Start the system's prometheus with our configuration, until Ctrl-C");
-  verb->add_option("--config", options->config, "Prometheus configuration (default: configs/monitoring/prometheus.yml of this checkout, which finds the runs in `runs`)");
+  verb->add_option("--config", options->config, "Prometheus configuration, taken as it is (default: configs/monitoring/prometheus.yml, with --runs in it)");
+  verb->add_option("--runs", options->runs, "Folder of runs, or of the files that metrics.service_discovery names; several if need be (default: runs)");
   verb->add_option("--data", options->data, "Folder in which Prometheus keeps its series")->capture_default_str();
   verb->add_option("--port", options->port, "Port it serves on")->capture_default_str()->check(CLI::Range(1, 65535));
-  verb->footer("Example:\n  vae_dist monitor --port 9091");
+  verb->footer("Example:\n  vae_dist monitor --port 9091\n  vae_dist monitor --runs /shared/anna/runs /shared/ben/runs");
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { monitor(*options); }); });
 }
 

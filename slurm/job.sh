@@ -37,6 +37,9 @@ trap request_stop USR1
 trap end_job TERM
 trap forget_targets EXIT
 
+# The program names its file for Prometheus so, which takes no other names.
+as_utf8() { python3 -c 'import os, sys; sys.stdout.buffer.write(os.fsencode(sys.argv[1]).decode(errors="backslashreplace").encode())' "$1" || printf %s "$1"; }
+
 # name_run ID CONFIG.yaml [key=value ...]: the run is called <run.name>-ID, so that every part of the job with this ID finds it again.
 # With run.name=... among the arguments it is called just that.
 name_run() {
@@ -44,11 +47,13 @@ name_run() {
   shift
   for word in "${@:2}"; do case $word in run.name=*) given=1 ;; esac; done
   values=$("$program" config --key run.name --key run.directory --key metrics.service_discovery --config "$@") || exit 2
-  { read -r name; read -r directory; read -r place; } <<< "$values"
+  # Bytes: a name that is no UTF-8 would swallow the end of its line.
+  { LC_ALL=C read -r name; LC_ALL=C read -r directory; LC_ALL=C read -r place; } <<< "$values"
   run=$name
   [ -n "$given" ] || run=$name-$id
-  [ "$place" != auto ] || place=$directory
-  discovery=$place/$run.prometheus.json
+  if [ "$place" = auto ]; then discovery=$directory/$(as_utf8 "$run").prometheus.json
+  else discovery=$place/$(as_utf8 "$(id -un)-$run").prometheus.json   # a folder that several people may share
+  fi
   checkpoints=$directory/$run/checkpoints
   arguments=(--config "$@" "run.name='${run//\'/\'\'}'")   # the last of several counts; a YAML text, whatever is in it
   say "job $id, started ${SLURM_RESTART_COUNT:-0} times before, is the run $directory/$run"
@@ -65,7 +70,9 @@ choose_launcher() {
       local hold=()
       if env --block-signal=TERM true 2>/dev/null; then
         hold=(env --block-signal=TERM)
+        # Open MPI 4 reads the first, 5 the second, and the first as well where there is no second.
         export OMPI_MCA_orte_launch_agent=${OMPI_MCA_orte_launch_agent:-"${hold[*]} orted"}
+        export PRTE_MCA_prte_launch_agent=${PRTE_MCA_prte_launch_agent:-"${hold[*]} prted"}
       fi
       # mpirun knows nodes and tasks from Slurm. Its own binding would put a rank on a single core.
       launcher=("${hold[@]}" mpirun --map-by slot --bind-to none) ;;

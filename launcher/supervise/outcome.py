@@ -52,7 +52,7 @@ def killed_ranks(mpirun_said):
 
 def lost_hosts(mpirun_said):
     """The hosts that mpirun lost: it hears nothing more from its daemon there."""
-    return re.findall(r"ORTE has lost communication with a remote daemon\..*?Remote daemon: \S+ on node (\S+)", mpirun_said, re.DOTALL)
+    return re.findall(r"(?:ORTE|PRTE) has lost communication with a remote daemon\..*?Remote daemon: \S+ on node (\S+)", mpirun_said, re.DOTALL)
 
 
 def lost_ranks(message):

@@ -1,7 +1,9 @@
 """What the launcher needs to know of a run: from the program's own reading of the configuration, and from the run's directory."""
 import dataclasses
 import json
+import os
 import pathlib
+import pwd
 import subprocess
 
 from supervise.hosts import Wrong
@@ -21,12 +23,26 @@ class RunFacts:
     share_gpu: bool
 
 
+def user_name():
+    """As the program has it: the number where the system knows no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def discovery_file(directory, name, discovery):
+    """Where Prometheus finds the run's ranks, by a name that is UTF-8; several people may share a folder that is named for it."""
+    whole = name if discovery == "auto" else f"{user_name()}-{name}"
+    return (directory if discovery == "auto" else pathlib.Path(discovery)) / f"{os.fsencode(whole).decode(errors='backslashreplace')}.prometheus.json"
+
+
 def facts_of(printed):
     """From the values of KEYS as `vae_dist config --key` prints them, a line each."""
     config = dict(zip(KEYS, printed.removesuffix("\n").split("\n"), strict=True))
     directory, name, discovery = pathlib.Path(config["run.directory"]), config["run.name"], config["metrics.service_discovery"]
     return RunFacts(path=directory / name,
-                    discovery_file=(directory if discovery == "auto" else pathlib.Path(discovery)) / f"{name}.prometheus.json",
+                    discovery_file=discovery_file(directory, name, discovery),
                     replicas=None if config["distributed.replicas"] == "null" else int(config["distributed.replicas"]),
                     global_batch=int(config["train.global_batch"]) if config["train.batch_per_replica"] == "null" else None,
                     reproducible=config["distributed.reproducible"] == "true",
@@ -40,7 +56,7 @@ def ask_program(program, arguments):
     if words[:1] == ["train"]:
         words = words[1:]
     keys = [word for key in KEYS for word in ("--key", key)]
-    asked = subprocess.run([program, "config", *keys, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+    asked = subprocess.run([program, "config", *keys, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape", timeout=300, check=False)
     if asked.returncode != 0:
         raise Wrong(asked.stderr.strip().removeprefix("vae_dist: "))
     return facts_of(asked.stdout)

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 
-from supervise import command, gpus, hosts, outcome, policy, run_facts, start
+from supervise import command, gpus, hosts, open_mpi, outcome, policy, run_facts, start
 from supervise.world_size import largest_world_size
 
 MOST_CPU_RANKS = 8  # on a machine without GPUs, when nobody says how many
@@ -40,7 +40,7 @@ class Supervisor:
     def __init__(self, options, requests):
         self.options, self.requests = options, requests
         self.facts = run_facts.ask_program(options.program, options.arguments)
-        self.machine = command.Machine(os.geteuid() == 0, len(os.sched_getaffinity(0)), dict(os.environ))
+        self.machine = command.Machine(os.geteuid() == 0, len(os.sched_getaffinity(0)), dict(os.environ), open_mpi.installed())
         self.hosts = options.hosts or hosts.slurm_hosts() or [hosts.LOCAL]
         self.present = self.hosts  # those of them that answer
         self.job, self.first_restart = job_and_first_restart()

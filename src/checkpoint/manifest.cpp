@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/utf8.hpp"
 #include "checkpoint/strict_json.hpp"
 
 namespace vae_dist {
@@ -16,8 +17,8 @@ constexpr std::int64_t kFormat = 1;
 // `json` sorts its keys, so equal manifests are equal texts.
 std::string sealed(json manifest) {
   manifest.erase("xxh3");
-  manifest["xxh3"] = hash_name(hash_text(manifest.dump()));
-  return manifest.dump(2) + "\n";
+  manifest["xxh3"] = hash_name(hash_text(json_text(manifest)));
+  return json_text(manifest, 2) + "\n";
 }
 
 }  // namespace

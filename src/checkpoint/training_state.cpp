@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/utf8.hpp"
 #include "checkpoint/strict_json.hpp"
 
 namespace vae_dist {
@@ -93,7 +94,7 @@ struct Reader {
 std::string to_json(const TrainingState& state) {
   auto object = nlohmann::ordered_json::object();
   visit_fields(state, Writer{object});
-  return object.dump(2) + "\n";
+  return json_text(object, 2) + "\n";
 }
 
 TrainingState training_state_from_json(std::string_view bytes, const std::string& name) {

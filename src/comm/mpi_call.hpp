@@ -1,7 +1,9 @@
 // For the files that call MPI: a failed call as an exception.
 #pragma once
 
+// The C++ bindings that MPI has dropped, which some still declare.
 #define OMPI_SKIP_MPICXX
+#define MPICH_SKIP_MPICXX
 #include <mpi.h>
 
 #include <array>

@@ -138,9 +138,9 @@ class MpiCommunicator final : public Communicator {
   bool aborted_ = false;
 };
 
-// Each of these is set for the processes it starts: Open MPI's mpirun, PMIx (srun --mpi=pmix), PMI.
+// Each of these is set for the processes it starts: Open MPI's mpirun, PMIx (srun --mpi=pmix), PMI (MPICH's and Intel's mpiexec, srun --mpi=pmi2), Cray's PALS.
 bool started_by_launcher() {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PALS_RANKID"})
     if (std::getenv(name)) return true;
   return false;
 }
@@ -154,7 +154,7 @@ MpiWorld::MpiWorld(int& argc, char**& argv) {
   // Several trainings in one run directory, all on GPU 0, would be the alternative.
   const char* const tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   const bool one_of_many = tasks && std::atoi(tasks) > 1;
-  const char* const kAlone = "srun started several tasks that do not see each other: use srun --mpi=pmix, or mpirun";
+  const char* const kAlone = "srun started several tasks that do not see each other: use srun --mpi=pmix, or mpirun (MPICH: srun --mpi=pmi2, Cray's: --mpi=cray_shasta)";
   if (!started_by_launcher()) {
     if (one_of_many) throw BadInput(kAlone);
     return;

@@ -171,7 +171,7 @@ struct LogConfig {
 
 struct MetricsConfig {
   std::optional<std::int64_t> port = 19400;  // empty: null, no exporter
-  std::string address = "0.0.0.0";
+  std::string address = "auto";
   std::string service_discovery = "auto";
   std::optional<std::string> push_gateway;
 };

@@ -31,8 +31,8 @@ void add_outcome_keys(std::vector<Key>& keys, Config& config) {
   Section metrics(keys, "metrics");
   metrics.key("port", config.metrics.port, "base port, rank r of a node serves port + local rank; 0: any free port; null: none")
       .at_least(0).at_most(65535).may_change();
-  metrics.key("address", config.metrics.address, "where each rank serves /metrics").may_change();
-  metrics.key("service_discovery", config.metrics.service_discovery, "directory for the file_sd JSON <run.name>.prometheus.json; auto: run.directory").may_change();
+  metrics.key("address", config.metrics.address, "where each rank serves /metrics; auto: 127.0.0.1, in a Slurm job and on several hosts 0.0.0.0").may_change();
+  metrics.key("service_discovery", config.metrics.service_discovery, "directory for the file_sd JSON <user>-<run.name>.prometheus.json; auto: <run.name>.prometheus.json in run.directory").may_change();
   metrics.key("push_gateway", config.metrics.push_gateway, "host:port, or a URL, of a Pushgateway for the job's outcome; null: none").may_change();
 }
 

@@ -26,8 +26,8 @@ const std::map<LessonPart, std::vector<Equation>>& equations() {
         {"\\mathrm{KL} = -\\frac{1}{2} \\sum_j (1 + \\log \\sigma_j^2 - \\mu_j^2 - \\sigma_j^2)", "in closed form", "kl_divergence", "src/model/kl_divergence.cpp"}}},
       {LessonPart::weight,
        {{"L = \\text{reconstruction} + M_N \\beta \\mathrm{KL}", "what training minimises", "Objective::with_posterior", "src/model/objective.cpp"},
-        {"M_N = w \\frac{G}{G_{ref}}", "a weight w that was tuned at batch G_ref, at the global batch G", "kld_weight", "src/model/kld_weight.cpp"},
-        {"\\sigma_{eff}^2 = \\frac{M_N \\beta D}{2}", "the width of the Gaussian decoder that the weight amounts to, with squared error a pixel; with sums over pixels it is sigma^2 * M_N * beta", "effective_sigma", "src/model/kld_weight.cpp"}}}};
+        {"M_N = w \\frac{G}{G_{\\mathrm{ref}}}", "a weight w that was tuned at batch G_ref, at the global batch G", "kld_weight", "src/model/kld_weight.cpp"},
+        {"\\sigma_{\\mathrm{eff}}^2 = \\frac{M_N \\beta D}{2}", "the width of the Gaussian decoder that the weight amounts to, with squared error a pixel; with sums over pixels it is sigma^2 * M_N * beta", "effective_sigma", "src/model/kld_weight.cpp"}}}};
   return all;
 }
 

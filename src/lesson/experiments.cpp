@@ -1,10 +1,16 @@
 #include "lesson/experiments.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
+#include <mutex>
 
 #include "base/error.hpp"
+#include "base/thread_team.hpp"
 #include "comm/communicator.hpp"
 #include "evaluate/collapse_forecast.hpp"
 #include "evaluate/keyed_noise.hpp"
@@ -42,9 +48,9 @@ Config base_config(const ImageShape& shape, const std::string& model, std::int64
 
 class Experiments {
  public:
-  Experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, std::int64_t seed,
+  Experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
               const std::function<void(const std::string&)>& say)
-      : training_(training), held_out_(held_out), sizes_(sizes), device_(device), seed_(seed), say_(say), self_(make_self_communicator()) {}
+      : training_(training), held_out_(held_out), sizes_(sizes), device_(device), threads_(threads), seed_(seed), say_(say), self_(make_self_communicator()) {}
 
   LessonResults run() {
     LessonResults out;
@@ -57,31 +63,52 @@ class Experiments {
     real_ = images(held_out_, std::min(sizes_.compared, held_out_.size()));
     out.originals = real_.narrow(0, 0, kShown);
     const at::Tensor others = images(training_, std::min(real_.size(0), training_.size()));
-    out.real_coverage = coverage_of(real_.flatten(1), others.flatten(1));
-    out.mean_image_coverage = coverage_of(real_.flatten(1), others.flatten(1).mean(0, true).expand({real_.size(0), -1}));
 
-    say_("the autoencoder");
-    out.autoencoder = look_at("autoencoder");
-    say_("the variational autoencoder");
-    out.vae = look_at("vanilla_vae");
-    for (const std::int64_t latent : {1, 2, 4, 8, 16}) {
-      say_(text("a decoder without an encoder, ", latent, " latent dimension", latent == 1 ? "" : "s"));
-      out.decoders.push_back(decoder(latent));
-    }
-    for (const double beta : {1.0, 4.0, 16.0, 64.0, 256.0, 1024.0}) {
-      say_(text("a VAE with beta ", beta));
-      out.betas.push_back(with_beta(beta));
-    }
+    // None of these knows of another, and each has its own place in the results, so any number of threads finds the same. The longest begin first.
+    std::vector<Experiment> all;
+    all.push_back({"the variational autoencoder", [&] { out.vae = look_at("vanilla_vae"); }});
+    all.push_back({"the autoencoder", [&] { out.autoencoder = look_at("autoencoder"); }});
+    constexpr std::array<std::int64_t, 5> kLatents = {16, 8, 4, 2, 1};
+    out.decoders.resize(kLatents.size());
+    for (std::size_t i = 0; i < kLatents.size(); ++i)
+      all.push_back({text("a decoder without an encoder, ", kLatents[i], " latent dimension", kLatents[i] == 1 ? "" : "s"), [&, i] { out.decoders[kLatents.size() - 1 - i] = decoder(kLatents[i]); }});
+    constexpr std::array<double, 6> kBetas = {1, 4, 16, 64, 256, 1024};
+    out.betas.resize(kBetas.size());
+    for (std::size_t i = 0; i < kBetas.size(); ++i) all.push_back({text("a VAE with beta ", kBetas[i]), [&, i] { out.betas[i] = with_beta(kBetas[i]); }});
     // About the M_N at which sigma_eff^2 = M_N * D / 2 comes to the largest variance along a direction.
     const double critical = 2 * out.top_variance / static_cast<double>(out.shape.values());
-    for (const double factor : {0.001, 0.01, 0.1, 0.3, 1.0, 3.0}) {
-      say_(text("a VAE with M_N ", factor * critical));
-      out.kld_weights.push_back(with_kld_weight(factor * critical));
-    }
+    constexpr std::array<double, 6> kFactors = {0.001, 0.01, 0.1, 0.3, 1, 3};
+    out.kld_weights.resize(kFactors.size());
+    for (std::size_t i = 0; i < kFactors.size(); ++i) all.push_back({text("a VAE with M_N ", kFactors[i] * critical), [&, i] { out.kld_weights[i] = with_kld_weight(kFactors[i] * critical); }});
+    all.push_back({"how much of the data other real images cover", [&] { out.real_coverage = coverage_of(real_.flatten(1), others.flatten(1)); }});
+    all.push_back({"how much the mean image covers", [&] { out.mean_image_coverage = coverage_of(real_.flatten(1), others.flatten(1).mean(0, true).expand({real_.size(0), -1})); }});
+    run_all(all);
     return out;
   }
 
  private:
+  struct Experiment {
+    std::string what;
+    std::function<void()> run;
+  };
+
+  // The networks are so small that several threads of one training wait for each other: each training has one, and there are several trainings.
+  void run_all(const std::vector<Experiment>& all) {
+    ThreadTeam team(std::min(threads_, static_cast<int>(all.size())));
+    std::mutex one_says;
+    std::atomic<std::size_t> next = 0;
+    team.divide(team.size(), [&](std::int64_t, std::int64_t) {
+      at::init_num_threads();  // as many as were set for the process, which is one: a new thread has as many as the machine has cores
+      for (std::size_t i; (i = next++) < all.size();) {
+        {
+          const std::lock_guard lock(one_says);
+          say_(all[i].what);
+        }
+        all[i].run();
+      }
+    });
+  }
+
   at::Tensor images(const ImageDataset& data, std::int64_t count) const {
     return model_input(read_images(data, 0, count), input_format(Config{}, data, c10::kCPU)).contiguous();
   }
@@ -161,6 +188,7 @@ class Experiments {
   const ImageDataset &training_, &held_out_;
   const LessonSizes& sizes_;
   const DeviceChoice& device_;
+  int threads_;
   std::int64_t seed_;
   const std::function<void(const std::string&)>& say_;
   std::unique_ptr<Communicator> self_;
@@ -170,11 +198,11 @@ class Experiments {
 
 }  // namespace
 
-LessonResults run_experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, std::int64_t seed,
+LessonResults run_experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
                               const std::function<void(const std::string&)>& say) {
   if (held_out.size() < kShown || training.size() < 64)
     throw BadInput(text("the lesson needs at least 64 images to train on and ", kShown, " to look at; here are ", training.size(), " and ", held_out.size()));
-  return Experiments(training, held_out, sizes, device, seed, say).run();
+  return Experiments(training, held_out, sizes, device, threads, seed, say).run();
 }
 
 }  // namespace vae_dist

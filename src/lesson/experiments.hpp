@@ -60,8 +60,9 @@ struct LessonResults {
   std::vector<WeightLook> betas, kld_weights;
 };
 
-/// `say` is told what is being done. Both datasets lie in memory. Throws BadInput for too few images.
-LessonResults run_experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, std::int64_t seed,
+/// `say` is told what is being begun, one thing at a time. `threads`: trainings at a time, each on one thread; on a GPU 1. The results do not depend on it. Both datasets lie in
+/// memory. Throws BadInput for too few images.
+LessonResults run_experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
                               const std::function<void(const std::string&)>& say);
 
 }  // namespace vae_dist

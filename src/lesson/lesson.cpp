@@ -7,6 +7,7 @@
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/utf8.hpp"
 #include "datasets/shapes.hpp"
 #include "lesson/lesson_page.hpp"
 #include "train/batches/open_data.hpp"
@@ -74,11 +75,12 @@ void write_lesson(const LessonOptions& options, const DeviceChoice& device) {
   const double held_out_share = std::min(0.5, static_cast<double>(options.sizes.compared) / static_cast<double>(training.size()));
   const ImageDataset held_out = training.hold_out(held_out_share, static_cast<std::uint64_t>(options.seed));
   const Stopwatch watch;
-  const LessonResults results = run_experiments(training, held_out, options.sizes, device, options.seed,
+  log::info(options.threads == 1 ? "one training at a time" : text(options.threads, " trainings at a time, one on each core"));
+  const LessonResults results = run_experiments(training, held_out, options.sizes, device, options.threads, options.seed,
                                                 [&](const std::string& what) { log::info(text(static_cast<std::int64_t>(watch.elapsed().count()), " s: ", what)); });
   lesson_page(results).write(options.out);
   std::filesystem::path json = options.out;
-  replace_file(json.replace_extension(".json"), numbers(results).dump(2) + "\n");
+  replace_file(json.replace_extension(".json"), json_text(numbers(results), 2) + "\n");
   log::info(text("The lesson is in ", options.out.string(), " (", static_cast<std::int64_t>(watch.elapsed().count()), " s)"));
 }
 

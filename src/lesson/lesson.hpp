@@ -14,6 +14,7 @@ struct LessonOptions {
   std::filesystem::path out = "lesson/report.html";
   std::int64_t seed = 1265;
   LessonSizes sizes;
+  int threads = 1;                  ///< trainings at a time, each on one thread
 };
 
 /// Writes the page, with its numbers as lesson.json beside it. Larger images are brought to 32 pixels. Throws BadInput for data that cannot be read.

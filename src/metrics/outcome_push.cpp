@@ -10,13 +10,15 @@
 #include <memory>
 
 #include "base/error.hpp"
+#include "base/utf8.hpp"
 
 namespace vae_dist {
 namespace {
 
-std::string exposition(const JobOutcome& outcome) {
+std::string exposition(const JobOwner& owner, const JobOutcome& outcome) {
   prometheus::Registry registry;
-  const auto add = [&](const std::string& name, const std::string& help, const prometheus::Labels& labels = {}) -> prometheus::Gauge& {
+  const auto add = [&](const std::string& name, const std::string& help, prometheus::Labels labels = {}) -> prometheus::Gauge& {
+    if (!owner.job_id.empty()) labels["job_id"] = utf8_text(owner.job_id);
     return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels);
   };
   add("vae_dist_job_outcome", "Always 1; the label tells how the job ended: done, stopped (with a checkpoint, to go on) or failed.", {{"outcome", outcome.outcome}}).Set(1);
@@ -42,13 +44,13 @@ std::size_t keep_answer(char* data, std::size_t, std::size_t bytes, void* answer
 }  // namespace
 
 // prometheus-cpp's own Gateway gives an address that swallows packets five minutes.
-void push_outcome(const std::string& gateway, const std::string& run, const JobOutcome& outcome, Seconds limit) {
+void push_outcome(const std::string& gateway, const JobOwner& owner, const JobOutcome& outcome, Seconds limit) {
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(started == CURLE_OK ? curl_easy_init() : nullptr, curl_easy_cleanup);
   if (!curl) throw Failure("cannot push the outcome: libcurl does not start");
   const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(curl_slist_append(nullptr, "Content-Type: text/plain; version=0.0.4; charset=utf-8"), curl_slist_free_all);
-  const std::string url = text(gateway, gateway.ends_with('/') ? "" : "/", "metrics/job/vae_dist/run/", escaped(curl.get(), run));
-  const std::string body = exposition(outcome);
+  const std::string url = text(gateway, gateway.ends_with('/') ? "" : "/", "metrics/job/vae_dist/run/", escaped(curl.get(), utf8_text(owner.run)), "/user/", escaped(curl.get(), utf8_text(owner.user)));
+  const std::string body = exposition(owner, outcome);
   std::array<char, CURL_ERROR_SIZE> reason{};
   std::string answer;
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());

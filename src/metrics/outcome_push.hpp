@@ -17,8 +17,14 @@ struct JobOutcome {
   Seconds duration{0};          ///< of this process's training
 };
 
-/// Replaces what `run` has in the gateway, under the grouping key job="vae_dist", run="<run>". `gateway`: host:port, or a URL. Throws Failure when
+/// Whose outcome it is. What is no UTF-8 is escaped (base/utf8.hpp).
+struct JobOwner {
+  std::string run, user;
+  std::string job_id = {};  ///< of a batch system; empty: none
+};
+
+/// Replaces what the user's `run` has in the gateway, under the grouping key job="vae_dist", run="<run>", user="<user>". `gateway`: host:port, or a URL. Throws Failure when
 /// that does not work within `limit`.
-void push_outcome(const std::string& gateway, const std::string& run, const JobOutcome& outcome, Seconds limit);
+void push_outcome(const std::string& gateway, const JobOwner& owner, const JobOutcome& outcome, Seconds limit);
 
 }  // namespace vae_dist

@@ -13,6 +13,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/utf8.hpp"
 #include "metrics/machine_series.hpp"
 #include "metrics/metrics_endpoint.hpp"
 
@@ -102,7 +103,7 @@ struct GlobalSeries {
 
   static void info(prometheus::Registry& registry, prometheus::Labels labels, const std::string& name, const std::string& help,
                    const std::vector<std::pair<std::string, std::string>>& facts) {
-    labels.insert(facts.begin(), facts.end());
+    for (const auto& [label, value] : facts) labels.emplace(label, utf8_text(value));
     LateGauge(registry, labels, name, help).set(1);
   }
 
@@ -159,14 +160,24 @@ struct RunMetrics::Series {
   Series(const MetricsIdentity& identity, const RunFacts& facts)
       : registry(std::make_shared<prometheus::Registry>()),
         rank(*registry, rank_labels(identity), facts),
-        machine(std::make_shared<MachineSeries>(rank_labels(identity), identity.gpu, identity.gpu_bus_id.empty() ? nullptr : GpuSensors::open(identity.gpu_bus_id))) {
+        machine(std::make_shared<MachineSeries>(rank_labels(identity), utf8_text(identity.gpu), identity.gpu_bus_id.empty() ? nullptr : GpuSensors::open(identity.gpu_bus_id))) {
     if (identity.rank != 0) return;
-    global.emplace(*registry, prometheus::Labels{{"run", identity.run}, {"host", identity.host}}, facts);
+    global.emplace(*registry, run_labels(identity), facts);
     checkpoint.emplace(*registry, rank_labels(identity));
   }
 
   static prometheus::Labels rank_labels(const MetricsIdentity& identity) {
-    return {{"run", identity.run}, {"host", identity.host}, {"rank", std::to_string(identity.rank)}};
+    prometheus::Labels labels = run_labels(identity);
+    labels["rank"] = std::to_string(identity.rank);
+    return labels;
+  }
+
+  // Prometheus refuses all that a rank serves for one label that is no UTF-8.
+  static prometheus::Labels run_labels(const MetricsIdentity& identity) {
+    prometheus::Labels labels = {{"run", utf8_text(identity.run)}, {"host", utf8_text(identity.host)}};
+    if (!identity.user.empty()) labels["user"] = utf8_text(identity.user);
+    if (!identity.job_id.empty()) labels["job_id"] = utf8_text(identity.job_id);
+    return labels;
   }
 
   std::shared_ptr<prometheus::Registry> registry;

@@ -1,11 +1,11 @@
 // Every Prometheus series of a rank, bound once at start, and the /metrics endpoint that serves them.
 //
-// Names start with vae_dist_, in base units; `_total` for counters. All series carry the labels `run` and `host`; per-rank series also
+// Names start with vae_dist_, in base units; `_total` for counters. All series carry the labels `run`, `host`, `user` and, in a job of a batch system, `job_id`; per-rank series also
 // `rank`. Loss-like series are global (equal on every rank) and served by rank 0 only, without `rank`; it also writes the checkpoints, whose series are its own. Labels are on the series, not on
 // the scrape target (service_discovery.hpp), so they are the same whoever scrapes and never come out as exported_run or exported_rank.
 // A series appears with its first value: what is not known yet is absent, not 0.
 //
-//   RunMetrics metrics({.run = "mnist", .host = "node1", .rank = 0}, {.steps_planned = 1000, .global_batch = 64}, "0.0.0.0", 19400);
+//   RunMetrics metrics({.run = "mnist", .host = "node1", .rank = 0}, {.steps_planned = 1000, .global_batch = 64}, "127.0.0.1", 19400);
 //   metrics.record_step({.step = 1, .loss = 0.3, .samples = 64, .step_seconds = 0.05});
 //
 // Thread safety: record_* may be called from one thread while scrapes go on.
@@ -23,6 +23,7 @@ namespace vae_dist {
 struct MetricsIdentity {
   std::string run, host;
   int rank = 0, local_rank = 0;
+  std::string user = {}, job_id = {};     ///< so that two people's runs of one name stay apart; empty: no such label
   std::string gpu = {}, gpu_bus_id = {};  ///< what the label `gpu` says, and where NVML finds it; empty: no GPU
 };
 

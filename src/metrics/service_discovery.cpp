@@ -7,6 +7,7 @@
 #include "base/durable_file.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/utf8.hpp"
 
 namespace vae_dist {
 namespace {
@@ -18,8 +19,8 @@ std::string target_address(const ScrapeTarget& target) {
 
 }  // namespace
 
-std::filesystem::path service_discovery_path(const std::filesystem::path& directory, const std::string& run) {
-  return directory / (run + ".prometheus.json");
+std::filesystem::path service_discovery_path(const std::filesystem::path& directory, const std::string& run, const std::string& user) {
+  return directory / utf8_text(text(user, user.empty() ? "" : "-", run, ".prometheus.json"));
 }
 
 ServiceDiscoveryFile::ServiceDiscoveryFile(std::filesystem::path path, const std::string& run, const std::vector<ScrapeTarget>& targets)
@@ -31,7 +32,7 @@ ServiceDiscoveryFile::ServiceDiscoveryFile(std::filesystem::path path, const std
                        {{"job", "vae_dist"}, {"__meta_vae_dist_run", run}, {"__meta_vae_dist_rank", std::to_string(target.rank)}}}});
   }
   try {
-    replace_file(path_, groups.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    replace_file(path_, json_text(groups, 2) + "\n");
   } catch (const std::exception& error) {
     log::warn(text("metrics: Prometheus will not find this run by itself: ", error.what()));
   }

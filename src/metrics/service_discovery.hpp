@@ -14,9 +14,10 @@ struct ScrapeTarget {
   int rank = 0;
 };
 
-/// Where the file of a run is: <directory>/<run>.prometheus.json, beside the run's own folder. Not inside it: Prometheus allows `*` only in
+/// Where the file of a run is: <directory>/<run>.prometheus.json, beside the run's own folder; with `user`, in a directory that several people share, <directory>/<user>-<run>.prometheus.json.
+/// What is no UTF-8 is escaped (base/utf8.hpp): Prometheus has a label with the name of the file. Not inside it: Prometheus allows `*` only in
 /// the last part of a path, so `runs/*.prometheus.json` (configs/monitoring/prometheus.yml) finds every run and `runs/*/...` is refused.
-std::filesystem::path service_discovery_path(const std::filesystem::path& directory, const std::string& run);
+std::filesystem::path service_discovery_path(const std::filesystem::path& directory, const std::string& run, const std::string& user = "");
 
 /// The file while this object lives: written by rename at construction, removed by the destructor. A file that cannot be written is a
 /// warning.

@@ -10,6 +10,7 @@
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/utf8.hpp"
 
 namespace vae_dist {
 namespace {
@@ -57,7 +58,7 @@ bool write_all(int fd, std::string_view bytes) {
 std::string json_line(const LogRecord& record) {
   ordered_json object = ordered_json::object();
   for (const auto& [name, value] : record) std::visit([&](const auto& any) { object[name] = to_json(any); }, value);
-  return object.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return json_text(object) + "\n";
 }
 
 std::string lines_up_to(std::string_view log, std::int64_t resume_step, bool evaluates_again) {

@@ -2,25 +2,12 @@
 
 #include <cstdint>
 
+#include "base/utf8.hpp"
+
 namespace vae_dist {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
-
-// The length of the UTF-8 character at the start of `words`, 0 for none: overlong forms, surrogates and what lies above U+10FFFF are none.
-std::size_t character_length(std::string_view words) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(words[i]); };
-  const std::uint8_t first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3 : first >= 0xF0 && first < 0xF5 ? 4 : 0;
-  if (length == 0 || words.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const std::uint8_t second = byte(1);
-  const bool refused = (first == 0xE0 && second < 0xA0) || (first == 0xED && second >= 0xA0) || (first == 0xF0 && second < 0x90) || (first == 0xF4 && second >= 0x90);
-  return refused ? 0 : length;
-}
 
 std::string opening(const std::string& tag, const HtmlAttributes& attributes) {
   std::string out = "<" + tag;
@@ -34,10 +21,11 @@ std::string html_escaped(std::string_view words) {
   std::string out;
   out.reserve(words.size());
   while (!words.empty()) {
-    const std::size_t length = character_length(words);
+    const std::size_t length = utf8_length(words);
     const char c = words[0];
     const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
-    if (length == 0 || control) out += kReplacement;
+    if (length == 0) out += utf8_text(words.substr(0, 1));
+    else if (control) out += kReplacement;
     else if (c == '&') out += "&amp;";
     else if (c == '<') out += "&lt;";
     else if (c == '>') out += "&gt;";

@@ -10,7 +10,7 @@
 
 namespace vae_dist {
 
-/// `words` with &, <, >, " and ' as entities. What no HTML text may hold (control characters, bytes that are no UTF-8) becomes U+FFFD.
+/// `words` with &, <, >, " and ' as entities. Control characters, which no HTML text may hold, become U+FFFD; bytes that are no UTF-8 become escapes (base/utf8.hpp).
 std::string html_escaped(std::string_view words);
 
 /// A piece of a page: balanced markup, or text.

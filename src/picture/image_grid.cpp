@@ -8,6 +8,7 @@
 
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
+#include "base/utf8.hpp"
 #include "picture/drawn_picture.hpp"
 
 namespace vae_dist {
@@ -56,10 +57,11 @@ void select(cairo_t* context, Font font) {
   cairo_set_font_size(context, font.size);
 }
 
+// Cairo draws nothing any longer once it has met a text that is no UTF-8.
 double width_of(cairo_t* context, const std::string& words, Font font) {
   select(context, font);
   cairo_text_extents_t extents;
-  cairo_text_extents(context, words.c_str(), &extents);
+  cairo_text_extents(context, utf8_text(words).c_str(), &extents);
   return extents.x_advance;
 }
 
@@ -74,7 +76,7 @@ void write_text(cairo_t* context, const std::string& words, Font font, double x,
   const double start = x - align * width_of(context, words, font);
   cairo_set_source_rgb(context, ink, ink, ink);
   cairo_move_to(context, std::round(start), std::round(baseline));
-  cairo_show_text(context, words.c_str());
+  cairo_show_text(context, utf8_text(words).c_str());
 }
 
 // Where things stand, in pixels of the canvas.

@@ -88,6 +88,8 @@ figure { margin: 0; }
 .slider details .picture { margin: 12px 0; }
 .equation { margin: 12px 0; padding: 6px 0; overflow-x: auto; overflow-y: hidden; }
 .equation math { width: max-content; font-size: 1.15em; }
+/* Many fonts, DejaVu among them, know no good place for a subscript: it would stand on the line. With room above it a browser has to lower it. */
+msub > :nth-child(2), msubsup > :nth-child(2) { padding-top: 0.3em; }
 .equation figcaption { margin-top: 2px; }
 @media (max-width: 560px) {
   body { padding: 16px 14px 48px; }

@@ -67,6 +67,7 @@ TableRows start_table(const StartFacts& f) {
   rows.emplace_back("device", describe_device(f.device));
   if (!f.hosts.empty()) rows.emplace_back("hosts", f.hosts);
   for (std::size_t i = 0; i < f.places.size(); ++i) rows.emplace_back(i == 0 ? "runs on" : "", f.places[i]);
+  if (!f.metrics.empty()) rows.emplace_back("metrics", f.metrics);
   rows.emplace_back("ranks", text(f.plan.world_size, ", replicas R = ", f.plan.replicas, " (", f.plan.replicas_per_rank(), " a rank), batch norm ", config.distributed.batch_norm));
   rows.emplace_back("global batch G", text(f.plan.global_batch, ": ", f.plan.samples_per_replica(), " a replica, ", f.plan.samples_per_rank(), " a rank"));
   rows.emplace_back("training data", f.train.description());

@@ -26,6 +26,7 @@ struct StartFacts {
   double top_variance = 0;         ///< of the training images, as the model sees them
   std::int64_t first_step = 0;     ///< above 0: resumed
   std::string hosts = {};          ///< of several, with their ranks; empty: there is one
+  std::string metrics = {};              ///< where and to whom ranks serve their numbers; empty: not said
   std::vector<std::string> places = {};  ///< where the ranks run, each different place once
 };
 

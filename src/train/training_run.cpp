@@ -23,6 +23,7 @@
 #include "train/prepared_run.hpp"
 #include "train/run/early_stop.hpp"
 #include "train/run/job_end.hpp"
+#include "train/run/metrics_address.hpp"
 #include "train/run/rank_failure.hpp"
 #include "train/run/run_beginning.hpp"
 #include "train/run/run_directory.hpp"
@@ -120,6 +121,7 @@ void print_start(const Config& config, const PreparedRun& run, const Learner& le
   facts.first_step = first_step;
   if (world.local_size() < world.size()) facts.hosts = hosts_text(hosts);
   facts.places = by_ranks(places);
+  facts.metrics = metrics_address_text(config.metrics, world.local_size() < world.size());
   log::info("vae_dist " + std::string(kVersion) + "\n" + format_table(start_table(facts)));
   if (!is_likelihood_of(config, run.data.train))
     log::warn("objective.likelihood is bernoulli and the images are grey: its negative logarithm is a loss, but not a likelihood, so no ELBO, bits per dimension or log p is given (data.binarize makes them 0 and 1)");
@@ -209,7 +211,7 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   if (request.errors_go_to) request.errors_go_to(directory.errors().string());
   const RunEnvironment environment = note_environment(setup, run.device, request.revision, job, world, *host);
   Recorder recorder(config, run_facts(config, run, learner, environment), run.rates.epochs_planned(), setup.state, world, *host, run.device.device, job_end);
-  if (recorder.port()) log::info(text("metrics: http://", world.host(), ":", *recorder.port(), "/metrics"));
+  if (recorder.port()) log::info(text("metrics: http://", scrape_host(recorder.address(), world.host()), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<Communicator> flags = make_logged_communicator(host->duplicate(), "flags", collectives);
   TrainingLoop loop({config, run.data.train, run.validation(), run.plan, run.objective, run.rates, run.device.device, learner, recorder, failure.watchdog(), *host, *flags, *run.data.node}, setup.state);
   give_back_freed_memory();  // start-up has looked at kImagesLookedAt images at once

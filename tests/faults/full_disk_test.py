@@ -32,7 +32,7 @@ class FullDisk(Launched):
 
     def counted(self):
         """What rank 0 serves as the number of checkpoints that failed."""
-        target = json.loads((self.folder / "found" / "full.prometheus.json").read_text())[0]["targets"][0]
+        target = json.loads(next((self.folder / "found").glob("*-full.prometheus.json")).read_text())[0]["targets"][0]
         answer = urllib.request.urlopen(f"http://{target}/metrics", timeout=20).read().decode()
         return int(float(re.search(r"^vae_dist_checkpoint_failures_total\{.*\} (.*)$", answer, re.MULTILINE)[1]))
 

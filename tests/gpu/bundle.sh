@@ -29,7 +29,9 @@ for part in pkglibdir pkgdatadir; do
 done
 mkdir -p "$bundle/openmpi/bin"
 cp "$(readlink -f "$(command -v mpirun)")" "$bundle/openmpi/bin/mpirun"
-cp "$(command -v orted)" "$bundle/openmpi/bin/orted"
+# Open MPI 5 has another runtime (prterun, prted), in libraries of its own.
+orted=$(command -v orted) || { echo "bundle.sh: this bundles Open MPI 4, whose orted is not on the PATH" >&2; exit 2; }
+cp "$orted" "$bundle/openmpi/bin/orted"
 
 # ldd lists what libraries load in turn, too.
 find "$bundle/bin" "$bundle/openmpi" -type f \( -perm -u+x -o -name '*.so*' \) -exec ldd {} + 2>/dev/null |

@@ -1,15 +1,15 @@
 """The mpirun command of a start."""
 import unittest
 
-from supervise import command
+from supervise import command, hosts, open_mpi
 from supervise.hosts import Host
 
 
 class Command(unittest.TestCase):
     PLACED = [(Host("a", 4), 4), (Host("b", 4), 2)]
 
-    def words(self, placed=None, environment=None, is_root=False, cores=8):
-        machine = command.Machine(is_root, cores, environment or {})
+    def words(self, placed=None, environment=None, is_root=False, cores=8, open_mpi_major=4):
+        machine = command.Machine(is_root, cores, environment or {}, open_mpi.OpenMpi(open_mpi_major))
         return command.training(placed or self.PLACED, machine, "job 1", 3, "/bin/vae dist", ["--config", "x; rm -rf y.yaml", "run.name=$(a)"])
 
     def test_starts_the_ranks_of_each_host(self):
@@ -37,6 +37,28 @@ class Command(unittest.TestCase):
         self.assertEqual(passed, ["VAE_DIST_JOB_ID=job 1", "VAE_DIST_JOB_RESTART=3", "NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "OMP_NUM_THREADS"])
         self.assertNotIn("oob_tcp_keepalive_time", words)
         self.assertIn("oob_tcp_keepalive_intvl", words)
+
+    def test_open_mpi_5_has_other_names_for_the_same(self):
+        words = self.words(open_mpi_major=5, cores=3, environment={"PRTE_MCA_prte_keepalive_probes": "9", "OMPI_MCA_oob_tcp_keepalive_time": "3"})
+        self.assertEqual(words[:7], ["mpirun", "-np", "6", "--host", "a:4,b:2", "--map-by", "slot:OVERSUBSCRIBE"])
+        self.assertNotIn("--oversubscribe", words, "which it warns of")
+        self.assertNotIn("--mca", words)
+        settings = {words[i + 1]: words[i + 2] for i, word in enumerate(words) if word == "--prtemca"}
+        self.assertEqual(settings, {"prte_keepalive_time": "10", "prte_keepalive_intvl": "5"})
+
+
+class Version(unittest.TestCase):
+    def test_is_read_from_what_mpirun_says(self):
+        self.assertEqual(open_mpi.from_version("mpirun (Open MPI) 4.1.4\n\nReport bugs to http://www.open-mpi.org/community/help/\n"), open_mpi.OpenMpi(4))
+        self.assertEqual(open_mpi.from_version("mpirun (Open MPI) 5.0.7\n"), open_mpi.OpenMpi(5))
+
+    def test_another_mpi_is_refused_by_its_name(self):
+        for said, name in (("HYDRA build details:\n    Version:  4.0.2\n", "HYDRA build details"), ("Intel(R) MPI Library for Linux* OS, Version 2021.9\n", "Intel(R) MPI Library"), ("", "nothing")):
+            with self.assertRaisesRegex(hosts.Wrong, "needs the mpirun of Open MPI, 4 or 5.*" + name.replace("(", r"\(").replace(")", r"\)")):
+                open_mpi.from_version(said)
+
+    def test_the_one_that_is_installed_is_told(self):
+        self.assertGreaterEqual(open_mpi.installed().major, 4)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What is read from the program's configuration and from the run directory."""
 import json
+import os
 import pathlib
 import tempfile
 import unittest
@@ -25,8 +26,14 @@ class Config(unittest.TestCase):
     def test_what_is_given_counts(self):
         facts = run_facts.facts_of(printed(distributed__replicas="8", train__batch_per_replica="16", distributed__reproducible="false", distributed__device="cpu",
                                            distributed__share_gpu="true", metrics__service_discovery="/etc/targets"))
-        self.assertEqual(facts.discovery_file, pathlib.Path("/etc/targets/big # one.prometheus.json"))
+        self.assertEqual(facts.discovery_file, pathlib.Path(f"/etc/targets/{run_facts.user_name()}-big # one.prometheus.json"))
         self.assertEqual((facts.replicas, facts.global_batch, facts.reproducible, facts.on_gpu, facts.share_gpu), (8, None, False, False, True))
+
+
+    def test_a_name_that_is_no_utf8_is_escaped_where_prometheus_reads_it_alone(self):
+        facts = run_facts.facts_of(printed(run__name=os.fsdecode(b"caf\xe9")))
+        self.assertEqual(os.fsencode(facts.path), b"runs/here/caf\xe9")
+        self.assertEqual(facts.discovery_file, pathlib.Path("runs/here/caf\\xe9.prometheus.json"))
 
 
 class RunDirectory(unittest.TestCase):

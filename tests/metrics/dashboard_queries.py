@@ -18,7 +18,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-VARIABLES = {"run": ".*", "rank": ".*", "__rate_interval": "1m"}
+VARIABLES = {"user": ".*", "run": ".*", "job": ".*", "rank": ".*", "__rate_interval": "1m"}
 
 
 def substitute(expression):

@@ -190,6 +190,29 @@ TEST(RunMetrics, TellsWhatRunsAndHowOftenItWentOn) {
   EXPECT_NEAR(value_of(answer, "vae_dist_start_timestamp_seconds" + kGlobal).value_or(0), static_cast<double>(std::time(nullptr)), 60);
 }
 
+TEST(RunMetrics, TellsRunsOfOneNameApartByUserAndJob) {
+  MetricsIdentity identity = rank_of_run(0);
+  identity.user = "anna";
+  identity.job_id = "4711";
+  RunMetrics metrics(identity, kFacts, "127.0.0.1", 0);
+  metrics.record_step(a_step());
+  const std::string answer = scrape(*metrics.port());
+  EXPECT_EQ(value_of(answer, R"(vae_dist_loss{host="node1",job_id="4711",run="mnist",user="anna"})"), 0.25);
+  EXPECT_EQ(value_of(answer, R"(vae_dist_steps_total{host="node1",job_id="4711",rank="0",run="mnist",user="anna"})"), 1);
+}
+
+TEST(RunMetrics, EscapesWhatIsNoUtf8InEveryLabel) {
+  MetricsIdentity identity{.run = "caf\xe9", .host = "h\xf6st", .user = "andr\xe9", .gpu = "0"};
+  RunFacts facts = kFacts;
+  facts.run = {{"model", "\xff"}};
+  RunMetrics metrics(identity, facts, "127.0.0.1", 0);
+  metrics.record_step(a_step());
+  const std::string answer = scrape(*metrics.port());
+  // The exposition format writes a backslash twice.
+  EXPECT_EQ(value_of(answer, R"(vae_dist_run_info{host="h\\xf6st",model="\\xff",run="caf\\xe9",user="andr\\xe9"})"), 1);
+  for (const char c : answer) ASSERT_LT(static_cast<unsigned char>(c), 0x80) << "Prometheus would refuse all of it";
+}
+
 TEST(RunMetrics, ReadsTheMemoryOfTheProcessWhenAsked) {
   RunMetrics metrics(rank_of_run(1), kFacts, "127.0.0.1", 0);
   const double before = value_of(scrape(*metrics.port()), "vae_dist_resident_memory_bytes" + kRank1).value_or(0);

@@ -29,6 +29,16 @@ TEST_F(ServiceDiscovery, NamesTheAddressOfEveryRank) {
   EXPECT_EQ(groups[1]["labels"]["__meta_vae_dist_run"], "a \"quoted\" run");
 }
 
+TEST_F(ServiceDiscovery, EscapesWhatIsNoUtf8) {
+  const ServiceDiscoveryFile file(path_, "caf\xe9", {{"node1", 19400, 0}});
+  EXPECT_EQ(nlohmann::json::parse(read_file(path_))[0]["labels"]["__meta_vae_dist_run"], R"(caf\xe9)");
+  EXPECT_EQ(service_discovery_path("r\xfcns", "caf\xe9"), std::string("r\xfcns/") + R"(caf\xe9.prometheus.json)") << "the folder is where it is";
+}
+
+TEST_F(ServiceDiscovery, KeepsTwoPeoplesRunsOfOneNameApartWhereTheyShareAFolder) {
+  EXPECT_EQ(service_discovery_path("/shared", "mnist", "anna"), "/shared/anna-mnist.prometheus.json");
+}
+
 TEST_F(ServiceDiscovery, GivesSeriesNoLabelThatTheyHaveThemselves) {
   const ServiceDiscoveryFile file(path_, "mnist", {{"node1", 19400, 0}});
   for (const auto& [name, value] : nlohmann::json::parse(read_file(path_))[0]["labels"].items()) {

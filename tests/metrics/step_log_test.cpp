@@ -39,6 +39,11 @@ TEST(JsonLine, WritesArraysOfNumbersAndOfRecords) {
   EXPECT_EQ(json_line({{"step", std::int64_t{3}}, {"ranks", ranks}}), "{\"step\":3,\"ranks\":[{\"rank\":0,\"host\":\"a\"},{\"rank\":1,\"step_seconds\":0.5}]}\n");
 }
 
+TEST(JsonLine, EscapesWhatIsNoUtf8InTextsAndNames) {
+  EXPECT_EQ(json_line({{"h\xf6st", std::string("caf\xe9")}, {"ranks", std::vector<PlainRecord>{{{"host", std::string("\xff")}}}}}),
+            R"({"h\\xf6st":"caf\\xe9","ranks":[{"host":"\\xff"}]})" "\n");
+}
+
 TEST(JsonLine, ReadsBackToTheSameBits) {
   std::mt19937_64 bits(1265);
   std::vector<double> values{0.0, -0.0, 0.1, 1e-320, 5e-324, 1.7976931348623157e308, 9007199254740993.0, static_cast<double>(0.1f)};

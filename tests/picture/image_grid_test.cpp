@@ -203,6 +203,11 @@ TEST_F(ImageGrid, IsWideEnoughForALongTitle) {
   EXPECT_FALSE(png.has_ink(png.width() - 15, 0, png.width(), png.height())) << "the right margin stays free";
 }
 
+TEST_F(ImageGrid, WritesALabelThatIsNoUtf8WithEscapes) {
+  const std::vector<Picture> pictures(1, plain(8, 8, {100}));
+  EXPECT_EQ(image_grid_png(pictures, {.title = "caf\xe9", .row_labels = {"\xff"}, .columns = 1}), image_grid_png(pictures, {.title = R"(caf\xe9)", .row_labels = {R"(\xff)"}, .columns = 1}));
+}
+
 TEST(GridMagnification, MakesSmallPicturesEasyToSeeAndLeavesLargeOnesAlone) {
   EXPECT_EQ(grid_magnification(28, 28), 3);
   EXPECT_EQ(grid_magnification(32, 32), 3);

@@ -105,7 +105,7 @@ class Dashboard(unittest.TestCase):
     def test_can_be_provisioned_again_and_again(self):
         self.assertEqual((DASHBOARD["uid"], DASHBOARD.get("id")), ("vae_dist", None))
         self.assertGreaterEqual(DASHBOARD["schemaVersion"], 39)
-        self.assertEqual([variable["name"] for variable in DASHBOARD["templating"]["list"]], ["datasource", "run", "rank", "reports"])
+        self.assertEqual([variable["name"] for variable in DASHBOARD["templating"]["list"]], ["datasource", "user", "run", "job", "rank", "reports"])
 
     @unittest.skipUnless(importlib.util.find_spec("grafana_foundation_sdk"), "grafana-foundation-sdk (Python 3.11 or later) is not installed")
     def test_has_no_field_that_grafana_does_not_know(self):
@@ -160,7 +160,29 @@ class Rules(unittest.TestCase):
         rules = (MONITORING / "rules.yml").read_text().split("- alert: ")[1:]
         for rule in rules:
             self.assertRegex(rule, r'(?m)^ +summary: "', rule.split()[0])
-            self.assertRegex(rule, r'(?m)^ +runbook: ".{40,}"$', rule.split()[0])
+            self.assertRegex(rule, r'(?m)^ +description: ".{40,}"$', rule.split()[0])
+
+    def test_each_alert_leads_to_a_runbook_that_there_is(self):
+        rules, page = (MONITORING / "rules.yml").read_text(), (MONITORING / "runbooks.html").read_text()
+        alerts = re.findall(r"- alert: (\w+)", rules)
+        # {{ $externalURL }} is the server's own address, which serves this folder's files below /user.
+        self.assertEqual(re.findall(r'(?m)^ +runbook_url: "\{\{ \$externalURL \}\}/user/runbooks\.html#(\w+)"$', rules), alerts)
+        self.assertEqual(re.findall(r'<section id="(\w+)"', page), alerts)
+
+    def test_runs_of_two_people_are_two(self):
+        """What is summed, joined or compared by run is so by all that tells runs apart."""
+        for text in ((MONITORING / "rules.yml").read_text(), *expressions()):
+            for labels in re.findall(r"\b(?:by|on) \(([^)]*\brun\b[^)]*)\)", text):
+                self.assertLessEqual({"user", "run", "job_id"}, set(re.split(r", *", labels)), text)
+            for selector in re.findall(r"\{([^}]*\brun=[^}]*)\}", text):
+                self.assertIn('user=~"$user"', selector, text)
+
+    def test_a_link_to_a_report_names_one_run_whatever_is_chosen(self):
+        """Of several chosen runs, or All, a variable in a link is a list or a pattern; a panel's link has the run that was clicked on."""
+        links = [link["url"] for link in DASHBOARD["links"]] + [link["url"] for panel in panels() for link in panel.get("fieldConfig", {}).get("defaults", {}).get("links", [])]
+        self.assertIn("${reports}/${__field.labels.run}/report.html", links)
+        for url in links:
+            self.assertNotRegex(url, r"\$\{?(run|user|job|rank)\b")
 
 
 if __name__ == "__main__":

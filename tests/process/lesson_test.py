@@ -1,9 +1,12 @@
 """The lesson, shortened: its page is whole, what it names is in the code, and what it predicts comes true."""
 import json
+import os
 import re
+import subprocess
 import unittest
 
-from runs import SOURCE, RunFolder
+import browser
+from runs import BINARY, SOURCE, RunFolder
 
 
 class Lesson(RunFolder):
@@ -50,6 +53,29 @@ class Lesson(RunFolder):
         self.assertGreater(weights[-1]["mse"], 0.9 * self.numbers["mean_image_mse"])
         kld = [each["kld_nats"] for each in self.numbers["betas"]]
         self.assertLess(kld[-1], kld[0])
+
+    def test_its_trainings_share_the_cores_and_find_the_same_on_any_number(self):
+        made = {}
+        for cores in (1, len(os.sched_getaffinity(0))):
+            chosen = ",".join(map(str, sorted(os.sched_getaffinity(0))[:cores]))
+            done = subprocess.run(["taskset", "-c", chosen, BINARY, "lesson", "--data", "shapes.h5", "--out", f"on_{cores}/lesson.html", "--steps", "20"], cwd=self.folder, text=True,
+                                  capture_output=True, timeout=600)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("one training at a time" if cores == 1 else f"{cores} trainings at a time", done.stderr)
+            made[cores] = (self.folder / f"on_{cores}" / "lesson.json").read_bytes()
+        self.assertEqual(len(set(made.values())), 1, "the same numbers to the last digit")
+
+    @unittest.skipUnless(browser.PROGRAM, "not run: there is no chromium or google-chrome here")
+    def test_subscripts_stand_below_the_line(self):
+        """Whatever font the browser has for formulas: the lower end of M_N's N is below that of its M, by what can be seen."""
+        with browser.Browser() as opened:
+            page = opened.open(self.folder / "made" / "lesson.html")
+            lowered = page.evaluate("""[...document.querySelectorAll('msub')].filter(each => each.textContent === 'MN').map(each => {
+              const [base, script] = [...each.children].map(part => part.getBoundingClientRect());
+              return (script.bottom - base.bottom) / parseFloat(getComputedStyle(each).fontSize); })""")
+        self.assertGreater(len(lowered), 1)
+        for share in lowered:
+            self.assertGreater(share, 0.15, "of the size of the font")
 
     def test_data_that_are_not_there_are_refused(self):
         done = self.program("lesson", "--data", "nowhere.h5", "--out", "made/none.html")

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -52,13 +53,13 @@ class Monitoring(RunFolder):
         if process.stdout:
             process.stdout.close()
 
-    def start_run(self, name):
-        """Four ranks that train until they are stopped, with all that the dashboard shows: validation, checkpoints, exchange."""
+    def start_run(self, name, *overrides, np=RANKS, discovery=None):
+        """Ranks that train until they are stopped, with all that the dashboard shows: validation, checkpoints, exchange."""
         run = self.start("--config", "run.yaml", f"run.name={name}", *SMALL, "train.epochs=1000000", "log.every_steps=100000",
-                         "metrics.port=0", "metrics.address=127.0.0.1", "data.validation.file=validation.h5", "data.validation.dataset=imgs",
-                         "evaluate.every_epochs=5", "checkpoint.every_steps=100", "checkpoint.keep_best=0", np=RANKS)
+                         "metrics.port=0", "data.validation.file=validation.h5", "data.validation.dataset=imgs",
+                         "evaluate.every_epochs=5", "checkpoint.every_steps=100", "checkpoint.keep_best=0", *overrides, np=np)
         self.addCleanup(self.stop, run)
-        discovery = self.folder / "runs" / f"{name}.prometheus.json"
+        discovery = self.folder / "runs" / (discovery or f"{name}.prometheus.json")
         self.wait_until(lambda: discovery.exists() or run.poll() is not None, START_S, "the run's file for Prometheus")
         if run.poll() is not None:
             self.fail(f"the run ended with {run.returncode}:\n{run.stdout.read()}")
@@ -70,8 +71,10 @@ class Monitoring(RunFolder):
         self.assertIn("../../runs/*.prometheus.json", shipped)
         faster, intervals = re.subn(r"(?m)^(\s*(?:scrape|evaluation|refresh)_interval: )\w+", r"\g<1>1s", shipped)
         self.assertEqual(intervals, 3)
-        adapted = self.folder / "configs" / "monitoring" / "prometheus.yml"  # beside `runs` as in the checkout
+        checkout = self.folder / "checkout"
+        adapted = checkout / "configs" / "monitoring" / "prometheus.yml"
         adapted.parent.mkdir(parents=True)
+        (checkout / "runs").symlink_to(self.folder / "runs")
         adapted.write_text(faster)
         (adapted.parent / "rules.yml").write_text((MONITORING / "rules.yml").read_text())
         port = free_port()
@@ -118,6 +121,7 @@ class Monitoring(RunFolder):
         self.assertEqual(answered, questions)
         self.assertGreater(questions, 60)
         for address in self.addresses(discovery):
+            self.assertRegex(address, r"^127\.0\.0\.1:", "on one machine outside of Slurm nobody else can ask")
             self.assert_promtool_likes(get(f"http://{address}/metrics"))
 
         # The answers are this run's.
@@ -143,6 +147,7 @@ class Monitoring(RunFolder):
         said, _ = run.communicate(timeout=END_S)
         self.assertEqual(run.returncode, STOPPED, said)
         self.assertIn("stopped on request", said)
+        self.assertIn("127.0.0.1, any free ports: this machine alone can ask (metrics.address)", said)
         self.assertFalse(discovery.exists())
         self.assertTrue(self.checkpoint("watched").exists())
         self.wait_until(lambda: self.targets(prometheus) == [], START_S, "prometheus forgetting the run")
@@ -159,16 +164,27 @@ class Monitoring(RunFolder):
         said = [line for line in (checked.stdout + checked.stderr).splitlines() if line != 'vae_dist_bits_per_dim use base unit "bytes" instead of "bits"']
         self.assertEqual(said, [])
 
-    def start_monitor(self, *arguments):
+    def start_monitor(self, *arguments, program=BINARY):
         environment = {**os.environ, "PATH": f"{pathlib.Path(PROMETHEUS).parent}:{os.environ['PATH']}"}
-        monitor = subprocess.Popen([BINARY, "monitor", *map(str, arguments)], cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE,
+        monitor = subprocess.Popen([program, "monitor", *map(str, arguments)], cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         self.addCleanup(self.stop, monitor)
         return monitor
 
-    def test_the_program_starts_prometheus_with_our_files_and_ends_it_on_ctrl_c(self):
+    def installed(self):
+        """A copy of the program as `cmake --install` places it, far from any checkout."""
+        prefix = self.folder / "prefix"
+        (prefix / "bin").mkdir(parents=True)
+        (prefix / "share" / "vae_dist").mkdir(parents=True)
+        shutil.copy(BINARY, prefix / "bin" / "vae_dist")
+        shutil.copytree(SOURCE / "configs", prefix / "share" / "vae_dist" / "configs")
+        return prefix / "bin" / "vae_dist"
+
+    def test_an_installed_program_watches_the_runs_of_the_folder_it_is_called_in_and_ends_on_ctrl_c(self):
         port = free_port()
-        monitor = self.start_monitor("--config", MONITORING / "prometheus.yml", "--port", port)
+        run, discovery = self.start_run(os.fsdecode(b"caf\xe9"), np=1, discovery=r"caf\xe9.prometheus.json")
+        (self.folder / "others' runs").mkdir()
+        monitor = self.start_monitor("--runs", "runs", "others' runs", "not_yet", "--port", port, program=self.installed())
 
         def rules():
             try:
@@ -177,16 +193,33 @@ class Monitoring(RunFolder):
                 return set()
         self.wait_until(lambda: "VaeDistNoProgress" in rules() or monitor.poll() is not None, START_S, "prometheus answering")
         self.assertIsNone(monitor.poll())
+        self.wait_until(lambda: self.targets(f"http://localhost:{port}") == [("0", r"caf\xe9", "up")], START_S, "the run being found")
+        self.wait_until(lambda: self.values(f"http://localhost:{port}", r'vae_dist_steps_total{run="caf\\xe9"}'), START_S, "its series")
+        self.assertIn(discovery.name.replace("\\", r"\\"), get(f"http://localhost:{port}/metrics"), "Prometheus names the file in a label of its own")
+        self.assertIsNone(run.poll(), "the run ended by itself")
+
+        # An alert's link leads to what Prometheus itself serves.
+        groups = json.loads(get(f"http://localhost:{port}/api/v1/rules"))["data"]["groups"]
+        links = [rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"] if rule["type"] == "alerting"]
+        self.assertGreater(len(links), 8)
+        address, _, place = links[0].replace("{{ $externalURL }}", f"http://localhost:{port}").partition("#")
+        self.assertIn(f'id="{place}"', get(address))
         monitor.send_signal(signal.SIGINT)
         said, _ = monitor.communicate(timeout=END_S)
         self.assertEqual(monitor.returncode, 0, said)
         self.assertIn(f"http://localhost:{port}/targets", said)
+        self.assertIn(f"runs in    {self.folder}/runs, {self.folder}/others' runs, {self.folder}/not_yet (not there yet)\n", said)
         self.assertEqual(rules(), set(), "the server is gone")
 
     def test_monitor_says_what_is_wrong(self):
         missing = self.program("monitor", "--config", "nowhere.yml")
         self.assertEqual(missing.returncode, 2)
         self.assertIn("there is no file nowhere.yml", missing.stderr)
+        for arguments, complaint in ((["--config", MONITORING / "prometheus.yml", "--runs", "runs"], "not both"), (["--runs", "runs*"], "takes *, ?, ["),
+                                     (["--runs", os.fsdecode(b"caf\xe9")], r"caf\xe9")):
+            refused = self.program("monitor", *arguments)
+            self.assertEqual(refused.returncode, 2, arguments)
+            self.assertIn(complaint, refused.stderr)
         without = self.program("monitor", "--config", MONITORING / "prometheus.yml", env={"PATH": str(self.folder)})
         self.assertEqual(without.returncode, 2)
         self.assertIn("cannot start prometheus", without.stderr)

@@ -1,4 +1,5 @@
 """What a job leaves in a real Pushgateway when it is over: its outcome, once, and nothing else."""
+import getpass
 import os
 import re
 import signal
@@ -53,7 +54,7 @@ class Outcome(RunFolder):
             name, _, rest = line.partition("{")
             labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', rest))
             if name.startswith("vae_dist_") and labels.get("run") == run:
-                self.assertEqual((labels.pop("job"), labels.pop("instance"), labels.pop("run")), ("vae_dist", "", run))
+                self.assertEqual((labels.pop("job"), labels.pop("instance"), labels.pop("run"), labels.pop("user")), ("vae_dist", "", run, getpass.getuser()))
                 found[name.removeprefix("vae_dist_job_")] = (labels, float(rest.rpartition("}")[2]))
         return found
 
@@ -71,6 +72,10 @@ class Outcome(RunFolder):
         self.assertAlmostEqual(pushed["loss"][1], self.losses(name)[-1], delta=1e-6 * self.losses(name)[-1])
         self.assertTrue(started <= pushed["end_timestamp_seconds"][1] <= time.time())
         self.assertTrue(0 < pushed["duration_seconds"][1] < time.time() - started)
+
+    def test_a_name_that_is_no_utf8_is_escaped_and_the_job_of_a_batch_system_is_told(self):
+        self.train(os.fsdecode(b"caf\xe9"), "train.steps=2", f"metrics.push_gateway={self.gateway}", env={"PBS_JOBID": "77.head"})
+        self.assertEqual(self.pushed(r"caf\\xe9")["last_step"], ({"job_id": "77.head"}, 2))
 
     def test_a_job_that_was_stopped_says_so_and_the_next_one_takes_its_place(self):
         run = self.start("train", "--config", "run.yaml", "run.name=stopped", *SMALL, "train.steps=1000000", f"metrics.push_gateway=http://{self.gateway}/", np=2)
@@ -118,7 +123,7 @@ class Outcome(RunFolder):
             silent.bind(("127.0.0.1", 0))
             closed = f"127.0.0.1:{silent.getsockname()[1]}"  # bound, and nobody listens
             done = self.train("unheard", "train.steps=2", f"metrics.push_gateway={closed}")
-            self.assertRegex(done.stderr, rf"warning: cannot push the outcome to {closed}/metrics/job/vae_dist/run/unheard: .*\(metrics.push_gateway\)")
+            self.assertRegex(done.stderr, rf"warning: cannot push the outcome to {closed}/metrics/job/vae_dist/run/unheard/user/{getpass.getuser()}: .*\(metrics.push_gateway\)")
             # One that takes the connection and never answers.
             silent.listen()
             done = self.train("unanswered", "train.steps=2", f"metrics.push_gateway={closed}")

@@ -1,4 +1,5 @@
-"""What the README says is so: its commands run, its table of keys is the program's."""
+"""What the README says is so: its commands run, its table of keys is the program's, and every key that is named anywhere is in that table."""
+import ast
 import re
 import shlex
 import subprocess
@@ -55,9 +56,73 @@ class Readme(runs.RunFolder):
     def test_its_keys_are_the_programs(self):
         self.assertEqual(blocks("yaml"), [self.program("config", check=True).stdout])
 
+    def test_its_first_screen_says_how_long_what_takes(self):
+        screen = "\n".join(README.splitlines()[:30])
+        for what in (r"minutes from nothing", r"set-up \d", r"build \d+", r"training \d"):
+            self.assertRegex(screen, what)
+
     def test_every_file_that_it_names_is_there(self):
         for name in re.findall(r"`((?:src|tests|configs|launcher|slurm|cmake|datasets)/[\w./]*)`", README) + re.findall(r"\]\(([^)]+)\)", README):
             self.assertTrue((runs.SOURCE / name).exists(), name)
+
+
+def string_literals(file):
+    """The texts of a C++ or Python source, by which it talks to people."""
+    source = file.read_text()
+    if file.suffix != ".py":
+        return [text for line in source.splitlines() if not line.startswith("#include") for text in re.findall(r'"((?:[^"\\]|\\.)*)"', line)]
+    return [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+class KeyNames(runs.RunFolder):
+    """A remedy that names a key which is none is worse than no remedy."""
+
+    IMAGES = ["--count", "8", "--size", "16", "--channels", "1"]
+    # What looks like a key and is the name of a file: metrics.jsonl, model.safetensors.
+    FILES = {"cpp", "csv", "h5", "hdf5", "hpp", "html", "json", "jsonl", "npz", "png", "pt", "pth", "py", "safetensors", "sh", "txt", "yaml", "yml"}
+
+    def table(self):
+        """Names of all keys and of the groups that they stand in, by the program itself."""
+        names, path = set(), []
+        for line in self.program("config", check=True).stdout.splitlines():
+            if found := re.match(r"( *)(?:# )?(\w+):", line):
+                path = [*path[:len(found[1]) // 2], found[2]]
+                names.add(".".join(path))
+        return names
+
+    def named(self):
+        """(file, text) of all that users read."""
+        root = runs.SOURCE
+        for file in (root / "README.md", *root.glob("src/*/README.md"), *(root / "slurm").iterdir(), *(root / "configs").rglob("*"), *root.glob("launcher/*.sh")):
+            if file.is_file():
+                yield file, file.read_text()
+        for folder in ("src", "launcher", "datasets"):
+            for file in sorted((root / folder).rglob("*")):
+                if file.suffix in (".cpp", ".hpp", ".py"):
+                    for text in string_literals(file):
+                        yield file, text
+
+    def test_every_key_that_is_named_exists(self):
+        table = self.table()
+        self.assertGreater(len(table), 100)
+        groups = "|".join(sorted({name for name in table if "." not in name}))
+        found, wrong = set(), []
+        for file, text in self.named():
+            for name in re.findall(rf"(?<![\w./$-])(?:{groups})(?:\.[a-z_0-9]+)+\b(?!\()", text):  # model.state_dict() is Python's
+                if name.rpartition(".")[2] not in self.FILES:
+                    found.add(name)
+                    if name not in table:
+                        wrong.append(f"{file.relative_to(runs.SOURCE)}: {name}")
+        self.assertEqual(wrong, [])
+        self.assertGreater(len(found), 60, "the keys that are named are found")
+
+    def test_what_stands_as_key_and_value_is_a_key_by_its_last_name(self):
+        """`batch_norm: sync`, as in a file, in the documentation."""
+        last = {name.rpartition(".")[2] for name in self.table()}
+        for file, text in self.named():
+            if file.suffix == ".md" and file.parent.name != "monitoring":  # Prometheus has keys of its own
+                for name in re.findall(r"`(?:\w+\.)*([a-z_]+): [^`]+`", text):
+                    self.assertIn(name, last, file.name)
 
 
 class ShippedConfigs(runs.RunFolder):

@@ -72,7 +72,7 @@ class RunFolder(unittest.TestCase):
     def program(cls, *arguments, np=None, check=False, timeout=300, env=None):
         """Runs the program to its end. Returns the CompletedProcess, output as text, with .seconds."""
         started = time.monotonic()
-        done = subprocess.run(mpirun(np, [BINARY, *map(str, arguments)]), cwd=cls.folder, text=True, capture_output=True,
+        done = subprocess.run(mpirun(np, [BINARY, *map(str, arguments)]), cwd=cls.folder, text=True, errors="backslashreplace", capture_output=True,
                               timeout=timeout, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL)
         done.seconds = time.monotonic() - started
         if check and done.returncode != 0:

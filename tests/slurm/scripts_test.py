@@ -1,4 +1,5 @@
 """What can be said of the batch scripts without a Slurm."""
+import getpass
 import os
 import pathlib
 import re
@@ -46,6 +47,25 @@ class Scripts(unittest.TestCase):
                 with self.subTest(complaint):
                     self.assertIn(complaint, done.stderr)
                     self.assertEqual(done.returncode, 2, done.stderr)
+
+    def test_the_runs_file_for_prometheus_is_removed_by_the_name_that_the_program_gives_it(self):
+        """The name is as src/metrics/service_discovery.cpp makes it; a script that answers for the configuration stands for it."""
+        names = {("auto", "mnist"): "runs/mnist-12.prometheus.json", ("auto", os.fsdecode(b"caf\xe9")): "runs/caf\\xe9-12.prometheus.json",
+                 ("/shared", "mnist"): f"/shared/{getpass.getuser()}-mnist-12.prometheus.json"}
+        for (place, name), expected in names.items():
+            with tempfile.TemporaryDirectory() as folder:
+                program = pathlib.Path(folder) / "program"
+                program.write_bytes(b"#!/bin/sh\nprintf '%s\\n' " + os.fsencode(f"'{name}' runs {place}") + b"\n")
+                program.chmod(0o755)
+                done = subprocess.run(["bash", "-c", "source slurm/job.sh; name_run 12 x.yaml 2>/dev/null; trap - EXIT; printf %s \"$discovery\""], cwd=SOURCE, text=True,
+                                      env={**os.environ, "SLURM_JOB_ID": "12", "VAE_DIST": str(program), "checkout": "."}, capture_output=True, timeout=60)
+                self.assertEqual(done.stdout, expected, done.stderr)
+
+    def test_open_mpi_4_and_5_start_daemons_that_hold_sigterm_back(self):
+        done = subprocess.run(["bash", "-c", "source slurm/job.sh; choose_launcher; trap - EXIT; env"], cwd=SOURCE, text=True, capture_output=True, timeout=60,
+                              env={**os.environ, "SLURM_JOB_ID": "12", "VAE_DIST": BINARY, "checkout": "."})
+        self.assertIn("\nOMPI_MCA_orte_launch_agent=env --block-signal=TERM orted\n", done.stdout)
+        self.assertIn("\nPRTE_MCA_prte_launch_agent=env --block-signal=TERM prted\n", done.stdout)
 
     def test_a_script_that_is_no_job_says_how_to_make_it_one(self):
         done = subprocess.run(["bash", "slurm/train.sbatch", "configs/shapes.yaml"], cwd=SOURCE, text=True, capture_output=True, timeout=60,

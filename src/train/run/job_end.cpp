@@ -5,11 +5,12 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "metrics/outcome_push.hpp"
+#include "base/user_name.hpp"
+#include "train/run/metrics_address.hpp"
 
 namespace vae_dist {
 
-JobEnd::JobEnd(const Config& config) : run_(config.run.name), gateway_(config.metrics.push_gateway) {}
+JobEnd::JobEnd(const Config& config) : owner_{config.run.name, user_name(), batch_job()}, gateway_(config.metrics.push_gateway) {}
 
 void JobEnd::begin(std::int64_t first_step) {
   last_step_ = first_step;
@@ -27,7 +28,7 @@ void JobEnd::push(const std::string& outcome, Seconds limit) {
   JobOutcome end{outcome, last_step_, std::nullopt, duration()};
   if (const double loss = loss_; std::isfinite(loss)) end.loss = loss;
   try {
-    push_outcome(*gateway_, run_, end, limit);
+    push_outcome(*gateway_, owner_, end, limit);
   } catch (const std::exception& error) {
     log::warn(text(error.what(), " (metrics.push_gateway)"));
   }

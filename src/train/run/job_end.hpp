@@ -9,6 +9,7 @@
 
 #include "base/clock.hpp"
 #include "config/config.hpp"
+#include "metrics/outcome_push.hpp"
 #include "metrics/run_metrics.hpp"
 
 namespace vae_dist {
@@ -30,7 +31,7 @@ class JobEnd {
   void push(const std::string& outcome, Seconds limit);
 
  private:
-  std::string run_;
+  JobOwner owner_;
   std::optional<std::string> gateway_;
   std::atomic<bool> begun_ = false, pushed_ = false;
   std::atomic<std::int64_t> last_step_ = 0;

@@ -3,7 +3,9 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "base/user_name.hpp"
 #include "train/device/gpu_facts.hpp"
+#include "train/run/metrics_address.hpp"
 
 namespace vae_dist {
 namespace {
@@ -13,15 +15,9 @@ std::optional<int> wanted_port(const MetricsConfig& config, int local_rank) {
   return *config.port == 0 ? 0 : static_cast<int>(*config.port) + local_rank;
 }
 
-// Where Prometheus finds this rank: the address it listens on, or the host when it listens on all.
-std::string scrape_host(const MetricsConfig& config, const std::string& host) {
-  const bool all = config.address == "0.0.0.0" || config.address == "::" || config.address == "[::]";
-  return all ? host : config.address;
-}
-
-std::vector<ScrapeTarget> gather_targets(const MetricsConfig& config, std::optional<int> port, const MpiWorld& world, Communicator& host) {
+std::vector<ScrapeTarget> gather_targets(const std::string& address, std::optional<int> port, const MpiWorld& world, Communicator& host) {
   std::vector<ScrapeTarget> targets;
-  const std::vector<std::string> hosts = all_gather_text(host, scrape_host(config, world.host()));
+  const std::vector<std::string> hosts = all_gather_text(host, scrape_host(address, world.host()));
   const std::vector<std::string> ports = all_gather_text(host, port ? std::to_string(*port) : "");
   for (int rank = 0; rank < host.size(); ++rank) {
     const auto r = static_cast<std::size_t>(rank);
@@ -30,8 +26,11 @@ std::vector<ScrapeTarget> gather_targets(const MetricsConfig& config, std::optio
   return targets;
 }
 
-MetricsIdentity identity_of(const Config& config, const MpiWorld& world, c10::Device device) {
+// Hosts that ssh leads to know nothing of a job: the first rank's counts for all. A collective.
+MetricsIdentity identity_of(const Config& config, const MpiWorld& world, Communicator& host, c10::Device device) {
   MetricsIdentity out{config.run.name, world.host(), world.rank(), world.local_rank()};
+  out.user = user_name();
+  out.job_id = broadcast_text(host, batch_job());
   if (!device.is_cuda()) return out;
   out.gpu = std::to_string(device.index());
   out.gpu_bus_id = gpu_facts(device).pci_bus_id;
@@ -40,7 +39,8 @@ MetricsIdentity identity_of(const Config& config, const MpiWorld& world, c10::De
 
 std::filesystem::path discovery_file(const Config& config) {
   const std::string& place = config.metrics.service_discovery;
-  return service_discovery_path(place == "auto" ? config.run.directory : place, config.run.name);
+  if (place == "auto") return service_discovery_path(config.run.directory, config.run.name);
+  return service_discovery_path(place, config.run.name, user_name());
 }
 
 }  // namespace
@@ -54,10 +54,11 @@ Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epo
       steps_planned_(facts.steps_planned),
       epochs_planned_(epochs_planned),
       other_terms_(facts.other_terms),
-      metrics_(identity_of(config, world, device), facts, config.metrics.address, wanted_port(config.metrics, world.local_rank())),
+      address_(metrics_address(config.metrics, world.local_size() < world.size())),
+      metrics_(identity_of(config, world, host, device), facts, address_, wanted_port(config.metrics, world.local_rank())),
       progress_(writes_, start.step, facts.global_batch),
       hosts_(all_gather_text(host, world.host())) {
-  const std::vector<ScrapeTarget> targets = gather_targets(config.metrics, metrics_.port(), world, host);
+  const std::vector<ScrapeTarget> targets = gather_targets(address_, metrics_.port(), world, host);
   if (!writes_) return;
   log_ = std::make_unique<StepLog>(RunDirectory(config.run).metrics(), start.step, start.awaits_evaluation != 0);
   if (targets.empty()) return;

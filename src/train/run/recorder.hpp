@@ -38,6 +38,9 @@ class Recorder {
 
   std::optional<int> port() const { return metrics_.port(); }
 
+  /// The address that this rank serves on.
+  const std::string& address() const { return address_; }
+
  private:
   /// Of this rank's steps since they were last told.
   struct StepTimes {
@@ -49,6 +52,7 @@ class Recorder {
   bool writes_;
   std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_;
   std::vector<std::string> other_terms_;
+  std::string address_;  // that this rank serves on
   RunMetrics metrics_;
   Progress progress_;
   StepTimes times_;

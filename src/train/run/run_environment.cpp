@@ -8,6 +8,7 @@
 #include "base/durable_file.hpp"
 #include "base/text.hpp"
 #include "base/utc_text.hpp"
+#include "base/utf8.hpp"
 #include "comm/nccl_communicator.hpp"
 #include "train/device/version.hpp"
 
@@ -61,7 +62,7 @@ void write_environment(const std::filesystem::path& file, const RunEnvironment& 
   object["device of rank 0"] = environment.device;
   object["last started"] = utc_now("%Y-%m-%d %H:%M:%S UTC");
   object["restarts"] = environment.restarts;
-  replace_file(file, object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  replace_file(file, json_text(object, 2) + "\n");
 }
 
 }  // namespace vae_dist

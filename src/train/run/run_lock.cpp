@@ -17,6 +17,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/utc_text.hpp"
+#include "base/utf8.hpp"
 
 namespace vae_dist {
 namespace {
@@ -67,7 +68,7 @@ std::string content_for(const JobIdentity& job) {
                                          {"job", job.id},
                                          {"restart", job.restart},
                                          {"started", utc_now("%Y-%m-%d %H:%M:%S UTC")}};
-  return object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(object, 2) + "\n";
 }
 
 // Nothing for a text that is no lock: a file system that lost it in a crash.

@@ -8,6 +8,7 @@
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
 #include "base/utc_text.hpp"
+#include "base/utf8.hpp"
 #include "config/key_table.hpp"
 #include "config/load_config.hpp"
 
@@ -31,7 +32,7 @@ std::vector<std::pair<std::string, std::string>> environment_rows(const std::fil
   if (!std::filesystem::exists(file)) return rows;
   const auto object = nlohmann::ordered_json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return rows;
-  for (const auto& [name, value] : object.items()) rows.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  for (const auto& [name, value] : object.items()) rows.emplace_back(name, value.is_string() ? value.get<std::string>() : json_text(value));
   return rows;
 }
 
