@@ -2,24 +2,24 @@
 #include <memory>
 
 #include "config/load_config.hpp"
+#include "launcher/config_options.hpp"
 #include "launcher/verbs.hpp"
 
 namespace vae_dist {
 
 void add_config_verb(CLI::App& app, VerbContext& context) {
-  struct Options {
-    std::string file;
-    std::vector<std::string> overrides, keys;
+  struct Options : ConfigChoice {
+    std::vector<std::string> keys;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("config", "Print every configuration key with its default and meaning, or a checked configuration");
-  verb->add_option("--config", options->file, "Check this file and print it with every key filled in");
-  verb->add_option("overrides", options->overrides, "key=value, with --config");
+  add_config_options(*verb, context, *options, "Check this file and print it with every key filled in");
   verb->add_option("--key", options->keys, "Print the value of this key alone, with --config; again for another, each on a line")->allow_extra_args(false);
   verb->footer(
       "Examples:\n  vae_dist config > my.yaml\n  vae_dist config --config configs/mnist.yaml train.global_batch=128\n"
       "  vae_dist config --config configs/mnist.yaml --key run.directory");
   verb->callback([&context, options] {
+    take_config_file(*options, /*required=*/false);
     context.chosen = on_one_rank(context, [options] {
       if (options->file.empty() && !options->overrides.empty()) throw BadInput("overrides need a file to apply to: add --config FILE");
       if (options->file.empty() && !options->keys.empty()) throw BadInput("--key prints what a file makes of a key: add --config FILE");

@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "launcher/config_options.hpp"
 #include "launcher/revision.hpp"
 #include "launcher/verbs.hpp"
 #include "train/training_run.hpp"
@@ -10,11 +11,14 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
   auto request = std::make_shared<TrainingRequest>();
   request->revision = kRevision;
   CLI::App* verb = app.add_subcommand("train", "Train a model (the default when --config is given)");
-  verb->add_option("--config", request->config_file, "Configuration file (YAML); `vae_dist config` prints every key")->required();
+  auto config = std::make_shared<ConfigChoice>();
   verb->add_flag("--dry-run", request->dry_run, "Check configuration, dataset and devices, print the start table, and leave");
-  verb->add_option("overrides", request->overrides, "key=value: overrides a key of the configuration by its dotted name");
+  add_config_options(*verb, context, *config, "Configuration file (YAML); `vae_dist config` prints every key");
   verb->footer("Example:\n  mpirun -np 2 vae_dist train --config configs/shapes.yaml train.epochs=3 run.name=short");
-  verb->callback([&context, request] {
+  verb->callback([&context, request, config] {
+    take_config_file(*config);
+    request->config_file = config->file;
+    request->overrides = config->overrides;
     context.chosen = [&context, request] {
       request->errors_go_to = [&context](const std::string& directory) { context.report.set_directory(directory); };
       request->tell_failure = [&context](const std::exception& error, const std::string& details) { context.report.fail(error, details); };

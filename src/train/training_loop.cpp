@@ -312,7 +312,7 @@ void TrainingLoop::save() {
   snapshot.optimizer = parts_.learner.optimizer_state();
   snapshot.state = state_;
   snapshot.state.world_size = parts_.plan.world_size;
-  snapshot.config_yaml = config_yaml(parts_.config);
+  snapshot.config_yaml = kept_config_yaml(parts_.config);
   std::vector<std::filesystem::path> protect;
   if (state_.best_step >= 0) protect.push_back(checkpoint_directory(RunDirectory(parts_.config.run).checkpoints(), state_.best_step));
   writer_.start(std::move(snapshot), std::move(protect));

@@ -5,6 +5,7 @@
 #include "comm/agreement.hpp"
 #include "config/check_config.hpp"
 #include "config/load_config.hpp"
+#include "train/trained/foreign_weights.hpp"
 
 namespace vae_dist {
 namespace {
@@ -52,8 +53,12 @@ RunSetup read_setup(const std::string& config_file, const std::vector<std::strin
 
   setup.state = setup.checkpoint->state;
   setup.state.replicas = *setup.config.distributed.replicas;
-  // Nothing has been trained yet (imported weights): whether they fit is all that counts.
-  if (setup.state.step == 0) return setup;
+  // Nothing has been trained yet (imported weights): whether they fit is all that counts, and whether the network around them is the one that they were imported for. Those that were
+  // imported before that was noted go on with whatever the configuration says.
+  if (setup.state.step == 0) {
+    if (setup.checkpoint->weights.metadata.contains("output")) require_same_network(setup.checkpoint->weights, setup.config, text("the weights of ", RunDirectory(setup.config.run).path()));
+    return setup;
+  }
   const Config saved = parse_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
   // The order of samples is the run's from its first start; runs of before it could be chosen had the one over all samples.
   if (!setup.config.data.shuffle_window_chunks) setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);

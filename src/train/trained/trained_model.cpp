@@ -4,6 +4,7 @@
 #include "config/load_config.hpp"
 #include "train/step/make_model.hpp"
 #include "train/step/weights.hpp"
+#include "train/trained/checkpoint_place.hpp"
 
 namespace vae_dist {
 namespace {
@@ -13,7 +14,8 @@ struct Found {
   std::filesystem::path origin;
 };
 
-Found find(const std::filesystem::path& place) {
+Found find(const std::string& named) {
+  const std::filesystem::path place = named_checkpoint(named);
   if (std::filesystem::exists(place / "manifest.json")) return {read_checkpoint(place), place};
   const std::filesystem::path root = place / "checkpoints";
   if (auto newest = read_newest_checkpoint(root)) {
@@ -33,7 +35,7 @@ void use_averages(Checkpoint& checkpoint) {
 
 }  // namespace
 
-TrainedModel load_trained_model(const std::filesystem::path& place) {
+TrainedModel load_trained_model(const std::string& place) {
   Found found = find(place);
   TrainedModel out;
   out.origin = found.origin;

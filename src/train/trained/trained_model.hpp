@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "checkpoint/checkpoint.hpp"
 #include "config/config.hpp"
@@ -20,7 +21,7 @@ struct TrainedModel {
   std::filesystem::path origin;  ///< the checkpoint it came from
 };
 
-/// `place`: a checkpoint's directory, or a run's (then its newest good checkpoint). Throws BadInput: neither, or corrupt.
-TrainedModel load_trained_model(const std::filesystem::path& place);
+/// `place`: a checkpoint's directory, a run's (then its newest good checkpoint), RUN@best or RUN@STEP. Throws BadInput: none of these, or corrupt.
+TrainedModel load_trained_model(const std::string& place);
 
 }  // namespace vae_dist

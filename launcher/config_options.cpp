@@ -1,0 +1,24 @@
+#include "launcher/config_options.hpp"
+
+#include <algorithm>
+
+namespace vae_dist {
+
+void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choice, const std::string& help) {
+  verb.add_option("--config", choice.file, help);
+  verb.add_option("overrides", choice.overrides, "key=value: overrides a key of the configuration by its dotted name. A word without = is the configuration file, as with --config");
+  context.files.add_inputs(verb, path_of(choice.file));
+}
+
+void take_config_file(ConfigChoice& choice, bool required) {
+  if (!choice.file.empty()) return;
+  const auto word = std::find_if(choice.overrides.begin(), choice.overrides.end(), [](const std::string& given) { return given.find('=') == std::string::npos; });
+  if (word == choice.overrides.end()) {
+    if (required) throw CLI::RequiredError("--config, or a configuration file's name,");
+    return;
+  }
+  choice.file = *word;
+  choice.overrides.erase(word);
+}
+
+}  // namespace vae_dist
