@@ -51,6 +51,7 @@ void add_bench_verb(CLI::App& app, VerbContext& context) {
   BenchRequest& request = options->request;
   CLI::App* verb = app.add_subcommand("bench", "How fast a configuration trains here, and where a step goes; nothing is kept");
   add_config_options(*verb, context, options->config, "Configuration file (YAML)");
+  add_device_of_config(*verb, options->config);
   verb->add_option("--steps", request.steps, "Steps that are measured")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--warm-up", request.warm_up, "Steps before")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_flag("--no-exchange", options->alone, "Each rank trains by itself: what is faster then is what the exchange costs");

@@ -10,7 +10,12 @@ void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choi
   context.files.add_inputs(verb, path_of(choice.file));
 }
 
+void add_device_of_config(CLI::App& verb, ConfigChoice& choice) {
+  verb.add_option("--device", choice.device, "As distributed.device, which it overrides: auto is a GPU where there is one")->check(CLI::IsMember({"auto", "cuda", "cpu"}));
+}
+
 void take_config_file(ConfigChoice& choice, bool required) {
+  if (!choice.device.empty()) choice.overrides.push_back("distributed.device=" + choice.device);
   if (!choice.file.empty()) return;
   const auto word = std::find_if(choice.overrides.begin(), choice.overrides.end(), [](const std::string& given) { return given.find('=') == std::string::npos; });
   if (word == choice.overrides.end()) {

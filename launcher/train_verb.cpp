@@ -14,6 +14,7 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
   auto config = std::make_shared<ConfigChoice>();
   verb->add_flag("--dry-run", request->dry_run, "Check configuration, dataset and devices, print the start table, and leave");
   add_config_options(*verb, context, *config, "Configuration file (YAML); `vae_dist config` prints every key");
+  add_device_of_config(*verb, *config);
   verb->footer("Example:\n  mpirun -np 2 vae_dist train --config configs/shapes.yaml train.epochs=3 run.name=short");
   verb->callback([&context, request, config] {
     take_config_file(*config);

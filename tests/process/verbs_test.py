@@ -216,9 +216,10 @@ class Checkpoints(RunFolder):
         self.assertIn("names a checkpoint already", self.program("evaluate", "--checkpoint", "runs/run@12", "--best").stderr)
 
     def test_every_verb_that_computes_takes_a_device(self):
-        for verb in ("sample", "reconstruct", "interpolate", "traverse", "embed", "evaluate", "compare", "lesson"):
+        for verb in ("train", "bench", "sample", "reconstruct", "interpolate", "traverse", "embed", "evaluate", "compare", "lesson"):
             self.assertIn("--device", self.program(verb, "--help", check=True).stdout, verb)
         self.program("reconstruct", "--checkpoint", "runs/run", "--rows", "0:8", "--device", "cpu", "--out", "on_cpu.png", check=True)
+        self.assertIn("CPU, 1 thread", self.program("train", "run.yaml", "--dry-run", "--device", "cpu", *SMALL, check=True).stderr)
         if not os.path.exists("/dev/nvidiactl"):
             done = self.program("sample", "--checkpoint", "runs/run", "--device", "cuda", "--out", "on_gpu.png")
             self.assertEqual(done.returncode, 2, done.stderr)
@@ -383,7 +384,7 @@ class Pictures(RunFolder):
         self.assertEqual((self.folder / "few.h5").read_bytes(), (self.folder / "again.h5").read_bytes())
 
     def test_temperature_zero_is_the_picture_of_the_priors_mean(self):
-        datasets, _ = self.images("sample", "mean.h5", "--count", "3", "--temperature", "0")
+        datasets, _ = self.images("sample", "prior_mean.h5", "--count", "3", "--temperature", "0")
         numpy.testing.assert_allclose(datasets["samples"][1:], datasets["samples"][:2], rtol=0, atol=1e-6)
 
     def test_pictures_are_png_and_equal_for_equal_seeds(self):
