@@ -25,7 +25,7 @@ void copy_rows(IdxReader& from, Hdf5File& file, const std::string& dataset) {
 
 }  // namespace
 
-void import_idx(const std::string& images, const std::optional<std::string>& labels, const std::string& out) {
+std::vector<std::int64_t> import_idx(const std::string& images, const std::optional<std::string>& labels, const std::string& out) {
   IdxReader image_reader(images, 3, "images have");
   std::optional<IdxReader> label_reader;
   if (labels) {
@@ -40,6 +40,7 @@ void import_idx(const std::string& images, const std::optional<std::string>& lab
   if (label_reader) copy_rows(*label_reader, file, "labels");
   file.close();
   partial.commit();
+  return image_reader.shape();
 }
 
 }  // namespace vae_dist

@@ -41,7 +41,7 @@ struct Group {
 
 class Importer {
  public:
-  Importer(const std::string& folder, const ImportImagesOptions& options) : root_(folder), options_(options), folder_(list_pictures(folder)) {}
+  Importer(const std::string& folder, const ImportImagesOptions& options) : root_(folder), options_(options), folder_(list_pictures(folder, options.classes)) {}
 
   ImportedImages write(const std::string& out) {
     PartialFile partial(out);
@@ -54,6 +54,7 @@ class Importer {
     done_.classes = folder_.classes;
     done_.others = folder_.others;
     done_.first_other = folder_.first_other;
+    done_.merged = folder_.merged;
     return std::move(done_);
   }
 

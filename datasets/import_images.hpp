@@ -7,12 +7,14 @@
 
 #include "datasets/chunk_encoder.hpp"
 #include "datasets/fit_picture.hpp"
+#include "datasets/picture_folder.hpp"
 
 namespace vae_dist {
 
 struct ImportImagesOptions {
   FitOptions fit;
   std::uint8_t background = 255;   ///< under transparent pixels: 0 black, 255 white
+  ClassFolders classes = ClassFolders::outermost;
   bool skip_broken = false;        ///< leave out pictures that cannot be read, naming each; otherwise the first ends the import
   Compression compression;
   int threads = 0;                 ///< 0: one per core. The file is the same for every number
@@ -26,6 +28,7 @@ struct ImportedImages {
   bool all_grey = true;                ///< each picture has one channel
   std::int64_t others = 0;             ///< files that are no pictures by their names
   std::string first_other;
+  std::string merged;                  ///< an inner folder that is no class of its own (PictureFolder::merged)
 };
 
 /// Writes `imgs` (uint8 [N, H, W, 3], or [N, H, W] for grey) and, where the pictures lie in sub-folders, `labels` (uint8 [N], or int64 for

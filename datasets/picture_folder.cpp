@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include "base/error.hpp"
 
@@ -49,9 +51,30 @@ void collect(const fs::path& root, const std::string& inside, std::vector<fs::pa
   for (const std::string& name : listing.folders) collect(root, inside + name + "/", around, out);
 }
 
+std::string folder_of_picture(const std::string& picture) { return fs::path(picture).parent_path().string(); }
+
+// The pictures from `first` on, all in one outermost folder, as classes. Sorted byte by byte within them.
+void add_classes(std::size_t first, const std::string& outermost, ClassFolders kind, PictureFolder& out) {
+  std::map<std::string, std::vector<std::string>> classes;
+  std::set<std::string> folders;
+  for (std::size_t i = first; i < out.pictures.size(); ++i) {
+    const std::string inner = folder_of_picture(out.pictures[i]);
+    folders.insert(inner);
+    classes[kind == ClassFolders::each ? inner : outermost].push_back(out.pictures[i]);
+  }
+  if (kind == ClassFolders::outermost && folders.size() > 1 && out.merged.empty()) out.merged = *folders.rbegin();
+  out.pictures.resize(first);
+  for (auto& [name, pictures] : classes) {
+    std::sort(pictures.begin(), pictures.end());
+    out.labels.resize(out.pictures.size() + pictures.size(), static_cast<std::int64_t>(out.classes.size()));
+    out.pictures.insert(out.pictures.end(), pictures.begin(), pictures.end());
+    out.classes.push_back(name);
+  }
+}
+
 }  // namespace
 
-PictureFolder list_pictures(const std::string& folder) {
+PictureFolder list_pictures(const std::string& folder, ClassFolders classes) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) throw BadInput(text(folder, " is not a folder", error ? text(": ", error.message()) : ""));
   PictureFolder out;
@@ -63,9 +86,7 @@ PictureFolder list_pictures(const std::string& folder) {
     const std::size_t before = out.pictures.size();
     collect(folder, name + "/", {fs::canonical(folder)}, out);
     if (out.pictures.size() == before) continue;
-    std::sort(out.pictures.begin() + static_cast<std::ptrdiff_t>(before), out.pictures.end());
-    out.labels.resize(out.pictures.size(), static_cast<std::int64_t>(out.classes.size()));
-    out.classes.push_back(name);
+    add_classes(before, name, classes, out);
   }
   if (out.pictures.empty())
     throw BadInput(text(folder, " holds no pictures (.jpg, .jpeg or .png)", out.others ? text("; it holds ", out.first_other, " and ", out.others - 1, " other files") : ""));

@@ -13,11 +13,18 @@ struct PictureFolder {
   std::vector<std::string> classes;    ///< names of the sub-folders with pictures, sorted
   std::int64_t others = 0;             ///< files that are left out, being neither .jpg, .jpeg nor .png (in any case)
   std::string first_other;
+  std::string merged;                  ///< an inner folder whose class holds pictures of other folders too, "cats/indoor"; empty: there is none
 };
 
-/// Lists a folder: pictures in it, or in sub-folders of it at any depth, where the outermost gives the class. Hidden names (.DS_Store, ._a.jpg)
+/// What makes a class where sub-folders lie in sub-folders.
+enum class ClassFolders {
+  outermost,  ///< "cats" of cats/indoor/1.png
+  each,       ///< "cats/indoor"
+};
+
+/// Lists a folder: pictures in it, or in sub-folders of it at any depth. Hidden names (.DS_Store, ._a.jpg)
 /// are passed over; links are followed. Throws BadInput: not a folder, one that cannot be read, a link into a folder around it, no
 /// pictures, pictures both beside and inside sub-folders.
-PictureFolder list_pictures(const std::string& folder);
+PictureFolder list_pictures(const std::string& folder, ClassFolders classes = ClassFolders::outermost);
 
 }  // namespace vae_dist

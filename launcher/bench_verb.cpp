@@ -8,12 +8,14 @@
 #include "bench/bench_report.hpp"
 #include "bench/preflight.hpp"
 #include "bench/scaling_report.hpp"
+#include "launcher/config_options.hpp"
 #include "launcher/verbs.hpp"
 
 namespace vae_dist {
 namespace {
 
 struct BenchOptions {
+  ConfigChoice config;
   BenchRequest request;
   Interconnect links;
   bool alone = false, preflight = false, scale = false;
@@ -49,13 +51,13 @@ void add_bench_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<BenchOptions>();
   BenchRequest& request = options->request;
   CLI::App* verb = app.add_subcommand("bench", "How fast a configuration trains here, and where a step goes; nothing is kept");
-  verb->add_option("--config", request.config_file, "Configuration file (YAML)")->required();
-  verb->add_option("overrides", request.overrides, "key=value: overrides a key of the configuration by its dotted name");
+  add_config_options(*verb, context, options->config, "Configuration file (YAML)");
+  add_device_of_config(*verb, options->config);
   verb->add_option("--steps", request.steps, "Steps that are measured")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--warm-up", request.warm_up, "Steps before")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_flag("--no-exchange", options->alone, "Each rank trains by itself: what is faster then is what the exchange costs");
   verb->add_flag("--profile", request.profile, "Where a step goes: data, forward, backward, exchange, optimizer, other");
-  verb->add_option("--trace", request.trace_file, "Write rank 0's trace of three steps to this file (.json; chrome://tracing or Perfetto show it)");
+  context.files.add_output(*verb, "--trace", request.trace_file, "Write rank 0's trace of three steps to this file (.json; chrome://tracing or Perfetto show it)");
   CLI::Option* preflight = verb->add_flag("--preflight", options->preflight, "Before a long job: each rank's arithmetic and file reading, and the exchange; the slow rank is named");
   verb->add_flag("--scale", options->scale, "Fit a model of the all-reduce, and predict steps with up to 1,024 ranks")->excludes(preflight);
   Interconnect& links = options->links;
@@ -63,9 +65,14 @@ void add_bench_verb(CLI::App& app, VerbContext& context) {
   verb->add_option("--node-gbytes", links.node_gbytes_per_second, "For --scale: GB/s that a GPU sends within its node")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--net-gbytes", links.network_gbytes_per_second, "For --scale: GB/s that a node sends to others")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--net-us", links.network_microseconds, "For --scale: microseconds that a message between nodes takes")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_option("--json", options->json, "Write the figures to this file too");
+  context.files.add_output(*verb, "--json", options->json, "Write the figures to this file too");
   verb->footer("Example:\n  mpirun -np 2 vae_dist bench --config configs/shapes.yaml --profile");
-  verb->callback([&context, options] { context.chosen = [&context, options] { return bench(*options, context.world); }; });
+  verb->callback([&context, options] {
+    take_config_file(options->config);
+    options->request.config_file = options->config.file;
+    options->request.overrides = options->config.overrides;
+    context.chosen = [&context, options] { return bench(*options, context.world); };
+  });
 }
 
 }  // namespace vae_dist

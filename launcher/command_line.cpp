@@ -1,27 +1,55 @@
 #include "launcher/command_line.hpp"
 
+#include <algorithm>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "comm/agreement.hpp"
+#include "config/nearest_name.hpp"
 #include "launcher/verbs.hpp"
 #include "train/device/version.hpp"
 
 namespace vae_dist {
 namespace {
 
-// `vae_dist --config X.yaml` trains: the verb may be left out.
+// `vae_dist --config X.yaml` and `vae_dist X.yaml` train: the verb may be left out.
 std::vector<std::string> with_default_verb(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  const bool plain = !arguments.empty() && (arguments[0] == "--config" || arguments[0].starts_with("--config=") || arguments[0] == "--from" || arguments[0].starts_with("--from=") || arguments[0] == "--dry-run");
+  const auto is_option = [&](const std::string& name) { return arguments[0] == name || arguments[0].starts_with(name + "="); };
+  const bool plain = !arguments.empty() && (is_option("--config") || is_option("--from") || is_option("--dry-run") || arguments[0].ends_with(".yaml") || arguments[0].ends_with(".yml"));
   if (plain) arguments.insert(arguments.begin(), "train");
   return arguments;
+}
+
+// The verb that was being read when the command line went wrong.
+const CLI::App& innermost(const CLI::App& app) {
+  const std::vector<CLI::App*> chosen = app.get_subcommands();
+  return chosen.empty() ? app : innermost(*chosen.back());
+}
+
+// What could have been meant: an option of this verb, or a verb, those of a group too ("data info").
+std::string suggestion(const CLI::App& app, const std::string& unknown) {
+  const CLI::App& here = innermost(app);
+  std::vector<std::string> known;
+  for (const CLI::Option* option : here.get_options())
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  for (const CLI::App* verb : here.get_subcommands({})) {
+    known.push_back(verb->get_name());
+    for (const CLI::App* inner : verb->get_subcommands({}))
+      if (inner->get_name() == unknown) return text("; did you mean '", verb->get_name(), " ", unknown, "'?");
+  }
+  constexpr std::size_t kShortest = 3;  // anything is near to less
+  const std::string name = unknown.substr(0, unknown.find('='));
+  const std::string nearest = name.size() < kShortest ? "" : nearest_name(name, known);
+  return nearest.empty() ? "" : text("; did you mean '", nearest, "'?");
 }
 
 // CLI11 says what is missing before it says what it does not know, though a mistyped name is the reason of both.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
-  return unknown.empty() ? error.what() : text("there is no verb, option or argument ", unknown.front(), " here");
+  return unknown.empty() ? error.what() : text("there is no verb, option or argument ", unknown.front(), " here", suggestion(app, unknown.front()));
 }
 
 }  // namespace
@@ -38,7 +66,7 @@ ExitCode run_command(int argc, char** argv, const MpiWorld& world, FailureReport
   app.set_version_flag("--version", std::string("vae_dist ") + kVersion);
   app.require_subcommand(1);
   app.get_formatter()->column_width(38);  // the longest options with their defaults stay apart from what they mean
-  VerbContext context{world, report, {}};
+  VerbContext context{world, report, {}, {}};
   add_train_verb(app, context);
   add_evaluate_verb(app, context);
   add_sample_verb(app, context);
@@ -66,6 +94,11 @@ ExitCode run_command(int argc, char** argv, const MpiWorld& world, FailureReport
     }
     if (world.rank() == 0) std::cerr << "vae_dist: " << complaint(app, error) << "\nRun vae_dist --help, or vae_dist VERB --help.\n";
     return ExitCode::bad_input;
+  }
+  if (context.files.has_outputs()) {
+    // Before any work, and by one rank for all.
+    const std::unique_ptr<Communicator> host = world.make_communicator();
+    agree_on_rank_0(*host, [&] { context.files.check(); });
   }
   return context.chosen();
 }

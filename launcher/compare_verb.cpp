@@ -11,6 +11,7 @@
 #include "launcher/image_output.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
+#include "train/trained/checkpoint_place.hpp"
 #include "train/trained/compared_models.hpp"
 
 namespace vae_dist {
@@ -21,7 +22,14 @@ struct CompareOptions {
   ComputeOptions compute;
   std::string out, json;
   std::int64_t count = 8, seed = 0;
+  bool best = false;
 };
+
+std::vector<std::string> checkpoints_of(const CompareOptions& options) {
+  std::vector<std::string> out;
+  for (const std::string& place : options.comparison.places) out.push_back(named_checkpoint(options.best ? best_of(place) : place).string());
+  return out;
+}
 
 void write_pictures(const CompareOptions& options, const std::vector<ComparedModel>& models) {
   const ComparedPictures pictures = compare_pictures(options.comparison, models, options.count, static_cast<std::uint64_t>(options.seed));
@@ -43,6 +51,7 @@ ExitCode compare(CompareOptions options, const MpiWorld& world) {
   const std::unique_ptr<Communicator> host = world.make_communicator();
   agree(*host, [&] {
     if (!options.out.empty()) output_kind(options.out);
+    options.comparison.places = checkpoints_of(options);
     options.comparison.device = use_device(options.compute, world);
   });
   const std::vector<ComparedModel> models = compare_models(options.comparison, world, *host);
@@ -62,18 +71,21 @@ void add_compare_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<CompareOptions>();
   ComparisonOptions& comparison = options->comparison;
   CLI::App* verb = app.add_subcommand("compare", "Several models on the same images: one table, one picture; under mpirun the ranks share the work");
-  verb->add_option("runs", comparison.places, "Checkpoints' directories, or runs' (their newest)")->required();
+  verb->add_option("runs", comparison.places, "Checkpoints' directories, or runs': their newest; RUN@best and RUN@1000 are others of them")->required();
+  verb->add_flag("--best", options->best, "Of each run the checkpoint with the best validation loss, instead of the newest: as RUN@best");
+  context.files.add_inputs(*verb, [options] { return checkpoints_of(*options); });
   verb->add_option("--data", comparison.data.file, "HDF5 file with images (default: the first run's own data)");
+  context.files.add_inputs(*verb, path_of(comparison.data.file));
   verb->add_option("--split", comparison.data.split, "Of the first run's own data (default: validation where there is any)")->check(CLI::IsMember({"train", "validation"}));
   verb->add_option("--rows", comparison.rows, "Rows A:B, the last excluded (default: all)");
   verb->add_option("--importance-samples", comparison.importance_samples, "Draws a sample for log p(x) (default: as each run's evaluate.importance_samples; 0: none)")
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--coverage", comparison.coverage_samples, "Samples of the prior, and as many real images, for coverage and density (0: none)")->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (`inputs`, RUN/reconstructions, RUN/samples)");
+  context.files.add_output(*verb, "--out", options->out, "Where to: .png (a labelled grid) or .h5 (`inputs`, RUN/reconstructions, RUN/samples)");
   verb->add_option("--count", options->count, "Images a row of the picture")->check(CLI::Range(1, 1000))->capture_default_str();
   verb->add_option("--seed", options->seed, "Of the picture's samples")->check(CLI::NonNegativeNumber)->capture_default_str();
-  verb->add_option("--json", options->json, "Write all figures to this file too");
+  context.files.add_output(*verb, "--json", options->json, "Write all figures to this file too");
   add_compute_options(*verb, options->compute);
   verb->footer("Example:\n  vae_dist compare runs/autoencoder runs/vae --data mnist_test.h5 --out comparison.png");
   verb->callback([&context, options] { context.chosen = [&context, options] { return compare(*options, context.world); }; });

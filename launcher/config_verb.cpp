@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "config/load_config.hpp"
+#include "launcher/config_options.hpp"
 #include "launcher/verbs.hpp"
 #include "train/run/run_setup.hpp"
 
@@ -9,19 +10,22 @@ namespace vae_dist {
 
 void add_config_verb(CLI::App& app, VerbContext& context) {
   struct Options {
+    ConfigChoice choice;
     RunRequest run;
     std::vector<std::string> keys;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("config", "Print every configuration key with its default and meaning, or a checked configuration");
-  verb->add_option("--config", options->run.config_file, "Check this file and print it with every key filled in");
   verb->add_option("--from", options->run.from, "The configuration that `train --from` would have: without --config that of this checkpoint, or of a run's newest");
-  verb->add_option("overrides", options->run.overrides, "key=value, with --config or --from");
+  add_config_options(*verb, context, options->choice, "Check this file and print it with every key filled in");
   verb->add_option("--key", options->keys, "Print the value of this key alone, with --config; again for another, each on a line")->allow_extra_args(false);
   verb->footer(
       "Examples:\n  vae_dist config > my.yaml\n  vae_dist config --config configs/mnist.yaml train.global_batch=128\n"
       "  vae_dist config --config configs/mnist.yaml --key run.directory");
   verb->callback([&context, options] {
+    take_config_file(options->choice, /*required=*/false);
+    options->run.config_file = options->choice.file;
+    options->run.overrides = options->choice.overrides;
     context.chosen = on_one_rank(context, [options] {
       const bool defaults = options->run.config_file.empty() && options->run.from.empty();
       if (defaults && !options->run.overrides.empty()) throw BadInput("overrides need a file to apply to: add --config FILE");

@@ -42,6 +42,8 @@ void add_data_convert(CLI::App& data, VerbContext& context) {
   verb->add_option("--compress", options->compress, "none, or gzip:1 (fast) to gzip:9 (small)")->capture_default_str();
   verb->add_option("--memory", options->memory_mb, "Decoded images held at a time")->check(CLI::Range(1, 1 << 20))->type_name("MIB")->capture_default_str();
   verb->add_option("--threads", options->convert.threads, "That compress; 0: one a core")->check(CLI::NonNegativeNumber)->type_name("N")->capture_default_str();
+  context.files.add_inputs(*verb, [options] { return std::vector<std::string>(options->files.begin(), options->files.end() - 1); });
+  context.files.add_outputs(*verb, "", [options] { return std::vector<std::string>{options->files.back()}; });
   verb->footer(
       "Labels, factors and attributes are kept.\n"
       "Examples:\n"

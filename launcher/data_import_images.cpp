@@ -10,6 +10,7 @@ namespace vae_dist {
 namespace {
 
 struct DataImportImagesOptions {
+  bool nested_classes = false;
   std::string folder, out, crop, on_error = "fail", background = "white", compress = "gzip:4";
   ImportImagesOptions import;
 };
@@ -19,6 +20,8 @@ void tell(const ImportedImages& done, const DataImportImagesOptions& options) {
   for (std::size_t i = 0; i < std::min(done.skipped.size(), kNamed); ++i) log::warn(text("left out ", done.skipped[i]));
   if (done.skipped.size() > kNamed) log::warn(text("left out ", done.skipped.size() - kNamed, " more that cannot be read"));
   if (done.others > 0) log::info(text(done.others, " other files were passed over, the first is ", done.first_other));
+  if (!done.merged.empty())
+    log::warn(text("labels are the ", done.classes.size(), " outermost folders: folders inside them, such as ", done.merged, ", are not told apart; --nested-classes makes each a class of its own"));
   if (done.enlarged > 0) log::info(text(done.enlarged, " pictures are smaller than ", options.import.fit.size, " pixels and were enlarged"));
   if (done.all_grey && !options.import.fit.grey) log::info("all pictures are grey: with --gray they take one channel instead of three");
   std::cout << options.out << " is written: " << done.shape[0] << " pictures of " << done.shape[1] << "x" << done.shape[2]
@@ -32,6 +35,7 @@ void import(DataImportImagesOptions options) {
   // Without a size nothing is asked of the pictures' proportions.
   const std::string crop = !options.crop.empty() ? options.crop : options.import.fit.size > 0 ? "centre" : "none";
   options.import.fit.crop = Crop::parse(crop);
+  if (options.nested_classes) options.import.classes = ClassFolders::each;
   options.import.skip_broken = options.on_error == "skip";
   options.import.background = options.background == "white" ? 255 : 0;
   options.import.compression = Compression::parse(options.compress);
@@ -44,7 +48,8 @@ void add_data_import_images(CLI::App& data, VerbContext& context) {
   auto options = std::make_shared<DataImportImagesOptions>();
   CLI::App* verb = data.add_subcommand("import-images", "Convert a folder of JPEG and PNG pictures to HDF5; sub-folders become labels");
   verb->add_option("folder", options->folder, "Folder of pictures, or of one folder a class")->required();
-  verb->add_option("out", options->out, "HDF5 file to write: `imgs`, and `labels` where there are classes")->required();
+  context.files.add_output(*verb, "out", options->out, "HDF5 file to write: `imgs`, and `labels` where there are classes")->required();
+  verb->add_flag("--nested-classes", options->nested_classes, "Folders inside of folders are classes of their own, by their paths: cats/indoor, cats/outdoor");
   verb->add_option("--size", options->import.fit.size, "Bring all pictures to this height and width, pixels; without it they must be of one size")->check(CLI::Range(1, 8192))->type_name("PIXELS");
   verb->add_option("--crop", options->crop, "Before that cut out of the middle: centre (the largest square), none (proportions change), or a number of pixels. Default: centre with --size");
   verb->add_flag("--gray,--grey", options->import.fit.grey, "One channel instead of three");

@@ -70,7 +70,8 @@ void add_data_info(CLI::App& data, VerbContext& context) {
   verb->add_option("file", options->file, "HDF5 file")->required();
   verb->add_option("--dataset", options->source.dataset, "Path of the images, where there are several candidates");
   verb->add_option("--layout", options->source.layout, "auto, NHW, NHWC or NCHW")->check(CLI::IsMember({"auto", "NHW", "NHWC", "NCHW"}))->capture_default_str();
-  verb->add_option("--out,--picture", options->picture, "PNG file for a grid of 64 images, evenly spaced");
+  context.files.add_inputs(*verb, path_of(options->file));
+  context.files.add_output(*verb, "--out,--picture", options->picture, "PNG file for a grid of 64 images, evenly spaced");
   verb->footer("Example:\n  vae_dist data info shapes.h5 --out shapes.png");
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { show_info(*options); }); });
 }

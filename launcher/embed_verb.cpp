@@ -13,7 +13,8 @@ namespace vae_dist {
 namespace {
 
 struct EmbedOptions {
-  std::string checkpoint, rows, out, labels;
+  ModelChoice model;
+  std::string rows, out, labels;
   DataChoice data;
   ComputeOptions compute;
 };
@@ -24,7 +25,7 @@ ExitCode embed_rows(const EmbedOptions& options, const MpiWorld& world) {
   agree_on_rank_0(*host, [&] {
     if (!options.out.ends_with(".h5")) throw BadInput(text("--out ", options.out, ": give a file that ends in .h5"));
   });
-  const TrainedModel trained = load_shared_model(options.checkpoint, *host);
+  const TrainedModel trained = load_chosen_model(options.model, *host);
   c10::Device device = c10::kCPU;
   agree(*host, [&] {
     require_encoder(trained, "embed with");
@@ -58,11 +59,11 @@ ExitCode embed_rows(const EmbedOptions& options, const MpiWorld& world) {
 void add_embed_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<EmbedOptions>();
   CLI::App* verb = app.add_subcommand("embed", "Write the codes of images, with their labels and factors; under mpirun the ranks share the work");
-  add_checkpoint_option(*verb, options->checkpoint);
-  add_data_options(*verb, options->data);
+  add_checkpoint_option(*verb, context, options->model);
+  add_data_options(*verb, context, options->data);
   verb->add_option("--rows", options->rows, "Rows A:B, the last excluded (default: all)");
   verb->add_option("--labels", options->labels, "Datasets of the images' file to copy beside the codes, as A,B, or none (default: all that have a row an image)");
-  verb->add_option("--out", options->out, "HDF5 file (.h5) for `mu` [N, L], `log_var` [N, L], and the labels and factors of these rows under their own names")->required();
+  context.files.add_output(*verb, "--out", options->out, "HDF5 file (.h5) for `mu` [N, L], `log_var` [N, L], and the labels and factors of these rows under their own names")->required();
   add_compute_options(*verb, options->compute);
   verb->footer("Example:\n  mpirun -np 4 vae_dist embed --checkpoint runs/mnist --data mnist_test.h5 --out codes.h5");
   verb->callback([&context, options] { context.chosen = [&context, options] { return embed_rows(*options, context.world); }; });

@@ -15,7 +15,8 @@ namespace vae_dist {
 namespace {
 
 struct EvaluateOptions {
-  std::string checkpoint, rows, json;
+  ModelChoice model;
+  std::string rows, json;
   DataChoice data;
   ComputeOptions compute;
   std::optional<std::int64_t> importance_samples;
@@ -25,7 +26,7 @@ struct EvaluateOptions {
 ExitCode evaluate_checkpoint(const EvaluateOptions& options, const MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::info);
   const std::unique_ptr<Communicator> host = world.make_communicator();
-  const TrainedModel trained = load_shared_model(options.checkpoint, *host);
+  const TrainedModel trained = load_chosen_model(options.model, *host);
   c10::Device device = c10::kCPU;
   agree(*host, [&] { device = use_device(options.compute, world); });
   const SharedData data = open_shared_data(trained, options.data, world, *host);
@@ -56,14 +57,14 @@ ExitCode evaluate_checkpoint(const EvaluateOptions& options, const MpiWorld& wor
 void add_evaluate_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App* verb = app.add_subcommand("evaluate", "Say how good a model is: loss, bounds, errors, latents, samples; under mpirun the ranks share the work");
-  add_checkpoint_option(*verb, options->checkpoint);
-  add_data_options(*verb, options->data);
+  add_checkpoint_option(*verb, context, options->model);
+  add_data_options(*verb, context, options->data);
   verb->add_option("--rows", options->rows, "Rows A:B, the last excluded (default: all)");
   verb->add_option("--importance-samples", options->importance_samples, "Draws a sample for log p(x) (default: as the run's evaluate.importance_samples; 0: none)")
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--coverage", options->coverage, "Samples of the prior, and as many real images, for coverage and density (0: none)")->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  verb->add_option("--json", options->json, "Write all figures to this file too");
+  context.files.add_output(*verb, "--json", options->json, "Write all figures to this file too");
   add_compute_options(*verb, options->compute);
   verb->footer("Examples:\n  vae_dist evaluate --checkpoint runs/mnist --data mnist_test.h5 --importance-samples 200\n"
                "  mpirun -np 8 vae_dist evaluate --checkpoint runs/mnist --json mnist.json");

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/error.hpp"
+#include "datasets/partial_file.hpp"
 #include "hdf5/file.hpp"
 
 namespace vae_dist {
@@ -14,7 +15,8 @@ OutputKind output_kind(const std::string& path) {
 }
 
 void write_tensors_hdf5(const std::string& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
-  Hdf5File file = Hdf5File::create(path);
+  PartialFile partial(path);
+  Hdf5File file = Hdf5File::create(partial.path());
   for (const auto& [name, tensor] : tensors) {
     const bool integers = tensor.scalar_type() == at::kLong;
     const at::Tensor values = (integers ? tensor : tensor.to(at::kFloat)).contiguous();
@@ -30,6 +32,7 @@ void write_tensors_hdf5(const std::string& path, const std::vector<std::pair<std
     }
   }
   file.close();
+  partial.commit();
 }
 
 }  // namespace vae_dist

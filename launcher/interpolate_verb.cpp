@@ -11,7 +11,9 @@ namespace vae_dist {
 namespace {
 
 struct InterpolateOptions {
-  std::string checkpoint, rows = "0:16", pairs, out;
+  ModelChoice model;
+  ComputeOptions compute;
+  std::string rows = "0:16", pairs, out;
   DataChoice data;
   std::int64_t steps = 9;
   bool spherical = false;
@@ -43,14 +45,16 @@ std::vector<RowPair> neighbours(const std::string& rows, std::int64_t size) {
   return out;
 }
 
-void interpolate_rows(const InterpolateOptions& options) {
+void interpolate_rows(const InterpolateOptions& options, const VerbContext& context) {
   const OutputKind kind = output_kind(options.out);
-  const TrainedModel trained = load_trained_model(options.checkpoint);
+  const TrainedModel trained = load_chosen_model(options.model);
   require_encoder(trained, "interpolate between");
   const ImageDataset data = open_chosen_data(trained, options.data);
   const std::vector<RowPair> pairs = options.pairs.empty() ? neighbours(options.rows, data.size()) : named_pairs(options.pairs, data.size());
 
-  const InputFormat format = input_format(trained.config, data, c10::kCPU);
+  const c10::Device device = use_device(options.compute, context.world);
+  trained.model->to(device);
+  const InputFormat format = input_format(trained.config, data, device);
   const Interpolations walks = interpolate(*trained.model, data, pairs, options.steps, options.spherical ? Path::spherical : Path::linear, format);
   const char* kind_of_path = options.spherical ? "spherical" : "linear";
   if (kind == OutputKind::png) {
@@ -66,15 +70,16 @@ void interpolate_rows(const InterpolateOptions& options) {
 void add_interpolate_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<InterpolateOptions>();
   CLI::App* verb = app.add_subcommand("interpolate", "Decode the way between the codes of two images, a row a pair");
-  add_checkpoint_option(*verb, options->checkpoint);
-  add_data_options(*verb, options->data);
+  add_checkpoint_option(*verb, context, options->model);
+  add_data_options(*verb, context, options->data);
   CLI::Option* rows = verb->add_option("--rows", options->rows, "Rows A:B, the last excluded, taken in pairs: A with A+1, A+2 with A+3, ...")->capture_default_str();
   verb->add_option("--pairs", options->pairs, "Rows as FROM:TO, with commas between: 3:9,12:40")->excludes(rows);
   verb->add_option("--steps", options->steps, "Images a pair, both ends among them")->check(CLI::Range(2, 1000))->capture_default_str();
   verb->add_flag("--spherical", options->spherical, "Along the arc between both codes (Shoemake's slerp) instead of a straight line");
-  verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (`originals` [P, 2, C, H, W], `interpolations` [P, S, C, H, W], `z` [P, S, L])")->required();
+  context.files.add_output(*verb, "--out", options->out, "Where to: .png (a labelled grid) or .h5 (`originals` [P, 2, C, H, W], `interpolations` [P, S, C, H, W], `z` [P, S, L])")->required();
+  add_device_option(*verb, options->compute);
   verb->footer("Example:\n  vae_dist interpolate --checkpoint runs/mnist --pairs 3:9,12:40 --spherical --out interpolations.png");
-  verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { interpolate_rows(*options); }); });
+  verb->callback([&context, options] { context.chosen = on_one_rank(context, [&context, options] { interpolate_rows(*options, context); }); });
 }
 
 }  // namespace vae_dist

@@ -1,20 +1,44 @@
 #include "launcher/model_options.hpp"
 
+#include "comm/agreement.hpp"
 #include "train/device/device.hpp"
+#include "train/trained/checkpoint_place.hpp"
 
 namespace vae_dist {
+namespace {
 
-void add_checkpoint_option(CLI::App& verb, std::string& checkpoint) {
-  verb.add_option("--checkpoint", checkpoint, "A checkpoint's directory, or a run's (its newest)")->required();
+std::string place_of(const ModelChoice& choice) { return choice.best ? best_of(choice.place) : choice.place; }
+
+}  // namespace
+
+void add_checkpoint_option(CLI::App& verb, VerbContext& context, ModelChoice& choice) {
+  verb.add_option("--checkpoint", choice.place, "A checkpoint's directory, or a run's: its newest; RUN@best and RUN@1000 are others of it")->required();
+  verb.add_flag("--best", choice.best, "Of a run the checkpoint with the best validation loss, instead of the newest: as RUN@best");
+  context.files.add_inputs(verb, [&choice] { return std::vector<std::string>{named_checkpoint(place_of(choice)).string()}; });
 }
 
-void add_data_options(CLI::App& verb, DataChoice& data) {
+TrainedModel load_chosen_model(const ModelChoice& choice) { return load_trained_model(place_of(choice)); }
+
+TrainedModel load_chosen_model(const ModelChoice& choice, Communicator& host) {
+  std::string place;
+  agree(host, [&] { place = place_of(choice); });
+  return load_shared_model(place, host);
+}
+
+void add_data_options(CLI::App& verb, VerbContext& context, DataChoice& data) {
   verb.add_option("--data", data.file, "HDF5 file with images (default: the run's own data)");
   verb.add_option("--split", data.split, "Of the run's own data (default: validation where there is any)")->check(CLI::IsMember({"train", "validation"}));
+  context.files.add_inputs(verb, path_of(data.file));
+}
+
+void add_device_option(CLI::App& verb, ComputeOptions& compute) {
+  verb.add_option("--device", compute.device, "auto is a GPU where there is one")->check(CLI::IsMember({"auto", "cuda", "cpu"}))->capture_default_str();
+  compute.threads = 0;
 }
 
 void add_compute_options(CLI::App& verb, ComputeOptions& compute) {
-  verb.add_option("--device", compute.device, "auto is a GPU where there is one")->check(CLI::IsMember({"auto", "cuda", "cpu"}))->capture_default_str();
+  add_device_option(verb, compute);
+  compute.threads = 1;
   verb.add_option("--threads", compute.threads, "CPU threads a rank; more of them may change the last digits, more ranks (mpirun -np N) never do")->check(CLI::PositiveNumber)
       ->capture_default_str();
 }
@@ -22,11 +46,15 @@ void add_compute_options(CLI::App& verb, ComputeOptions& compute) {
 c10::Device use_device(const ComputeOptions& compute, const MpiWorld& world) {
   DistributedConfig wanted;
   wanted.device = compute.device;
-  wanted.threads_per_rank = compute.threads;
+  if (compute.threads > 0) wanted.threads_per_rank = compute.threads;
   wanted.share_gpu = true;
-  const DeviceChoice choice = choose_device(wanted, node_facts(world));
-  apply_device(choice, "fp32", /*reproducible=*/true);
-  return choice.device;
+  try {
+    const DeviceChoice choice = choose_device(wanted, node_facts(world));
+    apply_device(choice, "fp32", /*reproducible=*/true);
+    return choice.device;
+  } catch (const BadInput& error) {
+    throw BadInput(text("--device ", compute.device, ": ", error.what()));
+  }
 }
 
 }  // namespace vae_dist

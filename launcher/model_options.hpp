@@ -4,22 +4,40 @@
 #include <CLI/CLI.hpp>
 
 #include <string>
+#include <vector>
 
 #include "comm/mpi_world.hpp"
+#include "launcher/verbs.hpp"
 #include "train/trained/evaluated_data.hpp"
 
 namespace vae_dist {
 
-void add_checkpoint_option(CLI::App& verb, std::string& checkpoint);
+/// Which checkpoint, as a user says it.
+struct ModelChoice {
+  std::string place;
+  bool best = false;
+};
+
+/// --checkpoint and --best.
+void add_checkpoint_option(CLI::App& verb, VerbContext& context, ModelChoice& choice);
+
+/// Throws what load_trained_model does.
+TrainedModel load_chosen_model(const ModelChoice& choice);
+
+/// The same on all ranks. Throws AgreedError. A collective.
+TrainedModel load_chosen_model(const ModelChoice& choice, Communicator& host);
 
 /// --data and --split.
-void add_data_options(CLI::App& verb, DataChoice& data);
+void add_data_options(CLI::App& verb, VerbContext& context, DataChoice& data);
 
-/// Where and with how much a rank computes, for the verbs that share their work over ranks.
+/// Where and with how much a rank computes.
 struct ComputeOptions {
   std::string device = "auto";
-  int threads = 1;
+  int threads = 1;  ///< 0: one a core
 };
+
+/// --device alone, for verbs that work on one rank: with a thread a core.
+void add_device_option(CLI::App& verb, ComputeOptions& compute);
 
 /// --device and --threads.
 void add_compute_options(CLI::App& verb, ComputeOptions& compute);

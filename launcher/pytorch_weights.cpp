@@ -5,9 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <string_view>
 #include <vector>
 
 #include "base/error.hpp"
@@ -39,6 +42,19 @@ std::string last_line(const std::string& words) {
   if (end == std::string::npos) return "";
   const std::size_t begin = words.rfind('\n', end);
   return words.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+}
+
+// Enough to tell the kinds of files apart.
+std::string first_bytes(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) throw BadInput(text(path, " is a directory: name a file of weights"));
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file.is_open()) throw BadInput(text("cannot read ", path, ": ", std::strerror(errno)));
+  std::string out(16, '\0');
+  file.read(out.data(), static_cast<std::streamsize>(out.size()));
+  out.resize(static_cast<std::size_t>(file.gcount()));
+  return out;
 }
 
 // No shell in between: names of files are arguments, whatever they contain.
@@ -73,7 +89,22 @@ void run_script(const std::string& direction, const std::string& in, const std::
 
 }  // namespace
 
-bool is_pytorch_file(const std::string& path) { return path.ends_with(".pt") || path.ends_with(".pth") || path.ends_with(".ckpt"); }
+bool has_pytorch_name(const std::string& path) {
+  constexpr const char* kEndings[] = {".pt", ".pth", ".pth.tar", ".ckpt", ".bin"};
+  return std::any_of(std::begin(kEndings), std::end(kEndings), [&](const char* ending) { return path.ends_with(ending); });
+}
+
+bool is_pytorch_file(const std::string& path) {
+  const std::string start = first_bytes(path);
+  const auto begins = [&](std::string_view with) { return start.starts_with(with); };
+  // torch.save: a zip archive, or, before 1.6, a pickle of protocol 2 or later.
+  if (begins("PK\x03\x04")) return true;
+  if (start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5) return true;
+  // safetensors: the length of a header in 8 bytes, then the header.
+  if (start.size() > 8 && start[8] == '{') return false;
+  const char* seems = begins("\x89HDF") ? "HDF5 (Keras's weights?)" : begins("\x1f\x8b") ? "compressed by gzip: gunzip it first" : begins("{") ? "JSON" : start.empty() ? "empty" : "of another kind";
+  throw BadInput(text(path, " is neither safetensors nor a file of PyTorch's weights by its first bytes: it is ", seems));
+}
 
 TemporaryWeights::TemporaryWeights() {
   std::string name = (std::filesystem::temp_directory_path() / "vae_dist_weights_XXXXXX").string();

@@ -1,4 +1,4 @@
-// PyTorch's own files of weights (.pt, .pth, .ckpt), by a Python with torch: LibTorch can't read a pickled state_dict.
+// PyTorch's own files of weights (.pt, .pth, .ckpt, .bin, ...), by a Python with torch: LibTorch can't read a pickled state_dict.
 #pragma once
 
 #include <filesystem>
@@ -6,7 +6,10 @@
 
 namespace vae_dist {
 
-/// By the file's ending.
+/// Whether a file that is to be written is PyTorch's, by its ending: .pt, .pth, .pth.tar, .ckpt or .bin.
+bool has_pytorch_name(const std::string& path);
+
+/// Whether a file that is there is PyTorch's (true) or safetensors (false), by its first bytes, whatever its name. Throws BadInput for any other, naming what it seems to be.
 bool is_pytorch_file(const std::string& path);
 
 /// A safetensors file in a folder of its own, removed with this object.

@@ -3,10 +3,13 @@
     python pytorch_weights.py to-safetensors weights.pt out.safetensors
     python pytorch_weights.py from-safetensors weights.safetensors out.pt
 
-A .pt, .pth or .ckpt holds a pickled dictionary: a plain state_dict, or (Lightning's checkpoints) one under the key "state_dict", whose
-names may begin with "model." or, from DataParallel, "module.". It is read with weights_only=True: a pickle that would run code is refused.
+A file of PyTorch's holds a pickled dictionary: a plain state_dict, or a checkpoint with one in it, under "state_dict" (Lightning and many others), "model_state_dict"
+(PyTorch's own tutorial), or whatever name is given to the only entry that holds tensors alone. Names stay as they are. The file is read with weights_only=True: a pickle
+that would run code is refused. What a safetensors file says beside its tensors becomes an attribute of the state_dict, `vae_dist`: torch.load keeps it, and
+load_state_dict(strict=True) sees tensors alone.
 Only torch is needed. What is wrong is said on stderr in one paragraph, with exit code 2.
 """
+import collections
 import ctypes
 import json
 import os
@@ -15,8 +18,9 @@ import sys
 
 import torch
 
-TYPES = {torch.float64: "F64", torch.float32: "F32", torch.bfloat16: "BF16", torch.int64: "I64", torch.uint8: "U8"}
-PREFIXES = ("model.", "module.")
+TYPES = {torch.float64: "F64", torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8"}
+WRAPPERS = ("state_dict", "model_state_dict")
+NAMED = 10  # entries that a message lists
 
 
 class Refused(Exception):
@@ -24,7 +28,7 @@ class Refused(Exception):
 
 
 def load(path):
-    """The state_dict of a file: tensors by name, their types among TYPES."""
+    """The state_dict of a file: tensors by name, their types among TYPES; and what it says beside them."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
@@ -35,26 +39,42 @@ def load(path):
             raise Refused(f"{path} holds more than tensors ({named[1]}): reading it could run code, so it is refused. If you trust it, load it in Python with "
                           "weights_only=False and save its state_dict alone: torch.save(model.state_dict(), file)")
         raise Refused(f"{path} is no file of PyTorch's weights (torch.load: {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})")
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    state = state_dict_in(content, path)
+    beside = getattr(state, "vae_dist", {})
+    return {name: known_type(name, tensor, path) for name, tensor in state.items()}, {str(key): str(value) for key, value in beside.items()} if isinstance(beside, dict) else {}
+
+
+def is_tensors(content):
+    return isinstance(content, dict) and len(content) > 0 and all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items())
+
+
+def state_dict_in(content, path):
     if not isinstance(content, dict):
         raise Refused(f"{path} holds a {type(content).__name__}, not a state_dict (a dictionary of tensors)")
-    others = [str(name) for name, value in content.items() if not isinstance(value, torch.Tensor) or not isinstance(name, str)]
-    if others:
-        raise Refused(f"{path} is no state_dict: these entries are no tensors: {', '.join(others)}")
     if not content:
         raise Refused(f"{path} holds no tensors")
-    return {bare(name): known_type(tensor) for name, tensor in content.items()}
+    if is_tensors(content):
+        return content
+    for wrapper in WRAPPERS:
+        if isinstance(content.get(wrapper), dict):
+            return state_dict_in(content[wrapper], path)
+    inner = [name for name, value in content.items() if is_tensors(value)]
+    if len(inner) == 1:
+        return content[inner[0]]
+    if len(inner) > 1:
+        raise Refused(f"{path} holds several dictionaries of tensors ({listed(inner)}): save the one that is meant alone, torch.save(content[name], file)")
+    others = [name for name, value in content.items() if not isinstance(value, torch.Tensor) or not isinstance(name, str)]
+    raise Refused(f"{path} is no state_dict: these entries are no tensors: {listed(others)}")
 
 
-def bare(name):
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
-    return name
+def listed(names):
+    return ", ".join(map(str, names[:NAMED])) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-def known_type(tensor):
+def known_type(name, tensor, path):
     tensor = tensor.detach().cpu()
+    if tensor.is_complex() or tensor.is_quantized or tensor.layout != torch.strided:
+        raise Refused(f"{path}: {name} is a {tensor.dtype} tensor of layout {tensor.layout}, which weights of these models are not; save it as float32")
     if tensor.dtype not in TYPES:
         tensor = tensor.to(torch.float32 if tensor.is_floating_point() else torch.int64)
     return tensor.contiguous()
@@ -65,8 +85,9 @@ def raw_bytes(tensor):
 
 
 def to_safetensors(path, out):
-    header, data, offset = {"__metadata__": {"format": "pt"}}, [], 0
-    for name, tensor in load(path).items():
+    tensors, beside = load(path)
+    header, data, offset = {"__metadata__": {"format": "pt", **beside}}, [], 0
+    for name, tensor in tensors.items():
         data.append(raw_bytes(tensor))
         header[name] = {"dtype": TYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, offset + len(data[-1])]}
         offset += len(data[-1])
@@ -82,8 +103,8 @@ def from_safetensors(path, out):
         content = bytearray(file.read())
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
-    header.pop("__metadata__", None)
-    types, tensors = {name: dtype for dtype, name in TYPES.items()}, {}
+    types, tensors = {name: dtype for dtype, name in TYPES.items()}, collections.OrderedDict()
+    tensors.vae_dist = header.pop("__metadata__", {})
     for name, entry in header.items():
         first, last = entry["data_offsets"]
         flat = torch.frombuffer(bytearray(content[start + first:start + last]), dtype=types[entry["dtype"]]) if last > first else torch.empty(0, dtype=types[entry["dtype"]])

@@ -11,18 +11,22 @@ namespace vae_dist {
 namespace {
 
 struct ReconstructOptions {
-  std::string checkpoint, rows = "0:32", latent = "mean", out;
+  ModelChoice model;
+  ComputeOptions compute;
+  std::string rows = "0:32", latent = "mean", out;
   DataChoice data;
   std::int64_t seed = 0;
 };
 
-void reconstruct_rows(const ReconstructOptions& options) {
+void reconstruct_rows(const ReconstructOptions& options, const VerbContext& context) {
   const OutputKind kind = output_kind(options.out);
-  TrainedModel trained = load_trained_model(options.checkpoint);
+  const TrainedModel trained = load_chosen_model(options.model);
   require_encoder(trained, "reconstruct from");
   const ImageDataset data = open_chosen_data(trained, options.data);
   const RowRange rows = chosen_rows(options.rows, data.size());
-  const InputFormat format = input_format(trained.config, data, c10::kCPU);
+  const c10::Device device = use_device(options.compute, context.world);
+  trained.model->to(device);
+  const InputFormat format = input_format(trained.config, data, device);
   const Latent latent = options.latent == "sample" ? Latent::sample : Latent::mean;
   const Reconstructions pairs = reconstruct(*trained.model, data, rows.first, rows.size(), format, latent, static_cast<std::uint64_t>(options.seed));
   if (kind == OutputKind::png) {
@@ -39,14 +43,15 @@ void reconstruct_rows(const ReconstructOptions& options) {
 void add_reconstruct_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<ReconstructOptions>();
   CLI::App* verb = app.add_subcommand("reconstruct", "Encode and decode images, beside the originals");
-  add_checkpoint_option(*verb, options->checkpoint);
-  add_data_options(*verb, options->data);
+  add_checkpoint_option(*verb, context, options->model);
+  add_data_options(*verb, context, options->data);
   verb->add_option("--rows", options->rows, "Rows A:B, the last excluded")->capture_default_str();
   verb->add_option("--latent", options->latent, "The posterior's mean, or one sample of it")->check(CLI::IsMember({"mean", "sample"}))->capture_default_str();
   verb->add_option("--seed", options->seed, "For --latent sample")->check(CLI::NonNegativeNumber)->capture_default_str();
-  verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (`originals`, `reconstructions`, float32 [N, C, H, W])")->required();
+  context.files.add_output(*verb, "--out", options->out, "Where to: .png (a labelled grid) or .h5 (`originals`, `reconstructions`, float32 [N, C, H, W])")->required();
+  add_device_option(*verb, options->compute);
   verb->footer("Example:\n  vae_dist reconstruct --checkpoint runs/mnist --data mnist_test.h5 --rows 0:32 --out reconstructions.png");
-  verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { reconstruct_rows(*options); }); });
+  verb->callback([&context, options] { context.chosen = on_one_rank(context, [&context, options] { reconstruct_rows(*options, context); }); });
 }
 
 }  // namespace vae_dist

@@ -12,15 +12,20 @@ struct ReportOptions {
   std::string out;
 };
 
+// Empty: the run's own page, which training keeps current, and whoever asks for it makes anew.
+std::string page_of(const ReportOptions& options) {
+  const bool own = options.runs.size() == 1 && (options.out.empty() || std::filesystem::path(options.out).lexically_normal() == (options.runs[0] / "report.html").lexically_normal());
+  return own ? "" : options.out.empty() ? "report.html" : options.out;
+}
+
 void write_report(const ReportOptions& options) {
-  if (options.runs.size() == 1 && options.out.empty()) {
+  if (page_of(options).empty()) {
     write_run_report(options.runs[0]);
     std::cout << "the report is " << (options.runs[0] / "report.html").string() << "\n";
     return;
   }
-  const std::string out = options.out.empty() ? "report.html" : options.out;
-  write_comparison_report(options.runs, out);
-  std::cout << "the report is " << out << "\n";
+  write_comparison_report(options.runs, page_of(options));
+  std::cout << "the report is " << page_of(options) << "\n";
 }
 
 }  // namespace
@@ -30,6 +35,12 @@ void add_report_verb(CLI::App& app, VerbContext& context) {
   CLI::App* verb = app.add_subcommand("report", "Put a run's curves, pictures and configuration on one page, or several runs' on top of each other");
   verb->add_option("runs", options->runs, "Directories of runs")->required();
   verb->add_option("--out", options->out, "Where to (default: report.html in the run's directory; of several runs, report.html here)");
+  context.files.add_outputs(*verb, "--out", [options] { return std::vector<std::string>{page_of(*options)}; });
+  context.files.add_inputs(*verb, [options] {
+    std::vector<std::string> read;
+    for (const std::filesystem::path& run : options->runs) read.push_back(run.string());
+    return read;
+  });
   verb->footer("Examples:\n  vae_dist report runs/mnist\n  vae_dist report runs/beta_1 runs/beta_4 --out betas.html");
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { write_report(*options); }); });
 }

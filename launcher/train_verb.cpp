@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "launcher/config_options.hpp"
 #include "launcher/revision.hpp"
 #include "launcher/verbs.hpp"
 #include "train/training_run.hpp"
@@ -10,15 +11,18 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
   auto request = std::make_shared<TrainingRequest>();
   request->revision = kRevision;
   CLI::App* verb = app.add_subcommand("train", "Train a model (the default when --config is given)");
-  verb->add_option("--config", request->run.config_file, "Configuration file (YAML); `vae_dist config` prints every key");
+  auto config = std::make_shared<ConfigChoice>();
   verb->add_option("--from", request->run.from, "Begin a new run, at step 0, with the weights of this checkpoint (or of a run's newest), and with its optimizer's state where it fits; without --config also with its "
                                                 "configuration. Started again, the new run goes on from its own checkpoints");
   verb->add_flag("--dry-run", request->dry_run, "Check configuration, dataset and devices, print the start table, and leave");
-  verb->add_option("overrides", request->run.overrides, "key=value: overrides a key of the configuration by its dotted name");
+  add_config_options(*verb, context, *config, "Configuration file (YAML); `vae_dist config` prints every key");
+  add_device_of_config(*verb, *config);
   verb->footer("Examples:\n  mpirun -np 2 vae_dist train --config configs/shapes.yaml train.epochs=3 run.name=short\n"
                "  mpirun -np 2 vae_dist train --from runs/short run.name=fork train.optimizer.learning_rate=1e-4");
-  verb->callback([&context, request] {
-    if (request->run.config_file.empty() && request->run.from.empty()) throw CLI::RequiredError("--config");
+  verb->callback([&context, request, config] {
+    take_config_file(*config, /*required=*/request->run.from.empty());
+    request->run.config_file = config->file;
+    request->run.overrides = config->overrides;
     context.chosen = [&context, request] {
       request->errors_go_to = [&context](const std::string& directory) { context.report.set_directory(directory); };
       request->tell_failure = [&context](const std::exception& error, const std::string& details) { context.report.fail(error, details); };

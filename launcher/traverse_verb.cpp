@@ -13,7 +13,9 @@ namespace vae_dist {
 namespace {
 
 struct TraverseOptions {
-  std::string checkpoint, out;
+  ModelChoice model;
+  ComputeOptions compute;
+  std::string out;
   DataChoice data;
   TraversalOptions walk;
   std::optional<double> deviations, quantile;
@@ -31,16 +33,18 @@ TraversalRange range_of(const TraverseOptions& options, const TrainedModel& trai
   return range;
 }
 
-void traverse_row(TraverseOptions options) {
+void traverse_row(TraverseOptions options, const VerbContext& context) {
   const OutputKind kind = output_kind(options.out);
-  const TrainedModel trained = load_trained_model(options.checkpoint);
+  const TrainedModel trained = load_chosen_model(options.model);
   require_encoder(trained, "start from");
   const ImageDataset data = open_chosen_data(trained, options.data);
   if (options.walk.row >= data.size()) throw BadInput(text("--row ", options.walk.row, ": there are ", data.size(), " images, the last is row ", data.size() - 1));
   options.walk.range = range_of(options, trained);
   options.walk.seed = static_cast<std::uint64_t>(trained.config.run.seed);
 
-  const InputFormat format = input_format(trained.config, data, c10::kCPU);
+  const c10::Device device = use_device(options.compute, context.world);
+  trained.model->to(device);
+  const InputFormat format = input_format(trained.config, data, device);
   const Traversals walks = traverse(*trained.model, data, format, options.walk);
   const char* unit = !walks.in_quantiles ? "standard deviations of the prior" : walks.in_nats ? "quantiles of the aggregate posterior" : "quantiles of the codes";
   if (kind == OutputKind::png) {
@@ -57,18 +61,19 @@ void traverse_row(TraverseOptions options) {
 void add_traverse_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<TraverseOptions>();
   CLI::App* verb = app.add_subcommand("traverse", "Change one latent dimension at a time of an image's code, those with the largest KL first");
-  add_checkpoint_option(*verb, options->checkpoint);
-  add_data_options(*verb, options->data);
+  add_checkpoint_option(*verb, context, options->model);
+  add_data_options(*verb, context, options->data);
   verb->add_option("--row", options->walk.row, "The image whose code is the starting point")->check(CLI::NonNegativeNumber)->capture_default_str();
   verb->add_option("--dimensions", options->walk.dimensions, "How many, those with the largest KL (over up to 2,000 images) first")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--steps", options->walk.steps, "Images a dimension")->check(CLI::Range(2, 1000))->capture_default_str();
   CLI::Option* range = verb->add_option("--range", options->deviations, "From minus to plus so many standard deviations of the prior (default: 3)")->check(CLI::PositiveNumber);
   verb->add_option("--quantiles", options->quantile, "Instead of --range: from this quantile of the aggregate posterior to its counterpart, for example 0.01")
       ->check(CLI::Range(0.0, 0.499))->excludes(range);
-  verb->add_option("--out", options->out, "Where to: .png (a labelled grid) or .h5 (`traversals` [D, S, C, H, W], `values` [D, S], `dimensions`, `kld_nats`, `places`)")->required();
+  context.files.add_output(*verb, "--out", options->out, "Where to: .png (a labelled grid) or .h5 (`traversals` [D, S, C, H, W], `values` [D, S], `dimensions`, `kld_nats`, `places`)")->required();
+  add_device_option(*verb, options->compute);
   verb->footer("Examples:\n  vae_dist traverse --checkpoint runs/mnist --row 7 --out traversals.png\n"
                "  vae_dist traverse --checkpoint runs/mnist --quantiles 0.01 --dimensions 5 --out traversals.h5");
-  verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { traverse_row(*options); }); });
+  verb->callback([&context, options] { context.chosen = on_one_rank(context, [&context, options] { traverse_row(*options, context); }); });
 }
 
 }  // namespace vae_dist

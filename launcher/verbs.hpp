@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "comm/mpi_world.hpp"
 #include "launcher/failure_report.hpp"
+#include "launcher/verb_files.hpp"
 
 namespace vae_dist {
 
@@ -15,6 +16,7 @@ struct VerbContext {
   const MpiWorld& world;
   FailureReport& report;
   std::function<ExitCode()> chosen;  ///< set when a verb was parsed
+  VerbFiles files;                   ///< what the verbs read and write
 };
 
 void add_train_verb(CLI::App& app, VerbContext& context);

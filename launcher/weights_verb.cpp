@@ -1,59 +1,76 @@
 #include <iostream>
 #include <memory>
 
+#include "launcher/config_options.hpp"
+#include "launcher/model_options.hpp"
 #include "launcher/pytorch_weights.hpp"
 #include "launcher/verbs.hpp"
+#include "train/step/make_model.hpp"
+#include "train/step/weights.hpp"
 #include "train/trained/trained_model.hpp"
 #include "train/trained/weights_import.hpp"
 
 namespace vae_dist {
 namespace {
 
+// What whoever loads the weights has to know: tensors do not tell it.
+std::string other_side(const TrainedModel& trained) {
+  const std::string output = resolved_output(trained.config);
+  const char* layer = output == "tanh" ? "torch.nn.Tanh()" : output == "sigmoid" ? "torch.nn.Sigmoid()" : "torch.nn.Identity()";
+  const auto& range = trained.config.data.range;
+  return text("The other side's decoder must end in ", layer, output == "tanh" ? ", as PyTorch-VAE's class does" : text(" where PyTorch-VAE's class has Tanh: model.final_layer[-1] = ", layer),
+              output == "identity" ? " (these are logits: their sigmoid is the picture)" : "", "; it sees images in [", range[0], ", ", range[1], "], [N, C, H, W]");
+}
+
 void add_export(CLI::App& weights, VerbContext& context) {
   struct Options {
-    std::string checkpoint, out;
+    ModelChoice model;
+    std::string out;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = weights.add_subcommand("export", "Write a model's weights, with PyTorch-VAE's names");
-  verb->add_option("--checkpoint", options->checkpoint, "A checkpoint's directory, or a run's (its newest)")->required();
-  verb->add_option("--out", options->out, "File to write: PyTorch's state_dict where it ends in .pt, .pth or .ckpt, else safetensors")->required();
+  add_checkpoint_option(*verb, context, options->model);
+  context.files.add_output(*verb, "--out", options->out, "File to write: PyTorch's state_dict where it ends in .pt, .pth, .pth.tar, .ckpt or .bin, else safetensors")->required();
   verb->footer("Example:\n  vae_dist weights export --checkpoint runs/mnist --out mnist.safetensors\n  vae_dist weights export --checkpoint runs/mnist --out mnist.pt");
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [options] {
-      const TrainedModel trained = load_trained_model(options->checkpoint);
-      if (is_pytorch_file(options->out)) {
+      TrainedModel trained = load_chosen_model(options->model);
+      trained.weights.metadata = weights_metadata(trained.config, trained.shape);
+      if (has_pytorch_name(options->out)) {
         const TemporaryWeights between;
         write_safetensors(between.path(), trained.weights);
         safetensors_to_pytorch(between.path(), options->out);
       } else {
         write_safetensors(options->out, trained.weights);
       }
-      std::cout << trained.weights.tensors.size() << " tensors of " << trained.origin.string() << " are in " << options->out << "\n";
+      std::cout << trained.weights.tensors.size() << " tensors of " << trained.origin.string() << " are in " << options->out << "\n" << other_side(trained) << "\n";
     });
   });
 }
 
 void add_import(CLI::App& weights, VerbContext& context) {
-  struct Options {
-    std::string file, config;
-    std::vector<std::string> overrides;
+  struct Options : ConfigChoice {
+    std::string weights;
+    bool allow_not_finite = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = weights.add_subcommand("import", "Start a run from given weights: its checkpoint of step 0 holds them");
-  verb->add_option("file", options->file, "File with PyTorch-VAE's names: safetensors, or PyTorch's (.pt, .pth, .ckpt: a state_dict, plain or in Lightning's checkpoint)")->required();
-  verb->add_option("--config", options->config, "Configuration of the new run")->required();
-  verb->add_option("overrides", options->overrides, "key=value");
-  verb->footer("Example:\n  vae_dist weights import vanilla_vae.ckpt --config configs/mnist.yaml run.name=continued\n  mpirun -np 2 vae_dist --config configs/mnist.yaml run.name=continued");
+  verb->add_option("file", options->weights, "File with PyTorch-VAE's names: safetensors, or PyTorch's, told by its first bytes: a state_dict, plain or in a checkpoint (Lightning's, {\"model_state_dict\": ...})")->required();
+  add_config_options(*verb, context, *options, "Configuration of the new run. What the decoder ends in (model.output) has to be said where the file does not say it");
+  verb->add_flag("--allow-not-finite", options->allow_not_finite, "Take weights that are NaN or infinite as they are");
+  verb->footer("Example:\n  vae_dist weights import vanilla_vae.ckpt --config configs/pytorch_vae.yaml run.name=continued\n  mpirun -np 2 vae_dist --config configs/pytorch_vae.yaml run.name=continued");
   verb->callback([&context, options] {
+    take_config_file(*options);
     context.chosen = on_one_rank(context, [options] {
       const TemporaryWeights between;
-      std::filesystem::path safetensors = options->file;
-      if (is_pytorch_file(options->file)) {
+      std::filesystem::path safetensors = options->weights;
+      if (is_pytorch_file(options->weights)) {
         safetensors = between.path();
-        pytorch_to_safetensors(options->file, safetensors);
+        pytorch_to_safetensors(options->weights, safetensors);
       }
-      const std::filesystem::path made = import_weights(safetensors, options->file, options->config, options->overrides);
-      std::cout << "the weights of " << options->file << " are in " << made.string() << ": train with the same --config to go on from them\n";
+      const ImportedWeights made = import_weights({safetensors, options->weights, options->allow_not_finite}, options->file, options->overrides);
+      std::cout << "the weights of " << options->weights << " are in " << made.checkpoint.string() << ", of " << made.network
+                << ": train with the same configuration and overrides to go on from them\n";
     });
   });
 }

@@ -19,7 +19,7 @@ struct TensorFile {
 
 /// The file's bytes: those of the reference implementation for the same tensors. Data are in logical (contiguous) order and laid out
 /// widest type first, then by name, so equal tensors give equal bytes whatever their strides or device, and every tensor is aligned to
-/// its type (readers that map the file rely on it). Types: F64, F32, BF16, I64, U8; throws BadInput for another one, or a name that is
+/// its type (readers that map the file rely on it). Types: F64, F32, BF16, F16, I64, I32, I16, I8, U8; throws BadInput for another one, or a name that is
 /// not UTF-8.
 std::string encode_safetensors(const TensorFile& file);
 

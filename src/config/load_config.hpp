@@ -22,6 +22,9 @@ Config parse_config(const std::string& yaml, const std::string& name, const std:
 /// as a comment, the others commented out.
 std::string config_yaml(const Config& config, bool annotated = false);
 
+/// The same as a run keeps it: with its data by absolute path, so that it is found from wherever the run is looked at later.
+std::string kept_config_yaml(const Config& config);
+
 /// The value of one key, by its dotted name, for scripts: text as it is, everything else as YAML writes it. Throws BadInput when there is no such key.
 std::string config_value(const Config& config, const std::string& name);
 

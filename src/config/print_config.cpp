@@ -1,5 +1,6 @@
 // A Config as YAML, and two of them compared.
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 
 #include "base/error.hpp"
@@ -63,6 +64,13 @@ std::string config_yaml(const Config& config, bool annotated) {
     out += (annotated ? with_comment(line, comment(key)) : line) + "\n";
   }
   return out;
+}
+
+std::string kept_config_yaml(const Config& config) {
+  Config kept = config;
+  for (SourceConfig* source : {&kept.data.train, &kept.data.validation})
+    for (std::string& file : source->file) file = std::filesystem::absolute(file).lexically_normal().string();
+  return config_yaml(kept);
 }
 
 std::string config_value(const Config& config, const std::string& name) {

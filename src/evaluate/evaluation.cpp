@@ -183,6 +183,7 @@ Evaluation evaluate(LatentModel& model, const Objective& objective, const ImageD
   const auto n = static_cast<double>(options.samples), span = options.format.high - options.format.low;
   Evaluation out;
   out.samples = options.samples;
+  out.fixed_sigma = options.fixed_sigma;
   out.reconstruction = total.reconstruction / n;
   out.kld_nats = total.kld / n;
   out.reconstructs = kind != LatentKind::none;

@@ -24,6 +24,7 @@ struct EvaluationOptions {
   std::int64_t importance_samples = 0;  ///< K for log p(x); 0: not estimated
   std::uint64_t seed = 0;               ///< of the draws, which follow from it and the sample alone
   bool is_likelihood = true;            ///< false: negative logarithms are no comparable numbers (Bernoulli on grey values)
+  std::optional<double> fixed_sigma;    ///< of a Gaussian whose deviation nothing fits to the data
 };
 
 /// In evaluation mode (running batch-norm statistics).
@@ -37,6 +38,8 @@ struct Evaluation {
 
   /// -reconstruction - KL with all constants, in nats per sample: beta is 1, sigma the stated one. Absent where there is no posterior or likelihood.
   std::optional<double> elbo_nats;
+  /// The Gaussian's standard deviation where it is a constant of the configuration: bounds and log p are then no tuned likelihood, and no figures to compare with others'.
+  std::optional<double> fixed_sigma;
   /// -elbo / (D ln 2), + 8 for a density on [0, 1] (+ 7 on [-1, 1]): the bits of a value of 256 levels, + 0 for probabilities of discrete values.
   std::optional<double> bits_per_dim;
 

@@ -57,6 +57,8 @@ void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& line
     lines.add(text("log p, K = ", estimate.draws),
               text(digits(estimate.nats, 6), " nats a sample", all ? text(" (effectively ", digits(*e.effective_samples), " of ", estimate.draws, " draws)") : ""));
   }
+  if (e.fixed_sigma && (e.elbo_nats || !e.log_p.empty()))
+    lines.add("", text("at the fixed sigma ", digits(*e.fixed_sigma), " (objective.sigma): no tuned likelihood, and not to be compared with one. objective.variance: optimal or learned fits it"));
 }
 
 nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
@@ -114,6 +116,7 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject, const F
     out["kld_nats"] = e.kld_nats;
   }
   if (e.elbo_nats) out["elbo_nats"] = *e.elbo_nats;
+  if (e.fixed_sigma && (e.elbo_nats || !e.log_p.empty())) out["fixed_sigma"] = *e.fixed_sigma;
   if (e.bits_per_dim) out["bits_per_dim"] = *e.bits_per_dim;
   for (const Evaluation::LogP& estimate : e.log_p) out["log_p_nats"].push_back({{"draws", estimate.draws}, {"nats", estimate.nats}});
   if (e.effective_samples) out["effective_samples"] = *e.effective_samples;

@@ -339,7 +339,7 @@ void TrainingLoop::save() {
   snapshot.weights = parts_.learner.weights();
   snapshot.optimizer = parts_.learner.optimizer_state();
   snapshot.state = saved_state();
-  snapshot.config_yaml = config_yaml(parts_.config);
+  snapshot.config_yaml = kept_config_yaml(parts_.config);
   writer_.start(std::move(snapshot), protected_checkpoints());
 }
 

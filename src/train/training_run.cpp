@@ -147,7 +147,7 @@ RunEnvironment note_environment(const RunSetup& setup, const DeviceChoice& devic
   const bool goes_on = (setup.resumed && setup.state.step > 0) || job.restart > 0;
   RunEnvironment environment = run_environment(revision, device, world.host(), goes_on, directory.environment(), host);
   agree_on_rank_0(host, [&] {
-    replace_file(directory.config(), config_yaml(setup.config));
+    replace_file(directory.config(), kept_config_yaml(setup.config));
     write_environment(directory.environment(), environment, world.size());
   });
   return environment;

@@ -70,7 +70,7 @@ def make_digit_sized_pictures(file, count):
 def ours(name, options, ranks, config, words, bench=(), captures=False):
     steps = ["--steps", str(options.steps), "--warm-up", str(options.warm_up)]
     launch = [] if ranks == 1 else ["mpirun", "-np", str(ranks), "--bind-to", "none" if options.gpu else "core"]
-    return Contestant(name, ranks, [*launch, options.binary, "bench", "--config", config, *steps, *bench, "--json", "{json}", *words], captures)
+    return Contestant(name, ranks, [*launch, options.binary, "bench", "--config", config, *steps, *bench, "--json", "{json}", "--overwrite", *words], captures)
 
 
 def free_port():

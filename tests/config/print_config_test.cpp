@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <gtest/gtest.h>
 
 #include <regex>
@@ -104,6 +105,13 @@ TEST(PrintConfig, BatchPerReplicaRoundTrips) {
   config.train.global_batch = 128;
   EXPECT_THAT(config_yaml(config), HasSubstr("  global_batch: 128\n"));
   expect_round_trip(config);
+}
+
+TEST(PrintConfig, ARunKeepsItsDataByAbsolutePath) {
+  const std::string here = std::filesystem::current_path().string();
+  const Config kept = parse_config(kept_config_yaml(parse("data.validation.file: ../c.h5\n", {"data.train.file=[a.h5, /elsewhere/b.h5]"})), "kept.yaml");
+  EXPECT_THAT(kept.data.train.file, testing::ElementsAre(here + "/a.h5", "/elsewhere/b.h5"));
+  EXPECT_EQ(kept.data.validation.file.at(0), (std::filesystem::current_path().parent_path() / "c.h5").string());
 }
 
 TEST(PrintConfig, AnnotatedDefaultsSayWhatEachKeyMeans) {

@@ -150,6 +150,24 @@ TEST_F(ImportImages, PicturesOfDifferentSizesNeedASize) {
   EXPECT_EQ(done.enlarged, 2);
 }
 
+TEST_F(ImportImages, FoldersInsideOfFoldersAreToldOrKept) {
+  write("cat/indoor/1.png", png_file(flat(2, 2, 1, 1)));
+  write("cat/outdoor/0.png", png_file(flat(2, 2, 1, 2)));
+  write("dog/all/1.png", png_file(flat(2, 2, 1, 3)));
+  const ImportedImages outermost = import(grey());
+  EXPECT_THAT(outermost.classes, ElementsAre("cat", "dog"));
+  EXPECT_EQ(outermost.merged, "cat/outdoor") << "a folder whose pictures are not told apart from others'";
+  ImportImagesOptions each = grey();
+  each.classes = ClassFolders::each;
+  const ImportedImages done = import(each);
+  EXPECT_THAT(done.classes, ElementsAre("cat/indoor", "cat/outdoor", "dog/all"));
+  EXPECT_THAT(read("labels"), ElementsAre(0, 1, 2));
+  EXPECT_THAT(pictures(), ElementsAre(1, 2, 3));
+  EXPECT_THAT(done.merged, IsEmpty());
+  std::filesystem::remove_all(path("in/cat/outdoor"));
+  EXPECT_THAT(import(grey()).merged, IsEmpty()) << "one folder in a class, as tiny ImageNet has them, loses nothing";
+}
+
 TEST_F(ImportImages, RefusesFoldersWithoutPictures) {
   EXPECT_THAT(refusal_of_folder(), HasSubstr("is not a folder"));
   std::filesystem::create_directories(path("in/empty"));

@@ -6,15 +6,16 @@ import struct
 import numpy
 import torch
 
-TYPES = {"F64": numpy.float64, "F32": numpy.float32, "I64": numpy.int64}
+TYPES = {"F64": numpy.float64, "F32": numpy.float32, "F16": numpy.float16, "I64": numpy.int64}
 
 
 def write(path, tensors, metadata):
     """`tensors`: torch tensors by name; `metadata`: text by name."""
     header, data = {"__metadata__": metadata}, b""
     for name, tensor in tensors.items():
-        array = numpy.array(tensor.detach().numpy(), order="C")
-        kind = next(kind for kind, dtype in TYPES.items() if array.dtype == dtype)
+        bfloat16 = tensor.dtype == torch.bfloat16  # which numpy does not know
+        array = numpy.array((tensor.detach().view(torch.int16) if bfloat16 else tensor.detach()).numpy(), order="C")
+        kind = "BF16" if bfloat16 else next(kind for kind, dtype in TYPES.items() if array.dtype == dtype)
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [len(data), len(data) + array.nbytes]}
         data += array.tobytes()
     head = json.dumps(header).encode()

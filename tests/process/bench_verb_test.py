@@ -10,7 +10,7 @@ import runs
 
 class BenchFolder(runs.RunFolder):
     def bench(self, *arguments, np=None):
-        done = self.program("bench", "--config", "run.yaml", *runs.SMALL, "--steps", "4", "--warm-up", "2", "--json", "bench.json", *arguments, np=np, check=True)
+        done = self.program("bench", "--config", "run.yaml", *runs.SMALL, "--steps", "4", "--warm-up", "2", "--json", "bench.json", "--overwrite", *arguments, np=np, check=True)
         return done.stdout, json.loads((self.folder / "bench.json").read_text())
 
 

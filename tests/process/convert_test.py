@@ -40,11 +40,11 @@ class ConvertFolder(RunFolder):
         return self.folder / name
 
     def convert(self, *arguments):
-        return self.program("data", "convert", *arguments, check=True)
+        return self.program("data", "convert", "--overwrite", *arguments, check=True)
 
     def refused(self, *arguments, named, code=2):
         before = file_hashes(self.folder)
-        done = self.program("data", *arguments)
+        done = self.program("data", *arguments, *(["--overwrite"] if arguments[0] == "convert" else []))
         self.assertEqual(done.returncode, code, done.stderr)
         for text in named:
             self.assertIn(text, done.stderr)

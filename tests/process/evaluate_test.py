@@ -26,12 +26,12 @@ class Models(runs.RunFolder):
 
     def evaluate(self, run, *options, np=None):
         """The JSON of an evaluation, and what was printed."""
-        done = self.program("evaluate", "--checkpoint", f"runs/{run}", "--json", "figures.json", *options, np=np, check=True)
+        done = self.program("evaluate", "--checkpoint", f"runs/{run}", "--json", "figures.json", "--overwrite", *options, np=np, check=True)
         return json.loads((self.folder / "figures.json").read_text()), done.stdout
 
     def datasets(self, verb, *options, np=None):
         """The datasets of the .h5 file that a verb writes, by path."""
-        self.program(verb, *options, "--out", "out.h5", np=np, check=True)
+        self.program(verb, *options, "--out", "out.h5", "--overwrite", np=np, check=True)
         found = {}
         with h5py.File(self.folder / "out.h5") as file:
             file.visititems(lambda name, item: found.__setitem__(name, item[:]) if isinstance(item, h5py.Dataset) else None)
@@ -118,7 +118,9 @@ class Evaluate(Models):
         self.assertNotIn("disentanglement", self.evaluate("vae", "--data", "labelled.h5", "--coverage", "0")[0])
 
     def test_the_table_has_units_and_leaves_out_what_does_not_exist(self):
-        _, said = self.evaluate("vae", *ROWS, "--importance-samples", "4")
+        figures, said = self.evaluate("vae", *ROWS, "--importance-samples", "4")
+        self.assertIn("at the fixed sigma 1 (objective.sigma): no tuned likelihood", said)
+        self.assertEqual(figures["fixed_sigma"], 1)
         for words in ("runs/vae/checkpoints/step_00000150: vanilla_vae, step 150", "M_N", "squared error a value", "nats a sample", "bits/dim", "log p, K = 4", " dB", "of 4 (variance",
                       "coverage", "BetaVAE"):
             self.assertIn(words, said)
@@ -213,7 +215,12 @@ class Compare(Models):
             self.assertGreater(figures.pop("parameters"), 1000)
             self.assertEqual(figures, alone)
         lines = done.stdout.splitlines()
+        # The losses are different things, and the bounds were tuned by nothing: what is comparable stands beside them.
+        self.assertIn("loss and reconstruction are not comparable", done.stdout)
+        self.assertIn("  vae: squared error a value + 5e-06 * KL\n  points: squared error a value\n  decoder: nats a sample\n", done.stdout)
+        self.assertIn("no tuned likelihood where sigma is fixed: vae (1)", done.stdout)
         header = lines[1].split()
+        self.assertEqual(float(lines[2].split()[header.index("reconstruction")]), float(f"{compared[0]['reconstruction']:.4g}"))
         self.assertEqual(header[:4], ["run", "model", "step", "parameters"])
         self.assertEqual([line.split()[0] for line in lines[2:5]], ["vae", "points", "decoder"])
         self.assertEqual(lines[3].split()[header.index("KL/nats")], "-", "an autoencoder has no KL")
@@ -233,6 +240,15 @@ class Compare(Models):
         done = self.program("compare", *(self.checkpoint("twice", step) for step in (2, 4)), "--rows", "0:40", check=True)
         self.assertIn("twice step 2 ", done.stdout)
         self.assertIn("twice step 4 ", done.stdout)
+        self.assertNotIn("not comparable", done.stdout)
+
+    def test_runs_of_one_name_have_labels_of_their_own(self):
+        self.train("same", BLOCKS, "train.steps=4", "checkpoint.every_steps=2")
+        self.train("same", BLOCKS, "train.steps=4", "run.directory=elsewhere")
+        pictures = self.datasets("compare", "runs/same", "runs/same@2", "elsewhere/same", "runs/same", "--rows", "0:40", "--count", "2")
+        for label in ("same step 2", "runs/same step 4", "elsewhere/same step 4", "runs/same step 4 (2)"):
+            self.assertIn(f"{label}/samples", pictures)
+        self.assertEqual(len([name for name in pictures if name.endswith("/samples")]), 4)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class ImportImages(RunFolder):
                 for text in named:
                     self.assertIn(text, done.stderr)
         for out, says in (("ragged/a.png", "is not an HDF5 file"), ("ragged/a.png/out.h5", "ragged/a.png"), ("nothing", "it is a directory"), ("/proc/out.h5", "/proc")):
-            done = self.program("data", "import-images", "ragged", out, "--size", "4")
+            done = self.program("data", "import-images", "ragged", out, "--size", "4", "--overwrite")
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(says, done.stderr)
         self.assertEqual(file_hashes(self.folder), before)

@@ -31,7 +31,7 @@ class ImportNpz(RunFolder):
         return datasets
 
     def imported(self, file, key, *options):
-        done = self.program("data", "import-npz", file, key, "out.h5", *options, check=True)
+        done = self.program("data", "import-npz", file, key, "out.h5", "--overwrite", *options, check=True)
         self.assertIn("out.h5 is written: imgs", done.stdout)
         return self.read("out.h5")
 
@@ -107,7 +107,7 @@ class ImportNpz(RunFolder):
         numpy.savez(self.folder / "threads.npz", x=RANDOM.normal(size=(1000, 16, 16)).astype(numpy.float32))
         contents = []
         for threads in (1, 5):
-            self.program("data", "import-npz", "threads.npz", "x", "out.h5", "--threads", threads, check=True)
+            self.program("data", "import-npz", "threads.npz", "x", "out.h5", "--overwrite", "--threads", threads, check=True)
             contents.append((self.folder / "out.h5").read_bytes())
         self.assertEqual(*contents)
 
@@ -197,7 +197,7 @@ class ImportNpz(RunFolder):
         numpy.savez(self.folder / "large.npz", x=array, few=array[:100])
         peaks = {}
         for key in ("few", "x"):
-            started = self.start("data", "import-npz", "large.npz", key, "out.h5", "--compress", "gzip:1")
+            started = self.start("data", "import-npz", "large.npz", key, "out.h5", "--overwrite", "--compress", "gzip:1")
             _, status, usage = os.wait4(started.pid, 0)
             started.returncode = os.waitstatus_to_exitcode(status)
             self.assertEqual(started.returncode, 0, started.stdout.read())

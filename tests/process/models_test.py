@@ -92,7 +92,7 @@ class Models(RunFolder):
         self.assertNotEqual(averaged["evaluation_mse"], plain["evaluation_mse"])
         # A checkpoint's model is the averaged one.
         def mse(name):
-            return float(self.program("reconstruct", "--checkpoint", f"runs/{name}", "--rows", "0:64", "--out", "rows.h5", check=True).stdout.split("MSE ")[1].split()[0])
+            return float(self.program("reconstruct", "--checkpoint", f"runs/{name}", "--rows", "0:64", "--out", "rows.h5", "--overwrite", check=True).stdout.split("MSE ")[1].split()[0])
         self.assertNotEqual(mse("averaged"), mse("plain"))
 
     def test_a_run_ends_early_where_nothing_gets_better(self):

@@ -182,7 +182,7 @@ class Report(RunFolder):
         os.mkdir(self.folder / "empty")
         self.addCleanup(os.rmdir, self.folder / "empty")
         for arguments, named in [(["empty"], "empty is no run's directory: it has no metrics.jsonl"), (["runs/none"], "runs/none is no run's directory"), ([], "runs"),
-                                 (["runs/one", "--out", "no/such/report.html"], "no/such/")]:
+                                 (["runs/one", "--out", "runs/one/metrics.jsonl/report.html"], "cannot make the folder runs/one/metrics.jsonl")]:
             with self.subTest(arguments=arguments):
                 done = self.program("report", *arguments)
                 self.assertNotEqual(done.returncode, 0)

@@ -1,7 +1,10 @@
 """The verbs other than training: what they print, what they write, and how they answer wrong questions."""
 import gzip
+import json
+import os
 import re
 import struct
+import subprocess
 import unittest
 
 import h5py
@@ -9,7 +12,7 @@ import numpy
 
 from comparing import file_hashes, read_safetensors
 from png_files import is_png
-from runs import SMALL, RunFolder
+from runs import BINARY, SMALL, RunFolder
 
 
 class Help(RunFolder):
@@ -68,6 +71,159 @@ class Help(RunFolder):
         done = self.program("frobnicate", np=2)
         self.assertEqual(done.returncode, 2)
         self.assertEqual(done.stderr.count("frobnicate"), 1, done.stderr)
+
+
+    def test_a_misspelt_verb_or_option_is_answered_with_the_nearest(self):
+        for arguments, meant in [(["trian", "--config", "run.yaml"], "'train'"), (["data", "make-shape", "x.h5"], "'make-shapes'"), (["sample", "--chekpoint", "runs/a"], "'--checkpoint'"),
+                                 (["evaluate", "--checkpoint=runs/a", "--importance-sample=3"], "'--importance-samples'"), (["info", "shapes.h5"], "'data info'"), (["train", "--dryrun"], "'--dry-run'")]:
+            with self.subTest(arguments=arguments):
+                done = self.program(*arguments)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(f"did you mean {meant}?", done.stderr)
+        self.assertNotIn("did you mean", self.program("frobnicate").stderr)
+
+    def test_a_configuration_may_be_named_without_an_option(self):
+        for arguments in (["train", "run.yaml", "--dry-run"], ["run.yaml", "--dry-run"], ["train", "run.name=other", "run.yaml", "--dry-run"]):
+            done = self.program(*arguments, *SMALL)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("runs/other" if "run.name=other" in arguments else "runs/run", done.stderr)
+        self.assertEqual(self.program("config", "run.yaml", check=True).stdout, self.program("config", "--config", "run.yaml", check=True).stdout)
+        self.assertIn("nowhere.yaml: can't be read", self.program("bench", "nowhere.yaml").stderr)
+
+
+class Outputs(RunFolder):
+    """What every verb does with the file that it is to write: judged before any work, so that inputs which are not there are not missed."""
+    WRITERS = {
+        "sample": ["sample", "--checkpoint", "runs/none", "--out", "{}"], "reconstruct": ["reconstruct", "--checkpoint", "runs/none", "--out", "{}"],
+        "interpolate": ["interpolate", "--checkpoint", "runs/none", "--out", "{}"], "traverse": ["traverse", "--checkpoint", "runs/none", "--out", "{}"],
+        "embed": ["embed", "--checkpoint", "runs/none", "--out", "{}"], "evaluate": ["evaluate", "--checkpoint", "runs/none", "--json", "{}"],
+        "compare": ["compare", "runs/none", "--json", "{}"], "compare's picture": ["compare", "runs/none", "--out", "{}"], "export": ["weights", "export", "--checkpoint", "runs/none", "--out", "{}"],
+        "report": ["report", "runs/none", "runs/nothing", "--out", "{}"], "lesson": ["lesson", "--data", "none.h5", "--out", "{}"], "bench": ["bench", "--config", "none.yaml", "--json", "{}"],
+        "trace": ["bench", "none.yaml", "--trace", "{}"], "info": ["data", "info", "none.h5", "--out", "{}"], "make-shapes": ["data", "make-shapes", "{}", "--count", "0"],
+        "import-idx": ["data", "import-idx", "none", "{}"], "import-images": ["data", "import-images", "none", "{}"], "import-npz": ["data", "import-npz", "none.npz", "x", "{}"],
+        "convert": ["data", "convert", "none.h5", "{}"]}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.train("run", "train.steps=2", "data.validation.file=shapes.h5", "data.validation.dataset=imgs")
+
+    def refused(self, *arguments):
+        before = file_hashes(self.folder)
+        done = self.program(*arguments)
+        self.assertEqual(done.returncode, 2, f"{arguments}: {done.stdout}{done.stderr}")
+        self.assertEqual(file_hashes(self.folder), before, arguments)
+        return done.stderr
+
+    def test_nothing_that_is_there_is_replaced_unless_asked_for(self):
+        (self.folder / "there.h5").write_text("somebody's\n")
+        (self.folder / "dangling.h5").symlink_to("nowhere.h5")
+        for name, words in self.WRITERS.items():
+            with self.subTest(name):
+                said = self.refused(*(word.format("there.h5") for word in words))
+                self.assertIn("there.h5: it is there already", said)
+                self.assertIn("--overwrite", said)
+        self.assertIn("dangling.h5: it is there already", self.refused("sample", "--checkpoint", "runs/run", "--out", "dangling.h5"))
+        self.assertEqual((self.folder / "there.h5").read_text(), "somebody's\n")
+        self.assertIn("no HDF5 file", self.program("sample", "--checkpoint", "runs/run", "--out", "there.h5", "--overwrite").stderr.replace("is not an HDF5", "no HDF5"))
+        (self.folder / "old.png").write_text("old")
+        self.program("sample", "--checkpoint", "runs/run", "--out", "old.png", "--overwrite", check=True)
+        self.assertTrue(is_png(self.folder / "old.png"))
+
+    def test_a_place_that_cannot_be_written_is_refused_before_the_work(self):
+        for name, words in self.WRITERS.items():
+            with self.subTest(name):
+                self.assertIn("shapes.h5/deep/x.h5: cannot make the folder shapes.h5/deep", self.refused(*(word.format("shapes.h5/deep/x.h5") for word in words)))
+
+        self.assertIn("runs: cannot write it: it is a directory", self.refused("data", "info", "shapes.h5", "--out", "runs"))
+
+    def test_folders_are_made_and_go_again_where_nothing_came_into_them(self):
+        for name in ("sample", "bench", "convert"):
+            with self.subTest(name):
+                self.refused(*(word.format("new/folder/x.h5") for word in self.WRITERS[name]))
+                self.assertFalse((self.folder / "new").exists())
+        self.program("evaluate", "--checkpoint", "runs/run", "--coverage", "0", "--json", "new/folder/x.json", np=2, check=True)
+        self.assertTrue((self.folder / "new" / "folder" / "x.json").is_file())
+
+    def test_nothing_is_written_onto_what_is_read(self):
+        own = self.folder / "own.h5"
+        own.write_bytes((self.folder / "shapes.h5").read_bytes())
+        (self.folder / "linked.h5").symlink_to("own.h5")
+        (self.folder / "hard.h5").hardlink_to(own)
+        checkpoint = f"runs/run/checkpoints/{self.checkpoint('run').name}"
+        for words in (["embed", "--checkpoint", "runs/run", "--data", "own.h5", "--out", "own.h5"], ["embed", "--checkpoint", "runs/run", "--data", "own.h5", "--out", "hard.h5"],
+                      ["reconstruct", "--checkpoint", "runs/run", "--data", "own.h5", "--out", "linked.h5"], ["compare", "runs/run", "--data", "linked.h5", "--out", "hard.h5"],
+                      ["data", "convert", "shapes.h5", "own.h5", "linked.h5"], ["data", "info", "own.h5", "--out", "./own.h5"], ["lesson", "--data", "own.h5", "--out", "hard.h5"]):
+            with self.subTest(words=words):
+                self.assertIn(f"{words[-1]}: cannot write it: it is read from", self.refused(*words, "--overwrite"))
+        # What a run reads without being told.
+        for words in (["embed", "--checkpoint", "runs/run", "--out", "shapes.h5"], ["sample", "--checkpoint", checkpoint, "--out", "shapes.h5"], ["compare", "runs/run", "--out", "shapes.h5"],
+                      ["evaluate", "--checkpoint", "runs/run", "--json", f"{checkpoint}/state.json"], ["weights", "export", "--checkpoint", "runs/run", "--out", f"{checkpoint}/weights.safetensors"],
+                      ["report", "runs/run", "--out", "runs/run/metrics.jsonl"], ["bench", "run.yaml", *SMALL, "--json", "run.yaml"], ["bench", "run.yaml", *SMALL, "--json", "shapes.h5"]):
+            with self.subTest(words=words):
+                self.assertIn("it is read from", self.refused(*words, "--overwrite"))
+        self.assertIn("two options write to it", self.refused("compare", "runs/run", "--out", "one.h5", "--json", "one.h5"))
+
+    def test_data_that_have_moved_are_asked_for(self):
+        self.program("data", "make-shapes", "deep/moving.h5", "--count", "40", "--size", "16", "--channels", "1", check=True)
+        self.train("moved", "train.steps=2", "data.train.file=deep/moving.h5")
+        # From another folder the run finds them all the same.
+        (self.folder / "elsewhere").mkdir()
+        done = subprocess.run([BINARY, "evaluate", "--checkpoint", "../runs/moved", "--coverage", "0"], cwd=self.folder / "elsewhere", text=True, capture_output=True, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (self.folder / "deep" / "moving.h5").rename(self.folder / "moving.h5")
+        for verb in (["evaluate"], ["embed", "--out", "codes_of_moved.h5"], ["reconstruct", "--rows", "0:8", "--out", "moved.png"]):
+            with self.subTest(verb=verb):
+                refused = self.program(*verb, "--checkpoint", "runs/moved")
+                self.assertEqual(refused.returncode, 2, refused.stderr)
+                self.assertIn("deep/moving.h5 (data.train), is not there", refused.stderr)
+                self.assertIn("--data FILE", refused.stderr)
+                self.program(*verb, "--checkpoint", "runs/moved", "--data", "moving.h5", check=True)
+
+    def test_makers_say_how_much_they_wrote(self):
+        said = self.program("data", "make-shapes", "counted.h5", "--count", "9", "--size", "16", "--channels", "3", check=True).stdout
+        self.assertIn("counted.h5 is written: 9 pictures of 16x16, RGB", said)
+
+
+class Checkpoints(RunFolder):
+    """Which checkpoint of a run is meant."""
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # The second evaluation is worse than the first: nothing is learned, and the learning rate is far too large afterwards.
+        cls.train("run", "train.steps=36", "checkpoint.every_steps=12", "checkpoint.keep=5", "evaluate.every_epochs=1", "data.validation.file=shapes.h5", "data.validation.dataset=imgs",
+                  "train.optimizer.learning_rate=0.3", "train.optimizer.name=sgd", "train.optimizer.momentum=0")
+        cls.train("none", "train.steps=2")
+
+    def test_the_best_and_any_other_are_named_alike_in_all_verbs(self):
+        best = json.loads((self.checkpoint("run") / "state.json").read_text())["best_step"]
+        self.assertIn(best, (12, 24, 36))
+        for place, step in ((["runs/run@best"], best), (["runs/run/", "--best"], best), (["runs/run"], 36)):
+            with self.subTest(place=place):
+                done = self.program("sample", "--out", "samples.png", "--count", "2", "--overwrite", "--checkpoint", *place, check=True)
+                self.assertIn(f"of runs/run/checkpoints/step_{step:08d} are in", done.stdout)
+        for words in (["evaluate", "--coverage", "0"], ["reconstruct", "--rows", "0:8", "--out", "at.png"], ["weights", "export", "--out", "at.safetensors"]):
+            self.assertIn("step_00000012", self.program(*words, "--checkpoint", "runs/run@12", check=True).stdout)
+        self.assertIn(" 12 ", self.program("compare", "runs/run@12", "runs/run@24", check=True).stdout)
+
+    def test_one_that_is_not_there_is_refused_with_those_that_are(self):
+        for place, says in (("runs/run@13", "there is no checkpoint of step 13; the run has step_00000036, step_00000024, step_00000012"), ("runs/none@best", "noted no best checkpoint"),
+                            ("runs/run@last", "@best and runs/run@1000"), ("runs/absent@best", "no run's directory")):
+            with self.subTest(place=place):
+                done = self.program("evaluate", "--checkpoint", place)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(says, done.stderr)
+        self.assertIn("names a checkpoint already", self.program("evaluate", "--checkpoint", "runs/run@12", "--best").stderr)
+
+    def test_every_verb_that_computes_takes_a_device(self):
+        for verb in ("train", "bench", "sample", "reconstruct", "interpolate", "traverse", "embed", "evaluate", "compare", "lesson"):
+            self.assertIn("--device", self.program(verb, "--help", check=True).stdout, verb)
+        self.program("reconstruct", "--checkpoint", "runs/run", "--rows", "0:8", "--device", "cpu", "--out", "on_cpu.png", check=True)
+        self.assertIn("CPU, 1 thread", self.program("train", "run.yaml", "--dry-run", "--device", "cpu", *SMALL, check=True).stderr)
+        if not os.path.exists("/dev/nvidiactl"):
+            done = self.program("sample", "--checkpoint", "runs/run", "--device", "cuda", "--out", "on_gpu.png")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("--device cuda: ", done.stderr)
 
 
 class ConfigVerb(RunFolder):
@@ -173,7 +329,7 @@ class DataVerbs(RunFolder):
         self.write_idx("images", images)
         self.write_idx("images.gz", images, gzip.open)
         self.write_idx("labels.gz", labels, gzip.open)
-        self.program("data", "import-idx", "images", "plain.h5", check=True)
+        self.assertIn("plain.h5 is written: 30 pictures of 7x6, without labels", self.program("data", "import-idx", "images", "plain.h5", check=True).stdout)
         self.program("data", "import-idx", "images.gz", "labels.gz", "labelled.h5", check=True)
         with h5py.File(self.folder / "plain.h5") as plain, h5py.File(self.folder / "labelled.h5") as labelled:
             numpy.testing.assert_array_equal(plain["imgs"][:], images)
@@ -228,13 +384,13 @@ class Pictures(RunFolder):
         self.assertEqual((self.folder / "few.h5").read_bytes(), (self.folder / "again.h5").read_bytes())
 
     def test_temperature_zero_is_the_picture_of_the_priors_mean(self):
-        datasets, _ = self.images("sample", "mean.h5", "--count", "3", "--temperature", "0")
+        datasets, _ = self.images("sample", "prior_mean.h5", "--count", "3", "--temperature", "0")
         numpy.testing.assert_allclose(datasets["samples"][1:], datasets["samples"][:2], rtol=0, atol=1e-6)
 
     def test_pictures_are_png_and_equal_for_equal_seeds(self):
         for verb, options in [("sample", ["--count", "10"]), ("reconstruct", ["--rows", "0:10"])]:
             for name in ("first.png", "second.png"):
-                self.program(verb, "--checkpoint", "runs/run", "--out", name, *options, check=True)
+                self.program(verb, "--checkpoint", "runs/run", "--out", name, "--overwrite", *options, check=True)
             self.assertTrue(is_png(self.folder / "first.png"))
             self.assertEqual((self.folder / "first.png").read_bytes(), (self.folder / "second.png").read_bytes())
 
@@ -281,7 +437,7 @@ class Pictures(RunFolder):
                 self.assertIn("there are 200 images" if rows == "0:201" else "0:32", done.stderr)
         for verb in ("sample", "reconstruct"):
             for arguments, says in [(["--checkpoint", "runs/run", "--out", "refused.jpg"], ".png"), (["--checkpoint", "runs", "--out", "refused.png"], "manifest.json"),
-                                    (["--checkpoint", "runs/run", "--out", "absent/refused.h5"], "absent/refused.h5")]:
+                                    (["--checkpoint", "runs/run", "--out", "shapes.h5/refused.h5"], "cannot make the folder shapes.h5")]:
                 with self.subTest(verb=verb, arguments=arguments):
                     done = self.program(verb, *arguments)
                     self.assertEqual(done.returncode, 2, done.stderr)
@@ -307,7 +463,7 @@ class WeightsVerbs(RunFolder):
         self.assertEqual(exported, (self.checkpoint("first") / "weights.safetensors").read_bytes())
 
         for name in ("second", "third"):
-            self.program("weights", "import", "first.safetensors", "--config", "run.yaml", f"run.name={name}", *SMALL, *self.WHOLE_BATCH, check=True)
+            self.program("weights", "import", "first.safetensors", "run.yaml", f"run.name={name}", *SMALL, *self.WHOLE_BATCH, check=True)
             self.assertEqual((self.checkpoint(name, 0) / "weights.safetensors").read_bytes(), exported)
 
         # The first run's step 41 and the second's step 1 begin with the same weights.
@@ -332,7 +488,7 @@ class WeightsVerbs(RunFolder):
 
     def test_a_file_that_holds_no_weights_is_refused(self):
         (self.folder / "notes.txt").write_text("These are no weights, whatever the name.\n")
-        for file in ("notes.txt", "absent.safetensors"):
+        for file in ("notes.txt", "absent.safetensors", "runs"):
             done = self.program("weights", "import", file, "--config", "run.yaml", "run.name=none", *SMALL)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(file, done.stderr)

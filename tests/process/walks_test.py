@@ -30,7 +30,7 @@ class Walks(runs.RunFolder):
             cls.mu, cls.log_var = cls.model.encode(cls.images)
 
     def datasets(self, verb, *options, run="run"):
-        self.program(verb, "--checkpoint", f"runs/{run}", "--out", "out.h5", *options, check=True)
+        self.program(verb, "--checkpoint", f"runs/{run}", "--out", "out.h5", "--overwrite", *options, check=True)
         with h5py.File(self.folder / "out.h5") as file:
             return {name: file[name][:] for name in file}
 

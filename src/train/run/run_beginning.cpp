@@ -91,7 +91,7 @@ fs::path write_beginning(const Config& config, const Learner& learner, TrainingS
   const RunDirectory directory(config.run);
   state.program_version = kVersion;
   directory.create();
-  return write_checkpoint(directory.checkpoints(), {learner.weights(), learner.optimizer_state(), std::move(state), config_yaml(config)});
+  return write_checkpoint(directory.checkpoints(), {learner.weights(), learner.optimizer_state(), std::move(state), kept_config_yaml(config)});
 }
 
 std::string fork_advice(const fs::path& place) { return text("To begin a new run with these weights: vae_dist train --from ", place.string(), " run.name=NEW, with whatever else is to change."); }

@@ -8,6 +8,7 @@
 #include "config/expand_paths.hpp"
 #include "config/load_config.hpp"
 #include "train/run/run_beginning.hpp"
+#include "train/trained/foreign_weights.hpp"
 #include "train/trained/trained_model.hpp"
 
 namespace vae_dist {
@@ -60,8 +61,12 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
       setup.state.best_validation_loss.reset();
     }
   }
-  // Nothing has been trained yet (imported weights): whether they fit is all that counts.
-  if (setup.state.step == 0) return setup;
+  // Nothing has been trained yet (imported weights): whether they fit is all that counts, and whether the network around them is the one that they were imported for. Those that were
+  // imported before that was noted go on with whatever the configuration says.
+  if (setup.state.step == 0) {
+    if (setup.checkpoint->weights.metadata.contains("output")) require_same_network(setup.checkpoint->weights, setup.config, text("the weights of ", RunDirectory(setup.config.run).path()));
+    return setup;
+  }
   const Config saved = parse_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
   // The order of samples is the run's from its first start; runs of before it could be chosen had the one over all samples.
   if (!setup.config.data.shuffle_window_chunks) setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);

@@ -58,8 +58,7 @@ void for_each_moment(const ParameterArena& parameters, const Optimizer& optimize
 }  // namespace
 
 Learner::Learner(const Config& config, const ImageShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, Communicator& host, CollectiveLog& log)
-    : model_name_(config.model.name),
-      shape_(shape),
+    : weights_metadata_(weights_metadata(config, shape)),
       model_(model_on_device(config, shape, device)),
       objective_(objective_options(config.objective), *model_),
       gradient_memory_(device, sum_order(config), host),
@@ -110,7 +109,7 @@ std::int64_t Learner::parameter_count() const {
   return count;
 }
 
-TensorFile Learner::weights() const { return collect_weights(*model_, model_name_, shape_); }
+TensorFile Learner::weights() const { return collect_weights(*model_, weights_metadata_); }
 
 TensorFile Learner::optimizer_state() const {
   TensorFile file;

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,8 +72,7 @@ class Learner {
   void use_recorder(std::unique_ptr<WorkRecorder> recorder);
   void step_through_recorder(bool capture);
 
-  std::string model_name_;
-  ImageShape shape_;
+  std::map<std::string, std::string> weights_metadata_;
   std::shared_ptr<LatentModel> model_;
   Objective objective_;
   GradientMemory gradient_memory_;

@@ -31,6 +31,12 @@ void fill_uniform_within(at::Tensor parameter, double bound, PhiloxKey key, std:
 
 }  // namespace
 
+std::string resolved_output(const Config& config) {
+  if (config.model.output != "auto") return config.model.output;
+  if (config.objective.likelihood == "bernoulli") return "identity";
+  return config.data.range[0] < 0 ? "tanh" : "sigmoid";
+}
+
 NetworkOptions network_options(const Config& config, const ImageShape& shape) {
   NetworkOptions options;
   options.channels = shape.channels;
@@ -39,9 +45,7 @@ NetworkOptions network_options(const Config& config, const ImageShape& shape) {
   options.latent_dim = config.model.latent_dim;
   options.hidden_dims = config.model.hidden_dims;
   options.activation = activation_named(config.model.activation);
-  const bool logits = config.objective.likelihood == "bernoulli";
-  const std::string by_range = logits ? "identity" : config.data.range[0] < 0 ? "tanh" : "sigmoid";
-  options.output = activation_named(config.model.output == "auto" ? by_range : config.model.output);
+  options.output = activation_named(resolved_output(config));
   options.predicts_variance = config.objective.likelihood == "gaussian" && config.objective.variance == "predicted";
   return options;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "config/config.hpp"
 #include "data/image_dataset.hpp"
@@ -11,6 +12,9 @@
 #include "parallel/parameter_arena.hpp"
 
 namespace vae_dist {
+
+/// What the decoder ends in: model.output, or, where that is auto, what belongs to the likelihood and the range: identity (logits), sigmoid or tanh.
+std::string resolved_output(const Config& config);
 
 NetworkOptions network_options(const Config& config, const ImageShape& shape);
 ResnetOptions resnet_options(const ModelConfig& model);

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -25,16 +26,54 @@ TrainedModel with_data_of(TrainedModel model, const TrainedModel& first) {
   return model;
 }
 
-// "mnist", or, where several checkpoints of a run are compared, "mnist step 500".
+// The directory of the run that a checkpoint is of: <run>/checkpoints/step_00000500.
+std::string run_place(const ComparedModel& model) {
+  const std::filesystem::path run = model.trained.origin.lexically_normal().parent_path().parent_path();
+  return run.empty() ? model.trained.origin.string() : run.string();
+}
+
+// "mnist"; where that is not enough to tell the models apart "mnist step 500", then "elsewhere/mnist step 500"; the same checkpoint twice is "... (2)".
 std::vector<std::string> short_names(const std::vector<ComparedModel>& models) {
-  std::map<std::string, int> seen;
-  for (const ComparedModel& model : models) ++seen[model.trained.config.run.name];
+  using Name = std::function<std::string(const ComparedModel&)>;
+  const std::vector<Name> longer = {[](const ComparedModel& model) { return text(model.trained.config.run.name, " step ", model.subject.step); },
+                                    [](const ComparedModel& model) { return text(run_place(model), " step ", model.subject.step); }};
   std::vector<std::string> names;
-  for (const ComparedModel& model : models) {
-    const std::string& name = model.trained.config.run.name;
-    names.push_back(seen[name] > 1 ? text(name, " step ", model.subject.step) : name);
+  for (const ComparedModel& model : models) names.push_back(model.trained.config.run.name);
+  for (const Name& name : longer) {
+    std::map<std::string, int> seen;
+    for (const std::string& each : names) ++seen[each];
+    for (std::size_t m = 0; m < models.size(); ++m)
+      if (seen[names[m]] > 1) names[m] = name(models[m]);
   }
+  std::map<std::string, int> seen;
+  for (std::string& name : names)
+    if (const int copy = ++seen[name]; copy > 1) name += text(" (", copy, ")");
   return names;
+}
+
+// What a model's loss is made of.
+std::string loss_text(const ComparedModel& model) {
+  const EvaluationSubject& s = model.subject;
+  return s.reconstruction_unit + (s.has_kld ? text(" + ", digits(s.kld_weight * s.beta), " * KL") : "");
+}
+
+// Empty where all losses are the same function.
+std::string loss_note(const std::vector<ComparedModel>& models, const std::vector<std::string>& names) {
+  const bool alike = std::all_of(models.begin(), models.end(), [&](const ComparedModel& model) { return loss_text(model) == loss_text(models.front()); });
+  if (alike) return "";
+  std::string out = "loss and reconstruction are not comparable, for they are different things:\n";
+  for (std::size_t m = 0; m < models.size(); ++m) out += text("  ", names[m], ": ", loss_text(models[m]), "\n");
+  return out;
+}
+
+// A bound at a deviation that nothing fitted says little, and less beside one that something did.
+std::string sigma_note(const std::vector<ComparedModel>& models, const std::vector<std::string>& names) {
+  std::string list;
+  for (std::size_t m = 0; m < models.size(); ++m) {
+    const Evaluation& e = models[m].result.evaluation;
+    if (e.fixed_sigma && (e.elbo_nats || !e.log_p.empty())) list += text(list.empty() ? "" : ", ", names[m], " (", digits(*e.fixed_sigma), ")");
+  }
+  return list.empty() ? "" : text("ELBO, bits/dim and log p are no tuned likelihood where sigma is fixed: ", list, "\n");
 }
 
 std::int64_t parameters_of(const LatentModel& model) {
@@ -86,6 +125,7 @@ std::string comparison_table(const std::vector<ComparedModel>& models) {
       {"M_N", [](const ComparedModel& m) { return m.subject.has_kld ? digits(m.subject.kld_weight) : ""; }},
       {"beta", [](const ComparedModel& m) { return m.subject.has_kld ? digits(m.subject.beta) : ""; }},
       {"loss", [](const ComparedModel& m) { return digits(m.result.evaluation.loss); }},
+      {"reconstruction", [](const ComparedModel& m) { return digits(m.result.evaluation.reconstruction); }},
       {"KL/nats", [](const ComparedModel& m) { return m.subject.has_kld ? digits(m.result.evaluation.kld_nats) : ""; }},
       {"active", [](const ComparedModel& m) { return m.result.evaluation.active_units ? text(*m.result.evaluation.active_units, "/", m.trained.model->latent_values()) : ""; }},
       {"ELBO/nats", [&](const ComparedModel& m) { return optional(m.result.evaluation.elbo_nats, 6); }},
@@ -101,7 +141,8 @@ std::string comparison_table(const std::vector<ComparedModel>& models) {
       {"SAP", [](const ComparedModel& m) { return m.result.factor_scores ? digits(m.result.factor_scores->sap, 3) : ""; }},
   };
   std::vector<std::vector<std::string>> rows = {{"run"}};
-  for (const std::string& name : short_names(models)) rows.push_back({name});
+  const std::vector<std::string> names = short_names(models);
+  for (const std::string& name : names) rows.push_back({name});
   for (const auto& [name, cell] : columns) {
     const bool anywhere = std::any_of(models.begin(), models.end(), [&](const ComparedModel& model) { return !cell(model).empty(); });
     if (!anywhere) continue;
@@ -110,7 +151,7 @@ std::string comparison_table(const std::vector<ComparedModel>& models) {
   }
   const ComparedModel& first = models.front();
   return text(first.subject.data, ", samples ", first.subject.samples.first, ":", first.subject.samples.last, "; the mean image's MSE is ",
-              digits(first.result.mean_image_mse), "\n", text_columns(rows));
+              digits(first.result.mean_image_mse), "\n", text_columns(rows), loss_note(models, names), sigma_note(models, names));
 }
 
 nlohmann::ordered_json comparison_json(const std::vector<ComparedModel>& models) {

@@ -31,7 +31,7 @@ struct ComparisonOptions {
 /// A collective.
 std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const MpiWorld& world, Communicator& host);
 
-/// A row a model; columns that no model has are left out.
+/// A row a model, under a name that is no other's; columns that no model has are left out. Lines below say what of it is not to be compared, and why.
 std::string comparison_table(const std::vector<ComparedModel>& models);
 
 /// An object a model, as evaluation_json writes it, with `parameters`.

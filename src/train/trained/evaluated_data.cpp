@@ -32,6 +32,22 @@ Chosen find_source(const TrainedModel& trained, const DataChoice& choice) {
   return {data.train, "data.train", true, false};
 }
 
+// A file of the source that is not there; empty: all are.
+std::string missing_file(const SourceConfig& source) {
+  std::error_code error;
+  const auto found = std::find_if(source.file.begin(), source.file.end(), [&](const std::string& file) { return !std::filesystem::exists(file, error); });
+  return found == source.file.end() ? "" : *found;
+}
+
+// The run's own data may lie elsewhere by now.
+void require_own_data(const TrainedModel& trained, const DataChoice& choice, const Chosen& chosen) {
+  if (!choice.file.empty()) return;
+  const std::string missing = missing_file(chosen.source);
+  if (!missing.empty())
+    throw BadInput(text(trained.origin.string(), ": the run's data, ", missing, " (", chosen.key, "), is not there", std::filesystem::path(missing).is_relative() ? " as seen from this folder" : "",
+                        ": where it has moved to, name it with --data FILE"));
+}
+
 ImageDataset part_of(ImageDataset images, const TrainedModel& trained, const Chosen& chosen) {
   if (!chosen.held_out && !chosen.kept) return images;
   ImageDataset held_out = images.hold_out(*trained.config.data.validation.fraction, static_cast<std::uint64_t>(trained.config.run.seed));
@@ -44,21 +60,23 @@ void check_fits(const ImageDataset& images, const TrainedModel& trained) {
 }
 
 std::int64_t training_samples(const TrainedModel& trained) {
+  const std::string missing = missing_file(trained.config.data.train), why = "M_N is G / N (objective.kld_weight.rule batch_over_dataset), and N, the number of training samples, can't be found: ";
+  if (!missing.empty()) throw BadInput(text(why, missing, " (data.train) is not there; put it, or a link to it, there"));
   DataChoice training;
   training.split = "train";
   try {
     return open_chosen_data(trained, training).size();
   } catch (const BadInput& error) {
-    throw BadInput(text("M_N is G / N (objective.kld_weight.rule batch_over_dataset), and N, the number of training samples, can't be found: ", error.what()));
+    throw BadInput(why + error.what());
   }
 }
 
 }  // namespace
 
-TrainedModel load_shared_model(const std::filesystem::path& place, Communicator& host) {
+TrainedModel load_shared_model(const std::string& place, Communicator& host) {
   TrainedModel trained;
   agree_on_rank_0(host, [&] { trained = load_trained_model(place); });
-  const std::filesystem::path origin = broadcast_text(host, trained.origin.string());
+  const std::string origin = broadcast_text(host, trained.origin.string());
   agree(host, [&] {
     if (host.rank() != 0) trained = load_trained_model(origin);
   });
@@ -67,6 +85,7 @@ TrainedModel load_shared_model(const std::filesystem::path& place, Communicator&
 
 ImageDataset open_chosen_data(const TrainedModel& trained, const DataChoice& choice) {
   const Chosen chosen = find_source(trained, choice);
+  require_own_data(trained, choice, chosen);
   ImageDataset images = part_of(open_source(trained.config, chosen.source, chosen.key), trained, chosen);
   check_fits(images, trained);
   return images;
@@ -77,6 +96,7 @@ SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choic
   Chosen chosen;
   agree(host, [&] {
     chosen = find_source(trained, choice);
+    require_own_data(trained, choice, chosen);
     check_fits(open_source(config, chosen.source, chosen.key), trained);
   });
   // One source alone, whatever the run had beside it.

@@ -14,7 +14,7 @@
 namespace vae_dist {
 
 /// The same model on all ranks, also where a run that is still going writes another checkpoint meanwhile. Throws AgreedError. A collective.
-TrainedModel load_shared_model(const std::filesystem::path& place, Communicator& host);
+TrainedModel load_shared_model(const std::string& place, Communicator& host);
 
 /// Which images, as a user says it.
 struct DataChoice {

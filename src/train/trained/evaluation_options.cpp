@@ -17,6 +17,7 @@ EvaluationOptions evaluation_options(const Config& config, const ResolvedObjecti
   options.importance_samples = config.evaluate.importance_samples;
   options.seed = static_cast<std::uint64_t>(config.run.seed);
   options.is_likelihood = is_likelihood_of(config, images);
+  if (config.objective.likelihood == "gaussian" && config.objective.variance == "fixed") options.fixed_sigma = config.objective.sigma;
   return options;
 }
 

@@ -4,6 +4,7 @@
 #include "config/load_config.hpp"
 #include "train/step/make_model.hpp"
 #include "train/step/weights.hpp"
+#include "train/trained/checkpoint_place.hpp"
 
 namespace vae_dist {
 namespace {
@@ -18,7 +19,8 @@ void use_averages(Checkpoint& checkpoint) {
 
 }  // namespace
 
-CheckpointAt read_checkpoint_at(const std::filesystem::path& place) {
+CheckpointAt read_checkpoint_at(const std::string& named) {
+  const std::filesystem::path place = named_checkpoint(named);
   if (std::filesystem::exists(place / "manifest.json")) return {read_checkpoint(place), place};
   const std::filesystem::path root = place / "checkpoints";
   if (auto newest = read_newest_checkpoint(root)) {
@@ -28,7 +30,7 @@ CheckpointAt read_checkpoint_at(const std::filesystem::path& place) {
   throw BadInput(text(place, " is neither a checkpoint (a directory with manifest.json) nor a run directory with checkpoints in it"));
 }
 
-TrainedModel load_trained_model(const std::filesystem::path& place) {
+TrainedModel load_trained_model(const std::string& place) {
   CheckpointAt found = read_checkpoint_at(place);
   TrainedModel out;
   out.origin = found.origin;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "checkpoint/checkpoint.hpp"
 #include "config/config.hpp"
@@ -25,10 +26,10 @@ struct CheckpointAt {
   std::filesystem::path origin;  ///< its directory
 };
 
-/// `place`: a checkpoint's directory, or a run's (then its newest good checkpoint). Throws BadInput: neither, or corrupt.
-CheckpointAt read_checkpoint_at(const std::filesystem::path& place);
+/// `place`: a checkpoint's directory, a run's (then its newest good checkpoint), RUN@best or RUN@STEP. Throws BadInput: none of these, or corrupt.
+CheckpointAt read_checkpoint_at(const std::string& place);
 
 /// The model of the checkpoint at `place`, as read_checkpoint_at() finds it. Throws BadInput.
-TrainedModel load_trained_model(const std::filesystem::path& place);
+TrainedModel load_trained_model(const std::string& place);
 
 }  // namespace vae_dist

@@ -8,15 +8,18 @@
 #include "train/run/run_beginning.hpp"
 #include "train/run/run_directory.hpp"
 #include "train/step/learner.hpp"
+#include "train/step/make_model.hpp"
+#include "train/trained/foreign_weights.hpp"
 
 namespace vae_dist {
 
-std::filesystem::path import_weights(const std::filesystem::path& file, const std::string& origin, const std::string& config_file, const std::vector<std::string>& overrides) {
+ImportedWeights import_weights(const WeightsToImport& given, const std::string& config_file, const std::vector<std::string>& overrides) {
   const Config config = load_config(config_file, overrides);
   const RunDirectory directory(config.run);
   if (!find_checkpoints(directory.checkpoints()).empty())
     throw BadInput(text(directory.path(), " already holds the checkpoints of a run: choose another run.name"));
-  const TensorFile weights = read_safetensors(file);
+  const TensorFile weights = with_bare_names(read_safetensors(given.file), given.origin);
+  if (!given.allow_not_finite) require_finite(weights, config.train.precision == "fp64" ? at::kDouble : at::kFloat, given.origin);
   const ImageDataset data = open_source(config, config.data.train, "data.train");
 
   const std::unique_ptr<Communicator> self = make_self_communicator();
@@ -24,14 +27,17 @@ std::filesystem::path import_weights(const std::filesystem::path& file, const st
   Learner learner(config, data.shape(), ReplicaPlan{}, DeviceChoice{}, *self, log);
   Checkpoint beginning;
   beginning.weights = weights;
-  learner.begin_with(beginning, origin);
+  learner.begin_with(beginning, given.origin);
+  // After the names, which say more about a file of another kind of model.
+  require_same_network(weights, config, given.origin);
   TrainingState state;
   state.seed = config.run.seed;
   state.replicas = config.distributed.replicas.value_or(0);
   state.world_size = 1;
   state.dataset_fingerprint = data.fingerprint();
-  state.begun_from = origin;
-  return write_beginning(config, learner, std::move(state));
+  state.begun_from = given.origin;
+  const std::string network = text("a decoder that ends in ", resolved_output(config), ", images in [", config.data.range[0], ", ", config.data.range[1], "]");
+  return {write_beginning(config, learner, std::move(state)), network};
 }
 
 }  // namespace vae_dist

@@ -1,0 +1,141 @@
+#include "launcher/verb_files.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "config/load_config.hpp"
+
+namespace vae_dist {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool was_chosen(const CLI::App* verb) { return verb->parsed(); }
+
+void add_files_below(const fs::path& folder, std::vector<fs::path>& out) {
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code none;
+    if (entry->is_regular_file(none)) out.push_back(entry->path());
+  }
+}
+
+// The data that a run reads. A configuration of another version names none: what it means can't be told, and nobody reads by it.
+void add_data_of(const fs::path& config_file, std::vector<fs::path>& out) {
+  std::error_code error;
+  if (!fs::exists(config_file, error)) return;
+  try {
+    const DataConfig data = load_config(config_file.string(), {}).data;
+    out.insert(out.end(), data.train.file.begin(), data.train.file.end());
+    out.insert(out.end(), data.validation.file.begin(), data.validation.file.end());
+  } catch (const BadInput&) {
+  }
+}
+
+// A file itself; of a checkpoint its files; of a run what verbs read in its directory; of both their data.
+void add_files_of(const fs::path& input, std::vector<fs::path>& out) {
+  std::error_code error;
+  if (!fs::is_directory(input, error)) {
+    out.push_back(input);
+    if (input.extension() == ".yaml") add_data_of(input, out);
+    return;
+  }
+  add_data_of(input / "config.yaml", out);
+  if (fs::exists(input / "manifest.json", error)) {
+    add_files_below(input, out);
+  } else {
+    for (const char* name : {"config.yaml", "metrics.jsonl", "environment.json", "lock.json"}) out.push_back(input / name);
+    for (const char* name : {"checkpoints", "pictures"}) add_files_below(input / name, out);
+  }
+}
+
+// Links, hard and symbolic ones, are the file that they lead to.
+bool is_one_file(const fs::path& one, const fs::path& other) {
+  std::error_code error;
+  return fs::equivalent(one, other, error) && !error;
+}
+
+[[noreturn]] void refuse(const std::string& option, const fs::path& path, const std::string& why) { throw BadInput(text(option, option.empty() ? "" : " ", path.string(), ": ", why)); }
+
+void refuse_if_read(const std::string& option, const fs::path& path, const std::vector<fs::path>& read) {
+  for (const fs::path& file : read)
+    if (is_one_file(path, file))
+      refuse(option, path, text("cannot write it: it is read from", file == path ? "" : text(", as ", file.string()), "; choose another name"));
+}
+
+}  // namespace
+
+VerbFiles::~VerbFiles() {
+  for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) ::rmdir(folder->c_str());  // fails, as it should, where something lies in it
+}
+
+CLI::Option* VerbFiles::add_output(CLI::App& verb, const std::string& option, std::string& path, const std::string& help) {
+  CLI::Option* added = verb.add_option(option, path, help);
+  add_outputs(verb, option.starts_with("-") ? option.substr(0, option.find(',')) : "", path_of(path));
+  return added;
+}
+
+void VerbFiles::add_outputs(CLI::App& verb, const std::string& option, Paths paths) {
+  outputs_.push_back({&verb, option, std::move(paths)});
+  add_overwrite(verb);
+}
+
+void VerbFiles::add_inputs(CLI::App& verb, Paths paths) { inputs_.push_back({&verb, "", std::move(paths)}); }
+
+void VerbFiles::add_overwrite(CLI::App& verb) {
+  if (verb.get_option_no_throw("--overwrite") != nullptr) return;
+  verb.add_flag("--overwrite", overwrite_, "Replace what is there under the name of a file to write; without it that is refused");
+}
+
+std::vector<VerbFiles::Output> VerbFiles::outputs() const {
+  std::vector<Output> out;
+  for (const Declared& declared : outputs_) {
+    if (!was_chosen(declared.verb)) continue;
+    for (const std::string& path : declared.paths())
+      if (!path.empty()) out.push_back({declared.option, path});
+  }
+  return out;
+}
+
+bool VerbFiles::has_outputs() const { return !outputs().empty(); }
+
+void VerbFiles::make_folder(const Output& output) {
+  const fs::path folder = output.path.has_parent_path() ? output.path.parent_path() : fs::path(".");
+  std::vector<fs::path> missing;
+  std::error_code error;
+  for (fs::path each = folder; !each.empty() && !fs::exists(each, error); each = each.parent_path()) missing.push_back(each);
+  fs::create_directories(folder, error);
+  if (error) refuse(output.option, output.path, text("cannot make the folder ", folder.string(), ": ", error.message()));
+  made_.insert(made_.end(), missing.rbegin(), missing.rend());
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) refuse(output.option, output.path, text("cannot write to the folder ", folder.string(), ": ", std::strerror(errno)));
+}
+
+void VerbFiles::check() {
+  const std::vector<Output> all = outputs();
+  std::vector<fs::path> read;
+  for (const Declared& declared : inputs_) {
+    if (!was_chosen(declared.verb)) continue;
+    for (const std::string& path : declared.paths())
+      if (!path.empty()) add_files_of(path, read);
+  }
+  for (const Output& output : all) {
+    refuse_if_read(output.option, output.path, read);
+    std::error_code error;
+    if (fs::is_directory(output.path, error)) refuse(output.option, output.path, "cannot write it: it is a directory; name a file");
+    const auto same = std::count_if(all.begin(), all.end(), [&](const Output& other) {
+      return other.path.lexically_normal() == output.path.lexically_normal() || is_one_file(other.path, output.path);
+    });
+    if (same > 1) refuse(output.option, output.path, "two options write to it; give each a name of its own");
+    const fs::file_status there = fs::symlink_status(output.path, error);
+    if (!fs::exists(there)) continue;
+    if (!fs::is_symlink(there) && !fs::is_regular_file(there)) refuse(output.option, output.path, "cannot write it: it is no plain file");
+    if (!overwrite_) refuse(output.option, output.path, "it is there already, and is left as it is; choose another name, or give --overwrite to replace it");
+  }
+  for (const Output& output : all) make_folder(output);
+}
+
+}  // namespace vae_dist
