@@ -19,12 +19,19 @@ std::optional<Checkpoint> find_checkpoint(const Config& config) {
   return std::nullopt;
 }
 
+// Throws BadInput where the product is more than a computer counts.
+std::int64_t whole_batch(std::int64_t each, std::int64_t replicas) {
+  std::int64_t all = 0;
+  if (__builtin_mul_overflow(each, replicas, &all)) throw BadInput(text("train.batch_per_replica ", each, " times distributed.replicas ", replicas, " is more samples a step than can be counted: use smaller ones."));
+  return all;
+}
+
 void resolve_replicas_and_batch(Config& config, const std::optional<Checkpoint>& checkpoint, int world_size) {
   auto& replicas = config.distributed.replicas;
   // A checkpoint of imported weights may leave R open (0).
   if (!replicas) replicas = checkpoint && checkpoint->state.replicas > 0 ? checkpoint->state.replicas : world_size;
   if (config.train.batch_per_replica) {
-    config.train.global_batch = *config.train.batch_per_replica * *replicas;
+    config.train.global_batch = whole_batch(*config.train.batch_per_replica, *replicas);
     config.train.batch_per_replica.reset();
   }
 }
