@@ -13,7 +13,7 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
   verb->add_option("--config", request->config_file, "Configuration file (YAML); `vae_dist config` prints every key")->required();
   verb->add_flag("--dry-run", request->dry_run, "Check configuration, dataset and devices, print the start table, and leave");
   verb->add_option("overrides", request->overrides, "key=value: overrides a key of the configuration by its dotted name");
-  verb->footer("Example:\n  mpirun -np 2 vae_dist train --config configs/shapes.yaml train.epochs=3 run.name=short");
+  verb->footer("Example:\n  vae_launch --np 2 -- --config configs/shapes.yaml train.epochs=3 run.name=short\n  mpirun -np 2 vae_dist train --config configs/shapes.yaml train.epochs=3 run.name=short");
   verb->callback([&context, request] {
     context.chosen = [&context, request] {
       request->errors_go_to = [&context](const std::string& directory) { context.report.set_directory(directory); };

@@ -27,6 +27,7 @@ struct StartFacts {
   std::int64_t first_step = 0;     ///< above 0: resumed
   std::string hosts = {};          ///< of several, with their ranks; empty: there is one
   std::vector<std::string> places = {};  ///< where the ranks run, each different place once
+  std::string on_ctrl_c = {};      ///< what it does; empty: nobody can press it
 };
 
 TableRows start_table(const StartFacts& facts);

@@ -38,12 +38,12 @@ MetricsIdentity identity_of(const Config& config, const MpiWorld& world, c10::De
   return out;
 }
 
+}  // namespace
+
 std::filesystem::path discovery_file(const Config& config) {
   const std::string& place = config.metrics.service_discovery;
   return service_discovery_path(place == "auto" ? config.run.directory : place, config.run.name);
 }
-
-}  // namespace
 
 Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, std::int64_t first_step, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end)
     : host_(host),
