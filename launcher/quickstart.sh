@@ -24,8 +24,8 @@ if gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU') && [ "$gpus" -gt 0 ]; then
 fi
 
 step "Training on $ranks ranks ($device)"
-# A machine of one core with two threads has one slot for Open MPI. Binding would put all threads of a rank on one core.
-command=(mpirun --oversubscribe --bind-to none -np "$ranks" "$build/vae_dist" --config configs/quickstart.yaml distributed.device="$device")
+# Ctrl-C stops it after the step with a checkpoint, and this script goes on from there when it is started again.
+command=(launcher/vae_launch --program "$build/vae_dist" --np "$ranks" -- --config configs/quickstart.yaml distributed.device="$device")
 printf '%q ' "${command[@]}"; echo
 "${command[@]}"
 
@@ -43,7 +43,7 @@ print(f"""
 
 What to try next:
   build/vae_dist sample --checkpoint {run} --count 64 --out samples.png
-  mpirun -np 2 build/vae_dist --config configs/quickstart.yaml train.steps=2000     # goes on from the checkpoint
+  launcher/vae_launch --np 2 -- --config configs/quickstart.yaml train.steps=2000   # goes on from the checkpoint
   build/vae_dist config > my.yaml                                                   # every key; put your own HDF5 file into data.train.file
 """)
 PYTHON

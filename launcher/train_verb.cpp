@@ -17,7 +17,7 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
   verb->add_flag("--dry-run", request->dry_run, "Check configuration, dataset and devices, print the start table, and leave");
   add_config_options(*verb, context, *config, "Configuration file (YAML); `vae_dist config` prints every key");
   add_device_of_config(*verb, *config);
-  verb->footer("Examples:\n  mpirun -np 2 vae_dist train --config configs/shapes.yaml train.epochs=3 run.name=short\n"
+  verb->footer("Examples:\n  vae_launch --np 2 -- --config configs/shapes.yaml train.epochs=3 run.name=short\n  mpirun -np 2 vae_dist train --config configs/shapes.yaml train.epochs=3 run.name=short\n"
                "  mpirun -np 2 vae_dist train --from runs/short run.name=fork train.optimizer.learning_rate=1e-4");
   verb->callback([&context, request, config] {
     take_config_file(*config, /*required=*/request->run.from.empty());

@@ -23,9 +23,11 @@ LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent():
-    """In the child: TERM when the launcher dies, however it does. mpirun then ends its ranks."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def shield():
+    """In mpirun, before it begins. TERM, as Slurm or a person sends it to every process of a job, would have it kill its ranks within two seconds: it is held
+    back (the ranks hear it themselves, and write a checkpoint). When the launcher dies, however it does, the ranks are asked to stop instead."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGUSR1)
 
 
 def ranks_of_job(job):
@@ -48,7 +50,7 @@ class Start:
         self.errors_before = outcome.find_errors(facts.path / "errors")
         self.began = time.monotonic()
         # A session of its own: Ctrl-C is for the launcher, which passes it on as a request.
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=end_with_parent)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=shield)
         self.said = []
         self.reader = threading.Thread(target=self._pass_on, daemon=True)
         self.reader.start()
@@ -104,7 +106,7 @@ class Start:
     def _end_mpirun(self):
         """It may wait for its daemon on a host that is lost."""
         print("vae_launch: mpirun does not end by itself: it is ended", file=sys.stderr, flush=True)
-        self.process.terminate()
+        self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:

@@ -6,6 +6,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
+#include <random>
+#include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "base/error.hpp"
@@ -14,6 +18,8 @@
 
 namespace vae_dist {
 namespace {
+
+namespace fs = std::filesystem;
 
 class Descriptor {
  public:
@@ -32,31 +38,134 @@ class Descriptor {
   int descriptor_;
 };
 
-Descriptor reserve(std::size_t bytes) {
-  const auto refusal = [&](const std::string& why) { return BadInput(text("cannot reserve ", bytes >> 20, " MiB of memory for the ranks of this node to share: ", why)); };
-  // Nothing else stops the system from giving out pages until it has none left.
-  const std::uint64_t free = free_memory();
-  if (free > 0 && bytes > free) throw refusal(text(free >> 20, " MiB are free"));
+BadInput refusal(std::size_t bytes, const std::string& why) {
+  return BadInput(text("cannot reserve ", bytes >> 20, " MiB of memory for the ranks of this node to share: ", why));
+}
+
+void reserve(const Descriptor& memory, std::size_t bytes) {
+  const int error = ::posix_fallocate(memory.get(), 0, static_cast<off_t>(bytes));
+  if (error != 0) throw refusal(bytes, std::strerror(error));
+}
+
+Descriptor unnamed_memory(std::size_t bytes) {
   Descriptor memory(::memfd_create("vae_dist", MFD_CLOEXEC));
   if (memory.get() < 0) throw Failure(text("memfd_create failed: ", std::strerror(errno)));
-  const int error = ::posix_fallocate(memory.get(), 0, static_cast<off_t>(bytes));
-  if (error != 0) throw refusal(std::strerror(error));
+  reserve(memory, bytes);
   return memory;
+}
+
+// A name that nobody else has, in this or any other container.
+fs::path name_in(const fs::path& folder) {
+  std::random_device random;
+  std::ostringstream name;
+  name << "vae_dist." << ::getpid() << "." << std::hex << random() << random();
+  return folder / name.str();
+}
+
+Descriptor named_memory(const fs::path& file, std::size_t bytes) {
+  Descriptor memory(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (memory.get() < 0) throw refusal(bytes, text(file.parent_path().string(), ": ", std::strerror(errno)));
+  try {
+    reserve(memory, bytes);
+  } catch (...) {
+    ::unlink(file.c_str());
+    throw;
+  }
+  return memory;
+}
+
+// Takes the memory where rank 0 says that it is, on the other ranks. Returns whether all of them could; if not, `why` tells one of the reasons.
+bool open_on_all(Communicator& node, const std::string& place, Descriptor& memory, std::string& why) {
+  std::string mine;
+  if (node.rank() != 0) {
+    memory = Descriptor(::open(place.c_str(), O_RDWR | O_CLOEXEC));
+    if (memory.get() < 0) mine = text("cannot open ", place, ", the memory of rank 0 of this node: ", std::strerror(errno));
+  }
+  for (const std::string& reason : all_gather_text(node, mine))
+    if (!reason.empty()) return why = reason, false;
+  return true;
+}
+
+struct Shared {
+  Descriptor memory;         // on every rank of the node, or on none
+  std::exception_ptr error;  // rank 0's, where there is not enough memory at all
+  std::string why;           // it is not shared
+};
+
+// A collective of the node, whatever happens on which rank.
+Shared share(Communicator& node, std::size_t bytes, const SharingWays& ways) {
+  Shared out;
+  const bool first = node.rank() == 0;
+  // `make` returns the memory and where the others find it; on rank 0.
+  const auto attempt = [&](const auto& make) {
+    std::string place;
+    if (first) {
+      try {
+        std::tie(out.memory, place) = make();
+        out.error = nullptr;
+      } catch (const std::exception&) {
+        out.error = std::current_exception();
+      }
+    }
+    place = broadcast_text(node, place);
+    const bool shared = !place.empty() && open_on_all(node, place, out.memory, out.why);
+    if (!shared) out.memory = Descriptor();
+    return std::pair(shared, place);
+  };
+
+  // Nothing else stops the system from giving out pages until it has none left.
+  const std::uint64_t free = free_memory();
+  const bool enough = broadcast_text(node, free == 0 || bytes <= free ? "enough" : "") == "enough";
+  if (!enough) {
+    if (first) out.error = std::make_exception_ptr(refusal(bytes, text(free >> 20, " MiB are free")));
+    return out;
+  }
+  if (ways.descriptor) {
+    const bool shared = attempt([&] {
+      Descriptor memory = unnamed_memory(bytes);
+      std::string place = text("/proc/", ::getpid(), "/fd/", memory.get());
+      return std::pair(std::move(memory), std::move(place));
+    }).first;
+    if (shared) return out;
+  }
+  for (const fs::path& folder : ways.folders) {
+    const auto [shared, place] = attempt([&] {
+      const fs::path file = name_in(folder);
+      return std::pair(named_memory(file, bytes), file.string());
+    });
+    if (first && !place.empty()) ::unlink(place.c_str());
+    if (shared) return out;
+  }
+  return out;
 }
 
 }  // namespace
 
-NodeMemory::NodeMemory(Communicator& node, Communicator& all, std::size_t bytes) : size_(bytes) {
-  Descriptor memory;
+SharingWays usual_sharing_ways() {
+  SharingWays ways;
+  ways.folders.emplace_back("/dev/shm");
+  std::error_code missing;
+  const fs::path temporary = fs::temp_directory_path(missing);
+  if (!missing) ways.folders.push_back(temporary);
+  return ways;
+}
+
+bool can_share_memory(Communicator& node, std::size_t bytes, const SharingWays& ways) {
+  const auto shares = [&](std::size_t so_many, const SharingWays& by) { return broadcast_text(node, share(node, so_many, by).memory.get() >= 0 ? "yes" : "no") == "yes"; };
+  // How much of it goes through a descriptor is a question of memory alone; a folder has a size of its own.
+  constexpr std::size_t kLittle = 4096;
+  return (ways.descriptor && shares(kLittle, {true, {}})) || shares(bytes, {false, ways.folders});
+}
+
+NodeMemory::NodeMemory(Communicator& node, Communicator& all, std::size_t bytes, const SharingWays& ways) : size_(bytes) {
+  Shared shared = share(node, bytes, ways);
   agree(all, [&] {
-    if (node.rank() == 0) memory = reserve(bytes);
+    if (shared.error) std::rethrow_exception(shared.error);
+    if (shared.memory.get() < 0 && !shared.why.empty()) throw Failure(text("the ranks of this node cannot share memory: ", shared.why));
   });
-  const std::string place = broadcast_text(node, node.rank() == 0 ? text("/proc/", ::getpid(), "/fd/", memory.get()) : "");
   agree(all, [&] {
-    if (node.rank() != 0) memory = Descriptor(::open(place.c_str(), O_RDWR | O_CLOEXEC));
-    if (memory.get() < 0) throw Failure(text("cannot open ", place, ", the memory of rank 0 of this node: ", std::strerror(errno)));
     // Mapped at once: a page fault for every 4 KiB would cost more than decoding an image into it.
-    void* const mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory.get(), 0);
+    void* const mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, shared.memory.get(), 0);
     if (mapped == MAP_FAILED) throw Failure(text("cannot map ", bytes >> 20, " MiB of shared memory: ", std::strerror(errno)));
     data_ = static_cast<std::byte*>(mapped);
   });

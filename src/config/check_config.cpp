@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <type_traits>
 
 #include "base/text.hpp"
 #include "config/check_objective.hpp"
@@ -38,6 +39,32 @@ std::string range_text(const Key& key) {
   return joined(bounds, " and ");
 }
 
+// Where a key names no limit of its own. Beyond these a run's arithmetic would end: sums and products of counts have 64 bits, and what numbers are
+// multiplied with has 32 or a square's worth of them.
+constexpr std::int64_t kLargestCount = 1'000'000'000'000;
+constexpr double kLargestNumber = 1e30;
+
+/// What is wrong with numbers that no run can mean, in words; "" if nothing.
+struct TooLarge {
+  std::string operator()(const std::int64_t* value) const { return *value > kLargestCount ? text("at most ", kLargestCount) : ""; }
+  std::string operator()(const double* value) const { return *value > kLargestNumber ? text("at most ", number_text(kLargestNumber)) : ""; }
+  template <typename Number>
+  std::string operator()(const std::vector<Number>* list) const {
+    if constexpr (std::is_arithmetic_v<Number>)
+      for (const Number& number : *list)
+        if (const std::string wrong = (*this)(&number); !wrong.empty()) return wrong;
+    return "";
+  }
+  template <typename Value>
+  std::string operator()(const std::optional<Value>* value) const {
+    return *value ? (*this)(&**value) : "";
+  }
+  template <typename Other>
+  std::string operator()(const Other*) const {
+    return "";
+  }
+};
+
 /// The number of entries of a list; 0 for other types.
 struct Entries {
   template <typename Entry>
@@ -62,7 +89,10 @@ std::string complaint_about(const Key& key) {
   }
   const std::vector<double> numbers = std::visit(Numbers{}, key.slot);
   const bool fits = std::all_of(numbers.begin(), numbers.end(), [&](double number) { return in_range(key, number); });
-  if (!fits) return subject + (count > 0 ? "every entry must be " : "it must be ") + range_text(key);
+  const std::string must_be = count > 0 ? "every entry must be " : "it must be ";
+  if (!fits) return subject + must_be + range_text(key);
+  if (!key.any_size)
+    if (const std::string wrong = std::visit(TooLarge{}, key.slot); !wrong.empty()) return subject + must_be + wrong;
   return "";
 }
 

@@ -23,6 +23,7 @@ class Row {
   Row& above(double least) { return key_.least = least, key_.least_excluded = true, *this; }
   Row& at_most(double most) { return key_.most = most, *this; }
   Row& below(double most) { return key_.most = most, key_.most_excluded = true, *this; }
+  Row& of_any_size() { return key_.any_size = true, *this; }
   Row& entries(std::size_t count) { return key_.length = count, *this; }
   Row& empty_is(std::string word) { return key_.empty_word = std::move(word), *this; }
   Row& required() { return key_.required = true, *this; }

@@ -25,6 +25,7 @@ struct Key {
   std::optional<double> least, most;
   bool least_excluded = false;       ///< the range is open at `least`
   bool most_excluded = false;        ///< the range is open at `most`
+  bool any_size = false;             ///< a name in digits, not a count: the limits of numbers without `most` do not hold
   std::string empty_word;            ///< how an empty optional or list is written: "null", "auto", "[]"; "": it may not be empty
   std::size_t length = 0;            ///< exact number of list entries; 0: any
   bool required = false;             ///< a run needs it

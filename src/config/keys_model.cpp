@@ -8,22 +8,22 @@ void add_run_keys(std::vector<Key>& keys, RunConfig& run) {
   Section section(keys, "run");
   section.key("name", run.name, "the run directory is <directory>/<name>").required().may_change();
   section.key("directory", run.directory, "where run directories are made").may_change();
-  section.key("seed", run.seed, "weights, order, noise, augmentation: everything random follows from it").at_least(0);
+  section.key("seed", run.seed, "weights, order, noise, augmentation: everything random follows from it").at_least(0).of_any_size();
 }
 
 void add_model_keys(std::vector<Key>& keys, ModelConfig& model) {
   Section section(keys, "model");
   section.key("name", model.name, "the network; image size and channels come from the dataset")
       .one_of({"vanilla_vae", "autoencoder", "decoder_only", "mlp_vae", "resnet_vae"});
-  section.key("latent_dim", model.latent_dim, "latent dimensions").at_least(1);
-  section.key("hidden_dims", model.hidden_dims, "one entry a level: channels (or units, for mlp_vae)").at_least(1);
+  section.key("latent_dim", model.latent_dim, "latent dimensions").at_least(1).at_most(1 << 20);
+  section.key("hidden_dims", model.hidden_dims, "one entry a level: channels (or units, for mlp_vae)").at_least(1).at_most(1 << 20);
   section.key("activation", model.activation, "after each hidden level").one_of({"leaky_relu", "relu", "tanh", "silu"});
   section.key("output", model.output, "auto is sigmoid for range [0, 1], tanh for [-1, 1], identity for logits")
       .one_of({"auto", "sigmoid", "tanh", "identity"});
   const auto is_resnet = [&model] { return model.name == "resnet_vae"; };
   const std::string resnet = "model.name is resnet_vae";
   section.key("latent", model.latent, "resnet_vae: shape of the latent").one_of({"flat", "spatial"}).counts_when(resnet, is_resnet);
-  section.key("blocks", model.blocks, "resnet_vae: residual blocks a level").at_least(1).counts_when(resnet, is_resnet);
+  section.key("blocks", model.blocks, "resnet_vae: residual blocks a level").at_least(1).at_most(1000).counts_when(resnet, is_resnet);
   section.key("attention_at", model.attention_at, "resnet_vae: resolutions with attention").at_least(1).empty_is("[]").counts_when(resnet, is_resnet);
 }
 
@@ -90,8 +90,8 @@ void add_objective_keys(std::vector<Key>& keys, Config& config) {
   capacity.key("max_nats", objective.capacity.max_nats, "C at the end").at_least(0).counts_when("objective.capacity.gamma is given", has_capacity);
   capacity.key("steps", objective.capacity.steps, "steps in which C rises from 0 to max_nats").at_least(1).counts_when("objective.capacity.gamma is given", has_capacity);
   section.key("importance_samples", objective.importance_samples, "K > 1 trains the importance-weighted bound (sum and elbo only)")
-      .at_least(1).counts_when(vaes, has_posterior);
-  section.key("prior_samples", objective.prior_samples, "decoder_only: samples of the prior for the marginal likelihood, the same for all images of a replica").at_least(1)
+      .at_least(1).at_most(1 << 20).counts_when(vaes, has_posterior);
+  section.key("prior_samples", objective.prior_samples, "decoder_only: samples of the prior for the marginal likelihood, the same for all images of a replica").at_least(1).at_most(1 << 20)
       .counts_when("model.name is decoder_only", [&config] { return config.model.name == "decoder_only"; });
 }
 

@@ -7,7 +7,7 @@ void add_outcome_keys(std::vector<Key>& keys, Config& config) {
   Section checkpoint(keys, "checkpoint");
   checkpoint.key("every_steps", config.checkpoint.every_steps, "steps between checkpoints; 0: not by steps. One is always made at the end")
       .at_least(0).may_change();
-  checkpoint.key("every_minutes", config.checkpoint.every_minutes, "minutes between checkpoints; 0: not by time").at_least(0).may_change();
+  checkpoint.key("every_minutes", config.checkpoint.every_minutes, "minutes between checkpoints; 0: not by time").at_least(0).at_most(1e8).may_change();
   checkpoint.key("keep", config.checkpoint.keep, "newest checkpoints kept").at_least(1).may_change();
   checkpoint.key("keep_best", config.checkpoint.keep_best, "1: keep the one with the best validation loss beside them; 0: do not").at_least(0).at_most(1).may_change();
   checkpoint.key("resume", config.checkpoint.resume, "auto: from the run's newest checkpoint; never: a run that has any is refused; a checkpoint's or a run's directory: from there, until the run has later ones of its own").may_change();
@@ -20,9 +20,9 @@ void add_outcome_keys(std::vector<Key>& keys, Config& config) {
 
   Section pictures(keys, "pictures");
   pictures.key("every_epochs", config.pictures.every_epochs, "epochs between pictures; 0: none").at_least(0).may_change();
-  pictures.key("samples", config.pictures.samples, "images drawn from the prior; 0: no grid").at_least(0).may_change();
-  pictures.key("reconstructions", config.pictures.reconstructions, "images beside their reconstructions; 0: no grid").at_least(0).may_change();
-  pictures.key("traversals", config.pictures.traversals, "latent dimensions traversed, those with the largest KL; 0: no grid").at_least(0).may_change();
+  pictures.key("samples", config.pictures.samples, "images drawn from the prior; 0: no grid").at_least(0).at_most(10000).may_change();
+  pictures.key("reconstructions", config.pictures.reconstructions, "images beside their reconstructions; 0: no grid").at_least(0).at_most(10000).may_change();
+  pictures.key("traversals", config.pictures.traversals, "latent dimensions traversed, those with the largest KL; 0: no grid").at_least(0).at_most(10000).may_change();
 
   Section log(keys, "log");
   log.key("every_steps", config.log.every_steps, "steps between lines").at_least(1).may_change();

@@ -63,7 +63,7 @@ void add_train_keys(std::vector<Key>& keys, Config& config) {
       .at_least(1);
   early_stop.key("metric", train.early_stop.metric, "what has to get smaller")
       .one_of({"validation_loss", "validation_reconstruction_loss", "validation_mse"});
-  section.key("precision", train.precision, "of convolutions and matrix products: fp64 and fp32 of all, tf32 on a GPU that has it (else as fp32), bf16 with fp32 weights, sums and losses")
+  section.key("precision", train.precision, "of convolutions and matrix products: fp64 and fp32 of all, tf32 on a GPU that has it (else as fp32), bf16 with fp32 weights, sums and losses (for GPUs, and CPUs with AVX512_BF16 or AMX)")
       .one_of({"fp64", "fp32", "tf32", "bf16"});
   section.key("channels_last", train.channels_last, "memory format of images inside the network").may_change();
   section.key("cuda_graph", train.cuda_graph, "on a GPU: capture the step in a CUDA graph; auto: where that is possible").empty_is("auto").may_change();
@@ -79,15 +79,15 @@ void add_distributed_keys(std::vector<Key>& keys, DistributedConfig& distributed
   section.key("batch_norm", distributed.batch_norm, "statistics per replica, or over the global batch (a rank's replicas run as one batch)")
       .one_of({"local", "sync"});
   section.key("reproducible", distributed.reproducible, "the same bits at 1, 2, 4, 8 ranks (with batch_norm local)");
-  section.key("first_bucket_mib", distributed.first_bucket_mib, "MiB of gradients sent first, and at most as many last: nothing hides these").above(0).may_change();
-  section.key("bucket_mib", distributed.bucket_mib, "MiB of gradients sent together").above(0).may_change();
+  section.key("first_bucket_mib", distributed.first_bucket_mib, "MiB of gradients sent first, and at most as many last: nothing hides these").above(0).at_most(1 << 20).may_change();
+  section.key("bucket_mib", distributed.bucket_mib, "MiB of gradients sent together").above(0).at_most(1 << 20).may_change();
   section.key("compress", distributed.compress, "what gradients are rounded to on their way between ranks").one_of({"none", "bf16"});
   section.key("threads_per_rank", distributed.threads_per_rank,
-              "CPU threads for tensor work; auto: cores / ranks on the node, 1 when reproducible").at_least(1).empty_is("auto").may_change();
+              "CPU threads for tensor work; auto: cores / ranks on the node, 1 when reproducible").at_least(1).at_most(1024).empty_is("auto").may_change();
   section.key("timeout_s", distributed.timeout_s,
-              "seconds: a collective of a training step that takes longer is aborted, and the missing ranks are named").above(0).may_change();
+              "seconds: a collective of a training step that takes longer is aborted, and the missing ranks are named").above(0).at_most(1e8).may_change();
   section.key("slow_timeout_s", distributed.slow_timeout_s,
-              "seconds: start, building the cache, first steps, evaluation, pictures, checkpoints").above(0).may_change();
+              "seconds: start, building the cache, first steps, evaluation, pictures, checkpoints").above(0).at_most(1e8).may_change();
   section.key("share_gpu", distributed.share_gpu, "allow more ranks than GPUs on a node (for tests)").may_change();
 }
 

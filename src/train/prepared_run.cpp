@@ -8,7 +8,15 @@
 namespace vae_dist {
 namespace {
 
-std::int64_t planned_steps(const TrainConfig& train, std::int64_t steps_per_epoch) { return train.steps.value_or(train.epochs * steps_per_epoch); }
+// Logs and metrics carry steps as doubles, which count so far exactly.
+constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
+
+std::int64_t planned_steps(const TrainConfig& train, std::int64_t steps_per_epoch) {
+  if (train.steps) return *train.steps;
+  if (train.epochs > kMostSteps / steps_per_epoch)
+    throw BadInput(text("train.epochs is ", train.epochs, "; at ", steps_per_epoch, " steps each that is more than the ", kMostSteps, " steps that can be counted. Use fewer, or train.steps."));
+  return train.epochs * steps_per_epoch;
+}
 
 }  // namespace
 
@@ -31,7 +39,7 @@ PreparedRun prepare_run(Config& config, const MpiWorld& world, Communicator& hos
 
   run.objective = resolve_objective(config, images.size(), images.shape());
   const std::int64_t steps_per_epoch = images.size() / run.plan.global_batch;
-  run.rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch));
+  agree(host, [&] { run.rates = learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch)); });
   return run;
 }
 

@@ -87,6 +87,7 @@ TableRows start_table(const StartFacts& f) {
     rows.emplace_back("sigma_eff", text(digits(*sigma), " (variance ", digits(*sigma * *sigma), "); the images' largest variance along a direction is ", digits(f.top_variance)));
   rows.emplace_back("optimizer", text(config.train.optimizer.name, ", learning rate ", digits(learning_rate(f.learning_rate, 0)), " first, ",
                                       digits(learning_rate(f.learning_rate, std::max<std::int64_t>(0, steps - 1))), " last (", config.train.schedule.name, ")"));
+  if (!f.on_ctrl_c.empty()) rows.emplace_back("Ctrl-C", f.on_ctrl_c);
   return rows;
 }
 

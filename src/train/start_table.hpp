@@ -28,6 +28,7 @@ struct StartFacts {
   std::string hosts = {};          ///< of several, with their ranks; empty: there is one
   std::string metrics = {};              ///< where and to whom ranks serve their numbers; empty: not said
   std::vector<std::string> places = {};  ///< where the ranks run, each different place once
+  std::string on_ctrl_c = {};      ///< what it does; empty: nobody can press it
 };
 
 TableRows start_table(const StartFacts& facts);

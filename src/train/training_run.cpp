@@ -1,7 +1,11 @@
 #include "train/training_run.hpp"
 
+#include <algorithm>
+#include <filesystem>
 #include <memory>
+#include <optional>
 
+#include "base/cpu_features.hpp"
 #include "base/digits.hpp"
 #include "base/durable_file.hpp"
 #include "base/hash.hpp"
@@ -16,6 +20,7 @@
 #include "evaluate/collapse_forecast.hpp"
 #include "train/batches/source_warnings.hpp"
 #include "train/core_binding.hpp"
+#include "train/device/bfloat16_warning.hpp"
 #include "train/device/environment.hpp"
 #include "train/device/rank_places.hpp"
 #include "train/device/version.hpp"
@@ -23,6 +28,8 @@
 #include "train/prepared_run.hpp"
 #include "train/run/early_stop.hpp"
 #include "train/run/job_end.hpp"
+#include "train/run/last_moments.hpp"
+#include "train/run/launcher_facts.hpp"
 #include "train/run/metrics_address.hpp"
 #include "train/run/rank_failure.hpp"
 #include "train/run/run_beginning.hpp"
@@ -110,9 +117,11 @@ void resume(Learner& learner, RunSetup& setup, bool dry_run, Communicator& host)
 }
 
 // The table, and what is unwise about the run. A collective: every rank tells where it runs.
-void print_start(const Config& config, const PreparedRun& run, const Learner& learner, std::int64_t first_step, const MpiWorld& world, Communicator& host) {
+void print_start(const Config& config, const PreparedRun& run, const Learner& learner, std::int64_t first_step, const LauncherFacts& launcher, const MpiWorld& world, Communicator& host) {
   const std::vector<std::string> places = all_gather_text(host, place_text(own_place(run.device.device))), hosts = all_gather_text(host, world.host());
   const std::vector<CoreUse> core_uses = gather_core_use(host, core_use(config, run.device, world));
+  // Hosts may differ.
+  const std::vector<std::string> slow_bfloat16 = all_gather_text(host, bfloat16_warning(config.train, run.device, read_cpuinfo()));
   if (host.rank() != 0) return;
 
   StartFacts facts{config, run.data.train, run.validation(), run.plan, run.device, run.objective, run.rates};
@@ -122,11 +131,12 @@ void print_start(const Config& config, const PreparedRun& run, const Learner& le
   if (world.local_size() < world.size()) facts.hosts = hosts_text(hosts);
   facts.places = by_ranks(places);
   facts.metrics = metrics_address_text(config.metrics, world.local_size() < world.size());
+  facts.on_ctrl_c = ctrl_c_text(launcher);
   log::info("vae_dist " + std::string(kVersion) + "\n" + format_table(start_table(facts)));
   if (!is_likelihood_of(config, run.data.train))
     log::warn("objective.likelihood is bernoulli and the images are grey: its negative logarithm is a loss, but not a likelihood, so no ELBO, bits per dimension or log p is given (data.binarize makes them 0 and 1)");
   for (const std::string& warning : source_warnings(config.data)) log::warn(warning);
-  for (const std::string& warning : {collapse_warning(facts), squeezed_warning(core_uses)})
+  for (const std::string& warning : {collapse_warning(facts), squeezed_warning(core_uses), *std::max_element(slow_bfloat16.begin(), slow_bfloat16.end())})
     if (!warning.empty()) log::warn(warning);
 }
 
@@ -161,6 +171,22 @@ RunFacts run_facts(const Config& config, const PreparedRun& run, const Learner& 
   return facts;
 }
 
+// Rank 0's, when mpirun kills it in a moment. Whoever looks at the run then shall neither wait for it nor ask its ports. Nothing is said where another
+// rank has failed and said so.
+std::function<void()> last_words(const Config& config, const LauncherFacts& launcher, Watchdog& watchdog, RunSetup& setup) {
+  return [&config, &launcher, &watchdog, &setup] {
+    std::error_code ignored;
+    std::filesystem::remove(discovery_file(config), ignored);
+    setup.lock.reset();
+    const std::vector<std::filesystem::path> found = find_checkpoints(RunDirectory(config.run).checkpoints());
+    if (!watchdog.failed_rank(Seconds(0)))
+      log::error(text("mpirun ends this run (Ctrl-C, SIGTERM to mpirun, or a rank that is gone) and kills its ranks after ", digits(launcher.until_killed.count()),
+                      " s, in which the step under way and its checkpoint have not come to their end. ",
+                      found.empty() ? "There is no checkpoint yet." : text("The newest checkpoint is ", found.front().string(), ": the same command goes on from it."),
+                      launcher.kind == LauncherFacts::Kind::mpirun ? " launcher/vae_launch waits for both; a plain mpirun for twice the seconds of OMPI_MCA_odls_base_sigkill_timeout in its environment." : ""));
+  };
+}
+
 // What goes wrong on one rank alone ends all of them.
 ExitCode run_to_the_end(TrainingLoop& loop, RankFailure& failure, JobEnd& job_end, int rank) {
   try {
@@ -185,8 +211,9 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   CollectiveLog collectives;
   const std::unique_ptr<Communicator> host = make_logged_communicator(world.make_communicator(), "host", collectives);
   const bool first = host->rank() == 0;
+  const LauncherFacts launcher = own_launcher();
   if (!request.dry_run) {
-    install_stop_signals();
+    install_stop_signals(launcher.mpirun);
     // The run's lock tells vae_launch that every rank listens.
     host->barrier();
   }
@@ -198,13 +225,15 @@ ExitCode run_training(const TrainingRequest& request, const MpiWorld& world) {
   JobEnd job_end(config);
   RankFailure failure(world, collectives, request.tell_failure, [&] { job_end.push("failed", kTimeToPush); });
   failure.watchdog().enter("start", 0, Seconds(config.distributed.slow_timeout_s));
+  std::optional<LastMoments> last_moments;
+  if (first && !request.dry_run) last_moments.emplace(0.8 * launcher.until_killed, last_words(config, launcher, failure.watchdog(), setup));
 
   const PreparedRun run = prepare_run(config, world, *host);
   require_the_same_run(setup, run, *host);
   Learner learner = make_learner(config, run, *host, collectives);
   resume(learner, setup, request.dry_run, *host);
   const std::int64_t first_step = setup.state.step;
-  print_start(config, run, learner, first_step, world, *host);
+  print_start(config, run, learner, first_step, launcher, world, *host);
   if (request.dry_run || nothing_is_left(config.train, run.rates, setup.state)) return ExitCode::done;
 
   const RunDirectory directory(config.run);

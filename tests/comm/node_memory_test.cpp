@@ -7,6 +7,7 @@
 
 #include "comm/agreement.hpp"
 #include "comm/thread_communicator.hpp"
+#include "../temporary_folder.hpp"
 
 namespace vae_dist {
 namespace {
@@ -23,6 +24,43 @@ TEST(NodeMemory, IsOneForAllRanks) {
       for (int r = 0; r < ranks; ++r) EXPECT_EQ(memory.data()[r * 5000], static_cast<std::byte>(r + 1));
       comm.barrier();
     });
+}
+
+// Where ranks may not look into each other's descriptors: a file, of which nothing is left once it is shared.
+class NodeMemoryInAFile : public TemporaryFolderTest {};
+
+TEST_F(NodeMemoryInAFile, IsOneForAllRanks) {
+  SharingWays ways;
+  ways.descriptor = false;
+  ways.folders = {path("nowhere"), path("")};
+  run_thread_ranks(3, [&](Communicator& comm) {
+    EXPECT_TRUE(can_share_memory(comm, 5000, ways));
+    const NodeMemory memory(comm, comm, 5000, ways);
+    EXPECT_TRUE(files().empty());
+    EXPECT_EQ(memory.data()[4999], std::byte{0});
+    comm.barrier();
+    memory.data()[comm.rank()] = static_cast<std::byte>(comm.rank() + 1);
+    comm.barrier();
+    for (int r = 0; r < 3; ++r) EXPECT_EQ(memory.data()[r], static_cast<std::byte>(r + 1));
+    comm.barrier();
+  });
+}
+
+TEST(NodeMemory, ThatCannotBeSharedIsAnErrorOnAllRanks) {
+  SharingWays none;
+  none.descriptor = false;
+  none.folders = {"/nowhere"};
+  std::atomic<int> refused{0};
+  run_thread_ranks(3, [&](Communicator& comm) {
+    EXPECT_FALSE(can_share_memory(comm, 5000, none));
+    try {
+      const NodeMemory memory(comm, comm, 5000, none);
+    } catch (const AgreedError& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr("/nowhere"));
+      ++refused;
+    }
+  });
+  EXPECT_EQ(refused, 3);
 }
 
 TEST(NodeMemory, OutlivesTheRankThatMadeIt) {

@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   });
   for (int step = 1;; ++step) {
     watchdog.enter("waiting for data", step, std::nullopt);
-    if (world.rank() == 1 && step == 3) std::this_thread::sleep_for(std::chrono::seconds(60));
+    if (world.rank() == 1 && step == 3) std::this_thread::sleep_for(std::chrono::hours(1));
     watchdog.enter("gradient exchange", step, Seconds(3));
     host->barrier();
   }

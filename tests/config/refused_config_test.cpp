@@ -54,6 +54,25 @@ TEST(RefusedConfig, AGroupIsNoValueAndAValueIsNoGroup) {
   EXPECT_EQ(complaint("- a\n- b\n"), "big.yaml: is a list; a configuration is a map of keys");
 }
 
+// Products of two counts, and squares of a number in 32 bits, must go on meaning something.
+TEST(RefusedConfig, NumbersThatNoRunCanMean) {
+  for (const char* key : {"train.epochs", "train.steps", "train.batch_per_replica", "evaluate.every_epochs", "evaluate.batch", "pictures.every_epochs", "checkpoint.every_steps", "log.every_steps",
+                          "train.schedule.warmup_steps", "train.early_stop.patience", "data.shuffle_window_chunks"}) {
+    EXPECT_EQ(complaint_of(std::string(key) + ": 9223372036854775807\n"), std::string("big.yaml:5: ") + key + " is 9223372036854775807; it must be at most 1000000000000");
+    EXPECT_EQ(complaint_of(std::string(key) + ": 1000000000000\n"), "");
+  }
+  EXPECT_THAT(complaint_of("distributed.replicas: 9223372036854775807\n"), HasSubstr("at most 1000000000000"));
+  EXPECT_EQ(complaint_of("data.train.rows: [0, 9223372036854775807]\n"), "big.yaml:5: data.train.rows is [0, 9223372036854775807]; every entry must be at most 1000000000000");
+  EXPECT_EQ(complaint_of("run.seed: 9223372036854775807\n"), "");
+  for (const char* key : {"train.gradient_clip_norm", "train.skip_step_above_norm", "train.optimizer.learning_rate", "objective.kld_weight.weight"})
+    EXPECT_EQ(complaint_of(std::string(key) + ": 1e308\n"), std::string("big.yaml:5: ") + key + " is 1.0e+308; it must be at most 1.0e+30");
+  EXPECT_THAT(complaint_of("model.latent_dim: 9223372036854775807\n"), HasSubstr("at least 1 and at most 1048576"));
+  EXPECT_THAT(complaint_of("distributed.threads_per_rank: 100000\n"), HasSubstr("at least 1 and at most 1024"));
+  EXPECT_THAT(complaint_of("data.reader_threads: 100000\n"), HasSubstr("at least 1 and at most 1024"));
+  EXPECT_THAT(complaint_of("distributed.timeout_s: 1e20\n"), HasSubstr("at most 1.0e+08"));
+  EXPECT_THAT(complaint_of("checkpoint.every_minutes: 1e20\n"), HasSubstr("at most 1.0e+08"));
+}
+
 TEST(RefusedConfig, OutOfRangeNamesTheRange) {
   EXPECT_EQ(complaint_of("train: {global_batch: 0}\n"), "big.yaml:5: train.global_batch is 0; it must be at least 1");
   EXPECT_EQ(complaint_of("objective: {sigma: 0}\n"), "big.yaml:5: objective.sigma is 0; it must be above 0");
@@ -62,7 +81,7 @@ TEST(RefusedConfig, OutOfRangeNamesTheRange) {
   EXPECT_EQ(complaint_of("train: {optimizer: {betas: [0.9, 1]}}\n"),
             "big.yaml:5: train.optimizer.betas is [0.9, 1]; every entry must be at least 0 and below 1");
   EXPECT_EQ(complaint_of("train: {optimizer: {betas: [0.9]}}\n"), "big.yaml:5: train.optimizer.betas is [0.9]; it takes 2 entries");
-  EXPECT_EQ(complaint_of("model: {hidden_dims: [32, 0]}\n"), "big.yaml:5: model.hidden_dims is [32, 0]; every entry must be at least 1");
+  EXPECT_EQ(complaint_of("model: {hidden_dims: [32, 0]}\n"), "big.yaml:5: model.hidden_dims is [32, 0]; every entry must be at least 1 and at most 1048576");
   EXPECT_EQ(complaint_of("", {"data.range=[0, 255]"}),
             "data.range=[0, 255] (command line): data.range is [0, 255]; choose one of [0, 1] | [-1, 1]");
   EXPECT_EQ(complaint_of("model: {activation: gelu}\n"),

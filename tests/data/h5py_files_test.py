@@ -11,6 +11,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from deadline import HANGS_S
+
 PROGRAM = os.environ["VAE_DIST_DECODED_IMAGES"]
 
 
@@ -45,7 +47,7 @@ class FilesOfH5py(unittest.TestCase):
 
     def run_program(self, *options, files=None):
         out = str(Path(self.folder.name) / "out.bin")
-        return subprocess.run([PROGRAM, *options, out, *(files or [self.file])], capture_output=True, text=True, timeout=300), out
+        return subprocess.run([PROGRAM, *options, out, *(files or [self.file])], capture_output=True, text=True, timeout=HANGS_S), out
 
     def read(self, *options, files=None):
         """What the program says, and its images as an array [N, values]."""
@@ -428,7 +430,7 @@ class DamagedFiles(FilesOfH5py):
     def test_a_file_that_one_may_not_read(self):
         self.write(images((40, 6, 6), np.uint8))
         os.chmod(self.file, 0)
-        done = subprocess.run([PROGRAM, str(Path(self.folder.name) / "out.bin"), self.file], capture_output=True, text=True, timeout=300, preexec_fn=without_override)
+        done = subprocess.run([PROGRAM, str(Path(self.folder.name) / "out.bin"), self.file], capture_output=True, text=True, timeout=HANGS_S, preexec_fn=without_override)
         self.assertEqual(done.returncode, 2, done.stdout)
         self.assertRegex(done.stderr, r"cannot read .*images\.h5: Permission denied")
 

@@ -13,6 +13,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
+from deadline import HANGS_S
+
 PROGRAM = os.environ["VAE_DIST_SCORES_OF_ARRAYS"]
 NAMES, CLASSES = ["shape", "scale", "orientation", "x", "y"], [3, 6, 40, 32, 32]   # those of make-shapes in one channel
 ROWS = 20000
@@ -27,7 +29,7 @@ def scores(seed=0, names=NAMES, **arrays):
                 dataset = file.create_dataset(name, data=values)
                 if name == "classes":
                     dataset.attrs["names"] = names
-        done = subprocess.run([PROGRAM, path, str(seed)], capture_output=True, text=True, timeout=600)
+        done = subprocess.run([PROGRAM, path, str(seed)], capture_output=True, text=True, timeout=HANGS_S)
     if done.returncode != 0:
         raise AssertionError(done.stderr)
     return json.loads(done.stdout)

@@ -8,6 +8,7 @@ import subprocess
 import unittest
 import urllib.request
 
+from deadline import HANGS_S
 from launched import STEPS, Launched, drawn, record, times
 
 SIZE_MIB = 8
@@ -33,7 +34,7 @@ class FullDisk(Launched):
     def counted(self):
         """What rank 0 serves as the number of checkpoints that failed."""
         target = json.loads(next((self.folder / "found").glob("*-full.prometheus.json")).read_text())[0]["targets"][0]
-        answer = urllib.request.urlopen(f"http://{target}/metrics", timeout=20).read().decode()
+        answer = urllib.request.urlopen(f"http://{target}/metrics", timeout=HANGS_S).read().decode()
         return int(float(re.search(r"^vae_dist_checkpoint_failures_total\{.*\} (.*)$", answer, re.MULTILINE)[1]))
 
     def test_training_goes_on_and_saves_again_when_there_is_room(self):
@@ -47,12 +48,12 @@ class FullDisk(Launched):
             self.wait_for_step(process, "full", self.last_step("full") + random.randrange(1, 10))
             failures = process.said().count("was not written: cannot")
             self.fill()
-            self.wait_until(lambda: process.poll() is not None or process.said().count("was not written: cannot") >= failures + 2, 120, "two failed checkpoints")
+            self.wait_until(lambda: process.poll() is not None or process.said().count("was not written: cannot") >= failures + 2, HANGS_S, "two failed checkpoints")
             self.assertIsNone(process.poll(), process.said())
-            self.wait_until(lambda: self.counted() >= failures + 2, 30, "their count")
+            self.wait_until(lambda: self.counted() >= failures + 2, HANGS_S, "their count")
             before = set(self.checkpoints("full"))
             self.ballast.unlink()
-            self.wait_until(lambda: process.poll() is not None or set(self.checkpoints("full")) - before, 120, "the next checkpoint")
+            self.wait_until(lambda: process.poll() is not None or set(self.checkpoints("full")) - before, HANGS_S, "the next checkpoint")
             self.assertIsNone(process.poll(), process.said())
         said = process.said()
         self.assertIn("No space left on device", said)

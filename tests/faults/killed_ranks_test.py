@@ -6,6 +6,7 @@ import signal
 import time
 import unittest
 
+from deadline import HANGS_S
 from launched import Launched, drawn, record, times
 
 RANKS = 4
@@ -20,14 +21,14 @@ class KilledRanks(Launched):
     def wait_for_moment(self, process, random, start):
         """A random moment of a start: mostly some steps into its training, counted, so that a slow machine gets as far; else while it starts."""
         if random.random() < 0.2:
-            self.wait_until(lambda: process.poll() is not None or len(process.ranks()) == RANKS, 120, "all ranks")
+            self.wait_until(lambda: process.poll() is not None or len(process.ranks()) == RANKS, HANGS_S, "all ranks")
             seconds = random.uniform(0, 1.5)
         else:
             # The first step that this start logs is behind what it goes on from; later ones are dropped from the log then.
-            self.wait_until(lambda: process.poll() is not None or TABLE.search(process.said().rpartition("vae_launch: mpirun ")[2]), 120, "the start table")
+            self.wait_until(lambda: process.poll() is not None or TABLE.search(process.said().rpartition("vae_launch: mpirun ")[2]), HANGS_S, "the start table")
             resumed = self.resumed_from(process) or 0
             goal = min(resumed + random.randrange(1, 3 * EVERY), self.planned)
-            self.wait_until(lambda: process.poll() is not None or self.starts(process) > start or self.last_step("killed") >= goal, 300, f"step {goal}")
+            self.wait_until(lambda: process.poll() is not None or self.starts(process) > start or self.last_step("killed") >= goal, HANGS_S, f"step {goal}")
             seconds = random.uniform(0, 0.2)
         time.sleep(seconds)
 
@@ -48,10 +49,10 @@ class KilledRanks(Launched):
         except ProcessLookupError:
             return None
         killed_at = time.monotonic()
-        self.wait_until(lambda: process.poll() is not None or self.starts(process) > start, 120, "the next start")
+        self.wait_until(lambda: process.poll() is not None or self.starts(process) > start, HANGS_S, "the next start")
         # The log still holds the steps that are to be done again.
         reached = self.last_step("killed")
-        self.wait_until(lambda: process.poll() is not None or self.resumed_from(process) is not None, 120, "its training")
+        self.wait_until(lambda: process.poll() is not None or self.resumed_from(process) is not None, HANGS_S, "its training")
         resumed = self.resumed_from(process)
         self.assertIsNotNone(resumed, process.said())
         self.assertGreaterEqual(resumed, saved[-1] if saved else 0, "no step is lost beyond the last checkpoint")
@@ -65,17 +66,17 @@ class KilledRanks(Launched):
         kills = times(3, 40)
         random = drawn(f"{kills} kills")
         self.planned = STEPS_A_KILL * kills
-        self.train("undisturbed", *SETTINGS, f"train.steps={self.planned}", np=RANKS, timeout=1500)
+        self.train("undisturbed", *SETTINGS, f"train.steps={self.planned}", np=RANKS, timeout=times(1, 5) * HANGS_S)
 
         process = self.launch("killed", f"train.steps={self.planned}", np=RANKS, settings=SETTINGS, options=["--max-restarts", 20, "--first-pause", 0.2])
-        self.wait_until(lambda: process.poll() is not None or self.starts(process) == 1, 60, "the first start")
+        self.wait_until(lambda: process.poll() is not None or self.starts(process) == 1, HANGS_S, "the first start")
         lost, seconds = [], []
         while len(lost) < kills and process.poll() is None:
             hit = self.kill_one(process, random)
             if hit:
                 lost.append(hit[0])
                 seconds.append(hit[1])
-        self.assertEqual(self.wait_for_end(process, 900), 0, process.said())
+        self.assertEqual(self.wait_for_end(process, times(1, 5) * HANGS_S), 0, process.said())
         self.assertEqual(len(lost), kills, process.said())
         # Each step is there once, with the same values, and the weights and moments are the same bytes.
         self.assertEqual(self.without_times("killed"), self.without_times("undisturbed"))

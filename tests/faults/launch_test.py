@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 import runs
+from deadline import HANGS_S
 from launched import LAUNCHER, STEPS, Launched
 from ranks import is_alive
 
@@ -46,7 +47,7 @@ class Ends(Launched):
         for words in ([], ["--"], ["--", "evaluate", "--config", "x"], ["--np", "0", "--", "--config", "run.yaml"], ["--hosts", "a:b", "--", "--config", "run.yaml"],
                       ["--program", "none", "--", "--config", "run.yaml"]):
             with self.subTest(words):
-                done = subprocess.run([LAUNCHER, "--program", runs.BINARY, *words], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+                done = subprocess.run([LAUNCHER, "--program", runs.BINARY, *words], cwd=self.folder, capture_output=True, text=True, timeout=HANGS_S, check=False)
                 self.assertEqual(done.returncode, 2, done.stderr)
 
 
@@ -74,9 +75,9 @@ class Restarts(Launched):
     def test_k_restarts_without_progress_end_it_with_3_and_say_what_happened_rank_by_rank(self):
         process = self.launch("hopeless", "train.steps=100000", "checkpoint.every_steps=0", np=2, options=["--max-restarts", 1, "--first-pause", 0.1])
         for start in (1, 2):
-            self.wait_until(lambda: process.poll() is not None or (self.starts(process) == start and "step 5/" in process.said().rpartition("vae_launch: mpirun ")[2]), 120, "a start")
+            self.wait_until(lambda: process.poll() is not None or (self.starts(process) == start and "step 5/" in process.said().rpartition("vae_launch: mpirun ")[2]), HANGS_S, "a start")
             os.kill(process.ranks()[1], signal.SIGSEGV if start == 1 else signal.SIGKILL)
-            self.wait_until(lambda: process.poll() is not None or self.starts(process) > start, 60, "the next start")
+            self.wait_until(lambda: process.poll() is not None or self.starts(process) > start, HANGS_S, "the next start")
         self.assertEqual(self.wait_for_end(process), 3, process.said())
         said = process.said()
         self.assertIn("1 restarts without a new checkpoint (--max-restarts) (exit code 3, 2 starts)", said)

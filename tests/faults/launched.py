@@ -12,6 +12,7 @@ import sys
 import uuid
 
 import runs
+from deadline import HANGS_S
 from ranks import is_alive, ranks_of
 
 LAUNCHER = runs.SOURCE / "launcher" / "vae_launch"
@@ -62,7 +63,7 @@ class Launched(runs.RunFolder):
             os.kill(pid, signal.SIGKILL)
         runs.end_process(process)
 
-    def launched(self, name, *overrides, timeout=300, **options):
+    def launched(self, name, *overrides, timeout=HANGS_S, **options):
         """The same to its end: (exit code, what it said)."""
         process = self.launch(name, *overrides, **options)
         try:
@@ -71,7 +72,7 @@ class Launched(runs.RunFolder):
             self.fail(f"no end within {timeout} s:\n{process.said()}")
         return process.returncode, process.said()
 
-    def wait_for_end(self, process, seconds=120):
+    def wait_for_end(self, process, seconds=HANGS_S):
         try:
             process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -87,7 +88,7 @@ class Launched(runs.RunFolder):
         found = [re.match(r'\{"step":(\d+),', line.replace(" ", "")) for line in lines]
         return max((int(match[1]) for match in found if match), default=0)
 
-    def wait_for_step(self, process, name, step, seconds=120):
+    def wait_for_step(self, process, name, step, seconds=HANGS_S):
         self.wait_until(lambda: process.poll() is not None or self.last_step(name) >= step, seconds, f"step {step}")
         self.assertIsNone(process.poll(), f"it ended before step {step}:\n{process.said()}" if process.poll() is not None else "")
 
@@ -103,6 +104,6 @@ class Launched(runs.RunFolder):
     def weights(self, name, step=None):
         return [(self.checkpoint(name, step) / file).read_bytes() for file in ("weights.safetensors", "optimizer.safetensors")]
 
-    def wait_until_gone(self, pids, seconds=30):
+    def wait_until_gone(self, pids, seconds=HANGS_S):
         self.wait_until(lambda: not any(is_alive(pid) for pid in pids), seconds, "the end of all ranks")
 

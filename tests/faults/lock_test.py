@@ -7,6 +7,7 @@ import time
 import unittest
 
 import runs
+from deadline import HANGS_S
 from launched import STEPS, Launched, record
 
 HEARTBEAT_S = 10
@@ -32,7 +33,7 @@ class RunLock(Launched):
         ranks = process.ranks()
         for pid in ranks.values():
             os.kill(pid, signal.SIGKILL)
-        self.wait_for_end(process, 60)
+        self.wait_for_end(process)
         self.wait_until_gone(ranks.values())
         return self.run_path(name) / "lock.json"
 
@@ -84,8 +85,8 @@ class RunLock(Launched):
             done = self.go_on("taken", 100000, env={"VAE_DIST_JOB_ID": "a job", "VAE_DIST_JOB_RESTART": str(restart)})
             self.assertEqual(done.returncode, 2, done.stderr)
         second = self.started("taken", "a job", 2)
-        self.wait_until(lambda: "taken over from an earlier start of the same job: process" in second.said(), 60, "the lock's new owner")
-        self.wait_until_gone(ranks.values(), 6 * HEARTBEAT_S)
+        self.wait_until(lambda: "taken over from an earlier start of the same job: process" in second.said(), HANGS_S, "the lock's new owner")
+        self.wait_until_gone(ranks.values())
         self.assertEqual(self.wait_for_end(first), 3, first.said())
         self.assertIn("another start of this run has taken it over: process", first.said())
         os.kill(second.ranks()[1], signal.SIGUSR1)

@@ -6,13 +6,12 @@ import signal
 import time
 import unittest
 
+from deadline import HANGS_S
 from launched import Launched, drawn, record
 from network import Network
 
 TIMEOUT_S = 5
 SLOW_S = 60  # where a checkpoint is under way, on a machine so slow
-# Ranks end after the timeout and 5 s; mpirun, which waits for its daemon on the lost host, 15 s later; the lost host is given 30 s to answer.
-RECOVERED_S = 3 * (SLOW_S + 5 + 15 + 30)
 # 6 replicas: on three hosts with two ranks each 6 ranks, on two hosts 4 would fit and 3 divide 6.
 SETTINGS = ["train.global_batch=24", "distributed.replicas=6", "checkpoint.every_steps=100", f"distributed.timeout_s={TIMEOUT_S}", f"distributed.slow_timeout_s={SLOW_S}"]
 
@@ -38,8 +37,8 @@ class ThreeHosts(Launched):
             reached = self.last_step("cut")
             cut_at = time.monotonic()
             network.cut(lost)
-            self.wait_until(lambda: process.poll() is not None or self.starts(process) == 2, RECOVERED_S, "the second start")
-            self.wait_until(lambda: process.poll() is not None or re.search(r"from \d+ to 100000", process.said()), 60, "its training")
+            self.wait_until(lambda: process.poll() is not None or self.starts(process) == 2, HANGS_S, "the second start")
+            self.wait_until(lambda: process.poll() is not None or re.search(r"from \d+ to 100000", process.said()), HANGS_S, "its training")
             seconds = time.monotonic() - cut_at
             self.assertIsNone(process.poll(), process.said())
             resumed = int(re.search(r"from (\d+) to 100000", process.said())[1])
@@ -68,7 +67,7 @@ class ThreeHosts(Launched):
             reached = self.last_step("stopped")
             stopped_at = time.monotonic()
             os.kill(ranks[4], signal.SIGSTOP)
-            self.wait_until(lambda: process.poll() is not None or re.search(r"from \d+ to 100000", process.said()), RECOVERED_S, "the second start")
+            self.wait_until(lambda: process.poll() is not None or re.search(r"from \d+ to 100000", process.said()), HANGS_S, "the second start")
             seconds = time.monotonic() - stopped_at
             self.assertIsNone(process.poll(), process.said())
             resumed = int(re.search(r"from (\d+) to 100000", process.said())[1])

@@ -66,7 +66,7 @@ def main(target, seconds, *seed_maker):
             (pathlib.Path(folder) / f"seed{i}").write_bytes(seed)
         for maker in seed_maker:
             subprocess.run([maker, folder], check=True)
-        done = subprocess.run([target, f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048", "-max_len=4096", "-seed=1",
+        done = subprocess.run([target, f"-max_total_time={seconds}", "-timeout=200", "-rss_limit_mb=2048", "-max_len=4096", "-seed=1",
                                "-print_final_stats=1", "-verbosity=0", folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     tried = re.search(r"number_of_executed_units: (\d+)", done.stdout)
     if done.returncode != 0 or not tried:

@@ -9,4 +9,4 @@ class GpuRunFolder(RunFolder):
     @classmethod
     def train_on_gpu(cls, name, *overrides, np=1, **options):
         """Ranks that share a GPU take turns on it, a few milliseconds each: everything is slow, and a first step slower."""
-        return cls.train(name, *ON_GPU, *overrides, np=np, timeout=600, **options)
+        return cls.train(name, *ON_GPU, *overrides, np=np, **options)

@@ -158,9 +158,7 @@ TEST_P(Nccl, AHangingKernelIsAbortedAndItsStreamIsFree) {
   host_->barrier();
   if (host_->rank() == 0) {
     comm->all_reduce_sum(buffer_of(values));
-    const Stopwatch watch;
     comm->abort();
-    EXPECT_LT(watch.elapsed().count(), 9.0);
     stream_.synchronize();
     EXPECT_THROW(comm->all_reduce_sum(buffer_of(values)), Failure);
   }

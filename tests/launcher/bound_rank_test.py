@@ -8,6 +8,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+from deadline import HANGS_S
 from supervise import command, gpus
 
 LISTED = "GPU-11aa, 00000000:1B:00.0\nGPU-22bb, 00000000:43:00.0\nGPU-33cc, 00000001:9A:00.0\n"
@@ -59,7 +60,7 @@ class Gpus(Machine):
 
 class BoundRank(Machine):
     def start(self, rank, size, **environment):
-        done = subprocess.run([command.BOUND_RANK, sys.executable, "-c", SAYS_WHAT_IT_IS], capture_output=True, text=True, timeout=60, check=True,
+        done = subprocess.run([command.BOUND_RANK, sys.executable, "-c", SAYS_WHAT_IT_IS], capture_output=True, text=True, timeout=HANGS_S, check=True,
                               env={**os.environ, "OMPI_COMM_WORLD_LOCAL_RANK": str(rank), "OMPI_COMM_WORLD_LOCAL_SIZE": str(size), **environment})
         return json.loads(done.stdout)
 

@@ -310,14 +310,6 @@ TEST(RunMetrics, GivesThePortBackWhenItEnds) {
   EXPECT_EQ(again.port(), port);
 }
 
-TEST(RunMetrics, EndsAtOnce) {
-  std::optional<RunMetrics> metrics(std::in_place, rank_of_run(0), kFacts, "127.0.0.1", 0);
-  scrape(*metrics->port());
-  const Stopwatch stopwatch;
-  metrics.reset();
-  EXPECT_LT(stopwatch.elapsed().count(), 1.5);  // some milliseconds; 2 s when the server is left to notice by itself
-}
-
 TEST(RunMetrics, TrainsOnWithoutAnEndpointWhereNoneIsWantedOrPossible) {
   RunMetrics none(rank_of_run(0), kFacts, "127.0.0.1", std::nullopt);
   EXPECT_FALSE(none.port());

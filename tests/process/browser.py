@@ -15,8 +15,9 @@ import subprocess
 import tempfile
 import time
 
+from deadline import HANGS_S
+
 PROGRAM = os.environ.get("VAE_DIST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
-LIMIT = 120  # seconds that an answer may take, on a loaded machine
 
 
 class Page:
@@ -69,17 +70,17 @@ class Browser:
 
     def __exit__(self, *_):
         self._process.terminate()
-        self._process.wait(timeout=LIMIT)
+        self._process.wait(timeout=HANGS_S)
         os.close(self._in)
         os.close(self._out)
         self._folder.cleanup()
 
     def _read(self, deadline, what):
         if not select.select([self._out], [], [], max(0, deadline - time.monotonic()))[0]:
-            raise AssertionError(f"{what} within {LIMIT} s")
+            raise AssertionError(f"{what} within {HANGS_S} s")
         piece = os.read(self._out, 1 << 20)
         if not piece:
-            raise AssertionError(f"{PROGRAM} has ended, with {self._process.wait(timeout=LIMIT)}")
+            raise AssertionError(f"{PROGRAM} has ended, with {self._process.wait(timeout=HANGS_S)}")
         *messages, self._pending = (self._pending + piece).split(b"\0")
         for message in map(json.loads, messages):
             if "id" in message:
@@ -88,7 +89,7 @@ class Browser:
                 self._pages[message["sessionId"]].event(message["method"], message["params"])
 
     def wait(self, condition, what):
-        deadline = time.monotonic() + LIMIT
+        deadline = time.monotonic() + HANGS_S
         while not condition():
             self._read(deadline, what)
 

@@ -10,6 +10,7 @@ import h5py
 import numpy
 
 from comparing import file_hashes
+from deadline import HANGS_S
 from runs import BINARY, RunFolder
 
 RANDOM = numpy.random.default_rng(11)
@@ -157,7 +158,7 @@ class Convert(ConvertFolder):
         numpy.savez(self.folder / "in.npz", x=self.contents("in.h5")["pictures/imgs"])
         before = file_hashes(self.folder)
         for arguments in (["convert", "in.h5", "full.h5", "--dataset", "pictures/imgs"], ["import-npz", "in.npz", "x", "full.h5"], ["make-shapes", "full.h5"]):
-            done = subprocess.run([BINARY, "data", *arguments], cwd=self.folder, text=True, capture_output=True, timeout=300, preexec_fn=limit_file_size)
+            done = subprocess.run([BINARY, "data", *arguments], cwd=self.folder, text=True, capture_output=True, timeout=HANGS_S, preexec_fn=limit_file_size)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn("vae_dist: ", done.stderr)
             self.assertIn("File too large", done.stderr)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import unittest
 
+from deadline import HANGS_S
 from runs import PROMETHEUS, SOURCE
 
 MONITORING = SOURCE / "configs" / "monitoring"
@@ -140,7 +141,7 @@ class Dashboard(unittest.TestCase):
 
 class Rules(unittest.TestCase):
     def promtool(self, *arguments):
-        done = subprocess.run([PROMTOOL, *arguments], cwd=MONITORING, text=True, capture_output=True, timeout=180)
+        done = subprocess.run([PROMTOOL, *arguments], cwd=MONITORING, text=True, capture_output=True, timeout=HANGS_S)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout + done.stderr
 

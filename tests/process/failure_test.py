@@ -3,17 +3,14 @@ import json
 import os
 import re
 import signal
-import time
 import unittest
 
 import numpy
 
 from comparing import loss_differences, read_safetensors
+from deadline import HANGS_S
 from ranks import is_alive
 from runs import SMALL, RunFolder
-
-# Five seconds are the promise.
-ALL_GONE_S = 3 * 5
 
 
 class LostRank(RunFolder):
@@ -21,18 +18,18 @@ class LostRank(RunFolder):
     STEPS = ["model.hidden_dims=[32, 64]", "train.global_batch=40", "distributed.replicas=2", "train.precision=fp64", "checkpoint.every_steps=4"]
 
     def start_and_kill(self, name, rank, signal_number):
-        """Sends the signal to one of two ranks after some steps. Returns mpirun's exit code, the output and the seconds that it took to end."""
+        """Sends the signal to one of two ranks after some steps. Returns mpirun's exit code and the output when all are gone.
+        (Where nobody noticed, it would be the end of a timeout, whose exit code is 4.)"""
         process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, *self.STEPS, "train.steps=100000", np=2)
         try:
             log = self.run_path(name) / "metrics.jsonl"
-            self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), 60, "step 10")
+            self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), HANGS_S, "step 10")
             ranks = process.ranks()
             self.assertEqual(sorted(ranks), [0, 1])
-            signalled = time.monotonic()
             os.kill(ranks[rank], signal_number)
-            output, _ = process.communicate(timeout=60)
-            self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), 60, "the end of every rank")
-            return process.returncode, output, time.monotonic() - signalled
+            output, _ = process.communicate(timeout=HANGS_S)
+            self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), HANGS_S, "the end of every rank")
+            return process.returncode, output
         finally:
             process.kill()
             process.communicate()
@@ -41,9 +38,8 @@ class LostRank(RunFolder):
         for rank in (0, 1):
             with self.subTest(rank=rank):
                 name = f"killed_{rank}"
-                code, output, seconds = self.start_and_kill(name, rank, signal.SIGKILL)
+                code, output = self.start_and_kill(name, rank, signal.SIGKILL)
                 self.assertEqual(code, 128 + signal.SIGKILL, output)
-                self.assertLess(seconds, ALL_GONE_S)
 
                 reached = int(self.checkpoint(name).name.removeprefix("step_"))
                 self.assertEqual(reached % 4, 0)
@@ -56,9 +52,8 @@ class LostRank(RunFolder):
                 self.assertLess(max(loss_differences(self.steps(name), self.steps(f"undisturbed_{rank}")).values()), 1e-9)
 
     def test_term_of_one_rank_ends_all_with_a_checkpoint(self):
-        code, output, seconds = self.start_and_kill("terminated", 1, signal.SIGTERM)
+        code, output = self.start_and_kill("terminated", 1, signal.SIGTERM)
         self.assertEqual(code, 75, output)
-        self.assertLess(seconds, ALL_GONE_S)
         last = max(self.steps("terminated"))
         self.assertEqual(self.checkpoint("terminated").name, f"step_{last:08d}")
         self.assertFalse(list((self.run_path("terminated") / "errors").iterdir()))

@@ -15,6 +15,7 @@ import urllib.request
 
 import h5py
 
+from deadline import HANGS_S
 from runs import BINARY, PROMETHEUS, SMALL, SOURCE, RunFolder, end_process
 
 MONITORING = SOURCE / "configs" / "monitoring"
@@ -24,8 +25,6 @@ RANKS = 4
 # A run on the CPU with an encoder, the usual bound and a fixed sigma has none of these.
 MAY_BE_EMPTY = "vae_dist_gpu_|vae_dist_log_p_nats|vae_dist_effective_samples|vae_dist_squared_error"
 STOPPED = 75
-# Starting on a busy machine takes its time; a run that works needs a few seconds of it.
-START_S, ANSWERS_S, END_S = 60, 60, 60
 
 
 def free_port():
@@ -35,7 +34,7 @@ def free_port():
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=HANGS_S) as response:
         return response.read().decode()
 
 
@@ -60,7 +59,7 @@ class Monitoring(RunFolder):
                          "evaluate.every_epochs=5", "checkpoint.every_steps=100", "checkpoint.keep_best=0", *overrides, np=np)
         self.addCleanup(self.stop, run)
         discovery = self.folder / "runs" / (discovery or f"{name}.prometheus.json")
-        self.wait_until(lambda: discovery.exists() or run.poll() is not None, START_S, "the run's file for Prometheus")
+        self.wait_until(lambda: discovery.exists() or run.poll() is not None, HANGS_S, "the run's file for Prometheus")
         if run.poll() is not None:
             self.fail(f"the run ended with {run.returncode}:\n{run.stdout.read()}")
         return run, discovery
@@ -92,7 +91,7 @@ class Monitoring(RunFolder):
                 return bool(get(f"{address}/-/ready"))
             except (urllib.error.URLError, ConnectionError):
                 return False
-        self.wait_until(is_ready, START_S, "prometheus being ready")
+        self.wait_until(is_ready, HANGS_S, "prometheus being ready")
         return address
 
     def targets(self, prometheus):
@@ -112,10 +111,10 @@ class Monitoring(RunFolder):
         self.train("watched", *SMALL, "train.steps=12", "data.validation.file=validation.h5", "data.validation.dataset=imgs", np=RANKS)
         run, discovery = self.start_run("watched")
         all_up = [(str(rank), "watched", "up") for rank in range(RANKS)]
-        self.wait_until(lambda: self.targets(prometheus) == all_up, START_S, "all ranks being up")
+        self.wait_until(lambda: self.targets(prometheus) == all_up, HANGS_S, "all ranks being up")
 
         asked = subprocess.run([sys.executable, SOURCE / "tests" / "metrics" / "dashboard_queries.py", "--prometheus", prometheus,
-                                "--dashboard", DASHBOARD, "--wait", str(ANSWERS_S), "--may-be-empty", MAY_BE_EMPTY], text=True, capture_output=True, timeout=2 * ANSWERS_S)
+                                "--dashboard", DASHBOARD, "--wait", str(HANGS_S), "--may-be-empty", MAY_BE_EMPTY], text=True, capture_output=True, timeout=2 * HANGS_S)
         self.assertEqual(asked.returncode, 0, asked.stdout + asked.stderr)
         answered, questions = map(int, re.search(r"(\d+) of (\d+) questions answered", asked.stdout).groups())
         self.assertEqual(answered, questions)
@@ -144,14 +143,14 @@ class Monitoring(RunFolder):
         # The signal to mpirun reaches the ranks: checkpoint, exit code 75, and the run is no target any longer.
         self.assertIsNone(run.poll(), "the run ended by itself")
         run.send_signal(signal.SIGUSR1)
-        said, _ = run.communicate(timeout=END_S)
+        said, _ = run.communicate(timeout=HANGS_S)
         self.assertEqual(run.returncode, STOPPED, said)
         self.assertIn("stopped on request", said)
         self.assertIn("127.0.0.1, any free ports: this machine alone can ask (metrics.address)", said)
         self.assertFalse(discovery.exists())
         self.assertTrue(self.checkpoint("watched").exists())
-        self.wait_until(lambda: self.targets(prometheus) == [], START_S, "prometheus forgetting the run")
-        self.wait_until(lambda: self.values(prometheus, 'vae_dist_steps_total{run="watched"}') == {}, START_S, "the series of the finished run being stale")
+        self.wait_until(lambda: self.targets(prometheus) == [], HANGS_S, "prometheus forgetting the run")
+        self.wait_until(lambda: self.values(prometheus, 'vae_dist_steps_total{run="watched"}') == {}, HANGS_S, "the series of the finished run being stale")
 
     def addresses(self, discovery):
         return [target for group in json.loads(discovery.read_text()) for target in group["targets"]]
@@ -159,7 +158,7 @@ class Monitoring(RunFolder):
     def assert_promtool_likes(self, exposition):
         """Of our own series: the HTTP server's are the library's."""
         ours = "".join(line + "\n" for line in exposition.splitlines() if "vae_dist_" in line)
-        checked = subprocess.run([PROMTOOL, "check", "metrics"], input=ours, text=True, capture_output=True, timeout=60)
+        checked = subprocess.run([PROMTOOL, "check", "metrics"], input=ours, text=True, capture_output=True, timeout=HANGS_S)
         # Bits per dimension are no amount of memory.
         said = [line for line in (checked.stdout + checked.stderr).splitlines() if line != 'vae_dist_bits_per_dim use base unit "bytes" instead of "bits"']
         self.assertEqual(said, [])
@@ -191,10 +190,10 @@ class Monitoring(RunFolder):
                 return {rule["name"] for group in json.loads(get(f"http://localhost:{port}/api/v1/rules"))["data"]["groups"] for rule in group["rules"]}
             except (urllib.error.URLError, ConnectionError):
                 return set()
-        self.wait_until(lambda: "VaeDistNoProgress" in rules() or monitor.poll() is not None, START_S, "prometheus answering")
+        self.wait_until(lambda: "VaeDistNoProgress" in rules() or monitor.poll() is not None, HANGS_S, "prometheus answering")
         self.assertIsNone(monitor.poll())
-        self.wait_until(lambda: self.targets(f"http://localhost:{port}") == [("0", r"caf\xe9", "up")], START_S, "the run being found")
-        self.wait_until(lambda: self.values(f"http://localhost:{port}", r'vae_dist_steps_total{run="caf\\xe9"}'), START_S, "its series")
+        self.wait_until(lambda: self.targets(f"http://localhost:{port}") == [("0", r"caf\xe9", "up")], HANGS_S, "the run being found")
+        self.wait_until(lambda: self.values(f"http://localhost:{port}", r'vae_dist_steps_total{run="caf\\xe9"}'), HANGS_S, "its series")
         self.assertIn(discovery.name.replace("\\", r"\\"), get(f"http://localhost:{port}/metrics"), "Prometheus names the file in a label of its own")
         self.assertIsNone(run.poll(), "the run ended by itself")
 
@@ -205,7 +204,7 @@ class Monitoring(RunFolder):
         address, _, place = links[0].replace("{{ $externalURL }}", f"http://localhost:{port}").partition("#")
         self.assertIn(f'id="{place}"', get(address))
         monitor.send_signal(signal.SIGINT)
-        said, _ = monitor.communicate(timeout=END_S)
+        said, _ = monitor.communicate(timeout=HANGS_S)
         self.assertEqual(monitor.returncode, 0, said)
         self.assertIn(f"http://localhost:{port}/targets", said)
         self.assertIn(f"runs in    {self.folder}/runs, {self.folder}/others' runs, {self.folder}/not_yet (not there yet)\n", said)
@@ -226,7 +225,7 @@ class Monitoring(RunFolder):
         self.assertIn("package prometheus", without.stderr)
         (self.folder / "broken.yml").write_text("no such key: 1\n")
         monitor = self.start_monitor("--config", "broken.yml", "--port", free_port())
-        said, _ = monitor.communicate(timeout=END_S)
+        said, _ = monitor.communicate(timeout=HANGS_S)
         self.assertEqual(monitor.returncode, 2, said)
         self.assertIn("prometheus ended with exit code", said)
 

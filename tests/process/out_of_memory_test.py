@@ -6,6 +6,7 @@ import subprocess
 import time
 import unittest
 
+from deadline import HANGS_S
 from runs import BINARY, SMALL, RunFolder, mpirun
 
 MIB = 1 << 20
@@ -35,7 +36,7 @@ class OutOfMemory(RunFolder):
 
     def limited(self, limit, name, *overrides, np=None):
         command = ["prlimit", f"--as={limit}", BINARY, "train", "--config", "run.yaml", f"run.name={name}", *SMALL, *LARGE, *overrides]
-        return subprocess.run(mpirun(np, command), cwd=self.folder, text=True, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
+        return subprocess.run(mpirun(np, command), cwd=self.folder, text=True, capture_output=True, timeout=HANGS_S, stdin=subprocess.DEVNULL)
 
     def test_says_what_a_replica_needs_and_its_proposal_goes(self):
         self.assertEqual(resource.getrlimit(resource.RLIMIT_AS), (resource.RLIM_INFINITY, resource.RLIM_INFINITY), "this test sets a limit of its own")

@@ -10,9 +10,9 @@ import unittest
 import urllib.error
 import urllib.request
 
+from deadline import HANGS_S
 from runs import PUSHGATEWAY, SMALL, RunFolder
 
-START_S, END_S = 60, 60
 
 
 class Outcome(RunFolder):
@@ -26,7 +26,7 @@ class Outcome(RunFolder):
             cls.gateway = f"127.0.0.1:{listening.getsockname()[1]}"
         cls.server = subprocess.Popen([PUSHGATEWAY, f"--web.listen-address={cls.gateway}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         cls.addClassCleanup(cls.end_server)
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + HANGS_S
         while not cls.answers():
             if time.monotonic() > deadline or cls.server.poll() is not None:
                 raise AssertionError("the Pushgateway does not answer")
@@ -35,19 +35,19 @@ class Outcome(RunFolder):
     @classmethod
     def end_server(cls):
         cls.server.terminate()
-        cls.server.wait(timeout=END_S)
+        cls.server.wait(timeout=HANGS_S)
 
     @classmethod
     def answers(cls):
         try:
-            with urllib.request.urlopen(f"http://{cls.gateway}/-/ready", timeout=10):
+            with urllib.request.urlopen(f"http://{cls.gateway}/-/ready", timeout=HANGS_S):
                 return True
         except (urllib.error.URLError, ConnectionError):
             return False
 
     def pushed(self, run):
         """{name without vae_dist_job_: (labels besides job, run and instance, value)} of what the gateway serves of a run."""
-        with urllib.request.urlopen(f"http://{self.gateway}/metrics", timeout=30) as response:
+        with urllib.request.urlopen(f"http://{self.gateway}/metrics", timeout=HANGS_S) as response:
             lines = response.read().decode().splitlines()
         found = {}
         for line in lines:
@@ -81,10 +81,10 @@ class Outcome(RunFolder):
         run = self.start("train", "--config", "run.yaml", "run.name=stopped", *SMALL, "train.steps=1000000", f"metrics.push_gateway=http://{self.gateway}/", np=2)
         self.addCleanup(run.stdout.close)
         log = self.run_path("stopped") / "metrics.jsonl"
-        self.wait_until(lambda: run.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 5), START_S, "the first steps")
+        self.wait_until(lambda: run.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 5), HANGS_S, "the first steps")
         self.assertEqual(self.pushed("stopped"), {}, "nothing is pushed while a job goes on")
         run.send_signal(signal.SIGUSR1)
-        said, _ = run.communicate(timeout=END_S)
+        said, _ = run.communicate(timeout=HANGS_S)
         self.assertEqual(run.returncode, 75, said)
         steps = max(self.steps("stopped"))
         self.assertEqual(self.outcome("stopped"), "stopped")
@@ -105,9 +105,9 @@ class Outcome(RunFolder):
             run = self.start("train", "--config", "run.yaml", "run.name=hanging", *SMALL, "train.steps=1000000", "distributed.timeout_s=5", f"metrics.push_gateway={self.gateway}", np=2, output=output)
         self.addCleanup(self.kill, run)
         log = self.run_path("hanging") / "metrics.jsonl"
-        self.wait_until(lambda: run.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), START_S, "the first steps")
+        self.wait_until(lambda: run.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), HANGS_S, "the first steps")
         os.kill(run.ranks()[1], signal.SIGSTOP)
-        run.wait(timeout=END_S)
+        run.wait(timeout=HANGS_S)
         self.assertEqual(self.outcome("hanging"), "failed")
         self.assertGreaterEqual(self.pushed("hanging")["last_step"][1], 8)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import unittest
 
+from deadline import HANGS_S
 from runs import BINARY, SMALL, RunFolder
 
 CORES = sorted(os.sched_getaffinity(0))
@@ -12,7 +13,7 @@ CORES = sorted(os.sched_getaffinity(0))
 
 class Placement(RunFolder):
     def start_of(self, *launcher):
-        done = subprocess.run([*launcher, BINARY, "train", "--config", "run.yaml", "--dry-run", *SMALL, "distributed.threads_per_rank=auto"], cwd=self.folder, text=True, capture_output=True, timeout=300,
+        done = subprocess.run([*launcher, BINARY, "train", "--config", "run.yaml", "--dry-run", *SMALL, "distributed.threads_per_rank=auto"], cwd=self.folder, text=True, capture_output=True, timeout=HANGS_S,
                               stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stderr
@@ -28,7 +29,7 @@ class Placement(RunFolder):
     def test_a_rank_that_is_bound_to_a_core_of_several_is_warned_of(self):
         launcher = ["mpirun", "--bind-to", "core", "-np", "1"]
         # A core may have several threads, which the kernel calls cores.
-        told = subprocess.run([*launcher, sys.executable, "-c", "import os; print(len(os.sched_getaffinity(0)))"], text=True, capture_output=True, timeout=60, check=True)
+        told = subprocess.run([*launcher, sys.executable, "-c", "import os; print(len(os.sched_getaffinity(0)))"], text=True, capture_output=True, timeout=HANGS_S, check=True)
         bound = int(told.stdout)
         said = self.start_of(*launcher)
         self.assertRegex(said, r"(?m)^  runs on  +cores? \d+")

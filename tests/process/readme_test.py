@@ -8,6 +8,7 @@ import unittest
 import numpy
 
 import runs
+from deadline import HANGS_S
 from png_files import png
 
 README = (runs.SOURCE / "README.md").read_text()
@@ -37,17 +38,18 @@ class Readme(runs.RunFolder):
     def test_its_commands_run_in_their_order(self):
         self.write_inputs()
         (self.folder / "configs").symlink_to(runs.SOURCE / "configs")
+        (self.folder / "launcher").symlink_to(runs.SOURCE / "launcher")
         (self.folder / "build").mkdir()
         (self.folder / "build" / "vae_dist").symlink_to(runs.BINARY)
         commands = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
         self.assertGreater(len(commands), 8)
         for command in commands:
-            words = shlex.split(command.replace("mpirun", "mpirun --oversubscribe --bind-to none"))
+            words = shlex.split(command.replace("mpirun", "mpirun --oversubscribe --bind-to none").replace("vae_launch", "vae_launch --program build/vae_dist"))
             redirect = words.index(">") if ">" in words else len(words)
             output = self.folder / (words[redirect + 1] if redirect < len(words) else "output.txt")
             words = words[:redirect] + (QUICK if "--config" in words else [])
             with open(output, "w") as out:
-                done = subprocess.run(words, cwd=self.folder, stdout=out, stderr=subprocess.PIPE, text=True, timeout=300)
+                done = subprocess.run(words, cwd=self.folder, stdout=out, stderr=subprocess.PIPE, text=True, timeout=HANGS_S)
             self.assertEqual(done.returncode, 0, f"{command}\n{done.stderr}")
         for made in ("shapes.png", "photos.png", "samples.png", "reconstructions.png", "my.yaml", "moving.safetensors", "moving.pt",
                      "evaluation.json", "interpolations.png", "traversals.png", "codes.h5", "comparison.png", "both.html"):

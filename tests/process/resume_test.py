@@ -6,6 +6,7 @@ import signal
 import unittest
 
 from comparing import loss_differences, read_safetensors
+from deadline import HANGS_S
 from ranks import is_alive
 from runs import SMALL, RunFolder
 
@@ -218,7 +219,7 @@ class RequestedStops(Resume):
         process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, *self.STEPS, "train.steps=100000", np=np)
         try:
             log = self.run_path(name) / "metrics.jsonl"
-            self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= after), 60, f"step {after}")
+            self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= after), HANGS_S, f"step {after}")
             self.assertIsNone(process.poll(), "it ended by itself")
             ranks = process.ranks() if np else {0: process.pid}
             self.assertEqual(len(ranks), np or 1)
@@ -226,14 +227,14 @@ class RequestedStops(Resume):
                 process.send_signal(signal_number)
             else:
                 os.kill(ranks[to], signal_number)
-            output, _ = process.communicate(timeout=60)
+            output, _ = process.communicate(timeout=HANGS_S)
         finally:
             process.kill()
             process.communicate()
         self.assertEqual(process.returncode, STOPPED, output)
         self.assertIn("stopped on request", output)
         # mpirun may return while the last rank still leaves.
-        self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), 30, "the end of all ranks")
+        self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), HANGS_S, "the end of all ranks")
 
         step = self.state(name)["step"]
         self.assertGreaterEqual(step, after)

@@ -15,6 +15,7 @@ import time
 import unittest
 import uuid
 
+from deadline import HANGS_S
 from ranks import ranks_of
 
 BINARY = os.environ["VAE_DIST_BINARY"]
@@ -69,7 +70,7 @@ class RunFolder(unittest.TestCase):
         (cls.folder / name).write_text(text or "run: {name: run}\ndata: {train: {file: shapes.h5, dataset: imgs}}\n")
 
     @classmethod
-    def program(cls, *arguments, np=None, check=False, timeout=300, env=None):
+    def program(cls, *arguments, np=None, check=False, timeout=HANGS_S, env=None):
         """Runs the program to its end. Returns the CompletedProcess, output as text, with .seconds."""
         started = time.monotonic()
         done = subprocess.run(mpirun(np, [BINARY, *map(str, arguments)]), cwd=cls.folder, text=True, errors="backslashreplace", capture_output=True,

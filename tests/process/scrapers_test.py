@@ -9,13 +9,12 @@ import threading
 import unittest
 import urllib.request
 
+from deadline import HANGS_S
 from runs import SMALL, RunFolder
 
 RANKS = 2
 SCRAPERS = 100
 STOPPED = 75
-# A loaded machine gets its time: an answer needs milliseconds of it, and a thread that waits for a client is free again after 2 s.
-ANSWER_S, START_S, END_S = 60, 60, 60
 # Allocators keep what a hundred answers needed for a moment; a leak of one answer a request would be ten times this.
 MEMORY_BYTES = 24 << 20
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: rank\r\n\r\n"
@@ -38,13 +37,13 @@ class Scrapers(RunFolder):
                                   "distributed.reproducible=true", np=RANKS)
         self.addCleanup(self.end)
         discovery = self.folder / "runs" / "asked.prometheus.json"
-        self.wait_until(lambda: discovery.exists() or self.process.poll() is not None, START_S, "the run's file for Prometheus")
+        self.wait_until(lambda: discovery.exists() or self.process.poll() is not None, HANGS_S, "the run's file for Prometheus")
         if self.process.poll() is not None:
             self.fail(f"the run ended with {self.process.returncode}:\n{self.process.stdout.read()}")
         targets = [target for group in json.loads(discovery.read_text()) for target in group["targets"]]
         self.addresses = [(host, int(port)) for host, port in (target.split(":") for target in targets)]
         self.assertEqual(len(self.addresses), RANKS)
-        self.wait_until(lambda: self.steps_of(0) >= 20, START_S, "the first steps")
+        self.wait_until(lambda: self.steps_of(0) >= 20, HANGS_S, "the first steps")
 
     def end(self):
         if self.process.poll() is None:
@@ -54,7 +53,7 @@ class Scrapers(RunFolder):
 
     def metrics(self, rank):
         host, port = self.addresses[rank]
-        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=ANSWER_S) as response:
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=HANGS_S) as response:
             return response.read().decode()
 
     def steps_of(self, rank):
@@ -65,7 +64,7 @@ class Scrapers(RunFolder):
 
     def connect(self, rank, sent=b""):
         """A connection of a client that need not be well-behaved."""
-        connection = socket.create_connection(self.addresses[rank], timeout=ANSWER_S)
+        connection = socket.create_connection(self.addresses[rank], timeout=HANGS_S)
         self.connections.append(connection)
         try:
             connection.sendall(sent)
@@ -155,7 +154,7 @@ class Scrapers(RunFolder):
                     # While all of them still hang on to their connections.
                     for rank in range(RANKS):
                         self.assertIn("vae_dist_steps_total", self.metrics(rank))
-                    self.wait_until(lambda: self.steps_of(0) > before, END_S, "the next step")
+                    self.wait_until(lambda: self.steps_of(0) > before, HANGS_S, "the next step")
                     for rank, pid in pids.items():
                         self.assertLess(resident_bytes(pid), memory[rank] + MEMORY_BYTES)
                 finally:
@@ -165,11 +164,11 @@ class Scrapers(RunFolder):
                     for connection in self.connections:
                         connection.close()
         for rank, pid in pids.items():
-            self.wait_until(lambda: open_files(pid) <= files[rank], ANSWER_S, f"rank {rank} closing connections")
+            self.wait_until(lambda: open_files(pid) <= files[rank], HANGS_S, f"rank {rank} closing connections")
 
         self.half_open_connections()  # nor does the end wait for them
         self.process.send_signal(signal.SIGUSR1)
-        said, _ = self.process.communicate(timeout=END_S)
+        said, _ = self.process.communicate(timeout=HANGS_S)
         self.assertEqual(self.process.returncode, STOPPED, said)
         for connection in self.connections:
             connection.close()

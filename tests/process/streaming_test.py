@@ -3,7 +3,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 import unittest
 import zlib
 
@@ -11,12 +10,13 @@ import h5py
 import numpy
 
 from comparing import loss_differences
-from runs import RunFolder, SMALL
+from deadline import HANGS_S
+from runs import RunFolder, SMALL, mpirun
 
 STREAM = ("data.cache=stream", "data.shuffle_window_chunks=3")
 
 
-class Streaming(RunFolder):
+class StreamedFolder(RunFolder):
     """200 grey pictures in chunks of 16."""
 
     @classmethod
@@ -34,6 +34,8 @@ class Streaming(RunFolder):
         self.assertGreater(len(differences), 0)
         self.assertLess(max(differences.values()), 1e-9, f"{name} and {reference}")
 
+
+class Streaming(StreamedFolder):
     def test_streamed_by_any_number_of_ranks_is_as_from_memory(self):
         fixed = ("distributed.replicas=4", "train.precision=fp64", "train.steps=30", "data.shuffle_window_chunks=3", "data.horizontal_flip=true")
         self.train("memory", *fixed, "data.cache=memory", np=2)
@@ -107,19 +109,15 @@ class Streaming(RunFolder):
             d = file.create_dataset("imgs", data=self.images, chunks=(16, *self.images.shape[1:]), compression=4)
             d.id.write_direct_chunk((160,) + (0,) * (self.images.ndim - 1), b"no deflate stream")
         for cache, code in (("memory", 2), ("stream", 3)):
-            started = time.monotonic()
             # With a scale and no look at the values: the ring is the first to meet the chunk.
             done = self.program("train", "--config", "run.yaml", f"run.name=damaged_{cache}", *SMALL, "train.steps=50", "data.train.file=damaged.h5", "data.train.scale=1", f"data.cache={cache}",
                                 "data.shuffle_window_chunks=2", np=4)
             self.assertNotEqual(done.returncode, 0)
             self.assertRegex(done.stderr, r"damaged\.h5, dataset 'imgs': the chunk at \[160, 0, 0(, 0)?\] cannot be decoded: its deflate stream")
-            self.assertLess(time.monotonic() - started, 90)
 
 
 class LostFiller(RunFolder):
     """Two ranks of a node decode chunks for each other; one of them does so no more."""
-
-    SECONDS = 60  # a fraction of it suffices
 
     @classmethod
     def setUpClass(cls):
@@ -134,12 +132,12 @@ class LostFiller(RunFolder):
         process.kill()
         process.wait()
 
-    def output_of(self, process, seconds=SECONDS):
+    def output_of(self, process):
         self.addCleanup(self.end, process)
         try:
-            process.wait(timeout=seconds)
+            process.wait(timeout=HANGS_S)
         except subprocess.TimeoutExpired:
-            self.fail(f"not gone within {seconds} s:\n" + (self.folder / "output.txt").read_text())
+            self.fail(f"not gone within {HANGS_S} s:\n" + (self.folder / "output.txt").read_text())
         self.assertNotEqual(process.returncode, 0)
         return (self.folder / "output.txt").read_text()
 
@@ -156,7 +154,7 @@ class LostFiller(RunFolder):
                                      "distributed.timeout_s=4", np=2, output=output)
                 self.addCleanup(self.end, process)
                 log = self.run_path(name) / "metrics.jsonl"
-                self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), 120, "step 10")
+                self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), HANGS_S, "step 10")
                 os.kill(process.ranks()[1], how)
                 self.assertRegex(self.output_of(process), r"rank 1 (is not responding|\(process \d+\)|with PID \d+ on node \S+ exited on signal 9)")
 
@@ -184,7 +182,7 @@ class StreamingMemory(RunFolder):
                          *options, np=2)
         try:
             log = self.run_path(name) / "metrics.jsonl"
-            self.wait_until(lambda: run.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= steps), 300, f"step {steps}")
+            self.wait_until(lambda: run.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= steps), HANGS_S, f"step {steps}")
             self.assertIsNone(run.poll(), "it ended by itself")
             total = 0
             for pid in run.ranks().values():
@@ -193,13 +191,49 @@ class StreamingMemory(RunFolder):
             return total
         finally:
             run.send_signal(signal.SIGTERM)
-            run.communicate(timeout=60)
+            run.communicate(timeout=HANGS_S)
 
     def test_it_stays_below_300_mb_beyond_the_model(self):
         model = self.memory_of("small", 4, "data.cache=memory") - 16 * 64 * 64 * 64 * 3
         streaming = self.memory_of("large", self.STEPS, "data.cache=stream")
         self.assertGreater(model, 0)
         self.assertLess(streaming - model, 300e6)  # 160 to 190 MB when this was written
+
+
+class Containers(StreamedFolder):
+    """Each rank in a user namespace of its own, as in containers that nobody privileged has started: it may not look into another's descriptors."""
+
+    ALONE = ["unshare", "--user", "--map-root-user"]
+    # Nor does it see the same files, where shared memory could have a name. (Open MPI's own goes through sockets then.)
+    SEES_NOTHING = ["env", "OMPI_MCA_btl=self,tcp"], ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs none /dev/shm && exec env TMPDIR=/nowhere "$@"', "sh"]
+
+    @classmethod
+    def setUpClass(cls):
+        possible = subprocess.run([*cls.SEES_NOTHING[1], "true"], capture_output=True, text=True)
+        if possible.returncode != 0:
+            raise unittest.SkipTest(f"not run: this machine makes no user namespaces: {possible.stderr.strip()}")
+        super().setUpClass()
+
+    def trained(self, name, *overrides, around=(), each=()):
+        """What it said."""
+        process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, "train.steps=14", "train.precision=fp64", *overrides, np=2,
+                             launcher=lambda np, command: [*around, *mpirun(np, [*each, *command])])
+        said, _ = process.communicate(timeout=HANGS_S)
+        self.assertEqual(process.returncode, 0, said)
+        return said
+
+    def test_train_as_ranks_that_are_in_none(self):
+        around, each = self.SEES_NOTHING
+        for cache, *how in (("memory",), ("stream", "data.shuffle_window_chunks=3")):
+            overrides = [f"data.cache={cache}", *how]
+            self.trained(f"none_{cache}", *overrides)
+            said = self.trained(f"alone_{cache}", *overrides, each=self.ALONE)
+            self.assertNotIn("cannot share memory", said)
+            said = self.trained(f"nothing_{cache}", *overrides, around=around, each=each)
+            self.assertEqual(said.count("cannot share memory"), 1, said)
+            self.assertRegex(said, r"each of the 2 decodes the images for itself")
+            for name in ("alone", "nothing"):
+                self.assert_same_losses(f"{name}_{cache}", f"none_{cache}")
 
 
 class OneCopy(RunFolder):
@@ -219,7 +253,7 @@ class OneCopy(RunFolder):
     def test_four_ranks_hold_one_copy(self):
         run = self.start("train", "--config", "run.yaml", "run.name=copy", *SMALL, "data.cache=memory", "train.steps=100000", np=4)
         try:
-            self.wait_until(lambda: (self.run_path("copy") / "metrics.jsonl").exists() and self.losses("copy"), 120, "a first step")
+            self.wait_until(lambda: (self.run_path("copy") / "metrics.jsonl").exists() and self.losses("copy"), HANGS_S, "a first step")
             ranks = run.ranks().values()
             self.assertEqual(len(ranks), 4)
             decoded = 4000 * 64 * 64 * 3
@@ -229,7 +263,7 @@ class OneCopy(RunFolder):
             self.assertLess(shared, 2 * decoded)
         finally:
             run.send_signal(signal.SIGTERM)
-            run.communicate(timeout=60)
+            run.communicate(timeout=HANGS_S)
 
 
 if __name__ == "__main__":

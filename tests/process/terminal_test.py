@@ -8,10 +8,10 @@ import tempfile
 import time
 import unittest
 
+from deadline import HANGS_S
 from runs import BINARY, SMALL, RunFolder, mpirun
 
 ESCAPE = "\x1b"
-START_S, END_S = 90, 90
 PROGRESS = re.compile(r"epoch \d+/\d+  step \d+/\d+  ETA \d+:\d\d:\d\d")
 
 
@@ -26,7 +26,7 @@ class Terminal:
         self._tmux("set-option", "-g", "window-size", "manual")
 
     def _tmux(self, *arguments):
-        return subprocess.run(["tmux", "-S", self._socket, *map(str, arguments)], check=True, text=True, capture_output=True, timeout=60,
+        return subprocess.run(["tmux", "-S", self._socket, *map(str, arguments)], check=True, text=True, capture_output=True, timeout=HANGS_S,
                               env={**os.environ, "TERM": "xterm-256color"}).stdout
 
     def lines(self, escapes=False):
@@ -37,16 +37,16 @@ class Terminal:
         self._tmux("resize-window", "-x", columns, "-y", rows)
 
     def is_open(self):
-        return subprocess.run(["tmux", "-S", self._socket, "has-session"], capture_output=True, timeout=60).returncode == 0
+        return subprocess.run(["tmux", "-S", self._socket, "has-session"], capture_output=True, timeout=HANGS_S).returncode == 0
 
     def close(self):
         """Ends what still runs by Ctrl-C, and does not leave before it has ended."""
-        deadline = time.monotonic() + END_S
+        deadline = time.monotonic() + HANGS_S
         if self.is_open() and not any(line.startswith("ended with") for line in self.lines()):
             self._tmux("send-keys", "C-c")
         while self.is_open() and not any(line.startswith("ended with") for line in self.lines()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        subprocess.run(["tmux", "-S", self._socket, "kill-server"], capture_output=True, timeout=60)
+        subprocess.run(["tmux", "-S", self._socket, "kill-server"], capture_output=True, timeout=HANGS_S)
         self._folder.cleanup()
 
 
@@ -79,7 +79,7 @@ class RunInATerminal(RunFolder):
             with self.subTest(np=np):
                 name = f"watched_by_{np}"
                 terminal = self.open(mpirun(np, self.command(name, "train.steps=4000", "evaluate.every_epochs=150")), 150)
-                self.wait_for(terminal, PROGRESS, START_S, "progress")
+                self.wait_for(terminal, PROGRESS, HANGS_S, "progress")
                 first, seen = terminal.lines(), set()
                 self.assertTrue(any(re.match(r"  global batch G +16", line) for line in first), first)
                 self.assertTrue(any(re.match(r"  M_N +6.25e-05 by reference", line) for line in first), first)
@@ -100,11 +100,11 @@ class RunInATerminal(RunFolder):
 
     def test_it_fits_a_narrow_terminal_and_one_that_changes(self):
         terminal = self.open(mpirun(2, self.command("resized", "train.steps=1000000")), 150)
-        self.wait_for(terminal, PROGRESS, START_S, "progress")
+        self.wait_for(terminal, PROGRESS, HANGS_S, "progress")
         for columns in (60, 40, 100, 30, 150):
             terminal.resize(columns)
             step = self.step(terminal.lines()[-1])
-            self.wait_until(lambda: self.progresses_alone(terminal.lines(), step, columns), START_S, f"progress on {columns} columns, and nothing left of older lines,")
+            self.wait_until(lambda: self.progresses_alone(terminal.lines(), step, columns), HANGS_S, f"progress on {columns} columns, and nothing left of older lines,")
 
     def progresses_alone(self, lines, step, columns):
         """Beyond that step, without a piece of an older line above it, or a second one."""
@@ -118,7 +118,7 @@ class RunInATerminal(RunFolder):
 
     def test_warnings_have_a_colour_and_a_line_of_their_own(self):
         terminal = self.open(mpirun(2, self.command("warned", "train.steps=400", "train.skip_step_above_norm=1e-9", "train.max_skipped_steps=300")), 150)
-        self.wait_for(terminal, "ended with", START_S + END_S, "the end")
+        self.wait_for(terminal, "ended with", HANGS_S, "the end")
         self.assertEqual(sum(line.startswith("warning: step 5 was skipped") for line in terminal.lines()), 1, terminal.lines())
         # tmux tells a colour where it begins.
         text = "\n".join(terminal.lines(escapes=True))
@@ -131,7 +131,7 @@ class RunInATerminal(RunFolder):
                 log = self.folder / f"log_{np}"
                 # In a terminal, but told to write into a file.
                 command = ["sh", "-c", f"exec {shlex.join(map(str, mpirun(np, self.command('filed', 'train.steps=30', 'checkpoint.resume=never', 'run.name=filed_' + str(np)))))} 2> {log}"]
-                self.wait_for(self.open(command, 150), "ended with 0", START_S + END_S, "the end")
+                self.wait_for(self.open(command, 150), "ended with 0", HANGS_S, "the end")
                 text = log.read_text()
                 self.assertNotIn(ESCAPE, text)
                 self.assertNotIn("\r", text)

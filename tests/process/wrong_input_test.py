@@ -14,8 +14,6 @@ from runs import BINARY, SMALL, RunFolder
 
 # What mpirun adds when an exit code is not 0.
 MPIRUN_BLOCK = re.compile(r"^-{20,}\n.*?^-{20,}\n", re.DOTALL | re.MULTILINE)
-# Ranks leave within 5 s of their start; starting them takes 1 s, and 4 on a busy machine.
-WHOLE_PROCESS_S = 3 * (5 + 4)
 
 
 class WrongInput(RunFolder):
@@ -31,7 +29,6 @@ class WrongInput(RunFolder):
         self.assertEqual(said.count(says[0]), 1, said)
         self.assertNotIn("\n\n", said, "one paragraph")
         self.assertNotIn("step 1/", said, "training began")
-        self.assertLess(done.seconds, WHOLE_PROCESS_S)
         self.assertEqual(file_hashes(self.folder), before, "something was written")
         return said
 
@@ -138,6 +135,10 @@ class WrongSizes(WrongInput):
 
     def test_fewer_samples_than_a_global_batch(self):
         self.assert_training_refused("train.global_batch=202", says=["200 samples", "train.global_batch 202"])
+
+    def test_more_steps_or_samples_than_can_be_counted(self):
+        self.assert_training_refused("train.steps=null", "train.epochs=1000000000000000", says=["train.epochs is 1000000000000000", "at most 1000000000000"], np=None)
+        self.assert_refused("train", "--config", "run.yaml", "run.name=new", "train.batch_per_replica=1000000000000", "distributed.replicas=1000000000000", says=["train.batch_per_replica 1000000000000", "distributed.replicas 1000000000000", "samples a step"])
 
     def test_one_sample_for_each_replica(self):
         self.assert_training_refused("train.global_batch=2", says=["one sample", "train.global_batch 2"])

@@ -14,10 +14,11 @@ import tempfile
 import time
 import unittest
 
+from deadline import HANGS_S
+
 NODES = ("node1", "node2")
 GPUS = 8
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "scontrol", "scancel", "squeue")
-START_S, END_S = 120, 120
 
 CONFIGURATION = """\
 ClusterName=test
@@ -47,7 +48,9 @@ SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=2,bf
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
-KillWait=60
+# Between a job's SIGTERM and its SIGKILL: a part that Slurm ends writes its checkpoint in this time, on a slow machine too.
+KillWait=1200
+UnkillableStepTimeout=1200
 MinJobAge=3600
 ReturnToService=2
 SlurmdTimeout=600
@@ -133,7 +136,7 @@ class Cluster:
         self._wait_until(lambda: self._ask("sinfo", "--noheader", "--states=idle", "--partition=normal", "--format=%D").strip() == str(len(NODES)), "both nodes")
 
     def _wait_until(self, condition, what):
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + HANGS_S
         while not condition():
             if time.monotonic() > deadline or self.is_down():
                 said = "".join(f"-- {file.name}\n{file.read_text()}" for file in sorted(self.folder.glob("*.out")))
@@ -142,12 +145,12 @@ class Cluster:
 
     def _ask(self, *command):
         """What a command of Slurm says; "" where it fails."""
-        return subprocess.run(command, env=self.environment, text=True, capture_output=True, timeout=END_S, stdin=subprocess.DEVNULL).stdout
+        return subprocess.run(command, env=self.environment, text=True, capture_output=True, timeout=HANGS_S, stdin=subprocess.DEVNULL).stdout
 
     def call(self, *command, cwd=None, environment=None):
         """What a command of Slurm says, which must succeed."""
         done = subprocess.run([str(word) for word in command], env={**self.environment, **(environment or {})}, cwd=cwd, text=True, capture_output=True,
-                              timeout=END_S, stdin=subprocess.DEVNULL)
+                              timeout=HANGS_S, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             raise AssertionError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout

@@ -3,12 +3,12 @@ import os
 import signal
 import time
 
+from deadline import HANGS_S
 from ranks import ranks_of
 from runs import BINARY
 
 ENDS = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 HELD_AFTER = 12  # steps
-WAIT_S = 600
 
 
 class Job:
@@ -26,7 +26,7 @@ class Job:
 
     def wait_for(self, condition, what):
         """Until it happens: an AssertionError when the job is over without, or takes too long."""
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + 3 * HANGS_S
         looks = 0
         while not condition():
             looks += 1
@@ -65,11 +65,13 @@ class Job:
             raise AssertionError(f"job {self.number} was not caught while it trained: ranks {self.held}, {self.discovery.exists()=}\n{self.said()}")
 
     def meet_its_limit(self):
-        """Lets the time limit of a held job come closer, so that the signal in front of it is due (Slurm looks twice a minute), and the ranks go on."""
+        """Lets the time limit of a held job come closer, so that the signal in front of it is due (Slurm looks twice a minute), and the ranks go on. The
+        limit then goes where it was: it would hold for the next part too, which comes to its end in its own time."""
         facts = self.facts()
         hours, minutes, _ = map(int, facts["RunTime"].split(":"))
         self.slurm.call("scontrol", "update", f"JobId={facts['JobId']}", f"TimeLimit={hours * 60 + minutes + 3}")
         self.wait_for_words("asked to stop (SIGUSR1)")
+        self.slurm.call("scontrol", "update", f"JobId={facts['JobId']}", f"TimeLimit={facts['TimeLimit']}")
         for pid in self.held.values():
             os.kill(pid, signal.SIGCONT)
 

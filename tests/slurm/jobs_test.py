@@ -11,6 +11,7 @@ import subprocess
 import unittest
 
 from cluster import GPUS, Cluster
+from deadline import HANGS_S
 from job import Job
 from runs import BINARY, SMALL, SOURCE, RunFolder
 
@@ -224,7 +225,7 @@ class Jobs(RunFolder):
 
     def test_srun_without_pmix_is_refused(self):
         done = subprocess.run(["srun", "--nodes=2", "--ntasks=2", "--mpi=none", "build/vae_dist", "--config", "run.yaml"], env=self.slurm.environment, cwd=self.folder,
-                              text=True, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
+                              text=True, capture_output=True, timeout=HANGS_S, stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("use srun --mpi=pmix, or mpirun", done.stderr)
 

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
+from deadline import HANGS_S
 from runs import BINARY, SOURCE
 
 SCRIPTS = sorted((SOURCE / "slurm").glob("*.sbatch"))
@@ -16,13 +17,13 @@ SCRIPTS = sorted((SOURCE / "slurm").glob("*.sbatch"))
 class Scripts(unittest.TestCase):
     def run_as_job(self, script, *arguments, directory=SOURCE, **variables):
         environment = {**os.environ, "SLURM_JOB_ID": "12", "SLURM_SUBMIT_DIR": str(directory), "VAE_DIST": BINARY, **variables}
-        return subprocess.run(["bash", script, *arguments], env=environment, cwd=directory, text=True, capture_output=True, timeout=60)
+        return subprocess.run(["bash", script, *arguments], env=environment, cwd=directory, text=True, capture_output=True, timeout=HANGS_S)
 
     @unittest.skipUnless(shutil.which("shellcheck"), "not run: there is no shellcheck here")
     def test_shellcheck_finds_nothing(self):
         self.assertEqual([script.name for script in SCRIPTS], ["array.sbatch", "chain.sbatch", "train.sbatch"])
         done = subprocess.run(["shellcheck", "--external-sources", "slurm/job.sh", *(script.relative_to(SOURCE) for script in SCRIPTS)], cwd=SOURCE, text=True,
-                              capture_output=True, timeout=60)
+                              capture_output=True, timeout=HANGS_S)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_each_asks_for_as_many_tasks_as_gpus(self):
@@ -68,7 +69,7 @@ class Scripts(unittest.TestCase):
         self.assertIn("\nPRTE_MCA_prte_launch_agent=env --block-signal=TERM prted\n", done.stdout)
 
     def test_a_script_that_is_no_job_says_how_to_make_it_one(self):
-        done = subprocess.run(["bash", "slurm/train.sbatch", "configs/shapes.yaml"], cwd=SOURCE, text=True, capture_output=True, timeout=60,
+        done = subprocess.run(["bash", "slurm/train.sbatch", "configs/shapes.yaml"], cwd=SOURCE, text=True, capture_output=True, timeout=HANGS_S,
                               env={name: value for name, value in os.environ.items() if not name.startswith("SLURM_")})
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("this is a batch script: sbatch slurm/train.sbatch", done.stderr)

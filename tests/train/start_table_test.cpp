@@ -6,6 +6,7 @@
 #include <map>
 
 #include "../temporary_folder.hpp"
+#include "train/run/launcher_facts.hpp"
 
 namespace vae_dist {
 namespace {
@@ -72,6 +73,21 @@ TEST_F(StartTable, SaysHowTheBatchIsCut) {
   EXPECT_THAT(table["run"], EndsWith("runs/grey"));
   EXPECT_THAT(table["training data"], AllOf(HasSubstr("grey.h5:/imgs"), HasSubstr("210 images 1x4x4")));
   EXPECT_EQ(table.count("validation data"), 0U);
+}
+
+TEST_F(StartTable, SaysWhatCtrlCDoes) {
+  using Kind = LauncherFacts::Kind;
+  StartFacts facts = facts_of(0.5, 0);
+  const auto row = [&](Kind kind, double seconds) {
+    facts.on_ctrl_c = ctrl_c_text({kind, 0, Seconds(seconds)});
+    const TableRows rows = start_table(facts);
+    return std::map<std::string, std::string>(rows.begin(), rows.end())["Ctrl-C"];
+  };
+  EXPECT_EQ(row(Kind::vae_launch, 2), "stops after the step, with a checkpoint; the third one ends it at once");
+  EXPECT_EQ(row(Kind::none, 2), "stops after the step, with a checkpoint; a second one ends it at once");
+  EXPECT_THAT(row(Kind::mpirun, 2), AllOf(StartsWith("mpirun kills the ranks 2 s later"), HasSubstr("launcher/vae_launch waits")));
+  EXPECT_THAT(row(Kind::mpirun, 60), StartsWith("mpirun kills the ranks 60 s later"));
+  EXPECT_EQ(row(Kind::slurm, 2), "") << "nobody can press it";
 }
 
 TEST_F(StartTable, SaysWhereTheRanksRun) {

@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "comm/agreement.hpp"
+#include "comm/node_memory.hpp"
 #include "config/expand_paths.hpp"
 
 namespace vae_dist {
@@ -59,7 +60,7 @@ bool on_any_rank(Communicator& host, bool mine) {
   return flags > 0;
 }
 
-// Whether all nodes keep the data in memory. Throws BadInput where memory is asked for and cannot be had.
+// Whether all nodes keep the data in memory, of `bytes` in all copies. Throws BadInput where memory is asked for and cannot be had.
 bool fits(const std::string& cache, std::uint64_t bytes) {
   if (cache == "stream") return false;
   const std::uint64_t free = free_memory();
@@ -68,6 +69,15 @@ bool fits(const std::string& cache, std::uint64_t bytes) {
     throw BadInput(text("data.cache is memory, but the decoded images take ", format_bytes(static_cast<double>(bytes)), " and ", format_bytes(static_cast<double>(free)),
                         " are free on this node: set data.cache to stream"));
   return true;
+}
+
+// The ranks of this node, or this rank alone where they cannot share memory. A collective of `node`.
+std::unique_ptr<Communicator> sharing_ranks(std::unique_ptr<Communicator> node, std::uint64_t bytes, const std::string& host) {
+  if (can_share_memory(*node, static_cast<std::size_t>(bytes))) return node;
+  if (node->rank() == 0)
+    log::warn(text("the ranks on ", host, " cannot share memory (each in a container of its own?), neither through /proc nor by files in /dev/shm and the folder for temporary files: each of the ",
+                   node->size(), " decodes the images for itself, into memory of its own"));
+  return make_self_communicator();
 }
 
 void decode_into_memory(ImageDataset& dataset, const std::string& key, RunData& data, Communicator& host, std::int64_t threads) {
@@ -116,9 +126,15 @@ RunData open_run_data(Config& config, const MpiWorld& world, Communicator& host)
       if (data->validation->shape() != data->train.shape())
         throw BadInput(text("data.validation has other images than data.train: ", data->validation->description(), " and ", data->train.description()));
     }
-    streams = !fits(config.data.cache, data->train.memory_bytes() + (data->validation ? data->validation->memory_bytes() : 0));
   });
-  data->node = std::move(node);
+  const std::uint64_t all_bytes = data->train.memory_bytes() + (data->validation ? data->validation->memory_bytes() : 0);
+  const int ranks_of_node = node->size();
+  const std::uint64_t free = free_memory();
+  // What a ring of chunks needs at most, as a rule.
+  const std::uint64_t ring_bytes = 4 * static_cast<std::uint64_t>(kWindowBytes);
+  const bool may_stream = config.data.cache == "stream" || (free > 0 && all_bytes > free / 2);
+  data->node = sharing_ranks(std::move(node), may_stream ? ring_bytes : all_bytes, world.host());
+  agree(host, [&] { streams = !fits(config.data.cache, all_bytes * static_cast<std::uint64_t>(data->node->size() < ranks_of_node ? ranks_of_node : 1)); });
   const bool memory = !on_any_rank(host, streams);
   if (memory) {
     const std::int64_t threads = reader_threads(config.data, world.local_size());

@@ -37,13 +37,13 @@ MetricsIdentity identity_of(const Config& config, const MpiWorld& world, Communi
   return out;
 }
 
+}  // namespace
+
 std::filesystem::path discovery_file(const Config& config) {
   const std::string& place = config.metrics.service_discovery;
   if (place == "auto") return service_discovery_path(config.run.directory, config.run.name);
   return service_discovery_path(place, config.run.name, user_name());
 }
-
-}  // namespace
 
 Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, const TrainingState& start, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end)
     : host_(host),

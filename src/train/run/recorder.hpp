@@ -19,6 +19,9 @@
 
 namespace vae_dist {
 
+/// The run's file for Prometheus, which the recorder of rank 0 keeps while it lives.
+std::filesystem::path discovery_file(const Config& config);
+
 class Recorder {
  public:
   /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `start`: where the run goes on from. `job_end` hears of every step. A collective on `host`.

@@ -120,13 +120,16 @@ std::string judge(const fs::path& file, const std::string& content, const JobIde
 
   const Seconds patience = RunLock::kMissed * heartbeat;
   const std::optional<Seconds> first = modified(file);
+  // By the time of the file system it may have been silent for long; and where that is behind the last beat's (a clock was set back, the file came
+  // from elsewhere), what counts is how long it has been silent here.
+  const Stopwatch watched;
   bool told = false;
   while (true) {
     touch(own);
     const std::optional<Seconds> beat = modified(file), now = modified(own);
     if (!first || !beat || !now) return "";  // gone by itself
     if (*beat != *first) refuse(file, who, "its heart beats");
-    if (*now - *beat >= patience) return text("the run's lock is taken over: ", who, ", has missed ", RunLock::kMissed, " heartbeats");
+    if (std::max(*now - *beat, watched.elapsed()) >= patience) return text("the run's lock is taken over: ", who, ", has missed ", RunLock::kMissed, " heartbeats");
     if (!told) log::info(text(file.string(), " is held by ", who, ": looking for its heartbeat, up to ", patience.count(), " s"));
     told = true;
     std::this_thread::sleep_for(heartbeat / 20);

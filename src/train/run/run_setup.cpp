@@ -14,12 +14,19 @@
 namespace vae_dist {
 namespace {
 
+// Throws BadInput where the product is more than a computer counts.
+std::int64_t whole_batch(std::int64_t each, std::int64_t replicas) {
+  std::int64_t all = 0;
+  if (__builtin_mul_overflow(each, replicas, &all)) throw BadInput(text("train.batch_per_replica ", each, " times distributed.replicas ", replicas, " is more samples a step than can be counted: use smaller ones."));
+  return all;
+}
+
 // `saved`: R of the checkpoint that the run goes on from; 0: there is none, or it leaves R open (imported weights).
 void resolve_replicas_and_batch(Config& config, std::int64_t saved, int world_size) {
   auto& replicas = config.distributed.replicas;
   if (!replicas) replicas = saved > 0 ? saved : world_size;
   if (config.train.batch_per_replica) {
-    config.train.global_batch = *config.train.batch_per_replica * *replicas;
+    config.train.global_batch = whole_batch(*config.train.batch_per_replica, *replicas);
     config.train.batch_per_replica.reset();
   }
 }

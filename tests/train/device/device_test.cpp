@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/error.hpp"
+#include "train/device/bfloat16_warning.hpp"
 
 namespace vae_dist {
 namespace {
@@ -45,6 +46,19 @@ std::string refusal(const DistributedConfig& config, const NodeFacts& facts) {
     return error.what();
   }
   return "";
+}
+
+TEST(Bfloat16Warning, IsForCpusThatImitateIt) {
+  constexpr char kOld[] = "model name\t: Intel(R) Xeon(R) Gold 6138\nflags\t\t: fpu avx2 avx512f avx512bw\n", kNew[] = "model name\t: AMD EPYC 9454\nflags\t\t: fpu avx512f avx512_bf16\n";
+  TrainConfig train;
+  train.precision = "bf16";
+  DeviceChoice cpu, gpu;
+  gpu.device = c10::Device(c10::kCUDA, 0);
+  EXPECT_THAT(bfloat16_warning(train, cpu, kOld), AllOf(HasSubstr("this CPU (Intel(R) Xeon(R) Gold 6138) has no instructions"), HasSubstr("AVX512_BF16 or AMX"), HasSubstr("train.precision=fp32")));
+  EXPECT_EQ(bfloat16_warning(train, cpu, kNew), "");
+  EXPECT_EQ(bfloat16_warning(train, gpu, kOld), "");
+  train.precision = "fp32";
+  EXPECT_EQ(bfloat16_warning(train, cpu, kOld), "");
 }
 
 TEST(ChooseDevice, GivesEachRankItsGpuAndNccl) {
