@@ -247,6 +247,7 @@ const ImageShape& ImageDataset::shape() const { return store_->rows.shape(); }
 ImageLayout ImageDataset::layout() const { return store_->rows.layout(); }
 PixelType ImageDataset::type() const { return finish().type(); }
 double ImageDataset::scale() const { return finish().scale(); }
+bool ImageDataset::scale_is_given() const { return store_->given_scale.has_value(); }
 const Hdf5Dataset& ImageDataset::stored() const { return store_->rows.stored(0).dataset(); }
 const ImageFinish& ImageDataset::finish() const { return store_->the_finish(); }
 const ImageRows& ImageDataset::rows() const { return store_->rows; }

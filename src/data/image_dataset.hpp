@@ -47,6 +47,7 @@ class ImageDataset {
   /// A value times this lies in [0, 1]. Throws BadInput where it cannot be told, and (when called first) Failure for a value decoded into memory by this rank that it does
   /// not bring there. Values that are decoded later are checked as they are read.
   double scale() const;
+  bool scale_is_given() const;  ///< by the configuration or the file; else it was found by looking at some images
   std::size_t image_bytes() const { return static_cast<std::size_t>(shape().values()) * bytes_of(type()); }
   const Hdf5Dataset& stored() const;
 

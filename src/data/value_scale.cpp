@@ -49,7 +49,7 @@ void check_given_scale(double scale, const ValueRange& values, const std::string
 }
 
 std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions, const StoredNumber& number) {
-  if (values.largest <= 0) return "";
+  if (values.largest <= 0) return "all the images looked at are black";
   if (given) {
     constexpr double kOneGreyLevel = 1.0 / 255.0;
     if (values.largest * scale >= kOneGreyLevel) return "";

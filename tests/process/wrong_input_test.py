@@ -122,6 +122,15 @@ class WrongData(WrongInput):
         self.assert_training_refused("data.validation.file=larger.h5", "data.validation.dataset=imgs",
                                      says=["data.validation", "1x24x24", "1x16x16"])
 
+    def test_validation_images_that_are_dark_by_chance(self):
+        # Values of 0 and 1 alone are taken for black and white, and those of training for grey levels.
+        with h5py.File(self.folder / "dark.h5", "w") as file:
+            file["imgs"] = numpy.arange(20 * 256, dtype=numpy.uint8).reshape(20, 16, 16) % 2
+        self.addCleanup((self.folder / "dark.h5").unlink)
+        self.assert_training_refused("data.validation.file=dark.h5", "data.validation.dataset=imgs",
+                                     says=["the values of data.validation would mean something else than those of data.train", "set data.train.scale and data.validation.scale"])
+        self.assert_training_refused("data.validation.file=dark.h5", "data.validation.dataset=imgs", "data.validation.scale=0.00392156862745098", "data.train.scale=0", says=["its scale"], np=None)
+
 
 class WrongSizes(WrongInput):
     def test_a_global_batch_that_the_replicas_do_not_divide(self):

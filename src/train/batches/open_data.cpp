@@ -102,6 +102,13 @@ void warn_of_streaming(const ImageDataset& dataset, const Config& config) {
     log::warn(text(dataset.rows().place(), " is streamed in an order over all samples (data.shuffle_window_chunks is 0, as this run began in memory or by the configuration): a chunk is decoded for every image, which is slow"));
 }
 
+// Few validation images that happen to be dark are no black and white ones.
+void check_same_meaning(const ImageDataset& train, const ImageDataset& validation) {
+  if (train.scale() == validation.scale() || (train.scale_is_given() && validation.scale_is_given()) || train.stored().number() != validation.stored().number()) return;
+  throw BadInput(text("the values of data.validation would mean something else than those of data.train: ", train.description(), ", scale ", train.scale(), "; ", validation.description(),
+                      ", scale ", validation.scale(), ". What is not given is found by the largest value of 64 images: set data.train.scale and data.validation.scale"));
+}
+
 }  // namespace
 
 ImageDataset open_source(const Config& config, const SourceConfig& source, const std::string& key) {
@@ -146,6 +153,7 @@ RunData open_run_data(Config& config, const MpiWorld& world, Communicator& host)
   agree(host, [&] {
     as_bad_input("data.train", training, [&] { return data->train.fingerprint(), data->train.scale(); });
     if (data->validation) as_bad_input("data.validation", validation, [&] { return data->validation->scale(); });
+    if (data->validation) check_same_meaning(data->train, *data->validation);
   });
   if (validation.fraction) data->validation = data->train.hold_out(*validation.fraction, static_cast<std::uint64_t>(config.run.seed));
 
