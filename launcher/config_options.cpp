@@ -7,7 +7,11 @@ namespace vae_dist {
 void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choice, const std::string& help) {
   verb.add_option("--config", choice.file, help);
   verb.add_option("overrides", choice.overrides, "key=value: overrides a key of the configuration by its dotted name. A word without = is the configuration file, as with --config");
-  context.files.add_inputs(verb, path_of(choice.file));
+  context.files.add_inputs(verb, [&choice] {
+    std::vector<std::string> read = data_files(choice.file, choice.overrides);
+    read.push_back(choice.file);
+    return read;
+  });
 }
 
 void add_device_of_config(CLI::App& verb, ConfigChoice& choice) {

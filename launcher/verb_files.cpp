@@ -24,27 +24,14 @@ void add_files_below(const fs::path& folder, std::vector<fs::path>& out) {
   }
 }
 
-// The data that a run reads. A configuration of another version names none: what it means can't be told, and nobody reads by it.
-void add_data_of(const fs::path& config_file, std::vector<fs::path>& out) {
-  std::error_code error;
-  if (!fs::exists(config_file, error)) return;
-  try {
-    const DataConfig data = load_config(config_file.string(), {}).data;
-    out.insert(out.end(), data.train.file.begin(), data.train.file.end());
-    out.insert(out.end(), data.validation.file.begin(), data.validation.file.end());
-  } catch (const BadInput&) {
-  }
-}
-
 // A file itself; of a checkpoint its files; of a run what verbs read in its directory; of both their data.
 void add_files_of(const fs::path& input, std::vector<fs::path>& out) {
   std::error_code error;
   if (!fs::is_directory(input, error)) {
     out.push_back(input);
-    if (input.extension() == ".yaml") add_data_of(input, out);
     return;
   }
-  add_data_of(input / "config.yaml", out);
+  for (const std::string& file : data_files(input / "config.yaml")) out.emplace_back(file);
   if (fs::exists(input / "manifest.json", error)) {
     add_files_below(input, out);
   } else {
@@ -68,6 +55,19 @@ void refuse_if_read(const std::string& option, const fs::path& path, const std::
 }
 
 }  // namespace
+
+std::vector<std::string> data_files(const fs::path& config_file, const std::vector<std::string>& overrides) {
+  std::error_code error;
+  if (!fs::exists(config_file, error)) return {};
+  try {
+    const DataConfig data = load_config(config_file.string(), overrides).data;
+    std::vector<std::string> out = data.train.file;
+    out.insert(out.end(), data.validation.file.begin(), data.validation.file.end());
+    return out;
+  } catch (const BadInput&) {
+    return {};
+  }
+}
 
 VerbFiles::~VerbFiles() {
   for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) ::rmdir(folder->c_str());  // fails, as it should, where something lies in it

@@ -57,6 +57,9 @@ class VerbFiles {
   std::vector<std::filesystem::path> made_;  // outermost first
 };
 
+/// The data that a configuration names. A wrong one, or one of another version, names none: nobody reads by it.
+std::vector<std::string> data_files(const std::filesystem::path& config_file, const std::vector<std::string>& overrides = {});
+
 /// The path that an option puts there.
 inline VerbFiles::Paths path_of(const std::string& path) {
   return [&path] { return std::vector<std::string>{path}; };
