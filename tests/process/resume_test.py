@@ -206,6 +206,26 @@ class Evaluations(Resume):
         self.assertEqual(self.best("killed")["awaits_evaluation"], 0)
         self.assertEqual(self.files_of("killed", 30), self.files_of("whole", 30))
 
+    def test_a_run_stopped_where_an_evaluation_is_due_loses_none(self):
+        # An epoch is a step: whenever it stops, an evaluation is due.
+        settings = [*self.DATA, "train.global_batch=160"]
+        process = self.start("train", "--config", "run.yaml", "run.name=stopped", *SMALL, *settings, "train.steps=100000")
+        try:
+            log = self.run_path("stopped") / "metrics.jsonl"
+            self.wait_until(lambda: process.poll() is not None or (log.exists() and b"evaluated" in log.read_bytes()), 60, "the first evaluation")
+            process.send_signal(signal.SIGUSR1)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.communicate()
+        self.assertEqual(process.returncode, STOPPED, output)
+        step = self.state("stopped")["step"]
+        self.assertEqual([record["step"] for record in self.evaluations("stopped")], list(range(1, step)))
+        self.train("stopped", *settings, f"train.steps={step + 2}")
+        self.train("not_stopped", *settings, f"train.steps={step + 2}")
+        self.assertEqual(self.evaluations("stopped"), self.evaluations("not_stopped"))
+        self.assertEqual(self.best("stopped"), self.best("not_stopped"))
+
 
 class RequestedStops(Resume):
     """Steps slow enough to send a signal between them."""
