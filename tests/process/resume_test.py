@@ -3,11 +3,12 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import unittest
 
 from comparing import loss_differences, read_safetensors
 from ranks import is_alive
-from runs import SMALL, RunFolder
+from runs import BINARY, SMALL, SOURCE, RunFolder
 
 STOPPED = 75
 
@@ -165,9 +166,14 @@ class Beginnings(Resume):
         self.assertEqual(refused.returncode, 2)
         self.assertIn("--config", refused.stderr)
 
-    def test_the_launcher_knows_the_forks_directory(self):
-        asked = ["config", "--from", "runs/parent", "run.name=fork", "--key", "run.name", "--key", "train.global_batch", "--key", "distributed.replicas"]
-        self.assertEqual(self.program(*asked, check=True).stdout, "fork\n16\n4\n")
+    def test_the_launcher_starts_forks(self):
+        done = subprocess.run([SOURCE / "launcher" / "vae_launch", "--program", BINARY, "--np", "2", "--", "--from", "runs/parent", "run.name=launched", "train.steps=3"],
+                              cwd=self.folder, text=True, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assert_each_step_once("launched", 3)
+        # What it asks the program for.
+        asked = ["config", "--from", "runs/parent", "run.name=launched", "--key", "run.name", "--key", "train.global_batch", "--key", "distributed.replicas"]
+        self.assertEqual(self.program(*asked, check=True).stdout, "launched\n16\n4\n")
 
 
 class Evaluations(Resume):
