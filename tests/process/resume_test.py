@@ -3,12 +3,13 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import unittest
 
 from comparing import loss_differences, read_safetensors
 from deadline import HANGS_S
 from ranks import is_alive
-from runs import SMALL, RunFolder
+from runs import BINARY, SMALL, SOURCE, RunFolder
 
 STOPPED = 75
 
@@ -166,9 +167,14 @@ class Beginnings(Resume):
         self.assertEqual(refused.returncode, 2)
         self.assertIn("--config", refused.stderr)
 
-    def test_the_launcher_knows_the_forks_directory(self):
-        asked = ["config", "--from", "runs/parent", "run.name=fork", "--key", "run.name", "--key", "train.global_batch", "--key", "distributed.replicas"]
-        self.assertEqual(self.program(*asked, check=True).stdout, "fork\n16\n4\n")
+    def test_the_launcher_starts_forks(self):
+        done = subprocess.run([SOURCE / "launcher" / "vae_launch", "--program", BINARY, "--np", "2", "--", "--from", "runs/parent", "run.name=launched", "train.steps=3"],
+                              cwd=self.folder, text=True, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assert_each_step_once("launched", 3)
+        # What it asks the program for.
+        asked = ["config", "--from", "runs/parent", "run.name=launched", "--key", "run.name", "--key", "train.global_batch", "--key", "distributed.replicas"]
+        self.assertEqual(self.program(*asked, check=True).stdout, "launched\n16\n4\n")
 
 
 class Evaluations(Resume):
@@ -206,6 +212,26 @@ class Evaluations(Resume):
         self.assertEqual(self.best("killed"), self.best("whole"))
         self.assertEqual(self.best("killed")["awaits_evaluation"], 0)
         self.assertEqual(self.files_of("killed", 30), self.files_of("whole", 30))
+
+    def test_a_run_stopped_where_an_evaluation_is_due_loses_none(self):
+        # An epoch is a step: whenever it stops, an evaluation is due.
+        settings = [*self.DATA, "train.global_batch=160"]
+        process = self.start("train", "--config", "run.yaml", "run.name=stopped", *SMALL, *settings, "train.steps=100000")
+        try:
+            log = self.run_path("stopped") / "metrics.jsonl"
+            self.wait_until(lambda: process.poll() is not None or (log.exists() and b"evaluated" in log.read_bytes()), 60, "the first evaluation")
+            process.send_signal(signal.SIGUSR1)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.communicate()
+        self.assertEqual(process.returncode, STOPPED, output)
+        step = self.state("stopped")["step"]
+        self.assertEqual([record["step"] for record in self.evaluations("stopped")], list(range(1, step)))
+        self.train("stopped", *settings, f"train.steps={step + 2}")
+        self.train("not_stopped", *settings, f"train.steps={step + 2}")
+        self.assertEqual(self.evaluations("stopped"), self.evaluations("not_stopped"))
+        self.assertEqual(self.best("stopped"), self.best("not_stopped"))
 
 
 class RequestedStops(Resume):

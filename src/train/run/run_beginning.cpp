@@ -40,9 +40,11 @@ RunBeginning beginning_of_fork(const RunDirectory& directory, const std::string&
 
 RunBeginning named_or_own(const RunDirectory& directory, const std::string& resume) {
   std::optional<Checkpoint> newest, named;
-  std::string why_not;
+  std::string origin, why_not;
   try {
-    named = read_checkpoint_at(resume).checkpoint;
+    CheckpointAt found = read_checkpoint_at(resume);
+    named = std::move(found.checkpoint);
+    origin = found.origin.string();
   } catch (const BadInput& error) {
     why_not = error.what();
   }
@@ -63,9 +65,9 @@ RunBeginning named_or_own(const RunDirectory& directory, const std::string& resu
                      named ? fork_advice(resume) : "Leave checkpoint.resume away."));
     return own_checkpoint(std::move(*newest), directory.checkpoints());
   }
-  const bool is_own = is_within(resume, directory.checkpoints());
-  log::info(text("the run ", directory.path(), " goes on from ", resume, ", step ", named->state.step));
-  return {std::move(named), resume, /*goes_on=*/true, is_own};
+  const bool is_own = is_within(origin, directory.checkpoints());
+  log::info(text("the run ", directory.path(), " goes on from ", origin, ", step ", named->state.step));
+  return {std::move(named), std::move(origin), /*goes_on=*/true, is_own};
 }
 
 }  // namespace
