@@ -99,10 +99,11 @@ class Converter {
   }
 
   Converted write(const std::string& out) {
-    for (const std::string& source : source_files()) {
-      std::error_code none;
-      if (std::filesystem::equivalent(source, out, none)) throw BadInput(text("cannot write ", out, ": it is read from; choose another name"));
-    }
+    for (const StoredFile& file : files_)
+      for (const std::string& source : source_files_of(file.path())) {
+        std::error_code none;
+        if (std::filesystem::equivalent(source, out, none)) throw BadInput(text("cannot write ", out, ": it is read from; choose another name"));
+      }
     PartialFile partial(out);
     StoredFile to = StoredFile::create(partial.path());
     for (const std::string& path : Hdf5File::open(files_.front().path()).dataset_paths()) {
@@ -127,19 +128,6 @@ class Converter {
  private:
   // Whether a copy of the dataset as it is would still take its values from other files: external raw ones, the sources of a virtual one.
   bool lies_elsewhere(const std::string& path) const { return Hdf5File::open(files_.front().path()).dataset(path).source_files().size() > 1; }
-
-  std::vector<std::string> source_files() const {
-    std::vector<std::string> out;
-    for (const StoredFile& stored : files_) {
-      const Hdf5File file = Hdf5File::open(stored.path());
-      out.push_back(stored.path());
-      for (const std::string& path : file.dataset_paths()) {
-        const Hdf5Dataset dataset = file.dataset(path);
-        out.insert(out.end(), dataset.source_files().begin(), dataset.source_files().end());
-      }
-    }
-    return out;
-  }
 
   void check_images(const Hdf5File& file) const {
     const Hdf5Dataset images = file.dataset(images_);   // says what there is instead

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
+#include <string_view>
 
 #include "base/error.hpp"
 #include "config/load_config.hpp"
+#include "hdf5/file.hpp"
 
 namespace vae_dist {
 namespace {
@@ -37,6 +40,19 @@ void add_files_of(const fs::path& input, std::vector<fs::path>& out) {
   } else {
     for (const char* name : {"config.yaml", "metrics.jsonl", "environment.json", "lock.json"}) out.push_back(input / name);
     for (const char* name : {"checkpoints", "pictures"}) add_files_below(input / name, out);
+  }
+}
+
+// What the values of HDF5 files come from beside them: external raw files, sources of virtual datasets, files behind links. One that cannot be read has none: the verb will say so.
+void add_sources(std::vector<fs::path>& files) {
+  constexpr std::string_view kHdf5Names[] = {".h5", ".hdf5", ".he5", ".mat", ".nc"};
+  for (std::size_t i = 0, count = files.size(); i < count; ++i) {
+    const std::string extension = files[i].extension().string();
+    if (std::find(std::begin(kHdf5Names), std::end(kHdf5Names), extension) == std::end(kHdf5Names)) continue;
+    try {
+      for (const std::string& source : source_files_of(files[i].string())) files.emplace_back(source);
+    } catch (const Error&) {
+    }
   }
 }
 
@@ -122,6 +138,8 @@ void VerbFiles::check() {
     for (const std::string& path : declared.paths())
       if (!path.empty()) add_files_of(path, read);
   }
+  const bool replaces = std::any_of(all.begin(), all.end(), [](const Output& output) { return fs::exists(output.path); });
+  if (replaces) add_sources(read);
   for (const Output& output : all) {
     refuse_if_read(output.option, output.path, read);
     std::error_code error;

@@ -230,6 +230,16 @@ Hdf5Dataset Hdf5File::create_like(const Hdf5Dataset& like, const std::string& pa
   return Hdf5Dataset(std::make_shared<OpenDataset>(std::move(dataset), handle_, path_, name), path_, name);
 }
 
+std::vector<std::string> source_files_of(const std::string& path) {
+  const Hdf5File file = Hdf5File::open(path);
+  std::vector<std::string> out = {path};
+  for (const std::string& dataset : file.dataset_paths()) {
+    const Hdf5Dataset opened = file.dataset(dataset);
+    out.insert(out.end(), opened.source_files().begin(), opened.source_files().end());
+  }
+  return out;
+}
+
 void Hdf5File::close() {
   LibraryCall call;
   if (!handle_->close()) throw Failure(text("cannot finish writing ", path_, ": ", reason()));

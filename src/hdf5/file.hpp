@@ -69,4 +69,8 @@ class Hdf5File {
   std::string path_;
 };
 
+/// All files that the values of a file's datasets come from, itself first: also behind external links, external raw files, the sources of virtual datasets. Throws BadInput as
+/// Hdf5File does.
+std::vector<std::string> source_files_of(const std::string& file);
+
 }  // namespace vae_dist
