@@ -157,6 +157,9 @@ class Outputs(RunFolder):
                       ["data", "convert", "shapes.h5", "own.h5", "linked.h5"], ["data", "info", "own.h5", "--out", "./own.h5"], ["lesson", "--data", "own.h5", "--out", "hard.h5"]):
             with self.subTest(words=words):
                 self.assertIn(f"{words[-1]}: cannot write it: it is read from", self.refused(*words, "--overwrite"))
+        with h5py.File(self.folder / "virtual.h5", "w") as file:
+            file["imgs"] = h5py.ExternalLink("own.h5", "/imgs")
+        self.assertIn("hard.h5: cannot write it: it is read from", self.refused("embed", "--checkpoint", "runs/run", "--data", "virtual.h5", "--out", "hard.h5", "--overwrite"))
         # What a run reads without being told.
         for words in (["embed", "--checkpoint", "runs/run", "--out", "shapes.h5"], ["sample", "--checkpoint", checkpoint, "--out", "shapes.h5"], ["compare", "runs/run", "--out", "shapes.h5"],
                       ["evaluate", "--checkpoint", "runs/run", "--json", f"{checkpoint}/state.json"], ["weights", "export", "--checkpoint", "runs/run", "--out", f"{checkpoint}/weights.safetensors"],

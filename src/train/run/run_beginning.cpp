@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "config/load_config.hpp"
 #include "train/device/version.hpp"
+#include "train/trained/checkpoint_place.hpp"
 #include "train/trained/trained_model.hpp"
 
 namespace vae_dist {
@@ -25,7 +26,7 @@ RunBeginning own_checkpoint(Checkpoint checkpoint, const fs::path& root) {
 }
 
 RunBeginning beginning_of_fork(const RunDirectory& directory, const std::string& from) {
-  if (is_within(from, directory.path()))
+  if (is_within(named_checkpoint(from), directory.path()))
     throw BadInput(text("--from ", from, " is the run ", directory.path(), " itself: choose another run.name for the new run, or leave --from away to go on with this one"));
   if (auto newest = read_newest_checkpoint(directory.checkpoints())) {
     if (newest->state.begun_from.empty())
