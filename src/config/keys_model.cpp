@@ -42,7 +42,7 @@ void add_objective_keys(std::vector<Key>& keys, Config& config) {
               "predicted is the decoder's log sigma^2 per pixel, clamped at -6")
       .one_of({"fixed", "learned", "optimal", "predicted"})
       .counts_when("objective.likelihood is gaussian", [&objective] { return objective.likelihood == "gaussian"; });
-  section.key("sigma", objective.sigma, "variance fixed, in data units; enters `sum`, the ELBO and log p, not `mean`, which is PyTorch-VAE's").above(0)
+  section.key("sigma", objective.sigma, "variance fixed, in data units; enters `sum`, the ELBO and log p, not `mean`, which is PyTorch-VAE's").at_least(1e-15).at_most(1e15)
       .counts_when("objective.likelihood is gaussian and its variance fixed", [&objective] { return objective.likelihood == "gaussian" && objective.variance == "fixed"; });
   section.key("reduction", objective.reduction,
               "mean of the squared error over batch and pixels (as PyTorch-VAE has it), or sum over pixels and mean over batch with all constants (nats)")

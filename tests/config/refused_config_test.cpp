@@ -75,7 +75,7 @@ TEST(RefusedConfig, NumbersThatNoRunCanMean) {
 
 TEST(RefusedConfig, OutOfRangeNamesTheRange) {
   EXPECT_EQ(complaint_of("train: {global_batch: 0}\n"), "big.yaml:5: train.global_batch is 0; it must be at least 1");
-  EXPECT_EQ(complaint_of("objective: {sigma: 0}\n"), "big.yaml:5: objective.sigma is 0; it must be above 0");
+  EXPECT_EQ(complaint_of("objective: {sigma: 0}\n"), "big.yaml:5: objective.sigma is 0; it must be at least 1.0e-15 and at most 1.0e+15");
   EXPECT_EQ(complaint_of("metrics: {port: 65536}\n"), "big.yaml:5: metrics.port is 65536; it must be at least 0 and at most 65535");
   EXPECT_EQ(complaint_of("metrics: {port: -1}\n"), "big.yaml:5: metrics.port is -1; it must be at least 0 and at most 65535");
   EXPECT_EQ(complaint_of("train: {optimizer: {betas: [0.9, 1]}}\n"),

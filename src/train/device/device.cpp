@@ -19,13 +19,22 @@
 namespace vae_dist {
 namespace {
 
+// More threads than cores are of use to nobody but tests.
+constexpr int kThreadsAnywhere = 16, kThreadsACore = 4;
+
 int gpu_count() { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0; }
 
 // mpirun and Slurm bind ranks to their share.
 int usable_cores() { return std::max(1, static_cast<int>(allowed_cores().size())); }
 
 int choose_threads(const DistributedConfig& config, const NodeFacts& node) {
-  if (config.threads_per_rank) return static_cast<int>(*config.threads_per_rank);
+  if (config.threads_per_rank) {
+    const std::int64_t most = std::max(kThreadsAnywhere, kThreadsACore * node.cores);
+    if (*config.threads_per_rank > most)
+      throw BadInput(text("distributed.threads_per_rank is ", *config.threads_per_rank, ", but ", node.host, " has ", node.cores, node.cores == 1 ? " core" : " cores",
+                          ", where so many threads only wait for each other: use at most ", most, ", or auto."));
+    return static_cast<int>(*config.threads_per_rank);
+  }
   // Another number of threads cuts sums into other pieces.
   if (config.reproducible) return 1;
   return std::min(std::max(1, node.cores / node.local_size), node.usable_cores);

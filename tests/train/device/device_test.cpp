@@ -48,6 +48,19 @@ std::string refusal(const DistributedConfig& config, const NodeFacts& facts) {
   return "";
 }
 
+TEST(ChooseDevice, RefusesThreadsThatTheNodeHasNoCoresFor) {
+  DistributedConfig config;
+  config.threads_per_rank = 32;
+  EXPECT_EQ(choose_device(config, node(0, 2)).threads, 32);
+  config.threads_per_rank = 33;
+  try {
+    choose_device(config, node(0, 2));
+    FAIL() << "accepted";
+  } catch (const BadInput& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("distributed.threads_per_rank is 33"), HasSubstr("a has 8 cores"), HasSubstr("at most 32")));
+  }
+}
+
 TEST(Bfloat16Warning, IsForCpusThatImitateIt) {
   constexpr char kOld[] = "model name\t: Intel(R) Xeon(R) Gold 6138\nflags\t\t: fpu avx2 avx512f avx512bw\n", kNew[] = "model name\t: AMD EPYC 9454\nflags\t\t: fpu avx512f avx512_bf16\n";
   TrainConfig train;
