@@ -19,7 +19,7 @@ std::string other_side(const TrainedModel& trained) {
   const char* layer = output == "tanh" ? "torch.nn.Tanh()" : output == "sigmoid" ? "torch.nn.Sigmoid()" : "torch.nn.Identity()";
   const auto& range = trained.config.data.range;
   const bool has_their_names = trained.config.model.name == "vanilla_vae";
-  const std::string theirs = !has_their_names ? "" : output == "tanh" ? ", as PyTorch-VAE's class does" : text(" where PyTorch-VAE's class has Tanh: model.final_layer[-1] = ", layer);
+  const std::string theirs = !has_their_names ? "" : output == "tanh" ? ", as PyTorch-VAE's class does" : text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
   return text("The other side's decoder must end in ", layer, theirs,
               output == "identity" ? " (these are logits: their sigmoid is the picture)" : "", "; it sees images in [", range[0], ", ", range[1], "], [N, C, H, W]");
 }

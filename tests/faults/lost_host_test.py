@@ -49,10 +49,13 @@ class ThreeHosts(Launched):
             process.send_signal(signal.SIGTERM)
             self.assertEqual(self.wait_for_end(process), 75, process.said())
             said = process.said()
-        ranks = f"{2 * lost - 2}, {2 * lost - 1}"
-        self.assertRegex(said, rf"start 1: ranks on 10.77.0.1 \(2\), 10.77.0.2 \(2\), 10.77.0.3 \(2\): exit code 4 .*, began with rank {ranks};")
-        for rank in ranks.split(", "):
-            self.assertIn(f"rank {rank} is not responding", said)
+        ranks, hosts = f"{2 * lost - 2}, {2 * lost - 1}", r"start 1: ranks on 10.77.0.1 \(2\), 10.77.0.2 \(2\), 10.77.0.3 \(2\)"
+        if re.search(rf"{hosts}: exit code 3 .*, step 200, lost 10.77.0.{lost};", said):
+            pass  # On a slow machine the run was so far ahead of its log that the next checkpoint had begun after all.
+        else:
+            self.assertRegex(said, rf"{hosts}: exit code 4 .*, began with rank {ranks};")
+            for rank in ranks.split(", "):
+                self.assertIn(f"rank {rank} is not responding", said)
         self.assertIn(f"vae_launch: 10.77.0.{lost} does not answer", said)
         self.assertIn(f"vae_launch: 10.77.0.{lost} failed twice: it is left out", said)
         self.assertRegex(said, rf"vae_launch: mpirun .*-np 3 --host 10.77.0.1:2,10.77.0.{5 - lost}:1 ")
