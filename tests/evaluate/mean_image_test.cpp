@@ -25,9 +25,9 @@ TEST_F(MeanImage, OfOneImageIsThatImage) {
 }
 
 TEST_F(MeanImage, LeavesTheSameBitsAtAnyNumberOfRanks) {
-  std::vector<std::uint8_t> bytes(37 * 5 * 4);
+  std::vector<std::uint8_t> bytes(37 * 5 * 6);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * i * 7 % 253);
-  const std::string file = store("images.h5", {37, 5, 4}, bytes);
+  const std::string file = store("images.h5", {37, 5, 6}, bytes);
   const auto self = make_self_communicator();
   const double alone = mean_image_mse(open(file), 37, *self);
   for (const int ranks : {1, 2, 3, 4})

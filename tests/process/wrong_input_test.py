@@ -129,7 +129,7 @@ class WrongData(WrongInput):
         self.addCleanup((self.folder / "dark.h5").unlink)
         self.assert_training_refused("data.validation.file=dark.h5", "data.validation.dataset=imgs",
                                      says=["the values of data.validation would mean something else than those of data.train", "set data.train.scale and data.validation.scale"])
-        self.assert_training_refused("data.validation.file=dark.h5", "data.validation.dataset=imgs", "data.validation.scale=0.00392156862745098", "data.train.scale=0", says=["its scale"], np=None)
+        self.assert_training_refused("data.validation.file=dark.h5", "data.validation.dataset=imgs", "data.validation.scale=0.00392156862745098", "data.train.scale=2", says=["its scale"], np=None)
 
 
 class WrongSizes(WrongInput):
