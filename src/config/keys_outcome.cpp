@@ -20,7 +20,7 @@ void add_outcome_keys(std::vector<Key>& keys, Config& config) {
 
   Section pictures(keys, "pictures");
   pictures.key("every_epochs", config.pictures.every_epochs, "epochs between pictures; 0: none").at_least(0).may_change();
-  pictures.key("samples", config.pictures.samples, "images drawn from the prior; 0: no grid").at_least(0).at_most(10000).may_change();
+  pictures.key("samples", config.pictures.samples, "images drawn from the prior; 0: no grid").at_least(0).at_most(1e9).may_change();
   pictures.key("reconstructions", config.pictures.reconstructions, "images beside their reconstructions; 0: no grid").at_least(0).at_most(10000).may_change();
   pictures.key("traversals", config.pictures.traversals, "latent dimensions traversed, those with the largest KL; 0: no grid").at_least(0).at_most(10000).may_change();
 
