@@ -48,9 +48,9 @@ SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=2,bf
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
-# Between a job's SIGTERM and its SIGKILL: a part that Slurm ends writes its checkpoint in this time, on a slow machine too.
-KillWait=1200
-UnkillableStepTimeout=1200
+# Between a job's SIGTERM and its SIGKILL: a part that Slurm ends writes its checkpoint in this time, on a slow machine too. Some jobs are waited for as long, so no more than ten times what it takes.
+KillWait=120
+UnkillableStepTimeout=240
 MinJobAge=3600
 ReturnToService=2
 SlurmdTimeout=600
