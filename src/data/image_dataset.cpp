@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <set>
 
@@ -53,29 +54,36 @@ bool has_fractions(std::span<const std::byte> image, PixelType type) {
   return std::any_of(values.begin(), values.end(), [](float value) { return value != std::floor(value); });
 }
 
-// An attribute that all files have alike. Throws BadInput where they differ: their values would mean different things.
-std::optional<double> common_attribute(const ImageRows& rows, const std::string& name) {
-  const std::optional<double> first = rows.stored(0).dataset().number_attribute(name);
-  for (std::size_t i = 1; i < rows.files().size(); ++i) {
-    const Hdf5Dataset& other = rows.stored(i).dataset();
-    if (const auto value = other.number_attribute(name); value != first && !(value && first && std::isnan(*value) && std::isnan(*first)))
-      throw BadInput(text("the files do not hold the same kind of images: the attribute `", name, "` is ", first ? text(*first) : "absent", " in ", rows.stored(0).dataset().where(), " and ",
-                          value ? text(*value) : "absent", " in ", other.where()));
+// Numbers that say what the stored values mean, by the attributes' names.
+using ValueAttributes = std::map<std::string, std::optional<double>>;
+
+// Those of these names, which all files must have alike: else BadInput, as their values would mean different things. Each file is asked once: of thousands, few are open.
+ValueAttributes common_attributes(const ImageRows& rows, const std::vector<std::string>& names) {
+  ValueAttributes first;
+  for (std::size_t i = 0; i < rows.files().size(); ++i) {
+    const Hdf5Dataset& dataset = rows.stored(i).dataset();
+    for (const std::string& name : names) {
+      const std::optional<double> value = dataset.number_attribute(name);
+      const std::optional<double> wanted = first.emplace(name, value).first->second;
+      if (value != wanted && !(value && wanted && std::isnan(*value) && std::isnan(*wanted)))
+        throw BadInput(text("the files do not hold the same kind of images: the attribute `", name, "` is ", wanted ? text(*wanted) : "absent", " in ", rows.stored(0).dataset().where(), " and ",
+                            value ? text(*value) : "absent", " in ", dataset.where()));
+    }
   }
   return first;
 }
 
 // NetCDF's way to store numbers: value = stored * scale_factor + add_offset.
-void refuse_packed_values(const ImageRows& rows) {
-  const double factor = common_attribute(rows, "scale_factor").value_or(1), offset = common_attribute(rows, "add_offset").value_or(0);
+void refuse_packed_values(const ValueAttributes& attributes, const ImageRows& rows) {
+  const double factor = attributes.at("scale_factor").value_or(1), offset = attributes.at("add_offset").value_or(0);
   if (factor == 1 && offset == 0) return;
   throw BadInput(text(rows.place(), " has NetCDF's attributes scale_factor = ", factor, " and add_offset = ", offset, ", by which its values are stored shifted or scaled; they are not applied "
                                     "here. Store the values as they are meant, or set data.train.scale to the factor that brings the stored numbers themselves to [0, 1]"));
 }
 
-std::optional<float> missing_value(const ImageRows& rows) {
+std::optional<float> missing_value(const ValueAttributes& attributes) {
   for (const char* name : {"_FillValue", "missing_value"})
-    if (const auto value = common_attribute(rows, name); value && std::isfinite(*value)) return static_cast<float>(*value);
+    if (const auto value = attributes.at(name); value && std::isfinite(*value)) return static_cast<float>(*value);
   return std::nullopt;
 }
 
@@ -212,9 +220,13 @@ ImageDataset ImageDataset::open(const ImageSource& source) {
   auto store = std::make_shared<Store>(std::move(rows), samples);
   store->geometry = source.geometry;
   store->finish_options = source.finish;
-  store->given_scale = source.scale ? source.scale : common_attribute(store->rows, "scale");
-  if (!source.scale) refuse_packed_values(store->rows);
-  store->missing = missing_value(store->rows);
+  // A scale that the configuration gives is of the stored numbers, whatever the file says of them.
+  std::vector<std::string> names = {"_FillValue", "missing_value"};
+  if (!source.scale) names.insert(names.end(), {"scale", "scale_factor", "add_offset"});
+  const ValueAttributes attributes = common_attributes(store->rows, names);
+  store->given_scale = source.scale ? source.scale : attributes.at("scale");
+  if (!source.scale) refuse_packed_values(attributes, store->rows);
+  store->missing = missing_value(attributes);
   if (!source.split && source.rows.empty()) store->unused_splits = splits_of(store->rows);
   if (!source.geometry.is_identity() || store->missing) {
     // Grey levels stay bytes when they are averaged; the mean of black and white does not.
