@@ -53,6 +53,8 @@ std::string why_not_opened(const std::string& path) {
 struct Link {
   H5L_type_t type;
   std::string name;
+  bool leads_somewhere = false;
+  std::string dataset = {};  // which one it leads to, see object_identity(); empty: something else
 };
 
 // Whether a link cannot be opened because what it names is not there: that is no damage. `stack`: HDF5's words about the attempt.
@@ -104,10 +106,11 @@ void list_links(hid_t file, const std::string& group, const std::string& path, s
   if (!groups.insert(object_identity(opened.id(), path)).second) return;
   for (Link& link : here) {
     link.name = group.empty() ? link.name : text(group, "/", link.name);
-    out.push_back(link);
-    if (link.type != H5L_TYPE_HARD) continue;
     const std::optional<Hdf5Handle> object = open_link(file, link, path);
-    if (object && H5Iget_type(object->id()) == H5I_GROUP) list_links(file, link.name, path, groups, out);
+    link.leads_somewhere = object.has_value();
+    if (object && H5Iget_type(object->id()) == H5I_DATASET) link.dataset = object_identity(object->id(), path);
+    out.push_back(link);
+    if (object && link.type == H5L_TYPE_HARD && H5Iget_type(object->id()) == H5I_GROUP) list_links(file, link.name, path, groups, out);
   }
 }
 
@@ -181,10 +184,9 @@ Hdf5File::Contents Hdf5File::contents() const {
   std::set<std::string> seen;
   Contents out;
   for (const Link& link : links) {
-    const std::optional<Hdf5Handle> object = open_link(id(), link, path_);
-    if (!object) {
+    if (!link.leads_somewhere) {
       out.dangling_links.push_back(link.name);
-    } else if (H5Iget_type(object->id()) == H5I_DATASET && seen.insert(object_identity(object->id(), path_)).second) {
+    } else if (!link.dataset.empty() && seen.insert(link.dataset).second) {
       out.datasets.push_back(link.name);
     }
   }
