@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 #include "hdf5/file.hpp"
-#include "data/image_dataset.hpp"
+#include "data/sample_dataset.hpp"
 #include "hdf5/stored_rows.hpp"
 #include "datasets/chunk_writer.hpp"
 #include "datasets/ordered_tasks.hpp"
@@ -91,9 +91,9 @@ class Converter {
       done_.stored_bytes_before += std::filesystem::file_size(path);
     }
     // Finding images among several datasets is what reading does.
-    ImageSource source;
+    SampleSource source;
     source.files = {in.front()};
-    images_ = options.dataset ? *options.dataset : ImageDataset::open(source).stored().path();
+    images_ = options.dataset ? *options.dataset : SampleDataset::open(source).stored().path();
     images_ = images_.substr(std::min(images_.find_first_not_of('/'), images_.size()));
     for (const std::string& path : in) check_images(Hdf5File::open(path));
   }

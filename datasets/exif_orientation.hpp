@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "picture/image_grid.hpp"
+#include "plot/image_grid.hpp"
 
 namespace vae_dist {
 

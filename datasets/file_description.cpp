@@ -22,7 +22,7 @@ std::string chunk_text(const Hdf5Dataset& d) {
   return whole_rows ? text("chunks of ", d.chunk()[0], " rows") : text("chunks ", shape_text(d.chunk()));
 }
 
-std::string advice_for(const ImageDataset& images) {
+std::string advice_for(const SampleDataset& images) {
   const Hdf5Dataset& stored = images.stored();
   const ReadingAdvice advice = reading_advice(chunk_facts(stored.shape(), stored.chunk(), static_cast<std::int64_t>(stored.number()->bytes)), stored.filters());
   std::string out = "advice: " + advice.reason;
@@ -45,7 +45,7 @@ std::string datasets_of(const Hdf5File& file) {
   return out.str();
 }
 
-std::string reading_of(const ImageDataset& images) {
+std::string reading_of(const SampleDataset& images) {
   std::string out = text("read as ", images.description(), "\nscale ", images.scale(), ": stored values times it lie in [0, 1]\nfingerprint ", images.fingerprint(), "\n");
   for (const std::string& doubt : images.doubts()) out += text("doubtful: ", doubt, "\n");
   return out + advice_for(images);

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "data/image_dataset.hpp"
+#include "data/sample_dataset.hpp"
 
 namespace vae_dist {
 
@@ -11,6 +11,6 @@ namespace vae_dist {
 std::string datasets_of(const Hdf5File& file);
 
 /// How training reads these images: what they are taken for, scale, fingerprint, doubts, and whether to convert the file first.
-std::string reading_of(const ImageDataset& images);
+std::string reading_of(const SampleDataset& images);
 
 }  // namespace vae_dist

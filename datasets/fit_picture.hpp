@@ -1,7 +1,7 @@
 // A picture brought to the channels and size of a dataset.
 #pragma once
 
-#include "picture/image_grid.hpp"
+#include "plot/image_grid.hpp"
 
 namespace vae_dist {
 

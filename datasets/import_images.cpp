@@ -39,9 +39,9 @@ struct Group {
   bool all_grey = true;
 };
 
-class Importer {
+class ImageImporter {
  public:
-  Importer(const std::string& folder, const ImportImagesOptions& options) : root_(folder), options_(options), folder_(list_pictures(folder, options.classes)) {}
+  ImageImporter(const std::string& folder, const ImportImagesOptions& options) : root_(folder), options_(options), folder_(list_pictures(folder, options.classes)) {}
 
   ImportedImages write(const std::string& out) {
     PartialFile partial(out);
@@ -173,7 +173,7 @@ class Importer {
   ImportedImages done_;
 };
 
-void check_options(const ImportImagesOptions& options) {
+void check_import_options(const ImportImagesOptions& options) {
   if (options.fit.size < 0 || options.fit.size > 8192) throw BadInput(text("import-images: size is ", options.fit.size, ": 1 to 8192 pixels can be made"));
   if (options.threads < 0) throw BadInput(text("import-images: threads is ", options.threads, ": give 0 for one per core, or a number"));
 }
@@ -181,8 +181,8 @@ void check_options(const ImportImagesOptions& options) {
 }  // namespace
 
 ImportedImages import_images(const std::string& folder, const std::string& out, const ImportImagesOptions& options) {
-  check_options(options);
-  return Importer(folder, options).write(out);
+  check_import_options(options);
+  return ImageImporter(folder, options).write(out);
 }
 
 }  // namespace vae_dist

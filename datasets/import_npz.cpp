@@ -45,9 +45,9 @@ ElementType element_type(NpyTarget target) {
   return ElementType::other;
 }
 
-class Importer {
+class NpzImporter {
  public:
-  Importer(const std::string& path, const ImportNpzOptions& options) : archive_(path), options_(options) {}
+  NpzImporter(const std::string& path, const ImportNpzOptions& options) : archive_(path), options_(options) {}
 
   std::vector<ImportedArray> write(const std::string& key, const std::string& out) {
     NpyArray pictures(archive_, key);
@@ -117,7 +117,7 @@ class Importer {
 }  // namespace
 
 std::vector<ImportedArray> import_npz(const std::string& file, const std::string& key, const std::string& out, const ImportNpzOptions& options) {
-  return Importer(file, options).write(key, out);
+  return NpzImporter(file, options).write(key, out);
 }
 
 }  // namespace vae_dist

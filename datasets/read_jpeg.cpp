@@ -16,7 +16,7 @@ namespace {
 // A progressive file may repeat its scans without end, each of which costs a pass over the picture.
 constexpr int kMostScans = 100;
 
-struct Decoder {
+struct JpegDecoder {
   jpeg_decompress_struct info{};
   jpeg_error_mgr errors{};
   jpeg_progress_mgr progress{};
@@ -24,13 +24,13 @@ struct Decoder {
   char fatal[JMSG_LENGTH_MAX] = "", damage[JMSG_LENGTH_MAX] = "";
   std::vector<std::uint8_t> cmyk_row;
 
-  ~Decoder() { jpeg_destroy_decompress(&info); }
+  ~JpegDecoder() { jpeg_destroy_decompress(&info); }
 };
 
-Decoder& decoder_of(j_common_ptr info) { return *static_cast<Decoder*>(info->client_data); }
+JpegDecoder& decoder_of(j_common_ptr info) { return *static_cast<JpegDecoder*>(info->client_data); }
 
-[[noreturn]] void leave(j_common_ptr info) {
-  Decoder& decoder = decoder_of(info);
+[[noreturn]] void leave_jpeg(j_common_ptr info) {
+  JpegDecoder& decoder = decoder_of(info);
   info->err->format_message(info, decoder.fatal);
   std::longjmp(decoder.escape, 1);
 }
@@ -41,13 +41,13 @@ void note(j_common_ptr info, int level) {
   if (level >= 0) return;
   const int code = info->err->msg_code;
   if (code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR) return;
-  Decoder& decoder = decoder_of(info);
+  JpegDecoder& decoder = decoder_of(info);
   if (!decoder.damage[0]) info->err->format_message(info, decoder.damage);
 }
 
 void refuse_endless_scans(j_common_ptr info) {
   if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= kMostScans) return;
-  Decoder& decoder = decoder_of(info);
+  JpegDecoder& decoder = decoder_of(info);
   std::snprintf(decoder.fatal, sizeof decoder.fatal, "it has more than %d scans", kMostScans);
   std::longjmp(decoder.escape, 1);
 }
@@ -69,10 +69,10 @@ void rgb_of_cmyk(const std::vector<std::uint8_t>& cmyk, bool inverted, std::uint
 }
 
 // libjpeg leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says why.
-bool decode(Decoder& decoder, const std::uint8_t* bytes, std::size_t size, std::int64_t most_pixels, Picture& picture, int& orientation) {
+bool decode_with(JpegDecoder& decoder, const std::uint8_t* bytes, std::size_t size, std::int64_t most_pixels, Picture& picture, int& orientation) {
   jpeg_decompress_struct& info = decoder.info;
   info.err = jpeg_std_error(&decoder.errors);
-  decoder.errors.error_exit = leave;
+  decoder.errors.error_exit = leave_jpeg;
   decoder.errors.emit_message = note;
   info.client_data = &decoder;
   if (setjmp(decoder.escape)) return false;
@@ -111,9 +111,9 @@ bool decode(Decoder& decoder, const std::uint8_t* bytes, std::size_t size, std::
 }  // namespace
 
 Picture decode_jpeg(std::span<const std::uint8_t> bytes, std::int64_t most_pixels, int& orientation) {
-  Decoder decoder;
+  JpegDecoder decoder;
   Picture picture;
-  if (!decode(decoder, bytes.data(), bytes.size(), most_pixels, picture, orientation)) throw BadInput(text("it is no JPEG that can be read: ", decoder.fatal));
+  if (!decode_with(decoder, bytes.data(), bytes.size(), most_pixels, picture, orientation)) throw BadInput(text("it is no JPEG that can be read: ", decoder.fatal));
   if (decoder.damage[0]) throw BadInput(text("it is a damaged JPEG: ", decoder.damage));
   return picture;
 }

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "picture/image_grid.hpp"
+#include "plot/image_grid.hpp"
 
 namespace vae_dist {
 

@@ -10,18 +10,18 @@
 namespace vae_dist {
 namespace {
 
-struct Decoder {
+struct PngDecoder {
   png_structp png = nullptr;
   png_infop info = nullptr;
   const std::uint8_t* next = nullptr;
   std::size_t left = 0;
   char fatal[200] = "";
 
-  ~Decoder() { png_destroy_read_struct(&png, &info, nullptr); }
+  ~PngDecoder() { png_destroy_read_struct(&png, &info, nullptr); }
 };
 
-[[noreturn]] void leave(png_structp png, png_const_charp message) {
-  auto& decoder = *static_cast<Decoder*>(png_get_error_ptr(png));
+[[noreturn]] void leave_png(png_structp png, png_const_charp message) {
+  auto& decoder = *static_cast<PngDecoder*>(png_get_error_ptr(png));
   std::snprintf(decoder.fatal, sizeof decoder.fatal, "%s", message);
   png_longjmp(png, 1);
 }
@@ -29,7 +29,7 @@ struct Decoder {
 void ignore(png_structp, png_const_charp) {}   // of odd chunks beside the pixels
 
 void give_bytes(png_structp png, png_bytep out, std::size_t count) {
-  auto& decoder = *static_cast<Decoder*>(png_get_io_ptr(png));
+  auto& decoder = *static_cast<PngDecoder*>(png_get_io_ptr(png));
   if (decoder.left < count) png_error(png, "it ends too early");
   std::memcpy(out, decoder.next, count);
   decoder.next += count;
@@ -46,8 +46,8 @@ void ask_for_bytes(png_structp png, png_infop info) {
 }
 
 // libpng leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says why.
-bool decode(Decoder& decoder, std::int64_t most_pixels, Picture& picture, int& orientation) {
-  decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, leave, ignore);
+bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, Picture& picture, int& orientation) {
+  decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, leave_png, ignore);
   if (decoder.png) decoder.info = png_create_info_struct(decoder.png);
   if (!decoder.info) {
     std::snprintf(decoder.fatal, sizeof decoder.fatal, "libpng cannot be started");
@@ -94,11 +94,11 @@ Picture laid_over(const Picture& picture, std::uint8_t background) {
 }  // namespace
 
 Picture decode_png(std::span<const std::uint8_t> bytes, std::uint8_t background, std::int64_t most_pixels, int& orientation) {
-  Decoder decoder;
+  PngDecoder decoder;
   decoder.next = bytes.data();
   decoder.left = bytes.size();
   Picture picture;
-  if (!decode(decoder, most_pixels, picture, orientation)) throw BadInput(text("it is no PNG that can be read: ", decoder.fatal));
+  if (!decode_with(decoder, most_pixels, picture, orientation)) throw BadInput(text("it is no PNG that can be read: ", decoder.fatal));
   return picture.channels % 2 == 0 ? laid_over(picture, background) : picture;
 }
 

@@ -20,7 +20,7 @@ constexpr std::int64_t kChunkRows = 64;
 constexpr std::int64_t kFactorChunkRows = 64 * kChunkRows;   // rows of factors are short
 constexpr int kDeflateLevel = 4;
 
-void check_options(const ShapesOptions& options) {
+void check_shapes_options(const ShapesOptions& options) {
   const auto refuse = [](const auto&... parts) { throw BadInput(text("make-shapes: ", parts...)); };
   if (options.count < 1) refuse("count is ", options.count, ": at least one picture is needed");
   if (options.size < 8 || options.size > 1024) refuse("size is ", options.size, ": 8 to 1024 pixels can be drawn");
@@ -68,7 +68,7 @@ Chunk make_chunk(const ShapesOptions& options, std::int64_t first) {
 }  // namespace
 
 void make_shapes(const std::string& path, const ShapesOptions& options) {
-  check_options(options);
+  check_shapes_options(options);
   PartialFile partial(path);
   Hdf5File file = Hdf5File::create(partial.path());
 

@@ -11,16 +11,10 @@ namespace {
 
 std::vector<hsize_t> sizes(const std::vector<std::int64_t>& from) { return {from.begin(), from.end()}; }
 
-std::size_t product(const std::vector<std::int64_t>& from) {
-  std::size_t out = 1;
-  for (const std::int64_t size : from) out *= static_cast<std::size_t>(size);
-  return out;
-}
-
 // The two data spaces of a transfer of a box.
-struct Box {
+struct Transfer {
   Hdf5Handle file, memory;
-  Box(hid_t dataset, const std::vector<std::int64_t>& first, const std::vector<std::int64_t>& count, const std::string& where)
+  Transfer(hid_t dataset, const std::vector<std::int64_t>& first, const std::vector<std::int64_t>& count, const std::string& where)
       : file(checked(H5Dget_space(dataset), H5Sclose, where)),
         memory(checked(count.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(count.size()), sizes(count).data(), nullptr), H5Sclose, where)) {
     if (!count.empty()) check(H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, sizes(first).data(), nullptr, sizes(count).data(), nullptr), where);
@@ -28,6 +22,12 @@ struct Box {
 };
 
 }  // namespace
+
+std::size_t element_count(const std::vector<std::int64_t>& sizes) {
+  std::size_t out = 1;
+  for (const std::int64_t size : sizes) out *= static_cast<std::size_t>(size);
+  return out;
+}
 
 StoredDataset::StoredDataset(std::shared_ptr<Hdf5Handle> id, std::string file, std::string path)
     : id_(std::move(id)), file_(std::move(file)), path_(std::move(path)), place_(text(file_, ", dataset '", path_, "'")) {
@@ -74,9 +74,9 @@ std::string StoredDataset::checksum() const {
 
 void StoredDataset::read(const std::vector<std::int64_t>& first, const std::vector<std::int64_t>& count, std::span<std::uint8_t> out) const {
   LibraryCall call;
-  if (out.size() != product(count) * element_bytes_) throw Failure(text(place_, ": a box of ", product(count), " elements is not ", out.size(), " bytes"));
+  if (out.size() != element_count(count) * element_bytes_) throw Failure(text(place_, ": a box of ", element_count(count), " elements is not ", out.size(), " bytes"));
   const Hdf5Handle type = checked(H5Dget_type(id_->id()), H5Tclose, place_);
-  const Box box(id_->id(), first, count, place_);
+  const Transfer box(id_->id(), first, count, place_);
   if (H5Dread(id_->id(), type.id(), box.memory.id(), box.file.id(), H5P_DEFAULT, out.data()) < 0) throw BadInput(reason());
 }
 
@@ -85,16 +85,16 @@ Numbers StoredDataset::look_at(const std::vector<std::int64_t>& first, const std
   {
     LibraryCall call;
     const Hdf5Handle type = checked(H5Dget_type(id_->id()), H5Tclose, place_);
-    const Box box(id_->id(), first, count, place_);
+    const Transfer box(id_->id(), first, count, place_);
     const auto read_as = [&](hid_t memory_type, void* out) {
       if (H5Dread(id_->id(), memory_type, box.memory.id(), box.file.id(), H5P_DEFAULT, out) < 0) throw BadInput(reason());
     };
     const H5T_class_t kind = H5Tget_class(type.id());
     if (kind == H5T_INTEGER || kind == H5T_FLOAT) {
-      numbers.resize(product(count));
+      numbers.resize(element_count(count));
       read_as(H5T_NATIVE_DOUBLE, numbers.data());
     } else {
-      std::vector<std::uint8_t> bytes(product(count) * element_bytes_);
+      std::vector<std::uint8_t> bytes(element_count(count) * element_bytes_);
       read_as(type.id(), bytes.data());
       if (!plain_) H5Dvlen_reclaim(type.id(), box.memory.id(), H5P_DEFAULT, bytes.data());
     }

@@ -15,6 +15,9 @@ namespace vae_dist {
 
 class Hdf5Handle;
 
+/// How many values a box of these sizes holds.
+std::size_t element_count(const std::vector<std::int64_t>& sizes);
+
 class StoredDataset {
  public:
   const std::string& file() const { return file_; }

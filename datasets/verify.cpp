@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "base/error.hpp"
-#include "data/image_dataset.hpp"
+#include "data/sample_dataset.hpp"
 #include "hdf5/file.hpp"
 #include "datasets/chunk_boxes.hpp"
 #include "datasets/ordered_tasks.hpp"
@@ -14,22 +14,16 @@
 namespace vae_dist {
 namespace {
 
-struct Box {
+struct ReadBox {
   std::vector<std::int64_t> first, count;
   Numbers numbers;
   std::optional<std::string> damage;
 };
 
-std::string box_name(const StoredDataset& dataset, const Box& box) {
+std::string box_name(const StoredDataset& dataset, const ReadBox& box) {
   if (box.first.empty()) return "the value";
   if (dataset.chunk().empty()) return text("rows ", box.first[0], " to ", box.first[0] + box.count[0]);
   return "chunk at " + shape_text(box.first);
-}
-
-std::size_t product(const std::vector<std::int64_t>& sizes) {
-  std::size_t out = 1;
-  for (const std::int64_t size : sizes) out *= static_cast<std::size_t>(size);
-  return out;
 }
 
 // The boxes of one dataset: chunks are decoded outside of the library and its lock where we know how, what else there is by the library.
@@ -39,17 +33,17 @@ class BoxReader {
       : dataset_(dataset), stored_(stored), decodes_(dataset.number() && dataset.storage() == StorageKind::chunked && can_undo(dataset.pipeline())) {}
 
   // Safe from several threads, each with its buffers.
-  void look_at(Box& box, ChunkDecoder& decoder, StoredChunk& chunk, std::vector<std::byte>& values) const {
+  void look_at(ReadBox& box, ChunkDecoder& decoder, StoredChunk& chunk, std::vector<std::byte>& values) const {
     try {
       if (decodes_ && fetch(box, chunk)) {
-        values.resize(product(dataset_.chunk()) * dataset_.number()->bytes);
+        values.resize(element_count(dataset_.chunk()) * dataset_.number()->bytes);
         decoder.decode(dataset_.pipeline(), chunk.filter_mask, chunk.bytes, values);
         for_each_run(dataset_.chunk(), box.count, [&](std::int64_t place, std::int64_t count) {
           const std::size_t bytes = dataset_.number()->bytes;
           box.numbers.add(numbers_of(*dataset_.number(), std::span(values).subspan(static_cast<std::size_t>(place) * bytes, static_cast<std::size_t>(count) * bytes)));
         });
       } else if (dataset_.number() && !box.first.empty()) {
-        std::vector<std::uint8_t> bytes(product(box.count) * dataset_.number()->bytes);
+        std::vector<std::uint8_t> bytes(element_count(box.count) * dataset_.number()->bytes);
         stored_.read(box.first, box.count, bytes);
         box.numbers = numbers_of(*dataset_.number(), std::as_bytes(std::span(bytes)));
       } else {
@@ -64,7 +58,7 @@ class BoxReader {
 
  private:
   // Whether the chunk is there. What cannot be read at all, the library shall explain.
-  bool fetch(const Box& box, StoredChunk& chunk) const {
+  bool fetch(const ReadBox& box, StoredChunk& chunk) const {
     try {
       dataset_.read_chunk(box.first, chunk);
       return !chunk.bytes.empty();
@@ -83,10 +77,10 @@ VerifiedDataset verify_dataset(const Hdf5Dataset& dataset, const StoredDataset& 
   VerifiedDataset out{.path = stored.path(), .type = dataset.type_name(), .checksum = stored.checksum(), .shape = stored.shape(),
                       .image_shaped = stored.shape().size() >= 3, .chunks = 0, .numbers = {}, .damage = {}, .first_not_finite = {}, .unreadable = {}, .first_out_of_range = {}};
   const BoxReader reader(dataset, stored);
-  OrderedTasks<std::vector<Box>> tasks(threads);
+  OrderedTasks<std::vector<ReadBox>> tasks(threads);
   const auto take = [&] {
-    const std::vector<Box> boxes = tasks.next();
-    for (const Box& box : boxes) {
+    const std::vector<ReadBox> boxes = tasks.next();
+    for (const ReadBox& box : boxes) {
       ++out.chunks;
       if (box.damage) out.damage.push_back(text(box_name(stored, box), ": ", *box.damage));
       if (box.numbers.not_a_number + box.numbers.infinite > 0 && out.first_not_finite.empty()) out.first_not_finite = box_name(stored, box);
@@ -96,7 +90,7 @@ VerifiedDataset verify_dataset(const Hdf5Dataset& dataset, const StoredDataset& 
   };
   // Small chunks are looked at together: a task is a thread.
   constexpr std::size_t kTaskBytes = 4 << 20;
-  std::vector<Box> together;
+  std::vector<ReadBox> together;
   std::size_t bytes = 0;
   const auto start = [&] {
     if (tasks.full()) take();
@@ -104,14 +98,14 @@ VerifiedDataset verify_dataset(const Hdf5Dataset& dataset, const StoredDataset& 
       ChunkDecoder decoder;
       StoredChunk chunk;
       std::vector<std::byte> values;
-      for (Box& box : boxes) reader.look_at(box, decoder, chunk, values);
+      for (ReadBox& box : boxes) reader.look_at(box, decoder, chunk, values);
       return std::move(boxes);
     });
     bytes = 0;
   };
   for_each_chunk(stored, [&](const std::vector<std::int64_t>& first, const std::vector<std::int64_t>& count) {
     together.push_back({.first = first, .count = count, .numbers = {}, .damage = {}});
-    bytes += product(count) * stored.element_bytes();
+    bytes += element_count(count) * stored.element_bytes();
     if (bytes >= kTaskBytes) start();
   });
   if (!together.empty()) start();
@@ -121,11 +115,11 @@ VerifiedDataset verify_dataset(const Hdf5Dataset& dataset, const StoredDataset& 
 
 // What training would say of these images when it comes to a value that their scale does not bring to [0, 1]; empty: nothing, or they are no images that it could read.
 std::string first_out_of_range(const std::string& path, const std::string& dataset, const Numbers& numbers) {
-  ImageSource source;
+  SampleSource source;
   source.files = {path};
   source.dataset = dataset;
   try {
-    const ImageDataset images = ImageDataset::open(source);
+    const SampleDataset images = SampleDataset::open(source);
     images.scale();
     const ValueLimits& limits = images.rows().limits();
     if (limits.allows({static_cast<float>(numbers.least), static_cast<float>(numbers.greatest)}) && !limits.missing) return "";

@@ -9,7 +9,7 @@
 #include "comm/agreement.hpp"
 #include "config/nearest_name.hpp"
 #include "launcher/verbs.hpp"
-#include "train/device/version.hpp"
+#include "run/version.hpp"
 
 namespace vae_dist {
 namespace {

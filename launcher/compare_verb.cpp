@@ -11,8 +11,8 @@
 #include "launcher/image_output.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "train/trained/checkpoint_place.hpp"
-#include "train/trained/compared_models.hpp"
+#include "inference/checkpoint_place.hpp"
+#include "inference/compared_models.hpp"
 
 namespace vae_dist {
 namespace {

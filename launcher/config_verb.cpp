@@ -4,7 +4,7 @@
 #include "config/load_config.hpp"
 #include "launcher/config_options.hpp"
 #include "launcher/verbs.hpp"
-#include "train/run/run_setup.hpp"
+#include "run/run_setup.hpp"
 
 namespace vae_dist {
 

@@ -4,10 +4,10 @@
 #include <memory>
 
 #include "base/text.hpp"
-#include "data/image_dataset.hpp"
+#include "data/sample_dataset.hpp"
 #include "datasets/file_description.hpp"
 #include "launcher/data_verbs.hpp"
-#include "picture/image_grid.hpp"
+#include "plot/image_grid.hpp"
 
 namespace vae_dist {
 namespace {
@@ -16,14 +16,14 @@ constexpr std::int64_t kPictures = 64;
 
 struct InfoOptions {
   std::string file, picture;
-  ImageSource source;
+  SampleSource source;
 };
 
 // An image as it is read, in 256 levels, height by width by channels.
-Picture grey_levels(const ImageDataset& dataset, std::span<const std::uint8_t> stored) {
-  const ImageShape& s = dataset.shape();
+Picture grey_levels(const SampleDataset& dataset, std::span<const std::uint8_t> stored) {
+  const SampleShape& s = dataset.shape();
   Picture out{static_cast<int>(s.height), static_cast<int>(s.width), static_cast<int>(s.channels), std::vector<std::uint8_t>(static_cast<std::size_t>(s.values()))};
-  const bool planes = dataset.layout() == ImageLayout::nchw;
+  const bool planes = dataset.layout() == SampleLayout::nchw;
   const std::int64_t area = s.height * s.width;
   for (std::int64_t p = 0; p < area; ++p)
     for (std::int64_t c = 0; c < s.channels; ++c) {
@@ -36,7 +36,7 @@ Picture grey_levels(const ImageDataset& dataset, std::span<const std::uint8_t> s
 }
 
 // Evenly spaced: a dataset in the order of its classes shows all of them.
-void write_picture(const ImageDataset& dataset, const std::string& path) {
+void write_picture(const SampleDataset& dataset, const std::string& path) {
   const std::int64_t shown = std::min(kPictures, dataset.size());
   std::vector<Picture> pictures;
   std::vector<std::uint8_t> stored(dataset.image_bytes());
@@ -51,11 +51,11 @@ void write_picture(const ImageDataset& dataset, const std::string& path) {
 }
 
 void show_info(const InfoOptions& options) {
-  ImageSource source = options.source;
+  SampleSource source = options.source;
   source.files = {options.file};
   const Hdf5File file = Hdf5File::open(options.file);
   std::cout << datasets_of(file);  // what there is, also where no images can be told among it
-  const ImageDataset dataset = ImageDataset::open(source, 0);
+  const SampleDataset dataset = SampleDataset::open(source, 0);
   std::cout << reading_of(dataset);
   if (options.picture.empty()) return;
   write_picture(dataset, options.picture);

@@ -9,7 +9,7 @@
 #include "comm/agreement.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "train/trained/evaluation_options.hpp"
+#include "inference/evaluation_options.hpp"
 
 namespace vae_dist {
 namespace {

@@ -5,7 +5,7 @@
 #include "launcher/image_output.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "train/run/picture_files.hpp"
+#include "report/picture_files.hpp"
 
 namespace vae_dist {
 namespace {
@@ -49,7 +49,7 @@ void interpolate_rows(const InterpolateOptions& options, const VerbContext& cont
   const OutputKind kind = output_kind(options.out);
   const TrainedModel trained = load_chosen_model(options.model);
   require_encoder(trained, "interpolate between");
-  const ImageDataset data = open_chosen_data(trained, options.data);
+  const SampleDataset data = open_chosen_data(trained, options.data);
   const std::vector<RowPair> pairs = options.pairs.empty() ? neighbours(options.rows, data.size()) : named_pairs(options.pairs, data.size());
 
   const c10::Device device = use_device(options.compute, context.world);

@@ -3,6 +3,7 @@
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
 #include "lesson/lesson.hpp"
+#include "run/choose_device.hpp"
 
 namespace vae_dist {
 

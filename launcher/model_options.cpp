@@ -1,8 +1,8 @@
 #include "launcher/model_options.hpp"
 
 #include "comm/agreement.hpp"
-#include "train/device/device.hpp"
-#include "train/trained/checkpoint_place.hpp"
+#include "run/choose_device.hpp"
+#include "inference/checkpoint_place.hpp"
 
 namespace vae_dist {
 namespace {

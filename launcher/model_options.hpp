@@ -8,7 +8,7 @@
 
 #include "comm/mpi_world.hpp"
 #include "launcher/verbs.hpp"
-#include "train/trained/evaluated_data.hpp"
+#include "inference/evaluated_data.hpp"
 
 namespace vae_dist {
 

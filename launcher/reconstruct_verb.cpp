@@ -5,7 +5,7 @@
 #include "launcher/image_output.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "train/run/picture_files.hpp"
+#include "report/picture_files.hpp"
 
 namespace vae_dist {
 namespace {
@@ -22,7 +22,7 @@ void reconstruct_rows(const ReconstructOptions& options, const VerbContext& cont
   const OutputKind kind = output_kind(options.out);
   const TrainedModel trained = load_chosen_model(options.model);
   require_encoder(trained, "reconstruct from");
-  const ImageDataset data = open_chosen_data(trained, options.data);
+  const SampleDataset data = open_chosen_data(trained, options.data);
   const RowRange rows = chosen_rows(options.rows, data.size());
   const c10::Device device = use_device(options.compute, context.world);
   trained.model->to(device);

@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "launcher/verbs.hpp"
-#include "train/run/run_report_file.hpp"
+#include "report/run_report_file.hpp"
 
 namespace vae_dist {
 namespace {

@@ -5,8 +5,8 @@
 #include "launcher/image_output.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "train/run/picture_files.hpp"
-#include "train/trained/trained_model.hpp"
+#include "report/picture_files.hpp"
+#include "inference/trained_model.hpp"
 
 namespace vae_dist {
 

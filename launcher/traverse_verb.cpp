@@ -7,7 +7,7 @@
 #include "launcher/image_output.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "train/run/picture_files.hpp"
+#include "report/picture_files.hpp"
 
 namespace vae_dist {
 namespace {
@@ -37,7 +37,7 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
   const OutputKind kind = output_kind(options.out);
   const TrainedModel trained = load_chosen_model(options.model);
   require_encoder(trained, "start from");
-  const ImageDataset data = open_chosen_data(trained, options.data);
+  const SampleDataset data = open_chosen_data(trained, options.data);
   if (options.walk.row >= data.size()) throw BadInput(text("--row ", options.walk.row, ": there are ", data.size(), " images, the last is row ", data.size() - 1));
   options.walk.range = range_of(options, trained);
   options.walk.seed = static_cast<std::uint64_t>(trained.config.run.seed);

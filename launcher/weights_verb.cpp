@@ -5,10 +5,10 @@
 #include "launcher/model_options.hpp"
 #include "launcher/pytorch_weights.hpp"
 #include "launcher/verbs.hpp"
-#include "train/step/make_model.hpp"
-#include "train/step/weights.hpp"
-#include "train/trained/trained_model.hpp"
-#include "train/trained/weights_import.hpp"
+#include "step/make_model.hpp"
+#include "step/weights.hpp"
+#include "inference/trained_model.hpp"
+#include "run/weights_import.hpp"
 
 namespace vae_dist {
 namespace {

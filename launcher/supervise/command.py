@@ -34,7 +34,7 @@ def mpirun(placed, machine, *words, crowded=False):
 
 
 def training(placed, machine, job, restart, program, arguments):
-    """The command of a start. `job` and `restart` are the run's lock's (src/train/run/run_lock.hpp)."""
+    """The command of a start. `job` and `restart` are the run's lock's (src/run/run_lock.hpp)."""
     words = []
     for setting, value in RUNTIME_SETTINGS.items():
         option, name, by_user = machine.open_mpi.runtime_setting(setting)

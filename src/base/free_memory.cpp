@@ -10,10 +10,10 @@
 namespace vae_dist {
 namespace {
 
-using Path = std::filesystem::path;
+using GroupPath = std::filesystem::path;
 
 // The number that follows `word`; without a word, the file's only one. Nothing where there is none ("max").
-std::optional<std::uint64_t> number_in(const Path& path, const std::string& word = "") {
+std::optional<std::uint64_t> number_in(const GroupPath& path, const std::string& word = "") {
   std::ifstream file(path);
   std::string name;
   std::uint64_t value = 0;
@@ -24,7 +24,7 @@ std::optional<std::uint64_t> number_in(const Path& path, const std::string& word
 }
 
 // What a control group leaves. Pages of files count as used, but go when memory is wanted.
-std::uint64_t left_by(const Path& group, const char* limit_name, const char* used_name, const char* files_name) {
+std::uint64_t left_by(const GroupPath& group, const char* limit_name, const char* used_name, const char* files_name) {
   const auto limit = number_in(group / limit_name), used = number_in(group / used_name);
   if (!limit || !used) return std::numeric_limits<std::uint64_t>::max();
   const std::uint64_t firmly_used = *used - std::min(*used, number_in(group / "memory.stat", files_name).value_or(0));
@@ -33,12 +33,12 @@ std::uint64_t left_by(const Path& group, const char* limit_name, const char* use
 
 // This process's group below `root`, and all groups that hold it.
 template <typename Visit>
-void visit_groups(const Path& root, const std::string& mark, Visit visit) {
+void visit_groups(const GroupPath& root, const std::string& mark, Visit visit) {
   std::ifstream file("/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
     const std::size_t at = line.find(mark);
     if (at == std::string::npos) continue;
-    for (Path group = root / Path(line.substr(at + mark.size())).relative_path();; group = group.parent_path()) {
+    for (GroupPath group = root / GroupPath(line.substr(at + mark.size())).relative_path();; group = group.parent_path()) {
       visit(group);
       if (group == root || group == group.parent_path()) break;
     }
@@ -50,9 +50,9 @@ void visit_groups(const Path& root, const std::string& mark, Visit visit) {
 
 std::uint64_t free_memory() {
   std::uint64_t least = number_in("/proc/meminfo", "MemAvailable:").value_or(0) * 1024;
-  visit_groups("/sys/fs/cgroup", "0::", [&](const Path& group) { least = std::min(least, left_by(group, "memory.max", "memory.current", "inactive_file")); });
+  visit_groups("/sys/fs/cgroup", "0::", [&](const GroupPath& group) { least = std::min(least, left_by(group, "memory.max", "memory.current", "inactive_file")); });
   visit_groups("/sys/fs/cgroup/memory", ":memory:",
-               [&](const Path& group) { least = std::min(least, left_by(group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")); });
+               [&](const GroupPath& group) { least = std::min(least, left_by(group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")); });
   return least;
 }
 

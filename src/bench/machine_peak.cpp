@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/clock.hpp"
-#include "bench/synchronize.hpp"
+#include "device/synchronize.hpp"
 
 namespace vae_dist {
 namespace {

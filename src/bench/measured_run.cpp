@@ -1,12 +1,12 @@
 #include "bench/measured_run.hpp"
 
 #include "base/clock.hpp"
-#include "bench/synchronize.hpp"
-#include "train/batches/image_tensor.hpp"
-#include "train/batches/noise_tensor.hpp"
-#include "train/batches/training_batches.hpp"
-#include "train/run/run_setup.hpp"
-#include "train/step/step_range.hpp"
+#include "device/synchronize.hpp"
+#include "step/image_tensor.hpp"
+#include "step/noise_tensor.hpp"
+#include "step/training_batches.hpp"
+#include "run/run_setup.hpp"
+#include "step/step_range.hpp"
 
 namespace vae_dist {
 

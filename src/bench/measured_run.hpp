@@ -10,10 +10,10 @@
 #include "comm/mpi_world.hpp"
 #include "config/config.hpp"
 #include "data/prefetching_loader.hpp"
-#include "train/prepared_run.hpp"
-#include "train/step/agreed_flags.hpp"
-#include "train/step/deferred_values.hpp"
-#include "train/step/learner.hpp"
+#include "run/prepared_run.hpp"
+#include "step/agreed_flags.hpp"
+#include "device/deferred_values.hpp"
+#include "step/learner.hpp"
 
 namespace vae_dist {
 
@@ -32,7 +32,7 @@ class MeasuredRun {
   const DeviceChoice& device() const { return run_.device; }
   const GradientReducer& reducer() const { return learner_.reducer(); }
   const CollectiveLog& collectives() const { return collectives_; }
-  const ImageDataset& data() const { return run_.data.train; }
+  const SampleDataset& data() const { return run_.data.train; }
 
   /// So many steps of the training, one after the other as the training loop does them; the device is done with them on return. A collective.
   Laps steps(std::int64_t count);

@@ -5,7 +5,7 @@
 
 #include "base/clock.hpp"
 #include "bench/over_ranks.hpp"
-#include "bench/synchronize.hpp"
+#include "device/synchronize.hpp"
 #include "comm/host_all_reduce.hpp"
 
 namespace vae_dist {

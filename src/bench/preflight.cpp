@@ -13,7 +13,7 @@
 #include "bench/over_ranks.hpp"
 #include "comm/agreement.hpp"
 #include "comm/nccl_log.hpp"
-#include "train/device/rank_places.hpp"
+#include "run/rank_places.hpp"
 
 namespace vae_dist {
 namespace {
@@ -23,7 +23,7 @@ constexpr int kSums = 15;                                    // measured of each
 constexpr std::int64_t kLinkBytes = std::int64_t{25} << 20;  // as the largest buckets
 
 // Each rank reads a part of its own, as it would at the start of an epoch; what lies in the page cache is read from there.
-double read_bytes_per_second(const ImageDataset& images, int rank, int ranks) {
+double read_bytes_per_second(const SampleDataset& images, int rank, int ranks) {
   const std::int64_t first = images.size() * rank / ranks, count = std::max<std::int64_t>(1, images.size() / ranks);
   std::vector<std::uint8_t> image(images.image_bytes());
   double bytes = 0;

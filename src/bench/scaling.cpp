@@ -71,7 +71,7 @@ std::vector<AllReduceTime> measure_all_reduces(const MpiWorld& world, c10::Devic
   return out;
 }
 
-void fit(Scaling& scaling) {
+void fit_model(Scaling& scaling) {
   std::vector<int> counts;
   for (const AllReduceTime& one : scaling.measured)
     if (counts.empty() || counts.back() != one.ranks) counts.push_back(one.ranks);
@@ -147,7 +147,7 @@ Scaling predict_scaling(const ScalingRequest& request, const MpiWorld& world) {
   scaling.ranks_wander = run.device().device.is_cpu() && node.local_size > node.cores && node.usable_cores > 1;
   scaling.measured = measure_all_reduces(world, run.device().device, *host);
   host->barrier();
-  fit(scaling);
+  fit_model(scaling);
   scaling.points = predict(scaling);
   return scaling;
 }

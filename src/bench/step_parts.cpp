@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/clock.hpp"
-#include "bench/synchronize.hpp"
+#include "device/synchronize.hpp"
 
 namespace vae_dist {
 namespace {

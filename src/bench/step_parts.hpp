@@ -1,4 +1,4 @@
-// Where the time of steps goes, by the ranges that they mark (train/step/step_range.hpp).
+// Where the time of steps goes, by the ranges that they mark (step/step_range.hpp).
 #pragma once
 
 #include <c10/core/Device.h>

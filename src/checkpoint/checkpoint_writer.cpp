@@ -11,10 +11,9 @@
 namespace vae_dist {
 namespace {
 
-namespace fs = std::filesystem;
 
 // `newest` was just written: after a fall-back to an older checkpoint, it is not the newest by step.
-void prune(const fs::path& root, std::int64_t keep, const fs::path& newest, std::vector<fs::path> protect) {
+void prune(const std::filesystem::path& root, std::int64_t keep, const std::filesystem::path& newest, std::vector<std::filesystem::path> protect) {
   protect.push_back(newest);
   try {
     prune_checkpoints(root, keep, protect);
@@ -23,7 +22,7 @@ void prune(const fs::path& root, std::int64_t keep, const fs::path& newest, std:
   }
 }
 
-CheckpointWriter::Result write_and_prune(const fs::path& root, std::int64_t keep, Checkpoint snapshot, std::vector<fs::path> protect) {
+CheckpointWriter::Result write_and_prune(const std::filesystem::path& root, std::int64_t keep, Checkpoint snapshot, std::vector<std::filesystem::path> protect) {
   const Stopwatch stopwatch;
   CheckpointWriter::Result result;
   try {
@@ -39,18 +38,18 @@ CheckpointWriter::Result write_and_prune(const fs::path& root, std::int64_t keep
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(fs::path root, std::int64_t keep) : root_(std::move(root)), keep_(keep) {}
+CheckpointWriter::CheckpointWriter(std::filesystem::path root, std::int64_t keep) : root_(std::move(root)), keep_(keep) {}
 
-void CheckpointWriter::start(Checkpoint snapshot, std::vector<fs::path> protect) {
+void CheckpointWriter::start(Checkpoint snapshot, std::vector<std::filesystem::path> protect) {
   wait();
   // Moved on into the call: the tensors are freed when it returns, not when its result is taken.
   under_way_ = std::async(std::launch::async, write_and_prune, root_, keep_, std::move(snapshot), std::move(protect));
 }
 
-void CheckpointWriter::evaluated(const TrainingState& state, std::vector<fs::path> protect) {
+void CheckpointWriter::evaluated(const TrainingState& state, std::vector<std::filesystem::path> protect) {
   wait();
-  const fs::path directory = checkpoint_directory(root_, state.step);
-  if (!fs::exists(directory)) return;
+  const std::filesystem::path directory = checkpoint_directory(root_, state.step);
+  if (!std::filesystem::exists(directory)) return;
   try {
     write_evaluated_state(directory, state);
   } catch (const std::exception& error) {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "comm/progress_words.hpp"
+#include "base/progress_words.hpp"
 
 namespace vae_dist {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "data/batch_memory.hpp"
-#include "data/image_layout.hpp"
+#include "data/sample_layout.hpp"
 
 namespace vae_dist {
 

@@ -2,7 +2,7 @@
 
 namespace vae_dist {
 
-Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const BatchMeans& means) {
+Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const BatchMeans& means) {
   const PhiloxKey noise_key = random_key(plan.seed, Purpose::noise, static_cast<std::uint64_t>(epoch));
   const PhiloxKey flip_key = random_key(plan.seed, Purpose::flip, static_cast<std::uint64_t>(epoch));
   const std::size_t image_bytes = dataset.image_bytes();
@@ -43,7 +43,7 @@ Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const Epoch
   return batch;
 }
 
-Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step) {
+Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step) {
   const EpochOrder order(plan.seed, static_cast<std::uint64_t>(epoch), std::make_shared<SampleChunks>(dataset.chunks()), plan.window_chunks);
   ThreadTeam alone(1);
   return make_batch(dataset, plan, order, epoch, step, {nullptr, plain_batch_memory(), alone});

@@ -5,7 +5,7 @@
 #include "base/thread_team.hpp"
 #include "data/batch.hpp"
 #include "data/epoch_order.hpp"
-#include "data/image_dataset.hpp"
+#include "data/sample_dataset.hpp"
 
 namespace vae_dist {
 
@@ -33,7 +33,7 @@ struct BatchMeans {
 };
 
 /// order: of this epoch. Throws whatever reading throws.
-Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const BatchMeans& means);
-Batch make_batch(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step);
+Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const BatchMeans& means);
+Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step);
 
 }  // namespace vae_dist

@@ -60,7 +60,7 @@ struct ChunkRing::Rank {
   std::array<char, 1024> reason;
 };
 
-ChunkRing::ChunkRing(const ImageDataset& dataset, const Options& options, Communicator& node, Communicator& all)
+ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options, Communicator& node, Communicator& all)
     : dataset_(dataset), options_(options), chunks_(std::make_shared<SampleChunks>(dataset.chunks())), local_rank_(node.rank()), ranks_(node.size()) {
   const EpochOrder order(options_.seed, static_cast<std::uint64_t>(options_.first_epoch), chunks_, options_.window_chunks);
   // All that one global batch touches: its samples, and the windows that it begins and ends in.
@@ -107,7 +107,7 @@ RowRange ChunkRing::rows_with(std::int64_t sample) const {
   return {std::max(band.first, range.first), std::min(band.last, range.last)};
 }
 
-void ChunkRing::decode(std::int64_t chunk, std::span<std::byte> to, ImageBuffers& buffers) const {
+void ChunkRing::decode(std::int64_t chunk, std::span<std::byte> to, RowBuffers& buffers) const {
   const RowRange rows = rows_with(chunks_->first_sample(chunk));
   dataset_.rows().read(rows.first, rows.size(), to.first(static_cast<std::size_t>(rows.size()) * dataset_.rows().image_bytes()), buffers);
 }
@@ -119,7 +119,7 @@ void ChunkRing::will_need(std::int64_t chunk) const {
 
 void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
   try {
-    ImageBuffers buffers;
+    RowBuffers buffers;
     std::optional<EpochOrder> order;
     const std::int64_t turns = chunks_->count();
     for (std::int64_t epoch = -1; wait_until_free(turn); turn += stride) {

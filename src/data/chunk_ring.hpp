@@ -19,7 +19,7 @@
 #include "comm/communicator.hpp"
 #include "comm/node_memory.hpp"
 #include "data/epoch_order.hpp"
-#include "data/image_dataset.hpp"
+#include "data/sample_dataset.hpp"
 
 namespace vae_dist {
 
@@ -35,7 +35,7 @@ class ChunkRing {
   };
 
   /// Starts to decode where (first_epoch, first_position) is. `dataset` outlives the ring. A collective of both: see NodeMemory.
-  ChunkRing(const ImageDataset& dataset, const Options& options, Communicator& node, Communicator& all);
+  ChunkRing(const SampleDataset& dataset, const Options& options, Communicator& node, Communicator& all);
   /// This rank fills no more: others that wait for it get an error.
   ~ChunkRing();
   ChunkRing(const ChunkRing&) = delete;
@@ -61,7 +61,7 @@ class ChunkRing {
   using Turn = std::atomic<std::int64_t>;
 
   void fill(std::int64_t turn, std::int64_t stride);
-  void decode(std::int64_t chunk, std::span<std::byte> slot, ImageBuffers& buffers) const;
+  void decode(std::int64_t chunk, std::span<std::byte> slot, RowBuffers& buffers) const;
   void will_need(std::int64_t chunk) const;
   bool wait_until_free(std::int64_t turn) const;
   void wait_until_ready(std::int64_t turn) const;
@@ -73,7 +73,7 @@ class ChunkRing {
   Turn& ready(std::int64_t slot) const;
   std::byte* slot(std::int64_t turn) const;
 
-  const ImageDataset& dataset_;
+  const SampleDataset& dataset_;
   const Options options_;
   const std::shared_ptr<const SampleChunks> chunks_;
   const int local_rank_, ranks_;

@@ -15,7 +15,7 @@ constexpr std::int64_t kBlockValues = 1 << 16;
 // The dataset of each file that belongs to the images there.
 class CompanionFiles {
  public:
-  CompanionFiles(const ImageRows& rows, const std::string& path) {
+  CompanionFiles(const DecodedRows& rows, const std::string& path) {
     for (std::size_t i = 0; i < rows.files().size(); ++i) {
       Hdf5Dataset part = rows.file(i).dataset(path);
       const std::vector<std::int64_t>& shape = part.shape();
@@ -78,7 +78,7 @@ class CompanionFiles {
 
 // take(type of the numbers, a row as it is stored, where its values belong, its place for messages) is called for each sample.
 template <typename Value, typename Take>
-CompanionRows<Value> rows_of(const ImageDataset& images, const std::string& path, std::span<const std::int64_t> samples, Take take) {
+CompanionRows<Value> rows_of(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples, Take take) {
   CompanionFiles files(images.rows(), path);
   CompanionRows<Value> out{.columns = files.columns(), .values = {}, .names = files.first().text_list_attribute("names")};
   const StoredNumber number = *files.first().number();
@@ -102,21 +102,21 @@ CompanionRows<Value> rows_of(const ImageDataset& images, const std::string& path
 
 }  // namespace
 
-CompanionRows<double> read_companion(const ImageDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
+CompanionRows<double> read_companion(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
   return rows_of<double>(images, path, samples, [](const StoredNumber& number, auto stored, std::span<double> out, auto) { to_doubles(number, stored, out); });
 }
 
-CompanionRows<std::int64_t> read_companion_integers(const ImageDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
+CompanionRows<std::int64_t> read_companion_integers(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
   return rows_of<std::int64_t>(images, path, samples, [](const StoredNumber& number, auto stored, std::span<std::int64_t> out, auto place) {
     if (to_integers(number, stored, out)) throw BadInput(text(place(), " holds a value that is no whole number"));
   });
 }
 
-CompanionRows<std::byte> read_companion_bytes(const ImageDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
+CompanionRows<std::byte> read_companion_bytes(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
   return rows_of<std::byte>(images, path, samples, [](const StoredNumber&, auto stored, std::span<std::byte> out, auto) { std::copy(stored.begin(), stored.end(), out.begin()); });
 }
 
-CompanionRows<double> read_companion(const ImageDataset& images, const std::string& path) {  std::vector<std::int64_t> samples(static_cast<std::size_t>(images.size()));
+CompanionRows<double> read_companion(const SampleDataset& images, const std::string& path) {  std::vector<std::int64_t> samples(static_cast<std::size_t>(images.size()));
   std::iota(samples.begin(), samples.end(), 0);
   return read_companion(images, path, samples);
 }

@@ -23,7 +23,7 @@ std::vector<RowRange> as_ranges(const std::vector<std::int64_t>& rows) {
 
 }  // namespace
 
-std::vector<RowRange> fuel_split(const ImageRows& rows, const std::string& split) {
+std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& split) {
   std::vector<RowRange> out;
   std::int64_t first = 0;
   for (std::size_t i = 0; i < rows.files().size(); ++i) {

@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "data/image_rows.hpp"
+#include "data/decoded_rows.hpp"
 
 namespace vae_dist {
 
 /// The rows of a split, over all files in turn. Throws BadInput where a file has no such attribute, or no such split of its images; names those there are.
-std::vector<RowRange> fuel_split(const ImageRows& rows, const std::string& split);
+std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& split);
 
 }  // namespace vae_dist

@@ -6,7 +6,7 @@
 
 namespace vae_dist {
 
-ImageShape shape_after(const ImageShape& shape, const Geometry& geometry, const std::string& place) {
+SampleShape shape_after(const SampleShape& shape, const Geometry& geometry, const std::string& place) {
   if (geometry.crop && (*geometry.crop > shape.height || *geometry.crop > shape.width))
     throw BadInput(text("data.crop is ", *geometry.crop, ", but the images of ", place, " have ", shape.height, "x", shape.width, " pixels"));
   if (geometry.resize) return {shape.channels, *geometry.resize, *geometry.resize};
@@ -14,8 +14,8 @@ ImageShape shape_after(const ImageShape& shape, const Geometry& geometry, const 
   return shape;
 }
 
-ImageResizer::ImageResizer(const ImageShape& from, ImageLayout layout, const Geometry& geometry)
-    : from_(from), to_(shape_after(from, geometry, "the dataset")), channels_last_(layout == ImageLayout::nhwc) {
+ImageResizer::ImageResizer(const SampleShape& from, SampleLayout layout, const Geometry& geometry)
+    : from_(from), to_(shape_after(from, geometry, "the dataset")), channels_last_(layout == SampleLayout::nhwc) {
   const std::int64_t height = geometry.crop.value_or(from.height), width = geometry.crop.value_or(from.width);
   rows_ = taps((from.height - height) / 2, height, to_.height);
   columns_ = taps((from.width - width) / 2, width, to_.width);

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "data/image_layout.hpp"
+#include "data/sample_layout.hpp"
 
 namespace vae_dist {
 
@@ -18,12 +18,12 @@ struct Geometry {
 };
 
 /// The shape after `geometry`. Throws BadInput for a crop that is larger than the image; `place` names the images.
-ImageShape shape_after(const ImageShape& shape, const Geometry& geometry, const std::string& place);
+SampleShape shape_after(const SampleShape& shape, const Geometry& geometry, const std::string& place);
 
 /// A transform of images of one shape and layout. Every output value is the mean of the input over the area that it covers.
 class ImageResizer {
  public:
-  ImageResizer(const ImageShape& from, ImageLayout layout, const Geometry& geometry);
+  ImageResizer(const SampleShape& from, SampleLayout layout, const Geometry& geometry);
 
   /// values: of one image, in layout order. The result, in layout order too, is as long as the new shape says.
   void apply(std::span<const float> values, std::span<float> out);
@@ -37,7 +37,7 @@ class ImageResizer {
   using Taps = std::vector<std::vector<Tap>>;
   static Taps taps(std::int64_t first, std::int64_t size, std::int64_t out_size);
 
-  ImageShape from_, to_;
+  SampleShape from_, to_;
   bool channels_last_;
   Taps rows_, columns_;
   std::vector<float> wide_;  // rows done, columns not

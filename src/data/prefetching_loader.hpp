@@ -18,7 +18,7 @@ class PrefetchingLoader {
   /// Starts reading at step `first_step` of epoch `first_epoch` and goes on through the following epochs without end, at most
   /// `ahead` batches before they are asked for. `dataset` outlives the loader. ring: where the images come from, started at the same place; null: from
   /// the dataset itself. memory: of the batches, about `ahead` + 2 at a time. threads: that make a batch together.
-  PrefetchingLoader(const ImageDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
+  PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
                     std::unique_ptr<ChunkRing> ring = nullptr, BatchMemory memory = plain_batch_memory(), int threads = 1);
   ~PrefetchingLoader();
   PrefetchingLoader(const PrefetchingLoader&) = delete;
@@ -30,7 +30,7 @@ class PrefetchingLoader {
  private:
   void read_ahead(std::int64_t epoch, std::int64_t step);
 
-  const ImageDataset& dataset_;
+  const SampleDataset& dataset_;
   const BatchPlan plan_;
   const std::size_t ahead_;
   const std::unique_ptr<ChunkRing> ring_;

@@ -47,7 +47,7 @@ SampleChunks::SampleChunks(std::int64_t count, std::int64_t regular_size, std::v
   for (const Irregular& i : irregular_) excess_before_.push_back(excess_before_.back() + i.excess);
 }
 
-SampleChunks SampleChunks::of(const ImageRows& rows, const SampleRows& samples) {
+SampleChunks SampleChunks::of(const DecodedRows& rows, const SampleRows& samples) {
   std::vector<Run> runs;
   const bool all = samples.size() == samples.places();
   std::int64_t place = 0;

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/image_rows.hpp"
+#include "data/decoded_rows.hpp"
 
 namespace vae_dist {
 

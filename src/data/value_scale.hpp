@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "data/image_layout.hpp"
+#include "data/sample_layout.hpp"
 #include "hdf5/stored_number.hpp"
 
 namespace vae_dist {

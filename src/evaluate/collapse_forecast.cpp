@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "evaluate/read_images.hpp"
+#include "evaluate/read_samples.hpp"
 
 namespace vae_dist {
 
-double top_variance(const ImageDataset& dataset, std::int64_t count, const InputFormat& format) {
+double top_variance(const SampleDataset& dataset, std::int64_t count, const InputFormat& format) {
   constexpr int kIterations = 30;
   const at::NoGradGuard no_grad;
   count = std::min(count, dataset.size());
@@ -17,7 +17,7 @@ double top_variance(const ImageDataset& dataset, std::int64_t count, const Input
   on_host.device = c10::kCPU;
   on_host.type = at::kFloat;
   on_host.channels_last = false;
-  at::Tensor images = model_input(read_images(dataset, 0, count), on_host).flatten(1);
+  at::Tensor images = model_input(read_samples(dataset, 0, count), on_host).flatten(1);
   images = images - images.mean(0);
 
   // A direction without preference for any pixel, but not orthogonal to anything smooth either.

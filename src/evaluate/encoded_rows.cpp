@@ -5,11 +5,11 @@
 #include <algorithm>
 
 #include "evaluate/evaluation_mode.hpp"
-#include "evaluate/read_images.hpp"
+#include "evaluate/read_samples.hpp"
 
 namespace vae_dist {
 
-void encode_in_blocks(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host,
+void encode_in_blocks(LatentModel& model, const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host,
                       const std::function<void(const EncodedBlock&)>& take) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
@@ -22,7 +22,7 @@ void encode_in_blocks(LatentModel& model, const ImageDataset& dataset, RowRange 
   at::Tensor mine = at::zeros({block, columns}, format.type), everyone = at::empty({ranks, block, columns}, format.type);
   for (std::int64_t round = 0; round < blocks; round += ranks) {
     if (const std::int64_t b = round + host.rank(); b < blocks) {
-      const Posterior posterior = model.encode(model_input(read_images(dataset, first_of(b), rows_of(b)), format));
+      const Posterior posterior = model.encode(model_input(read_samples(dataset, first_of(b), rows_of(b)), format));
       const at::Tensor rows = point ? posterior.mu : at::cat({posterior.mu, posterior.log_var}, 1);
       mine.narrow(0, 0, rows.size(0)).copy_(rows);
     }
@@ -35,7 +35,7 @@ void encode_in_blocks(LatentModel& model, const ImageDataset& dataset, RowRange 
   }
 }
 
-EncodedBlock encode_rows(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host) {
+EncodedBlock encode_rows(LatentModel& model, const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host) {
   std::vector<at::Tensor> mu, log_var;
   encode_in_blocks(model, dataset, samples, format, block, host, [&](const EncodedBlock& part) {
     mu.push_back(part.mu.clone());

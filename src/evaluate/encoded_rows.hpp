@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "comm/communicator.hpp"
-#include "evaluate/model_input.hpp"
+#include "data/model_input.hpp"
 #include "model/latent_model.hpp"
 
 namespace vae_dist {
@@ -20,10 +20,10 @@ struct EncodedBlock {
 
 /// Encodes `samples` in evaluation mode, `block` at a time, block b by rank b mod np, and gives every rank all blocks, in order: `take` sees the same bits at any
 /// number of ranks, and no more than a block of each rank is kept. The model has an encoder. A collective on a host communicator.
-void encode_in_blocks(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host,
+void encode_in_blocks(LatentModel& model, const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host,
                       const std::function<void(const EncodedBlock&)>& take);
 
 /// All of them at once.
-EncodedBlock encode_rows(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host);
+EncodedBlock encode_rows(LatentModel& model, const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host);
 
 }  // namespace vae_dist

@@ -7,9 +7,9 @@
 
 #include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
-#include "evaluate/read_images.hpp"
-#include "model/importance_weights.hpp"
-#include "model/kl_divergence.hpp"
+#include "evaluate/read_samples.hpp"
+#include "objective/importance_weights.hpp"
+#include "objective/kl_divergence.hpp"
 
 namespace vae_dist {
 namespace {
@@ -159,7 +159,7 @@ double levels_in_bits(const Likelihood& likelihood) {
 
 }  // namespace
 
-Evaluation evaluate(LatentModel& model, const Objective& objective, const ImageDataset& dataset, const EvaluationOptions& options, Communicator& host) {
+Evaluation evaluate(LatentModel& model, const Objective& objective, const SampleDataset& dataset, const EvaluationOptions& options, Communicator& host) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation_mode(model);
   const LatentKind kind = model.latent_kind();
@@ -172,7 +172,7 @@ Evaluation evaluate(LatentModel& model, const Objective& objective, const ImageD
   std::vector<double> sums(static_cast<std::size_t>(blocks) * entries);
   for (std::int64_t b = host.rank(); b < blocks; b += host.size()) {
     const std::int64_t done = b * options.block, first = options.first + done, count = std::min(options.block, options.samples - done);
-    const at::Tensor images = model_input(read_images(dataset, first, count), options.format);
+    const at::Tensor images = model_input(read_samples(dataset, first, count), options.format);
     const std::vector<double> block = evaluate_block(images, first).flat();
     std::copy(block.begin(), block.end(), sums.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(b) * entries));
   }

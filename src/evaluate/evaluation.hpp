@@ -10,8 +10,8 @@
 
 #include "comm/communicator.hpp"
 #include "evaluate/image_scores.hpp"
-#include "evaluate/model_input.hpp"
-#include "model/objective.hpp"
+#include "data/model_input.hpp"
+#include "objective/objective.hpp"
 
 namespace vae_dist {
 
@@ -62,6 +62,6 @@ struct Evaluation {
 };
 
 /// A collective on a host communicator. Leaves the model in the mode it was in.
-Evaluation evaluate(LatentModel& model, const Objective& objective, const ImageDataset& dataset, const EvaluationOptions& options, Communicator& host);
+Evaluation evaluate(LatentModel& model, const Objective& objective, const SampleDataset& dataset, const EvaluationOptions& options, Communicator& host);
 
 }  // namespace vae_dist

@@ -6,13 +6,13 @@
 #include <vector>
 
 #include "evaluate/full_evaluation.hpp"
-#include "model/objective.hpp"
+#include "objective/objective.hpp"
 
 namespace vae_dist {
 
 /// What was evaluated, on what.
 struct EvaluationSubject {
-  std::string checkpoint, model, data;  ///< for people: where it lies, the model's name, ImageDataset::description()
+  std::string checkpoint, model, data;  ///< for people: where it lies, the model's name, SampleDataset::description()
   std::int64_t step = 0;
   RowRange samples;
   double kld_weight = 0, beta = 1;      ///< M_N and beta of the loss

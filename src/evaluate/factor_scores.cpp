@@ -13,13 +13,13 @@
 
 namespace vae_dist {
 
-std::optional<std::string> factor_classes_of(const ImageDataset& dataset) {
+std::optional<std::string> factor_classes_of(const SampleDataset& dataset) {
   for (const Hdf5Dataset& companion : dataset.companions())
     if ((companion.path() == "latents/classes" || companion.path() == "latents_classes") && companion.shape().size() == 2 && companion.shape()[1] > 1) return companion.path();
   return std::nullopt;
 }
 
-FactorScores factor_scores(const at::Tensor& mu, const ImageDataset& dataset, RowRange samples, const std::string& path, std::uint64_t seed, Communicator& host) {
+FactorScores factor_scores(const at::Tensor& mu, const SampleDataset& dataset, RowRange samples, const std::string& path, std::uint64_t seed, Communicator& host) {
   std::vector<std::int64_t> wanted(static_cast<std::size_t>(samples.size()));
   std::iota(wanted.begin(), wanted.end(), samples.first);
   const CompanionRows<std::int64_t> rows = read_companion_integers(dataset, path, wanted);

@@ -6,7 +6,7 @@
 
 namespace vae_dist {
 
-FullEvaluation evaluate_fully(LatentModel& model, const Objective& objective, const ImageDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
+FullEvaluation evaluate_fully(LatentModel& model, const Objective& objective, const SampleDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
                               Communicator& host) {
   const RowRange samples{options.first, options.first + options.samples};
   FullEvaluation out;

@@ -20,7 +20,7 @@ struct FullEvaluation {
 
 /// coverage_samples: see sample_quality; 0: none. Scores are given where there is an encoder and the file holds factors. The same bits at any number of ranks, if
 /// each has as many threads. A collective on a host communicator.
-FullEvaluation evaluate_fully(LatentModel& model, const Objective& objective, const ImageDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
+FullEvaluation evaluate_fully(LatentModel& model, const Objective& objective, const SampleDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
                               Communicator& host);
 
 }  // namespace vae_dist

@@ -32,7 +32,7 @@ constexpr const char* kOwnNames[] = {"mu", "log_var"};
 
 bool is_own_name(const std::string& path) { return std::any_of(std::begin(kOwnNames), std::end(kOwnNames), [&](const char* name) { return path == name; }); }
 
-void copy_companion(Hdf5File& file, const std::string& path, const ImageDataset& dataset, RowRange samples) {
+void copy_companion(Hdf5File& file, const std::string& path, const SampleDataset& dataset, RowRange samples) {
   const Hdf5Dataset from = dataset.rows().file(0).dataset(path);
   Hdf5Dataset to = file.create_like(from, from.path(), samples.size());
   if (const auto names = from.text_list_attribute("names"); !names.empty()) to.set_attribute("names", names);
@@ -45,7 +45,7 @@ void copy_companion(Hdf5File& file, const std::string& path, const ImageDataset&
 
 }  // namespace
 
-std::vector<std::string> chosen_labels(const ImageDataset& dataset, const std::string& chosen) {
+std::vector<std::string> chosen_labels(const SampleDataset& dataset, const std::string& chosen) {
   std::vector<std::string> there, out;
   for (const Hdf5Dataset& companion : dataset.companions()) there.push_back(companion.path());
   if (chosen.empty()) {
@@ -62,7 +62,7 @@ std::vector<std::string> chosen_labels(const ImageDataset& dataset, const std::s
   return out;
 }
 
-std::vector<std::string> write_latents(const std::string& path, LatentModel& model, const ImageDataset& dataset, const std::vector<std::string>& labels, RowRange samples,
+std::vector<std::string> write_latents(const std::string& path, LatentModel& model, const SampleDataset& dataset, const std::vector<std::string>& labels, RowRange samples,
                                        const InputFormat& format, std::int64_t block, Communicator& host) {
   const bool writes = host.rank() == 0, point = model.latent_kind() == LatentKind::point;
   DatasetLayout layout;

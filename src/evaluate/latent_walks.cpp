@@ -10,8 +10,8 @@
 #include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/model_pictures.hpp"
-#include "evaluate/read_images.hpp"
-#include "model/kl_divergence.hpp"
+#include "evaluate/read_samples.hpp"
+#include "objective/kl_divergence.hpp"
 
 namespace vae_dist {
 namespace {
@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t kAtOnce = 256;        // images encoded together
 constexpr double kParallel = 1e-6;           // sine of the angle below which two directions are one
 
-at::Tensor image_of(const ImageDataset& dataset, std::int64_t row, const InputFormat& format) { return model_input(read_images(dataset, row, 1), format); }
+at::Tensor image_of(const SampleDataset& dataset, std::int64_t row, const InputFormat& format) { return model_input(read_samples(dataset, row, 1), format); }
 
 // What the samples say of each dimension.
 struct Looked {
@@ -27,7 +27,7 @@ struct Looked {
   at::Tensor draws;    // [samples, L], float64: of q(z|x), or the codes
 };
 
-Looked look_at(LatentModel& model, const ImageDataset& dataset, const InputFormat& format, const TraversalOptions& options) {
+Looked look_at(LatentModel& model, const SampleDataset& dataset, const InputFormat& format, const TraversalOptions& options) {
   const std::int64_t count = std::min(options.samples_looked_at, dataset.size());
   const EncodedBlock rows = encode_rows(model, dataset, {0, count}, format, kAtOnce, *make_self_communicator());
   const at::Tensor mu = rows.mu.to(at::kDouble);
@@ -61,7 +61,7 @@ at::Tensor latent_path(const at::Tensor& from, const at::Tensor& to, std::int64_
   return at::stack(points);
 }
 
-Interpolations interpolate(LatentModel& model, const ImageDataset& dataset, const std::vector<RowPair>& pairs, std::int64_t steps, Path path, const InputFormat& format) {
+Interpolations interpolate(LatentModel& model, const SampleDataset& dataset, const std::vector<RowPair>& pairs, std::int64_t steps, Path path, const InputFormat& format) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   std::vector<at::Tensor> originals, z, images;
@@ -83,7 +83,7 @@ TraversalOptions usual_traversal(const LatentModel& model, std::int64_t dimensio
   return options;
 }
 
-Traversals traverse(LatentModel& model, const ImageDataset& dataset, const InputFormat& format, const TraversalOptions& options) {
+Traversals traverse(LatentModel& model, const SampleDataset& dataset, const InputFormat& format, const TraversalOptions& options) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   const Looked looked = look_at(model, dataset, format, options);

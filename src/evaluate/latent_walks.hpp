@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "evaluate/model_input.hpp"
+#include "data/model_input.hpp"
 #include "model/latent_model.hpp"
 
 namespace vae_dist {
@@ -30,7 +30,7 @@ struct Interpolations {
 };
 
 /// Between the posterior means of the two samples of each pair. The model has an encoder.
-Interpolations interpolate(LatentModel& model, const ImageDataset& dataset, const std::vector<RowPair>& pairs, std::int64_t steps, Path path, const InputFormat& format);
+Interpolations interpolate(LatentModel& model, const SampleDataset& dataset, const std::vector<RowPair>& pairs, std::int64_t steps, Path path, const InputFormat& format);
 
 /// Which values a dimension takes on its way. Equally spaced in standard deviations of the prior, [-deviations, deviations], or (`quantile` set) in quantiles of the
 /// aggregate posterior, [quantile, 1 - quantile]: of draws of q(z|x) for the samples looked at.
@@ -65,6 +65,6 @@ struct Traversals {
 };
 
 /// Each image is decoded from the posterior mean of `row` with one dimension set to another value. The model has an encoder; a point's range is in quantiles.
-Traversals traverse(LatentModel& model, const ImageDataset& dataset, const InputFormat& format, const TraversalOptions& options);
+Traversals traverse(LatentModel& model, const SampleDataset& dataset, const InputFormat& format, const TraversalOptions& options);
 
 }  // namespace vae_dist

@@ -6,13 +6,13 @@
 
 #include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
-#include "evaluate/read_images.hpp"
+#include "evaluate/read_samples.hpp"
 
 namespace vae_dist {
 namespace {
 
 // Many images at once would need many activations at once.
-constexpr std::int64_t kDecodedAtOnce = 256;
+constexpr std::int64_t kPicturesAtOnce = 256;
 
 }  // namespace
 
@@ -29,7 +29,7 @@ std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, dou
 
 at::Tensor decoded_images(LatentModel& model, const at::Tensor& z) {
   std::vector<at::Tensor> parts;
-  for (const at::Tensor& rows : z.split(kDecodedAtOnce)) parts.push_back(model.likelihood().mean_image(model.decode(rows)).cpu());
+  for (const at::Tensor& rows : z.split(kPicturesAtOnce)) parts.push_back(model.likelihood().mean_image(model.decode(rows)).cpu());
   return at::cat(parts);
 }
 
@@ -42,14 +42,14 @@ at::Tensor sample_prior(LatentModel& model, std::int64_t count, std::uint64_t se
   return decoded_images(model, z * temperature);
 }
 
-Reconstructions reconstruct(LatentModel& model, const ImageDataset& dataset, std::int64_t first, std::int64_t count, const InputFormat& format, Latent latent,
+Reconstructions reconstruct(LatentModel& model, const SampleDataset& dataset, std::int64_t first, std::int64_t count, const InputFormat& format, Latent latent,
                             std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   std::vector<at::Tensor> originals, reconstructions;
-  for (std::int64_t done = 0; done < count; done += kDecodedAtOnce) {
-    const std::int64_t part = std::min(kDecodedAtOnce, count - done);
-    const at::Tensor images = model_input(read_images(dataset, first + done, part), format);
+  for (std::int64_t done = 0; done < count; done += kPicturesAtOnce) {
+    const std::int64_t part = std::min(kPicturesAtOnce, count - done);
+    const at::Tensor images = model_input(read_samples(dataset, first + done, part), format);
     const Posterior posterior = model.encode(images);
     const at::Tensor z =
         latent == Latent::mean ? posterior.mu : reparameterize(posterior, keyed_noise(model, Purpose::evaluation, seed, first + done, part));

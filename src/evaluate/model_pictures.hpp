@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "evaluate/model_input.hpp"
+#include "data/model_input.hpp"
 #include "model/latent_model.hpp"
 
 namespace vae_dist {
@@ -30,7 +30,7 @@ struct Reconstructions {
   at::Tensor originals, reconstructions;  ///< [count, C, H, W] on the host
 };
 
-Reconstructions reconstruct(LatentModel& model, const ImageDataset& dataset, std::int64_t first, std::int64_t count, const InputFormat& format, Latent latent,
+Reconstructions reconstruct(LatentModel& model, const SampleDataset& dataset, std::int64_t first, std::int64_t count, const InputFormat& format, Latent latent,
                             std::uint64_t seed);
 
 }  // namespace vae_dist

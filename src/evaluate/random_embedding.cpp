@@ -14,7 +14,7 @@
 namespace vae_dist {
 namespace {
 
-constexpr std::uint64_t kStream = 0x656d626564;   // "embed": other draws for evaluation have other keys
+constexpr std::uint64_t kEmbeddingKey = 0x656d626564;   // "embed": other draws for evaluation have other keys
 constexpr std::int64_t kBlock = 256;              // images at once
 constexpr std::int64_t kMaxLayers = 4, kWidth = 64, kEnds = 32, kPooled = 2;
 static_assert(kEnds * kPooled * kPooled == kEmbeddingFeatures);
@@ -24,7 +24,7 @@ at::Tensor random_weight(std::uint64_t seed, std::int64_t layer, std::int64_t ou
   const std::int64_t fan_in = in * 9;
   // One sample a filter.
   for (std::int64_t filter = 0; filter < out; ++filter)
-    fill_normal(random_key(seed, Purpose::evaluation, kStream), static_cast<std::uint64_t>(filter), static_cast<std::uint32_t>(layer),
+    fill_normal(random_key(seed, Purpose::evaluation, kEmbeddingKey), static_cast<std::uint64_t>(filter), static_cast<std::uint32_t>(layer),
                 std::span(weight.data_ptr<float>() + filter * fan_in, static_cast<std::size_t>(fan_in)));
   return weight.mul_(std::sqrt(2.0 / static_cast<double>(fan_in)));
 }

@@ -12,7 +12,7 @@ namespace vae_dist {
 namespace {
 
 // Every 2 / (2 count)-th sample from `place` 0 or 1 on: [count, C, H, W] on [0, 1].
-at::Tensor real_images(const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::int64_t place) {
+at::Tensor real_images(const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::int64_t place) {
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * dataset.image_bytes());
   for (std::int64_t i = 0; i < count; ++i)
     dataset.read(samples.first + (2 * i + place) * samples.size() / (2 * count),
@@ -27,7 +27,7 @@ at::Tensor real_images(const ImageDataset& dataset, RowRange samples, const Inpu
 
 }  // namespace
 
-std::optional<SampleQuality> sample_quality(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::uint64_t seed,
+std::optional<SampleQuality> sample_quality(LatentModel& model, const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::uint64_t seed,
                                             Communicator& host) {
   const at::NoGradGuard no_grad;
   count = std::min(count, samples.size() / 2);

@@ -6,7 +6,7 @@
 
 #include "comm/communicator.hpp"
 #include "evaluate/coverage.hpp"
-#include "evaluate/model_input.hpp"
+#include "data/model_input.hpp"
 #include "model/latent_model.hpp"
 
 namespace vae_dist {
@@ -24,7 +24,7 @@ struct SampleQuality {
 /// Of `count` samples (fewer where `samples` of the dataset hold less than twice as many: each real image is on one side). Real images are spread evenly over
 /// `samples`, so a sorted file does no harm. Empty where there are too few for kCoverageNeighbours. Tasks are shared over ranks, with the same bits at any number of
 /// them. A collective on a host communicator.
-std::optional<SampleQuality> sample_quality(LatentModel& model, const ImageDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::uint64_t seed,
+std::optional<SampleQuality> sample_quality(LatentModel& model, const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::uint64_t seed,
                                             Communicator& host);
 
 }  // namespace vae_dist

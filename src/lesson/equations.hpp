@@ -1,7 +1,7 @@
 // The equations of the walk, as they stand in our code: formula, and the function that computes it.
 #pragma once
 
-#include "picture/html_page.hpp"
+#include "plot/html_page.hpp"
 
 namespace vae_dist {
 

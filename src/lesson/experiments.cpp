@@ -16,8 +16,8 @@
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/mean_image.hpp"
 #include "evaluate/model_pictures.hpp"
-#include "evaluate/read_images.hpp"
-#include "train/batches/open_data.hpp"
+#include "evaluate/read_samples.hpp"
+#include "step/open_data.hpp"
 
 namespace vae_dist {
 namespace {
@@ -30,13 +30,13 @@ constexpr std::int64_t kLatent = 32;           // of the autoencoder and the VAE
 constexpr double kSigma = 0.1;                 // of the decoders whose likelihood is looked at
 
 // Levels that lead to a code of about 4x4, narrow enough for seconds of training.
-std::vector<std::int64_t> levels_for(const ImageShape& shape) {
+std::vector<std::int64_t> levels_for(const SampleShape& shape) {
   std::vector<std::int64_t> levels = {16};
   for (std::int64_t size = (std::max(shape.height, shape.width) + 1) / 2; size > 4 && levels.size() < 5; size = (size + 1) / 2) levels.push_back(std::min<std::int64_t>(2 * levels.back(), 64));
   return levels;
 }
 
-Config base_config(const ImageShape& shape, const std::string& model, std::int64_t latent, std::int64_t seed) {
+Config base_config(const SampleShape& shape, const std::string& model, std::int64_t latent, std::int64_t seed) {
   Config config;
   config.run.seed = seed;
   config.model.name = model;
@@ -48,7 +48,7 @@ Config base_config(const ImageShape& shape, const std::string& model, std::int64
 
 class Experiments {
  public:
-  Experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
+  Experiments(const SampleDataset& training, const SampleDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
               const std::function<void(const std::string&)>& say)
       : training_(training), held_out_(held_out), sizes_(sizes), device_(device), threads_(threads), seed_(seed), say_(say), self_(make_self_communicator()) {}
 
@@ -109,8 +109,8 @@ class Experiments {
     });
   }
 
-  at::Tensor images(const ImageDataset& data, std::int64_t count) const {
-    return model_input(read_images(data, 0, count), input_format(Config{}, data, c10::kCPU)).contiguous();
+  at::Tensor images(const SampleDataset& data, std::int64_t count) const {
+    return model_input(read_samples(data, 0, count), input_format(Config{}, data, c10::kCPU)).contiguous();
   }
 
   SystemLook look_at(const std::string& name) {
@@ -138,7 +138,7 @@ class Experiments {
   void take_codes(LatentModel& model, const InputFormat& format, SystemLook& look) const {
     const at::NoGradGuard no_grad;
     model.eval();
-    const Posterior posterior = model.encode(model_input(read_images(held_out_, 0, std::min(kCodesShown, held_out_.size())), format));
+    const Posterior posterior = model.encode(model_input(read_samples(held_out_, 0, std::min(kCodesShown, held_out_.size())), format));
     // What the decoder is given: a point, or draws of q(z|x), whose mixture over the data is to be N(0, I).
     at::Tensor z = posterior.mu;
     if (!posterior.is_point()) z = reparameterize(posterior, keyed_noise(model, Purpose::evaluation, seed(), 0, z.size(0)));
@@ -185,7 +185,7 @@ class Experiments {
 
   std::uint64_t seed() const { return static_cast<std::uint64_t>(seed_); }
 
-  const ImageDataset &training_, &held_out_;
+  const SampleDataset &training_, &held_out_;
   const LessonSizes& sizes_;
   const DeviceChoice& device_;
   int threads_;
@@ -198,7 +198,7 @@ class Experiments {
 
 }  // namespace
 
-LessonResults run_experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
+LessonResults run_experiments(const SampleDataset& training, const SampleDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
                               const std::function<void(const std::string&)>& say) {
   if (held_out.size() < kShown || training.size() < 64)
     throw BadInput(text("the lesson needs at least 64 images to train on and ", kShown, " to look at; here are ", training.size(), " and ", held_out.size()));

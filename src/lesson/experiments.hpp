@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "config/config.hpp"
-#include "data/image_dataset.hpp"
+#include "data/sample_dataset.hpp"
 #include "evaluate/coverage.hpp"
 #include "lesson/short_training.hpp"
-#include "train/device/device.hpp"
+#include "device/device_choice.hpp"
 
 namespace vae_dist {
 
@@ -49,7 +49,7 @@ struct WeightLook {
 
 struct LessonResults {
   std::string data;                        ///< its description
-  ImageShape shape;
+  SampleShape shape;
   std::int64_t training_images = 0;
   double top_variance = 0, mean_image_mse = 0;
   at::Tensor originals;                    ///< [n, C, H, W]
@@ -62,7 +62,7 @@ struct LessonResults {
 
 /// `say` is told what is being begun, one thing at a time. `threads`: trainings at a time, each on one thread; on a GPU 1. The results do not depend on it. Both datasets lie in
 /// memory. Throws BadInput for too few images.
-LessonResults run_experiments(const ImageDataset& training, const ImageDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
+LessonResults run_experiments(const SampleDataset& training, const SampleDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
                               const std::function<void(const std::string&)>& say);
 
 }  // namespace vae_dist

@@ -10,7 +10,7 @@
 #include "base/utf8.hpp"
 #include "datasets/shapes.hpp"
 #include "lesson/lesson_page.hpp"
-#include "train/batches/open_data.hpp"
+#include "step/open_data.hpp"
 
 namespace vae_dist {
 namespace {
@@ -30,11 +30,11 @@ std::string made_shapes(const LessonOptions& options) {
   return path.string();
 }
 
-ImageDataset open_images(const LessonOptions& options) {
+SampleDataset open_images(const LessonOptions& options) {
   Config config;
   SourceConfig source;
   source.file = {options.data ? *options.data : made_shapes(options)};
-  ImageDataset data = open_source(config, source, "--data");
+  SampleDataset data = open_source(config, source, "--data");
   if (data.size() > kImagesTaken) {
     source.rows = {0, kImagesTaken};
     data = open_source(config, source, "--data");
@@ -71,9 +71,9 @@ nlohmann::ordered_json numbers(const LessonResults& results) {
 
 void write_lesson(const LessonOptions& options, const DeviceChoice& device) {
   if (!options.out.parent_path().empty()) std::filesystem::create_directories(options.out.parent_path());
-  ImageDataset training = open_images(options);
+  SampleDataset training = open_images(options);
   const double held_out_share = std::min(0.5, static_cast<double>(options.sizes.compared) / static_cast<double>(training.size()));
-  const ImageDataset held_out = training.hold_out(held_out_share, static_cast<std::uint64_t>(options.seed));
+  const SampleDataset held_out = training.hold_out(held_out_share, static_cast<std::uint64_t>(options.seed));
   const Stopwatch watch;
   log::info(options.threads == 1 ? "one training at a time" : text(options.threads, " trainings at a time, one on each core"));
   const LessonResults results = run_experiments(training, held_out, options.sizes, device, options.threads, options.seed,

@@ -5,8 +5,8 @@
 #include "base/digits.hpp"
 #include "base/text.hpp"
 #include "lesson/equations.hpp"
-#include "picture/image_grid.hpp"
-#include "train/run/picture_files.hpp"
+#include "plot/image_grid.hpp"
+#include "report/picture_files.hpp"
 
 namespace vae_dist {
 namespace {

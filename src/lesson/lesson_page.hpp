@@ -2,7 +2,7 @@
 #pragma once
 
 #include "lesson/experiments.hpp"
-#include "picture/html_page.hpp"
+#include "plot/html_page.hpp"
 
 namespace vae_dist {
 

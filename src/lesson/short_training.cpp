@@ -3,10 +3,10 @@
 #include <ATen/ATen.h>
 
 #include "data/prefetching_loader.hpp"
-#include "train/batches/image_tensor.hpp"
-#include "train/batches/noise_tensor.hpp"
-#include "train/batches/open_data.hpp"
-#include "train/step/deferred_values.hpp"
+#include "step/image_tensor.hpp"
+#include "step/noise_tensor.hpp"
+#include "step/open_data.hpp"
+#include "device/deferred_values.hpp"
 
 namespace vae_dist {
 namespace {
@@ -15,7 +15,7 @@ constexpr std::int64_t kStepsAPoint = 20;
 
 }  // namespace
 
-ShortTraining::ShortTraining(const Config& config, const ImageDataset& data, const DeviceChoice& device)
+ShortTraining::ShortTraining(const Config& config, const SampleDataset& data, const DeviceChoice& device)
     : config_(config),
       data_(data),
       device_(device),
@@ -45,7 +45,7 @@ void ShortTraining::train(std::int64_t steps) {
   }
 }
 
-Evaluation ShortTraining::evaluate_on(const ImageDataset& data, std::int64_t samples) {
+Evaluation ShortTraining::evaluate_on(const SampleDataset& data, std::int64_t samples) {
   EvaluationOptions options;
   options.format = input_format(config_, data, device_.device);
   options.weights = objective_.weights_at(steps_done_);

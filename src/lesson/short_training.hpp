@@ -6,15 +6,15 @@
 
 #include "comm/communicator.hpp"
 #include "evaluate/evaluation.hpp"
-#include "train/step/learner.hpp"
-#include "train/step/resolved_objective.hpp"
+#include "step/learner.hpp"
+#include "step/resolved_objective.hpp"
 
 namespace vae_dist {
 
 class ShortTraining {
  public:
   /// `config`: model, objective and optimizer; its global batch is one replica. `data` lies in memory. Nothing is trained yet.
-  ShortTraining(const Config& config, const ImageDataset& data, const DeviceChoice& device);
+  ShortTraining(const Config& config, const SampleDataset& data, const DeviceChoice& device);
 
   void train(std::int64_t steps);
 
@@ -30,11 +30,11 @@ class ShortTraining {
   const ResolvedObjective& resolved() const { return objective_; }
 
   /// On the first `samples` of `data`, with the training's M_N and beta.
-  Evaluation evaluate_on(const ImageDataset& data, std::int64_t samples);
+  Evaluation evaluate_on(const SampleDataset& data, std::int64_t samples);
 
  private:
   Config config_;
-  const ImageDataset& data_;
+  const SampleDataset& data_;
   DeviceChoice device_;
   ResolvedObjective objective_;
   std::unique_ptr<Communicator> self_;

@@ -3,25 +3,26 @@
 
 #include <prometheus/collectable.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
-#include "metrics/nvml.hpp"
+#include "base/gpu_readings.hpp"
 
 namespace vae_dist {
 
 class MachineSeries : public prometheus::Collectable {
  public:
-  /// `labels`: on every series; those of the GPU also have gpu="<gpu_name>". `gpu` may be null.
-  MachineSeries(const std::map<std::string, std::string>& labels, const std::string& gpu_name, std::unique_ptr<GpuSensors> gpu);
+  /// `labels`: on every series; those of the GPU also have gpu="<gpu_name>". An empty `read_gpu`: no such series.
+  MachineSeries(const std::map<std::string, std::string>& labels, const std::string& gpu_name, std::function<GpuReadings()> read_gpu);
 
   /// From the server's threads.
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
   std::map<std::string, std::string> labels_, gpu_labels_;
-  std::unique_ptr<GpuSensors> gpu_;
+  std::function<GpuReadings()> read_gpu_;
 };
 
 }  // namespace vae_dist

@@ -160,7 +160,7 @@ struct RunMetrics::Series {
   Series(const MetricsIdentity& identity, const RunFacts& facts)
       : registry(std::make_shared<prometheus::Registry>()),
         rank(*registry, rank_labels(identity), facts),
-        machine(std::make_shared<MachineSeries>(rank_labels(identity), utf8_text(identity.gpu), identity.gpu_bus_id.empty() ? nullptr : GpuSensors::open(identity.gpu_bus_id))) {
+        machine(std::make_shared<MachineSeries>(rank_labels(identity), utf8_text(identity.gpu), identity.read_gpu)) {
     if (identity.rank != 0) return;
     global.emplace(*registry, run_labels(identity), facts);
     checkpoint.emplace(*registry, rank_labels(identity));

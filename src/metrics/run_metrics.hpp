@@ -12,11 +12,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "base/gpu_readings.hpp"
 
 namespace vae_dist {
 
@@ -24,7 +27,8 @@ struct MetricsIdentity {
   std::string run, host;
   int rank = 0, local_rank = 0;
   std::string user = {}, job_id = {};     ///< so that two people's runs of one name stay apart; empty: no such label
-  std::string gpu = {}, gpu_bus_id = {};  ///< what the label `gpu` says, and where NVML finds it; empty: no GPU
+  std::string gpu = {};                        ///< what the label `gpu` says; empty: no GPU
+  std::function<GpuReadings()> read_gpu = {};  ///< asked at each scrape; empty: nobody tells
 };
 
 /// Facts of a run that do not change.

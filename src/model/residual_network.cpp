@@ -10,10 +10,10 @@ using torch::nn::Conv2dOptions;
 using torch::nn::GroupNorm;
 using torch::nn::GroupNormOptions;
 
+}  // namespace
+
 Conv2d conv3x3(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 3).padding(1)); }
 Conv2d conv1x1(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 1)); }
-
-}  // namespace
 
 GroupNorm group_norm(std::int64_t channels) {
   std::int64_t groups = std::min<std::int64_t>(32, channels);

@@ -12,6 +12,10 @@
 
 namespace vae_dist {
 
+/// Convolutions that keep the resolution.
+torch::nn::Conv2d conv3x3(std::int64_t in, std::int64_t out);
+torch::nn::Conv2d conv1x1(std::int64_t in, std::int64_t out);
+
 /// Group normalisation (Wu, He 2018) in groups of 32 channels' number or the largest number below it that divides `channels`.
 torch::nn::GroupNorm group_norm(std::int64_t channels);
 

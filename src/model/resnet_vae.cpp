@@ -15,9 +15,6 @@ using torch::nn::Conv2dOptions;
 using torch::nn::Linear;
 using torch::nn::Sequential;
 
-Conv2d conv3x3(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 3).padding(1)); }
-Conv2d conv1x1(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 1)); }
-
 struct Resolution {
   std::int64_t height, width;
 };

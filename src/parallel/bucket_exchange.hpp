@@ -11,7 +11,7 @@
 #include "comm/collective_log.hpp"
 #include "comm/communicator.hpp"
 #include "comm/host_all_reduce.hpp"
-#include "parallel/progress_marks.hpp"
+#include "device/progress_marks.hpp"
 
 namespace vae_dist {
 

@@ -27,7 +27,7 @@
 #include "parallel/bucket_plan.hpp"
 #include "parallel/parameter_arena.hpp"
 #include "parallel/replica_tree.hpp"
-#include "parallel/wait_clock.hpp"
+#include "device/wait_clock.hpp"
 
 namespace torch::autograd {
 struct Node;

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "run/choose_device.hpp"
 #include "base/digits.hpp"
 #include "base/text.hpp"
 #include "evaluate/collapse_forecast.hpp"
-#include "train/out_of_memory.hpp"
-#include "train/run/run_directory.hpp"
-#include "train/step/beta_schedule.hpp"
+#include "step/out_of_memory.hpp"
+#include "run/run_directory.hpp"
+#include "step/beta_schedule.hpp"
 
 namespace vae_dist {
 namespace {

@@ -6,18 +6,18 @@
 
 #include "base/text_table.hpp"
 #include "config/config.hpp"
-#include "data/image_dataset.hpp"
-#include "train/device/device.hpp"
-#include "train/step/learning_rate.hpp"
-#include "train/step/replica_plan.hpp"
-#include "train/step/resolved_objective.hpp"
+#include "data/sample_dataset.hpp"
+#include "device/device_choice.hpp"
+#include "step/learning_rate.hpp"
+#include "step/replica_plan.hpp"
+#include "step/resolved_objective.hpp"
 
 namespace vae_dist {
 
 struct StartFacts {
   const Config& config;
-  const ImageDataset& train;
-  const ImageDataset* validation;  ///< may be null
+  const SampleDataset& train;
+  const SampleDataset* validation;  ///< may be null
   const ReplicaPlan& plan;
   const DeviceChoice& device;
   const ResolvedObjective& objective;

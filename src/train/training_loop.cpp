@@ -15,17 +15,17 @@
 #include "evaluate/evaluation_text.hpp"
 #include "evaluate/mean_image.hpp"
 #include "parallel/replicate.hpp"
-#include "train/batches/image_tensor.hpp"
-#include "train/batches/noise_tensor.hpp"
-#include "train/batches/open_data.hpp"
-#include "train/batches/training_batches.hpp"
-#include "train/device/rank_places.hpp"
-#include "train/run/early_stop.hpp"
-#include "train/run/picture_files.hpp"
-#include "train/run/run_directory.hpp"
-#include "train/run/stop_signal.hpp"
-#include "train/step/step_range.hpp"
-#include "train/trained/evaluation_options.hpp"
+#include "step/image_tensor.hpp"
+#include "step/noise_tensor.hpp"
+#include "step/open_data.hpp"
+#include "step/training_batches.hpp"
+#include "run/rank_places.hpp"
+#include "train/early_stop.hpp"
+#include "report/picture_files.hpp"
+#include "run/run_directory.hpp"
+#include "run/stop_signal.hpp"
+#include "step/step_range.hpp"
+#include "inference/evaluation_options.hpp"
 
 namespace vae_dist {
 namespace {
@@ -242,7 +242,7 @@ bool TrainingLoop::evaluation_is_due() const {
 }
 
 void TrainingLoop::evaluate_now() {
-  const ImageDataset& data = parts_.validation ? *parts_.validation : parts_.train;
+  const SampleDataset& data = parts_.validation ? *parts_.validation : parts_.train;
   const std::string on = parts_.validation ? "validation" : "training";
   const std::int64_t samples = parts_.validation ? data.size() : std::min(data.size(), kTrainingSamplesEvaluated);
   const EvaluationOptions options = evaluation_options(parts_.config, parts_.objective, data, {0, samples}, state_.step, parts_.device);
@@ -287,7 +287,7 @@ void TrainingLoop::write_pictures() {
   if (parts_.host.rank() != 0) return;
   const PicturesConfig& wanted = parts_.config.pictures;
   const RunDirectory directory(parts_.config.run);
-  const ImageDataset& data = parts_.validation ? *parts_.validation : parts_.train;
+  const SampleDataset& data = parts_.validation ? *parts_.validation : parts_.train;
   const InputFormat format = input_format(parts_.config, data, parts_.device);
   const std::string when = text("step ", state_.step);
   std::string number = std::to_string(state_.step);

@@ -11,23 +11,23 @@
 #include "checkpoint/checkpoint_writer.hpp"
 #include "comm/watchdog.hpp"
 #include "data/prefetching_loader.hpp"
-#include "train/out_of_memory.hpp"
-#include "train/run/kept_report.hpp"
-#include "train/run/recorder.hpp"
-#include "train/run/run_summary.hpp"
-#include "train/step/agreed_flags.hpp"
-#include "train/step/deferred_values.hpp"
-#include "train/step/learner.hpp"
-#include "train/step/learning_rate.hpp"
-#include "train/step/resolved_objective.hpp"
+#include "step/out_of_memory.hpp"
+#include "report/kept_report.hpp"
+#include "run/recorder.hpp"
+#include "run/run_summary.hpp"
+#include "step/agreed_flags.hpp"
+#include "device/deferred_values.hpp"
+#include "step/learner.hpp"
+#include "step/learning_rate.hpp"
+#include "step/resolved_objective.hpp"
 
 namespace vae_dist {
 
 /// What the loop works with; all of it outlives the loop.
 struct LoopParts {
   const Config& config;
-  const ImageDataset& train;
-  const ImageDataset* validation;  ///< may be null
+  const SampleDataset& train;
+  const SampleDataset* validation;  ///< may be null
   const ReplicaPlan& plan;
   const ResolvedObjective& objective;
   const LearningRatePlan& learning_rate;

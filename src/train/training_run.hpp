@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 #include "comm/mpi_world.hpp"
-#include "train/run/run_setup.hpp"
+#include "run/run_setup.hpp"
 
 namespace vae_dist {
 

@@ -27,7 +27,7 @@
 #include "base/clock.hpp"
 #include "bench/over_ranks.hpp"
 #include "metrics/run_metrics.hpp"
-#include "train/step/learner.hpp"
+#include "step/learner.hpp"
 
 namespace {
 

@@ -21,8 +21,8 @@ using namespace vae_dist;
 constexpr int kTurns = 7;
 constexpr std::int64_t kBatch = 64;
 
-ImageSource source_of(const std::string& file) {
-  ImageSource source;
+SampleSource source_of(const std::string& file) {
+  SampleSource source;
   source.files = {file};
   source.scale = 1.0 / 255;
   return source;
@@ -35,7 +35,7 @@ void forget_pages(const std::string& file) {
 }
 
 // An epoch of batches of the loader that a run has, without noise, after `before` others. Returns its seconds.
-double read_epoch(const ImageDataset& dataset, std::int64_t window, std::int64_t threads, std::int64_t before = 1) {
+double read_epoch(const SampleDataset& dataset, std::int64_t window, std::int64_t threads, std::int64_t before = 1) {
   const auto self = make_self_communicator();
   BatchPlan plan;
   plan.seed = 1;
@@ -60,7 +60,7 @@ double timed(Action action) {
 
 void decode_to_memory(const std::string& file, std::int64_t threads) {
   const auto self = make_self_communicator();
-  ImageDataset dataset = ImageDataset::open(source_of(file));
+  SampleDataset dataset = SampleDataset::open(source_of(file));
   dataset.cache(*self, *self, {.threads = threads});
 }
 
@@ -95,13 +95,13 @@ class Limit {
 
 int main(int, char** argv) {
   const std::string chunked = argv[1], contiguous = argv[2];
-  const ImageDataset stream = ImageDataset::open(source_of(chunked)), flat = ImageDataset::open(source_of(contiguous));
-  const ImageDataset memory = ImageDataset::open(source_of(chunked), ~std::uint64_t{0});
+  const SampleDataset stream = SampleDataset::open(source_of(chunked)), flat = SampleDataset::open(source_of(contiguous));
+  const SampleDataset memory = SampleDataset::open(source_of(chunked), ~std::uint64_t{0});
   const auto images = static_cast<double>(stream.size());
   std::vector<std::uint8_t> whole(static_cast<std::size_t>(stream.size()) * stream.image_bytes()), copy(whole.size()), fresh;
   std::vector<std::byte> rows(whole.size());
   Limit limit(stream.stored());
-  ImageBuffers buffers;
+  RowBuffers buffers;
 
   const std::vector<std::pair<const char*, std::function<double()>>> ways = {
       {"stream_1_thread", [&] { return read_epoch(stream, 85, 1); }},

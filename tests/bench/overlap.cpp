@@ -18,8 +18,8 @@
 #include "base/clock.hpp"
 #include "bench/over_ranks.hpp"
 #include "comm/mpi_world.hpp"
-#include "train/step/make_model.hpp"
-#include "train/step/training_step.hpp"
+#include "step/make_model.hpp"
+#include "step/training_step.hpp"
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "train/step/step_range.hpp"
+#include "step/step_range.hpp"
 
 namespace vae_dist {
 namespace {

@@ -1,4 +1,4 @@
-#include "comm/progress_words.hpp"
+#include "base/progress_words.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -47,7 +47,7 @@ class BatchMaker : public ImageFileTest {
 };
 
 TEST_F(BatchMaker, MakesTheSameSequenceForEveryWorldSize) {
-  const ImageDataset dataset = open(file_);
+  const SampleDataset dataset = open(file_);
   for (const std::int64_t epoch : {0, 1, 6})
     for (const std::int64_t step : {0, 1, 2}) {
       const Batch alone = make_batch(dataset, plan_of(8), epoch, step);
@@ -69,7 +69,7 @@ TEST_F(BatchMaker, MakesTheSameSequenceForEveryWorldSize) {
 }
 
 TEST_F(BatchMaker, NoiseFollowsFromSeedEpochAndSampleAlone) {
-  const ImageDataset dataset = open(file_);
+  const SampleDataset dataset = open(file_);
   for (const std::int64_t epoch : {0, 4}) {
     const Batch batch = make_batch(dataset, part_of(plan_of(8), 1, 2), epoch, 2);
     const PhiloxKey key = random_key(1265, Purpose::noise, static_cast<std::uint64_t>(epoch));
@@ -82,7 +82,7 @@ TEST_F(BatchMaker, NoiseFollowsFromSeedEpochAndSampleAlone) {
 }
 
 TEST_F(BatchMaker, VisitsEverySampleOnceAnEpoch) {
-  const ImageDataset dataset = open(file_);
+  const SampleDataset dataset = open(file_);
   BatchPlan plan = plan_of(13);
   ASSERT_EQ(plan.steps_per_epoch(dataset.size()), 2);
   std::vector<std::int64_t> expected(26);
@@ -106,7 +106,7 @@ TEST_F(BatchMaker, DropsTheLastPartialGlobalBatch) {
 
 TEST_F(BatchMaker, PixelsAreThoseOfTheirSamples) {
   for (const std::uint64_t budget : {kAllInMemory, kNothingInMemory}) {
-    const ImageDataset dataset = open(file_, budget);
+    const SampleDataset dataset = open(file_, budget);
     BatchPlan plan = plan_of(8);
     plan.horizontal_flip = false;
     const Batch batch = make_batch(dataset, plan, 3, 1);
@@ -120,7 +120,7 @@ TEST_F(BatchMaker, PixelsAreThoseOfTheirSamples) {
 }
 
 TEST_F(BatchMaker, MirrorsHalfOfTheImagesAnewEveryEpoch) {
-  const ImageDataset dataset = open(file_);
+  const SampleDataset dataset = open(file_);
   std::vector<std::vector<bool>> mirrored_in;
   for (std::int64_t epoch = 0; epoch < 40; ++epoch) {
     std::vector<bool> mirrored(26);
@@ -144,11 +144,11 @@ TEST_F(BatchMaker, MirrorsHalfOfTheImagesAnewEveryEpoch) {
 }
 
 TEST(FlipHorizontally, MirrorsEveryRowInEveryLayout) {
-  for (const ImageLayout layout : {ImageLayout::nhw, ImageLayout::nhwc, ImageLayout::nchw})
+  for (const SampleLayout layout : {SampleLayout::nhw, SampleLayout::nhwc, SampleLayout::nchw})
     for (const std::int64_t width : {1, 2, 5, 6}) {
-      const ImageShape shape{layout == ImageLayout::nhw ? 1 : 3, 4, width};
+      const SampleShape shape{layout == SampleLayout::nhw ? 1 : 3, 4, width};
       const auto at = [&](const std::vector<std::uint8_t>& image, std::int64_t c, std::int64_t y, std::int64_t x) {
-        return image[static_cast<std::size_t>(layout == ImageLayout::nhwc ? (y * width + x) * shape.channels + c : (c * shape.height + y) * width + x)];
+        return image[static_cast<std::size_t>(layout == SampleLayout::nhwc ? (y * width + x) * shape.channels + c : (c * shape.height + y) * width + x)];
       };
       const std::vector<std::uint8_t> stored = varied_bytes(static_cast<std::size_t>(shape.values()));
       std::vector<std::uint8_t> flipped = stored;

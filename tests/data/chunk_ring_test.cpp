@@ -29,8 +29,8 @@ class ChunkRingTest : public ImageFileTest {
     file_ = make_images("images.h5", {203, 4, 3, 3});
   }
 
-  ImageSource source() const {
-    ImageSource out;
+  SampleSource source() const {
+    SampleSource out;
     out.files = {file_};
     out.scale = 1.0 / 255.0;
     return out;
@@ -48,7 +48,7 @@ class ChunkRingTest : public ImageFileTest {
     return plan;
   }
 
-  static std::unique_ptr<ChunkRing> ring(const ImageDataset& dataset, std::int64_t window, std::int64_t epoch, std::int64_t step, Communicator& comm, std::int64_t threads = 1) {
+  static std::unique_ptr<ChunkRing> ring(const SampleDataset& dataset, std::int64_t window, std::int64_t epoch, std::int64_t step, Communicator& comm, std::int64_t threads = 1) {
     return std::make_unique<ChunkRing>(dataset, ChunkRing::Options{.seed = 1265, .window_chunks = window, .samples_at_once = kBatch, .threads = threads, .first_epoch = epoch, .first_position = step * kBatch}, comm, comm);
   }
 
@@ -56,12 +56,12 @@ class ChunkRingTest : public ImageFileTest {
 };
 
 TEST_F(ChunkRingTest, GivesTheBatchesOfMemoryForEveryWorldSizeFromEveryStep) {
-  const ImageDataset in_memory = ImageDataset::open(source(), kAllInMemory);
+  const SampleDataset in_memory = SampleDataset::open(source(), kAllInMemory);
   for (const std::int64_t window : {1, 4, 100})
     for (int ranks = 1; ranks <= 8; ++ranks)
       for (std::int64_t start = 0; start < 8; ++start)
         run_thread_ranks(ranks, [&](Communicator& comm) {
-          const ImageDataset streamed = ImageDataset::open(source());
+          const SampleDataset streamed = SampleDataset::open(source());
           const BatchPlan plan = part_of(comm.rank(), ranks, window);
           PrefetchingLoader loader(streamed, plan, 0, start, 2, ring(streamed, window, 0, start, comm, 1 + start % 2), plain_batch_memory(), 1 + static_cast<int>(start % 3));
           for (std::int64_t step = start; step < start + 12; ++step) {  // 8 steps an epoch
@@ -79,7 +79,7 @@ TEST_F(ChunkRingTest, FourRanksVisitEverySampleOnceAndDecodeEveryChunkOnce) {
   std::vector<std::int64_t> seen;
   std::int64_t decoded = 0;
   run_thread_ranks(4, [&](Communicator& comm) {
-    const ImageDataset dataset = ImageDataset::open(source());
+    const SampleDataset dataset = SampleDataset::open(source());
     const auto the_ring = ring(dataset, 6, 0, 0, comm);
     const EpochOrder order(1265, 0, std::make_shared<SampleChunks>(dataset.chunks()), 6);
     // All samples, those of the last partial batch too: rank r takes every fourth.
@@ -109,12 +109,12 @@ TEST_F(ChunkRingTest, FourRanksVisitEverySampleOnceAndDecodeEveryChunkOnce) {
 }
 
 TEST_F(ChunkRingTest, HeldOutRowsAndRangesAreStreamedToo) {
-  ImageSource part = source();
+  SampleSource part = source();
   part.rows = {3, 190};
-  ImageDataset in_memory = ImageDataset::open(part, kAllInMemory);
+  SampleDataset in_memory = SampleDataset::open(part, kAllInMemory);
   in_memory.hold_out(0.2, 3);
   run_thread_ranks(3, [&](Communicator& comm) {
-    ImageDataset streamed = ImageDataset::open(part);
+    SampleDataset streamed = SampleDataset::open(part);
     streamed.hold_out(0.2, 3);
     const BatchPlan plan = part_of(comm.rank(), 3, 4);
     PrefetchingLoader loader(streamed, plan, 2, 1, 2, ring(streamed, 4, 2, 1, comm));
@@ -137,7 +137,7 @@ TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
   file_ = path("damaged.h5");
   std::atomic<int> failed{0};
   run_thread_ranks(4, [&](Communicator& comm) {
-    const ImageDataset dataset = ImageDataset::open(source());
+    const SampleDataset dataset = SampleDataset::open(source());
     PrefetchingLoader loader(dataset, part_of(comm.rank(), 4, 3), 0, 0, 1, ring(dataset, 3, 0, 0, comm));
     try {
       for (int step = 0; step < 20; ++step) loader.next();
@@ -153,7 +153,7 @@ TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
 TEST_F(ChunkRingTest, ARankThatEndedIsAnErrorForThoseThatWaitForIt) {
   std::atomic<bool> told{false};
   run_thread_ranks(2, [&](Communicator& comm) {
-    const ImageDataset dataset = ImageDataset::open(source());
+    const SampleDataset dataset = SampleDataset::open(source());
     const BatchPlan plan = part_of(comm.rank(), 2, 4);
     PrefetchingLoader loader(dataset, plan, 0, 0, 1, ring(dataset, 4, 0, 0, comm));
     loader.next();
@@ -169,7 +169,7 @@ TEST_F(ChunkRingTest, ARankThatEndedIsAnErrorForThoseThatWaitForIt) {
 }
 
 TEST_F(ChunkRingTest, EndsWhileItIsAhead) {
-  const ImageDataset dataset = ImageDataset::open(source());
+  const SampleDataset dataset = SampleDataset::open(source());
   const auto self = make_self_communicator();
   for (const int taken : {0, 1, 9}) {
     PrefetchingLoader loader(dataset, part_of(0, 1, 2), 0, 0, 2, ring(dataset, 2, 0, 0, *self, 3));

@@ -36,14 +36,14 @@ class CompanionRowsTest : public ImageFileTest {
     return path(name);
   }
 
-  static ImageDataset open_all(const std::vector<std::string>& files, const std::vector<std::int64_t>& rows = {}) {
-    ImageSource source;
+  static SampleDataset open_all(const std::vector<std::string>& files, const std::vector<std::int64_t>& rows = {}) {
+    SampleSource source;
     source.files = files;
     source.rows = rows;
-    return ImageDataset::open(source);
+    return SampleDataset::open(source);
   }
 
-  static std::string refusal(const ImageDataset& images, const std::string& path) {
+  static std::string refusal(const SampleDataset& images, const std::string& path) {
     try {
       read_companion(images, path);
     } catch (const BadInput& error) {
@@ -54,9 +54,9 @@ class CompanionRowsTest : public ImageFileTest {
 };
 
 TEST_F(CompanionRowsTest, BelongToTheSamplesOfSeveralFilesARangeOfRowsAndBothHeldOutParts) {
-  ImageDataset images = open_all({make_labelled("a.h5", 0, 30), make_labelled("b.h5", 30, 1), make_labelled("c.h5", 31, 69)}, {7, 93});
-  const ImageDataset held_out = images.hold_out(0.25, 5);
-  for (const ImageDataset* part : {&std::as_const(images), &held_out}) {
+  SampleDataset images = open_all({make_labelled("a.h5", 0, 30), make_labelled("b.h5", 30, 1), make_labelled("c.h5", 31, 69)}, {7, 93});
+  const SampleDataset held_out = images.hold_out(0.25, 5);
+  for (const SampleDataset* part : {&std::as_const(images), &held_out}) {
     const CompanionRows<double> labels = read_companion(*part, "labels"), factors = read_companion(*part, "/latents/values");
     ASSERT_EQ(labels.values.size(), static_cast<std::size_t>(part->size()));
     ASSERT_EQ(factors.values.size(), static_cast<std::size_t>(2 * part->size()));
@@ -74,7 +74,7 @@ TEST_F(CompanionRowsTest, BelongToTheSamplesOfSeveralFilesARangeOfRowsAndBothHel
 }
 
 TEST_F(CompanionRowsTest, ComeInTheOrderAskedForRepeatedOnesToo) {
-  const ImageDataset images = open_all({make_labelled("a.h5", 0, 20), make_labelled("b.h5", 20, 20)}, {10, 40});
+  const SampleDataset images = open_all({make_labelled("a.h5", 0, 20), make_labelled("b.h5", 20, 20)}, {10, 40});
   const std::int64_t samples[] = {29, 0, 12, 0, 9};
   EXPECT_THAT(read_companion(images, "labels", samples).values, ElementsAre(1039, 1010, 1022, 1010, 1019));
   EXPECT_THAT(read_companion(images, "labels", {}).values, IsEmpty());
@@ -90,7 +90,7 @@ TEST_F(CompanionRowsTest, AreReadBlockByBlockFromALargeFile) {
   for (std::int64_t row = 0; row < kRows; ++row) values.insert(values.end(), {row, row % 7});
   file.create_dataset("latents/classes", {.shape = {kRows, 2}, .type = ElementType::int64, .chunk_rows = 1000, .deflate_level = 1}).write_rows(0, kRows, values);
   file.close();
-  const ImageDataset images = open_all({path("large.h5")});
+  const SampleDataset images = open_all({path("large.h5")});
   const CompanionRows<double> seen = read_companion(images, "latents/classes");
   EXPECT_TRUE(std::equal(values.begin(), values.end(), seen.values.begin(), seen.values.end()));
   const std::int64_t samples[] = {149999, 32768, 32767, 65536};
@@ -109,7 +109,7 @@ TEST_F(CompanionRowsTest, WhatDoesNotFitTheImagesIsRefusedByFileAndName) {
     file.create_dataset("angles", {.shape = {20}, .type = ElementType::float64}).write_rows(0, 20, values);
     file.close();
   }
-  const ImageDataset broken = open_all({path("broken.h5")});
+  const SampleDataset broken = open_all({path("broken.h5")});
   EXPECT_THAT(refusal(broken, "labels"), HasSubstr("broken.h5, dataset 'labels' has shape [19]: labels of 20 images are [20], factors [20, F]"));
   EXPECT_THAT(refusal(broken, "imgs"), HasSubstr("dataset 'imgs' has shape [20, 4, 3]"));
   EXPECT_THAT(refusal(broken, "classes"), HasSubstr("has no dataset 'classes'; it has 'angles', 'imgs', 'labels', 'latents/values'"));

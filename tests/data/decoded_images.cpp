@@ -14,7 +14,7 @@ using namespace vae_dist;
 namespace {
 
 int run(const std::vector<std::string>& arguments) {
-  ImageSource source;
+  SampleSource source;
   std::string out, companion, integers;
   bool stream = false;
   std::int64_t threads = 1;
@@ -41,7 +41,7 @@ int run(const std::vector<std::string>& arguments) {
     }
   }
   raise_descriptor_limit();
-  ImageDataset dataset = ImageDataset::open(source);
+  SampleDataset dataset = SampleDataset::open(source);
   if (!stream) {
     const auto self = make_self_communicator();
     dataset.cache(*self, *self, {.threads = threads});

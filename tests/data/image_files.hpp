@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../temporary_folder.hpp"
-#include "data/image_dataset.hpp"
+#include "data/sample_dataset.hpp"
 
 namespace vae_dist {
 
@@ -40,14 +40,14 @@ class ImageFileTest : public TemporaryFolderTest {
     return bytes;
   }
 
-  static ImageDataset open(const std::string& file, std::uint64_t memory_budget = kAllInMemory) {
-    ImageSource source;
+  static SampleDataset open(const std::string& file, std::uint64_t memory_budget = kAllInMemory) {
+    SampleSource source;
     source.files = {file};
-    return ImageDataset::open(source, memory_budget);
+    return SampleDataset::open(source, memory_budget);
   }
 };
 
-inline std::vector<std::uint8_t> image_of(const ImageDataset& dataset, std::int64_t index) {
+inline std::vector<std::uint8_t> image_of(const SampleDataset& dataset, std::int64_t index) {
   std::vector<std::uint8_t> image(static_cast<std::size_t>(dataset.shape().values()));
   dataset.read(index, image);
   return image;

@@ -14,9 +14,9 @@ int main(int argc, char** argv) {
   const MpiWorld world(argc, argv);
   signal(SIGTERM, SIG_IGN);  // with which mpirun ends rank 0 when rank 1 is dead
   const auto all = world.make_communicator(), node = world.make_node_communicator();
-  ImageSource source;
+  SampleSource source;
   source.files = {argv[1]};
-  const ImageDataset dataset = ImageDataset::open(source);
+  const SampleDataset dataset = SampleDataset::open(source);
   ChunkRing ring(dataset, {.seed = 5, .patience = Seconds(3)}, *node, *all);
   const EpochOrder order(5, 0, std::make_shared<SampleChunks>(dataset.chunks()), 1);
   ring.need(order, 0, 0, 1);

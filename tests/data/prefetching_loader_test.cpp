@@ -29,7 +29,7 @@ using PrefetchingLoaderTest = ImageFileTest;
 
 // 20 images, 3 steps an epoch: ten batches cross the ends of three epochs.
 TEST_F(PrefetchingLoaderTest, GivesWhatMakeBatchMakesFromAnyStart) {
-  const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
+  const SampleDataset dataset = open(make_images("images.h5", {20, 3, 4}));
   const BatchPlan plan = plan_of_rank_one();
   for (const std::int64_t ahead : {1, 3})
     for (std::int64_t start = 0; start < 6; ++start) {
@@ -47,12 +47,12 @@ TEST_F(PrefetchingLoaderTest, GivesWhatMakeBatchMakesFromAnyStart) {
 
 TEST_F(PrefetchingLoaderTest, GivesTheSameBatchesWithAnyNumberOfThreads) {
   const std::string file = make_images("images.h5", {20, 3, 4});
-  ImageSource source;
+  SampleSource source;
   source.files = {file};
-  const ImageDataset dataset = open(file), stored = ImageDataset::open(source, kNothingInMemory);
+  const SampleDataset dataset = open(file), stored = SampleDataset::open(source, kNothingInMemory);
   const BatchPlan plan = plan_of_rank_one();
   for (const int threads : {2, 3, 8})
-    for (const ImageDataset* from : {&dataset, &stored}) {
+    for (const SampleDataset* from : {&dataset, &stored}) {
       PrefetchingLoader loader(*from, plan, 0, 0, 2, nullptr, plain_batch_memory(), threads);
       for (std::int64_t step = 0; step < 10; ++step) {
         const Batch batch = loader.next(), expected = make_batch(dataset, plan, step / 3, step % 3);
@@ -64,7 +64,7 @@ TEST_F(PrefetchingLoaderTest, GivesTheSameBatchesWithAnyNumberOfThreads) {
 }
 
 TEST_F(PrefetchingLoaderTest, StartsInTheNextEpochWhereOneHasEnded) {
-  const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
+  const SampleDataset dataset = open(make_images("images.h5", {20, 3, 4}));
   PrefetchingLoader loader(dataset, plan_of_rank_one(), 4, 3, 1);
   const Batch batch = loader.next();
   EXPECT_EQ(batch.epoch, 5);
@@ -72,7 +72,7 @@ TEST_F(PrefetchingLoaderTest, StartsInTheNextEpochWhereOneHasEnded) {
 }
 
 TEST_F(PrefetchingLoaderTest, EndsWhileBatchesAreLeft) {
-  const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
+  const SampleDataset dataset = open(make_images("images.h5", {20, 3, 4}));
   for (const int taken : {0, 1, 2}) {
     PrefetchingLoader loader(dataset, plan_of_rank_one(), 0, 0, 2);
     for (int i = 0; i < taken; ++i) loader.next();
@@ -80,7 +80,7 @@ TEST_F(PrefetchingLoaderTest, EndsWhileBatchesAreLeft) {
 }
 
 TEST_F(PrefetchingLoaderTest, MakesItsBatchesInTheMemoryThatItIsGiven) {
-  const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
+  const SampleDataset dataset = open(make_images("images.h5", {20, 3, 4}));
   const BatchPlan plan = plan_of_rank_one();
   struct Given {
     std::mutex mutex;
@@ -111,7 +111,7 @@ TEST_F(PrefetchingLoaderTest, MakesItsBatchesInTheMemoryThatItIsGiven) {
 }
 
 TEST_F(PrefetchingLoaderTest, UsesTheSameMemoryAgainAndAgain) {
-  const ImageDataset dataset = open(make_images("images.h5", {20, 3, 4}));
+  const SampleDataset dataset = open(make_images("images.h5", {20, 3, 4}));
   PrefetchingLoader loader(dataset, plan_of_rank_one(), 0, 0, 2);
   std::set<const void*> blocks;
   for (int step = 0; step < 200; ++step) {
@@ -141,9 +141,9 @@ TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
   images.write_rows(0, 128, varied_bytes(512));
   images.write_chunk(5, std::vector<std::uint8_t>{1, 2, 3, 4});
   file.close();
-  ImageSource source;
+  SampleSource source;
   source.files = {path("damaged.h5")};
-  const ImageDataset dataset = ImageDataset::open(source, kNothingInMemory);
+  const SampleDataset dataset = SampleDataset::open(source, kNothingInMemory);
 
   BatchPlan plan;
   plan.seed = 7;

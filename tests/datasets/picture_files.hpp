@@ -11,7 +11,7 @@
 #include <jpeglib.h>
 #include <png.h>
 
-#include "picture/image_grid.hpp"
+#include "plot/image_grid.hpp"
 
 namespace vae_dist {
 

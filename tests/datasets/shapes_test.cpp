@@ -127,10 +127,10 @@ TEST_F(Shapes, OnlyTheFinishedFileRemains) {
 }
 
 TEST_F(Shapes, FactorsOfTheSamplesAreFoundBesideThePictures) {
-  ImageSource source;
+  SampleSource source;
   source.files = {made("shapes.h5", {.count = 130, .size = 16, .channels = 3})};
-  ImageDataset images = ImageDataset::open(source);
-  const ImageDataset held_out = images.hold_out(0.2, 9);
+  SampleDataset images = SampleDataset::open(source);
+  const SampleDataset held_out = images.hold_out(0.2, 9);
   const std::vector<std::int64_t> classes = rows<std::int64_t>(source.files[0], "latents/classes", 130);
   const std::vector<double> values = rows<double>(source.files[0], "latents/values", 130);
   const CompanionRows<double> seen_classes = read_companion(held_out, "latents/classes"), seen_values = read_companion(held_out, "latents/values");

@@ -20,23 +20,23 @@ constexpr double kFirst = 40.0 * 40 * 4 / (255 * 255), kSecond = 10.0 * 10 * 2 /
 class TopVariance : public StoredImages {};
 
 TEST_F(TopVariance, IsTheLargestEigenvalueOfTheCovariance) {
-  const ImageDataset data = stored({4, 3, 3}, kTwoDirections);
+  const SampleDataset data = stored({4, 3, 3}, kTwoDirections);
   EXPECT_NEAR(top_variance(data, 4, format_of(data)), kFirst, 1e-5 * kFirst);
 }
 
 TEST_F(TopVariance, IsOfTheImagesAsTheModelSeesThem) {
-  const ImageDataset data = stored({4, 3, 3}, kTwoDirections);
+  const SampleDataset data = stored({4, 3, 3}, kTwoDirections);
   EXPECT_NEAR(top_variance(data, 4, format_of(data, -1, 1)), 4 * kFirst, 4e-5 * kFirst);
 }
 
 TEST_F(TopVariance, IsOfTheFirstImagesOnlyAndOfAllWhereMoreAreAskedFor) {
-  const ImageDataset data = stored({4, 3, 3}, kTwoDirections);
+  const SampleDataset data = stored({4, 3, 3}, kTwoDirections);
   EXPECT_NEAR(top_variance(data, 2, format_of(data)), kSecond, 1e-5 * kSecond);
   EXPECT_NEAR(top_variance(data, 2000, format_of(data)), kFirst, 1e-5 * kFirst);
 }
 
 TEST_F(TopVariance, IsZeroWhereAllImagesAreTheSame) {
-  const ImageDataset data = stored({3, 2, 2}, {9, 8, 7, 6, 9, 8, 7, 6, 9, 8, 7, 6});
+  const SampleDataset data = stored({3, 2, 2}, {9, 8, 7, 6, 9, 8, 7, 6, 9, 8, 7, 6});
   EXPECT_NEAR(top_variance(data, 3, format_of(data)), 0.0, 1e-12);
 }
 

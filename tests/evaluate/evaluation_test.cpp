@@ -6,7 +6,7 @@
 
 #include "comm/thread_communicator.hpp"
 #include "evaluate/keyed_noise.hpp"
-#include "model/kl_divergence.hpp"
+#include "objective/kl_divergence.hpp"
 #include "small_model.hpp"
 #include "stored_images.hpp"
 
@@ -37,7 +37,7 @@ class EvaluationTest : public StoredImages {
     return model;
   }
 
-  static EvaluationOptions options(const ImageDataset& data, std::int64_t block, std::int64_t samples, double low = 0, double high = 1) {
+  static EvaluationOptions options(const SampleDataset& data, std::int64_t block, std::int64_t samples, double low = 0, double high = 1) {
     EvaluationOptions out;
     out.format = format_of(data, low, high);
     out.weights.kld_factor = 0.25;
@@ -53,7 +53,7 @@ class EvaluationTest : public StoredImages {
 };
 
 TEST_F(EvaluationTest, IsTheMeanOverSamplesOfOneDrawInEvaluationModeAndTheErrorAtTheLatentMean) {
-  const ImageDataset data = open(file_);
+  const SampleDataset data = open(file_);
   // Blocks of 4, 4, 4, 4 and 3; the last 4 images are not asked for.
   const Evaluation result = evaluate(*trained_, objective_, data, options(data, 4, 19), *self_);
 
@@ -84,13 +84,13 @@ TEST_F(EvaluationTest, IsTheMeanOverSamplesOfOneDrawInEvaluationModeAndTheErrorA
 }
 
 TEST_F(EvaluationTest, HasTheSameBitsAtAnyNumberOfRanks) {
-  const ImageDataset data = open(file_);
+  const SampleDataset data = open(file_);
   const Evaluation alone = evaluate(*trained_, objective_, data, options(data, 4, kImages), *self_);
   for (const int ranks : {1, 2, 3, 4}) {
     run_thread_ranks(ranks, [&](Communicator& comm) {
       at::set_num_threads(1);
       const auto model = copy_of_trained();
-      const ImageDataset mine = open(file_);
+      const SampleDataset mine = open(file_);
       const Evaluation result = evaluate(*model, objective_, mine, options(mine, 4, kImages), comm);
       EXPECT_EQ(result.loss, alone.loss) << "rank " << comm.rank() << " of " << ranks;
       EXPECT_EQ(result.reconstruction, alone.reconstruction) << "rank " << comm.rank() << " of " << ranks;
@@ -101,7 +101,7 @@ TEST_F(EvaluationTest, HasTheSameBitsAtAnyNumberOfRanks) {
 }
 
 TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
-  const ImageDataset data = open(file_);
+  const SampleDataset data = open(file_);
   EvaluationOptions wanted = options(data, 4, kImages);
   wanted.importance_samples = 300;  // more than are decoded at once
   const Evaluation alone = evaluate(*trained_, objective_, data, wanted, *self_);
@@ -114,7 +114,7 @@ TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
     run_thread_ranks(ranks, [&](Communicator& comm) {
       at::set_num_threads(1);
       const auto model = copy_of_trained();
-      const ImageDataset mine = open(file_);
+      const SampleDataset mine = open(file_);
       const Evaluation result = evaluate(*model, objective_, mine, wanted, comm);
       for (std::size_t i = 0; i < alone.log_p.size(); ++i) EXPECT_EQ(result.log_p[i].nats, alone.log_p[i].nats) << "rank " << comm.rank() << " of " << ranks;
       EXPECT_EQ(result.kld_per_dimension, alone.kld_per_dimension);
@@ -125,18 +125,18 @@ TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
 }
 
 TEST_F(EvaluationTest, TakesMoreRanksThanBlocks) {
-  const ImageDataset data = open(file_);
+  const SampleDataset data = open(file_);
   const Evaluation alone = evaluate(*trained_, objective_, data, options(data, 256, kImages), *self_);
   run_thread_ranks(3, [&](Communicator& comm) {
     at::set_num_threads(1);
     const auto model = copy_of_trained();
-    const ImageDataset mine = open(file_);
+    const SampleDataset mine = open(file_);
     EXPECT_EQ(evaluate(*model, objective_, mine, options(mine, 256, kImages), comm).loss, alone.loss);
   });
 }
 
 TEST_F(EvaluationTest, GivesTheErrorOnZeroToOneWhateverTheModelsRange) {
-  const ImageDataset data = open(file_);
+  const SampleDataset data = open(file_);
   const Evaluation result = evaluate(*trained_, objective_, data, options(data, 8, kImages, -1, 1), *self_);
   trained_->eval();
   const at::NoGradGuard no_grad;
@@ -148,7 +148,7 @@ TEST_F(EvaluationTest, GivesTheErrorOnZeroToOneWhateverTheModelsRange) {
 }
 
 TEST_F(EvaluationTest, GivesNatsWhereTheLossIsASum) {
-  const ImageDataset data = open(file_);
+  const SampleDataset data = open(file_);
   EvaluationOptions in_nats = options(data, 8, kImages);
   LikelihoodOptions half;
   half.sigma = 0.5;
@@ -165,7 +165,7 @@ TEST_F(EvaluationTest, GivesNatsWhereTheLossIsASum) {
 }
 
 TEST_F(EvaluationTest, LeavesTheModelAsItWas) {
-  const ImageDataset data = open(file_);
+  const SampleDataset data = open(file_);
   const auto before = copy_of_trained();
   evaluate(*trained_, objective_, data, options(data, 8, kImages), *self_);
   EXPECT_TRUE(trained_->is_training());

@@ -25,8 +25,8 @@ namespace {
 
 enum class Cache { memory, stream };
 
-ImageDataset opened(const ImageSource& source, Cache cache) {
-  ImageDataset images = ImageDataset::open(source);
+SampleDataset opened(const SampleSource& source, Cache cache) {
+  SampleDataset images = SampleDataset::open(source);
   if (cache == Cache::memory) {
     const auto self = make_self_communicator();
     images.cache(*self, *self, {.threads = 2});
@@ -36,7 +36,7 @@ ImageDataset opened(const ImageSource& source, Cache cache) {
 }
 
 // Twice, the second time backwards: what the library keeps from the first reading shall change nothing.
-json write_images(const ImageDataset& images, const std::string& path) {
+json write_images(const SampleDataset& images, const std::string& path) {
   std::vector<std::uint8_t> all(static_cast<std::size_t>(images.size()) * images.image_bytes());
   std::vector<std::uint8_t> again(images.image_bytes());
   const auto place = [&](std::int64_t i) { return std::span(all).subspan(static_cast<std::size_t>(i) * again.size(), again.size()); };
@@ -65,9 +65,9 @@ json verified(const std::string& file) {
   return out;
 }
 
-json embedded(const ImageSource& source, const std::string& codes) {
-  const ImageDataset images = opened(source, Cache::memory);
-  const ImageShape& s = images.shape();
+json embedded(const SampleSource& source, const std::string& codes) {
+  const SampleDataset images = opened(source, Cache::memory);
+  const SampleShape& s = images.shape();
   torch::manual_seed(4);
   MlpVae model({.channels = s.channels, .height = s.height, .width = s.width, .latent_dim = 2, .hidden_dims = {4}}, {.channels = s.channels});
   InputFormat format;
@@ -85,10 +85,10 @@ json look_at(const std::string& line, const std::filesystem::path& folder) {
   std::getline(words, file, '\t');
   std::getline(words, layout, '\t');
   std::getline(words, crop, '\t');
-  ImageSource source;
+  SampleSource source;
   source.files = {file};
   source.layout = layout;
-  ImageSource cropped = source;
+  SampleSource cropped = source;
   cropped.geometry.crop = std::stoll(crop);
 
   json out;
@@ -105,11 +105,11 @@ json look_at(const std::string& line, const std::filesystem::path& folder) {
   path("crop", [&] { return write_images(opened(cropped, Cache::stream), place("crop.bin")); });
   path("convert", [&] {
     ConvertOptions options;
-    options.dataset = ImageDataset::open(source).stored().path();
+    options.dataset = SampleDataset::open(source).stored().path();
     options.threads = 1;
     options.chunk_images = 7;
     convert({file}, place("converted.h5"), options);
-    ImageSource converted = source;
+    SampleSource converted = source;
     converted.files = {place("converted.h5")};
     return write_images(opened(converted, Cache::memory), place("converted.bin"));
   });

@@ -50,7 +50,7 @@ class FullEvaluations : public StoredImages {
     for (std::size_t i = 0; i < sources.size(); ++i) targets[i].copy_(sources[i]);
   }
 
-  static EvaluationOptions options_of(const ImageDataset& data) {
+  static EvaluationOptions options_of(const SampleDataset& data) {
     EvaluationOptions options;
     options.format = format_of(data);
     options.weights.kld_factor = 0.1;
@@ -70,7 +70,7 @@ TEST_F(FullEvaluations, HaveTheSameFiguresAtAnyNumberOfRanks) {
     run_thread_ranks(ranks, [&](Communicator& host) {
       const auto model = small_model();
       copy_weights(*original, *model);
-      const ImageDataset data = open(file);
+      const SampleDataset data = open(file);
       const FullEvaluation result = evaluate_fully(*model, Objective({}, *model), data, options_of(data), 10, host);
       EvaluationSubject subject;
       const std::string json = evaluation_json(subject, result).dump();
@@ -85,7 +85,7 @@ TEST_F(FullEvaluations, HaveTheSameFiguresAtAnyNumberOfRanks) {
 
 TEST_F(FullEvaluations, LookAtTheSamplesAskedFor) {
   const auto model = small_model();
-  const ImageDataset data = open(stored_shapes());
+  const SampleDataset data = open(stored_shapes());
   const auto host = make_self_communicator();
   const EvaluationOptions options = options_of(data);
   const FullEvaluation part = evaluate_fully(*model, Objective({}, *model), data, options, 0, *host);
@@ -97,7 +97,7 @@ TEST_F(FullEvaluations, LookAtTheSamplesAskedFor) {
 
 TEST_F(FullEvaluations, SayWhyThereAreNoScores) {
   const auto model = small_model();
-  const ImageDataset data = open(stored_shapes());
+  const SampleDataset data = open(stored_shapes());
   EvaluationOptions options = options_of(data);
   options.samples = 1;
   const FullEvaluation result = evaluate_fully(*model, Objective({}, *model), data, options, 10, *make_self_communicator());

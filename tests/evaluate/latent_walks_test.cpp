@@ -44,7 +44,7 @@ TEST(LatentPath, BetweenParallelOrZeroVectorsIsStraight) {
 
 class Walks : public StoredImages {
  protected:
-  ImageDataset images() const {
+  SampleDataset images() const {
     std::vector<std::uint8_t> bytes(40 * 64);
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * i * 7 % 253);
     return stored({40, 8, 8}, bytes);
@@ -54,7 +54,7 @@ class Walks : public StoredImages {
 TEST_F(Walks, ChangeOneDimensionOfTheRowsCode) {
   const at::NoGradGuard no_grad;
   const auto model = small_model();
-  const ImageDataset data = images();
+  const SampleDataset data = images();
   TraversalOptions options;
   options.row = 4;
   options.dimensions = 2;
@@ -77,7 +77,7 @@ TEST_F(Walks, ChangeOneDimensionOfTheRowsCode) {
 
 TEST_F(Walks, InQuantilesReachWhatDrawsOfThePosteriorReach) {
   const auto model = small_model();
-  const ImageDataset data = images();
+  const SampleDataset data = images();
   TraversalOptions options;
   options.dimensions = 99;
   options.steps = 5;

@@ -12,13 +12,13 @@ class MeanImage : public StoredImages {};
 
 TEST_F(MeanImage, LeavesEveryValuesVariance) {
   // Values (0, 10, 20, 30, 40, 50) and (255, 10, 22, 36, 40, 50): variances 127.5^2, 0, 1, 9, 0, 0.
-  const ImageDataset data = stored({2, 2, 3}, {0, 10, 20, 30, 40, 50, 255, 10, 22, 36, 40, 50});
+  const SampleDataset data = stored({2, 2, 3}, {0, 10, 20, 30, 40, 50, 255, 10, 22, 36, 40, 50});
   const auto self = make_self_communicator();
   EXPECT_NEAR(mean_image_mse(data, 2, *self), (127.5 * 127.5 + 1 + 9) / 6 / (255.0 * 255.0), 1e-15);
 }
 
 TEST_F(MeanImage, OfOneImageIsThatImage) {
-  const ImageDataset data = stored({2, 2, 2}, {1, 2, 3, 4, 200, 100, 50, 25});
+  const SampleDataset data = stored({2, 2, 2}, {1, 2, 3, 4, 200, 100, 50, 25});
   const auto self = make_self_communicator();
   EXPECT_EQ(mean_image_mse(data, 1, *self), 0.0) << "the second image is not looked at";
   EXPECT_GT(mean_image_mse(data, 2, *self), 0.0);

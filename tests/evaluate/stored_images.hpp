@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "../temporary_folder.hpp"
-#include "evaluate/model_input.hpp"
+#include "data/model_input.hpp"
 
 namespace vae_dist {
 
@@ -21,20 +21,20 @@ class StoredImages : public TemporaryFolderTest {
     return path(file);
   }
 
-  static ImageDataset open(const std::string& file) {
-    ImageSource source;
+  static SampleDataset open(const std::string& file) {
+    SampleSource source;
     source.files = {file};
     source.scale = 1.0 / 255;
-    return ImageDataset::open(source, std::numeric_limits<std::uint64_t>::max());
+    return SampleDataset::open(source, std::numeric_limits<std::uint64_t>::max());
   }
 
-  ImageDataset stored(const std::vector<std::int64_t>& shape, const std::vector<std::uint8_t>& bytes) const {
+  SampleDataset stored(const std::vector<std::int64_t>& shape, const std::vector<std::uint8_t>& bytes) const {
     return open(store("images.h5", shape, bytes));
   }
 };
 
 /// How the images reach a model of double precision.
-inline InputFormat format_of(const ImageDataset& dataset, double low = 0, double high = 1) {
+inline InputFormat format_of(const SampleDataset& dataset, double low = 0, double high = 1) {
   InputFormat format{.shape = dataset.shape(), .layout = dataset.layout(), .scale = dataset.scale(), .low = low, .high = high};
   format.channels_last = false;
   format.type = at::kDouble;

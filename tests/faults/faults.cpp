@@ -1,4 +1,4 @@
-// vae_dist with faults that only the program itself can have: its own main and objects, in which two functions of src/train are taken over by those below. (The linker takes
+// vae_dist with faults that only the program itself can have: its own main and objects, in which two functions of src/step are taken over by those below. (The linker takes
 // no member of a static library whose names are all there already: real_functions.cpp has the product's own ones, called real_make_model() and real_noise_tensor().) So the
 // product has no switch for any of this. VAE_DIST_FAULT says what happens, on which rank, at which of the process's steps (from 1) and how often: "nan_gradient rank=1 step=5 times=2".
 //
@@ -17,15 +17,15 @@
 #include <type_traits>
 #include <vector>
 
-#include "train/batches/noise_tensor.hpp"
-#include "train/step/make_model.hpp"
+#include "step/noise_tensor.hpp"
+#include "step/make_model.hpp"
 
 namespace vae_dist {
 
-static_assert(std::is_same_v<decltype(make_model), std::shared_ptr<LatentModel>(const Config&, const ImageShape&)>, "make_model() has changed: the one below has to follow, or it takes nothing over");
+static_assert(std::is_same_v<decltype(make_model), std::shared_ptr<LatentModel>(const Config&, const SampleShape&)>, "make_model() has changed: the one below has to follow, or it takes nothing over");
 static_assert(std::is_same_v<decltype(noise_tensor), at::Tensor(const Batch&, const InputFormat&)>, "noise_tensor() has changed: the one below has to follow, or it takes nothing over");
 
-std::shared_ptr<LatentModel> real_make_model(const Config& config, const ImageShape& shape);
+std::shared_ptr<LatentModel> real_make_model(const Config& config, const SampleShape& shape);
 at::Tensor real_noise_tensor(const Batch& batch, const InputFormat& format);
 
 namespace {
@@ -66,7 +66,7 @@ void take_all_memory() {
 
 }  // namespace
 
-std::shared_ptr<LatentModel> make_model(const Config& config, const ImageShape& shape) {
+std::shared_ptr<LatentModel> make_model(const Config& config, const SampleShape& shape) {
   std::shared_ptr<LatentModel> model = real_make_model(config, shape);
   if (on_rank(plan.rank)) trained = model;
   if (trained.expired() || std::strcmp(plan.kind, "nan_gradient") != 0) return model;

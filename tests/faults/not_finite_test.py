@@ -1,5 +1,5 @@
 """NaN in one rank's gradient, in a forward pass, in the data, and a flipped bit in one rank's weights. (What a skipped step leaves
-untouched, for each cause and kind of batch norm: tests/train/skipped_step_test.cpp and failure_test.)"""
+untouched, for each cause and kind of batch norm: tests/step/skipped_step_test.cpp and failure_test.)"""
 import json
 import os
 import re

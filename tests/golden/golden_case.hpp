@@ -11,7 +11,7 @@
 
 #include "checkpoint/safetensors.hpp"
 #include "config/load_config.hpp"
-#include "data/image_dataset.hpp"
+#include "data/sample_dataset.hpp"
 
 namespace vae_dist {
 
@@ -30,7 +30,7 @@ class GoldenCase {
 
   /// A fact about the data: "channels", "training_samples".
   std::int64_t fact(const std::string& name) const { return std::stoll(file_.metadata.at(name)); }
-  ImageShape shape() const { return {fact("channels"), fact("height"), fact("width")}; }
+  SampleShape shape() const { return {fact("channels"), fact("height"), fact("width")}; }
 
   /// The tensors whose names begin with `prefix`, without it.
   std::map<std::string, at::Tensor> group(const std::string& prefix) const {

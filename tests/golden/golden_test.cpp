@@ -7,9 +7,9 @@
 #include <iostream>
 
 #include "golden_case.hpp"
-#include "train/step/learner.hpp"
-#include "train/step/learning_rate.hpp"
-#include "train/step/resolved_objective.hpp"
+#include "step/learner.hpp"
+#include "step/learning_rate.hpp"
+#include "step/resolved_objective.hpp"
 
 namespace vae_dist {
 namespace {

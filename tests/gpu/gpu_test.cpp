@@ -9,14 +9,15 @@
 #include <stdexcept>
 #include <thread>
 
-#include "../train/small_run.hpp"
-#include "evaluate/model_input.hpp"
+#include "../step/small_run.hpp"
+#include "data/model_input.hpp"
+#include "device/queue_copy.hpp"
 #include "never_waits.hpp"
 #include "shared_gpu.hpp"
-#include "train/device/gpu_facts.hpp"
-#include "train/device/pinned_memory.hpp"
-#include "train/step/deferred_values.hpp"
-#include "train/step/work_recorder.hpp"
+#include "device/gpu_facts.hpp"
+#include "step/training_batches.hpp"
+#include "device/deferred_values.hpp"
+#include "device/work_recorder.hpp"
 
 namespace vae_dist {
 namespace {

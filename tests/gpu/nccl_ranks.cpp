@@ -9,16 +9,17 @@
 #include <optional>
 
 #include "../comm/collective_checks.hpp"
-#include "../train/small_run.hpp"
+#include "../step/small_run.hpp"
 #include "base/error.hpp"
 #include "comm/nccl_communicator.hpp"
-#include "evaluate/model_input.hpp"
+#include "data/model_input.hpp"
+#include "device/queue_copy.hpp"
 #include "never_waits.hpp"
 #include "parallel/bucket_exchange.hpp"
 #include "parallel/replicate.hpp"
 #include "shared_gpu.hpp"
 #include "staged_communicator.hpp"
-#include "train/step/gradient_memory.hpp"
+#include "step/gradient_memory.hpp"
 
 namespace vae_dist {
 namespace {

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "comm/mpi_world.hpp"
-#include "train/device/device.hpp"
+#include "run/choose_device.hpp"
 
 namespace vae_dist {
 

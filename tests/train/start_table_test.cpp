@@ -6,7 +6,7 @@
 #include <map>
 
 #include "../temporary_folder.hpp"
-#include "train/run/launcher_facts.hpp"
+#include "run/launcher_facts.hpp"
 
 namespace vae_dist {
 namespace {
@@ -26,9 +26,9 @@ class StartTable : public TemporaryFolderTest {
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i % 251);
     file.create_dataset("imgs", {.shape = {210, 4, 4}}).write_rows(0, 210, bytes);
     file.close();
-    ImageSource source;
+    SampleSource source;
     source.files = {path("grey.h5")};
-    data_.emplace(ImageDataset::open(source, std::numeric_limits<std::uint64_t>::max()));
+    data_.emplace(SampleDataset::open(source, std::numeric_limits<std::uint64_t>::max()));
 
     config_.run.name = "grey";
     config_.model.latent_dim = 8;
@@ -56,7 +56,7 @@ class StartTable : public TemporaryFolderTest {
   }
 
   Config config_;
-  std::optional<ImageDataset> data_;
+  std::optional<SampleDataset> data_;
   ReplicaPlan plan_;
   DeviceChoice device_;
   ResolvedObjective objective_;

@@ -11,19 +11,19 @@
 namespace vae_dist {
 namespace {
 
-constexpr std::uint64_t kStream = 0x62657461;   // "beta"
-enum Draw : std::uint32_t { kFactor, kFirst, kSecond };
+constexpr std::uint64_t kBetaKey = 0x62657461;   // "beta"
+enum BetaDraw : std::uint32_t { kBetaFactor, kFirst, kSecond };
 
 }  // namespace
 
 LabelledPoints beta_vae_points(const FactoredLatents& latents, Votes votes, std::uint64_t seed) {
-  const RowDraws draws(seed, kStream);
+  const RowDraws draws(seed, kBetaKey);
   const std::int64_t dimensions = latents.dimensions();
   LabelledPoints result{.points = at::zeros({votes.count, dimensions}, at::kDouble), .labels = at::empty({votes.count}, at::kLong)};
   const double* mu = latents.mu().data_ptr<double>();
   for (std::int64_t v = 0; v < votes.count; ++v) {
     const std::int64_t vote = votes.first + v;
-    const std::int64_t factor = draws.below(latents.factors(), vote, kFactor, 0);
+    const std::int64_t factor = draws.below(latents.factors(), vote, kBetaFactor, 0);
     const auto starts = latents.rows_in_company(factor);
     const std::int64_t* classes = latents.classes(factor).data_ptr<std::int64_t>();
     double* point = result.points.data_ptr<double>() + v * dimensions;

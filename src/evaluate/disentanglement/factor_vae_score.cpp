@@ -11,8 +11,8 @@
 namespace vae_dist {
 namespace {
 
-constexpr std::uint64_t kStream = 0x666163746f72;   // "factor"
-enum Draw : std::uint32_t { kFactor, kClass, kRows };
+constexpr std::uint64_t kFactorKey = 0x666163746f72;   // "factor"
+enum FactorDraw : std::uint32_t { kFactor, kClass, kRows };
 
 // Of the dimensions that are not pruned: where they lie in mu, and their variance over all rows.
 struct Active {
@@ -69,7 +69,7 @@ double factor_vae_score(const FactoredLatents& latents, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   const Active active = active_dimensions(latents);
   if (active.dimensions.empty()) return 0;
-  const RowDraws draws(seed, kStream);
+  const RowDraws draws(seed, kFactorKey);
   const auto training = count_votes(latents, active, kTrainingVotes, draws);
   const auto scored = count_votes(latents, active, kScoredVotes, draws);
   std::int64_t right = 0;

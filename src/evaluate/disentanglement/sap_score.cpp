@@ -15,7 +15,7 @@
 namespace vae_dist {
 namespace {
 
-constexpr std::uint64_t kStream = 0x736170;   // "sap"
+constexpr std::uint64_t kSapKey = 0x736170;   // "sap"
 constexpr std::int64_t kTrainingRows = 10000, kScoredRows = 5000;
 constexpr double kSmallestVariance = 1e-12;
 
@@ -46,7 +46,7 @@ struct Split {
 
 // Rows in the order of their random numbers: first those to learn from, then those to be measured by.
 Split split_rows(std::int64_t rows, std::uint64_t seed) {
-  const PhiloxKey key = random_key(seed, Purpose::evaluation, kStream);
+  const PhiloxKey key = random_key(seed, Purpose::evaluation, kSapKey);
   std::vector<std::pair<std::uint64_t, std::int64_t>> order;
   for (std::int64_t row = 0; row < rows; ++row) {
     const PhiloxCounter words = random_block(key, static_cast<std::uint64_t>(row), 0, 0);

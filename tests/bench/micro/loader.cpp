@@ -30,9 +30,9 @@ class ImageFile {
   ImageFile(const ImageFile&) = delete;
   ImageFile& operator=(const ImageFile&) = delete;
 
-  static ImageSource source() {
+  static SampleSource source() {
     static const ImageFile file;
-    ImageSource source;
+    SampleSource source;
     source.files = {file.path_};
     source.dataset = "imgs";
     return source;
@@ -58,13 +58,13 @@ void take_batches(benchmark::State& state, PrefetchingLoader& loader) {
 }
 
 void from_memory(benchmark::State& state) {
-  const ImageDataset images = ImageDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
+  const SampleDataset images = SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
   PrefetchingLoader loader(images, batch_plan(0), 0, 0, kAhead, nullptr, plain_batch_memory(), static_cast<int>(state.range(0)));
   take_batches(state, loader);
 }
 
 void streamed(benchmark::State& state) {
-  const ImageDataset images = ImageDataset::open(ImageFile::source());
+  const SampleDataset images = SampleDataset::open(ImageFile::source());
   const auto self = make_self_communicator();
   ChunkRing::Options options;
   options.seed = 1;
@@ -76,7 +76,7 @@ void streamed(benchmark::State& state) {
 
 // Without the thread: what a batch takes to make.
 void made_at_once(benchmark::State& state) {
-  const ImageDataset images = ImageDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
+  const SampleDataset images = SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
   const BatchPlan plan = batch_plan(0);
   std::int64_t step = 0;
   for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(make_batch(images, plan, 0, step++ % (kImages / kBatch)).pixels.data());

@@ -4,8 +4,8 @@
 
 #include <memory>
 
-#include "model/kl_divergence.hpp"
-#include "model/objective.hpp"
+#include "objective/kl_divergence.hpp"
+#include "objective/objective.hpp"
 
 namespace vae_dist {
 namespace {

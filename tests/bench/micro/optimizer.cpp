@@ -2,7 +2,7 @@
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
-#include "train/step/optimizer.hpp"
+#include "step/optimizer.hpp"
 
 namespace vae_dist {
 namespace {

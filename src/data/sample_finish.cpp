@@ -1,0 +1,58 @@
+#include "data/sample_finish.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/keyed_random.hpp"
+
+namespace vae_dist {
+
+SampleFinish::SampleFinish(const FinishOptions& options, PixelType type, double scale, bool whole_numbers, const std::string& place)
+    : options_(options), type_(type), out_type_(type), scale_(scale), out_scale_(scale) {
+  if (options.binarize != Binarize::none) {
+    out_type_ = PixelType::uint8;
+    out_scale_ = 1.0;
+  } else if (options.dequantize) {
+    if (!whole_numbers) throw BadInput(text("data.dequantize is uniform, but the images of ", place, " are fractions without grey levels"));
+    out_type_ = PixelType::float32;
+    // Levels 0 to L - 1 with L - 1 = 1 / scale; with noise they fill [0, L).
+    out_scale_ = 1.0 / (std::round(1.0 / scale) + 1.0);
+  }
+}
+
+void SampleFinish::apply(std::span<const std::byte> image, std::int64_t epoch, std::int64_t sample, std::span<std::uint8_t> out) const {
+  if (copies()) {
+    std::memcpy(out.data(), image.data(), image.size());
+    return;
+  }
+  const std::size_t values = image.size() / bytes_of(type_);
+  const auto value = [&](std::size_t i) {
+    if (type_ == PixelType::uint8) return static_cast<float>(std::to_integer<int>(image[i]));
+    float v;
+    std::memcpy(&v, image.data() + 4 * i, 4);
+    return v;
+  };
+  if (options_.binarize == Binarize::threshold) {
+    for (std::size_t i = 0; i < values; ++i) out[i] = value(i) * scale_ >= 0.5;
+    return;
+  }
+  const Purpose purpose = options_.dequantize ? Purpose::dequantize : Purpose::binarize;
+  const PhiloxKey key = random_key(options_.seed, purpose, options_.binarize == Binarize::fixed ? 0 : static_cast<std::uint64_t>(epoch));
+  thread_local std::vector<float> draws;
+  draws.resize(values);
+  fill_uniform(key, static_cast<std::uint64_t>(sample), 0, draws);
+  if (options_.dequantize) {
+    for (std::size_t i = 0; i < values; ++i) {
+      // A level and a draw just below 1 may round up to the next level.
+      const float v = value(i), noisy = std::min(v + draws[i], std::nextafter(v + 1.0f, v));
+      std::memcpy(out.data() + 4 * i, &noisy, 4);
+    }
+  } else {
+    for (std::size_t i = 0; i < values; ++i) out[i] = draws[i] < value(i) * scale_;
+  }
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,36 @@
+// The part of gpu_facts.hpp that asks CUDA.
+#include <cuda_runtime_api.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "base/error.hpp"
+#include "device/gpu_facts.hpp"
+
+namespace vae_dist {
+namespace {
+
+void check(cudaError_t result, const char* call) {
+  if (result != cudaSuccess) throw Failure(text(call, " failed: ", cudaGetErrorString(result)));
+}
+
+std::string driver() {
+  std::ostringstream told;
+  told << std::ifstream("/proc/driver/nvidia/version").rdbuf();
+  if (const std::string version = driver_version_in(told.str()); !version.empty()) return version;
+  int newest_cuda = 0;  // major * 1000 + minor * 10
+  check(cudaDriverGetVersion(&newest_cuda), "cudaDriverGetVersion");
+  return text("for CUDA ", newest_cuda / 1000, ".", newest_cuda % 1000 / 10);
+}
+
+}  // namespace
+
+GpuFacts gpu_facts(c10::Device device) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device.index()), "cudaGetDeviceProperties");
+  char bus_id[32] = {};
+  check(cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, device.index()), "cudaDeviceGetPCIBusId");
+  return {properties.name, bus_id, driver()};
+}
+
+}  // namespace vae_dist

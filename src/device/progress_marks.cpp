@@ -1,0 +1,30 @@
+#include "device/progress_marks.hpp"
+
+#include <ATen/ATen.h>
+
+#include <stdexcept>
+
+namespace vae_dist {
+
+ProgressMarks::ProgressMarks(std::int64_t collectives, c10::Device device)
+    // Before the first round: what begin() makes 1, 2, 3, ...
+    : values_(at::arange(1 - 2 * collectives, 1, at::TensorOptions(device).dtype(at::kInt))),
+      word_(at::zeros({1}, at::TensorOptions(at::kInt).pinned_memory(device.is_cuda()))) {}
+
+void ProgressMarks::begin() {
+  next_ = 0;
+  values_.add_(values_.numel());
+}
+
+void ProgressMarks::pass() {
+  if (next_ == values_.numel()) throw std::logic_error("more marks were passed than the round has");
+  word_.copy_(values_.slice(0, next_, next_ + 1), /*non_blocking=*/true);
+  ++next_;
+}
+
+std::shared_ptr<const std::uint32_t> ProgressMarks::word() const {
+  const auto owner = std::make_shared<at::Tensor>(word_);
+  return {owner, static_cast<const std::uint32_t*>(owner->const_data_ptr())};
+}
+
+}  // namespace vae_dist

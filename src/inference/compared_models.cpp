@@ -1,0 +1,187 @@
+#include "inference/compared_models.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/digits.hpp"
+#include "base/error.hpp"
+#include "comm/agreement.hpp"
+#include "step/make_model.hpp"
+#include "inference/evaluation_options.hpp"
+
+namespace vae_dist {
+namespace {
+
+// The first run's own data, as every model's: only the preparation is each run's.
+TrainedModel with_data_of(TrainedModel model, const TrainedModel& first) {
+  model.config.data.train = first.config.data.train;
+  model.config.data.validation = first.config.data.validation;
+  // A part is held out by the seed of its run.
+  model.config.run.seed = first.config.run.seed;
+  return model;
+}
+
+// The directory of the run that a checkpoint is of: <run>/checkpoints/step_00000500.
+std::string run_place(const ComparedModel& model) {
+  const std::filesystem::path run = model.trained.origin.lexically_normal().parent_path().parent_path();
+  return run.empty() ? model.trained.origin.string() : run.string();
+}
+
+// "mnist"; where that is not enough to tell the models apart "mnist step 500", then "elsewhere/mnist step 500"; the same checkpoint twice is "... (2)".
+std::vector<std::string> short_names(const std::vector<ComparedModel>& models) {
+  using Name = std::function<std::string(const ComparedModel&)>;
+  const std::vector<Name> longer = {[](const ComparedModel& model) { return text(model.trained.config.run.name, " step ", model.subject.step); },
+                                    [](const ComparedModel& model) { return text(run_place(model), " step ", model.subject.step); }};
+  std::vector<std::string> names;
+  for (const ComparedModel& model : models) names.push_back(model.trained.config.run.name);
+  for (const Name& name : longer) {
+    std::map<std::string, int> seen;
+    for (const std::string& each : names) ++seen[each];
+    for (std::size_t m = 0; m < models.size(); ++m)
+      if (seen[names[m]] > 1) names[m] = name(models[m]);
+  }
+  std::map<std::string, int> seen;
+  for (std::string& name : names)
+    if (const int copy = ++seen[name]; copy > 1) name += text(" (", copy, ")");
+  return names;
+}
+
+// What a model's loss is made of.
+std::string loss_text(const ComparedModel& model) {
+  const EvaluationSubject& s = model.subject;
+  return s.reconstruction_unit + (s.has_kld ? text(" + ", digits(s.kld_weight * s.beta), " * KL") : "");
+}
+
+// Empty where all losses are the same function.
+std::string loss_note(const std::vector<ComparedModel>& models, const std::vector<std::string>& names) {
+  const bool alike = std::all_of(models.begin(), models.end(), [&](const ComparedModel& model) { return loss_text(model) == loss_text(models.front()); });
+  if (alike) return "";
+  std::string out = "loss and reconstruction are not comparable, for they are different things:\n";
+  for (std::size_t m = 0; m < models.size(); ++m) out += text("  ", names[m], ": ", loss_text(models[m]), "\n");
+  return out;
+}
+
+// A bound at a deviation that nothing fitted says little, and less beside one that something did.
+std::string sigma_note(const std::vector<ComparedModel>& models, const std::vector<std::string>& names) {
+  std::string list;
+  for (std::size_t m = 0; m < models.size(); ++m) {
+    const Evaluation& e = models[m].result.evaluation;
+    if (e.fixed_sigma && (e.elbo_nats || !e.log_p.empty())) list += text(list.empty() ? "" : ", ", names[m], " (", digits(*e.fixed_sigma), ")");
+  }
+  return list.empty() ? "" : text("ELBO, bits/dim and log p are no tuned likelihood where sigma is fixed: ", list, "\n");
+}
+
+std::int64_t parameters_of(const LatentModel& model) {
+  std::int64_t count = 0;
+  for (const auto& [name, parameter] : trained_parameters(model)) count += parameter.numel();
+  return count;
+}
+
+ComparedModel compare_one(TrainedModel trained, const ResolvedObjective& resolved, const ComparisonOptions& options, const MpiWorld& world, Communicator& host) {
+  const SharedData data = open_shared_data(trained, options.data, world, host);
+  RowRange samples;
+  agree(host, [&] {
+    samples = chosen_rows(options.rows, data.images.size());
+    check_likelihood_fits(trained.config, data.images);
+  });
+  trained.model->to(options.device);
+  EvaluationOptions how = evaluation_options(trained.config, resolved, data.images, samples, trained.state.step, options.device);
+  if (options.importance_samples) how.importance_samples = *options.importance_samples;
+  ComparedModel out;
+  out.result = evaluate_fully(*trained.model, Objective(resolved.options, *trained.model), data.images, how, options.coverage_samples, host);
+  out.subject = evaluation_subject(trained, resolved, data.images, samples);
+  out.parameters = parameters_of(*trained.model);
+  trained.model->to(c10::kCPU);
+  out.trained = std::move(trained);
+  return out;
+}
+
+}  // namespace
+
+std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const MpiWorld& world, Communicator& host) {
+  std::vector<TrainedModel> loaded;
+  for (const std::string& place : options.places) loaded.push_back(load_shared_model(place, host));
+  std::vector<ComparedModel> out;
+  for (const TrainedModel& trained : loaded) {
+    ResolvedObjective resolved;
+    agree(host, [&] { resolved = objective_of(trained); });
+    out.push_back(compare_one(with_data_of(trained, loaded.front()), resolved, options, world, host));
+  }
+  return out;
+}
+
+std::string comparison_table(const std::vector<ComparedModel>& models) {
+  using Cell = std::function<std::string(const ComparedModel&)>;
+  const auto optional = [](const std::optional<double>& value, int significant) { return value ? digits(*value, significant) : std::string(); };
+  const std::vector<std::pair<std::string, Cell>> columns = {
+      {"model", [](const ComparedModel& m) { return m.subject.model; }},
+      {"step", [](const ComparedModel& m) { return std::to_string(m.subject.step); }},
+      {"parameters", [](const ComparedModel& m) { return std::to_string(m.parameters); }},
+      {"M_N", [](const ComparedModel& m) { return m.subject.has_kld ? digits(m.subject.kld_weight) : ""; }},
+      {"beta", [](const ComparedModel& m) { return m.subject.has_kld ? digits(m.subject.beta) : ""; }},
+      {"loss", [](const ComparedModel& m) { return digits(m.result.evaluation.loss); }},
+      {"reconstruction", [](const ComparedModel& m) { return digits(m.result.evaluation.reconstruction); }},
+      {"KL/nats", [](const ComparedModel& m) { return m.subject.has_kld ? digits(m.result.evaluation.kld_nats) : ""; }},
+      {"active", [](const ComparedModel& m) { return m.result.evaluation.active_units ? text(*m.result.evaluation.active_units, "/", m.trained.model->latent_values()) : ""; }},
+      {"ELBO/nats", [&](const ComparedModel& m) { return optional(m.result.evaluation.elbo_nats, 6); }},
+      {"bits/dim", [&](const ComparedModel& m) { return optional(m.result.evaluation.bits_per_dim, 4); }},
+      {"log_p/nats", [](const ComparedModel& m) { return m.result.evaluation.log_p.empty() ? "" : digits(m.result.evaluation.log_p.back().nats, 6); }},
+      {"MSE", [](const ComparedModel& m) { return m.result.evaluation.reconstructs ? digits(m.result.evaluation.mse) : ""; }},
+      {"PSNR/dB", [](const ComparedModel& m) { return m.result.evaluation.reconstructs ? digits(m.result.evaluation.psnr()) : ""; }},
+      {"coverage", [](const ComparedModel& m) { return m.result.sample_quality ? digits(m.result.sample_quality->pixels.of_samples.coverage, 3) : ""; }},
+      {"density", [](const ComparedModel& m) { return m.result.sample_quality ? digits(m.result.sample_quality->pixels.of_samples.density, 3) : ""; }},
+      {"BetaVAE", [](const ComparedModel& m) { return m.result.factor_scores ? digits(m.result.factor_scores->beta_vae, 3) : ""; }},
+      {"FactorVAE", [](const ComparedModel& m) { return m.result.factor_scores ? digits(m.result.factor_scores->factor_vae, 3) : ""; }},
+      {"MIG", [](const ComparedModel& m) { return m.result.factor_scores ? digits(m.result.factor_scores->mig, 3) : ""; }},
+      {"SAP", [](const ComparedModel& m) { return m.result.factor_scores ? digits(m.result.factor_scores->sap, 3) : ""; }},
+  };
+  std::vector<std::vector<std::string>> rows = {{"run"}};
+  const std::vector<std::string> names = short_names(models);
+  for (const std::string& name : names) rows.push_back({name});
+  for (const auto& [name, cell] : columns) {
+    const bool anywhere = std::any_of(models.begin(), models.end(), [&](const ComparedModel& model) { return !cell(model).empty(); });
+    if (!anywhere) continue;
+    rows[0].push_back(name);
+    for (std::size_t m = 0; m < models.size(); ++m) rows[m + 1].push_back(cell(models[m]).empty() ? "-" : cell(models[m]));
+  }
+  const ComparedModel& first = models.front();
+  return text(first.subject.data, ", samples ", first.subject.samples.first, ":", first.subject.samples.last, "; the mean image's MSE is ",
+              digits(first.result.mean_image_mse), "\n", text_columns(rows), loss_note(models, names), sigma_note(models, names));
+}
+
+nlohmann::ordered_json comparison_json(const std::vector<ComparedModel>& models) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const ComparedModel& model : models) {
+    out.push_back(evaluation_json(model.subject, model.result));
+    out.back()["parameters"] = model.parameters;
+  }
+  return out;
+}
+
+ComparedPictures compare_pictures(const ComparisonOptions& options, const std::vector<ComparedModel>& models, std::int64_t count, std::uint64_t seed) {
+  ComparedPictures out;
+  count = std::min(count, models.front().subject.samples.size());
+  const std::vector<std::string> names = short_names(models);
+  for (std::size_t m = 0; m < models.size(); ++m) {
+    const TrainedModel& trained = models[m].trained;
+    const SampleDataset images = open_chosen_data(trained, options.data);
+    const InputFormat format = input_format(trained.config, images, c10::kCPU);
+    const auto on_unit_range = [&](const at::Tensor& values) { return ((values - format.low) / (format.high - format.low)).to(at::kFloat); };
+    ComparedImages made{names[m], {}, on_unit_range(sample_prior(*trained.model, count, seed))};
+    const RowRange samples = models[m].subject.samples;
+    if (trained.model->latent_kind() != LatentKind::none) {
+      const Reconstructions pairs = reconstruct(*trained.model, images, samples.first, count, format, Latent::mean, seed);
+      made.reconstructions = on_unit_range(pairs.reconstructions);
+      if (!out.inputs.defined()) out.inputs = on_unit_range(pairs.originals);
+    }
+    out.models.push_back(std::move(made));
+  }
+  return out;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,47 @@
+// The data that a trained model is looked at with, and how the objective of its run judges it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "comm/mpi_world.hpp"
+#include "evaluate/evaluation_report.hpp"
+#include "step/open_data.hpp"
+#include "step/resolved_objective.hpp"
+#include "inference/trained_model.hpp"
+
+namespace vae_dist {
+
+/// The same model on all ranks, also where a run that is still going writes another checkpoint meanwhile. Throws AgreedError. A collective.
+TrainedModel load_shared_model(const std::string& place, Communicator& host);
+
+/// Which images, as a user says it.
+struct DataChoice {
+  std::string file;   ///< HDF5 file; empty: the run's own data
+  std::string split;  ///< of the run's own data: "train" or "validation"; empty: validation where the run has it
+};
+
+/// The images that are meant, prepared (cropped, resized, binarized) as the run's configuration says; nothing is kept in memory. Throws BadInput: no such data, or
+/// images that the model is not for.
+SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoice& choice);
+
+/// The same, decoded once into memory that the ranks of a node share, where it fits. Throws AgreedError. A collective.
+struct SharedData {
+  SampleDataset images;
+  std::unique_ptr<Communicator> node;
+};
+SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice, const MpiWorld& world, Communicator& host);
+
+/// "A:B": samples A to B - 1 of `size`; empty: all. Throws BadInput for anything else, or samples that are not there.
+RowRange chosen_rows(const std::string& rows, std::int64_t size);
+
+/// M_N, beta and the rest as of the checkpoint's last step. Throws BadInput where M_N needs the number of training samples, and they can't be found.
+ResolvedObjective objective_of(const TrainedModel& trained);
+
+EvaluationSubject evaluation_subject(const TrainedModel& trained, const ResolvedObjective& objective, const SampleDataset& images, RowRange samples);
+
+/// Throws BadInput, with what the model can't do, for a decoder alone.
+void require_encoder(const TrainedModel& trained, const std::string& purpose);
+
+}  // namespace vae_dist

@@ -1,0 +1,35 @@
+// A model out of a checkpoint, ready to be looked at: with the moving average of its weights, where the run kept one.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "checkpoint/checkpoint.hpp"
+#include "config/config.hpp"
+#include "data/sample_dataset.hpp"
+#include "model/latent_model.hpp"
+
+namespace vae_dist {
+
+struct TrainedModel {
+  Config config;                 ///< of its run
+  SampleShape shape;
+  std::shared_ptr<LatentModel> model;  ///< in evaluation mode, on the CPU
+  TrainingState state;
+  TensorFile weights;
+  std::filesystem::path origin;  ///< the checkpoint it came from
+};
+
+struct CheckpointAt {
+  Checkpoint checkpoint;
+  std::filesystem::path origin;  ///< its directory
+};
+
+/// `place`: a checkpoint's directory, a run's (then its newest good checkpoint), RUN@best or RUN@STEP. Throws BadInput: none of these, or corrupt.
+CheckpointAt read_checkpoint_at(const std::string& place);
+
+/// The model of the checkpoint at `place`, as read_checkpoint_at() finds it. Throws BadInput.
+TrainedModel load_trained_model(const std::string& place);
+
+}  // namespace vae_dist

@@ -1,0 +1,149 @@
+#include "objective/objective.hpp"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "objective/importance_weights.hpp"
+#include "objective/kl_divergence.hpp"
+
+namespace vae_dist {
+namespace {
+
+// Where replicas run as one batch, each is looked at by itself: term(first sample, samples) is added up over them.
+template <typename Term>
+at::Tensor mean_over_replicas(std::int64_t batch, std::int64_t replicas, Term term) {
+  const std::int64_t samples = batch / replicas;
+  if (replicas == 1) return term(0, samples);
+  std::vector<at::Tensor> parts;
+  for (std::int64_t r = 0; r < replicas; ++r) parts.push_back(term(r * samples, samples));
+  return at::stack(parts).mean();
+}
+
+// The number as the arithmetic of `like` takes it: rounded to its type, as a number of the host would be.
+at::Tensor as_scalar_of(const at::Tensor& number, const at::Tensor& like) { return number.to(like.scalar_type()); }
+
+at::Tensor times(double factor, const at::Tensor& on_device, const at::Tensor& x) { return on_device.defined() ? as_scalar_of(on_device, x) * x : factor * x; }
+
+at::Tensor less(const at::Tensor& x, double number, const at::Tensor& on_device) { return on_device.defined() ? x - as_scalar_of(on_device, x) : x - number; }
+
+double image_values(const at::Tensor& x) { return static_cast<double>(x[0].numel()); }
+
+}  // namespace
+
+bool is_squared_error(const ObjectiveOptions& options, const LikelihoodOptions& likelihood) {
+  return options.reduction == Reduction::mean && likelihood.kind == LikelihoodKind::gaussian && likelihood.variance == Variance::fixed;
+}
+
+double reconstruction_nats(double reduced, const ObjectiveOptions& options, const LikelihoodOptions& likelihood, std::int64_t values) {
+  if (options.reduction == Reduction::sum) return reduced;
+  const auto d = static_cast<double>(values);
+  if (!is_squared_error(options, likelihood)) return reduced * d;
+  const double variance = likelihood.sigma * likelihood.sigma;
+  return d * (reduced / (2 * variance) + 0.5 * std::log(2 * std::numbers::pi * variance));
+}
+
+Objective::Objective(const ObjectiveOptions& options, const LatentModel& model) : options_(options), kind_(model.latent_kind()), latent_values_(model.latent_values()) {
+  if (kind_ == LatentKind::none) {
+    other_terms_.push_back("effective_samples");
+    for (const std::int64_t count : growing_counts(options.prior_samples)) other_terms_.push_back("log_p_of_" + std::to_string(count) + "_draws");
+  } else if (options.importance_samples > 1) {
+    other_terms_.push_back("effective_samples");
+  }
+  if (model.likelihood().is(Variance::optimal)) other_terms_.push_back(kSquaredError);
+}
+
+std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
+  if (kind_ == LatentKind::point) return 0;
+  if (kind_ == LatentKind::posterior) return latent_values_ * options_.importance_samples;
+  return latent_values_ * ((options_.prior_samples + replica_samples - 1) / replica_samples);
+}
+
+at::Tensor Objective::reduced(const LatentModel& model, const Decoded& decoded, const at::Tensor& x) const {
+  const Likelihood& likelihood = model.likelihood();
+  if (is_squared_error(options_, likelihood.options())) return Likelihood::squared_error(decoded, x);
+  const at::Tensor nats = likelihood.negative_log(decoded, x).mean();
+  return options_.reduction == Reduction::sum ? nats : nats / image_values(x);
+}
+
+LossTerms Objective::terms(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
+  if (model.latent_kind() == LatentKind::none) return without_encoder(model, x, noise, replicas);
+  if (options_.importance_samples > 1) return importance_weighted(model, x, noise, replicas);
+  return with_posterior(model, x, noise, weights, replicas);
+}
+
+LossTerms Objective::with_posterior(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
+  const Posterior posterior = model.encode(x);
+  const Decoded decoded = model.decode(reparameterize(posterior, noise));
+  LossTerms out;
+  out.reconstruction = mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
+    return reduced(model, decoded.narrow(first, count), x.narrow(0, first, count));
+  });
+  if (model.likelihood().is(Variance::optimal)) out.others = {Likelihood::squared_error(decoded, x).detach()};
+  if (posterior.is_point()) {
+    out.kld = at::zeros({}, x.options());
+    out.loss = out.reconstruction;
+    return out;
+  }
+  out.kld = kl_divergence(posterior.mu, posterior.log_var);
+  if (options_.capacity_gamma > 0) {
+    const at::Tensor distance = mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
+      const at::Tensor kld = kl_divergence(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count));
+      return less(kld, weights.capacity_nats, weights.capacity_nats_on_device).abs();
+    });
+    out.loss = out.reconstruction + options_.capacity_gamma * distance;
+    return out;
+  }
+  const at::Tensor charged = options_.free_bits == 0 ? out.kld : mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
+    return kl_with_free_bits(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count), options_.free_bits);
+  });
+  out.loss = out.reconstruction + times(weights.kld_factor, weights.kld_factor_on_device, charged);
+  return out;
+}
+
+LossTerms Objective::importance_weighted(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const {
+  const std::int64_t batch = x.size(0), draws = options_.importance_samples, latent = model.latent_values();
+  const Posterior posterior = model.encode(x);
+  const at::Tensor eps = noise.view({batch, draws, latent});
+  const at::Tensor z = reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, eps);
+  const Decoded decoded = model.decode(z.view({batch * draws, latent}));
+  const at::Tensor repeated = x.repeat_interleave(draws, 0);
+  std::vector<at::Tensor> parts;
+  const std::int64_t samples = batch / replicas * draws;
+  for (std::int64_t r = 0; r < replicas; ++r)
+    parts.push_back(model.likelihood().negative_log(decoded.narrow(r * samples, samples), repeated.narrow(0, r * samples, samples)));
+  const at::Tensor negative_log = at::cat(parts).view({batch, draws});
+
+  const at::Tensor log_weights = log_importance_weights(posterior, eps, negative_log);
+  LossTerms out;
+  out.loss = -log_mean_exp(log_weights).mean();
+  out.reconstruction = negative_log.mean();
+  out.kld = kl_divergence(posterior.mu, posterior.log_var);
+  out.others = {effective_sample_size(log_weights.detach()).mean()};
+  if (model.likelihood().is(Variance::optimal)) out.others.push_back(Likelihood::squared_error(decoded, repeated).detach());
+  return out;
+}
+
+LossTerms Objective::without_encoder(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const {
+  const std::int64_t samples = x.size(0) / replicas, draws = options_.prior_samples, latent = model.latent_values();
+  const at::Tensor z = noise.view({replicas, -1, latent}).narrow(1, 0, draws).reshape({replicas * draws, latent});
+  const Decoded decoded = model.decode(z);
+  std::vector<at::Tensor> parts;
+  for (std::int64_t r = 0; r < replicas; ++r)
+    parts.push_back(-model.likelihood().negative_log_of_pairs(decoded.narrow(r * draws, draws), x.narrow(0, r * samples, samples)));
+  const at::Tensor log_likelihoods = at::cat(parts);  // [B, K]
+
+  LossTerms out;
+  const at::Tensor nats = -log_mean_exp(log_likelihoods).mean();
+  // Averaged over pixels inside, the weights would be nearly uniform: only the value is divided.
+  out.loss = options_.reduction == Reduction::sum ? nats : nats / image_values(x);
+  out.reconstruction = out.loss;
+  out.kld = at::zeros({}, x.options());
+  const at::Tensor seen = log_likelihoods.detach();
+  out.others.push_back(effective_sample_size(seen).mean());
+  for (const std::int64_t count : growing_counts(draws)) out.others.push_back(log_mean_exp(seen.narrow(1, 0, count)).mean());
+  return out;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,92 @@
+// What a training step minimises, and the terms that are shown beside it.
+//
+//   a variational autoencoder   reconstruction + M_N * beta * KL  (Kingma, Welling 2014, eq. 10; Higgins et al. 2017; PyTorch-VAE's loss_function),
+//                               with `capacity` reconstruction + gamma * |KL - C|  (Burgess et al. 2018, eq. 8), with K > 1 importance samples
+//                               -log (1/K) sum_k w_k  (Burda et al. 2016, eq. 8)
+//   an autoencoder              reconstruction
+//   a decoder alone             -log (1/K) sum_k p(x|z_k), z_k ~ N(0, I): the marginal likelihood's estimate
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "objective/kld_weight.hpp"
+#include "model/latent_model.hpp"
+
+namespace vae_dist {
+
+struct ObjectiveOptions {
+  Reduction reduction = Reduction::mean;
+  double free_bits = 0;                 ///< nats a latent dimension
+  double capacity_gamma = 0;            ///< above 0: capacity in place of M_N * beta * KL
+  std::int64_t importance_samples = 1;  ///< K of a variational autoencoder
+  std::int64_t prior_samples = 64;      ///< K of a decoder alone
+};
+
+/// What changes with the step.
+struct StepWeights {
+  double kld_factor = 0;      ///< M_N * beta(step)
+  double capacity_nats = 0;   ///< C(step)
+
+  /// The same as scalars on the model's device, or undefined. Where they are, the loss takes them: a step that was captured once reads its numbers there anew
+  /// each time. Both ways give the same bits.
+  at::Tensor kld_factor_on_device = {}, capacity_nats_on_device = {};
+};
+
+/// Scalars; the loss has a gradient.
+struct LossTerms {
+  at::Tensor loss;
+  at::Tensor reconstruction;  ///< `mean`: per value (squared error, or nats); `sum`: nats per sample
+  at::Tensor kld;             ///< nats per sample, >= 0; zero where there is no posterior
+  std::vector<at::Tensor> others;  ///< as Objective::other_terms() names them
+
+  /// With PyTorch-VAE's keys: "loss", "Reconstruction_Loss", and "KLD" with its sign: -KL.
+  std::map<std::string, at::Tensor> named() const { return {{"loss", loss}, {"Reconstruction_Loss", reconstruction}, {"KLD", -kld}}; }
+};
+
+class Objective {
+ public:
+  /// The other term that Variance::optimal needs a running mean of: the squared error per value, mean over replicas.
+  static constexpr const char* kSquaredError = "squared_error";
+
+  Objective(const ObjectiveOptions& options, const LatentModel& model);
+
+  const ObjectiveOptions& options() const { return options_; }
+
+  /// Standard normal numbers that a sample of a replica of `replica_samples` brings. A decoder's draws are the replica's: each of its images is
+  /// explained by the same K, so each sample brings only its share.
+  std::int64_t noise_per_sample(std::int64_t replica_samples) const;
+
+  /// Terms of this objective besides loss, reconstruction and KL: "effective_samples", "log_p_of_16_draws", ...
+  const std::vector<std::string>& other_terms() const { return other_terms_; }
+
+  /// The terms of a batch that holds `replicas` replicas of equal size, one after the other: means over them. What looks at a batch as a whole (free bits,
+  /// the distance to the capacity, the optimal sigma, a decoder's draws) looks at each replica. x: [B, C, H, W], noise: [B, noise_per_sample].
+  LossTerms terms(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas = 1) const;
+
+  /// -log p(x|z) ([B], nats) as the objective shows it: with the seed's Gaussian of fixed sigma under `mean` the squared error per value, else nats per
+  /// value under `mean`, and nats under `sum`.
+  at::Tensor reduced(const LatentModel& model, const Decoded& decoded, const at::Tensor& x) const;
+
+ private:
+  LossTerms with_posterior(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const;
+  LossTerms importance_weighted(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;
+  LossTerms without_encoder(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;
+
+  ObjectiveOptions options_;
+  LatentKind kind_;
+  std::int64_t latent_values_;
+  std::vector<std::string> other_terms_;
+};
+
+/// The exact negative bound's reconstruction term, -log p(x|z) in nats per sample with all constants, from what `reduced` gives on average (so not of a
+/// decoder alone, whose estimate is in nats always). image_values: D.
+double reconstruction_nats(double reduced, const ObjectiveOptions& options, const LikelihoodOptions& likelihood, std::int64_t image_values);
+
+/// Whether the objective's reconstruction is PyTorch-VAE's plain squared error, which knows no sigma.
+bool is_squared_error(const ObjectiveOptions& options, const LikelihoodOptions& likelihood);
+
+}  // namespace vae_dist

@@ -1,0 +1,264 @@
+#include "report/run_curves.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "base/text.hpp"
+#include "plot/axis.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr double kRatioForPowers = 10;  // greatest over least value from which a logarithmic axis shows more
+constexpr std::size_t kDimensionsShown = 256;
+
+struct Known {
+  const char *name, *title, *unit;
+  bool falls = false;   ///< by orders of magnitude: a logarithmic axis may show it better
+  bool counts = false;  ///< from 0
+};
+
+// By metrics.jsonl's names, in the order of the page. An evaluation's value of the same name goes into the same chart.
+constexpr Known kLearning[] = {
+    {"loss", "Loss", "", true},
+    {"reconstruction_loss", "Reconstruction loss", "", true},
+    {"kld", "KL divergence", "nats a sample"},
+    {"mse", "Mean squared error of reconstructions", "", true},
+    {"elbo_nats", "ELBO", "nats a sample"},
+    {"bits_per_dim", "Bits per dimension", "bits"},
+    {"active_units", "Active units", "latent dimensions", false, true},
+    {"beta", "β", ""},
+    {"kld_weight", "M_N, the weight of the KL divergence", ""},
+    {"learning_rate", "Learning rate", ""},
+    {"gradient_norm", "Gradient norm, before clipping", "", true},
+};
+constexpr const char* kSpeed[] = {"samples_per_second", "step_seconds", "data_wait_seconds", "allreduce_wait_seconds"};
+// Shown otherwise: as a reference line, in a warning, in a table.
+constexpr const char* kNoCharts[] = {"mean_image_mse", "skipped", "samples", "epoch"};
+
+template <typename Names>
+bool among(const Names& names, const std::string& name) {
+  return std::any_of(std::begin(names), std::end(names), [&](const char* each) { return name == each; });
+}
+
+bool constant(const Curve& curve) {
+  return !curve.value.empty() && std::all_of(curve.value.begin(), curve.value.end(), [&](double value) { return value == curve.value.front(); });
+}
+
+const Curve* find(const RunRecord& run, const std::string& name) {
+  const auto found = run.curves.find(name);
+  return found == run.curves.end() ? nullptr : &found->second;
+}
+
+std::set<std::string> evaluated_on(std::span<const RunRecord> runs) {
+  std::set<std::string> out;
+  for (const RunRecord& run : runs)
+    for (const ReportEvaluation& evaluation : run.evaluations) out.insert(evaluation.on);
+  return out;
+}
+
+std::string series_name(std::span<const RunRecord> runs, const RunRecord& run, const std::string& what) { return runs.size() == 1 ? what : what.empty() ? run.name : run.name + ", " + what; }
+
+void choose_y_axis(LineChart& chart, bool may_be_logarithmic) {
+  std::optional<Range> all, later;
+  bool positive = true;
+  for (const Series& series : chart.series) {
+    all = range_of(series.y, false, all);
+    const std::size_t start = series.y.size() / 20;
+    later = range_of(std::span(series.y).subspan(start), false, later);
+    positive = positive && std::none_of(series.y.begin(), series.y.end(), [](double y) { return std::isfinite(y) && y <= 0; });
+  }
+  if (!all) return;
+  if (may_be_logarithmic && positive && all->high > kRatioForPowers * all->low) {
+    chart.y.logarithmic = true;
+  } else if (later && all->high - all->low > 8 * (later->high - later->low) && later->low < later->high) {
+    // The first steps fall from far above, and would press all that follows flat.
+    const Range seen = padded(*later, false);
+    chart.y.low = std::max(seen.low, std::min(all->low, seen.low));
+    chart.y.high = seen.high;
+    chart.caption = "The first steps lie outside: all values run from " + number_label(all->low) + " to " + number_label(all->high) + ".";
+  }
+}
+
+// Steps' curve and evaluations' points of the same name, of every run.
+LineChart chart_of(std::span<const RunRecord> runs, const std::string& name, const std::string& title, const std::string& unit, bool falls) {
+  LineChart chart{.title = title, .x = {.label = "step", .low = 0}, .y = {.label = unit}};
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    const int colour = runs.size() == 1 ? kOwnColour : static_cast<int>(r) % kColours;
+    const Curve* steps = find(runs[r], name);
+    if (steps && !steps->value.empty()) chart.series.push_back({.name = series_name(runs, runs[r], runs.size() == 1 ? "each step" : ""), .x = steps->step, .y = steps->value, .colour = colour});
+    for (const std::string& on : evaluated_on(runs)) {
+      const Curve points = evaluation_curve(runs[r], on, name);
+      if (!points.value.empty()) chart.series.push_back({.name = series_name(runs, runs[r], on), .x = points.step, .y = points.value, .dots = true, .dashed = true, .colour = colour});
+    }
+  }
+  choose_y_axis(chart, falls);
+  // The title says it where there is nothing else.
+  if (chart.series.size() == 1 && runs.size() == 1 && !chart.series[0].dots) chart.series[0].name.clear();
+  return chart;
+}
+
+void add_mean_image(std::span<const RunRecord> runs, LineChart& chart) {
+  for (const std::string& on : evaluated_on(runs)) {
+    const Curve mean_image = evaluation_curve(runs[0], on, "mean_image_mse");
+    if (!mean_image.value.empty()) chart.lines.push_back({text("the mean image's", evaluated_on(runs).size() > 1 ? ", " + on : ""), mean_image.value.back()});
+  }
+}
+
+std::set<std::string> all_names(std::span<const RunRecord> runs) {
+  std::set<std::string> out;
+  for (const RunRecord& run : runs) {
+    for (const auto& [name, curve] : run.curves) out.insert(name);
+    for (const ReportEvaluation& evaluation : run.evaluations)
+      for (const auto& [name, value] : evaluation.values) out.insert(name);
+  }
+  return out;
+}
+
+bool changes(std::span<const RunRecord> runs, const std::string& name) {
+  for (const RunRecord& run : runs) {
+    if (const Curve* curve = find(run, name); curve && !curve->value.empty() && !constant(*curve)) return true;
+    for (const std::string& on : evaluated_on(runs))
+      if (!evaluation_curve(run, on, name).value.empty()) return true;
+  }
+  return false;
+}
+
+std::vector<double> milliseconds(const std::vector<double>& seconds) {
+  std::vector<double> out;
+  for (const double each : seconds) out.push_back(1000 * each);
+  return out;
+}
+
+std::string spoken(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  if (!name.empty()) name[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
+  return name;
+}
+
+std::vector<RankTimes> rank_times(const RunRecord& run) {
+  if (!run.ranks.empty()) return run.ranks;
+  const auto typical = [&](const char* name) {
+    const Curve* curve = find(run, name);
+    return curve ? median(curve->value) : std::nan("");
+  };
+  // metrics.jsonl is rank 0's.
+  return {{"rank 0", typical("step_seconds"), typical("data_wait_seconds"), typical("allreduce_wait_seconds")}};
+}
+
+}  // namespace
+
+double median(std::vector<double> values) {
+  std::erase_if(values, [](double value) { return !std::isfinite(value); });
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+Curve evaluation_curve(const RunRecord& run, const std::string& on, const std::string& name) {
+  Curve out;
+  for (const ReportEvaluation& evaluation : run.evaluations) {
+    if (evaluation.on != on) continue;
+    for (const auto& [each, value] : evaluation.values) {
+      if (each != name) continue;
+      out.step.push_back(evaluation.step);
+      out.value.push_back(value);
+    }
+  }
+  return out;
+}
+
+std::vector<Figure> learning_charts(std::span<const RunRecord> runs) {
+  std::vector<Figure> out;
+  for (const Known& known : kLearning) {
+    if (!changes(runs, known.name)) continue;
+    LineChart chart = chart_of(runs, known.name, known.title, known.unit, known.falls);
+    if (known.name == std::string("mse")) add_mean_image(runs, chart);
+    if (known.counts) chart.y.low = 0;
+    out.push_back(draw(chart));
+  }
+  for (const std::string& name : all_names(runs)) {
+    const bool shown = among(kSpeed, name) || among(kNoCharts, name) || std::any_of(std::begin(kLearning), std::end(kLearning), [&](const Known& known) { return name == known.name; });
+    if (!shown && changes(runs, name)) out.push_back(draw(chart_of(runs, name, spoken(name), "", false)));
+  }
+  return out;
+}
+
+std::vector<Figure> speed_charts(std::span<const RunRecord> runs) {
+  std::vector<Figure> out;
+  const auto any_has = [&](const char* name) { return std::any_of(runs.begin(), runs.end(), [&](const RunRecord& run) { return find(run, name) != nullptr; }); };
+  if (any_has("samples_per_second")) out.push_back(draw(chart_of(runs, "samples_per_second", "Throughput, all ranks together", "samples a second", false)));
+  if (!any_has("step_seconds")) return out;
+
+  LineChart times{.title = runs.size() == 1 ? "Time of a step, on rank 0" : "Time of a step", .x = {.label = "step", .low = 0}, .y = {.label = "ms"}};
+  for (const RunRecord& run : runs) {
+    const auto add = [&](const char* name, const std::string& words) {
+      if (const Curve* curve = find(run, name)) times.series.push_back({.name = series_name(runs, run, words), .x = curve->step, .y = milliseconds(curve->value)});
+    };
+    add("step_seconds", runs.size() == 1 ? "whole step" : "");
+    if (runs.size() > 1) continue;
+    add("data_wait_seconds", "waiting for data");
+    add("allreduce_wait_seconds", "waiting for the all-reduce");
+  }
+  out.push_back(draw(times));
+
+  StackedBars bars{.title = "Where the time of a step goes", .caption = {}, .x_label = "ms a step", .parts = {"computing", "waiting for data", "waiting for the all-reduce"}, .bars = {}};
+  bool all_ranks = true;
+  for (const RunRecord& run : runs) {
+    all_ranks = all_ranks && !run.ranks.empty();
+    for (const RankTimes& rank : rank_times(run)) {
+      const double computing = rank.step - rank.data_wait - rank.allreduce_wait;
+      bars.bars.push_back({runs.size() == 1 ? rank.name : run.name + ", " + rank.name, milliseconds({computing, rank.data_wait, rank.allreduce_wait})});
+    }
+  }
+  if (!all_ranks) bars.caption = "Rank 0 as in metrics.jsonl: medians over its logged steps.";
+  out.push_back(draw(bars));
+  return out;
+}
+
+Table constant_curves(std::span<const RunRecord> runs) {
+  Table table;
+  table.header.push_back("The same at every step");
+  for (const RunRecord& run : runs) table.header.push_back(runs.size() == 1 ? "value" : run.name);
+  for (const std::string& name : all_names(runs)) {
+    const bool counted = among(kSpeed, name) || among(kNoCharts, name);
+    const bool has = std::any_of(runs.begin(), runs.end(), [&](const RunRecord& run) { return find(run, name) != nullptr; });
+    if (counted || !has || changes(runs, name)) continue;
+    const auto known = std::find_if(std::begin(kLearning), std::end(kLearning), [&](const Known& each) { return name == each.name; });
+    Table::Row row{{known == std::end(kLearning) ? spoken(name) : known->title}};
+    for (const RunRecord& run : runs) {
+      const Curve* curve = find(run, name);
+      row.cells.push_back(curve && !curve->value.empty() ? number_label(curve->value.back()) : "");
+    }
+    table.rows.push_back(std::move(row));
+  }
+  table.numbers = true;
+  return table;
+}
+
+std::vector<Figure> kld_charts(std::span<const RunRecord> runs) {
+  std::vector<Figure> out;
+  for (const RunRecord& run : runs) {
+    if (run.kld_per_dimension.empty()) continue;
+    std::vector<Bar> bars;
+    for (std::size_t d = 0; d < run.kld_per_dimension.size(); ++d) bars.push_back({text("z", d), run.kld_per_dimension[d]});
+    // NaN has no place in an order: last.
+    const auto key = [](const Bar& bar) { return std::isfinite(bar.value) ? bar.value : -std::numeric_limits<double>::infinity(); };
+    std::stable_sort(bars.begin(), bars.end(), [&](const Bar& left, const Bar& right) { return key(left) > key(right); });
+    const auto used = std::count_if(bars.begin(), bars.end(), [](const Bar& bar) { return bar.value > 0.1; });
+    std::string caption = text(used, " of ", bars.size(), " dimensions carry more than 0.1 nats.");
+    if (bars.size() > kDimensionsShown) {
+      caption += text(" The first ", kDimensionsShown, " are drawn.");
+      bars.resize(kDimensionsShown);
+    }
+    out.push_back(draw(BarChart{.title = runs.size() == 1 ? "KL of each latent dimension, sorted" : "KL of each latent dimension, sorted: " + run.name, .caption = caption,
+                                .x_label = "latent dimension", .y_label = "nats", .bars = std::move(bars)}));
+  }
+  return out;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,37 @@
+#include "run/job_end.hpp"
+
+#include <cmath>
+#include <exception>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "base/user_name.hpp"
+#include "run/metrics_address.hpp"
+
+namespace vae_dist {
+
+JobEnd::JobEnd(const Config& config) : owner_{config.run.name, user_name(), batch_job()}, gateway_(config.metrics.push_gateway) {}
+
+void JobEnd::begin(std::int64_t first_step) {
+  last_step_ = first_step;
+  since_begin_.restart();
+  begun_ = true;
+}
+
+void JobEnd::note(const StepMetrics& step) {
+  last_step_ = step.step;
+  if (!step.skipped) loss_ = step.loss;
+}
+
+void JobEnd::push(const std::string& outcome, Seconds limit) {
+  if (!gateway_ || !begun_ || pushed_.exchange(true)) return;
+  JobOutcome end{outcome, last_step_, std::nullopt, duration()};
+  if (const double loss = loss_; std::isfinite(loss)) end.loss = loss;
+  try {
+    push_outcome(*gateway_, owner_, end, limit);
+  } catch (const std::exception& error) {
+    log::warn(text(error.what(), " (metrics.push_gateway)"));
+  }
+}
+
+}  // namespace vae_dist

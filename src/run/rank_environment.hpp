@@ -1,0 +1,17 @@
+// What a rank runs: program and libraries, as a text that all ranks must agree on.
+#pragma once
+
+#include <string>
+
+#include "device/device_choice.hpp"
+
+namespace vae_dist {
+
+/// "vae_dist 0.1.0 (program 0123456789abcdef), torch 2.11.0, NCCL 2.28.9": the program by the hash of its file, NCCL as loaded. On a GPU its
+/// model, driver, cuDNN and NCCL's settings follow.
+std::string environment_text(const DeviceChoice& device);
+
+/// What the bits of a result depend on besides the program: "CPU AVX2, 1 thread", or what gpu_environment_text() says.
+std::string arithmetic_text(const DeviceChoice& device);
+
+}  // namespace vae_dist

@@ -1,0 +1,64 @@
+#include "run/rank_places.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/machine_topology.hpp"
+#include "base/number_ranges.hpp"
+#include "base/text.hpp"
+#include "device/gpu_facts.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::string in_nodes(const std::vector<int>& nodes) {
+  return nodes.empty() ? "" : text(nodes.size() == 1 ? " (NUMA node " : " (NUMA nodes ", ranges_text(nodes), ")");
+}
+
+std::string lower(std::string word) {
+  std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return word;
+}
+
+}  // namespace
+
+RankPlace own_place(c10::Device device) {
+  RankPlace place;
+  place.cores = allowed_cores();
+  place.nodes = numa_nodes_of(place.cores);
+  if (!device.is_cuda()) return place;
+  const GpuFacts facts = gpu_facts(device);
+  place.gpu = facts.model;
+  place.bus_id = facts.pci_bus_id;
+  place.gpu_node = numa_node_of_device(facts.pci_bus_id);
+  place.network = nearest_network(facts.pci_bus_id);
+  return place;
+}
+
+std::string place_text(const RankPlace& place) {
+  const std::string cores = place.cores.empty() ? "" : text(place.cores.size() == 1 ? "core " : "cores ", ranges_text(place.cores), in_nodes(place.nodes));
+  if (place.gpu.empty()) return cores;
+  const std::string gpu = text(place.gpu, " at ", lower(place.bus_id), place.gpu_node ? in_nodes({*place.gpu_node}) : "", place.network.empty() ? "" : ", NIC " + place.network);
+  return cores.empty() ? gpu : gpu + "; " + cores;
+}
+
+std::vector<std::string> by_ranks(const std::vector<std::string>& of_rank, std::size_t most) {
+  std::vector<std::pair<std::string, std::vector<int>>> groups;
+  for (std::size_t rank = 0; rank < of_rank.size(); ++rank) {
+    if (of_rank[rank].empty()) continue;
+    const auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& one) { return one.first == of_rank[rank]; });
+    auto& ranks = group == groups.end() ? groups.emplace_back(of_rank[rank], std::vector<int>{}).second : group->second;
+    ranks.push_back(static_cast<int>(rank));
+  }
+  std::vector<std::string> lines;
+  for (const auto& [said, ranks] : groups) {
+    if (lines.size() == most) {
+      lines.push_back(text("and ", groups.size() - most, " more, of other ranks"));
+      break;
+    }
+    lines.push_back(ranks.size() == of_rank.size() ? said : text(ranks_text(ranks), ": ", said));
+  }
+  return lines;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,34 @@
+#include "run/run_directory.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <unistd.h>
+
+#include "base/error.hpp"
+
+namespace vae_dist {
+
+namespace {
+
+void make(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw BadInput(text("cannot make the run directory ", folder, ": ", error.message(), ". Choose another with run.directory."));
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) throw BadInput(text("cannot write to the run directory ", folder, ": ", std::strerror(errno), ". Choose another with run.directory."));
+}
+
+}  // namespace
+
+std::filesystem::path RunDirectory::create_root() const {
+  std::filesystem::path first;
+  std::error_code ignored;
+  for (auto folder = path_; !folder.empty() && !std::filesystem::exists(folder, ignored); folder = folder.parent_path()) first = folder;
+  make(path_);
+  return first;
+}
+
+void RunDirectory::create() const {
+  for (const auto& folder : {path_, checkpoints(), pictures(), errors()}) make(folder);
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,69 @@
+#include "run/run_environment.hpp"
+
+#include <torch/headeronly/version.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "run/choose_device.hpp"
+#include "base/durable_file.hpp"
+#include "base/text.hpp"
+#include "base/utc_text.hpp"
+#include "base/utf8.hpp"
+#include "comm/nccl_communicator.hpp"
+#include "run/version.hpp"
+
+namespace vae_dist {
+namespace {
+
+std::int64_t restarts_in(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return 0;
+  const auto object = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return 0;
+  const auto found = object.find("restarts");
+  return found != object.end() && found->is_number_integer() ? std::max<std::int64_t>(0, found->get<std::int64_t>()) : 0;
+}
+
+}  // namespace
+
+std::string hosts_text(const std::vector<std::string>& host_of_rank) {
+  std::vector<std::pair<std::string, int>> hosts;
+  for (const std::string& name : host_of_rank) {
+    const auto found = std::find_if(hosts.begin(), hosts.end(), [&](const auto& host) { return host.first == name; });
+    if (found == hosts.end()) {
+      hosts.emplace_back(name, 1);
+    } else {
+      ++found->second;
+    }
+  }
+  std::string out;
+  for (const auto& [name, ranks] : hosts) out += text(out.empty() ? "" : ", ", name, " (", ranks, ranks == 1 ? " rank)" : " ranks)");
+  return out;
+}
+
+RunEnvironment run_environment(const std::string& revision, const DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, Communicator& host) {
+  RunEnvironment out;
+  out.revision = revision;
+  out.torch = TORCH_VERSION;
+  out.nccl = nccl_version();
+  out.hosts = hosts_text(all_gather_text(host, host_name));
+  out.device = describe_device(device);
+  if (host.rank() == 0 && goes_on) out.restarts = restarts_in(file) + 1;
+  host.broadcast({&out.restarts, 1, DataType::int64}, 0);
+  return out;
+}
+
+void write_environment(const std::filesystem::path& file, const RunEnvironment& environment, int ranks) {
+  nlohmann::ordered_json object = {{"vae_dist", kVersion}};
+  if (!environment.revision.empty()) object["git revision"] = environment.revision;
+  object["torch"] = environment.torch;
+  if (!environment.nccl.empty()) object["NCCL"] = environment.nccl;
+  object["ranks"] = ranks;
+  object["hosts"] = environment.hosts;
+  object["device of rank 0"] = environment.device;
+  object["last started"] = utc_now("%Y-%m-%d %H:%M:%S UTC");
+  object["restarts"] = environment.restarts;
+  replace_file(file, json_text(object, 2) + "\n");
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,31 @@
+// What a run was made by and on, in environment.json: for the report, and for whoever asks in a year.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "device/device_choice.hpp"
+
+namespace vae_dist {
+
+struct RunEnvironment {
+  std::string revision;      ///< of the sources, "0123456789ab-changed"; empty: they were no git checkout
+  std::string torch, nccl;   ///< versions; nccl empty without it
+  std::string hosts;         ///< "node1 (4 ranks), node2 (4 ranks)"
+  std::string device;        ///< of rank 0, and what carries gradients
+  std::int64_t restarts = 0; ///< how often the run was started again
+};
+
+/// A collective. `file` is the environment.json of an earlier start, if there was one: what it counts goes on where `goes_on`.
+RunEnvironment run_environment(const std::string& revision, const DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, Communicator& host);
+
+/// Names and values as they are to be shown. Throws Failure where the file cannot be written.
+void write_environment(const std::filesystem::path& file, const RunEnvironment& environment, int ranks);
+
+/// "a (2 ranks), b (1 rank)", in order of first appearance. Pure.
+std::string hosts_text(const std::vector<std::string>& host_of_rank);
+
+}  // namespace vae_dist

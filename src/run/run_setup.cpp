@@ -1,0 +1,130 @@
+#include "run/run_setup.hpp"
+
+#include "base/error.hpp"
+#include "base/list_of_ten.hpp"
+#include "base/log.hpp"
+#include "comm/agreement.hpp"
+#include "config/check_config.hpp"
+#include "config/expand_paths.hpp"
+#include "config/load_config.hpp"
+#include "run/run_beginning.hpp"
+#include "inference/foreign_weights.hpp"
+#include "inference/trained_model.hpp"
+
+namespace vae_dist {
+namespace {
+
+// Throws BadInput where the product is more than a computer counts.
+std::int64_t whole_batch(std::int64_t each, std::int64_t replicas) {
+  std::int64_t all = 0;
+  if (__builtin_mul_overflow(each, replicas, &all)) throw BadInput(text("train.batch_per_replica ", each, " times distributed.replicas ", replicas, " is more samples a step than can be counted: use smaller ones."));
+  return all;
+}
+
+// `saved`: R of the checkpoint that the run goes on from; 0: there is none, or it leaves R open (imported weights).
+void resolve_replicas_and_batch(Config& config, std::int64_t saved, int world_size) {
+  auto& replicas = config.distributed.replicas;
+  if (!replicas) replicas = saved > 0 ? saved : world_size;
+  if (config.train.batch_per_replica) {
+    config.train.global_batch = whole_batch(*config.train.batch_per_replica, *replicas);
+    config.train.batch_per_replica.reset();
+  }
+}
+
+// R may be known only after the first check of the configuration.
+void check_resolved(const Config& config, const std::string& config_file) {
+  if (const auto contradiction = find_contradiction(config)) throw BadInput(text(config_file, ": ", contradiction->message));
+}
+
+// Rank 0's part: everything that touches files.
+RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_size) {
+  RunSetup setup;
+  setup.config = requested_config(request);
+  const std::string config_file = request.config_file.empty() ? request.from : request.config_file;
+  // Another run that still trains might write a checkpoint after this one has looked.
+  if (lock) setup.lock = lock(RunDirectory(setup.config.run));
+  RunBeginning beginning = find_beginning(setup.config, request.from);
+  setup.checkpoint = std::move(beginning.checkpoint);
+  setup.origin = beginning.origin;
+  setup.is_elsewhere = setup.checkpoint && !beginning.is_own;
+  setup.resumed = setup.checkpoint && beginning.goes_on;
+  resolve_replicas_and_batch(setup.config, setup.resumed ? setup.checkpoint->state.replicas : 0, world_size);
+  check_resolved(setup.config, config_file);
+  if (!setup.resumed) {
+    setup.state.seed = setup.config.run.seed;
+    setup.state.replicas = *setup.config.distributed.replicas;
+    setup.state.world_size = world_size;
+    setup.state.begun_from = beginning.origin;
+    return setup;
+  }
+
+  setup.state = setup.checkpoint->state;
+  setup.state.replicas = *setup.config.distributed.replicas;
+  if (setup.is_elsewhere) {
+    setup.state.begun_from = beginning.origin;
+    // The best of the other run is not among the checkpoints of this one.
+    if (setup.state.best_step != setup.state.step) {
+      setup.state.best_step = -1;
+      setup.state.best_validation_loss.reset();
+    }
+  }
+  // Nothing has been trained yet (imported weights): whether they fit is all that counts, and whether the network around them is the one that they were imported for. Those that were
+  // imported before that was noted go on with whatever the configuration says.
+  if (setup.state.step == 0) {
+    if (setup.checkpoint->weights.metadata.contains("output")) require_same_network(setup.checkpoint->weights, setup.config, text("the weights of ", RunDirectory(setup.config.run).path()));
+    return setup;
+  }
+  const Config saved = parse_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
+  // The order of samples is the run's from its first start; runs of before it could be chosen had the one over all samples.
+  if (!setup.config.data.shuffle_window_chunks) setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);
+  const std::vector<std::string> differences = forbidden_differences(saved, setup.config);
+  if (differences.empty()) return setup;
+  throw BadInput(text(config_file, ": the run ", RunDirectory(setup.config.run).path(), " cannot go on with another configuration. What differs:\n  ", list_of_ten(differences, "\n  "),
+                      "\nSet these back, or start a new run with another run.name. ", fork_advice(setup.origin)));
+}
+
+Config on_all_ranks(const Config& config, Communicator& host) {
+  const bool first = host.rank() == 0;
+  const std::string yaml = broadcast_text(host, first ? config_yaml(config) : "");
+  return first ? config : parse_config(yaml, "configuration of rank 0");
+}
+
+}  // namespace
+
+Config requested_config(const RunRequest& request) {
+  if (!request.config_file.empty()) return load_config(request.config_file, request.overrides);
+  const CheckpointAt found = read_checkpoint_at(request.from);
+  // How that run was to begin says nothing of how this one does.
+  std::vector<std::string> overrides = {"checkpoint.resume=auto"};
+  overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
+  Config config = parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string(), overrides);
+  expand_paths(config);
+  return config;
+}
+
+Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, Communicator& host) {
+  Config config;
+  agree_on_rank_0(host, [&] {
+    config = load_config(config_file, overrides);
+    resolve_replicas_and_batch(config, 0, host.size());
+    check_resolved(config, config_file);
+  });
+  return on_all_ranks(config, host);
+}
+
+RunSetup set_up_run(const RunRequest& request, const LockRun& lock, Communicator& host) {
+  RunSetup setup;
+  agree_on_rank_0(host, [&] { setup = read_setup(request, lock, host.size()); });
+  setup.config = on_all_ranks(setup.config, host);
+  setup.origin = broadcast_text(host, setup.origin);
+  const bool first = host.rank() == 0;
+  const std::string state = broadcast_text(host, first ? to_json(setup.state) : "");
+  const std::string resumed = broadcast_text(host, setup.resumed ? "resumed" : "new");
+  if (!first) {
+    setup.state = training_state_from_json(state, "state of rank 0");
+    setup.resumed = resumed == "resumed";
+  }
+  return setup;
+}
+
+}  // namespace vae_dist

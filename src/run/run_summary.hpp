@@ -1,0 +1,31 @@
+// What a run says when it ends.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.hpp"
+#include "run/run_directory.hpp"
+
+namespace vae_dist {
+
+/// An evaluation on the validation rows.
+struct ValidationResult {
+  double loss = 0;
+  std::int64_t step = 0;
+};
+
+struct SummaryFacts {
+  bool stopped = false;                         ///< on request, to go on later
+  std::int64_t steps = 0, last_step = 0, global_batch = 0;  ///< steps: of this process
+  Seconds time{0};
+  std::optional<ValidationResult> best;
+  std::string checkpoint;                       ///< the last one's directory
+};
+
+/// "done: 1500 steps in 0:01:23, 1156 samples/s", and a line for each thing that is left: the best validation, the last checkpoint, report,
+/// pictures, metrics.
+std::string run_summary(const SummaryFacts& facts, const RunDirectory& directory);
+
+}  // namespace vae_dist

@@ -1,0 +1,54 @@
+#include "run/stop_signal.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdint>
+
+namespace vae_dist {
+namespace {
+
+volatile std::sig_atomic_t requested = 0;
+pid_t the_mpirun = 0;
+int mpirun_ends = -1;
+
+void request(int) { requested = 1; }
+
+void look_who_continues(int, siginfo_t* info, void*) {
+  if (info->si_pid != the_mpirun) return;
+  requested = 1;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(mpirun_ends, &one, sizeof one);
+}
+
+}  // namespace
+
+void install_stop_signals(pid_t mpirun) {
+  struct sigaction action {};
+  action.sa_handler = request;
+  action.sa_flags = SA_RESTART;  // reads and writes under way go on
+  sigaction(SIGUSR1, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+
+  // Who is started in the background, or under nohup, is not to hear it.
+  struct sigaction before {};
+  sigaction(SIGINT, nullptr, &before);
+  action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
+  if (before.sa_handler != SIG_IGN) sigaction(SIGINT, &action, nullptr);
+
+  if (mpirun <= 0 || mpirun_ends >= 0) return;
+  mpirun_ends = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (mpirun_ends < 0) return;
+  the_mpirun = mpirun;
+  struct sigaction continues {};
+  continues.sa_sigaction = look_who_continues;
+  continues.sa_flags = SA_RESTART | SA_SIGINFO;
+  sigaction(SIGCONT, &continues, nullptr);
+}
+
+bool stop_requested() { return requested != 0; }
+
+int mpirun_ends_descriptor() { return mpirun_ends; }
+
+}  // namespace vae_dist

@@ -1,0 +1,30 @@
+#include "step/agreed_flags.hpp"
+
+#include <exception>
+
+namespace vae_dist {
+
+AgreedFlags::~AgreedFlags() {
+  if (std::uncaught_exceptions() > 0) {
+    // After an error the others may never answer, but MPI may still write into the buffers: they must outlive it.
+    for (auto& pending : pending_) static_cast<void>(pending.release());
+    return;
+  }
+  for (auto& pending : pending_) pending->sum->wait();
+}
+
+Wishes AgreedFlags::exchange(const Wishes& mine) {
+  auto sent = std::make_unique<Pending>();
+  sent->counts[0] = mine.stop;
+  sent->counts[1] = mine.checkpoint;
+  sent->sum = host_.start_all_reduce_sum({sent->counts, 2, DataType::int64});
+  pending_.push_back(std::move(sent));
+  if (pending_.size() <= kStepsLate) return {};
+
+  const std::unique_ptr<Pending> arrived = std::move(pending_.front());
+  pending_.pop_front();
+  arrived->sum->wait();
+  return {arrived->counts[0] > 0, arrived->counts[1] > 0};
+}
+
+}  // namespace vae_dist

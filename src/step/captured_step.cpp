@@ -1,0 +1,143 @@
+#include "step/captured_step.hpp"
+
+#include <ATen/ATen.h>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "device/queue_copy.hpp"
+
+namespace vae_dist {
+namespace {
+
+// The step's numbers as one tensor on the device: one copy brings them there.
+at::Tensor numbers_on(c10::Device device, double learning_rate, const StepWeights& weights) {
+  return queue_copy(at::tensor({learning_rate, weights.kld_factor, weights.capacity_nats}, at::kDouble), device);
+}
+
+at::Tensor rate_in(const at::Tensor& numbers) { return numbers[0]; }
+
+StepWeights weights_in(const at::Tensor& numbers) {
+  StepWeights out;
+  out.kld_factor_on_device = numbers[1];
+  out.capacity_nats_on_device = numbers[2];
+  return out;
+}
+
+// NCCL refuses every call after one that failed: there is no going on without capture then.
+const std::string kWhileCapturing = " (A step was being captured in a CUDA graph; train.cuda_graph=false does without.)";
+
+// Without the backtrace that torch adds, in one line.
+std::string reason_in(const std::exception& error) {
+  const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
+  const std::string whole = of_torch ? of_torch->what_without_backtrace() : error.what();
+  const std::string line = whole.substr(0, whole.find('\n'));
+  return line.empty() ? "an error without a message" : line;
+}
+
+}  // namespace
+
+CapturedStep::CapturedStep(TrainingStep& step, GradientReducer& reducer, WorkRecorder* recorder, Communicator& host, CollectiveLog& log)
+    : step_(step), reducer_(reducer), recorder_(recorder), host_(host), log_(log) {}
+
+CapturedStep::~CapturedStep() {
+  if (words_) log_.follow(nullptr);
+}
+
+StepOutcome CapturedStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
+  const at::Tensor numbers = numbers_on(images.device(), learning_rate, weights);
+  if (recorder_ && !decided_ && rule_.is_due()) capture_or_say_why_not(images, noise);
+  return is_captured() ? launch(images, noise, numbers) : run_eagerly(images, noise, numbers);
+}
+
+StepOutcome CapturedStep::run_eagerly(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& numbers) {
+  StepOutcome outcome = step_.run(images, noise, rate_in(numbers), weights_in(numbers));
+  rule_.saw(reducer_.sequence());
+  return outcome;
+}
+
+StepOutcome CapturedStep::launch(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& numbers) {
+  step_.begin();
+  numbers_.copy_(numbers);
+  const auto image_parts = images.chunk(step_.batches()), noise_parts = noise.chunk(step_.batches());
+  for (std::size_t i = 0; i < image_parts.size(); ++i) {
+    images_.copy_(image_parts[i]);
+    noise_.copy_(noise_parts[i]);
+    if (i + 1 < image_parts.size()) {
+      replica_->launch();
+      step_.batch_done();
+    } else {
+      if (words_) words_->launching();
+      last_->launch();
+    }
+  }
+  // The next launch writes to the same place.
+  return {outcome_.values.clone()};
+}
+
+void CapturedStep::capture_or_say_why_not(const at::Tensor& images, const at::Tensor& noise) {
+  decided_ = true;
+  std::string reasons = joined_reasons(all_gather_text(host_, rule_.objection()));
+  if (reasons.empty()) {
+    std::string error;
+    try {
+      record(images, noise);
+    } catch (const CommunicationFailure& failed) {
+      throw CommunicationFailure(failed.what() + kWhileCapturing, failed.where());
+    } catch (const Error& failed) {
+      if (failed.code() == ExitCode::timed_out) throw Error(failed.code(), failed.what() + kWhileCapturing, failed.where());
+      error = reason_in(failed);
+    } catch (const std::exception& failed) {
+      error = reason_in(failed);
+    }
+    reasons = joined_reasons(all_gather_text(host_, error));
+    if (!reasons.empty()) end_capture();
+  }
+  if (host_.rank() != 0) return;
+  if (reasons.empty()) {
+    log::info(text("from here on a step is one CUDA graph", replica_ ? text(" of a rank's last replica, behind one of each other, of which there are ", step_.batches() - 1) : ""));
+  } else {
+    log::warn(text("the step is not captured in a CUDA graph (train.cuda_graph), but goes on kernel by kernel: ", reasons));
+  }
+}
+
+void CapturedStep::record(const at::Tensor& images, const at::Tensor& noise) {
+  const std::vector<ProgressWords::Collective> sequence = reducer_.sequence();
+  const auto like_first = [&](const at::Tensor& whole) { return at::empty_like(whole.chunk(step_.batches())[0]); };
+  images_ = like_first(images);
+  noise_ = like_first(noise);
+  numbers_ = at::empty({3}, images.options().dtype(at::kDouble));
+
+  step_.begin();
+  if (step_.batches() > 1) {
+    replica_ = recorder_->record([this] { step_.run_batch(images_, noise_, weights_in(numbers_)); });
+    // On to the last one, in which buckets start; what this adds up is thrown away when a step begins.
+    for (std::int64_t i = 1; i < step_.batches(); ++i) step_.batch_done();
+  }
+  if (reducer_.exchanges()) marks_ = std::make_unique<ProgressMarks>(static_cast<std::int64_t>(sequence.size()), images.device());
+  reducer_.leave_marks(marks_.get());
+  last_ = recorder_->record([this] {
+    if (marks_) marks_->begin();
+    step_.run_batch(images_, noise_, weights_in(numbers_));
+    outcome_ = step_.end(rate_in(numbers_));
+  });
+  reducer_.leave_marks(nullptr);
+  if (!marks_) return;
+  std::vector<ProgressWords::Collective> round;
+  for (const auto& [what, bytes] : sequence) round.push_back({"gradients: " + what, bytes});
+  words_ = std::make_shared<ProgressWords>(std::move(round), marks_->word());
+  log_.follow(words_);
+}
+
+void CapturedStep::end_capture() {
+  decided_ = true;
+  reducer_.leave_marks(nullptr);
+  last_.reset();
+  replica_.reset();
+  outcome_ = {};
+  if (words_) log_.follow(nullptr);
+  words_.reset();
+  marks_.reset();
+  images_ = noise_ = numbers_ = at::Tensor();
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,37 @@
+// The memory that gradients lie in, as NCCL likes it best.
+//
+// NCCL can sum in place, without its own buffers (over NVLink SHARP even within the switch), what lies in memory from its allocator that every rank has
+// registered at the same offsets. All ranks must have it or none, so each step towards it is agreed on; where it fails, gradients lie in
+// ordinary device memory, and NCCL copies. The tree's sends and receives have a buffer of their own on one side, so they stay with ordinary memory.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "comm/nccl_communicator.hpp"
+#include "parallel/bucket_exchange.hpp"
+#include "device/device_choice.hpp"
+
+namespace vae_dist {
+
+class GradientMemory {
+ public:
+  /// Not a collective. `host` outlives it.
+  GradientMemory(const DeviceChoice& device, SumOrder order, Communicator& host);
+
+  /// [count] zeros on the device; called once. A collective on `host` where NCCL carries the gradients.
+  at::Tensor zeros(std::int64_t count, const at::TensorOptions& options);
+
+  /// Registers that memory with the communicator, on all ranks or none, and logs how gradients lie. A collective on `host`.
+  void register_with(NcclCommunicator& comm);
+
+ private:
+  bool everybody(bool mine);
+
+  Communicator& host_;
+  bool wanted_;
+  Buffer memory_;  // empty: ordinary memory
+};
+
+}  // namespace vae_dist

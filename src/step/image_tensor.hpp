@@ -1,0 +1,14 @@
+// A batch's images on the device.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "data/batch.hpp"
+#include "data/model_input.hpp"
+
+namespace vae_dist {
+
+/// As model_input(), and mirrored there where the batch says so.
+at::Tensor image_tensor(const Batch& batch, const InputFormat& format);
+
+}  // namespace vae_dist

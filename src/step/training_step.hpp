@@ -1,0 +1,74 @@
+// One step of data-parallel training, from a rank's part of the global batch to updated weights.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+#include "objective/objective.hpp"
+#include "parallel/gradient_reducer.hpp"
+#include "parallel/parameter_arena.hpp"
+#include "step/optimizer.hpp"
+#include "step/step_statistics.hpp"
+#include "step/weight_average.hpp"
+
+namespace vae_dist {
+
+struct StepOptions {
+  std::int64_t batches = 1;            ///< batches this rank's part is run as: its replicas, or 1 with sync batch norm
+  std::int64_t global_batches = 1;     ///< the same over all ranks: each batch's loss is divided by it
+  std::int64_t batch_replicas = 1;     ///< replicas in a batch: those of the rank with sync batch norm, else 1
+  std::optional<double> clip_norm;     ///< gradients above this Euclidean norm are scaled down to it
+  std::optional<double> skip_above_norm;
+};
+
+/// What a step tells, as one tensor on the device, so that reading it can wait: loss, reconstruction, KL (global means), gradient norm
+/// (before clipping), 1 if the step was skipped, then the objective's other terms (global means).
+struct StepOutcome {
+  at::Tensor values;
+};
+
+class TrainingStep {
+ public:
+  /// All parts outlive the step. `average` may be null.
+  TrainingStep(LatentModel& model, const Objective& objective, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
+               const StepOptions& options);
+
+  /// images: [B, C, H, W] in the model's range, noise: [B, Objective::noise_per_sample()]; B = this rank's samples, replica after
+  /// replica. A loss or gradient norm that is not finite, or a norm above the limit, skips the step on every rank alike: weights,
+  /// moments and running statistics stay untouched. Nothing here waits for the device.
+  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights);
+
+  /// The same with the learning rate as a scalar on the device ([] double), as the weights may be.
+  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& learning_rate, const StepWeights& weights);
+
+  // In its parts, for a step of which some are captured: begin(); then for each batch run_batch() and batch_done(); then end().
+
+  /// Nothing is summed up yet.
+  void begin();
+
+  /// Forward and backward of the next batch. In the last one buckets start.
+  void run_batch(const at::Tensor& images, const at::Tensor& noise, const StepWeights& weights);
+  void batch_done() { reducer_.batch_done(); }
+
+  /// Exchange, and what follows from the sums. learning_rate: a double, or a scalar on the device.
+  template <typename Rate>
+  StepOutcome end(const Rate& learning_rate);
+
+  std::int64_t batches() const { return options_.batches; }
+
+ private:
+  template <typename Rate>
+  StepOutcome run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const StepWeights& weights);
+
+  LatentModel& model_;
+  const Objective& objective_;
+  ParameterArena& parameters_;
+  StepStatistics& statistics_;
+  GradientReducer& reducer_;
+  Optimizer& optimizer_;
+  WeightAverage* average_;
+  StepOptions options_;
+};
+
+}  // namespace vae_dist

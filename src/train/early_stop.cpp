@@ -1,0 +1,28 @@
+#include "train/early_stop.hpp"
+
+#include <limits>
+
+namespace vae_dist {
+namespace {
+
+double metric_of(const std::string& name, const Evaluation& result) {
+  if (name == "validation_mse") return result.mse;
+  if (name == "validation_reconstruction_loss") return result.reconstruction;
+  return result.loss;
+}
+
+}  // namespace
+
+void note_for_early_stop(const EarlyStopConfig& config, const Evaluation& result, TrainingState& state) {
+  const double metric = metric_of(config.metric, result);
+  if (metric < state.best_stop_metric.value_or(std::numeric_limits<double>::infinity())) {
+    state.best_stop_metric = metric;
+    state.evaluations_since_best = 0;
+  } else {
+    ++state.evaluations_since_best;
+  }
+}
+
+bool stops_early(const EarlyStopConfig& config, const TrainingState& state) { return config.patience && state.evaluations_since_best >= *config.patience; }
+
+}  // namespace vae_dist

@@ -1,0 +1,16 @@
+#include "device/deferred_values.hpp"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+namespace vae_dist {
+namespace {
+
+TEST(DeferredValues, AreTheNumbersInDoublePrecision) {
+  DeferredValues values(at::tensor({1.5F, -0.25F, 3.0F}));
+  EXPECT_THAT(values.get(), testing::ElementsAre(1.5, -0.25, 3.0));
+  EXPECT_THAT(values.get(), testing::ElementsAre(1.5, -0.25, 3.0)) << "they may be read twice";
+}
+
+}  // namespace
+}  // namespace vae_dist

@@ -1,0 +1,166 @@
+#include "run/choose_device.hpp"
+
+#include <ATen/Context.h>
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+
+#include "base/error.hpp"
+#include "run/bfloat16_warning.hpp"
+
+namespace vae_dist {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+
+constexpr int kRefusesSharing = 22809, kAllowsSharing = 23000;
+
+// Rank `rank` of `ranks` on one node.
+NodeFacts node(int gpus, int ranks, int rank = 0) {
+  NodeFacts facts;
+  facts.host = "a";
+  facts.gpus = gpus;
+  facts.has_gpu = gpus > 0;
+  facts.cores = facts.usable_cores = 8;
+  facts.local_rank = facts.rank = rank;
+  facts.local_size = facts.world_size = ranks;
+  facts.nccl_version = kRefusesSharing;
+  return facts;
+}
+
+DistributedConfig wants(const std::string& device, const std::string& backend = "auto") {
+  DistributedConfig config;
+  config.device = device;
+  config.backend = backend;
+  return config;
+}
+
+std::string refusal(const DistributedConfig& config, const NodeFacts& facts) {
+  try {
+    choose_device(config, facts);
+  } catch (const BadInput& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ChooseDevice, RefusesThreadsThatTheNodeHasNoCoresFor) {
+  DistributedConfig config;
+  config.threads_per_rank = 32;
+  EXPECT_EQ(choose_device(config, node(0, 2)).threads, 32);
+  config.threads_per_rank = 33;
+  try {
+    choose_device(config, node(0, 2));
+    FAIL() << "accepted";
+  } catch (const BadInput& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("distributed.threads_per_rank is 33"), HasSubstr("a has 8 cores"), HasSubstr("at most 32")));
+  }
+}
+
+TEST(Bfloat16Warning, IsForCpusThatImitateIt) {
+  constexpr char kOld[] = "model name\t: Intel(R) Xeon(R) Gold 6138\nflags\t\t: fpu avx2 avx512f avx512bw\n", kNew[] = "model name\t: AMD EPYC 9454\nflags\t\t: fpu avx512f avx512_bf16\n";
+  TrainConfig train;
+  train.precision = "bf16";
+  DeviceChoice cpu, gpu;
+  gpu.device = c10::Device(c10::kCUDA, 0);
+  EXPECT_THAT(bfloat16_warning(train, cpu, kOld), AllOf(HasSubstr("this CPU (Intel(R) Xeon(R) Gold 6138) has no instructions"), HasSubstr("AVX512_BF16 or AMX"), HasSubstr("train.precision=fp32")));
+  EXPECT_EQ(bfloat16_warning(train, cpu, kNew), "");
+  EXPECT_EQ(bfloat16_warning(train, gpu, kOld), "");
+  train.precision = "fp32";
+  EXPECT_EQ(bfloat16_warning(train, cpu, kOld), "");
+}
+
+TEST(ChooseDevice, GivesEachRankItsGpuAndNccl) {
+  for (const int rank : {0, 1, 3}) {
+    const DeviceChoice choice = choose_device(wants("auto"), node(4, 4, rank));
+    EXPECT_EQ(choice.device, c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(rank)));
+    EXPECT_EQ(choice.backend, "nccl");
+  }
+  EXPECT_EQ(choose_device(wants("auto"), node(4, 1)).backend, "self");
+}
+
+TEST(ChooseDevice, TakesTheCpuWhereThereIsNoGpuOrItIsAskedFor) {
+  for (const auto& [device, gpus] : {std::pair{"auto", 0}, {"cpu", 2}}) {
+    const DeviceChoice choice = choose_device(wants(device), node(gpus, 2));
+    EXPECT_TRUE(choice.device.is_cpu());
+    EXPECT_EQ(choice.backend, "mpi");
+    EXPECT_EQ(choice.threads, 4);
+  }
+}
+
+TEST(ChooseDevice, RefusesWhatCannotWork) {
+  NodeFacts unusable = node(0, 1);
+  unusable.has_gpu = true;
+  EXPECT_THAT(refusal(wants("auto"), unusable), HasSubstr("cannot use it"));
+  EXPECT_THAT(refusal(wants("cuda"), node(0, 1)), HasSubstr("there is no GPU on a"));
+  EXPECT_THAT(refusal(wants("auto"), node(2, 3)), AllOf(HasSubstr("2 GPUs for 3 ranks"), HasSubstr("distributed.share_gpu=true")));
+  EXPECT_THAT(refusal(wants("auto", "mpi"), node(2, 2)), HasSubstr("distributed.backend is mpi"));
+  EXPECT_THAT(refusal(wants("cpu", "nccl"), node(2, 2)), HasSubstr("distributed.backend is nccl"));
+}
+
+TEST(ChooseDevice, LetsRanksShareGpusWhereItIsAskedFor) {
+  DistributedConfig config = wants("cuda");
+  config.share_gpu = true;
+  for (const int rank : {0, 1, 2, 3}) {
+    const DeviceChoice choice = choose_device(config, node(2, 4, rank));
+    EXPECT_EQ(choice.device.index(), rank % 2);
+    EnvironmentSettings expected = settings_for_shared_gpu(node(2, 4, rank));
+    ASSERT_FALSE(expected.empty());
+    expected.emplace_back("NCCL_GRAPH_REGISTER", "0");
+    EXPECT_EQ(choice.nccl_settings, expected);
+  }
+  EXPECT_THAT(choose_device(config, node(1, 1)).nccl_settings, IsEmpty()) << "a world of one";
+  EXPECT_THAT(choose_device(wants("cuda"), node(4, 4)).nccl_settings, ElementsAre(Pair("NCCL_GRAPH_REGISTER", "0"))) << "not asked for";
+}
+
+TEST(SharedGpu, MakesEachRankAHostOfItsOwnOnTheLoopback) {
+  EXPECT_THAT(settings_for_shared_gpu(node(1, 2, 0)), ElementsAre(Pair("NCCL_HOSTID", "a-rank-0"), Pair("NCCL_SOCKET_IFNAME", "lo"), Pair("NCCL_IB_DISABLE", "1")));
+  EXPECT_THAT(settings_for_shared_gpu(node(1, 2, 1)), testing::Contains(Pair("NCCL_HOSTID", "a-rank-1")));
+}
+
+TEST(SharedGpu, NeedsNothingWhereEveryRankHasAGpu) { EXPECT_THAT(settings_for_shared_gpu(node(2, 2)), IsEmpty()); }
+
+// What NCCL has to have equal on all ranks is left to it where nodes may differ.
+TEST(SharedGpu, LeavesTheNetworkAloneOnSeveralNodes) {
+  NodeFacts one_of_two = node(1, 2, 1);
+  one_of_two.world_size = 4;
+  one_of_two.rank = 3;
+  EXPECT_THAT(settings_for_shared_gpu(one_of_two), ElementsAre(Pair("NCCL_HOSTID", "a-rank-3")));
+}
+
+// Each rank looks at all pairs, also those of other nodes.
+TEST(SharedGpu, IsAskedForByAllRanksWhereNcclAllowsIt) {
+  for (const int gpus : {1, 2}) {
+    NodeFacts facts = node(gpus, 2);
+    facts.nccl_version = kAllowsSharing;
+    EXPECT_THAT(settings_for_shared_gpu(facts), ElementsAre(Pair("NCCL_MULTI_RANK_GPU_ENABLE", "1")));
+  }
+}
+
+// The CPU has none of these kernels; a GPU's are chosen in the same lines.
+TEST(ApplyDevice, AsksCudnnForTheSameBitsWhereTheRunDoes) {
+  for (const bool reproducible : {true, false}) {
+    apply_device(DeviceChoice{}, "fp32", reproducible);
+    EXPECT_EQ(at::globalContext().deterministicCuDNN(), reproducible);
+    EXPECT_FALSE(at::globalContext().benchmarkCuDNN()) << "not on the CPU";
+  }
+}
+
+TEST(ApplyDevice, SetsWhatNcclNeedsUnlessTheUserHas) {
+  ::unsetenv("NCCL_HOSTID");
+  ::setenv("NCCL_SOCKET_IFNAME", "eth0", 1);
+  DeviceChoice choice;
+  choice.nccl_settings = {{"NCCL_HOSTID", "a-rank-1"}, {"NCCL_SOCKET_IFNAME", "lo"}};
+  apply_device(choice, "fp32", false);
+  EXPECT_STREQ(std::getenv("NCCL_HOSTID"), "a-rank-1");
+  EXPECT_STREQ(std::getenv("NCCL_SOCKET_IFNAME"), "eth0");
+  ::unsetenv("NCCL_HOSTID");
+  ::unsetenv("NCCL_SOCKET_IFNAME");
+}
+
+}  // namespace
+}  // namespace vae_dist

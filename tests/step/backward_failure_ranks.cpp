@@ -1,0 +1,65 @@
+// Ranks under mpirun that sum gradients step after step, until rank 1 throws inside the backward pass of step 5. Shows how all of them end.
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/variable.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <cstdio>
+
+#include "comm/logged_communicator.hpp"
+#include "parallel/gradient_reducer.hpp"
+#include "run/rank_failure.hpp"
+
+namespace vae_dist {
+namespace {
+
+// y = x, whose derivative cannot be computed.
+struct Broken : torch::autograd::Function<Broken> {
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) { return x.clone(); }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, const torch::autograd::variable_list&) {
+    throw std::runtime_error("thrown inside the backward pass of step 5");
+  }
+};
+
+void train(const MpiWorld& world, Communicator& host, CollectiveLog& log, Watchdog& watchdog) {
+  NamedTensors leaves;
+  for (int i = 0; i < 6; ++i) leaves.emplace_back("leaf" + std::to_string(i), at::ones({300 + 40 * i}).requires_grad_());
+  ParameterArena arena(leaves, false);
+  const at::Tensor statistics = at::zeros({4});
+  const auto comm = host.duplicate();
+  ReducerOptions options;
+  options.caps = {.first_bytes = 1000, .bytes = 3000};
+  GradientReducer reducer(arena, leaves, statistics, make_host_exchange(*comm, SumOrder::fast, {log, "gradients"}), options);
+
+  for (int step = 1;; ++step) {
+    watchdog.enter("forward, backward and gradient exchange", step, Seconds(600));
+    reducer.begin_step();
+    at::Tensor loss = at::zeros({});
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+      // In the middle: buckets before it are under way, those behind it never come.
+      const bool breaks = world.rank() == 1 && step == 5 && i == 3;
+      loss = loss + (breaks ? Broken::apply(leaves[i].second) : leaves[i].second).square().sum();
+    }
+    reducer.batch_forwarded();
+    loss.backward();
+    reducer.batch_done();
+    reducer.finish();
+  }
+}
+
+}  // namespace
+}  // namespace vae_dist
+
+int main(int argc, char** argv) {
+  using namespace vae_dist;
+  MpiWorld world(argc, argv);
+  CollectiveLog log;
+  const auto host = world.make_communicator();
+  RankFailure failure(world, log, [&](const std::exception& error, const std::string& details) {
+    std::fprintf(stderr, "%s\n%s", describe(error, world.rank()).c_str(), details.c_str());
+  }, [] {});
+  try {
+    train(world, *host, log, failure.watchdog());
+  } catch (const std::exception& error) {
+    failure.end_all_ranks(error);
+  }
+}

@@ -1,0 +1,206 @@
+// Everything about captured steps but CUDA: a recorder stands in whose launches run the work again, which must come to the same as a graph of it. tests/gpu has the graphs.
+#include "step/captured_step.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "base/error.hpp"
+#include "small_run.hpp"
+
+namespace vae_dist {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+struct Counts {
+  int recorded = 0, alive = 0, launches = 0;
+};
+
+class Rerun final : public RecordedWork {
+ public:
+  Rerun(std::function<void()> work, Counts& counts) : work_(std::move(work)), counts_(counts) { ++counts_.alive; }
+  ~Rerun() override { --counts_.alive; }
+  void launch() override {
+    ++counts_.launches;
+    work_();
+  }
+
+ private:
+  std::function<void()> work_;
+  Counts& counts_;
+};
+
+class Rerunning final : public WorkRecorder {
+ public:
+  /// `before`: called in the place of each recording, with its number from 1; may throw.
+  explicit Rerunning(Counts& counts, std::function<void(int)> before = {}) : counts_(counts), before_(std::move(before)) {}
+
+  std::unique_ptr<RecordedWork> record(const std::function<void()>& work) override {
+    ++counts_.recorded;
+    if (before_) before_(counts_.recorded);
+    return std::make_unique<Rerun>(work, counts_);
+  }
+
+  WaitClock* wait_clock() override { return nullptr; }
+
+ private:
+  Counts& counts_;
+  std::function<void(int)> before_;
+};
+
+/// A rank that is given other numbers in each step.
+class Rank : public SmallRank {
+ public:
+  using SmallRank::SmallRank;
+
+  std::vector<double> step(std::int64_t number) { return step(images_of_step(number, type()), number); }
+
+  std::vector<double> step(const at::Tensor& images, std::int64_t number) {
+    const double rate = 0.005 / static_cast<double>(number + 1), kld = 0.013 * static_cast<double>(number), capacity = 0.1 + 0.07 * static_cast<double>(number);
+    return SmallRank::step(images.contiguous(at::MemoryFormat::ChannelsLast), number, rate, {kld, capacity});
+  }
+};
+
+struct Case {
+  std::string name;
+  int ranks = 1;
+  std::int64_t replicas = 1;
+  std::function<void(Config&)> change = [](Config&) {};
+};
+
+std::vector<Case> cases() {
+  const auto reproducible = [](Config& config) { config.distributed.reproducible = true; };
+  std::vector<Case> out = {{"OneRank"}, {"FourReplicas", 1, 4}, {"FourReplicasAsATree", 1, 4, reproducible}, {"TwoRanks", 2, 2}, {"TwoRanksOfFourReplicasAsATree", 2, 8, reproducible}};
+  out.push_back({"FourReplicasInSinglePrecision", 1, 4, [](Config& config) { config.train.precision = "fp32"; }});
+  out.push_back({"Capacity", 1, 2, [](Config& config) {
+                   config.objective.capacity.gamma = 10;
+                   config.objective.capacity.max_nats = 1;
+                   config.objective.capacity.steps = 20;
+                 }});
+  out.push_back({"ClippedWithAnAverage", 1, 2, [](Config& config) {
+                   config.train.gradient_clip_norm = 0.01;
+                   config.train.ema_decay = 0.9;
+                   config.train.precision = "fp32";
+                 }});
+  for (const char* rule : {"adamw", "adamax", "sgd"}) out.push_back({std::string("With") + rule, 1, 2, [rule](Config& config) { config.train.optimizer.name = rule; }});
+  return out;
+}
+
+class CapturedSteps : public testing::TestWithParam<Case> {
+ protected:
+  static Config config() {
+    Config out = small_config();
+    out.distributed.first_bucket_mib = out.distributed.bucket_mib = 0.001;  // several buckets
+    GetParam().change(out);
+    return out;
+  }
+};
+
+TEST_P(CapturedSteps, ComputeWhatEagerStepsDoBitForBit) {
+  run_thread_ranks(GetParam().ranks, [&](Communicator& comm) {
+    Rank eager(config(), GetParam().replicas, comm), captured(config(), GetParam().replicas, comm);
+    const auto replicas_of_a_rank = static_cast<int>(GetParam().replicas / GetParam().ranks);
+    Counts counts;
+    captured.learner().record_steps(std::make_unique<Rerunning>(counts), true);
+    for (std::int64_t number = 0; number < 10; ++number) {
+      EXPECT_EQ(captured.step(number), eager.step(number)) << "step " << number << ", rank " << comm.rank();
+      EXPECT_EQ(captured.learner().is_captured(), number >= CaptureRule::kEagerSteps);
+    }
+    EXPECT_TRUE(same_tensors(captured.state(), eager.state())) << "rank " << comm.rank();
+    EXPECT_EQ(counts.recorded, replicas_of_a_rank > 1 ? 2 : 1);
+    EXPECT_EQ(counts.launches, (10 - CaptureRule::kEagerSteps) * replicas_of_a_rank);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, CapturedSteps, testing::ValuesIn(cases()), [](const auto& info) { return info.param.name; });
+
+class CapturedStepTest : public testing::Test {
+ protected:
+  std::unique_ptr<Communicator> self_ = make_self_communicator();
+  Counts counts_;
+};
+
+TEST_F(CapturedStepTest, StaysEagerWithItsNumbersOnTheDeviceWhereCaptureIsNotWanted) {
+  Rank plain(small_config(), 2, *self_), other(small_config(), 2, *self_);
+  other.learner().record_steps(std::make_unique<Rerunning>(counts_), false);
+  for (std::int64_t number = 0; number < 6; ++number) EXPECT_EQ(other.step(number), plain.step(number));
+  EXPECT_FALSE(other.learner().is_captured());
+  EXPECT_EQ(counts_.recorded, 0);
+}
+
+TEST_F(CapturedStepTest, GivesEachStepItsOwnOutcome) {
+  Rank rank(small_config(), 1, *self_);
+  rank.learner().record_steps(std::make_unique<Rerunning>(counts_), true);
+  for (std::int64_t number = 0; number < 4; ++number) rank.step(number);
+  const auto step = [&](std::int64_t number) {
+    return rank.learner().step(images_of_step(number).contiguous(at::MemoryFormat::ChannelsLast), noise_of_step(number), 0.005, {kSmallKldFactor, 0}).values;
+  };
+  const at::Tensor first = step(4), kept = first.clone(), second = step(5);
+  EXPECT_TRUE(first.equal(kept));
+  EXPECT_FALSE(first.equal(second));
+}
+
+TEST_F(CapturedStepTest, LeavesASkippedStepWithoutATrace) {
+  Rank rank(small_config(), 2, *self_);
+  rank.learner().record_steps(std::make_unique<Rerunning>(counts_), true);
+  for (std::int64_t number = 0; number < 5; ++number) rank.step(number);
+  const auto before = rank.state();
+  at::Tensor images = images_of_step(5);
+  images[3][0][1][1] = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(rank.step(images, 5)[4], 1);
+  EXPECT_TRUE(same_tensors(rank.state(), before));
+  EXPECT_EQ(rank.step(6)[4], 0);
+}
+
+TEST_F(CapturedStepTest, GoesOnFromACheckpointAndEndsWhenAsked) {
+  Rank first(small_config(), 2, *self_), second(small_config(), 2, *self_);
+  first.learner().record_steps(std::make_unique<Rerunning>(counts_), true);
+  for (std::int64_t number = 0; number < 6; ++number) first.step(number);
+  Checkpoint saved;
+  saved.weights = first.learner().weights();
+  saved.optimizer = first.learner().optimizer_state();
+  second.learner().restore(saved, "saved");
+  EXPECT_EQ(counts_.alive, 2);
+  first.learner().end_capture();
+  EXPECT_EQ(counts_.alive, 0);
+  for (std::int64_t number = 6; number < 12; ++number) EXPECT_EQ(first.step(number), second.step(number));
+  EXPECT_FALSE(first.learner().is_captured());
+  EXPECT_EQ(counts_.recorded, 2) << "it is not tried again";
+}
+
+TEST(CapturedStepOfRanks, IsGivenUpByAllWhereOneCannotRecordAndTrainingGoesOn) {
+  for (const int failing_recording : {1, 2}) {
+    run_thread_ranks(2, [&](Communicator& comm) {
+      Rank plain(small_config(), 4, comm), rank(small_config(), 4, comm);
+      Counts counts;
+      rank.learner().record_steps(std::make_unique<Rerunning>(counts,
+                                                              [&](int recording) {
+                                                                if (comm.rank() == 1 && recording == failing_recording) throw std::runtime_error("operation not permitted when stream is capturing");
+                                                              }),
+                                  true);
+      for (std::int64_t number = 0; number < 8; ++number) EXPECT_EQ(rank.step(number), plain.step(number)) << "step " << number << ", rank " << comm.rank();
+      EXPECT_FALSE(rank.learner().is_captured());
+      EXPECT_EQ(counts.alive, 0) << "rank " << comm.rank();
+      EXPECT_EQ(counts.launches, 0);
+    });
+  }
+}
+
+// A communicator refuses every call after one that failed.
+TEST_F(CapturedStepTest, FailsWithTheCommunicatorAndSaysWhatDoesWithoutIt) {
+  Rank rank(small_config(), 1, *self_);
+  rank.learner().record_steps(std::make_unique<Rerunning>(counts_, [](int) { throw CommunicationFailure("ncclAllReduce failed: unhandled cuda error"); }), true);
+  for (std::int64_t number = 0; number < CaptureRule::kEagerSteps; ++number) rank.step(number);
+  try {
+    rank.step(CaptureRule::kEagerSteps);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const CommunicationFailure& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("ncclAllReduce failed"), HasSubstr("train.cuda_graph=false")));
+  }
+}
+
+}  // namespace
+}  // namespace vae_dist

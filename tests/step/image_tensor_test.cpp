@@ -1,0 +1,42 @@
+#include "step/image_tensor.hpp"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "data/batch_maker.hpp"
+#include "../data/image_files.hpp"
+
+namespace vae_dist {
+namespace {
+
+using ImageTensor = ImageFileTest;
+
+// What a GPU does with images, beside what the loader's thread does with their bytes.
+TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
+  for (const SampleLayout layout : {SampleLayout::nhw, SampleLayout::nhwc}) {
+    const bool coloured = layout == SampleLayout::nhwc;
+    const SampleDataset dataset = open(coloured ? make_images("coloured.h5", {24, 4, 5, 3}) : make_images("grey.h5", {24, 4, 5}));
+    ASSERT_EQ(dataset.layout(), layout);
+    BatchPlan plan;
+    plan.seed = 1265;
+    plan.global_batch = plan.count = 24;
+    plan.horizontal_flip = true;
+    BatchPlan later = plan;
+    later.flip_on_device = true;
+    for (const bool channels_last : {true, false}) {
+      const InputFormat format{.shape = dataset.shape(), .layout = layout, .scale = dataset.scale(), .low = -1, .channels_last = channels_last};
+      for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
+        const Batch mirrored = make_batch(dataset, plan, epoch, 0), plain = make_batch(dataset, later, epoch, 0);
+        EXPECT_TRUE(mirrored.mirrored.empty());
+        ASSERT_EQ(plain.mirrored.size(), 24U);
+        ASSERT_FALSE(plain.pixels == mirrored.pixels);
+        const at::Tensor expected = image_tensor(mirrored, format), images = image_tensor(plain, format);
+        EXPECT_TRUE(images.equal(expected)) << "epoch " << epoch;
+        EXPECT_EQ(images.strides(), expected.strides());
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace vae_dist

@@ -1,0 +1,86 @@
+// From the configuration to the model and its loss.
+#include <gtest/gtest.h>
+
+#include "step/make_model.hpp"
+#include "step/resolved_objective.hpp"
+
+namespace vae_dist {
+namespace {
+
+constexpr SampleShape kShape = {3, 64, 64};
+
+ResolvedObjective resolve(const Config& config, std::int64_t samples = 20000) { return resolve_objective(config, samples, kShape); }
+
+TEST(Objective, IsTheReferenceWeightOfTheGlobalBatchUnlessToldOtherwise) {
+  Config config;
+  config.train.global_batch = 128;
+  const ResolvedObjective objective = resolve(config);
+  EXPECT_DOUBLE_EQ(objective.kld_weight, 0.0005);
+  EXPECT_EQ(objective.rule, "reference: 0.00025 * 128 / 64 (auto)");
+  EXPECT_EQ(objective.options.reduction, Reduction::mean);
+  EXPECT_DOUBLE_EQ(objective.beta_at(0), 1);
+}
+
+TEST(Objective, IsTheExactBoundWhereTheLossIsInNats) {
+  Config config;
+  config.objective.reduction = "sum";
+  config.objective.sigma = 0.1;
+  const ResolvedObjective objective = resolve(config);
+  EXPECT_DOUBLE_EQ(objective.kld_weight, 1);
+  EXPECT_EQ(objective.rule, "elbo: 1 (auto)");
+  EXPECT_EQ(objective.options.reduction, Reduction::sum);
+  EXPECT_DOUBLE_EQ(objective.likelihood.sigma, 0.1);
+}
+
+TEST(Objective, FollowsEveryRule) {
+  Config config;
+  config.objective.kld_weight.weight = 0.01;
+  config.objective.kld_weight.rule = "batch_over_dataset";
+  EXPECT_DOUBLE_EQ(resolve(config).kld_weight, 64.0 / 20000);
+  EXPECT_EQ(resolve(config).rule, "batch_over_dataset: 64 / 20000");
+  config.objective.kld_weight.rule = "fixed";
+  EXPECT_DOUBLE_EQ(resolve(config).kld_weight, 0.01);
+  config.objective.kld_weight.rule = "elbo";
+  EXPECT_DOUBLE_EQ(resolve(config).kld_weight, 1.0 / 12288);
+  EXPECT_EQ(resolve(config).rule, "elbo: 1 / 12288");
+  config.objective.kld_weight.rule = "reference";
+  EXPECT_DOUBLE_EQ(resolve(config).kld_weight, 0.01);
+}
+
+TEST(Objective, DoesNotKnowHowManyReplicasOrRanksThereAre) {
+  Config config;
+  for (const char* rule : {"reference", "batch_over_dataset", "fixed", "elbo"}) {
+    config.objective.kld_weight.rule = rule;
+    config.distributed.replicas.reset();
+    const double alone = resolve(config).kld_weight;
+    config.distributed.replicas = 8;
+    EXPECT_EQ(resolve(config).kld_weight, alone) << rule;
+  }
+}
+
+TEST(NetworkOptions, EndInSigmoidOrTanhByTheRangeOfTheImages) {
+  Config config;
+  EXPECT_EQ(network_options(config, kShape).output, Activation::sigmoid);
+  config.data.range = {-1, 1};
+  EXPECT_EQ(network_options(config, kShape).output, Activation::tanh);
+  config.data.range = {0, 1};
+  config.model.output = "tanh";
+  EXPECT_EQ(network_options(config, kShape).output, Activation::tanh) << "PyTorch-VAE's head, asked for";
+}
+
+TEST(NetworkOptions, AreTheImagesAndTheConfigurations) {
+  Config config;
+  config.model.latent_dim = 17;
+  config.model.hidden_dims = {5, 6};
+  config.model.activation = "silu";
+  const NetworkOptions options = network_options(config, {1, 28, 30});
+  EXPECT_EQ(options.channels, 1);
+  EXPECT_EQ(options.height, 28);
+  EXPECT_EQ(options.width, 30);
+  EXPECT_EQ(options.latent_dim, 17);
+  EXPECT_EQ(options.hidden_dims, (std::vector<std::int64_t>{5, 6}));
+  EXPECT_EQ(options.activation, Activation::silu);
+}
+
+}  // namespace
+}  // namespace vae_dist

@@ -1,0 +1,94 @@
+// A model so small that a step takes a millisecond, and batches for it: what the tests of this folder train.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+
+#include <memory>
+
+#include "comm/thread_communicator.hpp"
+#include "step/learner.hpp"
+
+namespace vae_dist {
+
+inline constexpr SampleShape kSmallShape = {1, 9, 12};
+inline constexpr std::int64_t kSmallBatch = 16;
+inline constexpr double kSmallKldFactor = 0.01, kSmallCapacity = 0.37, kSmallLearningRate = 0.005;
+
+inline Config small_config(const std::string& precision = "fp64") {
+  Config config;
+  config.model.hidden_dims = {4, 6};
+  config.model.latent_dim = 3;
+  config.train.precision = precision;
+  config.train.global_batch = kSmallBatch;
+  return config;
+}
+
+/// The global batch of a step. In single precision at first, so that both precisions see the same.
+inline at::Tensor images_of_step(std::int64_t step, at::ScalarType type = at::kDouble) {
+  return at::rand({kSmallBatch, 1, 9, 12}, at::make_generator<at::CPUGeneratorImpl>(1000 + static_cast<std::uint64_t>(step)), at::kFloat).to(type);
+}
+
+inline at::Tensor noise_of_step(std::int64_t step, at::ScalarType type = at::kDouble, std::int64_t values = 3) {
+  return at::randn({kSmallBatch, values}, at::make_generator<at::CPUGeneratorImpl>(2000 + static_cast<std::uint64_t>(step)), at::kFloat).to(type);
+}
+
+/// One rank's learner, and its part of each global batch.
+class SmallRank {
+ public:
+  SmallRank(const Config& config, std::int64_t replicas, Communicator& comm)
+      : type_(config.train.precision == "fp64" ? at::kDouble : at::kFloat),
+        plan_(make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
+        learner_(config, kSmallShape, plan_, DeviceChoice{}, comm, log_) {
+    at::set_num_threads(1);  // of this thread, where ranks are threads
+  }
+
+  Learner& learner() { return learner_; }
+  LatentModel& model() { return learner_.model(); }
+  at::ScalarType type() const { return type_; }
+
+  /// This rank's part of a global batch.
+  at::Tensor mine(const at::Tensor& global) const { return global.narrow(0, plan_.first_sample(), plan_.samples_per_rank()); }
+
+  /// Trains on the global batch of `number`. Returns loss, reconstruction, KL, gradient norm, skipped, the objective's other terms.
+  std::vector<double> step(std::int64_t number) { return step(images_of_step(number, type_), number); }
+
+  /// The same with other images, and with other numbers.
+  std::vector<double> step(const at::Tensor& global_images, std::int64_t number, double learning_rate = kSmallLearningRate, const StepWeights& weights = {kSmallKldFactor, kSmallCapacity}) {
+    const at::Tensor noise = noise_of_step(number, type_, learner_.objective().noise_per_sample(plan_.samples_per_replica()));
+    const at::Tensor values = learner_.step(mine(global_images), mine(noise), learning_rate, weights).values.to(at::kDouble);
+    return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
+  }
+
+  /// Copies of all gradients, in double precision.
+  std::vector<at::Tensor> gradients() {
+    std::vector<at::Tensor> out;
+    for (const at::Tensor& parameter : learner_.model().parameters())
+      if (parameter.requires_grad()) out.push_back(parameter.grad().to(at::kDouble, /*non_blocking=*/false, /*copy=*/true));
+    return out;
+  }
+
+  /// Copies of everything the next step depends on.
+  std::vector<at::Tensor> state() const {
+    std::vector<at::Tensor> out;
+    for (const at::Tensor& tensor : learner_.state()) out.push_back(tensor.detach().clone());
+    return out;
+  }
+
+ private:
+  at::ScalarType type_;
+  ReplicaPlan plan_;
+  CollectiveLog log_;
+  Learner learner_;
+};
+
+/// Bit for bit.
+inline bool same_tensors(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (!a[i].equal(b[i])) return false;
+  return true;
+}
+
+}  // namespace vae_dist

@@ -1,0 +1,48 @@
+#include "train/early_stop.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace vae_dist {
+namespace {
+
+TEST(EarlyStop, ComesAfterSoManyEvaluationsThatWereNoBetter) {
+  EarlyStopConfig config;
+  config.patience = 2;
+  TrainingState state;
+  Evaluation result;
+  const auto after = [&](double loss) {
+    result.loss = loss;
+    note_for_early_stop(config, result, state);
+    return stops_early(config, state);
+  };
+  EXPECT_FALSE(after(3));
+  EXPECT_FALSE(after(3)) << "equal is no better: one";
+  EXPECT_FALSE(after(2)) << "better: from the start";
+  EXPECT_FALSE(after(std::nan(""))) << "no number: one";
+  EXPECT_TRUE(after(2.5));
+  config.patience = 3;
+  EXPECT_FALSE(stops_early(config, state)) << "a larger patience makes it go on";
+  config.patience.reset();
+  EXPECT_FALSE(stops_early(config, state));
+}
+
+TEST(EarlyStop, LooksAtTheMetricThatIsNamed) {
+  EarlyStopConfig config;
+  config.patience = 1;
+  config.metric = "validation_mse";
+  TrainingState state;
+  Evaluation first, second;
+  first.loss = 1;
+  first.mse = 0.5;
+  second.loss = 0.5;
+  second.mse = 0.6;
+  note_for_early_stop(config, first, state);
+  note_for_early_stop(config, second, state);
+  EXPECT_TRUE(stops_early(config, state));
+  EXPECT_EQ(*state.best_stop_metric, 0.5);
+}
+
+}  // namespace
+}  // namespace vae_dist
