@@ -4,7 +4,7 @@
 #include <functional>
 #include <numeric>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 // Without chunks: blocks of whole rows.
@@ -64,4 +64,4 @@ void for_each_run(const std::vector<std::int64_t>& chunk, const std::vector<std:
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -7,7 +7,7 @@
 
 #include "datasets/stored_dataset.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 /// Calls `visit` with first element and size of each chunk, in the order of rows; of a dataset without chunks with blocks of rows of about
 /// 16 MiB. Boxes at the edges are cut off.
@@ -21,4 +21,4 @@ std::int64_t count_chunks(const StoredDataset& dataset);
 /// `count` at its beginning: one run, where the box is the whole chunk.
 void for_each_run(const std::vector<std::int64_t>& chunk, const std::vector<std::int64_t>& count, const std::function<void(std::int64_t place, std::int64_t values)>& visit);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 // HDF5's shuffle filter: first all first bytes, then all second ones. Bytes behind the last whole element stay where they are.
@@ -23,10 +23,10 @@ std::vector<std::uint8_t> shuffled(std::span<const std::uint8_t> bytes, std::siz
 std::vector<std::uint8_t> deflated(std::span<const std::uint8_t> bytes, int level) {
   const std::unique_ptr<libdeflate_compressor, void (*)(libdeflate_compressor*)> compressor(libdeflate_alloc_compressor(level),
                                                                                            libdeflate_free_compressor);
-  if (!compressor) throw Failure(text("libdeflate has no compressor of level ", level, ", or no memory for it"));
+  if (!compressor) throw base::Failure(base::text("libdeflate has no compressor of level ", level, ", or no memory for it"));
   std::vector<std::uint8_t> out(libdeflate_zlib_compress_bound(compressor.get(), bytes.size()));
   const std::size_t size = libdeflate_zlib_compress(compressor.get(), bytes.data(), bytes.size(), out.data(), out.size());
-  if (size == 0) throw Failure(text("libdeflate cannot compress a chunk of ", bytes.size(), " bytes"));
+  if (size == 0) throw base::Failure(base::text("libdeflate cannot compress a chunk of ", bytes.size(), " bytes"));
   out.resize(size);
   return out;
 }
@@ -37,7 +37,7 @@ Compression Compression::parse(const std::string& text_form) {
   if (text_form == "none") return {.deflate_level = 0};
   if (text_form.size() == 6 && text_form.starts_with("gzip:") && text_form[5] >= '1' && text_form[5] <= '9')
     return {.deflate_level = text_form[5] - '0'};
-  throw BadInput(text("compression '", text_form, "' is not known: give none, or gzip:1 (fast) to gzip:9 (small)"));
+  throw base::BadInput(base::text("compression '", text_form, "' is not known: give none, or gzip:1 (fast) to gzip:9 (small)"));
 }
 
 std::vector<std::uint8_t> encode_chunk(std::span<const std::uint8_t> chunk, std::size_t element_bytes, const Compression& compression) {
@@ -51,4 +51,4 @@ std::int64_t chunk_rows_for(std::int64_t image_bytes) {
   return std::clamp(kBytes / std::max<std::int64_t>(image_bytes, 1), std::int64_t{1}, kRows);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 struct Compression {
   int deflate_level = 4;   ///< 0: none
@@ -24,4 +24,4 @@ std::vector<std::uint8_t> encode_chunk(std::span<const std::uint8_t> chunk, std:
 /// Images a chunk for training: 64, fewer where that would be more than 4 MiB.
 std::int64_t chunk_rows_for(std::int64_t image_bytes);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -11,7 +11,7 @@
 #include "datasets/chunk_encoder.hpp"
 #include "datasets/ordered_tasks.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 class ChunkWriter {
  public:
@@ -65,4 +65,4 @@ class ChunkWriter {
   std::int64_t next_row_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

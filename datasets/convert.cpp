@@ -15,7 +15,7 @@
 #include "datasets/progress_bar.hpp"
 #include "datasets/stored_file.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 // How many rows to read at a time from row `first` on, so that a chunk is decoded as rarely as memory allows: whole rows of chunks where
@@ -45,20 +45,20 @@ struct Blocks {
 // Rows of one dataset as they are stored: decoded outside of the library and its lock where we know how. Safe from several threads.
 class RowReader {
  public:
-  explicit RowReader(const StoredDataset& from) : from_(from), dataset_(Hdf5File::open(from.file()).dataset(from.path())) {
+  explicit RowReader(const StoredDataset& from) : from_(from), dataset_(hdf5::Hdf5File::open(from.file()).dataset(from.path())) {
     dataset_.check_filters();
-    const bool known = dataset_.storage() == StorageKind::contiguous || (dataset_.storage() == StorageKind::chunked && can_undo(dataset_.pipeline()));
+    const bool known = dataset_.storage() == hdf5::StorageKind::contiguous || (dataset_.storage() == hdf5::StorageKind::chunked && hdf5::can_undo(dataset_.pipeline()));
     if (dataset_.number() && known) decoded_.emplace(dataset_);
   }
 
   std::vector<std::uint8_t> read(std::int64_t first, std::int64_t end) const {
     std::vector<std::uint8_t> rows(static_cast<std::size_t>(end - first) * from_.row_bytes());
     const auto refuse = [&](const std::string& why) {
-      return BadInput(text(from_.place(), ": cannot read rows ", first, " to ", end, ": ", why, "; data verify names every damaged chunk"));
+      return base::BadInput(base::text(from_.place(), ": cannot read rows ", first, " to ", end, ": ", why, "; data verify names every damaged chunk"));
     };
     try {
       if (decoded_) {
-        DecodeBuffers buffers;
+        hdf5::DecodeBuffers buffers;
         decoded_->read(first, end - first, std::as_writable_bytes(std::span(rows)), buffers);
       } else {
         std::vector<std::int64_t> begin(from_.shape().size(), 0), count = from_.shape();
@@ -66,9 +66,9 @@ class RowReader {
         count[0] = end - first;
         from_.read(begin, count, rows);
       }
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       throw refuse(error.what());
-    } catch (const Failure& error) {
+    } catch (const base::Failure& error) {
       // It begins with the place as well.
       const std::string why = error.what(), place = from_.place() + ": ";
       throw refuse(why.starts_with(place) ? why.substr(place.size()) : why);
@@ -78,35 +78,35 @@ class RowReader {
 
  private:
   const StoredDataset& from_;
-  Hdf5Dataset dataset_;  // keeps the sources of a virtual dataset open
-  std::optional<StoredRows> decoded_;
+  hdf5::Hdf5Dataset dataset_;  // keeps the sources of a virtual dataset open
+  std::optional<hdf5::StoredRows> decoded_;
 };
 
 class Converter {
  public:
   Converter(const std::vector<std::string>& in, const ConvertOptions& options) : options_(options) {
-    if (in.empty()) throw BadInput("convert: no file to read is given");
+    if (in.empty()) throw base::BadInput("convert: no file to read is given");
     for (const std::string& path : in) {
       files_.push_back(StoredFile::open(path));
       done_.stored_bytes_before += std::filesystem::file_size(path);
     }
     // Finding images among several datasets is what reading does.
-    SampleSource source;
+    data::SampleSource source;
     source.files = {in.front()};
-    images_ = options.dataset ? *options.dataset : SampleDataset::open(source).stored().path();
+    images_ = options.dataset ? *options.dataset : data::SampleDataset::open(source).stored().path();
     images_ = images_.substr(std::min(images_.find_first_not_of('/'), images_.size()));
-    for (const std::string& path : in) check_images(Hdf5File::open(path));
+    for (const std::string& path : in) check_images(hdf5::Hdf5File::open(path));
   }
 
   Converted write(const std::string& out) {
     for (const StoredFile& file : files_)
-      for (const std::string& source : source_files_of(file.path())) {
+      for (const std::string& source : hdf5::source_files_of(file.path())) {
         std::error_code none;
-        if (std::filesystem::equivalent(source, out, none)) throw BadInput(text("cannot write ", out, ": it is read from; choose another name"));
+        if (std::filesystem::equivalent(source, out, none)) throw base::BadInput(base::text("cannot write ", out, ": it is read from; choose another name"));
       }
     PartialFile partial(out);
     StoredFile to = StoredFile::create(partial.path());
-    for (const std::string& path : Hdf5File::open(files_.front().path()).dataset_paths()) {
+    for (const std::string& path : hdf5::Hdf5File::open(files_.front().path()).dataset_paths()) {
       const StoredDataset first = files_.front().dataset(path);
       if (path == images_)
         merge(path, to);
@@ -115,10 +115,10 @@ class Converter {
       else if (files_.size() == 1)
         to.copy(files_.front(), path);
       else
-        done_.left_out.push_back(text(first.place(), " has no row for each image that could be put behind another file's"));
+        done_.left_out.push_back(base::text(first.place(), " has no row for each image that could be put behind another file's"));
     }
     if (files_.size() == 1)
-      for (const std::string& name : to.copy_attributes(files_.front())) done_.left_out.push_back(text(files_.front().path(), ", attribute '", name, "' refers to a part of its file"));
+      for (const std::string& name : to.copy_attributes(files_.front())) done_.left_out.push_back(base::text(files_.front().path(), ", attribute '", name, "' refers to a part of its file"));
     to.close();
     partial.commit();
     done_.bytes_after = std::filesystem::file_size(out);
@@ -127,27 +127,27 @@ class Converter {
 
  private:
   // Whether a copy of the dataset as it is would still take its values from other files: external raw ones, the sources of a virtual one.
-  bool lies_elsewhere(const std::string& path) const { return Hdf5File::open(files_.front().path()).dataset(path).source_files().size() > 1; }
+  bool lies_elsewhere(const std::string& path) const { return hdf5::Hdf5File::open(files_.front().path()).dataset(path).source_files().size() > 1; }
 
-  void check_images(const Hdf5File& file) const {
-    const Hdf5Dataset images = file.dataset(images_);   // says what there is instead
-    const std::string place = text(file.path(), ", dataset '", images_, "'");
-    if (images.shape().size() < 2) throw BadInput(text(place, " has shape ", shape_text(images.shape()), ": images are [N, H, W], [N, H, W, C] or [N, C, H, W]"));
+  void check_images(const hdf5::Hdf5File& file) const {
+    const hdf5::Hdf5Dataset images = file.dataset(images_);   // says what there is instead
+    const std::string place = base::text(file.path(), ", dataset '", images_, "'");
+    if (images.shape().size() < 2) throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(images.shape()), ": images are [N, H, W], [N, H, W, C] or [N, C, H, W]"));
     for (const std::int64_t size : images.shape())
-      if (size == 0) throw BadInput(text(place, " has shape ", shape_text(images.shape()), ": there are no images in it"));
+      if (size == 0) throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(images.shape()), ": there are no images in it"));
   }
 
   // The dataset of each file that belongs behind the first one's.
   std::vector<StoredDataset> parts_of(const std::string& path) const {
     std::vector<StoredDataset> out;
     for (const StoredFile& file : files_) {
-      StoredDataset part = file.dataset(Hdf5File::open(file.path()).dataset(path).path());
+      StoredDataset part = file.dataset(hdf5::Hdf5File::open(file.path()).dataset(path).path());
       const StoredDataset& first = out.empty() ? part : out.front();
       const std::int64_t images = file.dataset(images_).rows();
-      if (files_.size() > 1 && part.rows() != images) throw BadInput(text(part.place(), " has ", part.rows(), " rows for ", images, " images"));
+      if (files_.size() > 1 && part.rows() != images) throw base::BadInput(base::text(part.place(), " has ", part.rows(), " rows for ", images, " images"));
       if (!std::equal(part.shape().begin() + 1, part.shape().end(), first.shape().begin() + 1, first.shape().end()))
-        throw BadInput(text(part.place(), " has shape ", shape_text(part.shape()), ", ", first.place(), " ", shape_text(first.shape()), ": only the first axis may differ"));
-      if (!part.same_type(first)) throw BadInput(text(part.place(), " holds values of another type than ", first.place()));
+        throw base::BadInput(base::text(part.place(), " has shape ", hdf5::shape_text(part.shape()), ", ", first.place(), " ", hdf5::shape_text(first.shape()), ": only the first axis may differ"));
+      if (!part.same_type(first)) throw base::BadInput(base::text(part.place(), " holds values of another type than ", first.place()));
       check_names(file.path(), path);
       out.push_back(std::move(part));
     }
@@ -156,14 +156,14 @@ class Converter {
 
   // Class 3 must mean the same in all files.
   void check_names(const std::string& file, const std::string& path) const {
-    const auto names = [&](const std::string& from) { return Hdf5File::open(from).dataset(path).text_list_attribute("names"); };
+    const auto names = [&](const std::string& from) { return hdf5::Hdf5File::open(from).dataset(path).text_list_attribute("names"); };
     if (names(file) != names(files_.front().path()))
-      throw BadInput(text(file, ", dataset '", path, "' has other `names` than ", files_.front().path(), ": its numbers mean something else"));
+      throw base::BadInput(base::text(file, ", dataset '", path, "' has other `names` than ", files_.front().path(), ": its numbers mean something else"));
   }
 
   void merge(const std::string& path, StoredFile& to) {
     const std::vector<StoredDataset> parts = parts_of(path);
-    if (!parts.front().is_plain()) throw BadInput(text(parts.front().place(), " holds text of variable length or references: these are no images"));
+    if (!parts.front().is_plain()) throw base::BadInput(base::text(parts.front().place(), " holds text of variable length or references: these are no images"));
     std::int64_t rows = 0;
     for (const StoredDataset& part : parts) rows += part.rows();
     const auto row_bytes = static_cast<std::int64_t>(parts.front().row_bytes());
@@ -172,10 +172,10 @@ class Converter {
                                     : options_.chunk_images > 0 ? options_.chunk_images
                                                                 : chunk_rows_for(row_bytes);
     if (chunk_rows > 0xffffffff / std::max<std::int64_t>(row_bytes, 1))
-      throw BadInput(text(parts.front().place(), ": ", chunk_rows, " images are more than the 4 GiB that a chunk can hold"));
+      throw base::BadInput(base::text(parts.front().place(), ": ", chunk_rows, " images are more than the 4 GiB that a chunk can hold"));
     StoredDataset dataset = to.create_like(parts.front(), rows, chunk_rows, options_.compression);
     for (const std::string& name : dataset.copy_attributes(parts.front()))
-      done_.left_out.push_back(text(parts.front().place(), ", attribute '", name, "' refers to a part of its file"));
+      done_.left_out.push_back(base::text(parts.front().place(), ", attribute '", name, "' refers to a part of its file"));
     ChunkWriter writer({.chunk_rows = dataset.chunk()[0], .row_bytes = static_cast<std::size_t>(row_bytes), .element_bytes = dataset.element_bytes()},
                        options_.compression, thread_count(options_.threads),
                        [&](std::int64_t first, std::span<const std::uint8_t> chunk) { dataset.write_chunk(first, chunk); });
@@ -217,4 +217,4 @@ class Converter {
 
 Converted convert(const std::vector<std::string>& in, const std::string& out, const ConvertOptions& options) { return Converter(in, options).write(out); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

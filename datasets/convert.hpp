@@ -8,7 +8,7 @@
 
 #include "datasets/chunk_encoder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 struct ConvertOptions {
   std::optional<std::string> dataset;                     ///< the images; empty: the only image-shaped dataset of the first file
@@ -32,4 +32,4 @@ struct Converted {
 /// is one of `in` or cannot be written.
 Converted convert(const std::vector<std::string>& in, const std::string& out, const ConvertOptions& options);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 // In units of the picture's width: the circle around a shape of scale 1, and the part of the picture its centre moves in.
@@ -115,4 +115,4 @@ void draw_shape(const ShapeClasses& classes, int size, int channels, std::span<s
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 /// The factors, in the order of the columns of `latents/classes`, and how many classes each has.
 enum ShapeFactor : std::size_t { kShape, kScale, kOrientation, kX, kY, kColour, kShapeFactors };
@@ -23,4 +23,4 @@ double factor_value(ShapeFactor factor, std::int64_t index);
 /// hue. Edges are anti-aliased by the signed distance from the pixel's centre. Whatever the factors, the shape lies inside the picture.
 void draw_shape(const ShapeClasses& classes, int size, int channels, std::span<std::uint8_t> pixels);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

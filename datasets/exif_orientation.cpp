@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 constexpr int kUpright = 1;
@@ -43,10 +43,10 @@ int exif_orientation(std::span<const std::uint8_t> tiff) {
   return kUpright;
 }
 
-Picture upright(Picture picture, int orientation) {
+plot::Picture upright(plot::Picture picture, int orientation) {
   if (orientation == kUpright) return picture;
   const bool transposed = orientation >= 5;
-  Picture out{transposed ? picture.width : picture.height, transposed ? picture.height : picture.width, picture.channels, {}};
+  plot::Picture out{transposed ? picture.width : picture.height, transposed ? picture.height : picture.width, picture.channels, {}};
   out.pixels.resize(picture.pixels.size());
   const int last_row = picture.height - 1, last_column = picture.width - 1;
   const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
@@ -63,4 +63,4 @@ Picture upright(Picture picture, int orientation) {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

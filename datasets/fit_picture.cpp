@@ -5,12 +5,12 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
-Picture with_channels(Picture picture, int channels) {
+plot::Picture with_channels(plot::Picture picture, int channels) {
   if (picture.channels == channels) return picture;
-  Picture out{picture.height, picture.width, channels, {}};
+  plot::Picture out{picture.height, picture.width, channels, {}};
   const auto pixels = static_cast<std::size_t>(picture.height) * static_cast<std::size_t>(picture.width);
   out.pixels.reserve(pixels * static_cast<std::size_t>(channels));
   for (std::size_t i = 0; i < pixels; ++i) {
@@ -25,9 +25,9 @@ Picture with_channels(Picture picture, int channels) {
   return out;
 }
 
-Picture cut_out(const Picture& picture, int height, int width) {
+plot::Picture cut_out(const plot::Picture& picture, int height, int width) {
   const int top = (picture.height - height) / 2, left = (picture.width - width) / 2;
-  Picture out{height, width, picture.channels, {}};
+  plot::Picture out{height, width, picture.channels, {}};
   const auto stride = static_cast<std::ptrdiff_t>(picture.width) * picture.channels, bytes = static_cast<std::ptrdiff_t>(width) * picture.channels;
   for (int row = 0; row < height; ++row) {
     const auto from = picture.pixels.begin() + (top + row) * stride + static_cast<std::ptrdiff_t>(left) * picture.channels;
@@ -61,16 +61,16 @@ Crop Crop::parse(const std::string& text_form) {
   const char* end = text_form.data() + text_form.size();
   const auto [last, error] = std::from_chars(text_form.data(), end, crop.side);
   if (error != std::errc{} || last != end || crop.side < 1)
-    throw BadInput(text("crop '", text_form, "' is not known: give centre (the largest square), none, or a number of pixels"));
+    throw base::BadInput(base::text("crop '", text_form, "' is not known: give centre (the largest square), none, or a number of pixels"));
   return crop;
 }
 
-Picture resized(const Picture& picture, int height, int width) {
+plot::Picture resized(const plot::Picture& picture, int height, int width) {
   if (picture.height == height && picture.width == width) return picture;
   const auto channels = static_cast<std::size_t>(picture.channels), row_values = static_cast<std::size_t>(width) * channels;
   const auto columns = shares(picture.width, width), rows = shares(picture.height, height);
   const std::uint64_t area = static_cast<std::uint64_t>(picture.width) * static_cast<std::uint64_t>(picture.height);
-  Picture out{height, width, picture.channels, {}};
+  plot::Picture out{height, width, picture.channels, {}};
   out.pixels.reserve(row_values * static_cast<std::size_t>(height));
   std::vector<std::uint64_t> narrow(row_values), sum(row_values);
   int narrowed = -1;   // neighbours share the row at their border
@@ -92,15 +92,15 @@ Picture resized(const Picture& picture, int height, int width) {
   return out;
 }
 
-Picture fit_picture(Picture picture, const FitOptions& options) {
+plot::Picture fit_picture(plot::Picture picture, const FitOptions& options) {
   const int shorter = std::min(picture.height, picture.width);
   if (options.crop.kind != Crop::none) {
     const int side = options.crop.kind == Crop::square ? shorter : options.crop.side;
-    if (side > shorter) throw BadInput(text("it has ", picture.height, "x", picture.width, " pixels, too few to cut out ", side, "x", side));
+    if (side > shorter) throw base::BadInput(base::text("it has ", picture.height, "x", picture.width, " pixels, too few to cut out ", side, "x", side));
     picture = cut_out(picture, side, side);
   }
   picture = with_channels(std::move(picture), options.grey ? 1 : 3);
   return options.size > 0 ? resized(picture, options.size, options.size) : picture;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -3,7 +3,7 @@
 
 #include "plot/image_grid.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 /// Cut out of the middle before resizing.
 struct Crop {
@@ -22,9 +22,9 @@ struct FitOptions {
 };
 
 /// Throws BadInput with the reason alone when the picture is smaller than the crop.
-Picture fit_picture(Picture picture, const FitOptions& options);
+plot::Picture fit_picture(plot::Picture picture, const FitOptions& options);
 
 /// The mean over the area that each new pixel covers, exact up to the final rounding (half up). A larger size is allowed.
-Picture resized(const Picture& picture, int height, int width);
+plot::Picture resized(const plot::Picture& picture, int height, int width);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -8,14 +8,14 @@
 #include "datasets/idx_reader.hpp"
 #include "datasets/partial_file.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
-void copy_rows(IdxReader& from, Hdf5File& file, const std::string& dataset) {
+void copy_rows(IdxReader& from, hdf5::Hdf5File& file, const std::string& dataset) {
   constexpr std::int64_t kChunkBytes = 256 * 1024;
   const std::int64_t rows = from.shape()[0];
   const std::int64_t block = std::min(rows, std::max(std::int64_t{1}, kChunkBytes / from.row_bytes()));
-  Hdf5Dataset to = file.create_dataset(dataset, {.shape = from.shape(), .chunk_rows = block, .deflate_level = 4});
+  hdf5::Hdf5Dataset to = file.create_dataset(dataset, {.shape = from.shape(), .chunk_rows = block, .deflate_level = 4});
   for (std::int64_t first = 0; first < rows; first += block) {
     const std::int64_t count = std::min(block, rows - first);
     to.write_rows(first, count, from.read_rows(count));
@@ -31,11 +31,11 @@ std::vector<std::int64_t> import_idx(const std::string& images, const std::optio
   if (labels) {
     label_reader.emplace(*labels, 1, "labels have");
     if (label_reader->shape()[0] != image_reader.shape()[0])
-      throw BadInput(text(images, " holds ", image_reader.shape()[0], " images, but ", *labels, " ", label_reader->shape()[0],
+      throw base::BadInput(base::text(images, " holds ", image_reader.shape()[0], " images, but ", *labels, " ", label_reader->shape()[0],
                           " labels: are they parts of the same set?"));
   }
   PartialFile partial(out);
-  Hdf5File file = Hdf5File::create(partial.path());
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
   copy_rows(image_reader, file, "imgs");
   if (label_reader) copy_rows(*label_reader, file, "labels");
   file.close();
@@ -43,4 +43,4 @@ std::vector<std::int64_t> import_idx(const std::string& images, const std::optio
   return image_reader.shape();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

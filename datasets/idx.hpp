@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 /// Converts IDX images (uint8 [N, H, W]) and, when given, labels (uint8 [N]) to HDF5: `imgs` uint8 [N, H, W] and `labels` uint8 [N],
 /// chunked and compressed. `out` appears only when complete; an HDF5 file of that name is replaced. Throws BadInput naming the file:
@@ -14,4 +14,4 @@ namespace vae_dist {
 /// different counts, an `out` that cannot be written. Returns the shape of `imgs`.
 std::vector<std::int64_t> import_idx(const std::string& images, const std::optional<std::string>& labels, const std::string& out);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -7,7 +7,7 @@
 
 struct gzFile_s;
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 class IdxReader {
  public:
@@ -39,4 +39,4 @@ class IdxReader {
   std::uint64_t bytes_read_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

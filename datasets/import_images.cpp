@@ -14,7 +14,7 @@
 #include "datasets/progress_bar.hpp"
 #include "datasets/read_picture.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 struct Size {
@@ -24,7 +24,7 @@ struct Size {
 
 // A picture of the folder as it goes into the dataset, or why it cannot.
 struct Fitted {
-  Picture picture;
+  plot::Picture picture;
   bool grey = false, enlarged = false;
   std::string broken;
 };
@@ -46,7 +46,7 @@ class ImageImporter {
   ImportedImages write(const std::string& out) {
     PartialFile partial(out);
     find_size();
-    Hdf5File file = Hdf5File::create(partial.path());
+    hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
     write_images(file);
     if (!folder_.classes.empty()) write_labels(file);
     file.close();
@@ -64,18 +64,18 @@ class ImageImporter {
   Fitted fit(std::size_t i) const {
     Fitted out;
     try {
-      Picture picture = read_picture(place(i), options_.background);
+      plot::Picture picture = read_picture(place(i), options_.background);
       out.grey = picture.channels == 1;
       out.enlarged = std::min(picture.height, picture.width) < options_.fit.size;
       out.picture = fit_picture(std::move(picture), options_.fit);
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       out.broken = error.what();
     }
     return out;
   }
 
   [[noreturn]] void refuse(std::size_t i, const std::string& reason) const {
-    throw BadInput(text(place(i), ": ", reason, ". Mend or remove it, or let such pictures be left out with --on-error skip"));
+    throw base::BadInput(base::text(place(i), ": ", reason, ". Mend or remove it, or let such pictures be left out with --on-error skip"));
   }
 
   // The first picture that can be read sets the size for all.
@@ -90,7 +90,7 @@ class ImageImporter {
       }
       if (!options_.skip_broken) refuse(i, first.broken);
     }
-    throw BadInput(text("none of the ", folder_.pictures.size(), " pictures in ", root_, " can be read. The first, ", folder_.pictures[0], ": ", fit(0).broken));
+    throw base::BadInput(base::text("none of the ", folder_.pictures.size(), " pictures in ", root_, " can be read. The first, ", folder_.pictures[0], ": ", fit(0).broken));
   }
 
   Group read_group(std::size_t begin, std::size_t end) const {
@@ -104,7 +104,7 @@ class ImageImporter {
       }
       const Size size{fitted.picture.height, fitted.picture.width};
       if (size != size_)
-        throw BadInput(text(place(i), " has ", size.height, "x", size.width, " pixels, ", place(first_), " ", size_.height, "x", size_.width,
+        throw base::BadInput(base::text(place(i), " has ", size.height, "x", size.width, " pixels, ", place(first_), " ", size_.height, "x", size_.width,
                             ": give --size to bring all pictures to one size"));
       group.read.push_back(i);
       group.pixels.insert(group.pixels.end(), fitted.picture.pixels.begin(), fitted.picture.pixels.end());
@@ -115,11 +115,11 @@ class ImageImporter {
   }
 
   // Groups of pictures are decoded in parallel and taken in order.
-  void write_images(Hdf5File& file) {
+  void write_images(hdf5::Hdf5File& file) {
     const std::int64_t chunk_rows = chunk_rows_for(static_cast<std::int64_t>(image_bytes_));
     std::vector<std::int64_t> shape = {static_cast<std::int64_t>(folder_.pictures.size()), size_.height, size_.width};
     if (!options_.fit.grey) shape.push_back(3);
-    Hdf5Dataset images = file.create_dataset("imgs", {.shape = shape, .chunk_rows = chunk_rows, .deflate_level = options_.compression.deflate_level});
+    hdf5::Hdf5Dataset images = file.create_dataset("imgs", {.shape = shape, .chunk_rows = chunk_rows, .deflate_level = options_.compression.deflate_level});
     const std::size_t threads = thread_count(options_.threads), group_size = static_cast<std::size_t>(chunk_rows);
     OrderedTasks<Group> groups(threads);
     ChunkWriter writer({.chunk_rows = images.chunk()[0], .row_bytes = image_bytes_}, options_.compression, threads,
@@ -144,23 +144,23 @@ class ImageImporter {
   void note(const Group& group) {
     for (const auto& [i, reason] : group.broken) {
       if (!options_.skip_broken) refuse(i, reason);
-      done_.skipped.push_back(text(place(i), ": ", reason));
+      done_.skipped.push_back(base::text(place(i), ": ", reason));
     }
     read_.insert(read_.end(), group.read.begin(), group.read.end());
     done_.enlarged += group.enlarged;
     done_.all_grey = done_.all_grey && group.all_grey;
   }
 
-  void write_labels(Hdf5File& file) const {
+  void write_labels(hdf5::Hdf5File& file) const {
     std::vector<std::int64_t> labels;
     for (const std::size_t i : read_) labels.push_back(folder_.labels[i]);
     const auto rows = static_cast<std::int64_t>(labels.size());
     const bool bytes = folder_.classes.size() <= 256;
-    Hdf5Dataset dataset = file.create_dataset(
-        "labels", {.shape = {rows}, .type = bytes ? ElementType::uint8 : ElementType::int64, .chunk_rows = 1 << 16, .deflate_level = 4, .shuffle = !bytes});
+    hdf5::Hdf5Dataset dataset = file.create_dataset(
+        "labels", {.shape = {rows}, .type = bytes ? hdf5::ElementType::uint8 : hdf5::ElementType::int64, .chunk_rows = 1 << 16, .deflate_level = 4, .shuffle = !bytes});
     dataset.write_rows(0, rows, std::span<const std::int64_t>(labels));
     std::vector<std::string> names;  // of folders, in whatever encoding; HDF5's texts are UTF-8
-    for (const std::string& name : folder_.classes) names.push_back(utf8_text(name));
+    for (const std::string& name : folder_.classes) names.push_back(base::utf8_text(name));
     dataset.set_attribute("names", names);
   }
 
@@ -174,8 +174,8 @@ class ImageImporter {
 };
 
 void check_import_options(const ImportImagesOptions& options) {
-  if (options.fit.size < 0 || options.fit.size > 8192) throw BadInput(text("import-images: size is ", options.fit.size, ": 1 to 8192 pixels can be made"));
-  if (options.threads < 0) throw BadInput(text("import-images: threads is ", options.threads, ": give 0 for one per core, or a number"));
+  if (options.fit.size < 0 || options.fit.size > 8192) throw base::BadInput(base::text("import-images: size is ", options.fit.size, ": 1 to 8192 pixels can be made"));
+  if (options.threads < 0) throw base::BadInput(base::text("import-images: threads is ", options.threads, ": give 0 for one per core, or a number"));
 }
 
 }  // namespace
@@ -185,4 +185,4 @@ ImportedImages import_images(const std::string& folder, const std::string& out, 
   return ImageImporter(folder, options).write(out);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -9,7 +9,7 @@
 #include "datasets/fit_picture.hpp"
 #include "datasets/picture_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 struct ImportImagesOptions {
   FitOptions fit;
@@ -37,4 +37,4 @@ struct ImportedImages {
 /// (unless skipped; also when none is left), pictures of different sizes without FitOptions::size, an `out` that cannot be written.
 ImportedImages import_images(const std::string& folder, const std::string& out, const ImportImagesOptions& options);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -10,22 +10,22 @@
 #include "datasets/partial_file.hpp"
 #include "datasets/progress_bar.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::string out = "(";
-  for (std::size_t i = 0; i < shape.size(); ++i) out += text(i ? ", " : "", shape[i]);
+  for (std::size_t i = 0; i < shape.size(); ++i) out += base::text(i ? ", " : "", shape[i]);
   return out + ")";
 }
 
 void check_pictures(const NpyArray& array) {
   const std::vector<std::int64_t>& shape = array.header().shape;
   if (shape.size() != 3 && shape.size() != 4)
-    throw BadInput(text(array.place(), " has shape ", shape_text(shape), ": pictures are (N, H, W), (N, H, W, C) or (N, C, H, W)"));
-  if (array.header().values() == 0) throw BadInput(text(array.place(), " has shape ", shape_text(shape), ": there are no pictures in it"));
+    throw base::BadInput(base::text(array.place(), " has shape ", shape_text(shape), ": pictures are (N, H, W), (N, H, W, C) or (N, C, H, W)"));
+  if (array.header().values() == 0) throw base::BadInput(base::text(array.place(), " has shape ", shape_text(shape), ": there are no pictures in it"));
   constexpr std::int64_t kLargestPicture = 1 << 28;
-  if (array.row_values() > kLargestPicture) throw BadInput(text(array.place(), " has shape ", shape_text(shape), ": no picture is that large"));
+  if (array.row_values() > kLargestPicture) throw base::BadInput(base::text(array.place(), " has shape ", shape_text(shape), ": no picture is that large"));
 }
 
 NpyTarget picture_target(const NpyHeader& header) { return header.kind == 'f' ? NpyTarget::float32 : NpyTarget::uint8; }
@@ -35,14 +35,14 @@ NpyTarget number_target(const NpyHeader& header) {
   return header.kind == 'b' || (header.kind == 'u' && header.item_bytes == 1) ? NpyTarget::uint8 : NpyTarget::int64;
 }
 
-ElementType element_type(NpyTarget target) {
+hdf5::ElementType element_type(NpyTarget target) {
   switch (target) {
-    case NpyTarget::uint8: return ElementType::uint8;
-    case NpyTarget::int64: return ElementType::int64;
-    case NpyTarget::float32: return ElementType::float32;
-    case NpyTarget::float64: return ElementType::float64;
+    case NpyTarget::uint8: return hdf5::ElementType::uint8;
+    case NpyTarget::int64: return hdf5::ElementType::int64;
+    case NpyTarget::float32: return hdf5::ElementType::float32;
+    case NpyTarget::float64: return hdf5::ElementType::float64;
   }
-  return ElementType::other;
+  return hdf5::ElementType::other;
 }
 
 class NpzImporter {
@@ -53,13 +53,13 @@ class NpzImporter {
     NpyArray pictures(archive_, key);
     check_pictures(pictures);
     PartialFile partial(out);
-    Hdf5File file = Hdf5File::create(partial.path());
+    hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
     rows_ = pictures.rows();
     copy(pictures, picture_target(pictures.header()), file, "imgs");
     if (options_.labels) {
       NpyArray labels(archive_, *options_.labels);
       if (labels.rows() != rows_)
-        throw BadInput(text(labels.place(), " has shape ", shape_text(labels.header().shape), ", but there are ", rows_, " pictures in '", key, "': labels need a row for each"));
+        throw base::BadInput(base::text(labels.place(), " has shape ", shape_text(labels.header().shape), ", but there are ", rows_, " pictures in '", key, "': labels need a row for each"));
       copy(labels, number_target(labels.header()), file, "labels");
     }
     copy_factors(file, "latents_values", "latents/values");
@@ -70,23 +70,23 @@ class NpzImporter {
   }
 
  private:
-  void copy_factors(Hdf5File& file, const std::string& key, const std::string& dataset) {
+  void copy_factors(hdf5::Hdf5File& file, const std::string& key, const std::string& dataset) {
     if (!NpyArray::is_in(archive_, key)) return;
     NpyArray array(archive_, key);
     if (array.rows() != rows_ || array.header().values() == 0) return;   // of other pictures
-    Hdf5Dataset factors = copy(array, number_target(array.header()), file, dataset);
+    hdf5::Hdf5Dataset factors = copy(array, number_target(array.header()), file, dataset);
     // The names are in the member `metadata`, a Python pickle: that is code. These are dSprites' own six.
     constexpr std::int64_t kDspritesPictures = 737280;
     if (rows_ == kDspritesPictures && array.row_values() == 6)
       factors.set_attribute("names", std::vector<std::string>{"colour", "shape", "scale", "orientation", "x", "y"});
   }
 
-  Hdf5Dataset copy(NpyArray& from, NpyTarget target, Hdf5File& file, const std::string& name) {
+  hdf5::Hdf5Dataset copy(NpyArray& from, NpyTarget target, hdf5::Hdf5File& file, const std::string& name) {
     const auto element_bytes = static_cast<std::size_t>(bytes_of(target));
     const std::int64_t row_bytes = from.row_values() * static_cast<std::int64_t>(element_bytes);
     // Factors are short rows: chunks of 64 KiB of them.
     const std::int64_t chunk_rows = name == "imgs" ? chunk_rows_for(row_bytes) : std::max<std::int64_t>(64, (1 << 16) / row_bytes);
-    Hdf5Dataset to = file.create_dataset(name, {.shape = from.header().shape,
+    hdf5::Hdf5Dataset to = file.create_dataset(name, {.shape = from.header().shape,
                                                 .type = element_type(target),
                                                 .chunk_rows = chunk_rows,
                                                 .deflate_level = options_.compression.deflate_level,
@@ -120,4 +120,4 @@ std::vector<ImportedArray> import_npz(const std::string& file, const std::string
   return NpzImporter(file, options).write(key, out);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -8,7 +8,7 @@
 
 #include "datasets/chunk_encoder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 struct ImportNpzOptions {
   std::optional<std::string> labels;                      ///< key of an array with a row for each picture, which becomes `labels`
@@ -30,4 +30,4 @@ struct ImportedArray {
 /// pictures outside of 0 to 255, an `out` that cannot be written.
 std::vector<ImportedArray> import_npz(const std::string& file, const std::string& key, const std::string& out, const ImportNpzOptions& options);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

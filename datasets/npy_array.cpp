@@ -10,7 +10,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 // numpy itself warns above 10,000.
@@ -21,8 +21,8 @@ ZipMember open_member(const ZipArchive& archive, const std::string& key) {
   if (NpyArray::is_in(archive, key)) return archive.open(key + ".npy");
   std::string list;
   for (const std::string& name : archive.names())
-    if (name.ends_with(".npy")) list += text(list.empty() ? "'" : ", '", name.substr(0, name.size() - 4), "'");
-  throw BadInput(text(archive.path(), " has no array '", key, "'; it has ", list.empty() ? "none" : list));
+    if (name.ends_with(".npy")) list += base::text(list.empty() ? "'" : ", '", name.substr(0, name.size() - 4), "'");
+  throw base::BadInput(base::text(archive.path(), " has no array '", key, "'; it has ", list.empty() ? "none" : list));
 }
 
 double half_value(std::uint16_t bits) {
@@ -94,32 +94,32 @@ NpyArray::NpyArray(const ZipArchive& archive, const std::string& key) : archive_
 
 void NpyArray::read_exactly(std::span<std::uint8_t> out) {
   if (member_.read(out) < out.size())
-    throw BadInput(text(place(), " ends too early: ", header_.values(), " elements of ", header_.type_name(), " are promised; get the file again"));
+    throw base::BadInput(base::text(place(), " ends too early: ", header_.values(), " elements of ", header_.type_name(), " are promised; get the file again"));
 }
 
 void NpyArray::read_header() {
   std::array<std::uint8_t, 8> start;   // magic, version
   constexpr std::string_view kMagic = "\x93NUMPY";
   if (member_.read(start) < start.size() || std::memcmp(start.data(), kMagic.data(), kMagic.size()) != 0)
-    throw BadInput(text(place(), " is no array: it does not begin as .npy does"));
+    throw base::BadInput(base::text(place(), " is no array: it does not begin as .npy does"));
   const int version = start[6];
-  if (version < 1 || version > 3 || start[7] != 0) throw BadInput(text(place(), " is of .npy version ", version, ".", int{start[7]}, "; 1.0 to 3.0 can be read"));
+  if (version < 1 || version > 3 || start[7] != 0) throw base::BadInput(base::text(place(), " is of .npy version ", version, ".", int{start[7]}, "; 1.0 to 3.0 can be read"));
   std::array<std::uint8_t, 4> length_bytes{};
   const std::size_t width = version == 1 ? 2 : 4;
   const bool there = member_.read(std::span(length_bytes).first(width)) == width;
   std::size_t length = 0;
   for (std::size_t i = width; i-- > 0;) length = length << 8 | length_bytes[i];
-  if (length > kLongestHeader) throw BadInput(text(place(), " is damaged: its header promises to be ", length, " bytes long"));
+  if (length > kLongestHeader) throw base::BadInput(base::text(place(), " is damaged: its header promises to be ", length, " bytes long"));
   std::string dictionary(length, '\0');
-  if (!there || member_.read({reinterpret_cast<std::uint8_t*>(dictionary.data()), length}) < length) throw BadInput(text(place(), " is damaged: it ends inside its header"));
+  if (!there || member_.read({reinterpret_cast<std::uint8_t*>(dictionary.data()), length}) < length) throw base::BadInput(base::text(place(), " is damaged: it ends inside its header"));
   try {
     header_ = parse_npy_header(dictionary);
-  } catch (const BadInput& error) {
-    throw BadInput(text(place(), ": ", error.what()));
+  } catch (const base::BadInput& error) {
+    throw base::BadInput(base::text(place(), ": ", error.what()));
   }
   const auto before = static_cast<std::int64_t>(start.size() + width + length);
   if (header_.bytes() != member_.size() - before)
-    throw BadInput(text(place(), " is damaged: its header promises ", header_.values(), " elements of ", header_.type_name(), ", ", header_.bytes(), " bytes, but ",
+    throw base::BadInput(base::text(place(), " is damaged: its header promises ", header_.values(), " elements of ", header_.type_name(), ", ", header_.bytes(), " bytes, but ",
                         member_.size() - before, " bytes follow; get the file again"));
 }
 
@@ -162,7 +162,7 @@ std::vector<std::uint8_t> NpyArray::gather_fortran_order(std::int64_t count) {
 }
 
 std::vector<std::uint8_t> NpyArray::read_rows(std::int64_t count, NpyTarget target) {
-  if (count < 1 || count > rows() - next_row_) throw Failure(text(place(), " has ", rows(), " rows: there are no ", count, " more after ", next_row_));
+  if (count < 1 || count > rows() - next_row_) throw base::Failure(base::text(place(), " has ", rows(), " rows: there are no ", count, " more after ", next_row_));
   std::vector<std::uint8_t> raw = header_.fortran_order && header_.shape.size() > 1 ? gather_fortran_order(count) : read_c_order(count);
   const std::int64_t first = std::exchange(next_row_, next_row_ + count);
   const bool single_bytes = header_.kind == 'u' || header_.kind == 'b';
@@ -173,8 +173,8 @@ std::vector<std::uint8_t> NpyArray::read_rows(std::int64_t count, NpyTarget targ
   for (std::size_t i = 0; i < values; ++i) {
     const Element element = element_at(&raw[i * item], header_);
     if (!put_element(to, element, target))
-      throw BadInput(text(place(), ", row ", first + static_cast<std::int64_t>(i) / row_values(), ": the value ",
-                          element.beyond_int64 ? text(static_cast<std::uint64_t>(element.integer)) : text(element.integer), " does not fit in ",
+      throw base::BadInput(base::text(place(), ", row ", first + static_cast<std::int64_t>(i) / row_values(), ": the value ",
+                          element.beyond_int64 ? base::text(static_cast<std::uint64_t>(element.integer)) : base::text(element.integer), " does not fit in ",
                           target == NpyTarget::uint8 ? "uint8 (0 to 255), as which integer pictures are stored: scale them, or save them as floats" : "int64"));
   }
   return out;
@@ -182,7 +182,7 @@ std::vector<std::uint8_t> NpyArray::read_rows(std::int64_t count, NpyTarget targ
 
 void NpyArray::expect_end() {
   std::array<std::uint8_t, 1> byte;
-  if (member_.read(byte) > 0) throw BadInput(text(place(), " goes on after the ", header_.values(), " elements that its header promises: it is damaged"));
+  if (member_.read(byte) > 0) throw base::BadInput(base::text(place(), " goes on after the ", header_.values(), " elements that its header promises: it is damaged"));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

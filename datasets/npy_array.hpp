@@ -9,7 +9,7 @@
 #include "datasets/npy_header.hpp"
 #include "datasets/zip_archive.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 /// The types that arrays become: everything else numpy has converts to one of them.
 enum class NpyTarget { uint8, int64, float32, float64 };
@@ -50,4 +50,4 @@ class NpyArray {
   std::int64_t next_row_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

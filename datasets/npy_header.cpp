@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 // The literals of Python that numpy writes: a dictionary of strings to strings, True or False, and tuples of whole numbers.
@@ -15,7 +15,7 @@ class Dictionary {
   explicit Dictionary(std::string_view rest) : rest_(rest) {}
 
   void expect(char c) {
-    if (!accept(c)) fail(text("'", c, "' is missing"));
+    if (!accept(c)) fail(base::text("'", c, "' is missing"));
   }
 
   bool accept(char c) {
@@ -65,7 +65,7 @@ class Dictionary {
     return !rest_.empty() && rest_[0] == c;
   }
 
-  [[noreturn]] static void fail(const std::string& reason) { throw BadInput(text("its header is damaged: ", reason)); }
+  [[noreturn]] static void fail(const std::string& reason) { throw base::BadInput(base::text("its header is damaged: ", reason)); }
 
  private:
   void skip_space() {
@@ -76,7 +76,7 @@ class Dictionary {
 };
 
 void read_type(Dictionary& from, NpyHeader& header) {
-  if (from.begins_with('[')) throw BadInput("it holds records of several fields; an array of plain numbers is wanted");
+  if (from.begins_with('[')) throw base::BadInput("it holds records of several fields; an array of plain numbers is wanted");
   const std::string_view type = from.quoted();
   const bool plain = type.size() == 3 && std::string_view("<>|=").find(type[0]) != std::string_view::npos && type[2] >= '1' && type[2] <= '8';
   header.kind = plain ? type[1] : '?';
@@ -85,7 +85,7 @@ void read_type(Dictionary& from, NpyHeader& header) {
   const int bytes = header.item_bytes;
   const bool power_of_two = (bytes & (bytes - 1)) == 0;
   const bool number = header.kind == 'b' ? bytes == 1 : header.kind == 'f' ? power_of_two && bytes >= 2 : (header.kind == 'u' || header.kind == 'i') && power_of_two;
-  if (!plain || !number) throw BadInput(text("it holds elements of type '", type, "'; booleans, integers and floats of up to 64 bits can be read"));
+  if (!plain || !number) throw base::BadInput(base::text("it holds elements of type '", type, "'; booleans, integers and floats of up to 64 bits can be read"));
 }
 
 void read_shape(Dictionary& from, NpyHeader& header) {
@@ -113,7 +113,7 @@ void read_shape(Dictionary& from, NpyHeader& header) {
 
 std::string NpyHeader::type_name() const {
   if (kind == 'b') return "bool";
-  return text(kind == 'u' ? "uint" : kind == 'i' ? "int" : "float", 8 * item_bytes);
+  return base::text(kind == 'u' ? "uint" : kind == 'i' ? "int" : "float", 8 * item_bytes);
 }
 
 std::int64_t NpyHeader::values() const {
@@ -133,7 +133,7 @@ NpyHeader parse_npy_header(std::string_view dictionary) {
     const std::string_view key = from.quoted();
     from.expect(':');
     bool* const seen = key == "descr" ? &type : key == "fortran_order" ? &order : key == "shape" ? &shape : nullptr;
-    if (!seen || *seen) Dictionary::fail(text("the key '", key, "' is ", seen ? "there twice" : "not known"));
+    if (!seen || *seen) Dictionary::fail(base::text("the key '", key, "' is ", seen ? "there twice" : "not known"));
     *seen = true;
     if (seen == &type) read_type(from, header);
     if (seen == &order) header.fortran_order = from.boolean();
@@ -144,8 +144,8 @@ NpyHeader parse_npy_header(std::string_view dictionary) {
     }
   }
   if (!from.at_end()) Dictionary::fail("it goes on behind its dictionary");
-  if (!type || !order || !shape) Dictionary::fail(text(!type ? "descr" : !order ? "fortran_order" : "shape", " is missing"));
+  if (!type || !order || !shape) Dictionary::fail(base::text(!type ? "descr" : !order ? "fortran_order" : "shape", " is missing"));
   return header;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

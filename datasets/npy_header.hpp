@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 struct NpyHeader {
   char kind = 'u';                   ///< b bool, u unsigned, i signed, f float; elements of other kinds are refused
@@ -24,4 +24,4 @@ struct NpyHeader {
 /// alone for text that is no such dictionary, and for elements that are no plain numbers (objects, text, records, complex).
 NpyHeader parse_npy_header(std::string_view dictionary);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -7,7 +7,7 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 void Numbers::add(const Numbers& other) {
   if (other.any_finite()) {
@@ -36,7 +36,7 @@ Numbers numbers_of(std::span<const double> values) {
 
 std::string number_text(long double value) {
   constexpr long double kMost = 0x1p64L;
-  if (value != std::floor(value) || value <= -kMost / 2 || value >= kMost) return text(static_cast<double>(value));
+  if (value != std::floor(value) || value <= -kMost / 2 || value >= kMost) return base::text(static_cast<double>(value));
   return value < 0 ? std::to_string(static_cast<std::int64_t>(value)) : std::to_string(static_cast<std::uint64_t>(value));
 }
 
@@ -58,14 +58,14 @@ Numbers extremes(std::span<const std::int64_t> values) {
 }
 
 // Doubles would round integers of 64 bits.
-Numbers wide_integers(const StoredNumber& number, std::span<const std::byte> stored) {
+Numbers wide_integers(const hdf5::StoredNumber& number, std::span<const std::byte> stored) {
   std::array<std::int64_t, 4096> values;
   Numbers out;
   while (!stored.empty()) {
     const std::size_t count = std::min(values.size(), stored.size() / number.bytes);
-    to_integers(number, stored.first(count * number.bytes), std::span(values).first(count));
+    hdf5::to_integers(number, stored.first(count * number.bytes), std::span(values).first(count));
     const auto part = std::span<const std::int64_t>(values).first(count);
-    out.add(number.kind == StoredNumber::Kind::unsigned_integer ? extremes<std::uint64_t>(part) : extremes<std::int64_t>(part));
+    out.add(number.kind == hdf5::StoredNumber::Kind::unsigned_integer ? extremes<std::uint64_t>(part) : extremes<std::int64_t>(part));
     stored = stored.subspan(count * number.bytes);
   }
   return out;
@@ -73,22 +73,22 @@ Numbers wide_integers(const StoredNumber& number, std::span<const std::byte> sto
 
 }  // namespace
 
-Numbers numbers_of(const StoredNumber& number, std::span<const std::byte> stored) {
+Numbers numbers_of(const hdf5::StoredNumber& number, std::span<const std::byte> stored) {
   if (number.is_byte() && !stored.empty()) {
     std::byte least = stored[0], greatest = stored[0];
     for (const std::byte value : stored) least = std::min(least, value), greatest = std::max(greatest, value);
     return {.values = static_cast<std::int64_t>(stored.size()), .least = static_cast<double>(std::to_integer<int>(least)), .greatest = static_cast<double>(std::to_integer<int>(greatest))};
   }
-  if (number.bytes == 8 && number.kind != StoredNumber::Kind::ieee_float) return wide_integers(number, stored);
+  if (number.bytes == 8 && number.kind != hdf5::StoredNumber::Kind::ieee_float) return wide_integers(number, stored);
   std::array<double, 4096> values;
   Numbers out;
   while (!stored.empty()) {
     const std::size_t count = std::min(values.size(), stored.size() / number.bytes);
-    to_doubles(number, stored.first(count * number.bytes), std::span(values).first(count));
+    hdf5::to_doubles(number, stored.first(count * number.bytes), std::span(values).first(count));
     out.add(numbers_of(std::span(values).first(count)));
     stored = stored.subspan(count * number.bytes);
   }
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

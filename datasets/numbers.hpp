@@ -8,7 +8,7 @@
 
 #include "hdf5/stored_number.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 struct Numbers {
   std::int64_t values = 0, not_a_number = 0, infinite = 0;
@@ -23,6 +23,6 @@ std::string number_text(long double value);
 
 Numbers numbers_of(std::span<const double> values);
 /// Of values as a dataset stores them; `stored` holds whole ones.
-Numbers numbers_of(const StoredNumber& number, std::span<const std::byte> stored);
+Numbers numbers_of(const hdf5::StoredNumber& number, std::span<const std::byte> stored);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

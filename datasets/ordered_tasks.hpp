@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 /// `threads`, or one per core for 0.
 inline std::size_t thread_count(int threads) {
@@ -41,4 +41,4 @@ class OrderedTasks {
   std::deque<std::future<Result>> tasks_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

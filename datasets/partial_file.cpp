@@ -12,7 +12,7 @@
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 std::filesystem::path folder_of(const std::string& path) {
@@ -29,13 +29,13 @@ bool is_hdf5(const std::string& path) {
 
 }  // namespace
 
-PartialFile::PartialFile(const std::string& target) : target_(target), path_(text(target, ".partial.", ::getpid())) {
+PartialFile::PartialFile(const std::string& target) : target_(target), path_(base::text(target, ".partial.", ::getpid())) {
   std::error_code error;
   std::filesystem::create_directories(folder_of(target), error);
-  if (error) throw BadInput(text("cannot make the directory ", folder_of(target).string(), ": ", error.message()));
-  if (std::filesystem::is_directory(target, error)) throw BadInput(text("cannot write ", target, ": it is a directory"));
+  if (error) throw base::BadInput(base::text("cannot make the directory ", folder_of(target).string(), ": ", error.message()));
+  if (std::filesystem::is_directory(target, error)) throw base::BadInput(base::text("cannot write ", target, ": it is a directory"));
   if (std::filesystem::exists(target, error) && !is_hdf5(target))
-    throw BadInput(text(target, " exists and is not an HDF5 file: it is left as it is; choose another name, or remove it first"));
+    throw base::BadInput(base::text(target, " exists and is not an HDF5 file: it is left as it is; choose another name, or remove it first"));
 }
 
 PartialFile::~PartialFile() {
@@ -47,11 +47,11 @@ void PartialFile::commit() {
   const bool synced = file >= 0 && ::fsync(file) == 0;
   const int reason = errno;
   if (file >= 0) ::close(file);
-  if (!synced) throw Failure(text("cannot fsync ", path_, ": ", std::strerror(reason)));
+  if (!synced) throw base::Failure(base::text("cannot fsync ", path_, ": ", std::strerror(reason)));
   if (std::rename(path_.c_str(), target_.c_str()) != 0)
-    throw Failure(text("cannot rename ", path_, " to ", target_, ": ", std::strerror(errno)));
+    throw base::Failure(base::text("cannot rename ", path_, " to ", target_, ": ", std::strerror(errno)));
   path_.clear();
-  sync_directory(folder_of(target_));
+  base::sync_directory(folder_of(target_));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 /// Write to path(), then commit(). Without commit() the destructor removes what there is.
 class PartialFile {
@@ -24,4 +24,4 @@ class PartialFile {
   std::string target_, path_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

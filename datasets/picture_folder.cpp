@@ -8,7 +8,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 namespace fs = std::filesystem;
@@ -32,7 +32,7 @@ Listing read_folder(const fs::path& folder) {
       (entry.is_directory() ? out.folders : is_picture(entry.path()) ? out.pictures : out.others).push_back(name);
     }
   } catch (const fs::filesystem_error& error) {
-    throw BadInput(text("cannot read the folder ", folder.string(), ": ", error.code().message()));
+    throw base::BadInput(base::text("cannot read the folder ", folder.string(), ": ", error.code().message()));
   }
   for (auto* names : {&out.pictures, &out.folders, &out.others}) std::sort(names->begin(), names->end());
   return out;
@@ -42,7 +42,7 @@ Listing read_folder(const fs::path& folder) {
 void collect(const fs::path& root, const std::string& inside, std::vector<fs::path> around, PictureFolder& out) {
   const fs::path folder = root / inside, real = fs::canonical(folder);
   if (std::find(around.begin(), around.end(), real) != around.end())
-    throw BadInput(text(folder.string(), " is a link to a folder around it: remove it, or import the folders one by one"));
+    throw base::BadInput(base::text(folder.string(), " is a link to a folder around it: remove it, or import the folders one by one"));
   around.push_back(real);
   const Listing listing = read_folder(folder);
   for (const std::string& name : listing.pictures) out.pictures.push_back(inside + name);
@@ -76,7 +76,7 @@ void add_classes(std::size_t first, const std::string& outermost, ClassFolders k
 
 PictureFolder list_pictures(const std::string& folder, ClassFolders classes) {
   std::error_code error;
-  if (!fs::is_directory(folder, error)) throw BadInput(text(folder, " is not a folder", error ? text(": ", error.message()) : ""));
+  if (!fs::is_directory(folder, error)) throw base::BadInput(base::text(folder, " is not a folder", error ? base::text(": ", error.message()) : ""));
   PictureFolder out;
   const Listing top = read_folder(folder);
   out.pictures = top.pictures;
@@ -89,11 +89,11 @@ PictureFolder list_pictures(const std::string& folder, ClassFolders classes) {
     add_classes(before, name, classes, out);
   }
   if (out.pictures.empty())
-    throw BadInput(text(folder, " holds no pictures (.jpg, .jpeg or .png)", out.others ? text("; it holds ", out.first_other, " and ", out.others - 1, " other files") : ""));
+    throw base::BadInput(base::text(folder, " holds no pictures (.jpg, .jpeg or .png)", out.others ? base::text("; it holds ", out.first_other, " and ", out.others - 1, " other files") : ""));
   if (!top.pictures.empty() && !out.classes.empty())
-    throw BadInput(text(folder, " holds pictures (", top.pictures.front(), ") beside sub-folders with pictures (", out.classes.front(),
+    throw base::BadInput(base::text(folder, " holds pictures (", top.pictures.front(), ") beside sub-folders with pictures (", out.classes.front(),
                         "), so labels cannot be told: move them into a sub-folder, or import one sub-folder alone"));
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

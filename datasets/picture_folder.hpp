@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 struct PictureFolder {
   std::vector<std::string> pictures;   ///< paths inside the folder, sorted byte by byte within their class
@@ -27,4 +27,4 @@ enum class ClassFolders {
 /// pictures, pictures both beside and inside sub-folders.
 PictureFolder list_pictures(const std::string& folder, ClassFolders classes = ClassFolders::outermost);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

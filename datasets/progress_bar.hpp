@@ -7,7 +7,7 @@
 
 #include "base/clock.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 /// Not for several threads at once.
 class ProgressBar {
@@ -28,7 +28,7 @@ class ProgressBar {
   std::ostream& out_;
   bool terminal_;
   int shown_ = -1;   ///< on a terminal the percentage, otherwise the quarters
-  Stopwatch watch_;
+  base::Stopwatch watch_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

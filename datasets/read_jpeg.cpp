@@ -10,7 +10,7 @@
 #include "datasets/exif_orientation.hpp"
 #include "datasets/read_picture.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 // A progressive file may repeat its scans without end, each of which costs a pass over the picture.
@@ -69,7 +69,7 @@ void rgb_of_cmyk(const std::vector<std::uint8_t>& cmyk, bool inverted, std::uint
 }
 
 // libjpeg leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says why.
-bool decode_with(JpegDecoder& decoder, const std::uint8_t* bytes, std::size_t size, std::int64_t most_pixels, Picture& picture, int& orientation) {
+bool decode_with(JpegDecoder& decoder, const std::uint8_t* bytes, std::size_t size, std::int64_t most_pixels, plot::Picture& picture, int& orientation) {
   jpeg_decompress_struct& info = decoder.info;
   info.err = jpeg_std_error(&decoder.errors);
   decoder.errors.error_exit = leave_jpeg;
@@ -110,12 +110,12 @@ bool decode_with(JpegDecoder& decoder, const std::uint8_t* bytes, std::size_t si
 
 }  // namespace
 
-Picture decode_jpeg(std::span<const std::uint8_t> bytes, std::int64_t most_pixels, int& orientation) {
+plot::Picture decode_jpeg(std::span<const std::uint8_t> bytes, std::int64_t most_pixels, int& orientation) {
   JpegDecoder decoder;
-  Picture picture;
-  if (!decode_with(decoder, bytes.data(), bytes.size(), most_pixels, picture, orientation)) throw BadInput(text("it is no JPEG that can be read: ", decoder.fatal));
-  if (decoder.damage[0]) throw BadInput(text("it is a damaged JPEG: ", decoder.damage));
+  plot::Picture picture;
+  if (!decode_with(decoder, bytes.data(), bytes.size(), most_pixels, picture, orientation)) throw base::BadInput(base::text("it is no JPEG that can be read: ", decoder.fatal));
+  if (decoder.damage[0]) throw base::BadInput(base::text("it is a damaged JPEG: ", decoder.damage));
   return picture;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -10,7 +10,7 @@
 #include "base/error.hpp"
 #include "datasets/exif_orientation.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 bool begins_with(std::span<const std::uint8_t> bytes, std::span<const std::uint8_t> start) {
@@ -22,26 +22,26 @@ constexpr std::array<std::uint8_t, 8> kPng = {0x89, 'P', 'N', 'G', '\r', '\n', 0
 
 }  // namespace
 
-Picture decode_picture(std::span<const std::uint8_t> bytes, std::uint8_t background, std::int64_t most_pixels) {
+plot::Picture decode_picture(std::span<const std::uint8_t> bytes, std::uint8_t background, std::int64_t most_pixels) {
   int orientation = 1;
-  Picture picture;
+  plot::Picture picture;
   if (begins_with(bytes, kJpeg))
     picture = decode_jpeg(bytes, most_pixels, orientation);
   else if (begins_with(bytes, kPng))
     picture = decode_png(bytes, background, most_pixels, orientation);
   else
-    throw BadInput(bytes.empty() ? "it is empty" : "it is neither JPEG nor PNG");
+    throw base::BadInput(bytes.empty() ? "it is empty" : "it is neither JPEG nor PNG");
   return upright(std::move(picture), orientation);
 }
 
-Picture read_picture(const std::string& path, std::uint8_t background) {
+plot::Picture read_picture(const std::string& path, std::uint8_t background) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) throw BadInput(text("cannot be read: ", std::strerror(errno)));
+  if (!file) throw base::BadInput(base::text("cannot be read: ", std::strerror(errno)));
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(std::max<std::streamoff>(file.tellg(), 0)));
   file.seekg(0);
   if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
-    throw BadInput(text("cannot be read: ", std::strerror(errno)));
+    throw base::BadInput(base::text("cannot be read: ", std::strerror(errno)));
   return decode_picture(bytes, background);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

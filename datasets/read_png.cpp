@@ -7,7 +7,7 @@
 #include "datasets/exif_orientation.hpp"
 #include "datasets/read_picture.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 struct PngDecoder {
@@ -46,7 +46,7 @@ void ask_for_bytes(png_structp png, png_infop info) {
 }
 
 // libpng leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says why.
-bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, Picture& picture, int& orientation) {
+bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, plot::Picture& picture, int& orientation) {
   decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, leave_png, ignore);
   if (decoder.png) decoder.info = png_create_info_struct(decoder.png);
   if (!decoder.info) {
@@ -79,9 +79,9 @@ bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, Picture& picture
   return true;
 }
 
-Picture laid_over(const Picture& picture, std::uint8_t background) {
+plot::Picture laid_over(const plot::Picture& picture, std::uint8_t background) {
   const auto colours = static_cast<std::size_t>(picture.channels - 1);
-  Picture out{picture.height, picture.width, picture.channels - 1, {}};
+  plot::Picture out{picture.height, picture.width, picture.channels - 1, {}};
   out.pixels.reserve(picture.pixels.size() / (colours + 1) * colours);
   for (std::size_t i = 0; i < picture.pixels.size(); i += colours + 1) {
     const int alpha = picture.pixels[i + colours];
@@ -93,13 +93,13 @@ Picture laid_over(const Picture& picture, std::uint8_t background) {
 
 }  // namespace
 
-Picture decode_png(std::span<const std::uint8_t> bytes, std::uint8_t background, std::int64_t most_pixels, int& orientation) {
+plot::Picture decode_png(std::span<const std::uint8_t> bytes, std::uint8_t background, std::int64_t most_pixels, int& orientation) {
   PngDecoder decoder;
   decoder.next = bytes.data();
   decoder.left = bytes.size();
-  Picture picture;
-  if (!decode_with(decoder, most_pixels, picture, orientation)) throw BadInput(text("it is no PNG that can be read: ", decoder.fatal));
+  plot::Picture picture;
+  if (!decode_with(decoder, most_pixels, picture, orientation)) throw base::BadInput(base::text("it is no PNG that can be read: ", decoder.fatal));
   return picture.channels % 2 == 0 ? laid_over(picture, background) : picture;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -4,12 +4,12 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 std::string size_text(std::int64_t bytes) {
-  if (bytes < 1'000'000) return text((bytes + 500) / 1000, " kB");
-  return text((bytes + 500'000) / 1'000'000, " MB");
+  if (bytes < 1'000'000) return base::text((bytes + 500) / 1000, " kB");
+  return base::text((bytes + 500'000) / 1'000'000, " MB");
 }
 
 // The first filter in the list that is none of HDF5's own cheap ones; empty: none.
@@ -46,12 +46,12 @@ ReadingAdvice reading_advice(const ChunkFacts& facts, const std::string& filters
   constexpr std::int64_t kLarge = 16 << 20, kSmall = 16 << 10, kMany = 1000;
   if (facts.images_per_chunk == 0) return {false, "images lie one after the other and are read by their place"};
   if (facts.chunks_per_image > 1)
-    return {true, text("each image lies in ", facts.chunks_per_image, " chunks of ", facts.images_per_chunk, " images: to read one, ", size_text(facts.bytes_for_one), " are decoded")};
-  if (const std::string slow = slow_filter(filters); !slow.empty()) return {true, text("the filter '", slow, "' is decoded by HDF5 itself, one chunk at a time")};
-  if (facts.chunk_bytes > kLarge) return {true, text("a chunk is ", size_text(facts.chunk_bytes), ": few of them fit into memory together, so little is shuffled at a time")};
+    return {true, base::text("each image lies in ", facts.chunks_per_image, " chunks of ", facts.images_per_chunk, " images: to read one, ", size_text(facts.bytes_for_one), " are decoded")};
+  if (const std::string slow = slow_filter(filters); !slow.empty()) return {true, base::text("the filter '", slow, "' is decoded by HDF5 itself, one chunk at a time")};
+  if (facts.chunk_bytes > kLarge) return {true, base::text("a chunk is ", size_text(facts.chunk_bytes), ": few of them fit into memory together, so little is shuffled at a time")};
   if (facts.chunk_bytes < kSmall && facts.images / facts.images_per_chunk > kMany)
-    return {true, text(facts.images / facts.images_per_chunk, " chunks of ", std::max<std::int64_t>(1, facts.chunk_bytes / 1000), " kB: finding them takes longer than reading them")};
-  return {false, text("chunks of ", facts.images_per_chunk, " whole images, ", size_text(facts.chunk_bytes), " each, suit training")};
+    return {true, base::text(facts.images / facts.images_per_chunk, " chunks of ", std::max<std::int64_t>(1, facts.chunk_bytes / 1000), " kB: finding them takes longer than reading them")};
+  return {false, base::text("chunks of ", facts.images_per_chunk, " whole images, ", size_text(facts.chunk_bytes), " each, suit training")};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 /// How images lie in chunks.
 struct ChunkFacts {
@@ -27,4 +27,4 @@ struct ReadingAdvice {
 /// `filters`: as Hdf5Dataset::filters() lists them.
 ReadingAdvice reading_advice(const ChunkFacts& facts, const std::string& filters);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -13,7 +13,7 @@
 #include "datasets/partial_file.hpp"
 #include "datasets/progress_bar.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 constexpr std::int64_t kChunkRows = 64;
@@ -21,7 +21,7 @@ constexpr std::int64_t kFactorChunkRows = 64 * kChunkRows;   // rows of factors 
 constexpr int kDeflateLevel = 4;
 
 void check_shapes_options(const ShapesOptions& options) {
-  const auto refuse = [](const auto&... parts) { throw BadInput(text("make-shapes: ", parts...)); };
+  const auto refuse = [](const auto&... parts) { throw base::BadInput(base::text("make-shapes: ", parts...)); };
   if (options.count < 1) refuse("count is ", options.count, ": at least one picture is needed");
   if (options.size < 8 || options.size > 1024) refuse("size is ", options.size, ": 8 to 1024 pixels can be drawn");
   if (options.channels != 1 && options.channels != 3)
@@ -29,9 +29,9 @@ void check_shapes_options(const ShapesOptions& options) {
   if (options.threads < 0) refuse("threads is ", options.threads, ": give 0 for one per core, or a number");
 }
 
-ShapeClasses draw_classes(PhiloxKey key, std::int64_t sample) {
+ShapeClasses draw_classes(base::PhiloxKey key, std::int64_t sample) {
   std::array<float, kShapeFactors> uniform;
-  fill_uniform(key, static_cast<std::uint64_t>(sample), 0, uniform);
+  base::fill_uniform(key, static_cast<std::uint64_t>(sample), 0, uniform);
   ShapeClasses classes;
   for (std::size_t f = 0; f < kShapeFactors; ++f)
     classes[f] = static_cast<std::int64_t>(static_cast<double>(uniform[f]) * static_cast<double>(kFactorClasses[f]));
@@ -47,7 +47,7 @@ struct Chunk {
 
 Chunk make_chunk(const ShapesOptions& options, std::int64_t first) {
   // Purpose::prior: factors are the latent variables that these pictures really have.
-  const PhiloxKey key = random_key(static_cast<std::uint64_t>(options.seed), Purpose::prior, 0);
+  const base::PhiloxKey key = base::random_key(static_cast<std::uint64_t>(options.seed), base::Purpose::prior, 0);
   const std::size_t factors = options.channels == 3 ? kShapeFactors : kShapeFactors - 1;
   const auto bytes = static_cast<std::size_t>(options.size) * static_cast<std::size_t>(options.size * options.channels);
   const std::int64_t stored_rows = std::min(kChunkRows, options.count);   // in the file all chunks are equally long
@@ -70,7 +70,7 @@ Chunk make_chunk(const ShapesOptions& options, std::int64_t first) {
 void make_shapes(const std::string& path, const ShapesOptions& options) {
   check_shapes_options(options);
   PartialFile partial(path);
-  Hdf5File file = Hdf5File::create(partial.path());
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
 
   std::vector<std::int64_t> image_shape = {options.count, options.size, options.size};
   std::vector<std::string> names(kFactorNames.begin(), kFactorNames.end());
@@ -80,12 +80,12 @@ void make_shapes(const std::string& path, const ShapesOptions& options) {
     names.pop_back();   // no colour
   const auto factors = static_cast<std::int64_t>(names.size());
 
-  Hdf5Dataset images = file.create_dataset("imgs", {.shape = image_shape, .chunk_rows = kChunkRows, .deflate_level = kDeflateLevel});
-  DatasetLayout layout{.shape = {options.count, factors}, .type = ElementType::float64, .chunk_rows = kFactorChunkRows,
+  hdf5::Hdf5Dataset images = file.create_dataset("imgs", {.shape = image_shape, .chunk_rows = kChunkRows, .deflate_level = kDeflateLevel});
+  hdf5::DatasetLayout layout{.shape = {options.count, factors}, .type = hdf5::ElementType::float64, .chunk_rows = kFactorChunkRows,
                        .deflate_level = kDeflateLevel, .shuffle = true};
-  Hdf5Dataset values = file.create_dataset("latents/values", layout);
-  layout.type = ElementType::int64;
-  Hdf5Dataset classes = file.create_dataset("latents/classes", layout);
+  hdf5::Hdf5Dataset values = file.create_dataset("latents/values", layout);
+  layout.type = hdf5::ElementType::int64;
+  hdf5::Hdf5Dataset classes = file.create_dataset("latents/classes", layout);
   values.set_attribute("names", names);
   classes.set_attribute("names", names);
 
@@ -105,4 +105,4 @@ void make_shapes(const std::string& path, const ShapesOptions& options) {
   partial.commit();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 struct ShapesOptions {
   std::int64_t count = 20000;
@@ -21,4 +21,4 @@ struct ShapesOptions {
 /// HDF5 file of that name is replaced. Throws BadInput for options out of range and a place that cannot be written.
 void make_shapes(const std::string& path, const ShapesOptions& options);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -11,9 +11,11 @@
 
 #include "datasets/numbers.hpp"
 
-namespace vae_dist {
-
+namespace vae_dist::hdf5 {
 class Hdf5Handle;
+}
+
+namespace vae_dist::datasets {
 
 /// How many values a box of these sizes holds.
 std::size_t element_count(const std::vector<std::int64_t>& sizes);
@@ -49,13 +51,13 @@ class StoredDataset {
 
  private:
   friend class StoredFile;
-  StoredDataset(std::shared_ptr<Hdf5Handle> id, std::string file, std::string path);
+  StoredDataset(std::shared_ptr<hdf5::Hdf5Handle> id, std::string file, std::string path);
 
-  std::shared_ptr<Hdf5Handle> id_;
+  std::shared_ptr<hdf5::Hdf5Handle> id_;
   std::string file_, path_, place_;
   std::vector<std::int64_t> shape_, chunk_;
   std::size_t element_bytes_ = 0;
   bool plain_ = false, is_empty_ = false;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -8,7 +8,7 @@
 #include "datasets/chunk_encoder.hpp"
 #include "datasets/stored_dataset.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 class StoredFile {
  public:
@@ -32,9 +32,9 @@ class StoredFile {
   void close();
 
  private:
-  StoredFile(std::shared_ptr<Hdf5Handle> id, std::string path) : id_(std::move(id)), path_(std::move(path)) {}
-  std::shared_ptr<Hdf5Handle> id_;
+  StoredFile(std::shared_ptr<hdf5::Hdf5Handle> id, std::string path) : id_(std::move(id)), path_(std::move(path)) {}
+  std::shared_ptr<hdf5::Hdf5Handle> id_;
   std::string path_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

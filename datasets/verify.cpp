@@ -11,7 +11,7 @@
 #include "datasets/progress_bar.hpp"
 #include "datasets/stored_file.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 struct ReadBox {
@@ -22,18 +22,18 @@ struct ReadBox {
 
 std::string box_name(const StoredDataset& dataset, const ReadBox& box) {
   if (box.first.empty()) return "the value";
-  if (dataset.chunk().empty()) return text("rows ", box.first[0], " to ", box.first[0] + box.count[0]);
-  return "chunk at " + shape_text(box.first);
+  if (dataset.chunk().empty()) return base::text("rows ", box.first[0], " to ", box.first[0] + box.count[0]);
+  return "chunk at " + hdf5::shape_text(box.first);
 }
 
 // The boxes of one dataset: chunks are decoded outside of the library and its lock where we know how, what else there is by the library.
 class BoxReader {
  public:
-  BoxReader(const Hdf5Dataset& dataset, const StoredDataset& stored)
-      : dataset_(dataset), stored_(stored), decodes_(dataset.number() && dataset.storage() == StorageKind::chunked && can_undo(dataset.pipeline())) {}
+  BoxReader(const hdf5::Hdf5Dataset& dataset, const StoredDataset& stored)
+      : dataset_(dataset), stored_(stored), decodes_(dataset.number() && dataset.storage() == hdf5::StorageKind::chunked && hdf5::can_undo(dataset.pipeline())) {}
 
   // Safe from several threads, each with its buffers.
-  void look_at(ReadBox& box, ChunkDecoder& decoder, StoredChunk& chunk, std::vector<std::byte>& values) const {
+  void look_at(ReadBox& box, hdf5::ChunkDecoder& decoder, hdf5::StoredChunk& chunk, std::vector<std::byte>& values) const {
     try {
       if (decodes_ && fetch(box, chunk)) {
         values.resize(element_count(dataset_.chunk()) * dataset_.number()->bytes);
@@ -49,30 +49,30 @@ class BoxReader {
       } else {
         box.numbers = stored_.look_at(box.first, box.count);
       }
-    } catch (const DamagedChunk& damage) {
+    } catch (const hdf5::DamagedChunk& damage) {
       box.damage = damage.what();
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       box.damage = error.what();
     }
   }
 
  private:
   // Whether the chunk is there. What cannot be read at all, the library shall explain.
-  bool fetch(const ReadBox& box, StoredChunk& chunk) const {
+  bool fetch(const ReadBox& box, hdf5::StoredChunk& chunk) const {
     try {
       dataset_.read_chunk(box.first, chunk);
       return !chunk.bytes.empty();
-    } catch (const Failure&) {
+    } catch (const base::Failure&) {
       return false;
     }
   }
 
-  const Hdf5Dataset& dataset_;
+  const hdf5::Hdf5Dataset& dataset_;
   const StoredDataset& stored_;
   bool decodes_;
 };
 
-VerifiedDataset verify_dataset(const Hdf5Dataset& dataset, const StoredDataset& stored, std::size_t threads, const std::function<void(std::size_t)>& done) {
+VerifiedDataset verify_dataset(const hdf5::Hdf5Dataset& dataset, const StoredDataset& stored, std::size_t threads, const std::function<void(std::size_t)>& done) {
   dataset.check_filters();  // its chunks are not damaged
   VerifiedDataset out{.path = stored.path(), .type = dataset.type_name(), .checksum = stored.checksum(), .shape = stored.shape(),
                       .image_shaped = stored.shape().size() >= 3, .chunks = 0, .numbers = {}, .damage = {}, .first_not_finite = {}, .unreadable = {}, .first_out_of_range = {}};
@@ -82,7 +82,7 @@ VerifiedDataset verify_dataset(const Hdf5Dataset& dataset, const StoredDataset& 
     const std::vector<ReadBox> boxes = tasks.next();
     for (const ReadBox& box : boxes) {
       ++out.chunks;
-      if (box.damage) out.damage.push_back(text(box_name(stored, box), ": ", *box.damage));
+      if (box.damage) out.damage.push_back(base::text(box_name(stored, box), ": ", *box.damage));
       if (box.numbers.not_a_number + box.numbers.infinite > 0 && out.first_not_finite.empty()) out.first_not_finite = box_name(stored, box);
       out.numbers.add(box.numbers);
     }
@@ -95,8 +95,8 @@ VerifiedDataset verify_dataset(const Hdf5Dataset& dataset, const StoredDataset& 
   const auto start = [&] {
     if (tasks.full()) take();
     tasks.start([&reader, boxes = std::exchange(together, {})]() mutable {
-      ChunkDecoder decoder;
-      StoredChunk chunk;
+      hdf5::ChunkDecoder decoder;
+      hdf5::StoredChunk chunk;
       std::vector<std::byte> values;
       for (ReadBox& box : boxes) reader.look_at(box, decoder, chunk, values);
       return std::move(boxes);
@@ -115,19 +115,19 @@ VerifiedDataset verify_dataset(const Hdf5Dataset& dataset, const StoredDataset& 
 
 // What training would say of these images when it comes to a value that their scale does not bring to [0, 1]; empty: nothing, or they are no images that it could read.
 std::string first_out_of_range(const std::string& path, const std::string& dataset, const Numbers& numbers) {
-  SampleSource source;
+  data::SampleSource source;
   source.files = {path};
   source.dataset = dataset;
   try {
-    const SampleDataset images = SampleDataset::open(source);
+    const data::SampleDataset images = data::SampleDataset::open(source);
     images.scale();
-    const ValueLimits& limits = images.rows().limits();
+    const data::ValueLimits& limits = images.rows().limits();
     if (limits.allows({static_cast<float>(numbers.least), static_cast<float>(numbers.greatest)}) && !limits.missing) return "";
     std::vector<std::uint8_t> image(images.image_bytes());
     for (std::int64_t row = 0; row < images.size(); ++row) images.read(row, image);
-  } catch (const BadInput&) {
+  } catch (const base::BadInput&) {
     return "";
-  } catch (const Failure& error) {
+  } catch (const base::Failure& error) {
     return error.what();
   }
   return "";
@@ -136,7 +136,7 @@ std::string first_out_of_range(const std::string& path, const std::string& datas
 }  // namespace
 
 std::vector<VerifiedDataset> verify(const std::string& path, int threads) {
-  const Hdf5File file = Hdf5File::open(path);
+  const hdf5::Hdf5File file = hdf5::Hdf5File::open(path);
   const StoredFile stored = StoredFile::open(path);
   const std::vector<std::string> paths = file.dataset_paths();
   std::int64_t all = 0, done = 0;
@@ -145,15 +145,15 @@ std::vector<VerifiedDataset> verify(const std::string& path, int threads) {
   std::vector<VerifiedDataset> out;
   for (const std::string& each : paths) {
     try {
-      const Hdf5Dataset dataset = file.dataset(each);
+      const hdf5::Hdf5Dataset dataset = file.dataset(each);
       out.push_back(verify_dataset(dataset, stored.dataset(each), thread_count(threads), [&](std::size_t boxes) { progress.update(done += static_cast<std::int64_t>(boxes)); }));
-      if (is_image_shaped(dataset.shape()) && dataset.number() && out.back().damage.empty() && out.back().first_not_finite.empty())
+      if (data::is_image_shaped(dataset.shape()) && dataset.number() && out.back().damage.empty() && out.back().first_not_finite.empty())
         out.back().first_out_of_range = first_out_of_range(path, each, out.back().numbers);
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       out.push_back({.path = each, .type = {}, .checksum = {}, .shape = {}, .numbers = {}, .damage = {}, .first_not_finite = {}, .unreadable = error.what(), .first_out_of_range = {}});
     }
   }
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -7,7 +7,7 @@
 
 #include "datasets/numbers.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 struct VerifiedDataset {
   std::string path, type, checksum;         ///< checksum: what would have noticed a changed byte
@@ -24,4 +24,4 @@ struct VerifiedDataset {
 /// Reads all chunks of all datasets, with a progress bar. threads: 0: one per core. Throws BadInput where the file cannot be opened.
 std::vector<VerifiedDataset> verify(const std::string& file, int threads = 0);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

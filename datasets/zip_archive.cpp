@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 void ZipMember::Close::operator()(zip_file* file) const { zip_fclose(file); }
 
@@ -14,7 +14,7 @@ std::size_t ZipMember::read(std::span<std::uint8_t> out) {
   std::size_t got = 0;
   while (got < out.size()) {
     const zip_int64_t count = zip_fread(file_.get(), out.data() + got, out.size() - got);
-    if (count < 0) throw BadInput(text(place_, " is damaged: ", zip_file_strerror(file_.get()), "; get the file again"));
+    if (count < 0) throw base::BadInput(base::text(place_, " is damaged: ", zip_file_strerror(file_.get()), "; get the file again"));
     if (count == 0) break;
     got += static_cast<std::size_t>(count);
   }
@@ -29,7 +29,7 @@ ZipArchive::ZipArchive(const std::string& path) : path_(path) {
     zip_error_init_with_code(&error, code);
     const std::string reason = zip_error_strerror(&error);
     zip_error_fini(&error);
-    throw BadInput(text("cannot read ", path, " as a zip file (.npz is one): ", reason));
+    throw base::BadInput(base::text("cannot read ", path, " as a zip file (.npz is one): ", reason));
   }
   archive_ = std::shared_ptr<zip>(opened, zip_discard);
   bytes_ = std::filesystem::file_size(path);
@@ -47,8 +47,8 @@ bool ZipArchive::has(const std::string& name) const { return zip_name_locate(arc
 
 ZipMember ZipArchive::open(const std::string& name) const {
   ZipMember member;
-  member.place_ = text(path_, ", member '", name, "'");
-  const auto refuse = [&](const auto&... reason) { throw BadInput(text(member.place_, reason...)); };
+  member.place_ = base::text(path_, ", member '", name, "'");
+  const auto refuse = [&](const auto&... reason) { throw base::BadInput(base::text(member.place_, reason...)); };
   const auto refuse_by_library = [&] { refuse(" cannot be read: ", zip_strerror(archive_.get())); };
 
   zip_stat_t status;
@@ -74,4 +74,4 @@ ZipMember ZipArchive::open(const std::string& name) const {
   return member;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

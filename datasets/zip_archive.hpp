@@ -10,7 +10,7 @@
 struct zip;
 struct zip_file;
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 /// Bytes of one member, from first to last. Not for several threads at once, nor are two members of one archive.
 class ZipMember {
@@ -52,4 +52,4 @@ class ZipArchive {
   std::shared_ptr<zip> archive_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

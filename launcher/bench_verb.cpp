@@ -11,45 +11,45 @@
 #include "launcher/config_options.hpp"
 #include "launcher/verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct BenchOptions {
   ConfigChoice config;
-  BenchRequest request;
-  Interconnect links;
+  bench::BenchRequest request;
+  bench::Interconnect links;
   bool alone = false, preflight = false, scale = false;
   std::string json;
 };
 
-void tell(const std::string& said, const nlohmann::json& figures, const BenchOptions& options, const MpiWorld& world) {
+void tell(const std::string& said, const nlohmann::json& figures, const BenchOptions& options, const comm::MpiWorld& world) {
   if (world.rank() != 0) return;
   std::cout << said << std::flush;
-  if (!options.json.empty()) replace_file(options.json, json_text(figures, 2) + "\n");
+  if (!options.json.empty()) base::replace_file(options.json, base::json_text(figures, 2) + "\n");
 }
 
-ExitCode bench(BenchOptions options, const MpiWorld& world) {
+base::ExitCode bench(BenchOptions options, const comm::MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::warn);
   options.request.exchange = !options.alone;
-  const BenchRequest& request = options.request;
+  const bench::BenchRequest& request = options.request;
   if (options.preflight) {
-    const Preflight found = run_preflight(request.config_file, request.overrides, world);
-    tell(preflight_text(found), preflight_json(found), options, world);
+    const bench::Preflight found = bench::run_preflight(request.config_file, request.overrides, world);
+    tell(bench::preflight_text(found), bench::preflight_json(found), options, world);
   } else if (options.scale) {
-    const Scaling found = predict_scaling({request.config_file, request.overrides, request.steps, request.warm_up, options.links}, world);
-    tell(scaling_text(found), scaling_json(found), options, world);
+    const bench::Scaling found = bench::predict_scaling({request.config_file, request.overrides, request.steps, request.warm_up, options.links}, world);
+    tell(bench::scaling_text(found), bench::scaling_json(found), options, world);
   } else {
-    const BenchResult found = bench_training(request, world);
-    tell(bench_text(found), bench_json(found), options, world);
+    const bench::BenchResult found = bench::bench_training(request, world);
+    tell(bench::bench_text(found), bench::bench_json(found), options, world);
   }
-  return ExitCode::done;
+  return base::ExitCode::done;
 }
 
 }  // namespace
 
 void add_bench_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<BenchOptions>();
-  BenchRequest& request = options->request;
+  bench::BenchRequest& request = options->request;
   CLI::App* verb = app.add_subcommand("bench", "How fast a configuration trains here, and where a step goes; nothing is kept");
   add_config_options(*verb, context, options->config, "Configuration file (YAML)");
   add_device_of_config(*verb, options->config);
@@ -60,7 +60,7 @@ void add_bench_verb(CLI::App& app, VerbContext& context) {
   context.files.add_output(*verb, "--trace", request.trace_file, "Write rank 0's trace of three steps to this file (.json; chrome://tracing or Perfetto show it)");
   CLI::Option* preflight = verb->add_flag("--preflight", options->preflight, "Before a long job: each rank's arithmetic and file reading, and the exchange; the slow rank is named");
   verb->add_flag("--scale", options->scale, "Fit a model of the all-reduce, and predict steps with up to 1,024 ranks")->excludes(preflight);
-  Interconnect& links = options->links;
+  bench::Interconnect& links = options->links;
   verb->add_option("--node-ranks", links.node_ranks, "For --scale: GPUs of a node")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--node-gbytes", links.node_gbytes_per_second, "For --scale: GB/s that a GPU sends within its node")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--net-gbytes", links.network_gbytes_per_second, "For --scale: GB/s that a node sends to others")->check(CLI::PositiveNumber)->capture_default_str();
@@ -75,4 +75,4 @@ void add_bench_verb(CLI::App& app, VerbContext& context) {
   });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -11,7 +11,7 @@
 #include "launcher/verbs.hpp"
 #include "run/version.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 // `vae_dist --config X.yaml` and `vae_dist X.yaml` train: the verb may be left out.
@@ -38,32 +38,32 @@ std::string suggestion(const CLI::App& app, const std::string& unknown) {
   for (const CLI::App* verb : here.get_subcommands({})) {
     known.push_back(verb->get_name());
     for (const CLI::App* inner : verb->get_subcommands({}))
-      if (inner->get_name() == unknown) return text("; did you mean '", verb->get_name(), " ", unknown, "'?");
+      if (inner->get_name() == unknown) return base::text("; did you mean '", verb->get_name(), " ", unknown, "'?");
   }
   constexpr std::size_t kShortest = 3;  // anything is near to less
   const std::string name = unknown.substr(0, unknown.find('='));
-  const std::string nearest = name.size() < kShortest ? "" : nearest_name(name, known);
-  return nearest.empty() ? "" : text("; did you mean '", nearest, "'?");
+  const std::string nearest = name.size() < kShortest ? "" : config::nearest_name(name, known);
+  return nearest.empty() ? "" : base::text("; did you mean '", nearest, "'?");
 }
 
 // CLI11 says what is missing before it says what it does not know, though a mistyped name is the reason of both.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
-  return unknown.empty() ? error.what() : text("there is no verb, option or argument ", unknown.front(), " here", suggestion(app, unknown.front()));
+  return unknown.empty() ? error.what() : base::text("there is no verb, option or argument ", unknown.front(), " here", suggestion(app, unknown.front()));
 }
 
 }  // namespace
 
-std::function<ExitCode()> on_one_rank(const VerbContext& context, std::function<void()> work) {
+std::function<base::ExitCode()> on_one_rank(const VerbContext& context, std::function<void()> work) {
   return [first = context.world.rank() == 0, work = std::move(work)] {
     if (first) work();
-    return ExitCode::done;
+    return base::ExitCode::done;
   };
 }
 
-ExitCode run_command(int argc, char** argv, const MpiWorld& world, FailureReport& report) {
+base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world, FailureReport& report) {
   CLI::App app("Trains variational autoencoders on one GPU or many.\n\n  vae_dist --config configs/mnist.yaml\n  mpirun -np 8 vae_dist --config big.yaml train.global_batch=2048\n", "vae_dist");
-  app.set_version_flag("--version", std::string("vae_dist ") + kVersion);
+  app.set_version_flag("--version", std::string("vae_dist ") + run::kVersion);
   app.require_subcommand(1);
   app.get_formatter()->column_width(38);  // the longest options with their defaults stay apart from what they mean
   VerbContext context{world, report, {}, {}};
@@ -90,17 +90,17 @@ ExitCode run_command(int argc, char** argv, const MpiWorld& world, FailureReport
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {  // --help, --version
       if (world.rank() == 0) app.exit(error);
-      return ExitCode::done;
+      return base::ExitCode::done;
     }
     if (world.rank() == 0) std::cerr << "vae_dist: " << complaint(app, error) << "\nRun vae_dist --help, or vae_dist VERB --help.\n";
-    return ExitCode::bad_input;
+    return base::ExitCode::bad_input;
   }
   if (context.files.has_outputs()) {
     // Before any work, and by one rank for all.
-    const std::unique_ptr<Communicator> host = world.make_communicator();
-    agree_on_rank_0(*host, [&] { context.files.check(); });
+    const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+    comm::agree_on_rank_0(*host, [&] { context.files.check(); });
   }
   return context.chosen();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -5,9 +5,9 @@
 #include "comm/mpi_world.hpp"
 #include "launcher/failure_report.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 /// Parses and runs. Wrong options are told once (by rank 0), with exit code 2.
-ExitCode run_command(int argc, char** argv, const MpiWorld& world, FailureReport& report);
+base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world, FailureReport& report);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

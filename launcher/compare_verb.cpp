@@ -14,11 +14,11 @@
 #include "inference/checkpoint_place.hpp"
 #include "inference/compared_models.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct CompareOptions {
-  ComparisonOptions comparison;
+  inference::ComparisonOptions comparison;
   ComputeOptions compute;
   std::string out, json;
   std::int64_t count = 8, seed = 0;
@@ -27,49 +27,49 @@ struct CompareOptions {
 
 std::vector<std::string> checkpoints_of(const CompareOptions& options) {
   std::vector<std::string> out;
-  for (const std::string& place : options.comparison.places) out.push_back(named_checkpoint(options.best ? best_of(place) : place).string());
+  for (const std::string& place : options.comparison.places) out.push_back(inference::named_checkpoint(options.best ? inference::best_of(place) : place).string());
   return out;
 }
 
-void write_pictures(const CompareOptions& options, const std::vector<ComparedModel>& models) {
-  const ComparedPictures pictures = compare_pictures(options.comparison, models, options.count, static_cast<std::uint64_t>(options.seed));
+void write_pictures(const CompareOptions& options, const std::vector<inference::ComparedModel>& models) {
+  const inference::ComparedPictures pictures = inference::compare_pictures(options.comparison, models, options.count, static_cast<std::uint64_t>(options.seed));
   if (output_kind(options.out) == OutputKind::png) {
-    write_comparison_grid(options.out, pictures.inputs, pictures.models, "The same inputs by each model, and samples of each");
+    report::write_comparison_grid(options.out, pictures.inputs, pictures.models, "The same inputs by each model, and samples of each");
     return;
   }
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   if (pictures.inputs.defined()) tensors.emplace_back("inputs", pictures.inputs);
-  for (const ComparedImages& model : pictures.models) {
+  for (const report::ComparedImages& model : pictures.models) {
     if (model.reconstructions.defined()) tensors.emplace_back(model.name + "/reconstructions", model.reconstructions);
     tensors.emplace_back(model.name + "/samples", model.samples);
   }
   write_tensors_hdf5(options.out, tensors);
 }
 
-ExitCode compare(CompareOptions options, const MpiWorld& world) {
+base::ExitCode compare(CompareOptions options, const comm::MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::warn);
-  const std::unique_ptr<Communicator> host = world.make_communicator();
-  agree(*host, [&] {
+  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+  comm::agree(*host, [&] {
     if (!options.out.empty()) output_kind(options.out);
     options.comparison.places = checkpoints_of(options);
     options.comparison.device = use_device(options.compute, world);
   });
-  const std::vector<ComparedModel> models = compare_models(options.comparison, world, *host);
-  agree_on_rank_0(*host, [&] {
-    std::cout << comparison_table(models);
-    if (!options.json.empty()) replace_file(options.json, json_text(comparison_json(models), 2) + "\n");
+  const std::vector<inference::ComparedModel> models = inference::compare_models(options.comparison, world, *host);
+  comm::agree_on_rank_0(*host, [&] {
+    std::cout << inference::comparison_table(models);
+    if (!options.json.empty()) base::replace_file(options.json, base::json_text(inference::comparison_json(models), 2) + "\n");
     if (options.out.empty()) return;
     write_pictures(options, models);
     std::cout << "the same inputs by each, and samples of each, are in " << options.out << "\n";
   });
-  return ExitCode::done;
+  return base::ExitCode::done;
 }
 
 }  // namespace
 
 void add_compare_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<CompareOptions>();
-  ComparisonOptions& comparison = options->comparison;
+  inference::ComparisonOptions& comparison = options->comparison;
   CLI::App* verb = app.add_subcommand("compare", "Several models on the same images: one table, one picture; under mpirun the ranks share the work");
   verb->add_option("runs", comparison.places, "Checkpoints' directories, or runs': their newest; RUN@best and RUN@1000 are others of them")->required();
   verb->add_flag("--best", options->best, "Of each run the checkpoint with the best validation loss, instead of the newest: as RUN@best");
@@ -91,4 +91,4 @@ void add_compare_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = [&context, options] { return compare(*options, context.world); }; });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choice, const std::string& help) {
   verb.add_option("--config", choice.file, help);
@@ -30,4 +30,4 @@ void take_config_file(ConfigChoice& choice, bool required) {
   choice.overrides.erase(word);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -8,7 +8,7 @@
 
 #include "launcher/verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 /// A configuration's file and what overrides it.
 struct ConfigChoice {
@@ -26,4 +26,4 @@ void add_device_of_config(CLI::App& verb, ConfigChoice& choice);
 /// Adds --device to the overrides. The first word that is no key=value names the file where --config does not. With `required`, throws CLI::RequiredError where neither does.
 void take_config_file(ConfigChoice& choice, bool required = true);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

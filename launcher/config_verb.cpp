@@ -6,12 +6,12 @@
 #include "launcher/verbs.hpp"
 #include "run/run_setup.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 void add_config_verb(CLI::App& app, VerbContext& context) {
   struct Options {
     ConfigChoice choice;
-    RunRequest run;
+    run::RunRequest run;
     std::vector<std::string> keys;
   };
   auto options = std::make_shared<Options>();
@@ -28,16 +28,16 @@ void add_config_verb(CLI::App& app, VerbContext& context) {
     options->run.overrides = options->choice.overrides;
     context.chosen = on_one_rank(context, [options] {
       const bool defaults = options->run.config_file.empty() && options->run.from.empty();
-      if (defaults && !options->run.overrides.empty()) throw BadInput("overrides need a file to apply to: add --config FILE");
-      if (defaults && !options->keys.empty()) throw BadInput("--key prints what a file makes of a key: add --config FILE");
+      if (defaults && !options->run.overrides.empty()) throw base::BadInput("overrides need a file to apply to: add --config FILE");
+      if (defaults && !options->keys.empty()) throw base::BadInput("--key prints what a file makes of a key: add --config FILE");
       if (!options->keys.empty()) {
-        const Config config = requested_config(options->run);
-        for (const std::string& key : options->keys) std::cout << config_value(config, key) << "\n";
+        const config::Config config = run::requested_config(options->run);
+        for (const std::string& key : options->keys) std::cout << config::config_value(config, key) << "\n";
         return;
       }
-      std::cout << (defaults ? default_config_yaml() : config_yaml(requested_config(options->run), /*annotated=*/true));
+      std::cout << (defaults ? config::default_config_yaml() : config::config_yaml(run::requested_config(options->run), /*annotated=*/true));
     });
   });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

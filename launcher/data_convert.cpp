@@ -7,28 +7,28 @@
 #include "datasets/convert.hpp"
 #include "launcher/data_verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct DataConvertOptions {
   std::vector<std::string> files;
   std::string dataset, compress = "gzip:4";
   std::int64_t memory_mb = 1024;
-  ConvertOptions convert;
+  datasets::ConvertOptions convert;
 };
 
 void run(DataConvertOptions options) {
   const std::string out = options.files.back();
   options.files.pop_back();
   if (!options.dataset.empty()) options.convert.dataset = options.dataset;
-  options.convert.compression = Compression::parse(options.compress);
+  options.convert.compression = datasets::Compression::parse(options.compress);
   options.convert.memory_bytes = options.memory_mb << 20;
-  const Converted done = convert(options.files, out, options.convert);
-  for (const std::string& each : done.left_out) log::warn(text("left out: ", each));
+  const datasets::Converted done = datasets::convert(options.files, out, options.convert);
+  for (const std::string& each : done.left_out) log::warn(base::text("left out: ", each));
   if (done.decodes_of_a_chunk > 1)
-    log::info(text("each chunk was decoded ", done.decodes_of_a_chunk, " times: the images of one row of chunks do not fit into --memory ", options.memory_mb, " (MiB)"));
+    log::info(base::text("each chunk was decoded ", done.decodes_of_a_chunk, " times: the images of one row of chunks do not fit into --memory ", options.memory_mb, " (MiB)"));
   std::cout << out << " is written: " << done.shape[0] << " images in chunks of " << done.chunk[0] << "; "
-            << format_bytes(static_cast<double>(done.stored_bytes_before)) << " became " << format_bytes(static_cast<double>(done.bytes_after)) << "\n";
+            << base::format_bytes(static_cast<double>(done.stored_bytes_before)) << " became " << base::format_bytes(static_cast<double>(done.bytes_after)) << "\n";
 }
 
 }  // namespace
@@ -52,4 +52,4 @@ void add_data_convert(CLI::App& data, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { run(*options); }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -5,7 +5,7 @@
 #include "datasets/idx.hpp"
 #include "launcher/data_verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 void add_data_import_idx(CLI::App& data, VerbContext& context) {
   struct Options {
@@ -26,10 +26,10 @@ void add_data_import_idx(CLI::App& data, VerbContext& context) {
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [options] {
       const auto labels = options->rest.size() == 2 ? std::optional(options->rest[0]) : std::nullopt;
-      const std::vector<std::int64_t> shape = import_idx(options->images, labels, options->rest.back());
+      const std::vector<std::int64_t> shape = datasets::import_idx(options->images, labels, options->rest.back());
       std::cout << options->rest.back() << " is written: " << shape[0] << " pictures of " << shape[1] << "x" << shape[2] << (labels ? ", with labels" : ", without labels") << "\n";
     });
   });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

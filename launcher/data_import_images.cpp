@@ -6,23 +6,23 @@
 #include "datasets/import_images.hpp"
 #include "launcher/data_verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct DataImportImagesOptions {
   bool nested_classes = false;
   std::string folder, out, crop, on_error = "fail", background = "white", compress = "gzip:4";
-  ImportImagesOptions import;
+  datasets::ImportImagesOptions import;
 };
 
-void tell(const ImportedImages& done, const DataImportImagesOptions& options) {
+void tell(const datasets::ImportedImages& done, const DataImportImagesOptions& options) {
   constexpr std::size_t kNamed = 20;
-  for (std::size_t i = 0; i < std::min(done.skipped.size(), kNamed); ++i) log::warn(text("left out ", done.skipped[i]));
-  if (done.skipped.size() > kNamed) log::warn(text("left out ", done.skipped.size() - kNamed, " more that cannot be read"));
-  if (done.others > 0) log::info(text(done.others, " other files were passed over, the first is ", done.first_other));
+  for (std::size_t i = 0; i < std::min(done.skipped.size(), kNamed); ++i) log::warn(base::text("left out ", done.skipped[i]));
+  if (done.skipped.size() > kNamed) log::warn(base::text("left out ", done.skipped.size() - kNamed, " more that cannot be read"));
+  if (done.others > 0) log::info(base::text(done.others, " other files were passed over, the first is ", done.first_other));
   if (!done.merged.empty())
-    log::warn(text("labels are the ", done.classes.size(), " outermost folders: folders inside them, such as ", done.merged, ", are not told apart; --nested-classes makes each a class of its own"));
-  if (done.enlarged > 0) log::info(text(done.enlarged, " pictures are smaller than ", options.import.fit.size, " pixels and were enlarged"));
+    log::warn(base::text("labels are the ", done.classes.size(), " outermost folders: folders inside them, such as ", done.merged, ", are not told apart; --nested-classes makes each a class of its own"));
+  if (done.enlarged > 0) log::info(base::text(done.enlarged, " pictures are smaller than ", options.import.fit.size, " pixels and were enlarged"));
   if (done.all_grey && !options.import.fit.grey) log::info("all pictures are grey: with --gray they take one channel instead of three");
   std::cout << options.out << " is written: " << done.shape[0] << " pictures of " << done.shape[1] << "x" << done.shape[2]
             << (options.import.fit.grey ? ", grey" : ", RGB");
@@ -34,12 +34,12 @@ void tell(const ImportedImages& done, const DataImportImagesOptions& options) {
 void import(DataImportImagesOptions options) {
   // Without a size nothing is asked of the pictures' proportions.
   const std::string crop = !options.crop.empty() ? options.crop : options.import.fit.size > 0 ? "centre" : "none";
-  options.import.fit.crop = Crop::parse(crop);
-  if (options.nested_classes) options.import.classes = ClassFolders::each;
+  options.import.fit.crop = datasets::Crop::parse(crop);
+  if (options.nested_classes) options.import.classes = datasets::ClassFolders::each;
   options.import.skip_broken = options.on_error == "skip";
   options.import.background = options.background == "white" ? 255 : 0;
-  options.import.compression = Compression::parse(options.compress);
-  tell(import_images(options.folder, options.out, options.import), options);
+  options.import.compression = datasets::Compression::parse(options.compress);
+  tell(datasets::import_images(options.folder, options.out, options.import), options);
 }
 
 }  // namespace
@@ -63,4 +63,4 @@ void add_data_import_images(CLI::App& data, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { import(*options); }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -4,20 +4,20 @@
 #include "datasets/import_npz.hpp"
 #include "launcher/data_verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct DataImportNpzOptions {
   std::string file, key, out, labels, compress = "gzip:4";
-  ImportNpzOptions import;
+  datasets::ImportNpzOptions import;
 };
 
 void import(DataImportNpzOptions options) {
   if (!options.labels.empty()) options.import.labels = options.labels;
-  options.import.compression = Compression::parse(options.compress);
-  const std::vector<ImportedArray> done = import_npz(options.file, options.key, options.out, options.import);
+  options.import.compression = datasets::Compression::parse(options.compress);
+  const std::vector<datasets::ImportedArray> done = datasets::import_npz(options.file, options.key, options.out, options.import);
   std::cout << options.out << " is written:";
-  for (const ImportedArray& array : done) {
+  for (const datasets::ImportedArray& array : done) {
     std::cout << (&array == &done.front() ? " " : "; ") << array.dataset << " " << array.type << " [";
     for (std::size_t i = 0; i < array.shape.size(); ++i) std::cout << (i ? ", " : "") << array.shape[i];
     std::cout << "]";
@@ -44,4 +44,4 @@ void add_data_import_npz(CLI::App& data, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { import(*options); }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

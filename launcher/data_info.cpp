@@ -9,54 +9,54 @@
 #include "launcher/data_verbs.hpp"
 #include "plot/image_grid.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 constexpr std::int64_t kPictures = 64;
 
 struct InfoOptions {
   std::string file, picture;
-  SampleSource source;
+  data::SampleSource source;
 };
 
 // An image as it is read, in 256 levels, height by width by channels.
-Picture grey_levels(const SampleDataset& dataset, std::span<const std::uint8_t> stored) {
-  const SampleShape& s = dataset.shape();
-  Picture out{static_cast<int>(s.height), static_cast<int>(s.width), static_cast<int>(s.channels), std::vector<std::uint8_t>(static_cast<std::size_t>(s.values()))};
-  const bool planes = dataset.layout() == SampleLayout::nchw;
+plot::Picture grey_levels(const data::SampleDataset& dataset, std::span<const std::uint8_t> stored) {
+  const data::SampleShape& s = dataset.shape();
+  plot::Picture out{static_cast<int>(s.height), static_cast<int>(s.width), static_cast<int>(s.channels), std::vector<std::uint8_t>(static_cast<std::size_t>(s.values()))};
+  const bool planes = dataset.layout() == data::SampleLayout::nchw;
   const std::int64_t area = s.height * s.width;
   for (std::int64_t p = 0; p < area; ++p)
     for (std::int64_t c = 0; c < s.channels; ++c) {
       const auto from = static_cast<std::size_t>(planes ? c * area + p : p * s.channels + c);
-      float value = stored[dataset.type() == PixelType::uint8 ? from : 0];
-      if (dataset.type() == PixelType::float32) std::memcpy(&value, stored.data() + from * sizeof value, sizeof value);
+      float value = stored[dataset.type() == data::PixelType::uint8 ? from : 0];
+      if (dataset.type() == data::PixelType::float32) std::memcpy(&value, stored.data() + from * sizeof value, sizeof value);
       out.pixels[static_cast<std::size_t>(p * s.channels + c)] = static_cast<std::uint8_t>(std::clamp(value * dataset.scale() * 255.0 + 0.5, 0.0, 255.0));
     }
   return out;
 }
 
 // Evenly spaced: a dataset in the order of its classes shows all of them.
-void write_picture(const SampleDataset& dataset, const std::string& path) {
+void write_picture(const data::SampleDataset& dataset, const std::string& path) {
   const std::int64_t shown = std::min(kPictures, dataset.size());
-  std::vector<Picture> pictures;
+  std::vector<plot::Picture> pictures;
   std::vector<std::uint8_t> stored(dataset.image_bytes());
   for (std::int64_t i = 0; i < shown; ++i) {
     dataset.read(i * dataset.size() / shown, stored);
     pictures.push_back(grey_levels(dataset, stored));
   }
-  GridOptions options;
+  plot::GridOptions options;
   options.title = dataset.description();
-  options.subtitle = shown < dataset.size() ? text(shown, " of them, evenly spaced") : "all of them";
-  write_image_grid(path, pictures, options);
+  options.subtitle = shown < dataset.size() ? base::text(shown, " of them, evenly spaced") : "all of them";
+  plot::write_image_grid(path, pictures, options);
 }
 
 void show_info(const InfoOptions& options) {
-  SampleSource source = options.source;
+  data::SampleSource source = options.source;
   source.files = {options.file};
-  const Hdf5File file = Hdf5File::open(options.file);
-  std::cout << datasets_of(file);  // what there is, also where no images can be told among it
-  const SampleDataset dataset = SampleDataset::open(source, 0);
-  std::cout << reading_of(dataset);
+  const hdf5::Hdf5File file = hdf5::Hdf5File::open(options.file);
+  std::cout << datasets::datasets_of(file);  // what there is, also where no images can be told among it
+  const data::SampleDataset dataset = data::SampleDataset::open(source, 0);
+  std::cout << datasets::reading_of(dataset);
   if (options.picture.empty()) return;
   write_picture(dataset, options.picture);
   std::cout << "a grid of images is in " << options.picture << "\n";
@@ -76,4 +76,4 @@ void add_data_info(CLI::App& data, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { show_info(*options); }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

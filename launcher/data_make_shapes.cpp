@@ -4,12 +4,12 @@
 #include "datasets/shapes.hpp"
 #include "launcher/data_verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 void add_data_make_shapes(CLI::App& data, VerbContext& context) {
   struct Options {
     std::string out;
-    ShapesOptions shapes;
+    datasets::ShapesOptions shapes;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = data.add_subcommand("make-shapes", "Make the built-in dataset: shapes drawn from dSprites' factors");
@@ -20,10 +20,10 @@ void add_data_make_shapes(CLI::App& data, VerbContext& context) {
   verb->add_option("--seed", options->shapes.seed, "Image i follows from seed and i alone")->capture_default_str();
   verb->footer("Example:\n  vae_dist data make-shapes shapes.h5 --count 20000 --size 64 --channels 3");
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] {
-      make_shapes(options->out, options->shapes);
+      datasets::make_shapes(options->out, options->shapes);
       std::cout << options->out << " is written: " << options->shapes.count << " pictures of " << options->shapes.size << "x" << options->shapes.size
                 << (options->shapes.channels == 3 ? ", RGB" : ", grey") << ", with their factors\n";
     }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

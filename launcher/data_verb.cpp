@@ -1,6 +1,6 @@
 #include "launcher/data_verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 void add_data_verb(CLI::App& app, VerbContext& context) {
   CLI::App* verb = app.add_subcommand("data", "Make, import, convert and check datasets");
@@ -14,4 +14,4 @@ void add_data_verb(CLI::App& app, VerbContext& context) {
   add_data_verify(*verb, context);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

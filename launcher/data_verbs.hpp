@@ -3,7 +3,7 @@
 
 #include "launcher/verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 void add_data_make_shapes(CLI::App& data, VerbContext& context);
 void add_data_import_idx(CLI::App& data, VerbContext& context);
@@ -13,4 +13,4 @@ void add_data_convert(CLI::App& data, VerbContext& context);
 void add_data_info(CLI::App& data, VerbContext& context);
 void add_data_verify(CLI::App& data, VerbContext& context);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -6,34 +6,34 @@
 #include "datasets/verify.hpp"
 #include "launcher/data_verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
-std::string numbers_text(const Numbers& numbers) {
+std::string numbers_text(const datasets::Numbers& numbers) {
   std::string out;
-  if (numbers.any_finite()) out += text(", ", number_text(numbers.least), " to ", number_text(numbers.greatest));
-  if (numbers.not_a_number > 0) out += text(", ", numbers.not_a_number, " NaN");
-  if (numbers.infinite > 0) out += text(", ", numbers.infinite, " infinite");
+  if (numbers.any_finite()) out += base::text(", ", datasets::number_text(numbers.least), " to ", datasets::number_text(numbers.greatest));
+  if (numbers.not_a_number > 0) out += base::text(", ", numbers.not_a_number, " NaN");
+  if (numbers.infinite > 0) out += base::text(", ", numbers.infinite, " infinite");
   return out;
 }
 
 // Each finding with file, dataset and chunk. Factors may be NaN where they are not known; images may not.
-std::vector<std::string> findings_of(const std::string& file, const VerifiedDataset& seen) {
+std::vector<std::string> findings_of(const std::string& file, const datasets::VerifiedDataset& seen) {
   std::vector<std::string> out;
-  const std::string place = text(file, ", dataset '", seen.path, "'");
+  const std::string place = base::text(file, ", dataset '", seen.path, "'");
   if (!seen.unreadable.empty()) out.push_back(seen.unreadable);
   if (!seen.first_out_of_range.empty()) out.push_back(seen.first_out_of_range);
-  for (const std::string& damage : seen.damage) out.push_back(text(place, ", ", damage));
+  for (const std::string& damage : seen.damage) out.push_back(base::text(place, ", ", damage));
   if (seen.image_shaped && !seen.first_not_finite.empty())
-    out.push_back(text(place, ", ", seen.first_not_finite, ": the first of ", seen.numbers.not_a_number, " NaN and ", seen.numbers.infinite, " infinite values"));
+    out.push_back(base::text(place, ", ", seen.first_not_finite, ": the first of ", seen.numbers.not_a_number, " NaN and ", seen.numbers.infinite, " infinite values"));
   return out;
 }
 
 void run(const std::string& file) {
   std::vector<std::string> findings;
-  for (const VerifiedDataset& seen : verify(file)) {
+  for (const datasets::VerifiedDataset& seen : datasets::verify(file)) {
     if (seen.unreadable.empty())
-      std::cout << seen.path << ": " << seen.type << " " << shape_text(seen.shape) << ", " << seen.chunks << " chunks read, " << seen.damage.size() << " damaged"
+      std::cout << seen.path << ": " << seen.type << " " << hdf5::shape_text(seen.shape) << ", " << seen.chunks << " chunks read, " << seen.damage.size() << " damaged"
               << numbers_text(seen.numbers) << "; checked by " << seen.checksum << "\n";
     const std::vector<std::string> found = findings_of(file, seen);
     findings.insert(findings.end(), found.begin(), found.end());
@@ -42,7 +42,7 @@ void run(const std::string& file) {
     std::cout << file << " is whole\n";
     return;
   }
-  throw BadInput(text(file, " is not whole; get or make it again:\n  ", list_of_ten(findings, "\n  ")));
+  throw base::BadInput(base::text(file, " is not whole; get or make it again:\n  ", base::list_of_ten(findings, "\n  ")));
 }
 
 }  // namespace
@@ -55,4 +55,4 @@ void add_data_verify(CLI::App& data, VerbContext& context) {
   verb->callback([&context, file] { context.chosen = on_one_rank(context, [file] { run(*file); }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -9,49 +9,49 @@
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct EmbedOptions {
   ModelChoice model;
   std::string rows, out, labels;
-  DataChoice data;
+  inference::DataChoice data;
   ComputeOptions compute;
 };
 
-ExitCode embed_rows(const EmbedOptions& options, const MpiWorld& world) {
+base::ExitCode embed_rows(const EmbedOptions& options, const comm::MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::info);
-  const std::unique_ptr<Communicator> host = world.make_communicator();
-  agree_on_rank_0(*host, [&] {
-    if (!options.out.ends_with(".h5")) throw BadInput(text("--out ", options.out, ": give a file that ends in .h5"));
+  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+  comm::agree_on_rank_0(*host, [&] {
+    if (!options.out.ends_with(".h5")) throw base::BadInput(base::text("--out ", options.out, ": give a file that ends in .h5"));
   });
-  const TrainedModel trained = load_chosen_model(options.model, *host);
+  const inference::TrainedModel trained = load_chosen_model(options.model, *host);
   c10::Device device = c10::kCPU;
-  agree(*host, [&] {
-    require_encoder(trained, "embed with");
+  comm::agree(*host, [&] {
+    inference::require_encoder(trained, "embed with");
     device = use_device(options.compute, world);
   });
-  const SharedData data = open_shared_data(trained, options.data, world, *host);
-  RowRange samples;
+  const inference::SharedData data = inference::open_shared_data(trained, options.data, world, *host);
+  data::RowRange samples;
   std::vector<std::string> labels;
-  std::optional<PartialFile> file;
-  agree(*host, [&] {
-    samples = chosen_rows(options.rows, data.images.size());
-    labels = chosen_labels(data.images, options.labels);
+  std::optional<datasets::PartialFile> file;
+  comm::agree(*host, [&] {
+    samples = inference::chosen_rows(options.rows, data.images.size());
+    labels = evaluate::chosen_labels(data.images, options.labels);
   });
-  agree_on_rank_0(*host, [&] { file.emplace(options.out); });
+  comm::agree_on_rank_0(*host, [&] { file.emplace(options.out); });
 
   trained.model->to(device);
   const std::string path = file ? file->path() : "";
-  const InputFormat format = input_format(trained.config, data.images, device);
-  const std::vector<std::string> names = write_latents(path, *trained.model, data.images, labels, samples, format, trained.config.evaluate.batch, *host);
-  agree_on_rank_0(*host, [&] {
+  const data::InputFormat format = step::input_format(trained.config, data.images, device);
+  const std::vector<std::string> names = evaluate::write_latents(path, *trained.model, data.images, labels, samples, format, trained.config.evaluate.batch, *host);
+  comm::agree_on_rank_0(*host, [&] {
     file->commit();
     std::string list;
     for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
     std::cout << samples.size() << " rows by " << trained.origin.string() << " are in " << options.out << ": " << list << "\n";
   });
-  return ExitCode::done;
+  return base::ExitCode::done;
 }
 
 }  // namespace
@@ -69,4 +69,4 @@ void add_embed_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = [&context, options] { return embed_rows(*options, context.world); }; });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -11,45 +11,45 @@
 #include "launcher/verbs.hpp"
 #include "inference/evaluation_options.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct EvaluateOptions {
   ModelChoice model;
   std::string rows, json;
-  DataChoice data;
+  inference::DataChoice data;
   ComputeOptions compute;
   std::optional<std::int64_t> importance_samples;
   std::int64_t coverage = 1000;
 };
 
-ExitCode evaluate_checkpoint(const EvaluateOptions& options, const MpiWorld& world) {
+base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::info);
-  const std::unique_ptr<Communicator> host = world.make_communicator();
-  const TrainedModel trained = load_chosen_model(options.model, *host);
+  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+  const inference::TrainedModel trained = load_chosen_model(options.model, *host);
   c10::Device device = c10::kCPU;
-  agree(*host, [&] { device = use_device(options.compute, world); });
-  const SharedData data = open_shared_data(trained, options.data, world, *host);
-  RowRange samples;
-  ResolvedObjective resolved;
-  agree(*host, [&] {
-    samples = chosen_rows(options.rows, data.images.size());
-    resolved = objective_of(trained);
-    check_likelihood_fits(trained.config, data.images);
+  comm::agree(*host, [&] { device = use_device(options.compute, world); });
+  const inference::SharedData data = inference::open_shared_data(trained, options.data, world, *host);
+  data::RowRange samples;
+  step::ResolvedObjective resolved;
+  comm::agree(*host, [&] {
+    samples = inference::chosen_rows(options.rows, data.images.size());
+    resolved = inference::objective_of(trained);
+    step::check_likelihood_fits(trained.config, data.images);
   });
 
   trained.model->to(device);
-  EvaluationOptions how = evaluation_options(trained.config, resolved, data.images, samples, trained.state.step, device);
+  evaluate::EvaluationOptions how = inference::evaluation_options(trained.config, resolved, data.images, samples, trained.state.step, device);
   if (options.importance_samples) how.importance_samples = *options.importance_samples;
-  const FullEvaluation result = evaluate_fully(*trained.model, Objective(resolved.options, *trained.model), data.images, how, options.coverage, *host);
+  const evaluate::FullEvaluation result = evaluate::evaluate_fully(*trained.model, objective::Objective(resolved.options, *trained.model), data.images, how, options.coverage, *host);
 
-  agree_on_rank_0(*host, [&] {
-    const EvaluationSubject subject = evaluation_subject(trained, resolved, data.images, samples);
-    std::cout << evaluation_table(subject, result);
+  comm::agree_on_rank_0(*host, [&] {
+    const evaluate::EvaluationSubject subject = inference::evaluation_subject(trained, resolved, data.images, samples);
+    std::cout << evaluate::evaluation_table(subject, result);
     if (!how.is_likelihood) std::cout << "  no ELBO, bits/dim or log p: bernoulli's negative logarithm of grey images is a loss, but no likelihood\n";
-    if (!options.json.empty()) replace_file(options.json, json_text(evaluation_json(subject, result), 2) + "\n");
+    if (!options.json.empty()) base::replace_file(options.json, base::json_text(evaluate::evaluation_json(subject, result), 2) + "\n");
   });
-  return ExitCode::done;
+  return base::ExitCode::done;
 }
 
 }  // namespace
@@ -71,4 +71,4 @@ void add_evaluate_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = [&context, options] { return evaluate_checkpoint(*options, context.world); }; });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

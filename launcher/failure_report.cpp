@@ -6,7 +6,7 @@
 #include "base/error.hpp"
 #include "base/terminal.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 // No buffers and no locks: the process may be in any state.
@@ -21,14 +21,14 @@ void write_raw(int fd, const std::string& message) {
 
 }  // namespace
 
-void FailureReport::print(const std::exception& error) const { tell(describe(error) + "\n"); }
+void FailureReport::print(const std::exception& error) const { tell(base::describe(error) + "\n"); }
 
 void FailureReport::fail(const std::exception& error, const std::string& details) const {
-  tell(describe(error, world_size_ > 1 ? rank_ : -1) + "\n" + details);
+  tell(base::describe(error, world_size_ > 1 ? rank_ : -1) + "\n" + details);
 }
 
 void FailureReport::tell(const std::string& message) const {
-  if (on_terminal()) write_raw(STDERR_FILENO, "\r\x1b[J");  // where a status line may be
+  if (base::on_terminal()) write_raw(STDERR_FILENO, "\r\x1b[J");  // where a status line may be
   write_raw(STDERR_FILENO, message);
   if (directory_.empty()) return;
   const std::string path = directory_ + "/rank_" + std::to_string(rank_) + ".txt";
@@ -38,4 +38,4 @@ void FailureReport::tell(const std::string& message) const {
   ::close(fd);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

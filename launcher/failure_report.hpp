@@ -4,7 +4,7 @@
 #include <exception>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 class FailureReport {
  public:
@@ -25,4 +25,4 @@ class FailureReport {
   std::string directory_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

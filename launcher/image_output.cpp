@@ -6,24 +6,24 @@
 #include "datasets/partial_file.hpp"
 #include "hdf5/file.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 OutputKind output_kind(const std::string& path) {
   if (path.ends_with(".png")) return OutputKind::png;
   if (path.ends_with(".h5")) return OutputKind::hdf5;
-  throw BadInput(text("--out ", path, ": give a file that ends in .png (a labelled grid) or .h5 (the values)"));
+  throw base::BadInput(base::text("--out ", path, ": give a file that ends in .png (a labelled grid) or .h5 (the values)"));
 }
 
 void write_tensors_hdf5(const std::string& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
-  PartialFile partial(path);
-  Hdf5File file = Hdf5File::create(partial.path());
+  datasets::PartialFile partial(path);
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
   for (const auto& [name, tensor] : tensors) {
     const bool integers = tensor.scalar_type() == at::kLong;
     const at::Tensor values = (integers ? tensor : tensor.to(at::kFloat)).contiguous();
-    DatasetLayout layout;
+    hdf5::DatasetLayout layout;
     layout.shape = values.sizes().vec();
-    layout.type = integers ? ElementType::int64 : ElementType::float32;
-    Hdf5Dataset dataset = file.create_dataset(name, layout);
+    layout.type = integers ? hdf5::ElementType::int64 : hdf5::ElementType::float32;
+    hdf5::Hdf5Dataset dataset = file.create_dataset(name, layout);
     const auto count = static_cast<std::size_t>(values.numel());
     if (integers) {
       dataset.write_rows(0, values.size(0), std::span(values.const_data_ptr<std::int64_t>(), count));
@@ -35,4 +35,4 @@ void write_tensors_hdf5(const std::string& path, const std::vector<std::pair<std
   partial.commit();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

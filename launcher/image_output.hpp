@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 enum class OutputKind { png, hdf5 };
 
@@ -17,4 +17,4 @@ OutputKind output_kind(const std::string& path);
 /// Each tensor as dataset under its name: integers as int64, everything else as float32. The file appears only when it is complete.
 void write_tensors_hdf5(const std::string& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -7,58 +7,58 @@
 #include "launcher/verbs.hpp"
 #include "report/picture_files.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct InterpolateOptions {
   ModelChoice model;
   ComputeOptions compute;
   std::string rows = "0:16", pairs, out;
-  DataChoice data;
+  inference::DataChoice data;
   std::int64_t steps = 9;
   bool spherical = false;
 };
 
 // "3:9,12:40": from row 3 to row 9, from row 12 to row 40.
-std::vector<RowPair> named_pairs(const std::string& pairs, std::int64_t size) {
-  std::vector<RowPair> out;
+std::vector<evaluate::RowPair> named_pairs(const std::string& pairs, std::int64_t size) {
+  std::vector<evaluate::RowPair> out;
   std::istringstream in(pairs);
   for (std::string part; std::getline(in, part, ',');) {
     std::istringstream numbers(part);
-    RowPair pair;
+    evaluate::RowPair pair;
     char colon = 0;
     if (!(numbers >> pair.first >> colon >> pair.second) || colon != ':' || !(numbers >> std::ws).eof() || pair.first < 0 || pair.second < 0)
-      throw BadInput(text("--pairs ", pairs, ": give rows as FROM:TO, with commas between, for example 3:9,12:40"));
-    if (std::max(pair.first, pair.second) >= size) throw BadInput(text("--pairs ", pairs, ": there are ", size, " images, the last is row ", size - 1));
+      throw base::BadInput(base::text("--pairs ", pairs, ": give rows as FROM:TO, with commas between, for example 3:9,12:40"));
+    if (std::max(pair.first, pair.second) >= size) throw base::BadInput(base::text("--pairs ", pairs, ": there are ", size, " images, the last is row ", size - 1));
     out.push_back(pair);
   }
-  if (out.empty()) throw BadInput("--pairs is empty: give rows as FROM:TO, for example 3:9,12:40");
+  if (out.empty()) throw base::BadInput("--pairs is empty: give rows as FROM:TO, for example 3:9,12:40");
   return out;
 }
 
 // Each row of A:B with the one behind it.
-std::vector<RowPair> neighbours(const std::string& rows, std::int64_t size) {
-  const RowRange range = chosen_rows(rows, size);
-  if (range.size() % 2 != 0) throw BadInput(text("--rows ", rows, ": these are ", range.size(), " rows; give an even number, they are taken in pairs"));
-  std::vector<RowPair> out;
+std::vector<evaluate::RowPair> neighbours(const std::string& rows, std::int64_t size) {
+  const data::RowRange range = inference::chosen_rows(rows, size);
+  if (range.size() % 2 != 0) throw base::BadInput(base::text("--rows ", rows, ": these are ", range.size(), " rows; give an even number, they are taken in pairs"));
+  std::vector<evaluate::RowPair> out;
   for (std::int64_t row = range.first; row < range.last; row += 2) out.emplace_back(row, row + 1);
   return out;
 }
 
 void interpolate_rows(const InterpolateOptions& options, const VerbContext& context) {
   const OutputKind kind = output_kind(options.out);
-  const TrainedModel trained = load_chosen_model(options.model);
-  require_encoder(trained, "interpolate between");
-  const SampleDataset data = open_chosen_data(trained, options.data);
-  const std::vector<RowPair> pairs = options.pairs.empty() ? neighbours(options.rows, data.size()) : named_pairs(options.pairs, data.size());
+  const inference::TrainedModel trained = load_chosen_model(options.model);
+  inference::require_encoder(trained, "interpolate between");
+  const data::SampleDataset data = inference::open_chosen_data(trained, options.data);
+  const std::vector<evaluate::RowPair> pairs = options.pairs.empty() ? neighbours(options.rows, data.size()) : named_pairs(options.pairs, data.size());
 
   const c10::Device device = use_device(options.compute, context.world);
   trained.model->to(device);
-  const InputFormat format = input_format(trained.config, data, device);
-  const Interpolations walks = interpolate(*trained.model, data, pairs, options.steps, options.spherical ? Path::spherical : Path::linear, format);
+  const data::InputFormat format = step::input_format(trained.config, data, device);
+  const evaluate::Interpolations walks = evaluate::interpolate(*trained.model, data, pairs, options.steps, options.spherical ? evaluate::Path::spherical : evaluate::Path::linear, format);
   const char* kind_of_path = options.spherical ? "spherical" : "linear";
   if (kind == OutputKind::png) {
-    write_interpolation_grid(options.out, walks, format.low, format.high, text(trained.config.run.name, ": ", kind_of_path, " interpolations, step ", trained.state.step));
+    report::write_interpolation_grid(options.out, walks, format.low, format.high, base::text(trained.config.run.name, ": ", kind_of_path, " interpolations, step ", trained.state.step));
   } else {
     write_tensors_hdf5(options.out, {{"originals", walks.originals}, {"interpolations", walks.images}, {"z", walks.z}});
   }
@@ -82,4 +82,4 @@ void add_interpolate_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [&context, options] { interpolate_rows(*options, context); }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -5,12 +5,12 @@
 #include "lesson/lesson.hpp"
 #include "run/choose_device.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 void add_lesson_verb(CLI::App& app, VerbContext& context) {
   struct Options {
     std::string data, out = "lesson/report.html";
-    LessonOptions lesson;
+    lesson::LessonOptions lesson;
     ComputeOptions compute;
   };
   auto options = std::make_shared<Options>();
@@ -29,15 +29,15 @@ void add_lesson_verb(CLI::App& app, VerbContext& context) {
       if (!options->data.empty()) options->lesson.data = options->data;
       options->lesson.out = options->out;
       options->lesson.sizes.short_steps = std::max<std::int64_t>(20, options->lesson.sizes.long_steps / 5);
-      DistributedConfig distributed;
+      config::DistributedConfig distributed;
       distributed.device = options->compute.device;
-      DeviceChoice device = choose_device(distributed, node_facts(context.world));
+      device::DeviceChoice device = run::choose_device(distributed, run::node_facts(context.world));
       options->lesson.threads = device.device.is_cuda() ? 1 : device.threads;
       device.threads = 1;  // of each training: the networks are so small that more threads wait for each other
-      apply_device(device, "fp32", /*reproducible=*/false);
-      write_lesson(options->lesson, device);
+      run::apply_device(device, "fp32", /*reproducible=*/false);
+      lesson::write_lesson(options->lesson, device);
     });
   });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -10,25 +10,26 @@
 
 int main(int argc, char** argv) {
   using namespace vae_dist;
-  keep_freed_memory();
-  raise_descriptor_limit();
-  std::optional<MpiWorld> started;
+  using namespace vae_dist::launcher;
+  base::keep_freed_memory();
+  base::raise_descriptor_limit();
+  std::optional<comm::MpiWorld> started;
   try {
     started.emplace(argc, argv);
   } catch (const std::exception& error) {
     FailureReport(0, 1).print(error);  // there is no world yet that could be ended
-    return static_cast<int>(exit_code(error));
+    return static_cast<int>(base::exit_code(error));
   }
-  MpiWorld& world = *started;
+  comm::MpiWorld& world = *started;
   FailureReport report(world.rank(), world.size());
   try {
     return static_cast<int>(run_command(argc, argv, world, report));
-  } catch (const AgreedError& error) {
+  } catch (const comm::AgreedError& error) {
     // Every rank has this one: told once, and all leave in good order.
     if (world.rank() == 0) report.print(error);
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
     report.fail(error);
-    world.abort(exit_code(error));
+    world.abort(base::exit_code(error));
   }
 }

@@ -10,7 +10,7 @@
 #include "launcher/verbs.hpp"
 #include "inference/evaluated_data.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 /// Which checkpoint, as a user says it.
 struct ModelChoice {
@@ -22,13 +22,13 @@ struct ModelChoice {
 void add_checkpoint_option(CLI::App& verb, VerbContext& context, ModelChoice& choice);
 
 /// Throws what load_trained_model does.
-TrainedModel load_chosen_model(const ModelChoice& choice);
+inference::TrainedModel load_chosen_model(const ModelChoice& choice);
 
 /// The same on all ranks. Throws AgreedError. A collective.
-TrainedModel load_chosen_model(const ModelChoice& choice, Communicator& host);
+inference::TrainedModel load_chosen_model(const ModelChoice& choice, comm::Communicator& host);
 
 /// --data and --split.
-void add_data_options(CLI::App& verb, VerbContext& context, DataChoice& data);
+void add_data_options(CLI::App& verb, VerbContext& context, inference::DataChoice& data);
 
 /// Where and with how much a rank computes.
 struct ComputeOptions {
@@ -43,6 +43,6 @@ void add_device_option(CLI::App& verb, ComputeOptions& compute);
 void add_compute_options(CLI::App& verb, ComputeOptions& compute);
 
 /// Makes the choice this process's, deterministic arithmetic included. Ranks of a node with fewer GPUs share them.
-c10::Device use_device(const ComputeOptions& compute, const MpiWorld& world);
+c10::Device use_device(const ComputeOptions& compute, const comm::MpiWorld& world);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

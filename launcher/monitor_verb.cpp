@@ -18,7 +18,7 @@
 
 extern char** environ;
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 namespace fs = std::filesystem;
@@ -44,7 +44,7 @@ fs::path shipped_folder() {
   const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
   for (const fs::path& folder : {fs::path("."), program.parent_path(), program.parent_path() / "share" / "vae_dist"})
     if (fs::exists(folder / monitoring / "prometheus.yml")) return fs::absolute(folder / monitoring).lexically_normal();
-  throw BadInput("there is no configs/monitoring/prometheus.yml here: name a Prometheus configuration with --config");
+  throw base::BadInput("there is no configs/monitoring/prometheus.yml here: name a Prometheus configuration with --config");
 }
 
 // A path between YAML's single quotes, in which nothing but these has a meaning.
@@ -57,18 +57,18 @@ std::string quoted(const fs::path& path) {
 // Prometheus takes one pattern, in the last part of a path: the folder's own name has to be taken as it is.
 std::string files_of_runs(const fs::path& folder) {
   const std::string path = folder.string();
-  if (path.find_first_of("*?[\\\n") != std::string::npos || utf8_text(path) != path)
-    throw BadInput(text("Prometheus cannot watch ", utf8_text(path), ": it takes *, ?, [ and \\ in a path for a pattern, and no path that is not UTF-8. Make a link to it (ln -s) and name that with --runs."));
+  if (path.find_first_of("*?[\\\n") != std::string::npos || base::utf8_text(path) != path)
+    throw base::BadInput(base::text("Prometheus cannot watch ", base::utf8_text(path), ": it takes *, ?, [ and \\ in a path for a pattern, and no path that is not UTF-8. Make a link to it (ln -s) and name that with --runs."));
   return quoted(folder / "*.prometheus.json");
 }
 
 // The shipped configuration with the folders of runs that are meant, and every other file by its whole path.
 std::string adapted_config(const fs::path& shipped, const std::vector<fs::path>& runs) {
   const std::string watched = "- ../../runs/*.prometheus.json", rules = "- rules.yml";
-  std::string config = read_file(shipped / "prometheus.yml");
+  std::string config = base::read_file(shipped / "prometheus.yml");
   const std::size_t at = config.find(watched);
   if (at == std::string::npos || config.find(rules) == std::string::npos)
-    throw BadInput(text((shipped / "prometheus.yml").string(), " does not hold the lines \"", watched, "\" and \"", rules, "\" any more: name it with --config, and it is taken as it is"));
+    throw base::BadInput(base::text((shipped / "prometheus.yml").string(), " does not hold the lines \"", watched, "\" and \"", rules, "\" any more: name it with --config, and it is taken as it is"));
   const std::string indent(at - config.rfind('\n', at) - 1, ' ');
   std::string lines;
   for (const fs::path& folder : runs) lines += (lines.empty() ? "" : "\n" + indent) + "- " + files_of_runs(folder);
@@ -92,23 +92,23 @@ pid_t start(std::vector<std::string> words) {
   const int failed = ::posix_spawnp(&child, words[0].c_str(), &actions, &attributes, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
-  if (failed != 0) throw BadInput(text("cannot start ", words[0], ": ", std::strerror(failed), ". It is Debian's and Ubuntu's package prometheus; or put the program of prometheus.io on the PATH"));
+  if (failed != 0) throw base::BadInput(base::text("cannot start ", words[0], ": ", std::strerror(failed), ". It is Debian's and Ubuntu's package prometheus; or put the program of prometheus.io on the PATH"));
   return child;
 }
 
 // Prometheus starts without them, and finds the first run when it comes.
 std::string shown(const std::vector<fs::path>& runs) {
   std::string out;
-  for (const fs::path& folder : runs) out += text(out.empty() ? "" : ", ", folder.string(), fs::is_directory(folder) ? "" : " (not there yet)");
+  for (const fs::path& folder : runs) out += base::text(out.empty() ? "" : ", ", folder.string(), fs::is_directory(folder) ? "" : " (not there yet)");
   return out;
 }
 
 void monitor(const MonitorOptions& options) {
-  if (!options.config.empty() && !options.runs.empty()) throw BadInput("--config says itself where runs are: give it, or --runs, not both");
+  if (!options.config.empty() && !options.runs.empty()) throw base::BadInput("--config says itself where runs are: give it, or --runs, not both");
   fs::path config = options.config, shipped;
   std::vector<fs::path> runs;
   if (!options.config.empty()) {
-    if (!fs::exists(config)) throw BadInput(text("there is no file ", config.string()));
+    if (!fs::exists(config)) throw base::BadInput(base::text("there is no file ", config.string()));
     shipped = fs::absolute(config).parent_path();
   } else {
     shipped = shipped_folder();
@@ -116,15 +116,15 @@ void monitor(const MonitorOptions& options) {
     const std::string adapted = adapted_config(shipped, runs);
     std::error_code error;
     fs::create_directories(options.data, error);
-    if (error) throw BadInput(text("cannot make the folder ", options.data, ": ", error.message(), ". Choose another with --data"));
+    if (error) throw base::BadInput(base::text("cannot make the folder ", options.data, ": ", error.message(), ". Choose another with --data"));
     config = fs::path(options.data) / "prometheus.yml";
-    replace_file(config, adapted);
+    base::replace_file(config, adapted);
   }
   struct sigaction action {};
   action.sa_handler = end_server;
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
 
-  const std::string address = text("localhost:", options.port);
+  const std::string address = base::text("localhost:", options.port);
   // The folder's files are served below /user: the alerts' links lead to its runbooks.html.
   server = start({"prometheus", "--config.file=" + config.string(), "--storage.tsdb.path=" + options.data, "--web.listen-address=" + address, "--web.external-url=http://" + address,
                   "--web.user-assets=" + shipped.string(), "--log.level=warn"});
@@ -139,7 +139,7 @@ void monitor(const MonitorOptions& options) {
   }
   server = 0;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-  throw BadInput(text("prometheus ended with ", WIFEXITED(status) ? text("exit code ", WEXITSTATUS(status)) : text("signal ", WTERMSIG(status)),
+  throw base::BadInput(base::text("prometheus ended with ", WIFEXITED(status) ? base::text("exit code ", WEXITSTATUS(status)) : base::text("signal ", WTERMSIG(status)),
                       "; what it said is above. A port that is taken: choose another with --port"));
 }
 
@@ -156,4 +156,4 @@ void add_monitor_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { monitor(*options); }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -18,7 +18,7 @@
 
 extern char** environ;
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 std::string python() {
@@ -47,10 +47,10 @@ std::string last_line(const std::string& words) {
 // Enough to tell the kinds of files apart.
 std::string first_bytes(const std::string& path) {
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) throw BadInput(text(path, " is a directory: name a file of weights"));
+  if (std::filesystem::is_directory(path, error)) throw base::BadInput(base::text(path, " is a directory: name a file of weights"));
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file.is_open()) throw BadInput(text("cannot read ", path, ": ", std::strerror(errno)));
+  if (!file.is_open()) throw base::BadInput(base::text("cannot read ", path, ": ", std::strerror(errno)));
   std::string out(16, '\0');
   file.read(out.data(), static_cast<std::streamsize>(out.size()));
   out.resize(static_cast<std::size_t>(file.gcount()));
@@ -66,7 +66,7 @@ void run_script(const std::string& direction, const std::string& in, const std::
   arguments.push_back(nullptr);
 
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw Failure(text("cannot make a pipe: ", std::strerror(errno)));
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw base::Failure(base::text("cannot make a pipe: ", std::strerror(errno)));
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
@@ -77,14 +77,14 @@ void run_script(const std::string& direction, const std::string& in, const std::
   const std::string said = failed != 0 ? "" : read_to_end(ends[0]);
   ::close(ends[0]);
   const std::string remedy = ". PyTorch's files need a Python with torch: name one with the environment variable VAE_DIST_TORCH_PYTHON, or use safetensors";
-  if (failed != 0) throw BadInput(text("cannot start ", interpreter, ": ", std::strerror(failed), remedy));
+  if (failed != 0) throw base::BadInput(base::text("cannot start ", interpreter, ": ", std::strerror(failed), remedy));
 
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 2) throw BadInput(last_line(said));
-  throw BadInput(text(interpreter, " failed: ", last_line(said), remedy));
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 2) throw base::BadInput(last_line(said));
+  throw base::BadInput(base::text(interpreter, " failed: ", last_line(said), remedy));
 }
 
 }  // namespace
@@ -103,12 +103,12 @@ bool is_pytorch_file(const std::string& path) {
   // safetensors: the length of a header in 8 bytes, then the header.
   if (start.size() > 8 && start[8] == '{') return false;
   const char* seems = begins("\x89HDF") ? "HDF5 (Keras's weights?)" : begins("\x1f\x8b") ? "compressed by gzip: gunzip it first" : begins("{") ? "JSON" : start.empty() ? "empty" : "of another kind";
-  throw BadInput(text(path, " is neither safetensors nor a file of PyTorch's weights by its first bytes: it is ", seems));
+  throw base::BadInput(base::text(path, " is neither safetensors nor a file of PyTorch's weights by its first bytes: it is ", seems));
 }
 
 TemporaryWeights::TemporaryWeights() {
   std::string name = (std::filesystem::temp_directory_path() / "vae_dist_weights_XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw Failure(text("cannot make a folder in ", std::filesystem::temp_directory_path().string(), ": ", std::strerror(errno)));
+  if (::mkdtemp(name.data()) == nullptr) throw base::Failure(base::text("cannot make a folder in ", std::filesystem::temp_directory_path().string(), ": ", std::strerror(errno)));
   folder_ = name;
 }
 
@@ -121,4 +121,4 @@ void pytorch_to_safetensors(const std::string& pytorch_file, const std::filesyst
 
 void safetensors_to_pytorch(const std::filesystem::path& safetensors, const std::string& pytorch_file) { run_script("from-safetensors", safetensors.string(), pytorch_file); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

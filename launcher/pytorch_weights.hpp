@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 /// Whether a file that is to be written is PyTorch's, by its ending: .pt, .pth, .pth.tar, .ckpt or .bin.
 bool has_pytorch_name(const std::string& path);
@@ -32,4 +32,4 @@ class TemporaryWeights {
 void pytorch_to_safetensors(const std::string& pytorch_file, const std::filesystem::path& safetensors);
 void safetensors_to_pytorch(const std::filesystem::path& safetensors, const std::string& pytorch_file);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -7,30 +7,30 @@
 #include "launcher/verbs.hpp"
 #include "report/picture_files.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct ReconstructOptions {
   ModelChoice model;
   ComputeOptions compute;
   std::string rows = "0:32", latent = "mean", out;
-  DataChoice data;
+  inference::DataChoice data;
   std::int64_t seed = 0;
 };
 
 void reconstruct_rows(const ReconstructOptions& options, const VerbContext& context) {
   const OutputKind kind = output_kind(options.out);
-  const TrainedModel trained = load_chosen_model(options.model);
-  require_encoder(trained, "reconstruct from");
-  const SampleDataset data = open_chosen_data(trained, options.data);
-  const RowRange rows = chosen_rows(options.rows, data.size());
+  const inference::TrainedModel trained = load_chosen_model(options.model);
+  inference::require_encoder(trained, "reconstruct from");
+  const data::SampleDataset data = inference::open_chosen_data(trained, options.data);
+  const data::RowRange rows = inference::chosen_rows(options.rows, data.size());
   const c10::Device device = use_device(options.compute, context.world);
   trained.model->to(device);
-  const InputFormat format = input_format(trained.config, data, device);
-  const Latent latent = options.latent == "sample" ? Latent::sample : Latent::mean;
-  const Reconstructions pairs = reconstruct(*trained.model, data, rows.first, rows.size(), format, latent, static_cast<std::uint64_t>(options.seed));
+  const data::InputFormat format = step::input_format(trained.config, data, device);
+  const evaluate::Latent latent = options.latent == "sample" ? evaluate::Latent::sample : evaluate::Latent::mean;
+  const evaluate::Reconstructions pairs = evaluate::reconstruct(*trained.model, data, rows.first, rows.size(), format, latent, static_cast<std::uint64_t>(options.seed));
   if (kind == OutputKind::png) {
-    write_reconstruction_grid(options.out, pairs, format.low, format.high, text(trained.config.run.name, ": reconstructions of rows ", options.rows, ", step ", trained.state.step));
+    report::write_reconstruction_grid(options.out, pairs, format.low, format.high, base::text(trained.config.run.name, ": reconstructions of rows ", options.rows, ", step ", trained.state.step));
   } else {
     write_tensors_hdf5(options.out, {{"originals", pairs.originals}, {"reconstructions", pairs.reconstructions}});
   }
@@ -54,4 +54,4 @@ void add_reconstruct_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [&context, options] { reconstruct_rows(*options, context); }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

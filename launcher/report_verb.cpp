@@ -4,7 +4,7 @@
 #include "launcher/verbs.hpp"
 #include "report/run_report_file.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct ReportOptions {
@@ -20,11 +20,11 @@ std::string page_of(const ReportOptions& options) {
 
 void write_report(const ReportOptions& options) {
   if (page_of(options).empty()) {
-    write_run_report(options.runs[0]);
+    report::write_run_report(options.runs[0]);
     std::cout << "the report is " << (options.runs[0] / "report.html").string() << "\n";
     return;
   }
-  write_comparison_report(options.runs, page_of(options));
+  report::write_comparison_report(options.runs, page_of(options));
   std::cout << "the report is " << page_of(options) << "\n";
 }
 
@@ -45,4 +45,4 @@ void add_report_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { write_report(*options); }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

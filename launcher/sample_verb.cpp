@@ -8,7 +8,7 @@
 #include "report/picture_files.hpp"
 #include "inference/trained_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 void add_sample_verb(CLI::App& app, VerbContext& context) {
   struct Options {
@@ -31,13 +31,13 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [&context, options] {
       const OutputKind kind = output_kind(options->out);
-      const TrainedModel trained = load_chosen_model(options->model);
+      const inference::TrainedModel trained = load_chosen_model(options->model);
       trained.model->to(use_device(options->compute, context.world));
-      const at::Tensor images = sample_prior(*trained.model, options->count, static_cast<std::uint64_t>(options->seed), options->temperature,
-                                             options->prior == "box" ? Prior::box : Prior::normal);
+      const at::Tensor images = evaluate::sample_prior(*trained.model, options->count, static_cast<std::uint64_t>(options->seed), options->temperature,
+                                             options->prior == "box" ? evaluate::Prior::box : evaluate::Prior::normal);
       const auto& range = trained.config.data.range;
       if (kind == OutputKind::png) {
-        write_sample_grid(options->out, images, range[0], range[1], text(trained.config.run.name, ": ", options->count, " samples of the prior, step ", trained.state.step));
+        report::write_sample_grid(options->out, images, range[0], range[1], base::text(trained.config.run.name, ": ", options->count, " samples of the prior, step ", trained.state.step));
       } else {
         write_tensors_hdf5(options->out, {{"samples", images}});
       }
@@ -46,4 +46,4 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
   });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -5,10 +5,10 @@
 #include "launcher/verbs.hpp"
 #include "train/training_run.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 void add_train_verb(CLI::App& app, VerbContext& context) {
-  auto request = std::make_shared<TrainingRequest>();
+  auto request = std::make_shared<train::TrainingRequest>();
   request->revision = kRevision;
   CLI::App* verb = app.add_subcommand("train", "Train a model (the default when --config is given)");
   auto config = std::make_shared<ConfigChoice>();
@@ -26,9 +26,9 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
     context.chosen = [&context, request] {
       request->errors_go_to = [&context](const std::string& directory) { context.report.set_directory(directory); };
       request->tell_failure = [&context](const std::exception& error, const std::string& details) { context.report.fail(error, details); };
-      return run_training(*request, context.world);
+      return train::run_training(*request, context.world);
     };
   });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -9,46 +9,46 @@
 #include "launcher/verbs.hpp"
 #include "report/picture_files.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 struct TraverseOptions {
   ModelChoice model;
   ComputeOptions compute;
   std::string out;
-  DataChoice data;
-  TraversalOptions walk;
+  inference::DataChoice data;
+  evaluate::TraversalOptions walk;
   std::optional<double> deviations, quantile;
 };
 
 // An autoencoder has no prior: its range is that of its codes.
-TraversalRange range_of(const TraverseOptions& options, const TrainedModel& trained) {
-  TraversalRange range;
+evaluate::TraversalRange range_of(const TraverseOptions& options, const inference::TrainedModel& trained) {
+  evaluate::TraversalRange range;
   range.quantile = options.quantile;
   if (options.deviations) range.deviations = *options.deviations;
-  if (trained.model->latent_kind() != LatentKind::point) return range;
+  if (trained.model->latent_kind() != model::LatentKind::point) return range;
   if (options.deviations)
-    throw BadInput(text("--range is in standard deviations of the prior, and ", trained.origin.string(), " is an autoencoder, which has none: give --quantiles"));
-  if (!range.quantile) range.quantile = TraversalRange::kOutermost;
+    throw base::BadInput(base::text("--range is in standard deviations of the prior, and ", trained.origin.string(), " is an autoencoder, which has none: give --quantiles"));
+  if (!range.quantile) range.quantile = evaluate::TraversalRange::kOutermost;
   return range;
 }
 
 void traverse_row(TraverseOptions options, const VerbContext& context) {
   const OutputKind kind = output_kind(options.out);
-  const TrainedModel trained = load_chosen_model(options.model);
-  require_encoder(trained, "start from");
-  const SampleDataset data = open_chosen_data(trained, options.data);
-  if (options.walk.row >= data.size()) throw BadInput(text("--row ", options.walk.row, ": there are ", data.size(), " images, the last is row ", data.size() - 1));
+  const inference::TrainedModel trained = load_chosen_model(options.model);
+  inference::require_encoder(trained, "start from");
+  const data::SampleDataset data = inference::open_chosen_data(trained, options.data);
+  if (options.walk.row >= data.size()) throw base::BadInput(base::text("--row ", options.walk.row, ": there are ", data.size(), " images, the last is row ", data.size() - 1));
   options.walk.range = range_of(options, trained);
   options.walk.seed = static_cast<std::uint64_t>(trained.config.run.seed);
 
   const c10::Device device = use_device(options.compute, context.world);
   trained.model->to(device);
-  const InputFormat format = input_format(trained.config, data, device);
-  const Traversals walks = traverse(*trained.model, data, format, options.walk);
+  const data::InputFormat format = step::input_format(trained.config, data, device);
+  const evaluate::Traversals walks = evaluate::traverse(*trained.model, data, format, options.walk);
   const char* unit = !walks.in_quantiles ? "standard deviations of the prior" : walks.in_nats ? "quantiles of the aggregate posterior" : "quantiles of the codes";
   if (kind == OutputKind::png) {
-    write_traversal_grid(options.out, walks, format.low, format.high, text(trained.config.run.name, ": traversals from row ", options.walk.row, ", step ", trained.state.step));
+    report::write_traversal_grid(options.out, walks, format.low, format.high, base::text(trained.config.run.name, ": traversals from row ", options.walk.row, ", step ", trained.state.step));
   } else {
     write_tensors_hdf5(options.out, {{"traversals", walks.images}, {"values", walks.values}, {"dimensions", at::tensor(walks.dimensions, at::kLong)},
                                      {walks.in_nats ? "kld_nats" : "variance", at::tensor(walks.weights, at::kDouble)}, {"places", at::tensor(walks.places, at::kDouble)}});
@@ -76,4 +76,4 @@ void add_traverse_verb(CLI::App& app, VerbContext& context) {
   verb->callback([&context, options] { context.chosen = on_one_rank(context, [&context, options] { traverse_row(*options, context); }); });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

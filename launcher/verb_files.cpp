@@ -12,7 +12,7 @@
 #include "config/load_config.hpp"
 #include "hdf5/file.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 namespace fs = std::filesystem;
@@ -50,8 +50,8 @@ void add_sources(std::vector<fs::path>& files) {
     const std::string extension = files[i].extension().string();
     if (std::find(std::begin(kHdf5Names), std::end(kHdf5Names), extension) == std::end(kHdf5Names)) continue;
     try {
-      for (const std::string& source : source_files_of(files[i].string())) files.emplace_back(source);
-    } catch (const Error&) {
+      for (const std::string& source : hdf5::source_files_of(files[i].string())) files.emplace_back(source);
+    } catch (const base::Error&) {
     }
   }
 }
@@ -62,12 +62,12 @@ bool is_one_file(const fs::path& one, const fs::path& other) {
   return fs::equivalent(one, other, error) && !error;
 }
 
-[[noreturn]] void refuse(const std::string& option, const fs::path& path, const std::string& why) { throw BadInput(text(option, option.empty() ? "" : " ", path.string(), ": ", why)); }
+[[noreturn]] void refuse(const std::string& option, const fs::path& path, const std::string& why) { throw base::BadInput(base::text(option, option.empty() ? "" : " ", path.string(), ": ", why)); }
 
 void refuse_if_read(const std::string& option, const fs::path& path, const std::vector<fs::path>& read) {
   for (const fs::path& file : read)
     if (is_one_file(path, file))
-      refuse(option, path, text("cannot write it: it is read from", file == path ? "" : text(", as ", file.string()), "; choose another name"));
+      refuse(option, path, base::text("cannot write it: it is read from", file == path ? "" : base::text(", as ", file.string()), "; choose another name"));
 }
 
 }  // namespace
@@ -76,11 +76,11 @@ std::vector<std::string> data_files(const fs::path& config_file, const std::vect
   std::error_code error;
   if (!fs::exists(config_file, error)) return {};
   try {
-    const DataConfig data = load_config(config_file.string(), overrides).data;
+    const config::DataConfig data = config::load_config(config_file.string(), overrides).data;
     std::vector<std::string> out = data.train.file;
     out.insert(out.end(), data.validation.file.begin(), data.validation.file.end());
     return out;
-  } catch (const BadInput&) {
+  } catch (const base::BadInput&) {
     return {};
   }
 }
@@ -125,9 +125,9 @@ void VerbFiles::make_folder(const Output& output) {
   std::error_code error;
   for (fs::path each = folder; !each.empty() && !fs::exists(each, error); each = each.parent_path()) missing.push_back(each);
   fs::create_directories(folder, error);
-  if (error) refuse(output.option, output.path, text("cannot make the folder ", folder.string(), ": ", error.message()));
+  if (error) refuse(output.option, output.path, base::text("cannot make the folder ", folder.string(), ": ", error.message()));
   made_.insert(made_.end(), missing.rbegin(), missing.rend());
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) refuse(output.option, output.path, text("cannot write to the folder ", folder.string(), ": ", std::strerror(errno)));
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) refuse(output.option, output.path, base::text("cannot write to the folder ", folder.string(), ": ", std::strerror(errno)));
 }
 
 void VerbFiles::check() {
@@ -156,4 +156,4 @@ void VerbFiles::check() {
   for (const Output& output : all) make_folder(output);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

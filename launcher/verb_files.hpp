@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 /// A file is written only where none is, or where --overwrite says so; never onto a file that is read, under whatever name. Verbs register their options here while they
 /// add them; check() looks at those of the verb that was chosen.
@@ -65,4 +65,4 @@ inline VerbFiles::Paths path_of(const std::string& path) {
   return [&path] { return std::vector<std::string>{path}; };
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -10,12 +10,12 @@
 #include "launcher/failure_report.hpp"
 #include "launcher/verb_files.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 
 struct VerbContext {
-  const MpiWorld& world;
+  const comm::MpiWorld& world;
   FailureReport& report;
-  std::function<ExitCode()> chosen;  ///< set when a verb was parsed
+  std::function<base::ExitCode()> chosen;  ///< set when a verb was parsed
   VerbFiles files;                   ///< what the verbs read and write
 };
 
@@ -36,6 +36,6 @@ void add_data_verb(CLI::App& app, VerbContext& context);
 void add_config_verb(CLI::App& app, VerbContext& context);
 
 /// For verbs that need no ranks: under mpirun rank 0 does the work, the others leave.
-std::function<ExitCode()> on_one_rank(const VerbContext& context, std::function<void()> work);
+std::function<base::ExitCode()> on_one_rank(const VerbContext& context, std::function<void()> work);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

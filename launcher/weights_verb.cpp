@@ -10,17 +10,17 @@
 #include "inference/trained_model.hpp"
 #include "run/weights_import.hpp"
 
-namespace vae_dist {
+namespace vae_dist::launcher {
 namespace {
 
 // What whoever loads the weights has to know: tensors do not tell it.
-std::string other_side(const TrainedModel& trained) {
-  const std::string output = resolved_output(trained.config);
+std::string other_side(const inference::TrainedModel& trained) {
+  const std::string output = step::resolved_output(trained.config);
   const char* layer = output == "tanh" ? "torch.nn.Tanh()" : output == "sigmoid" ? "torch.nn.Sigmoid()" : "torch.nn.Identity()";
   const auto& range = trained.config.data.range;
   const bool has_their_names = trained.config.model.name == "vanilla_vae";
-  const std::string theirs = !has_their_names ? "" : output == "tanh" ? ", as PyTorch-VAE's class does" : text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
-  return text("The other side's decoder must end in ", layer, theirs,
+  const std::string theirs = !has_their_names ? "" : output == "tanh" ? ", as PyTorch-VAE's class does" : base::text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
+  return base::text("The other side's decoder must end in ", layer, theirs,
               output == "identity" ? " (these are logits: their sigmoid is the picture)" : "", "; it sees images in [", range[0], ", ", range[1], "], [N, C, H, W]");
 }
 
@@ -36,14 +36,14 @@ void add_export(CLI::App& weights, VerbContext& context) {
   verb->footer("Example:\n  vae_dist weights export --checkpoint runs/mnist --out mnist.safetensors\n  vae_dist weights export --checkpoint runs/mnist --out mnist.pt");
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [options] {
-      TrainedModel trained = load_chosen_model(options->model);
-      trained.weights.metadata = weights_metadata(trained.config, trained.shape);
+      inference::TrainedModel trained = load_chosen_model(options->model);
+      trained.weights.metadata = step::weights_metadata(trained.config, trained.shape);
       if (has_pytorch_name(options->out)) {
         const TemporaryWeights between;
-        write_safetensors(between.path(), trained.weights);
+        checkpoint::write_safetensors(between.path(), trained.weights);
         safetensors_to_pytorch(between.path(), options->out);
       } else {
-        write_safetensors(options->out, trained.weights);
+        checkpoint::write_safetensors(options->out, trained.weights);
       }
       std::cout << trained.weights.tensors.size() << " tensors of " << trained.origin.string() << " are in " << options->out << "\n" << other_side(trained) << "\n";
     });
@@ -70,7 +70,7 @@ void add_import(CLI::App& weights, VerbContext& context) {
         safetensors = between.path();
         pytorch_to_safetensors(options->weights, safetensors);
       }
-      const ImportedWeights made = import_weights({safetensors, options->weights, options->allow_not_finite}, options->file, options->overrides);
+      const run::ImportedWeights made = run::import_weights({safetensors, options->weights, options->allow_not_finite}, options->file, options->overrides);
       std::cout << "the weights of " << options->weights << " are in " << made.checkpoint.string() << ", of " << made.network
                 << ": train with the same configuration and overrides to go on from them\n";
     });
@@ -86,4 +86,4 @@ void add_weights_verb(CLI::App& app, VerbContext& context) {
   add_import(*verb, context);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::launcher

@@ -18,7 +18,7 @@ class TemporaryFolderTest : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() / text("vae_dist_", test->test_suite_name(), "_", test->name(), "_", ::getpid());
+    folder_ = std::filesystem::temp_directory_path() / base::text("vae_dist_", test->test_suite_name(), "_", test->name(), "_", ::getpid());
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -41,7 +41,7 @@ class TemporaryFolderTest : public testing::Test {
   static std::string refusal(Action action) {
     try {
       action();
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       return error.what();
     }
     return "not refused";

@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 using Seconds = std::chrono::duration<double>;
 
@@ -25,4 +25,4 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -5,7 +5,7 @@
 #include <optional>
 #include <sstream>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 // What stands behind the first of these names ("flags : fpu vme ..."); nothing where there is none.
@@ -40,4 +40,4 @@ bool multiplies_bfloat16(const std::string& cpuinfo) {
 
 std::string cpu_model(const std::string& cpuinfo) { return field(cpuinfo, "model name").value_or(""); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// The text of /proc/cpuinfo; empty where there is none. The functions below are pure functions of it.
 std::string read_cpuinfo();
@@ -14,4 +14,4 @@ bool multiplies_bfloat16(const std::string& cpuinfo);
 /// "AMD EPYC 9454"; empty where the text has no name.
 std::string cpu_model(const std::string& cpuinfo);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 constexpr rlim_t kEnough = rlim_t{1} << 20;  // some systems have no limit at all
@@ -32,4 +32,4 @@ std::size_t descriptors_for_data() {
   return std::clamp(descriptor_limit() / 8, kLeast, kMost);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

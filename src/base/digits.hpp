@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// A few significant digits: "0.01234", "1.2e-05".
 inline std::string digits(double value, int significant = 4) {
@@ -28,4 +28,4 @@ inline std::string format_bytes(double bytes) {
   return digits(bytes, 3) + " " + kUnits[unit];
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

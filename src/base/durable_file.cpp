@@ -9,7 +9,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 class Descriptor {
@@ -88,4 +88,4 @@ std::string read_file(const std::filesystem::path& path) {
   return bytes;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

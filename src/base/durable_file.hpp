@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string_view>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// Writes `bytes` to a new file and fsyncs it. Throws Failure with the path and the system's reason.
 void write_and_sync(const std::filesystem::path& path, std::string_view bytes);
@@ -18,4 +18,4 @@ void replace_file(const std::filesystem::path& path, std::string_view bytes);
 /// The whole file. Throws BadInput with the path and the system's reason.
 std::string read_file(const std::filesystem::path& path);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

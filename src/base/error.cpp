@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 ExitCode exit_code(const std::exception& error) {
   const auto* ours = dynamic_cast<const Error*>(&error);
@@ -21,4 +21,4 @@ std::string describe(const std::exception& error, int rank) {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -7,7 +7,7 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// The exit codes of vae_dist. A rank killed by signal n makes plain mpirun return 128 + n.
 enum class ExitCode : int {
@@ -58,4 +58,4 @@ ExitCode exit_code(const std::exception& error);
 /// One paragraph for a person: "vae_dist: message". Errors that are no bad input add the source location; `rank` is named when >= 0.
 std::string describe(const std::exception& error, int rank = -1);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

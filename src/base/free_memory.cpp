@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 using GroupPath = std::filesystem::path;
@@ -56,4 +56,4 @@ std::uint64_t free_memory() {
   return least;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// What the driver does not tell is absent.
 struct GpuReadings {
@@ -12,4 +12,4 @@ struct GpuReadings {
   std::optional<double> celsius, watts;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

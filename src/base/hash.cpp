@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdio>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 std::uint64_t hash_bytes(const void* data, std::size_t bytes, std::uint64_t seed) { return XXH3_64bits_withSeed(data, bytes, seed); }
 
@@ -15,4 +15,4 @@ std::string hash_name(std::uint64_t hash) {
   return digits.data();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 std::uint64_t hash_bytes(const void* data, std::size_t bytes, std::uint64_t seed = 0);
 
@@ -15,4 +15,4 @@ inline std::uint64_t hash_text(std::string_view value, std::uint64_t seed = 0) {
 /// 16 hexadecimal digits.
 std::string hash_name(std::uint64_t hash);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

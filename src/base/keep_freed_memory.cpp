@@ -8,7 +8,7 @@
 #include <limits>
 #endif
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 void keep_freed_memory() {
 #ifdef __GLIBC__
@@ -23,4 +23,4 @@ void give_back_freed_memory() {
 #endif
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

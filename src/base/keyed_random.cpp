@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 std::uint64_t split_mix(std::uint64_t value) {
@@ -63,4 +63,4 @@ void fill_normal(PhiloxKey key, std::uint64_t sample, std::uint32_t draw, std::s
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

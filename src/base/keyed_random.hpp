@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <span>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// What random numbers are for. The values are part of the format of a run: they never change.
 enum class Purpose : std::uint32_t { init = 1, order = 2, noise = 3, flip = 4, binarize = 5, dequantize = 6, evaluation = 7, prior = 8, chunk_order = 9, window_order = 10, held_out = 11 };
@@ -32,4 +32,4 @@ void fill_uniform(PhiloxKey key, std::uint64_t sample, std::uint32_t draw, std::
 /// Standard normal by Box and Muller (1958), computed in double and rounded once.
 void fill_normal(PhiloxKey key, std::uint64_t sample, std::uint32_t draw, std::span<float> out);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

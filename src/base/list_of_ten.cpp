@@ -2,7 +2,7 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 std::string list_of_ten(const std::vector<std::string>& items, const std::string& separator) {
   constexpr std::size_t kTold = 10;
@@ -12,4 +12,4 @@ std::string list_of_ten(const std::vector<std::string>& items, const std::string
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

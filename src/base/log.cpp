@@ -44,16 +44,16 @@ spdlog::logger& logger() {
 
 // What takes the status line away, of this rank or, on the same terminal, another.
 std::string clearing() {
-  if (!on_terminal()) return "";
+  if (!base::on_terminal()) return "";
   // A line that a narrower terminal has wrapped since takes several rows.
-  const std::size_t columns = terminal_columns(), rows_above = columns > 0 && status_width > 0 ? (status_width - 1) / columns : 0;
+  const std::size_t columns = base::terminal_columns(), rows_above = columns > 0 && status_width > 0 ? (status_width - 1) / columns : 0;
   return (rows_above > 0 ? "\x1b[" + std::to_string(rows_above) + "A" : "") + "\r\x1b[J";
 }
 
 void say(Level level, const char* colour, const std::string& message) {
   const std::lock_guard lock(speaking);
   if (!logger().should_log(native(level))) return;
-  const bool coloured = *colour != '\0' && on_terminal();
+  const bool coloured = *colour != '\0' && base::on_terminal();
   logger().log(native(level), "{}", clearing() + (coloured ? colour : "") + who + message + (coloured ? "\x1b[0m" : ""));
   status_width = 0;
 }
@@ -72,9 +72,9 @@ void warn(const std::string& message) { say(Level::warn, kYellow, "warning: " + 
 void error(const std::string& message) { say(Level::error, kRed, message); }
 
 void status(const std::string& line) {
-  if (!on_terminal()) return;
+  if (!base::on_terminal()) return;
   const std::lock_guard lock(speaking);
-  const std::size_t columns = terminal_columns();
+  const std::size_t columns = base::terminal_columns();
   const std::string shown = columns > 1 ? line.substr(0, columns - 1) : line;  // a full line would wrap in some terminals
   // Nor may it wrap where the terminal has become narrower and has not said so yet.
   const std::string out = clearing() + "\x1b[?7l" + shown + "\x1b[?7h";

@@ -10,7 +10,7 @@
 #include "base/number_ranges.hpp"
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 using Path = std::filesystem::path;
@@ -110,4 +110,4 @@ std::string nearest_network(const std::string& bus_id, const Path& sys) {
   return fast.empty() ? nearest_of(sys / "class/net", device, is_up) : fast;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

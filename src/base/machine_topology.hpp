@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// Cores that a process may run on ("/proc/self/status" of it); empty where it cannot be told.
 std::vector<int> allowed_cores(const std::filesystem::path& status = "/proc/self/status");
@@ -23,4 +23,4 @@ std::optional<int> numa_node_of_device(const std::string& bus_id, const std::fil
 /// are none, of the others that are up. Where no card shares a root of the PCI tree with it, one of its NUMA node. Empty where there is none.
 std::string nearest_network(const std::string& bus_id, const std::filesystem::path& sys = "/sys");
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

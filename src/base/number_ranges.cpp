@@ -5,7 +5,7 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 std::vector<int> parse_ranges(const std::string& listed) {
   std::vector<int> numbers;
@@ -33,4 +33,4 @@ std::string ranges_text(const std::vector<int>& numbers) {
 
 std::string ranks_text(const std::vector<int>& ranks) { return text(ranks.size() == 1 ? "rank " : "ranks ", ranges_text(ranks)); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// The kernel's "0-3,8" as {0, 1, 2, 3, 8}. What is no number is left out.
 std::vector<int> parse_ranges(const std::string& listed);
@@ -15,4 +15,4 @@ std::string ranges_text(const std::vector<int>& numbers);
 /// {2} as "rank 2", {0, 1, 2} as "ranks 0-2".
 std::string ranks_text(const std::vector<int>& ranks);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 ProgressWords::ProgressWords(std::vector<Collective> round, std::shared_ptr<const std::uint32_t> word) : round_(std::move(round)), word_(std::move(word)) {
   if (round_.empty()) throw std::invalid_argument("a launch without collectives needs no progress words");
@@ -28,4 +28,4 @@ ProgressWords::State ProgressWords::now() const {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

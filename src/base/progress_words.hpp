@@ -14,7 +14,7 @@
 
 #include "base/clock.hpp"
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// Thread safety: launching() from one thread, now() from any.
 class ProgressWords {
@@ -47,4 +47,4 @@ class ProgressWords {
   std::atomic<std::chrono::steady_clock::time_point> launched_at_{};
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 constexpr int kNone = -1;
@@ -44,4 +44,4 @@ std::size_t terminal_columns() {
   return on_terminal() && ::ioctl(terminal(), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// Whether stderr is a terminal that knows escape sequences, or the pipe of a rank to an mpirun whose own stderr is one. Decided at the first
 /// call.
@@ -12,4 +12,4 @@ bool on_terminal();
 /// Columns of that terminal as it is now; 0: not known.
 std::size_t terminal_columns();
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -4,7 +4,7 @@
 #include <sstream>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 template <typename... Parts>
 std::string text(const Parts&... parts) {
@@ -14,4 +14,4 @@ std::string text(const Parts&... parts) {
   return out.str();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

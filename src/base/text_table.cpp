@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 std::string format_table(const TableRows& rows) {
   std::size_t width = 0;
@@ -12,4 +12,4 @@ std::string format_table(const TableRows& rows) {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -5,11 +5,11 @@
 #include <utility>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 using TableRows = std::vector<std::pair<std::string, std::string>>;
 
 /// Names padded to one width, a line each.
 std::string format_table(const TableRows& rows);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -3,7 +3,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 ThreadTeam::ThreadTeam(int size) {
   if (size < 1) throw std::invalid_argument("a team has one thread at least");
@@ -50,4 +50,4 @@ void ThreadTeam::do_part(int member) {
   if (--busy_ == 0) changed_.notify_all();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

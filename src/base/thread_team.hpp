@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 class ThreadTeam {
  public:
@@ -39,4 +39,4 @@ class ThreadTeam {
   std::vector<std::jthread> others_;  // last: they use all of the above
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

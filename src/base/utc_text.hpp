@@ -4,7 +4,7 @@
 #include <ctime>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// Now, as strftime's `format` says it, in UTC: "%Y-%m-%d %H:%M UTC".
 inline std::string utc_now(const char* format) {
@@ -16,4 +16,4 @@ inline std::string utc_now(const char* format) {
   return buffer;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 std::size_t utf8_length(std::string_view bytes) {
   if (bytes.empty()) return 0;
@@ -33,4 +33,4 @@ std::string utf8_text(std::string_view bytes) {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace vae_dist {
+namespace vae_dist::base {
 
 /// The length in bytes of the UTF-8 character at the start of `bytes`, 0 for none: overlong forms, surrogates and what lies above U+10FFFF are none.
 std::size_t utf8_length(std::string_view bytes);
@@ -34,4 +34,4 @@ std::string json_text(const Json& value, int indent = -1) {
   return utf8_json(value).dump(indent);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::base

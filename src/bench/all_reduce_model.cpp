@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 constexpr std::size_t kTerms = 5;
@@ -90,4 +90,4 @@ double all_reduce_seconds(const Interconnect& links, double bytes, int ranks) {
   return seconds;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -9,7 +9,7 @@
 
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 /// Of vectors of so many bytes (n) on each of so many ranks (p).
 struct AllReduce {
@@ -60,4 +60,4 @@ double exposed_seconds(const std::vector<ReadyBucket>& buckets, double backward_
   return done > backward_seconds ? done - backward_seconds : 0;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

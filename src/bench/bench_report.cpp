@@ -6,35 +6,35 @@
 #include "base/text.hpp"
 #include "base/text_table.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 // "1e+02 %" is none that people read.
-std::string percent(double share) { return digits(100 * share, share < 0.995 ? 2 : 3) + " %"; }
+std::string percent(double share) { return base::digits(100 * share, share < 0.995 ? 2 : 3) + " %"; }
 
-std::string tera(double operations_per_second) { return digits(1e-12 * operations_per_second, 3) + " TFLOP/s"; }
+std::string tera(double operations_per_second) { return base::digits(1e-12 * operations_per_second, 3) + " TFLOP/s"; }
 
 }  // namespace
 
 std::string bench_text(const BenchResult& result) {
-  TableRows rows;
-  rows.emplace_back("samples/s", digits(result.samples_per_second));
-  rows.emplace_back("step", text(milliseconds(result.step_seconds), " (median of ", result.steps, ")"));
-  rows.emplace_back("data wait", text(milliseconds(result.data_wait_seconds), ", ", percent(result.data_wait_seconds / result.step_seconds)));
+  base::TableRows rows;
+  rows.emplace_back("samples/s", base::digits(result.samples_per_second));
+  rows.emplace_back("step", base::text(base::milliseconds(result.step_seconds), " (median of ", result.steps, ")"));
+  rows.emplace_back("data wait", base::text(base::milliseconds(result.data_wait_seconds), ", ", percent(result.data_wait_seconds / result.step_seconds)));
   if (result.ranks > 1 && result.exchange)
-    rows.emplace_back("all-reduce wait", text(milliseconds(result.allreduce_wait_seconds), ", ", percent(result.allreduce_wait_seconds / result.step_seconds)));
-  rows.emplace_back("arithmetic", text(tera(result.operations_per_second()), ": ", percent(result.operations_per_second() / result.peak_operations_per_second), " of the ",
+    rows.emplace_back("all-reduce wait", base::text(base::milliseconds(result.allreduce_wait_seconds), ", ", percent(result.allreduce_wait_seconds / result.step_seconds)));
+  rows.emplace_back("arithmetic", base::text(tera(result.operations_per_second()), ": ", percent(result.operations_per_second() / result.peak_operations_per_second), " of the ",
                                        tera(result.peak_operations_per_second), " of a matrix product in ", result.precision, " here"));
-  rows.emplace_back("memory", text(format_bytes(result.peak_memory_bytes), " resident in the rank that takes most",
-                                   result.peak_device_bytes > 0 ? text(", ", format_bytes(result.peak_device_bytes), " of its GPU") : ""));
-  std::string out = text(result.model, ", G = ", result.global_batch, ", R = ", result.replicas, ", ", result.ranks, result.ranks == 1 ? " rank" : " ranks", ", ", result.precision, ", ", result.device,
-                         result.captured ? ", steps as CUDA graphs" : "", result.exchange ? "" : ", nothing exchanged", "\n", format_table(rows));
+  rows.emplace_back("memory", base::text(base::format_bytes(result.peak_memory_bytes), " resident in the rank that takes most",
+                                   result.peak_device_bytes > 0 ? base::text(", ", base::format_bytes(result.peak_device_bytes), " of its GPU") : ""));
+  std::string out = base::text(result.model, ", G = ", result.global_batch, ", R = ", result.replicas, ", ", result.ranks, result.ranks == 1 ? " rank" : " ranks", ", ", result.precision, ", ", result.device,
+                         result.captured ? ", steps as CUDA graphs" : "", result.exchange ? "" : ", nothing exchanged", "\n", base::format_table(rows));
   if (result.parts.empty()) return out;
 
   const double whole = result.parts.back().second;
-  TableRows parts;
-  for (const auto& [name, seconds] : result.parts) parts.emplace_back(name, text(milliseconds(seconds), ", ", percent(seconds / whole)));
-  return out + "\nWhere a step goes (means over steps and ranks):\n" + format_table(parts);
+  base::TableRows parts;
+  for (const auto& [name, seconds] : result.parts) parts.emplace_back(name, base::text(base::milliseconds(seconds), ", ", percent(seconds / whole)));
+  return out + "\nWhere a step goes (means over steps and ranks):\n" + base::format_table(parts);
 }
 
 nlohmann::json bench_json(const BenchResult& result) {
@@ -59,4 +59,4 @@ nlohmann::json bench_json(const BenchResult& result) {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

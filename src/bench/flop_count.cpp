@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <string_view>
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 // Callbacks of RecordFunction are plain functions: what they count is the process's.
@@ -79,4 +79,4 @@ FlopCount::~FlopCount() {
 
 double FlopCount::operations() const { return static_cast<double>(counted.load()); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 /// While it lives, convolutions and matrix products of all threads of this process are counted, two operations a multiplication with its addition; what
 /// else a step does (batch norm, activations, the optimizer) is little beside them, and left out, as in any published FLOP count. One at a time: a second one throws
@@ -21,4 +21,4 @@ class FlopCount {
   std::uint64_t callback_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

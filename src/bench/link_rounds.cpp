@@ -1,6 +1,6 @@
 #include "bench/link_rounds.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 int link_rounds(int ranks, int distance) {
   if (distance < 1 || ranks % distance != 0) return 0;
@@ -18,4 +18,4 @@ std::optional<int> link_partner(int rank, int ranks, int distance, int round) {
   return std::nullopt;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

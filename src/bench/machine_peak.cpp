@@ -7,7 +7,7 @@
 #include "base/clock.hpp"
 #include "device/synchronize.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 // Large enough to reach the peak, small enough not to be waited for.
@@ -25,14 +25,14 @@ double matrix_product_peak(c10::Device device, const std::string& precision) {
 
   double least = 0;
   for (int i = 0; i < kRepetitions; ++i) {
-    synchronize(device);
-    const Stopwatch watch;
+    device::synchronize(device);
+    const base::Stopwatch watch;
     for (int product = 0; product < kProductsAtOnce; ++product) at::mm_out(out, a, b);
-    synchronize(device);
+    device::synchronize(device);
     const double seconds = watch.elapsed().count();
     least = i == 0 ? seconds : std::min(least, seconds);
   }
   return kProductsAtOnce * 2.0 * static_cast<double>(size) * static_cast<double>(size) * static_cast<double>(size) / least;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

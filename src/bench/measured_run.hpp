@@ -15,7 +15,7 @@
 #include "device/deferred_values.hpp"
 #include "step/learner.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 /// What a rank measured, a value a step, in seconds on the host.
 struct Laps {
@@ -25,14 +25,14 @@ struct Laps {
 class MeasuredRun {
  public:
   /// exchange false: each rank trains by itself on its part of the batch. Throws AgreedError for bad input. A collective; `host` outlives the run.
-  MeasuredRun(const std::string& config_file, const std::vector<std::string>& overrides, bool exchange, const MpiWorld& world, Communicator& host);
+  MeasuredRun(const std::string& config_file, const std::vector<std::string>& overrides, bool exchange, const comm::MpiWorld& world, comm::Communicator& host);
 
-  const Config& config() const { return config_; }
-  const ReplicaPlan& plan() const { return run_.plan; }
-  const DeviceChoice& device() const { return run_.device; }
-  const GradientReducer& reducer() const { return learner_.reducer(); }
-  const CollectiveLog& collectives() const { return collectives_; }
-  const SampleDataset& data() const { return run_.data.train; }
+  const config::Config& config() const { return config_; }
+  const step::ReplicaPlan& plan() const { return run_.plan; }
+  const device::DeviceChoice& device() const { return run_.device; }
+  const parallel::GradientReducer& reducer() const { return learner_.reducer(); }
+  const comm::CollectiveLog& collectives() const { return collectives_; }
+  const data::SampleDataset& data() const { return run_.data.train; }
 
   /// So many steps of the training, one after the other as the training loop does them; the device is done with them on return. A collective.
   Laps steps(std::int64_t count);
@@ -45,16 +45,16 @@ class MeasuredRun {
  private:
   void one_step(Laps& laps);
 
-  Config config_;
-  const std::unique_ptr<Communicator> flags_comm_, alone_;
-  CollectiveLog collectives_;
-  const PreparedRun run_;
-  const InputFormat format_;
-  Learner learner_;
-  std::unique_ptr<PrefetchingLoader> batches_;
-  AgreedFlags flags_;
-  std::deque<DeferredValues> unread_;
+  config::Config config_;
+  const std::unique_ptr<comm::Communicator> flags_comm_, alone_;
+  comm::CollectiveLog collectives_;
+  const run::PreparedRun run_;
+  const data::InputFormat format_;
+  step::Learner learner_;
+  std::unique_ptr<data::PrefetchingLoader> batches_;
+  step::AgreedFlags flags_;
+  std::deque<device::DeferredValues> unread_;
   std::int64_t step_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

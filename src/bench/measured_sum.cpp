@@ -8,28 +8,28 @@
 #include "device/synchronize.hpp"
 #include "comm/host_all_reduce.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
-MeasuredSum::MeasuredSum(Communicator& ranks, c10::Device device) : ranks_(ranks), device_(device) {
+MeasuredSum::MeasuredSum(comm::Communicator& ranks, c10::Device device) : ranks_(ranks), device_(device) {
   if (device.is_cpu()) return;
   stream_ = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
-  nccl_ = make_nccl_communicator(ranks, stream_->native_handle());
+  nccl_ = comm::make_nccl_communicator(ranks, stream_->native_handle());
 }
 
 std::vector<double> MeasuredSum::turns(std::int64_t bytes, int count) {
   at::Tensor values = at::ones({bytes / static_cast<std::int64_t>(sizeof(float))}, at::TensorOptions().device(device_));
-  const Buffer buffer{values.data_ptr(), values.numel(), DataType::float32};
+  const comm::Buffer buffer{values.data_ptr(), values.numel(), comm::DataType::float32};
   std::vector<double> seconds;
   for (int turn = 0; turn <= count; ++turn) {
     values.fill_(1.0);
-    synchronize(device_);
+    device::synchronize(device_);
     ranks_.barrier();
-    const Stopwatch watch;
+    const base::Stopwatch watch;
     if (nccl_) {
       nccl_->all_reduce_sum(buffer);
-      synchronize(device_);
+      device::synchronize(device_);
     } else {
-      all_reduce_on_host(ranks_, buffer, SumOrder::fast, Wire::exact, scratch_);
+      comm::all_reduce_on_host(ranks_, buffer, comm::SumOrder::fast, comm::Wire::exact, scratch_);
     }
     if (turn > 0) seconds.push_back(watch.elapsed().count());  // the first one connects ranks and has cold buffers
   }
@@ -41,16 +41,16 @@ double MeasuredSum::exchange_seconds(std::optional<int> peer, std::int64_t bytes
   const at::Tensor out = at::ones({bytes / static_cast<std::int64_t>(sizeof(float))}, options), in = at::zeros_like(out);
   std::vector<double> turns;
   for (int turn = 0; turn <= count; ++turn) {
-    synchronize(device_);
+    device::synchronize(device_);
     ranks_.barrier();
     if (!peer) continue;
-    const Stopwatch watch;
-    Communicator& way = nccl_ ? *nccl_ : ranks_;
-    way.exchange(*peer, {out.data_ptr(), out.numel(), DataType::float32}, {in.data_ptr(), in.numel(), DataType::float32});
-    synchronize(device_);
+    const base::Stopwatch watch;
+    comm::Communicator& way = nccl_ ? *nccl_ : ranks_;
+    way.exchange(*peer, {out.data_ptr(), out.numel(), comm::DataType::float32}, {in.data_ptr(), in.numel(), comm::DataType::float32});
+    device::synchronize(device_);
     if (turn > 0) turns.push_back(watch.elapsed().count());
   }
   return peer ? median(turns) : 0;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

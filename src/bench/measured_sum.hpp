@@ -11,12 +11,12 @@
 #include "comm/communicator.hpp"
 #include "comm/nccl_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 class MeasuredSum {
  public:
   /// Among the ranks of a host communicator, which outlives this: over NCCL where `device` is a GPU. A collective.
-  MeasuredSum(Communicator& ranks, c10::Device device);
+  MeasuredSum(comm::Communicator& ranks, c10::Device device);
 
   /// The seconds that the slowest rank takes for a vector of fp32 values with so many bytes, in each of some turns. A collective.
   std::vector<double> turns(std::int64_t bytes, int count);
@@ -26,11 +26,11 @@ class MeasuredSum {
   double exchange_seconds(std::optional<int> peer, std::int64_t bytes, int count);
 
  private:
-  Communicator& ranks_;
+  comm::Communicator& ranks_;
   c10::Device device_;
   std::optional<c10::Stream> stream_;
-  std::unique_ptr<NcclCommunicator> nccl_;
+  std::unique_ptr<comm::NcclCommunicator> nccl_;
   std::vector<std::byte> scratch_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

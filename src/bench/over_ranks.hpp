@@ -7,7 +7,7 @@
 
 #include "comm/communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 inline double median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
@@ -20,10 +20,10 @@ struct OverRanks {
 };
 
 /// `turns`: what this rank measured, as many on every rank. A collective.
-inline OverRanks over_ranks(Communicator& comm, std::vector<double> turns) {
+inline OverRanks over_ranks(comm::Communicator& comm, std::vector<double> turns) {
   const auto ranks = static_cast<std::size_t>(comm.size());
   std::vector<double> all(turns.size() * ranks);
-  comm.all_gather({turns.data(), static_cast<std::int64_t>(turns.size()), DataType::float64}, {all.data(), static_cast<std::int64_t>(all.size()), DataType::float64});
+  comm.all_gather({turns.data(), static_cast<std::int64_t>(turns.size()), comm::DataType::float64}, {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
   OverRanks out{std::vector<double>(turns.size()), all, all};
   out.least.resize(turns.size());
   out.most.resize(turns.size());
@@ -37,11 +37,11 @@ inline OverRanks over_ranks(Communicator& comm, std::vector<double> turns) {
 }
 
 /// Of one value a rank. Collectives.
-inline double sum_over_ranks(Communicator& comm, double value) {
-  comm.all_reduce_sum({&value, 1, DataType::float64});
+inline double sum_over_ranks(comm::Communicator& comm, double value) {
+  comm.all_reduce_sum({&value, 1, comm::DataType::float64});
   return value;
 }
-inline double most_over_ranks(Communicator& comm, double value) { return over_ranks(comm, {value}).most[0]; }
+inline double most_over_ranks(comm::Communicator& comm, double value) { return over_ranks(comm, {value}).most[0]; }
 
 /// The median over turns of how much larger `values` are than `reference` in the same turn, in percent: what drifts from turn to turn
 /// falls out.
@@ -51,4 +51,4 @@ inline double percent_over(const std::vector<double>& values, const std::vector<
   return 100 * (median(ratios) - 1);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

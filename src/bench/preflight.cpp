@@ -15,19 +15,19 @@
 #include "comm/nccl_log.hpp"
 #include "run/rank_places.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
-constexpr Seconds kReading{1.0};
+constexpr base::Seconds kReading{1.0};
 constexpr int kSums = 15;                                    // measured of each exchange
 constexpr std::int64_t kLinkBytes = std::int64_t{25} << 20;  // as the largest buckets
 
 // Each rank reads a part of its own, as it would at the start of an epoch; what lies in the page cache is read from there.
-double read_bytes_per_second(const SampleDataset& images, int rank, int ranks) {
+double read_bytes_per_second(const data::SampleDataset& images, int rank, int ranks) {
   const std::int64_t first = images.size() * rank / ranks, count = std::max<std::int64_t>(1, images.size() / ranks);
   std::vector<std::uint8_t> image(images.image_bytes());
   double bytes = 0;
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   for (std::int64_t i = 0; i == 0 || watch.elapsed() < kReading; ++i) {
     images.read(first + i % count, image);
     bytes += static_cast<double>(image.size());
@@ -35,14 +35,14 @@ double read_bytes_per_second(const SampleDataset& images, int rank, int ranks) {
   return bytes / watch.elapsed().count();
 }
 
-std::vector<double> gather(Communicator& host, double value) {
+std::vector<double> gather(comm::Communicator& host, double value) {
   std::vector<double> out(static_cast<std::size_t>(host.size()));
-  host.all_gather({&value, 1, DataType::float64}, {out.data(), host.size(), DataType::float64});
+  host.all_gather({&value, 1, comm::DataType::float64}, {out.data(), host.size(), comm::DataType::float64});
   return out;
 }
 
 // The better of a rank's links on the ring through every `distance`-th rank: a slow neighbour is not this rank's.
-double link_bytes_per_second(MeasuredSum& measured, Communicator& host, int distance) {
+double link_bytes_per_second(MeasuredSum& measured, comm::Communicator& host, int distance) {
   double best = 0;
   for (int round = 0; round < link_rounds(host.size(), distance); ++round) {
     const double seconds = measured.exchange_seconds(link_partner(host.rank(), host.size(), distance, round), kLinkBytes, kSums);
@@ -52,7 +52,7 @@ double link_bytes_per_second(MeasuredSum& measured, Communicator& host, int dist
 }
 
 // Ranks of a host, where all hosts have as many, one host's after the other's; else 0.
-int ranks_of_each_host(Communicator& host, const MpiWorld& world) {
+int ranks_of_each_host(comm::Communicator& host, const comm::MpiWorld& world) {
   int mine = world.rank() % world.local_size() == world.local_rank() ? world.local_size() : 0;
   for (const double theirs : gather(host, mine))
     if (theirs != mine) mine = 0;
@@ -60,8 +60,8 @@ int ranks_of_each_host(Communicator& host, const MpiWorld& world) {
 }
 
 std::string device_text(c10::Device device) {
-  const std::string place = place_text(own_place(device));
-  return device.is_cuda() ? text("GPU ", static_cast<int>(device.index()), ": ", place) : "CPU: " + place;
+  const std::string place = run::place_text(run::own_place(device));
+  return device.is_cuda() ? base::text("GPU ", static_cast<int>(device.index()), ": ", place) : "CPU: " + place;
 }
 
 }  // namespace
@@ -71,8 +71,8 @@ double Preflight::all_reduce_bytes_per_second() const {
   return all_reduce_seconds > 0 ? 2 * (p - 1) / p * all_reduce_bytes / all_reduce_seconds : 0;
 }
 
-Preflight run_preflight(const std::string& config_file, const std::vector<std::string>& overrides, const MpiWorld& world) {
-  const std::unique_ptr<Communicator> host = world.make_communicator();
+Preflight run_preflight(const std::string& config_file, const std::vector<std::string>& overrides, const comm::MpiWorld& world) {
+  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
   // From the files, not from memory: a run reads them once all the same.
   std::vector<std::string> streamed = overrides;
   streamed.emplace_back("data.cache=stream");
@@ -81,11 +81,11 @@ Preflight run_preflight(const std::string& config_file, const std::vector<std::s
   {
     MeasuredRun run(config_file, streamed, /*exchange=*/true, world, *host);
     run.steps(1);  // the whole path once
-    for (const Bucket& bucket : run.reducer().buckets()) out.all_reduce_bytes += static_cast<double>(bucket.count) * sizeof(float);
+    for (const parallel::Bucket& bucket : run.reducer().buckets()) out.all_reduce_bytes += static_cast<double>(bucket.count) * sizeof(float);
     host->barrier();
     operations = matrix_product_peak(run.device().device, run.config().train.precision);
     host->barrier();
-    agree(*host, [&] { read = read_bytes_per_second(run.data(), world.rank(), world.size()); });
+    comm::agree(*host, [&] { read = read_bytes_per_second(run.data(), world.rank(), world.size()); });
     double to_neighbours = 0, to_hosts = 0;
     if (world.size() > 1) {
       MeasuredSum measured(*host, run.device().device);
@@ -93,9 +93,9 @@ Preflight run_preflight(const std::string& config_file, const std::vector<std::s
       to_neighbours = link_bytes_per_second(measured, *host, 1);
       // Neighbours of another host are reached by the ranks at its ends alone.
       if (const int distance = ranks_of_each_host(*host, world); distance > 1) to_hosts = link_bytes_per_second(measured, *host, distance);
-      out.transport = by_ranks(all_gather_text(*host, nccl_transport_in(nccl_log())));
+      out.transport = run::by_ranks(comm::all_gather_text(*host, comm::nccl_transport_in(comm::nccl_log())));
     }
-    const std::vector<std::string> hosts = all_gather_text(*host, world.host()), devices = all_gather_text(*host, device_text(run.device().device));
+    const std::vector<std::string> hosts = comm::all_gather_text(*host, world.host()), devices = comm::all_gather_text(*host, device_text(run.device().device));
     const std::vector<double> all_operations = gather(*host, operations), all_reads = gather(*host, read), neighbours = gather(*host, to_neighbours), other_hosts = gather(*host, to_hosts);
     for (int rank = 0; rank < world.size(); ++rank) {
       const auto i = static_cast<std::size_t>(rank);
@@ -123,10 +123,10 @@ void name_the_slow(std::vector<RankMachine>& ranks) {
 std::string preflight_text(const Preflight& preflight) {
   std::ostringstream out, slow;
   for (const RankMachine& one : preflight.ranks) {
-    out << "rank " << one.rank << " on " << one.host << ", " << one.device << ": matrix product " << digits(1e-12 * one.operations_per_second, 3) << " TFLOP/s, reads "
-        << format_bytes(one.read_bytes_per_second) << "/s of images";
-    if (one.neighbour_bytes_per_second > 0) out << ", " << format_bytes(one.neighbour_bytes_per_second) << "/s each way to a neighbour";
-    if (one.host_bytes_per_second > 0) out << ", " << format_bytes(one.host_bytes_per_second) << "/s to another host";
+    out << "rank " << one.rank << " on " << one.host << ", " << one.device << ": matrix product " << base::digits(1e-12 * one.operations_per_second, 3) << " TFLOP/s, reads "
+        << base::format_bytes(one.read_bytes_per_second) << "/s of images";
+    if (one.neighbour_bytes_per_second > 0) out << ", " << base::format_bytes(one.neighbour_bytes_per_second) << "/s each way to a neighbour";
+    if (one.host_bytes_per_second > 0) out << ", " << base::format_bytes(one.host_bytes_per_second) << "/s to another host";
     for (const std::string& what : one.slow) {
       out << "  SLOW: " << what;
       slow << "SLOW: rank " << one.rank << " on " << one.host << " (" << one.device << "): " << what << "\n";
@@ -134,13 +134,13 @@ std::string preflight_text(const Preflight& preflight) {
     out << "\n";
   }
   if (preflight.all_reduce_seconds > 0)
-    out << "all-reduce of " << format_bytes(preflight.all_reduce_bytes) << " among all: " << milliseconds(preflight.all_reduce_seconds) << ", "
-        << format_bytes(preflight.all_reduce_bytes_per_second()) << "/s through each rank's link\n";
+    out << "all-reduce of " << base::format_bytes(preflight.all_reduce_bytes) << " among all: " << base::milliseconds(preflight.all_reduce_seconds) << ", "
+        << base::format_bytes(preflight.all_reduce_bytes_per_second()) << "/s through each rank's link\n";
   for (const std::string& one : preflight.transport) out << "NCCL: " << one << "\n";
   if (slow.str().empty())
-    out << "No rank is slower than " << digits(100 * Preflight::kSlow) << " % of the median.\n";
+    out << "No rank is slower than " << base::digits(100 * Preflight::kSlow) << " % of the median.\n";
   else
-    out << slow.str() << "That is below " << digits(100 * Preflight::kSlow) << " % of the median: every step would wait for the slowest.\n";
+    out << slow.str() << "That is below " << base::digits(100 * Preflight::kSlow) << " % of the median: every step would wait for the slowest.\n";
   return out.str();
 }
 
@@ -158,4 +158,4 @@ nlohmann::json preflight_json(const Preflight& preflight) {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -7,7 +7,7 @@
 
 #include "comm/mpi_world.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 struct RankMachine {
   int rank = 0;
@@ -33,7 +33,7 @@ struct Preflight {
 };
 
 /// Throws AgreedError for bad input. A collective; rank 0's result has all ranks.
-Preflight run_preflight(const std::string& config_file, const std::vector<std::string>& overrides, const MpiWorld& world);
+Preflight run_preflight(const std::string& config_file, const std::vector<std::string>& overrides, const comm::MpiWorld& world);
 
 /// Sets each rank's `slow`. Pure.
 void name_the_slow(std::vector<RankMachine>& ranks);
@@ -41,4 +41,4 @@ void name_the_slow(std::vector<RankMachine>& ranks);
 std::string preflight_text(const Preflight& preflight);
 nlohmann::json preflight_json(const Preflight& preflight);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -13,7 +13,7 @@
 #include "bench/shared_cache.hpp"
 #include "bench/step_profile.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 constexpr int kMostRanks = 1024;
@@ -25,24 +25,24 @@ constexpr int kRounds = 5, kTurnsOfRound = 5;
 // The first ranks of the world, and what they measure; empty on the others.
 struct Group {
   int ranks = 2;
-  std::unique_ptr<Communicator> comm;
+  std::unique_ptr<comm::Communicator> comm;
   std::optional<MeasuredSum> sum;
 };
 
 // Comes back when `ranks` have measured. The others sleep: MPI's own waits, a barrier's too, look again and again, on cores that those who measure need.
-void wait_for_measured(int ranks, Communicator& host) {
+void wait_for_measured(int ranks, comm::Communicator& host) {
   std::uint8_t sent = 0, received = 0;
-  const auto meet = [&](int peer) { host.exchange(peer, {&sent, 1, DataType::uint8}, {&received, 1, DataType::uint8}); };
+  const auto meet = [&](int peer) { host.exchange(peer, {&sent, 1, comm::DataType::uint8}, {&received, 1, comm::DataType::uint8}); };
   if (host.rank() >= ranks) meet(0);
   for (int other = ranks; host.rank() == 0 && other < host.size(); ++other) meet(other);
 }
 
 // Among the first ranks. On GPUs the host's cores and cache have no part in it.
-AllReduce all_reduce_here(int ranks, double bytes, const MpiWorld& world, c10::Device device) {
+AllReduce all_reduce_here(int ranks, double bytes, const comm::MpiWorld& world, c10::Device device) {
   AllReduce out{ranks, bytes};
   if (!device.is_cpu()) return out;
   const double of_node = std::min(ranks, world.local_size());
-  out.ranks_per_core = std::max(1.0, of_node / node_facts(world).cores);
+  out.ranks_per_core = std::max(1.0, of_node / run::node_facts(world).cores);
   // Each rank has its vector, and half of one received.
   const double cache = shared_cache_bytes();
   if (cache > 0) out.uncached = std::max(0.0, 1 - cache / (of_node * 1.5 * bytes));
@@ -50,7 +50,7 @@ AllReduce all_reduce_here(int ranks, double bytes, const MpiWorld& world, c10::D
 }
 
 // Rank 0, which is in every group, has them all.
-std::vector<AllReduceTime> measure_all_reduces(const MpiWorld& world, c10::Device device, Communicator& host) {
+std::vector<AllReduceTime> measure_all_reduces(const comm::MpiWorld& world, c10::Device device, comm::Communicator& host) {
   std::vector<Group> groups;
   for (int ranks = 2; ranks <= world.size(); ranks *= 2) groups.push_back({ranks, world.make_communicator_of_first(ranks), std::nullopt});
   std::map<std::pair<int, std::int64_t>, std::vector<double>> seconds;
@@ -90,12 +90,12 @@ void fit_model(Scaling& scaling) {
 
 // From the log of the last step: a bucket starts as soon as it is ready, the last one at the end of backward.
 std::vector<ReadyBucket> ready_buckets(const MeasuredRun& run, double backward_seconds) {
-  const std::vector<Bucket>& plan = run.reducer().buckets();
-  std::vector<Seconds> since;
-  for (const CollectiveLog::Entry& entry : run.collectives().entries())
+  const std::vector<parallel::Bucket>& plan = run.reducer().buckets();
+  std::vector<base::Seconds> since;
+  for (const comm::CollectiveLog::Entry& entry : run.collectives().entries())
     if (entry.what.starts_with("gradients: bucket ")) since.push_back(entry.since_start);
   double all = 0, done = 0;
-  for (const Bucket& bucket : plan) all += static_cast<double>(bucket.count);
+  for (const parallel::Bucket& bucket : plan) all += static_cast<double>(bucket.count);
 
   std::vector<ReadyBucket> out;
   const bool logged = since.size() >= plan.size();
@@ -126,8 +126,8 @@ std::vector<ScalingPoint> predict(const Scaling& scaling) {
 
 }  // namespace
 
-Scaling predict_scaling(const ScalingRequest& request, const MpiWorld& world) {
-  const std::unique_ptr<Communicator> host = world.make_communicator();
+Scaling predict_scaling(const ScalingRequest& request, const comm::MpiWorld& world) {
+  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
   MeasuredRun run(request.config_file, request.overrides, /*exchange=*/true, world, *host);
   Scaling scaling;
   scaling.ranks = world.size();
@@ -143,7 +143,7 @@ Scaling predict_scaling(const ScalingRequest& request, const MpiWorld& world) {
   scaling.buckets = ready_buckets(run, scaling.backward_seconds);
   for (const ReadyBucket& bucket : scaling.buckets) scaling.gradient_bytes += bucket.bytes;
 
-  const NodeFacts node = node_facts(world);
+  const run::NodeFacts node = run::node_facts(world);
   scaling.ranks_wander = run.device().device.is_cpu() && node.local_size > node.cores && node.usable_cores > 1;
   scaling.measured = measure_all_reduces(world, run.device().device, *host);
   host->barrier();
@@ -152,4 +152,4 @@ Scaling predict_scaling(const ScalingRequest& request, const MpiWorld& world) {
   return scaling;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -9,7 +9,7 @@
 #include "bench/all_reduce_model.hpp"
 #include "comm/mpi_world.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 struct ScalingRequest {
   std::string config_file;
@@ -45,6 +45,6 @@ struct Scaling {
 };
 
 /// Throws AgreedError for bad input. A collective.
-Scaling predict_scaling(const ScalingRequest& request, const MpiWorld& world);
+Scaling predict_scaling(const ScalingRequest& request, const comm::MpiWorld& world);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -6,9 +6,9 @@
 
 #include "bench/scaling.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 std::string scaling_text(const Scaling& scaling);
 nlohmann::json scaling_json(const Scaling& scaling);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

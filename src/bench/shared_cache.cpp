@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 double shared_cache_bytes() {
   // sysconf() gives the processor's, of which a virtual machine may have a part.
@@ -22,4 +22,4 @@ double shared_cache_bytes() {
   return bytes;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -10,7 +10,7 @@
 #include "base/clock.hpp"
 #include "device/synchronize.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 // Callbacks of RecordFunction are plain functions: what they measure is the process's.
@@ -20,13 +20,13 @@ c10::Device device = c10::kCPU;
 std::map<std::string, double> seconds;
 
 struct Started : at::ObserverContext {
-  Stopwatch watch;
+  base::Stopwatch watch;
 };
 
 std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction&) { return std::make_unique<Started>(); }
 
 void end(const at::RecordFunction& function, at::ObserverContext* started) {
-  synchronize(device);
+  device::synchronize(device);
   const std::scoped_lock lock(mutex);
   seconds[function.name()] += static_cast<Started*>(started)->watch.elapsed().count();
 }
@@ -50,4 +50,4 @@ std::map<std::string, double> StepParts::take() {
   return std::exchange(seconds, {});
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 /// While it lives, the time of each range is added up. On a GPU the device is waited for at the end of each range, so that its work counts where it was asked
 /// for: what usually overlaps (the host's work with the device's, backward with the exchange) then does not, and the sum is longer than a step. On the CPU nothing changes.
@@ -26,4 +26,4 @@ class StepParts {
   std::uint64_t callback_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -6,12 +6,12 @@
 #include "bench/over_ranks.hpp"
 #include "bench/step_parts.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
-std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, std::int64_t steps, Communicator& host) {
+std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, std::int64_t steps, comm::Communicator& host) {
   host.barrier();
   StepParts parts(run.device().device);
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   run.steps(steps);
   const double whole = watch.elapsed().count();
   const auto mean = [&](double seconds) { return sum_over_ranks(host, seconds) / (static_cast<double>(steps) * host.size()); };
@@ -28,4 +28,4 @@ std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, st
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 /// From its construction to save() operators, ranges and, on a GPU, kernels and copies are recorded by Kineto (torch's profiler). Not saved: thrown away.
 class StepTrace {
@@ -22,4 +22,4 @@ class StepTrace {
   bool recording_ = true;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

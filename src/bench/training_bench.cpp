@@ -14,7 +14,7 @@
 #include "bench/step_trace.hpp"
 #include "comm/agreement.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 constexpr std::int64_t kTracedSteps = 3;
@@ -30,7 +30,7 @@ double device_peak_bytes(c10::Device device) {
   return static_cast<double>(c10::getDeviceAllocator(device.type())->getDeviceStats(device.index()).reserved_bytes[0].peak);  // of all its pools
 }
 
-double operations_of_a_step(MeasuredRun& run, Communicator& host) {
+double operations_of_a_step(MeasuredRun& run, comm::Communicator& host) {
   const FlopCount count;
   run.steps(1);
   return sum_over_ranks(host, count.operations());
@@ -38,13 +38,13 @@ double operations_of_a_step(MeasuredRun& run, Communicator& host) {
 
 }  // namespace
 
-BenchResult bench_training(const BenchRequest& request, const MpiWorld& world) {
-  const std::unique_ptr<Communicator> host = world.make_communicator();
+BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& world) {
+  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
   MeasuredRun run(request.config_file, request.overrides, request.exchange, world, *host);
   BenchResult result;
   result.model = run.config().model.name;
   result.precision = run.config().train.precision;
-  result.device = describe_device(run.device());
+  result.device = run::describe_device(run.device());
   result.ranks = world.size();
   result.global_batch = run.plan().global_batch;
   result.replicas = run.plan().replicas;
@@ -53,7 +53,7 @@ BenchResult bench_training(const BenchRequest& request, const MpiWorld& world) {
 
   run.steps(request.warm_up);
   host->barrier();
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   const Laps laps = run.steps(request.steps);
   host->barrier();
   result.samples_per_second = static_cast<double>(request.steps * result.global_batch) / most_over_ranks(*host, watch.elapsed().count());
@@ -68,7 +68,7 @@ BenchResult bench_training(const BenchRequest& request, const MpiWorld& world) {
     std::optional<StepTrace> trace;
     if (world.rank() == 0) trace.emplace(run.device().device);
     run.steps(kTracedSteps);
-    agree_on_rank_0(*host, [&] { trace->save(request.trace_file); });
+    comm::agree_on_rank_0(*host, [&] { trace->save(request.trace_file); });
   }
   // Parts and operations show where torch is asked for them, which a captured step does no more.
   run.end_capture();
@@ -79,4 +79,4 @@ BenchResult bench_training(const BenchRequest& request, const MpiWorld& world) {
   return result;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

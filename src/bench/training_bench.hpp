@@ -8,7 +8,7 @@
 
 #include "comm/mpi_world.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 
 struct BenchRequest {
   std::string config_file;
@@ -36,6 +36,6 @@ struct BenchResult {
 };
 
 /// Throws AgreedError for bad input. Writes nothing but the trace. A collective.
-BenchResult bench_training(const BenchRequest& request, const MpiWorld& world);
+BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& world);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -16,7 +16,7 @@
 #include "base/log.hpp"
 #include "checkpoint/manifest.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
@@ -42,7 +42,7 @@ std::string step_digits(std::int64_t step) {
   return std::string(kStepDigits - std::min(kStepDigits, digits.size()), '0') + digits;
 }
 
-fs::path scratch_directory(const fs::path& root, std::string_view digits) { return root / text(kScratchPrefix, digits, "_", ::getpid()); }
+fs::path scratch_directory(const fs::path& root, std::string_view digits) { return root / base::text(kScratchPrefix, digits, "_", ::getpid()); }
 
 template <typename Integer>
 std::optional<Integer> parse_digits(std::string_view digits) {
@@ -53,13 +53,13 @@ std::optional<Integer> parse_digits(std::string_view digits) {
 }
 
 void rename_or_throw(const fs::path& from, const fs::path& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0) throw Failure(text("cannot rename ", from, " to ", to, ": ", std::strerror(errno)));
+  if (std::rename(from.c_str(), to.c_str()) != 0) throw base::Failure(base::text("cannot rename ", from, " to ", to, ": ", std::strerror(errno)));
 }
 
 void remove_or_throw(const fs::path& directory) {
   std::error_code error;
   fs::remove_all(directory, error);
-  if (error) throw Failure(text("cannot remove ", directory, ": ", error.message()));
+  if (error) throw base::Failure(base::text("cannot remove ", directory, ": ", error.message()));
 }
 
 std::vector<fs::path> entries_of(const fs::path& root) {
@@ -68,7 +68,7 @@ std::vector<fs::path> entries_of(const fs::path& root) {
   fs::directory_iterator entry(root, error);
   if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory) return entries;
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) entries.push_back(entry->path());
-  if (error) throw BadInput(text("cannot list the checkpoints in ", root, ": ", error.message()));
+  if (error) throw base::BadInput(base::text("cannot list the checkpoints in ", root, ": ", error.message()));
   return entries;
 }
 
@@ -99,24 +99,24 @@ void write_files(const fs::path& directory, const Checkpoint& checkpoint) {
   Manifest manifest{checkpoint.state.step, {}};
   const auto write = [&](const char* name, const std::string& bytes) {
     manifest.files[name] = describe_file(bytes);
-    write_and_sync(directory / name, bytes);
+    base::write_and_sync(directory / name, bytes);
   };
   write(kWeights, encode_safetensors(checkpoint.weights));
   write(kOptimizer, encode_safetensors(checkpoint.optimizer));
   write(kState, to_json(checkpoint.state));
   write(kConfig, checkpoint.config_yaml);
-  write_and_sync(directory / kManifest, to_json(manifest));
-  sync_directory(directory);
+  base::write_and_sync(directory / kManifest, to_json(manifest));
+  base::sync_directory(directory);
 }
 
 std::string read_verified(const fs::path& directory, const Manifest& manifest, const char* name) {
   const fs::path path = directory / name;
   const auto expected = manifest.files.find(name);
-  if (expected == manifest.files.end()) throw BadInput(text(directory / kManifest, " does not name ", name));
-  std::string bytes = read_file(path);
+  if (expected == manifest.files.end()) throw base::BadInput(base::text(directory / kManifest, " does not name ", name));
+  std::string bytes = base::read_file(path);
   if (bytes.size() != expected->second.bytes)
-    throw BadInput(text(path, " is damaged: it holds ", bytes.size(), " bytes where the manifest names ", expected->second.bytes));
-  if (describe_file(bytes) != expected->second) throw BadInput(text(path, " is damaged: its hash is not the manifest's"));
+    throw base::BadInput(base::text(path, " is damaged: it holds ", bytes.size(), " bytes where the manifest names ", expected->second.bytes));
+  if (describe_file(bytes) != expected->second) throw base::BadInput(base::text(path, " is damaged: its hash is not the manifest's"));
   return bytes;
 }
 
@@ -124,7 +124,7 @@ bool verifies(const fs::path& directory) {
   try {
     read_checkpoint(directory);
     return true;
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     log::warn(error.what());
     return false;
   }
@@ -132,9 +132,9 @@ bool verifies(const fs::path& directory) {
 
 void move_aside(const fs::path& directory) {
   fs::path aside;
-  for (int k = 1; aside.empty() || fs::exists(fs::symlink_status(aside)); ++k) aside = text(directory.string(), ".broken_", k);
+  for (int k = 1; aside.empty() || fs::exists(fs::symlink_status(aside)); ++k) aside = base::text(directory.string(), ".broken_", k);
   rename_or_throw(directory, aside);
-  log::warn(text("moved the damaged checkpoint ", directory, " to ", aside.filename(), ", to save that step again"));
+  log::warn(base::text("moved the damaged checkpoint ", directory, " to ", aside.filename(), ", to save that step again"));
 }
 
 // .tmp_step_<digits>_<pid> of a process that is gone, or of our own.
@@ -163,12 +163,12 @@ fs::path write_checkpoint(const fs::path& root, const Checkpoint& checkpoint) {
     write_files(scratch, checkpoint);
     if (is_taken) move_aside(directory);
     rename_or_throw(scratch, directory);
-    sync_directory(root);
+    base::sync_directory(root);
     return directory;
   } catch (const fs::filesystem_error& error) {
     std::error_code ignored;
     fs::remove_all(scratch, ignored);
-    throw Failure(text("cannot write the checkpoint ", directory, ": ", error.what()));
+    throw base::Failure(base::text("cannot write the checkpoint ", directory, ": ", error.what()));
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(scratch, ignored);
@@ -178,20 +178,20 @@ fs::path write_checkpoint(const fs::path& root, const Checkpoint& checkpoint) {
 
 void write_evaluated_state(const fs::path& directory, const TrainingState& state) {
   const std::lock_guard lock(change_mutex());
-  Manifest manifest = manifest_from_json(read_file(directory / kManifest), (directory / kManifest).string());
-  if (manifest.step != state.step) throw BadInput(text(directory, " is the checkpoint of step ", manifest.step, ", not of ", state.step));
+  Manifest manifest = manifest_from_json(base::read_file(directory / kManifest), (directory / kManifest).string());
+  if (manifest.step != state.step) throw base::BadInput(base::text(directory, " is the checkpoint of step ", manifest.step, ", not of ", state.step));
   const std::string bytes = to_json(state);
   if (manifest.files.contains(kEvaluatedState)) return;  // the same weights have been evaluated before
-  replace_file(directory / kEvaluatedState, bytes);
+  base::replace_file(directory / kEvaluatedState, bytes);
   manifest.files[kEvaluatedState] = describe_file(bytes);
-  replace_file(directory / kManifest, to_json(manifest));
+  base::replace_file(directory / kManifest, to_json(manifest));
 }
 
 Checkpoint read_checkpoint(const fs::path& directory) {
   std::error_code error;
-  if (!fs::is_directory(directory, error)) throw BadInput(text("there is no checkpoint directory ", directory));
-  if (!fs::exists(directory / kManifest, error)) throw BadInput(text(directory, " is no complete checkpoint: it has no ", kManifest));
-  const auto manifest = manifest_from_json(read_file(directory / kManifest), (directory / kManifest).string());
+  if (!fs::is_directory(directory, error)) throw base::BadInput(base::text("there is no checkpoint directory ", directory));
+  if (!fs::exists(directory / kManifest, error)) throw base::BadInput(base::text(directory, " is no complete checkpoint: it has no ", kManifest));
+  const auto manifest = manifest_from_json(base::read_file(directory / kManifest), (directory / kManifest).string());
 
   Checkpoint checkpoint;
   checkpoint.weights = decode_safetensors(read_verified(directory, manifest, kWeights), (directory / kWeights).string());
@@ -211,12 +211,12 @@ std::optional<Checkpoint> read_newest_checkpoint(const fs::path& root) {
   for (const auto& directory : directories) {
     try {
       return read_checkpoint(directory);
-    } catch (const BadInput& error) {
-      log::warn(text(error.what(), directory == directories.back() ? "" : "; falling back to the checkpoint before"));
+    } catch (const base::BadInput& error) {
+      log::warn(base::text(error.what(), directory == directories.back() ? "" : "; falling back to the checkpoint before"));
     }
   }
   if (directories.empty()) return std::nullopt;
-  throw BadInput(text("none of the ", directories.size(), " checkpoint(s) in ", root,
+  throw base::BadInput(base::text("none of the ", directories.size(), " checkpoint(s) in ", root,
                       " can be read (see the warnings above): restore one from a copy, or move the folder away to start anew"));
 }
 
@@ -240,4 +240,4 @@ void prune_checkpoints(const fs::path& root, std::int64_t keep, const std::vecto
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

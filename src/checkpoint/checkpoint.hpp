@@ -20,7 +20,7 @@
 #include "checkpoint/safetensors.hpp"
 #include "checkpoint/training_state.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 
 struct Checkpoint {
   TensorFile weights;
@@ -58,4 +58,4 @@ std::optional<Checkpoint> read_newest_checkpoint(const std::filesystem::path& ro
 /// that their name gives is alive. Throws Failure.
 void prune_checkpoints(const std::filesystem::path& root, std::int64_t keep, const std::vector<std::filesystem::path>& protect = {});
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

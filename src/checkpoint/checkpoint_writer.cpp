@@ -8,7 +8,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 namespace {
 
 
@@ -18,18 +18,18 @@ void prune(const std::filesystem::path& root, std::int64_t keep, const std::file
   try {
     prune_checkpoints(root, keep, protect);
   } catch (const std::exception& error) {
-    log::warn(text("old checkpoints were not removed: ", error.what()));
+    log::warn(base::text("old checkpoints were not removed: ", error.what()));
   }
 }
 
 CheckpointWriter::Result write_and_prune(const std::filesystem::path& root, std::int64_t keep, Checkpoint snapshot, std::vector<std::filesystem::path> protect) {
-  const Stopwatch stopwatch;
+  const base::Stopwatch stopwatch;
   CheckpointWriter::Result result;
   try {
     result.directory = write_checkpoint(root, snapshot);
   } catch (const std::exception& error) {
     result.failure = error.what();
-    log::warn(text("the checkpoint of step ", snapshot.state.step, " was not written: ", error.what(), "; training goes on without it"));
+    log::warn(base::text("the checkpoint of step ", snapshot.state.step, " was not written: ", error.what(), "; training goes on without it"));
   }
   result.seconds = stopwatch.elapsed().count();
   if (!result.directory.empty()) prune(root, keep, result.directory, std::move(protect));
@@ -53,7 +53,7 @@ void CheckpointWriter::evaluated(const TrainingState& state, std::vector<std::fi
   try {
     write_evaluated_state(directory, state);
   } catch (const std::exception& error) {
-    log::warn(text("the checkpoint of step ", state.step, " does not know of its evaluation: ", error.what()));
+    log::warn(base::text("the checkpoint of step ", state.step, " does not know of its evaluation: ", error.what()));
     return;
   }
   prune(root_, keep_, directory, std::move(protect));
@@ -69,4 +69,4 @@ std::optional<CheckpointWriter::Result> CheckpointWriter::take_result() {
   return std::exchange(finished_, std::nullopt);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

@@ -10,7 +10,7 @@
 
 #include "checkpoint/checkpoint.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 
 /// Belongs to one thread. Its destructor waits for the write under way.
 ///
@@ -50,4 +50,4 @@ class CheckpointWriter {
   std::optional<Result> finished_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

@@ -7,7 +7,7 @@
 #include "base/utf8.hpp"
 #include "checkpoint/strict_json.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 namespace {
 
 using nlohmann::json;
@@ -17,13 +17,13 @@ constexpr std::int64_t kFormat = 1;
 // `json` sorts its keys, so equal manifests are equal texts.
 std::string sealed(json manifest) {
   manifest.erase("xxh3");
-  manifest["xxh3"] = hash_name(hash_text(json_text(manifest)));
-  return json_text(manifest, 2) + "\n";
+  manifest["xxh3"] = base::hash_name(base::hash_text(base::json_text(manifest)));
+  return base::json_text(manifest, 2) + "\n";
 }
 
 }  // namespace
 
-Manifest::File describe_file(std::string_view bytes) { return {bytes.size(), hash_name(hash_text(bytes))}; }
+Manifest::File describe_file(std::string_view bytes) { return {bytes.size(), base::hash_name(base::hash_text(bytes))}; }
 
 std::string to_json(const Manifest& manifest) {
   json object = {{"format", kFormat}, {"step", manifest.step}, {"files", json::object()}};
@@ -34,18 +34,18 @@ std::string to_json(const Manifest& manifest) {
 Manifest manifest_from_json(std::string_view bytes, const std::string& name) {
   const json object = parse_strict_json(bytes, name);
   // Compared as text, so that every byte counts. The seal is of any format, so this comes before the format is looked at.
-  if (sealed(object) != bytes) throw BadInput(text(name, ": its hash is wrong: the file is damaged, or was edited"));
+  if (sealed(object) != bytes) throw base::BadInput(base::text(name, ": its hash is wrong: the file is damaged, or was edited"));
   try {
     const auto format = object.at("format").get<std::int64_t>();
     if (format != kFormat)
-      throw BadInput(text(name, ": a checkpoint of format ", format, "; this vae_dist reads format ", kFormat, ": use a newer one"));
+      throw base::BadInput(base::text(name, ": a checkpoint of format ", format, "; this vae_dist reads format ", kFormat, ": use a newer one"));
     Manifest manifest{object.at("step").get<std::int64_t>(), {}};
     for (const auto& [file, entry] : object.at("files").items())
       manifest.files[file] = {entry.at("bytes").get<std::uint64_t>(), entry.at("xxh3").get<std::string>()};
     return manifest;
   } catch (const json::exception& error) {
-    throw BadInput(text(name, ": not a manifest of vae_dist (", error.what(), ")"));
+    throw base::BadInput(base::text(name, ": not a manifest of vae_dist (", error.what(), ")"));
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 
 struct Manifest {
   struct File {
@@ -30,4 +30,4 @@ std::string to_json(const Manifest& manifest);
 /// Throws BadInput naming `name` (a path): damaged, or of a format newer than 1.
 Manifest manifest_from_json(std::string_view bytes, const std::string& name);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

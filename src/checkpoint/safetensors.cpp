@@ -16,7 +16,7 @@
 #include "base/error.hpp"
 #include "checkpoint/strict_json.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 namespace {
 
 using nlohmann::json;
@@ -48,11 +48,11 @@ struct StoredTensor {
 std::vector<StoredTensor> in_file_order(const std::map<std::string, at::Tensor>& tensors) {
   std::vector<StoredTensor> stored;
   for (const auto& [name, tensor] : tensors) {
-    if (name == kMetadata) throw BadInput(text("a tensor cannot be called ", kMetadata, " in a safetensors file"));
-    if (!tensor.defined()) throw BadInput(text("tensor '", name, "' is undefined: it cannot be written to a safetensors file"));
+    if (name == kMetadata) throw base::BadInput(base::text("a tensor cannot be called ", kMetadata, " in a safetensors file"));
+    if (!tensor.defined()) throw base::BadInput(base::text("tensor '", name, "' is undefined: it cannot be written to a safetensors file"));
     const auto type = std::ranges::find(kTypes, tensor.scalar_type(), &TypeName::type);
     if (type == kTypes.end())
-      throw BadInput(text("tensor '", name, "' has type ", c10::toString(tensor.scalar_type()), ": only ", kTypeNames, " are written"));
+      throw base::BadInput(base::text("tensor '", name, "' has type ", c10::toString(tensor.scalar_type()), ": only ", kTypeNames, " are written"));
     stored.push_back({static_cast<std::size_t>(type - kTypes.begin()), name, tensor.detach().cpu().contiguous()});
   }
   std::ranges::stable_sort(stored, {}, &StoredTensor::type);  // the map has sorted the names
@@ -67,7 +67,7 @@ struct Layout {
 };
 
 [[noreturn]] void refuse_tensor(const std::string& file, const std::string& tensor, const std::string& why) {
-  throw BadInput(text(file, ": tensor '", tensor, "' ", why, ": the file is damaged, or was not written as safetensors"));
+  throw base::BadInput(base::text(file, ": tensor '", tensor, "' ", why, ": the file is damaged, or was not written as safetensors"));
 }
 
 // Bytes that a tensor of this shape needs. Zero dimensions count as 1 in the overflow check: LibTorch multiplies strides that way.
@@ -98,12 +98,12 @@ Layout read_layout(const json& entry, const std::string& file, const std::string
   const auto type_name = entry["dtype"].get<std::string>();
   const auto type = std::ranges::find(kTypes, type_name, &TypeName::name);
   if (type == kTypes.end())
-    throw BadInput(text(file, ": tensor '", name, "' has type ", type_name, ": only ", kTypeNames, " are read; convert it first"));
+    throw base::BadInput(base::text(file, ": tensor '", name, "' has type ", type_name, ": only ", kTypeNames, " are read; convert it first"));
 
   Layout layout{name, type->type, entry["shape"].get<std::vector<std::int64_t>>(), entry["data_offsets"][0].get<std::uint64_t>(),
                 entry["data_offsets"][1].get<std::uint64_t>()};
   if (layout.end < layout.begin || layout.end - layout.begin != bytes_needed(layout.shape, layout.type, file, name))
-    refuse_tensor(file, name, text("has a shape that does not fit its bytes ", layout.begin, " to ", layout.end));
+    refuse_tensor(file, name, base::text("has a shape that does not fit its bytes ", layout.begin, " to ", layout.end));
   return layout;
 }
 
@@ -113,28 +113,28 @@ void check_coverage(std::vector<Layout>& layouts, std::size_t data_bytes, const 
   std::uint64_t covered = 0;
   for (const auto& layout : layouts) {
     if (layout.begin != covered)
-      refuse_tensor(file, layout.name, text("starts at byte ", layout.begin, " of the data instead of ", covered));
+      refuse_tensor(file, layout.name, base::text("starts at byte ", layout.begin, " of the data instead of ", covered));
     covered = layout.end;
   }
   if (covered != data_bytes)
-    throw BadInput(text(file, ": holds ", data_bytes, " bytes of data where its header names ", covered, ": it is cut short or damaged"));
+    throw base::BadInput(base::text(file, ": holds ", data_bytes, " bytes of data where its header names ", covered, ": it is cut short or damaged"));
 }
 
 std::string_view header_of(std::string_view bytes, const std::string& file) {
-  if (bytes.size() < kLengthBytes) throw BadInput(text(file, ": ", bytes.size(), " bytes are too few for a safetensors file"));
+  if (bytes.size() < kLengthBytes) throw base::BadInput(base::text(file, ": ", bytes.size(), " bytes are too few for a safetensors file"));
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), kLengthBytes);
   if (length > bytes.size() - kLengthBytes)
-    throw BadInput(text(file, ": names a header of ", length, " bytes in a file of ", bytes.size(), ": cut short, or no safetensors file"));
-  if (length > kMostHeaderBytes) throw BadInput(text(file, ": its header of ", length, " bytes is over the limit of ", kMostHeaderBytes));
+    throw base::BadInput(base::text(file, ": names a header of ", length, " bytes in a file of ", bytes.size(), ": cut short, or no safetensors file"));
+  if (length > kMostHeaderBytes) throw base::BadInput(base::text(file, ": its header of ", length, " bytes is over the limit of ", kMostHeaderBytes));
   const std::string_view header = bytes.substr(kLengthBytes, length);
-  if (!header.starts_with('{')) throw BadInput(text(file, ": its header does not start with '{': it is no safetensors file"));
+  if (!header.starts_with('{')) throw base::BadInput(base::text(file, ": its header does not start with '{': it is no safetensors file"));
   return header;
 }
 
 std::map<std::string, std::string> read_metadata(const json& entry, const std::string& file) {
   if (!entry.is_object() || !std::ranges::all_of(entry, [](const json& value) { return value.is_string(); }))
-    throw BadInput(text(file, ": its ", kMetadata, " is not a map of texts: the file is damaged, or was not written as safetensors"));
+    throw base::BadInput(base::text(file, ": its ", kMetadata, " is not a map of texts: the file is damaged, or was not written as safetensors"));
   return entry.get<std::map<std::string, std::string>>();
 }
 
@@ -157,7 +157,7 @@ std::string encode_safetensors(const TensorFile& file) {
   try {
     header_text = header.dump();
   } catch (const json::exception&) {
-    throw BadInput("a tensor name or a metadata text is not UTF-8: it cannot be written to a safetensors file");
+    throw base::BadInput("a tensor name or a metadata text is not UTF-8: it cannot be written to a safetensors file");
   }
   // The data start at a multiple of 8, so a mapped file is aligned.
   header_text.append((kLengthBytes - header_text.size() % kLengthBytes) % kLengthBytes, ' ');
@@ -195,8 +195,8 @@ TensorFile decode_safetensors(std::string_view bytes, const std::string& name) {
   return file;
 }
 
-TensorFile read_safetensors(const std::filesystem::path& path) { return decode_safetensors(read_file(path), path.string()); }
+TensorFile read_safetensors(const std::filesystem::path& path) { return decode_safetensors(base::read_file(path), path.string()); }
 
-void write_safetensors(const std::filesystem::path& path, const TensorFile& file) { replace_file(path, encode_safetensors(file)); }
+void write_safetensors(const std::filesystem::path& path, const TensorFile& file) { base::replace_file(path, encode_safetensors(file)); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 
 /// Tensors by name, and a flat text-to-text `__metadata__`.
 struct TensorFile {
@@ -33,4 +33,4 @@ TensorFile read_safetensors(const std::filesystem::path& path);
 /// By rename, durably. Throws Failure with the path and the system's reason.
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 namespace {
 
 using nlohmann::json;
@@ -19,23 +19,23 @@ constexpr int kDeepest = 8;
 json parse_strict_json(std::string_view bytes, const std::string& name) {
   std::vector<std::set<std::string>> keys_at(kDeepest + 1);  // of the object that is open at each depth
   const auto check = [&](int depth, json::parse_event_t event, json& value) {
-    if (depth > kDeepest) throw BadInput(text(name, ": its JSON is nested deeper than ", kDeepest, " levels: the file is damaged"));
+    if (depth > kDeepest) throw base::BadInput(base::text(name, ": its JSON is nested deeper than ", kDeepest, " levels: the file is damaged"));
     if (event == json::parse_event_t::object_start) keys_at[depth].clear();
     // A key belongs to the object that was opened one level up.
     if (event == json::parse_event_t::key && !keys_at[depth - 1].insert(value.get<std::string>()).second)
-      throw BadInput(text(name, ": '", value.get<std::string>(), "' is there twice: the file is damaged"));
+      throw base::BadInput(base::text(name, ": '", value.get<std::string>(), "' is there twice: the file is damaged"));
     return true;
   };
   json parsed;
   try {
     parsed = json::parse(bytes.begin(), bytes.end(), check);
   } catch (const json::parse_error& error) {
-    throw BadInput(text(name, ": not JSON at byte ", error.byte, ": the file is damaged"));
+    throw base::BadInput(base::text(name, ": not JSON at byte ", error.byte, ": the file is damaged"));
   } catch (const json::exception& error) {
-    throw BadInput(text(name, ": ", error.what(), ": the file is damaged"));
+    throw base::BadInput(base::text(name, ": ", error.what(), ": the file is damaged"));
   }
-  if (!parsed.is_object()) throw BadInput(text(name, ": not a JSON object: the file is damaged"));
+  if (!parsed.is_object()) throw base::BadInput(base::text(name, ": not a JSON object: the file is damaged"));
   return parsed;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 
 /// The object in `bytes`. Throws BadInput naming `name` (a path) for what is not JSON in UTF-8, not an object, nested deeper than 8
 /// levels, or says a key twice.
 nlohmann::json parse_strict_json(std::string_view bytes, const std::string& name);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

@@ -8,7 +8,7 @@
 #include "base/utf8.hpp"
 #include "checkpoint/strict_json.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 namespace {
 
 using nlohmann::json;
@@ -59,11 +59,11 @@ struct Reader {
 
   const json& member(const char* key) const {
     const auto found = object.find(key);
-    if (found == object.end()) throw BadInput(text(name, ": '", key, "' is missing: the file is damaged"));
+    if (found == object.end()) throw base::BadInput(base::text(name, ": '", key, "' is missing: the file is damaged"));
     return *found;
   }
   void require(bool is_right, const char* key, const char* type) const {
-    if (!is_right) throw BadInput(text(name, ": '", key, "' is not ", type, ": the file is damaged"));
+    if (!is_right) throw base::BadInput(base::text(name, ": '", key, "' is not ", type, ": the file is damaged"));
   }
   void operator()(const char* key, std::int64_t& value) const {
     const json& found = member(key);
@@ -94,7 +94,7 @@ struct Reader {
 std::string to_json(const TrainingState& state) {
   auto object = nlohmann::ordered_json::object();
   visit_fields(state, Writer{object});
-  return json_text(object, 2) + "\n";
+  return base::json_text(object, 2) + "\n";
 }
 
 TrainingState training_state_from_json(std::string_view bytes, const std::string& name) {
@@ -104,4 +104,4 @@ TrainingState training_state_from_json(std::string_view bytes, const std::string
   return state;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

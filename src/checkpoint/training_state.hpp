@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 
 /// Where a run is, apart from its tensors. All counts are since the run's first start.
 struct TrainingState {
@@ -35,4 +35,4 @@ std::string to_json(const TrainingState& state);
 /// Throws BadInput naming `name` (a path) and the key that is missing or of the wrong type.
 TrainingState training_state_from_json(std::string_view bytes, const std::string& name);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

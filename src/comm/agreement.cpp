@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 std::string rank_list(const std::vector<int>& ranks) {
@@ -21,7 +21,7 @@ std::string outcome_of(const std::function<void()>& phase) {
   try {
     phase();
   } catch (const std::exception& error) {
-    return (exit_code(error) == ExitCode::bad_input ? "i" : "f") + std::string(error.what());
+    return (base::exit_code(error) == base::ExitCode::bad_input ? "i" : "f") + std::string(error.what());
   }
   return "k";
 }
@@ -30,18 +30,18 @@ std::string outcome_of(const std::function<void()>& phase) {
 
 void agree_on_rank_0(Communicator& comm, const std::function<void()>& phase) {
   const std::string outcome = broadcast_text(comm, comm.rank() == 0 ? outcome_of(phase) : "");
-  if (outcome[0] != 'k') throw AgreedError(outcome[0] == 'i' ? ExitCode::bad_input : ExitCode::rank_failed, outcome.substr(1));
+  if (outcome[0] != 'k') throw AgreedError(outcome[0] == 'i' ? base::ExitCode::bad_input : base::ExitCode::rank_failed, outcome.substr(1));
 }
 
 void agree(Communicator& comm, const std::function<void()>& phase) {
   const std::string outcome = outcome_of(phase);
   const std::vector<std::string> outcomes = all_gather_text(comm, outcome);
   std::map<std::string, std::vector<int>> ranks_of;
-  ExitCode code = ExitCode::bad_input;
+  base::ExitCode code = base::ExitCode::bad_input;
   for (int rank = 0; rank < comm.size(); ++rank) {
     const std::string& theirs = outcomes[static_cast<std::size_t>(rank)];
     if (theirs[0] == 'k') continue;
-    if (theirs[0] == 'f') code = ExitCode::rank_failed;
+    if (theirs[0] == 'f') code = base::ExitCode::rank_failed;
     ranks_of[theirs.substr(1)].push_back(rank);
   }
   if (ranks_of.empty()) return;
@@ -55,7 +55,7 @@ void agree(Communicator& comm, const std::function<void()>& phase) {
   throw AgreedError(code, message);
 }
 
-void require_equal(Communicator& comm, const std::string& what, const std::string& value, ExitCode code) {
+void require_equal(Communicator& comm, const std::string& what, const std::string& value, base::ExitCode code) {
   const std::vector<std::string> values = all_gather_text(comm, value);
   std::map<std::string, std::vector<int>> ranks_of;
   for (int rank = 0; rank < comm.size(); ++rank) ranks_of[values[static_cast<std::size_t>(rank)]].push_back(rank);
@@ -63,10 +63,10 @@ void require_equal(Communicator& comm, const std::string& what, const std::strin
 
   // What most ranks have is right; of two halves, that of the lower ranks.
   const auto usual = std::ranges::max_element(ranks_of, {}, [](const auto& group) { return std::pair(group.second.size(), -group.second.front()); });
-  std::string message = text("the ranks differ in their ", what, ": ", rank_list(usual->second), have(usual->second), usual->first);
+  std::string message = base::text("the ranks differ in their ", what, ": ", rank_list(usual->second), have(usual->second), usual->first);
   for (const auto& group : ranks_of)
-    if (group.first != usual->first) message += text(", but ", rank_list(group.second), have(group.second), group.first);
-  throw AgreedError(code, message + (code == ExitCode::bad_input ? ". Start every rank with the same program, files and libraries." : ""));
+    if (group.first != usual->first) message += base::text(", but ", rank_list(group.second), have(group.second), group.first);
+  throw AgreedError(code, message + (code == base::ExitCode::bad_input ? ". Start every rank with the same program, files and libraries." : ""));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -7,13 +7,13 @@
 #include "base/error.hpp"
 #include "comm/communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 /// What every rank throws when any rank failed in a phase; the message holds each different error once, with the ranks that had it.
 /// It has been agreed on: rank 0 prints it, and all may leave in good order.
-class AgreedError : public Error {
+class AgreedError : public base::Error {
  public:
-  using Error::Error;
+  using base::Error::Error;
 };
 
 /// Runs `phase`, which must not call collectives, on every rank; then the ranks compare. Throws AgreedError on all when any failed:
@@ -24,6 +24,6 @@ void agree(Communicator& comm, const std::function<void()>& phase);
 void agree_on_rank_0(Communicator& comm, const std::function<void()>& phase);
 
 /// Throws AgreedError with `code`, naming the ranks whose value differs from that of most. `what` names the value: "initial weights". A collective.
-void require_equal(Communicator& comm, const std::string& what, const std::string& value, ExitCode code = ExitCode::bad_input);
+void require_equal(Communicator& comm, const std::string& what, const std::string& value, base::ExitCode code = base::ExitCode::bad_input);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 struct Bfloat16 {
   std::uint16_t bits = 0;
@@ -20,4 +20,4 @@ inline Bfloat16 to_bfloat16(float value) {
 
 inline float to_float(Bfloat16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

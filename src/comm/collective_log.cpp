@@ -5,7 +5,7 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 CollectiveLog::Running CollectiveLog::begin(std::string what, std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
@@ -21,7 +21,7 @@ void CollectiveLog::end(std::int64_t number) {
   if (found != records_.end()) found->entry.took = found->since.elapsed();
 }
 
-void CollectiveLog::follow(std::shared_ptr<const ProgressWords> device) {
+void CollectiveLog::follow(std::shared_ptr<const base::ProgressWords> device) {
   const std::lock_guard lock(mutex_);
   started_ += on_device().started;
   device_ = std::move(device);
@@ -34,7 +34,7 @@ std::int64_t CollectiveLog::started() const {
 
 std::string CollectiveLog::last_started() const {
   const std::lock_guard lock(mutex_);
-  if (const ProgressWords::State device = on_device(); device.is_under_way()) return device.latest.what;
+  if (const base::ProgressWords::State device = on_device(); device.is_under_way()) return device.latest.what;
   return records_.empty() ? "" : records_.back().entry.what;
 }
 
@@ -45,19 +45,19 @@ std::vector<CollectiveLog::Entry> CollectiveLog::entries() const {
     out.push_back(record.entry);
     out.back().since_start = record.since.elapsed();
   }
-  if (const ProgressWords::State device = on_device(); device.is_under_way())
+  if (const base::ProgressWords::State device = on_device(); device.is_under_way())
     out.push_back({started_ + device.started, device.latest.what, device.latest.bytes, device.since_launch, {}});
   return out;
 }
 
 std::string describe(const std::vector<CollectiveLog::Entry>& entries) {
-  const auto rounded = [](Seconds time) { return std::round(time.count() * 1e4) / 1e4; };
+  const auto rounded = [](base::Seconds time) { return std::round(time.count() * 1e4) / 1e4; };
   std::string out;
   for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-    out += text("  #", entry->number, " ", entry->what, ", ", entry->bytes, " bytes: ");
-    out += entry->took ? text("took ", rounded(*entry->took), " s\n") : text("under way for ", rounded(entry->since_start), " s\n");
+    out += base::text("  #", entry->number, " ", entry->what, ", ", entry->bytes, " bytes: ");
+    out += entry->took ? base::text("took ", rounded(*entry->took), " s\n") : base::text("under way for ", rounded(entry->since_start), " s\n");
   }
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

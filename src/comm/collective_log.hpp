@@ -16,7 +16,7 @@
 #include "base/clock.hpp"
 #include "base/progress_words.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 class CollectiveLog {
  public:
@@ -26,8 +26,8 @@ class CollectiveLog {
     std::int64_t number = 0;             ///< 1 for the first of this process
     std::string what;                    ///< "gradients: bucket 2"
     std::uint64_t bytes = 0;
-    Seconds since_start{0};
-    std::optional<Seconds> took;         ///< empty: under way
+    base::Seconds since_start{0};
+    std::optional<base::Seconds> took;         ///< empty: under way
   };
 
   /// Ends the collective when it goes out of scope.
@@ -49,7 +49,7 @@ class CollectiveLog {
 
   /// From now on these collectives, which the device starts by itself, count too, when it comes to them; the one under way is the last of the
   /// entries, since its launch. Null: no more; those so far go on to count. The device has come to all that were launched, then.
-  void follow(std::shared_ptr<const ProgressWords> device);
+  void follow(std::shared_ptr<const base::ProgressWords> device);
 
   std::int64_t started() const;
   std::string last_started() const;    ///< "" before the first; of the device's, only the one under way
@@ -58,18 +58,18 @@ class CollectiveLog {
  private:
   struct Record {
     Entry entry;
-    Stopwatch since;
+    base::Stopwatch since;
   };
   void end(std::int64_t number);
-  ProgressWords::State on_device() const { return device_ ? device_->now() : ProgressWords::State{}; }
+  base::ProgressWords::State on_device() const { return device_ ? device_->now() : base::ProgressWords::State{}; }
 
   mutable std::mutex mutex_;
   std::int64_t started_ = 0;  // without those of device_
   std::deque<Record> records_;
-  std::shared_ptr<const ProgressWords> device_;
+  std::shared_ptr<const base::ProgressWords> device_;
 };
 
 /// A line for each entry, the newest first: "#812 gradients: bucket 2, 1048576 bytes: under way for 5.1 s".
 std::string describe(const std::vector<CollectiveLog::Entry>& entries);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 std::size_t size_of(DataType type) {
   switch (type) {
@@ -42,4 +42,4 @@ std::string broadcast_text(Communicator& comm, const std::string& text, int root
   return received;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

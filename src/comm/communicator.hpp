@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 /// bfloat16 is moved by all, summed by nccl alone (std::invalid_argument elsewhere): on the host sums are made in fp32.
 enum class DataType { uint8, int64, bfloat16, float32, float64 };
@@ -76,4 +76,4 @@ std::vector<std::string> all_gather_text(Communicator& comm, const std::string& 
 /// The root's text on every rank. A collective, on host communicators.
 std::string broadcast_text(Communicator& comm, const std::string& text, int root = 0);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

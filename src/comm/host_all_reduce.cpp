@@ -5,7 +5,7 @@
 #include "base/power_of_two.hpp"
 #include "comm/tree_all_reduce.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 void check_wire(DataType type, SumOrder order, Wire wire) {
   if (wire == Wire::exact) return;
@@ -16,7 +16,7 @@ void check_wire(DataType type, SumOrder order, Wire wire) {
 void all_reduce_on_host(Communicator& comm, Buffer buffer, SumOrder order, Wire wire, std::vector<std::byte>& scratch) {
   check_wire(buffer.type, order, wire);
   // Both move the same bytes; the tree does so in fewer messages.
-  const bool as_tree = order == SumOrder::tree || (wire == Wire::exact && is_power_of_two(comm.size()));
+  const bool as_tree = order == SumOrder::tree || (wire == Wire::exact && base::is_power_of_two(comm.size()));
   if (!as_tree) return pairwise_all_reduce_sum(comm, buffer, wire, scratch);
   const std::int64_t half = (buffer.count + 1) / 2;
   const std::size_t bytes = static_cast<std::size_t>(half) * size_of(buffer.type);
@@ -24,4 +24,4 @@ void all_reduce_on_host(Communicator& comm, Buffer buffer, SumOrder order, Wire 
   tree_all_reduce_sum(comm, buffer, {scratch.data(), half, buffer.type});
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

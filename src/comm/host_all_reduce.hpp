@@ -7,7 +7,7 @@
 #include "comm/communicator.hpp"
 #include "comm/pairwise_all_reduce.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 /// How ranks add up.
 enum class SumOrder {
@@ -23,4 +23,4 @@ void check_wire(DataType type, SumOrder order, Wire wire);
 /// time. A collective. Throws as check_wire, and std::logic_error for a tree over ranks that are no power of two.
 void all_reduce_on_host(Communicator& comm, Buffer buffer, SumOrder order, Wire wire, std::vector<std::byte>& scratch);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

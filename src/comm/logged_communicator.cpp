@@ -1,6 +1,6 @@
 #include "comm/logged_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 class LoggedSum final : public PendingCollective {
@@ -70,4 +70,4 @@ std::unique_ptr<Communicator> make_logged_communicator(std::unique_ptr<Communica
   return std::make_unique<LoggedCommunicator>(std::move(original), label, log);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

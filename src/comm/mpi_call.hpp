@@ -10,7 +10,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 /// Throws CommunicationFailure with MPI's own reason unless `result` is MPI_SUCCESS. The communicator returns errors (MPI_ERRORS_RETURN).
 inline void check_mpi(int result, const char* call, std::source_location where = std::source_location::current()) {
@@ -18,7 +18,7 @@ inline void check_mpi(int result, const char* call, std::source_location where =
   std::array<char, MPI_MAX_ERROR_STRING> reason{};
   int length = 0;
   MPI_Error_string(result, reason.data(), &length);
-  throw CommunicationFailure(text(call, " failed: ", reason.data()), where);
+  throw base::CommunicationFailure(base::text(call, " failed: ", reason.data()), where);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

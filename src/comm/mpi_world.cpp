@@ -15,7 +15,7 @@
 #include "base/clock.hpp"
 #include "comm/mpi_call.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 MPI_Datatype native(DataType type) {
@@ -49,12 +49,12 @@ void in_pieces(Buffer buffer, Piece piece) {
 // and again, giving way to whoever wants the core, then it sleeps between looks, at first briefly. Within a node it is a look that copies
 // the message: one that took long has moved data, and the moment begins anew, as the other end of the exchange is moving data too.
 void wait_patiently(std::vector<MPI_Request>& requests) {
-  constexpr Seconds kMoment{200e-6}, kLongLook{20e-6};
+  constexpr base::Seconds kMoment{200e-6}, kLongLook{20e-6};
   constexpr std::chrono::microseconds kShortest{20}, kLongestSleep{200};
   std::chrono::microseconds sleep = kShortest;
-  Stopwatch idle;
+  base::Stopwatch idle;
   while (true) {
-    const Stopwatch look;
+    const base::Stopwatch look;
     int done = 0;
     check_mpi(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE), "MPI_Testall");
     if (done) return;
@@ -103,7 +103,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   void all_gather(Buffer in, Buffer out) override {
-    if (in.count > std::numeric_limits<int>::max()) throw Failure(text("an all-gather of ", in.count, " elements is longer than MPI counts"));
+    if (in.count > std::numeric_limits<int>::max()) throw base::Failure(base::text("an all-gather of ", in.count, " elements is longer than MPI counts"));
     const auto count = static_cast<int>(in.count);
     check_mpi(MPI_Allgather(in.data, count, native(in.type), out.data, count, native(in.type), comm_), "MPI_Allgather");
   }
@@ -156,7 +156,7 @@ MpiWorld::MpiWorld(int& argc, char**& argv) {
   const bool one_of_many = tasks && std::atoi(tasks) > 1;
   const char* const kAlone = "srun started several tasks that do not see each other: use srun --mpi=pmix, or mpirun (MPICH: srun --mpi=pmi2, Cray's: --mpi=cray_shasta)";
   if (!started_by_launcher()) {
-    if (one_of_many) throw BadInput(kAlone);
+    if (one_of_many) throw base::BadInput(kAlone);
     return;
   }
 
@@ -165,8 +165,8 @@ MpiWorld::MpiWorld(int& argc, char**& argv) {
   started_ = true;
   check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
-  if (size_ == 1 && one_of_many && !std::getenv("OMPI_COMM_WORLD_SIZE")) throw BadInput(kAlone);
-  if (provided < MPI_THREAD_MULTIPLE) throw Failure("this MPI offers no MPI_THREAD_MULTIPLE: gradients are exchanged by a thread of their own");
+  if (size_ == 1 && one_of_many && !std::getenv("OMPI_COMM_WORLD_SIZE")) throw base::BadInput(kAlone);
+  if (provided < MPI_THREAD_MULTIPLE) throw base::Failure("this MPI offers no MPI_THREAD_MULTIPLE: gradients are exchanged by a thread of their own");
 
   MPI_Comm node = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
@@ -203,7 +203,7 @@ std::unique_ptr<Communicator> MpiWorld::make_communicator_of_first(int ranks) co
   return communicator;
 }
 
-void MpiWorld::abort(ExitCode code) const noexcept {
+void MpiWorld::abort(base::ExitCode code) const noexcept {
   // MPI_Abort does not return, but where it waits for something that will not come this process ends all the same.
   if (started_) {
     std::thread([code] { MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code)); }).detach();
@@ -212,4 +212,4 @@ void MpiWorld::abort(ExitCode code) const noexcept {
   ::_exit(static_cast<int>(code));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

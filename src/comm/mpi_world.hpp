@@ -7,7 +7,7 @@
 #include "base/error.hpp"
 #include "comm/communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 class MpiWorld {
  public:
@@ -34,7 +34,7 @@ class MpiWorld {
   std::unique_ptr<Communicator> make_communicator_of_first(int ranks) const;
 
   /// Ends all ranks of the world with this exit code, and does not return. Other ranks may be anywhere.
-  [[noreturn]] void abort(ExitCode code) const noexcept;
+  [[noreturn]] void abort(base::ExitCode code) const noexcept;
 
  private:
   bool started_ = false;
@@ -42,4 +42,4 @@ class MpiWorld {
   std::string host_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

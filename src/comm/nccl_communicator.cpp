@@ -16,7 +16,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 using namespace std::chrono_literals;
@@ -28,7 +28,7 @@ constexpr char kGivenUp[] = "the NCCL communicator was given up: this rank or an
 bool is_fine(ncclResult_t result) { return result == ncclSuccess || result == ncclInProgress; }
 
 void check(ncclResult_t result, const char* call) {
-  if (!is_fine(result)) throw CommunicationFailure(text(call, " failed: ", ncclGetErrorString(result), "; last message of NCCL: ", ncclGetLastError(nullptr)));
+  if (!is_fine(result)) throw base::CommunicationFailure(base::text(call, " failed: ", ncclGetErrorString(result), "; last message of NCCL: ", ncclGetLastError(nullptr)));
 }
 
 ncclDataType_t native(DataType type) {
@@ -52,7 +52,7 @@ class Handle {
   template <typename Call>
   void run(const char* name, Call call) {
     std::unique_lock lock(mutex_);
-    if (given_up_) throw CommunicationFailure(kGivenUp);
+    if (given_up_) throw base::CommunicationFailure(kGivenUp);
     ncclComm_t comm = comm_;
     if (calls_ == NcclCalls::blocking) lock.unlock();
     check(call(comm), name);
@@ -236,7 +236,7 @@ class NcclStreamCommunicator final : public NcclCommunicator {
       wait_until_done("ncclCommFinalize", deadlines_.meeting);
       handle_->destroy();
     } catch (const std::exception& error) {
-      log::warn(text("NCCL did not end in good order: ", error.what()));
+      log::warn(base::text("NCCL did not end in good order: ", error.what()));
       abort();
     }
   }
@@ -256,16 +256,16 @@ class NcclStreamCommunicator final : public NcclCommunicator {
   }
 
   // A blocking call is done when it returns. A polled one runs in a thread of NCCL's, usually for some microseconds.
-  void wait_until_done(const char* call, Seconds limit, std::size_t bytes = 0) {
+  void wait_until_done(const char* call, base::Seconds limit, std::size_t bytes = 0) {
     if (calls_ == NcclCalls::blocking) return;
-    constexpr Seconds kMoment{200e-6};
+    constexpr base::Seconds kMoment{200e-6};
     constexpr std::chrono::microseconds kShortest{20}, kLongest{200};
     std::chrono::microseconds sleep = kShortest;
-    const Stopwatch watch;
+    const base::Stopwatch watch;
     while (!handle_->is_done(call)) {
-      const Seconds waited = watch.elapsed();
+      const base::Seconds waited = watch.elapsed();
       if (waited > limit)
-        throw Error(ExitCode::timed_out, text(call, bytes > 0 ? text(" of ", bytes, " bytes") : "", " did not get through within ", limit.count(),
+        throw base::Error(base::ExitCode::timed_out, base::text(call, bytes > 0 ? base::text(" of ", bytes, " bytes") : "", " did not get through within ", limit.count(),
                                               " s: another rank has not come to it, or the GPU does not finish what it was given before. (distributed.timeout_s and slow_timeout_s set the limits)"));
       if (waited < kMoment) {
         std::this_thread::yield();
@@ -296,7 +296,7 @@ int nccl_version_code() {
 
 std::string nccl_version() {
   const int code = nccl_version_code();
-  return text(code / 10000, ".", code / 100 % 100, ".", code % 100);
+  return base::text(code / 10000, ".", code / 100 % 100, ".", code % 100);
 }
 
 std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator& host, void* stream, const NcclDeadlines& deadlines, NcclCalls calls) {
@@ -311,4 +311,4 @@ std::shared_ptr<void> make_nccl_memory(std::size_t bytes) {
   return {memory, [](void* allocated) { ncclMemFree(allocated); }};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

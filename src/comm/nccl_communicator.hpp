@@ -7,7 +7,7 @@
 #include "base/clock.hpp"
 #include "comm/communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 /// How calls into NCCL return.
 enum class NcclCalls {
@@ -17,8 +17,8 @@ enum class NcclCalls {
 
 /// How long a polled call may take until its kernel is in the stream. Kernels themselves are waited for elsewhere.
 struct NcclDeadlines {
-  Seconds meeting{3600};  ///< where ranks wait for each other: start, end, and the first call of a kind and size, which connects them
-  Seconds issue{600};     ///< any other call: it waits only for earlier kernels, when NCCL's queues are full
+  base::Seconds meeting{3600};  ///< where ranks wait for each other: start, end, and the first call of a kind and size, which connects them
+  base::Seconds issue{600};     ///< any other call: it waits only for earlier kernels, when NCCL's queues are full
 };
 
 class NcclCommunicator : public Communicator {
@@ -52,4 +52,4 @@ void abort_nccl_communicators() noexcept;
 /// owner, at once: whoever lets go of it has waited for what the device does with it.
 std::shared_ptr<void> make_nccl_memory(std::size_t bytes);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

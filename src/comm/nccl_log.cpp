@@ -14,7 +14,7 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 std::atomic<int> kept{-1};  // the memory's file descriptor, for as long as the process lives
@@ -25,7 +25,7 @@ std::map<std::string, std::string> network_names(const std::string& log) {
   std::map<std::string, std::string> names;
   for (std::sregex_iterator line(log.begin(), log.end(), list), end; line != end; ++line) {
     const std::string devices = (*line)[2].str();
-    for (std::sregex_iterator device(devices.begin(), devices.end(), entry); device != end; ++device) names[text((*line)[1].str(), "/", (*device)[1].str())] = (*device)[2].str();
+    for (std::sregex_iterator device(devices.begin(), devices.end(), entry); device != end; ++device) names[base::text((*line)[1].str(), "/", (*device)[1].str())] = (*device)[2].str();
   }
   return names;
 }
@@ -39,7 +39,7 @@ void keep_nccl_log() {
   const int memory = ::memfd_create("nccl_log", MFD_CLOEXEC);
   if (memory < 0) return;
   // NCCL opens it by name. Where it could not, it would write to stdout.
-  const std::string name = text("/proc/self/fd/", memory);
+  const std::string name = base::text("/proc/self/fd/", memory);
   const int again = ::open(name.c_str(), O_WRONLY | O_CLOEXEC);
   if (again < 0) {
     ::close(memory);
@@ -70,8 +70,8 @@ std::string nccl_transport_in(const std::string& log) {
     if (by == "SHM") {
       kinds.insert("SHM");
     } else if (by == "NET") {
-      const auto name = names.find(text("NET/", how, "/", number));
-      kinds.insert(text("NET/", how, " over ", name == names.end() ? "device " + number : name->second, rest.find("GDRDMA") != std::string::npos ? " (GDRDMA)" : ""));
+      const auto name = names.find(base::text("NET/", how, "/", number));
+      kinds.insert(base::text("NET/", how, " over ", name == names.end() ? "device " + number : name->second, rest.find("GDRDMA") != std::string::npos ? " (GDRDMA)" : ""));
     } else {
       kinds.insert("P2P/" + how);
     }
@@ -89,4 +89,4 @@ std::string nccl_warnings_in(const std::string& log) {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

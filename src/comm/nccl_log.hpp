@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 /// Has NCCL write how it starts and connects into memory of this process, by NCCL_DEBUG, NCCL_DEBUG_SUBSYS and NCCL_DEBUG_FILE; to be called before NCCL is.
 /// Does nothing where the environment has one of them already: then NCCL tells by itself.
@@ -19,4 +19,4 @@ std::string nccl_transport_in(const std::string& log);
 /// The warnings in a log, a line each; empty: none. Pure.
 std::string nccl_warnings_in(const std::string& log);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

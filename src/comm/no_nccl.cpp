@@ -2,18 +2,18 @@
 #include "base/error.hpp"
 #include "comm/nccl_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 int nccl_version_code() { return 0; }
 
 std::string nccl_version() { return ""; }
 
 std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator&, void*, const NcclDeadlines&, NcclCalls) {
-  throw BadInput("distributed.backend nccl: this build has no NCCL; build against a CUDA wheel of torch, or set distributed.backend=mpi");
+  throw base::BadInput("distributed.backend nccl: this build has no NCCL; build against a CUDA wheel of torch, or set distributed.backend=mpi");
 }
 
 void abort_nccl_communicators() noexcept {}
 
 std::shared_ptr<void> make_nccl_memory(std::size_t) { return nullptr; }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

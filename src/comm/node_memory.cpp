@@ -16,7 +16,7 @@
 #include "base/free_memory.hpp"
 #include "comm/agreement.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 namespace fs = std::filesystem;
@@ -38,8 +38,8 @@ class Descriptor {
   int descriptor_;
 };
 
-BadInput refusal(std::size_t bytes, const std::string& why) {
-  return BadInput(text("cannot reserve ", bytes >> 20, " MiB of memory for the ranks of this node to share: ", why));
+base::BadInput refusal(std::size_t bytes, const std::string& why) {
+  return base::BadInput(base::text("cannot reserve ", bytes >> 20, " MiB of memory for the ranks of this node to share: ", why));
 }
 
 void reserve(const Descriptor& memory, std::size_t bytes) {
@@ -49,7 +49,7 @@ void reserve(const Descriptor& memory, std::size_t bytes) {
 
 Descriptor unnamed_memory(std::size_t bytes) {
   Descriptor memory(::memfd_create("vae_dist", MFD_CLOEXEC));
-  if (memory.get() < 0) throw Failure(text("memfd_create failed: ", std::strerror(errno)));
+  if (memory.get() < 0) throw base::Failure(base::text("memfd_create failed: ", std::strerror(errno)));
   reserve(memory, bytes);
   return memory;
 }
@@ -64,7 +64,7 @@ fs::path name_in(const fs::path& folder) {
 
 Descriptor named_memory(const fs::path& file, std::size_t bytes) {
   Descriptor memory(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (memory.get() < 0) throw refusal(bytes, text(file.parent_path().string(), ": ", std::strerror(errno)));
+  if (memory.get() < 0) throw refusal(bytes, base::text(file.parent_path().string(), ": ", std::strerror(errno)));
   try {
     reserve(memory, bytes);
   } catch (...) {
@@ -79,7 +79,7 @@ bool open_on_all(Communicator& node, const std::string& place, Descriptor& memor
   std::string mine;
   if (node.rank() != 0) {
     memory = Descriptor(::open(place.c_str(), O_RDWR | O_CLOEXEC));
-    if (memory.get() < 0) mine = text("cannot open ", place, ", the memory of rank 0 of this node: ", std::strerror(errno));
+    if (memory.get() < 0) mine = base::text("cannot open ", place, ", the memory of rank 0 of this node: ", std::strerror(errno));
   }
   for (const std::string& reason : all_gather_text(node, mine))
     if (!reason.empty()) return why = reason, false;
@@ -114,16 +114,16 @@ Shared share(Communicator& node, std::size_t bytes, const SharingWays& ways) {
   };
 
   // Nothing else stops the system from giving out pages until it has none left.
-  const std::uint64_t free = free_memory();
+  const std::uint64_t free = base::free_memory();
   const bool enough = broadcast_text(node, free == 0 || bytes <= free ? "enough" : "") == "enough";
   if (!enough) {
-    if (first) out.error = std::make_exception_ptr(refusal(bytes, text(free >> 20, " MiB are free")));
+    if (first) out.error = std::make_exception_ptr(refusal(bytes, base::text(free >> 20, " MiB are free")));
     return out;
   }
   if (ways.descriptor) {
     const bool shared = attempt([&] {
       Descriptor memory = unnamed_memory(bytes);
-      std::string place = text("/proc/", ::getpid(), "/fd/", memory.get());
+      std::string place = base::text("/proc/", ::getpid(), "/fd/", memory.get());
       return std::pair(std::move(memory), std::move(place));
     }).first;
     if (shared) return out;
@@ -161,12 +161,12 @@ NodeMemory::NodeMemory(Communicator& node, Communicator& all, std::size_t bytes,
   Shared shared = share(node, bytes, ways);
   agree(all, [&] {
     if (shared.error) std::rethrow_exception(shared.error);
-    if (shared.memory.get() < 0 && !shared.why.empty()) throw Failure(text("the ranks of this node cannot share memory: ", shared.why));
+    if (shared.memory.get() < 0 && !shared.why.empty()) throw base::Failure(base::text("the ranks of this node cannot share memory: ", shared.why));
   });
   agree(all, [&] {
     // Mapped at once: a page fault for every 4 KiB would cost more than decoding an image into it.
     void* const mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, shared.memory.get(), 0);
-    if (mapped == MAP_FAILED) throw Failure(text("cannot map ", bytes >> 20, " MiB of shared memory: ", std::strerror(errno)));
+    if (mapped == MAP_FAILED) throw base::Failure(base::text("cannot map ", bytes >> 20, " MiB of shared memory: ", std::strerror(errno)));
     data_ = static_cast<std::byte*>(mapped);
   });
 }
@@ -175,4 +175,4 @@ NodeMemory::~NodeMemory() {
   if (data_) ::munmap(data_, size_);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

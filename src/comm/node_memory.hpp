@@ -7,7 +7,7 @@
 
 #include "comm/communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 /// By what the ranks of a node come to the memory that one of them has made.
 struct SharingWays {
@@ -42,4 +42,4 @@ class NodeMemory {
   std::size_t size_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -5,7 +5,7 @@
 #include "comm/bfloat16.hpp"
 #include "comm/tree_all_reduce.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 // The part of the vector that rank `owner` sums.
@@ -87,4 +87,4 @@ void pairwise_all_reduce_sum(Communicator& comm, Buffer buffer, Wire wire, std::
   if (comm.size() > 1) sum_rounded(comm, buffer, scratch);  // of one rank nothing travels
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -10,7 +10,7 @@
 
 #include "comm/communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 /// What travels.
 enum class Wire {
@@ -24,4 +24,4 @@ enum class Wire {
 /// std::invalid_argument when bf16 is asked for anything but fp32.
 void pairwise_all_reduce_sum(Communicator& comm, Buffer buffer, Wire wire, std::vector<std::byte>& scratch);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -3,7 +3,7 @@
 
 #include "comm/communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 struct Finished final : PendingCollective {
@@ -31,4 +31,4 @@ class SelfCommunicator final : public Communicator {
 
 std::unique_ptr<Communicator> make_self_communicator() { return std::make_unique<SelfCommunicator>(); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

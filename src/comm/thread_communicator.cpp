@@ -12,7 +12,7 @@
 #include "base/error.hpp"
 #include "comm/tree_all_reduce.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 // Where the ranks meet. A collective has two meetings: all buffers are known after the first, all have been read after the second.
@@ -33,7 +33,7 @@ class Meeting {
     } else {
       changed_.wait(lock, [&] { return round_ != round || broken_; });
     }
-    if (broken_) throw Failure("a collective was given up because another rank failed");
+    if (broken_) throw base::Failure("a collective was given up because another rank failed");
   }
 
   // Leaves `send` for the peer, takes what the peer leaves, and returns when the peer has taken it: two ranks alone.
@@ -50,7 +50,7 @@ class Meeting {
       changed_.notify_all();
       changed_.wait(lock, [&] { return !outgoing.has_value() || broken_; });
     }
-    if (broken_) throw Failure("an exchange was given up because another rank failed");
+    if (broken_) throw base::Failure("an exchange was given up because another rank failed");
   }
 
   // Of the same ranks; given up with this one.
@@ -97,7 +97,7 @@ class ThreadCommunicator final : public Communicator {
     meet(buffer, [&] {
       for (int r = 0; r < size_; ++r) {
         const Buffer& part = meeting_->of(r);
-        if (part.count != buffer.count || part.type != buffer.type) throw Failure(text("all-reduce of ", buffer.count, " elements here, ", part.count, " on rank ", r));
+        if (part.count != buffer.count || part.type != buffer.type) throw base::Failure(base::text("all-reduce of ", buffer.count, " elements here, ", part.count, " on rank ", r));
         add_on_host({sum.data(), buffer.count, buffer.type}, part);
       }
     });
@@ -174,4 +174,4 @@ void run_thread_ranks(int size, const std::function<void(Communicator&)>& body) 
   if (first) std::rethrow_exception(first);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -5,7 +5,7 @@
 
 #include "base/power_of_two.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 // Elements [low, high).
@@ -39,7 +39,7 @@ void add_on_host(Buffer into, Buffer from) {
 
 void tree_all_reduce_sum(Communicator& comm, Buffer buffer, Buffer scratch, const AddBuffers& add) {
   const int ranks = comm.size(), rank = comm.rank();
-  if (!is_power_of_two(ranks)) throw std::logic_error("the tree needs a power of two of ranks");
+  if (!base::is_power_of_two(ranks)) throw std::logic_error("the tree needs a power of two of ranks");
 
   // Halve: after each level the rank keeps the half on its side of the split, summed over twice as many ranks.
   std::vector<Range> kept = {{0, buffer.count}};
@@ -65,4 +65,4 @@ void tree_all_reduce_sum(Communicator& comm, Buffer buffer, Buffer scratch, cons
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

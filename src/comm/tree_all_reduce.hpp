@@ -10,7 +10,7 @@
 
 #include "comm/communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 /// into[i] += from[i]. Both of one count and type.
 using AddBuffers = std::function<void(Buffer into, Buffer from)>;
@@ -22,4 +22,4 @@ void add_on_host(Buffer into, Buffer from);
 /// 2 log2(np) messages a rank, (np - 1) / np of the vector each way.
 void tree_all_reduce_sum(Communicator& comm, Buffer buffer, Buffer scratch, const AddBuffers& add = add_on_host);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -5,12 +5,12 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 constexpr double kAboutToSpeak_s = 2.0;  // ranks that wait for the same one give up within this of each other
 
-std::string in_seconds(double seconds) { return text(std::llround(seconds * 10) / 10.0, " s"); }
+std::string in_seconds(double seconds) { return base::text(std::llround(seconds * 10) / 10.0, " s"); }
 
 // Has started less, or is in an earlier step, or in another phase of the same.
 bool is_behind(const Activity& other, const Activity& mine) {
@@ -45,17 +45,17 @@ Verdict judge(int rank, const std::vector<std::optional<Activity>>& ranks) {
 
 std::string timeout_message(int rank, const std::vector<std::optional<Activity>>& ranks) {
   const Activity& mine = *ranks[static_cast<std::size_t>(rank)];
-  std::string out = text(mine.phase, " of step ", mine.step, " did not end within ", in_seconds(mine.seconds + mine.left.value_or(0)));
-  if (!mine.collective.empty()) out += text(" (last collective: #", mine.collectives, " ", mine.collective, ")");
+  std::string out = base::text(mine.phase, " of step ", mine.step, " did not end within ", in_seconds(mine.seconds + mine.left.value_or(0)));
+  if (!mine.collective.empty()) out += base::text(" (last collective: #", mine.collectives, " ", mine.collective, ")");
   const Verdict verdict = judge(rank, ranks);
-  for (const int r : verdict.not_responding) out += text("; rank ", r, " is not responding");
+  for (const int r : verdict.not_responding) out += base::text("; rank ", r, " is not responding");
   for (const int r : verdict.late) {
     const Activity& other = *ranks[static_cast<std::size_t>(r)];
-    out += text("; rank ", r, " is late: in \"", other.phase, "\" of step ", other.step, " for ", in_seconds(other.seconds));
-    if (!other.collective.empty()) out += text(", last collective #", other.collectives, " ", other.collective);
+    out += base::text("; rank ", r, " is late: in \"", other.phase, "\" of step ", other.step, " for ", in_seconds(other.seconds));
+    if (!other.collective.empty()) out += base::text(", last collective #", other.collectives, " ", other.collective);
   }
   if (verdict.not_responding.empty() && verdict.late.empty()) out += "; all ranks answer and are at the same point, so it is the exchange itself that hangs";
   return out + ". (distributed.timeout_s and slow_timeout_s set the limits)";
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

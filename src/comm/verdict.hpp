@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 /// What a rank is doing.
 struct Activity {
@@ -32,4 +32,4 @@ Verdict judge(int rank, const std::vector<std::optional<Activity>>& ranks);
 /// The sentence about a timeout: what did not end, and each rank that it waited for. Pure.
 std::string timeout_message(int rank, const std::vector<std::optional<Activity>>& ranks);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

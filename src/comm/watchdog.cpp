@@ -11,7 +11,7 @@
 #include "comm/mpi_call.hpp"
 #include "comm/verdict.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 using namespace std::chrono_literals;
@@ -25,7 +25,7 @@ constexpr auto kAnnounceTime = 300ms;   // for news to leave this process; ranks
 // What travels. Fixed size, so that one receive fits all.
 struct Message {
   enum Kind : std::int32_t { question, answer, failed } kind = question;
-  ExitCode code = ExitCode::done;  // of failed
+  base::ExitCode code = base::ExitCode::done;  // of failed
   char phase[80] = {}, collective[80] = {};
   std::int64_t step = 0, collectives = 0;
   double seconds = 0, left = 0;
@@ -67,7 +67,7 @@ class Watchdog::ControlThread {
     thread_ = std::thread([this] {
       try {
         watch();
-      } catch (const Error& error) {
+      } catch (const base::Error& error) {
         on_end_(error, "");
       }
     });
@@ -79,7 +79,7 @@ class Watchdog::ControlThread {
     // The communicator is not freed: that would be a collective, and other ranks may still be asking.
   }
 
-  void enter(const std::string& phase, std::int64_t step, std::optional<Seconds> limit) {
+  void enter(const std::string& phase, std::int64_t step, std::optional<base::Seconds> limit) {
     const std::lock_guard lock(mutex_);
     phase_ = phase;
     step_ = step;
@@ -87,18 +87,18 @@ class Watchdog::ControlThread {
     since_.restart();
   }
 
-  void announce_failure(ExitCode code) {
+  void announce_failure(base::ExitCode code) {
     Message message = make_message(Message::failed, activity());
     message.code = code;
     std::vector<MPI_Request> requests(static_cast<std::size_t>(size_), MPI_REQUEST_NULL);
     for (int r = 0; r < size_; ++r)
       if (r != rank_) MPI_Isend(&message, sizeof message, MPI_BYTE, r, 0, comm_, &requests[static_cast<std::size_t>(r)]);
     int sent = 0;
-    for (const Stopwatch watch; !sent && watch.elapsed() < kAnnounceTime; std::this_thread::sleep_for(1ms))
+    for (const base::Stopwatch watch; !sent && watch.elapsed() < kAnnounceTime; std::this_thread::sleep_for(1ms))
       if (MPI_Testall(size_, requests.data(), &sent, MPI_STATUSES_IGNORE) != MPI_SUCCESS) return;
   }
 
-  std::optional<int> failed_rank(Seconds patience) {
+  std::optional<int> failed_rank(base::Seconds patience) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, patience, [&] { return failed_rank_.has_value(); });
     return failed_rank_;
@@ -111,7 +111,7 @@ class Watchdog::ControlThread {
       handle_messages();
       if (waited_too_long()) report();
       if (const auto other = failed_for(kConsequenceTime))
-        on_end_(Error(failed_code_, text("(as a consequence) rank ", *other, " has failed, and this rank was still there ", Seconds(kConsequenceTime).count(), " s later")), "");
+        on_end_(base::Error(failed_code_, base::text("(as a consequence) rank ", *other, " has failed, and this rank was still there ", base::Seconds(kConsequenceTime).count(), " s later")), "");
       std::this_thread::sleep_for(kPause);
     }
     MPI_Cancel(&receive_);
@@ -131,7 +131,7 @@ class Watchdog::ControlThread {
     return limit_ && since_.elapsed() >= *limit_;
   }
 
-  std::optional<int> failed_for(Seconds time) {
+  std::optional<int> failed_for(base::Seconds time) {
     const std::lock_guard lock(mutex_);
     return failed_rank_ && since_failure_.elapsed() >= time ? failed_rank_ : std::nullopt;
   }
@@ -185,8 +185,8 @@ class Watchdog::ControlThread {
     if (MPI_Isend(sent.message.get(), sizeof(Message), MPI_BYTE, to, 0, comm_, &sent.request) == MPI_SUCCESS) sent_.push_back(std::move(sent));
   }
 
-  void listen_for(Seconds time) {
-    const Stopwatch watch;
+  void listen_for(base::Seconds time) {
+    const base::Stopwatch watch;
     while (watch.elapsed() < time) {
       handle_messages();
       std::this_thread::sleep_for(kPause);
@@ -206,7 +206,7 @@ class Watchdog::ControlThread {
     const std::string message = timeout_message(rank_, answers_);
     const bool consequence = failed_for({}) || judge(rank_, answers_).speaker != rank_;
     if (consequence) listen_for(kConsequenceTime);
-    on_end_(Error(ExitCode::timed_out, (consequence ? "(as a consequence) " : "") + message),
+    on_end_(base::Error(base::ExitCode::timed_out, (consequence ? "(as a consequence) " : "") + message),
             consequence ? "" : "the last collectives of this rank:\n" + describe(log_.entries()));
   }
 
@@ -225,13 +225,13 @@ class Watchdog::ControlThread {
   std::condition_variable changed_;
   std::string phase_ = "start";
   std::int64_t step_ = 0;
-  std::optional<Seconds> limit_;
-  Stopwatch since_, since_failure_;
+  std::optional<base::Seconds> limit_;
+  base::Stopwatch since_, since_failure_;
   std::optional<int> failed_rank_;
-  ExitCode failed_code_ = ExitCode::rank_failed;
+  base::ExitCode failed_code_ = base::ExitCode::rank_failed;
 
   // The control thread's own.
-  Stopwatch since_look_;
+  base::Stopwatch since_look_;
   Message incoming_;
   MPI_Request receive_ = MPI_REQUEST_NULL;
   std::vector<Sent> sent_;
@@ -246,14 +246,14 @@ Watchdog::Watchdog(const MpiWorld& world, const CollectiveLog& log, OnEnd on_end
 
 Watchdog::~Watchdog() = default;
 
-void Watchdog::enter(const std::string& phase, std::int64_t step, std::optional<Seconds> limit) {
+void Watchdog::enter(const std::string& phase, std::int64_t step, std::optional<base::Seconds> limit) {
   if (thread_) thread_->enter(phase, step, limit);
 }
 
-void Watchdog::announce_failure(ExitCode code) {
+void Watchdog::announce_failure(base::ExitCode code) {
   if (thread_) thread_->announce_failure(code);
 }
 
-std::optional<int> Watchdog::failed_rank(Seconds patience) { return thread_ ? thread_->failed_rank(patience) : std::nullopt; }
+std::optional<int> Watchdog::failed_rank(base::Seconds patience) { return thread_ ? thread_->failed_rank(patience) : std::nullopt; }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -18,12 +18,12 @@
 #include "comm/collective_log.hpp"
 #include "comm/mpi_world.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 class Watchdog {
  public:
   /// Must end the process: other threads are stuck for good. `details`: lines that say more, or nothing.
-  using OnEnd = std::function<void(const Error&, const std::string& details)>;
+  using OnEnd = std::function<void(const base::Error&, const std::string& details)>;
 
   /// Starts the control thread where there are other ranks. A collective. `on_end` is called from that thread: when this rank has
   /// waited too long, and when another rank has failed and this one is still there a while later. `log` outlives the watchdog.
@@ -33,17 +33,17 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
 
   /// From now on this rank does this. With a `limit`, the rank has waited too long when it is still at it after that time.
-  void enter(const std::string& phase, std::int64_t step, std::optional<Seconds> limit);
+  void enter(const std::string& phase, std::int64_t step, std::optional<base::Seconds> limit);
 
   /// Tells the other ranks that this one has failed and ends them with `code`. From any thread; takes a fraction of a second at most.
-  void announce_failure(ExitCode code);
+  void announce_failure(base::ExitCode code);
 
   /// A rank that has announced its failure; waits for such news up to `patience`. From any thread but the control thread.
-  std::optional<int> failed_rank(Seconds patience);
+  std::optional<int> failed_rank(base::Seconds patience);
 
  private:
   class ControlThread;
   std::unique_ptr<ControlThread> thread_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

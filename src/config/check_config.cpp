@@ -8,7 +8,7 @@
 #include "config/check_objective.hpp"
 #include "config/scalar_text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 /// The value's numbers, if it is made of numbers.
@@ -46,8 +46,8 @@ constexpr double kLargestNumber = 1e30;
 
 /// What is wrong with numbers that no run can mean, in words; "" if nothing.
 struct TooLarge {
-  std::string operator()(const std::int64_t* value) const { return *value > kLargestCount ? text("at most ", kLargestCount) : ""; }
-  std::string operator()(const double* value) const { return *value > kLargestNumber ? text("at most ", number_text(kLargestNumber)) : ""; }
+  std::string operator()(const std::int64_t* value) const { return *value > kLargestCount ? base::text("at most ", kLargestCount) : ""; }
+  std::string operator()(const double* value) const { return *value > kLargestNumber ? base::text("at most ", number_text(kLargestNumber)) : ""; }
   template <typename Number>
   std::string operator()(const std::vector<Number>* list) const {
     if constexpr (std::is_arithmetic_v<Number>)
@@ -83,7 +83,7 @@ std::string complaint_about(const Key& key) {
   const std::string value = value_text(key);
   const std::string subject = key.name + " is " + brief_value_text(key) + "; ";
   const std::size_t count = std::visit(Entries{}, key.slot);
-  if (count > 0 && key.length > 0 && count != key.length) return subject + text("it takes ", key.length, " entries");
+  if (count > 0 && key.length > 0 && count != key.length) return subject + base::text("it takes ", key.length, " entries");
   if (!key.choices.empty() && std::find(key.choices.begin(), key.choices.end(), value) == key.choices.end()) {
     return subject + "choose one of " + joined(key.choices, " | ");
   }
@@ -99,18 +99,18 @@ std::string complaint_about(const Key& key) {
 std::optional<Contradiction> find_contradiction(const Config& config) {
   if (auto found = find_contradiction_in_objective(config)) return found;
   if (config.run.name.find('/') != std::string::npos || config.run.name == "." || config.run.name == "..") {
-    return Contradiction{{"run.name"}, text("run.name is '", config.run.name, "', which is a path; it names a folder within run.directory")};
+    return Contradiction{{"run.name"}, base::text("run.name is '", config.run.name, "', which is a path; it names a folder within run.directory")};
   }
   for (const auto& [name, source] : {std::pair{"data.train", &config.data.train}, std::pair{"data.validation", &config.data.validation}}) {
     const auto& rows = source->rows;
     if (rows.size() == 2 && rows[0] >= rows[1]) {
-      const std::string key = text(name, ".rows");
-      return Contradiction{{key}, text(key, " is [", rows[0], ", ", rows[1], "], which holds no row; write [first, past_the_last]")};
+      const std::string key = base::text(name, ".rows");
+      return Contradiction{{key}, base::text(key, " is [", rows[0], ", ", rows[1], "], which holds no row; write [first, past_the_last]")};
     }
   }
   for (const auto& [name, source] : {std::pair{"data.train", &config.data.train}, std::pair{"data.validation", &config.data.validation}}) {
-    const std::string rows = text(name, ".rows"), split = text(name, ".split");
-    if (!source->rows.empty() && source->split) return Contradiction{{rows, split}, text(rows, " and ", split, " both choose rows; keep one")};
+    const std::string rows = base::text(name, ".rows"), split = base::text(name, ".split");
+    if (!source->rows.empty() && source->split) return Contradiction{{rows, split}, base::text(rows, " and ", split, " both choose rows; keep one")};
   }
   if (config.data.validation.fraction && !config.data.validation.file.empty())
     return Contradiction{{"data.validation.fraction", "data.validation.file"}, "data.validation.fraction holds out training rows instead of a data.validation.file; keep one"};
@@ -127,7 +127,7 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
   const auto& replicas = config.distributed.replicas;
   if (!config.train.batch_per_replica && replicas && config.train.global_batch % *replicas != 0) {
     return Contradiction{{"train.global_batch", "distributed.replicas"},
-                         text("train.global_batch is ", config.train.global_batch, ", which distributed.replicas, ", *replicas,
+                         base::text("train.global_batch is ", config.train.global_batch, ", which distributed.replicas, ", *replicas,
                               ", does not divide; make it a multiple, or set train.batch_per_replica instead")};
   }
   if (config.distributed.device == "cpu" && config.distributed.backend == "nccl") {
@@ -140,14 +140,14 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
   }
   if (config.distributed.compress != "none" && config.distributed.reproducible) {
     return Contradiction{{"distributed.compress", "distributed.reproducible"},
-                         text("distributed.compress is ", config.distributed.compress, ", which rounds what each rank sends, so that the bits depend on the number of ranks; "
+                         base::text("distributed.compress is ", config.distributed.compress, ", which rounds what each rank sends, so that the bits depend on the number of ranks; "
                               "distributed.reproducible promises that they do not: set distributed.compress to none, or distributed.reproducible to false")};
   }
   if (config.distributed.compress != "none" && config.train.precision == "fp64") {
     return Contradiction{{"distributed.compress", "train.precision"},
-                         text("distributed.compress is ", config.distributed.compress, ", which rounds away the digits that train.precision fp64 computes; set distributed.compress to none")};
+                         base::text("distributed.compress is ", config.distributed.compress, ", which rounds away the digits that train.precision fp64 computes; set distributed.compress to none")};
   }
   return std::nullopt;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

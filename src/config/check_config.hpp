@@ -8,7 +8,7 @@
 #include "config/config.hpp"
 #include "config/key_table.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 /// Why the key's present value may not stand (choices, range, number of entries), and what may. Empty: it may.
 std::string complaint_about(const Key& key);
@@ -22,4 +22,4 @@ struct Contradiction {
 /// The first contradiction in `config` that shows without the dataset and the number of ranks.
 std::optional<Contradiction> find_contradiction(const Config& config);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -3,7 +3,7 @@
 #include "base/text.hpp"
 #include "config/kld_weight_rule.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 std::optional<Contradiction> in_likelihood(const Config& config) {
@@ -11,13 +11,13 @@ std::optional<Contradiction> in_likelihood(const Config& config) {
   if (objective.likelihood == "bernoulli") {
     if (config.model.output != "auto" && config.model.output != "identity")
       return Contradiction{{"model.output", "objective.likelihood"},
-                           text("model.output is ", config.model.output, ", but objective.likelihood bernoulli takes logits; set model.output to auto")};
+                           base::text("model.output is ", config.model.output, ", but objective.likelihood bernoulli takes logits; set model.output to auto")};
     if (config.data.range[0] < 0)
       return Contradiction{{"data.range", "objective.likelihood"}, "objective.likelihood is bernoulli, whose values lie in [0, 1]; set data.range to [0, 1]"};
   }
   if (objective.likelihood == "discretized_logistic" && (config.data.binarize != "none" || config.data.dequantize != "none"))
     return Contradiction{{"objective.likelihood", config.data.binarize != "none" ? "data.binarize" : "data.dequantize"},
-                         text("objective.likelihood is discretized_logistic, which needs the 256 levels of bytes, but data.", config.data.binarize != "none" ? "binarize" : "dequantize",
+                         base::text("objective.likelihood is discretized_logistic, which needs the 256 levels of bytes, but data.", config.data.binarize != "none" ? "binarize" : "dequantize",
                               " leaves none; set it to none")};
   if (config.model.name == "decoder_only" && objective.likelihood == "gaussian" && objective.variance == "optimal")
     return Contradiction{{"objective.variance", "model.name"},
@@ -37,7 +37,7 @@ std::optional<Contradiction> in_schedules(const ObjectiveConfig& objective) {
 
 std::optional<Contradiction> in_importance_samples(const ObjectiveConfig& objective) {
   if (objective.importance_samples == 1) return std::nullopt;
-  const std::string subject = text("objective.importance_samples is ", objective.importance_samples, ", which trains the importance-weighted bound in nats; ");
+  const std::string subject = base::text("objective.importance_samples is ", objective.importance_samples, ", which trains the importance-weighted bound in nats; ");
   if (objective.reduction != "sum") return Contradiction{{"objective.importance_samples", "objective.reduction"}, subject + "set objective.reduction to sum"};
   if (kld_weight_rule(objective) != "elbo")
     return Contradiction{{"objective.importance_samples", "objective.kld_weight.rule"}, subject + "set objective.kld_weight.rule to elbo"};
@@ -57,4 +57,4 @@ std::optional<Contradiction> find_contradiction_in_objective(const Config& confi
   return in_importance_samples(config.objective);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -5,9 +5,9 @@
 
 #include "config/check_config.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 /// The first contradiction among model, objective and what the model sees of the data; empty: none.
 std::optional<Contradiction> find_contradiction_in_objective(const Config& config);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 struct RunConfig {
   std::string name;
@@ -190,4 +190,4 @@ struct Config {
   MetricsConfig metrics;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 std::vector<std::string> expanded(const std::vector<std::string>& files) {
@@ -51,4 +51,4 @@ void expand_paths(Config& config) {
   for (std::string* place : {&config.run.directory, &config.checkpoint.resume, &config.metrics.service_discovery}) *place = with_home(*place);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -6,7 +6,7 @@
 
 #include "config/config.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 /// `path` with the home folder in place of a leading ~ or ~user.
 std::string with_home(const std::string& path);
@@ -21,4 +21,4 @@ bool is_pattern(const std::string& path);
 /// Expands every key that names a place on the disk, data.train.file and data.validation.file with patterns. Looks at the disk.
 void expand_paths(Config& config);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

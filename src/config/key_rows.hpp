@@ -11,7 +11,7 @@
 
 #include "config/key_table.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 /// One row of the table while it is being written.
 class Row {
@@ -62,4 +62,4 @@ void add_train_keys(std::vector<Key>& keys, Config& config);
 void add_distributed_keys(std::vector<Key>& keys, DistributedConfig& distributed);
 void add_outcome_keys(std::vector<Key>& keys, Config& config);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -6,7 +6,7 @@
 #include "config/key_rows.hpp"
 #include "config/scalar_text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 std::string scalar_text(bool value) { return value ? "true" : "false"; }
@@ -22,7 +22,7 @@ struct ValueText {
   std::string list_text(const std::vector<Entry>& entries) const {
     std::vector<std::string> texts;
     for (const Entry& entry : entries) texts.push_back(scalar_text(entry));
-    return "[" + (brief ? list_of_ten(texts) : joined(texts, ", ")) + "]";
+    return "[" + (brief ? base::list_of_ten(texts) : joined(texts, ", ")) + "]";
   }
 
   template <typename Value>
@@ -82,4 +82,4 @@ Row Section::add(const std::string& name, Slot slot, const std::string& meaning,
   return Row(keys_.back());
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -11,7 +11,7 @@
 
 #include "config/config.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 /// Where a key's value lives in a Config. The alternative is its type.
 using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::optional<bool>*, std::optional<std::int64_t>*, std::optional<double>*,
@@ -49,4 +49,4 @@ std::string brief_value_text(const Key& key);
 /// Whether the key's value has any effect under the other keys' values.
 inline bool counts(const Key& key) { return !key.counts || key.counts(); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

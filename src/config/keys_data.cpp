@@ -1,7 +1,7 @@
 // The keys of data: what is read and what the model sees of it.
 #include "config/key_rows.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 /// The keys below `file`, alike for data.train and data.validation; each counts when `condition` (in words: `words`) holds.
@@ -45,4 +45,4 @@ void add_data_keys(std::vector<Key>& keys, DataConfig& data) {
   section.key("reader_threads", data.reader_threads, "threads of a rank that read and decode, and make batches for a GPU").at_least(1).at_most(1024).empty_is("auto").may_change();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -2,7 +2,7 @@
 #include "config/key_rows.hpp"
 #include "config/kld_weight_rule.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 void add_run_keys(std::vector<Key>& keys, RunConfig& run) {
   Section section(keys, "run");
@@ -95,4 +95,4 @@ void add_objective_keys(std::vector<Key>& keys, Config& config) {
       .counts_when("model.name is decoder_only", [&config] { return config.model.name == "decoder_only"; });
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -1,7 +1,7 @@
 // The keys of checkpoint, evaluate, pictures, log and metrics: what a run leaves and shows. A resume may change all of them.
 #include "config/key_rows.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 void add_outcome_keys(std::vector<Key>& keys, Config& config) {
   Section checkpoint(keys, "checkpoint");
@@ -36,4 +36,4 @@ void add_outcome_keys(std::vector<Key>& keys, Config& config) {
   metrics.key("push_gateway", config.metrics.push_gateway, "host:port, or a URL, of a Pushgateway for the job's outcome; null: none").may_change();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

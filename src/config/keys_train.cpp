@@ -1,7 +1,7 @@
 // The keys of train and distributed: how it is trained.
 #include "config/key_rows.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 void add_schedule_keys(std::vector<Key>& keys, ScheduleConfig& schedule) {
@@ -91,4 +91,4 @@ void add_distributed_keys(std::vector<Key>& keys, DistributedConfig& distributed
   section.key("share_gpu", distributed.share_gpu, "allow more ranks than GPUs on a node (for tests)").may_change();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -5,7 +5,7 @@
 
 #include "config/config.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 /// `objective.kld_weight.rule` with `auto` resolved: `reference` for the seed's objective (gaussian, fixed, mean), else `elbo`.
 inline std::string kld_weight_rule(const ObjectiveConfig& objective) {
@@ -14,4 +14,4 @@ inline std::string kld_weight_rule(const ObjectiveConfig& objective) {
   return seeds_own ? "reference" : "elbo";
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

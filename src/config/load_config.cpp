@@ -19,7 +19,7 @@
 #include "config/read_value.hpp"
 #include "config/scalar_text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 /// Fills a Config from a file and then from overrides, and remembers where each value came from.
@@ -40,14 +40,14 @@ class Loader {
     try {
       documents = YAML::LoadAll(yaml);
     } catch (const YAML::ParserException& error) {
-      throw BadInput(text(file_, ":", error.mark.line + 1, ": this is no YAML: ", error.msg, " (column ", error.mark.column + 1, ")"));
+      throw base::BadInput(base::text(file_, ":", error.mark.line + 1, ": this is no YAML: ", error.msg, " (column ", error.mark.column + 1, ")"));
     }
-    if (documents.size() > 1) throw BadInput(text(file_, ": holds ", documents.size(), " YAML documents; keep one"));
+    if (documents.size() > 1) throw base::BadInput(base::text(file_, ": holds ", documents.size(), " YAML documents; keep one"));
     const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
     if (root.IsMap()) {
       read_map(root, "");
     } else if (!root.IsNull()) {
-      throw BadInput(text(file_, ": is ", shown(root), "; a configuration is a map of keys"));
+      throw base::BadInput(base::text(file_, ": is ", shown(root), "; a configuration is a map of keys"));
     }
     for (auto& [name, given] : given_) given.counted_in_file = counts(key(name));
   }
@@ -55,12 +55,12 @@ class Loader {
   void read_override(const std::string& assignment) {
     override_ = assignment + " (command line)";
     const std::size_t equals = assignment.find('=');
-    if (equals == std::string::npos || equals == 0) throw BadInput(override_ + ": write key=value, e.g. train.global_batch=512");
+    if (equals == std::string::npos || equals == 0) throw base::BadInput(override_ + ": write key=value, e.g. train.global_batch=512");
     seen_.clear();
     try {
       read_entry(YAML::Load(assignment.substr(equals + 1)), assignment.substr(0, equals), override_);
     } catch (const YAML::ParserException& error) {
-      throw BadInput(text(override_, ": the value is no YAML: ", error.msg, "; put text between quotes"));
+      throw base::BadInput(base::text(override_, ": the value is no YAML: ", error.msg, "; put text between quotes"));
     }
   }
 
@@ -68,12 +68,12 @@ class Loader {
   void finish() {
     settle_keys_without_effect();
     for (const Key& each : keys_) {
-      if (each.required && !given_.contains(each.name)) throw BadInput(file_ + ": required key '" + each.name + "' is missing");
+      if (each.required && !given_.contains(each.name)) throw base::BadInput(file_ + ": required key '" + each.name + "' is missing");
     }
     if (const auto contradiction = find_contradiction(config_)) {
       const auto& names = contradiction->keys;
       const auto culprit = std::find_if(names.begin(), names.end(), [this](const std::string& name) { return given_.contains(name); });
-      throw BadInput((culprit == names.end() ? file_ : given_.at(*culprit).where) + ": " + contradiction->message);
+      throw base::BadInput((culprit == names.end() ? file_ : given_.at(*culprit).where) + ": " + contradiction->message);
     }
   }
 
@@ -88,8 +88,8 @@ class Loader {
   void read_map(const YAML::Node& map, const std::string& prefix) {
     std::vector<YAML::Node> merged;
     for (const auto& entry : map) {
-      const std::string where = override_.empty() ? text(file_, ":", entry.first.Mark().line + 1) : override_;
-      if (!entry.first.IsScalar()) throw BadInput(where + ": a key must be a word");
+      const std::string where = override_.empty() ? base::text(file_, ":", entry.first.Mark().line + 1) : override_;
+      if (!entry.first.IsScalar()) throw base::BadInput(where + ": a key must be a word");
       if (entry.first.Scalar() == "<<") {
         add_merged(entry.second, prefix, where, merged);
       } else if (prefix.empty() && entry.first.Scalar().starts_with("x-")) {
@@ -100,7 +100,7 @@ class Loader {
     }
     // YAML's merge key (https://yaml.org/type/merge.html): what the map gives itself comes first, then each merged map in turn.
     constexpr int kDeep = 20;
-    if (!merged.empty() && merging_ == kDeep) throw BadInput(text(file_, ":", map.Mark().line + 1, ": this map merges itself (<<)"));
+    if (!merged.empty() && merging_ == kDeep) throw base::BadInput(base::text(file_, ":", map.Mark().line + 1, ": this map merges itself (<<)"));
     for (const YAML::Node& node : merged) {
       ++merging_;
       read_map(node, prefix);
@@ -111,38 +111,38 @@ class Loader {
   void add_merged(const YAML::Node& node, const std::string& prefix, const std::string& where, std::vector<YAML::Node>& merged) const {
     if (node.IsMap()) return merged.push_back(node);
     const bool maps = node.IsSequence() && std::all_of(node.begin(), node.end(), [](const YAML::Node& each) { return each.IsMap(); });
-    if (!maps) throw BadInput(where + ": " + prefix + "<< merges a map or a list of maps, such as *name of one marked &name, not " + shown(node));
+    if (!maps) throw base::BadInput(where + ": " + prefix + "<< merges a map or a list of maps, such as *name of one marked &name, not " + shown(node));
     for (const YAML::Node& each : node) merged.push_back(each);
   }
 
   void read_entry(const YAML::Node& node, const std::string& name, const std::string& where) {
     if (!seen_.insert(name).second) {
       if (merging_ > 0) return;
-      throw BadInput(where + ": key '" + name + "' is given twice; keep one");
+      throw base::BadInput(where + ": key '" + name + "' is given twice; keep one");
     }
     if (index_.contains(name)) {
       assign(node, key(name), where);
       given_[name] = {where};
     } else if (!sections_.contains(name)) {
-      throw BadInput(where + ": unknown key '" + name + "'; " + advice(name));
+      throw base::BadInput(where + ": unknown key '" + name + "'; " + advice(name));
     } else if (node.IsMap()) {
       read_map(node, name + ".");
     } else if (node.IsNull()) {
       reset_section(name);
     } else {
-      throw BadInput(where + ": " + name + " is a group of keys (" + list_of_ten(members_of(name)) + "), not " + shown(node));
+      throw base::BadInput(where + ": " + name + " is a group of keys (" + base::list_of_ten(members_of(name)) + "), not " + shown(node));
     }
   }
 
   static void assign(const YAML::Node& node, const Key& target, const std::string& where) {
-    if (target.required && is_word(node, "required")) throw BadInput(where + ": required key '" + target.name + "' is not filled in");
+    if (target.required && is_word(node, "required")) throw base::BadInput(where + ": required key '" + target.name + "' is not filled in");
     try {
       read_value(node, target);
     } catch (const WrongType& wrong) {
-      throw BadInput(where + ": " + target.name + " " + wrong.message);
+      throw base::BadInput(where + ": " + target.name + " " + wrong.message);
     }
     const std::string complaint = complaint_about(target);
-    if (!complaint.empty()) throw BadInput(where + ": " + complaint);
+    if (!complaint.empty()) throw base::BadInput(where + ": " + complaint);
   }
 
   void reset(const Key& target) {
@@ -162,7 +162,7 @@ class Loader {
     for (const Key& each : keys_) {
       if (counts(each) || !given_.contains(each.name)) continue;
       const Given& given = given_.at(each.name);
-      if (!given.counted_in_file) throw BadInput(given.where + ": " + each.name + " has no effect: it counts only when " + each.counts_when);
+      if (!given.counted_in_file) throw base::BadInput(given.where + ": " + each.name + " has no effect: it counts only when " + each.counts_when);
       reset(each);
     }
   }
@@ -199,7 +199,7 @@ class Loader {
 };
 
 [[noreturn]] void refuse_file(const std::string& path) {
-  throw BadInput(path + ": can't be read: " + std::strerror(errno) + "; name a YAML configuration");
+  throw base::BadInput(path + ": can't be read: " + std::strerror(errno) + "; name a YAML configuration");
 }
 
 }  // namespace
@@ -225,4 +225,4 @@ Config parse_config(const std::string& yaml, const std::string& name, const std:
   return config;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

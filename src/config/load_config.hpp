@@ -6,7 +6,7 @@
 
 #include "config/config.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 /// Reads `path` and applies `overrides` ("train.global_batch=512", in order). Throws BadInput naming file, line and key for: an
 /// unreadable file, YAML that does not parse, an unknown key (with the nearest known one), a duplicate key, a wrong type, a value out
@@ -35,4 +35,4 @@ std::string default_config_yaml();
 /// `now` may leave distributed.replicas null (and with it G = batch_per_replica * R open): the run's stays.
 std::vector<std::string> forbidden_differences(const Config& saved, const Config& now);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <utility>
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 std::string_view last_component(std::string_view name) { return name.substr(name.rfind('.') + 1); }
@@ -44,4 +44,4 @@ std::string nearest_name(const std::string& unknown, const std::vector<std::stri
   return least.first <= bound ? nearest : "";
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 /// The least number of characters inserted, deleted or replaced that turns one into the other (Levenshtein, 1966).
 std::size_t edit_distance(std::string_view one, std::string_view other);
@@ -14,4 +14,4 @@ std::size_t edit_distance(std::string_view one, std::string_view other);
 /// is near.
 std::string nearest_name(const std::string& unknown, const std::vector<std::string>& known);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -8,7 +8,7 @@
 #include "config/load_config.hpp"
 #include "config/scalar_text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 constexpr std::size_t kCommentColumn = 42;
@@ -80,7 +80,7 @@ std::string config_value(const Config& config, const std::string& name) {
     const auto* const plain = std::get_if<std::string*>(&key.slot);
     return plain ? **plain : value_text(key);
   }
-  throw BadInput(text("there is no key '", name, "'; `vae_dist config` lists every key"));
+  throw base::BadInput(base::text("there is no key '", name, "'; `vae_dist config` lists every key"));
 }
 
 std::string default_config_yaml() {
@@ -114,4 +114,4 @@ std::vector<std::string> forbidden_differences(const Config& saved, const Config
   return differences;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

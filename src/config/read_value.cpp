@@ -7,7 +7,7 @@
 
 #include "config/scalar_text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 bool is_quoted(const YAML::Node& node) { return node.Tag() == "!"; }
@@ -108,4 +108,4 @@ std::string shown(const YAML::Node& node) {
   return is_quoted(node) ? "the text \"" + node.Scalar() + "\"" : "'" + node.Scalar() + "'";
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

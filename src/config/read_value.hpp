@@ -9,7 +9,7 @@ namespace YAML {
 class Node;
 }
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 /// What read_value throws: "takes an integer, not 'many'". The caller knows the place and puts it and the key in front.
 struct WrongType {
@@ -25,4 +25,4 @@ bool is_word(const YAML::Node& node, const std::string& word);
 /// The value as a message shows it: 'many', the text "64", a list, a map of keys, null.
 std::string shown(const YAML::Node& node);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

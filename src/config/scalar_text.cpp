@@ -6,7 +6,7 @@
 #include <charconv>
 #include <cmath>
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -88,4 +88,4 @@ std::string joined(const std::vector<std::string>& words, const std::string& sep
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::config {
 
 /// true or false.
 std::optional<bool> read_bool(std::string_view text);
@@ -27,4 +27,4 @@ std::string quoted_if_needed(const std::string& value);
 /// The words with `separator` between them.
 std::string joined(const std::vector<std::string>& words, const std::string& separator);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -7,7 +7,7 @@
 #include "data/batch_memory.hpp"
 #include "data/sample_layout.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 struct Batch {
   std::int64_t epoch = 0;
@@ -20,4 +20,4 @@ struct Batch {
   double scale = 1.0;                    ///< of the pixels: times this they lie in [0, 1]
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -1,10 +1,10 @@
 #include "data/batch_maker.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const BatchMeans& means) {
-  const PhiloxKey noise_key = random_key(plan.seed, Purpose::noise, static_cast<std::uint64_t>(epoch));
-  const PhiloxKey flip_key = random_key(plan.seed, Purpose::flip, static_cast<std::uint64_t>(epoch));
+  const base::PhiloxKey noise_key = base::random_key(plan.seed, base::Purpose::noise, static_cast<std::uint64_t>(epoch));
+  const base::PhiloxKey flip_key = base::random_key(plan.seed, base::Purpose::flip, static_cast<std::uint64_t>(epoch));
   const std::size_t image_bytes = dataset.image_bytes();
   const auto noise_values = static_cast<std::size_t>(plan.noise_per_sample);
   const auto count = static_cast<std::size_t>(plan.count);
@@ -29,13 +29,13 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
       dataset.read(sample, image, epoch);
     }
     // After binarizing, so that an image binarized once and for all is mirrored as a whole.
-    const bool mirrors = plan.horizontal_flip && (random_block(flip_key, key_index, 0, 0)[0] & 1) != 0;
+    const bool mirrors = plan.horizontal_flip && (base::random_block(flip_key, key_index, 0, 0)[0] & 1) != 0;
     if (!batch.mirrored.empty()) {
       batch.mirrored.data()[i] = mirrors;
     } else if (mirrors) {
       flip_horizontally(image, dataset.shape(), dataset.layout(), batch.type);
     }
-    fill_normal(noise_key, key_index, 0, std::span(batch.noise).subspan(i * noise_values, noise_values));
+    base::fill_normal(noise_key, key_index, 0, std::span(batch.noise).subspan(i * noise_values, noise_values));
   };
   means.team.divide(plan.count, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) make_sample(static_cast<std::size_t>(i));
@@ -45,8 +45,8 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
 
 Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step) {
   const EpochOrder order(plan.seed, static_cast<std::uint64_t>(epoch), std::make_shared<SampleChunks>(dataset.chunks()), plan.window_chunks);
-  ThreadTeam alone(1);
+  base::ThreadTeam alone(1);
   return make_batch(dataset, plan, order, epoch, step, {nullptr, plain_batch_memory(), alone});
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

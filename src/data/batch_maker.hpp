@@ -7,7 +7,7 @@
 #include "data/epoch_order.hpp"
 #include "data/sample_dataset.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 struct BatchPlan {
   std::uint64_t seed = 0;
@@ -29,11 +29,11 @@ using DecodedImages = std::function<std::span<const std::byte>(std::int64_t samp
 struct BatchMeans {
   DecodedImages images;        ///< empty: the dataset itself. Called from all of the team's threads
   const BatchMemory& memory;
-  ThreadTeam& team;
+  base::ThreadTeam& team;
 };
 
 /// order: of this epoch. Throws whatever reading throws.
 Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const BatchMeans& means);
 Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

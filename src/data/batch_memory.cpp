@@ -3,7 +3,7 @@
 #include <map>
 #include <mutex>
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 class FreeBlocks {
@@ -35,4 +35,4 @@ BatchMemory plain_batch_memory() {
   };
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 struct MemoryBlock {
   std::byte* data = nullptr;    ///< aligned for any number; holds anything
@@ -54,4 +54,4 @@ class BatchArray {
   std::size_t size_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

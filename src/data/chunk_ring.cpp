@@ -14,7 +14,7 @@
 #include "base/error.hpp"
 #include "data/signs_of_life.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 enum State : std::int32_t { kFilling, kLeft, kFailed };
@@ -60,7 +60,7 @@ struct ChunkRing::Rank {
   std::array<char, 1024> reason;
 };
 
-ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options, Communicator& node, Communicator& all)
+ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options, comm::Communicator& node, comm::Communicator& all)
     : dataset_(dataset), options_(options), chunks_(std::make_shared<SampleChunks>(dataset.chunks())), local_rank_(node.rank()), ranks_(node.size()) {
   const EpochOrder order(options_.seed, static_cast<std::uint64_t>(options_.first_epoch), chunks_, options_.window_chunks);
   // All that one global batch touches: its samples, and the windows that it begins and ends in.
@@ -69,7 +69,7 @@ ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options, Commu
   slot_bytes_ = static_cast<std::size_t>(dataset_.rows().longest_band()) * dataset_.rows().image_bytes();
   slot_bytes_ = (slot_bytes_ + 63) / 64 * 64;
   const std::size_t header = static_cast<std::size_t>(ranks_) * sizeof(Rank) + (static_cast<std::size_t>(slots_) * sizeof(Turn) + 63) / 64 * 64;
-  memory_ = std::make_unique<NodeMemory>(node, all, header + static_cast<std::size_t>(slots_) * slot_bytes_);
+  memory_ = std::make_unique<comm::NodeMemory>(node, all, header + static_cast<std::size_t>(slots_) * slot_bytes_);
 
   start_ = options_.first_epoch * order.turns() + order.window_of(options_.first_position).first;
   rank(local_rank_).first_needed = start_;
@@ -162,25 +162,25 @@ bool ChunkRing::wait_until_free(std::int64_t turn) const {
 
 void ChunkRing::check_filler(const Rank& filler) const {
   const std::int32_t state = filler.state.load(std::memory_order_acquire);
-  if (state == kFailed) throw Failure(filler.reason.data());
-  if (state == kLeft) throw Failure(text("rank ", filler.world_rank.load(), " decodes no more chunks for the ranks of its node: it has ended"));
+  if (state == kFailed) throw base::Failure(filler.reason.data());
+  if (state == kLeft) throw base::Failure(base::text("rank ", filler.world_rank.load(), " decodes no more chunks for the ranks of its node: it has ended"));
 }
 
-void ChunkRing::check_process(const Rank& other, Seconds silence) const {
+void ChunkRing::check_process(const Rank& other, base::Seconds silence) const {
   if (other.state != kFilling) return;
   if (other.process_namespace == rank(local_rank_).process_namespace && !is_there(other.process))
-    throw Failure(text("rank ", other.world_rank.load(), " (process ", other.process.load(), ") is gone: it decodes no more chunks for the ranks of its node"));
+    throw base::Failure(base::text("rank ", other.world_rank.load(), " (process ", other.process.load(), ") is gone: it decodes no more chunks for the ranks of its node"));
   if (silence > options_.patience)
-    throw Failure(text("rank ", other.world_rank.load(), " (process ", other.process.load(), ") has shown no sign of life for ", std::llround(silence.count()),
+    throw base::Failure(base::text("rank ", other.world_rank.load(), " (process ", other.process.load(), ") has shown no sign of life for ", std::llround(silence.count()),
                        " s: it was stopped or hangs, and decodes no more chunks for the ranks of its node"));
 }
 
 void ChunkRing::wait_until_ready(std::int64_t turn) const {
   const auto is_ready = [&] { return ready(turn % slots_).load(std::memory_order_acquire) == turn + 1; };
-  Stopwatch since_check;
+  base::Stopwatch since_check;
   std::optional<Pulses> pulses;
   for (Patience patience; !is_ready(); patience.wait()) {
-    if (stopping_) throw Failure("reading was stopped");
+    if (stopping_) throw base::Failure("reading was stopped");
     if (since_check.elapsed() < kPulse) continue;
     since_check.restart();
     if (!pulses) pulses.emplace(ranks_);
@@ -217,4 +217,4 @@ std::int64_t ChunkRing::chunks_decoded() const {
   return sum;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -21,7 +21,7 @@
 #include "data/epoch_order.hpp"
 #include "data/sample_dataset.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 class ChunkRing {
  public:
@@ -31,11 +31,11 @@ class ChunkRing {
     std::int64_t samples_at_once = 1;    ///< that all ranks together need at a time: the global batch
     std::int64_t threads = 1;            ///< of this rank, that decode
     std::int64_t first_epoch = 0, first_position = 0;
-    Seconds patience{60};                ///< a rank of the node whose pulse stands still for so long is lost (stopped, or its process hangs as a whole)
+    base::Seconds patience{60};                ///< a rank of the node whose pulse stands still for so long is lost (stopped, or its process hangs as a whole)
   };
 
   /// Starts to decode where (first_epoch, first_position) is. `dataset` outlives the ring. A collective of both: see NodeMemory.
-  ChunkRing(const SampleDataset& dataset, const Options& options, Communicator& node, Communicator& all);
+  ChunkRing(const SampleDataset& dataset, const Options& options, comm::Communicator& node, comm::Communicator& all);
   /// This rank fills no more: others that wait for it get an error.
   ~ChunkRing();
   ChunkRing(const ChunkRing&) = delete;
@@ -66,7 +66,7 @@ class ChunkRing {
   bool wait_until_free(std::int64_t turn) const;
   void wait_until_ready(std::int64_t turn) const;
   void check_filler(const Rank& filler) const;
-  void check_process(const Rank& other, Seconds silence) const;
+  void check_process(const Rank& other, base::Seconds silence) const;
   void give_up(const std::string& reason);
   RowRange rows_with(std::int64_t sample) const;
   Rank& rank(int local_rank) const;
@@ -79,7 +79,7 @@ class ChunkRing {
   const int local_rank_, ranks_;
   std::size_t slot_bytes_ = 0;
   std::int64_t slots_ = 0, start_ = 0;  // start_: the first turn
-  std::unique_ptr<NodeMemory> memory_;
+  std::unique_ptr<comm::NodeMemory> memory_;
   // What the last need() waited for: the turns, and by chunk where its images begin.
   struct Held {
     const std::byte* images;
@@ -91,4 +91,4 @@ class ChunkRing {
   std::vector<std::jthread> threads_;  // last: they use all of the above
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 constexpr std::int64_t kBlockValues = 1 << 16;
@@ -17,25 +17,25 @@ class CompanionFiles {
  public:
   CompanionFiles(const DecodedRows& rows, const std::string& path) {
     for (std::size_t i = 0; i < rows.files().size(); ++i) {
-      Hdf5Dataset part = rows.file(i).dataset(path);
+      hdf5::Hdf5Dataset part = rows.file(i).dataset(path);
       const std::vector<std::int64_t>& shape = part.shape();
       const std::int64_t images = rows.stored(i).rows();
-      if (!part.number()) throw BadInput(text(part.where(), " holds ", part.type_name(), " values: labels and factors are plain numbers"));
+      if (!part.number()) throw base::BadInput(base::text(part.where(), " holds ", part.type_name(), " values: labels and factors are plain numbers"));
       if ((shape.size() != 1 && shape.size() != 2) || shape[0] != images || (shape.size() == 2 && shape[1] == 0))
-        throw BadInput(text(part.where(), " has shape ", shape_text(shape), ": labels of ", images, " images are [", images, "], factors [", images, ", F]"));
+        throw base::BadInput(base::text(part.where(), " has shape ", hdf5::shape_text(shape), ": labels of ", images, " images are [", images, "], factors [", images, ", F]"));
       if (i > 0 && std::vector(shape.begin() + 1, shape.end()) != std::vector(first().shape().begin() + 1, first().shape().end()))
-        throw BadInput(text(part.where(), " has shape ", shape_text(shape), ", but ", first().where(), " ", shape_text(first().shape()), ": only the first axis may differ"));
+        throw base::BadInput(base::text(part.where(), " has shape ", hdf5::shape_text(shape), ", but ", first().where(), " ", hdf5::shape_text(first().shape()), ": only the first axis may differ"));
       if (i > 0 && part.number() != first().number())
-        throw BadInput(text(part.where(), " holds ", part.type_name(), " values, but ", first().where(), " ", first().type_name(), " (or their byte order differs)"));
+        throw base::BadInput(base::text(part.where(), " holds ", part.type_name(), " values, but ", first().where(), " ", first().type_name(), " (or their byte order differs)"));
       if (i > 0 && part.text_list_attribute("names") != first().text_list_attribute("names"))
-        throw BadInput(text(part.where(), " has other `names` than ", first().where(), ": its numbers mean something else"));
+        throw base::BadInput(base::text(part.where(), " has other `names` than ", first().where(), ": its numbers mean something else"));
       if (rows.files().size() > 1) part.close_when_idle();
       parts_.push_back({std::move(part), rows_});
       rows_ += images;
     }
   }
 
-  const Hdf5Dataset& first() const { return parts_.front().dataset; }
+  const hdf5::Hdf5Dataset& first() const { return parts_.front().dataset; }
   std::int64_t columns() const { return first().shape().size() == 2 ? first().shape()[1] : 1; }
 
   std::size_t row_bytes() const { return static_cast<std::size_t>(columns()) * first().number()->bytes; }
@@ -57,12 +57,12 @@ class CompanionFiles {
   // For messages.
   std::string place(std::int64_t row) const {
     const Part& part = part_of(row);
-    return text(part.dataset.where(), ": row ", row - part.first_row);
+    return base::text(part.dataset.where(), ": row ", row - part.first_row);
   }
 
  private:
   struct Part {
-    Hdf5Dataset dataset;
+    hdf5::Hdf5Dataset dataset;
     std::int64_t first_row;
   };
 
@@ -81,11 +81,11 @@ template <typename Value, typename Take>
 CompanionRows<Value> rows_of(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples, Take take) {
   CompanionFiles files(images.rows(), path);
   CompanionRows<Value> out{.columns = files.columns(), .values = {}, .names = files.first().text_list_attribute("names")};
-  const StoredNumber number = *files.first().number();
+  const hdf5::StoredNumber number = *files.first().number();
   const std::size_t width = std::is_same_v<Value, std::byte> ? files.row_bytes() : static_cast<std::size_t>(out.columns);
   std::vector<std::int64_t> rows, order(samples.size());
   for (const std::int64_t sample : samples) {
-    if (sample < 0 || sample >= images.size()) throw std::out_of_range(text("sample ", sample, " of ", images.size()));
+    if (sample < 0 || sample >= images.size()) throw std::out_of_range(base::text("sample ", sample, " of ", images.size()));
     rows.push_back(images.samples().row(sample));
   }
   // In the order of the file each block is read once.
@@ -103,17 +103,17 @@ CompanionRows<Value> rows_of(const SampleDataset& images, const std::string& pat
 }  // namespace
 
 CompanionRows<double> read_companion(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
-  return rows_of<double>(images, path, samples, [](const StoredNumber& number, auto stored, std::span<double> out, auto) { to_doubles(number, stored, out); });
+  return rows_of<double>(images, path, samples, [](const hdf5::StoredNumber& number, auto stored, std::span<double> out, auto) { hdf5::to_doubles(number, stored, out); });
 }
 
 CompanionRows<std::int64_t> read_companion_integers(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
-  return rows_of<std::int64_t>(images, path, samples, [](const StoredNumber& number, auto stored, std::span<std::int64_t> out, auto place) {
-    if (to_integers(number, stored, out)) throw BadInput(text(place(), " holds a value that is no whole number"));
+  return rows_of<std::int64_t>(images, path, samples, [](const hdf5::StoredNumber& number, auto stored, std::span<std::int64_t> out, auto place) {
+    if (hdf5::to_integers(number, stored, out)) throw base::BadInput(base::text(place(), " holds a value that is no whole number"));
   });
 }
 
 CompanionRows<std::byte> read_companion_bytes(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
-  return rows_of<std::byte>(images, path, samples, [](const StoredNumber&, auto stored, std::span<std::byte> out, auto) { std::copy(stored.begin(), stored.end(), out.begin()); });
+  return rows_of<std::byte>(images, path, samples, [](const hdf5::StoredNumber&, auto stored, std::span<std::byte> out, auto) { std::copy(stored.begin(), stored.end(), out.begin()); });
 }
 
 CompanionRows<double> read_companion(const SampleDataset& images, const std::string& path) {  std::vector<std::int64_t> samples(static_cast<std::size_t>(images.size()));
@@ -121,4 +121,4 @@ CompanionRows<double> read_companion(const SampleDataset& images, const std::str
   return read_companion(images, path, samples);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -12,7 +12,7 @@
 
 #include "data/sample_dataset.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 template <typename Value>
 struct CompanionRows {
@@ -34,4 +34,4 @@ CompanionRows<std::int64_t> read_companion_integers(const SampleDataset& images,
 /// As they are stored, byte order and all: [samples, columns * bytes of a value].
 CompanionRows<std::byte> read_companion_bytes(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

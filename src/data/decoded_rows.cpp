@@ -7,50 +7,50 @@
 #include "base/error.hpp"
 #include "base/list_of_ten.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
-Hdf5Dataset find_dataset(const Hdf5File& file, const std::optional<std::string>& name) {
+hdf5::Hdf5Dataset find_dataset(const hdf5::Hdf5File& file, const std::optional<std::string>& name) {
   if (name) return file.dataset(*name);
-  std::vector<Hdf5Dataset> candidates;
+  std::vector<hdf5::Hdf5Dataset> candidates;
   std::vector<std::string> all;
-  const Hdf5File::Contents contents = file.contents();
+  const hdf5::Hdf5File::Contents contents = file.contents();
   for (const std::string& path : contents.datasets) {
-    Hdf5Dataset d = file.dataset(path);
-    all.push_back(text(path, " ", shape_text(d.shape()), " ", d.type_name()));
+    hdf5::Hdf5Dataset d = file.dataset(path);
+    all.push_back(base::text(path, " ", hdf5::shape_text(d.shape()), " ", d.type_name()));
     if (is_image_shaped(d.shape()) && d.number()) candidates.push_back(std::move(d));
   }
   if (candidates.size() == 1) return candidates[0];
-  for (const std::string& link : contents.dangling_links) all.push_back(text(link, ": a link to something that is not there"));
-  throw BadInput(text(file.path(), ": ", candidates.empty() ? "no dataset looks like images ([N, H, W], [N, H, W, C] or [N, C, H, W])" : "several datasets look like images",
-                      "; choose one with data.train.dataset. The file holds:", all.empty() ? " nothing" : "\n  " + list_of_ten(all, "\n  ")));
+  for (const std::string& link : contents.dangling_links) all.push_back(base::text(link, ": a link to something that is not there"));
+  throw base::BadInput(base::text(file.path(), ": ", candidates.empty() ? "no dataset looks like images ([N, H, W], [N, H, W, C] or [N, C, H, W])" : "several datasets look like images",
+                      "; choose one with data.train.dataset. The file holds:", all.empty() ? " nothing" : "\n  " + base::list_of_ten(all, "\n  ")));
 }
 
-AxesHints hints_of(const Hdf5Dataset& dataset) {
+AxesHints hints_of(const hdf5::Hdf5Dataset& dataset) {
   return {dataset.text_attribute("CLASS") == "IMAGE", !dataset.text_attribute("MATLAB_class").empty()};
 }
 
-std::string place_of(const Hdf5Dataset& dataset) { return text(dataset.file(), ":/", dataset.path()); }
+std::string place_of(const hdf5::Hdf5Dataset& dataset) { return base::text(dataset.file(), ":/", dataset.path()); }
 
 }  // namespace
 
 DecodedRows::DecodedRows(const std::vector<std::string>& files, const std::optional<std::string>& dataset, const std::string& layout) : files_(files) {
   std::int64_t rows = 0;
   for (const std::string& name : files) {
-    Hdf5File file = Hdf5File::open(name);
-    Hdf5Dataset found = find_dataset(file, dataset);
+    hdf5::Hdf5File file = hdf5::Hdf5File::open(name);
+    hdf5::Hdf5Dataset found = find_dataset(file, dataset);
     const SampleLayout found_layout = find_layout(found.shape(), layout, hints_of(found), place_of(found));
     const SampleShape shape = image_shape(found.shape(), found_layout);
-    if (found.shape()[0] == 0 || shape.values() == 0) throw BadInput(text(place_of(found), " has shape ", shape_text(found.shape()), ": there are no images in it"));
+    if (found.shape()[0] == 0 || shape.values() == 0) throw base::BadInput(base::text(place_of(found), " has shape ", hdf5::shape_text(found.shape()), ": there are no images in it"));
     if (files.size() > 1) found.close_when_idle();
-    Part part{std::make_unique<StoredRows>(std::move(found)), rows};
+    Part part{std::make_unique<hdf5::StoredRows>(std::move(found)), rows};
     if (parts_.empty()) {
       stored_shape_ = shape;
       layout_ = found_layout;
-    } else if (const Hdf5Dataset &first = stored(0).dataset(), &other = part.stored->dataset();
+    } else if (const hdf5::Hdf5Dataset &first = stored(0).dataset(), &other = part.stored->dataset();
                shape != stored_shape_ || found_layout != layout_ || part.stored->number() != number()) {
-      throw BadInput(text("the files do not hold the same kind of images: ", place_of(first), " is ", shape_text(first.shape()), " ", first.type_name(), ", but ", place_of(other),
-                          " is ", shape_text(other.shape()), " ", other.type_name()));
+      throw base::BadInput(base::text("the files do not hold the same kind of images: ", place_of(first), " is ", hdf5::shape_text(first.shape()), " ", first.type_name(), ", but ", place_of(other),
+                          " is ", hdf5::shape_text(other.shape()), " ", other.type_name()));
     }
     rows += part.stored->rows();
     parts_.push_back(std::move(part));
@@ -77,7 +77,7 @@ std::vector<std::string> DecodedRows::source_files() const {
 
 std::string DecodedRows::place() const {
   const std::string first = place_of(stored(0).dataset());
-  return parts_.size() == 1 ? first : text(first, " and ", parts_.size() - 1, parts_.size() == 2 ? " more file" : " more files");
+  return parts_.size() == 1 ? first : base::text(first, " and ", parts_.size() - 1, parts_.size() == 2 ? " more file" : " more files");
 }
 
 const DecodedRows::Part& DecodedRows::part_of(std::int64_t row) const {
@@ -103,7 +103,7 @@ std::int64_t DecodedRows::equal_bands_from(std::int64_t row, std::int64_t last) 
 }
 
 bool DecodedRows::reads_single_rows() const {
-  return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.stored->dataset().storage() == StorageKind::contiguous; });
+  return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.stored->dataset().storage() == hdf5::StorageKind::contiguous; });
 }
 
 std::int64_t DecodedRows::chunks_decoded() const {
@@ -129,7 +129,7 @@ void DecodedRows::read(std::int64_t first, std::int64_t count, std::span<std::by
 }
 
 void DecodedRows::read_part(const Part& part, std::int64_t first, std::int64_t count, std::span<std::byte> out, RowBuffers& buffers) const {
-  const StoredRows& stored = *part.stored;
+  const hdf5::StoredRows& stored = *part.stored;
   if (number().is_byte() && geometry_.is_identity() && type_ == PixelType::uint8) {
     stored.read(first, count, out, buffers.decode);
     if (limits_.allows_all_bytes()) return;
@@ -145,11 +145,11 @@ void DecodedRows::read_part(const Part& part, std::int64_t first, std::int64_t c
   buffers.resized.resize(delivered);
   if (!geometry_.is_identity() && !buffers.resizer) buffers.resizer.emplace(stored_shape_, layout_, geometry_);
   for (std::int64_t row = 0; row < count; ++row) {
-    const auto bad = to_floats(number(), std::span(buffers.stored).subspan(static_cast<std::size_t>(row) * row_bytes, row_bytes), buffers.values);
+    const auto bad = hdf5::to_floats(number(), std::span(buffers.stored).subspan(static_cast<std::size_t>(row) * row_bytes, row_bytes), buffers.values);
     if (bad) {
       double value = 0;
-      to_doubles(number(), std::span(buffers.stored).subspan(static_cast<std::size_t>(row) * row_bytes + *bad * number().bytes, number().bytes), {&value, 1});
-      throw Failure(text(stored.dataset().where(), ": row ", first + row, " holds a value that is no finite number", std::isfinite(value) ? text(" in single precision: ", value) : "",
+      hdf5::to_doubles(number(), std::span(buffers.stored).subspan(static_cast<std::size_t>(row) * row_bytes + *bad * number().bytes, number().bytes), {&value, 1});
+      throw base::Failure(base::text(stored.dataset().where(), ": row ", first + row, " holds a value that is no finite number", std::isfinite(value) ? base::text(" in single precision: ", value) : "",
                          " (value ", *bad, " of the image)"));
     }
     check_values(part, first + row, buffers.values);
@@ -198,7 +198,7 @@ void DecodedRows::check_values(const Part& part, std::int64_t row, std::span<con
 }
 
 void DecodedRows::refuse_value(const Part& part, std::int64_t row, float value, std::size_t place) const {
-  throw Failure(text(part.stored->dataset().where(), ": row ", row, " holds ", value, " (value ", place, " of the image)", limits_reason_));
+  throw base::Failure(base::text(part.stored->dataset().where(), ": row ", row, " holds ", value, " (value ", place, " of the image)", limits_reason_));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

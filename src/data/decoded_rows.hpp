@@ -12,7 +12,7 @@
 #include "data/value_scale.hpp"
 #include "hdf5/stored_rows.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 struct RowRange {
   std::int64_t first = 0, last = 0;  ///< last is excluded
@@ -23,7 +23,7 @@ struct RowRange {
 
 /// What one thread needs to read; kept from one read to the next.
 struct RowBuffers {
-  DecodeBuffers decode;
+  hdf5::DecodeBuffers decode;
   std::vector<std::byte> stored;
   std::vector<float> values, resized;
   std::optional<ImageResizer> resizer;
@@ -47,13 +47,13 @@ class DecodedRows {
   SampleLayout layout() const { return layout_; }
   PixelType type() const { return type_; }                  ///< as delivered
   std::size_t image_bytes() const { return static_cast<std::size_t>(shape_.values()) * bytes_of(type_); }
-  const StoredNumber& number() const { return parts_.front().stored->number(); }
+  const hdf5::StoredNumber& number() const { return parts_.front().stored->number(); }
   const std::vector<std::string>& files() const { return files_; }
   std::string place() const;                                ///< "a.h5:/imgs", "a.h5:/imgs and 2 more files"
 
   /// The dataset of file i. The file itself may have been closed: it is opened anew.
-  const StoredRows& stored(std::size_t i) const { return *parts_[i].stored; }
-  Hdf5File file(std::size_t i) const { return Hdf5File::open(files_[i]); }
+  const hdf5::StoredRows& stored(std::size_t i) const { return *parts_[i].stored; }
+  hdf5::Hdf5File file(std::size_t i) const { return hdf5::Hdf5File::open(files_[i]); }
   /// All files that values come from, in about the order of the rows.
   std::vector<std::string> source_files() const;
 
@@ -80,7 +80,7 @@ class DecodedRows {
 
  private:
   struct Part {
-    std::unique_ptr<StoredRows> stored;
+    std::unique_ptr<hdf5::StoredRows> stored;
     std::int64_t first;  // row
   };
 
@@ -100,4 +100,4 @@ class DecodedRows {
   std::string limits_reason_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

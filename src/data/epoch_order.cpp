@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 SampleChunks in_order(const SampleChunks& chunks, const SampleOrder& order) {
@@ -19,8 +19,8 @@ EpochOrder::EpochOrder(std::uint64_t seed, std::uint64_t epoch, std::shared_ptr<
     all_.emplace(seed, epoch, samples_);
     return;
   }
-  const SampleOrder order(random_key(seed, Purpose::chunk_order, epoch), chunks_->count());
-  const PhiloxKey key = random_key(seed, Purpose::window_order, epoch);
+  const SampleOrder order(base::random_key(seed, base::Purpose::chunk_order, epoch), chunks_->count());
+  const base::PhiloxKey key = base::random_key(seed, base::Purpose::window_order, epoch);
   windows_.emplace(Windows{order, in_order(*chunks_, order), (chunks_->count() + window_chunks - 1) / window_chunks,
                            static_cast<std::uint64_t>(key[0]) << 32 | key[1]});
 }
@@ -45,9 +45,9 @@ std::int64_t EpochOrder::at(std::int64_t position) const {
   const SampleChunks& in_turn = windows_->in_turn;
   const std::int64_t window = window_at(in_turn.chunk_of(position));
   const std::int64_t begin = in_turn.first_sample(first_turn(window)), end = in_turn.first_sample(first_turn(window + 1));
-  const SampleOrder within(random_key(windows_->seed, Purpose::window_order, static_cast<std::uint64_t>(window)), end - begin);
+  const SampleOrder within(base::random_key(windows_->seed, base::Purpose::window_order, static_cast<std::uint64_t>(window)), end - begin);
   const std::int64_t place = begin + within.at(position - begin), turn = in_turn.chunk_of(place);
   return chunks_->first_sample(chunk_at(turn)) + place - in_turn.first_sample(turn);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -11,7 +11,7 @@
 #include "data/sample_chunks.hpp"
 #include "data/sample_order.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 class EpochOrder {
  public:
@@ -50,4 +50,4 @@ class EpochOrder {
   std::optional<Windows> windows_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -5,7 +5,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 // Rows one by one as ranges.
@@ -27,29 +27,29 @@ std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& spl
   std::vector<RowRange> out;
   std::int64_t first = 0;
   for (std::size_t i = 0; i < rows.files().size(); ++i) {
-    const Hdf5Dataset& images = rows.stored(i).dataset();
+    const hdf5::Hdf5Dataset& images = rows.stored(i).dataset();
     const std::int64_t count = images.shape()[0];
     std::set<std::string> names;
     bool found = false;
-    for (const FuelSplit& entry : rows.file(i).fuel_splits()) {
+    for (const hdf5::FuelSplit& entry : rows.file(i).fuel_splits()) {
       if (entry.source != images.path()) continue;
       names.insert(entry.split);
       if (entry.split != split) continue;
       found = true;
       for (const RowRange& range : entry.indices.empty() ? std::vector<RowRange>{{entry.start, entry.stop}} : as_ranges(entry.indices)) {
         if (range.first < 0 || range.last > count || range.first > range.last)
-          throw BadInput(text(images.where(), ": its split '", split, "' has rows ", range.first, " to ", range.last, ", but there are ", count));
+          throw base::BadInput(base::text(images.where(), ": its split '", split, "' has rows ", range.first, " to ", range.last, ", but there are ", count));
         if (range.size() > 0) out.push_back({first + range.first, first + range.last});
       }
     }
     if (!found) {
       std::string list;
-      for (const std::string& name : names) list += text(list.empty() ? "'" : ", '", name, "'");
-      throw BadInput(text(images.where(), ": the file's attribute `split` has no split '", split, "' of it; it has ", list.empty() ? "none" : list));
+      for (const std::string& name : names) list += base::text(list.empty() ? "'" : ", '", name, "'");
+      throw base::BadInput(base::text(images.where(), ": the file's attribute `split` has no split '", split, "' of it; it has ", list.empty() ? "none" : list));
     }
     first += count;
   }
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

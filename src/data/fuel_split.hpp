@@ -6,9 +6,9 @@
 
 #include "data/decoded_rows.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 /// The rows of a split, over all files in turn. Throws BadInput where a file has no such attribute, or no such split of its images; names those there are.
 std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& split);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -4,11 +4,11 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 SampleShape shape_after(const SampleShape& shape, const Geometry& geometry, const std::string& place) {
   if (geometry.crop && (*geometry.crop > shape.height || *geometry.crop > shape.width))
-    throw BadInput(text("data.crop is ", *geometry.crop, ", but the images of ", place, " have ", shape.height, "x", shape.width, " pixels"));
+    throw base::BadInput(base::text("data.crop is ", *geometry.crop, ", but the images of ", place, " have ", shape.height, "x", shape.width, " pixels"));
   if (geometry.resize) return {shape.channels, *geometry.resize, *geometry.resize};
   if (geometry.crop) return {shape.channels, *geometry.crop, *geometry.crop};
   return shape;
@@ -55,4 +55,4 @@ void ImageResizer::apply(std::span<const float> values, std::span<float> out) {
       }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -8,7 +8,7 @@
 
 #include "data/sample_layout.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 struct Geometry {
   std::optional<std::int64_t> crop;    ///< side of the centred square that is kept, pixels
@@ -43,4 +43,4 @@ class ImageResizer {
   std::vector<float> wide_;  // rows done, columns not
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -4,7 +4,7 @@
 
 #include "device/queue_copy.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& f) {
   const std::int64_t count = static_cast<std::int64_t>(pixels.size() / bytes_of(f.pixels)) / f.shape.values();
@@ -13,7 +13,7 @@ at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& 
   const std::vector<std::int64_t> sizes = channels_stored_last ? std::vector<std::int64_t>{count, h, w, c} : std::vector<std::int64_t>{count, c, h, w};
 
   const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes, f.pixels == PixelType::uint8 ? at::kByte : at::kFloat);
-  at::Tensor images = queue_copy(stored, f.device).to(f.type, /*non_blocking=*/false, /*copy=*/f.device.is_cpu());  // there the memory is the caller's
+  at::Tensor images = device::queue_copy(stored, f.device).to(f.type, /*non_blocking=*/false, /*copy=*/f.device.is_cpu());  // there the memory is the caller's
   images.mul_(f.scale * (f.high - f.low));
   if (f.low != 0) images.add_(f.low);
   // A view: the values stay where they are, the axes are renamed.
@@ -21,4 +21,4 @@ at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& 
   return images.contiguous(f.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

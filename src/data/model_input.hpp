@@ -7,7 +7,7 @@
 
 #include "data/sample_dataset.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 struct InputFormat {
   SampleShape shape;
@@ -24,4 +24,4 @@ struct InputFormat {
 /// GPU the copy is queued as by device/queue_copy.hpp: `pixels` may be freed when this returns.
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& format);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

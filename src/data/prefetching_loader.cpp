@@ -2,7 +2,7 @@
 
 #include <optional>
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 PrefetchingLoader::PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
                                      std::unique_ptr<ChunkRing> ring, BatchMemory memory, int threads)
@@ -60,4 +60,4 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

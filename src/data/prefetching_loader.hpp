@@ -11,7 +11,7 @@
 #include "data/batch_maker.hpp"
 #include "data/chunk_ring.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 class PrefetchingLoader {
  public:
@@ -35,7 +35,7 @@ class PrefetchingLoader {
   const std::size_t ahead_;
   const std::unique_ptr<ChunkRing> ring_;
   const BatchMemory memory_;
-  ThreadTeam team_;
+  base::ThreadTeam team_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Batch> ready_;
@@ -44,4 +44,4 @@ class PrefetchingLoader {
   std::thread thread_;  // last: it uses all of the above
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

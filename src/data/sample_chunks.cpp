@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 // Equal sizes in a row.
@@ -86,4 +86,4 @@ std::int64_t SampleChunks::chunk_of(std::int64_t sample) const {
   return sample < after ? last : last + 1 + (sample - after) / regular_;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -7,7 +7,7 @@
 
 #include "data/sample_rows.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 class SampleChunks {
  public:
@@ -37,4 +37,4 @@ class SampleChunks {
   std::vector<std::int64_t> excess_before_;  // of irregular chunk i: the sum over those before it; one entry more at the end
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -18,7 +18,7 @@
 #include "hdf5/page_cache.hpp"
 #include "data/value_scale.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 constexpr std::int64_t kRowsLookedAt = 64;
@@ -35,13 +35,13 @@ std::vector<RowRange> chosen_ranges(const SampleSource& source, const DecodedRow
   if (source.split) return fuel_split(rows, *source.split);
   if (source.rows.empty()) return {{0, rows.rows()}};
   if (source.rows[0] < 0 || source.rows[1] > rows.rows() || source.rows[0] >= source.rows[1])
-    throw BadInput(text(rows.place(), " has ", rows.rows(), " rows; rows [", source.rows[0], ", ", source.rows[1], "] are not within it"));
+    throw base::BadInput(base::text(rows.place(), " has ", rows.rows(), " rows; rows [", source.rows[0], ", ", source.rows[1], "] are not within it"));
   return {{source.rows[0], source.rows[1]}};
 }
 
 // Runs `work` in this thread and others.
 void in_threads(std::int64_t threads, const std::function<void()>& work) {
-  ThreadTeam(static_cast<int>(threads)).divide(threads, [&](std::int64_t, std::int64_t) { work(); });
+  base::ThreadTeam(static_cast<int>(threads)).divide(threads, [&](std::int64_t, std::int64_t) { work(); });
 }
 
 }  // namespace
@@ -61,13 +61,13 @@ using ValueAttributes = std::map<std::string, std::optional<double>>;
 ValueAttributes common_attributes(const DecodedRows& rows, const std::vector<std::string>& names) {
   ValueAttributes first;
   for (std::size_t i = 0; i < rows.files().size(); ++i) {
-    const Hdf5Dataset& dataset = rows.stored(i).dataset();
+    const hdf5::Hdf5Dataset& dataset = rows.stored(i).dataset();
     for (const std::string& name : names) {
       const std::optional<double> value = dataset.number_attribute(name);
       const std::optional<double> wanted = first.emplace(name, value).first->second;
       if (value != wanted && !(value && wanted && std::isnan(*value) && std::isnan(*wanted)))
-        throw BadInput(text("the files do not hold the same kind of images: the attribute `", name, "` is ", wanted ? text(*wanted) : "absent", " in ", rows.stored(0).dataset().where(), " and ",
-                            value ? text(*value) : "absent", " in ", dataset.where()));
+        throw base::BadInput(base::text("the files do not hold the same kind of images: the attribute `", name, "` is ", wanted ? base::text(*wanted) : "absent", " in ", rows.stored(0).dataset().where(), " and ",
+                            value ? base::text(*value) : "absent", " in ", dataset.where()));
     }
   }
   return first;
@@ -77,7 +77,7 @@ ValueAttributes common_attributes(const DecodedRows& rows, const std::vector<std
 void refuse_packed_values(const ValueAttributes& attributes, const DecodedRows& rows) {
   const double factor = attributes.at("scale_factor").value_or(1), offset = attributes.at("add_offset").value_or(0);
   if (factor == 1 && offset == 0) return;
-  throw BadInput(text(rows.place(), " has NetCDF's attributes scale_factor = ", factor, " and add_offset = ", offset, ", by which its values are stored shifted or scaled; they are not applied "
+  throw base::BadInput(base::text(rows.place(), " has NetCDF's attributes scale_factor = ", factor, " and add_offset = ", offset, ", by which its values are stored shifted or scaled; they are not applied "
                                     "here. Store the values as they are meant, or set data.train.scale to the factor that brings the stored numbers themselves to [0, 1]"));
 }
 
@@ -91,13 +91,13 @@ std::optional<float> missing_value(const ValueAttributes& attributes) {
 std::optional<std::string> splits_of(const DecodedRows& rows) {
   std::set<std::string> names;
   try {
-    for (const FuelSplit& entry : rows.file(0).fuel_splits())
-      if (entry.source == rows.stored(0).dataset().path()) names.insert(text("'", entry.split, "'"));
-  } catch (const BadInput&) {
+    for (const hdf5::FuelSplit& entry : rows.file(0).fuel_splits())
+      if (entry.source == rows.stored(0).dataset().path()) names.insert(base::text("'", entry.split, "'"));
+  } catch (const base::BadInput&) {
     // an attribute `split` of another kind
   }
   if (names.empty()) return std::nullopt;
-  return list_of_ten({names.begin(), names.end()});
+  return base::list_of_ten({names.begin(), names.end()});
 }
 
 }  // namespace
@@ -148,11 +148,11 @@ struct SampleDataset::Store {
     const std::lock_guard lock(look_mutex);
     if (looked_at) return *looked_at;
     const SampleShape& s = rows.shape();
-    LookedAt seen{{}, hash_text(text(samples.places(), " ", s.channels, " ", s.height, " ", s.width, " ", layout_name(rows.layout())))};
+    LookedAt seen{{}, base::hash_text(base::text(samples.places(), " ", s.channels, " ", s.height, " ", s.width, " ", layout_name(rows.layout())))};
     std::vector<std::byte> image(rows.image_bytes());
     for (const std::int64_t place : spread_places(samples.places(), kRowsLookedAt)) {
       read(place, image);
-      seen.fingerprint = hash_bytes(image.data(), image.size(), seen.fingerprint);
+      seen.fingerprint = base::hash_bytes(image.data(), image.size(), seen.fingerprint);
       seen.values.include(image, rows.type());
       seen.fractions = seen.fractions || has_fractions(image, rows.type());
     }
@@ -169,8 +169,8 @@ struct SampleDataset::Store {
   // From now on reading checks every value.
   void limit_values(double scale) const {
     rows.limit(ValueLimits::of_scale(scale, missing),
-               text(": times the scale ", scale, given_scale ? " that is given" : text(" that was found by looking at ", kRowsLookedAt, " images"), " it is not in [0, 1]",
-                    missing ? text(", or it is the sign for a missing value (", *missing, ", by the attribute _FillValue)") : "", ". Mend or leave out the row, or set data.train.scale"));
+               base::text(": times the scale ", scale, given_scale ? " that is given" : base::text(" that was found by looking at ", kRowsLookedAt, " images"), " it is not in [0, 1]",
+                    missing ? base::text(", or it is the sign for a missing value (", *missing, ", by the attribute _FillValue)") : "", ". Mend or leave out the row, or set data.train.scale"));
   }
 
   void check_decoded() const {
@@ -183,7 +183,7 @@ struct SampleDataset::Store {
 
   const SampleFinish& the_finish() const {
     std::call_once(finish_made, [&] {
-      const bool whole_numbers = rows.number().kind != StoredNumber::Kind::ieee_float && (!geometry.resize || rows.type() == PixelType::uint8);
+      const bool whole_numbers = rows.number().kind != hdf5::StoredNumber::Kind::ieee_float && (!geometry.resize || rows.type() == PixelType::uint8);
       const double scale = stored_scale();
       if (!geometry_scale) {
         limit_values(scale);
@@ -216,7 +216,7 @@ SampleDataset::SampleDataset(std::shared_ptr<Store> store, SampleRows samples) :
 SampleDataset SampleDataset::open(const SampleSource& source) {
   DecodedRows rows(source.files, source.dataset, source.layout);
   SampleRows samples(chosen_ranges(source, rows));
-  if (samples.size() == 0) throw BadInput(text(rows.place(), ": split '", source.split.value_or(""), "' has no rows"));
+  if (samples.size() == 0) throw base::BadInput(base::text(rows.place(), ": split '", source.split.value_or(""), "' has no rows"));
   auto store = std::make_shared<Store>(std::move(rows), samples);
   store->geometry = source.geometry;
   store->finish_options = source.finish;
@@ -242,7 +242,7 @@ SampleDataset SampleDataset::open(const SampleSource& source) {
 SampleDataset SampleDataset::open(const SampleSource& source, std::uint64_t memory_budget) {
   SampleDataset out = open(source);
   if (out.memory_bytes() <= memory_budget) {
-    const auto self = make_self_communicator();
+    const auto self = comm::make_self_communicator();
     out.cache(*self, *self, {});
   }
   out.scale();
@@ -260,7 +260,7 @@ SampleLayout SampleDataset::layout() const { return store_->rows.layout(); }
 PixelType SampleDataset::type() const { return finish().type(); }
 double SampleDataset::scale() const { return finish().scale(); }
 bool SampleDataset::scale_is_given() const { return store_->given_scale.has_value(); }
-const Hdf5Dataset& SampleDataset::stored() const { return store_->rows.stored(0).dataset(); }
+const hdf5::Hdf5Dataset& SampleDataset::stored() const { return store_->rows.stored(0).dataset(); }
 const SampleFinish& SampleDataset::finish() const { return store_->the_finish(); }
 const DecodedRows& SampleDataset::rows() const { return store_->rows; }
 bool SampleDataset::in_memory() const { return store_->memory != nullptr; }
@@ -273,7 +273,7 @@ std::span<const std::byte> SampleDataset::decoded(std::int64_t index) const {
 }
 
 void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out, std::int64_t epoch) const {
-  if (index < 0 || index >= size()) throw std::out_of_range(text("sample ", index, " of ", size()));
+  if (index < 0 || index >= size()) throw std::out_of_range(base::text("sample ", index, " of ", size()));
   if (in_memory()) return finish().apply(decoded(index), epoch, index, out);
   if (finish().copies()) return store_->read(samples_.place(index), std::as_writable_bytes(out));
   std::vector<std::byte> image(store_->rows.image_bytes());
@@ -281,13 +281,13 @@ void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out, std::i
   finish().apply(image, epoch, index, out);
 }
 
-void SampleDataset::cache(Communicator& node, Communicator& all, const CacheOptions& options) {
+void SampleDataset::cache(comm::Communicator& node, comm::Communicator& all, const CacheOptions& options) {
   // The next chunk to decode stands before the images, where all ranks of the node find it.
   constexpr std::size_t kHeader = 64;
   using Counter = std::atomic<std::int64_t>;
   static_assert(Counter::is_always_lock_free && sizeof(Counter) <= kHeader);
   const std::size_t image_bytes = store_->rows.image_bytes();
-  const auto memory = std::make_shared<NodeMemory>(node, all, kHeader + memory_bytes());
+  const auto memory = std::make_shared<comm::NodeMemory>(node, all, kHeader + memory_bytes());
   auto& next = *reinterpret_cast<Counter*>(memory->data());  // zeros are a counter at 0
   std::byte* const images = memory->data() + kHeader;
 
@@ -304,10 +304,10 @@ void SampleDataset::cache(Communicator& node, Communicator& all, const CacheOpti
       place += count;
     }
 
-  PageCache ahead(store_->rows.source_files());
+  hdf5::PageCache ahead(store_->rows.source_files());
   std::mutex decoded_mutex;
   store_->decoded.clear();
-  agree(all, [&] {
+  comm::agree(all, [&] {
     const auto reporter = std::this_thread::get_id();
     in_threads(options.threads, [&] {
       RowBuffers buffers;
@@ -325,9 +325,9 @@ void SampleDataset::cache(Communicator& node, Communicator& all, const CacheOpti
           done.values.include(to, store_->rows.type());
           const std::lock_guard lock(decoded_mutex);
           store_->decoded.push_back(done);
-        } catch (const Failure& error) {
+        } catch (const base::Failure& error) {
           // Before the first step a file that cannot be read is bad input.
-          throw BadInput(error.what(), error.where());
+          throw base::BadInput(error.what(), error.where());
         }
       }
     });
@@ -340,19 +340,19 @@ std::vector<std::string> SampleDataset::doubts() const {
   const Store::LookedAt& seen = store_->look();
   if (const std::string doubt = doubt_about_scale(store_->stored_scale(), store_->given_scale.has_value(), seen.values, seen.fractions, rows().number());
       !doubt.empty())
-    out.push_back(text(rows().place(), ": ", doubt));
+    out.push_back(base::text(rows().place(), ": ", doubt));
   if (store_->unused_splits)
-    out.push_back(text(rows().place(), " has the splits ", *store_->unused_splits, ", and all rows are read, those for tests too: choose with data.train.split"));
+    out.push_back(base::text(rows().place(), " has the splits ", *store_->unused_splits, ", and all rows are read, those for tests too: choose with data.train.split"));
   return out;
 }
 
-std::string SampleDataset::fingerprint() const { return hash_name(store_->look().fingerprint); }
+std::string SampleDataset::fingerprint() const { return base::hash_name(store_->look().fingerprint); }
 
-std::vector<Hdf5Dataset> SampleDataset::companions() const {
-  std::vector<Hdf5Dataset> out;
-  const Hdf5File& file = store_->rows.file(0);
+std::vector<hdf5::Hdf5Dataset> SampleDataset::companions() const {
+  std::vector<hdf5::Hdf5Dataset> out;
+  const hdf5::Hdf5File& file = store_->rows.file(0);
   for (const std::string& path : file.dataset_paths()) {
-    Hdf5Dataset d = file.dataset(path);
+    hdf5::Hdf5Dataset d = file.dataset(path);
     const bool a_row_an_image = (d.shape().size() == 1 || d.shape().size() == 2) && d.shape()[0] == stored().shape()[0];
     if (a_row_an_image && d.number() && path != stored().path()) out.push_back(std::move(d));
   }
@@ -362,8 +362,8 @@ std::vector<Hdf5Dataset> SampleDataset::companions() const {
 std::string SampleDataset::description() const {
   const SampleShape& s = shape();
   const DecodedRows& rows = store_->rows;
-  return text(rows.place(), ": ", size(), " images ", s.channels, "x", s.height, "x", s.width, " (", layout_name(layout()), ", ", stored().type_name(), " ",
+  return base::text(rows.place(), ": ", size(), " images ", s.channels, "x", s.height, "x", s.width, " (", layout_name(layout()), ", ", stored().type_name(), " ",
               scale_text(store_->stored_scale(), rows.number()), ")");
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -15,7 +15,7 @@
 #include "data/decoded_rows.hpp"
 #include "data/sample_chunks.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 struct SampleSource {
   std::vector<std::string> files;      ///< taken as one, in this order
@@ -49,7 +49,7 @@ class SampleDataset {
   double scale() const;
   bool scale_is_given() const;  ///< by the configuration or the file; else it was found by looking at some images
   std::size_t image_bytes() const { return static_cast<std::size_t>(shape().values()) * bytes_of(type()); }
-  const Hdf5Dataset& stored() const;
+  const hdf5::Hdf5Dataset& stored() const;
 
   /// Sample `index` of [0, size()) as it travels: shape().values() values of type() in layout() order, with the draws of `epoch` where there are any.
   /// Safe from several threads.
@@ -65,7 +65,7 @@ class SampleDataset {
   std::vector<std::string> doubts() const;
 
   /// Other datasets of the file with a row an image: labels, factors.
-  std::vector<Hdf5Dataset> companions() const;
+  std::vector<hdf5::Hdf5Dataset> companions() const;
 
   // Memory, and what reading without it has to know.
 
@@ -78,7 +78,7 @@ class SampleDataset {
     std::function<void(double share)> on_progress = [](double) {}; ///< called on rank 0 of the node, between chunks; share of all bytes
   };
   /// Decodes everything once into memory that the ranks of the node share, each rank taking the next chunk that nobody has taken. See NodeMemory. Throws AgreedError. A collective of both.
-  void cache(Communicator& node, Communicator& all, const CacheOptions& options);
+  void cache(comm::Communicator& node, comm::Communicator& all, const CacheOptions& options);
 
   /// The decoded image before finishing; in_memory() only.
   std::span<const std::byte> decoded(std::int64_t index) const;
@@ -96,4 +96,4 @@ class SampleDataset {
   SampleRows samples_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -8,7 +8,7 @@
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 SampleFinish::SampleFinish(const FinishOptions& options, PixelType type, double scale, bool whole_numbers, const std::string& place)
     : options_(options), type_(type), out_type_(type), scale_(scale), out_scale_(scale) {
@@ -16,7 +16,7 @@ SampleFinish::SampleFinish(const FinishOptions& options, PixelType type, double 
     out_type_ = PixelType::uint8;
     out_scale_ = 1.0;
   } else if (options.dequantize) {
-    if (!whole_numbers) throw BadInput(text("data.dequantize is uniform, but the images of ", place, " are fractions without grey levels"));
+    if (!whole_numbers) throw base::BadInput(base::text("data.dequantize is uniform, but the images of ", place, " are fractions without grey levels"));
     out_type_ = PixelType::float32;
     // Levels 0 to L - 1 with L - 1 = 1 / scale; with noise they fill [0, L).
     out_scale_ = 1.0 / (std::round(1.0 / scale) + 1.0);
@@ -39,11 +39,11 @@ void SampleFinish::apply(std::span<const std::byte> image, std::int64_t epoch, s
     for (std::size_t i = 0; i < values; ++i) out[i] = value(i) * scale_ >= 0.5;
     return;
   }
-  const Purpose purpose = options_.dequantize ? Purpose::dequantize : Purpose::binarize;
-  const PhiloxKey key = random_key(options_.seed, purpose, options_.binarize == Binarize::fixed ? 0 : static_cast<std::uint64_t>(epoch));
+  const base::Purpose purpose = options_.dequantize ? base::Purpose::dequantize : base::Purpose::binarize;
+  const base::PhiloxKey key = base::random_key(options_.seed, purpose, options_.binarize == Binarize::fixed ? 0 : static_cast<std::uint64_t>(epoch));
   thread_local std::vector<float> draws;
   draws.resize(values);
-  fill_uniform(key, static_cast<std::uint64_t>(sample), 0, draws);
+  base::fill_uniform(key, static_cast<std::uint64_t>(sample), 0, draws);
   if (options_.dequantize) {
     for (std::size_t i = 0; i < values; ++i) {
       // A level and a draw just below 1 may round up to the next level.
@@ -55,4 +55,4 @@ void SampleFinish::apply(std::span<const std::byte> image, std::int64_t epoch, s
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

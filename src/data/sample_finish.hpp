@@ -7,7 +7,7 @@
 
 #include "data/sample_layout.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 enum class Binarize { none, threshold, dynamic, fixed };
 
@@ -35,4 +35,4 @@ class SampleFinish {
   double scale_, out_scale_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 struct SampleShape {
   std::int64_t channels = 1, height = 0, width = 0;
@@ -44,4 +44,4 @@ SampleShape image_shape(const std::vector<std::int64_t>& shape, SampleLayout lay
 /// Labels are [N], factors [N, k]: neither is mistaken for images.
 bool is_image_shaped(const std::vector<std::int64_t>& shape);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -3,14 +3,14 @@
 #include <bit>
 #include <stdexcept>
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 constexpr std::uint32_t kRounds = 6;
 }
 
-SampleOrder::SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::int64_t samples) : SampleOrder(random_key(seed, Purpose::order, epoch), samples) {}
+SampleOrder::SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::int64_t samples) : SampleOrder(base::random_key(seed, base::Purpose::order, epoch), samples) {}
 
-SampleOrder::SampleOrder(PhiloxKey key, std::int64_t samples) : key_(key), samples_(samples) {
+SampleOrder::SampleOrder(base::PhiloxKey key, std::int64_t samples) : key_(key), samples_(samples) {
   if (samples < 1) throw std::invalid_argument("a sample order needs at least one sample");
   const auto bits = static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(samples - 1)));
   half_bits_ = (bits + 1) / 2;
@@ -18,7 +18,7 @@ SampleOrder::SampleOrder(PhiloxKey key, std::int64_t samples) : key_(key), sampl
 
 std::uint64_t SampleOrder::mixed(std::uint64_t half, std::uint32_t round) const {
   const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
-  return philox({static_cast<std::uint32_t>(half), round, 0, 0}, key_)[0] & mask;
+  return base::philox({static_cast<std::uint32_t>(half), round, 0, 0}, key_)[0] & mask;
 }
 
 std::uint64_t SampleOrder::encipher(std::uint64_t value) const {
@@ -60,4 +60,4 @@ std::int64_t SampleOrder::position_of(std::int64_t sample) const {
   return static_cast<std::int64_t>(value);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

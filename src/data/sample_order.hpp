@@ -9,7 +9,7 @@
 
 #include "base/keyed_random.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 class SampleOrder {
  public:
@@ -17,7 +17,7 @@ class SampleOrder {
   SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::int64_t samples);
 
   /// A permutation of [0, samples) by a key of its own.
-  SampleOrder(PhiloxKey key, std::int64_t samples);
+  SampleOrder(base::PhiloxKey key, std::int64_t samples);
 
   std::int64_t samples() const { return samples_; }
 
@@ -32,9 +32,9 @@ class SampleOrder {
   std::uint64_t decipher(std::uint64_t value) const;
   std::uint64_t mixed(std::uint64_t half, std::uint32_t round) const;
 
-  PhiloxKey key_;
+  base::PhiloxKey key_;
   std::int64_t samples_;
   unsigned half_bits_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

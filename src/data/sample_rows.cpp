@@ -6,7 +6,7 @@
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 // a * b / c without overflow.
@@ -22,7 +22,7 @@ SampleRows::SampleRows(std::vector<RowRange> ranges) : ranges_(std::move(ranges)
 }
 
 SampleRows SampleRows::part(Part part, double fraction, std::uint64_t seed) const {
-  if (places_ < 2) throw BadInput("data.validation.fraction: there are too few rows to hold one out");
+  if (places_ < 2) throw base::BadInput("data.validation.fraction: there are too few rows to hold one out");
   SampleRows out = *this;
   out.part_ = part;
   out.seed_ = seed;
@@ -36,7 +36,7 @@ std::int64_t SampleRows::stretch_begin(std::int64_t stretch) const { return scal
 
 std::int64_t SampleRows::held_out_place(std::int64_t stretch) const {
   const std::int64_t begin = stretch_begin(stretch), length = stretch_begin(stretch + 1) - begin;
-  const PhiloxCounter words = random_block(random_key(seed_, Purpose::held_out, 0), static_cast<std::uint64_t>(stretch), 0, 0);
+  const base::PhiloxCounter words = base::random_block(base::random_key(seed_, base::Purpose::held_out, 0), static_cast<std::uint64_t>(stretch), 0, 0);
   const std::uint64_t draw = static_cast<std::uint64_t>(words[0]) << 32 | words[1];
   return begin + static_cast<std::int64_t>(static_cast<unsigned __int128>(draw) * static_cast<std::uint64_t>(length) >> 64);
 }
@@ -72,4 +72,4 @@ std::int64_t SampleRows::row_at(std::int64_t place) const {
   return ranges_[range].first + place - first_places_[range];
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

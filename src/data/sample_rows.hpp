@@ -6,7 +6,7 @@
 
 #include "data/decoded_rows.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 class SampleRows {
  public:
@@ -46,4 +46,4 @@ class SampleRows {
   std::uint64_t seed_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

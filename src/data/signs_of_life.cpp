@@ -9,7 +9,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 std::uint64_t process_namespace() {
   struct stat status {};
@@ -18,7 +18,7 @@ std::uint64_t process_namespace() {
 
 bool is_there(std::int32_t process) {
   if (::kill(process, 0) != 0 && errno == ESRCH) return false;
-  std::ifstream file(text("/proc/", process, "/stat"));
+  std::ifstream file(base::text("/proc/", process, "/stat"));
   std::string stat;
   std::getline(file, stat);
   const std::size_t name_end = stat.rfind(')');  // the name may hold anything
@@ -26,14 +26,14 @@ bool is_there(std::int32_t process) {
 }
 
 void Pulses::look() {
-  if (since_look_.restart() > Seconds(1)) since_.assign(since_.size(), {});
+  if (since_look_.restart() > base::Seconds(1)) since_.assign(since_.size(), {});
 }
 
-Seconds Pulses::silence(int i, std::int64_t now) {
+base::Seconds Pulses::silence(int i, std::int64_t now) {
   const auto at = static_cast<std::size_t>(i);
   if (last_[at] != now) since_[at].restart();
   last_[at] = now;
   return since_[at].elapsed();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

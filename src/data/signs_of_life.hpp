@@ -6,7 +6,7 @@
 
 #include "base/clock.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 /// In which this process has its number: one of another container has a number that means nothing here. 0: unknown.
 std::uint64_t process_namespace();
@@ -23,12 +23,12 @@ class Pulses {
   void look();
 
   /// Since which time counter `i` has not changed from `now`, as far as it was looked at.
-  Seconds silence(int i, std::int64_t now);
+  base::Seconds silence(int i, std::int64_t now);
 
  private:
   std::vector<std::int64_t> last_;
-  std::vector<Stopwatch> since_;
-  Stopwatch since_look_;
+  std::vector<base::Stopwatch> since_;
+  base::Stopwatch since_look_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

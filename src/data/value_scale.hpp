@@ -10,7 +10,7 @@
 #include "data/sample_layout.hpp"
 #include "hdf5/stored_number.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 struct ValueRange {
   float least = std::numeric_limits<float>::infinity(), largest = -std::numeric_limits<float>::infinity();
@@ -21,13 +21,13 @@ struct ValueRange {
 
 /// 1 where no value is above 1 (binary images, as dSprites'; floats), 1/255 up to 255, 1/65535 for other 16-bit integers. Throws BadInput for values below 0,
 /// and for what could mean anything; `place` names the dataset.
-double found_scale(const ValueRange& values, const StoredNumber& number, const std::string& place);
+double found_scale(const ValueRange& values, const hdf5::StoredNumber& number, const std::string& place);
 
 /// Throws BadInput for a given scale that is no finite number above 0, or that does not bring these values to [0, 1].
 void check_given_scale(double scale, const ValueRange& values, const std::string& place);
 
 /// What may be wrong about a scale that fits the values, with the alternative; empty: nothing. given: it was not found by looking. fractions: some values are no whole numbers.
-std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions, const StoredNumber& number);
+std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions, const hdf5::StoredNumber& number);
 
 /// The stored values that may occur.
 struct ValueLimits {
@@ -44,6 +44,6 @@ struct ValueLimits {
 };
 
 /// "0-255", "0/1", "times 0.1".
-std::string scale_text(double scale, const StoredNumber& number);
+std::string scale_text(double scale, const hdf5::StoredNumber& number);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

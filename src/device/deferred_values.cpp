@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 DeferredValues::DeferredValues(const at::Tensor& values) {
   const at::Tensor wide = values.to(at::kDouble);
@@ -23,4 +23,4 @@ std::vector<double> DeferredValues::get() {
   return {data, data + host_.numel()};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 /// A copy of a device tensor on its way to the host.
 class DeferredValues {
@@ -22,4 +22,4 @@ class DeferredValues {
   std::optional<c10::Event> copied_;  // on a GPU
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

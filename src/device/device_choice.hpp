@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 /// Environment variables and their values.
 using EnvironmentSettings = std::vector<std::pair<std::string, std::string>>;
@@ -19,4 +19,4 @@ struct DeviceChoice {
   EnvironmentSettings nccl_settings;  ///< what NCCL has to find in the environment, unless the user has set it
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

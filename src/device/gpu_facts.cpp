@@ -10,7 +10,7 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 namespace {
 
 constexpr std::array<std::string_view, 36> kCommonSettings = {
@@ -33,7 +33,7 @@ std::string gpu_environment_text(c10::Device device) {
   if (!device.is_cuda()) return "";
   const GpuFacts facts = gpu_facts(device);
   const std::string settings = common_nccl_settings(own_environment());
-  return text(facts.model, ", driver ", facts.driver, ", cuDNN ", cudnn_version_text(at::detail::getCUDAHooks().versionRuntimeCuDNN()), settings.empty() ? "" : ", ", settings);
+  return base::text(facts.model, ", driver ", facts.driver, ", cuDNN ", cudnn_version_text(at::detail::getCUDAHooks().versionRuntimeCuDNN()), settings.empty() ? "" : ", ", settings);
 }
 
 std::string common_nccl_settings(const std::vector<std::string>& environment) {
@@ -55,7 +55,7 @@ std::string driver_version_in(const std::string& told) {
 
 std::string cudnn_version_text(long version) {
   const long major = version >= 10000 ? version / 10000 : version / 1000;
-  return text(major, ".", version / 100 % (version >= 10000 ? 100 : 10), ".", version % 100);
+  return base::text(major, ".", version / 100 % (version >= 10000 ? 100 : 10), ".", version % 100);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 struct GpuFacts {
   std::string model;   ///< "NVIDIA H100 80GB HBM3"
@@ -31,4 +31,4 @@ std::string driver_version_in(const std::string& told);
 /// "9.15.1" for 91501, "8.9.7" for 8907. Pure.
 std::string cudnn_version_text(long version);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

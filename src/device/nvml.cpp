@@ -2,7 +2,7 @@
 
 #include <dlfcn.h>
 
-namespace vae_dist {
+namespace vae_dist::device {
 namespace {
 
 // The part of nvml.h that is used; its layout is fixed by the library's ABI.
@@ -62,9 +62,9 @@ GpuSensors::GpuSensors(std::unique_ptr<Library> library) : library_(std::move(li
 
 GpuSensors::~GpuSensors() = default;
 
-GpuReadings GpuSensors::read() const {
+base::GpuReadings GpuSensors::read() const {
   const Library& nvml = *library_;
-  GpuReadings out;
+  base::GpuReadings out;
   if (Memory memory{}; nvml.memory != nullptr && nvml.memory(nvml.device, &memory) == kSuccess) {
     out.memory_used_bytes = static_cast<double>(memory.used);
     out.memory_total_bytes = static_cast<double>(memory.total);
@@ -75,4 +75,4 @@ GpuReadings GpuSensors::read() const {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

@@ -7,7 +7,7 @@
 
 #include "base/gpu_readings.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 class GpuSensors {
  public:
@@ -17,7 +17,7 @@ class GpuSensors {
   GpuSensors(const GpuSensors&) = delete;
   GpuSensors& operator=(const GpuSensors&) = delete;
 
-  GpuReadings read() const;
+  base::GpuReadings read() const;
 
  private:
   struct Library;
@@ -25,4 +25,4 @@ class GpuSensors {
   std::unique_ptr<Library> library_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

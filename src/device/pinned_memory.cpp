@@ -3,7 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <c10/core/DeviceGuard.h>
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 std::shared_ptr<std::byte> pinned_memory(std::size_t bytes, c10::Device device) {
   const c10::DeviceGuard on(device);  // the loader's thread has no device of its own: CUDA would make itself at home on the first GPU
@@ -11,4 +11,4 @@ std::shared_ptr<std::byte> pinned_memory(std::size_t bytes, c10::Device device) 
   return {owner, static_cast<std::byte*>(owner->data_ptr())};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 ProgressMarks::ProgressMarks(std::int64_t collectives, c10::Device device)
     // Before the first round: what begin() makes 1, 2, 3, ...
@@ -27,4 +27,4 @@ std::shared_ptr<const std::uint32_t> ProgressMarks::word() const {
   return {owner, static_cast<const std::uint32_t*>(owner->const_data_ptr())};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

@@ -14,7 +14,7 @@
 
 #include "base/progress_words.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 class ProgressMarks {
  public:
@@ -35,4 +35,4 @@ class ProgressMarks {
   std::int64_t next_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

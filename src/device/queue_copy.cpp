@@ -4,7 +4,7 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 at::Tensor queue_copy(const at::Tensor& host, c10::Device device) {
   if (!device.is_cuda()) return host;
@@ -27,4 +27,4 @@ at::Tensor queue_copy(const at::Tensor& host, c10::Device device) {
   return copy;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

@@ -3,11 +3,11 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 /// `host` on the device. To a GPU the copy is queued from pinned memory, on a stream of its own: neither the caller nor the copy waits for what the device still has to do; the
 /// current stream waits for the copy. `host` may be freed at once: straight from `host` where torch's allocator pinned it (then it must not be written to before it is freed),
 /// else from a copy. On the CPU the result shares its memory.
 at::Tensor queue_copy(const at::Tensor& host, c10::Device device);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

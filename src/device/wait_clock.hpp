@@ -3,7 +3,7 @@
 
 #include "base/clock.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 /// begin() and end() stand around the wait, in every step or in the captured one alone.
 class WaitClock {
@@ -13,7 +13,7 @@ class WaitClock {
   virtual void end() = 0;
 
   /// Of the latest wait whose end is known. Never waits for it.
-  virtual Seconds latest() = 0;
+  virtual base::Seconds latest() = 0;
 };
 
 /// Where whoever waits is the host.
@@ -21,11 +21,11 @@ class HostWaitClock final : public WaitClock {
  public:
   void begin() override { watch_.restart(); }
   void end() override { latest_ = watch_.elapsed(); }
-  Seconds latest() override { return latest_; }
+  base::Seconds latest() override { return latest_; }
 
  private:
-  Stopwatch watch_;
-  Seconds latest_{0};
+  base::Stopwatch watch_;
+  base::Seconds latest_{0};
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

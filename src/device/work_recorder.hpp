@@ -8,7 +8,7 @@
 
 #include "device/wait_clock.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 class RecordedWork {
  public:
@@ -34,4 +34,4 @@ class WorkRecorder {
 /// CUDA graphs of `device`. The current stream is not the default one (apply_device). Throws std::logic_error when this build has no CUDA.
 std::unique_ptr<WorkRecorder> make_graph_recorder(c10::Device device);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

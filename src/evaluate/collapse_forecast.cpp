@@ -7,17 +7,17 @@
 
 #include "evaluate/read_samples.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
-double top_variance(const SampleDataset& dataset, std::int64_t count, const InputFormat& format) {
+double top_variance(const data::SampleDataset& dataset, std::int64_t count, const data::InputFormat& format) {
   constexpr int kIterations = 30;
   const at::NoGradGuard no_grad;
   count = std::min(count, dataset.size());
-  InputFormat on_host = format;
+  data::InputFormat on_host = format;
   on_host.device = c10::kCPU;
   on_host.type = at::kFloat;
   on_host.channels_last = false;
-  at::Tensor images = model_input(read_samples(dataset, 0, count), on_host).flatten(1);
+  at::Tensor images = data::model_input(read_samples(dataset, 0, count), on_host).flatten(1);
   images = images - images.mean(0);
 
   // A direction without preference for any pixel, but not orthogonal to anything smooth either.
@@ -33,4 +33,4 @@ double top_variance(const SampleDataset& dataset, std::int64_t count, const Inpu
   return variance;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

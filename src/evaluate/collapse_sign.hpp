@@ -5,7 +5,7 @@
 
 #include "evaluate/evaluation.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 inline constexpr double kCollapsedKldNats = 0.5;
 inline constexpr double kCollapsedMseShare = 0.9;  ///< of the mean image's
@@ -14,4 +14,4 @@ inline constexpr double kCollapsedMseShare = 0.9;  ///< of the mean image's
 /// steps. Always empty for a decoder alone, which reconstructs nothing.
 std::string collapse_sign(const Evaluation& result, double mean_image_mse);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

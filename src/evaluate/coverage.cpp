@@ -8,7 +8,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 // Rows of a block: at most 32 MB of a block's values, or of its distances to another block, in float64.
@@ -41,8 +41,8 @@ at::Tensor squared_distances(const Block& a, const Block& b) {
 
 void check(const char* name, const at::Tensor& rows) {
   if (rows.dim() != 2 || !rows.is_floating_point())
-    throw BadInput(text("coverage: the ", name, " rows must be a floating point [N, D] tensor, not ", rows.toString(), " with ", rows.dim(), " axes"));
-  if (!rows.isfinite().all().item<bool>()) throw BadInput(text("coverage: the ", name, " rows hold values that are not finite (NaN or infinite)"));
+    throw base::BadInput(base::text("coverage: the ", name, " rows must be a floating point [N, D] tensor, not ", rows.toString(), " with ", rows.dim(), " axes"));
+  if (!rows.isfinite().all().item<bool>()) throw base::BadInput(base::text("coverage: the ", name, " rows hold values that are not finite (NaN or infinite)"));
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ at::Tensor squared_radii(const at::Tensor& rows, std::int64_t k) {
   const at::NoGradGuard no_grad;
   check("real", rows);
   if (k < 1 || rows.size(0) <= k)
-    throw BadInput(text("coverage: ", rows.size(0), " real rows have no ", k, " nearest others each; give at least ", k + 1));
+    throw base::BadInput(base::text("coverage: ", rows.size(0), " real rows have no ", k, " nearest others each; give at least ", k + 1));
   const std::int64_t step = block_rows(rows);
   at::Tensor radii = at::empty({rows.size(0)}, rows.options().dtype(at::kDouble));
   for (std::int64_t i = 0; i < rows.size(0); i += step) {
@@ -73,8 +73,8 @@ Coverage coverage_of(const at::Tensor& real, const at::Tensor& fake, std::int64_
   const at::NoGradGuard no_grad;
   check("fake", fake);
   const at::Tensor radii = squared_radii(real, k);
-  if (fake.size(1) != real.size(1)) throw BadInput(text("coverage: real rows have ", real.size(1), " values, fake rows ", fake.size(1)));
-  if (fake.size(0) == 0) throw BadInput("coverage: there are no fake rows");
+  if (fake.size(1) != real.size(1)) throw base::BadInput(base::text("coverage: real rows have ", real.size(1), " values, fake rows ", fake.size(1)));
+  if (fake.size(0) == 0) throw base::BadInput("coverage: there are no fake rows");
   std::int64_t inside = 0, covered = 0;
   for (std::int64_t i = 0; i < real.size(0); i += block_rows(real)) {
     const Block block = block_of(real, i);
@@ -88,4 +88,4 @@ Coverage coverage_of(const at::Tensor& real, const at::Tensor& fake, std::int64_
           .coverage = static_cast<double>(covered) / static_cast<double>(real.size(0))};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -12,7 +12,7 @@
 
 #include <cstdint>
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 inline constexpr std::int64_t kCoverageNeighbours = 5;
 
@@ -29,4 +29,4 @@ Coverage coverage_of(const at::Tensor& real, const at::Tensor& fake, std::int64_
 /// Squared distance from each row of `rows` [N, D] to its k-th nearest other row, float64 [N]. Throws as coverage_of does.
 at::Tensor squared_radii(const at::Tensor& rows, std::int64_t k = kCoverageNeighbours);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

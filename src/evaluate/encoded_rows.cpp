@@ -7,13 +7,13 @@
 #include "evaluate/evaluation_mode.hpp"
 #include "evaluate/read_samples.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
-void encode_in_blocks(LatentModel& model, const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host,
+void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t block, comm::Communicator& host,
                       const std::function<void(const EncodedBlock&)>& take) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
-  const bool point = model.latent_kind() == LatentKind::point;
+  const bool point = model.latent_kind() == model::LatentKind::point;
   const std::int64_t latent = model.latent_values(), columns = point ? latent : 2 * latent, ranks = host.size();
   const std::int64_t blocks = (samples.size() + block - 1) / block;
   const auto first_of = [&](std::int64_t b) { return samples.first + b * block; };
@@ -22,12 +22,12 @@ void encode_in_blocks(LatentModel& model, const SampleDataset& dataset, RowRange
   at::Tensor mine = at::zeros({block, columns}, format.type), everyone = at::empty({ranks, block, columns}, format.type);
   for (std::int64_t round = 0; round < blocks; round += ranks) {
     if (const std::int64_t b = round + host.rank(); b < blocks) {
-      const Posterior posterior = model.encode(model_input(read_samples(dataset, first_of(b), rows_of(b)), format));
+      const model::Posterior posterior = model.encode(data::model_input(read_samples(dataset, first_of(b), rows_of(b)), format));
       const at::Tensor rows = point ? posterior.mu : at::cat({posterior.mu, posterior.log_var}, 1);
       mine.narrow(0, 0, rows.size(0)).copy_(rows);
     }
-    host.all_gather({mine.data_ptr(), static_cast<std::int64_t>(mine.nbytes()), DataType::uint8},
-                    {everyone.data_ptr(), static_cast<std::int64_t>(everyone.nbytes()), DataType::uint8});
+    host.all_gather({mine.data_ptr(), static_cast<std::int64_t>(mine.nbytes()), comm::DataType::uint8},
+                    {everyone.data_ptr(), static_cast<std::int64_t>(everyone.nbytes()), comm::DataType::uint8});
     for (std::int64_t b = round; b < std::min(round + ranks, blocks); ++b) {
       const at::Tensor rows = everyone[b - round].narrow(0, 0, rows_of(b));
       take({first_of(b), rows.narrow(1, 0, latent), point ? at::Tensor() : rows.narrow(1, latent, latent)});
@@ -35,7 +35,7 @@ void encode_in_blocks(LatentModel& model, const SampleDataset& dataset, RowRange
   }
 }
 
-EncodedBlock encode_rows(LatentModel& model, const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t block, Communicator& host) {
+EncodedBlock encode_rows(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t block, comm::Communicator& host) {
   std::vector<at::Tensor> mu, log_var;
   encode_in_blocks(model, dataset, samples, format, block, host, [&](const EncodedBlock& part) {
     mu.push_back(part.mu.clone());
@@ -44,4 +44,4 @@ EncodedBlock encode_rows(LatentModel& model, const SampleDataset& dataset, RowRa
   return {samples.first, at::cat(mu), log_var.empty() ? at::Tensor() : at::cat(log_var)};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -11,13 +11,13 @@
 #include "objective/importance_weights.hpp"
 #include "objective/kl_divergence.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 // Images decoded at once for importance samples: more of them would need many activations at once.
 constexpr std::int64_t kDecodedAtOnce = 1024;
 
-Decoded in_double(const Decoded& decoded) {
+model::Decoded in_double(const model::Decoded& decoded) {
   return {decoded.output.to(at::kDouble), decoded.log_variance.defined() ? decoded.log_variance.to(at::kDouble) : at::Tensor()};
 }
 
@@ -51,15 +51,15 @@ std::vector<double> column_sums(const at::Tensor& rows) {
 
 class BlockEvaluator {
  public:
-  BlockEvaluator(LatentModel& model, const Objective& objective, const EvaluationOptions& options, std::vector<std::int64_t> counts)
+  BlockEvaluator(model::LatentModel& model, const objective::Objective& objective, const EvaluationOptions& options, std::vector<std::int64_t> counts)
       : model_(model), objective_(objective), options_(options), counts_(std::move(counts)) {
     // The same draws of the prior explain every block.
-    if (model_.latent_kind() == LatentKind::none) prior_draws_ = in_double(model_.decode(keyed_noise(model_, Purpose::prior, options_.seed, 0, counts_.back())));
+    if (model_.latent_kind() == model::LatentKind::none) prior_draws_ = in_double(model_.decode(keyed_noise(model_, base::Purpose::prior, options_.seed, 0, counts_.back())));
   }
 
   Sums operator()(const at::Tensor& images, std::int64_t first) const {
-    Sums out(counts_.size(), model_.latent_kind() == LatentKind::posterior ? static_cast<std::size_t>(model_.latent_values()) : 0);
-    if (model_.latent_kind() == LatentKind::none) {
+    Sums out(counts_.size(), model_.latent_kind() == model::LatentKind::posterior ? static_cast<std::size_t>(model_.latent_values()) : 0);
+    if (model_.latent_kind() == model::LatentKind::none) {
       from_the_prior(images, out);
     } else {
       from_the_code(images, first, out);
@@ -71,20 +71,20 @@ class BlockEvaluator {
   void from_the_code(const at::Tensor& images, std::int64_t first, Sums& out) const {
     const std::int64_t count = images.size(0);
     const auto n = static_cast<double>(count);
-    const Posterior posterior = model_.encode(images);
+    const model::Posterior posterior = model_.encode(images);
     const at::Tensor exact = images.to(at::kDouble);
-    const Decoded at_mean = in_double(model_.decode(posterior.mu));
+    const model::Decoded at_mean = in_double(model_.decode(posterior.mu));
     out.squared_error = total_of((model_.likelihood().mean_image(at_mean) - exact).square()) / static_cast<double>(images[0].numel());
     if (posterior.is_point()) {
       out.loss = out.reconstruction = objective_.reduced(model_, at_mean, exact).item<double>() * n;
       return;
     }
-    const at::Tensor noise = keyed_noise(model_, Purpose::evaluation, options_.seed, first, count);
-    const Decoded drawn = in_double(model_.decode(reparameterize(posterior, noise)));
+    const at::Tensor noise = keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count);
+    const model::Decoded drawn = in_double(model_.decode(model::reparameterize(posterior, noise)));
     out.reconstruction = objective_.reduced(model_, drawn, exact).item<double>() * n;
 
     const at::Tensor mu = posterior.mu.to(at::kDouble), log_var = posterior.log_var.to(at::kDouble);
-    const at::Tensor kld = kl_per_dimension(mu, log_var);
+    const at::Tensor kld = objective::kl_per_dimension(mu, log_var);
     out.kld = total_of(kld);
     out.kld_per_dimension = column_sums(kld);
     out.mu = column_sums(mu);
@@ -92,19 +92,19 @@ class BlockEvaluator {
     if (!counts_.empty()) importance_weighted(images, posterior, first, out);
   }
 
-  void importance_weighted(const at::Tensor& images, const Posterior& posterior, std::int64_t first, Sums& out) const {
+  void importance_weighted(const at::Tensor& images, const model::Posterior& posterior, std::int64_t first, Sums& out) const {
     const std::int64_t count = images.size(0), latent = model_.latent_values(), draws = counts_.back();
     const std::int64_t at_once = std::max<std::int64_t>(1, kDecodedAtOnce / count);
     std::vector<at::Tensor> pieces;
     for (std::int64_t done = 0; done < draws; done += at_once) {
       const std::int64_t part = std::min(at_once, draws - done);
       std::vector<at::Tensor> noises;
-      for (std::int64_t k = 0; k < part; ++k) noises.push_back(keyed_noise(model_, Purpose::evaluation, options_.seed, first, count, static_cast<std::uint32_t>(done + k)));
+      for (std::int64_t k = 0; k < part; ++k) noises.push_back(keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count, static_cast<std::uint32_t>(done + k)));
       const at::Tensor noise = at::stack(noises, 1);  // [B, part, latent]
-      const at::Tensor z = reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, noise);
-      const Decoded decoded = model_.decode(z.view({count * part, latent}));
+      const at::Tensor z = model::reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, noise);
+      const model::Decoded decoded = model_.decode(z.view({count * part, latent}));
       const at::Tensor negative_log = model_.likelihood().negative_log(decoded, images.repeat_interleave(part, 0)).view({count, part});
-      pieces.push_back(log_importance_weights({posterior.mu.to(at::kDouble), posterior.log_var.to(at::kDouble)}, noise.to(at::kDouble), negative_log.to(at::kDouble)));
+      pieces.push_back(objective::log_importance_weights({posterior.mu.to(at::kDouble), posterior.log_var.to(at::kDouble)}, noise.to(at::kDouble), negative_log.to(at::kDouble)));
     }
     add_estimates(at::cat(pieces, 1), out);
   }
@@ -112,36 +112,36 @@ class BlockEvaluator {
   void from_the_prior(const at::Tensor& images, Sums& out) const {
     add_estimates(-model_.likelihood().negative_log_of_pairs(prior_draws_, images.to(at::kDouble)), out);
     const double nats = -out.log_p.back();
-    out.loss = out.reconstruction = objective_.options().reduction == Reduction::sum ? nats : nats / static_cast<double>(images[0].numel());
+    out.loss = out.reconstruction = objective_.options().reduction == objective::Reduction::sum ? nats : nats / static_cast<double>(images[0].numel());
   }
 
   // log_weights: [B, draws].
   void add_estimates(const at::Tensor& log_weights, Sums& out) const {
-    for (std::size_t i = 0; i < counts_.size(); ++i) out.log_p[i] = total_of(log_mean_exp(log_weights.narrow(1, 0, counts_[i])));
-    out.effective_samples = total_of(effective_sample_size(log_weights));
+    for (std::size_t i = 0; i < counts_.size(); ++i) out.log_p[i] = total_of(objective::log_mean_exp(log_weights.narrow(1, 0, counts_[i])));
+    out.effective_samples = total_of(objective::effective_sample_size(log_weights));
   }
 
-  LatentModel& model_;
-  const Objective& objective_;
+  model::LatentModel& model_;
+  const objective::Objective& objective_;
   const EvaluationOptions& options_;
   std::vector<std::int64_t> counts_;
-  Decoded prior_draws_;  // of a decoder alone
+  model::Decoded prior_draws_;  // of a decoder alone
 };
 
 // At which numbers of draws log p(x) is estimated: what is asked for, and what the training objective draws.
-std::vector<std::int64_t> counts_of_draws(LatentKind kind, const ObjectiveOptions& objective, const EvaluationOptions& options) {
-  if (kind == LatentKind::none) return growing_counts(objective.prior_samples);
-  if (kind == LatentKind::point) return {};
+std::vector<std::int64_t> counts_of_draws(model::LatentKind kind, const objective::ObjectiveOptions& objective, const EvaluationOptions& options) {
+  if (kind == model::LatentKind::none) return objective::growing_counts(objective.prior_samples);
+  if (kind == model::LatentKind::point) return {};
   std::vector<std::int64_t> counts;
-  if (options.importance_samples > 0 && options.is_likelihood) counts = growing_counts(options.importance_samples);
+  if (options.importance_samples > 0 && options.is_likelihood) counts = objective::growing_counts(options.importance_samples);
   if (objective.importance_samples > 1) counts.push_back(objective.importance_samples);
   std::sort(counts.begin(), counts.end());
   counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
   return counts;
 }
 
-double validation_loss(const Objective& objective, const StepWeights& weights, const Evaluation& result) {
-  const ObjectiveOptions& options = objective.options();
+double validation_loss(const objective::Objective& objective, const objective::StepWeights& weights, const Evaluation& result) {
+  const objective::ObjectiveOptions& options = objective.options();
   if (options.importance_samples > 1)
     for (const Evaluation::LogP& estimate : result.log_p)
       if (estimate.draws == options.importance_samples) return -estimate.nats;
@@ -151,20 +151,20 @@ double validation_loss(const Objective& objective, const StepWeights& weights, c
   return result.reconstruction + weights.kld_factor * charged;
 }
 
-double levels_in_bits(const Likelihood& likelihood) {
-  const LikelihoodOptions& options = likelihood.options();
-  if (options.kind != LikelihoodKind::gaussian) return 0;
+double levels_in_bits(const model::Likelihood& likelihood) {
+  const model::LikelihoodOptions& options = likelihood.options();
+  if (options.kind != model::LikelihoodKind::gaussian) return 0;
   return 8 - std::log2(options.high - options.low);
 }
 
 }  // namespace
 
-Evaluation evaluate(LatentModel& model, const Objective& objective, const SampleDataset& dataset, const EvaluationOptions& options, Communicator& host) {
+Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, comm::Communicator& host) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation_mode(model);
-  const LatentKind kind = model.latent_kind();
+  const model::LatentKind kind = model.latent_kind();
   const std::vector<std::int64_t> counts = counts_of_draws(kind, objective.options(), options);
-  Sums total(counts.size(), kind == LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0);
+  Sums total(counts.size(), kind == model::LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0);
   const std::size_t entries = total.flat().size();
 
   const BlockEvaluator evaluate_block(model, objective, options, counts);
@@ -172,12 +172,12 @@ Evaluation evaluate(LatentModel& model, const Objective& objective, const Sample
   std::vector<double> sums(static_cast<std::size_t>(blocks) * entries);
   for (std::int64_t b = host.rank(); b < blocks; b += host.size()) {
     const std::int64_t done = b * options.block, first = options.first + done, count = std::min(options.block, options.samples - done);
-    const at::Tensor images = model_input(read_samples(dataset, first, count), options.format);
+    const at::Tensor images = data::model_input(read_samples(dataset, first, count), options.format);
     const std::vector<double> block = evaluate_block(images, first).flat();
     std::copy(block.begin(), block.end(), sums.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(b) * entries));
   }
   // Every entry is one rank's value plus zeros: exact.
-  host.all_reduce_sum({sums.data(), static_cast<std::int64_t>(sums.size()), DataType::float64});
+  host.all_reduce_sum({sums.data(), static_cast<std::int64_t>(sums.size()), comm::DataType::float64});
   for (std::int64_t b = 0; b < blocks; ++b) total.add(std::span(sums).subspan(static_cast<std::size_t>(b) * entries, entries));
 
   const auto n = static_cast<double>(options.samples), span = options.format.high - options.format.low;
@@ -186,12 +186,12 @@ Evaluation evaluate(LatentModel& model, const Objective& objective, const Sample
   out.fixed_sigma = options.fixed_sigma;
   out.reconstruction = total.reconstruction / n;
   out.kld_nats = total.kld / n;
-  out.reconstructs = kind != LatentKind::none;
+  out.reconstructs = kind != model::LatentKind::none;
   out.mse = out.reconstructs ? total.squared_error / (n * span * span) : std::nan("");
   for (std::size_t i = 0; i < counts.size(); ++i) out.log_p.push_back({counts[i], total.log_p[i] / n});
   if (!counts.empty()) out.effective_samples = total.effective_samples / n;
   out.loss = total.loss / n;
-  if (kind != LatentKind::posterior) return out;
+  if (kind != model::LatentKind::posterior) return out;
 
   out.active_units = 0;
   for (std::size_t j = 0; j < total.mu.size(); ++j) {
@@ -201,7 +201,7 @@ Evaluation evaluate(LatentModel& model, const Objective& objective, const Sample
     *out.active_units += out.latent_variance.back() > Evaluation::kActiveVariance;
   }
   if (options.is_likelihood) {
-    const double nats = reconstruction_nats(out.reconstruction, objective.options(), model.likelihood().options(), options.format.shape.values());
+    const double nats = objective::reconstruction_nats(out.reconstruction, objective.options(), model.likelihood().options(), options.format.shape.values());
     out.elbo_nats = -nats - out.kld_nats;
     out.bits_per_dim = -*out.elbo_nats / (static_cast<double>(options.format.shape.values()) * std::log(2.0)) + levels_in_bits(model.likelihood());
   }
@@ -209,4 +209,4 @@ Evaluation evaluate(LatentModel& model, const Objective& objective, const Sample
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

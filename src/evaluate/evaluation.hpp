@@ -13,11 +13,11 @@
 #include "data/model_input.hpp"
 #include "objective/objective.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 struct EvaluationOptions {
-  InputFormat format;
-  StepWeights weights;                  ///< of training
+  data::InputFormat format;
+  objective::StepWeights weights;                  ///< of training
   std::int64_t block = 256;             ///< samples evaluated at once
   std::int64_t first = 0;               ///< sample of the dataset
   std::int64_t samples = 0;             ///< so many from there on
@@ -62,6 +62,6 @@ struct Evaluation {
 };
 
 /// A collective on a host communicator. Leaves the model in the mode it was in.
-Evaluation evaluate(LatentModel& model, const Objective& objective, const SampleDataset& dataset, const EvaluationOptions& options, Communicator& host);
+Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, comm::Communicator& host);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

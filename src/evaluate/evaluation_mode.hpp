@@ -3,18 +3,18 @@
 
 #include "model/latent_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 class EvaluationMode {
  public:
-  explicit EvaluationMode(LatentModel& model) : model_(model), was_training_(model.is_training()) { model_.eval(); }
+  explicit EvaluationMode(model::LatentModel& model) : model_(model), was_training_(model.is_training()) { model_.eval(); }
   ~EvaluationMode() { model_.train(was_training_); }
   EvaluationMode(const EvaluationMode&) = delete;
   EvaluationMode& operator=(const EvaluationMode&) = delete;
 
  private:
-  LatentModel& model_;
+  model::LatentModel& model_;
   bool was_training_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -9,7 +9,7 @@
 #include "base/text.hpp"
 #include "evaluate/collapse_sign.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 constexpr std::size_t kDimensionsShown = 12;
@@ -32,33 +32,33 @@ class Lines {
   std::string out_;
 };
 
-std::string decibels(double mse) { return digits(psnr_db(mse)) + " dB"; }
+std::string decibels(double mse) { return base::digits(psnr_db(mse)) + " dB"; }
 
 std::string dimensions_text(const std::vector<double>& kld) {
   const std::vector<std::size_t> order = by_kld(kld);
   const std::size_t shown = std::min(order.size(), kDimensionsShown);
   std::string out;
-  for (std::size_t i = 0; i < shown; ++i) out += text(i ? ", z" : "z", order[i], " ", digits(kld[order[i]], 3));
-  return out + (shown < order.size() ? text(" nats: the largest ", shown, " of ", order.size()) : " nats");
+  for (std::size_t i = 0; i < shown; ++i) out += base::text(i ? ", z" : "z", order[i], " ", base::digits(kld[order[i]], 3));
+  return out + (shown < order.size() ? base::text(" nats: the largest ", shown, " of ", order.size()) : " nats");
 }
 
 std::string figures_text(const SampleQuality::Figures& figures) {
-  return text("coverage ", digits(figures.of_samples.coverage), " (real images reach ", digits(figures.of_real.coverage), "), density ", digits(figures.of_samples.density), " (",
-              digits(figures.of_real.density), ")");
+  return base::text("coverage ", base::digits(figures.of_samples.coverage), " (real images reach ", base::digits(figures.of_real.coverage), "), density ", base::digits(figures.of_samples.density), " (",
+              base::digits(figures.of_real.density), ")");
 }
 
 void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& lines) {
-  lines.add("loss", digits(e.loss) + (subject.has_kld ? text(", at M_N ", digits(subject.kld_weight), " and beta ", digits(subject.beta)) : ""));
-  lines.add("reconstruction", text(digits(e.reconstruction), " ", subject.reconstruction_unit));
-  if (e.active_units) lines.add("KL", text(digits(e.kld_nats), " nats a sample"));
-  if (e.elbo_nats) lines.add("ELBO", text(digits(*e.elbo_nats, 6), " nats a sample, ", digits(*e.bits_per_dim), " bits/dim"));
+  lines.add("loss", base::digits(e.loss) + (subject.has_kld ? base::text(", at M_N ", base::digits(subject.kld_weight), " and beta ", base::digits(subject.beta)) : ""));
+  lines.add("reconstruction", base::text(base::digits(e.reconstruction), " ", subject.reconstruction_unit));
+  if (e.active_units) lines.add("KL", base::text(base::digits(e.kld_nats), " nats a sample"));
+  if (e.elbo_nats) lines.add("ELBO", base::text(base::digits(*e.elbo_nats, 6), " nats a sample, ", base::digits(*e.bits_per_dim), " bits/dim"));
   for (const Evaluation::LogP& estimate : e.log_p) {
     const bool all = &estimate == &e.log_p.back();
-    lines.add(text("log p, K = ", estimate.draws),
-              text(digits(estimate.nats, 6), " nats a sample", all ? text(" (effectively ", digits(*e.effective_samples), " of ", estimate.draws, " draws)") : ""));
+    lines.add(base::text("log p, K = ", estimate.draws),
+              base::text(base::digits(estimate.nats, 6), " nats a sample", all ? base::text(" (effectively ", base::digits(*e.effective_samples), " of ", estimate.draws, " draws)") : ""));
   }
   if (e.fixed_sigma && (e.elbo_nats || !e.log_p.empty()))
-    lines.add("", text("at the fixed sigma ", digits(*e.fixed_sigma), " (objective.sigma): no tuned likelihood, and not to be compared with one. objective.variance: optimal or learned fits it"));
+    lines.add("", base::text("at the fixed sigma ", base::digits(*e.fixed_sigma), " (objective.sigma): no tuned likelihood, and not to be compared with one. objective.variance: optimal or learned fits it"));
 }
 
 nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
@@ -68,41 +68,41 @@ nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
 
 }  // namespace
 
-std::string reconstruction_unit(const ObjectiveOptions& objective, const LikelihoodOptions& likelihood) {
-  if (is_squared_error(objective, likelihood)) return "squared error a value";
-  return objective.reduction == Reduction::sum ? "nats a sample" : "nats a value";
+std::string reconstruction_unit(const objective::ObjectiveOptions& objective, const model::LikelihoodOptions& likelihood) {
+  if (objective::is_squared_error(objective, likelihood)) return "squared error a value";
+  return objective.reduction == objective::Reduction::sum ? "nats a sample" : "nats a value";
 }
 
 std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluation& result) {
   const Evaluation& e = result.evaluation;
   Lines lines;
   lines.add("data", subject.data);
-  lines.add("samples", text(subject.samples.first, ":", subject.samples.last));
+  lines.add("samples", base::text(subject.samples.first, ":", subject.samples.last));
   add_loss(subject, e, lines);
   if (e.reconstructs) {
-    lines.add("MSE", text(digits(e.mse), " a value on [0, 1], the mean image's ", digits(result.mean_image_mse)));
-    lines.add("PSNR", text(decibels(e.mse), ", the mean image's ", decibels(result.mean_image_mse)));
+    lines.add("MSE", base::text(base::digits(e.mse), " a value on [0, 1], the mean image's ", base::digits(result.mean_image_mse)));
+    lines.add("PSNR", base::text(decibels(e.mse), ", the mean image's ", decibels(result.mean_image_mse)));
   }
   if (e.active_units) {
-    lines.add("active units", text(*e.active_units, " of ", e.kld_per_dimension.size(), " (variance of E[z|x] above ", digits(Evaluation::kActiveVariance), ")"));
+    lines.add("active units", base::text(*e.active_units, " of ", e.kld_per_dimension.size(), " (variance of E[z|x] above ", base::digits(Evaluation::kActiveVariance), ")"));
     lines.add("KL a dimension", dimensions_text(e.kld_per_dimension));
   }
   if (const auto& quality = result.sample_quality) {
-    lines.add("prior samples", text(quality->samples, " against as many real images, k = ", kCoverageNeighbours, "; blur inflates density"));
+    lines.add("prior samples", base::text(quality->samples, " against as many real images, k = ", kCoverageNeighbours, "; blur inflates density"));
     lines.add("  pixels", figures_text(quality->pixels));
     if (quality->embedding) lines.add("  random features", figures_text(*quality->embedding));
   }
   if (const auto& scores = result.factor_scores) {
     std::string names;
     for (const std::string& name : scores->factors) names += (names.empty() ? "" : ", ") + name;
-    lines.add("disentanglement", text("BetaVAE ", digits(scores->beta_vae), ", FactorVAE ", digits(scores->factor_vae), ", MIG ", digits(scores->mig), ", SAP ", digits(scores->sap)));
+    lines.add("disentanglement", base::text("BetaVAE ", base::digits(scores->beta_vae), ", FactorVAE ", base::digits(scores->factor_vae), ", MIG ", base::digits(scores->mig), ", SAP ", base::digits(scores->sap)));
     lines.add("  factors", names);
   } else if (!result.no_scores_because.empty()) {
     lines.add("disentanglement", "none: " + result.no_scores_because);
   }
   const std::string sign = collapse_sign(e, result.mean_image_mse);
   if (!sign.empty()) lines.add("warning", sign);
-  return text(subject.checkpoint, ": ", subject.model, ", step ", subject.step, "\n", lines.text());
+  return base::text(subject.checkpoint, ": ", subject.model, ", step ", subject.step, "\n", lines.text());
 }
 
 nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject, const FullEvaluation& result) {
@@ -160,4 +160,4 @@ std::string text_columns(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

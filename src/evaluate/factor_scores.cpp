@@ -11,18 +11,18 @@
 #include "evaluate/disentanglement/sap_score.hpp"
 #include "evaluate/shared_tasks.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
-std::optional<std::string> factor_classes_of(const SampleDataset& dataset) {
-  for (const Hdf5Dataset& companion : dataset.companions())
+std::optional<std::string> factor_classes_of(const data::SampleDataset& dataset) {
+  for (const hdf5::Hdf5Dataset& companion : dataset.companions())
     if ((companion.path() == "latents/classes" || companion.path() == "latents_classes") && companion.shape().size() == 2 && companion.shape()[1] > 1) return companion.path();
   return std::nullopt;
 }
 
-FactorScores factor_scores(const at::Tensor& mu, const SampleDataset& dataset, RowRange samples, const std::string& path, std::uint64_t seed, Communicator& host) {
+FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset, data::RowRange samples, const std::string& path, std::uint64_t seed, comm::Communicator& host) {
   std::vector<std::int64_t> wanted(static_cast<std::size_t>(samples.size()));
   std::iota(wanted.begin(), wanted.end(), samples.first);
-  const CompanionRows<std::int64_t> rows = read_companion_integers(dataset, path, wanted);
+  const data::CompanionRows<std::int64_t> rows = data::read_companion_integers(dataset, path, wanted);
   at::Tensor classes = at::empty({samples.size(), rows.columns}, at::kLong);
   std::copy(rows.values.begin(), rows.values.end(), classes.data_ptr<std::int64_t>());
 
@@ -45,4 +45,4 @@ FactorScores factor_scores(const at::Tensor& mu, const SampleDataset& dataset, R
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -11,7 +11,7 @@
 #include "comm/communicator.hpp"
 #include "data/companion_rows.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 struct FactorScores {
   std::string dataset;               ///< "latents/classes"
@@ -22,10 +22,10 @@ struct FactorScores {
 
 /// Where the file of these images holds the classes of their factors: "latents/classes" or "latents_classes", [N, F] with F of at least 2. Labels are classes of
 /// images, not factors that made them. Empty where there is none.
-std::optional<std::string> factor_classes_of(const SampleDataset& dataset);
+std::optional<std::string> factor_classes_of(const data::SampleDataset& dataset);
 
 /// mu: [N, L], of `samples`; `path`: the dataset of their factors. The scores are shared over ranks, with the same bits at any number of them. Throws BadInput as
 /// FactoredLatents and read_companion do, on all ranks alike. A collective on a host communicator.
-FactorScores factor_scores(const at::Tensor& mu, const SampleDataset& dataset, RowRange samples, const std::string& path, std::uint64_t seed, Communicator& host);
+FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset, data::RowRange samples, const std::string& path, std::uint64_t seed, comm::Communicator& host);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -4,25 +4,25 @@
 #include "evaluate/encoded_rows.hpp"
 #include "evaluate/mean_image.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
-FullEvaluation evaluate_fully(LatentModel& model, const Objective& objective, const SampleDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
-                              Communicator& host) {
-  const RowRange samples{options.first, options.first + options.samples};
+FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
+                              comm::Communicator& host) {
+  const data::RowRange samples{options.first, options.first + options.samples};
   FullEvaluation out;
   out.evaluation = evaluate(model, objective, dataset, options, host);
   out.mean_image_mse = mean_image_mse(dataset, options.samples, host, options.first);
   if (coverage_samples > 0) out.sample_quality = sample_quality(model, dataset, samples, options.format, coverage_samples, options.seed, host);
-  if (model.latent_kind() == LatentKind::none) return out;
+  if (model.latent_kind() == model::LatentKind::none) return out;
   if (const auto path = factor_classes_of(dataset)) {
     const EncodedBlock encoded = encode_rows(model, dataset, samples, options.format, options.block, host);
     try {
       out.factor_scores = factor_scores(encoded.mu, dataset, samples, *path, options.seed, host);
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       out.no_scores_because = error.what();  // the same on every rank, before anything is shared
     }
   }
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -8,7 +8,7 @@
 #include "evaluate/factor_scores.hpp"
 #include "evaluate/sample_quality.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 struct FullEvaluation {
   Evaluation evaluation;
@@ -20,7 +20,7 @@ struct FullEvaluation {
 
 /// coverage_samples: see sample_quality; 0: none. Scores are given where there is an encoder and the file holds factors. The same bits at any number of ranks, if
 /// each has as many threads. A collective on a host communicator.
-FullEvaluation evaluate_fully(LatentModel& model, const Objective& objective, const SampleDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
-                              Communicator& host);
+FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
+                              comm::Communicator& host);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

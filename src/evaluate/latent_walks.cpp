@@ -13,13 +13,13 @@
 #include "evaluate/read_samples.hpp"
 #include "objective/kl_divergence.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 constexpr std::int64_t kAtOnce = 256;        // images encoded together
 constexpr double kParallel = 1e-6;           // sine of the angle below which two directions are one
 
-at::Tensor image_of(const SampleDataset& dataset, std::int64_t row, const InputFormat& format) { return model_input(read_samples(dataset, row, 1), format); }
+at::Tensor image_of(const data::SampleDataset& dataset, std::int64_t row, const data::InputFormat& format) { return data::model_input(read_samples(dataset, row, 1), format); }
 
 // What the samples say of each dimension.
 struct Looked {
@@ -27,14 +27,14 @@ struct Looked {
   at::Tensor draws;    // [samples, L], float64: of q(z|x), or the codes
 };
 
-Looked look_at(LatentModel& model, const SampleDataset& dataset, const InputFormat& format, const TraversalOptions& options) {
+Looked look_at(model::LatentModel& model, const data::SampleDataset& dataset, const data::InputFormat& format, const TraversalOptions& options) {
   const std::int64_t count = std::min(options.samples_looked_at, dataset.size());
-  const EncodedBlock rows = encode_rows(model, dataset, {0, count}, format, kAtOnce, *make_self_communicator());
+  const EncodedBlock rows = encode_rows(model, dataset, {0, count}, format, kAtOnce, *comm::make_self_communicator());
   const at::Tensor mu = rows.mu.to(at::kDouble);
   if (!rows.log_var.defined()) return {mu.var(0, /*unbiased=*/false), mu};
   const at::Tensor log_var = rows.log_var.to(at::kDouble);
-  const at::Tensor noise = keyed_noise(model, Purpose::evaluation, options.seed, 0, count).to(at::kCPU, at::kDouble);
-  return {kl_per_dimension(mu, log_var).mean(0), reparameterize({mu, log_var}, noise)};
+  const at::Tensor noise = keyed_noise(model, base::Purpose::evaluation, options.seed, 0, count).to(at::kCPU, at::kDouble);
+  return {objective::kl_per_dimension(mu, log_var).mean(0), model::reparameterize({mu, log_var}, noise)};
 }
 
 // From `first` to `last`, both included, symmetric to the last bit.
@@ -61,7 +61,7 @@ at::Tensor latent_path(const at::Tensor& from, const at::Tensor& to, std::int64_
   return at::stack(points);
 }
 
-Interpolations interpolate(LatentModel& model, const SampleDataset& dataset, const std::vector<RowPair>& pairs, std::int64_t steps, Path path, const InputFormat& format) {
+Interpolations interpolate(model::LatentModel& model, const data::SampleDataset& dataset, const std::vector<RowPair>& pairs, std::int64_t steps, Path path, const data::InputFormat& format) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   std::vector<at::Tensor> originals, z, images;
@@ -75,15 +75,15 @@ Interpolations interpolate(LatentModel& model, const SampleDataset& dataset, con
   return {at::stack(originals), at::stack(images), at::stack(z).cpu()};
 }
 
-TraversalOptions usual_traversal(const LatentModel& model, std::int64_t dimensions, std::uint64_t seed) {
+TraversalOptions usual_traversal(const model::LatentModel& model, std::int64_t dimensions, std::uint64_t seed) {
   TraversalOptions options;
   options.dimensions = dimensions;
   options.seed = seed;
-  if (model.latent_kind() == LatentKind::point) options.range.quantile = TraversalRange::kOutermost;
+  if (model.latent_kind() == model::LatentKind::point) options.range.quantile = TraversalRange::kOutermost;
   return options;
 }
 
-Traversals traverse(LatentModel& model, const SampleDataset& dataset, const InputFormat& format, const TraversalOptions& options) {
+Traversals traverse(model::LatentModel& model, const data::SampleDataset& dataset, const data::InputFormat& format, const TraversalOptions& options) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   const Looked looked = look_at(model, dataset, format, options);
@@ -91,7 +91,7 @@ Traversals traverse(LatentModel& model, const SampleDataset& dataset, const Inpu
   const auto& quantile = options.range.quantile;
 
   Traversals out;
-  out.in_nats = model.latent_kind() == LatentKind::posterior;
+  out.in_nats = model.latent_kind() == model::LatentKind::posterior;
   out.in_quantiles = quantile.has_value();
   if (!out.in_nats && !quantile) throw std::logic_error("a point has no prior whose deviations could be walked");
   out.places = quantile ? equally_spaced(*quantile, 1 - *quantile, options.steps) : equally_spaced(-options.range.deviations, options.range.deviations, options.steps);
@@ -111,4 +111,4 @@ Traversals traverse(LatentModel& model, const SampleDataset& dataset, const Inpu
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -11,7 +11,7 @@
 #include "data/model_input.hpp"
 #include "model/latent_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 enum class Path {
   linear,
@@ -30,7 +30,7 @@ struct Interpolations {
 };
 
 /// Between the posterior means of the two samples of each pair. The model has an encoder.
-Interpolations interpolate(LatentModel& model, const SampleDataset& dataset, const std::vector<RowPair>& pairs, std::int64_t steps, Path path, const InputFormat& format);
+Interpolations interpolate(model::LatentModel& model, const data::SampleDataset& dataset, const std::vector<RowPair>& pairs, std::int64_t steps, Path path, const data::InputFormat& format);
 
 /// Which values a dimension takes on its way. Equally spaced in standard deviations of the prior, [-deviations, deviations], or (`quantile` set) in quantiles of the
 /// aggregate posterior, [quantile, 1 - quantile]: of draws of q(z|x) for the samples looked at.
@@ -51,7 +51,7 @@ struct TraversalOptions {
 };
 
 /// What is shown of a model without being asked: from sample 0, over the prior's range, or (a point has no prior) that of the codes.
-TraversalOptions usual_traversal(const LatentModel& model, std::int64_t dimensions, std::uint64_t seed);
+TraversalOptions usual_traversal(const model::LatentModel& model, std::int64_t dimensions, std::uint64_t seed);
 
 /// D dimensions, those first that say most of the images.
 struct Traversals {
@@ -65,6 +65,6 @@ struct Traversals {
 };
 
 /// Each image is decoded from the posterior mean of `row` with one dimension set to another value. The model has an encoder; a point's range is in quantiles.
-Traversals traverse(LatentModel& model, const SampleDataset& dataset, const InputFormat& format, const TraversalOptions& options);
+Traversals traverse(model::LatentModel& model, const data::SampleDataset& dataset, const data::InputFormat& format, const TraversalOptions& options);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -4,11 +4,11 @@
 #include <cstring>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
-double mean_image_mse(const SampleDataset& dataset, std::int64_t count, Communicator& host, std::int64_t first) {
+double mean_image_mse(const data::SampleDataset& dataset, std::int64_t count, comm::Communicator& host, std::int64_t first) {
   const auto values = static_cast<std::size_t>(dataset.shape().values());
-  const bool bytes = dataset.type() == PixelType::uint8;
+  const bool bytes = dataset.type() == data::PixelType::uint8;
   // Floats are brought to [0, 65536]: their squares still add up exactly.
   const double unit = bytes ? 1.0 : dataset.scale() * 65536;
   std::vector<std::uint8_t> image(dataset.image_bytes());
@@ -27,7 +27,7 @@ double mean_image_mse(const SampleDataset& dataset, std::int64_t count, Communic
       sums[values + v] += pixel * pixel;
     }
   }
-  host.all_reduce_sum({sums.data(), static_cast<std::int64_t>(sums.size()), DataType::int64});
+  host.all_reduce_sum({sums.data(), static_cast<std::int64_t>(sums.size()), comm::DataType::int64});
 
   const auto n = static_cast<double>(count);
   double variance = 0;
@@ -39,4 +39,4 @@ double mean_image_mse(const SampleDataset& dataset, std::int64_t count, Communic
   return variance / static_cast<double>(values) * scale * scale;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -8,7 +8,7 @@
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/read_samples.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 // Many images at once would need many activations at once.
@@ -27,36 +27,36 @@ std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, dou
   return out;
 }
 
-at::Tensor decoded_images(LatentModel& model, const at::Tensor& z) {
+at::Tensor decoded_images(model::LatentModel& model, const at::Tensor& z) {
   std::vector<at::Tensor> parts;
   for (const at::Tensor& rows : z.split(kPicturesAtOnce)) parts.push_back(model.likelihood().mean_image(model.decode(rows)).cpu());
   return at::cat(parts);
 }
 
-at::Tensor sample_prior(LatentModel& model, std::int64_t count, std::uint64_t seed, double temperature, Prior prior) {
+at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint64_t seed, double temperature, Prior prior) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
-  at::Tensor z = keyed_noise(model, Purpose::prior, seed, 0, count);
+  at::Tensor z = keyed_noise(model, base::Purpose::prior, seed, 0, count);
   // The normal distribution function makes normal numbers uniform ones.
   if (prior == Prior::box) z = at::erf(z / std::sqrt(2.0));
   return decoded_images(model, z * temperature);
 }
 
-Reconstructions reconstruct(LatentModel& model, const SampleDataset& dataset, std::int64_t first, std::int64_t count, const InputFormat& format, Latent latent,
+Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset& dataset, std::int64_t first, std::int64_t count, const data::InputFormat& format, Latent latent,
                             std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   std::vector<at::Tensor> originals, reconstructions;
   for (std::int64_t done = 0; done < count; done += kPicturesAtOnce) {
     const std::int64_t part = std::min(kPicturesAtOnce, count - done);
-    const at::Tensor images = model_input(read_samples(dataset, first + done, part), format);
-    const Posterior posterior = model.encode(images);
+    const at::Tensor images = data::model_input(read_samples(dataset, first + done, part), format);
+    const model::Posterior posterior = model.encode(images);
     const at::Tensor z =
-        latent == Latent::mean ? posterior.mu : reparameterize(posterior, keyed_noise(model, Purpose::evaluation, seed, first + done, part));
+        latent == Latent::mean ? posterior.mu : model::reparameterize(posterior, keyed_noise(model, base::Purpose::evaluation, seed, first + done, part));
     originals.push_back(images.cpu());
     reconstructions.push_back(model.likelihood().mean_image(model.decode(z)).cpu());
   }
   return {at::cat(originals), at::cat(reconstructions)};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -11,7 +11,7 @@
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 constexpr std::uint64_t kEmbeddingKey = 0x656d626564;   // "embed": other draws for evaluation have other keys
@@ -24,7 +24,7 @@ at::Tensor random_weight(std::uint64_t seed, std::int64_t layer, std::int64_t ou
   const std::int64_t fan_in = in * 9;
   // One sample a filter.
   for (std::int64_t filter = 0; filter < out; ++filter)
-    fill_normal(random_key(seed, Purpose::evaluation, kEmbeddingKey), static_cast<std::uint64_t>(filter), static_cast<std::uint32_t>(layer),
+    base::fill_normal(base::random_key(seed, base::Purpose::evaluation, kEmbeddingKey), static_cast<std::uint64_t>(filter), static_cast<std::uint32_t>(layer),
                 std::span(weight.data_ptr<float>() + filter * fan_in, static_cast<std::size_t>(fan_in)));
   return weight.mul_(std::sqrt(2.0 / static_cast<double>(fan_in)));
 }
@@ -43,9 +43,9 @@ std::vector<at::Tensor> random_weights(std::uint64_t seed, std::int64_t channels
 
 at::Tensor random_embedding(const at::Tensor& images, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
-  if (images.dim() != 4 || !images.is_floating_point()) throw BadInput("random embedding: images must be a floating point [N, C, H, W] tensor");
+  if (images.dim() != 4 || !images.is_floating_point()) throw base::BadInput("random embedding: images must be a floating point [N, C, H, W] tensor");
   if (std::min(images.size(2), images.size(3)) < kSmallestEmbeddedImage)
-    throw BadInput(text("random embedding: images of ", images.size(2), "x", images.size(3), " pixels are too small; it takes ", kSmallestEmbeddedImage, "x",
+    throw base::BadInput(base::text("random embedding: images of ", images.size(2), "x", images.size(3), " pixels are too small; it takes ", kSmallestEmbeddedImage, "x",
                         kSmallestEmbeddedImage, " or more"));
   std::vector<at::Tensor> weights = random_weights(seed, images.size(1), std::min(images.size(2), images.size(3)));
   for (at::Tensor& weight : weights) weight = weight.to(images.device());
@@ -58,4 +58,4 @@ at::Tensor random_embedding(const at::Tensor& images, std::uint64_t seed) {
   return at::cat(features);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 inline constexpr std::int64_t kEmbeddingFeatures = 128;
 inline constexpr std::int64_t kSmallestEmbeddedImage = 8;   ///< pixels, in height and width
@@ -20,4 +20,4 @@ inline constexpr std::int64_t kSmallestEmbeddedImage = 8;   ///< pixels, in heig
 /// the same range of values. Throws BadInput for images that are not floating point [N, C, H, W], or smaller than 8x8.
 at::Tensor random_embedding(const at::Tensor& images, std::uint64_t seed = 0);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -8,27 +8,27 @@
 #include "evaluate/random_embedding.hpp"
 #include "evaluate/shared_tasks.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 // Every 2 / (2 count)-th sample from `place` 0 or 1 on: [count, C, H, W] on [0, 1].
-at::Tensor real_images(const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::int64_t place) {
+at::Tensor real_images(const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t count, std::int64_t place) {
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * dataset.image_bytes());
   for (std::int64_t i = 0; i < count; ++i)
     dataset.read(samples.first + (2 * i + place) * samples.size() / (2 * count),
                  std::span(pixels).subspan(static_cast<std::size_t>(i) * dataset.image_bytes(), dataset.image_bytes()));
-  InputFormat plain = format;
+  data::InputFormat plain = format;
   plain.low = 0;
   plain.high = 1;
   plain.channels_last = false;
   plain.type = at::kFloat;
-  return model_input(pixels, plain);
+  return data::model_input(pixels, plain);
 }
 
 }  // namespace
 
-std::optional<SampleQuality> sample_quality(LatentModel& model, const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::uint64_t seed,
-                                            Communicator& host) {
+std::optional<SampleQuality> sample_quality(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t count, std::uint64_t seed,
+                                            comm::Communicator& host) {
   const at::NoGradGuard no_grad;
   count = std::min(count, samples.size() / 2);
   if (count <= kCoverageNeighbours) return std::nullopt;
@@ -62,4 +62,4 @@ std::optional<SampleQuality> sample_quality(LatentModel& model, const SampleData
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

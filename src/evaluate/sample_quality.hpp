@@ -9,7 +9,7 @@
 #include "data/model_input.hpp"
 #include "model/latent_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 struct SampleQuality {
   struct Figures {
@@ -24,7 +24,7 @@ struct SampleQuality {
 /// Of `count` samples (fewer where `samples` of the dataset hold less than twice as many: each real image is on one side). Real images are spread evenly over
 /// `samples`, so a sorted file does no harm. Empty where there are too few for kCoverageNeighbours. Tasks are shared over ranks, with the same bits at any number of
 /// them. A collective on a host communicator.
-std::optional<SampleQuality> sample_quality(LatentModel& model, const SampleDataset& dataset, RowRange samples, const InputFormat& format, std::int64_t count, std::uint64_t seed,
-                                            Communicator& host);
+std::optional<SampleQuality> sample_quality(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t count, std::uint64_t seed,
+                                            comm::Communicator& host);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -6,7 +6,7 @@
 #include "hdf5/file.hpp"
 #include "hdf5/library.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 Hdf5Handle text_type(const std::string& where) {
@@ -62,14 +62,14 @@ std::vector<std::string> read_text_attribute(hid_t dataset, const std::string& n
 
 void Hdf5Dataset::set_attribute(const std::string& name, const std::string& value) {
   LibraryCall call;
-  const std::string place = text(where(), ", attribute '", name, "'");
+  const std::string place = base::text(where(), ", attribute '", name, "'");
   const Hdf5Handle space = checked(H5Screate(H5S_SCALAR), H5Sclose, place);
   write_text_attribute(id(), name, space.id(), {value.c_str()}, place);
 }
 
 void Hdf5Dataset::set_attribute(const std::string& name, const std::vector<std::string>& values) {
   LibraryCall call;
-  const std::string place = text(where(), ", attribute '", name, "'");
+  const std::string place = base::text(where(), ", attribute '", name, "'");
   const hsize_t count = values.size();
   const Hdf5Handle space = checked(H5Screate_simple(1, &count, nullptr), H5Sclose, place);
   std::vector<const char*> pointers;
@@ -84,13 +84,13 @@ std::string Hdf5Dataset::text_attribute(const std::string& name) const {
 
 std::vector<std::string> Hdf5Dataset::text_list_attribute(const std::string& name) const {
   LibraryCall call;
-  return read_text_attribute(id(), name, text(where(), ", attribute '", name, "'"));
+  return read_text_attribute(id(), name, base::text(where(), ", attribute '", name, "'"));
 }
 
 std::optional<double> Hdf5Dataset::number_attribute(const std::string& name) const {
   LibraryCall call;
   if (H5Aexists(id(), name.c_str()) <= 0) return std::nullopt;
-  const std::string place = text(where(), ", attribute '", name, "'");
+  const std::string place = base::text(where(), ", attribute '", name, "'");
   const Hdf5Handle attribute = checked(H5Aopen(id(), name.c_str(), H5P_DEFAULT), H5Aclose, place);
   const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, place);
   const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, place);
@@ -103,13 +103,13 @@ std::optional<double> Hdf5Dataset::number_attribute(const std::string& name) con
 
 std::vector<FuelSplit> Hdf5File::fuel_splits() const {
   LibraryCall call;
-  const std::string place = text(path_, ", attribute 'split'");
+  const std::string place = base::text(path_, ", attribute 'split'");
   const Hdf5Handle root = checked(H5Gopen2(id(), "/", H5P_DEFAULT), H5Gclose, place);
   if (H5Aexists(root.id(), "split") <= 0) return {};
   const Hdf5Handle attribute = checked(H5Aopen(root.id(), "split", H5P_DEFAULT), H5Aclose, place);
   const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, place);
   const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, place);
-  if (H5Tget_class(type.id()) != H5T_COMPOUND) throw BadInput(text(place, " is no table of splits as Fuel writes it"));
+  if (H5Tget_class(type.id()) != H5T_COMPOUND) throw base::BadInput(base::text(place, " is no table of splits as Fuel writes it"));
 
   // Only the fields that are needed, each with the text width of the file.
   struct Field {
@@ -122,11 +122,11 @@ std::vector<FuelSplit> Hdf5File::fuel_splits() const {
   std::size_t row_bytes = 0;
   for (Field& field : fields) {
     const int index = H5Tget_member_index(type.id(), field.name);
-    if (index < 0) throw BadInput(text(place, " has no field '", field.name, "': it is no table of splits as Fuel writes it"));
+    if (index < 0) throw base::BadInput(base::text(place, " has no field '", field.name, "': it is no table of splits as Fuel writes it"));
     if (field.type < 0) {
       types.push_back(checked(H5Tget_member_type(type.id(), static_cast<unsigned>(index)), H5Tclose, place));
       field.type = types.back().id();
-      if (H5Tget_class(field.type) != H5T_STRING || H5Tis_variable_str(field.type) > 0) throw BadInput(text(place, ", field '", field.name, "', is no text of fixed width"));
+      if (H5Tget_class(field.type) != H5T_STRING || H5Tis_variable_str(field.type) > 0) throw base::BadInput(base::text(place, ", field '", field.name, "', is no text of fixed width"));
     }
     field.offset = row_bytes;
     field.bytes = H5Tget_size(field.type);
@@ -160,4 +160,4 @@ std::vector<FuelSplit> Hdf5File::fuel_splits() const {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

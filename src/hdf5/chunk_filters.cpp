@@ -9,7 +9,7 @@
 #include "base/text.hpp"
 #include "hdf5/lzf_filter.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 constexpr std::size_t kChecksumBytes = 4;
@@ -41,7 +41,7 @@ bool does_nothing(const ChunkFilter& filter) { return filter.kind == ChunkFilter
 
 // Returns the bytes without their checksum.
 std::span<const std::byte> without_checksum(std::span<const std::byte> bytes) {
-  if (bytes.size() < kChecksumBytes) throw DamagedChunk(text("it has ", bytes.size(), " bytes, too few for its Fletcher32 checksum"));
+  if (bytes.size() < kChecksumBytes) throw DamagedChunk(base::text("it has ", bytes.size(), " bytes, too few for its Fletcher32 checksum"));
   const std::span<const std::byte> content = bytes.first(bytes.size() - kChecksumBytes);
   std::uint32_t stored = 0;
   for (std::size_t i = 0; i < kChecksumBytes; ++i) stored |= std::to_integer<std::uint32_t>(bytes[content.size() + i]) << (8 * i);
@@ -54,8 +54,8 @@ std::span<const std::byte> without_checksum(std::span<const std::byte> bytes) {
 
 void expand_lzf(std::span<const std::byte> stored, std::span<std::byte> out) {
   const auto size = lzf_decompressed(stored, out);
-  if (!size) throw DamagedChunk(text("its LZF stream is damaged, or holds more than the ", out.size(), " bytes of a chunk"));
-  if (*size != out.size()) throw DamagedChunk(text("its LZF stream holds ", *size, " bytes instead of ", out.size()));
+  if (!size) throw DamagedChunk(base::text("its LZF stream is damaged, or holds more than the ", out.size(), " bytes of a chunk"));
+  if (*size != out.size()) throw DamagedChunk(base::text("its LZF stream holds ", *size, " bytes instead of ", out.size()));
 }
 
 }  // namespace
@@ -75,10 +75,10 @@ void ChunkDecoder::inflate(std::span<const std::byte> stored, std::span<std::byt
   std::size_t size = 0;
   switch (libdeflate_zlib_decompress(decompressor_.get(), stored.data(), stored.size(), out.data(), out.size(), &size)) {
     case LIBDEFLATE_SUCCESS: break;
-    case LIBDEFLATE_INSUFFICIENT_SPACE: throw DamagedChunk(text("its deflate stream holds more than the ", out.size(), " bytes of a chunk"));
+    case LIBDEFLATE_INSUFFICIENT_SPACE: throw DamagedChunk(base::text("its deflate stream holds more than the ", out.size(), " bytes of a chunk"));
     default: throw DamagedChunk("its deflate stream is damaged");
   }
-  if (size != out.size()) throw DamagedChunk(text("its deflate stream holds ", size, " bytes instead of ", out.size()));
+  if (size != out.size()) throw DamagedChunk(base::text("its deflate stream holds ", size, " bytes instead of ", out.size()));
 }
 
 void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t mask, std::span<const std::byte> stored, std::span<std::byte> out) {
@@ -117,11 +117,11 @@ void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t m
     } else if (filter.kind == ChunkFilter::Kind::shuffle) {
       unshuffle(bytes, filter.element_bytes, to);
     } else {
-      throw DamagedChunk(text("it was written with filter ", filter.id, ", which is unknown here"));
+      throw DamagedChunk(base::text("it was written with filter ", filter.id, ", which is unknown here"));
     }
     bytes = to;
   }
-  if (bytes.size() != out.size()) throw DamagedChunk(text("it holds ", bytes.size(), " bytes instead of ", out.size()));
+  if (bytes.size() != out.size()) throw DamagedChunk(base::text("it holds ", bytes.size(), " bytes instead of ", out.size()));
   if (bytes.data() != out.data()) std::copy(bytes.begin(), bytes.end(), out.begin());
 }
 
@@ -150,4 +150,4 @@ std::uint32_t fletcher32(std::span<const std::byte> bytes) {
   return fold(sum2) << 16 | fold(sum1);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -11,7 +11,7 @@
 
 struct libdeflate_decompressor;
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 /// One filter of a dataset's pipeline, in the order in which writing applies them.
 struct ChunkFilter {
@@ -53,4 +53,4 @@ class ChunkDecoder {
 /// HDF5's variant: 16-bit words of the bytes in big-endian order, sums modulo 65535.
 std::uint32_t fletcher32(std::span<const std::byte> bytes);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -6,7 +6,7 @@
 #include "hdf5/library.hpp"
 #include "hdf5/open_dataset.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 template <typename T>
@@ -23,8 +23,8 @@ hid_t memory_type<double>() { return H5T_NATIVE_DOUBLE; }
 std::string name_of(hid_t type) {
   const std::size_t bits = 8 * H5Tget_size(type);
   switch (H5Tget_class(type)) {
-    case H5T_INTEGER: return text(H5Tget_sign(type) == H5T_SGN_NONE ? "uint" : "int", bits);
-    case H5T_FLOAT: return text("float", bits);
+    case H5T_INTEGER: return base::text(H5Tget_sign(type) == H5T_SGN_NONE ? "uint" : "int", bits);
+    case H5T_FLOAT: return base::text("float", bits);
     case H5T_STRING: return "string";
     case H5T_ENUM: return "boolean or enumeration";
     case H5T_COMPOUND: return "compound";
@@ -67,8 +67,8 @@ Hdf5Dataset::Hdf5Dataset(std::shared_ptr<OpenDataset> open, std::string file, st
 }
 
 std::string Hdf5Dataset::where() const {
-  const std::string here = text(file_, ", dataset '", path_, "'");
-  return data_file_ == file_ ? here : text(here, " (in ", data_file_, ")");
+  const std::string here = base::text(file_, ", dataset '", path_, "'");
+  return data_file_ == file_ ? here : base::text(here, " (in ", data_file_, ")");
 }
 
 std::int64_t Hdf5Dataset::id() const { return open_->id(); }
@@ -90,7 +90,7 @@ void Hdf5Dataset::read(std::int64_t first, std::int64_t rows, std::span<T> out) 
   LibraryCall call;
   const RowTransfer selection(id(), shape_, first, rows, where());
   if (H5Dread(id(), memory_type<T>(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, out.data()) < 0)
-    throw Failure(text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
+    throw base::Failure(base::text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
 }
 
 template <typename T>
@@ -100,7 +100,7 @@ void Hdf5Dataset::write(std::int64_t first, std::int64_t rows, std::span<const T
   LibraryCall call;
   const RowTransfer selection(id(), shape_, first, rows, where());
   if (H5Dwrite(id(), memory_type<T>(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, values.data()) < 0)
-    throw Failure(text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
+    throw base::Failure(base::text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
 }
 
 void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t rows, std::span<std::uint8_t> out) const { read(first, rows, out); }
@@ -114,7 +114,7 @@ void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t rows, std::span<co
 void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t rows, std::span<const std::int64_t> values) { write(first, rows, values); }
 
 void Hdf5Dataset::shrink(std::int64_t rows) {
-  if (rows < 0 || shape_.empty() || rows > shape_[0]) throw Failure(text(where(), " of shape ", shape_text(shape_), " cannot be shrunk to ", rows, " rows"));
+  if (rows < 0 || shape_.empty() || rows > shape_[0]) throw base::Failure(base::text(where(), " of shape ", shape_text(shape_), " cannot be shrunk to ", rows, " rows"));
   LibraryCall call;
   std::vector<hsize_t> sizes(shape_.begin(), shape_.end());
   sizes[0] = static_cast<hsize_t>(rows);
@@ -124,12 +124,12 @@ void Hdf5Dataset::shrink(std::int64_t rows) {
 
 void Hdf5Dataset::write_chunk(std::int64_t first, std::span<const std::uint8_t> filtered) {
   if (chunk_.empty() || first < 0 || first >= shape_[0] || first % chunk_[0] != 0)
-    throw Failure(text(where(), " of shape ", shape_text(shape_), " and chunks ", shape_text(chunk_), ": no chunk begins at row ", first));
+    throw base::Failure(base::text(where(), " of shape ", shape_text(shape_), " and chunks ", shape_text(chunk_), ": no chunk begins at row ", first));
   LibraryCall call;
   std::vector<hsize_t> offset(shape_.size(), 0);
   offset[0] = static_cast<hsize_t>(first);
   if (H5Dwrite_chunk(id(), H5P_DEFAULT, 0, offset.data(), filtered.size(), filtered.data()) < 0)
-    throw Failure(text(where(), ": cannot write the chunk at row ", first, ": ", reason()));
+    throw base::Failure(base::text(where(), ": cannot write the chunk at row ", first, ": ", reason()));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

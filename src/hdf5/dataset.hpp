@@ -14,7 +14,7 @@
 #include "hdf5/chunk_filters.hpp"
 #include "hdf5/stored_number.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 /// What rows are written as. uint8: 8-bit unsigned. int64: any other integer. other: half precision, text, compound, ...
 enum class ElementType { uint8, int64, float32, float64, other };
@@ -128,4 +128,4 @@ class Hdf5Dataset {
 /// "[20000, 64, 64, 3]".
 std::string shape_text(const std::vector<std::int64_t>& shape);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -18,16 +18,16 @@
 #include "hdf5/open_dataset.hpp"
 #include "hdf5/sources.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 // The system's own reason says more than HDF5's.
 void check_place(const std::string& path, int flags, const char* verb) {
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))  // opening a pipe would wait for another program
-    throw BadInput(text("cannot ", verb, " ", path, ": it is ", S_ISDIR(status.st_mode) ? "a directory" : S_ISFIFO(status.st_mode) ? "a pipe" : "no regular file"));
+    throw base::BadInput(base::text("cannot ", verb, " ", path, ": it is ", S_ISDIR(status.st_mode) ? "a directory" : S_ISFIFO(status.st_mode) ? "a pipe" : "no regular file"));
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
-  if (descriptor < 0) throw BadInput(text("cannot ", verb, " ", path, ": ", std::strerror(errno)));
+  if (descriptor < 0) throw base::BadInput(base::text("cannot ", verb, " ", path, ": ", std::strerror(errno)));
   ::close(descriptor);
 }
 
@@ -44,10 +44,10 @@ bool begins_with(const std::string& path, std::string_view bytes) {
 std::string why_not_opened(const std::string& path) {
   const std::vector<std::string> stack = error_stack();
   if (says(stack, "truncated file"))
-    return text(path, " is truncated (HDF5: ", stack.back(), "): a download, copy or conversion was cut short; get or make the file again");
-  if (says(stack, "signature not found") && begins_with(path, "\x1f\x8b")) return text(path, " is compressed by gzip: unpack it first (gunzip ", path, ")");
-  if (says(stack, "signature not found")) return text(path, " is not an HDF5 file: it does not begin with HDF5's signature");
-  return text("cannot open the HDF5 file ", path, ": ", reason(stack), "; it may be damaged, or still being written");
+    return base::text(path, " is truncated (HDF5: ", stack.back(), "): a download, copy or conversion was cut short; get or make the file again");
+  if (says(stack, "signature not found") && begins_with(path, "\x1f\x8b")) return base::text(path, " is compressed by gzip: unpack it first (gunzip ", path, ")");
+  if (says(stack, "signature not found")) return base::text(path, " is not an HDF5 file: it does not begin with HDF5's signature");
+  return base::text("cannot open the HDF5 file ", path, ": ", reason(stack), "; it may be damaged, or still being written");
 }
 
 struct Link {
@@ -80,7 +80,7 @@ std::string object_identity(hid_t object, const std::string& where) {
 #else
   H5O_info_t info{};
   check(H5Oget_info2(object, &info, H5O_INFO_BASIC), where);
-  return text(info.fileno, " ", info.addr);
+  return base::text(info.fileno, " ", info.addr);
 #endif
 }
 
@@ -90,7 +90,7 @@ std::optional<Hdf5Handle> open_link(hid_t file, const Link& link, const std::str
   if (object.is_open()) return object;
   const std::vector<std::string> stack = error_stack();
   if (leads_nowhere(file, link, path, stack)) return std::nullopt;
-  throw BadInput(text(path, ", '", link.name, "' cannot be opened: ", reason(stack), "; the file may be damaged, or written by a newer HDF5 than the one that reads it"));
+  throw base::BadInput(base::text(path, ", '", link.name, "' cannot be opened: ", reason(stack), "; the file may be damaged, or written by a newer HDF5 than the one that reads it"));
 }
 
 // All links of a group and of the groups in it, by their full names; each group once.
@@ -102,10 +102,10 @@ void list_links(hid_t file, const std::string& group, const std::string& path, s
     return 0;
   };
   if (!opened.is_open() || H5Literate(opened.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &here) < 0)
-    throw BadInput(text("what the group '", group.empty() ? "/" : group, "' of ", path, " holds cannot be listed: ", reason(), "; the file may be damaged"));
+    throw base::BadInput(base::text("what the group '", group.empty() ? "/" : group, "' of ", path, " holds cannot be listed: ", reason(), "; the file may be damaged"));
   if (!groups.insert(object_identity(opened.id(), path)).second) return;
   for (Link& link : here) {
-    link.name = group.empty() ? link.name : text(group, "/", link.name);
+    link.name = group.empty() ? link.name : base::text(group, "/", link.name);
     const std::optional<Hdf5Handle> object = open_link(file, link, path);
     link.leads_somewhere = object.has_value();
     if (object && H5Iget_type(object->id()) == H5I_DATASET) link.dataset = object_identity(object->id(), path);
@@ -124,7 +124,7 @@ hid_t file_type(ElementType type) {
     case ElementType::float64: return H5T_IEEE_F64LE;
     case ElementType::other: break;
   }
-  throw Failure("a dataset of type 'other' cannot be made");
+  throw base::Failure("a dataset of type 'other' cannot be made");
 }
 
 }  // namespace
@@ -134,7 +134,7 @@ Hdf5File Hdf5File::open(const std::string& path) {
   LibraryCall call;
   const Hdf5Handle access = file_access(path, FileUse::read);
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());
-  if (id < 0) throw BadInput(why_not_opened(path));
+  if (id < 0) throw base::BadInput(why_not_opened(path));
   return Hdf5File(std::make_shared<Hdf5Handle>(id, H5Fclose), path);
 }
 
@@ -143,12 +143,12 @@ Hdf5File Hdf5File::create(const std::string& path) {
   LibraryCall call;
   const Hdf5Handle access = file_access(path, FileUse::write);
   const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id());
-  if (id < 0) throw BadInput(text("cannot create ", path, ": ", reason()));
+  if (id < 0) throw base::BadInput(base::text("cannot create ", path, ": ", reason()));
   return Hdf5File(std::make_shared<Hdf5Handle>(id, H5Fclose), path);
 }
 
 std::int64_t Hdf5File::id() const {
-  if (!handle_->is_open()) throw Failure(text(path_, ": the file is closed"));
+  if (!handle_->is_open()) throw base::Failure(base::text(path_, ": the file is closed"));
   return handle_->id();
 }
 
@@ -159,18 +159,18 @@ Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
   if (dataset.id() >= 0) {
     try {
       return Hdf5Dataset(std::make_shared<OpenDataset>(std::move(dataset), handle_, path_, name), path_, name);
-    } catch (const Failure& error) {
-      throw BadInput(error.what(), error.where());  // a header that cannot be read
+    } catch (const base::Failure& error) {
+      throw base::BadInput(error.what(), error.where());  // a header that cannot be read
     }
   }
   const std::string why = reason();
   const Hdf5Handle object(H5Oopen(id(), name.c_str(), H5P_DEFAULT), H5Oclose);
   const bool is_group = object.is_open() && H5Iget_type(object.id()) != H5I_DATASET;
-  if (!is_group && H5Lexists(id(), name.c_str(), H5P_DEFAULT) > 0) throw BadInput(text(path_, ", dataset '", name, "': ", why));
+  if (!is_group && H5Lexists(id(), name.c_str(), H5P_DEFAULT) > 0) throw base::BadInput(base::text(path_, ", dataset '", name, "': ", why));
   std::vector<std::string> paths = dataset_paths();
-  if (paths.empty()) throw BadInput(text(path_, " has no dataset '", name, "', and no other dataset"));
-  for (std::string& each : paths) each = text("'", each, "'");
-  throw BadInput(text(path_, " has no dataset '", name, "'; it has ", list_of_ten(paths)));
+  if (paths.empty()) throw base::BadInput(base::text(path_, " has no dataset '", name, "', and no other dataset"));
+  for (std::string& each : paths) each = base::text("'", each, "'");
+  throw base::BadInput(base::text(path_, " has no dataset '", name, "'; it has ", base::list_of_ten(paths)));
 }
 
 Hdf5File::Contents Hdf5File::contents() const {
@@ -197,7 +197,7 @@ Hdf5File::Contents Hdf5File::contents() const {
 Hdf5Dataset Hdf5File::create_dataset(const std::string& path, const DatasetLayout& layout) {
   LibraryCall call;
   const std::string name = without_leading_slash(path);
-  const std::string where = text(path_, ", dataset '", name, "'");
+  const std::string where = base::text(path_, ", dataset '", name, "'");
   std::vector<hsize_t> sizes(layout.shape.begin(), layout.shape.end());
   const int rank = static_cast<int>(sizes.size());
 
@@ -213,15 +213,15 @@ Hdf5Dataset Hdf5File::create_dataset(const std::string& path, const DatasetLayou
     if (layout.deflate_level > 0) check(H5Pset_deflate(creation.id(), static_cast<unsigned>(layout.deflate_level)), where);
   }
   const hid_t dataset = H5Dcreate2(id(), name.c_str(), file_type(layout.type), space.id(), links.id(), creation.id(), H5P_DEFAULT);
-  if (dataset < 0) throw Failure(text(where, ": ", reason()));
+  if (dataset < 0) throw base::Failure(base::text(where, ": ", reason()));
   return Hdf5Dataset(std::make_shared<OpenDataset>(Hdf5Handle(dataset, H5Dclose), handle_, path_, name), path_, name);
 }
 
 Hdf5Dataset Hdf5File::create_like(const Hdf5Dataset& like, const std::string& path, std::int64_t rows) {
   LibraryCall call;
-  const std::string name = without_leading_slash(path), where = text(path_, ", dataset '", name, "'");
+  const std::string name = without_leading_slash(path), where = base::text(path_, ", dataset '", name, "'");
   std::vector<hsize_t> extent(like.shape().begin(), like.shape().end());
-  if (extent.empty()) throw Failure(text(where, ": ", like.where(), " is a single value: it has no rows"));
+  if (extent.empty()) throw base::Failure(base::text(where, ": ", like.where(), " is a single value: it has no rows"));
   extent[0] = static_cast<hsize_t>(rows);
   const Hdf5Handle links = checked(H5Pcreate(H5P_LINK_CREATE), H5Pclose, where), creation = checked(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, where);
   check(H5Pset_create_intermediate_group(links.id(), 1), where);
@@ -244,7 +244,7 @@ std::vector<std::string> source_files_of(const std::string& path) {
 
 void Hdf5File::close() {
   LibraryCall call;
-  if (!handle_->close()) throw Failure(text("cannot finish writing ", path_, ": ", reason()));
+  if (!handle_->close()) throw base::Failure(base::text("cannot finish writing ", path_, ": ", reason()));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -11,7 +11,7 @@
 
 #include "hdf5/dataset.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 struct DatasetLayout {
   std::vector<std::int64_t> shape;
@@ -73,4 +73,4 @@ class Hdf5File {
 /// Hdf5File does.
 std::vector<std::string> source_files_of(const std::string& file);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 struct FileIdentity {
   std::uint64_t device = 0, inode = 0;
@@ -17,4 +17,4 @@ struct FileIdentity {
   bool operator==(const FileIdentity&) const = default;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

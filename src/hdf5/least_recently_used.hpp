@@ -5,7 +5,7 @@
 #include <list>
 #include <unordered_map>
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 /// Not for several threads at once: whoever owns it also owns the lock.
 template <typename T>
@@ -38,4 +38,4 @@ class LeastRecentlyUsed {
   std::unordered_map<T*, typename std::list<T*>::iterator> places_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

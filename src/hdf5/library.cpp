@@ -6,7 +6,7 @@
 #include "base/error.hpp"
 #include "hdf5/lzf_filter.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 // Lustre and NFS refuse locks. HDF5 asks the environment when it starts, and only what it is told there holds for the sources of virtual datasets too, which it opens by
@@ -51,7 +51,7 @@ std::string reason(const std::vector<std::string>& stack) {
     cause.erase(0, words + kSystemsWords.size());
     cause.erase(std::min(cause.find('\''), cause.size()));
   }
-  return stack.size() == 1 ? cause : text(stack.front(), ": ", cause);
+  return stack.size() == 1 ? cause : base::text(stack.front(), ": ", cause);
 }
 
 bool Hdf5Handle::close() {
@@ -62,17 +62,17 @@ bool Hdf5Handle::close() {
 }
 
 Hdf5Handle checked(hid_t id, Hdf5Handle::Close closer, const std::string& where) {
-  if (id < 0) throw Failure(text(where, ": ", reason()));
+  if (id < 0) throw base::Failure(base::text(where, ": ", reason()));
   return Hdf5Handle(id, closer);
 }
 
 void check(herr_t result, const std::string& where) {
-  if (result < 0) throw Failure(text(where, ": ", reason()));
+  if (result < 0) throw base::Failure(base::text(where, ": ", reason()));
 }
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) out += text(i ? ", " : "", shape[i]);
+  for (std::size_t i = 0; i < shape.size(); ++i) out += base::text(i ? ", " : "", shape[i]);
   return out + "]";
 }
 
@@ -91,13 +91,13 @@ RowTransfer::RowTransfer(hid_t dataset, const std::vector<std::int64_t>& shape, 
 }
 
 void check_rows(const std::vector<std::int64_t>& shape, std::int64_t first, std::int64_t rows, std::size_t values, const std::string& where) {
-  if (shape.empty()) throw BadInput(text(where, " is a single value: it has no rows"));
+  if (shape.empty()) throw base::BadInput(base::text(where, " is a single value: it has no rows"));
   if (first < 0 || rows < 0 || first > shape[0] || rows > shape[0] - first)
-    throw BadInput(text(where, " has ", shape[0], " rows: rows ", first, " to ", first + rows, " are out of range"));
+    throw base::BadInput(base::text(where, " has ", shape[0], " rows: rows ", first, " to ", first + rows, " are out of range"));
   std::size_t expected = static_cast<std::size_t>(rows);
   for (std::size_t i = 1; i < shape.size(); ++i) expected *= static_cast<std::size_t>(shape[i]);
   if (values != expected)
-    throw Failure(text(where, " has shape ", shape_text(shape), ": ", rows, " rows are ", expected, " values, not ", values));
+    throw base::Failure(base::text(where, " has shape ", shape_text(shape), ": ", rows, " rows are ", expected, " values, not ", values));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -13,7 +13,7 @@
 
 #include "hdf5/dataset.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 /// Held while HDF5 is called: builds without thread safety exist (parallel HDF5 as clusters install it). HDF5 keeps the switch for
 /// its own printing of errors per thread, so it is turned off here and not once.
@@ -77,4 +77,4 @@ struct RowTransfer {
 /// Throws BadInput for rows out of range, Failure when `values` is not the number of their values.
 void check_rows(const std::vector<std::int64_t>& shape, std::int64_t first, std::int64_t rows, std::size_t values, const std::string& where);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <memory>
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 // HDF5's interface for filters: reading only. The third of its values is the size of a chunk before compression, as h5py writes it.
@@ -42,4 +42,4 @@ bool register_lzf_filter() {
   return H5Zregister(&lzf) >= 0;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -5,7 +5,7 @@
 #include <optional>
 #include <span>
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 /// Its number among the HDF Group's registered filters.
 inline constexpr int kLzfFilter = 32000;
@@ -16,4 +16,4 @@ std::optional<std::size_t> lzf_decompressed(std::span<const std::byte> stream, s
 /// From now on HDF5 itself reads such chunks too. The caller holds the library's lock.
 bool register_lzf_filter();
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

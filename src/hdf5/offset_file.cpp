@@ -11,7 +11,7 @@
 #include "base/error.hpp"
 #include "hdf5/least_recently_used.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 std::mutex& files_mutex() {
@@ -26,7 +26,7 @@ LeastRecentlyUsed<const OffsetFile>& open_files() {
 
 std::shared_ptr<const int> open_read_only(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw BadInput(text("cannot read ", path, ": ", std::strerror(errno)));
+  if (descriptor < 0) throw base::BadInput(base::text("cannot read ", path, ": ", std::strerror(errno)));
   return std::shared_ptr<const int>(new int(descriptor), [](const int* d) {
     ::close(*d);
     delete d;
@@ -48,10 +48,10 @@ OffsetFile::Descriptor OffsetFile::descriptor() const {
     open_ = open_read_only(path_);
     if (FileIdentity::of(*open_, path_) != identity_) {
       open_.reset();
-      throw Failure(text(path_, " was changed or replaced while it is in use"));
+      throw base::Failure(base::text(path_, " was changed or replaced while it is in use"));
     }
   }
-  if (const OffsetFile* const oldest = open_files().use(this, descriptors_for_data())) oldest->open_.reset();
+  if (const OffsetFile* const oldest = open_files().use(this, base::descriptors_for_data())) oldest->open_.reset();
   return open_;
 }
 
@@ -60,7 +60,7 @@ void OffsetFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   for (std::size_t done = 0; done < out.size();) {
     const ssize_t bytes = ::pread(*open, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (bytes < 0 && errno == EINTR) continue;
-    if (bytes <= 0) throw Failure(text("cannot read ", path_, " at byte ", offset + done, ": ", bytes == 0 ? "the file ends before" : std::strerror(errno)));
+    if (bytes <= 0) throw base::Failure(base::text("cannot read ", path_, " at byte ", offset + done, ": ", bytes == 0 ? "the file ends before" : std::strerror(errno)));
     done += static_cast<std::size_t>(bytes);
   }
 }
@@ -69,4 +69,4 @@ void OffsetFile::will_need(std::uint64_t offset, std::uint64_t bytes) const {
   ::posix_fadvise(*descriptor(), static_cast<off_t>(offset), static_cast<off_t>(bytes), POSIX_FADV_WILLNEED);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

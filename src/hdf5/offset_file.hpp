@@ -9,7 +9,7 @@
 
 #include "hdf5/file_identity.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 class OffsetFile {
  public:
@@ -37,4 +37,4 @@ class OffsetFile {
   mutable Descriptor open_;  // guarded by the lock of all files of this kind; whoever reads keeps a copy
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -4,7 +4,7 @@
 #include "base/error.hpp"
 #include "hdf5/least_recently_used.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 LeastRecentlyUsed<OpenDataset>& idle_datasets() {
@@ -33,15 +33,15 @@ void OpenDataset::close() {
 
 hid_t OpenDataset::id() {
   if (may_close_ && !file_handle_) {
-    const std::string where = text(file_, ", dataset '", path_, "'");
-    if (FileIdentity::of(data_file_) != identity_) throw Failure(text(where, ": ", data_file_, " was changed or replaced while it is in use"));
+    const std::string where = base::text(file_, ", dataset '", path_, "'");
+    if (FileIdentity::of(data_file_) != identity_) throw base::Failure(base::text(where, ": ", data_file_, " was changed or replaced while it is in use"));
     const Hdf5Handle access = file_access(file_, FileUse::read);
     file_handle_ = std::make_shared<Hdf5Handle>(checked(H5Fopen(file_.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose, where));
     dataset_ = checked(H5Dopen2(file_handle_->id(), path_.c_str(), H5P_DEFAULT), H5Dclose, where);
   }
-  if (!file_handle_ || !file_handle_->is_open()) throw Failure(text(file_, ", dataset '", path_, "': the file is closed"));
+  if (!file_handle_ || !file_handle_->is_open()) throw base::Failure(base::text(file_, ", dataset '", path_, "': the file is closed"));
   if (may_close_)
-    if (OpenDataset* const oldest = idle_datasets().use(this, descriptors_for_data())) oldest->close();
+    if (OpenDataset* const oldest = idle_datasets().use(this, base::descriptors_for_data())) oldest->close();
   return dataset_.id();
 }
 
@@ -52,4 +52,4 @@ void OpenDataset::close_when_idle(const std::string& data_file) {
   id();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

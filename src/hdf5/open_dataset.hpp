@@ -8,7 +8,7 @@
 #include "hdf5/file_identity.hpp"
 #include "hdf5/library.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 /// All calls with the library's lock held.
 class OpenDataset {
@@ -39,4 +39,4 @@ class OpenDataset {
   bool may_close_ = false;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 constexpr std::int64_t kAhead = std::int64_t{64} << 20, kStep = std::int64_t{8} << 20;
@@ -38,4 +38,4 @@ void PageCache::will_need(double share) {
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

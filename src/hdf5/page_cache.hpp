@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 class PageCache {
  public:
@@ -24,4 +24,4 @@ class PageCache {
   std::int64_t size_ = 0, asked_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

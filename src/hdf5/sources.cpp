@@ -13,7 +13,7 @@
 #include "base/error.hpp"
 #include "hdf5/file_identity.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 namespace fs = std::filesystem;
@@ -52,7 +52,7 @@ struct Mapping {
 template <typename Get>
 std::string text_of(Get get, const std::string& where) {
   const ssize_t length = get(nullptr, 0);
-  if (length < 0) throw BadInput(text(where, ": ", reason()));
+  if (length < 0) throw base::BadInput(base::text(where, ": ", reason()));
   std::string out(static_cast<std::size_t>(length), '\0');
   get(out.data(), out.size() + 1);
   return out;
@@ -101,7 +101,7 @@ std::int64_t last_block_file(const std::string& pattern, const std::string& data
 class Sources {
  public:
   void open(hid_t dataset, hid_t creation, const std::string& data_file, const std::string& where, int depth) {
-    if (depth > kDeepest) throw BadInput(text(where, " is a virtual dataset of virtual ones, more than ", kDeepest, " deep"));
+    if (depth > kDeepest) throw base::BadInput(base::text(where, " is a virtual dataset of virtual ones, more than ", kDeepest, " deep"));
     const Hdf5Handle space = checked(H5Dget_space(dataset), H5Sclose, where);
     const int rank = H5Sget_simple_extent_ndims(space.id());
     std::vector<hsize_t> extent(static_cast<std::size_t>(std::max(rank, 0)));
@@ -154,9 +154,9 @@ class Sources {
           growing = axis;
         }
     if (last_file >= blocks)
-      throw BadInput(text(where, " takes its values from the files ", pattern.file, ", but number ", blocks, " is missing while number ", last_file,
+      throw base::BadInput(base::text(where, " takes its values from the files ", pattern.file, ", but number ", blocks, " is missing while number ", last_file,
                           " is there: HDF5 would end the dataset before it. Bring the missing file back"));
-    if (blocks == 0) throw BadInput(text(where, " takes its values from the files ", pattern.file, ", dataset '", pattern.dataset, "', and there is none"));
+    if (blocks == 0) throw base::BadInput(base::text(where, " takes its values from the files ", pattern.file, ", dataset '", pattern.dataset, "', and there is none"));
     std::vector<std::int64_t> begin(start.begin(), start.end());
     for (std::int64_t i = 0; i < std::min(blocks, kMostBlocks); ++i, begin[growing] += static_cast<std::int64_t>(stride[growing]))
       out.push_back({{block_name(pattern.file, i), block_name(pattern.dataset, i)}, begin, {}, 0});
@@ -188,13 +188,13 @@ class Sources {
 
   void open_source(const Mapping& mapping, const std::string& data_file, const std::string& where, int depth) {
     const Source& source = mapping.source;
-    if (!seen_.insert(text(data_file, '\n', source.file, '\n', source.dataset)).second && mapping.source_end.empty()) return;
+    if (!seen_.insert(base::text(data_file, '\n', source.file, '\n', source.dataset)).second && mapping.source_end.empty()) return;
     const OpenFile opened = open_file(source, data_file, where);
     const std::string& file = opened.path;
     files_.insert(file);
-    const std::string place = text(where, ", whose values come from ", file, ", dataset '", source.dataset, "'");
+    const std::string place = base::text(where, ", whose values come from ", file, ", dataset '", source.dataset, "'");
     Hdf5Handle dataset(H5Dopen2(opened.handle.id(), source.dataset.c_str(), H5P_DEFAULT), H5Dclose);
-    if (dataset.id() < 0) throw BadInput(text(place, ": that dataset cannot be opened: ", reason()));
+    if (dataset.id() < 0) throw base::BadInput(base::text(place, ": that dataset cannot be opened: ", reason()));
     check_size(dataset.id(), mapping, place);
 
     const Hdf5Handle creation = checked(H5Dget_create_plist(dataset.id()), H5Pclose, place);
@@ -221,9 +221,9 @@ class Sources {
       const Hdf5Handle access = file_access(place, FileUse::read);
       Hdf5Handle opened(H5Fopen(place.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
       if (opened.is_open()) return {place, std::move(opened)};
-      if (::access(place.c_str(), F_OK) == 0) why = text(place, ": ", reason());
+      if (::access(place.c_str(), F_OK) == 0) why = base::text(place, ": ", reason());
     }
-    throw BadInput(text(where, " takes values from ", source.file, ", dataset '", source.dataset, "', and that file is not there or cannot be opened (looked for beside ", data_file, "; ", why,
+    throw base::BadInput(base::text(where, " takes values from ", source.file, ", dataset '", source.dataset, "', and that file is not there or cannot be opened (looked for beside ", data_file, "; ", why,
                         "). Bring it back, or name its folder with the environment variable HDF5_VDS_PREFIX"));
   }
 
@@ -236,12 +236,12 @@ class Sources {
     const std::vector<std::int64_t> has(extent.begin(), extent.end()), wanted(end.begin(), end.end());
     if (end.empty()) {
       if (mapping.values != 0 && H5Sget_simple_extent_npoints(space.id()) != mapping.values)
-        throw BadInput(text(place, ": ", mapping.values, " values are taken from it, but its shape is ", shape_text(has)));
+        throw base::BadInput(base::text(place, ": ", mapping.values, " values are taken from it, but its shape is ", shape_text(has)));
       return;
     }
     bool fits = extent.size() == end.size();
     for (std::size_t axis = 0; fits && axis < end.size(); ++axis) fits = end[axis] <= extent[axis];
-    if (!fits) throw BadInput(text(place, ": values up to ", shape_text(wanted), " are taken from it, but its shape is ", shape_text(has)));
+    if (!fits) throw base::BadInput(base::text(place, ": values up to ", shape_text(wanted), " are taken from it, but its shape is ", shape_text(has)));
   }
 
   // HDF5 opens a source when a value of it is read first, and takes the fill value where it cannot: one value of each is read now.
@@ -272,7 +272,7 @@ class Sources {
     const hsize_t values = count;
     const Hdf5Handle memory = checked(H5Screate_simple(1, &values, nullptr), H5Sclose, where);
     std::vector<char> bytes(count * H5Tget_size(type));
-    if (H5Dread(dataset, type, memory.id(), space.id(), H5P_DEFAULT, bytes.data()) < 0) throw BadInput(text(where, ": cannot be read: ", reason()));
+    if (H5Dread(dataset, type, memory.id(), space.id(), H5P_DEFAULT, bytes.data()) < 0) throw base::BadInput(base::text(where, ": cannot be read: ", reason()));
     if (H5Tdetect_class(type, H5T_VLEN) > 0 || H5Tis_variable_str(type) > 0) H5Dvlen_reclaim(type, memory.id(), H5P_DEFAULT, bytes.data());
   }
 
@@ -284,7 +284,7 @@ class Sources {
       try {
         const FileIdentity file = FileIdentity::of(std::atoi(entry.path().filename().c_str()), "");
         open.insert({file.device, file.inode});
-      } catch (const BadInput&) {
+      } catch (const base::BadInput&) {
         // the descriptor of this very list
       }
     }
@@ -292,9 +292,9 @@ class Sources {
     for (const std::string& file : files_) {
       const FileIdentity identity = FileIdentity::of(file);
       if (open.count({identity.device, identity.inode}) > 0) continue;
-      if (files_.size() + kOtherDescriptors > descriptor_limit())
-        throw BadInput(text(where, " takes its values from ", files_.size(), " files, which have to stay open, and at most ", descriptor_limit(), " may be (ulimit -n): raise that limit"));
-      throw BadInput(text(where, ": HDF5 did not open ", file, ", from which values come", failed ? text(" (", failed.message(), ")") : "", ", and would read its fill value instead"));
+      if (files_.size() + kOtherDescriptors > base::descriptor_limit())
+        throw base::BadInput(base::text(where, " takes its values from ", files_.size(), " files, which have to stay open, and at most ", base::descriptor_limit(), " may be (ulimit -n): raise that limit"));
+      throw base::BadInput(base::text(where, ": HDF5 did not open ", file, ", from which values come", failed ? base::text(" (", failed.message(), ")") : "", ", and would read its fill value instead"));
     }
   }
 
@@ -341,15 +341,15 @@ std::vector<StoredSegment> external_segments(hid_t creation, const std::string& 
     std::error_code none;
     const std::uintmax_t there = fs::file_size(file, none);
     if (none)
-      throw BadInput(text(where, " keeps its values in the external raw file ", file, ", which cannot be read: ", none.message(),
+      throw base::BadInput(base::text(where, " keeps its values in the external raw file ", file, ", which cannot be read: ", none.message(),
                           fs::path(file).is_absolute() ? ". Bring it back"
                                                        : ". HDF5 looks for it in the folder that the program was started in: start it there, or set HDF5_EXTFILE_PREFIX to its folder"));
     if (there < static_cast<std::uint64_t>(offset) + part)
-      throw BadInput(text(where, " keeps ", part, " bytes from byte ", offset, " on in the external raw file ", file, ", which has only ", there, " bytes: it was cut short. Get or make it again"));
+      throw base::BadInput(base::text(where, " keeps ", part, " bytes from byte ", offset, " on in the external raw file ", file, ", which has only ", there, " bytes: it was cut short. Get or make it again"));
     out.push_back({file, static_cast<std::uint64_t>(offset), part});
     bytes -= part;
   }
-  if (bytes > 0) throw BadInput(text(where, ": its external raw files are too small by ", bytes, " bytes"));
+  if (bytes > 0) throw base::BadInput(base::text(where, ": its external raw files are too small by ", bytes, " bytes"));
   return out;
 }
 
@@ -359,4 +359,4 @@ VirtualSources open_virtual_sources(hid_t dataset, hid_t creation, const std::st
   return sources.result(where);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -11,7 +11,7 @@
 #include "hdf5/dataset.hpp"
 #include "hdf5/library.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 /// The parts of a dataset of `bytes` bytes that is stored in external raw files, in order. Throws BadInput for a file that is missing or ends too early.
 std::vector<StoredSegment> external_segments(hid_t creation, const std::string& data_file, std::uint64_t bytes, const std::string& where);
@@ -28,4 +28,4 @@ VirtualSources open_virtual_sources(hid_t dataset, hid_t creation, const std::st
 /// The places where HDF5 looks for another file that `data_file` names, in its order. `environment`: the variable with more folders ("HDF5_VDS_PREFIX").
 std::vector<std::string> places_of(const std::string& name, const std::string& data_file, const char* environment);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

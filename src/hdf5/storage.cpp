@@ -8,7 +8,7 @@
 #include "hdf5/open_dataset.hpp"
 #include "hdf5/sources.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 // binary16, 32 or 64 of IEEE 754, as bit fields: sign, exponent, fraction.
@@ -53,10 +53,10 @@ ChunkFilter filter_at(hid_t creation, unsigned index) {
   char name[64] = "";
   ChunkFilter filter;
   filter.id = H5Pget_filter2(creation, index, &flags, &count, values, sizeof name, name, &config);
-  filter.name = name[0] ? name : text("filter ", filter.id);
+  filter.name = name[0] ? name : base::text("filter ", filter.id);
   if (filter.id == H5Z_FILTER_DEFLATE) {
     filter.kind = ChunkFilter::Kind::deflate;
-    filter.name = count > 0 ? text("deflate(", values[0], ")") : "deflate";
+    filter.name = count > 0 ? base::text("deflate(", values[0], ")") : "deflate";
   } else if (filter.id == kLzfFilter) {
     filter.kind = ChunkFilter::Kind::lzf;
     filter.name = "lzf";
@@ -72,7 +72,7 @@ ChunkFilter filter_at(hid_t creation, unsigned index) {
 // The file that holds an object: behind an external link not the one that was opened.
 std::string holder_of(hid_t object, const std::string& opened, const std::string& where) {
   const ssize_t length = H5Fget_name(object, nullptr, 0);
-  if (length < 0) throw Failure(text(where, ": ", reason()));
+  if (length < 0) throw base::Failure(base::text(where, ": ", reason()));
   std::string name(static_cast<std::size_t>(length), '\0');
   H5Fget_name(object, name.data(), name.size() + 1);
   return name.empty() ? opened : name;
@@ -129,14 +129,14 @@ void Hdf5Dataset::check_filters() const {
   LibraryCall call;
   for (const ChunkFilter& filter : pipeline_)
     if (H5Zfilter_avail(filter.id) <= 0)
-      throw BadInput(text(where(), " is stored with the filter ", filter.name, " (", filter.id,
+      throw base::BadInput(base::text(where(), " is stored with the filter ", filter.name, " (", filter.id,
                           "), which is not installed: install its plugin and set HDF5_PLUGIN_PATH to the plugin's folder (of Python's package hdf5plugin: "
                           "`python -c 'import hdf5plugin; print(hdf5plugin.PLUGIN_PATH)'`), or write the file again without that filter where it can be read"));
 }
 
 void Hdf5Dataset::read_chunk(std::span<const std::int64_t> corner, StoredChunk& chunk) const {
   const std::vector<hsize_t> offset = to_unsigned(corner);
-  const auto place = [&] { return text(where(), ": cannot read the chunk at ", shape_text({corner.begin(), corner.end()})); };
+  const auto place = [&] { return base::text(where(), ": cannot read the chunk at ", shape_text({corner.begin(), corner.end()})); };
   LibraryCall call;
   // H5Dget_chunk_info_by_coord would be a thousand times slower (1.10.8, 60,000 chunks).
   hsize_t bytes = 0;
@@ -145,13 +145,13 @@ void Hdf5Dataset::read_chunk(std::span<const std::int64_t> corner, StoredChunk& 
   // A damaged index may claim anything; filters add little to what they cannot make smaller.
   hsize_t plausible = number_ ? 2 * number_->bytes : 16;
   for (const std::int64_t size : chunk_) plausible *= static_cast<hsize_t>(size);
-  if (bytes > plausible + 4096) throw Failure(text(place(), ": it claims ", bytes, " bytes, far more than a chunk has; the file is damaged"));
+  if (bytes > plausible + 4096) throw base::Failure(base::text(place(), ": it claims ", bytes, " bytes, far more than a chunk has; the file is damaged"));
   chunk.bytes.resize(bytes);
   chunk.filter_mask = 0;
   if (bytes > 0 && H5Dread_chunk(id(), H5P_DEFAULT, offset.data(), &chunk.filter_mask, chunk.bytes.data()) < 0) {
     const std::string why = reason();
     // Of a chunk without filters that was never written, but is in the library's cache since its rows were read, the library tells a size all the same (1.10.8).
-    if (!is_never_written(id(), offset)) throw Failure(text(place(), ": ", why));
+    if (!is_never_written(id(), offset)) throw base::Failure(base::text(place(), ": ", why));
     chunk.bytes.clear();
   }
   for (std::size_t axis = 0; edges_unfiltered_ && axis < shape_.size(); ++axis)
@@ -165,7 +165,7 @@ void Hdf5Dataset::read_stored(std::int64_t first, std::int64_t rows, std::span<s
   if (out.empty()) return;
   const RowTransfer selection(id(), shape_, first, rows, where());
   if (H5Dread(id(), type.id(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, out.data()) < 0)
-    throw Failure(text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
+    throw base::Failure(base::text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
 }
 
 void Hdf5Dataset::write_stored(std::int64_t first, std::int64_t rows, std::span<const std::byte> values) {
@@ -175,7 +175,7 @@ void Hdf5Dataset::write_stored(std::int64_t first, std::int64_t rows, std::span<
   if (values.empty()) return;
   const RowTransfer selection(id(), shape_, first, rows, where());
   if (H5Dwrite(id(), type.id(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, values.data()) < 0)
-    throw Failure(text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
+    throw base::Failure(base::text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <type_traits>
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "numbers are read as on a little-endian machine");
@@ -81,4 +81,4 @@ std::optional<std::size_t> to_integers(const StoredNumber& number, std::span<con
 
 void to_doubles(const StoredNumber& number, std::span<const std::byte> stored, std::span<double> out) { to_values(number, stored, out); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -6,7 +6,7 @@
 #include <optional>
 #include <span>
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 struct StoredNumber {
   enum class Kind { unsigned_integer, signed_integer, ieee_float };
@@ -29,4 +29,4 @@ std::optional<std::size_t> to_integers(const StoredNumber& number, std::span<con
 /// The values as doubles, rounded where they are integers above 2^53. Same sizes.
 void to_doubles(const StoredNumber& number, std::span<const std::byte> stored, std::span<double> out);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -6,7 +6,7 @@
 #include "base/error.hpp"
 #include "hdf5/read_bytes.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 constexpr std::int64_t kBandBytes = 512 * 1024;
@@ -49,9 +49,9 @@ class ChunkPart {
 }  // namespace
 
 StoredRows::StoredRows(Hdf5Dataset dataset) : dataset_(std::move(dataset)) {
-  if (!dataset_.number()) throw BadInput(text(dataset_.where(), " holds ", dataset_.type_name(), " values; images are integers or floats (of 16, 32 or 64 bits)"));
+  if (!dataset_.number()) throw base::BadInput(base::text(dataset_.where(), " holds ", dataset_.type_name(), " values; images are integers or floats (of 16, 32 or 64 bits)"));
   const auto& shape = dataset_.shape();
-  if (shape.empty()) throw BadInput(text(dataset_.where(), " is a single value: it has no rows"));
+  if (shape.empty()) throw base::BadInput(base::text(dataset_.where(), " is a single value: it has no rows"));
   row_bytes_ = number().bytes;
   for (std::size_t axis = 1; axis < shape.size(); ++axis) row_bytes_ *= static_cast<std::size_t>(shape[axis]);
 
@@ -120,8 +120,8 @@ void StoredRows::read_contiguous(std::int64_t first, std::span<std::byte> out) c
     for_each_part(static_cast<std::uint64_t>(first) * row_bytes_, out.size(), [&](const OffsetFile& file, std::uint64_t offset, std::uint64_t place, std::uint64_t bytes) {
       file.read(offset, out.subspan(place, bytes));
     });
-  } catch (const Failure& error) {
-    throw Failure(text(dataset_.where(), ": cannot read the rows from ", first, ": ", error.what()));
+  } catch (const base::Failure& error) {
+    throw base::Failure(base::text(dataset_.where(), ": cannot read the rows from ", first, ": ", error.what()));
   }
   add_read_bytes(out.size());
 }
@@ -142,10 +142,10 @@ void StoredRows::read_chunk(std::span<const std::int64_t> corner, std::int64_t f
   try {
     buffers.decoder.decode(dataset_.pipeline(), buffers.stored.filter_mask, buffers.stored.bytes, place);
   } catch (const DamagedChunk& damage) {
-    throw Failure(text(dataset_.where(), ": the chunk at ", shape_text({corner.begin(), corner.end()}), " cannot be decoded: ", damage.what()));
+    throw base::Failure(base::text(dataset_.where(), ": the chunk at ", shape_text({corner.begin(), corner.end()}), " cannot be decoded: ", damage.what()));
   }
   ++counts_->chunks;
   if (!whole) ChunkPart(dataset_, corner, first, count).copy(place.data(), out.data());
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -9,7 +9,7 @@
 #include "hdf5/dataset.hpp"
 #include "hdf5/offset_file.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 
 /// What one thread needs to decode; kept from one read to the next.
 struct DecodeBuffers {
@@ -63,4 +63,4 @@ class StoredRows {
   bool decoded_here_ = false, contiguous_ = false;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -9,12 +9,12 @@
 #include "report/picture_files.hpp"
 #include "inference/evaluated_data.hpp"
 
-namespace vae_dist {
+namespace vae_dist::inference {
 
 struct ComparedModel {
   TrainedModel trained;
-  EvaluationSubject subject;
-  FullEvaluation result;
+  evaluate::EvaluationSubject subject;
+  evaluate::FullEvaluation result;
   std::int64_t parameters = 0;
 };
 
@@ -29,7 +29,7 @@ struct ComparisonOptions {
 
 /// Evaluates each model on the same images, by all ranks together. Each is given them as its run prepares them (range, crop, resize, binarize). Throws AgreedError.
 /// A collective.
-std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const MpiWorld& world, Communicator& host);
+std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const comm::MpiWorld& world, comm::Communicator& host);
 
 /// A row a model, under a name that is no other's; columns that no model has are left out. Lines below say what of it is not to be compared, and why.
 std::string comparison_table(const std::vector<ComparedModel>& models);
@@ -39,10 +39,10 @@ nlohmann::ordered_json comparison_json(const std::vector<ComparedModel>& models)
 
 struct ComparedPictures {
   at::Tensor inputs;  ///< [count, C, H, W] in [0, 1]; undefined where no model has an encoder
-  std::vector<ComparedImages> models;
+  std::vector<report::ComparedImages> models;
 };
 
 /// The same inputs (the first `count` that were evaluated) reconstructed by each model, and as many samples of each with the same draws.
 ComparedPictures compare_pictures(const ComparisonOptions& options, const std::vector<ComparedModel>& models, std::int64_t count, std::uint64_t seed);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::inference

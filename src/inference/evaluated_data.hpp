@@ -11,10 +11,10 @@
 #include "step/resolved_objective.hpp"
 #include "inference/trained_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::inference {
 
 /// The same model on all ranks, also where a run that is still going writes another checkpoint meanwhile. Throws AgreedError. A collective.
-TrainedModel load_shared_model(const std::string& place, Communicator& host);
+TrainedModel load_shared_model(const std::string& place, comm::Communicator& host);
 
 /// Which images, as a user says it.
 struct DataChoice {
@@ -24,24 +24,24 @@ struct DataChoice {
 
 /// The images that are meant, prepared (cropped, resized, binarized) as the run's configuration says; nothing is kept in memory. Throws BadInput: no such data, or
 /// images that the model is not for.
-SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoice& choice);
+data::SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoice& choice);
 
 /// The same, decoded once into memory that the ranks of a node share, where it fits. Throws AgreedError. A collective.
 struct SharedData {
-  SampleDataset images;
-  std::unique_ptr<Communicator> node;
+  data::SampleDataset images;
+  std::unique_ptr<comm::Communicator> node;
 };
-SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice, const MpiWorld& world, Communicator& host);
+SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice, const comm::MpiWorld& world, comm::Communicator& host);
 
 /// "A:B": samples A to B - 1 of `size`; empty: all. Throws BadInput for anything else, or samples that are not there.
-RowRange chosen_rows(const std::string& rows, std::int64_t size);
+data::RowRange chosen_rows(const std::string& rows, std::int64_t size);
 
 /// M_N, beta and the rest as of the checkpoint's last step. Throws BadInput where M_N needs the number of training samples, and they can't be found.
-ResolvedObjective objective_of(const TrainedModel& trained);
+step::ResolvedObjective objective_of(const TrainedModel& trained);
 
-EvaluationSubject evaluation_subject(const TrainedModel& trained, const ResolvedObjective& objective, const SampleDataset& images, RowRange samples);
+evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained, const step::ResolvedObjective& objective, const data::SampleDataset& images, data::RowRange samples);
 
 /// Throws BadInput, with what the model can't do, for a decoder alone.
 void require_encoder(const TrainedModel& trained, const std::string& purpose);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::inference

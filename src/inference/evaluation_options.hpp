@@ -5,9 +5,9 @@
 #include "evaluate/evaluation.hpp"
 #include "step/resolved_objective.hpp"
 
-namespace vae_dist {
+namespace vae_dist::inference {
 
 /// For evaluate(), after `steps` steps: with the M_N and beta of the last one, the run's block size, importance samples and seed.
-EvaluationOptions evaluation_options(const Config& config, const ResolvedObjective& objective, const SampleDataset& images, RowRange samples, std::int64_t steps, c10::Device device);
+evaluate::EvaluationOptions evaluation_options(const config::Config& config, const step::ResolvedObjective& objective, const data::SampleDataset& images, data::RowRange samples, std::int64_t steps, c10::Device device);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::inference

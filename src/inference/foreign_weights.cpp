@@ -10,7 +10,7 @@
 #include "step/make_model.hpp"
 #include "step/weights.hpp"
 
-namespace vae_dist {
+namespace vae_dist::inference {
 namespace {
 
 constexpr std::size_t kFindings = 9;  // and one line for the rest
@@ -19,28 +19,28 @@ constexpr std::size_t kFindings = 9;  // and one line for the rest
 std::string finding_lines(const std::vector<std::string>& findings) {
   std::string out;
   for (std::size_t i = 0; i < std::min(findings.size(), kFindings); ++i) out += "\n  " + findings[i];
-  if (findings.size() > kFindings) out += text("\n  and ", findings.size() - kFindings, " more");
+  if (findings.size() > kFindings) out += base::text("\n  and ", findings.size() - kFindings, " more");
   return out;
 }
 
 // What the configuration has to say so that the network is the file's, as key=value.
-std::vector<std::string> changes_for(const std::map<std::string, std::string>& stated, const Config& config) {
+std::vector<std::string> changes_for(const std::map<std::string, std::string>& stated, const config::Config& config) {
   const auto said = [&](const char* key) { return stated.contains(key) ? stated.at(key) : std::string(); };
-  const auto ours = weights_metadata(config, {});
+  const auto ours = step::weights_metadata(config, {});
   const auto differs = [&](const char* key) { return !said(key).empty() && said(key) != ours.at(key); };
   std::vector<std::string> changes;
   if (differs("range")) changes.push_back("data.range=" + said("range"));
   if (differs("activation")) changes.push_back("model.activation=" + said("activation"));
   if (!differs("output")) return changes;
   // Logits belong to a likelihood: where that differs, it is what is wrong.
-  Config changed = config;
+  config::Config changed = config;
   if (differs("likelihood") && (said("likelihood") == "bernoulli" || config.objective.likelihood == "bernoulli")) {
     changes.push_back("objective.likelihood=" + said("likelihood"));
     changed.objective.likelihood = said("likelihood");
   }
   if (said("range").starts_with("[-1")) changed.data.range = {-1, 1};
   if (said("range").starts_with("[0")) changed.data.range = {0, 1};
-  if (resolved_output(changed) != said("output")) changes.push_back("model.output=" + said("output"));
+  if (step::resolved_output(changed) != said("output")) changes.push_back("model.output=" + said("output"));
   return changes;
 }
 
@@ -63,23 +63,23 @@ std::string bare_name(const std::string& name) {
   return out + name.substr(begin);
 }
 
-TensorFile with_bare_names(TensorFile file, const std::string& origin) {
-  TensorFile out;
+checkpoint::TensorFile with_bare_names(checkpoint::TensorFile file, const std::string& origin) {
+  checkpoint::TensorFile out;
   out.metadata = std::move(file.metadata);
   std::map<std::string, std::string> full_names;
   std::vector<std::string> collisions;
   for (auto& [name, tensor] : file.tensors) {
     const auto [place, fresh] = full_names.emplace(bare_name(name), name);
     if (fresh) out.tensors[place->first] = tensor;
-    else collisions.push_back(text("'", place->second, "' and '", name, "' are both ", place->first));
+    else collisions.push_back(base::text("'", place->second, "' and '", name, "' are both ", place->first));
   }
   if (!collisions.empty())
-    throw BadInput(text(origin, " holds more than one set of weights: without the prefixes of wrappers (module., model., _orig_mod.) ", collisions.size(),
+    throw base::BadInput(base::text(origin, " holds more than one set of weights: without the prefixes of wrappers (module., model., _orig_mod.) ", collisions.size(),
                         " names are there twice. Save the set that is meant alone:", finding_lines(collisions)));
   return out;
 }
 
-void require_finite(const TensorFile& file, at::ScalarType type, const std::string& origin) {
+void require_finite(const checkpoint::TensorFile& file, at::ScalarType type, const std::string& origin) {
   std::vector<std::string> findings;
   for (const auto& [name, tensor] : file.tensors) {
     if (!tensor.is_floating_point()) continue;
@@ -87,25 +87,25 @@ void require_finite(const TensorFile& file, at::ScalarType type, const std::stri
     const auto bad = (~values.isfinite()).sum().item<std::int64_t>();
     if (bad == 0) continue;
     const auto nan = values.isnan().sum().item<std::int64_t>();
-    findings.push_back(text(name, ": ", nan, " NaN and ", bad - nan, " infinite of ", values.numel(), " values"));
+    findings.push_back(base::text(name, ": ", nan, " NaN and ", bad - nan, " infinite of ", values.numel(), " values"));
   }
   if (!findings.empty())
-    throw BadInput(text(origin, ": ", findings.size(), " of its ", file.tensors.size(), " tensors hold values that are not finite, with which a model computes nothing but such values. ",
+    throw base::BadInput(base::text(origin, ": ", findings.size(), " of its ", file.tensors.size(), " tensors hold values that are not finite, with which a model computes nothing but such values. ",
                         "Take an earlier checkpoint, or --allow-not-finite takes them as they are:", finding_lines(findings)));
 }
 
-void require_same_network(const TensorFile& file, const Config& config, const std::string& origin) {
+void require_same_network(const checkpoint::TensorFile& file, const config::Config& config, const std::string& origin) {
   const auto stated = file.metadata.find("output");
   if (stated == file.metadata.end() || (stated->second != "sigmoid" && stated->second != "tanh" && stated->second != "identity")) {
     if (config.model.output != "auto") return;
-    throw BadInput(text(origin, " does not say what its decoder ends in, which tensors can't tell, and model.output is auto (here ", resolved_output(config),
+    throw base::BadInput(base::text(origin, " does not say what its decoder ends in, which tensors can't tell, and model.output is auto (here ", step::resolved_output(config),
                         "). Give it: model.output=tanh for the classes of PyTorch-VAE (with data.range='[-1, 1]' if they saw such images, as configs/pytorch_vae.yaml has it), ",
                         "model.output=sigmoid or model.output=identity for others; here, and when training goes on"));
   }
   const std::vector<std::string> changes = changes_for(file.metadata, config);
   if (changes.empty()) return;
-  throw BadInput(text(origin, " says that its network is another than the configuration's: the same weights would compute something else. Give ", shell_words(changes),
+  throw base::BadInput(base::text(origin, " says that its network is another than the configuration's: the same weights would compute something else. Give ", shell_words(changes),
                       ", here and when training goes on"));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::inference

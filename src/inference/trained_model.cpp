@@ -6,13 +6,13 @@
 #include "step/weights.hpp"
 #include "inference/checkpoint_place.hpp"
 
-namespace vae_dist {
+namespace vae_dist::inference {
 namespace {
 
 // In the place of the weights that training goes on with.
-void use_averages(Checkpoint& checkpoint) {
+void use_averages(checkpoint::Checkpoint& checkpoint) {
   for (auto& [name, tensor] : checkpoint.weights.tensors) {
-    const auto average = checkpoint.optimizer.tensors.find(kAveragePrefix + name);
+    const auto average = checkpoint.optimizer.tensors.find(step::kAveragePrefix + name);
     if (average != checkpoint.optimizer.tensors.end()) tensor = average->second;
   }
 }
@@ -21,28 +21,28 @@ void use_averages(Checkpoint& checkpoint) {
 
 CheckpointAt read_checkpoint_at(const std::string& named) {
   const std::filesystem::path place = named_checkpoint(named);
-  if (std::filesystem::exists(place / "manifest.json")) return {read_checkpoint(place), place};
+  if (std::filesystem::exists(place / "manifest.json")) return {checkpoint::read_checkpoint(place), place};
   const std::filesystem::path root = place / "checkpoints";
-  if (auto newest = read_newest_checkpoint(root)) {
-    const std::filesystem::path origin = checkpoint_directory(root, newest->state.step);
+  if (auto newest = checkpoint::read_newest_checkpoint(root)) {
+    const std::filesystem::path origin = checkpoint::checkpoint_directory(root, newest->state.step);
     return {std::move(*newest), origin};
   }
-  throw BadInput(text(place, " is neither a checkpoint (a directory with manifest.json) nor a run directory with checkpoints in it"));
+  throw base::BadInput(base::text(place, " is neither a checkpoint (a directory with manifest.json) nor a run directory with checkpoints in it"));
 }
 
 TrainedModel load_trained_model(const std::string& place) {
   CheckpointAt found = read_checkpoint_at(place);
   TrainedModel out;
   out.origin = found.origin;
-  out.config = parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string());
-  out.shape = image_shape_of(found.checkpoint.weights, (found.origin / "weights.safetensors").string());
+  out.config = config::parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string());
+  out.shape = step::image_shape_of(found.checkpoint.weights, (found.origin / "weights.safetensors").string());
   if (out.config.train.ema_decay) use_averages(found.checkpoint);
-  out.model = make_model(out.config, out.shape);
-  restore_weights(*out.model, found.checkpoint.weights, found.origin.string());
+  out.model = step::make_model(out.config, out.shape);
+  step::restore_weights(*out.model, found.checkpoint.weights, found.origin.string());
   out.model->eval();
   out.state = found.checkpoint.state;
   out.weights = std::move(found.checkpoint.weights);
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::inference

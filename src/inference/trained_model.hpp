@@ -10,19 +10,19 @@
 #include "data/sample_dataset.hpp"
 #include "model/latent_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::inference {
 
 struct TrainedModel {
-  Config config;                 ///< of its run
-  SampleShape shape;
-  std::shared_ptr<LatentModel> model;  ///< in evaluation mode, on the CPU
-  TrainingState state;
-  TensorFile weights;
+  config::Config config;                 ///< of its run
+  data::SampleShape shape;
+  std::shared_ptr<model::LatentModel> model;  ///< in evaluation mode, on the CPU
+  checkpoint::TrainingState state;
+  checkpoint::TensorFile weights;
   std::filesystem::path origin;  ///< the checkpoint it came from
 };
 
 struct CheckpointAt {
-  Checkpoint checkpoint;
+  checkpoint::Checkpoint checkpoint;
   std::filesystem::path origin;  ///< its directory
 };
 
@@ -32,4 +32,4 @@ CheckpointAt read_checkpoint_at(const std::string& place);
 /// The model of the checkpoint at `place`, as read_checkpoint_at() finds it. Throws BadInput.
 TrainedModel load_trained_model(const std::string& place);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::inference

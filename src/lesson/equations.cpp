@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::lesson {
 namespace {
 
 struct Equation {
@@ -33,8 +33,8 @@ const std::map<LessonPart, std::vector<Equation>>& equations() {
 
 }  // namespace
 
-void add_equations(HtmlPage& page, LessonPart part) {
-  for (const Equation& each : equations().at(part)) page.equation(each.formula, each.meaning + ": " + html_code(each.function) + " in " + html_code(each.file));
+void add_equations(plot::HtmlPage& page, LessonPart part) {
+  for (const Equation& each : equations().at(part)) page.equation(each.formula, each.meaning + ": " + plot::html_code(each.function) + " in " + plot::html_code(each.file));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::lesson

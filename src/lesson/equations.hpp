@@ -3,10 +3,10 @@
 
 #include "plot/html_page.hpp"
 
-namespace vae_dist {
+namespace vae_dist::lesson {
 
 enum class LessonPart { autoencoder, decoder_only, vae, weight };
 
-void add_equations(HtmlPage& page, LessonPart part);
+void add_equations(plot::HtmlPage& page, LessonPart part);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::lesson

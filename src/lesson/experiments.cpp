@@ -19,7 +19,7 @@
 #include "evaluate/read_samples.hpp"
 #include "step/open_data.hpp"
 
-namespace vae_dist {
+namespace vae_dist::lesson {
 namespace {
 
 constexpr std::int64_t kShown = 16;            // images of a grid
@@ -30,14 +30,14 @@ constexpr std::int64_t kLatent = 32;           // of the autoencoder and the VAE
 constexpr double kSigma = 0.1;                 // of the decoders whose likelihood is looked at
 
 // Levels that lead to a code of about 4x4, narrow enough for seconds of training.
-std::vector<std::int64_t> levels_for(const SampleShape& shape) {
+std::vector<std::int64_t> levels_for(const data::SampleShape& shape) {
   std::vector<std::int64_t> levels = {16};
   for (std::int64_t size = (std::max(shape.height, shape.width) + 1) / 2; size > 4 && levels.size() < 5; size = (size + 1) / 2) levels.push_back(std::min<std::int64_t>(2 * levels.back(), 64));
   return levels;
 }
 
-Config base_config(const SampleShape& shape, const std::string& model, std::int64_t latent, std::int64_t seed) {
-  Config config;
+config::Config base_config(const data::SampleShape& shape, const std::string& model, std::int64_t latent, std::int64_t seed) {
+  config::Config config;
   config.run.seed = seed;
   config.model.name = model;
   config.model.latent_dim = latent;
@@ -48,18 +48,18 @@ Config base_config(const SampleShape& shape, const std::string& model, std::int6
 
 class Experiments {
  public:
-  Experiments(const SampleDataset& training, const SampleDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
+  Experiments(const data::SampleDataset& training, const data::SampleDataset& held_out, const LessonSizes& sizes, const device::DeviceChoice& device, int threads, std::int64_t seed,
               const std::function<void(const std::string&)>& say)
-      : training_(training), held_out_(held_out), sizes_(sizes), device_(device), threads_(threads), seed_(seed), say_(say), self_(make_self_communicator()) {}
+      : training_(training), held_out_(held_out), sizes_(sizes), device_(device), threads_(threads), seed_(seed), say_(say), self_(comm::make_self_communicator()) {}
 
   LessonResults run() {
     LessonResults out;
     out.data = training_.description();
     out.shape = training_.shape();
     out.training_images = training_.size();
-    const InputFormat format = input_format(base_config(out.shape, "vanilla_vae", 1, seed_), held_out_, device_.device);
-    out.top_variance = top_variance(training_, std::min<std::int64_t>(2000, training_.size()), format);
-    out.mean_image_mse = mean_image_mse_ = mean_image_mse(held_out_, std::min(kEvaluated, held_out_.size()), *self_);
+    const data::InputFormat format = step::input_format(base_config(out.shape, "vanilla_vae", 1, seed_), held_out_, device_.device);
+    out.top_variance = evaluate::top_variance(training_, std::min<std::int64_t>(2000, training_.size()), format);
+    out.mean_image_mse = mean_image_mse_ = evaluate::mean_image_mse(held_out_, std::min(kEvaluated, held_out_.size()), *self_);
     real_ = images(held_out_, std::min(sizes_.compared, held_out_.size()));
     out.originals = real_.narrow(0, 0, kShown);
     const at::Tensor others = images(training_, std::min(real_.size(0), training_.size()));
@@ -71,17 +71,17 @@ class Experiments {
     constexpr std::array<std::int64_t, 5> kLatents = {16, 8, 4, 2, 1};
     out.decoders.resize(kLatents.size());
     for (std::size_t i = 0; i < kLatents.size(); ++i)
-      all.push_back({text("a decoder without an encoder, ", kLatents[i], " latent dimension", kLatents[i] == 1 ? "" : "s"), [&, i] { out.decoders[kLatents.size() - 1 - i] = decoder(kLatents[i]); }});
+      all.push_back({base::text("a decoder without an encoder, ", kLatents[i], " latent dimension", kLatents[i] == 1 ? "" : "s"), [&, i] { out.decoders[kLatents.size() - 1 - i] = decoder(kLatents[i]); }});
     constexpr std::array<double, 6> kBetas = {1, 4, 16, 64, 256, 1024};
     out.betas.resize(kBetas.size());
-    for (std::size_t i = 0; i < kBetas.size(); ++i) all.push_back({text("a VAE with beta ", kBetas[i]), [&, i] { out.betas[i] = with_beta(kBetas[i]); }});
+    for (std::size_t i = 0; i < kBetas.size(); ++i) all.push_back({base::text("a VAE with beta ", kBetas[i]), [&, i] { out.betas[i] = with_beta(kBetas[i]); }});
     // About the M_N at which sigma_eff^2 = M_N * D / 2 comes to the largest variance along a direction.
     const double critical = 2 * out.top_variance / static_cast<double>(out.shape.values());
     constexpr std::array<double, 6> kFactors = {0.001, 0.01, 0.1, 0.3, 1, 3};
     out.kld_weights.resize(kFactors.size());
-    for (std::size_t i = 0; i < kFactors.size(); ++i) all.push_back({text("a VAE with M_N ", kFactors[i] * critical), [&, i] { out.kld_weights[i] = with_kld_weight(kFactors[i] * critical); }});
-    all.push_back({"how much of the data other real images cover", [&] { out.real_coverage = coverage_of(real_.flatten(1), others.flatten(1)); }});
-    all.push_back({"how much the mean image covers", [&] { out.mean_image_coverage = coverage_of(real_.flatten(1), others.flatten(1).mean(0, true).expand({real_.size(0), -1})); }});
+    for (std::size_t i = 0; i < kFactors.size(); ++i) all.push_back({base::text("a VAE with M_N ", kFactors[i] * critical), [&, i] { out.kld_weights[i] = with_kld_weight(kFactors[i] * critical); }});
+    all.push_back({"how much of the data other real images cover", [&] { out.real_coverage = evaluate::coverage_of(real_.flatten(1), others.flatten(1)); }});
+    all.push_back({"how much the mean image covers", [&] { out.mean_image_coverage = evaluate::coverage_of(real_.flatten(1), others.flatten(1).mean(0, true).expand({real_.size(0), -1})); }});
     run_all(all);
     return out;
   }
@@ -94,7 +94,7 @@ class Experiments {
 
   // The networks are so small that several threads of one training wait for each other: each training has one, and there are several trainings.
   void run_all(const std::vector<Experiment>& all) {
-    ThreadTeam team(std::min(threads_, static_cast<int>(all.size())));
+    base::ThreadTeam team(std::min(threads_, static_cast<int>(all.size())));
     std::mutex one_says;
     std::atomic<std::size_t> next = 0;
     team.divide(team.size(), [&](std::int64_t, std::int64_t) {
@@ -109,8 +109,8 @@ class Experiments {
     });
   }
 
-  at::Tensor images(const SampleDataset& data, std::int64_t count) const {
-    return model_input(read_samples(data, 0, count), input_format(Config{}, data, c10::kCPU)).contiguous();
+  at::Tensor images(const data::SampleDataset& data, std::int64_t count) const {
+    return data::model_input(evaluate::read_samples(data, 0, count), step::input_format(config::Config{}, data, c10::kCPU)).contiguous();
   }
 
   SystemLook look_at(const std::string& name) {
@@ -125,23 +125,23 @@ class Experiments {
     training.train(sizes_.long_steps);
     look.curve = training.curve();
     look.evaluation = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
-    const InputFormat format = input_format(look.config, held_out_, device_.device);
-    look.reconstructions = reconstruct(training.model(), held_out_, 0, kShown, format, Latent::mean, seed()).reconstructions;
-    const at::Tensor samples = sample_prior(training.model(), real_.size(0), seed());
+    const data::InputFormat format = step::input_format(look.config, held_out_, device_.device);
+    look.reconstructions = evaluate::reconstruct(training.model(), held_out_, 0, kShown, format, evaluate::Latent::mean, seed()).reconstructions;
+    const at::Tensor samples = evaluate::sample_prior(training.model(), real_.size(0), seed());
     look.samples = samples.narrow(0, 0, kShown).clone();
-    look.box_samples = sample_prior(training.model(), kShown, seed(), 1.0, Prior::box);
-    look.coverage = coverage_of(real_.flatten(1), samples.flatten(1));
+    look.box_samples = evaluate::sample_prior(training.model(), kShown, seed(), 1.0, evaluate::Prior::box);
+    look.coverage = evaluate::coverage_of(real_.flatten(1), samples.flatten(1));
     take_codes(training.model(), format, look);
     return look;
   }
 
-  void take_codes(LatentModel& model, const InputFormat& format, SystemLook& look) const {
+  void take_codes(model::LatentModel& model, const data::InputFormat& format, SystemLook& look) const {
     const at::NoGradGuard no_grad;
     model.eval();
-    const Posterior posterior = model.encode(model_input(read_samples(held_out_, 0, std::min(kCodesShown, held_out_.size())), format));
+    const model::Posterior posterior = model.encode(data::model_input(evaluate::read_samples(held_out_, 0, std::min(kCodesShown, held_out_.size())), format));
     // What the decoder is given: a point, or draws of q(z|x), whose mixture over the data is to be N(0, I).
     at::Tensor z = posterior.mu;
-    if (!posterior.is_point()) z = reparameterize(posterior, keyed_noise(model, Purpose::evaluation, seed(), 0, z.size(0)));
+    if (!posterior.is_point()) z = model::reparameterize(posterior, evaluate::keyed_noise(model, base::Purpose::evaluation, seed(), 0, z.size(0)));
     z = z.to(at::kCPU, at::kDouble);
     look.code_deviation = z.square().mean().sqrt().item<double>();
     const at::Tensor widest = std::get<1>(z.var(0).topk(2));
@@ -151,58 +151,58 @@ class Experiments {
   }
 
   DecoderLook decoder(std::int64_t latent) {
-    Config config = base_config(training_.shape(), "decoder_only", latent, seed_);
+    config::Config config = base_config(training_.shape(), "decoder_only", latent, seed_);
     config.objective.reduction = "sum";
     config.objective.sigma = kSigma;
     config.objective.prior_samples = kPriorSamples;
     ShortTraining training(config, training_, device_);
     training.train(sizes_.short_steps);
-    const Evaluation result = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
-    return {latent, kPriorSamples, *result.effective_samples, result.log_p, sample_prior(training.model(), kShown / 2, seed())};
+    const evaluate::Evaluation result = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
+    return {latent, kPriorSamples, *result.effective_samples, result.log_p, evaluate::sample_prior(training.model(), kShown / 2, seed())};
   }
 
-  WeightLook weigh(const Config& config, double weight, double effective_sigma) {
+  WeightLook weigh(const config::Config& config, double weight, double effective_sigma) {
     ShortTraining training(config, training_, device_);
     training.train(sizes_.short_steps);
-    const Evaluation result = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
+    const evaluate::Evaluation result = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
     return {weight, effective_sigma, result.reconstruction, result.kld_nats, result.mse};
   }
 
   WeightLook with_beta(double beta) {
-    Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
+    config::Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
     config.objective.reduction = "sum";
     config.objective.sigma = kSigma;
     config.objective.beta.value = beta;
-    return weigh(config, beta, effective_sigma_of_sum(1, beta, kSigma));
+    return weigh(config, beta, objective::effective_sigma_of_sum(1, beta, kSigma));
   }
 
   WeightLook with_kld_weight(double kld_weight) {
-    Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
+    config::Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
     config.objective.kld_weight.rule = "fixed";
     config.objective.kld_weight.weight = kld_weight;
-    return weigh(config, kld_weight, effective_sigma(kld_weight, 1, training_.shape().values()));
+    return weigh(config, kld_weight, objective::effective_sigma(kld_weight, 1, training_.shape().values()));
   }
 
   std::uint64_t seed() const { return static_cast<std::uint64_t>(seed_); }
 
-  const SampleDataset &training_, &held_out_;
+  const data::SampleDataset &training_, &held_out_;
   const LessonSizes& sizes_;
-  const DeviceChoice& device_;
+  const device::DeviceChoice& device_;
   int threads_;
   std::int64_t seed_;
   const std::function<void(const std::string&)>& say_;
-  std::unique_ptr<Communicator> self_;
+  std::unique_ptr<comm::Communicator> self_;
   at::Tensor real_;
   double mean_image_mse_ = 0;
 };
 
 }  // namespace
 
-LessonResults run_experiments(const SampleDataset& training, const SampleDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
+LessonResults run_experiments(const data::SampleDataset& training, const data::SampleDataset& held_out, const LessonSizes& sizes, const device::DeviceChoice& device, int threads, std::int64_t seed,
                               const std::function<void(const std::string&)>& say) {
   if (held_out.size() < kShown || training.size() < 64)
-    throw BadInput(text("the lesson needs at least 64 images to train on and ", kShown, " to look at; here are ", training.size(), " and ", held_out.size()));
+    throw base::BadInput(base::text("the lesson needs at least 64 images to train on and ", kShown, " to look at; here are ", training.size(), " and ", held_out.size()));
   return Experiments(training, held_out, sizes, device, threads, seed, say).run();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::lesson

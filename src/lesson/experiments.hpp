@@ -11,7 +11,7 @@
 #include "lesson/short_training.hpp"
 #include "device/device_choice.hpp"
 
-namespace vae_dist {
+namespace vae_dist::lesson {
 
 struct LessonSizes {
   std::int64_t long_steps = 1500;   ///< of the autoencoder and the VAE that are looked at closely
@@ -21,14 +21,14 @@ struct LessonSizes {
 
 /// Codes of images and what decoding the prior gives.
 struct SystemLook {
-  Config config;
+  config::Config config;
   std::vector<ShortTraining::Point> curve;
-  Evaluation evaluation;
+  evaluate::Evaluation evaluation;
   at::Tensor reconstructions;              ///< [n, C, H, W]
   at::Tensor samples, box_samples;         ///< [n, C, H, W], of N(0, I) and of the box [-1, 1]
   std::vector<double> code_x, code_y;      ///< the two dimensions of the code with the largest variance, one point an image
   double code_deviation = 0;               ///< root mean square of all codes: 1 for N(0, I)
-  Coverage coverage;                       ///< of samples of N(0, I), on pixels
+  evaluate::Coverage coverage;                       ///< of samples of N(0, I), on pixels
 };
 
 /// One decoder without an encoder.
@@ -36,7 +36,7 @@ struct DecoderLook {
   std::int64_t latent_dim = 0;
   std::int64_t draws = 0;
   double effective_samples = 0;
-  std::vector<Evaluation::LogP> log_p;     ///< as the number of draws grows
+  std::vector<evaluate::Evaluation::LogP> log_p;     ///< as the number of draws grows
   at::Tensor samples;
 };
 
@@ -49,20 +49,20 @@ struct WeightLook {
 
 struct LessonResults {
   std::string data;                        ///< its description
-  SampleShape shape;
+  data::SampleShape shape;
   std::int64_t training_images = 0;
   double top_variance = 0, mean_image_mse = 0;
   at::Tensor originals;                    ///< [n, C, H, W]
   SystemLook autoencoder, vae;
-  Coverage real_coverage;                  ///< of other real images: what is at best to be had
-  Coverage mean_image_coverage;            ///< of the mean image, over and over
+  evaluate::Coverage real_coverage;                  ///< of other real images: what is at best to be had
+  evaluate::Coverage mean_image_coverage;            ///< of the mean image, over and over
   std::vector<DecoderLook> decoders;
   std::vector<WeightLook> betas, kld_weights;
 };
 
 /// `say` is told what is being begun, one thing at a time. `threads`: trainings at a time, each on one thread; on a GPU 1. The results do not depend on it. Both datasets lie in
 /// memory. Throws BadInput for too few images.
-LessonResults run_experiments(const SampleDataset& training, const SampleDataset& held_out, const LessonSizes& sizes, const DeviceChoice& device, int threads, std::int64_t seed,
+LessonResults run_experiments(const data::SampleDataset& training, const data::SampleDataset& held_out, const LessonSizes& sizes, const device::DeviceChoice& device, int threads, std::int64_t seed,
                               const std::function<void(const std::string&)>& say);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::lesson

@@ -12,7 +12,7 @@
 #include "lesson/lesson_page.hpp"
 #include "step/open_data.hpp"
 
-namespace vae_dist {
+namespace vae_dist::lesson {
 namespace {
 
 constexpr std::int64_t kLargestImage = 32;
@@ -20,31 +20,31 @@ constexpr std::int64_t kImagesTaken = 20000;  // more would not be seen in so fe
 
 // The built-in shapes beside the page, so that they can be looked at as well.
 std::string made_shapes(const LessonOptions& options) {
-  ShapesOptions shapes;
+  datasets::ShapesOptions shapes;
   shapes.count = 15000;
   shapes.size = kLargestImage;
   shapes.channels = 1;
   shapes.seed = options.seed;
   const std::filesystem::path path = options.out.parent_path() / "shapes.h5";
-  make_shapes(path.string(), shapes);
+  datasets::make_shapes(path.string(), shapes);
   return path.string();
 }
 
-SampleDataset open_images(const LessonOptions& options) {
-  Config config;
-  SourceConfig source;
+data::SampleDataset open_images(const LessonOptions& options) {
+  config::Config config;
+  config::SourceConfig source;
   source.file = {options.data ? *options.data : made_shapes(options)};
-  SampleDataset data = open_source(config, source, "--data");
+  data::SampleDataset data = step::open_source(config, source, "--data");
   if (data.size() > kImagesTaken) {
     source.rows = {0, kImagesTaken};
-    data = open_source(config, source, "--data");
+    data = step::open_source(config, source, "--data");
   }
   if (std::max(data.shape().height, data.shape().width) > kLargestImage) {
     config.data.resize = kLargestImage;
     config.data.crop = std::min(data.shape().height, data.shape().width);
-    data = open_source(config, source, "--data");
+    data = step::open_source(config, source, "--data");
   }
-  const auto self = make_self_communicator();
+  const auto self = comm::make_self_communicator();
   data.cache(*self, *self, {});
   return data;
 }
@@ -69,19 +69,19 @@ nlohmann::ordered_json numbers(const LessonResults& results) {
 
 }  // namespace
 
-void write_lesson(const LessonOptions& options, const DeviceChoice& device) {
+void write_lesson(const LessonOptions& options, const device::DeviceChoice& device) {
   if (!options.out.parent_path().empty()) std::filesystem::create_directories(options.out.parent_path());
-  SampleDataset training = open_images(options);
+  data::SampleDataset training = open_images(options);
   const double held_out_share = std::min(0.5, static_cast<double>(options.sizes.compared) / static_cast<double>(training.size()));
-  const SampleDataset held_out = training.hold_out(held_out_share, static_cast<std::uint64_t>(options.seed));
-  const Stopwatch watch;
-  log::info(options.threads == 1 ? "one training at a time" : text(options.threads, " trainings at a time, one on each core"));
+  const data::SampleDataset held_out = training.hold_out(held_out_share, static_cast<std::uint64_t>(options.seed));
+  const base::Stopwatch watch;
+  log::info(options.threads == 1 ? "one training at a time" : base::text(options.threads, " trainings at a time, one on each core"));
   const LessonResults results = run_experiments(training, held_out, options.sizes, device, options.threads, options.seed,
-                                                [&](const std::string& what) { log::info(text(static_cast<std::int64_t>(watch.elapsed().count()), " s: ", what)); });
+                                                [&](const std::string& what) { log::info(base::text(static_cast<std::int64_t>(watch.elapsed().count()), " s: ", what)); });
   lesson_page(results).write(options.out);
   std::filesystem::path json = options.out;
-  replace_file(json.replace_extension(".json"), json_text(numbers(results), 2) + "\n");
-  log::info(text("The lesson is in ", options.out.string(), " (", static_cast<std::int64_t>(watch.elapsed().count()), " s)"));
+  base::replace_file(json.replace_extension(".json"), base::json_text(numbers(results), 2) + "\n");
+  log::info(base::text("The lesson is in ", options.out.string(), " (", static_cast<std::int64_t>(watch.elapsed().count()), " s)"));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::lesson

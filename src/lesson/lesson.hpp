@@ -7,7 +7,7 @@
 
 #include "lesson/experiments.hpp"
 
-namespace vae_dist {
+namespace vae_dist::lesson {
 
 struct LessonOptions {
   std::optional<std::string> data;  ///< HDF5 file; empty: built-in shapes, 32x32 grey, made anew
@@ -18,6 +18,6 @@ struct LessonOptions {
 };
 
 /// Writes the page, with its numbers as lesson.json beside it. Larger images are brought to 32 pixels. Throws BadInput for data that cannot be read.
-void write_lesson(const LessonOptions& options, const DeviceChoice& device);
+void write_lesson(const LessonOptions& options, const device::DeviceChoice& device);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::lesson

@@ -4,8 +4,8 @@
 #include "lesson/experiments.hpp"
 #include "plot/html_page.hpp"
 
-namespace vae_dist {
+namespace vae_dist::lesson {
 
-HtmlPage lesson_page(const LessonResults& results);
+plot::HtmlPage lesson_page(const LessonResults& results);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::lesson

@@ -9,12 +9,12 @@
 #include "step/learner.hpp"
 #include "step/resolved_objective.hpp"
 
-namespace vae_dist {
+namespace vae_dist::lesson {
 
 class ShortTraining {
  public:
   /// `config`: model, objective and optimizer; its global batch is one replica. `data` lies in memory. Nothing is trained yet.
-  ShortTraining(const Config& config, const SampleDataset& data, const DeviceChoice& device);
+  ShortTraining(const config::Config& config, const data::SampleDataset& data, const device::DeviceChoice& device);
 
   void train(std::int64_t steps);
 
@@ -25,23 +25,23 @@ class ShortTraining {
   };
   const std::vector<Point>& curve() const { return curve_; }
 
-  LatentModel& model() { return learner_.model(); }
-  const Objective& objective() const { return learner_.objective(); }
-  const ResolvedObjective& resolved() const { return objective_; }
+  model::LatentModel& model() { return learner_.model(); }
+  const objective::Objective& objective() const { return learner_.objective(); }
+  const step::ResolvedObjective& resolved() const { return objective_; }
 
   /// On the first `samples` of `data`, with the training's M_N and beta.
-  Evaluation evaluate_on(const SampleDataset& data, std::int64_t samples);
+  evaluate::Evaluation evaluate_on(const data::SampleDataset& data, std::int64_t samples);
 
  private:
-  Config config_;
-  const SampleDataset& data_;
-  DeviceChoice device_;
-  ResolvedObjective objective_;
-  std::unique_ptr<Communicator> self_;
-  CollectiveLog log_;
-  Learner learner_;
+  config::Config config_;
+  const data::SampleDataset& data_;
+  device::DeviceChoice device_;
+  step::ResolvedObjective objective_;
+  std::unique_ptr<comm::Communicator> self_;
+  comm::CollectiveLog log_;
+  step::Learner learner_;
   std::int64_t steps_done_ = 0;
   std::vector<Point> curve_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::lesson

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <optional>
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 namespace {
 
 using Labels = std::map<std::string, std::string>;
@@ -32,7 +32,7 @@ std::optional<double> resident_bytes() {
 
 }  // namespace
 
-MachineSeries::MachineSeries(const Labels& labels, const std::string& gpu_name, std::function<GpuReadings()> read_gpu) : labels_(labels), gpu_labels_(labels), read_gpu_(std::move(read_gpu)) {
+MachineSeries::MachineSeries(const Labels& labels, const std::string& gpu_name, std::function<base::GpuReadings()> read_gpu) : labels_(labels), gpu_labels_(labels), read_gpu_(std::move(read_gpu)) {
   gpu_labels_["gpu"] = gpu_name;
 }
 
@@ -40,7 +40,7 @@ std::vector<prometheus::MetricFamily> MachineSeries::Collect() const {
   std::vector<prometheus::MetricFamily> out;
   add_gauge(out, labels_, "vae_dist_resident_memory_bytes", "Memory of this rank's process that lies in RAM, bytes; a cache shared by the ranks of a node counts in each.", resident_bytes());
   if (!read_gpu_) return out;
-  const GpuReadings gpu = read_gpu_();
+  const base::GpuReadings gpu = read_gpu_();
   add_gauge(out, gpu_labels_, "vae_dist_gpu_memory_used_bytes", "Memory of this rank's GPU that is in use, by anyone, bytes.", gpu.memory_used_bytes);
   add_gauge(out, gpu_labels_, "vae_dist_gpu_memory_total_bytes", "Memory of this rank's GPU, bytes.", gpu.memory_total_bytes);
   add_gauge(out, gpu_labels_, "vae_dist_gpu_utilization_ratio", "Share of the driver's last sample period in which a kernel ran on this rank's GPU, 0 to 1.", gpu.utilization);
@@ -49,4 +49,4 @@ std::vector<prometheus::MetricFamily> MachineSeries::Collect() const {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

@@ -15,7 +15,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 namespace {
 
 constexpr int kPortsToTry = 101;
@@ -23,7 +23,7 @@ constexpr int kHighestPort = 65535;
 
 std::string bind_address(const std::string& address, int port) {
   const bool bare_ipv6 = address.find(':') != std::string::npos && address.front() != '[';
-  return bare_ipv6 ? text("[", address, "]:", port) : text(address, ":", port);
+  return bare_ipv6 ? base::text("[", address, "]:", port) : base::text(address, ":", port);
 }
 
 // A connection that says nothing, or takes no answer, holds one of these threads until it is hung up on. With civetweb's own 30 s and the library's two
@@ -54,7 +54,7 @@ std::unique_ptr<prometheus::Exposer> start(const std::string& address, int wante
       reason = error.what();
     }
   }
-  throw Failure(text("cannot serve metrics on ", address, ", ports ", wanted, " to ", last, ": ", reason));
+  throw base::Failure(base::text("cannot serve metrics on ", address, ", ports ", wanted, " to ", last, ": ", reason));
 }
 
 void connect_once(const std::string& address, int port) {
@@ -79,7 +79,7 @@ void connect_once(const std::string& address, int port) {
 MetricsEndpoint::MetricsEndpoint(const std::string& address, int port, const std::vector<std::shared_ptr<prometheus::Collectable>>& series)
     : address_(address), exposer_(start(address, port)) {
   port_ = exposer_->GetListeningPorts().front();
-  if (port != 0 && port_ != port) log::info(text("metrics: port ", port, " is taken, using ", port_));
+  if (port != 0 && port_ != port) log::info(base::text("metrics: port ", port, " is taken, using ", port_));
   for (const auto& each : series) exposer_->RegisterCollectable(each);
 }
 
@@ -97,4 +97,4 @@ MetricsEndpoint::~MetricsEndpoint() {
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

@@ -10,7 +10,7 @@ class Collectable;
 class Exposer;
 }  // namespace prometheus
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 
 class MetricsEndpoint {
  public:
@@ -29,4 +29,4 @@ class MetricsEndpoint {
   int port_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

@@ -12,13 +12,13 @@
 #include "base/error.hpp"
 #include "base/utf8.hpp"
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 namespace {
 
 std::string exposition(const JobOwner& owner, const JobOutcome& outcome) {
   prometheus::Registry registry;
   const auto add = [&](const std::string& name, const std::string& help, prometheus::Labels labels = {}) -> prometheus::Gauge& {
-    if (!owner.job_id.empty()) labels["job_id"] = utf8_text(owner.job_id);
+    if (!owner.job_id.empty()) labels["job_id"] = base::utf8_text(owner.job_id);
     return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels);
   };
   add("vae_dist_job_outcome", "Always 1; the label tells how the job ended: done, stopped (with a checkpoint, to go on) or failed.", {{"outcome", outcome.outcome}}).Set(1);
@@ -44,12 +44,12 @@ std::size_t keep_answer(char* data, std::size_t, std::size_t bytes, void* answer
 }  // namespace
 
 // prometheus-cpp's own Gateway gives an address that swallows packets five minutes.
-void push_outcome(const std::string& gateway, const JobOwner& owner, const JobOutcome& outcome, Seconds limit) {
+void push_outcome(const std::string& gateway, const JobOwner& owner, const JobOutcome& outcome, base::Seconds limit) {
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(started == CURLE_OK ? curl_easy_init() : nullptr, curl_easy_cleanup);
-  if (!curl) throw Failure("cannot push the outcome: libcurl does not start");
+  if (!curl) throw base::Failure("cannot push the outcome: libcurl does not start");
   const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(curl_slist_append(nullptr, "Content-Type: text/plain; version=0.0.4; charset=utf-8"), curl_slist_free_all);
-  const std::string url = text(gateway, gateway.ends_with('/') ? "" : "/", "metrics/job/vae_dist/run/", escaped(curl.get(), utf8_text(owner.run)), "/user/", escaped(curl.get(), utf8_text(owner.user)));
+  const std::string url = base::text(gateway, gateway.ends_with('/') ? "" : "/", "metrics/job/vae_dist/run/", escaped(curl.get(), base::utf8_text(owner.run)), "/user/", escaped(curl.get(), base::utf8_text(owner.user)));
   const std::string body = exposition(owner, outcome);
   std::array<char, CURL_ERROR_SIZE> reason{};
   std::string answer;
@@ -67,8 +67,8 @@ void push_outcome(const std::string& gateway, const JobOwner& owner, const JobOu
   const CURLcode result = curl_easy_perform(curl.get());
   long status = 0;
   curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-  if (result != CURLE_OK) throw Failure(text("cannot push the outcome to ", url, ": ", reason[0] != '\0' ? reason.data() : curl_easy_strerror(result)));
-  if (status / 100 != 2) throw Failure(text("cannot push the outcome to ", url, ": it answers ", status, ' ', answer));
+  if (result != CURLE_OK) throw base::Failure(base::text("cannot push the outcome to ", url, ": ", reason[0] != '\0' ? reason.data() : curl_easy_strerror(result)));
+  if (status / 100 != 2) throw base::Failure(base::text("cannot push the outcome to ", url, ": it answers ", status, ' ', answer));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

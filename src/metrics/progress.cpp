@@ -6,11 +6,11 @@
 #include "base/log.hpp"
 #include "base/terminal.hpp"
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 namespace {
 
-constexpr Seconds kRedraw{0.1};
-constexpr Seconds kSpeedMemory{10.0};
+constexpr base::Seconds kRedraw{0.1};
+constexpr base::Seconds kSpeedMemory{10.0};
 
 template <typename... Values>
 std::string formatted(const char* format, Values... values) {
@@ -21,13 +21,13 @@ std::string formatted(const char* format, Values... values) {
 
 }  // namespace
 
-std::string hours_minutes_seconds(Seconds time) {
+std::string hours_minutes_seconds(base::Seconds time) {
   if (!std::isfinite(time.count()) || time.count() < 0) return "-:--:--";
   const long long seconds = std::llround(time.count());
   return formatted("%lld:%02lld:%02lld", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
-std::string progress_text(const ProgressFacts& facts, double samples_per_second, Seconds remaining) {
+std::string progress_text(const ProgressFacts& facts, double samples_per_second, base::Seconds remaining) {
   std::string line = formatted("epoch %lld/%lld  step %lld/%lld  ETA %s  loss %.4g  recon %.4g  KL %.4g nats  %.0f samples/s",
                                static_cast<long long>(facts.epoch + 1), static_cast<long long>(facts.epochs_planned),
                                static_cast<long long>(facts.step), static_cast<long long>(facts.steps_planned),
@@ -43,7 +43,7 @@ Progress::Progress(bool enabled, std::int64_t first_step, std::int64_t global_ba
     : enabled_(enabled), first_step_(first_step), last_step_(first_step), global_batch_(global_batch) {}
 
 double Progress::recent_speed(std::int64_t step) {
-  const Seconds lap = since_shown_.restart();
+  const base::Seconds lap = since_shown_.restart();
   const double kept = std::exp(-lap / kSpeedMemory);
   recent_samples_ = kept * recent_samples_ + static_cast<double>((step - last_step_) * global_batch_);
   recent_time_ = kept * recent_time_ + lap;
@@ -54,13 +54,13 @@ double Progress::recent_speed(std::int64_t step) {
 void Progress::show(const ProgressFacts& facts, bool due) {
   if (!enabled_ || facts.step <= last_step_) return;
   const bool last = facts.step == facts.steps_planned;
-  if (on_terminal() ? !last && since_shown_.elapsed() < kRedraw : !due) return;
+  if (base::on_terminal() ? !last && since_shown_.elapsed() < kRedraw : !due) return;
   // The average over all that has happened, evaluations and checkpoints included, tells best what is to come.
-  const Seconds remaining =
+  const base::Seconds remaining =
       since_start_.elapsed() * static_cast<double>(facts.steps_planned - facts.step) / static_cast<double>(facts.step - first_step_);
   const std::string line = progress_text(facts, recent_speed(facts.step), remaining);
-  if (on_terminal()) log::status(line);
+  if (base::on_terminal()) log::status(line);
   else std::fprintf(stderr, "%s\n", line.c_str());
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

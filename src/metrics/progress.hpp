@@ -6,7 +6,7 @@
 
 #include "base/clock.hpp"
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 
 struct ProgressFacts {
   std::int64_t step = 0, steps_planned = 0, epoch = 0, epochs_planned = 0;  ///< epoch counted from 0, shown from 1
@@ -15,11 +15,11 @@ struct ProgressFacts {
 };
 
 /// h:mm:ss, rounded to seconds; negative or not finite: "-:--:--".
-std::string hours_minutes_seconds(Seconds time);
+std::string hours_minutes_seconds(base::Seconds time);
 
 /// "epoch 2/10  step 1200/5000  ETA 0:12:34  loss 0.01234  recon 0.01201  KL 12.6 nats  5310 samples/s  waits: data 3%". Waits below 1 %
 /// of the step are left out. What matters most comes first: a narrow terminal cuts the end.
-std::string progress_text(const ProgressFacts& facts, double samples_per_second, Seconds remaining);
+std::string progress_text(const ProgressFacts& facts, double samples_per_second, base::Seconds remaining);
 
 class Progress {
  public:
@@ -37,8 +37,8 @@ class Progress {
   bool enabled_;
   std::int64_t first_step_, last_step_, global_batch_;
   double recent_samples_ = 0;
-  Seconds recent_time_{0};
-  Stopwatch since_start_, since_shown_;
+  base::Seconds recent_time_{0};
+  base::Stopwatch since_start_, since_shown_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

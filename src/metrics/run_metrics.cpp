@@ -17,7 +17,7 @@
 #include "metrics/machine_series.hpp"
 #include "metrics/metrics_endpoint.hpp"
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 namespace {
 
 // Six bounds a decade, from 1 ms to 100 s: a quantile read from them is within a quarter of the truth.
@@ -103,7 +103,7 @@ struct GlobalSeries {
 
   static void info(prometheus::Registry& registry, prometheus::Labels labels, const std::string& name, const std::string& help,
                    const std::vector<std::pair<std::string, std::string>>& facts) {
-    for (const auto& [label, value] : facts) labels.emplace(label, utf8_text(value));
+    for (const auto& [label, value] : facts) labels.emplace(label, base::utf8_text(value));
     LateGauge(registry, labels, name, help).set(1);
   }
 
@@ -160,7 +160,7 @@ struct RunMetrics::Series {
   Series(const MetricsIdentity& identity, const RunFacts& facts)
       : registry(std::make_shared<prometheus::Registry>()),
         rank(*registry, rank_labels(identity), facts),
-        machine(std::make_shared<MachineSeries>(rank_labels(identity), utf8_text(identity.gpu), identity.read_gpu)) {
+        machine(std::make_shared<MachineSeries>(rank_labels(identity), base::utf8_text(identity.gpu), identity.read_gpu)) {
     if (identity.rank != 0) return;
     global.emplace(*registry, run_labels(identity), facts);
     checkpoint.emplace(*registry, rank_labels(identity));
@@ -174,9 +174,9 @@ struct RunMetrics::Series {
 
   // Prometheus refuses all that a rank serves for one label that is no UTF-8.
   static prometheus::Labels run_labels(const MetricsIdentity& identity) {
-    prometheus::Labels labels = {{"run", utf8_text(identity.run)}, {"host", utf8_text(identity.host)}};
-    if (!identity.user.empty()) labels["user"] = utf8_text(identity.user);
-    if (!identity.job_id.empty()) labels["job_id"] = utf8_text(identity.job_id);
+    prometheus::Labels labels = {{"run", base::utf8_text(identity.run)}, {"host", base::utf8_text(identity.host)}};
+    if (!identity.user.empty()) labels["user"] = base::utf8_text(identity.user);
+    if (!identity.job_id.empty()) labels["job_id"] = base::utf8_text(identity.job_id);
     return labels;
   }
 
@@ -194,7 +194,7 @@ RunMetrics::RunMetrics(const MetricsIdentity& identity, const RunFacts& facts, c
   try {
     series_->endpoint.emplace(address, *port, std::vector<std::shared_ptr<prometheus::Collectable>>{series_->registry, series_->machine});
   } catch (const std::exception& error) {
-    log::warn(text(error.what(), ". Training goes on without; check metrics.address, choose another metrics.port, or set it to null"));
+    log::warn(base::text(error.what(), ". Training goes on without; check metrics.address, choose another metrics.port, or set it to null"));
   }
 }
 
@@ -260,4 +260,4 @@ void RunMetrics::record_evaluation(const EvaluationMetrics& evaluation) {
   global.evaluation_timestamp.set_to_current_time();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

@@ -21,14 +21,14 @@
 
 #include "base/gpu_readings.hpp"
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 
 struct MetricsIdentity {
   std::string run, host;
   int rank = 0, local_rank = 0;
   std::string user = {}, job_id = {};     ///< so that two people's runs of one name stay apart; empty: no such label
   std::string gpu = {};                        ///< what the label `gpu` says; empty: no GPU
-  std::function<GpuReadings()> read_gpu = {};  ///< asked at each scrape; empty: nobody tells
+  std::function<base::GpuReadings()> read_gpu = {};  ///< asked at each scrape; empty: nobody tells
 };
 
 /// Facts of a run that do not change.
@@ -85,4 +85,4 @@ class RunMetrics {
   std::unique_ptr<Series> series_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

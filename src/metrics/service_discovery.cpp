@@ -9,18 +9,18 @@
 #include "base/text.hpp"
 #include "base/utf8.hpp"
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 namespace {
 
 std::string target_address(const ScrapeTarget& target) {
   const bool ipv6 = target.host.find(':') != std::string::npos && target.host.front() != '[';
-  return ipv6 ? text("[", target.host, "]:", target.port) : text(target.host, ":", target.port);
+  return ipv6 ? base::text("[", target.host, "]:", target.port) : base::text(target.host, ":", target.port);
 }
 
 }  // namespace
 
 std::filesystem::path service_discovery_path(const std::filesystem::path& directory, const std::string& run, const std::string& user) {
-  return directory / utf8_text(text(user, user.empty() ? "" : "-", run, ".prometheus.json"));
+  return directory / base::utf8_text(base::text(user, user.empty() ? "" : "-", run, ".prometheus.json"));
 }
 
 ServiceDiscoveryFile::ServiceDiscoveryFile(std::filesystem::path path, const std::string& run, const std::vector<ScrapeTarget>& targets)
@@ -32,9 +32,9 @@ ServiceDiscoveryFile::ServiceDiscoveryFile(std::filesystem::path path, const std
                        {{"job", "vae_dist"}, {"__meta_vae_dist_run", run}, {"__meta_vae_dist_rank", std::to_string(target.rank)}}}});
   }
   try {
-    replace_file(path_, json_text(groups, 2) + "\n");
+    base::replace_file(path_, base::json_text(groups, 2) + "\n");
   } catch (const std::exception& error) {
-    log::warn(text("metrics: Prometheus will not find this run by itself: ", error.what()));
+    log::warn(base::text("metrics: Prometheus will not find this run by itself: ", error.what()));
   }
 }
 
@@ -43,4 +43,4 @@ ServiceDiscoveryFile::~ServiceDiscoveryFile() {
   std::filesystem::remove(path_, ignored);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 
 struct ScrapeTarget {
   std::string host;
@@ -37,4 +37,4 @@ class ServiceDiscoveryFile {
   std::filesystem::path path_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

@@ -12,7 +12,7 @@
 #include "base/log.hpp"
 #include "base/utf8.hpp"
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 namespace {
 
 bool belongs(std::string_view line, std::int64_t resume_step, bool evaluates_again) {
@@ -58,7 +58,7 @@ bool write_all(int fd, std::string_view bytes) {
 std::string json_line(const LogRecord& record) {
   ordered_json object = ordered_json::object();
   for (const auto& [name, value] : record) std::visit([&](const auto& any) { object[name] = to_json(any); }, value);
-  return json_text(object) + "\n";
+  return base::json_text(object) + "\n";
 }
 
 std::string lines_up_to(std::string_view log, std::int64_t resume_step, bool evaluates_again) {
@@ -76,12 +76,12 @@ std::string lines_up_to(std::string_view log, std::int64_t resume_step, bool eva
 
 StepLog::StepLog(const std::filesystem::path& path, std::int64_t resume_step, bool evaluates_again) : path_(path) {
   if (std::filesystem::exists(path_)) {
-    const std::string before = read_file(path_);
+    const std::string before = base::read_file(path_);
     const std::string kept = lines_up_to(before, resume_step, evaluates_again);
-    if (kept.size() != before.size()) replace_file(path_, kept);
+    if (kept.size() != before.size()) base::replace_file(path_, kept);
   }
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd_ < 0) throw BadInput(text("cannot open ", path_.string(), " for appending: ", std::strerror(errno)));
+  if (fd_ < 0) throw base::BadInput(base::text("cannot open ", path_.string(), " for appending: ", std::strerror(errno)));
 }
 
 StepLog::~StepLog() { ::close(fd_); }
@@ -93,10 +93,10 @@ void StepLog::write(const LogRecord& record) {
   // Half a line would spoil the next one too. Giving space back works on a full disk.
   const bool whole = end_before >= 0 && ::ftruncate(fd_, end_before) == 0;
   if (!failed_) {
-    log::warn(text("cannot write ", path_.string(), ": ", std::strerror(reason), "; training goes on, the log ",
+    log::warn(base::text("cannot write ", path_.string(), ": ", std::strerror(reason), "; training goes on, the log ",
                    whole ? "lacks steps" : "has a damaged line"));
   }
   failed_ = true;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 
 /// Named values in order.
 using PlainRecord = std::vector<std::pair<std::string, std::variant<std::int64_t, double, std::string>>>;
@@ -43,4 +43,4 @@ class StepLog {
   bool failed_ = false;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 at::Tensor activate(at::Tensor x, Activation kind) {
   switch (kind) {
@@ -28,4 +28,4 @@ std::optional<double> negative_slope(Activation kind) {
   return std::nullopt;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -7,7 +7,7 @@
 
 #include <optional>
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 enum class Activation { leaky_relu, relu, tanh, silu, sigmoid, identity };
 
@@ -29,4 +29,4 @@ class ActivationModuleImpl : public torch::nn::Module {
 };
 TORCH_MODULE(ActivationModule);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

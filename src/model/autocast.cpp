@@ -2,7 +2,7 @@
 
 #include <ATen/autocast_mode.h>
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 Autocast::Autocast(c10::DeviceType device, bool wanted) : device_(device), wanted_(wanted) {
   if (!wanted_) return;
@@ -21,4 +21,4 @@ Autocast::~Autocast() {
   at::autocast::set_autocast_enabled(device_, was_enabled_);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

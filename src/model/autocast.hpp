@@ -4,7 +4,7 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 /// While it lives, this thread's convolutions, linear layers and attention on `device` compute in bfloat16, on copies of their fp32 weights that
 /// autograd knows as casts: gradients arrive in fp32 at the weights themselves (PyTorch's automatic mixed precision, Micikevicius et al. 2018; bfloat16's
@@ -22,4 +22,4 @@ class Autocast {
   c10::ScalarType former_type_ = c10::ScalarType::Float;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

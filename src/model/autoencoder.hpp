@@ -5,7 +5,7 @@
 #include "model/convolutional_network.hpp"
 #include "model/latent_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 class Autoencoder : public LatentModel {
  public:
@@ -28,4 +28,4 @@ class Autoencoder : public LatentModel {
   ConvolutionalDecoder decoder_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -5,7 +5,7 @@
 
 #include "model/batch_norm_kernel.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 const std::vector<std::int64_t> kAllButChannels = {0, 2, 3};
@@ -98,4 +98,4 @@ at::Tensor BatchNorm2dImpl::normalise(const at::Tensor& x) {
   return at::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, kEpsilon, true);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

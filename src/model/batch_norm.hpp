@@ -12,7 +12,7 @@
 
 #include "model/activation.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 /// Sums a tensor over all ranks, in place. Where it is given, the layer normalises with the statistics of the global batch.
 using SumOverRanks = std::function<void(at::Tensor&)>;
@@ -44,4 +44,4 @@ class BatchNorm2dImpl : public torch::nn::Module {
 };
 TORCH_MODULE(BatchNorm2d);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -18,7 +18,7 @@
 #endif
 #define VAE_DIST_INLINED [[gnu::always_inline]] inline
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 using c10::BFloat16;
@@ -226,4 +226,4 @@ BatchNormGradients batch_norm_leaky_relu_backward(const at::Tensor& dy, const at
   return kernel(dy.contiguous(at::MemoryFormat::ChannelsLast), x, weight, bias, mean, inverse_deviation, negative_slope);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 /// Whether the kernel takes them: on the CPU, x: [B, C, H, W] channels_last in fp64, fp32 or bf16, weight: [C] in fp64 for an x in fp64, else in fp32.
 bool has_batch_norm_kernel(const at::Tensor& x, const at::Tensor& weight);
@@ -28,4 +28,4 @@ struct BatchNormGradients {
 BatchNormGradients batch_norm_leaky_relu_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& mean,
                                                   const at::Tensor& inverse_deviation, double negative_slope);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -7,7 +7,7 @@
 
 #include "model/batch_norm.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 using torch::nn::Conv2d;
@@ -114,4 +114,4 @@ Decoded ConvolutionalDecoder::forward(const at::Tensor& z) {
   return {(head + 1)->forward(head->forward(x)), log_variance_layer_->forward(x).clamp_min(Likelihood::kLeastLogVariance)};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

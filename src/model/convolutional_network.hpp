@@ -16,7 +16,7 @@
 #include "model/likelihood.hpp"
 #include "model/network_options.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 class ConvolutionalEncoder {
  public:
@@ -48,4 +48,4 @@ class ConvolutionalDecoder {
   torch::nn::Conv2d log_variance_layer_{nullptr};
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -7,7 +7,7 @@
 #include "model/convolutional_network.hpp"
 #include "model/latent_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 class DecoderOnly : public LatentModel {
  public:
@@ -23,4 +23,4 @@ class DecoderOnly : public LatentModel {
   ConvolutionalDecoder decoder_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -4,7 +4,7 @@
 
 #include "model/autocast.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 at::Tensor in_type_of(const at::Tensor& input, const at::Tensor& result) { return result.defined() ? result.to(input.scalar_type()) : result; }
@@ -47,4 +47,4 @@ at::Tensor reparameterize(const Posterior& posterior, const at::Tensor& noise) {
 
 at::Tensor clamp_log_var(const at::Tensor& log_var) { return log_var.clamp(-30.0, 20.0); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -15,7 +15,7 @@
 #include "model/batch_norm.hpp"
 #include "model/likelihood.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 /// q(z|x) = N(mu, exp(log_var)), each [B, latent_values]. An autoencoder's code is a point: mu alone, log_var undefined.
 struct Posterior {
@@ -83,4 +83,4 @@ at::Tensor reparameterize(const Posterior& posterior, const at::Tensor& noise);
 /// Bounds of log_var that every encoder keeps.
 at::Tensor clamp_log_var(const at::Tensor& log_var);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -7,7 +7,7 @@
 #include <numbers>
 #include <stdexcept>
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 const double kLog2Pi = std::log(2 * std::numbers::pi);
@@ -113,4 +113,4 @@ at::Tensor Likelihood::logistic(const at::Tensor& mean, const at::Tensor& x) con
 
 at::Tensor Likelihood::mean_image(const Decoded& decoded) const { return options_.kind == LikelihoodKind::bernoulli ? at::sigmoid(decoded.output) : decoded.output; }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -16,7 +16,7 @@
 
 #include <cstdint>
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 enum class LikelihoodKind { gaussian, bernoulli, discretized_logistic };
 enum class Variance { fixed, learned, optimal, predicted };
@@ -84,4 +84,4 @@ class Likelihood : public torch::nn::Module {
   LikelihoodOptions options_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 using torch::nn::Linear;
@@ -47,4 +47,4 @@ Decoded MlpVae::decode_latents(const at::Tensor& z) {
   return decoded;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -7,7 +7,7 @@
 #include "model/latent_model.hpp"
 #include "model/network_options.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 class MlpVae : public LatentModel {
  public:
@@ -24,4 +24,4 @@ class MlpVae : public LatentModel {
   torch::nn::Linear fc_mu_{nullptr}, fc_var_{nullptr}, log_variance_layer_{nullptr};
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

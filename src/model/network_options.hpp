@@ -6,7 +6,7 @@
 
 #include "model/activation.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 struct NetworkOptions {
   std::int64_t channels = 3, height = 64, width = 64;  ///< of the images
@@ -19,4 +19,4 @@ struct NetworkOptions {
   std::int64_t image_values() const { return channels * height * width; }  ///< D
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

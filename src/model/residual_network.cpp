@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 using torch::nn::Conv2d;
@@ -55,4 +55,4 @@ UpsamplingImpl::UpsamplingImpl(std::int64_t channels, std::int64_t height, std::
 
 at::Tensor UpsamplingImpl::forward(const at::Tensor& x) { return conv_->forward(at::upsample_nearest2d(x, size_)); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

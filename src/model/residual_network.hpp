@@ -10,7 +10,7 @@
 
 #include "model/activation.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 /// Convolutions that keep the resolution.
 torch::nn::Conv2d conv3x3(std::int64_t in, std::int64_t out);
@@ -59,4 +59,4 @@ class UpsamplingImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Upsampling);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

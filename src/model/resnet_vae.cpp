@@ -7,7 +7,7 @@
 
 #include "model/residual_network.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 using torch::nn::Conv2d;
@@ -93,4 +93,4 @@ Decoded ResnetVae::decode_latents(const at::Tensor& z) {
   return decoded;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -11,7 +11,7 @@
 #include "model/latent_model.hpp"
 #include "model/network_options.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 struct ResnetOptions {
   std::int64_t blocks = 2;                        ///< a level
@@ -37,4 +37,4 @@ class ResnetVae : public LatentModel {
   ActivationModule output_activation_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -1,6 +1,6 @@
 #include "model/vanilla_vae.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 VanillaVae::VanillaVae(const NetworkOptions& options, const LikelihoodOptions& likelihood)
     : encoder_(*this, options),
@@ -15,4 +15,4 @@ Posterior VanillaVae::encode_images(const at::Tensor& x) {
   return {fc_mu_->forward(code), clamp_log_var(fc_var_->forward(code))};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

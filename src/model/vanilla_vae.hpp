@@ -4,7 +4,7 @@
 #include "model/convolutional_network.hpp"
 #include "model/latent_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 
 class VanillaVae : public LatentModel {
  public:
@@ -21,4 +21,4 @@ class VanillaVae : public LatentModel {
   ConvolutionalDecoder decoder_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -4,11 +4,11 @@
 
 #include <cmath>
 
-namespace vae_dist {
+namespace vae_dist::objective {
 
-at::Tensor log_importance_weights(const Posterior& posterior, const at::Tensor& noise, const at::Tensor& negative_log) {
+at::Tensor log_importance_weights(const model::Posterior& posterior, const at::Tensor& noise, const at::Tensor& negative_log) {
   const at::Tensor log_var = posterior.log_var.unsqueeze(1);
-  const at::Tensor z = reparameterize({posterior.mu.unsqueeze(1), log_var}, noise);
+  const at::Tensor z = model::reparameterize({posterior.mu.unsqueeze(1), log_var}, noise);
   // log p(z) - log q(z|x): both densities have the factor (2 pi)^(-latent/2).
   const at::Tensor log_ratio = 0.5 * (noise.square() + log_var - z.square()).sum(2);
   return log_ratio - negative_log;
@@ -29,4 +29,4 @@ std::vector<std::int64_t> growing_counts(std::int64_t draws) {
   return counts;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

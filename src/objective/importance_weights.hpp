@@ -11,11 +11,11 @@
 
 #include "model/latent_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::objective {
 
 /// log w_k of a reparameterised draw z = mu + exp(log_var/2) noise: -negative_log_likelihood + log p(z) - log q(z|x): [B, K]. posterior: of B samples;
 /// noise: [B, K, latent]; negative_log: [B, K].
-at::Tensor log_importance_weights(const Posterior& posterior, const at::Tensor& noise, const at::Tensor& negative_log);
+at::Tensor log_importance_weights(const model::Posterior& posterior, const at::Tensor& noise, const at::Tensor& negative_log);
 
 /// log (1/K) sum_k exp(log_weights[:, k]): [B].
 at::Tensor log_mean_exp(const at::Tensor& log_weights);
@@ -26,4 +26,4 @@ at::Tensor effective_sample_size(const at::Tensor& log_weights);
 /// 1, 4, 16, ... and `draws` itself: at which numbers of draws an estimate is shown as it grows.
 std::vector<std::int64_t> growing_counts(std::int64_t draws);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

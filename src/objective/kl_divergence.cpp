@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-namespace vae_dist {
+namespace vae_dist::objective {
 
 at::Tensor kl_per_dimension(const at::Tensor& mu, const at::Tensor& log_var) { return -0.5 * (1 + log_var - mu.square() - log_var.exp()); }
 
@@ -12,4 +12,4 @@ at::Tensor kl_with_free_bits(const at::Tensor& mu, const at::Tensor& log_var, do
   return kl_per_dimension(mu, log_var).mean(0).clamp_min(free_bits).sum();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

@@ -3,7 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace vae_dist {
+namespace vae_dist::objective {
 
 /// KL(q(z_j|x) || N(0, 1)) of every sample and latent dimension, in nats: -0.5 * (1 + log_var - mu^2 - exp(log_var))
 /// (Kingma, Welling 2014, appendix B). mu, log_var, result: [B, latent].
@@ -16,4 +16,4 @@ at::Tensor kl_divergence(const at::Tensor& mu, const at::Tensor& log_var);
 /// Inverse Autoregressive Flow", eq. 15): below that a dimension costs nothing, so it is not given up early in training.
 at::Tensor kl_with_free_bits(const at::Tensor& mu, const at::Tensor& log_var, double free_bits);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace vae_dist {
+namespace vae_dist::objective {
 
 double kld_weight(const KldWeightTerms& t) {
   switch (t.rule) {
@@ -20,4 +20,4 @@ double effective_sigma(double kld_weight, double beta, std::int64_t image_values
 
 double effective_sigma_of_sum(double kld_weight, double beta, double sigma) { return sigma * std::sqrt(kld_weight * beta); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace vae_dist {
+namespace vae_dist::objective {
 
 enum class Reduction {
   mean,  ///< squared error over batch and values: PyTorch-VAE's
@@ -41,4 +41,4 @@ double effective_sigma(double kld_weight, double beta, std::int64_t image_values
 /// The same under `sum` with a Gaussian of fixed sigma: sigma * sqrt(M_N * beta), in data units.
 double effective_sigma_of_sum(double kld_weight, double beta, double sigma);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

@@ -8,7 +8,7 @@
 #include "objective/importance_weights.hpp"
 #include "objective/kl_divergence.hpp"
 
-namespace vae_dist {
+namespace vae_dist::objective {
 namespace {
 
 // Where replicas run as one batch, each is looked at by itself: term(first sample, samples) is added up over them.
@@ -32,11 +32,11 @@ double image_values(const at::Tensor& x) { return static_cast<double>(x[0].numel
 
 }  // namespace
 
-bool is_squared_error(const ObjectiveOptions& options, const LikelihoodOptions& likelihood) {
-  return options.reduction == Reduction::mean && likelihood.kind == LikelihoodKind::gaussian && likelihood.variance == Variance::fixed;
+bool is_squared_error(const ObjectiveOptions& options, const model::LikelihoodOptions& likelihood) {
+  return options.reduction == Reduction::mean && likelihood.kind == model::LikelihoodKind::gaussian && likelihood.variance == model::Variance::fixed;
 }
 
-double reconstruction_nats(double reduced, const ObjectiveOptions& options, const LikelihoodOptions& likelihood, std::int64_t values) {
+double reconstruction_nats(double reduced, const ObjectiveOptions& options, const model::LikelihoodOptions& likelihood, std::int64_t values) {
   if (options.reduction == Reduction::sum) return reduced;
   const auto d = static_cast<double>(values);
   if (!is_squared_error(options, likelihood)) return reduced * d;
@@ -44,43 +44,43 @@ double reconstruction_nats(double reduced, const ObjectiveOptions& options, cons
   return d * (reduced / (2 * variance) + 0.5 * std::log(2 * std::numbers::pi * variance));
 }
 
-Objective::Objective(const ObjectiveOptions& options, const LatentModel& model) : options_(options), kind_(model.latent_kind()), latent_values_(model.latent_values()) {
-  if (kind_ == LatentKind::none) {
+Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& model) : options_(options), kind_(model.latent_kind()), latent_values_(model.latent_values()) {
+  if (kind_ == model::LatentKind::none) {
     other_terms_.push_back("effective_samples");
     for (const std::int64_t count : growing_counts(options.prior_samples)) other_terms_.push_back("log_p_of_" + std::to_string(count) + "_draws");
   } else if (options.importance_samples > 1) {
     other_terms_.push_back("effective_samples");
   }
-  if (model.likelihood().is(Variance::optimal)) other_terms_.push_back(kSquaredError);
+  if (model.likelihood().is(model::Variance::optimal)) other_terms_.push_back(kSquaredError);
 }
 
 std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
-  if (kind_ == LatentKind::point) return 0;
-  if (kind_ == LatentKind::posterior) return latent_values_ * options_.importance_samples;
+  if (kind_ == model::LatentKind::point) return 0;
+  if (kind_ == model::LatentKind::posterior) return latent_values_ * options_.importance_samples;
   return latent_values_ * ((options_.prior_samples + replica_samples - 1) / replica_samples);
 }
 
-at::Tensor Objective::reduced(const LatentModel& model, const Decoded& decoded, const at::Tensor& x) const {
-  const Likelihood& likelihood = model.likelihood();
-  if (is_squared_error(options_, likelihood.options())) return Likelihood::squared_error(decoded, x);
+at::Tensor Objective::reduced(const model::LatentModel& model, const model::Decoded& decoded, const at::Tensor& x) const {
+  const model::Likelihood& likelihood = model.likelihood();
+  if (is_squared_error(options_, likelihood.options())) return model::Likelihood::squared_error(decoded, x);
   const at::Tensor nats = likelihood.negative_log(decoded, x).mean();
   return options_.reduction == Reduction::sum ? nats : nats / image_values(x);
 }
 
-LossTerms Objective::terms(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
-  if (model.latent_kind() == LatentKind::none) return without_encoder(model, x, noise, replicas);
+LossTerms Objective::terms(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
+  if (model.latent_kind() == model::LatentKind::none) return without_encoder(model, x, noise, replicas);
   if (options_.importance_samples > 1) return importance_weighted(model, x, noise, replicas);
   return with_posterior(model, x, noise, weights, replicas);
 }
 
-LossTerms Objective::with_posterior(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
-  const Posterior posterior = model.encode(x);
-  const Decoded decoded = model.decode(reparameterize(posterior, noise));
+LossTerms Objective::with_posterior(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
+  const model::Posterior posterior = model.encode(x);
+  const model::Decoded decoded = model.decode(model::reparameterize(posterior, noise));
   LossTerms out;
   out.reconstruction = mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
     return reduced(model, decoded.narrow(first, count), x.narrow(0, first, count));
   });
-  if (model.likelihood().is(Variance::optimal)) out.others = {Likelihood::squared_error(decoded, x).detach()};
+  if (model.likelihood().is(model::Variance::optimal)) out.others = {model::Likelihood::squared_error(decoded, x).detach()};
   if (posterior.is_point()) {
     out.kld = at::zeros({}, x.options());
     out.loss = out.reconstruction;
@@ -102,12 +102,12 @@ LossTerms Objective::with_posterior(LatentModel& model, const at::Tensor& x, con
   return out;
 }
 
-LossTerms Objective::importance_weighted(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const {
+LossTerms Objective::importance_weighted(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const {
   const std::int64_t batch = x.size(0), draws = options_.importance_samples, latent = model.latent_values();
-  const Posterior posterior = model.encode(x);
+  const model::Posterior posterior = model.encode(x);
   const at::Tensor eps = noise.view({batch, draws, latent});
-  const at::Tensor z = reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, eps);
-  const Decoded decoded = model.decode(z.view({batch * draws, latent}));
+  const at::Tensor z = model::reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, eps);
+  const model::Decoded decoded = model.decode(z.view({batch * draws, latent}));
   const at::Tensor repeated = x.repeat_interleave(draws, 0);
   std::vector<at::Tensor> parts;
   const std::int64_t samples = batch / replicas * draws;
@@ -121,14 +121,14 @@ LossTerms Objective::importance_weighted(LatentModel& model, const at::Tensor& x
   out.reconstruction = negative_log.mean();
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
   out.others = {effective_sample_size(log_weights.detach()).mean()};
-  if (model.likelihood().is(Variance::optimal)) out.others.push_back(Likelihood::squared_error(decoded, repeated).detach());
+  if (model.likelihood().is(model::Variance::optimal)) out.others.push_back(model::Likelihood::squared_error(decoded, repeated).detach());
   return out;
 }
 
-LossTerms Objective::without_encoder(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const {
+LossTerms Objective::without_encoder(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const {
   const std::int64_t samples = x.size(0) / replicas, draws = options_.prior_samples, latent = model.latent_values();
   const at::Tensor z = noise.view({replicas, -1, latent}).narrow(1, 0, draws).reshape({replicas * draws, latent});
-  const Decoded decoded = model.decode(z);
+  const model::Decoded decoded = model.decode(z);
   std::vector<at::Tensor> parts;
   for (std::int64_t r = 0; r < replicas; ++r)
     parts.push_back(-model.likelihood().negative_log_of_pairs(decoded.narrow(r * draws, draws), x.narrow(0, r * samples, samples)));
@@ -146,4 +146,4 @@ LossTerms Objective::without_encoder(LatentModel& model, const at::Tensor& x, co
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

@@ -16,7 +16,7 @@
 #include "objective/kld_weight.hpp"
 #include "model/latent_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::objective {
 
 struct ObjectiveOptions {
   Reduction reduction = Reduction::mean;
@@ -52,7 +52,7 @@ class Objective {
   /// The other term that Variance::optimal needs a running mean of: the squared error per value, mean over replicas.
   static constexpr const char* kSquaredError = "squared_error";
 
-  Objective(const ObjectiveOptions& options, const LatentModel& model);
+  Objective(const ObjectiveOptions& options, const model::LatentModel& model);
 
   const ObjectiveOptions& options() const { return options_; }
 
@@ -65,28 +65,28 @@ class Objective {
 
   /// The terms of a batch that holds `replicas` replicas of equal size, one after the other: means over them. What looks at a batch as a whole (free bits,
   /// the distance to the capacity, the optimal sigma, a decoder's draws) looks at each replica. x: [B, C, H, W], noise: [B, noise_per_sample].
-  LossTerms terms(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas = 1) const;
+  LossTerms terms(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas = 1) const;
 
   /// -log p(x|z) ([B], nats) as the objective shows it: with the seed's Gaussian of fixed sigma under `mean` the squared error per value, else nats per
   /// value under `mean`, and nats under `sum`.
-  at::Tensor reduced(const LatentModel& model, const Decoded& decoded, const at::Tensor& x) const;
+  at::Tensor reduced(const model::LatentModel& model, const model::Decoded& decoded, const at::Tensor& x) const;
 
  private:
-  LossTerms with_posterior(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const;
-  LossTerms importance_weighted(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;
-  LossTerms without_encoder(LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;
+  LossTerms with_posterior(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const;
+  LossTerms importance_weighted(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;
+  LossTerms without_encoder(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;
 
   ObjectiveOptions options_;
-  LatentKind kind_;
+  model::LatentKind kind_;
   std::int64_t latent_values_;
   std::vector<std::string> other_terms_;
 };
 
 /// The exact negative bound's reconstruction term, -log p(x|z) in nats per sample with all constants, from what `reduced` gives on average (so not of a
 /// decoder alone, whose estimate is in nats always). image_values: D.
-double reconstruction_nats(double reduced, const ObjectiveOptions& options, const LikelihoodOptions& likelihood, std::int64_t image_values);
+double reconstruction_nats(double reduced, const ObjectiveOptions& options, const model::LikelihoodOptions& likelihood, std::int64_t image_values);
 
 /// Whether the objective's reconstruction is PyTorch-VAE's plain squared error, which knows no sigma.
-bool is_squared_error(const ObjectiveOptions& options, const LikelihoodOptions& likelihood);
+bool is_squared_error(const ObjectiveOptions& options, const model::LikelihoodOptions& likelihood);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

@@ -13,7 +13,7 @@
 #include "comm/host_all_reduce.hpp"
 #include "device/progress_marks.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
 class BucketExchange {
  public:
@@ -21,28 +21,28 @@ class BucketExchange {
 
   /// Starts summing a contiguous tensor over the ranks, in place, behind those started before; returns at once. `what` names it in the
   /// log of collectives: "bucket 2". Throws as check_wire.
-  virtual void start(const at::Tensor& bucket, Wire wire, const std::string& what) = 0;
+  virtual void start(const at::Tensor& bucket, comm::Wire wire, const std::string& what) = 0;
 
   /// Makes the caller (host) or the current stream (GPU) wait for all that was started. Throws what the exchange threw.
   virtual void finish() = 0;
 
   /// From now on each sum passes a mark before and one after it, on the stream that it runs on (null: no more). On a GPU only: the host knows its own
   /// sums. `marks` outlive that.
-  virtual void leave_marks(ProgressMarks*) {}
+  virtual void leave_marks(device::ProgressMarks*) {}
 };
 
 /// Where an exchange leaves its traces, and under which label.
 struct ExchangeLog {
-  CollectiveLog& log;
+  comm::CollectiveLog& log;
   std::string label;  ///< "gradients"
 };
 
 /// A thread that drives `comm` (used by nobody else meanwhile), one bucket after the other. An entry of the log lasts as long as the sum.
-std::unique_ptr<BucketExchange> make_host_exchange(Communicator& comm, SumOrder order, const ExchangeLog& log);
+std::unique_ptr<BucketExchange> make_host_exchange(comm::Communicator& comm, comm::SumOrder order, const ExchangeLog& log);
 
 /// Collectives on `stream` (a cudaStream_t, that of `comm`), ordered with the device's current stream by events. With Wire::bf16 NCCL
 /// rounds after every addition, where the host rounds once. The host does not learn when a sum ends: entries of the log last until finish().
 /// May be captured in a CUDA graph, from any start() to the finish() behind it, once it has done the same outside: it keeps its own memory.
-std::unique_ptr<BucketExchange> make_device_exchange(Communicator& comm, SumOrder order, c10::Stream stream, const ExchangeLog& log);
+std::unique_ptr<BucketExchange> make_device_exchange(comm::Communicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

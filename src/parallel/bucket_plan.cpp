@@ -1,6 +1,6 @@
 #include "parallel/bucket_plan.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
 std::vector<Bucket> plan_buckets(const std::vector<ArenaSlot>& slots, std::size_t element_bytes, const BucketCaps& caps) {
   const auto bytes_of = [&](std::size_t first, std::size_t last) {
@@ -21,4 +21,4 @@ std::vector<Bucket> plan_buckets(const std::vector<ArenaSlot>& slots, std::size_
   return buckets;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

@@ -12,7 +12,7 @@
 
 #include "parallel/flat_arena.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
 /// The tensors [first_slot, last_slot) of an arena, and the elements [offset, offset + count) that hold them, gaps included.
 struct Bucket {
@@ -30,4 +30,4 @@ struct BucketCaps {
 /// the first bucket is sent as one. `slots`: an arena's, in registration order.
 std::vector<Bucket> plan_buckets(const std::vector<ArenaSlot>& slots, std::size_t element_bytes, const BucketCaps& caps);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

@@ -9,16 +9,16 @@
 #include "parallel/bucket_exchange.hpp"
 #include "parallel/tensor_buffer.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 class DeviceExchange final : public BucketExchange {
  public:
-  DeviceExchange(Communicator& comm, SumOrder order, c10::Stream stream, const ExchangeLog& log)
+  DeviceExchange(comm::Communicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log)
       : comm_(comm), order_(order), stream_(stream), log_(log), ready_(stream.device_type()), done_(stream.device_type()) {}
 
-  void start(const at::Tensor& bucket, Wire wire, const std::string& what) override {
-    check_wire(buffer_of(bucket).type, order_, wire);
+  void start(const at::Tensor& bucket, comm::Wire wire, const std::string& what) override {
+    comm::check_wire(buffer_of(bucket).type, order_, wire);
     running_.push_back(log_.log.begin(log_.label + ": " + what, bucket.nbytes()));
     // The kernels that wrote the bucket are in the current stream.
     ready_.record(current_stream());
@@ -35,16 +35,16 @@ class DeviceExchange final : public BucketExchange {
     running_.clear();
   }
 
-  void leave_marks(ProgressMarks* marks) override { marks_ = marks; }
+  void leave_marks(device::ProgressMarks* marks) override { marks_ = marks; }
 
  private:
-  void sum(const at::Tensor& bucket, Wire wire) {
-    if (wire == Wire::bf16) return sum_rounded(bucket);
-    if (order_ == SumOrder::fast) return comm_.all_reduce_sum(buffer_of(bucket));
+  void sum(const at::Tensor& bucket, comm::Wire wire) {
+    if (wire == comm::Wire::bf16) return sum_rounded(bucket);
+    if (order_ == comm::SumOrder::fast) return comm_.all_reduce_sum(buffer_of(bucket));
     if (!scratch_.defined() || scratch_.numel() * 2 < bucket.numel() + 1) scratch_ = at::empty({(bucket.numel() + 1) / 2}, bucket.options());
-    tree_all_reduce_sum(comm_, buffer_of(bucket), buffer_of(scratch_), [&](Buffer into, Buffer from) {
+    comm::tree_all_reduce_sum(comm_, buffer_of(bucket), buffer_of(scratch_), [&](comm::Buffer into, comm::Buffer from) {
       // The device is told: asking CUDA whose memory it is might not be captured.
-      const auto tensor_in = [&](Buffer b) { return at::for_blob(b.data, {b.count}).options(bucket.options()).target_device(bucket.device()).make_tensor(); };
+      const auto tensor_in = [&](comm::Buffer b) { return at::for_blob(b.data, {b.count}).options(bucket.options()).target_device(bucket.device()).make_tensor(); };
       tensor_in(into).add_(tensor_in(from));
     });
   }
@@ -60,20 +60,20 @@ class DeviceExchange final : public BucketExchange {
 
   c10::Stream current_stream() const { return c10::impl::VirtualGuardImpl(stream_.device_type()).getStream(stream_.device()); }
 
-  Communicator& comm_;
-  const SumOrder order_;
+  comm::Communicator& comm_;
+  const comm::SumOrder order_;
   const c10::Stream stream_;
   const ExchangeLog log_;
   c10::Event ready_, done_;
   at::Tensor scratch_, rounded_;
-  std::vector<CollectiveLog::Running> running_;
-  ProgressMarks* marks_ = nullptr;
+  std::vector<comm::CollectiveLog::Running> running_;
+  device::ProgressMarks* marks_ = nullptr;
 };
 
 }  // namespace
 
-std::unique_ptr<BucketExchange> make_device_exchange(Communicator& comm, SumOrder order, c10::Stream stream, const ExchangeLog& log) {
+std::unique_ptr<BucketExchange> make_device_exchange(comm::Communicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log) {
   return std::make_unique<DeviceExchange>(comm, order, stream, log);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& sizes, bool channels_last) {
@@ -36,4 +36,4 @@ at::Tensor FlatArena::view(std::size_t slot) const {
   return flat_.as_strided(s.sizes, s.strides, s.offset);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

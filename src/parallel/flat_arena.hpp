@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
 /// Where one tensor lies: `count` elements from `offset` (in elements), in the order that `strides` say.
 struct ArenaSlot {
@@ -45,4 +45,4 @@ class FlatArena {
   at::Tensor flat_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

@@ -10,7 +10,7 @@
 #include "base/error.hpp"
 #include "parallel/tensor_buffer.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
 using torch::autograd::variable_list;
 using torch::autograd::utils::LambdaPostHook;
@@ -26,8 +26,8 @@ GradientReducer::GradientReducer(const ParameterArena& parameters, const NamedTe
   for (std::size_t b = 0; b < buckets_.size(); ++b)
     for (std::size_t slot = buckets_[b].first_slot; slot < buckets_[b].last_slot; ++slot) bucket_of_slot_[slot] = b;
   if (exchange_) {
-    const Buffer gradients = buffer_of(parameters_.gradients());
-    const std::size_t element = size_of(options_.wire == Wire::bf16 ? DataType::bfloat16 : gradients.type);
+    const comm::Buffer gradients = buffer_of(parameters_.gradients());
+    const std::size_t element = comm::size_of(options_.wire == comm::Wire::bf16 ? comm::DataType::bfloat16 : gradients.type);
     bytes_per_step_ = static_cast<std::size_t>(gradients.count) * element + buffer_of(statistics_).bytes();
   }
   if (options_.reproducible && options_.batches > 1) {
@@ -54,7 +54,7 @@ GradientReducer::~GradientReducer() {
 std::string GradientReducer::describe_plan() const {
   std::string counts;
   for (const Bucket& bucket : buckets_) counts += (counts.empty() ? "" : ", ") + std::to_string(bucket.count);
-  return text(buckets_.size(), buckets_.size() == 1 ? " bucket" : " buckets", " of ", counts, " elements");
+  return base::text(buckets_.size(), buckets_.size() == 1 ? " bucket" : " buckets", " of ", counts, " elements");
 }
 
 void GradientReducer::begin_step() {
@@ -79,7 +79,7 @@ void GradientReducer::batch_forwarded() {
   if (!in_last_batch()) return;
   // Complete before backward begins: they go first.
   if (statistics_tree_) statistics_tree_->fold(0, statistics_.numel());
-  hand_over(statistics_, Wire::exact, "statistics");
+  hand_over(statistics_, comm::Wire::exact, "statistics");
 }
 
 void GradientReducer::batch_done() {
@@ -90,7 +90,7 @@ void GradientReducer::batch_done() {
   ++batch_;
 }
 
-void GradientReducer::hand_over(const at::Tensor& sum, Wire wire, const std::string& what) {
+void GradientReducer::hand_over(const at::Tensor& sum, comm::Wire wire, const std::string& what) {
   sequence_.push_back({what, sum.nbytes()});
   if (exchange_) exchange_->start(sum, wire, what);
 }
@@ -130,7 +130,7 @@ void GradientReducer::start_complete_buckets() {
   for (; next_bucket_ < buckets_.size() && missing_[next_bucket_] == 0; ++next_bucket_) {
     const Bucket& bucket = buckets_[next_bucket_];
     if (gradient_tree_) gradient_tree_->fold(bucket.offset, bucket.count);
-    hand_over(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count), options_.wire, text("bucket ", next_bucket_));
+    hand_over(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count), options_.wire, base::text("bucket ", next_bucket_));
   }
 }
 
@@ -139,7 +139,7 @@ void GradientReducer::finish() {
     std::string names;
     for (std::size_t slot = 0; slot < leaves_.size(); ++slot)
       if (arrived_.empty() || !arrived_[slot]) names += (names.empty() ? "" : ", ") + parameters_.slots()[slot].name;
-    throw Failure(text("these parameters got no gradient in the backward pass: ", names, ". A parameter that the loss does not depend on must not be trained (requires_grad)."));
+    throw base::Failure(base::text("these parameters got no gradient in the backward pass: ", names, ". A parameter that the loss does not depend on must not be trained (requires_grad)."));
   }
   if (!exchange_) return;
   clock_->begin();
@@ -147,4 +147,4 @@ void GradientReducer::finish() {
   clock_->end();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

@@ -33,13 +33,13 @@ namespace torch::autograd {
 struct Node;
 }
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
 struct ReducerOptions {
   BucketCaps caps;
   std::int64_t batches = 1;             ///< that this rank runs one after the other
   bool reproducible = false;            ///< sum this rank's batches as a tree too, not as a chain
-  Wire wire = Wire::exact;              ///< how gradients travel; statistics always travel as they are
+  comm::Wire wire = comm::Wire::exact;              ///< how gradients travel; statistics always travel as they are
   std::optional<bool> buckets_at_once;  ///< bring gradients into the arena a bucket at a time, not each by itself; empty: on a GPU
 };
 
@@ -61,17 +61,17 @@ class GradientReducer {
   void finish();
 
   /// What finish() really waited, by the clock in use: on the host that of the last step, on a GPU that of the latest step which it is known of.
-  Seconds exposed_wait() const { return clock_->latest(); }
+  base::Seconds exposed_wait() const { return clock_->latest(); }
 
   /// Another clock for that: one of the device. It outlives its use.
-  void use_clock(WaitClock& clock) { clock_ = &clock; }
+  void use_clock(device::WaitClock& clock) { clock_ = &clock; }
 
   /// What this rank has handed to the exchange since begin_step(), in order: what must be the same in every step for one of them to stand for all. In a world of
   /// one, what it would have handed.
-  const std::vector<ProgressWords::Collective>& sequence() const { return sequence_; }
+  const std::vector<base::ProgressWords::Collective>& sequence() const { return sequence_; }
 
   /// As BucketExchange::leave_marks.
-  void leave_marks(ProgressMarks* marks) {
+  void leave_marks(device::ProgressMarks* marks) {
     if (exchange_) exchange_->leave_marks(marks);
   }
   bool exchanges() const { return exchange_ != nullptr; }  ///< not in a world of one
@@ -92,7 +92,7 @@ class GradientReducer {
   bool buckets_at_once() const { return options_.buckets_at_once.value_or(!parameters_.gradients().is_cpu()); }
   // Batches without a tree are a chain: all of them add to the arena, as one recording of a batch stands for several.
   bool adds_up() const { return options_.batches > 1 && !gradient_tree_; }
-  void hand_over(const at::Tensor& sum, Wire wire, const std::string& what);
+  void hand_over(const at::Tensor& sum, comm::Wire wire, const std::string& what);
   void arrived(std::size_t slot);
   void bring_into_arena();
   void start_complete_buckets();
@@ -113,10 +113,10 @@ class GradientReducer {
   std::vector<bool> arrived_;          // by slot
   std::vector<at::Tensor> made_, into_; // by backward, and where they belong
   std::size_t next_bucket_ = 0;        // buckets before it have been started
-  std::vector<ProgressWords::Collective> sequence_;
+  std::vector<base::ProgressWords::Collective> sequence_;
 
-  HostWaitClock host_clock_;
-  WaitClock* clock_ = &host_clock_;
+  device::HostWaitClock host_clock_;
+  device::WaitClock* clock_ = &host_clock_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

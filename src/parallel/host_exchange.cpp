@@ -8,12 +8,12 @@
 #include "parallel/bucket_exchange.hpp"
 #include "parallel/tensor_buffer.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 class HostExchange final : public BucketExchange {
  public:
-  HostExchange(Communicator& comm, SumOrder order, const ExchangeLog& log)
+  HostExchange(comm::Communicator& comm, comm::SumOrder order, const ExchangeLog& log)
       : comm_(comm), order_(order), log_(log), thread_([this] { exchange_in_order(); }) {}
 
   ~HostExchange() override {
@@ -25,9 +25,9 @@ class HostExchange final : public BucketExchange {
     thread_.join();
   }
 
-  void start(const at::Tensor& bucket, Wire wire, const std::string& what) override {
-    const Buffer buffer = buffer_of(bucket);
-    check_wire(buffer.type, order_, wire);
+  void start(const at::Tensor& bucket, comm::Wire wire, const std::string& what) override {
+    const comm::Buffer buffer = buffer_of(bucket);
+    comm::check_wire(buffer.type, order_, wire);
     {
       const std::lock_guard lock(mutex_);
       waiting_.push_back({buffer, wire, what});
@@ -44,8 +44,8 @@ class HostExchange final : public BucketExchange {
 
  private:
   struct Job {
-    Buffer bucket;
-    Wire wire;
+    comm::Buffer bucket;
+    comm::Wire wire;
     std::string what;
   };
 
@@ -60,7 +60,7 @@ class HostExchange final : public BucketExchange {
       std::exception_ptr error;
       try {
         const auto running = log_.log.begin(log_.label + ": " + job.what, job.bucket.bytes());
-        all_reduce_on_host(comm_, job.bucket, order_, job.wire, scratch_);
+        comm::all_reduce_on_host(comm_, job.bucket, order_, job.wire, scratch_);
       } catch (...) {
         error = std::current_exception();
       }
@@ -71,8 +71,8 @@ class HostExchange final : public BucketExchange {
     }
   }
 
-  Communicator& comm_;
-  const SumOrder order_;
+  comm::Communicator& comm_;
+  const comm::SumOrder order_;
   const ExchangeLog log_;
   std::vector<std::byte> scratch_;
   std::mutex mutex_;
@@ -86,8 +86,8 @@ class HostExchange final : public BucketExchange {
 
 }  // namespace
 
-std::unique_ptr<BucketExchange> make_host_exchange(Communicator& comm, SumOrder order, const ExchangeLog& log) {
+std::unique_ptr<BucketExchange> make_host_exchange(comm::Communicator& comm, comm::SumOrder order, const ExchangeLog& log) {
   return std::make_unique<HostExchange>(comm, order, log);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 FlatArena make_arena(const NamedTensors& parameters, bool channels_last) {
@@ -31,4 +31,4 @@ ParameterArena::ParameterArena(const NamedTensors& parameters, bool channels_las
 
 FlatArena ParameterArena::make_companion() const { return FlatArena(slots(), values().options()); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

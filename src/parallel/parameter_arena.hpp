@@ -9,7 +9,7 @@
 
 #include "parallel/flat_arena.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
@@ -31,4 +31,4 @@ class ParameterArena {
   FlatArena values_, gradients_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

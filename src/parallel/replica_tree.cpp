@@ -7,10 +7,10 @@
 
 #include "base/power_of_two.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
 ReplicaTree::ReplicaTree(at::Tensor arena, std::int64_t replicas) : arena_(std::move(arena)) {
-  if (!is_power_of_two(replicas)) throw std::invalid_argument("a tree needs a power of two of replicas");
+  if (!base::is_power_of_two(replicas)) throw std::invalid_argument("a tree needs a power of two of replicas");
   for (; replicas > 1; replicas /= 2) partial_.push_back(at::empty_like(arena_));
 }
 
@@ -31,4 +31,4 @@ void ReplicaTree::fold(std::int64_t offset, std::int64_t count) {
   for (const at::Tensor& partial : partial_) part.add_(partial.slice(0, offset, offset + count));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

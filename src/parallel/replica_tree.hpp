@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
 class ReplicaTree {
  public:
@@ -34,4 +34,4 @@ class ReplicaTree {
   std::int64_t done_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

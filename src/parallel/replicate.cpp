@@ -7,9 +7,9 @@
 #include "comm/agreement.hpp"
 #include "parallel/tensor_buffer.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
-void broadcast_tensors(Communicator& host, const std::vector<at::Tensor>& tensors) {
+void broadcast_tensors(comm::Communicator& host, const std::vector<at::Tensor>& tensors) {
   const at::NoGradGuard no_grad;
   for (at::Tensor tensor : tensors) {
     const at::Tensor dense = tensor.detach().cpu().contiguous();
@@ -22,13 +22,13 @@ std::uint64_t hash_tensors(const std::vector<at::Tensor>& tensors) {
   std::uint64_t hash = 0;
   for (const at::Tensor& tensor : tensors) {
     const at::Tensor dense = tensor.detach().cpu().contiguous();
-    hash = hash_bytes(dense.data_ptr(), dense.nbytes(), hash);
+    hash = base::hash_bytes(dense.data_ptr(), dense.nbytes(), hash);
   }
   return hash;
 }
 
-void require_equal_tensors(Communicator& host, const std::string& what, const std::vector<at::Tensor>& tensors, ExitCode code) {
-  require_equal(host, what, hash_name(hash_tensors(tensors)), code);
+void require_equal_tensors(comm::Communicator& host, const std::string& what, const std::vector<at::Tensor>& tensors, base::ExitCode code) {
+  comm::require_equal(host, what, base::hash_name(hash_tensors(tensors)), code);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

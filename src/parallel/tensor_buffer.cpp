@@ -4,25 +4,25 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
-DataType data_type(at::ScalarType type) {
+comm::DataType data_type(at::ScalarType type) {
   switch (type) {
-    case at::kByte: return DataType::uint8;
-    case at::kLong: return DataType::int64;
-    case at::kBFloat16: return DataType::bfloat16;
-    case at::kFloat: return DataType::float32;
-    case at::kDouble: return DataType::float64;
-    default: throw std::invalid_argument(text("no collective for tensors of ", at::toString(type)));
+    case at::kByte: return comm::DataType::uint8;
+    case at::kLong: return comm::DataType::int64;
+    case at::kBFloat16: return comm::DataType::bfloat16;
+    case at::kFloat: return comm::DataType::float32;
+    case at::kDouble: return comm::DataType::float64;
+    default: throw std::invalid_argument(base::text("no collective for tensors of ", at::toString(type)));
   }
 }
 
 }  // namespace
 
-Buffer buffer_of(const at::Tensor& tensor) {
+comm::Buffer buffer_of(const at::Tensor& tensor) {
   if (!tensor.is_contiguous()) throw std::invalid_argument("collectives need contiguous tensors");
   return {tensor.data_ptr(), tensor.numel(), data_type(tensor.scalar_type())};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

@@ -5,9 +5,9 @@
 
 #include "comm/communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 
 /// The memory of a contiguous uint8, int64, bf16, fp32 or fp64 tensor; std::invalid_argument for any other.
-Buffer buffer_of(const at::Tensor& tensor);
+comm::Buffer buffer_of(const at::Tensor& tensor);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

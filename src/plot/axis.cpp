@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 // std::to_chars, because a decimal comma must not depend on anybody's locale.
@@ -136,7 +136,7 @@ Range padded(Range range, bool logarithmic) {
 
 Scale::Scale(Range range, bool logarithmic, double at_low, double at_high) : range_(range), logarithmic_(logarithmic), at_low_(at_low), at_high_(at_high) {
   const bool usable = can_show(range.low, logarithmic) && can_show(range.high, logarithmic) && range.low < range.high;
-  if (!usable) throw BadInput(text("an axis cannot run from ", range.low, " to ", range.high, logarithmic ? " in powers of ten" : ""));
+  if (!usable) throw base::BadInput(base::text("an axis cannot run from ", range.low, " to ", range.high, logarithmic ? " in powers of ten" : ""));
   factor_ = (at_high - at_low) / (logarithmic ? std::log(range.high / range.low) : range.high - range.low);
 }
 
@@ -164,4 +164,4 @@ std::string grouped(long long number) {
   return digits;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

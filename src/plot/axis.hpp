@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::plot {
 
 struct Range {
   double low = 0, high = 1;
@@ -55,4 +55,4 @@ std::string number_label(double value);
 /// "1,234,567".
 std::string grouped(long long number);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -3,7 +3,7 @@
 
 #include "plot/chart_frame.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 constexpr double kLabelWidth = 34;  // what a short label takes, in user units
@@ -15,7 +15,7 @@ Figure draw(const BarChart& chart) {
   const PlotArea area = plot_area(chart.y_label);
   std::optional<Range> found;
   for (const Bar& bar : chart.bars) found = range_of(std::span(&bar.value, 1), false, found);
-  Drawing drawing(chart.title, text(chart.y_label.empty() ? chart.title : chart.y_label, ": ", chart.bars.size(), " bars", found ? ", from " + number_label(found->low) + " to " + number_label(found->high) : "", "."), area);
+  Drawing drawing(chart.title, base::text(chart.y_label.empty() ? chart.title : chart.y_label, ": ", chart.bars.size(), " bars", found ? ", from " + number_label(found->low) + " to " + number_label(found->high) : "", "."), area);
   if (!found) {
     drawing.nothing_to_show(area);
     figure.drawing = drawing.finished();
@@ -41,18 +41,18 @@ Figure draw(const BarChart& chart) {
     const double left = area.left + room * static_cast<double>(i) + (room - width) / 2;
     if (std::isfinite(bar.value)) {
       const double top = y(std::max(0.0, bar.value)), bottom = y(std::min(0.0, bar.value));
-      drawing.element("rect", text("class=\"bar c0\" x=\"", coordinate(left), "\" y=\"", coordinate(top), "\" width=\"", coordinate(std::max(0.5, width)), "\" height=\"", coordinate(bottom - top), "\""),
+      drawing.element("rect", base::text("class=\"bar c0\" x=\"", coordinate(left), "\" y=\"", coordinate(top), "\" width=\"", coordinate(std::max(0.5, width)), "\" height=\"", coordinate(bottom - top), "\""),
                       bar.label + ": " + number_label(bar.value));
     } else {
-      drawing.element("path", text("class=\"bad\" d=\"M", coordinate(left + width / 2 - 3), " ", coordinate(area.bottom - 7), "l6 6m0 -6l-6 6\""), bar.label + ": not finite");
+      drawing.element("path", base::text("class=\"bad\" d=\"M", coordinate(left + width / 2 - 3), " ", coordinate(area.bottom - 7), "l6 6m0 -6l-6 6\""), bar.label + ": not finite");
     }
     if (i % labelled_every == 0) drawing.words(left + width / 2, area.bottom + 17, "middle", bar.label);
   }
-  drawing.element("line", text("class=\"rule\" x1=\"", coordinate(area.left), "\" y1=\"", coordinate(y(0)), "\" x2=\"", coordinate(area.right), "\" y2=\"", coordinate(y(0)), "\""));
+  drawing.element("line", base::text("class=\"rule\" x1=\"", coordinate(area.left), "\" y1=\"", coordinate(y(0)), "\" x2=\"", coordinate(area.right), "\" y2=\"", coordinate(y(0)), "\""));
   if (!chart.x_label.empty()) drawing.words(area.right, area.bottom + 36, "end", chart.x_label, "axis");
   drawing.reference_lines(area, chart.lines, nullptr, &y);
   figure.drawing = drawing.finished();
   return figure;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

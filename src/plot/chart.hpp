@@ -12,7 +12,7 @@
 
 #include "plot/html.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 
 /// What is drawn in place of a colour's number that is not given: the colour of its place in the list.
 inline constexpr int kOwnColour = -1;
@@ -125,4 +125,4 @@ Figure draw(const BarChart& chart);
 Figure draw(const ScatterChart& chart);
 Figure draw(const StackedBars& chart);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 constexpr double kTickGap = 6, kXTickBaseline = 17, kXLabelBaseline = 36, kYLabelRise = 12, kClipAir = 3;
@@ -111,7 +111,7 @@ Scale axis_scale(const Axis& axis, Range found, bool with_air, double at_low, do
 }
 
 void require_equal_lengths(const std::string& chart, const std::string& curve, std::size_t x, std::size_t y) {
-  if (x != y) throw BadInput(text("chart \"", chart, "\": ", curve, " has ", x, " values along one axis and ", y, " along the other"));
+  if (x != y) throw base::BadInput(base::text("chart \"", chart, "\": ", curve, " has ", x, " values along one axis and ", y, " along the other"));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

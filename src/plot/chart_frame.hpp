@@ -9,7 +9,7 @@
 #include "plot/axis.hpp"
 #include "plot/chart.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 
 /// A coordinate in user units: one digit behind the point, which is less than a pixel at any width.
 std::string coordinate(double value);
@@ -60,4 +60,4 @@ Scale axis_scale(const Axis& axis, Range found, bool with_air, double at_low, do
 /// Throws BadInput naming the chart and the curve unless the lengths are equal.
 void require_equal_lengths(const std::string& chart, const std::string& curve, std::size_t x, std::size_t y);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

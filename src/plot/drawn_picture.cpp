@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 constexpr std::uint8_t kLight = 255, kDark = 204, kLine = 217;
@@ -61,4 +61,4 @@ Picture shrunk_picture(const Picture& picture, int factor) {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -4,7 +4,7 @@
 
 #include "base/utf8.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
@@ -21,10 +21,10 @@ std::string html_escaped(std::string_view words) {
   std::string out;
   out.reserve(words.size());
   while (!words.empty()) {
-    const std::size_t length = utf8_length(words);
+    const std::size_t length = base::utf8_length(words);
     const char c = words[0];
     const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
-    if (length == 0) out += utf8_text(words.substr(0, 1));
+    if (length == 0) out += base::utf8_text(words.substr(0, 1));
     else if (control) out += kReplacement;
     else if (c == '&') out += "&amp;";
     else if (c == '<') out += "&lt;";
@@ -75,4 +75,4 @@ std::string data_uri(std::string_view type, std::string_view bytes) {
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::plot {
 
 /// `words` with &, <, >, " and ' as entities. Control characters, which no HTML text may hold, become U+FFFD; bytes that are no UTF-8 become escapes (base/utf8.hpp).
 std::string html_escaped(std::string_view words);
@@ -49,4 +49,4 @@ Html html_code(std::string_view name);
 /// "data:<type>;base64,...", which needs no file beside the page.
 std::string data_uri(std::string_view type, std::string_view bytes);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

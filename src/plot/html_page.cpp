@@ -7,7 +7,7 @@
 #include "plot/math_ml.hpp"
 #include "plot/page_style.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 struct PngSize {
@@ -17,7 +17,7 @@ struct PngSize {
 // From the header chunk, which comes first: a page whose pictures state their size does not jump while it loads.
 PngSize png_size(const PagePicture& picture) {
   constexpr std::string_view kSignature("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16);
-  if (picture.png.size() < 24 || !picture.png.starts_with(kSignature)) throw BadInput(text("the picture \"", picture.label, "\" is no PNG file"));
+  if (picture.png.size() < 24 || !picture.png.starts_with(kSignature)) throw base::BadInput(base::text("the picture \"", picture.label, "\" is no PNG file"));
   const auto number = [&](std::size_t at) {
     std::uint32_t value = 0;
     for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<std::uint8_t>(picture.png[at + i]);
@@ -60,7 +60,7 @@ Html slider_of(const PictureSlider& slider) {
     for (std::size_t i = 0; i + 1 < pictures.size(); ++i) earlier += html_picture(pictures[i]);
     // The script shows the slider and hides the list: one of the two is seen.
     content += html_void_element("input", {{"type", "range"}, {"min", "0"}, {"max", newest}, {"step", "1"}, {"value", newest}, {"aria-label", slider.title}, {"aria-valuetext", pictures.back().label}, {"hidden", ""}});
-    content += html_element("details", html_element("summary", text(pictures.size() - 1, pictures.size() == 2 ? " earlier picture" : " earlier pictures")) + earlier);
+    content += html_element("details", html_element("summary", base::text(pictures.size() - 1, pictures.size() == 2 ? " earlier picture" : " earlier pictures")) + earlier);
   }
   if (!slider.note.empty()) content += html_element("p", {{"class", "note"}}, slider.note);
   return html_element("div", {{"class", "slider"}}, content);
@@ -171,6 +171,6 @@ std::string HtmlPage::html() const {
   return out + "</body></html>\n";
 }
 
-void HtmlPage::write(const std::filesystem::path& path) const { replace_file(path, html()); }
+void HtmlPage::write(const std::filesystem::path& path) const { base::replace_file(path, html()); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -16,7 +16,7 @@
 #include "plot/chart.hpp"
 #include "plot/html.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 
 /// A number that is to be seen first.
 struct Fact {
@@ -88,4 +88,4 @@ Html html_table(const Table& table);
 Html html_figure(const Figure& figure);
 Html html_picture(const PagePicture& picture);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -11,7 +11,7 @@
 #include "base/utf8.hpp"
 #include "plot/drawn_picture.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 constexpr int kMargin = 16, kGap = 4, kLabelGap = 8;
@@ -32,7 +32,7 @@ using Surface = std::unique_ptr<cairo_surface_t, SurfaceDeleter>;
 using Context = std::unique_ptr<cairo_t, ContextDeleter>;
 
 void check(cairo_status_t status) {
-  if (status != CAIRO_STATUS_SUCCESS) throw Failure(text("cannot draw the image grid: ", cairo_status_to_string(status)));
+  if (status != CAIRO_STATUS_SUCCESS) throw base::Failure(base::text("cannot draw the image grid: ", cairo_status_to_string(status)));
 }
 
 struct Canvas {
@@ -61,7 +61,7 @@ void select(cairo_t* context, Font font) {
 double width_of(cairo_t* context, const std::string& words, Font font) {
   select(context, font);
   cairo_text_extents_t extents;
-  cairo_text_extents(context, utf8_text(words).c_str(), &extents);
+  cairo_text_extents(context, base::utf8_text(words).c_str(), &extents);
   return extents.x_advance;
 }
 
@@ -76,7 +76,7 @@ void write_text(cairo_t* context, const std::string& words, Font font, double x,
   const double start = x - align * width_of(context, words, font);
   cairo_set_source_rgb(context, ink, ink, ink);
   cairo_move_to(context, std::round(start), std::round(baseline));
-  cairo_show_text(context, utf8_text(words).c_str());
+  cairo_show_text(context, base::utf8_text(words).c_str());
 }
 
 // Where things stand, in pixels of the canvas.
@@ -180,31 +180,31 @@ std::string png_bytes(const Canvas& canvas) {
 }
 
 void check_pictures(std::span<const Picture> pictures, const GridOptions& options) {
-  if (pictures.empty()) throw BadInput("an image grid needs at least one picture");
-  if (options.columns < 1) throw BadInput(text("an image grid needs at least one column, not ", options.columns));
+  if (pictures.empty()) throw base::BadInput("an image grid needs at least one picture");
+  if (options.columns < 1) throw base::BadInput(base::text("an image grid needs at least one column, not ", options.columns));
   const Picture& first = pictures[0];
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     const Picture& picture = pictures[i];
-    const auto size = [](const Picture& of) { return text(of.height, "x", of.width, "x", of.channels); };
+    const auto size = [](const Picture& of) { return base::text(of.height, "x", of.width, "x", of.channels); };
     if (picture.height != first.height || picture.width != first.width || picture.channels != first.channels) {
-      throw BadInput(text("an image grid needs pictures of one size: the first is ", size(first), ", number ", i, " is ", size(picture)));
+      throw base::BadInput(base::text("an image grid needs pictures of one size: the first is ", size(first), ", number ", i, " is ", size(picture)));
     }
     if (picture.height < 1 || picture.width < 1 || picture.channels < 1) {
-      throw BadInput(text("an image grid draws pictures with at least one pixel and channel, not ", size(picture), " (height x width x channels)"));
+      throw base::BadInput(base::text("an image grid draws pictures with at least one pixel and channel, not ", size(picture), " (height x width x channels)"));
     }
     const std::size_t expected = static_cast<std::size_t>(picture.height) * picture.width * picture.channels;
     if (picture.pixels.size() != expected) {
-      throw BadInput(text("picture ", i, " of ", size(picture), " holds ", picture.pixels.size(), " values, not ", expected));
+      throw base::BadInput(base::text("picture ", i, " of ", size(picture), " holds ", picture.pixels.size(), " values, not ", expected));
     }
   }
   if (options.blocks.empty()) return;
   int in_blocks = 0;
   for (const GridBlock& block : options.blocks) {
-    if (block.rows < 1) throw BadInput(text("a block of an image grid needs at least one row: \"", block.heading, "\" has ", block.rows));
+    if (block.rows < 1) throw base::BadInput(base::text("a block of an image grid needs at least one row: \"", block.heading, "\" has ", block.rows));
     in_blocks += block.rows;
   }
   const std::size_t rows = (pictures.size() + static_cast<std::size_t>(options.columns) - 1) / static_cast<std::size_t>(options.columns);
-  if (static_cast<std::size_t>(in_blocks) != rows) throw BadInput(text("an image grid of ", rows, " rows cannot be cut into blocks of ", in_blocks, " together"));
+  if (static_cast<std::size_t>(in_blocks) != rows) throw base::BadInput(base::text("an image grid of ", rows, " rows cannot be cut into blocks of ", in_blocks, " together"));
 }
 
 // What is drawn of the pictures: with colours that there are, and small enough.
@@ -251,7 +251,7 @@ std::string image_grid_png(std::span<const Picture> given, const GridOptions& op
 }
 
 void write_image_grid(const std::filesystem::path& path, std::span<const Picture> pictures, const GridOptions& options) {
-  replace_file(path, image_grid_png(pictures, options));
+  base::replace_file(path, image_grid_png(pictures, options));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::plot {
 
 /// One picture: `pixels` is [height, width, channels] row-major, 8 bits. Any number of channels is drawn: 1 is grey, 3 RGB, and the others as drawn_picture.hpp says.
 struct Picture {
@@ -41,4 +41,4 @@ std::string image_grid_png(std::span<const Picture> pictures, const GridOptions&
 /// The same into a file, by rename. Throws Failure also when it cannot be written.
 void write_image_grid(const std::filesystem::path& path, std::span<const Picture> pictures, const GridOptions& options);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

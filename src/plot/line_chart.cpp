@@ -4,7 +4,7 @@
 #include "plot/chart_frame.hpp"
 #include "plot/thinned_curve.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 constexpr int kColumns = 400;        // about the plot's width in user units
@@ -118,27 +118,27 @@ Figure draw(const LineChart& chart) {
   drawing.open_clipped(area);
   for (std::size_t i = 0; i < chart.bands.size(); ++i) {
     const int colour = colour_of(chart.bands[i].colour, i);
-    drawing.element("path", text("class=\"area c", colour, "\" d=\"", band_path(chart.bands[i], x, y), "\""));
+    drawing.element("path", base::text("class=\"area c", colour, "\" d=\"", band_path(chart.bands[i], x, y), "\""));
     figure.legend.push_back({chart.bands[i].name, colour, LegendMark::area});
   }
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const std::string spread = spread_path(curves[i].pieces, x, y);
-    if (!spread.empty()) drawing.element("path", text("class=\"area c", colour_of(chart.series[i].colour, i), "\" d=\"", spread, "\""));
+    if (!spread.empty()) drawing.element("path", base::text("class=\"area c", colour_of(chart.series[i].colour, i), "\" d=\"", spread, "\""));
   }
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const Series& series = chart.series[i];
     const int colour = colour_of(series.colour, i);
     const std::string path = line_path(curves[i].pieces, x, y);
-    if (!path.empty()) drawing.element("path", text("class=\"line c", colour, series.dashed ? " dashed" : "", "\" d=\"", path, "\""));
+    if (!path.empty()) drawing.element("path", base::text("class=\"line c", colour, series.dashed ? " dashed" : "", "\" d=\"", path, "\""));
     if (series.dots && series.x.size() <= kFewDots) {
       for (const Piece& piece : curves[i].pieces)
         for (const CurvePoint& point : piece)
-          drawing.element("circle", text("class=\"dot c", colour, "\" cx=\"", coordinate(x(point.x)), "\" cy=\"", coordinate(y(point.y)), "\" r=\"3\""),
-                          text(series.name, ": ", number_label(point.y), " at ", number_label(point.x)));
+          drawing.element("circle", base::text("class=\"dot c", colour, "\" cx=\"", coordinate(x(point.x)), "\" cy=\"", coordinate(y(point.y)), "\" r=\"3\""),
+                          base::text(series.name, ": ", number_label(point.y), " at ", number_label(point.x)));
     }
     for (std::size_t g = 0; g < std::min(curves[i].gaps.size(), kManyGaps); ++g) {
       const double at = x(curves[i].gaps[g]);
-      drawing.element("path", text("class=\"bad\" d=\"M", coordinate(at - 3), " ", coordinate(area.bottom - 7), "l6 6m0 -6l-6 6\""), text(series.name, ": not finite at ", number_label(curves[i].gaps[g])));
+      drawing.element("path", base::text("class=\"bad\" d=\"M", coordinate(at - 3), " ", coordinate(area.bottom - 7), "l6 6m0 -6l-6 6\""), base::text(series.name, ": not finite at ", number_label(curves[i].gaps[g])));
     }
     if (!series.name.empty()) figure.legend.push_back({series.name, colour, series.dashed ? LegendMark::dashed : series.dots && series.x.size() <= kFewDots ? LegendMark::dot : LegendMark::line});
   }
@@ -148,4 +148,4 @@ Figure draw(const LineChart& chart) {
   return figure;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

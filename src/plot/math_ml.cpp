@@ -8,7 +8,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 const std::map<std::string, std::string, std::less<>> kLetters = {
@@ -40,7 +40,7 @@ class Formula {
     bool spaced = false;     ///< a function's name: a thin space parts it from what follows without parentheses
   };
 
-  [[noreturn]] void refuse(const std::string& what) const { throw BadInput(text("formula \"", source_, "\": ", what)); }
+  [[noreturn]] void refuse(const std::string& what) const { throw base::BadInput(base::text("formula \"", source_, "\": ", what)); }
 
   bool skip_spaces() {
     while (at_ < source_.size() && source_[at_] == ' ') ++at_;
@@ -162,4 +162,4 @@ Html math_ml(std::string_view formula) {
   return Html::trusted("<math display=\"block\"><mrow>" + Formula(formula).whole() + "</mrow></math>");
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -5,7 +5,7 @@
 
 #include "plot/html.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 
 /// A displayed formula: math_ml("\\log p(x) \\ge E_{q(z|x)}[\\log p(x|z)] - \\mathrm{KL}(q(z|x) \\| p(z))").
 ///
@@ -15,4 +15,4 @@ namespace vae_dist {
 /// do not match.
 Html math_ml(std::string_view formula);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

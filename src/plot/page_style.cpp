@@ -1,6 +1,6 @@
 #include "plot/page_style.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 
 const std::string_view kPageStyle = R"css(
 :root {
@@ -122,4 +122,4 @@ for (const slider of document.querySelectorAll(".slider")) {
 
 const std::string_view kPagePolicy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-MzYyH0mPUPcb4vo03+6aITSAZd7wj931/vLfk5EvhY8='; base-uri 'none'; form-action 'none'";
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -5,7 +5,7 @@
 
 #include "plot/chart_frame.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 constexpr PlotArea kSquare{.left = 44, .top = 26, .right = 404, .bottom = 386, .width = 416, .height = 430};
@@ -50,9 +50,9 @@ Figure draw(const ScatterChart& chart) {
     paths.push_back(std::move(by_depth));
   }
 
-  std::string description = text(points, " points: ", chart.y_label, " over ", chart.x_label, ".");
+  std::string description = base::text(points, " points: ", chart.y_label, " over ", chart.x_label, ".");
   if (left_out > 0) {
-    const std::string outside = text(left_out, left_out == 1 ? " point lies" : " points lie", " outside of the chart.");
+    const std::string outside = base::text(left_out, left_out == 1 ? " point lies" : " points lie", " outside of the chart.");
     description += " " + outside;
     figure.caption += (figure.caption.empty() ? "" : " ") + outside;
   }
@@ -62,15 +62,15 @@ Figure draw(const ScatterChart& chart) {
   for (std::size_t i = 0; i < paths.size(); ++i) {
     const int colour = colour_of(chart.clouds[i].colour, i);
     for (int depth = 0; depth < 3; ++depth)
-      if (!paths[i][depth].empty()) drawing.element("path", text("class=\"point depth", depth, " c", colour, "\" d=\"", paths[i][depth], "\""));
+      if (!paths[i][depth].empty()) drawing.element("path", base::text("class=\"point depth", depth, " c", colour, "\" d=\"", paths[i][depth], "\""));
     figure.legend.push_back({chart.clouds[i].name, colour, LegendMark::dot});
   }
   for (const double radius : chart.circles)
-    drawing.element("circle", text("class=\"circle\" cx=\"", coordinate(x(0)), "\" cy=\"", coordinate(y(0)), "\" r=\"", coordinate(x(radius) - x(0)), "\""));
+    drawing.element("circle", base::text("class=\"circle\" cx=\"", coordinate(x(0)), "\" cy=\"", coordinate(y(0)), "\" r=\"", coordinate(x(radius) - x(0)), "\""));
   drawing.close_clipped();
   if (!chart.circles.empty() && !chart.circles_name.empty()) figure.legend.push_back({chart.circles_name, 0, LegendMark::ring});
   figure.drawing = drawing.finished();
   return figure;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -3,7 +3,7 @@
 
 #include "plot/chart_frame.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 constexpr double kLetter = 7.4;       // width of one, in user units, at the size of a narrow page
@@ -33,7 +33,7 @@ Figure draw(const StackedBars& chart) {
   area.bottom = kTop + room * static_cast<double>(std::max<std::size_t>(1, chart.bars.size()));
   area.width = kWidth;
   area.height = area.bottom + kFoot;
-  Drawing drawing(chart.title, text(chart.x_label.empty() ? chart.title : chart.x_label, ": ", chart.bars.size(), " bars."), area);
+  Drawing drawing(chart.title, base::text(chart.x_label.empty() ? chart.title : chart.x_label, ": ", chart.bars.size(), " bars."), area);
   if (!(longest > 0)) {
     drawing.nothing_to_show(area);
     figure.drawing = drawing.finished();
@@ -51,9 +51,9 @@ Figure draw(const StackedBars& chart) {
     for (std::size_t part = 0; part < bar.parts.size(); ++part) {
       const double length = usable(bar.parts[part]);
       if (length == 0) continue;
-      drawing.element("rect", text("class=\"bar c", colour_of(kOwnColour, part), "\" x=\"", coordinate(x(from)), "\" y=\"", coordinate(top + room * 0.1), "\" width=\"",
+      drawing.element("rect", base::text("class=\"bar c", colour_of(kOwnColour, part), "\" x=\"", coordinate(x(from)), "\" y=\"", coordinate(top + room * 0.1), "\" width=\"",
                                    coordinate(x(from + length) - x(from)), "\" height=\"", coordinate(room * 0.8), "\""),
-                      text(bar.label, ", ", chart.parts[part], ": ", number_label(length)));
+                      base::text(bar.label, ", ", chart.parts[part], ": ", number_label(length)));
       from += length;
     }
     if (i % named_every == 0) drawing.words(area.left - 6, top + room / 2 + 4, "end", bar.label);
@@ -63,4 +63,4 @@ Figure draw(const StackedBars& chart) {
   return figure;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 // The values of one column.
@@ -63,4 +63,4 @@ ThinnedCurve thinned(std::span<const double> x, std::span<const double> y, const
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

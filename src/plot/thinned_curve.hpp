@@ -6,7 +6,7 @@
 
 #include "plot/axis.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 
 /// A point of the drawn line: y is the mean of the values it stands for, low and high are their least and greatest.
 struct CurvePoint {
@@ -23,4 +23,4 @@ struct ThinnedCurve {
 /// shown (NaN, infinite, at or below 0 on a logarithmic y), the line has a gap. x ascends; a point whose x cannot be shown is left out.
 ThinnedCurve thinned(std::span<const double> x, std::span<const double> y, const Scale& x_scale, bool y_logarithmic, int columns);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

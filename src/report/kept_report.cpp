@@ -3,7 +3,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 namespace {
 
 constexpr double kShareOfTime = 0.02;
@@ -15,16 +15,16 @@ void KeptReport::refresh() {
 }
 
 void KeptReport::finish() {
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   try {
     file_.write();
     failed_ = false;
   } catch (const std::exception& error) {
-    if (!failed_) log::warn(text("report.html was not written: ", error.what()));
+    if (!failed_) log::warn(base::text("report.html was not written: ", error.what()));
     failed_ = true;
   }
   took_ = watch.elapsed();
   since_written_.restart();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::report

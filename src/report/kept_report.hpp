@@ -6,7 +6,7 @@
 #include "base/clock.hpp"
 #include "report/run_report_file.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 
 class KeptReport {
  public:
@@ -21,9 +21,9 @@ class KeptReport {
 
  private:
   RunReportFile file_;
-  Seconds took_{0};
-  Stopwatch since_written_;
+  base::Seconds took_{0};
+  base::Stopwatch since_written_;
   bool failed_ = false;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::report

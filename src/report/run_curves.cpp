@@ -9,7 +9,7 @@
 #include "base/text.hpp"
 #include "plot/axis.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 namespace {
 
 constexpr double kRatioForPowers = 10;  // greatest over least value from which a logarithmic axis shows more
@@ -62,13 +62,13 @@ std::set<std::string> evaluated_on(std::span<const RunRecord> runs) {
 
 std::string series_name(std::span<const RunRecord> runs, const RunRecord& run, const std::string& what) { return runs.size() == 1 ? what : what.empty() ? run.name : run.name + ", " + what; }
 
-void choose_y_axis(LineChart& chart, bool may_be_logarithmic) {
-  std::optional<Range> all, later;
+void choose_y_axis(plot::LineChart& chart, bool may_be_logarithmic) {
+  std::optional<plot::Range> all, later;
   bool positive = true;
-  for (const Series& series : chart.series) {
-    all = range_of(series.y, false, all);
+  for (const plot::Series& series : chart.series) {
+    all = plot::range_of(series.y, false, all);
     const std::size_t start = series.y.size() / 20;
-    later = range_of(std::span(series.y).subspan(start), false, later);
+    later = plot::range_of(std::span(series.y).subspan(start), false, later);
     positive = positive && std::none_of(series.y.begin(), series.y.end(), [](double y) { return std::isfinite(y) && y <= 0; });
   }
   if (!all) return;
@@ -76,18 +76,18 @@ void choose_y_axis(LineChart& chart, bool may_be_logarithmic) {
     chart.y.logarithmic = true;
   } else if (later && all->high - all->low > 8 * (later->high - later->low) && later->low < later->high) {
     // The first steps fall from far above, and would press all that follows flat.
-    const Range seen = padded(*later, false);
+    const plot::Range seen = plot::padded(*later, false);
     chart.y.low = std::max(seen.low, std::min(all->low, seen.low));
     chart.y.high = seen.high;
-    chart.caption = "The first steps lie outside: all values run from " + number_label(all->low) + " to " + number_label(all->high) + ".";
+    chart.caption = "The first steps lie outside: all values run from " + plot::number_label(all->low) + " to " + plot::number_label(all->high) + ".";
   }
 }
 
 // Steps' curve and evaluations' points of the same name, of every run.
-LineChart chart_of(std::span<const RunRecord> runs, const std::string& name, const std::string& title, const std::string& unit, bool falls) {
-  LineChart chart{.title = title, .x = {.label = "step", .low = 0}, .y = {.label = unit}};
+plot::LineChart chart_of(std::span<const RunRecord> runs, const std::string& name, const std::string& title, const std::string& unit, bool falls) {
+  plot::LineChart chart{.title = title, .x = {.label = "step", .low = 0}, .y = {.label = unit}};
   for (std::size_t r = 0; r < runs.size(); ++r) {
-    const int colour = runs.size() == 1 ? kOwnColour : static_cast<int>(r) % kColours;
+    const int colour = runs.size() == 1 ? plot::kOwnColour : static_cast<int>(r) % plot::kColours;
     const Curve* steps = find(runs[r], name);
     if (steps && !steps->value.empty()) chart.series.push_back({.name = series_name(runs, runs[r], runs.size() == 1 ? "each step" : ""), .x = steps->step, .y = steps->value, .colour = colour});
     for (const std::string& on : evaluated_on(runs)) {
@@ -101,10 +101,10 @@ LineChart chart_of(std::span<const RunRecord> runs, const std::string& name, con
   return chart;
 }
 
-void add_mean_image(std::span<const RunRecord> runs, LineChart& chart) {
+void add_mean_image(std::span<const RunRecord> runs, plot::LineChart& chart) {
   for (const std::string& on : evaluated_on(runs)) {
     const Curve mean_image = evaluation_curve(runs[0], on, "mean_image_mse");
-    if (!mean_image.value.empty()) chart.lines.push_back({text("the mean image's", evaluated_on(runs).size() > 1 ? ", " + on : ""), mean_image.value.back()});
+    if (!mean_image.value.empty()) chart.lines.push_back({base::text("the mean image's", evaluated_on(runs).size() > 1 ? ", " + on : ""), mean_image.value.back()});
   }
 }
 
@@ -172,29 +172,29 @@ Curve evaluation_curve(const RunRecord& run, const std::string& on, const std::s
   return out;
 }
 
-std::vector<Figure> learning_charts(std::span<const RunRecord> runs) {
-  std::vector<Figure> out;
+std::vector<plot::Figure> learning_charts(std::span<const RunRecord> runs) {
+  std::vector<plot::Figure> out;
   for (const Known& known : kLearning) {
     if (!changes(runs, known.name)) continue;
-    LineChart chart = chart_of(runs, known.name, known.title, known.unit, known.falls);
+    plot::LineChart chart = chart_of(runs, known.name, known.title, known.unit, known.falls);
     if (known.name == std::string("mse")) add_mean_image(runs, chart);
     if (known.counts) chart.y.low = 0;
-    out.push_back(draw(chart));
+    out.push_back(plot::draw(chart));
   }
   for (const std::string& name : all_names(runs)) {
     const bool shown = among(kSpeed, name) || among(kNoCharts, name) || std::any_of(std::begin(kLearning), std::end(kLearning), [&](const Known& known) { return name == known.name; });
-    if (!shown && changes(runs, name)) out.push_back(draw(chart_of(runs, name, spoken(name), "", false)));
+    if (!shown && changes(runs, name)) out.push_back(plot::draw(chart_of(runs, name, spoken(name), "", false)));
   }
   return out;
 }
 
-std::vector<Figure> speed_charts(std::span<const RunRecord> runs) {
-  std::vector<Figure> out;
+std::vector<plot::Figure> speed_charts(std::span<const RunRecord> runs) {
+  std::vector<plot::Figure> out;
   const auto any_has = [&](const char* name) { return std::any_of(runs.begin(), runs.end(), [&](const RunRecord& run) { return find(run, name) != nullptr; }); };
-  if (any_has("samples_per_second")) out.push_back(draw(chart_of(runs, "samples_per_second", "Throughput, all ranks together", "samples a second", false)));
+  if (any_has("samples_per_second")) out.push_back(plot::draw(chart_of(runs, "samples_per_second", "Throughput, all ranks together", "samples a second", false)));
   if (!any_has("step_seconds")) return out;
 
-  LineChart times{.title = runs.size() == 1 ? "Time of a step, on rank 0" : "Time of a step", .x = {.label = "step", .low = 0}, .y = {.label = "ms"}};
+  plot::LineChart times{.title = runs.size() == 1 ? "Time of a step, on rank 0" : "Time of a step", .x = {.label = "step", .low = 0}, .y = {.label = "ms"}};
   for (const RunRecord& run : runs) {
     const auto add = [&](const char* name, const std::string& words) {
       if (const Curve* curve = find(run, name)) times.series.push_back({.name = series_name(runs, run, words), .x = curve->step, .y = milliseconds(curve->value)});
@@ -204,9 +204,9 @@ std::vector<Figure> speed_charts(std::span<const RunRecord> runs) {
     add("data_wait_seconds", "waiting for data");
     add("allreduce_wait_seconds", "waiting for the all-reduce");
   }
-  out.push_back(draw(times));
+  out.push_back(plot::draw(times));
 
-  StackedBars bars{.title = "Where the time of a step goes", .caption = {}, .x_label = "ms a step", .parts = {"computing", "waiting for data", "waiting for the all-reduce"}, .bars = {}};
+  plot::StackedBars bars{.title = "Where the time of a step goes", .caption = {}, .x_label = "ms a step", .parts = {"computing", "waiting for data", "waiting for the all-reduce"}, .bars = {}};
   bool all_ranks = true;
   for (const RunRecord& run : runs) {
     all_ranks = all_ranks && !run.ranks.empty();
@@ -216,12 +216,12 @@ std::vector<Figure> speed_charts(std::span<const RunRecord> runs) {
     }
   }
   if (!all_ranks) bars.caption = "Rank 0 as in metrics.jsonl: medians over its logged steps.";
-  out.push_back(draw(bars));
+  out.push_back(plot::draw(bars));
   return out;
 }
 
-Table constant_curves(std::span<const RunRecord> runs) {
-  Table table;
+plot::Table constant_curves(std::span<const RunRecord> runs) {
+  plot::Table table;
   table.header.push_back("The same at every step");
   for (const RunRecord& run : runs) table.header.push_back(runs.size() == 1 ? "value" : run.name);
   for (const std::string& name : all_names(runs)) {
@@ -229,10 +229,10 @@ Table constant_curves(std::span<const RunRecord> runs) {
     const bool has = std::any_of(runs.begin(), runs.end(), [&](const RunRecord& run) { return find(run, name) != nullptr; });
     if (counted || !has || changes(runs, name)) continue;
     const auto known = std::find_if(std::begin(kLearning), std::end(kLearning), [&](const Known& each) { return name == each.name; });
-    Table::Row row{{known == std::end(kLearning) ? spoken(name) : known->title}};
+    plot::Table::Row row{{known == std::end(kLearning) ? spoken(name) : known->title}};
     for (const RunRecord& run : runs) {
       const Curve* curve = find(run, name);
-      row.cells.push_back(curve && !curve->value.empty() ? number_label(curve->value.back()) : "");
+      row.cells.push_back(curve && !curve->value.empty() ? plot::number_label(curve->value.back()) : "");
     }
     table.rows.push_back(std::move(row));
   }
@@ -240,25 +240,25 @@ Table constant_curves(std::span<const RunRecord> runs) {
   return table;
 }
 
-std::vector<Figure> kld_charts(std::span<const RunRecord> runs) {
-  std::vector<Figure> out;
+std::vector<plot::Figure> kld_charts(std::span<const RunRecord> runs) {
+  std::vector<plot::Figure> out;
   for (const RunRecord& run : runs) {
     if (run.kld_per_dimension.empty()) continue;
-    std::vector<Bar> bars;
-    for (std::size_t d = 0; d < run.kld_per_dimension.size(); ++d) bars.push_back({text("z", d), run.kld_per_dimension[d]});
+    std::vector<plot::Bar> bars;
+    for (std::size_t d = 0; d < run.kld_per_dimension.size(); ++d) bars.push_back({base::text("z", d), run.kld_per_dimension[d]});
     // NaN has no place in an order: last.
-    const auto key = [](const Bar& bar) { return std::isfinite(bar.value) ? bar.value : -std::numeric_limits<double>::infinity(); };
-    std::stable_sort(bars.begin(), bars.end(), [&](const Bar& left, const Bar& right) { return key(left) > key(right); });
-    const auto used = std::count_if(bars.begin(), bars.end(), [](const Bar& bar) { return bar.value > 0.1; });
-    std::string caption = text(used, " of ", bars.size(), " dimensions carry more than 0.1 nats.");
+    const auto key = [](const plot::Bar& bar) { return std::isfinite(bar.value) ? bar.value : -std::numeric_limits<double>::infinity(); };
+    std::stable_sort(bars.begin(), bars.end(), [&](const plot::Bar& left, const plot::Bar& right) { return key(left) > key(right); });
+    const auto used = std::count_if(bars.begin(), bars.end(), [](const plot::Bar& bar) { return bar.value > 0.1; });
+    std::string caption = base::text(used, " of ", bars.size(), " dimensions carry more than 0.1 nats.");
     if (bars.size() > kDimensionsShown) {
-      caption += text(" The first ", kDimensionsShown, " are drawn.");
+      caption += base::text(" The first ", kDimensionsShown, " are drawn.");
       bars.resize(kDimensionsShown);
     }
-    out.push_back(draw(BarChart{.title = runs.size() == 1 ? "KL of each latent dimension, sorted" : "KL of each latent dimension, sorted: " + run.name, .caption = caption,
+    out.push_back(plot::draw(plot::BarChart{.title = runs.size() == 1 ? "KL of each latent dimension, sorted" : "KL of each latent dimension, sorted: " + run.name, .caption = caption,
                                 .x_label = "latent dimension", .y_label = "nats", .bars = std::move(bars)}));
   }
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::report

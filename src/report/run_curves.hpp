@@ -7,20 +7,20 @@
 #include "plot/chart.hpp"
 #include "report/run_report.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 
 /// Loss terms, weights, learning rate, gradient norm; then every further series that the runs have. Curves that never change in any run are
 /// left to constant_curves().
-std::vector<Figure> learning_charts(std::span<const RunRecord> runs);
+std::vector<plot::Figure> learning_charts(std::span<const RunRecord> runs);
 
 /// Throughput, and where the time of a step goes.
-std::vector<Figure> speed_charts(std::span<const RunRecord> runs);
+std::vector<plot::Figure> speed_charts(std::span<const RunRecord> runs);
 
 /// A table of what stays the same through each run: beta, M_N, the learning rate. Empty if there is none.
-Table constant_curves(std::span<const RunRecord> runs);
+plot::Table constant_curves(std::span<const RunRecord> runs);
 
 /// KL of each latent dimension, sorted; one chart a run that knows it.
-std::vector<Figure> kld_charts(std::span<const RunRecord> runs);
+std::vector<plot::Figure> kld_charts(std::span<const RunRecord> runs);
 
 /// Of the values that are finite; NaN where there are none.
 double median(std::vector<double> values);
@@ -28,4 +28,4 @@ double median(std::vector<double> values);
 /// The values named `name` of all evaluations on `on`.
 Curve evaluation_curve(const RunRecord& run, const std::string& on, const std::string& name);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::report

@@ -8,7 +8,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 namespace {
 
 using nlohmann::json;
@@ -53,8 +53,8 @@ void add_ranks(const ordered_json& ranks, RunRecord& run) {
     if (!each.is_object()) continue;
     const auto host = each.find("host");
     RankTimes times;
-    times.name = text("rank ", run.ranks.size());
-    if (const double rank = number_of(each, "rank"); std::isfinite(rank)) times.name = text("rank ", rank);
+    times.name = base::text("rank ", run.ranks.size());
+    if (const double rank = number_of(each, "rank"); std::isfinite(rank)) times.name = base::text("rank ", rank);
     if (host != each.end() && host->is_string()) times.name += " (" + host->get<std::string>() + ")";
     times.step = number_of(each, "step_seconds");
     times.data_wait = number_of(each, "data_wait_seconds");
@@ -84,7 +84,7 @@ void add_log_line(std::string_view line, RunRecord& run) {
 
 void RunLogReader::read_into(RunRecord& run) {
   std::ifstream file(path_, std::ios::binary | std::ios::ate);
-  if (!file) throw BadInput(text("cannot read ", path_.string(), ": ", std::strerror(errno)));
+  if (!file) throw base::BadInput(base::text("cannot read ", path_.string(), ": ", std::strerror(errno)));
   const auto size = static_cast<std::uintmax_t>(file.tellg());
   if (size < read_) {
     read_ = 0;
@@ -111,4 +111,4 @@ void RunLogReader::read_into(RunRecord& run) {
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::report

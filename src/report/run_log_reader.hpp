@@ -6,7 +6,7 @@
 
 #include "report/run_report.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 
 /// Adds a line of metrics.jsonl to `run`. Every number of a step becomes a point of the curve of its name, null a NaN. A line with "evaluated"
 /// is an evaluation; its "kld_per_dimension" (an array) replaces the run's. A line with "ranks" (an array of objects with rank, host, step_seconds,
@@ -26,4 +26,4 @@ class RunLogReader {
   std::uintmax_t read_ = 0;  // bytes
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::report

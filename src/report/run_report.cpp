@@ -9,7 +9,7 @@
 #include "plot/axis.hpp"
 #include "report/run_curves.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 namespace {
 
 constexpr double kCollapsedNats = 0.5;
@@ -55,55 +55,55 @@ double last_step(const RunRecord& run) {
   return step;
 }
 
-std::string percent(double share) { return number_label(std::round(1000 * share) / 10) + " %"; }
+std::string percent(double share) { return plot::number_label(std::round(1000 * share) / 10) + " %"; }
 
-std::vector<Fact> facts_of(const RunRecord& run) {
-  std::vector<Fact> out{{"Steps", grouped(std::llround(last_step(run))), ""}};
-  if (const auto epoch = last_logged(run, "epoch")) out.back().note = "epoch " + grouped(std::llround(*epoch) + 1);
-  if (const auto loss = newest(run, "loss")) out.push_back({"Loss", number_label(loss->value), loss->where});
-  if (const auto best = best_validation(run)) out.push_back({"Best validation loss", number_label(best->value), "at step " + grouped(std::llround(best->step))});
+std::vector<plot::Fact> facts_of(const RunRecord& run) {
+  std::vector<plot::Fact> out{{"Steps", plot::grouped(std::llround(last_step(run))), ""}};
+  if (const auto epoch = last_logged(run, "epoch")) out.back().note = "epoch " + plot::grouped(std::llround(*epoch) + 1);
+  if (const auto loss = newest(run, "loss")) out.push_back({"Loss", plot::number_label(loss->value), loss->where});
+  if (const auto best = best_validation(run)) out.push_back({"Best validation loss", plot::number_label(best->value), "at step " + plot::grouped(std::llround(best->step))});
   if (const auto mse = newest(run, "mse")) {
     const auto mean_image = newest(run, "mean_image_mse");
-    out.push_back({"MSE", number_label(mse->value), mean_image && mean_image->value > 0 ? percent(mse->value / mean_image->value) + " of the mean image's" : mse->where});
+    out.push_back({"MSE", plot::number_label(mse->value), mean_image && mean_image->value > 0 ? percent(mse->value / mean_image->value) + " of the mean image's" : mse->where});
   }
-  if (const auto kld = newest(run, "kld")) out.push_back({"KL divergence", number_label(kld->value) + " nats", kld->where});
-  if (const auto weight = last_logged(run, "kld_weight")) out.push_back({"M_N", number_label(*weight), "weight of the KL divergence"});
+  if (const auto kld = newest(run, "kld")) out.push_back({"KL divergence", plot::number_label(kld->value) + " nats", kld->where});
+  if (const auto weight = last_logged(run, "kld_weight")) out.push_back({"M_N", plot::number_label(*weight), "weight of the KL divergence"});
   if (const auto found = run.curves.find("samples_per_second"); found != run.curves.end())
-    out.push_back({"Throughput", number_label(median(found->second.value)) + "/s", "samples, median of logged steps"});
+    out.push_back({"Throughput", plot::number_label(median(found->second.value)) + "/s", "samples, median of logged steps"});
   return out;
 }
 
-void warn(HtmlPage& page, const RunRecord& run, bool of_several) {
+void warn(plot::HtmlPage& page, const RunRecord& run, bool of_several) {
   const std::string who = of_several ? run.name + ": " : "";
   if (const auto kld = newest(run, "kld"); kld && kld->value < kCollapsedNats)
-    page.warning(text(who, "the KL divergence is ", number_label(kld->value), " nats: the latent code says almost nothing about the picture (the posterior collapsed). A smaller M_N or β, or β growing from 0, may help."));
+    page.warning(base::text(who, "the KL divergence is ", plot::number_label(kld->value), " nats: the latent code says almost nothing about the picture (the posterior collapsed). A smaller M_N or β, or β growing from 0, may help."));
   if (const auto found = run.curves.find("loss"); found != run.curves.end()) {
     const auto bad = std::count_if(found->second.value.begin(), found->second.value.end(), [](double value) { return !std::isfinite(value); });
-    if (bad > 0) page.warning(text(who, "the loss was not finite in ", bad, bad == 1 ? " logged step." : " logged steps."));
+    if (bad > 0) page.warning(base::text(who, "the loss was not finite in ", bad, bad == 1 ? " logged step." : " logged steps."));
   }
   if (const auto found = run.curves.find("skipped"); found != run.curves.end()) {
     const auto skipped = std::count_if(found->second.value.begin(), found->second.value.end(), [](double value) { return value > 0; });
-    if (skipped > 0) page.warning(text(who, skipped, skipped == 1 ? " logged step was" : " logged steps were", " skipped: the gradient was not finite or above the limit."));
+    if (skipped > 0) page.warning(base::text(who, skipped, skipped == 1 ? " logged step was" : " logged steps were", " skipped: the gradient was not finite or above the limit."));
   }
 }
 
-Table comparison(std::span<const RunRecord> runs) {
-  Table table{.header = {"Run", "Steps", "Best validation loss", "Loss", "Reconstruction", "KL (nats)", "MSE", "Samples/s"}, .rows = {}, .caption = {}, .numbers = true};
-  const auto cell = [](const std::optional<Newest>& found) { return Html(found ? number_label(found->value) : "\u2013"); };
+plot::Table comparison(std::span<const RunRecord> runs) {
+  plot::Table table{.header = {"Run", "Steps", "Best validation loss", "Loss", "Reconstruction", "KL (nats)", "MSE", "Samples/s"}, .rows = {}, .caption = {}, .numbers = true};
+  const auto cell = [](const std::optional<Newest>& found) { return plot::Html(found ? plot::number_label(found->value) : "\u2013"); };
   for (const RunRecord& run : runs) {
     const auto best = best_validation(run);
     const auto speed = run.curves.find("samples_per_second");
-    table.rows.push_back({{run.name, grouped(std::llround(last_step(run))), best ? number_label(best->value) : "\u2013", cell(newest(run, "loss")), cell(newest(run, "reconstruction_loss")),
-                           cell(newest(run, "kld")), cell(newest(run, "mse")), speed == run.curves.end() ? "\u2013" : number_label(median(speed->second.value))}});
+    table.rows.push_back({{run.name, plot::grouped(std::llround(last_step(run))), best ? plot::number_label(best->value) : "\u2013", cell(newest(run, "loss")), cell(newest(run, "reconstruction_loss")),
+                           cell(newest(run, "kld")), cell(newest(run, "mse")), speed == run.curves.end() ? "\u2013" : plot::number_label(median(speed->second.value))}});
   }
   return table;
 }
 
-void add_pictures(HtmlPage& page, std::span<const RunRecord> runs) {
+void add_pictures(plot::HtmlPage& page, std::span<const RunRecord> runs) {
   if (runs.size() == 1) {
-    std::vector<PictureSlider> sliders;
+    std::vector<plot::PictureSlider> sliders;
     for (const ReportPictures& each : runs[0].pictures)
-      sliders.push_back({each.kind, each.pictures, each.left_out == 0 ? "" : text(each.left_out, " more in ", runs[0].origin, "/pictures: left out to keep this page light.")});
+      sliders.push_back({each.kind, each.pictures, each.left_out == 0 ? "" : base::text(each.left_out, " more in ", runs[0].origin, "/pictures: left out to keep this page light.")});
     return page.sliders(sliders);
   }
   std::set<std::string> kinds;
@@ -111,7 +111,7 @@ void add_pictures(HtmlPage& page, std::span<const RunRecord> runs) {
     for (const ReportPictures& each : run.pictures) kinds.insert(each.kind);
   for (const std::string& kind : kinds) {
     page.subsection(kind);
-    std::vector<PagePicture> newest_of_runs;
+    std::vector<plot::PagePicture> newest_of_runs;
     for (const RunRecord& run : runs)
       for (const ReportPictures& each : run.pictures)
         if (each.kind == kind && !each.pictures.empty()) newest_of_runs.push_back({run.name + ", " + each.pictures.back().label, each.pictures.back().png});
@@ -155,28 +155,28 @@ std::vector<std::string> names_of(const std::vector<ReportEvaluation>& evaluatio
 // What would be a column of equal cells, and too many to fit.
 std::string evaluation_note(const RunRecord& run) {
   std::string same = of_one_kind(run.evaluations) ? "on " + run.evaluations.front().on + " data" : "";
-  for (const std::string& name : names_of(run.evaluations, true)) same += (same.empty() ? "" : ", ") + column_title(name) + " " + number_label(*value_of(run.evaluations.front(), name));
+  for (const std::string& name : names_of(run.evaluations, true)) same += (same.empty() ? "" : ", ") + column_title(name) + " " + plot::number_label(*value_of(run.evaluations.front(), name));
   return (same.empty() ? "" : "All " + same + ". ") + (best_validation(run) ? "The best validation loss is marked." : "");
 }
 
-Table evaluation_table(const RunRecord& run, std::size_t first) {
+plot::Table evaluation_table(const RunRecord& run, std::size_t first) {
   const std::vector<ReportEvaluation>& all = run.evaluations;
   const std::vector<std::string> names = names_of(all, false);
   const bool one_kind = of_one_kind(all);
   const auto best = best_validation(run);
-  Table table;
+  plot::Table table;
   table.numbers = true;
   if (!one_kind) table.header.push_back("on");
   table.header.insert(table.header.end(), {"step", "epoch"});
   for (const std::string& name : names) table.header.push_back(column_title(name));
   for (std::size_t i = first; i < all.size(); ++i) {
     const ReportEvaluation& evaluation = all[i];
-    Table::Row row;
+    plot::Table::Row row;
     if (!one_kind) row.cells.push_back(evaluation.on);
-    row.cells.insert(row.cells.end(), {grouped(std::llround(evaluation.step)), grouped(std::llround(evaluation.epoch))});
+    row.cells.insert(row.cells.end(), {plot::grouped(std::llround(evaluation.step)), plot::grouped(std::llround(evaluation.epoch))});
     for (const std::string& name : names) {
       const auto value = value_of(evaluation, name);
-      row.cells.push_back(value ? number_label(*value) : "");
+      row.cells.push_back(value ? plot::number_label(*value) : "");
     }
     row.marked = best && evaluation.on == "validation" && evaluation.step == best->step;
     table.rows.push_back(std::move(row));
@@ -184,31 +184,31 @@ Table evaluation_table(const RunRecord& run, std::size_t first) {
   return table;
 }
 
-void add_evaluations(HtmlPage& page, const RunRecord& run) {
+void add_evaluations(plot::HtmlPage& page, const RunRecord& run) {
   if (run.evaluations.empty()) return;
   const std::size_t count = run.evaluations.size(), first = count > kEvaluationsShown ? count - kEvaluationsShown : 0;
   page.paragraph(evaluation_note(run));
   page.table(evaluation_table(run, first));
-  if (first > 0) page.folded(text("All ", count, " evaluations"), html_table(evaluation_table(run, 0)));
+  if (first > 0) page.folded(base::text("All ", count, " evaluations"), plot::html_table(evaluation_table(run, 0)));
 }
 
 bool differs(const ConfigRow& row) { return row.counts && row.value != row.default_value; }
 
-void add_config(HtmlPage& page, const RunRecord& run) {
+void add_config(plot::HtmlPage& page, const RunRecord& run) {
   if (run.config.empty()) return page.paragraph(run.config_problem.empty() ? "There is no config.yaml." : run.config_problem);
-  Table changed{.header = {"Key", "Value", "Default"}, .rows = {}, .caption = {}}, all = changed;
+  plot::Table changed{.header = {"Key", "Value", "Default"}, .rows = {}, .caption = {}}, all = changed;
   for (const ConfigRow& row : run.config) {
-    const Table::Row cells{{html_code(row.key) + html_element("div", {{"class", "note"}}, row.meaning), row.counts ? html_code(row.value) : Html("no effect"), html_code(row.default_value)}, differs(row)};
+    const plot::Table::Row cells{{plot::html_code(row.key) + plot::html_element("div", {{"class", "note"}}, row.meaning), row.counts ? plot::html_code(row.value) : plot::Html("no effect"), plot::html_code(row.default_value)}, differs(row)};
     all.rows.push_back(cells);
     if (differs(row)) changed.rows.push_back({cells.cells, false});
   }
-  page.paragraph(text(changed.rows.size(), " of ", all.rows.size(), " keys differ from their default:"));
+  page.paragraph(base::text(changed.rows.size(), " of ", all.rows.size(), " keys differ from their default:"));
   page.table(changed);
-  page.folded("All keys (what differs is marked)", html_table(all));
+  page.folded("All keys (what differs is marked)", plot::html_table(all));
 }
 
-void add_configs(HtmlPage& page, std::span<const RunRecord> runs) {
-  Table table;
+void add_configs(plot::HtmlPage& page, std::span<const RunRecord> runs) {
+  plot::Table table;
   table.header.push_back("Key");
   for (const RunRecord& run : runs) {
     table.header.push_back(run.name);
@@ -220,7 +220,7 @@ void add_configs(HtmlPage& page, std::span<const RunRecord> runs) {
     for (const ConfigRow& row : run.config)
       if (std::none_of(keys.begin(), keys.end(), [&](const ConfigRow* key) { return key->key == row.key; })) keys.push_back(&row);
   for (const ConfigRow* key : keys) {
-    Table::Row row{{html_code(key->key)}};
+    plot::Table::Row row{{plot::html_code(key->key)}};
     std::set<std::string> values;
     bool any_differs = false;
     for (const RunRecord& run : runs) {
@@ -228,9 +228,9 @@ void add_configs(HtmlPage& page, std::span<const RunRecord> runs) {
       const std::string value = found == run.config.end() ? "\u2013" : found->counts ? found->value : "no effect";
       values.insert(value);
       any_differs = any_differs || (found != run.config.end() && differs(*found));
-      row.cells.push_back(html_code(value));
+      row.cells.push_back(plot::html_code(value));
     }
-    row.cells.push_back(html_code(key->default_value));
+    row.cells.push_back(plot::html_code(key->default_value));
     row.marked = values.size() > 1;
     if (row.marked || any_differs) table.rows.push_back(std::move(row));
   }
@@ -238,13 +238,13 @@ void add_configs(HtmlPage& page, std::span<const RunRecord> runs) {
   page.table(table);
 }
 
-void add_environment(HtmlPage& page, std::span<const RunRecord> runs) {
+void add_environment(plot::HtmlPage& page, std::span<const RunRecord> runs) {
   if (std::all_of(runs.begin(), runs.end(), [](const RunRecord& run) { return run.environment.empty(); })) return;
   page.section("Environment");
   for (const RunRecord& run : runs) {
     if (run.environment.empty()) continue;
     if (runs.size() > 1) page.subsection(run.name);
-    Table table;
+    plot::Table table;
     for (const auto& [name, value] : run.environment) table.rows.push_back({{name, value}});
     page.table(table);
   }
@@ -258,10 +258,10 @@ std::string title_of(std::span<const RunRecord> runs) {
 
 }  // namespace
 
-HtmlPage run_report(std::span<const RunRecord> runs, const std::string& written) {
-  if (runs.empty()) throw BadInput("a report needs at least one run");
+plot::HtmlPage run_report(std::span<const RunRecord> runs, const std::string& written) {
+  if (runs.empty()) throw base::BadInput("a report needs at least one run");
   const bool several = runs.size() > 1;
-  HtmlPage page(title_of(runs), text(several ? text(runs.size(), " runs") : "a run in " + runs[0].origin, "; written ", written));
+  plot::HtmlPage page(title_of(runs), base::text(several ? base::text(runs.size(), " runs") : "a run in " + runs[0].origin, "; written ", written));
   if (several) page.table(comparison(runs));
   else page.facts(facts_of(runs[0]));
   for (const RunRecord& run : runs) warn(page, run, several);
@@ -273,7 +273,7 @@ HtmlPage run_report(std::span<const RunRecord> runs, const std::string& written)
   page.section("Learning");
   if (const auto charts = learning_charts(runs); !charts.empty()) page.figures(charts);
   else page.paragraph("No step has been logged yet.");
-  if (const Table constants = constant_curves(runs); !constants.rows.empty()) page.table(constants);
+  if (const plot::Table constants = constant_curves(runs); !constants.rows.empty()) page.table(constants);
   if (const auto charts = kld_charts(runs); !charts.empty()) {
     page.section("Latent dimensions");
     page.figures(charts);
@@ -293,4 +293,4 @@ HtmlPage run_report(std::span<const RunRecord> runs, const std::string& written)
   return page;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::report

@@ -11,7 +11,7 @@
 
 #include "plot/html_page.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 
 /// Values over training steps; NaN where one was not finite.
 struct Curve {
@@ -42,7 +42,7 @@ struct RankTimes {
 /// Pictures of one kind ("Samples"), oldest first. `left_out`: how many more the run's directory has.
 struct ReportPictures {
   std::string kind;
-  std::vector<PagePicture> pictures;
+  std::vector<plot::PagePicture> pictures;
   std::size_t left_out = 0;
 };
 
@@ -60,6 +60,6 @@ struct RunRecord {
 };
 
 /// The page of one run, or of several with overlaid curves. `written`: when, for the subtitle.
-HtmlPage run_report(std::span<const RunRecord> runs, const std::string& written);
+plot::HtmlPage run_report(std::span<const RunRecord> runs, const std::string& written);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::report

@@ -12,7 +12,7 @@
 #include "config/key_table.hpp"
 #include "config/load_config.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 namespace {
 
 // A page must stay one that opens at once, however long the run: of each kind that many pictures, spread over the run, and that many bytes.
@@ -20,9 +20,9 @@ constexpr std::size_t kPicturesShown = 12;
 constexpr std::uintmax_t kPictureBytes = 4 << 20;
 
 std::vector<ConfigRow> config_rows(const std::filesystem::path& file) {
-  Config config = load_config(file.string());
+  config::Config config = config::load_config(file.string());
   std::vector<ConfigRow> rows;
-  for (const Key& key : key_table(config)) rows.push_back({key.name, value_text(key), key.required ? "required" : key.default_text, key.meaning, counts(key)});
+  for (const config::Key& key : config::key_table(config)) rows.push_back({key.name, config::value_text(key), key.required ? "required" : key.default_text, key.meaning, config::counts(key)});
   return rows;
 }
 
@@ -30,9 +30,9 @@ std::vector<ConfigRow> config_rows(const std::filesystem::path& file) {
 std::vector<std::pair<std::string, std::string>> environment_rows(const std::filesystem::path& file) {
   std::vector<std::pair<std::string, std::string>> rows;
   if (!std::filesystem::exists(file)) return rows;
-  const auto object = nlohmann::ordered_json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  const auto object = nlohmann::ordered_json::parse(base::read_file(file), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return rows;
-  for (const auto& [name, value] : object.items()) rows.emplace_back(name, value.is_string() ? value.get<std::string>() : json_text(value));
+  for (const auto& [name, value] : object.items()) rows.emplace_back(name, value.is_string() ? value.get<std::string>() : base::json_text(value));
   return rows;
 }
 
@@ -78,7 +78,7 @@ std::vector<ReportPictures> read_pictures(const std::filesystem::path& folder) {
     const std::size_t affordable = std::max<std::size_t>(1, kPictureBytes / largest);
     const std::size_t count = std::min({files.size(), kPicturesShown, affordable});
     ReportPictures pictures{kind, {}, files.size() - count};
-    for (const std::size_t i : spread(files.size(), count)) pictures.pictures.push_back({text("step ", files[i].step), read_file(files[i].path)});
+    for (const std::size_t i : spread(files.size(), count)) pictures.pictures.push_back({base::text("step ", files[i].step), base::read_file(files[i].path)});
     out.push_back(std::move(pictures));
   }
   return out;
@@ -99,13 +99,13 @@ RunReportFile::RunReportFile(std::filesystem::path directory) : directory_(witho
 
 const RunRecord& RunReportFile::read() {
   if (!std::filesystem::exists(directory_ / "metrics.jsonl"))
-    throw BadInput(text(directory_.string(), " is no run's directory: it has no metrics.jsonl. Give a folder like runs/mnist."));
+    throw base::BadInput(base::text(directory_.string(), " is no run's directory: it has no metrics.jsonl. Give a folder like runs/mnist."));
   log_.read_into(run_);
   run_.config.clear();
   run_.config_problem.clear();
   try {
     if (std::filesystem::exists(directory_ / "config.yaml")) run_.config = config_rows(directory_ / "config.yaml");
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     run_.config_problem = error.what();  // of another version: the curves can be shown all the same
   }
   run_.environment = environment_rows(directory_ / "environment.json");
@@ -113,7 +113,7 @@ const RunRecord& RunReportFile::read() {
   return run_;
 }
 
-void RunReportFile::write() { run_report(std::span(&read(), 1), utc_now("%Y-%m-%d %H:%M UTC")).write(directory_ / "report.html"); }
+void RunReportFile::write() { run_report(std::span(&read(), 1), base::utc_now("%Y-%m-%d %H:%M UTC")).write(directory_ / "report.html"); }
 
 void write_run_report(const std::filesystem::path& directory) { RunReportFile(directory).write(); }
 
@@ -124,7 +124,7 @@ void write_comparison_report(std::span<const std::filesystem::path> directories,
   const std::vector<RunRecord> named = runs;
   for (RunRecord& run : runs)
     if (std::count_if(named.begin(), named.end(), [&](const RunRecord& other) { return other.name == run.name; }) > 1) run.name = run.origin;
-  run_report(runs, utc_now("%Y-%m-%d %H:%M UTC")).write(out);
+  run_report(runs, base::utc_now("%Y-%m-%d %H:%M UTC")).write(out);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::report

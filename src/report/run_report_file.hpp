@@ -7,7 +7,7 @@
 #include "report/run_report.hpp"
 #include "report/run_log_reader.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 
 /// Writes a run's report anew as the run goes on; metrics.jsonl is read where it was left.
 class RunReportFile {
@@ -34,4 +34,4 @@ void write_run_report(const std::filesystem::path& directory);
 /// One page with the curves of several runs laid over each other.
 void write_comparison_report(std::span<const std::filesystem::path> directories, const std::filesystem::path& out);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::report

@@ -16,7 +16,7 @@
 #include "comm/nccl_log.hpp"
 #include "device/gpu_facts.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 // More threads than cores are of use to nobody but tests.
@@ -25,13 +25,13 @@ constexpr int kThreadsAnywhere = 16, kThreadsACore = 4;
 int gpu_count() { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0; }
 
 // mpirun and Slurm bind ranks to their share.
-int usable_cores() { return std::max(1, static_cast<int>(allowed_cores().size())); }
+int usable_cores() { return std::max(1, static_cast<int>(base::allowed_cores().size())); }
 
-int choose_threads(const DistributedConfig& config, const NodeFacts& node) {
+int choose_threads(const config::DistributedConfig& config, const NodeFacts& node) {
   if (config.threads_per_rank) {
     const std::int64_t most = std::max(kThreadsAnywhere, kThreadsACore * node.cores);
     if (*config.threads_per_rank > most)
-      throw BadInput(text("distributed.threads_per_rank is ", *config.threads_per_rank, ", but ", node.host, " has ", node.cores, node.cores == 1 ? " core" : " cores",
+      throw base::BadInput(base::text("distributed.threads_per_rank is ", *config.threads_per_rank, ", but ", node.host, " has ", node.cores, node.cores == 1 ? " core" : " cores",
                           ", where so many threads only wait for each other: use at most ", most, ", or auto."));
     return static_cast<int>(*config.threads_per_rank);
   }
@@ -40,16 +40,16 @@ int choose_threads(const DistributedConfig& config, const NodeFacts& node) {
   return std::min(std::max(1, node.cores / node.local_size), node.usable_cores);
 }
 
-int choose_gpu(const DistributedConfig& config, const NodeFacts& node) {
+int choose_gpu(const config::DistributedConfig& config, const NodeFacts& node) {
   if (node.gpus == 0 && node.has_gpu)
-    throw BadInput(text("there is a GPU on ", node.host, " but this program cannot use it: the driver is not loaded, too old for this build of torch, or hidden (CUDA_VISIBLE_DEVICES). "
+    throw base::BadInput(base::text("there is a GPU on ", node.host, " but this program cannot use it: the driver is not loaded, too old for this build of torch, or hidden (CUDA_VISIBLE_DEVICES). "
                         "Run nvidia-smi there; launcher/setup.sh says which wheel fits the driver. To train on the CPU all the same, set distributed.device=cpu."));
-  if (node.gpus == 0) throw BadInput(text("distributed.device is cuda, but there is no GPU on ", node.host, ": set distributed.device=cpu or auto."));
+  if (node.gpus == 0) throw base::BadInput(base::text("distributed.device is cuda, but there is no GPU on ", node.host, ": set distributed.device=cpu or auto."));
   if (node.local_size > node.gpus && !config.share_gpu)
-    throw BadInput(text("node ", node.host, " has ", node.gpus, node.gpus == 1 ? " GPU" : " GPUs", " for ", node.local_size, " ranks: start at most ", node.gpus,
+    throw base::BadInput(base::text("node ", node.host, " has ", node.gpus, node.gpus == 1 ? " GPU" : " GPUs", " for ", node.local_size, " ranks: start at most ", node.gpus,
                         " a node, or set distributed.share_gpu=true (for tests: ranks that share a GPU slow each other down)."));
   if (config.backend == "mpi")
-    throw BadInput("distributed.backend is mpi, which moves gradients in host memory, but this run is on GPUs: set distributed.backend=auto, or distributed.device=cpu.");
+    throw base::BadInput("distributed.backend is mpi, which moves gradients in host memory, but this run is on GPUs: set distributed.backend=auto, or distributed.device=cpu.");
   return node.local_rank % node.gpus;
 }
 
@@ -63,19 +63,19 @@ bool machine_has_gpu() {
   return gpu_count() > 0;
 }
 
-NodeFacts node_facts(const MpiWorld& world) {
+NodeFacts node_facts(const comm::MpiWorld& world) {
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  return {world.host(), gpu_count(), machine_has_gpu(), cores, usable_cores(), world.local_rank(), world.local_size(), world.size(), world.rank(), nccl_version_code()};
+  return {world.host(), gpu_count(), machine_has_gpu(), cores, usable_cores(), world.local_rank(), world.local_size(), world.size(), world.rank(), comm::nccl_version_code()};
 }
 
-DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& node) {
-  DeviceChoice choice;
+device::DeviceChoice choose_device(const config::DistributedConfig& config, const NodeFacts& node) {
+  device::DeviceChoice choice;
   choice.threads = choose_threads(config, node);
   const bool on_gpu = config.device == "cuda" || (config.device == "auto" && (node.gpus > 0 || node.has_gpu));
   if (on_gpu) {
     choice.device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(choose_gpu(config, node)));
   } else if (config.backend == "nccl") {
-    throw BadInput("distributed.backend is nccl, which moves gradients between GPUs, but this run is on the CPU: set distributed.backend=auto.");
+    throw base::BadInput("distributed.backend is nccl, which moves gradients between GPUs, but this run is on the CPU: set distributed.backend=auto.");
   }
   choice.backend = node.world_size == 1 ? "self" : on_gpu ? "nccl" : "mpi";
   if (choice.backend == "nccl") {
@@ -86,11 +86,11 @@ DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& nod
   return choice;
 }
 
-EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
+device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
   constexpr int kAllowsIt = 23000;
   if (node.nccl_version >= kAllowsIt) return {{"NCCL_MULTI_RANK_GPU_ENABLE", "1"}};
   if (node.local_size <= node.gpus) return {};
-  EnvironmentSettings settings = {{"NCCL_HOSTID", text(node.host, "-rank-", node.rank)}};
+  device::EnvironmentSettings settings = {{"NCCL_HOSTID", base::text(node.host, "-rank-", node.rank)}};
   if (node.local_size == node.world_size) {
     settings.emplace_back("NCCL_SOCKET_IFNAME", "lo");
     settings.emplace_back("NCCL_IB_DISABLE", "1");
@@ -98,9 +98,9 @@ EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
   return settings;
 }
 
-void apply_device(const DeviceChoice& choice, const std::string& precision, bool reproducible) {
+void apply_device(const device::DeviceChoice& choice, const std::string& precision, bool reproducible) {
   for (const auto& [name, value] : choice.nccl_settings) ::setenv(name.c_str(), value.c_str(), /*overwrite=*/0);
-  if (choice.backend == "nccl") keep_nccl_log();
+  if (choice.backend == "nccl") comm::keep_nccl_log();
   const bool on_gpu = choice.device.is_cuda();
   at::globalContext().setDeterministicCuDNN(reproducible);
   // Shapes are the same in every step, so trying cuDNN's algorithms once pays. Ranks may choose different ones.
@@ -121,10 +121,10 @@ void apply_device(const DeviceChoice& choice, const std::string& precision, bool
   cuda.exchangeStream(cuda.getStreamFromGlobalPool(choice.device));
 }
 
-std::string describe_device(const DeviceChoice& choice) {
+std::string describe_device(const device::DeviceChoice& choice) {
   const std::string exchange = choice.backend == "self" ? "one rank, no exchange" : choice.backend == "nccl" ? "gradients by NCCL" : "gradients by MPI";
-  if (choice.device.is_cuda()) return text("GPU ", static_cast<int>(choice.device.index()), ": ", gpu_facts(choice.device).model, ", ", exchange);
-  return text("CPU, ", choice.threads, choice.threads == 1 ? " thread" : " threads", " a rank, ", exchange);
+  if (choice.device.is_cuda()) return base::text("GPU ", static_cast<int>(choice.device.index()), ": ", device::gpu_facts(choice.device).model, ", ", exchange);
+  return base::text("CPU, ", choice.threads, choice.threads == 1 ? " thread" : " threads", " a rank, ", exchange);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

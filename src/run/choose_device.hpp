@@ -7,7 +7,7 @@
 #include "config/config.hpp"
 #include "device/device_choice.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 /// What a node has, and this rank's place on it.
 struct NodeFacts {
@@ -24,24 +24,24 @@ struct NodeFacts {
 /// Whether there is a GPU here, be it that this program cannot use it.
 bool machine_has_gpu();
 
-NodeFacts node_facts(const MpiWorld& world);
+NodeFacts node_facts(const comm::MpiWorld& world);
 
 /// Follows `distributed.device`, `backend`, `share_gpu`, `threads_per_rank`. Pure. Throws BadInput: a GPU that is there but cannot be used
 /// (driver too old or not loaded), cuda asked for without a GPU, more ranks than GPUs on the node (with both numbers), a backend that
 /// does not fit the device.
-DeviceChoice choose_device(const DistributedConfig& config, const NodeFacts& node);
+device::DeviceChoice choose_device(const config::DistributedConfig& config, const NodeFacts& node);
 
 /// What NCCL needs for `distributed.share_gpu`, as it refuses several ranks on one GPU of one host. Until 2.30 each rank on a node with more ranks
 /// than GPUs calls itself a host of its own (and on a single node they talk through the loopback interface alone, whatever networks the machine
 /// has); from 2.30 on NCCL allows it where all ranks ask for it. Empty where no GPU is shared. Pure.
-EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node);
+device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node);
 
 /// Makes the choice this process's: environment, current device, threads, TF32 by `precision`. On a GPU the calling thread gets a stream of its own, for all that it does there: a
 /// step cannot be captured on the default stream, nor on another than that which gradients are added on, and autograd does this on the stream of the model's making. `reproducible`: cuDNN deterministic and without autotuning,
 /// a fixed workspace for cuBLAS, and attention without its fused kernels; to be called before the first use of a GPU and of NCCL.
-void apply_device(const DeviceChoice& choice, const std::string& precision, bool reproducible);
+void apply_device(const device::DeviceChoice& choice, const std::string& precision, bool reproducible);
 
 /// For the start table: "GPU 0: NVIDIA H100 80GB HBM3, gradients by NCCL" or "CPU, 1 thread a rank, gradients by MPI".
-std::string describe_device(const DeviceChoice& choice);
+std::string describe_device(const device::DeviceChoice& choice);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -9,7 +9,7 @@
 #include "config/config.hpp"
 #include "device/device_choice.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 /// One rank's cores, and what it would do with more.
 struct CoreUse {
@@ -28,12 +28,12 @@ struct CoreUse {
 /// is where it should be.) Pure.
 bool is_squeezed(const CoreUse& use);
 
-CoreUse core_use(const Config& config, const DeviceChoice& device, const MpiWorld& world);
+CoreUse core_use(const config::Config& config, const device::DeviceChoice& device, const comm::MpiWorld& world);
 
 /// Empty, or what is to be said of the ranks that are squeezed, and the remedy. Pure.
 std::string squeezed_warning(const std::vector<CoreUse>& of_rank);
 
 /// Every rank's. A collective.
-std::vector<CoreUse> gather_core_use(Communicator& host, const CoreUse& mine);
+std::vector<CoreUse> gather_core_use(comm::Communicator& host, const CoreUse& mine);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -8,9 +8,9 @@
 #include "base/user_name.hpp"
 #include "run/metrics_address.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
-JobEnd::JobEnd(const Config& config) : owner_{config.run.name, user_name(), batch_job()}, gateway_(config.metrics.push_gateway) {}
+JobEnd::JobEnd(const config::Config& config) : owner_{config.run.name, base::user_name(), batch_job()}, gateway_(config.metrics.push_gateway) {}
 
 void JobEnd::begin(std::int64_t first_step) {
   last_step_ = first_step;
@@ -18,20 +18,20 @@ void JobEnd::begin(std::int64_t first_step) {
   begun_ = true;
 }
 
-void JobEnd::note(const StepMetrics& step) {
+void JobEnd::note(const metrics::StepMetrics& step) {
   last_step_ = step.step;
   if (!step.skipped) loss_ = step.loss;
 }
 
-void JobEnd::push(const std::string& outcome, Seconds limit) {
+void JobEnd::push(const std::string& outcome, base::Seconds limit) {
   if (!gateway_ || !begun_ || pushed_.exchange(true)) return;
-  JobOutcome end{outcome, last_step_, std::nullopt, duration()};
+  metrics::JobOutcome end{outcome, last_step_, std::nullopt, duration()};
   if (const double loss = loss_; std::isfinite(loss)) end.loss = loss;
   try {
-    push_outcome(*gateway_, owner_, end, limit);
+    metrics::push_outcome(*gateway_, owner_, end, limit);
   } catch (const std::exception& error) {
-    log::warn(text(error.what(), " (metrics.push_gateway)"));
+    log::warn(base::text(error.what(), " (metrics.push_gateway)"));
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

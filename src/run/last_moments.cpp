@@ -11,12 +11,12 @@
 
 #include "run/stop_signal.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 // Whether the descriptor can be read within the time; without one, whenever that may be.
-bool readable(pollfd& descriptor, const Seconds* time) {
-  const Stopwatch waited;
+bool readable(pollfd& descriptor, const base::Seconds* time) {
+  const base::Stopwatch waited;
   while (true) {
     const double left = time ? std::max(0.0, (*time - waited.elapsed()).count()) : 0;
     const int found = ::poll(&descriptor, 1, time ? static_cast<int>(1000 * std::min(left, 1e6)) : -1);
@@ -26,7 +26,7 @@ bool readable(pollfd& descriptor, const Seconds* time) {
   }
 }
 
-void wait_and_speak(int mpirun_ends, int over, Seconds after, const std::function<void()>& last_words) {
+void wait_and_speak(int mpirun_ends, int over, base::Seconds after, const std::function<void()>& last_words) {
   pollfd both[] = {{mpirun_ends, POLLIN, 0}, {over, POLLIN, 0}};
   while (::poll(both, 2, -1) < 0)
     if (errno != EINTR) return;
@@ -37,7 +37,7 @@ void wait_and_speak(int mpirun_ends, int over, Seconds after, const std::functio
 
 }  // namespace
 
-LastMoments::LastMoments(Seconds after, std::function<void()> last_words) {
+LastMoments::LastMoments(base::Seconds after, std::function<void()> last_words) {
   const int mpirun_ends = mpirun_ends_descriptor();
   if (mpirun_ends < 0) return;
   over_ = ::eventfd(0, EFD_CLOEXEC);
@@ -52,4 +52,4 @@ LastMoments::~LastMoments() {
   ::close(over_);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

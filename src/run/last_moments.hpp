@@ -6,13 +6,13 @@
 
 #include "base/clock.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 class LastMoments {
  public:
   /// Waits in a thread for mpirun to begin its end (stop_signal.hpp), and, `after` that, if this object still exists, calls `last_words` there: once,
   /// while whatever is under way goes on. Does nothing where there is no mpirun.
-  LastMoments(Seconds after, std::function<void()> last_words);
+  LastMoments(base::Seconds after, std::function<void()> last_words);
   ~LastMoments();
   LastMoments(const LastMoments&) = delete;
   LastMoments& operator=(const LastMoments&) = delete;
@@ -22,4 +22,4 @@ class LastMoments {
   std::thread thread_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

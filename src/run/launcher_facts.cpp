@@ -12,7 +12,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 struct Process {
@@ -23,8 +23,8 @@ struct Process {
 Process process(pid_t pid) {
   std::string stat;
   try {
-    stat = read_file(text("/proc/", pid, "/stat"));
-  } catch (const BadInput&) {
+    stat = base::read_file(base::text("/proc/", pid, "/stat"));
+  } catch (const base::BadInput&) {
     return {};
   }
   // pid (name) state parent ...; the name may hold anything.
@@ -50,10 +50,10 @@ pid_t mpirun_above() {
 
 bool is_set(const char* name) { return std::getenv(name) != nullptr; }
 
-Seconds sigkill_timeout() {
+base::Seconds sigkill_timeout() {
   for (const char* name : {"OMPI_MCA_odls_base_sigkill_timeout", "PRTE_MCA_odls_base_sigkill_timeout"})
-    if (const char* const value = std::getenv(name)) return Seconds(std::max(0, std::atoi(value)));
-  return Seconds(1);
+    if (const char* const value = std::getenv(name)) return base::Seconds(std::max(0, std::atoi(value)));
+  return base::Seconds(1);
 }
 
 }  // namespace
@@ -72,10 +72,10 @@ std::string ctrl_c_text(const LauncherFacts& launcher) {
     case LauncherFacts::Kind::none: return "stops after the step, with a checkpoint; a second one ends it at once";
     case LauncherFacts::Kind::vae_launch: return "stops after the step, with a checkpoint; the third one ends it at once";
     case LauncherFacts::Kind::mpirun:
-      return text("mpirun kills the ranks ", digits(launcher.until_killed.count()), " s later: a checkpoint is made if the step and its writing end before (launcher/vae_launch waits for them)");
+      return base::text("mpirun kills the ranks ", base::digits(launcher.until_killed.count()), " s later: a checkpoint is made if the step and its writing end before (launcher/vae_launch waits for them)");
     case LauncherFacts::Kind::slurm: return "";
   }
   return "";
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

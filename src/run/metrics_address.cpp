@@ -4,7 +4,7 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 bool is_everywhere(const std::string& address) { return address == "0.0.0.0" || address == "::" || address == "[::]"; }
@@ -13,17 +13,17 @@ bool is_this_machine_alone(const std::string& address) { return address.starts_w
 
 }  // namespace
 
-std::string metrics_address(const MetricsConfig& config, bool several_hosts) {
+std::string metrics_address(const config::MetricsConfig& config, bool several_hosts) {
   if (config.address != "auto") return config.address;
   return several_hosts || std::getenv("SLURM_JOB_ID") != nullptr ? "0.0.0.0" : "127.0.0.1";
 }
 
 std::string scrape_host(const std::string& address, const std::string& host) { return is_everywhere(address) ? host : address; }
 
-std::string metrics_address_text(const MetricsConfig& config, bool several_hosts) {
+std::string metrics_address_text(const config::MetricsConfig& config, bool several_hosts) {
   if (!config.port) return "none (metrics.port)";
   const std::string address = metrics_address(config, several_hosts);
-  return text(address, *config.port == 0 ? ", any free ports" : text(", ports ", *config.port, " and up"), ": ",
+  return base::text(address, *config.port == 0 ? ", any free ports" : base::text(", ports ", *config.port, " and up"), ": ",
               is_this_machine_alone(address) ? "this machine alone can ask" : is_everywhere(address) ? "whoever reaches this machine can ask" : "whoever reaches this address can ask",
               " (metrics.address)");
 }
@@ -34,4 +34,4 @@ std::string batch_job() {
   return "";
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

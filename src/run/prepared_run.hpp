@@ -9,21 +9,21 @@
 #include "step/replica_plan.hpp"
 #include "step/resolved_objective.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 struct PreparedRun {
-  DeviceChoice device;          ///< in effect
-  RunData data;
-  ReplicaPlan plan{};
-  ResolvedObjective objective{};
-  LearningRatePlan rates{};     ///< with the steps that are planned
+  device::DeviceChoice device;          ///< in effect
+  step::RunData data;
+  step::ReplicaPlan plan{};
+  step::ResolvedObjective objective{};
+  step::LearningRatePlan rates{};     ///< with the steps that are planned
 
   /// Null without validation data.
-  const SampleDataset* validation() const { return data.validation ? &*data.validation : nullptr; }
+  const data::SampleDataset* validation() const { return data.validation ? &*data.validation : nullptr; }
 };
 
 /// Chooses this rank's device and makes it the process's, opens the data, cuts the global batch, resolves objective and learning rate. `config`, whose G and R are
 /// set, is completed by what follows from the data (open_run_data()). Throws AgreedError for whatever cannot be trained like that. A collective.
-PreparedRun prepare_run(Config& config, const MpiWorld& world, Communicator& host);
+PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world, comm::Communicator& host);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -10,17 +10,17 @@
 #include "device/gpu_facts.hpp"
 #include "run/version.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
-std::string environment_text(const DeviceChoice& device) {
-  const std::string nccl = nccl_version(), gpu = gpu_environment_text(device.device);
-  return text("vae_dist ", kVersion, " (program ", hash_name(hash_text(read_file("/proc/self/exe"))), "), torch ", TORCH_VERSION, nccl.empty() ? "" : ", NCCL " + nccl,
+std::string environment_text(const device::DeviceChoice& device) {
+  const std::string nccl = comm::nccl_version(), gpu = device::gpu_environment_text(device.device);
+  return base::text("vae_dist ", kVersion, " (program ", base::hash_name(base::hash_text(base::read_file("/proc/self/exe"))), "), torch ", TORCH_VERSION, nccl.empty() ? "" : ", NCCL " + nccl,
               gpu.empty() ? "" : ", " + gpu);
 }
 
-std::string arithmetic_text(const DeviceChoice& device) {
-  if (device.device.is_cuda()) return gpu_environment_text(device.device);
-  return text("CPU ", at::get_cpu_capability(), ", ", device.threads, device.threads == 1 ? " thread" : " threads");
+std::string arithmetic_text(const device::DeviceChoice& device) {
+  if (device.device.is_cuda()) return device::gpu_environment_text(device.device);
+  return base::text("CPU ", at::get_cpu_capability(), ", ", device.threads, device.threads == 1 ? " thread" : " threads");
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

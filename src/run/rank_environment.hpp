@@ -5,13 +5,13 @@
 
 #include "device/device_choice.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 /// "vae_dist 0.1.0 (program 0123456789abcdef), torch 2.11.0, NCCL 2.28.9": the program by the hash of its file, NCCL as loaded. On a GPU its
 /// model, driver, cuDNN and NCCL's settings follow.
-std::string environment_text(const DeviceChoice& device);
+std::string environment_text(const device::DeviceChoice& device);
 
 /// What the bits of a result depend on besides the program: "CPU AVX2, 1 thread", or what gpu_environment_text() says.
-std::string arithmetic_text(const DeviceChoice& device);
+std::string arithmetic_text(const device::DeviceChoice& device);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

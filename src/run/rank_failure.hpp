@@ -12,7 +12,7 @@
 #include "comm/mpi_world.hpp"
 #include "comm/watchdog.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 class RankFailure {
  public:
@@ -21,19 +21,19 @@ class RankFailure {
 
   /// Starts the watchdog, whose findings end the world this way too. A collective. `world` and `log` outlive this. `last_words`: what a rank that
   /// fails first still does once it has told its error, from whatever thread, within 2 s.
-  RankFailure(const MpiWorld& world, const CollectiveLog& log, Tell tell, std::function<void()> last_words);
+  RankFailure(const comm::MpiWorld& world, const comm::CollectiveLog& log, Tell tell, std::function<void()> last_words);
 
-  Watchdog& watchdog() { return watchdog_; }
+  comm::Watchdog& watchdog() { return watchdog_; }
 
   /// From any thread. The first failure of a process ends it; threads that fail meanwhile wait for that.
   [[noreturn]] void end_all_ranks(const std::exception& error, const std::string& details = "");
 
  private:
-  const MpiWorld& world_;
+  const comm::MpiWorld& world_;
   const Tell tell_;
   const std::function<void()> last_words_;
   std::atomic<bool> ending_ = false;
-  Watchdog watchdog_;  // last: its thread uses all of the above
+  comm::Watchdog watchdog_;  // last: its thread uses all of the above
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -8,11 +8,11 @@
 #include "base/text.hpp"
 #include "device/gpu_facts.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 std::string in_nodes(const std::vector<int>& nodes) {
-  return nodes.empty() ? "" : text(nodes.size() == 1 ? " (NUMA node " : " (NUMA nodes ", ranges_text(nodes), ")");
+  return nodes.empty() ? "" : base::text(nodes.size() == 1 ? " (NUMA node " : " (NUMA nodes ", base::ranges_text(nodes), ")");
 }
 
 std::string lower(std::string word) {
@@ -24,21 +24,21 @@ std::string lower(std::string word) {
 
 RankPlace own_place(c10::Device device) {
   RankPlace place;
-  place.cores = allowed_cores();
-  place.nodes = numa_nodes_of(place.cores);
+  place.cores = base::allowed_cores();
+  place.nodes = base::numa_nodes_of(place.cores);
   if (!device.is_cuda()) return place;
-  const GpuFacts facts = gpu_facts(device);
+  const device::GpuFacts facts = device::gpu_facts(device);
   place.gpu = facts.model;
   place.bus_id = facts.pci_bus_id;
-  place.gpu_node = numa_node_of_device(facts.pci_bus_id);
-  place.network = nearest_network(facts.pci_bus_id);
+  place.gpu_node = base::numa_node_of_device(facts.pci_bus_id);
+  place.network = base::nearest_network(facts.pci_bus_id);
   return place;
 }
 
 std::string place_text(const RankPlace& place) {
-  const std::string cores = place.cores.empty() ? "" : text(place.cores.size() == 1 ? "core " : "cores ", ranges_text(place.cores), in_nodes(place.nodes));
+  const std::string cores = place.cores.empty() ? "" : base::text(place.cores.size() == 1 ? "core " : "cores ", base::ranges_text(place.cores), in_nodes(place.nodes));
   if (place.gpu.empty()) return cores;
-  const std::string gpu = text(place.gpu, " at ", lower(place.bus_id), place.gpu_node ? in_nodes({*place.gpu_node}) : "", place.network.empty() ? "" : ", NIC " + place.network);
+  const std::string gpu = base::text(place.gpu, " at ", lower(place.bus_id), place.gpu_node ? in_nodes({*place.gpu_node}) : "", place.network.empty() ? "" : ", NIC " + place.network);
   return cores.empty() ? gpu : gpu + "; " + cores;
 }
 
@@ -53,12 +53,12 @@ std::vector<std::string> by_ranks(const std::vector<std::string>& of_rank, std::
   std::vector<std::string> lines;
   for (const auto& [said, ranks] : groups) {
     if (lines.size() == most) {
-      lines.push_back(text("and ", groups.size() - most, " more, of other ranks"));
+      lines.push_back(base::text("and ", groups.size() - most, " more, of other ranks"));
       break;
     }
-    lines.push_back(ranks.size() == of_rank.size() ? said : text(ranks_text(ranks), ": ", said));
+    lines.push_back(ranks.size() == of_rank.size() ? said : base::text(base::ranks_text(ranks), ": ", said));
   }
   return lines;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

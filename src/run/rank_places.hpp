@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 /// One rank's.
 struct RankPlace {
@@ -27,4 +27,4 @@ std::string place_text(const RankPlace& place);
 /// out. At most `most` of them, then how many there are besides. Pure.
 std::vector<std::string> by_ranks(const std::vector<std::string>& of_rank, std::size_t most = 16);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

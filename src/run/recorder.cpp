@@ -8,18 +8,18 @@
 #include "device/nvml.hpp"
 #include "run/metrics_address.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
-std::optional<int> wanted_port(const MetricsConfig& config, int local_rank) {
+std::optional<int> wanted_port(const config::MetricsConfig& config, int local_rank) {
   if (!config.port) return std::nullopt;
   return *config.port == 0 ? 0 : static_cast<int>(*config.port) + local_rank;
 }
 
-std::vector<ScrapeTarget> gather_targets(const std::string& address, std::optional<int> port, const MpiWorld& world, Communicator& host) {
-  std::vector<ScrapeTarget> targets;
-  const std::vector<std::string> hosts = all_gather_text(host, scrape_host(address, world.host()));
-  const std::vector<std::string> ports = all_gather_text(host, port ? std::to_string(*port) : "");
+std::vector<metrics::ScrapeTarget> gather_targets(const std::string& address, std::optional<int> port, const comm::MpiWorld& world, comm::Communicator& host) {
+  std::vector<metrics::ScrapeTarget> targets;
+  const std::vector<std::string> hosts = comm::all_gather_text(host, scrape_host(address, world.host()));
+  const std::vector<std::string> ports = comm::all_gather_text(host, port ? std::to_string(*port) : "");
   for (int rank = 0; rank < host.size(); ++rank) {
     const auto r = static_cast<std::size_t>(rank);
     if (!ports[r].empty()) targets.push_back({hosts[r], std::stoi(ports[r]), rank});
@@ -28,25 +28,25 @@ std::vector<ScrapeTarget> gather_targets(const std::string& address, std::option
 }
 
 // Hosts that ssh leads to know nothing of a job: the first rank's counts for all. A collective.
-MetricsIdentity identity_of(const Config& config, const MpiWorld& world, Communicator& host, c10::Device device) {
-  MetricsIdentity out{config.run.name, world.host(), world.rank(), world.local_rank()};
-  out.user = user_name();
-  out.job_id = broadcast_text(host, batch_job());
+metrics::MetricsIdentity identity_of(const config::Config& config, const comm::MpiWorld& world, comm::Communicator& host, c10::Device device) {
+  metrics::MetricsIdentity out{config.run.name, world.host(), world.rank(), world.local_rank()};
+  out.user = base::user_name();
+  out.job_id = comm::broadcast_text(host, batch_job());
   if (!device.is_cuda()) return out;
   out.gpu = std::to_string(device.index());
-  if (const std::shared_ptr<GpuSensors> sensors = GpuSensors::open(gpu_facts(device).pci_bus_id)) out.read_gpu = [sensors] { return sensors->read(); };
+  if (const std::shared_ptr<device::GpuSensors> sensors = device::GpuSensors::open(device::gpu_facts(device).pci_bus_id)) out.read_gpu = [sensors] { return sensors->read(); };
   return out;
 }
 
 }  // namespace
 
-std::filesystem::path discovery_file(const Config& config) {
+std::filesystem::path discovery_file(const config::Config& config) {
   const std::string& place = config.metrics.service_discovery;
-  if (place == "auto") return service_discovery_path(config.run.directory, config.run.name);
-  return service_discovery_path(place, config.run.name, user_name());
+  if (place == "auto") return metrics::service_discovery_path(config.run.directory, config.run.name);
+  return metrics::service_discovery_path(place, config.run.name, base::user_name());
 }
 
-Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, const TrainingState& start, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end)
+Recorder::Recorder(const config::Config& config, const metrics::RunFacts& facts, std::int64_t epochs_planned, const checkpoint::TrainingState& start, const comm::MpiWorld& world, comm::Communicator& host, c10::Device device, JobEnd& job_end)
     : host_(host),
       job_end_(job_end),
       writes_(world.rank() == 0),
@@ -58,15 +58,15 @@ Recorder::Recorder(const Config& config, const RunFacts& facts, std::int64_t epo
       address_(metrics_address(config.metrics, world.local_size() < world.size())),
       metrics_(identity_of(config, world, host, device), facts, address_, wanted_port(config.metrics, world.local_rank())),
       progress_(writes_, start.step, facts.global_batch),
-      hosts_(all_gather_text(host, world.host())) {
-  const std::vector<ScrapeTarget> targets = gather_targets(address_, metrics_.port(), world, host);
+      hosts_(comm::all_gather_text(host, world.host())) {
+  const std::vector<metrics::ScrapeTarget> targets = gather_targets(address_, metrics_.port(), world, host);
   if (!writes_) return;
-  log_ = std::make_unique<StepLog>(RunDirectory(config.run).metrics(), start.step, start.awaits_evaluation != 0);
+  log_ = std::make_unique<metrics::StepLog>(RunDirectory(config.run).metrics(), start.step, start.awaits_evaluation != 0);
   if (targets.empty()) return;
-  discovery_ = std::make_unique<ServiceDiscoveryFile>(discovery_file(config), config.run.name, targets);
+  discovery_ = std::make_unique<metrics::ServiceDiscoveryFile>(discovery_file(config), config.run.name, targets);
 }
 
-void Recorder::step(const StepMetrics& s) {
+void Recorder::step(const metrics::StepMetrics& s) {
   metrics_.record_step(s);
   job_end_.note(s);
   times_.steps += 1;
@@ -78,7 +78,7 @@ void Recorder::step(const StepMetrics& s) {
   const bool due = s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
   const double samples_per_second = s.step_seconds > 0 ? static_cast<double>(global_batch_) / s.step_seconds : 0;
   if (due) {
-    LogRecord record = {{"step", s.step},
+    metrics::LogRecord record = {{"step", s.step},
                         {"epoch", s.epoch},
                         {"loss", s.loss},
                         {"reconstruction_loss", s.reconstruction_loss},
@@ -96,7 +96,7 @@ void Recorder::step(const StepMetrics& s) {
     log_->write(record);
   }
 
-  ProgressFacts facts;
+  metrics::ProgressFacts facts;
   facts.step = s.step;
   facts.steps_planned = steps_planned_;
   facts.epoch = s.epoch;
@@ -111,9 +111,9 @@ void Recorder::step(const StepMetrics& s) {
   progress_.show(facts, due);
 }
 
-void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const Evaluation& result, double mean_image_mse,
+void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const evaluate::Evaluation& result, double mean_image_mse,
                           std::optional<bool> collapsed) {
-  EvaluationMetrics metrics{on == "validation", result.loss, result.reconstruction, result.kld_nats};
+  metrics::EvaluationMetrics metrics{on == "validation", result.loss, result.reconstruction, result.kld_nats};
   if (result.reconstructs) metrics.mse = result.mse;
   metrics.elbo_nats = result.elbo_nats;
   metrics.bits_per_dim = result.bits_per_dim;
@@ -121,7 +121,7 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
   metrics.collapsed = collapsed;
   metrics_.record_evaluation(metrics);
   if (!writes_) return;
-  LogRecord record = {{"step", step},
+  metrics::LogRecord record = {{"step", step},
                       {"epoch", epoch},
                       {"evaluated", on},
                       {"samples", result.samples},
@@ -136,7 +136,7 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
   if (result.active_units) record.emplace_back("active_units", *result.active_units);
   if (result.elbo_nats) record.emplace_back("elbo_nats", *result.elbo_nats);
   if (result.bits_per_dim) record.emplace_back("bits_per_dim", *result.bits_per_dim);
-  for (const Evaluation::LogP& estimate : result.log_p) record.emplace_back(text("log_p_of_", estimate.draws, "_draws"), estimate.nats);
+  for (const evaluate::Evaluation::LogP& estimate : result.log_p) record.emplace_back(base::text("log_p_of_", estimate.draws, "_draws"), estimate.nats);
   if (result.effective_samples) record.emplace_back("effective_samples", *result.effective_samples);
   if (!result.kld_per_dimension.empty()) record.emplace_back("kld_per_dimension", result.kld_per_dimension);
   log_->write(record);
@@ -146,9 +146,9 @@ void Recorder::times_of_ranks(std::int64_t step) {
   constexpr std::size_t kValues = 4;
   std::vector<double> mine = {times_.steps, times_.step, times_.data_wait, times_.allreduce_wait}, all(kValues * hosts_.size());
   times_ = {};
-  host_.all_gather({mine.data(), static_cast<std::int64_t>(mine.size()), DataType::float64}, {all.data(), static_cast<std::int64_t>(all.size()), DataType::float64});
+  host_.all_gather({mine.data(), static_cast<std::int64_t>(mine.size()), comm::DataType::float64}, {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
   if (!writes_ || all[0] == 0) return;
-  std::vector<PlainRecord> ranks;
+  std::vector<metrics::PlainRecord> ranks;
   for (std::size_t rank = 0; rank < hosts_.size(); ++rank) {
     const double* of_rank = &all[kValues * rank];
     ranks.push_back({{"rank", static_cast<std::int64_t>(rank)},
@@ -160,4 +160,4 @@ void Recorder::times_of_ranks(std::int64_t step) {
   log_->write({{"step", step}, {"ranks", ranks}});
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

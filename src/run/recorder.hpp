@@ -17,21 +17,21 @@
 #include "run/job_end.hpp"
 #include "run/run_directory.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 /// The run's file for Prometheus, which the recorder of rank 0 keeps while it lives.
-std::filesystem::path discovery_file(const Config& config);
+std::filesystem::path discovery_file(const config::Config& config);
 
 class Recorder {
  public:
   /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `start`: where the run goes on from. `job_end` hears of every step. A collective on `host`.
-  Recorder(const Config& config, const RunFacts& facts, std::int64_t epochs_planned, const TrainingState& start, const MpiWorld& world, Communicator& host, c10::Device device, JobEnd& job_end);
+  Recorder(const config::Config& config, const metrics::RunFacts& facts, std::int64_t epochs_planned, const checkpoint::TrainingState& start, const comm::MpiWorld& world, comm::Communicator& host, c10::Device device, JobEnd& job_end);
 
   /// `step.step` counts from 1: steps done.
-  void step(const StepMetrics& step);
+  void step(const metrics::StepMetrics& step);
 
   /// `on`: "validation" or "training": which samples. `collapsed`: whether the model has learned nothing; absent: it is too early to tell.
-  void evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const Evaluation& result, double mean_image_mse, std::optional<bool> collapsed);
+  void evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const evaluate::Evaluation& result, double mean_image_mse, std::optional<bool> collapsed);
 
   /// Logs the mean times of each rank's steps since it was last called. A collective.
   void times_of_ranks(std::int64_t step);
@@ -50,18 +50,18 @@ class Recorder {
     double steps = 0, step = 0, data_wait = 0, allreduce_wait = 0;
   };
 
-  Communicator& host_;
+  comm::Communicator& host_;
   JobEnd& job_end_;
   bool writes_;
   std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_;
   std::vector<std::string> other_terms_;
   std::string address_;  // that this rank serves on
-  RunMetrics metrics_;
-  Progress progress_;
+  metrics::RunMetrics metrics_;
+  metrics::Progress progress_;
   StepTimes times_;
   std::vector<std::string> hosts_;  // of all ranks
-  std::unique_ptr<ServiceDiscoveryFile> discovery_;  // rank 0
-  std::unique_ptr<StepLog> log_;                     // rank 0
+  std::unique_ptr<metrics::ServiceDiscoveryFile> discovery_;  // rank 0
+  std::unique_ptr<metrics::StepLog> log_;                     // rank 0
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

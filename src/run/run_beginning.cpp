@@ -9,7 +9,7 @@
 #include "inference/checkpoint_place.hpp"
 #include "inference/trained_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 
@@ -19,83 +19,83 @@ bool is_within(const std::filesystem::path& place, const std::filesystem::path& 
   return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
-RunBeginning own_checkpoint(Checkpoint checkpoint, const std::filesystem::path& root) {
-  std::string origin = checkpoint_directory(root, checkpoint.state.step).string();
+RunBeginning own_checkpoint(checkpoint::Checkpoint checkpoint, const std::filesystem::path& root) {
+  std::string origin = checkpoint::checkpoint_directory(root, checkpoint.state.step).string();
   return {std::move(checkpoint), std::move(origin), /*goes_on=*/true, /*is_own=*/true};
 }
 
 RunBeginning beginning_of_fork(const RunDirectory& directory, const std::string& from) {
-  if (is_within(named_checkpoint(from), directory.path()))
-    throw BadInput(text("--from ", from, " is the run ", directory.path(), " itself: choose another run.name for the new run, or leave --from away to go on with this one"));
-  if (auto newest = read_newest_checkpoint(directory.checkpoints())) {
+  if (is_within(inference::named_checkpoint(from), directory.path()))
+    throw base::BadInput(base::text("--from ", from, " is the run ", directory.path(), " itself: choose another run.name for the new run, or leave --from away to go on with this one"));
+  if (auto newest = checkpoint::read_newest_checkpoint(directory.checkpoints())) {
     if (newest->state.begun_from.empty())
-      throw BadInput(text(directory.path(), " already holds a run that did not begin with another's weights: choose another run.name for the one that begins with --from ", from,
+      throw base::BadInput(base::text(directory.path(), " already holds a run that did not begin with another's weights: choose another run.name for the one that begins with --from ", from,
                           ", or leave --from away to go on with it"));
-    log::info(text("the run ", directory.path(), ", which began with the weights of ", newest->state.begun_from, ", goes on from its own checkpoint of step ", newest->state.step));
+    log::info(base::text("the run ", directory.path(), ", which began with the weights of ", newest->state.begun_from, ", goes on from its own checkpoint of step ", newest->state.step));
     return own_checkpoint(std::move(*newest), directory.checkpoints());
   }
-  CheckpointAt found = read_checkpoint_at(from);
+  inference::CheckpointAt found = inference::read_checkpoint_at(from);
   return {std::move(found.checkpoint), found.origin.string()};
 }
 
 RunBeginning named_or_own(const RunDirectory& directory, const std::string& resume) {
-  std::optional<Checkpoint> newest, named;
+  std::optional<checkpoint::Checkpoint> newest, named;
   std::string origin, why_not;
   try {
-    CheckpointAt found = read_checkpoint_at(resume);
+    inference::CheckpointAt found = inference::read_checkpoint_at(resume);
     named = std::move(found.checkpoint);
     origin = found.origin.string();
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     why_not = error.what();
   }
   try {
-    newest = read_newest_checkpoint(directory.checkpoints());
-  } catch (const BadInput& error) {
+    newest = checkpoint::read_newest_checkpoint(directory.checkpoints());
+  } catch (const base::BadInput& error) {
     // All of them are damaged, and another is at hand.
     if (!named) throw;
     log::warn(error.what());
   }
-  if (!named && !newest) throw BadInput(text("checkpoint.resume: ", why_not));
+  if (!named && !newest) throw base::BadInput(base::text("checkpoint.resume: ", why_not));
   // A run that began there may lie behind it by now, where a run is named that goes on itself: steps say nothing then.
   const bool has_begun = newest && !newest->state.begun_from.empty();
   if (newest && (!named || has_begun || newest->state.step >= named->state.step)) {
     if (!named || newest->state.step != named->state.step)
-      log::info(text("checkpoint.resume names ", resume, named ? text(" (step ", named->state.step, ")") : text(", which cannot be read (", why_not, ")"), ", but the run ", directory.path(),
+      log::info(base::text("checkpoint.resume names ", resume, named ? base::text(" (step ", named->state.step, ")") : base::text(", which cannot be read (", why_not, ")"), ", but the run ", directory.path(),
                      " has a checkpoint of its own of step ", newest->state.step, ": it goes on from that. ",
                      named ? fork_advice(resume) : "Leave checkpoint.resume away."));
     return own_checkpoint(std::move(*newest), directory.checkpoints());
   }
   const bool is_own = is_within(origin, directory.checkpoints());
-  log::info(text("the run ", directory.path(), " goes on from ", origin, ", step ", named->state.step));
+  log::info(base::text("the run ", directory.path(), " goes on from ", origin, ", step ", named->state.step));
   return {std::move(named), std::move(origin), /*goes_on=*/true, is_own};
 }
 
 }  // namespace
 
-RunBeginning find_beginning(const Config& config, const std::string& from) {
+RunBeginning find_beginning(const config::Config& config, const std::string& from) {
   const RunDirectory directory(config.run);
   const std::string& resume = config.checkpoint.resume;
-  if (resume == "never" && !find_checkpoints(directory.checkpoints()).empty())
-    throw BadInput(text(directory.path(), " holds the checkpoints of an earlier run and checkpoint.resume is never: choose another run.name, remove that directory, or set checkpoint.resume=auto to go on. ",
+  if (resume == "never" && !checkpoint::find_checkpoints(directory.checkpoints()).empty())
+    throw base::BadInput(base::text(directory.path(), " holds the checkpoints of an earlier run and checkpoint.resume is never: choose another run.name, remove that directory, or set checkpoint.resume=auto to go on. ",
                         fork_advice(directory.path())));
   if (!from.empty()) {
     if (resume != "auto" && resume != "never")
-      throw BadInput(text("--from ", from, " begins a new run, and checkpoint.resume=", resume, " goes on with one: keep one of them"));
+      throw base::BadInput(base::text("--from ", from, " begins a new run, and checkpoint.resume=", resume, " goes on with one: keep one of them"));
     return beginning_of_fork(directory, from);
   }
   if (resume == "never") return {};
   if (resume != "auto") return named_or_own(directory, resume);
-  auto newest = read_newest_checkpoint(directory.checkpoints());
+  auto newest = checkpoint::read_newest_checkpoint(directory.checkpoints());
   return newest ? own_checkpoint(std::move(*newest), directory.checkpoints()) : RunBeginning{};
 }
 
-std::filesystem::path write_beginning(const Config& config, const Learner& learner, TrainingState state) {
+std::filesystem::path write_beginning(const config::Config& config, const step::Learner& learner, checkpoint::TrainingState state) {
   const RunDirectory directory(config.run);
   state.program_version = kVersion;
   directory.create();
-  return write_checkpoint(directory.checkpoints(), {learner.weights(), learner.optimizer_state(), std::move(state), kept_config_yaml(config)});
+  return checkpoint::write_checkpoint(directory.checkpoints(), {learner.weights(), learner.optimizer_state(), std::move(state), config::kept_config_yaml(config)});
 }
 
-std::string fork_advice(const std::filesystem::path& place) { return text("To begin a new run with these weights: vae_dist train --from ", place.string(), " run.name=NEW, with whatever else is to change."); }
+std::string fork_advice(const std::filesystem::path& place) { return base::text("To begin a new run with these weights: vae_dist train --from ", place.string(), " run.name=NEW, with whatever else is to change."); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -6,15 +6,15 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 namespace {
 
 void make(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) throw BadInput(text("cannot make the run directory ", folder, ": ", error.message(), ". Choose another with run.directory."));
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) throw BadInput(text("cannot write to the run directory ", folder, ": ", std::strerror(errno), ". Choose another with run.directory."));
+  if (error) throw base::BadInput(base::text("cannot make the run directory ", folder, ": ", error.message(), ". Choose another with run.directory."));
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) throw base::BadInput(base::text("cannot write to the run directory ", folder, ": ", std::strerror(errno), ". Choose another with run.directory."));
 }
 
 }  // namespace
@@ -31,4 +31,4 @@ void RunDirectory::create() const {
   for (const auto& folder : {path_, checkpoints(), pictures(), errors()}) make(folder);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -6,11 +6,11 @@
 
 #include "config/config.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 class RunDirectory {
  public:
-  explicit RunDirectory(const RunConfig& run) : path_(std::filesystem::path(run.directory) / run.name) {}
+  explicit RunDirectory(const config::RunConfig& run) : path_(std::filesystem::path(run.directory) / run.name) {}
 
   /// Makes the folders. Throws BadInput with the system's reason when they cannot be made or written.
   void create() const;
@@ -31,4 +31,4 @@ class RunDirectory {
   std::filesystem::path path_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -13,12 +13,12 @@
 #include "comm/nccl_communicator.hpp"
 #include "run/version.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 std::int64_t restarts_in(const std::filesystem::path& file) {
   if (!std::filesystem::exists(file)) return 0;
-  const auto object = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  const auto object = nlohmann::json::parse(base::read_file(file), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return 0;
   const auto found = object.find("restarts");
   return found != object.end() && found->is_number_integer() ? std::max<std::int64_t>(0, found->get<std::int64_t>()) : 0;
@@ -37,19 +37,19 @@ std::string hosts_text(const std::vector<std::string>& host_of_rank) {
     }
   }
   std::string out;
-  for (const auto& [name, ranks] : hosts) out += text(out.empty() ? "" : ", ", name, " (", ranks, ranks == 1 ? " rank)" : " ranks)");
+  for (const auto& [name, ranks] : hosts) out += base::text(out.empty() ? "" : ", ", name, " (", ranks, ranks == 1 ? " rank)" : " ranks)");
   return out;
 }
 
-RunEnvironment run_environment(const std::string& revision, const DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, Communicator& host) {
+RunEnvironment run_environment(const std::string& revision, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::Communicator& host) {
   RunEnvironment out;
   out.revision = revision;
   out.torch = TORCH_VERSION;
-  out.nccl = nccl_version();
-  out.hosts = hosts_text(all_gather_text(host, host_name));
+  out.nccl = comm::nccl_version();
+  out.hosts = hosts_text(comm::all_gather_text(host, host_name));
   out.device = describe_device(device);
   if (host.rank() == 0 && goes_on) out.restarts = restarts_in(file) + 1;
-  host.broadcast({&out.restarts, 1, DataType::int64}, 0);
+  host.broadcast({&out.restarts, 1, comm::DataType::int64}, 0);
   return out;
 }
 
@@ -61,9 +61,9 @@ void write_environment(const std::filesystem::path& file, const RunEnvironment& 
   object["ranks"] = ranks;
   object["hosts"] = environment.hosts;
   object["device of rank 0"] = environment.device;
-  object["last started"] = utc_now("%Y-%m-%d %H:%M:%S UTC");
+  object["last started"] = base::utc_now("%Y-%m-%d %H:%M:%S UTC");
   object["restarts"] = environment.restarts;
-  replace_file(file, json_text(object, 2) + "\n");
+  base::replace_file(file, base::json_text(object, 2) + "\n");
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -9,7 +9,7 @@
 #include "comm/communicator.hpp"
 #include "device/device_choice.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 struct RunEnvironment {
   std::string revision;      ///< of the sources, "0123456789ab-changed"; empty: they were no git checkout
@@ -20,7 +20,7 @@ struct RunEnvironment {
 };
 
 /// A collective. `file` is the environment.json of an earlier start, if there was one: what it counts goes on where `goes_on`.
-RunEnvironment run_environment(const std::string& revision, const DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, Communicator& host);
+RunEnvironment run_environment(const std::string& revision, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::Communicator& host);
 
 /// Names and values as they are to be shown. Throws Failure where the file cannot be written.
 void write_environment(const std::filesystem::path& file, const RunEnvironment& environment, int ranks);
@@ -28,4 +28,4 @@ void write_environment(const std::filesystem::path& file, const RunEnvironment& 
 /// "a (2 ranks), b (1 rank)", in order of first appearance. Pure.
 std::string hosts_text(const std::vector<std::string>& host_of_rank);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

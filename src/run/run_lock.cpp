@@ -19,7 +19,7 @@
 #include "base/utc_text.hpp"
 #include "base/utf8.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 
@@ -35,8 +35,8 @@ struct Holder {
 std::int64_t start_of_process(std::int64_t pid) {
   std::string stat;
   try {
-    stat = read_file(text("/proc/", pid, "/stat"));
-  } catch (const BadInput&) {
+    stat = base::read_file(base::text("/proc/", pid, "/stat"));
+  } catch (const base::BadInput&) {
     return 0;
   }
   // The 2nd field is the program's name in brackets, and may hold anything; the 22nd is wanted.
@@ -66,8 +66,8 @@ std::string content_for(const JobIdentity& job) {
                                          {"process_start", start_of_process(::getpid())},
                                          {"job", job.id},
                                          {"restart", job.restart},
-                                         {"started", utc_now("%Y-%m-%d %H:%M:%S UTC")}};
-  return json_text(object, 2) + "\n";
+                                         {"started", base::utc_now("%Y-%m-%d %H:%M:%S UTC")}};
+  return base::json_text(object, 2) + "\n";
 }
 
 // Nothing for a text that is no lock: a file system that lost it in a crash.
@@ -82,54 +82,54 @@ std::optional<Holder> holder_in(const std::string& content) {
 
 std::string describe(const std::optional<Holder>& holder) {
   if (!holder) return "somebody (the file is damaged)";
-  return text("process ", holder->pid, " on ", holder->host, holder->job.id.empty() ? "" : text(", job ", holder->job.id, ", restart ", holder->job.restart), ", started ", holder->started);
+  return base::text("process ", holder->pid, " on ", holder->host, holder->job.id.empty() ? "" : base::text(", job ", holder->job.id, ", restart ", holder->job.restart), ", started ", holder->started);
 }
 
 std::optional<std::string> content_of(const std::filesystem::path& file) {
   try {
-    return read_file(file);
-  } catch (const BadInput&) {
+    return base::read_file(file);
+  } catch (const base::BadInput&) {
     return std::nullopt;
   }
 }
 
-std::optional<Seconds> modified(const std::filesystem::path& file) {
+std::optional<base::Seconds> modified(const std::filesystem::path& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) != 0) return std::nullopt;
-  return Seconds(static_cast<double>(status.st_mtim.tv_sec) + 1e-9 * static_cast<double>(status.st_mtim.tv_nsec));
+  return base::Seconds(static_cast<double>(status.st_mtim.tv_sec) + 1e-9 * static_cast<double>(status.st_mtim.tv_nsec));
 }
 
 // The file system's own clock sets the time: hosts that share it need not agree on theirs. Needs no room on the disk.
 bool touch(const std::filesystem::path& file) { return ::utimensat(AT_FDCWD, file.c_str(), nullptr, 0) == 0; }
 
 [[noreturn]] void refuse(const std::filesystem::path& file, const std::string& holder, const std::string& evidence) {
-  throw BadInput(text(file.parent_path().string(), " is in use: ", holder, " trains there (", evidence, "). Wait for its end, ask it to stop (kill -USR1), or choose another run.name. If there is no such run, remove ",
+  throw base::BadInput(base::text(file.parent_path().string(), " is in use: ", holder, " trains there (", evidence, "). Wait for its end, ask it to stop (kill -USR1), or choose another run.name. If there is no such run, remove ",
                       file.string(), "."));
 }
 
 // Returns why the lock may be taken over, or refuses. `own`: a file beside it, by whose time it is measured.
-std::string judge(const std::filesystem::path& file, const std::string& content, const JobIdentity& job, const std::filesystem::path& own, Seconds heartbeat) {
+std::string judge(const std::filesystem::path& file, const std::string& content, const JobIdentity& job, const std::filesystem::path& own, base::Seconds heartbeat) {
   const std::optional<Holder> holder = holder_in(content);
   const std::string who = describe(holder);
-  if (holder && !job.id.empty() && holder->job.id == job.id && holder->job.restart < job.restart) return text("the run's lock is taken over from an earlier start of the same job: ", who);
+  if (holder && !job.id.empty() && holder->job.id == job.id && holder->job.restart < job.restart) return base::text("the run's lock is taken over from an earlier start of the same job: ", who);
   if (holder && holder->host == host_name() && holder->processes == process_namespace()) {
     if (start_of_process(holder->pid) == holder->process_start) refuse(file, who, "that process is alive");
-    return text("the run's lock is taken over: ", who, ", is gone");
+    return base::text("the run's lock is taken over: ", who, ", is gone");
   }
 
-  const Seconds patience = RunLock::kMissed * heartbeat;
-  const std::optional<Seconds> first = modified(file);
+  const base::Seconds patience = RunLock::kMissed * heartbeat;
+  const std::optional<base::Seconds> first = modified(file);
   // By the time of the file system it may have been silent for long; and where that is behind the last beat's (a clock was set back, the file came
   // from elsewhere), what counts is how long it has been silent here.
-  const Stopwatch watched;
+  const base::Stopwatch watched;
   bool told = false;
   while (true) {
     touch(own);
-    const std::optional<Seconds> beat = modified(file), now = modified(own);
+    const std::optional<base::Seconds> beat = modified(file), now = modified(own);
     if (!first || !beat || !now) return "";  // gone by itself
     if (*beat != *first) refuse(file, who, "its heart beats");
-    if (std::max(*now - *beat, watched.elapsed()) >= patience) return text("the run's lock is taken over: ", who, ", has missed ", RunLock::kMissed, " heartbeats");
-    if (!told) log::info(text(file.string(), " is held by ", who, ": looking for its heartbeat, up to ", patience.count(), " s"));
+    if (std::max(*now - *beat, watched.elapsed()) >= patience) return base::text("the run's lock is taken over: ", who, ", has missed ", RunLock::kMissed, " heartbeats");
+    if (!told) log::info(base::text(file.string(), " is held by ", who, ": looking for its heartbeat, up to ", patience.count(), " s"));
     told = true;
     std::this_thread::sleep_for(heartbeat / 20);
   }
@@ -150,11 +150,11 @@ JobIdentity job_from_environment() {
     return value ? std::strtoll(value, nullptr, 10) : 0;
   };
   if (const char* const id = std::getenv("VAE_DIST_JOB_ID")) return {id, number("VAE_DIST_JOB_RESTART")};
-  if (const char* const id = std::getenv("SLURM_JOB_ID")) return {text("slurm-", id), number("SLURM_RESTART_COUNT")};
+  if (const char* const id = std::getenv("SLURM_JOB_ID")) return {base::text("slurm-", id), number("SLURM_RESTART_COUNT")};
   return {};
 }
 
-RunLock::RunLock(std::filesystem::path file, std::filesystem::path made, const JobIdentity& job, std::function<void(const std::string&)> on_loss, Seconds heartbeat)
+RunLock::RunLock(std::filesystem::path file, std::filesystem::path made, const JobIdentity& job, std::function<void(const std::string&)> on_loss, base::Seconds heartbeat)
     : file_(std::move(file)), made_(std::move(made)), mine_(content_for(job)), on_loss_(std::move(on_loss)), heartbeat_(heartbeat) {
   take(job);
   heart_ = std::thread([this] { beat(); });
@@ -175,10 +175,10 @@ RunLock::~RunLock() {
 }
 
 void RunLock::take(const JobIdentity& job) {
-  const std::filesystem::path own = file_.parent_path() / text(".lock.", host_name(), ".", ::getpid()), aside = own.string() + ".old";
-  const auto cannot = [&] { return BadInput(text("cannot take the run's lock ", file_.string(), ": ", std::strerror(errno), ". Choose another place with run.directory.")); };
+  const std::filesystem::path own = file_.parent_path() / base::text(".lock.", host_name(), ".", ::getpid()), aside = own.string() + ".old";
+  const auto cannot = [&] { return base::BadInput(base::text("cannot take the run's lock ", file_.string(), ": ", std::strerror(errno), ". Choose another place with run.directory.")); };
   try {
-    write_and_sync(own, mine_);
+    base::write_and_sync(own, mine_);
     // A link is made whole or not at all, over a network too. Where the file system has none, a rename at least leaves no part of a file.
     while (::link(own.c_str(), file_.c_str()) != 0) {
       if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK) {
@@ -195,9 +195,9 @@ void RunLock::take(const JobIdentity& job) {
       if (!reason.empty()) log::info(reason);
       move_away(file_, aside, *before);
     }
-  } catch (const Failure& error) {
+  } catch (const base::Failure& error) {
     ::unlink(own.c_str());
-    throw BadInput(text("cannot take the run's lock: ", error.what(), ". Choose another place with run.directory."));
+    throw base::BadInput(base::text("cannot take the run's lock: ", error.what(), ". Choose another place with run.directory."));
   } catch (...) {
     ::unlink(own.c_str());
     throw;
@@ -216,9 +216,9 @@ void RunLock::beat() {
       continue;
     }
     lock.unlock();
-    on_loss_(text("another start of this run has taken it over: ", describe(holder_in(*content)), ". This one ends and writes nothing more."));
+    on_loss_(base::text("another start of this run has taken it over: ", describe(holder_in(*content)), ". This one ends and writes nothing more."));
     return;
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

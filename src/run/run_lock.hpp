@@ -17,7 +17,7 @@
 
 #include "base/clock.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 /// What started this run, and how often it has done so. Starts of one job follow each other.
 struct JobIdentity {
@@ -30,14 +30,14 @@ JobIdentity job_from_environment();
 
 class RunLock {
  public:
-  static constexpr Seconds kHeartbeat{10};
+  static constexpr base::Seconds kHeartbeat{10};
   static constexpr int kMissed = 3;  ///< heartbeats after which a lock is nobody's
 
   /// Takes the lock `file`, whose directory is there. `made`: the first of the directories on the way to it that were made for this run (empty:
   /// none); at the end they go again, as far as nothing came into them: a run that is refused leaves no trace. Throws BadInput, naming the holder, where another run trains; to know that of one on another
   /// host takes up to three heartbeats. From then on a thread keeps the heart beating. `on_loss` is called from it, once, with a sentence, when
   /// another start has taken the lock over: this one must end, and write nothing more.
-  RunLock(std::filesystem::path file, std::filesystem::path made, const JobIdentity& job, std::function<void(const std::string&)> on_loss, Seconds heartbeat = kHeartbeat);
+  RunLock(std::filesystem::path file, std::filesystem::path made, const JobIdentity& job, std::function<void(const std::string&)> on_loss, base::Seconds heartbeat = kHeartbeat);
 
   /// Takes the file away, if it is still this one's.
   ~RunLock();
@@ -52,11 +52,11 @@ class RunLock {
   const std::filesystem::path made_;
   const std::string mine_;  // its content
   const std::function<void(const std::string&)> on_loss_;
-  const Seconds heartbeat_;
+  const base::Seconds heartbeat_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;
   std::thread heart_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -11,18 +11,18 @@
 #include "inference/foreign_weights.hpp"
 #include "inference/trained_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 // Throws BadInput where the product is more than a computer counts.
 std::int64_t whole_batch(std::int64_t each, std::int64_t replicas) {
   std::int64_t all = 0;
-  if (__builtin_mul_overflow(each, replicas, &all)) throw BadInput(text("train.batch_per_replica ", each, " times distributed.replicas ", replicas, " is more samples a step than can be counted: use smaller ones."));
+  if (__builtin_mul_overflow(each, replicas, &all)) throw base::BadInput(base::text("train.batch_per_replica ", each, " times distributed.replicas ", replicas, " is more samples a step than can be counted: use smaller ones."));
   return all;
 }
 
 // `saved`: R of the checkpoint that the run goes on from; 0: there is none, or it leaves R open (imported weights).
-void resolve_replicas_and_batch(Config& config, std::int64_t saved, int world_size) {
+void resolve_replicas_and_batch(config::Config& config, std::int64_t saved, int world_size) {
   auto& replicas = config.distributed.replicas;
   if (!replicas) replicas = saved > 0 ? saved : world_size;
   if (config.train.batch_per_replica) {
@@ -32,8 +32,8 @@ void resolve_replicas_and_batch(Config& config, std::int64_t saved, int world_si
 }
 
 // R may be known only after the first check of the configuration.
-void check_resolved(const Config& config, const std::string& config_file) {
-  if (const auto contradiction = find_contradiction(config)) throw BadInput(text(config_file, ": ", contradiction->message));
+void check_resolved(const config::Config& config, const std::string& config_file) {
+  if (const auto contradiction = config::find_contradiction(config)) throw base::BadInput(base::text(config_file, ": ", contradiction->message));
 }
 
 // Rank 0's part: everything that touches files.
@@ -71,60 +71,60 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
   // Nothing has been trained yet (imported weights): whether they fit is all that counts, and whether the network around them is the one that they were imported for. Those that were
   // imported before that was noted go on with whatever the configuration says.
   if (setup.state.step == 0) {
-    if (setup.checkpoint->weights.metadata.contains("output")) require_same_network(setup.checkpoint->weights, setup.config, text("the weights of ", RunDirectory(setup.config.run).path()));
+    if (setup.checkpoint->weights.metadata.contains("output")) inference::require_same_network(setup.checkpoint->weights, setup.config, base::text("the weights of ", RunDirectory(setup.config.run).path()));
     return setup;
   }
-  const Config saved = parse_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
+  const config::Config saved = config::parse_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
   // The order of samples is the run's from its first start; runs of before it could be chosen had the one over all samples.
   if (!setup.config.data.shuffle_window_chunks) setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);
-  const std::vector<std::string> differences = forbidden_differences(saved, setup.config);
+  const std::vector<std::string> differences = config::forbidden_differences(saved, setup.config);
   if (differences.empty()) return setup;
-  throw BadInput(text(config_file, ": the run ", RunDirectory(setup.config.run).path(), " cannot go on with another configuration. What differs:\n  ", list_of_ten(differences, "\n  "),
+  throw base::BadInput(base::text(config_file, ": the run ", RunDirectory(setup.config.run).path(), " cannot go on with another configuration. What differs:\n  ", base::list_of_ten(differences, "\n  "),
                       "\nSet these back, or start a new run with another run.name. ", fork_advice(setup.origin)));
 }
 
-Config on_all_ranks(const Config& config, Communicator& host) {
+config::Config on_all_ranks(const config::Config& config, comm::Communicator& host) {
   const bool first = host.rank() == 0;
-  const std::string yaml = broadcast_text(host, first ? config_yaml(config) : "");
-  return first ? config : parse_config(yaml, "configuration of rank 0");
+  const std::string yaml = comm::broadcast_text(host, first ? config::config_yaml(config) : "");
+  return first ? config : config::parse_config(yaml, "configuration of rank 0");
 }
 
 }  // namespace
 
-Config requested_config(const RunRequest& request) {
-  if (!request.config_file.empty()) return load_config(request.config_file, request.overrides);
-  const CheckpointAt found = read_checkpoint_at(request.from);
+config::Config requested_config(const RunRequest& request) {
+  if (!request.config_file.empty()) return config::load_config(request.config_file, request.overrides);
+  const inference::CheckpointAt found = inference::read_checkpoint_at(request.from);
   // How that run was to begin says nothing of how this one does.
   std::vector<std::string> overrides = {"checkpoint.resume=auto"};
   overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
-  Config config = parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string(), overrides);
-  expand_paths(config);
+  config::Config config = config::parse_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string(), overrides);
+  config::expand_paths(config);
   return config;
 }
 
-Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, Communicator& host) {
-  Config config;
-  agree_on_rank_0(host, [&] {
-    config = load_config(config_file, overrides);
+config::Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, comm::Communicator& host) {
+  config::Config config;
+  comm::agree_on_rank_0(host, [&] {
+    config = config::load_config(config_file, overrides);
     resolve_replicas_and_batch(config, 0, host.size());
     check_resolved(config, config_file);
   });
   return on_all_ranks(config, host);
 }
 
-RunSetup set_up_run(const RunRequest& request, const LockRun& lock, Communicator& host) {
+RunSetup set_up_run(const RunRequest& request, const LockRun& lock, comm::Communicator& host) {
   RunSetup setup;
-  agree_on_rank_0(host, [&] { setup = read_setup(request, lock, host.size()); });
+  comm::agree_on_rank_0(host, [&] { setup = read_setup(request, lock, host.size()); });
   setup.config = on_all_ranks(setup.config, host);
-  setup.origin = broadcast_text(host, setup.origin);
+  setup.origin = comm::broadcast_text(host, setup.origin);
   const bool first = host.rank() == 0;
-  const std::string state = broadcast_text(host, first ? to_json(setup.state) : "");
-  const std::string resumed = broadcast_text(host, setup.resumed ? "resumed" : "new");
+  const std::string state = comm::broadcast_text(host, first ? checkpoint::to_json(setup.state) : "");
+  const std::string resumed = comm::broadcast_text(host, setup.resumed ? "resumed" : "new");
   if (!first) {
-    setup.state = training_state_from_json(state, "state of rank 0");
+    setup.state = checkpoint::training_state_from_json(state, "state of rank 0");
     setup.resumed = resumed == "resumed";
   }
   return setup;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

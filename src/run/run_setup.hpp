@@ -13,7 +13,7 @@
 #include "run/run_directory.hpp"
 #include "run/run_lock.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 /// A run as the command line asks for it.
 struct RunRequest {
@@ -23,10 +23,10 @@ struct RunRequest {
 };
 
 struct RunSetup {
-  Config config;                         ///< resolved: global_batch and replicas are set
-  TrainingState state;                   ///< at the next step; step 0 for a new run
+  config::Config config;                         ///< resolved: global_batch and replicas are set
+  checkpoint::TrainingState state;                   ///< at the next step; step 0 for a new run
   bool resumed = false;                  ///< a run goes on; else one begins, perhaps with given weights
-  std::optional<Checkpoint> checkpoint;  ///< rank 0 only: to go on from, or to begin with
+  std::optional<checkpoint::Checkpoint> checkpoint;  ///< rank 0 only: to go on from, or to begin with
   std::string origin;                    ///< where the checkpoint comes from
   bool is_elsewhere = false;             ///< rank 0 only: that is not the run's own directory
   std::unique_ptr<RunLock> lock;         ///< rank 0 only: the run directory's, as long as this lives
@@ -36,15 +36,15 @@ struct RunSetup {
 using LockRun = std::function<std::unique_ptr<RunLock>(const RunDirectory&)>;
 
 /// The configuration that `request` asks for: of its file, or of the checkpoint that it begins with. Throws BadInput.
-Config requested_config(const RunRequest& request);
+config::Config requested_config(const RunRequest& request);
 
 /// Rank 0 reads the configuration, looks for a checkpoint to go on from or to begin with (find_beginning()), compares both, resolves R (null: the
 /// ranks of the first start) and G; every rank gets the result. Before it looks for checkpoints it takes the run directory's lock, unless
 /// `lock` is empty. Throws AgreedError: bad configuration, forbidden differences (each listed), corrupt checkpoints, a
 /// run directory that already holds a run when resume is `never`, or in which another run trains. A collective.
-RunSetup set_up_run(const RunRequest& request, const LockRun& lock, Communicator& host);
+RunSetup set_up_run(const RunRequest& request, const LockRun& lock, comm::Communicator& host);
 
 /// The configuration of a run that would start now, as every rank gets it; no run directory is looked at. Throws AgreedError. A collective.
-Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, Communicator& host);
+config::Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, comm::Communicator& host);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -8,7 +8,7 @@
 #include "base/clock.hpp"
 #include "run/run_directory.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 /// An evaluation on the validation rows.
 struct ValidationResult {
@@ -19,7 +19,7 @@ struct ValidationResult {
 struct SummaryFacts {
   bool stopped = false;                         ///< on request, to go on later
   std::int64_t steps = 0, last_step = 0, global_batch = 0;  ///< steps: of this process
-  Seconds time{0};
+  base::Seconds time{0};
   std::optional<ValidationResult> best;
   std::string checkpoint;                       ///< the last one's directory
 };
@@ -28,4 +28,4 @@ struct SummaryFacts {
 /// pictures, metrics.
 std::string run_summary(const SummaryFacts& facts, const RunDirectory& directory);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -9,7 +9,7 @@
 #include "base/list_of_ten.hpp"
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 
@@ -24,30 +24,30 @@ std::vector<std::string> real_paths(const std::vector<std::string>& files) {
   return out;
 }
 
-void warn_of_repeats(const SourceConfig& source, const std::string& key, std::vector<std::string>& warnings) {
+void warn_of_repeats(const config::SourceConfig& source, const std::string& key, std::vector<std::string>& warnings) {
   std::map<std::string, std::vector<std::string>> names;
   const std::vector<std::string> real = real_paths(source.file);
   for (std::size_t i = 0; i < real.size(); ++i) names[real[i]].push_back(source.file[i]);
   std::vector<std::string> repeated;
   for (const auto& [file, written] : names)
-    if (written.size() > 1) repeated.push_back(text(written[0], written[1] == written[0] ? "" : text(" (also as ", written[1], ")"), " ", written.size(), " times"));
-  if (!repeated.empty()) warnings.push_back(text(key, ".file lists the same file more than once, so its images count as often: ", list_of_ten(repeated)));
+    if (written.size() > 1) repeated.push_back(base::text(written[0], written[1] == written[0] ? "" : base::text(" (also as ", written[1], ")"), " ", written.size(), " times"));
+  if (!repeated.empty()) warnings.push_back(base::text(key, ".file lists the same file more than once, so its images count as often: ", base::list_of_ten(repeated)));
 }
 
 struct Range {
   std::int64_t first = 0, end = std::numeric_limits<std::int64_t>::max();
 };
 
-Range range_of(const SourceConfig& source) { return source.rows.empty() ? Range{} : Range{source.rows[0], source.rows[1]}; }
+Range range_of(const config::SourceConfig& source) { return source.rows.empty() ? Range{} : Range{source.rows[0], source.rows[1]}; }
 
 // Rows count over all files of a source: those of different lists cannot be compared without opening them.
-bool rows_may_be_told_apart(const SourceConfig& train, const SourceConfig& validation) {
+bool rows_may_be_told_apart(const config::SourceConfig& train, const config::SourceConfig& validation) {
   if (train.split && validation.split) return *train.split != *validation.split;
   if (train.dataset && validation.dataset && *train.dataset != *validation.dataset) return true;
   return (!train.rows.empty() || !validation.rows.empty()) && (train.split || validation.split);
 }
 
-void warn_of_overlap(const SourceConfig& train, const SourceConfig& validation, std::vector<std::string>& warnings) {
+void warn_of_overlap(const config::SourceConfig& train, const config::SourceConfig& validation, std::vector<std::string>& warnings) {
   if (validation.file.empty() || rows_may_be_told_apart(train, validation)) return;
   const std::vector<std::string> training = real_paths(train.file), validating = real_paths(validation.file);
   const std::string consequence = ": the validation loss tells nothing of new images. Choose other data.validation.rows, or data.validation.fraction instead of a file.";
@@ -56,8 +56,8 @@ void warn_of_overlap(const SourceConfig& train, const SourceConfig& validation, 
     const std::int64_t first = std::max(a.first, b.first), end = std::min(a.end, b.end);
     if (first >= end) return;
     const bool open = end == std::numeric_limits<std::int64_t>::max();
-    const std::string rows = first == 0 && open ? "the same rows" : open ? text("rows from ", first, " on") : text("rows ", first, " to ", end - 1);
-    warnings.push_back(text("data.train and data.validation both read ", rows, " of the same file", training.size() > 1 ? "s" : "", consequence));
+    const std::string rows = first == 0 && open ? "the same rows" : open ? base::text("rows from ", first, " on") : base::text("rows ", first, " to ", end - 1);
+    warnings.push_back(base::text("data.train and data.validation both read ", rows, " of the same file", training.size() > 1 ? "s" : "", consequence));
     return;
   }
   // Of a list of files, rows may be any.
@@ -66,12 +66,12 @@ void warn_of_overlap(const SourceConfig& train, const SourceConfig& validation, 
   std::vector<std::string> shared;
   for (std::size_t i = 0; i < validating.size(); ++i)
     if (trained.contains(validating[i])) shared.push_back(validation.file[i]);
-  if (!shared.empty()) warnings.push_back(text("data.train and data.validation both read all rows of ", list_of_ten(shared), consequence));
+  if (!shared.empty()) warnings.push_back(base::text("data.train and data.validation both read all rows of ", base::list_of_ten(shared), consequence));
 }
 
 }  // namespace
 
-std::vector<std::string> source_warnings(const DataConfig& data) {
+std::vector<std::string> source_warnings(const config::DataConfig& data) {
   std::vector<std::string> warnings;
   warn_of_repeats(data.train, "data.train", warnings);
   warn_of_repeats(data.validation, "data.validation", warnings);
@@ -79,4 +79,4 @@ std::vector<std::string> source_warnings(const DataConfig& data) {
   return warnings;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

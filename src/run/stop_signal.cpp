@@ -6,7 +6,7 @@
 #include <csignal>
 #include <cstdint>
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 volatile std::sig_atomic_t requested = 0;
@@ -51,4 +51,4 @@ bool stop_requested() { return requested != 0; }
 
 int mpirun_ends_descriptor() { return mpirun_ends; }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 /// From now on these signals only set a flag; a second one changes nothing, but a second SIGINT ends the process. `mpirun`: whose SIGCONT counts; 0:
 /// nobody's. (Anybody else's follows a stop, as after Ctrl-Z, and is no request.)
@@ -15,4 +15,4 @@ bool stop_requested();
 /// A descriptor that can be read once mpirun has begun to end this process; -1 unless there is an mpirun.
 int mpirun_ends_descriptor();
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

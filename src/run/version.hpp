@@ -1,8 +1,8 @@
 // The version that checkpoints and the start table name.
 #pragma once
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 inline constexpr const char* kVersion = "0.1.0";
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::run {
 
 struct WeightsToImport {
   std::filesystem::path file;     ///< safetensors
@@ -23,4 +23,4 @@ struct ImportedWeights {
 /// already exists.
 ImportedWeights import_weights(const WeightsToImport& weights, const std::string& config_file, const std::vector<std::string>& overrides);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -2,7 +2,7 @@
 
 #include <exception>
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 AgreedFlags::~AgreedFlags() {
   if (std::uncaught_exceptions() > 0) {
@@ -17,7 +17,7 @@ Wishes AgreedFlags::exchange(const Wishes& mine) {
   auto sent = std::make_unique<Pending>();
   sent->counts[0] = mine.stop;
   sent->counts[1] = mine.checkpoint;
-  sent->sum = host_.start_all_reduce_sum({sent->counts, 2, DataType::int64});
+  sent->sum = host_.start_all_reduce_sum({sent->counts, 2, comm::DataType::int64});
   pending_.push_back(std::move(sent));
   if (pending_.size() <= kStepsLate) return {};
 
@@ -27,4 +27,4 @@ Wishes AgreedFlags::exchange(const Wishes& mine) {
   return {arrived->counts[0] > 0, arrived->counts[1] > 0};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -9,7 +9,7 @@
 
 #include "comm/communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 struct Wishes {
   bool stop = false;
@@ -21,7 +21,7 @@ class AgreedFlags {
   static constexpr std::size_t kStepsLate = 2;
 
   /// `host` is used by nobody else between steps and outlives this.
-  explicit AgreedFlags(Communicator& host) : host_(host) {}
+  explicit AgreedFlags(comm::Communicator& host) : host_(host) {}
   ~AgreedFlags();
 
   /// Once a step on every rank: sends this rank's wishes, and returns everybody's of two steps ago (none in the first two).
@@ -30,10 +30,10 @@ class AgreedFlags {
  private:
   struct Pending {
     std::int64_t counts[2];
-    std::unique_ptr<PendingCollective> sum;
+    std::unique_ptr<comm::PendingCollective> sum;
   };
-  Communicator& host_;
+  comm::Communicator& host_;
   std::deque<std::unique_ptr<Pending>> pending_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -2,41 +2,41 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 // All but Adamax are fused kernels.
-bool rounds_its_rate(const Config& config) { return config.train.precision == "fp64" && config.train.optimizer.name != "adamax"; }
+bool rounds_its_rate(const config::Config& config) { return config.train.precision == "fp64" && config.train.optimizer.name != "adamax"; }
 
-std::string sequence_text(const std::vector<ProgressWords::Collective>& sequence) {
+std::string sequence_text(const std::vector<base::ProgressWords::Collective>& sequence) {
   std::string out;
-  for (const auto& [what, bytes] : sequence) out += text(out.empty() ? "" : ", ", what, " of ", bytes, " bytes");
+  for (const auto& [what, bytes] : sequence) out += base::text(out.empty() ? "" : ", ", what, " of ", bytes, " bytes");
   return out.empty() ? "nothing" : out;
 }
 
 }  // namespace
 
-std::string why_not_captured(const Config& config, const DeviceChoice& device) {
+std::string why_not_captured(const config::Config& config, const device::DeviceChoice& device) {
   if (!device.device.is_cuda()) return "this run is on the CPU";
   if (config.distributed.batch_norm == "sync") return "distributed.batch_norm is sync, whose sums over ranks stand in the middle of the forward pass";
-  if (rounds_its_rate(config)) return text("train.precision is fp64, and ", config.train.optimizer.name, " reads a learning rate that lies on the GPU in single precision");
+  if (rounds_its_rate(config)) return base::text("train.precision is fp64, and ", config.train.optimizer.name, " reads a learning rate that lies on the GPU in single precision");
   return "";
 }
 
-bool wants_capture(const Config& config, const DeviceChoice& device) { return config.train.cuda_graph.value_or(true) && why_not_captured(config, device).empty(); }
+bool wants_capture(const config::Config& config, const device::DeviceChoice& device) { return config.train.cuda_graph.value_or(true) && why_not_captured(config, device).empty(); }
 
-void check_cuda_graph(const Config& config, const DeviceChoice& device) {
+void check_cuda_graph(const config::Config& config, const device::DeviceChoice& device) {
   if (!config.train.cuda_graph.value_or(false)) return;
   if (const std::string reason = why_not_captured(config, device); !reason.empty())
-    throw BadInput(text("train.cuda_graph is true, but the step cannot be captured in a CUDA graph: ", reason, ". Set train.cuda_graph=auto, which captures it where that is possible."));
+    throw base::BadInput(base::text("train.cuda_graph is true, but the step cannot be captured in a CUDA graph: ", reason, ". Set train.cuda_graph=auto, which captures it where that is possible."));
 }
 
-bool numbers_go_to_device(const Config& config, const DeviceChoice& device) { return device.device.is_cuda() && !rounds_its_rate(config); }
+bool numbers_go_to_device(const config::Config& config, const device::DeviceChoice& device) { return device.device.is_cuda() && !rounds_its_rate(config); }
 
-void CaptureRule::saw(const std::vector<ProgressWords::Collective>& sequence) {
+void CaptureRule::saw(const std::vector<base::ProgressWords::Collective>& sequence) {
   if (++steps_ == 1) first_ = sequence;
   if (objection_.empty() && sequence != first_)
-    objection_ = text("its step ", steps_, " exchanged ", sequence_text(sequence), ", its first ", sequence_text(first_));
+    objection_ = base::text("its step ", steps_, " exchanged ", sequence_text(sequence), ", its first ", sequence_text(first_));
 }
 
 std::string joined_reasons(const std::vector<std::string>& of_ranks) {
@@ -48,10 +48,10 @@ std::string joined_reasons(const std::vector<std::string>& of_ranks) {
     if (said) continue;
     std::string ranks;
     for (std::size_t r = rank; r < of_ranks.size(); ++r)
-      if (of_ranks[r] == reason) ranks += text(ranks.empty() ? "" : ", ", r);
-    out += text(out.empty() ? "" : "; ", ranks.find(',') == std::string::npos ? "rank " : "ranks ", ranks, ": ", reason);
+      if (of_ranks[r] == reason) ranks += base::text(ranks.empty() ? "" : ", ", r);
+    out += base::text(out.empty() ? "" : "; ", ranks.find(',') == std::string::npos ? "rank " : "ranks ", ranks, ": ", reason);
   }
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

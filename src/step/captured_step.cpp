@@ -6,18 +6,18 @@
 #include "base/log.hpp"
 #include "device/queue_copy.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 // The step's numbers as one tensor on the device: one copy brings them there.
-at::Tensor numbers_on(c10::Device device, double learning_rate, const StepWeights& weights) {
-  return queue_copy(at::tensor({learning_rate, weights.kld_factor, weights.capacity_nats}, at::kDouble), device);
+at::Tensor numbers_on(c10::Device device, double learning_rate, const objective::StepWeights& weights) {
+  return device::queue_copy(at::tensor({learning_rate, weights.kld_factor, weights.capacity_nats}, at::kDouble), device);
 }
 
 at::Tensor rate_in(const at::Tensor& numbers) { return numbers[0]; }
 
-StepWeights weights_in(const at::Tensor& numbers) {
-  StepWeights out;
+objective::StepWeights weights_in(const at::Tensor& numbers) {
+  objective::StepWeights out;
   out.kld_factor_on_device = numbers[1];
   out.capacity_nats_on_device = numbers[2];
   return out;
@@ -36,14 +36,14 @@ std::string reason_in(const std::exception& error) {
 
 }  // namespace
 
-CapturedStep::CapturedStep(TrainingStep& step, GradientReducer& reducer, WorkRecorder* recorder, Communicator& host, CollectiveLog& log)
+CapturedStep::CapturedStep(TrainingStep& step, parallel::GradientReducer& reducer, device::WorkRecorder* recorder, comm::Communicator& host, comm::CollectiveLog& log)
     : step_(step), reducer_(reducer), recorder_(recorder), host_(host), log_(log) {}
 
 CapturedStep::~CapturedStep() {
   if (words_) log_.follow(nullptr);
 }
 
-StepOutcome CapturedStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
+StepOutcome CapturedStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights) {
   const at::Tensor numbers = numbers_on(images.device(), learning_rate, weights);
   if (recorder_ && !decided_ && rule_.is_due()) capture_or_say_why_not(images, noise);
   return is_captured() ? launch(images, noise, numbers) : run_eagerly(images, noise, numbers);
@@ -76,32 +76,32 @@ StepOutcome CapturedStep::launch(const at::Tensor& images, const at::Tensor& noi
 
 void CapturedStep::capture_or_say_why_not(const at::Tensor& images, const at::Tensor& noise) {
   decided_ = true;
-  std::string reasons = joined_reasons(all_gather_text(host_, rule_.objection()));
+  std::string reasons = joined_reasons(comm::all_gather_text(host_, rule_.objection()));
   if (reasons.empty()) {
     std::string error;
     try {
       record(images, noise);
-    } catch (const CommunicationFailure& failed) {
-      throw CommunicationFailure(failed.what() + kWhileCapturing, failed.where());
-    } catch (const Error& failed) {
-      if (failed.code() == ExitCode::timed_out) throw Error(failed.code(), failed.what() + kWhileCapturing, failed.where());
+    } catch (const base::CommunicationFailure& failed) {
+      throw base::CommunicationFailure(failed.what() + kWhileCapturing, failed.where());
+    } catch (const base::Error& failed) {
+      if (failed.code() == base::ExitCode::timed_out) throw base::Error(failed.code(), failed.what() + kWhileCapturing, failed.where());
       error = reason_in(failed);
     } catch (const std::exception& failed) {
       error = reason_in(failed);
     }
-    reasons = joined_reasons(all_gather_text(host_, error));
+    reasons = joined_reasons(comm::all_gather_text(host_, error));
     if (!reasons.empty()) end_capture();
   }
   if (host_.rank() != 0) return;
   if (reasons.empty()) {
-    log::info(text("from here on a step is one CUDA graph", replica_ ? text(" of a rank's last replica, behind one of each other, of which there are ", step_.batches() - 1) : ""));
+    log::info(base::text("from here on a step is one CUDA graph", replica_ ? base::text(" of a rank's last replica, behind one of each other, of which there are ", step_.batches() - 1) : ""));
   } else {
-    log::warn(text("the step is not captured in a CUDA graph (train.cuda_graph), but goes on kernel by kernel: ", reasons));
+    log::warn(base::text("the step is not captured in a CUDA graph (train.cuda_graph), but goes on kernel by kernel: ", reasons));
   }
 }
 
 void CapturedStep::record(const at::Tensor& images, const at::Tensor& noise) {
-  const std::vector<ProgressWords::Collective> sequence = reducer_.sequence();
+  const std::vector<base::ProgressWords::Collective> sequence = reducer_.sequence();
   const auto like_first = [&](const at::Tensor& whole) { return at::empty_like(whole.chunk(step_.batches())[0]); };
   images_ = like_first(images);
   noise_ = like_first(noise);
@@ -113,7 +113,7 @@ void CapturedStep::record(const at::Tensor& images, const at::Tensor& noise) {
     // On to the last one, in which buckets start; what this adds up is thrown away when a step begins.
     for (std::int64_t i = 1; i < step_.batches(); ++i) step_.batch_done();
   }
-  if (reducer_.exchanges()) marks_ = std::make_unique<ProgressMarks>(static_cast<std::int64_t>(sequence.size()), images.device());
+  if (reducer_.exchanges()) marks_ = std::make_unique<device::ProgressMarks>(static_cast<std::int64_t>(sequence.size()), images.device());
   reducer_.leave_marks(marks_.get());
   last_ = recorder_->record([this] {
     if (marks_) marks_->begin();
@@ -122,9 +122,9 @@ void CapturedStep::record(const at::Tensor& images, const at::Tensor& noise) {
   });
   reducer_.leave_marks(nullptr);
   if (!marks_) return;
-  std::vector<ProgressWords::Collective> round;
+  std::vector<base::ProgressWords::Collective> round;
   for (const auto& [what, bytes] : sequence) round.push_back({"gradients: " + what, bytes});
-  words_ = std::make_shared<ProgressWords>(std::move(round), marks_->word());
+  words_ = std::make_shared<base::ProgressWords>(std::move(round), marks_->word());
   log_.follow(words_);
 }
 
@@ -140,4 +140,4 @@ void CapturedStep::end_capture() {
   images_ = noise_ = numbers_ = at::Tensor();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

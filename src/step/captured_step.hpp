@@ -25,19 +25,19 @@
 #include "step/training_step.hpp"
 #include "device/work_recorder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 class CapturedStep {
  public:
   /// `recorder` null: steps stay eager, with their numbers on the device. All of them outlive this, which ends before the communicator that `reducer` sums through.
-  CapturedStep(TrainingStep& step, GradientReducer& reducer, WorkRecorder* recorder, Communicator& host, CollectiveLog& log);
+  CapturedStep(TrainingStep& step, parallel::GradientReducer& reducer, device::WorkRecorder* recorder, comm::Communicator& host, comm::CollectiveLog& log);
   ~CapturedStep();
   CapturedStep(const CapturedStep&) = delete;
   CapturedStep& operator=(const CapturedStep&) = delete;
 
   /// As TrainingStep::run, with the same shapes in every step. A collective on `host` once, after CaptureRule::kEagerSteps steps, where there is a recorder; what throws in it
   /// but for the communicator's own failures is a reason not to capture.
-  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights);
+  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights);
 
   bool is_captured() const { return last_ != nullptr; }
 
@@ -51,19 +51,19 @@ class CapturedStep {
   void record(const at::Tensor& images, const at::Tensor& noise);
 
   TrainingStep& step_;
-  GradientReducer& reducer_;
-  WorkRecorder* const recorder_;
-  Communicator& host_;
-  CollectiveLog& log_;
+  parallel::GradientReducer& reducer_;
+  device::WorkRecorder* const recorder_;
+  comm::Communicator& host_;
+  comm::CollectiveLog& log_;
   CaptureRule rule_;
   bool decided_ = false;
 
   // What was recorded, and where it reads and writes. Members end in reverse order: recordings before their buffers.
   at::Tensor images_, noise_, numbers_;  // of one batch; numbers as numbers_on() lays them out
-  std::unique_ptr<ProgressMarks> marks_;
-  std::shared_ptr<ProgressWords> words_;
+  std::unique_ptr<device::ProgressMarks> marks_;
+  std::shared_ptr<base::ProgressWords> words_;
   StepOutcome outcome_;
-  std::unique_ptr<RecordedWork> replica_, last_;
+  std::unique_ptr<device::RecordedWork> replica_, last_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

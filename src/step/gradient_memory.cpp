@@ -8,7 +8,7 @@
 #include "base/log.hpp"
 #include "parallel/tensor_buffer.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 constexpr int kRegisters = 21900;  // NCCL 2.19: ncclMemAlloc, ncclCommRegister
@@ -30,22 +30,22 @@ at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count, const at:
 
 }  // namespace
 
-GradientMemory::GradientMemory(const DeviceChoice& device, SumOrder order, Communicator& host)
-    : host_(host), wanted_(device.backend == "nccl" && order == SumOrder::fast && nccl_version_code() >= kRegisters) {}
+GradientMemory::GradientMemory(const device::DeviceChoice& device, comm::SumOrder order, comm::Communicator& host)
+    : host_(host), wanted_(device.backend == "nccl" && order == comm::SumOrder::fast && comm::nccl_version_code() >= kRegisters) {}
 
 at::Tensor GradientMemory::zeros(std::int64_t count, const at::TensorOptions& options) {
   if (wanted_) {
-    std::shared_ptr<void> memory = make_nccl_memory(static_cast<std::size_t>(count) * options.dtype().itemsize());
+    std::shared_ptr<void> memory = comm::make_nccl_memory(static_cast<std::size_t>(count) * options.dtype().itemsize());
     if (everybody(memory != nullptr)) {
       at::Tensor tensor = tensor_in(std::move(memory), count, options);
-      memory_ = buffer_of(tensor);
+      memory_ = parallel::buffer_of(tensor);
       return tensor;
     }
   }
   return at::zeros({count}, options);
 }
 
-void GradientMemory::register_with(NcclCommunicator& comm) {
+void GradientMemory::register_with(comm::NcclCommunicator& comm) {
   const bool registered = memory_.count > 0 && everybody(comm.register_memory(memory_));
   if (memory_.count > 0 && !registered) comm.deregister_memory();
   log::info(registered ? "gradients lie in memory that is registered with NCCL, which may sum there in place" : "gradients lie in ordinary device memory, which NCCL copies from and to");
@@ -53,8 +53,8 @@ void GradientMemory::register_with(NcclCommunicator& comm) {
 
 bool GradientMemory::everybody(bool mine) {
   std::int64_t count = mine;
-  host_.all_reduce_sum({&count, 1, DataType::int64});
+  host_.all_reduce_sum({&count, 1, comm::DataType::int64});
   return count == host_.size();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -13,25 +13,25 @@
 #include "parallel/bucket_exchange.hpp"
 #include "device/device_choice.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 class GradientMemory {
  public:
   /// Not a collective. `host` outlives it.
-  GradientMemory(const DeviceChoice& device, SumOrder order, Communicator& host);
+  GradientMemory(const device::DeviceChoice& device, comm::SumOrder order, comm::Communicator& host);
 
   /// [count] zeros on the device; called once. A collective on `host` where NCCL carries the gradients.
   at::Tensor zeros(std::int64_t count, const at::TensorOptions& options);
 
   /// Registers that memory with the communicator, on all ranks or none, and logs how gradients lie. A collective on `host`.
-  void register_with(NcclCommunicator& comm);
+  void register_with(comm::NcclCommunicator& comm);
 
  private:
   bool everybody(bool mine);
 
-  Communicator& host_;
+  comm::Communicator& host_;
   bool wanted_;
-  Buffer memory_;  // empty: ordinary memory
+  comm::Buffer memory_;  // empty: ordinary memory
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

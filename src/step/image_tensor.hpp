@@ -6,9 +6,9 @@
 #include "data/batch.hpp"
 #include "data/model_input.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 /// As model_input(), and mirrored there where the batch says so.
-at::Tensor image_tensor(const Batch& batch, const InputFormat& format);
+at::Tensor image_tensor(const data::Batch& batch, const data::InputFormat& format);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

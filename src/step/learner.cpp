@@ -9,16 +9,16 @@
 #include "step/resolved_objective.hpp"
 #include "step/weights.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
-std::shared_ptr<LatentModel> model_on_device(const Config& config, const SampleShape& shape, const DeviceChoice& device) {
-  std::shared_ptr<LatentModel> model = make_model(config, shape);
+std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config, const data::SampleShape& shape, const device::DeviceChoice& device) {
+  std::shared_ptr<model::LatentModel> model = make_model(config, shape);
   model->to(device.device);
   return model;
 }
 
-StepOptions step_options(const Config& config, const ReplicaPlan& plan) {
+StepOptions step_options(const config::Config& config, const ReplicaPlan& plan) {
   StepOptions options;
   options.clip_norm = config.train.gradient_clip_norm;
   options.skip_above_norm = config.train.skip_step_above_norm;
@@ -30,23 +30,23 @@ StepOptions step_options(const Config& config, const ReplicaPlan& plan) {
   return options;
 }
 
-ReducerOptions reducer_options(const Config& config, const ReplicaPlan& plan) {
-  ReducerOptions options;
+parallel::ReducerOptions reducer_options(const config::Config& config, const ReplicaPlan& plan) {
+  parallel::ReducerOptions options;
   options.caps.first_bytes = static_cast<std::int64_t>(config.distributed.first_bucket_mib * (1 << 20));
   options.caps.bytes = static_cast<std::int64_t>(config.distributed.bucket_mib * (1 << 20));
   options.batches = config.distributed.batch_norm == "sync" ? 1 : plan.replicas_per_rank();
   options.reproducible = config.distributed.reproducible;
-  options.wire = config.distributed.compress == "bf16" ? Wire::bf16 : Wire::exact;
+  options.wire = config.distributed.compress == "bf16" ? comm::Wire::bf16 : comm::Wire::exact;
   return options;
 }
 
-SumOrder sum_order(const Config& config) { return config.distributed.reproducible ? SumOrder::tree : SumOrder::fast; }
+comm::SumOrder sum_order(const config::Config& config) { return config.distributed.reproducible ? comm::SumOrder::tree : comm::SumOrder::fast; }
 
-NcclDeadlines deadlines(const DistributedConfig& config) { return {Seconds(config.slow_timeout_s), Seconds(config.timeout_s)}; }
+comm::NcclDeadlines deadlines(const config::DistributedConfig& config) { return {base::Seconds(config.slow_timeout_s), base::Seconds(config.timeout_s)}; }
 
 // What goes with each parameter, under its name: the optimizer's moments and the average.
 template <typename Visit>
-void for_each_moment(const ParameterArena& parameters, const Optimizer& optimizer, const std::optional<WeightAverage>& average, Visit visit) {
+void for_each_moment(const parallel::ParameterArena& parameters, const Optimizer& optimizer, const std::optional<WeightAverage>& average, Visit visit) {
   for (std::size_t i = 0; i < parameters.slots().size(); ++i) {
     const std::string& name = parameters.slots()[i].name;
     for (const auto& [kind, arena] : optimizer.moments()) visit(kind + "." + name, arena.view(i));
@@ -57,7 +57,7 @@ void for_each_moment(const ParameterArena& parameters, const Optimizer& optimize
 
 }  // namespace
 
-Learner::Learner(const Config& config, const SampleShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, Communicator& host, CollectiveLog& log)
+Learner::Learner(const config::Config& config, const data::SampleShape& shape, const ReplicaPlan& plan, const device::DeviceChoice& device, comm::Communicator& host, comm::CollectiveLog& log)
     : weights_metadata_(weights_metadata(config, shape)),
       model_(model_on_device(config, shape, device)),
       objective_(objective_options(config.objective), *model_),
@@ -73,30 +73,30 @@ Learner::Learner(const Config& config, const SampleShape& shape, const ReplicaPl
       host_(host),
       log_(log) {
   if (config.distributed.batch_norm == "sync") {
-    for (BatchNorm2d layer : model_->batch_norms())
+    for (model::BatchNorm2d layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
         if (!exchange) return;  // one rank has the whole batch
-        exchange->start(tensor, Wire::exact, "sum over ranks");
+        exchange->start(tensor, comm::Wire::exact, "sum over ranks");
         exchange->finish();
       });
   }
   model_->train();
   if (!device.device.is_cuda()) return;
-  use_recorder(make_graph_recorder(device.device));
+  use_recorder(device::make_graph_recorder(device.device));
   if (numbers_go_to_device(config, device)) step_through_recorder(wants_capture(config, device));
   const std::string reason = why_not_captured(config, device);
   if (!reason.empty() && config.train.cuda_graph.value_or(true) && host.rank() == 0) log::info("steps are not captured in a CUDA graph: " + reason);
 }
 
-void Learner::record_steps(std::unique_ptr<WorkRecorder> recorder, bool capture) {
+void Learner::record_steps(std::unique_ptr<device::WorkRecorder> recorder, bool capture) {
   captured_.reset();
   use_recorder(std::move(recorder));
   step_through_recorder(capture);
 }
 
-void Learner::use_recorder(std::unique_ptr<WorkRecorder> recorder) {
+void Learner::use_recorder(std::unique_ptr<device::WorkRecorder> recorder) {
   recorder_ = std::move(recorder);
-  if (WaitClock* const clock = recorder_->wait_clock()) reducer_.use_clock(*clock);
+  if (device::WaitClock* const clock = recorder_->wait_clock()) reducer_.use_clock(*clock);
 }
 
 void Learner::step_through_recorder(bool capture) {
@@ -109,17 +109,17 @@ std::int64_t Learner::parameter_count() const {
   return count;
 }
 
-TensorFile Learner::weights() const { return collect_weights(*model_, weights_metadata_); }
+checkpoint::TensorFile Learner::weights() const { return collect_weights(*model_, weights_metadata_); }
 
-TensorFile Learner::optimizer_state() const {
-  TensorFile file;
+checkpoint::TensorFile Learner::optimizer_state() const {
+  checkpoint::TensorFile file;
   for_each_moment(parameters_, *optimizer_, average_, [&](const std::string& name, const at::Tensor& tensor) {
     file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
   });
   return file;
 }
 
-void Learner::restore(const Checkpoint& checkpoint, const std::string& origin) {
+void Learner::restore(const checkpoint::Checkpoint& checkpoint, const std::string& origin) {
   restore_weights(*model_, checkpoint.weights, origin);
   std::vector<std::string> misfits;
   for_each_moment(parameters_, *optimizer_, average_, [&](const std::string& name, at::Tensor tensor) {
@@ -130,10 +130,10 @@ void Learner::restore(const Checkpoint& checkpoint, const std::string& origin) {
     }
     tensor.copy_(found->second);
   });
-  if (!misfits.empty()) throw BadInput(text(origin, ": the optimizer's state is missing or does not fit the model:\n  ", list_of_ten(misfits, "\n  ")));
+  if (!misfits.empty()) throw base::BadInput(base::text(origin, ": the optimizer's state is missing or does not fit the model:\n  ", base::list_of_ten(misfits, "\n  ")));
 }
 
-bool Learner::begin_with(const Checkpoint& checkpoint, const std::string& origin) {
+bool Learner::begin_with(const checkpoint::Checkpoint& checkpoint, const std::string& origin) {
   restore_weights(*model_, checkpoint.weights, origin);
   const auto& saved = checkpoint.optimizer.tensors;
   // A part of the moments would be worse than none: Adamax's step without its norm is as good as unbounded.
@@ -158,10 +158,10 @@ std::vector<at::Tensor> Learner::state() const {
   return tensors;
 }
 
-void Learner::replicate(Communicator& host) {
+void Learner::replicate(comm::Communicator& host) {
   if (host.size() == 1) return;
-  broadcast_tensors(host, state());
-  require_equal_tensors(host, "initial weights and optimizer state", state());
+  parallel::broadcast_tensors(host, state());
+  parallel::require_equal_tensors(host, "initial weights and optimizer state", state());
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

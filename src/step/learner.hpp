@@ -19,28 +19,28 @@
 #include "step/make_model.hpp"
 #include "step/replica_plan.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 class Learner {
  public:
   /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`. May throw what
   /// make_nccl_communicator() does.
-  Learner(const Config& config, const SampleShape& shape, const ReplicaPlan& plan, const DeviceChoice& device, Communicator& host, CollectiveLog& log);
+  Learner(const config::Config& config, const data::SampleShape& shape, const ReplicaPlan& plan, const device::DeviceChoice& device, comm::Communicator& host, comm::CollectiveLog& log);
 
-  LatentModel& model() { return *model_; }
-  const Objective& objective() const { return objective_; }
+  model::LatentModel& model() { return *model_; }
+  const objective::Objective& objective() const { return objective_; }
   /// Null without `train.ema_decay`.
   WeightAverage* average() { return average_ ? &*average_ : nullptr; }
-  const GradientReducer& reducer() const { return reducer_; }
+  const parallel::GradientReducer& reducer() const { return reducer_; }
   std::int64_t parameter_count() const;
 
-  StepOutcome step(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
+  StepOutcome step(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights) {
     return captured_ ? captured_->run(images, noise, learning_rate, weights) : step_.run(images, noise, learning_rate, weights);
   }
 
   /// Steps go through CapturedStep from now on, whose recorder this is; with `capture` false they stay eager. What a learner on a GPU does by itself, unless its numbers
   /// must not lie there (numbers_go_to_device): then the recorder only measures waits.
-  void record_steps(std::unique_ptr<WorkRecorder> recorder, bool capture);
+  void record_steps(std::unique_ptr<device::WorkRecorder> recorder, bool capture);
 
   bool is_captured() const { return captured_ && captured_->is_captured(); }
   /// As CapturedStep::end_capture: for who measures the parts of a step.
@@ -52,41 +52,41 @@ class Learner {
   std::int64_t slow_steps() const { return CaptureRule::kEagerSteps + (captured_ ? 1 : 0); }
 
   /// Copies on the host, for a checkpoint.
-  TensorFile weights() const;
-  TensorFile optimizer_state() const;
+  checkpoint::TensorFile weights() const;
+  checkpoint::TensorFile optimizer_state() const;
 
   /// Goes on from a checkpoint. Throws BadInput listing what does not fit.
-  void restore(const Checkpoint& checkpoint, const std::string& origin);
+  void restore(const checkpoint::Checkpoint& checkpoint, const std::string& origin);
 
   /// Begins with the weights of a checkpoint, of another run perhaps: they have to fit (BadInput as from restore()). The optimizer's state is taken only where all of it fits, the
   /// average of the weights likewise; what is not taken begins anew, the average at these weights. Returns whether the optimizer's was taken.
-  bool begin_with(const Checkpoint& checkpoint, const std::string& origin);
+  bool begin_with(const checkpoint::Checkpoint& checkpoint, const std::string& origin);
 
   /// All tensors that the next step depends on, in a fixed order: what ranks must have equal.
   std::vector<at::Tensor> state() const;
 
   /// Makes every rank's state rank 0's and proves it. A collective.
-  void replicate(Communicator& host);
+  void replicate(comm::Communicator& host);
 
  private:
-  void use_recorder(std::unique_ptr<WorkRecorder> recorder);
+  void use_recorder(std::unique_ptr<device::WorkRecorder> recorder);
   void step_through_recorder(bool capture);
 
   std::map<std::string, std::string> weights_metadata_;
-  std::shared_ptr<LatentModel> model_;
-  Objective objective_;
+  std::shared_ptr<model::LatentModel> model_;
+  objective::Objective objective_;
   GradientMemory gradient_memory_;
-  ParameterArena parameters_;
+  parallel::ParameterArena parameters_;
   StepStatistics statistics_;
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
   Exchanges exchanges_;  // before the reducer, which uses it; after the arenas: communicators end before the memory that they work in
-  GradientReducer reducer_;
+  parallel::GradientReducer reducer_;
   TrainingStep step_;
-  Communicator& host_;
-  CollectiveLog& log_;
-  std::unique_ptr<WorkRecorder> recorder_;
+  comm::Communicator& host_;
+  comm::CollectiveLog& log_;
+  std::unique_ptr<device::WorkRecorder> recorder_;
   std::optional<CapturedStep> captured_;  // last: NCCL's communicators do not end before the graphs that hold their kernels
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

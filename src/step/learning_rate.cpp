@@ -4,16 +4,16 @@
 #include <cmath>
 #include <numbers>
 
-namespace vae_dist {
+namespace vae_dist::step {
 
-LearningRatePlan learning_rate_plan(const TrainConfig& train, std::int64_t steps_per_epoch, std::int64_t steps_planned) {
+LearningRatePlan learning_rate_plan(const config::TrainConfig& train, std::int64_t steps_per_epoch, std::int64_t steps_planned) {
   double base = train.optimizer.learning_rate;
   if (train.learning_rate_batch) base *= static_cast<double>(train.global_batch) / static_cast<double>(*train.learning_rate_batch);
   return {train.schedule, base, steps_per_epoch, steps_planned};
 }
 
 double learning_rate(const LearningRatePlan& plan, std::int64_t step) {
-  const ScheduleConfig& s = plan.schedule;
+  const config::ScheduleConfig& s = plan.schedule;
   if (step < s.warmup_steps) return plan.base * static_cast<double>(step + 1) / static_cast<double>(s.warmup_steps);
 
   const std::int64_t count = s.per == "step" ? step : step / plan.steps_per_epoch;
@@ -30,4 +30,4 @@ double learning_rate(const LearningRatePlan& plan, std::int64_t step) {
   return plan.base;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

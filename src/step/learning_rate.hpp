@@ -5,10 +5,10 @@
 
 #include "config/config.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 struct LearningRatePlan {
-  ScheduleConfig schedule;
+  config::ScheduleConfig schedule;
   double base = 0.001;               ///< after scaling by learning_rate_batch
   std::int64_t steps_per_epoch = 1;
   std::int64_t steps_planned = 1;
@@ -17,7 +17,7 @@ struct LearningRatePlan {
 };
 
 /// The plan of a run: base = learning_rate * G / learning_rate_batch where that is set (the linear scaling rule: Goyal et al. 2017).
-LearningRatePlan learning_rate_plan(const TrainConfig& train, std::int64_t steps_per_epoch, std::int64_t steps_planned);
+LearningRatePlan learning_rate_plan(const config::TrainConfig& train, std::int64_t steps_per_epoch, std::int64_t steps_planned);
 
 /// Warm-up rises linearly to the base over warmup_steps; then
 ///   constant     base
@@ -26,4 +26,4 @@ LearningRatePlan learning_rate_plan(const TrainConfig& train, std::int64_t steps
 ///   step         base * gamma^(milestones passed), in epochs or steps (PyTorch's MultiStepLR)
 double learning_rate(const LearningRatePlan& plan, std::int64_t step);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -13,32 +13,32 @@
 #include "model/mlp_vae.hpp"
 #include "model/vanilla_vae.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
-Activation activation_named(const std::string& name) {
-  static const std::map<std::string, Activation> kinds = {{"leaky_relu", Activation::leaky_relu}, {"relu", Activation::relu},       {"tanh", Activation::tanh},
-                                                          {"silu", Activation::silu},             {"sigmoid", Activation::sigmoid}, {"identity", Activation::identity}};
+model::Activation activation_named(const std::string& name) {
+  static const std::map<std::string, model::Activation> kinds = {{"leaky_relu", model::Activation::leaky_relu}, {"relu", model::Activation::relu},       {"tanh", model::Activation::tanh},
+                                                          {"silu", model::Activation::silu},             {"sigmoid", model::Activation::sigmoid}, {"identity", model::Activation::identity}};
   return kinds.at(name);
 }
 
-void fill_uniform_within(at::Tensor parameter, double bound, PhiloxKey key, std::uint64_t index) {
+void fill_uniform_within(at::Tensor parameter, double bound, base::PhiloxKey key, std::uint64_t index) {
   std::vector<float> draws(static_cast<std::size_t>(parameter.numel()));
-  fill_uniform(key, index, 0, draws);
+  base::fill_uniform(key, index, 0, draws);
   const at::Tensor unit = at::from_blob(draws.data(), parameter.sizes(), at::kFloat).to(parameter.scalar_type());
   parameter.copy_(unit * (2 * bound) - bound);
 }
 
 }  // namespace
 
-std::string resolved_output(const Config& config) {
+std::string resolved_output(const config::Config& config) {
   if (config.model.output != "auto") return config.model.output;
   if (config.objective.likelihood == "bernoulli") return "identity";
   return config.data.range[0] < 0 ? "tanh" : "sigmoid";
 }
 
-NetworkOptions network_options(const Config& config, const SampleShape& shape) {
-  NetworkOptions options;
+model::NetworkOptions network_options(const config::Config& config, const data::SampleShape& shape) {
+  model::NetworkOptions options;
   options.channels = shape.channels;
   options.height = shape.height;
   options.width = shape.width;
@@ -50,27 +50,27 @@ NetworkOptions network_options(const Config& config, const SampleShape& shape) {
   return options;
 }
 
-ResnetOptions resnet_options(const ModelConfig& model) { return {model.blocks, model.attention_at, model.latent == "spatial"}; }
+model::ResnetOptions resnet_options(const config::ModelConfig& model) { return {model.blocks, model.attention_at, model.latent == "spatial"}; }
 
-LikelihoodOptions likelihood_options(const Config& config, const SampleShape& shape) {
-  static const std::map<std::string, LikelihoodKind> kinds = {
-      {"gaussian", LikelihoodKind::gaussian}, {"bernoulli", LikelihoodKind::bernoulli}, {"discretized_logistic", LikelihoodKind::discretized_logistic}};
-  static const std::map<std::string, Variance> variances = {
-      {"fixed", Variance::fixed}, {"learned", Variance::learned}, {"optimal", Variance::optimal}, {"predicted", Variance::predicted}};
-  const ObjectiveConfig& objective = config.objective;
+model::LikelihoodOptions likelihood_options(const config::Config& config, const data::SampleShape& shape) {
+  static const std::map<std::string, model::LikelihoodKind> kinds = {
+      {"gaussian", model::LikelihoodKind::gaussian}, {"bernoulli", model::LikelihoodKind::bernoulli}, {"discretized_logistic", model::LikelihoodKind::discretized_logistic}};
+  static const std::map<std::string, model::Variance> variances = {
+      {"fixed", model::Variance::fixed}, {"learned", model::Variance::learned}, {"optimal", model::Variance::optimal}, {"predicted", model::Variance::predicted}};
+  const config::ObjectiveConfig& objective = config.objective;
   return {kinds.at(objective.likelihood), variances.at(objective.variance), objective.sigma, config.data.range[0], config.data.range[1], shape.channels};
 }
 
-std::shared_ptr<LatentModel> make_model(const Config& config, const SampleShape& shape) {
-  const NetworkOptions network = network_options(config, shape);
-  const LikelihoodOptions likelihood = likelihood_options(config, shape);
-  std::shared_ptr<LatentModel> model;
+std::shared_ptr<model::LatentModel> make_model(const config::Config& config, const data::SampleShape& shape) {
+  const model::NetworkOptions network = network_options(config, shape);
+  const model::LikelihoodOptions likelihood = likelihood_options(config, shape);
+  std::shared_ptr<model::LatentModel> model;
   const std::string& name = config.model.name;
-  if (name == "autoencoder") model = std::make_shared<Autoencoder>(network, likelihood);
-  else if (name == "decoder_only") model = std::make_shared<DecoderOnly>(network, likelihood);
-  else if (name == "mlp_vae") model = std::make_shared<MlpVae>(network, likelihood);
-  else if (name == "resnet_vae") model = std::make_shared<ResnetVae>(network, resnet_options(config.model), likelihood);
-  else model = std::make_shared<VanillaVae>(network, likelihood);
+  if (name == "autoencoder") model = std::make_shared<model::Autoencoder>(network, likelihood);
+  else if (name == "decoder_only") model = std::make_shared<model::DecoderOnly>(network, likelihood);
+  else if (name == "mlp_vae") model = std::make_shared<model::MlpVae>(network, likelihood);
+  else if (name == "resnet_vae") model = std::make_shared<model::ResnetVae>(network, resnet_options(config.model), likelihood);
+  else model = std::make_shared<model::VanillaVae>(network, likelihood);
   initialise_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == "fp64" ? at::kDouble : at::kFloat);
   model->use_bfloat16(config.train.precision == "bf16");
@@ -82,9 +82,9 @@ std::shared_ptr<LatentModel> make_model(const Config& config, const SampleShape&
   return model;
 }
 
-void initialise_weights(LatentModel& model, std::uint64_t seed) {
+void initialise_weights(model::LatentModel& model, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
-  const PhiloxKey key = random_key(seed, Purpose::init, 0);
+  const base::PhiloxKey key = base::random_key(seed, base::Purpose::init, 0);
   std::uint64_t index = 0;
   const auto draw = [&](at::Tensor& weight, at::Tensor& bias) {
     // PyTorch's fan-in is weight.size(1) * kernel, for transposed convolutions too (torch.nn.init._calculate_fan_in_and_fan_out).
@@ -99,18 +99,18 @@ void initialise_weights(LatentModel& model, std::uint64_t seed) {
   }
 }
 
-NamedTensors trained_parameters(const LatentModel& model) {
-  NamedTensors out;
+parallel::NamedTensors trained_parameters(const model::LatentModel& model) {
+  parallel::NamedTensors out;
   for (const auto& entry : model.named_parameters())
     if (entry.value().requires_grad()) out.emplace_back(entry.key(), entry.value());
   return out;
 }
 
-NamedTensors named_state(const LatentModel& model) {
-  NamedTensors out;
+parallel::NamedTensors named_state(const model::LatentModel& model) {
+  parallel::NamedTensors out;
   for (const auto& entry : model.named_parameters()) out.emplace_back(entry.key(), entry.value());
   for (const auto& entry : model.named_buffers()) out.emplace_back(entry.key(), entry.value());
   return out;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

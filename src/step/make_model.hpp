@@ -11,26 +11,26 @@
 #include "model/resnet_vae.hpp"
 #include "parallel/parameter_arena.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 /// What the decoder ends in: model.output, or, where that is auto, what belongs to the likelihood and the range: identity (logits), sigmoid or tanh.
-std::string resolved_output(const Config& config);
+std::string resolved_output(const config::Config& config);
 
-NetworkOptions network_options(const Config& config, const SampleShape& shape);
-ResnetOptions resnet_options(const ModelConfig& model);
-LikelihoodOptions likelihood_options(const Config& config, const SampleShape& shape);
+model::NetworkOptions network_options(const config::Config& config, const data::SampleShape& shape);
+model::ResnetOptions resnet_options(const config::ModelConfig& model);
+model::LikelihoodOptions likelihood_options(const config::Config& config, const data::SampleShape& shape);
 
 /// The model that `model.name` names: type by train.precision, initial weights from run.seed, on the CPU.
-std::shared_ptr<LatentModel> make_model(const Config& config, const SampleShape& shape);
+std::shared_ptr<model::LatentModel> make_model(const config::Config& config, const data::SampleShape& shape);
 
 /// PyTorch's own distributions (uniform in +-1/sqrt(fan_in) for weights and biases of convolutions and linear layers), drawn by keyed
 /// numbers of (seed, init, index of the tensor), so they depend neither on the device nor on torch's generator.
-void initialise_weights(LatentModel& model, std::uint64_t seed);
+void initialise_weights(model::LatentModel& model, std::uint64_t seed);
 
 /// Parameters that are trained, in registration order.
-NamedTensors trained_parameters(const LatentModel& model);
+parallel::NamedTensors trained_parameters(const model::LatentModel& model);
 
 /// All parameters and buffers, by PyTorch's names.
-NamedTensors named_state(const LatentModel& model);
+parallel::NamedTensors named_state(const model::LatentModel& model);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -4,14 +4,14 @@
 
 #include "device/queue_copy.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
-at::Tensor noise_tensor(const Batch& batch, const InputFormat& format) {
+at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format) {
   const auto count = static_cast<std::int64_t>(batch.samples.size());
   const auto values = static_cast<std::int64_t>(batch.noise.size());
   if (values == 0) return at::empty({count, 0}, at::TensorOptions(format.device).dtype(format.type));
   const at::Tensor noise = at::from_blob(const_cast<float*>(batch.noise.data()), {count, values / count}, at::kFloat);
-  return queue_copy(noise, format.device).to(format.type, /*non_blocking=*/false, /*copy=*/format.device.is_cpu());  // there the memory is the batch's
+  return device::queue_copy(noise, format.device).to(format.type, /*non_blocking=*/false, /*copy=*/format.device.is_cpu());  // there the memory is the batch's
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -6,9 +6,9 @@
 #include "data/batch.hpp"
 #include "data/model_input.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 /// [B, noise per sample] of format.type on format.device; queued as by queue_copy.
-at::Tensor noise_tensor(const Batch& batch, const InputFormat& format);
+at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

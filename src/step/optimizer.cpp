@@ -5,7 +5,7 @@
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 // The fused kernels on a GPU read the learning rate as a float, those on the CPU take any type.
@@ -14,7 +14,7 @@ double as_fused_rate(double learning_rate) { return learning_rate; }
 
 class Adam : public Optimizer {
  public:
-  Adam(const ParameterArena& parameters, const OptimizerConfig& options) : Optimizer(parameters, options, {"exp_avg", "exp_avg_sq"}) {}
+  Adam(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options) : Optimizer(parameters, options, {"exp_avg", "exp_avg_sq"}) {}
 
   void update(double learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
   void update(const at::Tensor& learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
@@ -36,7 +36,7 @@ class Adam : public Optimizer {
 
 class Sgd : public Optimizer {
  public:
-  Sgd(const ParameterArena& parameters, const OptimizerConfig& options)
+  Sgd(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options)
       : Optimizer(parameters, options, options.momentum > 0 ? std::vector<std::string>{"momentum_buffer"} : std::vector<std::string>{}) {}
 
   void update(double learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
@@ -55,7 +55,7 @@ class Sgd : public Optimizer {
 // LibTorch has no fused kernel for it. A skipped step's gradient may hold anything, so each result is chosen, not multiplied away.
 class Adamax : public Optimizer {
  public:
-  Adamax(const ParameterArena& parameters, const OptimizerConfig& options) : Optimizer(parameters, options, {"exp_avg", "exp_inf"}) {}
+  Adamax(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options) : Optimizer(parameters, options, {"exp_avg", "exp_inf"}) {}
 
   void update(double learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
   void update(const at::Tensor& learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
@@ -78,7 +78,7 @@ class Adamax : public Optimizer {
 
 }  // namespace
 
-Optimizer::Optimizer(const ParameterArena& parameters, const OptimizerConfig& options, const std::vector<std::string>& moments)
+Optimizer::Optimizer(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options, const std::vector<std::string>& moments)
     : parameters_(parameters), options_(options), step_count_(at::zeros({1}, parameters.values().options().dtype(at::kFloat))) {
   for (const std::string& name : moments) moments_.emplace_back(name, parameters.make_companion());
 }
@@ -94,10 +94,10 @@ void Optimizer::count_and_update(const Rate& learning_rate, const at::Tensor& sk
   update(learning_rate, skip);
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const ParameterArena& parameters, const OptimizerConfig& options) {
+std::unique_ptr<Optimizer> make_optimizer(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options) {
   if (options.name == "adamax") return std::make_unique<Adamax>(parameters, options);
   if (options.name == "sgd") return std::make_unique<Sgd>(parameters, options);
   return std::make_unique<Adam>(parameters, options);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -15,7 +15,7 @@
 #include "config/config.hpp"
 #include "parallel/parameter_arena.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 class Optimizer {
  public:
@@ -30,7 +30,7 @@ class Optimizer {
   void step(const at::Tensor& learning_rate, const at::Tensor& skip);
 
   /// The arenas of its state by torch.optim's names: "exp_avg", "exp_avg_sq", ...
-  const std::vector<std::pair<std::string, FlatArena>>& moments() const { return moments_; }
+  const std::vector<std::pair<std::string, parallel::FlatArena>>& moments() const { return moments_; }
   const at::Tensor& step_count() const { return step_count_; }  ///< [1] float: steps that were not skipped
 
  protected:
@@ -38,22 +38,22 @@ class Optimizer {
   virtual void update(double learning_rate, const at::Tensor& skip) = 0;
   virtual void update(const at::Tensor& learning_rate, const at::Tensor& skip) = 0;
 
-  Optimizer(const ParameterArena& parameters, const OptimizerConfig& options, const std::vector<std::string>& moments);
+  Optimizer(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options, const std::vector<std::string>& moments);
 
   const at::Tensor& moment(std::size_t i) const { return moments_[i].second.flat(); }
 
-  const ParameterArena& parameters_;
-  OptimizerConfig options_;
+  const parallel::ParameterArena& parameters_;
+  config::OptimizerConfig options_;
 
  private:
   template <typename Rate>
   void count_and_update(const Rate& learning_rate, const at::Tensor& skip);
 
-  std::vector<std::pair<std::string, FlatArena>> moments_;
+  std::vector<std::pair<std::string, parallel::FlatArena>> moments_;
   at::Tensor step_count_;
 };
 
 /// `options.name` says which. `parameters` outlives the optimizer.
-std::unique_ptr<Optimizer> make_optimizer(const ParameterArena& parameters, const OptimizerConfig& options);
+std::unique_ptr<Optimizer> make_optimizer(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

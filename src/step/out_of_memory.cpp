@@ -13,15 +13,15 @@
 #include "base/power_of_two.hpp"
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 // torch's messages are followed by a C++ stack.
 std::string first_line(const std::string& message) { return message.substr(0, message.find('\n')); }
 
-std::int64_t moments_of(const OptimizerConfig& optimizer) { return optimizer.name == "sgd" ? (optimizer.momentum != 0 ? 1 : 0) : 2; }
+std::int64_t moments_of(const config::OptimizerConfig& optimizer) { return optimizer.name == "sgd" ? (optimizer.momentum != 0 ? 1 : 0) : 2; }
 
-std::string samples_text(std::int64_t samples) { return text(samples, samples == 1 ? " sample" : " samples"); }
+std::string samples_text(std::int64_t samples) { return base::text(samples, samples == 1 ? " sample" : " samples"); }
 
 }  // namespace
 
@@ -34,11 +34,11 @@ bool is_out_of_memory(const std::exception& error) {
 
 std::optional<std::int64_t> larger_replicas(const ReplicaPlan& plan, bool reproducible) {
   for (std::int64_t replicas = plan.replicas + plan.world_size; 2 * replicas <= plan.global_batch; replicas += plan.world_size)
-    if (plan.global_batch % replicas == 0 && (!reproducible || is_power_of_two(replicas))) return replicas;
+    if (plan.global_batch % replicas == 0 && (!reproducible || base::is_power_of_two(replicas))) return replicas;
   return std::nullopt;
 }
 
-double model_bytes(const Config& config, std::int64_t parameters, std::int64_t replicas_per_rank) {
+double model_bytes(const config::Config& config, std::int64_t parameters, std::int64_t replicas_per_rank) {
   std::int64_t arenas = 2 + moments_of(config.train.optimizer) + (config.train.ema_decay ? 1 : 0);
   // The stack of partial sums (replica_tree.hpp).
   if (config.distributed.reproducible)
@@ -63,35 +63,35 @@ MemoryUse memory_use(c10::Device device) {
 
 double taken_by_steps(const MemoryUse& before, const MemoryUse& now) { return now.peak > before.peak ? now.peak - before.now : 0; }
 
-std::string out_of_memory_text(const std::string& error, const MemoryNeed& need, const ReplicaPlan& plan, const DistributedConfig& config) {
+std::string out_of_memory_text(const std::string& error, const MemoryNeed& need, const ReplicaPlan& plan, const config::DistributedConfig& config) {
   const bool one_batch = config.batch_norm == "sync";  // a rank's replicas run as one
   const std::int64_t samples = one_batch ? plan.samples_per_rank() : plan.samples_per_replica();
-  const std::string replica = text(one_batch ? "the replicas of a rank, which run as one batch of " : "a replica of ", samples_text(samples));
-  std::string out = text("out of memory: ", first_line(error), "\nThe model takes ", format_bytes(need.model), " with its gradients and optimizer; ", replica);
+  const std::string replica = base::text(one_batch ? "the replicas of a rank, which run as one batch of " : "a replica of ", samples_text(samples));
+  std::string out = base::text("out of memory: ", first_line(error), "\nThe model takes ", base::format_bytes(need.model), " with its gradients and optimizer; ", replica);
   if (need.replica <= 0)
     out += " does not fit beside it.";
   else if (need.step_completed)
-    out += text(" took ", format_bytes(need.replica), " beside it in the steps so far.");
+    out += base::text(" took ", base::format_bytes(need.replica), " beside it in the steps so far.");
   else
-    out += text(" needs more beside it than the ", format_bytes(need.replica), " that it got.");
+    out += base::text(" needs more beside it than the ", base::format_bytes(need.replica), " that it got.");
   if (one_batch)
     return out + " With distributed.batch_norm sync a larger R changes nothing: start more ranks (a number that divides R), or use a smaller train.global_batch.";
   const auto larger = larger_replicas(plan, config.reproducible);
   if (!larger)
-    return out + text(" R = ", plan.replicas, " is the largest for train.global_batch ", plan.global_batch, " on ", plan.world_size, plan.world_size == 1 ? " rank" : " ranks",
+    return out + base::text(" R = ", plan.replicas, " is the largest for train.global_batch ", plan.global_batch, " on ", plan.world_size, plan.world_size == 1 ? " rank" : " ranks",
                       config.reproducible ? " (distributed.reproducible)" : "", ": use a smaller model, or another train.global_batch.");
-  return out + text(" distributed.replicas=", *larger, " (R is ", plan.replicas, " now) makes replicas of ", samples_text(plan.global_batch / *larger),
+  return out + base::text(" distributed.replicas=", *larger, " (R is ", plan.replicas, " now) makes replicas of ", samples_text(plan.global_batch / *larger),
                     ", which need about ", static_cast<std::int64_t>(100 * plan.replicas / *larger), " % of that, one after the other on each rank. A new R is a new run (another run.name; `vae_dist train --from` the old one begins with its weights): checkpoints keep theirs.");
 }
 
 std::string model_out_of_memory_text(const std::string& error) {
-  return text("out of memory: ", first_line(error), "\nThe model does not fit with its gradients and optimizer, which every rank has whole: a larger R or more ranks change nothing. Use fewer model.hidden_dims or smaller ones.");
+  return base::text("out of memory: ", first_line(error), "\nThe model does not fit with its gradients and optimizer, which every rank has whole: a larger R or more ranks change nothing. Use fewer model.hidden_dims or smaller ones.");
 }
 
 std::string evaluation_out_of_memory_text(const std::string& error, std::int64_t batch) {
-  const std::string said = text("out of memory in an evaluation: ", first_line(error), "\n");
+  const std::string said = base::text("out of memory in an evaluation: ", first_line(error), "\n");
   if (batch < 2) return said + "evaluate.batch is 1 already: use a smaller model, or a machine with more memory.";
-  return said + text("evaluate.batch=", batch / 2, " (now ", batch, ") needs about half; what is evaluated stays the same, and the run goes on from its last checkpoint.");
+  return said + base::text("evaluate.batch=", batch / 2, " (now ", batch, ") needs about half; what is evaluated stays the same, and the run goes on from its last checkpoint.");
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

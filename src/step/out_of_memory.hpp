@@ -11,7 +11,7 @@
 #include "config/config.hpp"
 #include "step/replica_plan.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 /// Whether an error says that memory has run out: the host's, a GPU's, or inside a library of CUDA's.
 bool is_out_of_memory(const std::exception& error);
@@ -21,7 +21,7 @@ bool is_out_of_memory(const std::exception& error);
 std::optional<std::int64_t> larger_replicas(const ReplicaPlan& plan, bool reproducible);
 
 /// Bytes of a rank's model as it is trained: values, gradients, the optimizer's moments, the average of the weights, and partial sums of replicas. Pure.
-double model_bytes(const Config& config, std::int64_t parameters, std::int64_t replicas_per_rank);
+double model_bytes(const config::Config& config, std::int64_t parameters, std::int64_t replicas_per_rank);
 
 /// What this process holds now, and held at most, in bytes: on a GPU in torch's allocator, on the CPU resident in memory.
 struct MemoryUse {
@@ -40,7 +40,7 @@ struct MemoryNeed {
 double taken_by_steps(const MemoryUse& before, const MemoryUse& now);
 
 /// The error with what a replica needs and what can be done. Pure.
-std::string out_of_memory_text(const std::string& error, const MemoryNeed& need, const ReplicaPlan& plan, const DistributedConfig& config);
+std::string out_of_memory_text(const std::string& error, const MemoryNeed& need, const ReplicaPlan& plan, const config::DistributedConfig& config);
 
 /// The same of a model that could not be made. Pure.
 std::string model_out_of_memory_text(const std::string& error);
@@ -48,4 +48,4 @@ std::string model_out_of_memory_text(const std::string& error);
 /// The same of an evaluation, which runs in batches of `batch` samples. Pure.
 std::string evaluation_out_of_memory_text(const std::string& error, std::int64_t batch);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

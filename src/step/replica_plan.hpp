@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 struct ReplicaPlan {
   std::int64_t global_batch = 0;  ///< G
@@ -27,4 +27,4 @@ ReplicaPlan make_replica_plan(std::int64_t global_batch, std::int64_t replicas, 
 /// norm sees the same batches at any number of ranks.
 void check_reproducible(const ReplicaPlan& plan, const std::string& batch_norm);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

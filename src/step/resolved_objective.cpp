@@ -7,11 +7,11 @@
 #include "step/beta_schedule.hpp"
 #include "step/make_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
-ObjectiveOptions objective_options(const ObjectiveConfig& objective) {
-  ObjectiveOptions options;
-  options.reduction = objective.reduction == "sum" ? Reduction::sum : Reduction::mean;
+objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& objective) {
+  objective::ObjectiveOptions options;
+  options.reduction = objective.reduction == "sum" ? objective::Reduction::sum : objective::Reduction::mean;
   options.free_bits = objective.free_bits;
   options.capacity_gamma = objective.capacity.gamma.value_or(0);
   options.importance_samples = objective.importance_samples;
@@ -21,11 +21,11 @@ ObjectiveOptions objective_options(const ObjectiveConfig& objective) {
 
 double ResolvedObjective::beta_at(std::int64_t step) const { return beta_of_step(beta, step); }
 
-StepWeights ResolvedObjective::weights_at(std::int64_t step) const { return {kld_weight * beta_at(step), capacity_of_step(capacity, step)}; }
+objective::StepWeights ResolvedObjective::weights_at(std::int64_t step) const { return {kld_weight * beta_at(step), capacity_of_step(capacity, step)}; }
 
-ResolvedObjective resolve_objective(const Config& config, std::int64_t training_samples, const SampleShape& shape) {
-  const ObjectiveConfig& objective = config.objective;
-  const KldWeightConfig& weight = objective.kld_weight;
+ResolvedObjective resolve_objective(const config::Config& config, std::int64_t training_samples, const data::SampleShape& shape) {
+  const config::ObjectiveConfig& objective = config.objective;
+  const config::KldWeightConfig& weight = objective.kld_weight;
   ResolvedObjective out;
   out.options = objective_options(objective);
   out.likelihood = likelihood_options(config, shape);
@@ -33,9 +33,9 @@ ResolvedObjective resolve_objective(const Config& config, std::int64_t training_
   out.capacity = objective.capacity;
   out.has_kld = config.model.name != "autoencoder" && config.model.name != "decoder_only";
 
-  const std::string rule = kld_weight_rule(objective);
+  const std::string rule = config::kld_weight_rule(objective);
 
-  KldWeightTerms& terms = out.kld_terms;
+  objective::KldWeightTerms& terms = out.kld_terms;
   terms.weight = weight.weight;
   terms.reference_batch = weight.batch;
   terms.global_batch = config.train.global_batch;
@@ -43,34 +43,34 @@ ResolvedObjective resolve_objective(const Config& config, std::int64_t training_
   terms.reduction = out.options.reduction;
   terms.image_values = shape.values();
   if (rule == "reference") {
-    terms.rule = KldWeightRule::reference;
-    out.rule = text("reference: ", weight.weight, " * ", terms.global_batch, " / ", weight.batch);
+    terms.rule = objective::KldWeightRule::reference;
+    out.rule = base::text("reference: ", weight.weight, " * ", terms.global_batch, " / ", weight.batch);
   } else if (rule == "batch_over_dataset") {
-    terms.rule = KldWeightRule::batch_over_dataset;
-    out.rule = text("batch_over_dataset: ", terms.global_batch, " / ", training_samples);
+    terms.rule = objective::KldWeightRule::batch_over_dataset;
+    out.rule = base::text("batch_over_dataset: ", terms.global_batch, " / ", training_samples);
   } else if (rule == "fixed") {
-    terms.rule = KldWeightRule::fixed;
+    terms.rule = objective::KldWeightRule::fixed;
     out.rule = "fixed";
   } else {
-    terms.rule = KldWeightRule::elbo;
-    out.rule = out.options.reduction == Reduction::sum ? "elbo: 1" : text("elbo: 1 / ", shape.values());
+    terms.rule = objective::KldWeightRule::elbo;
+    out.rule = out.options.reduction == objective::Reduction::sum ? "elbo: 1" : base::text("elbo: 1 / ", shape.values());
   }
   if (weight.rule == "auto") out.rule += " (auto)";
-  out.kld_weight = out.has_kld ? kld_weight(terms) : 0;
+  out.kld_weight = out.has_kld ? objective::kld_weight(terms) : 0;
   return out;
 }
 
-void check_likelihood_fits(const Config& config, const SampleDataset& dataset) {
+void check_likelihood_fits(const config::Config& config, const data::SampleDataset& dataset) {
   if (config.objective.likelihood != "discretized_logistic") return;
-  const bool has_levels = dataset.type() == PixelType::uint8 && std::abs(dataset.scale() * 255 - 1) < 1e-9;
+  const bool has_levels = dataset.type() == data::PixelType::uint8 && std::abs(dataset.scale() * 255 - 1) < 1e-9;
   if (!has_levels)
-    throw BadInput(text("objective.likelihood is discretized_logistic, which gives each of the 256 levels of a byte its probability, but ", dataset.description(),
+    throw base::BadInput(base::text("objective.likelihood is discretized_logistic, which gives each of the 256 levels of a byte its probability, but ", dataset.description(),
                         " has other values; use gaussian, or bernoulli for values 0 and 1"));
 }
 
-bool is_likelihood_of(const Config& config, const SampleDataset& dataset) {
+bool is_likelihood_of(const config::Config& config, const data::SampleDataset& dataset) {
   if (config.objective.likelihood != "bernoulli") return true;
-  return config.data.binarize != "none" || (dataset.type() == PixelType::uint8 && dataset.scale() == 1);
+  return config.data.binarize != "none" || (dataset.type() == data::PixelType::uint8 && dataset.scale() == 1);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -8,7 +8,7 @@
 #define VAE_DIST_NVTX(call) ((void)0)
 #endif
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 StepRange::StepRange(const char* name) : record_(at::RecordScope::USER_SCOPE) {
   if (record_.isActive()) record_.before(name);
@@ -17,4 +17,4 @@ StepRange::StepRange(const char* name) : record_(at::RecordScope::USER_SCOPE) {
 
 StepRange::~StepRange() { VAE_DIST_NVTX(nvtxRangePop()); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -3,7 +3,7 @@
 
 #include <ATen/record_function.h>
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 /// Marks what runs until its end as "data", "forward", "backward", "exchange" or "optimizer": a user scope of torch's RecordFunction, and an NVTX
 /// range. Costs next to nothing while nobody watches. Ranges of a thread nest.
@@ -19,4 +19,4 @@ class StepRange {
   at::RecordFunction record_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

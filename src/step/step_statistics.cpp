@@ -4,21 +4,21 @@
 
 #include <algorithm>
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
-std::vector<ArenaSlot> statistics_layout(const std::vector<BatchNorm2d>& layers, std::size_t element_bytes) {
-  std::vector<ArenaSlot> slots;
-  for (const BatchNorm2d& layer : layers) {
-    append_slot(slots, "mean", layer->running_mean.sizes().vec(), element_bytes);
-    append_slot(slots, "variance", layer->running_var.sizes().vec(), element_bytes);
+std::vector<parallel::ArenaSlot> statistics_layout(const std::vector<model::BatchNorm2d>& layers, std::size_t element_bytes) {
+  std::vector<parallel::ArenaSlot> slots;
+  for (const model::BatchNorm2d& layer : layers) {
+    parallel::append_slot(slots, "mean", layer->running_mean.sizes().vec(), element_bytes);
+    parallel::append_slot(slots, "variance", layer->running_var.sizes().vec(), element_bytes);
   }
   return slots;
 }
 
 }  // namespace
 
-StepStatistics::StepStatistics(std::vector<BatchNorm2d> layers, Likelihood& likelihood, std::vector<std::string> other_terms, const at::TensorOptions& options)
+StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers, model::Likelihood& likelihood, std::vector<std::string> other_terms, const at::TensorOptions& options)
     : layers_(std::move(layers)),
       likelihood_(likelihood),
       other_terms_(std::move(other_terms)),
@@ -26,7 +26,7 @@ StepStatistics::StepStatistics(std::vector<BatchNorm2d> layers, Likelihood& like
       running_(latest_.slots(), options),
       sums_(at::zeros({term_count() + latest_.flat().numel()}, options)) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    BatchNorm2dImpl& layer = *layers_[i];
+    model::BatchNorm2dImpl& layer = *layers_[i];
     layer.batch_mean = latest_.view(2 * i);
     layer.batch_var = latest_.view(2 * i + 1);
     // The module's registered buffers are these same tensors: their storage is exchanged, not the tensors.
@@ -40,7 +40,7 @@ StepStatistics::StepStatistics(std::vector<BatchNorm2d> layers, Likelihood& like
 // The layers write (1 - momentum) * old + momentum * new with momentum 1, and 0 * NaN is NaN.
 void StepStatistics::begin_step() { latest_.flat().zero_(); }
 
-void StepStatistics::add(const LossTerms& loss, double weight) {
+void StepStatistics::add(const objective::LossTerms& loss, double weight) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> all = {loss.loss, loss.reconstruction, loss.kld};
   all.insert(all.end(), loss.others.begin(), loss.others.end());
@@ -55,15 +55,15 @@ at::Tensor StepStatistics::terms() const { return sums_.slice(0, 0, term_count()
 void StepStatistics::blend_into_running(const at::Tensor& skip) {
   const at::NoGradGuard no_grad;
   const at::Tensor& running = running_.flat();
-  const at::Tensor blended = running * (1 - BatchNorm2dImpl::kMomentum) + sums_.slice(0, term_count()) * BatchNorm2dImpl::kMomentum;
+  const at::Tensor blended = running * (1 - model::BatchNorm2dImpl::kMomentum) + sums_.slice(0, term_count()) * model::BatchNorm2dImpl::kMomentum;
   running.copy_(at::where(skip.to(at::kBool), running, blended));
   const at::Tensor counted = (1 - skip).to(at::kLong).squeeze();
   std::vector<at::Tensor> counts;
-  for (BatchNorm2d& layer : layers_) counts.push_back(layer->num_batches_tracked);
+  for (model::BatchNorm2d& layer : layers_) counts.push_back(layer->num_batches_tracked);
   if (!counts.empty()) at::_foreach_add_(counts, counted);
 
-  const auto error = std::find(other_terms_.begin(), other_terms_.end(), Objective::kSquaredError);
+  const auto error = std::find(other_terms_.begin(), other_terms_.end(), objective::Objective::kSquaredError);
   if (error != other_terms_.end()) likelihood_.blend_into_running(terms()[3 + (error - other_terms_.begin())], skip);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

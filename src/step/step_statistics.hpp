@@ -14,20 +14,20 @@
 #include "objective/objective.hpp"
 #include "parallel/flat_arena.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 class StepStatistics {
  public:
   /// Rebinds the batch-norm layers' batch and running statistics to views of flat arenas. All layers have one type and device. Besides
   /// the loss's three, `other_terms` are summed. `likelihood` outlives this.
-  StepStatistics(std::vector<BatchNorm2d> layers, Likelihood& likelihood, std::vector<std::string> other_terms, const at::TensorOptions& options);
+  StepStatistics(std::vector<model::BatchNorm2d> layers, model::Likelihood& likelihood, std::vector<std::string> other_terms, const at::TensorOptions& options);
 
   /// So that a batch with NaN leaves no trace in the next step.
   void begin_step();
 
   /// After a batch's forward: adds `weight` times its loss terms and the statistics that the layers hold now. Whoever sums over batches
   /// and ranks sets sums() to zero at the start of a step.
-  void add(const LossTerms& loss, double weight);
+  void add(const objective::LossTerms& loss, double weight);
 
   /// The sums, for the exchange between ranks.
   const at::Tensor& sums() const { return sums_; }
@@ -41,11 +41,11 @@ class StepStatistics {
  private:
   std::int64_t term_count() const;
 
-  std::vector<BatchNorm2d> layers_;
-  Likelihood& likelihood_;
+  std::vector<model::BatchNorm2d> layers_;
+  model::Likelihood& likelihood_;
   std::vector<std::string> other_terms_;
-  FlatArena latest_, running_;  // mean and variance of each layer, one slot each
+  parallel::FlatArena latest_, running_;  // mean and variance of each layer, one slot each
   at::Tensor sums_;             // [terms | as latest_]
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -3,11 +3,11 @@
 #include "device/pinned_memory.hpp"
 #include "step/open_data.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
-BatchPlan batch_plan(const BatchSource& source) {
-  BatchPlan plan;
+data::BatchPlan batch_plan(const BatchSource& source) {
+  data::BatchPlan plan;
   plan.seed = static_cast<std::uint64_t>(source.config.run.seed);
   plan.global_batch = source.plan.global_batch;
   plan.first = source.plan.first_sample();
@@ -19,18 +19,18 @@ BatchPlan batch_plan(const BatchSource& source) {
   return plan;
 }
 
-std::unique_ptr<ChunkRing> chunk_ring(const BatchSource& source, std::int64_t epoch, std::int64_t step) {
-  const DataConfig& data = source.config.data;
+std::unique_ptr<data::ChunkRing> chunk_ring(const BatchSource& source, std::int64_t epoch, std::int64_t step) {
+  const config::DataConfig& data = source.config.data;
   if (source.train.in_memory() || *data.shuffle_window_chunks == 0) return nullptr;
-  ChunkRing::Options options;
+  data::ChunkRing::Options options;
   options.seed = static_cast<std::uint64_t>(source.config.run.seed);
   options.window_chunks = *data.shuffle_window_chunks;
   options.samples_at_once = source.plan.global_batch;
   options.threads = reader_threads(data, source.node.size());
   options.first_epoch = epoch;
   options.first_position = step * source.plan.global_batch;
-  options.patience = Seconds(source.config.distributed.timeout_s);
-  return std::make_unique<ChunkRing>(source.train, options, source.node, source.host);
+  options.patience = base::Seconds(source.config.distributed.timeout_s);
+  return std::make_unique<data::ChunkRing>(source.train, options, source.node, source.host);
 }
 
 // A GPU is done with a batch sooner than one thread of the host has made the next; on the CPU the cores have the model to compute.
@@ -40,16 +40,16 @@ int maker_threads(const BatchSource& source) {
 
 }  // namespace
 
-BatchMemory batch_memory_for(c10::Device device) {
-  if (!device.is_cuda()) return plain_batch_memory();
+data::BatchMemory batch_memory_for(c10::Device device) {
+  if (!device.is_cuda()) return data::plain_batch_memory();
   return [device](std::size_t bytes) {
-    const std::shared_ptr<std::byte> memory = pinned_memory(bytes, device);
-    return MemoryBlock{memory.get(), memory};
+    const std::shared_ptr<std::byte> memory = device::pinned_memory(bytes, device);
+    return data::MemoryBlock{memory.get(), memory};
   };
 }
 
-std::unique_ptr<PrefetchingLoader> training_batches(const BatchSource& source, std::int64_t epoch, std::int64_t step) {
-  return std::make_unique<PrefetchingLoader>(source.train, batch_plan(source), epoch, step, source.config.data.prefetch_batches, chunk_ring(source, epoch, step), batch_memory_for(source.device), maker_threads(source));
+std::unique_ptr<data::PrefetchingLoader> training_batches(const BatchSource& source, std::int64_t epoch, std::int64_t step) {
+  return std::make_unique<data::PrefetchingLoader>(source.train, batch_plan(source), epoch, step, source.config.data.prefetch_batches, chunk_ring(source, epoch, step), batch_memory_for(source.device), maker_threads(source));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

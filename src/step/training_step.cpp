@@ -4,22 +4,22 @@
 
 #include "step/step_range.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
-TrainingStep::TrainingStep(LatentModel& model, const Objective& objective, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
+TrainingStep::TrainingStep(model::LatentModel& model, const objective::Objective& objective, parallel::ParameterArena& parameters, StepStatistics& statistics, parallel::GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
                            const StepOptions& options)
     : model_(model), objective_(objective), parameters_(parameters), statistics_(statistics), reducer_(reducer), optimizer_(optimizer), average_(average), options_(options) {}
 
-StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights) {
+StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights) {
   return run_all(images, noise, learning_rate, weights);
 }
 
-StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& learning_rate, const StepWeights& weights) {
+StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& learning_rate, const objective::StepWeights& weights) {
   return run_all(images, noise, learning_rate, weights);
 }
 
 template <typename Rate>
-StepOutcome TrainingStep::run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const StepWeights& weights) {
+StepOutcome TrainingStep::run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const objective::StepWeights& weights) {
   begin();
   const auto image_parts = images.chunk(options_.batches), noise_parts = noise.chunk(options_.batches);
   for (std::size_t i = 0; i < image_parts.size(); ++i) {
@@ -34,9 +34,9 @@ void TrainingStep::begin() {
   statistics_.begin_step();
 }
 
-void TrainingStep::run_batch(const at::Tensor& images, const at::Tensor& noise, const StepWeights& weights) {
+void TrainingStep::run_batch(const at::Tensor& images, const at::Tensor& noise, const objective::StepWeights& weights) {
   const double share = 1.0 / static_cast<double>(options_.global_batches);
-  const LossTerms terms = [&] {
+  const objective::LossTerms terms = [&] {
     const StepRange range("forward");
     return objective_.terms(model_, images, noise, weights, options_.batch_replicas);
   }();
@@ -74,4 +74,4 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
 template StepOutcome TrainingStep::end(const double&);
 template StepOutcome TrainingStep::end(const at::Tensor&);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

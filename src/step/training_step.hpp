@@ -12,7 +12,7 @@
 #include "step/step_statistics.hpp"
 #include "step/weight_average.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 struct StepOptions {
   std::int64_t batches = 1;            ///< batches this rank's part is run as: its replicas, or 1 with sync batch norm
@@ -31,16 +31,16 @@ struct StepOutcome {
 class TrainingStep {
  public:
   /// All parts outlive the step. `average` may be null.
-  TrainingStep(LatentModel& model, const Objective& objective, ParameterArena& parameters, StepStatistics& statistics, GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
+  TrainingStep(model::LatentModel& model, const objective::Objective& objective, parallel::ParameterArena& parameters, StepStatistics& statistics, parallel::GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
                const StepOptions& options);
 
   /// images: [B, C, H, W] in the model's range, noise: [B, Objective::noise_per_sample()]; B = this rank's samples, replica after
   /// replica. A loss or gradient norm that is not finite, or a norm above the limit, skips the step on every rank alike: weights,
   /// moments and running statistics stay untouched. Nothing here waits for the device.
-  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const StepWeights& weights);
+  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights);
 
   /// The same with the learning rate as a scalar on the device ([] double), as the weights may be.
-  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& learning_rate, const StepWeights& weights);
+  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& learning_rate, const objective::StepWeights& weights);
 
   // In its parts, for a step of which some are captured: begin(); then for each batch run_batch() and batch_done(); then end().
 
@@ -48,7 +48,7 @@ class TrainingStep {
   void begin();
 
   /// Forward and backward of the next batch. In the last one buckets start.
-  void run_batch(const at::Tensor& images, const at::Tensor& noise, const StepWeights& weights);
+  void run_batch(const at::Tensor& images, const at::Tensor& noise, const objective::StepWeights& weights);
   void batch_done() { reducer_.batch_done(); }
 
   /// Exchange, and what follows from the sums. learning_rate: a double, or a scalar on the device.
@@ -59,16 +59,16 @@ class TrainingStep {
 
  private:
   template <typename Rate>
-  StepOutcome run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const StepWeights& weights);
+  StepOutcome run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const objective::StepWeights& weights);
 
-  LatentModel& model_;
-  const Objective& objective_;
-  ParameterArena& parameters_;
+  model::LatentModel& model_;
+  const objective::Objective& objective_;
+  parallel::ParameterArena& parameters_;
   StepStatistics& statistics_;
-  GradientReducer& reducer_;
+  parallel::GradientReducer& reducer_;
   Optimizer& optimizer_;
   WeightAverage* average_;
   StepOptions options_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

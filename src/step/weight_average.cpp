@@ -2,9 +2,9 @@
 
 #include <ATen/ATen.h>
 
-namespace vae_dist {
+namespace vae_dist::step {
 
-WeightAverage::WeightAverage(const ParameterArena& parameters, double decay) : parameters_(parameters), decay_(decay), average_(parameters.make_companion()) { begin_at_weights(); }
+WeightAverage::WeightAverage(const parallel::ParameterArena& parameters, double decay) : parameters_(parameters), decay_(decay), average_(parameters.make_companion()) { begin_at_weights(); }
 
 void WeightAverage::begin_at_weights() {
   const at::NoGradGuard no_grad;
@@ -27,4 +27,4 @@ void WeightAverage::swap_with_weights() {
   average.copy_(kept);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -5,12 +5,12 @@
 
 #include "parallel/parameter_arena.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 class WeightAverage {
  public:
   /// Begins at the present weights. `parameters` outlives it.
-  WeightAverage(const ParameterArena& parameters, double decay);
+  WeightAverage(const parallel::ParameterArena& parameters, double decay);
 
   /// After a step: average += (1 - d) (weights - average), d = min(decay, (1 + t) / (10 + t)) with t steps done, so that it forgets the initial weights.
   /// `step_count`: [1] float; `skip`: [1], 1 = nothing may change.
@@ -19,15 +19,15 @@ class WeightAverage {
   /// Forgets what it has averaged.
   void begin_at_weights();
 
-  const FlatArena& arena() const { return average_; }
+  const parallel::FlatArena& arena() const { return average_; }
 
   /// Changes places with the weights; once more, and they are back. Running batch statistics stay.
   void swap_with_weights();
 
  private:
-  const ParameterArena& parameters_;
+  const parallel::ParameterArena& parameters_;
   double decay_;
-  FlatArena average_;
+  parallel::FlatArena average_;
 };
 
 /// The model has its averaged weights for as long as this lives; without an average its own.
@@ -46,4 +46,4 @@ class AveragedWeights {
   WeightAverage* average_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -10,7 +10,7 @@
 #include "base/error.hpp"
 #include "step/make_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 std::string sizes_text(const at::Tensor& tensor) {
@@ -34,28 +34,28 @@ std::string misfit_lines(const std::vector<std::vector<std::string>>& kinds) {
     const bool whole = all <= kMisfitLines || kind.size() <= room;
     const std::size_t shown = whole ? kind.size() : room - 1;
     for (std::size_t i = 0; i < shown; ++i) out += "\n  " + kind[i];
-    if (!whole) out += text("\n  and ", kind.size() - shown, " more like this");
+    if (!whole) out += base::text("\n  and ", kind.size() - shown, " more like this");
   }
   return out;
 }
 
 }  // namespace
 
-std::map<std::string, std::string> weights_metadata(const Config& config, const SampleShape& shape) {
+std::map<std::string, std::string> weights_metadata(const config::Config& config, const data::SampleShape& shape) {
   return {{"format", "pt"},
           {"model", config.model.name},
           {"channels", std::to_string(shape.channels)},
           {"height", std::to_string(shape.height)},
           {"width", std::to_string(shape.width)},
           {"layout", "NCHW"},
-          {"range", text("[", config.data.range[0], ", ", config.data.range[1], "]")},
+          {"range", base::text("[", config.data.range[0], ", ", config.data.range[1], "]")},
           {"activation", config.model.activation},
           {"output", resolved_output(config)},
           {"likelihood", config.objective.likelihood}};
 }
 
-TensorFile collect_weights(const LatentModel& model, std::map<std::string, std::string> metadata) {
-  TensorFile file;
+checkpoint::TensorFile collect_weights(const model::LatentModel& model, std::map<std::string, std::string> metadata) {
+  checkpoint::TensorFile file;
   for (const auto& [name, tensor] : named_state(model)) {
     // A copy even where the tensor is on the host already: training goes on with the original.
     file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
@@ -64,22 +64,22 @@ TensorFile collect_weights(const LatentModel& model, std::map<std::string, std::
   return file;
 }
 
-void restore_weights(LatentModel& model, const TensorFile& weights, const std::string& origin) {
-  const NamedTensors state = named_state(model);
+void restore_weights(model::LatentModel& model, const checkpoint::TensorFile& weights, const std::string& origin) {
+  const parallel::NamedTensors state = named_state(model);
   std::vector<std::string> missing, misshapen, unknown;
   std::map<std::string, at::Tensor> unused = weights.tensors;
   for (const auto& [name, tensor] : state) {
     const auto found = unused.find(name);
     if (found == unused.end()) {
-      missing.push_back(text(name, " is missing: ", sizes_text(tensor)));
+      missing.push_back(base::text(name, " is missing: ", sizes_text(tensor)));
     } else {
-      if (found->second.sizes() != tensor.sizes()) misshapen.push_back(text(name, " has shape ", sizes_text(found->second), ", the model's is ", sizes_text(tensor)));
+      if (found->second.sizes() != tensor.sizes()) misshapen.push_back(base::text(name, " has shape ", sizes_text(found->second), ", the model's is ", sizes_text(tensor)));
       unused.erase(found);
     }
   }
-  for (const auto& [name, tensor] : unused) unknown.push_back(text(name, " ", sizes_text(tensor), " is unknown to the model"));
+  for (const auto& [name, tensor] : unused) unknown.push_back(base::text(name, " ", sizes_text(tensor), " is unknown to the model"));
   if (!missing.empty() || !misshapen.empty() || !unknown.empty())
-    throw BadInput(text(origin, ": the weights do not fit the model (other model.name, hidden_dims, latent_dim or image size?). Of the model's ", state.size(), " tensors ", missing.size(),
+    throw base::BadInput(base::text(origin, ": the weights do not fit the model (other model.name, hidden_dims, latent_dim or image size?). Of the model's ", state.size(), " tensors ", missing.size(),
                         " are missing and ", misshapen.size(), " have another shape; ", unknown.size(), " of the file's are left over:", misfit_lines({missing, misshapen, unknown})));
 
   const at::NoGradGuard no_grad;
@@ -89,12 +89,12 @@ void restore_weights(LatentModel& model, const TensorFile& weights, const std::s
   }
 }
 
-SampleShape image_shape_of(const TensorFile& weights, const std::string& origin) {
+data::SampleShape image_shape_of(const checkpoint::TensorFile& weights, const std::string& origin) {
   try {
     return {std::stoll(weights.metadata.at("channels")), std::stoll(weights.metadata.at("height")), std::stoll(weights.metadata.at("width"))};
   } catch (const std::exception&) {
-    throw BadInput(text(origin, ": its metadata (channels, height, width) do not say which images it is for"));
+    throw base::BadInput(base::text(origin, ": its metadata (channels, height, width) do not say which images it is for"));
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -2,10 +2,10 @@
 
 #include <limits>
 
-namespace vae_dist {
+namespace vae_dist::train {
 namespace {
 
-double metric_of(const std::string& name, const Evaluation& result) {
+double metric_of(const std::string& name, const evaluate::Evaluation& result) {
   if (name == "validation_mse") return result.mse;
   if (name == "validation_reconstruction_loss") return result.reconstruction;
   return result.loss;
@@ -13,7 +13,7 @@ double metric_of(const std::string& name, const Evaluation& result) {
 
 }  // namespace
 
-void note_for_early_stop(const EarlyStopConfig& config, const Evaluation& result, TrainingState& state) {
+void note_for_early_stop(const config::EarlyStopConfig& config, const evaluate::Evaluation& result, checkpoint::TrainingState& state) {
   const double metric = metric_of(config.metric, result);
   if (metric < state.best_stop_metric.value_or(std::numeric_limits<double>::infinity())) {
     state.best_stop_metric = metric;
@@ -23,6 +23,6 @@ void note_for_early_stop(const EarlyStopConfig& config, const Evaluation& result
   }
 }
 
-bool stops_early(const EarlyStopConfig& config, const TrainingState& state) { return config.patience && state.evaluations_since_best >= *config.patience; }
+bool stops_early(const config::EarlyStopConfig& config, const checkpoint::TrainingState& state) { return config.patience && state.evaluations_since_best >= *config.patience; }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::train

@@ -12,16 +12,16 @@
 #include "step/replica_plan.hpp"
 #include "step/resolved_objective.hpp"
 
-namespace vae_dist {
+namespace vae_dist::train {
 
 struct StartFacts {
-  const Config& config;
-  const SampleDataset& train;
-  const SampleDataset* validation;  ///< may be null
-  const ReplicaPlan& plan;
-  const DeviceChoice& device;
-  const ResolvedObjective& objective;
-  const LearningRatePlan& learning_rate;
+  const config::Config& config;
+  const data::SampleDataset& train;
+  const data::SampleDataset* validation;  ///< may be null
+  const step::ReplicaPlan& plan;
+  const device::DeviceChoice& device;
+  const step::ResolvedObjective& objective;
+  const step::LearningRatePlan& learning_rate;
   std::int64_t parameters = 0;
   double top_variance = 0;         ///< of the training images, as the model sees them
   std::int64_t first_step = 0;     ///< above 0: resumed
@@ -31,9 +31,9 @@ struct StartFacts {
   std::string on_ctrl_c = {};      ///< what it does; empty: nobody can press it
 };
 
-TableRows start_table(const StartFacts& facts);
+base::TableRows start_table(const StartFacts& facts);
 
 /// Empty, or the paragraph that warns of a run that must collapse (promise: a user learns it before the first step).
 std::string collapse_warning(const StartFacts& facts);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::train

@@ -27,10 +27,10 @@
 #include "step/step_range.hpp"
 #include "inference/evaluation_options.hpp"
 
-namespace vae_dist {
+namespace vae_dist::train {
 namespace {
 
-BatchSource batch_source(const LoopParts& parts) {
+step::BatchSource batch_source(const LoopParts& parts) {
   return {parts.config, parts.train, parts.plan, parts.learner.objective().noise_per_sample(parts.plan.samples_per_replica()), parts.device, parts.node, parts.host};
 }
 
@@ -42,15 +42,15 @@ constexpr std::int64_t kTrainingSamplesEvaluated = 2000;
 
 }  // namespace
 
-TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
+TrainingLoop::TrainingLoop(const LoopParts& parts, checkpoint::TrainingState state)
     : parts_(parts),
       state_(std::move(state)),
-      format_(input_format(parts.config, parts.train, parts.device)),
+      format_(step::input_format(parts.config, parts.train, parts.device)),
       steps_per_epoch_(parts.learning_rate.steps_per_epoch),
-      batches_(training_batches(batch_source(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_)),
+      batches_(step::training_batches(batch_source(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_)),
       flags_(parts.flags),
-      writer_(RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep),
-      report_(RunDirectory(parts.config.run).path()),
+      writer_(run::RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep),
+      report_(run::RunDirectory(parts.config.run).path()),
       slow_steps_(parts.learner.slow_steps()) {
   if (state_.best_validation_loss) best_validation_ = {*state_.best_validation_loss, state_.best_step};
   // The run's own directory has the checkpoint that it goes on from, or begins with.
@@ -58,7 +58,7 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, TrainingState state)
   if (!state_.awaits_evaluation) evaluated_step_ = state_.step;
 }
 
-ExitCode TrainingLoop::run() {
+base::ExitCode TrainingLoop::run() {
   const std::int64_t planned = parts_.learning_rate.steps_planned;
   since_step_.restart();
   // What the run was stopped before; after the last step it comes below.
@@ -78,51 +78,51 @@ ExitCode TrainingLoop::run() {
   writer_.wait();
   report_checkpoint();
   if (state_.step == planned && evaluation_is_due()) slowly("evaluation", [this] { evaluate_now(); });
-  agree_on_rank_0(parts_.host, [&] {
-    if (!last_failure_.empty()) throw Failure(text("the last checkpoint was not written: ", last_failure_));
+  comm::agree_on_rank_0(parts_.host, [&] {
+    if (!last_failure_.empty()) throw base::Failure(base::text("the last checkpoint was not written: ", last_failure_));
   });
   if (stops_early(parts_.config.train.early_stop, state_)) {
     if (parts_.host.rank() == 0)
-      log::info(text("stopped early: train.early_stop.metric ", parts_.config.train.early_stop.metric, " was not below its best, ", *state_.best_stop_metric, ", in ",
+      log::info(base::text("stopped early: train.early_stop.metric ", parts_.config.train.early_stop.metric, " was not below its best, ", *state_.best_stop_metric, ", in ",
                      state_.evaluations_since_best, " evaluations"));
   } else if (state_.step < planned) {
     end_report();
-    return ExitCode::stopped;
+    return base::ExitCode::stopped;
   }
   // The last ones, unless the end of an epoch has just made them.
   if (parts_.config.pictures.every_epochs > 0 && pictures_step_ != state_.step) slowly("making pictures", [this] { write_pictures(); });
   end_report();
-  return ExitCode::done;
+  return base::ExitCode::done;
 }
 
-void TrainingLoop::enter(const std::string& phase, Seconds limit) { parts_.watchdog.enter(phase, state_.step + 1, limit); }
+void TrainingLoop::enter(const std::string& phase, base::Seconds limit) { parts_.watchdog.enter(phase, state_.step + 1, limit); }
 
 void TrainingLoop::slowly(const std::string& phase, const std::function<void()>& work) {
-  enter(phase, Seconds(parts_.config.distributed.slow_timeout_s));
+  enter(phase, base::Seconds(parts_.config.distributed.slow_timeout_s));
   work();
   // Who is done with it first would else wait for the others in the next step, where less time is given.
   parts_.host.barrier();
 }
 
 void TrainingLoop::one_step() {
-  const DistributedConfig& limits = parts_.config.distributed;
-  enter("waiting for data", Seconds(limits.slow_timeout_s));
-  const Stopwatch waiting;
-  const Batch batch = [this] {
-    const StepRange range("data");
+  const config::DistributedConfig& limits = parts_.config.distributed;
+  enter("waiting for data", base::Seconds(limits.slow_timeout_s));
+  const base::Stopwatch waiting;
+  const data::Batch batch = [this] {
+    const step::StepRange range("data");
     return batches_->next();
   }();
   const double data_wait = waiting.elapsed().count();
 
-  enter("forward, backward and gradient exchange", Seconds(slow_steps_ > 0 ? limits.slow_timeout_s : limits.timeout_s));
+  enter("forward, backward and gradient exchange", base::Seconds(slow_steps_ > 0 ? limits.slow_timeout_s : limits.timeout_s));
   if (slow_steps_ > 0) --slow_steps_;
 
-  const double rate = learning_rate(parts_.learning_rate, state_.step), beta = parts_.objective.beta_at(state_.step);
-  const at::Tensor images = image_tensor(batch, format_);
-  const StepOutcome outcome = learn(images, noise_tensor(batch, format_), rate);
+  const double rate = step::learning_rate(parts_.learning_rate, state_.step), beta = parts_.objective.beta_at(state_.step);
+  const at::Tensor images = step::image_tensor(batch, format_);
+  const step::StepOutcome outcome = learn(images, step::noise_tensor(batch, format_), rate);
 
-  Wishes mine;
-  mine.stop = stop_requested();
+  step::Wishes mine;
+  mine.stop = run::stop_requested();
   const double minutes = parts_.config.checkpoint.every_minutes;
   mine.checkpoint = parts_.host.rank() == 0 && minutes > 0 && since_checkpoint_.elapsed().count() > 60 * minutes;
   if (mine.checkpoint) since_checkpoint_.restart();
@@ -132,7 +132,7 @@ void TrainingLoop::one_step() {
   state_.epoch = state_.step / steps_per_epoch_;
   state_.position = state_.step % steps_per_epoch_ * parts_.plan.global_batch;
 
-  StepMetrics known;
+  metrics::StepMetrics known;
   known.step = state_.step;
   known.epoch = batch.epoch;
   known.kld_weight = parts_.objective.kld_weight;
@@ -141,28 +141,28 @@ void TrainingLoop::one_step() {
   known.samples = parts_.plan.samples_per_rank();
   known.data_wait_seconds = data_wait;
   known.allreduce_wait_seconds = parts_.learner.reducer().exposed_wait().count();
-  known.read_bytes = read_bytes_so_far();
+  known.read_bytes = hdf5::read_bytes_so_far();
   known.allreduce_bytes = parts_.learner.reducer().bytes_per_step();
   known.step_seconds = since_step_.restart().count();
-  unread_.push_back({known, DeferredValues(outcome.values)});
-  if (unread_.size() > AgreedFlags::kStepsLate) {
+  unread_.push_back({known, device::DeferredValues(outcome.values)});
+  if (unread_.size() > step::AgreedFlags::kStepsLate) {
     read_step(unread_.front());
     unread_.pop_front();
   }
 }
 
 // The step, whose lack of memory becomes an error that says what to do.
-StepOutcome TrainingLoop::learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate) {
-  if (!before_steps_) before_steps_ = memory_use(parts_.device);
+step::StepOutcome TrainingLoop::learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate) {
+  if (!before_steps_) before_steps_ = step::memory_use(parts_.device);
   try {
-    const StepOutcome outcome = parts_.learner.step(images, noise, learning_rate, parts_.objective.weights_at(state_.step));
+    const step::StepOutcome outcome = parts_.learner.step(images, noise, learning_rate, parts_.objective.weights_at(state_.step));
     completed_a_step_ = true;
     return outcome;
   } catch (const std::exception& error) {
-    if (!is_out_of_memory(error)) throw;
-    const Config& config = parts_.config;
-    const MemoryNeed need{model_bytes(config, parts_.learner.parameter_count(), parts_.plan.replicas_per_rank()), taken_by_steps(*before_steps_, memory_use(parts_.device)), completed_a_step_};
-    throw Failure(out_of_memory_text(error.what(), need, parts_.plan, config.distributed));
+    if (!step::is_out_of_memory(error)) throw;
+    const config::Config& config = parts_.config;
+    const step::MemoryNeed need{step::model_bytes(config, parts_.learner.parameter_count(), parts_.plan.replicas_per_rank()), step::taken_by_steps(*before_steps_, step::memory_use(parts_.device)), completed_a_step_};
+    throw base::Failure(step::out_of_memory_text(error.what(), need, parts_.plan, config.distributed));
   }
 }
 
@@ -170,7 +170,7 @@ StepOutcome TrainingLoop::learn(const at::Tensor& images, const at::Tensor& nois
 void TrainingLoop::tell_transport() {
   told_transport_ = true;
   if (!parts_.device.is_cuda() || parts_.host.size() == 1) return;
-  const std::vector<std::string> chosen = by_ranks(all_gather_text(parts_.host, nccl_transport_in(nccl_log())));
+  const std::vector<std::string> chosen = run::by_ranks(comm::all_gather_text(parts_.host, comm::nccl_transport_in(comm::nccl_log())));
   std::string said;
   for (const std::string& one : chosen) said += (said.empty() ? "" : "; ") + one;
   if (!said.empty()) log::info("NCCL carries gradients by " + said);
@@ -178,7 +178,7 @@ void TrainingLoop::tell_transport() {
 
 void TrainingLoop::read_step(UnreadStep& step) {
   const std::vector<double> values = step.values.get();
-  StepMetrics& m = step.known;
+  metrics::StepMetrics& m = step.known;
   m.loss = values[0];
   m.reconstruction_loss = values[1];
   m.kld_nats = values[2];
@@ -193,9 +193,9 @@ void TrainingLoop::read_step(UnreadStep& step) {
     return;
   }
   ++state_.skipped_steps;
-  if (parts_.host.rank() == 0) log::warn(text("step ", m.step, " was skipped on all ranks: loss ", m.loss, ", gradient norm ", m.gradient_norm));
+  if (parts_.host.rank() == 0) log::warn(base::text("step ", m.step, " was skipped on all ranks: loss ", m.loss, ", gradient norm ", m.gradient_norm));
   if (++skipped_in_a_row_ >= parts_.config.train.max_skipped_steps)
-    throw AgreedError(ExitCode::rank_failed, text(skipped_in_a_row_, " steps in a row were skipped (train.max_skipped_steps ", parts_.config.train.max_skipped_steps,
+    throw comm::AgreedError(base::ExitCode::rank_failed, base::text(skipped_in_a_row_, " steps in a row were skipped (train.max_skipped_steps ", parts_.config.train.max_skipped_steps,
                                                   "), the last with loss ", m.loss, " and gradient norm ", m.gradient_norm, ". Its samples of data.train were ",
                                                   samples_of_step(m.step - 1), ". Try a smaller learning rate, train.gradient_clip_norm, or look at these samples."));
 }
@@ -206,8 +206,8 @@ void TrainingLoop::read_all_steps() {
 }
 
 std::string TrainingLoop::samples_of_step(std::int64_t step) const {
-  const EpochOrder order(static_cast<std::uint64_t>(parts_.config.run.seed), static_cast<std::uint64_t>(step / steps_per_epoch_),
-                         std::make_shared<SampleChunks>(parts_.train.chunks()), *parts_.config.data.shuffle_window_chunks);
+  const data::EpochOrder order(static_cast<std::uint64_t>(parts_.config.run.seed), static_cast<std::uint64_t>(step / steps_per_epoch_),
+                         std::make_shared<data::SampleChunks>(parts_.train.chunks()), *parts_.config.data.shuffle_window_chunks);
   const std::int64_t first = step % steps_per_epoch_ * parts_.plan.global_batch;
   std::string out;
   for (std::int64_t i = 0; i < parts_.plan.global_batch; ++i) out += (i ? ", " : "") + std::to_string(order.at(first + i));
@@ -242,27 +242,27 @@ bool TrainingLoop::evaluation_is_due() const {
 }
 
 void TrainingLoop::evaluate_now() {
-  const SampleDataset& data = parts_.validation ? *parts_.validation : parts_.train;
+  const data::SampleDataset& data = parts_.validation ? *parts_.validation : parts_.train;
   const std::string on = parts_.validation ? "validation" : "training";
   const std::int64_t samples = parts_.validation ? data.size() : std::min(data.size(), kTrainingSamplesEvaluated);
-  const EvaluationOptions options = evaluation_options(parts_.config, parts_.objective, data, {0, samples}, state_.step, parts_.device);
-  if (!mean_image_mse_) mean_image_mse_ = mean_image_mse(data, options.samples, parts_.host);
-  const Evaluation result = [&] {
-    const AveragedWeights averaged(parts_.learner.average());
+  const evaluate::EvaluationOptions options = inference::evaluation_options(parts_.config, parts_.objective, data, {0, samples}, state_.step, parts_.device);
+  if (!mean_image_mse_) mean_image_mse_ = evaluate::mean_image_mse(data, options.samples, parts_.host);
+  const evaluate::Evaluation result = [&] {
+    const step::AveragedWeights averaged(parts_.learner.average());
     try {
-      return evaluate(parts_.learner.model(), parts_.learner.objective(), data, options, parts_.host);
+      return evaluate::evaluate(parts_.learner.model(), parts_.learner.objective(), data, options, parts_.host);
     } catch (const std::exception& error) {
-      if (!is_out_of_memory(error)) throw;
-      throw Failure(evaluation_out_of_memory_text(error.what(), parts_.config.evaluate.batch));
+      if (!step::is_out_of_memory(error)) throw;
+      throw base::Failure(step::evaluation_out_of_memory_text(error.what(), parts_.config.evaluate.batch));
     }
   }();
 
-  const std::string sign = collapse_sign(result, *mean_image_mse_);
+  const std::string sign = evaluate::collapse_sign(result, *mean_image_mse_);
   std::optional<bool> collapsed;
   if (result.reconstructs && state_.step >= std::min(steps_per_epoch_, kStepsToLearnSomething)) collapsed = !sign.empty();
   parts_.recorder.evaluation(state_.step, state_.epoch, on, result, *mean_image_mse_, collapsed);
   parts_.recorder.times_of_ranks(state_.step);
-  log::info(text("step ", state_.step, ", ", on, " (", result.samples, " samples): ", evaluation_text(result, *mean_image_mse_)));
+  log::info(base::text("step ", state_.step, ", ", on, " (", result.samples, " samples): ", evaluate::evaluation_text(result, *mean_image_mse_)));
   if (parts_.host.rank() == 0 && collapsed.value_or(false)) log::warn(sign);
 
   if (parts_.validation) note_for_early_stop(parts_.config.train.early_stop, result, state_);
@@ -285,35 +285,35 @@ void TrainingLoop::evaluate_now() {
 void TrainingLoop::write_pictures() {
   pictures_step_ = state_.step;
   if (parts_.host.rank() != 0) return;
-  const PicturesConfig& wanted = parts_.config.pictures;
-  const RunDirectory directory(parts_.config.run);
-  const SampleDataset& data = parts_.validation ? *parts_.validation : parts_.train;
-  const InputFormat format = input_format(parts_.config, data, parts_.device);
-  const std::string when = text("step ", state_.step);
+  const config::PicturesConfig& wanted = parts_.config.pictures;
+  const run::RunDirectory directory(parts_.config.run);
+  const data::SampleDataset& data = parts_.validation ? *parts_.validation : parts_.train;
+  const data::InputFormat format = step::input_format(parts_.config, data, parts_.device);
+  const std::string when = base::text("step ", state_.step);
   std::string number = std::to_string(state_.step);
   number.insert(0, 8 - std::min<std::size_t>(8, number.size()), '0');
-  const AveragedWeights averaged(parts_.learner.average());
+  const step::AveragedWeights averaged(parts_.learner.average());
   const auto seed = static_cast<std::uint64_t>(parts_.config.run.seed);
   const auto draw = [&](const std::string& kind, const std::string& of, const std::function<void(const std::filesystem::path&, const std::string&)>& write) {
     try {
-      write(directory.pictures() / text(kind, "_", number, ".png"), text(parts_.config.run.name, ": ", of, ", ", when));
+      write(directory.pictures() / base::text(kind, "_", number, ".png"), base::text(parts_.config.run.name, ": ", of, ", ", when));
     } catch (const std::exception& error) {
       // A picture that cannot be made (a full disk, no memory for it, more pixels than can be drawn) costs that picture, not the run.
       const std::string said = error.what();
-      log::warn(text("no pictures at ", when, ": ", kind, ": ", said.substr(0, said.find('\n'))));
+      log::warn(base::text("no pictures at ", when, ": ", kind, ": ", said.substr(0, said.find('\n'))));
     }
   };
-  LatentModel& model = parts_.learner.model();
+  model::LatentModel& model = parts_.learner.model();
   if (wanted.samples > 0)
-    draw("samples", "samples of the prior", [&](const auto& path, const auto& title) { write_sample_grid(path, sample_prior(model, wanted.samples, seed), format.low, format.high, title); });
-  if (model.latent_kind() == LatentKind::none) return;
+    draw("samples", "samples of the prior", [&](const auto& path, const auto& title) { report::write_sample_grid(path, evaluate::sample_prior(model, wanted.samples, seed), format.low, format.high, title); });
+  if (model.latent_kind() == model::LatentKind::none) return;
   if (wanted.reconstructions > 0)
     draw("reconstructions", "reconstructions", [&](const auto& path, const auto& title) {
-      write_reconstruction_grid(path, reconstruct(model, data, 0, std::min(wanted.reconstructions, data.size()), format, Latent::mean, seed), format.low, format.high, title);
+      report::write_reconstruction_grid(path, evaluate::reconstruct(model, data, 0, std::min(wanted.reconstructions, data.size()), format, evaluate::Latent::mean, seed), format.low, format.high, title);
     });
   if (wanted.traversals > 0)
     draw("traversals", "traversals from row 0", [&](const auto& path, const auto& title) {
-      write_traversal_grid(path, traverse(model, data, format, usual_traversal(model, wanted.traversals, seed)), format.low, format.high, title);
+      report::write_traversal_grid(path, evaluate::traverse(model, data, format, evaluate::usual_traversal(model, wanted.traversals, seed)), format.low, format.high, title);
     });
 }
 
@@ -330,21 +330,21 @@ bool TrainingLoop::checkpoint_is_due() {
 
 void TrainingLoop::save() {
   read_all_steps();  // so that the counts of skipped steps are up to date
-  require_equal_tensors(parts_.host, text("weights and optimizer state after step ", state_.step, " (nothing was saved)"), parts_.learner.state(), ExitCode::rank_failed);
+  parallel::require_equal_tensors(parts_.host, base::text("weights and optimizer state after step ", state_.step, " (nothing was saved)"), parts_.learner.state(), base::ExitCode::rank_failed);
   since_checkpoint_.restart();
   last_saved_step_ = state_.step;
   if (parts_.host.rank() != 0) return;
 
-  Checkpoint snapshot;
+  checkpoint::Checkpoint snapshot;
   snapshot.weights = parts_.learner.weights();
   snapshot.optimizer = parts_.learner.optimizer_state();
   snapshot.state = saved_state();
-  snapshot.config_yaml = kept_config_yaml(parts_.config);
+  snapshot.config_yaml = config::kept_config_yaml(parts_.config);
   writer_.start(std::move(snapshot), protected_checkpoints());
 }
 
-TrainingState TrainingLoop::saved_state() const {
-  TrainingState state = state_;
+checkpoint::TrainingState TrainingLoop::saved_state() const {
+  checkpoint::TrainingState state = state_;
   state.world_size = parts_.plan.world_size;
   state.awaits_evaluation = evaluation_is_due() ? 1 : 0;
   return state;
@@ -352,7 +352,7 @@ TrainingState TrainingLoop::saved_state() const {
 
 std::vector<std::filesystem::path> TrainingLoop::protected_checkpoints() const {
   if (state_.best_step < 0) return {};
-  return {checkpoint_directory(RunDirectory(parts_.config.run).checkpoints(), state_.best_step)};
+  return {checkpoint::checkpoint_directory(run::RunDirectory(parts_.config.run).checkpoints(), state_.best_step)};
 }
 
 void TrainingLoop::report_checkpoint() {
@@ -366,4 +366,4 @@ void TrainingLoop::report_checkpoint() {
   }
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::train

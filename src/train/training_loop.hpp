@@ -21,49 +21,49 @@
 #include "step/learning_rate.hpp"
 #include "step/resolved_objective.hpp"
 
-namespace vae_dist {
+namespace vae_dist::train {
 
 /// What the loop works with; all of it outlives the loop.
 struct LoopParts {
-  const Config& config;
-  const SampleDataset& train;
-  const SampleDataset* validation;  ///< may be null
-  const ReplicaPlan& plan;
-  const ResolvedObjective& objective;
-  const LearningRatePlan& learning_rate;
+  const config::Config& config;
+  const data::SampleDataset& train;
+  const data::SampleDataset* validation;  ///< may be null
+  const step::ReplicaPlan& plan;
+  const step::ResolvedObjective& objective;
+  const step::LearningRatePlan& learning_rate;
   c10::Device device;
-  Learner& learner;
-  Recorder& recorder;
-  Watchdog& watchdog;
-  Communicator& host;   ///< for everything between steps
-  Communicator& flags;  ///< for the agreed flags alone
-  Communicator& node;   ///< the ranks that share this one's memory
+  step::Learner& learner;
+  run::Recorder& recorder;
+  comm::Watchdog& watchdog;
+  comm::Communicator& host;   ///< for everything between steps
+  comm::Communicator& flags;  ///< for the agreed flags alone
+  comm::Communicator& node;   ///< the ranks that share this one's memory
 };
 
 class TrainingLoop {
  public:
-  TrainingLoop(const LoopParts& parts, TrainingState state);
+  TrainingLoop(const LoopParts& parts, checkpoint::TrainingState state);
 
   /// Trains to the planned last step, or until any rank was asked to stop. Ends with a checkpoint either way. Throws AgreedError on all
   /// ranks when too many steps in a row were skipped, or when ranks have diverged.
-  ExitCode run();
+  base::ExitCode run();
 
   std::int64_t steps_done() const { return state_.step; }
 
   /// Over all evaluations on the validation rows; those of before a resume count where checkpoint.keep_best noted them.
-  std::optional<ValidationResult> best_validation() const { return best_validation_; }
+  std::optional<run::ValidationResult> best_validation() const { return best_validation_; }
 
  private:
   struct UnreadStep {
-    StepMetrics known;
-    DeferredValues values;
+    metrics::StepMetrics known;
+    device::DeferredValues values;
   };
 
-  void enter(const std::string& phase, Seconds limit);
+  void enter(const std::string& phase, base::Seconds limit);
   /// What takes long by nature, on every rank; all come out of it together.
   void slowly(const std::string& phase, const std::function<void()>& work);
   void one_step();
-  StepOutcome learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate);
+  step::StepOutcome learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate);
   void tell_transport();
   void read_step(UnreadStep& step);
   void read_all_steps();
@@ -74,32 +74,32 @@ class TrainingLoop {
   void write_pictures();
   void end_report();
   void save();
-  TrainingState saved_state() const;
+  checkpoint::TrainingState saved_state() const;
   std::vector<std::filesystem::path> protected_checkpoints() const;
   void report_checkpoint();
   bool checkpoint_is_due();
   std::string samples_of_step(std::int64_t step) const;
 
   LoopParts parts_;
-  TrainingState state_;
-  InputFormat format_;
+  checkpoint::TrainingState state_;
+  data::InputFormat format_;
   std::int64_t steps_per_epoch_;
-  std::unique_ptr<PrefetchingLoader> batches_;
-  AgreedFlags flags_;
-  Wishes agreed_;
-  CheckpointWriter writer_;
-  KeptReport report_;  // rank 0's is written
+  std::unique_ptr<data::PrefetchingLoader> batches_;
+  step::AgreedFlags flags_;
+  step::Wishes agreed_;
+  checkpoint::CheckpointWriter writer_;
+  report::KeptReport report_;  // rank 0's is written
   std::deque<UnreadStep> unread_;
   std::int64_t skipped_in_a_row_ = 0;
   std::int64_t slow_steps_;  // still to come
   bool told_transport_ = false;
-  std::optional<MemoryUse> before_steps_;
+  std::optional<step::MemoryUse> before_steps_;
   bool completed_a_step_ = false;
   std::int64_t last_saved_step_ = -1, evaluated_step_ = -1, pictures_step_ = -1;
   std::string last_failure_;  // rank 0: why the last checkpoint was not written; empty: it was
   std::optional<double> mean_image_mse_;
-  std::optional<ValidationResult> best_validation_;
-  Stopwatch since_step_, since_checkpoint_;
+  std::optional<run::ValidationResult> best_validation_;
+  base::Stopwatch since_step_, since_checkpoint_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::train

@@ -9,10 +9,10 @@
 #include "comm/mpi_world.hpp"
 #include "run/run_setup.hpp"
 
-namespace vae_dist {
+namespace vae_dist::train {
 
 struct TrainingRequest {
-  RunRequest run;
+  run::RunRequest run;
   std::string revision;  ///< of the program's sources; may be empty
   bool dry_run = false;  ///< check configuration, data and devices, print the table, and leave
   /// Called with the run directory's `errors` folder once there is one: where a failing rank leaves its message.
@@ -23,6 +23,6 @@ struct TrainingRequest {
 
 /// Returns done, or stopped (with a checkpoint). Throws AgreedError before the first step for bad input, and after it for ends that all
 /// ranks come to together; anything else is one rank's failure. A collective.
-ExitCode run_training(const TrainingRequest& request, const MpiWorld& world);
+base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld& world);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::train

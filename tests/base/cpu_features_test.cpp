@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 // Lines as kernels write them.
@@ -28,4 +28,4 @@ TEST(CpuFeatures, NameTheModel) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

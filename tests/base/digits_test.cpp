@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 TEST(FormatBytes, HasThreeDigitsAndAUnit) {
@@ -15,4 +15,4 @@ TEST(FormatBytes, HasThreeDigitsAndAUnit) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

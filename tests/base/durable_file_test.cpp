@@ -9,7 +9,7 @@
 
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 using testing::AllOf;
@@ -117,4 +117,4 @@ TEST_F(DurableFile, AFileThatCannotBeReadIsBadInput) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

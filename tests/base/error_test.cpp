@@ -5,7 +5,7 @@
 
 #include <new>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 TEST(ExitCodes, AreThoseThatAreDocumented) {
@@ -33,4 +33,4 @@ TEST(Description, OfAForeignErrorIsItsOwnText) { EXPECT_EQ(describe(std::runtime
 TEST(Text, JoinsValuesWithTenDigits) { EXPECT_EQ(text("row ", 7, " of ", 1.0 / 3.0, ", ", 20000.5), "row 7 of 0.3333333333, 20000.5"); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 // XXH3_64bits of the empty input, as in xxHash's own sanity test. Checkpoints keep such hashes.
@@ -23,4 +23,4 @@ TEST(HashName, HasSixteenDigitsAlways) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

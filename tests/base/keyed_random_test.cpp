@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 using testing::ElementsAre;
@@ -118,4 +118,4 @@ TEST(FillUniform, FillsTheUnitIntervalEvenly) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

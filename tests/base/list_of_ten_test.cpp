@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 std::vector<std::string> numbers(int count) {
@@ -21,4 +21,4 @@ TEST(ListOfTen, NamesTenAndCountsTheOthers) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 std::string said_by(int rank, int world_size, log::Level level) {
@@ -34,4 +34,4 @@ TEST(Log, TextIsNoFormat) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -4,7 +4,7 @@
 
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 // A machine of two NUMA nodes, made of files. Node 0: a GPU and mlx5_1 below one switch, mlx5_0 below another of the same root. Node 1: a GPU whose root
@@ -86,4 +86,4 @@ TEST_F(MachineTopology, KnowsTheCoresThatAProcessMayUse) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 TEST(NumberRanges, AreReadAsTheKernelWritesThem) {
@@ -21,4 +21,4 @@ TEST(NumberRanges, AreWrittenShortly) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

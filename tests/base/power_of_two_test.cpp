@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 TEST(PowerOfTwo, IsOneTwoFourEight) {
@@ -11,4 +11,4 @@ TEST(PowerOfTwo, IsOneTwoFourEight) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 TEST(TextTable, HasItsValuesInOneColumn) {
@@ -10,4 +10,4 @@ TEST(TextTable, HasItsValuesInOneColumn) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -7,7 +7,7 @@
 #include <set>
 #include <stdexcept>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 TEST(ThreadTeam, DividesEveryCountIntoPartsThatAreTheWhole) {
@@ -61,4 +61,4 @@ TEST(ThreadTeam, HandsOnWhatAPartThrewWhenAllHaveEndedAndWorksOn) {
 TEST(ThreadTeam, HasOneThreadAtLeast) { EXPECT_THROW(ThreadTeam(0), std::invalid_argument); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

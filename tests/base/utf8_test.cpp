@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::base {
 namespace {
 
 TEST(Utf8Text, LeavesUtf8AsItIs) {
@@ -22,4 +22,4 @@ TEST(Utf8Text, EscapesEachByteThatBelongsToNoCharacter) {
 TEST(Utf8Text, MakesDifferentNamesDifferentTexts) { EXPECT_NE(utf8_text("caf\xe8"), utf8_text("caf\xe9")); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::base

@@ -15,16 +15,17 @@
 namespace {
 
 using namespace vae_dist;
+using namespace vae_dist::bench;
 
 struct Contestant {
   const char* name;
-  std::function<void(Buffer)> sum;
+  std::function<void(comm::Buffer)> sum;
   std::vector<double> seconds;
 };
 
-double timed(Communicator& comm, const Contestant& contestant, Buffer buffer) {
+double timed(comm::Communicator& comm, const Contestant& contestant, comm::Buffer buffer) {
   comm.barrier();
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   contestant.sum(buffer);
   return watch.elapsed().count();
 }
@@ -32,14 +33,14 @@ double timed(Communicator& comm, const Contestant& contestant, Buffer buffer) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  MpiWorld world(argc, argv);
+  comm::MpiWorld world(argc, argv);
   const auto comm = world.make_communicator();
   const int turns = argc > 1 ? std::atoi(argv[1]) : 41;
   std::vector<std::byte> scratch;
-  std::vector<Contestant> contestants = {{"MPI_Allreduce", [&](Buffer buffer) { comm->all_reduce_sum(buffer); }, {}},
-                                         {"fast", [&](Buffer buffer) { all_reduce_on_host(*comm, buffer, SumOrder::fast, Wire::exact, scratch); }, {}}};
-  if (is_power_of_two(world.size())) contestants.push_back({"reproducible", [&](Buffer buffer) { all_reduce_on_host(*comm, buffer, SumOrder::tree, Wire::exact, scratch); }, {}});
-  contestants.push_back({"bf16", [&](Buffer buffer) { all_reduce_on_host(*comm, buffer, SumOrder::fast, Wire::bf16, scratch); }, {}});
+  std::vector<Contestant> contestants = {{"MPI_Allreduce", [&](comm::Buffer buffer) { comm->all_reduce_sum(buffer); }, {}},
+                                         {"fast", [&](comm::Buffer buffer) { comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::fast, comm::Wire::exact, scratch); }, {}}};
+  if (base::is_power_of_two(world.size())) contestants.push_back({"reproducible", [&](comm::Buffer buffer) { comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::tree, comm::Wire::exact, scratch); }, {}});
+  contestants.push_back({"bf16", [&](comm::Buffer buffer) { comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::fast, comm::Wire::bf16, scratch); }, {}});
 
   if (world.rank() == 0) {
     std::printf("%4s", "MiB");
@@ -48,7 +49,7 @@ int main(int argc, char** argv) {
   }
   for (const int mib : {1, 2, 4, 8, 16, 25}) {
     std::vector<float> values(std::size_t{1 << 18} * static_cast<std::size_t>(mib));
-    const Buffer buffer{values.data(), static_cast<std::int64_t>(values.size()), DataType::float32};
+    const comm::Buffer buffer{values.data(), static_cast<std::int64_t>(values.size()), comm::DataType::float32};
     for (Contestant& contestant : contestants) contestant.seconds.clear();
     for (int turn = 0; turn <= turns; ++turn)
       for (Contestant& contestant : contestants) {

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 constexpr double kCores = 2, kCache = 32e6;
@@ -73,4 +73,4 @@ TEST(ExposedSeconds, IsWhatBackwardDoesNotHide) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

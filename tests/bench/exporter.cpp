@@ -32,6 +32,7 @@
 namespace {
 
 using namespace vae_dist;
+using namespace vae_dist::bench;
 
 constexpr std::int64_t kBatch = 64;
 constexpr int kStepsATurn = 8, kScrapers = 100;
@@ -73,9 +74,9 @@ void scrape_at_once(Orders& orders, int count) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::setpriority(PRIO_PROCESS, 0, 19);
   for (;;) {
-    const Stopwatch watch;
+    const base::Stopwatch watch;
     if (const int count = orders.at_once; count > 0) scrape_at_once(orders, count);
-    std::this_thread::sleep_for(Seconds(1) - watch.elapsed());
+    std::this_thread::sleep_for(base::Seconds(1) - watch.elapsed());
   }
 }
 
@@ -95,13 +96,13 @@ struct Way {
   std::vector<double> server = {};          // CPU time of all threads but the one that trains, of the time that passes
 };
 
-StepMetrics numbers_of(std::int64_t step, double seconds) {
+metrics::StepMetrics numbers_of(std::int64_t step, double seconds) {
   return {.step = step, .loss = 0.3, .reconstruction_loss = 0.2, .kld_nats = 12, .kld_weight = kKldFactor, .learning_rate = kLearningRate, .gradient_norm = 3, .samples = kBatch,
           .step_seconds = seconds, .data_wait_seconds = 1e-4, .allreduce_wait_seconds = 1e-3, .allreduce_bytes = 1 << 20, .read_bytes = static_cast<std::uint64_t>(step) << 20};
 }
 
-std::unique_ptr<RunMetrics> start_metrics() {
-  return std::make_unique<RunMetrics>(MetricsIdentity{.run = "bench", .host = "here"}, RunFacts{.steps_planned = 1000, .global_batch = kBatch}, "127.0.0.1", 0);
+std::unique_ptr<metrics::RunMetrics> start_metrics() {
+  return std::make_unique<metrics::RunMetrics>(metrics::MetricsIdentity{.run = "bench", .host = "here"}, metrics::RunFacts{.steps_planned = 1000, .global_batch = kBatch}, "127.0.0.1", 0);
 }
 
 }  // namespace
@@ -112,21 +113,21 @@ int main(int argc, char** argv) {
   if (::fork() == 0) be_scrapers(orders);
 
   at::set_num_threads(1);
-  Config config;
+  config::Config config;
   config.train.global_batch = kBatch;
-  const std::unique_ptr<Communicator> alone = make_self_communicator();
-  CollectiveLog log;
-  Learner learner(config, {3, 64, 64}, make_replica_plan(kBatch, 1, 1, 0, kBatch), DeviceChoice{}, *alone, log);
+  const std::unique_ptr<comm::Communicator> alone = comm::make_self_communicator();
+  comm::CollectiveLog log;
+  step::Learner learner(config, {3, 64, 64}, step::make_replica_plan(kBatch, 1, 1, 0, kBatch), device::DeviceChoice{}, *alone, log);
   const at::Tensor images = at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast), noise = at::randn({kBatch, config.model.latent_dim});
 
   std::vector<Way> ways = {{"no metrics", false, 0}, {"a scrape a second", true, 1}, {"a hundred at once, every second", true, kScrapers}};
   for (int turn = -1; turn < turns; ++turn) {
     for (Way& way : ways) {
-      const std::unique_ptr<RunMetrics> metrics = way.metrics ? start_metrics() : nullptr;
+      const std::unique_ptr<metrics::RunMetrics> metrics = way.metrics ? start_metrics() : nullptr;
       orders.port = metrics ? *metrics->port() : 0;
       orders.at_once = way.scrapers;
       const double cpu = cpu_seconds(RUSAGE_SELF), training = cpu_seconds(RUSAGE_THREAD);
-      const Stopwatch watch;
+      const base::Stopwatch watch;
       for (int step = 1; step <= kStepsATurn; ++step) {
         learner.step(images, noise, kLearningRate, {kKldFactor, 0});
         if (metrics) metrics->record_step(numbers_of(step, 0.1));
@@ -144,16 +145,16 @@ int main(int argc, char** argv) {
   for (const Way& way : ways)
     std::printf("%-34s %7.2f ms %+8.2f %% %+12.2f %% %19.3f %%\n", way.name, 1e3 * median(way.wall), percent_over(way.wall, ways[0].wall), percent_over(way.cpu, ways[0].cpu), 100 * median(way.server));
 
-  const std::unique_ptr<RunMetrics> metrics = start_metrics();
+  const std::unique_ptr<metrics::RunMetrics> metrics = start_metrics();
   constexpr int kMany = 100000;
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   for (int step = 1; step <= kMany; ++step) metrics->record_step(numbers_of(step, 0.1));
   const double record = watch.elapsed().count() / kMany;
   orders.port = *metrics->port();
   const double idle_cpu = cpu_seconds(RUSAGE_SELF);
   const long before = orders.answers;
   orders.at_once = kScrapers;
-  while (orders.answers < before + 3 * kScrapers) std::this_thread::sleep_for(Seconds(0.05));
+  while (orders.answers < before + 3 * kScrapers) std::this_thread::sleep_for(base::Seconds(0.05));
   const double scrape = (cpu_seconds(RUSAGE_SELF) - idle_cpu) / static_cast<double>(orders.answers - before);
   std::printf("recording a step takes %.2f us, %.5f %% of it; a scrape %.0f us of CPU time\n", 1e6 * record, 100 * record / median(ways[0].wall), 1e6 * scrape);
 }

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 // By hand: two operations for each product of an output value's sum.
@@ -54,4 +54,4 @@ TEST(FlopCount, CountsNothingOutsideAndOneAtATime) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -21,8 +21,8 @@ using namespace vae_dist;
 constexpr int kTurns = 7;
 constexpr std::int64_t kBatch = 64;
 
-SampleSource source_of(const std::string& file) {
-  SampleSource source;
+data::SampleSource source_of(const std::string& file) {
+  data::SampleSource source;
   source.files = {file};
   source.scale = 1.0 / 255;
   return source;
@@ -35,40 +35,40 @@ void forget_pages(const std::string& file) {
 }
 
 // An epoch of batches of the loader that a run has, without noise, after `before` others. Returns its seconds.
-double read_epoch(const SampleDataset& dataset, std::int64_t window, std::int64_t threads, std::int64_t before = 1) {
-  const auto self = make_self_communicator();
-  BatchPlan plan;
+double read_epoch(const data::SampleDataset& dataset, std::int64_t window, std::int64_t threads, std::int64_t before = 1) {
+  const auto self = comm::make_self_communicator();
+  data::BatchPlan plan;
   plan.seed = 1;
   plan.global_batch = plan.count = kBatch;
   plan.window_chunks = window;
-  std::unique_ptr<ChunkRing> ring;
-  if (!dataset.in_memory()) ring = std::make_unique<ChunkRing>(dataset, ChunkRing::Options{1, window, kBatch, threads, 0, 0}, *self, *self);
-  PrefetchingLoader loader(dataset, plan, 0, 0, 3, std::move(ring));
+  std::unique_ptr<data::ChunkRing> ring;
+  if (!dataset.in_memory()) ring = std::make_unique<data::ChunkRing>(dataset, data::ChunkRing::Options{1, window, kBatch, threads, 0, 0}, *self, *self);
+  data::PrefetchingLoader loader(dataset, plan, 0, 0, 3, std::move(ring));
   const std::int64_t steps = dataset.size() / kBatch;
   for (std::int64_t step = 0; step < before * steps; ++step) loader.next();
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   for (std::int64_t step = 0; step < steps; ++step) loader.next();
   return watch.elapsed().count();
 }
 
 template <typename Action>
 double timed(Action action) {
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   action();
   return watch.elapsed().count();
 }
 
 void decode_to_memory(const std::string& file, std::int64_t threads) {
-  const auto self = make_self_communicator();
-  SampleDataset dataset = SampleDataset::open(source_of(file));
+  const auto self = comm::make_self_communicator();
+  data::SampleDataset dataset = data::SampleDataset::open(source_of(file));
   dataset.cache(*self, *self, {.threads = threads});
 }
 
 // The stored chunks in memory, inflated by libdeflate alone, and the result copied once.
 class Limit {
  public:
-  explicit Limit(const Hdf5Dataset& dataset) : rows_(dataset.chunk()[0]) {
-    StoredChunk chunk;
+  explicit Limit(const hdf5::Hdf5Dataset& dataset) : rows_(dataset.chunk()[0]) {
+    hdf5::StoredChunk chunk;
     for (std::int64_t row = 0; row < dataset.shape()[0]; row += rows_) {
       dataset.read_chunk(std::vector<std::int64_t>{row, 0, 0, 0}, chunk);
       chunks_.push_back(chunk.bytes);
@@ -95,13 +95,13 @@ class Limit {
 
 int main(int, char** argv) {
   const std::string chunked = argv[1], contiguous = argv[2];
-  const SampleDataset stream = SampleDataset::open(source_of(chunked)), flat = SampleDataset::open(source_of(contiguous));
-  const SampleDataset memory = SampleDataset::open(source_of(chunked), ~std::uint64_t{0});
+  const data::SampleDataset stream = data::SampleDataset::open(source_of(chunked)), flat = data::SampleDataset::open(source_of(contiguous));
+  const data::SampleDataset memory = data::SampleDataset::open(source_of(chunked), ~std::uint64_t{0});
   const auto images = static_cast<double>(stream.size());
   std::vector<std::uint8_t> whole(static_cast<std::size_t>(stream.size()) * stream.image_bytes()), copy(whole.size()), fresh;
   std::vector<std::byte> rows(whole.size());
   Limit limit(stream.stored());
-  RowBuffers buffers;
+  data::RowBuffers buffers;
 
   const std::vector<std::pair<const char*, std::function<double()>>> ways = {
       {"stream_1_thread", [&] { return read_epoch(stream, 85, 1); }},

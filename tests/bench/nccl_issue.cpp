@@ -29,9 +29,9 @@ struct Cost {
   std::vector<double> issue, whole;
 };
 
-void measure(NcclCommunicator& comm, const c10::Stream& stream, const std::function<void(NcclCommunicator&)>& call, Cost& cost) {
+void measure(comm::NcclCommunicator& comm, const c10::Stream& stream, const std::function<void(comm::NcclCommunicator&)>& call, Cost& cost) {
   comm.barrier();
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   call(comm);
   cost.issue.push_back(watch.elapsed().count());
   stream.synchronize();
@@ -42,27 +42,27 @@ void measure(NcclCommunicator& comm, const c10::Stream& stream, const std::funct
 
 int main(int argc, char** argv) {
   if (lacks_a_gpu("bench_nccl_issue")) return kNotRun;
-  MpiWorld world(argc, argv);
-  const DeviceChoice device = take_shared_gpu(world);
+  comm::MpiWorld world(argc, argv);
+  const device::DeviceChoice device = take_shared_gpu(world);
   const c10::Stream stream = communication_stream(device);
   const auto host = world.make_communicator();
-  const auto polled = make_nccl_communicator(*host, native_stream(stream), {}, NcclCalls::polled);
-  const auto blocking = make_nccl_communicator(*host, native_stream(stream), {}, NcclCalls::blocking);
+  const auto polled = comm::make_nccl_communicator(*host, native_stream(stream), {}, comm::NcclCalls::polled);
+  const auto blocking = comm::make_nccl_communicator(*host, native_stream(stream), {}, comm::NcclCalls::blocking);
   const int peer = world.rank() ^ 1;
 
   if (world.rank() == 0) {
-    std::printf("NCCL %s, %d ranks, %s, medians of %d\n", nccl_version().c_str(), world.size(), describe_device(device).c_str(), kTurns);
+    std::printf("NCCL %s, %d ranks, %s, medians of %d\n", comm::nccl_version().c_str(), world.size(), run::describe_device(device).c_str(), kTurns);
     std::printf("%24s %12s %12s %14s %14s\n", "", "polled us", "blocking us", "polled done", "blocking done");
   }
   for (const int kib : {4, 1024, 25 * 1024}) {
     at::Tensor values = at::zeros({std::int64_t{kib} * 256}, at::TensorOptions(device.device).dtype(at::kFloat)), received = at::zeros_like(values);
-    const std::vector<std::pair<const char*, std::function<void(NcclCommunicator&)>>> calls = {
-        {"all-reduce", [&](NcclCommunicator& comm) { comm.all_reduce_sum(buffer_of(values)); }},
-        {"send and receive", [&](NcclCommunicator& comm) {
-           if (peer < world.size()) comm.exchange(peer, buffer_of(values), buffer_of(received));
+    const std::vector<std::pair<const char*, std::function<void(comm::NcclCommunicator&)>>> calls = {
+        {"all-reduce", [&](comm::NcclCommunicator& comm) { comm.all_reduce_sum(parallel::buffer_of(values)); }},
+        {"send and receive", [&](comm::NcclCommunicator& comm) {
+           if (peer < world.size()) comm.exchange(peer, parallel::buffer_of(values), parallel::buffer_of(received));
          }}};
     for (const auto& [name, call] : calls) {
-      for (NcclCommunicator* comm : {polled.get(), blocking.get()}) {
+      for (comm::NcclCommunicator* comm : {polled.get(), blocking.get()}) {
         Cost connecting;
         measure(*comm, stream, call, connecting);
       }

@@ -24,15 +24,16 @@
 namespace {
 
 using namespace vae_dist;
+using namespace vae_dist::bench;
 
 constexpr std::int64_t kBatch = 64, kMiB = 1 << 20;
 constexpr double kLearningRate = 1e-4, kKldFactor = 0.00025;
 
 // Keeps the buckets until the end of backward.
-class AfterBackward final : public BucketExchange {
+class AfterBackward final : public parallel::BucketExchange {
  public:
-  explicit AfterBackward(std::unique_ptr<BucketExchange> exchange) : exchange_(std::move(exchange)) {}
-  void start(const at::Tensor& bucket, Wire wire, const std::string& what) override { kept_.push_back({bucket, wire, what}); }
+  explicit AfterBackward(std::unique_ptr<parallel::BucketExchange> exchange) : exchange_(std::move(exchange)) {}
+  void start(const at::Tensor& bucket, comm::Wire wire, const std::string& what) override { kept_.push_back({bucket, wire, what}); }
   void finish() override {
     for (const auto& [bucket, wire, what] : kept_) exchange_->start(bucket, wire, what);
     kept_.clear();
@@ -40,10 +41,10 @@ class AfterBackward final : public BucketExchange {
   }
 
  private:
-  const std::unique_ptr<BucketExchange> exchange_;
+  const std::unique_ptr<parallel::BucketExchange> exchange_;
   struct Kept {
     at::Tensor bucket;
-    Wire wire;
+    comm::Wire wire;
     std::string what;
   };
   std::vector<Kept> kept_;
@@ -57,8 +58,8 @@ double cpu_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-StepOptions step_options(int ranks) {
-  StepOptions options;
+step::StepOptions step_options(int ranks) {
+  step::StepOptions options;
   options.global_batches = ranks;
   return options;
 }
@@ -66,22 +67,22 @@ StepOptions step_options(int ranks) {
 // A model with everything that a step needs, and one way to exchange.
 class Trainer {
  public:
-  Trainer(std::string name, const Config& config, int ranks, std::unique_ptr<Communicator> comm, std::unique_ptr<BucketExchange> exchange, const ReducerOptions& options)
+  Trainer(std::string name, const config::Config& config, int ranks, std::unique_ptr<comm::Communicator> comm, std::unique_ptr<parallel::BucketExchange> exchange, const parallel::ReducerOptions& options)
       : name_(std::move(name)),
         comm_(std::move(comm)),
-        model_(make_model(config, {3, 64, 64})),
-        objective_(ObjectiveOptions{}, *model_),
-        parameters_(trained_parameters(*model_), config.train.channels_last),
+        model_(step::make_model(config, {3, 64, 64})),
+        objective_(objective::ObjectiveOptions{}, *model_),
+        parameters_(step::trained_parameters(*model_), config.train.channels_last),
         statistics_(model_->batch_norms(), model_->likelihood(), objective_.other_terms(), parameters_.values().options()),
-        optimizer_(make_optimizer(parameters_, config.train.optimizer)),
-        reducer_(parameters_, trained_parameters(*model_), statistics_.sums(), std::move(exchange), options),
+        optimizer_(step::make_optimizer(parameters_, config.train.optimizer)),
+        reducer_(parameters_, step::trained_parameters(*model_), statistics_.sums(), std::move(exchange), options),
         step_(*model_, objective_, parameters_, statistics_, reducer_, *optimizer_, nullptr, step_options(ranks)) {
     model_->train();
   }
 
   void step(const at::Tensor& images, const at::Tensor& noise) {
     const double cpu = cpu_seconds();
-    const Stopwatch watch;
+    const base::Stopwatch watch;
     step_.run(images, noise, kLearningRate, {kKldFactor, 0});
     step_seconds_.push_back(watch.elapsed().count());
     cpu_seconds_.push_back(cpu_seconds() - cpu);
@@ -100,48 +101,48 @@ class Trainer {
 
  private:
   const std::string name_;
-  const std::unique_ptr<Communicator> comm_;  // of the exchange; null without one
-  std::shared_ptr<LatentModel> model_;
-  Objective objective_;
-  ParameterArena parameters_;
-  StepStatistics statistics_;
-  std::unique_ptr<Optimizer> optimizer_;
-  GradientReducer reducer_;
-  TrainingStep step_;
+  const std::unique_ptr<comm::Communicator> comm_;  // of the exchange; null without one
+  std::shared_ptr<model::LatentModel> model_;
+  objective::Objective objective_;
+  parallel::ParameterArena parameters_;
+  step::StepStatistics statistics_;
+  std::unique_ptr<step::Optimizer> optimizer_;
+  parallel::GradientReducer reducer_;
+  step::TrainingStep step_;
   std::vector<double> step_seconds_, cpu_seconds_, wait_seconds_;  // by round
 };
 
 using Trainers = std::vector<std::unique_ptr<Trainer>>;
 
-ReducerOptions with_caps(double first_mib, double mib) {
-  ReducerOptions options;
+parallel::ReducerOptions with_caps(double first_mib, double mib) {
+  parallel::ReducerOptions options;
   options.caps.first_bytes = static_cast<std::int64_t>(first_mib * kMiB);
   options.caps.bytes = static_cast<std::int64_t>(mib * kMiB);
   return options;
 }
 
-Trainers make_trainers(const Config& config, Communicator& host, CollectiveLog& log) {
+Trainers make_trainers(const config::Config& config, comm::Communicator& host, comm::CollectiveLog& log) {
   Trainers trainers;
-  trainers.push_back(std::make_unique<Trainer>("no exchange", config, host.size(), nullptr, nullptr, ReducerOptions{}));
-  const auto add = [&](const std::string& name, const ReducerOptions& options, SumOrder order, bool overlapped) {
-    std::unique_ptr<Communicator> comm = host.duplicate();
-    std::unique_ptr<BucketExchange> exchange = make_host_exchange(*comm, order, {log, name});
+  trainers.push_back(std::make_unique<Trainer>("no exchange", config, host.size(), nullptr, nullptr, parallel::ReducerOptions{}));
+  const auto add = [&](const std::string& name, const parallel::ReducerOptions& options, comm::SumOrder order, bool overlapped) {
+    std::unique_ptr<comm::Communicator> comm = host.duplicate();
+    std::unique_ptr<parallel::BucketExchange> exchange = parallel::make_host_exchange(*comm, order, {log, name});
     if (!overlapped) exchange = std::make_unique<AfterBackward>(std::move(exchange));
     trainers.push_back(std::make_unique<Trainer>(name, config, host.size(), std::move(comm), std::move(exchange), options));
   };
-  add("after backward", {}, SumOrder::fast, false);
-  add("overlapped", {}, SumOrder::fast, true);
-  for (const int mib : {8, 4, 2, 1}) add("  bucket_mib " + std::to_string(mib), with_caps(1, mib), SumOrder::fast, true);
-  add("  first_bucket_mib 0.001", with_caps(0.001, 25), SumOrder::fast, true);
-  ReducerOptions reproducible, rounded;
+  add("after backward", {}, comm::SumOrder::fast, false);
+  add("overlapped", {}, comm::SumOrder::fast, true);
+  for (const int mib : {8, 4, 2, 1}) add("  bucket_mib " + std::to_string(mib), with_caps(1, mib), comm::SumOrder::fast, true);
+  add("  first_bucket_mib 0.001", with_caps(0.001, 25), comm::SumOrder::fast, true);
+  parallel::ReducerOptions reproducible, rounded;
   reproducible.reproducible = true;
-  rounded.wire = Wire::bf16;
-  add("  reproducible", reproducible, SumOrder::tree, true);
-  add("  compress bf16", rounded, SumOrder::fast, true);
+  rounded.wire = comm::Wire::bf16;
+  add("  reproducible", reproducible, comm::SumOrder::tree, true);
+  add("  compress bf16", rounded, comm::SumOrder::fast, true);
   return trainers;
 }
 
-void print_results(Communicator& host, const Trainers& trainers, int rounds) {
+void print_results(comm::Communicator& host, const Trainers& trainers, int rounds) {
   if (host.rank() == 0) {
     std::printf("%d ranks, medians of %d rounds. Longer: than with no exchange in the same round. Waits: in finish(), and as part of the wait after backward.\n", host.size(), rounds);
     std::printf("%-26s %7s %10s %9s %9s %9s %19s %19s\n", "", "buckets", "step", "longer", "slowest", "CPU time", "waits, mean", "waits least");
@@ -165,13 +166,13 @@ void print_results(Communicator& host, const Trainers& trainers, int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  MpiWorld world(argc, argv);
+  comm::MpiWorld world(argc, argv);
   const auto host = world.make_communicator();
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 40;
   at::set_num_threads(1);
 
-  const Config config;
-  CollectiveLog log;
+  const config::Config config;
+  comm::CollectiveLog log;
   const Trainers trainers = make_trainers(config, *host, log);
   const at::Tensor images = at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor noise = at::randn({kBatch, config.model.latent_dim});

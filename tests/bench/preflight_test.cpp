@@ -4,7 +4,7 @@
 
 #include "bench/link_rounds.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 using testing::AllOf;
@@ -80,4 +80,4 @@ TEST(LinkRounds, AreNoneWhereThereIsNobodyElse) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -10,10 +10,10 @@
 int main() {
   using namespace vae_dist;
   constexpr std::int64_t kChunks = 15625, kChunk = 64, kBatch = 256, kSamples = kChunks * kChunk;
-  const auto chunks = std::make_shared<SampleChunks>(kChunks, kChunk, std::vector<SampleChunks::Irregular>{});
+  const auto chunks = std::make_shared<data::SampleChunks>(kChunks, kChunk, std::vector<data::SampleChunks::Irregular>{});
   std::printf("%8s %26s %28s\n", "window", "chunks that a batch touches", "distance of file neighbours");
   for (const std::int64_t window : {0, 1, 4, 16, 85, 340, 1000}) {
-    const EpochOrder order(1265, 0, chunks, window);
+    const data::EpochOrder order(1265, 0, chunks, window);
     std::vector<std::int64_t> position(kSamples);
     double touched = 0;
     for (std::int64_t batch = 0; batch < kSamples / kBatch; ++batch) {

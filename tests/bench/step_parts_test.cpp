@@ -8,13 +8,13 @@
 
 #include "step/step_range.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 using std::chrono::milliseconds;
 
 void work(const char* name, milliseconds time) {
-  const StepRange range(name);
+  const step::StepRange range(name);
   std::this_thread::sleep_for(time);
 }
 
@@ -45,4 +45,4 @@ TEST(StepParts, SeesNothingOutsideAndIsOneAtATime) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -10,7 +10,7 @@
 #include "checkpoint/manifest.hpp"
 #include "fixtures.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
@@ -20,7 +20,7 @@ using testing::HasSubstr;
 const char* const kFiles[] = {"weights.safetensors", "optimizer.safetensors", "state.json", "config.yaml", "manifest.json"};
 
 void flip_byte(const fs::path& path, std::size_t at) {
-  std::string bytes = read_file(path);
+  std::string bytes = base::read_file(path);
   bytes[at] = static_cast<char>(bytes[at] ^ 1);
   std::ofstream(path, std::ios::binary) << bytes;
 }
@@ -61,7 +61,7 @@ TEST(Checkpoint, EqualStateGivesEqualBytesInEveryFile) {
   weight = weight.contiguous(at::MemoryFormat::ChannelsLast);
   const auto first = write_checkpoint(a.path(), checkpoint_of(7));
   const auto second = write_checkpoint(b.path(), other_strides);
-  for (const char* file : kFiles) EXPECT_EQ(read_file(first / file), read_file(second / file)) << file;
+  for (const char* file : kFiles) EXPECT_EQ(base::read_file(first / file), base::read_file(second / file)) << file;
 }
 
 TEST(Checkpoint, TakesTheStateThatAnEvaluationLeft) {
@@ -77,11 +77,11 @@ TEST(Checkpoint, TakesTheStateThatAnEvaluationLeft) {
   // It is sealed like the others.
   for (const char* file : {"state.json", "state_evaluated.json", "manifest.json"}) {
     flip_byte(directory / file, 20);
-    EXPECT_THAT(message_of<BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file));
+    EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file));
     flip_byte(directory / file, 20);
   }
   checkpoint.state.step = 13;
-  EXPECT_THAT(message_of<BadInput>([&] { write_evaluated_state(directory, checkpoint.state); }), HasSubstr("of step 12, not of 13"));
+  EXPECT_THAT(message_of<base::BadInput>([&] { write_evaluated_state(directory, checkpoint.state); }), HasSubstr("of step 12, not of 13"));
 }
 
 // Killed between the two files: the manifest does not name the new one yet.
@@ -101,10 +101,10 @@ TEST(Checkpoint, AFlippedBitInAnyByteOfAnyFileIsRefusedByName) {
   const TemporaryDirectory root;
   const auto directory = write_checkpoint(root.path(), checkpoint_of(1));
   for (const char* file : kFiles) {
-    const std::string good = read_file(directory / file);
+    const std::string good = base::read_file(directory / file);
     for (std::size_t at = 0; at < good.size(); ++at) {
       flip_byte(directory / file, at);
-      EXPECT_THAT(message_of<BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file)) << at;
+      EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file)) << at;
       std::ofstream(directory / file, std::ios::binary) << good;
     }
   }
@@ -115,26 +115,26 @@ TEST(Checkpoint, AMissingOrShortenedFileIsRefusedByName) {
   const TemporaryDirectory root;
   const auto directory = write_checkpoint(root.path(), checkpoint_of(1));
   for (const char* file : kFiles) {
-    const std::string good = read_file(directory / file);
-    write_and_sync(directory / file, good.substr(0, good.size() - 1));
-    EXPECT_THAT(message_of<BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file));
+    const std::string good = base::read_file(directory / file);
+    base::write_and_sync(directory / file, good.substr(0, good.size() - 1));
+    EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file));
     fs::remove(directory / file);
-    EXPECT_THAT(message_of<BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file));
-    write_and_sync(directory / file, good);
+    EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file));
+    base::write_and_sync(directory / file, good);
   }
-  EXPECT_THAT(message_of<BadInput>([&] { read_checkpoint(root.path() / "step_00000009"); }), HasSubstr("step_00000009"));
+  EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(root.path() / "step_00000009"); }), HasSubstr("step_00000009"));
 }
 
 TEST(Checkpoint, ANewerFormatIsRefusedAsSuch) {
   const TemporaryDirectory root;
   const auto directory = write_checkpoint(root.path(), checkpoint_of(1));
   // Sealed like format 1: hash of the compact text without the hash.
-  auto manifest = nlohmann::json::parse(read_file(directory / "manifest.json"));
+  auto manifest = nlohmann::json::parse(base::read_file(directory / "manifest.json"));
   manifest.erase("xxh3");
   manifest["format"] = 2;
   manifest["xxh3"] = describe_file(manifest.dump()).xxh3;
-  write_and_sync(directory / "manifest.json", manifest.dump(2) + "\n");
-  EXPECT_THAT(message_of<BadInput>([&] { read_checkpoint(directory); }), AllOf(HasSubstr("manifest.json"), HasSubstr("format 2")));
+  base::write_and_sync(directory / "manifest.json", manifest.dump(2) + "\n");
+  EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }), AllOf(HasSubstr("manifest.json"), HasSubstr("format 2")));
 }
 
 TEST(Checkpoint, TheNewestIsByStepAndTemporaryOnesAreIgnored) {
@@ -166,7 +166,7 @@ TEST(Checkpoint, FallsBackToTheNewestThatVerifiesAndSaysSo) {
   EXPECT_THAT(said, AllOf(HasSubstr("step_00000003"), HasSubstr("step_00000002/weights.safetensors"), HasSubstr("falling back")));
 
   damage(root.path() / "step_00000001");
-  EXPECT_THAT(message_of<BadInput>([&] { read_newest_checkpoint(root.path()); }),
+  EXPECT_THAT(message_of<base::BadInput>([&] { read_newest_checkpoint(root.path()); }),
               AllOf(HasSubstr("none of the 3"), HasSubstr(root.path().string())));
 }
 
@@ -182,7 +182,7 @@ TEST(Checkpoint, TheSameStepAgainKeepsAGoodOneAndReplacesABrokenOne) {
     damage(directory);
     EXPECT_EQ(write_checkpoint(root.path(), again), directory);
     expect_same(read_checkpoint(directory), again);
-    EXPECT_TRUE(fs::exists(text(directory.string(), ".broken_", k))) << k;
+    EXPECT_TRUE(fs::exists(base::text(directory.string(), ".broken_", k))) << k;
   }
   EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000005", "step_00000005.broken_1", "step_00000005.broken_2"}));
 }
@@ -194,7 +194,7 @@ TEST(Checkpoint, AFullDiskIsAFailureThatLeavesNothingBehind) {
   large.optimizer.tensors["exp_avg_sq.encoder.0.0.weight"] = at::arange(4096, at::kFloat);  // the second file: the first one fits
   {
     const FileSizeLimit limit(4096);
-    EXPECT_THAT(message_of<Failure>([&] { write_checkpoint(root.path(), large); }), HasSubstr("optimizer.safetensors"));
+    EXPECT_THAT(message_of<base::Failure>([&] { write_checkpoint(root.path(), large); }), HasSubstr("optimizer.safetensors"));
   }
   EXPECT_EQ(root.names(), std::set<std::string>{"step_00000001"});
   expect_same(*read_newest_checkpoint(root.path()), checkpoint_of(1));
@@ -205,14 +205,14 @@ TEST(Checkpoint, AFailedSaveLeavesTheBrokenOneOfThatStepWhereItWas) {
   const TemporaryDirectory root;
   damage(write_checkpoint(root.path(), checkpoint_of(2)));
   const FileSizeLimit limit(64);
-  EXPECT_THROW(write_checkpoint(root.path(), checkpoint_of(2)), Failure);
+  EXPECT_THROW(write_checkpoint(root.path(), checkpoint_of(2)), base::Failure);
   EXPECT_EQ(root.names(), std::set<std::string>{"step_00000002"});
 }
 
 TEST(Checkpoint, ARootThatCannotBeMadeIsAFailureThatNamesIt) {
   const TemporaryDirectory root;
-  write_and_sync(root.path() / "file", "");
-  EXPECT_THAT(message_of<Failure>([&] { write_checkpoint(root.path() / "file" / "checkpoints", checkpoint_of(1)); }),
+  base::write_and_sync(root.path() / "file", "");
+  EXPECT_THAT(message_of<base::Failure>([&] { write_checkpoint(root.path() / "file" / "checkpoints", checkpoint_of(1)); }),
               HasSubstr("file/checkpoints/step_00000001"));
 }
 
@@ -281,12 +281,12 @@ TEST(PruneCheckpoints, RemovesLeftoversOfInterruptedWritesButNotALiveOne) {
   const pid_t gone = ::fork();
   if (gone == 0) ::_exit(0);
   ::waitpid(gone, nullptr, 0);
-  const fs::path dead = root.path() / text(".tmp_step_00000002_", gone);
-  const fs::path own = root.path() / text(".tmp_step_00000003_", ::getpid());
-  const fs::path alive = root.path() / text(".tmp_step_00000004_", ::getppid());
+  const fs::path dead = root.path() / base::text(".tmp_step_00000002_", gone);
+  const fs::path own = root.path() / base::text(".tmp_step_00000003_", ::getpid());
+  const fs::path alive = root.path() / base::text(".tmp_step_00000004_", ::getppid());
   for (const auto& directory : {dead, own, alive}) {
     fs::create_directory(directory);
-    write_and_sync(directory / "weights.safetensors", "half of i");
+    base::write_and_sync(directory / "weights.safetensors", "half of i");
   }
   EXPECT_EQ(read_newest_checkpoint(root.path())->state.step, 1);
   prune_checkpoints(root.path(), 3);
@@ -294,4 +294,4 @@ TEST(PruneCheckpoints, RemovesLeftoversOfInterruptedWritesButNotALiveOne) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

@@ -8,7 +8,7 @@
 
 #include "fixtures.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 namespace {
 
 using testing::HasSubstr;
@@ -45,7 +45,7 @@ TEST(CheckpointWriter, WritesEveryOneInOrderAndKeepsTheNewestAndTheBest) {
 TEST(CheckpointWriter, PrunesByWhatAnEvaluationFoundToBeTheBest) {
   const TemporaryDirectory root;
   CheckpointWriter writer(root.path(), 1);
-  const auto best = [&](int step) { return std::vector{root.path() / text("step_0000000", step)}; };
+  const auto best = [&](int step) { return std::vector{root.path() / base::text("step_0000000", step)}; };
   writer.start(checkpoint_of(1));
   writer.start(checkpoint_of(2), best(1));
   TrainingState state = checkpoint_of(2).state;
@@ -114,4 +114,4 @@ TEST(CheckpointWriter, ReportsAFailureWarnsAndWorksAgainAfter) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

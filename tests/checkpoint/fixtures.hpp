@@ -17,13 +17,13 @@
 #include "base/error.hpp"
 #include "checkpoint/checkpoint.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
     std::string pattern = (std::filesystem::temp_directory_path() / "vae_dist_test_XXXXXX").string();
-    if (!::mkdtemp(pattern.data())) throw Failure("cannot make " + pattern);
+    if (!::mkdtemp(pattern.data())) throw base::Failure("cannot make " + pattern);
     path_ = pattern;
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
@@ -92,4 +92,4 @@ std::string message_of(const std::function<void()>& call) {
   return "";
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

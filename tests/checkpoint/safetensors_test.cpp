@@ -15,7 +15,7 @@
 #include "base/durable_file.hpp"
 #include "fixtures.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 namespace {
 
 using namespace std::string_literals;
@@ -115,7 +115,7 @@ TEST(Safetensors, ReadTensorsOwnTheirContiguousData) {
 
 TEST(Safetensors, RefusesAFileCutShortAtAnyByte) {
   for (std::size_t length = 0; length < kReferenceBytes.size(); ++length)
-    EXPECT_THAT(message_of<BadInput>([&] { decode_safetensors(kReferenceBytes.substr(0, length), "runs/x.safetensors"); }),
+    EXPECT_THAT(message_of<base::BadInput>([&] { decode_safetensors(kReferenceBytes.substr(0, length), "runs/x.safetensors"); }),
                 StartsWith("runs/x.safetensors: "))
         << length;
 }
@@ -128,7 +128,7 @@ TEST(Safetensors, AFlippedBitIsReadOrRefusedAndNothingElse) {
       damaged[byte] = static_cast<char>(damaged[byte] ^ (1 << bit));
       try {
         decode_safetensors(damaged, "x");
-      } catch (const BadInput&) {
+      } catch (const base::BadInput&) {
         ++refused;
       }
     }
@@ -189,29 +189,29 @@ TEST(Safetensors, RefusesMalformedFilesWithTheReason) {
       {file_of(R"({"__metadata__":["k"]})", ""), "__metadata__ is not a map of texts"},
   };
   for (const auto& [bytes, reason] : cases)
-    EXPECT_THAT(message_of<BadInput>([&bytes = bytes] { decode_safetensors(bytes, "runs/x.safetensors"); }),
+    EXPECT_THAT(message_of<base::BadInput>([&bytes = bytes] { decode_safetensors(bytes, "runs/x.safetensors"); }),
                 AllOf(StartsWith("runs/x.safetensors: "), HasSubstr(reason)))
         << bytes.substr(0, 200);
 }
 
 TEST(Safetensors, DoesNotWriteWhatItCouldNotReadBack) {
-  EXPECT_THAT(message_of<BadInput>([] { encode_safetensors(one(at::zeros({1}, at::kComplexFloat))); }), HasSubstr("tensor 'x' has type ComplexFloat"));
-  EXPECT_THAT(message_of<BadInput>([] { encode_safetensors(one(at::Tensor())); }), HasSubstr("tensor 'x' is undefined"));
-  EXPECT_THAT(message_of<BadInput>([] { encode_safetensors({{{"__metadata__", at::zeros({1})}}, {}}); }), HasSubstr("__metadata__"));
-  EXPECT_THAT(message_of<BadInput>([] { encode_safetensors({{{"\xff", at::zeros({1})}}, {}}); }), HasSubstr("not UTF-8"));
+  EXPECT_THAT(message_of<base::BadInput>([] { encode_safetensors(one(at::zeros({1}, at::kComplexFloat))); }), HasSubstr("tensor 'x' has type ComplexFloat"));
+  EXPECT_THAT(message_of<base::BadInput>([] { encode_safetensors(one(at::Tensor())); }), HasSubstr("tensor 'x' is undefined"));
+  EXPECT_THAT(message_of<base::BadInput>([] { encode_safetensors({{{"__metadata__", at::zeros({1})}}, {}}); }), HasSubstr("__metadata__"));
+  EXPECT_THAT(message_of<base::BadInput>([] { encode_safetensors({{{"\xff", at::zeros({1})}}, {}}); }), HasSubstr("not UTF-8"));
 }
 
 TEST(Safetensors, FilesAreReplacedAndErrorsNameThem) {
   const TemporaryDirectory directory;
   const auto path = directory.path() / "weights.safetensors";
-  EXPECT_THAT(message_of<BadInput>([&] { read_safetensors(path); }), HasSubstr(path.string()));
+  EXPECT_THAT(message_of<base::BadInput>([&] { read_safetensors(path); }), HasSubstr(path.string()));
   write_safetensors(path, one(at::tensor({1.0f})));
   write_safetensors(path, one(at::tensor({2.0f})));
   EXPECT_TRUE(at::equal(read_safetensors(path).tensors.at("x"), at::tensor({2.0f})));
   EXPECT_EQ(directory.names(), std::set<std::string>{"weights.safetensors"});
-  write_and_sync(path, "not this");
-  EXPECT_THAT(message_of<BadInput>([&] { read_safetensors(path); }), HasSubstr(path.string()));
+  base::write_and_sync(path, "not this");
+  EXPECT_THAT(message_of<base::BadInput>([&] { read_safetensors(path); }), HasSubstr(path.string()));
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

@@ -9,7 +9,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::checkpoint {
 namespace {
 
 using testing::AllOf;
@@ -26,7 +26,7 @@ std::optional<double> best_read_back(double loss) {
 std::string refusal(const std::string& bytes) {
   try {
     training_state_from_json(bytes, "runs/state.json");
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     return error.what();
   }
   return "read";
@@ -100,4 +100,4 @@ TEST(TrainingState, RefusesDamageWithFileAndKey) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::checkpoint

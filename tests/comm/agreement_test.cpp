@@ -9,12 +9,12 @@
 
 #include "comm/thread_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 struct Told {
   std::string message;
-  ExitCode code = ExitCode::done;
+  base::ExitCode code = base::ExitCode::done;
 };
 
 // What all of `ranks` ranks were told by `action`, which must be the same on each; nothing when none was told anything. The
@@ -54,20 +54,20 @@ TEST(Agree, PassesWhenEveryRankDid) {
 }
 
 TEST(Agree, TellsAnErrorOfEveryRankOnce) {
-  const auto told = agreed(4, [](int) { throw BadInput("a.h5: No such file or directory"); });
+  const auto told = agreed(4, [](int) { throw base::BadInput("a.h5: No such file or directory"); });
   ASSERT_TRUE(told);
   EXPECT_EQ(told->message, "a.h5: No such file or directory");
-  EXPECT_EQ(told->code, ExitCode::bad_input);
+  EXPECT_EQ(told->code, base::ExitCode::bad_input);
 }
 
 TEST(Agree, NamesTheRanksOfAnErrorThatNotAllHave) {
   const auto one = agreed(4, [](int rank) {
-    if (rank == 2) throw BadInput("a.h5: No such file or directory");
+    if (rank == 2) throw base::BadInput("a.h5: No such file or directory");
   });
   ASSERT_TRUE(one);
   EXPECT_EQ(one->message, "rank 2: a.h5: No such file or directory");
   const auto several = agreed(4, [](int rank) {
-    if (rank % 2 == 1) throw BadInput("a.h5: No such file or directory");
+    if (rank % 2 == 1) throw base::BadInput("a.h5: No such file or directory");
   });
   ASSERT_TRUE(several);
   EXPECT_EQ(several->message, "ranks 1, 3: a.h5: No such file or directory");
@@ -75,31 +75,31 @@ TEST(Agree, NamesTheRanksOfAnErrorThatNotAllHave) {
 
 TEST(Agree, TellsEachDifferentErrorWithItsRanks) {
   const auto told = agreed(5, [](int rank) {
-    if (rank == 0 || rank == 4) throw BadInput("the GPU is busy");
-    if (rank == 3) throw BadInput("a.h5: Permission denied");
+    if (rank == 0 || rank == 4) throw base::BadInput("the GPU is busy");
+    if (rank == 3) throw base::BadInput("a.h5: Permission denied");
   });
   ASSERT_TRUE(told);
   EXPECT_EQ(told->message, "rank 3: a.h5: Permission denied\nranks 0, 4: the GPU is busy");
-  EXPECT_EQ(told->code, ExitCode::bad_input);
+  EXPECT_EQ(told->code, base::ExitCode::bad_input);
 }
 
 TEST(Agree, IsBadInputOnlyIfEveryErrorIs) {
   const auto failure = agreed(2, [](int rank) {
-    if (rank == 0) throw BadInput("no such key");
-    throw Failure("out of memory");
+    if (rank == 0) throw base::BadInput("no such key");
+    throw base::Failure("out of memory");
   });
   ASSERT_TRUE(failure);
-  EXPECT_EQ(failure->code, ExitCode::rank_failed);
+  EXPECT_EQ(failure->code, base::ExitCode::rank_failed);
   const auto foreign = agreed(2, [](int rank) {
     if (rank == 1) throw std::runtime_error("c10 says no");
   });
   ASSERT_TRUE(foreign);
-  EXPECT_EQ(foreign->code, ExitCode::rank_failed);
+  EXPECT_EQ(foreign->code, base::ExitCode::rank_failed);
   EXPECT_EQ(foreign->message, "rank 1: c10 says no");
 }
 
 TEST(Agree, AloneNamesNoRank) {
-  const auto told = agreed(1, [](int) { throw BadInput("no such key"); });
+  const auto told = agreed(1, [](int) { throw base::BadInput("no such key"); });
   ASSERT_TRUE(told);
   EXPECT_EQ(told->message, "no such key");
 }
@@ -111,7 +111,7 @@ TEST(RequireEqual, PassesWhenAllAre) {
 TEST(RequireEqual, NamesTheRanksThatDifferFromTheMost) {
   const auto one = compared(4, [](int rank) { return rank == 2 ? "bad0" : "3f2a"; });
   ASSERT_TRUE(one);
-  EXPECT_EQ(one->code, ExitCode::bad_input);
+  EXPECT_EQ(one->code, base::ExitCode::bad_input);
   EXPECT_THAT(one->message, testing::StartsWith("the ranks differ in their initial weights: ranks 0, 1, 3 have 3f2a, but rank 2 has bad0."));
   const auto first = compared(3, [](int rank) { return rank == 0 ? "bad0" : "3f2a"; });
   ASSERT_TRUE(first);
@@ -122,4 +122,4 @@ TEST(RequireEqual, NamesTheRanksThatDifferFromTheMost) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

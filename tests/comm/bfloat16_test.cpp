@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 float rounded(float value) { return to_float(to_bfloat16(value)); }
@@ -47,4 +47,4 @@ TEST(Bfloat16, KeepsWhatIsNotFinite) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -20,7 +20,7 @@
 #include "comm/host_all_reduce.hpp"
 #include "comm/tree_all_reduce.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 template <typename T>
 constexpr DataType data_type_of() {
@@ -109,7 +109,7 @@ inline void check_duplicates(Communicator& comm) {
 
 /// Where ranks are a power of two: the tree's bits are those of its definition. Elsewhere there is none.
 inline void check_tree(Communicator& comm) {
-  if (!is_power_of_two(comm.size())) {
+  if (!base::is_power_of_two(comm.size())) {
     std::vector<float> sum(8), scratch(8);
     EXPECT_THROW(tree_all_reduce_sum(comm, buffer_of(sum), buffer_of(scratch)), std::logic_error);
     return;
@@ -135,7 +135,7 @@ struct HostSum {
 /// The ways in which `ranks` of them can sum fp32 on the host.
 inline std::vector<HostSum> host_sums(int ranks) {
   std::vector<HostSum> ways = {{"fast", SumOrder::fast, Wire::exact}, {"bf16", SumOrder::fast, Wire::bf16}};
-  if (is_power_of_two(ranks)) ways.push_back({"tree", SumOrder::tree, Wire::exact});
+  if (base::is_power_of_two(ranks)) ways.push_back({"tree", SumOrder::tree, Wire::exact});
   return ways;
 }
 
@@ -261,4 +261,4 @@ inline void check_texts(Communicator& comm) {
   for (int root = 0; root < comm.size(); ++root) EXPECT_EQ(broadcast_text(comm, text_of_rank(comm.rank()), root), text_of_rank(root)) << "from " << root;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

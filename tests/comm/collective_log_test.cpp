@@ -7,7 +7,7 @@
 
 #include "comm/logged_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 using testing::HasSubstr;
@@ -61,4 +61,4 @@ TEST(LoggedCommunicator, LeavesAnEntryForEachCollectiveAndDoesItsWork) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -9,7 +9,7 @@
 #include "comm/mpi_world.hpp"
 #include "comm/thread_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 using testing::HasSubstr;
@@ -75,10 +75,10 @@ TEST(ThreadCommunicator, AnExceptionOfOneRankEndsAll) {
   for (const auto& collective : collectives) {
     std::atomic<int> given_up = 0;
     const auto body = [&](Communicator& comm) {
-      if (comm.rank() == 1) throw BadInput("no images on this rank");
+      if (comm.rank() == 1) throw base::BadInput("no images on this rank");
       try {
         collective(comm);
-      } catch (const Failure& error) {
+      } catch (const base::Failure& error) {
         EXPECT_THAT(error.what(), HasSubstr("another rank failed"));
         ++given_up;
         throw;
@@ -87,7 +87,7 @@ TEST(ThreadCommunicator, AnExceptionOfOneRankEndsAll) {
     try {
       run_thread_ranks(4, body);
       FAIL() << "the exception was lost";
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       EXPECT_STREQ(error.what(), "no images on this rank");
     }
     EXPECT_EQ(given_up, 3);
@@ -98,7 +98,7 @@ TEST(ThreadCommunicator, AbortReleasesTheOthers) {
   std::atomic<int> given_up = 0;
   run_thread_ranks(3, [&](Communicator& comm) {
     if (comm.rank() == 2) return comm.abort();
-    EXPECT_THROW(comm.barrier(), Failure);
+    EXPECT_THROW(comm.barrier(), base::Failure);
     ++given_up;
   });
   EXPECT_EQ(given_up, 2);
@@ -107,7 +107,7 @@ TEST(ThreadCommunicator, AbortReleasesTheOthers) {
 TEST(ThreadCommunicator, SumsOfDifferentLengthsAreRefused) {
   std::vector<std::vector<double>> values = {std::vector<double>(3), std::vector<double>(4)};
   const auto body = [&](Communicator& comm) { comm.all_reduce_sum(buffer_of(values[static_cast<std::size_t>(comm.rank())])); };
-  EXPECT_THROW(run_thread_ranks(2, body), Failure);
+  EXPECT_THROW(run_thread_ranks(2, body), base::Failure);
 }
 
 TEST(SelfCommunicator, KeepsThePromisesOfAWorldOfOne) {
@@ -142,4 +142,4 @@ TEST(DataTypes, HaveTheSizeOfTheirValues) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

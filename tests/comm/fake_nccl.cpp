@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <thread>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 FakeNccl& FakeNccl::instance() {
   static FakeNccl fake;
@@ -68,9 +68,9 @@ ncclResult_t collective(const std::string& name) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm
 
-using vae_dist::fake;
+using vae_dist::comm::fake;
 
 extern "C" {
 
@@ -99,11 +99,11 @@ ncclResult_t ncclCommAbort(ncclComm_t) {
   return ncclSuccess;
 }
 
-ncclResult_t ncclBroadcast(const void*, void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) { return vae_dist::collective("broadcast"); }
-ncclResult_t ncclAllReduce(const void*, void*, std::size_t, ncclDataType_t, ncclRedOp_t, ncclComm_t, cudaStream_t) { return vae_dist::collective("all-reduce"); }
-ncclResult_t ncclAllGather(const void*, void*, std::size_t, ncclDataType_t, ncclComm_t, cudaStream_t) { return vae_dist::collective("all-gather"); }
-ncclResult_t ncclSend(const void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) { return vae_dist::collective("send"); }
-ncclResult_t ncclRecv(void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) { return vae_dist::collective("receive"); }
+ncclResult_t ncclBroadcast(const void*, void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) { return vae_dist::comm::collective("broadcast"); }
+ncclResult_t ncclAllReduce(const void*, void*, std::size_t, ncclDataType_t, ncclRedOp_t, ncclComm_t, cudaStream_t) { return vae_dist::comm::collective("all-reduce"); }
+ncclResult_t ncclAllGather(const void*, void*, std::size_t, ncclDataType_t, ncclComm_t, cudaStream_t) { return vae_dist::comm::collective("all-gather"); }
+ncclResult_t ncclSend(const void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) { return vae_dist::comm::collective("send"); }
+ncclResult_t ncclRecv(void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) { return vae_dist::comm::collective("receive"); }
 
 ncclResult_t ncclGroupStart() {
   ++fake().open_groups;

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 
 class FakeNccl {
  public:
@@ -44,4 +44,4 @@ class FakeNccl {
   std::atomic<int> left_ = 0;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -7,7 +7,7 @@
 #include "collective_checks.hpp"
 #include "comm/thread_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 class HostAllReduce : public testing::TestWithParam<int> {};
@@ -43,4 +43,4 @@ TEST(HostAllReduce, OfOneRankChangesNothing) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -10,7 +10,7 @@
 #include "comm/agreement.hpp"
 #include "comm/mpi_world.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 const MpiWorld* the_world = nullptr;
@@ -66,25 +66,25 @@ TEST_F(Mpi, AnErrorOfOneRankIsToldOnAll) {
   const int last = comm_->size() - 1;
   try {
     agree(*comm_, [&] {
-      if (comm_->rank() == last) throw BadInput("no such file");
+      if (comm_->rank() == last) throw base::BadInput("no such file");
     });
     ADD_FAILURE() << "the error was lost";
   } catch (const AgreedError& error) {
-    EXPECT_EQ(error.code(), ExitCode::bad_input);
-    EXPECT_EQ(error.what(), last == 0 ? std::string("no such file") : text("rank ", last, ": no such file"));
+    EXPECT_EQ(error.code(), base::ExitCode::bad_input);
+    EXPECT_EQ(error.what(), last == 0 ? std::string("no such file") : base::text("rank ", last, ": no such file"));
   }
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm
 
 int main(int argc, char** argv) {
-  vae_dist::MpiWorld world(argc, argv);
+  vae_dist::comm::MpiWorld world(argc, argv);
   testing::InitGoogleTest(&argc, argv);
   if (argc != 2 || world.size() != std::atoi(argv[1])) {
     std::cerr << "mpi_collectives: " << world.size() << " ranks were started; the argument says how many there should be\n";
     return EXIT_FAILURE;
   }
-  vae_dist::the_world = &world;
+  vae_dist::comm::the_world = &world;
   return RUN_ALL_TESTS();
 }

@@ -9,7 +9,7 @@
 #include "comm/nccl_communicator.hpp"
 #include "fake_nccl.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 using testing::AllOf;
@@ -36,7 +36,7 @@ class NcclCallsTest : public testing::Test {
   }
 
   template <typename Thrown>
-  static std::string thrown_by(const std::function<void()>& action, ExitCode code) {
+  static std::string thrown_by(const std::function<void()>& action, base::ExitCode code) {
     try {
       action();
     } catch (const Thrown& error) {
@@ -48,7 +48,7 @@ class NcclCallsTest : public testing::Test {
   }
 
   std::unique_ptr<Communicator> host_ = make_self_communicator();
-  NcclDeadlines deadlines_{Seconds(60), Seconds(60)};
+  NcclDeadlines deadlines_{base::Seconds(60), base::Seconds(60)};
   std::array<float, 6> values_{};
   Buffer buffer_{values_.data(), 6, DataType::float32};
 };
@@ -90,17 +90,17 @@ TEST_F(NcclCallsTest, OfEmptyBuffersAreLeftOut) {
 }
 
 TEST_F(NcclCallsTest, ThatDoNotGetUnderWayTimeOutByName) {
-  deadlines_.issue = Seconds(0.1);
+  deadlines_.issue = base::Seconds(0.1);
   const auto comm = make();
   comm->all_reduce_sum(buffer_);
   nccl().polls_in_progress = -1;
-  const std::string told = thrown_by<Error>([&] { comm->all_reduce_sum(buffer_); }, ExitCode::timed_out);
+  const std::string told = thrown_by<base::Error>([&] { comm->all_reduce_sum(buffer_); }, base::ExitCode::timed_out);
   EXPECT_THAT(told, AllOf(HasSubstr("ncclAllReduce of 24 bytes"), HasSubstr("within 0.1 s"), HasSubstr("distributed.timeout_s")));
 }
 
 // It connects the ranks, of which one may be late.
 TEST_F(NcclCallsTest, OfANewKindOrSizeMayTakeAsLongAsRanksNeedToMeet) {
-  deadlines_.issue = Seconds(0.05);
+  deadlines_.issue = base::Seconds(0.05);
   const auto comm = make();
   const auto slowly = [&](const Buffer& buffer) {
     nccl().polls_in_progress = -1;
@@ -118,24 +118,24 @@ TEST_F(NcclCallsTest, OfANewKindOrSizeMayTakeAsLongAsRanksNeedToMeet) {
   };
   EXPECT_NO_THROW(slowly(buffer_));
   EXPECT_NO_THROW(slowly({values_.data(), 5, DataType::float32}));
-  EXPECT_THROW(slowly(buffer_), Error);
+  EXPECT_THROW(slowly(buffer_), base::Error);
 }
 
 TEST_F(NcclCallsTest, ThatFailNameThemselvesAndNcclsReason) {
   const auto comm = make();
   nccl().call_result = ncclSystemError;
-  EXPECT_THAT(thrown_by<Failure>([&] { comm->broadcast(buffer_, 0); }, ExitCode::rank_failed), AllOf(HasSubstr("ncclBroadcast failed"), HasSubstr("socket closed by remote peer")));
+  EXPECT_THAT(thrown_by<base::Failure>([&] { comm->broadcast(buffer_, 0); }, base::ExitCode::rank_failed), AllOf(HasSubstr("ncclBroadcast failed"), HasSubstr("socket closed by remote peer")));
   // A failure that comes later is found by a poll.
   nccl().call_result = ncclSuccess;
   nccl().poll_result = ncclRemoteError;
   nccl().polls_in_progress = 2;
-  EXPECT_THAT(thrown_by<Failure>([&] { comm->all_gather(buffer_, buffer_); }, ExitCode::rank_failed), HasSubstr("ncclAllGather failed"));
+  EXPECT_THAT(thrown_by<base::Failure>([&] { comm->all_gather(buffer_, buffer_); }, base::ExitCode::rank_failed), HasSubstr("ncclAllGather failed"));
 }
 
 TEST_F(NcclCallsTest, LeaveNoGroupOpenWhenTheyFail) {
   const auto comm = make();
   nccl().call_result = ncclSystemError;
-  EXPECT_THROW(comm->exchange(1, buffer_, buffer_), Failure);
+  EXPECT_THROW(comm->exchange(1, buffer_, buffer_), base::Failure);
   EXPECT_EQ(nccl().open_groups, 0);
 }
 
@@ -159,7 +159,7 @@ TEST_F(NcclCallsTest, AreAbortedAfterAnError) {
   {
     const auto comm = make();
     nccl().poll_result = ncclRemoteError;
-    EXPECT_THROW(comm->all_reduce_sum(buffer_), Failure);
+    EXPECT_THROW(comm->all_reduce_sum(buffer_), base::Failure);
   }
   EXPECT_THAT(nccl().calls(), ElementsAre("start", "all-reduce", "abort"));
 }
@@ -174,7 +174,7 @@ TEST_F(NcclCallsTest, AreAbortedWhenTheyDoNotEnd) {
     EXPECT_THAT(nccl().calls(), ElementsAre("start", "finalize", "abort"));
   }
   nccl().reset();
-  deadlines_.meeting = Seconds(0.1);
+  deadlines_.meeting = base::Seconds(0.1);
   {
     const auto comm = make();
     nccl().polls_in_progress = -1;
@@ -183,14 +183,14 @@ TEST_F(NcclCallsTest, AreAbortedWhenTheyDoNotEnd) {
 }
 
 TEST_F(NcclCallsTest, AreAbortedWhenTheyDoNotBegin) {
-  deadlines_.meeting = Seconds(0.1);
+  deadlines_.meeting = base::Seconds(0.1);
   nccl().polls_in_progress = -1;
-  EXPECT_THAT(thrown_by<Error>([&] { make(); }, ExitCode::timed_out), HasSubstr("ncclCommInitRankConfig"));
+  EXPECT_THAT(thrown_by<base::Error>([&] { make(); }, base::ExitCode::timed_out), HasSubstr("ncclCommInitRankConfig"));
   EXPECT_THAT(nccl().calls(), ElementsAre("start", "abort"));
 
   nccl().reset();
   nccl().start_result = ncclInvalidUsage;
-  EXPECT_THAT(thrown_by<Failure>([&] { make(); }, ExitCode::rank_failed), HasSubstr("ncclCommInitRankConfig failed"));
+  EXPECT_THAT(thrown_by<base::Failure>([&] { make(); }, base::ExitCode::rank_failed), HasSubstr("ncclCommInitRankConfig failed"));
   EXPECT_THAT(nccl().calls(), ElementsAre("start")) << "there is nothing to abort";
 }
 
@@ -206,7 +206,7 @@ TEST_F(NcclCallsTest, ThatAreUnderWayEndWhenTheCommunicatorIsAborted) {
     const auto until_it_ends = [&] {
       while (true) comm->all_reduce_sum(buffer_);
     };
-    EXPECT_THAT(thrown_by<Failure>(until_it_ends, ExitCode::rank_failed), HasSubstr("given up"));
+    EXPECT_THAT(thrown_by<base::Failure>(until_it_ends, base::ExitCode::rank_failed), HasSubstr("given up"));
     aborting.join();
     EXPECT_THAT(nccl().calls(), Contains("abort"));
   }
@@ -217,7 +217,7 @@ TEST_F(NcclCallsTest, AreAbortedOnceAndNeverUsedAgain) {
     const auto comm = make();
     comm->abort();
     comm->abort();
-    for (const auto& issue : issues()) EXPECT_THROW(issue(*comm), Failure);
+    for (const auto& issue : issues()) EXPECT_THROW(issue(*comm), base::Failure);
   }
   EXPECT_THAT(nccl().calls(), ElementsAre("start", "abort"));
 }
@@ -225,7 +225,7 @@ TEST_F(NcclCallsTest, AreAbortedOnceAndNeverUsedAgain) {
 // Promise 3: for 3 s at most. Here it is enough that it returns while NCCL does not.
 TEST_F(NcclCallsTest, AreLeftToThemselvesWhenNcclDoesNotAbort) {
   nccl().abort_hangs = true;
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   {
     const auto comm = make();
     comm->abort();
@@ -238,8 +238,8 @@ TEST_F(NcclCallsTest, OfAllCommunicatorsEndWithTheProcess) {
   const auto one = make(), other = make();
   { make(); }
   abort_nccl_communicators();
-  EXPECT_THROW(one->all_reduce_sum(buffer_), Failure);
-  EXPECT_THROW(other->all_reduce_sum(buffer_), Failure);
+  EXPECT_THROW(one->all_reduce_sum(buffer_), base::Failure);
+  EXPECT_THROW(other->all_reduce_sum(buffer_), base::Failure);
   EXPECT_THAT(nccl().calls(), ElementsAre("start", "start", "start", "finalize", "destroy", "abort", "abort"));
   abort_nccl_communicators();
   EXPECT_EQ(nccl().calls().size(), 7u);
@@ -283,4 +283,4 @@ TEST_F(NcclCallsTest, TellTheVersionAsLoaded) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

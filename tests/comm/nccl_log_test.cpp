@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 // Lines as NCCL 2.28's sources write them (src/transport/p2p.cc, shm.cc, net.cc, net_ib, net_socket.cc).
@@ -55,4 +55,4 @@ TEST(NcclLog, IsWhatIsWrittenIntoTheFileThatTheEnvironmentNames) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -9,7 +9,7 @@
 #include "comm/thread_communicator.hpp"
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 TEST(NodeMemory, IsOneForAllRanks) {
@@ -83,7 +83,7 @@ TEST(NodeMemory, WhatCannotBeReservedIsAnErrorOnAllRanks) {
       const NodeMemory memory(comm, comm, std::size_t{1} << 62);
     } catch (const AgreedError& error) {
       EXPECT_THAT(error.what(), testing::HasSubstr("cannot reserve"));
-      EXPECT_EQ(error.code(), ExitCode::bad_input);
+      EXPECT_EQ(error.code(), base::ExitCode::bad_input);
       ++refused;
     }
   });
@@ -91,4 +91,4 @@ TEST(NodeMemory, WhatCannotBeReservedIsAnErrorOnAllRanks) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -7,7 +7,7 @@
 
 #include "comm/collective_log.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 using testing::HasSubstr;
@@ -15,7 +15,7 @@ using testing::HasSubstr;
 // A word that the test writes in the device's place.
 struct Device {
   std::shared_ptr<std::uint32_t> word = std::make_shared<std::uint32_t>(0);
-  ProgressWords words{{{"gradients: statistics", 40}, {"gradients: bucket 0", 1024}, {"gradients: bucket 1", 2048}}, word};
+  base::ProgressWords words{{{"gradients: statistics", 40}, {"gradients: bucket 0", 1024}, {"gradients: bucket 1", 2048}}, word};
 
   void passes(std::uint32_t marks) { *word += marks; }
 };
@@ -43,7 +43,7 @@ TEST(ProgressWords, CountOverLaunchesOfWhichTheHostIsAhead) {
   Device device;
   for (int step = 0; step < 3; ++step) device.words.launching();
   device.passes(6 + 3);
-  const ProgressWords::State state = device.words.now();
+  const base::ProgressWords::State state = device.words.now();
   EXPECT_EQ(state.started, 5);
   EXPECT_EQ(state.finished, 4);
   EXPECT_EQ(state.latest.what, "gradients: bucket 0");
@@ -52,7 +52,7 @@ TEST(ProgressWords, CountOverLaunchesOfWhichTheHostIsAhead) {
 TEST(ProgressWords, GoOnCountingWhereThe32BitsOfTheDeviceBeginAnew) {
   constexpr std::int64_t kLaunches = 1'500'000'000;  // 9e9 marks, twice around
   auto word = std::make_shared<std::uint32_t>(0);
-  ProgressWords words({{"a", 1}, {"b", 1}, {"c", 1}}, word);
+  base::ProgressWords words({{"a", 1}, {"b", 1}, {"c", 1}}, word);
   words.launching(kLaunches);
   *word = static_cast<std::uint32_t>(6 * kLaunches - 5);
   EXPECT_EQ(words.now().started, 3 * kLaunches - 2);
@@ -60,13 +60,13 @@ TEST(ProgressWords, GoOnCountingWhereThe32BitsOfTheDeviceBeginAnew) {
   EXPECT_EQ(words.now().latest.what, "a");
 }
 
-TEST(ProgressWords, AreOfSomeCollective) { EXPECT_THROW(ProgressWords({}, std::make_shared<std::uint32_t>(0)), std::invalid_argument); }
+TEST(ProgressWords, AreOfSomeCollective) { EXPECT_THROW(base::ProgressWords({}, std::make_shared<std::uint32_t>(0)), std::invalid_argument); }
 
 TEST(CollectiveLog, CountsAndNamesWhatTheDeviceStartsByItself) {
   CollectiveLog log;
   { const auto eager = log.begin("gradients: bucket 0", 1024); }
   auto word = std::make_shared<std::uint32_t>(0);
-  const auto words = std::make_shared<ProgressWords>(std::vector<ProgressWords::Collective>{{"gradients: statistics", 40}, {"gradients: bucket 0", 1024}}, word);
+  const auto words = std::make_shared<base::ProgressWords>(std::vector<base::ProgressWords::Collective>{{"gradients: statistics", 40}, {"gradients: bucket 0", 1024}}, word);
   log.follow(words);
   words->launching();
   EXPECT_EQ(log.started(), 1);
@@ -87,4 +87,4 @@ TEST(CollectiveLog, CountsAndNamesWhatTheDeviceStartsByItself) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -9,7 +9,7 @@
 #include "collective_checks.hpp"
 #include "comm/thread_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 // Values whose float sum depends on the order of addition.
@@ -61,4 +61,4 @@ TEST(ThreadCommunicator, DuplicatesNeverMixTheirMessages) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::comm {
 namespace {
 
 using testing::AllOf;
@@ -61,4 +61,4 @@ TEST(TimeoutMessage, SaysSoWhenEveryRankIsThere) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::comm

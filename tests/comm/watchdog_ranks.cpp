@@ -7,10 +7,11 @@
 
 int main(int argc, char** argv) {
   using namespace vae_dist;
+  using namespace vae_dist::comm;
   MpiWorld world(argc, argv);
   CollectiveLog log;
   const auto host = make_logged_communicator(world.make_communicator(), "host", log);
-  Watchdog watchdog(world, log, [&](const Error& error, const std::string& details) {
+  Watchdog watchdog(world, log, [&](const base::Error& error, const std::string& details) {
     std::fprintf(stderr, "rank %d: %s\n%s", world.rank(), error.what(), details.c_str());
     std::fflush(stderr);
     world.abort(error.code());
@@ -18,7 +19,7 @@ int main(int argc, char** argv) {
   for (int step = 1;; ++step) {
     watchdog.enter("waiting for data", step, std::nullopt);
     if (world.rank() == 1 && step == 3) std::this_thread::sleep_for(std::chrono::hours(1));
-    watchdog.enter("gradient exchange", step, Seconds(3));
+    watchdog.enter("gradient exchange", step, base::Seconds(3));
     host->barrier();
   }
 }

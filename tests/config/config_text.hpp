@@ -8,7 +8,7 @@
 #include "config/key_table.hpp"
 #include "config/load_config.hpp"
 
-namespace vae_dist::test {
+namespace vae_dist::config {
 
 /// The required keys on lines 1 to 4; what a test adds starts on line 5.
 inline std::string with_required(const std::string& more = "") { return "run:\n  name: first\ndata:\n  train: {file: a.h5}\n" + more; }
@@ -21,7 +21,7 @@ inline Config parse(const std::string& more = "", const std::vector<std::string>
 inline std::string complaint(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
   try {
     parse_config(yaml, "big.yaml", overrides);
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     return error.what();
   }
   return "";
@@ -39,4 +39,4 @@ inline std::vector<std::string> values(Config config) {
   return out;
 }
 
-}  // namespace vae_dist::test
+}  // namespace vae_dist::config

@@ -11,7 +11,7 @@
 #include "base/text.hpp"
 #include "config_text.hpp"
 
-namespace vae_dist::test {
+namespace vae_dist::config {
 namespace {
 
 using testing::ElementsAre;
@@ -28,7 +28,7 @@ class ExpandPaths : public testing::Test {
 
   std::string in(const std::string& name) const { return (folder_ / name).string(); }
 
-  std::filesystem::path folder_ = std::filesystem::temp_directory_path() / text("vae_dist_expand_paths_", ::getpid());
+  std::filesystem::path folder_ = std::filesystem::temp_directory_path() / base::text("vae_dist_expand_paths_", ::getpid());
 };
 
 TEST_F(ExpandPaths, APatternStandsForItsFilesInNaturalOrder) {
@@ -61,4 +61,4 @@ TEST_F(ExpandPaths, AFilesConfigurationAndItsOverridesAreExpanded) {
 }
 
 }  // namespace
-}  // namespace vae_dist::test
+}  // namespace vae_dist::config

@@ -7,7 +7,7 @@
 
 #include "config/kld_weight_rule.hpp"
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 TEST(KeyTable, EveryKeyIsUniqueExplainedAndAtADefaultThatMayStand) {
@@ -34,4 +34,4 @@ TEST(KldWeightRule, AutoIsReferenceForTheSeedsObjectiveAndElboForAllOthers) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::config

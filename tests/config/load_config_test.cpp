@@ -8,7 +8,7 @@
 
 #include "config_text.hpp"
 
-namespace vae_dist::test {
+namespace vae_dist::config {
 namespace {
 
 using testing::ElementsAre;
@@ -154,11 +154,11 @@ TEST(LoadConfig, NamesAFileThatCannotBeRead) {
     try {
       load_config(path);
       FAIL() << path << " was read";
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       EXPECT_THAT(error.what(), HasSubstr(path + ": can't be read: "));
     }
   }
 }
 
 }  // namespace
-}  // namespace vae_dist::test
+}  // namespace vae_dist::config

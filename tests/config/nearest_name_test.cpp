@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 const std::vector<std::string> kKnown = {"train",        "train.global_batch", "train.optimizer.learning_rate",
@@ -31,4 +31,4 @@ TEST(NearestName, FindsTheRightKeyInTheWrongSection) {
 TEST(NearestName, DoesNotGuessWhenNothingIsNear) { EXPECT_EQ(nearest_name("train.colour_of_the_sky", kKnown), ""); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::config

@@ -11,7 +11,7 @@
 
 #include "config_text.hpp"
 
-namespace vae_dist::test {
+namespace vae_dist::config {
 namespace {
 
 using testing::HasSubstr;
@@ -154,4 +154,4 @@ TEST(PrintConfig, AnnotatedDefaultsAreAConfigurationOnceTheRequiredKeysAreFilled
 }
 
 }  // namespace
-}  // namespace vae_dist::test
+}  // namespace vae_dist::config

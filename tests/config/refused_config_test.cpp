@@ -4,7 +4,7 @@
 
 #include "config_text.hpp"
 
-namespace vae_dist::test {
+namespace vae_dist::config {
 namespace {
 
 using testing::AllOf;
@@ -204,4 +204,4 @@ TEST(RefusedConfig, KeysThatContradictEachOther) {
 }
 
 }  // namespace
-}  // namespace vae_dist::test
+}  // namespace vae_dist::config

@@ -4,7 +4,7 @@
 
 #include "config_text.hpp"
 
-namespace vae_dist::test {
+namespace vae_dist::config {
 namespace {
 
 using testing::ElementsAre;
@@ -79,4 +79,4 @@ TEST(Resume, NullReplicasKeepTheRuns) {
 }
 
 }  // namespace
-}  // namespace vae_dist::test
+}  // namespace vae_dist::config

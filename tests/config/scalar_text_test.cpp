@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-namespace vae_dist {
+namespace vae_dist::config {
 namespace {
 
 TEST(ScalarText, ReadsWholeNumbersOnly) {
@@ -44,4 +44,4 @@ TEST(ScalarText, QuotesWhatYamlWouldReadAsSomethingElse) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::config

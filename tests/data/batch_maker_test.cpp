@@ -10,7 +10,7 @@
 #include "base/keyed_random.hpp"
 #include "image_files.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 using testing::ElementsAreArray;
@@ -72,10 +72,10 @@ TEST_F(BatchMaker, NoiseFollowsFromSeedEpochAndSampleAlone) {
   const SampleDataset dataset = open(file_);
   for (const std::int64_t epoch : {0, 4}) {
     const Batch batch = make_batch(dataset, part_of(plan_of(8), 1, 2), epoch, 2);
-    const PhiloxKey key = random_key(1265, Purpose::noise, static_cast<std::uint64_t>(epoch));
+    const base::PhiloxKey key = base::random_key(1265, base::Purpose::noise, static_cast<std::uint64_t>(epoch));
     for (std::size_t i = 0; i < batch.samples.size(); ++i) {
       std::vector<float> expected(5);
-      fill_normal(key, static_cast<std::uint64_t>(batch.samples[i]), 0, expected);
+      base::fill_normal(key, static_cast<std::uint64_t>(batch.samples[i]), 0, expected);
       EXPECT_TRUE(std::equal(expected.begin(), expected.end(), batch.noise.begin() + static_cast<std::ptrdiff_t>(5 * i)));
     }
   }
@@ -162,4 +162,4 @@ TEST(FlipHorizontally, MirrorsEveryRowInEveryLayout) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::data

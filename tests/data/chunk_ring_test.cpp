@@ -14,7 +14,7 @@
 #include "data/prefetching_loader.hpp"
 #include "image_files.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 using testing::HasSubstr;
@@ -48,7 +48,7 @@ class ChunkRingTest : public ImageFileTest {
     return plan;
   }
 
-  static std::unique_ptr<ChunkRing> ring(const SampleDataset& dataset, std::int64_t window, std::int64_t epoch, std::int64_t step, Communicator& comm, std::int64_t threads = 1) {
+  static std::unique_ptr<ChunkRing> ring(const SampleDataset& dataset, std::int64_t window, std::int64_t epoch, std::int64_t step, comm::Communicator& comm, std::int64_t threads = 1) {
     return std::make_unique<ChunkRing>(dataset, ChunkRing::Options{.seed = 1265, .window_chunks = window, .samples_at_once = kBatch, .threads = threads, .first_epoch = epoch, .first_position = step * kBatch}, comm, comm);
   }
 
@@ -60,7 +60,7 @@ TEST_F(ChunkRingTest, GivesTheBatchesOfMemoryForEveryWorldSizeFromEveryStep) {
   for (const std::int64_t window : {1, 4, 100})
     for (int ranks = 1; ranks <= 8; ++ranks)
       for (std::int64_t start = 0; start < 8; ++start)
-        run_thread_ranks(ranks, [&](Communicator& comm) {
+        comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
           const SampleDataset streamed = SampleDataset::open(source());
           const BatchPlan plan = part_of(comm.rank(), ranks, window);
           PrefetchingLoader loader(streamed, plan, 0, start, 2, ring(streamed, window, 0, start, comm, 1 + start % 2), plain_batch_memory(), 1 + static_cast<int>(start % 3));
@@ -78,7 +78,7 @@ TEST_F(ChunkRingTest, FourRanksVisitEverySampleOnceAndDecodeEveryChunkOnce) {
   std::mutex mutex;
   std::vector<std::int64_t> seen;
   std::int64_t decoded = 0;
-  run_thread_ranks(4, [&](Communicator& comm) {
+  comm::run_thread_ranks(4, [&](comm::Communicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     const auto the_ring = ring(dataset, 6, 0, 0, comm);
     const EpochOrder order(1265, 0, std::make_shared<SampleChunks>(dataset.chunks()), 6);
@@ -113,7 +113,7 @@ TEST_F(ChunkRingTest, HeldOutRowsAndRangesAreStreamedToo) {
   part.rows = {3, 190};
   SampleDataset in_memory = SampleDataset::open(part, kAllInMemory);
   in_memory.hold_out(0.2, 3);
-  run_thread_ranks(3, [&](Communicator& comm) {
+  comm::run_thread_ranks(3, [&](comm::Communicator& comm) {
     SampleDataset streamed = SampleDataset::open(part);
     streamed.hold_out(0.2, 3);
     const BatchPlan plan = part_of(comm.rank(), 3, 4);
@@ -129,19 +129,19 @@ TEST_F(ChunkRingTest, HeldOutRowsAndRangesAreStreamedToo) {
 }
 
 TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
-  Hdf5File file = Hdf5File::create(path("damaged.h5"));
-  Hdf5Dataset images = file.create_dataset("imgs", {.shape = {200, 2, 2}, .chunk_rows = 5, .deflate_level = 1});
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(path("damaged.h5"));
+  hdf5::Hdf5Dataset images = file.create_dataset("imgs", {.shape = {200, 2, 2}, .chunk_rows = 5, .deflate_level = 1});
   images.write_rows(0, 200, varied_bytes(800));
   images.write_chunk(75, std::vector<std::uint8_t>{1, 2, 3, 4});
   file.close();
   file_ = path("damaged.h5");
   std::atomic<int> failed{0};
-  run_thread_ranks(4, [&](Communicator& comm) {
+  comm::run_thread_ranks(4, [&](comm::Communicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     PrefetchingLoader loader(dataset, part_of(comm.rank(), 4, 3), 0, 0, 1, ring(dataset, 3, 0, 0, comm));
     try {
       for (int step = 0; step < 20; ++step) loader.next();
-    } catch (const Failure& error) {
+    } catch (const base::Failure& error) {
       EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("damaged.h5"), HasSubstr("the chunk at [75, 0, 0] cannot be decoded")));
       ++failed;
     }
@@ -152,7 +152,7 @@ TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
 
 TEST_F(ChunkRingTest, ARankThatEndedIsAnErrorForThoseThatWaitForIt) {
   std::atomic<bool> told{false};
-  run_thread_ranks(2, [&](Communicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     const BatchPlan plan = part_of(comm.rank(), 2, 4);
     PrefetchingLoader loader(dataset, plan, 0, 0, 1, ring(dataset, 4, 0, 0, comm));
@@ -160,7 +160,7 @@ TEST_F(ChunkRingTest, ARankThatEndedIsAnErrorForThoseThatWaitForIt) {
     if (comm.rank() == 1) return;  // its ring goes with it
     try {
       for (int step = 0; step < 100; ++step) loader.next();
-    } catch (const Failure& error) {
+    } catch (const base::Failure& error) {
       EXPECT_THAT(error.what(), HasSubstr("rank 1 decodes no more chunks for the ranks of its node: it has ended"));
       told = true;
     }
@@ -170,7 +170,7 @@ TEST_F(ChunkRingTest, ARankThatEndedIsAnErrorForThoseThatWaitForIt) {
 
 TEST_F(ChunkRingTest, EndsWhileItIsAhead) {
   const SampleDataset dataset = SampleDataset::open(source());
-  const auto self = make_self_communicator();
+  const auto self = comm::make_self_communicator();
   for (const int taken : {0, 1, 9}) {
     PrefetchingLoader loader(dataset, part_of(0, 1, 2), 0, 0, 2, ring(dataset, 2, 0, 0, *self, 3));
     for (int i = 0; i < taken; ++i) loader.next();
@@ -178,4 +178,4 @@ TEST_F(ChunkRingTest, EndsWhileItIsAhead) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::data

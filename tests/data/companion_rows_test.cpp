@@ -9,7 +9,7 @@
 #include "base/error.hpp"
 #include "image_files.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 using testing::ElementsAre;
@@ -20,7 +20,7 @@ using testing::IsEmpty;
 class CompanionRowsTest : public ImageFileTest {
  protected:
   std::string make_labelled(const std::string& name, std::int64_t first, std::int64_t rows, const std::vector<std::string>& factors = {"half", "minus"}) const {
-    Hdf5File file = Hdf5File::create(path(name));
+    hdf5::Hdf5File file = hdf5::Hdf5File::create(path(name));
     add(file, "imgs", {rows, 4, 3});
     std::vector<std::int64_t> labels;
     std::vector<double> values;
@@ -28,8 +28,8 @@ class CompanionRowsTest : public ImageFileTest {
       labels.push_back(1000 + row);
       values.insert(values.end(), {static_cast<double>(row) / 8, static_cast<double>(-row)});
     }
-    file.create_dataset("labels", {.shape = {rows}, .type = ElementType::int64, .chunk_rows = 4, .deflate_level = 1}).write_rows(0, rows, labels);
-    Hdf5Dataset latents = file.create_dataset("latents/values", {.shape = {rows, 2}, .type = ElementType::float64});
+    file.create_dataset("labels", {.shape = {rows}, .type = hdf5::ElementType::int64, .chunk_rows = 4, .deflate_level = 1}).write_rows(0, rows, labels);
+    hdf5::Hdf5Dataset latents = file.create_dataset("latents/values", {.shape = {rows, 2}, .type = hdf5::ElementType::float64});
     latents.write_rows(0, rows, values);
     latents.set_attribute("names", factors);
     file.close();
@@ -46,7 +46,7 @@ class CompanionRowsTest : public ImageFileTest {
   static std::string refusal(const SampleDataset& images, const std::string& path) {
     try {
       read_companion(images, path);
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       return error.what();
     }
     return "none";
@@ -84,11 +84,11 @@ TEST_F(CompanionRowsTest, ComeInTheOrderAskedForRepeatedOnesToo) {
 
 TEST_F(CompanionRowsTest, AreReadBlockByBlockFromALargeFile) {
   constexpr std::int64_t kRows = 150000;
-  Hdf5File file = Hdf5File::create(path("large.h5"));
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(path("large.h5"));
   add(file, "imgs", {kRows, 2, 2});
   std::vector<std::int64_t> values;
   for (std::int64_t row = 0; row < kRows; ++row) values.insert(values.end(), {row, row % 7});
-  file.create_dataset("latents/classes", {.shape = {kRows, 2}, .type = ElementType::int64, .chunk_rows = 1000, .deflate_level = 1}).write_rows(0, kRows, values);
+  file.create_dataset("latents/classes", {.shape = {kRows, 2}, .type = hdf5::ElementType::int64, .chunk_rows = 1000, .deflate_level = 1}).write_rows(0, kRows, values);
   file.close();
   const SampleDataset images = open_all({path("large.h5")});
   const CompanionRows<double> seen = read_companion(images, "latents/classes");
@@ -100,13 +100,13 @@ TEST_F(CompanionRowsTest, AreReadBlockByBlockFromALargeFile) {
 TEST_F(CompanionRowsTest, WhatDoesNotFitTheImagesIsRefusedByFileAndName) {
   const std::string whole = make_labelled("whole.h5", 0, 20), other = make_labelled("other.h5", 20, 20, {"minus", "half"});
   {
-    Hdf5File file = Hdf5File::create(path("broken.h5"));
+    hdf5::Hdf5File file = hdf5::Hdf5File::create(path("broken.h5"));
     add(file, "imgs", {20, 4, 3});
-    file.create_dataset("labels", {.shape = {19}, .type = ElementType::int64});
-    file.create_dataset("latents/values", {.shape = {20, 3}, .type = ElementType::float64});
+    file.create_dataset("labels", {.shape = {19}, .type = hdf5::ElementType::int64});
+    file.create_dataset("latents/values", {.shape = {20, 3}, .type = hdf5::ElementType::float64});
     std::vector<double> values(20, 0.5);
     values[13] = std::numeric_limits<double>::quiet_NaN();
-    file.create_dataset("angles", {.shape = {20}, .type = ElementType::float64}).write_rows(0, 20, values);
+    file.create_dataset("angles", {.shape = {20}, .type = hdf5::ElementType::float64}).write_rows(0, 20, values);
     file.close();
   }
   const SampleDataset broken = open_all({path("broken.h5")});
@@ -119,4 +119,4 @@ TEST_F(CompanionRowsTest, WhatDoesNotFitTheImagesIsRefusedByFileAndName) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -10,6 +10,7 @@
 #include "data/companion_rows.hpp"
 
 using namespace vae_dist;
+using namespace vae_dist::data;
 
 namespace {
 
@@ -40,10 +41,10 @@ int run(const std::vector<std::string>& arguments) {
       source.files.push_back(name);
     }
   }
-  raise_descriptor_limit();
+  base::raise_descriptor_limit();
   SampleDataset dataset = SampleDataset::open(source);
   if (!stream) {
-    const auto self = make_self_communicator();
+    const auto self = comm::make_self_communicator();
     dataset.cache(*self, *self, {.threads = threads});
   }
   dataset.scale();
@@ -65,9 +66,9 @@ int run(const std::vector<std::string>& arguments) {
     file.write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
   }
   std::string companions;
-  for (const Hdf5Dataset& d : dataset.companions()) companions += text(companions.empty() ? "\"" : ", \"", d.path(), "\"");
+  for (const hdf5::Hdf5Dataset& d : dataset.companions()) companions += base::text(companions.empty() ? "\"" : ", \"", d.path(), "\"");
   std::string doubts;
-  for (const std::string& doubt : dataset.doubts()) doubts += text(doubts.empty() ? "\"" : ", \"", doubt, "\"");
+  for (const std::string& doubt : dataset.doubts()) doubts += base::text(doubts.empty() ? "\"" : ", \"", doubt, "\"");
   std::cout << "{\"doubts\": [" << doubts << "], \"images\": " << dataset.size() << ", \"layout\": \"" << layout_name(dataset.layout()) << "\", \"shape\": [" << dataset.shape().channels << ", "
             << dataset.shape().height << ", " << dataset.shape().width << "], \"type\": \"" << (dataset.type() == PixelType::uint8 ? "uint8" : "float32") << "\", \"scale\": "
             << dataset.scale() << ", \"chunks_decoded\": " << dataset.rows().chunks_decoded() << ", \"fingerprint\": \"" << dataset.fingerprint() << "\", \"companions\": ["
@@ -82,6 +83,6 @@ int main(int argc, char** argv) {
     return run({argv + 1, argv + argc});
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
-    return static_cast<int>(exit_code(error));
+    return static_cast<int>(base::exit_code(error));
   }
 }

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <set>
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 std::shared_ptr<const SampleChunks> chunks_of(std::int64_t count, std::int64_t size, std::vector<SampleChunks::Irregular> irregular = {}) {
@@ -119,4 +119,4 @@ TEST(EpochOrder, NeedsNoArrayForTenBillionSamples) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -10,7 +10,7 @@
 #include "../temporary_folder.hpp"
 #include "data/sample_dataset.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 
 constexpr std::uint64_t kAllInMemory = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kNothingInMemory = 0;
@@ -26,13 +26,13 @@ class ImageFileTest : public TemporaryFolderTest {
  protected:
   /// Writes varied_bytes() as dataset `name` of a new file, and returns its path.
   std::string make_images(const std::string& file, const std::vector<std::int64_t>& shape, const std::string& name = "imgs") const {
-    Hdf5File made = Hdf5File::create(path(file));
+    hdf5::Hdf5File made = hdf5::Hdf5File::create(path(file));
     add(made, name, shape);
     made.close();
     return path(file);
   }
 
-  static std::vector<std::uint8_t> add(Hdf5File& file, const std::string& name, const std::vector<std::int64_t>& shape) {
+  static std::vector<std::uint8_t> add(hdf5::Hdf5File& file, const std::string& name, const std::vector<std::int64_t>& shape) {
     std::int64_t values = 1;
     for (const std::int64_t size : shape) values *= size;
     const std::vector<std::uint8_t> bytes = varied_bytes(static_cast<std::size_t>(values));
@@ -53,4 +53,4 @@ inline std::vector<std::uint8_t> image_of(const SampleDataset& dataset, std::int
   return image;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::data

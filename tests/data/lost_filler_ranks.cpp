@@ -9,15 +9,16 @@
 #include "data/chunk_ring.hpp"
 
 using namespace vae_dist;
+using namespace vae_dist::data;
 
 int main(int argc, char** argv) {
-  const MpiWorld world(argc, argv);
+  const comm::MpiWorld world(argc, argv);
   signal(SIGTERM, SIG_IGN);  // with which mpirun ends rank 0 when rank 1 is dead
   const auto all = world.make_communicator(), node = world.make_node_communicator();
   SampleSource source;
   source.files = {argv[1]};
   const SampleDataset dataset = SampleDataset::open(source);
-  ChunkRing ring(dataset, {.seed = 5, .patience = Seconds(3)}, *node, *all);
+  ChunkRing ring(dataset, {.seed = 5, .patience = base::Seconds(3)}, *node, *all);
   const EpochOrder order(5, 0, std::make_shared<SampleChunks>(dataset.chunks()), 1);
   ring.need(order, 0, 0, 1);
   all->barrier();
@@ -27,6 +28,6 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     std::fprintf(stderr, "told: %s\n", error.what());
     std::fflush(stderr);
-    world.abort(exit_code(error));
+    world.abort(base::exit_code(error));
   }
 }

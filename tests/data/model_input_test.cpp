@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 using testing::ElementsAre;
@@ -78,4 +78,4 @@ TEST(ModelInput, OwnsItsValues) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::data

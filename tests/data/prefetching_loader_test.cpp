@@ -11,7 +11,7 @@
 #include "data/sample_order.hpp"
 #include "image_files.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 BatchPlan plan_of_rank_one() {
@@ -136,8 +136,8 @@ TEST(PlainBatchMemory, IsNotGivenOutWhileItIsInUseAndOutlivesItsMaker) {
 
 TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
   // Row 5, which is not among those that are looked at before the loader reads, lies in a chunk that is no zlib stream.
-  Hdf5File file = Hdf5File::create(path("damaged.h5"));
-  Hdf5Dataset images = file.create_dataset("imgs", {.shape = {128, 2, 2}, .chunk_rows = 1, .deflate_level = 1});
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(path("damaged.h5"));
+  hdf5::Hdf5Dataset images = file.create_dataset("imgs", {.shape = {128, 2, 2}, .chunk_rows = 1, .deflate_level = 1});
   images.write_rows(0, 128, varied_bytes(512));
   images.write_chunk(5, std::vector<std::uint8_t>{1, 2, 3, 4});
   file.close();
@@ -160,7 +160,7 @@ TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
       try {
         loader.next();
         FAIL() << "a damaged chunk was read";
-      } catch (const Failure& error) {
+      } catch (const base::Failure& error) {
         EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("damaged.h5"), testing::HasSubstr("'imgs'")));
       }
     }
@@ -168,4 +168,4 @@ TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -8,7 +8,7 @@
 
 #include "image_files.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 using testing::AllOf;
@@ -30,7 +30,7 @@ class ImageDatasetTest : public ImageFileTest {
 
   // Images of 2x2 pixels with these values.
   std::string make_values(const std::string& name, const std::vector<std::uint8_t>& values) const {
-    Hdf5File file = Hdf5File::create(path(name));
+    hdf5::Hdf5File file = hdf5::Hdf5File::create(path(name));
     const auto rows = static_cast<std::int64_t>(values.size()) / 4;
     file.create_dataset("imgs", {.shape = {rows, 2, 2}}).write_rows(0, rows, values);
     file.close();
@@ -126,7 +126,7 @@ TEST_F(ImageDatasetTest, RowsOutOfRangeAreRefused) {
   SampleSource source = source_of(make_images("images.h5", {20, 3, 4}));
   for (const auto& rows : std::vector<std::vector<std::int64_t>>{{0, 21}, {-1, 5}, {7, 7}, {9, 8}, {20, 21}}) {
     source.rows = rows;
-    EXPECT_THAT(refusal_of(source), AllOf(HasSubstr("images.h5"), HasSubstr("imgs"), HasSubstr("has 20 rows"), HasSubstr(text("[", rows[0], ", ", rows[1], "]"))));
+    EXPECT_THAT(refusal_of(source), AllOf(HasSubstr("images.h5"), HasSubstr("imgs"), HasSubstr("has 20 rows"), HasSubstr(base::text("[", rows[0], ", ", rows[1], "]"))));
   }
 }
 
@@ -146,7 +146,7 @@ TEST_F(ImageDatasetTest, TakesTheScaleThatIsGiven) {
 }
 
 TEST_F(ImageDatasetTest, FindsTheOnlyImagesAmongOtherDatasets) {
-  Hdf5File file = Hdf5File::create(path("shapes.h5"));
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(path("shapes.h5"));
   add(file, "group/pictures", {9, 4, 4, 3});
   add(file, "labels", {9});
   add(file, "latents/values", {9, 6});
@@ -157,18 +157,18 @@ TEST_F(ImageDatasetTest, FindsTheOnlyImagesAmongOtherDatasets) {
 }
 
 TEST_F(ImageDatasetTest, AFileWithoutImagesIsAnsweredWithWhatItHolds) {
-  Hdf5File file = Hdf5File::create(path("labels.h5"));
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(path("labels.h5"));
   add(file, "labels", {9});
   add(file, "latents/values", {9, 6});
   file.close();
   EXPECT_THAT(refusal_of(source_of(path("labels.h5"))),
               AllOf(HasSubstr("labels.h5"), HasSubstr("no dataset looks like images"), HasSubstr("labels [9] uint8"), HasSubstr("latents/values [9, 6] uint8")));
-  Hdf5File::create(path("empty.h5")).close();
+  hdf5::Hdf5File::create(path("empty.h5")).close();
   EXPECT_THAT(refusal_of(source_of(path("empty.h5"))), HasSubstr("The file holds: nothing"));
 }
 
 TEST_F(ImageDatasetTest, SeveralCandidatesAreListedAndOneCanBeChosen) {
-  Hdf5File file = Hdf5File::create(path("sets.h5"));
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(path("sets.h5"));
   add(file, "train/images", {9, 4, 4});
   add(file, "test/images", {5, 4, 4});
   file.close();
@@ -191,10 +191,10 @@ TEST_F(ImageDatasetTest, AChosenDatasetThatIsNoImagesIsRefused) {
 }
 
 TEST_F(ImageDatasetTest, FloatsTravelAsFloats) {
-  Hdf5File file = Hdf5File::create(path("floats.h5"));
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(path("floats.h5"));
   std::vector<float> values(12);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 16;
-  file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = ElementType::float32}).write_rows(0, 3, values);
+  file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = hdf5::ElementType::float32}).write_rows(0, 3, values);
   file.close();
   for (const std::uint64_t budget : {kAllInMemory, kNothingInMemory}) {
     const SampleDataset dataset = open(path("floats.h5"), budget);
@@ -307,8 +307,8 @@ TEST_F(FinishedImages, DequantizedLevelsFillTheRange) {
 }
 
 TEST_F(FinishedImages, FractionsHaveNoLevelsToDequantize) {
-  Hdf5File file = Hdf5File::create(path("floats.h5"));
-  file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = ElementType::float32}).write_rows(0, 3, std::vector<float>(12, 0.5f));
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(path("floats.h5"));
+  file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = hdf5::ElementType::float32}).write_rows(0, 3, std::vector<float>(12, 0.5f));
   file.close();
   source_.files = {path("floats.h5")};
   source_.finish.dequantize = true;
@@ -316,7 +316,7 @@ TEST_F(FinishedImages, FractionsHaveNoLevelsToDequantize) {
 }
 
 TEST_F(ImageDatasetTest, AnEmptyDatasetIsRefused) {
-  Hdf5File file = Hdf5File::create(path("none.h5"));
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(path("none.h5"));
   file.create_dataset("imgs", {.shape = {0, 4, 4}});
   file.close();
   EXPECT_THAT(refusal_of(source_of(path("none.h5"))), AllOf(HasSubstr("[0, 4, 4]"), HasSubstr("there are no images in it")));
@@ -334,13 +334,13 @@ TEST_F(ImageDatasetTest, TheFingerprintIsThatOfTheImages) {
   EXPECT_EQ(fingerprint.size(), 16u);
 
   // The same images elsewhere, under another name, stored otherwise.
-  Hdf5File copy = Hdf5File::create(path("copy.h5"));
+  hdf5::Hdf5File copy = hdf5::Hdf5File::create(path("copy.h5"));
   copy.create_dataset("other/name", {.shape = {20, 3, 4}}).write_rows(0, 20, varied_bytes(240));
   copy.close();
   EXPECT_EQ(open(path("copy.h5")).fingerprint(), fingerprint);
 
   // One pixel, one row, or the shape differ.
-  Hdf5File changed = Hdf5File::create(path("changed.h5"));
+  hdf5::Hdf5File changed = hdf5::Hdf5File::create(path("changed.h5"));
   std::vector<std::uint8_t> bytes = varied_bytes(240);
   bytes[131] ^= 1;
   changed.create_dataset("imgs", {.shape = {20, 3, 4}}).write_rows(0, 20, bytes);
@@ -358,4 +358,4 @@ TEST_F(ImageDatasetTest, DescribesItselfInOneLine) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::data

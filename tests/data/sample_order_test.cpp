@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 std::vector<std::int64_t> whole_order(std::uint64_t seed, std::uint64_t epoch, std::int64_t samples) {
@@ -101,4 +101,4 @@ TEST(SampleOrder, NeedsNoArrayForTenBillionSamples) {
 TEST(SampleOrder, NeedsASample) { EXPECT_THROW(SampleOrder(1, 0, 0), std::invalid_argument); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::data

@@ -9,7 +9,7 @@
 #include "base/error.hpp"
 #include "data/sample_chunks.hpp"
 
-namespace vae_dist {
+namespace vae_dist::data {
 namespace {
 
 std::vector<std::int64_t> rows_of(const SampleRows& samples) {
@@ -65,7 +65,7 @@ TEST(SampleRows, NeedNoArrayForTenBillionRows) {
   }
 }
 
-TEST(SampleRows, TooFewToHoldOneOutAreRefused) { EXPECT_THROW(SampleRows({{4, 5}}).training_part(0.5, 1), BadInput); }
+TEST(SampleRows, TooFewToHoldOneOutAreRefused) { EXPECT_THROW(SampleRows({{4, 5}}).training_part(0.5, 1), base::BadInput); }
 
 TEST(SampleChunks, KnowWhereEachChunkBegins) {
   // Sizes 4 4 1 4 6 4 2: three of them irregular, given in any order.
@@ -81,4 +81,4 @@ TEST(SampleChunks, KnowWhereEachChunkBegins) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::data

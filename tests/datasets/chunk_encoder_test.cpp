@@ -10,7 +10,7 @@
 #include "datasets/chunk_writer.hpp"
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 class ChunkEncoder : public TemporaryFolderTest {};
@@ -23,9 +23,9 @@ TEST_F(ChunkEncoder, WritesWhatHdf5Reads) {
   const std::span bytes(reinterpret_cast<const std::uint8_t*>(values.data()), values.size() * sizeof(double));
   for (const int level : {0, 1, 6, 9}) {
     const Compression compression{.deflate_level = level};
-    Hdf5File file = Hdf5File::create(path("out.h5"));
-    Hdf5Dataset dataset = file.create_dataset(
-        "x", {.shape = {7, 5}, .type = ElementType::float64, .chunk_rows = 3, .deflate_level = level, .shuffle = compression.shuffles(sizeof(double))});
+    hdf5::Hdf5File file = hdf5::Hdf5File::create(path("out.h5"));
+    hdf5::Hdf5Dataset dataset = file.create_dataset(
+        "x", {.shape = {7, 5}, .type = hdf5::ElementType::float64, .chunk_rows = 3, .deflate_level = level, .shuffle = compression.shuffles(sizeof(double))});
     ChunkWriter writer({.chunk_rows = 3, .row_bytes = 5 * sizeof(double), .element_bytes = sizeof(double)}, compression, 2,
                        [&](std::int64_t first, std::span<const std::uint8_t> chunk) { dataset.write_chunk(first, chunk); });
     // In pieces that end anywhere.
@@ -38,14 +38,14 @@ TEST_F(ChunkEncoder, WritesWhatHdf5Reads) {
 }
 
 TEST_F(ChunkEncoder, ADatasetCanGiveUpRowsAtItsEnd) {
-  Hdf5File file = Hdf5File::create(path("out.h5"));
-  Hdf5Dataset dataset = file.create_dataset("x", {.shape = {10, 2}, .chunk_rows = 4, .deflate_level = 1});
+  hdf5::Hdf5File file = hdf5::Hdf5File::create(path("out.h5"));
+  hdf5::Hdf5Dataset dataset = file.create_dataset("x", {.shape = {10, 2}, .chunk_rows = 4, .deflate_level = 1});
   std::vector<std::uint8_t> values(20);
   std::iota(values.begin(), values.end(), std::uint8_t{0});
   dataset.write_rows(0, 10, std::span<const std::uint8_t>(values));
   dataset.shrink(5);
   file.close();
-  const Hdf5Dataset shrunk = Hdf5File::open(path("out.h5")).dataset("x");
+  const hdf5::Hdf5Dataset shrunk = hdf5::Hdf5File::open(path("out.h5")).dataset("x");
   EXPECT_EQ(shrunk.shape(), (std::vector<std::int64_t>{5, 2}));
   std::vector<std::uint8_t> seen(10);
   shrunk.read_rows(0, 5, std::span(seen));
@@ -55,7 +55,7 @@ TEST_F(ChunkEncoder, ADatasetCanGiveUpRowsAtItsEnd) {
 TEST(Compression, IsReadFromItsName) {
   EXPECT_EQ(Compression::parse("none").deflate_level, 0);
   EXPECT_EQ(Compression::parse("gzip:4").deflate_level, 4);
-  for (const char* wrong : {"", "gzip", "gzip:", "gzip:0", "gzip:10", "lzf", "GZIP:4"}) EXPECT_THROW(Compression::parse(wrong), BadInput) << wrong;
+  for (const char* wrong : {"", "gzip", "gzip:", "gzip:0", "gzip:10", "lzf", "GZIP:4"}) EXPECT_THROW(Compression::parse(wrong), base::BadInput) << wrong;
 }
 
 TEST(ChunkRows, Are64UnlessTheyWouldBeLarge) {
@@ -66,4 +66,4 @@ TEST(ChunkRows, Are64UnlessTheyWouldBeLarge) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -8,7 +8,7 @@
 #include <numbers>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 using testing::ElementsAre;
@@ -144,4 +144,4 @@ TEST(DrawShape, FactorsHaveTheValuesOfDSprites) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -7,21 +7,21 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Picture noise(int height, int width, int channels) {
+plot::Picture noise(int height, int width, int channels) {
   std::mt19937 random(1);
-  Picture out{height, width, channels, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * channels))};
+  plot::Picture out{height, width, channels, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * channels))};
   for (auto& value : out.pixels) value = static_cast<std::uint8_t>(random());
   return out;
 }
 
 // The definition: the integral of the picture, constant within each pixel, over the new pixel's area.
-double mean_over_area(const Picture& p, int height, int width, int row, int column, int channel) {
+double mean_over_area(const plot::Picture& p, int height, int width, int row, int column, int channel) {
   const double top = double(row) * p.height / height, bottom = double(row + 1) * p.height / height;
   const double left = double(column) * p.width / width, right = double(column + 1) * p.width / width;
   double sum = 0;
@@ -36,7 +36,7 @@ double mean_over_area(const Picture& p, int height, int width, int row, int colu
 TEST(Resized, EachPixelIsTheMeanOverItsArea) {
   for (const auto& [height, width] : {std::pair{5, 7}, {16, 16}, {1, 1}, {3, 20}, {40, 31}, {23, 8}}) {
     for (const int channels : {1, 3}) {
-      const Picture picture = noise(16, 23, channels), seen = resized(picture, height, width);
+      const plot::Picture picture = noise(16, 23, channels), seen = resized(picture, height, width);
       ASSERT_EQ(seen.pixels.size(), static_cast<std::size_t>(height * width * channels));
       for (int r = 0, i = 0; r < height; ++r)
         for (int c = 0; c < width; ++c)
@@ -53,11 +53,11 @@ TEST(Resized, WholeBlocksAreAveragedAndRoundedHalfUp) {
 }
 
 TEST(FitPicture, CropsFromTheMiddle) {
-  const Picture wide{2, 5, 1, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}};
+  const plot::Picture wide{2, 5, 1, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}};
   EXPECT_THAT(fit_picture(wide, {.crop = Crop::parse("centre"), .grey = true}).pixels, ElementsAre(1, 2, 6, 7));
   EXPECT_THAT(fit_picture(wide, {.crop = Crop::parse("1"), .grey = true}).pixels, ElementsAre(2));
   EXPECT_EQ(fit_picture(wide, {.crop = Crop::parse("none"), .grey = true}).pixels, wide.pixels);
-  const Picture squeezed = fit_picture(wide, {.size = 1, .crop = Crop::parse("none"), .grey = true});
+  const plot::Picture squeezed = fit_picture(wide, {.size = 1, .crop = Crop::parse("none"), .grey = true});
   EXPECT_THAT(squeezed.pixels, ElementsAre(5));   // 4.5
 }
 
@@ -71,14 +71,14 @@ TEST(FitPicture, RefusesAPictureThatIsSmallerThanTheCrop) {
   try {
     fit_picture(noise(4, 9, 3), {.crop = Crop::parse("5")});
     FAIL();
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     EXPECT_THAT(error.what(), HasSubstr("4x9"));
   }
 }
 
 TEST(Crop, RefusesWhatItDoesNotKnow) {
-  for (const char* wrong : {"", "middle", "0", "-3", "12px", "99999999999"}) EXPECT_THROW(Crop::parse(wrong), BadInput) << wrong;
+  for (const char* wrong : {"", "middle", "0", "-3", "12px", "99999999999"}) EXPECT_THROW(Crop::parse(wrong), base::BadInput) << wrong;
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

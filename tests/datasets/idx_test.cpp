@@ -9,7 +9,7 @@
 #include "hdf5/file.hpp"
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 using testing::AllOf;
@@ -58,10 +58,10 @@ class ImportIdx : public TemporaryFolderTest {
   }
 
   void expect_imported() const {
-    const Hdf5File file = Hdf5File::open(path("out.h5"));
-    const Hdf5Dataset images = file.dataset("imgs"), labels = file.dataset("labels");
+    const hdf5::Hdf5File file = hdf5::Hdf5File::open(path("out.h5"));
+    const hdf5::Hdf5Dataset images = file.dataset("imgs"), labels = file.dataset("labels");
     EXPECT_THAT(images.shape(), ElementsAre(5, 3, 2));
-    EXPECT_EQ(images.type(), ElementType::uint8);
+    EXPECT_EQ(images.type(), hdf5::ElementType::uint8);
     EXPECT_EQ(images.filters(), "deflate(4)");
     EXPECT_THAT(labels.shape(), ElementsAre(5));
     std::vector<std::uint8_t> pixels(30), digits(5);
@@ -84,13 +84,13 @@ TEST_F(ImportIdx, ReadsCompressedFilesWhateverTheirNames) {
 
 TEST_F(ImportIdx, NeedsNoLabels) {
   import_idx(plain("images", kImages), std::nullopt, path("new/out.h5"));
-  EXPECT_THAT(Hdf5File::open(path("new/out.h5")).dataset_paths(), ElementsAre("imgs"));
+  EXPECT_THAT(hdf5::Hdf5File::open(path("new/out.h5")).dataset_paths(), ElementsAre("imgs"));
 }
 
 TEST_F(ImportIdx, ReadsMoreThanOneBlock) {
   const std::string pixels(700 * 1000, '\7');   // blocks are of 262 images of 1000 bytes
   import_idx(gzipped("images", header({700, 20, 50}) + pixels), std::nullopt, path("out.h5"));
-  const Hdf5Dataset images = Hdf5File::open(path("out.h5")).dataset("imgs");
+  const hdf5::Hdf5Dataset images = hdf5::Hdf5File::open(path("out.h5")).dataset("imgs");
   std::vector<std::uint8_t> back(pixels.size());
   images.read_rows(0, 700, std::span(back));
   EXPECT_TRUE(std::string(back.begin(), back.end()) == pixels);
@@ -164,4 +164,4 @@ TEST_F(ImportIdx, DoesNotWriteOverLabelsWhoseDatasetWasForgotten) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -8,7 +8,7 @@
 #include "picture_files.hpp"
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 using testing::AllOf;
@@ -17,7 +17,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
-Picture flat(int height, int width, int channels, int value) {
+plot::Picture flat(int height, int width, int channels, int value) {
   return {height, width, channels, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * channels), static_cast<std::uint8_t>(value))};
 }
 
@@ -39,7 +39,7 @@ class ImportImages : public TemporaryFolderTest {
   }
 
   std::vector<std::uint8_t> read(const std::string& dataset) const {
-    const Hdf5Dataset d = Hdf5File::open(path("out.h5")).dataset(dataset);
+    const hdf5::Hdf5Dataset d = hdf5::Hdf5File::open(path("out.h5")).dataset(dataset);
     std::size_t values = 1;
     for (const std::int64_t size : d.shape()) values *= static_cast<std::size_t>(size);
     std::vector<std::uint8_t> out(values);
@@ -50,7 +50,7 @@ class ImportImages : public TemporaryFolderTest {
   // The first value of each picture, which tells them apart.
   std::vector<int> pictures() const {
     const std::vector<std::uint8_t> values = read("imgs");
-    const std::size_t count = static_cast<std::size_t>(Hdf5File::open(path("out.h5")).dataset("imgs").shape()[0]);
+    const std::size_t count = static_cast<std::size_t>(hdf5::Hdf5File::open(path("out.h5")).dataset("imgs").shape()[0]);
     std::vector<int> out;
     for (std::size_t i = 0; i < count; ++i) out.push_back(values[i * values.size() / count]);
     return out;
@@ -79,7 +79,7 @@ TEST_F(ImportImages, SubFoldersBecomeLabelsInTheOrderOfTheirNames) {
   EXPECT_FALSE(done.all_grey);
   EXPECT_THAT(pictures(), ElementsAre(20, 30, 40, 10, 60));
   EXPECT_THAT(read("labels"), ElementsAre(0, 0, 0, 1, 1));
-  EXPECT_THAT(Hdf5File::open(path("out.h5")).dataset("labels").text_list_attribute("names"), ElementsAre("Ant", "zebra"));
+  EXPECT_THAT(hdf5::Hdf5File::open(path("out.h5")).dataset("labels").text_list_attribute("names"), ElementsAre("Ant", "zebra"));
   EXPECT_THAT(files(), UnorderedElementsAre("in", "out.h5"));
 }
 
@@ -90,11 +90,11 @@ TEST_F(ImportImages, AFolderWithoutSubFoldersHasNoLabels) {
   EXPECT_THAT(done.shape, ElementsAre(2, 3, 4));
   EXPECT_TRUE(done.all_grey);
   EXPECT_THAT(pictures(), ElementsAre(1, 2));
-  EXPECT_THAT(Hdf5File::open(path("out.h5")).dataset_paths(), ElementsAre("imgs"));
+  EXPECT_THAT(hdf5::Hdf5File::open(path("out.h5")).dataset_paths(), ElementsAre("imgs"));
 }
 
 TEST_F(ImportImages, TheFileIsTheSameForEveryNumberOfThreads) {
-  for (int i = 0; i < 333; ++i) write(text("class", i % 3, "/", i, ".png"), i % 50 == 7 ? Bytes{1} : png_file(flat(8 + i % 5, 9, 3, i % 256)));
+  for (int i = 0; i < 333; ++i) write(base::text("class", i % 3, "/", i, ".png"), i % 50 == 7 ? Bytes{1} : png_file(flat(8 + i % 5, 9, 3, i % 256)));
   ImportImagesOptions options;
   options.fit.size = 6;
   options.skip_broken = true;
@@ -111,7 +111,7 @@ TEST_F(ImportImages, TheFileIsTheSameForEveryNumberOfThreads) {
 TEST_F(ImportImages, ManyPicturesKeepTheirPlaces) {
   std::vector<int> expected;
   for (int i = 0; i < 200; ++i) {
-    const std::string name = text(1000 + i, ".png");
+    const std::string name = base::text(1000 + i, ".png");
     if (i == 3 || i == 77 || i == 199) {
       write(name, {0x89, 'P', 'N', 'G'});
     } else {
@@ -200,4 +200,4 @@ TEST_F(ImportImages, RefusesAPlaceThatCannotBeWrittenBeforeReadingPictures) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -5,7 +5,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 using testing::ElementsAre;
@@ -38,18 +38,18 @@ TEST(NpyHeader, ReadsOtherSpellings) {
 
 TEST(NpyHeader, RefusesElementsThatAreNoNumbers) {
   for (const char* type : {"|O", "<U3", "|S1", "<c8", "<M8[ns]", "<m8", "|V4", "<f1", "<f3", "<f16", "<b2", "<u3", "|u0", "u1", "f4", "", "<f", "<f44"})
-    EXPECT_THROW(parse(type, "(1,)"), BadInput) << type;
+    EXPECT_THROW(parse(type, "(1,)"), base::BadInput) << type;
 }
 
 TEST(NpyHeader, RefusesWhatIsNoHeader) {
   for (const char* shape : {"(", "(1", "(1,, 2)", "(-1,)", "(1.5,)", "(a)", "1", "(1 2)", "(9223372036854775808,)", "(4294967296, 4294967296)", "[1]"})
-    EXPECT_THROW(parse("<u8", shape), BadInput) << shape;
+    EXPECT_THROW(parse("<u8", shape), base::BadInput) << shape;
   for (const char* text : {"", "{", "{}", "{'descr'}", "{'descr': '<f4'}", "{'descr: '<f4'}", "None", "{'a': 1}", "{'fortran_order': 1}"})
-    EXPECT_THROW(parse_npy_header(text), BadInput) << text;
+    EXPECT_THROW(parse_npy_header(text), base::BadInput) << text;
   std::string axes = "(";
   for (int i = 0; i < 33; ++i) axes += "1, ";
-  EXPECT_THROW(parse("<f4", axes + ")"), BadInput);
+  EXPECT_THROW(parse("<f4", axes + ")"), base::BadInput);
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -7,7 +7,7 @@
 
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 using testing::AllOf;
@@ -53,4 +53,4 @@ TEST_F(PartialFileTest, RefusesAPlaceThatCannotBeWritten) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -13,7 +13,7 @@
 
 #include "plot/image_grid.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 
 using Bytes = std::vector<std::uint8_t>;
 
@@ -25,7 +25,7 @@ struct JpegOptions {
 };
 
 /// `pixels` are of `channels` channels: 1 grey, 3 RGB, 4 CMYK.
-inline Bytes jpeg_file(const Picture& picture, const JpegOptions& options = {}) {
+inline Bytes jpeg_file(const plot::Picture& picture, const JpegOptions& options = {}) {
   jpeg_compress_struct info{};
   jpeg_error_mgr errors{};
   info.err = jpeg_std_error(&errors);   // ends the test where it fails
@@ -86,7 +86,7 @@ inline Bytes png_file(int height, int width, const std::vector<Bytes>& rows, con
   return out;
 }
 
-inline Bytes png_file(const Picture& picture) {
+inline Bytes png_file(const plot::Picture& picture) {
   std::vector<Bytes> rows;
   const std::ptrdiff_t stride = static_cast<std::ptrdiff_t>(picture.width) * picture.channels;
   for (int row = 0; row < picture.height; ++row) rows.emplace_back(picture.pixels.begin() + row * stride, picture.pixels.begin() + (row + 1) * stride);
@@ -99,4 +99,4 @@ inline Bytes exif_block(std::uint8_t orientation, bool big_endian) {
   return {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <sstream>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 using testing::EndsWith;
@@ -31,4 +31,4 @@ TEST(ProgressBar, RedrawsOneLineOnATerminal) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

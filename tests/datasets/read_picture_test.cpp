@@ -9,7 +9,7 @@
 #include "picture_files.hpp"
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 using testing::AnyOf;
@@ -19,15 +19,15 @@ using testing::HasSubstr;
 constexpr std::uint8_t kBlack = 0, kWhite = 255;
 
 // A gentle slope in each channel, other ones in other channels: JPEG keeps it to a few levels, and no two turns of it are alike.
-Picture slope(int height, int width, int channels) {
-  Picture out{height, width, channels, {}};
+plot::Picture slope(int height, int width, int channels) {
+  plot::Picture out{height, width, channels, {}};
   for (int r = 0; r < height; ++r)
     for (int c = 0; c < width; ++c)
       for (int k = 0; k < channels; ++k) out.pixels.push_back(static_cast<std::uint8_t>(k == 0 ? 20 + 8 * r : k == 1 ? 30 + 5 * c : 200 - 4 * r - 3 * c));
   return out;
 }
 
-void expect_near(const Picture& seen, const Picture& expected, int tolerance) {
+void expect_near(const plot::Picture& seen, const plot::Picture& expected, int tolerance) {
   ASSERT_EQ(seen.height, expected.height);
   ASSERT_EQ(seen.width, expected.width);
   ASSERT_EQ(seen.channels, expected.channels);
@@ -38,14 +38,14 @@ void expect_near(const Picture& seen, const Picture& expected, int tolerance) {
 std::string reason(const Bytes& bytes) {
   try {
     decode_picture(bytes, kWhite);
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     return error.what();
   }
   return "not refused";
 }
 
 TEST(ReadPicture, JpegOfEveryKindGivesItsPixels) {
-  const Picture colour = slope(18, 22, 3), grey = slope(18, 22, 1);
+  const plot::Picture colour = slope(18, 22, 3), grey = slope(18, 22, 1);
   expect_near(decode_picture(jpeg_file(colour), kWhite), colour, 3);
   expect_near(decode_picture(jpeg_file(colour, {.progressive = true}), kWhite), colour, 3);
   expect_near(decode_picture(jpeg_file(colour, {.stored = JCS_RGB}), kWhite), colour, 2);
@@ -54,7 +54,7 @@ TEST(ReadPicture, JpegOfEveryKindGivesItsPixels) {
 
 // libjpeg writes Adobe's marker for both, and Adobe's programs mean light, not ink: 255 is none of it.
 TEST(ReadPicture, InkBecomesLight) {
-  Picture cmyk{16, 16, 4, {}}, expected{16, 16, 3, {}};
+  plot::Picture cmyk{16, 16, 4, {}}, expected{16, 16, 3, {}};
   for (int i = 0; i < 256; ++i) {
     for (const int value : {255, 128, 0, 200}) cmyk.pixels.push_back(static_cast<std::uint8_t>(value));
     for (const int value : {200, 100, 0}) expected.pixels.push_back(static_cast<std::uint8_t>(value));
@@ -64,10 +64,10 @@ TEST(ReadPicture, InkBecomesLight) {
 
 TEST(ReadPicture, PngIsExact) {
   for (const int channels : {1, 3}) {
-    const Picture picture = slope(7, 5, channels);
+    const plot::Picture picture = slope(7, 5, channels);
     expect_near(decode_picture(png_file(picture), kWhite), picture, 0);
   }
-  const Picture picture = slope(9, 11, 3);
+  const plot::Picture picture = slope(9, 11, 3);
   std::vector<Bytes> rows;
   for (int r = 0; r < 9; ++r) rows.emplace_back(picture.pixels.begin() + r * 33, picture.pixels.begin() + (r + 1) * 33);
   expect_near(decode_picture(png_file(9, 11, rows, {.interlaced = true}), kWhite), picture, 0);
@@ -81,7 +81,7 @@ TEST(ReadPicture, FewBitsAreSpreadOverAllGreyLevels) {
 
 TEST(ReadPicture, SixteenBitsAreRoundedToEight) {
   // 0x0080 / 257 is 0.498, 0x0081 / 257 is 0.502.
-  const Picture grey = decode_picture(png_file(1, 4, {{0xff, 0xff, 0x80, 0x80, 0x00, 0x80, 0x00, 0x81}}, {.colour = PNG_COLOR_TYPE_GRAY, .bits = 16}), kWhite);
+  const plot::Picture grey = decode_picture(png_file(1, 4, {{0xff, 0xff, 0x80, 0x80, 0x00, 0x80, 0x00, 0x81}}, {.colour = PNG_COLOR_TYPE_GRAY, .bits = 16}), kWhite);
   EXPECT_EQ(grey.channels, 1);
   EXPECT_THAT(grey.pixels, ElementsAre(255, 128, 0, 1));
 }
@@ -95,7 +95,7 @@ TEST(ReadPicture, TransparencyIsLaidOverTheGround) {
   const Bytes rgba = png_file(1, 3, {{100, 0, 200, 255, 100, 0, 200, 0, 100, 0, 200, 51}}, {.colour = PNG_COLOR_TYPE_RGB_ALPHA});
   EXPECT_THAT(decode_picture(rgba, kWhite).pixels, ElementsAre(100, 0, 200, 255, 255, 255, 224, 204, 244));   // 51 is a fifth
   EXPECT_THAT(decode_picture(rgba, kBlack).pixels, ElementsAre(100, 0, 200, 0, 0, 0, 20, 0, 40));
-  const Picture grey = decode_picture(png_file(1, 2, {{100, 255, 100, 51}}, {.colour = PNG_COLOR_TYPE_GRAY_ALPHA}), kBlack);
+  const plot::Picture grey = decode_picture(png_file(1, 2, {{100, 255, 100, 51}}, {.colour = PNG_COLOR_TYPE_GRAY_ALPHA}), kBlack);
   EXPECT_EQ(grey.channels, 1);
   EXPECT_THAT(grey.pixels, ElementsAre(100, 20));
   const PngOptions palette{.colour = PNG_COLOR_TYPE_PALETTE, .palette = {{10, 20, 30}, {40, 50, 60}}, .palette_alpha = {0, 255}};
@@ -105,19 +105,19 @@ TEST(ReadPicture, TransparencyIsLaidOverTheGround) {
 // EXIF 2.3: row 0 and column 0 of the stored picture are at the seen picture's: 1 top left, 2 top right, 3 bottom right, 4 bottom left,
 // 5 left top, 6 right top, 7 right bottom, 8 left bottom.
 TEST(ExifOrientation, EachOfTheEightTurnsThePictureUpright) {
-  const Picture stored{2, 3, 1, {1, 2, 3,
+  const plot::Picture stored{2, 3, 1, {1, 2, 3,
                                  4, 5, 6}};
   const std::vector<std::vector<int>> seen = {{1, 2, 3, 4, 5, 6}, {3, 2, 1, 6, 5, 4}, {6, 5, 4, 3, 2, 1}, {4, 5, 6, 1, 2, 3},
                                               {1, 4, 2, 5, 3, 6}, {4, 1, 5, 2, 6, 3}, {6, 3, 5, 2, 4, 1}, {3, 6, 2, 5, 1, 4}};
   for (int orientation = 1; orientation <= 8; ++orientation) {
-    const Picture turned = upright(stored, orientation);
+    const plot::Picture turned = upright(stored, orientation);
     EXPECT_EQ(turned.height, orientation <= 4 ? 2 : 3);
     EXPECT_EQ(std::vector<int>(turned.pixels.begin(), turned.pixels.end()), seen[static_cast<std::size_t>(orientation - 1)]) << orientation;
   }
 }
 
 TEST(ExifOrientation, IsReadFromBothKindsOfFile) {
-  const Picture picture = slope(10, 16, 3);
+  const plot::Picture picture = slope(10, 16, 3);
   for (const bool big_endian : {false, true}) {
     for (std::uint8_t orientation = 1; orientation <= 8; ++orientation) {
       const Bytes block = exif_block(orientation, big_endian);
@@ -182,4 +182,4 @@ TEST_F(ReadPictureFile, ReadsByContentAndSaysWhyItCannot) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 using testing::AllOf;
@@ -44,4 +44,4 @@ TEST(ReadingAdvice, CountsChunksAtTheEdges) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -11,7 +11,7 @@
 #include "datasets/draw_shape.hpp"
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::datasets {
 namespace {
 
 using testing::ElementsAre;
@@ -27,7 +27,7 @@ class Shapes : public TemporaryFolderTest {
 
   template <typename T>
   static std::vector<T> rows(const std::string& file, const std::string& dataset, std::int64_t count) {
-    const Hdf5Dataset data = Hdf5File::open(file).dataset(dataset);
+    const hdf5::Hdf5Dataset data = hdf5::Hdf5File::open(file).dataset(dataset);
     std::int64_t values = count;
     for (std::size_t i = 1; i < data.shape().size(); ++i) values *= data.shape()[i];
     std::vector<T> out(static_cast<std::size_t>(values));
@@ -37,23 +37,23 @@ class Shapes : public TemporaryFolderTest {
 };
 
 TEST_F(Shapes, ColourPicturesHaveTheLayoutThatIsPromised) {
-  const Hdf5File file = Hdf5File::open(made("shapes.h5", {.count = 130, .size = 32, .channels = 3}));
+  const hdf5::Hdf5File file = hdf5::Hdf5File::open(made("shapes.h5", {.count = 130, .size = 32, .channels = 3}));
   EXPECT_THAT(file.dataset_paths(), ElementsAre("imgs", "latents/classes", "latents/values"));
-  const Hdf5Dataset images = file.dataset("imgs"), values = file.dataset("latents/values"), classes = file.dataset("latents/classes");
+  const hdf5::Hdf5Dataset images = file.dataset("imgs"), values = file.dataset("latents/values"), classes = file.dataset("latents/classes");
   EXPECT_THAT(images.shape(), ElementsAre(130, 32, 32, 3));
-  EXPECT_EQ(images.type(), ElementType::uint8);
+  EXPECT_EQ(images.type(), hdf5::ElementType::uint8);
   EXPECT_THAT(images.chunk(), ElementsAre(64, 32, 32, 3));
   EXPECT_EQ(images.filters(), "deflate(4)");
   EXPECT_THAT(values.shape(), ElementsAre(130, 6));
-  EXPECT_EQ(values.type(), ElementType::float64);
+  EXPECT_EQ(values.type(), hdf5::ElementType::float64);
   EXPECT_THAT(classes.shape(), ElementsAre(130, 6));
-  EXPECT_EQ(classes.type(), ElementType::int64);
+  EXPECT_EQ(classes.type(), hdf5::ElementType::int64);
   EXPECT_THAT(values.text_list_attribute("names"), ElementsAre("shape", "scale", "orientation", "x", "y", "colour"));
   EXPECT_THAT(classes.text_list_attribute("names"), ElementsAre("shape", "scale", "orientation", "x", "y", "colour"));
 }
 
 TEST_F(Shapes, GreyPicturesHaveNoColourFactor) {
-  const Hdf5File file = Hdf5File::open(made("grey.h5", {.count = 5, .size = 16, .channels = 1}));
+  const hdf5::Hdf5File file = hdf5::Hdf5File::open(made("grey.h5", {.count = 5, .size = 16, .channels = 1}));
   EXPECT_THAT(file.dataset("imgs").shape(), ElementsAre(5, 16, 16));
   EXPECT_THAT(file.dataset("latents/values").shape(), ElementsAre(5, 5));
   EXPECT_THAT(file.dataset("latents/classes").text_list_attribute("names"), ElementsAre("shape", "scale", "orientation", "x", "y"));
@@ -122,18 +122,18 @@ TEST_F(Shapes, OptionsOutOfRangeAreRefusedBeforeAnythingIsWritten) {
 TEST_F(Shapes, OnlyTheFinishedFileRemains) {
   made("data/new/shapes.h5", {.count = 2, .size = 8});
   made("data/new/shapes.h5", {.count = 3, .size = 8});
-  EXPECT_THAT(Hdf5File::open(path("data/new/shapes.h5")).dataset("imgs").shape(), ElementsAre(3, 8, 8, 3));
+  EXPECT_THAT(hdf5::Hdf5File::open(path("data/new/shapes.h5")).dataset("imgs").shape(), ElementsAre(3, 8, 8, 3));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("data/new")), {}), 1);
 }
 
 TEST_F(Shapes, FactorsOfTheSamplesAreFoundBesideThePictures) {
-  SampleSource source;
+  data::SampleSource source;
   source.files = {made("shapes.h5", {.count = 130, .size = 16, .channels = 3})};
-  SampleDataset images = SampleDataset::open(source);
-  const SampleDataset held_out = images.hold_out(0.2, 9);
+  data::SampleDataset images = data::SampleDataset::open(source);
+  const data::SampleDataset held_out = images.hold_out(0.2, 9);
   const std::vector<std::int64_t> classes = rows<std::int64_t>(source.files[0], "latents/classes", 130);
   const std::vector<double> values = rows<double>(source.files[0], "latents/values", 130);
-  const CompanionRows<double> seen_classes = read_companion(held_out, "latents/classes"), seen_values = read_companion(held_out, "latents/values");
+  const data::CompanionRows<double> seen_classes = data::read_companion(held_out, "latents/classes"), seen_values = data::read_companion(held_out, "latents/values");
   EXPECT_EQ(seen_classes.names, std::vector<std::string>(kFactorNames.begin(), kFactorNames.end()));
   for (std::int64_t sample = 0; sample < held_out.size(); ++sample)
     for (std::int64_t factor = 0; factor < 6; ++factor) {
@@ -144,4 +144,4 @@ TEST_F(Shapes, FactorsOfTheSamplesAreFoundBesideThePictures) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::datasets

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
-namespace vae_dist {
+namespace vae_dist::device {
 namespace {
 
 TEST(DeferredValues, AreTheNumbersInDoublePrecision) {
@@ -13,4 +13,4 @@ TEST(DeferredValues, AreTheNumbersInDoublePrecision) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::device

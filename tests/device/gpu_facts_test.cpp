@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-namespace vae_dist {
+namespace vae_dist::device {
 namespace {
 
 TEST(NcclSettings, AreThoseOnWhichRanksMustAgree) {
@@ -30,4 +30,4 @@ TEST(CudnnVersion, HadThreeDigitsForMinorAndPatchBeforeNine) {
 TEST(GpuEnvironment, IsEmptyOnTheCpu) { EXPECT_EQ(gpu_environment_text(c10::kCPU), ""); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::device

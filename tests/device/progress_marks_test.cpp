@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-namespace vae_dist {
+namespace vae_dist::device {
 namespace {
 
 TEST(ProgressMarks, CountOverAllRounds) {
@@ -25,13 +25,13 @@ TEST(ProgressMarks, CountOverAllRounds) {
 
 TEST(ProgressMarks, AreWhatProgressWordsRead) {
   auto marks = std::make_unique<ProgressMarks>(2, c10::kCPU);
-  ProgressWords words({{"statistics", 8}, {"bucket 0", 16}}, marks->word());
+  base::ProgressWords words({{"statistics", 8}, {"bucket 0", 16}}, marks->word());
   for (int round = 0; round < 3; ++round) {
     words.launching();
     marks->begin();
     for (int mark = 0; mark < 4; ++mark) {
       marks->pass();
-      const ProgressWords::State state = words.now();
+      const base::ProgressWords::State state = words.now();
       EXPECT_EQ(state.started, 2 * round + mark / 2 + 1);
       EXPECT_EQ(state.is_under_way(), mark % 2 == 0);
       EXPECT_EQ(state.latest.what, mark < 2 ? "statistics" : "bucket 0");
@@ -43,4 +43,4 @@ TEST(ProgressMarks, AreWhatProgressWordsRead) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::device

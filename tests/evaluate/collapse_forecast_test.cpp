@@ -4,7 +4,7 @@
 
 #include "stored_images.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 // Four grey images of 3x3 about 100: the first four pixels move together by +-40, the last two against each other by +-10. The largest
@@ -20,23 +20,23 @@ constexpr double kFirst = 40.0 * 40 * 4 / (255 * 255), kSecond = 10.0 * 10 * 2 /
 class TopVariance : public StoredImages {};
 
 TEST_F(TopVariance, IsTheLargestEigenvalueOfTheCovariance) {
-  const SampleDataset data = stored({4, 3, 3}, kTwoDirections);
+  const data::SampleDataset data = stored({4, 3, 3}, kTwoDirections);
   EXPECT_NEAR(top_variance(data, 4, format_of(data)), kFirst, 1e-5 * kFirst);
 }
 
 TEST_F(TopVariance, IsOfTheImagesAsTheModelSeesThem) {
-  const SampleDataset data = stored({4, 3, 3}, kTwoDirections);
+  const data::SampleDataset data = stored({4, 3, 3}, kTwoDirections);
   EXPECT_NEAR(top_variance(data, 4, format_of(data, -1, 1)), 4 * kFirst, 4e-5 * kFirst);
 }
 
 TEST_F(TopVariance, IsOfTheFirstImagesOnlyAndOfAllWhereMoreAreAskedFor) {
-  const SampleDataset data = stored({4, 3, 3}, kTwoDirections);
+  const data::SampleDataset data = stored({4, 3, 3}, kTwoDirections);
   EXPECT_NEAR(top_variance(data, 2, format_of(data)), kSecond, 1e-5 * kSecond);
   EXPECT_NEAR(top_variance(data, 2000, format_of(data)), kFirst, 1e-5 * kFirst);
 }
 
 TEST_F(TopVariance, IsZeroWhereAllImagesAreTheSame) {
-  const SampleDataset data = stored({3, 2, 2}, {9, 8, 7, 6, 9, 8, 7, 6, 9, 8, 7, 6});
+  const data::SampleDataset data = stored({3, 2, 2}, {9, 8, 7, 6, 9, 8, 7, 6, 9, 8, 7, 6});
   EXPECT_NEAR(top_variance(data, 3, format_of(data)), 0.0, 1e-12);
 }
 
@@ -48,4 +48,4 @@ TEST(CollapseForecast, IsSureWhereTheDecodersVarianceReachesTheImages) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

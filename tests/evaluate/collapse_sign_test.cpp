@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 using testing::AllOf;
@@ -41,4 +41,4 @@ TEST(CollapseSign, OfAnAutoencoderIsItsErrorAlone) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -8,7 +8,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 at::Tensor line(std::vector<double> places) { return at::tensor(places, at::kDouble).unsqueeze(1); }
@@ -69,12 +69,12 @@ TEST(Coverage, IsOfNoRowThatHasMoreThanKCopies) {
 }
 
 TEST(Coverage, RefusesWhatHasNoNeighboursOrDoesNotFit) {
-  EXPECT_THROW(coverage_of(line({0, 1, 2, 3, 4}), line({0})), BadInput);
-  EXPECT_THROW(coverage_of(normal(10, 3, 1), normal(10, 4, 1)), BadInput);
-  EXPECT_THROW(coverage_of(normal(10, 3, 1), normal(0, 3, 1)), BadInput);
-  EXPECT_THROW(coverage_of(at::ones({10, 3}, at::kByte), normal(10, 3, 1)), BadInput);
-  EXPECT_THROW(coverage_of(normal(10, 3, 1), at::full({1, 3}, std::numeric_limits<float>::quiet_NaN())), BadInput);
+  EXPECT_THROW(coverage_of(line({0, 1, 2, 3, 4}), line({0})), base::BadInput);
+  EXPECT_THROW(coverage_of(normal(10, 3, 1), normal(10, 4, 1)), base::BadInput);
+  EXPECT_THROW(coverage_of(normal(10, 3, 1), normal(0, 3, 1)), base::BadInput);
+  EXPECT_THROW(coverage_of(at::ones({10, 3}, at::kByte), normal(10, 3, 1)), base::BadInput);
+  EXPECT_THROW(coverage_of(normal(10, 3, 1), at::full({1, 3}, std::numeric_limits<float>::quiet_NaN())), base::BadInput);
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

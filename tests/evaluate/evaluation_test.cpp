@@ -10,7 +10,7 @@
 #include "small_model.hpp"
 #include "stored_images.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 constexpr std::int64_t kImages = 23;
@@ -29,7 +29,7 @@ class EvaluationTest : public StoredImages {
   }
 
   // Ranks as threads share no model: each has one of its own, as processes do.
-  std::shared_ptr<LatentModel> copy_of_trained() const {
+  std::shared_ptr<model::LatentModel> copy_of_trained() const {
     const at::NoGradGuard no_grad;
     const auto model = small_model();
     for (const auto& entry : trained_->named_parameters()) model->named_parameters()[entry.key()].copy_(entry.value());
@@ -37,7 +37,7 @@ class EvaluationTest : public StoredImages {
     return model;
   }
 
-  static EvaluationOptions options(const SampleDataset& data, std::int64_t block, std::int64_t samples, double low = 0, double high = 1) {
+  static EvaluationOptions options(const data::SampleDataset& data, std::int64_t block, std::int64_t samples, double low = 0, double high = 1) {
     EvaluationOptions out;
     out.format = format_of(data, low, high);
     out.weights.kld_factor = 0.25;
@@ -47,26 +47,26 @@ class EvaluationTest : public StoredImages {
   }
 
   std::string file_;
-  std::shared_ptr<LatentModel> trained_ = small_model();
-  Objective objective_{ObjectiveOptions{}, *trained_};
-  std::unique_ptr<Communicator> self_ = make_self_communicator();
+  std::shared_ptr<model::LatentModel> trained_ = small_model();
+  objective::Objective objective_{objective::ObjectiveOptions{}, *trained_};
+  std::unique_ptr<comm::Communicator> self_ = comm::make_self_communicator();
 };
 
 TEST_F(EvaluationTest, IsTheMeanOverSamplesOfOneDrawInEvaluationModeAndTheErrorAtTheLatentMean) {
-  const SampleDataset data = open(file_);
+  const data::SampleDataset data = open(file_);
   // Blocks of 4, 4, 4, 4 and 3; the last 4 images are not asked for.
   const Evaluation result = evaluate(*trained_, objective_, data, options(data, 4, 19), *self_);
 
   const at::NoGradGuard no_grad;
   std::vector<std::uint8_t> bytes(19 * 64);
   for (std::int64_t i = 0; i < 19; ++i) data.read(i, std::span(bytes).subspan(static_cast<std::size_t>(i) * 64, 64));
-  const at::Tensor images = model_input(bytes, format_of(data));
+  const at::Tensor images = data::model_input(bytes, format_of(data));
   trained_->eval();
-  const Posterior posterior = trained_->encode(images);
+  const model::Posterior posterior = trained_->encode(images);
   const double mse = (trained_->decode(posterior.mu).output - images).square().mean().item<double>();
-  const double kld = kl_divergence(posterior.mu, posterior.log_var).item<double>();
-  const at::Tensor noise = keyed_noise(*trained_, Purpose::evaluation, 0, 0, 19);
-  const double drawn = (trained_->decode(reparameterize(posterior, noise)).output - images).square().mean().item<double>();
+  const double kld = objective::kl_divergence(posterior.mu, posterior.log_var).item<double>();
+  const at::Tensor noise = keyed_noise(*trained_, base::Purpose::evaluation, 0, 0, 19);
+  const double drawn = (trained_->decode(model::reparameterize(posterior, noise)).output - images).square().mean().item<double>();
   EXPECT_EQ(result.samples, 19);
   EXPECT_NEAR(result.mse, mse, 1e-12);
   EXPECT_NEAR(result.psnr(), -10 * std::log10(mse), 1e-9);
@@ -84,13 +84,13 @@ TEST_F(EvaluationTest, IsTheMeanOverSamplesOfOneDrawInEvaluationModeAndTheErrorA
 }
 
 TEST_F(EvaluationTest, HasTheSameBitsAtAnyNumberOfRanks) {
-  const SampleDataset data = open(file_);
+  const data::SampleDataset data = open(file_);
   const Evaluation alone = evaluate(*trained_, objective_, data, options(data, 4, kImages), *self_);
   for (const int ranks : {1, 2, 3, 4}) {
-    run_thread_ranks(ranks, [&](Communicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
       at::set_num_threads(1);
       const auto model = copy_of_trained();
-      const SampleDataset mine = open(file_);
+      const data::SampleDataset mine = open(file_);
       const Evaluation result = evaluate(*model, objective_, mine, options(mine, 4, kImages), comm);
       EXPECT_EQ(result.loss, alone.loss) << "rank " << comm.rank() << " of " << ranks;
       EXPECT_EQ(result.reconstruction, alone.reconstruction) << "rank " << comm.rank() << " of " << ranks;
@@ -101,7 +101,7 @@ TEST_F(EvaluationTest, HasTheSameBitsAtAnyNumberOfRanks) {
 }
 
 TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
-  const SampleDataset data = open(file_);
+  const data::SampleDataset data = open(file_);
   EvaluationOptions wanted = options(data, 4, kImages);
   wanted.importance_samples = 300;  // more than are decoded at once
   const Evaluation alone = evaluate(*trained_, objective_, data, wanted, *self_);
@@ -111,10 +111,10 @@ TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
   EXPECT_NEAR(alone.log_p[0].nats, *alone.elbo_nats, 3) << "one draw is an estimate of the ELBO";
   EXPECT_GE(*alone.effective_samples, 1);
   for (const int ranks : {2, 3, 4}) {
-    run_thread_ranks(ranks, [&](Communicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
       at::set_num_threads(1);
       const auto model = copy_of_trained();
-      const SampleDataset mine = open(file_);
+      const data::SampleDataset mine = open(file_);
       const Evaluation result = evaluate(*model, objective_, mine, wanted, comm);
       for (std::size_t i = 0; i < alone.log_p.size(); ++i) EXPECT_EQ(result.log_p[i].nats, alone.log_p[i].nats) << "rank " << comm.rank() << " of " << ranks;
       EXPECT_EQ(result.kld_per_dimension, alone.kld_per_dimension);
@@ -125,37 +125,37 @@ TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
 }
 
 TEST_F(EvaluationTest, TakesMoreRanksThanBlocks) {
-  const SampleDataset data = open(file_);
+  const data::SampleDataset data = open(file_);
   const Evaluation alone = evaluate(*trained_, objective_, data, options(data, 256, kImages), *self_);
-  run_thread_ranks(3, [&](Communicator& comm) {
+  comm::run_thread_ranks(3, [&](comm::Communicator& comm) {
     at::set_num_threads(1);
     const auto model = copy_of_trained();
-    const SampleDataset mine = open(file_);
+    const data::SampleDataset mine = open(file_);
     EXPECT_EQ(evaluate(*model, objective_, mine, options(mine, 256, kImages), comm).loss, alone.loss);
   });
 }
 
 TEST_F(EvaluationTest, GivesTheErrorOnZeroToOneWhateverTheModelsRange) {
-  const SampleDataset data = open(file_);
+  const data::SampleDataset data = open(file_);
   const Evaluation result = evaluate(*trained_, objective_, data, options(data, 8, kImages, -1, 1), *self_);
   trained_->eval();
   const at::NoGradGuard no_grad;
   std::vector<std::uint8_t> bytes(kImages * 64);
   for (std::int64_t i = 0; i < kImages; ++i) data.read(i, std::span(bytes).subspan(static_cast<std::size_t>(i) * 64, 64));
-  const at::Tensor images = model_input(bytes, format_of(data, -1, 1));
+  const at::Tensor images = data::model_input(bytes, format_of(data, -1, 1));
   const double error = (trained_->decode(trained_->encode(images).mu).output - images).square().mean().item<double>();
   EXPECT_NEAR(result.mse, error / 4, 1e-12) << "a range twice as wide has squares four times as large";
 }
 
 TEST_F(EvaluationTest, GivesNatsWhereTheLossIsASum) {
-  const SampleDataset data = open(file_);
+  const data::SampleDataset data = open(file_);
   EvaluationOptions in_nats = options(data, 8, kImages);
-  LikelihoodOptions half;
+  model::LikelihoodOptions half;
   half.sigma = 0.5;
   const auto model = small_model(half);
-  ObjectiveOptions sum;
-  sum.reduction = Reduction::sum;
-  const Evaluation result = evaluate(*model, Objective(sum, *model), data, in_nats, *self_);
+  objective::ObjectiveOptions sum;
+  sum.reduction = objective::Reduction::sum;
+  const Evaluation result = evaluate(*model, objective::Objective(sum, *model), data, in_nats, *self_);
   // The same draws with the same weights: 64 values, SE / (2 * 0.25) + 32 log(2 pi 0.25).
   const at::NoGradGuard no_grad;
   for (const auto& entry : trained_->named_parameters()) entry.value().copy_(model->named_parameters()[entry.key()]);
@@ -165,7 +165,7 @@ TEST_F(EvaluationTest, GivesNatsWhereTheLossIsASum) {
 }
 
 TEST_F(EvaluationTest, LeavesTheModelAsItWas) {
-  const SampleDataset data = open(file_);
+  const data::SampleDataset data = open(file_);
   const auto before = copy_of_trained();
   evaluate(*trained_, objective_, data, options(data, 8, kImages), *self_);
   EXPECT_TRUE(trained_->is_training());
@@ -176,4 +176,4 @@ TEST_F(EvaluationTest, LeavesTheModelAsItWas) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -19,16 +19,17 @@
 #include "model/mlp_vae.hpp"
 
 using namespace vae_dist;
+using namespace vae_dist::evaluate;
 using nlohmann::json;
 
 namespace {
 
 enum class Cache { memory, stream };
 
-SampleDataset opened(const SampleSource& source, Cache cache) {
-  SampleDataset images = SampleDataset::open(source);
+data::SampleDataset opened(const data::SampleSource& source, Cache cache) {
+  data::SampleDataset images = data::SampleDataset::open(source);
   if (cache == Cache::memory) {
-    const auto self = make_self_communicator();
+    const auto self = comm::make_self_communicator();
     images.cache(*self, *self, {.threads = 2});
   }
   images.scale();
@@ -36,46 +37,46 @@ SampleDataset opened(const SampleSource& source, Cache cache) {
 }
 
 // Twice, the second time backwards: what the library keeps from the first reading shall change nothing.
-json write_images(const SampleDataset& images, const std::string& path) {
+json write_images(const data::SampleDataset& images, const std::string& path) {
   std::vector<std::uint8_t> all(static_cast<std::size_t>(images.size()) * images.image_bytes());
   std::vector<std::uint8_t> again(images.image_bytes());
   const auto place = [&](std::int64_t i) { return std::span(all).subspan(static_cast<std::size_t>(i) * again.size(), again.size()); };
   for (std::int64_t i = 0; i < images.size(); ++i) images.read(i, place(i));
   for (std::int64_t i = images.size(); i-- > 0;) {
     images.read(i, again);
-    if (!std::equal(again.begin(), again.end(), place(i).begin())) throw Failure(text("image ", i, " differs when it is read again"));
+    if (!std::equal(again.begin(), again.end(), place(i).begin())) throw base::Failure(base::text("image ", i, " differs when it is read again"));
   }
   std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(all.data()), static_cast<std::streamsize>(all.size()));
   return {{"images", images.size()},
           {"shape", {images.shape().channels, images.shape().height, images.shape().width}},
-          {"layout", layout_name(images.layout())},
-          {"type", images.type() == PixelType::uint8 ? "uint8" : "float32"},
+          {"layout", data::layout_name(images.layout())},
+          {"type", images.type() == data::PixelType::uint8 ? "uint8" : "float32"},
           {"scale", images.scale()},
           {"fingerprint", images.fingerprint()}};
 }
 
 json verified(const std::string& file) {
   json out = json::array();
-  for (const VerifiedDataset& seen : verify(file, 1)) {
+  for (const datasets::VerifiedDataset& seen : datasets::verify(file, 1)) {
     std::vector<std::string> faults = seen.damage;
     for (const std::string& fault : {seen.unreadable, seen.first_out_of_range, seen.first_not_finite})
       if (!fault.empty()) faults.push_back(fault);
-    out.push_back({{"path", seen.path}, {"faults", faults}, {"least", number_text(seen.numbers.least)}, {"greatest", number_text(seen.numbers.greatest)}});
+    out.push_back({{"path", seen.path}, {"faults", faults}, {"least", datasets::number_text(seen.numbers.least)}, {"greatest", datasets::number_text(seen.numbers.greatest)}});
   }
   return out;
 }
 
-json embedded(const SampleSource& source, const std::string& codes) {
-  const SampleDataset images = opened(source, Cache::memory);
-  const SampleShape& s = images.shape();
+json embedded(const data::SampleSource& source, const std::string& codes) {
+  const data::SampleDataset images = opened(source, Cache::memory);
+  const data::SampleShape& s = images.shape();
   torch::manual_seed(4);
-  MlpVae model({.channels = s.channels, .height = s.height, .width = s.width, .latent_dim = 2, .hidden_dims = {4}}, {.channels = s.channels});
-  InputFormat format;
+  model::MlpVae model({.channels = s.channels, .height = s.height, .width = s.width, .latent_dim = 2, .hidden_dims = {4}}, {.channels = s.channels});
+  data::InputFormat format;
   format.shape = s;
   format.layout = images.layout();
   format.pixels = images.type();
   format.scale = images.scale();
-  const auto self = make_self_communicator();
+  const auto self = comm::make_self_communicator();
   return write_latents(codes, model, images, chosen_labels(images, ""), {0, images.size()}, format, 16, *self);
 }
 
@@ -85,17 +86,17 @@ json look_at(const std::string& line, const std::filesystem::path& folder) {
   std::getline(words, file, '\t');
   std::getline(words, layout, '\t');
   std::getline(words, crop, '\t');
-  SampleSource source;
+  data::SampleSource source;
   source.files = {file};
   source.layout = layout;
-  SampleSource cropped = source;
+  data::SampleSource cropped = source;
   cropped.geometry.crop = std::stoll(crop);
 
   json out;
   const auto path = [&](const std::string& name, auto action) {
     try {
       out[name] = action();
-    } catch (const Error& error) {
+    } catch (const base::Error& error) {
       out[name] = {{"error", error.what()}, {"code", static_cast<int>(error.code())}};
     }
   };
@@ -104,17 +105,17 @@ json look_at(const std::string& line, const std::filesystem::path& folder) {
   path("stream", [&] { return write_images(opened(source, Cache::stream), place("stream.bin")); });
   path("crop", [&] { return write_images(opened(cropped, Cache::stream), place("crop.bin")); });
   path("convert", [&] {
-    ConvertOptions options;
-    options.dataset = SampleDataset::open(source).stored().path();
+    datasets::ConvertOptions options;
+    options.dataset = data::SampleDataset::open(source).stored().path();
     options.threads = 1;
     options.chunk_images = 7;
-    convert({file}, place("converted.h5"), options);
-    SampleSource converted = source;
+    datasets::convert({file}, place("converted.h5"), options);
+    data::SampleSource converted = source;
     converted.files = {place("converted.h5")};
     return write_images(opened(converted, Cache::memory), place("converted.bin"));
   });
   path("verify", [&] { return verified(file); });
-  path("info", [&] { return datasets_of(Hdf5File::open(file)) + reading_of(opened(source, Cache::stream)); });
+  path("info", [&] { return datasets::datasets_of(hdf5::Hdf5File::open(file)) + datasets::reading_of(opened(source, Cache::stream)); });
   path("embed", [&] { return embedded(source, place("codes.h5")); });
   return out;
 }

@@ -14,7 +14,7 @@
 #include "small_model.hpp"
 #include "stored_images.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 using testing::HasSubstr;
@@ -34,23 +34,23 @@ class FullEvaluations : public StoredImages {
       }
       classes.insert(classes.end(), {static_cast<std::int64_t>(row), static_cast<std::int64_t>(column)});
     }
-    Hdf5File file = Hdf5File::create(path("shapes.h5"));
+    hdf5::Hdf5File file = hdf5::Hdf5File::create(path("shapes.h5"));
     file.create_dataset("imgs", {.shape = {37, 8, 8}}).write_rows(0, 37, std::span<const std::uint8_t>(bytes));
-    Hdf5Dataset factors = file.create_dataset("latents/classes", {.shape = {37, 2}, .type = ElementType::int64});
+    hdf5::Hdf5Dataset factors = file.create_dataset("latents/classes", {.shape = {37, 2}, .type = hdf5::ElementType::int64});
     factors.write_rows(0, 37, std::span<const std::int64_t>(classes));
     factors.set_attribute("names", std::vector<std::string>{"row", "column"});
     file.close();
     return path("shapes.h5");
   }
 
-  static void copy_weights(const LatentModel& from, LatentModel& to) {
+  static void copy_weights(const model::LatentModel& from, model::LatentModel& to) {
     const at::NoGradGuard no_grad;
     const std::vector<at::Tensor> sources = from.parameters();
     std::vector<at::Tensor> targets = to.parameters();
     for (std::size_t i = 0; i < sources.size(); ++i) targets[i].copy_(sources[i]);
   }
 
-  static EvaluationOptions options_of(const SampleDataset& data) {
+  static EvaluationOptions options_of(const data::SampleDataset& data) {
     EvaluationOptions options;
     options.format = format_of(data);
     options.weights.kld_factor = 0.1;
@@ -67,11 +67,11 @@ TEST_F(FullEvaluations, HaveTheSameFiguresAtAnyNumberOfRanks) {
   const auto original = small_model();
   std::set<std::string> all;
   for (const int ranks : {1, 2, 3, 4}) {
-    run_thread_ranks(ranks, [&](Communicator& host) {
+    comm::run_thread_ranks(ranks, [&](comm::Communicator& host) {
       const auto model = small_model();
       copy_weights(*original, *model);
-      const SampleDataset data = open(file);
-      const FullEvaluation result = evaluate_fully(*model, Objective({}, *model), data, options_of(data), 10, host);
+      const data::SampleDataset data = open(file);
+      const FullEvaluation result = evaluate_fully(*model, objective::Objective({}, *model), data, options_of(data), 10, host);
       EvaluationSubject subject;
       const std::string json = evaluation_json(subject, result).dump();
       static std::mutex mutex;
@@ -85,10 +85,10 @@ TEST_F(FullEvaluations, HaveTheSameFiguresAtAnyNumberOfRanks) {
 
 TEST_F(FullEvaluations, LookAtTheSamplesAskedFor) {
   const auto model = small_model();
-  const SampleDataset data = open(stored_shapes());
-  const auto host = make_self_communicator();
+  const data::SampleDataset data = open(stored_shapes());
+  const auto host = comm::make_self_communicator();
   const EvaluationOptions options = options_of(data);
-  const FullEvaluation part = evaluate_fully(*model, Objective({}, *model), data, options, 0, *host);
+  const FullEvaluation part = evaluate_fully(*model, objective::Objective({}, *model), data, options, 0, *host);
   const EncodedBlock codes = encode_rows(*model, data, {3, 36}, options.format, 7, *host);
   ASSERT_EQ(codes.mu.size(0), 33);
   for (std::int64_t j = 0; j < 3; ++j) EXPECT_NEAR(part.evaluation.latent_variance[static_cast<std::size_t>(j)], codes.mu.select(1, j).var(false).item<double>(), 1e-12);
@@ -97,10 +97,10 @@ TEST_F(FullEvaluations, LookAtTheSamplesAskedFor) {
 
 TEST_F(FullEvaluations, SayWhyThereAreNoScores) {
   const auto model = small_model();
-  const SampleDataset data = open(stored_shapes());
+  const data::SampleDataset data = open(stored_shapes());
   EvaluationOptions options = options_of(data);
   options.samples = 1;
-  const FullEvaluation result = evaluate_fully(*model, Objective({}, *model), data, options, 10, *make_self_communicator());
+  const FullEvaluation result = evaluate_fully(*model, objective::Objective({}, *model), data, options, 10, *comm::make_self_communicator());
   EXPECT_FALSE(result.factor_scores);
   EXPECT_FALSE(result.sample_quality) << "one image has no five neighbours";
   const std::string table = evaluation_table({}, result);
@@ -111,4 +111,4 @@ TEST_F(FullEvaluations, SayWhyThereAreNoScores) {
 TEST(TextColumns, AreAsWideAsTheirWidestEntry) { EXPECT_EQ(text_columns({{"run", "KL"}, {"a longer one", "1"}, {"b", "123"}}), "run            KL\na longer one    1\nb             123\n"); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 TEST(Psnr, IsInDecibelsBelowAPeakOfOne) {
@@ -15,4 +15,4 @@ TEST(Psnr, IsInDecibelsBelowAPeakOfOne) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

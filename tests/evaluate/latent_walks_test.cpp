@@ -9,7 +9,7 @@
 #include "small_model.hpp"
 #include "stored_images.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 using testing::DoubleNear;
@@ -44,7 +44,7 @@ TEST(LatentPath, BetweenParallelOrZeroVectorsIsStraight) {
 
 class Walks : public StoredImages {
  protected:
-  SampleDataset images() const {
+  data::SampleDataset images() const {
     std::vector<std::uint8_t> bytes(40 * 64);
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * i * 7 % 253);
     return stored({40, 8, 8}, bytes);
@@ -54,7 +54,7 @@ class Walks : public StoredImages {
 TEST_F(Walks, ChangeOneDimensionOfTheRowsCode) {
   const at::NoGradGuard no_grad;
   const auto model = small_model();
-  const SampleDataset data = images();
+  const data::SampleDataset data = images();
   TraversalOptions options;
   options.row = 4;
   options.dimensions = 2;
@@ -77,7 +77,7 @@ TEST_F(Walks, ChangeOneDimensionOfTheRowsCode) {
 
 TEST_F(Walks, InQuantilesReachWhatDrawsOfThePosteriorReach) {
   const auto model = small_model();
-  const SampleDataset data = images();
+  const data::SampleDataset data = images();
   TraversalOptions options;
   options.dimensions = 99;
   options.steps = 5;
@@ -91,4 +91,4 @@ TEST_F(Walks, InQuantilesReachWhatDrawsOfThePosteriorReach) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -7,7 +7,7 @@
 #include "small_model.hpp"
 #include "stored_images.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 using testing::ElementsAre;
@@ -43,7 +43,7 @@ TEST(SamplePrior, OfTemperatureZeroIsTheDecodedOrigin) {
 
 class Reconstruct : public StoredImages {
  protected:
-  SampleDataset images() const {
+  data::SampleDataset images() const {
     std::vector<std::uint8_t> bytes(9 * 64);
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * i * 7 % 253);
     return stored({9, 8, 8}, bytes);
@@ -53,7 +53,7 @@ class Reconstruct : public StoredImages {
 TEST_F(Reconstruct, DecodesTheMeanOfTheRowsAskedFor) {
   const at::NoGradGuard no_grad;
   const auto model = small_model();
-  const SampleDataset data = images();
+  const data::SampleDataset data = images();
   const Reconstructions all = reconstruct(*model, data, 0, 9, format_of(data), Latent::mean, 0);
   const Reconstructions some = reconstruct(*model, data, 4, 2, format_of(data), Latent::mean, 0);
   EXPECT_TRUE(close(some.originals, all.originals.slice(0, 4, 6)));
@@ -65,7 +65,7 @@ TEST_F(Reconstruct, DecodesTheMeanOfTheRowsAskedFor) {
 
 TEST_F(Reconstruct, DrawsTheSamplesNoiseFromSeedAndRow) {
   const auto model = small_model();
-  const SampleDataset data = images();
+  const data::SampleDataset data = images();
   const auto pictures = [&](std::int64_t first, std::int64_t count, Latent latent, std::uint64_t seed) {
     return reconstruct(*model, data, first, count, format_of(data), latent, seed).reconstructions;
   };
@@ -75,4 +75,4 @@ TEST_F(Reconstruct, DrawsTheSamplesNoiseFromSeedAndRow) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

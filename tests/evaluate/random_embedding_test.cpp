@@ -7,7 +7,7 @@
 #include "base/error.hpp"
 #include "evaluate/coverage.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 at::Tensor images(at::IntArrayRef shape, std::uint64_t seed = 1) { return at::rand(shape, at::detail::createCPUGenerator(seed), at::kFloat); }
@@ -20,9 +20,9 @@ TEST(RandomEmbedding, TakesAnySizeFromEightPixels) {
     EXPECT_GT(features.sum(0).gt(0).sum().item<std::int64_t>(), kEmbeddingFeatures / 2) << shape;
   }
   EXPECT_THAT(random_embedding(images({0, 1, 28, 28})).sizes(), testing::ElementsAre(0, kEmbeddingFeatures));
-  EXPECT_THROW(random_embedding(images({2, 1, 8, 7})), BadInput);
-  EXPECT_THROW(random_embedding(images({2, 8, 8})), BadInput);
-  EXPECT_THROW(random_embedding(at::ones({2, 1, 8, 8}, at::kByte)), BadInput);
+  EXPECT_THROW(random_embedding(images({2, 1, 8, 7})), base::BadInput);
+  EXPECT_THROW(random_embedding(images({2, 8, 8})), base::BadInput);
+  EXPECT_THROW(random_embedding(at::ones({2, 1, 8, 8}, at::kByte)), base::BadInput);
 }
 
 TEST(RandomEmbedding, IsTheSameForEveryoneAndLeavesTheGlobalGeneratorAlone) {
@@ -76,4 +76,4 @@ TEST(RandomEmbedding, TellsShapesFromTheSamePixelsInDisorder) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -19,12 +19,13 @@
 #include "evaluate/disentanglement/sap_score.hpp"
 
 using namespace vae_dist;
+using namespace vae_dist::evaluate;
 
 namespace {
 
 template <typename T>
-at::Tensor read(const Hdf5File& file, const char* path, at::ScalarType type) {
-  const Hdf5Dataset dataset = file.dataset(path);
+at::Tensor read(const hdf5::Hdf5File& file, const char* path, at::ScalarType type) {
+  const hdf5::Hdf5Dataset dataset = file.dataset(path);
   at::Tensor values = at::empty(dataset.shape(), type);
   dataset.read_rows(0, dataset.shape()[0], std::span(values.data_ptr<T>(), static_cast<std::size_t>(values.numel())));
   return values;
@@ -38,7 +39,7 @@ nlohmann::json list(const at::Tensor& values) {
 }
 
 int run(const std::string& path, std::uint64_t seed) {
-  const Hdf5File file = Hdf5File::open(path);
+  const hdf5::Hdf5File file = hdf5::Hdf5File::open(path);
   const std::vector<std::string> paths = file.dataset_paths();
   const auto has = [&](const char* name) { return std::find(paths.begin(), paths.end(), name) != paths.end(); };
   nlohmann::json out;
@@ -80,10 +81,10 @@ int run(const std::string& path, std::uint64_t seed) {
 
 int main(int argc, char** argv) {
   try {
-    if (argc < 2) throw BadInput("usage: scores_of_arrays FILE [SEED]");
+    if (argc < 2) throw base::BadInput("usage: scores_of_arrays FILE [SEED]");
     return run(argv[1], argc > 2 ? std::stoull(argv[2]) : 0);
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
-    return static_cast<int>(exit_code(error));
+    return static_cast<int>(base::exit_code(error));
   }
 }

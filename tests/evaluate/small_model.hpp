@@ -5,18 +5,18 @@
 
 #include "model/vanilla_vae.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
-inline std::shared_ptr<LatentModel> small_model(const LikelihoodOptions& likelihood = {}) {
+inline std::shared_ptr<model::LatentModel> small_model(const model::LikelihoodOptions& likelihood = {}) {
   at::set_num_threads(1);
-  NetworkOptions options;
+  model::NetworkOptions options;
   options.channels = 1;
   options.height = options.width = 8;
   options.latent_dim = 3;
   options.hidden_dims = {4, 6};
-  auto model = std::make_shared<VanillaVae>(options, likelihood);
+  auto model = std::make_shared<model::VanillaVae>(options, likelihood);
   model->to(at::kDouble);
   return model;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -22,11 +22,11 @@
 
 namespace vae_dist {
 
-static_assert(std::is_same_v<decltype(make_model), std::shared_ptr<LatentModel>(const Config&, const SampleShape&)>, "make_model() has changed: the one below has to follow, or it takes nothing over");
-static_assert(std::is_same_v<decltype(noise_tensor), at::Tensor(const Batch&, const InputFormat&)>, "noise_tensor() has changed: the one below has to follow, or it takes nothing over");
+static_assert(std::is_same_v<decltype(step::make_model), std::shared_ptr<model::LatentModel>(const config::Config&, const data::SampleShape&)>, "make_model() has changed: the one below has to follow, or it takes nothing over");
+static_assert(std::is_same_v<decltype(step::noise_tensor), at::Tensor(const data::Batch&, const data::InputFormat&)>, "noise_tensor() has changed: the one below has to follow, or it takes nothing over");
 
-std::shared_ptr<LatentModel> real_make_model(const Config& config, const SampleShape& shape);
-at::Tensor real_noise_tensor(const Batch& batch, const InputFormat& format);
+std::shared_ptr<model::LatentModel> real_make_model(const config::Config& config, const data::SampleShape& shape);
+at::Tensor real_noise_tensor(const data::Batch& batch, const data::InputFormat& format);
 
 namespace {
 
@@ -52,7 +52,7 @@ bool on_rank(int rank) {
 }
 
 const Plan plan = read_plan();
-std::weak_ptr<LatentModel> trained;  // on the rank that the fault is for
+std::weak_ptr<model::LatentModel> trained;  // on the rank that the fault is for
 bool strikes = false;                // in the step under way
 
 void take_all_memory() {
@@ -66,8 +66,8 @@ void take_all_memory() {
 
 }  // namespace
 
-std::shared_ptr<LatentModel> make_model(const Config& config, const SampleShape& shape) {
-  std::shared_ptr<LatentModel> model = real_make_model(config, shape);
+std::shared_ptr<model::LatentModel> make_model(const config::Config& config, const data::SampleShape& shape) {
+  std::shared_ptr<model::LatentModel> model = real_make_model(config, shape);
   if (on_rank(plan.rank)) trained = model;
   if (trained.expired() || std::strcmp(plan.kind, "nan_gradient") != 0) return model;
   model->parameters().front().register_hook([](const at::Tensor& gradient) {
@@ -80,10 +80,10 @@ std::shared_ptr<LatentModel> make_model(const Config& config, const SampleShape&
 }
 
 // Each step asks for its noise once, before anything else.
-at::Tensor noise_tensor(const Batch& batch, const InputFormat& format) {
+at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format) {
   static long long step = 0;
   ++step;
-  const std::shared_ptr<LatentModel> model = trained.lock();
+  const std::shared_ptr<model::LatentModel> model = trained.lock();
   strikes = model && step >= plan.step && step < plan.step + plan.times;
   at::Tensor noise = real_noise_tensor(batch, format);
   if (!strikes) return noise;

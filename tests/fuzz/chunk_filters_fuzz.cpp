@@ -13,24 +13,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     --size;
     return *data++;
   };
-  std::vector<ChunkFilter> pipeline(next() % 5);
-  for (ChunkFilter& filter : pipeline) {
+  std::vector<hdf5::ChunkFilter> pipeline(next() % 5);
+  for (hdf5::ChunkFilter& filter : pipeline) {
     const std::uint8_t byte = next();
-    filter.kind = static_cast<ChunkFilter::Kind>(byte % 4);
+    filter.kind = static_cast<hdf5::ChunkFilter::Kind>(byte % 4);
     filter.element_bytes = 1 + byte / 4 % 17;
   }
   const std::uint32_t mask = next();
   std::size_t out_size = next();
   out_size = out_size << 8 | next();
-  if (!can_undo(pipeline)) return 0;
+  if (!hdf5::can_undo(pipeline)) return 0;
 
   constexpr std::size_t kGuard = 64;
   constexpr std::byte kUntouched{0x5a};
   std::vector<std::byte> out(out_size + kGuard, kUntouched);
   try {
-    static ChunkDecoder decoder;  // as in a run: one for many chunks
+    static hdf5::ChunkDecoder decoder;  // as in a run: one for many chunks
     decoder.decode(pipeline, mask, {reinterpret_cast<const std::byte*>(data), size}, std::span(out).first(out_size));
-  } catch (const DamagedChunk&) {
+  } catch (const hdf5::DamagedChunk&) {
   }
   if (!std::all_of(out.end() - kGuard, out.end(), [](std::byte b) { return b == kUntouched; })) std::abort();
   return 0;

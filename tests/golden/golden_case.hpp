@@ -23,14 +23,14 @@ inline std::filesystem::path golden_folder() {
 
 class GoldenCase {
  public:
-  explicit GoldenCase(const std::string& name) : origin_((golden_folder() / (name + ".safetensors")).string()), file_(read_safetensors(origin_)) {}
+  explicit GoldenCase(const std::string& name) : origin_((golden_folder() / (name + ".safetensors")).string()), file_(checkpoint::read_safetensors(origin_)) {}
 
   const std::string& origin() const { return origin_; }
   const at::Tensor& tensor(const std::string& name) const { return file_.tensors.at(name); }
 
   /// A fact about the data: "channels", "training_samples".
   std::int64_t fact(const std::string& name) const { return std::stoll(file_.metadata.at(name)); }
-  SampleShape shape() const { return {fact("channels"), fact("height"), fact("width")}; }
+  data::SampleShape shape() const { return {fact("channels"), fact("height"), fact("width")}; }
 
   /// The tensors whose names begin with `prefix`, without it.
   std::map<std::string, at::Tensor> group(const std::string& prefix) const {
@@ -41,16 +41,16 @@ class GoldenCase {
   }
 
   /// The case's keys over our defaults, as from a command line.
-  Config config(const std::string& precision, bool channels_last) const {
+  config::Config config(const std::string& precision, bool channels_last) const {
     std::vector<std::string> overrides = {"train.precision=" + precision, std::string("train.channels_last=") + (channels_last ? "true" : "false")};
     for (const auto& [key, value] : file_.metadata)
       if (key.find('.') != std::string::npos) overrides.push_back(key + "=" + value);
-    return parse_config("run: {name: golden}\ndata: {train: {file: golden.h5}}", origin_, overrides);
+    return config::parse_config("run: {name: golden}\ndata: {train: {file: golden.h5}}", origin_, overrides);
   }
 
  private:
   std::string origin_;
-  TensorFile file_;
+  checkpoint::TensorFile file_;
 };
 
 }  // namespace vae_dist

@@ -58,23 +58,23 @@ class GoldenRun {
       : golden_(golden),
         config_(golden.config(precision, channels_last)),
         type_(precision == "fp64" ? at::kDouble : at::kFloat),
-        self_(make_self_communicator()),
-        learner_(config_, golden.shape(), ReplicaPlan{config_.train.global_batch, *config_.distributed.replicas, 1, 0}, DeviceChoice{}, *self_, log_),
+        self_(comm::make_self_communicator()),
+        learner_(config_, golden.shape(), step::ReplicaPlan{config_.train.global_batch, *config_.distributed.replicas, 1, 0}, device::DeviceChoice{}, *self_, log_),
         images_(golden.tensor("images").to(type_).contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous)),
-        rates_(learning_rate_plan(config_.train, golden.fact("steps_per_epoch"), kSteps)),
-        objective_(resolve_objective(config_, golden.fact("training_samples"), golden.shape())) {
-    Checkpoint start;
+        rates_(step::learning_rate_plan(config_.train, golden.fact("steps_per_epoch"), kSteps)),
+        objective_(step::resolve_objective(config_, golden.fact("training_samples"), golden.shape())) {
+    checkpoint::Checkpoint start;
     start.weights.tensors = golden.group("weight.");
     start.optimizer = learner_.optimizer_state();
     learner_.restore(start, golden.origin());
   }
 
-  LatentModel& model() { return learner_.model(); }
+  model::LatentModel& model() { return learner_.model(); }
   const at::Tensor& images() const { return images_; }
   at::Tensor noise(std::int64_t step) const { return golden_.tensor("noise")[step].to(type_); }
-  TensorFile weights() const { return learner_.weights(); }
-  double rate_of(std::int64_t step) const { return learning_rate(rates_, step); }
-  StepWeights weights_of(std::int64_t step) const { return objective_.weights_at(step); }
+  checkpoint::TensorFile weights() const { return learner_.weights(); }
+  double rate_of(std::int64_t step) const { return step::learning_rate(rates_, step); }
+  objective::StepWeights weights_of(std::int64_t step) const { return objective_.weights_at(step); }
   at::Tensor step(std::int64_t number) { return learner_.step(images_, noise(number), rate_of(number), weights_of(number)).values.to(at::kDouble); }
 
   /// The other terms of the objective by name.
@@ -86,18 +86,18 @@ class GoldenRun {
   /// The network's and the likelihood's results by name, with the first of several draws.
   std::map<std::string, at::Tensor> forward(const at::Tensor& images, const at::Tensor& noise) {
     const at::NoGradGuard no_grad;
-    LatentModel& network = model();
+    model::LatentModel& network = model();
     const std::int64_t latent = network.latent_values();
     std::map<std::string, at::Tensor> out;
-    Decoded decoded;
-    if (network.latent_kind() == LatentKind::none) {
+    model::Decoded decoded;
+    if (network.latent_kind() == model::LatentKind::none) {
       decoded = network.decode(noise.reshape({-1, latent}).narrow(0, 0, config_.objective.prior_samples));
       out["negative_log"] = network.likelihood().negative_log_of_pairs(decoded, images);
     } else {
-      const Posterior posterior = network.encode(images);
+      const model::Posterior posterior = network.encode(images);
       out["mu"] = posterior.mu;
       if (!posterior.is_point()) out["log_var"] = posterior.log_var;
-      decoded = network.decode(reparameterize(posterior, posterior.is_point() ? noise : noise.narrow(1, 0, latent)));
+      decoded = network.decode(model::reparameterize(posterior, posterior.is_point() ? noise : noise.narrow(1, 0, latent)));
       out["negative_log"] = network.likelihood().negative_log(decoded, images);
     }
     out["output"] = network.likelihood().mean_image(decoded);
@@ -107,14 +107,14 @@ class GoldenRun {
 
  private:
   const GoldenCase& golden_;
-  Config config_;
+  config::Config config_;
   at::ScalarType type_;
-  std::unique_ptr<Communicator> self_;
-  CollectiveLog log_;
-  Learner learner_;
+  std::unique_ptr<comm::Communicator> self_;
+  comm::CollectiveLog log_;
+  step::Learner learner_;
   at::Tensor images_;
-  LearningRatePlan rates_;
-  ResolvedObjective objective_;
+  step::LearningRatePlan rates_;
+  step::ResolvedObjective objective_;
 };
 
 /// Parameters: case, precision, memory order.
@@ -173,7 +173,7 @@ TEST_P(Golden, LearningRateKldFactorAndCapacityOfEveryStep) {
   const at::Tensor schedules = golden_.tensor("schedules");
   ASSERT_EQ(schedules.sizes(), (std::vector<std::int64_t>{kSteps, 3}));
   for (std::int64_t step = 0; step < kSteps; ++step) {
-    const StepWeights weights = run_.weights_of(step);
+    const objective::StepWeights weights = run_.weights_of(step);
     const double ours[] = {run_.rate_of(step), weights.kld_factor, weights.capacity_nats};
     for (std::int64_t i = 0; i < 3; ++i) {
       const double reference = schedules[step][i].item<double>();
@@ -198,7 +198,7 @@ TEST_P(Golden, EveryGradientOfAStepAndWhatItLeaves) {
   }
   EXPECT_EQ(compared, gradients.size());
 
-  const TensorFile ours = run_.weights();
+  const checkpoint::TensorFile ours = run_.weights();
   ASSERT_EQ(ours.tensors.size(), state.size());
   for (const auto& [name, tensor] : state) {
     if (name.ends_with("num_batches_tracked")) {

@@ -22,7 +22,7 @@
 namespace vae_dist {
 namespace {
 
-DeviceChoice the_device;
+device::DeviceChoice the_device;
 
 // Work of some milliseconds, so that what is queued behind it has not happened when the host goes on.
 void keep_device_busy() {
@@ -31,10 +31,10 @@ void keep_device_busy() {
 }
 
 TEST(GpuFacts, TellTheModelTheDriverAndCudnn) {
-  const GpuFacts facts = gpu_facts(the_device.device);
+  const device::GpuFacts facts = device::gpu_facts(the_device.device);
   EXPECT_FALSE(facts.model.empty());
   EXPECT_FALSE(facts.driver.empty());
-  const std::string environment = gpu_environment_text(the_device.device);
+  const std::string environment = device::gpu_environment_text(the_device.device);
   std::printf("%s\n", environment.c_str());
   EXPECT_THAT(environment, testing::AllOf(testing::HasSubstr(facts.model), testing::HasSubstr("driver " + facts.driver), testing::ContainsRegex("cuDNN [0-9]+\\.[0-9]+\\.[0-9]+")));
 }
@@ -47,7 +47,7 @@ TEST(QueuedCopy, DoesNotWaitAndLeavesTheHostsMemoryAlone) {
     {
       const NeverWaits checked;
       keep_device_busy();
-      copy = queue_copy(host, the_device.device);
+      copy = device::queue_copy(host, the_device.device);
     }
     host.fill_(-1);
     EXPECT_TRUE(copy.cpu().equal(expected));
@@ -56,12 +56,12 @@ TEST(QueuedCopy, DoesNotWaitAndLeavesTheHostsMemoryAlone) {
 
 // As the loop does it: made by another thread in memory for this device, copied while the device is busy, given back, and made anew.
 TEST(BatchesForAGpu, TravelFromPinnedMemoryThatIsUsedAgainOnlyAfterTheCopy) {
-  const BatchMemory memory = batch_memory_for(the_device.device);
+  const data::BatchMemory memory = step::batch_memory_for(the_device.device);
   constexpr std::size_t kBytes = 3 << 20;
   std::set<const void*> blocks;
   std::vector<at::Tensor> copies;
   for (int i = 0; i < 20; ++i) {
-    BatchArray<std::uint8_t> pixels;
+    data::BatchArray<std::uint8_t> pixels;
     std::thread([&] { pixels = {kBytes, memory}; }).join();
     std::fill(pixels.begin(), pixels.end(), static_cast<std::uint8_t>(i));
     const at::Tensor host = at::from_blob(pixels.data(), {static_cast<std::int64_t>(kBytes)}, at::kByte);
@@ -70,18 +70,18 @@ TEST(BatchesForAGpu, TravelFromPinnedMemoryThatIsUsedAgainOnlyAfterTheCopy) {
     blocks.insert(pixels.data());
     const NeverWaits checked;
     keep_device_busy();
-    copies.push_back(queue_copy(host, the_device.device));
+    copies.push_back(device::queue_copy(host, the_device.device));
   }
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(copies[static_cast<std::size_t>(i)].eq(i).all().item<bool>()) << "copy " << i;
   // Nothing is under way any more: what there is, is enough.
   const std::size_t before = blocks.size();
-  for (int i = 0; i < 5; ++i) blocks.insert(BatchArray<std::uint8_t>(kBytes, memory).data());
+  for (int i = 0; i < 5; ++i) blocks.insert(data::BatchArray<std::uint8_t>(kBytes, memory).data());
   EXPECT_EQ(blocks.size(), before);
 }
 
 TEST(DeferredValues, AreThoseOfTheirTimeAndNotWaitedFor) {
   at::Tensor values = at::zeros({5}, at::TensorOptions(the_device.device).dtype(at::kFloat));
-  std::vector<DeferredValues> deferred;
+  std::vector<device::DeferredValues> deferred;
   {
     const NeverWaits checked;
     for (int i = 0; i < 4; ++i) {
@@ -96,14 +96,14 @@ TEST(DeferredValues, AreThoseOfTheirTimeAndNotWaitedFor) {
 
 // The same model, images and noise: two steps on either device.
 TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
-  const auto self = make_self_communicator();
-  const ReplicaPlan plan = make_replica_plan(kSmallBatch, 2, 1, 0, kSmallBatch);
-  CollectiveLog log;
-  Learner cpu(small_config(), kSmallShape, plan, DeviceChoice{}, *self, log), gpu(small_config(), kSmallShape, plan, the_device, *self, log);
+  const auto self = comm::make_self_communicator();
+  const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 2, 1, 0, step::kSmallBatch);
+  comm::CollectiveLog log;
+  step::Learner cpu(step::small_config(), step::kSmallShape, plan, device::DeviceChoice{}, *self, log), gpu(step::small_config(), step::kSmallShape, plan, the_device, *self, log);
   for (const std::int64_t step : {0, 1}) {
-    const at::Tensor images = images_of_step(step), noise = noise_of_step(step);
-    const at::Tensor expected = cpu.step(images, noise, kSmallLearningRate, {kSmallKldFactor, 0}).values;
-    const at::Tensor values = gpu.step(images.to(the_device.device), noise.to(the_device.device), kSmallLearningRate, {kSmallKldFactor, 0}).values;
+    const at::Tensor images = step::images_of_step(step), noise = step::noise_of_step(step);
+    const at::Tensor expected = cpu.step(images, noise, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
+    const at::Tensor values = gpu.step(images.to(the_device.device), noise.to(the_device.device), step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
     EXPECT_TRUE(at::allclose(values.cpu(), expected, 1e-9)) << "step " << step;
   }
   const std::vector<at::Tensor> expected = cpu.state(), state = gpu.state();
@@ -112,7 +112,7 @@ TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
 }
 
 TEST(GraphRecorder, LaunchesWhatWasRecordedOnWhatLiesThereNow) {
-  const auto recorder = make_graph_recorder(the_device.device);
+  const auto recorder = device::make_graph_recorder(the_device.device);
   at::Tensor in = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat)), sum = at::zeros_like(in), out;
   const auto adding = recorder->record([&] { sum.add_(in * 2); });
   const auto doubling = recorder->record([&] { out = sum * 2; });
@@ -131,20 +131,20 @@ TEST(GraphRecorder, LaunchesWhatWasRecordedOnWhatLiesThereNow) {
 TEST(GraphRecorder, LeavesTheDeviceAsItWasWhereWorkCannotBeRecorded) {
   at::Tensor values = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
   for (int i = 0; i < 2; ++i) {
-    const auto recorder = make_graph_recorder(the_device.device);
+    const auto recorder = device::make_graph_recorder(the_device.device);
     EXPECT_ANY_THROW(recorder->record([&] { values.add_(values.sum().item<float>()); })) << "it waits for the device";
     EXPECT_THROW(recorder->record([&]() -> void { throw std::runtime_error("not a matter of CUDA"); }), std::exception);
     EXPECT_EQ(values.sum().item<float>(), 1000);
   }
-  const auto recorder = make_graph_recorder(the_device.device);
+  const auto recorder = device::make_graph_recorder(the_device.device);
   const auto work = recorder->record([&] { values.add_(1); });
   work->launch();
   EXPECT_EQ(values.sum().item<float>(), 2000);
 }
 
 TEST(GraphRecorder, TellsHowLongAWaitTookWithinAGraphAndOutside) {
-  const auto recorder = make_graph_recorder(the_device.device);
-  WaitClock& clock = *recorder->wait_clock();
+  const auto recorder = device::make_graph_recorder(the_device.device);
+  device::WaitClock& clock = *recorder->wait_clock();
   const auto wait = [&] {
     clock.begin();
     keep_device_busy();
@@ -152,7 +152,7 @@ TEST(GraphRecorder, TellsHowLongAWaitTookWithinAGraphAndOutside) {
   };
   wait();  // chooses kernels
   c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   for (int i = 0; i < 6; ++i) wait();
   c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
   const double outside = clock.latest().count();
@@ -168,25 +168,25 @@ TEST(GraphRecorder, TellsHowLongAWaitTookWithinAGraphAndOutside) {
 
 // The promise of train.cuda_graph: what is launched as a whole computes what its kernels do one by one.
 TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
-  const auto self = make_self_communicator();
+  const auto self = comm::make_self_communicator();
   for (const char* precision : {"fp32", "bf16"}) {
     for (const std::int64_t replicas : {1, 2, 4}) {
-      const ReplicaPlan plan = make_replica_plan(kSmallBatch, replicas, 1, 0, kSmallBatch);
-      Config config = small_config(precision);
+      const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, replicas, 1, 0, step::kSmallBatch);
+      config::Config config = step::small_config(precision);
       config.distributed.reproducible = true;
       config.train.gradient_clip_norm = 0.05;
       config.train.ema_decay = 0.9;
-      Config without = config;
+      config::Config without = config;
       without.train.cuda_graph = false;
-      CollectiveLog log;
-      Learner captured(config, kSmallShape, plan, the_device, *self, log), eager(without, kSmallShape, plan, the_device, *self, log);
+      comm::CollectiveLog log;
+      step::Learner captured(config, step::kSmallShape, plan, the_device, *self, log), eager(without, step::kSmallShape, plan, the_device, *self, log);
       for (std::int64_t number = 0; number < 10; ++number) {
-        const auto step = [&](Learner& learner) {
-          const at::Tensor images = queue_copy(images_of_step(number, at::kFloat), the_device.device), noise = queue_copy(noise_of_step(number, at::kFloat), the_device.device);
-          return learner.step(images, noise, kSmallLearningRate / static_cast<double>(number + 1), {kSmallKldFactor * static_cast<double>(number), 0}).values;
+        const auto step = [&](step::Learner& learner) {
+          const at::Tensor images = device::queue_copy(step::images_of_step(number, at::kFloat), the_device.device), noise = device::queue_copy(step::noise_of_step(number, at::kFloat), the_device.device);
+          return learner.step(images, noise, step::kSmallLearningRate / static_cast<double>(number + 1), {step::kSmallKldFactor * static_cast<double>(number), 0}).values;
         };
         EXPECT_TRUE(step(captured).equal(step(eager))) << precision << ", " << replicas << " replicas, step " << number;
-        EXPECT_EQ(captured.is_captured(), number >= CaptureRule::kEagerSteps);
+        EXPECT_EQ(captured.is_captured(), number >= step::CaptureRule::kEagerSteps);
         EXPECT_FALSE(eager.is_captured());
       }
       const std::vector<at::Tensor> expected = eager.state(), state = captured.state();
@@ -196,19 +196,19 @@ TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
 }
 
 TEST(CapturedStepOnAGpu, NeverWaitsForTheDevice) {
-  const auto self = make_self_communicator();
-  const ReplicaPlan plan = make_replica_plan(kSmallBatch, 4, 1, 0, kSmallBatch);
-  CollectiveLog log;
-  Learner learner(small_config("fp32"), kSmallShape, plan, the_device, *self, log);
-  std::vector<DeferredValues> outcomes;
+  const auto self = comm::make_self_communicator();
+  const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 4, 1, 0, step::kSmallBatch);
+  comm::CollectiveLog log;
+  step::Learner learner(step::small_config("fp32"), step::kSmallShape, plan, the_device, *self, log);
+  std::vector<device::DeferredValues> outcomes;
   for (std::int64_t number = 0; number < 8; ++number) {
     std::optional<NeverWaits> checked;
     if (learner.is_captured()) checked.emplace();
-    const at::Tensor images = queue_copy(images_of_step(number, at::kFloat), the_device.device), noise = queue_copy(noise_of_step(number, at::kFloat), the_device.device);
-    outcomes.emplace_back(learner.step(images, noise, kSmallLearningRate, {kSmallKldFactor, 0}).values);
+    const at::Tensor images = device::queue_copy(step::images_of_step(number, at::kFloat), the_device.device), noise = device::queue_copy(step::noise_of_step(number, at::kFloat), the_device.device);
+    outcomes.emplace_back(learner.step(images, noise, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values);
   }
   EXPECT_TRUE(learner.is_captured());
-  for (DeferredValues& outcome : outcomes) EXPECT_TRUE(std::isfinite(outcome.get()[0]));
+  for (device::DeferredValues& outcome : outcomes) EXPECT_TRUE(std::isfinite(outcome.get()[0]));
 }
 
 }  // namespace
@@ -218,7 +218,7 @@ int main(int argc, char** argv) {
   using namespace vae_dist;
   if (lacks_a_gpu("gpu_test")) return kNotRun;
   testing::InitGoogleTest(&argc, argv);
-  MpiWorld world(argc, argv);
+  comm::MpiWorld world(argc, argv);
   the_device = take_shared_gpu(world);
   return RUN_ALL_TESTS();
 }

@@ -24,14 +24,14 @@
 namespace vae_dist {
 namespace {
 
-const MpiWorld* the_world = nullptr;
-DeviceChoice the_device;
+const comm::MpiWorld* the_world = nullptr;
+device::DeviceChoice the_device;
 
-const NcclDeadlines kDeadlines{Seconds(120), Seconds(60)};
+const comm::NcclDeadlines kDeadlines{base::Seconds(120), base::Seconds(60)};
 
-class Nccl : public testing::TestWithParam<NcclCalls> {
+class Nccl : public testing::TestWithParam<comm::NcclCalls> {
  protected:
-  std::unique_ptr<NcclCommunicator> make(const NcclDeadlines& deadlines = kDeadlines) { return make_nccl_communicator(*host_, native_stream(stream_), deadlines, GetParam()); }
+  std::unique_ptr<comm::NcclCommunicator> make(const comm::NcclDeadlines& deadlines = kDeadlines) { return comm::make_nccl_communicator(*host_, native_stream(stream_), deadlines, GetParam()); }
 
   // Rank `rank`'s part of sums: the same on every rank that asks for it.
   at::Tensor random(int rank, std::int64_t bucket, std::int64_t count, at::ScalarType type) const {
@@ -60,9 +60,9 @@ class Nccl : public testing::TestWithParam<NcclCalls> {
   static constexpr std::array<std::int64_t, 5> kBuckets = {1, 1003, 250'001, 7, 64};
 
   // Sums all buckets over the ranks, several under way at once, each written only after the host has gone on.
-  std::vector<at::Tensor> exchanged(SumOrder order, at::ScalarType type) {
+  std::vector<at::Tensor> exchanged(comm::SumOrder order, at::ScalarType type) {
     const auto comm = make();
-    const auto exchange = make_device_exchange(*comm, order, stream_, {log_, "test"});
+    const auto exchange = parallel::make_device_exchange(*comm, order, stream_, {log_, "test"});
     std::vector<at::Tensor> results;
     for (int step = 0; step < 3; ++step) {
       results.clear();
@@ -74,7 +74,7 @@ class Nccl : public testing::TestWithParam<NcclCalls> {
       for (std::size_t b = 0; b < kBuckets.size(); ++b) {
         keep_stream_busy();
         buckets[b].copy_(sources[b]);
-        exchange->start(buckets[b], Wire::exact, "bucket");
+        exchange->start(buckets[b], comm::Wire::exact, "bucket");
       }
       exchange->finish();
       // In the current stream, behind finish(): copies of the sums, although the buckets change at once.
@@ -87,60 +87,60 @@ class Nccl : public testing::TestWithParam<NcclCalls> {
     return results;
   }
 
-  std::unique_ptr<Communicator> host_ = the_world->make_communicator();
+  std::unique_ptr<comm::Communicator> host_ = the_world->make_communicator();
   const c10::Stream stream_ = communication_stream(the_device);
-  CollectiveLog log_;
+  comm::CollectiveLog log_;
 };
 
 TEST_P(Nccl, CollectivesEqualStraightSumsAndCopies) {
   const auto comm = make();
   EXPECT_STREQ(comm->name(), "nccl");
   StagedCommunicator staged(*comm, stream_);
-  check_collectives(staged);
+  comm::check_collectives(staged);
 }
 
 TEST_P(Nccl, SumsHaveTheSameBitsOnEveryRank) {
   const auto comm = make();
   StagedCommunicator staged(*comm, stream_);
-  check_same_bits_on_every_rank(staged);
+  comm::check_same_bits_on_every_rank(staged);
 }
 
 TEST_P(Nccl, PairsExchangeBuffersOfAnyLength) {
   const auto comm = make();
   StagedCommunicator staged(*comm, stream_);
-  check_exchanges(staged);
+  comm::check_exchanges(staged);
 }
 
 TEST_P(Nccl, TheTreeSumsInItsOrderBitForBit) {
   const auto comm = make();
   StagedCommunicator staged(*comm, stream_);
-  check_tree(staged);
+  comm::check_tree(staged);
 }
 
 TEST_P(Nccl, TheDeviceExchangeSumsWhatWasWrittenBeforeEachStart) {
-  const std::vector<at::Tensor> sums = exchanged(SumOrder::fast, at::kDouble);
+  const std::vector<at::Tensor> sums = exchanged(comm::SumOrder::fast, at::kDouble);
   for (std::size_t b = 0; b < kBuckets.size(); ++b)
     EXPECT_TRUE(at::allclose(sums[b], straight_sum_of(static_cast<std::int64_t>(b), kBuckets[b]), 1e-12, 1e-12)) << "bucket " << b;
 }
 
 TEST_P(Nccl, TheDeviceExchangeSumsAsATreeBitForBit) {
-  const std::vector<at::Tensor> sums = exchanged(SumOrder::tree, at::kFloat);
+  const std::vector<at::Tensor> sums = exchanged(comm::SumOrder::tree, at::kFloat);
   for (std::size_t b = 0; b < kBuckets.size(); ++b) EXPECT_TRUE(at::equal(sums[b], tree_sum(0, host_->size(), static_cast<std::int64_t>(b), kBuckets[b]))) << "bucket " << b;
 }
 
 TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
   constexpr std::int64_t kCount = 1'000'000, kPart = 300'001;
-  GradientMemory memory(the_device, SumOrder::fast, *host_);
+  step::GradientMemory memory(the_device, comm::SumOrder::fast, *host_);
   at::Tensor arena = memory.zeros(kCount, at::TensorOptions(the_device.device).dtype(at::kDouble));
   EXPECT_EQ(arena.count_nonzero().item<std::int64_t>(), 0);
   {
     const auto comm = make();
     memory.register_with(*comm);
-    const auto exchange = make_device_exchange(*comm, SumOrder::fast, stream_, {log_, "test"});
+    const auto exchange = parallel::make_device_exchange(*comm, comm::SumOrder::fast, stream_, {log_, "test"});
     for (std::int64_t offset = 0, b = 0; offset + kPart <= kCount; offset += kPart, ++b) {
       const at::Tensor part = arena.slice(0, offset, offset + kPart);
       part.copy_(random(host_->rank(), b, kPart, at::kDouble));
-      exchange->start(part, Wire::exact, "part");
+      exchange->start(part, comm::Wire::exact, "part");
     }
     exchange->finish();
   }
@@ -154,14 +154,14 @@ TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
 TEST_P(Nccl, AHangingKernelIsAbortedAndItsStreamIsFree) {
   const auto comm = make();
   at::Tensor values = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
-  comm->all_reduce_sum(buffer_of(values));
+  comm->all_reduce_sum(parallel::buffer_of(values));
   stream_.synchronize();
   host_->barrier();
   if (host_->rank() == 0) {
-    comm->all_reduce_sum(buffer_of(values));
+    comm->all_reduce_sum(parallel::buffer_of(values));
     comm->abort();
     stream_.synchronize();
-    EXPECT_THROW(comm->all_reduce_sum(buffer_of(values)), Failure);
+    EXPECT_THROW(comm->all_reduce_sum(parallel::buffer_of(values)), base::Failure);
   }
   host_->barrier();
   comm->abort();
@@ -169,16 +169,16 @@ TEST_P(Nccl, AHangingKernelIsAbortedAndItsStreamIsFree) {
 
 // The first exchange of two ranks connects them, which takes both. On a blocking communicator it is the Watchdog's to end: gpu_failure_test.py.
 TEST_P(Nccl, ACallForWhichNobodyComesTimesOutByName) {
-  if (GetParam() == NcclCalls::blocking) return;
-  const auto comm = make({Seconds(20), Seconds(20)});
+  if (GetParam() == comm::NcclCalls::blocking) return;
+  const auto comm = make({base::Seconds(20), base::Seconds(20)});
   host_->barrier();
   if (host_->rank() == 0) {
     const at::Tensor values = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
     try {
-      comm->exchange(1, buffer_of(values), buffer_of(values));
+      comm->exchange(1, parallel::buffer_of(values), parallel::buffer_of(values));
       ADD_FAILURE() << "a rank that did not come was exchanged with";
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ExitCode::timed_out);
+    } catch (const base::Error& error) {
+      EXPECT_EQ(error.code(), base::ExitCode::timed_out);
       EXPECT_THAT(error.what(), testing::HasSubstr("ncclSend and ncclRecv of 4000 bytes"));
     }
   }
@@ -191,25 +191,25 @@ TEST(Step, NeverWaitsForTheDevice) {
   const auto host = the_world->make_communicator();
   for (const auto& [batch_norm, reproducible, cuda_graph] :
        {std::tuple{"local", false, false}, {"local", true, false}, {"sync", false, false}, {"local", false, true}, {"local", true, true}}) {
-    Config config = small_config("fp32");
+    config::Config config = step::small_config("fp32");
     config.train.cuda_graph = cuda_graph;
     config.distributed.batch_norm = batch_norm;
     config.distributed.reproducible = reproducible;
     config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
-    const ReplicaPlan plan = make_replica_plan(kSmallBatch, 8, host->size(), host->rank(), kSmallBatch);
-    CollectiveLog log;
-    Learner learner(config, kSmallShape, plan, the_device, *host, log);
+    const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 8, host->size(), host->rank(), step::kSmallBatch);
+    comm::CollectiveLog log;
+    step::Learner learner(config, step::kSmallShape, plan, the_device, *host, log);
     learner.replicate(*host);
     std::vector<at::Tensor> losses;
     for (std::int64_t number = 0; number < 8; ++number) {
       std::optional<NeverWaits> checked;
       if (number >= learner.slow_steps()) checked.emplace();
-      const auto mine = [&](const at::Tensor& global) { return queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
-      losses.push_back(learner.step(mine(images_of_step(number, at::kFloat)), mine(noise_of_step(number, at::kFloat)), kSmallLearningRate, {kSmallKldFactor, 0}).values);
+      const auto mine = [&](const at::Tensor& global) { return device::queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
+      losses.push_back(learner.step(mine(step::images_of_step(number, at::kFloat)), mine(step::noise_of_step(number, at::kFloat)), step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values);
     }
     EXPECT_EQ(learner.is_captured(), cuda_graph);
     for (const at::Tensor& loss : losses) EXPECT_TRUE(loss.isfinite().all().item<bool>());
-    EXPECT_NO_THROW(require_equal_tensors(*host, "weights", learner.state())) << batch_norm;
+    EXPECT_NO_THROW(parallel::require_equal_tensors(*host, "weights", learner.state())) << batch_norm;
   }
 }
 
@@ -220,23 +220,23 @@ TEST(Step, CapturedComputesWhatItDoesEagerly) {
     for (const std::int64_t replicas : {host->size(), 2 * host->size()}) {
       std::vector<std::vector<at::Tensor>> states;
       for (const bool cuda_graph : {false, true}) {
-        Config config = small_config("fp32");
+        config::Config config = step::small_config("fp32");
         config.train.cuda_graph = cuda_graph;
         config.distributed.reproducible = reproducible;
         config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
-        const ReplicaPlan plan = make_replica_plan(kSmallBatch, replicas, host->size(), host->rank(), kSmallBatch);
-        CollectiveLog log;
-        Learner learner(config, kSmallShape, plan, the_device, *host, log);
+        const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, replicas, host->size(), host->rank(), step::kSmallBatch);
+        comm::CollectiveLog log;
+        step::Learner learner(config, step::kSmallShape, plan, the_device, *host, log);
         learner.replicate(*host);
         for (std::int64_t number = 0; number < 10; ++number) {
-          const auto mine = [&](const at::Tensor& global) { return queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
-          learner.step(mine(images_of_step(number, at::kFloat)), mine(noise_of_step(number, at::kFloat)), kSmallLearningRate, {kSmallKldFactor, 0});
+          const auto mine = [&](const at::Tensor& global) { return device::queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
+          learner.step(mine(step::images_of_step(number, at::kFloat)), mine(step::noise_of_step(number, at::kFloat)), step::kSmallLearningRate, {step::kSmallKldFactor, 0});
         }
         EXPECT_EQ(learner.is_captured(), cuda_graph);
         c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
         // Ten steps of the statistics and every bucket, however they were started; host collectives are not in this log.
         EXPECT_GE(log.started(), static_cast<std::int64_t>(10 * (1 + learner.reducer().buckets().size())));
-        for (const CollectiveLog::Entry& entry : log.entries()) EXPECT_TRUE(entry.took) << entry.what;
+        for (const comm::CollectiveLog::Entry& entry : log.entries()) EXPECT_TRUE(entry.took) << entry.what;
         states.emplace_back();
         for (const at::Tensor& tensor : learner.state()) states.back().push_back(tensor.detach().cpu());
       }
@@ -246,8 +246,8 @@ TEST(Step, CapturedComputesWhatItDoesEagerly) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Calls, Nccl, testing::Values(NcclCalls::polled, NcclCalls::blocking),
-                         [](const auto& info) { return info.param == NcclCalls::polled ? "Polled" : "Blocking"; });
+INSTANTIATE_TEST_SUITE_P(Calls, Nccl, testing::Values(comm::NcclCalls::polled, comm::NcclCalls::blocking),
+                         [](const auto& info) { return info.param == comm::NcclCalls::polled ? "Polled" : "Blocking"; });
 
 }  // namespace
 }  // namespace vae_dist
@@ -255,7 +255,7 @@ INSTANTIATE_TEST_SUITE_P(Calls, Nccl, testing::Values(NcclCalls::polled, NcclCal
 int main(int argc, char** argv) {
   using namespace vae_dist;
   if (lacks_a_gpu("nccl_ranks")) return kNotRun;
-  MpiWorld world(argc, argv);
+  comm::MpiWorld world(argc, argv);
   testing::InitGoogleTest(&argc, argv);
   if (argc != 2 || world.size() != std::atoi(argv[1])) {
     std::cerr << "nccl_ranks: " << world.size() << " ranks were started; the argument says how many there should be\n";
@@ -263,6 +263,6 @@ int main(int argc, char** argv) {
   }
   the_world = &world;
   the_device = take_shared_gpu(world);
-  if (world.rank() == 0) std::cout << "NCCL " << nccl_version() << ", " << world.size() << " ranks, " << describe_device(the_device) << std::endl;
+  if (world.rank() == 0) std::cout << "NCCL " << comm::nccl_version() << ", " << world.size() << " ranks, " << run::describe_device(the_device) << std::endl;
   return RUN_ALL_TESTS();
 }

@@ -16,23 +16,23 @@ inline constexpr int kNotRun = 77;
 
 /// Says that nothing of `program` has been run, where there is no GPU; true then.
 inline bool lacks_a_gpu(const char* program) {
-  if (machine_has_gpu()) return false;
+  if (run::machine_has_gpu()) return false;
   std::fprintf(stderr, "%s needs a GPU, and there is none here: nothing of it has been run\n", program);
   return true;
 }
 
 /// This rank's GPU, shared with others where there are fewer GPUs than ranks, as distributed.share_gpu has it. Makes it the current device.
-inline DeviceChoice take_shared_gpu(const MpiWorld& world) {
-  DistributedConfig config;
+inline device::DeviceChoice take_shared_gpu(const comm::MpiWorld& world) {
+  config::DistributedConfig config;
   config.device = "cuda";
   config.share_gpu = true;
-  const DeviceChoice choice = choose_device(config, node_facts(world));
-  apply_device(choice, "fp32", /*reproducible=*/true);  // tests compare bits
+  const device::DeviceChoice choice = run::choose_device(config, run::node_facts(world));
+  run::apply_device(choice, "fp32", /*reproducible=*/true);  // tests compare bits
   return choice;
 }
 
 /// One stream for a communicator, as make_exchanges() takes it.
-inline c10::Stream communication_stream(const DeviceChoice& device) {
+inline c10::Stream communication_stream(const device::DeviceChoice& device) {
   return c10::impl::VirtualGuardImpl(c10::kCUDA).getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
 }
 

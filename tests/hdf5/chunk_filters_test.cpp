@@ -8,7 +8,7 @@
 
 #include "base/keyed_random.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 using testing::HasSubstr;
@@ -21,7 +21,7 @@ ChunkFilter shuffle_of(std::size_t element_bytes) { return {Kind::shuffle, 2, "s
 
 Bytes some_bytes(std::size_t count) {
   Bytes out(count);
-  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<std::byte>(random_block({1, 2}, i, 0, 0)[0] % 7 * 30);
+  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<std::byte>(base::random_block({1, 2}, i, 0, 0)[0] % 7 * 30);
   return out;
 }
 
@@ -131,4 +131,4 @@ TEST(ChunkDecoder, TakesTheChecksumOfOldLibraries) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

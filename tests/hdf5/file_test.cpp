@@ -12,7 +12,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::hdf5 {
 namespace {
 
 using testing::AllOf;
@@ -25,7 +25,7 @@ class Hdf5FileTest : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() / text("vae_dist_", test->name(), "_", ::getpid());
+    folder_ = std::filesystem::temp_directory_path() / base::text("vae_dist_", test->name(), "_", ::getpid());
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -49,7 +49,7 @@ class Hdf5FileTest : public testing::Test {
   static std::string error_of(const std::function<void()>& action) {
     try {
       action();
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       return error.what();
     }
     return "no BadInput";
@@ -112,8 +112,8 @@ TEST_F(Hdf5FileTest, WritesChunksThatTheCallerFiltered) {
   Hdf5Dataset images = file.create_dataset("imgs", {.shape = {5, 2}, .chunk_rows = 4});  // no filter: the bytes as they are
   images.write_chunk(0, std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6, 7, 8});
   images.write_chunk(4, std::vector<std::uint8_t>{9, 10, 0, 0, 0, 0, 0, 0});
-  EXPECT_THROW(images.write_chunk(2, std::vector<std::uint8_t>(8)), Failure);
-  EXPECT_THROW(images.write_chunk(8, std::vector<std::uint8_t>(8)), Failure);
+  EXPECT_THROW(images.write_chunk(2, std::vector<std::uint8_t>(8)), base::Failure);
+  EXPECT_THROW(images.write_chunk(8, std::vector<std::uint8_t>(8)), base::Failure);
   file.close();
   std::vector<std::uint8_t> back(10);
   Hdf5File::open(place).dataset("imgs").read_rows(0, 5, std::span(back));
@@ -164,8 +164,8 @@ TEST_F(Hdf5FileTest, ClosingOneOpenFileLeavesAnotherOfTheSameNameOpen) {
   std::vector<std::uint8_t> pixels(4);
   of_other.read_rows(0, 1, std::span(pixels));
   EXPECT_THAT(pixels, ElementsAre(0, 1, 2, 3));
-  EXPECT_THROW(of_one.read_rows(0, 1, std::span(pixels)), Failure);
-  EXPECT_THROW(one.dataset("imgs"), Failure);
+  EXPECT_THROW(of_one.read_rows(0, 1, std::span(pixels)), base::Failure);
+  EXPECT_THROW(one.dataset("imgs"), base::Failure);
 }
 
 TEST_F(Hdf5FileTest, MayBeReadFromSeveralThreads) {
@@ -202,8 +202,8 @@ TEST_F(Hdf5FileTest, RowsOutOfRangeAreRefusedWithTheDatasetsName) {
   std::vector<std::uint8_t> pixels(8);
   EXPECT_THAT(error_of([&] { images.read_rows(5, 2, std::span(pixels)); }),
               AllOf(HasSubstr("made.h5"), HasSubstr("'imgs'"), HasSubstr("6 rows"), HasSubstr("5 to 7")));
-  EXPECT_THROW(images.read_rows(-1, 2, std::span(pixels)), BadInput);
-  EXPECT_THROW(images.read_rows(0, 1, std::span(pixels)), Failure);  // the buffer holds two rows
+  EXPECT_THROW(images.read_rows(-1, 2, std::span(pixels)), base::BadInput);
+  EXPECT_THROW(images.read_rows(0, 1, std::span(pixels)), base::Failure);  // the buffer holds two rows
 }
 
 TEST_F(Hdf5FileTest, SaysWhyAFileCannotBeOpened) {
@@ -235,7 +235,7 @@ TEST_F(Hdf5FileTest, ADamagedChunkIsReportedWhereItIs) {
   try {
     opened.read_rows(4, 4, std::span(pixels));
     FAIL() << "a damaged chunk was read";
-  } catch (const Failure& error) {
+  } catch (const base::Failure& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr("damaged.h5"), HasSubstr("'imgs'"), HasSubstr("rows 4 to 8"), HasSubstr("inflate")));
   }
 }
@@ -249,4 +249,4 @@ TEST_F(Hdf5FileTest, PrintsNothingByItself) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::hdf5

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 namespace {
 
 using ::testing::EndsWith;
@@ -22,16 +22,16 @@ std::string shown(Progress& progress, const ProgressFacts& facts, bool due) {
 }
 
 TEST(HoursMinutesSeconds, IsReadAtAGlance) {
-  EXPECT_EQ(hours_minutes_seconds(Seconds(0)), "0:00:00");
-  EXPECT_EQ(hours_minutes_seconds(Seconds(59.6)), "0:01:00");
-  EXPECT_EQ(hours_minutes_seconds(Seconds(3723)), "1:02:03");
-  EXPECT_EQ(hours_minutes_seconds(Seconds(123 * 3600)), "123:00:00");
-  EXPECT_EQ(hours_minutes_seconds(Seconds(-1)), "-:--:--");
-  EXPECT_EQ(hours_minutes_seconds(Seconds(std::numeric_limits<double>::infinity())), "-:--:--");
+  EXPECT_EQ(hours_minutes_seconds(base::Seconds(0)), "0:00:00");
+  EXPECT_EQ(hours_minutes_seconds(base::Seconds(59.6)), "0:01:00");
+  EXPECT_EQ(hours_minutes_seconds(base::Seconds(3723)), "1:02:03");
+  EXPECT_EQ(hours_minutes_seconds(base::Seconds(123 * 3600)), "123:00:00");
+  EXPECT_EQ(hours_minutes_seconds(base::Seconds(-1)), "-:--:--");
+  EXPECT_EQ(hours_minutes_seconds(base::Seconds(std::numeric_limits<double>::infinity())), "-:--:--");
 }
 
 TEST(ProgressText, ExplainsItselfOnOneLine) {
-  EXPECT_EQ(progress_text(kFacts, 5310.4, Seconds(754)),
+  EXPECT_EQ(progress_text(kFacts, 5310.4, base::Seconds(754)),
             "epoch 2/10  step 1200/5000  ETA 0:12:34  loss 0.01234  recon 0.01201  KL 12.62 nats  5310 samples/s");
 }
 
@@ -39,9 +39,9 @@ TEST(ProgressText, NamesWaitsThatCount) {
   ProgressFacts facts = kFacts;
   facts.data_wait_share = 0.034;
   facts.allreduce_wait_share = 0.004;
-  EXPECT_THAT(progress_text(facts, 1, Seconds(1)), EndsWith("  waits: data 3%"));
+  EXPECT_THAT(progress_text(facts, 1, base::Seconds(1)), EndsWith("  waits: data 3%"));
   facts.allreduce_wait_share = 0.25;
-  EXPECT_THAT(progress_text(facts, 1, Seconds(1)), EndsWith("  waits: data 3% all-reduce 25%"));
+  EXPECT_THAT(progress_text(facts, 1, base::Seconds(1)), EndsWith("  waits: data 3% all-reduce 25%"));
 }
 
 // The tests' stderr is captured in a file: no terminal.
@@ -65,4 +65,4 @@ TEST(Progress, SaysNothingBeforeTheFirstStepOfAResumedRun) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

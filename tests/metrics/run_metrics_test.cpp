@@ -12,7 +12,7 @@
 #include "base/clock.hpp"
 #include "scrape.hpp"
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 namespace {
 
 using ::testing::ElementsAre;
@@ -340,4 +340,4 @@ TEST(RunMetrics, MayBeScrapedWhileStepsAreRecorded) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

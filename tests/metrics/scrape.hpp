@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 
 /// The whole answer to GET /metrics on 127.0.0.1.
 inline std::string scrape(int port) {
@@ -39,4 +39,4 @@ inline std::optional<double> value_of(const std::string& answer, const std::stri
   return std::stod(answer.substr(found + series.size() + 2));
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

@@ -14,14 +14,14 @@
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::metrics {
 namespace {
 
 class StepLogFile : public ::testing::Test {
  protected:
   ~StepLogFile() override { std::filesystem::remove(path_); }
   void put(const std::string& bytes) { std::ofstream(path_, std::ios::binary) << bytes; }
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / text("step_log_test_", ::getpid(), ".jsonl");
+  std::filesystem::path path_ = std::filesystem::temp_directory_path() / base::text("step_log_test_", ::getpid(), ".jsonl");
 };
 
 TEST(JsonLine, KeepsTheOrderAndTheKindOfItsValues) {
@@ -88,20 +88,20 @@ TEST_F(StepLogFile, ReadsAsOneRunAfterAResume) {
     StepLog log(path_, 100);
     log.write({{"step", std::int64_t{150}}, {"loss", 0.5}});
   }
-  EXPECT_EQ(read_file(path_), "{\"step\":50,\"loss\":0.02}\n{\"step\":100,\"loss\":0.01}\n{\"step\":150,\"loss\":0.5}\n");
+  EXPECT_EQ(base::read_file(path_), "{\"step\":50,\"loss\":0.02}\n{\"step\":100,\"loss\":0.01}\n{\"step\":150,\"loss\":0.5}\n");
 }
 
 TEST_F(StepLogFile, HandsEachLineToTheSystemAtOnce) {
   StepLog log(path_, 0);
   log.write({{"step", std::int64_t{1}}});
-  EXPECT_EQ(read_file(path_), "{\"step\":1}\n");
+  EXPECT_EQ(base::read_file(path_), "{\"step\":1}\n");
 }
 
 // A limit on the size of files stands for a full disk: the write stops in mid-line, as it does there.
 TEST_F(StepLogFile, WarnsOnceWhenTheDiskIsFullAndLeavesNoPartOfALine) {
   StepLog log(path_, 0);
   log.write({{"step", std::int64_t{1}}, {"note", std::string(8000, '.')}});
-  const std::string whole = read_file(path_);
+  const std::string whole = base::read_file(path_);
   rlimit before{};
   ::getrlimit(RLIMIT_FSIZE, &before);
   const rlimit full{.rlim_cur = whole.size() + 5, .rlim_max = before.rlim_max};
@@ -114,12 +114,12 @@ TEST_F(StepLogFile, WarnsOnceWhenTheDiskIsFullAndLeavesNoPartOfALine) {
   ::signal(SIGXFSZ, handler);
   const std::string said = ::testing::internal::GetCapturedStderr();
   log.write({{"step", std::int64_t{4}}});
-  EXPECT_EQ(read_file(path_), whole + "{\"step\":4}\n");
+  EXPECT_EQ(base::read_file(path_), whole + "{\"step\":4}\n");
   EXPECT_THAT(said, ::testing::HasSubstr(path_.string() + ": File too large"));
   EXPECT_EQ(said.find("cannot write"), said.rfind("cannot write"));
 }
 
-TEST(StepLog, RefusesAPathThatCannotBeOpened) { EXPECT_THROW(StepLog("/nonexistent/metrics.jsonl", 0), BadInput); }
+TEST(StepLog, RefusesAPathThatCannotBeOpened) { EXPECT_THROW(StepLog("/nonexistent/metrics.jsonl", 0), base::BadInput); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::metrics

@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 constexpr double kEpsilon = 1e-5;
@@ -104,4 +104,4 @@ TEST(BatchNormKernel, PassesOnWhatIsNotFinite) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -8,7 +8,7 @@
 #include "comm/thread_communicator.hpp"
 #include "parallel/tensor_buffer.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 constexpr std::int64_t kChannels = 3;
@@ -106,10 +106,10 @@ TEST_P(GlobalBatchNormRanks, AreOneProcessWithTheWholeBatch) {
   const Outcome whole = run(make_layer(), x, v);
 
   std::vector<Outcome> parts(static_cast<std::size_t>(ranks));
-  run_thread_ranks(ranks, [&](Communicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
     at::set_num_threads(1);
     BatchNorm2d layer = make_layer();
-    layer->set_sum_over_ranks([&comm](at::Tensor& tensor) { comm.all_reduce_sum(buffer_of(tensor)); });
+    layer->set_sum_over_ranks([&comm](at::Tensor& tensor) { comm.all_reduce_sum(parallel::buffer_of(tensor)); });
     const auto rank = static_cast<std::size_t>(comm.rank());
     parts[rank] = run(layer, x.chunk(ranks)[rank], v.chunk(ranks)[rank]);
   });
@@ -137,10 +137,10 @@ TEST(GlobalBatchNorm, CountsRanksWithUnequalParts) {
   const at::Tensor x = activations(7), v = random_normal(x.sizes(), 4);
   const Outcome whole = run(make_layer(), x, v);
   std::vector<Outcome> parts(2);
-  run_thread_ranks(2, [&](Communicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
     at::set_num_threads(1);
     BatchNorm2d layer = make_layer();
-    layer->set_sum_over_ranks([&comm](at::Tensor& tensor) { comm.all_reduce_sum(buffer_of(tensor)); });
+    layer->set_sum_over_ranks([&comm](at::Tensor& tensor) { comm.all_reduce_sum(parallel::buffer_of(tensor)); });
     const auto rank = static_cast<std::size_t>(comm.rank());
     parts[rank] = run(layer, rank == 0 ? x.slice(0, 0, 2) : x.slice(0, 2), rank == 0 ? v.slice(0, 0, 2) : v.slice(0, 2));
   });
@@ -153,4 +153,4 @@ TEST(GlobalBatchNorm, CountsRanksWithUnequalParts) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -13,7 +13,7 @@
 #include "model/resnet_vae.hpp"
 #include "model/vanilla_vae.hpp"
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 double value(const at::Tensor& scalar) { return scalar.item<double>(); }
@@ -278,4 +278,4 @@ TEST(Likelihood, KeepsInTheCheckpointWhatItLearns) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::model

@@ -5,7 +5,7 @@
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 
-namespace vae_dist {
+namespace vae_dist::model {
 namespace {
 
 using testing::ElementsAre;
@@ -139,4 +139,4 @@ TEST(VanillaVae, NeedsALevel) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::model

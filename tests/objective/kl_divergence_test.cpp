@@ -4,7 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::objective {
 namespace {
 
 at::Tensor row(std::initializer_list<double> values) { return at::tensor(at::ArrayRef<double>(values), at::kDouble).unsqueeze(0); }
@@ -50,4 +50,4 @@ TEST(KlWithFreeBits, PullsOnlyWhereADimensionCostsMore) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::objective {
 namespace {
 
 KldWeightTerms terms(KldWeightRule rule, std::int64_t global_batch) {
@@ -55,4 +55,4 @@ TEST(EffectiveSigma, IsTheDeviationOfTheGaussianDecoderThatTheWeightStandsFor) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

@@ -11,7 +11,7 @@
 #include "objective/kl_divergence.hpp"
 #include "objective/objective.hpp"
 
-namespace vae_dist {
+namespace vae_dist::objective {
 namespace {
 
 constexpr std::int64_t kBatch = 4, kLatent = 2, kValues = 6;
@@ -21,8 +21,8 @@ double value(const at::Tensor& scalar) { return scalar.item<double>(); }
 
 at::Tensor random(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
 
-LikelihoodOptions of_sigma() {
-  LikelihoodOptions options;
+model::LikelihoodOptions of_sigma() {
+  model::LikelihoodOptions options;
   options.sigma = kSigma;
   options.channels = 1;
   return options;
@@ -30,16 +30,16 @@ LikelihoodOptions of_sigma() {
 
 // The columns of W are orthogonal, so that the exact posterior has independent dimensions: N(m_j, v_j), v_j = 1 / (1 + |w_j|^2 / sigma^2),
 // m_j = v_j * w_j . (x - b) / sigma^2. The model's own is moved by `shift` and as wide as `widening` times that.
-class LinearGaussian : public LatentModel {
+class LinearGaussian : public model::LatentModel {
  public:
   LinearGaussian(double shift, double widening) : shift_(shift), widening_(widening) { finish(kLatent, of_sigma()); }
 
-  Posterior encode_images(const at::Tensor& x) override {
+  model::Posterior encode_images(const at::Tensor& x) override {
     const at::Tensor variance = 1 / (1 + w_.square().sum(0) / (kSigma * kSigma));
     const at::Tensor mean = (x.flatten(1) - b_).matmul(w_) * variance / (kSigma * kSigma);
     return {mean + shift_, (variance * widening_ * widening_).log().expand_as(mean)};
   }
-  Decoded decode_latents(const at::Tensor& z) override { return {(z.matmul(w_.t()) + b_).view({-1, 1, 2, 3}), {}}; }
+  model::Decoded decode_latents(const at::Tensor& z) override { return {(z.matmul(w_.t()) + b_).view({-1, 1, 2, 3}), {}}; }
 
   /// log p(x): [B].
   at::Tensor exact(const at::Tensor& x) const {
@@ -57,7 +57,7 @@ class LinearGaussian : public LatentModel {
   const at::Tensor b_ = at::tensor({0.1, 0.2, 0.3, 0.4, 0.5, 0.6}, at::kDouble);
 };
 
-LossTerms bound(LatentModel& model, const at::Tensor& x, std::int64_t draws, std::uint64_t seed) {
+LossTerms bound(model::LatentModel& model, const at::Tensor& x, std::int64_t draws, std::uint64_t seed) {
   ObjectiveOptions options;
   options.reduction = Reduction::sum;
   options.importance_samples = draws;
@@ -85,7 +85,7 @@ TEST_F(MarginalLikelihood, IsReachedFromBelowByDrawsFromAnotherPosterior) {
   const double exact = value(model.exact(x).mean());
 
   // One draw in expectation: log p(x) - KL(q || p(z|x)), which is in closed form between Gaussians.
-  const Posterior q = model.encode(x), p = posterior_itself.encode(x);
+  const model::Posterior q = model.encode(x), p = posterior_itself.encode(x);
   const at::Tensor ratio = (q.log_var - p.log_var).exp(), distance = (q.mu - p.mu).square() / p.log_var.exp();
   const double gap = value(0.5 * (ratio + distance - 1 - (q.log_var - p.log_var)).sum(1).mean());
   EXPECT_GT(gap, 0.1);
@@ -117,7 +117,7 @@ TEST_F(MarginalLikelihood, IsReachedFromBelowByDrawsFromAnotherPosterior) {
 class LinearDecoder : public LinearGaussian {
  public:
   LinearDecoder() : LinearGaussian(0, 1) {}
-  LatentKind latent_kind() const override { return LatentKind::none; }
+  model::LatentKind latent_kind() const override { return model::LatentKind::none; }
 };
 
 TEST_F(MarginalLikelihood, IsReachedByDrawsFromThePriorToo) {
@@ -137,4 +137,4 @@ TEST_F(MarginalLikelihood, IsReachedByDrawsFromThePriorToo) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

@@ -12,7 +12,7 @@
 #include "objective/kl_divergence.hpp"
 #include "model/mlp_vae.hpp"
 
-namespace vae_dist {
+namespace vae_dist::objective {
 namespace {
 
 double value(const at::Tensor& scalar) { return scalar.item<double>(); }
@@ -23,8 +23,8 @@ class ObjectiveTest : public testing::Test {
 
   static void SetUpTestSuite() { at::set_num_threads(1); }
 
-  static NetworkOptions network() {
-    NetworkOptions options;
+  static model::NetworkOptions network() {
+    model::NetworkOptions options;
     options.channels = 1;
     options.height = options.width = 4;
     options.latent_dim = kLatent;
@@ -33,7 +33,7 @@ class ObjectiveTest : public testing::Test {
   }
 
   template <typename Model>
-  static std::shared_ptr<Model> model(const LikelihoodOptions& likelihood = {}) {
+  static std::shared_ptr<Model> model(const model::LikelihoodOptions& likelihood = {}) {
     const auto generator = at::make_generator<at::CPUGeneratorImpl>(3);
     auto out = std::make_shared<Model>(network(), likelihood);
     out->to(at::kDouble);
@@ -48,17 +48,17 @@ class ObjectiveTest : public testing::Test {
 };
 
 TEST_F(ObjectiveTest, IsReconstructionPlusWeightedKl) {
-  const auto vae = model<MlpVae>();
+  const auto vae = model<model::MlpVae>();
   const Objective objective(ObjectiveOptions{}, *vae);
   const LossTerms terms = objective.terms(*vae, x_, noise_, {0.1, 0});
-  const VaeOutput output = vae->forward(x_, noise_);
+  const model::VaeOutput output = vae->forward(x_, noise_);
   EXPECT_NEAR(value(terms.reconstruction), value((output.reconstruction - x_).square().mean()), 1e-15);
   EXPECT_NEAR(value(terms.kld), value(kl_divergence(output.mu, output.log_var)), 1e-15);
   EXPECT_NEAR(value(terms.loss), value(terms.reconstruction) + 0.1 * value(terms.kld), 1e-15);
 }
 
 TEST_F(ObjectiveTest, IsNamedAsInPyTorchVaeWithItsSignOfTheKl) {
-  const auto vae = model<MlpVae>();
+  const auto vae = model<model::MlpVae>();
   const LossTerms terms = Objective({}, *vae).terms(*vae, x_, noise_, {0.1, 0});
   const auto named = terms.named();
   ASSERT_EQ(named.size(), 3U);
@@ -69,7 +69,7 @@ TEST_F(ObjectiveTest, IsNamedAsInPyTorchVaeWithItsSignOfTheKl) {
 }
 
 TEST_F(ObjectiveTest, HasCapacityInPlaceOfTheWeightedKl) {
-  const auto vae = model<MlpVae>();
+  const auto vae = model<model::MlpVae>();
   ObjectiveOptions options;
   options.capacity_gamma = 5;
   const LossTerms terms = Objective(options, *vae).terms(*vae, x_, noise_, {0.1, 2.5});
@@ -77,12 +77,12 @@ TEST_F(ObjectiveTest, HasCapacityInPlaceOfTheWeightedKl) {
 }
 
 TEST_F(ObjectiveTest, OfReplicasInOneBatchIsTheMeanOfTheirs) {
-  LikelihoodOptions optimal;
-  optimal.variance = Variance::optimal;
+  model::LikelihoodOptions optimal;
+  optimal.variance = model::Variance::optimal;
   ObjectiveOptions options;
   options.reduction = Reduction::sum;
   options.free_bits = 0.4;
-  const auto vae = model<MlpVae>(optimal);
+  const auto vae = model<model::MlpVae>(optimal);
   const Objective objective(options, *vae);
   const LossTerms together = objective.terms(*vae, x_, noise_, {1, 0}, 4);
   double loss = 0, error = 0;
@@ -97,9 +97,9 @@ TEST_F(ObjectiveTest, OfReplicasInOneBatchIsTheMeanOfTheirs) {
 }
 
 TEST_F(ObjectiveTest, OfImportanceSamplesIsTheBoundThatRisesWithTheirNumber) {
-  LikelihoodOptions gaussian;
+  model::LikelihoodOptions gaussian;
   gaussian.sigma = 0.2;
-  const auto vae = model<MlpVae>(gaussian);
+  const auto vae = model<model::MlpVae>(gaussian);
   ObjectiveOptions options;
   options.reduction = Reduction::sum;
   double last = std::numeric_limits<double>::infinity();
@@ -115,13 +115,13 @@ TEST_F(ObjectiveTest, OfImportanceSamplesIsTheBoundThatRisesWithTheirNumber) {
 }
 
 TEST_F(ObjectiveTest, OfOneImportanceSampleIsTheElboInExpectation) {
-  const auto vae = model<MlpVae>();
+  const auto vae = model<model::MlpVae>();
   ObjectiveOptions options;
   options.reduction = Reduction::sum;
   const Objective elbo(options, *vae);
   const at::Tensor noise = random({kBatch, 1, kLatent}, 5);
-  const Posterior posterior = vae->encode(x_);
-  const at::Tensor negative_log = vae->likelihood().negative_log(vae->decode(reparameterize(posterior, noise.squeeze(1))), x_).unsqueeze(1);
+  const model::Posterior posterior = vae->encode(x_);
+  const at::Tensor negative_log = vae->likelihood().negative_log(vae->decode(model::reparameterize(posterior, noise.squeeze(1))), x_).unsqueeze(1);
   // The same draw: the bound differs only by log p(z) - log q(z|x) standing in for its expectation, -KL.
   const at::Tensor weights = log_importance_weights(posterior, noise, negative_log);
   const at::Tensor many = random({kBatch, 20000, kLatent}, 6);
@@ -132,7 +132,7 @@ TEST_F(ObjectiveTest, OfOneImportanceSampleIsTheElboInExpectation) {
 }
 
 TEST_F(ObjectiveTest, OfAnAutoencoderIsTheReconstructionOfItsCode) {
-  const auto autoencoder = model<Autoencoder>();
+  const auto autoencoder = model<model::Autoencoder>();
   autoencoder->eval();
   const Objective objective(ObjectiveOptions{}, *autoencoder);
   EXPECT_EQ(objective.noise_per_sample(kBatch), 0);
@@ -143,12 +143,12 @@ TEST_F(ObjectiveTest, OfAnAutoencoderIsTheReconstructionOfItsCode) {
 }
 
 TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws) {
-  LikelihoodOptions likelihood;
+  model::LikelihoodOptions likelihood;
   likelihood.sigma = 0.3;
   ObjectiveOptions options;
   options.reduction = Reduction::sum;
   options.prior_samples = 12;
-  const auto decoder = model<DecoderOnly>(likelihood);
+  const auto decoder = model<model::DecoderOnly>(likelihood);
   decoder->eval();
   const Objective objective(options, *decoder);
   // Two replicas of 4 samples: each needs 12 draws, so each sample brings 3.
@@ -186,4 +186,4 @@ TEST(GrowingCounts, EndInAllDraws) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::objective

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 std::vector<ArenaSlot> slots_of(const std::vector<std::int64_t>& counts) {
@@ -86,4 +86,4 @@ TEST(BucketPlan, PutsASmallModelIntoOneBucket) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

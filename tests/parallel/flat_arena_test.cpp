@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 using testing::ElementsAre;
@@ -81,4 +81,4 @@ TEST(FlatArena, LiesInTheMemoryThatItIsGiven) {
 TEST(FlatArena, MayBeEmpty) { EXPECT_EQ(FlatArena({}, at::kFloat).flat().numel(), 0); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

@@ -15,7 +15,7 @@
 #include "comm/thread_communicator.hpp"
 #include "parallel/tensor_buffer.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 constexpr std::int64_t kStatistics = 5;
@@ -80,7 +80,7 @@ std::vector<Case> cases() {
   for (int ranks = 1; ranks <= 8; ++ranks) {
     out.push_back({ranks, 1, Mode::fast});
     out.push_back({ranks, 1, Mode::bf16});
-    if (is_power_of_two(ranks)) out.push_back({ranks, 1, Mode::tree});
+    if (base::is_power_of_two(ranks)) out.push_back({ranks, 1, Mode::tree});
   }
   for (std::size_t i = 0, count = out.size(); i < count; ++i) {
     out.push_back(out[i]);
@@ -95,15 +95,15 @@ ReducerOptions options_of(const Case& c) {
   options.batches = c.batches;
   options.reproducible = c.mode == Mode::tree;
   options.buckets_at_once = c.buckets_at_once;
-  options.wire = c.mode == Mode::bf16 ? Wire::bf16 : Wire::exact;
+  options.wire = c.mode == Mode::bf16 ? comm::Wire::bf16 : comm::Wire::exact;
   return options;
 }
 
-std::unique_ptr<BucketExchange> exchange_of(Communicator& comm, Mode mode, CollectiveLog& log) {
-  return comm.size() > 1 ? make_host_exchange(comm, mode == Mode::tree ? SumOrder::tree : SumOrder::fast, {log, "gradients"}) : nullptr;
+std::unique_ptr<BucketExchange> exchange_of(comm::Communicator& comm, Mode mode, comm::CollectiveLog& log) {
+  return comm.size() > 1 ? make_host_exchange(comm, mode == Mode::tree ? comm::SumOrder::tree : comm::SumOrder::fast, {log, "gradients"}) : nullptr;
 }
 
-void expect_same_bits_on_every_rank(Communicator& comm, const at::Tensor& tensor) {
+void expect_same_bits_on_every_rank(comm::Communicator& comm, const at::Tensor& tensor) {
   const at::Tensor all = at::empty({comm.size(), tensor.numel()}, tensor.options());
   comm.all_gather(buffer_of(tensor), buffer_of(all));
   for (int rank = 0; rank < comm.size(); ++rank) EXPECT_TRUE(at::equal(all[rank], tensor)) << "rank " << rank;
@@ -113,11 +113,11 @@ class Reducing : public testing::TestWithParam<Case> {};
 
 TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
   const Case c = GetParam();
-  run_thread_ranks(c.ranks, [&](Communicator& comm) {
+  comm::run_thread_ranks(c.ranks, [&](comm::Communicator& comm) {
     Leaves leaves(c.mode == Mode::bf16 ? at::kFloat : at::kDouble);
     ParameterArena arena(leaves.named, false);
     const at::Tensor statistics = at::zeros({kStatistics}, leaves.type);
-    CollectiveLog log;
+    comm::CollectiveLog log;
     const auto exchange_comm = comm.duplicate();
     GradientReducer reducer(arena, leaves.named, statistics, exchange_of(*exchange_comm, c.mode, log), options_of(c));
     EXPECT_GT(reducer.buckets().size(), 3U);
@@ -156,10 +156,10 @@ INSTANTIATE_TEST_SUITE_P(Sizes, Reducing, testing::ValuesIn(cases()), name_of);
 TEST(Reducing, CountsTheBytesThatTravel) {
   const auto bytes = [](Mode mode, int ranks) {
     std::uint64_t counted = 0;
-    run_thread_ranks(ranks, [&](Communicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
       Leaves leaves(at::kFloat);
       ParameterArena arena(leaves.named, false);
-      CollectiveLog log;
+      comm::CollectiveLog log;
       const auto exchange_comm = comm.duplicate();
       const GradientReducer reducer(arena, leaves.named, at::zeros({kStatistics}), exchange_of(*exchange_comm, mode, log), options_of({ranks, 1, mode}));
       if (comm.rank() == 0) counted = reducer.bytes_per_step();
@@ -174,28 +174,28 @@ TEST(Reducing, CountsTheBytesThatTravel) {
 }
 
 TEST(HostExchange, RefusesToRoundATreeOrFp64) {
-  run_thread_ranks(2, [](Communicator& comm) {
+  comm::run_thread_ranks(2, [](comm::Communicator& comm) {
     const auto tree_comm = comm.duplicate();
-    CollectiveLog log;
-    EXPECT_THROW(make_host_exchange(comm, SumOrder::fast, {log, "fast"})->start(at::zeros({4}, at::kDouble), Wire::bf16, "fp64"), std::invalid_argument);
-    EXPECT_THROW(make_host_exchange(*tree_comm, SumOrder::tree, {log, "tree"})->start(at::zeros({4}), Wire::bf16, "fp32"), std::invalid_argument);
+    comm::CollectiveLog log;
+    EXPECT_THROW(make_host_exchange(comm, comm::SumOrder::fast, {log, "fast"})->start(at::zeros({4}, at::kDouble), comm::Wire::bf16, "fp64"), std::invalid_argument);
+    EXPECT_THROW(make_host_exchange(*tree_comm, comm::SumOrder::tree, {log, "tree"})->start(at::zeros({4}), comm::Wire::bf16, "fp32"), std::invalid_argument);
   });
 }
 
 // The gradients of 8 batches, summed by `ranks` ranks, with these buckets.
 at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
   at::Tensor result;
-  run_thread_ranks(ranks, [&](Communicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
     Leaves leaves;
     ParameterArena arena(leaves.named, false);
     const at::Tensor statistics = at::zeros({kStatistics}, at::kDouble);
-    CollectiveLog log;
+    comm::CollectiveLog log;
     const auto exchange_comm = comm.duplicate();
     ReducerOptions options;
     options.caps = caps;
     options.batches = 8 / ranks;
     options.reproducible = true;
-    GradientReducer reducer(arena, leaves.named, statistics, comm.size() > 1 ? make_host_exchange(*exchange_comm, SumOrder::tree, {log, "gradients"}) : nullptr, options);
+    GradientReducer reducer(arena, leaves.named, statistics, comm.size() > 1 ? make_host_exchange(*exchange_comm, comm::SumOrder::tree, {log, "gradients"}) : nullptr, options);
     reducer.begin_step();
     for (std::int64_t b = 0; b < options.batches; ++b) {
       const at::Tensor loss = leaves.loss(comm.rank() * options.batches + b, shuffled(static_cast<std::uint64_t>(comm.rank())));
@@ -222,7 +222,7 @@ TEST(Reducing, HandsOverTheSameSequenceInEveryStepWhateverTheOrderOfItsHooks) {
   options.caps = {.first_bytes = 1000, .bytes = 4000};
   options.batches = 2;
   GradientReducer reducer(arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr, options);
-  std::vector<ProgressWords::Collective> expected = {{"statistics", 8 * kStatistics}};
+  std::vector<base::ProgressWords::Collective> expected = {{"statistics", 8 * kStatistics}};
   for (const Bucket& bucket : reducer.buckets()) expected.push_back({"bucket " + std::to_string(expected.size() - 1), 8 * static_cast<std::uint64_t>(bucket.count)});
   ASSERT_GT(expected.size(), 3u);
   for (std::uint64_t step = 0; step < 3; ++step) {
@@ -249,7 +249,7 @@ TEST(Reducing, NamesAParameterThatGotNoGradient) {
   try {
     reducer.finish();
     FAIL() << "nothing was thrown";
-  } catch (const Failure& error) {
+  } catch (const base::Failure& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("leaf0, leaf1, leaf2, leaf4"));
   }
 }
@@ -286,4 +286,4 @@ TEST(Reducing, TakesItsHooksOffWhenItIsGone) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

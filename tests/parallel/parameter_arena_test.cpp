@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 class ParameterArenaOrder : public testing::TestWithParam<bool> {
@@ -82,4 +82,4 @@ INSTANTIATE_TEST_SUITE_P(Orders, ParameterArenaOrder, testing::Bool(), [](const 
 TEST(ParameterArena, NeedsParameters) { EXPECT_THROW(ParameterArena({}, false), std::invalid_argument); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 // What replica r leaves: values whose sum depends on the order in which they are added.
@@ -54,4 +54,4 @@ TEST(ReplicaTree, HoldsAsManyArenasAsItHasLevels) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

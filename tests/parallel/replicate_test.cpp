@@ -6,7 +6,7 @@
 #include "comm/agreement.hpp"
 #include "comm/thread_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 using testing::HasSubstr;
@@ -20,7 +20,7 @@ std::vector<at::Tensor> tensors_of(int rank) {
 }
 
 TEST(BroadcastTensors, GivesEveryRankTheTensorsOfRankZeroAndKeepsTheirStrides) {
-  run_thread_ranks(3, [](Communicator& comm) {
+  comm::run_thread_ranks(3, [](comm::Communicator& comm) {
     const auto expected = tensors_of(0), mine = tensors_of(comm.rank());
     broadcast_tensors(comm, mine);
     for (std::size_t i = 0; i < mine.size(); ++i) {
@@ -31,7 +31,7 @@ TEST(BroadcastTensors, GivesEveryRankTheTensorsOfRankZeroAndKeepsTheirStrides) {
 }
 
 TEST(BroadcastTensors, WritesIntoTheParametersThemselves) {
-  run_thread_ranks(2, [](Communicator& comm) {
+  comm::run_thread_ranks(2, [](comm::Communicator& comm) {
     at::Tensor parameter = at::full({5}, comm.rank() + 1.0).requires_grad_();
     broadcast_tensors(comm, {parameter});
     EXPECT_TRUE(parameter.equal(at::ones({5})));
@@ -55,15 +55,15 @@ TEST(HashTensors, SeesOneBitAndTheOrder) {
 }
 
 TEST(RequireEqualTensors, IsQuietWhenAllAreEqual) {
-  run_thread_ranks(4, [](Communicator& comm) { EXPECT_NO_THROW(require_equal_tensors(comm, "initial weights", tensors_of(7))); });
+  comm::run_thread_ranks(4, [](comm::Communicator& comm) { EXPECT_NO_THROW(require_equal_tensors(comm, "initial weights", tensors_of(7))); });
 }
 
 TEST(RequireEqualTensors, NamesTheRankThatDiffersOnEveryRank) {
-  run_thread_ranks(4, [](Communicator& comm) {
+  comm::run_thread_ranks(4, [](comm::Communicator& comm) {
     try {
       require_equal_tensors(comm, "initial weights", tensors_of(comm.rank() == 2 ? 1 : 0));
       ADD_FAILURE() << "rank " << comm.rank() << " saw no difference";
-    } catch (const AgreedError& error) {
+    } catch (const comm::AgreedError& error) {
       EXPECT_THAT(error.what(), HasSubstr("initial weights"));
       EXPECT_THAT(error.what(), HasSubstr("rank 2 has "));
       EXPECT_THAT(error.what(), Not(HasSubstr("rank 1")));
@@ -73,4 +73,4 @@ TEST(RequireEqualTensors, NamesTheRankThatDiffersOnEveryRank) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

@@ -3,15 +3,15 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::parallel {
 namespace {
 
 TEST(TensorBuffer, IsTheTensorsMemory) {
-  const std::pair<at::ScalarType, DataType> types[] = {
-      {at::kByte, DataType::uint8}, {at::kLong, DataType::int64}, {at::kBFloat16, DataType::bfloat16}, {at::kFloat, DataType::float32}, {at::kDouble, DataType::float64}};
+  const std::pair<at::ScalarType, comm::DataType> types[] = {
+      {at::kByte, comm::DataType::uint8}, {at::kLong, comm::DataType::int64}, {at::kBFloat16, comm::DataType::bfloat16}, {at::kFloat, comm::DataType::float32}, {at::kDouble, comm::DataType::float64}};
   for (const auto& [type, expected] : types) {
     const at::Tensor tensor = at::zeros({3, 4}, type);
-    const Buffer buffer = buffer_of(tensor);
+    const comm::Buffer buffer = buffer_of(tensor);
     EXPECT_EQ(buffer.data, tensor.data_ptr());
     EXPECT_EQ(buffer.count, 12);
     EXPECT_EQ(buffer.type, expected);
@@ -25,4 +25,4 @@ TEST(TensorBuffer, RefusesWhatNoCollectiveCanSum) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::parallel

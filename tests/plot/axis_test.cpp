@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 using ::testing::ElementsAre;
@@ -75,9 +75,9 @@ TEST(AxisScale, PutsValuesInProportion) {
 }
 
 TEST(AxisScale, RefusesARangeThatIsNone) {
-  EXPECT_THROW(Scale({1, 1}, false, 0, 1), BadInput);
-  EXPECT_THROW(Scale({0, 1}, true, 0, 1), BadInput);
-  EXPECT_THROW(Scale({kNan, 1}, false, 0, 1), BadInput);
+  EXPECT_THROW(Scale({1, 1}, false, 0, 1), base::BadInput);
+  EXPECT_THROW(Scale({0, 1}, true, 0, 1), base::BadInput);
+  EXPECT_THROW(Scale({kNan, 1}, false, 0, 1), base::BadInput);
 }
 
 TEST(AxisRange, HoldsWhatCanBeShown) {
@@ -110,4 +110,4 @@ TEST(NumberLabel, IsShortAndExactEnough) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

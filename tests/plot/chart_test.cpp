@@ -9,7 +9,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 using ::testing::HasSubstr;
@@ -138,7 +138,7 @@ TEST(LineChart, RefusesCurvesOfDifferentLengths) {
   try {
     draw(line_chart({1, 2, 3}, {1}));
     FAIL();
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     EXPECT_THAT(error.what(), HasSubstr("chart \"Loss\": training has 3 values along one axis and 1 along the other"));
   }
 }
@@ -216,4 +216,4 @@ TEST(StackedBars, GrowsWithItsBars) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

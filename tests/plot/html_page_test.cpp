@@ -5,7 +5,7 @@
 #include "base/error.hpp"
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 using ::testing::HasSubstr;
@@ -96,7 +96,7 @@ TEST(HtmlPage, RefusesPicturesThatAreNone) {
   try {
     page.pictures({{"step 1", "GIF89a"}});
     FAIL();
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     EXPECT_THAT(error.what(), HasSubstr("the picture \"step 1\" is no PNG file"));
   }
 }
@@ -119,8 +119,8 @@ TEST_F(HtmlPageFile, IsReplacedAsAWhole) {
   HtmlPage("second").write(path("report.html"));
   EXPECT_EQ(bytes_of(path("report.html")), HtmlPage("second").html());
   EXPECT_EQ(files().size(), 1u);
-  EXPECT_THROW(HtmlPage("x").write(path("no/report.html")), Failure);
+  EXPECT_THROW(HtmlPage("x").write(path("no/report.html")), base::Failure);
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

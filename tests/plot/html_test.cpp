@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 TEST(Html, NeverTakesAStringForMarkup) {
@@ -33,4 +33,4 @@ TEST(DataUri, IsBase64) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

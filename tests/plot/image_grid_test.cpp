@@ -11,7 +11,7 @@
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 using ::testing::HasSubstr;
@@ -57,7 +57,7 @@ Picture plain(int height, int width, std::vector<std::uint8_t> colour) {
 class ImageGrid : public ::testing::Test {
  protected:
   ~ImageGrid() override { std::filesystem::remove(path_); }
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / text("image_grid_test_", ::getpid(), ".png");
+  std::filesystem::path path_ = std::filesystem::temp_directory_path() / base::text("image_grid_test_", ::getpid(), ".png");
 };
 
 TEST_F(ImageGrid, ShowsEveryPixelAsASquareOfItsOwnColour) {
@@ -193,7 +193,7 @@ TEST_F(ImageGrid, MakesRoomForLongRowLabels) {
 TEST_F(ImageGrid, GivesTheSameBytesInMemoryAsInAFile) {
   const std::vector<Picture> pictures{plain(8, 8, {1, 2, 3})};
   write_image_grid(path_, pictures, {.title = "grid"});
-  EXPECT_EQ(image_grid_png(pictures, {.title = "grid"}), read_file(path_));
+  EXPECT_EQ(image_grid_png(pictures, {.title = "grid"}), base::read_file(path_));
 }
 
 TEST_F(ImageGrid, IsWideEnoughForALongTitle) {
@@ -224,7 +224,7 @@ TEST_F(ImageGrid, RefusesWhatItCannotDraw) {
   const auto message = [&](const std::vector<Picture>& pictures, const GridOptions& options = {}) -> std::string {
     try {
       write_image_grid(path_, pictures, options);
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       return error.what();
     }
     return "drawn";
@@ -240,8 +240,8 @@ TEST_F(ImageGrid, RefusesWhatItCannotDraw) {
 }
 
 TEST_F(ImageGrid, SaysWhereItCouldNotWrite) {
-  EXPECT_THROW(write_image_grid("/nonexistent/grid.png", std::vector{plain(4, 4, {1})}, {}), Failure);
+  EXPECT_THROW(write_image_grid("/nonexistent/grid.png", std::vector{plain(4, 4, {1})}, {}), base::Failure);
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

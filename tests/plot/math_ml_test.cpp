@@ -4,7 +4,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 using ::testing::HasSubstr;
@@ -48,7 +48,7 @@ TEST(MathMl, RefusesWhatItDoesNotKnow) {
   const auto complaint = [](const char* formula) -> std::string {
     try {
       math_ml(formula);
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       return error.what();
     }
     return "none";
@@ -64,4 +64,4 @@ TEST(MathMl, RefusesWhatItDoesNotKnow) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

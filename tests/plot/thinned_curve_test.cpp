@@ -6,7 +6,7 @@
 #include <limits>
 #include <numeric>
 
-namespace vae_dist {
+namespace vae_dist::plot {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -87,4 +87,4 @@ TEST(ThinnedCurve, HasGapsAtValuesThatALogarithmicAxisCannotShowAndDoesNotCallTh
 TEST(ThinnedCurve, OfNothingIsNothing) { EXPECT_TRUE(thinned({}, {}, Scale({0, 1}, false, 0, 1), false, 400).pieces.empty()); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::plot

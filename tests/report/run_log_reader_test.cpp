@@ -6,7 +6,7 @@
 
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 namespace {
 
 using ::testing::ElementsAre;
@@ -17,7 +17,7 @@ class RunLogReaderFile : public TemporaryFolderTest {
   void append(const std::string& content) { write(content, std::ios::app); }
 };
 
-std::string line(int step, double loss) { return text("{\"step\":", step, ",\"epoch\":0,\"loss\":", loss, "}\n"); }
+std::string line(int step, double loss) { return base::text("{\"step\":", step, ",\"epoch\":0,\"loss\":", loss, "}\n"); }
 
 TEST_F(RunLogReaderFile, MakesACurveOfEveryNumber) {
   write(line(1, 0.5) + "{\"step\":2,\"loss\":null,\"kld\":3.5,\"note\":\"words\"}\n");
@@ -92,4 +92,4 @@ TEST_F(RunLogReaderFile, PassesOverWhatIsNoRecord) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::report

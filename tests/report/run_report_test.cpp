@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::report {
 namespace {
 
 using ::testing::HasSubstr;
@@ -133,7 +133,7 @@ TEST(RunReport, ShowsARunThatHasHardlyBegun) {
   const std::string html = report({run});
   EXPECT_THAT(html, HasSubstr("No step has been logged yet."));
   EXPECT_THAT(html, HasSubstr("unknown key &#39;model.nam&#39;"));
-  EXPECT_THROW(report({}), BadInput);
+  EXPECT_THROW(report({}), base::BadInput);
 }
 
 TEST(RunReport, StaysSmallWithAHundredThousandSteps) {
@@ -149,4 +149,4 @@ TEST(RunReport, StaysSmallWithAHundredThousandSteps) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::report

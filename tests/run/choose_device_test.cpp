@@ -8,7 +8,7 @@
 #include "base/error.hpp"
 #include "run/bfloat16_warning.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 using testing::AllOf;
@@ -32,40 +32,40 @@ NodeFacts node(int gpus, int ranks, int rank = 0) {
   return facts;
 }
 
-DistributedConfig wants(const std::string& device, const std::string& backend = "auto") {
-  DistributedConfig config;
+config::DistributedConfig wants(const std::string& device, const std::string& backend = "auto") {
+  config::DistributedConfig config;
   config.device = device;
   config.backend = backend;
   return config;
 }
 
-std::string refusal(const DistributedConfig& config, const NodeFacts& facts) {
+std::string refusal(const config::DistributedConfig& config, const NodeFacts& facts) {
   try {
     choose_device(config, facts);
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     return error.what();
   }
   return "";
 }
 
 TEST(ChooseDevice, RefusesThreadsThatTheNodeHasNoCoresFor) {
-  DistributedConfig config;
+  config::DistributedConfig config;
   config.threads_per_rank = 32;
   EXPECT_EQ(choose_device(config, node(0, 2)).threads, 32);
   config.threads_per_rank = 33;
   try {
     choose_device(config, node(0, 2));
     FAIL() << "accepted";
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr("distributed.threads_per_rank is 33"), HasSubstr("a has 8 cores"), HasSubstr("at most 32")));
   }
 }
 
 TEST(Bfloat16Warning, IsForCpusThatImitateIt) {
   constexpr char kOld[] = "model name\t: Intel(R) Xeon(R) Gold 6138\nflags\t\t: fpu avx2 avx512f avx512bw\n", kNew[] = "model name\t: AMD EPYC 9454\nflags\t\t: fpu avx512f avx512_bf16\n";
-  TrainConfig train;
+  config::TrainConfig train;
   train.precision = "bf16";
-  DeviceChoice cpu, gpu;
+  device::DeviceChoice cpu, gpu;
   gpu.device = c10::Device(c10::kCUDA, 0);
   EXPECT_THAT(bfloat16_warning(train, cpu, kOld), AllOf(HasSubstr("this CPU (Intel(R) Xeon(R) Gold 6138) has no instructions"), HasSubstr("AVX512_BF16 or AMX"), HasSubstr("train.precision=fp32")));
   EXPECT_EQ(bfloat16_warning(train, cpu, kNew), "");
@@ -76,7 +76,7 @@ TEST(Bfloat16Warning, IsForCpusThatImitateIt) {
 
 TEST(ChooseDevice, GivesEachRankItsGpuAndNccl) {
   for (const int rank : {0, 1, 3}) {
-    const DeviceChoice choice = choose_device(wants("auto"), node(4, 4, rank));
+    const device::DeviceChoice choice = choose_device(wants("auto"), node(4, 4, rank));
     EXPECT_EQ(choice.device, c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(rank)));
     EXPECT_EQ(choice.backend, "nccl");
   }
@@ -85,7 +85,7 @@ TEST(ChooseDevice, GivesEachRankItsGpuAndNccl) {
 
 TEST(ChooseDevice, TakesTheCpuWhereThereIsNoGpuOrItIsAskedFor) {
   for (const auto& [device, gpus] : {std::pair{"auto", 0}, {"cpu", 2}}) {
-    const DeviceChoice choice = choose_device(wants(device), node(gpus, 2));
+    const device::DeviceChoice choice = choose_device(wants(device), node(gpus, 2));
     EXPECT_TRUE(choice.device.is_cpu());
     EXPECT_EQ(choice.backend, "mpi");
     EXPECT_EQ(choice.threads, 4);
@@ -103,12 +103,12 @@ TEST(ChooseDevice, RefusesWhatCannotWork) {
 }
 
 TEST(ChooseDevice, LetsRanksShareGpusWhereItIsAskedFor) {
-  DistributedConfig config = wants("cuda");
+  config::DistributedConfig config = wants("cuda");
   config.share_gpu = true;
   for (const int rank : {0, 1, 2, 3}) {
-    const DeviceChoice choice = choose_device(config, node(2, 4, rank));
+    const device::DeviceChoice choice = choose_device(config, node(2, 4, rank));
     EXPECT_EQ(choice.device.index(), rank % 2);
-    EnvironmentSettings expected = settings_for_shared_gpu(node(2, 4, rank));
+    device::EnvironmentSettings expected = settings_for_shared_gpu(node(2, 4, rank));
     ASSERT_FALSE(expected.empty());
     expected.emplace_back("NCCL_GRAPH_REGISTER", "0");
     EXPECT_EQ(choice.nccl_settings, expected);
@@ -144,7 +144,7 @@ TEST(SharedGpu, IsAskedForByAllRanksWhereNcclAllowsIt) {
 // The CPU has none of these kernels; a GPU's are chosen in the same lines.
 TEST(ApplyDevice, AsksCudnnForTheSameBitsWhereTheRunDoes) {
   for (const bool reproducible : {true, false}) {
-    apply_device(DeviceChoice{}, "fp32", reproducible);
+    apply_device(device::DeviceChoice{}, "fp32", reproducible);
     EXPECT_EQ(at::globalContext().deterministicCuDNN(), reproducible);
     EXPECT_FALSE(at::globalContext().benchmarkCuDNN()) << "not on the CPU";
   }
@@ -153,7 +153,7 @@ TEST(ApplyDevice, AsksCudnnForTheSameBitsWhereTheRunDoes) {
 TEST(ApplyDevice, SetsWhatNcclNeedsUnlessTheUserHas) {
   ::unsetenv("NCCL_HOSTID");
   ::setenv("NCCL_SOCKET_IFNAME", "eth0", 1);
-  DeviceChoice choice;
+  device::DeviceChoice choice;
   choice.nccl_settings = {{"NCCL_HOSTID", "a-rank-1"}, {"NCCL_SOCKET_IFNAME", "lo"}};
   apply_device(choice, "fp32", false);
   EXPECT_STREQ(std::getenv("NCCL_HOSTID"), "a-rank-1");
@@ -163,4 +163,4 @@ TEST(ApplyDevice, SetsWhatNcclNeedsUnlessTheUserHas) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -4,7 +4,7 @@
 
 #include "comm/thread_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 using testing::HasSubstr;
@@ -38,7 +38,7 @@ TEST(CoreBinding, TheWarningNamesTheRanksAndTheRemedy) {
 }
 
 TEST(CoreBinding, IsKnownOfAllRanks) {
-  run_thread_ranks(2, [](Communicator& comm) {
+  comm::run_thread_ranks(2, [](comm::Communicator& comm) {
     const CoreUse mine{.cores = 1 + comm.rank(), .job_cores = 8, .ranks_of_node = 2, .compute_threads = 3, .reader_threads = 4, .exchanges = comm.rank() == 1};
     const std::vector<CoreUse> all = gather_core_use(comm, mine);
     ASSERT_EQ(all.size(), 2U);
@@ -53,4 +53,4 @@ TEST(CoreBinding, IsKnownOfAllRanks) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 using ::testing::HasSubstr;
@@ -16,7 +16,7 @@ class MetricsAddress : public ::testing::Test {
     for (const char* const name : {"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"}) ::unsetenv(name);
   }
   ~MetricsAddress() override { ::unsetenv("SLURM_JOB_ID"); }
-  MetricsConfig config_;
+  config::MetricsConfig config_;
 };
 
 TEST_F(MetricsAddress, IsThisMachinesAloneWhereNobodyElseHasToAsk) {
@@ -46,4 +46,4 @@ TEST_F(MetricsAddress, IsWhatIsAskedFor) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::run

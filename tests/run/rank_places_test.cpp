@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -48,4 +48,4 @@ TEST(ByRanks, SaysEachThingOnceWithItsRanks) {
 TEST(ByRanks, DoesNotFillTheScreen) { EXPECT_EQ(by_ranks({"a", "b", "c", "d"}, 2), (Lines{"rank 0: a", "rank 1: b", "and 2 more, of other ranks"})); }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -8,7 +8,7 @@
 #include "base/durable_file.hpp"
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 TEST(HostsText, CountsTheRanksOfEachHost) {
@@ -23,15 +23,15 @@ class EnvironmentFile : public ::testing::Test {
 
   // A start of the run: what it is told about the file, and the file that it leaves.
   std::int64_t start(bool resumed) {
-    const std::unique_ptr<Communicator> alone = make_self_communicator();
-    DeviceChoice device;
+    const std::unique_ptr<comm::Communicator> alone = comm::make_self_communicator();
+    device::DeviceChoice device;
     device.backend = "self";
     const RunEnvironment environment = run_environment("0123456789ab", device, "node1", resumed, path_, *alone);
     write_environment(path_, environment, 1);
     return environment.restarts;
   }
 
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / text("run_environment_test_", ::getpid(), ".json");
+  std::filesystem::path path_ = std::filesystem::temp_directory_path() / base::text("run_environment_test_", ::getpid(), ".json");
 };
 
 TEST_F(EnvironmentFile, CountsHowOftenARunWentOn) {
@@ -42,15 +42,15 @@ TEST_F(EnvironmentFile, CountsHowOftenARunWentOn) {
 }
 
 TEST_F(EnvironmentFile, CountsFromAnewWhereTheFileIsDamaged) {
-  replace_file(path_, "{\"restarts\": \"ma");
+  base::replace_file(path_, "{\"restarts\": \"ma");
   EXPECT_EQ(start(true), 1);
-  replace_file(path_, "{\"restarts\": -7}");
+  base::replace_file(path_, "{\"restarts\": -7}");
   EXPECT_EQ(start(true), 1);
 }
 
 TEST_F(EnvironmentFile, TellsWhatTheRunRanOn) {
   start(false);
-  const auto object = nlohmann::json::parse(read_file(path_));
+  const auto object = nlohmann::json::parse(base::read_file(path_));
   EXPECT_EQ(object["git revision"], "0123456789ab");
   EXPECT_EQ(object["hosts"], "node1 (1 rank)");
   EXPECT_EQ(object["ranks"], 1);
@@ -58,4 +58,4 @@ TEST_F(EnvironmentFile, TellsWhatTheRunRanOn) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::run

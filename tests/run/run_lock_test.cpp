@@ -9,36 +9,36 @@
 #include "base/durable_file.hpp"
 #include "../temporary_folder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr Seconds kFast{0.2}, kHangs{600};
+constexpr base::Seconds kFast{0.2}, kHangs{600};
 
 class RunLockTest : public TemporaryFolderTest {
  protected:
   std::string file() const { return path("lock.json"); }
 
-  RunLock lock(const JobIdentity& job = {}, Seconds heartbeat = kFast) {
+  RunLock lock(const JobIdentity& job = {}, base::Seconds heartbeat = kFast) {
     return RunLock(file(), "", job, [this](const std::string& loss) {
       loss_ = loss;
       lost_ = true;
     }, heartbeat);
   }
 
-  nlohmann::json content() const { return nlohmann::json::parse(read_file(file())); }
+  nlohmann::json content() const { return nlohmann::json::parse(base::read_file(file())); }
 
   // Somebody else's lock.
   void write(const nlohmann::json& changes) {
     nlohmann::json other = {{"host", "elsewhere"}, {"processes", "pid:[1]"}, {"pid", 1}, {"process_start", 7}, {"job", "theirs"}, {"restart", 3}, {"started", "then"}};
     other.update(changes);
-    replace_file(file(), other.dump());
+    base::replace_file(file(), other.dump());
   }
 
-  bool lost_within(Seconds time) const {
-    for (const Stopwatch watch; !lost_ && watch.elapsed() < time;) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  bool lost_within(base::Seconds time) const {
+    for (const base::Stopwatch watch; !lost_ && watch.elapsed() < time;) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     return lost_;
   }
 
@@ -63,7 +63,7 @@ TEST_F(RunLockTest, TakesDirectoriesAwayThatWereMadeForItAndStayedEmpty) {
     std::filesystem::create_directories(path("runs/name"));
     {
       const RunLock held(path("runs/name/lock.json"), path("runs"), {}, [](const std::string&) { FAIL(); }, kFast);
-      if (!used.empty()) replace_file(path(used), "");
+      if (!used.empty()) base::replace_file(path(used), "");
     }
     EXPECT_EQ(std::filesystem::exists(path("runs/name")), used == "runs/name/config.yaml") << used;
     EXPECT_EQ(std::filesystem::exists(path("runs")), !used.empty()) << used;
@@ -76,7 +76,7 @@ TEST_F(RunLockTest, TakesDirectoriesAwayThatWereMadeForItAndStayedEmpty) {
 TEST_F(RunLockTest, OfALiveProcessIsRefusedWithWhoItIs) {
   const RunLock held = lock({"first", 0});
   const std::string message = refusal([&] { lock({"second", 9}); });
-  EXPECT_THAT(message, HasSubstr(text("is in use: process ", ::getpid(), " on ")));
+  EXPECT_THAT(message, HasSubstr(base::text("is in use: process ", ::getpid(), " on ")));
   EXPECT_THAT(message, HasSubstr("job first, restart 0"));
   EXPECT_THAT(message, HasSubstr("that process is alive"));
   EXPECT_THAT(files(), testing::ElementsAre("lock.json"));
@@ -115,7 +115,7 @@ TEST_F(RunLockTest, OfAnotherHostIsRefusedWhenItsHeartBeats) {
     }
   });
   // So patient that a beat comes in time however much else the machine does.
-  EXPECT_THAT(refusal([&] { lock({}, Seconds(10)); }), HasSubstr("its heart beats"));
+  EXPECT_THAT(refusal([&] { lock({}, base::Seconds(10)); }), HasSubstr("its heart beats"));
   done = true;
   heart.join();
   EXPECT_EQ(content()["job"], "theirs");
@@ -124,7 +124,7 @@ TEST_F(RunLockTest, OfAnotherHostIsRefusedWhenItsHeartBeats) {
 TEST_F(RunLockTest, OfAnotherHostIsTakenOverAfterThreeMissedHeartbeats) {
   for (const nlohmann::json& changes : {nlohmann::json::object(), nlohmann::json{{"pid", "damaged"}}}) {
     write(changes);
-    const Stopwatch watch;
+    const base::Stopwatch watch;
     const RunLock held = lock({"ours", 0});
     EXPECT_GT(watch.elapsed(), 2 * kFast);
     EXPECT_EQ(content()["job"], "ours");
@@ -160,4 +160,4 @@ TEST(JobFromEnvironment, IsTheLaunchersBeforeSlurms) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::run

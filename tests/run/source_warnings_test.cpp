@@ -8,7 +8,7 @@
 
 #include "base/text.hpp"
 
-namespace vae_dist {
+namespace vae_dist::run {
 namespace {
 
 using testing::AllOf;
@@ -28,8 +28,8 @@ class SourceWarnings : public testing::Test {
 
   std::string in(const std::string& name) const { return (folder_ / name).string(); }
 
-  std::filesystem::path folder_ = std::filesystem::temp_directory_path() / text("vae_dist_source_warnings_", ::getpid());
-  DataConfig data_;
+  std::filesystem::path folder_ = std::filesystem::temp_directory_path() / base::text("vae_dist_source_warnings_", ::getpid());
+  config::DataConfig data_;
 };
 
 TEST_F(SourceWarnings, NameAFileThatIsListedTwice) {
@@ -73,4 +73,4 @@ TEST_F(SourceWarnings, KnowAFileOfAList) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::run

@@ -4,12 +4,12 @@
 
 #include "comm/thread_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 TEST(AgreedFlags, ReachEveryRankAfterTheSameStepTwoStepsLate) {
   for (const int ranks : {1, 2, 3, 4}) {
-    run_thread_ranks(ranks, [&](Communicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
       AgreedFlags flags(comm);
       for (int step = 0; step < 10; ++step) {
         Wishes mine;
@@ -24,23 +24,23 @@ TEST(AgreedFlags, ReachEveryRankAfterTheSameStepTwoStepsLate) {
 }
 
 TEST(AgreedFlags, AreOneWishWhereSeveralRanksHaveIt) {
-  run_thread_ranks(3, [&](Communicator& comm) {
+  comm::run_thread_ranks(3, [&](comm::Communicator& comm) {
     AgreedFlags flags(comm);
     for (int step = 0; step < 5; ++step) EXPECT_EQ(flags.exchange({.stop = true}).stop, step >= 2);
   });
 }
 
 TEST(AgreedFlags, LeaveTheCommunicatorUsable) {
-  run_thread_ranks(2, [&](Communicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
     {
       AgreedFlags flags(comm);
       flags.exchange({.stop = true});
     }
     std::int64_t one = 1;
-    comm.all_reduce_sum({&one, 1, DataType::int64});
+    comm.all_reduce_sum({&one, 1, comm::DataType::int64});
     EXPECT_EQ(one, 2);
   });
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

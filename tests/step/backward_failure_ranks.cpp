@@ -9,7 +9,7 @@
 #include "parallel/gradient_reducer.hpp"
 #include "run/rank_failure.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 // y = x, whose derivative cannot be computed.
@@ -20,18 +20,18 @@ struct Broken : torch::autograd::Function<Broken> {
   }
 };
 
-void train(const MpiWorld& world, Communicator& host, CollectiveLog& log, Watchdog& watchdog) {
-  NamedTensors leaves;
+void train(const comm::MpiWorld& world, comm::Communicator& host, comm::CollectiveLog& log, comm::Watchdog& watchdog) {
+  parallel::NamedTensors leaves;
   for (int i = 0; i < 6; ++i) leaves.emplace_back("leaf" + std::to_string(i), at::ones({300 + 40 * i}).requires_grad_());
-  ParameterArena arena(leaves, false);
+  parallel::ParameterArena arena(leaves, false);
   const at::Tensor statistics = at::zeros({4});
   const auto comm = host.duplicate();
-  ReducerOptions options;
+  parallel::ReducerOptions options;
   options.caps = {.first_bytes = 1000, .bytes = 3000};
-  GradientReducer reducer(arena, leaves, statistics, make_host_exchange(*comm, SumOrder::fast, {log, "gradients"}), options);
+  parallel::GradientReducer reducer(arena, leaves, statistics, parallel::make_host_exchange(*comm, comm::SumOrder::fast, {log, "gradients"}), options);
 
   for (int step = 1;; ++step) {
-    watchdog.enter("forward, backward and gradient exchange", step, Seconds(600));
+    watchdog.enter("forward, backward and gradient exchange", step, base::Seconds(600));
     reducer.begin_step();
     at::Tensor loss = at::zeros({});
     for (std::size_t i = 0; i < leaves.size(); ++i) {
@@ -47,15 +47,16 @@ void train(const MpiWorld& world, Communicator& host, CollectiveLog& log, Watchd
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step
 
 int main(int argc, char** argv) {
   using namespace vae_dist;
-  MpiWorld world(argc, argv);
-  CollectiveLog log;
+  using namespace vae_dist::step;
+  comm::MpiWorld world(argc, argv);
+  comm::CollectiveLog log;
   const auto host = world.make_communicator();
-  RankFailure failure(world, log, [&](const std::exception& error, const std::string& details) {
-    std::fprintf(stderr, "%s\n%s", describe(error, world.rank()).c_str(), details.c_str());
+  run::RankFailure failure(world, log, [&](const std::exception& error, const std::string& details) {
+    std::fprintf(stderr, "%s\n%s", base::describe(error, world.rank()).c_str(), details.c_str());
   }, [] {});
   try {
     train(world, *host, log, failure.watchdog());

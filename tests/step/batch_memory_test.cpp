@@ -5,22 +5,22 @@
 
 #include "data/model_input.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 // With a GPU: tests/gpu.
 TEST(BatchMemory, ForTheCpuIsPlainAndUsedAgain) {
-  const BatchMemory memory = batch_memory_for(c10::kCPU);
-  BatchArray<std::uint8_t> pixels(2 * 12, memory);
+  const data::BatchMemory memory = batch_memory_for(c10::kCPU);
+  data::BatchArray<std::uint8_t> pixels(2 * 12, memory);
   const void* const block = pixels.data();
   std::fill(pixels.begin(), pixels.end(), std::uint8_t{51});
   EXPECT_FALSE(at::from_blob(pixels.data(), {24}, at::kByte).is_pinned());
-  const at::Tensor images = model_input(pixels, {.shape = {3, 2, 2}, .layout = SampleLayout::nhwc});
+  const at::Tensor images = data::model_input(pixels, {.shape = {3, 2, 2}, .layout = data::SampleLayout::nhwc});
   pixels = {};
-  const BatchArray<std::uint8_t> again(2 * 12, memory);
+  const data::BatchArray<std::uint8_t> again(2 * 12, memory);
   EXPECT_EQ(again.data(), block);
   EXPECT_TRUE(at::allclose(images, at::full({2, 3, 2, 2}, 0.2)));  // its own values by now
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 TEST(BetaSchedule, IsConstantUnlessToldOtherwise) {
-  BetaConfig beta;
+  config::BetaConfig beta;
   beta.value = 4;
   EXPECT_EQ(beta_of_step(beta, 0), 4);
   EXPECT_EQ(beta_of_step(beta, 1000000), 4);
@@ -14,7 +14,7 @@ TEST(BetaSchedule, IsConstantUnlessToldOtherwise) {
 }
 
 TEST(BetaSchedule, RisesLinearlyAndStays) {
-  BetaConfig beta;
+  config::BetaConfig beta;
   beta.schedule = "linear";
   beta.from = 1;
   beta.to = 3;
@@ -27,7 +27,7 @@ TEST(BetaSchedule, RisesLinearlyAndStays) {
 }
 
 TEST(BetaSchedule, RisesAnewInEveryCycle) {
-  BetaConfig beta;
+  config::BetaConfig beta;
   beta.schedule = "cyclical";
   beta.to = 2;
   beta.period_steps = 8;
@@ -41,7 +41,7 @@ TEST(BetaSchedule, RisesAnewInEveryCycle) {
 }
 
 TEST(Capacity, RisesFromZeroAndStays) {
-  CapacityConfig capacity;
+  config::CapacityConfig capacity;
   EXPECT_EQ(capacity_of_step(capacity, 5), 0);
   capacity = {100.0, 25.0, 1000};
   EXPECT_EQ(capacity_of_step(capacity, 0), 0);
@@ -50,4 +50,4 @@ TEST(Capacity, RisesFromZeroAndStays) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

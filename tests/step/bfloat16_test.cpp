@@ -3,17 +3,17 @@
 
 #include "small_run.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 class Bfloat16 : public testing::TestWithParam<std::string> {
  protected:
-  static Config config(const std::string& precision) {
-    Config out = small_config(precision);
+  static config::Config config(const std::string& precision) {
+    config::Config out = small_config(precision);
     out.distributed.batch_norm = GetParam();
     return out;
   }
-  std::unique_ptr<Communicator> self_ = make_self_communicator();
+  std::unique_ptr<comm::Communicator> self_ = comm::make_self_communicator();
 };
 
 TEST_P(Bfloat16, KeepsWeightsGradientsAndOutputsInSinglePrecision) {
@@ -26,7 +26,7 @@ TEST_P(Bfloat16, KeepsWeightsGradientsAndOutputsInSinglePrecision) {
     }
   }
   const at::NoGradGuard no_grad;
-  const VaeOutput output = rank.model().forward(images_of_step(0, at::kFloat), noise_of_step(0, at::kFloat));
+  const model::VaeOutput output = rank.model().forward(images_of_step(0, at::kFloat), noise_of_step(0, at::kFloat));
   for (const at::Tensor& tensor : {output.reconstruction, output.mu, output.log_var}) EXPECT_EQ(tensor.scalar_type(), at::kFloat);
 }
 
@@ -46,4 +46,4 @@ TEST_P(Bfloat16, ComputesNearlyTheSame) {
 INSTANTIATE_TEST_SUITE_P(BatchNorm, Bfloat16, testing::Values("local", "sync"), [](const auto& info) { return info.param; });
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

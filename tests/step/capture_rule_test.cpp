@@ -5,23 +5,23 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-const std::vector<ProgressWords::Collective> kUsual = {{"statistics", 40}, {"bucket 0", 1024}, {"bucket 1", 2048}};
+const std::vector<base::ProgressWords::Collective> kUsual = {{"statistics", 40}, {"bucket 0", 1024}, {"bucket 1", 2048}};
 
-DeviceChoice gpu() {
-  DeviceChoice out;
+device::DeviceChoice gpu() {
+  device::DeviceChoice out;
   out.device = c10::Device(c10::kCUDA, 0);
   return out;
 }
 
-Config config_with(std::optional<bool> cuda_graph) {
-  Config config;
+config::Config config_with(std::optional<bool> cuda_graph) {
+  config::Config config;
   config.train.cuda_graph = cuda_graph;
   return config;
 }
@@ -48,7 +48,7 @@ TEST(CaptureRule, IsDueAtTheSameStepWhateverWasSeen) {
 }
 
 TEST(CaptureRule, ObjectsToOtherBytesAndToLess) {
-  for (const auto& other : {std::vector<ProgressWords::Collective>{{"statistics", 40}, {"bucket 0", 1024}, {"bucket 1", 2049}}, {{"statistics", 40}}, {}}) {
+  for (const auto& other : {std::vector<base::ProgressWords::Collective>{{"statistics", 40}, {"bucket 0", 1024}, {"bucket 1", 2049}}, {{"statistics", 40}}, {}}) {
     CaptureRule rule;
     for (int step = 0; step < 2; ++step) rule.saw(kUsual);
     rule.saw(other);
@@ -73,15 +73,15 @@ TEST(CudaGraph, IsCapturedOnAGpuUnlessItIsRefused) {
   EXPECT_TRUE(wants_capture(config_with(std::nullopt), gpu()));
   EXPECT_TRUE(wants_capture(config_with(true), gpu()));
   EXPECT_FALSE(wants_capture(config_with(false), gpu()));
-  for (const auto asked : {std::optional<bool>(), std::optional(true), std::optional(false)}) EXPECT_FALSE(wants_capture(config_with(asked), DeviceChoice{}));
+  for (const auto asked : {std::optional<bool>(), std::optional(true), std::optional(false)}) EXPECT_FALSE(wants_capture(config_with(asked), device::DeviceChoice{}));
 }
 
 TEST(CudaGraph, AutoIsEagerWhereItCannotBeAndTrueIsRefused) {
-  Config sync = config_with(std::nullopt), exact = sync;
+  config::Config sync = config_with(std::nullopt), exact = sync;
   sync.distributed.batch_norm = "sync";
   exact.train.precision = "fp64";
-  const std::vector<std::tuple<Config, DeviceChoice, std::string>> cases = {
-      {config_with(std::nullopt), DeviceChoice{}, "on the CPU"}, {sync, gpu(), "distributed.batch_norm is sync"}, {exact, gpu(), "train.precision is fp64"}};
+  const std::vector<std::tuple<config::Config, device::DeviceChoice, std::string>> cases = {
+      {config_with(std::nullopt), device::DeviceChoice{}, "on the CPU"}, {sync, gpu(), "distributed.batch_norm is sync"}, {exact, gpu(), "train.precision is fp64"}};
   for (auto [config, device, reason] : cases) {
     EXPECT_THAT(why_not_captured(config, device), HasSubstr(reason));
     EXPECT_FALSE(wants_capture(config, device));
@@ -92,7 +92,7 @@ TEST(CudaGraph, AutoIsEagerWhereItCannotBeAndTrueIsRefused) {
     try {
       check_cuda_graph(config, device);
       ADD_FAILURE() << reason;
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       EXPECT_THAT(error.what(), AllOf(HasSubstr("train.cuda_graph is true"), HasSubstr(reason), HasSubstr("Set train.cuda_graph=auto")));
     }
   }
@@ -100,9 +100,9 @@ TEST(CudaGraph, AutoIsEagerWhereItCannotBeAndTrueIsRefused) {
 
 // Fused optimizers on a GPU read their rate as a float.
 TEST(NumbersOfAStep, GoToAGpuUnlessThatWouldRoundThem) {
-  Config config;
+  config::Config config;
   EXPECT_TRUE(numbers_go_to_device(config, gpu()));
-  EXPECT_FALSE(numbers_go_to_device(config, DeviceChoice{}));
+  EXPECT_FALSE(numbers_go_to_device(config, device::DeviceChoice{}));
   config.train.precision = "fp64";
   for (const char* fused : {"adam", "adamw", "sgd"}) {
     config.train.optimizer.name = fused;
@@ -115,4 +115,4 @@ TEST(NumbersOfAStep, GoToAGpuUnlessThatWouldRoundThem) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

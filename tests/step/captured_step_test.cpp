@@ -9,7 +9,7 @@
 #include "base/error.hpp"
 #include "small_run.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 using testing::AllOf;
@@ -19,7 +19,7 @@ struct Counts {
   int recorded = 0, alive = 0, launches = 0;
 };
 
-class Rerun final : public RecordedWork {
+class Rerun final : public device::RecordedWork {
  public:
   Rerun(std::function<void()> work, Counts& counts) : work_(std::move(work)), counts_(counts) { ++counts_.alive; }
   ~Rerun() override { --counts_.alive; }
@@ -33,18 +33,18 @@ class Rerun final : public RecordedWork {
   Counts& counts_;
 };
 
-class Rerunning final : public WorkRecorder {
+class Rerunning final : public device::WorkRecorder {
  public:
   /// `before`: called in the place of each recording, with its number from 1; may throw.
   explicit Rerunning(Counts& counts, std::function<void(int)> before = {}) : counts_(counts), before_(std::move(before)) {}
 
-  std::unique_ptr<RecordedWork> record(const std::function<void()>& work) override {
+  std::unique_ptr<device::RecordedWork> record(const std::function<void()>& work) override {
     ++counts_.recorded;
     if (before_) before_(counts_.recorded);
     return std::make_unique<Rerun>(work, counts_);
   }
 
-  WaitClock* wait_clock() override { return nullptr; }
+  device::WaitClock* wait_clock() override { return nullptr; }
 
  private:
   Counts& counts_;
@@ -68,31 +68,31 @@ struct Case {
   std::string name;
   int ranks = 1;
   std::int64_t replicas = 1;
-  std::function<void(Config&)> change = [](Config&) {};
+  std::function<void(config::Config&)> change = [](config::Config&) {};
 };
 
 std::vector<Case> cases() {
-  const auto reproducible = [](Config& config) { config.distributed.reproducible = true; };
+  const auto reproducible = [](config::Config& config) { config.distributed.reproducible = true; };
   std::vector<Case> out = {{"OneRank"}, {"FourReplicas", 1, 4}, {"FourReplicasAsATree", 1, 4, reproducible}, {"TwoRanks", 2, 2}, {"TwoRanksOfFourReplicasAsATree", 2, 8, reproducible}};
-  out.push_back({"FourReplicasInSinglePrecision", 1, 4, [](Config& config) { config.train.precision = "fp32"; }});
-  out.push_back({"Capacity", 1, 2, [](Config& config) {
+  out.push_back({"FourReplicasInSinglePrecision", 1, 4, [](config::Config& config) { config.train.precision = "fp32"; }});
+  out.push_back({"Capacity", 1, 2, [](config::Config& config) {
                    config.objective.capacity.gamma = 10;
                    config.objective.capacity.max_nats = 1;
                    config.objective.capacity.steps = 20;
                  }});
-  out.push_back({"ClippedWithAnAverage", 1, 2, [](Config& config) {
+  out.push_back({"ClippedWithAnAverage", 1, 2, [](config::Config& config) {
                    config.train.gradient_clip_norm = 0.01;
                    config.train.ema_decay = 0.9;
                    config.train.precision = "fp32";
                  }});
-  for (const char* rule : {"adamw", "adamax", "sgd"}) out.push_back({std::string("With") + rule, 1, 2, [rule](Config& config) { config.train.optimizer.name = rule; }});
+  for (const char* rule : {"adamw", "adamax", "sgd"}) out.push_back({std::string("With") + rule, 1, 2, [rule](config::Config& config) { config.train.optimizer.name = rule; }});
   return out;
 }
 
 class CapturedSteps : public testing::TestWithParam<Case> {
  protected:
-  static Config config() {
-    Config out = small_config();
+  static config::Config config() {
+    config::Config out = small_config();
     out.distributed.first_bucket_mib = out.distributed.bucket_mib = 0.001;  // several buckets
     GetParam().change(out);
     return out;
@@ -100,7 +100,7 @@ class CapturedSteps : public testing::TestWithParam<Case> {
 };
 
 TEST_P(CapturedSteps, ComputeWhatEagerStepsDoBitForBit) {
-  run_thread_ranks(GetParam().ranks, [&](Communicator& comm) {
+  comm::run_thread_ranks(GetParam().ranks, [&](comm::Communicator& comm) {
     Rank eager(config(), GetParam().replicas, comm), captured(config(), GetParam().replicas, comm);
     const auto replicas_of_a_rank = static_cast<int>(GetParam().replicas / GetParam().ranks);
     Counts counts;
@@ -119,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, CapturedSteps, testing::ValuesIn(cases()), [](co
 
 class CapturedStepTest : public testing::Test {
  protected:
-  std::unique_ptr<Communicator> self_ = make_self_communicator();
+  std::unique_ptr<comm::Communicator> self_ = comm::make_self_communicator();
   Counts counts_;
 };
 
@@ -159,7 +159,7 @@ TEST_F(CapturedStepTest, GoesOnFromACheckpointAndEndsWhenAsked) {
   Rank first(small_config(), 2, *self_), second(small_config(), 2, *self_);
   first.learner().record_steps(std::make_unique<Rerunning>(counts_), true);
   for (std::int64_t number = 0; number < 6; ++number) first.step(number);
-  Checkpoint saved;
+  checkpoint::Checkpoint saved;
   saved.weights = first.learner().weights();
   saved.optimizer = first.learner().optimizer_state();
   second.learner().restore(saved, "saved");
@@ -173,7 +173,7 @@ TEST_F(CapturedStepTest, GoesOnFromACheckpointAndEndsWhenAsked) {
 
 TEST(CapturedStepOfRanks, IsGivenUpByAllWhereOneCannotRecordAndTrainingGoesOn) {
   for (const int failing_recording : {1, 2}) {
-    run_thread_ranks(2, [&](Communicator& comm) {
+    comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
       Rank plain(small_config(), 4, comm), rank(small_config(), 4, comm);
       Counts counts;
       rank.learner().record_steps(std::make_unique<Rerunning>(counts,
@@ -192,15 +192,15 @@ TEST(CapturedStepOfRanks, IsGivenUpByAllWhereOneCannotRecordAndTrainingGoesOn) {
 // A communicator refuses every call after one that failed.
 TEST_F(CapturedStepTest, FailsWithTheCommunicatorAndSaysWhatDoesWithoutIt) {
   Rank rank(small_config(), 1, *self_);
-  rank.learner().record_steps(std::make_unique<Rerunning>(counts_, [](int) { throw CommunicationFailure("ncclAllReduce failed: unhandled cuda error"); }), true);
+  rank.learner().record_steps(std::make_unique<Rerunning>(counts_, [](int) { throw base::CommunicationFailure("ncclAllReduce failed: unhandled cuda error"); }), true);
   for (std::int64_t number = 0; number < CaptureRule::kEagerSteps; ++number) rank.step(number);
   try {
     rank.step(CaptureRule::kEagerSteps);
     ADD_FAILURE() << "nothing was thrown";
-  } catch (const CommunicationFailure& error) {
+  } catch (const base::CommunicationFailure& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr("ncclAllReduce failed"), HasSubstr("train.cuda_graph=false")));
   }
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

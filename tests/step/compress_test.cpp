@@ -5,7 +5,7 @@
 
 #include "small_run.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 constexpr std::int64_t kSteps = 5, kReplicas = 8;
@@ -17,10 +17,10 @@ struct Course {
 
 // Of each rank.
 std::vector<Course> train(const std::string& compress, int ranks) {
-  Config config = small_config("fp32");
+  config::Config config = small_config("fp32");
   config.distributed.compress = compress;
   std::vector<Course> courses(static_cast<std::size_t>(ranks));
-  run_thread_ranks(ranks, [&](Communicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
     SmallRank rank(config, kReplicas, comm);
     Course& course = courses[static_cast<std::size_t>(comm.rank())];
     for (std::int64_t number = 0; number < kSteps; ++number) course.losses.push_back(rank.step(number)[0]);
@@ -48,4 +48,4 @@ TEST_P(Compress, LeavesEveryRankWithTheSameWeights) {
 INSTANTIATE_TEST_SUITE_P(Ranks, Compress, testing::Values(2, 4, 8));
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -7,7 +7,7 @@
 
 #include "small_run.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
 inline constexpr std::int64_t kSteps = 5;
 
@@ -17,9 +17,9 @@ struct Course {
   std::vector<at::Tensor> state;              // at the end
 };
 
-inline Course train(const Config& config, std::int64_t replicas, int ranks) {
+inline Course train(const config::Config& config, std::int64_t replicas, int ranks) {
   Course course;
-  run_thread_ranks(ranks, [&](Communicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
     SmallRank rank(config, replicas, comm);
     Course mine;
     for (std::int64_t number = 0; number < kSteps; ++number) {
@@ -59,4 +59,4 @@ inline void expect_same_state(const Course& ours, const Course& expected, double
     EXPECT_TRUE(at::allclose(ours.state[i], expected.state[i], tolerance, tolerance)) << "tensor " << i;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -5,21 +5,21 @@
 
 #include "comm/thread_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 // Nothing is agreed on then: rank 0 comes through alone. What NCCL gives is tested in tests/gpu.
 TEST(GradientMemory, IsOrdinaryWhereNcclDoesNotSum) {
-  DeviceChoice cpu, gpu;
+  device::DeviceChoice cpu, gpu;
   cpu.backend = "mpi";
   gpu.backend = "nccl";
-  run_thread_ranks(2, [&](Communicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
     if (comm.rank() != 0) return;
     const at::Tensor zeros = at::zeros({100}, at::kDouble);
-    EXPECT_TRUE(GradientMemory(cpu, SumOrder::fast, comm).zeros(100, at::kDouble).equal(zeros));
-    EXPECT_TRUE(GradientMemory(gpu, SumOrder::tree, comm).zeros(100, at::kDouble).equal(zeros));
+    EXPECT_TRUE(GradientMemory(cpu, comm::SumOrder::fast, comm).zeros(100, at::kDouble).equal(zeros));
+    EXPECT_TRUE(GradientMemory(gpu, comm::SumOrder::tree, comm).zeros(100, at::kDouble).equal(zeros));
   });
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

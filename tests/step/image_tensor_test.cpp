@@ -6,27 +6,27 @@
 #include "data/batch_maker.hpp"
 #include "../data/image_files.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
-using ImageTensor = ImageFileTest;
+using ImageTensor = data::ImageFileTest;
 
 // What a GPU does with images, beside what the loader's thread does with their bytes.
 TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
-  for (const SampleLayout layout : {SampleLayout::nhw, SampleLayout::nhwc}) {
-    const bool coloured = layout == SampleLayout::nhwc;
-    const SampleDataset dataset = open(coloured ? make_images("coloured.h5", {24, 4, 5, 3}) : make_images("grey.h5", {24, 4, 5}));
+  for (const data::SampleLayout layout : {data::SampleLayout::nhw, data::SampleLayout::nhwc}) {
+    const bool coloured = layout == data::SampleLayout::nhwc;
+    const data::SampleDataset dataset = open(coloured ? make_images("coloured.h5", {24, 4, 5, 3}) : make_images("grey.h5", {24, 4, 5}));
     ASSERT_EQ(dataset.layout(), layout);
-    BatchPlan plan;
+    data::BatchPlan plan;
     plan.seed = 1265;
     plan.global_batch = plan.count = 24;
     plan.horizontal_flip = true;
-    BatchPlan later = plan;
+    data::BatchPlan later = plan;
     later.flip_on_device = true;
     for (const bool channels_last : {true, false}) {
-      const InputFormat format{.shape = dataset.shape(), .layout = layout, .scale = dataset.scale(), .low = -1, .channels_last = channels_last};
+      const data::InputFormat format{.shape = dataset.shape(), .layout = layout, .scale = dataset.scale(), .low = -1, .channels_last = channels_last};
       for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
-        const Batch mirrored = make_batch(dataset, plan, epoch, 0), plain = make_batch(dataset, later, epoch, 0);
+        const data::Batch mirrored = data::make_batch(dataset, plan, epoch, 0), plain = data::make_batch(dataset, later, epoch, 0);
         EXPECT_TRUE(mirrored.mirrored.empty());
         ASSERT_EQ(plain.mirrored.size(), 24U);
         ASSERT_FALSE(plain.pixels == mirrored.pixels);
@@ -39,4 +39,4 @@ TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -5,13 +5,13 @@
 
 #include "step/make_model.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
-constexpr SampleShape kShape = {3, 32, 32};
+constexpr data::SampleShape kShape = {3, 32, 32};
 
-Config config_of(std::int64_t seed, const std::string& precision = "fp32") {
-  Config config;
+config::Config config_of(std::int64_t seed, const std::string& precision = "fp32") {
+  config::Config config;
   config.run.seed = seed;
   config.model.hidden_dims = {16, 32};
   config.model.latent_dim = 20;
@@ -23,7 +23,7 @@ TEST(InitialWeights, FollowFromTheSeedAlone) {
   const auto first = make_model(config_of(7), kShape);
   at::manual_seed(99);
   const auto second = make_model(config_of(7), kShape);
-  const NamedTensors ours = named_state(*first), theirs = named_state(*second);
+  const parallel::NamedTensors ours = named_state(*first), theirs = named_state(*second);
   for (std::size_t i = 0; i < ours.size(); ++i) EXPECT_TRUE(ours[i].second.equal(theirs[i].second)) << ours[i].first;
 }
 
@@ -77,4 +77,4 @@ TEST(InitialWeights, AreUniformWithinOneOverTheRootOfTheFanIn) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -5,7 +5,7 @@
 #include "base/error.hpp"
 #include "small_run.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 using testing::AllOf;
@@ -14,29 +14,29 @@ using testing::Not;
 
 class LearnerTest : public testing::Test {
  protected:
-  static Checkpoint checkpoint_of(SmallRank& rank) {
-    Checkpoint checkpoint;
+  static checkpoint::Checkpoint checkpoint_of(SmallRank& rank) {
+    checkpoint::Checkpoint checkpoint;
     checkpoint.weights = rank.learner().weights();
     checkpoint.optimizer = rank.learner().optimizer_state();
     return checkpoint;
   }
 
-  static std::string refusal(SmallRank& rank, const Checkpoint& checkpoint) {
+  static std::string refusal(SmallRank& rank, const checkpoint::Checkpoint& checkpoint) {
     try {
       rank.learner().restore(checkpoint, "runs/mnist/checkpoints");
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       return error.what();
     }
     return "";
   }
 
-  std::unique_ptr<Communicator> self_ = make_self_communicator();
+  std::unique_ptr<comm::Communicator> self_ = comm::make_self_communicator();
 };
 
 TEST_F(LearnerTest, GoesOnFromItsCheckpointBitForBit) {
   SmallRank first(small_config(), 4, *self_);
   for (const std::int64_t number : {0, 1, 2}) first.step(number);
-  const Checkpoint saved = checkpoint_of(first);
+  const checkpoint::Checkpoint saved = checkpoint_of(first);
 
   SmallRank second(small_config(), 4, *self_);
   second.learner().restore(saved, "saved");
@@ -46,7 +46,7 @@ TEST_F(LearnerTest, GoesOnFromItsCheckpointBitForBit) {
 }
 
 TEST_F(LearnerTest, GoesOnInAnotherMemoryOrder) {
-  Config contiguous = small_config();
+  config::Config contiguous = small_config();
   contiguous.train.channels_last = false;
   SmallRank first(small_config(), 4, *self_), second(contiguous, 4, *self_);
   first.step(0);
@@ -59,18 +59,18 @@ TEST_F(LearnerTest, GoesOnInAnotherMemoryOrder) {
 TEST_F(LearnerTest, KeepsWhatItGaveAwayWhileTrainingGoesOn) {
   SmallRank rank(small_config(), 4, *self_);
   rank.step(0);
-  const Checkpoint snapshot = checkpoint_of(rank);
-  const std::string weights = encode_safetensors(snapshot.weights), optimizer = encode_safetensors(snapshot.optimizer);
+  const checkpoint::Checkpoint snapshot = checkpoint_of(rank);
+  const std::string weights = checkpoint::encode_safetensors(snapshot.weights), optimizer = checkpoint::encode_safetensors(snapshot.optimizer);
   rank.step(1);
-  EXPECT_EQ(encode_safetensors(snapshot.weights), weights);
-  EXPECT_EQ(encode_safetensors(snapshot.optimizer), optimizer);
-  EXPECT_NE(encode_safetensors(checkpoint_of(rank).weights), weights);
+  EXPECT_EQ(checkpoint::encode_safetensors(snapshot.weights), weights);
+  EXPECT_EQ(checkpoint::encode_safetensors(snapshot.optimizer), optimizer);
+  EXPECT_NE(checkpoint::encode_safetensors(checkpoint_of(rank).weights), weights);
 }
 
 TEST_F(LearnerTest, RefusesWeightsThatDoNotFitWithEveryMisfitAndChangesNothing) {
   SmallRank rank(small_config(), 4, *self_), other(small_config(), 4, *self_);
   other.step(0);
-  Checkpoint checkpoint = checkpoint_of(other);
+  checkpoint::Checkpoint checkpoint = checkpoint_of(other);
   auto& weights = checkpoint.weights.tensors;
   weights["head.weight"] = weights.at("fc_mu.bias");
   weights.erase("fc_mu.bias");
@@ -87,7 +87,7 @@ TEST_F(LearnerTest, RefusesWeightsThatDoNotFitWithEveryMisfitAndChangesNothing) 
 
 TEST_F(LearnerTest, RefusesAnOptimizersStateThatDoesNotFitWithEveryMisfit) {
   SmallRank rank(small_config(), 4, *self_);
-  Checkpoint checkpoint = checkpoint_of(rank);
+  checkpoint::Checkpoint checkpoint = checkpoint_of(rank);
   auto& state = checkpoint.optimizer.tensors;
   state.erase("exp_avg.fc_mu.weight");
   state.erase("step");
@@ -98,13 +98,13 @@ TEST_F(LearnerTest, RefusesAnOptimizersStateThatDoesNotFitWithEveryMisfit) {
 }
 
 TEST_F(LearnerTest, BeginsWithAnotherRunsWeightsAndItsOptimizersStateWhereAllOfItFits) {
-  Config averaging = small_config();
+  config::Config averaging = small_config();
   averaging.train.ema_decay = 0.9;
   SmallRank parent(averaging, 4, *self_);
   for (const std::int64_t number : {0, 1}) parent.step(number);
-  const Checkpoint saved = checkpoint_of(parent);
+  const checkpoint::Checkpoint saved = checkpoint_of(parent);
 
-  Config slower = averaging, descent = averaging, plain = small_config();
+  config::Config slower = averaging, descent = averaging, plain = small_config();
   slower.train.optimizer.learning_rate = 1e-4;
   descent.train.optimizer.name = "sgd";
   descent.train.optimizer.momentum = 0.9;
@@ -113,9 +113,9 @@ TEST_F(LearnerTest, BeginsWithAnotherRunsWeightsAndItsOptimizersStateWhereAllOfI
   EXPECT_TRUE(same_tensors(same.state(), parent.state()));
   EXPECT_FALSE(other.learner().begin_with(saved, "parent"));
   EXPECT_TRUE(without.learner().begin_with(saved, "parent"));
-  const std::string weights = encode_safetensors(saved.weights);
-  EXPECT_EQ(encode_safetensors(other.learner().weights()), weights);
-  EXPECT_EQ(encode_safetensors(without.learner().weights()), weights);
+  const std::string weights = checkpoint::encode_safetensors(saved.weights);
+  EXPECT_EQ(checkpoint::encode_safetensors(other.learner().weights()), weights);
+  EXPECT_EQ(checkpoint::encode_safetensors(without.learner().weights()), weights);
   for (const auto& [name, tensor] : other.learner().optimizer_state().tensors) {
     if (name.starts_with("ema."))
       EXPECT_TRUE(tensor.equal(saved.optimizer.tensors.at(name))) << name;
@@ -127,10 +127,10 @@ TEST_F(LearnerTest, BeginsWithAnotherRunsWeightsAndItsOptimizersStateWhereAllOfI
 TEST_F(LearnerTest, AnAverageThatIsNotGivenBeginsAtTheGivenWeights) {
   SmallRank parent(small_config(), 4, *self_);
   parent.step(0);
-  Config averaging = small_config();
+  config::Config averaging = small_config();
   averaging.train.ema_decay = 0.9;
   SmallRank rank(averaging, 4, *self_);
-  Checkpoint weights_alone;
+  checkpoint::Checkpoint weights_alone;
   weights_alone.weights = parent.learner().weights();
   EXPECT_FALSE(rank.learner().begin_with(weights_alone, "weights.pt"));
   const auto state = rank.learner().optimizer_state().tensors;
@@ -150,14 +150,14 @@ TEST_F(LearnerTest, CountsEveryParameter) {
 TEST(ReplicatedLearners, HaveTheStateOfRankZero) {
   std::vector<at::Tensor> expected;
   {
-    const auto self = make_self_communicator();
+    const auto self = comm::make_self_communicator();
     SmallRank rank(small_config(), 4, *self);
     rank.step(0);
     expected = rank.state();
   }
-  run_thread_ranks(3, [&](Communicator& comm) {
-    const auto self = make_self_communicator();
-    Config config = small_config();
+  comm::run_thread_ranks(3, [&](comm::Communicator& comm) {
+    const auto self = comm::make_self_communicator();
+    config::Config config = small_config();
     config.run.seed += comm.rank();
     // Each has trained alone, by another number of steps.
     SmallRank rank(config, 4, *self);
@@ -168,4 +168,4 @@ TEST(ReplicatedLearners, HaveTheStateOfRankZero) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

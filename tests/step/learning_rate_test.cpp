@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 LearningRatePlan plan_of(const std::string& name) {
@@ -73,7 +73,7 @@ TEST(LearningRate, OfARunOfOneStepIsTheBase) {
 }
 
 TEST(LearningRatePlan, ScalesWithTheGlobalBatchWhereABatchIsGiven) {
-  TrainConfig train;
+  config::TrainConfig train;
   train.optimizer.learning_rate = 0.001;
   train.global_batch = 512;
   EXPECT_DOUBLE_EQ(learning_rate_plan(train, 7, 70).base, 0.001);
@@ -84,4 +84,4 @@ TEST(LearningRatePlan, ScalesWithTheGlobalBatchWhereABatchIsGiven) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -1,56 +1,56 @@
 // Whatever the model and the objective, a training is the same at any number of ranks: what looks at a batch looks at replicas.
 #include "course.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 struct Setting {
   const char* name;
-  void (*apply)(Config& config);
+  void (*apply)(config::Config& config);
 };
 
 void PrintTo(const Setting& setting, std::ostream* out) { *out << setting.name; }
 
-Config config_of(const Setting& setting) {
-  Config config = small_config();
+config::Config config_of(const Setting& setting) {
+  config::Config config = small_config();
   setting.apply(config);
   return config;
 }
 
-void free_bits(Config& config) {
+void free_bits(config::Config& config) {
   config.objective.reduction = "sum";
   config.objective.free_bits = 0.12;
 }
 
-void capacity(Config& config) { config.objective.capacity = {0.5, 1.0, 10}; }
+void capacity(config::Config& config) { config.objective.capacity = {0.5, 1.0, 10}; }
 
-void optimal(Config& config) {
+void optimal(config::Config& config) {
   config.objective.variance = "optimal";
   config.objective.reduction = "sum";
 }
 
-void draws(Config& config) {
+void draws(config::Config& config) {
   optimal(config);
   config.objective.importance_samples = 3;
 }
 
-void autoencoder(Config& config) {
+void autoencoder(config::Config& config) {
   config.model.name = "autoencoder";
   optimal(config);
 }
 
-void decoder_only(Config& config) {
+void decoder_only(config::Config& config) {
   config.model.name = "decoder_only";
   config.objective.reduction = "sum";
   config.objective.prior_samples = 10;  // the replicas of 4 bring 12
 }
 
-void mlp(Config& config) {
+void mlp(config::Config& config) {
   config.model.name = "mlp_vae";
   config.objective.likelihood = "bernoulli";
 }
 
-void resnet(Config& config) {
+void resnet(config::Config& config) {
   config.model.name = "resnet_vae";
   config.model.attention_at = {5};
   config.model.latent = "spatial";
@@ -59,7 +59,7 @@ void resnet(Config& config) {
   config.objective.variance = "predicted";
 }
 
-void logistic(Config& config) { config.objective.likelihood = "discretized_logistic"; }
+void logistic(config::Config& config) { config.objective.likelihood = "discretized_logistic"; }
 
 const Setting kSettings[] = {{"free_bits", free_bits}, {"capacity", capacity},         {"optimal", optimal}, {"draws", draws},       {"autoencoder", autoencoder},
                              {"decoder_only", decoder_only}, {"mlp", mlp}, {"resnet", resnet}, {"logistic", logistic}};
@@ -81,7 +81,7 @@ TEST_P(EveryObjective, IsTheSameAtAnyNumberOfRanks) {
 
 TEST_P(EveryObjective, HasTheSameBitsAtAnyNumberOfRanksWhereThatIsAskedFor) {
   for (const char* precision : {"fp64", "fp32"}) {
-    Config config = config_of(GetParam());
+    config::Config config = config_of(GetParam());
     config.distributed.reproducible = true;
     config.train.precision = precision;
     const Course alone = train(config, 4, 1);
@@ -94,7 +94,7 @@ TEST_P(EveryObjective, HasTheSameBitsAtAnyNumberOfRanksWhereThatIsAskedFor) {
 }
 
 TEST_P(EveryObjective, IsTheSameAtAnyNumberOfRanksWithGlobalBatchNorm) {
-  Config config = config_of(GetParam());
+  config::Config config = config_of(GetParam());
   config.distributed.batch_norm = "sync";
   const Course alone = train(config, 4, 1);
   for (const int ranks : {2, 4}) {
@@ -110,7 +110,7 @@ INSTANTIATE_TEST_SUITE_P(Settings, EveryObjective, testing::ValuesIn(kSettings),
 class ObjectiveOfReplicas : public testing::TestWithParam<Setting> {};
 
 TEST_P(ObjectiveOfReplicas, LooksAtEachEvenWhereTheyPassTheNetworkAsOneBatch) {
-  Config config = config_of(GetParam());
+  config::Config config = config_of(GetParam());
   config.distributed.batch_norm = "sync";
   const Course four = train(config, 4, 1), one = train(config, 1, 1);
   // The first step's networks compute the same; only the terms differ.
@@ -121,13 +121,13 @@ TEST_P(ObjectiveOfReplicas, LooksAtEachEvenWhereTheyPassTheNetworkAsOneBatch) {
 INSTANTIATE_TEST_SUITE_P(Settings, ObjectiveOfReplicas, testing::ValuesIn({kSettings[0], kSettings[1], kSettings[2]}), setting_name);
 
 TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {
-  Config config = small_config();
+  config::Config config = small_config();
   optimal(config);
   double alone = 0;
   for (const int ranks : {1, 2, 4}) {
     std::vector<double> errors(static_cast<std::size_t>(ranks));
     std::vector<double> mean_of_steps(static_cast<std::size_t>(ranks), 0);
-    run_thread_ranks(ranks, [&](Communicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
       const auto mine = static_cast<std::size_t>(comm.rank());
       SmallRank rank(config, 4, comm);
       for (std::int64_t number = 0; number < kSteps; ++number) mean_of_steps[mine] += rank.step(number)[5] / kSteps;
@@ -146,4 +146,4 @@ TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

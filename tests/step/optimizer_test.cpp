@@ -6,7 +6,7 @@
 
 #include "small_run.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 // One parameter of three values with these gradients.
@@ -17,12 +17,12 @@ struct OneParameter {
   std::vector<double> values() const { return {parameter.const_data_ptr<double>(), parameter.const_data_ptr<double>() + 3}; }
 
   at::Tensor parameter = at::tensor({1.0, -2.0, 0.5}, at::kDouble).requires_grad_();
-  ParameterArena arena;
+  parallel::ParameterArena arena;
   const at::Tensor take = at::zeros({1}), skip = at::ones({1});
 };
 
-OptimizerConfig rule(const std::string& name) {
-  OptimizerConfig config;
+config::OptimizerConfig rule(const std::string& name) {
+  config::OptimizerConfig config;
   config.name = name;
   return config;
 }
@@ -38,7 +38,7 @@ TEST(Sgd, GoesAgainstTheGradient) {
 
 TEST(Sgd, KeepsItsMomentum) {
   const OneParameter one;
-  OptimizerConfig config = rule("sgd");
+  config::OptimizerConfig config = rule("sgd");
   config.momentum = 0.5;
   config.weight_decay = 0.5;
   const auto optimizer = make_optimizer(one.arena, config);
@@ -51,7 +51,7 @@ TEST(Sgd, KeepsItsMomentum) {
 
 TEST(Adamax, StepsByTheLargestGradientSoFar) {
   const OneParameter one;
-  OptimizerConfig config = rule("adamax");
+  config::OptimizerConfig config = rule("adamax");
   config.epsilon = 0;
   const auto optimizer = make_optimizer(one.arena, config);
   one.set_gradient({4, 4, 4});
@@ -67,7 +67,7 @@ class EveryOptimizer : public testing::TestWithParam<std::string> {};
 
 TEST_P(EveryOptimizer, LeavesEverythingAsItIsInASkippedStep) {
   const OneParameter one;
-  OptimizerConfig config = rule(GetParam());
+  config::OptimizerConfig config = rule(GetParam());
   if (GetParam() == "sgd") config.momentum = 0.9;
   const auto optimizer = make_optimizer(one.arena, config);
   one.set_gradient({1, 2, 3});
@@ -86,7 +86,7 @@ TEST_P(EveryOptimizer, LeavesEverythingAsItIsInASkippedStep) {
 // What a captured step reads anew at each launch.
 TEST_P(EveryOptimizer, TakesTheRateFromATensorBitForBit) {
   for (const bool momentum : {false, true}) {
-    OptimizerConfig config = rule(GetParam());
+    config::OptimizerConfig config = rule(GetParam());
     if (momentum && GetParam() == "sgd") config.momentum = 0.9;
     config.weight_decay = 0.01;
     const OneParameter one, other;
@@ -102,14 +102,14 @@ TEST_P(EveryOptimizer, TakesTheRateFromATensorBitForBit) {
 }
 
 TEST_P(EveryOptimizer, GoesOnFromItsCheckpointBitForBit) {
-  const auto self = make_self_communicator();
-  Config config = small_config();
+  const auto self = comm::make_self_communicator();
+  config::Config config = small_config();
   config.train.optimizer = rule(GetParam());
   if (GetParam() == "sgd") config.train.optimizer.momentum = 0.9;
   config.train.ema_decay = 0.9;
   SmallRank first(config, 4, *self);
   for (const std::int64_t number : {0, 1, 2}) first.step(number);
-  Checkpoint saved;
+  checkpoint::Checkpoint saved;
   saved.weights = first.learner().weights();
   saved.optimizer = first.learner().optimizer_state();
   SmallRank second(config, 4, *self);
@@ -155,4 +155,4 @@ TEST(WeightAverage, IsInTheModelForAsLongAsItIsAskedFor) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 using testing::AllOf;
@@ -17,8 +17,8 @@ using testing::Not;
 TEST(OutOfMemory, IsKnownByItsErrors) {
   EXPECT_TRUE(is_out_of_memory(std::bad_alloc()));
   EXPECT_TRUE(is_out_of_memory(c10::OutOfMemoryError({__func__, __FILE__, __LINE__}, "CUDA out of memory. Tried to allocate 2.00 GiB.")));
-  EXPECT_TRUE(is_out_of_memory(Failure("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")));
-  EXPECT_FALSE(is_out_of_memory(Failure("CUDNN_STATUS_EXECUTION_FAILED")));
+  EXPECT_TRUE(is_out_of_memory(base::Failure("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")));
+  EXPECT_FALSE(is_out_of_memory(base::Failure("CUDNN_STATUS_EXECUTION_FAILED")));
   EXPECT_FALSE(is_out_of_memory(std::logic_error("shapes differ")));
 }
 
@@ -54,7 +54,7 @@ TEST(LargerReplicas, LeaveEachAtLeastTwoSamples) {
 }
 
 TEST(ModelBytes, CountWhatIsKeptForEachParameter) {
-  Config config;
+  config::Config config;
   EXPECT_EQ(model_bytes(config, 1000, 1), 16e3) << "value, gradient, two moments";
   config.train.optimizer.name = "sgd";
   EXPECT_EQ(model_bytes(config, 1000, 1), 8e3);
@@ -84,7 +84,7 @@ class OutOfMemoryText : public testing::Test {
  protected:
   const ReplicaPlan plan_{64, 2, 2, 0};
   const MemoryNeed need_{45.2e6, 3.1e9, true};
-  DistributedConfig config_;
+  config::DistributedConfig config_;
 };
 
 TEST_F(OutOfMemoryText, SaysWhatAReplicaNeedsAndProposesALargerR) {
@@ -114,4 +114,4 @@ TEST_F(OutOfMemoryText, SaysWhereThereIsNoLargerR) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

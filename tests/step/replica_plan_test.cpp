@@ -4,7 +4,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 using testing::HasSubstr;
@@ -12,7 +12,7 @@ using testing::HasSubstr;
 std::string refusal(std::int64_t global_batch, std::int64_t replicas, int world_size, std::int64_t samples) {
   try {
     make_replica_plan(global_batch, replicas, world_size, 0, samples);
-  } catch (const BadInput& error) {
+  } catch (const base::BadInput& error) {
     return error.what();
   }
   return "";
@@ -67,4 +67,4 @@ TEST(ReplicaPlan, RefusesADatasetSmallerThanABatch) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

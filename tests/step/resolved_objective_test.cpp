@@ -4,36 +4,36 @@
 #include "step/make_model.hpp"
 #include "step/resolved_objective.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
-constexpr SampleShape kShape = {3, 64, 64};
+constexpr data::SampleShape kShape = {3, 64, 64};
 
-ResolvedObjective resolve(const Config& config, std::int64_t samples = 20000) { return resolve_objective(config, samples, kShape); }
+ResolvedObjective resolve(const config::Config& config, std::int64_t samples = 20000) { return resolve_objective(config, samples, kShape); }
 
 TEST(Objective, IsTheReferenceWeightOfTheGlobalBatchUnlessToldOtherwise) {
-  Config config;
+  config::Config config;
   config.train.global_batch = 128;
   const ResolvedObjective objective = resolve(config);
   EXPECT_DOUBLE_EQ(objective.kld_weight, 0.0005);
   EXPECT_EQ(objective.rule, "reference: 0.00025 * 128 / 64 (auto)");
-  EXPECT_EQ(objective.options.reduction, Reduction::mean);
+  EXPECT_EQ(objective.options.reduction, objective::Reduction::mean);
   EXPECT_DOUBLE_EQ(objective.beta_at(0), 1);
 }
 
 TEST(Objective, IsTheExactBoundWhereTheLossIsInNats) {
-  Config config;
+  config::Config config;
   config.objective.reduction = "sum";
   config.objective.sigma = 0.1;
   const ResolvedObjective objective = resolve(config);
   EXPECT_DOUBLE_EQ(objective.kld_weight, 1);
   EXPECT_EQ(objective.rule, "elbo: 1 (auto)");
-  EXPECT_EQ(objective.options.reduction, Reduction::sum);
+  EXPECT_EQ(objective.options.reduction, objective::Reduction::sum);
   EXPECT_DOUBLE_EQ(objective.likelihood.sigma, 0.1);
 }
 
 TEST(Objective, FollowsEveryRule) {
-  Config config;
+  config::Config config;
   config.objective.kld_weight.weight = 0.01;
   config.objective.kld_weight.rule = "batch_over_dataset";
   EXPECT_DOUBLE_EQ(resolve(config).kld_weight, 64.0 / 20000);
@@ -48,7 +48,7 @@ TEST(Objective, FollowsEveryRule) {
 }
 
 TEST(Objective, DoesNotKnowHowManyReplicasOrRanksThereAre) {
-  Config config;
+  config::Config config;
   for (const char* rule : {"reference", "batch_over_dataset", "fixed", "elbo"}) {
     config.objective.kld_weight.rule = rule;
     config.distributed.replicas.reset();
@@ -59,28 +59,28 @@ TEST(Objective, DoesNotKnowHowManyReplicasOrRanksThereAre) {
 }
 
 TEST(NetworkOptions, EndInSigmoidOrTanhByTheRangeOfTheImages) {
-  Config config;
-  EXPECT_EQ(network_options(config, kShape).output, Activation::sigmoid);
+  config::Config config;
+  EXPECT_EQ(network_options(config, kShape).output, model::Activation::sigmoid);
   config.data.range = {-1, 1};
-  EXPECT_EQ(network_options(config, kShape).output, Activation::tanh);
+  EXPECT_EQ(network_options(config, kShape).output, model::Activation::tanh);
   config.data.range = {0, 1};
   config.model.output = "tanh";
-  EXPECT_EQ(network_options(config, kShape).output, Activation::tanh) << "PyTorch-VAE's head, asked for";
+  EXPECT_EQ(network_options(config, kShape).output, model::Activation::tanh) << "PyTorch-VAE's head, asked for";
 }
 
 TEST(NetworkOptions, AreTheImagesAndTheConfigurations) {
-  Config config;
+  config::Config config;
   config.model.latent_dim = 17;
   config.model.hidden_dims = {5, 6};
   config.model.activation = "silu";
-  const NetworkOptions options = network_options(config, {1, 28, 30});
+  const model::NetworkOptions options = network_options(config, {1, 28, 30});
   EXPECT_EQ(options.channels, 1);
   EXPECT_EQ(options.height, 28);
   EXPECT_EQ(options.width, 30);
   EXPECT_EQ(options.latent_dim, 17);
   EXPECT_EQ(options.hidden_dims, (std::vector<std::int64_t>{5, 6}));
-  EXPECT_EQ(options.activation, Activation::silu);
+  EXPECT_EQ(options.activation, model::Activation::silu);
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -6,7 +6,7 @@
 
 #include "small_run.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 // The global batch of a step with one value that is not a number.
@@ -20,8 +20,8 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN(), kInfinity = st
 
 class SkippedStep : public testing::TestWithParam<std::tuple<std::string, double>> {
  protected:
-  static Config config() {
-    Config out = small_config();
+  static config::Config config() {
+    config::Config out = small_config();
     out.distributed.batch_norm = std::get<0>(GetParam());
     out.train.gradient_clip_norm = 0.05;  // an arena that holds NaN is scaled by NaN, with what lies between the gradients
     return out;
@@ -29,7 +29,7 @@ class SkippedStep : public testing::TestWithParam<std::tuple<std::string, double
 };
 
 TEST_P(SkippedStep, LeavesWeightsMomentsCountsAndStatisticsUntouchedBitForBit) {
-  const auto self = make_self_communicator();
+  const auto self = comm::make_self_communicator();
   SmallRank rank(config(), 4, *self);
   rank.step(0);
   const auto before = rank.state();
@@ -40,7 +40,7 @@ TEST_P(SkippedStep, LeavesWeightsMomentsCountsAndStatisticsUntouchedBitForBit) {
 }
 
 TEST_P(SkippedStep, LeavesNoTraceInTheStepsThatFollow) {
-  const auto self = make_self_communicator();
+  const auto self = comm::make_self_communicator();
   SmallRank with(config(), 4, *self), without(config(), 4, *self);
   with.step(0);
   without.step(0);
@@ -51,7 +51,7 @@ TEST_P(SkippedStep, LeavesNoTraceInTheStepsThatFollow) {
 
 TEST_P(SkippedStep, IsSkippedOnEveryRankWhereverTheBadImageIs) {
   for (const int bad_sample : {0, 15}) {
-    run_thread_ranks(2, [&](Communicator& comm) {
+    comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
       SmallRank rank(config(), 4, comm);
       rank.step(0);
       const auto before = rank.state();
@@ -64,7 +64,7 @@ TEST_P(SkippedStep, IsSkippedOnEveryRankWhereverTheBadImageIs) {
 
 // Where nothing is added up, what a bad step left in the arena is only written over.
 TEST_P(SkippedStep, LeavesNoTraceWithOneReplicaARank) {
-  run_thread_ranks(4, [&](Communicator& comm) {
+  comm::run_thread_ranks(4, [&](comm::Communicator& comm) {
     SmallRank with(config(), 4, comm), without(config(), 4, comm);
     with.step(0);
     without.step(0);
@@ -78,12 +78,12 @@ INSTANTIATE_TEST_SUITE_P(Causes, SkippedStep, testing::Combine(testing::Values("
                          [](const auto& info) { return std::get<0>(info.param) + (std::isnan(std::get<1>(info.param)) ? "NaN" : "Infinite"); });
 
 TEST(StepAboveTheNorm, IsSkippedAndLeavesNoTrace) {
-  const auto self = make_self_communicator();
+  const auto self = comm::make_self_communicator();
   SmallRank free(small_config(), 4, *self);
   const double norm = free.step(0)[3];
   ASSERT_GT(norm, 0);
 
-  Config config = small_config();
+  config::Config config = small_config();
   config.train.skip_step_above_norm = norm * 0.999;
   SmallRank strict(config, 4, *self);
   const auto before = strict.state();
@@ -99,12 +99,12 @@ TEST(StepAboveTheNorm, IsSkippedAndLeavesNoTrace) {
 }
 
 TEST(ClippedStep, GoesOnWithTheGradientAtTheLimitAndTellsTheNormBefore) {
-  const auto self = make_self_communicator();
+  const auto self = comm::make_self_communicator();
   SmallRank free(small_config(), 4, *self);
   const double norm = free.step(0)[3];
   const auto gradients = free.gradients();
 
-  Config config = small_config();
+  config::Config config = small_config();
   config.train.gradient_clip_norm = norm / 2;
   SmallRank clipped(config, 4, *self);
   EXPECT_EQ(clipped.step(0)[3], norm);
@@ -113,4 +113,4 @@ TEST(ClippedStep, GoesOnWithTheGradientAtTheLimitAndTellsTheNormBefore) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -10,14 +10,14 @@
 #include "comm/thread_communicator.hpp"
 #include "step/learner.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
-inline constexpr SampleShape kSmallShape = {1, 9, 12};
+inline constexpr data::SampleShape kSmallShape = {1, 9, 12};
 inline constexpr std::int64_t kSmallBatch = 16;
 inline constexpr double kSmallKldFactor = 0.01, kSmallCapacity = 0.37, kSmallLearningRate = 0.005;
 
-inline Config small_config(const std::string& precision = "fp64") {
-  Config config;
+inline config::Config small_config(const std::string& precision = "fp64") {
+  config::Config config;
   config.model.hidden_dims = {4, 6};
   config.model.latent_dim = 3;
   config.train.precision = precision;
@@ -37,15 +37,15 @@ inline at::Tensor noise_of_step(std::int64_t step, at::ScalarType type = at::kDo
 /// One rank's learner, and its part of each global batch.
 class SmallRank {
  public:
-  SmallRank(const Config& config, std::int64_t replicas, Communicator& comm)
+  SmallRank(const config::Config& config, std::int64_t replicas, comm::Communicator& comm)
       : type_(config.train.precision == "fp64" ? at::kDouble : at::kFloat),
         plan_(make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
-        learner_(config, kSmallShape, plan_, DeviceChoice{}, comm, log_) {
+        learner_(config, kSmallShape, plan_, device::DeviceChoice{}, comm, log_) {
     at::set_num_threads(1);  // of this thread, where ranks are threads
   }
 
   Learner& learner() { return learner_; }
-  LatentModel& model() { return learner_.model(); }
+  model::LatentModel& model() { return learner_.model(); }
   at::ScalarType type() const { return type_; }
 
   /// This rank's part of a global batch.
@@ -55,7 +55,7 @@ class SmallRank {
   std::vector<double> step(std::int64_t number) { return step(images_of_step(number, type_), number); }
 
   /// The same with other images, and with other numbers.
-  std::vector<double> step(const at::Tensor& global_images, std::int64_t number, double learning_rate = kSmallLearningRate, const StepWeights& weights = {kSmallKldFactor, kSmallCapacity}) {
+  std::vector<double> step(const at::Tensor& global_images, std::int64_t number, double learning_rate = kSmallLearningRate, const objective::StepWeights& weights = {kSmallKldFactor, kSmallCapacity}) {
     const at::Tensor noise = noise_of_step(number, type_, learner_.objective().noise_per_sample(plan_.samples_per_replica()));
     const at::Tensor values = learner_.step(mine(global_images), mine(noise), learning_rate, weights).values.to(at::kDouble);
     return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
@@ -79,7 +79,7 @@ class SmallRank {
  private:
   at::ScalarType type_;
   ReplicaPlan plan_;
-  CollectiveLog log_;
+  comm::CollectiveLog log_;
   Learner learner_;
 };
 
@@ -91,4 +91,4 @@ inline bool same_tensors(const std::vector<at::Tensor>& a, const std::vector<at:
   return true;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step

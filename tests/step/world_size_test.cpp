@@ -1,7 +1,7 @@
 // Training is the same at any number of ranks: R replicas on 1, 2 or 4 of them.
 #include "course.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 namespace {
 
 class WorldSize : public testing::TestWithParam<int> {};
@@ -13,7 +13,7 @@ TEST_P(WorldSize, DoesNotMatterWithStatisticsOfReplicas) {
 }
 
 TEST_P(WorldSize, DoesNotMatterWithGlobalStatisticsWhichAreThoseOfOneBatch) {
-  Config sync = small_config();
+  config::Config sync = small_config();
   sync.distributed.batch_norm = "sync";
   const Course whole = train(small_config(), 1, 1), ours = train(sync, 4, GetParam());
   expect_same_course(ours, whole, 1e-9, kSteps);
@@ -35,4 +35,4 @@ TEST(WorldSizeTests, SeeADifferenceWhereThereIsOne) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::step

@@ -4,14 +4,14 @@
 
 #include <cmath>
 
-namespace vae_dist {
+namespace vae_dist::train {
 namespace {
 
 TEST(EarlyStop, ComesAfterSoManyEvaluationsThatWereNoBetter) {
-  EarlyStopConfig config;
+  config::EarlyStopConfig config;
   config.patience = 2;
-  TrainingState state;
-  Evaluation result;
+  checkpoint::TrainingState state;
+  evaluate::Evaluation result;
   const auto after = [&](double loss) {
     result.loss = loss;
     note_for_early_stop(config, result, state);
@@ -29,11 +29,11 @@ TEST(EarlyStop, ComesAfterSoManyEvaluationsThatWereNoBetter) {
 }
 
 TEST(EarlyStop, LooksAtTheMetricThatIsNamed) {
-  EarlyStopConfig config;
+  config::EarlyStopConfig config;
   config.patience = 1;
   config.metric = "validation_mse";
-  TrainingState state;
-  Evaluation first, second;
+  checkpoint::TrainingState state;
+  evaluate::Evaluation first, second;
   first.loss = 1;
   first.mse = 0.5;
   second.loss = 0.5;
@@ -45,4 +45,4 @@ TEST(EarlyStop, LooksAtTheMetricThatIsNamed) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::train

@@ -8,7 +8,7 @@
 #include "../temporary_folder.hpp"
 #include "run/launcher_facts.hpp"
 
-namespace vae_dist {
+namespace vae_dist::train {
 namespace {
 
 using testing::AllOf;
@@ -21,33 +21,33 @@ class StartTable : public TemporaryFolderTest {
  protected:
   void SetUp() override {
     TemporaryFolderTest::SetUp();
-    Hdf5File file = Hdf5File::create(path("grey.h5"));
+    hdf5::Hdf5File file = hdf5::Hdf5File::create(path("grey.h5"));
     std::vector<std::uint8_t> bytes(210 * 16);
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i % 251);
     file.create_dataset("imgs", {.shape = {210, 4, 4}}).write_rows(0, 210, bytes);
     file.close();
-    SampleSource source;
+    data::SampleSource source;
     source.files = {path("grey.h5")};
-    data_.emplace(SampleDataset::open(source, std::numeric_limits<std::uint64_t>::max()));
+    data_.emplace(data::SampleDataset::open(source, std::numeric_limits<std::uint64_t>::max()));
 
     config_.run.name = "grey";
     config_.model.latent_dim = 8;
     device_.backend = "mpi";
-    plan_ = make_replica_plan(64, 4, 2, 0, 210);
+    plan_ = step::make_replica_plan(64, 4, 2, 0, 210);
   }
 
   // The rows by name, once the objective is resolved.
   std::map<std::string, std::string> rows(double top_variance = 0.5, std::int64_t first_step = 0) {
     const StartFacts facts = facts_of(top_variance, first_step);
-    const TableRows table = start_table(facts);
+    const base::TableRows table = start_table(facts);
     return {table.begin(), table.end()};
   }
 
   std::string warning(double top_variance) { return collapse_warning(facts_of(top_variance, 0)); }
 
   StartFacts facts_of(double top_variance, std::int64_t first_step) {
-    objective_ = resolve_objective(config_, 210, data_->shape());
-    rates_ = learning_rate_plan(config_.train, 3, 60);
+    objective_ = step::resolve_objective(config_, 210, data_->shape());
+    rates_ = step::learning_rate_plan(config_.train, 3, 60);
     StartFacts facts{config_, *data_, nullptr, plan_, device_, objective_, rates_};
     facts.parameters = 1000;
     facts.top_variance = top_variance;
@@ -55,12 +55,12 @@ class StartTable : public TemporaryFolderTest {
     return facts;
   }
 
-  Config config_;
-  std::optional<SampleDataset> data_;
-  ReplicaPlan plan_;
-  DeviceChoice device_;
-  ResolvedObjective objective_;
-  LearningRatePlan rates_;
+  config::Config config_;
+  std::optional<data::SampleDataset> data_;
+  step::ReplicaPlan plan_;
+  device::DeviceChoice device_;
+  step::ResolvedObjective objective_;
+  step::LearningRatePlan rates_;
 };
 
 TEST_F(StartTable, SaysHowTheBatchIsCut) {
@@ -76,11 +76,11 @@ TEST_F(StartTable, SaysHowTheBatchIsCut) {
 }
 
 TEST_F(StartTable, SaysWhatCtrlCDoes) {
-  using Kind = LauncherFacts::Kind;
+  using Kind = run::LauncherFacts::Kind;
   StartFacts facts = facts_of(0.5, 0);
   const auto row = [&](Kind kind, double seconds) {
-    facts.on_ctrl_c = ctrl_c_text({kind, 0, Seconds(seconds)});
-    const TableRows rows = start_table(facts);
+    facts.on_ctrl_c = run::ctrl_c_text({kind, 0, base::Seconds(seconds)});
+    const base::TableRows rows = start_table(facts);
     return std::map<std::string, std::string>(rows.begin(), rows.end())["Ctrl-C"];
   };
   EXPECT_EQ(row(Kind::vae_launch, 2), "stops after the step, with a checkpoint; the third one ends it at once");
@@ -94,8 +94,8 @@ TEST_F(StartTable, SaysWhereTheRanksRun) {
   StartFacts facts = facts_of(0.5, 0);
   facts.hosts = "a (1 rank), b (1 rank)";
   facts.places = {"rank 0: cores 0-3", "rank 1: cores 4-7"};
-  const TableRows table = start_table(facts);
-  EXPECT_THAT(table, testing::IsSupersetOf(TableRows{{"hosts", "a (1 rank), b (1 rank)"}, {"runs on", "rank 0: cores 0-3"}, {"", "rank 1: cores 4-7"}}));
+  const base::TableRows table = start_table(facts);
+  EXPECT_THAT(table, testing::IsSupersetOf(base::TableRows{{"hosts", "a (1 rank), b (1 rank)"}, {"runs on", "rank 0: cores 0-3"}, {"", "rank 1: cores 4-7"}}));
   EXPECT_EQ(rows().count("hosts"), 0U);
 }
 
@@ -169,4 +169,4 @@ TEST_F(StartTable, DoesNotWarnOfARunThatCanLearn) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::train

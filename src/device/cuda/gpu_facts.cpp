@@ -7,11 +7,11 @@
 #include "base/error.hpp"
 #include "device/gpu_facts.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 namespace {
 
 void check(cudaError_t result, const char* call) {
-  if (result != cudaSuccess) throw Failure(text(call, " failed: ", cudaGetErrorString(result)));
+  if (result != cudaSuccess) throw base::Failure(base::text(call, " failed: ", cudaGetErrorString(result)));
 }
 
 std::string driver() {
@@ -20,7 +20,7 @@ std::string driver() {
   if (const std::string version = driver_version_in(told.str()); !version.empty()) return version;
   int newest_cuda = 0;  // major * 1000 + minor * 10
   check(cudaDriverGetVersion(&newest_cuda), "cudaDriverGetVersion");
-  return text("for CUDA ", newest_cuda / 1000, ".", newest_cuda % 1000 / 10);
+  return base::text("for CUDA ", newest_cuda / 1000, ".", newest_cuda % 1000 / 10);
 }
 
 }  // namespace
@@ -33,4 +33,4 @@ GpuFacts gpu_facts(c10::Device device) {
   return {properties.name, bus_id, driver()};
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

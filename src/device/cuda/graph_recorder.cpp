@@ -18,7 +18,7 @@
 #include "device/cuda/wait_clock.hpp"
 #include "device/work_recorder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 namespace {
 
 class CudaGraphWork final : public RecordedWork {
@@ -93,4 +93,4 @@ class CudaGraphRecorder final : public WorkRecorder {
 
 std::unique_ptr<WorkRecorder> make_graph_recorder(c10::Device device) { return std::make_unique<CudaGraphRecorder>(device); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

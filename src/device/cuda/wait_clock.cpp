@@ -4,7 +4,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 namespace {
 
 bool is_capturing(cudaStream_t stream) {
@@ -25,7 +25,7 @@ void record(cudaEvent_t captured, cudaEvent_t event) {
 void check_cuda(cudaError_t result, const char* call) {
   if (result == cudaSuccess) return;
   static_cast<void>(cudaGetLastError());  // it is told here, and not to whoever asks CUDA next
-  throw Failure(text(call, " failed: ", cudaGetErrorString(result)));
+  throw base::Failure(base::text(call, " failed: ", cudaGetErrorString(result)));
 }
 
 CudaWaitClock::CudaWaitClock() {
@@ -61,7 +61,7 @@ void CudaWaitClock::end() {
 }
 
 // The oldest: a newer pair may belong to a launch under way, with one of its events from that launch and the other from an earlier one.
-Seconds CudaWaitClock::latest() {
+base::Seconds CudaWaitClock::latest() {
   const Pair& oldest = pairs_[(current_ + 1) % kPairs];
   if (!oldest.used) return latest_;
   const cudaError_t state = cudaEventQuery(oldest.end);
@@ -72,7 +72,7 @@ Seconds CudaWaitClock::latest() {
   check_cuda(state, "cudaEventQuery");
   float milliseconds = 0;
   check_cuda(cudaEventElapsedTime(&milliseconds, oldest.begin, oldest.end), "cudaEventElapsedTime");
-  return latest_ = Seconds(1e-3 * milliseconds);
+  return latest_ = base::Seconds(1e-3 * milliseconds);
 }
 
 std::optional<CudaWaitClock::Nodes> CudaWaitClock::nodes_in(cudaGraph_t graph) const {
@@ -100,4 +100,4 @@ void CudaWaitClock::before_launch(const Nodes& nodes, cudaGraphExec_t graph) {
   check_cuda(cudaGraphExecEventRecordNodeSetEvent(graph, nodes.end, pair.end), "cudaGraphExecEventRecordNodeSetEvent");
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

@@ -9,7 +9,7 @@
 
 #include "device/wait_clock.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 /// Throws Failure with CUDA's own words.
 void check_cuda(cudaError_t result, const char* call);
@@ -25,7 +25,7 @@ class CudaWaitClock final : public WaitClock {
 
   void begin() override;
   void end() override;
-  Seconds latest() override;
+  base::Seconds latest() override;
 
   /// A graph's nodes that stand for begin() and end(); empty where it has none.
   struct Nodes {
@@ -49,7 +49,7 @@ class CudaWaitClock final : public WaitClock {
   std::array<Pair, kPairs> pairs_;
   Pair captured_;  // what nodes are recognised by
   std::size_t current_ = 0;
-  Seconds latest_{0};
+  base::Seconds latest_{0};
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

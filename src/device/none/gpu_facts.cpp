@@ -2,8 +2,8 @@
 #include "base/error.hpp"
 #include "device/gpu_facts.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 
-GpuFacts gpu_facts(c10::Device) { throw Failure("this build has no CUDA"); }
+GpuFacts gpu_facts(c10::Device) { throw base::Failure("this build has no CUDA"); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

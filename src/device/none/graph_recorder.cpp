@@ -3,8 +3,8 @@
 
 #include "device/work_recorder.hpp"
 
-namespace vae_dist {
+namespace vae_dist::device {
 
 std::unique_ptr<WorkRecorder> make_graph_recorder(c10::Device) { throw std::logic_error("this build has no CUDA"); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::device

@@ -8,7 +8,7 @@
 
 #include "evaluate/disentanglement/linear_classifier.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 constexpr std::uint64_t kBetaKey = 0x62657461;   // "beta"
@@ -47,4 +47,4 @@ double beta_vae_score(const FactoredLatents& latents, std::uint64_t seed) {
   return LinearClassifier::fit(training.points, training.labels, latents.factors()).accuracy(scored.points, scored.labels);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -9,7 +9,7 @@
 #include "evaluate/disentanglement/factored_latents.hpp"
 #include "evaluate/disentanglement/row_draws.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 double beta_vae_score(const FactoredLatents& latents, std::uint64_t seed = 0);
 
@@ -20,4 +20,4 @@ struct LabelledPoints {
 
 LabelledPoints beta_vae_points(const FactoredLatents& latents, Votes votes, std::uint64_t seed = 0);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -8,7 +8,7 @@
 
 #include "evaluate/disentanglement/row_draws.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 constexpr std::uint64_t kFactorKey = 0x666163746f72;   // "factor"
@@ -80,4 +80,4 @@ double factor_vae_score(const FactoredLatents& latents, std::uint64_t seed) {
   return static_cast<double>(right) / static_cast<double>(kScoredVotes.count);
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

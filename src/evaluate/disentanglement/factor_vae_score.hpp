@@ -10,10 +10,10 @@
 
 #include "evaluate/disentanglement/factored_latents.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 inline constexpr double kPrunedVariance = 0.05;
 
 double factor_vae_score(const FactoredLatents& latents, std::uint64_t seed = 0);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 bool is_ordered_factor(const std::string& name) {
   constexpr std::array kUnordered = {"shape", "category", "class", "label"};
@@ -35,7 +35,7 @@ FactoredLatents::Factor FactoredLatents::factor_of(const at::Tensor& column, con
 }
 
 FactoredLatents::FactoredLatents(const at::Tensor& mu, const at::Tensor& classes, const std::vector<std::string>& names, const std::vector<bool>& ordered) {
-  const auto refuse = [](const auto&... parts) { throw BadInput(text("disentanglement scores: ", parts...)); };
+  const auto refuse = [](const auto&... parts) { throw base::BadInput(base::text("disentanglement scores: ", parts...)); };
   if (mu.dim() != 2 || !mu.is_floating_point() || mu.size(1) == 0) refuse("latent means must be a floating point [N, L] tensor");
   if (classes.dim() != 2 || classes.scalar_type() != at::kLong) refuse("factor classes must be an int64 [N, F] tensor");
   if (classes.size(0) != mu.size(0)) refuse("there are latent means of ", mu.size(0), " rows, but factors of ", classes.size(0));
@@ -55,4 +55,4 @@ FactoredLatents::FactoredLatents(const at::Tensor& mu, const at::Tensor& classes
   if (factors_.empty()) refuse("no factor varies over the ", mu.size(0), " rows");
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 /// Whether the classes of a factor of this name have an order: all have, but "shape", "category", "class", "label" and names that end so
 /// ("object_shape"). Angles and hues count as ordered, as in the published scores, although they are cyclic.
@@ -64,4 +64,4 @@ class FactoredLatents {
   std::vector<Factor> factors_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -3,10 +3,10 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 /// `scores` [L, F]: what each dimension says about each factor. [F], float64: the largest minus the second largest of each column (of a
 /// single dimension: minus 0).
 at::Tensor latent_gaps(const at::Tensor& scores);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 LinearClassifier LinearClassifier::fit(const at::Tensor& features, const at::Tensor& labels, std::int64_t classes) {
   const auto rows = static_cast<double>(features.size(0));
@@ -40,7 +40,7 @@ LinearClassifier LinearClassifier::fit(const at::Tensor& features, const at::Ten
   classifier.bias_ = bias.detach() - classifier.weight_.mv(centre);
   classifier.bias_ -= classifier.bias_.mean();
   if (!classifier.weight_.isfinite().all().item<bool>() || !classifier.bias_.isfinite().all().item<bool>())
-    throw Failure(text("the linear classifier of ", features.size(0), " rows with ", features.size(1), " features did not converge: its weights are not finite"));
+    throw base::Failure(base::text("the linear classifier of ", features.size(0), " rows with ", features.size(1), " features did not converge: its weights are not finite"));
   return classifier;
 }
 
@@ -50,4 +50,4 @@ double LinearClassifier::accuracy(const at::Tensor& features, const at::Tensor& 
   return predict(features).eq(labels).to(at::kDouble).mean().item<double>();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 /// p(class | x) = softmax(weight x + bias). The one minimum of sum of cross entropies + |weight|^2 / 2 (the bias is free): that of
 /// scikit-learn's LogisticRegression with its default C = 1, which disentanglement_lib takes. Features are not standardised.
@@ -25,4 +25,4 @@ class LinearClassifier {
   at::Tensor weight_, bias_;
 };
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

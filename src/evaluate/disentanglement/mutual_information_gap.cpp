@@ -8,7 +8,7 @@
 
 #include "evaluate/disentanglement/latent_gap.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 // The bin of each row, int64 [N]. Edges as numpy's: least + i * width; a value on an edge belongs to the bin above, the largest to the last.
@@ -53,4 +53,4 @@ double mutual_information_gap(const FactoredLatents& latents) {
   return (latent_gaps(mutual_information(latents)) / factor_entropies(latents)).mean().item<double>();
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -9,7 +9,7 @@
 
 #include "evaluate/disentanglement/factored_latents.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 inline constexpr std::int64_t kInformationBins = 20;
 
@@ -21,4 +21,4 @@ at::Tensor mutual_information(const FactoredLatents& latents);
 /// H(factor) in nats, float64 [F].
 at::Tensor factor_entropies(const FactoredLatents& latents);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -5,22 +5,22 @@
 
 #include "base/keyed_random.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 /// Draws of one score (`stream` tells the scores apart). A vote is one draw of the protocol: one factor and the rows of its batch.
 class RowDraws {
  public:
-  RowDraws(std::uint64_t seed, std::uint64_t stream) : key_(random_key(seed, Purpose::evaluation, stream)) {}
+  RowDraws(std::uint64_t seed, std::uint64_t stream) : key_(base::random_key(seed, base::Purpose::evaluation, stream)) {}
 
   /// The `index`-th number of a vote's draw, uniform in [0, count), count below 2^32: a word of the generator times count / 2^32, so no
   /// number is preferred by more than count / 2^32.
   std::int64_t below(std::int64_t count, std::int64_t vote, std::uint32_t draw, std::int64_t index) const {
-    const PhiloxCounter words = random_block(key_, static_cast<std::uint64_t>(vote), draw, static_cast<std::uint32_t>(index / 4));
+    const base::PhiloxCounter words = base::random_block(key_, static_cast<std::uint64_t>(vote), draw, static_cast<std::uint32_t>(index / 4));
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(words[static_cast<std::size_t>(index % 4)]) * static_cast<std::uint64_t>(count) >> 32);
   }
 
  private:
-  PhiloxKey key_;
+  base::PhiloxKey key_;
 };
 
 /// Votes [first, first + count): those a score learns from, or those it is measured by.
@@ -33,4 +33,4 @@ inline constexpr Votes kTrainingVotes = {.first = 0, .count = 10000};
 inline constexpr Votes kScoredVotes = {.first = 10000, .count = 5000};
 inline constexpr std::int64_t kVoteBatch = 64;
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -12,7 +12,7 @@
 #include "evaluate/disentanglement/latent_gap.hpp"
 #include "evaluate/disentanglement/linear_classifier.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 constexpr std::uint64_t kSapKey = 0x736170;   // "sap"
@@ -46,10 +46,10 @@ struct Split {
 
 // Rows in the order of their random numbers: first those to learn from, then those to be measured by.
 Split split_rows(std::int64_t rows, std::uint64_t seed) {
-  const PhiloxKey key = random_key(seed, Purpose::evaluation, kSapKey);
+  const base::PhiloxKey key = base::random_key(seed, base::Purpose::evaluation, kSapKey);
   std::vector<std::pair<std::uint64_t, std::int64_t>> order;
   for (std::int64_t row = 0; row < rows; ++row) {
-    const PhiloxCounter words = random_block(key, static_cast<std::uint64_t>(row), 0, 0);
+    const base::PhiloxCounter words = base::random_block(key, static_cast<std::uint64_t>(row), 0, 0);
     order.emplace_back(std::uint64_t{words[0]} << 32 | words[1], row);
   }
   std::sort(order.begin(), order.end());
@@ -85,4 +85,4 @@ at::Tensor attribute_predictability(const FactoredLatents& latents, std::uint64_
 
 double sap_score(const FactoredLatents& latents, std::uint64_t seed) { return latent_gaps(attribute_predictability(latents, seed)).mean().item<double>(); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -13,11 +13,11 @@
 
 #include "evaluate/disentanglement/factored_latents.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 double sap_score(const FactoredLatents& latents, std::uint64_t seed = 0);
 
 /// What each dimension predicts of each factor, float64 [L, F].
 at::Tensor attribute_predictability(const FactoredLatents& latents, std::uint64_t seed = 0);
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -4,12 +4,12 @@
 
 #include "model/batch_norm.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 void level(benchmark::State& state) {
   const std::int64_t channels = state.range(0), size = state.range(1);
-  BatchNorm2d norm(channels, Activation::leaky_relu);
+  model::BatchNorm2d norm(channels, model::Activation::leaky_relu);
   norm->train();
   at::Tensor x = at::randn({64, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast).requires_grad_();
   const at::Tensor gradient = at::ones_like(x);
@@ -23,4 +23,4 @@ void level(benchmark::State& state) {
 BENCHMARK(level)->Name("batch_norm_and_leaky_relu")->ArgNames({"channels", "size"})->Args({32, 32})->Args({512, 2});
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -8,19 +8,19 @@
 #include "comm/host_all_reduce.hpp"
 #include "comm/thread_communicator.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 constexpr std::int64_t kKib = 1024;
 
 // Each rank sums as often as rank 0, whose time counts.
-void sum_over_threads(benchmark::State& state, SumOrder order, Wire wire) {
+void sum_over_threads(benchmark::State& state, comm::SumOrder order, comm::Wire wire) {
   const auto ranks = static_cast<int>(state.range(0));
   const std::int64_t count = state.range(1) * kKib / static_cast<std::int64_t>(sizeof(float));
-  run_thread_ranks(ranks, [&](Communicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
     std::vector<float> values(static_cast<std::size_t>(count));  // zeros, whose sums stay finite
     std::vector<std::byte> scratch;
-    const auto sum = [&] { all_reduce_on_host(comm, {values.data(), count, DataType::float32}, order, wire, scratch); };
+    const auto sum = [&] { comm::all_reduce_on_host(comm, {values.data(), count, comm::DataType::float32}, order, wire, scratch); };
     sum();  // touches the memory
     comm.barrier();
     if (comm.rank() == 0) {
@@ -37,9 +37,9 @@ void sizes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"ranks", "KiB"})->ArgsProduct({{2}, {16, kKib, 25 * kKib}})->UseRealTime();
 }
 
-BENCHMARK_CAPTURE(sum_over_threads, fast, SumOrder::fast, Wire::exact)->Name("all_reduce/fast")->Apply(sizes);
-BENCHMARK_CAPTURE(sum_over_threads, tree, SumOrder::tree, Wire::exact)->Name("all_reduce/tree")->Apply(sizes);
-BENCHMARK_CAPTURE(sum_over_threads, bf16, SumOrder::fast, Wire::bf16)->Name("all_reduce/bf16")->Apply(sizes);
+BENCHMARK_CAPTURE(sum_over_threads, fast, comm::SumOrder::fast, comm::Wire::exact)->Name("all_reduce/fast")->Apply(sizes);
+BENCHMARK_CAPTURE(sum_over_threads, tree, comm::SumOrder::tree, comm::Wire::exact)->Name("all_reduce/tree")->Apply(sizes);
+BENCHMARK_CAPTURE(sum_over_threads, bf16, comm::SumOrder::fast, comm::Wire::bf16)->Name("all_reduce/bf16")->Apply(sizes);
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

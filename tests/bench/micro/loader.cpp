@@ -10,7 +10,7 @@
 #include "data/prefetching_loader.hpp"
 #include "datasets/shapes.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 constexpr std::int64_t kImages = 1024, kBatch = 64, kWindow = 4, kAhead = 3;
@@ -18,10 +18,10 @@ constexpr std::int64_t kImages = 1024, kBatch = 64, kWindow = 4, kAhead = 3;
 // 1024 of the built-in shapes, made when first asked for.
 class ImageFile {
  public:
-  ImageFile() : path_(std::filesystem::temp_directory_path() / text("vae_dist_bench_micro_", ::getpid(), ".h5")) {
-    ShapesOptions options;
+  ImageFile() : path_(std::filesystem::temp_directory_path() / base::text("vae_dist_bench_micro_", ::getpid(), ".h5")) {
+    datasets::ShapesOptions options;
     options.count = kImages;
-    make_shapes(path_, options);
+    datasets::make_shapes(path_, options);
   }
   ~ImageFile() {
     std::error_code ignored;
@@ -30,9 +30,9 @@ class ImageFile {
   ImageFile(const ImageFile&) = delete;
   ImageFile& operator=(const ImageFile&) = delete;
 
-  static SampleSource source() {
+  static data::SampleSource source() {
     static const ImageFile file;
-    SampleSource source;
+    data::SampleSource source;
     source.files = {file.path_};
     source.dataset = "imgs";
     return source;
@@ -42,8 +42,8 @@ class ImageFile {
   std::string path_;
 };
 
-BatchPlan batch_plan(std::int64_t window) {
-  BatchPlan plan;
+data::BatchPlan batch_plan(std::int64_t window) {
+  data::BatchPlan plan;
   plan.seed = 1;
   plan.global_batch = plan.count = kBatch;
   plan.noise_per_sample = 128;
@@ -51,35 +51,35 @@ BatchPlan batch_plan(std::int64_t window) {
   return plan;
 }
 
-void take_batches(benchmark::State& state, PrefetchingLoader& loader) {
+void take_batches(benchmark::State& state, data::PrefetchingLoader& loader) {
   for (std::int64_t i = 0; i <= kAhead; ++i) loader.next();  // those that were made before the clock runs
   for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(loader.next().pixels.data());
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
 void from_memory(benchmark::State& state) {
-  const SampleDataset images = SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
-  PrefetchingLoader loader(images, batch_plan(0), 0, 0, kAhead, nullptr, plain_batch_memory(), static_cast<int>(state.range(0)));
+  const data::SampleDataset images = data::SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
+  data::PrefetchingLoader loader(images, batch_plan(0), 0, 0, kAhead, nullptr, data::plain_batch_memory(), static_cast<int>(state.range(0)));
   take_batches(state, loader);
 }
 
 void streamed(benchmark::State& state) {
-  const SampleDataset images = SampleDataset::open(ImageFile::source());
-  const auto self = make_self_communicator();
-  ChunkRing::Options options;
+  const data::SampleDataset images = data::SampleDataset::open(ImageFile::source());
+  const auto self = comm::make_self_communicator();
+  data::ChunkRing::Options options;
   options.seed = 1;
   options.window_chunks = kWindow;
   options.samples_at_once = kBatch;
-  PrefetchingLoader loader(images, batch_plan(kWindow), 0, 0, kAhead, std::make_unique<ChunkRing>(images, options, *self, *self));
+  data::PrefetchingLoader loader(images, batch_plan(kWindow), 0, 0, kAhead, std::make_unique<data::ChunkRing>(images, options, *self, *self));
   take_batches(state, loader);
 }
 
 // Without the thread: what a batch takes to make.
 void made_at_once(benchmark::State& state) {
-  const SampleDataset images = SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
-  const BatchPlan plan = batch_plan(0);
+  const data::SampleDataset images = data::SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
+  const data::BatchPlan plan = batch_plan(0);
   std::int64_t step = 0;
-  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(make_batch(images, plan, 0, step++ % (kImages / kBatch)).pixels.data());
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(data::make_batch(images, plan, 0, step++ % (kImages / kBatch)).pixels.data());
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
@@ -89,4 +89,4 @@ BENCHMARK(streamed)->Name("loader/streamed")->UseRealTime();
 BENCHMARK(made_at_once)->Name("loader/batch_without_thread");
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

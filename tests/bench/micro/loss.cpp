@@ -7,7 +7,7 @@
 #include "objective/kl_divergence.hpp"
 #include "objective/objective.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 constexpr std::int64_t kBatch = 64, kChannels = 3, kSize = 64, kLatent = 128;
@@ -24,30 +24,30 @@ struct Tensors {
 };
 
 // A model without a network.
-class NoNetwork final : public LatentModel {
+class NoNetwork final : public model::LatentModel {
  public:
-  NoNetwork(Tensors& tensors, const LikelihoodOptions& likelihood) : tensors_(tensors) { finish(kLatent, likelihood); }
+  NoNetwork(Tensors& tensors, const model::LikelihoodOptions& likelihood) : tensors_(tensors) { finish(kLatent, likelihood); }
 
  private:
-  Posterior encode_images(const at::Tensor&) override { return {tensors_.mu, clamp_log_var(tensors_.log_var)}; }
+  model::Posterior encode_images(const at::Tensor&) override { return {tensors_.mu, model::clamp_log_var(tensors_.log_var)}; }
   // The latents take part with nothing, so that gradients go their way.
-  Decoded decode_latents(const at::Tensor& z) override { return {tensors_.output + 0 * z.sum(), likelihood().is(Variance::predicted) ? tensors_.log_variance : at::Tensor()}; }
+  model::Decoded decode_latents(const at::Tensor& z) override { return {tensors_.output + 0 * z.sum(), likelihood().is(model::Variance::predicted) ? tensors_.log_variance : at::Tensor()}; }
 
   Tensors& tensors_;
 };
 
-LikelihoodOptions options_of(LikelihoodKind kind, Variance variance = Variance::fixed) {
-  LikelihoodOptions options;
+model::LikelihoodOptions options_of(model::LikelihoodKind kind, model::Variance variance = model::Variance::fixed) {
+  model::LikelihoodOptions options;
   options.kind = kind;
   options.variance = variance;
   options.channels = kChannels;
   return options;
 }
 
-void likelihood(benchmark::State& state, LikelihoodKind kind, Variance variance) {
+void likelihood(benchmark::State& state, model::LikelihoodKind kind, model::Variance variance) {
   Tensors tensors;
-  const Likelihood likelihood(options_of(kind, variance));
-  const Decoded decoded{tensors.output, likelihood.is(Variance::predicted) ? tensors.log_variance : at::Tensor()};
+  const model::Likelihood likelihood(options_of(kind, variance));
+  const model::Decoded decoded{tensors.output, likelihood.is(model::Variance::predicted) ? tensors.log_variance : at::Tensor()};
   for ([[maybe_unused]] auto _ : state) {
     likelihood.negative_log(decoded, tensors.x).mean().backward();
     tensors.forget_gradients();
@@ -58,18 +58,18 @@ void likelihood(benchmark::State& state, LikelihoodKind kind, Variance variance)
 void kl(benchmark::State& state, double free_bits) {
   Tensors tensors;
   for ([[maybe_unused]] auto _ : state) {
-    (free_bits > 0 ? kl_with_free_bits(tensors.mu, tensors.log_var, free_bits) : kl_divergence(tensors.mu, tensors.log_var)).backward();
+    (free_bits > 0 ? objective::kl_with_free_bits(tensors.mu, tensors.log_var, free_bits) : objective::kl_divergence(tensors.mu, tensors.log_var)).backward();
     tensors.forget_gradients();
   }
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
-void objective(benchmark::State& state, LikelihoodKind kind, Reduction reduction) {
+void objective(benchmark::State& state, model::LikelihoodKind kind, objective::Reduction reduction) {
   Tensors tensors;
   NoNetwork model(tensors, options_of(kind));
-  ObjectiveOptions options;
+  objective::ObjectiveOptions options;
   options.reduction = reduction;
-  const Objective objective(options, model);
+  const objective::Objective objective(options, model);
   for ([[maybe_unused]] auto _ : state) {
     objective.terms(model, tensors.x, tensors.noise, {0.00025, 0}).loss.backward();
     tensors.forget_gradients();
@@ -77,17 +77,17 @@ void objective(benchmark::State& state, LikelihoodKind kind, Reduction reduction
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
-BENCHMARK_CAPTURE(likelihood, fixed, LikelihoodKind::gaussian, Variance::fixed)->Name("likelihood/gaussian_fixed");
-BENCHMARK_CAPTURE(likelihood, learned, LikelihoodKind::gaussian, Variance::learned)->Name("likelihood/gaussian_learned");
-BENCHMARK_CAPTURE(likelihood, optimal, LikelihoodKind::gaussian, Variance::optimal)->Name("likelihood/gaussian_optimal");
-BENCHMARK_CAPTURE(likelihood, predicted, LikelihoodKind::gaussian, Variance::predicted)->Name("likelihood/gaussian_predicted");
-BENCHMARK_CAPTURE(likelihood, bernoulli, LikelihoodKind::bernoulli, Variance::fixed)->Name("likelihood/bernoulli");
-BENCHMARK_CAPTURE(likelihood, logistic, LikelihoodKind::discretized_logistic, Variance::fixed)->Name("likelihood/discretized_logistic");
+BENCHMARK_CAPTURE(likelihood, fixed, model::LikelihoodKind::gaussian, model::Variance::fixed)->Name("likelihood/gaussian_fixed");
+BENCHMARK_CAPTURE(likelihood, learned, model::LikelihoodKind::gaussian, model::Variance::learned)->Name("likelihood/gaussian_learned");
+BENCHMARK_CAPTURE(likelihood, optimal, model::LikelihoodKind::gaussian, model::Variance::optimal)->Name("likelihood/gaussian_optimal");
+BENCHMARK_CAPTURE(likelihood, predicted, model::LikelihoodKind::gaussian, model::Variance::predicted)->Name("likelihood/gaussian_predicted");
+BENCHMARK_CAPTURE(likelihood, bernoulli, model::LikelihoodKind::bernoulli, model::Variance::fixed)->Name("likelihood/bernoulli");
+BENCHMARK_CAPTURE(likelihood, logistic, model::LikelihoodKind::discretized_logistic, model::Variance::fixed)->Name("likelihood/discretized_logistic");
 BENCHMARK_CAPTURE(kl, plain, 0.0)->Name("kl/plain");
 BENCHMARK_CAPTURE(kl, free_bits, 0.1)->Name("kl/free_bits");
-BENCHMARK_CAPTURE(objective, mean, LikelihoodKind::gaussian, Reduction::mean)->Name("objective/gaussian_mean");
-BENCHMARK_CAPTURE(objective, sum, LikelihoodKind::gaussian, Reduction::sum)->Name("objective/gaussian_sum");
-BENCHMARK_CAPTURE(objective, bernoulli, LikelihoodKind::bernoulli, Reduction::sum)->Name("objective/bernoulli_sum");
+BENCHMARK_CAPTURE(objective, mean, model::LikelihoodKind::gaussian, objective::Reduction::mean)->Name("objective/gaussian_mean");
+BENCHMARK_CAPTURE(objective, sum, model::LikelihoodKind::gaussian, objective::Reduction::sum)->Name("objective/gaussian_sum");
+BENCHMARK_CAPTURE(objective, bernoulli, model::LikelihoodKind::bernoulli, objective::Reduction::sum)->Name("objective/bernoulli_sum");
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

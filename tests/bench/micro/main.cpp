@@ -7,7 +7,7 @@
 #include "base/keep_freed_memory.hpp"
 
 int main(int argc, char** argv) {
-  vae_dist::keep_freed_memory();  // as in training
+  vae_dist::base::keep_freed_memory();  // as in training
   at::set_num_threads(1);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

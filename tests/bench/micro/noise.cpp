@@ -5,14 +5,14 @@
 
 #include "base/keyed_random.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 constexpr std::int64_t kLatent = 128;  // a sample's noise for the default model
 
-template <void (*fill)(PhiloxKey, std::uint64_t, std::uint32_t, std::span<float>)>
+template <void (*fill)(base::PhiloxKey, std::uint64_t, std::uint32_t, std::span<float>)>
 void draw(benchmark::State& state) {
-  const PhiloxKey key = random_key(1, Purpose::noise, 0);
+  const base::PhiloxKey key = base::random_key(1, base::Purpose::noise, 0);
   std::vector<float> values(kLatent);
   std::uint64_t sample = 0;
   for ([[maybe_unused]] auto _ : state) {
@@ -22,8 +22,8 @@ void draw(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * kLatent);
 }
 
-BENCHMARK(draw<fill_uniform>)->Name("noise/uniform");
-BENCHMARK(draw<fill_normal>)->Name("noise/normal");
+BENCHMARK(draw<base::fill_uniform>)->Name("noise/uniform");
+BENCHMARK(draw<base::fill_normal>)->Name("noise/normal");
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

@@ -4,17 +4,17 @@
 
 #include "step/optimizer.hpp"
 
-namespace vae_dist {
+namespace vae_dist::bench {
 namespace {
 
 void update(benchmark::State& state, const std::string& rule) {
   const at::Tensor parameter = at::zeros({state.range(0)}).requires_grad_();
-  const ParameterArena arena({{"weight", parameter}}, /*channels_last=*/false);
+  const parallel::ParameterArena arena({{"weight", parameter}}, /*channels_last=*/false);
   arena.gradients().fill_(0.01);
-  OptimizerConfig options;
+  config::OptimizerConfig options;
   options.name = rule;
   if (rule == "sgd") options.momentum = 0.9;
-  const auto optimizer = make_optimizer(arena, options);
+  const auto optimizer = step::make_optimizer(arena, options);
   const at::Tensor take = at::zeros({1});
   for ([[maybe_unused]] auto _ : state) optimizer->step(1e-3, take);
   state.SetItemsProcessed(state.iterations() * state.range(0));
@@ -29,4 +29,4 @@ BENCHMARK_CAPTURE(update, adamax, "adamax")->Name("optimizer/adamax")->Apply(siz
 BENCHMARK_CAPTURE(update, sgd, "sgd")->Name("optimizer/sgd")->Apply(sizes);
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::bench

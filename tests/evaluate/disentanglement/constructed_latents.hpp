@@ -9,7 +9,7 @@
 
 #include "evaluate/disentanglement/factored_latents.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 
 inline const std::vector<std::string> kNames = {"shape", "scale", "x"};
 inline const std::vector<std::int64_t> kClasses = {3, 6, 10};
@@ -47,4 +47,4 @@ inline at::Tensor rotated(const at::Tensor& mu) {
 
 inline FactoredLatents with_factors(const at::Tensor& mu, const at::Tensor& classes) { return FactoredLatents(mu, classes, kNames, {false, true, true}); }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -7,7 +7,7 @@
 #include "base/error.hpp"
 #include "constructed_latents.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 using testing::ElementsAre;
@@ -39,7 +39,7 @@ TEST(FactoredLatents, RefusesWhatCanNotBeScored) {
   const auto refusal = [](const at::Tensor& mu, const at::Tensor& classes, std::vector<std::string> names = {"a", "b"}) -> std::string {
     try {
       FactoredLatents(mu, classes, names, {true, true});
-    } catch (const BadInput& error) {
+    } catch (const base::BadInput& error) {
       return error.what();
     }
     return "accepted";
@@ -60,4 +60,4 @@ TEST(OrderedFactor, IsAnyButAKindOfThing) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

@@ -9,7 +9,7 @@
 #include "evaluate/disentanglement/mutual_information_gap.hpp"
 #include "evaluate/disentanglement/sap_score.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 TEST(LatentGap, IsBetweenTheTwoLargest) {
@@ -105,4 +105,4 @@ TEST(GapScores, LeaveTheGlobalGeneratorAlone) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

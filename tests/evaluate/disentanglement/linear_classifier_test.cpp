@@ -6,7 +6,7 @@
 
 #include "constructed_latents.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 TEST(LinearClassifier, IsAtTheMinimumOfItsObjective) {
@@ -35,4 +35,4 @@ TEST(LinearClassifier, OfNothingToSeePredictsTheLargestClass) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate

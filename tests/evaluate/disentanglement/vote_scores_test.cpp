@@ -5,7 +5,7 @@
 #include "evaluate/disentanglement/beta_vae_score.hpp"
 #include "evaluate/disentanglement/factor_vae_score.hpp"
 
-namespace vae_dist {
+namespace vae_dist::evaluate {
 namespace {
 
 constexpr double kChance = 1.0 / 3.0;
@@ -100,4 +100,4 @@ TEST(BetaVaePoints, OfOtherVotesAreOthersAndOfTheSameVotesTheSame) {
 }
 
 }  // namespace
-}  // namespace vae_dist
+}  // namespace vae_dist::evaluate
