@@ -17,13 +17,13 @@
 #include <type_traits>
 #include <vector>
 
-#include "step/noise_tensor.hpp"
 #include "step/make_model.hpp"
+#include "step/noise_tensor.hpp"
 
-namespace vae_dist {
+namespace vae_dist::step {
 
-static_assert(std::is_same_v<decltype(step::make_model), std::shared_ptr<model::LatentModel>(const config::Config&, const data::SampleShape&)>, "make_model() has changed: the one below has to follow, or it takes nothing over");
-static_assert(std::is_same_v<decltype(step::noise_tensor), at::Tensor(const data::Batch&, const data::InputFormat&)>, "noise_tensor() has changed: the one below has to follow, or it takes nothing over");
+static_assert(std::is_same_v<decltype(make_model), std::shared_ptr<model::LatentModel>(const config::Config&, const data::SampleShape&)>, "make_model() has changed: the one below has to follow, or it takes nothing over");
+static_assert(std::is_same_v<decltype(noise_tensor), at::Tensor(const data::Batch&, const data::InputFormat&)>, "noise_tensor() has changed: the one below has to follow, or it takes nothing over");
 
 std::shared_ptr<model::LatentModel> real_make_model(const config::Config& config, const data::SampleShape& shape);
 at::Tensor real_noise_tensor(const data::Batch& batch, const data::InputFormat& format);
@@ -98,4 +98,4 @@ at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& forma
   return noise;
 }
 
-}  // namespace vae_dist
+}  // namespace vae_dist::step
