@@ -25,12 +25,14 @@ function(vae_dist_precompiled_torch target)
   endif()
 endfunction()
 
-# A GoogleTest program: vae_dist_test(sample_order_test SOURCES ... LINK vae_dist::data); TORCH adds the precompiled LibTorch
+# A GoogleTest program: vae_dist_test(data_test SOURCES ... LINK vae_dist::data); TORCH adds the precompiled LibTorch. Sources are compiled several at a time, as those of
+# rooms are: reading GoogleTest and LibTorch takes longer than the tests of a file. So names in the anonymous namespaces of a folder's tests differ.
 function(vae_dist_test name)
   cmake_parse_arguments(test "TORCH" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${test_SOURCES})
   target_link_libraries(${name} PRIVATE ${test_LINK} GTest::gmock GTest::gtest GTest::gtest_main)
   target_compile_options(${name} PRIVATE -Wall -Wextra)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 7)
   if(test_TORCH)
     vae_dist_precompiled_torch(${name})
   endif()

@@ -63,7 +63,7 @@ TEST(TrainingState, ReadsBackEveryField) {
 
 // Checkpoints of before there were these keys.
 TEST(TrainingState, ReadsWhatOlderProgramsWrote) {
-  std::string bytes = replaced(to_json({.step = 12}), ",\n  \"awaits_evaluation\": 0", "");
+  std::string bytes = replaced(to_json(TrainingState{.step = 12}), ",\n  \"awaits_evaluation\": 0", "");
   bytes = replaced(bytes, ",\n  \"begun_from\": \"\"", "");
   const TrainingState read = training_state_from_json(bytes, "state.json");
   EXPECT_EQ(read.step, 12);

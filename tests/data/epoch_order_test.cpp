@@ -15,7 +15,7 @@ std::shared_ptr<const SampleChunks> chunks_of(std::int64_t count, std::int64_t s
   return std::make_shared<SampleChunks>(count, size, std::move(irregular));
 }
 
-std::vector<std::int64_t> whole_order(const EpochOrder& order) {
+std::vector<std::int64_t> order_of_all(const EpochOrder& order) {
   std::vector<std::int64_t> out(static_cast<std::size_t>(order.samples()));
   for (std::int64_t i = 0; i < order.samples(); ++i) out[static_cast<std::size_t>(i)] = order.at(i);
   return out;
@@ -28,7 +28,7 @@ TEST(EpochOrder, VisitsEverySampleOnceForEveryWindow) {
   for (const auto& chunks : kKinds)
     for (const std::int64_t window : {0, 1, 2, 3, 7, 20, 1000})
       for (const std::uint64_t epoch : {0, 1, 77}) {
-        std::vector<std::int64_t> expected(static_cast<std::size_t>(chunks->samples())), order = whole_order(EpochOrder(1265, epoch, chunks, window));
+        std::vector<std::int64_t> expected(static_cast<std::size_t>(chunks->samples())), order = order_of_all(EpochOrder(1265, epoch, chunks, window));
         std::iota(expected.begin(), expected.end(), 0);
         std::sort(order.begin(), order.end());
         EXPECT_TRUE(order == expected) << chunks->count() << " chunks, window " << window << ", epoch " << epoch;
@@ -56,10 +56,10 @@ TEST(EpochOrder, AWindowIsTheChunksOfItsTurns) {
 // By what this version gives: a change here breaks the resume of every streamed run.
 TEST(EpochOrder, DependsOnSeedAndEpoch) {
   const auto chunks = chunks_of(40, 25);
-  const std::vector<std::int64_t> order = whole_order(EpochOrder(1265, 0, chunks, 8));
-  EXPECT_EQ(whole_order(EpochOrder(1265, 0, chunks, 8)), order);
+  const std::vector<std::int64_t> order = order_of_all(EpochOrder(1265, 0, chunks, 8));
+  EXPECT_EQ(order_of_all(EpochOrder(1265, 0, chunks, 8)), order);
   for (const auto& other : {EpochOrder(1265, 1, chunks, 8), EpochOrder(1266, 0, chunks, 8)}) {
-    const std::vector<std::int64_t> others = whole_order(other);
+    const std::vector<std::int64_t> others = order_of_all(other);
     int same = 0;
     for (std::size_t i = 0; i < order.size(); ++i) same += order[i] == others[i];
     EXPECT_LT(same, 10);

@@ -15,7 +15,7 @@ namespace {
 using testing::DoubleNear;
 using testing::ElementsAre;
 
-bool close(const at::Tensor& a, const at::Tensor& b) { return at::allclose(a, b, 0, 1e-12); }
+bool nearly(const at::Tensor& a, const at::Tensor& b) { return at::allclose(a, b, 0, 1e-12); }
 
 at::Tensor vector(std::initializer_list<double> values) { return at::tensor(std::vector<double>(values), at::kDouble); }
 
@@ -26,20 +26,20 @@ TEST(LatentPath, HasTheBitsOfItsEndsAndIsStraightOrTurns) {
     EXPECT_TRUE(points[0].equal(from));
     EXPECT_TRUE(points[2].equal(to));
   }
-  EXPECT_TRUE(close(latent_path(from, to, 3, Path::linear)[1], vector({0.05, 0.15})));
+  EXPECT_TRUE(nearly(latent_path(from, to, 3, Path::linear)[1], vector({0.05, 0.15})));
   // At a right angle both coefficients are sin(45 degrees).
-  EXPECT_TRUE(close(latent_path(from, to, 3, Path::spherical)[1], vector({0.1, 0.3}) * std::sqrt(0.5)));
+  EXPECT_TRUE(nearly(latent_path(from, to, 3, Path::spherical)[1], vector({0.1, 0.3}) * std::sqrt(0.5)));
 }
 
 TEST(LatentPath, OnASphereStaysOnIt) {
   const at::Tensor from = vector({1, 2, 2}), to = vector({-2, 1, 2});
   const at::Tensor lengths = latent_path(from, to, 9, Path::spherical).norm(2, 1);
-  EXPECT_TRUE(close(lengths, at::full_like(lengths, 3)));
+  EXPECT_TRUE(nearly(lengths, at::full_like(lengths, 3)));
 }
 
 TEST(LatentPath, BetweenParallelOrZeroVectorsIsStraight) {
   for (const auto& [from, to] : {std::pair{vector({1, 1}), vector({3, 3})}, {vector({0, 0}), vector({2, 4})}, {vector({1, -1}), vector({-1, 1})}, {vector({1, 2}), vector({1, 2})}})
-    EXPECT_TRUE(close(latent_path(from, to, 3, Path::spherical)[1], (from + to) / 2)) << from << to;
+    EXPECT_TRUE(nearly(latent_path(from, to, 3, Path::spherical)[1], (from + to) / 2)) << from << to;
 }
 
 class Walks : public StoredImages {
@@ -71,7 +71,7 @@ TEST_F(Walks, ChangeOneDimensionOfTheRowsCode) {
   for (int row = 0; row < 2; ++row) {
     at::Tensor z = code.repeat({3, 1});
     z.select(1, walks.dimensions[static_cast<std::size_t>(row)]).copy_(vector({-3, 0, 3}));
-    EXPECT_TRUE(close(walks.images[row], model->decode(z).output));
+    EXPECT_TRUE(nearly(walks.images[row], model->decode(z).output));
   }
 }
 

@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-const ProgressFacts kFacts{.step = 1200, .steps_planned = 5000, .epoch = 1, .epochs_planned = 10, .loss = 0.012341,
+const ProgressFacts kProgress{.step = 1200, .steps_planned = 5000, .epoch = 1, .epochs_planned = 10, .loss = 0.012341,
                            .reconstruction_loss = 0.01201, .kld_nats = 12.62};
 
 std::string shown(Progress& progress, const ProgressFacts& facts, bool due) {
@@ -31,12 +31,12 @@ TEST(HoursMinutesSeconds, IsReadAtAGlance) {
 }
 
 TEST(ProgressText, ExplainsItselfOnOneLine) {
-  EXPECT_EQ(progress_text(kFacts, 5310.4, base::Seconds(754)),
+  EXPECT_EQ(progress_text(kProgress, 5310.4, base::Seconds(754)),
             "epoch 2/10  step 1200/5000  ETA 0:12:34  loss 0.01234  recon 0.01201  KL 12.62 nats  5310 samples/s");
 }
 
 TEST(ProgressText, NamesWaitsThatCount) {
-  ProgressFacts facts = kFacts;
+  ProgressFacts facts = kProgress;
   facts.data_wait_share = 0.034;
   facts.allreduce_wait_share = 0.004;
   EXPECT_THAT(progress_text(facts, 1, base::Seconds(1)), EndsWith("  waits: data 3%"));
@@ -47,8 +47,8 @@ TEST(ProgressText, NamesWaitsThatCount) {
 // The tests' stderr is captured in a file: no terminal.
 TEST(Progress, PrintsPlainLinesWhenDueIfThereIsNoTerminal) {
   Progress progress(true, 1190, 64);
-  EXPECT_THAT(shown(progress, kFacts, false), IsEmpty());
-  const std::string line = shown(progress, kFacts, true);
+  EXPECT_THAT(shown(progress, kProgress, false), IsEmpty());
+  const std::string line = shown(progress, kProgress, true);
   EXPECT_THAT(line, HasSubstr("step 1200/5000"));
   EXPECT_THAT(line, Not(HasSubstr("\r")));
   EXPECT_EQ(line.back(), '\n');
@@ -56,12 +56,12 @@ TEST(Progress, PrintsPlainLinesWhenDueIfThereIsNoTerminal) {
 
 TEST(Progress, IsSilentOnOtherRanks) {
   Progress progress(false, 0, 64);
-  EXPECT_THAT(shown(progress, kFacts, true), IsEmpty());
+  EXPECT_THAT(shown(progress, kProgress, true), IsEmpty());
 }
 
 TEST(Progress, SaysNothingBeforeTheFirstStepOfAResumedRun) {
   Progress progress(true, 1200, 64);
-  EXPECT_THAT(shown(progress, kFacts, true), IsEmpty());
+  EXPECT_THAT(shown(progress, kProgress, true), IsEmpty());
 }
 
 }  // namespace

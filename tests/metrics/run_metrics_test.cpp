@@ -229,6 +229,18 @@ TEST(RunMetrics, ServesNoGpuWhereNobodyTellsOfOne) {
   EXPECT_THAT(scrape(*metrics.port()), Not(HasSubstr("vae_dist_gpu_")));
 }
 
+TEST(RunMetrics, ServesWhatIsToldOfTheGpuWithItsLabel) {
+  MetricsIdentity identity{.run = "mnist", .host = "node1", .rank = 1, .local_rank = 1, .gpu = "1"};
+  identity.read_gpu = [] { return base::GpuReadings{.memory_used_bytes = 20.0 * (1 << 30), .memory_total_bytes = 80.0 * (1 << 30), .utilization = 0.93, .celsius = 61, .watts = {}}; };
+  RunMetrics metrics(identity, {}, "127.0.0.1", 0);
+  const std::string answer = scrape(*metrics.port()), labels = R"({gpu="1",host="node1",rank="1",run="mnist"})";
+  EXPECT_EQ(value_of(answer, "vae_dist_gpu_memory_used_bytes" + labels), 20.0 * (1 << 30));
+  EXPECT_EQ(value_of(answer, "vae_dist_gpu_memory_total_bytes" + labels), 80.0 * (1 << 30));
+  EXPECT_EQ(value_of(answer, "vae_dist_gpu_utilization_ratio" + labels), 0.93);
+  EXPECT_EQ(value_of(answer, "vae_dist_gpu_temperature_celsius" + labels), 61);
+  EXPECT_THAT(answer, Not(HasSubstr("vae_dist_gpu_power_watts"))) << "what is not told is absent";
+}
+
 TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
   RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
   const std::string before = scrape(*metrics.port());

@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kEpsilon = 1e-5;
 
-at::Tensor random_normal(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
+at::Tensor normal_double(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
 
 // A batch, the layer's parameters, and a gradient that comes back.
 struct Case {
@@ -25,21 +25,21 @@ Case make_case(at::ScalarType type, std::int64_t channels, std::int64_t samples,
   const std::vector<std::int64_t> sizes = {samples, channels, 9, 7};
   const at::ScalarType wide = type == at::kDouble ? at::kDouble : at::kFloat;
   const auto nhwc = [&](const at::Tensor& t) { return t.to(type).contiguous(at::MemoryFormat::ChannelsLast); };
-  return {nhwc(random_normal(sizes, 1) * 0.5 + offset), (random_normal({channels}, 2) + 1).to(wide), random_normal({channels}, 3).to(wide), nhwc(random_normal(sizes, 4))};
+  return {nhwc(normal_double(sizes, 1) * 0.5 + offset), (normal_double({channels}, 2) + 1).to(wide), normal_double({channels}, 3).to(wide), nhwc(normal_double(sizes, 4))};
 }
 
-struct Outcome {
+struct KernelOutcome {
   at::Tensor y, dx, d_weight, d_bias, mean, variance;
 };
 
-Outcome of_kernel(const Case& c, double slope) {
+KernelOutcome of_kernel(const Case& c, double slope) {
   const BatchNormOutput out = batch_norm_leaky_relu(c.x, c.weight, c.bias, kEpsilon, slope);
   const BatchNormGradients d = batch_norm_leaky_relu_backward(c.dy, c.x, c.weight, c.bias, out.mean, out.inverse_deviation, slope);
   return {out.y, d.x, d.weight, d.bias, out.mean, out.variance};
 }
 
 // The same by LibTorch's operations, in double precision.
-Outcome of_torch(const Case& c, double slope) {
+KernelOutcome of_torch(const Case& c, double slope) {
   const at::Tensor x = c.x.to(at::kDouble).requires_grad_(), weight = c.weight.to(at::kDouble).requires_grad_(), bias = c.bias.to(at::kDouble).requires_grad_();
   const at::Tensor mean = at::zeros_like(weight), variance = at::zeros_like(weight);
   const at::Tensor y = at::leaky_relu(at::batch_norm(x, weight, bias, mean, variance, true, 1.0, kEpsilon, false), slope);
@@ -50,7 +50,7 @@ Outcome of_torch(const Case& c, double slope) {
 // Relative to the largest value that is expected.
 double error(const at::Tensor& ours, const at::Tensor& expected) { return ((ours.to(at::kDouble) - expected).abs().max() / expected.abs().max()).item<double>(); }
 
-void expect_close(const Outcome& ours, const Outcome& expected, double tolerance, double of_activations) {
+void expect_close(const KernelOutcome& ours, const KernelOutcome& expected, double tolerance, double of_activations) {
   EXPECT_LT(error(ours.y, expected.y), of_activations);
   EXPECT_LT(error(ours.dx, expected.dx), of_activations);
   EXPECT_LT(error(ours.d_weight, expected.d_weight), tolerance);
@@ -84,9 +84,9 @@ TEST(BatchNormKernel, GivesTheSameBitsWithAnyNumberOfThreads) {
   const Case c = make_case(at::kFloat, 32, 301, 2);
   const int before = at::get_num_threads();
   at::set_num_threads(1);
-  const Outcome one = of_kernel(c, 0.01);
+  const KernelOutcome one = of_kernel(c, 0.01);
   at::set_num_threads(3);
-  const Outcome three = of_kernel(c, 0.01);
+  const KernelOutcome three = of_kernel(c, 0.01);
   at::set_num_threads(before);
   EXPECT_TRUE(one.y.equal(three.y));
   EXPECT_TRUE(one.dx.equal(three.dx));
@@ -97,7 +97,7 @@ TEST(BatchNormKernel, GivesTheSameBitsWithAnyNumberOfThreads) {
 TEST(BatchNormKernel, PassesOnWhatIsNotFinite) {
   Case c = make_case(at::kFloat, 3, 4, 0);
   c.x[1][2][3][4] = std::numeric_limits<float>::quiet_NaN();
-  const Outcome out = of_kernel(c, 0.01);
+  const KernelOutcome out = of_kernel(c, 0.01);
   EXPECT_TRUE(out.y.select(1, 2).isnan().all().item<bool>());
   EXPECT_FALSE(out.y.select(1, 1).isnan().any().item<bool>());
   EXPECT_TRUE(out.variance[2].isnan().item<bool>());

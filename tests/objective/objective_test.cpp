@@ -15,7 +15,7 @@
 namespace vae_dist::objective {
 namespace {
 
-double value(const at::Tensor& scalar) { return scalar.item<double>(); }
+double number(const at::Tensor& scalar) { return scalar.item<double>(); }
 
 class ObjectiveTest : public testing::Test {
  protected:
@@ -52,9 +52,9 @@ TEST_F(ObjectiveTest, IsReconstructionPlusWeightedKl) {
   const Objective objective(ObjectiveOptions{}, *vae);
   const LossTerms terms = objective.terms(*vae, x_, noise_, {0.1, 0});
   const model::VaeOutput output = vae->forward(x_, noise_);
-  EXPECT_NEAR(value(terms.reconstruction), value((output.reconstruction - x_).square().mean()), 1e-15);
-  EXPECT_NEAR(value(terms.kld), value(kl_divergence(output.mu, output.log_var)), 1e-15);
-  EXPECT_NEAR(value(terms.loss), value(terms.reconstruction) + 0.1 * value(terms.kld), 1e-15);
+  EXPECT_NEAR(number(terms.reconstruction), number((output.reconstruction - x_).square().mean()), 1e-15);
+  EXPECT_NEAR(number(terms.kld), number(kl_divergence(output.mu, output.log_var)), 1e-15);
+  EXPECT_NEAR(number(terms.loss), number(terms.reconstruction) + 0.1 * number(terms.kld), 1e-15);
 }
 
 TEST_F(ObjectiveTest, IsNamedAsInPyTorchVaeWithItsSignOfTheKl) {
@@ -62,10 +62,10 @@ TEST_F(ObjectiveTest, IsNamedAsInPyTorchVaeWithItsSignOfTheKl) {
   const LossTerms terms = Objective({}, *vae).terms(*vae, x_, noise_, {0.1, 0});
   const auto named = terms.named();
   ASSERT_EQ(named.size(), 3U);
-  EXPECT_EQ(value(named.at("loss")), value(terms.loss));
-  EXPECT_EQ(value(named.at("Reconstruction_Loss")), value(terms.reconstruction));
-  EXPECT_EQ(value(named.at("KLD")), -value(terms.kld));
-  EXPECT_GT(value(terms.kld), 0);
+  EXPECT_EQ(number(named.at("loss")), number(terms.loss));
+  EXPECT_EQ(number(named.at("Reconstruction_Loss")), number(terms.reconstruction));
+  EXPECT_EQ(number(named.at("KLD")), -number(terms.kld));
+  EXPECT_GT(number(terms.kld), 0);
 }
 
 TEST_F(ObjectiveTest, HasCapacityInPlaceOfTheWeightedKl) {
@@ -73,7 +73,7 @@ TEST_F(ObjectiveTest, HasCapacityInPlaceOfTheWeightedKl) {
   ObjectiveOptions options;
   options.capacity_gamma = 5;
   const LossTerms terms = Objective(options, *vae).terms(*vae, x_, noise_, {0.1, 2.5});
-  EXPECT_NEAR(value(terms.loss), value(terms.reconstruction) + 5 * std::abs(value(terms.kld) - 2.5), 1e-12);
+  EXPECT_NEAR(number(terms.loss), number(terms.reconstruction) + 5 * std::abs(number(terms.kld) - 2.5), 1e-12);
 }
 
 TEST_F(ObjectiveTest, OfReplicasInOneBatchIsTheMeanOfTheirs) {
@@ -88,12 +88,12 @@ TEST_F(ObjectiveTest, OfReplicasInOneBatchIsTheMeanOfTheirs) {
   double loss = 0, error = 0;
   for (std::int64_t r = 0; r < 4; ++r) {
     const LossTerms one = objective.terms(*vae, x_.narrow(0, 2 * r, 2), noise_.narrow(0, 2 * r, 2), {1, 0});
-    loss += value(one.loss) / 4;
-    error += value(one.others.at(0)) / 4;
+    loss += number(one.loss) / 4;
+    error += number(one.others.at(0)) / 4;
   }
-  EXPECT_NEAR(value(together.loss), loss, 1e-12);
-  EXPECT_NEAR(value(together.others.at(0)), error, 1e-15);
-  EXPECT_GT(std::abs(value(objective.terms(*vae, x_, noise_, {1, 0}).loss) - loss), 1e-3) << "one replica of all samples is another objective";
+  EXPECT_NEAR(number(together.loss), loss, 1e-12);
+  EXPECT_NEAR(number(together.others.at(0)), error, 1e-15);
+  EXPECT_GT(std::abs(number(objective.terms(*vae, x_, noise_, {1, 0}).loss) - loss), 1e-3) << "one replica of all samples is another objective";
 }
 
 TEST_F(ObjectiveTest, OfImportanceSamplesIsTheBoundThatRisesWithTheirNumber) {
@@ -108,7 +108,7 @@ TEST_F(ObjectiveTest, OfImportanceSamplesIsTheBoundThatRisesWithTheirNumber) {
     const Objective objective(options, *vae);
     EXPECT_EQ(objective.noise_per_sample(kBatch), draws * kLatent);
     double loss = 0;
-    for (std::uint64_t trial = 0; trial < 50; ++trial) loss += value(objective.terms(*vae, x_, random({kBatch, draws * kLatent}, 100 + trial), {1, 0}).loss) / 50;
+    for (std::uint64_t trial = 0; trial < 50; ++trial) loss += number(objective.terms(*vae, x_, random({kBatch, draws * kLatent}, 100 + trial), {1, 0}).loss) / 50;
     EXPECT_LT(loss, last - 0.1) << draws << " draws";
     last = loss;
   }
@@ -126,8 +126,8 @@ TEST_F(ObjectiveTest, OfOneImportanceSampleIsTheElboInExpectation) {
   const at::Tensor weights = log_importance_weights(posterior, noise, negative_log);
   const at::Tensor many = random({kBatch, 20000, kLatent}, 6);
   const at::Tensor log_ratio = log_importance_weights(posterior, many, at::zeros({kBatch, 20000}, at::kDouble));
-  EXPECT_NEAR(value(log_ratio.mean()), -value(kl_divergence(posterior.mu, posterior.log_var)), 0.02);
-  EXPECT_NEAR(value(elbo.terms(*vae, x_, noise.squeeze(1), {1, 0}).reconstruction), value(negative_log.mean()), 1e-12);
+  EXPECT_NEAR(number(log_ratio.mean()), -number(kl_divergence(posterior.mu, posterior.log_var)), 0.02);
+  EXPECT_NEAR(number(elbo.terms(*vae, x_, noise.squeeze(1), {1, 0}).reconstruction), number(negative_log.mean()), 1e-12);
   EXPECT_TRUE(log_mean_exp(weights).allclose(weights.squeeze(1)));
 }
 
@@ -138,8 +138,8 @@ TEST_F(ObjectiveTest, OfAnAutoencoderIsTheReconstructionOfItsCode) {
   EXPECT_EQ(objective.noise_per_sample(kBatch), 0);
   const LossTerms terms = objective.terms(*autoencoder, x_, at::empty({kBatch, 0}), {0.1, 0});
   const at::Tensor decoded = autoencoder->decode(autoencoder->encode(x_).mu).output;
-  EXPECT_NEAR(value(terms.loss), value((decoded - x_).square().mean()), 1e-15);
-  EXPECT_EQ(value(terms.kld), 0);
+  EXPECT_NEAR(number(terms.loss), number((decoded - x_).square().mean()), 1e-15);
+  EXPECT_EQ(number(terms.kld), 0);
 }
 
 TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws) {
@@ -162,21 +162,21 @@ TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws
     const at::Tensor mean = decoder->decode(z).output;
     const at::Tensor squares = (mean - x_[i]).square().flatten(1).sum(1);
     const at::Tensor log_p = -squares / (2 * 0.09) - 0.5 * kValues * std::log(2 * M_PI * 0.09);
-    expected -= std::log(value(log_p.exp().mean())) / kBatch;
+    expected -= std::log(number(log_p.exp().mean())) / kBatch;
   }
-  EXPECT_NEAR(value(terms.loss), expected, 1e-9);
+  EXPECT_NEAR(number(terms.loss), expected, 1e-9);
   EXPECT_THAT(objective.other_terms(), testing::ElementsAre("effective_samples", "log_p_of_1_draws", "log_p_of_4_draws", "log_p_of_12_draws"));
-  EXPECT_NEAR(value(terms.others.back()), -expected, 1e-9);
-  EXPECT_GE(value(terms.others[0]), 1);
-  EXPECT_LE(value(terms.others[0]), 12);
+  EXPECT_NEAR(number(terms.others.back()), -expected, 1e-9);
+  EXPECT_GE(number(terms.others[0]), 1);
+  EXPECT_LE(number(terms.others[0]), 12);
 
   options.reduction = Reduction::mean;
-  EXPECT_NEAR(value(Objective(options, *decoder).terms(*decoder, x_, noise, {0, 0}, 2).loss), expected / kValues, 1e-10) << "only the final value is divided";
+  EXPECT_NEAR(number(Objective(options, *decoder).terms(*decoder, x_, noise, {0, 0}, 2).loss), expected / kValues, 1e-10) << "only the final value is divided";
 }
 
 TEST(EffectiveSampleSize, IsBetweenOneAndTheNumberOfDraws) {
-  EXPECT_NEAR(value(effective_sample_size(at::zeros({1, 8}, at::kDouble))), 8, 1e-12);
-  EXPECT_NEAR(value(effective_sample_size(at::tensor({0.0, -1000.0, -1000.0}, at::kDouble).unsqueeze(0))), 1, 1e-12);
+  EXPECT_NEAR(number(effective_sample_size(at::zeros({1, 8}, at::kDouble))), 8, 1e-12);
+  EXPECT_NEAR(number(effective_sample_size(at::tensor({0.0, -1000.0, -1000.0}, at::kDouble).unsqueeze(0))), 1, 1e-12);
 }
 
 TEST(GrowingCounts, EndInAllDraws) {

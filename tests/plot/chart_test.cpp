@@ -15,7 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 std::string svg(const Figure& figure) { return figure.drawing.source(); }
 
@@ -73,7 +73,7 @@ TEST(LineChart, ScalesWithThePageAndTakesItsColours) {
 }
 
 TEST(LineChart, LeavesGapsForValuesThatAreNotFiniteAndMarksThem) {
-  LineChart chart = line_chart({0, 1, 2, 3, 4}, {1, 2, kNan, 2, 1});
+  LineChart chart = line_chart({0, 1, 2, 3, 4}, {1, 2, kMissing, 2, 1});
   const std::string source = svg(draw(chart));
   EXPECT_EQ(count(path(source, "line"), "M"), 2u);
   EXPECT_EQ(count(source, "class=\"bad\""), 1u);
@@ -85,7 +85,7 @@ TEST(LineChart, LeavesGapsForValuesThatAreNotFiniteAndMarksThem) {
 TEST(LineChart, ShowsALoneValueAsADot) { EXPECT_THAT(path(svg(draw(line_chart({5}, {3}))), "line"), HasSubstr("h0")); }
 
 TEST(LineChart, SaysSoWhereThereIsNothingToShow) {
-  for (const LineChart& chart : {line_chart({}, {}), line_chart({1, 2}, {kNan, kNan}), LineChart{.title = "Loss"}}) {
+  for (const LineChart& chart : {line_chart({}, {}), line_chart({1, 2}, {kMissing, kMissing}), LineChart{.title = "Loss"}}) {
     EXPECT_THAT(svg(draw(chart)), HasSubstr("no values that can be shown"));
   }
 }
@@ -145,11 +145,11 @@ TEST(LineChart, RefusesCurvesOfDifferentLengths) {
 
 TEST(Charts, EscapeEveryWordThatTheyAreGiven) {
   const std::string evil = "<script>alert('x')</script>&\"";
-  LineChart lines = line_chart({0, 1}, {0, kNan});
+  LineChart lines = line_chart({0, 1}, {0, kMissing});
   lines.title = lines.x.label = lines.y.label = lines.series[0].name = evil;
   lines.lines.push_back({evil, 1});
   lines.series[0].dots = true;
-  const BarChart bars{.title = evil, .x_label = evil, .y_label = evil, .bars = {{evil, 1}, {evil, kNan}}};
+  const BarChart bars{.title = evil, .x_label = evil, .y_label = evil, .bars = {{evil, 1}, {evil, kMissing}}};
   const ScatterChart scatter{.title = evil, .x_label = evil, .y_label = evil, .clouds = {{evil, {0}, {0}}}};
   const StackedBars stacked{.title = evil, .x_label = evil, .parts = {evil}, .bars = {{evil, {1}}}};
   for (const std::string& source : {svg(draw(lines)), svg(draw(bars)), svg(draw(scatter)), svg(draw(stacked))}) {
@@ -185,7 +185,7 @@ TEST(ScatterChart, PutsPointsOnEqualAxesAndCirclesAroundTheOrigin) {
 }
 
 TEST(ScatterChart, CountsWhatLiesOutside) {
-  EXPECT_EQ(draw(ScatterChart{.title = "Codes", .clouds = {{"codes", {0, 9, kNan}, {0, 0, 0}}}, .reach = 3}).caption, "2 points lie outside of the chart.");
+  EXPECT_EQ(draw(ScatterChart{.title = "Codes", .clouds = {{"codes", {0, 9, kMissing}, {0, 0, 0}}}, .reach = 3}).caption, "2 points lie outside of the chart.");
 }
 
 TEST(ScatterChart, StaysLightWithThousandsOfPoints) {
@@ -198,7 +198,7 @@ TEST(ScatterChart, StaysLightWithThousandsOfPoints) {
 }
 
 TEST(StackedBars, PutsPartsBehindEachOther) {
-  const Figure figure = draw(StackedBars{.title = "Time", .x_label = "ms a step", .parts = {"computing", "waiting"}, .bars = {{"rank 0", {6, 2}}, {"rank 1", {5, kNan}}}});
+  const Figure figure = draw(StackedBars{.title = "Time", .x_label = "ms a step", .parts = {"computing", "waiting"}, .bars = {{"rank 0", {6, 2}}, {"rank 1", {5, kMissing}}}});
   // The longest bar, of 8, ends at 466; names of 6 letters take 54.4.
   EXPECT_THAT(svg(figure), HasSubstr("class=\"bar c0\" x=\"54.4\" y=\"10.4\" width=\"308.7\""));
   EXPECT_THAT(svg(figure), HasSubstr("class=\"bar c1\" x=\"363.1\" y=\"10.4\" width=\"102.9\""));

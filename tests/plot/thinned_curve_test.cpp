@@ -9,7 +9,7 @@
 namespace vae_dist::plot {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kGap = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<double> counted(std::size_t count) {
   std::vector<double> out(count);
@@ -60,7 +60,7 @@ TEST(ThinnedCurve, DrawsTheMeanOfAColumn) {
 }
 
 TEST(ThinnedCurve, BreaksWhereValuesAreNotFinite) {
-  const ThinnedCurve curve = thin({1, 2, kNan, kNan, 5, std::numeric_limits<double>::infinity(), 7}, 400);
+  const ThinnedCurve curve = thin({1, 2, kGap, kGap, 5, std::numeric_limits<double>::infinity(), 7}, 400);
   ASSERT_EQ(curve.pieces.size(), 3u);
   EXPECT_EQ(curve.pieces[0].size(), 2u);
   EXPECT_EQ(curve.pieces[1].size(), 1u);
@@ -71,7 +71,7 @@ TEST(ThinnedCurve, BreaksWhereValuesAreNotFinite) {
 
 TEST(ThinnedCurve, StaysSmallHoweverManyGapsThereAre) {
   std::vector<double> y(100000, 1.0);
-  for (std::size_t i = 0; i < y.size(); i += 2) y[i] = kNan;
+  for (std::size_t i = 0; i < y.size(); i += 2) y[i] = kGap;
   const ThinnedCurve curve = thin(y, 400);
   EXPECT_EQ(curve.not_finite, 50000u);
   EXPECT_LE(curve.gaps.size(), 400u);

@@ -8,9 +8,9 @@
 namespace vae_dist::step {
 namespace {
 
-constexpr data::SampleShape kShape = {3, 32, 32};
+constexpr data::SampleShape kImages = {3, 32, 32};
 
-config::Config config_of(std::int64_t seed, const std::string& precision = "fp32") {
+config::Config seeded_config(std::int64_t seed, const std::string& precision = "fp32") {
   config::Config config;
   config.run.seed = seed;
   config.model.hidden_dims = {16, 32};
@@ -20,15 +20,15 @@ config::Config config_of(std::int64_t seed, const std::string& precision = "fp32
 }
 
 TEST(InitialWeights, FollowFromTheSeedAlone) {
-  const auto first = make_model(config_of(7), kShape);
+  const auto first = make_model(seeded_config(7), kImages);
   at::manual_seed(99);
-  const auto second = make_model(config_of(7), kShape);
+  const auto second = make_model(seeded_config(7), kImages);
   const parallel::NamedTensors ours = named_state(*first), theirs = named_state(*second);
   for (std::size_t i = 0; i < ours.size(); ++i) EXPECT_TRUE(ours[i].second.equal(theirs[i].second)) << ours[i].first;
 }
 
 TEST(InitialWeights, AreTheSameInBothPrecisions) {
-  const auto single = make_model(config_of(7), kShape), twice = make_model(config_of(7, "fp64"), kShape);
+  const auto single = make_model(seeded_config(7), kImages), twice = make_model(seeded_config(7, "fp64"), kImages);
   for (const auto& entry : twice->named_parameters()) {
     EXPECT_EQ(entry.value().scalar_type(), at::kDouble) << entry.key();
     EXPECT_TRUE(entry.value().to(at::kFloat).equal(single->named_parameters()[entry.key()])) << entry.key();
@@ -36,7 +36,7 @@ TEST(InitialWeights, AreTheSameInBothPrecisions) {
 }
 
 TEST(InitialWeights, DifferBySeedAndByTensor) {
-  const auto seven = make_model(config_of(7), kShape), eight = make_model(config_of(8), kShape);
+  const auto seven = make_model(seeded_config(7), kImages), eight = make_model(seeded_config(8), kImages);
   for (const auto& entry : seven->named_parameters()) {
     const bool of_batch_norm = entry.key().ends_with(".1.weight") || entry.key().ends_with(".1.bias");
     EXPECT_EQ(entry.value().equal(eight->named_parameters()[entry.key()]), of_batch_norm) << entry.key();
@@ -52,7 +52,7 @@ TEST(InitialWeights, AreUniformWithinOneOverTheRootOfTheFanIn) {
       {"encoder.0.0", 3 * 9}, {"encoder.1.0", 16 * 9},  {"fc_mu", 32 * 64},         {"fc_var", 32 * 64},
       {"decoder_input", 20},  {"decoder.0.0", 16 * 9}, {"final_layer.0", 16 * 9}, {"final_layer.3", 16 * 9},
   };
-  const auto model = make_model(config_of(7), kShape);
+  const auto model = make_model(seeded_config(7), kImages);
   std::size_t found = 0;
   for (const auto& [layer, fan] : fan_in) {
     const at::Tensor weight = model->named_parameters()[layer + ".weight"].detach(), bias = model->named_parameters()[layer + ".bias"].detach();

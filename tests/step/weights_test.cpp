@@ -10,17 +10,17 @@
 namespace vae_dist::step {
 namespace {
 
-constexpr data::SampleShape kShape = {1, 9, 12};
+constexpr data::SampleShape kWeightsShape = {1, 9, 12};
 
 std::shared_ptr<model::LatentModel> model_of(std::int64_t seed) {
   config::Config config;
   config.run.seed = seed;
   config.model.hidden_dims = {4, 6};
   config.model.latent_dim = 3;
-  return make_model(config, kShape);
+  return make_model(config, kWeightsShape);
 }
 
-checkpoint::TensorFile weights_of(const model::LatentModel& model) { return collect_weights(model, weights_metadata(config::Config{}, kShape)); }
+checkpoint::TensorFile weights_of(const model::LatentModel& model) { return collect_weights(model, weights_metadata(config::Config{}, kWeightsShape)); }
 
 TEST(Weights, GoFromModelToModelByName) {
   const auto from = model_of(1), to = model_of(2);
@@ -50,7 +50,7 @@ TEST(ForeignWeights, LoseTheNamesOfTheirWrappersInAnyOrder) {
 
 TEST(Weights, SayWhichImagesTheyAreFor) {
   const auto model = model_of(1);
-  EXPECT_EQ(image_shape_of(weights_of(*model), "weights"), kShape);
+  EXPECT_EQ(image_shape_of(weights_of(*model), "weights"), kWeightsShape);
 }
 
 TEST(Weights, ThatDoNotSayItAreRefusedByName) {
