@@ -1,6 +1,6 @@
 #include "device/deferred_values.hpp"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 namespace vae_dist::device {

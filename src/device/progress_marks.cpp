@@ -1,6 +1,7 @@
 #include "device/progress_marks.hpp"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/zeros.h>
 
 #include <stdexcept>
 

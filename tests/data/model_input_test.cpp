@@ -1,6 +1,7 @@
 #include "data/model_input.hpp"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/tensor.h>
 #include <gmock/gmock.h>
 
 namespace vae_dist::data {

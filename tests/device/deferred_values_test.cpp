@@ -1,6 +1,6 @@
 #include "device/deferred_values.hpp"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/tensor.h>
 #include <gmock/gmock.h>
 
 namespace vae_dist::device {
