@@ -1,0 +1,126 @@
+// What a recorder writes, on one rank. The series and their scrape: tests/metrics; with several ranks: tests/process/monitoring_test.py.
+#include "run/recorder.hpp"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "../temporary_folder.hpp"
+
+namespace vae_dist::run {
+namespace {
+
+using testing::ElementsAre;
+
+class RecorderTest : public TemporaryFolderTest {
+ protected:
+  void SetUp() override {
+    TemporaryFolderTest::SetUp();
+    config_.run.name = "shapes";
+    config_.run.directory = path("runs");
+    config_.log.every_steps = 10;
+    config_.metrics.port.reset();
+    RunDirectory(config_.run).create();
+    facts_.steps_planned = 25;
+    facts_.global_batch = 64;
+  }
+
+  std::unique_ptr<Recorder> recorder(const checkpoint::TrainingState& start = {}) {
+    return std::make_unique<Recorder>(config_, facts_, /*epochs_planned=*/2, start, world_, *host_, c10::kCPU, end_);
+  }
+
+  static metrics::StepMetrics step_of(std::int64_t step) {
+    metrics::StepMetrics out;
+    out.step = step;
+    out.loss = 1.0 / static_cast<double>(step);
+    out.step_seconds = 0.5;
+    return out;
+  }
+
+  std::vector<nlohmann::json> log() const {
+    std::vector<nlohmann::json> records;
+    std::ifstream lines(RunDirectory(config_.run).metrics());
+    for (std::string line; std::getline(lines, line);) records.push_back(nlohmann::json::parse(line));
+    return records;
+  }
+
+  std::vector<std::int64_t> logged_steps() const {
+    std::vector<std::int64_t> steps;
+    for (const nlohmann::json& record : log()) steps.push_back(record.at("step"));
+    return steps;
+  }
+
+  int argc_ = 0;
+  char** argv_ = nullptr;
+  config::Config config_;
+  metrics::RunFacts facts_;
+  comm::MpiWorld world_{argc_, argv_};
+  std::unique_ptr<comm::Communicator> host_ = world_.make_communicator();
+  JobEnd end_{config_};
+};
+
+TEST_F(RecorderTest, LogsTheFirstStepEveryTenthAndTheLast) {
+  const auto records = recorder();
+  for (std::int64_t step = 1; step <= 25; ++step) records->step(step_of(step));
+  EXPECT_THAT(logged_steps(), ElementsAre(1, 10, 20, 25));
+  const nlohmann::json tenth = log()[1];
+  EXPECT_EQ(tenth.at("loss").get<double>(), 0.1) << "reads back to the same bits";
+  EXPECT_EQ(tenth.at("samples_per_second"), 128);
+}
+
+TEST_F(RecorderTest, LogsTheTermsOfTheObjectiveUnderTheirNames) {
+  facts_.other_terms = {"effective_samples"};
+  const auto records = recorder();
+  metrics::StepMetrics step = step_of(1);
+  step.other_terms = {3.5};
+  records->step(step);
+  EXPECT_EQ(log()[0].at("effective_samples"), 3.5);
+}
+
+TEST_F(RecorderTest, WhatHappenedAfterTheCheckpointIsForgotten) {
+  {
+    const auto records = recorder();
+    for (std::int64_t step = 1; step <= 20; ++step) records->step(step_of(step));
+  }
+  checkpoint::TrainingState start;
+  start.step = 12;
+  const auto records = recorder(start);
+  EXPECT_THAT(logged_steps(), ElementsAre(1, 10));
+  for (std::int64_t step = 13; step <= 25; ++step) records->step(step_of(step));
+  EXPECT_THAT(logged_steps(), ElementsAre(1, 10, 20, 25));
+}
+
+TEST_F(RecorderTest, AnEvaluationHoldsWhatThereIs) {
+  const auto records = recorder();
+  evaluate::Evaluation result;
+  result.samples = 100;
+  result.loss = 0.5;
+  result.reconstructs = false;
+  records->evaluation(10, 1, "validation", result, 0.1, std::nullopt);
+  result.reconstructs = true;
+  result.mse = 0.01;
+  result.elbo_nats = -90;
+  result.bits_per_dim = 4.5;
+  records->evaluation(20, 2, "validation", result, 0.1, false);
+  const std::vector<nlohmann::json> logged = log();
+  EXPECT_EQ(logged[0].at("evaluated"), "validation");
+  for (const char* absent : {"evaluation_mse", "mean_image_mse", "elbo_nats", "bits_per_dim", "active_units"}) EXPECT_FALSE(logged[0].contains(absent)) << absent;
+  EXPECT_EQ(logged[1].at("evaluation_mse"), 0.01);
+  EXPECT_EQ(logged[1].at("elbo_nats"), -90);
+}
+
+TEST_F(RecorderTest, TimesOfRanksAreMeansSinceTheyWereLastTold) {
+  const auto records = recorder();
+  records->step(step_of(1));
+  metrics::StepMetrics slow = step_of(2);
+  slow.step_seconds = 1.5;
+  records->step(slow);
+  records->times_of_ranks(2);
+  records->times_of_ranks(2);  // nothing to tell
+  const std::vector<nlohmann::json> logged = log();
+  ASSERT_EQ(logged.size(), 2U);
+  EXPECT_EQ(logged[1].at("ranks")[0].at("step_seconds"), 1.0);
+}
+
+}  // namespace
+}  // namespace vae_dist::run
