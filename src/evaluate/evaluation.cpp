@@ -112,7 +112,7 @@ class BlockEvaluator {
   void from_the_prior(const at::Tensor& images, Sums& out) const {
     add_estimates(-model_.likelihood().negative_log_of_pairs(prior_draws_, images.to(at::kDouble)), out);
     const double nats = -out.log_p.back();
-    out.loss = out.reconstruction = objective_.options().reduction == objective::Reduction::sum ? nats : nats / static_cast<double>(images[0].numel());
+    out.loss = out.reconstruction = objective_.shown(nats, images[0].numel());
   }
 
   // log_weights: [B, draws].
@@ -140,15 +140,16 @@ std::vector<std::int64_t> counts_of_draws(model::LatentKind kind, const objectiv
   return counts;
 }
 
+// As training computes it, from the means over all samples.
 double validation_loss(const objective::Objective& objective, const objective::StepWeights& weights, const Evaluation& result) {
-  const objective::ObjectiveOptions& options = objective.options();
-  if (options.importance_samples > 1)
+  const std::int64_t draws = objective.options().importance_samples;
+  if (draws > 1)
     for (const Evaluation::LogP& estimate : result.log_p)
-      if (estimate.draws == options.importance_samples) return -estimate.nats;
-  if (options.capacity_gamma > 0) return result.reconstruction + options.capacity_gamma * std::abs(result.kld_nats - weights.capacity_nats);
-  double charged = 0;
-  for (const double kld : result.kld_per_dimension) charged += std::max(kld, options.free_bits);
-  return result.reconstruction + weights.kld_factor * charged;
+      if (estimate.draws == draws) return -estimate.nats;
+  const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
+  const objective::MeanKl kl{scalar(result.kld_nats), at::tensor(result.kld_per_dimension, at::kDouble)};
+  const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats};
+  return objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host).item<double>();
 }
 
 double levels_in_bits(const model::Likelihood& likelihood) {

@@ -8,8 +8,6 @@ at::Tensor kl_per_dimension(const at::Tensor& mu, const at::Tensor& log_var) { r
 
 at::Tensor kl_divergence(const at::Tensor& mu, const at::Tensor& log_var) { return kl_per_dimension(mu, log_var).sum(1).mean(); }
 
-at::Tensor kl_with_free_bits(const at::Tensor& mu, const at::Tensor& log_var, double free_bits) {
-  return kl_per_dimension(mu, log_var).mean(0).clamp_min(free_bits).sum();
-}
+at::Tensor kl_with_free_bits(const at::Tensor& kl_of_dimensions, double free_bits) { return kl_of_dimensions.clamp_min(free_bits).sum(); }
 
 }  // namespace vae_dist::objective

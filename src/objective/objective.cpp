@@ -67,6 +67,20 @@ at::Tensor Objective::reduced(const model::LatentModel& model, const model::Deco
   return options_.reduction == Reduction::sum ? nats : nats / image_values(x);
 }
 
+bool Objective::is_charged_as_a_sum() const { return options_.capacity_gamma == 0 && options_.free_bits == 0; }
+
+at::Tensor Objective::charged(const MeanKl& kl, const StepWeights& weights) const {
+  if (options_.capacity_gamma > 0) return less(kl.nats, weights.capacity_nats, weights.capacity_nats_on_device).abs();
+  return options_.free_bits > 0 ? kl_with_free_bits(kl.of_dimensions, options_.free_bits) : kl.nats;
+}
+
+at::Tensor Objective::loss_of(const at::Tensor& reconstruction, const at::Tensor& charged, const StepWeights& weights) const {
+  if (options_.capacity_gamma > 0) return reconstruction + options_.capacity_gamma * charged;
+  return reconstruction + times(weights.kld_factor, weights.kld_factor_on_device, charged);
+}
+
+double Objective::shown(double nats, std::int64_t values) const { return options_.reduction == Reduction::sum ? nats : nats / static_cast<double>(values); }
+
 LossTerms Objective::terms(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
   if (model.latent_kind() == model::LatentKind::none) return without_encoder(model, x, noise, replicas);
   if (options_.importance_samples > 1) return importance_weighted(model, x, noise, replicas);
@@ -87,18 +101,11 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const at::Tensor&
     return out;
   }
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
-  if (options_.capacity_gamma > 0) {
-    const at::Tensor distance = mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
-      const at::Tensor kld = kl_divergence(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count));
-      return less(kld, weights.capacity_nats, weights.capacity_nats_on_device).abs();
-    });
-    out.loss = out.reconstruction + options_.capacity_gamma * distance;
-    return out;
-  }
-  const at::Tensor charged = options_.free_bits == 0 ? out.kld : mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
-    return kl_with_free_bits(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count), options_.free_bits);
+  const at::Tensor all_charged = is_charged_as_a_sum() ? charged({out.kld, {}}, weights) : mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
+    const at::Tensor kl = kl_per_dimension(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count));
+    return charged({kl.sum(1).mean(), options_.free_bits > 0 ? kl.mean(0) : at::Tensor()}, weights);
   });
-  out.loss = out.reconstruction + times(weights.kld_factor, weights.kld_factor_on_device, charged);
+  out.loss = loss_of(out.reconstruction, all_charged, weights);
   return out;
 }
 

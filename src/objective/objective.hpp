@@ -47,6 +47,12 @@ struct LossTerms {
   std::map<std::string, at::Tensor> named() const { return {{"loss", loss}, {"Reconstruction_Loss", reconstruction}, {"KLD", -kld}}; }
 };
 
+/// KL(q(z|x) || p(z)) of samples that are looked at together: a replica's batch in training, all samples in evaluation.
+struct MeanKl {
+  at::Tensor nats;           ///< per sample: a scalar
+  at::Tensor of_dimensions;  ///< [latent]: their shares; asked for with free bits alone
+};
+
 class Objective {
  public:
   /// The other term that Variance::optimal needs a running mean of: the squared error per value, mean over replicas.
@@ -67,11 +73,23 @@ class Objective {
   /// the distance to the capacity, the optimal sigma, a decoder's draws) looks at each replica. x: [B, C, H, W], noise: [B, noise_per_sample].
   LossTerms terms(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas = 1) const;
 
+  /// What the loss charges for the latent code, before it is weighed: the KL, the KL with free bits, or its distance to the capacity. A scalar.
+  at::Tensor charged(const MeanKl& kl, const StepWeights& weights) const;
+
+  /// The loss of a variational autoencoder whose bound is not importance-weighted: reconstruction + M_N * beta * charged, or + gamma * charged with a capacity. The one place that
+  /// says so, for training and evaluation. Scalars.
+  at::Tensor loss_of(const at::Tensor& reconstruction, const at::Tensor& charged, const StepWeights& weights) const;
+
+  /// A negative log-likelihood in nats per sample as the objective shows it: the same under `sum`, per value under `mean`. image_values: D.
+  double shown(double nats, std::int64_t image_values) const;
+
   /// -log p(x|z) ([B], nats) as the objective shows it: with the seed's Gaussian of fixed sigma under `mean` the squared error per value, else nats per
   /// value under `mean`, and nats under `sum`.
   at::Tensor reduced(const model::LatentModel& model, const model::Decoded& decoded, const at::Tensor& x) const;
 
  private:
+  // Whether what is charged for a batch of several replicas is what is charged for each, on average.
+  bool is_charged_as_a_sum() const;
   LossTerms with_posterior(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const;
   LossTerms importance_weighted(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;
   LossTerms without_encoder(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;

@@ -39,13 +39,13 @@ TEST(KlDivergence, IsTheMeanLogRatioOfPosteriorAndPriorOverSamples) {
 TEST(KlWithFreeBits, ChargesADimensionAtLeastItsFreeBits) {
   // Means over the batch: (0.5 + 2) / 2 = 1.25 nats in the first dimension, 0.02 in the second.
   const at::Tensor mu = at::cat({row({1, 0.2}), row({2, 0.2})}), log_var = at::zeros({2, 2}, at::kDouble);
-  EXPECT_NEAR(scalar(kl_with_free_bits(mu, log_var, 0.1)), 1.25 + 0.1, 1e-15);
-  EXPECT_NEAR(scalar(kl_with_free_bits(mu, log_var, 0)), scalar(kl_divergence(mu, log_var)), 1e-15);
+  EXPECT_NEAR(scalar(kl_with_free_bits(kl_per_dimension(mu, log_var).mean(0), 0.1)), 1.25 + 0.1, 1e-15);
+  EXPECT_NEAR(scalar(kl_with_free_bits(kl_per_dimension(mu, log_var).mean(0), 0)), scalar(kl_divergence(mu, log_var)), 1e-15);
 }
 
 TEST(KlWithFreeBits, PullsOnlyWhereADimensionCostsMore) {
   at::Tensor mu = at::cat({row({1, 0.2}), row({2, 0.2})}).requires_grad_();
-  kl_with_free_bits(mu, at::zeros({2, 2}, at::kDouble), 0.1).backward();
+  kl_with_free_bits(kl_per_dimension(mu, at::zeros({2, 2}, at::kDouble)).mean(0), 0.1).backward();
   EXPECT_TRUE(mu.grad().equal(at::cat({row({0.5, 0}), row({1, 0})})));
 }
 

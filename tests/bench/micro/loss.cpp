@@ -58,7 +58,7 @@ void likelihood(benchmark::State& state, model::LikelihoodKind kind, model::Vari
 void kl(benchmark::State& state, double free_bits) {
   Tensors tensors;
   for ([[maybe_unused]] auto _ : state) {
-    (free_bits > 0 ? objective::kl_with_free_bits(tensors.mu, tensors.log_var, free_bits) : objective::kl_divergence(tensors.mu, tensors.log_var)).backward();
+    (free_bits > 0 ? objective::kl_with_free_bits(objective::kl_per_dimension(tensors.mu, tensors.log_var).mean(0), free_bits) : objective::kl_divergence(tensors.mu, tensors.log_var)).backward();
     tensors.forget_gradients();
   }
   state.SetItemsProcessed(state.iterations() * kBatch);
