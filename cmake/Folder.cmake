@@ -14,6 +14,35 @@ function(vae_dist_folder name)
   target_link_libraries(vae_dist_${name} PUBLIC ${folder_PUBLIC} PRIVATE ${folder_PRIVATE})
   target_compile_options(vae_dist_${name} PRIVATE -Wall -Wextra -Wshadow)
   set_target_properties(vae_dist_${name} PROPERTIES UNITY_BUILD ${folder_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  # What programs are made of: see cmake/BuildId.cmake.
+  set_property(GLOBAL APPEND PROPERTY VAE_DIST_CODE $<TARGET_FILE:vae_dist_${name}>)
+endfunction()
+
+# What asks CUDA and what stands for it in a program for the CPU define the same functions, so all other code is compiled once:
+#   vae_dist_backend(device CUDA cuda/gpu_facts.cpp ... LINK vae_dist::cuda NONE none/gpu_facts.cpp ...)
+# makes vae_dist_device_cuda and vae_dist_device_none beside vae_dist::device. A program gets the second with the folder, and the first where vae_dist_use_cuda() says so.
+function(vae_dist_backend name)
+  cmake_parse_arguments(backend "" "" "CUDA;LINK;NONE" ${ARGN})
+  set(kinds none)
+  if(TARGET vae_dist::cuda)
+    list(APPEND kinds cuda)
+  endif()
+  foreach(kind ${kinds})
+    string(TOUPPER ${kind} sources)
+    add_library(vae_dist_${name}_${kind} STATIC ${backend_${sources}})
+    target_link_libraries(vae_dist_${name}_${kind} PRIVATE vae_dist_${name})
+    target_compile_options(vae_dist_${name}_${kind} PRIVATE -Wall -Wextra -Wshadow)
+    set_property(GLOBAL APPEND PROPERTY VAE_DIST_CODE $<TARGET_FILE:vae_dist_${name}_${kind}>)
+  endforeach()
+  if(TARGET vae_dist::cuda)
+    target_link_libraries(vae_dist_${name}_cuda PRIVATE ${backend_LINK})
+  endif()
+  target_link_libraries(vae_dist_${name} INTERFACE $<IF:$<BOOL:$<TARGET_PROPERTY:VAE_DIST_CUDA>>,vae_dist_${name}_cuda,vae_dist_${name}_none>)
+endfunction()
+
+# Makes this program one for GPUs (it runs without one, too). Only where there is a target vae_dist::cuda.
+function(vae_dist_use_cuda target)
+  set_target_properties(${target} PROPERTIES VAE_DIST_CUDA ON)
 endfunction()
 
 # For targets that use modules and tensors: LibTorch's headers, compiled once (src/model/torch_pieces.hpp) for all of them.

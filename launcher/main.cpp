@@ -7,14 +7,16 @@
 #include "comm/mpi_world.hpp"
 #include "launcher/command_line.hpp"
 #include "launcher/failure_report.hpp"
+#include "launcher/program_choice.hpp"
 
 int main(int argc, char** argv) {
   using namespace vae_dist;
   using namespace vae_dist::launcher;
-  base::keep_freed_memory();
-  base::raise_descriptor_limit();
   std::optional<comm::MpiWorld> started;
   try {
+    become_chosen_program(argc, argv);
+    base::keep_freed_memory();
+    base::raise_descriptor_limit();
     started.emplace(argc, argv);
   } catch (const std::exception& error) {
     FailureReport(0, 1).print(error);  // there is no world yet that could be ended

@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "launcher/build_id.hpp"
 #include "launcher/config_options.hpp"
 #include "launcher/revision.hpp"
 #include "launcher/verbs.hpp"
@@ -9,7 +10,7 @@ namespace vae_dist::launcher {
 
 void add_train_verb(CLI::App& app, VerbContext& context) {
   auto request = std::make_shared<train::TrainingRequest>();
-  request->revision = kRevision;
+  request->program = {build_id(), kRevision};
   CLI::App* verb = app.add_subcommand("train", "Train a model (the default when --config is given)");
   auto config = std::make_shared<ConfigChoice>();
   verb->add_option("--from", request->run.from, "Begin a new run, at step 0, with the weights of this checkpoint (or of a run's newest), and with its optimizer's state where it fits; without --config also with its "

@@ -32,16 +32,16 @@ class NcclCommunicator : public Communicator {
   virtual void deregister_memory() = 0;
 };
 
-/// The version of NCCL as loaded, major * 10000 + minor * 100 + patch; 0 when this build has none.
+/// The version of NCCL as loaded, major * 10000 + minor * 100 + patch; 0 when this program has none.
 int nccl_version_code();
 
-/// The same as "2.28.9"; empty when this build has none.
+/// The same as "2.28.9"; empty when this program has none.
 std::string nccl_version();
 
 /// One rank a GPU; the calling thread's current device is this rank's. `host` carries the unique id (a collective on it). `stream` is a cudaStream_t
 /// on which every collective is queued; when a call returns, its kernel is in the stream, so an event recorded behind it waits for it.
 /// `stream` and `host` outlive the communicator. Calls are made by one thread at a time, abort() by any at any time.
-/// Throws Failure with NCCL's own reason; Error(timed_out) naming the call when a deadline passes; BadInput when this build has no NCCL.
+/// Throws Failure with NCCL's own reason; Error(timed_out) naming the call when a deadline passes; BadInput when this program has no NCCL.
 std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator& host, void* stream, const NcclDeadlines& deadlines = {}, NcclCalls calls = NcclCalls::polled);
 
 /// For a process about to end, from any thread: gives up every NCCL communicator in it, in 3 s at most, so that no kernel waits for a rank that is gone.

@@ -1,6 +1,5 @@
 #include "device/gpu_facts.hpp"
 
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,7 +32,7 @@ std::string gpu_environment_text(c10::Device device) {
   if (!device.is_cuda()) return "";
   const GpuFacts facts = gpu_facts(device);
   const std::string settings = common_nccl_settings(own_environment());
-  return base::text(facts.model, ", driver ", facts.driver, ", cuDNN ", cudnn_version_text(at::detail::getCUDAHooks().versionRuntimeCuDNN()), settings.empty() ? "" : ", ", settings);
+  return base::text(facts.model, ", driver ", facts.driver, ", cuDNN ", facts.cudnn, settings.empty() ? "" : ", ", settings);
 }
 
 std::string common_nccl_settings(const std::vector<std::string>& environment) {

@@ -31,7 +31,7 @@ class WorkRecorder {
   virtual WaitClock* wait_clock() = 0;
 };
 
-/// CUDA graphs of `device`. The current stream is not the default one (apply_device). Throws std::logic_error when this build has no CUDA.
+/// CUDA graphs of `device`. The current stream is not the default one (apply_device). Throws std::logic_error without has_cuda().
 std::unique_ptr<WorkRecorder> make_graph_recorder(c10::Device device);
 
 }  // namespace vae_dist::device

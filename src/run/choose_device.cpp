@@ -2,12 +2,12 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <string_view>
 #include <thread>
 
 #include "base/error.hpp"
@@ -21,8 +21,6 @@ namespace {
 
 // More threads than cores are of use to nobody but tests.
 constexpr int kThreadsAnywhere = 16, kThreadsACore = 4;
-
-int gpu_count() { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0; }
 
 // mpirun and Slurm bind ranks to their share.
 int usable_cores() { return std::max(1, static_cast<int>(base::allowed_cores().size())); }
@@ -41,8 +39,9 @@ int choose_threads(const config::DistributedConfig& config, const NodeFacts& nod
 }
 
 int choose_gpu(const config::DistributedConfig& config, const NodeFacts& node) {
+  if (node.declines_gpus) throw base::BadInput("distributed.device is cuda, but the environment has VAE_DIST_DEVICE=cpu: unset it, or set distributed.device=cpu or auto.");
   if (node.gpus == 0 && node.has_gpu)
-    throw base::BadInput(base::text("there is a GPU on ", node.host, " but this program cannot use it: the driver is not loaded, too old for this build of torch, or hidden (CUDA_VISIBLE_DEVICES). "
+    throw base::BadInput(base::text("there is a GPU on ", node.host, " but this program cannot use it: the driver is not loaded, too old for this build of torch, or hidden (CUDA_VISIBLE_DEVICES), or vae_dist_cuda is missing beside vae_dist. "
                         "Run nvidia-smi there; launcher/setup.sh says which wheel fits the driver. To train on the CPU all the same, set distributed.device=cpu."));
   if (node.gpus == 0) throw base::BadInput(base::text("distributed.device is cuda, but there is no GPU on ", node.host, ": set distributed.device=cpu or auto."));
   if (node.local_size > node.gpus && !config.share_gpu)
@@ -60,12 +59,26 @@ bool machine_has_gpu() {
   std::error_code ignored;
   for (const char* file : {"/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version"})
     if (std::filesystem::exists(file, ignored)) return true;
-  return gpu_count() > 0;
+  return device::gpu_count() > 0;
 }
 
 NodeFacts node_facts(const comm::MpiWorld& world) {
-  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  return {world.host(), gpu_count(), machine_has_gpu(), cores, usable_cores(), world.local_rank(), world.local_size(), world.size(), world.rank(), comm::nccl_version_code()};
+  NodeFacts facts;
+  facts.host = world.host();
+  const char* const device = std::getenv("VAE_DIST_DEVICE");
+  facts.declines_gpus = device && std::string_view(device) == "cpu";
+  if (!facts.declines_gpus) {
+    facts.gpus = device::gpu_count();
+    facts.has_gpu = machine_has_gpu();
+  }
+  facts.cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  facts.usable_cores = usable_cores();
+  facts.local_rank = world.local_rank();
+  facts.local_size = world.local_size();
+  facts.world_size = world.size();
+  facts.rank = world.rank();
+  facts.nccl_version = comm::nccl_version_code();
+  return facts;
 }
 
 device::DeviceChoice choose_device(const config::DistributedConfig& config, const NodeFacts& node) {

@@ -19,6 +19,7 @@ struct NodeFacts {
   int local_rank = 0, local_size = 1, world_size = 1;
   int rank = 0;
   int nccl_version = 0;       ///< as loaded, like nccl_version_code()
+  bool declines_gpus = false; ///< VAE_DIST_DEVICE=cpu: then gpus and has_gpu are as on a node without
 };
 
 /// Whether there is a GPU here, be it that this program cannot use it.
@@ -28,7 +29,7 @@ NodeFacts node_facts(const comm::MpiWorld& world);
 
 /// Follows `distributed.device`, `backend`, `share_gpu`, `threads_per_rank`. Pure. Throws BadInput: a GPU that is there but cannot be used
 /// (driver too old or not loaded), cuda asked for without a GPU, more ranks than GPUs on the node (with both numbers), a backend that
-/// does not fit the device.
+/// does not fit the device, cuda where VAE_DIST_DEVICE says cpu.
 device::DeviceChoice choose_device(const config::DistributedConfig& config, const NodeFacts& node);
 
 /// What NCCL needs for `distributed.share_gpu`, as it refuses several ranks on one GPU of one host. Until 2.30 each rank on a node with more ranks

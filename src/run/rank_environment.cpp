@@ -3,8 +3,6 @@
 #include <ATen/Version.h>
 #include <torch/headeronly/version.h>
 
-#include "base/durable_file.hpp"
-#include "base/hash.hpp"
 #include "base/text.hpp"
 #include "comm/nccl_communicator.hpp"
 #include "device/gpu_facts.hpp"
@@ -12,10 +10,10 @@
 
 namespace vae_dist::run {
 
-std::string environment_text(const device::DeviceChoice& device) {
-  const std::string nccl = comm::nccl_version(), gpu = device::gpu_environment_text(device.device);
-  return base::text("vae_dist ", kVersion, " (program ", base::hash_name(base::hash_text(base::read_file("/proc/self/exe"))), "), torch ", TORCH_VERSION, nccl.empty() ? "" : ", NCCL " + nccl,
-              gpu.empty() ? "" : ", " + gpu);
+std::string environment_text(const std::string& build_id, const device::DeviceChoice& device) {
+  const std::string common = base::text("vae_dist ", kVersion, " (build ", build_id, "), torch ", TORCH_VERSION);
+  if (!device.device.is_cuda()) return common;
+  return base::text(common, ", NCCL ", comm::nccl_version(), ", ", device::gpu_environment_text(device.device));
 }
 
 std::string arithmetic_text(const device::DeviceChoice& device) {

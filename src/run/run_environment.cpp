@@ -41,11 +41,11 @@ std::string hosts_text(const std::vector<std::string>& host_of_rank) {
   return out;
 }
 
-RunEnvironment run_environment(const std::string& revision, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::Communicator& host) {
+RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::Communicator& host) {
   RunEnvironment out;
-  out.revision = revision;
+  out.program = program;
   out.torch = TORCH_VERSION;
-  out.nccl = comm::nccl_version();
+  if (device.device.is_cuda()) out.nccl = comm::nccl_version();
   out.hosts = hosts_text(comm::all_gather_text(host, host_name));
   out.device = describe_device(device);
   if (host.rank() == 0 && goes_on) out.restarts = restarts_in(file) + 1;
@@ -55,7 +55,8 @@ RunEnvironment run_environment(const std::string& revision, const device::Device
 
 void write_environment(const std::filesystem::path& file, const RunEnvironment& environment, int ranks) {
   nlohmann::ordered_json object = {{"vae_dist", kVersion}};
-  if (!environment.revision.empty()) object["git revision"] = environment.revision;
+  if (!environment.program.id.empty()) object["build"] = environment.program.id;
+  if (!environment.program.revision.empty()) object["git revision"] = environment.program.revision;
   object["torch"] = environment.torch;
   if (!environment.nccl.empty()) object["NCCL"] = environment.nccl;
   object["ranks"] = ranks;

@@ -8,19 +8,20 @@
 
 #include "comm/communicator.hpp"
 #include "device/device_choice.hpp"
+#include "run/version.hpp"
 
 namespace vae_dist::run {
 
 struct RunEnvironment {
-  std::string revision;      ///< of the sources, "0123456789ab-changed"; empty: they were no git checkout
-  std::string torch, nccl;   ///< versions; nccl empty without it
+  ProgramBuild program;
+  std::string torch, nccl;   ///< versions; nccl empty on the CPU
   std::string hosts;         ///< "node1 (4 ranks), node2 (4 ranks)"
   std::string device;        ///< of rank 0, and what carries gradients
   std::int64_t restarts = 0; ///< how often the run was started again
 };
 
 /// A collective. `file` is the environment.json of an earlier start, if there was one: what it counts goes on where `goes_on`.
-RunEnvironment run_environment(const std::string& revision, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::Communicator& host);
+RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::Communicator& host);
 
 /// Names and values as they are to be shown. Throws Failure where the file cannot be written.
 void write_environment(const std::filesystem::path& file, const RunEnvironment& environment, int ranks);

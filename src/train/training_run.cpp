@@ -67,14 +67,14 @@ run::LockRun lock_for(const run::JobIdentity& job, const comm::MpiWorld& world) 
 }
 
 // Every rank runs the same, and goes on with what the checkpoint was made of; what the next ones are made of is noted in the state. A collective.
-void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run, comm::Communicator& host) {
+void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run, const run::ProgramBuild& program, comm::Communicator& host) {
   const std::string fingerprint = run.data.train.fingerprint(), arithmetic = run::arithmetic_text(run.device);
   comm::agree(host, [&] {
     if (setup.resumed && setup.state.dataset_fingerprint != fingerprint)
       throw base::BadInput(base::text("data.train is not the dataset that this run was started with (fingerprint ", fingerprint, ", the checkpoint has ", setup.state.dataset_fingerprint,
                           "): give it the same images, or start a new run with another run.name. ", run::fork_advice(setup.origin)));
   });
-  comm::require_equal(host, "program and libraries", run::environment_text(run.device));
+  comm::require_equal(host, "program and libraries", run::environment_text(program.id, run.device));
   comm::require_equal(host, "configuration", base::hash_name(base::hash_text(config::config_yaml(setup.config))));
   comm::require_equal(host, "training data", fingerprint);
   if (setup.config.distributed.reproducible) {
@@ -151,11 +151,11 @@ bool nothing_is_left(const config::TrainConfig& train, const step::LearningRateP
 }
 
 // Writes down what runs, and on what. A collective.
-run::RunEnvironment note_environment(const run::RunSetup& setup, const device::DeviceChoice& device, const std::string& revision, const run::JobIdentity& job, const comm::MpiWorld& world, comm::Communicator& host) {
+run::RunEnvironment note_environment(const run::RunSetup& setup, const device::DeviceChoice& device, const run::ProgramBuild& program, const run::JobIdentity& job, const comm::MpiWorld& world, comm::Communicator& host) {
   const run::RunDirectory directory(setup.config.run);
   // A job that failed before its first checkpoint was started again too.
   const bool goes_on = (setup.resumed && setup.state.step > 0) || job.restart > 0;
-  run::RunEnvironment environment = run::run_environment(revision, device, world.host(), goes_on, directory.environment(), host);
+  run::RunEnvironment environment = run::run_environment(program, device, world.host(), goes_on, directory.environment(), host);
   comm::agree_on_rank_0(host, [&] {
     base::replace_file(directory.config(), config::kept_config_yaml(setup.config));
     run::write_environment(directory.environment(), environment, world.size());
@@ -166,7 +166,7 @@ run::RunEnvironment note_environment(const run::RunSetup& setup, const device::D
 metrics::RunFacts run_facts(const config::Config& config, const run::PreparedRun& run, const step::Learner& learner, const run::RunEnvironment& environment) {
   metrics::RunFacts facts{run.rates.steps_planned, run.plan.global_batch, run.plan.world_size, run.plan.replicas, environment.restarts};
   facts.other_terms = learner.objective().other_terms();
-  facts.build = {{"version", run::kVersion}, {"revision", environment.revision}, {"torch", environment.torch}, {"nccl", environment.nccl}};
+  facts.build = {{"version", run::kVersion}, {"revision", environment.program.revision}, {"torch", environment.torch}, {"nccl", environment.nccl}};
   facts.run = {{"model", config.model.name}, {"likelihood", config.objective.likelihood}, {"device", environment.device}, {"hosts", environment.hosts}};
   return facts;
 }
@@ -229,7 +229,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   if (first && !request.dry_run) last_moments.emplace(0.8 * launcher.until_killed, last_words(config, launcher, failure.watchdog(), setup));
 
   const run::PreparedRun run = run::prepare_run(config, world, *host);
-  require_the_same_run(setup, run, *host);
+  require_the_same_run(setup, run, request.program, *host);
   step::Learner learner = make_learner(config, run, *host, collectives);
   resume(learner, setup, request.dry_run, *host);
   const std::int64_t first_step = setup.state.step;
@@ -238,7 +238,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
 
   const run::RunDirectory directory(config.run);
   if (request.errors_go_to) request.errors_go_to(directory.errors().string());
-  const run::RunEnvironment environment = note_environment(setup, run.device, request.revision, job, world, *host);
+  const run::RunEnvironment environment = note_environment(setup, run.device, request.program, job, world, *host);
   run::Recorder recorder(config, run_facts(config, run, learner, environment), run.rates.epochs_planned(), setup.state, world, *host, run.device.device, job_end);
   if (recorder.port()) log::info(base::text("metrics: http://", run::scrape_host(recorder.address(), world.host()), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<comm::Communicator> flags = comm::make_logged_communicator(host->duplicate(), "flags", collectives);

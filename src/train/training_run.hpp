@@ -8,12 +8,13 @@
 #include "base/error.hpp"
 #include "comm/mpi_world.hpp"
 #include "run/run_setup.hpp"
+#include "run/version.hpp"
 
 namespace vae_dist::train {
 
 struct TrainingRequest {
   run::RunRequest run;
-  std::string revision;  ///< of the program's sources; may be empty
+  run::ProgramBuild program;
   bool dry_run = false;  ///< check configuration, data and devices, print the table, and leave
   /// Called with the run directory's `errors` folder once there is one: where a failing rank leaves its message.
   std::function<void(const std::string&)> errors_go_to;

@@ -15,7 +15,7 @@ torch_site=$(sed -n 's/^VAE_DIST_TORCH_SITE:PATH=//p' "$build/CMakeCache.txt")
 mkdir -p "$bundle"/{bin,lib,tests}
 bundle=$(cd "$bundle" && pwd)
 
-cp "$build/vae_dist" "$build"/tests/gpu/{gpu_test,nccl_ranks} "$build/tests/bench/bench_nccl_issue" "$bundle/bin/"
+cp "$build"/vae_dist{,_cuda} "$build"/tests/gpu/{gpu_test,nccl_ranks} "$build/tests/bench/bench_nccl_issue" "$bundle/bin/"
 cp "$source"/tests/gpu/*.py "$source"/tests/process/{runs,ranks,comparing}.py "$bundle/tests/"
 cp "$source/tests/gpu/run_bundle.sh" "$bundle/run.sh"
 

@@ -86,12 +86,12 @@ class RunFolder(unittest.TestCase):
         return cls.program("train", "--config", config, f"run.name={name}", *SMALL, *overrides, np=np, check=check, **options)
 
     @classmethod
-    def start(cls, *arguments, np=None, launcher=mpirun, program=BINARY, output=subprocess.PIPE):
+    def start(cls, *arguments, np=None, launcher=mpirun, program=BINARY, output=subprocess.PIPE, env=None):
         """Starts the program and returns its Popen; stdout and stderr come together in .stdout, or go to the file `output`. The whole command
         is `launcher(np, command)`."""
         marker = f"VAE_DIST_TEST_RUN={uuid.uuid4()}"
         process = subprocess.Popen(launcher(np, [program, *map(str, arguments)]), cwd=cls.folder, text=True, stdout=output,
-                                   stderr=subprocess.STDOUT, env={**os.environ, **dict([marker.split("=")])}, stdin=subprocess.DEVNULL)
+                                   stderr=subprocess.STDOUT, env={**os.environ, **(env or {}), **dict([marker.split("=")])}, stdin=subprocess.DEVNULL)
         process.ranks = lambda: ranks_of(program, marker)
         return process
 

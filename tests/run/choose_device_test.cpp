@@ -100,6 +100,10 @@ TEST(ChooseDevice, RefusesWhatCannotWork) {
   EXPECT_THAT(refusal(wants("auto"), node(2, 3)), AllOf(HasSubstr("2 GPUs for 3 ranks"), HasSubstr("distributed.share_gpu=true")));
   EXPECT_THAT(refusal(wants("auto", "mpi"), node(2, 2)), HasSubstr("distributed.backend is mpi"));
   EXPECT_THAT(refusal(wants("cpu", "nccl"), node(2, 2)), HasSubstr("distributed.backend is nccl"));
+  NodeFacts declining = node(0, 1);
+  declining.declines_gpus = true;
+  EXPECT_THAT(refusal(wants("cuda"), declining), HasSubstr("VAE_DIST_DEVICE=cpu"));
+  EXPECT_EQ(refusal(wants("auto"), declining), "");
 }
 
 TEST(ChooseDevice, LetsRanksShareGpusWhereItIsAskedFor) {

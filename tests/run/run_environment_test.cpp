@@ -26,7 +26,7 @@ class EnvironmentFile : public ::testing::Test {
     const std::unique_ptr<comm::Communicator> alone = comm::make_self_communicator();
     device::DeviceChoice device;
     device.backend = "self";
-    const RunEnvironment environment = run_environment("0123456789ab", device, "node1", resumed, path_, *alone);
+    const RunEnvironment environment = run_environment({"fedcba9876543210", "0123456789ab"}, device, "node1", resumed, path_, *alone);
     write_environment(path_, environment, 1);
     return environment.restarts;
   }
@@ -51,6 +51,7 @@ TEST_F(EnvironmentFile, CountsFromAnewWhereTheFileIsDamaged) {
 TEST_F(EnvironmentFile, TellsWhatTheRunRanOn) {
   start(false);
   const auto object = nlohmann::json::parse(base::read_file(path_));
+  EXPECT_EQ(object["build"], "fedcba9876543210");
   EXPECT_EQ(object["git revision"], "0123456789ab");
   EXPECT_EQ(object["hosts"], "node1 (1 rank)");
   EXPECT_EQ(object["ranks"], 1);

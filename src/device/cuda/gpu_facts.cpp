@@ -1,4 +1,5 @@
 // The part of gpu_facts.hpp that asks CUDA.
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <cuda_runtime_api.h>
 
 #include <fstream>
@@ -25,12 +26,19 @@ std::string driver() {
 
 }  // namespace
 
+bool has_cuda() { return true; }
+
+int gpu_count() {
+  const at::CUDAHooksInterface& cuda = at::detail::getCUDAHooks();
+  return cuda.hasCUDA() ? static_cast<int>(cuda.deviceCount()) : 0;
+}
+
 GpuFacts gpu_facts(c10::Device device) {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, device.index()), "cudaGetDeviceProperties");
   char bus_id[32] = {};
   check(cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, device.index()), "cudaDeviceGetPCIBusId");
-  return {properties.name, bus_id, driver()};
+  return {properties.name, bus_id, driver(), cudnn_version_text(at::detail::getCUDAHooks().versionRuntimeCuDNN())};
 }
 
 }  // namespace vae_dist::device

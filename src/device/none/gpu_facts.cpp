@@ -1,9 +1,13 @@
-// Stands in for cuda_gpu_facts.cpp where the torch wheel brings no CUDA (a CPU wheel).
+// The part of gpu_facts.hpp that asks CUDA, in a program without it.
 #include "base/error.hpp"
 #include "device/gpu_facts.hpp"
 
 namespace vae_dist::device {
 
-GpuFacts gpu_facts(c10::Device) { throw base::Failure("this build has no CUDA"); }
+bool has_cuda() { return false; }
+
+int gpu_count() { return 0; }
+
+GpuFacts gpu_facts(c10::Device) { throw base::Failure("this program has no CUDA"); }
 
 }  // namespace vae_dist::device

@@ -1,4 +1,4 @@
-// Stands in for nccl_communicator.cpp where the torch wheel brings no NCCL (a CPU wheel).
+// The functions of nccl_communicator.hpp, in a program without NCCL.
 #include "base/error.hpp"
 #include "comm/nccl_communicator.hpp"
 
@@ -9,7 +9,7 @@ int nccl_version_code() { return 0; }
 std::string nccl_version() { return ""; }
 
 std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator&, void*, const NcclDeadlines&, NcclCalls) {
-  throw base::BadInput("distributed.backend nccl: this build has no NCCL; build against a CUDA wheel of torch, or set distributed.backend=mpi");
+  throw base::BadInput("distributed.backend nccl: this program has no NCCL; build against a CUDA wheel of torch, or set distributed.backend=mpi");
 }
 
 void abort_nccl_communicators() noexcept {}
