@@ -31,7 +31,10 @@ def visible(listed, chosen):
 
 
 def gpu_bus_ids():
-    """PCI bus ids ("0000:1b:00.0") of the GPUs that are there and that CUDA_VISIBLE_DEVICES leaves; [] where there are none, or no driver."""
+    """PCI bus ids ("0000:1b:00.0") of the GPUs that are there and that CUDA_VISIBLE_DEVICES leaves; [] where there are none, or no driver, and where
+    VAE_DIST_DEVICE=cpu keeps the program from them."""
+    if os.environ.get("VAE_DIST_DEVICE") == "cpu":
+        return []
     try:
         answer = subprocess.run(["nvidia-smi", "--query-gpu=uuid,pci.bus_id", "--format=csv,noheader"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):

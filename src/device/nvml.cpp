@@ -8,16 +8,17 @@ namespace {
 // The part of nvml.h that is used; its layout is fixed by the library's ABI.
 using Device = void*;
 constexpr int kSuccess = 0, kGpuTemperature = 0;
-struct Memory {
-  unsigned long long total, free, used;
-};
-struct Utilization {
-  unsigned int gpu, memory;
-};
 
 }  // namespace
 
 struct GpuSensors::Library {
+  struct Memory {
+    unsigned long long total, free, used;
+  };
+  struct Utilization {
+    unsigned int gpu, memory;
+  };
+
   void* handle = nullptr;
   bool started = false;
   Device device = nullptr;
@@ -65,11 +66,11 @@ GpuSensors::~GpuSensors() = default;
 base::GpuReadings GpuSensors::read() const {
   const Library& nvml = *library_;
   base::GpuReadings out;
-  if (Memory memory{}; nvml.memory != nullptr && nvml.memory(nvml.device, &memory) == kSuccess) {
+  if (Library::Memory memory{}; nvml.memory != nullptr && nvml.memory(nvml.device, &memory) == kSuccess) {
     out.memory_used_bytes = static_cast<double>(memory.used);
     out.memory_total_bytes = static_cast<double>(memory.total);
   }
-  if (Utilization used{}; nvml.utilization != nullptr && nvml.utilization(nvml.device, &used) == kSuccess) out.utilization = used.gpu / 100.0;
+  if (Library::Utilization used{}; nvml.utilization != nullptr && nvml.utilization(nvml.device, &used) == kSuccess) out.utilization = used.gpu / 100.0;
   if (unsigned int degrees = 0; nvml.temperature != nullptr && nvml.temperature(nvml.device, kGpuTemperature, &degrees) == kSuccess) out.celsius = degrees;
   if (unsigned int milliwatts = 0; nvml.power != nullptr && nvml.power(nvml.device, &milliwatts) == kSuccess) out.watts = milliwatts / 1000.0;
   return out;

@@ -16,14 +16,16 @@ def is_alive(pid):
 
 
 def ranks_of(binary, marker):
-    """The process ids, by rank, of those that run `binary` with `marker` ("NAME=value") in their environment, whatever started them."""
+    """The process ids, by rank, of those that run `binary` (or what it becomes where there is a GPU, which lies beside it) with `marker` ("NAME=value") in their environment, whatever started them."""
+    program = pathlib.Path(binary).resolve()
+    programs = (program, program.with_name("vae_dist_cuda"))
     found = {}
     for folder in pathlib.Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         try:
             variables = (folder / "environ").read_bytes().split(b"\0")
-            if marker.encode() not in variables or (folder / "exe").resolve() != pathlib.Path(binary).resolve():
+            if marker.encode() not in variables or (folder / "exe").resolve() not in programs:
                 continue
         except OSError:
             continue
