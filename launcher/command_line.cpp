@@ -97,7 +97,7 @@ base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world, F
   }
   if (context.files.has_outputs()) {
     // Before any work, and by one rank for all.
-    const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+    const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
     comm::agree_on_rank_0(*host, [&] { context.files.check(); });
   }
   return context.chosen();

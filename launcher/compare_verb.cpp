@@ -48,7 +48,7 @@ void write_pictures(const CompareOptions& options, const std::vector<inference::
 
 base::ExitCode compare(CompareOptions options, const comm::MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::warn);
-  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+  const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
   comm::agree(*host, [&] {
     if (!options.out.empty()) output_kind(options.out);
     options.comparison.places = checkpoints_of(options);

@@ -21,7 +21,7 @@ struct EmbedOptions {
 
 base::ExitCode embed_rows(const EmbedOptions& options, const comm::MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::info);
-  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+  const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
   comm::agree_on_rank_0(*host, [&] {
     if (!options.out.ends_with(".h5")) throw base::BadInput(base::text("--out ", options.out, ": give a file that ends in .h5"));
   });

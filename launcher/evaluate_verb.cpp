@@ -25,7 +25,7 @@ struct EvaluateOptions {
 
 base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::info);
-  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+  const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
   const inference::TrainedModel trained = load_chosen_model(options.model, *host);
   c10::Device device = c10::kCPU;
   comm::agree(*host, [&] { device = use_device(options.compute, world); });

@@ -19,7 +19,7 @@ void add_checkpoint_option(CLI::App& verb, VerbContext& context, ModelChoice& ch
 
 inference::TrainedModel load_chosen_model(const ModelChoice& choice) { return inference::load_trained_model(place_of(choice)); }
 
-inference::TrainedModel load_chosen_model(const ModelChoice& choice, comm::Communicator& host) {
+inference::TrainedModel load_chosen_model(const ModelChoice& choice, comm::HostCommunicator& host) {
   std::string place;
   comm::agree(host, [&] { place = place_of(choice); });
   return inference::load_shared_model(place, host);

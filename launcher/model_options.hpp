@@ -25,7 +25,7 @@ void add_checkpoint_option(CLI::App& verb, VerbContext& context, ModelChoice& ch
 inference::TrainedModel load_chosen_model(const ModelChoice& choice);
 
 /// The same on all ranks. Throws AgreedError. A collective.
-inference::TrainedModel load_chosen_model(const ModelChoice& choice, comm::Communicator& host);
+inference::TrainedModel load_chosen_model(const ModelChoice& choice, comm::HostCommunicator& host);
 
 /// --data and --split.
 void add_data_options(CLI::App& verb, VerbContext& context, inference::DataChoice& data);

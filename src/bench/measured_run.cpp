@@ -10,7 +10,7 @@
 
 namespace vae_dist::bench {
 
-MeasuredRun::MeasuredRun(const std::string& config_file, const std::vector<std::string>& overrides, bool exchange, const comm::MpiWorld& world, comm::Communicator& host)
+MeasuredRun::MeasuredRun(const std::string& config_file, const std::vector<std::string>& overrides, bool exchange, const comm::MpiWorld& world, comm::HostCommunicator& host)
     : config_(run::set_up_config(config_file, overrides, host)),
       flags_comm_(host.duplicate()),
       alone_(comm::make_self_communicator()),

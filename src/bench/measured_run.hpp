@@ -25,7 +25,7 @@ struct Laps {
 class MeasuredRun {
  public:
   /// exchange false: each rank trains by itself on its part of the batch. Throws AgreedError for bad input. A collective; `host` outlives the run.
-  MeasuredRun(const std::string& config_file, const std::vector<std::string>& overrides, bool exchange, const comm::MpiWorld& world, comm::Communicator& host);
+  MeasuredRun(const std::string& config_file, const std::vector<std::string>& overrides, bool exchange, const comm::MpiWorld& world, comm::HostCommunicator& host);
 
   const config::Config& config() const { return config_; }
   const step::ReplicaPlan& plan() const { return run_.plan; }
@@ -46,7 +46,7 @@ class MeasuredRun {
   void one_step(Laps& laps);
 
   config::Config config_;
-  const std::unique_ptr<comm::Communicator> flags_comm_, alone_;
+  const std::unique_ptr<comm::HostCommunicator> flags_comm_, alone_;
   comm::CollectiveLog collectives_;
   const run::PreparedRun run_;
   const data::InputFormat format_;

@@ -10,7 +10,7 @@
 
 namespace vae_dist::bench {
 
-MeasuredSum::MeasuredSum(comm::Communicator& ranks, c10::Device device) : ranks_(ranks), device_(device) {
+MeasuredSum::MeasuredSum(comm::HostCommunicator& ranks, c10::Device device) : ranks_(ranks), device_(device) {
   if (device.is_cpu()) return;
   stream_ = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
   nccl_ = comm::make_nccl_communicator(ranks, stream_->native_handle());
@@ -45,7 +45,7 @@ double MeasuredSum::exchange_seconds(std::optional<int> peer, std::int64_t bytes
     ranks_.barrier();
     if (!peer) continue;
     const base::Stopwatch watch;
-    comm::Communicator& way = nccl_ ? *nccl_ : ranks_;
+    comm::Communicator& way = nccl_ ? static_cast<comm::Communicator&>(*nccl_) : ranks_;
     way.exchange(*peer, {out.data_ptr(), out.numel(), comm::DataType::float32}, {in.data_ptr(), in.numel(), comm::DataType::float32});
     device::synchronize(device_);
     if (turn > 0) turns.push_back(watch.elapsed().count());

@@ -16,7 +16,7 @@ namespace vae_dist::bench {
 class MeasuredSum {
  public:
   /// Among the ranks of a host communicator, which outlives this: over NCCL where `device` is a GPU. A collective.
-  MeasuredSum(comm::Communicator& ranks, c10::Device device);
+  MeasuredSum(comm::HostCommunicator& ranks, c10::Device device);
 
   /// The seconds that the slowest rank takes for a vector of fp32 values with so many bytes, in each of some turns. A collective.
   std::vector<double> turns(std::int64_t bytes, int count);
@@ -26,7 +26,7 @@ class MeasuredSum {
   double exchange_seconds(std::optional<int> peer, std::int64_t bytes, int count);
 
  private:
-  comm::Communicator& ranks_;
+  comm::HostCommunicator& ranks_;
   c10::Device device_;
   std::optional<c10::Stream> stream_;
   std::unique_ptr<comm::NcclCommunicator> nccl_;

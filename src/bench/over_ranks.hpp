@@ -20,7 +20,7 @@ struct OverRanks {
 };
 
 /// `turns`: what this rank measured, as many on every rank. A collective.
-inline OverRanks over_ranks(comm::Communicator& comm, std::vector<double> turns) {
+inline OverRanks over_ranks(comm::HostCommunicator& comm, std::vector<double> turns) {
   const auto ranks = static_cast<std::size_t>(comm.size());
   std::vector<double> all(turns.size() * ranks);
   comm.all_gather({turns.data(), static_cast<std::int64_t>(turns.size()), comm::DataType::float64}, {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
@@ -37,11 +37,11 @@ inline OverRanks over_ranks(comm::Communicator& comm, std::vector<double> turns)
 }
 
 /// Of one value a rank. Collectives.
-inline double sum_over_ranks(comm::Communicator& comm, double value) {
+inline double sum_over_ranks(comm::HostCommunicator& comm, double value) {
   comm.all_reduce_sum({&value, 1, comm::DataType::float64});
   return value;
 }
-inline double most_over_ranks(comm::Communicator& comm, double value) { return over_ranks(comm, {value}).most[0]; }
+inline double most_over_ranks(comm::HostCommunicator& comm, double value) { return over_ranks(comm, {value}).most[0]; }
 
 /// The median over turns of how much larger `values` are than `reference` in the same turn, in percent: what drifts from turn to turn
 /// falls out.

@@ -35,14 +35,14 @@ double read_bytes_per_second(const data::SampleDataset& images, int rank, int ra
   return bytes / watch.elapsed().count();
 }
 
-std::vector<double> gather(comm::Communicator& host, double value) {
+std::vector<double> gather(comm::HostCommunicator& host, double value) {
   std::vector<double> out(static_cast<std::size_t>(host.size()));
   host.all_gather({&value, 1, comm::DataType::float64}, {out.data(), host.size(), comm::DataType::float64});
   return out;
 }
 
 // The better of a rank's links on the ring through every `distance`-th rank: a slow neighbour is not this rank's.
-double link_bytes_per_second(MeasuredSum& measured, comm::Communicator& host, int distance) {
+double link_bytes_per_second(MeasuredSum& measured, comm::HostCommunicator& host, int distance) {
   double best = 0;
   for (int round = 0; round < link_rounds(host.size(), distance); ++round) {
     const double seconds = measured.exchange_seconds(link_partner(host.rank(), host.size(), distance, round), kLinkBytes, kSums);
@@ -52,7 +52,7 @@ double link_bytes_per_second(MeasuredSum& measured, comm::Communicator& host, in
 }
 
 // Ranks of a host, where all hosts have as many, one host's after the other's; else 0.
-int ranks_of_each_host(comm::Communicator& host, const comm::MpiWorld& world) {
+int ranks_of_each_host(comm::HostCommunicator& host, const comm::MpiWorld& world) {
   int mine = world.rank() % world.local_size() == world.local_rank() ? world.local_size() : 0;
   for (const double theirs : gather(host, mine))
     if (theirs != mine) mine = 0;
@@ -72,7 +72,7 @@ double Preflight::all_reduce_bytes_per_second() const {
 }
 
 Preflight run_preflight(const std::string& config_file, const std::vector<std::string>& overrides, const comm::MpiWorld& world) {
-  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+  const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
   // From the files, not from memory: a run reads them once all the same.
   std::vector<std::string> streamed = overrides;
   streamed.emplace_back("data.cache=stream");

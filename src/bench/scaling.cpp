@@ -25,12 +25,12 @@ constexpr int kRounds = 5, kTurnsOfRound = 5;
 // The first ranks of the world, and what they measure; empty on the others.
 struct Group {
   int ranks = 2;
-  std::unique_ptr<comm::Communicator> comm;
+  std::unique_ptr<comm::HostCommunicator> comm;
   std::optional<MeasuredSum> sum;
 };
 
 // Comes back when `ranks` have measured. The others sleep: MPI's own waits, a barrier's too, look again and again, on cores that those who measure need.
-void wait_for_measured(int ranks, comm::Communicator& host) {
+void wait_for_measured(int ranks, comm::HostCommunicator& host) {
   std::uint8_t sent = 0, received = 0;
   const auto meet = [&](int peer) { host.exchange(peer, {&sent, 1, comm::DataType::uint8}, {&received, 1, comm::DataType::uint8}); };
   if (host.rank() >= ranks) meet(0);
@@ -50,7 +50,7 @@ AllReduce all_reduce_here(int ranks, double bytes, const comm::MpiWorld& world, 
 }
 
 // Rank 0, which is in every group, has them all.
-std::vector<AllReduceTime> measure_all_reduces(const comm::MpiWorld& world, c10::Device device, comm::Communicator& host) {
+std::vector<AllReduceTime> measure_all_reduces(const comm::MpiWorld& world, c10::Device device, comm::HostCommunicator& host) {
   std::vector<Group> groups;
   for (int ranks = 2; ranks <= world.size(); ranks *= 2) groups.push_back({ranks, world.make_communicator_of_first(ranks), std::nullopt});
   std::map<std::pair<int, std::int64_t>, std::vector<double>> seconds;
@@ -127,7 +127,7 @@ std::vector<ScalingPoint> predict(const Scaling& scaling) {
 }  // namespace
 
 Scaling predict_scaling(const ScalingRequest& request, const comm::MpiWorld& world) {
-  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+  const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
   MeasuredRun run(request.config_file, request.overrides, /*exchange=*/true, world, *host);
   Scaling scaling;
   scaling.ranks = world.size();

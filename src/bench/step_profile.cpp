@@ -8,7 +8,7 @@
 
 namespace vae_dist::bench {
 
-std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, std::int64_t steps, comm::Communicator& host) {
+std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, std::int64_t steps, comm::HostCommunicator& host) {
   host.barrier();
   StepParts parts(run.device().device);
   const base::Stopwatch watch;

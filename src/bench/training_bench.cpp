@@ -30,7 +30,7 @@ double device_peak_bytes(c10::Device device) {
   return static_cast<double>(c10::getDeviceAllocator(device.type())->getDeviceStats(device.index()).reserved_bytes[0].peak);  // of all its pools
 }
 
-double operations_of_a_step(MeasuredRun& run, comm::Communicator& host) {
+double operations_of_a_step(MeasuredRun& run, comm::HostCommunicator& host) {
   const FlopCount count;
   run.steps(1);
   return sum_over_ranks(host, count.operations());
@@ -39,7 +39,7 @@ double operations_of_a_step(MeasuredRun& run, comm::Communicator& host) {
 }  // namespace
 
 BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& world) {
-  const std::unique_ptr<comm::Communicator> host = world.make_communicator();
+  const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
   MeasuredRun run(request.config_file, request.overrides, request.exchange, world, *host);
   BenchResult result;
   result.model = run.config().model.name;

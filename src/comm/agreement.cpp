@@ -28,12 +28,12 @@ std::string outcome_of(const std::function<void()>& phase) {
 
 }  // namespace
 
-void agree_on_rank_0(Communicator& comm, const std::function<void()>& phase) {
+void agree_on_rank_0(HostCommunicator& comm, const std::function<void()>& phase) {
   const std::string outcome = broadcast_text(comm, comm.rank() == 0 ? outcome_of(phase) : "");
   if (outcome[0] != 'k') throw AgreedError(outcome[0] == 'i' ? base::ExitCode::bad_input : base::ExitCode::rank_failed, outcome.substr(1));
 }
 
-void agree(Communicator& comm, const std::function<void()>& phase) {
+void agree(HostCommunicator& comm, const std::function<void()>& phase) {
   const std::string outcome = outcome_of(phase);
   const std::vector<std::string> outcomes = all_gather_text(comm, outcome);
   std::map<std::string, std::vector<int>> ranks_of;
@@ -55,7 +55,7 @@ void agree(Communicator& comm, const std::function<void()>& phase) {
   throw AgreedError(code, message);
 }
 
-void require_equal(Communicator& comm, const std::string& what, const std::string& value, base::ExitCode code) {
+void require_equal(HostCommunicator& comm, const std::string& what, const std::string& value, base::ExitCode code) {
   const std::vector<std::string> values = all_gather_text(comm, value);
   std::map<std::string, std::vector<int>> ranks_of;
   for (int rank = 0; rank < comm.size(); ++rank) ranks_of[values[static_cast<std::size_t>(rank)]].push_back(rank);

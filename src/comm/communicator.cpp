@@ -15,7 +15,7 @@ std::size_t size_of(DataType type) {
   return 0;
 }
 
-std::vector<std::string> all_gather_text(Communicator& comm, const std::string& text) {
+std::vector<std::string> all_gather_text(HostCommunicator& comm, const std::string& text) {
   const auto ranks = static_cast<std::size_t>(comm.size());
   auto length = static_cast<std::int64_t>(text.size());
   std::vector<std::int64_t> lengths(ranks);
@@ -33,7 +33,7 @@ std::vector<std::string> all_gather_text(Communicator& comm, const std::string& 
   return texts;
 }
 
-std::string broadcast_text(Communicator& comm, const std::string& text, int root) {
+std::string broadcast_text(HostCommunicator& comm, const std::string& text, int root) {
   auto length = static_cast<std::int64_t>(text.size());
   comm.broadcast({&length, 1, DataType::int64}, root);
   std::string received = text;

@@ -1,4 +1,4 @@
-// What ranks say to each other: one interface for one process (self), threads of a process (thread), MPI and NCCL.
+// What ranks say to each other: one interface for one process (self), threads of a process (thread), MPI and NCCL, and what only the first three of these can.
 //
 // Collectives are called by every rank of a communicator in the same order with equal counts, types and roots. They return when the
 // buffer may be used: at once on the host (self, thread, mpi), in stream order on the device (nccl).
@@ -56,24 +56,27 @@ class Communicator {
 
   virtual void barrier() = 0;
 
-  /// Starts a sum of a small host buffer without waiting for the others. Ranks wait for theirs in the order they were started.
-  /// Not offered by nccl (throws std::logic_error): flags travel by the host's communicator.
-  virtual std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) = 0;
-
-  /// Another communicator of the same ranks, whose messages never meet those of this one. A collective. Host communicators only.
-  virtual std::unique_ptr<Communicator> duplicate() = 0;
-
   /// Gives up collectives under way, so that a failing rank does not wait for the others. No collective may follow.
   virtual void abort() noexcept = 0;
 };
 
+/// Whose buffers are host memory, and may be used when a collective returns.
+class HostCommunicator : public Communicator {
+ public:
+  /// Starts a sum of a small buffer without waiting for the others. Ranks wait for theirs in the order they were started.
+  virtual std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) = 0;
+
+  /// Another communicator of the same ranks, whose messages never meet those of this one. A collective.
+  virtual std::unique_ptr<HostCommunicator> duplicate() = 0;
+};
+
 /// The communicator of a world of one: every collective is the identity.
-std::unique_ptr<Communicator> make_self_communicator();
+std::unique_ptr<HostCommunicator> make_self_communicator();
 
-/// Every rank's text, in rank order. A collective, on host communicators.
-std::vector<std::string> all_gather_text(Communicator& comm, const std::string& text);
+/// Every rank's text, in rank order. A collective.
+std::vector<std::string> all_gather_text(HostCommunicator& comm, const std::string& text);
 
-/// The root's text on every rank. A collective, on host communicators.
-std::string broadcast_text(Communicator& comm, const std::string& text, int root = 0);
+/// The root's text on every rank. A collective.
+std::string broadcast_text(HostCommunicator& comm, const std::string& text, int root = 0);
 
 }  // namespace vae_dist::comm

@@ -13,7 +13,7 @@ void check_wire(DataType type, SumOrder order, Wire wire) {
   if (order == SumOrder::tree) throw std::invalid_argument("a tree's sums must not be rounded between ranks");
 }
 
-void all_reduce_on_host(Communicator& comm, Buffer buffer, SumOrder order, Wire wire, std::vector<std::byte>& scratch) {
+void all_reduce_on_host(HostCommunicator& comm, Buffer buffer, SumOrder order, Wire wire, std::vector<std::byte>& scratch) {
   check_wire(buffer.type, order, wire);
   // Both move the same bytes; the tree does so in fewer messages.
   const bool as_tree = order == SumOrder::tree || (wire == Wire::exact && base::is_power_of_two(comm.size()));

@@ -21,6 +21,6 @@ void check_wire(DataType type, SumOrder order, Wire wire);
 
 /// Sums `buffer` over all ranks, in place; every rank ends with the same bits. `scratch` grows as needed and is kept by the caller for the next
 /// time. A collective. Throws as check_wire, and std::logic_error for a tree over ranks that are no power of two.
-void all_reduce_on_host(Communicator& comm, Buffer buffer, SumOrder order, Wire wire, std::vector<std::byte>& scratch);
+void all_reduce_on_host(HostCommunicator& comm, Buffer buffer, SumOrder order, Wire wire, std::vector<std::byte>& scratch);
 
 }  // namespace vae_dist::comm

@@ -17,9 +17,9 @@ class LoggedSum final : public PendingCollective {
   std::unique_ptr<PendingCollective> sum_;
 };
 
-class LoggedCommunicator final : public Communicator {
+class LoggedCommunicator final : public HostCommunicator {
  public:
-  LoggedCommunicator(std::unique_ptr<Communicator> original, const std::string& label, CollectiveLog& log)
+  LoggedCommunicator(std::unique_ptr<HostCommunicator> original, const std::string& label, CollectiveLog& log)
       : original_(std::move(original)), label_(label), log_(log) {}
 
   int rank() const override { return original_->rank(); }
@@ -53,20 +53,20 @@ class LoggedCommunicator final : public Communicator {
     return std::make_unique<LoggedSum>(original_->start_all_reduce_sum(buffer), std::move(running));
   }
 
-  std::unique_ptr<Communicator> duplicate() override { return original_->duplicate(); }
+  std::unique_ptr<HostCommunicator> duplicate() override { return original_->duplicate(); }
   void abort() noexcept override { original_->abort(); }
 
  private:
   CollectiveLog::Running begin(const char* operation, Buffer buffer) { return log_.begin(label_ + ": " + operation, buffer.bytes()); }
 
-  std::unique_ptr<Communicator> original_;
+  std::unique_ptr<HostCommunicator> original_;
   std::string label_;
   CollectiveLog& log_;
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_logged_communicator(std::unique_ptr<Communicator> original, const std::string& label, CollectiveLog& log) {
+std::unique_ptr<HostCommunicator> make_logged_communicator(std::unique_ptr<HostCommunicator> original, const std::string& label, CollectiveLog& log) {
   return std::make_unique<LoggedCommunicator>(std::move(original), label, log);
 }
 

@@ -77,7 +77,7 @@ class PendingMpi final : public PendingCollective {
   MPI_Request request_;
 };
 
-class MpiCommunicator final : public Communicator {
+class MpiCommunicator final : public HostCommunicator {
  public:
   MpiCommunicator(MPI_Comm original, int rank, int size) : rank_(rank), size_(size) {
     check_mpi(MPI_Comm_dup(original, &comm_), "MPI_Comm_dup");
@@ -128,7 +128,7 @@ class MpiCommunicator final : public Communicator {
     return std::make_unique<PendingMpi>(request);
   }
 
-  std::unique_ptr<Communicator> duplicate() override { return std::make_unique<MpiCommunicator>(comm_, rank_, size_); }
+  std::unique_ptr<HostCommunicator> duplicate() override { return std::make_unique<MpiCommunicator>(comm_, rank_, size_); }
 
   void abort() noexcept override { aborted_ = true; }
 
@@ -179,12 +179,12 @@ MpiWorld::~MpiWorld() {
   if (started_ && std::uncaught_exceptions() == 0) MPI_Finalize();
 }
 
-std::unique_ptr<Communicator> MpiWorld::make_communicator() const {
+std::unique_ptr<HostCommunicator> MpiWorld::make_communicator() const {
   if (!started_) return make_self_communicator();
   return std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, rank_, size_);
 }
 
-std::unique_ptr<Communicator> MpiWorld::make_node_communicator() const {
+std::unique_ptr<HostCommunicator> MpiWorld::make_node_communicator() const {
   if (!started_) return make_self_communicator();
   MPI_Comm node = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
@@ -193,7 +193,7 @@ std::unique_ptr<Communicator> MpiWorld::make_node_communicator() const {
   return communicator;
 }
 
-std::unique_ptr<Communicator> MpiWorld::make_communicator_of_first(int ranks) const {
+std::unique_ptr<HostCommunicator> MpiWorld::make_communicator_of_first(int ranks) const {
   if (!started_) return make_self_communicator();
   MPI_Comm first = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split(MPI_COMM_WORLD, rank_ < ranks ? 0 : MPI_UNDEFINED, rank_, &first), "MPI_Comm_split");

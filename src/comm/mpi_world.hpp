@@ -25,13 +25,13 @@ class MpiWorld {
   const std::string& host() const { return host_; }
 
   /// A communicator of its own over all ranks, on the host: messages of one never meet those of another. A collective.
-  std::unique_ptr<Communicator> make_communicator() const;
+  std::unique_ptr<HostCommunicator> make_communicator() const;
 
   /// The same over the ranks of this node, numbered by local rank. A collective of all ranks.
-  std::unique_ptr<Communicator> make_node_communicator() const;
+  std::unique_ptr<HostCommunicator> make_node_communicator() const;
 
   /// The same over the first `ranks` ranks, for measurements; null on the others. A collective of all ranks.
-  std::unique_ptr<Communicator> make_communicator_of_first(int ranks) const;
+  std::unique_ptr<HostCommunicator> make_communicator_of_first(int ranks) const;
 
   /// Ends all ranks of the world with this exit code, and does not return. Other ranks may be anywhere.
   [[noreturn]] void abort(base::ExitCode code) const noexcept;

@@ -42,7 +42,7 @@ std::string nccl_version();
 /// on which every collective is queued; when a call returns, its kernel is in the stream, so an event recorded behind it waits for it.
 /// `stream` and `host` outlive the communicator. Calls are made by one thread at a time, abort() by any at any time.
 /// Throws Failure with NCCL's own reason; Error(timed_out) naming the call when a deadline passes; BadInput when this program has no NCCL.
-std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator& host, void* stream, const NcclDeadlines& deadlines = {}, NcclCalls calls = NcclCalls::polled);
+std::unique_ptr<NcclCommunicator> make_nccl_communicator(HostCommunicator& host, void* stream, const NcclDeadlines& deadlines = {}, NcclCalls calls = NcclCalls::polled);
 
 /// For a process about to end, from any thread: gives up every NCCL communicator in it, in 3 s at most, so that no kernel waits for a rank that is gone.
 /// Whoever is in a call of theirs gets a Failure. No collective may follow.

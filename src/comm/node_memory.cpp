@@ -75,7 +75,7 @@ Descriptor named_memory(const fs::path& file, std::size_t bytes) {
 }
 
 // Takes the memory where rank 0 says that it is, on the other ranks. Returns whether all of them could; if not, `why` tells one of the reasons.
-bool open_on_all(Communicator& node, const std::string& place, Descriptor& memory, std::string& why) {
+bool open_on_all(HostCommunicator& node, const std::string& place, Descriptor& memory, std::string& why) {
   std::string mine;
   if (node.rank() != 0) {
     memory = Descriptor(::open(place.c_str(), O_RDWR | O_CLOEXEC));
@@ -93,7 +93,7 @@ struct Shared {
 };
 
 // A collective of the node, whatever happens on which rank.
-Shared share(Communicator& node, std::size_t bytes, const SharingWays& ways) {
+Shared share(HostCommunicator& node, std::size_t bytes, const SharingWays& ways) {
   Shared out;
   const bool first = node.rank() == 0;
   // `make` returns the memory and where the others find it; on rank 0.
@@ -150,14 +150,14 @@ SharingWays usual_sharing_ways() {
   return ways;
 }
 
-bool can_share_memory(Communicator& node, std::size_t bytes, const SharingWays& ways) {
+bool can_share_memory(HostCommunicator& node, std::size_t bytes, const SharingWays& ways) {
   const auto shares = [&](std::size_t so_many, const SharingWays& by) { return broadcast_text(node, share(node, so_many, by).memory.get() >= 0 ? "yes" : "no") == "yes"; };
   // How much of it goes through a descriptor is a question of memory alone; a folder has a size of its own.
   constexpr std::size_t kLittle = 4096;
   return (ways.descriptor && shares(kLittle, {true, {}})) || shares(bytes, {false, ways.folders});
 }
 
-NodeMemory::NodeMemory(Communicator& node, Communicator& all, std::size_t bytes, const SharingWays& ways) : size_(bytes) {
+NodeMemory::NodeMemory(HostCommunicator& node, HostCommunicator& all, std::size_t bytes, const SharingWays& ways) : size_(bytes) {
   Shared shared = share(node, bytes, ways);
   agree(all, [&] {
     if (shared.error) std::rethrow_exception(shared.error);

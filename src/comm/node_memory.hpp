@@ -22,14 +22,14 @@ struct SharingWays {
 SharingWays usual_sharing_ways();
 
 /// Whether the ranks of this node can share so many bytes. A collective of `node`; every rank has the same answer.
-bool can_share_memory(Communicator& node, std::size_t bytes, const SharingWays& ways = usual_sharing_ways());
+bool can_share_memory(HostCommunicator& node, std::size_t bytes, const SharingWays& ways = usual_sharing_ways());
 
 /// Zeros at first. Nothing is left behind by a rank that is killed. All of it is reserved when it is made, so that using it cannot fail.
 class NodeMemory {
  public:
   /// node: the ranks of this node (one rank, threads, processes). all: the ranks of all nodes, each of which makes memory of its own now. Throws
   /// AgreedError on all of them when any node has not enough memory, or its ranks cannot share it. A collective of both.
-  NodeMemory(Communicator& node, Communicator& all, std::size_t bytes, const SharingWays& ways = usual_sharing_ways());
+  NodeMemory(HostCommunicator& node, HostCommunicator& all, std::size_t bytes, const SharingWays& ways = usual_sharing_ways());
   ~NodeMemory();
   NodeMemory(const NodeMemory&) = delete;
   NodeMemory& operator=(const NodeMemory&) = delete;

@@ -17,7 +17,7 @@ Buffer part_of(int owner, int ranks, const Buffer& whole) {
 // Calls visit(peer) for every other rank. In each round the ranks are in pairs that both know (one may be left over), so all exchange
 // at the same time and nobody waits in a ring.
 template <typename Visit>
-void for_each_peer(const Communicator& comm, Visit visit) {
+void for_each_peer(const HostCommunicator& comm, Visit visit) {
   for (int round = 0; round < comm.size(); ++round) {
     const int peer = (round - comm.rank() + comm.size()) % comm.size();
     if (peer != comm.rank()) visit(peer);
@@ -42,7 +42,7 @@ void add_widened(Buffer fp32, Buffer bf16) {
   for (std::int64_t i = 0; i < fp32.count; ++i) to[i] += to_float(from[i]);
 }
 
-void sum_exactly(Communicator& comm, Buffer buffer, std::vector<std::byte>& scratch) {
+void sum_exactly(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& scratch) {
   const Buffer mine = part_of(comm.rank(), comm.size(), buffer);
   if (scratch.size() < mine.bytes()) scratch.resize(mine.bytes());
   const Buffer received = {scratch.data(), mine.count, mine.type};
@@ -53,7 +53,7 @@ void sum_exactly(Communicator& comm, Buffer buffer, std::vector<std::byte>& scra
   for_each_peer(comm, [&](int peer) { comm.exchange(peer, mine, part_of(peer, comm.size(), buffer)); });
 }
 
-void sum_rounded(Communicator& comm, Buffer buffer, std::vector<std::byte>& scratch) {
+void sum_rounded(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& scratch) {
   const auto ranks = static_cast<std::int64_t>(comm.size());
   const std::int64_t longest = (buffer.count + ranks - 1) / ranks;
   const std::size_t bytes = static_cast<std::size_t>(longest) * size_of(DataType::bfloat16);
@@ -81,7 +81,7 @@ void sum_rounded(Communicator& comm, Buffer buffer, std::vector<std::byte>& scra
 
 }  // namespace
 
-void pairwise_all_reduce_sum(Communicator& comm, Buffer buffer, Wire wire, std::vector<std::byte>& scratch) {
+void pairwise_all_reduce_sum(HostCommunicator& comm, Buffer buffer, Wire wire, std::vector<std::byte>& scratch) {
   if (wire == Wire::exact) return sum_exactly(comm, buffer, scratch);
   if (buffer.type != DataType::float32) throw std::invalid_argument("only fp32 values travel as bf16");
   if (comm.size() > 1) sum_rounded(comm, buffer, scratch);  // of one rank nothing travels

@@ -22,6 +22,6 @@ enum class Wire {
 /// same bits, which follow from the values and the number of ranks. With `bf16` the error of an element is at most 2^-8 of the sum of
 /// magnitudes over the ranks, plus 2^-8 of the result. A collective: 2 (np - 1) messages a rank, (np - 1) / np of the vector each way. Throws
 /// std::invalid_argument when bf16 is asked for anything but fp32.
-void pairwise_all_reduce_sum(Communicator& comm, Buffer buffer, Wire wire, std::vector<std::byte>& scratch);
+void pairwise_all_reduce_sum(HostCommunicator& comm, Buffer buffer, Wire wire, std::vector<std::byte>& scratch);
 
 }  // namespace vae_dist::comm

@@ -10,7 +10,7 @@ struct Finished final : PendingCollective {
   void wait() override {}
 };
 
-class SelfCommunicator final : public Communicator {
+class SelfCommunicator final : public HostCommunicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
@@ -23,12 +23,12 @@ class SelfCommunicator final : public Communicator {
   void exchange(int, Buffer, Buffer) override { throw std::logic_error("a world of one has nobody to exchange with"); }
   void barrier() override {}
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer) override { return std::make_unique<Finished>(); }
-  std::unique_ptr<Communicator> duplicate() override { return std::make_unique<SelfCommunicator>(); }
+  std::unique_ptr<HostCommunicator> duplicate() override { return std::make_unique<SelfCommunicator>(); }
   void abort() noexcept override {}
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_self_communicator() { return std::make_unique<SelfCommunicator>(); }
+std::unique_ptr<HostCommunicator> make_self_communicator() { return std::make_unique<SelfCommunicator>(); }
 
 }  // namespace vae_dist::comm

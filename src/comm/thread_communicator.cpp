@@ -78,7 +78,7 @@ class Meeting {
   std::vector<std::shared_ptr<Meeting>> others_;
 };
 
-class ThreadCommunicator final : public Communicator {
+class ThreadCommunicator final : public HostCommunicator {
  public:
   ThreadCommunicator(std::shared_ptr<Meeting> meeting, int rank, int size) : meeting_(std::move(meeting)), rank_(rank), size_(size) {}
 
@@ -126,7 +126,7 @@ class ThreadCommunicator final : public Communicator {
     return std::make_unique<Deferred>(*this, buffer);
   }
 
-  std::unique_ptr<Communicator> duplicate() override {
+  std::unique_ptr<HostCommunicator> duplicate() override {
     // Everybody gets rank 0's new meeting: a copy of the pointer is taken while rank 0 still holds it.
     std::shared_ptr<Meeting> place = rank_ == 0 ? meeting_->make_another() : nullptr;
     Buffer offered{&place, 1, DataType::uint8};
@@ -153,7 +153,7 @@ class ThreadCommunicator final : public Communicator {
 
 }  // namespace
 
-void run_thread_ranks(int size, const std::function<void(Communicator&)>& body) {
+void run_thread_ranks(int size, const std::function<void(HostCommunicator&)>& body) {
   const auto meeting = std::make_shared<Meeting>(size);
   std::mutex mutex;
   std::exception_ptr first;

@@ -60,7 +60,7 @@ struct ChunkRing::Rank {
   std::array<char, 1024> reason;
 };
 
-ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options, comm::Communicator& node, comm::Communicator& all)
+ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options, comm::HostCommunicator& node, comm::HostCommunicator& all)
     : dataset_(dataset), options_(options), chunks_(std::make_shared<SampleChunks>(dataset.chunks())), local_rank_(node.rank()), ranks_(node.size()) {
   const EpochOrder order(options_.seed, static_cast<std::uint64_t>(options_.first_epoch), chunks_, options_.window_chunks);
   // All that one global batch touches: its samples, and the windows that it begins and ends in.

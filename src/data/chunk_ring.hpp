@@ -35,7 +35,7 @@ class ChunkRing {
   };
 
   /// Starts to decode where (first_epoch, first_position) is. `dataset` outlives the ring. A collective of both: see NodeMemory.
-  ChunkRing(const SampleDataset& dataset, const Options& options, comm::Communicator& node, comm::Communicator& all);
+  ChunkRing(const SampleDataset& dataset, const Options& options, comm::HostCommunicator& node, comm::HostCommunicator& all);
   /// This rank fills no more: others that wait for it get an error.
   ~ChunkRing();
   ChunkRing(const ChunkRing&) = delete;

@@ -281,7 +281,7 @@ void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out, std::i
   finish().apply(image, epoch, index, out);
 }
 
-void SampleDataset::cache(comm::Communicator& node, comm::Communicator& all, const CacheOptions& options) {
+void SampleDataset::cache(comm::HostCommunicator& node, comm::HostCommunicator& all, const CacheOptions& options) {
   // The next chunk to decode stands before the images, where all ranks of the node find it.
   constexpr std::size_t kHeader = 64;
   using Counter = std::atomic<std::int64_t>;

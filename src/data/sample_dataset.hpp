@@ -78,7 +78,7 @@ class SampleDataset {
     std::function<void(double share)> on_progress = [](double) {}; ///< called on rank 0 of the node, between chunks; share of all bytes
   };
   /// Decodes everything once into memory that the ranks of the node share, each rank taking the next chunk that nobody has taken. See NodeMemory. Throws AgreedError. A collective of both.
-  void cache(comm::Communicator& node, comm::Communicator& all, const CacheOptions& options);
+  void cache(comm::HostCommunicator& node, comm::HostCommunicator& all, const CacheOptions& options);
 
   /// The decoded image before finishing; in_memory() only.
   std::span<const std::byte> decoded(std::int64_t index) const;

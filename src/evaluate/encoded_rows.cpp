@@ -9,7 +9,7 @@
 
 namespace vae_dist::evaluate {
 
-void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t block, comm::Communicator& host,
+void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t block, comm::HostCommunicator& host,
                       const std::function<void(const EncodedBlock&)>& take) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
@@ -35,7 +35,7 @@ void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& data
   }
 }
 
-EncodedBlock encode_rows(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t block, comm::Communicator& host) {
+EncodedBlock encode_rows(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t block, comm::HostCommunicator& host) {
   std::vector<at::Tensor> mu, log_var;
   encode_in_blocks(model, dataset, samples, format, block, host, [&](const EncodedBlock& part) {
     mu.push_back(part.mu.clone());

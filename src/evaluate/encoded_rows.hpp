@@ -20,10 +20,10 @@ struct EncodedBlock {
 
 /// Encodes `samples` in evaluation mode, `block` at a time, block b by rank b mod np, and gives every rank all blocks, in order: `take` sees the same bits at any
 /// number of ranks, and no more than a block of each rank is kept. The model has an encoder. A collective on a host communicator.
-void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t block, comm::Communicator& host,
+void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t block, comm::HostCommunicator& host,
                       const std::function<void(const EncodedBlock&)>& take);
 
 /// All of them at once.
-EncodedBlock encode_rows(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t block, comm::Communicator& host);
+EncodedBlock encode_rows(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t block, comm::HostCommunicator& host);
 
 }  // namespace vae_dist::evaluate

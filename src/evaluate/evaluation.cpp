@@ -160,7 +160,7 @@ double levels_in_bits(const model::Likelihood& likelihood) {
 
 }  // namespace
 
-Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, comm::Communicator& host) {
+Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, comm::HostCommunicator& host) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation_mode(model);
   const model::LatentKind kind = model.latent_kind();

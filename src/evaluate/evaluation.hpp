@@ -62,6 +62,6 @@ struct Evaluation {
 };
 
 /// A collective on a host communicator. Leaves the model in the mode it was in.
-Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, comm::Communicator& host);
+Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, comm::HostCommunicator& host);
 
 }  // namespace vae_dist::evaluate

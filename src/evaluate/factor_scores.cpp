@@ -19,7 +19,7 @@ std::optional<std::string> factor_classes_of(const data::SampleDataset& dataset)
   return std::nullopt;
 }
 
-FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset, data::RowRange samples, const std::string& path, std::uint64_t seed, comm::Communicator& host) {
+FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset, data::RowRange samples, const std::string& path, std::uint64_t seed, comm::HostCommunicator& host) {
   std::vector<std::int64_t> wanted(static_cast<std::size_t>(samples.size()));
   std::iota(wanted.begin(), wanted.end(), samples.first);
   const data::CompanionRows<std::int64_t> rows = data::read_companion_integers(dataset, path, wanted);

@@ -26,6 +26,6 @@ std::optional<std::string> factor_classes_of(const data::SampleDataset& dataset)
 
 /// mu: [N, L], of `samples`; `path`: the dataset of their factors. The scores are shared over ranks, with the same bits at any number of them. Throws BadInput as
 /// FactoredLatents and read_companion do, on all ranks alike. A collective on a host communicator.
-FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset, data::RowRange samples, const std::string& path, std::uint64_t seed, comm::Communicator& host);
+FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset, data::RowRange samples, const std::string& path, std::uint64_t seed, comm::HostCommunicator& host);
 
 }  // namespace vae_dist::evaluate

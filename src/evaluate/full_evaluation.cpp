@@ -7,7 +7,7 @@
 namespace vae_dist::evaluate {
 
 FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
-                              comm::Communicator& host) {
+                              comm::HostCommunicator& host) {
   const data::RowRange samples{options.first, options.first + options.samples};
   FullEvaluation out;
   out.evaluation = evaluate(model, objective, dataset, options, host);

@@ -28,7 +28,7 @@ at::Tensor real_images(const data::SampleDataset& dataset, data::RowRange sample
 }  // namespace
 
 std::optional<SampleQuality> sample_quality(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t count, std::uint64_t seed,
-                                            comm::Communicator& host) {
+                                            comm::HostCommunicator& host) {
   const at::NoGradGuard no_grad;
   count = std::min(count, samples.size() / 2);
   if (count <= kCoverageNeighbours) return std::nullopt;

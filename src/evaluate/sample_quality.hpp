@@ -25,6 +25,6 @@ struct SampleQuality {
 /// `samples`, so a sorted file does no harm. Empty where there are too few for kCoverageNeighbours. Tasks are shared over ranks, with the same bits at any number of
 /// them. A collective on a host communicator.
 std::optional<SampleQuality> sample_quality(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t count, std::uint64_t seed,
-                                            comm::Communicator& host);
+                                            comm::HostCommunicator& host);
 
 }  // namespace vae_dist::evaluate

@@ -82,7 +82,7 @@ std::int64_t parameters_of(const model::LatentModel& model) {
   return count;
 }
 
-ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& resolved, const ComparisonOptions& options, const comm::MpiWorld& world, comm::Communicator& host) {
+ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& resolved, const ComparisonOptions& options, const comm::MpiWorld& world, comm::HostCommunicator& host) {
   const SharedData data = open_shared_data(trained, options.data, world, host);
   data::RowRange samples;
   comm::agree(host, [&] {
@@ -103,7 +103,7 @@ ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& r
 
 }  // namespace
 
-std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const comm::MpiWorld& world, comm::Communicator& host) {
+std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const comm::MpiWorld& world, comm::HostCommunicator& host) {
   std::vector<TrainedModel> loaded;
   for (const std::string& place : options.places) loaded.push_back(load_shared_model(place, host));
   std::vector<ComparedModel> out;

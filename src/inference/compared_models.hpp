@@ -29,7 +29,7 @@ struct ComparisonOptions {
 
 /// Evaluates each model on the same images, by all ranks together. Each is given them as its run prepares them (range, crop, resize, binarize). Throws AgreedError.
 /// A collective.
-std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const comm::MpiWorld& world, comm::Communicator& host);
+std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const comm::MpiWorld& world, comm::HostCommunicator& host);
 
 /// A row a model, under a name that is no other's; columns that no model has are left out. Lines below say what of it is not to be compared, and why.
 std::string comparison_table(const std::vector<ComparedModel>& models);

@@ -73,7 +73,7 @@ std::int64_t training_samples(const TrainedModel& trained) {
 
 }  // namespace
 
-TrainedModel load_shared_model(const std::string& place, comm::Communicator& host) {
+TrainedModel load_shared_model(const std::string& place, comm::HostCommunicator& host) {
   TrainedModel trained;
   comm::agree_on_rank_0(host, [&] { trained = load_trained_model(place); });
   const std::string origin = comm::broadcast_text(host, trained.origin.string());
@@ -91,7 +91,7 @@ data::SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoi
   return images;
 }
 
-SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice, const comm::MpiWorld& world, comm::Communicator& host) {
+SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice, const comm::MpiWorld& world, comm::HostCommunicator& host) {
   config::Config config = trained.config;
   Chosen chosen;
   comm::agree(host, [&] {

@@ -14,7 +14,7 @@
 namespace vae_dist::inference {
 
 /// The same model on all ranks, also where a run that is still going writes another checkpoint meanwhile. Throws AgreedError. A collective.
-TrainedModel load_shared_model(const std::string& place, comm::Communicator& host);
+TrainedModel load_shared_model(const std::string& place, comm::HostCommunicator& host);
 
 /// Which images, as a user says it.
 struct DataChoice {
@@ -29,9 +29,9 @@ data::SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoi
 /// The same, decoded once into memory that the ranks of a node share, where it fits. Throws AgreedError. A collective.
 struct SharedData {
   data::SampleDataset images;
-  std::unique_ptr<comm::Communicator> node;
+  std::unique_ptr<comm::HostCommunicator> node;
 };
-SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice, const comm::MpiWorld& world, comm::Communicator& host);
+SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice, const comm::MpiWorld& world, comm::HostCommunicator& host);
 
 /// "A:B": samples A to B - 1 of `size`; empty: all. Throws BadInput for anything else, or samples that are not there.
 data::RowRange chosen_rows(const std::string& rows, std::int64_t size);

@@ -191,7 +191,7 @@ class Experiments {
   int threads_;
   std::int64_t seed_;
   const std::function<void(const std::string&)>& say_;
-  std::unique_ptr<comm::Communicator> self_;
+  std::unique_ptr<comm::HostCommunicator> self_;
   at::Tensor real_;
   double mean_image_mse_ = 0;
 };

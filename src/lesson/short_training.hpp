@@ -37,7 +37,7 @@ class ShortTraining {
   const data::SampleDataset& data_;
   device::DeviceChoice device_;
   step::ResolvedObjective objective_;
-  std::unique_ptr<comm::Communicator> self_;
+  std::unique_ptr<comm::HostCommunicator> self_;
   comm::CollectiveLog log_;
   step::Learner learner_;
   std::int64_t steps_done_ = 0;

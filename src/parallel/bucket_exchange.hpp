@@ -11,6 +11,7 @@
 #include "comm/collective_log.hpp"
 #include "comm/communicator.hpp"
 #include "comm/host_all_reduce.hpp"
+#include "comm/nccl_communicator.hpp"
 #include "device/progress_marks.hpp"
 
 namespace vae_dist::parallel {
@@ -38,11 +39,11 @@ struct ExchangeLog {
 };
 
 /// A thread that drives `comm` (used by nobody else meanwhile), one bucket after the other. An entry of the log lasts as long as the sum.
-std::unique_ptr<BucketExchange> make_host_exchange(comm::Communicator& comm, comm::SumOrder order, const ExchangeLog& log);
+std::unique_ptr<BucketExchange> make_host_exchange(comm::HostCommunicator& comm, comm::SumOrder order, const ExchangeLog& log);
 
 /// Collectives on `stream` (a cudaStream_t, that of `comm`), ordered with the device's current stream by events. With Wire::bf16 NCCL
 /// rounds after every addition, where the host rounds once. The host does not learn when a sum ends: entries of the log last until finish().
 /// May be captured in a CUDA graph, from any start() to the finish() behind it, once it has done the same outside: it keeps its own memory.
-std::unique_ptr<BucketExchange> make_device_exchange(comm::Communicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log);
+std::unique_ptr<BucketExchange> make_device_exchange(comm::NcclCommunicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log);
 
 }  // namespace vae_dist::parallel

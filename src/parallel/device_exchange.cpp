@@ -14,7 +14,7 @@ namespace {
 
 class DeviceExchange final : public BucketExchange {
  public:
-  DeviceExchange(comm::Communicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log)
+  DeviceExchange(comm::NcclCommunicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log)
       : comm_(comm), order_(order), stream_(stream), log_(log), ready_(stream.device_type()), done_(stream.device_type()) {}
 
   void start(const at::Tensor& bucket, comm::Wire wire, const std::string& what) override {
@@ -60,7 +60,7 @@ class DeviceExchange final : public BucketExchange {
 
   c10::Stream current_stream() const { return c10::impl::VirtualGuardImpl(stream_.device_type()).getStream(stream_.device()); }
 
-  comm::Communicator& comm_;
+  comm::NcclCommunicator& comm_;
   const comm::SumOrder order_;
   const c10::Stream stream_;
   const ExchangeLog log_;
@@ -72,7 +72,7 @@ class DeviceExchange final : public BucketExchange {
 
 }  // namespace
 
-std::unique_ptr<BucketExchange> make_device_exchange(comm::Communicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log) {
+std::unique_ptr<BucketExchange> make_device_exchange(comm::NcclCommunicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log) {
   return std::make_unique<DeviceExchange>(comm, order, stream, log);
 }
 

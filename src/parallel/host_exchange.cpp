@@ -13,7 +13,7 @@ namespace {
 
 class HostExchange final : public BucketExchange {
  public:
-  HostExchange(comm::Communicator& comm, comm::SumOrder order, const ExchangeLog& log)
+  HostExchange(comm::HostCommunicator& comm, comm::SumOrder order, const ExchangeLog& log)
       : comm_(comm), order_(order), log_(log), thread_([this] { exchange_in_order(); }) {}
 
   ~HostExchange() override {
@@ -71,7 +71,7 @@ class HostExchange final : public BucketExchange {
     }
   }
 
-  comm::Communicator& comm_;
+  comm::HostCommunicator& comm_;
   const comm::SumOrder order_;
   const ExchangeLog log_;
   std::vector<std::byte> scratch_;
@@ -86,7 +86,7 @@ class HostExchange final : public BucketExchange {
 
 }  // namespace
 
-std::unique_ptr<BucketExchange> make_host_exchange(comm::Communicator& comm, comm::SumOrder order, const ExchangeLog& log) {
+std::unique_ptr<BucketExchange> make_host_exchange(comm::HostCommunicator& comm, comm::SumOrder order, const ExchangeLog& log) {
   return std::make_unique<HostExchange>(comm, order, log);
 }
 

@@ -9,7 +9,7 @@
 
 namespace vae_dist::parallel {
 
-void broadcast_tensors(comm::Communicator& host, const std::vector<at::Tensor>& tensors) {
+void broadcast_tensors(comm::HostCommunicator& host, const std::vector<at::Tensor>& tensors) {
   const at::NoGradGuard no_grad;
   for (at::Tensor tensor : tensors) {
     const at::Tensor dense = tensor.detach().cpu().contiguous();
@@ -27,7 +27,7 @@ std::uint64_t hash_tensors(const std::vector<at::Tensor>& tensors) {
   return hash;
 }
 
-void require_equal_tensors(comm::Communicator& host, const std::string& what, const std::vector<at::Tensor>& tensors, base::ExitCode code) {
+void require_equal_tensors(comm::HostCommunicator& host, const std::string& what, const std::vector<at::Tensor>& tensors, base::ExitCode code) {
   comm::require_equal(host, what, base::hash_name(hash_tensors(tensors)), code);
 }
 

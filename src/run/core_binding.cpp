@@ -43,7 +43,7 @@ std::string squeezed_warning(const std::vector<CoreUse>& of_rank) {
               " (or --bind-to none), or with srun --cpus-per-task=", first.fair_share(), ".");
 }
 
-std::vector<CoreUse> gather_core_use(comm::Communicator& host, const CoreUse& mine) {
+std::vector<CoreUse> gather_core_use(comm::HostCommunicator& host, const CoreUse& mine) {
   constexpr std::size_t kFields = 6;
   std::array<std::int64_t, kFields> fields = {mine.cores, mine.job_cores, mine.ranks_of_node, mine.compute_threads, mine.reader_threads, mine.exchanges};
   std::vector<std::int64_t> all(kFields * static_cast<std::size_t>(host.size()));

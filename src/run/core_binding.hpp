@@ -34,6 +34,6 @@ CoreUse core_use(const config::Config& config, const device::DeviceChoice& devic
 std::string squeezed_warning(const std::vector<CoreUse>& of_rank);
 
 /// Every rank's. A collective.
-std::vector<CoreUse> gather_core_use(comm::Communicator& host, const CoreUse& mine);
+std::vector<CoreUse> gather_core_use(comm::HostCommunicator& host, const CoreUse& mine);
 
 }  // namespace vae_dist::run

@@ -20,7 +20,7 @@ std::int64_t planned_steps(const config::TrainConfig& train, std::int64_t steps_
 
 }  // namespace
 
-PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world, comm::Communicator& host) {
+PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world, comm::HostCommunicator& host) {
   const config::DistributedConfig& distributed = config.distributed;
   device::DeviceChoice device;
   comm::agree(host, [&] {

@@ -24,6 +24,6 @@ struct PreparedRun {
 
 /// Chooses this rank's device and makes it the process's, opens the data, cuts the global batch, resolves objective and learning rate. `config`, whose G and R are
 /// set, is completed by what follows from the data (open_run_data()). Throws AgreedError for whatever cannot be trained like that. A collective.
-PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world, comm::Communicator& host);
+PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world, comm::HostCommunicator& host);
 
 }  // namespace vae_dist::run

@@ -16,7 +16,7 @@ std::optional<int> wanted_port(const config::MetricsConfig& config, int local_ra
   return *config.port == 0 ? 0 : static_cast<int>(*config.port) + local_rank;
 }
 
-std::vector<metrics::ScrapeTarget> gather_targets(const std::string& address, std::optional<int> port, const comm::MpiWorld& world, comm::Communicator& host) {
+std::vector<metrics::ScrapeTarget> gather_targets(const std::string& address, std::optional<int> port, const comm::MpiWorld& world, comm::HostCommunicator& host) {
   std::vector<metrics::ScrapeTarget> targets;
   const std::vector<std::string> hosts = comm::all_gather_text(host, scrape_host(address, world.host()));
   const std::vector<std::string> ports = comm::all_gather_text(host, port ? std::to_string(*port) : "");
@@ -28,7 +28,7 @@ std::vector<metrics::ScrapeTarget> gather_targets(const std::string& address, st
 }
 
 // Hosts that ssh leads to know nothing of a job: the first rank's counts for all. A collective.
-metrics::MetricsIdentity identity_of(const config::Config& config, const comm::MpiWorld& world, comm::Communicator& host, c10::Device device) {
+metrics::MetricsIdentity identity_of(const config::Config& config, const comm::MpiWorld& world, comm::HostCommunicator& host, c10::Device device) {
   metrics::MetricsIdentity out{config.run.name, world.host(), world.rank(), world.local_rank()};
   out.user = base::user_name();
   out.job_id = comm::broadcast_text(host, batch_job());
@@ -46,7 +46,7 @@ std::filesystem::path discovery_file(const config::Config& config) {
   return metrics::service_discovery_path(place, config.run.name, base::user_name());
 }
 
-Recorder::Recorder(const config::Config& config, const metrics::RunFacts& facts, std::int64_t epochs_planned, const checkpoint::TrainingState& start, const comm::MpiWorld& world, comm::Communicator& host, c10::Device device, JobEnd& job_end)
+Recorder::Recorder(const config::Config& config, const metrics::RunFacts& facts, std::int64_t epochs_planned, const checkpoint::TrainingState& start, const comm::MpiWorld& world, comm::HostCommunicator& host, c10::Device device, JobEnd& job_end)
     : host_(host),
       job_end_(job_end),
       writes_(world.rank() == 0),

@@ -25,7 +25,7 @@ std::filesystem::path discovery_file(const config::Config& config);
 class Recorder {
  public:
   /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `start`: where the run goes on from. `job_end` hears of every step. A collective on `host`.
-  Recorder(const config::Config& config, const metrics::RunFacts& facts, std::int64_t epochs_planned, const checkpoint::TrainingState& start, const comm::MpiWorld& world, comm::Communicator& host, c10::Device device, JobEnd& job_end);
+  Recorder(const config::Config& config, const metrics::RunFacts& facts, std::int64_t epochs_planned, const checkpoint::TrainingState& start, const comm::MpiWorld& world, comm::HostCommunicator& host, c10::Device device, JobEnd& job_end);
 
   /// `step.step` counts from 1: steps done.
   void step(const metrics::StepMetrics& step);
@@ -50,7 +50,7 @@ class Recorder {
     double steps = 0, step = 0, data_wait = 0, allreduce_wait = 0;
   };
 
-  comm::Communicator& host_;
+  comm::HostCommunicator& host_;
   JobEnd& job_end_;
   bool writes_;
   std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_;

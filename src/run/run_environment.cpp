@@ -41,7 +41,7 @@ std::string hosts_text(const std::vector<std::string>& host_of_rank) {
   return out;
 }
 
-RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::Communicator& host) {
+RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::HostCommunicator& host) {
   RunEnvironment out;
   out.program = program;
   out.torch = TORCH_VERSION;

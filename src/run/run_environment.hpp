@@ -21,7 +21,7 @@ struct RunEnvironment {
 };
 
 /// A collective. `file` is the environment.json of an earlier start, if there was one: what it counts goes on where `goes_on`.
-RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::Communicator& host);
+RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::HostCommunicator& host);
 
 /// Names and values as they are to be shown. Throws Failure where the file cannot be written.
 void write_environment(const std::filesystem::path& file, const RunEnvironment& environment, int ranks);

@@ -83,7 +83,7 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
                       "\nSet these back, or start a new run with another run.name. ", fork_advice(setup.origin)));
 }
 
-config::Config on_all_ranks(const config::Config& config, comm::Communicator& host) {
+config::Config on_all_ranks(const config::Config& config, comm::HostCommunicator& host) {
   const bool first = host.rank() == 0;
   const std::string yaml = comm::broadcast_text(host, first ? config::config_yaml(config) : "");
   return first ? config : config::parse_config(yaml, "configuration of rank 0");
@@ -102,7 +102,7 @@ config::Config requested_config(const RunRequest& request) {
   return config;
 }
 
-config::Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, comm::Communicator& host) {
+config::Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, comm::HostCommunicator& host) {
   config::Config config;
   comm::agree_on_rank_0(host, [&] {
     config = config::load_config(config_file, overrides);
@@ -112,7 +112,7 @@ config::Config set_up_config(const std::string& config_file, const std::vector<s
   return on_all_ranks(config, host);
 }
 
-RunSetup set_up_run(const RunRequest& request, const LockRun& lock, comm::Communicator& host) {
+RunSetup set_up_run(const RunRequest& request, const LockRun& lock, comm::HostCommunicator& host) {
   RunSetup setup;
   comm::agree_on_rank_0(host, [&] { setup = read_setup(request, lock, host.size()); });
   setup.config = on_all_ranks(setup.config, host);

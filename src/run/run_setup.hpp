@@ -42,9 +42,9 @@ config::Config requested_config(const RunRequest& request);
 /// ranks of the first start) and G; every rank gets the result. Before it looks for checkpoints it takes the run directory's lock, unless
 /// `lock` is empty. Throws AgreedError: bad configuration, forbidden differences (each listed), corrupt checkpoints, a
 /// run directory that already holds a run when resume is `never`, or in which another run trains. A collective.
-RunSetup set_up_run(const RunRequest& request, const LockRun& lock, comm::Communicator& host);
+RunSetup set_up_run(const RunRequest& request, const LockRun& lock, comm::HostCommunicator& host);
 
 /// The configuration of a run that would start now, as every rank gets it; no run directory is looked at. Throws AgreedError. A collective.
-config::Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, comm::Communicator& host);
+config::Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, comm::HostCommunicator& host);
 
 }  // namespace vae_dist::run

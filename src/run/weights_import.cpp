@@ -22,7 +22,7 @@ ImportedWeights import_weights(const WeightsToImport& given, const std::string& 
   if (!given.allow_not_finite) inference::require_finite(weights, config.train.precision == "fp64" ? at::kDouble : at::kFloat, given.origin);
   const data::SampleDataset data = step::open_source(config, config.data.train, "data.train");
 
-  const std::unique_ptr<comm::Communicator> self = comm::make_self_communicator();
+  const std::unique_ptr<comm::HostCommunicator> self = comm::make_self_communicator();
   comm::CollectiveLog log;
   step::Learner learner(config, data.shape(), step::ReplicaPlan{}, device::DeviceChoice{}, *self, log);
   checkpoint::Checkpoint beginning;

@@ -21,7 +21,7 @@ class AgreedFlags {
   static constexpr std::size_t kStepsLate = 2;
 
   /// `host` is used by nobody else between steps and outlives this.
-  explicit AgreedFlags(comm::Communicator& host) : host_(host) {}
+  explicit AgreedFlags(comm::HostCommunicator& host) : host_(host) {}
   ~AgreedFlags();
 
   /// Once a step on every rank: sends this rank's wishes, and returns everybody's of two steps ago (none in the first two).
@@ -32,7 +32,7 @@ class AgreedFlags {
     std::int64_t counts[2];
     std::unique_ptr<comm::PendingCollective> sum;
   };
-  comm::Communicator& host_;
+  comm::HostCommunicator& host_;
   std::deque<std::unique_ptr<Pending>> pending_;
 };
 

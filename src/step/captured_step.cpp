@@ -36,7 +36,7 @@ std::string reason_in(const std::exception& error) {
 
 }  // namespace
 
-CapturedStep::CapturedStep(TrainingStep& step, parallel::GradientReducer& reducer, device::WorkRecorder* recorder, comm::Communicator& host, comm::CollectiveLog& log)
+CapturedStep::CapturedStep(TrainingStep& step, parallel::GradientReducer& reducer, device::WorkRecorder* recorder, comm::HostCommunicator& host, comm::CollectiveLog& log)
     : step_(step), reducer_(reducer), recorder_(recorder), host_(host), log_(log) {}
 
 CapturedStep::~CapturedStep() {

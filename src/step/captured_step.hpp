@@ -30,7 +30,7 @@ namespace vae_dist::step {
 class CapturedStep {
  public:
   /// `recorder` null: steps stay eager, with their numbers on the device. All of them outlive this, which ends before the communicator that `reducer` sums through.
-  CapturedStep(TrainingStep& step, parallel::GradientReducer& reducer, device::WorkRecorder* recorder, comm::Communicator& host, comm::CollectiveLog& log);
+  CapturedStep(TrainingStep& step, parallel::GradientReducer& reducer, device::WorkRecorder* recorder, comm::HostCommunicator& host, comm::CollectiveLog& log);
   ~CapturedStep();
   CapturedStep(const CapturedStep&) = delete;
   CapturedStep& operator=(const CapturedStep&) = delete;
@@ -53,7 +53,7 @@ class CapturedStep {
   TrainingStep& step_;
   parallel::GradientReducer& reducer_;
   device::WorkRecorder* const recorder_;
-  comm::Communicator& host_;
+  comm::HostCommunicator& host_;
   comm::CollectiveLog& log_;
   CaptureRule rule_;
   bool decided_ = false;

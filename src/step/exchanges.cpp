@@ -4,7 +4,7 @@
 
 namespace vae_dist::step {
 
-Exchanges make_exchanges(const device::DeviceChoice& device, comm::Communicator& host, comm::SumOrder order, const comm::NcclDeadlines& deadlines, GradientMemory& memory, comm::CollectiveLog& log) {
+Exchanges make_exchanges(const device::DeviceChoice& device, comm::HostCommunicator& host, comm::SumOrder order, const comm::NcclDeadlines& deadlines, GradientMemory& memory, comm::CollectiveLog& log) {
   const parallel::ExchangeLog gradients{log, "gradients"}, statistics{log, "batch norm"};
   Exchanges out;
   if (host.size() == 1) return out;
@@ -14,15 +14,17 @@ Exchanges make_exchanges(const device::DeviceChoice& device, comm::Communicator&
     void* const native = stream.native_handle();
     std::unique_ptr<comm::NcclCommunicator> gradient_comm = comm::make_nccl_communicator(host, native, deadlines);
     memory.register_with(*gradient_comm);
+    std::unique_ptr<comm::NcclCommunicator> statistics_comm = comm::make_nccl_communicator(host, native, deadlines);
+    out.gradients = parallel::make_device_exchange(*gradient_comm, order, stream, gradients);
+    out.statistics = parallel::make_device_exchange(*statistics_comm, order, stream, statistics);
     out.gradient_comm = std::move(gradient_comm);
-    out.statistics_comm = comm::make_nccl_communicator(host, native, deadlines);
-    out.gradients = parallel::make_device_exchange(*out.gradient_comm, order, stream, gradients);
-    out.statistics = parallel::make_device_exchange(*out.statistics_comm, order, stream, statistics);
+    out.statistics_comm = std::move(statistics_comm);
   } else {
-    out.gradient_comm = host.duplicate();
-    out.statistics_comm = host.duplicate();
-    out.gradients = parallel::make_host_exchange(*out.gradient_comm, order, gradients);
-    out.statistics = parallel::make_host_exchange(*out.statistics_comm, order, statistics);
+    std::unique_ptr<comm::HostCommunicator> gradient_comm = host.duplicate(), statistics_comm = host.duplicate();
+    out.gradients = parallel::make_host_exchange(*gradient_comm, order, gradients);
+    out.statistics = parallel::make_host_exchange(*statistics_comm, order, statistics);
+    out.gradient_comm = std::move(gradient_comm);
+    out.statistics_comm = std::move(statistics_comm);
   }
   return out;
 }

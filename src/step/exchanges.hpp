@@ -20,6 +20,6 @@ struct Exchanges {
 
 /// On GPUs the gradients' memory is registered. It outlives the exchanges, as does `log`, in which sums leave their traces. A collective
 /// on `host`.
-Exchanges make_exchanges(const device::DeviceChoice& device, comm::Communicator& host, comm::SumOrder order, const comm::NcclDeadlines& deadlines, GradientMemory& memory, comm::CollectiveLog& log);
+Exchanges make_exchanges(const device::DeviceChoice& device, comm::HostCommunicator& host, comm::SumOrder order, const comm::NcclDeadlines& deadlines, GradientMemory& memory, comm::CollectiveLog& log);
 
 }  // namespace vae_dist::step

@@ -30,7 +30,7 @@ at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count, const at:
 
 }  // namespace
 
-GradientMemory::GradientMemory(const device::DeviceChoice& device, comm::SumOrder order, comm::Communicator& host)
+GradientMemory::GradientMemory(const device::DeviceChoice& device, comm::SumOrder order, comm::HostCommunicator& host)
     : host_(host), wanted_(device.backend == "nccl" && order == comm::SumOrder::fast && comm::nccl_version_code() >= kRegisters) {}
 
 at::Tensor GradientMemory::zeros(std::int64_t count, const at::TensorOptions& options) {

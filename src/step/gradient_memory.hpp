@@ -18,7 +18,7 @@ namespace vae_dist::step {
 class GradientMemory {
  public:
   /// Not a collective. `host` outlives it.
-  GradientMemory(const device::DeviceChoice& device, comm::SumOrder order, comm::Communicator& host);
+  GradientMemory(const device::DeviceChoice& device, comm::SumOrder order, comm::HostCommunicator& host);
 
   /// [count] zeros on the device; called once. A collective on `host` where NCCL carries the gradients.
   at::Tensor zeros(std::int64_t count, const at::TensorOptions& options);
@@ -29,7 +29,7 @@ class GradientMemory {
  private:
   bool everybody(bool mine);
 
-  comm::Communicator& host_;
+  comm::HostCommunicator& host_;
   bool wanted_;
   comm::Buffer memory_;  // empty: ordinary memory
 };

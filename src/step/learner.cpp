@@ -57,7 +57,7 @@ void for_each_moment(const parallel::ParameterArena& parameters, const Optimizer
 
 }  // namespace
 
-Learner::Learner(const config::Config& config, const data::SampleShape& shape, const ReplicaPlan& plan, const device::DeviceChoice& device, comm::Communicator& host, comm::CollectiveLog& log)
+Learner::Learner(const config::Config& config, const data::SampleShape& shape, const ReplicaPlan& plan, const device::DeviceChoice& device, comm::HostCommunicator& host, comm::CollectiveLog& log)
     : weights_metadata_(weights_metadata(config, shape)),
       model_(model_on_device(config, shape, device)),
       objective_(objective_options(config.objective), *model_),
@@ -158,7 +158,7 @@ std::vector<at::Tensor> Learner::state() const {
   return tensors;
 }
 
-void Learner::replicate(comm::Communicator& host) {
+void Learner::replicate(comm::HostCommunicator& host) {
   if (host.size() == 1) return;
   parallel::broadcast_tensors(host, state());
   parallel::require_equal_tensors(host, "initial weights and optimizer state", state());

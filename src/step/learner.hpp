@@ -25,7 +25,7 @@ class Learner {
  public:
   /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`. May throw what
   /// make_nccl_communicator() does.
-  Learner(const config::Config& config, const data::SampleShape& shape, const ReplicaPlan& plan, const device::DeviceChoice& device, comm::Communicator& host, comm::CollectiveLog& log);
+  Learner(const config::Config& config, const data::SampleShape& shape, const ReplicaPlan& plan, const device::DeviceChoice& device, comm::HostCommunicator& host, comm::CollectiveLog& log);
 
   model::LatentModel& model() { return *model_; }
   const objective::Objective& objective() const { return objective_; }
@@ -66,7 +66,7 @@ class Learner {
   std::vector<at::Tensor> state() const;
 
   /// Makes every rank's state rank 0's and proves it. A collective.
-  void replicate(comm::Communicator& host);
+  void replicate(comm::HostCommunicator& host);
 
  private:
   void use_recorder(std::unique_ptr<device::WorkRecorder> recorder);
@@ -83,7 +83,7 @@ class Learner {
   Exchanges exchanges_;  // before the reducer, which uses it; after the arenas: communicators end before the memory that they work in
   parallel::GradientReducer reducer_;
   TrainingStep step_;
-  comm::Communicator& host_;
+  comm::HostCommunicator& host_;
   comm::CollectiveLog& log_;
   std::unique_ptr<device::WorkRecorder> recorder_;
   std::optional<CapturedStep> captured_;  // last: NCCL's communicators do not end before the graphs that hold their kernels

@@ -54,7 +54,7 @@ auto as_bad_input(const std::string& key, const config::SourceConfig& source, Ac
   }
 }
 
-bool on_any_rank(comm::Communicator& host, bool mine) {
+bool on_any_rank(comm::HostCommunicator& host, bool mine) {
   std::int64_t flags = mine ? 1 : 0;
   host.all_reduce_sum({&flags, 1, comm::DataType::int64});
   return flags > 0;
@@ -72,7 +72,7 @@ bool fits(const std::string& cache, std::uint64_t bytes) {
 }
 
 // The ranks of this node, or this rank alone where they cannot share memory. A collective of `node`.
-std::unique_ptr<comm::Communicator> sharing_ranks(std::unique_ptr<comm::Communicator> node, std::uint64_t bytes, const std::string& host) {
+std::unique_ptr<comm::HostCommunicator> sharing_ranks(std::unique_ptr<comm::HostCommunicator> node, std::uint64_t bytes, const std::string& host) {
   if (comm::can_share_memory(*node, static_cast<std::size_t>(bytes))) return node;
   if (node->rank() == 0)
     log::warn(base::text("the ranks on ", host, " cannot share memory (each in a container of its own?), neither through /proc nor by files in /dev/shm and the folder for temporary files: each of the ",
@@ -80,7 +80,7 @@ std::unique_ptr<comm::Communicator> sharing_ranks(std::unique_ptr<comm::Communic
   return comm::make_self_communicator();
 }
 
-void decode_into_memory(data::SampleDataset& dataset, const std::string& key, RunData& data, comm::Communicator& host, std::int64_t threads) {
+void decode_into_memory(data::SampleDataset& dataset, const std::string& key, RunData& data, comm::HostCommunicator& host, std::int64_t threads) {
   base::Stopwatch watch;
   base::Seconds last{0};
   const auto say = [&](double share) {
@@ -121,11 +121,11 @@ std::int64_t reader_threads(const config::DataConfig& data, int ranks_of_node) {
   return std::clamp<std::int64_t>(std::thread::hardware_concurrency() / static_cast<unsigned>(ranks_of_node), 1, kMost);
 }
 
-RunData open_run_data(config::Config& config, const comm::MpiWorld& world, comm::Communicator& host) {
+RunData open_run_data(config::Config& config, const comm::MpiWorld& world, comm::HostCommunicator& host) {
   std::optional<RunData> data;
   const config::SourceConfig &training = config.data.train, &validation = config.data.validation;
   bool streams = false;
-  std::unique_ptr<comm::Communicator> node = world.make_node_communicator();
+  std::unique_ptr<comm::HostCommunicator> node = world.make_node_communicator();
   comm::agree(host, [&] {
     data.emplace(RunData{open_source(config, training, "data.train"), std::nullopt, nullptr});
     if (!validation.file.empty()) {

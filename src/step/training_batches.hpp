@@ -19,8 +19,8 @@ struct BatchSource {
   const ReplicaPlan& plan;
   std::int64_t noise_per_sample;  ///< Objective::noise_per_sample() of a replica's samples
   c10::Device device;
-  comm::Communicator& node;             ///< the ranks that share this one's memory
-  comm::Communicator& host;
+  comm::HostCommunicator& node;    ///< the ranks that share this one's memory
+  comm::HostCommunicator& host;
 };
 
 /// Makes batches ahead, from step `step` of epoch `epoch` on. What does not lie in memory is streamed through a ring of chunks that the node's ranks

@@ -35,9 +35,9 @@ struct LoopParts {
   step::Learner& learner;
   run::Recorder& recorder;
   comm::Watchdog& watchdog;
-  comm::Communicator& host;   ///< for everything between steps
-  comm::Communicator& flags;  ///< for the agreed flags alone
-  comm::Communicator& node;   ///< the ranks that share this one's memory
+  comm::HostCommunicator& host;   ///< for everything between steps
+  comm::HostCommunicator& flags;  ///< for the agreed flags alone
+  comm::HostCommunicator& node;   ///< the ranks that share this one's memory
 };
 
 class TrainingLoop {

@@ -67,7 +67,7 @@ run::LockRun lock_for(const run::JobIdentity& job, const comm::MpiWorld& world) 
 }
 
 // Every rank runs the same, and goes on with what the checkpoint was made of; what the next ones are made of is noted in the state. A collective.
-void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run, const run::ProgramBuild& program, comm::Communicator& host) {
+void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run, const run::ProgramBuild& program, comm::HostCommunicator& host) {
   const std::string fingerprint = run.data.train.fingerprint(), arithmetic = run::arithmetic_text(run.device);
   comm::agree(host, [&] {
     if (setup.resumed && setup.state.dataset_fingerprint != fingerprint)
@@ -88,7 +88,7 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run, con
   setup.state.arithmetic = arithmetic;
 }
 
-step::Learner make_learner(const config::Config& config, const run::PreparedRun& run, comm::Communicator& host, comm::CollectiveLog& collectives) {
+step::Learner make_learner(const config::Config& config, const run::PreparedRun& run, comm::HostCommunicator& host, comm::CollectiveLog& collectives) {
   try {
     return step::Learner(config, run.data.train.shape(), run.plan, run.device, host, collectives);
   } catch (const std::exception& error) {
@@ -98,7 +98,7 @@ step::Learner make_learner(const config::Config& config, const run::PreparedRun&
 }
 
 // The checkpoint's state on every rank, or a new run's, and the directory for what follows. A collective.
-void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run, comm::Communicator& host) {
+void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run, comm::HostCommunicator& host) {
   comm::require_equal(host, "bucket plan", learner.reducer().describe_plan());
   comm::agree_on_rank_0(host, [&] {
     if (setup.resumed) {
@@ -117,7 +117,7 @@ void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run, comm::Co
 }
 
 // The table, and what is unwise about the run. A collective: every rank tells where it runs.
-void print_start(const config::Config& config, const run::PreparedRun& run, const step::Learner& learner, std::int64_t first_step, const run::LauncherFacts& launcher, const comm::MpiWorld& world, comm::Communicator& host) {
+void print_start(const config::Config& config, const run::PreparedRun& run, const step::Learner& learner, std::int64_t first_step, const run::LauncherFacts& launcher, const comm::MpiWorld& world, comm::HostCommunicator& host) {
   const std::vector<std::string> places = comm::all_gather_text(host, run::place_text(run::own_place(run.device.device))), hosts = comm::all_gather_text(host, world.host());
   const std::vector<run::CoreUse> core_uses = run::gather_core_use(host, run::core_use(config, run.device, world));
   // Hosts may differ.
@@ -151,7 +151,7 @@ bool nothing_is_left(const config::TrainConfig& train, const step::LearningRateP
 }
 
 // Writes down what runs, and on what. A collective.
-run::RunEnvironment note_environment(const run::RunSetup& setup, const device::DeviceChoice& device, const run::ProgramBuild& program, const run::JobIdentity& job, const comm::MpiWorld& world, comm::Communicator& host) {
+run::RunEnvironment note_environment(const run::RunSetup& setup, const device::DeviceChoice& device, const run::ProgramBuild& program, const run::JobIdentity& job, const comm::MpiWorld& world, comm::HostCommunicator& host) {
   const run::RunDirectory directory(setup.config.run);
   // A job that failed before its first checkpoint was started again too.
   const bool goes_on = (setup.resumed && setup.state.step > 0) || job.restart > 0;
@@ -209,7 +209,7 @@ void print_end(bool stopped, const TrainingLoop& loop, std::int64_t first_step, 
 
 base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld& world) {
   comm::CollectiveLog collectives;
-  const std::unique_ptr<comm::Communicator> host = comm::make_logged_communicator(world.make_communicator(), "host", collectives);
+  const std::unique_ptr<comm::HostCommunicator> host = comm::make_logged_communicator(world.make_communicator(), "host", collectives);
   const bool first = host->rank() == 0;
   const run::LauncherFacts launcher = run::own_launcher();
   if (!request.dry_run) {
@@ -241,7 +241,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   const run::RunEnvironment environment = note_environment(setup, run.device, request.program, job, world, *host);
   run::Recorder recorder(config, run_facts(config, run, learner, environment), run.rates.epochs_planned(), setup.state, world, *host, run.device.device, job_end);
   if (recorder.port()) log::info(base::text("metrics: http://", run::scrape_host(recorder.address(), world.host()), ":", *recorder.port(), "/metrics"));
-  const std::unique_ptr<comm::Communicator> flags = comm::make_logged_communicator(host->duplicate(), "flags", collectives);
+  const std::unique_ptr<comm::HostCommunicator> flags = comm::make_logged_communicator(host->duplicate(), "flags", collectives);
   TrainingLoop loop({config, run.data.train, run.validation(), run.plan, run.objective, run.rates, run.device.device, learner, recorder, failure.watchdog(), *host, *flags, *run.data.node}, setup.state);
   base::give_back_freed_memory();  // start-up has looked at kImagesLookedAt images at once
   job_end.begin(first_step);

@@ -23,7 +23,7 @@ struct Contestant {
   std::vector<double> seconds;
 };
 
-double timed(comm::Communicator& comm, const Contestant& contestant, comm::Buffer buffer) {
+double timed(comm::HostCommunicator& comm, const Contestant& contestant, comm::Buffer buffer) {
   comm.barrier();
   const base::Stopwatch watch;
   contestant.sum(buffer);

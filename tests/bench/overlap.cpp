@@ -67,7 +67,7 @@ step::StepOptions step_options(int ranks) {
 // A model with everything that a step needs, and one way to exchange.
 class Trainer {
  public:
-  Trainer(std::string name, const config::Config& config, int ranks, std::unique_ptr<comm::Communicator> comm, std::unique_ptr<parallel::BucketExchange> exchange, const parallel::ReducerOptions& options)
+  Trainer(std::string name, const config::Config& config, int ranks, std::unique_ptr<comm::HostCommunicator> comm, std::unique_ptr<parallel::BucketExchange> exchange, const parallel::ReducerOptions& options)
       : name_(std::move(name)),
         comm_(std::move(comm)),
         model_(step::make_model(config, {3, 64, 64})),
@@ -101,7 +101,7 @@ class Trainer {
 
  private:
   const std::string name_;
-  const std::unique_ptr<comm::Communicator> comm_;  // of the exchange; null without one
+  const std::unique_ptr<comm::HostCommunicator> comm_;  // of the exchange; null without one
   std::shared_ptr<model::LatentModel> model_;
   objective::Objective objective_;
   parallel::ParameterArena parameters_;
@@ -121,11 +121,11 @@ parallel::ReducerOptions with_caps(double first_mib, double mib) {
   return options;
 }
 
-Trainers make_trainers(const config::Config& config, comm::Communicator& host, comm::CollectiveLog& log) {
+Trainers make_trainers(const config::Config& config, comm::HostCommunicator& host, comm::CollectiveLog& log) {
   Trainers trainers;
   trainers.push_back(std::make_unique<Trainer>("no exchange", config, host.size(), nullptr, nullptr, parallel::ReducerOptions{}));
   const auto add = [&](const std::string& name, const parallel::ReducerOptions& options, comm::SumOrder order, bool overlapped) {
-    std::unique_ptr<comm::Communicator> comm = host.duplicate();
+    std::unique_ptr<comm::HostCommunicator> comm = host.duplicate();
     std::unique_ptr<parallel::BucketExchange> exchange = parallel::make_host_exchange(*comm, order, {log, name});
     if (!overlapped) exchange = std::make_unique<AfterBackward>(std::move(exchange));
     trainers.push_back(std::make_unique<Trainer>(name, config, host.size(), std::move(comm), std::move(exchange), options));
@@ -142,7 +142,7 @@ Trainers make_trainers(const config::Config& config, comm::Communicator& host, c
   return trainers;
 }
 
-void print_results(comm::Communicator& host, const Trainers& trainers, int rounds) {
+void print_results(comm::HostCommunicator& host, const Trainers& trainers, int rounds) {
   if (host.rank() == 0) {
     std::printf("%d ranks, medians of %d rounds. Longer: than with no exchange in the same round. Waits: in finish(), and as part of the wait after backward.\n", host.size(), rounds);
     std::printf("%-26s %7s %10s %9s %9s %9s %19s %19s\n", "", "buckets", "step", "longer", "slowest", "CPU time", "waits, mean", "waits least");

@@ -19,9 +19,9 @@ struct Told {
 
 // What all of `ranks` ranks were told by `action`, which must be the same on each; nothing when none was told anything. The
 // communicator must serve on afterwards.
-std::optional<Told> told_to_all(int ranks, const std::function<void(Communicator&)>& action) {
+std::optional<Told> told_to_all(int ranks, const std::function<void(HostCommunicator&)>& action) {
   std::vector<std::optional<Told>> told(static_cast<std::size_t>(ranks));
-  run_thread_ranks(ranks, [&](Communicator& comm) {
+  run_thread_ranks(ranks, [&](HostCommunicator& comm) {
     try {
       action(comm);
     } catch (const AgreedError& error) {
@@ -40,11 +40,11 @@ std::optional<Told> told_to_all(int ranks, const std::function<void(Communicator
 }
 
 std::optional<Told> agreed(int ranks, const std::function<void(int)>& phase) {
-  return told_to_all(ranks, [&](Communicator& comm) { agree(comm, [&] { phase(comm.rank()); }); });
+  return told_to_all(ranks, [&](HostCommunicator& comm) { agree(comm, [&] { phase(comm.rank()); }); });
 }
 
 std::optional<Told> compared(int ranks, const std::function<std::string(int)>& value) {
-  return told_to_all(ranks, [&](Communicator& comm) { require_equal(comm, "initial weights", value(comm.rank())); });
+  return told_to_all(ranks, [&](HostCommunicator& comm) { require_equal(comm, "initial weights", value(comm.rank())); });
 }
 
 TEST(Agree, PassesWhenEveryRankDid) {

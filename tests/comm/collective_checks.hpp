@@ -101,7 +101,7 @@ inline void check_exchanges(Communicator& comm) {
   }
 }
 
-inline void check_duplicates(Communicator& comm) {
+inline void check_duplicates(HostCommunicator& comm) {
   const auto other = comm.duplicate();
   check_collectives_of_type<double>(*other);
   check_exchanges(*other);
@@ -140,7 +140,7 @@ inline std::vector<HostSum> host_sums(int ranks) {
 }
 
 template <typename T>
-void check_host_sums_of_type(Communicator& comm) {
+void check_host_sums_of_type(HostCommunicator& comm) {
   std::vector<std::byte> scratch;
   for (const HostSum& way : host_sums(comm.size())) {
     if (way.wire == Wire::bf16 && data_type_of<T>() != DataType::float32) continue;
@@ -153,7 +153,7 @@ void check_host_sums_of_type(Communicator& comm) {
   }
 }
 
-inline void check_host_sums(Communicator& comm) {
+inline void check_host_sums(HostCommunicator& comm) {
   check_host_sums_of_type<std::uint8_t>(comm);
   check_host_sums_of_type<std::int64_t>(comm);
   check_host_sums_of_type<float>(comm);
@@ -169,7 +169,7 @@ inline std::vector<float> noise_of_rank(int rank, std::size_t count) {
   return values;
 }
 
-inline void check_host_sums_have_one_result(Communicator& comm) {
+inline void check_host_sums_have_one_result(HostCommunicator& comm) {
   std::vector<std::byte> scratch;
   for (const HostSum& way : host_sums(comm.size())) {
     const auto sum = [&] {
@@ -186,7 +186,7 @@ inline void check_host_sums_have_one_result(Communicator& comm) {
 }
 
 /// The error of what travelled as bfloat16, beside the sum in fp64: of each element within its bound, and of all together.
-inline void check_bf16_error(Communicator& comm) {
+inline void check_bf16_error(HostCommunicator& comm) {
   constexpr std::size_t kCount = 100'003;
   constexpr double kHalfStep = 1.0 / 256;
   std::vector<double> expected(kCount), magnitudes(kCount);
@@ -232,7 +232,7 @@ inline void check_same_bits_on_every_rank(Communicator& comm) {
 }
 
 /// Several sums under way at once, with other collectives between start and end.
-inline void check_started_sums(Communicator& comm) {
+inline void check_started_sums(HostCommunicator& comm) {
   std::vector<std::int64_t> first = values_of_rank<std::int64_t>(comm.rank(), 3);
   std::vector<double> second = values_of_rank<double>(comm.rank(), 2);
   const auto first_sum = comm.start_all_reduce_sum(buffer_of(first));
@@ -253,7 +253,7 @@ inline std::string text_of_rank(int rank) {
   return text;
 }
 
-inline void check_texts(Communicator& comm) {
+inline void check_texts(HostCommunicator& comm) {
   std::vector<std::string> expected;
   for (int rank = 0; rank < comm.size(); ++rank) expected.push_back(text_of_rank(rank));
   EXPECT_EQ(all_gather_text(comm, text_of_rank(comm.rank())), expected);

@@ -25,7 +25,7 @@ TEST(HostAllReduce, RefusesARoundedTreeAndToRoundAnythingButFp32) {
   EXPECT_THROW(check_wire(DataType::float64, SumOrder::fast, Wire::bf16), std::invalid_argument);
   EXPECT_NO_THROW(check_wire(DataType::float32, SumOrder::fast, Wire::bf16));
   EXPECT_NO_THROW(check_wire(DataType::float64, SumOrder::tree, Wire::exact));
-  run_thread_ranks(3, [](Communicator& comm) {
+  run_thread_ranks(3, [](HostCommunicator& comm) {
     double value = 1;
     std::vector<std::byte> scratch;
     EXPECT_THROW(all_reduce_on_host(comm, {&value, 1, DataType::float64}, SumOrder::fast, Wire::bf16, scratch), std::invalid_argument);
@@ -34,7 +34,7 @@ TEST(HostAllReduce, RefusesARoundedTreeAndToRoundAnythingButFp32) {
 }
 
 TEST(HostAllReduce, OfOneRankChangesNothing) {
-  run_thread_ranks(1, [](Communicator& comm) {
+  run_thread_ranks(1, [](HostCommunicator& comm) {
     float value = 1.0F / 3;
     std::vector<std::byte> scratch;
     all_reduce_on_host(comm, {&value, 1, DataType::float32}, SumOrder::fast, Wire::bf16, scratch);

@@ -17,7 +17,7 @@ const MpiWorld* the_world = nullptr;
 
 class Mpi : public testing::Test {
  protected:
-  std::unique_ptr<Communicator> comm_ = the_world->make_communicator();
+  std::unique_ptr<HostCommunicator> comm_ = the_world->make_communicator();
 };
 
 TEST_F(Mpi, EveryRankKnowsItsPlace) {

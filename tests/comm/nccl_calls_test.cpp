@@ -47,7 +47,7 @@ class NcclCallsTest : public testing::Test {
     return "";
   }
 
-  std::unique_ptr<Communicator> host_ = make_self_communicator();
+  std::unique_ptr<HostCommunicator> host_ = make_self_communicator();
   NcclDeadlines deadlines_{base::Seconds(60), base::Seconds(60)};
   std::array<float, 6> values_{};
   Buffer buffer_{values_.data(), 6, DataType::float32};

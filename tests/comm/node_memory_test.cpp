@@ -14,7 +14,7 @@ namespace {
 
 TEST(NodeMemory, IsOneForAllRanks) {
   for (const int ranks : {1, 2, 5})
-    run_thread_ranks(ranks, [&](Communicator& comm) {
+    run_thread_ranks(ranks, [&](HostCommunicator& comm) {
       const NodeMemory memory(comm, comm, 100000);
       EXPECT_EQ(memory.size(), 100000u);
       EXPECT_EQ(memory.data()[99999], std::byte{0});
@@ -33,7 +33,7 @@ TEST_F(NodeMemoryInAFile, IsOneForAllRanks) {
   SharingWays ways;
   ways.descriptor = false;
   ways.folders = {path("nowhere"), path("")};
-  run_thread_ranks(3, [&](Communicator& comm) {
+  run_thread_ranks(3, [&](HostCommunicator& comm) {
     EXPECT_TRUE(can_share_memory(comm, 5000, ways));
     const NodeMemory memory(comm, comm, 5000, ways);
     EXPECT_TRUE(files().empty());
@@ -51,7 +51,7 @@ TEST(NodeMemory, ThatCannotBeSharedIsAnErrorOnAllRanks) {
   none.descriptor = false;
   none.folders = {"/nowhere"};
   std::atomic<int> refused{0};
-  run_thread_ranks(3, [&](Communicator& comm) {
+  run_thread_ranks(3, [&](HostCommunicator& comm) {
     EXPECT_FALSE(can_share_memory(comm, 5000, none));
     try {
       const NodeMemory memory(comm, comm, 5000, none);
@@ -64,7 +64,7 @@ TEST(NodeMemory, ThatCannotBeSharedIsAnErrorOnAllRanks) {
 }
 
 TEST(NodeMemory, OutlivesTheRankThatMadeIt) {
-  run_thread_ranks(2, [&](Communicator& comm) {
+  run_thread_ranks(2, [&](HostCommunicator& comm) {
     auto memory = std::make_unique<NodeMemory>(comm, comm, 5000);
     if (comm.rank() == 1) memory->data()[4000] = std::byte{7};
     comm.barrier();
@@ -78,7 +78,7 @@ TEST(NodeMemory, OutlivesTheRankThatMadeIt) {
 
 TEST(NodeMemory, WhatCannotBeReservedIsAnErrorOnAllRanks) {
   std::atomic<int> refused{0};
-  run_thread_ranks(3, [&](Communicator& comm) {
+  run_thread_ranks(3, [&](HostCommunicator& comm) {
     try {
       const NodeMemory memory(comm, comm, std::size_t{1} << 62);
     } catch (const AgreedError& error) {

@@ -48,7 +48,7 @@ class ChunkRingTest : public ImageFileTest {
     return plan;
   }
 
-  static std::unique_ptr<ChunkRing> ring(const SampleDataset& dataset, std::int64_t window, std::int64_t epoch, std::int64_t step, comm::Communicator& comm, std::int64_t threads = 1) {
+  static std::unique_ptr<ChunkRing> ring(const SampleDataset& dataset, std::int64_t window, std::int64_t epoch, std::int64_t step, comm::HostCommunicator& comm, std::int64_t threads = 1) {
     return std::make_unique<ChunkRing>(dataset, ChunkRing::Options{.seed = 1265, .window_chunks = window, .samples_at_once = kBatch, .threads = threads, .first_epoch = epoch, .first_position = step * kBatch}, comm, comm);
   }
 
@@ -60,7 +60,7 @@ TEST_F(ChunkRingTest, GivesTheBatchesOfMemoryForEveryWorldSizeFromEveryStep) {
   for (const std::int64_t window : {1, 4, 100})
     for (int ranks = 1; ranks <= 8; ++ranks)
       for (std::int64_t start = 0; start < 8; ++start)
-        comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+        comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
           const SampleDataset streamed = SampleDataset::open(source());
           const BatchPlan plan = part_of(comm.rank(), ranks, window);
           PrefetchingLoader loader(streamed, plan, 0, start, 2, ring(streamed, window, 0, start, comm, 1 + start % 2), plain_batch_memory(), 1 + static_cast<int>(start % 3));
@@ -78,7 +78,7 @@ TEST_F(ChunkRingTest, FourRanksVisitEverySampleOnceAndDecodeEveryChunkOnce) {
   std::mutex mutex;
   std::vector<std::int64_t> seen;
   std::int64_t decoded = 0;
-  comm::run_thread_ranks(4, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(4, [&](comm::HostCommunicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     const auto the_ring = ring(dataset, 6, 0, 0, comm);
     const EpochOrder order(1265, 0, std::make_shared<SampleChunks>(dataset.chunks()), 6);
@@ -113,7 +113,7 @@ TEST_F(ChunkRingTest, HeldOutRowsAndRangesAreStreamedToo) {
   part.rows = {3, 190};
   SampleDataset in_memory = SampleDataset::open(part, kAllInMemory);
   in_memory.hold_out(0.2, 3);
-  comm::run_thread_ranks(3, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(3, [&](comm::HostCommunicator& comm) {
     SampleDataset streamed = SampleDataset::open(part);
     streamed.hold_out(0.2, 3);
     const BatchPlan plan = part_of(comm.rank(), 3, 4);
@@ -136,7 +136,7 @@ TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
   file.close();
   file_ = path("damaged.h5");
   std::atomic<int> failed{0};
-  comm::run_thread_ranks(4, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(4, [&](comm::HostCommunicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     PrefetchingLoader loader(dataset, part_of(comm.rank(), 4, 3), 0, 0, 1, ring(dataset, 3, 0, 0, comm));
     try {
@@ -152,7 +152,7 @@ TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
 
 TEST_F(ChunkRingTest, ARankThatEndedIsAnErrorForThoseThatWaitForIt) {
   std::atomic<bool> told{false};
-  comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     const BatchPlan plan = part_of(comm.rank(), 2, 4);
     PrefetchingLoader loader(dataset, plan, 0, 0, 1, ring(dataset, 4, 0, 0, comm));

@@ -49,7 +49,7 @@ class EvaluationTest : public StoredImages {
   std::string file_;
   std::shared_ptr<model::LatentModel> trained_ = small_model();
   objective::Objective objective_{objective::ObjectiveOptions{}, *trained_};
-  std::unique_ptr<comm::Communicator> self_ = comm::make_self_communicator();
+  std::unique_ptr<comm::HostCommunicator> self_ = comm::make_self_communicator();
 };
 
 TEST_F(EvaluationTest, IsTheMeanOverSamplesOfOneDrawInEvaluationModeAndTheErrorAtTheLatentMean) {
@@ -87,7 +87,7 @@ TEST_F(EvaluationTest, HasTheSameBitsAtAnyNumberOfRanks) {
   const data::SampleDataset data = open(file_);
   const Evaluation alone = evaluate(*trained_, objective_, data, options(data, 4, kImages), *self_);
   for (const int ranks : {1, 2, 3, 4}) {
-    comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
       at::set_num_threads(1);
       const auto model = copy_of_trained();
       const data::SampleDataset mine = open(file_);
@@ -111,7 +111,7 @@ TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
   EXPECT_NEAR(alone.log_p[0].nats, *alone.elbo_nats, 3) << "one draw is an estimate of the ELBO";
   EXPECT_GE(*alone.effective_samples, 1);
   for (const int ranks : {2, 3, 4}) {
-    comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
       at::set_num_threads(1);
       const auto model = copy_of_trained();
       const data::SampleDataset mine = open(file_);
@@ -127,7 +127,7 @@ TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
 TEST_F(EvaluationTest, TakesMoreRanksThanBlocks) {
   const data::SampleDataset data = open(file_);
   const Evaluation alone = evaluate(*trained_, objective_, data, options(data, 256, kImages), *self_);
-  comm::run_thread_ranks(3, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(3, [&](comm::HostCommunicator& comm) {
     at::set_num_threads(1);
     const auto model = copy_of_trained();
     const data::SampleDataset mine = open(file_);

@@ -67,7 +67,7 @@ TEST_F(FullEvaluations, HaveTheSameFiguresAtAnyNumberOfRanks) {
   const auto original = small_model();
   std::set<std::string> all;
   for (const int ranks : {1, 2, 3, 4}) {
-    comm::run_thread_ranks(ranks, [&](comm::Communicator& host) {
+    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& host) {
       const auto model = small_model();
       copy_weights(*original, *model);
       const data::SampleDataset data = open(file);

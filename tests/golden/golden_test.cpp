@@ -109,7 +109,7 @@ class GoldenRun {
   const GoldenCase& golden_;
   config::Config config_;
   at::ScalarType type_;
-  std::unique_ptr<comm::Communicator> self_;
+  std::unique_ptr<comm::HostCommunicator> self_;
   comm::CollectiveLog log_;
   step::Learner learner_;
   at::Tensor images_;

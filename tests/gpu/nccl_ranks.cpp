@@ -87,7 +87,7 @@ class Nccl : public testing::TestWithParam<comm::NcclCalls> {
     return results;
   }
 
-  std::unique_ptr<comm::Communicator> host_ = the_world->make_communicator();
+  std::unique_ptr<comm::HostCommunicator> host_ = the_world->make_communicator();
   const c10::Stream stream_ = communication_stream(the_device);
   comm::CollectiveLog log_;
 };

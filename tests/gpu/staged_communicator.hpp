@@ -44,8 +44,6 @@ class StagedCommunicator final : public comm::Communicator {
   }
 
   void barrier() override { comm_.barrier(); }
-  std::unique_ptr<comm::PendingCollective> start_all_reduce_sum(comm::Buffer buffer) override { return comm_.start_all_reduce_sum(buffer); }
-  std::unique_ptr<comm::Communicator> duplicate() override { return comm_.duplicate(); }
   void abort() noexcept override { comm_.abort(); }
 
  private:

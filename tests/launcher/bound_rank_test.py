@@ -37,6 +37,10 @@ class Gpus(Machine):
         with mock.patch.dict(os.environ, {**self.install_gpus(), "CUDA_VISIBLE_DEVICES": "2,0"}):
             self.assertEqual(gpus.gpu_bus_ids(), ["0001:9a:00.0", "0000:1b:00.0"])
 
+    def test_are_none_where_the_program_is_kept_from_them(self):
+        with mock.patch.dict(os.environ, {**self.install_gpus(), "VAE_DIST_DEVICE": "cpu"}):
+            self.assertEqual(gpus.gpu_bus_ids(), [])
+
     def test_a_driver_that_fails_has_none(self):
         with mock.patch.dict(os.environ, self.install_gpus("No devices were found", 6)):
             self.assertEqual(gpus.gpu_bus_ids(), [])

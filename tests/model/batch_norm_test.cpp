@@ -106,7 +106,7 @@ TEST_P(GlobalBatchNormRanks, AreOneProcessWithTheWholeBatch) {
   const Outcome whole = run(make_layer(), x, v);
 
   std::vector<Outcome> parts(static_cast<std::size_t>(ranks));
-  comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
     at::set_num_threads(1);
     BatchNorm2d layer = make_layer();
     layer->set_sum_over_ranks([&comm](at::Tensor& tensor) { comm.all_reduce_sum(parallel::buffer_of(tensor)); });
@@ -137,7 +137,7 @@ TEST(GlobalBatchNorm, CountsRanksWithUnequalParts) {
   const at::Tensor x = activations(7), v = random_normal(x.sizes(), 4);
   const Outcome whole = run(make_layer(), x, v);
   std::vector<Outcome> parts(2);
-  comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
     at::set_num_threads(1);
     BatchNorm2d layer = make_layer();
     layer->set_sum_over_ranks([&comm](at::Tensor& tensor) { comm.all_reduce_sum(parallel::buffer_of(tensor)); });

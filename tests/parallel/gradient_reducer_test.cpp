@@ -99,11 +99,11 @@ ReducerOptions options_of(const Case& c) {
   return options;
 }
 
-std::unique_ptr<BucketExchange> exchange_of(comm::Communicator& comm, Mode mode, comm::CollectiveLog& log) {
+std::unique_ptr<BucketExchange> exchange_of(comm::HostCommunicator& comm, Mode mode, comm::CollectiveLog& log) {
   return comm.size() > 1 ? make_host_exchange(comm, mode == Mode::tree ? comm::SumOrder::tree : comm::SumOrder::fast, {log, "gradients"}) : nullptr;
 }
 
-void expect_same_bits_on_every_rank(comm::Communicator& comm, const at::Tensor& tensor) {
+void expect_same_bits_on_every_rank(comm::HostCommunicator& comm, const at::Tensor& tensor) {
   const at::Tensor all = at::empty({comm.size(), tensor.numel()}, tensor.options());
   comm.all_gather(buffer_of(tensor), buffer_of(all));
   for (int rank = 0; rank < comm.size(); ++rank) EXPECT_TRUE(at::equal(all[rank], tensor)) << "rank " << rank;
@@ -113,7 +113,7 @@ class Reducing : public testing::TestWithParam<Case> {};
 
 TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
   const Case c = GetParam();
-  comm::run_thread_ranks(c.ranks, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(c.ranks, [&](comm::HostCommunicator& comm) {
     Leaves leaves(c.mode == Mode::bf16 ? at::kFloat : at::kDouble);
     ParameterArena arena(leaves.named, false);
     const at::Tensor statistics = at::zeros({kStatistics}, leaves.type);
@@ -156,7 +156,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, Reducing, testing::ValuesIn(cases()), name_of);
 TEST(Reducing, CountsTheBytesThatTravel) {
   const auto bytes = [](Mode mode, int ranks) {
     std::uint64_t counted = 0;
-    comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
       Leaves leaves(at::kFloat);
       ParameterArena arena(leaves.named, false);
       comm::CollectiveLog log;
@@ -174,7 +174,7 @@ TEST(Reducing, CountsTheBytesThatTravel) {
 }
 
 TEST(HostExchange, RefusesToRoundATreeOrFp64) {
-  comm::run_thread_ranks(2, [](comm::Communicator& comm) {
+  comm::run_thread_ranks(2, [](comm::HostCommunicator& comm) {
     const auto tree_comm = comm.duplicate();
     comm::CollectiveLog log;
     EXPECT_THROW(make_host_exchange(comm, comm::SumOrder::fast, {log, "fast"})->start(at::zeros({4}, at::kDouble), comm::Wire::bf16, "fp64"), std::invalid_argument);
@@ -185,7 +185,7 @@ TEST(HostExchange, RefusesToRoundATreeOrFp64) {
 // The gradients of 8 batches, summed by `ranks` ranks, with these buckets.
 at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
   at::Tensor result;
-  comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
     Leaves leaves;
     ParameterArena arena(leaves.named, false);
     const at::Tensor statistics = at::zeros({kStatistics}, at::kDouble);

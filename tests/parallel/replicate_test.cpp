@@ -20,7 +20,7 @@ std::vector<at::Tensor> tensors_of(int rank) {
 }
 
 TEST(BroadcastTensors, GivesEveryRankTheTensorsOfRankZeroAndKeepsTheirStrides) {
-  comm::run_thread_ranks(3, [](comm::Communicator& comm) {
+  comm::run_thread_ranks(3, [](comm::HostCommunicator& comm) {
     const auto expected = tensors_of(0), mine = tensors_of(comm.rank());
     broadcast_tensors(comm, mine);
     for (std::size_t i = 0; i < mine.size(); ++i) {
@@ -31,7 +31,7 @@ TEST(BroadcastTensors, GivesEveryRankTheTensorsOfRankZeroAndKeepsTheirStrides) {
 }
 
 TEST(BroadcastTensors, WritesIntoTheParametersThemselves) {
-  comm::run_thread_ranks(2, [](comm::Communicator& comm) {
+  comm::run_thread_ranks(2, [](comm::HostCommunicator& comm) {
     at::Tensor parameter = at::full({5}, comm.rank() + 1.0).requires_grad_();
     broadcast_tensors(comm, {parameter});
     EXPECT_TRUE(parameter.equal(at::ones({5})));
@@ -55,11 +55,11 @@ TEST(HashTensors, SeesOneBitAndTheOrder) {
 }
 
 TEST(RequireEqualTensors, IsQuietWhenAllAreEqual) {
-  comm::run_thread_ranks(4, [](comm::Communicator& comm) { EXPECT_NO_THROW(require_equal_tensors(comm, "initial weights", tensors_of(7))); });
+  comm::run_thread_ranks(4, [](comm::HostCommunicator& comm) { EXPECT_NO_THROW(require_equal_tensors(comm, "initial weights", tensors_of(7))); });
 }
 
 TEST(RequireEqualTensors, NamesTheRankThatDiffersOnEveryRank) {
-  comm::run_thread_ranks(4, [](comm::Communicator& comm) {
+  comm::run_thread_ranks(4, [](comm::HostCommunicator& comm) {
     try {
       require_equal_tensors(comm, "initial weights", tensors_of(comm.rank() == 2 ? 1 : 0));
       ADD_FAILURE() << "rank " << comm.rank() << " saw no difference";

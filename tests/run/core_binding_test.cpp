@@ -38,7 +38,7 @@ TEST(CoreBinding, TheWarningNamesTheRanksAndTheRemedy) {
 }
 
 TEST(CoreBinding, IsKnownOfAllRanks) {
-  comm::run_thread_ranks(2, [](comm::Communicator& comm) {
+  comm::run_thread_ranks(2, [](comm::HostCommunicator& comm) {
     const CoreUse mine{.cores = 1 + comm.rank(), .job_cores = 8, .ranks_of_node = 2, .compute_threads = 3, .reader_threads = 4, .exchanges = comm.rank() == 1};
     const std::vector<CoreUse> all = gather_core_use(comm, mine);
     ASSERT_EQ(all.size(), 2U);

@@ -55,7 +55,7 @@ class RecorderTest : public TemporaryFolderTest {
   config::Config config_;
   metrics::RunFacts facts_;
   comm::MpiWorld world_{argc_, argv_};
-  std::unique_ptr<comm::Communicator> host_ = world_.make_communicator();
+  std::unique_ptr<comm::HostCommunicator> host_ = world_.make_communicator();
   JobEnd end_{config_};
 };
 

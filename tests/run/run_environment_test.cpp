@@ -23,7 +23,7 @@ class EnvironmentFile : public ::testing::Test {
 
   // A start of the run: what it is told about the file, and the file that it leaves.
   std::int64_t start(bool resumed) {
-    const std::unique_ptr<comm::Communicator> alone = comm::make_self_communicator();
+    const std::unique_ptr<comm::HostCommunicator> alone = comm::make_self_communicator();
     device::DeviceChoice device;
     device.backend = "self";
     const RunEnvironment environment = run_environment({"fedcba9876543210", "0123456789ab"}, device, "node1", resumed, path_, *alone);

@@ -28,7 +28,7 @@ class RunSetupTest : public TemporaryFolderTest {
   RunSetup set_up(int ranks, const std::vector<std::string>& overrides = {}, const std::string& more = "") {
     const RunRequest request{config_file(more), overrides, ""};
     std::vector<RunSetup> setups(static_cast<std::size_t>(ranks));
-    comm::run_thread_ranks(ranks, [&](comm::Communicator& host) { setups[static_cast<std::size_t>(host.rank())] = set_up_run(request, {}, host); });
+    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& host) { setups[static_cast<std::size_t>(host.rank())] = set_up_run(request, {}, host); });
     for (const RunSetup& setup : setups) {
       EXPECT_EQ(config::config_yaml(setup.config), config::config_yaml(setups[0].config));
       EXPECT_EQ(checkpoint::to_json(setup.state), checkpoint::to_json(setups[0].state));
@@ -41,7 +41,7 @@ class RunSetupTest : public TemporaryFolderTest {
   std::string refused(int ranks, const std::vector<std::string>& overrides = {}, const std::string& more = "") {
     const RunRequest request{config_file(more), overrides, ""};
     std::vector<std::string> messages(static_cast<std::size_t>(ranks), "not refused");
-    comm::run_thread_ranks(ranks, [&](comm::Communicator& host) {
+    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& host) {
       try {
         set_up_run(request, {}, host);
       } catch (const comm::AgreedError& error) {
@@ -112,7 +112,7 @@ TEST_F(RunSetupTest, NoCheckpointIsReadBeforeTheLockIsTaken) {
   write_checkpoint_of(set_up(1));
   const RunRequest request{config_file(), {}, ""};
   const LockRun taken = [](const RunDirectory&) -> std::unique_ptr<RunLock> { throw base::BadInput("another run trains in it"); };
-  comm::run_thread_ranks(2, [&](comm::Communicator& host) { EXPECT_THROW(set_up_run(request, taken, host), comm::AgreedError); });
+  comm::run_thread_ranks(2, [&](comm::HostCommunicator& host) { EXPECT_THROW(set_up_run(request, taken, host), comm::AgreedError); });
 }
 
 }  // namespace

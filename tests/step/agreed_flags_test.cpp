@@ -9,7 +9,7 @@ namespace {
 
 TEST(AgreedFlags, ReachEveryRankAfterTheSameStepTwoStepsLate) {
   for (const int ranks : {1, 2, 3, 4}) {
-    comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
       AgreedFlags flags(comm);
       for (int step = 0; step < 10; ++step) {
         Wishes mine;
@@ -24,14 +24,14 @@ TEST(AgreedFlags, ReachEveryRankAfterTheSameStepTwoStepsLate) {
 }
 
 TEST(AgreedFlags, AreOneWishWhereSeveralRanksHaveIt) {
-  comm::run_thread_ranks(3, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(3, [&](comm::HostCommunicator& comm) {
     AgreedFlags flags(comm);
     for (int step = 0; step < 5; ++step) EXPECT_EQ(flags.exchange({.stop = true}).stop, step >= 2);
   });
 }
 
 TEST(AgreedFlags, LeaveTheCommunicatorUsable) {
-  comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
     {
       AgreedFlags flags(comm);
       flags.exchange({.stop = true});

@@ -20,7 +20,7 @@ struct Broken : torch::autograd::Function<Broken> {
   }
 };
 
-void train(const comm::MpiWorld& world, comm::Communicator& host, comm::CollectiveLog& log, comm::Watchdog& watchdog) {
+void train(const comm::MpiWorld& world, comm::HostCommunicator& host, comm::CollectiveLog& log, comm::Watchdog& watchdog) {
   parallel::NamedTensors leaves;
   for (int i = 0; i < 6; ++i) leaves.emplace_back("leaf" + std::to_string(i), at::ones({300 + 40 * i}).requires_grad_());
   parallel::ParameterArena arena(leaves, false);

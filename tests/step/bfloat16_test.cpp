@@ -13,7 +13,7 @@ class Bfloat16 : public testing::TestWithParam<std::string> {
     out.distributed.batch_norm = GetParam();
     return out;
   }
-  std::unique_ptr<comm::Communicator> self_ = comm::make_self_communicator();
+  std::unique_ptr<comm::HostCommunicator> self_ = comm::make_self_communicator();
 };
 
 TEST_P(Bfloat16, KeepsWeightsGradientsAndOutputsInSinglePrecision) {

@@ -100,7 +100,7 @@ class CapturedSteps : public testing::TestWithParam<Case> {
 };
 
 TEST_P(CapturedSteps, ComputeWhatEagerStepsDoBitForBit) {
-  comm::run_thread_ranks(GetParam().ranks, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(GetParam().ranks, [&](comm::HostCommunicator& comm) {
     Rank eager(config(), GetParam().replicas, comm), captured(config(), GetParam().replicas, comm);
     const auto replicas_of_a_rank = static_cast<int>(GetParam().replicas / GetParam().ranks);
     Counts counts;
@@ -119,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, CapturedSteps, testing::ValuesIn(cases()), [](co
 
 class CapturedStepTest : public testing::Test {
  protected:
-  std::unique_ptr<comm::Communicator> self_ = comm::make_self_communicator();
+  std::unique_ptr<comm::HostCommunicator> self_ = comm::make_self_communicator();
   Counts counts_;
 };
 
@@ -173,7 +173,7 @@ TEST_F(CapturedStepTest, GoesOnFromACheckpointAndEndsWhenAsked) {
 
 TEST(CapturedStepOfRanks, IsGivenUpByAllWhereOneCannotRecordAndTrainingGoesOn) {
   for (const int failing_recording : {1, 2}) {
-    comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
+    comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
       Rank plain(small_config(), 4, comm), rank(small_config(), 4, comm);
       Counts counts;
       rank.learner().record_steps(std::make_unique<Rerunning>(counts,

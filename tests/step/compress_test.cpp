@@ -20,7 +20,7 @@ std::vector<Course> train(const std::string& compress, int ranks) {
   config::Config config = small_config("fp32");
   config.distributed.compress = compress;
   std::vector<Course> courses(static_cast<std::size_t>(ranks));
-  comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
     SmallRank rank(config, kReplicas, comm);
     Course& course = courses[static_cast<std::size_t>(comm.rank())];
     for (std::int64_t number = 0; number < kSteps; ++number) course.losses.push_back(rank.step(number)[0]);

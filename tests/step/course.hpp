@@ -19,7 +19,7 @@ struct Course {
 
 inline Course train(const config::Config& config, std::int64_t replicas, int ranks) {
   Course course;
-  comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
     SmallRank rank(config, replicas, comm);
     Course mine;
     for (std::int64_t number = 0; number < kSteps; ++number) {

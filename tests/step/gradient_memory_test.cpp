@@ -13,7 +13,7 @@ TEST(GradientMemory, IsOrdinaryWhereNcclDoesNotSum) {
   device::DeviceChoice cpu, gpu;
   cpu.backend = "mpi";
   gpu.backend = "nccl";
-  comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
     if (comm.rank() != 0) return;
     const at::Tensor zeros = at::zeros({100}, at::kDouble);
     EXPECT_TRUE(GradientMemory(cpu, comm::SumOrder::fast, comm).zeros(100, at::kDouble).equal(zeros));

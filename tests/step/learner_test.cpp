@@ -30,7 +30,7 @@ class LearnerTest : public testing::Test {
     return "";
   }
 
-  std::unique_ptr<comm::Communicator> self_ = comm::make_self_communicator();
+  std::unique_ptr<comm::HostCommunicator> self_ = comm::make_self_communicator();
 };
 
 TEST_F(LearnerTest, GoesOnFromItsCheckpointBitForBit) {
@@ -155,7 +155,7 @@ TEST(ReplicatedLearners, HaveTheStateOfRankZero) {
     rank.step(0);
     expected = rank.state();
   }
-  comm::run_thread_ranks(3, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(3, [&](comm::HostCommunicator& comm) {
     const auto self = comm::make_self_communicator();
     config::Config config = small_config();
     config.run.seed += comm.rank();

@@ -127,7 +127,7 @@ TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {
   for (const int ranks : {1, 2, 4}) {
     std::vector<double> errors(static_cast<std::size_t>(ranks));
     std::vector<double> mean_of_steps(static_cast<std::size_t>(ranks), 0);
-    comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
       const auto mine = static_cast<std::size_t>(comm.rank());
       SmallRank rank(config, 4, comm);
       for (std::int64_t number = 0; number < kSteps; ++number) mean_of_steps[mine] += rank.step(number)[5] / kSteps;

@@ -30,7 +30,7 @@ class OpenDataTest : public data::ImageFileTest {
   char** argv_ = nullptr;
   config::Config config_;
   comm::MpiWorld world_{argc_, argv_};
-  std::unique_ptr<comm::Communicator> host_ = world_.make_communicator();
+  std::unique_ptr<comm::HostCommunicator> host_ = world_.make_communicator();
 };
 
 TEST_F(OpenDataTest, WhatFitsLiesInMemoryAndIsShuffledAsAWhole) {

@@ -51,7 +51,7 @@ TEST_P(SkippedStep, LeavesNoTraceInTheStepsThatFollow) {
 
 TEST_P(SkippedStep, IsSkippedOnEveryRankWhereverTheBadImageIs) {
   for (const int bad_sample : {0, 15}) {
-    comm::run_thread_ranks(2, [&](comm::Communicator& comm) {
+    comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
       SmallRank rank(config(), 4, comm);
       rank.step(0);
       const auto before = rank.state();
@@ -64,7 +64,7 @@ TEST_P(SkippedStep, IsSkippedOnEveryRankWhereverTheBadImageIs) {
 
 // Where nothing is added up, what a bad step left in the arena is only written over.
 TEST_P(SkippedStep, LeavesNoTraceWithOneReplicaARank) {
-  comm::run_thread_ranks(4, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(4, [&](comm::HostCommunicator& comm) {
     SmallRank with(config(), 4, comm), without(config(), 4, comm);
     with.step(0);
     without.step(0);

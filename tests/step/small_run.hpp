@@ -37,7 +37,7 @@ inline at::Tensor noise_of_step(std::int64_t step, at::ScalarType type = at::kDo
 /// One rank's learner, and its part of each global batch.
 class SmallRank {
  public:
-  SmallRank(const config::Config& config, std::int64_t replicas, comm::Communicator& comm)
+  SmallRank(const config::Config& config, std::int64_t replicas, comm::HostCommunicator& comm)
       : type_(config.train.precision == "fp64" ? at::kDouble : at::kFloat),
         plan_(make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
         learner_(config, kSmallShape, plan_, device::DeviceChoice{}, comm, log_) {

@@ -7,7 +7,6 @@
 #include <future>
 #include <mutex>
 #include <set>
-#include <stdexcept>
 #include <string_view>
 #include <thread>
 #include <tuple>
@@ -155,7 +154,7 @@ class LiveHandles {
 
 class NcclStreamCommunicator final : public NcclCommunicator {
  public:
-  NcclStreamCommunicator(Communicator& host, void* stream, const NcclDeadlines& deadlines, NcclCalls calls)
+  NcclStreamCommunicator(HostCommunicator& host, void* stream, const NcclDeadlines& deadlines, NcclCalls calls)
       : host_(host), stream_(static_cast<cudaStream_t>(stream)), deadlines_(deadlines), calls_(calls), handle_(std::make_shared<Handle>(calls)) {
     ncclUniqueId id{};
     if (host.rank() == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId");
@@ -207,12 +206,6 @@ class NcclStreamCommunicator final : public NcclCommunicator {
   }
 
   void barrier() override { host_.barrier(); }
-
-  std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer) override {
-    throw std::logic_error("small host buffers are summed by the host's communicator, not by NCCL");
-  }
-
-  std::unique_ptr<Communicator> duplicate() override { throw std::logic_error("make another NCCL communicator over the host's instead"); }
 
   void abort() noexcept override { abort_for_a_while({handle_}); }
 
@@ -276,7 +269,7 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     }
   }
 
-  Communicator& host_;
+  HostCommunicator& host_;
   const cudaStream_t stream_;
   const NcclDeadlines deadlines_;
   const NcclCalls calls_;
@@ -299,7 +292,7 @@ std::string nccl_version() {
   return base::text(code / 10000, ".", code / 100 % 100, ".", code % 100);
 }
 
-std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator& host, void* stream, const NcclDeadlines& deadlines, NcclCalls calls) {
+std::unique_ptr<NcclCommunicator> make_nccl_communicator(HostCommunicator& host, void* stream, const NcclDeadlines& deadlines, NcclCalls calls) {
   return std::make_unique<NcclStreamCommunicator>(host, stream, deadlines, calls);
 }
 

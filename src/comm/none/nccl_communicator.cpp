@@ -8,7 +8,7 @@ int nccl_version_code() { return 0; }
 
 std::string nccl_version() { return ""; }
 
-std::unique_ptr<NcclCommunicator> make_nccl_communicator(Communicator&, void*, const NcclDeadlines&, NcclCalls) {
+std::unique_ptr<NcclCommunicator> make_nccl_communicator(HostCommunicator&, void*, const NcclDeadlines&, NcclCalls) {
   throw base::BadInput("distributed.backend nccl: this program has no NCCL; build against a CUDA wheel of torch, or set distributed.backend=mpi");
 }
 

@@ -17,7 +17,7 @@ constexpr std::int64_t kKib = 1024;
 void sum_over_threads(benchmark::State& state, comm::SumOrder order, comm::Wire wire) {
   const auto ranks = static_cast<int>(state.range(0));
   const std::int64_t count = state.range(1) * kKib / static_cast<std::int64_t>(sizeof(float));
-  comm::run_thread_ranks(ranks, [&](comm::Communicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
     std::vector<float> values(static_cast<std::size_t>(count));  // zeros, whose sums stay finite
     std::vector<std::byte> scratch;
     const auto sum = [&] { comm::all_reduce_on_host(comm, {values.data(), count, comm::DataType::float32}, order, wire, scratch); };
