@@ -94,7 +94,7 @@ TEST(JobEnd, TellsTheLastStepAndTheLossOfTheLastThatWasNotSkipped) {
   end.note(step_of(11, 0.25));
   end.note(step_of(12, 7.5, /*skipped=*/true));
   end.push("stopped", kHangs);
-  EXPECT_THAT(gateway.heard(), AllOf(HasSubstr("run/shapes"), HasSubstr("stopped"), HasSubstr(" 12\n"), HasSubstr(" 0.25\n"), Not(HasSubstr("7.5"))));
+  EXPECT_THAT(gateway.heard(), AllOf(HasSubstr("run/shapes"), HasSubstr("stopped"), HasSubstr(" 12\n"), HasSubstr(" 0.25\n"), Not(HasSubstr(" 7.5\n"))));
 }
 
 TEST(JobEnd, IsToldOnce) {
