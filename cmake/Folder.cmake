@@ -3,8 +3,10 @@
 # makes vae_dist::hdf5, whose headers are included as "hdf5/file.hpp". Folder A's headers become visible to B by linking
 # vae_dist::A, and by nothing else: each library's include root is a folder of links that holds only itself. With UNITY before SOURCES these
 # are compiled eight at a time, as reading headers takes longer than the rest; their names in anonymous namespaces must differ then.
+# REGISTERED: files of which nobody knows but the registry that they enter themselves into (src/base/registry.hpp). A linker takes from a library only what somebody asks for by name, so
+# their objects go straight into every program that links the folder.
 function(vae_dist_folder name)
-  cmake_parse_arguments(folder "UNITY" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(folder "UNITY" "" "SOURCES;REGISTERED;PUBLIC;PRIVATE" ${ARGN})
   add_library(vae_dist_${name} STATIC ${folder_SOURCES})
   add_library(vae_dist::${name} ALIAS vae_dist_${name})
   set(include_root ${CMAKE_BINARY_DIR}/include_roots/${name})
@@ -14,6 +16,15 @@ function(vae_dist_folder name)
   target_link_libraries(vae_dist_${name} PUBLIC ${folder_PUBLIC} PRIVATE ${folder_PRIVATE})
   target_compile_options(vae_dist_${name} PRIVATE -Wall -Wextra -Wshadow)
   set_target_properties(vae_dist_${name} PROPERTIES UNITY_BUILD ${folder_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  if(folder_REGISTERED)
+    add_library(vae_dist_${name}_items OBJECT ${folder_REGISTERED})
+    target_link_libraries(vae_dist_${name}_items PRIVATE vae_dist_${name} ${folder_PRIVATE})
+    target_compile_options(vae_dist_${name}_items PRIVATE -Wall -Wextra -Wshadow)
+    set_target_properties(vae_dist_${name}_items PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    set(is_program $<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>)
+    set_property(GLOBAL APPEND PROPERTY VAE_DIST_CODE $<TARGET_OBJECTS:vae_dist_${name}_items>)
+    target_sources(vae_dist_${name} INTERFACE $<${is_program}:$<TARGET_OBJECTS:vae_dist_${name}_items>>)
+  endif()
   # What programs are made of: see cmake/BuildId.cmake.
   set_property(GLOBAL APPEND PROPERTY VAE_DIST_CODE $<TARGET_FILE:vae_dist_${name}>)
 endfunction()
@@ -51,6 +62,9 @@ function(vae_dist_precompiled_torch target)
     target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src/model/torch_pieces.hpp)
   else()
     target_precompile_headers(${target} REUSE_FROM vae_dist_model)
+  endif()
+  if(TARGET ${target}_items)
+    target_precompile_headers(${target}_items REUSE_FROM vae_dist_model)
   endif()
 endfunction()
 

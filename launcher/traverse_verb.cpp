@@ -26,7 +26,7 @@ evaluate::TraversalRange range_of(const TraverseOptions& options, const inferenc
   evaluate::TraversalRange range;
   range.quantile = options.quantile;
   if (options.deviations) range.deviations = *options.deviations;
-  if (trained.model->latent_kind() != model::LatentKind::point) return range;
+  if (trained.model->latent_kind() != base::LatentKind::point) return range;
   if (options.deviations)
     throw base::BadInput(base::text("--range is in standard deviations of the prior, and ", trained.origin.string(), " is an autoencoder, which has none: give --quantiles"));
   if (!range.quantile) range.quantile = evaluate::TraversalRange::kOutermost;

@@ -27,12 +27,12 @@ struct Numbers {
   }
 };
 
-bool in_range(const Key& key, double value) {
+bool in_range(const base::Key& key, double value) {
   if (key.least && (value < *key.least || (key.least_excluded && value == *key.least))) return false;
   return !key.most || (value <= *key.most && !(key.most_excluded && value == *key.most));
 }
 
-std::string range_text(const Key& key) {
+std::string range_text(const base::Key& key) {
   std::vector<std::string> bounds;
   if (key.least) bounds.push_back((key.least_excluded ? "above " : "at least ") + number_text(*key.least));
   if (key.most) bounds.push_back((key.most_excluded ? "below " : "at most ") + number_text(*key.most));
@@ -79,7 +79,7 @@ struct Entries {
 
 }  // namespace
 
-std::string complaint_about(const Key& key) {
+std::string complaint_about(const base::Key& key) {
   const std::string value = value_text(key);
   const std::string subject = key.name + " is " + brief_value_text(key) + "; ";
   const std::size_t count = std::visit(Entries{}, key.slot);

@@ -11,7 +11,7 @@
 namespace vae_dist::config {
 
 /// Why the key's present value may not stand (choices, range, number of entries), and what may. Empty: it may.
-std::string complaint_about(const Key& key);
+std::string complaint_about(const base::Key& key);
 
 /// Keys that contradict each other, and how.
 struct Contradiction {

@@ -19,7 +19,7 @@ std::optional<Contradiction> in_likelihood(const Config& config) {
     return Contradiction{{"objective.likelihood", config.data.binarize != "none" ? "data.binarize" : "data.dequantize"},
                          base::text("objective.likelihood is discretized_logistic, which needs the 256 levels of bytes, but data.", config.data.binarize != "none" ? "binarize" : "dequantize",
                               " leaves none; set it to none")};
-  if (config.model.name == "decoder_only" && objective.likelihood == "gaussian" && objective.variance == "optimal")
+  if (latent_kind(config.model) == base::LatentKind::none && objective.likelihood == "gaussian" && objective.variance == "optimal")
     return Contradiction{{"objective.variance", "model.name"},
                          "objective.variance is optimal, the error of each image's own reconstruction, which decoder_only has none of; use fixed, learned or predicted"};
   return std::nullopt;

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/registered_kinds.hpp"
+
 namespace vae_dist::config {
 
 struct RunConfig {
@@ -21,10 +23,11 @@ struct ModelConfig {
   std::vector<std::int64_t> hidden_dims = {32, 64, 128, 256, 512};
   std::string activation = "leaky_relu";
   std::string output = "auto";
-  std::string latent = "flat";
-  std::int64_t blocks = 2;
-  std::vector<std::int64_t> attention_at = {16};
+  base::ItemSettings own = base::ItemSettings::defaults_of(base::Registry<base::Network>::all());  ///< what single networks have keys for
 };
+
+/// What the network that the configuration names learns about each x.
+base::LatentKind latent_kind(const ModelConfig& model);
 
 struct KldWeightConfig {
   std::string rule = "auto";

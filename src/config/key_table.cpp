@@ -15,7 +15,7 @@ std::string scalar_text(double value) { return number_text(value); }
 std::string scalar_text(const std::string& value) { return quoted_if_needed(value); }
 
 struct ValueText {
-  const Key& key;
+  const base::Key& key;
   bool brief = false;
 
   template <typename Entry>
@@ -35,6 +35,17 @@ struct ValueText {
   std::string operator()(const std::optional<Value>* value) const {
     return *value ? scalar_text(**value) : key.empty_word;
   }
+  std::string operator()(const base::Choice* choice) const { return quoted_if_needed(choice->word()); }
+  std::string operator()(const base::ItemList* list) const {
+    std::vector<std::string> texts;
+    for (base::ItemList::Entry entry : list->entries()) {
+      std::vector<std::string> parts = {"name: " + entry.item->name};
+      for (const base::Key& own : base::ItemList::keys_of(entry))
+        if (base::counts(own)) parts.push_back(own.name + ": " + value_text(own));
+      texts.push_back("{" + joined(parts, ", ") + "}");
+    }
+    return "[" + (brief ? base::list_of_ten(texts) : joined(texts, ", ")) + "]";
+  }
   template <typename Entry>
   std::string operator()(const std::vector<Entry>* list) const {
     if (list->empty()) return key.required ? "required" : key.empty_word;
@@ -44,8 +55,8 @@ struct ValueText {
   }
 };
 
-std::vector<Key> bind(Config& config) {
-  std::vector<Key> keys;
+std::vector<base::Key> bind(Config& config) {
+  std::vector<base::Key> keys;
   add_run_keys(keys, config.run);
   add_model_keys(keys, config.model);
   add_objective_keys(keys, config);
@@ -58,28 +69,18 @@ std::vector<Key> bind(Config& config) {
 
 }  // namespace
 
-std::vector<Key> key_table(Config& config) {
+std::vector<base::Key> key_table(Config& config) {
   Config defaults;
-  const std::vector<Key> default_keys = bind(defaults);
-  std::vector<Key> keys = bind(config);
+  const std::vector<base::Key> default_keys = bind(defaults);
+  std::vector<base::Key> keys = bind(config);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     keys[i].default_text = value_text(default_keys[i]);
   }
   return keys;
 }
 
-std::string value_text(const Key& key) { return std::visit(ValueText{key}, key.slot); }
+std::string value_text(const base::Key& key) { return std::visit(ValueText{key}, key.slot); }
 
-std::string brief_value_text(const Key& key) { return std::visit(ValueText{key, /*brief=*/true}, key.slot); }
-
-Row Section::add(const std::string& name, Slot slot, const std::string& meaning, const std::string& empty_word) {
-  Key key;
-  key.name = prefix_ + name;
-  key.slot = slot;
-  key.meaning = meaning;
-  key.empty_word = empty_word;
-  keys_.push_back(std::move(key));
-  return Row(keys_.back());
-}
+std::string brief_value_text(const base::Key& key) { return std::visit(ValueText{key, /*brief=*/true}, key.slot); }
 
 }  // namespace vae_dist::config

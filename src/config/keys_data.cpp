@@ -5,7 +5,7 @@ namespace vae_dist::config {
 namespace {
 
 /// The keys below `file`, alike for data.train and data.validation; each counts when `condition` (in words: `words`) holds.
-void add_source_keys(Section& section, SourceConfig& source, const std::string& words, const std::function<bool()>& condition) {
+void add_source_keys(base::Section& section, SourceConfig& source, const std::string& words, const std::function<bool()>& condition) {
   section.key("dataset", source.dataset, "path inside the file; null: the only image-shaped dataset, else an error that lists the candidates")
       .counts_when(words, condition);
   section.key("layout", source.layout, "order of images, height, width and channels").one_of({"auto", "NHW", "NHWC", "NCHW"})
@@ -18,18 +18,18 @@ void add_source_keys(Section& section, SourceConfig& source, const std::string& 
 
 }  // namespace
 
-void add_data_keys(std::vector<Key>& keys, DataConfig& data) {
-  Section train(keys, "data.train");
+void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
+  base::Section train(keys, "data.train");
   train.key("file", data.train.file, "HDF5 file, or a list of files taken as one; a pattern (part_*.h5) stands for the files it matches, part_2 before part_10").required().may_change();
   add_source_keys(train, data.train, "", nullptr);
 
-  Section validation(keys, "data.validation");
+  base::Section validation(keys, "data.validation");
   validation.key("file", data.validation.file, "as data.train.file; null: no validation").empty_is("null").may_change();
   add_source_keys(validation, data.validation, "data.validation.file is given", [&data] { return !data.validation.file.empty(); });
   validation.key("fraction", data.validation.fraction, "instead of a file: this part of the training rows, chosen by the seed")
       .above(0).below(1);
 
-  Section section(keys, "data");
+  base::Section section(keys, "data");
   section.key("range", data.range, "what the model sees").one_of({"[0, 1]", "[-1, 1]"}).entries(2);
   section.key("binarize", data.binarize, "dynamic: Bernoulli by intensity, new every epoch; fixed: the same every epoch")
       .one_of({"none", "threshold", "dynamic", "fixed"});

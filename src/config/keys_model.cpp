@@ -1,40 +1,54 @@
 // The keys of run, model and objective: what is trained.
 #include "config/key_rows.hpp"
 #include "config/kld_weight_rule.hpp"
+#include "config/scalar_text.hpp"
 
 namespace vae_dist::config {
 
-void add_run_keys(std::vector<Key>& keys, RunConfig& run) {
-  Section section(keys, "run");
+base::LatentKind latent_kind(const ModelConfig& model) {
+  const base::Network* const network = base::Registry<base::Network>::all().find(model.name);
+  return network ? network->latent : base::LatentKind::posterior;  // a name that nobody registered is refused where it is read
+}
+
+namespace {
+
+// "decoder_only"
+std::string networks_with(base::LatentKind latent) {
+  std::vector<std::string> names;
+  for (const auto& [name, network] : base::Registry<base::Network>::all())
+    if (network.latent == latent) names.push_back(name);
+  return joined(names, " or ");
+}
+
+}  // namespace
+
+void add_run_keys(std::vector<base::Key>& keys, RunConfig& run) {
+  base::Section section(keys, "run");
   section.key("name", run.name, "the run directory is <directory>/<name>").required().may_change();
   section.key("directory", run.directory, "where run directories are made").may_change();
   section.key("seed", run.seed, "weights, order, noise, augmentation: everything random follows from it").at_least(0).of_any_size();
 }
 
-void add_model_keys(std::vector<Key>& keys, ModelConfig& model) {
-  Section section(keys, "model");
+void add_model_keys(std::vector<base::Key>& keys, ModelConfig& model) {
+  base::Section section(keys, "model");
   section.key("name", model.name, "the network; image size and channels come from the dataset")
-      .one_of({"vanilla_vae", "autoencoder", "decoder_only", "mlp_vae", "resnet_vae"});
+      .one_of(base::Registry<base::Network>::all().names());
   section.key("latent_dim", model.latent_dim, "latent dimensions").at_least(1).at_most(1 << 20);
   section.key("hidden_dims", model.hidden_dims, "one entry a level: channels (or units, for mlp_vae)").at_least(1).at_most(1 << 20);
   section.key("activation", model.activation, "after each hidden level").one_of({"leaky_relu", "relu", "tanh", "silu"});
   section.key("output", model.output, "auto is sigmoid for range [0, 1], tanh for [-1, 1], identity for logits")
       .one_of({"auto", "sigmoid", "tanh", "identity"});
-  const auto is_resnet = [&model] { return model.name == "resnet_vae"; };
-  const std::string resnet = "model.name is resnet_vae";
-  section.key("latent", model.latent, "resnet_vae: shape of the latent").one_of({"flat", "spatial"}).counts_when(resnet, is_resnet);
-  section.key("blocks", model.blocks, "resnet_vae: residual blocks a level").at_least(1).at_most(1000).counts_when(resnet, is_resnet);
-  section.key("attention_at", model.attention_at, "resnet_vae: resolutions with attention").at_least(1).empty_is("[]").counts_when(resnet, is_resnet);
+  base::add_own_keys(keys, "model", "model.name", model.name, base::Registry<base::Network>::all(), model.own);
 }
 
-void add_objective_keys(std::vector<Key>& keys, Config& config) {
+void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
   ObjectiveConfig& objective = config.objective;
   // An autoencoder and a decoder alone have no posterior, so nothing of the KL has a meaning for them.
-  const auto has_posterior = [&config] { return config.model.name != "autoencoder" && config.model.name != "decoder_only"; };
+  const auto has_posterior = [&config] { return latent_kind(config.model) == base::LatentKind::posterior; };
   const auto weighs_kld = [has_posterior, &objective] { return has_posterior() && !objective.capacity.gamma; };
   const std::string vaes = "model.name is a VAE";
   const std::string weighted = "model.name is a VAE without objective.capacity";
-  Section section(keys, "objective");
+  base::Section section(keys, "objective");
   section.key("likelihood", objective.likelihood, "bernoulli takes logits; discretized_logistic has one learned log-scale a channel")
       .one_of({"gaussian", "bernoulli", "discretized_logistic"});
   section.key("variance", objective.variance,
@@ -49,7 +63,7 @@ void add_objective_keys(std::vector<Key>& keys, Config& config) {
       .one_of({"mean", "sum"});
 
   KldWeightConfig& kld_weight = objective.kld_weight;
-  Section weight(keys, "objective.kld_weight");
+  base::Section weight(keys, "objective.kld_weight");
   weight.key("rule", kld_weight.rule,
              "M_N: weight * global_batch / batch for reference, global_batch / training samples for batch_over_dataset, weight for fixed; "
              "for elbo, the exact bound, 1 with sum and 1 / (C*H*W) with mean; auto: reference for gaussian/fixed/mean, elbo for everything else")
@@ -68,7 +82,7 @@ void add_objective_keys(std::vector<Key>& keys, Config& config) {
     return [&beta, weighs_kld, one, other] { return weighs_kld() && (beta.schedule == one || beta.schedule == other); };
   };
   const std::string ramps = "objective.beta.schedule is linear or cyclical";
-  Section betas(keys, "objective.beta");
+  base::Section betas(keys, "objective.beta");
   betas.key("schedule", beta.schedule, "how beta in M_N * beta * KL goes with the step").one_of({"constant", "linear", "cyclical"})
       .counts_when(weighted, weighs_kld);
   betas.key("value", beta.value, "constant: beta").at_least(0)
@@ -85,14 +99,14 @@ void add_objective_keys(std::vector<Key>& keys, Config& config) {
   section.key("free_bits", objective.free_bits, "nats: KL_j of each latent dimension counts as max(this, its mean over the replica)")
       .at_least(0).counts_when(weighted, weighs_kld);
   const auto has_capacity = [has_posterior, &objective] { return has_posterior() && objective.capacity.gamma.has_value(); };
-  Section capacity(keys, "objective.capacity");
+  base::Section capacity(keys, "objective.capacity");
   capacity.key("gamma", objective.capacity.gamma, "gamma * |KL - C(step)| takes the place of M_N * beta * KL").above(0).counts_when(vaes, has_posterior);
   capacity.key("max_nats", objective.capacity.max_nats, "C at the end").at_least(0).counts_when("objective.capacity.gamma is given", has_capacity);
   capacity.key("steps", objective.capacity.steps, "steps in which C rises from 0 to max_nats").at_least(1).counts_when("objective.capacity.gamma is given", has_capacity);
   section.key("importance_samples", objective.importance_samples, "K > 1 trains the importance-weighted bound (sum and elbo only)")
       .at_least(1).at_most(1 << 20).counts_when(vaes, has_posterior);
   section.key("prior_samples", objective.prior_samples, "decoder_only: samples of the prior for the marginal likelihood, the same for all images of a replica").at_least(1).at_most(1 << 20)
-      .counts_when("model.name is decoder_only", [&config] { return config.model.name == "decoder_only"; });
+      .counts_when("model.name is " + networks_with(base::LatentKind::none), [&config] { return latent_kind(config.model) == base::LatentKind::none; });
 }
 
 }  // namespace vae_dist::config

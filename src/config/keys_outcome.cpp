@@ -3,8 +3,8 @@
 
 namespace vae_dist::config {
 
-void add_outcome_keys(std::vector<Key>& keys, Config& config) {
-  Section checkpoint(keys, "checkpoint");
+void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
+  base::Section checkpoint(keys, "checkpoint");
   checkpoint.key("every_steps", config.checkpoint.every_steps, "steps between checkpoints; 0: not by steps. One is always made at the end")
       .at_least(0).may_change();
   checkpoint.key("every_minutes", config.checkpoint.every_minutes, "minutes between checkpoints; 0: not by time").at_least(0).at_most(1e8).may_change();
@@ -12,23 +12,23 @@ void add_outcome_keys(std::vector<Key>& keys, Config& config) {
   checkpoint.key("keep_best", config.checkpoint.keep_best, "1: keep the one with the best validation loss beside them; 0: do not").at_least(0).at_most(1).may_change();
   checkpoint.key("resume", config.checkpoint.resume, "auto: from the run's newest checkpoint; never: a run that has any is refused; a checkpoint's or a run's directory: from there, until the run has later ones of its own").may_change();
 
-  Section evaluate(keys, "evaluate");
+  base::Section evaluate(keys, "evaluate");
   evaluate.key("every_epochs", config.evaluate.every_epochs, "epochs between evaluations; 0: none").at_least(0).may_change();
   evaluate.key("batch", config.evaluate.batch, "samples evaluated at a time").at_least(1).may_change();
   evaluate.key("importance_samples", config.evaluate.importance_samples, "samples a datum for log p; 0: not estimated").at_least(0)
       .may_change();
 
-  Section pictures(keys, "pictures");
+  base::Section pictures(keys, "pictures");
   pictures.key("every_epochs", config.pictures.every_epochs, "epochs between pictures; 0: none").at_least(0).may_change();
   pictures.key("samples", config.pictures.samples, "images drawn from the prior; 0: no grid").at_least(0).at_most(1e9).may_change();
   pictures.key("reconstructions", config.pictures.reconstructions, "images beside their reconstructions; 0: no grid").at_least(0).at_most(10000).may_change();
   pictures.key("traversals", config.pictures.traversals, "latent dimensions traversed, those with the largest KL; 0: no grid").at_least(0).at_most(10000).may_change();
 
-  Section log(keys, "log");
+  base::Section log(keys, "log");
   log.key("every_steps", config.log.every_steps, "steps between lines").at_least(1).may_change();
   log.key("level", config.log.level, "the least that is said").one_of({"debug", "info", "warn", "error"}).may_change();
 
-  Section metrics(keys, "metrics");
+  base::Section metrics(keys, "metrics");
   metrics.key("port", config.metrics.port, "base port, rank r of a node serves port + local rank; 0: any free port; null: none")
       .at_least(0).at_most(65535).may_change();
   metrics.key("address", config.metrics.address, "where each rank serves /metrics; auto: 127.0.0.1, in a Slurm job and on several hosts 0.0.0.0").may_change();

@@ -4,12 +4,12 @@
 namespace vae_dist::config {
 namespace {
 
-void add_schedule_keys(std::vector<Key>& keys, ScheduleConfig& schedule) {
+void add_schedule_keys(std::vector<base::Key>& keys, ScheduleConfig& schedule) {
   const auto when = [&schedule](const std::string& one, const std::string& other) {
     return [&schedule, one, other] { return schedule.name == one || schedule.name == other; };
   };
   const std::string decays = "train.schedule.name is exponential or step";
-  Section section(keys, "train.schedule");
+  base::Section section(keys, "train.schedule");
   section.key("name", schedule.name, "of the learning rate").one_of({"constant", "exponential", "cosine", "step"});
   section.key("warmup_steps", schedule.warmup_steps, "the learning rate rises linearly over these first steps").at_least(0);
   section.key("gamma", schedule.gamma, "exponential, step: factor at every epoch, step or milestone").above(0)
@@ -24,9 +24,9 @@ void add_schedule_keys(std::vector<Key>& keys, ScheduleConfig& schedule) {
 
 }  // namespace
 
-void add_train_keys(std::vector<Key>& keys, Config& config) {
+void add_train_keys(std::vector<base::Key>& keys, Config& config) {
   TrainConfig& train = config.train;
-  Section section(keys, "train");
+  base::Section section(keys, "train");
   section.key("epochs", train.epochs, "passes over the training rows").at_least(1).may_change();
   section.key("steps", train.steps, "instead of epochs").at_least(1).may_change();
   section.key("global_batch", train.global_batch, "G: over all ranks").at_least(1)
@@ -40,7 +40,7 @@ void add_train_keys(std::vector<Key>& keys, Config& config) {
   section.key("batch_per_replica", train.batch_per_replica, "instead of global_batch: G = this * R").at_least(1);
 
   OptimizerConfig& optimizer = train.optimizer;
-  Section rule(keys, "train.optimizer");
+  base::Section rule(keys, "train.optimizer");
   rule.key("name", optimizer.name, "the update rule").one_of({"adam", "adamw", "adamax", "sgd"});
   const auto is_adam = [&optimizer] { return optimizer.name != "sgd"; };
   rule.key("learning_rate", optimizer.learning_rate, "at the end of the warm-up").at_least(0);
@@ -58,7 +58,7 @@ void add_train_keys(std::vector<Key>& keys, Config& config) {
               "a step whose loss or gradient is not finite, or whose gradient norm is larger, is skipped on every rank and counted").above(0);
   section.key("max_skipped_steps", train.max_skipped_steps, "in a row: then the run ends, naming the samples").at_least(1);
   section.key("ema_decay", train.ema_decay, "keep an exponential moving average of the weights and evaluate with it").above(0).below(1);
-  Section early_stop(keys, "train.early_stop");
+  base::Section early_stop(keys, "train.early_stop");
   early_stop.key("patience", train.early_stop.patience, "evaluations without a better metric after which the run ends; null: never")
       .at_least(1);
   early_stop.key("metric", train.early_stop.metric, "what has to get smaller")
@@ -69,8 +69,8 @@ void add_train_keys(std::vector<Key>& keys, Config& config) {
   section.key("cuda_graph", train.cuda_graph, "on a GPU: capture the step in a CUDA graph; auto: where that is possible").empty_is("auto").may_change();
 }
 
-void add_distributed_keys(std::vector<Key>& keys, DistributedConfig& distributed) {
-  Section section(keys, "distributed");
+void add_distributed_keys(std::vector<base::Key>& keys, DistributedConfig& distributed) {
+  base::Section section(keys, "distributed");
   section.key("device", distributed.device, "auto on a node that has a GPU which can't be used is an error, not a silent CPU run")
       .one_of({"auto", "cuda", "cpu"}).may_change();
   section.key("backend", distributed.backend, "what carries the gradients").one_of({"auto", "nccl", "mpi"}).may_change();

@@ -49,7 +49,7 @@ class Loader {
     } else if (!root.IsNull()) {
       throw base::BadInput(base::text(file_, ": is ", shown(root), "; a configuration is a map of keys"));
     }
-    for (auto& [name, given] : given_) given.counted_in_file = counts(key(name));
+    for (auto& [name, given] : given_) given.counted_in_file = base::counts(key(name));
   }
 
   void read_override(const std::string& assignment) {
@@ -67,7 +67,7 @@ class Loader {
   /// What can be judged only when everything has been read.
   void finish() {
     settle_keys_without_effect();
-    for (const Key& each : keys_) {
+    for (const base::Key& each : keys_) {
       if (each.required && !given_.contains(each.name)) throw base::BadInput(file_ + ": required key '" + each.name + "' is missing");
     }
     if (const auto contradiction = find_contradiction(config_)) {
@@ -83,7 +83,7 @@ class Loader {
     bool counted_in_file = false;  // it stands in the file, and had an effect before any override
   };
 
-  const Key& key(const std::string& name) const { return keys_[index_.at(name)]; }
+  const base::Key& key(const std::string& name) const { return keys_[index_.at(name)]; }
 
   void read_map(const YAML::Node& map, const std::string& prefix) {
     std::vector<YAML::Node> merged;
@@ -134,7 +134,7 @@ class Loader {
     }
   }
 
-  static void assign(const YAML::Node& node, const Key& target, const std::string& where) {
+  static void assign(const YAML::Node& node, const base::Key& target, const std::string& where) {
     if (target.required && is_word(node, "required")) throw base::BadInput(where + ": required key '" + target.name + "' is not filled in");
     try {
       read_value(node, target);
@@ -145,22 +145,30 @@ class Loader {
     if (!complaint.empty()) throw base::BadInput(where + ": " + complaint);
   }
 
-  void reset(const Key& target) {
-    const Key& source = default_keys_[index_.at(target.name)];
-    std::visit([&](auto* value) { *value = *std::get<decltype(value)>(source.slot); }, target.slot);
+  void reset(const base::Key& target) {
+    const base::Key& source = default_keys_[index_.at(target.name)];
+    if (target.choice) {
+      target.choice->choose(source.choice->word());
+    } else {
+      std::visit(
+          [&](auto* value) {
+            if constexpr (!std::is_same_v<decltype(value), base::Choice*>) *value = *std::get<decltype(value)>(source.slot);
+          },
+          target.slot);
+    }
     given_.erase(target.name);
   }
 
   void reset_section(const std::string& section) {
-    for (const Key& each : keys_) {
+    for (const base::Key& each : keys_) {
       if (each.name.starts_with(section + ".")) reset(each);
     }
   }
 
   /// A value that has no effect is an error, unless it had one until the command line chose otherwise: then it goes back to its default.
   void settle_keys_without_effect() {
-    for (const Key& each : keys_) {
-      if (counts(each) || !given_.contains(each.name)) continue;
+    for (const base::Key& each : keys_) {
+      if (base::counts(each) || !given_.contains(each.name)) continue;
       const Given& given = given_.at(each.name);
       if (!given.counted_in_file) throw base::BadInput(given.where + ": " + each.name + " has no effect: it counts only when " + each.counts_when);
       reset(each);
@@ -169,7 +177,7 @@ class Loader {
 
   std::vector<std::string> members_of(const std::string& section) const {
     std::vector<std::string> members;
-    for (const Key& each : keys_) {
+    for (const base::Key& each : keys_) {
       if (!each.name.starts_with(section + ".")) continue;
       const std::string rest = each.name.substr(section.size() + 1);
       const std::string member = rest.substr(0, rest.find('.'));
@@ -180,7 +188,7 @@ class Loader {
 
   std::string advice(const std::string& unknown) const {
     std::vector<std::string> names(sections_.begin(), sections_.end());
-    for (const Key& each : keys_) names.push_back(each.name);
+    for (const base::Key& each : keys_) names.push_back(each.name);
     const std::string nearest = nearest_name(unknown, names);
     return nearest.empty() ? "`vae_dist config` lists every key" : "did you mean '" + nearest + "'?";
   }
@@ -190,8 +198,8 @@ class Loader {
   std::string override_;  // the override being read; empty while the file is
   int merging_ = 0;  // how deep in merged maps: what they hold gives way to what was read before
   Config defaults_;
-  std::vector<Key> keys_;
-  std::vector<Key> default_keys_;
+  std::vector<base::Key> keys_;
+  std::vector<base::Key> default_keys_;
   std::map<std::string, std::size_t> index_;
   std::set<std::string> sections_;      // "train", "train.optimizer", ...
   std::map<std::string, Given> given_;  // keys that were set

@@ -23,7 +23,7 @@ std::vector<std::string> components(const std::string& name) {
 }
 
 /// "leaky_relu | relu; after each hidden level"; a star in front where a run that goes on may change it.
-std::string comment(const Key& key) { return (key.may_change_on_resume ? "* " : "") + joined(key.choices, " | ") + (key.choices.empty() ? "" : "; ") + key.meaning; }
+std::string comment(const base::Key& key) { return (key.may_change_on_resume ? "* " : "") + joined(key.choices, " | ") + (key.choices.empty() ? "" : "; ") + key.meaning; }
 
 /// `line` with the comment behind it, going on in lines below where it is long.
 std::string with_comment(std::string line, const std::string& comment) {
@@ -47,9 +47,9 @@ std::string config_yaml(const Config& config, bool annotated) {
   Config copy = config;
   std::string out;
   std::vector<std::string> open;  // the sections in which the last line stands
-  for (const Key& key : key_table(copy)) {
+  for (const base::Key& key : key_table(copy)) {
     // A key without effect would be refused when read back: it shows as a comment, or not at all.
-    if (!counts(key) && !annotated) continue;
+    if (!base::counts(key) && !annotated) continue;
     std::vector<std::string> path = components(key.name);
     const std::string last = path.back();
     path.pop_back();
@@ -59,7 +59,7 @@ std::string config_yaml(const Config& config, bool annotated) {
       if (annotated && depth == 0 && !out.empty()) out += "\n";
       out += std::string(2 * depth, ' ') + *section + ":\n";
     }
-    const std::string line = std::string(2 * path.size(), ' ') + (counts(key) ? "" : "# ") + last + ": " + value_text(key);
+    const std::string line = std::string(2 * path.size(), ' ') + (base::counts(key) ? "" : "# ") + last + ": " + value_text(key);
     open = std::move(path);
     out += (annotated ? with_comment(line, comment(key)) : line) + "\n";
   }
@@ -75,7 +75,7 @@ std::string kept_config_yaml(const Config& config) {
 
 std::string config_value(const Config& config, const std::string& name) {
   Config copy = config;
-  for (const Key& key : key_table(copy)) {
+  for (const base::Key& key : key_table(copy)) {
     if (key.name != name) continue;
     const auto* const plain = std::get_if<std::string*>(&key.slot);
     return plain ? **plain : value_text(key);
@@ -102,8 +102,8 @@ std::vector<std::string> forbidden_differences(const Config& saved, const Config
   if (now_copy.train.batch_per_replica) now_copy.train.global_batch = saved.train.global_batch;
 
   std::vector<std::string> differences;
-  const std::vector<Key> saved_keys = key_table(saved_copy);
-  const std::vector<Key> now_keys = key_table(now_copy);
+  const std::vector<base::Key> saved_keys = key_table(saved_copy);
+  const std::vector<base::Key> now_keys = key_table(now_copy);
   for (std::size_t i = 0; i < saved_keys.size(); ++i) {
     const std::string before = value_text(saved_keys[i]);
     const std::string after = value_text(now_keys[i]);

@@ -2,9 +2,11 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
+#include "config/check_config.hpp"
 #include "config/scalar_text.hpp"
 
 namespace vae_dist::config {
@@ -63,15 +65,49 @@ void read(const YAML::Node& node, std::optional<Value>& value) {
 }
 
 /// Whether the node is the word with which the key is left empty.
-bool is_empty_word(const YAML::Node& node, const Key& key) {
+bool is_empty_word(const YAML::Node& node, const base::Key& key) {
   if (key.empty_word.empty()) return false;
   if (node.IsNull()) return key.empty_word == "null";
   return is_word(node, key.empty_word);
 }
 
+// Each entry is a map: which item it is, and the item's own keys.
+void read_items(const YAML::Node& node, base::ItemList& list) {
+  const std::string wanted = "a list such as [{name: " + (list.names().empty() ? "..." : list.names().front()) + "}]";
+  if (!node.IsSequence()) refuse(wanted, node);
+  base::ItemList entries = list;
+  entries.clear();
+  for (const YAML::Node& item : node) {
+    if (!item.IsMap()) refuse(wanted, item);
+    const YAML::Node name = item["name"];
+    if (!name || !name.IsScalar()) throw WrongType{"has an entry without a name; choose one of " + joined(list.names(), " | ")};
+    base::ItemList::Entry* const entry = entries.add(name.Scalar());
+    if (!entry) throw WrongType{"has an entry '" + name.Scalar() + "'; choose one of " + joined(list.names(), " | ")};
+    std::vector<base::Key> keys = base::ItemList::keys_of(*entry);
+    std::vector<std::string> given;
+    for (const auto& pair : item) {
+      const std::string key_name = pair.first.IsScalar() ? pair.first.Scalar() : "";
+      if (std::find(given.begin(), given.end(), key_name) != given.end()) throw WrongType{"gives '" + key_name + "' of " + entry->item->name + " twice"};
+      given.push_back(key_name);
+      if (key_name == "name") continue;
+      const auto key = std::find_if(keys.begin(), keys.end(), [&](const base::Key& each) { return each.name == key_name; });
+      std::vector<std::string> known = {"name"};
+      for (const base::Key& each : keys) known.push_back(each.name);
+      if (key == keys.end()) throw WrongType{"has an entry " + entry->item->name + " with an unknown key '" + key_name + "'; its keys are " + joined(known, ", ")};
+      try {
+        read_value(pair.second, *key);
+      } catch (const WrongType& wrong) {
+        throw WrongType{"has an entry " + entry->item->name + " whose " + key_name + " " + wrong.message};
+      }
+      if (const std::string complaint = complaint_about(*key); !complaint.empty()) throw WrongType{"has an entry " + entry->item->name + " whose " + complaint};
+    }
+  }
+  list = std::move(entries);
+}
+
 struct Assign {
   const YAML::Node& node;
-  const Key& key;
+  const base::Key& key;
 
   template <typename Value>
   void operator()(Value* value) const {
@@ -87,6 +123,12 @@ struct Assign {
       throw;
     }
   }
+  void operator()(base::Choice* choice) const {
+    std::string word;
+    read(node, word);
+    if (!choice->choose(word)) throw WrongType{"is " + quoted_if_needed(word) + "; choose one of " + joined(choice->words(), " | ")};
+  }
+  void operator()(base::ItemList* list) const { read_items(node, *list); }
   template <typename Entry>
   void operator()(std::vector<Entry>* list) const {
     if (is_empty_word(node, key)) return list->clear();
@@ -97,7 +139,7 @@ struct Assign {
 
 }  // namespace
 
-void read_value(const YAML::Node& node, const Key& key) { std::visit(Assign{node, key}, key.slot); }
+void read_value(const YAML::Node& node, const base::Key& key) { std::visit(Assign{node, key}, key.slot); }
 
 bool is_word(const YAML::Node& node, const std::string& word) { return node.IsScalar() && !is_quoted(node) && node.Scalar() == word; }
 

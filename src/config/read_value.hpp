@@ -17,7 +17,7 @@ struct WrongType {
 };
 
 /// Reads `node` into the key's slot. Throws WrongType, and leaves the slot as it was, when the type is not the key's.
-void read_value(const YAML::Node& node, const Key& key);
+void read_value(const YAML::Node& node, const base::Key& key);
 
 /// Whether the node is `word`, without quotes.
 bool is_word(const YAML::Node& node, const std::string& word);

@@ -13,7 +13,7 @@ void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& data
                       const std::function<void(const EncodedBlock&)>& take) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
-  const bool point = model.latent_kind() == model::LatentKind::point;
+  const bool point = model.latent_kind() == base::LatentKind::point;
   const std::int64_t latent = model.latent_values(), columns = point ? latent : 2 * latent, ranks = host.size();
   const std::int64_t blocks = (samples.size() + block - 1) / block;
   const auto first_of = [&](std::int64_t b) { return samples.first + b * block; };

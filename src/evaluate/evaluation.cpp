@@ -54,12 +54,12 @@ class BlockEvaluator {
   BlockEvaluator(model::LatentModel& model, const objective::Objective& objective, const EvaluationOptions& options, std::vector<std::int64_t> counts)
       : model_(model), objective_(objective), options_(options), counts_(std::move(counts)) {
     // The same draws of the prior explain every block.
-    if (model_.latent_kind() == model::LatentKind::none) prior_draws_ = in_double(model_.decode(keyed_noise(model_, base::Purpose::prior, options_.seed, 0, counts_.back())));
+    if (model_.latent_kind() == base::LatentKind::none) prior_draws_ = in_double(model_.decode(keyed_noise(model_, base::Purpose::prior, options_.seed, 0, counts_.back())));
   }
 
   Sums operator()(const at::Tensor& images, std::int64_t first) const {
-    Sums out(counts_.size(), model_.latent_kind() == model::LatentKind::posterior ? static_cast<std::size_t>(model_.latent_values()) : 0);
-    if (model_.latent_kind() == model::LatentKind::none) {
+    Sums out(counts_.size(), model_.latent_kind() == base::LatentKind::posterior ? static_cast<std::size_t>(model_.latent_values()) : 0);
+    if (model_.latent_kind() == base::LatentKind::none) {
       from_the_prior(images, out);
     } else {
       from_the_code(images, first, out);
@@ -129,9 +129,9 @@ class BlockEvaluator {
 };
 
 // At which numbers of draws log p(x) is estimated: what is asked for, and what the training objective draws.
-std::vector<std::int64_t> counts_of_draws(model::LatentKind kind, const objective::ObjectiveOptions& objective, const EvaluationOptions& options) {
-  if (kind == model::LatentKind::none) return objective::growing_counts(objective.prior_samples);
-  if (kind == model::LatentKind::point) return {};
+std::vector<std::int64_t> counts_of_draws(base::LatentKind kind, const objective::ObjectiveOptions& objective, const EvaluationOptions& options) {
+  if (kind == base::LatentKind::none) return objective::growing_counts(objective.prior_samples);
+  if (kind == base::LatentKind::point) return {};
   std::vector<std::int64_t> counts;
   if (options.importance_samples > 0 && options.is_likelihood) counts = objective::growing_counts(options.importance_samples);
   if (objective.importance_samples > 1) counts.push_back(objective.importance_samples);
@@ -163,9 +163,9 @@ double levels_in_bits(const model::Likelihood& likelihood) {
 Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, comm::HostCommunicator& host) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation_mode(model);
-  const model::LatentKind kind = model.latent_kind();
+  const base::LatentKind kind = model.latent_kind();
   const std::vector<std::int64_t> counts = counts_of_draws(kind, objective.options(), options);
-  Sums total(counts.size(), kind == model::LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0);
+  Sums total(counts.size(), kind == base::LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0);
   const std::size_t entries = total.flat().size();
 
   const BlockEvaluator evaluate_block(model, objective, options, counts);
@@ -187,12 +187,12 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   out.fixed_sigma = options.fixed_sigma;
   out.reconstruction = total.reconstruction / n;
   out.kld_nats = total.kld / n;
-  out.reconstructs = kind != model::LatentKind::none;
+  out.reconstructs = kind != base::LatentKind::none;
   out.mse = out.reconstructs ? total.squared_error / (n * span * span) : std::nan("");
   for (std::size_t i = 0; i < counts.size(); ++i) out.log_p.push_back({counts[i], total.log_p[i] / n});
   if (!counts.empty()) out.effective_samples = total.effective_samples / n;
   out.loss = total.loss / n;
-  if (kind != model::LatentKind::posterior) return out;
+  if (kind != base::LatentKind::posterior) return out;
 
   out.active_units = 0;
   for (std::size_t j = 0; j < total.mu.size(); ++j) {

@@ -13,7 +13,7 @@ FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Object
   out.evaluation = evaluate(model, objective, dataset, options, host);
   out.mean_image_mse = mean_image_mse(dataset, options.samples, host, options.first);
   if (coverage_samples > 0) out.sample_quality = sample_quality(model, dataset, samples, options.format, coverage_samples, options.seed, host);
-  if (model.latent_kind() == model::LatentKind::none) return out;
+  if (model.latent_kind() == base::LatentKind::none) return out;
   if (const auto path = factor_classes_of(dataset)) {
     const EncodedBlock encoded = encode_rows(model, dataset, samples, options.format, options.block, host);
     try {

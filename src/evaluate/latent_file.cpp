@@ -64,7 +64,7 @@ std::vector<std::string> chosen_labels(const data::SampleDataset& dataset, const
 
 std::vector<std::string> write_latents(const std::string& path, model::LatentModel& model, const data::SampleDataset& dataset, const std::vector<std::string>& labels, data::RowRange samples,
                                        const data::InputFormat& format, std::int64_t block, comm::HostCommunicator& host) {
-  const bool writes = host.rank() == 0, point = model.latent_kind() == model::LatentKind::point;
+  const bool writes = host.rank() == 0, point = model.latent_kind() == base::LatentKind::point;
   hdf5::DatasetLayout layout;
   layout.shape = {samples.size(), model.latent_values()};
   layout.type = format.type == at::kDouble ? hdf5::ElementType::float64 : hdf5::ElementType::float32;

@@ -79,7 +79,7 @@ TraversalOptions usual_traversal(const model::LatentModel& model, std::int64_t d
   TraversalOptions options;
   options.dimensions = dimensions;
   options.seed = seed;
-  if (model.latent_kind() == model::LatentKind::point) options.range.quantile = TraversalRange::kOutermost;
+  if (model.latent_kind() == base::LatentKind::point) options.range.quantile = TraversalRange::kOutermost;
   return options;
 }
 
@@ -91,7 +91,7 @@ Traversals traverse(model::LatentModel& model, const data::SampleDataset& datase
   const auto& quantile = options.range.quantile;
 
   Traversals out;
-  out.in_nats = model.latent_kind() == model::LatentKind::posterior;
+  out.in_nats = model.latent_kind() == base::LatentKind::posterior;
   out.in_quantiles = quantile.has_value();
   if (!out.in_nats && !quantile) throw std::logic_error("a point has no prior whose deviations could be walked");
   out.places = quantile ? equally_spaced(*quantile, 1 - *quantile, options.steps) : equally_spaced(-options.range.deviations, options.range.deviations, options.steps);

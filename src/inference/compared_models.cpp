@@ -174,7 +174,7 @@ ComparedPictures compare_pictures(const ComparisonOptions& options, const std::v
     const auto on_unit_range = [&](const at::Tensor& values) { return ((values - format.low) / (format.high - format.low)).to(at::kFloat); };
     report::ComparedImages made{names[m], {}, on_unit_range(evaluate::sample_prior(*trained.model, count, seed))};
     const data::RowRange samples = models[m].subject.samples;
-    if (trained.model->latent_kind() != model::LatentKind::none) {
+    if (trained.model->latent_kind() != base::LatentKind::none) {
       const evaluate::Reconstructions pairs = evaluate::reconstruct(*trained.model, images, samples.first, count, format, evaluate::Latent::mean, seed);
       made.reconstructions = on_unit_range(pairs.reconstructions);
       if (!out.inputs.defined()) out.inputs = on_unit_range(pairs.originals);

@@ -146,7 +146,7 @@ evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained, cons
 }
 
 void require_encoder(const TrainedModel& trained, const std::string& purpose) {
-  if (trained.model->latent_kind() == model::LatentKind::none) throw base::BadInput(base::text(trained.origin.string(), " is a decoder_only model: without an encoder there is nothing to ", purpose));
+  if (trained.model->latent_kind() == base::LatentKind::none) throw base::BadInput(base::text(trained.origin.string(), " is a decoder_only model: without an encoder there is nothing to ", purpose));
 }
 
 }  // namespace vae_dist::inference

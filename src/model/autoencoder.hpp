@@ -16,7 +16,7 @@ class Autoencoder : public LatentModel {
     finish(options.latent_dim, likelihood);
   }
 
-  LatentKind latent_kind() const override { return LatentKind::point; }
+  base::LatentKind latent_kind() const override { return base::LatentKind::point; }
 
  protected:
   Posterior encode_images(const at::Tensor& x) override { return {fc_z_->forward(encoder_.forward(x)), {}}; }

@@ -13,7 +13,7 @@ class DecoderOnly : public LatentModel {
  public:
   DecoderOnly(const NetworkOptions& options, const LikelihoodOptions& likelihood) : decoder_(*this, options) { finish(options.latent_dim, likelihood); }
 
-  LatentKind latent_kind() const override { return LatentKind::none; }
+  base::LatentKind latent_kind() const override { return base::LatentKind::none; }
 
  protected:
   Posterior encode_images(const at::Tensor&) override { throw std::logic_error("a decoder_only model has no encoder"); }

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/registered_kinds.hpp"
 #include "model/batch_norm.hpp"
 #include "model/likelihood.hpp"
 
@@ -31,16 +32,10 @@ struct VaeOutput {
   at::Tensor mu, log_var;     ///< [B, latent_values]
 };
 
-/// What a model learns about each x.
-enum class LatentKind {
-  posterior,  ///< a variational autoencoder: q(z|x)
-  point,      ///< an autoencoder: z = g(x)
-  none,       ///< a decoder alone
-};
-
 class LatentModel : public torch::nn::Module {
  public:
-  virtual LatentKind latent_kind() const { return LatentKind::posterior; }
+  /// As its network was registered (network_registry.hpp).
+  virtual base::LatentKind latent_kind() const { return base::LatentKind::posterior; }
   std::int64_t latent_values() const { return latent_values_; }
 
   /// x: [B, C, H, W]. log_var is clamped to [-30, 20], so that exp neither overflows nor vanishes in fp32. Throws std::logic_error where there

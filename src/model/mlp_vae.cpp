@@ -1,5 +1,7 @@
 #include "model/mlp_vae.hpp"
 
+#include "model/network_registry.hpp"
+
 #include <ATen/ATen.h>
 
 #include <stdexcept>
@@ -46,5 +48,12 @@ Decoded MlpVae::decode_latents(const at::Tensor& z) {
   if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(code).view(image_shape_).clamp_min(Likelihood::kLeastLogVariance);
   return decoded;
 }
+
+namespace {
+
+const RegisteredNetwork kMlpVae({{.name = "mlp_vae", .help = "fully connected levels"}, base::LatentKind::posterior},
+                                   [](const NetworkRequest& wanted) { return std::make_shared<MlpVae>(wanted.options, wanted.likelihood); });
+
+}  // namespace
 
 }  // namespace vae_dist::model

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "model/network_registry.hpp"
 #include "model/residual_network.hpp"
 
 namespace vae_dist::model {
@@ -92,5 +93,19 @@ Decoded ResnetVae::decode_latents(const at::Tensor& z) {
   if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(features).clamp_min(Likelihood::kLeastLogVariance);
   return decoded;
 }
+
+namespace {
+
+const RegisteredNetwork kResnetVae({{.name = "resnet_vae",
+                                     .help = "residual blocks, attention, a flat or spatial latent",
+                                     .own = base::own_keys<ResnetOptions>([](base::Section& keys, ResnetOptions& own) {
+                                       keys.choice("latent", own.spatial_latent, {{"flat", false}, {"spatial", true}}, "shape of the latent");
+                                       keys.key("blocks", own.blocks, "residual blocks a level").at_least(1).at_most(1000);
+                                       keys.key("attention_at", own.attention_at, "resolutions with attention").at_least(1).empty_is("[]");
+                                     })},
+                                    base::LatentKind::posterior},
+                                   [](const NetworkRequest& wanted) { return std::make_shared<ResnetVae>(wanted.options, wanted.settings<ResnetOptions>(), wanted.likelihood); });
+
+}  // namespace
 
 }  // namespace vae_dist::model

@@ -1,5 +1,7 @@
 #include "model/vanilla_vae.hpp"
 
+#include "model/network_registry.hpp"
+
 namespace vae_dist::model {
 
 VanillaVae::VanillaVae(const NetworkOptions& options, const LikelihoodOptions& likelihood)
@@ -14,5 +16,12 @@ Posterior VanillaVae::encode_images(const at::Tensor& x) {
   const at::Tensor code = encoder_.forward(x);
   return {fc_mu_->forward(code), clamp_log_var(fc_var_->forward(code))};
 }
+
+namespace {
+
+const RegisteredNetwork kVanillaVae({{.name = "vanilla_vae", .help = "PyTorch-VAE's convolutional VAE"}, base::LatentKind::posterior},
+                                   [](const NetworkRequest& wanted) { return std::make_shared<VanillaVae>(wanted.options, wanted.likelihood); });
+
+}  // namespace
 
 }  // namespace vae_dist::model

@@ -45,7 +45,7 @@ double reconstruction_nats(double reduced, const ObjectiveOptions& options, cons
 }
 
 Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& model) : options_(options), kind_(model.latent_kind()), latent_values_(model.latent_values()) {
-  if (kind_ == model::LatentKind::none) {
+  if (kind_ == base::LatentKind::none) {
     other_terms_.push_back("effective_samples");
     for (const std::int64_t count : growing_counts(options.prior_samples)) other_terms_.push_back("log_p_of_" + std::to_string(count) + "_draws");
   } else if (options.importance_samples > 1) {
@@ -55,8 +55,8 @@ Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& 
 }
 
 std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
-  if (kind_ == model::LatentKind::point) return 0;
-  if (kind_ == model::LatentKind::posterior) return latent_values_ * options_.importance_samples;
+  if (kind_ == base::LatentKind::point) return 0;
+  if (kind_ == base::LatentKind::posterior) return latent_values_ * options_.importance_samples;
   return latent_values_ * ((options_.prior_samples + replica_samples - 1) / replica_samples);
 }
 
@@ -82,7 +82,7 @@ at::Tensor Objective::loss_of(const at::Tensor& reconstruction, const at::Tensor
 double Objective::shown(double nats, std::int64_t values) const { return options_.reduction == Reduction::sum ? nats : nats / static_cast<double>(values); }
 
 LossTerms Objective::terms(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
-  if (model.latent_kind() == model::LatentKind::none) return without_encoder(model, x, noise, replicas);
+  if (model.latent_kind() == base::LatentKind::none) return without_encoder(model, x, noise, replicas);
   if (options_.importance_samples > 1) return importance_weighted(model, x, noise, replicas);
   return with_posterior(model, x, noise, weights, replicas);
 }

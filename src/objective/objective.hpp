@@ -95,7 +95,7 @@ class Objective {
   LossTerms without_encoder(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;
 
   ObjectiveOptions options_;
-  model::LatentKind kind_;
+  base::LatentKind kind_;
   std::int64_t latent_values_;
   std::vector<std::string> other_terms_;
 };

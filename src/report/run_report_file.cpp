@@ -22,7 +22,7 @@ constexpr std::uintmax_t kPictureBytes = 4 << 20;
 std::vector<ConfigRow> config_rows(const std::filesystem::path& file) {
   config::Config config = config::load_config(file.string());
   std::vector<ConfigRow> rows;
-  for (const config::Key& key : config::key_table(config)) rows.push_back({key.name, config::value_text(key), key.required ? "required" : key.default_text, key.meaning, config::counts(key)});
+  for (const base::Key& key : config::key_table(config)) rows.push_back({key.name, config::value_text(key), key.required ? "required" : key.default_text, key.meaning, base::counts(key)});
   return rows;
 }
 

@@ -8,10 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
-#include "model/autoencoder.hpp"
-#include "model/decoder_only.hpp"
-#include "model/mlp_vae.hpp"
-#include "model/vanilla_vae.hpp"
+#include "model/network_registry.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -50,8 +47,6 @@ model::NetworkOptions network_options(const config::Config& config, const data::
   return options;
 }
 
-model::ResnetOptions resnet_options(const config::ModelConfig& model) { return {model.blocks, model.attention_at, model.latent == "spatial"}; }
-
 model::LikelihoodOptions likelihood_options(const config::Config& config, const data::SampleShape& shape) {
   static const std::map<std::string, model::LikelihoodKind> kinds = {
       {"gaussian", model::LikelihoodKind::gaussian}, {"bernoulli", model::LikelihoodKind::bernoulli}, {"discretized_logistic", model::LikelihoodKind::discretized_logistic}};
@@ -62,15 +57,10 @@ model::LikelihoodOptions likelihood_options(const config::Config& config, const 
 }
 
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config, const data::SampleShape& shape) {
-  const model::NetworkOptions network = network_options(config, shape);
-  const model::LikelihoodOptions likelihood = likelihood_options(config, shape);
-  std::shared_ptr<model::LatentModel> model;
   const std::string& name = config.model.name;
-  if (name == "autoencoder") model = std::make_shared<model::Autoencoder>(network, likelihood);
-  else if (name == "decoder_only") model = std::make_shared<model::DecoderOnly>(network, likelihood);
-  else if (name == "mlp_vae") model = std::make_shared<model::MlpVae>(network, likelihood);
-  else if (name == "resnet_vae") model = std::make_shared<model::ResnetVae>(network, resnet_options(config.model), likelihood);
-  else model = std::make_shared<model::VanillaVae>(network, likelihood);
+  const base::Network* const network = base::Registry<base::Network>::all().find(name);
+  const std::shared_ptr<model::LatentModel> model =
+      model::make_network(name, {network_options(config, shape), network ? config.model.own.of(*network) : std::any(), likelihood_options(config, shape)});
   initialise_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == "fp64" ? at::kDouble : at::kFloat);
   model->use_bfloat16(config.train.precision == "bf16");

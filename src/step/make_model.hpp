@@ -8,7 +8,7 @@
 #include "config/config.hpp"
 #include "data/sample_dataset.hpp"
 #include "model/latent_model.hpp"
-#include "model/resnet_vae.hpp"
+#include "model/network_options.hpp"
 #include "parallel/parameter_arena.hpp"
 
 namespace vae_dist::step {
@@ -17,7 +17,6 @@ namespace vae_dist::step {
 std::string resolved_output(const config::Config& config);
 
 model::NetworkOptions network_options(const config::Config& config, const data::SampleShape& shape);
-model::ResnetOptions resnet_options(const config::ModelConfig& model);
 model::LikelihoodOptions likelihood_options(const config::Config& config, const data::SampleShape& shape);
 
 /// The model that `model.name` names: type by train.precision, initial weights from run.seed, on the CPU.

@@ -31,7 +31,7 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
   out.likelihood = likelihood_options(config, shape);
   out.beta = objective.beta;
   out.capacity = objective.capacity;
-  out.has_kld = config.model.name != "autoencoder" && config.model.name != "decoder_only";
+  out.has_kld = config::latent_kind(config.model) == base::LatentKind::posterior;
 
   const std::string rule = config::kld_weight_rule(objective);
 

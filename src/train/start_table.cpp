@@ -43,8 +43,8 @@ std::string beta_text(const config::BetaConfig& beta) {
 // What the loss weighs against the reconstruction.
 void add_regularizer(const StartFacts& f, base::TableRows& rows) {
   const objective::ObjectiveOptions& options = f.objective.options;
-  if (f.config.model.name == "autoencoder") rows.emplace_back("latent", "a point: no KL, no M_N");
-  if (f.config.model.name == "decoder_only") rows.emplace_back("latent", base::text("no encoder: marginal likelihood by ", options.prior_samples, " draws of the prior a replica and step"));
+  if (config::latent_kind(f.config.model) == base::LatentKind::point) rows.emplace_back("latent", "a point: no KL, no M_N");
+  if (config::latent_kind(f.config.model) == base::LatentKind::none) rows.emplace_back("latent", base::text("no encoder: marginal likelihood by ", options.prior_samples, " draws of the prior a replica and step"));
   if (!f.objective.has_kld) return;
   if (options.capacity_gamma > 0) {
     rows.emplace_back("capacity", base::text(options.capacity_gamma, " * |KL - C|, C 0 -> ", *f.objective.capacity.max_nats, " nats over ", *f.objective.capacity.steps, " steps"));

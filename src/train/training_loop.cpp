@@ -306,7 +306,7 @@ void TrainingLoop::write_pictures() {
   model::LatentModel& model = parts_.learner.model();
   if (wanted.samples > 0)
     draw("samples", "samples of the prior", [&](const auto& path, const auto& title) { report::write_sample_grid(path, evaluate::sample_prior(model, wanted.samples, seed), format.low, format.high, title); });
-  if (model.latent_kind() == model::LatentKind::none) return;
+  if (model.latent_kind() == base::LatentKind::none) return;
   if (wanted.reconstructions > 0)
     draw("reconstructions", "reconstructions", [&](const auto& path, const auto& title) {
       report::write_reconstruction_grid(path, evaluate::reconstruct(model, data, 0, std::min(wanted.reconstructions, data.size()), format, evaluate::Latent::mean, seed), format.low, format.high, title);

@@ -35,7 +35,7 @@ inline std::string complaint_of(const std::string& more, const std::vector<std::
 /// Every key's value as "name: text".
 inline std::vector<std::string> values(Config config) {
   std::vector<std::string> out;
-  for (const Key& key : key_table(config)) out.push_back(key.name + ": " + value_text(key));
+  for (const base::Key& key : key_table(config)) out.push_back(key.name + ": " + value_text(key));
   return out;
 }
 

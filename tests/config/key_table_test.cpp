@@ -13,7 +13,7 @@ namespace {
 TEST(KeyTable, EveryKeyIsUniqueExplainedAndAtADefaultThatMayStand) {
   Config config;
   std::set<std::string> names;
-  for (const Key& key : key_table(config)) {
+  for (const base::Key& key : key_table(config)) {
     EXPECT_TRUE(names.insert(key.name).second) << key.name;
     EXPECT_FALSE(key.meaning.empty()) << key.name;
     EXPECT_EQ(key.meaning.find('\n'), std::string::npos) << key.name;

@@ -77,10 +77,10 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
   }
 
   // These texts leave no key out.
-  std::vector<std::vector<Key>> tables;
+  std::vector<std::vector<base::Key>> tables;
   for (Config& each : all) tables.push_back(key_table(each));
   for (std::size_t i = 0; i < tables[0].size(); ++i) {
-    const Key& key = tables[0][i];
+    const base::Key& key = tables[0][i];
     if (key.name == "data.train.file" || key.name == "train.batch_per_replica") continue;
     if (key.name == "distributed.compress") continue;  // contradicts reproducible and fp64: below
     if (key.name.starts_with("train.schedule.")) continue;  // one schedule's keys exclude another's: below
@@ -126,7 +126,7 @@ TEST(PrintConfig, AnnotatedDefaultsSayWhatEachKeyMeans) {
   // Long comments go on in the next line: joined again, every meaning is there.
   const std::string unwrapped = std::regex_replace(yaml, std::regex("\n {42}# "), " ");
   Config config;
-  for (const Key& key : key_table(config)) EXPECT_THAT(unwrapped, HasSubstr(key.meaning)) << key.name;
+  for (const base::Key& key : key_table(config)) EXPECT_THAT(unwrapped, HasSubstr(key.meaning)) << key.name;
   std::istringstream lines(yaml);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 140u) << line;
 }
@@ -138,7 +138,7 @@ TEST(PrintConfig, AStarMarksExactlyTheKeysThatAResumeMayChange) {
   std::size_t starred = 0, may_change = 0;
   for (std::string line; std::getline(lines, line);) starred += line.size() > 44 && line.compare(42, 3, "# *") == 0;
   Config config;
-  for (const Key& key : key_table(config)) may_change += key.may_change_on_resume;
+  for (const base::Key& key : key_table(config)) may_change += key.may_change_on_resume;
   EXPECT_EQ(starred, may_change);
   EXPECT_THAT(yaml, HasSubstr("  seed: 1265                              # weights"));
   EXPECT_THAT(yaml, HasSubstr("# * steps between checkpoints"));

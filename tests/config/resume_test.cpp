@@ -42,7 +42,7 @@ TEST(Resume, AllowsWhatLeavesTheTrainingItself) {
 TEST(Resume, AllowsExactlyTheKeysOfTheContract) {
   Config config;
   std::vector<std::string> allowed;
-  for (const Key& key : key_table(config)) {
+  for (const base::Key& key : key_table(config)) {
     const std::string section = key.name.substr(0, key.name.find('.'));
     const bool whole_section = section == "checkpoint" || section == "evaluate" || section == "pictures" || section == "log" || section == "metrics";
     if (whole_section) {

@@ -90,7 +90,7 @@ class GoldenRun {
     const std::int64_t latent = network.latent_values();
     std::map<std::string, at::Tensor> out;
     model::Decoded decoded;
-    if (network.latent_kind() == model::LatentKind::none) {
+    if (network.latent_kind() == base::LatentKind::none) {
       decoded = network.decode(noise.reshape({-1, latent}).narrow(0, 0, config_.objective.prior_samples));
       out["negative_log"] = network.likelihood().negative_log_of_pairs(decoded, images);
     } else {

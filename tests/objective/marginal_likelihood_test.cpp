@@ -117,7 +117,7 @@ TEST_F(MarginalLikelihood, IsReachedFromBelowByDrawsFromAnotherPosterior) {
 class LinearDecoder : public LinearGaussian {
  public:
   LinearDecoder() : LinearGaussian(0, 1) {}
-  model::LatentKind latent_kind() const override { return model::LatentKind::none; }
+  base::LatentKind latent_kind() const override { return base::LatentKind::none; }
 };
 
 TEST_F(MarginalLikelihood, IsReachedByDrawsFromThePriorToo) {

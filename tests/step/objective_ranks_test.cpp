@@ -1,5 +1,6 @@
 // Whatever the model and the objective, a training is the same at any number of ranks: what looks at a batch looks at replicas.
 #include "course.hpp"
+#include "model/resnet_vae.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -52,10 +53,11 @@ void mlp(config::Config& config) {
 
 void resnet(config::Config& config) {
   config.model.name = "resnet_vae";
-  config.model.attention_at = {5};
-  config.model.latent = "spatial";
+  auto& resnet = config.model.own.get<model::ResnetOptions>("resnet_vae");
+  resnet.attention_at = {5};
+  resnet.spatial_latent = true;
   config.model.latent_dim = 1;
-  config.model.blocks = 1;
+  resnet.blocks = 1;
   config.objective.variance = "predicted";
 }
 

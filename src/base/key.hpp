@@ -1,0 +1,148 @@
+// How a key of the configuration is described, in one call a key. What registers itself (registry.hpp) describes its own keys so, and config/key_table.hpp all others.
+//
+//   Section optimizer(keys, "train.optimizer");
+//   optimizer.key("learning_rate", train.optimizer.learning_rate, "step size").at_least(0);
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace vae_dist::base {
+
+class ItemList;
+
+/// A value that is one of a few, each of which the configuration writes as a word: an enum, as a rule.
+class Choice {
+ public:
+  virtual ~Choice() = default;
+  virtual std::vector<std::string> words() const = 0;
+  virtual std::string word() const = 0;  ///< of the present value
+
+  /// False, and nothing changes: there is no such word.
+  virtual bool choose(const std::string& word) = 0;
+};
+
+template <typename Value>
+class ChoiceOf : public Choice {
+ public:
+  using Words = std::vector<std::pair<std::string, Value>>;
+
+  ChoiceOf(Value& value, Words words) : value_(value), words_(std::move(words)) {}
+
+  std::vector<std::string> words() const override {
+    std::vector<std::string> out;
+    for (const auto& [word, value] : words_) out.push_back(word);
+    return out;
+  }
+  std::string word() const override {
+    for (const auto& [word, value] : words_)
+      if (value == value_) return word;
+    return "";
+  }
+  bool choose(const std::string& wanted) override {
+    for (const auto& [word, value] : words_) {
+      if (word != wanted) continue;
+      value_ = value;
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  Value& value_;
+  Words words_;
+};
+
+/// Where a key's value lives. The alternative is its type.
+using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::optional<bool>*, std::optional<std::int64_t>*, std::optional<double>*, std::optional<std::string>*,
+                          std::vector<std::int64_t>*, std::vector<double>*, std::vector<std::string>*, Choice*, ItemList*>;
+
+struct Key {
+  std::string name;                  ///< dotted: "train.global_batch"
+  Slot slot;
+  std::shared_ptr<Choice> choice;    ///< what `slot` points to where the value is one of a few
+  std::string meaning;               ///< one line: unit, effect
+  std::vector<std::string> choices;  ///< the values allowed, as YAML text; empty: any of the type
+  std::optional<double> least, most;
+  bool least_excluded = false;       ///< the range is open at `least`
+  bool most_excluded = false;        ///< the range is open at `most`
+  bool any_size = false;             ///< a name in digits, not a count: the limits of numbers without `most` do not hold
+  std::string empty_word;            ///< how an empty optional or list is written: "null", "auto", "[]"; "": it may not be empty
+  std::size_t length = 0;            ///< exact number of list entries; 0: any
+  bool required = false;             ///< a run needs it
+  bool may_change_on_resume = false;
+  std::string default_text;          ///< how the default is written
+  /// Empty: the key always counts. Else the condition under which its value has any effect on the bound values, and the same in words.
+  /// Giving a key that does not count is an error.
+  std::function<bool()> counts;
+  std::string counts_when;
+};
+
+/// Whether the key's value has any effect under the other keys' values.
+inline bool counts(const Key& key) { return !key.counts || key.counts(); }
+
+/// One row of the table while it is being written.
+class Row {
+ public:
+  explicit Row(Key& key) : key_(key) {}
+
+  Row& one_of(std::vector<std::string> choices) { return key_.choices = std::move(choices), *this; }
+  Row& at_least(double least) { return key_.least = least, *this; }
+  Row& above(double least) { return key_.least = least, key_.least_excluded = true, *this; }
+  Row& at_most(double most) { return key_.most = most, *this; }
+  Row& below(double most) { return key_.most = most, key_.most_excluded = true, *this; }
+  Row& of_any_size() { return key_.any_size = true, *this; }
+  Row& entries(std::size_t count) { return key_.length = count, *this; }
+  Row& empty_is(std::string word) { return key_.empty_word = std::move(word), *this; }
+  Row& required() { return key_.required = true, *this; }
+  Row& may_change() { return key_.may_change_on_resume = true, *this; }
+  Row& counts_when(std::string words, std::function<bool()> condition) { return key_.counts_when = std::move(words), key_.counts = std::move(condition), *this; }
+
+ private:
+  Key& key_;
+};
+
+/// Adds keys under a dotted prefix.
+class Section {
+ public:
+  /// `prefix`: "train.optimizer"; empty: the keys' names are all there is.
+  Section(std::vector<Key>& keys, const std::string& prefix) : keys_(keys), prefix_(prefix.empty() ? "" : prefix + ".") {}
+
+  /// `value` outlives the keys.
+  template <typename Value>
+  Row key(const std::string& name, Value& value, const std::string& meaning) {
+    constexpr bool optional = requires { value.has_value(); };
+    Key key;
+    key.name = prefix_ + name;
+    key.slot = Slot(&value);
+    key.meaning = meaning;
+    key.empty_word = optional ? "null" : "";
+    keys_.push_back(std::move(key));
+    return Row(keys_.back());
+  }
+
+  /// A value that is one of a few: keys.choice("reduction", objective.reduction, {{"mean", Reduction::mean}, {"sum", Reduction::sum}}, "...").
+  template <typename Value>
+  Row choice(const std::string& name, Value& value, typename ChoiceOf<Value>::Words words, const std::string& meaning) {
+    Key key;
+    key.name = prefix_ + name;
+    key.choice = std::make_shared<ChoiceOf<Value>>(value, std::move(words));
+    key.slot = Slot(key.choice.get());
+    key.choices = key.choice->words();
+    key.meaning = meaning;
+    keys_.push_back(std::move(key));
+    return Row(keys_.back());
+  }
+
+ private:
+  std::vector<Key>& keys_;
+  std::string prefix_;
+};
+
+}  // namespace vae_dist::base

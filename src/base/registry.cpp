@@ -1,0 +1,62 @@
+#include "base/registry.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+namespace vae_dist::base {
+namespace {
+
+// "adam, adamax or adamw"
+std::string one_of_these(const std::vector<std::string>& names) {
+  std::string out;
+  for (std::size_t i = 0; i < names.size(); ++i) out += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  return out;
+}
+
+}  // namespace
+
+// Nothing can be thrown to anybody before main() begins.
+void end_of_double_registration(const std::string& name) {
+  std::fprintf(stderr, "two files of this program register '%s': give one of them another name\n", name.c_str());
+  std::abort();
+}
+
+void add_own_keys(std::vector<Key>& keys, const std::string& section, const std::string& chosen_key, const std::string& chosen, const std::vector<const Item*>& items, ItemSettings& settings) {
+  std::map<std::string, std::vector<std::string>> owners;  // of settings
+  for (const Item* item : items)
+    if (item->own.defaults.has_value()) owners[item->settings_name()].push_back(item->name);
+
+  for (const Item* item : items) {
+    if (!item->own.defaults.has_value() || owners.at(item->settings_name()).front() != item->name) continue;
+    const std::vector<std::string> names = owners.at(item->settings_name());
+    const std::size_t first = keys.size();
+    Section own(keys, section);
+    item->own.describe(own, settings.of(*item));
+    for (std::size_t i = first; i < keys.size(); ++i) {
+      Key& key = keys[i];
+      const auto same = [&](const Key& other) { return other.name == key.name; };
+      if (std::any_of(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i), same)) end_of_double_registration(key.name);
+      key.meaning = one_of_these(names) + ": " + key.meaning;
+      const auto is_chosen = [&chosen, names] { return std::find(names.begin(), names.end(), chosen) != names.end(); };
+      key.counts_when = chosen_key + " is " + one_of_these(names) + (key.counts_when.empty() ? "" : " and " + key.counts_when);
+      key.counts = [is_chosen, also = key.counts] { return is_chosen() && (!also || also()); };
+    }
+  }
+}
+
+ItemList::Entry* ItemList::add(const std::string& name) {
+  const Item* const item = find_ ? find_(name) : nullptr;
+  if (!item) return nullptr;
+  entries_.push_back({item, item->own.defaults});
+  return &entries_.back();
+}
+
+std::vector<Key> ItemList::keys_of(Entry& entry) {
+  std::vector<Key> keys;
+  Section own(keys, "");
+  if (entry.settings.has_value()) entry.item->own.describe(own, entry.settings);
+  return keys;
+}
+
+}  // namespace vae_dist::base

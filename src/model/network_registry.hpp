@@ -1,0 +1,38 @@
+// How a network is found by the name that the configuration gives it. README.md of this folder: "Add a network".
+#pragma once
+
+#include <any>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/registered_kinds.hpp"
+#include "model/latent_model.hpp"
+#include "model/network_options.hpp"
+
+namespace vae_dist::model {
+
+/// What a network is to be made of.
+struct NetworkRequest {
+  NetworkOptions options;        ///< of all networks: images, latent, widths
+  std::any own = {};             ///< the network's own settings, as it registered them; empty: it has none
+  LikelihoodOptions likelihood;  ///< for LatentModel::finish()
+
+  template <typename Settings>
+  const Settings& settings() const {
+    return std::any_cast<const Settings&>(own);
+  }
+};
+
+using MakeNetwork = std::function<std::shared_ptr<LatentModel>(const NetworkRequest&)>;
+
+/// A constant of this type in the network's file registers it, in any program that the file is linked into.
+class RegisteredNetwork {
+ public:
+  RegisteredNetwork(base::Network described, MakeNetwork make);
+};
+
+/// Throws std::logic_error where nobody has registered `name`, or where what was made has another latent than was said.
+std::shared_ptr<LatentModel> make_network(const std::string& name, const NetworkRequest& request);
+
+}  // namespace vae_dist::model
