@@ -44,6 +44,8 @@ std::optional<Contradiction> in_importance_samples(const ObjectiveConfig& object
   if (objective.beta.schedule != "constant" || objective.beta.value != 1)
     return Contradiction{{"objective.importance_samples", "objective.beta.value"}, subject + "it has no beta: leave objective.beta at constant 1"};
   if (objective.free_bits > 0) return Contradiction{{"objective.importance_samples", "objective.free_bits"}, subject + "it has no free bits: set objective.free_bits to 0"};
+  if (!objective.regularisers.entries().empty())
+    return Contradiction{{"objective.regularisers", "objective.importance_samples"}, subject + "it has no regularisers: set objective.regularisers to []"};
   if (objective.capacity.gamma)
     return Contradiction{{"objective.importance_samples", "objective.capacity.gamma"}, subject + "it has no capacity: set objective.capacity.gamma to null"};
   return std::nullopt;

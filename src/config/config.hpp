@@ -62,6 +62,7 @@ struct ObjectiveConfig {
   CapacityConfig capacity;
   std::int64_t importance_samples = 1;
   std::int64_t prior_samples = 64;
+  base::ItemList regularisers = base::ItemList::of(base::Registry<base::Regulariser>::all());
 };
 
 /// `data.train` and `data.validation`.

@@ -1,5 +1,6 @@
 // The keys of run, model and objective: what is trained.
 #include "config/key_rows.hpp"
+#include "config/key_table.hpp"
 #include "config/kld_weight_rule.hpp"
 #include "config/scalar_text.hpp"
 
@@ -18,6 +19,18 @@ std::string networks_with(base::LatentKind latent) {
   for (const auto& [name, network] : base::Registry<base::Network>::all())
     if (network.latent == latent) names.push_back(name);
   return joined(names, " or ");
+}
+
+// "[{name: code_l2, weight: 1}], where code_l2 is half the squared norm of the code": each with the defaults of its keys.
+std::string regularisers_there_are() {
+  std::vector<std::string> known;
+  for (const auto& [name, item] : base::Registry<base::Regulariser>::all()) {
+    base::ItemList::Entry entry{&item, item.own.defaults};
+    std::vector<std::string> keys;
+    for (const base::Key& key : base::ItemList::keys_of(entry)) keys.push_back(key.name + " (" + value_text(key) + "): " + key.meaning);
+    known.push_back(name + ", " + item.help + ", with " + joined(keys, "; "));
+  }
+  return "a list of {name: ..., weight: ...}; there is " + joined(known, "; and ");
 }
 
 }  // namespace
@@ -105,6 +118,8 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
   capacity.key("steps", objective.capacity.steps, "steps in which C rises from 0 to max_nats").at_least(1).counts_when("objective.capacity.gamma is given", has_capacity);
   section.key("importance_samples", objective.importance_samples, "K > 1 trains the importance-weighted bound (sum and elbo only)")
       .at_least(1).at_most(1 << 20).counts_when(vaes, has_posterior);
+  section.key("regularisers", objective.regularisers, "of the latent code: " + regularisers_there_are() + ". A run begun before there was this key has none").empty_is("[]")
+      .counts_when("model.name has an encoder", [&config] { return latent_kind(config.model) != base::LatentKind::none; });
   section.key("prior_samples", objective.prior_samples, "decoder_only: samples of the prior for the marginal likelihood, the same for all images of a replica").at_least(1).at_most(1 << 20)
       .counts_when("model.name is " + networks_with(base::LatentKind::none), [&config] { return latent_kind(config.model) == base::LatentKind::none; });
 }

@@ -28,18 +28,19 @@ struct Sums {
   double loss = 0, reconstruction = 0, kld = 0, squared_error = 0, effective_samples = 0;
   std::vector<double> log_p;                                  // as growing_counts
   std::vector<double> kld_per_dimension, mu, mu_squared;      // [latent]
+  std::vector<double> regularisers;                           // as the objective lists them
 
-  Sums(std::size_t counts, std::size_t latent) : log_p(counts), kld_per_dimension(latent), mu(latent), mu_squared(latent) {}
+  Sums(std::size_t counts, std::size_t latent, std::size_t regularisers) : log_p(counts), kld_per_dimension(latent), mu(latent), mu_squared(latent), regularisers(regularisers) {}
 
   std::vector<double> flat() const {
     std::vector<double> out = {loss, reconstruction, kld, squared_error, effective_samples};
-    for (const auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared}) out.insert(out.end(), part->begin(), part->end());
+    for (const auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers}) out.insert(out.end(), part->begin(), part->end());
     return out;
   }
   void add(std::span<const double> entries) {
     auto next = entries.begin();
     for (double* value : {&loss, &reconstruction, &kld, &squared_error, &effective_samples}) *value += *next++;
-    for (auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared})
+    for (auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers})
       for (double& value : *part) value += *next++;
   }
 };
@@ -58,7 +59,7 @@ class BlockEvaluator {
   }
 
   Sums operator()(const at::Tensor& images, std::int64_t first) const {
-    Sums out(counts_.size(), model_.latent_kind() == base::LatentKind::posterior ? static_cast<std::size_t>(model_.latent_values()) : 0);
+    Sums out(counts_.size(), model_.latent_kind() == base::LatentKind::posterior ? static_cast<std::size_t>(model_.latent_values()) : 0, objective_.options().regularisers.size());
     if (model_.latent_kind() == base::LatentKind::none) {
       from_the_prior(images, out);
     } else {
@@ -77,10 +78,12 @@ class BlockEvaluator {
     out.squared_error = total_of((model_.likelihood().mean_image(at_mean) - exact).square()) / static_cast<double>(images[0].numel());
     if (posterior.is_point()) {
       out.loss = out.reconstruction = objective_.reduced(model_, at_mean, exact).item<double>() * n;
+      add_regularisers(posterior, posterior.mu, out);
       return;
     }
-    const at::Tensor noise = keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count);
-    const model::Decoded drawn = in_double(model_.decode(model::reparameterize(posterior, noise)));
+    const at::Tensor z = model::reparameterize(posterior, keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count));
+    const model::Decoded drawn = in_double(model_.decode(z));
+    add_regularisers(posterior, z, out);
     out.reconstruction = objective_.reduced(model_, drawn, exact).item<double>() * n;
 
     const at::Tensor mu = posterior.mu.to(at::kDouble), log_var = posterior.log_var.to(at::kDouble);
@@ -90,6 +93,11 @@ class BlockEvaluator {
     out.mu = column_sums(mu);
     out.mu_squared = column_sums(mu.square());
     if (!counts_.empty()) importance_weighted(images, posterior, first, out);
+  }
+
+  void add_regularisers(const model::Posterior& posterior, const at::Tensor& z, Sums& out) const {
+    const std::vector<at::Tensor> values = objective_.regulariser_values(posterior, z);
+    for (std::size_t i = 0; i < values.size(); ++i) out.regularisers[i] = values[i].item<double>() * static_cast<double>(z.size(0));
   }
 
   void importance_weighted(const at::Tensor& images, const model::Posterior& posterior, std::int64_t first, Sums& out) const {
@@ -141,15 +149,18 @@ std::vector<std::int64_t> counts_of_draws(base::LatentKind kind, const objective
 }
 
 // As training computes it, from the means over all samples.
-double validation_loss(const objective::Objective& objective, const objective::StepWeights& weights, const Evaluation& result) {
+double validation_loss(const objective::Objective& objective, const objective::StepWeights& weights, const std::vector<double>& regularisers, const Evaluation& result) {
   const std::int64_t draws = objective.options().importance_samples;
   if (draws > 1)
     for (const Evaluation::LogP& estimate : result.log_p)
       if (estimate.draws == draws) return -estimate.nats;
   const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
+  std::vector<at::Tensor> values;
+  for (const double value : regularisers) values.push_back(scalar(value));
+  if (!result.active_units) return objective.regularised(scalar(result.loss), values).item<double>();  // a point has no KL
   const objective::MeanKl kl{scalar(result.kld_nats), at::tensor(result.kld_per_dimension, at::kDouble)};
   const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats};
-  return objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host).item<double>();
+  return objective.regularised(objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host), values).item<double>();
 }
 
 double levels_in_bits(const model::Likelihood& likelihood) {
@@ -165,7 +176,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   const EvaluationMode evaluation_mode(model);
   const base::LatentKind kind = model.latent_kind();
   const std::vector<std::int64_t> counts = counts_of_draws(kind, objective.options(), options);
-  Sums total(counts.size(), kind == base::LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0);
+  Sums total(counts.size(), kind == base::LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0, objective.options().regularisers.size());
   const std::size_t entries = total.flat().size();
 
   const BlockEvaluator evaluate_block(model, objective, options, counts);
@@ -192,6 +203,9 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   for (std::size_t i = 0; i < counts.size(); ++i) out.log_p.push_back({counts[i], total.log_p[i] / n});
   if (!counts.empty()) out.effective_samples = total.effective_samples / n;
   out.loss = total.loss / n;
+  std::vector<double> regularisers;
+  for (const double sum : total.regularisers) regularisers.push_back(sum / n);
+  if (kind == base::LatentKind::point) out.loss = validation_loss(objective, options.weights, regularisers, out);
   if (kind != base::LatentKind::posterior) return out;
 
   out.active_units = 0;
@@ -206,7 +220,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
     out.elbo_nats = -nats - out.kld_nats;
     out.bits_per_dim = -*out.elbo_nats / (static_cast<double>(options.format.shape.values()) * std::log(2.0)) + levels_in_bits(model.likelihood());
   }
-  out.loss = validation_loss(objective, options.weights, out);
+  out.loss = validation_loss(objective, options.weights, regularisers, out);
   return out;
 }
 

@@ -11,13 +11,14 @@
 #include <functional>
 
 #include "model/activation.hpp"
+#include "model/initial_weights.hpp"
 
 namespace vae_dist::model {
 
 /// Sums a tensor over all ranks, in place. Where it is given, the layer normalises with the statistics of the global batch.
 using SumOverRanks = std::function<void(at::Tensor&)>;
 
-class BatchNorm2dImpl : public torch::nn::Module {
+class BatchNorm2dImpl : public torch::nn::Module, public BeginsAsConstructed {
  public:
   static constexpr double kEpsilon = 1e-5;
   static constexpr double kMomentum = 0.1;  ///< of PyTorch: running = 0.9 * running + 0.1 * batch

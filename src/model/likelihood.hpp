@@ -16,6 +16,8 @@
 
 #include <cstdint>
 
+#include "model/initial_weights.hpp"
+
 namespace vae_dist::model {
 
 enum class LikelihoodKind { gaussian, bernoulli, discretized_logistic };
@@ -37,7 +39,7 @@ struct Decoded {
   Decoded narrow(std::int64_t first, std::int64_t count) const;
 };
 
-class Likelihood : public torch::nn::Module {
+class Likelihood : public torch::nn::Module, public BeginsAsConstructed {
  public:
   static constexpr double kLeastLogSigma = -6.0;      ///< of `optimal`, reached softly
   static constexpr double kLeastLogVariance = -6.0;   ///< of `predicted`: below it, single pixels that are always black would rule the loss

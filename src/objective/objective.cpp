@@ -52,6 +52,7 @@ Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& 
     other_terms_.push_back("effective_samples");
   }
   if (model.likelihood().is(model::Variance::optimal)) other_terms_.push_back(kSquaredError);
+  for (const Regulariser& regulariser : options.regularisers) other_terms_.push_back(regulariser.term);
 }
 
 std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
@@ -79,6 +80,20 @@ at::Tensor Objective::loss_of(const at::Tensor& reconstruction, const at::Tensor
   return reconstruction + times(weights.kld_factor, weights.kld_factor_on_device, charged);
 }
 
+std::vector<at::Tensor> Objective::regulariser_values(const model::Posterior& posterior, const at::Tensor& z, std::int64_t replicas) const {
+  std::vector<at::Tensor> values;
+  for (const Regulariser& regulariser : options_.regularisers)
+    values.push_back(mean_over_replicas(z.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
+      return regulariser.value({posterior.mu.narrow(0, first, count), posterior.is_point() ? at::Tensor() : posterior.log_var.narrow(0, first, count)}, z.narrow(0, first, count));
+    }));
+  return values;
+}
+
+at::Tensor Objective::regularised(at::Tensor loss, const std::vector<at::Tensor>& values) const {
+  for (std::size_t i = 0; i < values.size(); ++i) loss = loss + options_.regularisers[i].weight * values[i];
+  return loss;
+}
+
 double Objective::shown(double nats, std::int64_t values) const { return options_.reduction == Reduction::sum ? nats : nats / static_cast<double>(values); }
 
 LossTerms Objective::terms(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
@@ -89,15 +104,18 @@ LossTerms Objective::terms(model::LatentModel& model, const at::Tensor& x, const
 
 LossTerms Objective::with_posterior(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
   const model::Posterior posterior = model.encode(x);
-  const model::Decoded decoded = model.decode(model::reparameterize(posterior, noise));
+  const at::Tensor z = model::reparameterize(posterior, noise);
+  const model::Decoded decoded = model.decode(z);
+  const std::vector<at::Tensor> regularisers = regulariser_values(posterior, z, replicas);
   LossTerms out;
   out.reconstruction = mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
     return reduced(model, decoded.narrow(first, count), x.narrow(0, first, count));
   });
   if (model.likelihood().is(model::Variance::optimal)) out.others = {model::Likelihood::squared_error(decoded, x).detach()};
+  for (const at::Tensor& value : regularisers) out.others.push_back(value.detach());
   if (posterior.is_point()) {
     out.kld = at::zeros({}, x.options());
-    out.loss = out.reconstruction;
+    out.loss = regularised(out.reconstruction, regularisers);
     return out;
   }
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
@@ -105,7 +123,7 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const at::Tensor&
     const at::Tensor kl = kl_per_dimension(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count));
     return charged({kl.sum(1).mean(), options_.free_bits > 0 ? kl.mean(0) : at::Tensor()}, weights);
   });
-  out.loss = loss_of(out.reconstruction, all_charged, weights);
+  out.loss = regularised(loss_of(out.reconstruction, all_charged, weights), regularisers);
   return out;
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "objective/kld_weight.hpp"
+#include "objective/regulariser.hpp"
 #include "model/latent_model.hpp"
 
 namespace vae_dist::objective {
@@ -24,6 +25,7 @@ struct ObjectiveOptions {
   double capacity_gamma = 0;            ///< above 0: capacity in place of M_N * beta * KL
   std::int64_t importance_samples = 1;  ///< K of a variational autoencoder
   std::int64_t prior_samples = 64;      ///< K of a decoder alone
+  std::vector<Regulariser> regularisers = {};  ///< of the latent code; only of what has an encoder and no importance samples
 };
 
 /// What changes with the step.
@@ -79,6 +81,12 @@ class Objective {
   /// The loss of a variational autoencoder whose bound is not importance-weighted: reconstruction + M_N * beta * charged, or + gamma * charged with a capacity. The one place that
   /// says so, for training and evaluation. Scalars.
   at::Tensor loss_of(const at::Tensor& reconstruction, const at::Tensor& charged, const StepWeights& weights) const;
+
+  /// What each regulariser says of a batch, mean over its replicas: scalars.
+  std::vector<at::Tensor> regulariser_values(const model::Posterior& posterior, const at::Tensor& z, std::int64_t replicas = 1) const;
+
+  /// The loss with the regularisers' weighted values added.
+  at::Tensor regularised(at::Tensor loss, const std::vector<at::Tensor>& values) const;
 
   /// A negative log-likelihood in nats per sample as the objective shows it: the same under `sum`, per value under `mean`. image_values: D.
   double shown(double nats, std::int64_t image_values) const;

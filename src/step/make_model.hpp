@@ -22,10 +22,6 @@ model::LikelihoodOptions likelihood_options(const config::Config& config, const 
 /// The model that `model.name` names: type by train.precision, initial weights from run.seed, on the CPU.
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config, const data::SampleShape& shape);
 
-/// PyTorch's own distributions (uniform in +-1/sqrt(fan_in) for weights and biases of convolutions and linear layers), drawn by keyed
-/// numbers of (seed, init, index of the tensor), so they depend neither on the device nor on torch's generator.
-void initialise_weights(model::LatentModel& model, std::uint64_t seed);
-
 /// Parameters that are trained, in registration order.
 parallel::NamedTensors trained_parameters(const model::LatentModel& model);
 

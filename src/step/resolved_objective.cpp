@@ -16,6 +16,7 @@ objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& obj
   options.capacity_gamma = objective.capacity.gamma.value_or(0);
   options.importance_samples = objective.importance_samples;
   options.prior_samples = objective.prior_samples;
+  options.regularisers = objective::make_regularisers(objective.regularisers);
   return options;
 }
 

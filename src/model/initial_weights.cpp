@@ -1,0 +1,67 @@
+#include "model/initial_weights.hpp"
+
+#include <ATen/ATen.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/normalization.h>
+
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "base/keyed_random.hpp"
+
+namespace vae_dist::model {
+namespace {
+
+void fill_uniform_within(at::Tensor parameter, double bound, base::PhiloxKey key, std::uint64_t index) {
+  std::vector<float> draws(static_cast<std::size_t>(parameter.numel()));
+  base::fill_uniform(key, index, 0, draws);
+  const at::Tensor unit = at::from_blob(draws.data(), parameter.sizes(), at::kFloat).to(parameter.scalar_type());
+  parameter.copy_(unit * (2 * bound) - bound);
+}
+
+class Initialiser {
+ public:
+  explicit Initialiser(std::uint64_t seed) : key_(base::random_key(seed, base::Purpose::init, 0)) {}
+
+  /// Whether it knows how the module's own parameters begin.
+  bool knows(torch::nn::Module& module) {
+    if (draws_as<torch::nn::Conv2d>(module) || draws_as<torch::nn::ConvTranspose2d>(module) || draws_as<torch::nn::Linear>(module) || draws_as<torch::nn::Conv1d>(module) ||
+        draws_as<torch::nn::ConvTranspose1d>(module) || draws_as<torch::nn::Conv3d>(module) || draws_as<torch::nn::ConvTranspose3d>(module))
+      return true;
+    return module.parameters(/*recurse=*/false).empty() || dynamic_cast<BeginsAsConstructed*>(&module) || module.as<torch::nn::GroupNorm>() || module.as<torch::nn::LayerNorm>();
+  }
+
+ private:
+  template <typename Layer>
+  bool draws_as(torch::nn::Module& module) {
+    auto* const layer = module.as<Layer>();
+    if (!layer) return false;
+    // PyTorch's fan-in is weight.size(1) * kernel, for transposed convolutions too (torch.nn.init._calculate_fan_in_and_fan_out).
+    const double bound = 1.0 / std::sqrt(static_cast<double>(layer->weight[0].numel()));
+    fill_uniform_within(layer->weight, bound, key_, index_++);
+    if (layer->bias.defined()) fill_uniform_within(layer->bias, bound, key_, index_++);
+    return true;
+  }
+
+  base::PhiloxKey key_;
+  std::uint64_t index_ = 0;
+};
+
+}  // namespace
+
+void draw_initial_weights(torch::nn::Module& network, std::uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  Initialiser initialiser(seed);
+  std::string unknown;
+  for (const auto& entry : network.named_modules())
+    if (!initialiser.knows(*entry.value())) unknown += "\n  " + entry.key() + " (" + entry.value()->name() + ")";
+  if (!unknown.empty())
+    throw std::logic_error("nobody says how the parameters of these modules begin, and torch's own generator would draw them differently in each process:" + unknown +
+                           "\nMake them of convolutions, linear layers and norms, or derive the module from BeginsAsConstructed (model/initial_weights.hpp) and give its parameters values that are "
+                           "the same in every process.");
+}
+
+}  // namespace vae_dist::model

@@ -1,0 +1,65 @@
+"""A network and a regulariser that lie outside of src/ (linear_vae.cpp, code_spread.cpp: the guide's examples) are to the program as its own: listed, checked, trained, resumed."""
+import unittest
+
+from runs import RunFolder
+
+LINEAR = ["model.name=linear_vae", "model.latent_dim=8", "train.optimizer.learning_rate=0.003", "objective.kld_weight.weight=1e-5"]
+SPREAD = "objective.regularisers=[{name: code_spread, weight: 0.01, radius: 2}, {name: code_l2, weight: 0.001}]"
+
+
+class Extension(RunFolder):
+    def refused(self, *overrides):
+        done = self.train("refused", *overrides, check=False)
+        self.assertEqual(done.returncode, 2)
+        return done.stderr
+
+    def test_their_keys_are_listed(self):
+        words = " ".join(self.program("config", check=True).stdout.replace("#", " ").split())
+        for said in ("decoder_only | linear_vae | mlp_vae", "offset: true linear_vae: the layers have biases", "radius (1): the norm that codes are drawn to"):
+            self.assertIn(said, words)
+
+    def test_a_network_learns_at_any_number_of_ranks_and_goes_on(self):
+        options = [*LINEAR, "distributed.replicas=2", "distributed.reproducible=true", "evaluate.every_epochs=1"]
+        self.train("alone", *options, "train.steps=60", np=1)
+        self.train("both", *options, "train.steps=30", np=2)
+        self.train("both", *options, "train.steps=60", np=2)
+        self.assertEqual(self.losses("alone"), self.losses("both"))
+        (record,) = [record for record in self.log("alone") if "evaluated" in record]
+        self.assertLess(record["evaluation_mse"], record["mean_image_mse"])
+        weights = [(self.checkpoint(name) / "weights.safetensors").read_bytes() for name in ("alone", "both")]
+        self.assertEqual(*weights)
+
+    def test_its_own_keys_reach_it(self):
+        self.train("plain", *LINEAR, "model.offset=false", "train.steps=2")
+        self.assertNotIn(b"fc_mu.bias", (self.checkpoint("plain") / "weights.safetensors").read_bytes())
+        self.assertIn("model.offset: false in the run, true now", self.refused(*LINEAR, "run.name=plain", "train.steps=3"))
+
+    def test_a_regulariser_moves_the_codes_and_is_shown(self):
+        autoencoder = ["model.name=autoencoder", "train.steps=40", "distributed.replicas=2"]
+        self.train("free", *autoencoder, "objective.regularisers=[{name: code_spread, weight: 0, radius: 2}]", np=1)
+        for np in (1, 2):
+            self.train(f"drawn{np}", *autoencoder, SPREAD, "evaluate.every_epochs=1", "distributed.reproducible=true", np=np)
+        self.assertEqual(self.losses("drawn1"), self.losses("drawn2"))
+        last = self.steps("drawn1")[40]
+        self.assertLess(last["code_spread"], self.steps("free")[40]["code_spread"])
+        self.assertAlmostEqual(last["loss"], last["reconstruction_loss"] + 0.01 * last["code_spread"] + 0.001 * last["code_l2"], places=5)
+        (record,) = [record for record in self.log("drawn1") if "evaluated" in record]
+        self.assertGreater(record["evaluation_loss"], record["evaluation_reconstruction_loss"])
+
+    def test_a_list_of_regularisers_is_compared_on_resume(self):
+        self.train("kept", "model.name=autoencoder", SPREAD, "train.steps=2")
+        self.train("kept", "model.name=autoencoder", SPREAD, "train.steps=3")
+        self.assertIn("objective.regularisers: [{name: code_spread, weight: 0.01, radius: 2}, {name: code_l2, weight: 0.001}] in the run, [] now",
+                      self.refused("model.name=autoencoder", "run.name=kept", "train.steps=4"))
+
+    def test_what_nobody_registered_cannot_be_written(self):
+        self.assertIn("choose one of autoencoder | decoder_only | linear_vae | mlp_vae | resnet_vae | vanilla_vae", self.refused("model.name=linear_vea"))
+        self.assertIn("code_l2 | code_spread", self.refused("objective.regularisers=[{name: code_spraed}]"))
+        self.assertIn("its keys are name, weight, radius", self.refused("objective.regularisers=[{name: code_spread, raduis: 2}]"))
+        self.assertIn("above 0", self.refused("objective.regularisers=[{name: code_spread, radius: 0}]"))
+        self.assertIn("it counts only when model.name is linear_vae", self.refused("model.offset=false"))
+        self.assertIn("objective.regularisers", self.refused("model.name=decoder_only", "objective.regularisers=[{name: code_l2}]"))
+
+
+if __name__ == "__main__":
+    unittest.main()
