@@ -3,7 +3,7 @@ import unittest
 
 from runs import RunFolder
 
-LINEAR = ["model.name=linear_vae", "model.latent_dim=8", "train.optimizer.learning_rate=0.003", "objective.kld_weight.weight=1e-5"]
+LINEAR = ["model.name=linear_vae", "model.latent_dim=8", "train.optimizer.learning_rate=0.01", "objective.kld_weight.weight=1e-6"]
 SPREAD = "objective.regularisers=[{name: code_spread, weight: 0.01, radius: 2}, {name: code_l2, weight: 0.001}]"
 
 
@@ -20,9 +20,9 @@ class Extension(RunFolder):
 
     def test_a_network_learns_at_any_number_of_ranks_and_goes_on(self):
         options = [*LINEAR, "distributed.replicas=2", "distributed.reproducible=true", "evaluate.every_epochs=1"]
-        self.train("alone", *options, "train.steps=60", np=1)
-        self.train("both", *options, "train.steps=30", np=2)
-        self.train("both", *options, "train.steps=60", np=2)
+        self.train("alone", *options, "train.steps=300", np=1)
+        self.train("both", *options, "train.steps=150", np=2)
+        self.train("both", *options, "train.steps=300", np=2)
         self.assertEqual(self.losses("alone"), self.losses("both"))
         (record,) = [record for record in self.log("alone") if "evaluated" in record]
         self.assertLess(record["evaluation_mse"], record["mean_image_mse"])
