@@ -2,18 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "comm/mpi_world.hpp"
 #include "config/config.hpp"
-#include "data/prefetching_loader.hpp"
 #include "run/prepared_run.hpp"
-#include "step/agreed_flags.hpp"
-#include "device/deferred_values.hpp"
-#include "step/learner.hpp"
+#include "step/step_runner.hpp"
 
 namespace vae_dist::bench {
 
@@ -49,12 +46,8 @@ class MeasuredRun {
   const std::unique_ptr<comm::HostCommunicator> flags_comm_, alone_;
   comm::CollectiveLog collectives_;
   const run::PreparedRun run_;
-  const data::InputFormat format_;
   step::Learner learner_;
-  std::unique_ptr<data::PrefetchingLoader> batches_;
-  step::AgreedFlags flags_;
-  std::deque<device::DeferredValues> unread_;
-  std::int64_t step_ = 0;
+  std::optional<step::StepRunner> runner_;
 };
 
 }  // namespace vae_dist::bench

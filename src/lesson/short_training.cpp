@@ -1,54 +1,53 @@
 #include "lesson/short_training.hpp"
 
-#include <ATen/ATen.h>
-
-#include "data/prefetching_loader.hpp"
-#include "step/image_tensor.hpp"
-#include "step/noise_tensor.hpp"
 #include "step/open_data.hpp"
-#include "device/deferred_values.hpp"
 
 namespace vae_dist::lesson {
 namespace {
 
 constexpr std::int64_t kStepsAPoint = 20;
+constexpr std::int64_t kMostSteps = 1'000'000;  // the learning rate is constant
+
+// The data of a lesson lie in memory: their order is one over all samples.
+config::Config in_memory(config::Config config) {
+  config.data.shuffle_window_chunks = 0;
+  return config;
+}
 
 }  // namespace
 
 ShortTraining::ShortTraining(const config::Config& config, const data::SampleDataset& data, const device::DeviceChoice& device)
-    : config_(config),
+    : config_(in_memory(config)),
       data_(data),
       device_(device),
       objective_(step::resolve_objective(config, data.size(), data.shape())),
+      plan_(step::make_replica_plan(config.train.global_batch, 1, 1, 0, data.size())),
+      learning_rate_(step::learning_rate_plan(config.train, data.size() / config.train.global_batch, kMostSteps)),
       self_(comm::make_self_communicator()),
-      learner_(config, data.shape(), step::make_replica_plan(config.train.global_batch, 1, 1, 0, data.size()), device, *self_, log_) {}
+      learner_(config, data.shape(), plan_, device, *self_, log_),
+      runner_({config_, data_, plan_, objective_, learning_rate_, device_.device, learner_, *self_, *self_, *self_}, 0) {}
 
 void ShortTraining::train(std::int64_t steps) {
-  data::BatchPlan plan;
-  plan.seed = static_cast<std::uint64_t>(config_.run.seed);
-  plan.global_batch = plan.count = config_.train.global_batch;
-  plan.noise_per_sample = objective().noise_per_sample(plan.count);
-  const std::int64_t epoch_steps = plan.steps_per_epoch(data_.size());
-  data::PrefetchingLoader loader(data_, plan, steps_done_ / epoch_steps, steps_done_ % epoch_steps, /*ahead=*/3);
-  const data::InputFormat format = step::input_format(config_, data_, device_.device);
+  const auto read = [this](const step::DoneStep& done) { add_to_curve(done); };
+  for (std::int64_t i = 0; i < steps; ++i) runner_.step({.read = read});
+  runner_.read_all(read);
+}
 
-  at::Tensor sum;
-  for (std::int64_t i = 0; i < steps; ++i) {
-    const data::Batch batch = loader.next();
-    const step::StepOutcome outcome = learner_.step(step::image_tensor(batch, format), step::noise_tensor(batch, format), config_.train.optimizer.learning_rate, objective_.weights_at(steps_done_));
-    ++steps_done_;
-    sum = sum.defined() ? sum + outcome.values : outcome.values.clone();
-    if (steps_done_ % kStepsAPoint != 0) continue;
-    const std::vector<double> mean = device::DeferredValues(sum / kStepsAPoint).get();
-    curve_.push_back({static_cast<double>(steps_done_), mean[1], mean[2], {mean.begin() + 5, mean.end()}});
-    sum = at::Tensor();
-  }
+void ShortTraining::add_to_curve(const step::DoneStep& done) {
+  constexpr double kShare = 1.0 / static_cast<double>(kStepsAPoint);
+  if ((done.step - 1) % kStepsAPoint == 0) next_point_ = {0, 0, 0, std::vector<double>(done.values.others.size())};
+  next_point_.reconstruction += kShare * done.values.reconstruction;
+  next_point_.kld_nats += kShare * done.values.kld_nats;
+  for (std::size_t i = 0; i < next_point_.others.size(); ++i) next_point_.others[i] += kShare * done.values.others[i];
+  if (done.step % kStepsAPoint != 0) return;
+  next_point_.step = static_cast<double>(done.step);
+  curve_.push_back(next_point_);
 }
 
 evaluate::Evaluation ShortTraining::evaluate_on(const data::SampleDataset& data, std::int64_t samples) {
   evaluate::EvaluationOptions options;
   options.format = step::input_format(config_, data, device_.device);
-  options.weights = objective_.weights_at(steps_done_);
+  options.weights = objective_.weights_at(runner_.steps_done());
   options.samples = samples;
   options.seed = static_cast<std::uint64_t>(config_.run.seed);
   return evaluate::evaluate(model(), objective(), data, options, *self_);

@@ -6,8 +6,7 @@
 
 #include "comm/communicator.hpp"
 #include "evaluate/evaluation.hpp"
-#include "step/learner.hpp"
-#include "step/resolved_objective.hpp"
+#include "step/step_runner.hpp"
 
 namespace vae_dist::lesson {
 
@@ -33,15 +32,20 @@ class ShortTraining {
   evaluate::Evaluation evaluate_on(const data::SampleDataset& data, std::int64_t samples);
 
  private:
+  void add_to_curve(const step::DoneStep& done);
+
   config::Config config_;
   const data::SampleDataset& data_;
   device::DeviceChoice device_;
   step::ResolvedObjective objective_;
+  step::ReplicaPlan plan_;
+  step::LearningRatePlan learning_rate_;
   std::unique_ptr<comm::HostCommunicator> self_;
   comm::CollectiveLog log_;
   step::Learner learner_;
-  std::int64_t steps_done_ = 0;
+  step::StepRunner runner_;
   std::vector<Point> curve_;
+  Point next_point_;  // of the steps that are done of it
 };
 
 }  // namespace vae_dist::lesson

@@ -6,6 +6,12 @@
 
 namespace vae_dist::step {
 
+StepValues step_values(const std::vector<double>& numbers) {
+  StepValues out{numbers.at(0), numbers.at(1), numbers.at(2), numbers.at(3), numbers.at(4) != 0, {}};
+  out.others.assign(numbers.begin() + 5, numbers.end());
+  return out;
+}
+
 TrainingStep::TrainingStep(model::LatentModel& model, const objective::Objective& objective, parallel::ParameterArena& parameters, StepStatistics& statistics, parallel::GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
                            const StepOptions& options)
     : model_(model), objective_(objective), parameters_(parameters), statistics_(statistics), reducer_(reducer), optimizer_(optimizer), average_(average), options_(options) {}

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
+#include <vector>
 
 #include "objective/objective.hpp"
 #include "parallel/gradient_reducer.hpp"
@@ -27,6 +28,17 @@ struct StepOptions {
 struct StepOutcome {
   at::Tensor values;
 };
+
+/// The same on the host.
+struct StepValues {
+  double loss = 0, reconstruction = 0, kld_nats = 0;  ///< global means
+  double gradient_norm = 0;                           ///< before clipping
+  bool skipped = false;
+  std::vector<double> others;                         ///< as Objective::other_terms() names them
+};
+
+/// From the numbers of StepOutcome::values, in their order.
+StepValues step_values(const std::vector<double>& numbers);
 
 class TrainingStep {
  public:

@@ -10,28 +10,24 @@
 #include "comm/nccl_log.hpp"
 #include "config/load_config.hpp"
 #include "data/epoch_order.hpp"
-#include "hdf5/read_bytes.hpp"
 #include "evaluate/collapse_sign.hpp"
 #include "evaluate/evaluation_text.hpp"
 #include "evaluate/mean_image.hpp"
 #include "parallel/replicate.hpp"
-#include "step/image_tensor.hpp"
-#include "step/noise_tensor.hpp"
 #include "step/open_data.hpp"
-#include "step/training_batches.hpp"
 #include "run/rank_places.hpp"
 #include "train/early_stop.hpp"
 #include "report/picture_files.hpp"
 #include "run/run_directory.hpp"
 #include "run/stop_signal.hpp"
-#include "step/step_range.hpp"
 #include "inference/evaluation_options.hpp"
 
 namespace vae_dist::train {
 namespace {
 
-step::BatchSource batch_source(const LoopParts& parts) {
-  return {parts.config, parts.train, parts.plan, parts.learner.objective().noise_per_sample(parts.plan.samples_per_replica()), parts.device, parts.node, parts.host};
+step::StepRunnerParts step_parts(const LoopParts& p) {
+  return {.config = p.config, .train = p.train, .plan = p.plan, .objective = p.objective, .learning_rate = p.learning_rate, .device = p.device, .learner = p.learner, .host = p.host, .flags = p.flags,
+          .node = p.node};
 }
 
 // Before, a small KL shows nothing yet.
@@ -45,13 +41,10 @@ constexpr std::int64_t kTrainingSamplesEvaluated = 2000;
 TrainingLoop::TrainingLoop(const LoopParts& parts, checkpoint::TrainingState state)
     : parts_(parts),
       state_(std::move(state)),
-      format_(step::input_format(parts.config, parts.train, parts.device)),
       steps_per_epoch_(parts.learning_rate.steps_per_epoch),
-      batches_(step::training_batches(batch_source(parts), state_.step / steps_per_epoch_, state_.step % steps_per_epoch_)),
-      flags_(parts.flags),
+      runner_(step_parts(parts), state_.step),
       writer_(run::RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep),
-      report_(run::RunDirectory(parts.config.run).path()),
-      slow_steps_(parts.learner.slow_steps()) {
+      report_(run::RunDirectory(parts.config.run).path()) {
   if (state_.best_validation_loss) best_validation_ = {*state_.best_validation_loss, state_.best_step};
   // The run's own directory has the checkpoint that it goes on from, or begins with.
   if (state_.step > 0) last_saved_step_ = state_.step;
@@ -60,7 +53,7 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, checkpoint::TrainingState sta
 
 base::ExitCode TrainingLoop::run() {
   const std::int64_t planned = parts_.learning_rate.steps_planned;
-  since_step_.restart();
+  runner_.restart_clock();
   // What the run was stopped before; after the last step it comes below.
   if (state_.step < planned && evaluation_is_due()) slowly("evaluation", [this] { evaluate_now(); });
   while (state_.step < planned && !agreed_.stop && !stops_early(parts_.config.train.early_stop, state_)) {
@@ -106,64 +99,25 @@ void TrainingLoop::slowly(const std::string& phase, const std::function<void()>&
 
 void TrainingLoop::one_step() {
   const config::DistributedConfig& limits = parts_.config.distributed;
-  enter("waiting for data", base::Seconds(limits.slow_timeout_s));
-  const base::Stopwatch waiting;
-  const data::Batch batch = [this] {
-    const step::StepRange range("data");
-    return batches_->next();
-  }();
-  const double data_wait = waiting.elapsed().count();
+  step::StepHooks hooks;
+  hooks.enter = [&](step::StepPhase phase) {
+    const bool waits = phase == step::StepPhase::waiting_for_data;
+    enter(waits ? "waiting for data" : "forward, backward and gradient exchange", base::Seconds(phase == step::StepPhase::stepping ? limits.timeout_s : limits.slow_timeout_s));
+  };
+  hooks.wishes = [this] {
+    step::Wishes mine;
+    mine.stop = run::stop_requested();
+    const double minutes = parts_.config.checkpoint.every_minutes;
+    mine.checkpoint = parts_.host.rank() == 0 && minutes > 0 && since_checkpoint_.elapsed().count() > 60 * minutes;
+    if (mine.checkpoint) since_checkpoint_.restart();
+    return mine;
+  };
+  hooks.read = [this](const step::DoneStep& done) { read_step(done); };
+  agreed_ = runner_.step(hooks);
 
-  enter("forward, backward and gradient exchange", base::Seconds(slow_steps_ > 0 ? limits.slow_timeout_s : limits.timeout_s));
-  if (slow_steps_ > 0) --slow_steps_;
-
-  const double rate = step::learning_rate(parts_.learning_rate, state_.step), beta = parts_.objective.beta_at(state_.step);
-  const at::Tensor images = step::image_tensor(batch, format_);
-  const step::StepOutcome outcome = learn(images, step::noise_tensor(batch, format_), rate);
-
-  step::Wishes mine;
-  mine.stop = run::stop_requested();
-  const double minutes = parts_.config.checkpoint.every_minutes;
-  mine.checkpoint = parts_.host.rank() == 0 && minutes > 0 && since_checkpoint_.elapsed().count() > 60 * minutes;
-  if (mine.checkpoint) since_checkpoint_.restart();
-  agreed_ = flags_.exchange(mine);
-
-  ++state_.step;
+  state_.step = runner_.steps_done();
   state_.epoch = state_.step / steps_per_epoch_;
   state_.position = state_.step % steps_per_epoch_ * parts_.plan.global_batch;
-
-  metrics::StepMetrics known;
-  known.step = state_.step;
-  known.epoch = batch.epoch;
-  known.kld_weight = parts_.objective.kld_weight;
-  known.beta = beta;
-  known.learning_rate = rate;
-  known.samples = parts_.plan.samples_per_rank();
-  known.data_wait_seconds = data_wait;
-  known.allreduce_wait_seconds = parts_.learner.reducer().exposed_wait().count();
-  known.read_bytes = hdf5::read_bytes_so_far();
-  known.allreduce_bytes = parts_.learner.reducer().bytes_per_step();
-  known.step_seconds = since_step_.restart().count();
-  unread_.push_back({known, device::DeferredValues(outcome.values)});
-  if (unread_.size() > step::AgreedFlags::kStepsLate) {
-    read_step(unread_.front());
-    unread_.pop_front();
-  }
-}
-
-// The step, whose lack of memory becomes an error that says what to do.
-step::StepOutcome TrainingLoop::learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate) {
-  if (!before_steps_) before_steps_ = step::memory_use(parts_.device);
-  try {
-    const step::StepOutcome outcome = parts_.learner.step(images, noise, learning_rate, parts_.objective.weights_at(state_.step));
-    completed_a_step_ = true;
-    return outcome;
-  } catch (const std::exception& error) {
-    if (!step::is_out_of_memory(error)) throw;
-    const config::Config& config = parts_.config;
-    const step::MemoryNeed need{step::model_bytes(config, parts_.learner.parameter_count(), parts_.plan.replicas_per_rank()), step::taken_by_steps(*before_steps_, step::memory_use(parts_.device)), completed_a_step_};
-    throw base::Failure(step::out_of_memory_text(error.what(), need, parts_.plan, config.distributed));
-  }
 }
 
 // NCCL connects ranks in their first collectives, and chooses by what then.
@@ -176,15 +130,25 @@ void TrainingLoop::tell_transport() {
   if (!said.empty()) log::info("NCCL carries gradients by " + said);
 }
 
-void TrainingLoop::read_step(UnreadStep& step) {
-  const std::vector<double> values = step.values.get();
-  metrics::StepMetrics& m = step.known;
-  m.loss = values[0];
-  m.reconstruction_loss = values[1];
-  m.kld_nats = values[2];
-  m.gradient_norm = values[3];
-  m.skipped = values[4] != 0;
-  m.other_terms.assign(values.begin() + 5, values.end());
+void TrainingLoop::read_step(const step::DoneStep& done) {
+  metrics::StepMetrics m;
+  m.step = done.step;
+  m.epoch = done.epoch;
+  m.loss = done.values.loss;
+  m.reconstruction_loss = done.values.reconstruction;
+  m.kld_nats = done.values.kld_nats;
+  m.kld_weight = parts_.objective.kld_weight;
+  m.beta = done.beta;
+  m.learning_rate = done.learning_rate;
+  m.gradient_norm = done.values.gradient_norm;
+  m.skipped = done.values.skipped;
+  m.other_terms = done.values.others;
+  m.samples = parts_.plan.samples_per_rank();
+  m.step_seconds = done.step_seconds;
+  m.data_wait_seconds = done.data_wait_seconds;
+  m.allreduce_wait_seconds = done.allreduce_wait_seconds;
+  m.read_bytes = done.read_bytes;
+  m.allreduce_bytes = parts_.learner.reducer().bytes_per_step();
   parts_.recorder.step(m);
 
   if (!m.skipped) {
@@ -201,8 +165,7 @@ void TrainingLoop::read_step(UnreadStep& step) {
 }
 
 void TrainingLoop::read_all_steps() {
-  for (UnreadStep& step : unread_) read_step(step);
-  unread_.clear();
+  runner_.read_all([this](const step::DoneStep& done) { read_step(done); });
 }
 
 std::string TrainingLoop::samples_of_step(std::int64_t step) const {
@@ -232,7 +195,7 @@ void TrainingLoop::end_of_epoch() {
   }
   if ((evaluates || makes_pictures) && parts_.host.rank() == 0) report_.refresh();
   // What happened between steps is not the next step's time.
-  since_step_.restart();
+  runner_.restart_clock();
 }
 
 bool TrainingLoop::evaluation_is_due() const {

@@ -1,7 +1,6 @@
 // The loop over steps, and what happens between them.
 #pragma once
 
-#include <deque>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -10,16 +9,13 @@
 #include "base/error.hpp"
 #include "checkpoint/checkpoint_writer.hpp"
 #include "comm/watchdog.hpp"
-#include "data/prefetching_loader.hpp"
 #include "step/out_of_memory.hpp"
 #include "report/kept_report.hpp"
 #include "run/recorder.hpp"
 #include "run/run_summary.hpp"
-#include "step/agreed_flags.hpp"
-#include "device/deferred_values.hpp"
-#include "step/learner.hpp"
 #include "step/learning_rate.hpp"
 #include "step/resolved_objective.hpp"
+#include "step/step_runner.hpp"
 
 namespace vae_dist::train {
 
@@ -54,18 +50,12 @@ class TrainingLoop {
   std::optional<run::ValidationResult> best_validation() const { return best_validation_; }
 
  private:
-  struct UnreadStep {
-    metrics::StepMetrics known;
-    device::DeferredValues values;
-  };
-
   void enter(const std::string& phase, base::Seconds limit);
   /// What takes long by nature, on every rank; all come out of it together.
   void slowly(const std::string& phase, const std::function<void()>& work);
   void one_step();
-  step::StepOutcome learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate);
   void tell_transport();
-  void read_step(UnreadStep& step);
+  void read_step(const step::DoneStep& done);
   void read_all_steps();
   void end_of_epoch();
   /// Whether this step is one to be evaluated, and has not been.
@@ -82,24 +72,18 @@ class TrainingLoop {
 
   LoopParts parts_;
   checkpoint::TrainingState state_;
-  data::InputFormat format_;
   std::int64_t steps_per_epoch_;
-  std::unique_ptr<data::PrefetchingLoader> batches_;
-  step::AgreedFlags flags_;
+  step::StepRunner runner_;
   step::Wishes agreed_;
   checkpoint::CheckpointWriter writer_;
   report::KeptReport report_;  // rank 0's is written
-  std::deque<UnreadStep> unread_;
   std::int64_t skipped_in_a_row_ = 0;
-  std::int64_t slow_steps_;  // still to come
   bool told_transport_ = false;
-  std::optional<step::MemoryUse> before_steps_;
-  bool completed_a_step_ = false;
   std::int64_t last_saved_step_ = -1, evaluated_step_ = -1, pictures_step_ = -1;
   std::string last_failure_;  // rank 0: why the last checkpoint was not written; empty: it was
   std::optional<double> mean_image_mse_;
   std::optional<run::ValidationResult> best_validation_;
-  base::Stopwatch since_step_, since_checkpoint_;
+  base::Stopwatch since_checkpoint_;
 };
 
 }  // namespace vae_dist::train

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "step/make_model.hpp"
-#include "step/noise_tensor.hpp"
+#include "step/batch_tensors.hpp"
 
 namespace vae_dist::step {
 

@@ -2,4 +2,4 @@
 #define make_model real_make_model
 #define noise_tensor real_noise_tensor
 #include "step/make_model.cpp"
-#include "step/noise_tensor.cpp"
+#include "step/batch_tensors.cpp"

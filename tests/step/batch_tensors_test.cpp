@@ -1,4 +1,4 @@
-#include "step/image_tensor.hpp"
+#include "step/batch_tensors.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

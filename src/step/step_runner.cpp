@@ -1,0 +1,90 @@
+#include "step/step_runner.hpp"
+
+#include <ATen/ATen.h>
+
+#include "base/error.hpp"
+#include "hdf5/read_bytes.hpp"
+#include "step/batch_tensors.hpp"
+#include "step/open_data.hpp"
+#include "step/step_range.hpp"
+#include "step/training_batches.hpp"
+
+namespace vae_dist::step {
+namespace {
+
+std::unique_ptr<data::PrefetchingLoader> batches_after(const StepRunnerParts& parts, std::int64_t steps_done) {
+  const std::int64_t noise = parts.learner.objective().noise_per_sample(parts.plan.samples_per_replica()), steps_per_epoch = parts.learning_rate.steps_per_epoch;
+  return training_batches({parts.config, parts.train, parts.plan, noise, parts.device, parts.node, parts.host}, steps_done / steps_per_epoch, steps_done % steps_per_epoch);
+}
+
+}  // namespace
+
+StepRunner::StepRunner(const StepRunnerParts& parts, std::int64_t steps_done)
+    : parts_(parts),
+      format_(input_format(parts.config, parts.train, parts.device)),
+      steps_done_(steps_done),
+      batches_(batches_after(parts, steps_done)),
+      flags_(parts.flags),
+      slow_steps_(parts.learner.slow_steps()) {}
+
+Wishes StepRunner::step(const StepHooks& hooks) {
+  DoneStep known;
+  if (hooks.enter) hooks.enter(StepPhase::waiting_for_data);
+  at::Tensor images, noise;
+  {
+    const StepRange range("data");
+    const base::Stopwatch waiting;
+    const data::Batch batch = batches_->next();
+    known.data_wait_seconds = waiting.elapsed().count();
+    known.epoch = batch.epoch;
+    images = image_tensor(batch, format_);
+    noise = noise_tensor(batch, format_);
+  }
+
+  if (hooks.enter) hooks.enter(slow_steps_ > 0 ? StepPhase::first_steps : StepPhase::stepping);
+  if (slow_steps_ > 0) --slow_steps_;
+  known.learning_rate = learning_rate(parts_.learning_rate, steps_done_);
+  known.beta = parts_.objective.beta_at(steps_done_);
+  const StepOutcome outcome = learn(images, noise, known.learning_rate);
+  const Wishes agreed = flags_.exchange(hooks.wishes ? hooks.wishes() : Wishes{});
+
+  known.step = ++steps_done_;
+  known.allreduce_wait_seconds = parts_.learner.reducer().exposed_wait().count();
+  known.read_bytes = hdf5::read_bytes_so_far();
+  known.step_seconds = since_step_.restart().count();
+  last_ = known;
+  unread_.push_back({known, device::DeferredValues(outcome.values)});
+  if (unread_.size() > AgreedFlags::kStepsLate) {
+    const DoneStep done = take_oldest();
+    if (hooks.read) hooks.read(done);
+  }
+  return agreed;
+}
+
+// The step, whose lack of memory becomes an error that says what to do.
+StepOutcome StepRunner::learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate) {
+  if (!before_steps_) before_steps_ = memory_use(parts_.device);
+  try {
+    const StepOutcome outcome = parts_.learner.step(images, noise, learning_rate, parts_.objective.weights_at(steps_done_));
+    completed_a_step_ = true;
+    return outcome;
+  } catch (const std::exception& error) {
+    if (!is_out_of_memory(error)) throw;
+    const config::Config& config = parts_.config;
+    const MemoryNeed need{model_bytes(config, parts_.learner.parameter_count(), parts_.plan.replicas_per_rank()), taken_by_steps(*before_steps_, memory_use(parts_.device)), completed_a_step_};
+    throw base::Failure(out_of_memory_text(error.what(), need, parts_.plan, config.distributed));
+  }
+}
+
+DoneStep StepRunner::take_oldest() {
+  DoneStep done = unread_.front().known;
+  done.values = step_values(unread_.front().values.get());
+  unread_.pop_front();
+  return done;
+}
+
+void StepRunner::read_all(const std::function<void(const DoneStep&)>& read) {
+  while (!unread_.empty()) read(take_oldest());
+}
+
+}  // namespace vae_dist::step
