@@ -44,7 +44,8 @@ class OutOfMemory(RunFolder):
         replicas, proposals = 1, []
         while True:
             done = self.limited(limit, f"of_{replicas}", f"distributed.replicas={replicas}")
-            if done.returncode == 0:
+            # Where the steps fit just so, what comes after them (a checkpoint's thread, an evaluation) may find nothing left.
+            if done.returncode == 0 or "step 2/2" in done.stderr:
                 break
             self.assertEqual(done.returncode, 3, done.stderr)
             self.assertRegex(done.stderr, r"vae_dist: out of memory: .*\nThe model takes \S+ .B with its gradients and optimizer; a replica of \d+ samples (needs more beside it than the|does not fit beside it)")
