@@ -1,8 +1,6 @@
 // The kinds of things that register themselves, and what the configuration has to know of each.
 #pragma once
 
-#include <cstdint>
-
 #include "base/registry.hpp"
 
 namespace vae_dist::base {
@@ -19,14 +17,7 @@ struct Network : Item {
   LatentKind latent = LatentKind::posterior;
 };
 
-/// `train.optimizer.name`; its own keys stand under `train.optimizer`.
-struct UpdateRule : Item {
-  std::function<std::int64_t(const std::any& settings)> moments;  ///< how many values it keeps of each parameter
-};
-
 /// Entries of `objective.regularisers`, each with `name` and its own keys.
-struct Regulariser : Item {
-  bool needs_encoder = true;
-};
+struct Regulariser : Item {};
 
 }  // namespace vae_dist::base

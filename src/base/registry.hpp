@@ -5,14 +5,15 @@
 //   struct CapsuleSettings {
 //     std::int64_t routings = 3;
 //   };
-//   const model::RegisteredNetwork registered({.name = "capsule_vae", .help = "capsules with dynamic routing", .own = base::own_keys<CapsuleSettings>([](base::Section& keys, CapsuleSettings& own) {
+//   const model::RegisteredNetwork registered({{.name = "capsule_vae", .help = "capsules with dynamic routing", .own = base::own_keys<CapsuleSettings>([](base::Section& keys, CapsuleSettings& own) {
 //     keys.key("routings", own.routings, "rounds of routing").at_least(1);
-//   })}, make_capsule_vae);
+//   })}}, make_capsule_vae);
 #pragma once
 
 #include <any>
 #include <functional>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,12 @@ class Registry {
     return found == items_.end() ? nullptr : &found->second;
   }
 
+  /// Throws std::logic_error where nobody registered it.
+  const Described& at(const std::string& name) const {
+    if (const Described* const found = find(name)) return *found;
+    throw std::logic_error("nobody has registered '" + name + "'");
+  }
+
   std::vector<std::string> names() const {
     std::vector<std::string> out;
     for (const auto& [name, item] : items_) out.push_back(name);
@@ -78,6 +85,13 @@ class Registry {
  private:
   std::map<std::string, Described> items_;
 };
+
+/// How the items of a kind are made, by name: beside their descriptions, as only their room knows what a maker takes and gives.
+template <typename Make>
+std::map<std::string, Make>& makers() {
+  static std::map<std::string, Make> all;
+  return all;
+}
 
 /// A configuration's settings of all items of a kind, also of those that it does not name.
 class ItemSettings {

@@ -91,9 +91,11 @@ void read_items(const YAML::Node& node, base::ItemList& list) {
       given.push_back(key_name);
       if (key_name == "name") continue;
       const auto key = std::find_if(keys.begin(), keys.end(), [&](const base::Key& each) { return each.name == key_name; });
-      std::vector<std::string> known = {"name"};
-      for (const base::Key& each : keys) known.push_back(each.name);
-      if (key == keys.end()) throw WrongType{"has an entry " + entry->item->name + " with an unknown key '" + key_name + "'; its keys are " + joined(known, ", ")};
+      if (key == keys.end()) {
+        std::vector<std::string> known = {"name"};
+        for (const base::Key& each : keys) known.push_back(each.name);
+        throw WrongType{"has an entry " + entry->item->name + " with an unknown key '" + key_name + "'; its keys are " + joined(known, ", ")};
+      }
       try {
         read_value(pair.second, *key);
       } catch (const WrongType& wrong) {

@@ -155,12 +155,16 @@ double validation_loss(const objective::Objective& objective, const objective::S
     for (const Evaluation::LogP& estimate : result.log_p)
       if (estimate.draws == draws) return -estimate.nats;
   const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
+  at::Tensor loss = scalar(result.loss);
+  // A point has no KL.
+  if (result.active_units) {
+    const objective::MeanKl kl{scalar(result.kld_nats), at::tensor(result.kld_per_dimension, at::kDouble)};
+    const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats};
+    loss = objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host);
+  }
   std::vector<at::Tensor> values;
   for (const double value : regularisers) values.push_back(scalar(value));
-  if (!result.active_units) return objective.regularised(scalar(result.loss), values).item<double>();  // a point has no KL
-  const objective::MeanKl kl{scalar(result.kld_nats), at::tensor(result.kld_per_dimension, at::kDouble)};
-  const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats};
-  return objective.regularised(objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host), values).item<double>();
+  return objective.regularised(loss, values).item<double>();
 }
 
 double levels_in_bits(const model::Likelihood& likelihood) {

@@ -8,16 +8,10 @@ namespace {
 constexpr std::int64_t kStepsAPoint = 20;
 constexpr std::int64_t kMostSteps = 1'000'000;  // the learning rate is constant
 
-// The data of a lesson lie in memory: their order is one over all samples.
-config::Config in_memory(config::Config config) {
-  config.data.shuffle_window_chunks = 0;
-  return config;
-}
-
 }  // namespace
 
 ShortTraining::ShortTraining(const config::Config& config, const data::SampleDataset& data, const device::DeviceChoice& device)
-    : config_(in_memory(config)),
+    : config_(config),
       data_(data),
       device_(device),
       objective_(step::resolve_objective(config, data.size(), data.shape())),

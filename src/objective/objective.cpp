@@ -28,8 +28,6 @@ at::Tensor times(double factor, const at::Tensor& on_device, const at::Tensor& x
 
 at::Tensor less(const at::Tensor& x, double number, const at::Tensor& on_device) { return on_device.defined() ? x - as_scalar_of(on_device, x) : x - number; }
 
-double image_values(const at::Tensor& x) { return static_cast<double>(x[0].numel()); }
-
 }  // namespace
 
 bool is_squared_error(const ObjectiveOptions& options, const model::LikelihoodOptions& likelihood) {
@@ -65,7 +63,7 @@ at::Tensor Objective::reduced(const model::LatentModel& model, const model::Deco
   const model::Likelihood& likelihood = model.likelihood();
   if (is_squared_error(options_, likelihood.options())) return model::Likelihood::squared_error(decoded, x);
   const at::Tensor nats = likelihood.negative_log(decoded, x).mean();
-  return options_.reduction == Reduction::sum ? nats : nats / image_values(x);
+  return shown(nats, x[0].numel());
 }
 
 bool Objective::is_charged_as_a_sum() const { return options_.capacity_gamma == 0 && options_.free_bits == 0; }
@@ -93,8 +91,6 @@ at::Tensor Objective::regularised(at::Tensor loss, const std::vector<at::Tensor>
   for (std::size_t i = 0; i < values.size(); ++i) loss = loss + options_.regularisers[i].weight * values[i];
   return loss;
 }
-
-double Objective::shown(double nats, std::int64_t values) const { return options_.reduction == Reduction::sum ? nats : nats / static_cast<double>(values); }
 
 LossTerms Objective::terms(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
   if (model.latent_kind() == base::LatentKind::none) return without_encoder(model, x, noise, replicas);
@@ -162,7 +158,7 @@ LossTerms Objective::without_encoder(model::LatentModel& model, const at::Tensor
   LossTerms out;
   const at::Tensor nats = -log_mean_exp(log_likelihoods).mean();
   // Averaged over pixels inside, the weights would be nearly uniform: only the value is divided.
-  out.loss = options_.reduction == Reduction::sum ? nats : nats / image_values(x);
+  out.loss = shown(nats, x[0].numel());
   out.reconstruction = out.loss;
   out.kld = at::zeros({}, x.options());
   const at::Tensor seen = log_likelihoods.detach();

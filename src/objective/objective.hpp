@@ -88,8 +88,11 @@ class Objective {
   /// The loss with the regularisers' weighted values added.
   at::Tensor regularised(at::Tensor loss, const std::vector<at::Tensor>& values) const;
 
-  /// A negative log-likelihood in nats per sample as the objective shows it: the same under `sum`, per value under `mean`. image_values: D.
-  double shown(double nats, std::int64_t image_values) const;
+  /// A negative log-likelihood in nats per sample, a number or a scalar tensor, as the objective shows it: the same under `sum`, per value under `mean`. image_values: D.
+  template <typename Nats>
+  Nats shown(const Nats& nats, std::int64_t image_values) const {
+    return options_.reduction == Reduction::sum ? nats : Nats(nats / static_cast<double>(image_values));
+  }
 
   /// -log p(x|z) ([B], nats) as the objective shows it: with the seed's Gaussian of fixed sigma under `mean` the squared error per value, else nats per
   /// value under `mean`, and nats under `sum`.

@@ -10,15 +10,10 @@ struct Weighted {
   std::any own;
 };
 
-std::map<std::string, MakeRegulariser>& makers() {
-  static std::map<std::string, MakeRegulariser> all;
-  return all;
-}
-
 }  // namespace
 
 RegisteredRegulariser::RegisteredRegulariser(base::Regulariser described, MakeRegulariser make) {
-  makers()[described.name] = std::move(make);
+  base::makers<MakeRegulariser>()[described.name] = std::move(make);
   const auto describe_own = described.own.describe;
   described.own.defaults = Weighted{1, described.own.defaults};
   described.own.describe = [describe_own](base::Section& keys, std::any& settings) {
@@ -36,7 +31,7 @@ std::vector<Regulariser> make_regularisers(const base::ItemList& listed) {
     const std::string& name = entry.item->name;
     const int count = ++seen[name];
     const auto& settings = entry.get<Weighted>();
-    out.push_back({count == 1 ? name : name + "_" + std::to_string(count), settings.weight, makers().at(name)(settings.own)});
+    out.push_back({count == 1 ? name : name + "_" + std::to_string(count), settings.weight, base::makers<MakeRegulariser>().at(name)(settings.own)});
   }
   return out;
 }

@@ -48,10 +48,8 @@ model::LikelihoodOptions likelihood_options(const config::Config& config, const 
 }
 
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config, const data::SampleShape& shape) {
-  const std::string& name = config.model.name;
-  const base::Network* const network = base::Registry<base::Network>::all().find(name);
-  const std::shared_ptr<model::LatentModel> model =
-      model::make_network(name, {network_options(config, shape), network ? config.model.own.of(*network) : std::any(), likelihood_options(config, shape)});
+  const base::Network& network = base::Registry<base::Network>::all().at(config.model.name);
+  const std::shared_ptr<model::LatentModel> model = model::make_network(network.name, {network_options(config, shape), config.model.own.of(network), likelihood_options(config, shape)});
   model::draw_initial_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == "fp64" ? at::kDouble : at::kFloat);
   model->use_bfloat16(config.train.precision == "bf16");
