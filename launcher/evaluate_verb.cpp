@@ -9,7 +9,7 @@
 #include "comm/agreement.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "inference/evaluation_options.hpp"
+#include "inference/evaluated_data.hpp"
 
 namespace vae_dist::launcher {
 namespace {

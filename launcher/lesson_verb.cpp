@@ -1,5 +1,6 @@
 #include <memory>
 
+#include "config/words.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
 #include "lesson/lesson.hpp"
@@ -30,11 +31,11 @@ void add_lesson_verb(CLI::App& app, VerbContext& context) {
       options->lesson.out = options->out;
       options->lesson.sizes.short_steps = std::max<std::int64_t>(20, options->lesson.sizes.long_steps / 5);
       config::DistributedConfig distributed;
-      distributed.device = options->compute.device;
+      distributed.device = config::from_word<config::Device>(options->compute.device);
       device::DeviceChoice device = run::choose_device(distributed, run::node_facts(context.world));
       options->lesson.threads = device.device.is_cuda() ? 1 : device.threads;
       device.threads = 1;  // of each training: the networks are so small that more threads wait for each other
-      run::apply_device(device, "fp32", /*reproducible=*/false);
+      run::apply_device(device, config::Precision::fp32, /*reproducible=*/false);
       lesson::write_lesson(options->lesson, device);
     });
   });

@@ -1,3 +1,4 @@
+#include "config/words.hpp"
 #include "launcher/model_options.hpp"
 
 #include "comm/agreement.hpp"
@@ -45,12 +46,12 @@ void add_compute_options(CLI::App& verb, ComputeOptions& compute) {
 
 c10::Device use_device(const ComputeOptions& compute, const comm::MpiWorld& world) {
   config::DistributedConfig wanted;
-  wanted.device = compute.device;
+  wanted.device = config::from_word<config::Device>(compute.device);
   if (compute.threads > 0) wanted.threads_per_rank = compute.threads;
   wanted.share_gpu = true;
   try {
     const device::DeviceChoice choice = run::choose_device(wanted, run::node_facts(world));
-    run::apply_device(choice, "fp32", /*reproducible=*/true);
+    run::apply_device(choice, config::Precision::fp32, /*reproducible=*/true);
     return choice.device;
   } catch (const base::BadInput& error) {
     throw base::BadInput(base::text("--device ", compute.device, ": ", error.what()));

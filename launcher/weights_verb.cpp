@@ -15,13 +15,14 @@ namespace {
 
 // What whoever loads the weights has to know: tensors do not tell it.
 std::string other_side(const inference::TrainedModel& trained) {
-  const std::string output = step::resolved_output(trained.config);
-  const char* layer = output == "tanh" ? "torch.nn.Tanh()" : output == "sigmoid" ? "torch.nn.Sigmoid()" : "torch.nn.Identity()";
+  const config::Output output = step::resolved_output(trained.config);
+  const bool is_tanh = output == config::Output::tanh;
+  const char* layer = is_tanh ? "torch.nn.Tanh()" : output == config::Output::sigmoid ? "torch.nn.Sigmoid()" : "torch.nn.Identity()";
   const auto& range = trained.config.data.range;
-  const bool has_their_names = trained.config.model.name == "vanilla_vae";
-  const std::string theirs = !has_their_names ? "" : output == "tanh" ? ", as PyTorch-VAE's class does" : base::text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
+  const bool has_their_names = trained.config.model.network.name == "vanilla_vae";
+  const std::string theirs = !has_their_names ? "" : is_tanh ? ", as PyTorch-VAE's class does" : base::text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
   return base::text("The other side's decoder must end in ", layer, theirs,
-              output == "identity" ? " (these are logits: their sigmoid is the picture)" : "", "; it sees images in [", range[0], ", ", range[1], "], [N, C, H, W]");
+              output == config::Output::identity ? " (these are logits: their sigmoid is the picture)" : "", "; it sees images in [", range[0], ", ", range[1], "], [N, C, H, W]");
 }
 
 void add_export(CLI::App& weights, VerbContext& context) {

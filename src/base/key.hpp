@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -16,6 +17,10 @@
 namespace vae_dist::base {
 
 class ItemList;
+
+/// How the configuration writes each value of an enum, in the order of its documentation.
+template <typename Value>
+using Words = std::vector<std::pair<std::string, Value>>;
 
 /// A value that is one of a few, each of which the configuration writes as a word: an enum, as a rule.
 class Choice {
@@ -31,9 +36,7 @@ class Choice {
 template <typename Value>
 class ChoiceOf : public Choice {
  public:
-  using Words = std::vector<std::pair<std::string, Value>>;
-
-  ChoiceOf(Value& value, Words words) : value_(value), words_(std::move(words)) {}
+  ChoiceOf(Value& value, Words<Value> words) : value_(value), words_(std::move(words)) {}
 
   std::vector<std::string> words() const override {
     std::vector<std::string> out;
@@ -56,7 +59,7 @@ class ChoiceOf : public Choice {
 
  private:
   Value& value_;
-  Words words_;
+  Words<Value> words_;
 };
 
 /// Where a key's value lives. The alternative is its type.
@@ -129,7 +132,7 @@ class Section {
 
   /// A value that is one of a few: keys.choice("reduction", objective.reduction, {{"mean", Reduction::mean}, {"sum", Reduction::sum}}, "...").
   template <typename Value>
-  Row choice(const std::string& name, Value& value, typename ChoiceOf<Value>::Words words, const std::string& meaning) {
+  Row choice(const std::string& name, Value& value, std::type_identity_t<Words<Value>> words, const std::string& meaning) {
     Key key;
     key.name = prefix_ + name;
     key.choice = std::make_shared<ChoiceOf<Value>>(value, std::move(words));

@@ -52,10 +52,19 @@ ItemList::Entry* ItemList::add(const std::string& name) {
   return &entries_.back();
 }
 
-std::vector<Key> ItemList::keys_of(Entry& entry) {
+std::vector<Key> own_keys_of(const Item& item, std::any& settings) {
   std::vector<Key> keys;
   Section own(keys, "");
-  if (entry.settings.has_value()) entry.item->own.describe(own, entry.settings);
+  if (settings.has_value()) item.own.describe(own, settings);
+  return keys;
+}
+
+std::vector<Key> ItemList::keys_of(Entry& entry) {
+  std::vector<Key> keys = own_keys_of(*entry.item, entry.settings);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto same = [&](const Key& other) { return other.name == keys[i].name; };
+    if (keys[i].name == "name" || std::any_of(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i), same)) end_of_double_registration(entry.item->name + "." + keys[i].name);
+  }
   return keys;
 }
 

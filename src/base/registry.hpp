@@ -79,6 +79,12 @@ class Registry {
     return out;
   }
 
+  std::vector<const Item*> items() const {
+    std::vector<const Item*> out;
+    for (const auto& [name, item] : items_) out.push_back(&item);
+    return out;
+  }
+
   auto begin() const { return items_.begin(); }
   auto end() const { return items_.end(); }
 
@@ -127,16 +133,34 @@ class ItemSettings {
   std::map<std::string, std::any> settings_;
 };
 
+/// A key's value that is the name of one registered item, with what the configuration says of each.
+template <typename Described>
+struct Chosen {
+  std::string name;
+  ItemSettings own = ItemSettings::defaults_of(Registry<Described>::all());
+
+  /// Throws std::logic_error where nobody registered the name, which the configuration's checks refuse.
+  const Described& item() const { return Registry<Described>::all().at(name); }
+  const std::any& settings() const { return own.of(item()); }
+
+  /// The settings of an item of the kind, chosen or not.
+  template <typename Settings>
+  Settings& settings_of(const std::string& item) {
+    return own.template get<Settings>(item);
+  }
+};
+
 /// Adds the own keys of all items of a registry to the table, each with the items that it counts for: those whose settings it belongs to. `section`: "model"; `chosen`: the value of the key
-/// that names one of them, `section`.name, which outlives the keys. Keys of different settings must differ in name: a second one ends the program as a double registration does.
+/// that names one of them (`chosen_key`: "model.name"), which outlives the keys. Keys of different settings must differ in name: a second one ends the program as a double registration does.
 void add_own_keys(std::vector<Key>& keys, const std::string& section, const std::string& chosen_key, const std::string& chosen, const std::vector<const Item*>& items, ItemSettings& settings);
 
 template <typename Described>
-void add_own_keys(std::vector<Key>& keys, const std::string& section, const std::string& chosen_key, const std::string& chosen, const Registry<Described>& registry, ItemSettings& settings) {
-  std::vector<const Item*> items;
-  for (const auto& [name, item] : registry) items.push_back(&item);
-  add_own_keys(keys, section, chosen_key, chosen, items, settings);
+void add_own_keys(std::vector<Key>& keys, const std::string& section, const std::string& chosen_key, Chosen<Described>& chosen) {
+  add_own_keys(keys, section, chosen_key, chosen.name, Registry<Described>::all().items(), chosen.own);
 }
+
+/// The own keys of an item, without a prefix, bound to its `settings`, which outlive them.
+std::vector<Key> own_keys_of(const Item& item, std::any& settings);
 
 /// A key's value that is a list of registered items, each with keys of its own: [{name: code_l2, weight: 0.001}]. The same item may stand there twice.
 class ItemList {

@@ -16,10 +16,10 @@ constexpr int kRepetitions = 8, kProductsAtOnce = 4;
 
 }  // namespace
 
-double matrix_product_peak(c10::Device device, const std::string& precision) {
+double matrix_product_peak(c10::Device device, config::Precision precision) {
   const at::NoGradGuard no_grad;
   const std::int64_t size = device.is_cpu() ? kSizeOnCpu : kSizeOnGpu;
-  const at::ScalarType type = precision == "bf16" ? at::kBFloat16 : precision == "fp64" ? at::kDouble : at::kFloat;
+  const at::ScalarType type = precision == config::Precision::bf16 ? at::kBFloat16 : precision == config::Precision::fp64 ? at::kDouble : at::kFloat;
   const at::Tensor a = at::ones({size, size}, at::TensorOptions().dtype(type).device(device)), b = at::ones_like(a);
   at::Tensor out = at::mm(a, b);
 

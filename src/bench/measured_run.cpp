@@ -6,16 +6,16 @@
 
 namespace vae_dist::bench {
 
-MeasuredRun::MeasuredRun(const std::string& config_file, const std::vector<std::string>& overrides, bool exchange, const comm::MpiWorld& world, comm::HostCommunicator& host)
-    : config_(run::set_up_config(config_file, overrides, host)),
+MeasuredRun::MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& world, comm::HostCommunicator& host)
+    : config_(run::set_up_config(wanted.file, wanted.overrides, host)),
       flags_comm_(host.duplicate()),
       alone_(comm::make_self_communicator()),
       run_(run::prepare_run(config_, world, host)),
       // A rank that trains by itself is a world of one.
-      learner_(config_, data().shape(), exchange ? plan() : step::ReplicaPlan{plan().samples_per_rank(), plan().replicas_per_rank(), 1, 0}, device(), exchange ? host : *alone_, collectives_) {
-  if (exchange) learner_.replicate(host);
-  runner_.emplace(step::StepRunnerParts{.config = config_, .train = data(), .plan = plan(), .objective = run_.objective, .learning_rate = run_.rates, .device = device().device, .learner = learner_, .host = host,
-                                         .flags = *flags_comm_, .node = *run_.data.node},
+      learner_({config_, data().shape(), wanted.exchange ? plan() : step::ReplicaPlan{plan().samples_per_rank(), plan().replicas_per_rank(), 1, 0}, device()}, wanted.exchange ? host : *alone_, collectives_) {
+  if (wanted.exchange) learner_.replicate(host);
+  runner_.emplace(step::StepRunnerParts{.config = config_, .train = data(), .plan = plan(), .objective = run_.objective, .learning_rate = run_.rates, .device = device().device, .learner = learner_,
+                                        .ranks = {.host = host, .flags = *flags_comm_, .node = *run_.data.node}},
                   0);
 }
 

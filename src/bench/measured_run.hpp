@@ -19,15 +19,22 @@ struct Laps {
   std::vector<double> step, data_wait, allreduce_wait;
 };
 
+/// Which configuration is measured.
+struct MeasuredConfig {
+  std::string file;
+  std::vector<std::string> overrides = {};
+  bool exchange = true;  ///< false: each rank trains by itself on its part of the batch
+};
+
 class MeasuredRun {
  public:
-  /// exchange false: each rank trains by itself on its part of the batch. Throws AgreedError for bad input. A collective; `host` outlives the run.
-  MeasuredRun(const std::string& config_file, const std::vector<std::string>& overrides, bool exchange, const comm::MpiWorld& world, comm::HostCommunicator& host);
+  /// Throws AgreedError for bad input. A collective; `host` outlives the run.
+  MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& world, comm::HostCommunicator& host);
 
   const config::Config& config() const { return config_; }
   const step::ReplicaPlan& plan() const { return run_.plan; }
   const device::DeviceChoice& device() const { return run_.device; }
-  const parallel::GradientReducer& reducer() const { return learner_.reducer(); }
+  const step::Learner& learner() const { return learner_; }
   const comm::CollectiveLog& collectives() const { return collectives_; }
   const data::SampleDataset& data() const { return run_.data.train; }
 

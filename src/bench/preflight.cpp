@@ -79,9 +79,9 @@ Preflight run_preflight(const std::string& config_file, const std::vector<std::s
   double read = 0, operations = 0;
   Preflight out;
   {
-    MeasuredRun run(config_file, streamed, /*exchange=*/true, world, *host);
+    MeasuredRun run({config_file, streamed}, world, *host);
     run.steps(1);  // the whole path once
-    for (const parallel::Bucket& bucket : run.reducer().buckets()) out.all_reduce_bytes += static_cast<double>(bucket.count) * sizeof(float);
+    for (const parallel::Bucket& bucket : run.learner().buckets()) out.all_reduce_bytes += static_cast<double>(bucket.count) * sizeof(float);
     host->barrier();
     operations = matrix_product_peak(run.device().device, run.config().train.precision);
     host->barrier();

@@ -90,7 +90,7 @@ void fit_model(Scaling& scaling) {
 
 // From the log of the last step: a bucket starts as soon as it is ready, the last one at the end of backward.
 std::vector<ReadyBucket> ready_buckets(const MeasuredRun& run, double backward_seconds) {
-  const std::vector<parallel::Bucket>& plan = run.reducer().buckets();
+  const std::vector<parallel::Bucket> plan = run.learner().buckets();
   std::vector<base::Seconds> since;
   for (const comm::CollectiveLog::Entry& entry : run.collectives().entries())
     if (entry.what.starts_with("gradients: bucket ")) since.push_back(entry.since_start);
@@ -128,7 +128,7 @@ std::vector<ScalingPoint> predict(const Scaling& scaling) {
 
 Scaling predict_scaling(const ScalingRequest& request, const comm::MpiWorld& world) {
   const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
-  MeasuredRun run(request.config_file, request.overrides, /*exchange=*/true, world, *host);
+  MeasuredRun run({request.config_file, request.overrides}, world, *host);
   Scaling scaling;
   scaling.ranks = world.size();
   scaling.links = request.links;

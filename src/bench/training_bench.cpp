@@ -13,6 +13,7 @@
 #include "bench/step_profile.hpp"
 #include "bench/step_trace.hpp"
 #include "comm/agreement.hpp"
+#include "config/words.hpp"
 
 namespace vae_dist::bench {
 namespace {
@@ -40,10 +41,10 @@ double operations_of_a_step(MeasuredRun& run, comm::HostCommunicator& host) {
 
 BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& world) {
   const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
-  MeasuredRun run(request.config_file, request.overrides, request.exchange, world, *host);
+  MeasuredRun run({request.config_file, request.overrides, request.exchange}, world, *host);
   BenchResult result;
-  result.model = run.config().model.name;
-  result.precision = run.config().train.precision;
+  result.model = run.config().model.network.name;
+  result.precision = config::word(run.config().train.precision);
   result.device = run::describe_device(run.device());
   result.ranks = world.size();
   result.global_batch = run.plan().global_batch;
@@ -75,7 +76,7 @@ BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& wo
   result.operations_per_step = operations_of_a_step(run, *host);
   if (request.profile) result.parts = parts_of_a_step(run, request.steps, *host);
   host->barrier();
-  result.peak_operations_per_second = sum_over_ranks(*host, matrix_product_peak(run.device().device, result.precision));
+  result.peak_operations_per_second = sum_over_ranks(*host, matrix_product_peak(run.device().device, run.config().train.precision));
   return result;
 }
 

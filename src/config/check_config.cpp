@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "base/text.hpp"
-#include "config/check_objective.hpp"
+#include "config/words.hpp"
 #include "config/scalar_text.hpp"
 
 namespace vae_dist::config {
@@ -114,10 +114,10 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
   }
   if (config.data.validation.fraction && !config.data.validation.file.empty())
     return Contradiction{{"data.validation.fraction", "data.validation.file"}, "data.validation.fraction holds out training rows instead of a data.validation.file; keep one"};
-  if (config.data.dequantize != "none" && config.data.binarize != "none")
+  if (config.data.dequantize != Dequantize::none && config.data.binarize != Binarize::none)
     return Contradiction{{"data.dequantize", "data.binarize"}, "data.dequantize is for grey levels, of which data.binarize leaves none; set one of them to none"};
   const ScheduleConfig& schedule = config.train.schedule;
-  if (schedule.name == "step" && schedule.milestones.empty()) {
+  if (schedule.name == RateSchedule::step && schedule.milestones.empty()) {
     return Contradiction{{"train.schedule.milestones", "train.schedule.name"},
                          "train.schedule.name is step, which needs train.schedule.milestones, e.g. [30, 60]"};
   }
@@ -130,22 +130,22 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
                          base::text("train.global_batch is ", config.train.global_batch, ", which distributed.replicas, ", *replicas,
                               ", does not divide; make it a multiple, or set train.batch_per_replica instead")};
   }
-  if (config.distributed.device == "cpu" && config.distributed.backend == "nccl") {
+  if (config.distributed.device == Device::cpu && config.distributed.backend == Backend::nccl) {
     return Contradiction{{"distributed.backend", "distributed.device"},
                          "distributed.backend is nccl, which needs a GPU, but distributed.device is cpu; set distributed.backend to mpi or auto"};
   }
-  if (config.train.cuda_graph.value_or(false) && config.distributed.device == "cpu") {
+  if (config.train.cuda_graph.value_or(false) && config.distributed.device == Device::cpu) {
     return Contradiction{{"train.cuda_graph", "distributed.device"},
                          "train.cuda_graph is true, which needs a GPU, but distributed.device is cpu; set train.cuda_graph to auto"};
   }
-  if (config.distributed.compress != "none" && config.distributed.reproducible) {
+  if (config.distributed.compress != Compress::none && config.distributed.reproducible) {
     return Contradiction{{"distributed.compress", "distributed.reproducible"},
-                         base::text("distributed.compress is ", config.distributed.compress, ", which rounds what each rank sends, so that the bits depend on the number of ranks; "
+                         base::text("distributed.compress is ", word(config.distributed.compress), ", which rounds what each rank sends, so that the bits depend on the number of ranks; "
                               "distributed.reproducible promises that they do not: set distributed.compress to none, or distributed.reproducible to false")};
   }
-  if (config.distributed.compress != "none" && config.train.precision == "fp64") {
+  if (config.distributed.compress != Compress::none && config.train.precision == Precision::fp64) {
     return Contradiction{{"distributed.compress", "train.precision"},
-                         base::text("distributed.compress is ", config.distributed.compress, ", which rounds away the digits that train.precision fp64 computes; set distributed.compress to none")};
+                         base::text("distributed.compress is ", word(config.distributed.compress), ", which rounds away the digits that train.precision fp64 computes; set distributed.compress to none")};
   }
   return std::nullopt;
 }

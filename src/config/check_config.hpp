@@ -19,6 +19,9 @@ struct Contradiction {
   std::string message;
 };
 
+/// The first contradiction among model, objective and what the model sees of the data (check_objective.cpp); empty: none.
+std::optional<Contradiction> find_contradiction_in_objective(const Config& config);
+
 /// The first contradiction in `config` that shows without the dataset and the number of ranks.
 std::optional<Contradiction> find_contradiction(const Config& config);
 

@@ -1,34 +1,35 @@
-#include "config/check_objective.hpp"
-
+// Objectives that have no meaning.
 #include "base/text.hpp"
-#include "config/kld_weight_rule.hpp"
+#include "config/check_config.hpp"
+#include "config/words.hpp"
 
 namespace vae_dist::config {
 namespace {
 
 std::optional<Contradiction> in_likelihood(const Config& config) {
   const ObjectiveConfig& objective = config.objective;
-  if (objective.likelihood == "bernoulli") {
-    if (config.model.output != "auto" && config.model.output != "identity")
-      return Contradiction{{"model.output", "objective.likelihood"},
-                           base::text("model.output is ", config.model.output, ", but objective.likelihood bernoulli takes logits; set model.output to auto")};
-    if (config.data.range[0] < 0)
-      return Contradiction{{"data.range", "objective.likelihood"}, "objective.likelihood is bernoulli, whose values lie in [0, 1]; set data.range to [0, 1]"};
-  }
-  if (objective.likelihood == "discretized_logistic" && (config.data.binarize != "none" || config.data.dequantize != "none"))
-    return Contradiction{{"objective.likelihood", config.data.binarize != "none" ? "data.binarize" : "data.dequantize"},
-                         base::text("objective.likelihood is discretized_logistic, which needs the 256 levels of bytes, but data.", config.data.binarize != "none" ? "binarize" : "dequantize",
-                              " leaves none; set it to none")};
-  if (latent_kind(config.model) == base::LatentKind::none && objective.likelihood == "gaussian" && objective.variance == "optimal")
-    return Contradiction{{"objective.variance", "model.name"},
-                         "objective.variance is optimal, the error of each image's own reconstruction, which decoder_only has none of; use fixed, learned or predicted"};
+  const base::LikelihoodTraits likelihood = likelihood_traits(objective);
+  const std::string& name = objective.likelihood.name;
+  if (likelihood.takes_logits && config.model.output != Output::automatic && config.model.output != Output::identity)
+    return Contradiction{{"model.output", "objective.likelihood"},
+                         base::text("model.output is ", word(config.model.output), ", but objective.likelihood ", name, " takes logits; set model.output to auto")};
+  if (likelihood.support == base::Support::zero_or_one && config.data.range[0] < 0)
+    return Contradiction{{"data.range", "objective.likelihood"}, base::text("objective.likelihood is ", name, ", whose values lie in [0, 1]; set data.range to [0, 1]")};
+  const bool binarizes = config.data.binarize != Binarize::none;
+  if (likelihood.support == base::Support::byte_levels && (binarizes || config.data.dequantize != Dequantize::none))
+    return Contradiction{{"objective.likelihood", binarizes ? "data.binarize" : "data.dequantize"},
+                         base::text("objective.likelihood is ", name, ", which needs the 256 levels of bytes, but data.", binarizes ? "binarize" : "dequantize", " leaves none; set it to none")};
+  if (latent_kind(config.model) == base::LatentKind::none && likelihood.follows_error)
+    return Contradiction{{"objective.variance", "objective.likelihood", "model.name"},
+                         base::text("objective.likelihood ", name, " follows, as it is set here, the error of each image's own reconstruction, which ", config.model.network.name,
+                                    " has none of; let objective.variance be fixed, learned or predicted")};
   return std::nullopt;
 }
 
 std::optional<Contradiction> in_schedules(const ObjectiveConfig& objective) {
-  if (objective.beta.schedule == "linear" && !objective.beta.steps)
+  if (objective.beta.schedule == BetaSchedule::linear && !objective.beta.steps)
     return Contradiction{{"objective.beta.steps", "objective.beta.schedule"}, "objective.beta.schedule is linear, which needs objective.beta.steps"};
-  if (objective.beta.schedule == "cyclical" && !objective.beta.period_steps)
+  if (objective.beta.schedule == BetaSchedule::cyclical && !objective.beta.period_steps)
     return Contradiction{{"objective.beta.period_steps", "objective.beta.schedule"}, "objective.beta.schedule is cyclical, which needs objective.beta.period_steps"};
   if (objective.capacity.gamma && (!objective.capacity.max_nats || !objective.capacity.steps))
     return Contradiction{{"objective.capacity.gamma"}, "objective.capacity.gamma needs objective.capacity.max_nats and objective.capacity.steps beside it"};
@@ -38,10 +39,10 @@ std::optional<Contradiction> in_schedules(const ObjectiveConfig& objective) {
 std::optional<Contradiction> in_importance_samples(const ObjectiveConfig& objective) {
   if (objective.importance_samples == 1) return std::nullopt;
   const std::string subject = base::text("objective.importance_samples is ", objective.importance_samples, ", which trains the importance-weighted bound in nats; ");
-  if (objective.reduction != "sum") return Contradiction{{"objective.importance_samples", "objective.reduction"}, subject + "set objective.reduction to sum"};
-  if (kld_weight_rule(objective) != "elbo")
+  if (objective.reduction != Reduction::sum) return Contradiction{{"objective.importance_samples", "objective.reduction"}, subject + "set objective.reduction to sum"};
+  if (kld_weight_rule(objective) != KldWeightRule::elbo)
     return Contradiction{{"objective.importance_samples", "objective.kld_weight.rule"}, subject + "set objective.kld_weight.rule to elbo"};
-  if (objective.beta.schedule != "constant" || objective.beta.value != 1)
+  if (objective.beta.schedule != BetaSchedule::constant || objective.beta.value != 1)
     return Contradiction{{"objective.importance_samples", "objective.beta.value"}, subject + "it has no beta: leave objective.beta at constant 1"};
   if (objective.free_bits > 0) return Contradiction{{"objective.importance_samples", "objective.free_bits"}, subject + "it has no free bits: set objective.free_bits to 0"};
   if (!objective.regularisers.entries().empty())

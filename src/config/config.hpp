@@ -1,5 +1,5 @@
 // The configuration as plain structs. Key `train.global_batch` of the YAML file is `Config::train.global_batch` here; what each key
-// means, its range and its default's wording stand in key_table.cpp, and only there. An empty optional is `null` or `auto`.
+// means, its range and its default's wording stand in the keys_*.cpp, and only there. An empty optional is `null` or `auto`; how the values of an enum are written stands in words.cpp.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log.hpp"
 #include "base/registered_kinds.hpp"
 
 namespace vae_dist::config {
@@ -17,26 +18,32 @@ struct RunConfig {
   std::int64_t seed = 1265;
 };
 
+enum class Activation { leaky_relu, relu, tanh, silu };
+enum class Output { automatic, sigmoid, tanh, identity };
+
 struct ModelConfig {
-  std::string name = "vanilla_vae";
+  base::Chosen<base::Network> network{"vanilla_vae"};
   std::int64_t latent_dim = 128;
   std::vector<std::int64_t> hidden_dims = {32, 64, 128, 256, 512};
-  std::string activation = "leaky_relu";
-  std::string output = "auto";
-  base::ItemSettings own = base::ItemSettings::defaults_of(base::Registry<base::Network>::all());  ///< what single networks have keys for
+  Activation activation = Activation::leaky_relu;
+  Output output = Output::automatic;
 };
 
 /// What the network that the configuration names learns about each x.
 base::LatentKind latent_kind(const ModelConfig& model);
 
+enum class KldWeightRule { automatic, reference, batch_over_dataset, fixed, elbo };
+
 struct KldWeightConfig {
-  std::string rule = "auto";
+  KldWeightRule rule = KldWeightRule::automatic;
   double weight = 0.00025;
   std::int64_t batch = 64;
 };
 
+enum class BetaSchedule { constant, linear, cyclical };
+
 struct BetaConfig {
-  std::string schedule = "constant";
+  BetaSchedule schedule = BetaSchedule::constant;
   double value = 1.0;
   double from = 0.0;
   double to = 1.0;
@@ -51,11 +58,11 @@ struct CapacityConfig {
   std::optional<std::int64_t> steps;
 };
 
+enum class Reduction { mean, sum };
+
 struct ObjectiveConfig {
-  std::string likelihood = "gaussian";
-  std::string variance = "fixed";
-  double sigma = 1.0;
-  std::string reduction = "mean";
+  base::Chosen<base::Likelihood> likelihood{"gaussian"};
+  Reduction reduction = Reduction::mean;
   KldWeightConfig kld_weight;
   BetaConfig beta;
   double free_bits = 0.0;
@@ -64,6 +71,12 @@ struct ObjectiveConfig {
   std::int64_t prior_samples = 64;
   base::ItemList regularisers = base::ItemList::of(base::Registry<base::Regulariser>::all());
 };
+
+/// Of the likelihood that the configuration names, under its settings.
+base::LikelihoodTraits likelihood_traits(const ObjectiveConfig& objective);
+
+/// `objective.kld_weight.rule` with `auto` resolved: `reference` for the seed's objective (a Gaussian of fixed sigma under `mean`), else `elbo`.
+KldWeightRule kld_weight_rule(const ObjectiveConfig& objective);
 
 /// `data.train` and `data.validation`.
 struct SourceConfig {
@@ -76,43 +89,51 @@ struct SourceConfig {
   std::optional<double> fraction;    // validation only: this share of the training rows
 };
 
+enum class Binarize { none, threshold, dynamic, fixed };
+enum class Dequantize { none, uniform };
+enum class Cache { automatic, memory, stream };
+
 struct DataConfig {
   SourceConfig train;
   SourceConfig validation;  // `file` and `fraction` empty: no validation
   std::vector<double> range = {0.0, 1.0};
-  std::string binarize = "none";
-  std::string dequantize = "none";
+  Binarize binarize = Binarize::none;
+  Dequantize dequantize = Dequantize::none;
   std::optional<std::int64_t> crop;
   std::optional<std::int64_t> resize;
   bool horizontal_flip = false;
-  std::string cache = "auto";
+  Cache cache = Cache::automatic;
   std::optional<std::int64_t> shuffle_window_chunks;
   std::int64_t prefetch_batches = 3;
   std::optional<std::int64_t> reader_threads;
 };
 
 struct OptimizerConfig {
-  std::string name = "adam";
+  base::Chosen<base::UpdateRule> rule{"adam"};
   double learning_rate = 0.001;
-  std::vector<double> betas = {0.9, 0.999};
-  double epsilon = 1.0e-8;
   double weight_decay = 0.0;
-  double momentum = 0.0;
 };
 
+enum class RateSchedule { constant, exponential, cosine, step };
+enum class ScheduleUnit { epoch, step };
+
 struct ScheduleConfig {
-  std::string name = "constant";
+  RateSchedule name = RateSchedule::constant;
   std::int64_t warmup_steps = 0;
   double gamma = 0.95;
-  std::string per = "epoch";
+  ScheduleUnit per = ScheduleUnit::epoch;
   double final_learning_rate = 0.0;
   std::vector<std::int64_t> milestones;
 };
 
+enum class StopMetric { validation_loss, validation_reconstruction_loss, validation_mse };
+
 struct EarlyStopConfig {
   std::optional<std::int64_t> patience;
-  std::string metric = "validation_loss";
+  StopMetric metric = StopMetric::validation_loss;
 };
+
+enum class Precision { fp64, fp32, tf32, bf16 };
 
 struct TrainConfig {
   std::int64_t epochs = 100;
@@ -120,6 +141,7 @@ struct TrainConfig {
   std::int64_t global_batch = 64;
   std::optional<std::int64_t> batch_per_replica;
   OptimizerConfig optimizer;
+  std::vector<std::string> freeze;
   std::optional<std::int64_t> learning_rate_batch;
   ScheduleConfig schedule;
   std::optional<double> gradient_clip_norm;
@@ -127,20 +149,25 @@ struct TrainConfig {
   std::int64_t max_skipped_steps = 20;
   std::optional<double> ema_decay;
   EarlyStopConfig early_stop;
-  std::string precision = "fp32";
+  Precision precision = Precision::fp32;
   bool channels_last = true;
   std::optional<bool> cuda_graph;  // empty: auto
 };
 
+enum class Device { automatic, cuda, cpu };
+enum class Backend { automatic, nccl, mpi };
+enum class BatchNorm { local, sync };
+enum class Compress { none, bf16 };
+
 struct DistributedConfig {
-  std::string device = "auto";
-  std::string backend = "auto";
+  Device device = Device::automatic;
+  Backend backend = Backend::automatic;
   std::optional<std::int64_t> replicas;
-  std::string batch_norm = "local";
+  BatchNorm batch_norm = BatchNorm::local;
   bool reproducible = false;
   double first_bucket_mib = 1;
   double bucket_mib = 25;
-  std::string compress = "none";
+  Compress compress = Compress::none;
   std::optional<std::int64_t> threads_per_rank;  // empty: auto
   double timeout_s = 600;
   double slow_timeout_s = 3600;
@@ -154,6 +181,14 @@ struct CheckpointConfig {
   std::int64_t keep_best = 1;
   std::string resume = "auto";
 };
+
+/// What `checkpoint.resume` asks for.
+enum class Resume {
+  automatic,  ///< the run's newest checkpoint
+  never,
+  place,      ///< the checkpoint or the run that it names
+};
+Resume resume_of(const CheckpointConfig& checkpoint);
 
 struct EvaluateConfig {
   std::int64_t every_epochs = 1;
@@ -170,13 +205,13 @@ struct PicturesConfig {
 
 struct LogConfig {
   std::int64_t every_steps = 50;
-  std::string level = "info";
+  log::Level level = log::Level::info;
 };
 
 struct MetricsConfig {
   std::optional<std::int64_t> port = 19400;  // empty: null, no exporter
-  std::string address = "auto";
-  std::string service_discovery = "auto";
+  std::optional<std::string> address;            // empty: auto
+  std::optional<std::string> service_discovery;  // empty: auto
   std::optional<std::string> push_gateway;
 };
 

@@ -48,7 +48,8 @@ std::vector<std::string> matching_files(const std::string& pattern) {
 void expand_paths(Config& config) {
   config.data.train.file = expanded(config.data.train.file);
   config.data.validation.file = expanded(config.data.validation.file);
-  for (std::string* place : {&config.run.directory, &config.checkpoint.resume, &config.metrics.service_discovery}) *place = with_home(*place);
+  for (std::string* place : {&config.run.directory, &config.checkpoint.resume}) *place = with_home(*place);
+  if (config.metrics.service_discovery) config.metrics.service_discovery = with_home(*config.metrics.service_discovery);
 }
 
 }  // namespace vae_dist::config

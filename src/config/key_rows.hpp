@@ -6,6 +6,7 @@
 #include "base/key.hpp"
 #include "base/registry.hpp"
 #include "config/config.hpp"
+#include "config/words.hpp"
 
 namespace vae_dist::config {
 

@@ -31,14 +31,12 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
 
   base::Section section(keys, "data");
   section.key("range", data.range, "what the model sees").one_of({"[0, 1]", "[-1, 1]"}).entries(2);
-  section.key("binarize", data.binarize, "dynamic: Bernoulli by intensity, new every epoch; fixed: the same every epoch")
-      .one_of({"none", "threshold", "dynamic", "fixed"});
-  section.key("dequantize", data.dequantize, "uniform: noise of one grey level, for continuous densities").one_of({"none", "uniform"});
+  section.choice("binarize", data.binarize, words_of(data.binarize), "dynamic: Bernoulli by intensity, new every epoch; fixed: the same every epoch");
+  section.choice("dequantize", data.dequantize, words_of(data.dequantize), "uniform: noise of one grey level, for continuous densities");
   section.key("crop", data.crop, "centre crop, pixels, before resize").at_least(1).at_most(1 << 20);
   section.key("resize", data.resize, "square size in pixels, by averaging areas").at_least(1).at_most(1 << 16);
   section.key("horizontal_flip", data.horizontal_flip, "each image mirrored with probability 1/2, by the seed, new every epoch");
-  section.key("cache", data.cache, "memory: decoded once a node; stream: chunk by chunk; auto: memory if it fits in half of what is free")
-      .one_of({"auto", "memory", "stream"}).may_change();
+  section.choice("cache", data.cache, words_of(data.cache), "memory: decoded once a node; stream: chunk by chunk; auto: memory if it fits in half of what is free").may_change();
   section.key("shuffle_window_chunks", data.shuffle_window_chunks, "chunks shuffled together; 0: all samples; auto: 0 in memory, else what 64 MiB hold; kept from the first start")
       .at_least(0).empty_is("auto");
   section.key("prefetch_batches", data.prefetch_batches, "batches read ahead of the step").at_least(1).at_most(10000).may_change();

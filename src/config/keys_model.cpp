@@ -1,17 +1,35 @@
 // The keys of run, model and objective: what is trained.
 #include "config/key_rows.hpp"
 #include "config/key_table.hpp"
-#include "config/kld_weight_rule.hpp"
 #include "config/scalar_text.hpp"
 
 namespace vae_dist::config {
 
 base::LatentKind latent_kind(const ModelConfig& model) {
-  const base::Network* const network = base::Registry<base::Network>::all().find(model.name);
+  const base::Network* const network = base::Registry<base::Network>::all().find(model.network.name);
   return network ? network->latent : base::LatentKind::posterior;  // a name that nobody registered is refused where it is read
 }
 
+base::LikelihoodTraits likelihood_traits(const ObjectiveConfig& objective) {
+  const base::Likelihood* const likelihood = base::Registry<base::Likelihood>::all().find(objective.likelihood.name);
+  return likelihood ? likelihood->traits_of(objective.likelihood.own.of(*likelihood)) : base::LikelihoodTraits();
+}
+
+KldWeightRule kld_weight_rule(const ObjectiveConfig& objective) {
+  if (objective.kld_weight.rule != KldWeightRule::automatic) return objective.kld_weight.rule;
+  const bool seeds_own = likelihood_traits(objective).fixed_sigma && objective.reduction == Reduction::mean;
+  return seeds_own ? KldWeightRule::reference : KldWeightRule::elbo;
+}
+
 namespace {
+
+// "gaussian: a normal distribution; ..."
+template <typename Described>
+std::string what_there_is() {
+  std::vector<std::string> known;
+  for (const auto& [name, item] : base::Registry<Described>::all()) known.push_back(name + ": " + item.help);
+  return joined(known, "; ");
+}
 
 // "decoder_only"
 std::string networks_with(base::LatentKind latent) {
@@ -44,14 +62,13 @@ void add_run_keys(std::vector<base::Key>& keys, RunConfig& run) {
 
 void add_model_keys(std::vector<base::Key>& keys, ModelConfig& model) {
   base::Section section(keys, "model");
-  section.key("name", model.name, "the network; image size and channels come from the dataset")
+  section.key("name", model.network.name, "the network; image size and channels come from the dataset")
       .one_of(base::Registry<base::Network>::all().names());
   section.key("latent_dim", model.latent_dim, "latent dimensions").at_least(1).at_most(1 << 20);
   section.key("hidden_dims", model.hidden_dims, "one entry a level: channels (or units, for mlp_vae)").at_least(1).at_most(1 << 20);
-  section.key("activation", model.activation, "after each hidden level").one_of({"leaky_relu", "relu", "tanh", "silu"});
-  section.key("output", model.output, "auto is sigmoid for range [0, 1], tanh for [-1, 1], identity for logits")
-      .one_of({"auto", "sigmoid", "tanh", "identity"});
-  base::add_own_keys(keys, "model", "model.name", model.name, base::Registry<base::Network>::all(), model.own);
+  section.choice("activation", model.activation, words_of(model.activation), "after each hidden level");
+  section.choice("output", model.output, words_of(model.output), "auto is sigmoid for range [0, 1], tanh for [-1, 1], identity for logits");
+  base::add_own_keys(keys, "model", "model.name", model.network);
 }
 
 void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
@@ -62,52 +79,43 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
   const std::string vaes = "model.name is a VAE";
   const std::string weighted = "model.name is a VAE without objective.capacity";
   base::Section section(keys, "objective");
-  section.key("likelihood", objective.likelihood, "bernoulli takes logits; discretized_logistic has one learned log-scale a channel")
-      .one_of({"gaussian", "bernoulli", "discretized_logistic"});
-  section.key("variance", objective.variance,
-              "gaussian: learned is one log sigma; optimal is sigma^2 = the replica's MSE, a running value is kept for evaluation; "
-              "predicted is the decoder's log sigma^2 per pixel, clamped at -6")
-      .one_of({"fixed", "learned", "optimal", "predicted"})
-      .counts_when("objective.likelihood is gaussian", [&objective] { return objective.likelihood == "gaussian"; });
-  section.key("sigma", objective.sigma, "variance fixed, in data units; enters `sum`, the ELBO and log p, not `mean`, which is PyTorch-VAE's").at_least(1e-15).at_most(1e15)
-      .counts_when("objective.likelihood is gaussian and its variance fixed", [&objective] { return objective.likelihood == "gaussian" && objective.variance == "fixed"; });
-  section.key("reduction", objective.reduction,
-              "mean of the squared error over batch and pixels (as PyTorch-VAE has it), or sum over pixels and mean over batch with all constants (nats)")
-      .one_of({"mean", "sum"});
+  section.key("likelihood", objective.likelihood.name, "p(x|z). " + what_there_is<base::Likelihood>()).one_of(base::Registry<base::Likelihood>::all().names());
+  base::add_own_keys(keys, "objective", "objective.likelihood", objective.likelihood);
+  section.choice("reduction", objective.reduction, words_of(objective.reduction),
+              "mean of the squared error over batch and pixels (as PyTorch-VAE has it), or sum over pixels and mean over batch with all constants (nats)");
 
   KldWeightConfig& kld_weight = objective.kld_weight;
   base::Section weight(keys, "objective.kld_weight");
-  weight.key("rule", kld_weight.rule,
+  weight.choice("rule", kld_weight.rule, words_of(kld_weight.rule),
              "M_N: weight * global_batch / batch for reference, global_batch / training samples for batch_over_dataset, weight for fixed; "
              "for elbo, the exact bound, 1 with sum and 1 / (C*H*W) with mean; auto: reference for gaussian/fixed/mean, elbo for everything else")
-      .one_of({"auto", "reference", "batch_over_dataset", "fixed", "elbo"})
       .counts_when(weighted, weighs_kld);
   weight.key("weight", kld_weight.weight, "reference: the weight tuned at `batch` (PyTorch-VAE's present one); fixed: M_N").at_least(0)
       .counts_when("objective.kld_weight.rule is reference or fixed", [&objective, weighs_kld] {
-        const std::string rule = kld_weight_rule(objective);
-        return weighs_kld() && (rule == "reference" || rule == "fixed");
+        const KldWeightRule rule = kld_weight_rule(objective);
+        return weighs_kld() && (rule == KldWeightRule::reference || rule == KldWeightRule::fixed);
       });
   weight.key("batch", kld_weight.batch, "reference: the batch at which `weight` was tuned").at_least(1)
-      .counts_when("objective.kld_weight.rule is reference", [&objective, weighs_kld] { return weighs_kld() && kld_weight_rule(objective) == "reference"; });
+      .counts_when("objective.kld_weight.rule is reference", [&objective, weighs_kld] { return weighs_kld() && kld_weight_rule(objective) == KldWeightRule::reference; });
 
   BetaConfig& beta = objective.beta;
-  const auto when = [&beta, weighs_kld](const std::string& one, const std::string& other) {
+  const auto when = [&beta, weighs_kld](BetaSchedule one, BetaSchedule other) {
     return [&beta, weighs_kld, one, other] { return weighs_kld() && (beta.schedule == one || beta.schedule == other); };
   };
   const std::string ramps = "objective.beta.schedule is linear or cyclical";
   base::Section betas(keys, "objective.beta");
-  betas.key("schedule", beta.schedule, "how beta in M_N * beta * KL goes with the step").one_of({"constant", "linear", "cyclical"})
+  betas.choice("schedule", beta.schedule, words_of(beta.schedule), "how beta in M_N * beta * KL goes with the step")
       .counts_when(weighted, weighs_kld);
   betas.key("value", beta.value, "constant: beta").at_least(0)
-      .counts_when("objective.beta.schedule is constant", when("constant", "constant"));
-  betas.key("from", beta.from, "linear, cyclical: beta at the start").at_least(0).counts_when(ramps, when("linear", "cyclical"));
-  betas.key("to", beta.to, "linear, cyclical: beta at the end").at_least(0).counts_when(ramps, when("linear", "cyclical"));
+      .counts_when("objective.beta.schedule is constant", when(BetaSchedule::constant, BetaSchedule::constant));
+  betas.key("from", beta.from, "linear, cyclical: beta at the start").at_least(0).counts_when(ramps, when(BetaSchedule::linear, BetaSchedule::cyclical));
+  betas.key("to", beta.to, "linear, cyclical: beta at the end").at_least(0).counts_when(ramps, when(BetaSchedule::linear, BetaSchedule::cyclical));
   betas.key("steps", beta.steps, "linear: steps from `from` to `to`").at_least(1)
-      .counts_when("objective.beta.schedule is linear", when("linear", "linear"));
+      .counts_when("objective.beta.schedule is linear", when(BetaSchedule::linear, BetaSchedule::linear));
   betas.key("period_steps", beta.period_steps, "cyclical: steps of one cycle").at_least(1)
-      .counts_when("objective.beta.schedule is cyclical", when("cyclical", "cyclical"));
+      .counts_when("objective.beta.schedule is cyclical", when(BetaSchedule::cyclical, BetaSchedule::cyclical));
   betas.key("ratio", beta.ratio, "cyclical: the part of a cycle in which beta rises").above(0).at_most(1)
-      .counts_when("objective.beta.schedule is cyclical", when("cyclical", "cyclical"));
+      .counts_when("objective.beta.schedule is cyclical", when(BetaSchedule::cyclical, BetaSchedule::cyclical));
 
   section.key("free_bits", objective.free_bits, "nats: KL_j of each latent dimension counts as max(this, its mean over the replica)")
       .at_least(0).counts_when(weighted, weighs_kld);

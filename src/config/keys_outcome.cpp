@@ -3,6 +3,8 @@
 
 namespace vae_dist::config {
 
+Resume resume_of(const CheckpointConfig& checkpoint) { return checkpoint.resume == "auto" ? Resume::automatic : checkpoint.resume == "never" ? Resume::never : Resume::place; }
+
 void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
   base::Section checkpoint(keys, "checkpoint");
   checkpoint.key("every_steps", config.checkpoint.every_steps, "steps between checkpoints; 0: not by steps. One is always made at the end")
@@ -26,13 +28,13 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
 
   base::Section log(keys, "log");
   log.key("every_steps", config.log.every_steps, "steps between lines").at_least(1).may_change();
-  log.key("level", config.log.level, "the least that is said").one_of({"debug", "info", "warn", "error"}).may_change();
+  log.choice("level", config.log.level, words_of(config.log.level), "the least that is said").may_change();
 
   base::Section metrics(keys, "metrics");
   metrics.key("port", config.metrics.port, "base port, rank r of a node serves port + local rank; 0: any free port; null: none")
       .at_least(0).at_most(65535).may_change();
-  metrics.key("address", config.metrics.address, "where each rank serves /metrics; auto: 127.0.0.1, in a Slurm job and on several hosts 0.0.0.0").may_change();
-  metrics.key("service_discovery", config.metrics.service_discovery, "directory for the file_sd JSON <user>-<run.name>.prometheus.json; auto: <run.name>.prometheus.json in run.directory").may_change();
+  metrics.key("address", config.metrics.address, "where each rank serves /metrics; auto: 127.0.0.1, in a Slurm job and on several hosts 0.0.0.0").empty_is("auto").may_change();
+  metrics.key("service_discovery", config.metrics.service_discovery, "directory for the file_sd JSON <user>-<run.name>.prometheus.json; auto: <run.name>.prometheus.json in run.directory").empty_is("auto").may_change();
   metrics.key("push_gateway", config.metrics.push_gateway, "host:port, or a URL, of a Pushgateway for the job's outcome; null: none").may_change();
 }
 

@@ -5,21 +5,21 @@ namespace vae_dist::config {
 namespace {
 
 void add_schedule_keys(std::vector<base::Key>& keys, ScheduleConfig& schedule) {
-  const auto when = [&schedule](const std::string& one, const std::string& other) {
+  const auto when = [&schedule](RateSchedule one, RateSchedule other) {
     return [&schedule, one, other] { return schedule.name == one || schedule.name == other; };
   };
   const std::string decays = "train.schedule.name is exponential or step";
   base::Section section(keys, "train.schedule");
-  section.key("name", schedule.name, "of the learning rate").one_of({"constant", "exponential", "cosine", "step"});
+  section.choice("name", schedule.name, words_of(schedule.name), "of the learning rate");
   section.key("warmup_steps", schedule.warmup_steps, "the learning rate rises linearly over these first steps").at_least(0);
   section.key("gamma", schedule.gamma, "exponential, step: factor at every epoch, step or milestone").above(0)
-      .counts_when(decays, when("exponential", "step"));
-  section.key("per", schedule.per, "exponential, step: what gamma and milestones count").one_of({"epoch", "step"})
-      .counts_when(decays, when("exponential", "step"));
+      .counts_when(decays, when(RateSchedule::exponential, RateSchedule::step));
+  section.choice("per", schedule.per, words_of(schedule.per), "exponential, step: what gamma and milestones count")
+      .counts_when(decays, when(RateSchedule::exponential, RateSchedule::step));
   section.key("final_learning_rate", schedule.final_learning_rate, "cosine: reached at the last step").at_least(0)
-      .counts_when("train.schedule.name is cosine", when("cosine", "cosine"));
+      .counts_when("train.schedule.name is cosine", when(RateSchedule::cosine, RateSchedule::cosine));
   section.key("milestones", schedule.milestones, "step: epochs (or steps) at which gamma is applied, rising").at_least(1).empty_is("null")
-      .counts_when("train.schedule.name is step", when("step", "step"));
+      .counts_when("train.schedule.name is step", when(RateSchedule::step, RateSchedule::step));
 }
 
 }  // namespace
@@ -41,15 +41,12 @@ void add_train_keys(std::vector<base::Key>& keys, Config& config) {
 
   OptimizerConfig& optimizer = train.optimizer;
   base::Section rule(keys, "train.optimizer");
-  rule.key("name", optimizer.name, "the update rule").one_of({"adam", "adamw", "adamax", "sgd"});
-  const auto is_adam = [&optimizer] { return optimizer.name != "sgd"; };
+  rule.key("name", optimizer.rule.name, "the update rule").one_of(base::Registry<base::UpdateRule>::all().names());
   rule.key("learning_rate", optimizer.learning_rate, "at the end of the warm-up").at_least(0);
-  rule.key("betas", optimizer.betas, "decay of the running means of gradient and squared gradient").entries(2).at_least(0).below(1)
-      .counts_when("train.optimizer.name is not sgd", is_adam);
-  rule.key("epsilon", optimizer.epsilon, "added to the root of the squared gradient's mean").at_least(0).counts_when("train.optimizer.name is not sgd", is_adam);
   rule.key("weight_decay", optimizer.weight_decay, "applies to every parameter").at_least(0);
-  rule.key("momentum", optimizer.momentum, "sgd: share of the last step's direction that is kept").at_least(0).below(1)
-      .counts_when("train.optimizer.name is sgd", [is_adam] { return !is_adam(); });
+  base::add_own_keys(keys, "train.optimizer", "train.optimizer.name", optimizer.rule);
+
+  section.key("freeze", train.freeze, "modules of the model that stay as they are, as their weights are called: [encoder, fc_mu, fc_var]; in training, too, they normalise by their running statistics. A run begun before there was this key trains all").empty_is("[]");
 
   section.key("learning_rate_batch", train.learning_rate_batch, "if set, the learning rate used is learning_rate * G / this").at_least(1);
   add_schedule_keys(keys, train.schedule);
@@ -61,27 +58,23 @@ void add_train_keys(std::vector<base::Key>& keys, Config& config) {
   base::Section early_stop(keys, "train.early_stop");
   early_stop.key("patience", train.early_stop.patience, "evaluations without a better metric after which the run ends; null: never")
       .at_least(1);
-  early_stop.key("metric", train.early_stop.metric, "what has to get smaller")
-      .one_of({"validation_loss", "validation_reconstruction_loss", "validation_mse"});
-  section.key("precision", train.precision, "of convolutions and matrix products: fp64 and fp32 of all, tf32 on a GPU that has it (else as fp32), bf16 with fp32 weights, sums and losses (for GPUs, and CPUs with AVX512_BF16 or AMX)")
-      .one_of({"fp64", "fp32", "tf32", "bf16"});
+  early_stop.choice("metric", train.early_stop.metric, words_of(train.early_stop.metric), "what has to get smaller");
+  section.choice("precision", train.precision, words_of(train.precision), "of convolutions and matrix products: fp64 and fp32 of all, tf32 on a GPU that has it (else as fp32), bf16 with fp32 weights, sums and losses (for GPUs, and CPUs with AVX512_BF16 or AMX)");
   section.key("channels_last", train.channels_last, "memory format of images inside the network").may_change();
   section.key("cuda_graph", train.cuda_graph, "on a GPU: capture the step in a CUDA graph; auto: where that is possible").empty_is("auto").may_change();
 }
 
 void add_distributed_keys(std::vector<base::Key>& keys, DistributedConfig& distributed) {
   base::Section section(keys, "distributed");
-  section.key("device", distributed.device, "auto on a node that has a GPU which can't be used is an error, not a silent CPU run")
-      .one_of({"auto", "cuda", "cpu"}).may_change();
-  section.key("backend", distributed.backend, "what carries the gradients").one_of({"auto", "nccl", "mpi"}).may_change();
+  section.choice("device", distributed.device, words_of(distributed.device), "auto on a node that has a GPU which can't be used is an error, not a silent CPU run").may_change();
+  section.choice("backend", distributed.backend, words_of(distributed.backend), "what carries the gradients").may_change();
   section.key("replicas", distributed.replicas,
               "R: parts that a step is cut into; null: the number of ranks at the run's first start, kept from then on").at_least(1);
-  section.key("batch_norm", distributed.batch_norm, "statistics per replica, or over the global batch (a rank's replicas run as one batch)")
-      .one_of({"local", "sync"});
+  section.choice("batch_norm", distributed.batch_norm, words_of(distributed.batch_norm), "statistics per replica, or over the global batch (a rank's replicas run as one batch)");
   section.key("reproducible", distributed.reproducible, "the same bits at 1, 2, 4, 8 ranks (with batch_norm local)");
   section.key("first_bucket_mib", distributed.first_bucket_mib, "MiB of gradients sent first, and at most as many last: nothing hides these").above(0).at_most(1 << 20).may_change();
   section.key("bucket_mib", distributed.bucket_mib, "MiB of gradients sent together").above(0).at_most(1 << 20).may_change();
-  section.key("compress", distributed.compress, "what gradients are rounded to on their way between ranks").one_of({"none", "bf16"});
+  section.choice("compress", distributed.compress, words_of(distributed.compress), "what gradients are rounded to on their way between ranks");
   section.key("threads_per_rank", distributed.threads_per_rank,
               "CPU threads for tensor work; auto: cores / ranks on the node, 1 when reproducible").at_least(1).at_most(1024).empty_is("auto").may_change();
   section.key("timeout_s", distributed.timeout_s,

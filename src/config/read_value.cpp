@@ -103,6 +103,9 @@ void read_items(const YAML::Node& node, base::ItemList& list) {
       }
       if (const std::string complaint = complaint_about(*key); !complaint.empty()) throw WrongType{"has an entry " + entry->item->name + " whose " + complaint};
     }
+    for (const base::Key& key : keys)
+      if (!base::counts(key) && std::find(given.begin(), given.end(), key.name) != given.end())
+        throw WrongType{"has an entry " + entry->item->name + " with " + key.name + ", which counts only when " + key.counts_when};
   }
   list = std::move(entries);
 }

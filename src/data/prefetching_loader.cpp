@@ -4,9 +4,14 @@
 
 namespace vae_dist::data {
 
-PrefetchingLoader::PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
-                                     std::unique_ptr<ChunkRing> ring, BatchMemory memory, int threads)
-    : dataset_(dataset), plan_(plan), ahead_(static_cast<std::size_t>(ahead)), ring_(std::move(ring)), memory_(std::move(memory)), team_(threads), thread_([=, this] { read_ahead(first_epoch, first_step); }) {}
+PrefetchingLoader::PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan, LoaderStart start, LoaderOptions options)
+    : dataset_(dataset),
+      plan_(plan),
+      ahead_(static_cast<std::size_t>(options.ahead)),
+      ring_(std::move(options.ring)),
+      memory_(std::move(options.memory)),
+      team_(options.threads),
+      thread_([start, this] { read_ahead(start.epoch, start.step); }) {}
 
 PrefetchingLoader::~PrefetchingLoader() {
   {

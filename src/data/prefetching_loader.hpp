@@ -13,13 +13,23 @@
 
 namespace vae_dist::data {
 
+/// Where in a training a loader begins.
+struct LoaderStart {
+  std::int64_t epoch = 0;
+  std::int64_t step = 0;  ///< of the epoch
+};
+
+struct LoaderOptions {
+  std::int64_t ahead = 1;                       ///< batches that are made before they are asked for, at most
+  std::unique_ptr<ChunkRing> ring = nullptr;    ///< where the images come from, started at the same place; null: from the dataset itself
+  BatchMemory memory = plain_batch_memory();    ///< of the batches, about `ahead` + 2 at a time
+  int threads = 1;                              ///< that make a batch together
+};
+
 class PrefetchingLoader {
  public:
-  /// Starts reading at step `first_step` of epoch `first_epoch` and goes on through the following epochs without end, at most
-  /// `ahead` batches before they are asked for. `dataset` outlives the loader. ring: where the images come from, started at the same place; null: from
-  /// the dataset itself. memory: of the batches, about `ahead` + 2 at a time. threads: that make a batch together.
-  PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t first_epoch, std::int64_t first_step, std::int64_t ahead,
-                    std::unique_ptr<ChunkRing> ring = nullptr, BatchMemory memory = plain_batch_memory(), int threads = 1);
+  /// Starts reading at `start` and goes on through the following epochs without end. `dataset` outlives the loader.
+  PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan, LoaderStart start, LoaderOptions options);
   ~PrefetchingLoader();
   PrefetchingLoader(const PrefetchingLoader&) = delete;
   PrefetchingLoader& operator=(const PrefetchingLoader&) = delete;

@@ -189,7 +189,7 @@ struct SampleDataset::Store {
         limit_values(scale);
         check_decoded();
       }
-      finish.emplace(finish_options, rows.type(), scale, whole_numbers, rows.place());
+      finish.emplace(finish_options, StoredValues{rows.type(), scale, whole_numbers}, rows.place());
     });
     return *finish;
   }

@@ -10,16 +10,16 @@
 
 namespace vae_dist::data {
 
-SampleFinish::SampleFinish(const FinishOptions& options, PixelType type, double scale, bool whole_numbers, const std::string& place)
-    : options_(options), type_(type), out_type_(type), scale_(scale), out_scale_(scale) {
+SampleFinish::SampleFinish(const FinishOptions& options, const StoredValues& stored, const std::string& place)
+    : options_(options), type_(stored.type), out_type_(stored.type), scale_(stored.scale), out_scale_(stored.scale) {
   if (options.binarize != Binarize::none) {
     out_type_ = PixelType::uint8;
     out_scale_ = 1.0;
   } else if (options.dequantize) {
-    if (!whole_numbers) throw base::BadInput(base::text("data.dequantize is uniform, but the images of ", place, " are fractions without grey levels"));
+    if (!stored.whole_numbers) throw base::BadInput(base::text("data.dequantize is uniform, but the images of ", place, " are fractions without grey levels"));
     out_type_ = PixelType::float32;
     // Levels 0 to L - 1 with L - 1 = 1 / scale; with noise they fill [0, L).
-    out_scale_ = 1.0 / (std::round(1.0 / scale) + 1.0);
+    out_scale_ = 1.0 / (std::round(1.0 / stored.scale) + 1.0);
   }
 }
 

@@ -17,10 +17,17 @@ struct FinishOptions {
   std::uint64_t seed = 0;
 };
 
+/// What the values of a dataset are.
+struct StoredValues {
+  PixelType type;
+  double scale = 1;            ///< values times it lie in [0, 1]
+  bool whole_numbers = false;  ///< they are levels 0, 1, 2, ...
+};
+
 class SampleFinish {
  public:
-  /// For images of this type whose values times `scale` lie in [0, 1]. whole_numbers: they are levels 0, 1, 2, ... Throws BadInput for dequantizing others.
-  SampleFinish(const FinishOptions& options, PixelType type, double scale, bool whole_numbers, const std::string& place);
+  /// Throws BadInput, naming `place`, for dequantizing values that are no levels.
+  SampleFinish(const FinishOptions& options, const StoredValues& stored, const std::string& place);
 
   PixelType type() const { return out_type_; }  ///< of the result
   double scale() const { return out_scale_; }   ///< of the result

@@ -1,5 +1,7 @@
 #include "device/queue_copy.hpp"
 
+#include <ATen/ops/empty.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -25,6 +27,12 @@ at::Tensor queue_copy(const at::Tensor& host, c10::Device device) {
   // It lies in memory of the copying stream, which must not use it for the next copy before what reads this one here is done.
   copy.record_stream(current);
   return copy;
+}
+
+std::shared_ptr<std::byte> pinned_memory(std::size_t bytes, c10::Device device) {
+  const c10::DeviceGuard on(device);  // the loader's thread has no device of its own: CUDA would make itself at home on the first GPU
+  const auto owner = std::make_shared<at::Tensor>(at::empty({static_cast<std::int64_t>(bytes)}, at::TensorOptions(at::kByte).pinned_memory(true)));
+  return {owner, static_cast<std::byte*>(owner->data_ptr())};
 }
 
 }  // namespace vae_dist::device

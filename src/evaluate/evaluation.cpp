@@ -167,11 +167,8 @@ double validation_loss(const objective::Objective& objective, const objective::S
   return objective.regularised(loss, values).item<double>();
 }
 
-double levels_in_bits(const model::Likelihood& likelihood) {
-  const model::LikelihoodOptions& options = likelihood.options();
-  if (options.kind != model::LikelihoodKind::gaussian) return 0;
-  return 8 - std::log2(options.high - options.low);
-}
+// What a density on [low, high] of values of 256 levels lacks to be their probability.
+double levels_in_bits(base::Support support, const data::InputFormat& format) { return support == base::Support::reals ? 8 - std::log2(format.high - format.low) : 0; }
 
 }  // namespace
 
@@ -220,9 +217,9 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
     *out.active_units += out.latent_variance.back() > Evaluation::kActiveVariance;
   }
   if (options.is_likelihood) {
-    const double nats = objective::reconstruction_nats(out.reconstruction, objective.options(), model.likelihood().options(), options.format.shape.values());
+    const double nats = objective::reconstruction_nats(out.reconstruction, objective.options(), model.likelihood().traits(), options.format.shape.values());
     out.elbo_nats = -nats - out.kld_nats;
-    out.bits_per_dim = -*out.elbo_nats / (static_cast<double>(options.format.shape.values()) * std::log(2.0)) + levels_in_bits(model.likelihood());
+    out.bits_per_dim = -*out.elbo_nats / (static_cast<double>(options.format.shape.values()) * std::log(2.0)) + levels_in_bits(model.likelihood().traits().support, options.format);
   }
   out.loss = validation_loss(objective, options.weights, regularisers, out);
   return out;

@@ -1,15 +1,17 @@
 #include "evaluate/evaluation_report.hpp"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
 #include <numeric>
 #include <sstream>
 
 #include "base/digits.hpp"
 #include "base/text.hpp"
-#include "evaluate/collapse_sign.hpp"
+#include "evaluate/collapse.hpp"
 
 namespace vae_dist::evaluate {
+
 namespace {
 
 constexpr std::size_t kDimensionsShown = 12;
@@ -68,7 +70,7 @@ nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
 
 }  // namespace
 
-std::string reconstruction_unit(const objective::ObjectiveOptions& objective, const model::LikelihoodOptions& likelihood) {
+std::string reconstruction_unit(const objective::ObjectiveOptions& objective, const base::LikelihoodTraits& likelihood) {
   if (objective::is_squared_error(objective, likelihood)) return "squared error a value";
   return objective.reduction == objective::Reduction::sum ? "nats a sample" : "nats a value";
 }
@@ -157,6 +159,17 @@ std::string text_columns(const std::vector<std::vector<std::string>>& rows) {
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
   }
+  return out;
+}
+
+std::string evaluation_text(const Evaluation& result, double mean_image_mse) {
+  std::string out = "loss " + base::digits(result.loss);
+  if (result.reconstructs) out += base::text(", MSE ", base::digits(result.mse), " (mean image ", base::digits(mean_image_mse), ")");
+  if (result.active_units)
+    out += base::text(", KL ", base::digits(result.kld_nats), " nats, ", *result.active_units, " of ", result.kld_per_dimension.size(), " units active");
+  if (result.elbo_nats) out += base::text(", ELBO ", base::digits(*result.elbo_nats), " nats (", base::digits(*result.bits_per_dim), " bits/dim", result.fixed_sigma ? base::text(", at the fixed sigma ", base::digits(*result.fixed_sigma), ": no tuned likelihood") : "", ")");
+  if (!result.log_p.empty())
+    out += base::text(", log p ", base::digits(result.log_p.back().nats), " nats (", result.log_p.back().draws, " draws, effectively ", base::digits(*result.effective_samples), ")");
   return out;
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+
 #include <string>
 #include <vector>
 
+#include "evaluate/evaluation.hpp"
 #include "evaluate/full_evaluation.hpp"
 #include "objective/objective.hpp"
 
@@ -21,7 +23,7 @@ struct EvaluationSubject {
 };
 
 /// The unit of what the objective calls the reconstruction.
-std::string reconstruction_unit(const objective::ObjectiveOptions& objective, const model::LikelihoodOptions& likelihood);
+std::string reconstruction_unit(const objective::ObjectiveOptions& objective, const base::LikelihoodTraits& likelihood);
 
 /// A line a figure with its unit; what does not exist for this model has no line.
 std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluation& result);
@@ -31,5 +33,10 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject, const F
 
 /// A table of columns: the first aligned left, the others right; two spaces between. Rows may be shorter than the header.
 std::string text_columns(const std::vector<std::vector<std::string>>& rows);
+
+// An evaluation as a line for people.
+
+/// "loss 0.0123, MSE 0.0053 (mean image 0.031), KL 12.2 nats, ELBO -89.9 nats, ...".
+std::string evaluation_text(const Evaluation& result, double mean_image_mse);
 
 }  // namespace vae_dist::evaluate

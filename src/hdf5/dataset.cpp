@@ -88,7 +88,7 @@ void Hdf5Dataset::read(std::int64_t first, std::int64_t rows, std::span<T> out) 
   check_rows(shape_, first, rows, out.size(), where());
   if (out.empty()) return;
   LibraryCall call;
-  const RowTransfer selection(id(), shape_, first, rows, where());
+  const RowTransfer selection(id(), shape_, {first, rows}, where());
   if (H5Dread(id(), memory_type<T>(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, out.data()) < 0)
     throw base::Failure(base::text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
 }
@@ -98,7 +98,7 @@ void Hdf5Dataset::write(std::int64_t first, std::int64_t rows, std::span<const T
   check_rows(shape_, first, rows, values.size(), where());
   if (values.empty()) return;
   LibraryCall call;
-  const RowTransfer selection(id(), shape_, first, rows, where());
+  const RowTransfer selection(id(), shape_, {first, rows}, where());
   if (H5Dwrite(id(), memory_type<T>(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, values.data()) < 0)
     throw base::Failure(base::text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
 }

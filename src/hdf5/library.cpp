@@ -82,11 +82,11 @@ Hdf5Handle file_access(const std::string& path, FileUse use) {
   return access;
 }
 
-RowTransfer::RowTransfer(hid_t dataset, const std::vector<std::int64_t>& shape, std::int64_t first, std::int64_t rows, const std::string& where)
-    : file(checked(H5Dget_space(dataset), H5Sclose, where)), memory(memory_space(shape, rows, where)) {
+RowTransfer::RowTransfer(hid_t dataset, const std::vector<std::int64_t>& shape, RowBlock rows, const std::string& where)
+    : file(checked(H5Dget_space(dataset), H5Sclose, where)), memory(memory_space(shape, rows.count, where)) {
   std::vector<hsize_t> start(shape.size(), 0), count(shape.begin(), shape.end());
-  start[0] = static_cast<hsize_t>(first);
-  count[0] = static_cast<hsize_t>(rows);
+  start[0] = static_cast<hsize_t>(rows.first);
+  count[0] = static_cast<hsize_t>(rows.count);
   check(H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), where);
 }
 

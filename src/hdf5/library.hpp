@@ -68,10 +68,14 @@ enum class FileUse {
 };
 Hdf5Handle file_access(const std::string& path, FileUse use);
 
+struct RowBlock {
+  std::int64_t first, count;
+};
+
 /// The two data spaces of a transfer of whole rows: the part of the file, and the same shape in memory.
 struct RowTransfer {
   Hdf5Handle file, memory;
-  RowTransfer(hid_t dataset, const std::vector<std::int64_t>& shape, std::int64_t first, std::int64_t rows, const std::string& where);
+  RowTransfer(hid_t dataset, const std::vector<std::int64_t>& shape, RowBlock rows, const std::string& where);
 };
 
 /// Throws BadInput for rows out of range, Failure when `values` is not the number of their values.

@@ -163,7 +163,7 @@ void Hdf5Dataset::read_stored(std::int64_t first, std::int64_t rows, std::span<s
   const Hdf5Handle type = checked(H5Dget_type(id()), H5Tclose, where());
   check_rows(shape_, first, rows, out.size() / H5Tget_size(type.id()), where());
   if (out.empty()) return;
-  const RowTransfer selection(id(), shape_, first, rows, where());
+  const RowTransfer selection(id(), shape_, {first, rows}, where());
   if (H5Dread(id(), type.id(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, out.data()) < 0)
     throw base::Failure(base::text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
 }
@@ -173,7 +173,7 @@ void Hdf5Dataset::write_stored(std::int64_t first, std::int64_t rows, std::span<
   const Hdf5Handle type = checked(H5Dget_type(id()), H5Tclose, where());
   check_rows(shape_, first, rows, values.size() / H5Tget_size(type.id()), where());
   if (values.empty()) return;
-  const RowTransfer selection(id(), shape_, first, rows, where());
+  const RowTransfer selection(id(), shape_, {first, rows}, where());
   if (H5Dwrite(id(), type.id(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, values.data()) < 0)
     throw base::Failure(base::text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
 }

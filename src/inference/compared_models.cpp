@@ -12,7 +12,7 @@
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
 #include "step/make_model.hpp"
-#include "inference/evaluation_options.hpp"
+#include "inference/evaluated_data.hpp"
 
 namespace vae_dist::inference {
 namespace {

@@ -5,9 +5,10 @@
 
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
-#include "config/kld_weight_rule.hpp"
+#include "step/open_data.hpp"
 
 namespace vae_dist::inference {
+
 namespace {
 
 // What `choice` means among the run's sources.
@@ -102,7 +103,7 @@ SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choic
   // One source alone, whatever the run had beside it.
   config.data.train = chosen.source;
   config.data.validation = config::SourceConfig{};
-  config.data.cache = "auto";
+  config.data.cache = config::Cache::automatic;
   step::RunData data = step::open_run_data(config, world, host);
   return {part_of(std::move(data.train), trained, chosen), std::move(data.node)};
 }
@@ -127,14 +128,14 @@ data::RowRange chosen_rows(const std::string& rows, std::int64_t size) {
 }
 
 step::ResolvedObjective objective_of(const TrainedModel& trained) {
-  const bool needs_samples = config::kld_weight_rule(trained.config.objective) == "batch_over_dataset";
+  const bool needs_samples = config::kld_weight_rule(trained.config.objective) == config::KldWeightRule::batch_over_dataset;
   return step::resolve_objective(trained.config, needs_samples ? training_samples(trained) : 1, trained.shape);
 }
 
 evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained, const step::ResolvedObjective& objective, const data::SampleDataset& images, data::RowRange samples) {
   evaluate::EvaluationSubject subject;
   subject.checkpoint = trained.origin.string();
-  subject.model = trained.config.model.name;
+  subject.model = trained.config.model.network.name;
   subject.data = images.description();
   subject.step = trained.state.step;
   subject.samples = samples;
@@ -147,6 +148,21 @@ evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained, cons
 
 void require_encoder(const TrainedModel& trained, const std::string& purpose) {
   if (trained.model->latent_kind() == base::LatentKind::none) throw base::BadInput(base::text(trained.origin.string(), " is a decoder_only model: without an encoder there is nothing to ", purpose));
+}
+
+evaluate::EvaluationOptions evaluation_options(const config::Config& config, const step::ResolvedObjective& objective, const data::SampleDataset& images, data::RowRange samples, std::int64_t steps, c10::Device device) {
+  evaluate::EvaluationOptions options;
+  options.format = step::input_format(config, images, device);
+  // A schedule's present beta: what is compared with what training minimises now.
+  options.weights = objective.weights_at(std::max<std::int64_t>(0, steps - 1));
+  options.block = config.evaluate.batch;
+  options.first = samples.first;
+  options.samples = samples.size();
+  options.importance_samples = config.evaluate.importance_samples;
+  options.seed = static_cast<std::uint64_t>(config.run.seed);
+  options.is_likelihood = step::is_likelihood_of(config, images);
+  options.fixed_sigma = config::likelihood_traits(config.objective).fixed_sigma;
+  return options;
 }
 
 }  // namespace vae_dist::inference

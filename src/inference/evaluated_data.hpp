@@ -6,10 +6,12 @@
 #include <string>
 
 #include "comm/mpi_world.hpp"
+#include "evaluate/encoded_rows.hpp"
+#include "evaluate/evaluation.hpp"
 #include "evaluate/evaluation_report.hpp"
+#include "inference/trained_model.hpp"
 #include "step/open_data.hpp"
 #include "step/resolved_objective.hpp"
-#include "inference/trained_model.hpp"
 
 namespace vae_dist::inference {
 
@@ -43,5 +45,10 @@ evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained, cons
 
 /// Throws BadInput, with what the model can't do, for a decoder alone.
 void require_encoder(const TrainedModel& trained, const std::string& purpose);
+
+// How a run's model is evaluated: while it trains, and by whoever looks at its checkpoints later.
+
+/// For evaluate(), after `steps` steps: with the M_N and beta of the last one, the run's block size, importance samples and seed.
+evaluate::EvaluationOptions evaluation_options(const config::Config& config, const step::ResolvedObjective& objective, const data::SampleDataset& images, data::RowRange samples, std::int64_t steps, c10::Device device);
 
 }  // namespace vae_dist::inference

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "config/words.hpp"
 #include "step/make_model.hpp"
 #include "step/weights.hpp"
 
@@ -23,6 +24,12 @@ std::string finding_lines(const std::vector<std::string>& findings) {
   return out;
 }
 
+// False of one that this program does not know.
+bool takes_logits(const std::string& likelihood) {
+  const base::Likelihood* const described = base::Registry<base::Likelihood>::all().find(likelihood);
+  return described && described->traits_of(described->own.defaults).takes_logits;
+}
+
 // What the configuration has to say so that the network is the file's, as key=value.
 std::vector<std::string> changes_for(const std::map<std::string, std::string>& stated, const config::Config& config) {
   const auto said = [&](const char* key) { return stated.contains(key) ? stated.at(key) : std::string(); };
@@ -34,13 +41,13 @@ std::vector<std::string> changes_for(const std::map<std::string, std::string>& s
   if (!differs("output")) return changes;
   // Logits belong to a likelihood: where that differs, it is what is wrong.
   config::Config changed = config;
-  if (differs("likelihood") && (said("likelihood") == "bernoulli" || config.objective.likelihood == "bernoulli")) {
+  if (differs("likelihood") && takes_logits(said("likelihood")) != takes_logits(config.objective.likelihood.name)) {
     changes.push_back("objective.likelihood=" + said("likelihood"));
-    changed.objective.likelihood = said("likelihood");
+    changed.objective.likelihood.name = said("likelihood");
   }
   if (said("range").starts_with("[-1")) changed.data.range = {-1, 1};
   if (said("range").starts_with("[0")) changed.data.range = {0, 1};
-  if (step::resolved_output(changed) != said("output")) changes.push_back("model.output=" + said("output"));
+  if (config::word(step::resolved_output(changed)) != said("output")) changes.push_back("model.output=" + said("output"));
   return changes;
 }
 
@@ -96,9 +103,10 @@ void require_finite(const checkpoint::TensorFile& file, at::ScalarType type, con
 
 void require_same_network(const checkpoint::TensorFile& file, const config::Config& config, const std::string& origin) {
   const auto stated = file.metadata.find("output");
-  if (stated == file.metadata.end() || (stated->second != "sigmoid" && stated->second != "tanh" && stated->second != "identity")) {
-    if (config.model.output != "auto") return;
-    throw base::BadInput(base::text(origin, " does not say what its decoder ends in, which tensors can't tell, and model.output is auto (here ", step::resolved_output(config),
+  const auto means_it = [&](config::Output output) { return stated->second == config::word(output); };
+  if (stated == file.metadata.end() || !(means_it(config::Output::sigmoid) || means_it(config::Output::tanh) || means_it(config::Output::identity))) {
+    if (config.model.output != config::Output::automatic) return;
+    throw base::BadInput(base::text(origin, " does not say what its decoder ends in, which tensors can't tell, and model.output is auto (here ", config::word(step::resolved_output(config)),
                         "). Give it: model.output=tanh for the classes of PyTorch-VAE (with data.range='[-1, 1]' if they saw such images, as configs/pytorch_vae.yaml has it), ",
                         "model.output=sigmoid or model.output=identity for others; here, and when training goes on"));
   }

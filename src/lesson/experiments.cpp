@@ -12,11 +12,12 @@
 #include "base/error.hpp"
 #include "base/thread_team.hpp"
 #include "comm/communicator.hpp"
-#include "evaluate/collapse_forecast.hpp"
+#include "evaluate/collapse.hpp"
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/mean_image.hpp"
 #include "evaluate/model_pictures.hpp"
 #include "evaluate/read_samples.hpp"
+#include "objective/gaussian.hpp"
 #include "step/open_data.hpp"
 
 namespace vae_dist::lesson {
@@ -39,12 +40,15 @@ std::vector<std::int64_t> levels_for(const data::SampleShape& shape) {
 config::Config base_config(const data::SampleShape& shape, const std::string& model, std::int64_t latent, std::int64_t seed) {
   config::Config config;
   config.run.seed = seed;
-  config.model.name = model;
+  config.model.network.name = model;
   config.model.latent_dim = latent;
   config.model.hidden_dims = levels_for(shape);
   config.data.shuffle_window_chunks = 0;
   return config;
 }
+
+// Of the Gaussian likelihood, in data units.
+void set_sigma(config::Config& config, double sigma) { config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").sigma = sigma; }
 
 class Experiments {
  public:
@@ -118,8 +122,8 @@ class Experiments {
     look.config = base_config(training_.shape(), name, kLatent, seed_);
     if (name == "vanilla_vae") {
       // As wide as a pixel's own standard deviation, whatever the data: the latents have to explain what is systematic, not every pixel.
-      look.config.objective.reduction = "sum";
-      look.config.objective.sigma = std::sqrt(mean_image_mse_);
+      look.config.objective.reduction = config::Reduction::sum;
+      set_sigma(look.config, std::sqrt(mean_image_mse_));
     }
     ShortTraining training(look.config, training_, device_);
     training.train(sizes_.long_steps);
@@ -152,8 +156,8 @@ class Experiments {
 
   DecoderLook decoder(std::int64_t latent) {
     config::Config config = base_config(training_.shape(), "decoder_only", latent, seed_);
-    config.objective.reduction = "sum";
-    config.objective.sigma = kSigma;
+    config.objective.reduction = config::Reduction::sum;
+    set_sigma(config, kSigma);
     config.objective.prior_samples = kPriorSamples;
     ShortTraining training(config, training_, device_);
     training.train(sizes_.short_steps);
@@ -170,15 +174,15 @@ class Experiments {
 
   WeightLook with_beta(double beta) {
     config::Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
-    config.objective.reduction = "sum";
-    config.objective.sigma = kSigma;
+    config.objective.reduction = config::Reduction::sum;
+    set_sigma(config, kSigma);
     config.objective.beta.value = beta;
     return weigh(config, beta, objective::effective_sigma_of_sum(1, beta, kSigma));
   }
 
   WeightLook with_kld_weight(double kld_weight) {
     config::Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
-    config.objective.kld_weight.rule = "fixed";
+    config.objective.kld_weight.rule = config::KldWeightRule::fixed;
     config.objective.kld_weight.weight = kld_weight;
     return weigh(config, kld_weight, objective::effective_sigma(kld_weight, 1, training_.shape().values()));
   }

@@ -18,8 +18,8 @@ ShortTraining::ShortTraining(const config::Config& config, const data::SampleDat
       plan_(step::make_replica_plan(config.train.global_batch, 1, 1, 0, data.size())),
       learning_rate_(step::learning_rate_plan(config.train, data.size() / config.train.global_batch, kMostSteps)),
       self_(comm::make_self_communicator()),
-      learner_(config, data.shape(), plan_, device, *self_, log_),
-      runner_({config_, data_, plan_, objective_, learning_rate_, device_.device, learner_, *self_, *self_, *self_}, 0) {}
+      learner_({config, data.shape(), plan_, device}, *self_, log_),
+      runner_({.config = config_, .train = data_, .plan = plan_, .objective = objective_, .learning_rate = learning_rate_, .device = device_.device, .learner = learner_, .ranks = {*self_, *self_, *self_}}, 0) {}
 
 void ShortTraining::train(std::int64_t steps) {
   const auto read = [this](const step::DoneStep& done) { add_to_curve(done); };

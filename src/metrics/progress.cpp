@@ -28,14 +28,19 @@ std::string hours_minutes_seconds(base::Seconds time) {
 }
 
 std::string progress_text(const ProgressFacts& facts, double samples_per_second, base::Seconds remaining) {
-  std::string line = formatted("epoch %lld/%lld  step %lld/%lld  ETA %s  loss %.4g  recon %.4g  KL %.4g nats  %.0f samples/s",
-                               static_cast<long long>(facts.epoch + 1), static_cast<long long>(facts.epochs_planned),
-                               static_cast<long long>(facts.step), static_cast<long long>(facts.steps_planned),
-                               hours_minutes_seconds(remaining).c_str(), facts.loss, facts.reconstruction_loss, facts.kld_nats,
-                               samples_per_second);
+  const StepMetrics& step = facts.step;
+  std::string line = formatted("epoch %lld/%lld  step %lld/%lld  ETA %s", static_cast<long long>(step.epoch + 1), static_cast<long long>(facts.epochs_planned), static_cast<long long>(step.step),
+                               static_cast<long long>(facts.steps_planned), hours_minutes_seconds(remaining).c_str());
+  for (const StepTerm& term : step_terms())
+    if (term.brief) line += formatted("  %s %.4g%s", term.brief, step.*term.value, term.brief_unit);
+  line += formatted("  %.0f samples/s", samples_per_second);
   std::string waits;
-  if (facts.data_wait_share >= 0.01) waits += formatted(" data %.0f%%", 100 * facts.data_wait_share);
-  if (facts.allreduce_wait_share >= 0.01) waits += formatted(" all-reduce %.0f%%", 100 * facts.allreduce_wait_share);
+  const auto add_wait = [&](const char* words, double seconds) {
+    const double share = step.step_seconds > 0 ? seconds / step.step_seconds : 0;
+    if (share >= 0.01) waits += formatted(" %s %.0f%%", words, 100 * share);
+  };
+  add_wait("data", step.data_wait_seconds);
+  add_wait("all-reduce", step.allreduce_wait_seconds);
   return waits.empty() ? line : line + "  waits:" + waits;
 }
 
@@ -52,13 +57,13 @@ double Progress::recent_speed(std::int64_t step) {
 }
 
 void Progress::show(const ProgressFacts& facts, bool due) {
-  if (!enabled_ || facts.step <= last_step_) return;
-  const bool last = facts.step == facts.steps_planned;
+  if (!enabled_ || facts.step.step <= last_step_) return;
+  const bool last = facts.step.step == facts.steps_planned;
   if (base::on_terminal() ? !last && since_shown_.elapsed() < kRedraw : !due) return;
   // The average over all that has happened, evaluations and checkpoints included, tells best what is to come.
   const base::Seconds remaining =
-      since_start_.elapsed() * static_cast<double>(facts.steps_planned - facts.step) / static_cast<double>(facts.step - first_step_);
-  const std::string line = progress_text(facts, recent_speed(facts.step), remaining);
+      since_start_.elapsed() * static_cast<double>(facts.steps_planned - facts.step.step) / static_cast<double>(facts.step.step - first_step_);
+  const std::string line = progress_text(facts, recent_speed(facts.step.step), remaining);
   if (base::on_terminal()) log::status(line);
   else std::fprintf(stderr, "%s\n", line.c_str());
 }

@@ -5,13 +5,13 @@
 #include <string>
 
 #include "base/clock.hpp"
+#include "metrics/step_terms.hpp"
 
 namespace vae_dist::metrics {
 
 struct ProgressFacts {
-  std::int64_t step = 0, steps_planned = 0, epoch = 0, epochs_planned = 0;  ///< epoch counted from 0, shown from 1
-  double loss = 0, reconstruction_loss = 0, kld_nats = 0;
-  double data_wait_share = 0, allreduce_wait_share = 0;  ///< of the step, 0..1
+  StepMetrics step = {};  ///< epochs counted from 0, shown from 1
+  std::int64_t steps_planned = 0, epochs_planned = 0;
 };
 
 /// h:mm:ss, rounded to seconds; negative or not finite: "-:--:--".

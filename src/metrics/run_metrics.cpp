@@ -6,9 +6,7 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
-#include <cinttypes>
 #include <cmath>
-#include <cstdio>
 #include <exception>
 
 #include "base/log.hpp"
@@ -49,46 +47,24 @@ class LateGauge {
   prometheus::Gauge* gauge_ = nullptr;
 };
 
-// The series of one of the objective's other terms; empty for one that only metrics.jsonl has.
-std::optional<LateGauge> series_of_term(prometheus::Registry& registry, const prometheus::Labels& labels, const std::string& term) {
-  if (term == "effective_samples")
-    return LateGauge(registry, labels, "vae_dist_effective_samples",
-                     "Effective sample size of the last step's importance weights, mean over samples: 1 when a single draw has all the weight.");
-  if (term == "squared_error") return LateGauge(registry, labels, "vae_dist_squared_error", "Mean squared error a value of the last step, which sets the optimal sigma.");
-  std::int64_t draws = 0;
-  if (std::sscanf(term.c_str(), "log_p_of_%" SCNd64 "_draws", &draws) == 1)
-    return LateGauge(registry, labels, "vae_dist_log_p_nats", "Estimate of log p(x) of the last step from this many draws of the prior, nats a sample.", {{"draws", std::to_string(draws)}});
-  return std::nullopt;
+// Empty for a term that has no series.
+std::optional<LateGauge> series_of(prometheus::Registry& registry, const prometheus::Labels& labels, const base::Term& term) {
+  if (term.series.empty()) return std::nullopt;
+  return LateGauge(registry, labels, term.series, term.help, {term.labels.begin(), term.labels.end()});
 }
 
 // What is equal on every rank; only rank 0 has it.
 struct GlobalSeries {
   GlobalSeries(prometheus::Registry& registry, const prometheus::Labels& labels, const RunFacts& facts)
-      : loss(registry, labels, "vae_dist_loss",
-             "Training loss of the last step: reconstruction + M_N * beta * KL (or what the objective has in its place), mean over the global batch."),
-        reconstruction_loss(registry, labels, "vae_dist_reconstruction_loss",
-                            "Reconstruction term of the last step, in the config's reduction (mean: squared error a pixel; sum: nats a sample)."),
-        kld_nats(registry, labels, "vae_dist_kld_nats", "KL divergence of the last step, nats a sample, not weighted, positive."),
-        kld_weight(registry, labels, "vae_dist_kld_weight", "M_N: the weight of the KL term, from the global batch, without beta."),
-        beta(registry, labels, "vae_dist_beta", "beta of the last step: the schedule's factor on M_N * KL."),
-        learning_rate(registry, labels, "vae_dist_learning_rate", "Learning rate of the last step, after schedule and warm-up."),
-        gradient_norm(registry, labels, "vae_dist_gradient_norm", "L2 norm of the whole gradient at the last step, before clipping."),
-        epoch(registry, labels, "vae_dist_epoch", "Epoch of the last step, counted from 0."),
+      : epoch(registry, labels, "vae_dist_epoch", "Epoch of the last step, counted from 0."),
         step(registry, labels, "vae_dist_step", "Steps since the start of training, earlier parts of a resumed run included."),
-        validation_loss(registry, labels, "vae_dist_validation_loss", "Loss of the last evaluation on the validation rows, as the training loss is made."),
-        validation_reconstruction_loss(registry, labels, "vae_dist_validation_reconstruction_loss",
-                                       "Reconstruction term of the last evaluation on the validation rows, in the config's reduction."),
-        validation_kld_nats(registry, labels, "vae_dist_validation_kld_nats", "KL divergence of the last evaluation on the validation rows, nats a sample."),
-        validation_mse(registry, labels, "vae_dist_validation_mse",
-                       "Mean squared error a value, on [0, 1], of reconstructions from the posterior's mean: last evaluation on the validation rows."),
-        elbo_nats(registry, labels, "vae_dist_elbo_nats", "Evidence lower bound of the last evaluation with all constants and beta 1, nats a sample."),
-        bits_per_dim(registry, labels, "vae_dist_bits_per_dim", "The bound of the last evaluation as bits a value of 256 levels."),
-        active_units(registry, labels, "vae_dist_active_units", "Latent dimensions whose posterior mean varies over the data by more than 0.01 (Burda et al. 2016), last evaluation."),
         collapsed(registry, labels, "vae_dist_collapsed", "1 if the last evaluation shows posterior collapse or reconstructions hardly better than the mean image, else 0."),
         evaluation_timestamp(registry, labels, "vae_dist_evaluation_timestamp_seconds", "Unix time of the last evaluation, seconds."),
         checkpoint_timestamp(registry, labels, "vae_dist_checkpoint_timestamp_seconds",
                              "Unix time at which this process last finished a checkpoint, seconds.") {
-    for (const std::string& term : facts.other_terms) other_terms.push_back(series_of_term(registry, labels, term));
+    for (const StepTerm& each : step_terms()) of_steps.push_back(series_of(registry, labels, each.term));
+    for (const base::Term& term : facts.other_terms) of_objective.push_back(series_of(registry, labels, term));
+    for (const EvaluationTerm& each : evaluation_terms()) of_evaluations.push_back(series_of(registry, labels, each.term));
     const auto fact = [&](const std::string& name, const std::string& help, std::int64_t value) {
       LateGauge(registry, labels, name, help).set(static_cast<double>(value));
     };
@@ -107,9 +83,8 @@ struct GlobalSeries {
     LateGauge(registry, labels, name, help).set(1);
   }
 
-  LateGauge loss, reconstruction_loss, kld_nats, kld_weight, beta, learning_rate, gradient_norm, epoch, step, validation_loss,
-      validation_reconstruction_loss, validation_kld_nats, validation_mse, elbo_nats, bits_per_dim, active_units, collapsed, evaluation_timestamp, checkpoint_timestamp;
-  std::vector<std::optional<LateGauge>> other_terms;
+  LateGauge epoch, step, collapsed, evaluation_timestamp, checkpoint_timestamp;
+  std::vector<std::optional<LateGauge>> of_steps, of_objective, of_evaluations;  // as their tables list them
 };
 
 struct RankSeries {
@@ -221,16 +196,13 @@ void RunMetrics::record_step(const StepMetrics& step) {
   GlobalSeries& global = *series_->global;
   global.step.set(static_cast<double>(step.step));
   global.epoch.set(static_cast<double>(step.epoch));
-  global.kld_weight.set(step.kld_weight);
-  global.beta.set(step.beta);
-  global.learning_rate.set(step.learning_rate);
+  for (std::size_t i = 0; i < step_terms().size(); ++i) {
+    const StepTerm& term = step_terms()[i];
+    if (global.of_steps[i] && !(step.skipped && term.of_outcome)) global.of_steps[i]->set(step.*term.value);
+  }
   if (step.skipped) return;
-  global.loss.set(step.loss);
-  global.reconstruction_loss.set(step.reconstruction_loss);
-  global.kld_nats.set(step.kld_nats);
-  global.gradient_norm.set(step.gradient_norm);
-  for (std::size_t i = 0; i < global.other_terms.size(); ++i)
-    if (global.other_terms[i]) global.other_terms[i]->set(step.other_terms.at(i));
+  for (std::size_t i = 0; i < global.of_objective.size(); ++i)
+    if (global.of_objective[i]) global.of_objective[i]->set(step.other_terms.at(i));
 }
 
 void RunMetrics::record_checkpoint(double seconds) {
@@ -247,15 +219,11 @@ void RunMetrics::record_failed_checkpoint() {
 void RunMetrics::record_evaluation(const EvaluationMetrics& evaluation) {
   if (!series_->global) return;
   GlobalSeries& global = *series_->global;
-  if (evaluation.validation) {
-    global.validation_loss.set(evaluation.loss);
-    global.validation_reconstruction_loss.set(evaluation.reconstruction_loss);
-    global.validation_kld_nats.set(evaluation.kld_nats);
-    if (evaluation.mse) global.validation_mse.set(*evaluation.mse);
+  for (std::size_t i = 0; i < evaluation_terms().size(); ++i) {
+    const EvaluationTerm& term = evaluation_terms()[i];
+    const std::optional<double>& value = evaluation.*term.value;
+    if (global.of_evaluations[i] && value && (evaluation.validation || !term.of_validation)) global.of_evaluations[i]->set(*value);
   }
-  if (evaluation.elbo_nats) global.elbo_nats.set(*evaluation.elbo_nats);
-  if (evaluation.bits_per_dim) global.bits_per_dim.set(*evaluation.bits_per_dim);
-  if (evaluation.active_units) global.active_units.set(static_cast<double>(*evaluation.active_units));
   if (evaluation.collapsed) global.collapsed.set(*evaluation.collapsed ? 1 : 0);
   global.evaluation_timestamp.set_to_current_time();
 }

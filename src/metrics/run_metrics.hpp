@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/gpu_readings.hpp"
+#include "metrics/step_terms.hpp"
 
 namespace vae_dist::metrics {
 
@@ -35,29 +36,8 @@ struct MetricsIdentity {
 struct RunFacts {
   std::int64_t steps_planned = 0, global_batch = 0, ranks = 1, replicas = 1;
   std::int64_t restarts = 0;  ///< how often the run was started again
-  std::vector<std::string> other_terms = {};  ///< names of the objective's: "effective_samples", "log_p_of_16_draws" (model/objective.hpp)
+  std::vector<base::Term> other_terms = {};  ///< the objective's (objective/objective.hpp); one without a series is in the log alone
   std::vector<std::pair<std::string, std::string>> build = {}, run = {};  ///< labels of vae_dist_build_info and vae_dist_run_info
-};
-
-/// One finished step. Loss terms are global means; kld in nats, positive.
-struct StepMetrics {
-  std::int64_t step = 0, epoch = 0;
-  double loss = 0, reconstruction_loss = 0, kld_nats = 0, kld_weight = 0, beta = 1, learning_rate = 0, gradient_norm = 0;
-  bool skipped = false;            ///< not finite or above the limit: loss terms and gradient norm keep their last good value
-  std::int64_t samples = 0;        ///< of this rank
-  double step_seconds = 0, data_wait_seconds = 0, allreduce_wait_seconds = 0;
-  std::uint64_t allreduce_bytes = 0;
-  std::uint64_t read_bytes = 0;    ///< of data files, by this process so far
-  std::vector<double> other_terms = {};  ///< of the objective, as RunFacts names them
-};
-
-/// An evaluation. What there is none of is absent.
-struct EvaluationMetrics {
-  bool validation = true;  ///< on the validation rows; false: on those of training
-  double loss = 0, reconstruction_loss = 0, kld_nats = 0;
-  std::optional<double> mse = {}, elbo_nats = {}, bits_per_dim = {};
-  std::optional<std::int64_t> active_units = {};
-  std::optional<bool> collapsed = {};  ///< absent as long as it is too early to tell
 };
 
 class RunMetrics {

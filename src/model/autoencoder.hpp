@@ -9,11 +9,11 @@ namespace vae_dist::model {
 
 class Autoencoder : public LatentModel {
  public:
-  Autoencoder(const NetworkOptions& options, const LikelihoodOptions& likelihood)
+  Autoencoder(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood)
       : encoder_(*this, options),
         fc_z_(register_module("fc_z", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
         decoder_(*this, options) {
-    finish(options.latent_dim, likelihood);
+    finish(options.latent_dim, std::move(likelihood));
   }
 
   base::LatentKind latent_kind() const override { return base::LatentKind::point; }

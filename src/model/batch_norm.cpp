@@ -28,8 +28,7 @@ struct GlobalBatchNorm : torch::autograd::Function<GlobalBatchNorm> {
     layer->sum_over_ranks()(squares);
     const at::Tensor inverse_deviation = at::rsqrt(squares / count + BatchNorm2dImpl::kEpsilon);
 
-    layer->batch_mean.copy_(mean);
-    layer->batch_var.copy_(squares / (count - 1));
+    layer->report(mean, squares / (count - 1));
     const at::Tensor normalised = centred.mul_(per_channel(inverse_deviation));
     ctx->save_for_backward({normalised, weight, inverse_deviation, count});
     ctx->saved_data["layer"] = reinterpret_cast<std::int64_t>(layer);
@@ -58,8 +57,7 @@ struct BatchNormLeakyReLU : torch::autograd::Function<BatchNormLeakyReLU> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, BatchNorm2dImpl* layer,
                             double negative_slope) {
     const BatchNormOutput out = batch_norm_leaky_relu(x, weight, bias, BatchNorm2dImpl::kEpsilon, negative_slope);
-    layer->batch_mean.copy_(out.mean);
-    layer->batch_var.copy_(out.variance);
+    layer->report(out.mean, out.variance);
     ctx->save_for_backward({x, weight, bias, out.mean, out.inverse_deviation});
     ctx->saved_data["negative_slope"] = negative_slope;
     return out.y;
@@ -95,7 +93,14 @@ at::Tensor BatchNorm2dImpl::normalise(const at::Tensor& x) {
   // Sums over many values need more bits than bfloat16 has.
   if (sum_over_ranks_) return GlobalBatchNorm::apply(x.to(weight.scalar_type()), weight, bias, this).to(x.scalar_type());
   // A momentum of 1 makes "running" statistics that are this batch's.
-  return at::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, kEpsilon, true);
+  if (reports_) return at::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, kEpsilon, true);
+  return at::batch_norm(x, weight, bias, at::zeros_like(batch_mean), at::zeros_like(batch_var), true, 1.0, kEpsilon, true);
+}
+
+void BatchNorm2dImpl::report(const at::Tensor& mean, const at::Tensor& variance) {
+  if (!reports_) return;
+  batch_mean.copy_(mean);
+  batch_var.copy_(variance);
 }
 
 }  // namespace vae_dist::model

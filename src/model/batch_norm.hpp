@@ -32,6 +32,10 @@ class BatchNorm2dImpl : public torch::nn::Module, public BeginsAsConstructed {
   void set_sum_over_ranks(SumOverRanks sum) { sum_over_ranks_ = std::move(sum); }
   const SumOverRanks& sum_over_ranks() const { return sum_over_ranks_; }
 
+  /// False: the same batch is run once more, and batch_mean and batch_var stay what its first forward wrote.
+  void report_statistics(bool wanted) { reports_ = wanted; }
+  void report(const at::Tensor& mean, const at::Tensor& variance);
+
   at::Tensor weight, bias;                       ///< [C], parameters
   at::Tensor running_mean, running_var;          ///< [C], buffers
   at::Tensor num_batches_tracked;                ///< int64 scalar, buffer
@@ -42,6 +46,7 @@ class BatchNorm2dImpl : public torch::nn::Module, public BeginsAsConstructed {
 
   Activation activation_;
   SumOverRanks sum_over_ranks_;
+  bool reports_ = true;
 };
 TORCH_MODULE(BatchNorm2d);
 

@@ -111,7 +111,7 @@ Decoded ConvolutionalDecoder::forward(const at::Tensor& z) {
   // Both heads read what the activation before them leaves.
   const auto head = final_layer_->begin() + static_cast<std::ptrdiff_t>(final_layer_->size() - 2);
   for (auto part = final_layer_->begin(); part != head; ++part) x = part->forward(x);
-  return {(head + 1)->forward(head->forward(x)), log_variance_layer_->forward(x).clamp_min(Likelihood::kLeastLogVariance)};
+  return {(head + 1)->forward(head->forward(x)), log_variance_layer_->forward(x).clamp_min(kLeastLogVariance)};
 }
 
 }  // namespace vae_dist::model

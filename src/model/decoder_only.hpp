@@ -11,7 +11,7 @@ namespace vae_dist::model {
 
 class DecoderOnly : public LatentModel {
  public:
-  DecoderOnly(const NetworkOptions& options, const LikelihoodOptions& likelihood) : decoder_(*this, options) { finish(options.latent_dim, likelihood); }
+  DecoderOnly(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood) : decoder_(*this, options) { finish(options.latent_dim, std::move(likelihood)); }
 
   base::LatentKind latent_kind() const override { return base::LatentKind::none; }
 

@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <stdexcept>
+
 #include "model/autocast.hpp"
 
 namespace vae_dist::model {
@@ -31,13 +34,40 @@ VaeOutput LatentModel::forward(const at::Tensor& x, const at::Tensor& noise) {
 std::vector<BatchNorm2d> LatentModel::batch_norms() const {
   std::vector<BatchNorm2d> layers;
   for (const auto& module : modules(/*include_self=*/false))
-    if (auto layer = std::dynamic_pointer_cast<BatchNorm2dImpl>(module)) layers.emplace_back(layer);
+    if (auto layer = std::dynamic_pointer_cast<BatchNorm2dImpl>(module); layer && std::find(frozen_.begin(), frozen_.end(), module) == frozen_.end()) layers.emplace_back(layer);
   return layers;
 }
 
-void LatentModel::finish(std::int64_t latent_values, const LikelihoodOptions& likelihood) {
+void LatentModel::freeze(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const auto belongs = [&](const std::string& other) { return other == name || other.starts_with(name + "."); };
+    bool known = false;
+    for (const auto& parameter : named_parameters())
+      if (belongs(parameter.key())) {
+        parameter.value().requires_grad_(false);
+        known = true;
+      }
+    for (const auto& module : named_modules("", /*include_self=*/false))
+      if (belongs(module.key())) {
+        frozen_.push_back(module.value());
+        known = true;
+      }
+    if (known) continue;
+    std::string there;
+    for (const auto& child : named_children()) there += (there.empty() ? "" : ", ") + child.key();
+    throw std::invalid_argument("'" + name + "' is no module and no parameter of the model, whose modules are " + there);
+  }
+  train(is_training());
+}
+
+void LatentModel::train(bool on) {
+  Module::train(on);
+  for (const auto& module : frozen_) module->eval();
+}
+
+void LatentModel::finish(std::int64_t latent_values, std::shared_ptr<Likelihood> likelihood) {
   latent_values_ = latent_values;
-  likelihood_ = std::make_shared<Likelihood>(likelihood);
+  likelihood_ = std::move(likelihood);
   if (likelihood_->keeps_something()) register_module("likelihood", likelihood_);
 }
 

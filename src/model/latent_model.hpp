@@ -54,13 +54,19 @@ class LatentModel : public torch::nn::Module {
   Likelihood& likelihood() { return *likelihood_; }
   const Likelihood& likelihood() const { return *likelihood_; }
 
-  /// The batch-norm layers in registration order.
+  /// The batch-norm layers in registration order, but for frozen ones.
   std::vector<BatchNorm2d> batch_norms() const;
+
+  /// Nothing of these modules and parameters ("encoder", "decoder.0", "fc_mu.weight") is trained, and they are in evaluation mode from now on, whatever the model is in. Throws
+  /// std::invalid_argument, listing what there is, where a name is none of the model's.
+  void freeze(const std::vector<std::string>& names);
+
+  void train(bool on = true) override;
 
  protected:
   /// The likelihood becomes the submodule "likelihood" where it has something to keep, so the default's parameters are PyTorch-VAE's alone. To be
   /// called once, after the network's own modules are registered.
-  void finish(std::int64_t latent_values, const LikelihoodOptions& likelihood);
+  void finish(std::int64_t latent_values, std::shared_ptr<Likelihood> likelihood);
 
   virtual Posterior encode_images(const at::Tensor& x) = 0;
   virtual Decoded decode_latents(const at::Tensor& z) = 0;
@@ -69,6 +75,23 @@ class LatentModel : public torch::nn::Module {
   std::int64_t latent_values_ = 0;
   bool uses_bfloat16_ = false;
   std::shared_ptr<Likelihood> likelihood_;
+  std::vector<std::shared_ptr<torch::nn::Module>> frozen_;
+};
+
+/// Forwards while this lives repeat a batch that has been seen: batch norm normalises by its statistics and reports none.
+class RepeatedForward {
+ public:
+  explicit RepeatedForward(const LatentModel& model) : layers_(model.batch_norms()) { report(false); }
+  ~RepeatedForward() { report(true); }
+  RepeatedForward(const RepeatedForward&) = delete;
+  RepeatedForward& operator=(const RepeatedForward&) = delete;
+
+ private:
+  void report(bool wanted) {
+    for (BatchNorm2d& layer : layers_) layer->report_statistics(wanted);
+  }
+
+  std::vector<BatchNorm2d> layers_;
 };
 
 /// z = mu + exp(log_var / 2) * noise (the reparameterisation trick: Kingma, Welling 2014, section 2.4). All [B, latent_values],

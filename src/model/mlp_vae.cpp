@@ -19,7 +19,7 @@ void append_level(Sequential& levels, std::int64_t in, std::int64_t out, Activat
 
 }  // namespace
 
-MlpVae::MlpVae(const NetworkOptions& options, const LikelihoodOptions& likelihood) : image_shape_{-1, options.channels, options.height, options.width} {
+MlpVae::MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood) : image_shape_{-1, options.channels, options.height, options.width} {
   const auto& hidden = options.hidden_dims;
   if (hidden.empty()) throw std::invalid_argument("MlpVae needs at least one level in hidden_dims");
   const std::int64_t values = options.image_values();
@@ -34,7 +34,7 @@ MlpVae::MlpVae(const NetworkOptions& options, const LikelihoodOptions& likelihoo
   final_layer_ = register_module("final_layer", Sequential());
   append_level(final_layer_, hidden.front(), values, options.output);
   if (options.predicts_variance) log_variance_layer_ = register_module("log_variance_layer", Linear(hidden.front(), values));
-  finish(options.latent_dim, likelihood);
+  finish(options.latent_dim, std::move(likelihood));
 }
 
 Posterior MlpVae::encode_images(const at::Tensor& x) {
@@ -45,7 +45,7 @@ Posterior MlpVae::encode_images(const at::Tensor& x) {
 Decoded MlpVae::decode_latents(const at::Tensor& z) {
   const at::Tensor code = decoder_->forward(z);
   Decoded decoded{final_layer_->forward(code).view(image_shape_), {}};
-  if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(code).view(image_shape_).clamp_min(Likelihood::kLeastLogVariance);
+  if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(code).view(image_shape_).clamp_min(kLeastLogVariance);
   return decoded;
 }
 

@@ -12,7 +12,7 @@ namespace vae_dist::model {
 class MlpVae : public LatentModel {
  public:
   /// Throws std::invalid_argument for no level.
-  MlpVae(const NetworkOptions& options, const LikelihoodOptions& likelihood);
+  MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood);
 
  protected:
   Posterior encode_images(const at::Tensor& x) override;

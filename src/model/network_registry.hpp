@@ -14,9 +14,9 @@ namespace vae_dist::model {
 
 /// What a network is to be made of.
 struct NetworkRequest {
-  NetworkOptions options;        ///< of all networks: images, latent, widths
-  std::any own = {};             ///< the network's own settings, as it registered them; empty: it has none
-  LikelihoodOptions likelihood;  ///< for LatentModel::finish()
+  NetworkOptions options;                  ///< of all networks: images, latent, widths
+  std::any own = {};                       ///< the network's own settings, as it registered them; empty: it has none
+  std::shared_ptr<Likelihood> likelihood;  ///< for LatentModel::finish()
 
   template <typename Settings>
   const Settings& settings() const {

@@ -37,7 +37,7 @@ void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::
 
 }  // namespace
 
-ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet, const LikelihoodOptions& likelihood) : output_activation_(options.output) {
+ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet, std::shared_ptr<Likelihood> likelihood) : output_activation_(options.output) {
   const auto& hidden = options.hidden_dims;
   if (hidden.empty()) throw std::invalid_argument("ResnetVae needs at least one level in hidden_dims");
   const std::vector<Resolution> sizes = resolutions(options);
@@ -75,7 +75,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
   decoder_->push_back(ActivationModule(options.activation));
   output_layer_ = register_module("output_layer", conv3x3(hidden[0], options.channels));
   if (options.predicts_variance) log_variance_layer_ = register_module("log_variance_layer", conv3x3(hidden[0], options.channels));
-  finish(resnet.spatial_latent ? options.latent_dim * positions : options.latent_dim, likelihood);
+  finish(resnet.spatial_latent ? options.latent_dim * positions : options.latent_dim, std::move(likelihood));
 }
 
 Posterior ResnetVae::encode_images(const at::Tensor& x) {
@@ -90,7 +90,7 @@ Decoded ResnetVae::decode_latents(const at::Tensor& z) {
   const at::Tensor code = latent_shape_.empty() ? decoder_input_->forward(z).view(code_shape_) : latent_input_->forward(z.view(latent_shape_));
   const at::Tensor features = decoder_->forward(code);
   Decoded decoded{output_activation_->forward(output_layer_->forward(features)), {}};
-  if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(features).clamp_min(Likelihood::kLeastLogVariance);
+  if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(features).clamp_min(kLeastLogVariance);
   return decoded;
 }
 

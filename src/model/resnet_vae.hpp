@@ -22,7 +22,7 @@ struct ResnetOptions {
 class ResnetVae : public LatentModel {
  public:
   /// Throws std::invalid_argument for no level.
-  ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet, const LikelihoodOptions& likelihood);
+  ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet, std::shared_ptr<Likelihood> likelihood);
 
  protected:
   /// A spatial latent's [B, latent_dim, h, w] as rows.

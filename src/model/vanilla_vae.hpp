@@ -8,7 +8,7 @@ namespace vae_dist::model {
 
 class VanillaVae : public LatentModel {
  public:
-  VanillaVae(const NetworkOptions& options, const LikelihoodOptions& likelihood);
+  VanillaVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood);
 
  protected:
   Posterior encode_images(const at::Tensor& x) override;

@@ -28,29 +28,46 @@ at::Tensor times(double factor, const at::Tensor& on_device, const at::Tensor& x
 
 at::Tensor less(const at::Tensor& x, double number, const at::Tensor& on_device) { return on_device.defined() ? x - as_scalar_of(on_device, x) : x - number; }
 
-}  // namespace
-
-bool is_squared_error(const ObjectiveOptions& options, const model::LikelihoodOptions& likelihood) {
-  return options.reduction == Reduction::mean && likelihood.kind == model::LikelihoodKind::gaussian && likelihood.variance == model::Variance::fixed;
+base::Term effective_samples_term() {
+  return {.name = "effective_samples", .title = "Effective samples", .unit = "draws", .series = "vae_dist_effective_samples",
+          .help = "Effective sample size of the last step's importance weights, mean over samples: 1 when a single draw has all the weight."};
 }
 
-double reconstruction_nats(double reduced, const ObjectiveOptions& options, const model::LikelihoodOptions& likelihood, std::int64_t values) {
+base::Term log_p_term(std::int64_t draws) {
+  const std::string number = std::to_string(draws);
+  return {.name = "log_p_of_" + number + "_draws", .title = "log p(x) from " + number + (draws == 1 ? " draw" : " draws"), .unit = "nats a sample", .series = "vae_dist_log_p_nats",
+          .help = "Estimate of log p(x) of the last step from this many draws of the prior, nats a sample.", .labels = {{"draws", number}}};
+}
+
+}  // namespace
+
+bool is_squared_error(const ObjectiveOptions& options, const base::LikelihoodTraits& likelihood) {
+  return options.reduction == Reduction::mean && likelihood.fixed_sigma;
+}
+
+double reconstruction_nats(double reduced, const ObjectiveOptions& options, const base::LikelihoodTraits& likelihood, std::int64_t values) {
   if (options.reduction == Reduction::sum) return reduced;
   const auto d = static_cast<double>(values);
   if (!is_squared_error(options, likelihood)) return reduced * d;
-  const double variance = likelihood.sigma * likelihood.sigma;
+  const double variance = *likelihood.fixed_sigma * *likelihood.fixed_sigma;
   return d * (reduced / (2 * variance) + 0.5 * std::log(2 * std::numbers::pi * variance));
 }
 
 Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& model) : options_(options), kind_(model.latent_kind()), latent_values_(model.latent_values()) {
   if (kind_ == base::LatentKind::none) {
-    other_terms_.push_back("effective_samples");
-    for (const std::int64_t count : growing_counts(options.prior_samples)) other_terms_.push_back("log_p_of_" + std::to_string(count) + "_draws");
+    other_terms_.push_back(effective_samples_term());
+    for (const std::int64_t count : growing_counts(options.prior_samples)) other_terms_.push_back(log_p_term(count));
   } else if (options.importance_samples > 1) {
-    other_terms_.push_back("effective_samples");
+    other_terms_.push_back(effective_samples_term());
   }
-  if (model.likelihood().is(model::Variance::optimal)) other_terms_.push_back(kSquaredError);
-  for (const Regulariser& regulariser : options.regularisers) other_terms_.push_back(regulariser.term);
+  if (model.likelihood().traits().follows_error) {
+    squared_error_term_ = other_terms_.size();
+    other_terms_.push_back({.name = "squared_error", .title = "Squared error of the optimal sigma", .unit = "", .series = "vae_dist_squared_error",
+                            .help = "Mean squared error a value of the last step, which sets the optimal sigma.", .falls = true});
+  }
+  for (const Regulariser& regulariser : options.regularisers)
+    other_terms_.push_back({.name = regulariser.term, .title = "Regulariser " + regulariser.term, .unit = "", .series = "vae_dist_regulariser",
+                            .help = "Value of a regulariser of the latent code in the last step, before its weight.", .labels = {{"term", regulariser.term}}});
 }
 
 std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
@@ -61,7 +78,7 @@ std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
 
 at::Tensor Objective::reduced(const model::LatentModel& model, const model::Decoded& decoded, const at::Tensor& x) const {
   const model::Likelihood& likelihood = model.likelihood();
-  if (is_squared_error(options_, likelihood.options())) return model::Likelihood::squared_error(decoded, x);
+  if (is_squared_error(options_, likelihood.traits())) return model::Likelihood::squared_error(decoded, x);
   const at::Tensor nats = likelihood.negative_log(decoded, x).mean();
   return shown(nats, x[0].numel());
 }
@@ -107,7 +124,7 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const at::Tensor&
   out.reconstruction = mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
     return reduced(model, decoded.narrow(first, count), x.narrow(0, first, count));
   });
-  if (model.likelihood().is(model::Variance::optimal)) out.others = {model::Likelihood::squared_error(decoded, x).detach()};
+  if (model.likelihood().traits().follows_error) out.others = {model::Likelihood::squared_error(decoded, x).detach()};
   for (const at::Tensor& value : regularisers) out.others.push_back(value.detach());
   if (posterior.is_point()) {
     out.kld = at::zeros({}, x.options());
@@ -142,7 +159,7 @@ LossTerms Objective::importance_weighted(model::LatentModel& model, const at::Te
   out.reconstruction = negative_log.mean();
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
   out.others = {effective_sample_size(log_weights.detach()).mean()};
-  if (model.likelihood().is(model::Variance::optimal)) out.others.push_back(model::Likelihood::squared_error(decoded, repeated).detach());
+  if (model.likelihood().traits().follows_error) out.others.push_back(model::Likelihood::squared_error(decoded, repeated).detach());
   return out;
 }
 

@@ -10,9 +10,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/term.hpp"
 #include "objective/kld_weight.hpp"
 #include "objective/regulariser.hpp"
 #include "model/latent_model.hpp"
@@ -57,9 +59,6 @@ struct MeanKl {
 
 class Objective {
  public:
-  /// The other term that Variance::optimal needs a running mean of: the squared error per value, mean over replicas.
-  static constexpr const char* kSquaredError = "squared_error";
-
   Objective(const ObjectiveOptions& options, const model::LatentModel& model);
 
   const ObjectiveOptions& options() const { return options_; }
@@ -68,8 +67,11 @@ class Objective {
   /// explained by the same K, so each sample brings only its share.
   std::int64_t noise_per_sample(std::int64_t replica_samples) const;
 
-  /// Terms of this objective besides loss, reconstruction and KL: "effective_samples", "log_p_of_16_draws", ...
-  const std::vector<std::string>& other_terms() const { return other_terms_; }
+  /// Terms of this objective besides loss, reconstruction and KL: "effective_samples", "log_p_of_16_draws", a regulariser's value, ...
+  const std::vector<base::Term>& other_terms() const { return other_terms_; }
+
+  /// Which of them is the squared error per value, mean over replicas, for a likelihood that follows the error; empty: none.
+  std::optional<std::size_t> squared_error_term() const { return squared_error_term_; }
 
   /// The terms of a batch that holds `replicas` replicas of equal size, one after the other: means over them. What looks at a batch as a whole (free bits,
   /// the distance to the capacity, the optimal sigma, a decoder's draws) looks at each replica. x: [B, C, H, W], noise: [B, noise_per_sample].
@@ -108,14 +110,15 @@ class Objective {
   ObjectiveOptions options_;
   base::LatentKind kind_;
   std::int64_t latent_values_;
-  std::vector<std::string> other_terms_;
+  std::vector<base::Term> other_terms_;
+  std::optional<std::size_t> squared_error_term_;
 };
 
 /// The exact negative bound's reconstruction term, -log p(x|z) in nats per sample with all constants, from what `reduced` gives on average (so not of a
 /// decoder alone, whose estimate is in nats always). image_values: D.
-double reconstruction_nats(double reduced, const ObjectiveOptions& options, const model::LikelihoodOptions& likelihood, std::int64_t image_values);
+double reconstruction_nats(double reduced, const ObjectiveOptions& options, const base::LikelihoodTraits& likelihood, std::int64_t image_values);
 
 /// Whether the objective's reconstruction is PyTorch-VAE's plain squared error, which knows no sigma.
-bool is_squared_error(const ObjectiveOptions& options, const model::LikelihoodOptions& likelihood);
+bool is_squared_error(const ObjectiveOptions& options, const base::LikelihoodTraits& likelihood);
 
 }  // namespace vae_dist::objective

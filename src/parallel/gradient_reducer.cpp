@@ -15,14 +15,13 @@ namespace vae_dist::parallel {
 using torch::autograd::variable_list;
 using torch::autograd::utils::LambdaPostHook;
 
-GradientReducer::GradientReducer(const ParameterArena& parameters, const NamedTensors& leaves, at::Tensor statistics, std::unique_ptr<BucketExchange> exchange,
-                                 const ReducerOptions& options)
-    : parameters_(parameters),
-      statistics_(std::move(statistics)),
-      exchange_(std::move(exchange)),
+GradientReducer::GradientReducer(ReducerParts parts, const ReducerOptions& options)
+    : parameters_(parts.parameters),
+      statistics_(std::move(parts.statistics)),
+      exchange_(std::move(parts.exchange)),
       options_(options),
-      buckets_(plan_buckets(parameters.slots(), parameters.gradients().element_size(), options.caps)),
-      bucket_of_slot_(parameters.slots().size()) {
+      buckets_(plan_buckets(parameters_.slots(), parameters_.gradients().element_size(), options.caps)),
+      bucket_of_slot_(parameters_.slots().size()) {
   for (std::size_t b = 0; b < buckets_.size(); ++b)
     for (std::size_t slot = buckets_[b].first_slot; slot < buckets_[b].last_slot; ++slot) bucket_of_slot_[slot] = b;
   if (exchange_) {
@@ -35,8 +34,8 @@ GradientReducer::GradientReducer(const ParameterArena& parameters, const NamedTe
     statistics_tree_.emplace(statistics_, options_.batches);
   }
 
-  for (std::size_t slot = 0; slot < leaves.size(); ++slot) {
-    const at::Tensor& parameter = leaves[slot].second;
+  for (std::size_t slot = 0; slot < parts.leaves.size(); ++slot) {
+    const at::Tensor& parameter = parts.leaves[slot].second;
     // A parameter's accumulator lives only as long as somebody holds it; its hook runs when .grad has been set.
     Leaf leaf{parameter, parameters_.gradient(slot), torch::autograd::impl::grad_accumulator(parameter)};
     leaf.hook = leaf.accumulator->add_post_hook(std::make_unique<LambdaPostHook>([this, slot](const variable_list& outputs, const variable_list&) {

@@ -43,12 +43,17 @@ struct ReducerOptions {
   std::optional<bool> buckets_at_once;  ///< bring gradients into the arena a bucket at a time, not each by itself; empty: on a GPU
 };
 
+/// What a reducer sums.
+struct ReducerParts {
+  const ParameterArena& parameters;          ///< outlives the reducer
+  const NamedTensors& leaves;                ///< its tensors, in the arena's order
+  at::Tensor statistics;                     ///< a small arena that travels with the gradients
+  std::unique_ptr<BucketExchange> exchange;  ///< null: a world of one rank
+};
+
 class GradientReducer {
  public:
-  /// Sums the gradients of `parameters` (its tensors: `leaves`, in the arena's order) and the small arena `statistics`. `exchange` null: a
-  /// world of one rank. All but the exchange outlive the reducer.
-  GradientReducer(const ParameterArena& parameters, const NamedTensors& leaves, at::Tensor statistics, std::unique_ptr<BucketExchange> exchange,
-                  const ReducerOptions& options);
+  GradientReducer(ReducerParts parts, const ReducerOptions& options);
   ~GradientReducer();  ///< takes its hooks off the parameters
   GradientReducer(const GradientReducer&) = delete;
   GradientReducer& operator=(const GradientReducer&) = delete;

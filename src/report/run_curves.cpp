@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "metrics/step_terms.hpp"
 #include "plot/axis.hpp"
 
 namespace vae_dist::report {
@@ -15,29 +16,25 @@ namespace {
 constexpr double kRatioForPowers = 10;  // greatest over least value from which a logarithmic axis shows more
 constexpr std::size_t kDimensionsShown = 256;
 
-struct Known {
-  const char *name, *title, *unit;
-  bool falls = false;   ///< by orders of magnitude: a logarithmic axis may show it better
-  bool counts = false;  ///< from 0
-};
-
-// By metrics.jsonl's names, in the order of the page. An evaluation's value of the same name goes into the same chart.
-constexpr Known kLearning[] = {
-    {"loss", "Loss", "", true},
-    {"reconstruction_loss", "Reconstruction loss", "", true},
-    {"kld", "KL divergence", "nats a sample"},
-    {"mse", "Mean squared error of reconstructions", "", true},
-    {"elbo_nats", "ELBO", "nats a sample"},
-    {"bits_per_dim", "Bits per dimension", "bits"},
-    {"active_units", "Active units", "latent dimensions", false, true},
-    {"beta", "β", ""},
-    {"kld_weight", "M_N, the weight of the KL divergence", ""},
-    {"learning_rate", "Learning rate", ""},
-    {"gradient_norm", "Gradient norm, before clipping", "", true},
-};
 constexpr const char* kSpeed[] = {"samples_per_second", "step_seconds", "data_wait_seconds", "allreduce_wait_seconds"};
 // Shown otherwise: as a reference line, in a warning, in a table.
 constexpr const char* kNoCharts[] = {"mean_image_mse", "skipped", "samples", "epoch"};
+
+std::string without_prefix(const std::string& name) { return name.starts_with(metrics::kEvaluationPrefix) ? name.substr(std::string_view(metrics::kEvaluationPrefix).size()) : name; }
+
+// By the names of curves, in the order of the page. An evaluation's value of a step's name goes into the same chart.
+std::vector<base::Term> known_terms(std::span<const RunRecord> runs) {
+  std::vector<base::Term> out;
+  const auto add = [&](base::Term term) {
+    term.name = without_prefix(term.name);
+    if (std::none_of(out.begin(), out.end(), [&](const base::Term& each) { return each.name == term.name; })) out.push_back(std::move(term));
+  };
+  for (const metrics::EvaluationTerm& each : metrics::evaluation_terms()) add(each.term);
+  for (const metrics::StepTerm& each : metrics::step_terms()) add(each.term);
+  for (const RunRecord& run : runs)
+    for (const base::Term& term : run.terms) add(term);
+  return out;
+}
 
 template <typename Names>
 bool among(const Names& names, const std::string& name) {
@@ -174,15 +171,17 @@ Curve evaluation_curve(const RunRecord& run, const std::string& on, const std::s
 
 std::vector<plot::Figure> learning_charts(std::span<const RunRecord> runs) {
   std::vector<plot::Figure> out;
-  for (const Known& known : kLearning) {
-    if (!changes(runs, known.name)) continue;
-    plot::LineChart chart = chart_of(runs, known.name, known.title, known.unit, known.falls);
-    if (known.name == std::string("mse")) add_mean_image(runs, chart);
-    if (known.counts) chart.y.low = 0;
+  const std::vector<base::Term> known = known_terms(runs);
+  for (const base::Term& term : known) {
+    if (among(kNoCharts, term.name) || !changes(runs, term.name)) continue;
+    plot::LineChart chart = chart_of(runs, term.name, term.title, term.unit, term.falls);
+    if (term.name == "mse") add_mean_image(runs, chart);
+    if (term.counts) chart.y.low = 0;
     out.push_back(plot::draw(chart));
   }
+  // What nobody has described: a run of before, or another program's.
   for (const std::string& name : all_names(runs)) {
-    const bool shown = among(kSpeed, name) || among(kNoCharts, name) || std::any_of(std::begin(kLearning), std::end(kLearning), [&](const Known& known) { return name == known.name; });
+    const bool shown = among(kSpeed, name) || among(kNoCharts, name) || std::any_of(known.begin(), known.end(), [&](const base::Term& term) { return name == term.name; });
     if (!shown && changes(runs, name)) out.push_back(plot::draw(chart_of(runs, name, spoken(name), "", false)));
   }
   return out;
@@ -221,6 +220,7 @@ std::vector<plot::Figure> speed_charts(std::span<const RunRecord> runs) {
 }
 
 plot::Table constant_curves(std::span<const RunRecord> runs) {
+  const std::vector<base::Term> known = known_terms(runs);
   plot::Table table;
   table.header.push_back("The same at every step");
   for (const RunRecord& run : runs) table.header.push_back(runs.size() == 1 ? "value" : run.name);
@@ -228,8 +228,8 @@ plot::Table constant_curves(std::span<const RunRecord> runs) {
     const bool counted = among(kSpeed, name) || among(kNoCharts, name);
     const bool has = std::any_of(runs.begin(), runs.end(), [&](const RunRecord& run) { return find(run, name) != nullptr; });
     if (counted || !has || changes(runs, name)) continue;
-    const auto known = std::find_if(std::begin(kLearning), std::end(kLearning), [&](const Known& each) { return name == each.name; });
-    plot::Table::Row row{{known == std::end(kLearning) ? spoken(name) : known->title}};
+    const auto found = std::find_if(known.begin(), known.end(), [&](const base::Term& term) { return name == term.name; });
+    plot::Table::Row row{{found == known.end() ? spoken(name) : found->title}};
     for (const RunRecord& run : runs) {
       const Curve* curve = find(run, name);
       row.cells.push_back(curve && !curve->value.empty() ? plot::number_label(curve->value.back()) : "");

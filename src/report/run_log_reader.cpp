@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "metrics/step_terms.hpp"
 
 namespace vae_dist::report {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr std::string_view kEvaluationPrefix = "evaluation_";
+constexpr std::string_view kPrefix = metrics::kEvaluationPrefix;
 constexpr std::size_t kPiece = 1 << 20;
 
 // metrics.jsonl writes what is not finite as null.
@@ -41,7 +42,7 @@ void add_evaluation(const ordered_json& object, RunRecord& run) {
       run.kld_per_dimension.clear();
       for (const auto& each : value) run.kld_per_dimension.push_back(number(each).value_or(std::nan("")));
     } else if (const auto plain = number(value)) {
-      evaluation.values.emplace_back(name.starts_with(kEvaluationPrefix) ? name.substr(kEvaluationPrefix.size()) : name, *plain);
+      evaluation.values.emplace_back(name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name, *plain);
     }
   }
   run.evaluations.push_back(std::move(evaluation));

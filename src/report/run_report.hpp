@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/term.hpp"
 #include "plot/html_page.hpp"
 
 namespace vae_dist::report {
@@ -52,6 +53,7 @@ struct RunRecord {
   Curves curves;           ///< of logged steps; each ascends in step
   std::vector<ReportEvaluation> evaluations;
   std::vector<double> kld_per_dimension;  ///< nats, of the last evaluation that has them; empty: not known
+  std::vector<base::Term> terms;  ///< what the run says of its curves (metrics/step_terms.hpp); empty: a run of before
   std::vector<RankTimes> ranks;
   std::vector<ConfigRow> config;
   std::string config_problem;  ///< why `config` is empty, if it is

@@ -11,6 +11,7 @@
 #include "base/utf8.hpp"
 #include "config/key_table.hpp"
 #include "config/load_config.hpp"
+#include "metrics/step_terms.hpp"
 
 namespace vae_dist::report {
 namespace {
@@ -108,6 +109,7 @@ const RunRecord& RunReportFile::read() {
   } catch (const base::BadInput& error) {
     run_.config_problem = error.what();  // of another version: the curves can be shown all the same
   }
+  run_.terms = metrics::read_terms(directory_ / "terms.json");
   run_.environment = environment_rows(directory_ / "environment.json");
   run_.pictures = read_pictures(directory_ / "pictures");
   return run_;

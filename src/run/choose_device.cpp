@@ -47,9 +47,18 @@ int choose_gpu(const config::DistributedConfig& config, const NodeFacts& node) {
   if (node.local_size > node.gpus && !config.share_gpu)
     throw base::BadInput(base::text("node ", node.host, " has ", node.gpus, node.gpus == 1 ? " GPU" : " GPUs", " for ", node.local_size, " ranks: start at most ", node.gpus,
                         " a node, or set distributed.share_gpu=true (for tests: ranks that share a GPU slow each other down)."));
-  if (config.backend == "mpi")
+  if (config.backend == config::Backend::mpi)
     throw base::BadInput("distributed.backend is mpi, which moves gradients in host memory, but this run is on GPUs: set distributed.backend=auto, or distributed.device=cpu.");
   return node.local_rank % node.gpus;
+}
+
+std::string exchange_text(device::Backend backend) {
+  switch (backend) {
+    case device::Backend::self: return "one rank, no exchange";
+    case device::Backend::mpi: return "gradients by MPI";
+    case device::Backend::nccl: return "gradients by NCCL";
+  }
+  throw std::logic_error("a backend without a name");
 }
 
 }  // namespace
@@ -84,14 +93,14 @@ NodeFacts node_facts(const comm::MpiWorld& world) {
 device::DeviceChoice choose_device(const config::DistributedConfig& config, const NodeFacts& node) {
   device::DeviceChoice choice;
   choice.threads = choose_threads(config, node);
-  const bool on_gpu = config.device == "cuda" || (config.device == "auto" && (node.gpus > 0 || node.has_gpu));
+  const bool on_gpu = config.device == config::Device::cuda || (config.device == config::Device::automatic && (node.gpus > 0 || node.has_gpu));
   if (on_gpu) {
     choice.device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(choose_gpu(config, node)));
-  } else if (config.backend == "nccl") {
+  } else if (config.backend == config::Backend::nccl) {
     throw base::BadInput("distributed.backend is nccl, which moves gradients between GPUs, but this run is on the CPU: set distributed.backend=auto.");
   }
-  choice.backend = node.world_size == 1 ? "self" : on_gpu ? "nccl" : "mpi";
-  if (choice.backend == "nccl") {
+  choice.backend = node.world_size == 1 ? device::Backend::self : on_gpu ? device::Backend::nccl : device::Backend::mpi;
+  if (choice.backend == device::Backend::nccl) {
     if (config.share_gpu) choice.nccl_settings = settings_for_shared_gpu(node);
     // NCCL would register what a captured call works on by itself, in which ranks may have to meet: one that gave up before would be waited for. Ours is registered at the start.
     choice.nccl_settings.emplace_back("NCCL_GRAPH_REGISTER", "0");
@@ -111,9 +120,9 @@ device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
   return settings;
 }
 
-void apply_device(const device::DeviceChoice& choice, const std::string& precision, bool reproducible) {
+void apply_device(const device::DeviceChoice& choice, config::Precision precision, bool reproducible) {
   for (const auto& [name, value] : choice.nccl_settings) ::setenv(name.c_str(), value.c_str(), /*overwrite=*/0);
-  if (choice.backend == "nccl") comm::keep_nccl_log();
+  if (choice.backend == device::Backend::nccl) comm::keep_nccl_log();
   const bool on_gpu = choice.device.is_cuda();
   at::globalContext().setDeterministicCuDNN(reproducible);
   // Shapes are the same in every step, so trying cuDNN's algorithms once pays. Ranks may choose different ones.
@@ -126,8 +135,8 @@ void apply_device(const device::DeviceChoice& choice, const std::string& precisi
     at::globalContext().setSDPUseCuDNN(false);
   }
   at::set_num_threads(choice.threads);
-  at::globalContext().setAllowTF32CuBLAS(precision == "tf32");
-  at::globalContext().setAllowTF32CuDNN(precision == "tf32");
+  at::globalContext().setAllowTF32CuBLAS(precision == config::Precision::tf32);
+  at::globalContext().setAllowTF32CuDNN(precision == config::Precision::tf32);
   if (!on_gpu) return;
   const c10::impl::VirtualGuardImpl cuda(c10::kCUDA);
   cuda.setDevice(choice.device);
@@ -135,7 +144,7 @@ void apply_device(const device::DeviceChoice& choice, const std::string& precisi
 }
 
 std::string describe_device(const device::DeviceChoice& choice) {
-  const std::string exchange = choice.backend == "self" ? "one rank, no exchange" : choice.backend == "nccl" ? "gradients by NCCL" : "gradients by MPI";
+  const std::string exchange = exchange_text(choice.backend);
   if (choice.device.is_cuda()) return base::text("GPU ", static_cast<int>(choice.device.index()), ": ", device::gpu_facts(choice.device).model, ", ", exchange);
   return base::text("CPU, ", choice.threads, choice.threads == 1 ? " thread" : " threads", " a rank, ", exchange);
 }

@@ -40,7 +40,7 @@ device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node);
 /// Makes the choice this process's: environment, current device, threads, TF32 by `precision`. On a GPU the calling thread gets a stream of its own, for all that it does there: a
 /// step cannot be captured on the default stream, nor on another than that which gradients are added on, and autograd does this on the stream of the model's making. `reproducible`: cuDNN deterministic and without autotuning,
 /// a fixed workspace for cuBLAS, and attention without its fused kernels; to be called before the first use of a GPU and of NCCL.
-void apply_device(const device::DeviceChoice& choice, const std::string& precision, bool reproducible);
+void apply_device(const device::DeviceChoice& choice, config::Precision precision, bool reproducible);
 
 /// For the start table: "GPU 0: NVIDIA H100 80GB HBM3, gradients by NCCL" or "CPU, 1 thread a rank, gradients by MPI".
 std::string describe_device(const device::DeviceChoice& choice);

@@ -27,7 +27,7 @@ CoreUse core_use(const config::Config& config, const device::DeviceChoice& devic
   const bool given = config.distributed.threads_per_rank || config.distributed.reproducible;
   use.compute_threads = device.device.is_cuda() ? 1 /* queues the GPU's work */ : given ? device.threads : 0;
   use.reader_threads = static_cast<int>(step::reader_threads(config.data, world.local_size()));
-  use.exchanges = device.backend == "mpi";
+  use.exchanges = device.backend == device::Backend::mpi;
   return use;
 }
 

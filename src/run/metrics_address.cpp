@@ -14,7 +14,7 @@ bool is_this_machine_alone(const std::string& address) { return address.starts_w
 }  // namespace
 
 std::string metrics_address(const config::MetricsConfig& config, bool several_hosts) {
-  if (config.address != "auto") return config.address;
+  if (config.address) return *config.address;
   return several_hosts || std::getenv("SLURM_JOB_ID") != nullptr ? "0.0.0.0" : "127.0.0.1";
 }
 

@@ -5,7 +5,7 @@
 #include "config/config.hpp"
 #include "step/open_data.hpp"
 #include "run/choose_device.hpp"
-#include "step/learning_rate.hpp"
+#include "step/schedules.hpp"
 #include "step/replica_plan.hpp"
 #include "step/resolved_objective.hpp"
 

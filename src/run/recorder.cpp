@@ -38,32 +38,45 @@ metrics::MetricsIdentity identity_of(const config::Config& config, const comm::M
   return out;
 }
 
+std::vector<base::Term> all_terms(const std::vector<base::Term>& of_objective) {
+  std::vector<base::Term> out;
+  for (const metrics::StepTerm& each : metrics::step_terms()) out.push_back(each.term);
+  out.insert(out.end(), of_objective.begin(), of_objective.end());
+  for (const metrics::EvaluationTerm& each : metrics::evaluation_terms()) out.push_back(each.term);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    for (std::size_t k = 0; k < i; ++k)
+      if (out[k].name == out[i].name) throw std::logic_error("two terms are called '" + out[i].name + "': give the regulariser another name");
+  return out;
+}
+
 }  // namespace
 
 std::filesystem::path discovery_file(const config::Config& config) {
-  const std::string& place = config.metrics.service_discovery;
-  if (place == "auto") return metrics::service_discovery_path(config.run.directory, config.run.name);
-  return metrics::service_discovery_path(place, config.run.name, base::user_name());
+  const std::optional<std::string>& place = config.metrics.service_discovery;
+  if (!place) return metrics::service_discovery_path(config.run.directory, config.run.name);
+  return metrics::service_discovery_path(*place, config.run.name, base::user_name());
 }
 
-Recorder::Recorder(const config::Config& config, const metrics::RunFacts& facts, std::int64_t epochs_planned, const checkpoint::TrainingState& start, const comm::MpiWorld& world, comm::HostCommunicator& host, c10::Device device, JobEnd& job_end)
+Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::HostCommunicator& host, JobEnd& job_end)
     : host_(host),
       job_end_(job_end),
       writes_(world.rank() == 0),
-      log_every_(config.log.every_steps),
-      global_batch_(facts.global_batch),
-      steps_planned_(facts.steps_planned),
-      epochs_planned_(epochs_planned),
-      other_terms_(facts.other_terms),
-      address_(metrics_address(config.metrics, world.local_size() < world.size())),
-      metrics_(identity_of(config, world, host, device), facts, address_, wanted_port(config.metrics, world.local_rank())),
-      progress_(writes_, start.step, facts.global_batch),
+      log_every_(run.config.log.every_steps),
+      global_batch_(run.facts.global_batch),
+      steps_planned_(run.facts.steps_planned),
+      epochs_planned_(run.epochs_planned),
+      other_terms_(run.facts.other_terms),
+      address_(metrics_address(run.config.metrics, world.local_size() < world.size())),
+      metrics_(identity_of(run.config, world, host, run.device), run.facts, address_, wanted_port(run.config.metrics, world.local_rank())),
+      progress_(writes_, run.start.step, run.facts.global_batch),
       hosts_(comm::all_gather_text(host, world.host())) {
   const std::vector<metrics::ScrapeTarget> targets = gather_targets(address_, metrics_.port(), world, host);
   if (!writes_) return;
-  log_ = std::make_unique<metrics::StepLog>(RunDirectory(config.run).metrics(), start.step, start.awaits_evaluation != 0);
+  const RunDirectory directory(run.config.run);
+  metrics::write_terms(directory.terms(), all_terms(other_terms_));
+  log_ = std::make_unique<metrics::StepLog>(directory.metrics(), run.start.step, run.start.awaits_evaluation != 0);
   if (targets.empty()) return;
-  discovery_ = std::make_unique<metrics::ServiceDiscoveryFile>(discovery_file(config), config.run.name, targets);
+  discovery_ = std::make_unique<metrics::ServiceDiscoveryFile>(discovery_file(run.config), run.config.run.name, targets);
 }
 
 void Recorder::step(const metrics::StepMetrics& s) {
@@ -78,64 +91,45 @@ void Recorder::step(const metrics::StepMetrics& s) {
   const bool due = s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
   const double samples_per_second = s.step_seconds > 0 ? static_cast<double>(global_batch_) / s.step_seconds : 0;
   if (due) {
-    metrics::LogRecord record = {{"step", s.step},
-                        {"epoch", s.epoch},
-                        {"loss", s.loss},
-                        {"reconstruction_loss", s.reconstruction_loss},
-                        {"kld", s.kld_nats},
-                        {"kld_weight", s.kld_weight},
-                        {"beta", s.beta},
-                        {"learning_rate", s.learning_rate},
-                        {"gradient_norm", s.gradient_norm},
-                        {"skipped", std::int64_t{s.skipped}},
-                        {"samples_per_second", samples_per_second},
-                        {"step_seconds", s.step_seconds},
-                        {"data_wait_seconds", s.data_wait_seconds},
-                        {"allreduce_wait_seconds", s.allreduce_wait_seconds}};
-    for (std::size_t i = 0; i < other_terms_.size(); ++i) record.emplace_back(other_terms_[i], s.other_terms.at(i));
+    metrics::LogRecord record = {{"step", s.step}, {"epoch", s.epoch}};
+    for (const metrics::StepTerm& each : metrics::step_terms()) record.emplace_back(each.term.name, s.*each.value);
+    record.insert(record.end(), {{"skipped", std::int64_t{s.skipped}},
+                                 {"samples_per_second", samples_per_second},
+                                 {"step_seconds", s.step_seconds},
+                                 {"data_wait_seconds", s.data_wait_seconds},
+                                 {"allreduce_wait_seconds", s.allreduce_wait_seconds}});
+    for (std::size_t i = 0; i < other_terms_.size(); ++i) record.emplace_back(other_terms_[i].name, s.other_terms.at(i));
     log_->write(record);
   }
 
-  metrics::ProgressFacts facts;
-  facts.step = s.step;
-  facts.steps_planned = steps_planned_;
-  facts.epoch = s.epoch;
-  facts.epochs_planned = epochs_planned_;
-  facts.loss = s.loss;
-  facts.reconstruction_loss = s.reconstruction_loss;
-  facts.kld_nats = s.kld_nats;
-  if (s.step_seconds > 0) {
-    facts.data_wait_share = s.data_wait_seconds / s.step_seconds;
-    facts.allreduce_wait_share = s.allreduce_wait_seconds / s.step_seconds;
-  }
-  progress_.show(facts, due);
+  progress_.show({s, steps_planned_, epochs_planned_}, due);
 }
 
 void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const evaluate::Evaluation& result, double mean_image_mse,
                           std::optional<bool> collapsed) {
   metrics::EvaluationMetrics metrics{on == "validation", result.loss, result.reconstruction, result.kld_nats};
-  if (result.reconstructs) metrics.mse = result.mse;
+  if (result.reconstructs) {
+    metrics.mse = result.mse;
+    metrics.mean_image_mse = mean_image_mse;
+  }
   metrics.elbo_nats = result.elbo_nats;
   metrics.bits_per_dim = result.bits_per_dim;
-  metrics.active_units = result.active_units;
+  if (result.active_units) metrics.active_units = static_cast<double>(*result.active_units);
   metrics.collapsed = collapsed;
   metrics_.record_evaluation(metrics);
   if (!writes_) return;
   metrics::LogRecord record = {{"step", step},
                       {"epoch", epoch},
                       {"evaluated", on},
-                      {"samples", result.samples},
-                      {"evaluation_loss", result.loss},
-                      {"evaluation_reconstruction_loss", result.reconstruction},
-                      {"evaluation_kld", result.kld_nats}};
-  // What there is no such thing of is absent.
-  if (result.reconstructs) {
-    record.emplace_back("evaluation_mse", result.mse);
-    record.emplace_back("mean_image_mse", mean_image_mse);
+                      {"samples", result.samples}};
+  for (const metrics::EvaluationTerm& each : metrics::evaluation_terms()) {
+    const std::optional<double>& value = metrics.*each.value;
+    if (!value) continue;  // there is no such thing
+    if (each.term.counts)
+      record.emplace_back(each.term.name, static_cast<std::int64_t>(*value));
+    else
+      record.emplace_back(each.term.name, *value);
   }
-  if (result.active_units) record.emplace_back("active_units", *result.active_units);
-  if (result.elbo_nats) record.emplace_back("elbo_nats", *result.elbo_nats);
-  if (result.bits_per_dim) record.emplace_back("bits_per_dim", *result.bits_per_dim);
   for (const evaluate::Evaluation::LogP& estimate : result.log_p) record.emplace_back(base::text("log_p_of_", estimate.draws, "_draws"), estimate.nats);
   if (result.effective_samples) record.emplace_back("effective_samples", *result.effective_samples);
   if (!result.kld_per_dimension.empty()) record.emplace_back("kld_per_dimension", result.kld_per_dimension);

@@ -22,10 +22,19 @@ namespace vae_dist::run {
 /// The run's file for Prometheus, which the recorder of rank 0 keeps while it lives.
 std::filesystem::path discovery_file(const config::Config& config);
 
+/// What is recorded.
+struct RecordedRun {
+  const config::Config& config;
+  metrics::RunFacts facts;
+  std::int64_t epochs_planned = 0;
+  checkpoint::TrainingState start;   ///< where the run goes on from
+  c10::Device device = c10::kCPU;    ///< of this rank
+};
+
 class Recorder {
  public:
-  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `start`: where the run goes on from. `job_end` hears of every step. A collective on `host`.
-  Recorder(const config::Config& config, const metrics::RunFacts& facts, std::int64_t epochs_planned, const checkpoint::TrainingState& start, const comm::MpiWorld& world, comm::HostCommunicator& host, c10::Device device, JobEnd& job_end);
+  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `job_end` hears of every step. A collective on `host`.
+  Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::HostCommunicator& host, JobEnd& job_end);
 
   /// `step.step` counts from 1: steps done.
   void step(const metrics::StepMetrics& step);
@@ -54,7 +63,7 @@ class Recorder {
   JobEnd& job_end_;
   bool writes_;
   std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_;
-  std::vector<std::string> other_terms_;
+  std::vector<base::Term> other_terms_;
   std::string address_;  // that this rank serves on
   metrics::RunMetrics metrics_;
   metrics::Progress progress_;

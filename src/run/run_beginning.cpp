@@ -75,16 +75,20 @@ RunBeginning named_or_own(const RunDirectory& directory, const std::string& resu
 RunBeginning find_beginning(const config::Config& config, const std::string& from) {
   const RunDirectory directory(config.run);
   const std::string& resume = config.checkpoint.resume;
-  if (resume == "never" && !checkpoint::find_checkpoints(directory.checkpoints()).empty())
+  const config::Resume kind = config::resume_of(config.checkpoint);
+  if (kind == config::Resume::never && !checkpoint::find_checkpoints(directory.checkpoints()).empty())
     throw base::BadInput(base::text(directory.path(), " holds the checkpoints of an earlier run and checkpoint.resume is never: choose another run.name, remove that directory, or set checkpoint.resume=auto to go on. ",
                         fork_advice(directory.path())));
   if (!from.empty()) {
-    if (resume != "auto" && resume != "never")
+    if (kind == config::Resume::place)
       throw base::BadInput(base::text("--from ", from, " begins a new run, and checkpoint.resume=", resume, " goes on with one: keep one of them"));
     return beginning_of_fork(directory, from);
   }
-  if (resume == "never") return {};
-  if (resume != "auto") return named_or_own(directory, resume);
+  switch (kind) {
+    case config::Resume::never: return {};
+    case config::Resume::place: return named_or_own(directory, resume);
+    case config::Resume::automatic: break;
+  }
   auto newest = checkpoint::read_newest_checkpoint(directory.checkpoints());
   return newest ? own_checkpoint(std::move(*newest), directory.checkpoints()) : RunBeginning{};
 }

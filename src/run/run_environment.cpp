@@ -1,19 +1,22 @@
 #include "run/run_environment.hpp"
 
+#include <ATen/Version.h>
+#include <nlohmann/json.hpp>
 #include <torch/headeronly/version.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
-#include "run/choose_device.hpp"
 #include "base/durable_file.hpp"
 #include "base/text.hpp"
 #include "base/utc_text.hpp"
 #include "base/utf8.hpp"
 #include "comm/nccl_communicator.hpp"
+#include "device/gpu_facts.hpp"
+#include "run/choose_device.hpp"
 #include "run/version.hpp"
 
 namespace vae_dist::run {
+
 namespace {
 
 std::int64_t restarts_in(const std::filesystem::path& file) {
@@ -65,6 +68,17 @@ void write_environment(const std::filesystem::path& file, const RunEnvironment& 
   object["last started"] = base::utc_now("%Y-%m-%d %H:%M:%S UTC");
   object["restarts"] = environment.restarts;
   base::replace_file(file, base::json_text(object, 2) + "\n");
+}
+
+std::string environment_text(const std::string& build_id, const device::DeviceChoice& device) {
+  const std::string common = base::text("vae_dist ", kVersion, " (build ", build_id, "), torch ", TORCH_VERSION);
+  if (!device.device.is_cuda()) return common;
+  return base::text(common, ", NCCL ", comm::nccl_version(), ", ", device::gpu_environment_text(device.device));
+}
+
+std::string arithmetic_text(const device::DeviceChoice& device) {
+  if (device.device.is_cuda()) return device::gpu_environment_text(device.device);
+  return base::text("CPU ", at::get_cpu_capability(), ", ", device.threads, device.threads == 1 ? " thread" : " threads");
 }
 
 }  // namespace vae_dist::run

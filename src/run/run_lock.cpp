@@ -154,8 +154,8 @@ JobIdentity job_from_environment() {
   return {};
 }
 
-RunLock::RunLock(std::filesystem::path file, std::filesystem::path made, const JobIdentity& job, std::function<void(const std::string&)> on_loss, base::Seconds heartbeat)
-    : file_(std::move(file)), made_(std::move(made)), mine_(content_for(job)), on_loss_(std::move(on_loss)), heartbeat_(heartbeat) {
+RunLock::RunLock(LockPlace place, const JobIdentity& job, std::function<void(const std::string&)> on_loss, base::Seconds heartbeat)
+    : file_(std::move(place.file)), made_(std::move(place.made)), mine_(content_for(job)), on_loss_(std::move(on_loss)), heartbeat_(heartbeat) {
   take(job);
   heart_ = std::thread([this] { beat(); });
 }

@@ -28,16 +28,21 @@ struct JobIdentity {
 /// As vae_launch says it (VAE_DIST_JOB_ID, VAE_DIST_JOB_RESTART), else Slurm (SLURM_JOB_ID, SLURM_RESTART_COUNT).
 JobIdentity job_from_environment();
 
+/// Where a run's lock lies.
+struct LockPlace {
+  std::filesystem::path file;  ///< its directory is there
+  std::filesystem::path made;  ///< the first of the directories on the way to it that were made for this run; empty: none
+};
+
 class RunLock {
  public:
   static constexpr base::Seconds kHeartbeat{10};
   static constexpr int kMissed = 3;  ///< heartbeats after which a lock is nobody's
 
-  /// Takes the lock `file`, whose directory is there. `made`: the first of the directories on the way to it that were made for this run (empty:
-  /// none); at the end they go again, as far as nothing came into them: a run that is refused leaves no trace. Throws BadInput, naming the holder, where another run trains; to know that of one on another
+  /// Takes the lock. At the end the directories that were made for it go again, as far as nothing came into them: a run that is refused leaves no trace. Throws BadInput, naming the holder, where another run trains; to know that of one on another
   /// host takes up to three heartbeats. From then on a thread keeps the heart beating. `on_loss` is called from it, once, with a sentence, when
   /// another start has taken the lock over: this one must end, and write nothing more.
-  RunLock(std::filesystem::path file, std::filesystem::path made, const JobIdentity& job, std::function<void(const std::string&)> on_loss, base::Seconds heartbeat = kHeartbeat);
+  RunLock(LockPlace place, const JobIdentity& job, std::function<void(const std::string&)> on_loss, base::Seconds heartbeat = kHeartbeat);
 
   /// Takes the file away, if it is still this one's.
   ~RunLock();

@@ -5,8 +5,7 @@
 namespace vae_dist::step {
 namespace {
 
-// All but Adamax are fused kernels.
-bool rounds_its_rate(const config::Config& config) { return config.train.precision == "fp64" && config.train.optimizer.name != "adamax"; }
+bool rounds_its_rate(const config::Config& config) { return config.train.precision == config::Precision::fp64 && !config.train.optimizer.rule.item().reads_exact_rate; }
 
 std::string sequence_text(const std::vector<base::ProgressWords::Collective>& sequence) {
   std::string out;
@@ -18,8 +17,8 @@ std::string sequence_text(const std::vector<base::ProgressWords::Collective>& se
 
 std::string why_not_captured(const config::Config& config, const device::DeviceChoice& device) {
   if (!device.device.is_cuda()) return "this run is on the CPU";
-  if (config.distributed.batch_norm == "sync") return "distributed.batch_norm is sync, whose sums over ranks stand in the middle of the forward pass";
-  if (rounds_its_rate(config)) return base::text("train.precision is fp64, and ", config.train.optimizer.name, " reads a learning rate that lies on the GPU in single precision");
+  if (config.distributed.batch_norm == config::BatchNorm::sync) return "distributed.batch_norm is sync, whose sums over ranks stand in the middle of the forward pass";
+  if (rounds_its_rate(config)) return base::text("train.precision is fp64, and ", config.train.optimizer.rule.name, " reads a learning rate that lies on the GPU in single precision");
   return "";
 }
 

@@ -36,8 +36,8 @@ std::string reason_in(const std::exception& error) {
 
 }  // namespace
 
-CapturedStep::CapturedStep(TrainingStep& step, parallel::GradientReducer& reducer, device::WorkRecorder* recorder, comm::HostCommunicator& host, comm::CollectiveLog& log)
-    : step_(step), reducer_(reducer), recorder_(recorder), host_(host), log_(log) {}
+CapturedStep::CapturedStep(TrainingStep& step, device::WorkRecorder* recorder, comm::HostCommunicator& host, comm::CollectiveLog& log)
+    : step_(step), recorder_(recorder), host_(host), log_(log) {}
 
 CapturedStep::~CapturedStep() {
   if (words_) log_.follow(nullptr);
@@ -51,7 +51,7 @@ StepOutcome CapturedStep::run(const at::Tensor& images, const at::Tensor& noise,
 
 StepOutcome CapturedStep::run_eagerly(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& numbers) {
   StepOutcome outcome = step_.run(images, noise, rate_in(numbers), weights_in(numbers));
-  rule_.saw(reducer_.sequence());
+  rule_.saw(step_.sequence());
   return outcome;
 }
 
@@ -101,7 +101,7 @@ void CapturedStep::capture_or_say_why_not(const at::Tensor& images, const at::Te
 }
 
 void CapturedStep::record(const at::Tensor& images, const at::Tensor& noise) {
-  const std::vector<base::ProgressWords::Collective> sequence = reducer_.sequence();
+  const std::vector<base::ProgressWords::Collective> sequence = step_.sequence();
   const auto like_first = [&](const at::Tensor& whole) { return at::empty_like(whole.chunk(step_.batches())[0]); };
   images_ = like_first(images);
   noise_ = like_first(noise);
@@ -113,14 +113,14 @@ void CapturedStep::record(const at::Tensor& images, const at::Tensor& noise) {
     // On to the last one, in which buckets start; what this adds up is thrown away when a step begins.
     for (std::int64_t i = 1; i < step_.batches(); ++i) step_.batch_done();
   }
-  if (reducer_.exchanges()) marks_ = std::make_unique<device::ProgressMarks>(static_cast<std::int64_t>(sequence.size()), images.device());
-  reducer_.leave_marks(marks_.get());
+  if (step_.exchanges()) marks_ = std::make_unique<device::ProgressMarks>(static_cast<std::int64_t>(sequence.size()), images.device());
+  step_.leave_marks(marks_.get());
   last_ = recorder_->record([this] {
     if (marks_) marks_->begin();
     step_.run_batch(images_, noise_, weights_in(numbers_));
     outcome_ = step_.end(rate_in(numbers_));
   });
-  reducer_.leave_marks(nullptr);
+  step_.leave_marks(nullptr);
   if (!marks_) return;
   std::vector<base::ProgressWords::Collective> round;
   for (const auto& [what, bytes] : sequence) round.push_back({"gradients: " + what, bytes});
@@ -130,7 +130,7 @@ void CapturedStep::record(const at::Tensor& images, const at::Tensor& noise) {
 
 void CapturedStep::end_capture() {
   decided_ = true;
-  reducer_.leave_marks(nullptr);
+  step_.leave_marks(nullptr);
   last_.reset();
   replica_.reset();
   outcome_ = {};

@@ -29,8 +29,8 @@ namespace vae_dist::step {
 
 class CapturedStep {
  public:
-  /// `recorder` null: steps stay eager, with their numbers on the device. All of them outlive this, which ends before the communicator that `reducer` sums through.
-  CapturedStep(TrainingStep& step, parallel::GradientReducer& reducer, device::WorkRecorder* recorder, comm::HostCommunicator& host, comm::CollectiveLog& log);
+  /// `recorder` null: steps stay eager, with their numbers on the device. All of them outlive this, which ends before the communicator that `step` sums through.
+  CapturedStep(TrainingStep& step, device::WorkRecorder* recorder, comm::HostCommunicator& host, comm::CollectiveLog& log);
   ~CapturedStep();
   CapturedStep(const CapturedStep&) = delete;
   CapturedStep& operator=(const CapturedStep&) = delete;
@@ -51,7 +51,6 @@ class CapturedStep {
   void record(const at::Tensor& images, const at::Tensor& noise);
 
   TrainingStep& step_;
-  parallel::GradientReducer& reducer_;
   device::WorkRecorder* const recorder_;
   comm::HostCommunicator& host_;
   comm::CollectiveLog& log_;

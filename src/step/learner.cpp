@@ -14,6 +14,12 @@ namespace {
 
 std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config, const data::SampleShape& shape, const device::DeviceChoice& device) {
   std::shared_ptr<model::LatentModel> model = make_model(config, shape);
+  try {
+    model->freeze(config.train.freeze);
+  } catch (const std::invalid_argument& error) {
+    throw base::BadInput(base::text("train.freeze: ", error.what()));
+  }
+  if (trained_parameters(*model).empty()) throw base::BadInput("train.freeze leaves nothing to train");
   model->to(device.device);
   return model;
 }
@@ -23,7 +29,7 @@ StepOptions step_options(const config::Config& config, const ReplicaPlan& plan) 
   options.clip_norm = config.train.gradient_clip_norm;
   options.skip_above_norm = config.train.skip_step_above_norm;
   // With global statistics the replicas of a rank need no statistics of their own: they run as one batch.
-  const bool sync = config.distributed.batch_norm == "sync";
+  const bool sync = config.distributed.batch_norm == config::BatchNorm::sync;
   options.batches = sync ? 1 : plan.replicas_per_rank();
   options.global_batches = sync ? plan.world_size : plan.replicas;
   options.batch_replicas = sync ? plan.replicas_per_rank() : 1;
@@ -34,9 +40,9 @@ parallel::ReducerOptions reducer_options(const config::Config& config, const Rep
   parallel::ReducerOptions options;
   options.caps.first_bytes = static_cast<std::int64_t>(config.distributed.first_bucket_mib * (1 << 20));
   options.caps.bytes = static_cast<std::int64_t>(config.distributed.bucket_mib * (1 << 20));
-  options.batches = config.distributed.batch_norm == "sync" ? 1 : plan.replicas_per_rank();
+  options.batches = config.distributed.batch_norm == config::BatchNorm::sync ? 1 : plan.replicas_per_rank();
   options.reproducible = config.distributed.reproducible;
-  options.wire = config.distributed.compress == "bf16" ? comm::Wire::bf16 : comm::Wire::exact;
+  options.wire = config.distributed.compress == config::Compress::bf16 ? comm::Wire::bf16 : comm::Wire::exact;
   return options;
 }
 
@@ -44,35 +50,49 @@ comm::SumOrder sum_order(const config::Config& config) { return config.distribut
 
 comm::NcclDeadlines deadlines(const config::DistributedConfig& config) { return {base::Seconds(config.slow_timeout_s), base::Seconds(config.timeout_s)}; }
 
-// What goes with each parameter, under its name: the optimizer's moments and the average.
-template <typename Visit>
-void for_each_moment(const parallel::ParameterArena& parameters, const Optimizer& optimizer, const std::optional<WeightAverage>& average, Visit visit) {
-  for (std::size_t i = 0; i < parameters.slots().size(); ++i) {
-    const std::string& name = parameters.slots()[i].name;
-    for (const auto& [kind, arena] : optimizer.moments()) visit(kind + "." + name, arena.view(i));
-    if (average) visit(kAveragePrefix + name, average->arena().view(i));
-  }
-  visit("step", optimizer.step_count());
+// All that is trained of the model is one part.
+std::vector<std::unique_ptr<TrainedPart>> parts_of(const model::LatentModel& model, const config::TrainConfig& train, GradientMemory& memory) {
+  PartRequest whole;
+  whole.parameters = trained_parameters(model);
+  whole.optimizer = train.optimizer;
+  whole.ema_decay = train.ema_decay;
+  whole.channels_last = train.channels_last;
+  whole.gradient_memory = [&memory](std::int64_t count, const at::TensorOptions& options) { return memory.zeros(count, options); };
+  std::vector<std::unique_ptr<TrainedPart>> parts;
+  parts.push_back(std::make_unique<TrainedPart>(whole));
+  return parts;
 }
+
+std::vector<TrainedPart*> all_of(const std::vector<std::unique_ptr<TrainedPart>>& parts) {
+  std::vector<TrainedPart*> out;
+  for (const auto& part : parts) out.push_back(part.get());
+  return out;
+}
+
+parallel::NamedTensors state_of(const std::vector<std::unique_ptr<TrainedPart>>& parts) {
+  parallel::NamedTensors out;
+  for (const auto& part : parts)
+    for (auto& entry : part->state()) out.push_back(std::move(entry));
+  return out;
+}
+
+bool is_of_average(const std::string& name) { return name.substr(name.rfind('/') + 1).starts_with(kAveragePrefix); }
 
 }  // namespace
 
-Learner::Learner(const config::Config& config, const data::SampleShape& shape, const ReplicaPlan& plan, const device::DeviceChoice& device, comm::HostCommunicator& host, comm::CollectiveLog& log)
-    : weights_metadata_(weights_metadata(config, shape)),
-      model_(model_on_device(config, shape, device)),
-      objective_(objective_options(config.objective), *model_),
-      gradient_memory_(device, sum_order(config), host),
-      parameters_(trained_parameters(*model_), config.train.channels_last,
-                  [this](std::int64_t count, const at::TensorOptions& options) { return gradient_memory_.zeros(count, options); }),
-      statistics_(model_->batch_norms(), model_->likelihood(), objective_.other_terms(), parameters_.values().options()),
-      optimizer_(make_optimizer(parameters_, config.train.optimizer)),
-      average_(config.train.ema_decay ? std::optional<WeightAverage>(std::in_place, parameters_, *config.train.ema_decay) : std::nullopt),
-      exchanges_(make_exchanges(device, host, sum_order(config), deadlines(config.distributed), gradient_memory_, log)),
-      reducer_(parameters_, trained_parameters(*model_), statistics_.sums(), std::move(exchanges_.gradients), reducer_options(config, plan)),
-      step_(*model_, objective_, parameters_, statistics_, reducer_, *optimizer_, average(), step_options(config, plan)),
+Learner::Learner(const LearnerRequest& wanted, comm::HostCommunicator& host, comm::CollectiveLog& log)
+    : weights_metadata_(weights_metadata(wanted.config, wanted.shape)),
+      model_(model_on_device(wanted.config, wanted.shape, wanted.device)),
+      objective_(objective_options(wanted.config.objective), *model_),
+      gradient_memory_(wanted.device, sum_order(wanted.config), host),
+      parts_(parts_of(*model_, wanted.config.train, gradient_memory_)),
+      statistics_(model_->batch_norms(), model_->likelihood(), objective_, parts_.front()->parameters().values().options()),
+      exchanges_(make_exchanges(wanted.device, host, sum_order(wanted.config), deadlines(wanted.config.distributed), gradient_memory_, log)),
+      step_({*model_, objective_, statistics_, all_of(parts_)}, step_options(wanted.config, wanted.plan)),
       host_(host),
       log_(log) {
-  if (config.distributed.batch_norm == "sync") {
+  parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(), reducer_options(wanted.config, wanted.plan));
+  if (wanted.config.distributed.batch_norm == config::BatchNorm::sync) {
     for (model::BatchNorm2d layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
         if (!exchange) return;  // one rank has the whole batch
@@ -81,11 +101,42 @@ Learner::Learner(const config::Config& config, const data::SampleShape& shape, c
       });
   }
   model_->train();
-  if (!device.device.is_cuda()) return;
-  use_recorder(device::make_graph_recorder(device.device));
-  if (numbers_go_to_device(config, device)) step_through_recorder(wants_capture(config, device));
-  const std::string reason = why_not_captured(config, device);
-  if (!reason.empty() && config.train.cuda_graph.value_or(true) && host.rank() == 0) log::info("steps are not captured in a CUDA graph: " + reason);
+  if (!wanted.device.device.is_cuda()) return;
+  use_recorder(device::make_graph_recorder(wanted.device.device));
+  if (numbers_go_to_device(wanted.config, wanted.device)) step_through_recorder(wants_capture(wanted.config, wanted.device));
+  const std::string reason = why_not_captured(wanted.config, wanted.device);
+  if (!reason.empty() && wanted.config.train.cuda_graph.value_or(true) && host.rank() == 0) log::info("steps are not captured in a CUDA graph: " + reason);
+}
+
+std::vector<WeightAverage*> Learner::averages() {
+  std::vector<WeightAverage*> out;
+  for (const auto& part : parts_)
+    if (part->average()) out.push_back(part->average());
+  return out;
+}
+
+std::vector<parallel::Bucket> Learner::buckets() const {
+  std::vector<parallel::Bucket> out;
+  for (const auto& part : parts_) out.insert(out.end(), part->reducer().buckets().begin(), part->reducer().buckets().end());
+  return out;
+}
+
+std::string Learner::describe_plan() const {
+  std::string out;
+  for (const auto& part : parts_) out += (out.empty() ? "" : "; ") + part->reducer().describe_plan();
+  return out;
+}
+
+std::uint64_t Learner::bytes_per_step() const {
+  std::uint64_t bytes = 0;
+  for (const auto& part : parts_) bytes += part->reducer().bytes_per_step();
+  return bytes;
+}
+
+base::Seconds Learner::exposed_wait() const {
+  base::Seconds wait{0};
+  for (const auto& part : parts_) wait += part->reducer().exposed_wait();
+  return wait;
 }
 
 void Learner::record_steps(std::unique_ptr<device::WorkRecorder> recorder, bool capture) {
@@ -96,11 +147,12 @@ void Learner::record_steps(std::unique_ptr<device::WorkRecorder> recorder, bool 
 
 void Learner::use_recorder(std::unique_ptr<device::WorkRecorder> recorder) {
   recorder_ = std::move(recorder);
-  if (device::WaitClock* const clock = recorder_->wait_clock()) reducer_.use_clock(*clock);
+  if (device::WaitClock* const clock = recorder_->wait_clock())
+    for (const auto& part : parts_) part->reducer().use_clock(*clock);
 }
 
 void Learner::step_through_recorder(bool capture) {
-  captured_.emplace(step_, reducer_, capture ? recorder_.get() : nullptr, host_, log_);
+  captured_.emplace(step_, capture ? recorder_.get() : nullptr, host_, log_);
 }
 
 std::int64_t Learner::parameter_count() const {
@@ -113,23 +165,21 @@ checkpoint::TensorFile Learner::weights() const { return collect_weights(*model_
 
 checkpoint::TensorFile Learner::optimizer_state() const {
   checkpoint::TensorFile file;
-  for_each_moment(parameters_, *optimizer_, average_, [&](const std::string& name, const at::Tensor& tensor) {
-    file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
-  });
+  for (const auto& [name, tensor] : state_of(parts_)) file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
   return file;
 }
 
 void Learner::restore(const checkpoint::Checkpoint& checkpoint, const std::string& origin) {
   restore_weights(*model_, checkpoint.weights, origin);
   std::vector<std::string> misfits;
-  for_each_moment(parameters_, *optimizer_, average_, [&](const std::string& name, at::Tensor tensor) {
+  for (auto& [name, tensor] : state_of(parts_)) {
     const auto found = checkpoint.optimizer.tensors.find(name);
     if (found == checkpoint.optimizer.tensors.end() || found->second.sizes() != tensor.sizes()) {
       misfits.push_back(name);
-      return;
+    } else {
+      tensor.copy_(found->second);
     }
-    tensor.copy_(found->second);
-  });
+  }
   if (!misfits.empty()) throw base::BadInput(base::text(origin, ": the optimizer's state is missing or does not fit the model:\n  ", base::list_of_ten(misfits, "\n  ")));
 }
 
@@ -137,7 +187,7 @@ bool Learner::begin_with(const checkpoint::Checkpoint& checkpoint, const std::st
   restore_weights(*model_, checkpoint.weights, origin);
   const auto& saved = checkpoint.optimizer.tensors;
   // A part of the moments would be worse than none: Adamax's step without its norm is as good as unbounded.
-  const auto take = [&](const std::vector<std::pair<std::string, at::Tensor>>& wanted) {
+  const auto take = [&](const parallel::NamedTensors& wanted) {
     for (const auto& [name, tensor] : wanted) {
       const auto found = saved.find(name);
       if (found == saved.end() || found->second.sizes() != tensor.sizes()) return false;
@@ -145,16 +195,17 @@ bool Learner::begin_with(const checkpoint::Checkpoint& checkpoint, const std::st
     for (const auto& [name, tensor] : wanted) at::Tensor(tensor).copy_(saved.at(name));
     return true;
   };
-  std::vector<std::pair<std::string, at::Tensor>> moments, averages;
-  for_each_moment(parameters_, *optimizer_, average_, [&](const std::string& name, const at::Tensor& tensor) { (name.starts_with(kAveragePrefix) ? averages : moments).emplace_back(name, tensor); });
-  if (average_ && !take(averages)) average_->begin_at_weights();
+  parallel::NamedTensors moments, of_averages;
+  for (auto& entry : state_of(parts_)) (is_of_average(entry.first) ? of_averages : moments).push_back(std::move(entry));
+  if (!take(of_averages))
+    for (WeightAverage* const average : averages()) average->begin_at_weights();
   return take(moments);
 }
 
 std::vector<at::Tensor> Learner::state() const {
   std::vector<at::Tensor> tensors;
   for (const auto& [name, tensor] : named_state(*model_)) tensors.push_back(tensor);
-  for_each_moment(parameters_, *optimizer_, average_, [&](const std::string&, const at::Tensor& tensor) { tensors.push_back(tensor); });
+  for (const auto& [name, tensor] : state_of(parts_)) tensors.push_back(tensor);
   return tensors;
 }
 

@@ -1,4 +1,4 @@
-// Everything that learns: model, arenas, statistics, optimizer, exchange. One replica of the model, on this rank's device.
+// Everything that learns: model, trained parts, statistics, exchange. One replica of the model, on this rank's device.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,20 +18,37 @@
 #include "step/exchanges.hpp"
 #include "step/make_model.hpp"
 #include "step/replica_plan.hpp"
+#include "step/trained_part.hpp"
 
 namespace vae_dist::step {
 
+/// What a learner is made of.
+struct LearnerRequest {
+  const config::Config& config;  ///< read while it is made
+  data::SampleShape shape;
+  ReplicaPlan plan = {};
+  device::DeviceChoice device = {};
+};
+
 class Learner {
  public:
-  /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`. May throw what
-  /// make_nccl_communicator() does.
-  Learner(const config::Config& config, const data::SampleShape& shape, const ReplicaPlan& plan, const device::DeviceChoice& device, comm::HostCommunicator& host, comm::CollectiveLog& log);
+  /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`. Throws BadInput where train.freeze names nothing of the model, or leaves nothing to
+  /// train; may throw what make_nccl_communicator() does.
+  Learner(const LearnerRequest& wanted, comm::HostCommunicator& host, comm::CollectiveLog& log);
+  Learner(const Learner&) = delete;
+  Learner& operator=(const Learner&) = delete;
 
   model::LatentModel& model() { return *model_; }
   const objective::Objective& objective() const { return objective_; }
-  /// Null without `train.ema_decay`.
-  WeightAverage* average() { return average_ ? &*average_ : nullptr; }
-  const parallel::GradientReducer& reducer() const { return reducer_; }
+  /// Of all parts; empty without `train.ema_decay`.
+  std::vector<WeightAverage*> averages();
+
+  /// Of all parts, as GradientReducer has them.
+  std::vector<parallel::Bucket> buckets() const;
+  std::string describe_plan() const;
+  std::uint64_t bytes_per_step() const;
+  base::Seconds exposed_wait() const;
+
   std::int64_t parameter_count() const;
 
   StepOutcome step(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights) {
@@ -69,6 +86,15 @@ class Learner {
   void replicate(comm::HostCommunicator& host);
 
  private:
+  // Ends what sums gradients before the communicators, which end before the memory that they work in.
+  struct Reductions {
+    std::vector<std::unique_ptr<TrainedPart>>& parts;
+
+    ~Reductions() {
+      for (const auto& part : parts) part->end_reduction();
+    }
+  };
+
   void use_recorder(std::unique_ptr<device::WorkRecorder> recorder);
   void step_through_recorder(bool capture);
 
@@ -76,12 +102,10 @@ class Learner {
   std::shared_ptr<model::LatentModel> model_;
   objective::Objective objective_;
   GradientMemory gradient_memory_;
-  parallel::ParameterArena parameters_;
+  std::vector<std::unique_ptr<TrainedPart>> parts_;
   StepStatistics statistics_;
-  std::unique_ptr<Optimizer> optimizer_;
-  std::optional<WeightAverage> average_;
-  Exchanges exchanges_;  // before the reducer, which uses it; after the arenas: communicators end before the memory that they work in
-  parallel::GradientReducer reducer_;
+  Exchanges exchanges_;
+  Reductions reductions_{parts_};
   TrainingStep step_;
   comm::HostCommunicator& host_;
   comm::CollectiveLog& log_;

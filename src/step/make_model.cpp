@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include <map>
+#include <stdexcept>
 
 #include "base/error.hpp"
 #include "model/initial_weights.hpp"
@@ -11,18 +11,32 @@
 namespace vae_dist::step {
 namespace {
 
-model::Activation activation_named(const std::string& name) {
-  static const std::map<std::string, model::Activation> kinds = {{"leaky_relu", model::Activation::leaky_relu}, {"relu", model::Activation::relu},       {"tanh", model::Activation::tanh},
-                                                          {"silu", model::Activation::silu},             {"sigmoid", model::Activation::sigmoid}, {"identity", model::Activation::identity}};
-  return kinds.at(name);
+model::Activation activation(config::Activation wanted) {
+  switch (wanted) {
+    case config::Activation::leaky_relu: return model::Activation::leaky_relu;
+    case config::Activation::relu: return model::Activation::relu;
+    case config::Activation::tanh: return model::Activation::tanh;
+    case config::Activation::silu: return model::Activation::silu;
+  }
+  throw std::logic_error("an activation that nobody knows");
+}
+
+model::Activation activation(config::Output wanted) {
+  switch (wanted) {
+    case config::Output::sigmoid: return model::Activation::sigmoid;
+    case config::Output::tanh: return model::Activation::tanh;
+    case config::Output::identity: return model::Activation::identity;
+    case config::Output::automatic: break;
+  }
+  throw std::logic_error("an output that was not resolved");
 }
 
 }  // namespace
 
-std::string resolved_output(const config::Config& config) {
-  if (config.model.output != "auto") return config.model.output;
-  if (config.objective.likelihood == "bernoulli") return "identity";
-  return config.data.range[0] < 0 ? "tanh" : "sigmoid";
+config::Output resolved_output(const config::Config& config) {
+  if (config.model.output != config::Output::automatic) return config.model.output;
+  if (config::likelihood_traits(config.objective).takes_logits) return config::Output::identity;
+  return config.data.range[0] < 0 ? config::Output::tanh : config::Output::sigmoid;
 }
 
 model::NetworkOptions network_options(const config::Config& config, const data::SampleShape& shape) {
@@ -32,27 +46,23 @@ model::NetworkOptions network_options(const config::Config& config, const data::
   options.width = shape.width;
   options.latent_dim = config.model.latent_dim;
   options.hidden_dims = config.model.hidden_dims;
-  options.activation = activation_named(config.model.activation);
-  options.output = activation_named(resolved_output(config));
-  options.predicts_variance = config.objective.likelihood == "gaussian" && config.objective.variance == "predicted";
+  options.activation = activation(config.model.activation);
+  options.output = activation(resolved_output(config));
+  options.predicts_variance = config::likelihood_traits(config.objective).predicts_variance;
   return options;
 }
 
-model::LikelihoodOptions likelihood_options(const config::Config& config, const data::SampleShape& shape) {
-  static const std::map<std::string, model::LikelihoodKind> kinds = {
-      {"gaussian", model::LikelihoodKind::gaussian}, {"bernoulli", model::LikelihoodKind::bernoulli}, {"discretized_logistic", model::LikelihoodKind::discretized_logistic}};
-  static const std::map<std::string, model::Variance> variances = {
-      {"fixed", model::Variance::fixed}, {"learned", model::Variance::learned}, {"optimal", model::Variance::optimal}, {"predicted", model::Variance::predicted}};
-  const config::ObjectiveConfig& objective = config.objective;
-  return {kinds.at(objective.likelihood), variances.at(objective.variance), objective.sigma, config.data.range[0], config.data.range[1], shape.channels};
+std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config, const data::SampleShape& shape) {
+  const base::Chosen<base::Likelihood>& chosen = config.objective.likelihood;
+  return model::make_likelihood(chosen.name, {chosen.settings(), config.data.range[0], config.data.range[1], shape.channels});
 }
 
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config, const data::SampleShape& shape) {
-  const base::Network& network = base::Registry<base::Network>::all().at(config.model.name);
-  const std::shared_ptr<model::LatentModel> model = model::make_network(network.name, {network_options(config, shape), config.model.own.of(network), likelihood_options(config, shape)});
+  const base::Chosen<base::Network>& chosen = config.model.network;
+  const std::shared_ptr<model::LatentModel> model = model::make_network(chosen.name, {network_options(config, shape), chosen.settings(), make_likelihood(config, shape)});
   model::draw_initial_weights(*model, static_cast<std::uint64_t>(config.run.seed));
-  model->to(config.train.precision == "fp64" ? at::kDouble : at::kFloat);
-  model->use_bfloat16(config.train.precision == "bf16");
+  model->to(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat);
+  model->use_bfloat16(config.train.precision == config::Precision::bf16);
   // Module::to converts the counts too.
   for (const auto& buffer : model->named_buffers()) {
     at::Tensor tensor = buffer.value();

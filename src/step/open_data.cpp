@@ -21,11 +21,14 @@ namespace {
 constexpr std::int64_t kWindowBytes = std::int64_t{64} << 20;
 constexpr std::int64_t kLeastWindow = 2;
 
-data::Binarize binarize_named(const std::string& name) {
-  if (name == "threshold") return data::Binarize::threshold;
-  if (name == "dynamic") return data::Binarize::dynamic;
-  if (name == "fixed") return data::Binarize::fixed;
-  return data::Binarize::none;
+data::Binarize binarize(config::Binarize wanted) {
+  switch (wanted) {
+    case config::Binarize::none: return data::Binarize::none;
+    case config::Binarize::threshold: return data::Binarize::threshold;
+    case config::Binarize::dynamic: return data::Binarize::dynamic;
+    case config::Binarize::fixed: return data::Binarize::fixed;
+  }
+  throw std::logic_error("a way to binarize that nobody knows");
 }
 
 data::SampleSource image_source(const config::Config& config, const config::SourceConfig& source) {
@@ -37,7 +40,7 @@ data::SampleSource image_source(const config::Config& config, const config::Sour
   out.rows = source.rows;
   out.split = source.split;
   out.geometry = {config.data.crop, config.data.resize};
-  out.finish = {binarize_named(config.data.binarize), config.data.dequantize == "uniform", static_cast<std::uint64_t>(config.run.seed)};
+  out.finish = {binarize(config.data.binarize), config.data.dequantize == config::Dequantize::uniform, static_cast<std::uint64_t>(config.run.seed)};
   return out;
 }
 
@@ -61,10 +64,10 @@ bool on_any_rank(comm::HostCommunicator& host, bool mine) {
 }
 
 // Whether all nodes keep the data in memory, of `bytes` in all copies. Throws BadInput where memory is asked for and cannot be had.
-bool fits(const std::string& cache, std::uint64_t bytes) {
-  if (cache == "stream") return false;
+bool fits(config::Cache cache, std::uint64_t bytes) {
+  if (cache == config::Cache::stream) return false;
   const std::uint64_t free = base::free_memory();
-  if (cache == "auto") return bytes <= free / 2;
+  if (cache == config::Cache::automatic) return bytes <= free / 2;
   if (bytes > free)
     throw base::BadInput(base::text("data.cache is memory, but the decoded images take ", base::format_bytes(static_cast<double>(bytes)), " and ", base::format_bytes(static_cast<double>(free)),
                         " are free on this node: set data.cache to stream"));
@@ -139,7 +142,7 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world, comm:
   const std::uint64_t free = base::free_memory();
   // What a ring of chunks needs at most, as a rule.
   const std::uint64_t ring_bytes = 4 * static_cast<std::uint64_t>(kWindowBytes);
-  const bool may_stream = config.data.cache == "stream" || (free > 0 && all_bytes > free / 2);
+  const bool may_stream = config.data.cache == config::Cache::stream || (free > 0 && all_bytes > free / 2);
   data->node = sharing_ranks(std::move(node), may_stream ? ring_bytes : all_bytes, world.host());
   comm::agree(host, [&] { streams = !fits(config.data.cache, all_bytes * static_cast<std::uint64_t>(data->node->size() < ranks_of_node ? ranks_of_node : 1)); });
   const bool memory = !on_any_rank(host, streams);
@@ -147,7 +150,7 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world, comm:
     const std::int64_t threads = reader_threads(config.data, world.local_size());
     decode_into_memory(data->train, "data.train", *data, host, threads);
     if (data->validation) decode_into_memory(*data->validation, "data.validation", *data, host, threads);
-  } else if (config.data.cache == "auto") {
+  } else if (config.data.cache == config::Cache::automatic) {
     log::info(base::text("the decoded images (", base::format_bytes(static_cast<double>(data->train.memory_bytes())), ") do not fit into half of the free memory of every node: they are streamed"));
   }
   comm::agree(host, [&] {
@@ -182,7 +185,7 @@ data::InputFormat input_format(const config::Config& config, const data::SampleD
   format.high = config.data.range[1];
   format.channels_last = config.train.channels_last;
   format.device = device;
-  format.type = config.train.precision == "fp64" ? at::kDouble : at::kFloat;
+  format.type = config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat;
   return format;
 }
 

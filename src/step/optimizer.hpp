@@ -1,12 +1,10 @@
-// The update rules, each over the whole arena at once:
-//   adam    Kingma, Ba 2015, algorithm 1; weight decay added to the gradient
-//   adamw   Loshchilov, Hutter 2019, algorithm 2: decay decoupled
-//   adamax  Kingma, Ba 2015, algorithm 2
-//   sgd     with momentum (Sutskever et al. 2013 in PyTorch's form: the velocity is not scaled by the learning rate)
+// The update rule, over the whole arena at once. Each is one file of this folder that registers itself; ../model/README.md: "Add an optimizer".
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <any>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +15,18 @@
 
 namespace vae_dist::step {
 
+/// What a rule is made of.
+struct OptimizerRequest {
+  const parallel::ParameterArena& parameters;  ///< outlives the optimizer
+  double weight_decay = 0;
+  std::any own = {};  ///< its own settings, as it registered them
+
+  template <typename Settings>
+  const Settings& settings() const {
+    return std::any_cast<const Settings&>(own);
+  }
+};
+
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -25,8 +35,7 @@ class Optimizer {
   /// nor moments nor the step count. Nothing here waits for the device.
   void step(double learning_rate, const at::Tensor& skip);
 
-  /// The same with a learning rate ([] double) that the device reads when it comes to it. On a GPU all but Adamax read it as a float, which is not exact
-  /// for weights in fp64.
+  /// The same with a learning rate ([] double) that the device reads when it comes to it. Fused kernels on a GPU read it as a float, which is not exact for weights in fp64.
   void step(const at::Tensor& learning_rate, const at::Tensor& skip);
 
   /// The arenas of its state by torch.optim's names: "exp_avg", "exp_avg_sq", ...
@@ -34,16 +43,16 @@ class Optimizer {
   const at::Tensor& step_count() const { return step_count_; }  ///< [1] float: steps that were not skipped
 
  protected:
+  Optimizer(const OptimizerRequest& wanted, const std::vector<std::string>& moments);
+
   /// The rule, once the step is counted; without gradients of its own.
   virtual void update(double learning_rate, const at::Tensor& skip) = 0;
   virtual void update(const at::Tensor& learning_rate, const at::Tensor& skip) = 0;
 
-  Optimizer(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options, const std::vector<std::string>& moments);
-
   const at::Tensor& moment(std::size_t i) const { return moments_[i].second.flat(); }
 
   const parallel::ParameterArena& parameters_;
-  config::OptimizerConfig options_;
+  const double weight_decay_;
 
  private:
   template <typename Rate>
@@ -53,7 +62,19 @@ class Optimizer {
   at::Tensor step_count_;
 };
 
-/// `options.name` says which. `parameters` outlives the optimizer.
+/// The fused kernels on a GPU read the learning rate as a float, those on the CPU take any type.
+at::Tensor as_fused_rate(const at::Tensor& learning_rate);
+inline double as_fused_rate(double learning_rate) { return learning_rate; }
+
+using MakeOptimizer = std::function<std::unique_ptr<Optimizer>(const OptimizerRequest&)>;
+
+/// A constant of this type in the rule's file registers it, in any program that the file is linked into.
+class RegisteredOptimizer {
+ public:
+  RegisteredOptimizer(base::UpdateRule described, MakeOptimizer make);
+};
+
+/// Throws std::logic_error where nobody has registered what `options` name. `parameters` outlives the optimizer.
 std::unique_ptr<Optimizer> make_optimizer(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options);
 
 }  // namespace vae_dist::step

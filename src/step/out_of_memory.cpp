@@ -19,8 +19,6 @@ namespace {
 // torch's messages are followed by a C++ stack.
 std::string first_line(const std::string& message) { return message.substr(0, message.find('\n')); }
 
-std::int64_t moments_of(const config::OptimizerConfig& optimizer) { return optimizer.name == "sgd" ? (optimizer.momentum != 0 ? 1 : 0) : 2; }
-
 std::string samples_text(std::int64_t samples) { return base::text(samples, samples == 1 ? " sample" : " samples"); }
 
 }  // namespace
@@ -39,11 +37,11 @@ std::optional<std::int64_t> larger_replicas(const ReplicaPlan& plan, bool reprod
 }
 
 double model_bytes(const config::Config& config, std::int64_t parameters, std::int64_t replicas_per_rank) {
-  std::int64_t arenas = 2 + moments_of(config.train.optimizer) + (config.train.ema_decay ? 1 : 0);
+  std::int64_t arenas = 2 + config.train.optimizer.rule.item().moments(config.train.optimizer.rule.settings()) + (config.train.ema_decay ? 1 : 0);
   // The stack of partial sums (replica_tree.hpp).
   if (config.distributed.reproducible)
     for (std::int64_t replicas = replicas_per_rank; replicas > 1; replicas /= 2) ++arenas;
-  return static_cast<double>(parameters * arenas) * (config.train.precision == "fp64" ? 8 : 4);
+  return static_cast<double>(parameters * arenas) * (config.train.precision == config::Precision::fp64 ? 8 : 4);
 }
 
 MemoryUse memory_use(c10::Device device) {
@@ -64,7 +62,7 @@ MemoryUse memory_use(c10::Device device) {
 double taken_by_steps(const MemoryUse& before, const MemoryUse& now) { return now.peak > before.peak ? now.peak - before.now : 0; }
 
 std::string out_of_memory_text(const std::string& error, const MemoryNeed& need, const ReplicaPlan& plan, const config::DistributedConfig& config) {
-  const bool one_batch = config.batch_norm == "sync";  // a rank's replicas run as one
+  const bool one_batch = config.batch_norm == config::BatchNorm::sync;  // a rank's replicas run as one
   const std::int64_t samples = one_batch ? plan.samples_per_rank() : plan.samples_per_replica();
   const std::string replica = base::text(one_batch ? "the replicas of a rank, which run as one batch of " : "a replica of ", samples_text(samples));
   std::string out = base::text("out of memory: ", first_line(error), "\nThe model takes ", base::format_bytes(need.model), " with its gradients and optimizer; ", replica);

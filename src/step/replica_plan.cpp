@@ -21,12 +21,12 @@ ReplicaPlan make_replica_plan(std::int64_t global_batch, std::int64_t replicas, 
   return {global_batch, replicas, world_size, rank};
 }
 
-void check_reproducible(const ReplicaPlan& plan, const std::string& batch_norm) {
+void check_reproducible(const ReplicaPlan& plan, config::BatchNorm batch_norm) {
   if (!base::is_power_of_two(plan.replicas))
     throw base::BadInput(base::text("distributed.reproducible needs a power of two of replicas, as gradients are summed in a binary tree; distributed.replicas is ", plan.replicas, "."));
   if (!base::is_power_of_two(plan.world_size))
     throw base::BadInput(base::text("distributed.reproducible needs a power of two of ranks, as gradients are summed in a binary tree; ", plan.world_size, " were started."));
-  if (batch_norm != "local")
+  if (batch_norm != config::BatchNorm::local)
     throw base::BadInput("distributed.reproducible needs distributed.batch_norm local: with sync a rank's replicas run as one batch, whose sums depend on the number of ranks.");
 }
 

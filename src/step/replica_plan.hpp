@@ -3,7 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+
+#include "config/config.hpp"
 
 namespace vae_dist::step {
 
@@ -25,6 +26,6 @@ ReplicaPlan make_replica_plan(std::int64_t global_batch, std::int64_t replicas, 
 
 /// Throws BadInput unless the plan can be reproducible: powers of two of replicas and ranks make the sum a binary tree, and `local` batch
 /// norm sees the same batches at any number of ranks.
-void check_reproducible(const ReplicaPlan& plan, const std::string& batch_norm);
+void check_reproducible(const ReplicaPlan& plan, config::BatchNorm batch_norm);
 
 }  // namespace vae_dist::step

@@ -1,17 +1,17 @@
 #include "step/resolved_objective.hpp"
 
 #include <cmath>
+#include <stdexcept>
 
 #include "base/error.hpp"
-#include "config/kld_weight_rule.hpp"
-#include "step/beta_schedule.hpp"
+#include "step/schedules.hpp"
 #include "step/make_model.hpp"
 
 namespace vae_dist::step {
 
 objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& objective) {
   objective::ObjectiveOptions options;
-  options.reduction = objective.reduction == "sum" ? objective::Reduction::sum : objective::Reduction::mean;
+  options.reduction = objective.reduction == config::Reduction::sum ? objective::Reduction::sum : objective::Reduction::mean;
   options.free_bits = objective.free_bits;
   options.capacity_gamma = objective.capacity.gamma.value_or(0);
   options.importance_samples = objective.importance_samples;
@@ -29,12 +29,10 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
   const config::KldWeightConfig& weight = objective.kld_weight;
   ResolvedObjective out;
   out.options = objective_options(objective);
-  out.likelihood = likelihood_options(config, shape);
+  out.likelihood = config::likelihood_traits(objective);
   out.beta = objective.beta;
   out.capacity = objective.capacity;
   out.has_kld = config::latent_kind(config.model) == base::LatentKind::posterior;
-
-  const std::string rule = config::kld_weight_rule(objective);
 
   objective::KldWeightTerms& terms = out.kld_terms;
   terms.weight = weight.weight;
@@ -43,35 +41,41 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
   terms.training_samples = training_samples;
   terms.reduction = out.options.reduction;
   terms.image_values = shape.values();
-  if (rule == "reference") {
-    terms.rule = objective::KldWeightRule::reference;
-    out.rule = base::text("reference: ", weight.weight, " * ", terms.global_batch, " / ", weight.batch);
-  } else if (rule == "batch_over_dataset") {
-    terms.rule = objective::KldWeightRule::batch_over_dataset;
-    out.rule = base::text("batch_over_dataset: ", terms.global_batch, " / ", training_samples);
-  } else if (rule == "fixed") {
-    terms.rule = objective::KldWeightRule::fixed;
-    out.rule = "fixed";
-  } else {
-    terms.rule = objective::KldWeightRule::elbo;
-    out.rule = out.options.reduction == objective::Reduction::sum ? "elbo: 1" : base::text("elbo: 1 / ", shape.values());
+  switch (config::kld_weight_rule(objective)) {
+    case config::KldWeightRule::reference:
+      terms.rule = objective::KldWeightRule::reference;
+      out.rule = base::text("reference: ", weight.weight, " * ", terms.global_batch, " / ", weight.batch);
+      break;
+    case config::KldWeightRule::batch_over_dataset:
+      terms.rule = objective::KldWeightRule::batch_over_dataset;
+      out.rule = base::text("batch_over_dataset: ", terms.global_batch, " / ", training_samples);
+      break;
+    case config::KldWeightRule::fixed:
+      terms.rule = objective::KldWeightRule::fixed;
+      out.rule = "fixed";
+      break;
+    case config::KldWeightRule::elbo:
+      terms.rule = objective::KldWeightRule::elbo;
+      out.rule = out.options.reduction == objective::Reduction::sum ? "elbo: 1" : base::text("elbo: 1 / ", shape.values());
+      break;
+    case config::KldWeightRule::automatic: throw std::logic_error("a rule for M_N that was not resolved");
   }
-  if (weight.rule == "auto") out.rule += " (auto)";
+  if (weight.rule == config::KldWeightRule::automatic) out.rule += " (auto)";
   out.kld_weight = out.has_kld ? objective::kld_weight(terms) : 0;
   return out;
 }
 
 void check_likelihood_fits(const config::Config& config, const data::SampleDataset& dataset) {
-  if (config.objective.likelihood != "discretized_logistic") return;
+  if (config::likelihood_traits(config.objective).support != base::Support::byte_levels) return;
   const bool has_levels = dataset.type() == data::PixelType::uint8 && std::abs(dataset.scale() * 255 - 1) < 1e-9;
   if (!has_levels)
-    throw base::BadInput(base::text("objective.likelihood is discretized_logistic, which gives each of the 256 levels of a byte its probability, but ", dataset.description(),
+    throw base::BadInput(base::text("objective.likelihood is ", config.objective.likelihood.name, ", which gives each of the 256 levels of a byte its probability, but ", dataset.description(),
                         " has other values; use gaussian, or bernoulli for values 0 and 1"));
 }
 
 bool is_likelihood_of(const config::Config& config, const data::SampleDataset& dataset) {
-  if (config.objective.likelihood != "bernoulli") return true;
-  return config.data.binarize != "none" || (dataset.type() == data::PixelType::uint8 && dataset.scale() == 1);
+  if (config::likelihood_traits(config.objective).support != base::Support::zero_or_one) return true;
+  return config.data.binarize != config::Binarize::none || (dataset.type() == data::PixelType::uint8 && dataset.scale() == 1);
 }
 
 }  // namespace vae_dist::step

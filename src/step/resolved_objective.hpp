@@ -15,7 +15,7 @@ objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& obj
 
 struct ResolvedObjective {
   objective::ObjectiveOptions options;
-  model::LikelihoodOptions likelihood;
+  base::LikelihoodTraits likelihood;
   objective::KldWeightTerms kld_terms;
   double kld_weight = 0;  ///< M_N
   std::string rule;       ///< for people: "reference: 0.00025 * 64 / 64"
@@ -30,10 +30,10 @@ struct ResolvedObjective {
 
 ResolvedObjective resolve_objective(const config::Config& config, std::int64_t training_samples, const data::SampleShape& shape);
 
-/// Throws BadInput where the images are not what the likelihood is a distribution of: discretized_logistic needs the 256 levels of bytes.
+/// Throws BadInput where the images are not what the likelihood is a distribution of: one of byte levels needs the 256 levels of bytes.
 void check_likelihood_fits(const config::Config& config, const data::SampleDataset& dataset);
 
-/// Whether negative logarithms of the likelihood are comparable numbers: not for a Bernoulli likelihood of grey values, which does not integrate to one.
+/// Whether negative logarithms of the likelihood are comparable numbers: not for one of zeros and ones on grey values, which does not integrate to one.
 bool is_likelihood_of(const config::Config& config, const data::SampleDataset& dataset);
 
 }  // namespace vae_dist::step

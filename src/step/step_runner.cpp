@@ -14,7 +14,7 @@ namespace {
 
 std::unique_ptr<data::PrefetchingLoader> batches_after(const StepRunnerParts& parts, std::int64_t steps_done) {
   const std::int64_t noise = parts.learner.objective().noise_per_sample(parts.plan.samples_per_replica()), steps_per_epoch = parts.learning_rate.steps_per_epoch;
-  return training_batches({parts.config, parts.train, parts.plan, noise, parts.device, parts.node, parts.host}, steps_done / steps_per_epoch, steps_done % steps_per_epoch);
+  return training_batches({parts.config, parts.train, parts.plan, noise, parts.device, parts.ranks.node, parts.ranks.host}, steps_done / steps_per_epoch, steps_done % steps_per_epoch);
 }
 
 }  // namespace
@@ -24,7 +24,7 @@ StepRunner::StepRunner(const StepRunnerParts& parts, std::int64_t steps_done)
       format_(input_format(parts.config, parts.train, parts.device)),
       steps_done_(steps_done),
       batches_(batches_after(parts, steps_done)),
-      flags_(parts.flags),
+      flags_(parts.ranks.flags),
       slow_steps_(parts.learner.slow_steps()) {}
 
 Wishes StepRunner::step(const StepHooks& hooks) {
@@ -49,7 +49,7 @@ Wishes StepRunner::step(const StepHooks& hooks) {
   const Wishes agreed = flags_.exchange(hooks.wishes ? hooks.wishes() : Wishes{});
 
   known.step = ++steps_done_;
-  known.allreduce_wait_seconds = parts_.learner.reducer().exposed_wait().count();
+  known.allreduce_wait_seconds = parts_.learner.exposed_wait().count();
   known.read_bytes = hdf5::read_bytes_so_far();
   known.step_seconds = since_step_.restart().count();
   last_ = known;

@@ -16,12 +16,19 @@
 #include "device/deferred_values.hpp"
 #include "step/agreed_flags.hpp"
 #include "step/learner.hpp"
-#include "step/learning_rate.hpp"
+#include "step/schedules.hpp"
 #include "step/out_of_memory.hpp"
 #include "step/replica_plan.hpp"
 #include "step/resolved_objective.hpp"
 
 namespace vae_dist::step {
+
+/// What ranks talk through, each for its own purpose.
+struct RankGroups {
+  comm::HostCommunicator& host;   ///< for what happens between steps
+  comm::HostCommunicator& flags;  ///< for the agreed flags alone
+  comm::HostCommunicator& node;   ///< the ranks that share this one's memory
+};
 
 /// What steps are made of; all of it outlives the runner.
 struct StepRunnerParts {
@@ -32,9 +39,7 @@ struct StepRunnerParts {
   const LearningRatePlan& learning_rate;
   c10::Device device;
   Learner& learner;
-  comm::HostCommunicator& host;   ///< for what is started with the batches
-  comm::HostCommunicator& flags;  ///< for the agreed flags alone
-  comm::HostCommunicator& node;   ///< the ranks that share this one's memory
+  RankGroups ranks;
 };
 
 /// A step and what it told.

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 namespace vae_dist::step {
 namespace {
 
@@ -18,10 +16,10 @@ std::vector<parallel::ArenaSlot> statistics_layout(const std::vector<model::Batc
 
 }  // namespace
 
-StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers, model::Likelihood& likelihood, std::vector<std::string> other_terms, const at::TensorOptions& options)
+StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers, model::Likelihood& likelihood, const objective::Objective& objective, const at::TensorOptions& options)
     : layers_(std::move(layers)),
       likelihood_(likelihood),
-      other_terms_(std::move(other_terms)),
+      objective_(objective),
       latest_(statistics_layout(layers_, options.dtype().itemsize()), options),
       running_(latest_.slots(), options),
       sums_(at::zeros({term_count() + latest_.flat().numel()}, options)) {
@@ -48,7 +46,7 @@ void StepStatistics::add(const objective::LossTerms& loss, double weight) {
   sums_.slice(0, term_count()).add_(latest_.flat(), weight);
 }
 
-std::int64_t StepStatistics::term_count() const { return 3 + static_cast<std::int64_t>(other_terms_.size()); }
+std::int64_t StepStatistics::term_count() const { return 3 + static_cast<std::int64_t>(objective_.other_terms().size()); }
 
 at::Tensor StepStatistics::terms() const { return sums_.slice(0, 0, term_count()); }
 
@@ -62,8 +60,7 @@ void StepStatistics::blend_into_running(const at::Tensor& skip) {
   for (model::BatchNorm2d& layer : layers_) counts.push_back(layer->num_batches_tracked);
   if (!counts.empty()) at::_foreach_add_(counts, counted);
 
-  const auto error = std::find(other_terms_.begin(), other_terms_.end(), objective::Objective::kSquaredError);
-  if (error != other_terms_.end()) likelihood_.blend_into_running(terms()[3 + (error - other_terms_.begin())], skip);
+  if (const auto error = objective_.squared_error_term()) likelihood_.blend_into_running(terms()[3 + static_cast<std::int64_t>(*error)], skip);
 }
 
 }  // namespace vae_dist::step

@@ -19,8 +19,8 @@ namespace vae_dist::step {
 class StepStatistics {
  public:
   /// Rebinds the batch-norm layers' batch and running statistics to views of flat arenas. All layers have one type and device. Besides
-  /// the loss's three, `other_terms` are summed. `likelihood` outlives this.
-  StepStatistics(std::vector<model::BatchNorm2d> layers, model::Likelihood& likelihood, std::vector<std::string> other_terms, const at::TensorOptions& options);
+  /// the loss's three, the objective's other terms are summed. `likelihood` and `objective` outlive this.
+  StepStatistics(std::vector<model::BatchNorm2d> layers, model::Likelihood& likelihood, const objective::Objective& objective, const at::TensorOptions& options);
 
   /// So that a batch with NaN leaves no trace in the next step.
   void begin_step();
@@ -43,7 +43,7 @@ class StepStatistics {
 
   std::vector<model::BatchNorm2d> layers_;
   model::Likelihood& likelihood_;
-  std::vector<std::string> other_terms_;
+  const objective::Objective& objective_;
   parallel::FlatArena latest_, running_;  // mean and variance of each layer, one slot each
   at::Tensor sums_;             // [terms | as latest_]
 };

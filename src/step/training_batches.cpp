@@ -1,6 +1,6 @@
 #include "step/training_batches.hpp"
 
-#include "device/pinned_memory.hpp"
+#include "device/queue_copy.hpp"
 #include "step/open_data.hpp"
 
 namespace vae_dist::step {
@@ -49,7 +49,9 @@ data::BatchMemory batch_memory_for(c10::Device device) {
 }
 
 std::unique_ptr<data::PrefetchingLoader> training_batches(const BatchSource& source, std::int64_t epoch, std::int64_t step) {
-  return std::make_unique<data::PrefetchingLoader>(source.train, batch_plan(source), epoch, step, source.config.data.prefetch_batches, chunk_ring(source, epoch, step), batch_memory_for(source.device), maker_threads(source));
+  return std::make_unique<data::PrefetchingLoader>(
+      source.train, batch_plan(source), data::LoaderStart{epoch, step},
+      data::LoaderOptions{source.config.data.prefetch_batches, chunk_ring(source, epoch, step), batch_memory_for(source.device), maker_threads(source)});
 }
 
 }  // namespace vae_dist::step

@@ -12,9 +12,16 @@ StepValues step_values(const std::vector<double>& numbers) {
   return out;
 }
 
-TrainingStep::TrainingStep(model::LatentModel& model, const objective::Objective& objective, parallel::ParameterArena& parameters, StepStatistics& statistics, parallel::GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
-                           const StepOptions& options)
-    : model_(model), objective_(objective), parameters_(parameters), statistics_(statistics), reducer_(reducer), optimizer_(optimizer), average_(average), options_(options) {}
+namespace {
+
+// Of all parts together: a step is taken or skipped as a whole.
+at::Tensor gradient_norm(const std::vector<TrainedPart*>& parts) {
+  std::vector<at::Tensor> norms;
+  for (const TrainedPart* part : parts) norms.push_back(part->parameters().gradients().norm());
+  return norms.size() == 1 ? norms[0] : at::stack(norms).norm();
+}
+
+}  // namespace
 
 StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights) {
   return run_all(images, noise, learning_rate, weights);
@@ -36,18 +43,18 @@ StepOutcome TrainingStep::run_all(const at::Tensor& images, const at::Tensor& no
 }
 
 void TrainingStep::begin() {
-  reducer_.begin_step();
-  statistics_.begin_step();
+  for (TrainedPart* part : parts_.trained) part->reducer().begin_step();
+  parts_.statistics.begin_step();
 }
 
 void TrainingStep::run_batch(const at::Tensor& images, const at::Tensor& noise, const objective::StepWeights& weights) {
   const double share = 1.0 / static_cast<double>(options_.global_batches);
   const objective::LossTerms terms = [&] {
     const StepRange range("forward");
-    return objective_.terms(model_, images, noise, weights, options_.batch_replicas);
+    return parts_.objective.terms(parts_.model, images, noise, weights, options_.batch_replicas);
   }();
-  statistics_.add(terms, share);
-  reducer_.batch_forwarded();
+  parts_.statistics.add(terms, share);
+  for (TrainedPart* part : parts_.trained) part->reducer().batch_forwarded();
   const StepRange range("backward");
   (terms.loss * share).backward();
 }
@@ -56,25 +63,41 @@ template <typename Rate>
 StepOutcome TrainingStep::end(const Rate& learning_rate) {
   {
     const StepRange range("exchange");
-    reducer_.finish();
+    for (TrainedPart* part : parts_.trained) part->reducer().finish();
   }
 
   // From here on every rank computes the same from the same sums.
   const StepRange range("optimizer");
   const at::NoGradGuard no_grad;
-  const at::Tensor& gradients = parameters_.gradients();
-  const at::Tensor terms = statistics_.terms();
-  const at::Tensor norm = gradients.norm();
+  const at::Tensor terms = parts_.statistics.terms();
+  const at::Tensor norm = gradient_norm(parts_.trained);
   at::Tensor good = at::isfinite(norm).logical_and(at::isfinite(terms.slice(0, 0, 3)).all());
   if (options_.skip_above_norm) good = good.logical_and(norm <= *options_.skip_above_norm);
   const at::Tensor skip = good.logical_not().to(at::kFloat).view(1);
 
   // As torch.nn.utils.clip_grad_norm_ does. Not by NaN: nobody writes to the gaps between gradients, whose zeros would be NaN for good.
-  if (options_.clip_norm) gradients.mul_(at::where(good, (*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0), at::ones_like(norm)));
-  optimizer_.step(learning_rate, skip);
-  if (average_) average_->update(optimizer_.step_count(), skip);
-  statistics_.blend_into_running(skip);
+  const at::Tensor factor = options_.clip_norm ? at::where(good, (*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0), at::ones_like(norm)) : at::Tensor();
+  for (TrainedPart* part : parts_.trained) {
+    if (factor.defined()) part->parameters().gradients().mul_(factor);
+    part->optimizer().step(learning_rate, skip);
+    if (WeightAverage* const average = part->average()) average->update(part->optimizer().step_count(), skip);
+  }
+  parts_.statistics.blend_into_running(skip);
   return {at::cat({terms.slice(0, 0, 3), norm.view(1), skip.to(terms.scalar_type()), terms.slice(0, 3)})};
+}
+
+void TrainingStep::batch_done() {
+  for (TrainedPart* part : parts_.trained) part->reducer().batch_done();
+}
+
+std::vector<base::ProgressWords::Collective> TrainingStep::sequence() const {
+  std::vector<base::ProgressWords::Collective> out;
+  for (const TrainedPart* part : parts_.trained) out.insert(out.end(), part->reducer().sequence().begin(), part->reducer().sequence().end());
+  return out;
+}
+
+void TrainingStep::leave_marks(device::ProgressMarks* marks) {
+  for (TrainedPart* part : parts_.trained) part->reducer().leave_marks(marks);
 }
 
 template StepOutcome TrainingStep::end(const double&);

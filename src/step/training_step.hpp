@@ -7,11 +7,8 @@
 #include <vector>
 
 #include "objective/objective.hpp"
-#include "parallel/gradient_reducer.hpp"
-#include "parallel/parameter_arena.hpp"
-#include "step/optimizer.hpp"
 #include "step/step_statistics.hpp"
-#include "step/weight_average.hpp"
+#include "step/trained_part.hpp"
 
 namespace vae_dist::step {
 
@@ -40,11 +37,17 @@ struct StepValues {
 /// From the numbers of StepOutcome::values, in their order.
 StepValues step_values(const std::vector<double>& numbers);
 
+/// What a step works with; all of it outlives the step.
+struct StepParts {
+  model::LatentModel& model;
+  const objective::Objective& objective;
+  StepStatistics& statistics;
+  std::vector<TrainedPart*> trained;  ///< each reduces its gradients through something; the first one the statistics too
+};
+
 class TrainingStep {
  public:
-  /// All parts outlive the step. `average` may be null.
-  TrainingStep(model::LatentModel& model, const objective::Objective& objective, parallel::ParameterArena& parameters, StepStatistics& statistics, parallel::GradientReducer& reducer, Optimizer& optimizer, WeightAverage* average,
-               const StepOptions& options);
+  TrainingStep(const StepParts& parts, const StepOptions& options) : parts_(parts), options_(options) {}
 
   /// images: [B, C, H, W] in the model's range, noise: [B, Objective::noise_per_sample()]; B = this rank's samples, replica after
   /// replica. A loss or gradient norm that is not finite, or a norm above the limit, skips the step on every rank alike: weights,
@@ -61,7 +64,7 @@ class TrainingStep {
 
   /// Forward and backward of the next batch. In the last one buckets start.
   void run_batch(const at::Tensor& images, const at::Tensor& noise, const objective::StepWeights& weights);
-  void batch_done() { reducer_.batch_done(); }
+  void batch_done();
 
   /// Exchange, and what follows from the sums. learning_rate: a double, or a scalar on the device.
   template <typename Rate>
@@ -69,17 +72,16 @@ class TrainingStep {
 
   std::int64_t batches() const { return options_.batches; }
 
+  /// As GradientReducer's, of all parts.
+  std::vector<base::ProgressWords::Collective> sequence() const;
+  void leave_marks(device::ProgressMarks* marks);
+  bool exchanges() const { return parts_.trained.front()->reducer().exchanges(); }
+
  private:
   template <typename Rate>
   StepOutcome run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const objective::StepWeights& weights);
 
-  model::LatentModel& model_;
-  const objective::Objective& objective_;
-  parallel::ParameterArena& parameters_;
-  StepStatistics& statistics_;
-  parallel::GradientReducer& reducer_;
-  Optimizer& optimizer_;
-  WeightAverage* average_;
+  StepParts parts_;
   StepOptions options_;
 };
 

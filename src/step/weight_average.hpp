@@ -3,6 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <utility>
+#include <vector>
+
 #include "parallel/parameter_arena.hpp"
 
 namespace vae_dist::step {
@@ -30,20 +33,20 @@ class WeightAverage {
   parallel::FlatArena average_;
 };
 
-/// The model has its averaged weights for as long as this lives; without an average its own.
+/// Models have their averaged weights for as long as this lives; what has no average its own.
 class AveragedWeights {
  public:
-  explicit AveragedWeights(WeightAverage* average) : average_(average) {
-    if (average_) average_->swap_with_weights();
-  }
-  ~AveragedWeights() {
-    if (average_) average_->swap_with_weights();
-  }
+  explicit AveragedWeights(std::vector<WeightAverage*> averages) : averages_(std::move(averages)) { swap(); }
+  ~AveragedWeights() { swap(); }
   AveragedWeights(const AveragedWeights&) = delete;
   AveragedWeights& operator=(const AveragedWeights&) = delete;
 
  private:
-  WeightAverage* average_;
+  void swap() {
+    for (WeightAverage* const average : averages_) average->swap_with_weights();
+  }
+
+  std::vector<WeightAverage*> averages_;
 };
 
 }  // namespace vae_dist::step

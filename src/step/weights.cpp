@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "config/words.hpp"
 #include "step/make_model.hpp"
 
 namespace vae_dist::step {
@@ -43,15 +44,15 @@ std::string misfit_lines(const std::vector<std::vector<std::string>>& kinds) {
 
 std::map<std::string, std::string> weights_metadata(const config::Config& config, const data::SampleShape& shape) {
   return {{"format", "pt"},
-          {"model", config.model.name},
+          {"model", config.model.network.name},
           {"channels", std::to_string(shape.channels)},
           {"height", std::to_string(shape.height)},
           {"width", std::to_string(shape.width)},
           {"layout", "NCHW"},
           {"range", base::text("[", config.data.range[0], ", ", config.data.range[1], "]")},
-          {"activation", config.model.activation},
-          {"output", resolved_output(config)},
-          {"likelihood", config.objective.likelihood}};
+          {"activation", config::word(config.model.activation)},
+          {"output", config::word(resolved_output(config))},
+          {"likelihood", config.objective.likelihood.name}};
 }
 
 checkpoint::TensorFile collect_weights(const model::LatentModel& model, std::map<std::string, std::string> metadata) {

@@ -1,14 +1,18 @@
 #include "train/early_stop.hpp"
 
 #include <limits>
+#include <stdexcept>
 
 namespace vae_dist::train {
 namespace {
 
-double metric_of(const std::string& name, const evaluate::Evaluation& result) {
-  if (name == "validation_mse") return result.mse;
-  if (name == "validation_reconstruction_loss") return result.reconstruction;
-  return result.loss;
+double metric_of(config::StopMetric metric, const evaluate::Evaluation& result) {
+  switch (metric) {
+    case config::StopMetric::validation_loss: return result.loss;
+    case config::StopMetric::validation_reconstruction_loss: return result.reconstruction;
+    case config::StopMetric::validation_mse: return result.mse;
+  }
+  throw std::logic_error("a metric that nobody computes");
 }
 
 }  // namespace

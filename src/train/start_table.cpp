@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/key_table.hpp"
+#include "config/words.hpp"
 #include "run/choose_device.hpp"
 #include "base/digits.hpp"
 #include "base/text.hpp"
-#include "evaluate/collapse_forecast.hpp"
+#include "evaluate/collapse.hpp"
 #include "step/out_of_memory.hpp"
 #include "run/run_directory.hpp"
-#include "step/beta_schedule.hpp"
+#include "step/schedules.hpp"
 
 namespace vae_dist::train {
 namespace {
@@ -18,25 +20,39 @@ bool is_sum(const StartFacts& f) { return f.objective.options.reduction == objec
 
 // What the decoder's standard deviation comes to, weighed against the KL as it is at the schedule's end; none where it is learned or there is no KL.
 std::optional<double> sigma_of(const StartFacts& f) {
-  const model::LikelihoodOptions& likelihood = f.objective.likelihood;
-  const bool fixed = likelihood.kind == model::LikelihoodKind::gaussian && likelihood.variance == model::Variance::fixed;
-  if (!fixed || !f.objective.has_kld || f.objective.options.capacity_gamma > 0) return std::nullopt;
+  const std::optional<double> sigma = f.objective.likelihood.fixed_sigma;
+  if (!sigma || !f.objective.has_kld || f.objective.options.capacity_gamma > 0) return std::nullopt;
   const double beta = step::largest_beta(f.config.objective.beta);
-  if (is_sum(f)) return objective::effective_sigma_of_sum(f.objective.kld_weight, beta, likelihood.sigma);
+  if (is_sum(f)) return objective::effective_sigma_of_sum(f.objective.kld_weight, beta, *sigma);
   return objective::effective_sigma(f.objective.kld_weight, beta, f.train.shape().values());
+}
+
+// ", variance learned": what counts of an item's own keys; a choice that was left at its default says nothing.
+template <typename Described>
+std::string settings_text(const base::Chosen<Described>& chosen) {
+  std::any settings = chosen.settings(), defaults = chosen.item().own.defaults;
+  const std::vector<base::Key> keys = base::own_keys_of(chosen.item(), settings), untouched = base::own_keys_of(chosen.item(), defaults);
+  std::string out;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::string value = config::value_text(keys[i]);
+    if (base::counts(keys[i]) && !(keys[i].choice && value == config::value_text(untouched[i]))) out += base::text(", ", keys[i].name, " ", value);
+  }
+  return out;
 }
 
 std::string likelihood_text(const StartFacts& f) {
   const config::ObjectiveConfig& objective = f.config.objective;
   const bool seeds_own = objective::is_squared_error(f.objective.options, f.objective.likelihood);
-  const std::string variance = objective.variance == "fixed" ? (seeds_own ? "" : base::text(", sigma ", objective.sigma)) : base::text(", variance ", objective.variance);
-  return base::text(objective.likelihood, objective.likelihood == "gaussian" ? variance : "", ", reduction ", objective.reduction,
+  return base::text(objective.likelihood.name, seeds_own ? "" : settings_text(objective.likelihood), ", reduction ", config::word(objective.reduction),
               seeds_own ? " (squared error per value)" : is_sum(f) ? " (nats per sample)" : " (nats per value)");
 }
 
 std::string beta_text(const config::BetaConfig& beta) {
-  if (beta.schedule == "linear") return base::text("beta ", beta.from, " -> ", beta.to, " over ", *beta.steps, " steps");
-  if (beta.schedule == "cyclical") return base::text("beta ", beta.from, " -> ", beta.to, " in the first ", beta.ratio, " of every ", *beta.period_steps, " steps");
+  switch (beta.schedule) {
+    case config::BetaSchedule::linear: return base::text("beta ", beta.from, " -> ", beta.to, " over ", *beta.steps, " steps");
+    case config::BetaSchedule::cyclical: return base::text("beta ", beta.from, " -> ", beta.to, " in the first ", beta.ratio, " of every ", *beta.period_steps, " steps");
+    case config::BetaSchedule::constant: break;
+  }
   return base::text("beta ", beta.value);
 }
 
@@ -69,7 +85,7 @@ base::TableRows start_table(const StartFacts& f) {
   if (!f.hosts.empty()) rows.emplace_back("hosts", f.hosts);
   for (std::size_t i = 0; i < f.places.size(); ++i) rows.emplace_back(i == 0 ? "runs on" : "", f.places[i]);
   if (!f.metrics.empty()) rows.emplace_back("metrics", f.metrics);
-  rows.emplace_back("ranks", base::text(f.plan.world_size, ", replicas R = ", f.plan.replicas, " (", f.plan.replicas_per_rank(), " a rank), batch norm ", config.distributed.batch_norm));
+  rows.emplace_back("ranks", base::text(f.plan.world_size, ", replicas R = ", f.plan.replicas, " (", f.plan.replicas_per_rank(), " a rank), batch norm ", config::word(config.distributed.batch_norm)));
   rows.emplace_back("global batch G", base::text(f.plan.global_batch, ": ", f.plan.samples_per_replica(), " a replica, ", f.plan.samples_per_rank(), " a rank"));
   rows.emplace_back("training data", f.train.description());
   if (f.validation && !config.data.validation.fraction) rows.emplace_back("validation data", f.validation->description());
@@ -80,14 +96,14 @@ base::TableRows start_table(const StartFacts& f) {
                                     window > 0 ? base::text("; shuffled in windows of ", window, " chunks") : "; all samples shuffled together"));
   rows.emplace_back("samples N", base::text(f.train.size(), ", ", per_epoch, " steps an epoch", f.train.size() % f.plan.global_batch ? base::text(" (the last ", f.train.size() % f.plan.global_batch, " of each order are dropped)") : ""));
   rows.emplace_back("steps", base::text(f.first_step > 0 ? base::text("from ", f.first_step, " to ") : "", steps, " (", base::digits(static_cast<double>(steps) / static_cast<double>(per_epoch)), " epochs)"));
-  rows.emplace_back("model", base::text(config.model.name, ", latent ", config.model.latent_dim, ", ", f.parameters, " parameters, ", config.train.precision));
+  rows.emplace_back("model", base::text(config.model.network.name, ", latent ", config.model.latent_dim, ", ", f.parameters, " parameters, ", config::word(config.train.precision)));
   rows.emplace_back("memory a rank", base::text(base::format_bytes(state_bytes), " for the model, its gradients and optimizer", data_bytes > 0 ? base::text(", ", base::format_bytes(data_bytes), " a node for the data") : ""));
   rows.emplace_back("loss", likelihood_text(f));
   add_regularizer(f, rows);
   if (const auto sigma = sigma_of(f))
     rows.emplace_back("sigma_eff", base::text(base::digits(*sigma), " (variance ", base::digits(*sigma * *sigma), "); the images' largest variance along a direction is ", base::digits(f.top_variance)));
-  rows.emplace_back("optimizer", base::text(config.train.optimizer.name, ", learning rate ", base::digits(step::learning_rate(f.learning_rate, 0)), " first, ",
-                                      base::digits(step::learning_rate(f.learning_rate, std::max<std::int64_t>(0, steps - 1))), " last (", config.train.schedule.name, ")"));
+  rows.emplace_back("optimizer", base::text(config.train.optimizer.rule.name, ", learning rate ", base::digits(step::learning_rate(f.learning_rate, 0)), " first, ",
+                                      base::digits(step::learning_rate(f.learning_rate, std::max<std::int64_t>(0, steps - 1))), " last (", config::word(config.train.schedule.name), ")"));
   if (!f.on_ctrl_c.empty()) rows.emplace_back("Ctrl-C", f.on_ctrl_c);
   return rows;
 }

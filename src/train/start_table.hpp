@@ -8,7 +8,7 @@
 #include "config/config.hpp"
 #include "data/sample_dataset.hpp"
 #include "device/device_choice.hpp"
-#include "step/learning_rate.hpp"
+#include "step/schedules.hpp"
 #include "step/replica_plan.hpp"
 #include "step/resolved_objective.hpp"
 

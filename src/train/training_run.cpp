@@ -17,11 +17,10 @@
 #include "comm/agreement.hpp"
 #include "comm/logged_communicator.hpp"
 #include "config/load_config.hpp"
-#include "evaluate/collapse_forecast.hpp"
-#include "run/source_warnings.hpp"
+#include "evaluate/collapse.hpp"
+#include "run/start_warnings.hpp"
 #include "run/core_binding.hpp"
-#include "run/bfloat16_warning.hpp"
-#include "run/rank_environment.hpp"
+#include "run/run_environment.hpp"
 #include "run/rank_places.hpp"
 #include "run/version.hpp"
 #include "step/out_of_memory.hpp"
@@ -34,7 +33,6 @@
 #include "run/rank_failure.hpp"
 #include "run/run_beginning.hpp"
 #include "run/run_directory.hpp"
-#include "run/run_environment.hpp"
 #include "run/run_setup.hpp"
 #include "run/run_summary.hpp"
 #include "run/stop_signal.hpp"
@@ -44,13 +42,6 @@
 namespace vae_dist::train {
 namespace {
 
-log::Level level_named(const std::string& name) {
-  if (name == "debug") return log::Level::debug;
-  if (name == "warn") return log::Level::warn;
-  if (name == "error") return log::Level::error;
-  return log::Level::info;
-}
-
 // A Pushgateway answers in milliseconds; ranks that follow a failing one wait no longer than this.
 constexpr base::Seconds kTimeToPush{2};
 
@@ -59,7 +50,7 @@ constexpr std::int64_t kImagesLookedAt = 2000;
 
 run::LockRun lock_for(const run::JobIdentity& job, const comm::MpiWorld& world) {
   return [&job, &world](const run::RunDirectory& directory) {
-    return std::make_unique<run::RunLock>(directory.lock(), directory.create_root(), job, [&world](const std::string& loss) {
+    return std::make_unique<run::RunLock>(run::LockPlace{directory.lock(), directory.create_root()}, job, [&world](const std::string& loss) {
       log::error(loss);
       world.abort(base::ExitCode::rank_failed);
     });
@@ -90,7 +81,9 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run, con
 
 step::Learner make_learner(const config::Config& config, const run::PreparedRun& run, comm::HostCommunicator& host, comm::CollectiveLog& collectives) {
   try {
-    return step::Learner(config, run.data.train.shape(), run.plan, run.device, host, collectives);
+    return step::Learner({config, run.data.train.shape(), run.plan, run.device}, host, collectives);
+  } catch (const base::BadInput& error) {
+    throw comm::AgreedError(error.code(), error.what());  // the configuration is the same on all ranks
   } catch (const std::exception& error) {
     if (!step::is_out_of_memory(error)) throw;
     throw base::Failure(step::model_out_of_memory_text(error.what()));
@@ -99,7 +92,7 @@ step::Learner make_learner(const config::Config& config, const run::PreparedRun&
 
 // The checkpoint's state on every rank, or a new run's, and the directory for what follows. A collective.
 void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run, comm::HostCommunicator& host) {
-  comm::require_equal(host, "bucket plan", learner.reducer().describe_plan());
+  comm::require_equal(host, "bucket plan", learner.describe_plan());
   comm::agree_on_rank_0(host, [&] {
     if (setup.resumed) {
       learner.restore(*setup.checkpoint, setup.origin);
@@ -134,7 +127,7 @@ void print_start(const config::Config& config, const run::PreparedRun& run, cons
   facts.on_ctrl_c = run::ctrl_c_text(launcher);
   log::info("vae_dist " + std::string(run::kVersion) + "\n" + base::format_table(start_table(facts)));
   if (!step::is_likelihood_of(config, run.data.train))
-    log::warn("objective.likelihood is bernoulli and the images are grey: its negative logarithm is a loss, but not a likelihood, so no ELBO, bits per dimension or log p is given (data.binarize makes them 0 and 1)");
+    log::warn("objective.likelihood is " + config.objective.likelihood.name + " and the images are grey: its negative logarithm is a loss, but not a likelihood, so no ELBO, bits per dimension or log p is given (data.binarize makes them 0 and 1)");
   for (const std::string& warning : run::source_warnings(config.data)) log::warn(warning);
   for (const std::string& warning : {collapse_warning(facts), run::squeezed_warning(core_uses), *std::max_element(slow_bfloat16.begin(), slow_bfloat16.end())})
     if (!warning.empty()) log::warn(warning);
@@ -167,7 +160,7 @@ metrics::RunFacts run_facts(const config::Config& config, const run::PreparedRun
   metrics::RunFacts facts{run.rates.steps_planned, run.plan.global_batch, run.plan.world_size, run.plan.replicas, environment.restarts};
   facts.other_terms = learner.objective().other_terms();
   facts.build = {{"version", run::kVersion}, {"revision", environment.program.revision}, {"torch", environment.torch}, {"nccl", environment.nccl}};
-  facts.run = {{"model", config.model.name}, {"likelihood", config.objective.likelihood}, {"device", environment.device}, {"hosts", environment.hosts}};
+  facts.run = {{"model", config.model.network.name}, {"likelihood", config.objective.likelihood.name}, {"device", environment.device}, {"hosts", environment.hosts}};
   return facts;
 }
 
@@ -220,7 +213,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   const run::JobIdentity job = run::job_from_environment();
   run::RunSetup setup = run::set_up_run(request.run, request.dry_run ? run::LockRun() : lock_for(job, world), *host);
   config::Config& config = setup.config;
-  log::configure(world.rank(), world.size(), level_named(config.log.level));
+  log::configure(world.rank(), world.size(), config.log.level);
 
   run::JobEnd job_end(config);
   run::RankFailure failure(world, collectives, request.tell_failure, [&] { job_end.push("failed", kTimeToPush); });
@@ -239,10 +232,12 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   const run::RunDirectory directory(config.run);
   if (request.errors_go_to) request.errors_go_to(directory.errors().string());
   const run::RunEnvironment environment = note_environment(setup, run.device, request.program, job, world, *host);
-  run::Recorder recorder(config, run_facts(config, run, learner, environment), run.rates.epochs_planned(), setup.state, world, *host, run.device.device, job_end);
+  run::Recorder recorder({config, run_facts(config, run, learner, environment), run.rates.epochs_planned(), setup.state, run.device.device}, world, *host, job_end);
   if (recorder.port()) log::info(base::text("metrics: http://", run::scrape_host(recorder.address(), world.host()), ":", *recorder.port(), "/metrics"));
   const std::unique_ptr<comm::HostCommunicator> flags = comm::make_logged_communicator(host->duplicate(), "flags", collectives);
-  TrainingLoop loop({config, run.data.train, run.validation(), run.plan, run.objective, run.rates, run.device.device, learner, recorder, failure.watchdog(), *host, *flags, *run.data.node}, setup.state);
+  TrainingLoop loop({.config = config, .train = run.data.train, .validation = run.validation(), .plan = run.plan, .objective = run.objective, .learning_rate = run.rates, .device = run.device.device,
+                     .learner = learner, .recorder = recorder, .watchdog = failure.watchdog(), .ranks = {.host = *host, .flags = *flags, .node = *run.data.node}},
+                    setup.state);
   base::give_back_freed_memory();  // start-up has looked at kImagesLookedAt images at once
   job_end.begin(first_step);
   const base::ExitCode code = run_to_the_end(loop, failure, job_end, host->rank());

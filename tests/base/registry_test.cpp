@@ -41,7 +41,7 @@ TEST(OwnKeys, CountForTheItemsThatShareThem) {
   ItemSettings settings = ItemSettings::defaults_of(fruits);
   std::string chosen = "lime";
   std::vector<Key> keys;
-  add_own_keys(keys, "fruit", "fruit.name", chosen, fruits, settings);
+  add_own_keys(keys, "fruit", "fruit.name", chosen, fruits.items(), settings);
   ASSERT_EQ(keys.size(), 1U);
   EXPECT_EQ(keys[0].name, "fruit.peel");
   EXPECT_EQ(keys[0].counts_when, "fruit.name is lemon or lime");
@@ -58,7 +58,7 @@ TEST(RegistryDeathTest, EndsAProgramInWhichTwoHaveOneKey) {
   fruits.add(fruit("pear"));
   ItemSettings settings = ItemSettings::defaults_of(fruits);
   std::vector<Key> keys;
-  EXPECT_DEATH(add_own_keys(keys, "fruit", "fruit.name", "pear", fruits, settings), "fruit.peel");
+  EXPECT_DEATH(add_own_keys(keys, "fruit", "fruit.name", "pear", fruits.items(), settings), "fruit.peel");
 }
 
 TEST(ItemList, KeepsEachEntrysOwnSettings) {
@@ -71,6 +71,13 @@ TEST(ItemList, KeepsEachEntrysOwnSettings) {
   ASSERT_EQ(list.entries().size(), 2U);
   EXPECT_EQ(list.entries()[0].get<PeelSettings>().thickness, 4);
   EXPECT_EQ(list.entries()[1].get<PeelSettings>().thickness, 0.5);
+}
+
+TEST(RegistryDeathTest, EndsAProgramInWhichAnEntrysKeyIsTheOneThatNamesIt) {
+  Registry<Fruit> fruits;
+  fruits.add({{.name = "fig", .help = "", .own = own_keys<PeelSettings>([](Section& keys, PeelSettings& own) { keys.key("name", own.thickness, "millimetres"); })}});
+  ItemList list = ItemList::of(fruits);
+  EXPECT_DEATH(ItemList::keys_of(*list.add("fig")), "fig.name");
 }
 
 TEST(Choice, IsOneOfItsWords) {

@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
   config.train.global_batch = kBatch;
   const std::unique_ptr<comm::HostCommunicator> alone = comm::make_self_communicator();
   comm::CollectiveLog log;
-  step::Learner learner(config, {3, 64, 64}, step::make_replica_plan(kBatch, 1, 1, 0, kBatch), device::DeviceChoice{}, *alone, log);
+  step::Learner learner({config, {3, 64, 64}, step::make_replica_plan(kBatch, 1, 1, 0, kBatch), device::DeviceChoice{}}, *alone, log);
   const at::Tensor images = at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast), noise = at::randn({kBatch, config.model.latent_dim});
 
   std::vector<Way> ways = {{"no metrics", false, 0}, {"a scrape a second", true, 1}, {"a hundred at once, every second", true, kScrapers}};

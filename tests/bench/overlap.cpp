@@ -72,11 +72,10 @@ class Trainer {
         comm_(std::move(comm)),
         model_(step::make_model(config, {3, 64, 64})),
         objective_(objective::ObjectiveOptions{}, *model_),
-        parameters_(step::trained_parameters(*model_), config.train.channels_last),
-        statistics_(model_->batch_norms(), model_->likelihood(), objective_.other_terms(), parameters_.values().options()),
-        optimizer_(step::make_optimizer(parameters_, config.train.optimizer)),
-        reducer_(parameters_, step::trained_parameters(*model_), statistics_.sums(), std::move(exchange), options),
-        step_(*model_, objective_, parameters_, statistics_, reducer_, *optimizer_, nullptr, step_options(ranks)) {
+        part_({.parameters = step::trained_parameters(*model_), .optimizer = config.train.optimizer, .channels_last = config.train.channels_last}),
+        statistics_(model_->batch_norms(), model_->likelihood(), objective_, part_.parameters().values().options()),
+        step_({*model_, objective_, statistics_, {&part_}}, step_options(ranks)) {
+    part_.reduce_through(std::move(exchange), statistics_.sums(), options);
     model_->train();
   }
 
@@ -86,7 +85,7 @@ class Trainer {
     step_.run(images, noise, kLearningRate, {kKldFactor, 0});
     step_seconds_.push_back(watch.elapsed().count());
     cpu_seconds_.push_back(cpu_seconds() - cpu);
-    wait_seconds_.push_back(reducer_.exposed_wait().count());
+    wait_seconds_.push_back(part_.reducer().exposed_wait().count());
   }
 
   void forget_measurements() {
@@ -94,7 +93,7 @@ class Trainer {
   }
 
   const std::string& name() const { return name_; }
-  std::size_t buckets() const { return reducer_.buckets().size(); }
+  std::size_t buckets() const { return part_.reducer().buckets().size(); }
   const std::vector<double>& step_seconds() const { return step_seconds_; }
   const std::vector<double>& cpu_seconds_of_steps() const { return cpu_seconds_; }
   const std::vector<double>& wait_seconds() const { return wait_seconds_; }
@@ -104,10 +103,8 @@ class Trainer {
   const std::unique_ptr<comm::HostCommunicator> comm_;  // of the exchange; null without one
   std::shared_ptr<model::LatentModel> model_;
   objective::Objective objective_;
-  parallel::ParameterArena parameters_;
+  step::TrainedPart part_;
   step::StepStatistics statistics_;
-  std::unique_ptr<step::Optimizer> optimizer_;
-  parallel::GradientReducer reducer_;
   step::TrainingStep step_;
   std::vector<double> step_seconds_, cpu_seconds_, wait_seconds_;  // by round
 };

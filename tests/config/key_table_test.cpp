@@ -5,7 +5,6 @@
 #include <set>
 #include <string>
 
-#include "config/kld_weight_rule.hpp"
 
 namespace vae_dist::config {
 namespace {
@@ -26,11 +25,11 @@ TEST(KeyTable, EveryKeyIsUniqueExplainedAndAtADefaultThatMayStand) {
 
 TEST(KldWeightRule, AutoIsReferenceForTheSeedsObjectiveAndElboForAllOthers) {
   ObjectiveConfig objective;
-  EXPECT_EQ(kld_weight_rule(objective), "reference");
-  objective.reduction = "sum";
-  EXPECT_EQ(kld_weight_rule(objective), "elbo");
-  objective.kld_weight.rule = "batch_over_dataset";
-  EXPECT_EQ(kld_weight_rule(objective), "batch_over_dataset");
+  EXPECT_EQ(kld_weight_rule(objective), KldWeightRule::reference);
+  objective.reduction = Reduction::sum;
+  EXPECT_EQ(kld_weight_rule(objective), KldWeightRule::elbo);
+  objective.kld_weight.rule = KldWeightRule::batch_over_dataset;
+  EXPECT_EQ(kld_weight_rule(objective), KldWeightRule::batch_over_dataset);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "config_text.hpp"
+#include "step/update_rules.hpp"
 
 namespace vae_dist::config {
 namespace {
@@ -23,7 +24,7 @@ TEST(LoadConfig, DefaultsAreTheSeeds) {
   EXPECT_EQ(config.objective.kld_weight.weight, 0.00025);
   EXPECT_EQ(config.train.global_batch, 64);
   EXPECT_EQ(config.train.optimizer.learning_rate, 0.001);
-  EXPECT_EQ(config.train.optimizer.epsilon, 1e-8);
+  EXPECT_EQ(config.train.optimizer.rule.own.get<step::AdamSettings>("adam").epsilon, 1e-8);
   EXPECT_EQ(config.train.steps, std::nullopt);
   EXPECT_EQ(config.metrics.port, 19400);
   EXPECT_THAT(config.data.train.file, ElementsAre("a.h5"));
@@ -46,9 +47,9 @@ TEST(LoadConfig, ReadsEveryType) {
   EXPECT_EQ(config.train.cuda_graph, false);
   EXPECT_EQ(config.train.gradient_clip_norm, 5.0);
   EXPECT_EQ(config.train.learning_rate_batch, 256);
-  EXPECT_EQ(config.train.optimizer.name, "adamw");
+  EXPECT_EQ(config.train.optimizer.rule.name, "adamw");
   EXPECT_EQ(config.train.optimizer.learning_rate, 0.0003);
-  EXPECT_THAT(config.train.optimizer.betas, ElementsAre(0.5, 0.99));
+  EXPECT_THAT(config.train.optimizer.rule.own.get<step::AdamSettings>("adam").betas, ElementsAre(0.5, 0.99));
   EXPECT_EQ(config.distributed.threads_per_rank, 2);
   EXPECT_EQ(config.metrics.port, std::nullopt);
   EXPECT_EQ(config.metrics.service_discovery, "/tmp/sd");
@@ -65,7 +66,7 @@ TEST(LoadConfig, MergesWhatAMergeKeyNames) {
       "  validation: {<<: *source, rows: [100, 200]}\n",
       "big.yaml", {"evaluate.batch=16"});
   EXPECT_EQ(config.train.steps, 7);
-  EXPECT_EQ(config.train.optimizer.name, "sgd");
+  EXPECT_EQ(config.train.optimizer.rule.name, "sgd");
   EXPECT_EQ(config.log.every_steps, 3) << "the first that names it";
   EXPECT_EQ(config.evaluate.batch, 16);
   EXPECT_THAT(config.data.validation.file, ElementsAre("a.h5"));
@@ -115,7 +116,7 @@ TEST(LoadConfig, OverridesApplyInOrderAfterTheFile) {
 TEST(LoadConfig, OverridesCanGiveARequiredKeyAndAWholeGroup) {
   const Config config = parse_config("run: {name: x}\n", "big.yaml", {"data.train.file=b.h5", "train.schedule={name: cosine, warmup_steps: 10}"});
   EXPECT_THAT(config.data.train.file, ElementsAre("b.h5"));
-  EXPECT_EQ(config.train.schedule.name, "cosine");
+  EXPECT_EQ(config.train.schedule.name, RateSchedule::cosine);
   EXPECT_EQ(config.train.schedule.warmup_steps, 10);
 }
 

@@ -63,7 +63,7 @@ TEST_F(ChunkRingTest, GivesTheBatchesOfMemoryForEveryWorldSizeFromEveryStep) {
         comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
           const SampleDataset streamed = SampleDataset::open(source());
           const BatchPlan plan = part_of(comm.rank(), ranks, window);
-          PrefetchingLoader loader(streamed, plan, 0, start, 2, ring(streamed, window, 0, start, comm, 1 + start % 2), plain_batch_memory(), 1 + static_cast<int>(start % 3));
+          PrefetchingLoader loader(streamed, plan, {0, start}, {2, ring(streamed, window, 0, start, comm, 1 + start % 2), plain_batch_memory(), 1 + static_cast<int>(start % 3)});
           for (std::int64_t step = start; step < start + 12; ++step) {  // 8 steps an epoch
             const Batch batch = loader.next(), expected = make_batch(in_memory, plan, step / 8, step % 8);
             EXPECT_EQ(batch.samples, expected.samples);
@@ -117,7 +117,7 @@ TEST_F(ChunkRingTest, HeldOutRowsAndRangesAreStreamedToo) {
     SampleDataset streamed = SampleDataset::open(part);
     streamed.hold_out(0.2, 3);
     const BatchPlan plan = part_of(comm.rank(), 3, 4);
-    PrefetchingLoader loader(streamed, plan, 2, 1, 2, ring(streamed, 4, 2, 1, comm));
+    PrefetchingLoader loader(streamed, plan, {2, 1}, {2, ring(streamed, 4, 2, 1, comm)});
     for (std::int64_t step = 1; step < 20; ++step) {
       const std::int64_t per_epoch = plan.steps_per_epoch(streamed.size());
       const Batch batch = loader.next(), expected = make_batch(in_memory, plan, 2 + step / per_epoch, step % per_epoch);
@@ -138,7 +138,7 @@ TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
   std::atomic<int> failed{0};
   comm::run_thread_ranks(4, [&](comm::HostCommunicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
-    PrefetchingLoader loader(dataset, part_of(comm.rank(), 4, 3), 0, 0, 1, ring(dataset, 3, 0, 0, comm));
+    PrefetchingLoader loader(dataset, part_of(comm.rank(), 4, 3), {}, {1, ring(dataset, 3, 0, 0, comm)});
     try {
       for (int step = 0; step < 20; ++step) loader.next();
     } catch (const base::Failure& error) {
@@ -155,7 +155,7 @@ TEST_F(ChunkRingTest, ARankThatEndedIsAnErrorForThoseThatWaitForIt) {
   comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     const BatchPlan plan = part_of(comm.rank(), 2, 4);
-    PrefetchingLoader loader(dataset, plan, 0, 0, 1, ring(dataset, 4, 0, 0, comm));
+    PrefetchingLoader loader(dataset, plan, {}, {1, ring(dataset, 4, 0, 0, comm)});
     loader.next();
     if (comm.rank() == 1) return;  // its ring goes with it
     try {
@@ -172,7 +172,7 @@ TEST_F(ChunkRingTest, EndsWhileItIsAhead) {
   const SampleDataset dataset = SampleDataset::open(source());
   const auto self = comm::make_self_communicator();
   for (const int taken : {0, 1, 9}) {
-    PrefetchingLoader loader(dataset, part_of(0, 1, 2), 0, 0, 2, ring(dataset, 2, 0, 0, *self, 3));
+    PrefetchingLoader loader(dataset, part_of(0, 1, 2), {}, {2, ring(dataset, 2, 0, 0, *self, 3)});
     for (int i = 0; i < taken; ++i) loader.next();
   }
 }

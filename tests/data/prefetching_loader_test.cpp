@@ -33,7 +33,7 @@ TEST_F(PrefetchingLoaderTest, GivesWhatMakeBatchMakesFromAnyStart) {
   const BatchPlan plan = plan_of_rank_one();
   for (const std::int64_t ahead : {1, 3})
     for (std::int64_t start = 0; start < 6; ++start) {
-      PrefetchingLoader loader(dataset, plan, start / 3, start % 3, ahead);
+      PrefetchingLoader loader(dataset, plan, {start / 3, start % 3}, {ahead});
       for (std::int64_t step = start; step < start + 10; ++step) {
         const Batch batch = loader.next(), expected = make_batch(dataset, plan, step / 3, step % 3);
         EXPECT_EQ(batch.epoch, step / 3);
@@ -53,7 +53,7 @@ TEST_F(PrefetchingLoaderTest, GivesTheSameBatchesWithAnyNumberOfThreads) {
   const BatchPlan plan = plan_of_rank_one();
   for (const int threads : {2, 3, 8})
     for (const SampleDataset* from : {&dataset, &stored}) {
-      PrefetchingLoader loader(*from, plan, 0, 0, 2, nullptr, plain_batch_memory(), threads);
+      PrefetchingLoader loader(*from, plan, {}, {.ahead = 2, .threads = threads});
       for (std::int64_t step = 0; step < 10; ++step) {
         const Batch batch = loader.next(), expected = make_batch(dataset, plan, step / 3, step % 3);
         EXPECT_EQ(batch.samples, expected.samples);
@@ -65,7 +65,7 @@ TEST_F(PrefetchingLoaderTest, GivesTheSameBatchesWithAnyNumberOfThreads) {
 
 TEST_F(PrefetchingLoaderTest, StartsInTheNextEpochWhereOneHasEnded) {
   const SampleDataset dataset = open(make_images("images.h5", {20, 3, 4}));
-  PrefetchingLoader loader(dataset, plan_of_rank_one(), 4, 3, 1);
+  PrefetchingLoader loader(dataset, plan_of_rank_one(), {4, 3}, {1});
   const Batch batch = loader.next();
   EXPECT_EQ(batch.epoch, 5);
   EXPECT_EQ(batch.step, 0);
@@ -74,7 +74,7 @@ TEST_F(PrefetchingLoaderTest, StartsInTheNextEpochWhereOneHasEnded) {
 TEST_F(PrefetchingLoaderTest, EndsWhileBatchesAreLeft) {
   const SampleDataset dataset = open(make_images("images.h5", {20, 3, 4}));
   for (const int taken : {0, 1, 2}) {
-    PrefetchingLoader loader(dataset, plan_of_rank_one(), 0, 0, 2);
+    PrefetchingLoader loader(dataset, plan_of_rank_one(), {}, {2});
     for (int i = 0; i < taken; ++i) loader.next();
   }
 }
@@ -97,7 +97,7 @@ TEST_F(PrefetchingLoaderTest, MakesItsBatchesInTheMemoryThatItIsGiven) {
                        })};
   };
   {
-    PrefetchingLoader loader(dataset, plan, 0, 0, 2, nullptr, memory);
+    PrefetchingLoader loader(dataset, plan, {}, {.ahead = 2, .memory = memory});
     for (std::int64_t step = 0; step < 9; ++step) {
       const Batch batch = loader.next(), expected = make_batch(dataset, plan, step / 3, step % 3);
       EXPECT_EQ(batch.pixels, expected.pixels);
@@ -112,7 +112,7 @@ TEST_F(PrefetchingLoaderTest, MakesItsBatchesInTheMemoryThatItIsGiven) {
 
 TEST_F(PrefetchingLoaderTest, UsesTheSameMemoryAgainAndAgain) {
   const SampleDataset dataset = open(make_images("images.h5", {20, 3, 4}));
-  PrefetchingLoader loader(dataset, plan_of_rank_one(), 0, 0, 2);
+  PrefetchingLoader loader(dataset, plan_of_rank_one(), {}, {2});
   std::set<const void*> blocks;
   for (int step = 0; step < 200; ++step) {
     const Batch batch = loader.next();
@@ -154,7 +154,7 @@ TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
   ASSERT_GT(good, 0) << "this seed's first sample is damaged already: choose another";
 
   for (const int threads : {1, 3}) {
-    PrefetchingLoader loader(dataset, plan, 0, 0, 2, nullptr, plain_batch_memory(), threads);
+    PrefetchingLoader loader(dataset, plan, {}, {.ahead = 2, .threads = threads});
     for (std::int64_t i = 0; i < good; ++i) EXPECT_EQ(loader.next().samples[0], order.at(i));
     for (int again = 0; again < 2; ++again) {
       try {

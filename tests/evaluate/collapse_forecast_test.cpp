@@ -1,4 +1,4 @@
-#include "evaluate/collapse_forecast.hpp"
+#include "evaluate/collapse.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "evaluate/collapse_sign.hpp"
+#include "evaluate/collapse.hpp"
 
 #include <gmock/gmock.h>
 

@@ -70,7 +70,7 @@ json embedded(const data::SampleSource& source, const std::string& codes) {
   const data::SampleDataset images = opened(source, Cache::memory);
   const data::SampleShape& s = images.shape();
   torch::manual_seed(4);
-  model::MlpVae model({.channels = s.channels, .height = s.height, .width = s.width, .latent_dim = 2, .hidden_dims = {4}}, {.channels = s.channels});
+  model::MlpVae model({.channels = s.channels, .height = s.height, .width = s.width, .latent_dim = 2, .hidden_dims = {4}}, model::make_likelihood("gaussian"));
   data::InputFormat format;
   format.shape = s;
   format.layout = images.layout();

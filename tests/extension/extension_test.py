@@ -1,4 +1,5 @@
-"""A network and a regulariser that lie outside of src/ (linear_vae.cpp, code_spread.cpp: the guide's examples) are to the program as its own: listed, checked, trained, resumed."""
+"""A network, a likelihood, a regulariser and an optimizer that lie outside of src/ (linear_vae.cpp, laplace.cpp, code_spread.cpp, sign_descent.cpp: the guide's examples) are to the program as
+its own: listed, checked, trained, resumed."""
 import unittest
 
 from runs import RunFolder
@@ -15,7 +16,8 @@ class Extension(RunFolder):
 
     def test_their_keys_are_listed(self):
         words = " ".join(self.program("config", check=True).stdout.replace("#", " ").split())
-        for said in ("decoder_only | linear_vae | mlp_vae", "offset: true linear_vae: the layers have biases", "radius (1): the norm that codes are drawn to"):
+        for said in ("decoder_only | linear_vae | mlp_vae", "offset: true linear_vae: the layers have biases", "radius (1): the norm that codes are drawn to",
+                     "bernoulli | discretized_logistic | gaussian | laplace", "scale: 0.1 laplace: mean absolute deviation", "smoothing: 0.9 sign_descent: share of the smoothed gradient"):
             self.assertIn(said, words)
 
     def test_a_network_learns_at_any_number_of_ranks_and_goes_on(self):
@@ -33,6 +35,30 @@ class Extension(RunFolder):
         self.train("plain", *LINEAR, "model.offset=false", "train.steps=2")
         self.assertNotIn(b"fc_mu.bias", (self.checkpoint("plain") / "weights.safetensors").read_bytes())
         self.assertIn("model.offset: false in the run, true now", self.refused(*LINEAR, "run.name=plain", "train.steps=3"))
+
+    def test_a_likelihood_is_minimised_with_its_own_scale_and_is_a_density(self):
+        laplace = [*LINEAR[:3], "objective.likelihood=laplace", "objective.reduction=sum", "distributed.replicas=2", "distributed.reproducible=true", "evaluate.every_epochs=1", "train.steps=60"]
+        for np in (1, 2):
+            self.train(f"wide{np}", *laplace, "objective.scale=0.5", np=np)
+        self.assertEqual(self.losses("wide1"), self.losses("wide2"))
+        self.train("narrow", *laplace, np=2)
+        wide, narrow = ([record for record in self.log(name) if "evaluated" in record][-1] for name in ("wide2", "narrow"))
+        self.assertLess(wide["evaluation_mse"], wide["mean_image_mse"])
+        for record in (wide, narrow):
+            self.assertAlmostEqual(record["elbo_nats"], -record["evaluation_reconstruction_loss"] - record["evaluation_kld"], delta=1e-3)
+        self.assertNotEqual(wide["evaluation_reconstruction_loss"], narrow["evaluation_reconstruction_loss"])
+        self.assertIn("objective.scale: 0.5 in the run, 0.1 now", self.refused(*laplace, "run.name=wide2", "train.steps=61"))
+        self.assertIn("it counts only when objective.likelihood is laplace", self.refused("objective.scale=0.5"))
+
+    def test_an_optimizer_trains_and_goes_on_from_its_checkpoint(self):
+        signs = [*LINEAR[:2], "train.optimizer={name: sign_descent, learning_rate: 0.001, smoothing: 0.8}", "distributed.replicas=2", "distributed.reproducible=true"]
+        self.train("through", *signs, "train.steps=40", np=1)
+        self.train("stopped", *signs, "train.steps=20", np=2)
+        self.train("stopped", *signs, "train.steps=40", np=2)
+        self.assertEqual(self.losses("through"), self.losses("stopped"))
+        losses = self.losses("through")
+        self.assertLess(losses[40], losses[1])
+        self.assertIn("it counts only when train.optimizer.name is adam, adamax or adamw", self.refused(*signs, "train.optimizer.epsilon=1e-6"))
 
     def test_a_regulariser_moves_the_codes_and_is_shown(self):
         autoencoder = ["model.name=autoencoder", "train.steps=40", "distributed.replicas=2"]

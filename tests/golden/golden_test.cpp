@@ -8,7 +8,7 @@
 
 #include "golden_case.hpp"
 #include "step/learner.hpp"
-#include "step/learning_rate.hpp"
+#include "step/schedules.hpp"
 #include "step/resolved_objective.hpp"
 
 namespace vae_dist {
@@ -59,7 +59,7 @@ class GoldenRun {
         config_(golden.config(precision, channels_last)),
         type_(precision == "fp64" ? at::kDouble : at::kFloat),
         self_(comm::make_self_communicator()),
-        learner_(config_, golden.shape(), step::ReplicaPlan{config_.train.global_batch, *config_.distributed.replicas, 1, 0}, device::DeviceChoice{}, *self_, log_),
+        learner_({config_, golden.shape(), step::ReplicaPlan{config_.train.global_batch, *config_.distributed.replicas, 1, 0}}, *self_, log_),
         images_(golden.tensor("images").to(type_).contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous)),
         rates_(step::learning_rate_plan(config_.train, golden.fact("steps_per_epoch"), kSteps)),
         objective_(step::resolve_objective(config_, golden.fact("training_samples"), golden.shape())) {
@@ -78,10 +78,14 @@ class GoldenRun {
   at::Tensor step(std::int64_t number) { return learner_.step(images_, noise(number), rate_of(number), weights_of(number)).values.to(at::kDouble); }
 
   /// The other terms of the objective by name.
-  const std::vector<std::string>& other_terms() const { return learner_.objective().other_terms(); }
+  std::vector<std::string> other_terms() const {
+    std::vector<std::string> names;
+    for (const base::Term& term : learner_.objective().other_terms()) names.push_back(term.name);
+    return names;
+  }
 
   /// As how many batches a step's images pass the network.
-  std::int64_t batches() const { return config_.distributed.batch_norm == "sync" ? 1 : *config_.distributed.replicas; }
+  std::int64_t batches() const { return config_.distributed.batch_norm == config::BatchNorm::sync ? 1 : *config_.distributed.replicas; }
 
   /// The network's and the likelihood's results by name, with the first of several draws.
   std::map<std::string, at::Tensor> forward(const at::Tensor& images, const at::Tensor& noise) {
@@ -215,7 +219,7 @@ TEST_P(Golden, EveryGradientOfAStepAndWhatItLeaves) {
 TEST_P(Golden, LossesOfTenStepsOfTheOptimizer) {
   const at::Tensor outcomes = golden_.tensor("outcomes");
   std::vector<std::string> names = {"loss", "reconstruction", "KL", "gradient norm"};
-  names.insert(names.end(), run_.other_terms().begin(), run_.other_terms().end());
+  for (const std::string& name : run_.other_terms()) names.push_back(name);
   const auto count = static_cast<std::int64_t>(names.size());
   ASSERT_EQ(outcomes.sizes(), (std::vector<std::int64_t>{kSteps, count}));
   for (std::int64_t step = 0; step < kSteps; ++step) {

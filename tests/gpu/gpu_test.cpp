@@ -99,7 +99,8 @@ TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
   const auto self = comm::make_self_communicator();
   const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 2, 1, 0, step::kSmallBatch);
   comm::CollectiveLog log;
-  step::Learner cpu(step::small_config(), step::kSmallShape, plan, device::DeviceChoice{}, *self, log), gpu(step::small_config(), step::kSmallShape, plan, the_device, *self, log);
+  const config::Config config = step::small_config();
+  step::Learner cpu({config, step::kSmallShape, plan}, *self, log), gpu({config, step::kSmallShape, plan, the_device}, *self, log);
   for (const std::int64_t step : {0, 1}) {
     const at::Tensor images = step::images_of_step(step), noise = step::noise_of_step(step);
     const at::Tensor expected = cpu.step(images, noise, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
@@ -179,7 +180,7 @@ TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
       config::Config without = config;
       without.train.cuda_graph = false;
       comm::CollectiveLog log;
-      step::Learner captured(config, step::kSmallShape, plan, the_device, *self, log), eager(without, step::kSmallShape, plan, the_device, *self, log);
+      step::Learner captured({config, step::kSmallShape, plan, the_device}, *self, log), eager({without, step::kSmallShape, plan, the_device}, *self, log);
       for (std::int64_t number = 0; number < 10; ++number) {
         const auto step = [&](step::Learner& learner) {
           const at::Tensor images = device::queue_copy(step::images_of_step(number, at::kFloat), the_device.device), noise = device::queue_copy(step::noise_of_step(number, at::kFloat), the_device.device);
@@ -199,7 +200,8 @@ TEST(CapturedStepOnAGpu, NeverWaitsForTheDevice) {
   const auto self = comm::make_self_communicator();
   const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 4, 1, 0, step::kSmallBatch);
   comm::CollectiveLog log;
-  step::Learner learner(step::small_config("fp32"), step::kSmallShape, plan, the_device, *self, log);
+  const config::Config single = step::small_config("fp32");
+  step::Learner learner({single, step::kSmallShape, plan, the_device}, *self, log);
   std::vector<device::DeferredValues> outcomes;
   for (std::int64_t number = 0; number < 8; ++number) {
     std::optional<NeverWaits> checked;

@@ -19,7 +19,7 @@
 #include "parallel/replicate.hpp"
 #include "shared_gpu.hpp"
 #include "staged_communicator.hpp"
-#include "step/gradient_memory.hpp"
+#include "step/exchanges.hpp"
 
 namespace vae_dist {
 namespace {
@@ -193,12 +193,12 @@ TEST(Step, NeverWaitsForTheDevice) {
        {std::tuple{"local", false, false}, {"local", true, false}, {"sync", false, false}, {"local", false, true}, {"local", true, true}}) {
     config::Config config = step::small_config("fp32");
     config.train.cuda_graph = cuda_graph;
-    config.distributed.batch_norm = batch_norm;
+    config.distributed.batch_norm = config::from_word<config::BatchNorm>(batch_norm);
     config.distributed.reproducible = reproducible;
     config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
     const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 8, host->size(), host->rank(), step::kSmallBatch);
     comm::CollectiveLog log;
-    step::Learner learner(config, step::kSmallShape, plan, the_device, *host, log);
+    step::Learner learner({config, step::kSmallShape, plan, the_device}, *host, log);
     learner.replicate(*host);
     std::vector<at::Tensor> losses;
     for (std::int64_t number = 0; number < 8; ++number) {
@@ -226,7 +226,7 @@ TEST(Step, CapturedComputesWhatItDoesEagerly) {
         config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
         const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, replicas, host->size(), host->rank(), step::kSmallBatch);
         comm::CollectiveLog log;
-        step::Learner learner(config, step::kSmallShape, plan, the_device, *host, log);
+        step::Learner learner({config, step::kSmallShape, plan, the_device}, *host, log);
         learner.replicate(*host);
         for (std::int64_t number = 0; number < 10; ++number) {
           const auto mine = [&](const at::Tensor& global) { return device::queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
@@ -235,7 +235,7 @@ TEST(Step, CapturedComputesWhatItDoesEagerly) {
         EXPECT_EQ(learner.is_captured(), cuda_graph);
         c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
         // Ten steps of the statistics and every bucket, however they were started; host collectives are not in this log.
-        EXPECT_GE(log.started(), static_cast<std::int64_t>(10 * (1 + learner.reducer().buckets().size())));
+        EXPECT_GE(log.started(), static_cast<std::int64_t>(10 * (1 + learner.buckets().size())));
         for (const comm::CollectiveLog::Entry& entry : log.entries()) EXPECT_TRUE(entry.took) << entry.what;
         states.emplace_back();
         for (const at::Tensor& tensor : learner.state()) states.back().push_back(tensor.detach().cpu());

@@ -24,10 +24,10 @@ inline bool lacks_a_gpu(const char* program) {
 /// This rank's GPU, shared with others where there are fewer GPUs than ranks, as distributed.share_gpu has it. Makes it the current device.
 inline device::DeviceChoice take_shared_gpu(const comm::MpiWorld& world) {
   config::DistributedConfig config;
-  config.device = "cuda";
+  config.device = config::Device::cuda;
   config.share_gpu = true;
   const device::DeviceChoice choice = run::choose_device(config, run::node_facts(world));
-  run::apply_device(choice, "fp32", /*reproducible=*/true);  // tests compare bits
+  run::apply_device(choice, config::Precision::fp32, /*reproducible=*/true);  // tests compare bits
   return choice;
 }
 

@@ -12,8 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-const ProgressFacts kProgress{.step = 1200, .steps_planned = 5000, .epoch = 1, .epochs_planned = 10, .loss = 0.012341,
-                           .reconstruction_loss = 0.01201, .kld_nats = 12.62};
+const ProgressFacts kProgress{.step = {.step = 1200, .epoch = 1, .loss = 0.012341, .reconstruction_loss = 0.01201, .kld_nats = 12.62, .step_seconds = 2}, .steps_planned = 5000, .epochs_planned = 10};
 
 std::string shown(Progress& progress, const ProgressFacts& facts, bool due) {
   ::testing::internal::CaptureStderr();
@@ -37,10 +36,10 @@ TEST(ProgressText, ExplainsItselfOnOneLine) {
 
 TEST(ProgressText, NamesWaitsThatCount) {
   ProgressFacts facts = kProgress;
-  facts.data_wait_share = 0.034;
-  facts.allreduce_wait_share = 0.004;
+  facts.step.data_wait_seconds = 0.068;
+  facts.step.allreduce_wait_seconds = 0.008;
   EXPECT_THAT(progress_text(facts, 1, base::Seconds(1)), EndsWith("  waits: data 3%"));
-  facts.allreduce_wait_share = 0.25;
+  facts.step.allreduce_wait_seconds = 0.5;
   EXPECT_THAT(progress_text(facts, 1, base::Seconds(1)), EndsWith("  waits: data 3% all-reduce 25%"));
 }
 

@@ -163,7 +163,11 @@ TEST(RunMetrics, ServesTheLastEvaluation) {
 
 TEST(RunMetrics, ServesTheObjectivesOtherTermsByTheirNames) {
   RunFacts facts = kFacts;
-  facts.other_terms = {"log_p_of_4_draws", "effective_samples", "only_in_the_log", "log_p_of_16_draws", "squared_error"};
+  const auto term = [](const std::string& name, const std::string& series, std::vector<std::pair<std::string, std::string>> labels = {}) {
+    return base::Term{.name = name, .title = name, .unit = "", .series = series, .help = "A sentence.", .labels = std::move(labels)};
+  };
+  facts.other_terms = {term("log_p_of_4_draws", "vae_dist_log_p_nats", {{"draws", "4"}}), term("effective_samples", "vae_dist_effective_samples"), term("only_in_the_log", ""),
+                       term("log_p_of_16_draws", "vae_dist_log_p_nats", {{"draws", "16"}}), term("code_l2", "vae_dist_regulariser", {{"term", "code_l2"}})};
   RunMetrics metrics(rank_of_run(0), facts, "127.0.0.1", 0);
   StepMetrics step = a_step();
   EXPECT_THAT(scrape(*metrics.port()), Not(HasSubstr("vae_dist_effective_samples{"))) << "not known yet";
@@ -173,7 +177,7 @@ TEST(RunMetrics, ServesTheObjectivesOtherTermsByTheirNames) {
   EXPECT_EQ(value_of(answer, R"(vae_dist_log_p_nats{host="node1",run="mnist",draws="4"})"), -95.5);
   EXPECT_EQ(value_of(answer, R"(vae_dist_log_p_nats{host="node1",run="mnist",draws="16"})"), -92.25);
   EXPECT_EQ(value_of(answer, "vae_dist_effective_samples" + kGlobal), 2.5);
-  EXPECT_EQ(value_of(answer, "vae_dist_squared_error" + kGlobal), 0.03125);
+  EXPECT_EQ(value_of(answer, R"(vae_dist_regulariser{host="node1",run="mnist",term="code_l2"})"), 0.03125);
   EXPECT_THAT(answer, Not(HasSubstr("only_in_the_log")));
 }
 

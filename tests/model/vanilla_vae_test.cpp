@@ -10,7 +10,7 @@ namespace {
 
 using testing::ElementsAre;
 
-std::shared_ptr<VanillaVae> vanilla_vae(const NetworkOptions& options) { return std::make_shared<VanillaVae>(options, LikelihoodOptions{}); }
+std::shared_ptr<VanillaVae> vanilla_vae(const NetworkOptions& options) { return std::make_shared<VanillaVae>(options, make_likelihood("gaussian")); }
 
 std::vector<std::string> names(const std::shared_ptr<VanillaVae>& model, bool buffers) {
   std::vector<std::string> out;

@@ -9,6 +9,7 @@
 
 #include "objective/importance_weights.hpp"
 #include "objective/kl_divergence.hpp"
+#include "objective/gaussian.hpp"
 #include "objective/objective.hpp"
 
 namespace vae_dist::objective {
@@ -21,12 +22,7 @@ double value(const at::Tensor& scalar) { return scalar.item<double>(); }
 
 at::Tensor random(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
 
-model::LikelihoodOptions of_sigma() {
-  model::LikelihoodOptions options;
-  options.sigma = kSigma;
-  options.channels = 1;
-  return options;
-}
+std::shared_ptr<model::Likelihood> of_sigma() { return model::make_likelihood("gaussian", {.own = GaussianSettings{Variance::fixed, kSigma}, .channels = 1}); }
 
 // The columns of W are orthogonal, so that the exact posterior has independent dimensions: N(m_j, v_j), v_j = 1 / (1 + |w_j|^2 / sigma^2),
 // m_j = v_j * w_j . (x - b) / sigma^2. The model's own is moved by `shift` and as wide as `widening` times that.

@@ -8,6 +8,7 @@
 
 #include "model/autoencoder.hpp"
 #include "model/decoder_only.hpp"
+#include "objective/gaussian.hpp"
 #include "objective/importance_weights.hpp"
 #include "objective/kl_divergence.hpp"
 #include "model/mlp_vae.hpp"
@@ -33,9 +34,9 @@ class ObjectiveTest : public testing::Test {
   }
 
   template <typename Model>
-  static std::shared_ptr<Model> model(const model::LikelihoodOptions& likelihood = {}) {
+  static std::shared_ptr<Model> model(const GaussianSettings& gaussian = {}) {
     const auto generator = at::make_generator<at::CPUGeneratorImpl>(3);
-    auto out = std::make_shared<Model>(network(), likelihood);
+    auto out = std::make_shared<Model>(network(), model::make_likelihood("gaussian", {.own = gaussian}));
     out->to(at::kDouble);
     const at::NoGradGuard no_grad;
     for (const auto& entry : out->named_parameters()) entry.value().copy_(0.5 * at::randn(entry.value().sizes(), generator, at::kDouble));
@@ -77,12 +78,10 @@ TEST_F(ObjectiveTest, HasCapacityInPlaceOfTheWeightedKl) {
 }
 
 TEST_F(ObjectiveTest, OfReplicasInOneBatchIsTheMeanOfTheirs) {
-  model::LikelihoodOptions optimal;
-  optimal.variance = model::Variance::optimal;
   ObjectiveOptions options;
   options.reduction = Reduction::sum;
   options.free_bits = 0.4;
-  const auto vae = model<model::MlpVae>(optimal);
+  const auto vae = model<model::MlpVae>({Variance::optimal});
   const Objective objective(options, *vae);
   const LossTerms together = objective.terms(*vae, x_, noise_, {1, 0}, 4);
   double loss = 0, error = 0;
@@ -97,9 +96,7 @@ TEST_F(ObjectiveTest, OfReplicasInOneBatchIsTheMeanOfTheirs) {
 }
 
 TEST_F(ObjectiveTest, OfImportanceSamplesIsTheBoundThatRisesWithTheirNumber) {
-  model::LikelihoodOptions gaussian;
-  gaussian.sigma = 0.2;
-  const auto vae = model<model::MlpVae>(gaussian);
+  const auto vae = model<model::MlpVae>({Variance::fixed, 0.2});
   ObjectiveOptions options;
   options.reduction = Reduction::sum;
   double last = std::numeric_limits<double>::infinity();
@@ -143,12 +140,10 @@ TEST_F(ObjectiveTest, OfAnAutoencoderIsTheReconstructionOfItsCode) {
 }
 
 TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws) {
-  model::LikelihoodOptions likelihood;
-  likelihood.sigma = 0.3;
   ObjectiveOptions options;
   options.reduction = Reduction::sum;
   options.prior_samples = 12;
-  const auto decoder = model<model::DecoderOnly>(likelihood);
+  const auto decoder = model<model::DecoderOnly>({Variance::fixed, 0.3});
   decoder->eval();
   const Objective objective(options, *decoder);
   // Two replicas of 4 samples: each needs 12 draws, so each sample brings 3.
@@ -165,7 +160,9 @@ TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws
     expected -= std::log(number(log_p.exp().mean())) / kBatch;
   }
   EXPECT_NEAR(number(terms.loss), expected, 1e-9);
-  EXPECT_THAT(objective.other_terms(), testing::ElementsAre("effective_samples", "log_p_of_1_draws", "log_p_of_4_draws", "log_p_of_12_draws"));
+  std::vector<std::string> names;
+  for (const base::Term& term : objective.other_terms()) names.push_back(term.name);
+  EXPECT_THAT(names, testing::ElementsAre("effective_samples", "log_p_of_1_draws", "log_p_of_4_draws", "log_p_of_12_draws"));
   EXPECT_NEAR(number(terms.others.back()), -expected, 1e-9);
   EXPECT_GE(number(terms.others[0]), 1);
   EXPECT_LE(number(terms.others[0]), 12);

@@ -119,7 +119,7 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
     const at::Tensor statistics = at::zeros({kStatistics}, leaves.type);
     comm::CollectiveLog log;
     const auto exchange_comm = comm.duplicate();
-    GradientReducer reducer(arena, leaves.named, statistics, exchange_of(*exchange_comm, c.mode, log), options_of(c));
+    GradientReducer reducer({arena, leaves.named, statistics, exchange_of(*exchange_comm, c.mode, log)}, options_of(c));
     EXPECT_GT(reducer.buckets().size(), 3U);
 
     for (std::uint64_t step = 0; step < 3; ++step) {
@@ -161,7 +161,7 @@ TEST(Reducing, CountsTheBytesThatTravel) {
       ParameterArena arena(leaves.named, false);
       comm::CollectiveLog log;
       const auto exchange_comm = comm.duplicate();
-      const GradientReducer reducer(arena, leaves.named, at::zeros({kStatistics}), exchange_of(*exchange_comm, mode, log), options_of({ranks, 1, mode}));
+      const GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}), exchange_of(*exchange_comm, mode, log)}, options_of({ranks, 1, mode}));
       if (comm.rank() == 0) counted = reducer.bytes_per_step();
     });
     return counted;
@@ -195,7 +195,7 @@ at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
     options.caps = caps;
     options.batches = 8 / ranks;
     options.reproducible = true;
-    GradientReducer reducer(arena, leaves.named, statistics, comm.size() > 1 ? make_host_exchange(*exchange_comm, comm::SumOrder::tree, {log, "gradients"}) : nullptr, options);
+    GradientReducer reducer({arena, leaves.named, statistics, comm.size() > 1 ? make_host_exchange(*exchange_comm, comm::SumOrder::tree, {log, "gradients"}) : nullptr}, options);
     reducer.begin_step();
     for (std::int64_t b = 0; b < options.batches; ++b) {
       const at::Tensor loss = leaves.loss(comm.rank() * options.batches + b, shuffled(static_cast<std::uint64_t>(comm.rank())));
@@ -221,7 +221,7 @@ TEST(Reducing, HandsOverTheSameSequenceInEveryStepWhateverTheOrderOfItsHooks) {
   ReducerOptions options;
   options.caps = {.first_bytes = 1000, .bytes = 4000};
   options.batches = 2;
-  GradientReducer reducer(arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr, options);
+  GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr}, options);
   std::vector<base::ProgressWords::Collective> expected = {{"statistics", 8 * kStatistics}};
   for (const Bucket& bucket : reducer.buckets()) expected.push_back({"bucket " + std::to_string(expected.size() - 1), 8 * static_cast<std::uint64_t>(bucket.count)});
   ASSERT_GT(expected.size(), 3u);
@@ -241,7 +241,7 @@ TEST(Reducing, HandsOverTheSameSequenceInEveryStepWhateverTheOrderOfItsHooks) {
 TEST(Reducing, NamesAParameterThatGotNoGradient) {
   Leaves leaves;
   ParameterArena arena(leaves.named, false);
-  GradientReducer reducer(arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr, {});
+  GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr}, {});
   reducer.begin_step();
   reducer.batch_forwarded();
   leaves.named[3].second.sum().backward();
@@ -263,7 +263,7 @@ struct NoGradient : torch::autograd::Function<NoGradient> {
 TEST(Reducing, TakesNoGradientForZero) {
   Leaves leaves;
   ParameterArena arena(leaves.named, false);
-  GradientReducer reducer(arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr, {});
+  GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr}, {});
   for (const bool passes : {true, false}) {
     reducer.begin_step();
     reducer.batch_forwarded();
@@ -280,7 +280,7 @@ TEST(Reducing, TakesNoGradientForZero) {
 TEST(Reducing, TakesItsHooksOffWhenItIsGone) {
   Leaves leaves;
   ParameterArena arena(leaves.named, false);
-  { GradientReducer reducer(arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr, {}); }
+  { GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr}, {}); }
   leaves.loss(0, shuffled(0)).backward();  // a hook of the dead reducer would crash
   EXPECT_TRUE(at::allclose(leaves.named[0].second.grad(), leaves.straight_sum(0, 1)));
 }

@@ -24,7 +24,7 @@ PLUGIN_FIELDS = {"useValueForTime", "titleFormat", "textFormat", "tagKeys", "ste
 
 def served_names():
     """All names of series in the code."""
-    return set(itertools.chain.from_iterable(re.findall(r'"(vae_dist_\w+)"', file.read_text()) for file in (SOURCE / "src" / "metrics").glob("*.cpp")))
+    return set(itertools.chain.from_iterable(re.findall(r'"(vae_dist_\w+)"', file.read_text()) for room in ("metrics", "objective") for file in (SOURCE / "src" / room).glob("*.cpp")))
 
 
 def panels():

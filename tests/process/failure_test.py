@@ -133,7 +133,7 @@ class RunDirectory(RunFolder):
         files = {str(path.relative_to(self.run_path("run"))) for path in self.run_path("run").rglob("*") if path.is_file()}
         checkpoint = {"manifest.json", "weights.safetensors", "optimizer.safetensors", "state.json", "config.yaml"}
         # Two epochs of 12 steps, and the end. Two checkpoints are kept.
-        expected = {"config.yaml", "metrics.jsonl", "report.html", "environment.json"}
+        expected = {"config.yaml", "metrics.jsonl", "terms.json", "report.html", "environment.json"}
         expected |= {f"checkpoints/step_{step:08d}/{file}" for step in (20, 26) for file in checkpoint}
         expected.add("checkpoints/step_00000026/state_evaluated.json")  # the last step is evaluated once it is saved
         expected |= {f"pictures/{kind}_{step:08d}.png" for kind in ("samples", "reconstructions") for step in (12, 24, 26)}

@@ -23,7 +23,7 @@ DASHBOARD = MONITORING / "grafana" / "dashboards" / "vae_dist.json"
 PROMTOOL = pathlib.Path(PROMETHEUS).parent / "promtool"
 RANKS = 4
 # A run on the CPU with an encoder, the usual bound and a fixed sigma has none of these.
-MAY_BE_EMPTY = "vae_dist_gpu_|vae_dist_log_p_nats|vae_dist_effective_samples|vae_dist_squared_error"
+MAY_BE_EMPTY = "vae_dist_gpu_|vae_dist_log_p_nats|vae_dist_effective_samples|vae_dist_squared_error|vae_dist_regulariser"
 STOPPED = 75
 
 

@@ -1,12 +1,14 @@
 #include "run/choose_device.hpp"
 
+#include "config/words.hpp"
+
 #include <ATen/Context.h>
 #include <gmock/gmock.h>
 
 #include <cstdlib>
 
 #include "base/error.hpp"
-#include "run/bfloat16_warning.hpp"
+#include "run/start_warnings.hpp"
 
 namespace vae_dist::run {
 namespace {
@@ -34,8 +36,8 @@ NodeFacts node(int gpus, int ranks, int rank = 0) {
 
 config::DistributedConfig wants(const std::string& device, const std::string& backend = "auto") {
   config::DistributedConfig config;
-  config.device = device;
-  config.backend = backend;
+  config.device = config::from_word<config::Device>(device);
+  config.backend = config::from_word<config::Backend>(backend);
   return config;
 }
 
@@ -64,13 +66,13 @@ TEST(ChooseDevice, RefusesThreadsThatTheNodeHasNoCoresFor) {
 TEST(Bfloat16Warning, IsForCpusThatImitateIt) {
   constexpr char kOld[] = "model name\t: Intel(R) Xeon(R) Gold 6138\nflags\t\t: fpu avx2 avx512f avx512bw\n", kNew[] = "model name\t: AMD EPYC 9454\nflags\t\t: fpu avx512f avx512_bf16\n";
   config::TrainConfig train;
-  train.precision = "bf16";
+  train.precision = config::Precision::bf16;
   device::DeviceChoice cpu, gpu;
   gpu.device = c10::Device(c10::kCUDA, 0);
   EXPECT_THAT(bfloat16_warning(train, cpu, kOld), AllOf(HasSubstr("this CPU (Intel(R) Xeon(R) Gold 6138) has no instructions"), HasSubstr("AVX512_BF16 or AMX"), HasSubstr("train.precision=fp32")));
   EXPECT_EQ(bfloat16_warning(train, cpu, kNew), "");
   EXPECT_EQ(bfloat16_warning(train, gpu, kOld), "");
-  train.precision = "fp32";
+  train.precision = config::Precision::fp32;
   EXPECT_EQ(bfloat16_warning(train, cpu, kOld), "");
 }
 
@@ -78,16 +80,16 @@ TEST(ChooseDevice, GivesEachRankItsGpuAndNccl) {
   for (const int rank : {0, 1, 3}) {
     const device::DeviceChoice choice = choose_device(wants("auto"), node(4, 4, rank));
     EXPECT_EQ(choice.device, c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(rank)));
-    EXPECT_EQ(choice.backend, "nccl");
+    EXPECT_EQ(choice.backend, device::Backend::nccl);
   }
-  EXPECT_EQ(choose_device(wants("auto"), node(4, 1)).backend, "self");
+  EXPECT_EQ(choose_device(wants("auto"), node(4, 1)).backend, device::Backend::self);
 }
 
 TEST(ChooseDevice, TakesTheCpuWhereThereIsNoGpuOrItIsAskedFor) {
   for (const auto& [device, gpus] : {std::pair{"auto", 0}, {"cpu", 2}}) {
     const device::DeviceChoice choice = choose_device(wants(device), node(gpus, 2));
     EXPECT_TRUE(choice.device.is_cpu());
-    EXPECT_EQ(choice.backend, "mpi");
+    EXPECT_EQ(choice.backend, device::Backend::mpi);
     EXPECT_EQ(choice.threads, 4);
   }
 }
@@ -148,7 +150,7 @@ TEST(SharedGpu, IsAskedForByAllRanksWhereNcclAllowsIt) {
 // The CPU has none of these kernels; a GPU's are chosen in the same lines.
 TEST(ApplyDevice, AsksCudnnForTheSameBitsWhereTheRunDoes) {
   for (const bool reproducible : {true, false}) {
-    apply_device(device::DeviceChoice{}, "fp32", reproducible);
+    apply_device(device::DeviceChoice{}, config::Precision::fp32, reproducible);
     EXPECT_EQ(at::globalContext().deterministicCuDNN(), reproducible);
     EXPECT_FALSE(at::globalContext().benchmarkCuDNN()) << "not on the CPU";
   }
@@ -159,7 +161,7 @@ TEST(ApplyDevice, SetsWhatNcclNeedsUnlessTheUserHas) {
   ::setenv("NCCL_SOCKET_IFNAME", "eth0", 1);
   device::DeviceChoice choice;
   choice.nccl_settings = {{"NCCL_HOSTID", "a-rank-1"}, {"NCCL_SOCKET_IFNAME", "lo"}};
-  apply_device(choice, "fp32", false);
+  apply_device(choice, config::Precision::fp32, false);
   EXPECT_STREQ(std::getenv("NCCL_HOSTID"), "a-rank-1");
   EXPECT_STREQ(std::getenv("NCCL_SOCKET_IFNAME"), "eth0");
   ::unsetenv("NCCL_HOSTID");

@@ -1,4 +1,4 @@
-#include "run/rank_environment.hpp"
+#include "run/run_environment.hpp"
 
 #include <gmock/gmock.h>
 

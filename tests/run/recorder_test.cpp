@@ -26,7 +26,7 @@ class RecorderTest : public TemporaryFolderTest {
   }
 
   std::unique_ptr<Recorder> recorder(const checkpoint::TrainingState& start = {}) {
-    return std::make_unique<Recorder>(config_, facts_, /*epochs_planned=*/2, start, world_, *host_, c10::kCPU, end_);
+    return std::make_unique<Recorder>(RecordedRun{config_, facts_, /*epochs_planned=*/2, start}, world_, *host_, end_);
   }
 
   static metrics::StepMetrics step_of(std::int64_t step) {
@@ -69,12 +69,16 @@ TEST_F(RecorderTest, LogsTheFirstStepEveryTenthAndTheLast) {
 }
 
 TEST_F(RecorderTest, LogsTheTermsOfTheObjectiveUnderTheirNames) {
-  facts_.other_terms = {"effective_samples"};
+  facts_.other_terms = {{.name = "effective_samples", .title = "Effective samples", .unit = "draws", .series = "", .help = ""}};
   const auto records = recorder();
   metrics::StepMetrics step = step_of(1);
   step.other_terms = {3.5};
   records->step(step);
   EXPECT_EQ(log()[0].at("effective_samples"), 3.5);
+  const std::vector<base::Term> told = metrics::read_terms(RunDirectory(config_.run).terms());
+  const auto found = std::find_if(told.begin(), told.end(), [](const base::Term& each) { return each.name == "effective_samples"; });
+  ASSERT_NE(found, told.end());
+  EXPECT_EQ(found->unit, "draws");
 }
 
 TEST_F(RecorderTest, WhatHappenedAfterTheCheckpointIsForgotten) {

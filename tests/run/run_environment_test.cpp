@@ -25,7 +25,7 @@ class EnvironmentFile : public ::testing::Test {
   std::int64_t start(bool resumed) {
     const std::unique_ptr<comm::HostCommunicator> alone = comm::make_self_communicator();
     device::DeviceChoice device;
-    device.backend = "self";
+    device.backend = device::Backend::self;
     const RunEnvironment environment = run_environment({"fedcba9876543210", "0123456789ab"}, device, "node1", resumed, path_, *alone);
     write_environment(path_, environment, 1);
     return environment.restarts;

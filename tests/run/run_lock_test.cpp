@@ -22,7 +22,7 @@ class RunLockTest : public TemporaryFolderTest {
   std::string file() const { return path("lock.json"); }
 
   RunLock lock(const JobIdentity& job = {}, base::Seconds heartbeat = kFast) {
-    return RunLock(file(), "", job, [this](const std::string& loss) {
+    return RunLock({file(), ""}, job, [this](const std::string& loss) {
       loss_ = loss;
       lost_ = true;
     }, heartbeat);
@@ -62,7 +62,7 @@ TEST_F(RunLockTest, TakesDirectoriesAwayThatWereMadeForItAndStayedEmpty) {
   for (const std::string used : {"", "runs/other", "runs/name/config.yaml"}) {
     std::filesystem::create_directories(path("runs/name"));
     {
-      const RunLock held(path("runs/name/lock.json"), path("runs"), {}, [](const std::string&) { FAIL(); }, kFast);
+      const RunLock held({path("runs/name/lock.json"), path("runs")}, {}, [](const std::string&) { FAIL(); }, kFast);
       if (!used.empty()) base::replace_file(path(used), "");
     }
     EXPECT_EQ(std::filesystem::exists(path("runs/name")), used == "runs/name/config.yaml") << used;
@@ -89,7 +89,7 @@ TEST_F(RunLockTest, OfTheSameJobGoesToTheLaterStartAloneAndTheEarlierOneHearsOfI
   EXPECT_NE(refusal([&] { lock({"job", 0}); }), "not refused");
   EXPECT_FALSE(lost_);
   {
-    const RunLock later(file(), "", {"job", 2}, [](const std::string&) { FAIL(); }, kFast);
+    const RunLock later({file(), ""}, {"job", 2}, [](const std::string&) { FAIL(); }, kFast);
     EXPECT_TRUE(lost_within(kHangs));
     EXPECT_THAT(loss_, HasSubstr("another start of this run has taken it over: process"));
     EXPECT_EQ(content()["restart"], 2);
@@ -140,7 +140,7 @@ TEST_F(RunLockTest, FromTheFutureIsTakenOverAfterThreeMissedHeartbeatsToo) {
 }
 
 TEST_F(RunLockTest, InADirectoryThatIsNotThereIsBadInputThatNamesIt) {
-  EXPECT_THAT(refusal([&] { RunLock(path("none/lock.json"), "", {}, [](const std::string&) {}); }), HasSubstr(path("none")));
+  EXPECT_THAT(refusal([&] { RunLock({path("none/lock.json"), ""}, {}, [](const std::string&) {}); }), HasSubstr(path("none")));
 }
 
 TEST(JobFromEnvironment, IsTheLaunchersBeforeSlurms) {

@@ -1,4 +1,4 @@
-#include "run/source_warnings.hpp"
+#include "run/start_warnings.hpp"
 
 #include <gmock/gmock.h>
 #include <unistd.h>

@@ -28,7 +28,7 @@ void train(const comm::MpiWorld& world, comm::HostCommunicator& host, comm::Coll
   const auto comm = host.duplicate();
   parallel::ReducerOptions options;
   options.caps = {.first_bytes = 1000, .bytes = 3000};
-  parallel::GradientReducer reducer(arena, leaves, statistics, parallel::make_host_exchange(*comm, comm::SumOrder::fast, {log, "gradients"}), options);
+  parallel::GradientReducer reducer({arena, leaves, statistics, parallel::make_host_exchange(*comm, comm::SumOrder::fast, {log, "gradients"})}, options);
 
   for (int step = 1;; ++step) {
     watchdog.enter("forward, backward and gradient exchange", step, base::Seconds(600));

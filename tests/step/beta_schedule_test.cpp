@@ -1,4 +1,4 @@
-#include "step/beta_schedule.hpp"
+#include "step/schedules.hpp"
 
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@ TEST(BetaSchedule, IsConstantUnlessToldOtherwise) {
 
 TEST(BetaSchedule, RisesLinearlyAndStays) {
   config::BetaConfig beta;
-  beta.schedule = "linear";
+  beta.schedule = config::BetaSchedule::linear;
   beta.from = 1;
   beta.to = 3;
   beta.steps = 10;
@@ -28,7 +28,7 @@ TEST(BetaSchedule, RisesLinearlyAndStays) {
 
 TEST(BetaSchedule, RisesAnewInEveryCycle) {
   config::BetaConfig beta;
-  beta.schedule = "cyclical";
+  beta.schedule = config::BetaSchedule::cyclical;
   beta.to = 2;
   beta.period_steps = 8;
   beta.ratio = 0.5;

@@ -10,7 +10,7 @@ class Bfloat16 : public testing::TestWithParam<std::string> {
  protected:
   static config::Config config(const std::string& precision) {
     config::Config out = small_config(precision);
-    out.distributed.batch_norm = GetParam();
+    out.distributed.batch_norm = config::from_word<config::BatchNorm>(GetParam());
     return out;
   }
   std::unique_ptr<comm::HostCommunicator> self_ = comm::make_self_communicator();

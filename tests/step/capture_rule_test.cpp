@@ -78,8 +78,8 @@ TEST(CudaGraph, IsCapturedOnAGpuUnlessItIsRefused) {
 
 TEST(CudaGraph, AutoIsEagerWhereItCannotBeAndTrueIsRefused) {
   config::Config sync = config_with(std::nullopt), exact = sync;
-  sync.distributed.batch_norm = "sync";
-  exact.train.precision = "fp64";
+  sync.distributed.batch_norm = config::BatchNorm::sync;
+  exact.train.precision = config::Precision::fp64;
   const std::vector<std::tuple<config::Config, device::DeviceChoice, std::string>> cases = {
       {config_with(std::nullopt), device::DeviceChoice{}, "on the CPU"}, {sync, gpu(), "distributed.batch_norm is sync"}, {exact, gpu(), "train.precision is fp64"}};
   for (auto [config, device, reason] : cases) {
@@ -103,13 +103,13 @@ TEST(NumbersOfAStep, GoToAGpuUnlessThatWouldRoundThem) {
   config::Config config;
   EXPECT_TRUE(numbers_go_to_device(config, gpu()));
   EXPECT_FALSE(numbers_go_to_device(config, device::DeviceChoice{}));
-  config.train.precision = "fp64";
+  config.train.precision = config::Precision::fp64;
   for (const char* fused : {"adam", "adamw", "sgd"}) {
-    config.train.optimizer.name = fused;
+    config.train.optimizer.rule.name = fused;
     EXPECT_FALSE(numbers_go_to_device(config, gpu())) << fused;
     EXPECT_FALSE(wants_capture(config, gpu())) << fused;
   }
-  config.train.optimizer.name = "adamax";
+  config.train.optimizer.rule.name = "adamax";
   EXPECT_TRUE(numbers_go_to_device(config, gpu()));
   EXPECT_TRUE(wants_capture(config, gpu()));
 }

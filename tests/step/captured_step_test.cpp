@@ -74,7 +74,7 @@ struct Case {
 std::vector<Case> cases() {
   const auto reproducible = [](config::Config& config) { config.distributed.reproducible = true; };
   std::vector<Case> out = {{"OneRank"}, {"FourReplicas", 1, 4}, {"FourReplicasAsATree", 1, 4, reproducible}, {"TwoRanks", 2, 2}, {"TwoRanksOfFourReplicasAsATree", 2, 8, reproducible}};
-  out.push_back({"FourReplicasInSinglePrecision", 1, 4, [](config::Config& config) { config.train.precision = "fp32"; }});
+  out.push_back({"FourReplicasInSinglePrecision", 1, 4, [](config::Config& config) { config.train.precision = config::Precision::fp32; }});
   out.push_back({"Capacity", 1, 2, [](config::Config& config) {
                    config.objective.capacity.gamma = 10;
                    config.objective.capacity.max_nats = 1;
@@ -83,9 +83,9 @@ std::vector<Case> cases() {
   out.push_back({"ClippedWithAnAverage", 1, 2, [](config::Config& config) {
                    config.train.gradient_clip_norm = 0.01;
                    config.train.ema_decay = 0.9;
-                   config.train.precision = "fp32";
+                   config.train.precision = config::Precision::fp32;
                  }});
-  for (const char* rule : {"adamw", "adamax", "sgd"}) out.push_back({std::string("With") + rule, 1, 2, [rule](config::Config& config) { config.train.optimizer.name = rule; }});
+  for (const char* rule : {"adamw", "adamax", "sgd"}) out.push_back({std::string("With") + rule, 1, 2, [rule](config::Config& config) { config.train.optimizer.rule.name = rule; }});
   return out;
 }
 

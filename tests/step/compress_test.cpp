@@ -18,7 +18,7 @@ struct Course {
 // Of each rank.
 std::vector<Course> train(const std::string& compress, int ranks) {
   config::Config config = small_config("fp32");
-  config.distributed.compress = compress;
+  config.distributed.compress = config::from_word<config::Compress>(compress);
   std::vector<Course> courses(static_cast<std::size_t>(ranks));
   comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
     SmallRank rank(config, kReplicas, comm);

@@ -1,4 +1,4 @@
-#include "step/gradient_memory.hpp"
+#include "step/exchanges.hpp"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -11,8 +11,8 @@ namespace {
 // Nothing is agreed on then: rank 0 comes through alone. What NCCL gives is tested in tests/gpu.
 TEST(GradientMemory, IsOrdinaryWhereNcclDoesNotSum) {
   device::DeviceChoice cpu, gpu;
-  cpu.backend = "mpi";
-  gpu.backend = "nccl";
+  cpu.backend = device::Backend::mpi;
+  gpu.backend = device::Backend::nccl;
   comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
     if (comm.rank() != 0) return;
     const at::Tensor zeros = at::zeros({100}, at::kDouble);

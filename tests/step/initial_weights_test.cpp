@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "config/words.hpp"
 #include "step/make_model.hpp"
 
 namespace vae_dist::step {
@@ -15,7 +16,7 @@ config::Config seeded_config(std::int64_t seed, const std::string& precision = "
   config.run.seed = seed;
   config.model.hidden_dims = {16, 32};
   config.model.latent_dim = 20;
-  config.train.precision = precision;
+  config.train.precision = config::from_word<config::Precision>(precision);
   return config;
 }
 

@@ -1,5 +1,6 @@
 // Whatever the model and the objective, a training is the same at any number of ranks: what looks at a batch looks at replicas.
 #include "course.hpp"
+#include "objective/gaussian.hpp"
 #include "model/resnet_vae.hpp"
 
 namespace vae_dist::step {
@@ -18,16 +19,18 @@ config::Config config_of(const Setting& setting) {
   return config;
 }
 
+void set_variance(config::Config& config, objective::Variance variance) { config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").variance = variance; }
+
 void free_bits(config::Config& config) {
-  config.objective.reduction = "sum";
+  config.objective.reduction = config::Reduction::sum;
   config.objective.free_bits = 0.12;
 }
 
 void capacity(config::Config& config) { config.objective.capacity = {0.5, 1.0, 10}; }
 
 void optimal(config::Config& config) {
-  config.objective.variance = "optimal";
-  config.objective.reduction = "sum";
+  set_variance(config, objective::Variance::optimal);
+  config.objective.reduction = config::Reduction::sum;
 }
 
 void draws(config::Config& config) {
@@ -36,32 +39,32 @@ void draws(config::Config& config) {
 }
 
 void autoencoder(config::Config& config) {
-  config.model.name = "autoencoder";
+  config.model.network.name = "autoencoder";
   optimal(config);
 }
 
 void decoder_only(config::Config& config) {
-  config.model.name = "decoder_only";
-  config.objective.reduction = "sum";
+  config.model.network.name = "decoder_only";
+  config.objective.reduction = config::Reduction::sum;
   config.objective.prior_samples = 10;  // the replicas of 4 bring 12
 }
 
 void mlp(config::Config& config) {
-  config.model.name = "mlp_vae";
-  config.objective.likelihood = "bernoulli";
+  config.model.network.name = "mlp_vae";
+  config.objective.likelihood.name = "bernoulli";
 }
 
 void resnet(config::Config& config) {
-  config.model.name = "resnet_vae";
-  auto& resnet = config.model.own.get<model::ResnetOptions>("resnet_vae");
+  config.model.network.name = "resnet_vae";
+  auto& resnet = config.model.network.settings_of<model::ResnetOptions>("resnet_vae");
   resnet.attention_at = {5};
   resnet.spatial_latent = true;
   config.model.latent_dim = 1;
   resnet.blocks = 1;
-  config.objective.variance = "predicted";
+  set_variance(config, objective::Variance::predicted);
 }
 
-void logistic(config::Config& config) { config.objective.likelihood = "discretized_logistic"; }
+void logistic(config::Config& config) { config.objective.likelihood.name = "discretized_logistic"; }
 
 const Setting kSettings[] = {{"free_bits", free_bits}, {"capacity", capacity},         {"optimal", optimal}, {"draws", draws},       {"autoencoder", autoencoder},
                              {"decoder_only", decoder_only}, {"mlp", mlp}, {"resnet", resnet}, {"logistic", logistic}};
@@ -85,7 +88,7 @@ TEST_P(EveryObjective, HasTheSameBitsAtAnyNumberOfRanksWhereThatIsAskedFor) {
   for (const char* precision : {"fp64", "fp32"}) {
     config::Config config = config_of(GetParam());
     config.distributed.reproducible = true;
-    config.train.precision = precision;
+    config.train.precision = config::from_word<config::Precision>(precision);
     const Course alone = train(config, 4, 1);
     for (const int ranks : {2, 4}) {
       const Course ours = train(config, 4, ranks);
@@ -97,7 +100,7 @@ TEST_P(EveryObjective, HasTheSameBitsAtAnyNumberOfRanksWhereThatIsAskedFor) {
 
 TEST_P(EveryObjective, IsTheSameAtAnyNumberOfRanksWithGlobalBatchNorm) {
   config::Config config = config_of(GetParam());
-  config.distributed.batch_norm = "sync";
+  config.distributed.batch_norm = config::BatchNorm::sync;
   const Course alone = train(config, 4, 1);
   for (const int ranks : {2, 4}) {
     SCOPED_TRACE(ranks);
@@ -113,7 +116,7 @@ class ObjectiveOfReplicas : public testing::TestWithParam<Setting> {};
 
 TEST_P(ObjectiveOfReplicas, LooksAtEachEvenWhereTheyPassTheNetworkAsOneBatch) {
   config::Config config = config_of(GetParam());
-  config.distributed.batch_norm = "sync";
+  config.distributed.batch_norm = config::BatchNorm::sync;
   const Course four = train(config, 4, 1), one = train(config, 1, 1);
   // The first step's networks compute the same; only the terms differ.
   EXPECT_NEAR(four.steps[0][2], one.steps[0][2], 1e-12) << "KL";

@@ -44,7 +44,7 @@ TEST_F(OpenDataTest, WhatFitsLiesInMemoryAndIsShuffledAsAWhole) {
 
 TEST_F(OpenDataTest, WhatIsStreamedIsShuffledInWindowsOfChunks) {
   config_.data.train.file = {make_images("train.h5", {40, 8, 8, 3})};
-  config_.data.cache = "stream";
+  config_.data.cache = config::Cache::stream;
   const RunData data = open_run();
   EXPECT_FALSE(data.train.in_memory());
   constexpr std::int64_t kChunkBytes = 5 * 8 * 8 * 3;
@@ -89,7 +89,7 @@ TEST_F(OpenDataTest, ReadersAreTheRanksShareOfTheCoresAndFourAtMost) {
 TEST_F(OpenDataTest, TheFormatOfTheModelsInputFollowsDataAndConfiguration) {
   config_.data.train.file = {make_images("train.h5", {10, 8, 8, 3})};
   config_.data.range = {-1, 1};
-  config_.train.precision = "fp64";
+  config_.train.precision = config::Precision::fp64;
   config_.train.channels_last = false;
   const data::InputFormat format = input_format(config_, open_run().train, c10::kCPU);
   EXPECT_EQ(format.shape.values(), 8 * 8 * 3);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "small_run.hpp"
+#include "step/update_rules.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -23,9 +24,11 @@ struct OneParameter {
 
 config::OptimizerConfig rule(const std::string& name) {
   config::OptimizerConfig config;
-  config.name = name;
+  config.rule.name = name;
   return config;
 }
+
+void set_momentum(config::OptimizerConfig& config, double momentum) { config.rule.settings_of<SgdSettings>("sgd").momentum = momentum; }
 
 TEST(Sgd, GoesAgainstTheGradient) {
   const OneParameter one;
@@ -39,7 +42,7 @@ TEST(Sgd, GoesAgainstTheGradient) {
 TEST(Sgd, KeepsItsMomentum) {
   const OneParameter one;
   config::OptimizerConfig config = rule("sgd");
-  config.momentum = 0.5;
+  set_momentum(config, 0.5);
   config.weight_decay = 0.5;
   const auto optimizer = make_optimizer(one.arena, config);
   one.set_gradient({1, 0, 0});
@@ -52,7 +55,7 @@ TEST(Sgd, KeepsItsMomentum) {
 TEST(Adamax, StepsByTheLargestGradientSoFar) {
   const OneParameter one;
   config::OptimizerConfig config = rule("adamax");
-  config.epsilon = 0;
+  config.rule.settings_of<AdamSettings>("adam").epsilon = 0;
   const auto optimizer = make_optimizer(one.arena, config);
   one.set_gradient({4, 4, 4});
   optimizer->step(0.1, one.take);
@@ -63,12 +66,13 @@ TEST(Adamax, StepsByTheLargestGradientSoFar) {
   EXPECT_NEAR(one.values()[0], 0.9 - 0.1 / 0.19 * 0.46 / 3.996, 1e-12);
 }
 
+/// Of all that is registered.
 class EveryOptimizer : public testing::TestWithParam<std::string> {};
 
 TEST_P(EveryOptimizer, LeavesEverythingAsItIsInASkippedStep) {
   const OneParameter one;
   config::OptimizerConfig config = rule(GetParam());
-  if (GetParam() == "sgd") config.momentum = 0.9;
+  if (GetParam() == "sgd") set_momentum(config, 0.9);
   const auto optimizer = make_optimizer(one.arena, config);
   one.set_gradient({1, 2, 3});
   optimizer->step(0.1, one.take);
@@ -87,7 +91,7 @@ TEST_P(EveryOptimizer, LeavesEverythingAsItIsInASkippedStep) {
 TEST_P(EveryOptimizer, TakesTheRateFromATensorBitForBit) {
   for (const bool momentum : {false, true}) {
     config::OptimizerConfig config = rule(GetParam());
-    if (momentum && GetParam() == "sgd") config.momentum = 0.9;
+    if (momentum && GetParam() == "sgd") set_momentum(config, 0.9);
     config.weight_decay = 0.01;
     const OneParameter one, other;
     const auto of_number = make_optimizer(one.arena, config), of_tensor = make_optimizer(other.arena, config);
@@ -105,7 +109,7 @@ TEST_P(EveryOptimizer, GoesOnFromItsCheckpointBitForBit) {
   const auto self = comm::make_self_communicator();
   config::Config config = small_config();
   config.train.optimizer = rule(GetParam());
-  if (GetParam() == "sgd") config.train.optimizer.momentum = 0.9;
+  if (GetParam() == "sgd") set_momentum(config.train.optimizer, 0.9);
   config.train.ema_decay = 0.9;
   SmallRank first(config, 4, *self);
   for (const std::int64_t number : {0, 1, 2}) first.step(number);
@@ -119,7 +123,7 @@ TEST_P(EveryOptimizer, GoesOnFromItsCheckpointBitForBit) {
   EXPECT_TRUE(same_tensors(second.state(), first.state()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Rules, EveryOptimizer, testing::Values("adam", "adamw", "adamax", "sgd"), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Rules, EveryOptimizer, testing::ValuesIn(base::Registry<base::UpdateRule>::all().names()), [](const auto& info) { return info.param; });
 
 TEST(WeightAverage, FollowsTheWeightsWithItsDecay) {
   const OneParameter one;
@@ -147,7 +151,7 @@ TEST(WeightAverage, IsInTheModelForAsLongAsItIsAskedFor) {
   optimizer->step(1, one.take);
   const auto trained = one.values();
   {
-    const AveragedWeights averaged(&average);
+    const AveragedWeights averaged({&average});
     EXPECT_EQ(one.values(), (std::vector<double>{1, -2, 0.5}));
   }
   EXPECT_EQ(one.values(), trained);

@@ -1,5 +1,7 @@
 #include "step/out_of_memory.hpp"
 
+#include "step/update_rules.hpp"
+
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
@@ -56,14 +58,14 @@ TEST(LargerReplicas, LeaveEachAtLeastTwoSamples) {
 TEST(ModelBytes, CountWhatIsKeptForEachParameter) {
   config::Config config;
   EXPECT_EQ(model_bytes(config, 1000, 1), 16e3) << "value, gradient, two moments";
-  config.train.optimizer.name = "sgd";
+  config.train.optimizer.rule.name = "sgd";
   EXPECT_EQ(model_bytes(config, 1000, 1), 8e3);
-  config.train.optimizer.momentum = 0.9;
+  config.train.optimizer.rule.settings_of<SgdSettings>("sgd").momentum = 0.9;
   config.train.ema_decay = 0.999;
   EXPECT_EQ(model_bytes(config, 1000, 1), 16e3);
   config.distributed.reproducible = true;
   EXPECT_EQ(model_bytes(config, 1000, 4), 24e3) << "partial sums of 1 and 2 replicas";
-  config.train.precision = "fp64";
+  config.train.precision = config::Precision::fp64;
   EXPECT_EQ(model_bytes(config, 1000, 1), 32e3);
 }
 
@@ -100,7 +102,7 @@ TEST_F(OutOfMemoryText, DoesNotCallTheFirstStepsPartTheWhole) {
 }
 
 TEST_F(OutOfMemoryText, ProposesMoreRanksWhereReplicasRunAsOneBatch) {
-  config_.batch_norm = "sync";
+  config_.batch_norm = config::BatchNorm::sync;
   EXPECT_THAT(out_of_memory_text("no", need_, {64, 4, 2, 0}, config_), AllOf(HasSubstr("one batch of 32 samples"), HasSubstr("start more ranks"), Not(HasSubstr("distributed.replicas="))));
 }
 

@@ -4,6 +4,9 @@
 #include "step/make_model.hpp"
 #include "step/resolved_objective.hpp"
 
+#include "config/words.hpp"
+#include "objective/gaussian.hpp"
+
 namespace vae_dist::step {
 namespace {
 
@@ -23,38 +26,38 @@ TEST(Objective, IsTheReferenceWeightOfTheGlobalBatchUnlessToldOtherwise) {
 
 TEST(Objective, IsTheExactBoundWhereTheLossIsInNats) {
   config::Config config;
-  config.objective.reduction = "sum";
-  config.objective.sigma = 0.1;
+  config.objective.reduction = config::Reduction::sum;
+  config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").sigma = 0.1;
   const ResolvedObjective objective = resolve(config);
   EXPECT_DOUBLE_EQ(objective.kld_weight, 1);
   EXPECT_EQ(objective.rule, "elbo: 1 (auto)");
   EXPECT_EQ(objective.options.reduction, objective::Reduction::sum);
-  EXPECT_DOUBLE_EQ(objective.likelihood.sigma, 0.1);
+  EXPECT_DOUBLE_EQ(*objective.likelihood.fixed_sigma, 0.1);
 }
 
 TEST(Objective, FollowsEveryRule) {
   config::Config config;
   config.objective.kld_weight.weight = 0.01;
-  config.objective.kld_weight.rule = "batch_over_dataset";
+  config.objective.kld_weight.rule = config::KldWeightRule::batch_over_dataset;
   EXPECT_DOUBLE_EQ(resolve(config).kld_weight, 64.0 / 20000);
   EXPECT_EQ(resolve(config).rule, "batch_over_dataset: 64 / 20000");
-  config.objective.kld_weight.rule = "fixed";
+  config.objective.kld_weight.rule = config::KldWeightRule::fixed;
   EXPECT_DOUBLE_EQ(resolve(config).kld_weight, 0.01);
-  config.objective.kld_weight.rule = "elbo";
+  config.objective.kld_weight.rule = config::KldWeightRule::elbo;
   EXPECT_DOUBLE_EQ(resolve(config).kld_weight, 1.0 / 12288);
   EXPECT_EQ(resolve(config).rule, "elbo: 1 / 12288");
-  config.objective.kld_weight.rule = "reference";
+  config.objective.kld_weight.rule = config::KldWeightRule::reference;
   EXPECT_DOUBLE_EQ(resolve(config).kld_weight, 0.01);
 }
 
 TEST(Objective, DoesNotKnowHowManyReplicasOrRanksThereAre) {
   config::Config config;
-  for (const char* rule : {"reference", "batch_over_dataset", "fixed", "elbo"}) {
+  for (const auto rule : {config::KldWeightRule::reference, config::KldWeightRule::batch_over_dataset, config::KldWeightRule::fixed, config::KldWeightRule::elbo}) {
     config.objective.kld_weight.rule = rule;
     config.distributed.replicas.reset();
     const double alone = resolve(config).kld_weight;
     config.distributed.replicas = 8;
-    EXPECT_EQ(resolve(config).kld_weight, alone) << rule;
+    EXPECT_EQ(resolve(config).kld_weight, alone) << config::word(rule);
   }
 }
 
@@ -64,7 +67,7 @@ TEST(NetworkOptions, EndInSigmoidOrTanhByTheRangeOfTheImages) {
   config.data.range = {-1, 1};
   EXPECT_EQ(network_options(config, kShape).output, model::Activation::tanh);
   config.data.range = {0, 1};
-  config.model.output = "tanh";
+  config.model.output = config::Output::tanh;
   EXPECT_EQ(network_options(config, kShape).output, model::Activation::tanh) << "PyTorch-VAE's head, asked for";
 }
 
@@ -72,7 +75,7 @@ TEST(NetworkOptions, AreTheImagesAndTheConfigurations) {
   config::Config config;
   config.model.latent_dim = 17;
   config.model.hidden_dims = {5, 6};
-  config.model.activation = "silu";
+  config.model.activation = config::Activation::silu;
   const model::NetworkOptions options = network_options(config, {1, 28, 30});
   EXPECT_EQ(options.channels, 1);
   EXPECT_EQ(options.height, 28);

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "comm/thread_communicator.hpp"
+#include "config/words.hpp"
 #include "step/learner.hpp"
 
 namespace vae_dist::step {
@@ -20,7 +21,7 @@ inline config::Config small_config(const std::string& precision = "fp64") {
   config::Config config;
   config.model.hidden_dims = {4, 6};
   config.model.latent_dim = 3;
-  config.train.precision = precision;
+  config.train.precision = config::from_word<config::Precision>(precision);
   config.train.global_batch = kSmallBatch;
   return config;
 }
@@ -38,9 +39,9 @@ inline at::Tensor noise_of_step(std::int64_t step, at::ScalarType type = at::kDo
 class SmallRank {
  public:
   SmallRank(const config::Config& config, std::int64_t replicas, comm::HostCommunicator& comm)
-      : type_(config.train.precision == "fp64" ? at::kDouble : at::kFloat),
+      : type_(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat),
         plan_(make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
-        learner_(config, kSmallShape, plan_, device::DeviceChoice{}, comm, log_) {
+        learner_({config, kSmallShape, plan_}, comm, log_) {
     at::set_num_threads(1);  // of this thread, where ranks are threads
   }
 

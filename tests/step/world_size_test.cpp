@@ -14,7 +14,7 @@ TEST_P(WorldSize, DoesNotMatterWithStatisticsOfReplicas) {
 
 TEST_P(WorldSize, DoesNotMatterWithGlobalStatisticsWhichAreThoseOfOneBatch) {
   config::Config sync = small_config();
-  sync.distributed.batch_norm = "sync";
+  sync.distributed.batch_norm = config::BatchNorm::sync;
   const Course whole = train(small_config(), 1, 1), ours = train(sync, 4, GetParam());
   expect_same_course(ours, whole, 1e-9, kSteps);
   expect_same_state(ours, whole, 1e-9);

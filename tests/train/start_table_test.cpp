@@ -1,5 +1,7 @@
 #include "train/start_table.hpp"
 
+#include "objective/gaussian.hpp"
+
 #include <gmock/gmock.h>
 
 #include <limits>
@@ -32,7 +34,7 @@ class StartTable : public TemporaryFolderTest {
 
     config_.run.name = "grey";
     config_.model.latent_dim = 8;
-    device_.backend = "mpi";
+    device_.backend = device::Backend::mpi;
     plan_ = step::make_replica_plan(64, 4, 2, 0, 210);
   }
 
@@ -58,6 +60,8 @@ class StartTable : public TemporaryFolderTest {
   config::Config config_;
   std::optional<data::SampleDataset> data_;
   step::ReplicaPlan plan_;
+  objective::GaussianSettings& gaussian() { return config_.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian"); }
+
   device::DeviceChoice device_;
   step::ResolvedObjective objective_;
   step::LearningRatePlan rates_;
@@ -106,7 +110,7 @@ TEST_F(StartTable, SaysWhatTheModelTakes) {
   EXPECT_EQ(table["model"], "vanilla_vae, latent 8, 1000 parameters, fp32");
   // 1000 values, gradients and two moments of 4 bytes; 210 images of 16 bytes.
   EXPECT_EQ(table["memory a rank"], "16 kB for the model, its gradients and optimizer, 3.36 kB a node for the data");
-  config_.train.precision = "fp64";
+  config_.train.precision = config::Precision::fp64;
   EXPECT_THAT(rows()["memory a rank"], StartsWith("32 kB "));
 }
 
@@ -117,17 +121,17 @@ TEST_F(StartTable, SaysTheWeightOfTheKlAndWhatItStandsFor) {
   EXPECT_EQ(table["sigma_eff"], "0.04472 (variance 0.002); the images' largest variance along a direction is 0.5");
   EXPECT_EQ(table["loss"], "gaussian, reduction mean (squared error per value)");
 
-  config_.objective.reduction = "sum";
-  config_.objective.sigma = 0.25;
+  config_.objective.reduction = config::Reduction::sum;
+  gaussian().sigma = 0.25;
   table = rows();
   EXPECT_EQ(table["loss"], "gaussian, sigma 0.25, reduction sum (nats per sample)");
   EXPECT_EQ(table["M_N"], "1 by elbo: 1 (auto); beta 1");
   EXPECT_THAT(table["sigma_eff"], StartsWith("0.25 (variance 0.0625);")) << "the decoder's sigma is the one that was given";
-  config_.objective.variance = "learned";
+  gaussian().variance = objective::Variance::learned;
   table = rows();
   EXPECT_EQ(table["loss"], "gaussian, variance learned, reduction sum (nats per sample)");
   EXPECT_EQ(table.count("sigma_eff"), 0U) << "it moves";
-  config_.objective.beta.schedule = "linear";
+  config_.objective.beta.schedule = config::BetaSchedule::linear;
   config_.objective.beta.to = 4;
   config_.objective.beta.steps = 100;
   EXPECT_EQ(rows()["M_N"], "1 by elbo: 1 (auto); beta 0 -> 4 over 100 steps");
@@ -138,22 +142,22 @@ TEST_F(StartTable, SaysTheWeightOfTheKlAndWhatItStandsFor) {
 }
 
 TEST_F(StartTable, SaysWhatTakesTheKlsPlace) {
-  config_.model.name = "autoencoder";
+  config_.model.network.name = "autoencoder";
   EXPECT_EQ(rows()["latent"], "a point: no KL, no M_N");
   EXPECT_EQ(rows().count("M_N"), 0U);
-  config_.model.name = "decoder_only";
+  config_.model.network.name = "decoder_only";
   EXPECT_EQ(rows()["latent"], "no encoder: marginal likelihood by 64 draws of the prior a replica and step");
 }
 
 TEST_F(StartTable, SaysTheFirstAndTheLastLearningRate) {
-  config_.train.schedule.name = "cosine";
+  config_.train.schedule.name = config::RateSchedule::cosine;
   config_.train.schedule.warmup_steps = 10;
   config_.train.schedule.final_learning_rate = 0.00002;
   EXPECT_EQ(rows()["optimizer"], "adam, learning rate 0.0001 first, 2e-05 last (cosine)");
 }
 
 TEST_F(StartTable, WarnsOfARunThatMustCollapse) {
-  config_.objective.kld_weight.rule = "batch_over_dataset";  // 64 / 210 * 16 / 2 = 2.438
+  config_.objective.kld_weight.rule = config::KldWeightRule::batch_over_dataset;  // 64 / 210 * 16 / 2 = 2.438
   EXPECT_THAT(warning(1.5), AllOf(HasSubstr("this run will collapse: M_N = 0.304762"), HasSubstr("= 2.438"),
                                   HasSubstr("vary by no more than 1.5 "), HasSubstr("objective.kld_weight")));
 }
@@ -162,9 +166,9 @@ TEST_F(StartTable, DoesNotWarnOfARunThatCanLearn) {
   EXPECT_EQ(warning(0.5), "");
   EXPECT_EQ(warning(0.0021), "") << "just above sigma_eff^2 = 0.002";
   EXPECT_NE(warning(0.0019), "");
-  config_.objective.reduction = "sum";
+  config_.objective.reduction = config::Reduction::sum;
   EXPECT_NE(warning(0.5), "") << "a decoder of sigma 1 explains images that vary less by noise";
-  config_.objective.sigma = 0.04;
+  gaussian().sigma = 0.04;
   EXPECT_EQ(warning(0.0019), "");
 }
 

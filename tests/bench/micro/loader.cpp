@@ -59,7 +59,7 @@ void take_batches(benchmark::State& state, data::PrefetchingLoader& loader) {
 
 void from_memory(benchmark::State& state) {
   const data::SampleDataset images = data::SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
-  data::PrefetchingLoader loader(images, batch_plan(0), 0, 0, kAhead, nullptr, data::plain_batch_memory(), static_cast<int>(state.range(0)));
+  data::PrefetchingLoader loader(images, batch_plan(0), {}, {.ahead = kAhead, .threads = static_cast<int>(state.range(0))});
   take_batches(state, loader);
 }
 
@@ -70,7 +70,7 @@ void streamed(benchmark::State& state) {
   options.seed = 1;
   options.window_chunks = kWindow;
   options.samples_at_once = kBatch;
-  data::PrefetchingLoader loader(images, batch_plan(kWindow), 0, 0, kAhead, std::make_unique<data::ChunkRing>(images, options, *self, *self));
+  data::PrefetchingLoader loader(images, batch_plan(kWindow), {}, {kAhead, std::make_unique<data::ChunkRing>(images, options, *self, *self)});
   take_batches(state, loader);
 }
 

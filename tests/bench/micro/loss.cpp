@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "objective/gaussian.hpp"
 #include "objective/kl_divergence.hpp"
 #include "objective/objective.hpp"
 
@@ -26,30 +27,22 @@ struct Tensors {
 // A model without a network.
 class NoNetwork final : public model::LatentModel {
  public:
-  NoNetwork(Tensors& tensors, const model::LikelihoodOptions& likelihood) : tensors_(tensors) { finish(kLatent, likelihood); }
+  NoNetwork(Tensors& tensors, std::shared_ptr<model::Likelihood> likelihood) : tensors_(tensors) { finish(kLatent, std::move(likelihood)); }
 
  private:
   model::Posterior encode_images(const at::Tensor&) override { return {tensors_.mu, model::clamp_log_var(tensors_.log_var)}; }
   // The latents take part with nothing, so that gradients go their way.
-  model::Decoded decode_latents(const at::Tensor& z) override { return {tensors_.output + 0 * z.sum(), likelihood().is(model::Variance::predicted) ? tensors_.log_variance : at::Tensor()}; }
+  model::Decoded decode_latents(const at::Tensor& z) override { return {tensors_.output + 0 * z.sum(), likelihood().traits().predicts_variance ? tensors_.log_variance : at::Tensor()}; }
 
   Tensors& tensors_;
 };
 
-model::LikelihoodOptions options_of(model::LikelihoodKind kind, model::Variance variance = model::Variance::fixed) {
-  model::LikelihoodOptions options;
-  options.kind = kind;
-  options.variance = variance;
-  options.channels = kChannels;
-  return options;
-}
-
-void likelihood(benchmark::State& state, model::LikelihoodKind kind, model::Variance variance) {
+void nats(benchmark::State& state, const std::string& name, const std::any& own) {
   Tensors tensors;
-  const model::Likelihood likelihood(options_of(kind, variance));
-  const model::Decoded decoded{tensors.output, likelihood.is(model::Variance::predicted) ? tensors.log_variance : at::Tensor()};
+  const auto likelihood = model::make_likelihood(name, {.own = own, .channels = kChannels});
+  const model::Decoded decoded{tensors.output, likelihood->traits().predicts_variance ? tensors.log_variance : at::Tensor()};
   for ([[maybe_unused]] auto _ : state) {
-    likelihood.negative_log(decoded, tensors.x).mean().backward();
+    likelihood->negative_log(decoded, tensors.x).mean().backward();
     tensors.forget_gradients();
   }
   state.SetItemsProcessed(state.iterations() * kBatch);
@@ -64,9 +57,9 @@ void kl(benchmark::State& state, double free_bits) {
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
-void objective(benchmark::State& state, model::LikelihoodKind kind, objective::Reduction reduction) {
+void loss(benchmark::State& state, const std::string& likelihood, objective::Reduction reduction) {
   Tensors tensors;
-  NoNetwork model(tensors, options_of(kind));
+  NoNetwork model(tensors, model::make_likelihood(likelihood, {.channels = kChannels}));
   objective::ObjectiveOptions options;
   options.reduction = reduction;
   const objective::Objective objective(options, model);
@@ -77,17 +70,17 @@ void objective(benchmark::State& state, model::LikelihoodKind kind, objective::R
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
-BENCHMARK_CAPTURE(likelihood, fixed, model::LikelihoodKind::gaussian, model::Variance::fixed)->Name("likelihood/gaussian_fixed");
-BENCHMARK_CAPTURE(likelihood, learned, model::LikelihoodKind::gaussian, model::Variance::learned)->Name("likelihood/gaussian_learned");
-BENCHMARK_CAPTURE(likelihood, optimal, model::LikelihoodKind::gaussian, model::Variance::optimal)->Name("likelihood/gaussian_optimal");
-BENCHMARK_CAPTURE(likelihood, predicted, model::LikelihoodKind::gaussian, model::Variance::predicted)->Name("likelihood/gaussian_predicted");
-BENCHMARK_CAPTURE(likelihood, bernoulli, model::LikelihoodKind::bernoulli, model::Variance::fixed)->Name("likelihood/bernoulli");
-BENCHMARK_CAPTURE(likelihood, logistic, model::LikelihoodKind::discretized_logistic, model::Variance::fixed)->Name("likelihood/discretized_logistic");
+BENCHMARK_CAPTURE(nats, fixed, "gaussian", objective::GaussianSettings{objective::Variance::fixed})->Name("likelihood/gaussian_fixed");
+BENCHMARK_CAPTURE(nats, learned, "gaussian", objective::GaussianSettings{objective::Variance::learned})->Name("likelihood/gaussian_learned");
+BENCHMARK_CAPTURE(nats, optimal, "gaussian", objective::GaussianSettings{objective::Variance::optimal})->Name("likelihood/gaussian_optimal");
+BENCHMARK_CAPTURE(nats, predicted, "gaussian", objective::GaussianSettings{objective::Variance::predicted})->Name("likelihood/gaussian_predicted");
+BENCHMARK_CAPTURE(nats, bernoulli, "bernoulli", std::any())->Name("likelihood/bernoulli");
+BENCHMARK_CAPTURE(nats, logistic, "discretized_logistic", std::any())->Name("likelihood/discretized_logistic");
 BENCHMARK_CAPTURE(kl, plain, 0.0)->Name("kl/plain");
 BENCHMARK_CAPTURE(kl, free_bits, 0.1)->Name("kl/free_bits");
-BENCHMARK_CAPTURE(objective, mean, model::LikelihoodKind::gaussian, objective::Reduction::mean)->Name("objective/gaussian_mean");
-BENCHMARK_CAPTURE(objective, sum, model::LikelihoodKind::gaussian, objective::Reduction::sum)->Name("objective/gaussian_sum");
-BENCHMARK_CAPTURE(objective, bernoulli, model::LikelihoodKind::bernoulli, objective::Reduction::sum)->Name("objective/bernoulli_sum");
+BENCHMARK_CAPTURE(loss, mean, "gaussian", objective::Reduction::mean)->Name("objective/gaussian_mean");
+BENCHMARK_CAPTURE(loss, sum, "gaussian", objective::Reduction::sum)->Name("objective/gaussian_sum");
+BENCHMARK_CAPTURE(loss, bernoulli, "bernoulli", objective::Reduction::sum)->Name("objective/bernoulli_sum");
 
 }  // namespace
 }  // namespace vae_dist::bench

@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "step/optimizer.hpp"
+#include "step/update_rules.hpp"
 
 namespace vae_dist::bench {
 namespace {
@@ -12,8 +13,8 @@ void update(benchmark::State& state, const std::string& rule) {
   const parallel::ParameterArena arena({{"weight", parameter}}, /*channels_last=*/false);
   arena.gradients().fill_(0.01);
   config::OptimizerConfig options;
-  options.name = rule;
-  if (rule == "sgd") options.momentum = 0.9;
+  options.rule.name = rule;
+  if (rule == "sgd") options.rule.settings_of<step::SgdSettings>("sgd").momentum = 0.9;
   const auto optimizer = step::make_optimizer(arena, options);
   const at::Tensor take = at::zeros({1});
   for ([[maybe_unused]] auto _ : state) optimizer->step(1e-3, take);

@@ -9,37 +9,46 @@
 #include <limits>
 #include <numbers>
 
+#include "objective/gaussian.hpp"
 #include "model/mlp_vae.hpp"
 #include "model/resnet_vae.hpp"
 #include "model/vanilla_vae.hpp"
 
-namespace vae_dist::model {
+namespace vae_dist::objective {
 namespace {
 
-double value(const at::Tensor& scalar) { return scalar.item<double>(); }
+using model::Decoded;
+using model::Likelihood;
+using model::LikelihoodRequest;
 
-at::Tensor random(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
+double number_in(const at::Tensor& scalar) { return scalar.item<double>(); }
 
-std::shared_ptr<Likelihood> likelihood(LikelihoodOptions options, at::ScalarType type = at::kDouble) {
-  auto out = std::make_shared<Likelihood>(options);
+at::Tensor normal(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
+
+// A likelihood's name, and what it is made of.
+struct Wanted {
+  std::string name;
+  LikelihoodRequest request = {};
+};
+
+std::shared_ptr<Likelihood> likelihood(const Wanted& wanted, at::ScalarType type = at::kDouble) {
+  auto out = model::make_likelihood(wanted.name, wanted.request);
   out->to(type);
-  if (out->num_batches_tracked.defined()) out->num_batches_tracked.set_data(out->num_batches_tracked.to(at::kLong));
+  for (const auto& buffer : out->named_buffers()) {
+    at::Tensor tensor = buffer.value();
+    if (buffer.key() == "num_batches_tracked") tensor.set_data(tensor.to(at::kLong));
+  }
   return out;
 }
 
-LikelihoodOptions gaussian(Variance variance, double sigma = 1) {
-  LikelihoodOptions options;
-  options.variance = variance;
-  options.sigma = sigma;
-  options.channels = 1;
-  return options;
-}
+Wanted gaussian(Variance variance, double sigma = 1) { return {"gaussian", {.own = GaussianSettings{variance, sigma}, .channels = 1}}; }
 
-LikelihoodOptions of_kind(LikelihoodKind kind, std::int64_t channels = 1) {
-  LikelihoodOptions options;
-  options.kind = kind;
-  options.channels = channels;
-  return options;
+Wanted named(const std::string& name, std::int64_t channels = 1) { return {name, {.channels = channels}}; }
+
+// What the likelihood has learned, or keeps a running value of.
+at::Tensor kept(const Likelihood& likelihood, const std::string& name) {
+  const auto parameters = likelihood.named_parameters();
+  return parameters.contains(name) ? parameters[name] : likelihood.named_buffers()[name];
 }
 
 void set(at::Tensor parameter, double to) {
@@ -63,11 +72,8 @@ class DiscretizedLogistic : public testing::TestWithParam<std::pair<double, doub
   const double low_ = GetParam().first, high_ = GetParam().second, middle_ = (low_ + high_) / 2;
 
   std::shared_ptr<Likelihood> logistic(double log_scale, at::ScalarType type = at::kDouble) const {
-    LikelihoodOptions options = of_kind(LikelihoodKind::discretized_logistic);
-    options.low = low_;
-    options.high = high_;
-    const auto out = likelihood(options, type);
-    set(out->log_scale, log_scale);
+    const auto out = likelihood({"discretized_logistic", {.low = low_, .high = high_, .channels = 1}}, type);
+    set(kept(*out, "log_scale"), log_scale);
     return out;
   }
 };
@@ -78,7 +84,7 @@ TEST_P(DiscretizedLogistic, GivesThe256LevelsProbabilitiesThatSumToOne) {
       for (const auto type : {at::kDouble, at::kFloat}) {
         const at::Tensor x = all_levels(low_, high_).to(type);
         const at::Tensor probabilities = (-logistic(log_scale, type)->negative_log({at::full_like(x, mean), {}}, x)).to(at::kDouble).exp();
-        EXPECT_NEAR(value(probabilities.sum()), 1, type == at::kDouble ? 1e-12 : 2e-4) << "mean " << mean << ", log scale " << log_scale << ", " << type;
+        EXPECT_NEAR(number_in(probabilities.sum()), 1, type == at::kDouble ? 1e-12 : 2e-4) << "mean " << mean << ", log scale " << log_scale << ", " << type;
       }
 }
 
@@ -87,9 +93,9 @@ TEST_P(DiscretizedLogistic, IsTheLogisticDistributionsMassBetweenTheMiddlesOfLev
   const at::Tensor x = all_levels(low_, high_);
   const at::Tensor ours = logistic(-2)->negative_log({at::full_like(x, mean), {}}, x);
   const auto cdf = [&](double level) { return 1 / (1 + std::exp(-(low_ + level * step - mean) / scale)); };
-  EXPECT_NEAR(value(ours[0]), -std::log(cdf(0.5)), 1e-12);
-  EXPECT_NEAR(value(ours[255]), -std::log(1 - cdf(254.5)), 1e-10);
-  for (const int level : {1, 100, 128, 200, 254}) EXPECT_NEAR(value(ours[level]), -std::log(cdf(level + 0.5) - cdf(level - 0.5)), 1e-10) << level;
+  EXPECT_NEAR(number_in(ours[0]), -std::log(cdf(0.5)), 1e-12);
+  EXPECT_NEAR(number_in(ours[255]), -std::log(1 - cdf(254.5)), 1e-10);
+  for (const int level : {1, 100, 128, 200, 254}) EXPECT_NEAR(number_in(ours[level]), -std::log(cdf(level + 0.5) - cdf(level - 0.5)), 1e-10) << level;
 }
 
 TEST_P(DiscretizedLogistic, StaysFiniteWithFiniteGradientsForFarMeansAndTinyScales) {
@@ -103,7 +109,7 @@ TEST_P(DiscretizedLogistic, StaysFiniteWithFiniteGradientsForFarMeansAndTinyScal
       EXPECT_TRUE(at::isfinite(nats).all().item<bool>()) << where;
       EXPECT_TRUE(nats.ge(0).all().item<bool>()) << where << ": a probability above 1";
       EXPECT_TRUE(at::isfinite(mean.grad()).all().item<bool>()) << where;
-      EXPECT_TRUE(at::isfinite(logistic_->log_scale.grad()).all().item<bool>()) << where;
+      EXPECT_TRUE(at::isfinite(kept(*logistic_, "log_scale").grad()).all().item<bool>()) << where;
       // However far: the mean is pulled back.
       if (distance == 1e4) EXPECT_TRUE(mean.grad().narrow(0, 0, 255).gt(0).all().item<bool>()) << where;
     }
@@ -112,37 +118,37 @@ TEST_P(DiscretizedLogistic, StaysFiniteWithFiniteGradientsForFarMeansAndTinyScal
 INSTANTIATE_TEST_SUITE_P(Ranges, DiscretizedLogistic, testing::Values(std::pair{0.0, 1.0}, std::pair{-1.0, 1.0}));
 
 TEST(DiscretizedLogisticScale, IsLearnedForEachChannel) {
-  const auto two = likelihood(of_kind(LikelihoodKind::discretized_logistic, 2)), one = likelihood(of_kind(LikelihoodKind::discretized_logistic));
+  const auto two = likelihood(named("discretized_logistic", 2)), one = likelihood(named("discretized_logistic"));
   const at::Tensor x = all_levels(0, 1).narrow(0, 40, 2).view({1, 2, 1, 1}), mean = at::full_like(x, 0.3);
   {
     const at::NoGradGuard no_grad;
-    two->log_scale[1].fill_(-4);
+    kept(*two, "log_scale")[1].fill_(-4);
   }
   double expected = 0;
   for (const int channel : {0, 1}) {
-    set(one->log_scale, value(two->log_scale[channel]));
-    expected += value(one->negative_log({mean.narrow(1, channel, 1), {}}, x.narrow(1, channel, 1)));
+    set(kept(*one, "log_scale"), number_in(kept(*two, "log_scale")[channel]));
+    expected += number_in(one->negative_log({mean.narrow(1, channel, 1), {}}, x.narrow(1, channel, 1)));
   }
-  EXPECT_NEAR(value(two->negative_log({mean, {}}, x)), expected, 1e-12);
+  EXPECT_NEAR(number_in(two->negative_log({mean, {}}, x)), expected, 1e-12);
 }
 
 TEST(BernoulliLikelihood, IsItsDefinitionAndStaysFinite) {
-  const auto bernoulli = likelihood(of_kind(LikelihoodKind::bernoulli));
+  const auto bernoulli = likelihood(named("bernoulli"));
   const at::Tensor logits = image({-2.0, 0.5, 3.0, 0.0}), x = image({0, 1, 1, 0});
   const auto p = [](double logit) { return 1 / (1 + std::exp(-logit)); };
-  EXPECT_NEAR(value(bernoulli->negative_log({logits, {}}, x)), -std::log(1 - p(-2)) - std::log(p(0.5)) - std::log(p(3)) - std::log(0.5), 1e-14);
+  EXPECT_NEAR(number_in(bernoulli->negative_log({logits, {}}, x)), -std::log(1 - p(-2)) - std::log(p(0.5)) - std::log(p(3)) - std::log(0.5), 1e-14);
   EXPECT_TRUE(bernoulli->mean_image({logits, {}}).allclose(image({p(-2), p(0.5), p(3), 0.5})));
-  EXPECT_DOUBLE_EQ(value(bernoulli->negative_log({image({500, -500, 500, -500}), {}}, image({0, 1, 1, 0}))), 1000);
+  EXPECT_DOUBLE_EQ(number_in(bernoulli->negative_log({image({500, -500, 500, -500}), {}}, image({0, 1, 1, 0}))), 1000);
 }
 
 TEST(GaussianLikelihood, OfFixedAndLearnedSigmaHasAllConstants) {
   const at::Tensor output = image({0.1, 0.2, 0.3, 0.4}), x = image({0.3, 0.2, 0.0, 0.8});
   const double error = 0.04 + 0 + 0.09 + 0.16;
-  EXPECT_NEAR(value(likelihood(gaussian(Variance::fixed, 0.3))->negative_log({output, {}}, x)), gaussian_nats(error, 4, 0.3), 1e-14);
+  EXPECT_NEAR(number_in(likelihood(gaussian(Variance::fixed, 0.3))->negative_log({output, {}}, x)), gaussian_nats(error, 4, 0.3), 1e-14);
   const auto learned = likelihood(gaussian(Variance::learned));
-  EXPECT_NEAR(value(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 1), 1e-14) << "sigma begins as 1";
-  set(learned->learned_log_sigma, std::log(0.3));
-  EXPECT_NEAR(value(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 0.3), 1e-14);
+  EXPECT_NEAR(number_in(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 1), 1e-14) << "sigma begins as 1";
+  set(kept(*learned, "log_sigma"), std::log(0.3));
+  EXPECT_NEAR(number_in(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 0.3), 1e-14);
   EXPECT_TRUE(learned->mean_image({output, {}}).equal(output));
 }
 
@@ -152,18 +158,19 @@ TEST(GaussianLikelihood, OfPredictedVarianceHasOneForEachValue) {
   double expected = 0;
   for (int i = 0; i < 4; ++i) expected += gaussian_nats(errors[i], 1, sigmas[i]);
   const at::Tensor log_variance = 2 * image({0.1, 0.2, 0.5, 2.0}).log();
-  EXPECT_NEAR(value(likelihood(gaussian(Variance::predicted))->negative_log({output, log_variance}, x)), expected, 1e-13);
+  EXPECT_NEAR(number_in(likelihood(gaussian(Variance::predicted))->negative_log({output, log_variance}, x)), expected, 1e-13);
 }
 
 TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
-  NetworkOptions network;
+  model::NetworkOptions network;
   network.channels = 1;
   network.height = network.width = 6;
   network.latent_dim = 2;
   network.hidden_dims = {4, 5};
   network.predicts_variance = true;
-  const std::shared_ptr<LatentModel> models[] = {std::make_shared<VanillaVae>(network, gaussian(Variance::predicted)), std::make_shared<MlpVae>(network, gaussian(Variance::predicted)),
-                                                 std::make_shared<ResnetVae>(network, ResnetOptions{}, gaussian(Variance::predicted))};
+  const auto predicted = [] { return likelihood(gaussian(Variance::predicted)); };
+  const std::shared_ptr<model::LatentModel> models[] = {std::make_shared<model::VanillaVae>(network, predicted()), std::make_shared<model::MlpVae>(network, predicted()),
+                                                        std::make_shared<model::ResnetVae>(network, model::ResnetOptions{}, predicted())};
   for (const auto& model : models) {
     set(model->named_parameters()["log_variance_layer.bias"], -100);
     const Decoded decoded = model->decode(at::randn({3, 2}));
@@ -174,14 +181,20 @@ TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
   }
 }
 
+// From what a sample without any error costs.
+double log_sigma_in(const Likelihood& gaussian) {
+  const at::Tensor x = image({0.1, 0.2, 0.3, 0.4});
+  return number_in(gaussian.negative_log({x, {}}, x)) / 4 - 0.5 * std::log(2 * std::numbers::pi);
+}
+
 TEST(OptimalSigma, MinimisesTheLossOverSigmaButForItsSoftFloor) {
   const auto optimal = likelihood(gaussian(Variance::optimal));
-  const at::Tensor x = random({5, 1, 4, 4}, 1), output = x + 0.4 * random({5, 1, 4, 4}, 2);
-  const double mse = value((x - output).square().mean()), log_sigma = 0.5 * std::log(mse), shift = std::log1p(std::exp(-6 - log_sigma));
-  const double ours = value(optimal->negative_log({output, {}}, x).mean());
+  const at::Tensor x = normal({5, 1, 4, 4}, 1), output = x + 0.4 * normal({5, 1, 4, 4}, 2);
+  const double mse = number_in((x - output).square().mean()), log_sigma = 0.5 * std::log(mse), shift = std::log1p(std::exp(-6 - log_sigma));
+  const double ours = number_in(optimal->negative_log({output, {}}, x).mean());
   double best = std::numeric_limits<double>::infinity();
   for (int i = -100; i <= 100; ++i)
-    best = std::min(best, value(likelihood(gaussian(Variance::fixed, std::exp(log_sigma + i / 200.0)))->negative_log({output, {}}, x).mean()));
+    best = std::min(best, number_in(likelihood(gaussian(Variance::fixed, std::exp(log_sigma + i / 200.0)))->negative_log({output, {}}, x).mean()));
   EXPECT_NEAR(best, 16 * (0.5 + log_sigma + 0.5 * std::log(2 * std::numbers::pi)), 1e-12);
   EXPECT_GE(ours, best);
   EXPECT_NEAR(ours, best + 16 * (0.5 * std::expm1(-2 * shift) + shift), 1e-10);
@@ -197,28 +210,28 @@ TEST(OptimalSigma, HasASoftFloorAndFiniteGradientsThere) {
       nats.sum().backward();
       EXPECT_TRUE(at::isfinite(nats).all().item<bool>()) << offset;
       EXPECT_TRUE(at::isfinite(output.grad()).all().item<bool>()) << offset << " " << type;
-      EXPECT_GE(value(nats[0]), 4 * (-6 + 0.5 * std::log(2 * std::numbers::pi)) - 1e-4) << offset;
+      EXPECT_GE(number_in(nats[0]), 4 * (-6 + 0.5 * std::log(2 * std::numbers::pi)) - 1e-4) << offset;
     }
   const auto optimal = likelihood(gaussian(Variance::optimal));
   optimal->eval();
-  optimal->running_mse.fill_(0);
-  EXPECT_NEAR(value(optimal->log_sigma()), -6, 1e-9);
-  optimal->running_mse.fill_(std::exp(-12.0));
-  EXPECT_NEAR(value(optimal->log_sigma()), -6 + std::log(2.0), 1e-12);
-  optimal->running_mse.fill_(1);
-  EXPECT_NEAR(value(optimal->log_sigma()), std::log1p(std::exp(-6.0)), 1e-12);
+  kept(*optimal, "running_mse").fill_(0);
+  EXPECT_NEAR(log_sigma_in(*optimal), -6, 1e-9);
+  kept(*optimal, "running_mse").fill_(std::exp(-12.0));
+  EXPECT_NEAR(log_sigma_in(*optimal), -6 + std::log(2.0), 1e-12);
+  kept(*optimal, "running_mse").fill_(1);
+  EXPECT_NEAR(log_sigma_in(*optimal), std::log1p(std::exp(-6.0)), 1e-12);
 }
 
 TEST(OptimalSigma, IsTheBatchsInTrainingAndTheRunningOneInEvaluation) {
   const auto optimal = likelihood(gaussian(Variance::optimal));
-  const at::Tensor x = random({5, 1, 4, 4}, 1), near = x + 0.1, far = x + 1;
-  optimal->running_mse.fill_(0.25);
-  EXPECT_LT(value(optimal->negative_log({near, {}}, x).mean()), value(optimal->negative_log({far, {}}, x).mean()));
+  const at::Tensor x = normal({5, 1, 4, 4}, 1), near = x + 0.1, far = x + 1;
+  kept(*optimal, "running_mse").fill_(0.25);
+  EXPECT_LT(number_in(optimal->negative_log({near, {}}, x).mean()), number_in(optimal->negative_log({far, {}}, x).mean()));
   optimal->eval();
-  const double sigma = std::exp(value(optimal->log_sigma()));
+  const double sigma = std::exp(log_sigma_in(*optimal));
   EXPECT_NEAR(sigma, 0.5, 0.005);
-  EXPECT_NEAR(value(optimal->negative_log({near, {}}, x)[0]), gaussian_nats(16 * 0.01, 16, sigma), 1e-12);
-  EXPECT_NEAR(value(optimal->negative_log({far, {}}, x)[3]), gaussian_nats(16, 16, sigma), 1e-12);
+  EXPECT_NEAR(number_in(optimal->negative_log({near, {}}, x)[0]), gaussian_nats(16 * 0.01, 16, sigma), 1e-12);
+  EXPECT_NEAR(number_in(optimal->negative_log({far, {}}, x)[3]), gaussian_nats(16, 16, sigma), 1e-12);
 }
 
 TEST(RunningError, IsTheMeanOfTheFirstHundredStepsThenDecays) {
@@ -231,51 +244,51 @@ TEST(RunningError, IsTheMeanOfTheFirstHundredStepsThenDecays) {
     expected = step < 100 ? sum / (step + 1) : 0.99 * expected + 0.01 * error;
     optimal->blend_into_running(at::scalar_tensor(error, at::kDouble), keep);
     if (step % 10 == 0) optimal->blend_into_running(at::scalar_tensor(std::nan(""), at::kDouble), skip);
-    ASSERT_NEAR(value(optimal->running_mse), expected, 1e-13) << "step " << step;
-    ASSERT_EQ(optimal->num_batches_tracked.item<std::int64_t>(), step + 1);
+    ASSERT_NEAR(number_in(kept(*optimal, "running_mse")), expected, 1e-13) << "step " << step;
+    ASSERT_EQ(kept(*optimal, "num_batches_tracked").item<std::int64_t>(), step + 1);
   }
 }
 
 TEST(NegativeLogOfPairs, IsThatOfEveryPair) {
-  const at::Tensor x = at::sigmoid(random({4, 2, 3, 3}, 1)), output = 0.3 * random({5, 2, 3, 3}, 2) + 0.5, log_variance = random({5, 2, 3, 3}, 3);
+  const at::Tensor x = at::sigmoid(normal({4, 2, 3, 3}, 1)), output = 0.3 * normal({5, 2, 3, 3}, 2) + 0.5, log_variance = normal({5, 2, 3, 3}, 3);
   const at::Tensor levels = (x * 255).round() / 255, bits = x.round();
-  const LikelihoodOptions kinds[] = {gaussian(Variance::fixed, 0.3), gaussian(Variance::learned), gaussian(Variance::predicted), of_kind(LikelihoodKind::bernoulli, 2),
-                                     of_kind(LikelihoodKind::discretized_logistic, 2)};
-  for (const LikelihoodOptions& options : kinds) {
-    const auto each = likelihood(options);
-    const bool predicted = each->is(Variance::predicted);
-    const at::Tensor images = options.kind == LikelihoodKind::bernoulli ? bits : options.kind == LikelihoodKind::gaussian ? x : levels;
+  const Wanted kinds[] = {gaussian(Variance::fixed, 0.3), gaussian(Variance::learned), gaussian(Variance::predicted), named("bernoulli", 2),
+                                     named("discretized_logistic", 2)};
+  for (const Wanted& wanted : kinds) {
+    const auto each = likelihood(wanted);
+    const bool predicted = each->traits().predicts_variance;
+    const at::Tensor images = each->traits().support == base::Support::zero_or_one ? bits : each->traits().support == base::Support::reals ? x : levels;
     const at::Tensor pairs = each->negative_log_of_pairs({output, predicted ? log_variance : at::Tensor()}, images);
     ASSERT_EQ(pairs.sizes(), (std::vector<std::int64_t>{4, 5}));
     for (std::int64_t b = 0; b < 4; ++b)
       for (std::int64_t k = 0; k < 5; ++k) {
         const Decoded one{output.narrow(0, k, 1), predicted ? log_variance.narrow(0, k, 1) : at::Tensor()};
-        EXPECT_NEAR(value(pairs[b][k]), value(each->negative_log(one, images.narrow(0, b, 1))), 1e-10) << b << ", " << k;
+        EXPECT_NEAR(number_in(pairs[b][k]), number_in(each->negative_log(one, images.narrow(0, b, 1))), 1e-10) << b << ", " << k;
       }
   }
   EXPECT_THROW(likelihood(gaussian(Variance::optimal))->negative_log_of_pairs({output, {}}, x), std::logic_error);
 }
 
 TEST(Likelihood, KeepsInTheCheckpointWhatItLearns) {
-  NetworkOptions network;
+  model::NetworkOptions network;
   network.channels = 1;
   network.height = network.width = 4;
   network.hidden_dims = {3};
-  const auto kept = [&](const LikelihoodOptions& options) {
+  const auto names_in = [&](const Wanted& wanted) {
     std::vector<std::string> names;
-    const MlpVae model(network, options);
+    const model::MlpVae model(network, likelihood(wanted));
     for (const auto& entry : model.named_parameters())
       if (entry.key().starts_with("likelihood.")) names.push_back(entry.key());
     for (const auto& entry : model.named_buffers()) names.push_back(entry.key());
     return names;
   };
   using Names = std::vector<std::string>;
-  EXPECT_EQ(kept(gaussian(Variance::fixed)), Names{});
-  EXPECT_EQ(kept(of_kind(LikelihoodKind::bernoulli)), Names{});
-  EXPECT_EQ(kept(gaussian(Variance::learned)), Names{"likelihood.log_sigma"});
-  EXPECT_EQ(kept(of_kind(LikelihoodKind::discretized_logistic)), Names{"likelihood.log_scale"});
-  EXPECT_EQ(kept(gaussian(Variance::optimal)), (Names{"likelihood.running_mse", "likelihood.num_batches_tracked"}));
+  EXPECT_EQ(names_in(gaussian(Variance::fixed)), Names{});
+  EXPECT_EQ(names_in(named("bernoulli")), Names{});
+  EXPECT_EQ(names_in(gaussian(Variance::learned)), Names{"likelihood.log_sigma"});
+  EXPECT_EQ(names_in(named("discretized_logistic")), Names{"likelihood.log_scale"});
+  EXPECT_EQ(names_in(gaussian(Variance::optimal)), (Names{"likelihood.running_mse", "likelihood.num_batches_tracked"}));
 }
 
 }  // namespace
-}  // namespace vae_dist::model
+}  // namespace vae_dist::objective

@@ -1,0 +1,26 @@
+// What a training loop works with.
+#pragma once
+
+#include "comm/watchdog.hpp"
+#include "config/config.hpp"
+#include "run/recorder.hpp"
+#include "step/step_runner.hpp"
+
+namespace vae_dist::train {
+
+/// All of it outlives the loop.
+struct LoopParts {
+  const config::Config& config;
+  const data::SampleDataset& train;
+  const data::SampleDataset* validation;  ///< may be null
+  const step::ReplicaPlan& plan;
+  const step::ResolvedObjective& objective;
+  const step::LearningRatePlan& learning_rate;
+  c10::Device device;
+  step::Learner& learner;
+  run::Recorder& recorder;
+  comm::Watchdog& watchdog;
+  step::RankGroups ranks;
+};
+
+}  // namespace vae_dist::train
