@@ -14,7 +14,7 @@ struct Equation {
 const std::map<LessonPart, std::vector<Equation>>& equations() {
   static const std::map<LessonPart, std::vector<Equation>> all = {
       {LessonPart::autoencoder,
-       {{"z = g(x), \\quad \\hat{x} = f(z)", "code and reconstruction", "Autoencoder::encode_images, decode_latents", "src/model/autoencoder.hpp"},
+       {{"z = g(x), \\quad \\hat{x} = f(z)", "code and reconstruction", "Autoencoder::encode_sample, decode_latents", "src/model/autoencoder.hpp"},
         {"L = \\frac{1}{B D} \\sum_{i=1}^{B} \\| x_i - \\hat{x}_i \\|^2", "squared error a pixel, mean over the batch", "Objective::reduced", "src/objective/objective.cpp"}}},
       {LessonPart::decoder_only,
        {{"p(z) = \\mathcal{N}(0, I), \\quad p(x|z) = \\mathcal{N}(\\mu_\\theta(z), \\sigma^2 I)", "prior and likelihood", "Likelihood::negative_log", "src/model/likelihood.cpp"},

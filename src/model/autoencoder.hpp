@@ -19,8 +19,8 @@ class Autoencoder : public LatentModel {
   base::LatentKind latent_kind() const override { return base::LatentKind::point; }
 
  protected:
-  Posterior encode_images(const at::Tensor& x) override { return {fc_z_->forward(encoder_.forward(x)), {}}; }
-  Decoded decode_latents(const at::Tensor& z) override { return decoder_.forward(z); }
+  Posterior encode_sample(const Sample& sample) override { return {fc_z_->forward(encoder_.forward(sample.x)), {}}; }
+  Decoded decode_latents(const at::Tensor& z, const Sample&) override { return decoder_.forward(z); }
 
  private:
   ConvolutionalEncoder encoder_;

@@ -16,8 +16,8 @@ class DecoderOnly : public LatentModel {
   base::LatentKind latent_kind() const override { return base::LatentKind::none; }
 
  protected:
-  Posterior encode_images(const at::Tensor&) override { throw std::logic_error("a decoder_only model has no encoder"); }
-  Decoded decode_latents(const at::Tensor& z) override { return decoder_.forward(z); }
+  Posterior encode_sample(const Sample&) override { throw std::logic_error("a decoder_only model has no encoder"); }
+  Decoded decode_latents(const at::Tensor& z, const Sample&) override { return decoder_.forward(z); }
 
  private:
   ConvolutionalDecoder decoder_;

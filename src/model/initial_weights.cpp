@@ -30,11 +30,18 @@ class Initialiser {
   bool knows(torch::nn::Module& module) {
     if (draws_as<torch::nn::Conv2d>(module) || draws_as<torch::nn::ConvTranspose2d>(module) || draws_as<torch::nn::Linear>(module) || draws_as<torch::nn::Conv1d>(module) ||
         draws_as<torch::nn::ConvTranspose1d>(module) || draws_as<torch::nn::Conv3d>(module) || draws_as<torch::nn::ConvTranspose3d>(module))
-      return true;
-    return module.parameters(/*recurse=*/false).empty() || dynamic_cast<BeginsAsConstructed*>(&module) || module.as<torch::nn::GroupNorm>() || module.as<torch::nn::LayerNorm>();
+      return has_these_alone(module);
+    return module.parameters(/*recurse=*/false).empty() || dynamic_cast<BeginsAsConstructed*>(&module) || ((module.as<torch::nn::GroupNorm>() || module.as<torch::nn::LayerNorm>()) && has_these_alone(module));
   }
 
  private:
+  // What a class that is derived from a layer has beside its weight and bias nobody knows of.
+  static bool has_these_alone(const torch::nn::Module& module) {
+    for (const auto& parameter : module.named_parameters(/*recurse=*/false))
+      if (parameter.key() != "weight" && parameter.key() != "bias") return false;
+    return true;
+  }
+
   template <typename Layer>
   bool draws_as(torch::nn::Module& module) {
     auto* const layer = module.as<Layer>();

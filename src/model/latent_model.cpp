@@ -14,21 +14,21 @@ at::Tensor in_type_of(const at::Tensor& input, const at::Tensor& result) { retur
 
 }  // namespace
 
-Posterior LatentModel::encode(const at::Tensor& x) {
-  const Autocast autocast(x.device().type(), uses_bfloat16_);
-  Posterior posterior = encode_images(x);
-  return {in_type_of(x, posterior.mu), in_type_of(x, posterior.log_var)};
+Posterior LatentModel::encode(const Sample& sample) {
+  const Autocast autocast(sample.x.device().type(), uses_bfloat16_);
+  Posterior posterior = encode_sample(sample);
+  return {in_type_of(sample.x, posterior.mu), in_type_of(sample.x, posterior.log_var)};
 }
 
-Decoded LatentModel::decode(const at::Tensor& z) {
+Decoded LatentModel::decode(const at::Tensor& z, const Sample& given) {
   const Autocast autocast(z.device().type(), uses_bfloat16_);
-  Decoded decoded = decode_latents(z);
+  Decoded decoded = decode_latents(z, given);
   return {in_type_of(z, decoded.output), in_type_of(z, decoded.log_variance)};
 }
 
-VaeOutput LatentModel::forward(const at::Tensor& x, const at::Tensor& noise) {
-  const Posterior posterior = encode(x);
-  return {likelihood().mean_image(decode(reparameterize(posterior, noise))), x, posterior.mu, posterior.log_var};
+VaeOutput LatentModel::forward(const Sample& sample) {
+  const Posterior posterior = encode(sample);
+  return {likelihood().mean_image(decode(reparameterize(posterior, sample.noise), sample)), sample.x, posterior.mu, posterior.log_var};
 }
 
 std::vector<BatchNorm2d> LatentModel::batch_norms() const {

@@ -15,6 +15,7 @@
 #include "base/registered_kinds.hpp"
 #include "model/batch_norm.hpp"
 #include "model/likelihood.hpp"
+#include "model/sample.hpp"
 
 namespace vae_dist::model {
 
@@ -38,18 +39,18 @@ class LatentModel : public torch::nn::Module {
   virtual base::LatentKind latent_kind() const { return base::LatentKind::posterior; }
   std::int64_t latent_values() const { return latent_values_; }
 
-  /// x: [B, C, H, W]. log_var is clamped to [-30, 20], so that exp neither overflows nor vanishes in fp32. Throws std::logic_error where there
+  /// log_var is clamped to [-30, 20], so that exp neither overflows nor vanishes in fp32. Throws std::logic_error where there
   /// is no encoder.
-  Posterior encode(const at::Tensor& x);
+  Posterior encode(const Sample& sample);
 
-  /// z: [B, latent_values].
-  Decoded decode(const at::Tensor& z);
+  /// z: [B, latent_values]. `given`: what else the decoder may look at, sample by sample; not x.
+  Decoded decode(const at::Tensor& z, const Sample& given = {});
 
   /// Convolutions and matrix products of encoder and decoder in bfloat16 from now on (autocast.hpp). What they give, and so likelihood and KL, is fp32.
   void use_bfloat16(bool wanted) { uses_bfloat16_ = wanted; }
 
-  /// noise: [B, latent_values], standard normal, made by the caller: the model draws no random numbers. A point needs none.
-  VaeOutput forward(const at::Tensor& x, const at::Tensor& noise);
+  /// The noise, [B, latent_values], is made by the caller: the model draws no random numbers. A point needs none.
+  VaeOutput forward(const Sample& sample);
 
   Likelihood& likelihood() { return *likelihood_; }
   const Likelihood& likelihood() const { return *likelihood_; }
@@ -68,8 +69,8 @@ class LatentModel : public torch::nn::Module {
   /// called once, after the network's own modules are registered.
   void finish(std::int64_t latent_values, std::shared_ptr<Likelihood> likelihood);
 
-  virtual Posterior encode_images(const at::Tensor& x) = 0;
-  virtual Decoded decode_latents(const at::Tensor& z) = 0;
+  virtual Posterior encode_sample(const Sample& sample) = 0;
+  virtual Decoded decode_latents(const at::Tensor& z, const Sample& given) = 0;
 
  private:
   std::int64_t latent_values_ = 0;

@@ -8,11 +8,12 @@ Decoded Decoded::narrow(std::int64_t first, std::int64_t count) const {
   return {output.narrow(0, first, count), log_variance.defined() ? log_variance.narrow(0, first, count) : at::Tensor()};
 }
 
-at::Tensor Likelihood::negative_log_of_pairs(const Decoded& decoded, const at::Tensor& x) const {
+at::Tensor Likelihood::negative_log_of_pairs(const Decoded& decoded, const Sample& sample) const {
+  const at::Tensor& x = sample.x;
   std::vector<at::Tensor> columns;
   for (std::int64_t k = 0; k < decoded.output.size(0); ++k) {
     const Decoded one = decoded.narrow(k, 1);
-    columns.push_back(negative_log({one.output.expand_as(x), one.log_variance.defined() ? one.log_variance.expand_as(x) : at::Tensor()}, x));
+    columns.push_back(negative_log({one.output.expand_as(x), one.log_variance.defined() ? one.log_variance.expand_as(x) : at::Tensor()}, sample));
   }
   return at::stack(columns, 1);
 }

@@ -12,6 +12,7 @@
 
 #include "base/registered_kinds.hpp"
 #include "model/initial_weights.hpp"
+#include "model/sample.hpp"
 
 namespace vae_dist::model {
 
@@ -35,12 +36,12 @@ class Likelihood : public torch::nn::Module, public BeginsAsConstructed {
   /// Whether it has a parameter or a running value, so that a checkpoint must hold it.
   bool keeps_something() const { return !parameters().empty() || !buffers().empty(); }
 
-  /// -log p(x|z) in nats with all constants, summed over a sample's values: [B]. x: [B, C, H, W]. One that follows the error takes the batch's own in training mode, so the batch must be
+  /// -log p(x|z) in nats with all constants, summed over a sample's values: [B]. One that follows the error takes the batch's own in training mode, so the batch must be
   /// one replica's.
-  virtual at::Tensor negative_log(const Decoded& decoded, const at::Tensor& x) const = 0;
+  virtual at::Tensor negative_log(const Decoded& decoded, const Sample& sample) const = 0;
 
-  /// -log p(x_b|z_k) of every sample under every decoded latent: [B, K]. x: [B, C, H, W], decoded: K of them. Here one latent after the other; a likelihood that has a cheaper way has its own.
-  virtual at::Tensor negative_log_of_pairs(const Decoded& decoded, const at::Tensor& x) const;
+  /// -log p(x_b|z_k) of every sample under every decoded latent: [B, K], decoded: K of them. Here one latent after the other; a likelihood that has a cheaper way has its own.
+  virtual at::Tensor negative_log_of_pairs(const Decoded& decoded, const Sample& sample) const;
 
   /// E[x|z]: [B, C, H, W], in the range of x.
   virtual at::Tensor mean_image(const Decoded& decoded) const { return decoded.output; }

@@ -37,12 +37,12 @@ MlpVae::MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likeli
   finish(options.latent_dim, std::move(likelihood));
 }
 
-Posterior MlpVae::encode_images(const at::Tensor& x) {
-  const at::Tensor code = encoder_->forward(x.flatten(1));
+Posterior MlpVae::encode_sample(const Sample& sample) {
+  const at::Tensor code = encoder_->forward(sample.x.flatten(1));
   return {fc_mu_->forward(code), clamp_log_var(fc_var_->forward(code))};
 }
 
-Decoded MlpVae::decode_latents(const at::Tensor& z) {
+Decoded MlpVae::decode_latents(const at::Tensor& z, const Sample&) {
   const at::Tensor code = decoder_->forward(z);
   Decoded decoded{final_layer_->forward(code).view(image_shape_), {}};
   if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(code).view(image_shape_).clamp_min(kLeastLogVariance);

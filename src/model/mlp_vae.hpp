@@ -15,8 +15,8 @@ class MlpVae : public LatentModel {
   MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood);
 
  protected:
-  Posterior encode_images(const at::Tensor& x) override;
-  Decoded decode_latents(const at::Tensor& z) override;
+  Posterior encode_sample(const Sample& sample) override;
+  Decoded decode_latents(const at::Tensor& z, const Sample&) override;
 
  private:
   std::vector<std::int64_t> image_shape_;  // [-1, C, H, W]

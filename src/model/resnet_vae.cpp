@@ -78,15 +78,15 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
   finish(resnet.spatial_latent ? options.latent_dim * positions : options.latent_dim, std::move(likelihood));
 }
 
-Posterior ResnetVae::encode_images(const at::Tensor& x) {
-  const at::Tensor code = encoder_->forward(x);
+Posterior ResnetVae::encode_sample(const Sample& sample) {
+  const at::Tensor code = encoder_->forward(sample.x);
   // flatten() of a channels_last map copies it into the order of its names: C, H, W.
   if (!latent_shape_.empty()) return {conv_mu_->forward(code).flatten(1), clamp_log_var(conv_var_->forward(code).flatten(1))};
   const at::Tensor row = code.flatten(1);
   return {fc_mu_->forward(row), clamp_log_var(fc_var_->forward(row))};
 }
 
-Decoded ResnetVae::decode_latents(const at::Tensor& z) {
+Decoded ResnetVae::decode_latents(const at::Tensor& z, const Sample&) {
   const at::Tensor code = latent_shape_.empty() ? decoder_input_->forward(z).view(code_shape_) : latent_input_->forward(z.view(latent_shape_));
   const at::Tensor features = decoder_->forward(code);
   Decoded decoded{output_activation_->forward(output_layer_->forward(features)), {}};

@@ -26,8 +26,8 @@ class ResnetVae : public LatentModel {
 
  protected:
   /// A spatial latent's [B, latent_dim, h, w] as rows.
-  Posterior encode_images(const at::Tensor& x) override;
-  Decoded decode_latents(const at::Tensor& z) override;
+  Posterior encode_sample(const Sample& sample) override;
+  Decoded decode_latents(const at::Tensor& z, const Sample&) override;
 
  private:
   std::vector<std::int64_t> code_shape_, latent_shape_;  // [-1, C, h, w]; latent_shape_ empty: flat

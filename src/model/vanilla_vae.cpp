@@ -12,8 +12,8 @@ VanillaVae::VanillaVae(const NetworkOptions& options, std::shared_ptr<Likelihood
   finish(options.latent_dim, std::move(likelihood));
 }
 
-Posterior VanillaVae::encode_images(const at::Tensor& x) {
-  const at::Tensor code = encoder_.forward(x);
+Posterior VanillaVae::encode_sample(const Sample& sample) {
+  const at::Tensor code = encoder_.forward(sample.x);
   return {fc_mu_->forward(code), clamp_log_var(fc_var_->forward(code))};
 }
 

@@ -11,8 +11,8 @@ class VanillaVae : public LatentModel {
   VanillaVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood);
 
  protected:
-  Posterior encode_images(const at::Tensor& x) override;
-  Decoded decode_latents(const at::Tensor& z) override { return decoder_.forward(z); }
+  Posterior encode_sample(const Sample& sample) override;
+  Decoded decode_latents(const at::Tensor& z, const Sample&) override { return decoder_.forward(z); }
 
  private:
   // In this order: registration order is the order of the arena and of the names.

@@ -12,13 +12,13 @@ class Bernoulli : public model::Likelihood {
  public:
   Bernoulli() : Likelihood(kOfBits) {}
 
-  at::Tensor negative_log(const model::Decoded& decoded, const at::Tensor& x) const override {
-    return at::binary_cross_entropy_with_logits(decoded.output, x, {}, {}, at::Reduction::None).flatten(1).sum(1);
+  at::Tensor negative_log(const model::Decoded& decoded, const model::Sample& sample) const override {
+    return at::binary_cross_entropy_with_logits(decoded.output, sample.x, {}, {}, at::Reduction::None).flatten(1).sum(1);
   }
 
-  at::Tensor negative_log_of_pairs(const model::Decoded& decoded, const at::Tensor& x) const override {
+  at::Tensor negative_log_of_pairs(const model::Decoded& decoded, const model::Sample& sample) const override {
     const at::Tensor logits = decoded.output.flatten(1);
-    return at::softplus(logits).sum(1).unsqueeze(0) - x.flatten(1).matmul(logits.t());
+    return at::softplus(logits).sum(1).unsqueeze(0) - sample.x.flatten(1).matmul(logits.t());
   }
 
   at::Tensor mean_image(const model::Decoded& decoded) const override { return at::sigmoid(decoded.output); }

@@ -20,8 +20,8 @@ class DiscretizedLogistic : public model::Likelihood {
         high_(wanted.high),
         log_scale_(register_parameter("log_scale", at::full({wanted.channels}, std::log(0.1 * (wanted.high - wanted.low))))) {}
 
-  at::Tensor negative_log(const model::Decoded& decoded, const at::Tensor& x) const override {
-    const at::Tensor& mean = decoded.output;
+  at::Tensor negative_log(const model::Decoded& decoded, const model::Sample& sample) const override {
+    const at::Tensor &x = sample.x, &mean = decoded.output;
     const double half_bin = 0.5 * (high_ - low_) / 255;
     const at::Tensor inverse_scale = (-log_scale_).exp().view({1, -1, 1, 1});
     const at::Tensor upper = (x + half_bin - mean) * inverse_scale, lower = (x - half_bin - mean) * inverse_scale;

@@ -46,7 +46,8 @@ class Gaussian : public model::Likelihood {
     num_batches_tracked_ = register_buffer("num_batches_tracked", at::zeros({}, at::kLong));
   }
 
-  at::Tensor negative_log(const model::Decoded& decoded, const at::Tensor& x) const override {
+  at::Tensor negative_log(const model::Decoded& decoded, const model::Sample& sample) const override {
+    const at::Tensor& x = sample.x;
     const at::Tensor squares = (decoded.output - x).square();
     if (own_.variance == Variance::predicted) {
       const at::Tensor log_variance = decoded.log_variance;
@@ -58,9 +59,10 @@ class Gaussian : public model::Likelihood {
   }
 
   // With one sigma for all values one matrix product.
-  at::Tensor negative_log_of_pairs(const model::Decoded& decoded, const at::Tensor& x) const override {
+  at::Tensor negative_log_of_pairs(const model::Decoded& decoded, const model::Sample& sample) const override {
+    const at::Tensor& x = sample.x;
     if (own_.variance == Variance::optimal) throw std::logic_error("pairs of images and latents have no common error: variance `optimal` has no meaning for them");
-    if (own_.variance == Variance::predicted) return Likelihood::negative_log_of_pairs(decoded, x);
+    if (own_.variance == Variance::predicted) return Likelihood::negative_log_of_pairs(decoded, sample);
     // |x - m|^2 about the images' mean: smaller numbers cancel with less loss.
     const at::Tensor images = x.flatten(1), centre = images.mean(0, /*keepdim=*/true), a = images - centre, b = decoded.output.flatten(1) - centre;
     const at::Tensor error = (a.square().sum(1, true) + b.square().sum(1).unsqueeze(0) - 2 * a.matmul(b.t())).clamp_min(0);

@@ -76,11 +76,11 @@ std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
   return latent_values_ * ((options_.prior_samples + replica_samples - 1) / replica_samples);
 }
 
-at::Tensor Objective::reduced(const model::LatentModel& model, const model::Decoded& decoded, const at::Tensor& x) const {
+at::Tensor Objective::reduced(const model::LatentModel& model, const model::Decoded& decoded, const model::Sample& sample) const {
   const model::Likelihood& likelihood = model.likelihood();
-  if (is_squared_error(options_, likelihood.traits())) return model::Likelihood::squared_error(decoded, x);
-  const at::Tensor nats = likelihood.negative_log(decoded, x).mean();
-  return shown(nats, x[0].numel());
+  if (is_squared_error(options_, likelihood.traits())) return model::Likelihood::squared_error(decoded, sample.x);
+  const at::Tensor nats = likelihood.negative_log(decoded, sample).mean();
+  return shown(nats, sample.x[0].numel());
 }
 
 bool Objective::is_charged_as_a_sum() const { return options_.capacity_gamma == 0 && options_.free_bits == 0; }
@@ -109,30 +109,30 @@ at::Tensor Objective::regularised(at::Tensor loss, const std::vector<at::Tensor>
   return loss;
 }
 
-LossTerms Objective::terms(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
-  if (model.latent_kind() == base::LatentKind::none) return without_encoder(model, x, noise, replicas);
-  if (options_.importance_samples > 1) return importance_weighted(model, x, noise, replicas);
-  return with_posterior(model, x, noise, weights, replicas);
+LossTerms Objective::terms(model::LatentModel& model, const model::Sample& sample, const StepWeights& weights, std::int64_t replicas) const {
+  if (model.latent_kind() == base::LatentKind::none) return without_encoder(model, sample, replicas);
+  if (options_.importance_samples > 1) return importance_weighted(model, sample, replicas);
+  return with_posterior(model, sample, weights, replicas);
 }
 
-LossTerms Objective::with_posterior(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const {
-  const model::Posterior posterior = model.encode(x);
-  const at::Tensor z = model::reparameterize(posterior, noise);
-  const model::Decoded decoded = model.decode(z);
+LossTerms Objective::with_posterior(model::LatentModel& model, const model::Sample& sample, const StepWeights& weights, std::int64_t replicas) const {
+  const model::Posterior posterior = model.encode(sample);
+  const at::Tensor z = model::reparameterize(posterior, sample.noise);
+  const model::Decoded decoded = model.decode(z, sample);
   const std::vector<at::Tensor> regularisers = regulariser_values(posterior, z, replicas);
   LossTerms out;
-  out.reconstruction = mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
-    return reduced(model, decoded.narrow(first, count), x.narrow(0, first, count));
+  out.reconstruction = mean_over_replicas(sample.size(), replicas, [&](std::int64_t first, std::int64_t count) {
+    return reduced(model, decoded.narrow(first, count), sample.narrow(first, count));
   });
-  if (model.likelihood().traits().follows_error) out.others = {model::Likelihood::squared_error(decoded, x).detach()};
+  if (model.likelihood().traits().follows_error) out.others = {model::Likelihood::squared_error(decoded, sample.x).detach()};
   for (const at::Tensor& value : regularisers) out.others.push_back(value.detach());
   if (posterior.is_point()) {
-    out.kld = at::zeros({}, x.options());
+    out.kld = at::zeros({}, sample.x.options());
     out.loss = regularised(out.reconstruction, regularisers);
     return out;
   }
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
-  const at::Tensor all_charged = is_charged_as_a_sum() ? charged({out.kld, {}}, weights) : mean_over_replicas(x.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
+  const at::Tensor all_charged = is_charged_as_a_sum() ? charged({out.kld, {}}, weights) : mean_over_replicas(sample.size(), replicas, [&](std::int64_t first, std::int64_t count) {
     const at::Tensor kl = kl_per_dimension(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count));
     return charged({kl.sum(1).mean(), options_.free_bits > 0 ? kl.mean(0) : at::Tensor()}, weights);
   });
@@ -140,17 +140,20 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const at::Tensor&
   return out;
 }
 
-LossTerms Objective::importance_weighted(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const {
-  const std::int64_t batch = x.size(0), draws = options_.importance_samples, latent = model.latent_values();
-  const model::Posterior posterior = model.encode(x);
-  const at::Tensor eps = noise.view({batch, draws, latent});
+LossTerms Objective::importance_weighted(model::LatentModel& model, const model::Sample& sample, std::int64_t replicas) const {
+  const std::int64_t batch = sample.size(), draws = options_.importance_samples, latent = model.latent_values();
+  const model::Posterior posterior = model.encode(sample);
+  const at::Tensor eps = sample.noise.view({batch, draws, latent});
   const at::Tensor z = model::reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, eps);
-  const model::Decoded decoded = model.decode(z.view({batch * draws, latent}));
-  const at::Tensor repeated = x.repeat_interleave(draws, 0);
+  // Each sample as often as it has draws, which it no longer needs.
+  model::Sample repeated = sample;
+  repeated.noise = at::Tensor();
+  repeated = repeated.each([&](const at::Tensor& field) { return field.repeat_interleave(draws, 0); });
+  const model::Decoded decoded = model.decode(z.view({batch * draws, latent}), repeated);
   std::vector<at::Tensor> parts;
   const std::int64_t samples = batch / replicas * draws;
   for (std::int64_t r = 0; r < replicas; ++r)
-    parts.push_back(model.likelihood().negative_log(decoded.narrow(r * samples, samples), repeated.narrow(0, r * samples, samples)));
+    parts.push_back(model.likelihood().negative_log(decoded.narrow(r * samples, samples), repeated.narrow(r * samples, samples)));
   const at::Tensor negative_log = at::cat(parts).view({batch, draws});
 
   const at::Tensor log_weights = log_importance_weights(posterior, eps, negative_log);
@@ -159,25 +162,25 @@ LossTerms Objective::importance_weighted(model::LatentModel& model, const at::Te
   out.reconstruction = negative_log.mean();
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
   out.others = {effective_sample_size(log_weights.detach()).mean()};
-  if (model.likelihood().traits().follows_error) out.others.push_back(model::Likelihood::squared_error(decoded, repeated).detach());
+  if (model.likelihood().traits().follows_error) out.others.push_back(model::Likelihood::squared_error(decoded, repeated.x).detach());
   return out;
 }
 
-LossTerms Objective::without_encoder(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const {
-  const std::int64_t samples = x.size(0) / replicas, draws = options_.prior_samples, latent = model.latent_values();
-  const at::Tensor z = noise.view({replicas, -1, latent}).narrow(1, 0, draws).reshape({replicas * draws, latent});
+LossTerms Objective::without_encoder(model::LatentModel& model, const model::Sample& sample, std::int64_t replicas) const {
+  const std::int64_t samples = sample.size() / replicas, draws = options_.prior_samples, latent = model.latent_values();
+  const at::Tensor z = sample.noise.view({replicas, -1, latent}).narrow(1, 0, draws).reshape({replicas * draws, latent});
   const model::Decoded decoded = model.decode(z);
   std::vector<at::Tensor> parts;
   for (std::int64_t r = 0; r < replicas; ++r)
-    parts.push_back(-model.likelihood().negative_log_of_pairs(decoded.narrow(r * draws, draws), x.narrow(0, r * samples, samples)));
+    parts.push_back(-model.likelihood().negative_log_of_pairs(decoded.narrow(r * draws, draws), sample.narrow(r * samples, samples)));
   const at::Tensor log_likelihoods = at::cat(parts);  // [B, K]
 
   LossTerms out;
   const at::Tensor nats = -log_mean_exp(log_likelihoods).mean();
   // Averaged over pixels inside, the weights would be nearly uniform: only the value is divided.
-  out.loss = shown(nats, x[0].numel());
+  out.loss = shown(nats, sample.x[0].numel());
   out.reconstruction = out.loss;
-  out.kld = at::zeros({}, x.options());
+  out.kld = at::zeros({}, sample.x.options());
   const at::Tensor seen = log_likelihoods.detach();
   out.others.push_back(effective_sample_size(seen).mean());
   for (const std::int64_t count : growing_counts(draws)) out.others.push_back(log_mean_exp(seen.narrow(1, 0, count)).mean());

@@ -74,8 +74,8 @@ class Objective {
   std::optional<std::size_t> squared_error_term() const { return squared_error_term_; }
 
   /// The terms of a batch that holds `replicas` replicas of equal size, one after the other: means over them. What looks at a batch as a whole (free bits,
-  /// the distance to the capacity, the optimal sigma, a decoder's draws) looks at each replica. x: [B, C, H, W], noise: [B, noise_per_sample].
-  LossTerms terms(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas = 1) const;
+  /// the distance to the capacity, the optimal sigma, a decoder's draws) looks at each replica.
+  LossTerms terms(model::LatentModel& model, const model::Sample& sample, const StepWeights& weights, std::int64_t replicas = 1) const;
 
   /// What the loss charges for the latent code, before it is weighed: the KL, the KL with free bits, or its distance to the capacity. A scalar.
   at::Tensor charged(const MeanKl& kl, const StepWeights& weights) const;
@@ -98,14 +98,14 @@ class Objective {
 
   /// -log p(x|z) ([B], nats) as the objective shows it: with the seed's Gaussian of fixed sigma under `mean` the squared error per value, else nats per
   /// value under `mean`, and nats under `sum`.
-  at::Tensor reduced(const model::LatentModel& model, const model::Decoded& decoded, const at::Tensor& x) const;
+  at::Tensor reduced(const model::LatentModel& model, const model::Decoded& decoded, const model::Sample& sample) const;
 
  private:
   // Whether what is charged for a batch of several replicas is what is charged for each, on average.
   bool is_charged_as_a_sum() const;
-  LossTerms with_posterior(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, const StepWeights& weights, std::int64_t replicas) const;
-  LossTerms importance_weighted(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;
-  LossTerms without_encoder(model::LatentModel& model, const at::Tensor& x, const at::Tensor& noise, std::int64_t replicas) const;
+  LossTerms with_posterior(model::LatentModel& model, const model::Sample& sample, const StepWeights& weights, std::int64_t replicas) const;
+  LossTerms importance_weighted(model::LatentModel& model, const model::Sample& sample, std::int64_t replicas) const;
+  LossTerms without_encoder(model::LatentModel& model, const model::Sample& sample, std::int64_t replicas) const;
 
   ObjectiveOptions options_;
   base::LatentKind kind_;

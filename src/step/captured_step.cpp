@@ -43,26 +43,27 @@ CapturedStep::~CapturedStep() {
   if (words_) log_.follow(nullptr);
 }
 
-StepOutcome CapturedStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights) {
-  const at::Tensor numbers = numbers_on(images.device(), learning_rate, weights);
-  if (recorder_ && !decided_ && rule_.is_due()) capture_or_say_why_not(images, noise);
-  return is_captured() ? launch(images, noise, numbers) : run_eagerly(images, noise, numbers);
+StepOutcome CapturedStep::run(const model::Sample& batch, double learning_rate, const objective::StepWeights& weights) {
+  const at::Tensor numbers = numbers_on(batch.x.device(), learning_rate, weights);
+  if (recorder_ && !decided_ && rule_.is_due()) capture_or_say_why_not(batch);
+  return is_captured() ? launch(batch, numbers) : run_eagerly(batch, numbers);
 }
 
-StepOutcome CapturedStep::run_eagerly(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& numbers) {
-  StepOutcome outcome = step_.run(images, noise, rate_in(numbers), weights_in(numbers));
+StepOutcome CapturedStep::run_eagerly(const model::Sample& batch, const at::Tensor& numbers) {
+  StepOutcome outcome = step_.run(batch, rate_in(numbers), weights_in(numbers));
   rule_.saw(step_.sequence());
   return outcome;
 }
 
-StepOutcome CapturedStep::launch(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& numbers) {
+StepOutcome CapturedStep::launch(const model::Sample& batch, const at::Tensor& numbers) {
   step_.begin();
   numbers_.copy_(numbers);
-  const auto image_parts = images.chunk(step_.batches()), noise_parts = noise.chunk(step_.batches());
-  for (std::size_t i = 0; i < image_parts.size(); ++i) {
-    images_.copy_(image_parts[i]);
-    noise_.copy_(noise_parts[i]);
-    if (i + 1 < image_parts.size()) {
+  std::vector<model::Sample> parts = batch.chunk(step_.batches());
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::vector<at::Tensor*> from = parts[i].fields(), into = batch_.fields();
+    for (std::size_t field = 0; field < into.size(); ++field)
+      if (into[field]->defined()) into[field]->copy_(*from[field]);
+    if (i + 1 < parts.size()) {
       replica_->launch();
       step_.batch_done();
     } else {
@@ -74,13 +75,13 @@ StepOutcome CapturedStep::launch(const at::Tensor& images, const at::Tensor& noi
   return {outcome_.values.clone()};
 }
 
-void CapturedStep::capture_or_say_why_not(const at::Tensor& images, const at::Tensor& noise) {
+void CapturedStep::capture_or_say_why_not(const model::Sample& batch) {
   decided_ = true;
   std::string reasons = joined_reasons(comm::all_gather_text(host_, rule_.objection()));
   if (reasons.empty()) {
     std::string error;
     try {
-      record(images, noise);
+      record(batch);
     } catch (const base::CommunicationFailure& failed) {
       throw base::CommunicationFailure(failed.what() + kWhileCapturing, failed.where());
     } catch (const base::Error& failed) {
@@ -100,24 +101,22 @@ void CapturedStep::capture_or_say_why_not(const at::Tensor& images, const at::Te
   }
 }
 
-void CapturedStep::record(const at::Tensor& images, const at::Tensor& noise) {
+void CapturedStep::record(const model::Sample& batch) {
   const std::vector<base::ProgressWords::Collective> sequence = step_.sequence();
-  const auto like_first = [&](const at::Tensor& whole) { return at::empty_like(whole.chunk(step_.batches())[0]); };
-  images_ = like_first(images);
-  noise_ = like_first(noise);
-  numbers_ = at::empty({3}, images.options().dtype(at::kDouble));
+  batch_ = batch.chunk(step_.batches()).front().each([](const at::Tensor& field) { return at::empty_like(field); });
+  numbers_ = at::empty({3}, batch.x.options().dtype(at::kDouble));
 
   step_.begin();
   if (step_.batches() > 1) {
-    replica_ = recorder_->record([this] { step_.run_batch(images_, noise_, weights_in(numbers_)); });
+    replica_ = recorder_->record([this] { step_.run_batch(batch_, weights_in(numbers_)); });
     // On to the last one, in which buckets start; what this adds up is thrown away when a step begins.
     for (std::int64_t i = 1; i < step_.batches(); ++i) step_.batch_done();
   }
-  if (step_.exchanges()) marks_ = std::make_unique<device::ProgressMarks>(static_cast<std::int64_t>(sequence.size()), images.device());
+  if (step_.exchanges()) marks_ = std::make_unique<device::ProgressMarks>(static_cast<std::int64_t>(sequence.size()), batch.x.device());
   step_.leave_marks(marks_.get());
   last_ = recorder_->record([this] {
     if (marks_) marks_->begin();
-    step_.run_batch(images_, noise_, weights_in(numbers_));
+    step_.run_batch(batch_, weights_in(numbers_));
     outcome_ = step_.end(rate_in(numbers_));
   });
   step_.leave_marks(nullptr);
@@ -137,7 +136,8 @@ void CapturedStep::end_capture() {
   if (words_) log_.follow(nullptr);
   words_.reset();
   marks_.reset();
-  images_ = noise_ = numbers_ = at::Tensor();
+  batch_ = model::Sample();
+  numbers_ = at::Tensor();
 }
 
 }  // namespace vae_dist::step

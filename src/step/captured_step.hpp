@@ -37,7 +37,7 @@ class CapturedStep {
 
   /// As TrainingStep::run, with the same shapes in every step. A collective on `host` once, after CaptureRule::kEagerSteps steps, where there is a recorder; what throws in it
   /// but for the communicator's own failures is a reason not to capture.
-  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights);
+  StepOutcome run(const model::Sample& batch, double learning_rate, const objective::StepWeights& weights);
 
   bool is_captured() const { return last_ != nullptr; }
 
@@ -45,10 +45,10 @@ class CapturedStep {
   void end_capture();
 
  private:
-  StepOutcome run_eagerly(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& numbers);
-  StepOutcome launch(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& numbers);
-  void capture_or_say_why_not(const at::Tensor& images, const at::Tensor& noise);
-  void record(const at::Tensor& images, const at::Tensor& noise);
+  StepOutcome run_eagerly(const model::Sample& batch, const at::Tensor& numbers);
+  StepOutcome launch(const model::Sample& batch, const at::Tensor& numbers);
+  void capture_or_say_why_not(const model::Sample& batch);
+  void record(const model::Sample& batch);
 
   TrainingStep& step_;
   device::WorkRecorder* const recorder_;
@@ -58,7 +58,8 @@ class CapturedStep {
   bool decided_ = false;
 
   // What was recorded, and where it reads and writes. Members end in reverse order: recordings before their buffers.
-  at::Tensor images_, noise_, numbers_;  // of one batch; numbers as numbers_on() lays them out
+  model::Sample batch_;  // of one replica
+  at::Tensor numbers_;   // as numbers_on() lays them out
   std::unique_ptr<device::ProgressMarks> marks_;
   std::shared_ptr<base::ProgressWords> words_;
   StepOutcome outcome_;

@@ -51,8 +51,8 @@ class Learner {
 
   std::int64_t parameter_count() const;
 
-  StepOutcome step(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights) {
-    return captured_ ? captured_->run(images, noise, learning_rate, weights) : step_.run(images, noise, learning_rate, weights);
+  StepOutcome step(const model::Sample& batch, double learning_rate, const objective::StepWeights& weights) {
+    return captured_ ? captured_->run(batch, learning_rate, weights) : step_.run(batch, learning_rate, weights);
   }
 
   /// Steps go through CapturedStep from now on, whose recorder this is; with `capture` false they stay eager. What a learner on a GPU does by itself, unless its numbers

@@ -30,22 +30,21 @@ StepRunner::StepRunner(const StepRunnerParts& parts, std::int64_t steps_done)
 Wishes StepRunner::step(const StepHooks& hooks) {
   DoneStep known;
   if (hooks.enter) hooks.enter(StepPhase::waiting_for_data);
-  at::Tensor images, noise;
+  model::Sample batch;
   {
     const StepRange range("data");
     const base::Stopwatch waiting;
-    const data::Batch batch = batches_->next();
+    const data::Batch on_host = batches_->next();
     known.data_wait_seconds = waiting.elapsed().count();
-    known.epoch = batch.epoch;
-    images = image_tensor(batch, format_);
-    noise = noise_tensor(batch, format_);
+    known.epoch = on_host.epoch;
+    batch = {image_tensor(on_host, format_), noise_tensor(on_host, format_)};
   }
 
   if (hooks.enter) hooks.enter(slow_steps_ > 0 ? StepPhase::first_steps : StepPhase::stepping);
   if (slow_steps_ > 0) --slow_steps_;
   known.learning_rate = learning_rate(parts_.learning_rate, steps_done_);
   known.beta = parts_.objective.beta_at(steps_done_);
-  const StepOutcome outcome = learn(images, noise, known.learning_rate);
+  const StepOutcome outcome = learn(batch, known.learning_rate);
   const Wishes agreed = flags_.exchange(hooks.wishes ? hooks.wishes() : Wishes{});
 
   known.step = ++steps_done_;
@@ -62,10 +61,10 @@ Wishes StepRunner::step(const StepHooks& hooks) {
 }
 
 // The step, whose lack of memory becomes an error that says what to do.
-StepOutcome StepRunner::learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate) {
+StepOutcome StepRunner::learn(const model::Sample& batch, double learning_rate) {
   if (!before_steps_) before_steps_ = memory_use(parts_.device);
   try {
-    const StepOutcome outcome = parts_.learner.step(images, noise, learning_rate, parts_.objective.weights_at(steps_done_));
+    const StepOutcome outcome = parts_.learner.step(batch, learning_rate, parts_.objective.weights_at(steps_done_));
     completed_a_step_ = true;
     return outcome;
   } catch (const std::exception& error) {

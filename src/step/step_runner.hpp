@@ -92,7 +92,7 @@ class StepRunner {
     device::DeferredValues values;
   };
 
-  StepOutcome learn(const at::Tensor& images, const at::Tensor& noise, double learning_rate);
+  StepOutcome learn(const model::Sample& batch, double learning_rate);
   DoneStep take_oldest();
 
   StepRunnerParts parts_;

@@ -23,20 +23,19 @@ at::Tensor gradient_norm(const std::vector<TrainedPart*>& parts) {
 
 }  // namespace
 
-StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights) {
-  return run_all(images, noise, learning_rate, weights);
+StepOutcome TrainingStep::run(const model::Sample& batch, double learning_rate, const objective::StepWeights& weights) {
+  return run_all(batch, learning_rate, weights);
 }
 
-StepOutcome TrainingStep::run(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& learning_rate, const objective::StepWeights& weights) {
-  return run_all(images, noise, learning_rate, weights);
+StepOutcome TrainingStep::run(const model::Sample& batch, const at::Tensor& learning_rate, const objective::StepWeights& weights) {
+  return run_all(batch, learning_rate, weights);
 }
 
 template <typename Rate>
-StepOutcome TrainingStep::run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const objective::StepWeights& weights) {
+StepOutcome TrainingStep::run_all(const model::Sample& batch, const Rate& learning_rate, const objective::StepWeights& weights) {
   begin();
-  const auto image_parts = images.chunk(options_.batches), noise_parts = noise.chunk(options_.batches);
-  for (std::size_t i = 0; i < image_parts.size(); ++i) {
-    run_batch(image_parts[i], noise_parts[i], weights);
+  for (const model::Sample& part : batch.chunk(options_.batches)) {
+    run_batch(part, weights);
     batch_done();
   }
   return end(learning_rate);
@@ -47,11 +46,11 @@ void TrainingStep::begin() {
   parts_.statistics.begin_step();
 }
 
-void TrainingStep::run_batch(const at::Tensor& images, const at::Tensor& noise, const objective::StepWeights& weights) {
+void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWeights& weights) {
   const double share = 1.0 / static_cast<double>(options_.global_batches);
   const objective::LossTerms terms = [&] {
     const StepRange range("forward");
-    return parts_.objective.terms(parts_.model, images, noise, weights, options_.batch_replicas);
+    return parts_.objective.terms(parts_.model, batch, weights, options_.batch_replicas);
   }();
   parts_.statistics.add(terms, share);
   for (TrainedPart* part : parts_.trained) part->reducer().batch_forwarded();

@@ -49,13 +49,12 @@ class TrainingStep {
  public:
   TrainingStep(const StepParts& parts, const StepOptions& options) : parts_(parts), options_(options) {}
 
-  /// images: [B, C, H, W] in the model's range, noise: [B, Objective::noise_per_sample()]; B = this rank's samples, replica after
-  /// replica. A loss or gradient norm that is not finite, or a norm above the limit, skips the step on every rank alike: weights,
+  /// batch: this rank's samples, replica after replica. A loss or gradient norm that is not finite, or a norm above the limit, skips the step on every rank alike: weights,
   /// moments and running statistics stay untouched. Nothing here waits for the device.
-  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, double learning_rate, const objective::StepWeights& weights);
+  StepOutcome run(const model::Sample& batch, double learning_rate, const objective::StepWeights& weights);
 
   /// The same with the learning rate as a scalar on the device ([] double), as the weights may be.
-  StepOutcome run(const at::Tensor& images, const at::Tensor& noise, const at::Tensor& learning_rate, const objective::StepWeights& weights);
+  StepOutcome run(const model::Sample& batch, const at::Tensor& learning_rate, const objective::StepWeights& weights);
 
   // In its parts, for a step of which some are captured: begin(); then for each batch run_batch() and batch_done(); then end().
 
@@ -63,7 +62,7 @@ class TrainingStep {
   void begin();
 
   /// Forward and backward of the next batch. In the last one buckets start.
-  void run_batch(const at::Tensor& images, const at::Tensor& noise, const objective::StepWeights& weights);
+  void run_batch(const model::Sample& batch, const objective::StepWeights& weights);
   void batch_done();
 
   /// Exchange, and what follows from the sums. learning_rate: a double, or a scalar on the device.
@@ -79,7 +78,7 @@ class TrainingStep {
 
  private:
   template <typename Rate>
-  StepOutcome run_all(const at::Tensor& images, const at::Tensor& noise, const Rate& learning_rate, const objective::StepWeights& weights);
+  StepOutcome run_all(const model::Sample& batch, const Rate& learning_rate, const objective::StepWeights& weights);
 
   StepParts parts_;
   StepOptions options_;

@@ -129,7 +129,7 @@ int main(int argc, char** argv) {
       const double cpu = cpu_seconds(RUSAGE_SELF), training = cpu_seconds(RUSAGE_THREAD);
       const base::Stopwatch watch;
       for (int step = 1; step <= kStepsATurn; ++step) {
-        learner.step(images, noise, kLearningRate, {kKldFactor, 0});
+        learner.step({images, noise}, kLearningRate, {kKldFactor, 0});
         if (metrics) metrics->record_step(numbers_of(step, 0.1));
       }
       const double wall = watch.elapsed().count();

@@ -82,7 +82,7 @@ class Trainer {
   void step(const at::Tensor& images, const at::Tensor& noise) {
     const double cpu = cpu_seconds();
     const base::Stopwatch watch;
-    step_.run(images, noise, kLearningRate, {kKldFactor, 0});
+    step_.run({images, noise}, kLearningRate, {kKldFactor, 0});
     step_seconds_.push_back(watch.elapsed().count());
     cpu_seconds_.push_back(cpu_seconds() - cpu);
     wait_seconds_.push_back(part_.reducer().exposed_wait().count());

@@ -50,6 +50,7 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
       "train:\n"
       "  {epochs: 1, steps: 10, global_batch: 96, learning_rate_batch: 32, gradient_clip_norm: 0.5, skip_step_above_norm: 1e22,\n"
       "   max_skipped_steps: 3, precision: fp64, channels_last: false, cuda_graph: false,\n"
+      "   freeze: [encoder, decoder.0],\n"
       "   optimizer: {name: adamw, learning_rate: 0.0001, betas: [0, 0.5], epsilon: 1e-9, weight_decay: 0.01},\n"
       "   schedule: {name: step, warmup_steps: 5, gamma: 0.1, per: step, milestones: [3, 6]}}\n"
       "distributed: {device: cpu, backend: mpi, replicas: 8, batch_norm: sync, reproducible: true, first_bucket_mib: 0.5, bucket_mib: 7, threads_per_rank: 3, timeout_s: 5, slow_timeout_s: 50,\n"

@@ -19,8 +19,8 @@ class Laplace : public model::Likelihood {
  public:
   explicit Laplace(const LaplaceSettings& own) : Likelihood(base::LikelihoodTraits{}), scale_(own.scale) {}
 
-  at::Tensor negative_log(const model::Decoded& decoded, const at::Tensor& x) const override {
-    return ((x - decoded.output).abs() / scale_ + std::log(2 * scale_)).flatten(1).sum(1);
+  at::Tensor negative_log(const model::Decoded& decoded, const model::Sample& sample) const override {
+    return ((sample.x - decoded.output).abs() / scale_ + std::log(2 * scale_)).flatten(1).sum(1);
   }
 
  private:

@@ -27,11 +27,11 @@ class LinearVae : public model::LatentModel {
   }
 
  protected:
-  model::Posterior encode_images(const at::Tensor& x) override {
-    const at::Tensor row = x.flatten(1);
+  model::Posterior encode_sample(const model::Sample& sample) override {
+    const at::Tensor row = sample.x.flatten(1);
     return {fc_mu_->forward(row), model::clamp_log_var(fc_var_->forward(row))};
   }
-  model::Decoded decode_latents(const at::Tensor& z) override { return {output_->forward(decoder_->forward(z)).view(images_), {}}; }
+  model::Decoded decode_latents(const at::Tensor& z, const model::Sample&) override { return {output_->forward(decoder_->forward(z)).view(images_), {}}; }
 
  private:
   static torch::nn::Linear linear(std::int64_t in, std::int64_t out, const model::NetworkRequest& wanted) {

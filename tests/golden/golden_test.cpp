@@ -75,7 +75,7 @@ class GoldenRun {
   checkpoint::TensorFile weights() const { return learner_.weights(); }
   double rate_of(std::int64_t step) const { return step::learning_rate(rates_, step); }
   objective::StepWeights weights_of(std::int64_t step) const { return objective_.weights_at(step); }
-  at::Tensor step(std::int64_t number) { return learner_.step(images_, noise(number), rate_of(number), weights_of(number)).values.to(at::kDouble); }
+  at::Tensor step(std::int64_t number) { return learner_.step({images_, noise(number)}, rate_of(number), weights_of(number)).values.to(at::kDouble); }
 
   /// The other terms of the objective by name.
   std::vector<std::string> other_terms() const {

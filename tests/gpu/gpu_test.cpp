@@ -103,8 +103,8 @@ TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
   step::Learner cpu({config, step::kSmallShape, plan}, *self, log), gpu({config, step::kSmallShape, plan, the_device}, *self, log);
   for (const std::int64_t step : {0, 1}) {
     const at::Tensor images = step::images_of_step(step), noise = step::noise_of_step(step);
-    const at::Tensor expected = cpu.step(images, noise, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
-    const at::Tensor values = gpu.step(images.to(the_device.device), noise.to(the_device.device), step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
+    const at::Tensor expected = cpu.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
+    const at::Tensor values = gpu.step({images.to(the_device.device), noise.to(the_device.device)}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
     EXPECT_TRUE(at::allclose(values.cpu(), expected, 1e-9)) << "step " << step;
   }
   const std::vector<at::Tensor> expected = cpu.state(), state = gpu.state();
@@ -184,7 +184,7 @@ TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
       for (std::int64_t number = 0; number < 10; ++number) {
         const auto step = [&](step::Learner& learner) {
           const at::Tensor images = device::queue_copy(step::images_of_step(number, at::kFloat), the_device.device), noise = device::queue_copy(step::noise_of_step(number, at::kFloat), the_device.device);
-          return learner.step(images, noise, step::kSmallLearningRate / static_cast<double>(number + 1), {step::kSmallKldFactor * static_cast<double>(number), 0}).values;
+          return learner.step({images, noise}, step::kSmallLearningRate / static_cast<double>(number + 1), {step::kSmallKldFactor * static_cast<double>(number), 0}).values;
         };
         EXPECT_TRUE(step(captured).equal(step(eager))) << precision << ", " << replicas << " replicas, step " << number;
         EXPECT_EQ(captured.is_captured(), number >= step::CaptureRule::kEagerSteps);
@@ -207,7 +207,7 @@ TEST(CapturedStepOnAGpu, NeverWaitsForTheDevice) {
     std::optional<NeverWaits> checked;
     if (learner.is_captured()) checked.emplace();
     const at::Tensor images = device::queue_copy(step::images_of_step(number, at::kFloat), the_device.device), noise = device::queue_copy(step::noise_of_step(number, at::kFloat), the_device.device);
-    outcomes.emplace_back(learner.step(images, noise, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values);
+    outcomes.emplace_back(learner.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values);
   }
   EXPECT_TRUE(learner.is_captured());
   for (device::DeferredValues& outcome : outcomes) EXPECT_TRUE(std::isfinite(outcome.get()[0]));

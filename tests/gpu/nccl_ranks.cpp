@@ -205,7 +205,7 @@ TEST(Step, NeverWaitsForTheDevice) {
       std::optional<NeverWaits> checked;
       if (number >= learner.slow_steps()) checked.emplace();
       const auto mine = [&](const at::Tensor& global) { return device::queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
-      losses.push_back(learner.step(mine(step::images_of_step(number, at::kFloat)), mine(step::noise_of_step(number, at::kFloat)), step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values);
+      losses.push_back(learner.step({mine(step::images_of_step(number, at::kFloat)), mine(step::noise_of_step(number, at::kFloat))}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values);
     }
     EXPECT_EQ(learner.is_captured(), cuda_graph);
     for (const at::Tensor& loss : losses) EXPECT_TRUE(loss.isfinite().all().item<bool>());
@@ -230,7 +230,7 @@ TEST(Step, CapturedComputesWhatItDoesEagerly) {
         learner.replicate(*host);
         for (std::int64_t number = 0; number < 10; ++number) {
           const auto mine = [&](const at::Tensor& global) { return device::queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
-          learner.step(mine(step::images_of_step(number, at::kFloat)), mine(step::noise_of_step(number, at::kFloat)), step::kSmallLearningRate, {step::kSmallKldFactor, 0});
+          learner.step({mine(step::images_of_step(number, at::kFloat)), mine(step::noise_of_step(number, at::kFloat))}, step::kSmallLearningRate, {step::kSmallKldFactor, 0});
         }
         EXPECT_EQ(learner.is_captured(), cuda_graph);
         c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());

@@ -30,6 +30,10 @@ struct DeclaredParameter : torch::nn::Module, BeginsAsConstructed {
   DeclaredParameter() { register_parameter("scale", at::full({2}, 3.0)); }
 };
 
+struct LinearWithGain : torch::nn::LinearImpl {
+  LinearWithGain() : LinearImpl(3, 2) { register_parameter("gain", at::rand({2})); }
+};
+
 std::string refused(torch::nn::Module& network) {
   try {
     draw_initial_weights(network, 7);
@@ -44,6 +48,8 @@ TEST(InitialWeights, OfLayersThatNobodyKnowsAreRefusedByName) {
   EXPECT_THAT(refused(*network), AllOf(HasSubstr("\n  classes ("), Not(HasSubstr("\n  first ("))));
   const auto own = std::make_shared<OwnParameter>();
   EXPECT_THAT(refused(*own), HasSubstr("BeginsAsConstructed"));
+  const auto derived = std::make_shared<LinearWithGain>();
+  EXPECT_THAT(refused(*derived), HasSubstr("BeginsAsConstructed")) << "a known layer with a parameter of its own";
 }
 
 TEST(InitialWeights, ThatBeginAsConstructedStay) {

@@ -44,7 +44,7 @@ TEST_P(ImageSize, ComesBackFromTheDecoder) {
     options.latent_dim = 6;
     options.hidden_dims = {2, 3, 4, 5, 6};
     const auto model = vanilla_vae(options);
-    const VaeOutput out = model->forward(at::rand({2, channels, options.height, options.width}), at::zeros({2, 6}));
+    const VaeOutput out = model->forward({at::rand({2, channels, options.height, options.width}), at::zeros({2, 6})});
     EXPECT_THAT(out.reconstruction.sizes(), ElementsAre(2, channels, options.height, options.width));
     EXPECT_THAT(out.input.sizes(), ElementsAre(2, channels, options.height, options.width));
     EXPECT_THAT(out.mu.sizes(), ElementsAre(2, 6));
@@ -115,14 +115,14 @@ TEST(VanillaVae, DrawsNoRandomNumbersItself) {
   const at::NoGradGuard no_grad;
   const auto model = vanilla_vae(two_levels());
   const at::Tensor x = at::rand({4, 1, 8, 8}), noise = at::randn({4, 3});
-  const at::Tensor first = model->forward(x, noise).reconstruction, second = model->forward(x, noise).reconstruction;
+  const at::Tensor first = model->forward({x, noise}).reconstruction, second = model->forward({x, noise}).reconstruction;
   EXPECT_TRUE(first.equal(second));
-  EXPECT_FALSE(first.equal(model->forward(x, noise + 1).reconstruction));
+  EXPECT_FALSE(first.equal(model->forward({x, noise + 1}).reconstruction));
 }
 
 TEST(VanillaVae, LeavesItsRunningStatisticsToTheStep) {
   const auto model = vanilla_vae(two_levels());
-  model->forward(at::rand({4, 1, 8, 8}), at::zeros({4, 3}));
+  model->forward({at::rand({4, 1, 8, 8}), at::zeros({4, 3})});
   ASSERT_EQ(model->batch_norms().size(), 4U);
   for (const BatchNorm2d& layer : model->batch_norms()) {
     EXPECT_TRUE(layer->running_mean.equal(at::zeros_like(layer->running_mean)));

@@ -30,12 +30,13 @@ class LinearGaussian : public model::LatentModel {
  public:
   LinearGaussian(double shift, double widening) : shift_(shift), widening_(widening) { finish(kLatent, of_sigma()); }
 
-  model::Posterior encode_images(const at::Tensor& x) override {
+  model::Posterior encode_sample(const model::Sample& sample) override {
+    const at::Tensor& x = sample.x;
     const at::Tensor variance = 1 / (1 + w_.square().sum(0) / (kSigma * kSigma));
     const at::Tensor mean = (x.flatten(1) - b_).matmul(w_) * variance / (kSigma * kSigma);
     return {mean + shift_, (variance * widening_ * widening_).log().expand_as(mean)};
   }
-  model::Decoded decode_latents(const at::Tensor& z) override { return {(z.matmul(w_.t()) + b_).view({-1, 1, 2, 3}), {}}; }
+  model::Decoded decode_latents(const at::Tensor& z, const model::Sample&) override { return {(z.matmul(w_.t()) + b_).view({-1, 1, 2, 3}), {}}; }
 
   /// log p(x): [B].
   at::Tensor exact(const at::Tensor& x) const {
@@ -57,7 +58,7 @@ LossTerms bound(model::LatentModel& model, const at::Tensor& x, std::int64_t dra
   ObjectiveOptions options;
   options.reduction = Reduction::sum;
   options.importance_samples = draws;
-  return Objective(options, model).terms(model, x, random({x.size(0), draws * kLatent}, seed), {1, 0});
+  return Objective(options, model).terms(model, {x, random({x.size(0), draws * kLatent}, seed)}, {1, 0});
 }
 
 class MarginalLikelihood : public testing::Test {
@@ -125,7 +126,7 @@ TEST_F(MarginalLikelihood, IsReachedByDrawsFromThePriorToo) {
   const Objective objective(options, model);
   std::vector<double> estimates;
   for (std::uint64_t trial = 0; trial < 10; ++trial)
-    estimates.push_back(-value(objective.terms(model, x, random({kBatch, objective.noise_per_sample(kBatch)}, 50 + trial), {0, 0}).loss));
+    estimates.push_back(-value(objective.terms(model, {x, random({kBatch, objective.noise_per_sample(kBatch)}, 50 + trial)}, {0, 0}).loss));
   const at::Tensor all = at::tensor(at::ArrayRef<double>(estimates), at::kDouble);
   const double error = value(all.std()) / std::sqrt(10.0);
   EXPECT_NEAR(value(all.mean()), value(model.exact(x).mean()), 5 * error);

@@ -51,8 +51,8 @@ class ObjectiveTest : public testing::Test {
 TEST_F(ObjectiveTest, IsReconstructionPlusWeightedKl) {
   const auto vae = model<model::MlpVae>();
   const Objective objective(ObjectiveOptions{}, *vae);
-  const LossTerms terms = objective.terms(*vae, x_, noise_, {0.1, 0});
-  const model::VaeOutput output = vae->forward(x_, noise_);
+  const LossTerms terms = objective.terms(*vae, {x_, noise_}, {0.1, 0});
+  const model::VaeOutput output = vae->forward({x_, noise_});
   EXPECT_NEAR(number(terms.reconstruction), number((output.reconstruction - x_).square().mean()), 1e-15);
   EXPECT_NEAR(number(terms.kld), number(kl_divergence(output.mu, output.log_var)), 1e-15);
   EXPECT_NEAR(number(terms.loss), number(terms.reconstruction) + 0.1 * number(terms.kld), 1e-15);
@@ -60,7 +60,7 @@ TEST_F(ObjectiveTest, IsReconstructionPlusWeightedKl) {
 
 TEST_F(ObjectiveTest, IsNamedAsInPyTorchVaeWithItsSignOfTheKl) {
   const auto vae = model<model::MlpVae>();
-  const LossTerms terms = Objective({}, *vae).terms(*vae, x_, noise_, {0.1, 0});
+  const LossTerms terms = Objective({}, *vae).terms(*vae, {x_, noise_}, {0.1, 0});
   const auto named = terms.named();
   ASSERT_EQ(named.size(), 3U);
   EXPECT_EQ(number(named.at("loss")), number(terms.loss));
@@ -73,7 +73,7 @@ TEST_F(ObjectiveTest, HasCapacityInPlaceOfTheWeightedKl) {
   const auto vae = model<model::MlpVae>();
   ObjectiveOptions options;
   options.capacity_gamma = 5;
-  const LossTerms terms = Objective(options, *vae).terms(*vae, x_, noise_, {0.1, 2.5});
+  const LossTerms terms = Objective(options, *vae).terms(*vae, {x_, noise_}, {0.1, 2.5});
   EXPECT_NEAR(number(terms.loss), number(terms.reconstruction) + 5 * std::abs(number(terms.kld) - 2.5), 1e-12);
 }
 
@@ -83,16 +83,16 @@ TEST_F(ObjectiveTest, OfReplicasInOneBatchIsTheMeanOfTheirs) {
   options.free_bits = 0.4;
   const auto vae = model<model::MlpVae>({Variance::optimal});
   const Objective objective(options, *vae);
-  const LossTerms together = objective.terms(*vae, x_, noise_, {1, 0}, 4);
+  const LossTerms together = objective.terms(*vae, {x_, noise_}, {1, 0}, 4);
   double loss = 0, error = 0;
   for (std::int64_t r = 0; r < 4; ++r) {
-    const LossTerms one = objective.terms(*vae, x_.narrow(0, 2 * r, 2), noise_.narrow(0, 2 * r, 2), {1, 0});
+    const LossTerms one = objective.terms(*vae, {x_.narrow(0, 2 * r, 2), noise_.narrow(0, 2 * r, 2)}, {1, 0});
     loss += number(one.loss) / 4;
     error += number(one.others.at(0)) / 4;
   }
   EXPECT_NEAR(number(together.loss), loss, 1e-12);
   EXPECT_NEAR(number(together.others.at(0)), error, 1e-15);
-  EXPECT_GT(std::abs(number(objective.terms(*vae, x_, noise_, {1, 0}).loss) - loss), 1e-3) << "one replica of all samples is another objective";
+  EXPECT_GT(std::abs(number(objective.terms(*vae, {x_, noise_}, {1, 0}).loss) - loss), 1e-3) << "one replica of all samples is another objective";
 }
 
 TEST_F(ObjectiveTest, OfImportanceSamplesIsTheBoundThatRisesWithTheirNumber) {
@@ -105,7 +105,7 @@ TEST_F(ObjectiveTest, OfImportanceSamplesIsTheBoundThatRisesWithTheirNumber) {
     const Objective objective(options, *vae);
     EXPECT_EQ(objective.noise_per_sample(kBatch), draws * kLatent);
     double loss = 0;
-    for (std::uint64_t trial = 0; trial < 50; ++trial) loss += number(objective.terms(*vae, x_, random({kBatch, draws * kLatent}, 100 + trial), {1, 0}).loss) / 50;
+    for (std::uint64_t trial = 0; trial < 50; ++trial) loss += number(objective.terms(*vae, {x_, random({kBatch, draws * kLatent}, 100 + trial)}, {1, 0}).loss) / 50;
     EXPECT_LT(loss, last - 0.1) << draws << " draws";
     last = loss;
   }
@@ -124,7 +124,7 @@ TEST_F(ObjectiveTest, OfOneImportanceSampleIsTheElboInExpectation) {
   const at::Tensor many = random({kBatch, 20000, kLatent}, 6);
   const at::Tensor log_ratio = log_importance_weights(posterior, many, at::zeros({kBatch, 20000}, at::kDouble));
   EXPECT_NEAR(number(log_ratio.mean()), -number(kl_divergence(posterior.mu, posterior.log_var)), 0.02);
-  EXPECT_NEAR(number(elbo.terms(*vae, x_, noise.squeeze(1), {1, 0}).reconstruction), number(negative_log.mean()), 1e-12);
+  EXPECT_NEAR(number(elbo.terms(*vae, {x_, noise.squeeze(1)}, {1, 0}).reconstruction), number(negative_log.mean()), 1e-12);
   EXPECT_TRUE(log_mean_exp(weights).allclose(weights.squeeze(1)));
 }
 
@@ -133,7 +133,7 @@ TEST_F(ObjectiveTest, OfAnAutoencoderIsTheReconstructionOfItsCode) {
   autoencoder->eval();
   const Objective objective(ObjectiveOptions{}, *autoencoder);
   EXPECT_EQ(objective.noise_per_sample(kBatch), 0);
-  const LossTerms terms = objective.terms(*autoencoder, x_, at::empty({kBatch, 0}), {0.1, 0});
+  const LossTerms terms = objective.terms(*autoencoder, {x_, at::empty({kBatch, 0})}, {0.1, 0});
   const at::Tensor decoded = autoencoder->decode(autoencoder->encode(x_).mu).output;
   EXPECT_NEAR(number(terms.loss), number((decoded - x_).square().mean()), 1e-15);
   EXPECT_EQ(number(terms.kld), 0);
@@ -149,7 +149,7 @@ TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws
   // Two replicas of 4 samples: each needs 12 draws, so each sample brings 3.
   ASSERT_EQ(objective.noise_per_sample(4), 3 * kLatent);
   const at::Tensor noise = random({kBatch, 3 * kLatent}, 7);
-  const LossTerms terms = objective.terms(*decoder, x_, noise, {0, 0}, 2);
+  const LossTerms terms = objective.terms(*decoder, {x_, noise}, {0, 0}, 2);
 
   double expected = 0;
   for (std::int64_t i = 0; i < kBatch; ++i) {
@@ -168,7 +168,7 @@ TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws
   EXPECT_LE(number(terms.others[0]), 12);
 
   options.reduction = Reduction::mean;
-  EXPECT_NEAR(number(Objective(options, *decoder).terms(*decoder, x_, noise, {0, 0}, 2).loss), expected / kValues, 1e-10) << "only the final value is divided";
+  EXPECT_NEAR(number(Objective(options, *decoder).terms(*decoder, {x_, noise}, {0, 0}, 2).loss), expected / kValues, 1e-10) << "only the final value is divided";
 }
 
 TEST(EffectiveSampleSize, IsBetweenOneAndTheNumberOfDraws) {

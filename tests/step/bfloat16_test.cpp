@@ -26,7 +26,7 @@ TEST_P(Bfloat16, KeepsWeightsGradientsAndOutputsInSinglePrecision) {
     }
   }
   const at::NoGradGuard no_grad;
-  const model::VaeOutput output = rank.model().forward(images_of_step(0, at::kFloat), noise_of_step(0, at::kFloat));
+  const model::VaeOutput output = rank.model().forward({images_of_step(0, at::kFloat), noise_of_step(0, at::kFloat)});
   for (const at::Tensor& tensor : {output.reconstruction, output.mu, output.log_var}) EXPECT_EQ(tensor.scalar_type(), at::kFloat);
 }
 

@@ -136,7 +136,7 @@ TEST_F(CapturedStepTest, GivesEachStepItsOwnOutcome) {
   rank.learner().record_steps(std::make_unique<Rerunning>(counts_), true);
   for (std::int64_t number = 0; number < 4; ++number) rank.step(number);
   const auto step = [&](std::int64_t number) {
-    return rank.learner().step(images_of_step(number).contiguous(at::MemoryFormat::ChannelsLast), noise_of_step(number), 0.005, {kSmallKldFactor, 0}).values;
+    return rank.learner().step({images_of_step(number).contiguous(at::MemoryFormat::ChannelsLast), noise_of_step(number)}, 0.005, {kSmallKldFactor, 0}).values;
   };
   const at::Tensor first = step(4), kept = first.clone(), second = step(5);
   EXPECT_TRUE(first.equal(kept));

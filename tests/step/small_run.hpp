@@ -58,7 +58,7 @@ class SmallRank {
   /// The same with other images, and with other numbers.
   std::vector<double> step(const at::Tensor& global_images, std::int64_t number, double learning_rate = kSmallLearningRate, const objective::StepWeights& weights = {kSmallKldFactor, kSmallCapacity}) {
     const at::Tensor noise = noise_of_step(number, type_, learner_.objective().noise_per_sample(plan_.samples_per_replica()));
-    const at::Tensor values = learner_.step(mine(global_images), mine(noise), learning_rate, weights).values.to(at::kDouble);
+    const at::Tensor values = learner_.step({mine(global_images), mine(noise)}, learning_rate, weights).values.to(at::kDouble);
     return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
   }
 

@@ -30,9 +30,9 @@ class NoNetwork final : public model::LatentModel {
   NoNetwork(Tensors& tensors, std::shared_ptr<model::Likelihood> likelihood) : tensors_(tensors) { finish(kLatent, std::move(likelihood)); }
 
  private:
-  model::Posterior encode_images(const at::Tensor&) override { return {tensors_.mu, model::clamp_log_var(tensors_.log_var)}; }
+  model::Posterior encode_sample(const model::Sample&) override { return {tensors_.mu, model::clamp_log_var(tensors_.log_var)}; }
   // The latents take part with nothing, so that gradients go their way.
-  model::Decoded decode_latents(const at::Tensor& z) override { return {tensors_.output + 0 * z.sum(), likelihood().traits().predicts_variance ? tensors_.log_variance : at::Tensor()}; }
+  model::Decoded decode_latents(const at::Tensor& z, const model::Sample&) override { return {tensors_.output + 0 * z.sum(), likelihood().traits().predicts_variance ? tensors_.log_variance : at::Tensor()}; }
 
   Tensors& tensors_;
 };
@@ -64,7 +64,7 @@ void loss(benchmark::State& state, const std::string& likelihood, objective::Red
   options.reduction = reduction;
   const objective::Objective objective(options, model);
   for ([[maybe_unused]] auto _ : state) {
-    objective.terms(model, tensors.x, tensors.noise, {0.00025, 0}).loss.backward();
+    objective.terms(model, {tensors.x, tensors.noise}, {0.00025, 0}).loss.backward();
     tensors.forget_gradients();
   }
   state.SetItemsProcessed(state.iterations() * kBatch);
