@@ -81,6 +81,7 @@ struct Key {
   bool required = false;             ///< a run needs it
   bool may_change_on_resume = false;
   std::string default_text;          ///< how the default is written
+  std::string for_older_runs;        ///< the value, as it is written, of runs that were begun before there was this key; empty: there were none
   /// Empty: the key always counts. Else the condition under which its value has any effect on the bound values, and the same in words.
   /// Giving a key that does not count is an error.
   std::function<bool()> counts;
@@ -105,6 +106,7 @@ class Row {
   Row& empty_is(std::string word) { return key_.empty_word = std::move(word), *this; }
   Row& required() { return key_.required = true, *this; }
   Row& may_change() { return key_.may_change_on_resume = true, *this; }
+  Row& for_older_runs(std::string text) { return key_.for_older_runs = std::move(text), *this; }
   Row& counts_when(std::string words, std::function<bool()> condition) { return key_.counts_when = std::move(words), key_.counts = std::move(condition), *this; }
 
  private:

@@ -126,7 +126,7 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
   capacity.key("steps", objective.capacity.steps, "steps in which C rises from 0 to max_nats").at_least(1).counts_when("objective.capacity.gamma is given", has_capacity);
   section.key("importance_samples", objective.importance_samples, "K > 1 trains the importance-weighted bound (sum and elbo only)")
       .at_least(1).at_most(1 << 20).counts_when(vaes, has_posterior);
-  section.key("regularisers", objective.regularisers, "of the latent code: " + regularisers_there_are() + ". A run begun before there was this key has none").empty_is("[]")
+  section.key("regularisers", objective.regularisers, "of the latent code: " + regularisers_there_are()).empty_is("[]").for_older_runs("[]")
       .counts_when("model.name has an encoder", [&config] { return latent_kind(config.model) != base::LatentKind::none; });
   section.key("prior_samples", objective.prior_samples, "decoder_only: samples of the prior for the marginal likelihood, the same for all images of a replica").at_least(1).at_most(1 << 20)
       .counts_when("model.name is " + networks_with(base::LatentKind::none), [&config] { return latent_kind(config.model) == base::LatentKind::none; });

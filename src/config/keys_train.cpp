@@ -46,7 +46,7 @@ void add_train_keys(std::vector<base::Key>& keys, Config& config) {
   rule.key("weight_decay", optimizer.weight_decay, "applies to every parameter").at_least(0);
   base::add_own_keys(keys, "train.optimizer", "train.optimizer.name", optimizer.rule);
 
-  section.key("freeze", train.freeze, "modules of the model that stay as they are, as their weights are called: [encoder, fc_mu, fc_var]; in training, too, they normalise by their running statistics. A run begun before there was this key trains all").empty_is("[]");
+  section.key("freeze", train.freeze, "modules of the model that stay as they are, as their weights are called: [encoder, fc_mu, fc_var]; in training, too, they normalise by their running statistics").empty_is("[]").for_older_runs("[]");
 
   section.key("learning_rate_batch", train.learning_rate_batch, "if set, the learning rate used is learning_rate * G / this").at_least(1);
   add_schedule_keys(keys, train.schedule);

@@ -64,6 +64,12 @@ class Loader {
     }
   }
 
+  /// A run keeps every key that has an effect: what is not there was not there yet.
+  void fill_for_older_runs() {
+    for (const base::Key& each : keys_)
+      if (!each.for_older_runs.empty() && !given_.contains(each.name)) assign(YAML::Load(each.for_older_runs), each, file_);
+  }
+
   /// What can be judged only when everything has been read.
   void finish() {
     settle_keys_without_effect();
@@ -224,13 +230,24 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
   return config;
 }
 
-Config parse_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) {
+namespace {
+
+enum class Age { of_today, of_its_run };
+
+Config parsed(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides, Age age) {
   Config config;
   Loader loader(config, name);
   loader.read_file(yaml);
+  if (age == Age::of_its_run) loader.fill_for_older_runs();
   for (const std::string& assignment : overrides) loader.read_override(assignment);
   loader.finish();
   return config;
 }
+
+}  // namespace
+
+Config parse_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) { return parsed(yaml, name, overrides, Age::of_today); }
+
+Config parse_kept_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) { return parsed(yaml, name, overrides, Age::of_its_run); }
 
 }  // namespace vae_dist::config

@@ -18,6 +18,9 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
 /// The same from text; `name` stands for the file in messages.
 Config parse_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides = {});
 
+/// The same of what a run keeps (kept_config_yaml()), before `overrides`: keys that it lacks, as it was begun before there were these, have the value that their rows state for such runs.
+Config parse_kept_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides = {});
+
 /// `config` as YAML that parse_config reads back to the same values: every key that has an effect. `annotated`: each with its meaning
 /// as a comment, the others commented out.
 std::string config_yaml(const Config& config, bool annotated = false);

@@ -23,7 +23,7 @@ std::vector<std::string> components(const std::string& name) {
 }
 
 /// "leaky_relu | relu; after each hidden level"; a star in front where a run that goes on may change it.
-std::string comment(const base::Key& key) { return (key.may_change_on_resume ? "* " : "") + joined(key.choices, " | ") + (key.choices.empty() ? "" : "; ") + key.meaning; }
+std::string comment(const base::Key& key) { return (key.may_change_on_resume ? "* " : "") + joined(key.choices, " | ") + (key.choices.empty() ? "" : "; ") + key.meaning + (key.for_older_runs.empty() ? "" : " (of a run begun before there was this key: " + key.for_older_runs + ")"); }
 
 /// `line` with the comment behind it, going on in lines below where it is long.
 std::string with_comment(std::string line, const std::string& comment) {
@@ -77,8 +77,9 @@ std::string config_value(const Config& config, const std::string& name) {
   Config copy = config;
   for (const base::Key& key : key_table(copy)) {
     if (key.name != name) continue;
-    const auto* const plain = std::get_if<std::string*>(&key.slot);
-    return plain ? **plain : value_text(key);
+    if (const auto* const plain = std::get_if<std::string*>(&key.slot)) return **plain;
+    const auto* const maybe = std::get_if<std::optional<std::string>*>(&key.slot);
+    return maybe && **maybe ? ***maybe : value_text(key);
   }
   throw base::BadInput(base::text("there is no key '", name, "'; `vae_dist config` lists every key"));
 }

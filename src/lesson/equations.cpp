@@ -17,7 +17,7 @@ const std::map<LessonPart, std::vector<Equation>>& equations() {
        {{"z = g(x), \\quad \\hat{x} = f(z)", "code and reconstruction", "Autoencoder::encode_sample, decode_latents", "src/model/autoencoder.hpp"},
         {"L = \\frac{1}{B D} \\sum_{i=1}^{B} \\| x_i - \\hat{x}_i \\|^2", "squared error a pixel, mean over the batch", "Objective::reduced", "src/objective/objective.cpp"}}},
       {LessonPart::decoder_only,
-       {{"p(z) = \\mathcal{N}(0, I), \\quad p(x|z) = \\mathcal{N}(\\mu_\\theta(z), \\sigma^2 I)", "prior and likelihood", "Likelihood::negative_log", "src/model/likelihood.cpp"},
+       {{"p(z) = \\mathcal{N}(0, I), \\quad p(x|z) = \\mathcal{N}(\\mu_\\theta(z), \\sigma^2 I)", "prior and likelihood", "Likelihood::negative_log", "src/objective/gaussian.cpp"},
         {"\\log p(x) \\approx \\log \\frac{1}{K} \\sum_{k=1}^{K} p(x|z_k), \\quad z_k \\sim p(z)", "the marginal likelihood's estimate", "log_mean_exp, Objective::without_encoder", "src/objective/objective.cpp"},
         {"\\mathrm{ESS} = \\frac{(\\sum_k w_k)^2}{\\sum_k w_k^2}, \\quad w_k = p(x|z_k)", "how many draws count", "effective_sample_size", "src/objective/importance_weights.cpp"}}},
       {LessonPart::vae,
