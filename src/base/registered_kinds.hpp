@@ -40,8 +40,10 @@ struct Likelihood : Item {
 
 /// `train.optimizer.name`; its own keys stand under `train.optimizer`.
 struct UpdateRule : Item {
-  std::function<std::int64_t(const std::any& own)> moments = {};  ///< how many values it keeps of each parameter
+  std::function<std::int64_t(const std::any& own)> moments = {};  ///< how many values it keeps of each parameter; empty: none
   bool reads_exact_rate = false;  ///< a learning rate that lies on a GPU is read in double precision
+
+  std::int64_t moments_of(const std::any& settings) const { return moments ? moments(settings) : 0; }
 };
 
 /// `model.name`; its own keys stand under `model`.

@@ -22,7 +22,7 @@ std::optional<Contradiction> in_likelihood(const Config& config) {
   if (latent_kind(config.model) == base::LatentKind::none && likelihood.follows_error)
     return Contradiction{{"objective.variance", "objective.likelihood", "model.name"},
                          base::text("objective.likelihood ", name, " follows, as it is set here, the error of each image's own reconstruction, which ", config.model.network.name,
-                                    " has none of; let objective.variance be fixed, learned or predicted")};
+                                    " has none of; choose another, or other settings of it (of gaussian: objective.variance fixed, learned or predicted)")};
   return std::nullopt;
 }
 

@@ -1,5 +1,6 @@
 // The configuration as plain structs. Key `train.global_batch` of the YAML file is `Config::train.global_batch` here; what each key
-// means, its range and its default's wording stand in the keys_*.cpp, and only there. An empty optional is `null` or `auto`; how the values of an enum are written stands in words.cpp.
+// means, its range and its default's wording stand in the keys_*.cpp, and only there. What is chosen among registered items (model.name, objective.likelihood, train.optimizer.name) is a Chosen: the name,
+// and the settings that the items describe keys of themselves for. An empty optional is `null` or `auto`; how the values of an enum are written stands in words.cpp.
 #pragma once
 
 #include <cstdint>

@@ -64,10 +64,15 @@ class Loader {
     }
   }
 
-  /// A run keeps every key that has an effect: what is not there was not there yet.
-  void fill_for_older_runs() {
-    for (const base::Key& each : keys_)
-      if (!each.for_older_runs.empty() && !given_.contains(each.name)) assign(YAML::Load(each.for_older_runs), each, file_);
+  /// A run keeps every key that has an effect: one with an effect that is not there was not there yet. Returns which.
+  std::vector<std::string> fill_for_older_runs() {
+    std::vector<std::string> filled;
+    for (const base::Key& each : keys_) {
+      if (each.for_older_runs.empty() || given_.contains(each.name) || !base::counts(each)) continue;
+      assign(YAML::Load(each.for_older_runs), each, file_);
+      filled.push_back(each.name);
+    }
+    return filled;
   }
 
   /// What can be judged only when everything has been read.
@@ -234,20 +239,28 @@ namespace {
 
 enum class Age { of_today, of_its_run };
 
-Config parsed(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides, Age age) {
-  Config config;
-  Loader loader(config, name);
+KeptConfig parsed(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides, Age age) {
+  KeptConfig out;
+  Loader loader(out.config, name);
   loader.read_file(yaml);
-  if (age == Age::of_its_run) loader.fill_for_older_runs();
+  if (age == Age::of_its_run) out.older_than = loader.fill_for_older_runs();
   for (const std::string& assignment : overrides) loader.read_override(assignment);
   loader.finish();
-  return config;
+  return out;
 }
 
 }  // namespace
 
-Config parse_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) { return parsed(yaml, name, overrides, Age::of_today); }
+Config parse_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) { return parsed(yaml, name, overrides, Age::of_today).config; }
 
-Config parse_kept_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) { return parsed(yaml, name, overrides, Age::of_its_run); }
+KeptConfig parse_kept_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) { return parsed(yaml, name, overrides, Age::of_its_run); }
+
+void go_on_with_older_values(Config& now, const KeptConfig& saved) {
+  Config of_run = saved.config;
+  const std::vector<base::Key> before = key_table(of_run), after = key_table(now);
+  for (std::size_t i = 0; i < after.size(); ++i)
+    if (std::find(saved.older_than.begin(), saved.older_than.end(), after[i].name) != saved.older_than.end() && value_text(after[i]) == after[i].default_text)
+      read_value(YAML::Load(value_text(before[i])), after[i]);
+}
 
 }  // namespace vae_dist::config

@@ -18,8 +18,17 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
 /// The same from text; `name` stands for the file in messages.
 Config parse_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides = {});
 
-/// The same of what a run keeps (kept_config_yaml()), before `overrides`: keys that it lacks, as it was begun before there were these, have the value that their rows state for such runs.
-Config parse_kept_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides = {});
+/// What a run keeps (kept_config_yaml()).
+struct KeptConfig {
+  Config config;
+  std::vector<std::string> older_than;  ///< keys with an effect that it lacks, as there were none of them when it was begun: they have the value that their rows state for such runs
+};
+
+/// The same of what a run keeps; `overrides` come behind the values of keys that it lacks.
+KeptConfig parse_kept_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides = {});
+
+/// A run that is older than a key goes on with the run's value where `now` has the default, as its file knows nothing of the key either.
+void go_on_with_older_values(Config& now, const KeptConfig& saved);
 
 /// `config` as YAML that parse_config reads back to the same values: every key that has an effect. `annotated`: each with its meaning
 /// as a comment, the others commented out.

@@ -34,7 +34,7 @@ TrainedModel load_trained_model(const std::string& place) {
   CheckpointAt found = read_checkpoint_at(place);
   TrainedModel out;
   out.origin = found.origin;
-  out.config = config::parse_kept_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string());
+  out.config = config::parse_kept_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string()).config;
   out.shape = step::image_shape_of(found.checkpoint.weights, (found.origin / "weights.safetensors").string());
   if (out.config.train.ema_decay) use_averages(found.checkpoint);
   out.model = step::make_model(out.config, out.shape);

@@ -79,7 +79,7 @@ class LatentModel : public torch::nn::Module {
   std::vector<std::shared_ptr<torch::nn::Module>> frozen_;
 };
 
-/// Forwards while this lives repeat a batch that has been seen: batch norm normalises by its statistics and reports none.
+/// Forwards while this lives repeat a batch whose statistics have been reported, as what looks at a batch in two passes does: batch norm normalises by its statistics and reports none.
 class RepeatedForward {
  public:
   explicit RepeatedForward(const LatentModel& model) : layers_(model.batch_norms()) { report(false); }

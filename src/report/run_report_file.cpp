@@ -21,7 +21,7 @@ constexpr std::size_t kPicturesShown = 12;
 constexpr std::uintmax_t kPictureBytes = 4 << 20;
 
 std::vector<ConfigRow> config_rows(const std::filesystem::path& file) {
-  config::Config config = config::load_config(file.string());
+  config::Config config = config::parse_kept_config(base::read_file(file), file.string()).config;
   std::vector<ConfigRow> rows;
   for (const base::Key& key : config::key_table(config)) rows.push_back({key.name, config::value_text(key), key.required ? "required" : key.default_text, key.meaning, base::counts(key)});
   return rows;

@@ -74,7 +74,9 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
     if (setup.checkpoint->weights.metadata.contains("output")) inference::require_same_network(setup.checkpoint->weights, setup.config, base::text("the weights of ", RunDirectory(setup.config.run).path()));
     return setup;
   }
-  const config::Config saved = config::parse_kept_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
+  const config::KeptConfig kept = config::parse_kept_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
+  const config::Config& saved = kept.config;
+  config::go_on_with_older_values(setup.config, kept);
   // The order of samples is the run's from its first start; runs of before it could be chosen had the one over all samples.
   if (!setup.config.data.shuffle_window_chunks) setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);
   const std::vector<std::string> differences = config::forbidden_differences(saved, setup.config);
@@ -97,7 +99,7 @@ config::Config requested_config(const RunRequest& request) {
   // How that run was to begin says nothing of how this one does.
   std::vector<std::string> overrides = {"checkpoint.resume=auto"};
   overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
-  config::Config config = config::parse_kept_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string(), overrides);
+  config::Config config = config::parse_kept_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string(), overrides).config;
   config::expand_paths(config);
   return config;
 }

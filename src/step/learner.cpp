@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/list_of_ten.hpp"
 #include "base/log.hpp"
+#include "comm/agreement.hpp"
 #include "parallel/replicate.hpp"
 #include "step/resolved_objective.hpp"
 #include "step/weights.hpp"
@@ -17,9 +18,9 @@ std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config
   try {
     model->freeze(config.train.freeze);
   } catch (const std::invalid_argument& error) {
-    throw base::BadInput(base::text("train.freeze: ", error.what()));
+    throw comm::AgreedError(base::ExitCode::bad_input, base::text("train.freeze: ", error.what()));
   }
-  if (trained_parameters(*model).empty()) throw base::BadInput("train.freeze leaves nothing to train");
+  if (trained_parameters(*model).empty()) throw comm::AgreedError(base::ExitCode::bad_input, "train.freeze leaves nothing to train");
   model->to(device.device);
   return model;
 }
@@ -155,9 +156,12 @@ void Learner::step_through_recorder(bool capture) {
   captured_.emplace(step_, capture ? recorder_.get() : nullptr, host_, log_);
 }
 
-std::int64_t Learner::parameter_count() const {
-  std::int64_t count = 0;
-  for (const at::Tensor& parameter : model_->parameters()) count += parameter.numel();
+ParameterCount Learner::parameter_count() const {
+  ParameterCount count;
+  for (const at::Tensor& parameter : model_->parameters()) {
+    count.all += parameter.numel();
+    if (parameter.requires_grad()) count.trained += parameter.numel();
+  }
   return count;
 }
 

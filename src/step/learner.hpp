@@ -17,6 +17,7 @@
 #include "step/captured_step.hpp"
 #include "step/exchanges.hpp"
 #include "step/make_model.hpp"
+#include "step/out_of_memory.hpp"
 #include "step/replica_plan.hpp"
 #include "step/trained_part.hpp"
 
@@ -32,7 +33,7 @@ struct LearnerRequest {
 
 class Learner {
  public:
-  /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`. Throws BadInput where train.freeze names nothing of the model, or leaves nothing to
+  /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`. Throws AgreedError, as the configuration is the same on all ranks, where train.freeze names nothing of the model, or leaves nothing to
   /// train; may throw what make_nccl_communicator() does.
   Learner(const LearnerRequest& wanted, comm::HostCommunicator& host, comm::CollectiveLog& log);
   Learner(const Learner&) = delete;
@@ -49,7 +50,7 @@ class Learner {
   std::uint64_t bytes_per_step() const;
   base::Seconds exposed_wait() const;
 
-  std::int64_t parameter_count() const;
+  ParameterCount parameter_count() const;
 
   StepOutcome step(const model::Sample& batch, double learning_rate, const objective::StepWeights& weights) {
     return captured_ ? captured_->run(batch, learning_rate, weights) : step_.run(batch, learning_rate, weights);

@@ -36,12 +36,13 @@ std::optional<std::int64_t> larger_replicas(const ReplicaPlan& plan, bool reprod
   return std::nullopt;
 }
 
-double model_bytes(const config::Config& config, std::int64_t parameters, std::int64_t replicas_per_rank) {
-  std::int64_t arenas = 2 + config.train.optimizer.rule.item().moments(config.train.optimizer.rule.settings()) + (config.train.ema_decay ? 1 : 0);
+double model_bytes(const config::Config& config, ParameterCount parameters, std::int64_t replicas_per_rank) {
+  const config::OptimizerConfig& optimizer = config.train.optimizer;
+  std::int64_t arenas = 1 + optimizer.rule.item().moments_of(optimizer.rule.settings()) + (config.train.ema_decay ? 1 : 0);
   // The stack of partial sums (replica_tree.hpp).
   if (config.distributed.reproducible)
     for (std::int64_t replicas = replicas_per_rank; replicas > 1; replicas /= 2) ++arenas;
-  return static_cast<double>(parameters * arenas) * (config.train.precision == config::Precision::fp64 ? 8 : 4);
+  return static_cast<double>(parameters.all + parameters.trained * arenas) * (config.train.precision == config::Precision::fp64 ? 8 : 4);
 }
 
 MemoryUse memory_use(c10::Device device) {

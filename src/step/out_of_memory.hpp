@@ -20,8 +20,13 @@ bool is_out_of_memory(const std::exception& error);
 /// `reproducible`. Nothing where there is none. Pure.
 std::optional<std::int64_t> larger_replicas(const ReplicaPlan& plan, bool reproducible);
 
-/// Bytes of a rank's model as it is trained: values, gradients, the optimizer's moments, the average of the weights, and partial sums of replicas. Pure.
-double model_bytes(const config::Config& config, std::int64_t parameters, std::int64_t replicas_per_rank);
+/// How many values a model's parameters have.
+struct ParameterCount {
+  std::int64_t all = 0, trained = 0;
+};
+
+/// Bytes of a rank's model as it is trained: values, and of what is trained gradients, the optimizer's moments, the average of the weights, and partial sums of replicas. Pure.
+double model_bytes(const config::Config& config, ParameterCount parameters, std::int64_t replicas_per_rank);
 
 /// What this process holds now, and held at most, in bytes: on a GPU in torch's allocator, on the CPU resident in memory.
 struct MemoryUse {

@@ -60,7 +60,8 @@ void StepStatistics::blend_into_running(const at::Tensor& skip) {
   for (model::BatchNorm2d& layer : layers_) counts.push_back(layer->num_batches_tracked);
   if (!counts.empty()) at::_foreach_add_(counts, counted);
 
-  if (const auto error = objective_.squared_error_term()) likelihood_.blend_into_running(terms()[3 + static_cast<std::int64_t>(*error)], skip);
+  // A frozen likelihood is in evaluation mode while all else trains.
+  if (const auto error = objective_.squared_error_term(); error && likelihood_.is_training()) likelihood_.blend_into_running(terms()[3 + static_cast<std::int64_t>(*error)], skip);
 }
 
 }  // namespace vae_dist::step

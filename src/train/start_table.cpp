@@ -96,7 +96,7 @@ base::TableRows start_table(const StartFacts& f) {
                                     window > 0 ? base::text("; shuffled in windows of ", window, " chunks") : "; all samples shuffled together"));
   rows.emplace_back("samples N", base::text(f.train.size(), ", ", per_epoch, " steps an epoch", f.train.size() % f.plan.global_batch ? base::text(" (the last ", f.train.size() % f.plan.global_batch, " of each order are dropped)") : ""));
   rows.emplace_back("steps", base::text(f.first_step > 0 ? base::text("from ", f.first_step, " to ") : "", steps, " (", base::digits(static_cast<double>(steps) / static_cast<double>(per_epoch)), " epochs)"));
-  rows.emplace_back("model", base::text(config.model.network.name, ", latent ", config.model.latent_dim, ", ", f.parameters, " parameters, ", config::word(config.train.precision)));
+  rows.emplace_back("model", base::text(config.model.network.name, ", latent ", config.model.latent_dim, ", ", f.parameters.all, " parameters, ", config.train.freeze.empty() ? "" : base::text(f.parameters.trained, " of them trained, "), config::word(config.train.precision)));
   rows.emplace_back("memory a rank", base::text(base::format_bytes(state_bytes), " for the model, its gradients and optimizer", data_bytes > 0 ? base::text(", ", base::format_bytes(data_bytes), " a node for the data") : ""));
   rows.emplace_back("loss", likelihood_text(f));
   add_regularizer(f, rows);

@@ -9,6 +9,7 @@
 #include "data/sample_dataset.hpp"
 #include "device/device_choice.hpp"
 #include "step/schedules.hpp"
+#include "step/out_of_memory.hpp"
 #include "step/replica_plan.hpp"
 #include "step/resolved_objective.hpp"
 
@@ -22,7 +23,7 @@ struct StartFacts {
   const device::DeviceChoice& device;
   const step::ResolvedObjective& objective;
   const step::LearningRatePlan& learning_rate;
-  std::int64_t parameters = 0;
+  step::ParameterCount parameters = {};
   double top_variance = 0;         ///< of the training images, as the model sees them
   std::int64_t first_step = 0;     ///< above 0: resumed
   std::string hosts = {};          ///< of several, with their ranks; empty: there is one

@@ -82,8 +82,6 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run, con
 step::Learner make_learner(const config::Config& config, const run::PreparedRun& run, comm::HostCommunicator& host, comm::CollectiveLog& collectives) {
   try {
     return step::Learner({config, run.data.train.shape(), run.plan, run.device}, host, collectives);
-  } catch (const base::BadInput& error) {
-    throw comm::AgreedError(error.code(), error.what());  // the configuration is the same on all ranks
   } catch (const std::exception& error) {
     if (!step::is_out_of_memory(error)) throw;
     throw base::Failure(step::model_out_of_memory_text(error.what()));

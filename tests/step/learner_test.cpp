@@ -145,7 +145,7 @@ TEST_F(LearnerTest, CountsEveryParameter) {
   SmallRank rank(small_config(), 4, *self_);
   std::int64_t count = 0;
   for (const auto& entry : rank.model().named_parameters()) count += entry.value().numel();
-  EXPECT_EQ(rank.learner().parameter_count(), count);
+  EXPECT_EQ(rank.learner().parameter_count().all, count);
 }
 
 TEST(ReplicatedLearners, HaveTheStateOfRankZero) {

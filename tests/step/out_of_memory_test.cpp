@@ -57,16 +57,17 @@ TEST(LargerReplicas, LeaveEachAtLeastTwoSamples) {
 
 TEST(ModelBytes, CountWhatIsKeptForEachParameter) {
   config::Config config;
-  EXPECT_EQ(model_bytes(config, 1000, 1), 16e3) << "value, gradient, two moments";
+  EXPECT_EQ(model_bytes(config, {1000, 1000}, 1), 16e3) << "value, gradient, two moments";
   config.train.optimizer.rule.name = "sgd";
-  EXPECT_EQ(model_bytes(config, 1000, 1), 8e3);
+  EXPECT_EQ(model_bytes(config, {1000, 1000}, 1), 8e3);
   config.train.optimizer.rule.settings_of<SgdSettings>("sgd").momentum = 0.9;
   config.train.ema_decay = 0.999;
-  EXPECT_EQ(model_bytes(config, 1000, 1), 16e3);
+  EXPECT_EQ(model_bytes(config, {1000, 1000}, 1), 16e3);
   config.distributed.reproducible = true;
-  EXPECT_EQ(model_bytes(config, 1000, 4), 24e3) << "partial sums of 1 and 2 replicas";
+  EXPECT_EQ(model_bytes(config, {1000, 1000}, 4), 24e3) << "partial sums of 1 and 2 replicas";
   config.train.precision = config::Precision::fp64;
-  EXPECT_EQ(model_bytes(config, 1000, 1), 32e3);
+  EXPECT_EQ(model_bytes(config, {1000, 1000}, 1), 32e3);
+  EXPECT_EQ(model_bytes(config, {1000, 0}, 1), 8e3) << "of what is frozen the values alone";
 }
 
 TEST(MemoryUseOfTheProcess, FollowsWhatIsHeld) {

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "comm/agreement.hpp"
+#include "objective/gaussian.hpp"
 #include "small_run.hpp"
 
 namespace vae_dist::step {
@@ -26,6 +28,20 @@ TEST(FrozenModules, StayAsTheyAreWhileTheOthersLearn) {
     if (name == "decoder_input.weight" || name == "decoder.0.1.running_mean" || name == "final_layer.3.bias") EXPECT_FALSE(tensor.equal(before.at(name))) << name;
   }
   for (const auto& [name, tensor] : rank.learner().optimizer_state().tensors) EXPECT_EQ(name.find("encoder."), std::string::npos) << name;
+}
+
+TEST(FrozenModules, KeepALikelihoodsRunningError) {
+  const auto self = comm::make_self_communicator();
+  config::Config config = small_config();
+  config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").variance = objective::Variance::optimal;
+  config.objective.reduction = config::Reduction::sum;
+  for (const bool frozen : {false, true}) {
+    if (frozen) config.train.freeze = {"likelihood"};
+    SmallRank rank(config, 4, *self);
+    const at::Tensor before = weights_of(rank.learner()).at("likelihood.running_mse");
+    rank.step(0);
+    EXPECT_EQ(weights_of(rank.learner()).at("likelihood.running_mse").equal(before), frozen);
+  }
 }
 
 TEST(FrozenModules, TrainTheSameAtAnyNumberOfRanksAndGoOnFromACheckpoint) {
@@ -52,7 +68,7 @@ TEST(FrozenModules, AreRefusedWhereThereAreNoSuchOrNothingIsLeft) {
     config.train.freeze = names;
     try {
       SmallRank(config, 4, *self);
-    } catch (const base::BadInput& error) {
+    } catch (const comm::AgreedError& error) {
       return error.what();
     }
     return "not refused";

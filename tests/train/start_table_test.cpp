@@ -51,7 +51,7 @@ class StartTable : public TemporaryFolderTest {
     objective_ = step::resolve_objective(config_, 210, data_->shape());
     rates_ = step::learning_rate_plan(config_.train, 3, 60);
     StartFacts facts{config_, *data_, nullptr, plan_, device_, objective_, rates_};
-    facts.parameters = 1000;
+    facts.parameters = {1000, 1000};
     facts.top_variance = top_variance;
     facts.first_step = first_step;
     return facts;
