@@ -27,6 +27,7 @@ void add_own_keys(std::vector<Key>& keys, const std::string& section, const std:
   for (const Item* item : items)
     if (item->own.defaults.has_value()) owners[item->settings_name()].push_back(item->name);
 
+  const std::size_t others = keys.size();
   for (const Item* item : items) {
     if (!item->own.defaults.has_value() || owners.at(item->settings_name()).front() != item->name) continue;
     const std::vector<std::string> names = owners.at(item->settings_name());
@@ -36,7 +37,8 @@ void add_own_keys(std::vector<Key>& keys, const std::string& section, const std:
     for (std::size_t i = first; i < keys.size(); ++i) {
       Key& key = keys[i];
       const auto same = [&](const Key& other) { return other.name == key.name; };
-      if (std::any_of(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i), same)) end_of_double_registration(key.name);
+      if (std::any_of(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(others), same) || std::any_of(keys.begin() + static_cast<std::ptrdiff_t>(first), keys.begin() + static_cast<std::ptrdiff_t>(i), same))
+        end_of_double_registration(key.name);
       key.meaning = one_of_these(names) + ": " + key.meaning;
       const auto is_chosen = [&chosen, names] { return std::find(names.begin(), names.end(), chosen) != names.end(); };
       key.counts_when = chosen_key + " is " + one_of_these(names) + (key.counts_when.empty() ? "" : " and " + key.counts_when);

@@ -151,7 +151,8 @@ struct Chosen {
 };
 
 /// Adds the own keys of all items of a registry to the table, each with the items that it counts for: those whose settings it belongs to. `section`: "model"; `chosen`: the value of the key
-/// that names one of them (`chosen_key`: "model.name"), which outlives the keys. Keys of different settings must differ in name: a second one ends the program as a double registration does.
+/// that names one of them (`chosen_key`: "model.name"), which outlives the keys. Items may have keys of one name, each with its own meaning, range and default: that of the chosen item counts. A name that is another key of
+/// the section ends the program as a double registration does.
 void add_own_keys(std::vector<Key>& keys, const std::string& section, const std::string& chosen_key, const std::string& chosen, const std::vector<const Item*>& items, ItemSettings& settings);
 
 template <typename Described>

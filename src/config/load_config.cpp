@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -28,7 +29,7 @@ class Loader {
   Loader(Config& config, std::string file) : config_(config), file_(std::move(file)), keys_(key_table(config)), default_keys_(key_table(defaults_)) {
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       const std::string& name = keys_[i].name;
-      index_[name] = i;
+      rows_[name].push_back(i);
       for (std::size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) sections_.insert(name.substr(0, dot));
     }
   }
@@ -49,7 +50,7 @@ class Loader {
     } else if (!root.IsNull()) {
       throw base::BadInput(base::text(file_, ": is ", shown(root), "; a configuration is a map of keys"));
     }
-    for (auto& [name, given] : given_) given.counted_in_file = base::counts(key(name));
+    for (auto& [name, given] : given_) given.counted_in_file = counting_row(name).has_value();
   }
 
   void read_override(const std::string& assignment) {
@@ -92,9 +93,15 @@ class Loader {
   struct Given {
     std::string where;             // "big.yaml:12" or "train.steps=9 (command line)"
     bool counted_in_file = false;  // it stands in the file, and had an effect before any override
+    std::map<std::size_t, std::string> complaints = {};  // of rows that cannot have the value, where there are several of the name
   };
 
-  const base::Key& key(const std::string& name) const { return keys_[index_.at(name)]; }
+  // Items that are chosen among may have keys of one name, of which that of the chosen item counts; whose that is is known when all has been read.
+  std::optional<std::size_t> counting_row(const std::string& name) const {
+    for (const std::size_t row : rows_.at(name))
+      if (base::counts(keys_[row])) return row;
+    return std::nullopt;
+  }
 
   void read_map(const YAML::Node& map, const std::string& prefix) {
     std::vector<YAML::Node> merged;
@@ -131,9 +138,16 @@ class Loader {
       if (merging_ > 0) return;
       throw base::BadInput(where + ": key '" + name + "' is given twice; keep one");
     }
-    if (index_.contains(name)) {
-      assign(node, key(name), where);
+    if (rows_.contains(name)) {
       given_[name] = {where};
+      for (const std::size_t row : rows_.at(name)) {
+        try {
+          assign(node, keys_[row], where);
+        } catch (const base::BadInput& error) {
+          if (rows_.at(name).size() == 1) throw;
+          given_[name].complaints[row] = error.what();
+        }
+      }
     } else if (!sections_.contains(name)) {
       throw base::BadInput(where + ": unknown key '" + name + "'; " + advice(name));
     } else if (node.IsMap()) {
@@ -156,8 +170,8 @@ class Loader {
     if (!complaint.empty()) throw base::BadInput(where + ": " + complaint);
   }
 
-  void reset(const base::Key& target) {
-    const base::Key& source = default_keys_[index_.at(target.name)];
+  void reset(std::size_t row) {
+    const base::Key &target = keys_[row], &source = default_keys_[row];
     if (target.choice) {
       target.choice->choose(source.choice->word());
     } else {
@@ -167,23 +181,35 @@ class Loader {
           },
           target.slot);
     }
-    given_.erase(target.name);
   }
 
   void reset_section(const std::string& section) {
-    for (const base::Key& each : keys_) {
-      if (each.name.starts_with(section + ".")) reset(each);
+    for (const auto& [name, rows] : rows_) {
+      if (!name.starts_with(section + ".")) continue;
+      for (const std::size_t row : rows) reset(row);
+      given_.erase(name);
     }
   }
 
   /// A value that has no effect is an error, unless it had one until the command line chose otherwise: then it goes back to its default.
   void settle_keys_without_effect() {
     for (const base::Key& each : keys_) {
-      if (base::counts(each) || !given_.contains(each.name)) continue;
-      const Given& given = given_.at(each.name);
-      if (!given.counted_in_file) throw base::BadInput(given.where + ": " + each.name + " has no effect: it counts only when " + each.counts_when);
-      reset(each);
+      const auto found = given_.find(each.name);
+      if (found == given_.end()) continue;
+      const Given& given = found->second;
+      const std::optional<std::size_t> counting = counting_row(each.name);
+      if (counting && given.complaints.contains(*counting)) throw base::BadInput(given.complaints.at(*counting));
+      if (!counting && !given.counted_in_file) throw base::BadInput(given.where + ": " + each.name + " has no effect: it counts only when " + conditions_of(each.name));
+      for (const std::size_t row : rows_.at(each.name))
+        if (row != counting) reset(row);
+      if (!counting) given_.erase(found);
     }
+  }
+
+  std::string conditions_of(const std::string& name) const {
+    std::vector<std::string> out;
+    for (const std::size_t row : rows_.at(name)) out.push_back(keys_[row].counts_when);
+    return joined(out, ", or ");
   }
 
   std::vector<std::string> members_of(const std::string& section) const {
@@ -211,7 +237,7 @@ class Loader {
   Config defaults_;
   std::vector<base::Key> keys_;
   std::vector<base::Key> default_keys_;
-  std::map<std::string, std::size_t> index_;
+  std::map<std::string, std::vector<std::size_t>> rows_;  // by name
   std::set<std::string> sections_;      // "train", "train.optimizer", ...
   std::map<std::string, Given> given_;  // keys that were set
   std::set<std::string> seen_;          // names read so far from one source: a second time is a duplicate

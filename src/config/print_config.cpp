@@ -75,7 +75,10 @@ std::string kept_config_yaml(const Config& config) {
 
 std::string config_value(const Config& config, const std::string& name) {
   Config copy = config;
-  for (const base::Key& key : key_table(copy)) {
+  std::vector<base::Key> keys = key_table(copy);
+  // Of several of one name that of the chosen item comes first.
+  std::stable_partition(keys.begin(), keys.end(), [](const base::Key& key) { return base::counts(key); });
+  for (const base::Key& key : keys) {
     if (key.name != name) continue;
     if (const auto* const plain = std::get_if<std::string*>(&key.slot)) return **plain;
     const auto* const maybe = std::get_if<std::optional<std::string>*>(&key.slot);

@@ -52,13 +52,28 @@ TEST(OwnKeys, CountForTheItemsThatShareThem) {
   EXPECT_EQ(settings.get<PeelSettings>("citrus").thickness, 2);
 }
 
-TEST(RegistryDeathTest, EndsAProgramInWhichTwoHaveOneKey) {
+TEST(OwnKeys, OfOneNameCountEachForItsItem) {
   Registry<Fruit> fruits;
   fruits.add(fruit("apple"));
   fruits.add(fruit("pear"));
   ItemSettings settings = ItemSettings::defaults_of(fruits);
+  std::string chosen = "pear";
   std::vector<Key> keys;
-  EXPECT_DEATH(add_own_keys(keys, "fruit", "fruit.name", "pear", fruits.items(), settings), "fruit.peel");
+  add_own_keys(keys, "fruit", "fruit.name", chosen, fruits.items(), settings);
+  ASSERT_EQ(keys.size(), 2U);
+  EXPECT_EQ(keys[0].name, keys[1].name);
+  EXPECT_FALSE(counts(keys[0]));
+  EXPECT_TRUE(counts(keys[1]));
+}
+
+TEST(RegistryDeathTest, EndsAProgramInWhichAnItemsKeyIsOneOfItsSection) {
+  Registry<Fruit> fruits;
+  fruits.add(fruit("apple"));
+  ItemSettings settings = ItemSettings::defaults_of(fruits);
+  std::vector<Key> keys;
+  double peel = 1;
+  Section(keys, "fruit").key("peel", peel, "of all fruit");
+  EXPECT_DEATH(add_own_keys(keys, "fruit", "fruit.name", "apple", fruits.items(), settings), "fruit.peel");
 }
 
 TEST(ItemList, KeepsEachEntrysOwnSettings) {
