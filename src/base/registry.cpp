@@ -14,6 +14,11 @@ std::string one_of_these(const std::vector<std::string>& names) {
   return out;
 }
 
+// Whether one of the keys first .. last - 1 has the name.
+bool stands_among(const std::vector<Key>& keys, std::size_t first, std::size_t last, const std::string& name) {
+  return std::any_of(keys.begin() + static_cast<std::ptrdiff_t>(first), keys.begin() + static_cast<std::ptrdiff_t>(last), [&](const Key& key) { return key.name == name; });
+}
+
 }  // namespace
 
 // Nothing can be thrown to anybody before main() begins.
@@ -36,9 +41,7 @@ void add_own_keys(std::vector<Key>& keys, const std::string& section, const std:
     item->own.describe(own, settings.of(*item));
     for (std::size_t i = first; i < keys.size(); ++i) {
       Key& key = keys[i];
-      const auto same = [&](const Key& other) { return other.name == key.name; };
-      if (std::any_of(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(others), same) || std::any_of(keys.begin() + static_cast<std::ptrdiff_t>(first), keys.begin() + static_cast<std::ptrdiff_t>(i), same))
-        end_of_double_registration(key.name);
+      if (stands_among(keys, 0, others, key.name) || stands_among(keys, first, i, key.name)) end_of_double_registration(key.name);
       key.meaning = one_of_these(names) + ": " + key.meaning;
       const auto is_chosen = [&chosen, names] { return std::find(names.begin(), names.end(), chosen) != names.end(); };
       key.counts_when = chosen_key + " is " + one_of_these(names) + (key.counts_when.empty() ? "" : " and " + key.counts_when);
@@ -63,10 +66,8 @@ std::vector<Key> own_keys_of(const Item& item, std::any& settings) {
 
 std::vector<Key> ItemList::keys_of(Entry& entry) {
   std::vector<Key> keys = own_keys_of(*entry.item, entry.settings);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const auto same = [&](const Key& other) { return other.name == keys[i].name; };
-    if (keys[i].name == "name" || std::any_of(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i), same)) end_of_double_registration(entry.item->name + "." + keys[i].name);
-  }
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    if (keys[i].name == "name" || stands_among(keys, 0, i, keys[i].name)) end_of_double_registration(entry.item->name + "." + keys[i].name);
   return keys;
 }
 

@@ -99,6 +99,16 @@ std::map<std::string, Make>& makers() {
   return all;
 }
 
+/// A constant of this type in an item's file registers it, with how it is made, in any program that the file is linked into.
+template <typename Described, typename Make>
+class Registered {
+ public:
+  Registered(Described described, Make make) {
+    makers<Make>()[described.name] = std::move(make);
+    Registry<Described>::all().add(std::move(described));
+  }
+};
+
 /// A configuration's settings of all items of a kind, also of those that it does not name.
 class ItemSettings {
  public:

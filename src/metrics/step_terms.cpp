@@ -54,6 +54,11 @@ const std::vector<EvaluationTerm>& evaluation_terms() {
   return all;
 }
 
+std::string name_beside_a_step(const std::string& name) {
+  constexpr std::string_view kPrefix = "evaluation_";
+  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+}
+
 void write_terms(const std::filesystem::path& file, const std::vector<base::Term>& terms) {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
   for (const base::Term& term : terms) {

@@ -43,7 +43,7 @@ struct EvaluationMetrics {
 };
 
 struct EvaluationTerm {
-  base::Term term;  ///< without a series: it has none
+  base::Term term;
   std::optional<double> EvaluationMetrics::* value;
   bool of_validation = false;  ///< its series is of evaluations on the validation rows alone
 };
@@ -51,8 +51,8 @@ struct EvaluationTerm {
 /// In the order of metrics.jsonl.
 const std::vector<EvaluationTerm>& evaluation_terms();
 
-/// Before the names of an evaluation's terms that a step has too.
-inline constexpr const char* kEvaluationPrefix = "evaluation_";
+/// What an evaluation's term is called where it stands beside a step's of the same meaning: "evaluation_loss" is "loss".
+std::string name_beside_a_step(const std::string& name);
 
 /// What terms mean, in a file beside metrics.jsonl, for whoever reads the log without the program's tables. Throws Failure where it cannot be written.
 void write_terms(const std::filesystem::path& file, const std::vector<base::Term>& terms);

@@ -22,11 +22,6 @@ void Likelihood::blend_into_running(const at::Tensor&, const at::Tensor&) {}
 
 at::Tensor Likelihood::squared_error(const Decoded& decoded, const at::Tensor& x) { return at::mse_loss(decoded.output, x); }
 
-RegisteredLikelihood::RegisteredLikelihood(base::Likelihood described, MakeLikelihood make) {
-  base::makers<MakeLikelihood>()[described.name] = std::move(make);
-  base::Registry<base::Likelihood>::all().add(std::move(described));
-}
-
 std::shared_ptr<Likelihood> make_likelihood(const std::string& name, LikelihoodRequest request) {
   const base::Likelihood& described = base::Registry<base::Likelihood>::all().at(name);
   if (!request.own.has_value()) request.own = described.own.defaults;

@@ -70,11 +70,8 @@ struct LikelihoodRequest {
 
 using MakeLikelihood = std::function<std::shared_ptr<Likelihood>(const LikelihoodRequest&)>;
 
-/// A constant of this type in the likelihood's file registers it, in any program that the file is linked into.
-class RegisteredLikelihood {
- public:
-  RegisteredLikelihood(base::Likelihood described, MakeLikelihood make);
-};
+/// One constant of this type in the likelihood's file.
+using RegisteredLikelihood = base::Registered<base::Likelihood, MakeLikelihood>;
 
 /// Throws std::logic_error where nobody has registered `name`.
 std::shared_ptr<Likelihood> make_likelihood(const std::string& name, LikelihoodRequest request = {});

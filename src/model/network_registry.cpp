@@ -4,11 +4,6 @@
 
 namespace vae_dist::model {
 
-RegisteredNetwork::RegisteredNetwork(base::Network described, MakeNetwork make) {
-  base::makers<MakeNetwork>()[described.name] = std::move(make);
-  base::Registry<base::Network>::all().add(std::move(described));
-}
-
 std::shared_ptr<LatentModel> make_network(const std::string& name, const NetworkRequest& request) {
   const base::Network& described = base::Registry<base::Network>::all().at(name);
   std::shared_ptr<LatentModel> network = base::makers<MakeNetwork>().at(name)(request);

@@ -26,11 +26,8 @@ struct NetworkRequest {
 
 using MakeNetwork = std::function<std::shared_ptr<LatentModel>(const NetworkRequest&)>;
 
-/// A constant of this type in the network's file registers it, in any program that the file is linked into.
-class RegisteredNetwork {
- public:
-  RegisteredNetwork(base::Network described, MakeNetwork make);
-};
+/// One constant of this type in the network's file.
+using RegisteredNetwork = base::Registered<base::Network, MakeNetwork>;
 
 /// Throws std::logic_error where nobody has registered `name`, or where what was made has another latent than was said.
 std::shared_ptr<LatentModel> make_network(const std::string& name, const NetworkRequest& request);

@@ -13,7 +13,6 @@ struct Weighted {
 }  // namespace
 
 RegisteredRegulariser::RegisteredRegulariser(base::Regulariser described, MakeRegulariser make) {
-  base::makers<MakeRegulariser>()[described.name] = std::move(make);
   const auto describe_own = described.own.describe;
   described.own.defaults = Weighted{1, described.own.defaults};
   described.own.describe = [describe_own](base::Section& keys, std::any& settings) {
@@ -21,7 +20,7 @@ RegisteredRegulariser::RegisteredRegulariser(base::Regulariser described, MakeRe
     keys.key("weight", weighted.weight, "what its value is multiplied with in the loss").at_least(0);
     if (weighted.own.has_value()) describe_own(keys, weighted.own);
   };
-  base::Registry<base::Regulariser>::all().add(std::move(described));
+  base::Registered<base::Regulariser, MakeRegulariser>(std::move(described), std::move(make));
 }
 
 std::vector<Regulariser> make_regularisers(const base::ItemList& listed) {

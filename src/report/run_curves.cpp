@@ -20,13 +20,11 @@ constexpr const char* kSpeed[] = {"samples_per_second", "step_seconds", "data_wa
 // Shown otherwise: as a reference line, in a warning, in a table.
 constexpr const char* kNoCharts[] = {"mean_image_mse", "skipped", "samples", "epoch"};
 
-std::string without_prefix(const std::string& name) { return name.starts_with(metrics::kEvaluationPrefix) ? name.substr(std::string_view(metrics::kEvaluationPrefix).size()) : name; }
-
 // By the names of curves, in the order of the page. An evaluation's value of a step's name goes into the same chart.
 std::vector<base::Term> known_terms(std::span<const RunRecord> runs) {
   std::vector<base::Term> out;
   const auto add = [&](base::Term term) {
-    term.name = without_prefix(term.name);
+    term.name = metrics::name_beside_a_step(term.name);
     if (std::none_of(out.begin(), out.end(), [&](const base::Term& each) { return each.name == term.name; })) out.push_back(std::move(term));
   };
   for (const metrics::EvaluationTerm& each : metrics::evaluation_terms()) add(each.term);

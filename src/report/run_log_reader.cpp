@@ -15,7 +15,6 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr std::string_view kPrefix = metrics::kEvaluationPrefix;
 constexpr std::size_t kPiece = 1 << 20;
 
 // metrics.jsonl writes what is not finite as null.
@@ -42,7 +41,7 @@ void add_evaluation(const ordered_json& object, RunRecord& run) {
       run.kld_per_dimension.clear();
       for (const auto& each : value) run.kld_per_dimension.push_back(number(each).value_or(std::nan("")));
     } else if (const auto plain = number(value)) {
-      evaluation.values.emplace_back(name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name, *plain);
+      evaluation.values.emplace_back(metrics::name_beside_a_step(name), *plain);
     }
   }
   run.evaluations.push_back(std::move(evaluation));

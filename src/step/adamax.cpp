@@ -17,19 +17,17 @@ class Adamax : public Optimizer {
   void update(const at::Tensor& learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
 
  private:
-  // A skipped step's gradient may hold anything, so each result is chosen, not multiplied away.
   template <typename Rate>
   void update_with(const Rate& learning_rate, const at::Tensor& skip) {
     const at::Tensor skipped = skip.to(at::kBool);
-    const auto replace = [&](at::Tensor target, const at::Tensor& by) { at::where_out(target, skipped, target, by); };
     const at::Tensor gradient = weight_decay_ == 0 ? parameters_.gradients() : parameters_.gradients().add(parameters_.values(), weight_decay_);
-    replace(moment(0), moment(0).lerp(gradient, 1 - own_.betas[0]));
-    replace(moment(1), at::maximum(moment(1) * own_.betas[1], gradient.abs().add_(own_.epsilon)));
+    replace(moment(0), moment(0).lerp(gradient, 1 - own_.betas[0]), skipped);
+    replace(moment(1), at::maximum(moment(1) * own_.betas[1], gradient.abs().add_(own_.epsilon)), skipped);
     const at::Tensor correction = 1 - at::pow(own_.betas[0], step_count().to(at::kDouble));
     const at::Tensor step_size = (learning_rate / correction).to(gradient.scalar_type());
     // The alignment gaps of the arena have no gradient and no norm: 0 / epsilon.
     const at::Tensor change = (step_size * moment(0)).div_(moment(1).clamp_min(std::numeric_limits<float>::min()));
-    replace(parameters_.values(), parameters_.values() - change);
+    replace(parameters_.values(), parameters_.values() - change, skipped);
   }
 
   AdamSettings own_;

@@ -22,10 +22,7 @@ void Optimizer::count_and_update(const Rate& learning_rate, const at::Tensor& sk
   update(learning_rate, skip);
 }
 
-RegisteredOptimizer::RegisteredOptimizer(base::UpdateRule described, MakeOptimizer make) {
-  base::makers<MakeOptimizer>()[described.name] = std::move(make);
-  base::Registry<base::UpdateRule>::all().add(std::move(described));
-}
+void Optimizer::replace(at::Tensor target, const at::Tensor& by, const at::Tensor& skipped) { at::where_out(target, skipped, target, by); }
 
 std::unique_ptr<Optimizer> make_optimizer(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options) {
   return base::makers<MakeOptimizer>().at(options.rule.item().name)({parameters, options.weight_decay, options.rule.settings()});

@@ -51,6 +51,9 @@ class Optimizer {
 
   const at::Tensor& moment(std::size_t i) const { return moments_[i].second.flat(); }
 
+  /// target = by, but where `skipped` (a bool tensor [1]) is true. What a skipped step has computed may be no number, so it is chosen, not multiplied away.
+  static void replace(at::Tensor target, const at::Tensor& by, const at::Tensor& skipped);
+
   const parallel::ParameterArena& parameters_;
   const double weight_decay_;
 
@@ -68,11 +71,8 @@ inline double as_fused_rate(double learning_rate) { return learning_rate; }
 
 using MakeOptimizer = std::function<std::unique_ptr<Optimizer>(const OptimizerRequest&)>;
 
-/// A constant of this type in the rule's file registers it, in any program that the file is linked into.
-class RegisteredOptimizer {
- public:
-  RegisteredOptimizer(base::UpdateRule described, MakeOptimizer make);
-};
+/// One constant of this type in the rule's file.
+using RegisteredOptimizer = base::Registered<base::UpdateRule, MakeOptimizer>;
 
 /// Throws std::logic_error where nobody has registered what `options` name. `parameters` outlives the optimizer.
 std::unique_ptr<Optimizer> make_optimizer(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options);

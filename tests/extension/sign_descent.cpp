@@ -26,9 +26,8 @@ class SignDescent : public step::Optimizer {
   template <typename Rate>
   void update_with(const Rate& learning_rate, const at::Tensor& skip) {
     const at::Tensor skipped = skip.to(at::kBool);
-    const auto replace = [&](at::Tensor target, const at::Tensor& by) { at::where_out(target, skipped, target, by); };
-    replace(moment(0), moment(0).lerp(parameters_.gradients(), 1 - own_.smoothing));
-    replace(parameters_.values(), parameters_.values() * (1 - weight_decay_) - (moment(0).sign() * learning_rate).to(moment(0).scalar_type()));
+    replace(moment(0), moment(0).lerp(parameters_.gradients(), 1 - own_.smoothing), skipped);
+    replace(parameters_.values(), parameters_.values() * (1 - weight_decay_) - (moment(0).sign() * learning_rate).to(moment(0).scalar_type()), skipped);
   }
 
   SignDescentSettings own_;
