@@ -10,7 +10,8 @@
 namespace vae_dist::datasets {
 namespace {
 
-// HDF5's shuffle filter: first all first bytes, then all second ones. Bytes behind the last whole element stay where they are.
+// HDF5's shuffle filter: first all first bytes, then all second ones. Bytes behind the last whole
+// element stay where they are.
 std::vector<std::uint8_t> shuffled(std::span<const std::uint8_t> bytes, std::size_t width) {
   std::vector<std::uint8_t> out(bytes.begin(), bytes.end());
   const std::size_t elements = bytes.size() / width;
@@ -21,12 +22,17 @@ std::vector<std::uint8_t> shuffled(std::span<const std::uint8_t> bytes, std::siz
 
 // HDF5's deflate filter stores zlib's format.
 std::vector<std::uint8_t> deflated(std::span<const std::uint8_t> bytes, int level) {
-  const std::unique_ptr<libdeflate_compressor, void (*)(libdeflate_compressor*)> compressor(libdeflate_alloc_compressor(level),
-                                                                                           libdeflate_free_compressor);
-  if (!compressor) throw base::Failure(base::text("libdeflate has no compressor of level ", level, ", or no memory for it"));
+  const std::unique_ptr<libdeflate_compressor, void (*)(libdeflate_compressor*)> compressor(
+      libdeflate_alloc_compressor(level), libdeflate_free_compressor);
+  if (!compressor)
+    throw base::Failure(
+        base::text("libdeflate has no compressor of level ", level, ", or no memory for it"));
   std::vector<std::uint8_t> out(libdeflate_zlib_compress_bound(compressor.get(), bytes.size()));
-  const std::size_t size = libdeflate_zlib_compress(compressor.get(), bytes.data(), bytes.size(), out.data(), out.size());
-  if (size == 0) throw base::Failure(base::text("libdeflate cannot compress a chunk of ", bytes.size(), " bytes"));
+  const std::size_t size = libdeflate_zlib_compress(compressor.get(), bytes.data(), bytes.size(),
+                                                    out.data(), out.size());
+  if (size == 0)
+    throw base::Failure(
+        base::text("libdeflate cannot compress a chunk of ", bytes.size(), " bytes"));
   out.resize(size);
   return out;
 }
@@ -35,12 +41,15 @@ std::vector<std::uint8_t> deflated(std::span<const std::uint8_t> bytes, int leve
 
 Compression Compression::parse(const std::string& text_form) {
   if (text_form == "none") return {.deflate_level = 0};
-  if (text_form.size() == 6 && text_form.starts_with("gzip:") && text_form[5] >= '1' && text_form[5] <= '9')
+  if (text_form.size() == 6 && text_form.starts_with("gzip:") && text_form[5] >= '1' &&
+      text_form[5] <= '9')
     return {.deflate_level = text_form[5] - '0'};
-  throw base::BadInput(base::text("compression '", text_form, "' is not known: give none, or gzip:1 (fast) to gzip:9 (small)"));
+  throw base::BadInput(base::text("compression '", text_form,
+                                  "' is not known: give none, or gzip:1 (fast) to gzip:9 (small)"));
 }
 
-std::vector<std::uint8_t> encode_chunk(std::span<const std::uint8_t> chunk, std::size_t element_bytes, const Compression& compression) {
+std::vector<std::uint8_t> encode_chunk(std::span<const std::uint8_t> chunk,
+                                       std::size_t element_bytes, const Compression& compression) {
   if (compression.deflate_level == 0) return {chunk.begin(), chunk.end()};
   if (!compression.shuffles(element_bytes)) return deflated(chunk, compression.deflate_level);
   return deflated(shuffled(chunk, element_bytes), compression.deflate_level);

@@ -24,7 +24,8 @@ class ChunkWriter {
   };
 
   /// At most 2 * `threads` chunks are in memory.
-  ChunkWriter(const Layout& layout, const Compression& compression, std::size_t threads, Write write)
+  ChunkWriter(const Layout& layout, const Compression& compression, std::size_t threads,
+              Write write)
       : layout_(layout), compression_(compression), write_(std::move(write)), encoding_(threads) {}
 
   /// Any number of bytes; they become rows as they are complete.
@@ -37,19 +38,24 @@ class ChunkWriter {
     }
   }
 
-  /// Writes what is left; the last chunk is filled up with zeros, since all chunks of a dataset are equally long.
+  /// Writes what is left; the last chunk is filled up with zeros, since all chunks of a dataset are
+  /// equally long.
   void finish() {
     if (!chunk_.empty()) encode();
     while (!encoding_.empty()) write_next();
   }
 
  private:
-  std::size_t chunk_bytes() const { return static_cast<std::size_t>(layout_.chunk_rows) * layout_.row_bytes; }
+  std::size_t chunk_bytes() const {
+    return static_cast<std::size_t>(layout_.chunk_rows) * layout_.row_bytes;
+  }
 
   void encode() {
     while (encoding_.full()) write_next();
     chunk_.resize(chunk_bytes());
-    encoding_.start([chunk = std::exchange(chunk_, {}), this] { return encode_chunk(chunk, layout_.element_bytes, compression_); });
+    encoding_.start([chunk = std::exchange(chunk_, {}), this] {
+      return encode_chunk(chunk, layout_.element_bytes, compression_);
+    });
   }
 
   void write_next() {

@@ -6,29 +6,30 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "hdf5/file.hpp"
 #include "data/sample_dataset.hpp"
-#include "hdf5/stored_rows.hpp"
 #include "datasets/chunk_writer.hpp"
 #include "datasets/ordered_tasks.hpp"
 #include "datasets/partial_file.hpp"
 #include "datasets/progress_bar.hpp"
 #include "datasets/stored_file.hpp"
+#include "hdf5/file.hpp"
+#include "hdf5/stored_rows.hpp"
 
 namespace vae_dist::datasets {
 namespace {
 
-// How many rows to read at a time from row `first` on, so that a chunk is decoded as rarely as memory allows: whole rows of chunks where
-// they fit, else equal parts of one.
+// How many rows to read at a time from row `first` on, so that a chunk is decoded as rarely as
+// memory allows: whole rows of chunks where they fit, else equal parts of one.
 struct Blocks {
-  std::int64_t rows;      // of a block
-  std::int64_t aligned;   // blocks begin anew at multiples of this
+  std::int64_t rows;     // of a block
+  std::int64_t aligned;  // blocks begin anew at multiples of this
 
   Blocks(const StoredDataset& from, std::int64_t memory_bytes) {
-    constexpr std::int64_t kEnough = 16 << 20;   // more at a time is no faster
+    constexpr std::int64_t kEnough = 16 << 20;  // more at a time is no faster
     const auto row_bytes = static_cast<std::int64_t>(std::max<std::size_t>(from.row_bytes(), 1));
     const std::int64_t chunk_rows = from.chunk().empty() ? 1 : from.chunk()[0];
-    const std::int64_t fitting = std::max<std::int64_t>(1, std::min(memory_bytes / row_bytes, std::max(chunk_rows, kEnough / row_bytes)));
+    const std::int64_t fitting = std::max<std::int64_t>(
+        1, std::min(memory_bytes / row_bytes, std::max(chunk_rows, kEnough / row_bytes)));
     if (fitting >= chunk_rows) {
       rows = aligned = fitting / chunk_rows * chunk_rows;
     } else {
@@ -38,23 +39,30 @@ struct Blocks {
     }
   }
 
-  std::int64_t end(std::int64_t first, std::int64_t all_rows) const { return std::min({first + rows, first / aligned * aligned + aligned, all_rows}); }
+  std::int64_t end(std::int64_t first, std::int64_t all_rows) const {
+    return std::min({first + rows, first / aligned * aligned + aligned, all_rows});
+  }
   std::int64_t decodes() const { return (aligned + rows - 1) / rows; }
 };
 
-// Rows of one dataset as they are stored: decoded outside of the library and its lock where we know how. Safe from several threads.
+// Rows of one dataset as they are stored: decoded outside of the library and its lock where we know
+// how. Safe from several threads.
 class RowReader {
  public:
-  explicit RowReader(const StoredDataset& from) : from_(from), dataset_(hdf5::Hdf5File::open(from.file()).dataset(from.path())) {
+  explicit RowReader(const StoredDataset& from)
+      : from_(from), dataset_(hdf5::Hdf5File::open(from.file()).dataset(from.path())) {
     dataset_.check_filters();
-    const bool known = dataset_.storage() == hdf5::StorageKind::contiguous || (dataset_.storage() == hdf5::StorageKind::chunked && hdf5::can_undo(dataset_.pipeline()));
+    const bool known =
+        dataset_.storage() == hdf5::StorageKind::contiguous ||
+        (dataset_.storage() == hdf5::StorageKind::chunked && hdf5::can_undo(dataset_.pipeline()));
     if (dataset_.number() && known) decoded_.emplace(dataset_);
   }
 
   std::vector<std::uint8_t> read(std::int64_t first, std::int64_t end) const {
     std::vector<std::uint8_t> rows(static_cast<std::size_t>(end - first) * from_.row_bytes());
     const auto refuse = [&](const std::string& why) {
-      return base::BadInput(base::text(from_.place(), ": cannot read rows ", first, " to ", end, ": ", why, "; data verify names every damaged chunk"));
+      return base::BadInput(base::text(from_.place(), ": cannot read rows ", first, " to ", end,
+                                       ": ", why, "; data verify names every damaged chunk"));
     };
     try {
       if (decoded_) {
@@ -93,7 +101,8 @@ class Converter {
     // Finding images among several datasets is what reading does.
     data::SampleSource source;
     source.files = {in.front()};
-    images_ = options.dataset ? *options.dataset : data::SampleDataset::open(source).stored().path();
+    images_ =
+        options.dataset ? *options.dataset : data::SampleDataset::open(source).stored().path();
     images_ = images_.substr(std::min(images_.find_first_not_of('/'), images_.size()));
     for (const std::string& path : in) check_images(hdf5::Hdf5File::open(path));
   }
@@ -102,7 +111,9 @@ class Converter {
     for (const StoredFile& file : files_)
       for (const std::string& source : hdf5::source_files_of(file.path())) {
         std::error_code none;
-        if (std::filesystem::equivalent(source, out, none)) throw base::BadInput(base::text("cannot write ", out, ": it is read from; choose another name"));
+        if (std::filesystem::equivalent(source, out, none))
+          throw base::BadInput(
+              base::text("cannot write ", out, ": it is read from; choose another name"));
       }
     PartialFile partial(out);
     StoredFile to = StoredFile::create(partial.path());
@@ -110,15 +121,20 @@ class Converter {
       const StoredDataset first = files_.front().dataset(path);
       if (path == images_)
         merge(path, to);
-      else if (first.is_plain() && !first.shape().empty() && (first.rows() == files_.front().dataset(images_).rows() || (files_.size() == 1 && lies_elsewhere(path))))
+      else if (first.is_plain() && !first.shape().empty() &&
+               (first.rows() == files_.front().dataset(images_).rows() ||
+                (files_.size() == 1 && lies_elsewhere(path))))
         merge(path, to);
       else if (files_.size() == 1)
         to.copy(files_.front(), path);
       else
-        done_.left_out.push_back(base::text(first.place(), " has no row for each image that could be put behind another file's"));
+        done_.left_out.push_back(base::text(
+            first.place(), " has no row for each image that could be put behind another file's"));
     }
     if (files_.size() == 1)
-      for (const std::string& name : to.copy_attributes(files_.front())) done_.left_out.push_back(base::text(files_.front().path(), ", attribute '", name, "' refers to a part of its file"));
+      for (const std::string& name : to.copy_attributes(files_.front()))
+        done_.left_out.push_back(base::text(files_.front().path(), ", attribute '", name,
+                                            "' refers to a part of its file"));
     to.close();
     partial.commit();
     done_.bytes_after = std::filesystem::file_size(out);
@@ -126,15 +142,22 @@ class Converter {
   }
 
  private:
-  // Whether a copy of the dataset as it is would still take its values from other files: external raw ones, the sources of a virtual one.
-  bool lies_elsewhere(const std::string& path) const { return hdf5::Hdf5File::open(files_.front().path()).dataset(path).source_files().size() > 1; }
+  // Whether a copy of the dataset as it is would still take its values from other files: external
+  // raw ones, the sources of a virtual one.
+  bool lies_elsewhere(const std::string& path) const {
+    return hdf5::Hdf5File::open(files_.front().path()).dataset(path).source_files().size() > 1;
+  }
 
   void check_images(const hdf5::Hdf5File& file) const {
-    const hdf5::Hdf5Dataset images = file.dataset(images_);   // says what there is instead
+    const hdf5::Hdf5Dataset images = file.dataset(images_);  // says what there is instead
     const std::string place = base::text(file.path(), ", dataset '", images_, "'");
-    if (images.shape().size() < 2) throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(images.shape()), ": images are [N, H, W], [N, H, W, C] or [N, C, H, W]"));
+    if (images.shape().size() < 2)
+      throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(images.shape()),
+                                      ": images are [N, H, W], [N, H, W, C] or [N, C, H, W]"));
     for (const std::int64_t size : images.shape())
-      if (size == 0) throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(images.shape()), ": there are no images in it"));
+      if (size == 0)
+        throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(images.shape()),
+                                        ": there are no images in it"));
   }
 
   // The dataset of each file that belongs behind the first one's.
@@ -144,10 +167,17 @@ class Converter {
       StoredDataset part = file.dataset(hdf5::Hdf5File::open(file.path()).dataset(path).path());
       const StoredDataset& first = out.empty() ? part : out.front();
       const std::int64_t images = file.dataset(images_).rows();
-      if (files_.size() > 1 && part.rows() != images) throw base::BadInput(base::text(part.place(), " has ", part.rows(), " rows for ", images, " images"));
-      if (!std::equal(part.shape().begin() + 1, part.shape().end(), first.shape().begin() + 1, first.shape().end()))
-        throw base::BadInput(base::text(part.place(), " has shape ", hdf5::shape_text(part.shape()), ", ", first.place(), " ", hdf5::shape_text(first.shape()), ": only the first axis may differ"));
-      if (!part.same_type(first)) throw base::BadInput(base::text(part.place(), " holds values of another type than ", first.place()));
+      if (files_.size() > 1 && part.rows() != images)
+        throw base::BadInput(
+            base::text(part.place(), " has ", part.rows(), " rows for ", images, " images"));
+      if (!std::equal(part.shape().begin() + 1, part.shape().end(), first.shape().begin() + 1,
+                      first.shape().end()))
+        throw base::BadInput(base::text(part.place(), " has shape ", hdf5::shape_text(part.shape()),
+                                        ", ", first.place(), " ", hdf5::shape_text(first.shape()),
+                                        ": only the first axis may differ"));
+      if (!part.same_type(first))
+        throw base::BadInput(
+            base::text(part.place(), " holds values of another type than ", first.place()));
       check_names(file.path(), path);
       out.push_back(std::move(part));
     }
@@ -156,30 +186,43 @@ class Converter {
 
   // Class 3 must mean the same in all files.
   void check_names(const std::string& file, const std::string& path) const {
-    const auto names = [&](const std::string& from) { return hdf5::Hdf5File::open(from).dataset(path).text_list_attribute("names"); };
+    const auto names = [&](const std::string& from) {
+      return hdf5::Hdf5File::open(from).dataset(path).text_list_attribute("names");
+    };
     if (names(file) != names(files_.front().path()))
-      throw base::BadInput(base::text(file, ", dataset '", path, "' has other `names` than ", files_.front().path(), ": its numbers mean something else"));
+      throw base::BadInput(base::text(file, ", dataset '", path, "' has other `names` than ",
+                                      files_.front().path(), ": its numbers mean something else"));
   }
 
   void merge(const std::string& path, StoredFile& to) {
     const std::vector<StoredDataset> parts = parts_of(path);
-    if (!parts.front().is_plain()) throw base::BadInput(base::text(parts.front().place(), " holds text of variable length or references: these are no images"));
+    if (!parts.front().is_plain())
+      throw base::BadInput(
+          base::text(parts.front().place(),
+                     " holds text of variable length or references: these are no images"));
     std::int64_t rows = 0;
     for (const StoredDataset& part : parts) rows += part.rows();
     const auto row_bytes = static_cast<std::int64_t>(parts.front().row_bytes());
     const bool images = path == images_;
-    const std::int64_t chunk_rows = !images                    ? std::max<std::int64_t>(64, (1 << 16) / std::max<std::int64_t>(row_bytes, 1))
-                                    : options_.chunk_images > 0 ? options_.chunk_images
-                                                                : chunk_rows_for(row_bytes);
+    const std::int64_t chunk_rows =
+        !images ? std::max<std::int64_t>(64, (1 << 16) / std::max<std::int64_t>(row_bytes, 1))
+        : options_.chunk_images > 0 ? options_.chunk_images
+                                    : chunk_rows_for(row_bytes);
     if (chunk_rows > 0xffffffff / std::max<std::int64_t>(row_bytes, 1))
-      throw base::BadInput(base::text(parts.front().place(), ": ", chunk_rows, " images are more than the 4 GiB that a chunk can hold"));
+      throw base::BadInput(base::text(parts.front().place(), ": ", chunk_rows,
+                                      " images are more than the 4 GiB that a chunk can hold"));
     StoredDataset dataset = to.create_like(parts.front(), rows, chunk_rows, options_.compression);
     for (const std::string& name : dataset.copy_attributes(parts.front()))
-      done_.left_out.push_back(base::text(parts.front().place(), ", attribute '", name, "' refers to a part of its file"));
-    ChunkWriter writer({.chunk_rows = dataset.chunk()[0], .row_bytes = static_cast<std::size_t>(row_bytes), .element_bytes = dataset.element_bytes()},
+      done_.left_out.push_back(base::text(parts.front().place(), ", attribute '", name,
+                                          "' refers to a part of its file"));
+    ChunkWriter writer({.chunk_rows = dataset.chunk()[0],
+                        .row_bytes = static_cast<std::size_t>(row_bytes),
+                        .element_bytes = dataset.element_bytes()},
                        options_.compression, thread_count(options_.threads),
-                       [&](std::int64_t first, std::span<const std::uint8_t> chunk) { dataset.write_chunk(first, chunk); });
-    std::optional<ProgressBar> progress;   // factors are done at once
+                       [&](std::int64_t first, std::span<const std::uint8_t> chunk) {
+                         dataset.write_chunk(first, chunk);
+                       });
+    std::optional<ProgressBar> progress;  // factors are done at once
     if (images) progress.emplace(path, rows);
     std::int64_t done = 0;
     for (const StoredDataset& part : parts) {
@@ -187,8 +230,12 @@ class Converter {
       if (images) done_.decodes_of_a_chunk = std::max(done_.decodes_of_a_chunk, blocks.decodes());
       const RowReader reader(part);
       // Blocks are decoded side by side, as many as there is memory for, and written in order.
-      const std::int64_t fitting = options_.memory_bytes / std::max<std::int64_t>(1, std::min(blocks.rows, part.rows()) * row_bytes);
-      OrderedTasks<std::vector<std::uint8_t>> reading(static_cast<std::size_t>(std::clamp<std::int64_t>(fitting, 1, static_cast<std::int64_t>(thread_count(options_.threads)))));
+      const std::int64_t fitting =
+          options_.memory_bytes /
+          std::max<std::int64_t>(1, std::min(blocks.rows, part.rows()) * row_bytes);
+      OrderedTasks<std::vector<std::uint8_t>> reading(
+          static_cast<std::size_t>(std::clamp<std::int64_t>(
+              fitting, 1, static_cast<std::int64_t>(thread_count(options_.threads)))));
       const auto write_next = [&] {
         const std::vector<std::uint8_t> block = reading.next();
         writer.append(block);
@@ -215,6 +262,9 @@ class Converter {
 
 }  // namespace
 
-Converted convert(const std::vector<std::string>& in, const std::string& out, const ConvertOptions& options) { return Converter(in, options).write(out); }
+Converted convert(const std::vector<std::string>& in, const std::string& out,
+                  const ConvertOptions& options) {
+  return Converter(in, options).write(out);
+}
 
 }  // namespace vae_dist::datasets

@@ -19,14 +19,20 @@ std::string joined(const std::vector<std::string>& names, std::size_t most) {
 std::string chunk_text(const hdf5::Hdf5Dataset& d) {
   if (d.chunk().empty()) return "not chunked";
   const bool whole_rows = std::equal(d.chunk().begin() + 1, d.chunk().end(), d.shape().begin() + 1);
-  return whole_rows ? base::text("chunks of ", d.chunk()[0], " rows") : base::text("chunks ", hdf5::shape_text(d.chunk()));
+  return whole_rows ? base::text("chunks of ", d.chunk()[0], " rows")
+                    : base::text("chunks ", hdf5::shape_text(d.chunk()));
 }
 
 std::string advice_for(const data::SampleDataset& images) {
   const hdf5::Hdf5Dataset& stored = images.stored();
-  const ReadingAdvice advice = reading_advice(chunk_facts(stored.shape(), stored.chunk(), static_cast<std::int64_t>(stored.number()->bytes)), stored.filters());
+  const ReadingAdvice advice =
+      reading_advice(chunk_facts(stored.shape(), stored.chunk(),
+                                 static_cast<std::int64_t>(stored.number()->bytes)),
+                     stored.filters());
   std::string out = "advice: " + advice.reason;
-  if (advice.convert) out += base::text(". Convert it before training:\n  vae_dist data convert ", stored.file(), " converted.h5 --dataset ", stored.path());
+  if (advice.convert)
+    out += base::text(". Convert it before training:\n  vae_dist data convert ", stored.file(),
+                      " converted.h5 --dataset ", stored.path());
   return out + "\n";
 }
 
@@ -35,18 +41,23 @@ std::string advice_for(const data::SampleDataset& images) {
 std::string datasets_of(const hdf5::Hdf5File& file) {
   std::ostringstream out;
   const hdf5::Hdf5File::Contents contents = file.contents();
-  for (const std::string& link : contents.dangling_links) out << link << ": a link to something that is not there\n";
+  for (const std::string& link : contents.dangling_links)
+    out << link << ": a link to something that is not there\n";
   for (const std::string& path : contents.datasets) {
     const hdf5::Hdf5Dataset d = file.dataset(path);
-    out << path << ": " << d.type_name() << " " << hdf5::shape_text(d.shape()) << ", " << chunk_text(d) << ", filters: " << d.filters() << ", "
-              << base::format_bytes(static_cast<double>(d.stored_bytes())) << " in the file\n";
-    if (const std::vector<std::string> names = d.text_list_attribute("names"); !names.empty()) out << "  names: " << joined(names, 20) << "\n";
+    out << path << ": " << d.type_name() << " " << hdf5::shape_text(d.shape()) << ", "
+        << chunk_text(d) << ", filters: " << d.filters() << ", "
+        << base::format_bytes(static_cast<double>(d.stored_bytes())) << " in the file\n";
+    if (const std::vector<std::string> names = d.text_list_attribute("names"); !names.empty())
+      out << "  names: " << joined(names, 20) << "\n";
   }
   return out.str();
 }
 
 std::string reading_of(const data::SampleDataset& images) {
-  std::string out = base::text("read as ", images.description(), "\nscale ", images.scale(), ": stored values times it lie in [0, 1]\nfingerprint ", images.fingerprint(), "\n");
+  std::string out = base::text("read as ", images.description(), "\nscale ", images.scale(),
+                               ": stored values times it lie in [0, 1]\nfingerprint ",
+                               images.fingerprint(), "\n");
   for (const std::string& doubt : images.doubts()) out += base::text("doubtful: ", doubt, "\n");
   return out + advice_for(images);
 }

@@ -11,7 +11,8 @@ namespace {
 plot::Picture with_channels(plot::Picture picture, int channels) {
   if (picture.channels == channels) return picture;
   plot::Picture out{picture.height, picture.width, channels, {}};
-  const auto pixels = static_cast<std::size_t>(picture.height) * static_cast<std::size_t>(picture.width);
+  const auto pixels =
+      static_cast<std::size_t>(picture.height) * static_cast<std::size_t>(picture.width);
   out.pixels.reserve(pixels * static_cast<std::size_t>(channels));
   for (std::size_t i = 0; i < pixels; ++i) {
     if (channels == 3) {
@@ -19,7 +20,8 @@ plot::Picture with_channels(plot::Picture picture, int channels) {
     } else {
       // 0.299, 0.587, 0.114 in parts of 65536.
       const std::uint8_t* p = &picture.pixels[3 * i];
-      out.pixels.push_back(static_cast<std::uint8_t>((19595 * p[0] + 38470 * p[1] + 7471 * p[2] + 32768) >> 16));
+      out.pixels.push_back(
+          static_cast<std::uint8_t>((19595 * p[0] + 38470 * p[1] + 7471 * p[2] + 32768) >> 16));
     }
   }
   return out;
@@ -28,15 +30,18 @@ plot::Picture with_channels(plot::Picture picture, int channels) {
 plot::Picture cut_out(const plot::Picture& picture, int height, int width) {
   const int top = (picture.height - height) / 2, left = (picture.width - width) / 2;
   plot::Picture out{height, width, picture.channels, {}};
-  const auto stride = static_cast<std::ptrdiff_t>(picture.width) * picture.channels, bytes = static_cast<std::ptrdiff_t>(width) * picture.channels;
+  const auto stride = static_cast<std::ptrdiff_t>(picture.width) * picture.channels,
+             bytes = static_cast<std::ptrdiff_t>(width) * picture.channels;
   for (int row = 0; row < height; ++row) {
-    const auto from = picture.pixels.begin() + (top + row) * stride + static_cast<std::ptrdiff_t>(left) * picture.channels;
+    const auto from = picture.pixels.begin() + (top + row) * stride +
+                      static_cast<std::ptrdiff_t>(left) * picture.channels;
     out.pixels.insert(out.pixels.end(), from, from + bytes);
   }
   return out;
 }
 
-// New pixel i covers [i*from, (i+1)*from) where old pixel x covers [x*to, (x+1)*to): whole numbers, and weights that add up to `from`.
+// New pixel i covers [i*from, (i+1)*from) where old pixel x covers [x*to, (x+1)*to): whole numbers,
+// and weights that add up to `from`.
 struct Share {
   int source;
   std::uint64_t weight;
@@ -47,7 +52,9 @@ std::vector<std::vector<Share>> shares(int from, int to) {
   for (std::int64_t i = 0; i < to; ++i) {
     const std::int64_t begin = i * from, end = begin + from;
     for (std::int64_t x = begin / to; x * to < end; ++x)
-      out[static_cast<std::size_t>(i)].push_back({static_cast<int>(x), static_cast<std::uint64_t>(std::min(end, (x + 1) * to) - std::max(begin, x * to))});
+      out[static_cast<std::size_t>(i)].push_back(
+          {static_cast<int>(x),
+           static_cast<std::uint64_t>(std::min(end, (x + 1) * to) - std::max(begin, x * to))});
   }
   return out;
 }
@@ -61,33 +68,42 @@ Crop Crop::parse(const std::string& text_form) {
   const char* end = text_form.data() + text_form.size();
   const auto [last, error] = std::from_chars(text_form.data(), end, crop.side);
   if (error != std::errc{} || last != end || crop.side < 1)
-    throw base::BadInput(base::text("crop '", text_form, "' is not known: give centre (the largest square), none, or a number of pixels"));
+    throw base::BadInput(base::text(
+        "crop '", text_form,
+        "' is not known: give centre (the largest square), none, or a number of pixels"));
   return crop;
 }
 
 plot::Picture resized(const plot::Picture& picture, int height, int width) {
   if (picture.height == height && picture.width == width) return picture;
-  const auto channels = static_cast<std::size_t>(picture.channels), row_values = static_cast<std::size_t>(width) * channels;
+  const auto channels = static_cast<std::size_t>(picture.channels),
+             row_values = static_cast<std::size_t>(width) * channels;
   const auto columns = shares(picture.width, width), rows = shares(picture.height, height);
-  const std::uint64_t area = static_cast<std::uint64_t>(picture.width) * static_cast<std::uint64_t>(picture.height);
+  const std::uint64_t area =
+      static_cast<std::uint64_t>(picture.width) * static_cast<std::uint64_t>(picture.height);
   plot::Picture out{height, width, picture.channels, {}};
   out.pixels.reserve(row_values * static_cast<std::size_t>(height));
   std::vector<std::uint64_t> narrow(row_values), sum(row_values);
-  int narrowed = -1;   // neighbours share the row at their border
+  int narrowed = -1;  // neighbours share the row at their border
   for (const auto& row_shares : rows) {
     std::fill(sum.begin(), sum.end(), 0);
     for (const Share& row : row_shares) {
       if (row.source != narrowed) {
-        const std::uint8_t* source = &picture.pixels[static_cast<std::size_t>(row.source) * static_cast<std::size_t>(picture.width) * channels];
+        const std::uint8_t* source =
+            &picture.pixels[static_cast<std::size_t>(row.source) *
+                            static_cast<std::size_t>(picture.width) * channels];
         std::fill(narrow.begin(), narrow.end(), 0);
         for (std::size_t i = 0; i < columns.size(); ++i)
           for (const Share& column : columns[i])
-            for (std::size_t c = 0; c < channels; ++c) narrow[i * channels + c] += column.weight * source[static_cast<std::size_t>(column.source) * channels + c];
+            for (std::size_t c = 0; c < channels; ++c)
+              narrow[i * channels + c] +=
+                  column.weight * source[static_cast<std::size_t>(column.source) * channels + c];
         narrowed = row.source;
       }
       for (std::size_t i = 0; i < row_values; ++i) sum[i] += row.weight * narrow[i];
     }
-    for (const std::uint64_t value : sum) out.pixels.push_back(static_cast<std::uint8_t>((value + area / 2) / area));
+    for (const std::uint64_t value : sum)
+      out.pixels.push_back(static_cast<std::uint8_t>((value + area / 2) / area));
   }
   return out;
 }
@@ -96,7 +112,9 @@ plot::Picture fit_picture(plot::Picture picture, const FitOptions& options) {
   const int shorter = std::min(picture.height, picture.width);
   if (options.crop.kind != Crop::none) {
     const int side = options.crop.kind == Crop::square ? shorter : options.crop.side;
-    if (side > shorter) throw base::BadInput(base::text("it has ", picture.height, "x", picture.width, " pixels, too few to cut out ", side, "x", side));
+    if (side > shorter)
+      throw base::BadInput(base::text("it has ", picture.height, "x", picture.width,
+                                      " pixels, too few to cut out ", side, "x", side));
     picture = cut_out(picture, side, side);
   }
   picture = with_channels(std::move(picture), options.grey ? 1 : 3);

@@ -6,13 +6,13 @@
 
 #include "base/error.hpp"
 #include "base/utf8.hpp"
-#include "hdf5/file.hpp"
 #include "datasets/chunk_writer.hpp"
 #include "datasets/ordered_tasks.hpp"
 #include "datasets/partial_file.hpp"
 #include "datasets/picture_folder.hpp"
 #include "datasets/progress_bar.hpp"
 #include "datasets/read_picture.hpp"
+#include "hdf5/file.hpp"
 
 namespace vae_dist::datasets {
 namespace {
@@ -32,7 +32,7 @@ struct Fitted {
 // Some neighbouring pictures, those that can be read one after the other in `pixels`.
 struct Group {
   std::vector<std::uint8_t> pixels;
-  std::vector<std::size_t> read;   // which of the folder's pictures they are
+  std::vector<std::size_t> read;  // which of the folder's pictures they are
   std::vector<std::pair<std::size_t, std::string>> broken;
   std::size_t files = 0;
   std::int64_t enlarged = 0;
@@ -41,7 +41,8 @@ struct Group {
 
 class ImageImporter {
  public:
-  ImageImporter(const std::string& folder, const ImportImagesOptions& options) : root_(folder), options_(options), folder_(list_pictures(folder, options.classes)) {}
+  ImageImporter(const std::string& folder, const ImportImagesOptions& options)
+      : root_(folder), options_(options), folder_(list_pictures(folder, options.classes)) {}
 
   ImportedImages write(const std::string& out) {
     PartialFile partial(out);
@@ -59,7 +60,9 @@ class ImageImporter {
   }
 
  private:
-  std::string place(std::size_t i) const { return root_ + (root_.ends_with('/') ? "" : "/") + folder_.pictures[i]; }
+  std::string place(std::size_t i) const {
+    return root_ + (root_.ends_with('/') ? "" : "/") + folder_.pictures[i];
+  }
 
   Fitted fit(std::size_t i) const {
     Fitted out;
@@ -75,7 +78,9 @@ class ImageImporter {
   }
 
   [[noreturn]] void refuse(std::size_t i, const std::string& reason) const {
-    throw base::BadInput(base::text(place(i), ": ", reason, ". Mend or remove it, or let such pictures be left out with --on-error skip"));
+    throw base::BadInput(
+        base::text(place(i), ": ", reason,
+                   ". Mend or remove it, or let such pictures be left out with --on-error skip"));
   }
 
   // The first picture that can be read sets the size for all.
@@ -90,7 +95,9 @@ class ImageImporter {
       }
       if (!options_.skip_broken) refuse(i, first.broken);
     }
-    throw base::BadInput(base::text("none of the ", folder_.pictures.size(), " pictures in ", root_, " can be read. The first, ", folder_.pictures[0], ": ", fit(0).broken));
+    throw base::BadInput(base::text("none of the ", folder_.pictures.size(), " pictures in ", root_,
+                                    " can be read. The first, ", folder_.pictures[0], ": ",
+                                    fit(0).broken));
   }
 
   Group read_group(std::size_t begin, std::size_t end) const {
@@ -104,10 +111,12 @@ class ImageImporter {
       }
       const Size size{fitted.picture.height, fitted.picture.width};
       if (size != size_)
-        throw base::BadInput(base::text(place(i), " has ", size.height, "x", size.width, " pixels, ", place(first_), " ", size_.height, "x", size_.width,
-                            ": give --size to bring all pictures to one size"));
+        throw base::BadInput(base::text(
+            place(i), " has ", size.height, "x", size.width, " pixels, ", place(first_), " ",
+            size_.height, "x", size_.width, ": give --size to bring all pictures to one size"));
       group.read.push_back(i);
-      group.pixels.insert(group.pixels.end(), fitted.picture.pixels.begin(), fitted.picture.pixels.end());
+      group.pixels.insert(group.pixels.end(), fitted.picture.pixels.begin(),
+                          fitted.picture.pixels.end());
       group.enlarged += fitted.enlarged;
       group.all_grey = group.all_grey && fitted.grey;
     }
@@ -117,13 +126,21 @@ class ImageImporter {
   // Groups of pictures are decoded in parallel and taken in order.
   void write_images(hdf5::Hdf5File& file) {
     const std::int64_t chunk_rows = chunk_rows_for(static_cast<std::int64_t>(image_bytes_));
-    std::vector<std::int64_t> shape = {static_cast<std::int64_t>(folder_.pictures.size()), size_.height, size_.width};
+    std::vector<std::int64_t> shape = {static_cast<std::int64_t>(folder_.pictures.size()),
+                                       size_.height, size_.width};
     if (!options_.fit.grey) shape.push_back(3);
-    hdf5::Hdf5Dataset images = file.create_dataset("imgs", {.shape = shape, .chunk_rows = chunk_rows, .deflate_level = options_.compression.deflate_level});
-    const std::size_t threads = thread_count(options_.threads), group_size = static_cast<std::size_t>(chunk_rows);
+    hdf5::Hdf5Dataset images =
+        file.create_dataset("imgs", {.shape = shape,
+                                     .chunk_rows = chunk_rows,
+                                     .deflate_level = options_.compression.deflate_level});
+    const std::size_t threads = thread_count(options_.threads),
+                      group_size = static_cast<std::size_t>(chunk_rows);
     OrderedTasks<Group> groups(threads);
-    ChunkWriter writer({.chunk_rows = images.chunk()[0], .row_bytes = image_bytes_}, options_.compression, threads,
-                       [&](std::int64_t first, std::span<const std::uint8_t> chunk) { images.write_chunk(first, chunk); });
+    ChunkWriter writer({.chunk_rows = images.chunk()[0], .row_bytes = image_bytes_},
+                       options_.compression, threads,
+                       [&](std::int64_t first, std::span<const std::uint8_t> chunk) {
+                         images.write_chunk(first, chunk);
+                       });
     ProgressBar progress("pictures", shape[0]);
     for (std::size_t next = 0, done = 0; done < folder_.pictures.size();) {
       for (; next < folder_.pictures.size() && !groups.full(); next += group_size) {
@@ -157,7 +174,11 @@ class ImageImporter {
     const auto rows = static_cast<std::int64_t>(labels.size());
     const bool bytes = folder_.classes.size() <= 256;
     hdf5::Hdf5Dataset dataset = file.create_dataset(
-        "labels", {.shape = {rows}, .type = bytes ? hdf5::ElementType::uint8 : hdf5::ElementType::int64, .chunk_rows = 1 << 16, .deflate_level = 4, .shuffle = !bytes});
+        "labels", {.shape = {rows},
+                   .type = bytes ? hdf5::ElementType::uint8 : hdf5::ElementType::int64,
+                   .chunk_rows = 1 << 16,
+                   .deflate_level = 4,
+                   .shuffle = !bytes});
     dataset.write_rows(0, rows, std::span<const std::int64_t>(labels));
     std::vector<std::string> names;  // of folders, in whatever encoding; HDF5's texts are UTF-8
     for (const std::string& name : folder_.classes) names.push_back(base::utf8_text(name));
@@ -169,18 +190,23 @@ class ImageImporter {
   PictureFolder folder_;
   Size size_;
   std::size_t first_ = 0, image_bytes_ = 0;
-  std::vector<std::size_t> read_;   // the pictures in the dataset, as indices into the folder's
+  std::vector<std::size_t> read_;  // the pictures in the dataset, as indices into the folder's
   ImportedImages done_;
 };
 
 void check_import_options(const ImportImagesOptions& options) {
-  if (options.fit.size < 0 || options.fit.size > 8192) throw base::BadInput(base::text("import-images: size is ", options.fit.size, ": 1 to 8192 pixels can be made"));
-  if (options.threads < 0) throw base::BadInput(base::text("import-images: threads is ", options.threads, ": give 0 for one per core, or a number"));
+  if (options.fit.size < 0 || options.fit.size > 8192)
+    throw base::BadInput(
+        base::text("import-images: size is ", options.fit.size, ": 1 to 8192 pixels can be made"));
+  if (options.threads < 0)
+    throw base::BadInput(base::text("import-images: threads is ", options.threads,
+                                    ": give 0 for one per core, or a number"));
 }
 
 }  // namespace
 
-ImportedImages import_images(const std::string& folder, const std::string& out, const ImportImagesOptions& options) {
+ImportedImages import_images(const std::string& folder, const std::string& out,
+                             const ImportImagesOptions& options) {
   check_import_options(options);
   return ImageImporter(folder, options).write(out);
 }

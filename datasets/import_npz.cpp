@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "hdf5/file.hpp"
 #include "datasets/chunk_writer.hpp"
 #include "datasets/npy_array.hpp"
 #include "datasets/partial_file.hpp"
 #include "datasets/progress_bar.hpp"
+#include "hdf5/file.hpp"
 
 namespace vae_dist::datasets {
 namespace {
@@ -22,32 +22,45 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 void check_pictures(const NpyArray& array) {
   const std::vector<std::int64_t>& shape = array.header().shape;
   if (shape.size() != 3 && shape.size() != 4)
-    throw base::BadInput(base::text(array.place(), " has shape ", shape_text(shape), ": pictures are (N, H, W), (N, H, W, C) or (N, C, H, W)"));
-  if (array.header().values() == 0) throw base::BadInput(base::text(array.place(), " has shape ", shape_text(shape), ": there are no pictures in it"));
+    throw base::BadInput(base::text(array.place(), " has shape ", shape_text(shape),
+                                    ": pictures are (N, H, W), (N, H, W, C) or (N, C, H, W)"));
+  if (array.header().values() == 0)
+    throw base::BadInput(base::text(array.place(), " has shape ", shape_text(shape),
+                                    ": there are no pictures in it"));
   constexpr std::int64_t kLargestPicture = 1 << 28;
-  if (array.row_values() > kLargestPicture) throw base::BadInput(base::text(array.place(), " has shape ", shape_text(shape), ": no picture is that large"));
+  if (array.row_values() > kLargestPicture)
+    throw base::BadInput(
+        base::text(array.place(), " has shape ", shape_text(shape), ": no picture is that large"));
 }
 
-NpyTarget picture_target(const NpyHeader& header) { return header.kind == 'f' ? NpyTarget::float32 : NpyTarget::uint8; }
+NpyTarget picture_target(const NpyHeader& header) {
+  return header.kind == 'f' ? NpyTarget::float32 : NpyTarget::uint8;
+}
 
 NpyTarget number_target(const NpyHeader& header) {
   if (header.kind == 'f') return header.item_bytes == 8 ? NpyTarget::float64 : NpyTarget::float32;
-  return header.kind == 'b' || (header.kind == 'u' && header.item_bytes == 1) ? NpyTarget::uint8 : NpyTarget::int64;
+  return header.kind == 'b' || (header.kind == 'u' && header.item_bytes == 1) ? NpyTarget::uint8
+                                                                              : NpyTarget::int64;
 }
 
 hdf5::ElementType element_type(NpyTarget target) {
   switch (target) {
-    case NpyTarget::uint8: return hdf5::ElementType::uint8;
-    case NpyTarget::int64: return hdf5::ElementType::int64;
-    case NpyTarget::float32: return hdf5::ElementType::float32;
-    case NpyTarget::float64: return hdf5::ElementType::float64;
+    case NpyTarget::uint8:
+      return hdf5::ElementType::uint8;
+    case NpyTarget::int64:
+      return hdf5::ElementType::int64;
+    case NpyTarget::float32:
+      return hdf5::ElementType::float32;
+    case NpyTarget::float64:
+      return hdf5::ElementType::float64;
   }
   return hdf5::ElementType::other;
 }
 
 class NpzImporter {
  public:
-  NpzImporter(const std::string& path, const ImportNpzOptions& options) : archive_(path), options_(options) {}
+  NpzImporter(const std::string& path, const ImportNpzOptions& options)
+      : archive_(path), options_(options) {}
 
   std::vector<ImportedArray> write(const std::string& key, const std::string& out) {
     NpyArray pictures(archive_, key);
@@ -59,7 +72,9 @@ class NpzImporter {
     if (options_.labels) {
       NpyArray labels(archive_, *options_.labels);
       if (labels.rows() != rows_)
-        throw base::BadInput(base::text(labels.place(), " has shape ", shape_text(labels.header().shape), ", but there are ", rows_, " pictures in '", key, "': labels need a row for each"));
+        throw base::BadInput(base::text(
+            labels.place(), " has shape ", shape_text(labels.header().shape), ", but there are ",
+            rows_, " pictures in '", key, "': labels need a row for each"));
       copy(labels, number_target(labels.header()), file, "labels");
     }
     copy_factors(file, "latents_values", "latents/values");
@@ -73,29 +88,45 @@ class NpzImporter {
   void copy_factors(hdf5::Hdf5File& file, const std::string& key, const std::string& dataset) {
     if (!NpyArray::is_in(archive_, key)) return;
     NpyArray array(archive_, key);
-    if (array.rows() != rows_ || array.header().values() == 0) return;   // of other pictures
+    if (array.rows() != rows_ || array.header().values() == 0) return;  // of other pictures
     hdf5::Hdf5Dataset factors = copy(array, number_target(array.header()), file, dataset);
-    // The names are in the member `metadata`, a Python pickle: that is code. These are dSprites' own six.
+    // The names are in the member `metadata`, a Python pickle: that is code. These are dSprites'
+    // own six.
     constexpr std::int64_t kDspritesPictures = 737280;
     if (rows_ == kDspritesPictures && array.row_values() == 6)
-      factors.set_attribute("names", std::vector<std::string>{"colour", "shape", "scale", "orientation", "x", "y"});
+      factors.set_attribute(
+          "names", std::vector<std::string>{"colour", "shape", "scale", "orientation", "x", "y"});
   }
 
-  hdf5::Hdf5Dataset copy(NpyArray& from, NpyTarget target, hdf5::Hdf5File& file, const std::string& name) {
+  hdf5::Hdf5Dataset copy(NpyArray& from, NpyTarget target, hdf5::Hdf5File& file,
+                         const std::string& name) {
     const auto element_bytes = static_cast<std::size_t>(bytes_of(target));
     const std::int64_t row_bytes = from.row_values() * static_cast<std::int64_t>(element_bytes);
     // Factors are short rows: chunks of 64 KiB of them.
-    const std::int64_t chunk_rows = name == "imgs" ? chunk_rows_for(row_bytes) : std::max<std::int64_t>(64, (1 << 16) / row_bytes);
-    hdf5::Hdf5Dataset to = file.create_dataset(name, {.shape = from.header().shape,
-                                                .type = element_type(target),
-                                                .chunk_rows = chunk_rows,
-                                                .deflate_level = options_.compression.deflate_level,
-                                                .shuffle = options_.compression.shuffles(element_bytes)});
-    ChunkWriter writer({.chunk_rows = to.chunk()[0], .row_bytes = static_cast<std::size_t>(row_bytes), .element_bytes = element_bytes}, options_.compression,
-                       thread_count(options_.threads), [&](std::int64_t first, std::span<const std::uint8_t> chunk) { to.write_chunk(first, chunk); });
-    const std::int64_t stored_row_bytes = from.row_values() * std::max<std::int64_t>(from.header().item_bytes, static_cast<std::int64_t>(element_bytes));
-    const std::int64_t step = from.header().fortran_order ? std::max<std::int64_t>(1, options_.memory_bytes / stored_row_bytes) : chunk_rows;
-    std::optional<ProgressBar> progress;   // factors are done at once
+    const std::int64_t chunk_rows = name == "imgs"
+                                        ? chunk_rows_for(row_bytes)
+                                        : std::max<std::int64_t>(64, (1 << 16) / row_bytes);
+    hdf5::Hdf5Dataset to =
+        file.create_dataset(name, {.shape = from.header().shape,
+                                   .type = element_type(target),
+                                   .chunk_rows = chunk_rows,
+                                   .deflate_level = options_.compression.deflate_level,
+                                   .shuffle = options_.compression.shuffles(element_bytes)});
+    ChunkWriter writer({.chunk_rows = to.chunk()[0],
+                        .row_bytes = static_cast<std::size_t>(row_bytes),
+                        .element_bytes = element_bytes},
+                       options_.compression, thread_count(options_.threads),
+                       [&](std::int64_t first, std::span<const std::uint8_t> chunk) {
+                         to.write_chunk(first, chunk);
+                       });
+    const std::int64_t stored_row_bytes =
+        from.row_values() *
+        std::max<std::int64_t>(from.header().item_bytes, static_cast<std::int64_t>(element_bytes));
+    const std::int64_t step =
+        from.header().fortran_order
+            ? std::max<std::int64_t>(1, options_.memory_bytes / stored_row_bytes)
+            : chunk_rows;
+    std::optional<ProgressBar> progress;  // factors are done at once
     if (name == "imgs") progress.emplace(name, rows_);
     for (std::int64_t first = 0; first < rows_; first += step) {
       const std::int64_t rows = std::min(step, rows_ - first);
@@ -116,7 +147,8 @@ class NpzImporter {
 
 }  // namespace
 
-std::vector<ImportedArray> import_npz(const std::string& file, const std::string& key, const std::string& out, const ImportNpzOptions& options) {
+std::vector<ImportedArray> import_npz(const std::string& file, const std::string& key,
+                                      const std::string& out, const ImportNpzOptions& options) {
   return NpzImporter(file, options).write(key, out);
 }
 

@@ -9,7 +9,8 @@
 namespace vae_dist::datasets {
 namespace {
 
-// The literals of Python that numpy writes: a dictionary of strings to strings, True or False, and tuples of whole numbers.
+// The literals of Python that numpy writes: a dictionary of strings to strings, True or False, and
+// tuples of whole numbers.
 class Dictionary {
  public:
   explicit Dictionary(std::string_view rest) : rest_(rest) {}
@@ -28,7 +29,8 @@ class Dictionary {
   std::string_view quoted() {
     skip_space();
     const char quote = rest_.empty() ? '\0' : rest_[0];
-    const std::size_t end = quote == '\'' || quote == '"' ? rest_.find(quote, 1) : std::string_view::npos;
+    const std::size_t end =
+        quote == '\'' || quote == '"' ? rest_.find(quote, 1) : std::string_view::npos;
     if (end == std::string_view::npos) fail("a quoted word is missing");
     const std::string_view out = rest_.substr(1, end - 1);
     rest_.remove_prefix(end + 1);
@@ -51,7 +53,7 @@ class Dictionary {
     const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), out);
     if (error != std::errc{} || out < 0) fail("a size is missing");
     rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
-    if (!rest_.empty() && rest_[0] == 'L') rest_.remove_prefix(1);   // Python 2 wrote 64L
+    if (!rest_.empty() && rest_[0] == 'L') rest_.remove_prefix(1);  // Python 2 wrote 64L
     return out;
   }
 
@@ -65,27 +67,39 @@ class Dictionary {
     return !rest_.empty() && rest_[0] == c;
   }
 
-  [[noreturn]] static void fail(const std::string& reason) { throw base::BadInput(base::text("its header is damaged: ", reason)); }
+  [[noreturn]] static void fail(const std::string& reason) {
+    throw base::BadInput(base::text("its header is damaged: ", reason));
+  }
 
  private:
   void skip_space() {
-    while (!rest_.empty() && (rest_[0] == ' ' || rest_[0] == '\n' || rest_[0] == '\t')) rest_.remove_prefix(1);
+    while (!rest_.empty() && (rest_[0] == ' ' || rest_[0] == '\n' || rest_[0] == '\t'))
+      rest_.remove_prefix(1);
   }
 
   std::string_view rest_;
 };
 
 void read_type(Dictionary& from, NpyHeader& header) {
-  if (from.begins_with('[')) throw base::BadInput("it holds records of several fields; an array of plain numbers is wanted");
+  if (from.begins_with('['))
+    throw base::BadInput("it holds records of several fields; an array of plain numbers is wanted");
   const std::string_view type = from.quoted();
-  const bool plain = type.size() == 3 && std::string_view("<>|=").find(type[0]) != std::string_view::npos && type[2] >= '1' && type[2] <= '8';
+  const bool plain = type.size() == 3 &&
+                     std::string_view("<>|=").find(type[0]) != std::string_view::npos &&
+                     type[2] >= '1' && type[2] <= '8';
   header.kind = plain ? type[1] : '?';
   header.item_bytes = plain ? type[2] - '0' : 0;
   header.big_endian = plain && type[0] == '>';
   const int bytes = header.item_bytes;
   const bool power_of_two = (bytes & (bytes - 1)) == 0;
-  const bool number = header.kind == 'b' ? bytes == 1 : header.kind == 'f' ? power_of_two && bytes >= 2 : (header.kind == 'u' || header.kind == 'i') && power_of_two;
-  if (!plain || !number) throw base::BadInput(base::text("it holds elements of type '", type, "'; booleans, integers and floats of up to 64 bits can be read"));
+  const bool number = header.kind == 'b' ? bytes == 1
+                      : header.kind == 'f'
+                          ? power_of_two && bytes >= 2
+                          : (header.kind == 'u' || header.kind == 'i') && power_of_two;
+  if (!plain || !number)
+    throw base::BadInput(
+        base::text("it holds elements of type '", type,
+                   "'; booleans, integers and floats of up to 64 bits can be read"));
 }
 
 void read_shape(Dictionary& from, NpyHeader& header) {
@@ -104,7 +118,8 @@ void read_shape(Dictionary& from, NpyHeader& header) {
   for (const std::int64_t size : header.shape) empty = empty || size == 0;
   for (const std::int64_t size : header.shape) {
     if (empty) break;
-    if (size > std::numeric_limits<std::int64_t>::max() / 8 / bytes) Dictionary::fail("its shape has more elements than any file");
+    if (size > std::numeric_limits<std::int64_t>::max() / 8 / bytes)
+      Dictionary::fail("its shape has more elements than any file");
     bytes *= size;
   }
 }
@@ -132,8 +147,12 @@ NpyHeader parse_npy_header(std::string_view dictionary) {
   while (!from.accept('}')) {
     const std::string_view key = from.quoted();
     from.expect(':');
-    bool* const seen = key == "descr" ? &type : key == "fortran_order" ? &order : key == "shape" ? &shape : nullptr;
-    if (!seen || *seen) Dictionary::fail(base::text("the key '", key, "' is ", seen ? "there twice" : "not known"));
+    bool* const seen = key == "descr"           ? &type
+                       : key == "fortran_order" ? &order
+                       : key == "shape"         ? &shape
+                                                : nullptr;
+    if (!seen || *seen)
+      Dictionary::fail(base::text("the key '", key, "' is ", seen ? "there twice" : "not known"));
     *seen = true;
     if (seen == &type) read_type(from, header);
     if (seen == &order) header.fortran_order = from.boolean();
@@ -144,7 +163,11 @@ NpyHeader parse_npy_header(std::string_view dictionary) {
     }
   }
   if (!from.at_end()) Dictionary::fail("it goes on behind its dictionary");
-  if (!type || !order || !shape) Dictionary::fail(base::text(!type ? "descr" : !order ? "fortran_order" : "shape", " is missing"));
+  if (!type || !order || !shape)
+    Dictionary::fail(base::text(!type    ? "descr"
+                                : !order ? "fortran_order"
+                                         : "shape",
+                                " is missing"));
   return header;
 }
 

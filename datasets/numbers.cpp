@@ -20,7 +20,9 @@ void Numbers::add(const Numbers& other) {
 }
 
 Numbers numbers_of(std::span<const double> values) {
-  Numbers out{.values = static_cast<std::int64_t>(values.size()), .least = std::numeric_limits<double>::infinity(), .greatest = -std::numeric_limits<double>::infinity()};
+  Numbers out{.values = static_cast<std::int64_t>(values.size()),
+              .least = std::numeric_limits<double>::infinity(),
+              .greatest = -std::numeric_limits<double>::infinity()};
   for (const double value : values) {
     if (std::isnan(value)) {
       ++out.not_a_number;
@@ -36,8 +38,10 @@ Numbers numbers_of(std::span<const double> values) {
 
 std::string number_text(long double value) {
   constexpr long double kMost = 0x1p64L;
-  if (value != std::floor(value) || value <= -kMost / 2 || value >= kMost) return base::text(static_cast<double>(value));
-  return value < 0 ? std::to_string(static_cast<std::int64_t>(value)) : std::to_string(static_cast<std::uint64_t>(value));
+  if (value != std::floor(value) || value <= -kMost / 2 || value >= kMost)
+    return base::text(static_cast<double>(value));
+  return value < 0 ? std::to_string(static_cast<std::int64_t>(value))
+                   : std::to_string(static_cast<std::uint64_t>(value));
 }
 
 namespace {
@@ -65,7 +69,9 @@ Numbers wide_integers(const hdf5::StoredNumber& number, std::span<const std::byt
     const std::size_t count = std::min(values.size(), stored.size() / number.bytes);
     hdf5::to_integers(number, stored.first(count * number.bytes), std::span(values).first(count));
     const auto part = std::span<const std::int64_t>(values).first(count);
-    out.add(number.kind == hdf5::StoredNumber::Kind::unsigned_integer ? extremes<std::uint64_t>(part) : extremes<std::int64_t>(part));
+    out.add(number.kind == hdf5::StoredNumber::Kind::unsigned_integer
+                ? extremes<std::uint64_t>(part)
+                : extremes<std::int64_t>(part));
     stored = stored.subspan(count * number.bytes);
   }
   return out;
@@ -76,10 +82,14 @@ Numbers wide_integers(const hdf5::StoredNumber& number, std::span<const std::byt
 Numbers numbers_of(const hdf5::StoredNumber& number, std::span<const std::byte> stored) {
   if (number.is_byte() && !stored.empty()) {
     std::byte least = stored[0], greatest = stored[0];
-    for (const std::byte value : stored) least = std::min(least, value), greatest = std::max(greatest, value);
-    return {.values = static_cast<std::int64_t>(stored.size()), .least = static_cast<double>(std::to_integer<int>(least)), .greatest = static_cast<double>(std::to_integer<int>(greatest))};
+    for (const std::byte value : stored)
+      least = std::min(least, value), greatest = std::max(greatest, value);
+    return {.values = static_cast<std::int64_t>(stored.size()),
+            .least = static_cast<double>(std::to_integer<int>(least)),
+            .greatest = static_cast<double>(std::to_integer<int>(greatest))};
   }
-  if (number.bytes == 8 && number.kind != hdf5::StoredNumber::Kind::ieee_float) return wide_integers(number, stored);
+  if (number.bytes == 8 && number.kind != hdf5::StoredNumber::Kind::ieee_float)
+    return wide_integers(number, stored);
   std::array<double, 4096> values;
   Numbers out;
   while (!stored.empty()) {

@@ -12,7 +12,8 @@ namespace vae_dist::datasets {
 
 struct Numbers {
   std::int64_t values = 0, not_a_number = 0, infinite = 0;
-  long double least = 0, greatest = 0;   ///< of the finite ones, where there is one; exact for every integer of 64 bits (on x86-64 and ARM64)
+  long double least = 0, greatest = 0;  ///< of the finite ones, where there is one; exact for every
+                                        ///< integer of 64 bits (on x86-64 and ARM64)
 
   bool any_finite() const { return values > not_a_number + infinite; }
   void add(const Numbers& other);

@@ -1,4 +1,5 @@
-// Work that runs in parallel and is taken in the order in which it was started: so a file is the same for every number of threads.
+// Work that runs in parallel and is taken in the order in which it was started: so a file is the
+// same for every number of threads.
 #pragma once
 
 #include <algorithm>
@@ -12,11 +13,12 @@ namespace vae_dist::datasets {
 
 /// `threads`, or one per core for 0.
 inline std::size_t thread_count(int threads) {
-  return threads > 0 ? static_cast<std::size_t>(threads) : std::max(1u, std::thread::hardware_concurrency());
+  return threads > 0 ? static_cast<std::size_t>(threads)
+                     : std::max(1u, std::thread::hardware_concurrency());
 }
 
-/// A queue of running tasks, for one thread: start() while it is not full(), and take each result with next(), which throws what the task
-/// threw. The destructor waits for what still runs.
+/// A queue of running tasks, for one thread: start() while it is not full(), and take each result
+/// with next(), which throws what the task threw. The destructor waits for what still runs.
 template <typename Result>
 class OrderedTasks {
  public:

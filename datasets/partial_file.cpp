@@ -29,13 +29,19 @@ bool is_hdf5(const std::string& path) {
 
 }  // namespace
 
-PartialFile::PartialFile(const std::string& target) : target_(target), path_(base::text(target, ".partial.", ::getpid())) {
+PartialFile::PartialFile(const std::string& target)
+    : target_(target), path_(base::text(target, ".partial.", ::getpid())) {
   std::error_code error;
   std::filesystem::create_directories(folder_of(target), error);
-  if (error) throw base::BadInput(base::text("cannot make the directory ", folder_of(target).string(), ": ", error.message()));
-  if (std::filesystem::is_directory(target, error)) throw base::BadInput(base::text("cannot write ", target, ": it is a directory"));
+  if (error)
+    throw base::BadInput(base::text("cannot make the directory ", folder_of(target).string(), ": ",
+                                    error.message()));
+  if (std::filesystem::is_directory(target, error))
+    throw base::BadInput(base::text("cannot write ", target, ": it is a directory"));
   if (std::filesystem::exists(target, error) && !is_hdf5(target))
-    throw base::BadInput(base::text(target, " exists and is not an HDF5 file: it is left as it is; choose another name, or remove it first"));
+    throw base::BadInput(base::text(target,
+                                    " exists and is not an HDF5 file: it is left as it is; choose "
+                                    "another name, or remove it first"));
 }
 
 PartialFile::~PartialFile() {
@@ -49,7 +55,8 @@ void PartialFile::commit() {
   if (file >= 0) ::close(file);
   if (!synced) throw base::Failure(base::text("cannot fsync ", path_, ": ", std::strerror(reason)));
   if (std::rename(path_.c_str(), target_.c_str()) != 0)
-    throw base::Failure(base::text("cannot rename ", path_, " to ", target_, ": ", std::strerror(errno)));
+    throw base::Failure(
+        base::text("cannot rename ", path_, " to ", target_, ": ", std::strerror(errno)));
   path_.clear();
   base::sync_directory(folder_of(target_));
 }

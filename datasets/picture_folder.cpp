@@ -15,12 +15,13 @@ namespace fs = std::filesystem;
 
 bool is_picture(const fs::path& path) {
   std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
 struct Listing {
-  std::vector<std::string> pictures, folders, others;   // names, sorted
+  std::vector<std::string> pictures, folders, others;  // names, sorted
 };
 
 Listing read_folder(const fs::path& folder) {
@@ -29,32 +30,46 @@ Listing read_folder(const fs::path& folder) {
     for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
       const std::string name = entry.path().filename().string();
       if (name.starts_with('.')) continue;
-      (entry.is_directory() ? out.folders : is_picture(entry.path()) ? out.pictures : out.others).push_back(name);
+      (entry.is_directory()       ? out.folders
+       : is_picture(entry.path()) ? out.pictures
+                                  : out.others)
+          .push_back(name);
     }
   } catch (const fs::filesystem_error& error) {
-    throw base::BadInput(base::text("cannot read the folder ", folder.string(), ": ", error.code().message()));
+    throw base::BadInput(
+        base::text("cannot read the folder ", folder.string(), ": ", error.code().message()));
   }
-  for (auto* names : {&out.pictures, &out.folders, &out.others}) std::sort(names->begin(), names->end());
+  for (auto* names : {&out.pictures, &out.folders, &out.others})
+    std::sort(names->begin(), names->end());
   return out;
 }
 
-// All pictures below `inside`, a path relative to `root`, as such paths. `around`: the folders that this one lies in, to notice a loop.
-void collect(const fs::path& root, const std::string& inside, std::vector<fs::path> around, PictureFolder& out) {
+// All pictures below `inside`, a path relative to `root`, as such paths. `around`: the folders that
+// this one lies in, to notice a loop.
+void collect(const fs::path& root, const std::string& inside, std::vector<fs::path> around,
+             PictureFolder& out) {
   const fs::path folder = root / inside, real = fs::canonical(folder);
   if (std::find(around.begin(), around.end(), real) != around.end())
-    throw base::BadInput(base::text(folder.string(), " is a link to a folder around it: remove it, or import the folders one by one"));
+    throw base::BadInput(base::text(
+        folder.string(),
+        " is a link to a folder around it: remove it, or import the folders one by one"));
   around.push_back(real);
   const Listing listing = read_folder(folder);
   for (const std::string& name : listing.pictures) out.pictures.push_back(inside + name);
   out.others += static_cast<std::int64_t>(listing.others.size());
-  if (out.first_other.empty() && !listing.others.empty()) out.first_other = inside + listing.others.front();
+  if (out.first_other.empty() && !listing.others.empty())
+    out.first_other = inside + listing.others.front();
   for (const std::string& name : listing.folders) collect(root, inside + name + "/", around, out);
 }
 
-std::string folder_of_picture(const std::string& picture) { return fs::path(picture).parent_path().string(); }
+std::string folder_of_picture(const std::string& picture) {
+  return fs::path(picture).parent_path().string();
+}
 
-// The pictures from `first` on, all in one outermost folder, as classes. Sorted byte by byte within them.
-void add_classes(std::size_t first, const std::string& outermost, ClassFolders kind, PictureFolder& out) {
+// The pictures from `first` on, all in one outermost folder, as classes. Sorted byte by byte within
+// them.
+void add_classes(std::size_t first, const std::string& outermost, ClassFolders kind,
+                 PictureFolder& out) {
   std::map<std::string, std::vector<std::string>> classes;
   std::set<std::string> folders;
   for (std::size_t i = first; i < out.pictures.size(); ++i) {
@@ -62,11 +77,13 @@ void add_classes(std::size_t first, const std::string& outermost, ClassFolders k
     folders.insert(inner);
     classes[kind == ClassFolders::each ? inner : outermost].push_back(out.pictures[i]);
   }
-  if (kind == ClassFolders::outermost && folders.size() > 1 && out.merged.empty()) out.merged = *folders.rbegin();
+  if (kind == ClassFolders::outermost && folders.size() > 1 && out.merged.empty())
+    out.merged = *folders.rbegin();
   out.pictures.resize(first);
   for (auto& [name, pictures] : classes) {
     std::sort(pictures.begin(), pictures.end());
-    out.labels.resize(out.pictures.size() + pictures.size(), static_cast<std::int64_t>(out.classes.size()));
+    out.labels.resize(out.pictures.size() + pictures.size(),
+                      static_cast<std::int64_t>(out.classes.size()));
     out.pictures.insert(out.pictures.end(), pictures.begin(), pictures.end());
     out.classes.push_back(name);
   }
@@ -76,7 +93,9 @@ void add_classes(std::size_t first, const std::string& outermost, ClassFolders k
 
 PictureFolder list_pictures(const std::string& folder, ClassFolders classes) {
   std::error_code error;
-  if (!fs::is_directory(folder, error)) throw base::BadInput(base::text(folder, " is not a folder", error ? base::text(": ", error.message()) : ""));
+  if (!fs::is_directory(folder, error))
+    throw base::BadInput(
+        base::text(folder, " is not a folder", error ? base::text(": ", error.message()) : ""));
   PictureFolder out;
   const Listing top = read_folder(folder);
   out.pictures = top.pictures;
@@ -89,10 +108,15 @@ PictureFolder list_pictures(const std::string& folder, ClassFolders classes) {
     add_classes(before, name, classes, out);
   }
   if (out.pictures.empty())
-    throw base::BadInput(base::text(folder, " holds no pictures (.jpg, .jpeg or .png)", out.others ? base::text("; it holds ", out.first_other, " and ", out.others - 1, " other files") : ""));
+    throw base::BadInput(base::text(folder, " holds no pictures (.jpg, .jpeg or .png)",
+                                    out.others ? base::text("; it holds ", out.first_other, " and ",
+                                                            out.others - 1, " other files")
+                                               : ""));
   if (!top.pictures.empty() && !out.classes.empty())
-    throw base::BadInput(base::text(folder, " holds pictures (", top.pictures.front(), ") beside sub-folders with pictures (", out.classes.front(),
-                        "), so labels cannot be told: move them into a sub-folder, or import one sub-folder alone"));
+    throw base::BadInput(base::text(folder, " holds pictures (", top.pictures.front(),
+                                    ") beside sub-folders with pictures (", out.classes.front(),
+                                    "), so labels cannot be told: move them into a sub-folder, or "
+                                    "import one sub-folder alone"));
   return out;
 }
 

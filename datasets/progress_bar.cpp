@@ -17,7 +17,8 @@ ProgressBar::ProgressBar(std::string label, std::int64_t total, std::ostream& ou
 
 void ProgressBar::update(std::int64_t done) {
   const int steps = terminal_ ? 100 : 4;
-  const int reached = static_cast<int>(static_cast<double>(done) / static_cast<double>(total_) * steps);
+  const int reached =
+      static_cast<int>(static_cast<double>(done) / static_cast<double>(total_) * steps);
   if (reached == shown_) return;
   shown_ = reached;
   if (terminal_)
@@ -31,14 +32,17 @@ void ProgressBar::redraw(std::int64_t done) {
   const double part = static_cast<double>(done) / static_cast<double>(total_);
   const int filled = static_cast<int>(part * kWidth);
   const double seconds_left = done > 0 ? watch_.elapsed().count() * (1.0 / part - 1.0) : 0.0;
-  const std::string ending = done == total_ ? base::text("in ", static_cast<int>(watch_.elapsed().count() + 0.5), " s")
-                                            : base::text(static_cast<int>(seconds_left + 0.5), " s left");
+  const std::string ending =
+      done == total_ ? base::text("in ", static_cast<int>(watch_.elapsed().count() + 0.5), " s")
+                     : base::text(static_cast<int>(seconds_left + 0.5), " s left");
   // "\x1b[K" clears what a longer line before has left.
   out_ << "\r" << label_ << " [" << std::string(static_cast<std::size_t>(filled), '=')
-       << std::string(static_cast<std::size_t>(kWidth - filled), ' ') << "] " << done << "/" << total_ << ", " << ending << "\x1b[K"
-       << (done == total_ ? "\n" : "") << std::flush;
+       << std::string(static_cast<std::size_t>(kWidth - filled), ' ') << "] " << done << "/"
+       << total_ << ", " << ending << "\x1b[K" << (done == total_ ? "\n" : "") << std::flush;
 }
 
-void ProgressBar::print_line(std::int64_t done) { out_ << base::text(label_, ": ", done, " of ", total_, "\n") << std::flush; }
+void ProgressBar::print_line(std::int64_t done) {
+  out_ << base::text(label_, ": ", done, " of ", total_, "\n") << std::flush;
+}
 
 }  // namespace vae_dist::datasets

@@ -1,4 +1,5 @@
-// How far a long task is, on stderr: one line that is redrawn on a terminal, four plain lines otherwise.
+// How far a long task is, on stderr: one line that is redrawn on a terminal, four plain lines
+// otherwise.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ class ProgressBar {
   std::int64_t total_;
   std::ostream& out_;
   bool terminal_;
-  int shown_ = -1;   ///< on a terminal the percentage, otherwise the quarters
+  int shown_ = -1;  ///< on a terminal the percentage, otherwise the quarters
   base::Stopwatch watch_;
 };
 

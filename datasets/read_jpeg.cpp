@@ -1,10 +1,10 @@
+#include <jerror.h>
+#include <jpeglib.h>
+
 #include <csetjmp>
 #include <cstddef>
-#include <cstdio>   // jpeglib.h needs size_t and FILE
+#include <cstdio>  // jpeglib.h needs size_t and FILE
 #include <cstring>
-
-#include <jpeglib.h>
-#include <jerror.h>
 
 #include "base/error.hpp"
 #include "datasets/exif_orientation.hpp"
@@ -35,8 +35,8 @@ JpegDecoder& decoder_of(j_common_ptr info) { return *static_cast<JpegDecoder*>(i
   std::longjmp(decoder.escape, 1);
 }
 
-// libjpeg goes on after damage, with grey for what is missing: a dataset is better off without such a picture. What it says of padding
-// and of odd but harmless headers is no damage.
+// libjpeg goes on after damage, with grey for what is missing: a dataset is better off without such
+// a picture. What it says of padding and of odd but harmless headers is no damage.
 void note(j_common_ptr info, int level) {
   if (level >= 0) return;
   const int code = info->err->msg_code;
@@ -53,23 +53,30 @@ void refuse_endless_scans(j_common_ptr info) {
 }
 
 int orientation_of(const jpeg_decompress_struct& info) {
-  constexpr char kExif[] = "Exif\0";   // six bytes with the two zeros
+  constexpr char kExif[] = "Exif\0";  // six bytes with the two zeros
   for (const jpeg_marker_struct* marker = info.marker_list; marker; marker = marker->next)
-    if (marker->marker == JPEG_APP0 + 1 && marker->data_length > sizeof kExif && std::memcmp(marker->data, kExif, sizeof kExif) == 0)
+    if (marker->marker == JPEG_APP0 + 1 && marker->data_length > sizeof kExif &&
+        std::memcmp(marker->data, kExif, sizeof kExif) == 0)
       return exif_orientation({marker->data + sizeof kExif, marker->data_length - sizeof kExif});
   return 1;
 }
 
-// Programs that write Adobe's marker store ink inverted: 255 is no ink. Without it 255 is all ink (the standard says nothing).
+// Programs that write Adobe's marker store ink inverted: 255 is no ink. Without it 255 is all ink
+// (the standard says nothing).
 void rgb_of_cmyk(const std::vector<std::uint8_t>& cmyk, bool inverted, std::uint8_t* rgb) {
   for (std::size_t i = 0; i + 3 < cmyk.size(); i += 4) {
-    const auto light = [&](std::size_t ink) { return inverted ? int{cmyk[i + ink]} : 255 - cmyk[i + ink]; };
-    for (std::size_t c = 0; c < 3; ++c) *rgb++ = static_cast<std::uint8_t>((light(c) * light(3) + 127) / 255);
+    const auto light = [&](std::size_t ink) {
+      return inverted ? int{cmyk[i + ink]} : 255 - cmyk[i + ink];
+    };
+    for (std::size_t c = 0; c < 3; ++c)
+      *rgb++ = static_cast<std::uint8_t>((light(c) * light(3) + 127) / 255);
   }
 }
 
-// libjpeg leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says why.
-bool decode_with(JpegDecoder& decoder, const std::uint8_t* bytes, std::size_t size, std::int64_t most_pixels, plot::Picture& picture, int& orientation) {
+// libjpeg leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says
+// why.
+bool decode_with(JpegDecoder& decoder, const std::uint8_t* bytes, std::size_t size,
+                 std::int64_t most_pixels, plot::Picture& picture, int& orientation) {
   jpeg_decompress_struct& info = decoder.info;
   info.err = jpeg_std_error(&decoder.errors);
   decoder.errors.error_exit = leave_jpeg;
@@ -83,19 +90,22 @@ bool decode_with(JpegDecoder& decoder, const std::uint8_t* bytes, std::size_t si
   jpeg_mem_src(&info, bytes, size);
   jpeg_read_header(&info, TRUE);
   if (static_cast<std::int64_t>(info.image_width) * info.image_height > most_pixels) {
-    std::snprintf(decoder.fatal, sizeof decoder.fatal, "it has %ux%u pixels, more than the %lld that are read", info.image_width, info.image_height,
-                  static_cast<long long>(most_pixels));
+    std::snprintf(decoder.fatal, sizeof decoder.fatal,
+                  "it has %ux%u pixels, more than the %lld that are read", info.image_width,
+                  info.image_height, static_cast<long long>(most_pixels));
     return false;
   }
   orientation = orientation_of(info);
-  const bool grey = info.jpeg_color_space == JCS_GRAYSCALE, cmyk = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
+  const bool grey = info.jpeg_color_space == JCS_GRAYSCALE,
+             cmyk = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
   info.out_color_space = grey ? JCS_GRAYSCALE : cmyk ? JCS_CMYK : JCS_RGB;
   info.dct_method = JDCT_ISLOW;
   jpeg_start_decompress(&info);
   picture.width = static_cast<int>(info.output_width);
   picture.height = static_cast<int>(info.output_height);
   picture.channels = grey ? 1 : 3;
-  const std::size_t stride = static_cast<std::size_t>(picture.width) * static_cast<std::size_t>(picture.channels);
+  const std::size_t stride =
+      static_cast<std::size_t>(picture.width) * static_cast<std::size_t>(picture.channels);
   picture.pixels.resize(stride * static_cast<std::size_t>(picture.height));
   if (cmyk) decoder.cmyk_row.resize(4 * static_cast<std::size_t>(picture.width));
   while (info.output_scanline < info.output_height) {
@@ -110,10 +120,12 @@ bool decode_with(JpegDecoder& decoder, const std::uint8_t* bytes, std::size_t si
 
 }  // namespace
 
-plot::Picture decode_jpeg(std::span<const std::uint8_t> bytes, std::int64_t most_pixels, int& orientation) {
+plot::Picture decode_jpeg(std::span<const std::uint8_t> bytes, std::int64_t most_pixels,
+                          int& orientation) {
   JpegDecoder decoder;
   plot::Picture picture;
-  if (!decode_with(decoder, bytes.data(), bytes.size(), most_pixels, picture, orientation)) throw base::BadInput(base::text("it is no JPEG that can be read: ", decoder.fatal));
+  if (!decode_with(decoder, bytes.data(), bytes.size(), most_pixels, picture, orientation))
+    throw base::BadInput(base::text("it is no JPEG that can be read: ", decoder.fatal));
   if (decoder.damage[0]) throw base::BadInput(base::text("it is a damaged JPEG: ", decoder.damage));
   return picture;
 }

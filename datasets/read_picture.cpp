@@ -22,7 +22,8 @@ constexpr std::array<std::uint8_t, 8> kPng = {0x89, 'P', 'N', 'G', '\r', '\n', 0
 
 }  // namespace
 
-plot::Picture decode_picture(std::span<const std::uint8_t> bytes, std::uint8_t background, std::int64_t most_pixels) {
+plot::Picture decode_picture(std::span<const std::uint8_t> bytes, std::uint8_t background,
+                             std::int64_t most_pixels) {
   int orientation = 1;
   plot::Picture picture;
   if (begins_with(bytes, kJpeg))
@@ -37,7 +38,8 @@ plot::Picture decode_picture(std::span<const std::uint8_t> bytes, std::uint8_t b
 plot::Picture read_picture(const std::string& path, std::uint8_t background) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) throw base::BadInput(base::text("cannot be read: ", std::strerror(errno)));
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(std::max<std::streamoff>(file.tellg(), 0)));
+  std::vector<std::uint8_t> bytes(
+      static_cast<std::size_t>(std::max<std::streamoff>(file.tellg(), 0)));
   file.seekg(0);
   if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
     throw base::BadInput(base::text("cannot be read: ", std::strerror(errno)));

@@ -26,7 +26,7 @@ struct PngDecoder {
   png_longjmp(png, 1);
 }
 
-void ignore(png_structp, png_const_charp) {}   // of odd chunks beside the pixels
+void ignore(png_structp, png_const_charp) {}  // of odd chunks beside the pixels
 
 void give_bytes(png_structp png, png_bytep out, std::size_t count) {
   auto& decoder = *static_cast<PngDecoder*>(png_get_io_ptr(png));
@@ -45,8 +45,10 @@ void ask_for_bytes(png_structp png, png_infop info) {
   if (bits == 16) png_set_scale_16(png);
 }
 
-// libpng leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says why.
-bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, plot::Picture& picture, int& orientation) {
+// libpng leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says
+// why.
+bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, plot::Picture& picture,
+                 int& orientation) {
   decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, leave_png, ignore);
   if (decoder.png) decoder.info = png_create_info_struct(decoder.png);
   if (!decoder.info) {
@@ -56,9 +58,11 @@ bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, plot::Picture& p
   if (setjmp(png_jmpbuf(decoder.png))) return false;
   png_set_read_fn(decoder.png, &decoder, give_bytes);
   png_read_info(decoder.png, decoder.info);
-  const png_uint_32 width = png_get_image_width(decoder.png, decoder.info), height = png_get_image_height(decoder.png, decoder.info);
+  const png_uint_32 width = png_get_image_width(decoder.png, decoder.info),
+                    height = png_get_image_height(decoder.png, decoder.info);
   if (static_cast<std::int64_t>(width) * height > most_pixels) {
-    std::snprintf(decoder.fatal, sizeof decoder.fatal, "it has %ux%u pixels, more than the %lld that are read", width, height,
+    std::snprintf(decoder.fatal, sizeof decoder.fatal,
+                  "it has %ux%u pixels, more than the %lld that are read", width, height,
                   static_cast<long long>(most_pixels));
     return false;
   }
@@ -71,11 +75,13 @@ bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, plot::Picture& p
   const std::size_t stride = png_get_rowbytes(decoder.png, decoder.info);
   picture.pixels.resize(stride * height);
   for (int pass = 0; pass < passes; ++pass)
-    for (png_uint_32 row = 0; row < height; ++row) png_read_row(decoder.png, picture.pixels.data() + row * stride, nullptr);
+    for (png_uint_32 row = 0; row < height; ++row)
+      png_read_row(decoder.png, picture.pixels.data() + row * stride, nullptr);
   png_read_end(decoder.png, decoder.info);
   png_uint_32 exif_bytes = 0;
   png_bytep exif = nullptr;
-  if (png_get_eXIf_1(decoder.png, decoder.info, &exif_bytes, &exif)) orientation = exif_orientation({exif, exif_bytes});
+  if (png_get_eXIf_1(decoder.png, decoder.info, &exif_bytes, &exif))
+    orientation = exif_orientation({exif, exif_bytes});
   return true;
 }
 
@@ -86,19 +92,22 @@ plot::Picture laid_over(const plot::Picture& picture, std::uint8_t background) {
   for (std::size_t i = 0; i < picture.pixels.size(); i += colours + 1) {
     const int alpha = picture.pixels[i + colours];
     for (std::size_t c = 0; c < colours; ++c)
-      out.pixels.push_back(static_cast<std::uint8_t>((picture.pixels[i + c] * alpha + background * (255 - alpha) + 127) / 255));
+      out.pixels.push_back(static_cast<std::uint8_t>(
+          (picture.pixels[i + c] * alpha + background * (255 - alpha) + 127) / 255));
   }
   return out;
 }
 
 }  // namespace
 
-plot::Picture decode_png(std::span<const std::uint8_t> bytes, std::uint8_t background, std::int64_t most_pixels, int& orientation) {
+plot::Picture decode_png(std::span<const std::uint8_t> bytes, std::uint8_t background,
+                         std::int64_t most_pixels, int& orientation) {
   PngDecoder decoder;
   decoder.next = bytes.data();
   decoder.left = bytes.size();
   plot::Picture picture;
-  if (!decode_with(decoder, most_pixels, picture, orientation)) throw base::BadInput(base::text("it is no PNG that can be read: ", decoder.fatal));
+  if (!decode_with(decoder, most_pixels, picture, orientation))
+    throw base::BadInput(base::text("it is no PNG that can be read: ", decoder.fatal));
   return picture.channels % 2 == 0 ? laid_over(picture, background) : picture;
 }
 

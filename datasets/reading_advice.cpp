@@ -17,7 +17,8 @@ std::string slow_filter(const std::string& filters) {
   for (std::size_t begin = 0; begin < filters.size();) {
     const std::size_t end = std::min(filters.find(", ", begin), filters.size());
     const std::string name = filters.substr(begin, end - begin);
-    if (name != "none" && name != "shuffle" && name != "fletcher32" && !name.starts_with("deflate")) return name;
+    if (name != "none" && name != "shuffle" && name != "fletcher32" && !name.starts_with("deflate"))
+      return name;
     begin = end + 2;
   }
   return "";
@@ -25,7 +26,8 @@ std::string slow_filter(const std::string& filters) {
 
 }  // namespace
 
-ChunkFacts chunk_facts(const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& chunk, std::int64_t element_bytes) {
+ChunkFacts chunk_facts(const std::vector<std::int64_t>& shape,
+                       const std::vector<std::int64_t>& chunk, std::int64_t element_bytes) {
   ChunkFacts facts;
   facts.images = shape.empty() ? 0 : shape[0];
   std::int64_t image_bytes = element_bytes;
@@ -44,14 +46,25 @@ ChunkFacts chunk_facts(const std::vector<std::int64_t>& shape, const std::vector
 
 ReadingAdvice reading_advice(const ChunkFacts& facts, const std::string& filters) {
   constexpr std::int64_t kLarge = 16 << 20, kSmall = 16 << 10, kMany = 1000;
-  if (facts.images_per_chunk == 0) return {false, "images lie one after the other and are read by their place"};
+  if (facts.images_per_chunk == 0)
+    return {false, "images lie one after the other and are read by their place"};
   if (facts.chunks_per_image > 1)
-    return {true, base::text("each image lies in ", facts.chunks_per_image, " chunks of ", facts.images_per_chunk, " images: to read one, ", size_text(facts.bytes_for_one), " are decoded")};
-  if (const std::string slow = slow_filter(filters); !slow.empty()) return {true, base::text("the filter '", slow, "' is decoded by HDF5 itself, one chunk at a time")};
-  if (facts.chunk_bytes > kLarge) return {true, base::text("a chunk is ", size_text(facts.chunk_bytes), ": few of them fit into memory together, so little is shuffled at a time")};
+    return {true, base::text("each image lies in ", facts.chunks_per_image, " chunks of ",
+                             facts.images_per_chunk, " images: to read one, ",
+                             size_text(facts.bytes_for_one), " are decoded")};
+  if (const std::string slow = slow_filter(filters); !slow.empty())
+    return {true,
+            base::text("the filter '", slow, "' is decoded by HDF5 itself, one chunk at a time")};
+  if (facts.chunk_bytes > kLarge)
+    return {true,
+            base::text("a chunk is ", size_text(facts.chunk_bytes),
+                       ": few of them fit into memory together, so little is shuffled at a time")};
   if (facts.chunk_bytes < kSmall && facts.images / facts.images_per_chunk > kMany)
-    return {true, base::text(facts.images / facts.images_per_chunk, " chunks of ", std::max<std::int64_t>(1, facts.chunk_bytes / 1000), " kB: finding them takes longer than reading them")};
-  return {false, base::text("chunks of ", facts.images_per_chunk, " whole images, ", size_text(facts.chunk_bytes), " each, suit training")};
+    return {true, base::text(facts.images / facts.images_per_chunk, " chunks of ",
+                             std::max<std::int64_t>(1, facts.chunk_bytes / 1000),
+                             " kB: finding them takes longer than reading them")};
+  return {false, base::text("chunks of ", facts.images_per_chunk, " whole images, ",
+                            size_text(facts.chunk_bytes), " each, suit training")};
 }
 
 }  // namespace vae_dist::datasets

@@ -9,19 +9,21 @@ namespace vae_dist::datasets {
 
 /// How images lie in chunks.
 struct ChunkFacts {
-  std::int64_t images_per_chunk = 0;   ///< 0: not chunked
+  std::int64_t images_per_chunk = 0;  ///< 0: not chunked
   std::int64_t chunks_per_image = 1;
   std::int64_t chunk_bytes = 0;
-  std::int64_t bytes_for_one = 0;      ///< decoded to read a single image
+  std::int64_t bytes_for_one = 0;  ///< decoded to read a single image
   std::int64_t images = 0;
 };
 
-/// Of a dataset of `shape` (images first) with elements of `element_bytes`; `chunk` empty: not chunked.
-ChunkFacts chunk_facts(const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& chunk, std::int64_t element_bytes);
+/// Of a dataset of `shape` (images first) with elements of `element_bytes`; `chunk` empty: not
+/// chunked.
+ChunkFacts chunk_facts(const std::vector<std::int64_t>& shape,
+                       const std::vector<std::int64_t>& chunk, std::int64_t element_bytes);
 
 struct ReadingAdvice {
   bool convert = false;
-  std::string reason;   ///< a sentence: "each image lies in 512 chunks, ..."
+  std::string reason;  ///< a sentence: "each image lies in 512 chunks, ..."
 };
 
 /// `filters`: as Hdf5Dataset::filters() lists them.

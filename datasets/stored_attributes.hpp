@@ -10,10 +10,12 @@
 
 namespace vae_dist::datasets {
 
-/// Whether bytes of this type mean the same in another file: no text of variable length, no references.
+/// Whether bytes of this type mean the same in another file: no text of variable length, no
+/// references.
 bool is_plain_type(hid_t type);
 
-/// All attributes of an object that refer to nothing in their file; the names of the others. `where` names the object `from` in messages. Throws Failure.
+/// All attributes of an object that refer to nothing in their file; the names of the others.
+/// `where` names the object `from` in messages. Throws Failure.
 std::vector<std::string> copy_attributes_of(hid_t from, hid_t to, const std::string& where);
 
 }  // namespace vae_dist::datasets

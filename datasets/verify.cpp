@@ -5,11 +5,11 @@
 
 #include "base/error.hpp"
 #include "data/sample_dataset.hpp"
-#include "hdf5/file.hpp"
 #include "datasets/chunk_boxes.hpp"
 #include "datasets/ordered_tasks.hpp"
 #include "datasets/progress_bar.hpp"
 #include "datasets/stored_file.hpp"
+#include "hdf5/file.hpp"
 
 namespace vae_dist::datasets {
 namespace {
@@ -22,25 +22,34 @@ struct ReadBox {
 
 std::string box_name(const StoredDataset& dataset, const ReadBox& box) {
   if (box.first.empty()) return "the value";
-  if (dataset.chunk().empty()) return base::text("rows ", box.first[0], " to ", box.first[0] + box.count[0]);
+  if (dataset.chunk().empty())
+    return base::text("rows ", box.first[0], " to ", box.first[0] + box.count[0]);
   return "chunk at " + hdf5::shape_text(box.first);
 }
 
-// The boxes of one dataset: chunks are decoded outside of the library and its lock where we know how, what else there is by the library.
+// The boxes of one dataset: chunks are decoded outside of the library and its lock where we know
+// how, what else there is by the library.
 class BoxReader {
  public:
   BoxReader(const hdf5::Hdf5Dataset& dataset, const StoredDataset& stored)
-      : dataset_(dataset), stored_(stored), decodes_(dataset.number() && dataset.storage() == hdf5::StorageKind::chunked && hdf5::can_undo(dataset.pipeline())) {}
+      : dataset_(dataset),
+        stored_(stored),
+        decodes_(dataset.number() && dataset.storage() == hdf5::StorageKind::chunked &&
+                 hdf5::can_undo(dataset.pipeline())) {}
 
   // Safe from several threads, each with its buffers.
-  void look_at(ReadBox& box, hdf5::ChunkDecoder& decoder, hdf5::StoredChunk& chunk, std::vector<std::byte>& values) const {
+  void look_at(ReadBox& box, hdf5::ChunkDecoder& decoder, hdf5::StoredChunk& chunk,
+               std::vector<std::byte>& values) const {
     try {
       if (decodes_ && fetch(box, chunk)) {
         values.resize(element_count(dataset_.chunk()) * dataset_.number()->bytes);
         decoder.decode(dataset_.pipeline(), chunk.filter_mask, chunk.bytes, values);
         for_each_run(dataset_.chunk(), box.count, [&](std::int64_t place, std::int64_t count) {
           const std::size_t bytes = dataset_.number()->bytes;
-          box.numbers.add(numbers_of(*dataset_.number(), std::span(values).subspan(static_cast<std::size_t>(place) * bytes, static_cast<std::size_t>(count) * bytes)));
+          box.numbers.add(
+              numbers_of(*dataset_.number(),
+                         std::span(values).subspan(static_cast<std::size_t>(place) * bytes,
+                                                   static_cast<std::size_t>(count) * bytes)));
         });
       } else if (dataset_.number() && !box.first.empty()) {
         std::vector<std::uint8_t> bytes(element_count(box.count) * dataset_.number()->bytes);
@@ -72,10 +81,20 @@ class BoxReader {
   bool decodes_;
 };
 
-VerifiedDataset verify_dataset(const hdf5::Hdf5Dataset& dataset, const StoredDataset& stored, std::size_t threads, const std::function<void(std::size_t)>& done) {
+VerifiedDataset verify_dataset(const hdf5::Hdf5Dataset& dataset, const StoredDataset& stored,
+                               std::size_t threads, const std::function<void(std::size_t)>& done) {
   dataset.check_filters();  // its chunks are not damaged
-  VerifiedDataset out{.path = stored.path(), .type = dataset.type_name(), .checksum = stored.checksum(), .shape = stored.shape(),
-                      .image_shaped = stored.shape().size() >= 3, .chunks = 0, .numbers = {}, .damage = {}, .first_not_finite = {}, .unreadable = {}, .first_out_of_range = {}};
+  VerifiedDataset out{.path = stored.path(),
+                      .type = dataset.type_name(),
+                      .checksum = stored.checksum(),
+                      .shape = stored.shape(),
+                      .image_shaped = stored.shape().size() >= 3,
+                      .chunks = 0,
+                      .numbers = {},
+                      .damage = {},
+                      .first_not_finite = {},
+                      .unreadable = {},
+                      .first_out_of_range = {}};
   const BoxReader reader(dataset, stored);
   OrderedTasks<std::vector<ReadBox>> tasks(threads);
   const auto take = [&] {
@@ -83,7 +102,8 @@ VerifiedDataset verify_dataset(const hdf5::Hdf5Dataset& dataset, const StoredDat
     for (const ReadBox& box : boxes) {
       ++out.chunks;
       if (box.damage) out.damage.push_back(base::text(box_name(stored, box), ": ", *box.damage));
-      if (box.numbers.not_a_number + box.numbers.infinite > 0 && out.first_not_finite.empty()) out.first_not_finite = box_name(stored, box);
+      if (box.numbers.not_a_number + box.numbers.infinite > 0 && out.first_not_finite.empty())
+        out.first_not_finite = box_name(stored, box);
       out.numbers.add(box.numbers);
     }
     done(boxes.size());
@@ -103,18 +123,21 @@ VerifiedDataset verify_dataset(const hdf5::Hdf5Dataset& dataset, const StoredDat
     });
     bytes = 0;
   };
-  for_each_chunk(stored, [&](const std::vector<std::int64_t>& first, const std::vector<std::int64_t>& count) {
-    together.push_back({.first = first, .count = count, .numbers = {}, .damage = {}});
-    bytes += element_count(count) * stored.element_bytes();
-    if (bytes >= kTaskBytes) start();
-  });
+  for_each_chunk(
+      stored, [&](const std::vector<std::int64_t>& first, const std::vector<std::int64_t>& count) {
+        together.push_back({.first = first, .count = count, .numbers = {}, .damage = {}});
+        bytes += element_count(count) * stored.element_bytes();
+        if (bytes >= kTaskBytes) start();
+      });
   if (!together.empty()) start();
   while (!tasks.empty()) take();
   return out;
 }
 
-// What training would say of these images when it comes to a value that their scale does not bring to [0, 1]; empty: nothing, or they are no images that it could read.
-std::string first_out_of_range(const std::string& path, const std::string& dataset, const Numbers& numbers) {
+// What training would say of these images when it comes to a value that their scale does not bring
+// to [0, 1]; empty: nothing, or they are no images that it could read.
+std::string first_out_of_range(const std::string& path, const std::string& dataset,
+                               const Numbers& numbers) {
   data::SampleSource source;
   source.files = {path};
   source.dataset = dataset;
@@ -122,7 +145,9 @@ std::string first_out_of_range(const std::string& path, const std::string& datas
     const data::SampleDataset images = data::SampleDataset::open(source);
     images.scale();
     const data::ValueLimits& limits = images.rows().limits();
-    if (limits.allows({static_cast<float>(numbers.least), static_cast<float>(numbers.greatest)}) && !limits.missing) return "";
+    if (limits.allows({static_cast<float>(numbers.least), static_cast<float>(numbers.greatest)}) &&
+        !limits.missing)
+      return "";
     std::vector<std::uint8_t> image(images.image_bytes());
     for (std::int64_t row = 0; row < images.size(); ++row) images.read(row, image);
   } catch (const base::BadInput&) {
@@ -146,11 +171,22 @@ std::vector<VerifiedDataset> verify(const std::string& path, int threads) {
   for (const std::string& each : paths) {
     try {
       const hdf5::Hdf5Dataset dataset = file.dataset(each);
-      out.push_back(verify_dataset(dataset, stored.dataset(each), thread_count(threads), [&](std::size_t boxes) { progress.update(done += static_cast<std::int64_t>(boxes)); }));
-      if (data::is_image_shaped(dataset.shape()) && dataset.number() && out.back().damage.empty() && out.back().first_not_finite.empty())
+      out.push_back(verify_dataset(
+          dataset, stored.dataset(each), thread_count(threads),
+          [&](std::size_t boxes) { progress.update(done += static_cast<std::int64_t>(boxes)); }));
+      if (data::is_image_shaped(dataset.shape()) && dataset.number() && out.back().damage.empty() &&
+          out.back().first_not_finite.empty())
         out.back().first_out_of_range = first_out_of_range(path, each, out.back().numbers);
     } catch (const base::BadInput& error) {
-      out.push_back({.path = each, .type = {}, .checksum = {}, .shape = {}, .numbers = {}, .damage = {}, .first_not_finite = {}, .unreadable = error.what(), .first_out_of_range = {}});
+      out.push_back({.path = each,
+                     .type = {},
+                     .checksum = {},
+                     .shape = {},
+                     .numbers = {},
+                     .damage = {},
+                     .first_not_finite = {},
+                     .unreadable = error.what(),
+                     .first_out_of_range = {}});
     }
   }
   return out;

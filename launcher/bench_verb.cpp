@@ -22,7 +22,8 @@ struct BenchOptions {
   std::string json;
 };
 
-void tell(const std::string& said, const nlohmann::json& figures, const BenchOptions& options, const comm::MpiWorld& world) {
+void tell(const std::string& said, const nlohmann::json& figures, const BenchOptions& options,
+          const comm::MpiWorld& world) {
   if (world.rank() != 0) return;
   std::cout << said << std::flush;
   if (!options.json.empty()) base::replace_file(options.json, base::json_text(figures, 2) + "\n");
@@ -33,10 +34,13 @@ base::ExitCode bench(BenchOptions options, const comm::MpiWorld& world) {
   options.request.exchange = !options.alone;
   const bench::BenchRequest& request = options.request;
   if (options.preflight) {
-    const bench::Preflight found = bench::run_preflight(request.config_file, request.overrides, world);
+    const bench::Preflight found =
+        bench::run_preflight(request.config_file, request.overrides, world);
     tell(bench::preflight_text(found), bench::preflight_json(found), options, world);
   } else if (options.scale) {
-    const bench::Scaling found = bench::predict_scaling({request.config_file, request.overrides, request.steps, request.warm_up, options.links}, world);
+    const bench::Scaling found = bench::predict_scaling(
+        {request.config_file, request.overrides, request.steps, request.warm_up, options.links},
+        world);
     tell(bench::scaling_text(found), bench::scaling_json(found), options, world);
   } else {
     const bench::BenchResult found = bench::bench_training(request, world);
@@ -50,21 +54,45 @@ base::ExitCode bench(BenchOptions options, const comm::MpiWorld& world) {
 void add_bench_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<BenchOptions>();
   bench::BenchRequest& request = options->request;
-  CLI::App* verb = app.add_subcommand("bench", "How fast a configuration trains here, and where a step goes; nothing is kept");
+  CLI::App* verb = app.add_subcommand(
+      "bench", "How fast a configuration trains here, and where a step goes; nothing is kept");
   add_config_options(*verb, context, options->config, "Configuration file (YAML)");
   add_device_of_config(*verb, options->config);
-  verb->add_option("--steps", request.steps, "Steps that are measured")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_option("--warm-up", request.warm_up, "Steps before")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_flag("--no-exchange", options->alone, "Each rank trains by itself: what is faster then is what the exchange costs");
-  verb->add_flag("--profile", request.profile, "Where a step goes: data, forward, backward, exchange, optimizer, other");
-  context.files.add_output(*verb, "--trace", request.trace_file, "Write rank 0's trace of three steps to this file (.json; chrome://tracing or Perfetto show it)");
-  CLI::Option* preflight = verb->add_flag("--preflight", options->preflight, "Before a long job: each rank's arithmetic and file reading, and the exchange; the slow rank is named");
-  verb->add_flag("--scale", options->scale, "Fit a model of the all-reduce, and predict steps with up to 1,024 ranks")->excludes(preflight);
+  verb->add_option("--steps", request.steps, "Steps that are measured")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--warm-up", request.warm_up, "Steps before")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_flag("--no-exchange", options->alone,
+                 "Each rank trains by itself: what is faster then is what the exchange costs");
+  verb->add_flag("--profile", request.profile,
+                 "Where a step goes: data, forward, backward, exchange, optimizer, other");
+  context.files.add_output(*verb, "--trace", request.trace_file,
+                           "Write rank 0's trace of three steps to this file (.json; "
+                           "chrome://tracing or Perfetto show it)");
+  CLI::Option* preflight = verb->add_flag("--preflight", options->preflight,
+                                          "Before a long job: each rank's arithmetic and file "
+                                          "reading, and the exchange; the slow rank is named");
+  verb->add_flag("--scale", options->scale,
+                 "Fit a model of the all-reduce, and predict steps with up to 1,024 ranks")
+      ->excludes(preflight);
   bench::Interconnect& links = options->links;
-  verb->add_option("--node-ranks", links.node_ranks, "For --scale: GPUs of a node")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_option("--node-gbytes", links.node_gbytes_per_second, "For --scale: GB/s that a GPU sends within its node")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_option("--net-gbytes", links.network_gbytes_per_second, "For --scale: GB/s that a node sends to others")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_option("--net-us", links.network_microseconds, "For --scale: microseconds that a message between nodes takes")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--node-ranks", links.node_ranks, "For --scale: GPUs of a node")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--node-gbytes", links.node_gbytes_per_second,
+                   "For --scale: GB/s that a GPU sends within its node")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--net-gbytes", links.network_gbytes_per_second,
+                   "For --scale: GB/s that a node sends to others")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--net-us", links.network_microseconds,
+                   "For --scale: microseconds that a message between nodes takes")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   context.files.add_output(*verb, "--json", options->json, "Write the figures to this file too");
   verb->footer("Example:\n  mpirun -np 2 vae_dist bench --config configs/shapes.yaml --profile");
   verb->callback([&context, options] {

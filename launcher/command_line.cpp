@@ -17,8 +17,12 @@ namespace {
 // `vae_dist --config X.yaml` and `vae_dist X.yaml` train: the verb may be left out.
 std::vector<std::string> with_default_verb(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  const auto is_option = [&](const std::string& name) { return arguments[0] == name || arguments[0].starts_with(name + "="); };
-  const bool plain = !arguments.empty() && (is_option("--config") || is_option("--from") || is_option("--dry-run") || arguments[0].ends_with(".yaml") || arguments[0].ends_with(".yml"));
+  const auto is_option = [&](const std::string& name) {
+    return arguments[0] == name || arguments[0].starts_with(name + "=");
+  };
+  const bool plain = !arguments.empty() &&
+                     (is_option("--config") || is_option("--from") || is_option("--dry-run") ||
+                      arguments[0].ends_with(".yaml") || arguments[0].ends_with(".yml"));
   if (plain) arguments.insert(arguments.begin(), "train");
   return arguments;
 }
@@ -29,7 +33,8 @@ const CLI::App& innermost(const CLI::App& app) {
   return chosen.empty() ? app : innermost(*chosen.back());
 }
 
-// What could have been meant: an option of this verb, or a verb, those of a group too ("data info").
+// What could have been meant: an option of this verb, or a verb, those of a group too ("data
+// info").
 std::string suggestion(const CLI::App& app, const std::string& unknown) {
   const CLI::App& here = innermost(app);
   std::vector<std::string> known;
@@ -38,7 +43,8 @@ std::string suggestion(const CLI::App& app, const std::string& unknown) {
   for (const CLI::App* verb : here.get_subcommands({})) {
     known.push_back(verb->get_name());
     for (const CLI::App* inner : verb->get_subcommands({}))
-      if (inner->get_name() == unknown) return base::text("; did you mean '", verb->get_name(), " ", unknown, "'?");
+      if (inner->get_name() == unknown)
+        return base::text("; did you mean '", verb->get_name(), " ", unknown, "'?");
   }
   constexpr std::size_t kShortest = 3;  // anything is near to less
   const std::string name = unknown.substr(0, unknown.find('='));
@@ -46,26 +52,35 @@ std::string suggestion(const CLI::App& app, const std::string& unknown) {
   return nearest.empty() ? "" : base::text("; did you mean '", nearest, "'?");
 }
 
-// CLI11 says what is missing before it says what it does not know, though a mistyped name is the reason of both.
+// CLI11 says what is missing before it says what it does not know, though a mistyped name is the
+// reason of both.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
-  return unknown.empty() ? error.what() : base::text("there is no verb, option or argument ", unknown.front(), " here", suggestion(app, unknown.front()));
+  return unknown.empty() ? error.what()
+                         : base::text("there is no verb, option or argument ", unknown.front(),
+                                      " here", suggestion(app, unknown.front()));
 }
 
 }  // namespace
 
-std::function<base::ExitCode()> on_one_rank(const VerbContext& context, std::function<void()> work) {
+std::function<base::ExitCode()> on_one_rank(const VerbContext& context,
+                                            std::function<void()> work) {
   return [first = context.world.rank() == 0, work = std::move(work)] {
     if (first) work();
     return base::ExitCode::done;
   };
 }
 
-base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world, FailureReport& report) {
-  CLI::App app("Trains variational autoencoders on one GPU or many.\n\n  vae_dist --config configs/mnist.yaml\n  mpirun -np 8 vae_dist --config big.yaml train.global_batch=2048\n", "vae_dist");
+base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world,
+                           FailureReport& report) {
+  CLI::App app(
+      "Trains variational autoencoders on one GPU or many.\n\n  vae_dist --config "
+      "configs/mnist.yaml\n  mpirun -np 8 vae_dist --config big.yaml train.global_batch=2048\n",
+      "vae_dist");
   app.set_version_flag("--version", std::string("vae_dist ") + run::kVersion);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(38);  // the longest options with their defaults stay apart from what they mean
+  app.get_formatter()->column_width(
+      38);  // the longest options with their defaults stay apart from what they mean
   VerbContext context{world, report, {}, {}};
   add_train_verb(app, context);
   add_evaluate_verb(app, context);
@@ -92,7 +107,9 @@ base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world, F
       if (world.rank() == 0) app.exit(error);
       return base::ExitCode::done;
     }
-    if (world.rank() == 0) std::cerr << "vae_dist: " << complaint(app, error) << "\nRun vae_dist --help, or vae_dist VERB --help.\n";
+    if (world.rank() == 0)
+      std::cerr << "vae_dist: " << complaint(app, error)
+                << "\nRun vae_dist --help, or vae_dist VERB --help.\n";
     return base::ExitCode::bad_input;
   }
   if (context.files.has_outputs()) {

@@ -4,9 +4,12 @@
 
 namespace vae_dist::launcher {
 
-void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choice, const std::string& help) {
+void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choice,
+                        const std::string& help) {
   verb.add_option("--config", choice.file, help);
-  verb.add_option("overrides", choice.overrides, "key=value: overrides a key of the configuration by its dotted name. A word without = is the configuration file, as with --config");
+  verb.add_option("overrides", choice.overrides,
+                  "key=value: overrides a key of the configuration by its dotted name. A word "
+                  "without = is the configuration file, as with --config");
   context.files.add_inputs(verb, [&choice] {
     std::vector<std::string> read = data_files(choice.file, choice.overrides);
     read.push_back(choice.file);
@@ -15,13 +18,17 @@ void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choi
 }
 
 void add_device_of_config(CLI::App& verb, ConfigChoice& choice) {
-  verb.add_option("--device", choice.device, "As distributed.device, which it overrides: auto is a GPU where there is one")->check(CLI::IsMember({"auto", "cuda", "cpu"}));
+  verb.add_option("--device", choice.device,
+                  "As distributed.device, which it overrides: auto is a GPU where there is one")
+      ->check(CLI::IsMember({"auto", "cuda", "cpu"}));
 }
 
 void take_config_file(ConfigChoice& choice, bool required) {
   if (!choice.device.empty()) choice.overrides.push_back("distributed.device=" + choice.device);
   if (!choice.file.empty()) return;
-  const auto word = std::find_if(choice.overrides.begin(), choice.overrides.end(), [](const std::string& given) { return given.find('=') == std::string::npos; });
+  const auto word =
+      std::find_if(choice.overrides.begin(), choice.overrides.end(),
+                   [](const std::string& given) { return given.find('=') == std::string::npos; });
   if (word == choice.overrides.end()) {
     if (required) throw CLI::RequiredError("--config, or a configuration file's name,");
     return;

@@ -1,8 +1,8 @@
-// The options of verbs that take a configuration: `--config FILE key=value ...`, or `FILE key=value ...`.
+// The options of verbs that take a configuration: `--config FILE key=value ...`, or `FILE key=value
+// ...`.
 #pragma once
 
 #include <CLI/CLI.hpp>
-
 #include <string>
 #include <vector>
 
@@ -17,13 +17,16 @@ struct ConfigChoice {
   std::string device;  ///< of --device: another way to write distributed.device
 };
 
-/// --config (or the file's name alone) and key=value. Call take_config_file() in the verb's callback. `help`: of --config.
-void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choice, const std::string& help);
+/// --config (or the file's name alone) and key=value. Call take_config_file() in the verb's
+/// callback. `help`: of --config.
+void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choice,
+                        const std::string& help);
 
 /// --device, for verbs that compute by the configuration.
 void add_device_of_config(CLI::App& verb, ConfigChoice& choice);
 
-/// Adds --device to the overrides. The first word that is no key=value names the file where --config does not. With `required`, throws CLI::RequiredError where neither does.
+/// Adds --device to the overrides. The first word that is no key=value names the file where
+/// --config does not. With `required`, throws CLI::RequiredError where neither does.
 void take_config_file(ConfigChoice& choice, bool required = true);
 
 }  // namespace vae_dist::launcher

@@ -15,12 +15,21 @@ void add_config_verb(CLI::App& app, VerbContext& context) {
     std::vector<std::string> keys;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("config", "Print every configuration key with its default and meaning, or a checked configuration");
-  verb->add_option("--from", options->run.from, "The configuration that `train --from` would have: without --config that of this checkpoint, or of a run's newest");
-  add_config_options(*verb, context, options->choice, "Check this file and print it with every key filled in");
-  verb->add_option("--key", options->keys, "Print the value of this key alone, with --config; again for another, each on a line")->allow_extra_args(false);
+  CLI::App* verb = app.add_subcommand(
+      "config",
+      "Print every configuration key with its default and meaning, or a checked configuration");
+  verb->add_option("--from", options->run.from,
+                   "The configuration that `train --from` would have: without --config that of "
+                   "this checkpoint, or of a run's newest");
+  add_config_options(*verb, context, options->choice,
+                     "Check this file and print it with every key filled in");
+  verb->add_option(
+          "--key", options->keys,
+          "Print the value of this key alone, with --config; again for another, each on a line")
+      ->allow_extra_args(false);
   verb->footer(
-      "Examples:\n  vae_dist config > my.yaml\n  vae_dist config --config configs/mnist.yaml train.global_batch=128\n"
+      "Examples:\n  vae_dist config > my.yaml\n  vae_dist config --config configs/mnist.yaml "
+      "train.global_batch=128\n"
       "  vae_dist config --config configs/mnist.yaml --key run.directory");
   verb->callback([&context, options] {
     take_config_file(options->choice, /*required=*/false);
@@ -28,14 +37,19 @@ void add_config_verb(CLI::App& app, VerbContext& context) {
     options->run.overrides = options->choice.overrides;
     context.chosen = on_one_rank(context, [options] {
       const bool defaults = options->run.config_file.empty() && options->run.from.empty();
-      if (defaults && !options->run.overrides.empty()) throw base::BadInput("overrides need a file to apply to: add --config FILE");
-      if (defaults && !options->keys.empty()) throw base::BadInput("--key prints what a file makes of a key: add --config FILE");
+      if (defaults && !options->run.overrides.empty())
+        throw base::BadInput("overrides need a file to apply to: add --config FILE");
+      if (defaults && !options->keys.empty())
+        throw base::BadInput("--key prints what a file makes of a key: add --config FILE");
       if (!options->keys.empty()) {
         const config::Config config = run::requested_config(options->run);
-        for (const std::string& key : options->keys) std::cout << config::config_value(config, key) << "\n";
+        for (const std::string& key : options->keys)
+          std::cout << config::config_value(config, key) << "\n";
         return;
       }
-      std::cout << (defaults ? config::default_config_yaml() : config::config_yaml(run::requested_config(options->run), /*annotated=*/true));
+      std::cout << (defaults ? config::default_config_yaml()
+                             : config::config_yaml(run::requested_config(options->run),
+                                                   /*annotated=*/true));
     });
   });
 }

@@ -20,17 +20,22 @@ struct InfoOptions {
 };
 
 // An image as it is read, in 256 levels, height by width by channels.
-plot::Picture grey_levels(const data::SampleDataset& dataset, std::span<const std::uint8_t> stored) {
+plot::Picture grey_levels(const data::SampleDataset& dataset,
+                          std::span<const std::uint8_t> stored) {
   const data::SampleShape& s = dataset.shape();
-  plot::Picture out{static_cast<int>(s.height), static_cast<int>(s.width), static_cast<int>(s.channels), std::vector<std::uint8_t>(static_cast<std::size_t>(s.values()))};
+  plot::Picture out{static_cast<int>(s.height), static_cast<int>(s.width),
+                    static_cast<int>(s.channels),
+                    std::vector<std::uint8_t>(static_cast<std::size_t>(s.values()))};
   const bool planes = dataset.layout() == data::SampleLayout::nchw;
   const std::int64_t area = s.height * s.width;
   for (std::int64_t p = 0; p < area; ++p)
     for (std::int64_t c = 0; c < s.channels; ++c) {
       const auto from = static_cast<std::size_t>(planes ? c * area + p : p * s.channels + c);
       float value = stored[dataset.type() == data::PixelType::uint8 ? from : 0];
-      if (dataset.type() == data::PixelType::float32) std::memcpy(&value, stored.data() + from * sizeof value, sizeof value);
-      out.pixels[static_cast<std::size_t>(p * s.channels + c)] = static_cast<std::uint8_t>(std::clamp(value * dataset.scale() * 255.0 + 0.5, 0.0, 255.0));
+      if (dataset.type() == data::PixelType::float32)
+        std::memcpy(&value, stored.data() + from * sizeof value, sizeof value);
+      out.pixels[static_cast<std::size_t>(p * s.channels + c)] =
+          static_cast<std::uint8_t>(std::clamp(value * dataset.scale() * 255.0 + 0.5, 0.0, 255.0));
     }
   return out;
 }
@@ -46,7 +51,8 @@ void write_picture(const data::SampleDataset& dataset, const std::string& path) 
   }
   plot::GridOptions options;
   options.title = dataset.description();
-  options.subtitle = shown < dataset.size() ? base::text(shown, " of them, evenly spaced") : "all of them";
+  options.subtitle =
+      shown < dataset.size() ? base::text(shown, " of them, evenly spaced") : "all of them";
   plot::write_image_grid(path, pictures, options);
 }
 
@@ -54,7 +60,8 @@ void show_info(const InfoOptions& options) {
   data::SampleSource source = options.source;
   source.files = {options.file};
   const hdf5::Hdf5File file = hdf5::Hdf5File::open(options.file);
-  std::cout << datasets::datasets_of(file);  // what there is, also where no images can be told among it
+  std::cout << datasets::datasets_of(
+      file);  // what there is, also where no images can be told among it
   const data::SampleDataset dataset = data::SampleDataset::open(source, 0);
   std::cout << datasets::reading_of(dataset);
   if (options.picture.empty()) return;
@@ -66,14 +73,21 @@ void show_info(const InfoOptions& options) {
 
 void add_data_info(CLI::App& data, VerbContext& context) {
   auto options = std::make_shared<InfoOptions>();
-  CLI::App* verb = data.add_subcommand("info", "Say what an HDF5 file holds, how its images are read, and whether to convert it");
+  CLI::App* verb = data.add_subcommand(
+      "info", "Say what an HDF5 file holds, how its images are read, and whether to convert it");
   verb->add_option("file", options->file, "HDF5 file")->required();
-  verb->add_option("--dataset", options->source.dataset, "Path of the images, where there are several candidates");
-  verb->add_option("--layout", options->source.layout, "auto, NHW, NHWC or NCHW")->check(CLI::IsMember({"auto", "NHW", "NHWC", "NCHW"}))->capture_default_str();
+  verb->add_option("--dataset", options->source.dataset,
+                   "Path of the images, where there are several candidates");
+  verb->add_option("--layout", options->source.layout, "auto, NHW, NHWC or NCHW")
+      ->check(CLI::IsMember({"auto", "NHW", "NHWC", "NCHW"}))
+      ->capture_default_str();
   context.files.add_inputs(*verb, path_of(options->file));
-  context.files.add_output(*verb, "--out,--picture", options->picture, "PNG file for a grid of 64 images, evenly spaced");
+  context.files.add_output(*verb, "--out,--picture", options->picture,
+                           "PNG file for a grid of 64 images, evenly spaced");
   verb->footer("Example:\n  vae_dist data info shapes.h5 --out shapes.png");
-  verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { show_info(*options); }); });
+  verb->callback([&context, options] {
+    context.chosen = on_one_rank(context, [options] { show_info(*options); });
+  });
 }
 
 }  // namespace vae_dist::launcher

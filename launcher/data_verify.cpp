@@ -2,8 +2,8 @@
 #include <iostream>
 
 #include "base/list_of_ten.hpp"
-#include "hdf5/dataset.hpp"
 #include "datasets/verify.hpp"
+#include "hdf5/dataset.hpp"
 #include "launcher/data_verbs.hpp"
 
 namespace vae_dist::launcher {
@@ -11,21 +11,27 @@ namespace {
 
 std::string numbers_text(const datasets::Numbers& numbers) {
   std::string out;
-  if (numbers.any_finite()) out += base::text(", ", datasets::number_text(numbers.least), " to ", datasets::number_text(numbers.greatest));
+  if (numbers.any_finite())
+    out += base::text(", ", datasets::number_text(numbers.least), " to ",
+                      datasets::number_text(numbers.greatest));
   if (numbers.not_a_number > 0) out += base::text(", ", numbers.not_a_number, " NaN");
   if (numbers.infinite > 0) out += base::text(", ", numbers.infinite, " infinite");
   return out;
 }
 
-// Each finding with file, dataset and chunk. Factors may be NaN where they are not known; images may not.
-std::vector<std::string> findings_of(const std::string& file, const datasets::VerifiedDataset& seen) {
+// Each finding with file, dataset and chunk. Factors may be NaN where they are not known; images
+// may not.
+std::vector<std::string> findings_of(const std::string& file,
+                                     const datasets::VerifiedDataset& seen) {
   std::vector<std::string> out;
   const std::string place = base::text(file, ", dataset '", seen.path, "'");
   if (!seen.unreadable.empty()) out.push_back(seen.unreadable);
   if (!seen.first_out_of_range.empty()) out.push_back(seen.first_out_of_range);
   for (const std::string& damage : seen.damage) out.push_back(base::text(place, ", ", damage));
   if (seen.image_shaped && !seen.first_not_finite.empty())
-    out.push_back(base::text(place, ", ", seen.first_not_finite, ": the first of ", seen.numbers.not_a_number, " NaN and ", seen.numbers.infinite, " infinite values"));
+    out.push_back(base::text(place, ", ", seen.first_not_finite, ": the first of ",
+                             seen.numbers.not_a_number, " NaN and ", seen.numbers.infinite,
+                             " infinite values"));
   return out;
 }
 
@@ -33,8 +39,9 @@ void run(const std::string& file) {
   std::vector<std::string> findings;
   for (const datasets::VerifiedDataset& seen : datasets::verify(file)) {
     if (seen.unreadable.empty())
-      std::cout << seen.path << ": " << seen.type << " " << hdf5::shape_text(seen.shape) << ", " << seen.chunks << " chunks read, " << seen.damage.size() << " damaged"
-              << numbers_text(seen.numbers) << "; checked by " << seen.checksum << "\n";
+      std::cout << seen.path << ": " << seen.type << " " << hdf5::shape_text(seen.shape) << ", "
+                << seen.chunks << " chunks read, " << seen.damage.size() << " damaged"
+                << numbers_text(seen.numbers) << "; checked by " << seen.checksum << "\n";
     const std::vector<std::string> found = findings_of(file, seen);
     findings.insert(findings.end(), found.begin(), found.end());
   }
@@ -42,17 +49,22 @@ void run(const std::string& file) {
     std::cout << file << " is whole\n";
     return;
   }
-  throw base::BadInput(base::text(file, " is not whole; get or make it again:\n  ", base::list_of_ten(findings, "\n  ")));
+  throw base::BadInput(base::text(file, " is not whole; get or make it again:\n  ",
+                                  base::list_of_ten(findings, "\n  ")));
 }
 
 }  // namespace
 
 void add_data_verify(CLI::App& data, VerbContext& context) {
   auto file = std::make_shared<std::string>();
-  CLI::App* verb = data.add_subcommand("verify", "Read every chunk of an HDF5 file: checksums, NaN, range");
+  CLI::App* verb =
+      data.add_subcommand("verify", "Read every chunk of an HDF5 file: checksums, NaN, range");
   verb->add_option("file", *file, "HDF5 file")->required();
-  verb->footer("Exit code 2 where a chunk is damaged or an image holds NaN.\nExample:\n  vae_dist data verify shapes.h5");
-  verb->callback([&context, file] { context.chosen = on_one_rank(context, [file] { run(*file); }); });
+  verb->footer(
+      "Exit code 2 where a chunk is damaged or an image holds NaN.\nExample:\n  vae_dist data "
+      "verify shapes.h5");
+  verb->callback(
+      [&context, file] { context.chosen = on_one_rank(context, [file] { run(*file); }); });
 }
 
 }  // namespace vae_dist::launcher

@@ -23,7 +23,8 @@ base::ExitCode embed_rows(const EmbedOptions& options, const comm::MpiWorld& wor
   log::configure(world.rank(), world.size(), log::Level::info);
   const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
   comm::agree_on_rank_0(*host, [&] {
-    if (!options.out.ends_with(".h5")) throw base::BadInput(base::text("--out ", options.out, ": give a file that ends in .h5"));
+    if (!options.out.ends_with(".h5"))
+      throw base::BadInput(base::text("--out ", options.out, ": give a file that ends in .h5"));
   });
   const inference::TrainedModel trained = load_chosen_model(options.model, *host);
   c10::Device device = c10::kCPU;
@@ -31,7 +32,8 @@ base::ExitCode embed_rows(const EmbedOptions& options, const comm::MpiWorld& wor
     inference::require_encoder(trained, "embed with");
     device = use_device(options.compute, world);
   });
-  const inference::SharedData data = inference::open_shared_data(trained, options.data, world, *host);
+  const inference::SharedData data =
+      inference::open_shared_data(trained, options.data, world, *host);
   data::RowRange samples;
   std::vector<std::string> labels;
   std::optional<datasets::PartialFile> file;
@@ -44,12 +46,15 @@ base::ExitCode embed_rows(const EmbedOptions& options, const comm::MpiWorld& wor
   trained.model->to(device);
   const std::string path = file ? file->path() : "";
   const data::InputFormat format = step::input_format(trained.config, data.images, device);
-  const std::vector<std::string> names = evaluate::write_latents(path, *trained.model, data.images, labels, samples, format, trained.config.evaluate.batch, *host);
+  const std::vector<std::string> names =
+      evaluate::write_latents(path, *trained.model, data.images, labels, samples, format,
+                              trained.config.evaluate.batch, *host);
   comm::agree_on_rank_0(*host, [&] {
     file->commit();
     std::string list;
     for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-    std::cout << samples.size() << " rows by " << trained.origin.string() << " are in " << options.out << ": " << list << "\n";
+    std::cout << samples.size() << " rows by " << trained.origin.string() << " are in "
+              << options.out << ": " << list << "\n";
   });
   return base::ExitCode::done;
 }
@@ -58,15 +63,27 @@ base::ExitCode embed_rows(const EmbedOptions& options, const comm::MpiWorld& wor
 
 void add_embed_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<EmbedOptions>();
-  CLI::App* verb = app.add_subcommand("embed", "Write the codes of images, with their labels and factors; under mpirun the ranks share the work");
+  CLI::App* verb = app.add_subcommand("embed",
+                                      "Write the codes of images, with their labels and factors; "
+                                      "under mpirun the ranks share the work");
   add_checkpoint_option(*verb, context, options->model);
   add_data_options(*verb, context, options->data);
   verb->add_option("--rows", options->rows, "Rows A:B, the last excluded (default: all)");
-  verb->add_option("--labels", options->labels, "Datasets of the images' file to copy beside the codes, as A,B, or none (default: all that have a row an image)");
-  context.files.add_output(*verb, "--out", options->out, "HDF5 file (.h5) for `mu` [N, L], `log_var` [N, L], and the labels and factors of these rows under their own names")->required();
+  verb->add_option("--labels", options->labels,
+                   "Datasets of the images' file to copy beside the codes, as A,B, or none "
+                   "(default: all that have a row an image)");
+  context.files
+      .add_output(*verb, "--out", options->out,
+                  "HDF5 file (.h5) for `mu` [N, L], `log_var` [N, L], and the labels and factors "
+                  "of these rows under their own names")
+      ->required();
   add_compute_options(*verb, options->compute);
-  verb->footer("Example:\n  mpirun -np 4 vae_dist embed --checkpoint runs/mnist --data mnist_test.h5 --out codes.h5");
-  verb->callback([&context, options] { context.chosen = [&context, options] { return embed_rows(*options, context.world); }; });
+  verb->footer(
+      "Example:\n  mpirun -np 4 vae_dist embed --checkpoint runs/mnist --data mnist_test.h5 --out "
+      "codes.h5");
+  verb->callback([&context, options] {
+    context.chosen = [&context, options] { return embed_rows(*options, context.world); };
+  });
 }
 
 }  // namespace vae_dist::launcher

@@ -7,9 +7,9 @@
 #include "base/log.hpp"
 #include "base/utf8.hpp"
 #include "comm/agreement.hpp"
+#include "inference/evaluated_data.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
-#include "inference/evaluated_data.hpp"
 
 namespace vae_dist::launcher {
 namespace {
@@ -29,7 +29,8 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
   const inference::TrainedModel trained = load_chosen_model(options.model, *host);
   c10::Device device = c10::kCPU;
   comm::agree(*host, [&] { device = use_device(options.compute, world); });
-  const inference::SharedData data = inference::open_shared_data(trained, options.data, world, *host);
+  const inference::SharedData data =
+      inference::open_shared_data(trained, options.data, world, *host);
   data::RowRange samples;
   step::ResolvedObjective resolved;
   comm::agree(*host, [&] {
@@ -39,15 +40,23 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
   });
 
   trained.model->to(device);
-  evaluate::EvaluationOptions how = inference::evaluation_options(trained.config, resolved, data.images, samples, trained.state.step, device);
+  evaluate::EvaluationOptions how = inference::evaluation_options(
+      trained.config, resolved, data.images, samples, trained.state.step, device);
   if (options.importance_samples) how.importance_samples = *options.importance_samples;
-  const evaluate::FullEvaluation result = evaluate::evaluate_fully(*trained.model, objective::Objective(resolved.options, *trained.model), data.images, how, options.coverage, *host);
+  const evaluate::FullEvaluation result = evaluate::evaluate_fully(
+      *trained.model, objective::Objective(resolved.options, *trained.model), data.images, how,
+      options.coverage, *host);
 
   comm::agree_on_rank_0(*host, [&] {
-    const evaluate::EvaluationSubject subject = inference::evaluation_subject(trained, resolved, data.images, samples);
+    const evaluate::EvaluationSubject subject =
+        inference::evaluation_subject(trained, resolved, data.images, samples);
     std::cout << evaluate::evaluation_table(subject, result);
-    if (!how.is_likelihood) std::cout << "  no ELBO, bits/dim or log p: bernoulli's negative logarithm of grey images is a loss, but no likelihood\n";
-    if (!options.json.empty()) base::replace_file(options.json, base::json_text(evaluate::evaluation_json(subject, result), 2) + "\n");
+    if (!how.is_likelihood)
+      std::cout << "  no ELBO, bits/dim or log p: bernoulli's negative logarithm of grey images is "
+                   "a loss, but no likelihood\n";
+    if (!options.json.empty())
+      base::replace_file(options.json,
+                         base::json_text(evaluate::evaluation_json(subject, result), 2) + "\n");
   });
   return base::ExitCode::done;
 }
@@ -56,19 +65,30 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
 
 void add_evaluate_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<EvaluateOptions>();
-  CLI::App* verb = app.add_subcommand("evaluate", "Say how good a model is: loss, bounds, errors, latents, samples; under mpirun the ranks share the work");
+  CLI::App* verb = app.add_subcommand("evaluate",
+                                      "Say how good a model is: loss, bounds, errors, latents, "
+                                      "samples; under mpirun the ranks share the work");
   add_checkpoint_option(*verb, context, options->model);
   add_data_options(*verb, context, options->data);
   verb->add_option("--rows", options->rows, "Rows A:B, the last excluded (default: all)");
-  verb->add_option("--importance-samples", options->importance_samples, "Draws a sample for log p(x) (default: as the run's evaluate.importance_samples; 0: none)")
+  verb->add_option("--importance-samples", options->importance_samples,
+                   "Draws a sample for log p(x) (default: as the run's "
+                   "evaluate.importance_samples; 0: none)")
       ->check(CLI::NonNegativeNumber);
-  verb->add_option("--coverage", options->coverage, "Samples of the prior, and as many real images, for coverage and density (0: none)")->check(CLI::NonNegativeNumber)
+  verb->add_option(
+          "--coverage", options->coverage,
+          "Samples of the prior, and as many real images, for coverage and density (0: none)")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   context.files.add_output(*verb, "--json", options->json, "Write all figures to this file too");
   add_compute_options(*verb, options->compute);
-  verb->footer("Examples:\n  vae_dist evaluate --checkpoint runs/mnist --data mnist_test.h5 --importance-samples 200\n"
-               "  mpirun -np 8 vae_dist evaluate --checkpoint runs/mnist --json mnist.json");
-  verb->callback([&context, options] { context.chosen = [&context, options] { return evaluate_checkpoint(*options, context.world); }; });
+  verb->footer(
+      "Examples:\n  vae_dist evaluate --checkpoint runs/mnist --data mnist_test.h5 "
+      "--importance-samples 200\n"
+      "  mpirun -np 8 vae_dist evaluate --checkpoint runs/mnist --json mnist.json");
+  verb->callback([&context, options] {
+    context.chosen = [&context, options] { return evaluate_checkpoint(*options, context.world); };
+  });
 }
 
 }  // namespace vae_dist::launcher

@@ -1,4 +1,5 @@
-// A failing rank's last words: unbuffered to stderr, and to errors/rank_<k>.txt of the run once there is one.
+// A failing rank's last words: unbuffered to stderr, and to errors/rank_<k>.txt of the run once
+// there is one.
 #pragma once
 
 #include <exception>

@@ -11,10 +11,12 @@ namespace vae_dist::launcher {
 OutputKind output_kind(const std::string& path) {
   if (path.ends_with(".png")) return OutputKind::png;
   if (path.ends_with(".h5")) return OutputKind::hdf5;
-  throw base::BadInput(base::text("--out ", path, ": give a file that ends in .png (a labelled grid) or .h5 (the values)"));
+  throw base::BadInput(base::text(
+      "--out ", path, ": give a file that ends in .png (a labelled grid) or .h5 (the values)"));
 }
 
-void write_tensors_hdf5(const std::string& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
+void write_tensors_hdf5(const std::string& path,
+                        const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
   datasets::PartialFile partial(path);
   hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
   for (const auto& [name, tensor] : tensors) {
@@ -26,7 +28,8 @@ void write_tensors_hdf5(const std::string& path, const std::vector<std::pair<std
     hdf5::Hdf5Dataset dataset = file.create_dataset(name, layout);
     const auto count = static_cast<std::size_t>(values.numel());
     if (integers) {
-      dataset.write_rows(0, values.size(0), std::span(values.const_data_ptr<std::int64_t>(), count));
+      dataset.write_rows(0, values.size(0),
+                         std::span(values.const_data_ptr<std::int64_t>(), count));
     } else {
       dataset.write_rows(0, values.size(0), std::span(values.const_data_ptr<float>(), count));
     }

@@ -15,26 +15,41 @@ void add_lesson_verb(CLI::App& app, VerbContext& context) {
     ComputeOptions compute;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("lesson", "From the autoencoder over a decoder alone to the VAE: trains each briefly and writes one page");
+  CLI::App* verb = app.add_subcommand("lesson",
+                                      "From the autoencoder over a decoder alone to the VAE: "
+                                      "trains each briefly and writes one page");
   verb->add_option("--data", options->data, "HDF5 file with images (default: built-in shapes)");
   context.files.add_inputs(*verb, path_of(options->data));
-  context.files.add_output(*verb, "--out", options->out, "Where to: the page; its numbers go beside it as .json")->capture_default_str();
-  context.files.add_outputs(*verb, "--out", [options] { return std::vector<std::string>{std::filesystem::path(options->out).replace_extension(".json").string()}; });
-  verb->add_option("--seed", options->lesson.seed, "Everything random follows from it (default: that of a run)")->check(CLI::NonNegativeNumber);
-  verb->add_option("--steps", options->lesson.sizes.long_steps, "Training steps of the autoencoder and the VAE; each point of a comparison has a fifth")
-      ->check(CLI::PositiveNumber)->capture_default_str();
+  context.files
+      .add_output(*verb, "--out", options->out,
+                  "Where to: the page; its numbers go beside it as .json")
+      ->capture_default_str();
+  context.files.add_outputs(*verb, "--out", [options] {
+    return std::vector<std::string>{
+        std::filesystem::path(options->out).replace_extension(".json").string()};
+  });
+  verb->add_option("--seed", options->lesson.seed,
+                   "Everything random follows from it (default: that of a run)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option(
+          "--steps", options->lesson.sizes.long_steps,
+          "Training steps of the autoencoder and the VAE; each point of a comparison has a fifth")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   add_device_option(*verb, options->compute);
   verb->footer("Example:\n  vae_dist lesson --data mnist_train.h5 --out lesson/mnist.html");
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [&context, options] {
       if (!options->data.empty()) options->lesson.data = options->data;
       options->lesson.out = options->out;
-      options->lesson.sizes.short_steps = std::max<std::int64_t>(20, options->lesson.sizes.long_steps / 5);
+      options->lesson.sizes.short_steps =
+          std::max<std::int64_t>(20, options->lesson.sizes.long_steps / 5);
       config::DistributedConfig distributed;
       distributed.device = config::from_word<config::Device>(options->compute.device);
       device::DeviceChoice device = run::choose_device(distributed, run::node_facts(context.world));
       options->lesson.threads = device.device.is_cuda() ? 1 : device.threads;
-      device.threads = 1;  // of each training: the networks are so small that more threads wait for each other
+      device.threads =
+          1;  // of each training: the networks are so small that more threads wait for each other
       run::apply_device(device, config::Precision::fp32, /*reproducible=*/false);
       lesson::write_lesson(options->lesson, device);
     });

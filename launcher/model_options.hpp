@@ -2,13 +2,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-
 #include <string>
 #include <vector>
 
 #include "comm/mpi_world.hpp"
-#include "launcher/verbs.hpp"
 #include "inference/evaluated_data.hpp"
+#include "launcher/verbs.hpp"
 
 namespace vae_dist::launcher {
 
@@ -42,7 +41,8 @@ void add_device_option(CLI::App& verb, ComputeOptions& compute);
 /// --device and --threads.
 void add_compute_options(CLI::App& verb, ComputeOptions& compute);
 
-/// Makes the choice this process's, deterministic arithmetic included. Ranks of a node with fewer GPUs share them.
+/// Makes the choice this process's, deterministic arithmetic included. Ranks of a node with fewer
+/// GPUs share them.
 c10::Device use_device(const ComputeOptions& compute, const comm::MpiWorld& world);
 
 }  // namespace vae_dist::launcher

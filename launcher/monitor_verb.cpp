@@ -37,14 +37,19 @@ void end_server(int) {
   if (const pid_t child = server.load(); child > 0) ::kill(child, SIGTERM);
 }
 
-// What is shipped: the checkout's folder configs/monitoring, from its root or from wherever its build folder's program is called, or an installed program's own.
+// What is shipped: the checkout's folder configs/monitoring, from its root or from wherever its
+// build folder's program is called, or an installed program's own.
 fs::path shipped_folder() {
   const fs::path monitoring = fs::path("configs") / "monitoring";
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const fs::path& folder : {fs::path("."), program.parent_path(), program.parent_path() / "share" / "vae_dist"})
-    if (fs::exists(folder / monitoring / "prometheus.yml")) return fs::absolute(folder / monitoring).lexically_normal();
-  throw base::BadInput("there is no configs/monitoring/prometheus.yml here: name a Prometheus configuration with --config");
+  for (const fs::path& folder :
+       {fs::path("."), program.parent_path(), program.parent_path() / "share" / "vae_dist"})
+    if (fs::exists(folder / monitoring / "prometheus.yml"))
+      return fs::absolute(folder / monitoring).lexically_normal();
+  throw base::BadInput(
+      "there is no configs/monitoring/prometheus.yml here: name a Prometheus configuration with "
+      "--config");
 }
 
 // A path between YAML's single quotes, in which nothing but these has a meaning.
@@ -54,24 +59,32 @@ std::string quoted(const fs::path& path) {
   return out + "'";
 }
 
-// Prometheus takes one pattern, in the last part of a path: the folder's own name has to be taken as it is.
+// Prometheus takes one pattern, in the last part of a path: the folder's own name has to be taken
+// as it is.
 std::string files_of_runs(const fs::path& folder) {
   const std::string path = folder.string();
   if (path.find_first_of("*?[\\\n") != std::string::npos || base::utf8_text(path) != path)
-    throw base::BadInput(base::text("Prometheus cannot watch ", base::utf8_text(path), ": it takes *, ?, [ and \\ in a path for a pattern, and no path that is not UTF-8. Make a link to it (ln -s) and name that with --runs."));
+    throw base::BadInput(
+        base::text("Prometheus cannot watch ", base::utf8_text(path),
+                   ": it takes *, ?, [ and \\ in a path for a pattern, and no path that is not "
+                   "UTF-8. Make a link to it (ln -s) and name that with --runs."));
   return quoted(folder / "*.prometheus.json");
 }
 
-// The shipped configuration with the folders of runs that are meant, and every other file by its whole path.
+// The shipped configuration with the folders of runs that are meant, and every other file by its
+// whole path.
 std::string adapted_config(const fs::path& shipped, const std::vector<fs::path>& runs) {
   const std::string watched = "- ../../runs/*.prometheus.json", rules = "- rules.yml";
   std::string config = base::read_file(shipped / "prometheus.yml");
   const std::size_t at = config.find(watched);
   if (at == std::string::npos || config.find(rules) == std::string::npos)
-    throw base::BadInput(base::text((shipped / "prometheus.yml").string(), " does not hold the lines \"", watched, "\" and \"", rules, "\" any more: name it with --config, and it is taken as it is"));
+    throw base::BadInput(base::text(
+        (shipped / "prometheus.yml").string(), " does not hold the lines \"", watched, "\" and \"",
+        rules, "\" any more: name it with --config, and it is taken as it is"));
   const std::string indent(at - config.rfind('\n', at) - 1, ' ');
   std::string lines;
-  for (const fs::path& folder : runs) lines += (lines.empty() ? "" : "\n" + indent) + "- " + files_of_runs(folder);
+  for (const fs::path& folder : runs)
+    lines += (lines.empty() ? "" : "\n" + indent) + "- " + files_of_runs(folder);
   config.replace(at, watched.size(), lines);
   return config.replace(config.find(rules), rules.size(), "- " + quoted(shipped / "rules.yml"));
 }
@@ -89,22 +102,29 @@ pid_t start(std::vector<std::string> words) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   pid_t child = 0;
-  const int failed = ::posix_spawnp(&child, words[0].c_str(), &actions, &attributes, arguments.data(), environ);
+  const int failed =
+      ::posix_spawnp(&child, words[0].c_str(), &actions, &attributes, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
-  if (failed != 0) throw base::BadInput(base::text("cannot start ", words[0], ": ", std::strerror(failed), ". It is Debian's and Ubuntu's package prometheus; or put the program of prometheus.io on the PATH"));
+  if (failed != 0)
+    throw base::BadInput(base::text("cannot start ", words[0], ": ", std::strerror(failed),
+                                    ". It is Debian's and Ubuntu's package prometheus; or put the "
+                                    "program of prometheus.io on the PATH"));
   return child;
 }
 
 // Prometheus starts without them, and finds the first run when it comes.
 std::string shown(const std::vector<fs::path>& runs) {
   std::string out;
-  for (const fs::path& folder : runs) out += base::text(out.empty() ? "" : ", ", folder.string(), fs::is_directory(folder) ? "" : " (not there yet)");
+  for (const fs::path& folder : runs)
+    out += base::text(out.empty() ? "" : ", ", folder.string(),
+                      fs::is_directory(folder) ? "" : " (not there yet)");
   return out;
 }
 
 void monitor(const MonitorOptions& options) {
-  if (!options.config.empty() && !options.runs.empty()) throw base::BadInput("--config says itself where runs are: give it, or --runs, not both");
+  if (!options.config.empty() && !options.runs.empty())
+    throw base::BadInput("--config says itself where runs are: give it, or --runs, not both");
   fs::path config = options.config, shipped;
   std::vector<fs::path> runs;
   if (!options.config.empty()) {
@@ -112,26 +132,34 @@ void monitor(const MonitorOptions& options) {
     shipped = fs::absolute(config).parent_path();
   } else {
     shipped = shipped_folder();
-    for (const std::string& folder : options.runs.empty() ? std::vector<std::string>{"runs"} : options.runs) runs.push_back(fs::absolute(folder).lexically_normal());
+    for (const std::string& folder :
+         options.runs.empty() ? std::vector<std::string>{"runs"} : options.runs)
+      runs.push_back(fs::absolute(folder).lexically_normal());
     const std::string adapted = adapted_config(shipped, runs);
     std::error_code error;
     fs::create_directories(options.data, error);
-    if (error) throw base::BadInput(base::text("cannot make the folder ", options.data, ": ", error.message(), ". Choose another with --data"));
+    if (error)
+      throw base::BadInput(base::text("cannot make the folder ", options.data, ": ",
+                                      error.message(), ". Choose another with --data"));
     config = fs::path(options.data) / "prometheus.yml";
     base::replace_file(config, adapted);
   }
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = end_server;
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
 
   const std::string address = base::text("localhost:", options.port);
   // The folder's files are served below /user: the alerts' links lead to its runbooks.html.
-  server = start({"prometheus", "--config.file=" + config.string(), "--storage.tsdb.path=" + options.data, "--web.listen-address=" + address, "--web.external-url=http://" + address,
-                  "--web.user-assets=" + shipped.string(), "--log.level=warn"});
-  std::cout << "Prometheus   http://" << address << "\n  targets    http://" << address << "/targets (the ranks of runs that go on)\n  alerts     http://" << address
+  server = start({"prometheus", "--config.file=" + config.string(),
+                  "--storage.tsdb.path=" + options.data, "--web.listen-address=" + address,
+                  "--web.external-url=http://" + address, "--web.user-assets=" + shipped.string(),
+                  "--log.level=warn"});
+  std::cout << "Prometheus   http://" << address << "\n  targets    http://" << address
+            << "/targets (the ranks of runs that go on)\n  alerts     http://" << address
             << "/alerts\n  it reads   " << config.string() << "\n";
   if (!runs.empty()) std::cout << "  runs in    " << shown(runs) << "\n";
-  std::cout << "  it keeps   " << options.data << "\nGrafana: its data source is http://" << address << ", the dashboard " << (shipped / "grafana" / "dashboards" / "vae_dist.json").string()
+  std::cout << "  it keeps   " << options.data << "\nGrafana: its data source is http://" << address
+            << ", the dashboard " << (shipped / "grafana" / "dashboards" / "vae_dist.json").string()
             << "\nCtrl-C ends it." << std::endl;
 
   int status = 0;
@@ -139,21 +167,36 @@ void monitor(const MonitorOptions& options) {
   }
   server = 0;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-  throw base::BadInput(base::text("prometheus ended with ", WIFEXITED(status) ? base::text("exit code ", WEXITSTATUS(status)) : base::text("signal ", WTERMSIG(status)),
-                      "; what it said is above. A port that is taken: choose another with --port"));
+  throw base::BadInput(
+      base::text("prometheus ended with ",
+                 WIFEXITED(status) ? base::text("exit code ", WEXITSTATUS(status))
+                                   : base::text("signal ", WTERMSIG(status)),
+                 "; what it said is above. A port that is taken: choose another with --port"));
 }
 
 }  // namespace
 
 void add_monitor_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<MonitorOptions>();
-  CLI::App* verb = app.add_subcommand("monitor", "Start the system's prometheus with our configuration, until Ctrl-C");
-  verb->add_option("--config", options->config, "Prometheus configuration, taken as it is (default: configs/monitoring/prometheus.yml, with --runs in it)");
-  verb->add_option("--runs", options->runs, "Folder of runs, or of the files that metrics.service_discovery names; several if need be (default: runs)");
-  verb->add_option("--data", options->data, "Folder in which Prometheus keeps its series")->capture_default_str();
-  verb->add_option("--port", options->port, "Port it serves on")->capture_default_str()->check(CLI::Range(1, 65535));
-  verb->footer("Example:\n  vae_dist monitor --port 9091\n  vae_dist monitor --runs /shared/anna/runs /shared/ben/runs");
-  verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { monitor(*options); }); });
+  CLI::App* verb = app.add_subcommand(
+      "monitor", "Start the system's prometheus with our configuration, until Ctrl-C");
+  verb->add_option("--config", options->config,
+                   "Prometheus configuration, taken as it is (default: "
+                   "configs/monitoring/prometheus.yml, with --runs in it)");
+  verb->add_option("--runs", options->runs,
+                   "Folder of runs, or of the files that metrics.service_discovery names; several "
+                   "if need be (default: runs)");
+  verb->add_option("--data", options->data, "Folder in which Prometheus keeps its series")
+      ->capture_default_str();
+  verb->add_option("--port", options->port, "Port it serves on")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65535));
+  verb->footer(
+      "Example:\n  vae_dist monitor --port 9091\n  vae_dist monitor --runs /shared/anna/runs "
+      "/shared/ben/runs");
+  verb->callback([&context, options] {
+    context.chosen = on_one_rank(context, [options] { monitor(*options); });
+  });
 }
 
 }  // namespace vae_dist::launcher

@@ -41,16 +41,19 @@ std::string last_line(const std::string& words) {
   const std::size_t end = words.find_last_not_of('\n');
   if (end == std::string::npos) return "";
   const std::size_t begin = words.rfind('\n', end);
-  return words.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+  return words.substr(begin == std::string::npos ? 0 : begin + 1,
+                      end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
 // Enough to tell the kinds of files apart.
 std::string first_bytes(const std::string& path) {
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) throw base::BadInput(base::text(path, " is a directory: name a file of weights"));
+  if (std::filesystem::is_directory(path, error))
+    throw base::BadInput(base::text(path, " is a directory: name a file of weights"));
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file.is_open()) throw base::BadInput(base::text("cannot read ", path, ": ", std::strerror(errno)));
+  if (!file.is_open())
+    throw base::BadInput(base::text("cannot read ", path, ": ", std::strerror(errno)));
   std::string out(16, '\0');
   file.read(out.data(), static_cast<std::streamsize>(out.size()));
   out.resize(static_cast<std::size_t>(file.gcount()));
@@ -66,18 +69,24 @@ void run_script(const std::string& direction, const std::string& in, const std::
   arguments.push_back(nullptr);
 
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw base::Failure(base::text("cannot make a pipe: ", std::strerror(errno)));
+  if (::pipe2(ends, O_CLOEXEC) != 0)
+    throw base::Failure(base::text("cannot make a pipe: ", std::strerror(errno)));
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
   pid_t child = 0;
-  const int failed = ::posix_spawnp(&child, interpreter.c_str(), &actions, nullptr, arguments.data(), environ);
+  const int failed =
+      ::posix_spawnp(&child, interpreter.c_str(), &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
   const std::string said = failed != 0 ? "" : read_to_end(ends[0]);
   ::close(ends[0]);
-  const std::string remedy = ". PyTorch's files need a Python with torch: name one with the environment variable VAE_DIST_TORCH_PYTHON, or use safetensors";
-  if (failed != 0) throw base::BadInput(base::text("cannot start ", interpreter, ": ", std::strerror(failed), remedy));
+  const std::string remedy =
+      ". PyTorch's files need a Python with torch: name one with the environment variable "
+      "VAE_DIST_TORCH_PYTHON, or use safetensors";
+  if (failed != 0)
+    throw base::BadInput(
+        base::text("cannot start ", interpreter, ": ", std::strerror(failed), remedy));
 
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
@@ -91,7 +100,8 @@ void run_script(const std::string& direction, const std::string& in, const std::
 
 bool has_pytorch_name(const std::string& path) {
   constexpr const char* kEndings[] = {".pt", ".pth", ".pth.tar", ".ckpt", ".bin"};
-  return std::any_of(std::begin(kEndings), std::end(kEndings), [&](const char* ending) { return path.ends_with(ending); });
+  return std::any_of(std::begin(kEndings), std::end(kEndings),
+                     [&](const char* ending) { return path.ends_with(ending); });
 }
 
 bool is_pytorch_file(const std::string& path) {
@@ -102,13 +112,22 @@ bool is_pytorch_file(const std::string& path) {
   if (start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5) return true;
   // safetensors: the length of a header in 8 bytes, then the header.
   if (start.size() > 8 && start[8] == '{') return false;
-  const char* seems = begins("\x89HDF") ? "HDF5 (Keras's weights?)" : begins("\x1f\x8b") ? "compressed by gzip: gunzip it first" : begins("{") ? "JSON" : start.empty() ? "empty" : "of another kind";
-  throw base::BadInput(base::text(path, " is neither safetensors nor a file of PyTorch's weights by its first bytes: it is ", seems));
+  const char* seems = begins("\x89HDF")    ? "HDF5 (Keras's weights?)"
+                      : begins("\x1f\x8b") ? "compressed by gzip: gunzip it first"
+                      : begins("{")        ? "JSON"
+                      : start.empty()      ? "empty"
+                                           : "of another kind";
+  throw base::BadInput(base::text(
+      path, " is neither safetensors nor a file of PyTorch's weights by its first bytes: it is ",
+      seems));
 }
 
 TemporaryWeights::TemporaryWeights() {
   std::string name = (std::filesystem::temp_directory_path() / "vae_dist_weights_XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw base::Failure(base::text("cannot make a folder in ", std::filesystem::temp_directory_path().string(), ": ", std::strerror(errno)));
+  if (::mkdtemp(name.data()) == nullptr)
+    throw base::Failure(base::text("cannot make a folder in ",
+                                   std::filesystem::temp_directory_path().string(), ": ",
+                                   std::strerror(errno)));
   folder_ = name;
 }
 
@@ -117,8 +136,14 @@ TemporaryWeights::~TemporaryWeights() {
   ::rmdir(folder_.c_str());
 }
 
-void pytorch_to_safetensors(const std::string& pytorch_file, const std::filesystem::path& safetensors) { run_script("to-safetensors", pytorch_file, safetensors.string()); }
+void pytorch_to_safetensors(const std::string& pytorch_file,
+                            const std::filesystem::path& safetensors) {
+  run_script("to-safetensors", pytorch_file, safetensors.string());
+}
 
-void safetensors_to_pytorch(const std::filesystem::path& safetensors, const std::string& pytorch_file) { run_script("from-safetensors", safetensors.string(), pytorch_file); }
+void safetensors_to_pytorch(const std::filesystem::path& safetensors,
+                            const std::string& pytorch_file) {
+  run_script("from-safetensors", safetensors.string(), pytorch_file);
+}
 
 }  // namespace vae_dist::launcher

@@ -27,31 +27,54 @@ void reconstruct_rows(const ReconstructOptions& options, const VerbContext& cont
   const c10::Device device = use_device(options.compute, context.world);
   trained.model->to(device);
   const data::InputFormat format = step::input_format(trained.config, data, device);
-  const evaluate::Latent latent = options.latent == "sample" ? evaluate::Latent::sample : evaluate::Latent::mean;
-  const evaluate::Reconstructions pairs = evaluate::reconstruct(*trained.model, data, rows.first, rows.size(), format, latent, static_cast<std::uint64_t>(options.seed));
+  const evaluate::Latent latent =
+      options.latent == "sample" ? evaluate::Latent::sample : evaluate::Latent::mean;
+  const evaluate::Reconstructions pairs =
+      evaluate::reconstruct(*trained.model, data, rows.first, rows.size(), format, latent,
+                            static_cast<std::uint64_t>(options.seed));
   if (kind == OutputKind::png) {
-    report::write_reconstruction_grid(options.out, pairs, format.low, format.high, base::text(trained.config.run.name, ": reconstructions of rows ", options.rows, ", step ", trained.state.step));
+    report::write_reconstruction_grid(
+        options.out, pairs, format.low, format.high,
+        base::text(trained.config.run.name, ": reconstructions of rows ", options.rows, ", step ",
+                   trained.state.step));
   } else {
-    write_tensors_hdf5(options.out, {{"originals", pairs.originals}, {"reconstructions", pairs.reconstructions}});
+    write_tensors_hdf5(
+        options.out, {{"originals", pairs.originals}, {"reconstructions", pairs.reconstructions}});
   }
-  const double mse = (pairs.originals - pairs.reconstructions).square().mean().item<double>() / ((format.high - format.low) * (format.high - format.low));
-  std::cout << "rows " << options.rows << " by " << trained.origin.string() << ": MSE " << mse << " (on [0, 1]); pictures are in " << options.out << "\n";
+  const double mse = (pairs.originals - pairs.reconstructions).square().mean().item<double>() /
+                     ((format.high - format.low) * (format.high - format.low));
+  std::cout << "rows " << options.rows << " by " << trained.origin.string() << ": MSE " << mse
+            << " (on [0, 1]); pictures are in " << options.out << "\n";
 }
 
 }  // namespace
 
 void add_reconstruct_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<ReconstructOptions>();
-  CLI::App* verb = app.add_subcommand("reconstruct", "Encode and decode images, beside the originals");
+  CLI::App* verb =
+      app.add_subcommand("reconstruct", "Encode and decode images, beside the originals");
   add_checkpoint_option(*verb, context, options->model);
   add_data_options(*verb, context, options->data);
   verb->add_option("--rows", options->rows, "Rows A:B, the last excluded")->capture_default_str();
-  verb->add_option("--latent", options->latent, "The posterior's mean, or one sample of it")->check(CLI::IsMember({"mean", "sample"}))->capture_default_str();
-  verb->add_option("--seed", options->seed, "For --latent sample")->check(CLI::NonNegativeNumber)->capture_default_str();
-  context.files.add_output(*verb, "--out", options->out, "Where to: .png (a labelled grid) or .h5 (`originals`, `reconstructions`, float32 [N, C, H, W])")->required();
+  verb->add_option("--latent", options->latent, "The posterior's mean, or one sample of it")
+      ->check(CLI::IsMember({"mean", "sample"}))
+      ->capture_default_str();
+  verb->add_option("--seed", options->seed, "For --latent sample")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  context.files
+      .add_output(*verb, "--out", options->out,
+                  "Where to: .png (a labelled grid) or .h5 (`originals`, `reconstructions`, "
+                  "float32 [N, C, H, W])")
+      ->required();
   add_device_option(*verb, options->compute);
-  verb->footer("Example:\n  vae_dist reconstruct --checkpoint runs/mnist --data mnist_test.h5 --rows 0:32 --out reconstructions.png");
-  verb->callback([&context, options] { context.chosen = on_one_rank(context, [&context, options] { reconstruct_rows(*options, context); }); });
+  verb->footer(
+      "Example:\n  vae_dist reconstruct --checkpoint runs/mnist --data mnist_test.h5 --rows 0:32 "
+      "--out reconstructions.png");
+  verb->callback([&context, options] {
+    context.chosen =
+        on_one_rank(context, [&context, options] { reconstruct_rows(*options, context); });
+  });
 }
 
 }  // namespace vae_dist::launcher

@@ -14,7 +14,10 @@ struct ReportOptions {
 
 // Empty: the run's own page, which training keeps current, and whoever asks for it makes anew.
 std::string page_of(const ReportOptions& options) {
-  const bool own = options.runs.size() == 1 && (options.out.empty() || std::filesystem::path(options.out).lexically_normal() == (options.runs[0] / "report.html").lexically_normal());
+  const bool own =
+      options.runs.size() == 1 &&
+      (options.out.empty() || std::filesystem::path(options.out).lexically_normal() ==
+                                  (options.runs[0] / "report.html").lexically_normal());
   return own ? "" : options.out.empty() ? "report.html" : options.out;
 }
 
@@ -32,17 +35,26 @@ void write_report(const ReportOptions& options) {
 
 void add_report_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<ReportOptions>();
-  CLI::App* verb = app.add_subcommand("report", "Put a run's curves, pictures and configuration on one page, or several runs' on top of each other");
+  CLI::App* verb = app.add_subcommand("report",
+                                      "Put a run's curves, pictures and configuration on one page, "
+                                      "or several runs' on top of each other");
   verb->add_option("runs", options->runs, "Directories of runs")->required();
-  verb->add_option("--out", options->out, "Where to (default: report.html in the run's directory; of several runs, report.html here)");
-  context.files.add_outputs(*verb, "--out", [options] { return std::vector<std::string>{page_of(*options)}; });
+  verb->add_option(
+      "--out", options->out,
+      "Where to (default: report.html in the run's directory; of several runs, report.html here)");
+  context.files.add_outputs(*verb, "--out",
+                            [options] { return std::vector<std::string>{page_of(*options)}; });
   context.files.add_inputs(*verb, [options] {
     std::vector<std::string> read;
     for (const std::filesystem::path& run : options->runs) read.push_back(run.string());
     return read;
   });
-  verb->footer("Examples:\n  vae_dist report runs/mnist\n  vae_dist report runs/beta_1 runs/beta_4 --out betas.html");
-  verb->callback([&context, options] { context.chosen = on_one_rank(context, [options] { write_report(*options); }); });
+  verb->footer(
+      "Examples:\n  vae_dist report runs/mnist\n  vae_dist report runs/beta_1 runs/beta_4 --out "
+      "betas.html");
+  verb->callback([&context, options] {
+    context.chosen = on_one_rank(context, [options] { write_report(*options); });
+  });
 }
 
 }  // namespace vae_dist::launcher

@@ -22,13 +22,16 @@ struct TraverseOptions {
 };
 
 // An autoencoder has no prior: its range is that of its codes.
-evaluate::TraversalRange range_of(const TraverseOptions& options, const inference::TrainedModel& trained) {
+evaluate::TraversalRange range_of(const TraverseOptions& options,
+                                  const inference::TrainedModel& trained) {
   evaluate::TraversalRange range;
   range.quantile = options.quantile;
   if (options.deviations) range.deviations = *options.deviations;
   if (trained.model->latent_kind() != base::LatentKind::point) return range;
   if (options.deviations)
-    throw base::BadInput(base::text("--range is in standard deviations of the prior, and ", trained.origin.string(), " is an autoencoder, which has none: give --quantiles"));
+    throw base::BadInput(base::text("--range is in standard deviations of the prior, and ",
+                                    trained.origin.string(),
+                                    " is an autoencoder, which has none: give --quantiles"));
   if (!range.quantile) range.quantile = evaluate::TraversalRange::kOutermost;
   return range;
 }
@@ -38,7 +41,9 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
   const inference::TrainedModel trained = load_chosen_model(options.model);
   inference::require_encoder(trained, "start from");
   const data::SampleDataset data = inference::open_chosen_data(trained, options.data);
-  if (options.walk.row >= data.size()) throw base::BadInput(base::text("--row ", options.walk.row, ": there are ", data.size(), " images, the last is row ", data.size() - 1));
+  if (options.walk.row >= data.size())
+    throw base::BadInput(base::text("--row ", options.walk.row, ": there are ", data.size(),
+                                    " images, the last is row ", data.size() - 1));
   options.walk.range = range_of(options, trained);
   options.walk.seed = static_cast<std::uint64_t>(trained.config.run.seed);
 
@@ -46,34 +51,67 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
   trained.model->to(device);
   const data::InputFormat format = step::input_format(trained.config, data, device);
   const evaluate::Traversals walks = evaluate::traverse(*trained.model, data, format, options.walk);
-  const char* unit = !walks.in_quantiles ? "standard deviations of the prior" : walks.in_nats ? "quantiles of the aggregate posterior" : "quantiles of the codes";
+  const char* unit = !walks.in_quantiles ? "standard deviations of the prior"
+                     : walks.in_nats     ? "quantiles of the aggregate posterior"
+                                         : "quantiles of the codes";
   if (kind == OutputKind::png) {
-    report::write_traversal_grid(options.out, walks, format.low, format.high, base::text(trained.config.run.name, ": traversals from row ", options.walk.row, ", step ", trained.state.step));
+    report::write_traversal_grid(options.out, walks, format.low, format.high,
+                                 base::text(trained.config.run.name, ": traversals from row ",
+                                            options.walk.row, ", step ", trained.state.step));
   } else {
-    write_tensors_hdf5(options.out, {{"traversals", walks.images}, {"values", walks.values}, {"dimensions", at::tensor(walks.dimensions, at::kLong)},
-                                     {walks.in_nats ? "kld_nats" : "variance", at::tensor(walks.weights, at::kDouble)}, {"places", at::tensor(walks.places, at::kDouble)}});
+    write_tensors_hdf5(options.out, {{"traversals", walks.images},
+                                     {"values", walks.values},
+                                     {"dimensions", at::tensor(walks.dimensions, at::kLong)},
+                                     {walks.in_nats ? "kld_nats" : "variance",
+                                      at::tensor(walks.weights, at::kDouble)},
+                                     {"places", at::tensor(walks.places, at::kDouble)}});
   }
-  std::cout << walks.dimensions.size() << " of " << trained.model->latent_values() << " dimensions of " << trained.origin.string() << ", in " << unit << ", are in " << options.out << "\n";
+  std::cout << walks.dimensions.size() << " of " << trained.model->latent_values()
+            << " dimensions of " << trained.origin.string() << ", in " << unit << ", are in "
+            << options.out << "\n";
 }
 
 }  // namespace
 
 void add_traverse_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<TraverseOptions>();
-  CLI::App* verb = app.add_subcommand("traverse", "Change one latent dimension at a time of an image's code, those with the largest KL first");
+  CLI::App* verb = app.add_subcommand(
+      "traverse",
+      "Change one latent dimension at a time of an image's code, those with the largest KL first");
   add_checkpoint_option(*verb, context, options->model);
   add_data_options(*verb, context, options->data);
-  verb->add_option("--row", options->walk.row, "The image whose code is the starting point")->check(CLI::NonNegativeNumber)->capture_default_str();
-  verb->add_option("--dimensions", options->walk.dimensions, "How many, those with the largest KL (over up to 2,000 images) first")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_option("--steps", options->walk.steps, "Images a dimension")->check(CLI::Range(2, 1000))->capture_default_str();
-  CLI::Option* range = verb->add_option("--range", options->deviations, "From minus to plus so many standard deviations of the prior (default: 3)")->check(CLI::PositiveNumber);
-  verb->add_option("--quantiles", options->quantile, "Instead of --range: from this quantile of the aggregate posterior to its counterpart, for example 0.01")
-      ->check(CLI::Range(0.0, 0.499))->excludes(range);
-  context.files.add_output(*verb, "--out", options->out, "Where to: .png (a labelled grid) or .h5 (`traversals` [D, S, C, H, W], `values` [D, S], `dimensions`, `kld_nats`, `places`)")->required();
+  verb->add_option("--row", options->walk.row, "The image whose code is the starting point")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->add_option("--dimensions", options->walk.dimensions,
+                   "How many, those with the largest KL (over up to 2,000 images) first")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--steps", options->walk.steps, "Images a dimension")
+      ->check(CLI::Range(2, 1000))
+      ->capture_default_str();
+  CLI::Option* range =
+      verb->add_option("--range", options->deviations,
+                       "From minus to plus so many standard deviations of the prior (default: 3)")
+          ->check(CLI::PositiveNumber);
+  verb->add_option("--quantiles", options->quantile,
+                   "Instead of --range: from this quantile of the aggregate posterior to its "
+                   "counterpart, for example 0.01")
+      ->check(CLI::Range(0.0, 0.499))
+      ->excludes(range);
+  context.files
+      .add_output(*verb, "--out", options->out,
+                  "Where to: .png (a labelled grid) or .h5 (`traversals` [D, S, C, H, W], `values` "
+                  "[D, S], `dimensions`, `kld_nats`, `places`)")
+      ->required();
   add_device_option(*verb, options->compute);
-  verb->footer("Examples:\n  vae_dist traverse --checkpoint runs/mnist --row 7 --out traversals.png\n"
-               "  vae_dist traverse --checkpoint runs/mnist --quantiles 0.01 --dimensions 5 --out traversals.h5");
-  verb->callback([&context, options] { context.chosen = on_one_rank(context, [&context, options] { traverse_row(*options, context); }); });
+  verb->footer(
+      "Examples:\n  vae_dist traverse --checkpoint runs/mnist --row 7 --out traversals.png\n"
+      "  vae_dist traverse --checkpoint runs/mnist --quantiles 0.01 --dimensions 5 --out "
+      "traversals.h5");
+  verb->callback([&context, options] {
+    context.chosen = on_one_rank(context, [&context, options] { traverse_row(*options, context); });
+  });
 }
 
 }  // namespace vae_dist::launcher

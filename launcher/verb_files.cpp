@@ -21,13 +21,15 @@ bool was_chosen(const CLI::App* verb) { return verb->parsed(); }
 
 void add_files_below(const fs::path& folder, std::vector<fs::path>& out) {
   std::error_code error;
-  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     std::error_code none;
     if (entry->is_regular_file(none)) out.push_back(entry->path());
   }
 }
 
-// A file itself; of a checkpoint its files; of a run what verbs read in its directory; of both their data.
+// A file itself; of a checkpoint its files; of a run what verbs read in its directory; of both
+// their data.
 void add_files_of(const fs::path& input, std::vector<fs::path>& out) {
   std::error_code error;
   if (!fs::is_directory(input, error)) {
@@ -38,19 +40,23 @@ void add_files_of(const fs::path& input, std::vector<fs::path>& out) {
   if (fs::exists(input / "manifest.json", error)) {
     add_files_below(input, out);
   } else {
-    for (const char* name : {"config.yaml", "metrics.jsonl", "environment.json", "lock.json"}) out.push_back(input / name);
+    for (const char* name : {"config.yaml", "metrics.jsonl", "environment.json", "lock.json"})
+      out.push_back(input / name);
     for (const char* name : {"checkpoints", "pictures"}) add_files_below(input / name, out);
   }
 }
 
-// What the values of HDF5 files come from beside them: external raw files, sources of virtual datasets, files behind links. One that cannot be read has none: the verb will say so.
+// What the values of HDF5 files come from beside them: external raw files, sources of virtual
+// datasets, files behind links. One that cannot be read has none: the verb will say so.
 void add_sources(std::vector<fs::path>& files) {
   constexpr std::string_view kHdf5Names[] = {".h5", ".hdf5", ".he5", ".mat", ".nc"};
   for (std::size_t i = 0, count = files.size(); i < count; ++i) {
     const std::string extension = files[i].extension().string();
-    if (std::find(std::begin(kHdf5Names), std::end(kHdf5Names), extension) == std::end(kHdf5Names)) continue;
+    if (std::find(std::begin(kHdf5Names), std::end(kHdf5Names), extension) == std::end(kHdf5Names))
+      continue;
     try {
-      for (const std::string& source : hdf5::source_files_of(files[i].string())) files.emplace_back(source);
+      for (const std::string& source : hdf5::source_files_of(files[i].string()))
+        files.emplace_back(source);
     } catch (const base::Error&) {
     }
   }
@@ -62,17 +68,24 @@ bool is_one_file(const fs::path& one, const fs::path& other) {
   return fs::equivalent(one, other, error) && !error;
 }
 
-[[noreturn]] void refuse(const std::string& option, const fs::path& path, const std::string& why) { throw base::BadInput(base::text(option, option.empty() ? "" : " ", path.string(), ": ", why)); }
+[[noreturn]] void refuse(const std::string& option, const fs::path& path, const std::string& why) {
+  throw base::BadInput(base::text(option, option.empty() ? "" : " ", path.string(), ": ", why));
+}
 
-void refuse_if_read(const std::string& option, const fs::path& path, const std::vector<fs::path>& read) {
+void refuse_if_read(const std::string& option, const fs::path& path,
+                    const std::vector<fs::path>& read) {
   for (const fs::path& file : read)
     if (is_one_file(path, file))
-      refuse(option, path, base::text("cannot write it: it is read from", file == path ? "" : base::text(", as ", file.string()), "; choose another name"));
+      refuse(option, path,
+             base::text("cannot write it: it is read from",
+                        file == path ? "" : base::text(", as ", file.string()),
+                        "; choose another name"));
 }
 
 }  // namespace
 
-std::vector<std::string> data_files(const fs::path& config_file, const std::vector<std::string>& overrides) {
+std::vector<std::string> data_files(const fs::path& config_file,
+                                    const std::vector<std::string>& overrides) {
   std::error_code error;
   if (!fs::exists(config_file, error)) return {};
   try {
@@ -86,12 +99,15 @@ std::vector<std::string> data_files(const fs::path& config_file, const std::vect
 }
 
 VerbFiles::~VerbFiles() {
-  for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) ::rmdir(folder->c_str());  // fails, as it should, where something lies in it
+  for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder)
+    ::rmdir(folder->c_str());  // fails, as it should, where something lies in it
 }
 
-CLI::Option* VerbFiles::add_output(CLI::App& verb, const std::string& option, std::string& path, const std::string& help) {
+CLI::Option* VerbFiles::add_output(CLI::App& verb, const std::string& option, std::string& path,
+                                   const std::string& help) {
   CLI::Option* added = verb.add_option(option, path, help);
-  add_outputs(verb, option.starts_with("-") ? option.substr(0, option.find(',')) : "", path_of(path));
+  add_outputs(verb, option.starts_with("-") ? option.substr(0, option.find(',')) : "",
+              path_of(path));
   return added;
 }
 
@@ -100,11 +116,15 @@ void VerbFiles::add_outputs(CLI::App& verb, const std::string& option, Paths pat
   add_overwrite(verb);
 }
 
-void VerbFiles::add_inputs(CLI::App& verb, Paths paths) { inputs_.push_back({&verb, "", std::move(paths)}); }
+void VerbFiles::add_inputs(CLI::App& verb, Paths paths) {
+  inputs_.push_back({&verb, "", std::move(paths)});
+}
 
 void VerbFiles::add_overwrite(CLI::App& verb) {
   if (verb.get_option_no_throw("--overwrite") != nullptr) return;
-  verb.add_flag("--overwrite", overwrite_, "Replace what is there under the name of a file to write; without it that is refused");
+  verb.add_flag(
+      "--overwrite", overwrite_,
+      "Replace what is there under the name of a file to write; without it that is refused");
 }
 
 std::vector<VerbFiles::Output> VerbFiles::outputs() const {
@@ -123,11 +143,16 @@ void VerbFiles::make_folder(const Output& output) {
   const fs::path folder = output.path.has_parent_path() ? output.path.parent_path() : fs::path(".");
   std::vector<fs::path> missing;
   std::error_code error;
-  for (fs::path each = folder; !each.empty() && !fs::exists(each, error); each = each.parent_path()) missing.push_back(each);
+  for (fs::path each = folder; !each.empty() && !fs::exists(each, error); each = each.parent_path())
+    missing.push_back(each);
   fs::create_directories(folder, error);
-  if (error) refuse(output.option, output.path, base::text("cannot make the folder ", folder.string(), ": ", error.message()));
+  if (error)
+    refuse(output.option, output.path,
+           base::text("cannot make the folder ", folder.string(), ": ", error.message()));
   made_.insert(made_.end(), missing.rbegin(), missing.rend());
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) refuse(output.option, output.path, base::text("cannot write to the folder ", folder.string(), ": ", std::strerror(errno)));
+  if (::access(folder.c_str(), W_OK | X_OK) != 0)
+    refuse(output.option, output.path,
+           base::text("cannot write to the folder ", folder.string(), ": ", std::strerror(errno)));
 }
 
 void VerbFiles::check() {
@@ -138,20 +163,28 @@ void VerbFiles::check() {
     for (const std::string& path : declared.paths())
       if (!path.empty()) add_files_of(path, read);
   }
-  const bool replaces = std::any_of(all.begin(), all.end(), [](const Output& output) { return fs::exists(output.path); });
+  const bool replaces = std::any_of(all.begin(), all.end(),
+                                    [](const Output& output) { return fs::exists(output.path); });
   if (replaces) add_sources(read);
   for (const Output& output : all) {
     refuse_if_read(output.option, output.path, read);
     std::error_code error;
-    if (fs::is_directory(output.path, error)) refuse(output.option, output.path, "cannot write it: it is a directory; name a file");
+    if (fs::is_directory(output.path, error))
+      refuse(output.option, output.path, "cannot write it: it is a directory; name a file");
     const auto same = std::count_if(all.begin(), all.end(), [&](const Output& other) {
-      return other.path.lexically_normal() == output.path.lexically_normal() || is_one_file(other.path, output.path);
+      return other.path.lexically_normal() == output.path.lexically_normal() ||
+             is_one_file(other.path, output.path);
     });
-    if (same > 1) refuse(output.option, output.path, "two options write to it; give each a name of its own");
+    if (same > 1)
+      refuse(output.option, output.path, "two options write to it; give each a name of its own");
     const fs::file_status there = fs::symlink_status(output.path, error);
     if (!fs::exists(there)) continue;
-    if (!fs::is_symlink(there) && !fs::is_regular_file(there)) refuse(output.option, output.path, "cannot write it: it is no plain file");
-    if (!overwrite_) refuse(output.option, output.path, "it is there already, and is left as it is; choose another name, or give --overwrite to replace it");
+    if (!fs::is_symlink(there) && !fs::is_regular_file(there))
+      refuse(output.option, output.path, "cannot write it: it is no plain file");
+    if (!overwrite_)
+      refuse(output.option, output.path,
+             "it is there already, and is left as it is; choose another name, or give --overwrite "
+             "to replace it");
   }
   for (const Output& output : all) make_folder(output);
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-
 #include <functional>
 
 #include "base/error.hpp"
@@ -16,7 +15,7 @@ struct VerbContext {
   const comm::MpiWorld& world;
   FailureReport& report;
   std::function<base::ExitCode()> chosen;  ///< set when a verb was parsed
-  VerbFiles files;                   ///< what the verbs read and write
+  VerbFiles files;                         ///< what the verbs read and write
 };
 
 void add_train_verb(CLI::App& app, VerbContext& context);

@@ -1,14 +1,14 @@
 #include <iostream>
 #include <memory>
 
+#include "inference/trained_model.hpp"
 #include "launcher/config_options.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/pytorch_weights.hpp"
 #include "launcher/verbs.hpp"
+#include "run/weights_import.hpp"
 #include "step/make_model.hpp"
 #include "step/weights.hpp"
-#include "inference/trained_model.hpp"
-#include "run/weights_import.hpp"
 
 namespace vae_dist::launcher {
 namespace {
@@ -17,12 +17,19 @@ namespace {
 std::string other_side(const inference::TrainedModel& trained) {
   const config::Output output = step::resolved_output(trained.config);
   const bool is_tanh = output == config::Output::tanh;
-  const char* layer = is_tanh ? "torch.nn.Tanh()" : output == config::Output::sigmoid ? "torch.nn.Sigmoid()" : "torch.nn.Identity()";
+  const char* layer = is_tanh                             ? "torch.nn.Tanh()"
+                      : output == config::Output::sigmoid ? "torch.nn.Sigmoid()"
+                                                          : "torch.nn.Identity()";
   const auto& range = trained.config.data.range;
   const bool has_their_names = trained.config.model.network.name == "vanilla_vae";
-  const std::string theirs = !has_their_names ? "" : is_tanh ? ", as PyTorch-VAE's class does" : base::text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
-  return base::text("The other side's decoder must end in ", layer, theirs,
-              output == config::Output::identity ? " (these are logits: their sigmoid is the picture)" : "", "; it sees images in [", range[0], ", ", range[1], "], [N, C, H, W]");
+  const std::string theirs =
+      !has_their_names ? ""
+      : is_tanh        ? ", as PyTorch-VAE's class does"
+                : base::text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
+  return base::text(
+      "The other side's decoder must end in ", layer, theirs,
+      output == config::Output::identity ? " (these are logits: their sigmoid is the picture)" : "",
+      "; it sees images in [", range[0], ", ", range[1], "], [N, C, H, W]");
 }
 
 void add_export(CLI::App& weights, VerbContext& context) {
@@ -31,10 +38,17 @@ void add_export(CLI::App& weights, VerbContext& context) {
     std::string out;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* verb = weights.add_subcommand("export", "Write a model's weights, with PyTorch-VAE's names");
+  CLI::App* verb =
+      weights.add_subcommand("export", "Write a model's weights, with PyTorch-VAE's names");
   add_checkpoint_option(*verb, context, options->model);
-  context.files.add_output(*verb, "--out", options->out, "File to write: PyTorch's state_dict where it ends in .pt, .pth, .pth.tar, .ckpt or .bin, else safetensors")->required();
-  verb->footer("Example:\n  vae_dist weights export --checkpoint runs/mnist --out mnist.safetensors\n  vae_dist weights export --checkpoint runs/mnist --out mnist.pt");
+  context.files
+      .add_output(*verb, "--out", options->out,
+                  "File to write: PyTorch's state_dict where it ends in .pt, .pth, .pth.tar, .ckpt "
+                  "or .bin, else safetensors")
+      ->required();
+  verb->footer(
+      "Example:\n  vae_dist weights export --checkpoint runs/mnist --out mnist.safetensors\n  "
+      "vae_dist weights export --checkpoint runs/mnist --out mnist.pt");
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [options] {
       inference::TrainedModel trained = load_chosen_model(options->model);
@@ -46,7 +60,9 @@ void add_export(CLI::App& weights, VerbContext& context) {
       } else {
         checkpoint::write_safetensors(options->out, trained.weights);
       }
-      std::cout << trained.weights.tensors.size() << " tensors of " << trained.origin.string() << " are in " << options->out << "\n" << other_side(trained) << "\n";
+      std::cout << trained.weights.tensors.size() << " tensors of " << trained.origin.string()
+                << " are in " << options->out << "\n"
+                << other_side(trained) << "\n";
     });
   });
 }
@@ -57,11 +73,22 @@ void add_import(CLI::App& weights, VerbContext& context) {
     bool allow_not_finite = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* verb = weights.add_subcommand("import", "Start a run from given weights: its checkpoint of step 0 holds them");
-  verb->add_option("file", options->weights, "File with PyTorch-VAE's names: safetensors, or PyTorch's, told by its first bytes: a state_dict, plain or in a checkpoint (Lightning's, {\"model_state_dict\": ...})")->required();
-  add_config_options(*verb, context, *options, "Configuration of the new run. What the decoder ends in (model.output) has to be said where the file does not say it");
-  verb->add_flag("--allow-not-finite", options->allow_not_finite, "Take weights that are NaN or infinite as they are");
-  verb->footer("Example:\n  vae_dist weights import vanilla_vae.ckpt --config configs/pytorch_vae.yaml run.name=continued\n  mpirun -np 2 vae_dist --config configs/pytorch_vae.yaml run.name=continued");
+  CLI::App* verb = weights.add_subcommand(
+      "import", "Start a run from given weights: its checkpoint of step 0 holds them");
+  verb->add_option(
+          "file", options->weights,
+          "File with PyTorch-VAE's names: safetensors, or PyTorch's, told by its first bytes: a "
+          "state_dict, plain or in a checkpoint (Lightning's, {\"model_state_dict\": ...})")
+      ->required();
+  add_config_options(*verb, context, *options,
+                     "Configuration of the new run. What the decoder ends in (model.output) has to "
+                     "be said where the file does not say it");
+  verb->add_flag("--allow-not-finite", options->allow_not_finite,
+                 "Take weights that are NaN or infinite as they are");
+  verb->footer(
+      "Example:\n  vae_dist weights import vanilla_vae.ckpt --config configs/pytorch_vae.yaml "
+      "run.name=continued\n  mpirun -np 2 vae_dist --config configs/pytorch_vae.yaml "
+      "run.name=continued");
   verb->callback([&context, options] {
     take_config_file(*options);
     context.chosen = on_one_rank(context, [options] {
@@ -71,8 +98,11 @@ void add_import(CLI::App& weights, VerbContext& context) {
         safetensors = between.path();
         pytorch_to_safetensors(options->weights, safetensors);
       }
-      const run::ImportedWeights made = run::import_weights({safetensors, options->weights, options->allow_not_finite}, options->file, options->overrides);
-      std::cout << "the weights of " << options->weights << " are in " << made.checkpoint.string() << ", of " << made.network
+      const run::ImportedWeights made =
+          run::import_weights({safetensors, options->weights, options->allow_not_finite},
+                              options->file, options->overrides);
+      std::cout << "the weights of " << options->weights << " are in " << made.checkpoint.string()
+                << ", of " << made.network
                 << ": train with the same configuration and overrides to go on from them\n";
     });
   });

@@ -18,7 +18,8 @@ class TemporaryFolderTest : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() / base::text("vae_dist_", test->test_suite_name(), "_", test->name(), "_", ::getpid());
+    folder_ = std::filesystem::temp_directory_path() /
+              base::text("vae_dist_", test->test_suite_name(), "_", test->name(), "_", ::getpid());
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -27,7 +28,8 @@ class TemporaryFolderTest : public testing::Test {
 
   std::vector<std::string> files() const {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) names.push_back(entry.path().filename().string());
+    for (const auto& entry : std::filesystem::directory_iterator(folder_))
+      names.push_back(entry.path().filename().string());
     return names;
   }
 

@@ -38,6 +38,8 @@ bool multiplies_bfloat16(const std::string& cpuinfo) {
   return false;
 }
 
-std::string cpu_model(const std::string& cpuinfo) { return field(cpuinfo, "model name").value_or(""); }
+std::string cpu_model(const std::string& cpuinfo) {
+  return field(cpuinfo, "model name").value_or("");
+}
 
 }  // namespace vae_dist::base

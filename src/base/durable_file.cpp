@@ -14,7 +14,8 @@ namespace {
 
 class Descriptor {
  public:
-  Descriptor(const std::filesystem::path& path, int flags) : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+  Descriptor(const std::filesystem::path& path, int flags)
+      : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
     if (fd_ < 0) throw Failure(text("cannot open ", path_, ": ", std::strerror(errno)));
   }
   Descriptor(const Descriptor&) = delete;
@@ -63,11 +64,14 @@ void sync_directory(const std::filesystem::path& directory) {
 }
 
 void replace_file(const std::filesystem::path& path, std::string_view bytes) {
-  const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  const std::filesystem::path scratch = parent / text(".", path.filename().string(), ".", ::getpid());
+  const std::filesystem::path parent =
+      path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  const std::filesystem::path scratch =
+      parent / text(".", path.filename().string(), ".", ::getpid());
   try {
     write_and_sync(scratch, bytes);
-    if (std::rename(scratch.c_str(), path.c_str()) != 0) throw Failure(text("cannot rename ", scratch, " to ", path, ": ", std::strerror(errno)));
+    if (std::rename(scratch.c_str(), path.c_str()) != 0)
+      throw Failure(text("cannot rename ", scratch, " to ", path, ": ", std::strerror(errno)));
   } catch (...) {
     ::unlink(scratch.c_str());
     throw;

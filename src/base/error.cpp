@@ -16,7 +16,8 @@ std::string describe(const std::exception& error, int rank) {
   const auto* ours = dynamic_cast<const Error*>(&error);
   if (ours && ours->code() != ExitCode::bad_input) {
     const char* slash = std::strrchr(ours->where().file_name(), '/');
-    out += text(" [", slash ? slash + 1 : ours->where().file_name(), ":", ours->where().line(), "]");
+    out +=
+        text(" [", slash ? slash + 1 : ours->where().file_name(), ":", ours->where().line(), "]");
   }
   return out;
 }

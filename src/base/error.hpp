@@ -1,4 +1,5 @@
-// What can go wrong, as the user and the shell see it: a sentence (what happened, where, what to do) and an exit code.
+// What can go wrong, as the user and the shell see it: a sentence (what happened, where, what to
+// do) and an exit code.
 #pragma once
 
 #include <source_location>
@@ -21,7 +22,8 @@ enum class ExitCode : int {
 /// An error with an exit code and the place in the source that raised it.
 class Error : public std::runtime_error {
  public:
-  Error(ExitCode code, const std::string& message, std::source_location where = std::source_location::current())
+  Error(ExitCode code, const std::string& message,
+        std::source_location where = std::source_location::current())
       : std::runtime_error(message), code_(code), where_(where) {}
 
   ExitCode code() const { return code_; }
@@ -32,17 +34,20 @@ class Error : public std::runtime_error {
   std::source_location where_;
 };
 
-/// The input is wrong (exit code 2). The message names the place (file, line, key, dataset path) and the remedy.
+/// The input is wrong (exit code 2). The message names the place (file, line, key, dataset path)
+/// and the remedy.
 class BadInput : public Error {
  public:
-  explicit BadInput(const std::string& message, std::source_location where = std::source_location::current())
+  explicit BadInput(const std::string& message,
+                    std::source_location where = std::source_location::current())
       : Error(ExitCode::bad_input, message, where) {}
 };
 
 /// A call into the system or a library failed (exit code 3).
 class Failure : public Error {
  public:
-  explicit Failure(const std::string& message, std::source_location where = std::source_location::current())
+  explicit Failure(const std::string& message,
+                   std::source_location where = std::source_location::current())
       : Error(ExitCode::rank_failed, message, where) {}
 };
 
@@ -55,7 +60,8 @@ class CommunicationFailure : public Failure {
 /// The exit code for any exception: an Error's own, else rank_failed.
 ExitCode exit_code(const std::exception& error);
 
-/// One paragraph for a person: "vae_dist: message". Errors that are no bad input add the source location; `rank` is named when >= 0.
+/// One paragraph for a person: "vae_dist: message". Errors that are no bad input add the source
+/// location; `rank` is named when >= 0.
 std::string describe(const std::exception& error, int rank = -1);
 
 }  // namespace vae_dist::base

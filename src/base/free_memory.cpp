@@ -12,7 +12,8 @@ namespace {
 
 using GroupPath = std::filesystem::path;
 
-// The number that follows `word`; without a word, the file's only one. Nothing where there is none ("max").
+// The number that follows `word`; without a word, the file's only one. Nothing where there is none
+// ("max").
 std::optional<std::uint64_t> number_in(const GroupPath& path, const std::string& word = "") {
   std::ifstream file(path);
   std::string name;
@@ -24,10 +25,12 @@ std::optional<std::uint64_t> number_in(const GroupPath& path, const std::string&
 }
 
 // What a control group leaves. Pages of files count as used, but go when memory is wanted.
-std::uint64_t left_by(const GroupPath& group, const char* limit_name, const char* used_name, const char* files_name) {
+std::uint64_t left_by(const GroupPath& group, const char* limit_name, const char* used_name,
+                      const char* files_name) {
   const auto limit = number_in(group / limit_name), used = number_in(group / used_name);
   if (!limit || !used) return std::numeric_limits<std::uint64_t>::max();
-  const std::uint64_t firmly_used = *used - std::min(*used, number_in(group / "memory.stat", files_name).value_or(0));
+  const std::uint64_t firmly_used =
+      *used - std::min(*used, number_in(group / "memory.stat", files_name).value_or(0));
   return *limit - std::min(*limit, firmly_used);
 }
 
@@ -38,7 +41,8 @@ void visit_groups(const GroupPath& root, const std::string& mark, Visit visit) {
   for (std::string line; std::getline(file, line);) {
     const std::size_t at = line.find(mark);
     if (at == std::string::npos) continue;
-    for (GroupPath group = root / GroupPath(line.substr(at + mark.size())).relative_path();; group = group.parent_path()) {
+    for (GroupPath group = root / GroupPath(line.substr(at + mark.size())).relative_path();;
+         group = group.parent_path()) {
       visit(group);
       if (group == root || group == group.parent_path()) break;
     }
@@ -50,9 +54,13 @@ void visit_groups(const GroupPath& root, const std::string& mark, Visit visit) {
 
 std::uint64_t free_memory() {
   std::uint64_t least = number_in("/proc/meminfo", "MemAvailable:").value_or(0) * 1024;
-  visit_groups("/sys/fs/cgroup", "0::", [&](const GroupPath& group) { least = std::min(least, left_by(group, "memory.max", "memory.current", "inactive_file")); });
-  visit_groups("/sys/fs/cgroup/memory", ":memory:",
-               [&](const GroupPath& group) { least = std::min(least, left_by(group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")); });
+  visit_groups("/sys/fs/cgroup", "0::", [&](const GroupPath& group) {
+    least = std::min(least, left_by(group, "memory.max", "memory.current", "inactive_file"));
+  });
+  visit_groups("/sys/fs/cgroup/memory", ":memory:", [&](const GroupPath& group) {
+    least = std::min(least, left_by(group, "memory.limit_in_bytes", "memory.usage_in_bytes",
+                                    "total_inactive_file"));
+  });
   return least;
 }
 

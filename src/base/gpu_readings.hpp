@@ -8,7 +8,8 @@ namespace vae_dist::base {
 /// What the driver does not tell is absent.
 struct GpuReadings {
   std::optional<double> memory_used_bytes, memory_total_bytes;
-  std::optional<double> utilization;  ///< 0..1: share of the last sample period in which a kernel ran
+  std::optional<double>
+      utilization;  ///< 0..1: share of the last sample period in which a kernel ran
   std::optional<double> celsius, watts;
 };
 

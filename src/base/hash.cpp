@@ -7,7 +7,9 @@
 
 namespace vae_dist::base {
 
-std::uint64_t hash_bytes(const void* data, std::size_t bytes, std::uint64_t seed) { return XXH3_64bits_withSeed(data, bytes, seed); }
+std::uint64_t hash_bytes(const void* data, std::size_t bytes, std::uint64_t seed) {
+  return XXH3_64bits_withSeed(data, bytes, seed);
+}
 
 std::string hash_name(std::uint64_t hash) {
   std::array<char, 17> digits{};

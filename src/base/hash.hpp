@@ -1,4 +1,5 @@
-// XXH3 (64 bits): fingerprints of files, weights and datasets. Not cryptographic: it finds accidents, not attackers.
+// XXH3 (64 bits): fingerprints of files, weights and datasets. Not cryptographic: it finds
+// accidents, not attackers.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,9 @@ namespace vae_dist::base {
 
 std::uint64_t hash_bytes(const void* data, std::size_t bytes, std::uint64_t seed = 0);
 
-inline std::uint64_t hash_text(std::string_view value, std::uint64_t seed = 0) { return hash_bytes(value.data(), value.size(), seed); }
+inline std::uint64_t hash_text(std::string_view value, std::uint64_t seed = 0) {
+  return hash_bytes(value.data(), value.size(), seed);
+}
 
 /// 16 hexadecimal digits.
 std::string hash_name(std::uint64_t hash);

@@ -1,4 +1,5 @@
-// How a key of the configuration is described, in one call a key. What registers itself (registry.hpp) describes its own keys so, and config/key_table.hpp all others.
+// How a key of the configuration is described, in one call a key. What registers itself
+// (registry.hpp) describes its own keys so, and config/key_table.hpp all others.
 //
 //   Section optimizer(keys, "train.optimizer");
 //   optimizer.key("learning_rate", train.optimizer.learning_rate, "step size").at_least(0);
@@ -22,7 +23,8 @@ class ItemList;
 template <typename Value>
 using Words = std::vector<std::pair<std::string, Value>>;
 
-/// A value that is one of a few, each of which the configuration writes as a word: an enum, as a rule.
+/// A value that is one of a few, each of which the configuration writes as a word: an enum, as a
+/// rule.
 class Choice {
  public:
   virtual ~Choice() = default;
@@ -63,27 +65,32 @@ class ChoiceOf : public Choice {
 };
 
 /// Where a key's value lives. The alternative is its type.
-using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::optional<bool>*, std::optional<std::int64_t>*, std::optional<double>*, std::optional<std::string>*,
-                          std::vector<std::int64_t>*, std::vector<double>*, std::vector<std::string>*, Choice*, ItemList*>;
+using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::optional<bool>*,
+                          std::optional<std::int64_t>*, std::optional<double>*,
+                          std::optional<std::string>*, std::vector<std::int64_t>*,
+                          std::vector<double>*, std::vector<std::string>*, Choice*, ItemList*>;
 
 struct Key {
-  std::string name;                  ///< dotted: "train.global_batch"
+  std::string name;  ///< dotted: "train.global_batch"
   Slot slot;
   std::shared_ptr<Choice> choice;    ///< what `slot` points to where the value is one of a few
   std::string meaning;               ///< one line: unit, effect
   std::vector<std::string> choices;  ///< the values allowed, as YAML text; empty: any of the type
   std::optional<double> least, most;
-  bool least_excluded = false;       ///< the range is open at `least`
-  bool most_excluded = false;        ///< the range is open at `most`
-  bool any_size = false;             ///< a name in digits, not a count: the limits of numbers without `most` do not hold
-  std::string empty_word;            ///< how an empty optional or list is written: "null", "auto", "[]"; "": it may not be empty
-  std::size_t length = 0;            ///< exact number of list entries; 0: any
-  bool required = false;             ///< a run needs it
+  bool least_excluded = false;  ///< the range is open at `least`
+  bool most_excluded = false;   ///< the range is open at `most`
+  bool any_size =
+      false;  ///< a name in digits, not a count: the limits of numbers without `most` do not hold
+  std::string empty_word;  ///< how an empty optional or list is written: "null", "auto", "[]"; "":
+                           ///< it may not be empty
+  std::size_t length = 0;  ///< exact number of list entries; 0: any
+  bool required = false;   ///< a run needs it
   bool may_change_on_resume = false;
-  std::string default_text;          ///< how the default is written
-  std::string for_older_runs;        ///< the value, as it is written, of runs that were begun before there was this key; empty: there were none
-  /// Empty: the key always counts. Else the condition under which its value has any effect on the bound values, and the same in words.
-  /// Giving a key that does not count is an error.
+  std::string default_text;    ///< how the default is written
+  std::string for_older_runs;  ///< the value, as it is written, of runs that were begun before
+                               ///< there was this key; empty: there were none
+  /// Empty: the key always counts. Else the condition under which its value has any effect on the
+  /// bound values, and the same in words. Giving a key that does not count is an error.
   std::function<bool()> counts;
   std::string counts_when;
 };
@@ -107,7 +114,9 @@ class Row {
   Row& required() { return key_.required = true, *this; }
   Row& may_change() { return key_.may_change_on_resume = true, *this; }
   Row& for_older_runs(std::string text) { return key_.for_older_runs = std::move(text), *this; }
-  Row& counts_when(std::string words, std::function<bool()> condition) { return key_.counts_when = std::move(words), key_.counts = std::move(condition), *this; }
+  Row& counts_when(std::string words, std::function<bool()> condition) {
+    return key_.counts_when = std::move(words), key_.counts = std::move(condition), *this;
+  }
 
  private:
   Key& key_;
@@ -117,7 +126,8 @@ class Row {
 class Section {
  public:
   /// `prefix`: "train.optimizer"; empty: the keys' names are all there is.
-  Section(std::vector<Key>& keys, const std::string& prefix) : keys_(keys), prefix_(prefix.empty() ? "" : prefix + ".") {}
+  Section(std::vector<Key>& keys, const std::string& prefix)
+      : keys_(keys), prefix_(prefix.empty() ? "" : prefix + ".") {}
 
   /// `value` outlives the keys.
   template <typename Value>
@@ -132,9 +142,11 @@ class Section {
     return Row(keys_.back());
   }
 
-  /// A value that is one of a few: keys.choice("reduction", objective.reduction, {{"mean", Reduction::mean}, {"sum", Reduction::sum}}, "...").
+  /// A value that is one of a few: keys.choice("reduction", objective.reduction, {{"mean",
+  /// Reduction::mean}, {"sum", Reduction::sum}}, "...").
   template <typename Value>
-  Row choice(const std::string& name, Value& value, std::type_identity_t<Words<Value>> words, const std::string& meaning) {
+  Row choice(const std::string& name, Value& value, std::type_identity_t<Words<Value>> words,
+             const std::string& meaning) {
     Key key;
     key.name = prefix_ + name;
     key.choice = std::make_shared<ChoiceOf<Value>>(value, std::move(words));

@@ -1,8 +1,8 @@
-// Random numbers as pure functions of a key and a counter: whoever asks for (seed, purpose, epoch, sample, draw) gets the same
-// numbers, whatever was asked before and by whichever rank or thread.
+// Random numbers as pure functions of a key and a counter: whoever asks for (seed, purpose, epoch,
+// sample, draw) gets the same numbers, whatever was asked before and by whichever rank or thread.
 //
-// Generator: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-// key = mix(seed, purpose, epoch), counter = {block, draw, sample index (low, high)}.
+// Generator: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2,
+// 3", SC 2011). key = mix(seed, purpose, epoch), counter = {block, draw, sample index (low, high)}.
 #pragma once
 
 #include <array>
@@ -12,7 +12,19 @@
 namespace vae_dist::base {
 
 /// What random numbers are for. The values are part of the format of a run: they never change.
-enum class Purpose : std::uint32_t { init = 1, order = 2, noise = 3, flip = 4, binarize = 5, dequantize = 6, evaluation = 7, prior = 8, chunk_order = 9, window_order = 10, held_out = 11 };
+enum class Purpose : std::uint32_t {
+  init = 1,
+  order = 2,
+  noise = 3,
+  flip = 4,
+  binarize = 5,
+  dequantize = 6,
+  evaluation = 7,
+  prior = 8,
+  chunk_order = 9,
+  window_order = 10,
+  held_out = 11
+};
 
 using PhiloxKey = std::array<std::uint32_t, 2>;
 using PhiloxCounter = std::array<std::uint32_t, 4>;
@@ -20,11 +32,13 @@ using PhiloxCounter = std::array<std::uint32_t, 4>;
 /// The Philox 4x32-10 bijection.
 PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key);
 
-/// Mixes the three into a key (SplitMix64's finalizer between them; Steele, Lea, Flood: OOPSLA 2014).
+/// Mixes the three into a key (SplitMix64's finalizer between them; Steele, Lea, Flood: OOPSLA
+/// 2014).
 PhiloxKey random_key(std::uint64_t seed, Purpose purpose, std::uint64_t epoch);
 
 /// The numbers of one (key, sample, draw): block b gives four 32-bit words.
-PhiloxCounter random_block(PhiloxKey key, std::uint64_t sample, std::uint32_t draw, std::uint32_t block);
+PhiloxCounter random_block(PhiloxKey key, std::uint64_t sample, std::uint32_t draw,
+                           std::uint32_t block);
 
 /// Uniform in [0, 1), 24 bits each.
 void fill_uniform(PhiloxKey key, std::uint64_t sample, std::uint32_t draw, std::span<float> out);

@@ -7,7 +7,8 @@ namespace vae_dist::base {
 std::string list_of_ten(const std::vector<std::string>& items, const std::string& separator) {
   constexpr std::size_t kTold = 10;
   std::string out;
-  for (std::size_t i = 0; i < items.size() && i < kTold; ++i) out += (i ? separator : "") + items[i];
+  for (std::size_t i = 0; i < items.size() && i < kTold; ++i)
+    out += (i ? separator : "") + items[i];
   if (items.size() > kTold) out += text(separator, "and ", items.size() - kTold, " more");
   return out;
 }

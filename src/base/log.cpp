@@ -23,10 +23,14 @@ std::size_t status_width = 0;  // of the status line that is shown; 0: none
 
 spdlog::level::level_enum native(Level level) {
   switch (level) {
-    case Level::debug: return spdlog::level::debug;
-    case Level::info: return spdlog::level::info;
-    case Level::warn: return spdlog::level::warn;
-    case Level::error: return spdlog::level::err;
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warn:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -34,7 +38,8 @@ spdlog::level::level_enum native(Level level) {
 // A plain logger of our own: the default one writes to stdout, where verbs print their results.
 spdlog::logger& logger() {
   static const auto instance = [] {
-    auto made = std::make_shared<spdlog::logger>("vae_dist", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("vae_dist",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_pattern("%v");
     made->flush_on(spdlog::level::debug);
     return made;
@@ -46,7 +51,8 @@ spdlog::logger& logger() {
 std::string clearing() {
   if (!base::on_terminal()) return "";
   // A line that a narrower terminal has wrapped since takes several rows.
-  const std::size_t columns = base::terminal_columns(), rows_above = columns > 0 && status_width > 0 ? (status_width - 1) / columns : 0;
+  const std::size_t columns = base::terminal_columns(),
+                    rows_above = columns > 0 && status_width > 0 ? (status_width - 1) / columns : 0;
   return (rows_above > 0 ? "\x1b[" + std::to_string(rows_above) + "A" : "") + "\r\x1b[J";
 }
 
@@ -54,7 +60,8 @@ void say(Level level, const char* colour, const std::string& message) {
   const std::lock_guard lock(speaking);
   if (!logger().should_log(native(level))) return;
   const bool coloured = *colour != '\0' && base::on_terminal();
-  logger().log(native(level), "{}", clearing() + (coloured ? colour : "") + who + message + (coloured ? "\x1b[0m" : ""));
+  logger().log(native(level), "{}",
+               clearing() + (coloured ? colour : "") + who + message + (coloured ? "\x1b[0m" : ""));
   status_width = 0;
 }
 
@@ -75,7 +82,8 @@ void status(const std::string& line) {
   if (!base::on_terminal()) return;
   const std::lock_guard lock(speaking);
   const std::size_t columns = base::terminal_columns();
-  const std::string shown = columns > 1 ? line.substr(0, columns - 1) : line;  // a full line would wrap in some terminals
+  const std::string shown =
+      columns > 1 ? line.substr(0, columns - 1) : line;  // a full line would wrap in some terminals
   // Nor may it wrap where the terminal has become narrower and has not said so yet.
   const std::string out = clearing() + "\x1b[?7l" + shown + "\x1b[?7h";
   std::fwrite(out.data(), 1, out.size(), stderr);

@@ -23,14 +23,16 @@ std::string content(const Path& file) {
 std::vector<Path> entries(const Path& folder) {
   std::error_code missing;
   std::vector<Path> out;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, missing)) out.push_back(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(folder, missing))
+    out.push_back(entry.path());
   std::sort(out.begin(), out.end());
   return out;
 }
 
 Path device_folder(const std::string& bus_id, const Path& sys) {
   std::string name = bus_id;
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return sys / "bus/pci/devices" / name;
 }
 
@@ -51,12 +53,15 @@ std::vector<std::string> way_to(const Path& device) {
 }
 
 std::size_t shared_part(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-  return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+  return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first -
+                                  a.begin());
 }
 
 bool has_active_port(const Path& card) {
   const std::vector<Path> ports = entries(card / "ports");
-  return std::any_of(ports.begin(), ports.end(), [](const Path& port) { return content(port / "state").find("ACTIVE") != std::string::npos; });
+  return std::any_of(ports.begin(), ports.end(), [](const Path& port) {
+    return content(port / "state").find("ACTIVE") != std::string::npos;
+  });
 }
 
 bool is_up(const Path& card) { return content(card / "operstate").starts_with("up"); }
@@ -70,7 +75,8 @@ std::string nearest_of(const Path& cards, const Path& device, Usable usable) {
   for (const Path& card : entries(cards)) {
     const std::vector<std::string> its_way = way_to(card / "device");
     if (its_way.empty() || !usable(card)) continue;
-    const std::pair<std::size_t, bool> nearness{shared_part(way, its_way), node >= 0 && node_in(card / "device") == node};
+    const std::pair<std::size_t, bool> nearness{shared_part(way, its_way),
+                                                node >= 0 && node_in(card / "device") == node};
     if (nearness > best) std::tie(best, nearest) = std::tuple(nearness, card.filename().string());
   }
   return nearest;
@@ -93,7 +99,9 @@ std::vector<int> numa_nodes_of(const std::vector<int>& cores, const Path& sys) {
     int number = 0;
     if (std::sscanf(folder.filename().c_str(), "node%d", &number) != 1) continue;
     const std::vector<int> of_node = parse_ranges(content(folder / "cpulist"));
-    if (std::find_first_of(cores.begin(), cores.end(), of_node.begin(), of_node.end()) != cores.end()) nodes.push_back(number);
+    if (std::find_first_of(cores.begin(), cores.end(), of_node.begin(), of_node.end()) !=
+        cores.end())
+      nodes.push_back(number);
   }
   std::sort(nodes.begin(), nodes.end());
   return nodes;

@@ -14,7 +14,8 @@ std::vector<int> parse_ranges(const std::string& listed) {
     int first = 0, last = 0;
     const int found = std::sscanf(part.c_str(), "%d-%d", &first, &last);
     if (found < 1) continue;
-    for (int number = first; number <= (found == 2 ? last : first); ++number) numbers.push_back(number);
+    for (int number = first; number <= (found == 2 ? last : first); ++number)
+      numbers.push_back(number);
   }
   return numbers;
 }
@@ -31,6 +32,8 @@ std::string ranges_text(const std::vector<int>& numbers) {
   return out;
 }
 
-std::string ranks_text(const std::vector<int>& ranks) { return text(ranks.size() == 1 ? "rank " : "ranks ", ranges_text(ranks)); }
+std::string ranks_text(const std::vector<int>& ranks) {
+  return text(ranks.size() == 1 ? "rank " : "ranks ", ranges_text(ranks));
+}
 
 }  // namespace vae_dist::base

@@ -7,6 +7,8 @@
 namespace vae_dist::base {
 
 /// 1, 2, 4, 8, ...
-constexpr bool is_power_of_two(std::int64_t number) { return number > 0 && std::has_single_bit(static_cast<std::uint64_t>(number)); }
+constexpr bool is_power_of_two(std::int64_t number) {
+  return number > 0 && std::has_single_bit(static_cast<std::uint64_t>(number));
+}
 
 }  // namespace vae_dist::base

@@ -4,8 +4,11 @@
 
 namespace vae_dist::base {
 
-ProgressWords::ProgressWords(std::vector<Collective> round, std::shared_ptr<const std::uint32_t> word) : round_(std::move(round)), word_(std::move(word)) {
-  if (round_.empty()) throw std::invalid_argument("a launch without collectives needs no progress words");
+ProgressWords::ProgressWords(std::vector<Collective> round,
+                             std::shared_ptr<const std::uint32_t> word)
+    : round_(std::move(round)), word_(std::move(word)) {
+  if (round_.empty())
+    throw std::invalid_argument("a launch without collectives needs no progress words");
 }
 
 void ProgressWords::launching(std::int64_t times) {
@@ -15,15 +18,18 @@ void ProgressWords::launching(std::int64_t times) {
 
 ProgressWords::State ProgressWords::now() const {
   State out;
-  // The device writes it whenever it comes there. Read before launches_: the other way round, marks of a launch announced in between would be behind by nearly 2^32.
+  // The device writes it whenever it comes there. Read before launches_: the other way round, marks
+  // of a launch announced in between would be behind by nearly 2^32.
   const std::uint32_t seen = __atomic_load_n(word_.get(), __ATOMIC_ACQUIRE);
   const std::int64_t announced = launches_ * static_cast<std::int64_t>(2 * round_.size());
-  // It is behind what was announced, by a few launches: as a difference of 32 bits that is right after any number of steps.
+  // It is behind what was announced, by a few launches: as a difference of 32 bits that is right
+  // after any number of steps.
   const std::uint32_t behind = static_cast<std::uint32_t>(announced) - seen;
   const std::int64_t passed = announced - static_cast<std::int64_t>(behind);
   out.started = (passed + 1) / 2;
   out.finished = passed / 2;
-  if (out.started > 0) out.latest = round_[static_cast<std::size_t>(out.started - 1) % round_.size()];
+  if (out.started > 0)
+    out.latest = round_[static_cast<std::size_t>(out.started - 1) % round_.size()];
   if (announced > 0) out.since_launch = std::chrono::steady_clock::now() - launched_at_.load();
   return out;
 }

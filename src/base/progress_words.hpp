@@ -1,7 +1,9 @@
-// How far a device is in collectives that no host call starts: those of a captured step (src/step/captured_step.hpp).
+// How far a device is in collectives that no host call starts: those of a captured step
+// (src/step/captured_step.hpp).
 //
-// A CUDA graph is launched as a whole; then the host knows no more which bucket is being summed. So the graph copies a word of 4 bytes to host memory
-// before and after each collective: the number of marks passed since the first launch. Whoever must name a hang reads it there, without asking
+// A CUDA graph is launched as a whole; then the host knows no more which bucket is being summed. So
+// the graph copies a word of 4 bytes to host memory before and after each collective: the number of
+// marks passed since the first launch. Whoever must name a hang reads it there, without asking
 // CUDA, which may hang itself.
 #pragma once
 
@@ -20,7 +22,7 @@ namespace vae_dist::base {
 class ProgressWords {
  public:
   struct Collective {
-    std::string what;         ///< "gradients: bucket 2"
+    std::string what;  ///< "gradients: bucket 2"
     std::uint64_t bytes = 0;
     bool operator==(const Collective&) const = default;
   };
@@ -32,10 +34,12 @@ class ProgressWords {
     bool is_under_way() const { return started > finished; }
   };
 
-  /// `round`: the collectives of one launch, in order; not empty. `word`: 0 at first, then counting marks, two a collective, modulo 2^32.
+  /// `round`: the collectives of one launch, in order; not empty. `word`: 0 at first, then counting
+  /// marks, two a collective, modulo 2^32.
   ProgressWords(std::vector<Collective> round, std::shared_ptr<const std::uint32_t> word);
 
-  /// To be called before each launch, or so many: a mark that was not announced would be read as one of 2^32 ago.
+  /// To be called before each launch, or so many: a mark that was not announced would be read as
+  /// one of 2^32 ago.
   void launching(std::int64_t times = 1);
 
   State now() const;

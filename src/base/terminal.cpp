@@ -13,11 +13,15 @@ namespace {
 
 constexpr int kNone = -1;
 
-// A rank's stderr is a pipe to the mpirun that started it (on other hosts to a daemon), which passes on every byte as it comes.
+// A rank's stderr is a pipe to the mpirun that started it (on other hosts to a daemon), which
+// passes on every byte as it comes.
 int terminal_of_mpirun() {
-  struct stat status {};
-  if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr || ::fstat(STDERR_FILENO, &status) != 0 || !S_ISFIFO(status.st_mode)) return kNone;
-  const std::string path = "/proc/" + std::to_string(::getppid()) + "/fd/" + std::to_string(STDERR_FILENO);
+  struct stat status{};
+  if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr || ::fstat(STDERR_FILENO, &status) != 0 ||
+      !S_ISFIFO(status.st_mode))
+    return kNone;
+  const std::string path =
+      "/proc/" + std::to_string(::getppid()) + "/fd/" + std::to_string(STDERR_FILENO);
   const int fd = ::open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 || ::isatty(fd) == 1) return fd;
   ::close(fd);

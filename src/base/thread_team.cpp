@@ -7,10 +7,12 @@ namespace vae_dist::base {
 
 ThreadTeam::ThreadTeam(int size) {
   if (size < 1) throw std::invalid_argument("a team has one thread at least");
-  for (int member = 1; member < size; ++member) others_.emplace_back([this, member](const std::stop_token& stop) { take_turns(stop, member); });
+  for (int member = 1; member < size; ++member)
+    others_.emplace_back([this, member](const std::stop_token& stop) { take_turns(stop, member); });
 }
 
-void ThreadTeam::divide(std::int64_t count, const std::function<void(std::int64_t, std::int64_t)>& work) {
+void ThreadTeam::divide(std::int64_t count,
+                        const std::function<void(std::int64_t, std::int64_t)>& work) {
   {
     const std::lock_guard lock(mutex_);
     work_ = &work;
@@ -22,7 +24,8 @@ void ThreadTeam::divide(std::int64_t count, const std::function<void(std::int64_
   do_part(0);
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return busy_ == 0; });
-  if (const std::exception_ptr error = std::exchange(error_, nullptr)) std::rethrow_exception(error);
+  if (const std::exception_ptr error = std::exchange(error_, nullptr))
+    std::rethrow_exception(error);
 }
 
 void ThreadTeam::take_turns(const std::stop_token& stop, int member) {

@@ -21,9 +21,11 @@ class ThreadTeam {
 
   int size() const { return static_cast<int>(others_.size()) + 1; }
 
-  /// Calls `work(first, last)` for size() parts that together are [0, count), each in a thread of its own (empty ones are left out), and comes back when all have
-  /// ended. Throws what the first of them threw. From one thread at a time.
-  void divide(std::int64_t count, const std::function<void(std::int64_t first, std::int64_t last)>& work);
+  /// Calls `work(first, last)` for size() parts that together are [0, count), each in a thread of
+  /// its own (empty ones are left out), and comes back when all have ended. Throws what the first
+  /// of them threw. From one thread at a time.
+  void divide(std::int64_t count,
+              const std::function<void(std::int64_t first, std::int64_t last)>& work);
 
  private:
   void take_turns(const std::stop_token& stop, int member);

@@ -19,10 +19,13 @@ double messages(int ranks) { return 2 * std::ceil(std::log2(static_cast<double>(
 // What a, o, b, c and d are multiplied by.
 Terms factors(const AllReduce& what) {
   const double p = what.ranks, all_bytes = 2 * (p - 1) * what.bytes;
-  return {messages(what.ranks), messages(what.ranks) * (what.ranks_per_core - 1), all_bytes / p, all_bytes, all_bytes * what.uncached};
+  return {messages(what.ranks), messages(what.ranks) * (what.ranks_per_core - 1), all_bytes / p,
+          all_bytes, all_bytes * what.uncached};
 }
 
-double predicted(const Terms& factors, const Terms& terms) { return std::inner_product(factors.begin(), factors.end(), terms.begin(), 0.0); }
+double predicted(const Terms& factors, const Terms& terms) {
+  return std::inner_product(factors.begin(), factors.end(), terms.begin(), 0.0);
+}
 
 double error(const std::vector<AllReduceTime>& measured, const Terms& terms) {
   double sum = 0;
@@ -33,7 +36,8 @@ double error(const std::vector<AllReduceTime>& measured, const Terms& terms) {
   return sum;
 }
 
-// Least squares with the terms of the set alone, the others 0: the normal equations by Gauss-Jordan elimination. Empty where they have no one solution.
+// Least squares with the terms of the set alone, the others 0: the normal equations by Gauss-Jordan
+// elimination. Empty where they have no one solution.
 std::optional<Terms> fit(const std::vector<AllReduceTime>& measured, unsigned set) {
   std::vector<std::size_t> in;
   for (std::size_t i = 0; i < kTerms; ++i)
@@ -43,7 +47,8 @@ std::optional<Terms> fit(const std::vector<AllReduceTime>& measured, unsigned se
   for (const AllReduceTime& one : measured) {
     const Terms f = factors(one);
     for (std::size_t row = 0; row < n; ++row) {
-      for (std::size_t column = 0; column < n; ++column) m[row][column] += f[in[row]] * f[in[column]] / (one.seconds * one.seconds);
+      for (std::size_t column = 0; column < n; ++column)
+        m[row][column] += f[in[row]] * f[in[column]] / (one.seconds * one.seconds);
       m[row][n] += f[in[row]] / one.seconds;
     }
   }
@@ -53,7 +58,8 @@ std::optional<Terms> fit(const std::vector<AllReduceTime>& measured, unsigned se
     for (std::size_t row = 0; row < n; ++row) {
       if (row == pivot) continue;
       const double times = m[row][pivot] / m[pivot][pivot];
-      for (std::size_t column = pivot; column <= n; ++column) m[row][column] -= times * m[pivot][column];
+      for (std::size_t column = pivot; column <= n; ++column)
+        m[row][column] -= times * m[pivot][column];
     }
   }
   Terms out{};
@@ -64,17 +70,21 @@ std::optional<Terms> fit(const std::vector<AllReduceTime>& measured, unsigned se
 }  // namespace
 
 double AllReduceModel::seconds(const AllReduce& what) const {
-  return predicted(factors(what), {message_seconds, turn_seconds, byte_seconds, shared_byte_seconds, uncached_byte_seconds});
+  return predicted(factors(what), {message_seconds, turn_seconds, byte_seconds, shared_byte_seconds,
+                                   uncached_byte_seconds});
 }
 
 AllReduceModel fit_all_reduce(const std::vector<AllReduceTime>& measured) {
-  if (measured.empty()) throw std::invalid_argument("there is nothing to fit a model of the all-reduce to");
+  if (measured.empty())
+    throw std::invalid_argument("there is nothing to fit a model of the all-reduce to");
   // Five terms have 31 sets: the best of those without a negative term is the constrained optimum.
   Terms best{};
   double least = error(measured, best);
   for (unsigned set = 1; set < 1U << kTerms; ++set) {
     const auto terms = fit(measured, set);
-    if (!terms || std::any_of(terms->begin(), terms->end(), [](double term) { return !(term >= 0); })) continue;
+    if (!terms ||
+        std::any_of(terms->begin(), terms->end(), [](double term) { return !(term >= 0); }))
+      continue;
     const double its = error(measured, *terms);
     if (its < least) best = *terms, least = its;
   }
@@ -83,10 +93,15 @@ AllReduceModel fit_all_reduce(const std::vector<AllReduceTime>& measured) {
 
 double all_reduce_seconds(const Interconnect& links, double bytes, int ranks) {
   if (ranks < 2) return 0;
-  const int in_node = std::min(ranks, links.node_ranks), nodes = (ranks + links.node_ranks - 1) / links.node_ranks;
+  const int in_node = std::min(ranks, links.node_ranks),
+            nodes = (ranks + links.node_ranks - 1) / links.node_ranks;
   double seconds = 0;
-  if (in_node > 1) seconds += messages(in_node) * 1e-6 * links.node_microseconds + 2.0 * (in_node - 1) / in_node * bytes / (1e9 * links.node_gbytes_per_second);
-  if (nodes > 1) seconds += messages(nodes) * 1e-6 * links.network_microseconds + 2.0 * (nodes - 1) / nodes * bytes / (1e9 * links.network_gbytes_per_second);
+  if (in_node > 1)
+    seconds += messages(in_node) * 1e-6 * links.node_microseconds +
+               2.0 * (in_node - 1) / in_node * bytes / (1e9 * links.node_gbytes_per_second);
+  if (nodes > 1)
+    seconds += messages(nodes) * 1e-6 * links.network_microseconds +
+               2.0 * (nodes - 1) / nodes * bytes / (1e9 * links.network_gbytes_per_second);
   return seconds;
 }
 

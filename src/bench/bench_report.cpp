@@ -10,30 +10,53 @@ namespace vae_dist::bench {
 namespace {
 
 // "1e+02 %" is none that people read.
-std::string percent(double share) { return base::digits(100 * share, share < 0.995 ? 2 : 3) + " %"; }
+std::string percent(double share) {
+  return base::digits(100 * share, share < 0.995 ? 2 : 3) + " %";
+}
 
-std::string tera(double operations_per_second) { return base::digits(1e-12 * operations_per_second, 3) + " TFLOP/s"; }
+std::string tera(double operations_per_second) {
+  return base::digits(1e-12 * operations_per_second, 3) + " TFLOP/s";
+}
 
 }  // namespace
 
 std::string bench_text(const BenchResult& result) {
   base::TableRows rows;
   rows.emplace_back("samples/s", base::digits(result.samples_per_second));
-  rows.emplace_back("step", base::text(base::milliseconds(result.step_seconds), " (median of ", result.steps, ")"));
-  rows.emplace_back("data wait", base::text(base::milliseconds(result.data_wait_seconds), ", ", percent(result.data_wait_seconds / result.step_seconds)));
+  rows.emplace_back("step", base::text(base::milliseconds(result.step_seconds), " (median of ",
+                                       result.steps, ")"));
+  rows.emplace_back("data wait",
+                    base::text(base::milliseconds(result.data_wait_seconds), ", ",
+                               percent(result.data_wait_seconds / result.step_seconds)));
   if (result.ranks > 1 && result.exchange)
-    rows.emplace_back("all-reduce wait", base::text(base::milliseconds(result.allreduce_wait_seconds), ", ", percent(result.allreduce_wait_seconds / result.step_seconds)));
-  rows.emplace_back("arithmetic", base::text(tera(result.operations_per_second()), ": ", percent(result.operations_per_second() / result.peak_operations_per_second), " of the ",
-                                       tera(result.peak_operations_per_second), " of a matrix product in ", result.precision, " here"));
-  rows.emplace_back("memory", base::text(base::format_bytes(result.peak_memory_bytes), " resident in the rank that takes most",
-                                   result.peak_device_bytes > 0 ? base::text(", ", base::format_bytes(result.peak_device_bytes), " of its GPU") : ""));
-  std::string out = base::text(result.model, ", G = ", result.global_batch, ", R = ", result.replicas, ", ", result.ranks, result.ranks == 1 ? " rank" : " ranks", ", ", result.precision, ", ", result.device,
-                         result.captured ? ", steps as CUDA graphs" : "", result.exchange ? "" : ", nothing exchanged", "\n", base::format_table(rows));
+    rows.emplace_back("all-reduce wait",
+                      base::text(base::milliseconds(result.allreduce_wait_seconds), ", ",
+                                 percent(result.allreduce_wait_seconds / result.step_seconds)));
+  rows.emplace_back(
+      "arithmetic",
+      base::text(tera(result.operations_per_second()), ": ",
+                 percent(result.operations_per_second() / result.peak_operations_per_second),
+                 " of the ", tera(result.peak_operations_per_second), " of a matrix product in ",
+                 result.precision, " here"));
+  rows.emplace_back(
+      "memory",
+      base::text(base::format_bytes(result.peak_memory_bytes),
+                 " resident in the rank that takes most",
+                 result.peak_device_bytes > 0
+                     ? base::text(", ", base::format_bytes(result.peak_device_bytes), " of its GPU")
+                     : ""));
+  std::string out =
+      base::text(result.model, ", G = ", result.global_batch, ", R = ", result.replicas, ", ",
+                 result.ranks, result.ranks == 1 ? " rank" : " ranks", ", ", result.precision, ", ",
+                 result.device, result.captured ? ", steps as CUDA graphs" : "",
+                 result.exchange ? "" : ", nothing exchanged", "\n", base::format_table(rows));
   if (result.parts.empty()) return out;
 
   const double whole = result.parts.back().second;
   base::TableRows parts;
-  for (const auto& [name, seconds] : result.parts) parts.emplace_back(name, base::text(base::milliseconds(seconds), ", ", percent(seconds / whole)));
+  for (const auto& [name, seconds] : result.parts)
+    parts.emplace_back(name,
+                       base::text(base::milliseconds(seconds), ", ", percent(seconds / whole)));
   return out + "\nWhere a step goes (means over steps and ranks):\n" + base::format_table(parts);
 }
 

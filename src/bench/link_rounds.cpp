@@ -10,8 +10,11 @@ int link_rounds(int ranks, int distance) {
 
 std::optional<int> link_partner(int rank, int ranks, int distance, int round) {
   const int members = ranks / distance, mine = rank / distance;
-  // The link from member m to the next: m even in round 0, odd in round 1; the one that closes an odd ring is left for round 2.
-  const auto round_of_link = [&](int member) { return member == members - 1 && members % 2 != 0 ? 2 : member % 2; };
+  // The link from member m to the next: m even in round 0, odd in round 1; the one that closes an
+  // odd ring is left for round 2.
+  const auto round_of_link = [&](int member) {
+    return member == members - 1 && members % 2 != 0 ? 2 : member % 2;
+  };
   const int next = (mine + 1) % members, before = (mine + members - 1) % members;
   if (round_of_link(mine) == round) return rank % distance + next * distance;
   if (round_of_link(before) == round) return rank % distance + before * distance;

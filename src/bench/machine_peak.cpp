@@ -19,8 +19,11 @@ constexpr int kRepetitions = 8, kProductsAtOnce = 4;
 double matrix_product_peak(c10::Device device, config::Precision precision) {
   const at::NoGradGuard no_grad;
   const std::int64_t size = device.is_cpu() ? kSizeOnCpu : kSizeOnGpu;
-  const at::ScalarType type = precision == config::Precision::bf16 ? at::kBFloat16 : precision == config::Precision::fp64 ? at::kDouble : at::kFloat;
-  const at::Tensor a = at::ones({size, size}, at::TensorOptions().dtype(type).device(device)), b = at::ones_like(a);
+  const at::ScalarType type = precision == config::Precision::bf16   ? at::kBFloat16
+                              : precision == config::Precision::fp64 ? at::kDouble
+                                                                     : at::kFloat;
+  const at::Tensor a = at::ones({size, size}, at::TensorOptions().dtype(type).device(device)),
+                   b = at::ones_like(a);
   at::Tensor out = at::mm(a, b);
 
   double least = 0;
@@ -32,7 +35,8 @@ double matrix_product_peak(c10::Device device, config::Precision precision) {
     const double seconds = watch.elapsed().count();
     least = i == 0 ? seconds : std::min(least, seconds);
   }
-  return kProductsAtOnce * 2.0 * static_cast<double>(size) * static_cast<double>(size) * static_cast<double>(size) / least;
+  return kProductsAtOnce * 2.0 * static_cast<double>(size) * static_cast<double>(size) *
+         static_cast<double>(size) / least;
 }
 
 }  // namespace vae_dist::bench

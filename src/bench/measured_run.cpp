@@ -6,17 +6,31 @@
 
 namespace vae_dist::bench {
 
-MeasuredRun::MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& world, comm::HostCommunicator& host)
+MeasuredRun::MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& world,
+                         comm::HostCommunicator& host)
     : config_(run::set_up_config(wanted.file, wanted.overrides, host)),
       flags_comm_(host.duplicate()),
       alone_(comm::make_self_communicator()),
       run_(run::prepare_run(config_, world, host)),
       // A rank that trains by itself is a world of one.
-      learner_({config_, data().shape(), wanted.exchange ? plan() : step::ReplicaPlan{plan().samples_per_rank(), plan().replicas_per_rank(), 1, 0}, device()}, wanted.exchange ? host : *alone_, collectives_) {
+      learner_({config_, data().shape(),
+                wanted.exchange ? plan()
+                                : step::ReplicaPlan{plan().samples_per_rank(),
+                                                    plan().replicas_per_rank(), 1, 0},
+                device()},
+               wanted.exchange ? host : *alone_, collectives_) {
   if (wanted.exchange) learner_.replicate(host);
-  runner_.emplace(step::StepRunnerParts{.config = config_, .train = data(), .plan = plan(), .objective = run_.objective, .learning_rate = run_.rates, .device = device().device, .learner = learner_,
-                                        .ranks = {.host = host, .flags = *flags_comm_, .node = *run_.data.node}},
-                  0);
+  runner_.emplace(
+      step::StepRunnerParts{
+          .config = config_,
+          .train = data(),
+          .plan = plan(),
+          .objective = run_.objective,
+          .learning_rate = run_.rates,
+          .device = device().device,
+          .learner = learner_,
+          .ranks = {.host = host, .flags = *flags_comm_, .node = *run_.data.node}},
+      0);
 }
 
 void MeasuredRun::one_step(Laps& laps) {

@@ -1,4 +1,5 @@
-// Everything that the steps of a run need, without what happens between them: what the benches measure.
+// Everything that the steps of a run need, without what happens between them: what the benches
+// measure.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ struct MeasuredConfig {
 class MeasuredRun {
  public:
   /// Throws AgreedError for bad input. A collective; `host` outlives the run.
-  MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& world, comm::HostCommunicator& host);
+  MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& world,
+              comm::HostCommunicator& host);
 
   const config::Config& config() const { return config_; }
   const step::ReplicaPlan& plan() const { return run_.plan; }
@@ -38,12 +40,14 @@ class MeasuredRun {
   const comm::CollectiveLog& collectives() const { return collectives_; }
   const data::SampleDataset& data() const { return run_.data.train; }
 
-  /// So many steps of the training, one after the other as the training loop does them; the device is done with them on return. A collective.
+  /// So many steps of the training, one after the other as the training loop does them; the device
+  /// is done with them on return. A collective.
   Laps steps(std::int64_t count);
 
   bool is_captured() const { return learner_.is_captured(); }
 
-  /// On a GPU: no captured steps from now on, so that what a step is made of can be seen. Between calls of steps().
+  /// On a GPU: no captured steps from now on, so that what a step is made of can be seen. Between
+  /// calls of steps().
   void end_capture() { learner_.end_capture(); }
 
  private:

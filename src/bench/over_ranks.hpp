@@ -1,4 +1,5 @@
-// Measurements of all ranks, turn by turn, and what is said of them: medians, so that what drifts or stumbles falls out.
+// Measurements of all ranks, turn by turn, and what is said of them: medians, so that what drifts
+// or stumbles falls out.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +11,8 @@
 namespace vae_dist::bench {
 
 inline double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
+                   values.end());
   return values[values.size() / 2];
 }
 
@@ -23,7 +25,8 @@ struct OverRanks {
 inline OverRanks over_ranks(comm::HostCommunicator& comm, std::vector<double> turns) {
   const auto ranks = static_cast<std::size_t>(comm.size());
   std::vector<double> all(turns.size() * ranks);
-  comm.all_gather({turns.data(), static_cast<std::int64_t>(turns.size()), comm::DataType::float64}, {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
+  comm.all_gather({turns.data(), static_cast<std::int64_t>(turns.size()), comm::DataType::float64},
+                  {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
   OverRanks out{std::vector<double>(turns.size()), all, all};
   out.least.resize(turns.size());
   out.most.resize(turns.size());
@@ -41,11 +44,14 @@ inline double sum_over_ranks(comm::HostCommunicator& comm, double value) {
   comm.all_reduce_sum({&value, 1, comm::DataType::float64});
   return value;
 }
-inline double most_over_ranks(comm::HostCommunicator& comm, double value) { return over_ranks(comm, {value}).most[0]; }
+inline double most_over_ranks(comm::HostCommunicator& comm, double value) {
+  return over_ranks(comm, {value}).most[0];
+}
 
-/// The median over turns of how much larger `values` are than `reference` in the same turn, in percent: what drifts from turn to turn
-/// falls out.
-inline double percent_over(const std::vector<double>& values, const std::vector<double>& reference) {
+/// The median over turns of how much larger `values` are than `reference` in the same turn, in
+/// percent: what drifts from turn to turn falls out.
+inline double percent_over(const std::vector<double>& values,
+                           const std::vector<double>& reference) {
   std::vector<double> ratios(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) ratios[i] = values[i] / reference[i];
   return 100 * (median(ratios) - 1);

@@ -29,16 +29,20 @@ struct Group {
   std::optional<MeasuredSum> sum;
 };
 
-// Comes back when `ranks` have measured. The others sleep: MPI's own waits, a barrier's too, look again and again, on cores that those who measure need.
+// Comes back when `ranks` have measured. The others sleep: MPI's own waits, a barrier's too, look
+// again and again, on cores that those who measure need.
 void wait_for_measured(int ranks, comm::HostCommunicator& host) {
   std::uint8_t sent = 0, received = 0;
-  const auto meet = [&](int peer) { host.exchange(peer, {&sent, 1, comm::DataType::uint8}, {&received, 1, comm::DataType::uint8}); };
+  const auto meet = [&](int peer) {
+    host.exchange(peer, {&sent, 1, comm::DataType::uint8}, {&received, 1, comm::DataType::uint8});
+  };
   if (host.rank() >= ranks) meet(0);
   for (int other = ranks; host.rank() == 0 && other < host.size(); ++other) meet(other);
 }
 
 // Among the first ranks. On GPUs the host's cores and cache have no part in it.
-AllReduce all_reduce_here(int ranks, double bytes, const comm::MpiWorld& world, c10::Device device) {
+AllReduce all_reduce_here(int ranks, double bytes, const comm::MpiWorld& world,
+                          c10::Device device) {
   AllReduce out{ranks, bytes};
   if (!device.is_cpu()) return out;
   const double of_node = std::min(ranks, world.local_size());
@@ -50,9 +54,11 @@ AllReduce all_reduce_here(int ranks, double bytes, const comm::MpiWorld& world, 
 }
 
 // Rank 0, which is in every group, has them all.
-std::vector<AllReduceTime> measure_all_reduces(const comm::MpiWorld& world, c10::Device device, comm::HostCommunicator& host) {
+std::vector<AllReduceTime> measure_all_reduces(const comm::MpiWorld& world, c10::Device device,
+                                               comm::HostCommunicator& host) {
   std::vector<Group> groups;
-  for (int ranks = 2; ranks <= world.size(); ranks *= 2) groups.push_back({ranks, world.make_communicator_of_first(ranks), std::nullopt});
+  for (int ranks = 2; ranks <= world.size(); ranks *= 2)
+    groups.push_back({ranks, world.make_communicator_of_first(ranks), std::nullopt});
   std::map<std::pair<int, std::int64_t>, std::vector<double>> seconds;
   for (int round = 0; round < kRounds; ++round) {
     for (Group& group : groups) {
@@ -67,7 +73,8 @@ std::vector<AllReduceTime> measure_all_reduces(const comm::MpiWorld& world, c10:
   }
   std::vector<AllReduceTime> out;
   for (const auto& [what, turns] : seconds)
-    out.push_back({all_reduce_here(what.first, static_cast<double>(what.second), world, device), median(turns)});
+    out.push_back({all_reduce_here(what.first, static_cast<double>(what.second), world, device),
+                   median(turns)});
   return out;
 }
 
@@ -84,11 +91,13 @@ void fit_model(Scaling& scaling) {
   scaling.model = fit_all_reduce(seen);
   std::vector<double> errors;
   for (const AllReduceTime& one : scaling.measured)
-    if (one.ranks == scaling.left_out) errors.push_back(std::abs(scaling.model.seconds(one) / one.seconds - 1));
+    if (one.ranks == scaling.left_out)
+      errors.push_back(std::abs(scaling.model.seconds(one) / one.seconds - 1));
   if (!errors.empty()) scaling.left_out_error = median(errors);
 }
 
-// From the log of the last step: a bucket starts as soon as it is ready, the last one at the end of backward.
+// From the log of the last step: a bucket starts as soon as it is ready, the last one at the end of
+// backward.
 std::vector<ReadyBucket> ready_buckets(const MeasuredRun& run, double backward_seconds) {
   const std::vector<parallel::Bucket> plan = run.learner().buckets();
   std::vector<base::Seconds> since;
@@ -102,7 +111,9 @@ std::vector<ReadyBucket> ready_buckets(const MeasuredRun& run, double backward_s
   for (std::size_t i = 0; i < plan.size(); ++i) {
     const auto count = static_cast<double>(plan[i].count);
     done += count;
-    const double ready = logged ? backward_seconds - (since[since.size() - plan.size() + i] - since.back()).count() : backward_seconds * done / all;
+    const double ready =
+        logged ? backward_seconds - (since[since.size() - plan.size() + i] - since.back()).count()
+               : backward_seconds * done / all;
     out.push_back({std::max(0.0, ready), count * static_cast<double>(sizeof(float))});
   }
   return out;
@@ -115,9 +126,12 @@ std::vector<ScalingPoint> predict(const Scaling& scaling) {
     point.ranks = ranks;
     point.all_reduce_seconds = all_reduce_seconds(scaling.links, scaling.gradient_bytes, ranks);
     if (ranks > 1)
-      point.exposed_seconds = exposed_seconds(scaling.buckets, scaling.backward_seconds, [&](double bytes) { return all_reduce_seconds(scaling.links, bytes, ranks); });
+      point.exposed_seconds = exposed_seconds(
+          scaling.buckets, scaling.backward_seconds,
+          [&](double bytes) { return all_reduce_seconds(scaling.links, bytes, ranks); });
     point.step_seconds = scaling.compute_seconds + point.exposed_seconds;
-    point.samples_per_second = static_cast<double>(ranks * scaling.samples_per_rank) / point.step_seconds;
+    point.samples_per_second =
+        static_cast<double>(ranks * scaling.samples_per_rank) / point.step_seconds;
     point.efficiency = scaling.compute_seconds / point.step_seconds;
     out.push_back(point);
   }
@@ -144,7 +158,8 @@ Scaling predict_scaling(const ScalingRequest& request, const comm::MpiWorld& wor
   for (const ReadyBucket& bucket : scaling.buckets) scaling.gradient_bytes += bucket.bytes;
 
   const run::NodeFacts node = run::node_facts(world);
-  scaling.ranks_wander = run.device().device.is_cpu() && node.local_size > node.cores && node.usable_cores > 1;
+  scaling.ranks_wander =
+      run.device().device.is_cpu() && node.local_size > node.cores && node.usable_cores > 1;
   scaling.measured = measure_all_reduces(world, run.device().device, *host);
   host->barrier();
   fit_model(scaling);

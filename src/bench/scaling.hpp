@@ -27,21 +27,24 @@ struct ScalingPoint {
 };
 
 struct Scaling {
-  int ranks = 1;                                   ///< that measured
+  int ranks = 1;  ///< that measured
   std::int64_t samples_per_rank = 0;
-  double compute_seconds = 0;                      ///< a step here, but for waiting for the exchange
+  double compute_seconds = 0;  ///< a step here, but for waiting for the exchange
   double backward_seconds = 0;
-  std::vector<ReadyBucket> buckets;                ///< as they became ready here; with one rank: as if gradients came evenly over backward
+  std::vector<ReadyBucket> buckets;  ///< as they became ready here; with one rank: as if gradients
+                                     ///< came evenly over backward
   double gradient_bytes = 0;
 
-  std::vector<AllReduceTime> measured;             ///< all-reduces among 2, 4, 8, ... of these ranks
-  AllReduceModel model;                            ///< fitted to all but those of `left_out`
-  std::optional<int> left_out;                     ///< a number of ranks that the model did not see; empty: fewer than three were there
-  double left_out_error = 0;                       ///< median over sizes of |predicted / measured - 1| there
-  bool ranks_wander = false;                       ///< ranks share cores and may run on several: what shares a core with what changes, and the times with it
+  std::vector<AllReduceTime> measured;  ///< all-reduces among 2, 4, 8, ... of these ranks
+  AllReduceModel model;                 ///< fitted to all but those of `left_out`
+  std::optional<int> left_out;  ///< a number of ranks that the model did not see; empty: fewer than
+                                ///< three were there
+  double left_out_error = 0;    ///< median over sizes of |predicted / measured - 1| there
+  bool ranks_wander = false;  ///< ranks share cores and may run on several: what shares a core with
+                              ///< what changes, and the times with it
 
   Interconnect links;
-  std::vector<ScalingPoint> points;                ///< 1, 2, 4, ... 1024 ranks over these links
+  std::vector<ScalingPoint> points;  ///< 1, 2, 4, ... 1024 ranks over these links
 };
 
 /// Throws AgreedError for bad input. A collective.

@@ -15,7 +15,8 @@ double shared_cache_bytes() {
     const std::filesystem::path cache = cpu.path() / "cache" / "index3";
     std::string cores;
     double kib = 0;
-    if (std::ifstream(cache / "shared_cpu_list") >> cores && std::ifstream(cache / "size") >> kib) kib_of_cores[cores] = kib;  // "32768K"
+    if (std::ifstream(cache / "shared_cpu_list") >> cores && std::ifstream(cache / "size") >> kib)
+      kib_of_cores[cores] = kib;  // "32768K"
   }
   double bytes = 0;
   for (const auto& [cores, kib] : kib_of_cores) bytes += 1024 * kib;

@@ -3,7 +3,8 @@
 
 namespace vae_dist::bench {
 
-/// Bytes that the node's caches of the third level hold, all of them together, as Linux tells; 0 where it does not.
+/// Bytes that the node's caches of the third level hold, all of them together, as Linux tells; 0
+/// where it does not.
 double shared_cache_bytes();
 
 }  // namespace vae_dist::bench

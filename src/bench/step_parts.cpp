@@ -23,7 +23,9 @@ struct Started : at::ObserverContext {
   base::Stopwatch watch;
 };
 
-std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction&) { return std::make_unique<Started>(); }
+std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction&) {
+  return std::make_unique<Started>();
+}
 
 void end(const at::RecordFunction& function, at::ObserverContext* started) {
   device::synchronize(device);
@@ -34,10 +36,12 @@ void end(const at::RecordFunction& function, at::ObserverContext* started) {
 }  // namespace
 
 StepParts::StepParts(c10::Device measured) {
-  if (measuring.exchange(true)) throw std::logic_error("the parts of steps are already being measured");
+  if (measuring.exchange(true))
+    throw std::logic_error("the parts of steps are already being measured");
   device = measured;
   take();
-  callback_ = at::addGlobalCallback(at::RecordFunctionCallback(begin, end).scopes({at::RecordScope::USER_SCOPE}));
+  callback_ = at::addGlobalCallback(
+      at::RecordFunctionCallback(begin, end).scopes({at::RecordScope::USER_SCOPE}));
 }
 
 StepParts::~StepParts() {

@@ -8,13 +8,16 @@
 
 namespace vae_dist::bench {
 
-std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, std::int64_t steps, comm::HostCommunicator& host) {
+std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, std::int64_t steps,
+                                                            comm::HostCommunicator& host) {
   host.barrier();
   StepParts parts(run.device().device);
   const base::Stopwatch watch;
   run.steps(steps);
   const double whole = watch.elapsed().count();
-  const auto mean = [&](double seconds) { return sum_over_ranks(host, seconds) / (static_cast<double>(steps) * host.size()); };
+  const auto mean = [&](double seconds) {
+    return sum_over_ranks(host, seconds) / (static_cast<double>(steps) * host.size());
+  };
 
   std::map<std::string, double> seconds = parts.take();
   std::vector<std::pair<std::string, double>> out;

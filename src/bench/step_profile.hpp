@@ -10,8 +10,10 @@
 
 namespace vae_dist::bench {
 
-/// Seconds of a step by part: data, forward, backward, exchange (waiting for what is left of it after backward), optimizer, other, and last "step", which is their sum. Means over
-/// `steps` steps and all ranks. On a GPU as StepParts says. A collective.
-std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, std::int64_t steps, comm::HostCommunicator& host);
+/// Seconds of a step by part: data, forward, backward, exchange (waiting for what is left of it
+/// after backward), optimizer, other, and last "step", which is their sum. Means over `steps` steps
+/// and all ranks. On a GPU as StepParts says. A collective.
+std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, std::int64_t steps,
+                                                            comm::HostCommunicator& host);
 
 }  // namespace vae_dist::bench

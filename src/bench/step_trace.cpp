@@ -31,7 +31,9 @@ void StepTrace::save(const std::filesystem::path& file) {
   recording_ = false;
   torch::autograd::profiler::disableProfiler()->save(file.string());
   std::error_code missing;
-  if (!std::filesystem::exists(file, missing)) throw base::Failure(base::text("the trace ", file.string(), " was not written: is the folder there, and writable?"));
+  if (!std::filesystem::exists(file, missing))
+    throw base::Failure(base::text("the trace ", file.string(),
+                                   " was not written: is the folder there, and writable?"));
 }
 
 }  // namespace vae_dist::bench

@@ -7,7 +7,8 @@
 
 namespace vae_dist::bench {
 
-/// From its construction to save() operators, ranges and, on a GPU, kernels and copies are recorded by Kineto (torch's profiler). Not saved: thrown away.
+/// From its construction to save() operators, ranges and, on a GPU, kernels and copies are recorded
+/// by Kineto (torch's profiler). Not saved: thrown away.
 class StepTrace {
  public:
   explicit StepTrace(c10::Device device);

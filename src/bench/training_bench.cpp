@@ -28,7 +28,10 @@ double resident_peak_bytes() {
 
 double device_peak_bytes(c10::Device device) {
   if (device.is_cpu()) return 0;
-  return static_cast<double>(c10::getDeviceAllocator(device.type())->getDeviceStats(device.index()).reserved_bytes[0].peak);  // of all its pools
+  return static_cast<double>(c10::getDeviceAllocator(device.type())
+                                 ->getDeviceStats(device.index())
+                                 .reserved_bytes[0]
+                                 .peak);  // of all its pools
 }
 
 double operations_of_a_step(MeasuredRun& run, comm::HostCommunicator& host) {
@@ -57,7 +60,8 @@ BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& wo
   const base::Stopwatch watch;
   const Laps laps = run.steps(request.steps);
   host->barrier();
-  result.samples_per_second = static_cast<double>(request.steps * result.global_batch) / most_over_ranks(*host, watch.elapsed().count());
+  result.samples_per_second = static_cast<double>(request.steps * result.global_batch) /
+                              most_over_ranks(*host, watch.elapsed().count());
   result.step_seconds = median(over_ranks(*host, laps.step).mean);
   result.data_wait_seconds = median(over_ranks(*host, laps.data_wait).mean);
   result.allreduce_wait_seconds = median(over_ranks(*host, laps.allreduce_wait).mean);
@@ -76,7 +80,8 @@ BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& wo
   result.operations_per_step = operations_of_a_step(run, *host);
   if (request.profile) result.parts = parts_of_a_step(run, request.steps, *host);
   host->barrier();
-  result.peak_operations_per_second = sum_over_ranks(*host, matrix_product_peak(run.device().device, run.config().train.precision));
+  result.peak_operations_per_second =
+      sum_over_ranks(*host, matrix_product_peak(run.device().device, run.config().train.precision));
   return result;
 }
 

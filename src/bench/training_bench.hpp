@@ -1,4 +1,5 @@
-// How fast a configuration trains: the steps of a run, with its data, its exchange and its flags, without what happens between them.
+// How fast a configuration trains: the steps of a run, with its data, its exchange and its flags,
+// without what happens between them.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,9 @@ struct BenchRequest {
   std::string config_file;
   std::vector<std::string> overrides;
   std::int64_t steps = 50, warm_up = 10;  ///< measured, and before
-  bool exchange = true;    ///< false: each rank trains by itself, so that the difference is what the exchange costs
-  bool profile = false;    ///< measure the parts too, in as many steps more
+  bool exchange = true;  ///< false: each rank trains by itself, so that the difference is what the
+                         ///< exchange costs
+  bool profile = false;  ///< measure the parts too, in as many steps more
   std::string trace_file;  ///< not empty: rank 0's trace of three steps more
 };
 
@@ -24,15 +26,23 @@ struct BenchResult {
   int ranks = 1;
   std::int64_t global_batch = 0, replicas = 1, steps = 0;
   bool exchange = true;
-  double samples_per_second = 0;                                                     ///< of all ranks, from the first measured step to the last
-  double step_seconds = 0, data_wait_seconds = 0, allreduce_wait_seconds = 0;        ///< medians over steps of means over ranks, on the host
-  double operations_per_step = 0, peak_operations_per_second = 0;                    ///< of all ranks together: FlopCount, matrix_product_peak()
-  double peak_memory_bytes = 0;                                                      ///< resident, of the rank that took most
-  double peak_device_bytes = 0;                                                      ///< that torch's allocator held on a GPU, of the rank that held most; 0 on the CPU
-  bool captured = false;                                                             ///< measured steps were CUDA graphs
-  std::vector<std::pair<std::string, double>> parts;                                 ///< mean seconds of a step; they add up to the last one, "step". Empty unless asked for
+  double samples_per_second = 0;  ///< of all ranks, from the first measured step to the last
+  double step_seconds = 0, data_wait_seconds = 0,
+         allreduce_wait_seconds = 0;  ///< medians over steps of means over ranks, on the host
+  double operations_per_step = 0,
+         peak_operations_per_second =
+             0;                  ///< of all ranks together: FlopCount, matrix_product_peak()
+  double peak_memory_bytes = 0;  ///< resident, of the rank that took most
+  double peak_device_bytes =
+      0;  ///< that torch's allocator held on a GPU, of the rank that held most; 0 on the CPU
+  bool captured = false;  ///< measured steps were CUDA graphs
+  std::vector<std::pair<std::string, double>>
+      parts;  ///< mean seconds of a step; they add up to the last one, "step". Empty unless asked
+              ///< for
 
-  double operations_per_second() const { return operations_per_step * samples_per_second / static_cast<double>(global_batch); }
+  double operations_per_second() const {
+    return operations_per_step * samples_per_second / static_cast<double>(global_batch);
+  }
 };
 
 /// Throws AgreedError for bad input. Writes nothing but the trace. A collective.

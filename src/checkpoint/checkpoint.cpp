@@ -31,7 +31,8 @@ constexpr const char* kState = "state.json";
 constexpr const char* kConfig = "config.yaml";
 constexpr const char* kEvaluatedState = "state_evaluated.json";
 
-// Held by whatever changes a root: a temporary directory that carries our own pid is a leftover for whoever holds it.
+// Held by whatever changes a root: a temporary directory that carries our own pid is a leftover for
+// whoever holds it.
 std::mutex& change_mutex() {
   static std::mutex mutex;
   return mutex;
@@ -42,18 +43,22 @@ std::string step_digits(std::int64_t step) {
   return std::string(kStepDigits - std::min(kStepDigits, digits.size()), '0') + digits;
 }
 
-fs::path scratch_directory(const fs::path& root, std::string_view digits) { return root / base::text(kScratchPrefix, digits, "_", ::getpid()); }
+fs::path scratch_directory(const fs::path& root, std::string_view digits) {
+  return root / base::text(kScratchPrefix, digits, "_", ::getpid());
+}
 
 template <typename Integer>
 std::optional<Integer> parse_digits(std::string_view digits) {
   Integer value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error != std::errc() || end != digits.data() + digits.size() || value < 0) return std::nullopt;
+  if (error != std::errc() || end != digits.data() + digits.size() || value < 0)
+    return std::nullopt;
   return value;
 }
 
 void rename_or_throw(const fs::path& from, const fs::path& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0) throw base::Failure(base::text("cannot rename ", from, " to ", to, ": ", std::strerror(errno)));
+  if (std::rename(from.c_str(), to.c_str()) != 0)
+    throw base::Failure(base::text("cannot rename ", from, " to ", to, ": ", std::strerror(errno)));
 }
 
 void remove_or_throw(const fs::path& directory) {
@@ -66,9 +71,13 @@ std::vector<fs::path> entries_of(const fs::path& root) {
   std::error_code error;
   std::vector<fs::path> entries;
   fs::directory_iterator entry(root, error);
-  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory) return entries;
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) entries.push_back(entry->path());
-  if (error) throw base::BadInput(base::text("cannot list the checkpoints in ", root, ": ", error.message()));
+  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory)
+    return entries;
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error))
+    entries.push_back(entry->path());
+  if (error)
+    throw base::BadInput(
+        base::text("cannot list the checkpoints in ", root, ": ", error.message()));
   return entries;
 }
 
@@ -78,7 +87,9 @@ std::vector<fs::path> step_directories(const fs::path& root) {
   for (const auto& path : entries_of(root)) {
     const std::string name = path.filename().string();
     if (!name.starts_with(kStepPrefix) || name.size() < kStepPrefix.size() + kStepDigits) continue;
-    if (const auto step = parse_digits<std::int64_t>(std::string_view(name).substr(kStepPrefix.size()))) found.emplace_back(*step, path);
+    if (const auto step =
+            parse_digits<std::int64_t>(std::string_view(name).substr(kStepPrefix.size())))
+      found.emplace_back(*step, path);
   }
   std::ranges::sort(found, std::greater());
   std::vector<fs::path> directories;
@@ -112,11 +123,14 @@ void write_files(const fs::path& directory, const Checkpoint& checkpoint) {
 std::string read_verified(const fs::path& directory, const Manifest& manifest, const char* name) {
   const fs::path path = directory / name;
   const auto expected = manifest.files.find(name);
-  if (expected == manifest.files.end()) throw base::BadInput(base::text(directory / kManifest, " does not name ", name));
+  if (expected == manifest.files.end())
+    throw base::BadInput(base::text(directory / kManifest, " does not name ", name));
   std::string bytes = base::read_file(path);
   if (bytes.size() != expected->second.bytes)
-    throw base::BadInput(base::text(path, " is damaged: it holds ", bytes.size(), " bytes where the manifest names ", expected->second.bytes));
-  if (describe_file(bytes) != expected->second) throw base::BadInput(base::text(path, " is damaged: its hash is not the manifest's"));
+    throw base::BadInput(base::text(path, " is damaged: it holds ", bytes.size(),
+                                    " bytes where the manifest names ", expected->second.bytes));
+  if (describe_file(bytes) != expected->second)
+    throw base::BadInput(base::text(path, " is damaged: its hash is not the manifest's"));
   return bytes;
 }
 
@@ -132,9 +146,11 @@ bool verifies(const fs::path& directory) {
 
 void move_aside(const fs::path& directory) {
   fs::path aside;
-  for (int k = 1; aside.empty() || fs::exists(fs::symlink_status(aside)); ++k) aside = base::text(directory.string(), ".broken_", k);
+  for (int k = 1; aside.empty() || fs::exists(fs::symlink_status(aside)); ++k)
+    aside = base::text(directory.string(), ".broken_", k);
   rename_or_throw(directory, aside);
-  log::warn(base::text("moved the damaged checkpoint ", directory, " to ", aside.filename(), ", to save that step again"));
+  log::warn(base::text("moved the damaged checkpoint ", directory, " to ", aside.filename(),
+                       ", to save that step again"));
 }
 
 // .tmp_step_<digits>_<pid> of a process that is gone, or of our own.
@@ -148,7 +164,9 @@ bool is_leftover(const fs::path& path) {
 
 }  // namespace
 
-fs::path checkpoint_directory(const fs::path& root, std::int64_t step) { return root / (std::string(kStepPrefix) + step_digits(step)); }
+fs::path checkpoint_directory(const fs::path& root, std::int64_t step) {
+  return root / (std::string(kStepPrefix) + step_digits(step));
+}
 
 fs::path write_checkpoint(const fs::path& root, const Checkpoint& checkpoint) {
   const std::lock_guard lock(change_mutex());
@@ -178,10 +196,14 @@ fs::path write_checkpoint(const fs::path& root, const Checkpoint& checkpoint) {
 
 void write_evaluated_state(const fs::path& directory, const TrainingState& state) {
   const std::lock_guard lock(change_mutex());
-  Manifest manifest = manifest_from_json(base::read_file(directory / kManifest), (directory / kManifest).string());
-  if (manifest.step != state.step) throw base::BadInput(base::text(directory, " is the checkpoint of step ", manifest.step, ", not of ", state.step));
+  Manifest manifest =
+      manifest_from_json(base::read_file(directory / kManifest), (directory / kManifest).string());
+  if (manifest.step != state.step)
+    throw base::BadInput(base::text(directory, " is the checkpoint of step ", manifest.step,
+                                    ", not of ", state.step));
   const std::string bytes = to_json(state);
-  if (manifest.files.contains(kEvaluatedState)) return;  // the same weights have been evaluated before
+  if (manifest.files.contains(kEvaluatedState))
+    return;  // the same weights have been evaluated before
   base::replace_file(directory / kEvaluatedState, bytes);
   manifest.files[kEvaluatedState] = describe_file(bytes);
   base::replace_file(directory / kManifest, to_json(manifest));
@@ -189,16 +211,24 @@ void write_evaluated_state(const fs::path& directory, const TrainingState& state
 
 Checkpoint read_checkpoint(const fs::path& directory) {
   std::error_code error;
-  if (!fs::is_directory(directory, error)) throw base::BadInput(base::text("there is no checkpoint directory ", directory));
-  if (!fs::exists(directory / kManifest, error)) throw base::BadInput(base::text(directory, " is no complete checkpoint: it has no ", kManifest));
-  const auto manifest = manifest_from_json(base::read_file(directory / kManifest), (directory / kManifest).string());
+  if (!fs::is_directory(directory, error))
+    throw base::BadInput(base::text("there is no checkpoint directory ", directory));
+  if (!fs::exists(directory / kManifest, error))
+    throw base::BadInput(
+        base::text(directory, " is no complete checkpoint: it has no ", kManifest));
+  const auto manifest =
+      manifest_from_json(base::read_file(directory / kManifest), (directory / kManifest).string());
 
   Checkpoint checkpoint;
-  checkpoint.weights = decode_safetensors(read_verified(directory, manifest, kWeights), (directory / kWeights).string());
-  checkpoint.optimizer = decode_safetensors(read_verified(directory, manifest, kOptimizer), (directory / kOptimizer).string());
-  checkpoint.state = training_state_from_json(read_verified(directory, manifest, kState), (directory / kState).string());
+  checkpoint.weights = decode_safetensors(read_verified(directory, manifest, kWeights),
+                                          (directory / kWeights).string());
+  checkpoint.optimizer = decode_safetensors(read_verified(directory, manifest, kOptimizer),
+                                            (directory / kOptimizer).string());
+  checkpoint.state = training_state_from_json(read_verified(directory, manifest, kState),
+                                              (directory / kState).string());
   if (manifest.files.contains(kEvaluatedState))
-    checkpoint.state = training_state_from_json(read_verified(directory, manifest, kEvaluatedState), (directory / kEvaluatedState).string());
+    checkpoint.state = training_state_from_json(read_verified(directory, manifest, kEvaluatedState),
+                                                (directory / kEvaluatedState).string());
   checkpoint.config_yaml = read_verified(directory, manifest, kConfig);
   return checkpoint;
 }
@@ -206,35 +236,43 @@ Checkpoint read_checkpoint(const fs::path& directory) {
 std::vector<fs::path> find_checkpoints(const fs::path& root) { return complete_directories(root); }
 
 std::optional<Checkpoint> read_newest_checkpoint(const fs::path& root) {
-  // Those without a manifest count too: a run whose only checkpoint lost it must not silently start anew.
+  // Those without a manifest count too: a run whose only checkpoint lost it must not silently start
+  // anew.
   const auto directories = step_directories(root);
   for (const auto& directory : directories) {
     try {
       return read_checkpoint(directory);
     } catch (const base::BadInput& error) {
-      log::warn(base::text(error.what(), directory == directories.back() ? "" : "; falling back to the checkpoint before"));
+      log::warn(base::text(error.what(), directory == directories.back()
+                                             ? ""
+                                             : "; falling back to the checkpoint before"));
     }
   }
   if (directories.empty()) return std::nullopt;
   throw base::BadInput(base::text("none of the ", directories.size(), " checkpoint(s) in ", root,
-                      " can be read (see the warnings above): restore one from a copy, or move the folder away to start anew"));
+                                  " can be read (see the warnings above): restore one from a copy, "
+                                  "or move the folder away to start anew"));
 }
 
-void prune_checkpoints(const fs::path& root, std::int64_t keep, const std::vector<fs::path>& protect) {
+void prune_checkpoints(const fs::path& root, std::int64_t keep,
+                       const std::vector<fs::path>& protect) {
   const std::lock_guard lock(change_mutex());
   for (const auto& path : entries_of(root))
     if (is_leftover(path)) remove_or_throw(path);
 
   const auto is_protected = [&](const fs::path& directory) {
     std::error_code error;
-    return std::ranges::any_of(protect, [&](const fs::path& path) { return fs::equivalent(path, directory, error); });
+    return std::ranges::any_of(
+        protect, [&](const fs::path& path) { return fs::equivalent(path, directory, error); });
   };
   const auto directories = complete_directories(root);
-  for (std::size_t i = static_cast<std::size_t>(std::max<std::int64_t>(keep, 1)); i < directories.size(); ++i) {
+  for (std::size_t i = static_cast<std::size_t>(std::max<std::int64_t>(keep, 1));
+       i < directories.size(); ++i) {
     const fs::path& directory = directories[i];
     if (is_protected(directory)) continue;
     // Renamed first: an interrupted removal leaves a leftover, never half a checkpoint.
-    const fs::path scratch = scratch_directory(root, directory.filename().string().substr(kStepPrefix.size()));
+    const fs::path scratch =
+        scratch_directory(root, directory.filename().string().substr(kStepPrefix.size()));
     rename_or_throw(directory, scratch);
     remove_or_throw(scratch);
   }

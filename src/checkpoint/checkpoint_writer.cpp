@@ -11,9 +11,10 @@
 namespace vae_dist::checkpoint {
 namespace {
 
-
-// `newest` was just written: after a fall-back to an older checkpoint, it is not the newest by step.
-void prune(const std::filesystem::path& root, std::int64_t keep, const std::filesystem::path& newest, std::vector<std::filesystem::path> protect) {
+// `newest` was just written: after a fall-back to an older checkpoint, it is not the newest by
+// step.
+void prune(const std::filesystem::path& root, std::int64_t keep,
+           const std::filesystem::path& newest, std::vector<std::filesystem::path> protect) {
   protect.push_back(newest);
   try {
     prune_checkpoints(root, keep, protect);
@@ -22,14 +23,17 @@ void prune(const std::filesystem::path& root, std::int64_t keep, const std::file
   }
 }
 
-CheckpointWriter::Result write_and_prune(const std::filesystem::path& root, std::int64_t keep, Checkpoint snapshot, std::vector<std::filesystem::path> protect) {
+CheckpointWriter::Result write_and_prune(const std::filesystem::path& root, std::int64_t keep,
+                                         Checkpoint snapshot,
+                                         std::vector<std::filesystem::path> protect) {
   const base::Stopwatch stopwatch;
   CheckpointWriter::Result result;
   try {
     result.directory = write_checkpoint(root, snapshot);
   } catch (const std::exception& error) {
     result.failure = error.what();
-    log::warn(base::text("the checkpoint of step ", snapshot.state.step, " was not written: ", error.what(), "; training goes on without it"));
+    log::warn(base::text("the checkpoint of step ", snapshot.state.step,
+                         " was not written: ", error.what(), "; training goes on without it"));
   }
   result.seconds = stopwatch.elapsed().count();
   if (!result.directory.empty()) prune(root, keep, result.directory, std::move(protect));
@@ -38,22 +42,26 @@ CheckpointWriter::Result write_and_prune(const std::filesystem::path& root, std:
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(std::filesystem::path root, std::int64_t keep) : root_(std::move(root)), keep_(keep) {}
+CheckpointWriter::CheckpointWriter(std::filesystem::path root, std::int64_t keep)
+    : root_(std::move(root)), keep_(keep) {}
 
 void CheckpointWriter::start(Checkpoint snapshot, std::vector<std::filesystem::path> protect) {
   wait();
   // Moved on into the call: the tensors are freed when it returns, not when its result is taken.
-  under_way_ = std::async(std::launch::async, write_and_prune, root_, keep_, std::move(snapshot), std::move(protect));
+  under_way_ = std::async(std::launch::async, write_and_prune, root_, keep_, std::move(snapshot),
+                          std::move(protect));
 }
 
-void CheckpointWriter::evaluated(const TrainingState& state, std::vector<std::filesystem::path> protect) {
+void CheckpointWriter::evaluated(const TrainingState& state,
+                                 std::vector<std::filesystem::path> protect) {
   wait();
   const std::filesystem::path directory = checkpoint_directory(root_, state.step);
   if (!std::filesystem::exists(directory)) return;
   try {
     write_evaluated_state(directory, state);
   } catch (const std::exception& error) {
-    log::warn(base::text("the checkpoint of step ", state.step, " does not know of its evaluation: ", error.what()));
+    log::warn(base::text("the checkpoint of step ", state.step,
+                         " does not know of its evaluation: ", error.what()));
     return;
   }
   prune(root_, keep_, directory, std::move(protect));

@@ -28,19 +28,23 @@ class CheckpointWriter {
   /// `keep`: how many of the newest stay.
   CheckpointWriter(std::filesystem::path root, std::int64_t keep);
 
-  /// Takes the snapshot (its tensors must not change any more) and returns; waits first if one is still under way. After the write the
-  /// older checkpoints are pruned, but for those in `protect` (the best one) and the one just written.
+  /// Takes the snapshot (its tensors must not change any more) and returns; waits first if one is
+  /// still under way. After the write the older checkpoints are pruned, but for those in `protect`
+  /// (the best one) and the one just written.
   void start(Checkpoint snapshot, std::vector<std::filesystem::path> protect = {});
 
-  /// After an evaluation of the weights that were saved last, or that the run began with: waits, gives their checkpoint the state that the evaluation left, and prunes again by
-  /// what is the best now. Where that checkpoint was not written there is nothing to do. What goes wrong is a warning: whoever goes on from it evaluates once more.
+  /// After an evaluation of the weights that were saved last, or that the run began with: waits,
+  /// gives their checkpoint the state that the evaluation left, and prunes again by what is the
+  /// best now. Where that checkpoint was not written there is nothing to do. What goes wrong is a
+  /// warning: whoever goes on from it evaluates once more.
   void evaluated(const TrainingState& state, std::vector<std::filesystem::path> protect = {});
 
   /// Waits for the one under way, if any.
   void wait();
 
-  /// Result of the last finished one, once: empty when there is none, or it was asked for already. A failed write is not an exception:
-  /// it is logged as a warning, and training goes on without it.
+  /// Result of the last finished one, once: empty when there is none, or it was asked for already.
+  /// A failed write is not an exception: it is logged as a warning, and training goes on without
+  /// it.
   std::optional<Result> take_result();
 
  private:

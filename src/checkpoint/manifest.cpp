@@ -23,25 +23,34 @@ std::string sealed(json manifest) {
 
 }  // namespace
 
-Manifest::File describe_file(std::string_view bytes) { return {bytes.size(), base::hash_name(base::hash_text(bytes))}; }
+Manifest::File describe_file(std::string_view bytes) {
+  return {bytes.size(), base::hash_name(base::hash_text(bytes))};
+}
 
 std::string to_json(const Manifest& manifest) {
   json object = {{"format", kFormat}, {"step", manifest.step}, {"files", json::object()}};
-  for (const auto& [name, file] : manifest.files) object["files"][name] = {{"bytes", file.bytes}, {"xxh3", file.xxh3}};
+  for (const auto& [name, file] : manifest.files)
+    object["files"][name] = {{"bytes", file.bytes}, {"xxh3", file.xxh3}};
   return sealed(std::move(object));
 }
 
 Manifest manifest_from_json(std::string_view bytes, const std::string& name) {
   const json object = parse_strict_json(bytes, name);
-  // Compared as text, so that every byte counts. The seal is of any format, so this comes before the format is looked at.
-  if (sealed(object) != bytes) throw base::BadInput(base::text(name, ": its hash is wrong: the file is damaged, or was edited"));
+  // Compared as text, so that every byte counts. The seal is of any format, so this comes before
+  // the format is looked at.
+  if (sealed(object) != bytes)
+    throw base::BadInput(
+        base::text(name, ": its hash is wrong: the file is damaged, or was edited"));
   try {
     const auto format = object.at("format").get<std::int64_t>();
     if (format != kFormat)
-      throw base::BadInput(base::text(name, ": a checkpoint of format ", format, "; this vae_dist reads format ", kFormat, ": use a newer one"));
+      throw base::BadInput(base::text(name, ": a checkpoint of format ", format,
+                                      "; this vae_dist reads format ", kFormat,
+                                      ": use a newer one"));
     Manifest manifest{object.at("step").get<std::int64_t>(), {}};
     for (const auto& [file, entry] : object.at("files").items())
-      manifest.files[file] = {entry.at("bytes").get<std::uint64_t>(), entry.at("xxh3").get<std::string>()};
+      manifest.files[file] = {entry.at("bytes").get<std::uint64_t>(),
+                              entry.at("xxh3").get<std::string>()};
     return manifest;
   } catch (const json::exception& error) {
     throw base::BadInput(base::text(name, ": not a manifest of vae_dist (", error.what(), ")"));

@@ -1,5 +1,5 @@
-// The manifest of a checkpoint: which files belong to it, how long they are and what they hash to. It is sealed by a hash of itself,
-// so a damaged manifest is found like a damaged file.
+// The manifest of a checkpoint: which files belong to it, how long they are and what they hash to.
+// It is sealed by a hash of itself, so a damaged manifest is found like a damaged file.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ struct Manifest {
 /// What a manifest says of a file with these bytes.
 Manifest::File describe_file(std::string_view bytes);
 
-/// {"files": {name: {"bytes", "xxh3"}}, "format": 1, "step", "xxh3": of this text without that member}
+/// {"files": {name: {"bytes", "xxh3"}}, "format": 1, "step", "xxh3": of this text without that
+/// member}
 std::string to_json(const Manifest& manifest);
 
 /// Throws BadInput naming `name` (a path): damaged, or of a format newer than 1.

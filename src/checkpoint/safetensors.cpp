@@ -21,7 +21,8 @@ namespace {
 
 using nlohmann::json;
 
-static_assert(std::endian::native == std::endian::little, "tensors are copied as they are in memory; the format is little-endian");
+static_assert(std::endian::native == std::endian::little,
+              "tensors are copied as they are in memory; the format is little-endian");
 
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kMostHeaderBytes = 100'000'000;  // the reference's limit
@@ -36,8 +37,10 @@ struct TypeName {
 };
 
 // In the order in which the reference lays them out.
-constexpr std::array kTypes = {TypeName{"I64", at::kLong}, TypeName{"F64", at::kDouble}, TypeName{"F32", at::kFloat}, TypeName{"I32", at::kInt},  TypeName{"BF16", at::kBFloat16},
-                               TypeName{"F16", at::kHalf}, TypeName{"I16", at::kShort},  TypeName{"I8", at::kChar},   TypeName{"U8", at::kByte}};
+constexpr std::array kTypes = {
+    TypeName{"I64", at::kLong},  TypeName{"F64", at::kDouble},    TypeName{"F32", at::kFloat},
+    TypeName{"I32", at::kInt},   TypeName{"BF16", at::kBFloat16}, TypeName{"F16", at::kHalf},
+    TypeName{"I16", at::kShort}, TypeName{"I8", at::kChar},       TypeName{"U8", at::kByte}};
 
 struct StoredTensor {
   std::size_t type;  // index into kTypes
@@ -48,12 +51,19 @@ struct StoredTensor {
 std::vector<StoredTensor> in_file_order(const std::map<std::string, at::Tensor>& tensors) {
   std::vector<StoredTensor> stored;
   for (const auto& [name, tensor] : tensors) {
-    if (name == kMetadata) throw base::BadInput(base::text("a tensor cannot be called ", kMetadata, " in a safetensors file"));
-    if (!tensor.defined()) throw base::BadInput(base::text("tensor '", name, "' is undefined: it cannot be written to a safetensors file"));
+    if (name == kMetadata)
+      throw base::BadInput(
+          base::text("a tensor cannot be called ", kMetadata, " in a safetensors file"));
+    if (!tensor.defined())
+      throw base::BadInput(base::text(
+          "tensor '", name, "' is undefined: it cannot be written to a safetensors file"));
     const auto type = std::ranges::find(kTypes, tensor.scalar_type(), &TypeName::type);
     if (type == kTypes.end())
-      throw base::BadInput(base::text("tensor '", name, "' has type ", c10::toString(tensor.scalar_type()), ": only ", kTypeNames, " are written"));
-    stored.push_back({static_cast<std::size_t>(type - kTypes.begin()), name, tensor.detach().cpu().contiguous()});
+      throw base::BadInput(base::text("tensor '", name, "' has type ",
+                                      c10::toString(tensor.scalar_type()), ": only ", kTypeNames,
+                                      " are written"));
+    stored.push_back({static_cast<std::size_t>(type - kTypes.begin()), name,
+                      tensor.detach().cpu().contiguous()});
   }
   std::ranges::stable_sort(stored, {}, &StoredTensor::type);  // the map has sorted the names
   return stored;
@@ -66,12 +76,16 @@ struct Layout {
   std::uint64_t begin, end;  // in the data after the header
 };
 
-[[noreturn]] void refuse_tensor(const std::string& file, const std::string& tensor, const std::string& why) {
-  throw base::BadInput(base::text(file, ": tensor '", tensor, "' ", why, ": the file is damaged, or was not written as safetensors"));
+[[noreturn]] void refuse_tensor(const std::string& file, const std::string& tensor,
+                                const std::string& why) {
+  throw base::BadInput(base::text(file, ": tensor '", tensor, "' ", why,
+                                  ": the file is damaged, or was not written as safetensors"));
 }
 
-// Bytes that a tensor of this shape needs. Zero dimensions count as 1 in the overflow check: LibTorch multiplies strides that way.
-std::uint64_t bytes_needed(const std::vector<std::int64_t>& shape, at::ScalarType type, const std::string& file, const std::string& name) {
+// Bytes that a tensor of this shape needs. Zero dimensions count as 1 in the overflow check:
+// LibTorch multiplies strides that way.
+std::uint64_t bytes_needed(const std::vector<std::int64_t>& shape, at::ScalarType type,
+                           const std::string& file, const std::string& name) {
   std::uint64_t product = c10::elementSize(type);
   bool is_empty = false;
   for (const std::int64_t size : shape) {
@@ -92,49 +106,70 @@ bool are_sizes(const json& entry, const char* key) {
 }
 
 Layout read_layout(const json& entry, const std::string& file, const std::string& name) {
-  if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() || !are_sizes(entry, "shape") ||
-      !are_sizes(entry, "data_offsets") || entry["shape"].size() > kMostDimensions || entry["data_offsets"].size() != 2)
+  if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() ||
+      !are_sizes(entry, "shape") || !are_sizes(entry, "data_offsets") ||
+      entry["shape"].size() > kMostDimensions || entry["data_offsets"].size() != 2)
     refuse_tensor(file, name, "is not described by a dtype, a shape and two data_offsets");
   const auto type_name = entry["dtype"].get<std::string>();
   const auto type = std::ranges::find(kTypes, type_name, &TypeName::name);
   if (type == kTypes.end())
-    throw base::BadInput(base::text(file, ": tensor '", name, "' has type ", type_name, ": only ", kTypeNames, " are read; convert it first"));
+    throw base::BadInput(base::text(file, ": tensor '", name, "' has type ", type_name, ": only ",
+                                    kTypeNames, " are read; convert it first"));
 
-  Layout layout{name, type->type, entry["shape"].get<std::vector<std::int64_t>>(), entry["data_offsets"][0].get<std::uint64_t>(),
+  Layout layout{name, type->type, entry["shape"].get<std::vector<std::int64_t>>(),
+                entry["data_offsets"][0].get<std::uint64_t>(),
                 entry["data_offsets"][1].get<std::uint64_t>()};
-  if (layout.end < layout.begin || layout.end - layout.begin != bytes_needed(layout.shape, layout.type, file, name))
-    refuse_tensor(file, name, base::text("has a shape that does not fit its bytes ", layout.begin, " to ", layout.end));
+  if (layout.end < layout.begin ||
+      layout.end - layout.begin != bytes_needed(layout.shape, layout.type, file, name))
+    refuse_tensor(
+        file, name,
+        base::text("has a shape that does not fit its bytes ", layout.begin, " to ", layout.end));
   return layout;
 }
 
 // The data must be covered exactly: no overlap, no hole, nothing after the last tensor.
 void check_coverage(std::vector<Layout>& layouts, std::size_t data_bytes, const std::string& file) {
-  std::ranges::sort(layouts, {}, [](const Layout& layout) { return std::tie(layout.begin, layout.end); });
+  std::ranges::sort(layouts, {},
+                    [](const Layout& layout) { return std::tie(layout.begin, layout.end); });
   std::uint64_t covered = 0;
   for (const auto& layout : layouts) {
     if (layout.begin != covered)
-      refuse_tensor(file, layout.name, base::text("starts at byte ", layout.begin, " of the data instead of ", covered));
+      refuse_tensor(
+          file, layout.name,
+          base::text("starts at byte ", layout.begin, " of the data instead of ", covered));
     covered = layout.end;
   }
   if (covered != data_bytes)
-    throw base::BadInput(base::text(file, ": holds ", data_bytes, " bytes of data where its header names ", covered, ": it is cut short or damaged"));
+    throw base::BadInput(base::text(file, ": holds ", data_bytes,
+                                    " bytes of data where its header names ", covered,
+                                    ": it is cut short or damaged"));
 }
 
 std::string_view header_of(std::string_view bytes, const std::string& file) {
-  if (bytes.size() < kLengthBytes) throw base::BadInput(base::text(file, ": ", bytes.size(), " bytes are too few for a safetensors file"));
+  if (bytes.size() < kLengthBytes)
+    throw base::BadInput(
+        base::text(file, ": ", bytes.size(), " bytes are too few for a safetensors file"));
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), kLengthBytes);
   if (length > bytes.size() - kLengthBytes)
-    throw base::BadInput(base::text(file, ": names a header of ", length, " bytes in a file of ", bytes.size(), ": cut short, or no safetensors file"));
-  if (length > kMostHeaderBytes) throw base::BadInput(base::text(file, ": its header of ", length, " bytes is over the limit of ", kMostHeaderBytes));
+    throw base::BadInput(base::text(file, ": names a header of ", length, " bytes in a file of ",
+                                    bytes.size(), ": cut short, or no safetensors file"));
+  if (length > kMostHeaderBytes)
+    throw base::BadInput(base::text(file, ": its header of ", length,
+                                    " bytes is over the limit of ", kMostHeaderBytes));
   const std::string_view header = bytes.substr(kLengthBytes, length);
-  if (!header.starts_with('{')) throw base::BadInput(base::text(file, ": its header does not start with '{': it is no safetensors file"));
+  if (!header.starts_with('{'))
+    throw base::BadInput(
+        base::text(file, ": its header does not start with '{': it is no safetensors file"));
   return header;
 }
 
 std::map<std::string, std::string> read_metadata(const json& entry, const std::string& file) {
-  if (!entry.is_object() || !std::ranges::all_of(entry, [](const json& value) { return value.is_string(); }))
-    throw base::BadInput(base::text(file, ": its ", kMetadata, " is not a map of texts: the file is damaged, or was not written as safetensors"));
+  if (!entry.is_object() ||
+      !std::ranges::all_of(entry, [](const json& value) { return value.is_string(); }))
+    throw base::BadInput(base::text(
+        file, ": its ", kMetadata,
+        " is not a map of texts: the file is damaged, or was not written as safetensors"));
   return entry.get<std::map<std::string, std::string>>();
 }
 
@@ -157,7 +192,9 @@ std::string encode_safetensors(const TensorFile& file) {
   try {
     header_text = header.dump();
   } catch (const json::exception&) {
-    throw base::BadInput("a tensor name or a metadata text is not UTF-8: it cannot be written to a safetensors file");
+    throw base::BadInput(
+        "a tensor name or a metadata text is not UTF-8: it cannot be written to a safetensors "
+        "file");
   }
   // The data start at a multiple of 8, so a mapped file is aligned.
   header_text.append((kLengthBytes - header_text.size() % kLengthBytes) % kLengthBytes, ' ');
@@ -168,7 +205,8 @@ std::string encode_safetensors(const TensorFile& file) {
   bytes.append(reinterpret_cast<const char*>(&length), kLengthBytes);
   bytes.append(header_text);
   for (const auto& tensor : stored)
-    if (tensor.data.nbytes() > 0) bytes.append(static_cast<const char*>(tensor.data.const_data_ptr()), tensor.data.nbytes());
+    if (tensor.data.nbytes() > 0)
+      bytes.append(static_cast<const char*>(tensor.data.const_data_ptr()), tensor.data.nbytes());
   return bytes;
 }
 
@@ -189,14 +227,19 @@ TensorFile decode_safetensors(std::string_view bytes, const std::string& name) {
   // Nothing is allocated before here: the file is as long as its tensors are.
   for (const auto& layout : layouts) {
     auto tensor = at::empty(layout.shape, at::TensorOptions().dtype(layout.type));
-    if (layout.end > layout.begin) std::memcpy(tensor.mutable_data_ptr(), data.data() + layout.begin, layout.end - layout.begin);
+    if (layout.end > layout.begin)
+      std::memcpy(tensor.mutable_data_ptr(), data.data() + layout.begin, layout.end - layout.begin);
     file.tensors.emplace(layout.name, std::move(tensor));
   }
   return file;
 }
 
-TensorFile read_safetensors(const std::filesystem::path& path) { return decode_safetensors(base::read_file(path), path.string()); }
+TensorFile read_safetensors(const std::filesystem::path& path) {
+  return decode_safetensors(base::read_file(path), path.string());
+}
 
-void write_safetensors(const std::filesystem::path& path, const TensorFile& file) { base::replace_file(path, encode_safetensors(file)); }
+void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
+  base::replace_file(path, encode_safetensors(file));
+}
 
 }  // namespace vae_dist::checkpoint

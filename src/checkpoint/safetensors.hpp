@@ -1,5 +1,6 @@
-// The safetensors format: 8 bytes little-endian header length, a JSON header, raw little-endian data
-// (https://github.com/huggingface/safetensors, "Format"). It can hold no code, so reading it is safe.
+// The safetensors format: 8 bytes little-endian header length, a JSON header, raw little-endian
+// data (https://github.com/huggingface/safetensors, "Format"). It can hold no code, so reading it
+// is safe.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,14 +18,16 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;
 };
 
-/// The file's bytes: those of the reference implementation for the same tensors. Data are in logical (contiguous) order and laid out
-/// widest type first, then by name, so equal tensors give equal bytes whatever their strides or device, and every tensor is aligned to
-/// its type (readers that map the file rely on it). Types: F64, F32, BF16, F16, I64, I32, I16, I8, U8; throws BadInput for another one, or a name that is
-/// not UTF-8.
+/// The file's bytes: those of the reference implementation for the same tensors. Data are in
+/// logical (contiguous) order and laid out widest type first, then by name, so equal tensors give
+/// equal bytes whatever their strides or device, and every tensor is aligned to its type (readers
+/// that map the file rely on it). Types: F64, F32, BF16, F16, I64, I32, I16, I8, U8; throws
+/// BadInput for another one, or a name that is not UTF-8.
 std::string encode_safetensors(const TensorFile& file);
 
-/// Contiguous CPU tensors that own their data. Throws BadInput naming `name` (a path) for anything malformed: short file, header
-/// longer than the file, overlapping or wrong offsets, a size that does not fit the shape, an unknown type.
+/// Contiguous CPU tensors that own their data. Throws BadInput naming `name` (a path) for anything
+/// malformed: short file, header longer than the file, overlapping or wrong offsets, a size that
+/// does not fit the shape, an unknown type.
 TensorFile decode_safetensors(std::string_view bytes, const std::string& name);
 
 /// Throws BadInput for a file that cannot be read, or is malformed.

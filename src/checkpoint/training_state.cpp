@@ -42,7 +42,8 @@ struct Writer {
   void operator()(const char* key, const Value& value) const {
     object[key] = value;
   }
-  // JSON has no infinity. Finite doubles are printed with the shortest digits that read back to the same bits.
+  // JSON has no infinity. Finite doubles are printed with the shortest digits that read back to the
+  // same bits.
   void operator()(const char* key, const std::optional<double>& value) const {
     object[key] = nullptr;
     if (value && std::isfinite(*value)) object[key] = *value;
@@ -59,17 +60,22 @@ struct Reader {
 
   const json& member(const char* key) const {
     const auto found = object.find(key);
-    if (found == object.end()) throw base::BadInput(base::text(name, ": '", key, "' is missing: the file is damaged"));
+    if (found == object.end())
+      throw base::BadInput(base::text(name, ": '", key, "' is missing: the file is damaged"));
     return *found;
   }
   void require(bool is_right, const char* key, const char* type) const {
-    if (!is_right) throw base::BadInput(base::text(name, ": '", key, "' is not ", type, ": the file is damaged"));
+    if (!is_right)
+      throw base::BadInput(
+          base::text(name, ": '", key, "' is not ", type, ": the file is damaged"));
   }
   void operator()(const char* key, std::int64_t& value) const {
     const json& found = member(key);
     require(found.is_number_integer(), key, "a whole number");
     // Above the largest int64 the value would wrap.
-    require(!found.is_number_unsigned() || found.get<std::uint64_t>() <= std::numeric_limits<std::int64_t>::max(), key, "in range");
+    require(!found.is_number_unsigned() ||
+                found.get<std::uint64_t>() <= std::numeric_limits<std::int64_t>::max(),
+            key, "in range");
     value = found.get<std::int64_t>();
   }
   void operator()(const char* key, std::string& value) const {

@@ -16,12 +16,14 @@ std::string rank_list(const std::vector<int>& ranks) {
 
 const char* have(const std::vector<int>& ranks) { return ranks.size() == 1 ? " has " : " have "; }
 
-// How a phase ended, as text that can travel. First character: k ok, i bad input, f failure; then the error.
+// How a phase ended, as text that can travel. First character: k ok, i bad input, f failure; then
+// the error.
 std::string outcome_of(const std::function<void()>& phase) {
   try {
     phase();
   } catch (const std::exception& error) {
-    return (base::exit_code(error) == base::ExitCode::bad_input ? "i" : "f") + std::string(error.what());
+    return (base::exit_code(error) == base::ExitCode::bad_input ? "i" : "f") +
+           std::string(error.what());
   }
   return "k";
 }
@@ -30,7 +32,9 @@ std::string outcome_of(const std::function<void()>& phase) {
 
 void agree_on_rank_0(HostCommunicator& comm, const std::function<void()>& phase) {
   const std::string outcome = broadcast_text(comm, comm.rank() == 0 ? outcome_of(phase) : "");
-  if (outcome[0] != 'k') throw AgreedError(outcome[0] == 'i' ? base::ExitCode::bad_input : base::ExitCode::rank_failed, outcome.substr(1));
+  if (outcome[0] != 'k')
+    throw AgreedError(outcome[0] == 'i' ? base::ExitCode::bad_input : base::ExitCode::rank_failed,
+                      outcome.substr(1));
 }
 
 void agree(HostCommunicator& comm, const std::function<void()>& phase) {
@@ -55,18 +59,27 @@ void agree(HostCommunicator& comm, const std::function<void()>& phase) {
   throw AgreedError(code, message);
 }
 
-void require_equal(HostCommunicator& comm, const std::string& what, const std::string& value, base::ExitCode code) {
+void require_equal(HostCommunicator& comm, const std::string& what, const std::string& value,
+                   base::ExitCode code) {
   const std::vector<std::string> values = all_gather_text(comm, value);
   std::map<std::string, std::vector<int>> ranks_of;
-  for (int rank = 0; rank < comm.size(); ++rank) ranks_of[values[static_cast<std::size_t>(rank)]].push_back(rank);
+  for (int rank = 0; rank < comm.size(); ++rank)
+    ranks_of[values[static_cast<std::size_t>(rank)]].push_back(rank);
   if (ranks_of.size() == 1) return;
 
   // What most ranks have is right; of two halves, that of the lower ranks.
-  const auto usual = std::ranges::max_element(ranks_of, {}, [](const auto& group) { return std::pair(group.second.size(), -group.second.front()); });
-  std::string message = base::text("the ranks differ in their ", what, ": ", rank_list(usual->second), have(usual->second), usual->first);
+  const auto usual = std::ranges::max_element(ranks_of, {}, [](const auto& group) {
+    return std::pair(group.second.size(), -group.second.front());
+  });
+  std::string message = base::text("the ranks differ in their ", what, ": ",
+                                   rank_list(usual->second), have(usual->second), usual->first);
   for (const auto& group : ranks_of)
-    if (group.first != usual->first) message += base::text(", but ", rank_list(group.second), have(group.second), group.first);
-  throw AgreedError(code, message + (code == base::ExitCode::bad_input ? ". Start every rank with the same program, files and libraries." : ""));
+    if (group.first != usual->first)
+      message += base::text(", but ", rank_list(group.second), have(group.second), group.first);
+  throw AgreedError(
+      code, message + (code == base::ExitCode::bad_input
+                           ? ". Start every rank with the same program, files and libraries."
+                           : ""));
 }
 
 }  // namespace vae_dist::comm

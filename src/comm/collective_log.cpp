@@ -17,7 +17,8 @@ CollectiveLog::Running CollectiveLog::begin(std::string what, std::uint64_t byte
 
 void CollectiveLog::end(std::int64_t number) {
   const std::lock_guard lock(mutex_);
-  const auto found = std::ranges::find(records_, number, [](const Record& record) { return record.entry.number; });
+  const auto found =
+      std::ranges::find(records_, number, [](const Record& record) { return record.entry.number; });
   if (found != records_.end()) found->entry.took = found->since.elapsed();
 }
 
@@ -34,7 +35,8 @@ std::int64_t CollectiveLog::started() const {
 
 std::string CollectiveLog::last_started() const {
   const std::lock_guard lock(mutex_);
-  if (const base::ProgressWords::State device = on_device(); device.is_under_way()) return device.latest.what;
+  if (const base::ProgressWords::State device = on_device(); device.is_under_way())
+    return device.latest.what;
   return records_.empty() ? "" : records_.back().entry.what;
 }
 
@@ -46,7 +48,11 @@ std::vector<CollectiveLog::Entry> CollectiveLog::entries() const {
     out.back().since_start = record.since.elapsed();
   }
   if (const base::ProgressWords::State device = on_device(); device.is_under_way())
-    out.push_back({started_ + device.started, device.latest.what, device.latest.bytes, device.since_launch, {}});
+    out.push_back({started_ + device.started,
+                   device.latest.what,
+                   device.latest.bytes,
+                   device.since_launch,
+                   {}});
   return out;
 }
 
@@ -55,7 +61,8 @@ std::string describe(const std::vector<CollectiveLog::Entry>& entries) {
   std::string out;
   for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
     out += base::text("  #", entry->number, " ", entry->what, ", ", entry->bytes, " bytes: ");
-    out += entry->took ? base::text("took ", rounded(*entry->took), " s\n") : base::text("under way for ", rounded(entry->since_start), " s\n");
+    out += entry->took ? base::text("took ", rounded(*entry->took), " s\n")
+                       : base::text("under way for ", rounded(entry->since_start), " s\n");
   }
   return out;
 }

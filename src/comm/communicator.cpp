@@ -6,11 +6,16 @@ namespace vae_dist::comm {
 
 std::size_t size_of(DataType type) {
   switch (type) {
-    case DataType::uint8: return 1;
-    case DataType::int64: return 8;
-    case DataType::bfloat16: return 2;
-    case DataType::float32: return 4;
-    case DataType::float64: return 8;
+    case DataType::uint8:
+      return 1;
+    case DataType::int64:
+      return 8;
+    case DataType::bfloat16:
+      return 2;
+    case DataType::float32:
+      return 4;
+    case DataType::float64:
+      return 8;
   }
   return 0;
 }
@@ -26,10 +31,13 @@ std::vector<std::string> all_gather_text(HostCommunicator& comm, const std::stri
   std::string padded = text;
   padded.resize(static_cast<std::size_t>(longest));
   std::string all(ranks * static_cast<std::size_t>(longest), '\0');
-  comm.all_gather({padded.data(), longest, DataType::uint8}, {all.data(), longest * comm.size(), DataType::uint8});
+  comm.all_gather({padded.data(), longest, DataType::uint8},
+                  {all.data(), longest * comm.size(), DataType::uint8});
 
   std::vector<std::string> texts(ranks);
-  for (std::size_t r = 0; r < ranks; ++r) texts[r] = all.substr(r * static_cast<std::size_t>(longest), static_cast<std::size_t>(lengths[r]));
+  for (std::size_t r = 0; r < ranks; ++r)
+    texts[r] =
+        all.substr(r * static_cast<std::size_t>(longest), static_cast<std::size_t>(lengths[r]));
   return texts;
 }
 

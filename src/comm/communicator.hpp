@@ -1,7 +1,9 @@
-// What ranks say to each other: one interface for one process (self), threads of a process (thread), MPI and NCCL, and what only the first three of these can.
+// What ranks say to each other: one interface for one process (self), threads of a process
+// (thread), MPI and NCCL, and what only the first three of these can.
 //
-// Collectives are called by every rank of a communicator in the same order with equal counts, types and roots. They return when the
-// buffer may be used: at once on the host (self, thread, mpi), in stream order on the device (nccl).
+// Collectives are called by every rank of a communicator in the same order with equal counts, types
+// and roots. They return when the buffer may be used: at once on the host (self, thread, mpi), in
+// stream order on the device (nccl).
 #pragma once
 
 #include <cstddef>
@@ -12,12 +14,14 @@
 
 namespace vae_dist::comm {
 
-/// bfloat16 is moved by all, summed by nccl alone (std::invalid_argument elsewhere): on the host sums are made in fp32.
+/// bfloat16 is moved by all, summed by nccl alone (std::invalid_argument elsewhere): on the host
+/// sums are made in fp32.
 enum class DataType { uint8, int64, bfloat16, float32, float64 };
 
 std::size_t size_of(DataType type);
 
-/// `count` elements at `data`, which the collective reads or writes. Host memory, or device memory for nccl.
+/// `count` elements at `data`, which the collective reads or writes. Host memory, or device memory
+/// for nccl.
 struct Buffer {
   void* data = nullptr;
   std::int64_t count = 0;
@@ -50,23 +54,27 @@ class Communicator {
   /// Rank r's `in` becomes part r of every rank's `out`; out.count == in.count * size().
   virtual void all_gather(Buffer in, Buffer out) = 0;
 
-  /// Sends one buffer to `peer` and receives another from it, which does the same. Only the two take part; every pair of ranks exchanges in
-  /// one order. Counts may be 0. Does not spin: a rank that waits leaves the core to those that compute.
+  /// Sends one buffer to `peer` and receives another from it, which does the same. Only the two
+  /// take part; every pair of ranks exchanges in one order. Counts may be 0. Does not spin: a rank
+  /// that waits leaves the core to those that compute.
   virtual void exchange(int peer, Buffer send, Buffer receive) = 0;
 
   virtual void barrier() = 0;
 
-  /// Gives up collectives under way, so that a failing rank does not wait for the others. No collective may follow.
+  /// Gives up collectives under way, so that a failing rank does not wait for the others. No
+  /// collective may follow.
   virtual void abort() noexcept = 0;
 };
 
 /// Whose buffers are host memory, and may be used when a collective returns.
 class HostCommunicator : public Communicator {
  public:
-  /// Starts a sum of a small buffer without waiting for the others. Ranks wait for theirs in the order they were started.
+  /// Starts a sum of a small buffer without waiting for the others. Ranks wait for theirs in the
+  /// order they were started.
   virtual std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) = 0;
 
-  /// Another communicator of the same ranks, whose messages never meet those of this one. A collective.
+  /// Another communicator of the same ranks, whose messages never meet those of this one. A
+  /// collective.
   virtual std::unique_ptr<HostCommunicator> duplicate() = 0;
 };
 

@@ -5,7 +5,8 @@ namespace {
 
 class LoggedSum final : public PendingCollective {
  public:
-  LoggedSum(std::unique_ptr<PendingCollective> sum, CollectiveLog::Running running) : running_(std::move(running)), sum_(std::move(sum)) {}
+  LoggedSum(std::unique_ptr<PendingCollective> sum, CollectiveLog::Running running)
+      : running_(std::move(running)), sum_(std::move(sum)) {}
 
   void wait() override {
     sum_->wait();
@@ -19,7 +20,8 @@ class LoggedSum final : public PendingCollective {
 
 class LoggedCommunicator final : public HostCommunicator {
  public:
-  LoggedCommunicator(std::unique_ptr<HostCommunicator> original, const std::string& label, CollectiveLog& log)
+  LoggedCommunicator(std::unique_ptr<HostCommunicator> original, const std::string& label,
+                     CollectiveLog& log)
       : original_(std::move(original)), label_(label), log_(log) {}
 
   int rank() const override { return original_->rank(); }
@@ -41,7 +43,9 @@ class LoggedCommunicator final : public HostCommunicator {
     original_->all_gather(in, out);
   }
 
-  void exchange(int peer, Buffer send, Buffer receive) override { original_->exchange(peer, send, receive); }
+  void exchange(int peer, Buffer send, Buffer receive) override {
+    original_->exchange(peer, send, receive);
+  }
 
   void barrier() override {
     const auto running = begin("barrier", {});
@@ -57,7 +61,9 @@ class LoggedCommunicator final : public HostCommunicator {
   void abort() noexcept override { original_->abort(); }
 
  private:
-  CollectiveLog::Running begin(const char* operation, Buffer buffer) { return log_.begin(label_ + ": " + operation, buffer.bytes()); }
+  CollectiveLog::Running begin(const char* operation, Buffer buffer) {
+    return log_.begin(label_ + ": " + operation, buffer.bytes());
+  }
 
   std::unique_ptr<HostCommunicator> original_;
   std::string label_;
@@ -66,7 +72,8 @@ class LoggedCommunicator final : public HostCommunicator {
 
 }  // namespace
 
-std::unique_ptr<HostCommunicator> make_logged_communicator(std::unique_ptr<HostCommunicator> original, const std::string& label, CollectiveLog& log) {
+std::unique_ptr<HostCommunicator> make_logged_communicator(
+    std::unique_ptr<HostCommunicator> original, const std::string& label, CollectiveLog& log) {
   return std::make_unique<LoggedCommunicator>(std::move(original), label, log);
 }
 

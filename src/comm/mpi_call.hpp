@@ -12,8 +12,10 @@
 
 namespace vae_dist::comm {
 
-/// Throws CommunicationFailure with MPI's own reason unless `result` is MPI_SUCCESS. The communicator returns errors (MPI_ERRORS_RETURN).
-inline void check_mpi(int result, const char* call, std::source_location where = std::source_location::current()) {
+/// Throws CommunicationFailure with MPI's own reason unless `result` is MPI_SUCCESS. The
+/// communicator returns errors (MPI_ERRORS_RETURN).
+inline void check_mpi(int result, const char* call,
+                      std::source_location where = std::source_location::current()) {
   if (result == MPI_SUCCESS) return;
   std::array<char, MPI_MAX_ERROR_STRING> reason{};
   int length = 0;

@@ -20,17 +20,23 @@ namespace {
 
 MPI_Datatype native(DataType type) {
   switch (type) {
-    case DataType::uint8: return MPI_UINT8_T;
-    case DataType::int64: return MPI_INT64_T;
-    case DataType::bfloat16: return MPI_UINT16_T;
-    case DataType::float32: return MPI_FLOAT;
-    case DataType::float64: return MPI_DOUBLE;
+    case DataType::uint8:
+      return MPI_UINT8_T;
+    case DataType::int64:
+      return MPI_INT64_T;
+    case DataType::bfloat16:
+      return MPI_UINT16_T;
+    case DataType::float32:
+      return MPI_FLOAT;
+    case DataType::float64:
+      return MPI_DOUBLE;
   }
   return MPI_DATATYPE_NULL;
 }
 
 MPI_Datatype summable(DataType type) {
-  if (type == DataType::bfloat16) throw std::invalid_argument("MPI knows no bfloat16: it can be moved, not summed");
+  if (type == DataType::bfloat16)
+    throw std::invalid_argument("MPI knows no bfloat16: it can be moved, not summed");
   return native(type);
 }
 
@@ -40,14 +46,17 @@ constexpr std::int64_t kLongest = std::int64_t{1} << 30;
 template <typename Piece>
 void in_pieces(Buffer buffer, Piece piece) {
   for (std::int64_t done = 0; done < buffer.count; done += kLongest) {
-    auto* data = static_cast<std::byte*>(buffer.data) + static_cast<std::size_t>(done) * size_of(buffer.type);
+    auto* data = static_cast<std::byte*>(buffer.data) +
+                 static_cast<std::size_t>(done) * size_of(buffer.type);
     piece(data, static_cast<int>(std::min(kLongest, buffer.count - done)));
   }
 }
 
-// Open MPI's blocking calls spin. Here a waiting thread shares its core with the backward pass of the same rank: for a moment it looks again
-// and again, giving way to whoever wants the core, then it sleeps between looks, at first briefly. Within a node it is a look that copies
-// the message: one that took long has moved data, and the moment begins anew, as the other end of the exchange is moving data too.
+// Open MPI's blocking calls spin. Here a waiting thread shares its core with the backward pass of
+// the same rank: for a moment it looks again and again, giving way to whoever wants the core, then
+// it sleeps between looks, at first briefly. Within a node it is a look that copies the message:
+// one that took long has moved data, and the moment begins anew, as the other end of the exchange
+// is moving data too.
 void wait_patiently(std::vector<MPI_Request>& requests) {
   constexpr base::Seconds kMoment{200e-6}, kLongLook{20e-6};
   constexpr std::chrono::microseconds kShortest{20}, kLongestSleep{200};
@@ -56,7 +65,9 @@ void wait_patiently(std::vector<MPI_Request>& requests) {
   while (true) {
     const base::Stopwatch look;
     int done = 0;
-    check_mpi(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE), "MPI_Testall");
+    check_mpi(
+        MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE),
+        "MPI_Testall");
     if (done) return;
     if (look.elapsed() > kLongLook) idle.restart();
     if (idle.elapsed() < kMoment) {
@@ -93,29 +104,40 @@ class MpiCommunicator final : public HostCommunicator {
   const char* name() const override { return "mpi"; }
 
   void broadcast(Buffer buffer, int root) override {
-    in_pieces(buffer, [&](void* data, int count) { check_mpi(MPI_Bcast(data, count, native(buffer.type), root, comm_), "MPI_Bcast"); });
+    in_pieces(buffer, [&](void* data, int count) {
+      check_mpi(MPI_Bcast(data, count, native(buffer.type), root, comm_), "MPI_Bcast");
+    });
   }
 
   void all_reduce_sum(Buffer buffer) override {
     in_pieces(buffer, [&](void* data, int count) {
-      check_mpi(MPI_Allreduce(MPI_IN_PLACE, data, count, summable(buffer.type), MPI_SUM, comm_), "MPI_Allreduce");
+      check_mpi(MPI_Allreduce(MPI_IN_PLACE, data, count, summable(buffer.type), MPI_SUM, comm_),
+                "MPI_Allreduce");
     });
   }
 
   void all_gather(Buffer in, Buffer out) override {
-    if (in.count > std::numeric_limits<int>::max()) throw base::Failure(base::text("an all-gather of ", in.count, " elements is longer than MPI counts"));
+    if (in.count > std::numeric_limits<int>::max())
+      throw base::Failure(
+          base::text("an all-gather of ", in.count, " elements is longer than MPI counts"));
     const auto count = static_cast<int>(in.count);
-    check_mpi(MPI_Allgather(in.data, count, native(in.type), out.data, count, native(in.type), comm_), "MPI_Allgather");
+    check_mpi(
+        MPI_Allgather(in.data, count, native(in.type), out.data, count, native(in.type), comm_),
+        "MPI_Allgather");
   }
 
   void exchange(int peer, Buffer send, Buffer receive) override {
-    // Longer buffers than MPI counts go in pieces: all but the last have kLongest elements on both sides.
+    // Longer buffers than MPI counts go in pieces: all but the last have kLongest elements on both
+    // sides.
     std::vector<MPI_Request> requests;
     in_pieces(receive, [&](void* data, int count) {
-      check_mpi(MPI_Irecv(data, count, native(receive.type), peer, 0, comm_, &requests.emplace_back()), "MPI_Irecv");
+      check_mpi(
+          MPI_Irecv(data, count, native(receive.type), peer, 0, comm_, &requests.emplace_back()),
+          "MPI_Irecv");
     });
     in_pieces(send, [&](void* data, int count) {
-      check_mpi(MPI_Isend(data, count, native(send.type), peer, 0, comm_, &requests.emplace_back()), "MPI_Isend");
+      check_mpi(MPI_Isend(data, count, native(send.type), peer, 0, comm_, &requests.emplace_back()),
+                "MPI_Isend");
     });
     wait_patiently(requests);
   }
@@ -124,11 +146,15 @@ class MpiCommunicator final : public HostCommunicator {
 
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) override {
     MPI_Request request = MPI_REQUEST_NULL;
-    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer.data, static_cast<int>(buffer.count), summable(buffer.type), MPI_SUM, comm_, &request), "MPI_Iallreduce");
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, buffer.data, static_cast<int>(buffer.count),
+                             summable(buffer.type), MPI_SUM, comm_, &request),
+              "MPI_Iallreduce");
     return std::make_unique<PendingMpi>(request);
   }
 
-  std::unique_ptr<HostCommunicator> duplicate() override { return std::make_unique<MpiCommunicator>(comm_, rank_, size_); }
+  std::unique_ptr<HostCommunicator> duplicate() override {
+    return std::make_unique<MpiCommunicator>(comm_, rank_, size_);
+  }
 
   void abort() noexcept override { aborted_ = true; }
 
@@ -138,7 +164,8 @@ class MpiCommunicator final : public HostCommunicator {
   bool aborted_ = false;
 };
 
-// Each of these is set for the processes it starts: Open MPI's mpirun, PMIx (srun --mpi=pmix), PMI (MPICH's and Intel's mpiexec, srun --mpi=pmi2), Cray's PALS.
+// Each of these is set for the processes it starts: Open MPI's mpirun, PMIx (srun --mpi=pmix), PMI
+// (MPICH's and Intel's mpiexec, srun --mpi=pmi2), Cray's PALS.
 bool started_by_launcher() {
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PALS_RANKID"})
     if (std::getenv(name)) return true;
@@ -154,7 +181,9 @@ MpiWorld::MpiWorld(int& argc, char**& argv) {
   // Several trainings in one run directory, all on GPU 0, would be the alternative.
   const char* const tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   const bool one_of_many = tasks && std::atoi(tasks) > 1;
-  const char* const kAlone = "srun started several tasks that do not see each other: use srun --mpi=pmix, or mpirun (MPICH: srun --mpi=pmi2, Cray's: --mpi=cray_shasta)";
+  const char* const kAlone =
+      "srun started several tasks that do not see each other: use srun --mpi=pmix, or mpirun "
+      "(MPICH: srun --mpi=pmi2, Cray's: --mpi=cray_shasta)";
   if (!started_by_launcher()) {
     if (one_of_many) throw base::BadInput(kAlone);
     return;
@@ -165,11 +194,15 @@ MpiWorld::MpiWorld(int& argc, char**& argv) {
   started_ = true;
   check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
-  if (size_ == 1 && one_of_many && !std::getenv("OMPI_COMM_WORLD_SIZE")) throw base::BadInput(kAlone);
-  if (provided < MPI_THREAD_MULTIPLE) throw base::Failure("this MPI offers no MPI_THREAD_MULTIPLE: gradients are exchanged by a thread of their own");
+  if (size_ == 1 && one_of_many && !std::getenv("OMPI_COMM_WORLD_SIZE"))
+    throw base::BadInput(kAlone);
+  if (provided < MPI_THREAD_MULTIPLE)
+    throw base::Failure(
+        "this MPI offers no MPI_THREAD_MULTIPLE: gradients are exchanged by a thread of their own");
 
   MPI_Comm node = MPI_COMM_NULL;
-  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
+            "MPI_Comm_split_type");
   MPI_Comm_rank(node, &local_rank_);
   MPI_Comm_size(node, &local_size_);
   MPI_Comm_free(&node);
@@ -187,7 +220,8 @@ std::unique_ptr<HostCommunicator> MpiWorld::make_communicator() const {
 std::unique_ptr<HostCommunicator> MpiWorld::make_node_communicator() const {
   if (!started_) return make_self_communicator();
   MPI_Comm node = MPI_COMM_NULL;
-  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+  check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
+            "MPI_Comm_split_type");
   auto communicator = std::make_unique<MpiCommunicator>(node, local_rank_, local_size_);
   MPI_Comm_free(&node);
   return communicator;
@@ -196,7 +230,8 @@ std::unique_ptr<HostCommunicator> MpiWorld::make_node_communicator() const {
 std::unique_ptr<HostCommunicator> MpiWorld::make_communicator_of_first(int ranks) const {
   if (!started_) return make_self_communicator();
   MPI_Comm first = MPI_COMM_NULL;
-  check_mpi(MPI_Comm_split(MPI_COMM_WORLD, rank_ < ranks ? 0 : MPI_UNDEFINED, rank_, &first), "MPI_Comm_split");
+  check_mpi(MPI_Comm_split(MPI_COMM_WORLD, rank_ < ranks ? 0 : MPI_UNDEFINED, rank_, &first),
+            "MPI_Comm_split");
   if (rank_ >= ranks) return nullptr;
   auto communicator = std::make_unique<MpiCommunicator>(first, rank_, ranks);
   MPI_Comm_free(&first);
@@ -204,7 +239,8 @@ std::unique_ptr<HostCommunicator> MpiWorld::make_communicator_of_first(int ranks
 }
 
 void MpiWorld::abort(base::ExitCode code) const noexcept {
-  // MPI_Abort does not return, but where it waits for something that will not come this process ends all the same.
+  // MPI_Abort does not return, but where it waits for something that will not come this process
+  // ends all the same.
   if (started_) {
     std::thread([code] { MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code)); }).detach();
     std::this_thread::sleep_for(std::chrono::seconds(5));

@@ -39,7 +39,8 @@ class Descriptor {
 };
 
 base::BadInput refusal(std::size_t bytes, const std::string& why) {
-  return base::BadInput(base::text("cannot reserve ", bytes >> 20, " MiB of memory for the ranks of this node to share: ", why));
+  return base::BadInput(base::text("cannot reserve ", bytes >> 20,
+                                   " MiB of memory for the ranks of this node to share: ", why));
 }
 
 void reserve(const Descriptor& memory, std::size_t bytes) {
@@ -49,7 +50,8 @@ void reserve(const Descriptor& memory, std::size_t bytes) {
 
 Descriptor unnamed_memory(std::size_t bytes) {
   Descriptor memory(::memfd_create("vae_dist", MFD_CLOEXEC));
-  if (memory.get() < 0) throw base::Failure(base::text("memfd_create failed: ", std::strerror(errno)));
+  if (memory.get() < 0)
+    throw base::Failure(base::text("memfd_create failed: ", std::strerror(errno)));
   reserve(memory, bytes);
   return memory;
 }
@@ -64,7 +66,8 @@ fs::path name_in(const fs::path& folder) {
 
 Descriptor named_memory(const fs::path& file, std::size_t bytes) {
   Descriptor memory(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (memory.get() < 0) throw refusal(bytes, base::text(file.parent_path().string(), ": ", std::strerror(errno)));
+  if (memory.get() < 0)
+    throw refusal(bytes, base::text(file.parent_path().string(), ": ", std::strerror(errno)));
   try {
     reserve(memory, bytes);
   } catch (...) {
@@ -74,12 +77,16 @@ Descriptor named_memory(const fs::path& file, std::size_t bytes) {
   return memory;
 }
 
-// Takes the memory where rank 0 says that it is, on the other ranks. Returns whether all of them could; if not, `why` tells one of the reasons.
-bool open_on_all(HostCommunicator& node, const std::string& place, Descriptor& memory, std::string& why) {
+// Takes the memory where rank 0 says that it is, on the other ranks. Returns whether all of them
+// could; if not, `why` tells one of the reasons.
+bool open_on_all(HostCommunicator& node, const std::string& place, Descriptor& memory,
+                 std::string& why) {
   std::string mine;
   if (node.rank() != 0) {
     memory = Descriptor(::open(place.c_str(), O_RDWR | O_CLOEXEC));
-    if (memory.get() < 0) mine = base::text("cannot open ", place, ", the memory of rank 0 of this node: ", std::strerror(errno));
+    if (memory.get() < 0)
+      mine = base::text("cannot open ", place,
+                        ", the memory of rank 0 of this node: ", std::strerror(errno));
   }
   for (const std::string& reason : all_gather_text(node, mine))
     if (!reason.empty()) return why = reason, false;
@@ -117,15 +124,17 @@ Shared share(HostCommunicator& node, std::size_t bytes, const SharingWays& ways)
   const std::uint64_t free = base::free_memory();
   const bool enough = broadcast_text(node, free == 0 || bytes <= free ? "enough" : "") == "enough";
   if (!enough) {
-    if (first) out.error = std::make_exception_ptr(refusal(bytes, base::text(free >> 20, " MiB are free")));
+    if (first)
+      out.error = std::make_exception_ptr(refusal(bytes, base::text(free >> 20, " MiB are free")));
     return out;
   }
   if (ways.descriptor) {
     const bool shared = attempt([&] {
-      Descriptor memory = unnamed_memory(bytes);
-      std::string place = base::text("/proc/", ::getpid(), "/fd/", memory.get());
-      return std::pair(std::move(memory), std::move(place));
-    }).first;
+                          Descriptor memory = unnamed_memory(bytes);
+                          std::string place =
+                              base::text("/proc/", ::getpid(), "/fd/", memory.get());
+                          return std::pair(std::move(memory), std::move(place));
+                        }).first;
     if (shared) return out;
   }
   for (const fs::path& folder : ways.folders) {
@@ -151,22 +160,31 @@ SharingWays usual_sharing_ways() {
 }
 
 bool can_share_memory(HostCommunicator& node, std::size_t bytes, const SharingWays& ways) {
-  const auto shares = [&](std::size_t so_many, const SharingWays& by) { return broadcast_text(node, share(node, so_many, by).memory.get() >= 0 ? "yes" : "no") == "yes"; };
-  // How much of it goes through a descriptor is a question of memory alone; a folder has a size of its own.
+  const auto shares = [&](std::size_t so_many, const SharingWays& by) {
+    return broadcast_text(node, share(node, so_many, by).memory.get() >= 0 ? "yes" : "no") == "yes";
+  };
+  // How much of it goes through a descriptor is a question of memory alone; a folder has a size of
+  // its own.
   constexpr std::size_t kLittle = 4096;
   return (ways.descriptor && shares(kLittle, {true, {}})) || shares(bytes, {false, ways.folders});
 }
 
-NodeMemory::NodeMemory(HostCommunicator& node, HostCommunicator& all, std::size_t bytes, const SharingWays& ways) : size_(bytes) {
+NodeMemory::NodeMemory(HostCommunicator& node, HostCommunicator& all, std::size_t bytes,
+                       const SharingWays& ways)
+    : size_(bytes) {
   Shared shared = share(node, bytes, ways);
   agree(all, [&] {
     if (shared.error) std::rethrow_exception(shared.error);
-    if (shared.memory.get() < 0 && !shared.why.empty()) throw base::Failure(base::text("the ranks of this node cannot share memory: ", shared.why));
+    if (shared.memory.get() < 0 && !shared.why.empty())
+      throw base::Failure(base::text("the ranks of this node cannot share memory: ", shared.why));
   });
   agree(all, [&] {
     // Mapped at once: a page fault for every 4 KiB would cost more than decoding an image into it.
-    void* const mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, shared.memory.get(), 0);
-    if (mapped == MAP_FAILED) throw base::Failure(base::text("cannot map ", bytes >> 20, " MiB of shared memory: ", std::strerror(errno)));
+    void* const mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                                shared.memory.get(), 0);
+    if (mapped == MAP_FAILED)
+      throw base::Failure(
+          base::text("cannot map ", bytes >> 20, " MiB of shared memory: ", std::strerror(errno)));
     data_ = static_cast<std::byte*>(mapped);
   });
 }

@@ -11,11 +11,12 @@ namespace {
 // The part of the vector that rank `owner` sums.
 Buffer part_of(int owner, int ranks, const Buffer& whole) {
   const std::int64_t low = whole.count * owner / ranks, high = whole.count * (owner + 1) / ranks;
-  return {static_cast<std::byte*>(whole.data) + static_cast<std::size_t>(low) * size_of(whole.type), high - low, whole.type};
+  return {static_cast<std::byte*>(whole.data) + static_cast<std::size_t>(low) * size_of(whole.type),
+          high - low, whole.type};
 }
 
-// Calls visit(peer) for every other rank. In each round the ranks are in pairs that both know (one may be left over), so all exchange
-// at the same time and nobody waits in a ring.
+// Calls visit(peer) for every other rank. In each round the ranks are in pairs that both know (one
+// may be left over), so all exchange at the same time and nobody waits in a ring.
 template <typename Visit>
 void for_each_peer(const HostCommunicator& comm, Visit visit) {
   for (int round = 0; round < comm.size(); ++round) {
@@ -50,7 +51,8 @@ void sum_exactly(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& 
     comm.exchange(peer, part_of(peer, comm.size(), buffer), received);
     add_on_host(mine, received);
   });
-  for_each_peer(comm, [&](int peer) { comm.exchange(peer, mine, part_of(peer, comm.size(), buffer)); });
+  for_each_peer(comm,
+                [&](int peer) { comm.exchange(peer, mine, part_of(peer, comm.size(), buffer)); });
 }
 
 void sum_rounded(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& scratch) {
@@ -58,8 +60,12 @@ void sum_rounded(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& 
   const std::int64_t longest = (buffer.count + ranks - 1) / ranks;
   const std::size_t bytes = static_cast<std::size_t>(longest) * size_of(DataType::bfloat16);
   if (scratch.size() < 2 * bytes) scratch.resize(2 * bytes);
-  const auto outgoing = [&](std::int64_t count) { return Buffer{scratch.data(), count, DataType::bfloat16}; };
-  const auto incoming = [&](std::int64_t count) { return Buffer{scratch.data() + bytes, count, DataType::bfloat16}; };
+  const auto outgoing = [&](std::int64_t count) {
+    return Buffer{scratch.data(), count, DataType::bfloat16};
+  };
+  const auto incoming = [&](std::int64_t count) {
+    return Buffer{scratch.data() + bytes, count, DataType::bfloat16};
+  };
 
   const Buffer mine = part_of(comm.rank(), comm.size(), buffer);
   for_each_peer(comm, [&](int peer) {
@@ -81,9 +87,11 @@ void sum_rounded(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& 
 
 }  // namespace
 
-void pairwise_all_reduce_sum(HostCommunicator& comm, Buffer buffer, Wire wire, std::vector<std::byte>& scratch) {
+void pairwise_all_reduce_sum(HostCommunicator& comm, Buffer buffer, Wire wire,
+                             std::vector<std::byte>& scratch) {
   if (wire == Wire::exact) return sum_exactly(comm, buffer, scratch);
-  if (buffer.type != DataType::float32) throw std::invalid_argument("only fp32 values travel as bf16");
+  if (buffer.type != DataType::float32)
+    throw std::invalid_argument("only fp32 values travel as bf16");
   if (comm.size() > 1) sum_rounded(comm, buffer, scratch);  // of one rank nothing travels
 }
 

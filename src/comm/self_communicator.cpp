@@ -20,15 +20,23 @@ class SelfCommunicator final : public HostCommunicator {
   void all_gather(Buffer in, Buffer out) override {
     if (in.bytes() > 0) std::memcpy(out.data, in.data, in.bytes());
   }
-  void exchange(int, Buffer, Buffer) override { throw std::logic_error("a world of one has nobody to exchange with"); }
+  void exchange(int, Buffer, Buffer) override {
+    throw std::logic_error("a world of one has nobody to exchange with");
+  }
   void barrier() override {}
-  std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer) override { return std::make_unique<Finished>(); }
-  std::unique_ptr<HostCommunicator> duplicate() override { return std::make_unique<SelfCommunicator>(); }
+  std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer) override {
+    return std::make_unique<Finished>();
+  }
+  std::unique_ptr<HostCommunicator> duplicate() override {
+    return std::make_unique<SelfCommunicator>();
+  }
   void abort() noexcept override {}
 };
 
 }  // namespace
 
-std::unique_ptr<HostCommunicator> make_self_communicator() { return std::make_unique<SelfCommunicator>(); }
+std::unique_ptr<HostCommunicator> make_self_communicator() {
+  return std::make_unique<SelfCommunicator>();
+}
 
 }  // namespace vae_dist::comm

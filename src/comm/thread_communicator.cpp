@@ -15,7 +15,8 @@
 namespace vae_dist::comm {
 namespace {
 
-// Where the ranks meet. A collective has two meetings: all buffers are known after the first, all have been read after the second.
+// Where the ranks meet. A collective has two meetings: all buffers are known after the first, all
+// have been read after the second.
 class Meeting {
  public:
   explicit Meeting(int size) : buffers_(static_cast<std::size_t>(size)), size_(size) {}
@@ -36,7 +37,8 @@ class Meeting {
     if (broken_) throw base::Failure("a collective was given up because another rank failed");
   }
 
-  // Leaves `send` for the peer, takes what the peer leaves, and returns when the peer has taken it: two ranks alone.
+  // Leaves `send` for the peer, takes what the peer leaves, and returns when the peer has taken it:
+  // two ranks alone.
   void mail(int rank, int peer, Buffer send, Buffer receive) {
     std::unique_lock lock(mutex_);
     auto& outgoing = mail_[{rank, peer}];
@@ -80,7 +82,8 @@ class Meeting {
 
 class ThreadCommunicator final : public HostCommunicator {
  public:
-  ThreadCommunicator(std::shared_ptr<Meeting> meeting, int rank, int size) : meeting_(std::move(meeting)), rank_(rank), size_(size) {}
+  ThreadCommunicator(std::shared_ptr<Meeting> meeting, int rank, int size)
+      : meeting_(std::move(meeting)), rank_(rank), size_(size) {}
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
@@ -88,7 +91,8 @@ class ThreadCommunicator final : public HostCommunicator {
 
   void broadcast(Buffer buffer, int root) override {
     meet(buffer, [&] {
-      if (rank_ != root && buffer.bytes() > 0) std::memcpy(buffer.data, meeting_->of(root).data, buffer.bytes());
+      if (rank_ != root && buffer.bytes() > 0)
+        std::memcpy(buffer.data, meeting_->of(root).data, buffer.bytes());
     });
   }
 
@@ -97,7 +101,9 @@ class ThreadCommunicator final : public HostCommunicator {
     meet(buffer, [&] {
       for (int r = 0; r < size_; ++r) {
         const Buffer& part = meeting_->of(r);
-        if (part.count != buffer.count || part.type != buffer.type) throw base::Failure(base::text("all-reduce of ", buffer.count, " elements here, ", part.count, " on rank ", r));
+        if (part.count != buffer.count || part.type != buffer.type)
+          throw base::Failure(base::text("all-reduce of ", buffer.count, " elements here, ",
+                                         part.count, " on rank ", r));
         add_on_host({sum.data(), buffer.count, buffer.type}, part);
       }
     });
@@ -107,15 +113,20 @@ class ThreadCommunicator final : public HostCommunicator {
   void all_gather(Buffer in, Buffer out) override {
     meet(in, [&] {
       for (int r = 0; r < size_; ++r)
-        if (in.bytes() > 0) std::memcpy(static_cast<std::byte*>(out.data) + static_cast<std::size_t>(r) * in.bytes(), meeting_->of(r).data, in.bytes());
+        if (in.bytes() > 0)
+          std::memcpy(static_cast<std::byte*>(out.data) + static_cast<std::size_t>(r) * in.bytes(),
+                      meeting_->of(r).data, in.bytes());
     });
   }
 
-  void exchange(int peer, Buffer send, Buffer receive) override { meeting_->mail(rank_, peer, send, receive); }
+  void exchange(int peer, Buffer send, Buffer receive) override {
+    meeting_->mail(rank_, peer, send, receive);
+  }
 
   void barrier() override { meeting_->arrive(); }
 
-  // The others are met when it is waited for: as all ranks wait in the same order, nobody waits for ever.
+  // The others are met when it is waited for: as all ranks wait in the same order, nobody waits for
+  // ever.
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) override {
     struct Deferred final : PendingCollective {
       Deferred(ThreadCommunicator& owner, Buffer what) : comm(owner), buffer(what) {}
@@ -127,7 +138,8 @@ class ThreadCommunicator final : public HostCommunicator {
   }
 
   std::unique_ptr<HostCommunicator> duplicate() override {
-    // Everybody gets rank 0's new meeting: a copy of the pointer is taken while rank 0 still holds it.
+    // Everybody gets rank 0's new meeting: a copy of the pointer is taken while rank 0 still holds
+    // it.
     std::shared_ptr<Meeting> place = rank_ == 0 ? meeting_->make_another() : nullptr;
     Buffer offered{&place, 1, DataType::uint8};
     meet(offered, [&] {

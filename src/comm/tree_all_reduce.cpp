@@ -15,7 +15,9 @@ struct Range {
 };
 
 Buffer part(const Buffer& whole, Range range) {
-  return {static_cast<std::byte*>(whole.data) + static_cast<std::size_t>(range.low) * size_of(whole.type), range.count(), whole.type};
+  return {static_cast<std::byte*>(whole.data) +
+              static_cast<std::size_t>(range.low) * size_of(whole.type),
+          range.count(), whole.type};
 }
 
 template <typename T>
@@ -29,19 +31,26 @@ void add_values(const Buffer& into, const Buffer& from) {
 
 void add_on_host(Buffer into, Buffer from) {
   switch (into.type) {
-    case DataType::float32: return add_values<float>(into, from);
-    case DataType::float64: return add_values<double>(into, from);
-    case DataType::int64: return add_values<std::int64_t>(into, from);
-    case DataType::uint8: return add_values<std::uint8_t>(into, from);
-    case DataType::bfloat16: throw std::invalid_argument("bfloat16 is not summed on the host");
+    case DataType::float32:
+      return add_values<float>(into, from);
+    case DataType::float64:
+      return add_values<double>(into, from);
+    case DataType::int64:
+      return add_values<std::int64_t>(into, from);
+    case DataType::uint8:
+      return add_values<std::uint8_t>(into, from);
+    case DataType::bfloat16:
+      throw std::invalid_argument("bfloat16 is not summed on the host");
   }
 }
 
 void tree_all_reduce_sum(Communicator& comm, Buffer buffer, Buffer scratch, const AddBuffers& add) {
   const int ranks = comm.size(), rank = comm.rank();
-  if (!base::is_power_of_two(ranks)) throw std::logic_error("the tree needs a power of two of ranks");
+  if (!base::is_power_of_two(ranks))
+    throw std::logic_error("the tree needs a power of two of ranks");
 
-  // Halve: after each level the rank keeps the half on its side of the split, summed over twice as many ranks.
+  // Halve: after each level the rank keeps the half on its side of the split, summed over twice as
+  // many ranks.
   std::vector<Range> kept = {{0, buffer.count}};
   for (int distance = 1; distance < ranks; distance *= 2) {
     const Range range = kept.back();
@@ -60,7 +69,8 @@ void tree_all_reduce_sum(Communicator& comm, Buffer buffer, Buffer scratch, cons
     const Range mine = kept.back();
     kept.pop_back();
     const Range range = kept.back();
-    const Range theirs = mine.low == range.low ? Range{mine.high, range.high} : Range{range.low, mine.low};
+    const Range theirs =
+        mine.low == range.low ? Range{mine.high, range.high} : Range{range.low, mine.low};
     comm.exchange(rank ^ distance, part(buffer, mine), part(buffer, theirs));
   }
 }

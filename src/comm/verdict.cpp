@@ -8,9 +8,12 @@
 namespace vae_dist::comm {
 namespace {
 
-constexpr double kAboutToSpeak_s = 2.0;  // ranks that wait for the same one give up within this of each other
+constexpr double kAboutToSpeak_s =
+    2.0;  // ranks that wait for the same one give up within this of each other
 
-std::string in_seconds(double seconds) { return base::text(std::llround(seconds * 10) / 10.0, " s"); }
+std::string in_seconds(double seconds) {
+  return base::text(std::llround(seconds * 10) / 10.0, " s");
+}
 
 // Has started less, or is in an earlier step, or in another phase of the same.
 bool is_behind(const Activity& other, const Activity& mine) {
@@ -18,7 +21,9 @@ bool is_behind(const Activity& other, const Activity& mine) {
   return other.step < mine.step || (other.step == mine.step && other.phase != mine.phase);
 }
 
-bool contains(const std::vector<int>& ranks, int rank) { return std::ranges::find(ranks, rank) != ranks.end(); }
+bool contains(const std::vector<int>& ranks, int rank) {
+  return std::ranges::find(ranks, rank) != ranks.end();
+}
 
 }  // namespace
 
@@ -27,16 +32,20 @@ Verdict judge(int rank, const std::vector<std::optional<Activity>>& ranks) {
   Verdict out;
   std::int64_t fewest = mine.collectives;
   for (std::size_t r = 0; r < ranks.size(); ++r) {
-    if (!ranks[r]) out.not_responding.push_back(static_cast<int>(r));
-    else fewest = std::min(fewest, ranks[r]->collectives);
+    if (!ranks[r])
+      out.not_responding.push_back(static_cast<int>(r));
+    else
+      fewest = std::min(fewest, ranks[r]->collectives);
   }
   // Where a rank does not respond, others may be behind because they wait for it.
   if (out.not_responding.empty())
     for (std::size_t r = 0; r < ranks.size(); ++r)
-      if (ranks[r]->collectives == fewest && is_behind(*ranks[r], mine)) out.late.push_back(static_cast<int>(r));
+      if (ranks[r]->collectives == fewest && is_behind(*ranks[r], mine))
+        out.late.push_back(static_cast<int>(r));
 
   const auto waits = [&](std::size_t r) {
-    return ranks[r] && !contains(out.late, static_cast<int>(r)) && ranks[r]->left && *ranks[r]->left < kAboutToSpeak_s;
+    return ranks[r] && !contains(out.late, static_cast<int>(r)) && ranks[r]->left &&
+           *ranks[r]->left < kAboutToSpeak_s;
   };
   out.speaker = 0;
   while (out.speaker < rank && !waits(static_cast<std::size_t>(out.speaker))) ++out.speaker;
@@ -45,16 +54,21 @@ Verdict judge(int rank, const std::vector<std::optional<Activity>>& ranks) {
 
 std::string timeout_message(int rank, const std::vector<std::optional<Activity>>& ranks) {
   const Activity& mine = *ranks[static_cast<std::size_t>(rank)];
-  std::string out = base::text(mine.phase, " of step ", mine.step, " did not end within ", in_seconds(mine.seconds + mine.left.value_or(0)));
-  if (!mine.collective.empty()) out += base::text(" (last collective: #", mine.collectives, " ", mine.collective, ")");
+  std::string out = base::text(mine.phase, " of step ", mine.step, " did not end within ",
+                               in_seconds(mine.seconds + mine.left.value_or(0)));
+  if (!mine.collective.empty())
+    out += base::text(" (last collective: #", mine.collectives, " ", mine.collective, ")");
   const Verdict verdict = judge(rank, ranks);
   for (const int r : verdict.not_responding) out += base::text("; rank ", r, " is not responding");
   for (const int r : verdict.late) {
     const Activity& other = *ranks[static_cast<std::size_t>(r)];
-    out += base::text("; rank ", r, " is late: in \"", other.phase, "\" of step ", other.step, " for ", in_seconds(other.seconds));
-    if (!other.collective.empty()) out += base::text(", last collective #", other.collectives, " ", other.collective);
+    out += base::text("; rank ", r, " is late: in \"", other.phase, "\" of step ", other.step,
+                      " for ", in_seconds(other.seconds));
+    if (!other.collective.empty())
+      out += base::text(", last collective #", other.collectives, " ", other.collective);
   }
-  if (verdict.not_responding.empty() && verdict.late.empty()) out += "; all ranks answer and are at the same point, so it is the exchange itself that hangs";
+  if (verdict.not_responding.empty() && verdict.late.empty())
+    out += "; all ranks answer and are at the same point, so it is the exchange itself that hangs";
   return out + ". (distributed.timeout_s and slow_timeout_s set the limits)";
 }
 

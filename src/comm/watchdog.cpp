@@ -16,11 +16,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPause = 50ms;           // between looks at messages and the clock
-constexpr auto kAnswerTime = 1000ms;    // a rank that is alive answers within two pauses
-constexpr auto kStopped = 1000ms;       // longer between two looks: this process did not run
-constexpr auto kConsequenceTime = 2s;   // left to the rank whose message matters
-constexpr auto kAnnounceTime = 300ms;   // for news to leave this process; ranks that do not listen cannot be told
+constexpr auto kPause = 50ms;          // between looks at messages and the clock
+constexpr auto kAnswerTime = 1000ms;   // a rank that is alive answers within two pauses
+constexpr auto kStopped = 1000ms;      // longer between two looks: this process did not run
+constexpr auto kConsequenceTime = 2s;  // left to the rank whose message matters
+constexpr auto kAnnounceTime =
+    300ms;  // for news to leave this process; ranks that do not listen cannot be told
 
 // What travels. Fixed size, so that one receive fits all.
 struct Message {
@@ -52,7 +53,8 @@ Message make_message(Message::Kind kind, const Activity& mine) {
 }
 
 Activity activity_of(const Message& message) {
-  Activity out{message.phase, message.step, message.seconds, std::nullopt, message.collectives, message.collective};
+  Activity out{message.phase, message.step,        message.seconds,
+               std::nullopt,  message.collectives, message.collective};
   if (message.left != kNoLimit) out.left = message.left;
   return out;
 }
@@ -61,7 +63,8 @@ Activity activity_of(const Message& message) {
 
 class Watchdog::ControlThread {
  public:
-  ControlThread(const MpiWorld& world, const CollectiveLog& log, OnEnd on_end) : rank_(world.rank()), size_(world.size()), log_(log), on_end_(std::move(on_end)) {
+  ControlThread(const MpiWorld& world, const CollectiveLog& log, OnEnd on_end)
+      : rank_(world.rank()), size_(world.size()), log_(log), on_end_(std::move(on_end)) {
     check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
     check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     thread_ = std::thread([this] {
@@ -76,7 +79,8 @@ class Watchdog::ControlThread {
   ~ControlThread() {
     stopping_ = true;
     thread_.join();
-    // The communicator is not freed: that would be a collective, and other ranks may still be asking.
+    // The communicator is not freed: that would be a collective, and other ranks may still be
+    // asking.
   }
 
   void enter(const std::string& phase, std::int64_t step, std::optional<base::Seconds> limit) {
@@ -92,9 +96,12 @@ class Watchdog::ControlThread {
     message.code = code;
     std::vector<MPI_Request> requests(static_cast<std::size_t>(size_), MPI_REQUEST_NULL);
     for (int r = 0; r < size_; ++r)
-      if (r != rank_) MPI_Isend(&message, sizeof message, MPI_BYTE, r, 0, comm_, &requests[static_cast<std::size_t>(r)]);
+      if (r != rank_)
+        MPI_Isend(&message, sizeof message, MPI_BYTE, r, 0, comm_,
+                  &requests[static_cast<std::size_t>(r)]);
     int sent = 0;
-    for (const base::Stopwatch watch; !sent && watch.elapsed() < kAnnounceTime; std::this_thread::sleep_for(1ms))
+    for (const base::Stopwatch watch; !sent && watch.elapsed() < kAnnounceTime;
+         std::this_thread::sleep_for(1ms))
       if (MPI_Testall(size_, requests.data(), &sent, MPI_STATUSES_IGNORE) != MPI_SUCCESS) return;
   }
 
@@ -111,7 +118,11 @@ class Watchdog::ControlThread {
       handle_messages();
       if (waited_too_long()) report();
       if (const auto other = failed_for(kConsequenceTime))
-        on_end_(base::Error(failed_code_, base::text("(as a consequence) rank ", *other, " has failed, and this rank was still there ", base::Seconds(kConsequenceTime).count(), " s later")), "");
+        on_end_(base::Error(failed_code_,
+                            base::text("(as a consequence) rank ", *other,
+                                       " has failed, and this rank was still there ",
+                                       base::Seconds(kConsequenceTime).count(), " s later")),
+                "");
       std::this_thread::sleep_for(kPause);
     }
     MPI_Cancel(&receive_);
@@ -136,14 +147,19 @@ class Watchdog::ControlThread {
     return failed_rank_ && since_failure_.elapsed() >= time ? failed_rank_ : std::nullopt;
   }
 
-  // A process that was stopped and goes on (as mpirun lets it, to end it) has not waited for anybody meanwhile.
+  // A process that was stopped and goes on (as mpirun lets it, to end it) has not waited for
+  // anybody meanwhile.
   void forget_time_when_stopped() {
     if (since_look_.restart() < kStopped) return;
     const std::lock_guard lock(mutex_);
     since_.restart();
   }
 
-  void listen() { check_mpi(MPI_Irecv(&incoming_, sizeof incoming_, MPI_BYTE, MPI_ANY_SOURCE, 0, comm_, &receive_), "MPI_Irecv"); }
+  void listen() {
+    check_mpi(
+        MPI_Irecv(&incoming_, sizeof incoming_, MPI_BYTE, MPI_ANY_SOURCE, 0, comm_, &receive_),
+        "MPI_Irecv");
+  }
 
   void handle_messages() {
     forget_time_when_stopped();
@@ -163,7 +179,8 @@ class Watchdog::ControlThread {
 
   void handle(const Message& message, int from) {
     switch (message.kind) {
-      case Message::question: return send(from, Message::answer);
+      case Message::question:
+        return send(from, Message::answer);
       case Message::answer:
         if (!answers_.empty()) answers_[static_cast<std::size_t>(from)] = activity_of(message);
         return;
@@ -178,11 +195,14 @@ class Watchdog::ControlThread {
     }
   }
 
-  // Never waits: the receiver may be stopped. Nor does it fail: a receiver that cannot be reached has ended (this process may have been
-  // stopped, and answer a question whose asker is long gone), and its silence is what counts.
+  // Never waits: the receiver may be stopped. Nor does it fail: a receiver that cannot be reached
+  // has ended (this process may have been stopped, and answer a question whose asker is long gone),
+  // and its silence is what counts.
   void send(int to, Message::Kind kind) {
     Sent sent{std::make_unique<Message>(make_message(kind, activity())), MPI_REQUEST_NULL};
-    if (MPI_Isend(sent.message.get(), sizeof(Message), MPI_BYTE, to, 0, comm_, &sent.request) == MPI_SUCCESS) sent_.push_back(std::move(sent));
+    if (MPI_Isend(sent.message.get(), sizeof(Message), MPI_BYTE, to, 0, comm_, &sent.request) ==
+        MPI_SUCCESS)
+      sent_.push_back(std::move(sent));
   }
 
   void listen_for(base::Seconds time) {
@@ -202,11 +222,13 @@ class Watchdog::ControlThread {
     if (!waited_too_long()) return;
     answers_[static_cast<std::size_t>(rank_)] = activity();
 
-    // All ranks that wait for the same one come here. One speaks; the others leave it time to end them.
+    // All ranks that wait for the same one come here. One speaks; the others leave it time to end
+    // them.
     const std::string message = timeout_message(rank_, answers_);
     const bool consequence = failed_for({}) || judge(rank_, answers_).speaker != rank_;
     if (consequence) listen_for(kConsequenceTime);
-    on_end_(base::Error(base::ExitCode::timed_out, (consequence ? "(as a consequence) " : "") + message),
+    on_end_(base::Error(base::ExitCode::timed_out,
+                        (consequence ? "(as a consequence) " : "") + message),
             consequence ? "" : "the last collectives of this rank:\n" + describe(log_.entries()));
   }
 
@@ -246,7 +268,8 @@ Watchdog::Watchdog(const MpiWorld& world, const CollectiveLog& log, OnEnd on_end
 
 Watchdog::~Watchdog() = default;
 
-void Watchdog::enter(const std::string& phase, std::int64_t step, std::optional<base::Seconds> limit) {
+void Watchdog::enter(const std::string& phase, std::int64_t step,
+                     std::optional<base::Seconds> limit) {
   if (thread_) thread_->enter(phase, step, limit);
 }
 
@@ -254,6 +277,8 @@ void Watchdog::announce_failure(base::ExitCode code) {
   if (thread_) thread_->announce_failure(code);
 }
 
-std::optional<int> Watchdog::failed_rank(base::Seconds patience) { return thread_ ? thread_->failed_rank(patience) : std::nullopt; }
+std::optional<int> Watchdog::failed_rank(base::Seconds patience) {
+  return thread_ ? thread_->failed_rank(patience) : std::nullopt;
+}
 
 }  // namespace vae_dist::comm

@@ -5,17 +5,21 @@
 #include <type_traits>
 
 #include "base/text.hpp"
-#include "config/words.hpp"
 #include "config/scalar_text.hpp"
+#include "config/words.hpp"
 
 namespace vae_dist::config {
 namespace {
 
 /// The value's numbers, if it is made of numbers.
 struct Numbers {
-  std::vector<double> operator()(const std::int64_t* value) const { return {static_cast<double>(*value)}; }
+  std::vector<double> operator()(const std::int64_t* value) const {
+    return {static_cast<double>(*value)};
+  }
   std::vector<double> operator()(const double* value) const { return {*value}; }
-  std::vector<double> operator()(const std::vector<std::int64_t>* list) const { return {list->begin(), list->end()}; }
+  std::vector<double> operator()(const std::vector<std::int64_t>* list) const {
+    return {list->begin(), list->end()};
+  }
   std::vector<double> operator()(const std::vector<double>* list) const { return *list; }
   template <typename Value>
   std::vector<double> operator()(const std::optional<Value>* value) const {
@@ -28,26 +32,34 @@ struct Numbers {
 };
 
 bool in_range(const base::Key& key, double value) {
-  if (key.least && (value < *key.least || (key.least_excluded && value == *key.least))) return false;
+  if (key.least && (value < *key.least || (key.least_excluded && value == *key.least)))
+    return false;
   return !key.most || (value <= *key.most && !(key.most_excluded && value == *key.most));
 }
 
 std::string range_text(const base::Key& key) {
   std::vector<std::string> bounds;
-  if (key.least) bounds.push_back((key.least_excluded ? "above " : "at least ") + number_text(*key.least));
-  if (key.most) bounds.push_back((key.most_excluded ? "below " : "at most ") + number_text(*key.most));
+  if (key.least)
+    bounds.push_back((key.least_excluded ? "above " : "at least ") + number_text(*key.least));
+  if (key.most)
+    bounds.push_back((key.most_excluded ? "below " : "at most ") + number_text(*key.most));
   return joined(bounds, " and ");
 }
 
-// Where a key names no limit of its own. Beyond these a run's arithmetic would end: sums and products of counts have 64 bits, and what numbers are
-// multiplied with has 32 or a square's worth of them.
+// Where a key names no limit of its own. Beyond these a run's arithmetic would end: sums and
+// products of counts have 64 bits, and what numbers are multiplied with has 32 or a square's worth
+// of them.
 constexpr std::int64_t kLargestCount = 1'000'000'000'000;
 constexpr double kLargestNumber = 1e30;
 
 /// What is wrong with numbers that no run can mean, in words; "" if nothing.
 struct TooLarge {
-  std::string operator()(const std::int64_t* value) const { return *value > kLargestCount ? base::text("at most ", kLargestCount) : ""; }
-  std::string operator()(const double* value) const { return *value > kLargestNumber ? base::text("at most ", number_text(kLargestNumber)) : ""; }
+  std::string operator()(const std::int64_t* value) const {
+    return *value > kLargestCount ? base::text("at most ", kLargestCount) : "";
+  }
+  std::string operator()(const double* value) const {
+    return *value > kLargestNumber ? base::text("at most ", number_text(kLargestNumber)) : "";
+  }
   template <typename Number>
   std::string operator()(const std::vector<Number>* list) const {
     if constexpr (std::is_arithmetic_v<Number>)
@@ -83,69 +95,100 @@ std::string complaint_about(const base::Key& key) {
   const std::string value = value_text(key);
   const std::string subject = key.name + " is " + brief_value_text(key) + "; ";
   const std::size_t count = std::visit(Entries{}, key.slot);
-  if (count > 0 && key.length > 0 && count != key.length) return subject + base::text("it takes ", key.length, " entries");
-  if (!key.choices.empty() && std::find(key.choices.begin(), key.choices.end(), value) == key.choices.end()) {
+  if (count > 0 && key.length > 0 && count != key.length)
+    return subject + base::text("it takes ", key.length, " entries");
+  if (!key.choices.empty() &&
+      std::find(key.choices.begin(), key.choices.end(), value) == key.choices.end()) {
     return subject + "choose one of " + joined(key.choices, " | ");
   }
   const std::vector<double> numbers = std::visit(Numbers{}, key.slot);
-  const bool fits = std::all_of(numbers.begin(), numbers.end(), [&](double number) { return in_range(key, number); });
+  const bool fits = std::all_of(numbers.begin(), numbers.end(),
+                                [&](double number) { return in_range(key, number); });
   const std::string must_be = count > 0 ? "every entry must be " : "it must be ";
   if (!fits) return subject + must_be + range_text(key);
   if (!key.any_size)
-    if (const std::string wrong = std::visit(TooLarge{}, key.slot); !wrong.empty()) return subject + must_be + wrong;
+    if (const std::string wrong = std::visit(TooLarge{}, key.slot); !wrong.empty())
+      return subject + must_be + wrong;
   return "";
 }
 
 std::optional<Contradiction> find_contradiction(const Config& config) {
   if (auto found = find_contradiction_in_objective(config)) return found;
-  if (config.run.name.find('/') != std::string::npos || config.run.name == "." || config.run.name == "..") {
-    return Contradiction{{"run.name"}, base::text("run.name is '", config.run.name, "', which is a path; it names a folder within run.directory")};
+  if (config.run.name.find('/') != std::string::npos || config.run.name == "." ||
+      config.run.name == "..") {
+    return Contradiction{{"run.name"},
+                         base::text("run.name is '", config.run.name,
+                                    "', which is a path; it names a folder within run.directory")};
   }
-  for (const auto& [name, source] : {std::pair{"data.train", &config.data.train}, std::pair{"data.validation", &config.data.validation}}) {
+  for (const auto& [name, source] : {std::pair{"data.train", &config.data.train},
+                                     std::pair{"data.validation", &config.data.validation}}) {
     const auto& rows = source->rows;
     if (rows.size() == 2 && rows[0] >= rows[1]) {
       const std::string key = base::text(name, ".rows");
-      return Contradiction{{key}, base::text(key, " is [", rows[0], ", ", rows[1], "], which holds no row; write [first, past_the_last]")};
+      return Contradiction{{key},
+                           base::text(key, " is [", rows[0], ", ", rows[1],
+                                      "], which holds no row; write [first, past_the_last]")};
     }
   }
-  for (const auto& [name, source] : {std::pair{"data.train", &config.data.train}, std::pair{"data.validation", &config.data.validation}}) {
+  for (const auto& [name, source] : {std::pair{"data.train", &config.data.train},
+                                     std::pair{"data.validation", &config.data.validation}}) {
     const std::string rows = base::text(name, ".rows"), split = base::text(name, ".split");
-    if (!source->rows.empty() && source->split) return Contradiction{{rows, split}, base::text(rows, " and ", split, " both choose rows; keep one")};
+    if (!source->rows.empty() && source->split)
+      return Contradiction{{rows, split},
+                           base::text(rows, " and ", split, " both choose rows; keep one")};
   }
   if (config.data.validation.fraction && !config.data.validation.file.empty())
-    return Contradiction{{"data.validation.fraction", "data.validation.file"}, "data.validation.fraction holds out training rows instead of a data.validation.file; keep one"};
+    return Contradiction{{"data.validation.fraction", "data.validation.file"},
+                         "data.validation.fraction holds out training rows instead of a "
+                         "data.validation.file; keep one"};
   if (config.data.dequantize != Dequantize::none && config.data.binarize != Binarize::none)
-    return Contradiction{{"data.dequantize", "data.binarize"}, "data.dequantize is for grey levels, of which data.binarize leaves none; set one of them to none"};
+    return Contradiction{{"data.dequantize", "data.binarize"},
+                         "data.dequantize is for grey levels, of which data.binarize leaves none; "
+                         "set one of them to none"};
   const ScheduleConfig& schedule = config.train.schedule;
   if (schedule.name == RateSchedule::step && schedule.milestones.empty()) {
-    return Contradiction{{"train.schedule.milestones", "train.schedule.name"},
-                         "train.schedule.name is step, which needs train.schedule.milestones, e.g. [30, 60]"};
+    return Contradiction{
+        {"train.schedule.milestones", "train.schedule.name"},
+        "train.schedule.name is step, which needs train.schedule.milestones, e.g. [30, 60]"};
   }
-  if (std::adjacent_find(schedule.milestones.begin(), schedule.milestones.end(), std::greater_equal<>()) != schedule.milestones.end()) {
-    return Contradiction{{"train.schedule.milestones"}, "train.schedule.milestones must rise from each entry to the next"};
+  if (std::adjacent_find(schedule.milestones.begin(), schedule.milestones.end(),
+                         std::greater_equal<>()) != schedule.milestones.end()) {
+    return Contradiction{{"train.schedule.milestones"},
+                         "train.schedule.milestones must rise from each entry to the next"};
   }
   const auto& replicas = config.distributed.replicas;
   if (!config.train.batch_per_replica && replicas && config.train.global_batch % *replicas != 0) {
-    return Contradiction{{"train.global_batch", "distributed.replicas"},
-                         base::text("train.global_batch is ", config.train.global_batch, ", which distributed.replicas, ", *replicas,
-                              ", does not divide; make it a multiple, or set train.batch_per_replica instead")};
+    return Contradiction{
+        {"train.global_batch", "distributed.replicas"},
+        base::text(
+            "train.global_batch is ", config.train.global_batch, ", which distributed.replicas, ",
+            *replicas,
+            ", does not divide; make it a multiple, or set train.batch_per_replica instead")};
   }
   if (config.distributed.device == Device::cpu && config.distributed.backend == Backend::nccl) {
     return Contradiction{{"distributed.backend", "distributed.device"},
-                         "distributed.backend is nccl, which needs a GPU, but distributed.device is cpu; set distributed.backend to mpi or auto"};
+                         "distributed.backend is nccl, which needs a GPU, but distributed.device "
+                         "is cpu; set distributed.backend to mpi or auto"};
   }
   if (config.train.cuda_graph.value_or(false) && config.distributed.device == Device::cpu) {
     return Contradiction{{"train.cuda_graph", "distributed.device"},
-                         "train.cuda_graph is true, which needs a GPU, but distributed.device is cpu; set train.cuda_graph to auto"};
+                         "train.cuda_graph is true, which needs a GPU, but distributed.device is "
+                         "cpu; set train.cuda_graph to auto"};
   }
   if (config.distributed.compress != Compress::none && config.distributed.reproducible) {
-    return Contradiction{{"distributed.compress", "distributed.reproducible"},
-                         base::text("distributed.compress is ", word(config.distributed.compress), ", which rounds what each rank sends, so that the bits depend on the number of ranks; "
-                              "distributed.reproducible promises that they do not: set distributed.compress to none, or distributed.reproducible to false")};
+    return Contradiction{
+        {"distributed.compress", "distributed.reproducible"},
+        base::text(
+            "distributed.compress is ", word(config.distributed.compress),
+            ", which rounds what each rank sends, so that the bits depend on the number of ranks; "
+            "distributed.reproducible promises that they do not: set distributed.compress to none, "
+            "or distributed.reproducible to false")};
   }
   if (config.distributed.compress != Compress::none && config.train.precision == Precision::fp64) {
     return Contradiction{{"distributed.compress", "train.precision"},
-                         base::text("distributed.compress is ", word(config.distributed.compress), ", which rounds away the digits that train.precision fp64 computes; set distributed.compress to none")};
+                         base::text("distributed.compress is ", word(config.distributed.compress),
+                                    ", which rounds away the digits that train.precision fp64 "
+                                    "computes; set distributed.compress to none")};
   }
   return std::nullopt;
 }

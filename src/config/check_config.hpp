@@ -1,4 +1,5 @@
-// What can be wrong with values that have the right type: one by one, and together. Pure: no file, no line.
+// What can be wrong with values that have the right type: one by one, and together. Pure: no file,
+// no line.
 #pragma once
 
 #include <optional>
@@ -10,7 +11,8 @@
 
 namespace vae_dist::config {
 
-/// Why the key's present value may not stand (choices, range, number of entries), and what may. Empty: it may.
+/// Why the key's present value may not stand (choices, range, number of entries), and what may.
+/// Empty: it may.
 std::string complaint_about(const base::Key& key);
 
 /// Keys that contradict each other, and how.
@@ -19,7 +21,8 @@ struct Contradiction {
   std::string message;
 };
 
-/// The first contradiction among model, objective and what the model sees of the data (check_objective.cpp); empty: none.
+/// The first contradiction among model, objective and what the model sees of the data
+/// (check_objective.cpp); empty: none.
 std::optional<Contradiction> find_contradiction_in_objective(const Config& config);
 
 /// The first contradiction in `config` that shows without the dataset and the number of ranks.

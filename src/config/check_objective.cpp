@@ -10,45 +10,74 @@ std::optional<Contradiction> in_likelihood(const Config& config) {
   const ObjectiveConfig& objective = config.objective;
   const base::LikelihoodTraits likelihood = likelihood_traits(objective);
   const std::string& name = objective.likelihood.name;
-  if (likelihood.takes_logits && config.model.output != Output::automatic && config.model.output != Output::identity)
-    return Contradiction{{"model.output", "objective.likelihood"},
-                         base::text("model.output is ", word(config.model.output), ", but objective.likelihood ", name, " takes logits; set model.output to auto")};
+  if (likelihood.takes_logits && config.model.output != Output::automatic &&
+      config.model.output != Output::identity)
+    return Contradiction{
+        {"model.output", "objective.likelihood"},
+        base::text("model.output is ", word(config.model.output), ", but objective.likelihood ",
+                   name, " takes logits; set model.output to auto")};
   if (likelihood.support == base::Support::zero_or_one && config.data.range[0] < 0)
-    return Contradiction{{"data.range", "objective.likelihood"}, base::text("objective.likelihood is ", name, ", whose values lie in [0, 1]; set data.range to [0, 1]")};
+    return Contradiction{{"data.range", "objective.likelihood"},
+                         base::text("objective.likelihood is ", name,
+                                    ", whose values lie in [0, 1]; set data.range to [0, 1]")};
   const bool binarizes = config.data.binarize != Binarize::none;
-  if (likelihood.support == base::Support::byte_levels && (binarizes || config.data.dequantize != Dequantize::none))
-    return Contradiction{{"objective.likelihood", binarizes ? "data.binarize" : "data.dequantize"},
-                         base::text("objective.likelihood is ", name, ", which needs the 256 levels of bytes, but data.", binarizes ? "binarize" : "dequantize", " leaves none; set it to none")};
+  if (likelihood.support == base::Support::byte_levels &&
+      (binarizes || config.data.dequantize != Dequantize::none))
+    return Contradiction{
+        {"objective.likelihood", binarizes ? "data.binarize" : "data.dequantize"},
+        base::text("objective.likelihood is ", name,
+                   ", which needs the 256 levels of bytes, but data.",
+                   binarizes ? "binarize" : "dequantize", " leaves none; set it to none")};
   if (latent_kind(config.model) == base::LatentKind::none && likelihood.follows_error)
-    return Contradiction{{"objective.variance", "objective.likelihood", "model.name"},
-                         base::text("objective.likelihood ", name, " follows, as it is set here, the error of each image's own reconstruction, which ", config.model.network.name,
-                                    " has none of; choose another, or other settings of it (of gaussian: objective.variance fixed, learned or predicted)")};
+    return Contradiction{
+        {"objective.variance", "objective.likelihood", "model.name"},
+        base::text(
+            "objective.likelihood ", name,
+            " follows, as it is set here, the error of each image's own reconstruction, which ",
+            config.model.network.name,
+            " has none of; choose another, or other settings of it (of gaussian: "
+            "objective.variance fixed, learned or predicted)")};
   return std::nullopt;
 }
 
 std::optional<Contradiction> in_schedules(const ObjectiveConfig& objective) {
   if (objective.beta.schedule == BetaSchedule::linear && !objective.beta.steps)
-    return Contradiction{{"objective.beta.steps", "objective.beta.schedule"}, "objective.beta.schedule is linear, which needs objective.beta.steps"};
+    return Contradiction{{"objective.beta.steps", "objective.beta.schedule"},
+                         "objective.beta.schedule is linear, which needs objective.beta.steps"};
   if (objective.beta.schedule == BetaSchedule::cyclical && !objective.beta.period_steps)
-    return Contradiction{{"objective.beta.period_steps", "objective.beta.schedule"}, "objective.beta.schedule is cyclical, which needs objective.beta.period_steps"};
+    return Contradiction{
+        {"objective.beta.period_steps", "objective.beta.schedule"},
+        "objective.beta.schedule is cyclical, which needs objective.beta.period_steps"};
   if (objective.capacity.gamma && (!objective.capacity.max_nats || !objective.capacity.steps))
-    return Contradiction{{"objective.capacity.gamma"}, "objective.capacity.gamma needs objective.capacity.max_nats and objective.capacity.steps beside it"};
+    return Contradiction{{"objective.capacity.gamma"},
+                         "objective.capacity.gamma needs objective.capacity.max_nats and "
+                         "objective.capacity.steps beside it"};
   return std::nullopt;
 }
 
 std::optional<Contradiction> in_importance_samples(const ObjectiveConfig& objective) {
   if (objective.importance_samples == 1) return std::nullopt;
-  const std::string subject = base::text("objective.importance_samples is ", objective.importance_samples, ", which trains the importance-weighted bound in nats; ");
-  if (objective.reduction != Reduction::sum) return Contradiction{{"objective.importance_samples", "objective.reduction"}, subject + "set objective.reduction to sum"};
+  const std::string subject =
+      base::text("objective.importance_samples is ", objective.importance_samples,
+                 ", which trains the importance-weighted bound in nats; ");
+  if (objective.reduction != Reduction::sum)
+    return Contradiction{{"objective.importance_samples", "objective.reduction"},
+                         subject + "set objective.reduction to sum"};
   if (kld_weight_rule(objective) != KldWeightRule::elbo)
-    return Contradiction{{"objective.importance_samples", "objective.kld_weight.rule"}, subject + "set objective.kld_weight.rule to elbo"};
+    return Contradiction{{"objective.importance_samples", "objective.kld_weight.rule"},
+                         subject + "set objective.kld_weight.rule to elbo"};
   if (objective.beta.schedule != BetaSchedule::constant || objective.beta.value != 1)
-    return Contradiction{{"objective.importance_samples", "objective.beta.value"}, subject + "it has no beta: leave objective.beta at constant 1"};
-  if (objective.free_bits > 0) return Contradiction{{"objective.importance_samples", "objective.free_bits"}, subject + "it has no free bits: set objective.free_bits to 0"};
+    return Contradiction{{"objective.importance_samples", "objective.beta.value"},
+                         subject + "it has no beta: leave objective.beta at constant 1"};
+  if (objective.free_bits > 0)
+    return Contradiction{{"objective.importance_samples", "objective.free_bits"},
+                         subject + "it has no free bits: set objective.free_bits to 0"};
   if (!objective.regularisers.entries().empty())
-    return Contradiction{{"objective.regularisers", "objective.importance_samples"}, subject + "it has no regularisers: set objective.regularisers to []"};
+    return Contradiction{{"objective.regularisers", "objective.importance_samples"},
+                         subject + "it has no regularisers: set objective.regularisers to []"};
   if (objective.capacity.gamma)
-    return Contradiction{{"objective.importance_samples", "objective.capacity.gamma"}, subject + "it has no capacity: set objective.capacity.gamma to null"};
+    return Contradiction{{"objective.importance_samples", "objective.capacity.gamma"},
+                         subject + "it has no capacity: set objective.capacity.gamma to null"};
   return std::nullopt;
 }
 

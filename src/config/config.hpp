@@ -1,6 +1,9 @@
-// The configuration as plain structs. Key `train.global_batch` of the YAML file is `Config::train.global_batch` here; what each key
-// means, its range and its default's wording stand in the keys_*.cpp, and only there. What is chosen among registered items (model.name, objective.likelihood, train.optimizer.name) is a Chosen: the name,
-// and the settings that the items describe keys of themselves for. An empty optional is `null` or `auto`; how the values of an enum are written stands in words.cpp.
+// The configuration as plain structs. Key `train.global_batch` of the YAML file is
+// `Config::train.global_batch` here; what each key means, its range and its default's wording stand
+// in the keys_*.cpp, and only there. What is chosen among registered items (model.name,
+// objective.likelihood, train.optimizer.name) is a Chosen: the name, and the settings that the
+// items describe keys of themselves for. An empty optional is `null` or `auto`; how the values of
+// an enum are written stands in words.cpp.
 #pragma once
 
 #include <cstdint>
@@ -76,7 +79,8 @@ struct ObjectiveConfig {
 /// Of the likelihood that the configuration names, under its settings.
 base::LikelihoodTraits likelihood_traits(const ObjectiveConfig& objective);
 
-/// `objective.kld_weight.rule` with `auto` resolved: `reference` for the seed's objective (a Gaussian of fixed sigma under `mean`), else `elbo`.
+/// `objective.kld_weight.rule` with `auto` resolved: `reference` for the seed's objective (a
+/// Gaussian of fixed sigma under `mean`), else `elbo`.
 KldWeightRule kld_weight_rule(const ObjectiveConfig& objective);
 
 /// `data.train` and `data.validation`.
@@ -84,10 +88,10 @@ struct SourceConfig {
   std::vector<std::string> file;
   std::optional<std::string> dataset;
   std::string layout = "auto";
-  std::optional<double> scale;       // empty: auto
-  std::vector<std::int64_t> rows;    // empty: null (all), else [first, past the last]
+  std::optional<double> scale;     // empty: auto
+  std::vector<std::int64_t> rows;  // empty: null (all), else [first, past the last]
   std::optional<std::string> split;
-  std::optional<double> fraction;    // validation only: this share of the training rows
+  std::optional<double> fraction;  // validation only: this share of the training rows
 };
 
 enum class Binarize { none, threshold, dynamic, fixed };
@@ -187,7 +191,7 @@ struct CheckpointConfig {
 enum class Resume {
   automatic,  ///< the run's newest checkpoint
   never,
-  place,      ///< the checkpoint or the run that it names
+  place,  ///< the checkpoint or the run that it names
 };
 Resume resume_of(const CheckpointConfig& checkpoint);
 
@@ -210,7 +214,7 @@ struct LogConfig {
 };
 
 struct MetricsConfig {
-  std::optional<std::int64_t> port = 19400;  // empty: null, no exporter
+  std::optional<std::int64_t> port = 19400;      // empty: null, no exporter
   std::optional<std::string> address;            // empty: auto
   std::optional<std::string> service_discovery;  // empty: auto
   std::optional<std::string> push_gateway;

@@ -38,18 +38,23 @@ std::vector<std::string> matching_files(const std::string& pattern) {
   if (!is_pattern(pattern) || std::filesystem::exists(pattern, error)) return {pattern};
   glob_t found{};
   std::vector<std::string> files;
-  if (::glob(pattern.c_str(), GLOB_BRACE | GLOB_NOSORT, nullptr, &found) == 0) files.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  if (::glob(pattern.c_str(), GLOB_BRACE | GLOB_NOSORT, nullptr, &found) == 0)
+    files.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
   if (files.empty()) return {pattern};
-  std::sort(files.begin(), files.end(), [](const std::string& one, const std::string& other) { return ::strverscmp(one.c_str(), other.c_str()) < 0; });
+  std::sort(files.begin(), files.end(), [](const std::string& one, const std::string& other) {
+    return ::strverscmp(one.c_str(), other.c_str()) < 0;
+  });
   return files;
 }
 
 void expand_paths(Config& config) {
   config.data.train.file = expanded(config.data.train.file);
   config.data.validation.file = expanded(config.data.validation.file);
-  for (std::string* place : {&config.run.directory, &config.checkpoint.resume}) *place = with_home(*place);
-  if (config.metrics.service_discovery) config.metrics.service_discovery = with_home(*config.metrics.service_discovery);
+  for (std::string* place : {&config.run.directory, &config.checkpoint.resume})
+    *place = with_home(*place);
+  if (config.metrics.service_discovery)
+    config.metrics.service_discovery = with_home(*config.metrics.service_discovery);
 }
 
 }  // namespace vae_dist::config

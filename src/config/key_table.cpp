@@ -30,12 +30,16 @@ struct ValueText {
     return scalar_text(*value);
   }
   // A required key that nobody has set shows as the word that asks for it.
-  std::string operator()(const std::string* value) const { return key.required && value->empty() ? "required" : scalar_text(*value); }
+  std::string operator()(const std::string* value) const {
+    return key.required && value->empty() ? "required" : scalar_text(*value);
+  }
   template <typename Value>
   std::string operator()(const std::optional<Value>* value) const {
     return *value ? scalar_text(**value) : key.empty_word;
   }
-  std::string operator()(const base::Choice* choice) const { return quoted_if_needed(choice->word()); }
+  std::string operator()(const base::Choice* choice) const {
+    return quoted_if_needed(choice->word());
+  }
   std::string operator()(const base::ItemList* list) const {
     std::vector<std::string> texts;
     for (base::ItemList::Entry entry : list->entries()) {
@@ -81,6 +85,8 @@ std::vector<base::Key> key_table(Config& config) {
 
 std::string value_text(const base::Key& key) { return std::visit(ValueText{key}, key.slot); }
 
-std::string brief_value_text(const base::Key& key) { return std::visit(ValueText{key, /*brief=*/true}, key.slot); }
+std::string brief_value_text(const base::Key& key) {
+  return std::visit(ValueText{key, /*brief=*/true}, key.slot);
+}
 
 }  // namespace vae_dist::config

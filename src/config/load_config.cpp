@@ -26,11 +26,17 @@ namespace {
 /// Fills a Config from a file and then from overrides, and remembers where each value came from.
 class Loader {
  public:
-  Loader(Config& config, std::string file) : config_(config), file_(std::move(file)), keys_(key_table(config)), default_keys_(key_table(defaults_)) {
+  Loader(Config& config, std::string file)
+      : config_(config),
+        file_(std::move(file)),
+        keys_(key_table(config)),
+        default_keys_(key_table(defaults_)) {
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       const std::string& name = keys_[i].name;
       rows_[name].push_back(i);
-      for (std::size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) sections_.insert(name.substr(0, dot));
+      for (std::size_t dot = name.find('.'); dot != std::string::npos;
+           dot = name.find('.', dot + 1))
+        sections_.insert(name.substr(0, dot));
     }
   }
   Loader(const Loader&) = delete;  // default_keys_ points into defaults_
@@ -41,14 +47,18 @@ class Loader {
     try {
       documents = YAML::LoadAll(yaml);
     } catch (const YAML::ParserException& error) {
-      throw base::BadInput(base::text(file_, ":", error.mark.line + 1, ": this is no YAML: ", error.msg, " (column ", error.mark.column + 1, ")"));
+      throw base::BadInput(base::text(file_, ":", error.mark.line + 1, ": this is no YAML: ",
+                                      error.msg, " (column ", error.mark.column + 1, ")"));
     }
-    if (documents.size() > 1) throw base::BadInput(base::text(file_, ": holds ", documents.size(), " YAML documents; keep one"));
+    if (documents.size() > 1)
+      throw base::BadInput(
+          base::text(file_, ": holds ", documents.size(), " YAML documents; keep one"));
     const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
     if (root.IsMap()) {
       read_map(root, "");
     } else if (!root.IsNull()) {
-      throw base::BadInput(base::text(file_, ": is ", shown(root), "; a configuration is a map of keys"));
+      throw base::BadInput(
+          base::text(file_, ": is ", shown(root), "; a configuration is a map of keys"));
     }
     for (auto& [name, given] : given_) given.counted_in_file = counting_row(name).has_value();
   }
@@ -56,20 +66,25 @@ class Loader {
   void read_override(const std::string& assignment) {
     override_ = assignment + " (command line)";
     const std::size_t equals = assignment.find('=');
-    if (equals == std::string::npos || equals == 0) throw base::BadInput(override_ + ": write key=value, e.g. train.global_batch=512");
+    if (equals == std::string::npos || equals == 0)
+      throw base::BadInput(override_ + ": write key=value, e.g. train.global_batch=512");
     seen_.clear();
     try {
-      read_entry(YAML::Load(assignment.substr(equals + 1)), assignment.substr(0, equals), override_);
+      read_entry(YAML::Load(assignment.substr(equals + 1)), assignment.substr(0, equals),
+                 override_);
     } catch (const YAML::ParserException& error) {
-      throw base::BadInput(base::text(override_, ": the value is no YAML: ", error.msg, "; put text between quotes"));
+      throw base::BadInput(base::text(override_, ": the value is no YAML: ", error.msg,
+                                      "; put text between quotes"));
     }
   }
 
-  /// A run keeps every key that has an effect: one with an effect that is not there was not there yet. Returns which.
+  /// A run keeps every key that has an effect: one with an effect that is not there was not there
+  /// yet. Returns which.
   std::vector<std::string> fill_for_older_runs() {
     std::vector<std::string> filled;
     for (const base::Key& each : keys_) {
-      if (each.for_older_runs.empty() || given_.contains(each.name) || !base::counts(each)) continue;
+      if (each.for_older_runs.empty() || given_.contains(each.name) || !base::counts(each))
+        continue;
       assign(YAML::Load(each.for_older_runs), each, file_);
       filled.push_back(each.name);
     }
@@ -80,12 +95,16 @@ class Loader {
   void finish() {
     settle_keys_without_effect();
     for (const base::Key& each : keys_) {
-      if (each.required && !given_.contains(each.name)) throw base::BadInput(file_ + ": required key '" + each.name + "' is missing");
+      if (each.required && !given_.contains(each.name))
+        throw base::BadInput(file_ + ": required key '" + each.name + "' is missing");
     }
     if (const auto contradiction = find_contradiction(config_)) {
       const auto& names = contradiction->keys;
-      const auto culprit = std::find_if(names.begin(), names.end(), [this](const std::string& name) { return given_.contains(name); });
-      throw base::BadInput((culprit == names.end() ? file_ : given_.at(*culprit).where) + ": " + contradiction->message);
+      const auto culprit =
+          std::find_if(names.begin(), names.end(),
+                       [this](const std::string& name) { return given_.contains(name); });
+      throw base::BadInput((culprit == names.end() ? file_ : given_.at(*culprit).where) + ": " +
+                           contradiction->message);
     }
   }
 
@@ -93,10 +112,12 @@ class Loader {
   struct Given {
     std::string where;             // "big.yaml:12" or "train.steps=9 (command line)"
     bool counted_in_file = false;  // it stands in the file, and had an effect before any override
-    std::map<std::size_t, std::string> complaints = {};  // of rows that cannot have the value, where there are several of the name
+    std::map<std::size_t, std::string> complaints =
+        {};  // of rows that cannot have the value, where there are several of the name
   };
 
-  // Items that are chosen among may have keys of one name, of which that of the chosen item counts; whose that is is known when all has been read.
+  // Items that are chosen among may have keys of one name, of which that of the chosen item counts;
+  // whose that is is known when all has been read.
   std::optional<std::size_t> counting_row(const std::string& name) const {
     for (const std::size_t row : rows_.at(name))
       if (base::counts(keys_[row])) return row;
@@ -106,7 +127,8 @@ class Loader {
   void read_map(const YAML::Node& map, const std::string& prefix) {
     std::vector<YAML::Node> merged;
     for (const auto& entry : map) {
-      const std::string where = override_.empty() ? base::text(file_, ":", entry.first.Mark().line + 1) : override_;
+      const std::string where =
+          override_.empty() ? base::text(file_, ":", entry.first.Mark().line + 1) : override_;
       if (!entry.first.IsScalar()) throw base::BadInput(where + ": a key must be a word");
       if (entry.first.Scalar() == "<<") {
         add_merged(entry.second, prefix, where, merged);
@@ -116,9 +138,12 @@ class Loader {
         read_entry(entry.second, prefix + entry.first.Scalar(), where);
       }
     }
-    // YAML's merge key (https://yaml.org/type/merge.html): what the map gives itself comes first, then each merged map in turn.
+    // YAML's merge key (https://yaml.org/type/merge.html): what the map gives itself comes first,
+    // then each merged map in turn.
     constexpr int kDeep = 20;
-    if (!merged.empty() && merging_ == kDeep) throw base::BadInput(base::text(file_, ":", map.Mark().line + 1, ": this map merges itself (<<)"));
+    if (!merged.empty() && merging_ == kDeep)
+      throw base::BadInput(
+          base::text(file_, ":", map.Mark().line + 1, ": this map merges itself (<<)"));
     for (const YAML::Node& node : merged) {
       ++merging_;
       read_map(node, prefix);
@@ -126,10 +151,17 @@ class Loader {
     }
   }
 
-  void add_merged(const YAML::Node& node, const std::string& prefix, const std::string& where, std::vector<YAML::Node>& merged) const {
+  void add_merged(const YAML::Node& node, const std::string& prefix, const std::string& where,
+                  std::vector<YAML::Node>& merged) const {
     if (node.IsMap()) return merged.push_back(node);
-    const bool maps = node.IsSequence() && std::all_of(node.begin(), node.end(), [](const YAML::Node& each) { return each.IsMap(); });
-    if (!maps) throw base::BadInput(where + ": " + prefix + "<< merges a map or a list of maps, such as *name of one marked &name, not " + shown(node));
+    const bool maps =
+        node.IsSequence() &&
+        std::all_of(node.begin(), node.end(), [](const YAML::Node& each) { return each.IsMap(); });
+    if (!maps)
+      throw base::BadInput(
+          where + ": " + prefix +
+          "<< merges a map or a list of maps, such as *name of one marked &name, not " +
+          shown(node));
     for (const YAML::Node& each : node) merged.push_back(each);
   }
 
@@ -155,12 +187,14 @@ class Loader {
     } else if (node.IsNull()) {
       reset_section(name);
     } else {
-      throw base::BadInput(where + ": " + name + " is a group of keys (" + base::list_of_ten(members_of(name)) + "), not " + shown(node));
+      throw base::BadInput(where + ": " + name + " is a group of keys (" +
+                           base::list_of_ten(members_of(name)) + "), not " + shown(node));
     }
   }
 
   static void assign(const YAML::Node& node, const base::Key& target, const std::string& where) {
-    if (target.required && is_word(node, "required")) throw base::BadInput(where + ": required key '" + target.name + "' is not filled in");
+    if (target.required && is_word(node, "required"))
+      throw base::BadInput(where + ": required key '" + target.name + "' is not filled in");
     try {
       read_value(node, target);
     } catch (const WrongType& wrong) {
@@ -177,7 +211,8 @@ class Loader {
     } else {
       std::visit(
           [&](auto* value) {
-            if constexpr (!std::is_same_v<decltype(value), base::Choice*>) *value = *std::get<decltype(value)>(source.slot);
+            if constexpr (!std::is_same_v<decltype(value), base::Choice*>)
+              *value = *std::get<decltype(value)>(source.slot);
           },
           target.slot);
     }
@@ -191,15 +226,19 @@ class Loader {
     }
   }
 
-  /// A value that has no effect is an error, unless it had one until the command line chose otherwise: then it goes back to its default.
+  /// A value that has no effect is an error, unless it had one until the command line chose
+  /// otherwise: then it goes back to its default.
   void settle_keys_without_effect() {
     for (const base::Key& each : keys_) {
       const auto found = given_.find(each.name);
       if (found == given_.end()) continue;
       const Given& given = found->second;
       const std::optional<std::size_t> counting = counting_row(each.name);
-      if (counting && given.complaints.contains(*counting)) throw base::BadInput(given.complaints.at(*counting));
-      if (!counting && !given.counted_in_file) throw base::BadInput(given.where + ": " + each.name + " has no effect: it counts only when " + conditions_of(each.name));
+      if (counting && given.complaints.contains(*counting))
+        throw base::BadInput(given.complaints.at(*counting));
+      if (!counting && !given.counted_in_file)
+        throw base::BadInput(given.where + ": " + each.name +
+                             " has no effect: it counts only when " + conditions_of(each.name));
       for (const std::size_t row : rows_.at(each.name))
         if (row != counting) reset(row);
       if (!counting) given_.erase(found);
@@ -218,7 +257,8 @@ class Loader {
       if (!each.name.starts_with(section + ".")) continue;
       const std::string rest = each.name.substr(section.size() + 1);
       const std::string member = rest.substr(0, rest.find('.'));
-      if (std::find(members.begin(), members.end(), member) == members.end()) members.push_back(member);
+      if (std::find(members.begin(), members.end(), member) == members.end())
+        members.push_back(member);
     }
     return members;
   }
@@ -227,7 +267,8 @@ class Loader {
     std::vector<std::string> names(sections_.begin(), sections_.end());
     for (const base::Key& each : keys_) names.push_back(each.name);
     const std::string nearest = nearest_name(unknown, names);
-    return nearest.empty() ? "`vae_dist config` lists every key" : "did you mean '" + nearest + "'?";
+    return nearest.empty() ? "`vae_dist config` lists every key"
+                           : "did you mean '" + nearest + "'?";
   }
 
   Config& config_;
@@ -238,13 +279,14 @@ class Loader {
   std::vector<base::Key> keys_;
   std::vector<base::Key> default_keys_;
   std::map<std::string, std::vector<std::size_t>> rows_;  // by name
-  std::set<std::string> sections_;      // "train", "train.optimizer", ...
-  std::map<std::string, Given> given_;  // keys that were set
-  std::set<std::string> seen_;          // names read so far from one source: a second time is a duplicate
+  std::set<std::string> sections_;                        // "train", "train.optimizer", ...
+  std::map<std::string, Given> given_;                    // keys that were set
+  std::set<std::string> seen_;  // names read so far from one source: a second time is a duplicate
 };
 
 [[noreturn]] void refuse_file(const std::string& path) {
-  throw base::BadInput(path + ": can't be read: " + std::strerror(errno) + "; name a YAML configuration");
+  throw base::BadInput(path + ": can't be read: " + std::strerror(errno) +
+                       "; name a YAML configuration");
 }
 
 }  // namespace
@@ -265,7 +307,8 @@ namespace {
 
 enum class Age { of_today, of_its_run };
 
-KeptConfig parsed(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides, Age age) {
+KeptConfig parsed(const std::string& yaml, const std::string& name,
+                  const std::vector<std::string>& overrides, Age age) {
   KeptConfig out;
   Loader loader(out.config, name);
   loader.read_file(yaml);
@@ -277,15 +320,23 @@ KeptConfig parsed(const std::string& yaml, const std::string& name, const std::v
 
 }  // namespace
 
-Config parse_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) { return parsed(yaml, name, overrides, Age::of_today).config; }
+Config parse_config(const std::string& yaml, const std::string& name,
+                    const std::vector<std::string>& overrides) {
+  return parsed(yaml, name, overrides, Age::of_today).config;
+}
 
-KeptConfig parse_kept_config(const std::string& yaml, const std::string& name, const std::vector<std::string>& overrides) { return parsed(yaml, name, overrides, Age::of_its_run); }
+KeptConfig parse_kept_config(const std::string& yaml, const std::string& name,
+                             const std::vector<std::string>& overrides) {
+  return parsed(yaml, name, overrides, Age::of_its_run);
+}
 
 void go_on_with_older_values(Config& now, const KeptConfig& saved) {
   Config of_run = saved.config;
   const std::vector<base::Key> before = key_table(of_run), after = key_table(now);
   for (std::size_t i = 0; i < after.size(); ++i)
-    if (std::find(saved.older_than.begin(), saved.older_than.end(), after[i].name) != saved.older_than.end() && value_text(after[i]) == after[i].default_text)
+    if (std::find(saved.older_than.begin(), saved.older_than.end(), after[i].name) !=
+            saved.older_than.end() &&
+        value_text(after[i]) == after[i].default_text)
       read_value(YAML::Load(value_text(before[i])), after[i]);
 }
 

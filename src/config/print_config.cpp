@@ -17,13 +17,21 @@ constexpr std::size_t kLineWidth = 140;
 std::vector<std::string> components(const std::string& name) {
   std::vector<std::string> out;
   std::size_t start = 0;
-  for (std::size_t dot; (dot = name.find('.', start)) != std::string::npos; start = dot + 1) out.push_back(name.substr(start, dot - start));
+  for (std::size_t dot; (dot = name.find('.', start)) != std::string::npos; start = dot + 1)
+    out.push_back(name.substr(start, dot - start));
   out.push_back(name.substr(start));
   return out;
 }
 
-/// "leaky_relu | relu; after each hidden level"; a star in front where a run that goes on may change it.
-std::string comment(const base::Key& key) { return (key.may_change_on_resume ? "* " : "") + joined(key.choices, " | ") + (key.choices.empty() ? "" : "; ") + key.meaning + (key.for_older_runs.empty() ? "" : " (of a run begun before there was this key: " + key.for_older_runs + ")"); }
+/// "leaky_relu | relu; after each hidden level"; a star in front where a run that goes on may
+/// change it.
+std::string comment(const base::Key& key) {
+  return (key.may_change_on_resume ? "* " : "") + joined(key.choices, " | ") +
+         (key.choices.empty() ? "" : "; ") + key.meaning +
+         (key.for_older_runs.empty()
+              ? ""
+              : " (of a run begun before there was this key: " + key.for_older_runs + ")");
+}
 
 /// `line` with the comment behind it, going on in lines below where it is long.
 std::string with_comment(std::string line, const std::string& comment) {
@@ -59,7 +67,8 @@ std::string config_yaml(const Config& config, bool annotated) {
       if (annotated && depth == 0 && !out.empty()) out += "\n";
       out += std::string(2 * depth, ' ') + *section + ":\n";
     }
-    const std::string line = std::string(2 * path.size(), ' ') + (base::counts(key) ? "" : "# ") + last + ": " + value_text(key);
+    const std::string line = std::string(2 * path.size(), ' ') + (base::counts(key) ? "" : "# ") +
+                             last + ": " + value_text(key);
     open = std::move(path);
     out += (annotated ? with_comment(line, comment(key)) : line) + "\n";
   }
@@ -69,7 +78,8 @@ std::string config_yaml(const Config& config, bool annotated) {
 std::string kept_config_yaml(const Config& config) {
   Config kept = config;
   for (SourceConfig* source : {&kept.data.train, &kept.data.validation})
-    for (std::string& file : source->file) file = std::filesystem::absolute(file).lexically_normal().string();
+    for (std::string& file : source->file)
+      file = std::filesystem::absolute(file).lexically_normal().string();
   return config_yaml(kept);
 }
 
@@ -77,20 +87,25 @@ std::string config_value(const Config& config, const std::string& name) {
   Config copy = config;
   std::vector<base::Key> keys = key_table(copy);
   // Of several of one name that of the chosen item comes first.
-  std::stable_partition(keys.begin(), keys.end(), [](const base::Key& key) { return base::counts(key); });
+  std::stable_partition(keys.begin(), keys.end(),
+                        [](const base::Key& key) { return base::counts(key); });
   for (const base::Key& key : keys) {
     if (key.name != name) continue;
     if (const auto* const plain = std::get_if<std::string*>(&key.slot)) return **plain;
     const auto* const maybe = std::get_if<std::optional<std::string>*>(&key.slot);
     return maybe && **maybe ? ***maybe : value_text(key);
   }
-  throw base::BadInput(base::text("there is no key '", name, "'; `vae_dist config` lists every key"));
+  throw base::BadInput(
+      base::text("there is no key '", name, "'; `vae_dist config` lists every key"));
 }
 
 std::string default_config_yaml() {
-  return "# Every key of a vae_dist configuration with its default (\"required\" where there is none). A key behind a # has no effect at the\n"
-         "# values above it. key=value after the command line's options overrides any key by its dotted name: train.global_batch=512.\n"
-         "# Where a * begins the meaning, a run that goes on may have another value; other keys are a run's for good, and another run\n"
+  return "# Every key of a vae_dist configuration with its default (\"required\" where there is "
+         "none). A key behind a # has no effect at the\n"
+         "# values above it. key=value after the command line's options overrides any key by its "
+         "dotted name: train.global_batch=512.\n"
+         "# Where a * begins the meaning, a run that goes on may have another value; other keys "
+         "are a run's for good, and another run\n"
          "# that begins with its weights may change them (`vae_dist train --from`).\n\n" +
          config_yaml(Config{}, true);
 }
@@ -98,11 +113,14 @@ std::string default_config_yaml() {
 std::vector<std::string> forbidden_differences(const Config& saved, const Config& now) {
   Config saved_copy = saved;
   Config now_copy = now;
-  // What follows from the run's first start: null goes on with the run's number of replicas, and G with it.
+  // What follows from the run's first start: null goes on with the run's number of replicas, and G
+  // with it.
   if (!now_copy.distributed.replicas) now_copy.distributed.replicas = saved.distributed.replicas;
-  // The order of samples was chosen at the first start; runs of before had the one over all samples.
+  // The order of samples was chosen at the first start; runs of before had the one over all
+  // samples.
   if (!saved_copy.data.shuffle_window_chunks) saved_copy.data.shuffle_window_chunks = 0;
-  if (!now_copy.data.shuffle_window_chunks) now_copy.data.shuffle_window_chunks = saved_copy.data.shuffle_window_chunks;
+  if (!now_copy.data.shuffle_window_chunks)
+    now_copy.data.shuffle_window_chunks = saved_copy.data.shuffle_window_chunks;
   if (now_copy.train.batch_per_replica) now_copy.train.global_batch = saved.train.global_batch;
 
   std::vector<std::string> differences;
@@ -112,7 +130,8 @@ std::vector<std::string> forbidden_differences(const Config& saved, const Config
     const std::string before = value_text(saved_keys[i]);
     const std::string after = value_text(now_keys[i]);
     if (!saved_keys[i].may_change_on_resume && before != after) {
-      differences.push_back(saved_keys[i].name + ": " + brief_value_text(saved_keys[i]) + " in the run, " + brief_value_text(now_keys[i]) + " now");
+      differences.push_back(saved_keys[i].name + ": " + brief_value_text(saved_keys[i]) +
+                            " in the run, " + brief_value_text(now_keys[i]) + " now");
     }
   }
   return differences;

@@ -14,7 +14,8 @@ namespace {
 
 bool is_quoted(const YAML::Node& node) { return node.Tag() == "!"; }
 
-[[noreturn]] void refuse(const std::string& wanted, const YAML::Node& node, const std::string& hint = "") {
+[[noreturn]] void refuse(const std::string& wanted, const YAML::Node& node,
+                         const std::string& hint = "") {
   throw WrongType{"takes " + wanted + ", not " + shown(node) + hint};
 }
 
@@ -27,12 +28,15 @@ void read(const YAML::Node& node, bool& value) {
 void read(const YAML::Node& node, std::int64_t& value) {
   const bool plain = node.IsScalar() && !is_quoted(node);
   const auto parsed = plain ? read_integer(node.Scalar()) : std::nullopt;
-  if (!parsed) refuse("an integer", node, plain && read_number(node.Scalar()) ? " (write plain digits: 64; at most 64 bits)" : "");
+  if (!parsed)
+    refuse("an integer", node,
+           plain && read_number(node.Scalar()) ? " (write plain digits: 64; at most 64 bits)" : "");
   value = *parsed;
 }
 
 void read(const YAML::Node& node, double& value) {
-  const auto parsed = node.IsScalar() && !is_quoted(node) ? read_number(node.Scalar()) : std::nullopt;
+  const auto parsed =
+      node.IsScalar() && !is_quoted(node) ? read_number(node.Scalar()) : std::nullopt;
   if (!parsed) refuse("a number", node);
   value = *parsed;
 }
@@ -52,7 +56,8 @@ void read(const YAML::Node& node, std::vector<Entry>& list) {
   } else if (std::is_same_v<Entry, std::string> && node.IsScalar()) {
     read(node, entries.emplace_back());
   } else {
-    refuse(std::is_same_v<Entry, std::string> ? "text or a list of texts" : "a list such as [1, 2]", node);
+    refuse(std::is_same_v<Entry, std::string> ? "text or a list of texts" : "a list such as [1, 2]",
+           node);
   }
   list = std::move(entries);
 }
@@ -73,39 +78,49 @@ bool is_empty_word(const YAML::Node& node, const base::Key& key) {
 
 // Each entry is a map: which item it is, and the item's own keys.
 void read_items(const YAML::Node& node, base::ItemList& list) {
-  const std::string wanted = "a list such as [{name: " + (list.names().empty() ? "..." : list.names().front()) + "}]";
+  const std::string wanted =
+      "a list such as [{name: " + (list.names().empty() ? "..." : list.names().front()) + "}]";
   if (!node.IsSequence()) refuse(wanted, node);
   base::ItemList entries = list;
   entries.clear();
   for (const YAML::Node& item : node) {
     if (!item.IsMap()) refuse(wanted, item);
     const YAML::Node name = item["name"];
-    if (!name || !name.IsScalar()) throw WrongType{"has an entry without a name; choose one of " + joined(list.names(), " | ")};
+    if (!name || !name.IsScalar())
+      throw WrongType{"has an entry without a name; choose one of " + joined(list.names(), " | ")};
     base::ItemList::Entry* const entry = entries.add(name.Scalar());
-    if (!entry) throw WrongType{"has an entry '" + name.Scalar() + "'; choose one of " + joined(list.names(), " | ")};
+    if (!entry)
+      throw WrongType{"has an entry '" + name.Scalar() + "'; choose one of " +
+                      joined(list.names(), " | ")};
     std::vector<base::Key> keys = base::ItemList::keys_of(*entry);
     std::vector<std::string> given;
     for (const auto& pair : item) {
       const std::string key_name = pair.first.IsScalar() ? pair.first.Scalar() : "";
-      if (std::find(given.begin(), given.end(), key_name) != given.end()) throw WrongType{"gives '" + key_name + "' of " + entry->item->name + " twice"};
+      if (std::find(given.begin(), given.end(), key_name) != given.end())
+        throw WrongType{"gives '" + key_name + "' of " + entry->item->name + " twice"};
       given.push_back(key_name);
       if (key_name == "name") continue;
-      const auto key = std::find_if(keys.begin(), keys.end(), [&](const base::Key& each) { return each.name == key_name; });
+      const auto key = std::find_if(keys.begin(), keys.end(),
+                                    [&](const base::Key& each) { return each.name == key_name; });
       if (key == keys.end()) {
         std::vector<std::string> known = {"name"};
         for (const base::Key& each : keys) known.push_back(each.name);
-        throw WrongType{"has an entry " + entry->item->name + " with an unknown key '" + key_name + "'; its keys are " + joined(known, ", ")};
+        throw WrongType{"has an entry " + entry->item->name + " with an unknown key '" + key_name +
+                        "'; its keys are " + joined(known, ", ")};
       }
       try {
         read_value(pair.second, *key);
       } catch (const WrongType& wrong) {
-        throw WrongType{"has an entry " + entry->item->name + " whose " + key_name + " " + wrong.message};
+        throw WrongType{"has an entry " + entry->item->name + " whose " + key_name + " " +
+                        wrong.message};
       }
-      if (const std::string complaint = complaint_about(*key); !complaint.empty()) throw WrongType{"has an entry " + entry->item->name + " whose " + complaint};
+      if (const std::string complaint = complaint_about(*key); !complaint.empty())
+        throw WrongType{"has an entry " + entry->item->name + " whose " + complaint};
     }
     for (const base::Key& key : keys)
       if (!base::counts(key) && std::find(given.begin(), given.end(), key.name) != given.end())
-        throw WrongType{"has an entry " + entry->item->name + " with " + key.name + ", which counts only when " + key.counts_when};
+        throw WrongType{"has an entry " + entry->item->name + " with " + key.name +
+                        ", which counts only when " + key.counts_when};
   }
   list = std::move(entries);
 }
@@ -131,7 +146,9 @@ struct Assign {
   void operator()(base::Choice* choice) const {
     std::string word;
     read(node, word);
-    if (!choice->choose(word)) throw WrongType{"is " + quoted_if_needed(word) + "; choose one of " + joined(choice->words(), " | ")};
+    if (!choice->choose(word))
+      throw WrongType{"is " + quoted_if_needed(word) + "; choose one of " +
+                      joined(choice->words(), " | ")};
   }
   void operator()(base::ItemList* list) const { read_items(node, *list); }
   template <typename Entry>
@@ -144,9 +161,13 @@ struct Assign {
 
 }  // namespace
 
-void read_value(const YAML::Node& node, const base::Key& key) { std::visit(Assign{node, key}, key.slot); }
+void read_value(const YAML::Node& node, const base::Key& key) {
+  std::visit(Assign{node, key}, key.slot);
+}
 
-bool is_word(const YAML::Node& node, const std::string& word) { return node.IsScalar() && !is_quoted(node) && node.Scalar() == word; }
+bool is_word(const YAML::Node& node, const std::string& word) {
+  return node.IsScalar() && !is_quoted(node) && node.Scalar() == word;
+}
 
 std::string shown(const YAML::Node& node) {
   if (node.IsMap()) return "a map of keys";

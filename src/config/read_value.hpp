@@ -11,12 +11,14 @@ class Node;
 
 namespace vae_dist::config {
 
-/// What read_value throws: "takes an integer, not 'many'". The caller knows the place and puts it and the key in front.
+/// What read_value throws: "takes an integer, not 'many'". The caller knows the place and puts it
+/// and the key in front.
 struct WrongType {
   std::string message;
 };
 
-/// Reads `node` into the key's slot. Throws WrongType, and leaves the slot as it was, when the type is not the key's.
+/// Reads `node` into the key's slot. Throws WrongType, and leaves the slot as it was, when the type
+/// is not the key's.
 void read_value(const YAML::Node& node, const base::Key& key);
 
 /// Whether the node is `word`, without quotes.

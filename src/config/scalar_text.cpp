@@ -22,20 +22,24 @@ std::optional<Number> read_whole(std::string_view text) {
   return value;
 }
 
-/// Words that some version of YAML takes for null or a boolean, and the word that marks a required key in the printed defaults.
+/// Words that some version of YAML takes for null or a boolean, and the word that marks a required
+/// key in the printed defaults.
 bool is_reserved(std::string value) {
-  static constexpr std::array kReserved = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "required"};
-  std::transform(value.begin(), value.end(), value.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  static constexpr std::array kReserved = {"null", "true", "false", "yes", "no",
+                                           "on",   "off",  "y",     "n",   "required"};
+  std::transform(value.begin(), value.end(), value.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return std::find(kReserved.begin(), kReserved.end(), value) != kReserved.end();
 }
 
 bool is_plain(const std::string& value) {
   if (value.empty() || is_reserved(value)) return false;
   // Addresses such as 0.0.0.0: more than one point makes no number.
-  if (value.find_first_not_of("0123456789.") == std::string::npos) return std::count(value.begin(), value.end(), '.') >= 2;
+  if (value.find_first_not_of("0123456789.") == std::string::npos)
+    return std::count(value.begin(), value.end(), '.') >= 2;
   const std::string safe = std::string(kLetters) + std::string(kDigits) + "_/.-";
-  const bool safe_start = kLetters.find(value[0]) != std::string_view::npos || value[0] == '/' || value[0] == '_' ||
-                          value.starts_with("./") || value.starts_with("../");
+  const bool safe_start = kLetters.find(value[0]) != std::string_view::npos || value[0] == '/' ||
+                          value[0] == '_' || value.starts_with("./") || value.starts_with("../");
   return safe_start && value.find_first_not_of(safe) == std::string::npos;
 }
 
@@ -47,7 +51,9 @@ std::optional<bool> read_bool(std::string_view text) {
   return std::nullopt;
 }
 
-std::optional<std::int64_t> read_integer(std::string_view text) { return read_whole<std::int64_t>(text); }
+std::optional<std::int64_t> read_integer(std::string_view text) {
+  return read_whole<std::int64_t>(text);
+}
 
 std::optional<double> read_number(std::string_view text) {
   // from_chars would take "inf" and "nan".
@@ -60,7 +66,8 @@ std::string number_text(double value) {
   const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
   std::string out(buffer.data(), result.ptr);
   const std::size_t exponent = out.find('e');
-  if (exponent != std::string::npos && out.find('.') == std::string::npos) out.insert(exponent, ".0");
+  if (exponent != std::string::npos && out.find('.') == std::string::npos)
+    out.insert(exponent, ".0");
   return out;
 }
 

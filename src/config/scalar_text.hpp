@@ -18,7 +18,8 @@ std::optional<std::int64_t> read_integer(std::string_view text);
 /// A finite decimal number, whole or not.
 std::optional<double> read_number(std::string_view text);
 
-/// The fewest digits that read back to the same bits: 0.1, 1, 1.0e-08 (YAML 1.1 wants the point in front of an exponent).
+/// The fewest digits that read back to the same bits: 0.1, 1, 1.0e-08 (YAML 1.1 wants the point in
+/// front of an exponent).
 std::string number_text(double value);
 
 /// `value` as it is where YAML reads it as that very text, else between quotes.

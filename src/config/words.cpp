@@ -4,25 +4,38 @@ namespace vae_dist::config {
 
 template <>
 const base::Words<Activation>& words() {
-  static const base::Words<Activation> all = {{"leaky_relu", Activation::leaky_relu}, {"relu", Activation::relu}, {"tanh", Activation::tanh}, {"silu", Activation::silu}};
+  static const base::Words<Activation> all = {{"leaky_relu", Activation::leaky_relu},
+                                              {"relu", Activation::relu},
+                                              {"tanh", Activation::tanh},
+                                              {"silu", Activation::silu}};
   return all;
 }
 
 template <>
 const base::Words<Output>& words() {
-  static const base::Words<Output> all = {{"auto", Output::automatic}, {"sigmoid", Output::sigmoid}, {"tanh", Output::tanh}, {"identity", Output::identity}};
+  static const base::Words<Output> all = {{"auto", Output::automatic},
+                                          {"sigmoid", Output::sigmoid},
+                                          {"tanh", Output::tanh},
+                                          {"identity", Output::identity}};
   return all;
 }
 
 template <>
 const base::Words<KldWeightRule>& words() {
-  static const base::Words<KldWeightRule> all = {{"auto", KldWeightRule::automatic}, {"reference", KldWeightRule::reference}, {"batch_over_dataset", KldWeightRule::batch_over_dataset}, {"fixed", KldWeightRule::fixed}, {"elbo", KldWeightRule::elbo}};
+  static const base::Words<KldWeightRule> all = {
+      {"auto", KldWeightRule::automatic},
+      {"reference", KldWeightRule::reference},
+      {"batch_over_dataset", KldWeightRule::batch_over_dataset},
+      {"fixed", KldWeightRule::fixed},
+      {"elbo", KldWeightRule::elbo}};
   return all;
 }
 
 template <>
 const base::Words<BetaSchedule>& words() {
-  static const base::Words<BetaSchedule> all = {{"constant", BetaSchedule::constant}, {"linear", BetaSchedule::linear}, {"cyclical", BetaSchedule::cyclical}};
+  static const base::Words<BetaSchedule> all = {{"constant", BetaSchedule::constant},
+                                                {"linear", BetaSchedule::linear},
+                                                {"cyclical", BetaSchedule::cyclical}};
   return all;
 }
 
@@ -34,61 +47,79 @@ const base::Words<Reduction>& words() {
 
 template <>
 const base::Words<Binarize>& words() {
-  static const base::Words<Binarize> all = {{"none", Binarize::none}, {"threshold", Binarize::threshold}, {"dynamic", Binarize::dynamic}, {"fixed", Binarize::fixed}};
+  static const base::Words<Binarize> all = {{"none", Binarize::none},
+                                            {"threshold", Binarize::threshold},
+                                            {"dynamic", Binarize::dynamic},
+                                            {"fixed", Binarize::fixed}};
   return all;
 }
 
 template <>
 const base::Words<Dequantize>& words() {
-  static const base::Words<Dequantize> all = {{"none", Dequantize::none}, {"uniform", Dequantize::uniform}};
+  static const base::Words<Dequantize> all = {{"none", Dequantize::none},
+                                              {"uniform", Dequantize::uniform}};
   return all;
 }
 
 template <>
 const base::Words<Cache>& words() {
-  static const base::Words<Cache> all = {{"auto", Cache::automatic}, {"memory", Cache::memory}, {"stream", Cache::stream}};
+  static const base::Words<Cache> all = {
+      {"auto", Cache::automatic}, {"memory", Cache::memory}, {"stream", Cache::stream}};
   return all;
 }
 
 template <>
 const base::Words<RateSchedule>& words() {
-  static const base::Words<RateSchedule> all = {{"constant", RateSchedule::constant}, {"exponential", RateSchedule::exponential}, {"cosine", RateSchedule::cosine}, {"step", RateSchedule::step}};
+  static const base::Words<RateSchedule> all = {{"constant", RateSchedule::constant},
+                                                {"exponential", RateSchedule::exponential},
+                                                {"cosine", RateSchedule::cosine},
+                                                {"step", RateSchedule::step}};
   return all;
 }
 
 template <>
 const base::Words<ScheduleUnit>& words() {
-  static const base::Words<ScheduleUnit> all = {{"epoch", ScheduleUnit::epoch}, {"step", ScheduleUnit::step}};
+  static const base::Words<ScheduleUnit> all = {{"epoch", ScheduleUnit::epoch},
+                                                {"step", ScheduleUnit::step}};
   return all;
 }
 
 template <>
 const base::Words<StopMetric>& words() {
-  static const base::Words<StopMetric> all = {{"validation_loss", StopMetric::validation_loss}, {"validation_reconstruction_loss", StopMetric::validation_reconstruction_loss}, {"validation_mse", StopMetric::validation_mse}};
+  static const base::Words<StopMetric> all = {
+      {"validation_loss", StopMetric::validation_loss},
+      {"validation_reconstruction_loss", StopMetric::validation_reconstruction_loss},
+      {"validation_mse", StopMetric::validation_mse}};
   return all;
 }
 
 template <>
 const base::Words<Precision>& words() {
-  static const base::Words<Precision> all = {{"fp64", Precision::fp64}, {"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}};
+  static const base::Words<Precision> all = {{"fp64", Precision::fp64},
+                                             {"fp32", Precision::fp32},
+                                             {"tf32", Precision::tf32},
+                                             {"bf16", Precision::bf16}};
   return all;
 }
 
 template <>
 const base::Words<Device>& words() {
-  static const base::Words<Device> all = {{"auto", Device::automatic}, {"cuda", Device::cuda}, {"cpu", Device::cpu}};
+  static const base::Words<Device> all = {
+      {"auto", Device::automatic}, {"cuda", Device::cuda}, {"cpu", Device::cpu}};
   return all;
 }
 
 template <>
 const base::Words<Backend>& words() {
-  static const base::Words<Backend> all = {{"auto", Backend::automatic}, {"nccl", Backend::nccl}, {"mpi", Backend::mpi}};
+  static const base::Words<Backend> all = {
+      {"auto", Backend::automatic}, {"nccl", Backend::nccl}, {"mpi", Backend::mpi}};
   return all;
 }
 
 template <>
 const base::Words<BatchNorm>& words() {
-  static const base::Words<BatchNorm> all = {{"local", BatchNorm::local}, {"sync", BatchNorm::sync}};
+  static const base::Words<BatchNorm> all = {{"local", BatchNorm::local},
+                                             {"sync", BatchNorm::sync}};
   return all;
 }
 
@@ -100,7 +131,10 @@ const base::Words<Compress>& words() {
 
 template <>
 const base::Words<log::Level>& words() {
-  static const base::Words<log::Level> all = {{"debug", log::Level::debug}, {"info", log::Level::info}, {"warn", log::Level::warn}, {"error", log::Level::error}};
+  static const base::Words<log::Level> all = {{"debug", log::Level::debug},
+                                              {"info", log::Level::info},
+                                              {"warn", log::Level::warn},
+                                              {"error", log::Level::error}};
   return all;
 }
 

@@ -1,4 +1,5 @@
-// How the values of the configuration's enums are written: in files, on the command line, in messages. One place for all of them.
+// How the values of the configuration's enums are written: in files, on the command line, in
+// messages. One place for all of them.
 #pragma once
 
 #include <stdexcept>
@@ -60,11 +61,13 @@ std::string word(Value value) {
   return base::ChoiceOf<Value>(value, words<Value>()).word();
 }
 
-/// The other way: from_word<Precision>("bf16"). Throws std::logic_error where there is no such word: texts of users are checked before.
+/// The other way: from_word<Precision>("bf16"). Throws std::logic_error where there is no such
+/// word: texts of users are checked before.
 template <typename Value>
 Value from_word(const std::string& text) {
   Value value{};
-  if (!base::ChoiceOf<Value>(value, words<Value>()).choose(text)) throw std::logic_error("'" + text + "' is no value of this key");
+  if (!base::ChoiceOf<Value>(value, words<Value>()).choose(text))
+    throw std::logic_error("'" + text + "' is no value of this key");
   return value;
 }
 

@@ -11,13 +11,14 @@ namespace vae_dist::data {
 
 struct Batch {
   std::int64_t epoch = 0;
-  std::int64_t step = 0;                 ///< within the epoch
-  std::vector<std::int64_t> samples;     ///< indices into the dataset, [B]
-  BatchArray<std::uint8_t> pixels;       ///< [B, image], values of `type`, as they travel to the device
-  BatchArray<float> noise;               ///< [B, noise per sample], standard normal
-  BatchArray<std::uint8_t> mirrored;     ///< [B]: 1 where an image is to be mirrored on the device; empty: none is
+  std::int64_t step = 0;              ///< within the epoch
+  std::vector<std::int64_t> samples;  ///< indices into the dataset, [B]
+  BatchArray<std::uint8_t> pixels;  ///< [B, image], values of `type`, as they travel to the device
+  BatchArray<float> noise;          ///< [B, noise per sample], standard normal
+  BatchArray<std::uint8_t>
+      mirrored;  ///< [B]: 1 where an image is to be mirrored on the device; empty: none is
   PixelType type = PixelType::uint8;
-  double scale = 1.0;                    ///< of the pixels: times this they lie in [0, 1]
+  double scale = 1.0;  ///< of the pixels: times this they lie in [0, 1]
 };
 
 }  // namespace vae_dist::data

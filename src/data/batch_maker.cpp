@@ -2,9 +2,12 @@
 
 namespace vae_dist::data {
 
-Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const EpochOrder& order, std::int64_t epoch, std::int64_t step, const BatchMeans& means) {
-  const base::PhiloxKey noise_key = base::random_key(plan.seed, base::Purpose::noise, static_cast<std::uint64_t>(epoch));
-  const base::PhiloxKey flip_key = base::random_key(plan.seed, base::Purpose::flip, static_cast<std::uint64_t>(epoch));
+Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const EpochOrder& order,
+                 std::int64_t epoch, std::int64_t step, const BatchMeans& means) {
+  const base::PhiloxKey noise_key =
+      base::random_key(plan.seed, base::Purpose::noise, static_cast<std::uint64_t>(epoch));
+  const base::PhiloxKey flip_key =
+      base::random_key(plan.seed, base::Purpose::flip, static_cast<std::uint64_t>(epoch));
   const std::size_t image_bytes = dataset.image_bytes();
   const auto noise_values = static_cast<std::size_t>(plan.noise_per_sample);
   const auto count = static_cast<std::size_t>(plan.count);
@@ -19,7 +22,8 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
   if (plan.horizontal_flip && plan.flip_on_device) batch.mirrored = {count, means.memory};
   batch.noise = {count * noise_values, means.memory};
   const auto make_sample = [&](std::size_t i) {
-    const std::int64_t sample = order.at(step * plan.global_batch + plan.first + static_cast<std::int64_t>(i));
+    const std::int64_t sample =
+        order.at(step * plan.global_batch + plan.first + static_cast<std::int64_t>(i));
     const auto key_index = static_cast<std::uint64_t>(sample);
     const auto image = std::span(batch.pixels).subspan(i * image_bytes, image_bytes);
     batch.samples[i] = sample;
@@ -29,13 +33,15 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
       dataset.read(sample, image, epoch);
     }
     // After binarizing, so that an image binarized once and for all is mirrored as a whole.
-    const bool mirrors = plan.horizontal_flip && (base::random_block(flip_key, key_index, 0, 0)[0] & 1) != 0;
+    const bool mirrors =
+        plan.horizontal_flip && (base::random_block(flip_key, key_index, 0, 0)[0] & 1) != 0;
     if (!batch.mirrored.empty()) {
       batch.mirrored.data()[i] = mirrors;
     } else if (mirrors) {
       flip_horizontally(image, dataset.shape(), dataset.layout(), batch.type);
     }
-    base::fill_normal(noise_key, key_index, 0, std::span(batch.noise).subspan(i * noise_values, noise_values));
+    base::fill_normal(noise_key, key_index, 0,
+                      std::span(batch.noise).subspan(i * noise_values, noise_values));
   };
   means.team.divide(plan.count, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) make_sample(static_cast<std::size_t>(i));
@@ -43,8 +49,10 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
   return batch;
 }
 
-Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t epoch, std::int64_t step) {
-  const EpochOrder order(plan.seed, static_cast<std::uint64_t>(epoch), std::make_shared<SampleChunks>(dataset.chunks()), plan.window_chunks);
+Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t epoch,
+                 std::int64_t step) {
+  const EpochOrder order(plan.seed, static_cast<std::uint64_t>(epoch),
+                         std::make_shared<SampleChunks>(dataset.chunks()), plan.window_chunks);
   base::ThreadTeam alone(1);
   return make_batch(dataset, plan, order, epoch, step, {nullptr, plain_batch_memory(), alone});
 }

@@ -31,7 +31,9 @@ class FreeBlocks {
 BatchMemory plain_batch_memory() {
   return [blocks = std::make_shared<FreeBlocks>()](std::size_t bytes) {
     std::byte* const data = blocks->take(bytes).release();
-    return MemoryBlock{data, std::shared_ptr<void>(data, [blocks, bytes](void* block) { blocks->put(bytes, static_cast<std::byte*>(block)); })};
+    return MemoryBlock{data, std::shared_ptr<void>(data, [blocks, bytes](void* block) {
+                         blocks->put(bytes, static_cast<std::byte*>(block));
+                       })};
   };
 }
 

@@ -1,4 +1,5 @@
-// Where the images and the noise of a batch lie: the loader asks whoever copies them to the device, who may have better memory for that (pinned).
+// Where the images and the noise of a batch lie: the loader asks whoever copies them to the device,
+// who may have better memory for that (pinned).
 #pragma once
 
 #include <algorithm>
@@ -17,10 +18,12 @@ struct MemoryBlock {
 /// Gives so many bytes. Called by the loader's thread; what it gave may be given back by another.
 using BatchMemory = std::function<MemoryBlock(std::size_t bytes)>;
 
-/// Plain memory that is used again: a loader that makes batch after batch needs no new memory after the first ones. For any threads.
+/// Plain memory that is used again: a loader that makes batch after batch needs no new memory after
+/// the first ones. For any threads.
 BatchMemory plain_batch_memory();
 
-/// A fixed number of values in such memory. Moves, but does not copy: what is given back must not be in use.
+/// A fixed number of values in such memory. Moves, but does not copy: what is given back must not
+/// be in use.
 template <typename T>
 class BatchArray {
  public:
@@ -29,8 +32,10 @@ class BatchArray {
   using const_iterator = const T*;
 
   BatchArray() = default;
-  BatchArray(std::size_t size, const BatchMemory& memory) : block_(memory(size * sizeof(T))), size_(size) {}
-  BatchArray(BatchArray&& other) noexcept : block_(std::exchange(other.block_, {})), size_(std::exchange(other.size_, 0)) {}
+  BatchArray(std::size_t size, const BatchMemory& memory)
+      : block_(memory(size * sizeof(T))), size_(size) {}
+  BatchArray(BatchArray&& other) noexcept
+      : block_(std::exchange(other.block_, {})), size_(std::exchange(other.size_, 0)) {}
   BatchArray& operator=(BatchArray&& other) noexcept {
     block_ = std::exchange(other.block_, {});
     size_ = std::exchange(other.size_, 0);
@@ -47,7 +52,9 @@ class BatchArray {
   const T* end() const { return data() + size_; }
   const T& operator[](std::size_t i) const { return data()[i]; }
 
-  friend bool operator==(const BatchArray& a, const BatchArray& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+  friend bool operator==(const BatchArray& a, const BatchArray& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
 
  private:
   MemoryBlock block_;

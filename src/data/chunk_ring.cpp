@@ -19,7 +19,7 @@ namespace {
 
 enum State : std::int32_t { kFilling, kLeft, kFailed };
 
-constexpr std::int64_t kAskedAhead = 8;  // chunks, by each thread
+constexpr std::int64_t kAskedAhead = 8;           // chunks, by each thread
 constexpr std::chrono::milliseconds kPulse{100};  // also between looks at the others
 
 // Any so many chunks hold at least `samples`: the smallest first.
@@ -34,7 +34,8 @@ std::int64_t chunks_that_hold(const SampleChunks& chunks, std::int64_t samples) 
     samples -= size;
     ++count;
   }
-  return count + std::max<std::int64_t>(0, (samples + chunks.regular_size() - 1) / chunks.regular_size());
+  return count +
+         std::max<std::int64_t>(0, (samples + chunks.regular_size() - 1) / chunks.regular_size());
 }
 
 // Looks again after 20 us, then after longer and longer, up to 1 ms.
@@ -60,16 +61,25 @@ struct ChunkRing::Rank {
   std::array<char, 1024> reason;
 };
 
-ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options, comm::HostCommunicator& node, comm::HostCommunicator& all)
-    : dataset_(dataset), options_(options), chunks_(std::make_shared<SampleChunks>(dataset.chunks())), local_rank_(node.rank()), ranks_(node.size()) {
-  const EpochOrder order(options_.seed, static_cast<std::uint64_t>(options_.first_epoch), chunks_, options_.window_chunks);
+ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options,
+                     comm::HostCommunicator& node, comm::HostCommunicator& all)
+    : dataset_(dataset),
+      options_(options),
+      chunks_(std::make_shared<SampleChunks>(dataset.chunks())),
+      local_rank_(node.rank()),
+      ranks_(node.size()) {
+  const EpochOrder order(options_.seed, static_cast<std::uint64_t>(options_.first_epoch), chunks_,
+                         options_.window_chunks);
   // All that one global batch touches: its samples, and the windows that it begins and ends in.
   const std::int64_t window = std::min(options_.window_chunks, chunks_->count());
   slots_ = chunks_that_hold(*chunks_, options_.samples_at_once) + 1 + 2 * window;
-  slot_bytes_ = static_cast<std::size_t>(dataset_.rows().longest_band()) * dataset_.rows().image_bytes();
+  slot_bytes_ =
+      static_cast<std::size_t>(dataset_.rows().longest_band()) * dataset_.rows().image_bytes();
   slot_bytes_ = (slot_bytes_ + 63) / 64 * 64;
-  const std::size_t header = static_cast<std::size_t>(ranks_) * sizeof(Rank) + (static_cast<std::size_t>(slots_) * sizeof(Turn) + 63) / 64 * 64;
-  memory_ = std::make_unique<comm::NodeMemory>(node, all, header + static_cast<std::size_t>(slots_) * slot_bytes_);
+  const std::size_t header = static_cast<std::size_t>(ranks_) * sizeof(Rank) +
+                             (static_cast<std::size_t>(slots_) * sizeof(Turn) + 63) / 64 * 64;
+  memory_ = std::make_unique<comm::NodeMemory>(
+      node, all, header + static_cast<std::size_t>(slots_) * slot_bytes_);
 
   start_ = options_.first_epoch * order.turns() + order.window_of(options_.first_position).first;
   rank(local_rank_).first_needed = start_;
@@ -82,34 +92,46 @@ ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options, comm:
   });
   const std::int64_t mine = start_ + (local_rank_ - start_ % ranks_ + ranks_) % ranks_;
   for (std::int64_t t = 0; t < options_.threads; ++t)
-    threads_.emplace_back([this, turn = mine + t * ranks_, stride = options_.threads * ranks_] { fill(turn, stride); });
+    threads_.emplace_back([this, turn = mine + t * ranks_, stride = options_.threads * ranks_] {
+      fill(turn, stride);
+    });
 }
 
 ChunkRing::~ChunkRing() {
   stop();
   threads_.clear();
-  rank(local_rank_).first_needed = std::numeric_limits<std::int64_t>::max() / 2;  // what others still fill does not wait for this one
+  rank(local_rank_).first_needed = std::numeric_limits<std::int64_t>::max() /
+                                   2;  // what others still fill does not wait for this one
   std::int32_t filling = kFilling;
   rank(local_rank_).state.compare_exchange_strong(filling, kLeft);
 }
 
-ChunkRing::Rank& ChunkRing::rank(int local_rank) const { return reinterpret_cast<Rank*>(memory_->data())[local_rank]; }
-
-ChunkRing::Turn& ChunkRing::ready(std::int64_t slot) const {
-  return reinterpret_cast<Turn*>(memory_->data() + static_cast<std::size_t>(ranks_) * sizeof(Rank))[slot];
+ChunkRing::Rank& ChunkRing::rank(int local_rank) const {
+  return reinterpret_cast<Rank*>(memory_->data())[local_rank];
 }
 
-std::byte* ChunkRing::slot(std::int64_t turn) const { return memory_->data() + memory_->size() - static_cast<std::size_t>(slots_ - turn % slots_) * slot_bytes_; }
+ChunkRing::Turn& ChunkRing::ready(std::int64_t slot) const {
+  return reinterpret_cast<Turn*>(memory_->data() +
+                                 static_cast<std::size_t>(ranks_) * sizeof(Rank))[slot];
+}
+
+std::byte* ChunkRing::slot(std::int64_t turn) const {
+  return memory_->data() + memory_->size() -
+         static_cast<std::size_t>(slots_ - turn % slots_) * slot_bytes_;
+}
 
 RowRange ChunkRing::rows_with(std::int64_t sample) const {
   const std::int64_t place = dataset_.samples().place(sample);
-  const RowRange band = dataset_.rows().band_of(dataset_.samples().row_at(place)), range = dataset_.samples().range_at(place);
+  const RowRange band = dataset_.rows().band_of(dataset_.samples().row_at(place)),
+                 range = dataset_.samples().range_at(place);
   return {std::max(band.first, range.first), std::min(band.last, range.last)};
 }
 
 void ChunkRing::decode(std::int64_t chunk, std::span<std::byte> to, RowBuffers& buffers) const {
   const RowRange rows = rows_with(chunks_->first_sample(chunk));
-  dataset_.rows().read(rows.first, rows.size(), to.first(static_cast<std::size_t>(rows.size()) * dataset_.rows().image_bytes()), buffers);
+  dataset_.rows().read(
+      rows.first, rows.size(),
+      to.first(static_cast<std::size_t>(rows.size()) * dataset_.rows().image_bytes()), buffers);
 }
 
 void ChunkRing::will_need(std::int64_t chunk) const {
@@ -128,7 +150,8 @@ void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
       };
       if (turn / turns != epoch) {
         epoch = turn / turns;
-        order.emplace(options_.seed, static_cast<std::uint64_t>(epoch), chunks_, options_.window_chunks);
+        order.emplace(options_.seed, static_cast<std::uint64_t>(epoch), chunks_,
+                      options_.window_chunks);
         for (std::int64_t i = 1; i < kAskedAhead; ++i) ask_for(turn % turns + i * stride);
       }
       ask_for(turn % turns + kAskedAhead * stride);
@@ -152,9 +175,12 @@ void ChunkRing::give_up(const std::string& reason) {
 
 bool ChunkRing::wait_until_free(std::int64_t turn) const {
   for (Patience patience; !stopping_; patience.wait()) {
-    // Nobody may need the slot's former turn (the end of an epoch), and its rank may be late: two would fill the slot.
-    bool passed = turn - slots_ < start_ || ready(turn % slots_).load(std::memory_order_acquire) == turn - slots_ + 1;
-    for (int r = 0; r < ranks_ && passed; ++r) passed = turn < rank(r).first_needed.load(std::memory_order_acquire) + slots_;
+    // Nobody may need the slot's former turn (the end of an epoch), and its rank may be late: two
+    // would fill the slot.
+    bool passed = turn - slots_ < start_ ||
+                  ready(turn % slots_).load(std::memory_order_acquire) == turn - slots_ + 1;
+    for (int r = 0; r < ranks_ && passed; ++r)
+      passed = turn < rank(r).first_needed.load(std::memory_order_acquire) + slots_;
     if (passed) return true;
   }
   return false;
@@ -163,20 +189,29 @@ bool ChunkRing::wait_until_free(std::int64_t turn) const {
 void ChunkRing::check_filler(const Rank& filler) const {
   const std::int32_t state = filler.state.load(std::memory_order_acquire);
   if (state == kFailed) throw base::Failure(filler.reason.data());
-  if (state == kLeft) throw base::Failure(base::text("rank ", filler.world_rank.load(), " decodes no more chunks for the ranks of its node: it has ended"));
+  if (state == kLeft)
+    throw base::Failure(
+        base::text("rank ", filler.world_rank.load(),
+                   " decodes no more chunks for the ranks of its node: it has ended"));
 }
 
 void ChunkRing::check_process(const Rank& other, base::Seconds silence) const {
   if (other.state != kFilling) return;
   if (other.process_namespace == rank(local_rank_).process_namespace && !is_there(other.process))
-    throw base::Failure(base::text("rank ", other.world_rank.load(), " (process ", other.process.load(), ") is gone: it decodes no more chunks for the ranks of its node"));
+    throw base::Failure(
+        base::text("rank ", other.world_rank.load(), " (process ", other.process.load(),
+                   ") is gone: it decodes no more chunks for the ranks of its node"));
   if (silence > options_.patience)
-    throw base::Failure(base::text("rank ", other.world_rank.load(), " (process ", other.process.load(), ") has shown no sign of life for ", std::llround(silence.count()),
-                       " s: it was stopped or hangs, and decodes no more chunks for the ranks of its node"));
+    throw base::Failure(base::text(
+        "rank ", other.world_rank.load(), " (process ", other.process.load(),
+        ") has shown no sign of life for ", std::llround(silence.count()),
+        " s: it was stopped or hangs, and decodes no more chunks for the ranks of its node"));
 }
 
 void ChunkRing::wait_until_ready(std::int64_t turn) const {
-  const auto is_ready = [&] { return ready(turn % slots_).load(std::memory_order_acquire) == turn + 1; };
+  const auto is_ready = [&] {
+    return ready(turn % slots_).load(std::memory_order_acquire) == turn + 1;
+  };
   base::Stopwatch since_check;
   std::optional<Pulses> pulses;
   for (Patience patience; !is_ready(); patience.wait()) {
@@ -191,16 +226,20 @@ void ChunkRing::wait_until_ready(std::int64_t turn) const {
   }
 }
 
-void ChunkRing::need(const EpochOrder& order, std::int64_t epoch, std::int64_t first, std::int64_t last) {
+void ChunkRing::need(const EpochOrder& order, std::int64_t epoch, std::int64_t first,
+                     std::int64_t last) {
   const std::int64_t before = epoch * order.turns();
-  const std::int64_t from = before + order.window_of(first).first, to = before + order.window_of(last - 1).last;
+  const std::int64_t from = before + order.window_of(first).first,
+                     to = before + order.window_of(last - 1).last;
   rank(local_rank_).first_needed.store(from, std::memory_order_release);
   if (from == held_turns_.first && to == held_turns_.last) return;
   held_.clear();
   for (std::int64_t turn = from; turn < to; ++turn) {
     wait_until_ready(turn);
-    const std::int64_t chunk = order.chunk_at(turn - before), sample = chunks_->first_sample(chunk), place = dataset_.samples().place(sample);
-    held_[chunk] = {slot(turn), place - (dataset_.samples().row_at(place) - rows_with(sample).first)};
+    const std::int64_t chunk = order.chunk_at(turn - before), sample = chunks_->first_sample(chunk),
+                       place = dataset_.samples().place(sample);
+    held_[chunk] = {slot(turn),
+                    place - (dataset_.samples().row_at(place) - rows_with(sample).first)};
   }
   held_turns_ = {from, to};
 }
@@ -208,7 +247,10 @@ void ChunkRing::need(const EpochOrder& order, std::int64_t epoch, std::int64_t f
 std::span<const std::byte> ChunkRing::image(std::int64_t sample) const {
   const Held& chunk = held_.at(chunks_->chunk_of(sample));
   const std::size_t bytes = dataset_.rows().image_bytes();
-  return {chunk.images + static_cast<std::size_t>(dataset_.samples().place(sample) - chunk.first_place) * bytes, bytes};
+  return {
+      chunk.images +
+          static_cast<std::size_t>(dataset_.samples().place(sample) - chunk.first_place) * bytes,
+      bytes};
 }
 
 std::int64_t ChunkRing::chunks_decoded() const {

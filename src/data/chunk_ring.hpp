@@ -1,8 +1,12 @@
-// Streaming: decoded chunks in the order of the epochs, in a ring that the ranks of a node share. Each chunk is decoded once an epoch and node, ahead of its use.
+// Streaming: decoded chunks in the order of the epochs, in a ring that the ranks of a node share.
+// Each chunk is decoded once an epoch and node, ahead of its use.
 //
-// A chunk's turn counts from the first epoch's first chunk on and never ends; turn t lies in slot t mod slots(), and is filled by local rank t mod ranks.
-// Each rank says which turn it needs first; a slot is filled anew when its turn was filled and all ranks are past it. All of it is one word a slot and one a rank: a rank that waits looks at
-// them from time to time, and at whether the others are still there: each counts up its pulse, whatever else it does. One that failed, ended, was killed or stands still is an error that names it.
+// A chunk's turn counts from the first epoch's first chunk on and never ends; turn t lies in slot t
+// mod slots(), and is filled by local rank t mod ranks. Each rank says which turn it needs first; a
+// slot is filled anew when its turn was filled and all ranks are past it. All of it is one word a
+// slot and one a rank: a rank that waits looks at them from time to time, and at whether the others
+// are still there: each counts up its pulse, whatever else it does. One that failed, ended, was
+// killed or stands still is an error that names it.
 #pragma once
 
 #include <atomic>
@@ -27,25 +31,31 @@ class ChunkRing {
  public:
   struct Options {
     std::uint64_t seed = 0;
-    std::int64_t window_chunks = 1;      ///< above 0
-    std::int64_t samples_at_once = 1;    ///< that all ranks together need at a time: the global batch
-    std::int64_t threads = 1;            ///< of this rank, that decode
+    std::int64_t window_chunks = 1;    ///< above 0
+    std::int64_t samples_at_once = 1;  ///< that all ranks together need at a time: the global batch
+    std::int64_t threads = 1;          ///< of this rank, that decode
     std::int64_t first_epoch = 0, first_position = 0;
-    base::Seconds patience{60};                ///< a rank of the node whose pulse stands still for so long is lost (stopped, or its process hangs as a whole)
+    base::Seconds patience{60};  ///< a rank of the node whose pulse stands still for so long is
+                                 ///< lost (stopped, or its process hangs as a whole)
   };
 
-  /// Starts to decode where (first_epoch, first_position) is. `dataset` outlives the ring. A collective of both: see NodeMemory.
-  ChunkRing(const SampleDataset& dataset, const Options& options, comm::HostCommunicator& node, comm::HostCommunicator& all);
+  /// Starts to decode where (first_epoch, first_position) is. `dataset` outlives the ring. A
+  /// collective of both: see NodeMemory.
+  ChunkRing(const SampleDataset& dataset, const Options& options, comm::HostCommunicator& node,
+            comm::HostCommunicator& all);
   /// This rank fills no more: others that wait for it get an error.
   ~ChunkRing();
   ChunkRing(const ChunkRing&) = delete;
   ChunkRing& operator=(const ChunkRing&) = delete;
 
-  /// Waits until the samples at positions [first, last) of the epoch are there. Positions and epochs rise from call to call: what lies in windows before `first` may be
-  /// overwritten. Throws Failure where a rank of the node could not decode its chunk or is lost, naming it; and after stop().
+  /// Waits until the samples at positions [first, last) of the epoch are there. Positions and
+  /// epochs rise from call to call: what lies in windows before `first` may be overwritten. Throws
+  /// Failure where a rank of the node could not decode its chunk or is lost, naming it; and after
+  /// stop().
   void need(const EpochOrder& order, std::int64_t epoch, std::int64_t first, std::int64_t last);
 
-  /// The decoded image of one of the samples that need() waited for. From any threads, until the next need().
+  /// The decoded image of one of the samples that need() waited for. From any threads, until the
+  /// next need().
   std::span<const std::byte> image(std::int64_t sample) const;
 
   /// Ends a need() that waits, in another thread.

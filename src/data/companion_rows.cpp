@@ -20,15 +20,26 @@ class CompanionFiles {
       hdf5::Hdf5Dataset part = rows.file(i).dataset(path);
       const std::vector<std::int64_t>& shape = part.shape();
       const std::int64_t images = rows.stored(i).rows();
-      if (!part.number()) throw base::BadInput(base::text(part.where(), " holds ", part.type_name(), " values: labels and factors are plain numbers"));
-      if ((shape.size() != 1 && shape.size() != 2) || shape[0] != images || (shape.size() == 2 && shape[1] == 0))
-        throw base::BadInput(base::text(part.where(), " has shape ", hdf5::shape_text(shape), ": labels of ", images, " images are [", images, "], factors [", images, ", F]"));
-      if (i > 0 && std::vector(shape.begin() + 1, shape.end()) != std::vector(first().shape().begin() + 1, first().shape().end()))
-        throw base::BadInput(base::text(part.where(), " has shape ", hdf5::shape_text(shape), ", but ", first().where(), " ", hdf5::shape_text(first().shape()), ": only the first axis may differ"));
+      if (!part.number())
+        throw base::BadInput(base::text(part.where(), " holds ", part.type_name(),
+                                        " values: labels and factors are plain numbers"));
+      if ((shape.size() != 1 && shape.size() != 2) || shape[0] != images ||
+          (shape.size() == 2 && shape[1] == 0))
+        throw base::BadInput(base::text(part.where(), " has shape ", hdf5::shape_text(shape),
+                                        ": labels of ", images, " images are [", images,
+                                        "], factors [", images, ", F]"));
+      if (i > 0 && std::vector(shape.begin() + 1, shape.end()) !=
+                       std::vector(first().shape().begin() + 1, first().shape().end()))
+        throw base::BadInput(base::text(
+            part.where(), " has shape ", hdf5::shape_text(shape), ", but ", first().where(), " ",
+            hdf5::shape_text(first().shape()), ": only the first axis may differ"));
       if (i > 0 && part.number() != first().number())
-        throw base::BadInput(base::text(part.where(), " holds ", part.type_name(), " values, but ", first().where(), " ", first().type_name(), " (or their byte order differs)"));
+        throw base::BadInput(base::text(part.where(), " holds ", part.type_name(), " values, but ",
+                                        first().where(), " ", first().type_name(),
+                                        " (or their byte order differs)"));
       if (i > 0 && part.text_list_attribute("names") != first().text_list_attribute("names"))
-        throw base::BadInput(base::text(part.where(), " has other `names` than ", first().where(), ": its numbers mean something else"));
+        throw base::BadInput(base::text(part.where(), " has other `names` than ", first().where(),
+                                        ": its numbers mean something else"));
       if (rows.files().size() > 1) part.close_when_idle();
       parts_.push_back({std::move(part), rows_});
       rows_ += images;
@@ -38,20 +49,24 @@ class CompanionFiles {
   const hdf5::Hdf5Dataset& first() const { return parts_.front().dataset; }
   std::int64_t columns() const { return first().shape().size() == 2 ? first().shape()[1] : 1; }
 
-  std::size_t row_bytes() const { return static_cast<std::size_t>(columns()) * first().number()->bytes; }
+  std::size_t row_bytes() const {
+    return static_cast<std::size_t>(columns()) * first().number()->bytes;
+  }
 
   // As stored. Of the block that holds `row`, which stays until a row of another one is asked for.
   std::span<const std::byte> read(std::int64_t row) {
     if (row < block_.first || row >= block_.last) {
       const Part& part = part_of(row);
-      const std::int64_t in_block = std::max<std::int64_t>(1, kBlockValues / columns()), begin = (row - part.first_row) / in_block * in_block;
+      const std::int64_t in_block = std::max<std::int64_t>(1, kBlockValues / columns()),
+                         begin = (row - part.first_row) / in_block * in_block;
       const std::int64_t count = std::min(in_block, part.dataset.shape()[0] - begin);
       values_.resize(static_cast<std::size_t>(count) * row_bytes());
       block_ = {};  // if reading fails
       part.dataset.read_stored(begin, count, values_);
       block_ = {part.first_row + begin, part.first_row + begin + count};
     }
-    return std::span<const std::byte>(values_).subspan(static_cast<std::size_t>(row - block_.first) * row_bytes(), row_bytes());
+    return std::span<const std::byte>(values_).subspan(
+        static_cast<std::size_t>(row - block_.first) * row_bytes(), row_bytes());
   }
 
   // For messages.
@@ -67,7 +82,9 @@ class CompanionFiles {
   };
 
   const Part& part_of(std::int64_t row) const {
-    return *std::prev(std::upper_bound(parts_.begin(), parts_.end(), row, [](std::int64_t r, const Part& p) { return r < p.first_row; }));
+    return *std::prev(
+        std::upper_bound(parts_.begin(), parts_.end(), row,
+                         [](std::int64_t r, const Part& p) { return r < p.first_row; }));
   }
 
   std::vector<Part> parts_;
@@ -76,47 +93,68 @@ class CompanionFiles {
   std::vector<std::byte> values_;
 };
 
-// take(type of the numbers, a row as it is stored, where its values belong, its place for messages) is called for each sample.
+// take(type of the numbers, a row as it is stored, where its values belong, its place for messages)
+// is called for each sample.
 template <typename Value, typename Take>
-CompanionRows<Value> rows_of(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples, Take take) {
+CompanionRows<Value> rows_of(const SampleDataset& images, const std::string& path,
+                             std::span<const std::int64_t> samples, Take take) {
   CompanionFiles files(images.rows(), path);
-  CompanionRows<Value> out{.columns = files.columns(), .values = {}, .names = files.first().text_list_attribute("names")};
+  CompanionRows<Value> out{.columns = files.columns(),
+                           .values = {},
+                           .names = files.first().text_list_attribute("names")};
   const hdf5::StoredNumber number = *files.first().number();
-  const std::size_t width = std::is_same_v<Value, std::byte> ? files.row_bytes() : static_cast<std::size_t>(out.columns);
+  const std::size_t width =
+      std::is_same_v<Value, std::byte> ? files.row_bytes() : static_cast<std::size_t>(out.columns);
   std::vector<std::int64_t> rows, order(samples.size());
   for (const std::int64_t sample : samples) {
-    if (sample < 0 || sample >= images.size()) throw std::out_of_range(base::text("sample ", sample, " of ", images.size()));
+    if (sample < 0 || sample >= images.size())
+      throw std::out_of_range(base::text("sample ", sample, " of ", images.size()));
     rows.push_back(images.samples().row(sample));
   }
   // In the order of the file each block is read once.
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return rows[static_cast<std::size_t>(a)] < rows[static_cast<std::size_t>(b)]; });
+  std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return rows[static_cast<std::size_t>(a)] < rows[static_cast<std::size_t>(b)];
+  });
   out.values.resize(samples.size() * width);
   for (const std::int64_t i : order) {
     const std::int64_t row = rows[static_cast<std::size_t>(i)];
     const std::span<const std::byte> stored = files.read(row);
-    take(number, stored, std::span(out.values).subspan(static_cast<std::size_t>(i) * width, width), [&] { return files.place(row); });
+    take(number, stored, std::span(out.values).subspan(static_cast<std::size_t>(i) * width, width),
+         [&] { return files.place(row); });
   }
   return out;
 }
 
 }  // namespace
 
-CompanionRows<double> read_companion(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
-  return rows_of<double>(images, path, samples, [](const hdf5::StoredNumber& number, auto stored, std::span<double> out, auto) { hdf5::to_doubles(number, stored, out); });
+CompanionRows<double> read_companion(const SampleDataset& images, const std::string& path,
+                                     std::span<const std::int64_t> samples) {
+  return rows_of<double>(images, path, samples,
+                         [](const hdf5::StoredNumber& number, auto stored, std::span<double> out,
+                            auto) { hdf5::to_doubles(number, stored, out); });
 }
 
-CompanionRows<std::int64_t> read_companion_integers(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
-  return rows_of<std::int64_t>(images, path, samples, [](const hdf5::StoredNumber& number, auto stored, std::span<std::int64_t> out, auto place) {
-    if (hdf5::to_integers(number, stored, out)) throw base::BadInput(base::text(place(), " holds a value that is no whole number"));
-  });
+CompanionRows<std::int64_t> read_companion_integers(const SampleDataset& images,
+                                                    const std::string& path,
+                                                    std::span<const std::int64_t> samples) {
+  return rows_of<std::int64_t>(
+      images, path, samples,
+      [](const hdf5::StoredNumber& number, auto stored, std::span<std::int64_t> out, auto place) {
+        if (hdf5::to_integers(number, stored, out))
+          throw base::BadInput(base::text(place(), " holds a value that is no whole number"));
+      });
 }
 
-CompanionRows<std::byte> read_companion_bytes(const SampleDataset& images, const std::string& path, std::span<const std::int64_t> samples) {
-  return rows_of<std::byte>(images, path, samples, [](const hdf5::StoredNumber&, auto stored, std::span<std::byte> out, auto) { std::copy(stored.begin(), stored.end(), out.begin()); });
+CompanionRows<std::byte> read_companion_bytes(const SampleDataset& images, const std::string& path,
+                                              std::span<const std::int64_t> samples) {
+  return rows_of<std::byte>(images, path, samples,
+                            [](const hdf5::StoredNumber&, auto stored, std::span<std::byte> out,
+                               auto) { std::copy(stored.begin(), stored.end(), out.begin()); });
 }
 
-CompanionRows<double> read_companion(const SampleDataset& images, const std::string& path) {  std::vector<std::int64_t> samples(static_cast<std::size_t>(images.size()));
+CompanionRows<double> read_companion(const SampleDataset& images, const std::string& path) {
+  std::vector<std::int64_t> samples(static_cast<std::size_t>(images.size()));
   std::iota(samples.begin(), samples.end(), 0);
   return read_companion(images, path, samples);
 }

@@ -1,7 +1,9 @@
-// The order of an epoch, in either of its kinds: all samples shuffled together, or windows of chunks, so that a dataset too large for memory
-// can be read chunk by chunk. A pure function of (seed, epoch) and of how the samples lie in chunks; any position in constant time.
+// The order of an epoch, in either of its kinds: all samples shuffled together, or windows of
+// chunks, so that a dataset too large for memory can be read chunk by chunk. A pure function of
+// (seed, epoch) and of how the samples lie in chunks; any position in constant time.
 //
-// Windows: the chunks are permuted and cut into windows of nearly equal numbers of them; the samples of a window are shuffled together.
+// Windows: the chunks are permuted and cut into windows of nearly equal numbers of them; the
+// samples of a window are shuffled together.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +18,22 @@ namespace vae_dist::data {
 class EpochOrder {
  public:
   /// window_chunks: about so many chunks make a window; 0: all samples are shuffled together.
-  EpochOrder(std::uint64_t seed, std::uint64_t epoch, std::shared_ptr<const SampleChunks> chunks, std::int64_t window_chunks);
+  EpochOrder(std::uint64_t seed, std::uint64_t epoch, std::shared_ptr<const SampleChunks> chunks,
+             std::int64_t window_chunks);
 
   std::int64_t samples() const { return samples_; }
 
   /// The sample at `position` of the epoch, 0 <= position < samples().
   std::int64_t at(std::int64_t position) const;
 
-  // What follows is for windows only (window_chunks > 0). Turns count the chunks in the order of the epoch, from 0.
+  // What follows is for windows only (window_chunks > 0). Turns count the chunks in the order of
+  // the epoch, from 0.
 
   std::int64_t turns() const { return chunks_->count(); }
   std::int64_t chunk_at(std::int64_t turn) const { return windows_->chunk_order.at(turn); }
-  std::int64_t turn_of(std::int64_t chunk) const { return windows_->chunk_order.position_of(chunk); }
+  std::int64_t turn_of(std::int64_t chunk) const {
+    return windows_->chunk_order.position_of(chunk);
+  }
   /// The turns of the window that the sample at this position belongs to.
   struct Turns {
     std::int64_t first = 0, last = 0;  ///< last is excluded
@@ -37,7 +43,7 @@ class EpochOrder {
  private:
   struct Windows {
     SampleOrder chunk_order;
-    SampleChunks in_turn;   // the chunks' sizes in the order of the epoch
+    SampleChunks in_turn;  // the chunks' sizes in the order of the epoch
     std::int64_t count;
     std::uint64_t seed;
   };

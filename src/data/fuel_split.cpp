@@ -36,16 +36,23 @@ std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& spl
       names.insert(entry.split);
       if (entry.split != split) continue;
       found = true;
-      for (const RowRange& range : entry.indices.empty() ? std::vector<RowRange>{{entry.start, entry.stop}} : as_ranges(entry.indices)) {
+      for (const RowRange& range : entry.indices.empty()
+                                       ? std::vector<RowRange>{{entry.start, entry.stop}}
+                                       : as_ranges(entry.indices)) {
         if (range.first < 0 || range.last > count || range.first > range.last)
-          throw base::BadInput(base::text(images.where(), ": its split '", split, "' has rows ", range.first, " to ", range.last, ", but there are ", count));
+          throw base::BadInput(base::text(images.where(), ": its split '", split, "' has rows ",
+                                          range.first, " to ", range.last, ", but there are ",
+                                          count));
         if (range.size() > 0) out.push_back({first + range.first, first + range.last});
       }
     }
     if (!found) {
       std::string list;
-      for (const std::string& name : names) list += base::text(list.empty() ? "'" : ", '", name, "'");
-      throw base::BadInput(base::text(images.where(), ": the file's attribute `split` has no split '", split, "' of it; it has ", list.empty() ? "none" : list));
+      for (const std::string& name : names)
+        list += base::text(list.empty() ? "'" : ", '", name, "'");
+      throw base::BadInput(base::text(images.where(),
+                                      ": the file's attribute `split` has no split '", split,
+                                      "' of it; it has ", list.empty() ? "none" : list));
     }
     first += count;
   }

@@ -8,7 +8,8 @@
 
 namespace vae_dist::data {
 
-/// The rows of a split, over all files in turn. Throws BadInput where a file has no such attribute, or no such split of its images; names those there are.
+/// The rows of a split, over all files in turn. Throws BadInput where a file has no such attribute,
+/// or no such split of its images; names those there are.
 std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& split);
 
 }  // namespace vae_dist::data

@@ -17,15 +17,19 @@ struct Geometry {
   bool is_identity() const { return !crop && !resize; }
 };
 
-/// The shape after `geometry`. Throws BadInput for a crop that is larger than the image; `place` names the images.
-SampleShape shape_after(const SampleShape& shape, const Geometry& geometry, const std::string& place);
+/// The shape after `geometry`. Throws BadInput for a crop that is larger than the image; `place`
+/// names the images.
+SampleShape shape_after(const SampleShape& shape, const Geometry& geometry,
+                        const std::string& place);
 
-/// A transform of images of one shape and layout. Every output value is the mean of the input over the area that it covers.
+/// A transform of images of one shape and layout. Every output value is the mean of the input over
+/// the area that it covers.
 class ImageResizer {
  public:
   ImageResizer(const SampleShape& from, SampleLayout layout, const Geometry& geometry);
 
-  /// values: of one image, in layout order. The result, in layout order too, is as long as the new shape says.
+  /// values: of one image, in layout order. The result, in layout order too, is as long as the new
+  /// shape says.
   void apply(std::span<const float> values, std::span<float> out);
 
  private:

@@ -7,18 +7,25 @@
 namespace vae_dist::data {
 
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& f) {
-  const std::int64_t count = static_cast<std::int64_t>(pixels.size() / bytes_of(f.pixels)) / f.shape.values();
+  const std::int64_t count =
+      static_cast<std::int64_t>(pixels.size() / bytes_of(f.pixels)) / f.shape.values();
   const std::int64_t c = f.shape.channels, h = f.shape.height, w = f.shape.width;
   const bool channels_stored_last = f.layout == SampleLayout::nhwc;
-  const std::vector<std::int64_t> sizes = channels_stored_last ? std::vector<std::int64_t>{count, h, w, c} : std::vector<std::int64_t>{count, c, h, w};
+  const std::vector<std::int64_t> sizes = channels_stored_last
+                                              ? std::vector<std::int64_t>{count, h, w, c}
+                                              : std::vector<std::int64_t>{count, c, h, w};
 
-  const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes, f.pixels == PixelType::uint8 ? at::kByte : at::kFloat);
-  at::Tensor images = device::queue_copy(stored, f.device).to(f.type, /*non_blocking=*/false, /*copy=*/f.device.is_cpu());  // there the memory is the caller's
+  const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes,
+                                          f.pixels == PixelType::uint8 ? at::kByte : at::kFloat);
+  at::Tensor images = device::queue_copy(stored, f.device)
+                          .to(f.type, /*non_blocking=*/false,
+                              /*copy=*/f.device.is_cpu());  // there the memory is the caller's
   images.mul_(f.scale * (f.high - f.low));
   if (f.low != 0) images.add_(f.low);
   // A view: the values stay where they are, the axes are renamed.
   if (channels_stored_last) images = images.permute({0, 3, 1, 2});
-  return images.contiguous(f.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+  return images.contiguous(f.channels_last ? at::MemoryFormat::ChannelsLast
+                                           : at::MemoryFormat::Contiguous);
 }
 
 }  // namespace vae_dist::data

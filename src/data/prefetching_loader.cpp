@@ -4,7 +4,8 @@
 
 namespace vae_dist::data {
 
-PrefetchingLoader::PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan, LoaderStart start, LoaderOptions options)
+PrefetchingLoader::PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan,
+                                     LoaderStart start, LoaderOptions options)
     : dataset_(dataset),
       plan_(plan),
       ahead_(static_cast<std::size_t>(options.ahead)),
@@ -39,7 +40,9 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
   const std::int64_t steps_per_epoch = plan_.steps_per_epoch(dataset_.size());
   const auto chunks = std::make_shared<SampleChunks>(dataset_.chunks());
   std::optional<EpochOrder> order;
-  const BatchMeans means = {ring_ ? [this](std::int64_t sample) { return ring_->image(sample); } : DecodedImages(), memory_, team_};
+  const BatchMeans means = {
+      ring_ ? [this](std::int64_t sample) { return ring_->image(sample); } : DecodedImages(),
+      memory_, team_};
   try {
     while (true) {
       if (step == steps_per_epoch) {
@@ -47,7 +50,8 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
         ++epoch;
         order.reset();
       }
-      if (!order) order.emplace(plan_.seed, static_cast<std::uint64_t>(epoch), chunks, plan_.window_chunks);
+      if (!order)
+        order.emplace(plan_.seed, static_cast<std::uint64_t>(epoch), chunks, plan_.window_chunks);
       const std::int64_t position = step * plan_.global_batch + plan_.first;
       if (ring_) ring_->need(*order, epoch, position, position + plan_.count);
       Batch batch = make_batch(dataset_, plan_, *order, epoch, step++, means);

@@ -20,16 +20,19 @@ struct LoaderStart {
 };
 
 struct LoaderOptions {
-  std::int64_t ahead = 1;                       ///< batches that are made before they are asked for, at most
-  std::unique_ptr<ChunkRing> ring = nullptr;    ///< where the images come from, started at the same place; null: from the dataset itself
-  BatchMemory memory = plain_batch_memory();    ///< of the batches, about `ahead` + 2 at a time
-  int threads = 1;                              ///< that make a batch together
+  std::int64_t ahead = 1;  ///< batches that are made before they are asked for, at most
+  std::unique_ptr<ChunkRing> ring = nullptr;  ///< where the images come from, started at the same
+                                              ///< place; null: from the dataset itself
+  BatchMemory memory = plain_batch_memory();  ///< of the batches, about `ahead` + 2 at a time
+  int threads = 1;                            ///< that make a batch together
 };
 
 class PrefetchingLoader {
  public:
-  /// Starts reading at `start` and goes on through the following epochs without end. `dataset` outlives the loader.
-  PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan, LoaderStart start, LoaderOptions options);
+  /// Starts reading at `start` and goes on through the following epochs without end. `dataset`
+  /// outlives the loader.
+  PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan, LoaderStart start,
+                    LoaderOptions options);
   ~PrefetchingLoader();
   PrefetchingLoader(const PrefetchingLoader&) = delete;
   PrefetchingLoader& operator=(const PrefetchingLoader&) = delete;

@@ -28,11 +28,14 @@ SampleChunks from_runs(const std::vector<Run>& runs) {
     count += run.count;
   }
   const std::int64_t regular =
-      std::max_element(chunks_of_size.begin(), chunks_of_size.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+      std::max_element(chunks_of_size.begin(), chunks_of_size.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; })
+          ->first;
   std::vector<SampleChunks::Irregular> irregular;
   std::int64_t chunk = 0;
   for (const Run& run : runs) {
-    for (std::int64_t i = 0; run.size != regular && i < run.count; ++i) irregular.push_back({chunk + i, run.size - regular});
+    for (std::int64_t i = 0; run.size != regular && i < run.count; ++i)
+      irregular.push_back({chunk + i, run.size - regular});
     chunk += run.count;
   }
   return SampleChunks(count, regular, std::move(irregular));
@@ -40,9 +43,11 @@ SampleChunks from_runs(const std::vector<Run>& runs) {
 
 }  // namespace
 
-SampleChunks::SampleChunks(std::int64_t count, std::int64_t regular_size, std::vector<Irregular> irregular)
+SampleChunks::SampleChunks(std::int64_t count, std::int64_t regular_size,
+                           std::vector<Irregular> irregular)
     : count_(count), regular_(regular_size), irregular_(std::move(irregular)) {
-  std::sort(irregular_.begin(), irregular_.end(), [](const Irregular& a, const Irregular& b) { return a.chunk < b.chunk; });
+  std::sort(irregular_.begin(), irregular_.end(),
+            [](const Irregular& a, const Irregular& b) { return a.chunk < b.chunk; });
   excess_before_.push_back(0);
   for (const Irregular& i : irregular_) excess_before_.push_back(excess_before_.back() + i.excess);
 }
@@ -56,7 +61,9 @@ SampleChunks SampleChunks::of(const DecodedRows& rows, const SampleRows& samples
       const RowRange band = rows.band_of(row);
       const std::int64_t length = std::min(band.last, range.last) - row;
       // Whole chunks of one file follow each other: no need to look at each of them.
-      const std::int64_t equal = all && row == band.first && length == band.size() ? rows.equal_bands_from(row, range.last) : 1;
+      const std::int64_t equal = all && row == band.first && length == band.size()
+                                     ? rows.equal_bands_from(row, range.last)
+                                     : 1;
       add(runs, samples.samples_below(place + length) - samples.samples_below(place), equal);
       place += length * equal;
       row += length * equal;
@@ -66,7 +73,9 @@ SampleChunks SampleChunks::of(const DecodedRows& rows, const SampleRows& samples
 }
 
 std::int64_t SampleChunks::first_sample(std::int64_t chunk) const {
-  const auto before = std::lower_bound(irregular_.begin(), irregular_.end(), chunk, [](const Irregular& i, std::int64_t c) { return i.chunk < c; });
+  const auto before =
+      std::lower_bound(irregular_.begin(), irregular_.end(), chunk,
+                       [](const Irregular& i, std::int64_t c) { return i.chunk < c; });
   return chunk * regular_ + excess_before_[static_cast<std::size_t>(before - irregular_.begin())];
 }
 
@@ -82,7 +91,8 @@ std::int64_t SampleChunks::chunk_of(std::int64_t sample) const {
     }
   }
   if (low == 0) return sample / regular_;
-  const std::int64_t last = irregular_[low - 1].chunk, after = (last + 1) * regular_ + excess_before_[low];
+  const std::int64_t last = irregular_[low - 1].chunk,
+                     after = (last + 1) * regular_ + excess_before_[low];
   return sample < after ? last : last + 1 + (sample - after) / regular_;
 }
 

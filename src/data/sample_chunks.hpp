@@ -1,5 +1,6 @@
-// Samples in chunks: consecutive ones that are decoded together. Almost all chunks have the same number of samples; only the others (the last
-// of a file, those cut by a range of rows, those with rows held out) are kept in a list.
+// Samples in chunks: consecutive ones that are decoded together. Almost all chunks have the same
+// number of samples; only the others (the last of a file, those cut by a range of rows, those with
+// rows held out) are kept in a list.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +29,16 @@ class SampleChunks {
   const std::vector<Irregular>& irregular() const { return irregular_; }  ///< rising
 
   std::int64_t first_sample(std::int64_t chunk) const;  ///< of chunk count(): the number of samples
-  std::int64_t size(std::int64_t chunk) const { return first_sample(chunk + 1) - first_sample(chunk); }
+  std::int64_t size(std::int64_t chunk) const {
+    return first_sample(chunk + 1) - first_sample(chunk);
+  }
   std::int64_t chunk_of(std::int64_t sample) const;
 
  private:
   std::int64_t count_, regular_;
   std::vector<Irregular> irregular_;
-  std::vector<std::int64_t> excess_before_;  // of irregular chunk i: the sum over those before it; one entry more at the end
+  std::vector<std::int64_t> excess_before_;  // of irregular chunk i: the sum over those before it;
+                                             // one entry more at the end
 };
 
 }  // namespace vae_dist::data

@@ -15,8 +15,8 @@
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
 #include "data/fuel_split.hpp"
-#include "hdf5/page_cache.hpp"
 #include "data/value_scale.hpp"
+#include "hdf5/page_cache.hpp"
 
 namespace vae_dist::data {
 namespace {
@@ -35,13 +35,16 @@ std::vector<RowRange> chosen_ranges(const SampleSource& source, const DecodedRow
   if (source.split) return fuel_split(rows, *source.split);
   if (source.rows.empty()) return {{0, rows.rows()}};
   if (source.rows[0] < 0 || source.rows[1] > rows.rows() || source.rows[0] >= source.rows[1])
-    throw base::BadInput(base::text(rows.place(), " has ", rows.rows(), " rows; rows [", source.rows[0], ", ", source.rows[1], "] are not within it"));
+    throw base::BadInput(base::text(rows.place(), " has ", rows.rows(), " rows; rows [",
+                                    source.rows[0], ", ", source.rows[1], "] are not within it"));
   return {{source.rows[0], source.rows[1]}};
 }
 
 // Runs `work` in this thread and others.
 void in_threads(std::int64_t threads, const std::function<void()>& work) {
-  base::ThreadTeam(static_cast<int>(threads)).divide(threads, [&](std::int64_t, std::int64_t) { work(); });
+  base::ThreadTeam(static_cast<int>(threads)).divide(threads, [&](std::int64_t, std::int64_t) {
+    work();
+  });
 }
 
 }  // namespace
@@ -50,14 +53,17 @@ namespace {
 
 bool has_fractions(std::span<const std::byte> image, PixelType type) {
   if (type == PixelType::uint8) return false;
-  const std::span values(reinterpret_cast<const float*>(image.data()), image.size() / sizeof(float));
-  return std::any_of(values.begin(), values.end(), [](float value) { return value != std::floor(value); });
+  const std::span values(reinterpret_cast<const float*>(image.data()),
+                         image.size() / sizeof(float));
+  return std::any_of(values.begin(), values.end(),
+                     [](float value) { return value != std::floor(value); });
 }
 
 // Numbers that say what the stored values mean, by the attributes' names.
 using ValueAttributes = std::map<std::string, std::optional<double>>;
 
-// Those of these names, which all files must have alike: else BadInput, as their values would mean different things. Each file is asked once: of thousands, few are open.
+// Those of these names, which all files must have alike: else BadInput, as their values would mean
+// different things. Each file is asked once: of thousands, few are open.
 ValueAttributes common_attributes(const DecodedRows& rows, const std::vector<std::string>& names) {
   ValueAttributes first;
   for (std::size_t i = 0; i < rows.files().size(); ++i) {
@@ -66,8 +72,10 @@ ValueAttributes common_attributes(const DecodedRows& rows, const std::vector<std
       const std::optional<double> value = dataset.number_attribute(name);
       const std::optional<double> wanted = first.emplace(name, value).first->second;
       if (value != wanted && !(value && wanted && std::isnan(*value) && std::isnan(*wanted)))
-        throw base::BadInput(base::text("the files do not hold the same kind of images: the attribute `", name, "` is ", wanted ? base::text(*wanted) : "absent", " in ", rows.stored(0).dataset().where(), " and ",
-                            value ? base::text(*value) : "absent", " in ", dataset.where()));
+        throw base::BadInput(base::text(
+            "the files do not hold the same kind of images: the attribute `", name, "` is ",
+            wanted ? base::text(*wanted) : "absent", " in ", rows.stored(0).dataset().where(),
+            " and ", value ? base::text(*value) : "absent", " in ", dataset.where()));
     }
   }
   return first;
@@ -75,15 +83,21 @@ ValueAttributes common_attributes(const DecodedRows& rows, const std::vector<std
 
 // NetCDF's way to store numbers: value = stored * scale_factor + add_offset.
 void refuse_packed_values(const ValueAttributes& attributes, const DecodedRows& rows) {
-  const double factor = attributes.at("scale_factor").value_or(1), offset = attributes.at("add_offset").value_or(0);
+  const double factor = attributes.at("scale_factor").value_or(1),
+               offset = attributes.at("add_offset").value_or(0);
   if (factor == 1 && offset == 0) return;
-  throw base::BadInput(base::text(rows.place(), " has NetCDF's attributes scale_factor = ", factor, " and add_offset = ", offset, ", by which its values are stored shifted or scaled; they are not applied "
-                                    "here. Store the values as they are meant, or set data.train.scale to the factor that brings the stored numbers themselves to [0, 1]"));
+  throw base::BadInput(
+      base::text(rows.place(), " has NetCDF's attributes scale_factor = ", factor,
+                 " and add_offset = ", offset,
+                 ", by which its values are stored shifted or scaled; they are not applied "
+                 "here. Store the values as they are meant, or set data.train.scale to the factor "
+                 "that brings the stored numbers themselves to [0, 1]"));
 }
 
 std::optional<float> missing_value(const ValueAttributes& attributes) {
   for (const char* name : {"_FillValue", "missing_value"})
-    if (const auto value = attributes.at(name); value && std::isfinite(*value)) return static_cast<float>(*value);
+    if (const auto value = attributes.at(name); value && std::isfinite(*value))
+      return static_cast<float>(*value);
   return std::nullopt;
 }
 
@@ -92,7 +106,8 @@ std::optional<std::string> splits_of(const DecodedRows& rows) {
   std::set<std::string> names;
   try {
     for (const hdf5::FuelSplit& entry : rows.file(0).fuel_splits())
-      if (entry.source == rows.stored(0).dataset().path()) names.insert(base::text("'", entry.split, "'"));
+      if (entry.source == rows.stored(0).dataset().path())
+        names.insert(base::text("'", entry.split, "'"));
   } catch (const base::BadInput&) {
     // an attribute `split` of another kind
   }
@@ -141,14 +156,18 @@ struct SampleDataset::Store {
       rows.read(range.first, range.size(), band.images, band.buffers);
       band.range = range;
     }
-    std::memcpy(out.data(), band.images.data() + static_cast<std::size_t>(row - band.range.first) * bytes, bytes);
+    std::memcpy(out.data(),
+                band.images.data() + static_cast<std::size_t>(row - band.range.first) * bytes,
+                bytes);
   }
 
   const LookedAt& look() const {
     const std::lock_guard lock(look_mutex);
     if (looked_at) return *looked_at;
     const SampleShape& s = rows.shape();
-    LookedAt seen{{}, base::hash_text(base::text(samples.places(), " ", s.channels, " ", s.height, " ", s.width, " ", layout_name(rows.layout())))};
+    LookedAt seen{{},
+                  base::hash_text(base::text(samples.places(), " ", s.channels, " ", s.height, " ",
+                                             s.width, " ", layout_name(rows.layout())))};
     std::vector<std::byte> image(rows.image_bytes());
     for (const std::int64_t place : spread_places(samples.places(), kRowsLookedAt)) {
       read(place, image);
@@ -169,21 +188,32 @@ struct SampleDataset::Store {
   // From now on reading checks every value.
   void limit_values(double scale) const {
     rows.limit(ValueLimits::of_scale(scale, missing),
-               base::text(": times the scale ", scale, given_scale ? " that is given" : base::text(" that was found by looking at ", kRowsLookedAt, " images"), " it is not in [0, 1]",
-                    missing ? base::text(", or it is the sign for a missing value (", *missing, ", by the attribute _FillValue)") : "", ". Mend or leave out the row, or set data.train.scale"));
+               base::text(": times the scale ", scale,
+                          given_scale ? " that is given"
+                                      : base::text(" that was found by looking at ", kRowsLookedAt,
+                                                   " images"),
+                          " it is not in [0, 1]",
+                          missing ? base::text(", or it is the sign for a missing value (",
+                                               *missing, ", by the attribute _FillValue)")
+                                  : "",
+                          ". Mend or leave out the row, or set data.train.scale"));
   }
 
   void check_decoded() const {
     for (const FilledRows& part : decoded) {
       if (rows.limits().allows(part.values)) continue;
       for (std::int64_t i = 0; i < part.count; ++i)
-        rows.check_delivered(part.row + i, {memory.get() + static_cast<std::size_t>(part.place + i) * rows.image_bytes(), rows.image_bytes()});
+        rows.check_delivered(
+            part.row + i,
+            {memory.get() + static_cast<std::size_t>(part.place + i) * rows.image_bytes(),
+             rows.image_bytes()});
     }
   }
 
   const SampleFinish& the_finish() const {
     std::call_once(finish_made, [&] {
-      const bool whole_numbers = rows.number().kind != hdf5::StoredNumber::Kind::ieee_float && (!geometry.resize || rows.type() == PixelType::uint8);
+      const bool whole_numbers = rows.number().kind != hdf5::StoredNumber::Kind::ieee_float &&
+                                 (!geometry.resize || rows.type() == PixelType::uint8);
       const double scale = stored_scale();
       if (!geometry_scale) {
         limit_values(scale);
@@ -195,11 +225,12 @@ struct SampleDataset::Store {
   }
 
   mutable DecodedRows rows;
-  SampleRows samples;                       // nothing held out
+  SampleRows samples;  // nothing held out
   Geometry geometry;
   FinishOptions finish_options;
   std::optional<double> given_scale;
-  std::optional<double> geometry_scale;     // found before cropping and resizing, where it had to be known first
+  std::optional<double>
+      geometry_scale;  // found before cropping and resizing, where it had to be known first
   std::optional<float> missing;
   std::optional<std::string> unused_splits;
   std::vector<FilledRows> decoded;
@@ -211,12 +242,15 @@ struct SampleDataset::Store {
   mutable std::optional<SampleFinish> finish;
 };
 
-SampleDataset::SampleDataset(std::shared_ptr<Store> store, SampleRows samples) : store_(std::move(store)), samples_(std::move(samples)) {}
+SampleDataset::SampleDataset(std::shared_ptr<Store> store, SampleRows samples)
+    : store_(std::move(store)), samples_(std::move(samples)) {}
 
 SampleDataset SampleDataset::open(const SampleSource& source) {
   DecodedRows rows(source.files, source.dataset, source.layout);
   SampleRows samples(chosen_ranges(source, rows));
-  if (samples.size() == 0) throw base::BadInput(base::text(rows.place(), ": split '", source.split.value_or(""), "' has no rows"));
+  if (samples.size() == 0)
+    throw base::BadInput(
+        base::text(rows.place(), ": split '", source.split.value_or(""), "' has no rows"));
   auto store = std::make_shared<Store>(std::move(rows), samples);
   store->geometry = source.geometry;
   store->finish_options = source.finish;
@@ -232,7 +266,8 @@ SampleDataset SampleDataset::open(const SampleSource& source) {
     // Grey levels stay bytes when they are averaged; the mean of black and white does not.
     store->geometry_scale = store->stored_scale();
     store->limit_values(*store->geometry_scale);
-    const bool bytes = store->rows.number().is_byte() && (!source.geometry.resize || *store->geometry_scale == 1.0 / 255.0);
+    const bool bytes = store->rows.number().is_byte() &&
+                       (!source.geometry.resize || *store->geometry_scale == 1.0 / 255.0);
     store->band.range = {};
     store->rows.deliver(source.geometry, bytes);
   }
@@ -265,15 +300,19 @@ const SampleFinish& SampleDataset::finish() const { return store_->the_finish();
 const DecodedRows& SampleDataset::rows() const { return store_->rows; }
 bool SampleDataset::in_memory() const { return store_->memory != nullptr; }
 
-std::uint64_t SampleDataset::memory_bytes() const { return static_cast<std::uint64_t>(store_->samples.places()) * store_->rows.image_bytes(); }
+std::uint64_t SampleDataset::memory_bytes() const {
+  return static_cast<std::uint64_t>(store_->samples.places()) * store_->rows.image_bytes();
+}
 
 std::span<const std::byte> SampleDataset::decoded(std::int64_t index) const {
   const std::size_t bytes = store_->rows.image_bytes();
   return {store_->memory.get() + static_cast<std::size_t>(samples_.place(index)) * bytes, bytes};
 }
 
-void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out, std::int64_t epoch) const {
-  if (index < 0 || index >= size()) throw std::out_of_range(base::text("sample ", index, " of ", size()));
+void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out,
+                         std::int64_t epoch) const {
+  if (index < 0 || index >= size())
+    throw std::out_of_range(base::text("sample ", index, " of ", size()));
   if (in_memory()) return finish().apply(decoded(index), epoch, index, out);
   if (finish().copies()) return store_->read(samples_.place(index), std::as_writable_bytes(out));
   std::vector<std::byte> image(store_->rows.image_bytes());
@@ -281,7 +320,8 @@ void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out, std::i
   finish().apply(image, epoch, index, out);
 }
 
-void SampleDataset::cache(comm::HostCommunicator& node, comm::HostCommunicator& all, const CacheOptions& options) {
+void SampleDataset::cache(comm::HostCommunicator& node, comm::HostCommunicator& all,
+                          const CacheOptions& options) {
   // The next chunk to decode stands before the images, where all ranks of the node find it.
   constexpr std::size_t kHeader = 64;
   using Counter = std::atomic<std::int64_t>;
@@ -318,7 +358,8 @@ void SampleDataset::cache(comm::HostCommunicator& node, comm::HostCommunicator& 
           ahead.will_need(share);
           options.on_progress(share);
         }
-        const std::span to(images + static_cast<std::size_t>(unit.place) * image_bytes, static_cast<std::size_t>(unit.count) * image_bytes);
+        const std::span to(images + static_cast<std::size_t>(unit.place) * image_bytes,
+                           static_cast<std::size_t>(unit.count) * image_bytes);
         try {
           store_->rows.read(unit.row, unit.count, to, buffers);
           Store::FilledRows done{unit.row, unit.count, unit.place, {}};
@@ -338,22 +379,29 @@ void SampleDataset::cache(comm::HostCommunicator& node, comm::HostCommunicator& 
 std::vector<std::string> SampleDataset::doubts() const {
   std::vector<std::string> out;
   const Store::LookedAt& seen = store_->look();
-  if (const std::string doubt = doubt_about_scale(store_->stored_scale(), store_->given_scale.has_value(), seen.values, seen.fractions, rows().number());
+  if (const std::string doubt =
+          doubt_about_scale(store_->stored_scale(), store_->given_scale.has_value(), seen.values,
+                            seen.fractions, rows().number());
       !doubt.empty())
     out.push_back(base::text(rows().place(), ": ", doubt));
   if (store_->unused_splits)
-    out.push_back(base::text(rows().place(), " has the splits ", *store_->unused_splits, ", and all rows are read, those for tests too: choose with data.train.split"));
+    out.push_back(
+        base::text(rows().place(), " has the splits ", *store_->unused_splits,
+                   ", and all rows are read, those for tests too: choose with data.train.split"));
   return out;
 }
 
-std::string SampleDataset::fingerprint() const { return base::hash_name(store_->look().fingerprint); }
+std::string SampleDataset::fingerprint() const {
+  return base::hash_name(store_->look().fingerprint);
+}
 
 std::vector<hdf5::Hdf5Dataset> SampleDataset::companions() const {
   std::vector<hdf5::Hdf5Dataset> out;
   const hdf5::Hdf5File& file = store_->rows.file(0);
   for (const std::string& path : file.dataset_paths()) {
     hdf5::Hdf5Dataset d = file.dataset(path);
-    const bool a_row_an_image = (d.shape().size() == 1 || d.shape().size() == 2) && d.shape()[0] == stored().shape()[0];
+    const bool a_row_an_image =
+        (d.shape().size() == 1 || d.shape().size() == 2) && d.shape()[0] == stored().shape()[0];
     if (a_row_an_image && d.number() && path != stored().path()) out.push_back(std::move(d));
   }
   return out;
@@ -362,8 +410,9 @@ std::vector<hdf5::Hdf5Dataset> SampleDataset::companions() const {
 std::string SampleDataset::description() const {
   const SampleShape& s = shape();
   const DecodedRows& rows = store_->rows;
-  return base::text(rows.place(), ": ", size(), " images ", s.channels, "x", s.height, "x", s.width, " (", layout_name(layout()), ", ", stored().type_name(), " ",
-              scale_text(store_->stored_scale(), rows.number()), ")");
+  return base::text(rows.place(), ": ", size(), " images ", s.channels, "x", s.height, "x", s.width,
+                    " (", layout_name(layout()), ", ", stored().type_name(), " ",
+                    scale_text(store_->stored_scale(), rows.number()), ")");
 }
 
 }  // namespace vae_dist::data

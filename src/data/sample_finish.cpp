@@ -10,20 +10,28 @@
 
 namespace vae_dist::data {
 
-SampleFinish::SampleFinish(const FinishOptions& options, const StoredValues& stored, const std::string& place)
-    : options_(options), type_(stored.type), out_type_(stored.type), scale_(stored.scale), out_scale_(stored.scale) {
+SampleFinish::SampleFinish(const FinishOptions& options, const StoredValues& stored,
+                           const std::string& place)
+    : options_(options),
+      type_(stored.type),
+      out_type_(stored.type),
+      scale_(stored.scale),
+      out_scale_(stored.scale) {
   if (options.binarize != Binarize::none) {
     out_type_ = PixelType::uint8;
     out_scale_ = 1.0;
   } else if (options.dequantize) {
-    if (!stored.whole_numbers) throw base::BadInput(base::text("data.dequantize is uniform, but the images of ", place, " are fractions without grey levels"));
+    if (!stored.whole_numbers)
+      throw base::BadInput(base::text("data.dequantize is uniform, but the images of ", place,
+                                      " are fractions without grey levels"));
     out_type_ = PixelType::float32;
     // Levels 0 to L - 1 with L - 1 = 1 / scale; with noise they fill [0, L).
     out_scale_ = 1.0 / (std::round(1.0 / stored.scale) + 1.0);
   }
 }
 
-void SampleFinish::apply(std::span<const std::byte> image, std::int64_t epoch, std::int64_t sample, std::span<std::uint8_t> out) const {
+void SampleFinish::apply(std::span<const std::byte> image, std::int64_t epoch, std::int64_t sample,
+                         std::span<std::uint8_t> out) const {
   if (copies()) {
     std::memcpy(out.data(), image.data(), image.size());
     return;
@@ -39,8 +47,11 @@ void SampleFinish::apply(std::span<const std::byte> image, std::int64_t epoch, s
     for (std::size_t i = 0; i < values; ++i) out[i] = value(i) * scale_ >= 0.5;
     return;
   }
-  const base::Purpose purpose = options_.dequantize ? base::Purpose::dequantize : base::Purpose::binarize;
-  const base::PhiloxKey key = base::random_key(options_.seed, purpose, options_.binarize == Binarize::fixed ? 0 : static_cast<std::uint64_t>(epoch));
+  const base::Purpose purpose =
+      options_.dequantize ? base::Purpose::dequantize : base::Purpose::binarize;
+  const base::PhiloxKey key = base::random_key(
+      options_.seed, purpose,
+      options_.binarize == Binarize::fixed ? 0 : static_cast<std::uint64_t>(epoch));
   thread_local std::vector<float> draws;
   draws.resize(values);
   base::fill_uniform(key, static_cast<std::uint64_t>(sample), 0, draws);

@@ -1,4 +1,5 @@
-// The last thing done to an image before it travels to the device, anew for every sample: binarizing or dequantizing, by keyed draws.
+// The last thing done to an image before it travels to the device, anew for every sample:
+// binarizing or dequantizing, by keyed draws.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,10 @@ namespace vae_dist::data {
 enum class Binarize { none, threshold, dynamic, fixed };
 
 struct FinishOptions {
-  Binarize binarize = Binarize::none;  ///< threshold: 1 from half of the range on. dynamic, fixed: 1 with the probability that the value gives
-  bool dequantize = false;             ///< adds uniform noise of one grey level: a density on [0, 1) instead of levels
+  Binarize binarize = Binarize::none;  ///< threshold: 1 from half of the range on. dynamic, fixed:
+                                       ///< 1 with the probability that the value gives
+  bool dequantize =
+      false;  ///< adds uniform noise of one grey level: a density on [0, 1) instead of levels
   std::uint64_t seed = 0;
 };
 
@@ -34,7 +37,8 @@ class SampleFinish {
   bool copies() const { return options_.binarize == Binarize::none && !options_.dequantize; }
 
   /// Draws of one sample: dynamic binarizing and dequantizing have new ones every epoch.
-  void apply(std::span<const std::byte> image, std::int64_t epoch, std::int64_t sample, std::span<std::uint8_t> out) const;
+  void apply(std::span<const std::byte> image, std::int64_t epoch, std::int64_t sample,
+             std::span<std::uint8_t> out) const;
 
  private:
   FinishOptions options_;

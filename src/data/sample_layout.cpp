@@ -13,14 +13,21 @@ bool is_channel_count(std::int64_t n) { return n == 1 || n == 3; }
 // Why three axes may be something else than N images of one channel; empty: they hardly are.
 std::string other_reading(const std::vector<std::int64_t>& s, const AxesHints& hints) {
   const auto few = [](std::int64_t n) { return n == 3 || n == 4; };
-  const auto is_picture = [](std::int64_t height, std::int64_t width) { return height > 4 && width > 4; };
+  const auto is_picture = [](std::int64_t height, std::int64_t width) {
+    return height > 4 && width > 4;
+  };
   const std::int64_t last = s.back();
   if (hints.one_image) return "its attribute CLASS says IMAGE: the whole dataset is one picture";
-  if (hints.matlab) return base::text("MATLAB wrote it, which stores the axes reversed: it may be ", last, " images in MATLAB's own order");
+  if (hints.matlab)
+    return base::text("MATLAB wrote it, which stores the axes reversed: it may be ", last,
+                      " images in MATLAB's own order");
   if (s.size() != 3) return "";
-  if (few(s[0]) && is_picture(s[1], last)) return base::text("it may be one picture of ", s[0], " channels, ", s[1], "x", s[2]);
-  if (few(last) && is_picture(s[0], s[1])) return base::text("it may be one picture ", s[0], "x", s[1], " of ", last, " channels");
-  if (last > 4 * s[0] && last > 4 * s[1]) return base::text("it may be ", last, " images ", s[0], "x", s[1], " along the last axis");
+  if (few(s[0]) && is_picture(s[1], last))
+    return base::text("it may be one picture of ", s[0], " channels, ", s[1], "x", s[2]);
+  if (few(last) && is_picture(s[0], s[1]))
+    return base::text("it may be one picture ", s[0], "x", s[1], " of ", last, " channels");
+  if (last > 4 * s[0] && last > 4 * s[1])
+    return base::text("it may be ", last, " images ", s[0], "x", s[1], " along the last axis");
   return "";
 }
 
@@ -28,16 +35,21 @@ std::string other_reading(const std::vector<std::int64_t>& s, const AxesHints& h
 
 const char* layout_name(SampleLayout layout) {
   switch (layout) {
-    case SampleLayout::nhw: return "NHW";
-    case SampleLayout::nhwc: return "NHWC";
-    case SampleLayout::nchw: return "NCHW";
+    case SampleLayout::nhw:
+      return "NHW";
+    case SampleLayout::nhwc:
+      return "NHWC";
+    case SampleLayout::nchw:
+      return "NCHW";
   }
   return "";
 }
 
-void flip_horizontally(std::span<std::uint8_t> image, const SampleShape& shape, SampleLayout layout, PixelType type) {
+void flip_horizontally(std::span<std::uint8_t> image, const SampleShape& shape, SampleLayout layout,
+                       PixelType type) {
   // A row of pixels, each of `depth` bytes that stay together.
-  const std::int64_t depth = (layout == SampleLayout::nhwc ? shape.channels : 1) * static_cast<std::int64_t>(bytes_of(type));
+  const std::int64_t depth = (layout == SampleLayout::nhwc ? shape.channels : 1) *
+                             static_cast<std::int64_t>(bytes_of(type));
   const std::int64_t rows = static_cast<std::int64_t>(image.size()) / (shape.width * depth);
   for (std::int64_t row = 0; row < rows; ++row) {
     std::uint8_t* left = image.data() + row * shape.width * depth;
@@ -46,28 +58,41 @@ void flip_horizontally(std::span<std::uint8_t> image, const SampleShape& shape, 
   }
 }
 
-SampleLayout find_layout(const std::vector<std::int64_t>& s, const std::string& wanted, const AxesHints& hints, const std::string& place) {
-  if (s.size() != 3 && s.size() != 4) throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(s), ": images are [N, H, W], [N, H, W, C] or [N, C, H, W]"));
+SampleLayout find_layout(const std::vector<std::int64_t>& s, const std::string& wanted,
+                         const AxesHints& hints, const std::string& place) {
+  if (s.size() != 3 && s.size() != 4)
+    throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(s),
+                                    ": images are [N, H, W], [N, H, W, C] or [N, C, H, W]"));
   if (wanted == "NHW" && s.size() == 3) return SampleLayout::nhw;
   if (wanted == "NHWC" && s.size() == 4) return SampleLayout::nhwc;
   if (wanted == "NCHW" && s.size() == 4) return SampleLayout::nchw;
-  if (wanted != "auto") throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(s), ", which cannot be read as layout ", wanted));
+  if (wanted != "auto")
+    throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(s),
+                                    ", which cannot be read as layout ", wanted));
   if (const std::string other = other_reading(s, hints); !other.empty()) {
-    const std::string first = s.size() == 3 ? base::text("NHW: ", s[0], " images ", s[1], "x", s[2]) : base::text("NHWC or NCHW: ", s[0], " images");
-    throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(s), ": what its axes mean cannot be told: ", other, ". Set data.train.layout (--layout) to read it as ", first,
-                        "; else store it as [N, H, W], [N, H, W, C] or [N, C, H, W]"));
+    const std::string first = s.size() == 3 ? base::text("NHW: ", s[0], " images ", s[1], "x", s[2])
+                                            : base::text("NHWC or NCHW: ", s[0], " images");
+    throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(s),
+                                    ": what its axes mean cannot be told: ", other,
+                                    ". Set data.train.layout (--layout) to read it as ", first,
+                                    "; else store it as [N, H, W], [N, H, W, C] or [N, C, H, W]"));
   }
   if (s.size() == 3) return SampleLayout::nhw;
   const bool last = is_channel_count(s[3]), first = is_channel_count(s[1]);
   if (last != first) return last ? SampleLayout::nhwc : SampleLayout::nchw;
-  throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(s), ": which axis holds the channels cannot be told; set layout to NHWC or NCHW"));
+  throw base::BadInput(
+      base::text(place, " has shape ", hdf5::shape_text(s),
+                 ": which axis holds the channels cannot be told; set layout to NHWC or NCHW"));
 }
 
 SampleShape image_shape(const std::vector<std::int64_t>& s, SampleLayout layout) {
   switch (layout) {
-    case SampleLayout::nhw: return {1, s[1], s[2]};
-    case SampleLayout::nhwc: return {s[3], s[1], s[2]};
-    case SampleLayout::nchw: return {s[1], s[2], s[3]};
+    case SampleLayout::nhw:
+      return {1, s[1], s[2]};
+    case SampleLayout::nhwc:
+      return {s[3], s[1], s[2]};
+    case SampleLayout::nchw:
+      return {s[1], s[2], s[3]};
   }
   return {};
 }

@@ -21,13 +21,15 @@ enum class SampleLayout { nhw, nhwc, nchw };
 
 const char* layout_name(SampleLayout layout);
 
-/// uint8: as stored. float32: everything that is stored as another number, and what preparing made fractions of.
+/// uint8: as stored. float32: everything that is stored as another number, and what preparing made
+/// fractions of.
 enum class PixelType { uint8, float32 };
 
 inline std::size_t bytes_of(PixelType type) { return type == PixelType::uint8 ? 1 : 4; }
 
 /// Mirrors an image left to right in place.
-void flip_horizontally(std::span<std::uint8_t> image, const SampleShape& shape, SampleLayout layout, PixelType type = PixelType::uint8);
+void flip_horizontally(std::span<std::uint8_t> image, const SampleShape& shape, SampleLayout layout,
+                       PixelType type = PixelType::uint8);
 
 /// What a file says about the order of a dataset's axes.
 struct AxesHints {
@@ -35,9 +37,11 @@ struct AxesHints {
   bool matlab = false;     ///< written by MATLAB, whose axes are reversed in HDF5
 };
 
-/// Finds the layout of a dataset [N, ...] of this shape. wanted: auto | NHW | NHWC | NCHW. `place` names it in messages. Throws BadInput for a layout that does not fit,
-/// and with auto for a shape that could mean something else, naming what.
-SampleLayout find_layout(const std::vector<std::int64_t>& shape, const std::string& wanted, const AxesHints& hints, const std::string& place);
+/// Finds the layout of a dataset [N, ...] of this shape. wanted: auto | NHW | NHWC | NCHW. `place`
+/// names it in messages. Throws BadInput for a layout that does not fit, and with auto for a shape
+/// that could mean something else, naming what.
+SampleLayout find_layout(const std::vector<std::int64_t>& shape, const std::string& wanted,
+                         const AxesHints& hints, const std::string& place);
 
 SampleShape image_shape(const std::vector<std::int64_t>& shape, SampleLayout layout);
 

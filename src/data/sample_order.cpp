@@ -8,7 +8,8 @@ namespace {
 constexpr std::uint32_t kRounds = 6;
 }
 
-SampleOrder::SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::int64_t samples) : SampleOrder(base::random_key(seed, base::Purpose::order, epoch), samples) {}
+SampleOrder::SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::int64_t samples)
+    : SampleOrder(base::random_key(seed, base::Purpose::order, epoch), samples) {}
 
 SampleOrder::SampleOrder(base::PhiloxKey key, std::int64_t samples) : key_(key), samples_(samples) {
   if (samples < 1) throw std::invalid_argument("a sample order needs at least one sample");

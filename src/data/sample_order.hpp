@@ -1,8 +1,10 @@
-// The order of samples in an epoch: a permutation of [0, N) that is a pure function of (seed, epoch), needs no array and gives any
-// position in constant time, so that resuming in the middle of an epoch is free at any size.
+// The order of samples in an epoch: a permutation of [0, N) that is a pure function of (seed,
+// epoch), needs no array and gives any position in constant time, so that resuming in the middle of
+// an epoch is free at any size.
 //
-// Method: a Feistel network (Luby, Rackoff 1988) of Philox rounds over the next even number of bits, walked along its cycle until the
-// value falls into [0, N) (Black, Rogaway 2002, "Ciphers with arbitrary finite domains").
+// Method: a Feistel network (Luby, Rackoff 1988) of Philox rounds over the next even number of
+// bits, walked along its cycle until the value falls into [0, N) (Black, Rogaway 2002, "Ciphers
+// with arbitrary finite domains").
 #pragma once
 
 #include <cstdint>

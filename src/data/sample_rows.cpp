@@ -10,7 +10,9 @@ namespace vae_dist::data {
 namespace {
 
 // a * b / c without overflow.
-std::int64_t scaled(std::int64_t a, std::int64_t b, std::int64_t c) { return static_cast<std::int64_t>(static_cast<__int128>(a) * b / c); }
+std::int64_t scaled(std::int64_t a, std::int64_t b, std::int64_t c) {
+  return static_cast<std::int64_t>(static_cast<__int128>(a) * b / c);
+}
 
 }  // namespace
 
@@ -22,23 +24,33 @@ SampleRows::SampleRows(std::vector<RowRange> ranges) : ranges_(std::move(ranges)
 }
 
 SampleRows SampleRows::part(Part part, double fraction, std::uint64_t seed) const {
-  if (places_ < 2) throw base::BadInput("data.validation.fraction: there are too few rows to hold one out");
+  if (places_ < 2)
+    throw base::BadInput("data.validation.fraction: there are too few rows to hold one out");
   SampleRows out = *this;
   out.part_ = part;
   out.seed_ = seed;
-  out.held_out_ = std::clamp<std::int64_t>(std::llround(fraction * static_cast<double>(places_)), 1, places_ - 1);
+  out.held_out_ = std::clamp<std::int64_t>(std::llround(fraction * static_cast<double>(places_)), 1,
+                                           places_ - 1);
   return out;
 }
 
-std::int64_t SampleRows::size() const { return part_ == Part::all ? places_ : part_ == Part::held_out ? held_out_ : places_ - held_out_; }
+std::int64_t SampleRows::size() const {
+  return part_ == Part::all ? places_ : part_ == Part::held_out ? held_out_ : places_ - held_out_;
+}
 
-std::int64_t SampleRows::stretch_begin(std::int64_t stretch) const { return scaled(stretch, places_, held_out_); }
+std::int64_t SampleRows::stretch_begin(std::int64_t stretch) const {
+  return scaled(stretch, places_, held_out_);
+}
 
 std::int64_t SampleRows::held_out_place(std::int64_t stretch) const {
   const std::int64_t begin = stretch_begin(stretch), length = stretch_begin(stretch + 1) - begin;
-  const base::PhiloxCounter words = base::random_block(base::random_key(seed_, base::Purpose::held_out, 0), static_cast<std::uint64_t>(stretch), 0, 0);
+  const base::PhiloxCounter words =
+      base::random_block(base::random_key(seed_, base::Purpose::held_out, 0),
+                         static_cast<std::uint64_t>(stretch), 0, 0);
   const std::uint64_t draw = static_cast<std::uint64_t>(words[0]) << 32 | words[1];
-  return begin + static_cast<std::int64_t>(static_cast<unsigned __int128>(draw) * static_cast<std::uint64_t>(length) >> 64);
+  return begin +
+         static_cast<std::int64_t>(
+             static_cast<unsigned __int128>(draw) * static_cast<std::uint64_t>(length) >> 64);
 }
 
 std::int64_t SampleRows::place(std::int64_t sample) const {
@@ -64,7 +76,10 @@ std::int64_t SampleRows::samples_below(std::int64_t place) const {
 }
 
 std::size_t SampleRows::range_index(std::int64_t place) const {
-  return static_cast<std::size_t>(std::upper_bound(first_places_.begin(), first_places_.end(), place) - first_places_.begin()) - 1;
+  return static_cast<std::size_t>(
+             std::upper_bound(first_places_.begin(), first_places_.end(), place) -
+             first_places_.begin()) -
+         1;
 }
 
 std::int64_t SampleRows::row_at(std::int64_t place) const {

@@ -1,4 +1,5 @@
-// Which rows of the files are samples: ranges of rows, less those held out for validation. Pure numbers, no array a row.
+// Which rows of the files are samples: ranges of rows, less those held out for validation. Pure
+// numbers, no array a row.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +14,20 @@ class SampleRows {
   /// All rows of the ranges, in their order.
   explicit SampleRows(std::vector<RowRange> ranges = {});
 
-  /// The two parts of these rows: `fraction` of them is held out, chosen by the seed. One row is drawn from each of equal stretches of rows, so
-  /// that any sample of either part is found in constant time and both parts are spread over the whole dataset. Each has one row at least.
-  SampleRows training_part(double fraction, std::uint64_t seed) const { return part(Part::training, fraction, seed); }
-  SampleRows held_out_part(double fraction, std::uint64_t seed) const { return part(Part::held_out, fraction, seed); }
+  /// The two parts of these rows: `fraction` of them is held out, chosen by the seed. One row is
+  /// drawn from each of equal stretches of rows, so that any sample of either part is found in
+  /// constant time and both parts are spread over the whole dataset. Each has one row at least.
+  SampleRows training_part(double fraction, std::uint64_t seed) const {
+    return part(Part::training, fraction, seed);
+  }
+  SampleRows held_out_part(double fraction, std::uint64_t seed) const {
+    return part(Part::held_out, fraction, seed);
+  }
 
   std::int64_t size() const;
 
-  /// All rows of the ranges, held out or not, count their places from 0: the place of a sample, and the row at a place.
+  /// All rows of the ranges, held out or not, count their places from 0: the place of a sample, and
+  /// the row at a place.
   std::int64_t places() const { return places_; }
   std::int64_t place(std::int64_t sample) const;
   std::int64_t row_at(std::int64_t place) const;

@@ -12,7 +12,7 @@
 namespace vae_dist::data {
 
 std::uint64_t process_namespace() {
-  struct stat status {};
+  struct stat status{};
   return ::stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
 }
 
@@ -22,7 +22,8 @@ bool is_there(std::int32_t process) {
   std::string stat;
   std::getline(file, stat);
   const std::size_t name_end = stat.rfind(')');  // the name may hold anything
-  return name_end == std::string::npos || name_end + 2 >= stat.size() || (stat[name_end + 2] != 'Z' && stat[name_end + 2] != 'X');
+  return name_end == std::string::npos || name_end + 2 >= stat.size() ||
+         (stat[name_end + 2] != 'Z' && stat[name_end + 2] != 'X');
 }
 
 void Pulses::look() {

@@ -8,10 +8,12 @@
 
 namespace vae_dist::data {
 
-/// In which this process has its number: one of another container has a number that means nothing here. 0: unknown.
+/// In which this process has its number: one of another container has a number that means nothing
+/// here. 0: unknown.
 std::uint64_t process_namespace();
 
-/// Whether a process of this number, of the same namespace, is there and is no zombie that its parent has yet to bury.
+/// Whether a process of this number, of the same namespace, is there and is no zombie that its
+/// parent has yet to bury.
 bool is_there(std::int32_t process);
 
 /// How long each of several counters has stood still. For one thread.
@@ -19,7 +21,8 @@ class Pulses {
  public:
   explicit Pulses(int count) : last_(static_cast<std::size_t>(count)), since_(last_.size()) {}
 
-  /// To be called more often than once a second: when it is not, this process did not run (a whole job may be stopped and go on), and all begin anew.
+  /// To be called more often than once a second: when it is not, this process did not run (a whole
+  /// job may be stopped and go on), and all begin anew.
   void look();
 
   /// Since which time counter `i` has not changed from `now`, as far as it was looked at.

@@ -8,7 +8,8 @@
 namespace vae_dist::data {
 
 void ValueRange::include(std::span<const std::byte> image, PixelType type) {
-  if (type == PixelType::float32) return include({reinterpret_cast<const float*>(image.data()), image.size() / sizeof(float)});
+  if (type == PixelType::float32)
+    return include({reinterpret_cast<const float*>(image.data()), image.size() / sizeof(float)});
   unsigned char low = 255, high = 0;
   for (const std::byte value : image) {
     low = std::min(low, std::to_integer<unsigned char>(value));
@@ -29,47 +30,73 @@ void ValueRange::include(std::span<const float> values) {
   largest = high;
 }
 
-double found_scale(const ValueRange& values, const hdf5::StoredNumber& number, const std::string& place) {
-  const auto remedy = base::text(": the scale cannot be told. Set data.train.scale (or the dataset's attribute `scale`) to the factor that brings them to [0, 1].");
-  if (values.least < 0) throw base::BadInput(base::text(place, " holds values below 0 (", values.least, " to ", values.largest, "): images are read as values times a scale in [0, 1]. ",
-                                            "Store them shifted; what the model sees is chosen by data.range."));
+double found_scale(const ValueRange& values, const hdf5::StoredNumber& number,
+                   const std::string& place) {
+  const auto remedy = base::text(
+      ": the scale cannot be told. Set data.train.scale (or the dataset's attribute `scale`) to "
+      "the factor that brings them to [0, 1].");
+  if (values.least < 0)
+    throw base::BadInput(
+        base::text(place, " holds values below 0 (", values.least, " to ", values.largest,
+                   "): images are read as values times a scale in [0, 1]. ",
+                   "Store them shifted; what the model sees is chosen by data.range."));
   if (values.largest <= 1) return 1.0;
   if (number.is_byte() || values.largest <= 255) return 1.0 / 255.0;
-  if (number.kind == hdf5::StoredNumber::Kind::unsigned_integer && number.bytes == 2) return 1.0 / 65535.0;
+  if (number.kind == hdf5::StoredNumber::Kind::unsigned_integer && number.bytes == 2)
+    return 1.0 / 65535.0;
   throw base::BadInput(base::text(place, " holds values up to ", values.largest, remedy));
 }
 
 void check_given_scale(double scale, const ValueRange& values, const std::string& place) {
-  const std::string given = base::text(place, ": its scale (data.train.scale, or the dataset's attribute `scale`) is ", scale);
-  if (!std::isfinite(scale) || scale <= 0) throw base::BadInput(base::text(given, ", but a stored value times the scale is a value in [0, 1]: it is a number above 0, for example ", 1.0 / 255.0, " for values up to 255"));
+  const std::string given = base::text(
+      place, ": its scale (data.train.scale, or the dataset's attribute `scale`) is ", scale);
+  if (!std::isfinite(scale) || scale <= 0)
+    throw base::BadInput(base::text(given,
+                                    ", but a stored value times the scale is a value in [0, 1]: it "
+                                    "is a number above 0, for example ",
+                                    1.0 / 255.0, " for values up to 255"));
   if (ValueLimits::of_scale(scale, std::nullopt).allows(values)) return;
-  std::string remedy = values.least < 0 ? "values below 0 are not read: store them shifted" : base::text("the largest scale that fits these values is ", 1.0 / values.largest);
-  throw base::BadInput(base::text(given, ", but it brings the stored values, which go from ", values.least, " to ", values.largest, ", to ", values.least * scale, " to ", values.largest * scale,
-                      ", and [0, 1] is what is read: ", remedy));
+  std::string remedy = values.least < 0 ? "values below 0 are not read: store them shifted"
+                                        : base::text("the largest scale that fits these values is ",
+                                                     1.0 / values.largest);
+  throw base::BadInput(base::text(given, ", but it brings the stored values, which go from ",
+                                  values.least, " to ", values.largest, ", to ",
+                                  values.least * scale, " to ", values.largest * scale,
+                                  ", and [0, 1] is what is read: ", remedy));
 }
 
-std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions, const hdf5::StoredNumber& number) {
+std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions,
+                              const hdf5::StoredNumber& number) {
   if (values.largest <= 0) return "all the images looked at are black";
   if (given) {
     constexpr double kOneGreyLevel = 1.0 / 255.0;
     if (values.largest * scale >= kOneGreyLevel) return "";
-    return base::text("the given scale ", scale, " makes the largest value looked at ", values.largest * scale, ": the pictures are black. A value times the scale is a value in [0, 1]");
+    return base::text("the given scale ", scale, " makes the largest value looked at ",
+                      values.largest * scale,
+                      ": the pictures are black. A value times the scale is a value in [0, 1]");
   }
   const std::string set_it = "; if that is not meant, set data.train.scale";
   if (fractions && scale == 1.0 / 255.0)
-    return base::text("fractional values up to ", values.largest, " are taken as grey levels of 0 to 255 (a depth or another quantity has a scale of its own: 1 / its largest value)", set_it);
-  if (number.kind == hdf5::StoredNumber::Kind::unsigned_integer && number.bytes == 2 && scale == 1.0 / 65535.0)
+    return base::text("fractional values up to ", values.largest,
+                      " are taken as grey levels of 0 to 255 (a depth or another quantity has a "
+                      "scale of its own: 1 / its largest value)",
+                      set_it);
+  if (number.kind == hdf5::StoredNumber::Kind::unsigned_integer && number.bytes == 2 &&
+      scale == 1.0 / 65535.0)
     for (const int bits : {10, 12, 14}) {
       const int white = (1 << bits) - 1;
       if (values.largest <= static_cast<float>(white))
-        return base::text("16-bit values up to ", values.largest, " are taken as 0 to 65535, so the pictures are dark; a camera of ", bits, " bits has the scale 1/", white, " = ", 1.0 / white, set_it);
+        return base::text("16-bit values up to ", values.largest,
+                          " are taken as 0 to 65535, so the pictures are dark; a camera of ", bits,
+                          " bits has the scale 1/", white, " = ", 1.0 / white, set_it);
     }
   return "";
 }
 
 ValueLimits ValueLimits::of_scale(double scale, std::optional<float> missing) {
   constexpr double kRounding = 1e-5;
-  return {static_cast<float>(-kRounding / scale), static_cast<float>((1 + kRounding) / scale), missing};
+  return {static_cast<float>(-kRounding / scale), static_cast<float>((1 + kRounding) / scale),
+          missing};
 }
 
 std::string scale_text(double scale, const hdf5::StoredNumber& number) {

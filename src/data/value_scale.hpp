@@ -1,4 +1,5 @@
-// What the values of a dataset mean: the factor that brings them to [0, 1], given or found by looking at some of them, and which values it allows.
+// What the values of a dataset mean: the factor that brings them to [0, 1], given or found by
+// looking at some of them, and which values it allows.
 #pragma once
 
 #include <cstddef>
@@ -13,32 +14,41 @@
 namespace vae_dist::data {
 
 struct ValueRange {
-  float least = std::numeric_limits<float>::infinity(), largest = -std::numeric_limits<float>::infinity();
+  float least = std::numeric_limits<float>::infinity(),
+        largest = -std::numeric_limits<float>::infinity();
 
   void include(std::span<const std::byte> image, PixelType type);
   void include(std::span<const float> values);
 };
 
-/// 1 where no value is above 1 (binary images, as dSprites'; floats), 1/255 up to 255, 1/65535 for other 16-bit integers. Throws BadInput for values below 0,
-/// and for what could mean anything; `place` names the dataset.
-double found_scale(const ValueRange& values, const hdf5::StoredNumber& number, const std::string& place);
+/// 1 where no value is above 1 (binary images, as dSprites'; floats), 1/255 up to 255, 1/65535 for
+/// other 16-bit integers. Throws BadInput for values below 0, and for what could mean anything;
+/// `place` names the dataset.
+double found_scale(const ValueRange& values, const hdf5::StoredNumber& number,
+                   const std::string& place);
 
-/// Throws BadInput for a given scale that is no finite number above 0, or that does not bring these values to [0, 1].
+/// Throws BadInput for a given scale that is no finite number above 0, or that does not bring these
+/// values to [0, 1].
 void check_given_scale(double scale, const ValueRange& values, const std::string& place);
 
-/// What may be wrong about a scale that fits the values, with the alternative; empty: nothing. given: it was not found by looking. fractions: some values are no whole numbers.
-std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions, const hdf5::StoredNumber& number);
+/// What may be wrong about a scale that fits the values, with the alternative; empty: nothing.
+/// given: it was not found by looking. fractions: some values are no whole numbers.
+std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions,
+                              const hdf5::StoredNumber& number);
 
 /// The stored values that may occur.
 struct ValueLimits {
-  float least = -std::numeric_limits<float>::infinity(), largest = std::numeric_limits<float>::infinity();
+  float least = -std::numeric_limits<float>::infinity(),
+        largest = std::numeric_limits<float>::infinity();
   std::optional<float> missing;  ///< stands for a value that is not known
 
   /// Those that a scale brings to [0, 1], but for rounding.
   static ValueLimits of_scale(double scale, std::optional<float> missing);
 
   bool allows(float value) const { return value >= least && value <= largest && value != missing; }
-  bool allows(const ValueRange& values) const { return values.least >= least && values.largest <= largest; }
+  bool allows(const ValueRange& values) const {
+    return values.least >= least && values.largest <= largest;
+  }
   /// Whether every number of one byte is allowed.
   bool allows_all_bytes() const { return least <= 0 && largest >= 255 && !missing; }
 };

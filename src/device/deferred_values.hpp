@@ -1,4 +1,5 @@
-// Small results of the device, read some steps later, so that the host never waits for the step under way.
+// Small results of the device, read some steps later, so that the host never waits for the step
+// under way.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -22,8 +22,9 @@ enum class Backend {
 struct DeviceChoice {
   c10::Device device = c10::kCPU;
   Backend backend = Backend::self;
-  int threads = 1;      ///< of tensor work on the CPU
-  EnvironmentSettings nccl_settings;  ///< what NCCL has to find in the environment, unless the user has set it
+  int threads = 1;  ///< of tensor work on the CPU
+  EnvironmentSettings
+      nccl_settings;  ///< what NCCL has to find in the environment, unless the user has set it
 };
 
 }  // namespace vae_dist::device

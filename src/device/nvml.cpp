@@ -38,7 +38,9 @@ struct GpuSensors::Library {
     handle = ::dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
     int (*init)() = nullptr;
     int (*by_bus_id)(const char*, Device*) = nullptr;
-    if (handle == nullptr || !find("nvmlShutdown", shutdown) || !find("nvmlInit_v2", init) || !find("nvmlDeviceGetHandleByPciBusId_v2", by_bus_id)) return false;
+    if (handle == nullptr || !find("nvmlShutdown", shutdown) || !find("nvmlInit_v2", init) ||
+        !find("nvmlDeviceGetHandleByPciBusId_v2", by_bus_id))
+      return false;
     find("nvmlDeviceGetMemoryInfo", memory);
     find("nvmlDeviceGetUtilizationRates", utilization);
     find("nvmlDeviceGetTemperature", temperature);
@@ -66,13 +68,21 @@ GpuSensors::~GpuSensors() = default;
 base::GpuReadings GpuSensors::read() const {
   const Library& nvml = *library_;
   base::GpuReadings out;
-  if (Library::Memory memory{}; nvml.memory != nullptr && nvml.memory(nvml.device, &memory) == kSuccess) {
+  if (Library::Memory memory{};
+      nvml.memory != nullptr && nvml.memory(nvml.device, &memory) == kSuccess) {
     out.memory_used_bytes = static_cast<double>(memory.used);
     out.memory_total_bytes = static_cast<double>(memory.total);
   }
-  if (Library::Utilization used{}; nvml.utilization != nullptr && nvml.utilization(nvml.device, &used) == kSuccess) out.utilization = used.gpu / 100.0;
-  if (unsigned int degrees = 0; nvml.temperature != nullptr && nvml.temperature(nvml.device, kGpuTemperature, &degrees) == kSuccess) out.celsius = degrees;
-  if (unsigned int milliwatts = 0; nvml.power != nullptr && nvml.power(nvml.device, &milliwatts) == kSuccess) out.watts = milliwatts / 1000.0;
+  if (Library::Utilization used{};
+      nvml.utilization != nullptr && nvml.utilization(nvml.device, &used) == kSuccess)
+    out.utilization = used.gpu / 100.0;
+  if (unsigned int degrees = 0;
+      nvml.temperature != nullptr &&
+      nvml.temperature(nvml.device, kGpuTemperature, &degrees) == kSuccess)
+    out.celsius = degrees;
+  if (unsigned int milliwatts = 0;
+      nvml.power != nullptr && nvml.power(nvml.device, &milliwatts) == kSuccess)
+    out.watts = milliwatts / 1000.0;
   return out;
 }
 

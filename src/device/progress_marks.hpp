@@ -1,10 +1,13 @@
-// The device's side of ProgressWords: marks that captured work leaves in host memory as it passes them.
+// The device's side of ProgressWords: marks that captured work leaves in host memory as it passes
+// them.
 //
-//     marks.begin();                       // captured with the work, in front of its first collective
-//     marks.pass(); sum; marks.pass();     // on the stream of the collectives, one behind the other
+//     marks.begin();                       // captured with the work, in front of its first
+//     collective marks.pass(); sum; marks.pass();     // on the stream of the collectives, one
+//     behind the other
 //
-// A copy of 4 bytes a mark: no kernel stands between two collectives. What is copied lies ready: element i of a small tensor holds what the word is to
-// be at mark i, and begin() adds one round to all of them.
+// A copy of 4 bytes a mark: no kernel stands between two collectives. What is copied lies ready:
+// element i of a small tensor holds what the word is to be at mark i, and begin() adds one round to
+// all of them.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -7,7 +7,8 @@ namespace vae_dist::device {
 
 /// Returns when the device has done what it was given. On the CPU it has.
 inline void synchronize(c10::Device device) {
-  if (!device.is_cpu()) c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+  if (!device.is_cpu())
+    c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
 }
 
 }  // namespace vae_dist::device

@@ -1,4 +1,5 @@
-// How long a step waits for its exchange with nothing else to do: the part that backward did not hide.
+// How long a step waits for its exchange with nothing else to do: the part that backward did not
+// hide.
 #pragma once
 
 #include "base/clock.hpp"

@@ -18,7 +18,8 @@ namespace {
 constexpr std::int64_t kDecodedAtOnce = 1024;
 
 model::Decoded in_double(const model::Decoded& decoded) {
-  return {decoded.output.to(at::kDouble), decoded.log_variance.defined() ? decoded.log_variance.to(at::kDouble) : at::Tensor()};
+  return {decoded.output.to(at::kDouble),
+          decoded.log_variance.defined() ? decoded.log_variance.to(at::kDouble) : at::Tensor()};
 }
 
 double total_of(const at::Tensor& values) { return values.to(at::kDouble).sum().item<double>(); }
@@ -26,20 +27,27 @@ double total_of(const at::Tensor& values) { return values.to(at::kDouble).sum().
 // What a block adds: each entry a sum over its samples, in this order.
 struct Sums {
   double loss = 0, reconstruction = 0, kld = 0, squared_error = 0, effective_samples = 0;
-  std::vector<double> log_p;                                  // as growing_counts
-  std::vector<double> kld_per_dimension, mu, mu_squared;      // [latent]
-  std::vector<double> regularisers;                           // as the objective lists them
+  std::vector<double> log_p;                              // as growing_counts
+  std::vector<double> kld_per_dimension, mu, mu_squared;  // [latent]
+  std::vector<double> regularisers;                       // as the objective lists them
 
-  Sums(std::size_t counts, std::size_t latent, std::size_t regularisers) : log_p(counts), kld_per_dimension(latent), mu(latent), mu_squared(latent), regularisers(regularisers) {}
+  Sums(std::size_t counts, std::size_t latent, std::size_t regularisers)
+      : log_p(counts),
+        kld_per_dimension(latent),
+        mu(latent),
+        mu_squared(latent),
+        regularisers(regularisers) {}
 
   std::vector<double> flat() const {
     std::vector<double> out = {loss, reconstruction, kld, squared_error, effective_samples};
-    for (const auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers}) out.insert(out.end(), part->begin(), part->end());
+    for (const auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers})
+      out.insert(out.end(), part->begin(), part->end());
     return out;
   }
   void add(std::span<const double> entries) {
     auto next = entries.begin();
-    for (double* value : {&loss, &reconstruction, &kld, &squared_error, &effective_samples}) *value += *next++;
+    for (double* value : {&loss, &reconstruction, &kld, &squared_error, &effective_samples})
+      *value += *next++;
     for (auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers})
       for (double& value : *part) value += *next++;
   }
@@ -52,14 +60,21 @@ std::vector<double> column_sums(const at::Tensor& rows) {
 
 class BlockEvaluator {
  public:
-  BlockEvaluator(model::LatentModel& model, const objective::Objective& objective, const EvaluationOptions& options, std::vector<std::int64_t> counts)
+  BlockEvaluator(model::LatentModel& model, const objective::Objective& objective,
+                 const EvaluationOptions& options, std::vector<std::int64_t> counts)
       : model_(model), objective_(objective), options_(options), counts_(std::move(counts)) {
     // The same draws of the prior explain every block.
-    if (model_.latent_kind() == base::LatentKind::none) prior_draws_ = in_double(model_.decode(keyed_noise(model_, base::Purpose::prior, options_.seed, 0, counts_.back())));
+    if (model_.latent_kind() == base::LatentKind::none)
+      prior_draws_ = in_double(model_.decode(
+          keyed_noise(model_, base::Purpose::prior, options_.seed, 0, counts_.back())));
   }
 
   Sums operator()(const at::Tensor& images, std::int64_t first) const {
-    Sums out(counts_.size(), model_.latent_kind() == base::LatentKind::posterior ? static_cast<std::size_t>(model_.latent_values()) : 0, objective_.options().regularisers.size());
+    Sums out(counts_.size(),
+             model_.latent_kind() == base::LatentKind::posterior
+                 ? static_cast<std::size_t>(model_.latent_values())
+                 : 0,
+             objective_.options().regularisers.size());
     if (model_.latent_kind() == base::LatentKind::none) {
       from_the_prior(images, out);
     } else {
@@ -75,13 +90,15 @@ class BlockEvaluator {
     const model::Posterior posterior = model_.encode(images);
     const at::Tensor exact = images.to(at::kDouble);
     const model::Decoded at_mean = in_double(model_.decode(posterior.mu));
-    out.squared_error = total_of((model_.likelihood().mean_image(at_mean) - exact).square()) / static_cast<double>(images[0].numel());
+    out.squared_error = total_of((model_.likelihood().mean_image(at_mean) - exact).square()) /
+                        static_cast<double>(images[0].numel());
     if (posterior.is_point()) {
       out.loss = out.reconstruction = objective_.reduced(model_, at_mean, exact).item<double>() * n;
       add_regularisers(posterior, posterior.mu, out);
       return;
     }
-    const at::Tensor z = model::reparameterize(posterior, keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count));
+    const at::Tensor z = model::reparameterize(
+        posterior, keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count));
     const model::Decoded drawn = in_double(model_.decode(z));
     add_regularisers(posterior, z, out);
     out.reconstruction = objective_.reduced(model_, drawn, exact).item<double>() * n;
@@ -97,35 +114,47 @@ class BlockEvaluator {
 
   void add_regularisers(const model::Posterior& posterior, const at::Tensor& z, Sums& out) const {
     const std::vector<at::Tensor> values = objective_.regulariser_values(posterior, z);
-    for (std::size_t i = 0; i < values.size(); ++i) out.regularisers[i] = values[i].item<double>() * static_cast<double>(z.size(0));
+    for (std::size_t i = 0; i < values.size(); ++i)
+      out.regularisers[i] = values[i].item<double>() * static_cast<double>(z.size(0));
   }
 
-  void importance_weighted(const at::Tensor& images, const model::Posterior& posterior, std::int64_t first, Sums& out) const {
-    const std::int64_t count = images.size(0), latent = model_.latent_values(), draws = counts_.back();
+  void importance_weighted(const at::Tensor& images, const model::Posterior& posterior,
+                           std::int64_t first, Sums& out) const {
+    const std::int64_t count = images.size(0), latent = model_.latent_values(),
+                       draws = counts_.back();
     const std::int64_t at_once = std::max<std::int64_t>(1, kDecodedAtOnce / count);
     std::vector<at::Tensor> pieces;
     for (std::int64_t done = 0; done < draws; done += at_once) {
       const std::int64_t part = std::min(at_once, draws - done);
       std::vector<at::Tensor> noises;
-      for (std::int64_t k = 0; k < part; ++k) noises.push_back(keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count, static_cast<std::uint32_t>(done + k)));
+      for (std::int64_t k = 0; k < part; ++k)
+        noises.push_back(keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count,
+                                     static_cast<std::uint32_t>(done + k)));
       const at::Tensor noise = at::stack(noises, 1);  // [B, part, latent]
-      const at::Tensor z = model::reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, noise);
+      const at::Tensor z =
+          model::reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, noise);
       const model::Decoded decoded = model_.decode(z.view({count * part, latent}));
-      const at::Tensor negative_log = model_.likelihood().negative_log(decoded, images.repeat_interleave(part, 0)).view({count, part});
-      pieces.push_back(objective::log_importance_weights({posterior.mu.to(at::kDouble), posterior.log_var.to(at::kDouble)}, noise.to(at::kDouble), negative_log.to(at::kDouble)));
+      const at::Tensor negative_log = model_.likelihood()
+                                          .negative_log(decoded, images.repeat_interleave(part, 0))
+                                          .view({count, part});
+      pieces.push_back(objective::log_importance_weights(
+          {posterior.mu.to(at::kDouble), posterior.log_var.to(at::kDouble)}, noise.to(at::kDouble),
+          negative_log.to(at::kDouble)));
     }
     add_estimates(at::cat(pieces, 1), out);
   }
 
   void from_the_prior(const at::Tensor& images, Sums& out) const {
-    add_estimates(-model_.likelihood().negative_log_of_pairs(prior_draws_, images.to(at::kDouble)), out);
+    add_estimates(-model_.likelihood().negative_log_of_pairs(prior_draws_, images.to(at::kDouble)),
+                  out);
     const double nats = -out.log_p.back();
     out.loss = out.reconstruction = objective_.shown(nats, images[0].numel());
   }
 
   // log_weights: [B, draws].
   void add_estimates(const at::Tensor& log_weights, Sums& out) const {
-    for (std::size_t i = 0; i < counts_.size(); ++i) out.log_p[i] = total_of(objective::log_mean_exp(log_weights.narrow(1, 0, counts_[i])));
+    for (std::size_t i = 0; i < counts_.size(); ++i)
+      out.log_p[i] = total_of(objective::log_mean_exp(log_weights.narrow(1, 0, counts_[i])));
     out.effective_samples = total_of(objective::effective_sample_size(log_weights));
   }
 
@@ -136,12 +165,16 @@ class BlockEvaluator {
   model::Decoded prior_draws_;  // of a decoder alone
 };
 
-// At which numbers of draws log p(x) is estimated: what is asked for, and what the training objective draws.
-std::vector<std::int64_t> counts_of_draws(base::LatentKind kind, const objective::ObjectiveOptions& objective, const EvaluationOptions& options) {
+// At which numbers of draws log p(x) is estimated: what is asked for, and what the training
+// objective draws.
+std::vector<std::int64_t> counts_of_draws(base::LatentKind kind,
+                                          const objective::ObjectiveOptions& objective,
+                                          const EvaluationOptions& options) {
   if (kind == base::LatentKind::none) return objective::growing_counts(objective.prior_samples);
   if (kind == base::LatentKind::point) return {};
   std::vector<std::int64_t> counts;
-  if (options.importance_samples > 0 && options.is_likelihood) counts = objective::growing_counts(options.importance_samples);
+  if (options.importance_samples > 0 && options.is_likelihood)
+    counts = objective::growing_counts(options.importance_samples);
   if (objective.importance_samples > 1) counts.push_back(objective.importance_samples);
   std::sort(counts.begin(), counts.end());
   counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
@@ -149,7 +182,8 @@ std::vector<std::int64_t> counts_of_draws(base::LatentKind kind, const objective
 }
 
 // As training computes it, from the means over all samples.
-double validation_loss(const objective::Objective& objective, const objective::StepWeights& weights, const std::vector<double>& regularisers, const Evaluation& result) {
+double validation_loss(const objective::Objective& objective, const objective::StepWeights& weights,
+                       const std::vector<double>& regularisers, const Evaluation& result) {
   const std::int64_t draws = objective.options().importance_samples;
   if (draws > 1)
     for (const Evaluation::LogP& estimate : result.log_p)
@@ -158,9 +192,11 @@ double validation_loss(const objective::Objective& objective, const objective::S
   at::Tensor loss = scalar(result.loss);
   // A point has no KL.
   if (result.active_units) {
-    const objective::MeanKl kl{scalar(result.kld_nats), at::tensor(result.kld_per_dimension, at::kDouble)};
+    const objective::MeanKl kl{scalar(result.kld_nats),
+                               at::tensor(result.kld_per_dimension, at::kDouble)};
     const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats};
-    loss = objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host);
+    loss =
+        objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host);
   }
   std::vector<at::Tensor> values;
   for (const double value : regularisers) values.push_back(scalar(value));
@@ -168,32 +204,45 @@ double validation_loss(const objective::Objective& objective, const objective::S
 }
 
 // What a density on [low, high] of values of 256 levels lacks to be their probability.
-double levels_in_bits(base::Support support, const data::InputFormat& format) { return support == base::Support::reals ? 8 - std::log2(format.high - format.low) : 0; }
+double levels_in_bits(base::Support support, const data::InputFormat& format) {
+  return support == base::Support::reals ? 8 - std::log2(format.high - format.low) : 0;
+}
 
 }  // namespace
 
-Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, comm::HostCommunicator& host) {
+Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective,
+                    const data::SampleDataset& dataset, const EvaluationOptions& options,
+                    comm::HostCommunicator& host) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation_mode(model);
   const base::LatentKind kind = model.latent_kind();
   const std::vector<std::int64_t> counts = counts_of_draws(kind, objective.options(), options);
-  Sums total(counts.size(), kind == base::LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0, objective.options().regularisers.size());
+  Sums total(
+      counts.size(),
+      kind == base::LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0,
+      objective.options().regularisers.size());
   const std::size_t entries = total.flat().size();
 
   const BlockEvaluator evaluate_block(model, objective, options, counts);
   const std::int64_t blocks = (options.samples + options.block - 1) / options.block;
   std::vector<double> sums(static_cast<std::size_t>(blocks) * entries);
   for (std::int64_t b = host.rank(); b < blocks; b += host.size()) {
-    const std::int64_t done = b * options.block, first = options.first + done, count = std::min(options.block, options.samples - done);
-    const at::Tensor images = data::model_input(read_samples(dataset, first, count), options.format);
+    const std::int64_t done = b * options.block, first = options.first + done,
+                       count = std::min(options.block, options.samples - done);
+    const at::Tensor images =
+        data::model_input(read_samples(dataset, first, count), options.format);
     const std::vector<double> block = evaluate_block(images, first).flat();
-    std::copy(block.begin(), block.end(), sums.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(b) * entries));
+    std::copy(block.begin(), block.end(),
+              sums.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(b) * entries));
   }
   // Every entry is one rank's value plus zeros: exact.
-  host.all_reduce_sum({sums.data(), static_cast<std::int64_t>(sums.size()), comm::DataType::float64});
-  for (std::int64_t b = 0; b < blocks; ++b) total.add(std::span(sums).subspan(static_cast<std::size_t>(b) * entries, entries));
+  host.all_reduce_sum(
+      {sums.data(), static_cast<std::int64_t>(sums.size()), comm::DataType::float64});
+  for (std::int64_t b = 0; b < blocks; ++b)
+    total.add(std::span(sums).subspan(static_cast<std::size_t>(b) * entries, entries));
 
-  const auto n = static_cast<double>(options.samples), span = options.format.high - options.format.low;
+  const auto n = static_cast<double>(options.samples),
+             span = options.format.high - options.format.low;
   Evaluation out;
   out.samples = options.samples;
   out.fixed_sigma = options.fixed_sigma;
@@ -201,12 +250,14 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   out.kld_nats = total.kld / n;
   out.reconstructs = kind != base::LatentKind::none;
   out.mse = out.reconstructs ? total.squared_error / (n * span * span) : std::nan("");
-  for (std::size_t i = 0; i < counts.size(); ++i) out.log_p.push_back({counts[i], total.log_p[i] / n});
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    out.log_p.push_back({counts[i], total.log_p[i] / n});
   if (!counts.empty()) out.effective_samples = total.effective_samples / n;
   out.loss = total.loss / n;
   std::vector<double> regularisers;
   for (const double sum : total.regularisers) regularisers.push_back(sum / n);
-  if (kind == base::LatentKind::point) out.loss = validation_loss(objective, options.weights, regularisers, out);
+  if (kind == base::LatentKind::point)
+    out.loss = validation_loss(objective, options.weights, regularisers, out);
   if (kind != base::LatentKind::posterior) return out;
 
   out.active_units = 0;
@@ -217,9 +268,13 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
     *out.active_units += out.latent_variance.back() > Evaluation::kActiveVariance;
   }
   if (options.is_likelihood) {
-    const double nats = objective::reconstruction_nats(out.reconstruction, objective.options(), model.likelihood().traits(), options.format.shape.values());
+    const double nats =
+        objective::reconstruction_nats(out.reconstruction, objective.options(),
+                                       model.likelihood().traits(), options.format.shape.values());
     out.elbo_nats = -nats - out.kld_nats;
-    out.bits_per_dim = -*out.elbo_nats / (static_cast<double>(options.format.shape.values()) * std::log(2.0)) + levels_in_bits(model.likelihood().traits().support, options.format);
+    out.bits_per_dim =
+        -*out.elbo_nats / (static_cast<double>(options.format.shape.values()) * std::log(2.0)) +
+        levels_in_bits(model.likelihood().traits().support, options.format);
   }
   out.loss = validation_loss(objective, options.weights, regularisers, out);
   return out;

@@ -7,7 +7,10 @@ namespace vae_dist::evaluate {
 
 class EvaluationMode {
  public:
-  explicit EvaluationMode(model::LatentModel& model) : model_(model), was_training_(model.is_training()) { model_.eval(); }
+  explicit EvaluationMode(model::LatentModel& model)
+      : model_(model), was_training_(model.is_training()) {
+    model_.eval();
+  }
   ~EvaluationMode() { model_.train(was_training_); }
   EvaluationMode(const EvaluationMode&) = delete;
   EvaluationMode& operator=(const EvaluationMode&) = delete;

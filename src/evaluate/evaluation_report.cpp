@@ -1,8 +1,7 @@
 #include "evaluate/evaluation_report.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
 
@@ -20,13 +19,17 @@ constexpr std::size_t kDimensionsShown = 12;
 std::vector<std::size_t> by_kld(const std::vector<double>& kld) {
   std::vector<std::size_t> order(kld.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return kld[a] > kld[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return kld[a] > kld[b]; });
   return order;
 }
 
 class Lines {
  public:
-  void add(const std::string& name, const std::string& value) { out_ += "  " + name + std::string(kNameWidth - std::min(kNameWidth, name.size()), ' ') + value + "\n"; }
+  void add(const std::string& name, const std::string& value) {
+    out_ += "  " + name + std::string(kNameWidth - std::min(kNameWidth, name.size()), ' ') + value +
+            "\n";
+  }
   const std::string& text() const { return out_; }
 
  private:
@@ -40,37 +43,56 @@ std::string dimensions_text(const std::vector<double>& kld) {
   const std::vector<std::size_t> order = by_kld(kld);
   const std::size_t shown = std::min(order.size(), kDimensionsShown);
   std::string out;
-  for (std::size_t i = 0; i < shown; ++i) out += base::text(i ? ", z" : "z", order[i], " ", base::digits(kld[order[i]], 3));
-  return out + (shown < order.size() ? base::text(" nats: the largest ", shown, " of ", order.size()) : " nats");
+  for (std::size_t i = 0; i < shown; ++i)
+    out += base::text(i ? ", z" : "z", order[i], " ", base::digits(kld[order[i]], 3));
+  return out + (shown < order.size()
+                    ? base::text(" nats: the largest ", shown, " of ", order.size())
+                    : " nats");
 }
 
 std::string figures_text(const SampleQuality::Figures& figures) {
-  return base::text("coverage ", base::digits(figures.of_samples.coverage), " (real images reach ", base::digits(figures.of_real.coverage), "), density ", base::digits(figures.of_samples.density), " (",
-              base::digits(figures.of_real.density), ")");
+  return base::text("coverage ", base::digits(figures.of_samples.coverage), " (real images reach ",
+                    base::digits(figures.of_real.coverage), "), density ",
+                    base::digits(figures.of_samples.density), " (",
+                    base::digits(figures.of_real.density), ")");
 }
 
 void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& lines) {
-  lines.add("loss", base::digits(e.loss) + (subject.has_kld ? base::text(", at M_N ", base::digits(subject.kld_weight), " and beta ", base::digits(subject.beta)) : ""));
-  lines.add("reconstruction", base::text(base::digits(e.reconstruction), " ", subject.reconstruction_unit));
+  lines.add("loss", base::digits(e.loss) +
+                        (subject.has_kld ? base::text(", at M_N ", base::digits(subject.kld_weight),
+                                                      " and beta ", base::digits(subject.beta))
+                                         : ""));
+  lines.add("reconstruction",
+            base::text(base::digits(e.reconstruction), " ", subject.reconstruction_unit));
   if (e.active_units) lines.add("KL", base::text(base::digits(e.kld_nats), " nats a sample"));
-  if (e.elbo_nats) lines.add("ELBO", base::text(base::digits(*e.elbo_nats, 6), " nats a sample, ", base::digits(*e.bits_per_dim), " bits/dim"));
+  if (e.elbo_nats)
+    lines.add("ELBO", base::text(base::digits(*e.elbo_nats, 6), " nats a sample, ",
+                                 base::digits(*e.bits_per_dim), " bits/dim"));
   for (const Evaluation::LogP& estimate : e.log_p) {
     const bool all = &estimate == &e.log_p.back();
     lines.add(base::text("log p, K = ", estimate.draws),
-              base::text(base::digits(estimate.nats, 6), " nats a sample", all ? base::text(" (effectively ", base::digits(*e.effective_samples), " of ", estimate.draws, " draws)") : ""));
+              base::text(base::digits(estimate.nats, 6), " nats a sample",
+                         all ? base::text(" (effectively ", base::digits(*e.effective_samples),
+                                          " of ", estimate.draws, " draws)")
+                             : ""));
   }
   if (e.fixed_sigma && (e.elbo_nats || !e.log_p.empty()))
-    lines.add("", base::text("at the fixed sigma ", base::digits(*e.fixed_sigma), " (objective.sigma): no tuned likelihood, and not to be compared with one. objective.variance: optimal or learned fits it"));
+    lines.add("", base::text("at the fixed sigma ", base::digits(*e.fixed_sigma),
+                             " (objective.sigma): no tuned likelihood, and not to be compared with "
+                             "one. objective.variance: optimal or learned fits it"));
 }
 
 nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
-  return {{"coverage", figures.of_samples.coverage}, {"density", figures.of_samples.density},
-          {"real_coverage", figures.of_real.coverage}, {"real_density", figures.of_real.density}};
+  return {{"coverage", figures.of_samples.coverage},
+          {"density", figures.of_samples.density},
+          {"real_coverage", figures.of_real.coverage},
+          {"real_density", figures.of_real.density}};
 }
 
 }  // namespace
 
-std::string reconstruction_unit(const objective::ObjectiveOptions& objective, const base::LikelihoodTraits& likelihood) {
+std::string reconstruction_unit(const objective::ObjectiveOptions& objective,
+                                const base::LikelihoodTraits& likelihood) {
   if (objective::is_squared_error(objective, likelihood)) return "squared error a value";
   return objective.reduction == objective::Reduction::sum ? "nats a sample" : "nats a value";
 }
@@ -82,35 +104,51 @@ std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluat
   lines.add("samples", base::text(subject.samples.first, ":", subject.samples.last));
   add_loss(subject, e, lines);
   if (e.reconstructs) {
-    lines.add("MSE", base::text(base::digits(e.mse), " a value on [0, 1], the mean image's ", base::digits(result.mean_image_mse)));
-    lines.add("PSNR", base::text(decibels(e.mse), ", the mean image's ", decibels(result.mean_image_mse)));
+    lines.add("MSE", base::text(base::digits(e.mse), " a value on [0, 1], the mean image's ",
+                                base::digits(result.mean_image_mse)));
+    lines.add("PSNR",
+              base::text(decibels(e.mse), ", the mean image's ", decibels(result.mean_image_mse)));
   }
   if (e.active_units) {
-    lines.add("active units", base::text(*e.active_units, " of ", e.kld_per_dimension.size(), " (variance of E[z|x] above ", base::digits(Evaluation::kActiveVariance), ")"));
+    lines.add("active units", base::text(*e.active_units, " of ", e.kld_per_dimension.size(),
+                                         " (variance of E[z|x] above ",
+                                         base::digits(Evaluation::kActiveVariance), ")"));
     lines.add("KL a dimension", dimensions_text(e.kld_per_dimension));
   }
   if (const auto& quality = result.sample_quality) {
-    lines.add("prior samples", base::text(quality->samples, " against as many real images, k = ", kCoverageNeighbours, "; blur inflates density"));
+    lines.add("prior samples", base::text(quality->samples, " against as many real images, k = ",
+                                          kCoverageNeighbours, "; blur inflates density"));
     lines.add("  pixels", figures_text(quality->pixels));
     if (quality->embedding) lines.add("  random features", figures_text(*quality->embedding));
   }
   if (const auto& scores = result.factor_scores) {
     std::string names;
     for (const std::string& name : scores->factors) names += (names.empty() ? "" : ", ") + name;
-    lines.add("disentanglement", base::text("BetaVAE ", base::digits(scores->beta_vae), ", FactorVAE ", base::digits(scores->factor_vae), ", MIG ", base::digits(scores->mig), ", SAP ", base::digits(scores->sap)));
+    lines.add("disentanglement",
+              base::text("BetaVAE ", base::digits(scores->beta_vae), ", FactorVAE ",
+                         base::digits(scores->factor_vae), ", MIG ", base::digits(scores->mig),
+                         ", SAP ", base::digits(scores->sap)));
     lines.add("  factors", names);
   } else if (!result.no_scores_because.empty()) {
     lines.add("disentanglement", "none: " + result.no_scores_because);
   }
   const std::string sign = collapse_sign(e, result.mean_image_mse);
   if (!sign.empty()) lines.add("warning", sign);
-  return base::text(subject.checkpoint, ": ", subject.model, ", step ", subject.step, "\n", lines.text());
+  return base::text(subject.checkpoint, ": ", subject.model, ", step ", subject.step, "\n",
+                    lines.text());
 }
 
-nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject, const FullEvaluation& result) {
+nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject,
+                                       const FullEvaluation& result) {
   const Evaluation& e = result.evaluation;
-  nlohmann::ordered_json out = {{"checkpoint", subject.checkpoint}, {"model", subject.model},       {"step", subject.step}, {"data", subject.data},
-                                {"first_sample", subject.samples.first}, {"samples", e.samples}, {"loss", e.loss},       {"reconstruction", e.reconstruction},
+  nlohmann::ordered_json out = {{"checkpoint", subject.checkpoint},
+                                {"model", subject.model},
+                                {"step", subject.step},
+                                {"data", subject.data},
+                                {"first_sample", subject.samples.first},
+                                {"samples", e.samples},
+                                {"loss", e.loss},
+                                {"reconstruction", e.reconstruction},
                                 {"reconstruction_unit", subject.reconstruction_unit}};
   if (subject.has_kld) {
     out["kld_weight"] = subject.kld_weight;
@@ -120,7 +158,8 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject, const F
   if (e.elbo_nats) out["elbo_nats"] = *e.elbo_nats;
   if (e.fixed_sigma && (e.elbo_nats || !e.log_p.empty())) out["fixed_sigma"] = *e.fixed_sigma;
   if (e.bits_per_dim) out["bits_per_dim"] = *e.bits_per_dim;
-  for (const Evaluation::LogP& estimate : e.log_p) out["log_p_nats"].push_back({{"draws", estimate.draws}, {"nats", estimate.nats}});
+  for (const Evaluation::LogP& estimate : e.log_p)
+    out["log_p_nats"].push_back({{"draws", estimate.draws}, {"nats", estimate.nats}});
   if (e.effective_samples) out["effective_samples"] = *e.effective_samples;
   if (e.reconstructs) {
     out["mse"] = e.mse;
@@ -134,12 +173,16 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject, const F
     out["latent_variance"] = e.latent_variance;
   }
   if (const auto& quality = result.sample_quality) {
-    out["prior_samples"] = {{"samples", quality->samples}, {"neighbours", kCoverageNeighbours}, {"pixels", figures_json(quality->pixels)}};
-    if (quality->embedding) out["prior_samples"]["random_embedding"] = figures_json(*quality->embedding);
+    out["prior_samples"] = {{"samples", quality->samples},
+                            {"neighbours", kCoverageNeighbours},
+                            {"pixels", figures_json(quality->pixels)}};
+    if (quality->embedding)
+      out["prior_samples"]["random_embedding"] = figures_json(*quality->embedding);
   }
   if (const auto& scores = result.factor_scores)
-    out["disentanglement"] = {{"dataset", scores->dataset}, {"factors", scores->factors},
-                              {"beta_vae", scores->beta_vae}, {"factor_vae", scores->factor_vae}, {"mig", scores->mig}, {"sap", scores->sap}};
+    out["disentanglement"] = {{"dataset", scores->dataset},   {"factors", scores->factors},
+                              {"beta_vae", scores->beta_vae}, {"factor_vae", scores->factor_vae},
+                              {"mig", scores->mig},           {"sap", scores->sap}};
   return out;
 }
 
@@ -164,12 +207,24 @@ std::string text_columns(const std::vector<std::vector<std::string>>& rows) {
 
 std::string evaluation_text(const Evaluation& result, double mean_image_mse) {
   std::string out = "loss " + base::digits(result.loss);
-  if (result.reconstructs) out += base::text(", MSE ", base::digits(result.mse), " (mean image ", base::digits(mean_image_mse), ")");
+  if (result.reconstructs)
+    out += base::text(", MSE ", base::digits(result.mse), " (mean image ",
+                      base::digits(mean_image_mse), ")");
   if (result.active_units)
-    out += base::text(", KL ", base::digits(result.kld_nats), " nats, ", *result.active_units, " of ", result.kld_per_dimension.size(), " units active");
-  if (result.elbo_nats) out += base::text(", ELBO ", base::digits(*result.elbo_nats), " nats (", base::digits(*result.bits_per_dim), " bits/dim", result.fixed_sigma ? base::text(", at the fixed sigma ", base::digits(*result.fixed_sigma), ": no tuned likelihood") : "", ")");
+    out += base::text(", KL ", base::digits(result.kld_nats), " nats, ", *result.active_units,
+                      " of ", result.kld_per_dimension.size(), " units active");
+  if (result.elbo_nats)
+    out += base::text(", ELBO ", base::digits(*result.elbo_nats), " nats (",
+                      base::digits(*result.bits_per_dim), " bits/dim",
+                      result.fixed_sigma
+                          ? base::text(", at the fixed sigma ", base::digits(*result.fixed_sigma),
+                                       ": no tuned likelihood")
+                          : "",
+                      ")");
   if (!result.log_p.empty())
-    out += base::text(", log p ", base::digits(result.log_p.back().nats), " nats (", result.log_p.back().draws, " draws, effectively ", base::digits(*result.effective_samples), ")");
+    out += base::text(", log p ", base::digits(result.log_p.back().nats), " nats (",
+                      result.log_p.back().draws, " draws, effectively ",
+                      base::digits(*result.effective_samples), ")");
   return out;
 }
 

@@ -15,19 +15,25 @@ namespace vae_dist::evaluate {
 
 std::optional<std::string> factor_classes_of(const data::SampleDataset& dataset) {
   for (const hdf5::Hdf5Dataset& companion : dataset.companions())
-    if ((companion.path() == "latents/classes" || companion.path() == "latents_classes") && companion.shape().size() == 2 && companion.shape()[1] > 1) return companion.path();
+    if ((companion.path() == "latents/classes" || companion.path() == "latents_classes") &&
+        companion.shape().size() == 2 && companion.shape()[1] > 1)
+      return companion.path();
   return std::nullopt;
 }
 
-FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset, data::RowRange samples, const std::string& path, std::uint64_t seed, comm::HostCommunicator& host) {
+FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset,
+                           data::RowRange samples, const std::string& path, std::uint64_t seed,
+                           comm::HostCommunicator& host) {
   std::vector<std::int64_t> wanted(static_cast<std::size_t>(samples.size()));
   std::iota(wanted.begin(), wanted.end(), samples.first);
-  const data::CompanionRows<std::int64_t> rows = data::read_companion_integers(dataset, path, wanted);
+  const data::CompanionRows<std::int64_t> rows =
+      data::read_companion_integers(dataset, path, wanted);
   at::Tensor classes = at::empty({samples.size(), rows.columns}, at::kLong);
   std::copy(rows.values.begin(), rows.values.end(), classes.data_ptr<std::int64_t>());
 
   std::vector<std::string> names = rows.names;
-  for (std::int64_t f = static_cast<std::int64_t>(names.size()); f < rows.columns; ++f) names.push_back("factor " + std::to_string(f));
+  for (std::int64_t f = static_cast<std::int64_t>(names.size()); f < rows.columns; ++f)
+    names.push_back("factor " + std::to_string(f));
   names.resize(static_cast<std::size_t>(rows.columns));
   std::vector<bool> ordered;
   for (const std::string& name : names) ordered.push_back(is_ordered_factor(name));
@@ -35,9 +41,12 @@ FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& data
   const FactoredLatents latents(mu, classes, names, ordered);
   FactorScores out{.dataset = path, .factors = {}, .rows = samples.size()};
   for (std::int64_t f = 0; f < latents.factors(); ++f) out.factors.push_back(latents.name(f));
-  const std::vector<double> scores = share_tasks({[&] { return std::vector{beta_vae_score(latents, seed)}; }, [&] { return std::vector{factor_vae_score(latents, seed)}; },
-                                                  [&] { return std::vector{mutual_information_gap(latents)}; }, [&] { return std::vector{sap_score(latents, seed)}; }},
-                                                 1, host);
+  const std::vector<double> scores =
+      share_tasks({[&] { return std::vector{beta_vae_score(latents, seed)}; },
+                   [&] { return std::vector{factor_vae_score(latents, seed)}; },
+                   [&] { return std::vector{mutual_information_gap(latents)}; },
+                   [&] { return std::vector{sap_score(latents, seed)}; }},
+                  1, host);
   out.beta_vae = scores[0];
   out.factor_vae = scores[1];
   out.mig = scores[2];

@@ -20,12 +20,16 @@ struct FactorScores {
   double beta_vae = 0, factor_vae = 0, mig = 0, sap = 0;  ///< see disentanglement/*.hpp
 };
 
-/// Where the file of these images holds the classes of their factors: "latents/classes" or "latents_classes", [N, F] with F of at least 2. Labels are classes of
-/// images, not factors that made them. Empty where there is none.
+/// Where the file of these images holds the classes of their factors: "latents/classes" or
+/// "latents_classes", [N, F] with F of at least 2. Labels are classes of images, not factors that
+/// made them. Empty where there is none.
 std::optional<std::string> factor_classes_of(const data::SampleDataset& dataset);
 
-/// mu: [N, L], of `samples`; `path`: the dataset of their factors. The scores are shared over ranks, with the same bits at any number of them. Throws BadInput as
-/// FactoredLatents and read_companion do, on all ranks alike. A collective on a host communicator.
-FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset, data::RowRange samples, const std::string& path, std::uint64_t seed, comm::HostCommunicator& host);
+/// mu: [N, L], of `samples`; `path`: the dataset of their factors. The scores are shared over
+/// ranks, with the same bits at any number of them. Throws BadInput as FactoredLatents and
+/// read_companion do, on all ranks alike. A collective on a host communicator.
+FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset,
+                           data::RowRange samples, const std::string& path, std::uint64_t seed,
+                           comm::HostCommunicator& host);
 
 }  // namespace vae_dist::evaluate

@@ -6,16 +6,20 @@
 
 namespace vae_dist::evaluate {
 
-FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
-                              comm::HostCommunicator& host) {
+FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Objective& objective,
+                              const data::SampleDataset& dataset, const EvaluationOptions& options,
+                              std::int64_t coverage_samples, comm::HostCommunicator& host) {
   const data::RowRange samples{options.first, options.first + options.samples};
   FullEvaluation out;
   out.evaluation = evaluate(model, objective, dataset, options, host);
   out.mean_image_mse = mean_image_mse(dataset, options.samples, host, options.first);
-  if (coverage_samples > 0) out.sample_quality = sample_quality(model, dataset, samples, options.format, coverage_samples, options.seed, host);
+  if (coverage_samples > 0)
+    out.sample_quality = sample_quality(model, dataset, samples, options.format, coverage_samples,
+                                        options.seed, host);
   if (model.latent_kind() == base::LatentKind::none) return out;
   if (const auto path = factor_classes_of(dataset)) {
-    const EncodedBlock encoded = encode_rows(model, dataset, samples, options.format, options.block, host);
+    const EncodedBlock encoded =
+        encode_rows(model, dataset, samples, options.format, options.block, host);
     try {
       out.factor_scores = factor_scores(encoded.mu, dataset, samples, *path, options.seed, host);
     } catch (const base::BadInput& error) {

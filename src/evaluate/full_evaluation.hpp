@@ -18,9 +18,11 @@ struct FullEvaluation {
   std::string no_scores_because;  ///< where the data have factors and yet there are no scores
 };
 
-/// coverage_samples: see sample_quality; 0: none. Scores are given where there is an encoder and the file holds factors. The same bits at any number of ranks, if
-/// each has as many threads. A collective on a host communicator.
-FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Objective& objective, const data::SampleDataset& dataset, const EvaluationOptions& options, std::int64_t coverage_samples,
-                              comm::HostCommunicator& host);
+/// coverage_samples: see sample_quality; 0: none. Scores are given where there is an encoder and
+/// the file holds factors. The same bits at any number of ranks, if each has as many threads. A
+/// collective on a host communicator.
+FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Objective& objective,
+                              const data::SampleDataset& dataset, const EvaluationOptions& options,
+                              std::int64_t coverage_samples, comm::HostCommunicator& host);
 
 }  // namespace vae_dist::evaluate

@@ -30,44 +30,62 @@ void write(hdf5::Hdf5Dataset& to, std::int64_t first, const at::Tensor& rows) {
 
 constexpr const char* kOwnNames[] = {"mu", "log_var"};
 
-bool is_own_name(const std::string& path) { return std::any_of(std::begin(kOwnNames), std::end(kOwnNames), [&](const char* name) { return path == name; }); }
+bool is_own_name(const std::string& path) {
+  return std::any_of(std::begin(kOwnNames), std::end(kOwnNames),
+                     [&](const char* name) { return path == name; });
+}
 
-void copy_companion(hdf5::Hdf5File& file, const std::string& path, const data::SampleDataset& dataset, data::RowRange samples) {
+void copy_companion(hdf5::Hdf5File& file, const std::string& path,
+                    const data::SampleDataset& dataset, data::RowRange samples) {
   const hdf5::Hdf5Dataset from = dataset.rows().file(0).dataset(path);
   hdf5::Hdf5Dataset to = file.create_like(from, from.path(), samples.size());
-  if (const auto names = from.text_list_attribute("names"); !names.empty()) to.set_attribute("names", names);
+  if (const auto names = from.text_list_attribute("names"); !names.empty())
+    to.set_attribute("names", names);
   for (std::int64_t first = samples.first; first < samples.last; first += kCompanionRows) {
-    std::vector<std::int64_t> wanted(static_cast<std::size_t>(std::min(kCompanionRows, samples.last - first)));
+    std::vector<std::int64_t> wanted(
+        static_cast<std::size_t>(std::min(kCompanionRows, samples.last - first)));
     std::iota(wanted.begin(), wanted.end(), first);
-    to.write_stored(first - samples.first, static_cast<std::int64_t>(wanted.size()), data::read_companion_bytes(dataset, from.path(), wanted).values);
+    to.write_stored(first - samples.first, static_cast<std::int64_t>(wanted.size()),
+                    data::read_companion_bytes(dataset, from.path(), wanted).values);
   }
 }
 
 }  // namespace
 
-std::vector<std::string> chosen_labels(const data::SampleDataset& dataset, const std::string& chosen) {
+std::vector<std::string> chosen_labels(const data::SampleDataset& dataset,
+                                       const std::string& chosen) {
   std::vector<std::string> there, out;
   for (const hdf5::Hdf5Dataset& companion : dataset.companions()) there.push_back(companion.path());
   if (chosen.empty()) {
-    std::copy_if(there.begin(), there.end(), std::back_inserter(out), [](const std::string& path) { return !is_own_name(path); });
+    std::copy_if(there.begin(), there.end(), std::back_inserter(out),
+                 [](const std::string& path) { return !is_own_name(path); });
     return out;
   }
   std::istringstream names(chosen == "none" ? "" : chosen);
   for (std::string name; std::getline(names, name, ',');) {
     if (std::find(there.begin(), there.end(), name) == there.end())
-      throw base::BadInput(base::text("--labels ", name, ": there is no such dataset with a number or a row of numbers for each image; there ", there.empty() ? "is none" : "are " + base::list_of_ten(there)));
-    if (is_own_name(name)) throw base::BadInput(base::text("--labels ", name, ": the codes themselves are written under that name"));
+      throw base::BadInput(base::text(
+          "--labels ", name,
+          ": there is no such dataset with a number or a row of numbers for each image; there ",
+          there.empty() ? "is none" : "are " + base::list_of_ten(there)));
+    if (is_own_name(name))
+      throw base::BadInput(
+          base::text("--labels ", name, ": the codes themselves are written under that name"));
     out.push_back(name);
   }
   return out;
 }
 
-std::vector<std::string> write_latents(const std::string& path, model::LatentModel& model, const data::SampleDataset& dataset, const std::vector<std::string>& labels, data::RowRange samples,
-                                       const data::InputFormat& format, std::int64_t block, comm::HostCommunicator& host) {
+std::vector<std::string> write_latents(const std::string& path, model::LatentModel& model,
+                                       const data::SampleDataset& dataset,
+                                       const std::vector<std::string>& labels,
+                                       data::RowRange samples, const data::InputFormat& format,
+                                       std::int64_t block, comm::HostCommunicator& host) {
   const bool writes = host.rank() == 0, point = model.latent_kind() == base::LatentKind::point;
   hdf5::DatasetLayout layout;
   layout.shape = {samples.size(), model.latent_values()};
-  layout.type = format.type == at::kDouble ? hdf5::ElementType::float64 : hdf5::ElementType::float32;
+  layout.type =
+      format.type == at::kDouble ? hdf5::ElementType::float64 : hdf5::ElementType::float32;
   std::optional<hdf5::Hdf5File> file;
   std::optional<hdf5::Hdf5Dataset> mu, log_var;
   std::vector<std::string> names = {"mu"};

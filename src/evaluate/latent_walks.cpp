@@ -16,10 +16,13 @@
 namespace vae_dist::evaluate {
 namespace {
 
-constexpr std::int64_t kAtOnce = 256;        // images encoded together
-constexpr double kParallel = 1e-6;           // sine of the angle below which two directions are one
+constexpr std::int64_t kAtOnce = 256;  // images encoded together
+constexpr double kParallel = 1e-6;     // sine of the angle below which two directions are one
 
-at::Tensor image_of(const data::SampleDataset& dataset, std::int64_t row, const data::InputFormat& format) { return data::model_input(read_samples(dataset, row, 1), format); }
+at::Tensor image_of(const data::SampleDataset& dataset, std::int64_t row,
+                    const data::InputFormat& format) {
+  return data::model_input(read_samples(dataset, row, 1), format);
+}
 
 // What the samples say of each dimension.
 struct Looked {
@@ -27,46 +30,61 @@ struct Looked {
   at::Tensor draws;    // [samples, L], float64: of q(z|x), or the codes
 };
 
-Looked look_at(model::LatentModel& model, const data::SampleDataset& dataset, const data::InputFormat& format, const TraversalOptions& options) {
+Looked look_at(model::LatentModel& model, const data::SampleDataset& dataset,
+               const data::InputFormat& format, const TraversalOptions& options) {
   const std::int64_t count = std::min(options.samples_looked_at, dataset.size());
-  const EncodedBlock rows = encode_rows(model, dataset, {0, count}, format, kAtOnce, *comm::make_self_communicator());
+  const EncodedBlock rows =
+      encode_rows(model, dataset, {0, count}, format, kAtOnce, *comm::make_self_communicator());
   const at::Tensor mu = rows.mu.to(at::kDouble);
   if (!rows.log_var.defined()) return {mu.var(0, /*unbiased=*/false), mu};
   const at::Tensor log_var = rows.log_var.to(at::kDouble);
-  const at::Tensor noise = keyed_noise(model, base::Purpose::evaluation, options.seed, 0, count).to(at::kCPU, at::kDouble);
-  return {objective::kl_per_dimension(mu, log_var).mean(0), model::reparameterize({mu, log_var}, noise)};
+  const at::Tensor noise = keyed_noise(model, base::Purpose::evaluation, options.seed, 0, count)
+                               .to(at::kCPU, at::kDouble);
+  return {objective::kl_per_dimension(mu, log_var).mean(0),
+          model::reparameterize({mu, log_var}, noise)};
 }
 
 // From `first` to `last`, both included, symmetric to the last bit.
 std::vector<double> equally_spaced(double first, double last, std::int64_t steps) {
   std::vector<double> out;
-  for (std::int64_t i = 0; i < steps; ++i) out.push_back((first * static_cast<double>(steps - 1 - i) + last * static_cast<double>(i)) / static_cast<double>(steps - 1));
+  for (std::int64_t i = 0; i < steps; ++i)
+    out.push_back((first * static_cast<double>(steps - 1 - i) + last * static_cast<double>(i)) /
+                  static_cast<double>(steps - 1));
   return out;
 }
 
 }  // namespace
 
-at::Tensor latent_path(const at::Tensor& from, const at::Tensor& to, std::int64_t steps, Path path) {
+at::Tensor latent_path(const at::Tensor& from, const at::Tensor& to, std::int64_t steps,
+                       Path path) {
   if (steps < 2) throw std::logic_error("a path has two ends");
   const at::Tensor a = from.to(at::kDouble), b = to.to(at::kDouble);
   const double lengths = a.norm().item<double>() * b.norm().item<double>();
-  const double cosine = lengths > 0 ? std::clamp(a.dot(b).item<double>() / lengths, -1.0, 1.0) : 1.0, angle = std::acos(cosine), sine = std::sin(angle);
+  const double cosine =
+                   lengths > 0 ? std::clamp(a.dot(b).item<double>() / lengths, -1.0, 1.0) : 1.0,
+               angle = std::acos(cosine), sine = std::sin(angle);
   const bool linear = path == Path::linear || sine < kParallel;
   std::vector<at::Tensor> points = {from};
   for (std::int64_t i = 1; i + 1 < steps; ++i) {
     const double t = static_cast<double>(i) / static_cast<double>(steps - 1);
-    points.push_back((linear ? a * (1 - t) + b * t : a * (std::sin((1 - t) * angle) / sine) + b * (std::sin(t * angle) / sine)).to(from.scalar_type()));
+    points.push_back(
+        (linear ? a * (1 - t) + b * t
+                : a * (std::sin((1 - t) * angle) / sine) + b * (std::sin(t * angle) / sine))
+            .to(from.scalar_type()));
   }
   points.push_back(to);
   return at::stack(points);
 }
 
-Interpolations interpolate(model::LatentModel& model, const data::SampleDataset& dataset, const std::vector<RowPair>& pairs, std::int64_t steps, Path path, const data::InputFormat& format) {
+Interpolations interpolate(model::LatentModel& model, const data::SampleDataset& dataset,
+                           const std::vector<RowPair>& pairs, std::int64_t steps, Path path,
+                           const data::InputFormat& format) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   std::vector<at::Tensor> originals, z, images;
   for (const auto& [first, second] : pairs) {
-    const at::Tensor ends = at::cat({image_of(dataset, first, format), image_of(dataset, second, format)});
+    const at::Tensor ends =
+        at::cat({image_of(dataset, first, format), image_of(dataset, second, format)});
     const at::Tensor mu = model.encode(ends).mu;
     originals.push_back(ends.cpu());
     z.push_back(latent_path(mu[0], mu[1], steps, path));
@@ -75,15 +93,18 @@ Interpolations interpolate(model::LatentModel& model, const data::SampleDataset&
   return {at::stack(originals), at::stack(images), at::stack(z).cpu()};
 }
 
-TraversalOptions usual_traversal(const model::LatentModel& model, std::int64_t dimensions, std::uint64_t seed) {
+TraversalOptions usual_traversal(const model::LatentModel& model, std::int64_t dimensions,
+                                 std::uint64_t seed) {
   TraversalOptions options;
   options.dimensions = dimensions;
   options.seed = seed;
-  if (model.latent_kind() == base::LatentKind::point) options.range.quantile = TraversalRange::kOutermost;
+  if (model.latent_kind() == base::LatentKind::point)
+    options.range.quantile = TraversalRange::kOutermost;
   return options;
 }
 
-Traversals traverse(model::LatentModel& model, const data::SampleDataset& dataset, const data::InputFormat& format, const TraversalOptions& options) {
+Traversals traverse(model::LatentModel& model, const data::SampleDataset& dataset,
+                    const data::InputFormat& format, const TraversalOptions& options) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   const Looked looked = look_at(model, dataset, format, options);
@@ -93,9 +114,13 @@ Traversals traverse(model::LatentModel& model, const data::SampleDataset& datase
   Traversals out;
   out.in_nats = model.latent_kind() == base::LatentKind::posterior;
   out.in_quantiles = quantile.has_value();
-  if (!out.in_nats && !quantile) throw std::logic_error("a point has no prior whose deviations could be walked");
-  out.places = quantile ? equally_spaced(*quantile, 1 - *quantile, options.steps) : equally_spaced(-options.range.deviations, options.range.deviations, options.steps);
-  const at::Tensor places = at::tensor(out.places, at::kDouble), start = model.encode(image_of(dataset, options.row, format)).mu;
+  if (!out.in_nats && !quantile)
+    throw std::logic_error("a point has no prior whose deviations could be walked");
+  out.places =
+      quantile ? equally_spaced(*quantile, 1 - *quantile, options.steps)
+               : equally_spaced(-options.range.deviations, options.range.deviations, options.steps);
+  const at::Tensor places = at::tensor(out.places, at::kDouble),
+                   start = model.encode(image_of(dataset, options.row, format)).mu;
   std::vector<at::Tensor> values, images;
   for (std::int64_t i = 0; i < std::min(options.dimensions, model.latent_values()); ++i) {
     const auto dimension = order[i].item<std::int64_t>();

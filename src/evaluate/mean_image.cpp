@@ -6,7 +6,8 @@
 
 namespace vae_dist::evaluate {
 
-double mean_image_mse(const data::SampleDataset& dataset, std::int64_t count, comm::HostCommunicator& host, std::int64_t first) {
+double mean_image_mse(const data::SampleDataset& dataset, std::int64_t count,
+                      comm::HostCommunicator& host, std::int64_t first) {
   const auto values = static_cast<std::size_t>(dataset.shape().values());
   const bool bytes = dataset.type() == data::PixelType::uint8;
   // Floats are brought to [0, 65536]: their squares still add up exactly.

@@ -16,8 +16,15 @@ constexpr std::int64_t kPicturesAtOnce = 256;
 
 }  // namespace
 
-std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, double low, double high) {
-  const at::Tensor bytes = ((images.detach().to(at::kCPU, at::kDouble) - low) * (255.0 / (high - low))).round().clamp(0, 255).to(at::kByte).permute({0, 2, 3, 1}).contiguous();
+std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, double low,
+                                                   double high) {
+  const at::Tensor bytes =
+      ((images.detach().to(at::kCPU, at::kDouble) - low) * (255.0 / (high - low)))
+          .round()
+          .clamp(0, 255)
+          .to(at::kByte)
+          .permute({0, 2, 3, 1})
+          .contiguous();
   std::vector<std::vector<std::uint8_t>> out;
   for (std::int64_t i = 0; i < bytes.size(0); ++i) {
     const at::Tensor image = bytes[i];
@@ -29,11 +36,13 @@ std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, dou
 
 at::Tensor decoded_images(model::LatentModel& model, const at::Tensor& z) {
   std::vector<at::Tensor> parts;
-  for (const at::Tensor& rows : z.split(kPicturesAtOnce)) parts.push_back(model.likelihood().mean_image(model.decode(rows)).cpu());
+  for (const at::Tensor& rows : z.split(kPicturesAtOnce))
+    parts.push_back(model.likelihood().mean_image(model.decode(rows)).cpu());
   return at::cat(parts);
 }
 
-at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint64_t seed, double temperature, Prior prior) {
+at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint64_t seed,
+                        double temperature, Prior prior) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   at::Tensor z = keyed_noise(model, base::Purpose::prior, seed, 0, count);
@@ -42,8 +51,9 @@ at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint
   return decoded_images(model, z * temperature);
 }
 
-Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset& dataset, std::int64_t first, std::int64_t count, const data::InputFormat& format, Latent latent,
-                            std::uint64_t seed) {
+Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset& dataset,
+                            std::int64_t first, std::int64_t count, const data::InputFormat& format,
+                            Latent latent, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   std::vector<at::Tensor> originals, reconstructions;
@@ -52,7 +62,10 @@ Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset
     const at::Tensor images = data::model_input(read_samples(dataset, first + done, part), format);
     const model::Posterior posterior = model.encode(images);
     const at::Tensor z =
-        latent == Latent::mean ? posterior.mu : model::reparameterize(posterior, keyed_noise(model, base::Purpose::evaluation, seed, first + done, part));
+        latent == Latent::mean
+            ? posterior.mu
+            : model::reparameterize(posterior, keyed_noise(model, base::Purpose::evaluation, seed,
+                                                           first + done, part));
     originals.push_back(images.cpu());
     reconstructions.push_back(model.likelihood().mean_image(model.decode(z)).cpu());
   }

@@ -9,10 +9,13 @@
 namespace vae_dist::evaluate {
 
 /// count images of image_bytes() each.
-inline std::vector<std::uint8_t> read_samples(const data::SampleDataset& dataset, std::int64_t first, std::int64_t count) {
+inline std::vector<std::uint8_t> read_samples(const data::SampleDataset& dataset,
+                                              std::int64_t first, std::int64_t count) {
   const std::size_t image_bytes = dataset.image_bytes();
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * image_bytes);
-  for (std::int64_t i = 0; i < count; ++i) dataset.read(first + i, std::span(pixels).subspan(static_cast<std::size_t>(i) * image_bytes, image_bytes));
+  for (std::int64_t i = 0; i < count; ++i)
+    dataset.read(first + i,
+                 std::span(pixels).subspan(static_cast<std::size_t>(i) * image_bytes, image_bytes));
   return pixels;
 }
 

@@ -12,11 +12,13 @@ namespace vae_dist::evaluate {
 namespace {
 
 // Every 2 / (2 count)-th sample from `place` 0 or 1 on: [count, C, H, W] on [0, 1].
-at::Tensor real_images(const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t count, std::int64_t place) {
+at::Tensor real_images(const data::SampleDataset& dataset, data::RowRange samples,
+                       const data::InputFormat& format, std::int64_t count, std::int64_t place) {
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * dataset.image_bytes());
   for (std::int64_t i = 0; i < count; ++i)
     dataset.read(samples.first + (2 * i + place) * samples.size() / (2 * count),
-                 std::span(pixels).subspan(static_cast<std::size_t>(i) * dataset.image_bytes(), dataset.image_bytes()));
+                 std::span(pixels).subspan(static_cast<std::size_t>(i) * dataset.image_bytes(),
+                                           dataset.image_bytes()));
   data::InputFormat plain = format;
   plain.low = 0;
   plain.high = 1;
@@ -27,7 +29,10 @@ at::Tensor real_images(const data::SampleDataset& dataset, data::RowRange sample
 
 }  // namespace
 
-std::optional<SampleQuality> sample_quality(model::LatentModel& model, const data::SampleDataset& dataset, data::RowRange samples, const data::InputFormat& format, std::int64_t count, std::uint64_t seed,
+std::optional<SampleQuality> sample_quality(model::LatentModel& model,
+                                            const data::SampleDataset& dataset,
+                                            data::RowRange samples, const data::InputFormat& format,
+                                            std::int64_t count, std::uint64_t seed,
                                             comm::HostCommunicator& host) {
   const at::NoGradGuard no_grad;
   count = std::min(count, samples.size() / 2);
@@ -38,9 +43,13 @@ std::optional<SampleQuality> sample_quality(model::LatentModel& model, const dat
     if (real.defined()) return;
     real = real_images(dataset, samples, format, count, 0);
     others = real_images(dataset, samples, format, count, 1);
-    drawn = ((sample_prior(model, count, seed).to(format.device, at::kFloat) - format.low) / (format.high - format.low)).contiguous();
+    drawn = ((sample_prior(model, count, seed).to(format.device, at::kFloat) - format.low) /
+             (format.high - format.low))
+                .contiguous();
   };
-  const auto figures = [](const Coverage& coverage) { return std::vector{coverage.coverage, coverage.density}; };
+  const auto figures = [](const Coverage& coverage) {
+    return std::vector{coverage.coverage, coverage.density};
+  };
   const auto on_pixels = [&](const at::Tensor& fake) {
     make();
     return figures(coverage_of(real.flatten(1), fake.flatten(1)));
@@ -49,14 +58,17 @@ std::optional<SampleQuality> sample_quality(model::LatentModel& model, const dat
     make();
     return figures(coverage_of(random_embedding(real), random_embedding(fake)));
   };
-  std::vector<std::function<std::vector<double>()>> tasks = {[&] { return on_pixels(drawn); }, [&] { return on_pixels(others); }};
+  std::vector<std::function<std::vector<double>()>> tasks = {[&] { return on_pixels(drawn); },
+                                                             [&] { return on_pixels(others); }};
   const bool embeds = std::min(format.shape.height, format.shape.width) >= kSmallestEmbeddedImage;
   if (embeds) {
     tasks.emplace_back([&] { return embedded(drawn); });
     tasks.emplace_back([&] { return embedded(others); });
   }
   const std::vector<double> numbers = share_tasks(tasks, 2, host);
-  const auto task = [&](std::size_t t) { return Coverage{.density = numbers[2 * t + 1], .coverage = numbers[2 * t]}; };
+  const auto task = [&](std::size_t t) {
+    return Coverage{.density = numbers[2 * t + 1], .coverage = numbers[2 * t]};
+  };
   SampleQuality out{.samples = count, .pixels = {task(0), task(1)}, .embedding = {}};
   if (embeds) out.embedding = {task(2), task(3)};
   return out;

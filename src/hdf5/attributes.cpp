@@ -16,16 +16,18 @@ Hdf5Handle text_type(const std::string& where) {
   return type;
 }
 
-void write_text_attribute(hid_t dataset, const std::string& name, hid_t space, const std::vector<const char*>& values,
-                          const std::string& where) {
+void write_text_attribute(hid_t dataset, const std::string& name, hid_t space,
+                          const std::vector<const char*>& values, const std::string& where) {
   const Hdf5Handle type = text_type(where);
   if (H5Aexists(dataset, name.c_str()) > 0) check(H5Adelete(dataset, name.c_str()), where);
   const Hdf5Handle attribute =
-      checked(H5Acreate2(dataset, name.c_str(), type.id(), space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, where);
+      checked(H5Acreate2(dataset, name.c_str(), type.id(), space, H5P_DEFAULT, H5P_DEFAULT),
+              H5Aclose, where);
   check(H5Awrite(attribute.id(), type.id(), values.data()), where);
 }
 
-std::vector<std::string> read_fixed_texts(hid_t attribute, hid_t type, std::size_t count, const std::string& where) {
+std::vector<std::string> read_fixed_texts(hid_t attribute, hid_t type, std::size_t count,
+                                          const std::string& where) {
   const std::size_t width = H5Tget_size(type);
   std::string bytes(count * width, '\0');
   check(H5Aread(attribute, type, bytes.data()), where);
@@ -37,7 +39,8 @@ std::vector<std::string> read_fixed_texts(hid_t attribute, hid_t type, std::size
   return out;
 }
 
-std::vector<std::string> read_variable_texts(hid_t attribute, hid_t type, hid_t space, std::size_t count, const std::string& where) {
+std::vector<std::string> read_variable_texts(hid_t attribute, hid_t type, hid_t space,
+                                             std::size_t count, const std::string& where) {
   std::vector<char*> pointers(count, nullptr);
   check(H5Aread(attribute, type, pointers.data()), where);
   std::vector<std::string> out;
@@ -46,16 +49,19 @@ std::vector<std::string> read_variable_texts(hid_t attribute, hid_t type, hid_t 
   return out;
 }
 
-std::vector<std::string> read_text_attribute(hid_t dataset, const std::string& name, const std::string& where) {
+std::vector<std::string> read_text_attribute(hid_t dataset, const std::string& name,
+                                             const std::string& where) {
   if (H5Aexists(dataset, name.c_str()) <= 0) return {};
-  const Hdf5Handle attribute = checked(H5Aopen(dataset, name.c_str(), H5P_DEFAULT), H5Aclose, where);
+  const Hdf5Handle attribute =
+      checked(H5Aopen(dataset, name.c_str(), H5P_DEFAULT), H5Aclose, where);
   const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, where);
   const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, where);
   const hssize_t count = H5Sget_simple_extent_npoints(space.id());
   if (H5Tget_class(type.id()) != H5T_STRING || count <= 0) return {};
   const auto texts = static_cast<std::size_t>(count);
-  return H5Tis_variable_str(type.id()) > 0 ? read_variable_texts(attribute.id(), type.id(), space.id(), texts, where)
-                                           : read_fixed_texts(attribute.id(), type.id(), texts, where);
+  return H5Tis_variable_str(type.id()) > 0
+             ? read_variable_texts(attribute.id(), type.id(), space.id(), texts, where)
+             : read_fixed_texts(attribute.id(), type.id(), texts, where);
 }
 
 }  // namespace
@@ -95,7 +101,8 @@ std::optional<double> Hdf5Dataset::number_attribute(const std::string& name) con
   const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, place);
   const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, place);
   const H5T_class_t kind = H5Tget_class(type.id());
-  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || H5Sget_simple_extent_npoints(space.id()) != 1) return std::nullopt;
+  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || H5Sget_simple_extent_npoints(space.id()) != 1)
+    return std::nullopt;
   double value = 0;
   check(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &value), place);
   return value;
@@ -109,31 +116,42 @@ std::vector<FuelSplit> Hdf5File::fuel_splits() const {
   const Hdf5Handle attribute = checked(H5Aopen(root.id(), "split", H5P_DEFAULT), H5Aclose, place);
   const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, place);
   const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, place);
-  if (H5Tget_class(type.id()) != H5T_COMPOUND) throw base::BadInput(base::text(place, " is no table of splits as Fuel writes it"));
+  if (H5Tget_class(type.id()) != H5T_COMPOUND)
+    throw base::BadInput(base::text(place, " is no table of splits as Fuel writes it"));
 
   // Only the fields that are needed, each with the text width of the file.
   struct Field {
     const char* name;
-    hid_t type;           // of memory; -1: as in the file
+    hid_t type;  // of memory; -1: as in the file
     std::size_t offset = 0, bytes = 0;
   };
-  Field fields[] = {{"split", -1}, {"source", -1}, {"start", H5T_NATIVE_INT64}, {"stop", H5T_NATIVE_INT64}, {"indices", H5T_STD_REF_OBJ}};
+  Field fields[] = {{"split", -1},
+                    {"source", -1},
+                    {"start", H5T_NATIVE_INT64},
+                    {"stop", H5T_NATIVE_INT64},
+                    {"indices", H5T_STD_REF_OBJ}};
   std::vector<Hdf5Handle> types;
   std::size_t row_bytes = 0;
   for (Field& field : fields) {
     const int index = H5Tget_member_index(type.id(), field.name);
-    if (index < 0) throw base::BadInput(base::text(place, " has no field '", field.name, "': it is no table of splits as Fuel writes it"));
+    if (index < 0)
+      throw base::BadInput(base::text(place, " has no field '", field.name,
+                                      "': it is no table of splits as Fuel writes it"));
     if (field.type < 0) {
-      types.push_back(checked(H5Tget_member_type(type.id(), static_cast<unsigned>(index)), H5Tclose, place));
+      types.push_back(
+          checked(H5Tget_member_type(type.id(), static_cast<unsigned>(index)), H5Tclose, place));
       field.type = types.back().id();
-      if (H5Tget_class(field.type) != H5T_STRING || H5Tis_variable_str(field.type) > 0) throw base::BadInput(base::text(place, ", field '", field.name, "', is no text of fixed width"));
+      if (H5Tget_class(field.type) != H5T_STRING || H5Tis_variable_str(field.type) > 0)
+        throw base::BadInput(
+            base::text(place, ", field '", field.name, "', is no text of fixed width"));
     }
     field.offset = row_bytes;
     field.bytes = H5Tget_size(field.type);
     row_bytes += field.bytes;
   }
   const Hdf5Handle row_type = checked(H5Tcreate(H5T_COMPOUND, row_bytes), H5Tclose, place);
-  for (const Field& field : fields) check(H5Tinsert(row_type.id(), field.name, field.offset, field.type), place);
+  for (const Field& field : fields)
+    check(H5Tinsert(row_type.id(), field.name, field.offset, field.type), place);
   const hssize_t count = H5Sget_simple_extent_npoints(space.id());
   std::vector<char> table(static_cast<std::size_t>(std::max<hssize_t>(0, count)) * row_bytes);
   check(H5Aread(attribute.id(), row_type.id(), table.data()), place);
@@ -150,10 +168,14 @@ std::vector<FuelSplit> Hdf5File::fuel_splits() const {
     hobj_ref_t reference = 0;
     std::memcpy(&reference, row + fields[4].offset, sizeof reference);
     if (reference != 0) {
-      const Hdf5Handle indices = checked(H5Rdereference2(attribute.id(), H5P_DEFAULT, H5R_OBJECT, &reference), H5Dclose, place);
+      const Hdf5Handle indices = checked(
+          H5Rdereference2(attribute.id(), H5P_DEFAULT, H5R_OBJECT, &reference), H5Dclose, place);
       const Hdf5Handle extent = checked(H5Dget_space(indices.id()), H5Sclose, place);
-      entry.indices.resize(static_cast<std::size_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(extent.id()))));
-      check(H5Dread(indices.id(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, entry.indices.data()), place);
+      entry.indices.resize(static_cast<std::size_t>(
+          std::max<hssize_t>(0, H5Sget_simple_extent_npoints(extent.id()))));
+      check(H5Dread(indices.id(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                    entry.indices.data()),
+            place);
     }
     out.push_back(std::move(entry));
   }

@@ -14,58 +14,84 @@ namespace {
 
 constexpr std::size_t kChecksumBytes = 4;
 
-// Byte plane b of the stored bytes holds byte b of every element. What does not fill an element stands at the end as it is.
+// Byte plane b of the stored bytes holds byte b of every element. What does not fill an element
+// stands at the end as it is.
 template <std::size_t kBytes>
 void unshuffle_elements(const std::byte* stored, std::size_t count, std::byte* out) {
   for (std::size_t i = 0; i < count; ++i)
     for (std::size_t b = 0; b < kBytes; ++b) out[i * kBytes + b] = stored[b * count + i];
 }
 
-void unshuffle(std::span<const std::byte> stored, std::size_t element_bytes, std::span<std::byte> out) {
+void unshuffle(std::span<const std::byte> stored, std::size_t element_bytes,
+               std::span<std::byte> out) {
   const std::size_t count = stored.size() / element_bytes;
   switch (element_bytes) {
-    case 2: unshuffle_elements<2>(stored.data(), count, out.data()); break;
-    case 4: unshuffle_elements<4>(stored.data(), count, out.data()); break;
-    case 8: unshuffle_elements<8>(stored.data(), count, out.data()); break;
+    case 2:
+      unshuffle_elements<2>(stored.data(), count, out.data());
+      break;
+    case 4:
+      unshuffle_elements<4>(stored.data(), count, out.data());
+      break;
+    case 8:
+      unshuffle_elements<8>(stored.data(), count, out.data());
+      break;
     default:
       for (std::size_t i = 0; i < count; ++i)
-        for (std::size_t b = 0; b < element_bytes; ++b) out[i * element_bytes + b] = stored[b * count + i];
+        for (std::size_t b = 0; b < element_bytes; ++b)
+          out[i * element_bytes + b] = stored[b * count + i];
   }
   const std::size_t done = count * element_bytes;
-  std::copy(stored.begin() + static_cast<std::ptrdiff_t>(done), stored.end(), out.begin() + static_cast<std::ptrdiff_t>(done));
+  std::copy(stored.begin() + static_cast<std::ptrdiff_t>(done), stored.end(),
+            out.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
-bool compresses(const ChunkFilter& filter) { return filter.kind == ChunkFilter::Kind::deflate || filter.kind == ChunkFilter::Kind::lzf; }
+bool compresses(const ChunkFilter& filter) {
+  return filter.kind == ChunkFilter::Kind::deflate || filter.kind == ChunkFilter::Kind::lzf;
+}
 
-bool does_nothing(const ChunkFilter& filter) { return filter.kind == ChunkFilter::Kind::shuffle && filter.element_bytes <= 1; }
+bool does_nothing(const ChunkFilter& filter) {
+  return filter.kind == ChunkFilter::Kind::shuffle && filter.element_bytes <= 1;
+}
 
 // Returns the bytes without their checksum.
 std::span<const std::byte> without_checksum(std::span<const std::byte> bytes) {
-  if (bytes.size() < kChecksumBytes) throw DamagedChunk(base::text("it has ", bytes.size(), " bytes, too few for its Fletcher32 checksum"));
+  if (bytes.size() < kChecksumBytes)
+    throw DamagedChunk(
+        base::text("it has ", bytes.size(), " bytes, too few for its Fletcher32 checksum"));
   const std::span<const std::byte> content = bytes.first(bytes.size() - kChecksumBytes);
   std::uint32_t stored = 0;
-  for (std::size_t i = 0; i < kChecksumBytes; ++i) stored |= std::to_integer<std::uint32_t>(bytes[content.size() + i]) << (8 * i);
+  for (std::size_t i = 0; i < kChecksumBytes; ++i)
+    stored |= std::to_integer<std::uint32_t>(bytes[content.size() + i]) << (8 * i);
   const std::uint32_t found = fletcher32(content);
-  // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines; the library takes both.
+  // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines; the library takes
+  // both.
   const std::uint32_t swapped = (found & 0x00ff00ff) << 8 | (found & 0xff00ff00) >> 8;
-  if (stored != found && stored != swapped) throw DamagedChunk("its Fletcher32 checksum does not match its content");
+  if (stored != found && stored != swapped)
+    throw DamagedChunk("its Fletcher32 checksum does not match its content");
   return content;
 }
 
 void expand_lzf(std::span<const std::byte> stored, std::span<std::byte> out) {
   const auto size = lzf_decompressed(stored, out);
-  if (!size) throw DamagedChunk(base::text("its LZF stream is damaged, or holds more than the ", out.size(), " bytes of a chunk"));
-  if (*size != out.size()) throw DamagedChunk(base::text("its LZF stream holds ", *size, " bytes instead of ", out.size()));
+  if (!size)
+    throw DamagedChunk(base::text("its LZF stream is damaged, or holds more than the ", out.size(),
+                                  " bytes of a chunk"));
+  if (*size != out.size())
+    throw DamagedChunk(
+        base::text("its LZF stream holds ", *size, " bytes instead of ", out.size()));
 }
 
 }  // namespace
 
 bool can_undo(std::span<const ChunkFilter> pipeline) {
-  return std::none_of(pipeline.begin(), pipeline.end(), [](const ChunkFilter& f) { return f.kind == ChunkFilter::Kind::other; }) &&
+  return std::none_of(pipeline.begin(), pipeline.end(),
+                      [](const ChunkFilter& f) { return f.kind == ChunkFilter::Kind::other; }) &&
          std::count_if(pipeline.begin(), pipeline.end(), compresses) <= 1;
 }
 
-void ChunkDecoder::Free::operator()(libdeflate_decompressor* decompressor) const { libdeflate_free_decompressor(decompressor); }
+void ChunkDecoder::Free::operator()(libdeflate_decompressor* decompressor) const {
+  libdeflate_free_decompressor(decompressor);
+}
 
 ChunkDecoder::ChunkDecoder() : decompressor_(libdeflate_alloc_decompressor()) {
   if (!decompressor_) throw std::bad_alloc();
@@ -73,16 +99,25 @@ ChunkDecoder::ChunkDecoder() : decompressor_(libdeflate_alloc_decompressor()) {
 
 void ChunkDecoder::inflate(std::span<const std::byte> stored, std::span<std::byte> out) {
   std::size_t size = 0;
-  switch (libdeflate_zlib_decompress(decompressor_.get(), stored.data(), stored.size(), out.data(), out.size(), &size)) {
-    case LIBDEFLATE_SUCCESS: break;
-    case LIBDEFLATE_INSUFFICIENT_SPACE: throw DamagedChunk(base::text("its deflate stream holds more than the ", out.size(), " bytes of a chunk"));
-    default: throw DamagedChunk("its deflate stream is damaged");
+  switch (libdeflate_zlib_decompress(decompressor_.get(), stored.data(), stored.size(), out.data(),
+                                     out.size(), &size)) {
+    case LIBDEFLATE_SUCCESS:
+      break;
+    case LIBDEFLATE_INSUFFICIENT_SPACE:
+      throw DamagedChunk(
+          base::text("its deflate stream holds more than the ", out.size(), " bytes of a chunk"));
+    default:
+      throw DamagedChunk("its deflate stream is damaged");
   }
-  if (size != out.size()) throw DamagedChunk(base::text("its deflate stream holds ", size, " bytes instead of ", out.size()));
+  if (size != out.size())
+    throw DamagedChunk(
+        base::text("its deflate stream holds ", size, " bytes instead of ", out.size()));
 }
 
-void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t mask, std::span<const std::byte> stored, std::span<std::byte> out) {
-  // What is left to undo, and how many bytes there are before each filter was applied: known up to the one that compresses.
+void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t mask,
+                          std::span<const std::byte> stored, std::span<std::byte> out) {
+  // What is left to undo, and how many bytes there are before each filter was applied: known up to
+  // the one that compresses.
   std::vector<const ChunkFilter*> steps;
   std::vector<std::size_t> sizes;
   std::size_t size = out.size();
@@ -117,11 +152,13 @@ void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t m
     } else if (filter.kind == ChunkFilter::Kind::shuffle) {
       unshuffle(bytes, filter.element_bytes, to);
     } else {
-      throw DamagedChunk(base::text("it was written with filter ", filter.id, ", which is unknown here"));
+      throw DamagedChunk(
+          base::text("it was written with filter ", filter.id, ", which is unknown here"));
     }
     bytes = to;
   }
-  if (bytes.size() != out.size()) throw DamagedChunk(base::text("it holds ", bytes.size(), " bytes instead of ", out.size()));
+  if (bytes.size() != out.size())
+    throw DamagedChunk(base::text("it holds ", bytes.size(), " bytes instead of ", out.size()));
   if (bytes.data() != out.data()) std::copy(bytes.begin(), bytes.end(), out.begin());
 }
 
@@ -135,7 +172,8 @@ std::uint32_t fletcher32(std::span<const std::byte> bytes) {
     const std::size_t now = std::min(words, kWordsAtOnce);
     words -= now;
     for (std::size_t i = 0; i < now; ++i, data += 2) {
-      sum1 += std::to_integer<std::uint32_t>(data[0]) << 8 | std::to_integer<std::uint32_t>(data[1]);
+      sum1 +=
+          std::to_integer<std::uint32_t>(data[0]) << 8 | std::to_integer<std::uint32_t>(data[1]);
       sum2 += sum1;
     }
     sum1 = fold(sum1);

@@ -1,4 +1,5 @@
-// Undoing the filters of one stored chunk, outside of HDF5 and its lock: deflate (by libdeflate), LZF (by liblzf), shuffle, Fletcher32.
+// Undoing the filters of one stored chunk, outside of HDF5 and its lock: deflate (by libdeflate),
+// LZF (by liblzf), shuffle, Fletcher32.
 #pragma once
 
 #include <cstddef>
@@ -36,9 +37,12 @@ class ChunkDecoder {
  public:
   ChunkDecoder();
 
-  /// Fills `out`, which is as long as the decoded chunk, from the bytes as they are stored. Bit i of `mask` set: filter i was left out when this chunk was written.
-  /// Whatever the bytes are, nothing beyond `out` is written: throws DamagedChunk when they hold less or more, or do not match their checksums.
-  void decode(std::span<const ChunkFilter> pipeline, std::uint32_t mask, std::span<const std::byte> stored, std::span<std::byte> out);
+  /// Fills `out`, which is as long as the decoded chunk, from the bytes as they are stored. Bit i
+  /// of `mask` set: filter i was left out when this chunk was written. Whatever the bytes are,
+  /// nothing beyond `out` is written: throws DamagedChunk when they hold less or more, or do not
+  /// match their checksums.
+  void decode(std::span<const ChunkFilter> pipeline, std::uint32_t mask,
+              std::span<const std::byte> stored, std::span<std::byte> out);
 
  private:
   struct Free {

@@ -12,40 +12,66 @@ namespace {
 template <typename T>
 hid_t memory_type();
 template <>
-hid_t memory_type<std::uint8_t>() { return H5T_NATIVE_UINT8; }
+hid_t memory_type<std::uint8_t>() {
+  return H5T_NATIVE_UINT8;
+}
 template <>
-hid_t memory_type<std::int64_t>() { return H5T_NATIVE_INT64; }
+hid_t memory_type<std::int64_t>() {
+  return H5T_NATIVE_INT64;
+}
 template <>
-hid_t memory_type<float>() { return H5T_NATIVE_FLOAT; }
+hid_t memory_type<float>() {
+  return H5T_NATIVE_FLOAT;
+}
 template <>
-hid_t memory_type<double>() { return H5T_NATIVE_DOUBLE; }
+hid_t memory_type<double>() {
+  return H5T_NATIVE_DOUBLE;
+}
 
 std::string name_of(hid_t type) {
   const std::size_t bits = 8 * H5Tget_size(type);
   switch (H5Tget_class(type)) {
-    case H5T_INTEGER: return base::text(H5Tget_sign(type) == H5T_SGN_NONE ? "uint" : "int", bits);
-    case H5T_FLOAT: return base::text("float", bits);
-    case H5T_STRING: return "string";
-    case H5T_ENUM: return "boolean or enumeration";
-    case H5T_COMPOUND: return "compound";
-    case H5T_ARRAY: return "array";
-    case H5T_VLEN: return "list of variable length";
-    case H5T_REFERENCE: return "reference";
-    case H5T_BITFIELD: return "bit field";
-    default: return "opaque";
+    case H5T_INTEGER:
+      return base::text(H5Tget_sign(type) == H5T_SGN_NONE ? "uint" : "int", bits);
+    case H5T_FLOAT:
+      return base::text("float", bits);
+    case H5T_STRING:
+      return "string";
+    case H5T_ENUM:
+      return "boolean or enumeration";
+    case H5T_COMPOUND:
+      return "compound";
+    case H5T_ARRAY:
+      return "array";
+    case H5T_VLEN:
+      return "list of variable length";
+    case H5T_REFERENCE:
+      return "reference";
+    case H5T_BITFIELD:
+      return "bit field";
+    default:
+      return "opaque";
   }
 }
 
 ElementType element_type(hid_t type) {
   const std::size_t bytes = H5Tget_size(type);
   switch (H5Tget_class(type)) {
-    case H5T_INTEGER: return bytes == 1 && H5Tget_sign(type) == H5T_SGN_NONE ? ElementType::uint8 : ElementType::int64;
-    case H5T_FLOAT: return bytes == 4 ? ElementType::float32 : bytes == 8 ? ElementType::float64 : ElementType::other;
-    default: return ElementType::other;
+    case H5T_INTEGER:
+      return bytes == 1 && H5Tget_sign(type) == H5T_SGN_NONE ? ElementType::uint8
+                                                             : ElementType::int64;
+    case H5T_FLOAT:
+      return bytes == 4   ? ElementType::float32
+             : bytes == 8 ? ElementType::float64
+                          : ElementType::other;
+    default:
+      return ElementType::other;
   }
 }
 
-std::vector<std::int64_t> to_signed(const std::vector<hsize_t>& sizes) { return {sizes.begin(), sizes.end()}; }
+std::vector<std::int64_t> to_signed(const std::vector<hsize_t>& sizes) {
+  return {sizes.begin(), sizes.end()};
+}
 
 }  // namespace
 
@@ -54,7 +80,8 @@ Hdf5Dataset::Hdf5Dataset(std::shared_ptr<OpenDataset> open, std::string file, st
   const Hdf5Handle space = checked(H5Dget_space(id()), H5Sclose, where());
   const Hdf5Handle type = checked(H5Dget_type(id()), H5Tclose, where());
   const Hdf5Handle creation = checked(H5Dget_create_plist(id()), H5Pclose, where());
-  std::vector<hsize_t> sizes(static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space.id()))));
+  std::vector<hsize_t> sizes(
+      static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space.id()))));
   check(H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr), where());
   shape_ = to_signed(sizes);
   type_ = element_type(type.id());
@@ -75,7 +102,8 @@ std::int64_t Hdf5Dataset::id() const { return open_->id(); }
 
 void Hdf5Dataset::close_when_idle() {
   LibraryCall call;
-  if (H5Pget_layout(checked(H5Dget_create_plist(id()), H5Pclose, where()).id()) != H5D_VIRTUAL) open_->close_when_idle(data_file_);
+  if (H5Pget_layout(checked(H5Dget_create_plist(id()), H5Pclose, where()).id()) != H5D_VIRTUAL)
+    open_->close_when_idle(data_file_);
 }
 
 std::uint64_t Hdf5Dataset::stored_bytes() const {
@@ -89,8 +117,10 @@ void Hdf5Dataset::read(std::int64_t first, std::int64_t rows, std::span<T> out) 
   if (out.empty()) return;
   LibraryCall call;
   const RowTransfer selection(id(), shape_, {first, rows}, where());
-  if (H5Dread(id(), memory_type<T>(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, out.data()) < 0)
-    throw base::Failure(base::text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
+  if (H5Dread(id(), memory_type<T>(), selection.memory.id(), selection.file.id(), H5P_DEFAULT,
+              out.data()) < 0)
+    throw base::Failure(
+        base::text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
 }
 
 template <typename T>
@@ -99,22 +129,47 @@ void Hdf5Dataset::write(std::int64_t first, std::int64_t rows, std::span<const T
   if (values.empty()) return;
   LibraryCall call;
   const RowTransfer selection(id(), shape_, {first, rows}, where());
-  if (H5Dwrite(id(), memory_type<T>(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, values.data()) < 0)
-    throw base::Failure(base::text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
+  if (H5Dwrite(id(), memory_type<T>(), selection.memory.id(), selection.file.id(), H5P_DEFAULT,
+               values.data()) < 0)
+    throw base::Failure(
+        base::text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
 }
 
-void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t rows, std::span<std::uint8_t> out) const { read(first, rows, out); }
-void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t rows, std::span<float> out) const { read(first, rows, out); }
-void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t rows, std::span<double> out) const { read(first, rows, out); }
-void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t rows, std::span<std::int64_t> out) const { read(first, rows, out); }
+void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t rows,
+                            std::span<std::uint8_t> out) const {
+  read(first, rows, out);
+}
+void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t rows, std::span<float> out) const {
+  read(first, rows, out);
+}
+void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t rows, std::span<double> out) const {
+  read(first, rows, out);
+}
+void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t rows,
+                            std::span<std::int64_t> out) const {
+  read(first, rows, out);
+}
 
-void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t rows, std::span<const std::uint8_t> values) { write(first, rows, values); }
-void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t rows, std::span<const float> values) { write(first, rows, values); }
-void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t rows, std::span<const double> values) { write(first, rows, values); }
-void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t rows, std::span<const std::int64_t> values) { write(first, rows, values); }
+void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t rows,
+                             std::span<const std::uint8_t> values) {
+  write(first, rows, values);
+}
+void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t rows, std::span<const float> values) {
+  write(first, rows, values);
+}
+void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t rows,
+                             std::span<const double> values) {
+  write(first, rows, values);
+}
+void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t rows,
+                             std::span<const std::int64_t> values) {
+  write(first, rows, values);
+}
 
 void Hdf5Dataset::shrink(std::int64_t rows) {
-  if (rows < 0 || shape_.empty() || rows > shape_[0]) throw base::Failure(base::text(where(), " of shape ", shape_text(shape_), " cannot be shrunk to ", rows, " rows"));
+  if (rows < 0 || shape_.empty() || rows > shape_[0])
+    throw base::Failure(base::text(where(), " of shape ", shape_text(shape_),
+                                   " cannot be shrunk to ", rows, " rows"));
   LibraryCall call;
   std::vector<hsize_t> sizes(shape_.begin(), shape_.end());
   sizes[0] = static_cast<hsize_t>(rows);
@@ -124,12 +179,14 @@ void Hdf5Dataset::shrink(std::int64_t rows) {
 
 void Hdf5Dataset::write_chunk(std::int64_t first, std::span<const std::uint8_t> filtered) {
   if (chunk_.empty() || first < 0 || first >= shape_[0] || first % chunk_[0] != 0)
-    throw base::Failure(base::text(where(), " of shape ", shape_text(shape_), " and chunks ", shape_text(chunk_), ": no chunk begins at row ", first));
+    throw base::Failure(base::text(where(), " of shape ", shape_text(shape_), " and chunks ",
+                                   shape_text(chunk_), ": no chunk begins at row ", first));
   LibraryCall call;
   std::vector<hsize_t> offset(shape_.size(), 0);
   offset[0] = static_cast<hsize_t>(first);
   if (H5Dwrite_chunk(id(), H5P_DEFAULT, 0, offset.data(), filtered.size(), filtered.data()) < 0)
-    throw base::Failure(base::text(where(), ": cannot write the chunk at row ", first, ": ", reason()));
+    throw base::Failure(
+        base::text(where(), ": cannot write the chunk at row ", first, ": ", reason()));
 }
 
 }  // namespace vae_dist::hdf5

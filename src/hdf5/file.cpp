@@ -23,31 +23,44 @@ namespace {
 
 // The system's own reason says more than HDF5's.
 void check_place(const std::string& path, int flags, const char* verb) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))  // opening a pipe would wait for another program
-    throw base::BadInput(base::text("cannot ", verb, " ", path, ": it is ", S_ISDIR(status.st_mode) ? "a directory" : S_ISFIFO(status.st_mode) ? "a pipe" : "no regular file"));
+  struct stat status{};
+  if (::stat(path.c_str(), &status) == 0 &&
+      !S_ISREG(status.st_mode))  // opening a pipe would wait for another program
+    throw base::BadInput(base::text("cannot ", verb, " ", path, ": it is ",
+                                    S_ISDIR(status.st_mode)    ? "a directory"
+                                    : S_ISFIFO(status.st_mode) ? "a pipe"
+                                                               : "no regular file"));
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
-  if (descriptor < 0) throw base::BadInput(base::text("cannot ", verb, " ", path, ": ", std::strerror(errno)));
+  if (descriptor < 0)
+    throw base::BadInput(base::text("cannot ", verb, " ", path, ": ", std::strerror(errno)));
   ::close(descriptor);
 }
 
 bool says(const std::vector<std::string>& stack, const char* words) {
-  return std::any_of(stack.begin(), stack.end(), [&](const std::string& message) { return message.find(words) != std::string::npos; });
+  return std::any_of(stack.begin(), stack.end(), [&](const std::string& message) {
+    return message.find(words) != std::string::npos;
+  });
 }
 
 bool begins_with(const std::string& path, std::string_view bytes) {
   std::string found(bytes.size(), '\0');
-  std::ifstream(path, std::ios::binary).read(found.data(), static_cast<std::streamsize>(found.size()));
+  std::ifstream(path, std::ios::binary)
+      .read(found.data(), static_cast<std::streamsize>(found.size()));
   return found == bytes;
 }
 
 std::string why_not_opened(const std::string& path) {
   const std::vector<std::string> stack = error_stack();
   if (says(stack, "truncated file"))
-    return base::text(path, " is truncated (HDF5: ", stack.back(), "): a download, copy or conversion was cut short; get or make the file again");
-  if (says(stack, "signature not found") && begins_with(path, "\x1f\x8b")) return base::text(path, " is compressed by gzip: unpack it first (gunzip ", path, ")");
-  if (says(stack, "signature not found")) return base::text(path, " is not an HDF5 file: it does not begin with HDF5's signature");
-  return base::text("cannot open the HDF5 file ", path, ": ", reason(stack), "; it may be damaged, or still being written");
+    return base::text(
+        path, " is truncated (HDF5: ", stack.back(),
+        "): a download, copy or conversion was cut short; get or make the file again");
+  if (says(stack, "signature not found") && begins_with(path, "\x1f\x8b"))
+    return base::text(path, " is compressed by gzip: unpack it first (gunzip ", path, ")");
+  if (says(stack, "signature not found"))
+    return base::text(path, " is not an HDF5 file: it does not begin with HDF5's signature");
+  return base::text("cannot open the HDF5 file ", path, ": ", reason(stack),
+                    "; it may be damaged, or still being written");
 }
 
 struct Link {
@@ -57,17 +70,24 @@ struct Link {
   std::string dataset = {};  // which one it leads to, see object_identity(); empty: something else
 };
 
-// Whether a link cannot be opened because what it names is not there: that is no damage. `stack`: HDF5's words about the attempt.
-bool leads_nowhere(hid_t file, const Link& link, const std::string& path, const std::vector<std::string>& stack) {
-  if (link.type == H5L_TYPE_SOFT) return H5Oexists_by_name(file, link.name.c_str(), H5P_DEFAULT) == 0;
+// Whether a link cannot be opened because what it names is not there: that is no damage. `stack`:
+// HDF5's words about the attempt.
+bool leads_nowhere(hid_t file, const Link& link, const std::string& path,
+                   const std::vector<std::string>& stack) {
+  if (link.type == H5L_TYPE_SOFT)
+    return H5Oexists_by_name(file, link.name.c_str(), H5P_DEFAULT) == 0;
   if (link.type != H5L_TYPE_EXTERNAL) return false;
   H5L_info_t info{};
   if (H5Lget_info(file, link.name.c_str(), &info, H5P_DEFAULT) < 0) return false;
   std::vector<char> value(info.u.val_size);
   const char *target = nullptr, *object = nullptr;
-  if (H5Lget_val(file, link.name.c_str(), value.data(), value.size(), H5P_DEFAULT) < 0 || H5Lunpack_elink_val(value.data(), value.size(), nullptr, &target, &object) < 0) return false;
+  if (H5Lget_val(file, link.name.c_str(), value.data(), value.size(), H5P_DEFAULT) < 0 ||
+      H5Lunpack_elink_val(value.data(), value.size(), nullptr, &target, &object) < 0)
+    return false;
   const std::vector<std::string> places = places_of(target, path, "HDF5_EXT_PREFIX");
-  const bool file_is_there = std::any_of(places.begin(), places.end(), [](const std::string& place) { return ::access(place.c_str(), F_OK) == 0; });
+  const bool file_is_there =
+      std::any_of(places.begin(), places.end(),
+                  [](const std::string& place) { return ::access(place.c_str(), F_OK) == 0; });
   return !file_is_there || says(stack, "component not found") || says(stack, "doesn't exist");
 }
 
@@ -76,7 +96,8 @@ std::string object_identity(hid_t object, const std::string& where) {
 #if H5_VERSION_GE(1, 12, 0)
   H5O_info2_t info{};
   check(H5Oget_info3(object, &info, H5O_INFO_BASIC), where);
-  return text(info.fileno, " ", std::string(reinterpret_cast<const char*>(&info.token), sizeof info.token));
+  return text(info.fileno, " ",
+              std::string(reinterpret_cast<const char*>(&info.token), sizeof info.token));
 #else
   H5O_info_t info{};
   check(H5Oget_info2(object, &info, H5O_INFO_BASIC), where);
@@ -90,39 +111,55 @@ std::optional<Hdf5Handle> open_link(hid_t file, const Link& link, const std::str
   if (object.is_open()) return object;
   const std::vector<std::string> stack = error_stack();
   if (leads_nowhere(file, link, path, stack)) return std::nullopt;
-  throw base::BadInput(base::text(path, ", '", link.name, "' cannot be opened: ", reason(stack), "; the file may be damaged, or written by a newer HDF5 than the one that reads it"));
+  throw base::BadInput(base::text(
+      path, ", '", link.name, "' cannot be opened: ", reason(stack),
+      "; the file may be damaged, or written by a newer HDF5 than the one that reads it"));
 }
 
 // All links of a group and of the groups in it, by their full names; each group once.
-void list_links(hid_t file, const std::string& group, const std::string& path, std::set<std::string>& groups, std::vector<Link>& out) {
-  const Hdf5Handle opened(H5Gopen2(file, group.empty() ? "/" : group.c_str(), H5P_DEFAULT), H5Gclose);
+void list_links(hid_t file, const std::string& group, const std::string& path,
+                std::set<std::string>& groups, std::vector<Link>& out) {
+  const Hdf5Handle opened(H5Gopen2(file, group.empty() ? "/" : group.c_str(), H5P_DEFAULT),
+                          H5Gclose);
   std::vector<Link> here;
   const auto collect = [](hid_t, const char* name, const H5L_info_t* info, void* to) -> herr_t {
     static_cast<std::vector<Link>*>(to)->push_back({info->type, name});
     return 0;
   };
-  if (!opened.is_open() || H5Literate(opened.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &here) < 0)
-    throw base::BadInput(base::text("what the group '", group.empty() ? "/" : group, "' of ", path, " holds cannot be listed: ", reason(), "; the file may be damaged"));
+  if (!opened.is_open() ||
+      H5Literate(opened.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &here) < 0)
+    throw base::BadInput(base::text("what the group '", group.empty() ? "/" : group, "' of ", path,
+                                    " holds cannot be listed: ", reason(),
+                                    "; the file may be damaged"));
   if (!groups.insert(object_identity(opened.id(), path)).second) return;
   for (Link& link : here) {
     link.name = group.empty() ? link.name : base::text(group, "/", link.name);
     const std::optional<Hdf5Handle> object = open_link(file, link, path);
     link.leads_somewhere = object.has_value();
-    if (object && H5Iget_type(object->id()) == H5I_DATASET) link.dataset = object_identity(object->id(), path);
+    if (object && H5Iget_type(object->id()) == H5I_DATASET)
+      link.dataset = object_identity(object->id(), path);
     out.push_back(link);
-    if (object && link.type == H5L_TYPE_HARD && H5Iget_type(object->id()) == H5I_GROUP) list_links(file, link.name, path, groups, out);
+    if (object && link.type == H5L_TYPE_HARD && H5Iget_type(object->id()) == H5I_GROUP)
+      list_links(file, link.name, path, groups, out);
   }
 }
 
-std::string without_leading_slash(const std::string& path) { return path.substr(std::min(path.find_first_not_of('/'), path.size())); }
+std::string without_leading_slash(const std::string& path) {
+  return path.substr(std::min(path.find_first_not_of('/'), path.size()));
+}
 
 hid_t file_type(ElementType type) {
   switch (type) {
-    case ElementType::uint8: return H5T_STD_U8LE;
-    case ElementType::int64: return H5T_STD_I64LE;
-    case ElementType::float32: return H5T_IEEE_F32LE;
-    case ElementType::float64: return H5T_IEEE_F64LE;
-    case ElementType::other: break;
+    case ElementType::uint8:
+      return H5T_STD_U8LE;
+    case ElementType::int64:
+      return H5T_STD_I64LE;
+    case ElementType::float32:
+      return H5T_IEEE_F32LE;
+    case ElementType::float64:
+      return H5T_IEEE_F64LE;
+    case ElementType::other:
+      break;
   }
   throw base::Failure("a dataset of type 'other' cannot be made");
 }
@@ -158,7 +195,8 @@ Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
   Hdf5Handle dataset(H5Dopen2(id(), name.c_str(), H5P_DEFAULT), H5Dclose);
   if (dataset.id() >= 0) {
     try {
-      return Hdf5Dataset(std::make_shared<OpenDataset>(std::move(dataset), handle_, path_, name), path_, name);
+      return Hdf5Dataset(std::make_shared<OpenDataset>(std::move(dataset), handle_, path_, name),
+                         path_, name);
     } catch (const base::Failure& error) {
       throw base::BadInput(error.what(), error.where());  // a header that cannot be read
     }
@@ -166,11 +204,14 @@ Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
   const std::string why = reason();
   const Hdf5Handle object(H5Oopen(id(), name.c_str(), H5P_DEFAULT), H5Oclose);
   const bool is_group = object.is_open() && H5Iget_type(object.id()) != H5I_DATASET;
-  if (!is_group && H5Lexists(id(), name.c_str(), H5P_DEFAULT) > 0) throw base::BadInput(base::text(path_, ", dataset '", name, "': ", why));
+  if (!is_group && H5Lexists(id(), name.c_str(), H5P_DEFAULT) > 0)
+    throw base::BadInput(base::text(path_, ", dataset '", name, "': ", why));
   std::vector<std::string> paths = dataset_paths();
-  if (paths.empty()) throw base::BadInput(base::text(path_, " has no dataset '", name, "', and no other dataset"));
+  if (paths.empty())
+    throw base::BadInput(base::text(path_, " has no dataset '", name, "', and no other dataset"));
   for (std::string& each : paths) each = base::text("'", each, "'");
-  throw base::BadInput(base::text(path_, " has no dataset '", name, "'; it has ", base::list_of_ten(paths)));
+  throw base::BadInput(
+      base::text(path_, " has no dataset '", name, "'; it has ", base::list_of_ten(paths)));
 }
 
 Hdf5File::Contents Hdf5File::contents() const {
@@ -179,8 +220,11 @@ Hdf5File::Contents Hdf5File::contents() const {
   std::vector<Link> links;
   std::set<std::string> groups;
   list_links(id(), "", path_, groups, links);
-  // Names that lead to the same dataset: that of the file itself first, then soft, then external links.
-  std::stable_sort(links.begin(), links.end(), [](const Link& a, const Link& b) { return std::pair(a.type, a.name) < std::pair(b.type, b.name); });
+  // Names that lead to the same dataset: that of the file itself first, then soft, then external
+  // links.
+  std::stable_sort(links.begin(), links.end(), [](const Link& a, const Link& b) {
+    return std::pair(a.type, a.name) < std::pair(b.type, b.name);
+  });
   std::set<std::string> seen;
   Contents out;
   for (const Link& link : links) {
@@ -210,26 +254,39 @@ Hdf5Dataset Hdf5File::create_dataset(const std::string& path, const DatasetLayou
     sizes[0] = std::min(sizes[0], static_cast<hsize_t>(layout.chunk_rows));
     check(H5Pset_chunk(creation.id(), rank, sizes.data()), where);
     if (layout.shuffle) check(H5Pset_shuffle(creation.id()), where);
-    if (layout.deflate_level > 0) check(H5Pset_deflate(creation.id(), static_cast<unsigned>(layout.deflate_level)), where);
+    if (layout.deflate_level > 0)
+      check(H5Pset_deflate(creation.id(), static_cast<unsigned>(layout.deflate_level)), where);
   }
-  const hid_t dataset = H5Dcreate2(id(), name.c_str(), file_type(layout.type), space.id(), links.id(), creation.id(), H5P_DEFAULT);
+  const hid_t dataset = H5Dcreate2(id(), name.c_str(), file_type(layout.type), space.id(),
+                                   links.id(), creation.id(), H5P_DEFAULT);
   if (dataset < 0) throw base::Failure(base::text(where, ": ", reason()));
-  return Hdf5Dataset(std::make_shared<OpenDataset>(Hdf5Handle(dataset, H5Dclose), handle_, path_, name), path_, name);
+  return Hdf5Dataset(
+      std::make_shared<OpenDataset>(Hdf5Handle(dataset, H5Dclose), handle_, path_, name), path_,
+      name);
 }
 
-Hdf5Dataset Hdf5File::create_like(const Hdf5Dataset& like, const std::string& path, std::int64_t rows) {
+Hdf5Dataset Hdf5File::create_like(const Hdf5Dataset& like, const std::string& path,
+                                  std::int64_t rows) {
   LibraryCall call;
-  const std::string name = without_leading_slash(path), where = base::text(path_, ", dataset '", name, "'");
+  const std::string name = without_leading_slash(path),
+                    where = base::text(path_, ", dataset '", name, "'");
   std::vector<hsize_t> extent(like.shape().begin(), like.shape().end());
-  if (extent.empty()) throw base::Failure(base::text(where, ": ", like.where(), " is a single value: it has no rows"));
+  if (extent.empty())
+    throw base::Failure(
+        base::text(where, ": ", like.where(), " is a single value: it has no rows"));
   extent[0] = static_cast<hsize_t>(rows);
-  const Hdf5Handle links = checked(H5Pcreate(H5P_LINK_CREATE), H5Pclose, where), creation = checked(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, where);
+  const Hdf5Handle links = checked(H5Pcreate(H5P_LINK_CREATE), H5Pclose, where),
+                   creation = checked(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, where);
   check(H5Pset_create_intermediate_group(links.id(), 1), where);
   check(H5Pset_obj_track_times(creation.id(), false), where);  // equal content, equal bytes
-  const Hdf5Handle space = checked(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), H5Sclose, where);
+  const Hdf5Handle space = checked(
+      H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), H5Sclose, where);
   const Hdf5Handle type = checked(H5Dget_type(like.id()), H5Tclose, where);
-  Hdf5Handle dataset = checked(H5Dcreate2(id(), name.c_str(), type.id(), space.id(), links.id(), creation.id(), H5P_DEFAULT), H5Dclose, where);
-  return Hdf5Dataset(std::make_shared<OpenDataset>(std::move(dataset), handle_, path_, name), path_, name);
+  Hdf5Handle dataset = checked(
+      H5Dcreate2(id(), name.c_str(), type.id(), space.id(), links.id(), creation.id(), H5P_DEFAULT),
+      H5Dclose, where);
+  return Hdf5Dataset(std::make_shared<OpenDataset>(std::move(dataset), handle_, path_, name), path_,
+                     name);
 }
 
 std::vector<std::string> source_files_of(const std::string& path) {
@@ -244,7 +301,8 @@ std::vector<std::string> source_files_of(const std::string& path) {
 
 void Hdf5File::close() {
   LibraryCall call;
-  if (!handle_->close()) throw base::Failure(base::text("cannot finish writing ", path_, ": ", reason()));
+  if (!handle_->close())
+    throw base::Failure(base::text("cannot finish writing ", path_, ": ", reason()));
 }
 
 }  // namespace vae_dist::hdf5

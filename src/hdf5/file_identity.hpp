@@ -8,7 +8,9 @@ namespace vae_dist::hdf5 {
 
 struct FileIdentity {
   std::uint64_t device = 0, inode = 0;
-  std::int64_t size = 0, changed_ns = 0;  ///< bytes; nanoseconds since the epoch, of the last change of its content
+  std::int64_t size = 0,
+               changed_ns =
+                   0;  ///< bytes; nanoseconds since the epoch, of the last change of its content
 
   /// Of a file that is there. Throws BadInput with the system's reason.
   static FileIdentity of(const std::string& path);

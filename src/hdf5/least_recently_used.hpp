@@ -11,7 +11,8 @@ namespace vae_dist::hdf5 {
 template <typename T>
 class LeastRecentlyUsed {
  public:
-  /// `item` is open and used now. Returns what has to be closed so that at most `most` stay open, or null; it is no longer counted then.
+  /// `item` is open and used now. Returns what has to be closed so that at most `most` stay open,
+  /// or null; it is no longer counted then.
   T* use(T* item, std::size_t most) {
     if (const auto known = places_.find(item); known != places_.end()) {
       order_.splice(order_.begin(), order_, known->second);

@@ -9,9 +9,10 @@
 namespace vae_dist::hdf5 {
 namespace {
 
-// Lustre and NFS refuse locks. HDF5 asks the environment when it starts, and only what it is told there holds for the sources of virtual datasets too, which it opens by
-// itself: where it may not lock them, or has them open already with other settings, it would read fill values. What the user has set stays. Before main(), as other threads may
-// read the environment later.
+// Lustre and NFS refuse locks. HDF5 asks the environment when it starts, and only what it is told
+// there holds for the sources of virtual datasets too, which it opens by itself: where it may not
+// lock them, or has them open already with other settings, it would read fill values. What the user
+// has set stays. Before main(), as other threads may read the environment later.
 [[maybe_unused]] const int no_file_locks = ::setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
 
 std::recursive_mutex& library_mutex() {
@@ -19,17 +20,22 @@ std::recursive_mutex& library_mutex() {
   return one;
 }
 
-Hdf5Handle memory_space(const std::vector<std::int64_t>& shape, std::int64_t rows, const std::string& where) {
+Hdf5Handle memory_space(const std::vector<std::int64_t>& shape, std::int64_t rows,
+                        const std::string& where) {
   std::vector<hsize_t> count(shape.begin(), shape.end());
   count[0] = static_cast<hsize_t>(rows);
-  return checked(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), H5Sclose, where);
+  return checked(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), H5Sclose,
+                 where);
 }
 
 }  // namespace
 
 LibraryCall::LibraryCall() : lock_(library_mutex()) {
-  // Handles close what they opened. HDF5's own cleaning up at exit crashes where a file could not be closed for a full disk (1.10.8).
-  [[maybe_unused]] static const bool once = [] { return H5dont_atexit() >= 0 && register_lzf_filter(); }();
+  // Handles close what they opened. HDF5's own cleaning up at exit crashes where a file could not
+  // be closed for a full disk (1.10.8).
+  [[maybe_unused]] static const bool once = [] {
+    return H5dont_atexit() >= 0 && register_lzf_filter();
+  }();
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 
@@ -78,26 +84,35 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 Hdf5Handle file_access(const std::string& path, FileUse use) {
   Hdf5Handle access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, path);
-  check(H5Pset_fclose_degree(access.id(), use == FileUse::write ? H5F_CLOSE_STRONG : H5F_CLOSE_WEAK), path);
+  check(
+      H5Pset_fclose_degree(access.id(), use == FileUse::write ? H5F_CLOSE_STRONG : H5F_CLOSE_WEAK),
+      path);
   return access;
 }
 
-RowTransfer::RowTransfer(hid_t dataset, const std::vector<std::int64_t>& shape, RowBlock rows, const std::string& where)
-    : file(checked(H5Dget_space(dataset), H5Sclose, where)), memory(memory_space(shape, rows.count, where)) {
+RowTransfer::RowTransfer(hid_t dataset, const std::vector<std::int64_t>& shape, RowBlock rows,
+                         const std::string& where)
+    : file(checked(H5Dget_space(dataset), H5Sclose, where)),
+      memory(memory_space(shape, rows.count, where)) {
   std::vector<hsize_t> start(shape.size(), 0), count(shape.begin(), shape.end());
   start[0] = static_cast<hsize_t>(rows.first);
   count[0] = static_cast<hsize_t>(rows.count);
-  check(H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), where);
+  check(
+      H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
+      where);
 }
 
-void check_rows(const std::vector<std::int64_t>& shape, std::int64_t first, std::int64_t rows, std::size_t values, const std::string& where) {
+void check_rows(const std::vector<std::int64_t>& shape, std::int64_t first, std::int64_t rows,
+                std::size_t values, const std::string& where) {
   if (shape.empty()) throw base::BadInput(base::text(where, " is a single value: it has no rows"));
   if (first < 0 || rows < 0 || first > shape[0] || rows > shape[0] - first)
-    throw base::BadInput(base::text(where, " has ", shape[0], " rows: rows ", first, " to ", first + rows, " are out of range"));
+    throw base::BadInput(base::text(where, " has ", shape[0], " rows: rows ", first, " to ",
+                                    first + rows, " are out of range"));
   std::size_t expected = static_cast<std::size_t>(rows);
   for (std::size_t i = 1; i < shape.size(); ++i) expected *= static_cast<std::size_t>(shape[i]);
   if (values != expected)
-    throw base::Failure(base::text(where, " has shape ", shape_text(shape), ": ", rows, " rows are ", expected, " values, not ", values));
+    throw base::Failure(base::text(where, " has shape ", shape_text(shape), ": ", rows,
+                                   " rows are ", expected, " values, not ", values));
 }
 
 }  // namespace vae_dist::hdf5

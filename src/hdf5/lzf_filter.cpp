@@ -10,8 +10,10 @@
 namespace vae_dist::hdf5 {
 namespace {
 
-// HDF5's interface for filters: reading only. The third of its values is the size of a chunk before compression, as h5py writes it.
-std::size_t read_lzf(unsigned flags, std::size_t count, const unsigned values[], std::size_t bytes, std::size_t* buffer_size, void** buffer) {
+// HDF5's interface for filters: reading only. The third of its values is the size of a chunk before
+// compression, as h5py writes it.
+std::size_t read_lzf(unsigned flags, std::size_t count, const unsigned values[], std::size_t bytes,
+                     std::size_t* buffer_size, void** buffer) {
   if ((flags & H5Z_FLAG_REVERSE) == 0) return 0;
   const std::span stream(static_cast<const std::byte*>(*buffer), bytes);
   for (std::size_t size = count >= 3 && values[2] > 0 ? values[2] : 2 * bytes;; size *= 2) {
@@ -31,9 +33,11 @@ std::size_t read_lzf(unsigned flags, std::size_t count, const unsigned values[],
 
 }  // namespace
 
-std::optional<std::size_t> lzf_decompressed(std::span<const std::byte> stream, std::span<std::byte> out) {
+std::optional<std::size_t> lzf_decompressed(std::span<const std::byte> stream,
+                                            std::span<std::byte> out) {
   if (stream.size() > 0xffffffff || out.size() > 0xffffffff) return std::nullopt;
-  const unsigned filled = ::lzf_decompress(stream.data(), static_cast<unsigned>(stream.size()), out.data(), static_cast<unsigned>(out.size()));
+  const unsigned filled = ::lzf_decompress(stream.data(), static_cast<unsigned>(stream.size()),
+                                           out.data(), static_cast<unsigned>(out.size()));
   return filled > 0 ? std::optional<std::size_t>(filled) : std::nullopt;
 }
 

@@ -26,7 +26,8 @@ LeastRecentlyUsed<const OffsetFile>& open_files() {
 
 std::shared_ptr<const int> open_read_only(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw base::BadInput(base::text("cannot read ", path, ": ", std::strerror(errno)));
+  if (descriptor < 0)
+    throw base::BadInput(base::text("cannot read ", path, ": ", std::strerror(errno)));
   return std::shared_ptr<const int>(new int(descriptor), [](const int* d) {
     ::close(*d);
     delete d;
@@ -35,7 +36,10 @@ std::shared_ptr<const int> open_read_only(const std::string& path) {
 
 }  // namespace
 
-OffsetFile::OffsetFile(std::string path) : path_(std::move(path)), identity_(FileIdentity::of(path_)) { descriptor(); }
+OffsetFile::OffsetFile(std::string path)
+    : path_(std::move(path)), identity_(FileIdentity::of(path_)) {
+  descriptor();
+}
 
 OffsetFile::~OffsetFile() {
   const std::lock_guard lock(files_mutex());
@@ -51,22 +55,27 @@ OffsetFile::Descriptor OffsetFile::descriptor() const {
       throw base::Failure(base::text(path_, " was changed or replaced while it is in use"));
     }
   }
-  if (const OffsetFile* const oldest = open_files().use(this, base::descriptors_for_data())) oldest->open_.reset();
+  if (const OffsetFile* const oldest = open_files().use(this, base::descriptors_for_data()))
+    oldest->open_.reset();
   return open_;
 }
 
 void OffsetFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   const Descriptor open = descriptor();
   for (std::size_t done = 0; done < out.size();) {
-    const ssize_t bytes = ::pread(*open, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    const ssize_t bytes =
+        ::pread(*open, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (bytes < 0 && errno == EINTR) continue;
-    if (bytes <= 0) throw base::Failure(base::text("cannot read ", path_, " at byte ", offset + done, ": ", bytes == 0 ? "the file ends before" : std::strerror(errno)));
+    if (bytes <= 0)
+      throw base::Failure(base::text("cannot read ", path_, " at byte ", offset + done, ": ",
+                                     bytes == 0 ? "the file ends before" : std::strerror(errno)));
     done += static_cast<std::size_t>(bytes);
   }
 }
 
 void OffsetFile::will_need(std::uint64_t offset, std::uint64_t bytes) const {
-  ::posix_fadvise(*descriptor(), static_cast<off_t>(offset), static_cast<off_t>(bytes), POSIX_FADV_WILLNEED);
+  ::posix_fadvise(*descriptor(), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                  POSIX_FADV_WILLNEED);
 }
 
 }  // namespace vae_dist::hdf5

@@ -1,4 +1,5 @@
-// A file that is read at offsets, past HDF5 and its lock. Of all such files only some are open at a time.
+// A file that is read at offsets, past HDF5 and its lock. Of all such files only some are open at a
+// time.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,8 @@ class OffsetFile {
   const std::string& path() const { return path_; }
   std::int64_t size() const { return identity_.size; }  ///< bytes
 
-  /// Fills `out` from `offset` on. Safe from several threads. Throws Failure: the file ends before, cannot be read, or was changed since it was opened first.
+  /// Fills `out` from `offset` on. Safe from several threads. Throws Failure: the file ends before,
+  /// cannot be read, or was changed since it was opened first.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
 
   /// The system shall read this part into its page cache. Returns at once.
@@ -34,7 +36,8 @@ class OffsetFile {
 
   std::string path_;
   FileIdentity identity_;
-  mutable Descriptor open_;  // guarded by the lock of all files of this kind; whoever reads keeps a copy
+  mutable Descriptor
+      open_;  // guarded by the lock of all files of this kind; whoever reads keeps a copy
 };
 
 }  // namespace vae_dist::hdf5

@@ -14,8 +14,12 @@ LeastRecentlyUsed<OpenDataset>& idle_datasets() {
 
 }  // namespace
 
-OpenDataset::OpenDataset(Hdf5Handle dataset, std::shared_ptr<Hdf5Handle> file_handle, std::string file, std::string path)
-    : dataset_(std::move(dataset)), file_handle_(std::move(file_handle)), file_(std::move(file)), path_(std::move(path)) {}
+OpenDataset::OpenDataset(Hdf5Handle dataset, std::shared_ptr<Hdf5Handle> file_handle,
+                         std::string file, std::string path)
+    : dataset_(std::move(dataset)),
+      file_handle_(std::move(file_handle)),
+      file_(std::move(file)),
+      path_(std::move(path)) {}
 
 OpenDataset::~OpenDataset() {
   LibraryCall call;
@@ -34,14 +38,19 @@ void OpenDataset::close() {
 hid_t OpenDataset::id() {
   if (may_close_ && !file_handle_) {
     const std::string where = base::text(file_, ", dataset '", path_, "'");
-    if (FileIdentity::of(data_file_) != identity_) throw base::Failure(base::text(where, ": ", data_file_, " was changed or replaced while it is in use"));
+    if (FileIdentity::of(data_file_) != identity_)
+      throw base::Failure(
+          base::text(where, ": ", data_file_, " was changed or replaced while it is in use"));
     const Hdf5Handle access = file_access(file_, FileUse::read);
-    file_handle_ = std::make_shared<Hdf5Handle>(checked(H5Fopen(file_.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose, where));
+    file_handle_ = std::make_shared<Hdf5Handle>(
+        checked(H5Fopen(file_.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose, where));
     dataset_ = checked(H5Dopen2(file_handle_->id(), path_.c_str(), H5P_DEFAULT), H5Dclose, where);
   }
-  if (!file_handle_ || !file_handle_->is_open()) throw base::Failure(base::text(file_, ", dataset '", path_, "': the file is closed"));
+  if (!file_handle_ || !file_handle_->is_open())
+    throw base::Failure(base::text(file_, ", dataset '", path_, "': the file is closed"));
   if (may_close_)
-    if (OpenDataset* const oldest = idle_datasets().use(this, base::descriptors_for_data())) oldest->close();
+    if (OpenDataset* const oldest = idle_datasets().use(this, base::descriptors_for_data()))
+      oldest->close();
   return dataset_.id();
 }
 

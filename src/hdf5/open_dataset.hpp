@@ -14,15 +14,18 @@ namespace vae_dist::hdf5 {
 class OpenDataset {
  public:
   /// `dataset` is open. `file` and `path`: as the user named them.
-  OpenDataset(Hdf5Handle dataset, std::shared_ptr<Hdf5Handle> file_handle, std::string file, std::string path);
+  OpenDataset(Hdf5Handle dataset, std::shared_ptr<Hdf5Handle> file_handle, std::string file,
+              std::string path);
   ~OpenDataset();
   OpenDataset(const OpenDataset&) = delete;
   OpenDataset& operator=(const OpenDataset&) = delete;
 
-  /// The open handle. Throws Failure where the file was closed by its owner, or is another one when it is opened again.
+  /// The open handle. Throws Failure where the file was closed by its owner, or is another one when
+  /// it is opened again.
   hid_t id();
 
-  /// From now on it is closed when many others were used since. `data_file`: the file that really holds it.
+  /// From now on it is closed when many others were used since. `data_file`: the file that really
+  /// holds it.
   void close_when_idle(const std::string& data_file);
 
   /// Handles that stay open as long as this one: the sources of a virtual dataset.

@@ -15,7 +15,7 @@ constexpr std::int64_t kAhead = std::int64_t{64} << 20, kStep = std::int64_t{8} 
 
 PageCache::PageCache(const std::vector<std::string>& files) {
   for (const std::string& file : files) {
-    struct stat status {};
+    struct stat status{};
     if (::stat(file.c_str(), &status) != 0) continue;
     files_.push_back({file, size_, status.st_size});
     size_ += status.st_size;
@@ -23,11 +23,13 @@ PageCache::PageCache(const std::vector<std::string>& files) {
 }
 
 void PageCache::will_need(double share) {
-  const std::int64_t wanted = std::min(size_, static_cast<std::int64_t>(share * static_cast<double>(size_)) + kAhead);
+  const std::int64_t wanted =
+      std::min(size_, static_cast<std::int64_t>(share * static_cast<double>(size_)) + kAhead);
   while (asked_ < wanted) {
     const std::int64_t end = asked_ + kStep;
     for (const File& file : files_) {
-      const std::int64_t from = std::max(asked_, file.first), to = std::min(end, file.first + file.size);
+      const std::int64_t from = std::max(asked_, file.first),
+                         to = std::min(end, file.first + file.size);
       if (from >= to) continue;
       const int descriptor = ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
       if (descriptor < 0) continue;

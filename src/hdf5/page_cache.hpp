@@ -1,4 +1,5 @@
-// Asks the system to read files into its page cache ahead of their use: chunks are read one at a time under HDF5's lock, and a cold disk would be waited for each time.
+// Asks the system to read files into its page cache ahead of their use: chunks are read one at a
+// time under HDF5's lock, and a cold disk would be waited for each time.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +10,12 @@ namespace vae_dist::hdf5 {
 
 class PageCache {
  public:
-  /// Files that will be read from begin to end, about in this order. One that cannot be opened is left out. None of them stays open.
+  /// Files that will be read from begin to end, about in this order. One that cannot be opened is
+  /// left out. None of them stays open.
   explicit PageCache(const std::vector<std::string>& files);
 
-  /// `share` of all bytes has been read: the system starts to read what comes next. Returns at once. For one thread.
+  /// `share` of all bytes has been read: the system starts to read what comes next. Returns at
+  /// once. For one thread.
   void will_need(double share);
 
  private:

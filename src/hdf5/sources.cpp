@@ -18,9 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kDeepest = 8;                       // virtual datasets of virtual datasets
-constexpr std::size_t kOtherDescriptors = 64;     // what a process has open beside data
-constexpr std::int64_t kMostBlocks = 1'000'000;   // of a pattern
+constexpr int kDeepest = 8;                      // virtual datasets of virtual datasets
+constexpr std::size_t kOtherDescriptors = 64;    // what a process has open beside data
+constexpr std::int64_t kMostBlocks = 1'000'000;  // of a pattern
 
 fs::path folder_of(const std::string& file) { return fs::absolute(file).parent_path(); }
 
@@ -44,9 +44,11 @@ struct Source {
 // One mapping of a virtual dataset: where it begins there, and what it takes from its source.
 struct Mapping {
   Source source;
-  std::vector<std::int64_t> begin;        // in the virtual dataset; empty where it has no end (it grows with its source)
-  std::vector<hsize_t> source_end;        // past the last value that is taken along each axis; empty: the whole source
-  hssize_t values = 0;                    // that are taken; 0: as many as there are
+  std::vector<std::int64_t>
+      begin;  // in the virtual dataset; empty where it has no end (it grows with its source)
+  std::vector<hsize_t>
+      source_end;  // past the last value that is taken along each axis; empty: the whole source
+  hssize_t values = 0;  // that are taken; 0: as many as there are
 };
 
 template <typename Get>
@@ -92,7 +94,8 @@ std::int64_t last_block_file(const std::string& pattern, const std::string& data
       const std::string found = entry.path().filename().string();
       if (!found.starts_with(before)) continue;
       const std::int64_t block = std::strtoll(found.c_str() + before.size(), nullptr, 10);
-      if (block >= 0 && block < kMostBlocks && block_name(name, block) == found) last = std::max(last, block);
+      if (block >= 0 && block < kMostBlocks && block_name(name, block) == found)
+        last = std::max(last, block);
     }
   }
   return last;
@@ -100,8 +103,11 @@ std::int64_t last_block_file(const std::string& pattern, const std::string& data
 
 class Sources {
  public:
-  void open(hid_t dataset, hid_t creation, const std::string& data_file, const std::string& where, int depth) {
-    if (depth > kDeepest) throw base::BadInput(base::text(where, " is a virtual dataset of virtual ones, more than ", kDeepest, " deep"));
+  void open(hid_t dataset, hid_t creation, const std::string& data_file, const std::string& where,
+            int depth) {
+    if (depth > kDeepest)
+      throw base::BadInput(base::text(where, " is a virtual dataset of virtual ones, more than ",
+                                      kDeepest, " deep"));
     const Hdf5Handle space = checked(H5Dget_space(dataset), H5Sclose, where);
     const int rank = H5Sget_simple_extent_ndims(space.id());
     std::vector<hsize_t> extent(static_cast<std::size_t>(std::max(rank, 0)));
@@ -111,7 +117,8 @@ class Sources {
       if (first_use.count(mapping.source) == 0) first_use[mapping.source] = mapping.begin;
       open_source(mapping, data_file, where, depth);
     }
-    if (std::find(extent.begin(), extent.end(), 0) == extent.end()) make_library_open(dataset, extent, first_use, where);
+    if (std::find(extent.begin(), extent.end(), 0) == extent.end())
+      make_library_open(dataset, extent, first_use, where);
   }
 
   VirtualSources result(const std::string& where) {
@@ -124,48 +131,71 @@ class Sources {
   }
 
  private:
-  std::vector<Mapping> mappings(hid_t creation, const std::vector<hsize_t>& extent, const std::string& data_file, const std::string& where) const {
+  std::vector<Mapping> mappings(hid_t creation, const std::vector<hsize_t>& extent,
+                                const std::string& data_file, const std::string& where) const {
     std::size_t count = 0;
     check(H5Pget_virtual_count(creation, &count), where);
     std::vector<Mapping> out;
     for (std::size_t i = 0; i < count; ++i) {
-      const std::string file = text_of([&](char* to, std::size_t size) { return H5Pget_virtual_filename(creation, i, to, size); }, where);
-      const std::string dataset = text_of([&](char* to, std::size_t size) { return H5Pget_virtual_dsetname(creation, i, to, size); }, where);
-      const Hdf5Handle to = checked(H5Pget_virtual_vspace(creation, i), H5Sclose, where), from = checked(H5Pget_virtual_srcspace(creation, i), H5Sclose, where);
+      const std::string file =
+          text_of([&](char* to,
+                      std::size_t size) { return H5Pget_virtual_filename(creation, i, to, size); },
+                  where);
+      const std::string dataset =
+          text_of([&](char* to,
+                      std::size_t size) { return H5Pget_virtual_dsetname(creation, i, to, size); },
+                  where);
+      const Hdf5Handle to = checked(H5Pget_virtual_vspace(creation, i), H5Sclose, where),
+                       from = checked(H5Pget_virtual_srcspace(creation, i), H5Sclose, where);
       if (is_pattern(file) || is_pattern(dataset)) {
         add_blocks({file, dataset}, to.id(), extent, data_file, where, out);
       } else {
-        out.push_back({{block_name(file, 0), block_name(dataset, 0)}, begin_of(to.id(), extent.size()), end_of(from.id()), values_of(to.id(), from.id())});
+        out.push_back({{block_name(file, 0), block_name(dataset, 0)},
+                       begin_of(to.id(), extent.size()),
+                       end_of(from.id()),
+                       values_of(to.id(), from.id())});
       }
     }
     return out;
   }
 
-  // Of a pattern as many blocks as the extent has room for must be there, and none beyond a gap: HDF5 ends the dataset at the first that is missing.
-  static void add_blocks(const Source& pattern, hid_t to, const std::vector<hsize_t>& extent, const std::string& data_file, const std::string& where, std::vector<Mapping>& out) {
+  // Of a pattern as many blocks as the extent has room for must be there, and none beyond a gap:
+  // HDF5 ends the dataset at the first that is missing.
+  static void add_blocks(const Source& pattern, hid_t to, const std::vector<hsize_t>& extent,
+                         const std::string& data_file, const std::string& where,
+                         std::vector<Mapping>& out) {
     const std::int64_t last_file = last_block_file(pattern.file, data_file);
-    std::vector<hsize_t> start(extent.size()), stride(extent.size()), count(extent.size()), block(extent.size());
+    std::vector<hsize_t> start(extent.size()), stride(extent.size()), count(extent.size()),
+        block(extent.size());
     std::int64_t blocks = 0;
     std::size_t growing = 0;
-    if (H5Sis_regular_hyperslab(to) > 0 && H5Sget_regular_hyperslab(to, start.data(), stride.data(), count.data(), block.data()) >= 0)
+    if (H5Sis_regular_hyperslab(to) > 0 &&
+        H5Sget_regular_hyperslab(to, start.data(), stride.data(), count.data(), block.data()) >= 0)
       for (std::size_t axis = 0; axis < extent.size(); ++axis)
         if (count[axis] == H5S_UNLIMITED && extent[axis] > start[axis]) {
-          blocks = static_cast<std::int64_t>((extent[axis] - start[axis] + stride[axis] - 1) / stride[axis]);
+          blocks = static_cast<std::int64_t>((extent[axis] - start[axis] + stride[axis] - 1) /
+                                             stride[axis]);
           growing = axis;
         }
     if (last_file >= blocks)
-      throw base::BadInput(base::text(where, " takes its values from the files ", pattern.file, ", but number ", blocks, " is missing while number ", last_file,
-                          " is there: HDF5 would end the dataset before it. Bring the missing file back"));
-    if (blocks == 0) throw base::BadInput(base::text(where, " takes its values from the files ", pattern.file, ", dataset '", pattern.dataset, "', and there is none"));
+      throw base::BadInput(base::text(
+          where, " takes its values from the files ", pattern.file, ", but number ", blocks,
+          " is missing while number ", last_file,
+          " is there: HDF5 would end the dataset before it. Bring the missing file back"));
+    if (blocks == 0)
+      throw base::BadInput(base::text(where, " takes its values from the files ", pattern.file,
+                                      ", dataset '", pattern.dataset, "', and there is none"));
     std::vector<std::int64_t> begin(start.begin(), start.end());
-    for (std::int64_t i = 0; i < std::min(blocks, kMostBlocks); ++i, begin[growing] += static_cast<std::int64_t>(stride[growing]))
+    for (std::int64_t i = 0; i < std::min(blocks, kMostBlocks);
+         ++i, begin[growing] += static_cast<std::int64_t>(stride[growing]))
       out.push_back({{block_name(pattern.file, i), block_name(pattern.dataset, i)}, begin, {}, 0});
   }
 
   static std::vector<std::int64_t> begin_of(hid_t space, std::size_t rank) {
     std::vector<hsize_t> first(std::max<std::size_t>(1, 2 * rank));
     if (H5Sget_select_type(space) == H5S_SEL_ALL) return std::vector<std::int64_t>(rank, 0);
-    if (H5Sget_select_type(space) == H5S_SEL_HYPERSLABS && H5Sget_select_hyper_blocklist(space, 0, 1, first.data()) >= 0)
+    if (H5Sget_select_type(space) == H5S_SEL_HYPERSLABS &&
+        H5Sget_select_hyper_blocklist(space, 0, 1, first.data()) >= 0)
       return {first.begin(), first.begin() + static_cast<std::ptrdiff_t>(rank)};
     return {};
   }
@@ -173,28 +203,37 @@ class Sources {
   static std::vector<hsize_t> end_of(hid_t space) {
     const int rank = H5Sget_simple_extent_ndims(space);
     if (rank <= 0 || H5Sget_select_type(space) == H5S_SEL_ALL) return {};
-    std::vector<hsize_t> first(static_cast<std::size_t>(rank)), last(static_cast<std::size_t>(rank));
+    std::vector<hsize_t> first(static_cast<std::size_t>(rank)),
+        last(static_cast<std::size_t>(rank));
     if (H5Sget_select_bounds(space, first.data(), last.data()) < 0) return {};  // without end
     for (hsize_t& each : last) ++each;
     return last;
   }
 
-  // Of a whole source HDF5 tells no shape, but how many values have their place in the virtual dataset.
+  // Of a whole source HDF5 tells no shape, but how many values have their place in the virtual
+  // dataset.
   static hssize_t values_of(hid_t to, hid_t from) {
     std::vector<hsize_t> first(32), last(32);
-    if (H5Sget_select_type(from) != H5S_SEL_ALL || H5Sget_select_bounds(to, first.data(), last.data()) < 0) return 0;
+    if (H5Sget_select_type(from) != H5S_SEL_ALL ||
+        H5Sget_select_bounds(to, first.data(), last.data()) < 0)
+      return 0;
     return std::max<hssize_t>(0, H5Sget_select_npoints(to));
   }
 
-  void open_source(const Mapping& mapping, const std::string& data_file, const std::string& where, int depth) {
+  void open_source(const Mapping& mapping, const std::string& data_file, const std::string& where,
+                   int depth) {
     const Source& source = mapping.source;
-    if (!seen_.insert(base::text(data_file, '\n', source.file, '\n', source.dataset)).second && mapping.source_end.empty()) return;
+    if (!seen_.insert(base::text(data_file, '\n', source.file, '\n', source.dataset)).second &&
+        mapping.source_end.empty())
+      return;
     const OpenFile opened = open_file(source, data_file, where);
     const std::string& file = opened.path;
     files_.insert(file);
-    const std::string place = base::text(where, ", whose values come from ", file, ", dataset '", source.dataset, "'");
+    const std::string place =
+        base::text(where, ", whose values come from ", file, ", dataset '", source.dataset, "'");
     Hdf5Handle dataset(H5Dopen2(opened.handle.id(), source.dataset.c_str(), H5P_DEFAULT), H5Dclose);
-    if (dataset.id() < 0) throw base::BadInput(base::text(place, ": that dataset cannot be opened: ", reason()));
+    if (dataset.id() < 0)
+      throw base::BadInput(base::text(place, ": that dataset cannot be opened: ", reason()));
     check_size(dataset.id(), mapping, place);
 
     const Hdf5Handle creation = checked(H5Dget_create_plist(dataset.id()), H5Pclose, place);
@@ -203,9 +242,13 @@ class Sources {
       open(dataset.id(), creation.id(), file, place, depth + 1);
       open_.push_back(std::move(dataset));  // while it is open, HDF5 keeps its sources too
     } else if (layout == H5D_CONTIGUOUS && H5Pget_external_count(creation.id()) > 0) {
-      const Hdf5Handle type = checked(H5Dget_type(dataset.id()), H5Tclose, place), space = checked(H5Dget_space(dataset.id()), H5Sclose, place);
-      const auto values = static_cast<std::uint64_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space.id())));
-      for (const StoredSegment& segment : external_segments(creation.id(), file, values * H5Tget_size(type.id()), place)) raw_files_.insert(segment.file);
+      const Hdf5Handle type = checked(H5Dget_type(dataset.id()), H5Tclose, place),
+                       space = checked(H5Dget_space(dataset.id()), H5Sclose, place);
+      const auto values = static_cast<std::uint64_t>(
+          std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space.id())));
+      for (const StoredSegment& segment :
+           external_segments(creation.id(), file, values * H5Tget_size(type.id()), place))
+        raw_files_.insert(segment.file);
     }
   }
 
@@ -214,8 +257,11 @@ class Sources {
     Hdf5Handle handle;
   };
 
-  static OpenFile open_file(const Source& source, const std::string& data_file, const std::string& where) {
-    const std::vector<std::string> places = source.file == "." ? std::vector{data_file} : places_of(source.file, data_file, "HDF5_VDS_PREFIX");
+  static OpenFile open_file(const Source& source, const std::string& data_file,
+                            const std::string& where) {
+    const std::vector<std::string> places =
+        source.file == "." ? std::vector{data_file}
+                           : places_of(source.file, data_file, "HDF5_VDS_PREFIX");
     std::string why = "there is none";
     for (const std::string& place : places) {
       const Hdf5Handle access = file_access(place, FileUse::read);
@@ -223,8 +269,10 @@ class Sources {
       if (opened.is_open()) return {place, std::move(opened)};
       if (::access(place.c_str(), F_OK) == 0) why = base::text(place, ": ", reason());
     }
-    throw base::BadInput(base::text(where, " takes values from ", source.file, ", dataset '", source.dataset, "', and that file is not there or cannot be opened (looked for beside ", data_file, "; ", why,
-                        "). Bring it back, or name its folder with the environment variable HDF5_VDS_PREFIX"));
+    throw base::BadInput(base::text(
+        where, " takes values from ", source.file, ", dataset '", source.dataset,
+        "', and that file is not there or cannot be opened (looked for beside ", data_file, "; ",
+        why, "). Bring it back, or name its folder with the environment variable HDF5_VDS_PREFIX"));
   }
 
   static void check_size(hid_t dataset, const Mapping& mapping, const std::string& place) {
@@ -233,47 +281,66 @@ class Sources {
     const int rank = H5Sget_simple_extent_ndims(space.id());
     std::vector<hsize_t> extent(static_cast<std::size_t>(std::max(rank, 0)));
     H5Sget_simple_extent_dims(space.id(), extent.data(), nullptr);
-    const std::vector<std::int64_t> has(extent.begin(), extent.end()), wanted(end.begin(), end.end());
+    const std::vector<std::int64_t> has(extent.begin(), extent.end()),
+        wanted(end.begin(), end.end());
     if (end.empty()) {
       if (mapping.values != 0 && H5Sget_simple_extent_npoints(space.id()) != mapping.values)
-        throw base::BadInput(base::text(place, ": ", mapping.values, " values are taken from it, but its shape is ", shape_text(has)));
+        throw base::BadInput(base::text(place, ": ", mapping.values,
+                                        " values are taken from it, but its shape is ",
+                                        shape_text(has)));
       return;
     }
     bool fits = extent.size() == end.size();
     for (std::size_t axis = 0; fits && axis < end.size(); ++axis) fits = end[axis] <= extent[axis];
-    if (!fits) throw base::BadInput(base::text(place, ": values up to ", shape_text(wanted), " are taken from it, but its shape is ", shape_text(has)));
+    if (!fits)
+      throw base::BadInput(base::text(place, ": values up to ", shape_text(wanted),
+                                      " are taken from it, but its shape is ", shape_text(has)));
   }
 
-  // HDF5 opens a source when a value of it is read first, and takes the fill value where it cannot: one value of each is read now.
-  static void make_library_open(hid_t dataset, const std::vector<hsize_t>& extent, const std::map<Source, std::vector<std::int64_t>>& first_use, const std::string& where) {
+  // HDF5 opens a source when a value of it is read first, and takes the fill value where it cannot:
+  // one value of each is read now.
+  static void make_library_open(hid_t dataset, const std::vector<hsize_t>& extent,
+                                const std::map<Source, std::vector<std::int64_t>>& first_use,
+                                const std::string& where) {
     const Hdf5Handle type = checked(H5Dget_type(dataset), H5Tclose, where);
     std::vector<std::vector<std::int64_t>> places;
     for (const auto& [source, begin] : first_use)
       if (begin.size() == extent.size() && !extent.empty()) places.push_back(begin);
     std::sort(places.begin(), places.end());
-    // Parts of equal height on top of each other, as most files have them, in one go: HDF5 looks at all mappings in each call.
+    // Parts of equal height on top of each other, as most files have them, in one go: HDF5 looks at
+    // all mappings in each call.
     std::int64_t stride = places.size() > 1 ? places[1][0] - places[0][0] : 1;
     for (std::size_t i = 1; i < places.size() && stride > 0; ++i)
-      if (places[i][0] - places[i - 1][0] != stride || !std::equal(places[i].begin() + 1, places[i].end(), places[0].begin() + 1)) stride = 0;
-    if (places.empty()) return;  // sources that grow: HDF5 has opened them to see how large they are
+      if (places[i][0] - places[i - 1][0] != stride ||
+          !std::equal(places[i].begin() + 1, places[i].end(), places[0].begin() + 1))
+        stride = 0;
+    if (places.empty())
+      return;  // sources that grow: HDF5 has opened them to see how large they are
     if (stride > 0) {
-      read_values(dataset, type.id(), places[0], static_cast<hsize_t>(stride), places.size(), where);
+      read_values(dataset, type.id(), places[0], static_cast<hsize_t>(stride), places.size(),
+                  where);
     } else {
       for (const auto& place : places) read_values(dataset, type.id(), place, 1, 1, where);
     }
   }
 
-  static void read_values(hid_t dataset, hid_t type, const std::vector<std::int64_t>& first, hsize_t stride, std::size_t count, const std::string& where) {
+  static void read_values(hid_t dataset, hid_t type, const std::vector<std::int64_t>& first,
+                          hsize_t stride, std::size_t count, const std::string& where) {
     const Hdf5Handle space = checked(H5Dget_space(dataset), H5Sclose, where);
-    std::vector<hsize_t> start(first.begin(), first.end()), strides(first.size(), 1), counts(first.size(), 1);
+    std::vector<hsize_t> start(first.begin(), first.end()), strides(first.size(), 1),
+        counts(first.size(), 1);
     strides[0] = stride;
     counts[0] = count;
-    check(H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), strides.data(), counts.data(), nullptr), where);
+    check(H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), strides.data(),
+                              counts.data(), nullptr),
+          where);
     const hsize_t values = count;
     const Hdf5Handle memory = checked(H5Screate_simple(1, &values, nullptr), H5Sclose, where);
     std::vector<char> bytes(count * H5Tget_size(type));
-    if (H5Dread(dataset, type, memory.id(), space.id(), H5P_DEFAULT, bytes.data()) < 0) throw base::BadInput(base::text(where, ": cannot be read: ", reason()));
-    if (H5Tdetect_class(type, H5T_VLEN) > 0 || H5Tis_variable_str(type) > 0) H5Dvlen_reclaim(type, memory.id(), H5P_DEFAULT, bytes.data());
+    if (H5Dread(dataset, type, memory.id(), space.id(), H5P_DEFAULT, bytes.data()) < 0)
+      throw base::BadInput(base::text(where, ": cannot be read: ", reason()));
+    if (H5Tdetect_class(type, H5T_VLEN) > 0 || H5Tis_variable_str(type) > 0)
+      H5Dvlen_reclaim(type, memory.id(), H5P_DEFAULT, bytes.data());
   }
 
   // Whether HDF5 has them open really: this process's open files tell.
@@ -293,8 +360,14 @@ class Sources {
       const FileIdentity identity = FileIdentity::of(file);
       if (open.count({identity.device, identity.inode}) > 0) continue;
       if (files_.size() + kOtherDescriptors > base::descriptor_limit())
-        throw base::BadInput(base::text(where, " takes its values from ", files_.size(), " files, which have to stay open, and at most ", base::descriptor_limit(), " may be (ulimit -n): raise that limit"));
-      throw base::BadInput(base::text(where, ": HDF5 did not open ", file, ", from which values come", failed ? base::text(" (", failed.message(), ")") : "", ", and would read its fill value instead"));
+        throw base::BadInput(base::text(where, " takes its values from ", files_.size(),
+                                        " files, which have to stay open, and at most ",
+                                        base::descriptor_limit(),
+                                        " may be (ulimit -n): raise that limit"));
+      throw base::BadInput(base::text(where, ": HDF5 did not open ", file,
+                                      ", from which values come",
+                                      failed ? base::text(" (", failed.message(), ")") : "",
+                                      ", and would read its fill value instead"));
     }
   }
 
@@ -305,7 +378,8 @@ class Sources {
 
 }  // namespace
 
-std::vector<std::string> places_of(const std::string& name, const std::string& data_file, const char* environment) {
+std::vector<std::string> places_of(const std::string& name, const std::string& data_file,
+                                   const char* environment) {
   std::vector<std::string> out;
   std::string rest = name;
   if (fs::path(name).is_absolute()) {
@@ -315,7 +389,9 @@ std::vector<std::string> places_of(const std::string& name, const std::string& d
   const std::string prefixes = environment_value(environment);
   for (std::size_t first = 0; first < prefixes.size();) {
     const std::size_t last = std::min(prefixes.find(':', first), prefixes.size());
-    if (last > first) out.push_back((fs::path(with_origin(prefixes.substr(first, last - first), data_file)) / rest).string());
+    if (last > first)
+      out.push_back(
+          (fs::path(with_origin(prefixes.substr(first, last - first), data_file)) / rest).string());
     first = last + 1;
   }
   out.push_back((folder_of(data_file) / rest).string());
@@ -326,7 +402,8 @@ std::vector<std::string> places_of(const std::string& name, const std::string& d
   return out;
 }
 
-std::vector<StoredSegment> external_segments(hid_t creation, const std::string& data_file, std::uint64_t bytes, const std::string& where) {
+std::vector<StoredSegment> external_segments(hid_t creation, const std::string& data_file,
+                                             std::uint64_t bytes, const std::string& where) {
   const int count = H5Pget_external_count(creation);
   const std::string prefix = with_origin(environment_value("HDF5_EXTFILE_PREFIX"), data_file);
   std::vector<StoredSegment> out;
@@ -334,26 +411,38 @@ std::vector<StoredSegment> external_segments(hid_t creation, const std::string& 
     std::string name(4096, '\0');
     off_t offset = 0;
     hsize_t size = 0;
-    check(H5Pget_external(creation, static_cast<unsigned>(i), name.size(), name.data(), &offset, &size), where);
+    check(H5Pget_external(creation, static_cast<unsigned>(i), name.size(), name.data(), &offset,
+                          &size),
+          where);
     name.resize(std::min(name.find('\0'), name.size()));
-    const std::string file = prefix.empty() || fs::path(name).is_absolute() ? name : (fs::path(prefix) / name).string();
+    const std::string file =
+        prefix.empty() || fs::path(name).is_absolute() ? name : (fs::path(prefix) / name).string();
     const std::uint64_t part = size == H5F_UNLIMITED ? bytes : std::min<std::uint64_t>(size, bytes);
     std::error_code none;
     const std::uintmax_t there = fs::file_size(file, none);
     if (none)
-      throw base::BadInput(base::text(where, " keeps its values in the external raw file ", file, ", which cannot be read: ", none.message(),
-                          fs::path(file).is_absolute() ? ". Bring it back"
-                                                       : ". HDF5 looks for it in the folder that the program was started in: start it there, or set HDF5_EXTFILE_PREFIX to its folder"));
+      throw base::BadInput(
+          base::text(where, " keeps its values in the external raw file ", file,
+                     ", which cannot be read: ", none.message(),
+                     fs::path(file).is_absolute()
+                         ? ". Bring it back"
+                         : ". HDF5 looks for it in the folder that the program was started in: "
+                           "start it there, or set HDF5_EXTFILE_PREFIX to its folder"));
     if (there < static_cast<std::uint64_t>(offset) + part)
-      throw base::BadInput(base::text(where, " keeps ", part, " bytes from byte ", offset, " on in the external raw file ", file, ", which has only ", there, " bytes: it was cut short. Get or make it again"));
+      throw base::BadInput(base::text(where, " keeps ", part, " bytes from byte ", offset,
+                                      " on in the external raw file ", file, ", which has only ",
+                                      there, " bytes: it was cut short. Get or make it again"));
     out.push_back({file, static_cast<std::uint64_t>(offset), part});
     bytes -= part;
   }
-  if (bytes > 0) throw base::BadInput(base::text(where, ": its external raw files are too small by ", bytes, " bytes"));
+  if (bytes > 0)
+    throw base::BadInput(
+        base::text(where, ": its external raw files are too small by ", bytes, " bytes"));
   return out;
 }
 
-VirtualSources open_virtual_sources(hid_t dataset, hid_t creation, const std::string& data_file, const std::string& where) {
+VirtualSources open_virtual_sources(hid_t dataset, hid_t creation, const std::string& data_file,
+                                    const std::string& where) {
   Sources sources;
   sources.open(dataset, creation, data_file, where, 1);
   return sources.result(where);

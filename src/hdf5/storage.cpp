@@ -1,4 +1,5 @@
-// How a dataset's values are stored, and reading them so: what decoding outside of the library needs.
+// How a dataset's values are stored, and reading them so: what decoding outside of the library
+// needs.
 #include <algorithm>
 
 #include "base/error.hpp"
@@ -14,16 +15,19 @@ namespace {
 // binary16, 32 or 64 of IEEE 754, as bit fields: sign, exponent, fraction.
 bool is_ieee(hid_t type, std::size_t bytes) {
   std::size_t sign = 0, exponent = 0, exponent_bits = 0, fraction = 0, fraction_bits = 0;
-  if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &fraction, &fraction_bits) < 0) return false;
+  if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &fraction, &fraction_bits) < 0)
+    return false;
   const std::size_t wanted = bytes == 2 ? 10 : bytes == 4 ? 23 : bytes == 8 ? 52 : 0;
-  return wanted > 0 && sign == 8 * bytes - 1 && fraction == 0 && fraction_bits == wanted && exponent == wanted && exponent_bits == 8 * bytes - 1 - wanted;
+  return wanted > 0 && sign == 8 * bytes - 1 && fraction == 0 && fraction_bits == wanted &&
+         exponent == wanted && exponent_bits == 8 * bytes - 1 - wanted;
 }
 
 // numpy's bool, as h5py writes it: an enumeration of FALSE = 0 and TRUE = 1 over a byte.
 bool is_boolean(hid_t type) {
   if (H5Tget_size(type) != 1 || H5Tget_nmembers(type) != 2) return false;
   unsigned char first = 0, second = 0;
-  if (H5Tget_member_value(type, 0, &first) < 0 || H5Tget_member_value(type, 1, &second) < 0) return false;
+  if (H5Tget_member_value(type, 0, &first) < 0 || H5Tget_member_value(type, 1, &second) < 0)
+    return false;
   return first + second == 1 && first != second;
 }
 
@@ -42,8 +46,10 @@ std::optional<StoredNumber> number_of(hid_t type) {
     return is_ieee(type, bytes) ? std::optional(number) : std::nullopt;
   }
   // Integers that do not fill their bytes are the library's.
-  if ((bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8) || H5Tget_precision(type) != 8 * bytes) return std::nullopt;
-  number.kind = H5Tget_sign(type) == H5T_SGN_NONE ? StoredNumber::Kind::unsigned_integer : StoredNumber::Kind::signed_integer;
+  if ((bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8) || H5Tget_precision(type) != 8 * bytes)
+    return std::nullopt;
+  number.kind = H5Tget_sign(type) == H5T_SGN_NONE ? StoredNumber::Kind::unsigned_integer
+                                                  : StoredNumber::Kind::signed_integer;
   return number;
 }
 
@@ -78,13 +84,16 @@ std::string holder_of(hid_t object, const std::string& opened, const std::string
   return name.empty() ? opened : name;
 }
 
-std::vector<hsize_t> to_unsigned(std::span<const std::int64_t> values) { return {values.begin(), values.end()}; }
+std::vector<hsize_t> to_unsigned(std::span<const std::int64_t> values) {
+  return {values.begin(), values.end()};
+}
 
 bool is_never_written(hid_t dataset, const std::vector<hsize_t>& corner) {
   unsigned mask = 0;
   haddr_t address = 0;
   hsize_t bytes = 0;
-  return H5Dget_chunk_info_by_coord(dataset, corner.data(), &mask, &address, &bytes) >= 0 && address == HADDR_UNDEF;
+  return H5Dget_chunk_info_by_coord(dataset, corner.data(), &mask, &address, &bytes) >= 0 &&
+         address == HADDR_UNDEF;
 }
 
 }  // namespace
@@ -95,11 +104,13 @@ void Hdf5Dataset::find_storage() {
   data_file_ = holder_of(id(), file_, where());
   source_files_ = {data_file_};
   number_ = number_of(type.id());
-  for (int i = 0; i < H5Pget_nfilters(creation.id()); ++i) pipeline_.push_back(filter_at(creation.id(), static_cast<unsigned>(i)));
+  for (int i = 0; i < H5Pget_nfilters(creation.id()); ++i)
+    pipeline_.push_back(filter_at(creation.id(), static_cast<unsigned>(i)));
   if (H5Pget_layout(creation.id()) == H5D_CHUNKED) {
     storage_ = StorageKind::chunked;
     unsigned options = 0;
-    edges_unfiltered_ = H5Pget_chunk_opts(creation.id(), &options) >= 0 && (options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS) != 0;
+    edges_unfiltered_ = H5Pget_chunk_opts(creation.id(), &options) >= 0 &&
+                        (options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS) != 0;
   } else if (H5Pget_layout(creation.id()) == H5D_CONTIGUOUS) {
     const bool external = H5Pget_external_count(creation.id()) > 0;
     std::uint64_t bytes = H5Tget_size(type.id());
@@ -129,28 +140,39 @@ void Hdf5Dataset::check_filters() const {
   LibraryCall call;
   for (const ChunkFilter& filter : pipeline_)
     if (H5Zfilter_avail(filter.id) <= 0)
-      throw base::BadInput(base::text(where(), " is stored with the filter ", filter.name, " (", filter.id,
-                          "), which is not installed: install its plugin and set HDF5_PLUGIN_PATH to the plugin's folder (of Python's package hdf5plugin: "
-                          "`python -c 'import hdf5plugin; print(hdf5plugin.PLUGIN_PATH)'`), or write the file again without that filter where it can be read"));
+      throw base::BadInput(
+          base::text(where(), " is stored with the filter ", filter.name, " (", filter.id,
+                     "), which is not installed: install its plugin and set HDF5_PLUGIN_PATH to "
+                     "the plugin's folder (of Python's package hdf5plugin: "
+                     "`python -c 'import hdf5plugin; print(hdf5plugin.PLUGIN_PATH)'`), or write "
+                     "the file again without that filter where it can be read"));
 }
 
 void Hdf5Dataset::read_chunk(std::span<const std::int64_t> corner, StoredChunk& chunk) const {
   const std::vector<hsize_t> offset = to_unsigned(corner);
-  const auto place = [&] { return base::text(where(), ": cannot read the chunk at ", shape_text({corner.begin(), corner.end()})); };
+  const auto place = [&] {
+    return base::text(where(), ": cannot read the chunk at ",
+                      shape_text({corner.begin(), corner.end()}));
+  };
   LibraryCall call;
   // H5Dget_chunk_info_by_coord would be a thousand times slower (1.10.8, 60,000 chunks).
   hsize_t bytes = 0;
-  // It fails for a chunk that was never written (1.10.8). Whatever it was, reading the rows by the library tells.
+  // It fails for a chunk that was never written (1.10.8). Whatever it was, reading the rows by the
+  // library tells.
   if (H5Dget_chunk_storage_size(id(), offset.data(), &bytes) < 0) bytes = 0;
   // A damaged index may claim anything; filters add little to what they cannot make smaller.
   hsize_t plausible = number_ ? 2 * number_->bytes : 16;
   for (const std::int64_t size : chunk_) plausible *= static_cast<hsize_t>(size);
-  if (bytes > plausible + 4096) throw base::Failure(base::text(place(), ": it claims ", bytes, " bytes, far more than a chunk has; the file is damaged"));
+  if (bytes > plausible + 4096)
+    throw base::Failure(base::text(place(), ": it claims ", bytes,
+                                   " bytes, far more than a chunk has; the file is damaged"));
   chunk.bytes.resize(bytes);
   chunk.filter_mask = 0;
-  if (bytes > 0 && H5Dread_chunk(id(), H5P_DEFAULT, offset.data(), &chunk.filter_mask, chunk.bytes.data()) < 0) {
+  if (bytes > 0 &&
+      H5Dread_chunk(id(), H5P_DEFAULT, offset.data(), &chunk.filter_mask, chunk.bytes.data()) < 0) {
     const std::string why = reason();
-    // Of a chunk without filters that was never written, but is in the library's cache since its rows were read, the library tells a size all the same (1.10.8).
+    // Of a chunk without filters that was never written, but is in the library's cache since its
+    // rows were read, the library tells a size all the same (1.10.8).
     if (!is_never_written(id(), offset)) throw base::Failure(base::text(place(), ": ", why));
     chunk.bytes.clear();
   }
@@ -158,24 +180,30 @@ void Hdf5Dataset::read_chunk(std::span<const std::int64_t> corner, StoredChunk& 
     if (corner[axis] + chunk_[axis] > shape_[axis]) chunk.filter_mask = ~std::uint32_t{0};
 }
 
-void Hdf5Dataset::read_stored(std::int64_t first, std::int64_t rows, std::span<std::byte> out) const {
+void Hdf5Dataset::read_stored(std::int64_t first, std::int64_t rows,
+                              std::span<std::byte> out) const {
   LibraryCall call;
   const Hdf5Handle type = checked(H5Dget_type(id()), H5Tclose, where());
   check_rows(shape_, first, rows, out.size() / H5Tget_size(type.id()), where());
   if (out.empty()) return;
   const RowTransfer selection(id(), shape_, {first, rows}, where());
-  if (H5Dread(id(), type.id(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, out.data()) < 0)
-    throw base::Failure(base::text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
+  if (H5Dread(id(), type.id(), selection.memory.id(), selection.file.id(), H5P_DEFAULT,
+              out.data()) < 0)
+    throw base::Failure(
+        base::text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
 }
 
-void Hdf5Dataset::write_stored(std::int64_t first, std::int64_t rows, std::span<const std::byte> values) {
+void Hdf5Dataset::write_stored(std::int64_t first, std::int64_t rows,
+                               std::span<const std::byte> values) {
   LibraryCall call;
   const Hdf5Handle type = checked(H5Dget_type(id()), H5Tclose, where());
   check_rows(shape_, first, rows, values.size() / H5Tget_size(type.id()), where());
   if (values.empty()) return;
   const RowTransfer selection(id(), shape_, {first, rows}, where());
-  if (H5Dwrite(id(), type.id(), selection.memory.id(), selection.file.id(), H5P_DEFAULT, values.data()) < 0)
-    throw base::Failure(base::text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
+  if (H5Dwrite(id(), type.id(), selection.memory.id(), selection.file.id(), H5P_DEFAULT,
+               values.data()) < 0)
+    throw base::Failure(
+        base::text(where(), ": cannot write rows ", first, " to ", first + rows, ": ", reason()));
 }
 
 }  // namespace vae_dist::hdf5

@@ -8,7 +8,8 @@
 namespace vae_dist::hdf5 {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "numbers are read as on a little-endian machine");
+static_assert(std::endian::native == std::endian::little,
+              "numbers are read as on a little-endian machine");
 
 template <typename Word>
 Word swapped(Word word) {
@@ -20,14 +21,18 @@ Word swapped(Word word) {
 
 // IEEE 754 binary16.
 float half_value(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16, exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
-  if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(fraction), -24), std::bit_cast<float>(sign | 0x3f800000));
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16,
+                      exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
+  if (exponent == 0)
+    return std::copysign(std::ldexp(static_cast<float>(fraction), -24),
+                         std::bit_cast<float>(sign | 0x3f800000));
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000 | fraction << 13);
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
 template <typename Word, typename Value, typename Out>
-std::optional<std::size_t> convert(std::span<const std::byte> stored, bool big_endian, std::span<Out> out, Value value) {
+std::optional<std::size_t> convert(std::span<const std::byte> stored, bool big_endian,
+                                   std::span<Out> out, Value value) {
   std::optional<std::size_t> bad;
   for (std::size_t i = 0; i < out.size(); ++i) {
     Word word;
@@ -35,7 +40,8 @@ std::optional<std::size_t> convert(std::span<const std::byte> stored, bool big_e
     const auto stored_value = value(big_endian ? swapped(word) : word);
     if constexpr (std::is_integral_v<Out> && std::is_floating_point_v<decltype(stored_value)>) {
       constexpr double kRange = 0x1p63;
-      const bool whole = stored_value == std::floor(stored_value) && stored_value >= -kRange && stored_value < kRange;
+      const bool whole = stored_value == std::floor(stored_value) && stored_value >= -kRange &&
+                         stored_value < kRange;
       out[i] = whole ? static_cast<Out>(stored_value) : 0;
       if (!bad && !whole) bad = i;
     } else {
@@ -48,8 +54,11 @@ std::optional<std::size_t> convert(std::span<const std::byte> stored, bool big_e
 }
 
 template <typename Out>
-std::optional<std::size_t> to_values(const StoredNumber& number, std::span<const std::byte> stored, std::span<Out> out) {
-  const auto with = [&]<typename Word>(auto value, Word) { return convert<Word>(stored, number.big_endian, out, value); };
+std::optional<std::size_t> to_values(const StoredNumber& number, std::span<const std::byte> stored,
+                                     std::span<Out> out) {
+  const auto with = [&]<typename Word>(auto value, Word) {
+    return convert<Word>(stored, number.big_endian, out, value);
+  };
   switch (number.kind) {
     case StoredNumber::Kind::unsigned_integer: {
       const auto value = [](auto word) { return word; };
@@ -59,14 +68,23 @@ std::optional<std::size_t> to_values(const StoredNumber& number, std::span<const
       return with(value, std::uint64_t{});
     }
     case StoredNumber::Kind::signed_integer: {
-      if (number.bytes == 1) return with([](std::uint8_t word) { return static_cast<std::int8_t>(word); }, std::uint8_t{});
-      if (number.bytes == 2) return with([](std::uint16_t word) { return static_cast<std::int16_t>(word); }, std::uint16_t{});
-      if (number.bytes == 4) return with([](std::uint32_t word) { return static_cast<std::int32_t>(word); }, std::uint32_t{});
-      return with([](std::uint64_t word) { return static_cast<std::int64_t>(word); }, std::uint64_t{});
+      if (number.bytes == 1)
+        return with([](std::uint8_t word) { return static_cast<std::int8_t>(word); },
+                    std::uint8_t{});
+      if (number.bytes == 2)
+        return with([](std::uint16_t word) { return static_cast<std::int16_t>(word); },
+                    std::uint16_t{});
+      if (number.bytes == 4)
+        return with([](std::uint32_t word) { return static_cast<std::int32_t>(word); },
+                    std::uint32_t{});
+      return with([](std::uint64_t word) { return static_cast<std::int64_t>(word); },
+                  std::uint64_t{});
     }
     case StoredNumber::Kind::ieee_float: {
-      if (number.bytes == 2) return with([](std::uint16_t word) { return half_value(word); }, std::uint16_t{});
-      if (number.bytes == 4) return with([](std::uint32_t word) { return std::bit_cast<float>(word); }, std::uint32_t{});
+      if (number.bytes == 2)
+        return with([](std::uint16_t word) { return half_value(word); }, std::uint16_t{});
+      if (number.bytes == 4)
+        return with([](std::uint32_t word) { return std::bit_cast<float>(word); }, std::uint32_t{});
       return with([](std::uint64_t word) { return std::bit_cast<double>(word); }, std::uint64_t{});
     }
   }
@@ -75,10 +93,20 @@ std::optional<std::size_t> to_values(const StoredNumber& number, std::span<const
 
 }  // namespace
 
-std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored, std::span<float> out) { return to_values(number, stored, out); }
+std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored,
+                                     std::span<float> out) {
+  return to_values(number, stored, out);
+}
 
-std::optional<std::size_t> to_integers(const StoredNumber& number, std::span<const std::byte> stored, std::span<std::int64_t> out) { return to_values(number, stored, out); }
+std::optional<std::size_t> to_integers(const StoredNumber& number,
+                                       std::span<const std::byte> stored,
+                                       std::span<std::int64_t> out) {
+  return to_values(number, stored, out);
+}
 
-void to_doubles(const StoredNumber& number, std::span<const std::byte> stored, std::span<double> out) { to_values(number, stored, out); }
+void to_doubles(const StoredNumber& number, std::span<const std::byte> stored,
+                std::span<double> out) {
+  to_values(number, stored, out);
+}
 
 }  // namespace vae_dist::hdf5

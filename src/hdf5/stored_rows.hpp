@@ -20,13 +20,14 @@ struct DecodeBuffers {
 
 /// How often the storage was read, by all threads of this process.
 struct DecodeCounts {
-  std::atomic<std::int64_t> chunks{0};        ///< chunks decoded here
-  std::atomic<std::int64_t> library_reads{0}; ///< reads that only the library can do
+  std::atomic<std::int64_t> chunks{0};         ///< chunks decoded here
+  std::atomic<std::int64_t> library_reads{0};  ///< reads that only the library can do
 };
 
 class StoredRows {
  public:
-  /// Throws BadInput for values that are no plain numbers, and for a filter that neither we nor the installed library can undo.
+  /// Throws BadInput for values that are no plain numbers, and for a filter that neither we nor the
+  /// installed library can undo.
   explicit StoredRows(Hdf5Dataset dataset);
 
   const Hdf5Dataset& dataset() const { return dataset_; }
@@ -34,29 +35,37 @@ class StoredRows {
   std::int64_t rows() const { return dataset_.shape()[0]; }
   std::size_t row_bytes() const { return row_bytes_; }  ///< as stored
 
-  /// Rows that are best read together: those of a chunk; where there are no chunks, as many as half a MiB holds. Bands begin at multiples.
+  /// Rows that are best read together: those of a chunk; where there are no chunks, as many as half
+  /// a MiB holds. Bands begin at multiples.
   std::int64_t band_rows() const { return band_rows_; }
-  /// Chunks that hold parts of one row. More than one: a row cannot be read without decoding them all.
+  /// Chunks that hold parts of one row. More than one: a row cannot be read without decoding them
+  /// all.
   std::int64_t chunks_per_band() const { return chunks_per_band_; }
 
-  /// Rows [first, first + count) as stored (byte order and all): count * row_bytes(). Each chunk that holds any of them is decoded once.
-  /// Safe from several threads, each with its buffers. Throws Failure naming file, dataset and chunk.
-  void read(std::int64_t first, std::int64_t count, std::span<std::byte> out, DecodeBuffers& buffers) const;
+  /// Rows [first, first + count) as stored (byte order and all): count * row_bytes(). Each chunk
+  /// that holds any of them is decoded once. Safe from several threads, each with its buffers.
+  /// Throws Failure naming file, dataset and chunk.
+  void read(std::int64_t first, std::int64_t count, std::span<std::byte> out,
+            DecodeBuffers& buffers) const;
 
-  /// These rows will be read soon: where it is known at which offset of the file they lie, the system reads them into its page cache meanwhile. Returns at once.
+  /// These rows will be read soon: where it is known at which offset of the file they lie, the
+  /// system reads them into its page cache meanwhile. Returns at once.
   void will_need(std::int64_t first, std::int64_t count) const;
 
   const DecodeCounts& counts() const { return *counts_; }
 
  private:
-  /// Visits the parts of the segments that hold bytes [first, first + bytes) of the values: (file, offset, place among these bytes, size).
+  /// Visits the parts of the segments that hold bytes [first, first + bytes) of the values: (file,
+  /// offset, place among these bytes, size).
   template <typename Visit>
   void for_each_part(std::uint64_t first, std::uint64_t bytes, Visit visit) const;
   void read_contiguous(std::int64_t first, std::span<std::byte> out) const;
-  void read_chunk(std::span<const std::int64_t> corner, std::int64_t first, std::int64_t count, std::span<std::byte> out, DecodeBuffers& buffers) const;
+  void read_chunk(std::span<const std::int64_t> corner, std::int64_t first, std::int64_t count,
+                  std::span<std::byte> out, DecodeBuffers& buffers) const;
 
   Hdf5Dataset dataset_;
-  std::vector<std::unique_ptr<OffsetFile>> offset_files_;  ///< of each segment of the dataset, when values are read by offset
+  std::vector<std::unique_ptr<OffsetFile>>
+      offset_files_;  ///< of each segment of the dataset, when values are read by offset
   std::unique_ptr<DecodeCounts> counts_ = std::make_unique<DecodeCounts>();
   std::size_t row_bytes_ = 0, chunk_bytes_ = 0;
   std::int64_t band_rows_ = 1, chunks_per_band_ = 1;

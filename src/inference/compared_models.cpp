@@ -11,8 +11,8 @@
 #include "base/digits.hpp"
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
-#include "step/make_model.hpp"
 #include "inference/evaluated_data.hpp"
+#include "step/make_model.hpp"
 
 namespace vae_dist::inference {
 namespace {
@@ -28,15 +28,22 @@ TrainedModel with_data_of(TrainedModel model, const TrainedModel& first) {
 
 // The directory of the run that a checkpoint is of: <run>/checkpoints/step_00000500.
 std::string run_place(const ComparedModel& model) {
-  const std::filesystem::path run = model.trained.origin.lexically_normal().parent_path().parent_path();
+  const std::filesystem::path run =
+      model.trained.origin.lexically_normal().parent_path().parent_path();
   return run.empty() ? model.trained.origin.string() : run.string();
 }
 
-// "mnist"; where that is not enough to tell the models apart "mnist step 500", then "elsewhere/mnist step 500"; the same checkpoint twice is "... (2)".
+// "mnist"; where that is not enough to tell the models apart "mnist step 500", then
+// "elsewhere/mnist step 500"; the same checkpoint twice is "... (2)".
 std::vector<std::string> short_names(const std::vector<ComparedModel>& models) {
   using Name = std::function<std::string(const ComparedModel&)>;
-  const std::vector<Name> longer = {[](const ComparedModel& model) { return base::text(model.trained.config.run.name, " step ", model.subject.step); },
-                                    [](const ComparedModel& model) { return base::text(run_place(model), " step ", model.subject.step); }};
+  const std::vector<Name> longer = {
+      [](const ComparedModel& model) {
+        return base::text(model.trained.config.run.name, " step ", model.subject.step);
+      },
+      [](const ComparedModel& model) {
+        return base::text(run_place(model), " step ", model.subject.step);
+      }};
   std::vector<std::string> names;
   for (const ComparedModel& model : models) names.push_back(model.trained.config.run.name);
   for (const Name& name : longer) {
@@ -54,26 +61,37 @@ std::vector<std::string> short_names(const std::vector<ComparedModel>& models) {
 // What a model's loss is made of.
 std::string loss_text(const ComparedModel& model) {
   const evaluate::EvaluationSubject& s = model.subject;
-  return s.reconstruction_unit + (s.has_kld ? base::text(" + ", base::digits(s.kld_weight * s.beta), " * KL") : "");
+  return s.reconstruction_unit +
+         (s.has_kld ? base::text(" + ", base::digits(s.kld_weight * s.beta), " * KL") : "");
 }
 
 // Empty where all losses are the same function.
-std::string loss_note(const std::vector<ComparedModel>& models, const std::vector<std::string>& names) {
-  const bool alike = std::all_of(models.begin(), models.end(), [&](const ComparedModel& model) { return loss_text(model) == loss_text(models.front()); });
+std::string loss_note(const std::vector<ComparedModel>& models,
+                      const std::vector<std::string>& names) {
+  const bool alike = std::all_of(models.begin(), models.end(), [&](const ComparedModel& model) {
+    return loss_text(model) == loss_text(models.front());
+  });
   if (alike) return "";
   std::string out = "loss and reconstruction are not comparable, for they are different things:\n";
-  for (std::size_t m = 0; m < models.size(); ++m) out += base::text("  ", names[m], ": ", loss_text(models[m]), "\n");
+  for (std::size_t m = 0; m < models.size(); ++m)
+    out += base::text("  ", names[m], ": ", loss_text(models[m]), "\n");
   return out;
 }
 
 // A bound at a deviation that nothing fitted says little, and less beside one that something did.
-std::string sigma_note(const std::vector<ComparedModel>& models, const std::vector<std::string>& names) {
+std::string sigma_note(const std::vector<ComparedModel>& models,
+                       const std::vector<std::string>& names) {
   std::string list;
   for (std::size_t m = 0; m < models.size(); ++m) {
     const evaluate::Evaluation& e = models[m].result.evaluation;
-    if (e.fixed_sigma && (e.elbo_nats || !e.log_p.empty())) list += base::text(list.empty() ? "" : ", ", names[m], " (", base::digits(*e.fixed_sigma), ")");
+    if (e.fixed_sigma && (e.elbo_nats || !e.log_p.empty()))
+      list +=
+          base::text(list.empty() ? "" : ", ", names[m], " (", base::digits(*e.fixed_sigma), ")");
   }
-  return list.empty() ? "" : base::text("ELBO, bits/dim and log p are no tuned likelihood where sigma is fixed: ", list, "\n");
+  return list.empty()
+             ? ""
+             : base::text("ELBO, bits/dim and log p are no tuned likelihood where sigma is fixed: ",
+                          list, "\n");
 }
 
 std::int64_t parameters_of(const model::LatentModel& model) {
@@ -82,7 +100,9 @@ std::int64_t parameters_of(const model::LatentModel& model) {
   return count;
 }
 
-ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& resolved, const ComparisonOptions& options, const comm::MpiWorld& world, comm::HostCommunicator& host) {
+ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& resolved,
+                          const ComparisonOptions& options, const comm::MpiWorld& world,
+                          comm::HostCommunicator& host) {
   const SharedData data = open_shared_data(trained, options.data, world, host);
   data::RowRange samples;
   comm::agree(host, [&] {
@@ -90,10 +110,13 @@ ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& r
     step::check_likelihood_fits(trained.config, data.images);
   });
   trained.model->to(options.device);
-  evaluate::EvaluationOptions how = evaluation_options(trained.config, resolved, data.images, samples, trained.state.step, options.device);
+  evaluate::EvaluationOptions how = evaluation_options(trained.config, resolved, data.images,
+                                                       samples, trained.state.step, options.device);
   if (options.importance_samples) how.importance_samples = *options.importance_samples;
   ComparedModel out;
-  out.result = evaluate::evaluate_fully(*trained.model, objective::Objective(resolved.options, *trained.model), data.images, how, options.coverage_samples, host);
+  out.result = evaluate::evaluate_fully(*trained.model,
+                                        objective::Objective(resolved.options, *trained.model),
+                                        data.images, how, options.coverage_samples, host);
   out.subject = evaluation_subject(trained, resolved, data.images, samples);
   out.parameters = parameters_of(*trained.model);
   trained.model->to(c10::kCPU);
@@ -103,55 +126,115 @@ ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& r
 
 }  // namespace
 
-std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const comm::MpiWorld& world, comm::HostCommunicator& host) {
+std::vector<ComparedModel> compare_models(const ComparisonOptions& options,
+                                          const comm::MpiWorld& world,
+                                          comm::HostCommunicator& host) {
   std::vector<TrainedModel> loaded;
   for (const std::string& place : options.places) loaded.push_back(load_shared_model(place, host));
   std::vector<ComparedModel> out;
   for (const TrainedModel& trained : loaded) {
     step::ResolvedObjective resolved;
     comm::agree(host, [&] { resolved = objective_of(trained); });
-    out.push_back(compare_one(with_data_of(trained, loaded.front()), resolved, options, world, host));
+    out.push_back(
+        compare_one(with_data_of(trained, loaded.front()), resolved, options, world, host));
   }
   return out;
 }
 
 std::string comparison_table(const std::vector<ComparedModel>& models) {
   using Cell = std::function<std::string(const ComparedModel&)>;
-  const auto optional = [](const std::optional<double>& value, int significant) { return value ? base::digits(*value, significant) : std::string(); };
+  const auto optional = [](const std::optional<double>& value, int significant) {
+    return value ? base::digits(*value, significant) : std::string();
+  };
   const std::vector<std::pair<std::string, Cell>> columns = {
       {"model", [](const ComparedModel& m) { return m.subject.model; }},
       {"step", [](const ComparedModel& m) { return std::to_string(m.subject.step); }},
       {"parameters", [](const ComparedModel& m) { return std::to_string(m.parameters); }},
-      {"M_N", [](const ComparedModel& m) { return m.subject.has_kld ? base::digits(m.subject.kld_weight) : ""; }},
-      {"beta", [](const ComparedModel& m) { return m.subject.has_kld ? base::digits(m.subject.beta) : ""; }},
+      {"M_N",
+       [](const ComparedModel& m) {
+         return m.subject.has_kld ? base::digits(m.subject.kld_weight) : "";
+       }},
+      {"beta",
+       [](const ComparedModel& m) {
+         return m.subject.has_kld ? base::digits(m.subject.beta) : "";
+       }},
       {"loss", [](const ComparedModel& m) { return base::digits(m.result.evaluation.loss); }},
-      {"reconstruction", [](const ComparedModel& m) { return base::digits(m.result.evaluation.reconstruction); }},
-      {"KL/nats", [](const ComparedModel& m) { return m.subject.has_kld ? base::digits(m.result.evaluation.kld_nats) : ""; }},
-      {"active", [](const ComparedModel& m) { return m.result.evaluation.active_units ? base::text(*m.result.evaluation.active_units, "/", m.trained.model->latent_values()) : ""; }},
-      {"ELBO/nats", [&](const ComparedModel& m) { return optional(m.result.evaluation.elbo_nats, 6); }},
-      {"bits/dim", [&](const ComparedModel& m) { return optional(m.result.evaluation.bits_per_dim, 4); }},
-      {"log_p/nats", [](const ComparedModel& m) { return m.result.evaluation.log_p.empty() ? "" : base::digits(m.result.evaluation.log_p.back().nats, 6); }},
-      {"MSE", [](const ComparedModel& m) { return m.result.evaluation.reconstructs ? base::digits(m.result.evaluation.mse) : ""; }},
-      {"PSNR/dB", [](const ComparedModel& m) { return m.result.evaluation.reconstructs ? base::digits(m.result.evaluation.psnr()) : ""; }},
-      {"coverage", [](const ComparedModel& m) { return m.result.sample_quality ? base::digits(m.result.sample_quality->pixels.of_samples.coverage, 3) : ""; }},
-      {"density", [](const ComparedModel& m) { return m.result.sample_quality ? base::digits(m.result.sample_quality->pixels.of_samples.density, 3) : ""; }},
-      {"BetaVAE", [](const ComparedModel& m) { return m.result.factor_scores ? base::digits(m.result.factor_scores->beta_vae, 3) : ""; }},
-      {"FactorVAE", [](const ComparedModel& m) { return m.result.factor_scores ? base::digits(m.result.factor_scores->factor_vae, 3) : ""; }},
-      {"MIG", [](const ComparedModel& m) { return m.result.factor_scores ? base::digits(m.result.factor_scores->mig, 3) : ""; }},
-      {"SAP", [](const ComparedModel& m) { return m.result.factor_scores ? base::digits(m.result.factor_scores->sap, 3) : ""; }},
+      {"reconstruction",
+       [](const ComparedModel& m) { return base::digits(m.result.evaluation.reconstruction); }},
+      {"KL/nats",
+       [](const ComparedModel& m) {
+         return m.subject.has_kld ? base::digits(m.result.evaluation.kld_nats) : "";
+       }},
+      {"active",
+       [](const ComparedModel& m) {
+         return m.result.evaluation.active_units ? base::text(*m.result.evaluation.active_units,
+                                                              "/", m.trained.model->latent_values())
+                                                 : "";
+       }},
+      {"ELBO/nats",
+       [&](const ComparedModel& m) { return optional(m.result.evaluation.elbo_nats, 6); }},
+      {"bits/dim",
+       [&](const ComparedModel& m) { return optional(m.result.evaluation.bits_per_dim, 4); }},
+      {"log_p/nats",
+       [](const ComparedModel& m) {
+         return m.result.evaluation.log_p.empty()
+                    ? ""
+                    : base::digits(m.result.evaluation.log_p.back().nats, 6);
+       }},
+      {"MSE",
+       [](const ComparedModel& m) {
+         return m.result.evaluation.reconstructs ? base::digits(m.result.evaluation.mse) : "";
+       }},
+      {"PSNR/dB",
+       [](const ComparedModel& m) {
+         return m.result.evaluation.reconstructs ? base::digits(m.result.evaluation.psnr()) : "";
+       }},
+      {"coverage",
+       [](const ComparedModel& m) {
+         return m.result.sample_quality
+                    ? base::digits(m.result.sample_quality->pixels.of_samples.coverage, 3)
+                    : "";
+       }},
+      {"density",
+       [](const ComparedModel& m) {
+         return m.result.sample_quality
+                    ? base::digits(m.result.sample_quality->pixels.of_samples.density, 3)
+                    : "";
+       }},
+      {"BetaVAE",
+       [](const ComparedModel& m) {
+         return m.result.factor_scores ? base::digits(m.result.factor_scores->beta_vae, 3) : "";
+       }},
+      {"FactorVAE",
+       [](const ComparedModel& m) {
+         return m.result.factor_scores ? base::digits(m.result.factor_scores->factor_vae, 3) : "";
+       }},
+      {"MIG",
+       [](const ComparedModel& m) {
+         return m.result.factor_scores ? base::digits(m.result.factor_scores->mig, 3) : "";
+       }},
+      {"SAP",
+       [](const ComparedModel& m) {
+         return m.result.factor_scores ? base::digits(m.result.factor_scores->sap, 3) : "";
+       }},
   };
   std::vector<std::vector<std::string>> rows = {{"run"}};
   const std::vector<std::string> names = short_names(models);
   for (const std::string& name : names) rows.push_back({name});
   for (const auto& [name, cell] : columns) {
-    const bool anywhere = std::any_of(models.begin(), models.end(), [&](const ComparedModel& model) { return !cell(model).empty(); });
+    const bool anywhere =
+        std::any_of(models.begin(), models.end(),
+                    [&](const ComparedModel& model) { return !cell(model).empty(); });
     if (!anywhere) continue;
     rows[0].push_back(name);
-    for (std::size_t m = 0; m < models.size(); ++m) rows[m + 1].push_back(cell(models[m]).empty() ? "-" : cell(models[m]));
+    for (std::size_t m = 0; m < models.size(); ++m)
+      rows[m + 1].push_back(cell(models[m]).empty() ? "-" : cell(models[m]));
   }
   const ComparedModel& first = models.front();
-  return base::text(first.subject.data, ", samples ", first.subject.samples.first, ":", first.subject.samples.last, "; the mean image's MSE is ",
-              base::digits(first.result.mean_image_mse), "\n", evaluate::text_columns(rows), loss_note(models, names), sigma_note(models, names));
+  return base::text(first.subject.data, ", samples ", first.subject.samples.first, ":",
+                    first.subject.samples.last, "; the mean image's MSE is ",
+                    base::digits(first.result.mean_image_mse), "\n", evaluate::text_columns(rows),
+                    loss_note(models, names), sigma_note(models, names));
 }
 
 nlohmann::ordered_json comparison_json(const std::vector<ComparedModel>& models) {
@@ -163,7 +246,9 @@ nlohmann::ordered_json comparison_json(const std::vector<ComparedModel>& models)
   return out;
 }
 
-ComparedPictures compare_pictures(const ComparisonOptions& options, const std::vector<ComparedModel>& models, std::int64_t count, std::uint64_t seed) {
+ComparedPictures compare_pictures(const ComparisonOptions& options,
+                                  const std::vector<ComparedModel>& models, std::int64_t count,
+                                  std::uint64_t seed) {
   ComparedPictures out;
   count = std::min(count, models.front().subject.samples.size());
   const std::vector<std::string> names = short_names(models);
@@ -171,11 +256,15 @@ ComparedPictures compare_pictures(const ComparisonOptions& options, const std::v
     const TrainedModel& trained = models[m].trained;
     const data::SampleDataset images = open_chosen_data(trained, options.data);
     const data::InputFormat format = step::input_format(trained.config, images, c10::kCPU);
-    const auto on_unit_range = [&](const at::Tensor& values) { return ((values - format.low) / (format.high - format.low)).to(at::kFloat); };
-    report::ComparedImages made{names[m], {}, on_unit_range(evaluate::sample_prior(*trained.model, count, seed))};
+    const auto on_unit_range = [&](const at::Tensor& values) {
+      return ((values - format.low) / (format.high - format.low)).to(at::kFloat);
+    };
+    report::ComparedImages made{
+        names[m], {}, on_unit_range(evaluate::sample_prior(*trained.model, count, seed))};
     const data::RowRange samples = models[m].subject.samples;
     if (trained.model->latent_kind() != base::LatentKind::none) {
-      const evaluate::Reconstructions pairs = evaluate::reconstruct(*trained.model, images, samples.first, count, format, evaluate::Latent::mean, seed);
+      const evaluate::Reconstructions pairs = evaluate::reconstruct(
+          *trained.model, images, samples.first, count, format, evaluate::Latent::mean, seed);
       made.reconstructions = on_unit_range(pairs.reconstructions);
       if (!out.inputs.defined()) out.inputs = on_unit_range(pairs.originals);
     }

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "report/picture_files.hpp"
 #include "inference/evaluated_data.hpp"
+#include "report/picture_files.hpp"
 
 namespace vae_dist::inference {
 
@@ -27,11 +27,14 @@ struct ComparisonOptions {
   c10::Device device = c10::kCPU;
 };
 
-/// Evaluates each model on the same images, by all ranks together. Each is given them as its run prepares them (range, crop, resize, binarize). Throws AgreedError.
-/// A collective.
-std::vector<ComparedModel> compare_models(const ComparisonOptions& options, const comm::MpiWorld& world, comm::HostCommunicator& host);
+/// Evaluates each model on the same images, by all ranks together. Each is given them as its run
+/// prepares them (range, crop, resize, binarize). Throws AgreedError. A collective.
+std::vector<ComparedModel> compare_models(const ComparisonOptions& options,
+                                          const comm::MpiWorld& world,
+                                          comm::HostCommunicator& host);
 
-/// A row a model, under a name that is no other's; columns that no model has are left out. Lines below say what of it is not to be compared, and why.
+/// A row a model, under a name that is no other's; columns that no model has are left out. Lines
+/// below say what of it is not to be compared, and why.
 std::string comparison_table(const std::vector<ComparedModel>& models);
 
 /// An object a model, as evaluation_json writes it, with `parameters`.
@@ -42,7 +45,10 @@ struct ComparedPictures {
   std::vector<report::ComparedImages> models;
 };
 
-/// The same inputs (the first `count` that were evaluated) reconstructed by each model, and as many samples of each with the same draws.
-ComparedPictures compare_pictures(const ComparisonOptions& options, const std::vector<ComparedModel>& models, std::int64_t count, std::uint64_t seed);
+/// The same inputs (the first `count` that were evaluated) reconstructed by each model, and as many
+/// samples of each with the same draws.
+ComparedPictures compare_pictures(const ComparisonOptions& options,
+                                  const std::vector<ComparedModel>& models, std::int64_t count,
+                                  std::uint64_t seed);
 
 }  // namespace vae_dist::inference

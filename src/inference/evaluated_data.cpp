@@ -14,21 +14,29 @@ namespace {
 // What `choice` means among the run's sources.
 struct Chosen {
   config::SourceConfig source;
-  std::string key;                         // for messages
-  bool held_out = false, kept = false;     // of data.train, where part of it is held out: that part, or the rest
+  std::string key;  // for messages
+  bool held_out = false,
+       kept = false;  // of data.train, where part of it is held out: that part, or the rest
 };
 
 Chosen find_source(const TrainedModel& trained, const DataChoice& choice) {
   const config::DataConfig& data = trained.config.data;
   if (!choice.file.empty()) {
-    if (!choice.split.empty()) throw base::BadInput(base::text("--split ", choice.split, " is a part of the run's own data: it does not go with --data"));
+    if (!choice.split.empty())
+      throw base::BadInput(
+          base::text("--split ", choice.split,
+                     " is a part of the run's own data: it does not go with --data"));
     config::SourceConfig source;
     source.file = {choice.file};
     return {source, "--data"};
   }
   const bool file = !data.validation.file.empty(), fraction = data.validation.fraction.has_value();
-  if (choice.split == "validation" && !file && !fraction) throw base::BadInput(base::text(trained.origin.string(), ": the run has no validation data; give --split train or --data FILE"));
-  if (choice.split == "train" || (!file && !fraction)) return {data.train, "data.train", false, fraction};
+  if (choice.split == "validation" && !file && !fraction)
+    throw base::BadInput(
+        base::text(trained.origin.string(),
+                   ": the run has no validation data; give --split train or --data FILE"));
+  if (choice.split == "train" || (!file && !fraction))
+    return {data.train, "data.train", false, fraction};
   if (file) return {data.validation, "data.validation"};
   return {data.train, "data.train", true, false};
 }
@@ -36,7 +44,9 @@ Chosen find_source(const TrainedModel& trained, const DataChoice& choice) {
 // A file of the source that is not there; empty: all are.
 std::string missing_file(const config::SourceConfig& source) {
   std::error_code error;
-  const auto found = std::find_if(source.file.begin(), source.file.end(), [&](const std::string& file) { return !std::filesystem::exists(file, error); });
+  const auto found =
+      std::find_if(source.file.begin(), source.file.end(),
+                   [&](const std::string& file) { return !std::filesystem::exists(file, error); });
   return found == source.file.end() ? "" : *found;
 }
 
@@ -45,24 +55,36 @@ void require_own_data(const TrainedModel& trained, const DataChoice& choice, con
   if (!choice.file.empty()) return;
   const std::string missing = missing_file(chosen.source);
   if (!missing.empty())
-    throw base::BadInput(base::text(trained.origin.string(), ": the run's data, ", missing, " (", chosen.key, "), is not there", std::filesystem::path(missing).is_relative() ? " as seen from this folder" : "",
-                        ": where it has moved to, name it with --data FILE"));
+    throw base::BadInput(base::text(
+        trained.origin.string(), ": the run's data, ", missing, " (", chosen.key, "), is not there",
+        std::filesystem::path(missing).is_relative() ? " as seen from this folder" : "",
+        ": where it has moved to, name it with --data FILE"));
 }
 
-data::SampleDataset part_of(data::SampleDataset images, const TrainedModel& trained, const Chosen& chosen) {
+data::SampleDataset part_of(data::SampleDataset images, const TrainedModel& trained,
+                            const Chosen& chosen) {
   if (!chosen.held_out && !chosen.kept) return images;
-  data::SampleDataset held_out = images.hold_out(*trained.config.data.validation.fraction, static_cast<std::uint64_t>(trained.config.run.seed));
+  data::SampleDataset held_out =
+      images.hold_out(*trained.config.data.validation.fraction,
+                      static_cast<std::uint64_t>(trained.config.run.seed));
   return chosen.held_out ? held_out : images;
 }
 
 void check_fits(const data::SampleDataset& images, const TrainedModel& trained) {
   if (images.shape() == trained.shape) return;
-  throw base::BadInput(base::text(images.description(), " does not fit ", trained.origin.string(), ", whose model is for images ", trained.shape.channels, "x", trained.shape.height, "x", trained.shape.width));
+  throw base::BadInput(base::text(images.description(), " does not fit ", trained.origin.string(),
+                                  ", whose model is for images ", trained.shape.channels, "x",
+                                  trained.shape.height, "x", trained.shape.width));
 }
 
 std::int64_t training_samples(const TrainedModel& trained) {
-  const std::string missing = missing_file(trained.config.data.train), why = "M_N is G / N (objective.kld_weight.rule batch_over_dataset), and N, the number of training samples, can't be found: ";
-  if (!missing.empty()) throw base::BadInput(base::text(why, missing, " (data.train) is not there; put it, or a link to it, there"));
+  const std::string missing = missing_file(trained.config.data.train),
+                    why =
+                        "M_N is G / N (objective.kld_weight.rule batch_over_dataset), and N, the "
+                        "number of training samples, can't be found: ";
+  if (!missing.empty())
+    throw base::BadInput(
+        base::text(why, missing, " (data.train) is not there; put it, or a link to it, there"));
   DataChoice training;
   training.split = "train";
   try {
@@ -87,12 +109,14 @@ TrainedModel load_shared_model(const std::string& place, comm::HostCommunicator&
 data::SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoice& choice) {
   const Chosen chosen = find_source(trained, choice);
   require_own_data(trained, choice, chosen);
-  data::SampleDataset images = part_of(step::open_source(trained.config, chosen.source, chosen.key), trained, chosen);
+  data::SampleDataset images =
+      part_of(step::open_source(trained.config, chosen.source, chosen.key), trained, chosen);
   check_fits(images, trained);
   return images;
 }
 
-SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice, const comm::MpiWorld& world, comm::HostCommunicator& host) {
+SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice,
+                            const comm::MpiWorld& world, comm::HostCommunicator& host) {
   config::Config config = trained.config;
   Chosen chosen;
   comm::agree(host, [&] {
@@ -116,23 +140,31 @@ data::RowRange chosen_rows(const std::string& rows, std::int64_t size) {
       std::size_t used_first = 0, used_last = 0;
       const std::string first = rows.substr(0, colon), last = rows.substr(colon + 1);
       const data::RowRange range{std::stoll(first, &used_first), std::stoll(last, &used_last)};
-      if (used_first == first.size() && used_last == last.size() && range.first >= 0 && range.first < range.last) {
-        if (range.last > size) throw base::BadInput(base::text("--rows ", rows, ": there are ", size, " images"));
+      if (used_first == first.size() && used_last == last.size() && range.first >= 0 &&
+          range.first < range.last) {
+        if (range.last > size)
+          throw base::BadInput(base::text("--rows ", rows, ": there are ", size, " images"));
         return range;
       }
     }
   } catch (const std::logic_error&) {
     // told below
   }
-  throw base::BadInput(base::text("--rows ", rows, ": give A:B, rows A to B - 1, for example 0:32"));
+  throw base::BadInput(
+      base::text("--rows ", rows, ": give A:B, rows A to B - 1, for example 0:32"));
 }
 
 step::ResolvedObjective objective_of(const TrainedModel& trained) {
-  const bool needs_samples = config::kld_weight_rule(trained.config.objective) == config::KldWeightRule::batch_over_dataset;
-  return step::resolve_objective(trained.config, needs_samples ? training_samples(trained) : 1, trained.shape);
+  const bool needs_samples = config::kld_weight_rule(trained.config.objective) ==
+                             config::KldWeightRule::batch_over_dataset;
+  return step::resolve_objective(trained.config, needs_samples ? training_samples(trained) : 1,
+                                 trained.shape);
 }
 
-evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained, const step::ResolvedObjective& objective, const data::SampleDataset& images, data::RowRange samples) {
+evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained,
+                                               const step::ResolvedObjective& objective,
+                                               const data::SampleDataset& images,
+                                               data::RowRange samples) {
   evaluate::EvaluationSubject subject;
   subject.checkpoint = trained.origin.string();
   subject.model = trained.config.model.network.name;
@@ -142,15 +174,23 @@ evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained, cons
   subject.kld_weight = objective.kld_weight;
   subject.beta = objective.beta_at(std::max<std::int64_t>(0, trained.state.step - 1));
   subject.has_kld = objective.has_kld;
-  subject.reconstruction_unit = evaluate::reconstruction_unit(objective.options, objective.likelihood);
+  subject.reconstruction_unit =
+      evaluate::reconstruction_unit(objective.options, objective.likelihood);
   return subject;
 }
 
 void require_encoder(const TrainedModel& trained, const std::string& purpose) {
-  if (trained.model->latent_kind() == base::LatentKind::none) throw base::BadInput(base::text(trained.origin.string(), " is a decoder_only model: without an encoder there is nothing to ", purpose));
+  if (trained.model->latent_kind() == base::LatentKind::none)
+    throw base::BadInput(
+        base::text(trained.origin.string(),
+                   " is a decoder_only model: without an encoder there is nothing to ", purpose));
 }
 
-evaluate::EvaluationOptions evaluation_options(const config::Config& config, const step::ResolvedObjective& objective, const data::SampleDataset& images, data::RowRange samples, std::int64_t steps, c10::Device device) {
+evaluate::EvaluationOptions evaluation_options(const config::Config& config,
+                                               const step::ResolvedObjective& objective,
+                                               const data::SampleDataset& images,
+                                               data::RowRange samples, std::int64_t steps,
+                                               c10::Device device) {
   evaluate::EvaluationOptions options;
   options.format = step::input_format(config, images, device);
   // A schedule's present beta: what is compared with what training minimises now.

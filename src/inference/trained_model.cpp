@@ -2,9 +2,9 @@
 
 #include "base/error.hpp"
 #include "config/load_config.hpp"
+#include "inference/checkpoint_place.hpp"
 #include "step/make_model.hpp"
 #include "step/weights.hpp"
-#include "inference/checkpoint_place.hpp"
 
 namespace vae_dist::inference {
 namespace {
@@ -21,21 +21,27 @@ void use_averages(checkpoint::Checkpoint& checkpoint) {
 
 CheckpointAt read_checkpoint_at(const std::string& named) {
   const std::filesystem::path place = named_checkpoint(named);
-  if (std::filesystem::exists(place / "manifest.json")) return {checkpoint::read_checkpoint(place), place};
+  if (std::filesystem::exists(place / "manifest.json"))
+    return {checkpoint::read_checkpoint(place), place};
   const std::filesystem::path root = place / "checkpoints";
   if (auto newest = checkpoint::read_newest_checkpoint(root)) {
     const std::filesystem::path origin = checkpoint::checkpoint_directory(root, newest->state.step);
     return {std::move(*newest), origin};
   }
-  throw base::BadInput(base::text(place, " is neither a checkpoint (a directory with manifest.json) nor a run directory with checkpoints in it"));
+  throw base::BadInput(base::text(place,
+                                  " is neither a checkpoint (a directory with manifest.json) nor a "
+                                  "run directory with checkpoints in it"));
 }
 
 TrainedModel load_trained_model(const std::string& place) {
   CheckpointAt found = read_checkpoint_at(place);
   TrainedModel out;
   out.origin = found.origin;
-  out.config = config::parse_kept_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string()).config;
-  out.shape = step::image_shape_of(found.checkpoint.weights, (found.origin / "weights.safetensors").string());
+  out.config = config::parse_kept_config(found.checkpoint.config_yaml,
+                                         (found.origin / "config.yaml").string())
+                   .config;
+  out.shape = step::image_shape_of(found.checkpoint.weights,
+                                   (found.origin / "weights.safetensors").string());
   if (out.config.train.ema_decay) use_averages(found.checkpoint);
   out.model = step::make_model(out.config, out.shape);
   step::restore_weights(*out.model, found.checkpoint.weights, found.origin.string());

@@ -1,4 +1,5 @@
-// A model out of a checkpoint, ready to be looked at: with the moving average of its weights, where the run kept one.
+// A model out of a checkpoint, ready to be looked at: with the moving average of its weights, where
+// the run kept one.
 #pragma once
 
 #include <filesystem>
@@ -13,7 +14,7 @@
 namespace vae_dist::inference {
 
 struct TrainedModel {
-  config::Config config;                 ///< of its run
+  config::Config config;  ///< of its run
   data::SampleShape shape;
   std::shared_ptr<model::LatentModel> model;  ///< in evaluation mode, on the CPU
   checkpoint::TrainingState state;
@@ -26,7 +27,8 @@ struct CheckpointAt {
   std::filesystem::path origin;  ///< its directory
 };
 
-/// `place`: a checkpoint's directory, a run's (then its newest good checkpoint), RUN@best or RUN@STEP. Throws BadInput: none of these, or corrupt.
+/// `place`: a checkpoint's directory, a run's (then its newest good checkpoint), RUN@best or
+/// RUN@STEP. Throws BadInput: none of these, or corrupt.
 CheckpointAt read_checkpoint_at(const std::string& place);
 
 /// The model of the checkpoint at `place`, as read_checkpoint_at() finds it. Throws BadInput.

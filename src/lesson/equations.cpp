@@ -14,27 +14,47 @@ struct Equation {
 const std::map<LessonPart, std::vector<Equation>>& equations() {
   static const std::map<LessonPart, std::vector<Equation>> all = {
       {LessonPart::autoencoder,
-       {{"z = g(x), \\quad \\hat{x} = f(z)", "code and reconstruction", "Autoencoder::encode_sample, decode_latents", "src/model/autoencoder.hpp"},
-        {"L = \\frac{1}{B D} \\sum_{i=1}^{B} \\| x_i - \\hat{x}_i \\|^2", "squared error a pixel, mean over the batch", "Objective::reduced", "src/objective/objective.cpp"}}},
+       {{"z = g(x), \\quad \\hat{x} = f(z)", "code and reconstruction",
+         "Autoencoder::encode_sample, decode_latents", "src/model/autoencoder.hpp"},
+        {"L = \\frac{1}{B D} \\sum_{i=1}^{B} \\| x_i - \\hat{x}_i \\|^2",
+         "squared error a pixel, mean over the batch", "Objective::reduced",
+         "src/objective/objective.cpp"}}},
       {LessonPart::decoder_only,
-       {{"p(z) = \\mathcal{N}(0, I), \\quad p(x|z) = \\mathcal{N}(\\mu_\\theta(z), \\sigma^2 I)", "prior and likelihood", "Likelihood::negative_log", "src/objective/gaussian.cpp"},
-        {"\\log p(x) \\approx \\log \\frac{1}{K} \\sum_{k=1}^{K} p(x|z_k), \\quad z_k \\sim p(z)", "the marginal likelihood's estimate", "log_mean_exp, Objective::without_encoder", "src/objective/objective.cpp"},
-        {"\\mathrm{ESS} = \\frac{(\\sum_k w_k)^2}{\\sum_k w_k^2}, \\quad w_k = p(x|z_k)", "how many draws count", "effective_sample_size", "src/objective/importance_weights.cpp"}}},
+       {{"p(z) = \\mathcal{N}(0, I), \\quad p(x|z) = \\mathcal{N}(\\mu_\\theta(z), \\sigma^2 I)",
+         "prior and likelihood", "Likelihood::negative_log", "src/objective/gaussian.cpp"},
+        {"\\log p(x) \\approx \\log \\frac{1}{K} \\sum_{k=1}^{K} p(x|z_k), \\quad z_k \\sim p(z)",
+         "the marginal likelihood's estimate", "log_mean_exp, Objective::without_encoder",
+         "src/objective/objective.cpp"},
+        {"\\mathrm{ESS} = \\frac{(\\sum_k w_k)^2}{\\sum_k w_k^2}, \\quad w_k = p(x|z_k)",
+         "how many draws count", "effective_sample_size", "src/objective/importance_weights.cpp"}}},
       {LessonPart::vae,
-       {{"q(z|x) = \\mathcal{N}(\\mu(x), \\sigma^2(x)), \\quad z = \\mu + \\sigma \\odot \\epsilon, \\quad \\epsilon \\sim \\mathcal{N}(0, I)", "the posterior and a draw of it that has a gradient", "reparameterize", "src/model/latent_model.cpp"},
-        {"\\log p(x) \\ge \\mathbb{E}_{q(z|x)} [ \\log p(x|z) ] - \\mathrm{KL}(q(z|x) \\| p(z))", "the bound (ELBO)", "evaluate", "src/evaluate/evaluation.cpp"},
-        {"\\mathrm{KL} = -\\frac{1}{2} \\sum_j (1 + \\log \\sigma_j^2 - \\mu_j^2 - \\sigma_j^2)", "in closed form", "kl_divergence", "src/objective/kl_divergence.cpp"}}},
+       {{"q(z|x) = \\mathcal{N}(\\mu(x), \\sigma^2(x)), \\quad z = \\mu + \\sigma \\odot "
+         "\\epsilon, \\quad \\epsilon \\sim \\mathcal{N}(0, I)",
+         "the posterior and a draw of it that has a gradient", "reparameterize",
+         "src/model/latent_model.cpp"},
+        {"\\log p(x) \\ge \\mathbb{E}_{q(z|x)} [ \\log p(x|z) ] - \\mathrm{KL}(q(z|x) \\| p(z))",
+         "the bound (ELBO)", "evaluate", "src/evaluate/evaluation.cpp"},
+        {"\\mathrm{KL} = -\\frac{1}{2} \\sum_j (1 + \\log \\sigma_j^2 - \\mu_j^2 - \\sigma_j^2)",
+         "in closed form", "kl_divergence", "src/objective/kl_divergence.cpp"}}},
       {LessonPart::weight,
-       {{"L = \\text{reconstruction} + M_N \\beta \\mathrm{KL}", "what training minimises", "Objective::with_posterior", "src/objective/objective.cpp"},
-        {"M_N = w \\frac{G}{G_{\\mathrm{ref}}}", "a weight w that was tuned at batch G_ref, at the global batch G", "kld_weight", "src/objective/kld_weight.cpp"},
-        {"\\sigma_{\\mathrm{eff}}^2 = \\frac{M_N \\beta D}{2}", "the width of the Gaussian decoder that the weight amounts to, with squared error a pixel; with sums over pixels it is sigma^2 * M_N * beta", "effective_sigma", "src/objective/kld_weight.cpp"}}}};
+       {{"L = \\text{reconstruction} + M_N \\beta \\mathrm{KL}", "what training minimises",
+         "Objective::with_posterior", "src/objective/objective.cpp"},
+        {"M_N = w \\frac{G}{G_{\\mathrm{ref}}}",
+         "a weight w that was tuned at batch G_ref, at the global batch G", "kld_weight",
+         "src/objective/kld_weight.cpp"},
+        {"\\sigma_{\\mathrm{eff}}^2 = \\frac{M_N \\beta D}{2}",
+         "the width of the Gaussian decoder that the weight amounts to, with squared error a "
+         "pixel; with sums over pixels it is sigma^2 * M_N * beta",
+         "effective_sigma", "src/objective/kld_weight.cpp"}}}};
   return all;
 }
 
 }  // namespace
 
 void add_equations(plot::HtmlPage& page, LessonPart part) {
-  for (const Equation& each : equations().at(part)) page.equation(each.formula, each.meaning + ": " + plot::html_code(each.function) + " in " + plot::html_code(each.file));
+  for (const Equation& each : equations().at(part))
+    page.equation(each.formula, each.meaning + ": " + plot::html_code(each.function) + " in " +
+                                    plot::html_code(each.file));
 }
 
 }  // namespace vae_dist::lesson

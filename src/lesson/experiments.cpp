@@ -23,21 +23,24 @@
 namespace vae_dist::lesson {
 namespace {
 
-constexpr std::int64_t kShown = 16;            // images of a grid
+constexpr std::int64_t kShown = 16;  // images of a grid
 constexpr std::int64_t kCodesShown = 2000;
 constexpr std::int64_t kEvaluated = 1000;
 constexpr std::int64_t kPriorSamples = 256;
-constexpr std::int64_t kLatent = 32;           // of the autoencoder and the VAE that are looked at closely
-constexpr double kSigma = 0.1;                 // of the decoders whose likelihood is looked at
+constexpr std::int64_t kLatent = 32;  // of the autoencoder and the VAE that are looked at closely
+constexpr double kSigma = 0.1;        // of the decoders whose likelihood is looked at
 
 // Levels that lead to a code of about 4x4, narrow enough for seconds of training.
 std::vector<std::int64_t> levels_for(const data::SampleShape& shape) {
   std::vector<std::int64_t> levels = {16};
-  for (std::int64_t size = (std::max(shape.height, shape.width) + 1) / 2; size > 4 && levels.size() < 5; size = (size + 1) / 2) levels.push_back(std::min<std::int64_t>(2 * levels.back(), 64));
+  for (std::int64_t size = (std::max(shape.height, shape.width) + 1) / 2;
+       size > 4 && levels.size() < 5; size = (size + 1) / 2)
+    levels.push_back(std::min<std::int64_t>(2 * levels.back(), 64));
   return levels;
 }
 
-config::Config base_config(const data::SampleShape& shape, const std::string& model, std::int64_t latent, std::int64_t seed) {
+config::Config base_config(const data::SampleShape& shape, const std::string& model,
+                           std::int64_t latent, std::int64_t seed) {
   config::Config config;
   config.run.seed = seed;
   config.model.network.name = model;
@@ -48,44 +51,71 @@ config::Config base_config(const data::SampleShape& shape, const std::string& mo
 }
 
 // Of the Gaussian likelihood, in data units.
-void set_sigma(config::Config& config, double sigma) { config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").sigma = sigma; }
+void set_sigma(config::Config& config, double sigma) {
+  config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").sigma = sigma;
+}
 
 class Experiments {
  public:
-  Experiments(const data::SampleDataset& training, const data::SampleDataset& held_out, const LessonSizes& sizes, const device::DeviceChoice& device, int threads, std::int64_t seed,
-              const std::function<void(const std::string&)>& say)
-      : training_(training), held_out_(held_out), sizes_(sizes), device_(device), threads_(threads), seed_(seed), say_(say), self_(comm::make_self_communicator()) {}
+  Experiments(const data::SampleDataset& training, const data::SampleDataset& held_out,
+              const LessonSizes& sizes, const device::DeviceChoice& device, int threads,
+              std::int64_t seed, const std::function<void(const std::string&)>& say)
+      : training_(training),
+        held_out_(held_out),
+        sizes_(sizes),
+        device_(device),
+        threads_(threads),
+        seed_(seed),
+        say_(say),
+        self_(comm::make_self_communicator()) {}
 
   LessonResults run() {
     LessonResults out;
     out.data = training_.description();
     out.shape = training_.shape();
     out.training_images = training_.size();
-    const data::InputFormat format = step::input_format(base_config(out.shape, "vanilla_vae", 1, seed_), held_out_, device_.device);
-    out.top_variance = evaluate::top_variance(training_, std::min<std::int64_t>(2000, training_.size()), format);
-    out.mean_image_mse = mean_image_mse_ = evaluate::mean_image_mse(held_out_, std::min(kEvaluated, held_out_.size()), *self_);
+    const data::InputFormat format = step::input_format(
+        base_config(out.shape, "vanilla_vae", 1, seed_), held_out_, device_.device);
+    out.top_variance =
+        evaluate::top_variance(training_, std::min<std::int64_t>(2000, training_.size()), format);
+    out.mean_image_mse = mean_image_mse_ =
+        evaluate::mean_image_mse(held_out_, std::min(kEvaluated, held_out_.size()), *self_);
     real_ = images(held_out_, std::min(sizes_.compared, held_out_.size()));
     out.originals = real_.narrow(0, 0, kShown);
     const at::Tensor others = images(training_, std::min(real_.size(0), training_.size()));
 
-    // None of these knows of another, and each has its own place in the results, so any number of threads finds the same. The longest begin first.
+    // None of these knows of another, and each has its own place in the results, so any number of
+    // threads finds the same. The longest begin first.
     std::vector<Experiment> all;
     all.push_back({"the variational autoencoder", [&] { out.vae = look_at("vanilla_vae"); }});
     all.push_back({"the autoencoder", [&] { out.autoencoder = look_at("autoencoder"); }});
     constexpr std::array<std::int64_t, 5> kLatents = {16, 8, 4, 2, 1};
     out.decoders.resize(kLatents.size());
     for (std::size_t i = 0; i < kLatents.size(); ++i)
-      all.push_back({base::text("a decoder without an encoder, ", kLatents[i], " latent dimension", kLatents[i] == 1 ? "" : "s"), [&, i] { out.decoders[kLatents.size() - 1 - i] = decoder(kLatents[i]); }});
+      all.push_back({base::text("a decoder without an encoder, ", kLatents[i], " latent dimension",
+                                kLatents[i] == 1 ? "" : "s"),
+                     [&, i] { out.decoders[kLatents.size() - 1 - i] = decoder(kLatents[i]); }});
     constexpr std::array<double, 6> kBetas = {1, 4, 16, 64, 256, 1024};
     out.betas.resize(kBetas.size());
-    for (std::size_t i = 0; i < kBetas.size(); ++i) all.push_back({base::text("a VAE with beta ", kBetas[i]), [&, i] { out.betas[i] = with_beta(kBetas[i]); }});
-    // About the M_N at which sigma_eff^2 = M_N * D / 2 comes to the largest variance along a direction.
+    for (std::size_t i = 0; i < kBetas.size(); ++i)
+      all.push_back({base::text("a VAE with beta ", kBetas[i]),
+                     [&, i] { out.betas[i] = with_beta(kBetas[i]); }});
+    // About the M_N at which sigma_eff^2 = M_N * D / 2 comes to the largest variance along a
+    // direction.
     const double critical = 2 * out.top_variance / static_cast<double>(out.shape.values());
     constexpr std::array<double, 6> kFactors = {0.001, 0.01, 0.1, 0.3, 1, 3};
     out.kld_weights.resize(kFactors.size());
-    for (std::size_t i = 0; i < kFactors.size(); ++i) all.push_back({base::text("a VAE with M_N ", kFactors[i] * critical), [&, i] { out.kld_weights[i] = with_kld_weight(kFactors[i] * critical); }});
-    all.push_back({"how much of the data other real images cover", [&] { out.real_coverage = evaluate::coverage_of(real_.flatten(1), others.flatten(1)); }});
-    all.push_back({"how much the mean image covers", [&] { out.mean_image_coverage = evaluate::coverage_of(real_.flatten(1), others.flatten(1).mean(0, true).expand({real_.size(0), -1})); }});
+    for (std::size_t i = 0; i < kFactors.size(); ++i)
+      all.push_back({base::text("a VAE with M_N ", kFactors[i] * critical),
+                     [&, i] { out.kld_weights[i] = with_kld_weight(kFactors[i] * critical); }});
+    all.push_back({"how much of the data other real images cover", [&] {
+                     out.real_coverage = evaluate::coverage_of(real_.flatten(1), others.flatten(1));
+                   }});
+    all.push_back({"how much the mean image covers", [&] {
+                     out.mean_image_coverage = evaluate::coverage_of(
+                         real_.flatten(1),
+                         others.flatten(1).mean(0, true).expand({real_.size(0), -1}));
+                   }});
     run_all(all);
     return out;
   }
@@ -96,13 +126,15 @@ class Experiments {
     std::function<void()> run;
   };
 
-  // The networks are so small that several threads of one training wait for each other: each training has one, and there are several trainings.
+  // The networks are so small that several threads of one training wait for each other: each
+  // training has one, and there are several trainings.
   void run_all(const std::vector<Experiment>& all) {
     base::ThreadTeam team(std::min(threads_, static_cast<int>(all.size())));
     std::mutex one_says;
     std::atomic<std::size_t> next = 0;
     team.divide(team.size(), [&](std::int64_t, std::int64_t) {
-      at::init_num_threads();  // as many as were set for the process, which is one: a new thread has as many as the machine has cores
+      at::init_num_threads();  // as many as were set for the process, which is one: a new thread
+                               // has as many as the machine has cores
       for (std::size_t i; (i = next++) < all.size();) {
         {
           const std::lock_guard lock(one_says);
@@ -114,14 +146,17 @@ class Experiments {
   }
 
   at::Tensor images(const data::SampleDataset& data, std::int64_t count) const {
-    return data::model_input(evaluate::read_samples(data, 0, count), step::input_format(config::Config{}, data, c10::kCPU)).contiguous();
+    return data::model_input(evaluate::read_samples(data, 0, count),
+                             step::input_format(config::Config{}, data, c10::kCPU))
+        .contiguous();
   }
 
   SystemLook look_at(const std::string& name) {
     SystemLook look;
     look.config = base_config(training_.shape(), name, kLatent, seed_);
     if (name == "vanilla_vae") {
-      // As wide as a pixel's own standard deviation, whatever the data: the latents have to explain what is systematic, not every pixel.
+      // As wide as a pixel's own standard deviation, whatever the data: the latents have to explain
+      // what is systematic, not every pixel.
       look.config.objective.reduction = config::Reduction::sum;
       set_sigma(look.config, std::sqrt(mean_image_mse_));
     }
@@ -130,26 +165,35 @@ class Experiments {
     look.curve = training.curve();
     look.evaluation = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
     const data::InputFormat format = step::input_format(look.config, held_out_, device_.device);
-    look.reconstructions = evaluate::reconstruct(training.model(), held_out_, 0, kShown, format, evaluate::Latent::mean, seed()).reconstructions;
+    look.reconstructions = evaluate::reconstruct(training.model(), held_out_, 0, kShown, format,
+                                                 evaluate::Latent::mean, seed())
+                               .reconstructions;
     const at::Tensor samples = evaluate::sample_prior(training.model(), real_.size(0), seed());
     look.samples = samples.narrow(0, 0, kShown).clone();
-    look.box_samples = evaluate::sample_prior(training.model(), kShown, seed(), 1.0, evaluate::Prior::box);
+    look.box_samples =
+        evaluate::sample_prior(training.model(), kShown, seed(), 1.0, evaluate::Prior::box);
     look.coverage = evaluate::coverage_of(real_.flatten(1), samples.flatten(1));
     take_codes(training.model(), format, look);
     return look;
   }
 
-  void take_codes(model::LatentModel& model, const data::InputFormat& format, SystemLook& look) const {
+  void take_codes(model::LatentModel& model, const data::InputFormat& format,
+                  SystemLook& look) const {
     const at::NoGradGuard no_grad;
     model.eval();
-    const model::Posterior posterior = model.encode(data::model_input(evaluate::read_samples(held_out_, 0, std::min(kCodesShown, held_out_.size())), format));
-    // What the decoder is given: a point, or draws of q(z|x), whose mixture over the data is to be N(0, I).
+    const model::Posterior posterior = model.encode(data::model_input(
+        evaluate::read_samples(held_out_, 0, std::min(kCodesShown, held_out_.size())), format));
+    // What the decoder is given: a point, or draws of q(z|x), whose mixture over the data is to be
+    // N(0, I).
     at::Tensor z = posterior.mu;
-    if (!posterior.is_point()) z = model::reparameterize(posterior, evaluate::keyed_noise(model, base::Purpose::evaluation, seed(), 0, z.size(0)));
+    if (!posterior.is_point())
+      z = model::reparameterize(
+          posterior, evaluate::keyed_noise(model, base::Purpose::evaluation, seed(), 0, z.size(0)));
     z = z.to(at::kCPU, at::kDouble);
     look.code_deviation = z.square().mean().sqrt().item<double>();
     const at::Tensor widest = std::get<1>(z.var(0).topk(2));
-    const at::Tensor x = z.select(1, widest[0].item<std::int64_t>()).contiguous(), y = z.select(1, widest[1].item<std::int64_t>()).contiguous();
+    const at::Tensor x = z.select(1, widest[0].item<std::int64_t>()).contiguous(),
+                     y = z.select(1, widest[1].item<std::int64_t>()).contiguous();
     look.code_x.assign(x.const_data_ptr<double>(), x.const_data_ptr<double>() + x.numel());
     look.code_y.assign(y.const_data_ptr<double>(), y.const_data_ptr<double>() + y.numel());
   }
@@ -161,14 +205,17 @@ class Experiments {
     config.objective.prior_samples = kPriorSamples;
     ShortTraining training(config, training_, device_);
     training.train(sizes_.short_steps);
-    const evaluate::Evaluation result = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
-    return {latent, kPriorSamples, *result.effective_samples, result.log_p, evaluate::sample_prior(training.model(), kShown / 2, seed())};
+    const evaluate::Evaluation result =
+        training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
+    return {latent, kPriorSamples, *result.effective_samples, result.log_p,
+            evaluate::sample_prior(training.model(), kShown / 2, seed())};
   }
 
   WeightLook weigh(const config::Config& config, double weight, double effective_sigma) {
     ShortTraining training(config, training_, device_);
     training.train(sizes_.short_steps);
-    const evaluate::Evaluation result = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
+    const evaluate::Evaluation result =
+        training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
     return {weight, effective_sigma, result.reconstruction, result.kld_nats, result.mse};
   }
 
@@ -184,7 +231,8 @@ class Experiments {
     config::Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
     config.objective.kld_weight.rule = config::KldWeightRule::fixed;
     config.objective.kld_weight.weight = kld_weight;
-    return weigh(config, kld_weight, objective::effective_sigma(kld_weight, 1, training_.shape().values()));
+    return weigh(config, kld_weight,
+                 objective::effective_sigma(kld_weight, 1, training_.shape().values()));
   }
 
   std::uint64_t seed() const { return static_cast<std::uint64_t>(seed_); }
@@ -202,10 +250,14 @@ class Experiments {
 
 }  // namespace
 
-LessonResults run_experiments(const data::SampleDataset& training, const data::SampleDataset& held_out, const LessonSizes& sizes, const device::DeviceChoice& device, int threads, std::int64_t seed,
+LessonResults run_experiments(const data::SampleDataset& training,
+                              const data::SampleDataset& held_out, const LessonSizes& sizes,
+                              const device::DeviceChoice& device, int threads, std::int64_t seed,
                               const std::function<void(const std::string&)>& say) {
   if (held_out.size() < kShown || training.size() < 64)
-    throw base::BadInput(base::text("the lesson needs at least 64 images to train on and ", kShown, " to look at; here are ", training.size(), " and ", held_out.size()));
+    throw base::BadInput(base::text("the lesson needs at least 64 images to train on and ", kShown,
+                                    " to look at; here are ", training.size(), " and ",
+                                    held_out.size()));
   return Experiments(training, held_out, sizes, device, threads, seed, say).run();
 }
 

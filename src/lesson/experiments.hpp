@@ -1,4 +1,5 @@
-// What the lesson tries: the three systems of the walk from the autoencoder to the VAE, and what each of them shows.
+// What the lesson tries: the three systems of the walk from the autoencoder to the VAE, and what
+// each of them shows.
 #pragma once
 
 #include <functional>
@@ -7,16 +8,16 @@
 
 #include "config/config.hpp"
 #include "data/sample_dataset.hpp"
+#include "device/device_choice.hpp"
 #include "evaluate/coverage.hpp"
 #include "lesson/short_training.hpp"
-#include "device/device_choice.hpp"
 
 namespace vae_dist::lesson {
 
 struct LessonSizes {
-  std::int64_t long_steps = 1500;   ///< of the autoencoder and the VAE that are looked at closely
-  std::int64_t short_steps = 300;   ///< of every point of a comparison
-  std::int64_t compared = 5000;     ///< images for coverage, of each kind
+  std::int64_t long_steps = 1500;  ///< of the autoencoder and the VAE that are looked at closely
+  std::int64_t short_steps = 300;  ///< of every point of a comparison
+  std::int64_t compared = 5000;    ///< images for coverage, of each kind
 };
 
 /// Codes of images and what decoding the prior gives.
@@ -24,11 +25,12 @@ struct SystemLook {
   config::Config config;
   std::vector<ShortTraining::Point> curve;
   evaluate::Evaluation evaluation;
-  at::Tensor reconstructions;              ///< [n, C, H, W]
-  at::Tensor samples, box_samples;         ///< [n, C, H, W], of N(0, I) and of the box [-1, 1]
-  std::vector<double> code_x, code_y;      ///< the two dimensions of the code with the largest variance, one point an image
-  double code_deviation = 0;               ///< root mean square of all codes: 1 for N(0, I)
-  evaluate::Coverage coverage;                       ///< of samples of N(0, I), on pixels
+  at::Tensor reconstructions;       ///< [n, C, H, W]
+  at::Tensor samples, box_samples;  ///< [n, C, H, W], of N(0, I) and of the box [-1, 1]
+  std::vector<double> code_x,
+      code_y;  ///< the two dimensions of the code with the largest variance, one point an image
+  double code_deviation = 0;    ///< root mean square of all codes: 1 for N(0, I)
+  evaluate::Coverage coverage;  ///< of samples of N(0, I), on pixels
 };
 
 /// One decoder without an encoder.
@@ -36,33 +38,36 @@ struct DecoderLook {
   std::int64_t latent_dim = 0;
   std::int64_t draws = 0;
   double effective_samples = 0;
-  std::vector<evaluate::Evaluation::LogP> log_p;     ///< as the number of draws grows
+  std::vector<evaluate::Evaluation::LogP> log_p;  ///< as the number of draws grows
   at::Tensor samples;
 };
 
 /// One VAE of a comparison.
 struct WeightLook {
-  double weight = 0;                       ///< beta, or M_N
+  double weight = 0;  ///< beta, or M_N
   double effective_sigma = 0;
   double reconstruction = 0, kld_nats = 0, mse = 0;
 };
 
 struct LessonResults {
-  std::string data;                        ///< its description
+  std::string data;  ///< its description
   data::SampleShape shape;
   std::int64_t training_images = 0;
   double top_variance = 0, mean_image_mse = 0;
-  at::Tensor originals;                    ///< [n, C, H, W]
+  at::Tensor originals;  ///< [n, C, H, W]
   SystemLook autoencoder, vae;
-  evaluate::Coverage real_coverage;                  ///< of other real images: what is at best to be had
-  evaluate::Coverage mean_image_coverage;            ///< of the mean image, over and over
+  evaluate::Coverage real_coverage;        ///< of other real images: what is at best to be had
+  evaluate::Coverage mean_image_coverage;  ///< of the mean image, over and over
   std::vector<DecoderLook> decoders;
   std::vector<WeightLook> betas, kld_weights;
 };
 
-/// `say` is told what is being begun, one thing at a time. `threads`: trainings at a time, each on one thread; on a GPU 1. The results do not depend on it. Both datasets lie in
-/// memory. Throws BadInput for too few images.
-LessonResults run_experiments(const data::SampleDataset& training, const data::SampleDataset& held_out, const LessonSizes& sizes, const device::DeviceChoice& device, int threads, std::int64_t seed,
+/// `say` is told what is being begun, one thing at a time. `threads`: trainings at a time, each on
+/// one thread; on a GPU 1. The results do not depend on it. Both datasets lie in memory. Throws
+/// BadInput for too few images.
+LessonResults run_experiments(const data::SampleDataset& training,
+                              const data::SampleDataset& held_out, const LessonSizes& sizes,
+                              const device::DeviceChoice& device, int threads, std::int64_t seed,
                               const std::function<void(const std::string&)>& say);
 
 }  // namespace vae_dist::lesson

@@ -51,15 +51,31 @@ data::SampleDataset open_images(const LessonOptions& options) {
 
 nlohmann::ordered_json numbers(const LessonResults& results) {
   const auto system = [](const SystemLook& look) {
-    return nlohmann::ordered_json{{"mse", look.evaluation.mse}, {"kld_nats", look.evaluation.kld_nats}, {"code_deviation", look.code_deviation}, {"coverage", look.coverage.coverage}, {"density", look.coverage.density}};
+    return nlohmann::ordered_json{{"mse", look.evaluation.mse},
+                                  {"kld_nats", look.evaluation.kld_nats},
+                                  {"code_deviation", look.code_deviation},
+                                  {"coverage", look.coverage.coverage},
+                                  {"density", look.coverage.density}};
   };
-  nlohmann::ordered_json out = {{"data", results.data}, {"mean_image_mse", results.mean_image_mse}, {"real_coverage", results.real_coverage.coverage}, {"mean_image_density", results.mean_image_coverage.density},
-                                {"autoencoder", system(results.autoencoder)}, {"vae", system(results.vae)}};
+  nlohmann::ordered_json out = {{"data", results.data},
+                                {"mean_image_mse", results.mean_image_mse},
+                                {"real_coverage", results.real_coverage.coverage},
+                                {"mean_image_density", results.mean_image_coverage.density},
+                                {"autoencoder", system(results.autoencoder)},
+                                {"vae", system(results.vae)}};
   for (const DecoderLook& each : results.decoders)
-    out["decoders"].push_back({{"latent_dim", each.latent_dim}, {"draws", each.draws}, {"effective_samples", each.effective_samples}, {"log_p_nats", each.log_p.back().nats}});
+    out["decoders"].push_back({{"latent_dim", each.latent_dim},
+                               {"draws", each.draws},
+                               {"effective_samples", each.effective_samples},
+                               {"log_p_nats", each.log_p.back().nats}});
   const auto weights = [](const std::vector<WeightLook>& looks) {
     auto list = nlohmann::ordered_json::array();
-    for (const WeightLook& each : looks) list.push_back({{"weight", each.weight}, {"effective_sigma", each.effective_sigma}, {"reconstruction", each.reconstruction}, {"kld_nats", each.kld_nats}, {"mse", each.mse}});
+    for (const WeightLook& each : looks)
+      list.push_back({{"weight", each.weight},
+                      {"effective_sigma", each.effective_sigma},
+                      {"reconstruction", each.reconstruction},
+                      {"kld_nats", each.kld_nats},
+                      {"mse", each.mse}});
     return list;
   };
   out["betas"] = weights(results.betas);
@@ -70,18 +86,27 @@ nlohmann::ordered_json numbers(const LessonResults& results) {
 }  // namespace
 
 void write_lesson(const LessonOptions& options, const device::DeviceChoice& device) {
-  if (!options.out.parent_path().empty()) std::filesystem::create_directories(options.out.parent_path());
+  if (!options.out.parent_path().empty())
+    std::filesystem::create_directories(options.out.parent_path());
   data::SampleDataset training = open_images(options);
-  const double held_out_share = std::min(0.5, static_cast<double>(options.sizes.compared) / static_cast<double>(training.size()));
-  const data::SampleDataset held_out = training.hold_out(held_out_share, static_cast<std::uint64_t>(options.seed));
+  const double held_out_share = std::min(
+      0.5, static_cast<double>(options.sizes.compared) / static_cast<double>(training.size()));
+  const data::SampleDataset held_out =
+      training.hold_out(held_out_share, static_cast<std::uint64_t>(options.seed));
   const base::Stopwatch watch;
-  log::info(options.threads == 1 ? "one training at a time" : base::text(options.threads, " trainings at a time, one on each core"));
-  const LessonResults results = run_experiments(training, held_out, options.sizes, device, options.threads, options.seed,
-                                                [&](const std::string& what) { log::info(base::text(static_cast<std::int64_t>(watch.elapsed().count()), " s: ", what)); });
+  log::info(options.threads == 1
+                ? "one training at a time"
+                : base::text(options.threads, " trainings at a time, one on each core"));
+  const LessonResults results = run_experiments(
+      training, held_out, options.sizes, device, options.threads, options.seed,
+      [&](const std::string& what) {
+        log::info(base::text(static_cast<std::int64_t>(watch.elapsed().count()), " s: ", what));
+      });
   lesson_page(results).write(options.out);
   std::filesystem::path json = options.out;
   base::replace_file(json.replace_extension(".json"), base::json_text(numbers(results), 2) + "\n");
-  log::info(base::text("The lesson is in ", options.out.string(), " (", static_cast<std::int64_t>(watch.elapsed().count()), " s)"));
+  log::info(base::text("The lesson is in ", options.out.string(), " (",
+                       static_cast<std::int64_t>(watch.elapsed().count()), " s)"));
 }
 
 }  // namespace vae_dist::lesson

@@ -21,8 +21,10 @@ plot::PagePicture grid(const std::string& label, const at::Tensor& images, int c
 }
 
 // Each input above its reconstruction.
-plot::PagePicture pairs(const std::string& label, const at::Tensor& originals, const at::Tensor& reconstructions) {
-  return grid(label, at::cat({originals.narrow(0, 0, 8), reconstructions.narrow(0, 0, 8), originals.narrow(0, 8, 8), reconstructions.narrow(0, 8, 8)}));
+plot::PagePicture pairs(const std::string& label, const at::Tensor& originals,
+                        const at::Tensor& reconstructions) {
+  return grid(label, at::cat({originals.narrow(0, 0, 8), reconstructions.narrow(0, 0, 8),
+                              originals.narrow(0, 8, 8), reconstructions.narrow(0, 8, 8)}));
 }
 
 plot::Figure codes(const std::string& title, const SystemLook& look) {
@@ -33,15 +35,27 @@ plot::Figure codes(const std::string& title, const SystemLook& look) {
   chart.clouds = {{.name = "codes of held-out images", .x = look.code_x, .y = look.code_y}};
   chart.circles = {1, 2, 3};
   chart.circles_name = "1, 2 and 3 standard deviations of N(0, I)";
-  chart.caption = base::text("Root mean square over all dimensions: ", short_number(look.code_deviation), "; that of N(0, I) is 1.");
+  chart.caption =
+      base::text("Root mean square over all dimensions: ", short_number(look.code_deviation),
+                 "; that of N(0, I) is 1.");
   return plot::draw(chart);
 }
 
-plot::Figure terms(const std::string& title, const std::string& weight, const std::vector<WeightLook>& looks, std::optional<double> critical, const std::string& caption) {
-  plot::LineChart chart{.title = title, .caption = caption, .x = {.label = weight, .logarithmic = true}, .y = {.label = "share of its largest value"}};
-  plot::Series reconstruction{.name = "squared error of the reconstruction, of the mean image's", .x = {}, .y = {}, .dots = true}, kld{.name = "KL, of the largest here", .x = {}, .y = {}, .dots = true};
+plot::Figure terms(const std::string& title, const std::string& weight,
+                   const std::vector<WeightLook>& looks, std::optional<double> critical,
+                   const std::string& caption) {
+  plot::LineChart chart{.title = title,
+                        .caption = caption,
+                        .x = {.label = weight, .logarithmic = true},
+                        .y = {.label = "share of its largest value"}};
+  plot::Series reconstruction{.name = "squared error of the reconstruction, of the mean image's",
+                              .x = {},
+                              .y = {},
+                              .dots = true},
+      kld{.name = "KL, of the largest here", .x = {}, .y = {}, .dots = true};
   double largest = 0, worst = 0;
-  for (const WeightLook& each : looks) largest = std::max(largest, each.kld_nats), worst = std::max(worst, each.mse);
+  for (const WeightLook& each : looks)
+    largest = std::max(largest, each.kld_nats), worst = std::max(worst, each.mse);
   for (const WeightLook& each : looks) {
     reconstruction.x.push_back(each.weight);
     kld.x.push_back(each.weight);
@@ -55,46 +69,79 @@ plot::Figure terms(const std::string& title, const std::string& weight, const st
   return plot::draw(chart);
 }
 
-plot::Table weights_table(const std::string& weight, const std::vector<WeightLook>& looks, double top_variance) {
-  plot::Table table{.header = {weight, "sigma_eff", "squared error", "KL (nats)", "predicted"}, .rows = {}, .numbers = true};
+plot::Table weights_table(const std::string& weight, const std::vector<WeightLook>& looks,
+                          double top_variance) {
+  plot::Table table{.header = {weight, "sigma_eff", "squared error", "KL (nats)", "predicted"},
+                    .rows = {},
+                    .numbers = true};
   for (const WeightLook& each : looks) {
     const bool collapses = each.effective_sigma * each.effective_sigma >= top_variance;
-    table.rows.push_back({{short_number(each.weight), short_number(each.effective_sigma), short_number(each.mse), short_number(each.kld_nats), collapses ? "collapse" : "learns"}, collapses});
+    table.rows.push_back(
+        {{short_number(each.weight), short_number(each.effective_sigma), short_number(each.mse),
+          short_number(each.kld_nats), collapses ? "collapse" : "learns"},
+         collapses});
   }
   return table;
 }
 
 void first_system(const LessonResults& r, plot::HtmlPage& page) {
   page.section("1  The autoencoder");
-  page.paragraph("An encoder g turns an image into a short code, a decoder f turns the code into an image again; both are trained to make the difference small.");
+  page.paragraph(
+      "An encoder g turns an image into a short code, a decoder f turns the code into an image "
+      "again; both are trained to make the difference small.");
   add_equations(page, LessonPart::autoencoder);
-  page.pictures({pairs(base::text("Held-out images and their reconstructions: squared error ", short_number(r.autoencoder.evaluation.mse), " a pixel, that of the mean image is ", short_number(r.mean_image_mse)), r.originals,
-                       r.autoencoder.reconstructions)});
+  page.pictures(
+      {pairs(base::text("Held-out images and their reconstructions: squared error ",
+                        short_number(r.autoencoder.evaluation.mse),
+                        " a pixel, that of the mean image is ", short_number(r.mean_image_mse)),
+             r.originals, r.autoencoder.reconstructions)});
 
   page.section("2  Why it makes no images");
-  page.paragraph("To make an image one would draw a code and decode it. But nothing has told the codes where to lie: they fill a region of their own, of which N(0, I) and a box know nothing, "
-                 "and what the decoder makes of a code from elsewhere is noise.");
-  page.figures({codes("Where the autoencoder's codes lie", r.autoencoder), codes("Where the VAE's latents lie", r.vae)});
-  page.pictures({grid("Autoencoder: z from N(0, I)", r.autoencoder.samples), grid("Autoencoder: z from the box [-1, 1]", r.autoencoder.box_samples), grid("Real images", r.originals)});
+  page.paragraph(
+      "To make an image one would draw a code and decode it. But nothing has told the codes where "
+      "to lie: they fill a region of their own, of which N(0, I) and a box know nothing, "
+      "and what the decoder makes of a code from elsewhere is noise.");
+  page.figures({codes("Where the autoencoder's codes lie", r.autoencoder),
+                codes("Where the VAE's latents lie", r.vae)});
+  page.pictures({grid("Autoencoder: z from N(0, I)", r.autoencoder.samples),
+                 grid("Autoencoder: z from the box [-1, 1]", r.autoencoder.box_samples),
+                 grid("Real images", r.originals)});
 }
 
 void second_system(const LessonResults& r, plot::HtmlPage& page) {
   page.section("3  A decoder with a prior, and no encoder");
-  page.paragraph("So the latent gets a distribution first, and the decoder is trained to make the data likely under it. The integral over all z is estimated by drawing z from the prior.");
+  page.paragraph(
+      "So the latent gets a distribution first, and the decoder is trained to make the data likely "
+      "under it. The integral over all z is estimated by drawing z from the prior.");
   add_equations(page, LessonPart::decoder_only);
   page.subsection("3.1  Why it fails");
-  page.paragraph("Of all draws of the prior hardly one explains a given image, so the sum is one term, and it is a bad one. The effective sample size of the weights says it, "
-                 "and adding dimensions or likelihoods that are summed over pixels makes it worse. (Averaging the log-likelihood over pixels would make the weights look even, and the lesson its opposite: "
-                 "it is summed inside, and only the final value may be divided.)");
-  plot::LineChart samples{.title = "Effective sample size", .caption = base::text("Of ", r.decoders.front().draws, " draws of the prior, mean over held-out images."),
-                    .x = {.label = "latent dimensions"}, .y = {.label = "draws", .low = 0}};
+  page.paragraph(
+      "Of all draws of the prior hardly one explains a given image, so the sum is one term, and it "
+      "is a bad one. The effective sample size of the weights says it, "
+      "and adding dimensions or likelihoods that are summed over pixels makes it worse. (Averaging "
+      "the log-likelihood over pixels would make the weights look even, and the lesson its "
+      "opposite: "
+      "it is summed inside, and only the final value may be divided.)");
+  plot::LineChart samples{.title = "Effective sample size",
+                          .caption = base::text("Of ", r.decoders.front().draws,
+                                                " draws of the prior, mean over held-out images."),
+                          .x = {.label = "latent dimensions"},
+                          .y = {.label = "draws", .low = 0}};
   plot::Series effective{.name = "effective sample size", .x = {}, .y = {}, .dots = true};
-  plot::LineChart growth{.title = "The estimate grows with the number of draws", .caption = "A lower bound of log p(x) in expectation: what is still rising is not there yet.",
-                   .x = {.label = "draws", .logarithmic = true}, .y = {.label = "log p(x) (nats)"}};
+  plot::LineChart growth{
+      .title = "The estimate grows with the number of draws",
+      .caption = "A lower bound of log p(x) in expectation: what is still rising is not there yet.",
+      .x = {.label = "draws", .logarithmic = true},
+      .y = {.label = "log p(x) (nats)"}};
   for (const DecoderLook& each : r.decoders) {
     effective.x.push_back(static_cast<double>(each.latent_dim));
     effective.y.push_back(each.effective_samples);
-    plot::Series curve{.name = base::text(each.latent_dim, each.latent_dim == 1 ? " latent dimension" : " latent dimensions"), .x = {}, .y = {}, .dots = true};
+    plot::Series curve{
+        .name = base::text(each.latent_dim,
+                           each.latent_dim == 1 ? " latent dimension" : " latent dimensions"),
+        .x = {},
+        .y = {},
+        .dots = true};
     for (const evaluate::Evaluation::LogP& estimate : each.log_p) {
       if (estimate.draws == 1) continue;  // so far below that nothing else would be seen
       curve.x.push_back(static_cast<double>(estimate.draws));
@@ -106,23 +153,42 @@ void second_system(const LessonResults& r, plot::HtmlPage& page) {
   samples.lines = {{.label = "one draw has all the weight", .at = 1}};
   page.figures({plot::draw(samples), plot::draw(growth)});
   std::vector<plot::PagePicture> pictures;
-  for (const DecoderLook& each : r.decoders) pictures.push_back(grid(base::text("Samples, ", each.latent_dim, " latent dimension", each.latent_dim == 1 ? "" : "s"), each.samples, 4));
+  for (const DecoderLook& each : r.decoders)
+    pictures.push_back(grid(base::text("Samples, ", each.latent_dim, " latent dimension",
+                                       each.latent_dim == 1 ? "" : "s"),
+                            each.samples, 4));
   page.pictures(pictures);
 }
 
 void third_system(const LessonResults& r, plot::HtmlPage& page) {
   page.section("4  The variational autoencoder");
-  page.paragraph("An encoder that proposes, for each image, where in latent space its explanation lies: q(z|x). Drawing from it instead of the prior needs one draw, not thousands, "
-                 "and the price is in the bound: q must stay near the prior.");
+  page.paragraph(
+      "An encoder that proposes, for each image, where in latent space its explanation lies: "
+      "q(z|x). Drawing from it instead of the prior needs one draw, not thousands, "
+      "and the price is in the bound: q must stay near the prior.");
   add_equations(page, LessonPart::vae);
-  page.pictures({pairs(base::text("Held-out images and their reconstructions: squared error ", short_number(r.vae.evaluation.mse), " a pixel, KL ", short_number(r.vae.evaluation.kld_nats), " nats, ", *r.vae.evaluation.active_units, " of ",
-                            r.vae.evaluation.kld_per_dimension.size(), " units active"), r.originals, r.vae.reconstructions)});
+  page.pictures({pairs(
+      base::text("Held-out images and their reconstructions: squared error ",
+                 short_number(r.vae.evaluation.mse), " a pixel, KL ",
+                 short_number(r.vae.evaluation.kld_nats), " nats, ", *r.vae.evaluation.active_units,
+                 " of ", r.vae.evaluation.kld_per_dimension.size(), " units active"),
+      r.originals, r.vae.reconstructions)});
   page.subsection("4.1  Samples side by side");
-  page.pictures({grid("Autoencoder", r.autoencoder.samples), grid("Decoder without an encoder", at::cat({r.decoders.back().samples, r.decoders[1].samples})), grid("VAE", r.vae.samples), grid("Real images", r.originals)});
-  plot::Table table{.header = {"samples of the prior", "coverage", "density"}, .rows = {}, .numbers = true};
-  table.caption = "Pixels, k = 5 nearest neighbours, as many images of each kind as held-out ones (Naeem et al. 2020). Blur inflates density: an image near the middle of all lies in very many neighbourhoods, as the mean "
-                  "image's figure shows; so coverage is the one to read.";
-  const auto row = [&](const std::string& name, const evaluate::Coverage& each, bool marked = false) { table.rows.push_back({{name, short_number(each.coverage), short_number(each.density)}, marked}); };
+  page.pictures({grid("Autoencoder", r.autoencoder.samples),
+                 grid("Decoder without an encoder",
+                      at::cat({r.decoders.back().samples, r.decoders[1].samples})),
+                 grid("VAE", r.vae.samples), grid("Real images", r.originals)});
+  plot::Table table{
+      .header = {"samples of the prior", "coverage", "density"}, .rows = {}, .numbers = true};
+  table.caption =
+      "Pixels, k = 5 nearest neighbours, as many images of each kind as held-out ones (Naeem et "
+      "al. 2020). Blur inflates density: an image near the middle of all lies in very many "
+      "neighbourhoods, as the mean "
+      "image's figure shows; so coverage is the one to read.";
+  const auto row = [&](const std::string& name, const evaluate::Coverage& each,
+                       bool marked = false) {
+    table.rows.push_back({{name, short_number(each.coverage), short_number(each.density)}, marked});
+  };
   row("autoencoder", r.autoencoder.coverage);
   row("VAE", r.vae.coverage, true);
   row("other real images", r.real_coverage);
@@ -132,12 +198,22 @@ void third_system(const LessonResults& r, plot::HtmlPage& page) {
 
 void weights(const LessonResults& r, plot::HtmlPage& page) {
   page.section("5  The weight of the KL");
-  page.paragraph("Each point is a VAE of its own, trained briefly. With more weight the KL falls and the error grows, until no latent dimension pays for itself and every reconstruction is the mean image: the posterior has collapsed.");
+  page.paragraph(
+      "Each point is a VAE of its own, trained briefly. With more weight the KL falls and the "
+      "error grows, until no latent dimension pays for itself and every reconstruction is the mean "
+      "image: the posterior has collapsed.");
   add_equations(page, LessonPart::weight);
   const double critical = 2 * r.top_variance / static_cast<double>(r.shape.values());
-  page.figures({terms("The two terms against beta", "beta", r.betas, std::nullopt, "Likelihood summed over pixels, sigma 0.1, M_N 1."),
-                terms("The two terms against M_N", "M_N", r.kld_weights, critical,
-                      base::text("PyTorch-VAE's squared error per pixel. Collapse is predicted from M_N = 2 * ", short_number(r.top_variance), " / ", r.shape.values(), " = ", short_number(critical), " on, where sigma_eff^2 exceeds the images' largest variance along any direction."))});
+  page.figures(
+      {terms("The two terms against beta", "beta", r.betas, std::nullopt,
+             "Likelihood summed over pixels, sigma 0.1, M_N 1."),
+       terms(
+           "The two terms against M_N", "M_N", r.kld_weights, critical,
+           base::text(
+               "PyTorch-VAE's squared error per pixel. Collapse is predicted from M_N = 2 * ",
+               short_number(r.top_variance), " / ", r.shape.values(), " = ", short_number(critical),
+               " on, where sigma_eff^2 exceeds the images' largest variance along any "
+               "direction."))});
   page.add(plot::html_table(weights_table("beta", r.betas, r.top_variance)));
   page.add(plot::html_table(weights_table("M_N", r.kld_weights, r.top_variance)));
 }
@@ -145,10 +221,17 @@ void weights(const LessonResults& r, plot::HtmlPage& page) {
 }  // namespace
 
 plot::HtmlPage lesson_page(const LessonResults& r) {
-  plot::HtmlPage page("From the autoencoder to the VAE", base::text(r.data, "; ", r.training_images, " to train on"));
-  page.facts({{"coverage of the VAE's samples", short_number(r.vae.coverage.coverage), base::text("autoencoder ", short_number(r.autoencoder.coverage.coverage), ", other real images ", short_number(r.real_coverage.coverage))},
-              {"effective draws of a decoder alone", short_number(r.decoders.back().effective_samples), base::text("of ", r.decoders.back().draws, ", with ", r.decoders.back().latent_dim, " latent dimensions")},
-              {"KL of the VAE", short_number(r.vae.evaluation.kld_nats) + " nats", base::text(*r.vae.evaluation.active_units, " units active")}});
+  plot::HtmlPage page("From the autoencoder to the VAE",
+                      base::text(r.data, "; ", r.training_images, " to train on"));
+  page.facts(
+      {{"coverage of the VAE's samples", short_number(r.vae.coverage.coverage),
+        base::text("autoencoder ", short_number(r.autoencoder.coverage.coverage),
+                   ", other real images ", short_number(r.real_coverage.coverage))},
+       {"effective draws of a decoder alone", short_number(r.decoders.back().effective_samples),
+        base::text("of ", r.decoders.back().draws, ", with ", r.decoders.back().latent_dim,
+                   " latent dimensions")},
+       {"KL of the VAE", short_number(r.vae.evaluation.kld_nats) + " nats",
+        base::text(*r.vae.evaluation.active_units, " units active")}});
   first_system(r, page);
   second_system(r, page);
   third_system(r, page);

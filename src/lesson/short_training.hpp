@@ -12,8 +12,10 @@ namespace vae_dist::lesson {
 
 class ShortTraining {
  public:
-  /// `config`: model, objective and optimizer; its global batch is one replica, its data.shuffle_window_chunks is set. `data` lies in memory. Nothing is trained yet.
-  ShortTraining(const config::Config& config, const data::SampleDataset& data, const device::DeviceChoice& device);
+  /// `config`: model, objective and optimizer; its global batch is one replica, its
+  /// data.shuffle_window_chunks is set. `data` lies in memory. Nothing is trained yet.
+  ShortTraining(const config::Config& config, const data::SampleDataset& data,
+                const device::DeviceChoice& device);
 
   void train(std::int64_t steps);
 

@@ -11,7 +11,8 @@ namespace {
 
 using Labels = std::map<std::string, std::string>;
 
-void add_gauge(std::vector<prometheus::MetricFamily>& families, const Labels& labels, const char* name, const char* help, std::optional<double> value) {
+void add_gauge(std::vector<prometheus::MetricFamily>& families, const Labels& labels,
+               const char* name, const char* help, std::optional<double> value) {
   if (!value) return;
   prometheus::MetricFamily family;
   family.name = name;
@@ -32,20 +33,32 @@ std::optional<double> resident_bytes() {
 
 }  // namespace
 
-MachineSeries::MachineSeries(const Labels& labels, const std::string& gpu_name, std::function<base::GpuReadings()> read_gpu) : labels_(labels), gpu_labels_(labels), read_gpu_(std::move(read_gpu)) {
+MachineSeries::MachineSeries(const Labels& labels, const std::string& gpu_name,
+                             std::function<base::GpuReadings()> read_gpu)
+    : labels_(labels), gpu_labels_(labels), read_gpu_(std::move(read_gpu)) {
   gpu_labels_["gpu"] = gpu_name;
 }
 
 std::vector<prometheus::MetricFamily> MachineSeries::Collect() const {
   std::vector<prometheus::MetricFamily> out;
-  add_gauge(out, labels_, "vae_dist_resident_memory_bytes", "Memory of this rank's process that lies in RAM, bytes; a cache shared by the ranks of a node counts in each.", resident_bytes());
+  add_gauge(out, labels_, "vae_dist_resident_memory_bytes",
+            "Memory of this rank's process that lies in RAM, bytes; a cache shared by the ranks of "
+            "a node counts in each.",
+            resident_bytes());
   if (!read_gpu_) return out;
   const base::GpuReadings gpu = read_gpu_();
-  add_gauge(out, gpu_labels_, "vae_dist_gpu_memory_used_bytes", "Memory of this rank's GPU that is in use, by anyone, bytes.", gpu.memory_used_bytes);
-  add_gauge(out, gpu_labels_, "vae_dist_gpu_memory_total_bytes", "Memory of this rank's GPU, bytes.", gpu.memory_total_bytes);
-  add_gauge(out, gpu_labels_, "vae_dist_gpu_utilization_ratio", "Share of the driver's last sample period in which a kernel ran on this rank's GPU, 0 to 1.", gpu.utilization);
-  add_gauge(out, gpu_labels_, "vae_dist_gpu_temperature_celsius", "Temperature of this rank's GPU, degrees Celsius.", gpu.celsius);
-  add_gauge(out, gpu_labels_, "vae_dist_gpu_power_watts", "Power that this rank's GPU draws, watts.", gpu.watts);
+  add_gauge(out, gpu_labels_, "vae_dist_gpu_memory_used_bytes",
+            "Memory of this rank's GPU that is in use, by anyone, bytes.", gpu.memory_used_bytes);
+  add_gauge(out, gpu_labels_, "vae_dist_gpu_memory_total_bytes",
+            "Memory of this rank's GPU, bytes.", gpu.memory_total_bytes);
+  add_gauge(
+      out, gpu_labels_, "vae_dist_gpu_utilization_ratio",
+      "Share of the driver's last sample period in which a kernel ran on this rank's GPU, 0 to 1.",
+      gpu.utilization);
+  add_gauge(out, gpu_labels_, "vae_dist_gpu_temperature_celsius",
+            "Temperature of this rank's GPU, degrees Celsius.", gpu.celsius);
+  add_gauge(out, gpu_labels_, "vae_dist_gpu_power_watts",
+            "Power that this rank's GPU draws, watts.", gpu.watts);
   return out;
 }
 

@@ -26,24 +26,31 @@ std::string bind_address(const std::string& address, int port) {
   return bare_ipv6 ? base::text("[", address, "]:", port) : base::text(address, ":", port);
 }
 
-// A connection that says nothing, or takes no answer, holds one of these threads until it is hung up on. With civetweb's own 30 s and the library's two
-// threads, ten such connections silence a rank for minutes.
+// A connection that says nothing, or takes no answer, holds one of these threads until it is hung
+// up on. With civetweb's own 30 s and the library's two threads, ten such connections silence a
+// rank for minutes.
 constexpr int kThreads = 16;
 constexpr int kPatienceMs = 2000;
 
-// Threads of the server, which inherit it, get what training leaves: on a machine whose cores all compute, a flood of scrapes costs next to nothing.
+// Threads of the server, which inherit it, get what training leaves: on a machine whose cores all
+// compute, a flood of scrapes costs next to nothing.
 constexpr int kNiceness = 19;
 
 std::unique_ptr<prometheus::Exposer> make_exposer(const std::string& address, int port) {
-  const std::vector<std::string> options = {"listening_ports", bind_address(address, port), "num_threads", std::to_string(kThreads), "request_timeout_ms", std::to_string(kPatienceMs)};
-  return std::async(std::launch::async, [&] {
-           ::setpriority(PRIO_PROCESS, 0, kNiceness);  // Linux: of the calling thread alone
-           return std::make_unique<prometheus::Exposer>(options);
-         })
+  const std::vector<std::string> options = {"listening_ports",    bind_address(address, port),
+                                            "num_threads",        std::to_string(kThreads),
+                                            "request_timeout_ms", std::to_string(kPatienceMs)};
+  return std::async(std::launch::async,
+                    [&] {
+                      ::setpriority(PRIO_PROCESS, 0,
+                                    kNiceness);  // Linux: of the calling thread alone
+                      return std::make_unique<prometheus::Exposer>(options);
+                    })
       .get();
 }
 
-// The library says "possible problem binding to port" for every failed start, a taken port included: hence the next one is tried.
+// The library says "possible problem binding to port" for every failed start, a taken port
+// included: hence the next one is tried.
 std::unique_ptr<prometheus::Exposer> start(const std::string& address, int wanted) {
   const int last = wanted == 0 ? 0 : std::min(wanted + kPortsToTry - 1, kHighestPort);
   std::string reason;
@@ -54,7 +61,8 @@ std::unique_ptr<prometheus::Exposer> start(const std::string& address, int wante
       reason = error.what();
     }
   }
-  throw base::Failure(base::text("cannot serve metrics on ", address, ", ports ", wanted, " to ", last, ": ", reason));
+  throw base::Failure(base::text("cannot serve metrics on ", address, ", ports ", wanted, " to ",
+                                 last, ": ", reason));
 }
 
 void connect_once(const std::string& address, int port) {
@@ -65,7 +73,8 @@ void connect_once(const std::string& address, int port) {
   hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
   addrinfo* found = nullptr;
   if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return;
-  const int connection = ::socket(found->ai_family, found->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, found->ai_protocol);
+  const int connection = ::socket(
+      found->ai_family, found->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, found->ai_protocol);
   if (connection >= 0) {
     // Under way is enough: the system of this machine accepts it, and the server's poll returns.
     [[maybe_unused]] const int result = ::connect(connection, found->ai_addr, found->ai_addrlen);
@@ -76,15 +85,18 @@ void connect_once(const std::string& address, int port) {
 
 }  // namespace
 
-MetricsEndpoint::MetricsEndpoint(const std::string& address, int port, const std::vector<std::shared_ptr<prometheus::Collectable>>& series)
+MetricsEndpoint::MetricsEndpoint(
+    const std::string& address, int port,
+    const std::vector<std::shared_ptr<prometheus::Collectable>>& series)
     : address_(address), exposer_(start(address, port)) {
   port_ = exposer_->GetListeningPorts().front();
-  if (port != 0 && port_ != port) log::info(base::text("metrics: port ", port, " is taken, using ", port_));
+  if (port != 0 && port_ != port)
+    log::info(base::text("metrics: port ", port, " is taken, using ", port_));
   for (const auto& each : series) exposer_->RegisterCollectable(each);
 }
 
-// civetweb looks up from its listening sockets only every 2 s; a run of seconds, and a stop on request, should not wait for that. A
-// connection makes it look at once.
+// civetweb looks up from its listening sockets only every 2 s; a run of seconds, and a stop on
+// request, should not wait for that. A connection makes it look at once.
 MetricsEndpoint::~MetricsEndpoint() {
   std::atomic<bool> stopped = false;
   std::jthread stopping([&] {

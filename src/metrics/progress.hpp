@@ -1,4 +1,5 @@
-// What a person sees while a run goes on: one redrawn line with ETA on a terminal, plain lines otherwise.
+// What a person sees while a run goes on: one redrawn line with ETA on a terminal, plain lines
+// otherwise.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +18,20 @@ struct ProgressFacts {
 /// h:mm:ss, rounded to seconds; negative or not finite: "-:--:--".
 std::string hours_minutes_seconds(base::Seconds time);
 
-/// "epoch 2/10  step 1200/5000  ETA 0:12:34  loss 0.01234  recon 0.01201  KL 12.6 nats  5310 samples/s  waits: data 3%". Waits below 1 %
-/// of the step are left out. What matters most comes first: a narrow terminal cuts the end.
-std::string progress_text(const ProgressFacts& facts, double samples_per_second, base::Seconds remaining);
+/// "epoch 2/10  step 1200/5000  ETA 0:12:34  loss 0.01234  recon 0.01201  KL 12.6 nats  5310
+/// samples/s  waits: data 3%". Waits below 1 % of the step are left out. What matters most comes
+/// first: a narrow terminal cuts the end.
+std::string progress_text(const ProgressFacts& facts, double samples_per_second,
+                          base::Seconds remaining);
 
 class Progress {
  public:
-  /// `enabled`: rank 0 only. `global_batch`: samples a step. `first_step`: steps done before this process took over.
+  /// `enabled`: rank 0 only. `global_batch`: samples a step. `first_step`: steps done before this
+  /// process took over.
   Progress(bool enabled, std::int64_t first_step, std::int64_t global_batch);
 
-  /// To be called at every step whose numbers are known. On a terminal redraws the status line (base/log.hpp), at most ten times a second; else
-  /// prints a line when `due`.
+  /// To be called at every step whose numbers are known. On a terminal redraws the status line
+  /// (base/log.hpp), at most ten times a second; else prints a line when `due`.
   void show(const ProgressFacts& facts, bool due);
 
  private:

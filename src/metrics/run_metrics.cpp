@@ -18,20 +18,27 @@
 namespace vae_dist::metrics {
 namespace {
 
-// Six bounds a decade, from 1 ms to 100 s: a quantile read from them is within a quarter of the truth.
-const prometheus::Histogram::BucketBoundaries kStepBounds = {0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05,
-                                                             0.075, 0.1,    0.15,  0.2,   0.3,   0.5,    0.75, 1,     1.5,  2,    3,
-                                                             5,     7.5,    10,    15,    20,    30,     50,   75,    100};
+// Six bounds a decade, from 1 ms to 100 s: a quantile read from them is within a quarter of the
+// truth.
+const prometheus::Histogram::BucketBoundaries kStepBounds = {
+    0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05,
+    0.075, 0.1,    0.15,  0.2,   0.3,   0.5,    0.75, 1,     1.5,  2,    3,
+    5,     7.5,    10,    15,    20,    30,     50,   75,    100};
 // Waits may be close to nothing, which is what one hopes for.
-const prometheus::Histogram::BucketBoundaries kWaitBounds = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
-                                                             0.2,    0.5,    1,      2,     5,     10,    20,   50,   100};
-const prometheus::Histogram::BucketBoundaries kCheckpointBounds = {0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
+const prometheus::Histogram::BucketBoundaries kWaitBounds = {
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
+    0.2,    0.5,    1,      2,     5,     10,    20,   50,   100};
+const prometheus::Histogram::BucketBoundaries kCheckpointBounds = {
+    0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
 
 // A gauge that appears with its first value.
 class LateGauge {
  public:
-  LateGauge(prometheus::Registry& registry, const prometheus::Labels& labels, const std::string& name, const std::string& help, const prometheus::Labels& its_own = {})
-      : family_(prometheus::BuildGauge().Name(name).Help(help).Labels(labels).Register(registry)), its_own_(its_own) {}
+  LateGauge(prometheus::Registry& registry, const prometheus::Labels& labels,
+            const std::string& name, const std::string& help,
+            const prometheus::Labels& its_own = {})
+      : family_(prometheus::BuildGauge().Name(name).Help(help).Labels(labels).Register(registry)),
+        its_own_(its_own) {}
 
   void set(double value) { gauge().Set(value); }
   void set_to_current_time() { gauge().SetToCurrentTime(); }
@@ -48,23 +55,34 @@ class LateGauge {
 };
 
 // Empty for a term that has no series.
-std::optional<LateGauge> series_of(prometheus::Registry& registry, const prometheus::Labels& labels, const base::Term& term) {
+std::optional<LateGauge> series_of(prometheus::Registry& registry, const prometheus::Labels& labels,
+                                   const base::Term& term) {
   if (term.series.empty()) return std::nullopt;
-  return LateGauge(registry, labels, term.series, term.help, {term.labels.begin(), term.labels.end()});
+  return LateGauge(registry, labels, term.series, term.help,
+                   {term.labels.begin(), term.labels.end()});
 }
 
 // What is equal on every rank; only rank 0 has it.
 struct GlobalSeries {
-  GlobalSeries(prometheus::Registry& registry, const prometheus::Labels& labels, const RunFacts& facts)
+  GlobalSeries(prometheus::Registry& registry, const prometheus::Labels& labels,
+               const RunFacts& facts)
       : epoch(registry, labels, "vae_dist_epoch", "Epoch of the last step, counted from 0."),
-        step(registry, labels, "vae_dist_step", "Steps since the start of training, earlier parts of a resumed run included."),
-        collapsed(registry, labels, "vae_dist_collapsed", "1 if the last evaluation shows posterior collapse or reconstructions hardly better than the mean image, else 0."),
-        evaluation_timestamp(registry, labels, "vae_dist_evaluation_timestamp_seconds", "Unix time of the last evaluation, seconds."),
-        checkpoint_timestamp(registry, labels, "vae_dist_checkpoint_timestamp_seconds",
-                             "Unix time at which this process last finished a checkpoint, seconds.") {
-    for (const StepTerm& each : step_terms()) of_steps.push_back(series_of(registry, labels, each.term));
-    for (const base::Term& term : facts.other_terms) of_objective.push_back(series_of(registry, labels, term));
-    for (const EvaluationTerm& each : evaluation_terms()) of_evaluations.push_back(series_of(registry, labels, each.term));
+        step(registry, labels, "vae_dist_step",
+             "Steps since the start of training, earlier parts of a resumed run included."),
+        collapsed(registry, labels, "vae_dist_collapsed",
+                  "1 if the last evaluation shows posterior collapse or reconstructions hardly "
+                  "better than the mean image, else 0."),
+        evaluation_timestamp(registry, labels, "vae_dist_evaluation_timestamp_seconds",
+                             "Unix time of the last evaluation, seconds."),
+        checkpoint_timestamp(
+            registry, labels, "vae_dist_checkpoint_timestamp_seconds",
+            "Unix time at which this process last finished a checkpoint, seconds.") {
+    for (const StepTerm& each : step_terms())
+      of_steps.push_back(series_of(registry, labels, each.term));
+    for (const base::Term& term : facts.other_terms)
+      of_objective.push_back(series_of(registry, labels, term));
+    for (const EvaluationTerm& each : evaluation_terms())
+      of_evaluations.push_back(series_of(registry, labels, each.term));
     const auto fact = [&](const std::string& name, const std::string& help, std::int64_t value) {
       LateGauge(registry, labels, name, help).set(static_cast<double>(value));
     };
@@ -72,58 +90,91 @@ struct GlobalSeries {
     fact("vae_dist_global_batch_samples", "Samples a step, over all ranks.", facts.global_batch);
     fact("vae_dist_ranks", "Processes that train this run.", facts.ranks);
     fact("vae_dist_replicas", "Parts that a global batch is cut into.", facts.replicas);
-    LateGauge(registry, labels, "vae_dist_start_timestamp_seconds", "Unix time at which this process started to train, seconds.").set_to_current_time();
-    info(registry, labels, "vae_dist_build_info", "Always 1; the labels tell the program's version and revision, and its libraries.", facts.build);
-    info(registry, labels, "vae_dist_run_info", "Always 1; the labels tell what is trained, and on what.", facts.run);
+    LateGauge(registry, labels, "vae_dist_start_timestamp_seconds",
+              "Unix time at which this process started to train, seconds.")
+        .set_to_current_time();
+    info(registry, labels, "vae_dist_build_info",
+         "Always 1; the labels tell the program's version and revision, and its libraries.",
+         facts.build);
+    info(registry, labels, "vae_dist_run_info",
+         "Always 1; the labels tell what is trained, and on what.", facts.run);
   }
 
-  static void info(prometheus::Registry& registry, prometheus::Labels labels, const std::string& name, const std::string& help,
+  static void info(prometheus::Registry& registry, prometheus::Labels labels,
+                   const std::string& name, const std::string& help,
                    const std::vector<std::pair<std::string, std::string>>& facts) {
     for (const auto& [label, value] : facts) labels.emplace(label, base::utf8_text(value));
     LateGauge(registry, labels, name, help).set(1);
   }
 
   LateGauge epoch, step, collapsed, evaluation_timestamp, checkpoint_timestamp;
-  std::vector<std::optional<LateGauge>> of_steps, of_objective, of_evaluations;  // as their tables list them
+  std::vector<std::optional<LateGauge>> of_steps, of_objective,
+      of_evaluations;  // as their tables list them
 };
 
 struct RankSeries {
-  RankSeries(prometheus::Registry& registry, const prometheus::Labels& labels, const RunFacts& facts)
-      : step_seconds(histogram(registry, labels, "vae_dist_step_seconds", "Time of a training step on this rank, seconds.", kStepBounds)),
+  RankSeries(prometheus::Registry& registry, const prometheus::Labels& labels,
+             const RunFacts& facts)
+      : step_seconds(histogram(registry, labels, "vae_dist_step_seconds",
+                               "Time of a training step on this rank, seconds.", kStepBounds)),
         data_wait_seconds(histogram(registry, labels, "vae_dist_data_wait_seconds",
-                                    "Time of a step that this rank waited for its batch, seconds.", kWaitBounds)),
-        allreduce_wait_seconds(histogram(registry, labels, "vae_dist_allreduce_wait_seconds",
-                                         "Time of a step that this rank waited for the gradients' all-reduce, seconds.", kWaitBounds)),
-        samples(counter(registry, labels, "vae_dist_samples_total", "Samples this rank has trained on.")),
-        steps(counter(registry, labels, "vae_dist_steps_total", "Steps this rank has taken, skipped ones included.")),
-        skipped_steps(counter(registry, labels, "vae_dist_skipped_steps_total",
-                              "Steps whose update was skipped: loss or gradient not finite, or above the limit.")),
-        nonfinite_steps(counter(registry, labels, "vae_dist_nonfinite_steps_total", "Steps whose loss or gradient norm was NaN or infinite.")),
-        allreduce_bytes(counter(registry, labels, "vae_dist_allreduce_bytes_total", "Bytes this rank has handed to all-reduces of a step.")),
-        read_bytes(counter(registry, labels, "vae_dist_read_bytes_total", "Bytes this rank has read from data files, as stored; what the system had in memory counts too.")) {
-    counter(registry, labels, "vae_dist_restarts_total", "How often this run was started again, from a checkpoint or (by its launcher) before the first; this process's own start included.").Increment(static_cast<double>(facts.restarts));
+                                    "Time of a step that this rank waited for its batch, seconds.",
+                                    kWaitBounds)),
+        allreduce_wait_seconds(histogram(
+            registry, labels, "vae_dist_allreduce_wait_seconds",
+            "Time of a step that this rank waited for the gradients' all-reduce, seconds.",
+            kWaitBounds)),
+        samples(counter(registry, labels, "vae_dist_samples_total",
+                        "Samples this rank has trained on.")),
+        steps(counter(registry, labels, "vae_dist_steps_total",
+                      "Steps this rank has taken, skipped ones included.")),
+        skipped_steps(counter(
+            registry, labels, "vae_dist_skipped_steps_total",
+            "Steps whose update was skipped: loss or gradient not finite, or above the limit.")),
+        nonfinite_steps(counter(registry, labels, "vae_dist_nonfinite_steps_total",
+                                "Steps whose loss or gradient norm was NaN or infinite.")),
+        allreduce_bytes(counter(registry, labels, "vae_dist_allreduce_bytes_total",
+                                "Bytes this rank has handed to all-reduces of a step.")),
+        read_bytes(counter(registry, labels, "vae_dist_read_bytes_total",
+                           "Bytes this rank has read from data files, as stored; what the system "
+                           "had in memory counts too.")) {
+    counter(registry, labels, "vae_dist_restarts_total",
+            "How often this run was started again, from a checkpoint or (by its launcher) before "
+            "the first; this process's own start included.")
+        .Increment(static_cast<double>(facts.restarts));
   }
 
-  static prometheus::Histogram& histogram(prometheus::Registry& registry, const prometheus::Labels& labels, const std::string& name,
-                                          const std::string& help, const prometheus::Histogram::BucketBoundaries& bounds) {
-    return prometheus::BuildHistogram().Name(name).Help(help).Labels(labels).Register(registry).Add({}, bounds);
+  static prometheus::Histogram& histogram(prometheus::Registry& registry,
+                                          const prometheus::Labels& labels, const std::string& name,
+                                          const std::string& help,
+                                          const prometheus::Histogram::BucketBoundaries& bounds) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Labels(labels).Register(registry).Add(
+        {}, bounds);
   }
 
-  static prometheus::Counter& counter(prometheus::Registry& registry, const prometheus::Labels& labels, const std::string& name,
+  static prometheus::Counter& counter(prometheus::Registry& registry,
+                                      const prometheus::Labels& labels, const std::string& name,
                                       const std::string& help) {
-    return prometheus::BuildCounter().Name(name).Help(help).Labels(labels).Register(registry).Add({});
+    return prometheus::BuildCounter().Name(name).Help(help).Labels(labels).Register(registry).Add(
+        {});
   }
 
   prometheus::Histogram &step_seconds, &data_wait_seconds, &allreduce_wait_seconds;
-  prometheus::Counter &samples, &steps, &skipped_steps, &nonfinite_steps, &allreduce_bytes, &read_bytes;
+  prometheus::Counter &samples, &steps, &skipped_steps, &nonfinite_steps, &allreduce_bytes,
+      &read_bytes;
 };
 
 // Of the rank that writes checkpoints.
 struct CheckpointSeries {
   CheckpointSeries(prometheus::Registry& registry, const prometheus::Labels& labels)
-      : seconds(RankSeries::histogram(registry, labels, "vae_dist_checkpoint_seconds", "Time that writing a checkpoint took, seconds.", kCheckpointBounds)),
-        written(RankSeries::counter(registry, labels, "vae_dist_checkpoints_total", "Checkpoints written by this process.")),
-        failures(RankSeries::counter(registry, labels, "vae_dist_checkpoint_failures_total", "Checkpoints that this process could not write: the disk was full, for example.")) {}
+      : seconds(RankSeries::histogram(registry, labels, "vae_dist_checkpoint_seconds",
+                                      "Time that writing a checkpoint took, seconds.",
+                                      kCheckpointBounds)),
+        written(RankSeries::counter(registry, labels, "vae_dist_checkpoints_total",
+                                    "Checkpoints written by this process.")),
+        failures(RankSeries::counter(
+            registry, labels, "vae_dist_checkpoint_failures_total",
+            "Checkpoints that this process could not write: the disk was full, for example.")) {}
 
   prometheus::Histogram& seconds;
   prometheus::Counter &written, &failures;
@@ -135,7 +186,8 @@ struct RunMetrics::Series {
   Series(const MetricsIdentity& identity, const RunFacts& facts)
       : registry(std::make_shared<prometheus::Registry>()),
         rank(*registry, rank_labels(identity), facts),
-        machine(std::make_shared<MachineSeries>(rank_labels(identity), base::utf8_text(identity.gpu), identity.read_gpu)) {
+        machine(std::make_shared<MachineSeries>(rank_labels(identity),
+                                                base::utf8_text(identity.gpu), identity.read_gpu)) {
     if (identity.rank != 0) return;
     global.emplace(*registry, run_labels(identity), facts);
     checkpoint.emplace(*registry, rank_labels(identity));
@@ -149,7 +201,8 @@ struct RunMetrics::Series {
 
   // Prometheus refuses all that a rank serves for one label that is no UTF-8.
   static prometheus::Labels run_labels(const MetricsIdentity& identity) {
-    prometheus::Labels labels = {{"run", base::utf8_text(identity.run)}, {"host", base::utf8_text(identity.host)}};
+    prometheus::Labels labels = {{"run", base::utf8_text(identity.run)},
+                                 {"host", base::utf8_text(identity.host)}};
     if (!identity.user.empty()) labels["user"] = base::utf8_text(identity.user);
     if (!identity.job_id.empty()) labels["job_id"] = base::utf8_text(identity.job_id);
     return labels;
@@ -163,13 +216,18 @@ struct RunMetrics::Series {
   std::optional<MetricsEndpoint> endpoint;
 };
 
-RunMetrics::RunMetrics(const MetricsIdentity& identity, const RunFacts& facts, const std::string& address, std::optional<int> port)
+RunMetrics::RunMetrics(const MetricsIdentity& identity, const RunFacts& facts,
+                       const std::string& address, std::optional<int> port)
     : series_(std::make_unique<Series>(identity, facts)) {
   if (!port) return;
   try {
-    series_->endpoint.emplace(address, *port, std::vector<std::shared_ptr<prometheus::Collectable>>{series_->registry, series_->machine});
+    series_->endpoint.emplace(
+        address, *port,
+        std::vector<std::shared_ptr<prometheus::Collectable>>{series_->registry, series_->machine});
   } catch (const std::exception& error) {
-    log::warn(base::text(error.what(), ". Training goes on without; check metrics.address, choose another metrics.port, or set it to null"));
+    log::warn(base::text(error.what(),
+                         ". Training goes on without; check metrics.address, choose another "
+                         "metrics.port, or set it to null"));
   }
 }
 
@@ -188,7 +246,8 @@ void RunMetrics::record_step(const StepMetrics& step) {
   rank.samples.Increment(static_cast<double>(step.samples));
   rank.steps.Increment();
   if (step.skipped) rank.skipped_steps.Increment();
-  if (!std::isfinite(step.loss) || !std::isfinite(step.gradient_norm)) rank.nonfinite_steps.Increment();
+  if (!std::isfinite(step.loss) || !std::isfinite(step.gradient_norm))
+    rank.nonfinite_steps.Increment();
   rank.allreduce_bytes.Increment(static_cast<double>(step.allreduce_bytes));
   rank.read_bytes.Increment(static_cast<double>(step.read_bytes) - rank.read_bytes.Value());
 
@@ -198,7 +257,8 @@ void RunMetrics::record_step(const StepMetrics& step) {
   global.epoch.set(static_cast<double>(step.epoch));
   for (std::size_t i = 0; i < step_terms().size(); ++i) {
     const StepTerm& term = step_terms()[i];
-    if (global.of_steps[i] && !(step.skipped && term.of_outcome)) global.of_steps[i]->set(step.*term.value);
+    if (global.of_steps[i] && !(step.skipped && term.of_outcome))
+      global.of_steps[i]->set(step.*term.value);
   }
   if (step.skipped) return;
   for (std::size_t i = 0; i < global.of_objective.size(); ++i)
@@ -222,7 +282,8 @@ void RunMetrics::record_evaluation(const EvaluationMetrics& evaluation) {
   for (std::size_t i = 0; i < evaluation_terms().size(); ++i) {
     const EvaluationTerm& term = evaluation_terms()[i];
     const std::optional<double>& value = evaluation.*term.value;
-    if (global.of_evaluations[i] && value && (evaluation.validation || !term.of_validation)) global.of_evaluations[i]->set(*value);
+    if (global.of_evaluations[i] && value && (evaluation.validation || !term.of_validation))
+      global.of_evaluations[i]->set(*value);
   }
   if (evaluation.collapsed) global.collapsed.set(*evaluation.collapsed ? 1 : 0);
   global.evaluation_timestamp.set_to_current_time();

@@ -14,22 +14,28 @@ namespace {
 
 std::string target_address(const ScrapeTarget& target) {
   const bool ipv6 = target.host.find(':') != std::string::npos && target.host.front() != '[';
-  return ipv6 ? base::text("[", target.host, "]:", target.port) : base::text(target.host, ":", target.port);
+  return ipv6 ? base::text("[", target.host, "]:", target.port)
+              : base::text(target.host, ":", target.port);
 }
 
 }  // namespace
 
-std::filesystem::path service_discovery_path(const std::filesystem::path& directory, const std::string& run, const std::string& user) {
-  return directory / base::utf8_text(base::text(user, user.empty() ? "" : "-", run, ".prometheus.json"));
+std::filesystem::path service_discovery_path(const std::filesystem::path& directory,
+                                             const std::string& run, const std::string& user) {
+  return directory /
+         base::utf8_text(base::text(user, user.empty() ? "" : "-", run, ".prometheus.json"));
 }
 
-ServiceDiscoveryFile::ServiceDiscoveryFile(std::filesystem::path path, const std::string& run, const std::vector<ScrapeTarget>& targets)
+ServiceDiscoveryFile::ServiceDiscoveryFile(std::filesystem::path path, const std::string& run,
+                                           const std::vector<ScrapeTarget>& targets)
     : path_(std::move(path)) {
   auto groups = nlohmann::ordered_json::array();
   for (const ScrapeTarget& target : targets) {
     groups.push_back({{"targets", {target_address(target)}},
                       {"labels",
-                       {{"job", "vae_dist"}, {"__meta_vae_dist_run", run}, {"__meta_vae_dist_rank", std::to_string(target.rank)}}}});
+                       {{"job", "vae_dist"},
+                        {"__meta_vae_dist_run", run},
+                        {"__meta_vae_dist_rank", std::to_string(target.rank)}}}});
   }
   try {
     base::replace_file(path_, base::json_text(groups, 2) + "\n");
@@ -39,7 +45,8 @@ ServiceDiscoveryFile::ServiceDiscoveryFile(std::filesystem::path path, const std
 }
 
 ServiceDiscoveryFile::~ServiceDiscoveryFile() {
-  std::error_code ignored;  // a file that stays behind names ports that nobody answers on: Prometheus shows them as down
+  std::error_code ignored;  // a file that stays behind names ports that nobody answers on:
+                            // Prometheus shows them as down
   std::filesystem::remove(path_, ignored);
 }
 

@@ -33,7 +33,8 @@ ordered_json to_json(const Plain& plain) {
 
 ordered_json to_json(const PlainRecord& record) {
   ordered_json object = ordered_json::object();
-  for (const auto& [name, value] : record) std::visit([&](const auto& plain) { object[name] = plain; }, value);
+  for (const auto& [name, value] : record)
+    std::visit([&](const auto& plain) { object[name] = plain; }, value);
   return object;
 }
 
@@ -57,7 +58,8 @@ bool write_all(int fd, std::string_view bytes) {
 
 std::string json_line(const LogRecord& record) {
   ordered_json object = ordered_json::object();
-  for (const auto& [name, value] : record) std::visit([&](const auto& any) { object[name] = to_json(any); }, value);
+  for (const auto& [name, value] : record)
+    std::visit([&](const auto& any) { object[name] = to_json(any); }, value);
   return base::json_text(object) + "\n";
 }
 
@@ -74,14 +76,17 @@ std::string lines_up_to(std::string_view log, std::int64_t resume_step, bool eva
   return kept;
 }
 
-StepLog::StepLog(const std::filesystem::path& path, std::int64_t resume_step, bool evaluates_again) : path_(path) {
+StepLog::StepLog(const std::filesystem::path& path, std::int64_t resume_step, bool evaluates_again)
+    : path_(path) {
   if (std::filesystem::exists(path_)) {
     const std::string before = base::read_file(path_);
     const std::string kept = lines_up_to(before, resume_step, evaluates_again);
     if (kept.size() != before.size()) base::replace_file(path_, kept);
   }
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd_ < 0) throw base::BadInput(base::text("cannot open ", path_.string(), " for appending: ", std::strerror(errno)));
+  if (fd_ < 0)
+    throw base::BadInput(
+        base::text("cannot open ", path_.string(), " for appending: ", std::strerror(errno)));
 }
 
 StepLog::~StepLog() { ::close(fd_); }
@@ -93,8 +98,9 @@ void StepLog::write(const LogRecord& record) {
   // Half a line would spoil the next one too. Giving space back works on a full disk.
   const bool whole = end_before >= 0 && ::ftruncate(fd_, end_before) == 0;
   if (!failed_) {
-    log::warn(base::text("cannot write ", path_.string(), ": ", std::strerror(reason), "; training goes on, the log ",
-                   whole ? "lacks steps" : "has a damaged line"));
+    log::warn(base::text("cannot write ", path_.string(), ": ", std::strerror(reason),
+                         "; training goes on, the log ",
+                         whole ? "lacks steps" : "has a damaged line"));
   }
   failed_ = true;
 }

@@ -9,46 +9,126 @@ namespace vae_dist::metrics {
 
 const std::vector<StepTerm>& step_terms() {
   static const std::vector<StepTerm> all = {
-      {{.name = "loss", .title = "Loss", .unit = "", .series = "vae_dist_loss",
-        .help = "Training loss of the last step: reconstruction + M_N * beta * KL (or what the objective has in its place), mean over the global batch.", .falls = true},
-       &StepMetrics::loss, true, "loss"},
-      {{.name = "reconstruction_loss", .title = "Reconstruction loss", .unit = "", .series = "vae_dist_reconstruction_loss",
-        .help = "Reconstruction term of the last step, in the config's reduction (mean: squared error a pixel; sum: nats a sample).", .falls = true},
-       &StepMetrics::reconstruction_loss, true, "recon"},
-      {{.name = "kld", .title = "KL divergence", .unit = "nats a sample", .series = "vae_dist_kld_nats", .help = "KL divergence of the last step, nats a sample, not weighted, positive."},
-       &StepMetrics::kld_nats, true, "KL", " nats"},
-      {{.name = "kld_weight", .title = "M_N, the weight of the KL divergence", .unit = "", .series = "vae_dist_kld_weight", .help = "M_N: the weight of the KL term, from the global batch, without beta."},
+      {{.name = "loss",
+        .title = "Loss",
+        .unit = "",
+        .series = "vae_dist_loss",
+        .help = "Training loss of the last step: reconstruction + M_N * beta * KL (or what the "
+                "objective has in its place), mean over the global batch.",
+        .falls = true},
+       &StepMetrics::loss,
+       true,
+       "loss"},
+      {{.name = "reconstruction_loss",
+        .title = "Reconstruction loss",
+        .unit = "",
+        .series = "vae_dist_reconstruction_loss",
+        .help = "Reconstruction term of the last step, in the config's reduction (mean: squared "
+                "error a pixel; sum: nats a sample).",
+        .falls = true},
+       &StepMetrics::reconstruction_loss,
+       true,
+       "recon"},
+      {{.name = "kld",
+        .title = "KL divergence",
+        .unit = "nats a sample",
+        .series = "vae_dist_kld_nats",
+        .help = "KL divergence of the last step, nats a sample, not weighted, positive."},
+       &StepMetrics::kld_nats,
+       true,
+       "KL",
+       " nats"},
+      {{.name = "kld_weight",
+        .title = "M_N, the weight of the KL divergence",
+        .unit = "",
+        .series = "vae_dist_kld_weight",
+        .help = "M_N: the weight of the KL term, from the global batch, without beta."},
        &StepMetrics::kld_weight},
-      {{.name = "beta", .title = "β", .unit = "", .series = "vae_dist_beta", .help = "beta of the last step: the schedule's factor on M_N * KL."}, &StepMetrics::beta},
-      {{.name = "learning_rate", .title = "Learning rate", .unit = "", .series = "vae_dist_learning_rate", .help = "Learning rate of the last step, after schedule and warm-up."},
+      {{.name = "beta",
+        .title = "β",
+        .unit = "",
+        .series = "vae_dist_beta",
+        .help = "beta of the last step: the schedule's factor on M_N * KL."},
+       &StepMetrics::beta},
+      {{.name = "learning_rate",
+        .title = "Learning rate",
+        .unit = "",
+        .series = "vae_dist_learning_rate",
+        .help = "Learning rate of the last step, after schedule and warm-up."},
        &StepMetrics::learning_rate},
-      {{.name = "gradient_norm", .title = "Gradient norm, before clipping", .unit = "", .series = "vae_dist_gradient_norm",
-        .help = "L2 norm of the whole gradient at the last step, before clipping.", .falls = true},
-       &StepMetrics::gradient_norm, true},
+      {{.name = "gradient_norm",
+        .title = "Gradient norm, before clipping",
+        .unit = "",
+        .series = "vae_dist_gradient_norm",
+        .help = "L2 norm of the whole gradient at the last step, before clipping.",
+        .falls = true},
+       &StepMetrics::gradient_norm,
+       true},
   };
   return all;
 }
 
 const std::vector<EvaluationTerm>& evaluation_terms() {
   static const std::vector<EvaluationTerm> all = {
-      {{.name = "evaluation_loss", .title = "Loss", .unit = "", .series = "vae_dist_validation_loss", .help = "Loss of the last evaluation on the validation rows, as the training loss is made.", .falls = true},
-       &EvaluationMetrics::loss, true},
-      {{.name = "evaluation_reconstruction_loss", .title = "Reconstruction loss", .unit = "", .series = "vae_dist_validation_reconstruction_loss",
-        .help = "Reconstruction term of the last evaluation on the validation rows, in the config's reduction.", .falls = true},
-       &EvaluationMetrics::reconstruction_loss, true},
-      {{.name = "evaluation_kld", .title = "KL divergence", .unit = "nats a sample", .series = "vae_dist_validation_kld_nats",
+      {{.name = "evaluation_loss",
+        .title = "Loss",
+        .unit = "",
+        .series = "vae_dist_validation_loss",
+        .help = "Loss of the last evaluation on the validation rows, as the training loss is made.",
+        .falls = true},
+       &EvaluationMetrics::loss,
+       true},
+      {{.name = "evaluation_reconstruction_loss",
+        .title = "Reconstruction loss",
+        .unit = "",
+        .series = "vae_dist_validation_reconstruction_loss",
+        .help = "Reconstruction term of the last evaluation on the validation rows, in the "
+                "config's reduction.",
+        .falls = true},
+       &EvaluationMetrics::reconstruction_loss,
+       true},
+      {{.name = "evaluation_kld",
+        .title = "KL divergence",
+        .unit = "nats a sample",
+        .series = "vae_dist_validation_kld_nats",
         .help = "KL divergence of the last evaluation on the validation rows, nats a sample."},
-       &EvaluationMetrics::kld_nats, true},
-      {{.name = "evaluation_mse", .title = "Mean squared error of reconstructions", .unit = "", .series = "vae_dist_validation_mse",
-        .help = "Mean squared error a value, on [0, 1], of reconstructions from the posterior's mean: last evaluation on the validation rows.", .falls = true},
-       &EvaluationMetrics::mse, true},
-      {{.name = "mean_image_mse", .title = "Mean squared error of the mean image", .unit = "", .series = "", .help = ""}, &EvaluationMetrics::mean_image_mse},
-      {{.name = "active_units", .title = "Active units", .unit = "latent dimensions", .series = "vae_dist_active_units",
-        .help = "Latent dimensions whose posterior mean varies over the data by more than 0.01 (Burda et al. 2016), last evaluation.", .counts = true},
+       &EvaluationMetrics::kld_nats,
+       true},
+      {{.name = "evaluation_mse",
+        .title = "Mean squared error of reconstructions",
+        .unit = "",
+        .series = "vae_dist_validation_mse",
+        .help = "Mean squared error a value, on [0, 1], of reconstructions from the posterior's "
+                "mean: last evaluation on the validation rows.",
+        .falls = true},
+       &EvaluationMetrics::mse,
+       true},
+      {{.name = "mean_image_mse",
+        .title = "Mean squared error of the mean image",
+        .unit = "",
+        .series = "",
+        .help = ""},
+       &EvaluationMetrics::mean_image_mse},
+      {{.name = "active_units",
+        .title = "Active units",
+        .unit = "latent dimensions",
+        .series = "vae_dist_active_units",
+        .help = "Latent dimensions whose posterior mean varies over the data by more than 0.01 "
+                "(Burda et al. 2016), last evaluation.",
+        .counts = true},
        &EvaluationMetrics::active_units},
-      {{.name = "elbo_nats", .title = "ELBO", .unit = "nats a sample", .series = "vae_dist_elbo_nats", .help = "Evidence lower bound of the last evaluation with all constants and beta 1, nats a sample."},
+      {{.name = "elbo_nats",
+        .title = "ELBO",
+        .unit = "nats a sample",
+        .series = "vae_dist_elbo_nats",
+        .help = "Evidence lower bound of the last evaluation with all constants and beta 1, nats a "
+                "sample."},
        &EvaluationMetrics::elbo_nats},
-      {{.name = "bits_per_dim", .title = "Bits per dimension", .unit = "bits", .series = "vae_dist_bits_per_dim", .help = "The bound of the last evaluation as bits a value of 256 levels."},
+      {{.name = "bits_per_dim",
+        .title = "Bits per dimension",
+        .unit = "bits",
+        .series = "vae_dist_bits_per_dim",
+        .help = "The bound of the last evaluation as bits a value of 256 levels."},
        &EvaluationMetrics::bits_per_dim},
   };
   return all;
@@ -62,7 +142,8 @@ std::string name_beside_a_step(const std::string& name) {
 void write_terms(const std::filesystem::path& file, const std::vector<base::Term>& terms) {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
   for (const base::Term& term : terms) {
-    nlohmann::ordered_json& entry = object[base::utf8_text(term.name)] = {{"title", term.title}, {"unit", term.unit}};
+    nlohmann::ordered_json& entry =
+        object[base::utf8_text(term.name)] = {{"title", term.title}, {"unit", term.unit}};
     if (term.falls) entry["falls"] = true;
     if (term.counts) entry["counts"] = true;
     if (!term.series.empty()) entry["series"] = term.series;
@@ -75,13 +156,27 @@ void write_terms(const std::filesystem::path& file, const std::vector<base::Term
 std::vector<base::Term> read_terms(const std::filesystem::path& file) {
   std::vector<base::Term> out;
   if (!std::filesystem::exists(file)) return out;
-  const auto object = nlohmann::ordered_json::parse(base::read_file(file), nullptr, /*allow_exceptions=*/false);
+  const auto object =
+      nlohmann::ordered_json::parse(base::read_file(file), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return out;
   for (const auto& [name, entry] : object.items()) {
     if (!entry.is_object()) continue;
-    const auto words = [&, &described = entry](const char* key) { return described.contains(key) && described[key].is_string() ? described[key].template get<std::string>() : std::string(); };
-    const auto flag = [&, &described = entry](const char* key) { return described.contains(key) && described[key].is_boolean() && described[key].template get<bool>(); };
-    out.push_back({.name = name, .title = words("title"), .unit = words("unit"), .series = words("series"), .help = words("help"), .falls = flag("falls"), .counts = flag("counts")});
+    const auto words = [&, &described = entry](const char* key) {
+      return described.contains(key) && described[key].is_string()
+                 ? described[key].template get<std::string>()
+                 : std::string();
+    };
+    const auto flag = [&, &described = entry](const char* key) {
+      return described.contains(key) && described[key].is_boolean() &&
+             described[key].template get<bool>();
+    };
+    out.push_back({.name = name,
+                   .title = words("title"),
+                   .unit = words("unit"),
+                   .series = words("series"),
+                   .help = words("help"),
+                   .falls = flag("falls"),
+                   .counts = flag("counts")});
   }
   return out;
 }

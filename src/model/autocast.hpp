@@ -1,4 +1,5 @@
-// Convolutions and matrix products in half the bits, while everything else stays in single precision.
+// Convolutions and matrix products in half the bits, while everything else stays in single
+// precision.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -6,9 +7,10 @@
 
 namespace vae_dist::model {
 
-/// While it lives, this thread's convolutions, linear layers and attention on `device` compute in bfloat16, on copies of their fp32 weights that
-/// autograd knows as casts: gradients arrive in fp32 at the weights themselves (PyTorch's automatic mixed precision, Micikevicius et al. 2018; bfloat16's
-/// range needs no loss scaling). With `wanted` false nothing changes.
+/// While it lives, this thread's convolutions, linear layers and attention on `device` compute in
+/// bfloat16, on copies of their fp32 weights that autograd knows as casts: gradients arrive in fp32
+/// at the weights themselves (PyTorch's automatic mixed precision, Micikevicius et al. 2018;
+/// bfloat16's range needs no loss scaling). With `wanted` false nothing changes.
 class Autocast {
  public:
   Autocast(c10::DeviceType device, bool wanted);

@@ -1,5 +1,6 @@
-// The autoencoder: VanillaVae's networks with a point for a latent, z = g(x). Nothing tells its codes where to lie, so decoding z ~ N(0, I) gives
-// noise: where the walk to the variational one begins.
+// The autoencoder: VanillaVae's networks with a point for a latent, z = g(x). Nothing tells its
+// codes where to lie, so decoding z ~ N(0, I) gives noise: where the walk to the variational one
+// begins.
 #pragma once
 
 #include "model/convolutional_network.hpp"
@@ -11,7 +12,8 @@ class Autoencoder : public LatentModel {
  public:
   Autoencoder(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood)
       : encoder_(*this, options),
-        fc_z_(register_module("fc_z", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
+        fc_z_(
+            register_module("fc_z", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
         decoder_(*this, options) {
     finish(options.latent_dim, std::move(likelihood));
   }
@@ -19,8 +21,12 @@ class Autoencoder : public LatentModel {
   base::LatentKind latent_kind() const override { return base::LatentKind::point; }
 
  protected:
-  Posterior encode_sample(const Sample& sample) override { return {fc_z_->forward(encoder_.forward(sample.x)), {}}; }
-  Decoded decode_latents(const at::Tensor& z, const Sample&) override { return decoder_.forward(z); }
+  Posterior encode_sample(const Sample& sample) override {
+    return {fc_z_->forward(encoder_.forward(sample.x)), {}};
+  }
+  Decoded decode_latents(const at::Tensor& z, const Sample&) override {
+    return decoder_.forward(z);
+  }
 
  private:
   ConvolutionalEncoder encoder_;

@@ -12,10 +12,11 @@ const std::vector<std::int64_t> kAllButChannels = {0, 2, 3};
 
 at::Tensor per_channel(const at::Tensor& v) { return v.view({1, -1, 1, 1}); }
 
-// Normalisation over the batches of all ranks. Mean and variance are summed one after the other: the sum of squares about a common
-// mean loses no digits, where E[x^2] - E[x]^2 would.
+// Normalisation over the batches of all ranks. Mean and variance are summed one after the other:
+// the sum of squares about a common mean loses no digits, where E[x^2] - E[x]^2 would.
 struct GlobalBatchNorm : torch::autograd::Function<GlobalBatchNorm> {
-  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
+                            const at::Tensor& weight, const at::Tensor& bias,
                             BatchNorm2dImpl* layer) {
     const double local_count = static_cast<double>(x.numel() / x.size(1));
     at::Tensor totals = at::cat({x.sum(kAllButChannels), at::full({1}, local_count, x.options())});
@@ -35,37 +36,46 @@ struct GlobalBatchNorm : torch::autograd::Function<GlobalBatchNorm> {
     return normalised * per_channel(weight) + per_channel(bias);
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list outputs) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list outputs) {
     const at::Tensor& dy = outputs[0];
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &normalised = saved[0], &weight = saved[1], &inverse_deviation = saved[2], &count = saved[3];
+    const at::Tensor &normalised = saved[0], &weight = saved[1], &inverse_deviation = saved[2],
+                     &count = saved[3];
     const at::Tensor d_bias = dy.sum(kAllButChannels);
     const at::Tensor d_weight = (dy * normalised).sum(kAllButChannels);
 
-    // The input's gradient needs both sums over the global batch; the parameters' own are summed with all other gradients.
+    // The input's gradient needs both sums over the global batch; the parameters' own are summed
+    // with all other gradients.
     at::Tensor sums = at::stack({d_bias, d_weight});
     // The layer outlives its graph: the model does.
     reinterpret_cast<BatchNorm2dImpl*>(ctx->saved_data["layer"].toInt())->sum_over_ranks()(sums);
     const at::Tensor means = sums / count;
-    const at::Tensor dx = per_channel(weight * inverse_deviation) * (dy - per_channel(means[0]) - normalised * per_channel(means[1]));
+    const at::Tensor dx = per_channel(weight * inverse_deviation) *
+                          (dy - per_channel(means[0]) - normalised * per_channel(means[1]));
     return {dx, d_weight, d_bias, at::Tensor()};
   }
 };
 
 // Normalisation over this batch and a rectifier, as one operation of the CPU.
 struct BatchNormLeakyReLU : torch::autograd::Function<BatchNormLeakyReLU> {
-  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, BatchNorm2dImpl* layer,
-                            double negative_slope) {
-    const BatchNormOutput out = batch_norm_leaky_relu(x, weight, bias, BatchNorm2dImpl::kEpsilon, negative_slope);
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
+                            const at::Tensor& weight, const at::Tensor& bias,
+                            BatchNorm2dImpl* layer, double negative_slope) {
+    const BatchNormOutput out =
+        batch_norm_leaky_relu(x, weight, bias, BatchNorm2dImpl::kEpsilon, negative_slope);
     layer->report(out.mean, out.variance);
     ctx->save_for_backward({x, weight, bias, out.mean, out.inverse_deviation});
     ctx->saved_data["negative_slope"] = negative_slope;
     return out.y;
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list outputs) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list outputs) {
     const auto saved = ctx->get_saved_variables();
-    const BatchNormGradients d = batch_norm_leaky_relu_backward(outputs[0], saved[0], saved[1], saved[2], saved[3], saved[4], ctx->saved_data["negative_slope"].toDouble());
+    const BatchNormGradients d =
+        batch_norm_leaky_relu_backward(outputs[0], saved[0], saved[1], saved[2], saved[3], saved[4],
+                                       ctx->saved_data["negative_slope"].toDouble());
     return {d.x, d.weight, d.bias, at::Tensor(), at::Tensor()};
   }
 };
@@ -84,17 +94,24 @@ BatchNorm2dImpl::BatchNorm2dImpl(std::int64_t channels, Activation activation)
 
 at::Tensor BatchNorm2dImpl::forward(const at::Tensor& x) {
   const std::optional<double> slope = negative_slope(activation_);
-  if (is_training() && !sum_over_ranks_ && slope && has_batch_norm_kernel(x, weight)) return BatchNormLeakyReLU::apply(x, weight, bias, this, *slope);
+  if (is_training() && !sum_over_ranks_ && slope && has_batch_norm_kernel(x, weight))
+    return BatchNormLeakyReLU::apply(x, weight, bias, this, *slope);
   return activate(normalise(x), activation_);
 }
 
 at::Tensor BatchNorm2dImpl::normalise(const at::Tensor& x) {
-  if (!is_training()) return at::batch_norm(x, weight, bias, running_mean, running_var, false, kMomentum, kEpsilon, true);
+  if (!is_training())
+    return at::batch_norm(x, weight, bias, running_mean, running_var, false, kMomentum, kEpsilon,
+                          true);
   // Sums over many values need more bits than bfloat16 has.
-  if (sum_over_ranks_) return GlobalBatchNorm::apply(x.to(weight.scalar_type()), weight, bias, this).to(x.scalar_type());
+  if (sum_over_ranks_)
+    return GlobalBatchNorm::apply(x.to(weight.scalar_type()), weight, bias, this)
+        .to(x.scalar_type());
   // A momentum of 1 makes "running" statistics that are this batch's.
-  if (reports_) return at::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, kEpsilon, true);
-  return at::batch_norm(x, weight, bias, at::zeros_like(batch_mean), at::zeros_like(batch_var), true, 1.0, kEpsilon, true);
+  if (reports_)
+    return at::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, kEpsilon, true);
+  return at::batch_norm(x, weight, bias, at::zeros_like(batch_mean), at::zeros_like(batch_var),
+                        true, 1.0, kEpsilon, true);
 }
 
 void BatchNorm2dImpl::report(const at::Tensor& mean, const at::Tensor& variance) {

@@ -9,10 +9,11 @@
 #include <stdexcept>
 #include <vector>
 
-// The compiler makes the function once for each of these, and the machine chooses when the program starts. Only plain functions can be cloned: templates
-// are inlined into them (VAE_DIST_INLINED).
+// The compiler makes the function once for each of these, and the machine chooses when the program
+// starts. Only plain functions can be cloned: templates are inlined into them (VAE_DIST_INLINED).
 #if defined(__x86_64__) && defined(__GNUC__)
-#define VAE_DIST_CLONED __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#define VAE_DIST_CLONED \
+  __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define VAE_DIST_CLONED
 #endif
@@ -23,12 +24,16 @@ namespace {
 
 using c10::BFloat16;
 
-// A row is a pixel's channels. Sums are made in fp32 over kRows of them and go on in fp64; a block is what a thread takes at a time.
+// A row is a pixel's channels. Sums are made in fp32 over kRows of them and go on in fp64; a block
+// is what a thread takes at a time.
 constexpr std::int64_t kRows = 64, kBlockValues = 1 << 16;
 
-// Of the values' distance to `shift`, a value of each channel: the sum of squares about something near the mean loses no digits.
+// Of the values' distance to `shift`, a value of each channel: the sum of squares about something
+// near the mean loses no digits.
 template <typename T, typename A>
-VAE_DIST_INLINED void add_moments(const T* __restrict x, std::int64_t rows, std::int64_t channels, const A* __restrict shift, A* __restrict sum, A* __restrict squares) {
+VAE_DIST_INLINED void add_moments(const T* __restrict x, std::int64_t rows, std::int64_t channels,
+                                  const A* __restrict shift, A* __restrict sum,
+                                  A* __restrict squares) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels)
     for (std::int64_t c = 0; c < channels; ++c) {
       const A d = static_cast<A>(x[c]) - shift[c];
@@ -38,7 +43,9 @@ VAE_DIST_INLINED void add_moments(const T* __restrict x, std::int64_t rows, std:
 }
 
 template <typename T, typename A>
-VAE_DIST_INLINED void normalise(const T* __restrict x, std::int64_t rows, std::int64_t channels, const A* __restrict scale, const A* __restrict offset, A slope, T* __restrict y) {
+VAE_DIST_INLINED void normalise(const T* __restrict x, std::int64_t rows, std::int64_t channels,
+                                const A* __restrict scale, const A* __restrict offset, A slope,
+                                T* __restrict y) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels, y += channels)
     for (std::int64_t c = 0; c < channels; ++c) {
       const A z = static_cast<A>(x[c]) * scale[c] + offset[c];
@@ -48,8 +55,11 @@ VAE_DIST_INLINED void normalise(const T* __restrict x, std::int64_t rows, std::i
 
 // Of dz, the gradient before the activation, and of dz * (x - mean).
 template <typename T, typename A>
-VAE_DIST_INLINED void add_gradients(const T* __restrict dy, const T* __restrict x, std::int64_t rows, std::int64_t channels, const A* __restrict scale, const A* __restrict offset,
-                                    const A* __restrict mean, A slope, A* __restrict sum, A* __restrict products) {
+VAE_DIST_INLINED void add_gradients(const T* __restrict dy, const T* __restrict x,
+                                    std::int64_t rows, std::int64_t channels,
+                                    const A* __restrict scale, const A* __restrict offset,
+                                    const A* __restrict mean, A slope, A* __restrict sum,
+                                    A* __restrict products) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels)
     for (std::int64_t c = 0; c < channels; ++c) {
       const A value = static_cast<A>(x[c]), g = static_cast<A>(dy[c]);
@@ -61,8 +71,11 @@ VAE_DIST_INLINED void add_gradients(const T* __restrict dy, const T* __restrict 
 
 // dx = scale * dz - constant - (x - mean) * factor
 template <typename T, typename A>
-VAE_DIST_INLINED void input_gradient(const T* __restrict dy, const T* __restrict x, std::int64_t rows, std::int64_t channels, const A* __restrict scale, const A* __restrict offset,
-                                     const A* __restrict mean, const A* __restrict constant, const A* __restrict factor, A slope, T* __restrict dx) {
+VAE_DIST_INLINED void input_gradient(const T* __restrict dy, const T* __restrict x,
+                                     std::int64_t rows, std::int64_t channels,
+                                     const A* __restrict scale, const A* __restrict offset,
+                                     const A* __restrict mean, const A* __restrict constant,
+                                     const A* __restrict factor, A slope, T* __restrict dx) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels, dx += channels)
     for (std::int64_t c = 0; c < channels; ++c) {
       const A value = static_cast<A>(x[c]), g = static_cast<A>(dy[c]);
@@ -71,20 +84,24 @@ VAE_DIST_INLINED void input_gradient(const T* __restrict dy, const T* __restrict
     }
 }
 
-#define VAE_DIST_FOR_TYPE(T, A)                                                                                                                                    \
-  VAE_DIST_CLONED void moments_of(const T* x, std::int64_t rows, std::int64_t channels, const A* shift, A* sum, A* squares) {                                     \
-    add_moments(x, rows, channels, shift, sum, squares);                                                                                                           \
-  }                                                                                                                                                                \
-  VAE_DIST_CLONED void normalised(const T* x, std::int64_t rows, std::int64_t channels, const A* scale, const A* offset, A slope, T* y) {                         \
-    normalise(x, rows, channels, scale, offset, slope, y);                                                                                                         \
-  }                                                                                                                                                                \
-  VAE_DIST_CLONED void gradients_of(const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const A* scale, const A* offset, const A* mean, A slope,   \
-                                    A* sum, A* products) {                                                                                                         \
-    add_gradients(dy, x, rows, channels, scale, offset, mean, slope, sum, products);                                                                               \
-  }                                                                                                                                                                \
-  VAE_DIST_CLONED void input_gradient_of(const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const A* scale, const A* offset, const A* mean,       \
-                                         const A* constant, const A* factor, A slope, T* dx) {                                                                     \
-    input_gradient(dy, x, rows, channels, scale, offset, mean, constant, factor, slope, dx);                                                                       \
+#define VAE_DIST_FOR_TYPE(T, A)                                                              \
+  VAE_DIST_CLONED void moments_of(const T* x, std::int64_t rows, std::int64_t channels,      \
+                                  const A* shift, A* sum, A* squares) {                      \
+    add_moments(x, rows, channels, shift, sum, squares);                                     \
+  }                                                                                          \
+  VAE_DIST_CLONED void normalised(const T* x, std::int64_t rows, std::int64_t channels,      \
+                                  const A* scale, const A* offset, A slope, T* y) {          \
+    normalise(x, rows, channels, scale, offset, slope, y);                                   \
+  }                                                                                          \
+  VAE_DIST_CLONED void gradients_of(const T* dy, const T* x, std::int64_t rows,              \
+                                    std::int64_t channels, const A* scale, const A* offset,  \
+                                    const A* mean, A slope, A* sum, A* products) {           \
+    add_gradients(dy, x, rows, channels, scale, offset, mean, slope, sum, products);         \
+  }                                                                                          \
+  VAE_DIST_CLONED void input_gradient_of(                                                    \
+      const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const A* scale,     \
+      const A* offset, const A* mean, const A* constant, const A* factor, A slope, T* dx) {  \
+    input_gradient(dy, x, rows, channels, scale, offset, mean, constant, factor, slope, dx); \
   }
 VAE_DIST_FOR_TYPE(double, double)
 VAE_DIST_FOR_TYPE(float, float)
@@ -94,13 +111,16 @@ VAE_DIST_FOR_TYPE(BFloat16, float)
 struct Rows {
   std::int64_t count, channels;
 
-  std::int64_t in_a_block() const { return std::max(kRows, kBlockValues / channels / kRows * kRows); }
+  std::int64_t in_a_block() const {
+    return std::max(kRows, kBlockValues / channels / kRows * kRows);
+  }
   std::int64_t blocks() const { return (count + in_a_block() - 1) / in_a_block(); }
 };
 
 Rows rows_of(const at::Tensor& x) { return {x.numel() / x.size(1), x.size(1)}; }
 
-// work(block, first row, rows) for each block, on the threads that LibTorch has. The blocks are the same for any number of these.
+// work(block, first row, rows) for each block, on the threads that LibTorch has. The blocks are the
+// same for any number of these.
 template <typename Work>
 void for_each_block(const Rows& rows, const Work& work) {
   at::parallel_for(0, rows.blocks(), 1, [&](std::int64_t begin, std::int64_t end) {
@@ -111,7 +131,8 @@ void for_each_block(const Rows& rows, const Work& work) {
   });
 }
 
-// Two sums a channel over all rows: add(first row, rows, sum[C], other sum[C]) adds those of a few rows to what is there.
+// Two sums a channel over all rows: add(first row, rows, sum[C], other sum[C]) adds those of a few
+// rows to what is there.
 template <typename A, typename Add>
 std::vector<double> two_sums(const Rows& rows, const Add& add) {
   const std::int64_t width = 2 * rows.channels;
@@ -122,12 +143,14 @@ std::vector<double> two_sums(const Rows& rows, const Add& add) {
     for (std::int64_t r = 0; r < count; r += kRows) {
       std::fill(some.begin(), some.end(), A(0));
       add(first + r, std::min(kRows, count - r), some.data(), some.data() + rows.channels);
-      for (std::int64_t i = 0; i < width; ++i) total[i] += static_cast<double>(some[static_cast<std::size_t>(i)]);
+      for (std::int64_t i = 0; i < width; ++i)
+        total[i] += static_cast<double>(some[static_cast<std::size_t>(i)]);
     }
   });
   std::vector<double> sums(static_cast<std::size_t>(width));
   for (std::int64_t block = 0; block < rows.blocks(); ++block)
-    for (std::int64_t i = 0; i < width; ++i) sums[static_cast<std::size_t>(i)] += of_blocks[static_cast<std::size_t>(block * width + i)];
+    for (std::int64_t i = 0; i < width; ++i)
+      sums[static_cast<std::size_t>(i)] += of_blocks[static_cast<std::size_t>(block * width + i)];
   return sums;
 }
 
@@ -136,7 +159,8 @@ template <typename A>
 struct Affine {
   std::vector<A> scale, offset;
 
-  Affine(const A* weight, const A* bias, const A* mean, const A* inverse_deviation, std::int64_t channels) {
+  Affine(const A* weight, const A* bias, const A* mean, const A* inverse_deviation,
+         std::int64_t channels) {
     for (std::int64_t c = 0; c < channels; ++c) {
       scale.push_back(weight[c] * inverse_deviation[c]);
       offset.push_back(bias[c] - mean[c] * scale.back());
@@ -145,64 +169,85 @@ struct Affine {
 };
 
 template <typename T>
-BatchNormOutput forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon, double negative_slope) {
+BatchNormOutput forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                        double epsilon, double negative_slope) {
   using A = at::opmath_type<T>;
   const Rows rows = rows_of(x);
   const T* const values = x.const_data_ptr<T>();
   std::vector<A> shift;
   for (std::int64_t c = 0; c < rows.channels; ++c) shift.push_back(static_cast<A>(values[c]));
-  const std::vector<double> sums = two_sums<A>(rows, [&](std::int64_t first, std::int64_t count, A* sum, A* squares) {
+  const std::vector<double> sums = two_sums<A>(rows, [&](std::int64_t first, std::int64_t count,
+                                                         A* sum, A* squares) {
     moments_of(values + first * rows.channels, count, rows.channels, shift.data(), sum, squares);
   });
 
-  BatchNormOutput out{at::empty_like(x), at::empty_like(weight), at::empty_like(weight), at::empty_like(weight)};
-  A *const mean = out.mean.mutable_data_ptr<A>(), *const variance = out.variance.mutable_data_ptr<A>(), *const inverse = out.inverse_deviation.mutable_data_ptr<A>();
+  BatchNormOutput out{at::empty_like(x), at::empty_like(weight), at::empty_like(weight),
+                      at::empty_like(weight)};
+  A *const mean = out.mean.mutable_data_ptr<A>(),
+           *const variance = out.variance.mutable_data_ptr<A>(),
+           *const inverse = out.inverse_deviation.mutable_data_ptr<A>();
   const auto n = static_cast<double>(rows.count);
   for (std::int64_t c = 0; c < rows.channels; ++c) {
     const double shifted_mean = sums[static_cast<std::size_t>(c)] / n;
-    const double squares = std::max(sums[static_cast<std::size_t>(rows.channels + c)] - n * shifted_mean * shifted_mean, 0.0);
-    mean[c] = static_cast<A>(static_cast<double>(shift[static_cast<std::size_t>(c)]) + shifted_mean);
+    const double squares = std::max(
+        sums[static_cast<std::size_t>(rows.channels + c)] - n * shifted_mean * shifted_mean, 0.0);
+    mean[c] =
+        static_cast<A>(static_cast<double>(shift[static_cast<std::size_t>(c)]) + shifted_mean);
     variance[c] = static_cast<A>(squares / (n - 1));
     inverse[c] = static_cast<A>(1 / std::sqrt(squares / n + epsilon));
   }
 
-  const Affine<A> affine(weight.const_data_ptr<A>(), bias.const_data_ptr<A>(), mean, inverse, rows.channels);
+  const Affine<A> affine(weight.const_data_ptr<A>(), bias.const_data_ptr<A>(), mean, inverse,
+                         rows.channels);
   T* const y = out.y.mutable_data_ptr<T>();
   for_each_block(rows, [&](std::int64_t, std::int64_t first, std::int64_t count) {
-    normalised(values + first * rows.channels, count, rows.channels, affine.scale.data(), affine.offset.data(), static_cast<A>(negative_slope), y + first * rows.channels);
+    normalised(values + first * rows.channels, count, rows.channels, affine.scale.data(),
+               affine.offset.data(), static_cast<A>(negative_slope), y + first * rows.channels);
   });
   return out;
 }
 
 template <typename T>
-BatchNormGradients backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& mean, const at::Tensor& inverse_deviation,
-                            double negative_slope) {
+BatchNormGradients backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias, const at::Tensor& mean,
+                            const at::Tensor& inverse_deviation, double negative_slope) {
   using A = at::opmath_type<T>;
   const Rows rows = rows_of(x);
   const T *const values = x.const_data_ptr<T>(), *const gradients = dy.const_data_ptr<T>();
-  const A *const means = mean.const_data_ptr<A>(), *const inverse = inverse_deviation.const_data_ptr<A>();
-  const Affine<A> affine(weight.const_data_ptr<A>(), bias.const_data_ptr<A>(), means, inverse, rows.channels);
+  const A *const means = mean.const_data_ptr<A>(), *const inverse =
+                                                       inverse_deviation.const_data_ptr<A>();
+  const Affine<A> affine(weight.const_data_ptr<A>(), bias.const_data_ptr<A>(), means, inverse,
+                         rows.channels);
   const auto slope = static_cast<A>(negative_slope);
-  const std::vector<double> sums = two_sums<A>(rows, [&](std::int64_t first, std::int64_t count, A* sum, A* products) {
-    gradients_of(gradients + first * rows.channels, values + first * rows.channels, count, rows.channels, affine.scale.data(), affine.offset.data(), means, slope, sum, products);
-  });
+  const std::vector<double> sums =
+      two_sums<A>(rows, [&](std::int64_t first, std::int64_t count, A* sum, A* products) {
+        gradients_of(gradients + first * rows.channels, values + first * rows.channels, count,
+                     rows.channels, affine.scale.data(), affine.offset.data(), means, slope, sum,
+                     products);
+      });
 
   BatchNormGradients out{at::empty_like(x), at::empty_like(weight), at::empty_like(weight)};
-  A *const d_weight = out.weight.mutable_data_ptr<A>(), *const d_bias = out.bias.mutable_data_ptr<A>();
+  A *const d_weight = out.weight.mutable_data_ptr<A>(), *const d_bias =
+                                                            out.bias.mutable_data_ptr<A>();
   std::vector<A> constant, factor;
   for (std::int64_t c = 0; c < rows.channels; ++c) {
-    const double sum = sums[static_cast<std::size_t>(c)], of_normalised = sums[static_cast<std::size_t>(rows.channels + c)] * static_cast<double>(inverse[c]);
-    const double scale_of_mean = static_cast<double>(affine.scale[static_cast<std::size_t>(c)]) / static_cast<double>(rows.count);
+    const double sum = sums[static_cast<std::size_t>(c)],
+                 of_normalised = sums[static_cast<std::size_t>(rows.channels + c)] *
+                                 static_cast<double>(inverse[c]);
+    const double scale_of_mean = static_cast<double>(affine.scale[static_cast<std::size_t>(c)]) /
+                                 static_cast<double>(rows.count);
     d_bias[c] = static_cast<A>(sum);
     d_weight[c] = static_cast<A>(of_normalised);
     constant.push_back(static_cast<A>(scale_of_mean * sum));
-    factor.push_back(static_cast<A>(scale_of_mean * of_normalised * static_cast<double>(inverse[c])));
+    factor.push_back(
+        static_cast<A>(scale_of_mean * of_normalised * static_cast<double>(inverse[c])));
   }
 
   T* const dx = out.x.mutable_data_ptr<T>();
   for_each_block(rows, [&](std::int64_t, std::int64_t first, std::int64_t count) {
     const std::int64_t at = first * rows.channels;
-    input_gradient_of(gradients + at, values + at, count, rows.channels, affine.scale.data(), affine.offset.data(), means, constant.data(), factor.data(), slope, dx + at);
+    input_gradient_of(gradients + at, values + at, count, rows.channels, affine.scale.data(),
+                      affine.offset.data(), means, constant.data(), factor.data(), slope, dx + at);
   });
   return out;
 }
@@ -210,20 +255,34 @@ BatchNormGradients backward(const at::Tensor& dy, const at::Tensor& x, const at:
 }  // namespace
 
 bool has_batch_norm_kernel(const at::Tensor& x, const at::Tensor& weight) {
-  const at::ScalarType type = x.scalar_type(), wide = type == at::kDouble ? at::kDouble : at::kFloat;
-  return x.is_cpu() && x.dim() == 4 && x.numel() > 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast) && (type == wide || type == at::kBFloat16) && weight.scalar_type() == wide;
+  const at::ScalarType type = x.scalar_type(),
+                       wide = type == at::kDouble ? at::kDouble : at::kFloat;
+  return x.is_cpu() && x.dim() == 4 && x.numel() > 0 &&
+         x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+         (type == wide || type == at::kBFloat16) && weight.scalar_type() == wide;
 }
 
-BatchNormOutput batch_norm_leaky_relu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon, double negative_slope) {
-  if (!has_batch_norm_kernel(x, weight)) throw std::invalid_argument("batch_norm_leaky_relu has no kernel for this tensor");
-  const auto kernel = x.scalar_type() == at::kDouble ? forward<double> : x.scalar_type() == at::kFloat ? forward<float> : forward<BFloat16>;
+BatchNormOutput batch_norm_leaky_relu(const at::Tensor& x, const at::Tensor& weight,
+                                      const at::Tensor& bias, double epsilon,
+                                      double negative_slope) {
+  if (!has_batch_norm_kernel(x, weight))
+    throw std::invalid_argument("batch_norm_leaky_relu has no kernel for this tensor");
+  const auto kernel = x.scalar_type() == at::kDouble  ? forward<double>
+                      : x.scalar_type() == at::kFloat ? forward<float>
+                                                      : forward<BFloat16>;
   return kernel(x, weight, bias, epsilon, negative_slope);
 }
 
-BatchNormGradients batch_norm_leaky_relu_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& mean,
-                                                  const at::Tensor& inverse_deviation, double negative_slope) {
-  const auto kernel = x.scalar_type() == at::kDouble ? backward<double> : x.scalar_type() == at::kFloat ? backward<float> : backward<BFloat16>;
-  return kernel(dy.contiguous(at::MemoryFormat::ChannelsLast), x, weight, bias, mean, inverse_deviation, negative_slope);
+BatchNormGradients batch_norm_leaky_relu_backward(const at::Tensor& dy, const at::Tensor& x,
+                                                  const at::Tensor& weight, const at::Tensor& bias,
+                                                  const at::Tensor& mean,
+                                                  const at::Tensor& inverse_deviation,
+                                                  double negative_slope) {
+  const auto kernel = x.scalar_type() == at::kDouble  ? backward<double>
+                      : x.scalar_type() == at::kFloat ? backward<float>
+                                                      : backward<BFloat16>;
+  return kernel(dy.contiguous(at::MemoryFormat::ChannelsLast), x, weight, bias, mean,
+                inverse_deviation, negative_slope);
 }
 
 }  // namespace vae_dist::model

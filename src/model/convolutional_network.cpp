@@ -19,8 +19,9 @@ using torch::nn::Sequential;
 
 constexpr std::int64_t kKernel = 3, kStride = 2, kPadding = 1;
 
-// Batch norm subtracts the mean, and with it this bias: its gradient is zero in theory. Adam would turn the rounding noise that is
-// left into full steps. The bias stays for PyTorch-VAE's names and is not trained.
+// Batch norm subtracts the mean, and with it this bias: its gradient is zero in theory. Adam would
+// turn the rounding noise that is left into full steps. The bias stays for PyTorch-VAE's names and
+// is not trained.
 template <typename Convolution>
 Convolution before_batch_norm(Convolution convolution) {
   convolution->bias.set_requires_grad(false);
@@ -34,11 +35,13 @@ struct Size {
 // Before each level, and after the last. After a convolution of stride 2: ceil(size / 2).
 std::vector<Size> level_sizes(const NetworkOptions& options) {
   std::vector<Size> sizes = {{options.height, options.width}};
-  for (std::size_t level = 0; level < options.hidden_dims.size(); ++level) sizes.push_back({(sizes.back().height + 1) / 2, (sizes.back().width + 1) / 2});
+  for (std::size_t level = 0; level < options.hidden_dims.size(); ++level)
+    sizes.push_back({(sizes.back().height + 1) / 2, (sizes.back().width + 1) / 2});
   return sizes;
 }
 
-// A transposed convolution turns size n into 2n - 1 + output padding: this padding leads back to `size`.
+// A transposed convolution turns size n into 2n - 1 + output padding: this padding leads back to
+// `size`.
 std::int64_t mirror_padding(std::int64_t size) { return size % 2 == 0 ? 1 : 0; }
 
 // A Sequential can stand in another one only with a forward() that is no template.
@@ -47,7 +50,8 @@ struct BlockImpl : torch::nn::SequentialImpl {
 };
 TORCH_MODULE(Block);
 
-// PyTorch-VAE counts the activation as a module of its own; here it comes with the normalisation, and its number stays free.
+// PyTorch-VAE counts the activation as a module of its own; here it comes with the normalisation,
+// and its number stays free.
 void append_norm(torch::nn::SequentialImpl& block, std::int64_t channels, Activation activation) {
   block.push_back(BatchNorm2d(channels, activation));
   block.push_back(torch::nn::Identity());
@@ -55,40 +59,51 @@ void append_norm(torch::nn::SequentialImpl& block, std::int64_t channels, Activa
 
 Block downsampling(std::int64_t in, std::int64_t out, Activation activation) {
   Block block;
-  block->push_back(before_batch_norm(Conv2d(Conv2dOptions(in, out, kKernel).stride(kStride).padding(kPadding))));
+  block->push_back(
+      before_batch_norm(Conv2d(Conv2dOptions(in, out, kKernel).stride(kStride).padding(kPadding))));
   append_norm(*block, out, activation);
   return block;
 }
 
 // Appends, as PyTorch-VAE's final layer goes on after this without a nesting of its own.
-void append_upsampling(torch::nn::SequentialImpl& block, std::int64_t in, std::int64_t out, Size size, Activation activation) {
-  block.push_back(before_batch_norm(ConvTranspose2d(ConvTranspose2dOptions(in, out, kKernel)
-                                                         .stride(kStride)
-                                                         .padding(kPadding)
-                                                         .output_padding({mirror_padding(size.height), mirror_padding(size.width)}))));
+void append_upsampling(torch::nn::SequentialImpl& block, std::int64_t in, std::int64_t out,
+                       Size size, Activation activation) {
+  block.push_back(before_batch_norm(ConvTranspose2d(
+      ConvTranspose2dOptions(in, out, kKernel)
+          .stride(kStride)
+          .padding(kPadding)
+          .output_padding({mirror_padding(size.height), mirror_padding(size.width)}))));
   append_norm(block, out, activation);
 }
 
-Conv2d head(const NetworkOptions& options) { return Conv2d(Conv2dOptions(options.hidden_dims[0], options.channels, kKernel).padding(kPadding)); }
+Conv2d head(const NetworkOptions& options) {
+  return Conv2d(Conv2dOptions(options.hidden_dims[0], options.channels, kKernel).padding(kPadding));
+}
 
 }  // namespace
 
-ConvolutionalEncoder::ConvolutionalEncoder(torch::nn::Module& owner, const NetworkOptions& options) {
-  if (options.hidden_dims.empty()) throw std::invalid_argument("a convolutional network needs at least one level in hidden_dims");
+ConvolutionalEncoder::ConvolutionalEncoder(torch::nn::Module& owner,
+                                           const NetworkOptions& options) {
+  if (options.hidden_dims.empty())
+    throw std::invalid_argument("a convolutional network needs at least one level in hidden_dims");
   levels_ = owner.register_module("encoder", Sequential());
   std::int64_t channels = options.channels;
-  for (const std::int64_t out : options.hidden_dims) levels_->push_back(downsampling(std::exchange(channels, out), out, options.activation));
+  for (const std::int64_t out : options.hidden_dims)
+    levels_->push_back(downsampling(std::exchange(channels, out), out, options.activation));
   const Size code = level_sizes(options).back();
   code_values_ = channels * code.height * code.width;
 }
 
-ConvolutionalDecoder::ConvolutionalDecoder(torch::nn::Module& owner, const NetworkOptions& options) {
+ConvolutionalDecoder::ConvolutionalDecoder(torch::nn::Module& owner,
+                                           const NetworkOptions& options) {
   const auto& hidden = options.hidden_dims;
-  if (hidden.empty()) throw std::invalid_argument("a convolutional network needs at least one level in hidden_dims");
+  if (hidden.empty())
+    throw std::invalid_argument("a convolutional network needs at least one level in hidden_dims");
   const std::vector<Size> sizes = level_sizes(options);
   const Size code = sizes.back();
   code_shape_ = {-1, hidden.back(), code.height, code.width};
-  input_ = owner.register_module("decoder_input", Linear(options.latent_dim, hidden.back() * code.height * code.width));
+  input_ = owner.register_module(
+      "decoder_input", Linear(options.latent_dim, hidden.back() * code.height * code.width));
 
   levels_ = owner.register_module("decoder", Sequential());
   for (std::size_t level = hidden.size() - 1; level > 0; --level) {
@@ -100,7 +115,8 @@ ConvolutionalDecoder::ConvolutionalDecoder(torch::nn::Module& owner, const Netwo
   append_upsampling(*final_layer_, hidden[0], hidden[0], sizes[0], options.activation);
   final_layer_->push_back(head(options));
   final_layer_->push_back(ActivationModule(options.output));
-  if (options.predicts_variance) log_variance_layer_ = owner.register_module("log_variance_layer", head(options));
+  if (options.predicts_variance)
+    log_variance_layer_ = owner.register_module("log_variance_layer", head(options));
 }
 
 Decoded ConvolutionalDecoder::forward(const at::Tensor& z) {
@@ -111,7 +127,8 @@ Decoded ConvolutionalDecoder::forward(const at::Tensor& z) {
   // Both heads read what the activation before them leaves.
   const auto head = final_layer_->begin() + static_cast<std::ptrdiff_t>(final_layer_->size() - 2);
   for (auto part = final_layer_->begin(); part != head; ++part) x = part->forward(x);
-  return {(head + 1)->forward(head->forward(x)), log_variance_layer_->forward(x).clamp_min(kLeastLogVariance)};
+  return {(head + 1)->forward(head->forward(x)),
+          log_variance_layer_->forward(x).clamp_min(kLeastLogVariance)};
 }
 
 }  // namespace vae_dist::model

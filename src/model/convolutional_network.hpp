@@ -1,8 +1,9 @@
-// PyTorch-VAE's convolutional encoder and decoder (vanilla_vae.py), for any image size and number of channels: what VanillaVae, Autoencoder
-// and DecoderOnly have in common.
+// PyTorch-VAE's convolutional encoder and decoder (vanilla_vae.py), for any image size and number
+// of channels: what VanillaVae, Autoencoder and DecoderOnly have in common.
 //
-// A level is a 3x3 convolution of stride 2, batch norm and the activation; it halves the size, rounding up, and the decoder leads back through
-// the same sizes by output padding. Modules are registered in their owner under PyTorch-VAE's names (encoder.0.0.weight, decoder_input,
+// A level is a 3x3 convolution of stride 2, batch norm and the activation; it halves the size,
+// rounding up, and the decoder leads back through the same sizes by output padding. Modules are
+// registered in their owner under PyTorch-VAE's names (encoder.0.0.weight, decoder_input,
 // decoder.0.1.running_mean, final_layer.3.bias, ...), so weights move both ways.
 #pragma once
 
@@ -35,7 +36,8 @@ class ConvolutionalEncoder {
 
 class ConvolutionalDecoder {
  public:
-  /// Registers "decoder_input", "decoder", "final_layer" in `owner`, and "log_variance_layer" where a variance is predicted.
+  /// Registers "decoder_input", "decoder", "final_layer" in `owner`, and "log_variance_layer" where
+  /// a variance is predicted.
   ConvolutionalDecoder(torch::nn::Module& owner, const NetworkOptions& options);
 
   /// z: [B, latent].

@@ -1,5 +1,6 @@
-// A decoder without an encoder: z ~ N(0, I), x ~ p(x|z). It is trained on the marginal likelihood, estimated by drawing from the prior
-// (importance_weights.hpp), and shows why a VAE has an encoder: with more than a few latent dimensions hardly a draw explains an image.
+// A decoder without an encoder: z ~ N(0, I), x ~ p(x|z). It is trained on the marginal likelihood,
+// estimated by drawing from the prior (importance_weights.hpp), and shows why a VAE has an encoder:
+// with more than a few latent dimensions hardly a draw explains an image.
 #pragma once
 
 #include <stdexcept>
@@ -11,13 +12,20 @@ namespace vae_dist::model {
 
 class DecoderOnly : public LatentModel {
  public:
-  DecoderOnly(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood) : decoder_(*this, options) { finish(options.latent_dim, std::move(likelihood)); }
+  DecoderOnly(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood)
+      : decoder_(*this, options) {
+    finish(options.latent_dim, std::move(likelihood));
+  }
 
   base::LatentKind latent_kind() const override { return base::LatentKind::none; }
 
  protected:
-  Posterior encode_sample(const Sample&) override { throw std::logic_error("a decoder_only model has no encoder"); }
-  Decoded decode_latents(const at::Tensor& z, const Sample&) override { return decoder_.forward(z); }
+  Posterior encode_sample(const Sample&) override {
+    throw std::logic_error("a decoder_only model has no encoder");
+  }
+  Decoded decode_latents(const at::Tensor& z, const Sample&) override {
+    return decoder_.forward(z);
+  }
 
  private:
   ConvolutionalDecoder decoder_;

@@ -15,10 +15,12 @@
 namespace vae_dist::model {
 namespace {
 
-void fill_uniform_within(at::Tensor parameter, double bound, base::PhiloxKey key, std::uint64_t index) {
+void fill_uniform_within(at::Tensor parameter, double bound, base::PhiloxKey key,
+                         std::uint64_t index) {
   std::vector<float> draws(static_cast<std::size_t>(parameter.numel()));
   base::fill_uniform(key, index, 0, draws);
-  const at::Tensor unit = at::from_blob(draws.data(), parameter.sizes(), at::kFloat).to(parameter.scalar_type());
+  const at::Tensor unit =
+      at::from_blob(draws.data(), parameter.sizes(), at::kFloat).to(parameter.scalar_type());
   parameter.copy_(unit * (2 * bound) - bound);
 }
 
@@ -28,10 +30,15 @@ class Initialiser {
 
   /// Whether it knows how the module's own parameters begin.
   bool knows(torch::nn::Module& module) {
-    if (draws_as<torch::nn::Conv2d>(module) || draws_as<torch::nn::ConvTranspose2d>(module) || draws_as<torch::nn::Linear>(module) || draws_as<torch::nn::Conv1d>(module) ||
-        draws_as<torch::nn::ConvTranspose1d>(module) || draws_as<torch::nn::Conv3d>(module) || draws_as<torch::nn::ConvTranspose3d>(module))
+    if (draws_as<torch::nn::Conv2d>(module) || draws_as<torch::nn::ConvTranspose2d>(module) ||
+        draws_as<torch::nn::Linear>(module) || draws_as<torch::nn::Conv1d>(module) ||
+        draws_as<torch::nn::ConvTranspose1d>(module) || draws_as<torch::nn::Conv3d>(module) ||
+        draws_as<torch::nn::ConvTranspose3d>(module))
       return has_these_alone(module);
-    return module.parameters(/*recurse=*/false).empty() || dynamic_cast<BeginsAsConstructed*>(&module) || ((module.as<torch::nn::GroupNorm>() || module.as<torch::nn::LayerNorm>()) && has_these_alone(module));
+    return module.parameters(/*recurse=*/false).empty() ||
+           dynamic_cast<BeginsAsConstructed*>(&module) ||
+           ((module.as<torch::nn::GroupNorm>() || module.as<torch::nn::LayerNorm>()) &&
+            has_these_alone(module));
   }
 
  private:
@@ -46,7 +53,8 @@ class Initialiser {
   bool draws_as(torch::nn::Module& module) {
     auto* const layer = module.as<Layer>();
     if (!layer) return false;
-    // PyTorch's fan-in is weight.size(1) * kernel, for transposed convolutions too (torch.nn.init._calculate_fan_in_and_fan_out).
+    // PyTorch's fan-in is weight.size(1) * kernel, for transposed convolutions too
+    // (torch.nn.init._calculate_fan_in_and_fan_out).
     const double bound = 1.0 / std::sqrt(static_cast<double>(layer->weight[0].numel()));
     fill_uniform_within(layer->weight, bound, key_, index_++);
     if (layer->bias.defined()) fill_uniform_within(layer->bias, bound, key_, index_++);
@@ -64,11 +72,16 @@ void draw_initial_weights(torch::nn::Module& network, std::uint64_t seed) {
   Initialiser initialiser(seed);
   std::string unknown;
   for (const auto& entry : network.named_modules())
-    if (!initialiser.knows(*entry.value())) unknown += "\n  " + entry.key() + " (" + entry.value()->name() + ")";
+    if (!initialiser.knows(*entry.value()))
+      unknown += "\n  " + entry.key() + " (" + entry.value()->name() + ")";
   if (!unknown.empty())
-    throw std::logic_error("nobody says how the parameters of these modules begin, and torch's own generator would draw them differently in each process:" + unknown +
-                           "\nMake them of convolutions, linear layers and norms, or derive the module from BeginsAsConstructed (model/initial_weights.hpp) and give its parameters values that are "
-                           "the same in every process.");
+    throw std::logic_error(
+        "nobody says how the parameters of these modules begin, and torch's own generator would "
+        "draw them differently in each process:" +
+        unknown +
+        "\nMake them of convolutions, linear layers and norms, or derive the module from "
+        "BeginsAsConstructed (model/initial_weights.hpp) and give its parameters values that are "
+        "the same in every process.");
 }
 
 }  // namespace vae_dist::model

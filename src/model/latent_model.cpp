@@ -10,7 +10,9 @@
 namespace vae_dist::model {
 namespace {
 
-at::Tensor in_type_of(const at::Tensor& input, const at::Tensor& result) { return result.defined() ? result.to(input.scalar_type()) : result; }
+at::Tensor in_type_of(const at::Tensor& input, const at::Tensor& result) {
+  return result.defined() ? result.to(input.scalar_type()) : result;
+}
 
 }  // namespace
 
@@ -28,19 +30,24 @@ Decoded LatentModel::decode(const at::Tensor& z, const Sample& given) {
 
 VaeOutput LatentModel::forward(const Sample& sample) {
   const Posterior posterior = encode(sample);
-  return {likelihood().mean_image(decode(reparameterize(posterior, sample.noise), sample)), sample.x, posterior.mu, posterior.log_var};
+  return {likelihood().mean_image(decode(reparameterize(posterior, sample.noise), sample)),
+          sample.x, posterior.mu, posterior.log_var};
 }
 
 std::vector<BatchNorm2d> LatentModel::batch_norms() const {
   std::vector<BatchNorm2d> layers;
   for (const auto& module : modules(/*include_self=*/false))
-    if (auto layer = std::dynamic_pointer_cast<BatchNorm2dImpl>(module); layer && std::find(frozen_.begin(), frozen_.end(), module) == frozen_.end()) layers.emplace_back(layer);
+    if (auto layer = std::dynamic_pointer_cast<BatchNorm2dImpl>(module);
+        layer && std::find(frozen_.begin(), frozen_.end(), module) == frozen_.end())
+      layers.emplace_back(layer);
   return layers;
 }
 
 void LatentModel::freeze(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
-    const auto belongs = [&](const std::string& other) { return other == name || other.starts_with(name + "."); };
+    const auto belongs = [&](const std::string& other) {
+      return other == name || other.starts_with(name + ".");
+    };
     bool known = false;
     for (const auto& parameter : named_parameters())
       if (belongs(parameter.key())) {
@@ -55,7 +62,8 @@ void LatentModel::freeze(const std::vector<std::string>& names) {
     if (known) continue;
     std::string there;
     for (const auto& child : named_children()) there += (there.empty() ? "" : ", ") + child.key();
-    throw std::invalid_argument("'" + name + "' is no module and no parameter of the model, whose modules are " + there);
+    throw std::invalid_argument(
+        "'" + name + "' is no module and no parameter of the model, whose modules are " + there);
   }
   train(is_training());
 }

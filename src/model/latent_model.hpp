@@ -1,5 +1,6 @@
-// What training, evaluation and pictures ask of a model: a latent z, a decoder that gives p(x|z) its parameters, the likelihood that
-// these are parameters of, and (but for a decoder alone) an encoder.
+// What training, evaluation and pictures ask of a model: a latent z, a decoder that gives p(x|z)
+// its parameters, the likelihood that these are parameters of, and (but for a decoder alone) an
+// encoder.
 //
 // Whatever its shape inside the network, z travels as rows: [B, latent_values].
 #pragma once
@@ -19,7 +20,8 @@
 
 namespace vae_dist::model {
 
-/// q(z|x) = N(mu, exp(log_var)), each [B, latent_values]. An autoencoder's code is a point: mu alone, log_var undefined.
+/// q(z|x) = N(mu, exp(log_var)), each [B, latent_values]. An autoencoder's code is a point: mu
+/// alone, log_var undefined.
 struct Posterior {
   at::Tensor mu, log_var;
 
@@ -39,17 +41,19 @@ class LatentModel : public torch::nn::Module {
   virtual base::LatentKind latent_kind() const { return base::LatentKind::posterior; }
   std::int64_t latent_values() const { return latent_values_; }
 
-  /// log_var is clamped to [-30, 20], so that exp neither overflows nor vanishes in fp32. Throws std::logic_error where there
-  /// is no encoder.
+  /// log_var is clamped to [-30, 20], so that exp neither overflows nor vanishes in fp32. Throws
+  /// std::logic_error where there is no encoder.
   Posterior encode(const Sample& sample);
 
   /// z: [B, latent_values]. `given`: what else the decoder may look at, sample by sample; not x.
   Decoded decode(const at::Tensor& z, const Sample& given = {});
 
-  /// Convolutions and matrix products of encoder and decoder in bfloat16 from now on (autocast.hpp). What they give, and so likelihood and KL, is fp32.
+  /// Convolutions and matrix products of encoder and decoder in bfloat16 from now on
+  /// (autocast.hpp). What they give, and so likelihood and KL, is fp32.
   void use_bfloat16(bool wanted) { uses_bfloat16_ = wanted; }
 
-  /// The noise, [B, latent_values], is made by the caller: the model draws no random numbers. A point needs none.
+  /// The noise, [B, latent_values], is made by the caller: the model draws no random numbers. A
+  /// point needs none.
   VaeOutput forward(const Sample& sample);
 
   Likelihood& likelihood() { return *likelihood_; }
@@ -58,15 +62,17 @@ class LatentModel : public torch::nn::Module {
   /// The batch-norm layers in registration order, but for frozen ones.
   std::vector<BatchNorm2d> batch_norms() const;
 
-  /// Nothing of these modules and parameters ("encoder", "decoder.0", "fc_mu.weight") is trained, and they are in evaluation mode from now on, whatever the model is in. Throws
+  /// Nothing of these modules and parameters ("encoder", "decoder.0", "fc_mu.weight") is trained,
+  /// and they are in evaluation mode from now on, whatever the model is in. Throws
   /// std::invalid_argument, listing what there is, where a name is none of the model's.
   void freeze(const std::vector<std::string>& names);
 
   void train(bool on = true) override;
 
  protected:
-  /// The likelihood becomes the submodule "likelihood" where it has something to keep, so the default's parameters are PyTorch-VAE's alone. To be
-  /// called once, after the network's own modules are registered.
+  /// The likelihood becomes the submodule "likelihood" where it has something to keep, so the
+  /// default's parameters are PyTorch-VAE's alone. To be called once, after the network's own
+  /// modules are registered.
   void finish(std::int64_t latent_values, std::shared_ptr<Likelihood> likelihood);
 
   virtual Posterior encode_sample(const Sample& sample) = 0;
@@ -79,10 +85,13 @@ class LatentModel : public torch::nn::Module {
   std::vector<std::shared_ptr<torch::nn::Module>> frozen_;
 };
 
-/// Forwards while this lives repeat a batch whose statistics have been reported, as what looks at a batch in two passes does: batch norm normalises by its statistics and reports none.
+/// Forwards while this lives repeat a batch whose statistics have been reported, as what looks at a
+/// batch in two passes does: batch norm normalises by its statistics and reports none.
 class RepeatedForward {
  public:
-  explicit RepeatedForward(const LatentModel& model) : layers_(model.batch_norms()) { report(false); }
+  explicit RepeatedForward(const LatentModel& model) : layers_(model.batch_norms()) {
+    report(false);
+  }
   ~RepeatedForward() { report(true); }
   RepeatedForward(const RepeatedForward&) = delete;
   RepeatedForward& operator=(const RepeatedForward&) = delete;
@@ -95,8 +104,9 @@ class RepeatedForward {
   std::vector<BatchNorm2d> layers_;
 };
 
-/// z = mu + exp(log_var / 2) * noise (the reparameterisation trick: Kingma, Welling 2014, section 2.4). All [B, latent_values],
-/// or shapes that broadcast so, as [B, 1, latent_values] with noise [B, K, latent_values]; a point is its own z.
+/// z = mu + exp(log_var / 2) * noise (the reparameterisation trick: Kingma, Welling 2014,
+/// section 2.4). All [B, latent_values], or shapes that broadcast so, as [B, 1, latent_values] with
+/// noise [B, K, latent_values]; a point is its own z.
 at::Tensor reparameterize(const Posterior& posterior, const at::Tensor& noise);
 
 /// Bounds of log_var that every encoder keeps.

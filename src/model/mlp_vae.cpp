@@ -1,10 +1,10 @@
 #include "model/mlp_vae.hpp"
 
-#include "model/network_registry.hpp"
-
 #include <ATen/ATen.h>
 
 #include <stdexcept>
+
+#include "model/network_registry.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -19,21 +19,27 @@ void append_level(Sequential& levels, std::int64_t in, std::int64_t out, Activat
 
 }  // namespace
 
-MlpVae::MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood) : image_shape_{-1, options.channels, options.height, options.width} {
+MlpVae::MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood)
+    : image_shape_{-1, options.channels, options.height, options.width} {
   const auto& hidden = options.hidden_dims;
   if (hidden.empty()) throw std::invalid_argument("MlpVae needs at least one level in hidden_dims");
   const std::int64_t values = options.image_values();
 
   encoder_ = register_module("encoder", Sequential());
-  for (std::size_t level = 0; level < hidden.size(); ++level) append_level(encoder_, level == 0 ? values : hidden[level - 1], hidden[level], options.activation);
+  for (std::size_t level = 0; level < hidden.size(); ++level)
+    append_level(encoder_, level == 0 ? values : hidden[level - 1], hidden[level],
+                 options.activation);
   fc_mu_ = register_module("fc_mu", Linear(hidden.back(), options.latent_dim));
   fc_var_ = register_module("fc_var", Linear(hidden.back(), options.latent_dim));
 
   decoder_ = register_module("decoder", Sequential());
-  for (std::size_t level = hidden.size(); level-- > 0;) append_level(decoder_, level + 1 == hidden.size() ? options.latent_dim : hidden[level + 1], hidden[level], options.activation);
+  for (std::size_t level = hidden.size(); level-- > 0;)
+    append_level(decoder_, level + 1 == hidden.size() ? options.latent_dim : hidden[level + 1],
+                 hidden[level], options.activation);
   final_layer_ = register_module("final_layer", Sequential());
   append_level(final_layer_, hidden.front(), values, options.output);
-  if (options.predicts_variance) log_variance_layer_ = register_module("log_variance_layer", Linear(hidden.front(), values));
+  if (options.predicts_variance)
+    log_variance_layer_ = register_module("log_variance_layer", Linear(hidden.front(), values));
   finish(options.latent_dim, std::move(likelihood));
 }
 
@@ -45,14 +51,20 @@ Posterior MlpVae::encode_sample(const Sample& sample) {
 Decoded MlpVae::decode_latents(const at::Tensor& z, const Sample&) {
   const at::Tensor code = decoder_->forward(z);
   Decoded decoded{final_layer_->forward(code).view(image_shape_), {}};
-  if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(code).view(image_shape_).clamp_min(kLeastLogVariance);
+  if (!log_variance_layer_.is_empty())
+    decoded.log_variance =
+        log_variance_layer_->forward(code).view(image_shape_).clamp_min(kLeastLogVariance);
   return decoded;
 }
 
 namespace {
 
-const RegisteredNetwork kMlpVae({{.name = "mlp_vae", .help = "fully connected levels"}, base::LatentKind::posterior},
-                                   [](const NetworkRequest& wanted) { return std::make_shared<MlpVae>(wanted.options, wanted.likelihood); });
+const RegisteredNetwork kMlpVae({{.name = "mlp_vae", .help = "fully connected levels"},
+                                 base::LatentKind::posterior},
+                                [](const NetworkRequest& wanted) {
+                                  return std::make_shared<MlpVae>(wanted.options,
+                                                                  wanted.likelihood);
+                                });
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// The fully connected variational autoencoder (Kingma, Welling 2014, appendix C): hidden_dims are units, e.g. 784-400-z-400-784.
+// The fully connected variational autoencoder (Kingma, Welling 2014, appendix C): hidden_dims are
+// units, e.g. 784-400-z-400-784.
 #pragma once
 
 #include <torch/nn/modules/container/sequential.h>

@@ -11,7 +11,8 @@ namespace vae_dist::model {
 struct NetworkOptions {
   std::int64_t channels = 3, height = 64, width = 64;  ///< of the images
   std::int64_t latent_dim = 128;
-  std::vector<std::int64_t> hidden_dims = {32, 64, 128, 256, 512};  ///< a level each: channels, or units of an MLP
+  std::vector<std::int64_t> hidden_dims = {32, 64, 128, 256,
+                                           512};  ///< a level each: channels, or units of an MLP
   Activation activation = Activation::leaky_relu;
   Activation output = Activation::sigmoid;
   bool predicts_variance = false;  ///< a second output head: log sigma^2 of each value

@@ -7,7 +7,9 @@ namespace vae_dist::model {
 std::shared_ptr<LatentModel> make_network(const std::string& name, const NetworkRequest& request) {
   const base::Network& described = base::Registry<base::Network>::all().at(name);
   std::shared_ptr<LatentModel> network = base::makers<MakeNetwork>().at(name)(request);
-  if (network->latent_kind() != described.latent) throw std::logic_error("the network '" + name + "' has another latent than it was registered with");
+  if (network->latent_kind() != described.latent)
+    throw std::logic_error("the network '" + name +
+                           "' has another latent than it was registered with");
   return network;
 }
 

@@ -12,7 +12,9 @@ using torch::nn::GroupNormOptions;
 
 }  // namespace
 
-Conv2d conv3x3(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 3).padding(1)); }
+Conv2d conv3x3(std::int64_t in, std::int64_t out) {
+  return Conv2d(Conv2dOptions(in, out, 3).padding(1));
+}
 Conv2d conv1x1(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 1)); }
 
 GroupNorm group_norm(std::int64_t channels) {
@@ -44,15 +46,20 @@ SpatialAttentionImpl::SpatialAttentionImpl(std::int64_t channels)
 at::Tensor SpatialAttentionImpl::forward(const at::Tensor& x) {
   const auto sizes = x.sizes();
   // [B, 1 head, positions, channels]
-  const auto rows = [&](const at::Tensor& part) { return part.flatten(2).transpose(1, 2).unsqueeze(1); };
+  const auto rows = [&](const at::Tensor& part) {
+    return part.flatten(2).transpose(1, 2).unsqueeze(1);
+  };
   const auto parts = qkv_->forward(norm_->forward(x)).chunk(3, 1);
-  const at::Tensor mixed = at::scaled_dot_product_attention(rows(parts[0]), rows(parts[1]), rows(parts[2]));
+  const at::Tensor mixed =
+      at::scaled_dot_product_attention(rows(parts[0]), rows(parts[1]), rows(parts[2]));
   return x + projection_->forward(mixed.squeeze(1).transpose(1, 2).reshape(sizes));
 }
 
 UpsamplingImpl::UpsamplingImpl(std::int64_t channels, std::int64_t height, std::int64_t width)
     : size_{height, width}, conv_(register_module("conv", conv3x3(channels, channels))) {}
 
-at::Tensor UpsamplingImpl::forward(const at::Tensor& x) { return conv_->forward(at::upsample_nearest2d(x, size_)); }
+at::Tensor UpsamplingImpl::forward(const at::Tensor& x) {
+  return conv_->forward(at::upsample_nearest2d(x, size_));
+}
 
 }  // namespace vae_dist::model

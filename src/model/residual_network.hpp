@@ -1,4 +1,5 @@
-// The pieces of a residual convolutional network: blocks with group normalisation, attention at low resolution, changes of resolution.
+// The pieces of a residual convolutional network: blocks with group normalisation, attention at low
+// resolution, changes of resolution.
 //
 // No batch statistics, so a replica of any size trains alike.
 #pragma once
@@ -16,11 +17,12 @@ namespace vae_dist::model {
 torch::nn::Conv2d conv3x3(std::int64_t in, std::int64_t out);
 torch::nn::Conv2d conv1x1(std::int64_t in, std::int64_t out);
 
-/// Group normalisation (Wu, He 2018) in groups of 32 channels' number or the largest number below it that divides `channels`.
+/// Group normalisation (Wu, He 2018) in groups of 32 channels' number or the largest number below
+/// it that divides `channels`.
 torch::nn::GroupNorm group_norm(std::int64_t channels);
 
-/// x + conv(act(norm(conv(act(norm(x)))))), the pre-activation form (He et al. 2016, "Identity Mappings in Deep Residual Networks"); a 1x1 convolution
-/// leads x to other channels.
+/// x + conv(act(norm(conv(act(norm(x)))))), the pre-activation form (He et al. 2016, "Identity
+/// Mappings in Deep Residual Networks"); a 1x1 convolution leads x to other channels.
 class ResidualBlockImpl : public torch::nn::Module {
  public:
   ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation);
@@ -34,7 +36,8 @@ class ResidualBlockImpl : public torch::nn::Module {
 };
 TORCH_MODULE(ResidualBlock);
 
-/// x + proj(attention over all positions of norm(x)): one head of scaled dot products (Vaswani et al. 2017, eq. 1; on images Zhang et al. 2019).
+/// x + proj(attention over all positions of norm(x)): one head of scaled dot products (Vaswani et
+/// al. 2017, eq. 1; on images Zhang et al. 2019).
 class SpatialAttentionImpl : public torch::nn::Module {
  public:
   explicit SpatialAttentionImpl(std::int64_t channels);
@@ -46,8 +49,8 @@ class SpatialAttentionImpl : public torch::nn::Module {
 };
 TORCH_MODULE(SpatialAttention);
 
-/// Doubles a size (or leads to one less, as a halving of an odd size rounds up) by nearest neighbours, then a 3x3 convolution: no checkerboard (Odena et
-/// al. 2016).
+/// Doubles a size (or leads to one less, as a halving of an odd size rounds up) by nearest
+/// neighbours, then a 3x3 convolution: no checkerboard (Odena et al. 2016).
 class UpsamplingImpl : public torch::nn::Module {
  public:
   UpsamplingImpl(std::int64_t channels, std::int64_t height, std::int64_t width);

@@ -22,13 +22,16 @@ struct Resolution {
 
 std::vector<Resolution> resolutions(const NetworkOptions& options) {
   std::vector<Resolution> out = {{options.height, options.width}};
-  while (out.size() < options.hidden_dims.size()) out.push_back({(out.back().height + 1) / 2, (out.back().width + 1) / 2});
+  while (out.size() < options.hidden_dims.size())
+    out.push_back({(out.back().height + 1) / 2, (out.back().width + 1) / 2});
   return out;
 }
 
 // One level's blocks; the first may change the number of channels.
-void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::int64_t height, const NetworkOptions& options, const ResnetOptions& resnet) {
-  const bool attends = std::find(resnet.attention_at.begin(), resnet.attention_at.end(), height) != resnet.attention_at.end();
+void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::int64_t height,
+                   const NetworkOptions& options, const ResnetOptions& resnet) {
+  const bool attends = std::find(resnet.attention_at.begin(), resnet.attention_at.end(), height) !=
+                       resnet.attention_at.end();
   for (std::int64_t block = 0; block < resnet.blocks; ++block) {
     network->push_back(ResidualBlock(block == 0 ? in : out, out, options.activation));
     if (attends) network->push_back(SpatialAttention(out));
@@ -37,9 +40,12 @@ void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::
 
 }  // namespace
 
-ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet, std::shared_ptr<Likelihood> likelihood) : output_activation_(options.output) {
+ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
+                     std::shared_ptr<Likelihood> likelihood)
+    : output_activation_(options.output) {
   const auto& hidden = options.hidden_dims;
-  if (hidden.empty()) throw std::invalid_argument("ResnetVae needs at least one level in hidden_dims");
+  if (hidden.empty())
+    throw std::invalid_argument("ResnetVae needs at least one level in hidden_dims");
   const std::vector<Resolution> sizes = resolutions(options);
   const std::size_t levels = hidden.size();
   const Resolution code = sizes.back();
@@ -49,8 +55,11 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
   encoder_ = register_module("encoder", Sequential());
   encoder_->push_back(conv3x3(options.channels, hidden[0]));
   for (std::size_t level = 0; level < levels; ++level) {
-    append_blocks(encoder_, hidden[level == 0 ? 0 : level - 1], hidden[level], sizes[level].height, options, resnet);
-    if (level + 1 < levels) encoder_->push_back(Conv2d(Conv2dOptions(hidden[level], hidden[level], 3).stride(2).padding(1)));
+    append_blocks(encoder_, hidden[level == 0 ? 0 : level - 1], hidden[level], sizes[level].height,
+                  options, resnet);
+    if (level + 1 < levels)
+      encoder_->push_back(
+          Conv2d(Conv2dOptions(hidden[level], hidden[level], 3).stride(2).padding(1)));
   }
   encoder_->push_back(group_norm(deepest));
   encoder_->push_back(ActivationModule(options.activation));
@@ -63,48 +72,65 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
   } else {
     fc_mu_ = register_module("fc_mu", Linear(deepest * positions, options.latent_dim));
     fc_var_ = register_module("fc_var", Linear(deepest * positions, options.latent_dim));
-    decoder_input_ = register_module("decoder_input", Linear(options.latent_dim, deepest * positions));
+    decoder_input_ =
+        register_module("decoder_input", Linear(options.latent_dim, deepest * positions));
   }
 
   decoder_ = register_module("decoder", Sequential());
   for (std::size_t level = levels; level-- > 0;) {
-    append_blocks(decoder_, hidden[level + 1 < levels ? level + 1 : level], hidden[level], sizes[level].height, options, resnet);
-    if (level > 0) decoder_->push_back(Upsampling(hidden[level], sizes[level - 1].height, sizes[level - 1].width));
+    append_blocks(decoder_, hidden[level + 1 < levels ? level + 1 : level], hidden[level],
+                  sizes[level].height, options, resnet);
+    if (level > 0)
+      decoder_->push_back(
+          Upsampling(hidden[level], sizes[level - 1].height, sizes[level - 1].width));
   }
   decoder_->push_back(group_norm(hidden[0]));
   decoder_->push_back(ActivationModule(options.activation));
   output_layer_ = register_module("output_layer", conv3x3(hidden[0], options.channels));
-  if (options.predicts_variance) log_variance_layer_ = register_module("log_variance_layer", conv3x3(hidden[0], options.channels));
-  finish(resnet.spatial_latent ? options.latent_dim * positions : options.latent_dim, std::move(likelihood));
+  if (options.predicts_variance)
+    log_variance_layer_ =
+        register_module("log_variance_layer", conv3x3(hidden[0], options.channels));
+  finish(resnet.spatial_latent ? options.latent_dim * positions : options.latent_dim,
+         std::move(likelihood));
 }
 
 Posterior ResnetVae::encode_sample(const Sample& sample) {
   const at::Tensor code = encoder_->forward(sample.x);
   // flatten() of a channels_last map copies it into the order of its names: C, H, W.
-  if (!latent_shape_.empty()) return {conv_mu_->forward(code).flatten(1), clamp_log_var(conv_var_->forward(code).flatten(1))};
+  if (!latent_shape_.empty())
+    return {conv_mu_->forward(code).flatten(1), clamp_log_var(conv_var_->forward(code).flatten(1))};
   const at::Tensor row = code.flatten(1);
   return {fc_mu_->forward(row), clamp_log_var(fc_var_->forward(row))};
 }
 
 Decoded ResnetVae::decode_latents(const at::Tensor& z, const Sample&) {
-  const at::Tensor code = latent_shape_.empty() ? decoder_input_->forward(z).view(code_shape_) : latent_input_->forward(z.view(latent_shape_));
+  const at::Tensor code = latent_shape_.empty() ? decoder_input_->forward(z).view(code_shape_)
+                                                : latent_input_->forward(z.view(latent_shape_));
   const at::Tensor features = decoder_->forward(code);
   Decoded decoded{output_activation_->forward(output_layer_->forward(features)), {}};
-  if (!log_variance_layer_.is_empty()) decoded.log_variance = log_variance_layer_->forward(features).clamp_min(kLeastLogVariance);
+  if (!log_variance_layer_.is_empty())
+    decoded.log_variance = log_variance_layer_->forward(features).clamp_min(kLeastLogVariance);
   return decoded;
 }
 
 namespace {
 
-const RegisteredNetwork kResnetVae({{.name = "resnet_vae",
-                                     .help = "residual blocks, attention, a flat or spatial latent",
-                                     .own = base::own_keys<ResnetOptions>([](base::Section& keys, ResnetOptions& own) {
-                                       keys.choice("latent", own.spatial_latent, {{"flat", false}, {"spatial", true}}, "shape of the latent");
-                                       keys.key("blocks", own.blocks, "residual blocks a level").at_least(1).at_most(1000);
-                                       keys.key("attention_at", own.attention_at, "resolutions with attention").at_least(1).empty_is("[]");
-                                     })},
-                                    base::LatentKind::posterior},
-                                   [](const NetworkRequest& wanted) { return std::make_shared<ResnetVae>(wanted.options, wanted.settings<ResnetOptions>(), wanted.likelihood); });
+const RegisteredNetwork kResnetVae(
+    {{.name = "resnet_vae",
+      .help = "residual blocks, attention, a flat or spatial latent",
+      .own = base::own_keys<ResnetOptions>([](base::Section& keys, ResnetOptions& own) {
+        keys.choice("latent", own.spatial_latent, {{"flat", false}, {"spatial", true}},
+                    "shape of the latent");
+        keys.key("blocks", own.blocks, "residual blocks a level").at_least(1).at_most(1000);
+        keys.key("attention_at", own.attention_at, "resolutions with attention")
+            .at_least(1)
+            .empty_is("[]");
+      })},
+     base::LatentKind::posterior},
+    [](const NetworkRequest& wanted) {
+      return std::make_shared<ResnetVae>(wanted.options, wanted.settings<ResnetOptions>(),
+                                         wanted.likelihood);
+    });
 
 }  // namespace
 

@@ -9,15 +9,19 @@
 
 namespace vae_dist::model {
 
-/// Tensors that belong together by name, each with the samples of the batch along its first axis. What a batch has none of is undefined. What is to travel with a sample (a condition, a mask, further
-/// draws) is one more field here and in fields(): networks, likelihoods and objectives are given all of them, and steps carry them.
+/// Tensors that belong together by name, each with the samples of the batch along its first axis.
+/// What a batch has none of is undefined. What is to travel with a sample (a condition, a mask,
+/// further draws) is one more field here and in fields(): networks, likelihoods and objectives are
+/// given all of them, and steps carry them.
 struct Sample {
-  at::Tensor x;           ///< [B, C, H, W]: the values that are learned, in the model's range
-  at::Tensor noise = {};  ///< [B, Objective::noise_per_sample()]: standard normal draws, keyed by the sample
+  at::Tensor x;  ///< [B, C, H, W]: the values that are learned, in the model's range
+  at::Tensor noise =
+      {};  ///< [B, Objective::noise_per_sample()]: standard normal draws, keyed by the sample
 
   Sample() = default;
   /// A batch without noise is its values.
-  Sample(at::Tensor values, at::Tensor draws = {}) : x(std::move(values)), noise(std::move(draws)) {}
+  Sample(at::Tensor values, at::Tensor draws = {})
+      : x(std::move(values)), noise(std::move(draws)) {}
 
   std::int64_t size() const { return x.size(0); }  ///< B
 
@@ -40,7 +44,8 @@ struct Sample {
   /// In `parts` batches of equal size, one after the other.
   std::vector<Sample> chunk(std::int64_t parts) const {
     std::vector<Sample> out;
-    for (std::int64_t i = 0; i < parts; ++i) out.push_back(narrow(i * (size() / parts), size() / parts));
+    for (std::int64_t i = 0; i < parts; ++i)
+      out.push_back(narrow(i * (size() / parts), size() / parts));
     return out;
   }
 };

@@ -1,4 +1,5 @@
-// The pieces of LibTorch that most files with modules and tensors use. Precompiled: it takes longer to read than all of our code.
+// The pieces of LibTorch that most files with modules and tensors use. Precompiled: it takes longer
+// to read than all of our code.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -6,8 +6,10 @@ namespace vae_dist::model {
 
 VanillaVae::VanillaVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood)
     : encoder_(*this, options),
-      fc_mu_(register_module("fc_mu", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
-      fc_var_(register_module("fc_var", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
+      fc_mu_(
+          register_module("fc_mu", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
+      fc_var_(
+          register_module("fc_var", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
       decoder_(*this, options) {
   finish(options.latent_dim, std::move(likelihood));
 }
@@ -19,8 +21,13 @@ Posterior VanillaVae::encode_sample(const Sample& sample) {
 
 namespace {
 
-const RegisteredNetwork kVanillaVae({{.name = "vanilla_vae", .help = "PyTorch-VAE's convolutional VAE"}, base::LatentKind::posterior},
-                                   [](const NetworkRequest& wanted) { return std::make_shared<VanillaVae>(wanted.options, wanted.likelihood); });
+const RegisteredNetwork kVanillaVae({{.name = "vanilla_vae",
+                                      .help = "PyTorch-VAE's convolutional VAE"},
+                                     base::LatentKind::posterior},
+                                    [](const NetworkRequest& wanted) {
+                                      return std::make_shared<VanillaVae>(wanted.options,
+                                                                          wanted.likelihood);
+                                    });
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// The convolutional variational autoencoder of PyTorch-VAE (vanilla_vae.py), for any image size and number of channels.
+// The convolutional variational autoencoder of PyTorch-VAE (vanilla_vae.py), for any image size and
+// number of channels.
 #pragma once
 
 #include "model/convolutional_network.hpp"
@@ -12,7 +13,9 @@ class VanillaVae : public LatentModel {
 
  protected:
   Posterior encode_sample(const Sample& sample) override;
-  Decoded decode_latents(const at::Tensor& z, const Sample&) override { return decoder_.forward(z); }
+  Decoded decode_latents(const at::Tensor& z, const Sample&) override {
+    return decoder_.forward(z);
+  }
 
  private:
   // In this order: registration order is the order of the arena and of the names.

@@ -6,26 +6,36 @@
 namespace vae_dist::objective {
 namespace {
 
-constexpr base::LikelihoodTraits kOfBits{.support = base::Support::zero_or_one, .takes_logits = true};
+constexpr base::LikelihoodTraits kOfBits{.support = base::Support::zero_or_one,
+                                         .takes_logits = true};
 
 class Bernoulli : public model::Likelihood {
  public:
   Bernoulli() : Likelihood(kOfBits) {}
 
-  at::Tensor negative_log(const model::Decoded& decoded, const model::Sample& sample) const override {
-    return at::binary_cross_entropy_with_logits(decoded.output, sample.x, {}, {}, at::Reduction::None).flatten(1).sum(1);
+  at::Tensor negative_log(const model::Decoded& decoded,
+                          const model::Sample& sample) const override {
+    return at::binary_cross_entropy_with_logits(decoded.output, sample.x, {}, {},
+                                                at::Reduction::None)
+        .flatten(1)
+        .sum(1);
   }
 
-  at::Tensor negative_log_of_pairs(const model::Decoded& decoded, const model::Sample& sample) const override {
+  at::Tensor negative_log_of_pairs(const model::Decoded& decoded,
+                                   const model::Sample& sample) const override {
     const at::Tensor logits = decoded.output.flatten(1);
     return at::softplus(logits).sum(1).unsqueeze(0) - sample.x.flatten(1).matmul(logits.t());
   }
 
-  at::Tensor mean_image(const model::Decoded& decoded) const override { return at::sigmoid(decoded.output); }
+  at::Tensor mean_image(const model::Decoded& decoded) const override {
+    return at::sigmoid(decoded.output);
+  }
 };
 
-const model::RegisteredLikelihood kBernoulli({{.name = "bernoulli", .help = "zeros and ones, of which the decoder gives the logits"}, [](const std::any&) { return kOfBits; }},
-                                             [](const model::LikelihoodRequest&) { return std::make_shared<Bernoulli>(); });
+const model::RegisteredLikelihood kBernoulli(
+    {{.name = "bernoulli", .help = "zeros and ones, of which the decoder gives the logits"},
+     [](const std::any&) { return kOfBits; }},
+    [](const model::LikelihoodRequest&) { return std::make_shared<Bernoulli>(); });
 
 }  // namespace
 }  // namespace vae_dist::objective

@@ -1,16 +1,21 @@
-// Half the squared norm of the code, mean over the batch: what keeps a deterministic autoencoder's codes together where no KL does (Ghosh et al. 2020, "From Variational to Deterministic
+// Half the squared norm of the code, mean over the batch: what keeps a deterministic autoencoder's
+// codes together where no KL does (Ghosh et al. 2020, "From Variational to Deterministic
 // Autoencoders", eq. 5). Of a variational one it is the norm of the posterior's mean.
-#include "objective/regulariser.hpp"
-
 #include <ATen/ops/mean.h>
 #include <ATen/ops/sum.h>
+
+#include "objective/regulariser.hpp"
 
 namespace vae_dist::objective {
 namespace {
 
-at::Tensor code_l2(const model::Posterior& posterior, const at::Tensor&) { return 0.5 * posterior.mu.square().sum(1).mean(); }
+at::Tensor code_l2(const model::Posterior& posterior, const at::Tensor&) {
+  return 0.5 * posterior.mu.square().sum(1).mean();
+}
 
-const RegisteredRegulariser kCodeL2({{.name = "code_l2", .help = "half the squared norm of the code (Ghosh et al. 2020)"}}, [](const std::any&) { return code_l2; });
+const RegisteredRegulariser kCodeL2(
+    {{.name = "code_l2", .help = "half the squared norm of the code (Ghosh et al. 2020)"}},
+    [](const std::any&) { return code_l2; });
 
 }  // namespace
 }  // namespace vae_dist::objective

@@ -1,5 +1,7 @@
-// The probability of the bin of each of a byte's 256 levels under a logistic distribution about the decoder's output, with one learned log scale a channel (Kingma et al. 2016, "Improving
-// Variational Inference with Inverse Autoregressive Flow", appendix C; Salimans et al. 2017, eq. 2).
+// The probability of the bin of each of a byte's 256 levels under a logistic distribution about the
+// decoder's output, with one learned log scale a channel (Kingma et al. 2016, "Improving
+// Variational Inference with Inverse Autoregressive Flow", appendix C; Salimans et al. 2017, eq.
+// 2).
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -18,18 +20,27 @@ class DiscretizedLogistic : public model::Likelihood {
       : Likelihood(kOfBytes),
         low_(wanted.low),
         high_(wanted.high),
-        log_scale_(register_parameter("log_scale", at::full({wanted.channels}, std::log(0.1 * (wanted.high - wanted.low))))) {}
+        log_scale_(register_parameter(
+            "log_scale", at::full({wanted.channels}, std::log(0.1 * (wanted.high - wanted.low))))) {
+  }
 
-  at::Tensor negative_log(const model::Decoded& decoded, const model::Sample& sample) const override {
+  at::Tensor negative_log(const model::Decoded& decoded,
+                          const model::Sample& sample) const override {
     const at::Tensor &x = sample.x, &mean = decoded.output;
     const double half_bin = 0.5 * (high_ - low_) / 255;
     const at::Tensor inverse_scale = (-log_scale_).exp().view({1, -1, 1, 1});
-    const at::Tensor upper = (x + half_bin - mean) * inverse_scale, lower = (x - half_bin - mean) * inverse_scale;
-    // sigmoid(u) - sigmoid(l) = sigmoid(u) * sigmoid(-l) * (1 - exp(l - u)), whose logarithm is exact however small the difference is.
+    const at::Tensor upper = (x + half_bin - mean) * inverse_scale,
+                     lower = (x - half_bin - mean) * inverse_scale;
+    // sigmoid(u) - sigmoid(l) = sigmoid(u) * sigmoid(-l) * (1 - exp(l - u)), whose logarithm is
+    // exact however small the difference is.
     const at::Tensor below_upper = at::log_sigmoid(upper), above_lower = at::log_sigmoid(-lower);
-    const at::Tensor bin = below_upper + above_lower + (-at::expm1(-2 * half_bin * inverse_scale)).log();
+    const at::Tensor bin =
+        below_upper + above_lower + (-at::expm1(-2 * half_bin * inverse_scale)).log();
     // The outermost bins are open: all that is darker than black is black.
-    return (-at::where(x < low_ + half_bin, below_upper, at::where(x > high_ - half_bin, above_lower, bin))).flatten(1).sum(1);
+    return (-at::where(x < low_ + half_bin, below_upper,
+                       at::where(x > high_ - half_bin, above_lower, bin)))
+        .flatten(1)
+        .sum(1);
   }
 
  private:
@@ -37,8 +48,13 @@ class DiscretizedLogistic : public model::Likelihood {
   at::Tensor log_scale_;  // [C], parameter
 };
 
-const model::RegisteredLikelihood kDiscretizedLogistic({{.name = "discretized_logistic", .help = "the 256 levels of bytes, with one learned log-scale a channel"}, [](const std::any&) { return kOfBytes; }},
-                                                       [](const model::LikelihoodRequest& wanted) { return std::make_shared<DiscretizedLogistic>(wanted); });
+const model::RegisteredLikelihood kDiscretizedLogistic(
+    {{.name = "discretized_logistic",
+      .help = "the 256 levels of bytes, with one learned log-scale a channel"},
+     [](const std::any&) { return kOfBytes; }},
+    [](const model::LikelihoodRequest& wanted) {
+      return std::make_shared<DiscretizedLogistic>(wanted);
+    });
 
 }  // namespace
 }  // namespace vae_dist::objective

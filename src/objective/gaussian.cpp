@@ -16,14 +16,19 @@ constexpr double kLeastLogSigma = -6.0;  // of `optimal`, reached softly
 constexpr double kDecay = 0.99;          // of the running mean squared error
 const double kLog2Pi = std::log(2 * std::numbers::pi);
 
-// max(x, least) with a gradient that fades instead of breaking off (Chua et al. 2018, appendix A.1, as Rybkin et al. use it).
+// max(x, least) with a gradient that fades instead of breaking off (Chua et al. 2018, appendix A.1,
+// as Rybkin et al. use it).
 at::Tensor soft_floor(const at::Tensor& x, double least) { return least + at::softplus(x - least); }
 
 // No error at all has the floor's sigma too, and no gradient: that of log(0) would be no number.
-at::Tensor log_sigma_of(const at::Tensor& mean_squared_error) { return soft_floor(0.5 * mean_squared_error.clamp_min(std::numeric_limits<float>::min()).log(), kLeastLogSigma); }
+at::Tensor log_sigma_of(const at::Tensor& mean_squared_error) {
+  return soft_floor(0.5 * mean_squared_error.clamp_min(std::numeric_limits<float>::min()).log(),
+                    kLeastLogSigma);
+}
 
 // squared_error: any shape, of `values` values each.
-at::Tensor nats_of_error(const at::Tensor& squared_error, const at::Tensor& log_sigma, double values) {
+at::Tensor nats_of_error(const at::Tensor& squared_error, const at::Tensor& log_sigma,
+                         double values) {
   return squared_error * (0.5 * (-2 * log_sigma).exp()) + values * (log_sigma + 0.5 * kLog2Pi);
 }
 
@@ -40,13 +45,15 @@ base::LikelihoodTraits traits_of(const GaussianSettings& own) {
 class Gaussian : public model::Likelihood {
  public:
   explicit Gaussian(const GaussianSettings& own) : Likelihood(traits_of(own)), own_(own) {
-    if (own.variance == Variance::learned) learned_log_sigma_ = register_parameter("log_sigma", at::zeros({}));
+    if (own.variance == Variance::learned)
+      learned_log_sigma_ = register_parameter("log_sigma", at::zeros({}));
     if (own.variance != Variance::optimal) return;
     running_mse_ = register_buffer("running_mse", at::ones({}));
     num_batches_tracked_ = register_buffer("num_batches_tracked", at::zeros({}, at::kLong));
   }
 
-  at::Tensor negative_log(const model::Decoded& decoded, const model::Sample& sample) const override {
+  at::Tensor negative_log(const model::Decoded& decoded,
+                          const model::Sample& sample) const override {
     const at::Tensor& x = sample.x;
     const at::Tensor squares = (decoded.output - x).square();
     if (own_.variance == Variance::predicted) {
@@ -54,18 +61,27 @@ class Gaussian : public model::Likelihood {
       return (0.5 * (squares * (-log_variance).exp() + log_variance + kLog2Pi)).flatten(1).sum(1);
     }
     const at::Tensor error = squares.flatten(1).sum(1);
-    if (own_.variance == Variance::optimal && is_training()) return nats_of_error(error, log_sigma_of(error.mean() / values_of(x)), values_of(x));
+    if (own_.variance == Variance::optimal && is_training())
+      return nats_of_error(error, log_sigma_of(error.mean() / values_of(x)), values_of(x));
     return nats_of_error(error, log_sigma_like(error), values_of(x));
   }
 
   // With one sigma for all values one matrix product.
-  at::Tensor negative_log_of_pairs(const model::Decoded& decoded, const model::Sample& sample) const override {
+  at::Tensor negative_log_of_pairs(const model::Decoded& decoded,
+                                   const model::Sample& sample) const override {
     const at::Tensor& x = sample.x;
-    if (own_.variance == Variance::optimal) throw std::logic_error("pairs of images and latents have no common error: variance `optimal` has no meaning for them");
-    if (own_.variance == Variance::predicted) return Likelihood::negative_log_of_pairs(decoded, sample);
+    if (own_.variance == Variance::optimal)
+      throw std::logic_error(
+          "pairs of images and latents have no common error: variance `optimal` has no meaning for "
+          "them");
+    if (own_.variance == Variance::predicted)
+      return Likelihood::negative_log_of_pairs(decoded, sample);
     // |x - m|^2 about the images' mean: smaller numbers cancel with less loss.
-    const at::Tensor images = x.flatten(1), centre = images.mean(0, /*keepdim=*/true), a = images - centre, b = decoded.output.flatten(1) - centre;
-    const at::Tensor error = (a.square().sum(1, true) + b.square().sum(1).unsqueeze(0) - 2 * a.matmul(b.t())).clamp_min(0);
+    const at::Tensor images = x.flatten(1), centre = images.mean(0, /*keepdim=*/true),
+                     a = images - centre, b = decoded.output.flatten(1) - centre;
+    const at::Tensor error =
+        (a.square().sum(1, true) + b.square().sum(1).unsqueeze(0) - 2 * a.matmul(b.t()))
+            .clamp_min(0);
     return nats_of_error(error, log_sigma_like(error), values_of(x));
   }
 
@@ -73,9 +89,11 @@ class Gaussian : public model::Likelihood {
   void blend_into_running(const at::Tensor& step_mse, const at::Tensor& skip) override {
     if (own_.variance != Variance::optimal) return;
     const at::NoGradGuard no_grad;
-    const at::Tensor share = (1.0 / (num_batches_tracked_ + 1).to(running_mse_.scalar_type())).clamp_min(1 - kDecay);
+    const at::Tensor share =
+        (1.0 / (num_batches_tracked_ + 1).to(running_mse_.scalar_type())).clamp_min(1 - kDecay);
     // Where the step is skipped, its error may be no number.
-    running_mse_.copy_(at::where(skip.squeeze().to(at::kBool), running_mse_, running_mse_ + share * (step_mse - running_mse_)));
+    running_mse_.copy_(at::where(skip.squeeze().to(at::kBool), running_mse_,
+                                 running_mse_ + share * (step_mse - running_mse_)));
     num_batches_tracked_.add_((1 - skip).to(at::kLong).squeeze());
   }
 
@@ -89,21 +107,33 @@ class Gaussian : public model::Likelihood {
   }
 
   GaussianSettings own_;
-  at::Tensor learned_log_sigma_;                   // scalar, parameter
-  at::Tensor running_mse_, num_batches_tracked_;   // scalars, buffers; the count is int64
+  at::Tensor learned_log_sigma_;                  // scalar, parameter
+  at::Tensor running_mse_, num_batches_tracked_;  // scalars, buffers; the count is int64
 };
 
 const model::RegisteredLikelihood kGaussian(
     {{.name = "gaussian",
       .help = "N(output, sigma^2)",
       .own = base::own_keys<GaussianSettings>([](base::Section& keys, GaussianSettings& own) {
-        keys.choice("variance", own.variance, {{"fixed", Variance::fixed}, {"learned", Variance::learned}, {"optimal", Variance::optimal}, {"predicted", Variance::predicted}},
-                    "learned is one log sigma; optimal is sigma^2 = the replica's MSE, a running value is kept for evaluation; predicted is the decoder's log sigma^2 per pixel, clamped at -6");
-        keys.key("sigma", own.sigma, "variance fixed, in data units; enters `sum`, the ELBO and log p, not `mean`, which is PyTorch-VAE's").at_least(1e-15).at_most(1e15)
+        keys.choice(
+            "variance", own.variance,
+            {{"fixed", Variance::fixed},
+             {"learned", Variance::learned},
+             {"optimal", Variance::optimal},
+             {"predicted", Variance::predicted}},
+            "learned is one log sigma; optimal is sigma^2 = the replica's MSE, a running value is "
+            "kept for evaluation; predicted is the decoder's log sigma^2 per pixel, clamped at -6");
+        keys.key("sigma", own.sigma,
+                 "variance fixed, in data units; enters `sum`, the ELBO and log p, not `mean`, "
+                 "which is PyTorch-VAE's")
+            .at_least(1e-15)
+            .at_most(1e15)
             .counts_when("its variance fixed", [&own] { return own.variance == Variance::fixed; });
       })},
      [](const std::any& own) { return traits_of(std::any_cast<const GaussianSettings&>(own)); }},
-    [](const model::LikelihoodRequest& wanted) { return std::make_shared<Gaussian>(wanted.settings<GaussianSettings>()); });
+    [](const model::LikelihoodRequest& wanted) {
+      return std::make_shared<Gaussian>(wanted.settings<GaussianSettings>());
+    });
 
 }  // namespace
 }  // namespace vae_dist::objective

@@ -4,10 +4,11 @@
 namespace vae_dist::objective {
 
 enum class Variance {
-  fixed,      ///< given
-  learned,    ///< one log sigma, a parameter
-  optimal,    ///< sigma^2 = the batch's mean squared error, where the likelihood is largest (Rybkin et al. 2021, "Simple and Effective VAE Training with Calibrated Decoders", eq. 6);
-              ///< evaluation uses a running mean of it
+  fixed,    ///< given
+  learned,  ///< one log sigma, a parameter
+  optimal,  ///< sigma^2 = the batch's mean squared error, where the likelihood is largest (Rybkin
+            ///< et al. 2021, "Simple and Effective VAE Training with Calibrated Decoders", eq. 6);
+            ///< evaluation uses a running mean of it
   predicted,  ///< log sigma^2 of every value, by the decoder's second head
 };
 

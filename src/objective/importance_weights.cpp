@@ -6,7 +6,8 @@
 
 namespace vae_dist::objective {
 
-at::Tensor log_importance_weights(const model::Posterior& posterior, const at::Tensor& noise, const at::Tensor& negative_log) {
+at::Tensor log_importance_weights(const model::Posterior& posterior, const at::Tensor& noise,
+                                  const at::Tensor& negative_log) {
   const at::Tensor log_var = posterior.log_var.unsqueeze(1);
   const at::Tensor z = model::reparameterize({posterior.mu.unsqueeze(1), log_var}, noise);
   // log p(z) - log q(z|x): both densities have the factor (2 pi)^(-latent/2).

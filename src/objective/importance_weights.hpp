@@ -1,7 +1,9 @@
-// Estimates of log p(x) from K draws of a proposal: log (1/K) sum_k w_k, w_k = p(x|z_k) p(z_k) / q(z_k|x) (Burda et al. 2016, "Importance Weighted
-// Autoencoders", eq. 8). In expectation a lower bound that rises with K.
+// Estimates of log p(x) from K draws of a proposal: log (1/K) sum_k w_k, w_k = p(x|z_k) p(z_k) /
+// q(z_k|x) (Burda et al. 2016, "Importance Weighted Autoencoders", eq. 8). In expectation a lower
+// bound that rises with K.
 //
-// Likelihoods are summed over pixels: averaged ones would make all weights nearly equal, and the estimate the mean of the logarithms.
+// Likelihoods are summed over pixels: averaged ones would make all weights nearly equal, and the
+// estimate the mean of the logarithms.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,9 +15,10 @@
 
 namespace vae_dist::objective {
 
-/// log w_k of a reparameterised draw z = mu + exp(log_var/2) noise: -negative_log_likelihood + log p(z) - log q(z|x): [B, K]. posterior: of B samples;
-/// noise: [B, K, latent]; negative_log: [B, K].
-at::Tensor log_importance_weights(const model::Posterior& posterior, const at::Tensor& noise, const at::Tensor& negative_log);
+/// log w_k of a reparameterised draw z = mu + exp(log_var/2) noise: -negative_log_likelihood + log
+/// p(z) - log q(z|x): [B, K]. posterior: of B samples; noise: [B, K, latent]; negative_log: [B, K].
+at::Tensor log_importance_weights(const model::Posterior& posterior, const at::Tensor& noise,
+                                  const at::Tensor& negative_log);
 
 /// log (1/K) sum_k exp(log_weights[:, k]): [B].
 at::Tensor log_mean_exp(const at::Tensor& log_weights);

@@ -11,7 +11,8 @@
 namespace vae_dist::objective {
 namespace {
 
-// Where replicas run as one batch, each is looked at by itself: term(first sample, samples) is added up over them.
+// Where replicas run as one batch, each is looked at by itself: term(first sample, samples) is
+// added up over them.
 template <typename Term>
 at::Tensor mean_over_replicas(std::int64_t batch, std::int64_t replicas, Term term) {
   const std::int64_t samples = batch / replicas;
@@ -21,22 +22,40 @@ at::Tensor mean_over_replicas(std::int64_t batch, std::int64_t replicas, Term te
   return at::stack(parts).mean();
 }
 
-// The number as the arithmetic of `like` takes it: rounded to its type, as a number of the host would be.
-at::Tensor as_scalar_of(const at::Tensor& number, const at::Tensor& like) { return number.to(like.scalar_type()); }
+// The number as the arithmetic of `like` takes it: rounded to its type, as a number of the host
+// would be.
+at::Tensor as_scalar_of(const at::Tensor& number, const at::Tensor& like) {
+  return number.to(like.scalar_type());
+}
 
-at::Tensor times(double factor, const at::Tensor& on_device, const at::Tensor& x) { return on_device.defined() ? as_scalar_of(on_device, x) * x : factor * x; }
+at::Tensor times(double factor, const at::Tensor& on_device, const at::Tensor& x) {
+  return on_device.defined() ? as_scalar_of(on_device, x) * x : factor * x;
+}
 
-at::Tensor less(const at::Tensor& x, double number, const at::Tensor& on_device) { return on_device.defined() ? x - as_scalar_of(on_device, x) : x - number; }
+at::Tensor less(const at::Tensor& x, double number, const at::Tensor& on_device) {
+  return on_device.defined() ? x - as_scalar_of(on_device, x) : x - number;
+}
 
 base::Term effective_samples_term() {
-  return {.name = "effective_samples", .title = "Effective samples", .unit = "draws", .series = "vae_dist_effective_samples",
-          .help = "Effective sample size of the last step's importance weights, mean over samples: 1 when a single draw has all the weight."};
+  return {.name = "effective_samples",
+          .title = "Effective samples",
+          .unit = "draws",
+          .series = "vae_dist_effective_samples",
+          .help =
+              "Effective sample size of the last step's importance weights, mean over samples: 1 "
+              "when a single draw has all the weight."};
 }
 
 base::Term log_p_term(std::int64_t draws) {
   const std::string number = std::to_string(draws);
-  return {.name = "log_p_of_" + number + "_draws", .title = "log p(x) from " + number + (draws == 1 ? " draw" : " draws"), .unit = "nats a sample", .series = "vae_dist_log_p_nats",
-          .help = "Estimate of log p(x) of the last step from this many draws of the prior, nats a sample.", .labels = {{"draws", number}}};
+  return {
+      .name = "log_p_of_" + number + "_draws",
+      .title = "log p(x) from " + number + (draws == 1 ? " draw" : " draws"),
+      .unit = "nats a sample",
+      .series = "vae_dist_log_p_nats",
+      .help =
+          "Estimate of log p(x) of the last step from this many draws of the prior, nats a sample.",
+      .labels = {{"draws", number}}};
 }
 
 }  // namespace
@@ -45,7 +64,8 @@ bool is_squared_error(const ObjectiveOptions& options, const base::LikelihoodTra
   return options.reduction == Reduction::mean && likelihood.fixed_sigma;
 }
 
-double reconstruction_nats(double reduced, const ObjectiveOptions& options, const base::LikelihoodTraits& likelihood, std::int64_t values) {
+double reconstruction_nats(double reduced, const ObjectiveOptions& options,
+                           const base::LikelihoodTraits& likelihood, std::int64_t values) {
   if (options.reduction == Reduction::sum) return reduced;
   const auto d = static_cast<double>(values);
   if (!is_squared_error(options, likelihood)) return reduced * d;
@@ -53,21 +73,33 @@ double reconstruction_nats(double reduced, const ObjectiveOptions& options, cons
   return d * (reduced / (2 * variance) + 0.5 * std::log(2 * std::numbers::pi * variance));
 }
 
-Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& model) : options_(options), kind_(model.latent_kind()), latent_values_(model.latent_values()) {
+Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& model)
+    : options_(options), kind_(model.latent_kind()), latent_values_(model.latent_values()) {
   if (kind_ == base::LatentKind::none) {
     other_terms_.push_back(effective_samples_term());
-    for (const std::int64_t count : growing_counts(options.prior_samples)) other_terms_.push_back(log_p_term(count));
+    for (const std::int64_t count : growing_counts(options.prior_samples))
+      other_terms_.push_back(log_p_term(count));
   } else if (options.importance_samples > 1) {
     other_terms_.push_back(effective_samples_term());
   }
   if (model.likelihood().traits().follows_error) {
     squared_error_term_ = other_terms_.size();
-    other_terms_.push_back({.name = "squared_error", .title = "Squared error of the optimal sigma", .unit = "", .series = "vae_dist_squared_error",
-                            .help = "Mean squared error a value of the last step, which sets the optimal sigma.", .falls = true});
+    other_terms_.push_back(
+        {.name = "squared_error",
+         .title = "Squared error of the optimal sigma",
+         .unit = "",
+         .series = "vae_dist_squared_error",
+         .help = "Mean squared error a value of the last step, which sets the optimal sigma.",
+         .falls = true});
   }
   for (const Regulariser& regulariser : options.regularisers)
-    other_terms_.push_back({.name = regulariser.term, .title = "Regulariser " + regulariser.term, .unit = "", .series = "vae_dist_regulariser",
-                            .help = "Value of a regulariser of the latent code in the last step, before its weight.", .labels = {{"term", regulariser.term}}});
+    other_terms_.push_back(
+        {.name = regulariser.term,
+         .title = "Regulariser " + regulariser.term,
+         .unit = "",
+         .series = "vae_dist_regulariser",
+         .help = "Value of a regulariser of the latent code in the last step, before its weight.",
+         .labels = {{"term", regulariser.term}}});
 }
 
 std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
@@ -76,55 +108,73 @@ std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
   return latent_values_ * ((options_.prior_samples + replica_samples - 1) / replica_samples);
 }
 
-at::Tensor Objective::reduced(const model::LatentModel& model, const model::Decoded& decoded, const model::Sample& sample) const {
+at::Tensor Objective::reduced(const model::LatentModel& model, const model::Decoded& decoded,
+                              const model::Sample& sample) const {
   const model::Likelihood& likelihood = model.likelihood();
-  if (is_squared_error(options_, likelihood.traits())) return model::Likelihood::squared_error(decoded, sample.x);
+  if (is_squared_error(options_, likelihood.traits()))
+    return model::Likelihood::squared_error(decoded, sample.x);
   const at::Tensor nats = likelihood.negative_log(decoded, sample).mean();
   return shown(nats, sample.x[0].numel());
 }
 
-bool Objective::is_charged_as_a_sum() const { return options_.capacity_gamma == 0 && options_.free_bits == 0; }
+bool Objective::is_charged_as_a_sum() const {
+  return options_.capacity_gamma == 0 && options_.free_bits == 0;
+}
 
 at::Tensor Objective::charged(const MeanKl& kl, const StepWeights& weights) const {
-  if (options_.capacity_gamma > 0) return less(kl.nats, weights.capacity_nats, weights.capacity_nats_on_device).abs();
+  if (options_.capacity_gamma > 0)
+    return less(kl.nats, weights.capacity_nats, weights.capacity_nats_on_device).abs();
   return options_.free_bits > 0 ? kl_with_free_bits(kl.of_dimensions, options_.free_bits) : kl.nats;
 }
 
-at::Tensor Objective::loss_of(const at::Tensor& reconstruction, const at::Tensor& charged, const StepWeights& weights) const {
+at::Tensor Objective::loss_of(const at::Tensor& reconstruction, const at::Tensor& charged,
+                              const StepWeights& weights) const {
   if (options_.capacity_gamma > 0) return reconstruction + options_.capacity_gamma * charged;
   return reconstruction + times(weights.kld_factor, weights.kld_factor_on_device, charged);
 }
 
-std::vector<at::Tensor> Objective::regulariser_values(const model::Posterior& posterior, const at::Tensor& z, std::int64_t replicas) const {
+std::vector<at::Tensor> Objective::regulariser_values(const model::Posterior& posterior,
+                                                      const at::Tensor& z,
+                                                      std::int64_t replicas) const {
   std::vector<at::Tensor> values;
   for (const Regulariser& regulariser : options_.regularisers)
-    values.push_back(mean_over_replicas(z.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
-      return regulariser.value({posterior.mu.narrow(0, first, count), posterior.is_point() ? at::Tensor() : posterior.log_var.narrow(0, first, count)}, z.narrow(0, first, count));
-    }));
+    values.push_back(
+        mean_over_replicas(z.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
+          return regulariser.value(
+              {posterior.mu.narrow(0, first, count),
+               posterior.is_point() ? at::Tensor() : posterior.log_var.narrow(0, first, count)},
+              z.narrow(0, first, count));
+        }));
   return values;
 }
 
 at::Tensor Objective::regularised(at::Tensor loss, const std::vector<at::Tensor>& values) const {
-  for (std::size_t i = 0; i < values.size(); ++i) loss = loss + options_.regularisers[i].weight * values[i];
+  for (std::size_t i = 0; i < values.size(); ++i)
+    loss = loss + options_.regularisers[i].weight * values[i];
   return loss;
 }
 
-LossTerms Objective::terms(model::LatentModel& model, const model::Sample& sample, const StepWeights& weights, std::int64_t replicas) const {
-  if (model.latent_kind() == base::LatentKind::none) return without_encoder(model, sample, replicas);
+LossTerms Objective::terms(model::LatentModel& model, const model::Sample& sample,
+                           const StepWeights& weights, std::int64_t replicas) const {
+  if (model.latent_kind() == base::LatentKind::none)
+    return without_encoder(model, sample, replicas);
   if (options_.importance_samples > 1) return importance_weighted(model, sample, replicas);
   return with_posterior(model, sample, weights, replicas);
 }
 
-LossTerms Objective::with_posterior(model::LatentModel& model, const model::Sample& sample, const StepWeights& weights, std::int64_t replicas) const {
+LossTerms Objective::with_posterior(model::LatentModel& model, const model::Sample& sample,
+                                    const StepWeights& weights, std::int64_t replicas) const {
   const model::Posterior posterior = model.encode(sample);
   const at::Tensor z = model::reparameterize(posterior, sample.noise);
   const model::Decoded decoded = model.decode(z, sample);
   const std::vector<at::Tensor> regularisers = regulariser_values(posterior, z, replicas);
   LossTerms out;
-  out.reconstruction = mean_over_replicas(sample.size(), replicas, [&](std::int64_t first, std::int64_t count) {
-    return reduced(model, decoded.narrow(first, count), sample.narrow(first, count));
-  });
-  if (model.likelihood().traits().follows_error) out.others = {model::Likelihood::squared_error(decoded, sample.x).detach()};
+  out.reconstruction =
+      mean_over_replicas(sample.size(), replicas, [&](std::int64_t first, std::int64_t count) {
+        return reduced(model, decoded.narrow(first, count), sample.narrow(first, count));
+      });
+  if (model.likelihood().traits().follows_error)
+    out.others = {model::Likelihood::squared_error(decoded, sample.x).detach()};
   for (const at::Tensor& value : regularisers) out.others.push_back(value.detach());
   if (posterior.is_point()) {
     out.kld = at::zeros({}, sample.x.options());
@@ -132,28 +182,40 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
     return out;
   }
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
-  const at::Tensor all_charged = is_charged_as_a_sum() ? charged({out.kld, {}}, weights) : mean_over_replicas(sample.size(), replicas, [&](std::int64_t first, std::int64_t count) {
-    const at::Tensor kl = kl_per_dimension(posterior.mu.narrow(0, first, count), posterior.log_var.narrow(0, first, count));
-    return charged({kl.sum(1).mean(), options_.free_bits > 0 ? kl.mean(0) : at::Tensor()}, weights);
-  });
+  const at::Tensor all_charged =
+      is_charged_as_a_sum()
+          ? charged({out.kld, {}}, weights)
+          : mean_over_replicas(
+                sample.size(), replicas, [&](std::int64_t first, std::int64_t count) {
+                  const at::Tensor kl = kl_per_dimension(posterior.mu.narrow(0, first, count),
+                                                         posterior.log_var.narrow(0, first, count));
+                  return charged(
+                      {kl.sum(1).mean(), options_.free_bits > 0 ? kl.mean(0) : at::Tensor()},
+                      weights);
+                });
   out.loss = regularised(loss_of(out.reconstruction, all_charged, weights), regularisers);
   return out;
 }
 
-LossTerms Objective::importance_weighted(model::LatentModel& model, const model::Sample& sample, std::int64_t replicas) const {
-  const std::int64_t batch = sample.size(), draws = options_.importance_samples, latent = model.latent_values();
+LossTerms Objective::importance_weighted(model::LatentModel& model, const model::Sample& sample,
+                                         std::int64_t replicas) const {
+  const std::int64_t batch = sample.size(), draws = options_.importance_samples,
+                     latent = model.latent_values();
   const model::Posterior posterior = model.encode(sample);
   const at::Tensor eps = sample.noise.view({batch, draws, latent});
-  const at::Tensor z = model::reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, eps);
+  const at::Tensor z =
+      model::reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, eps);
   // Each sample as often as it has draws, which it no longer needs.
   model::Sample repeated = sample;
   repeated.noise = at::Tensor();
-  repeated = repeated.each([&](const at::Tensor& field) { return field.repeat_interleave(draws, 0); });
+  repeated =
+      repeated.each([&](const at::Tensor& field) { return field.repeat_interleave(draws, 0); });
   const model::Decoded decoded = model.decode(z.view({batch * draws, latent}), repeated);
   std::vector<at::Tensor> parts;
   const std::int64_t samples = batch / replicas * draws;
   for (std::int64_t r = 0; r < replicas; ++r)
-    parts.push_back(model.likelihood().negative_log(decoded.narrow(r * samples, samples), repeated.narrow(r * samples, samples)));
+    parts.push_back(model.likelihood().negative_log(decoded.narrow(r * samples, samples),
+                                                    repeated.narrow(r * samples, samples)));
   const at::Tensor negative_log = at::cat(parts).view({batch, draws});
 
   const at::Tensor log_weights = log_importance_weights(posterior, eps, negative_log);
@@ -162,17 +224,23 @@ LossTerms Objective::importance_weighted(model::LatentModel& model, const model:
   out.reconstruction = negative_log.mean();
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
   out.others = {effective_sample_size(log_weights.detach()).mean()};
-  if (model.likelihood().traits().follows_error) out.others.push_back(model::Likelihood::squared_error(decoded, repeated.x).detach());
+  if (model.likelihood().traits().follows_error)
+    out.others.push_back(model::Likelihood::squared_error(decoded, repeated.x).detach());
   return out;
 }
 
-LossTerms Objective::without_encoder(model::LatentModel& model, const model::Sample& sample, std::int64_t replicas) const {
-  const std::int64_t samples = sample.size() / replicas, draws = options_.prior_samples, latent = model.latent_values();
-  const at::Tensor z = sample.noise.view({replicas, -1, latent}).narrow(1, 0, draws).reshape({replicas * draws, latent});
+LossTerms Objective::without_encoder(model::LatentModel& model, const model::Sample& sample,
+                                     std::int64_t replicas) const {
+  const std::int64_t samples = sample.size() / replicas, draws = options_.prior_samples,
+                     latent = model.latent_values();
+  const at::Tensor z = sample.noise.view({replicas, -1, latent})
+                           .narrow(1, 0, draws)
+                           .reshape({replicas * draws, latent});
   const model::Decoded decoded = model.decode(z);
   std::vector<at::Tensor> parts;
   for (std::int64_t r = 0; r < replicas; ++r)
-    parts.push_back(-model.likelihood().negative_log_of_pairs(decoded.narrow(r * draws, draws), sample.narrow(r * samples, samples)));
+    parts.push_back(-model.likelihood().negative_log_of_pairs(decoded.narrow(r * draws, draws),
+                                                              sample.narrow(r * samples, samples)));
   const at::Tensor log_likelihoods = at::cat(parts);  // [B, K]
 
   LossTerms out;
@@ -183,7 +251,8 @@ LossTerms Objective::without_encoder(model::LatentModel& model, const model::Sam
   out.kld = at::zeros({}, sample.x.options());
   const at::Tensor seen = log_likelihoods.detach();
   out.others.push_back(effective_sample_size(seen).mean());
-  for (const std::int64_t count : growing_counts(draws)) out.others.push_back(log_mean_exp(seen.narrow(1, 0, count)).mean());
+  for (const std::int64_t count : growing_counts(draws))
+    out.others.push_back(log_mean_exp(seen.narrow(1, 0, count)).mean());
   return out;
 }
 

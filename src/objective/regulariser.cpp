@@ -17,7 +17,8 @@ RegisteredRegulariser::RegisteredRegulariser(base::Regulariser described, MakeRe
   described.own.defaults = Weighted{1, described.own.defaults};
   described.own.describe = [describe_own](base::Section& keys, std::any& settings) {
     auto& weighted = std::any_cast<Weighted&>(settings);
-    keys.key("weight", weighted.weight, "what its value is multiplied with in the loss").at_least(0);
+    keys.key("weight", weighted.weight, "what its value is multiplied with in the loss")
+        .at_least(0);
     if (weighted.own.has_value()) describe_own(keys, weighted.own);
   };
   base::Registered<base::Regulariser, MakeRegulariser>(std::move(described), std::move(make));
@@ -30,7 +31,8 @@ std::vector<Regulariser> make_regularisers(const base::ItemList& listed) {
     const std::string& name = entry.item->name;
     const int count = ++seen[name];
     const auto& settings = entry.get<Weighted>();
-    out.push_back({count == 1 ? name : name + "_" + std::to_string(count), settings.weight, base::makers<MakeRegulariser>().at(name)(settings.own)});
+    out.push_back({count == 1 ? name : name + "_" + std::to_string(count), settings.weight,
+                   base::makers<MakeRegulariser>().at(name)(settings.own)});
   }
   return out;
 }

@@ -14,8 +14,14 @@ namespace {
 
 class DeviceExchange final : public BucketExchange {
  public:
-  DeviceExchange(comm::NcclCommunicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log)
-      : comm_(comm), order_(order), stream_(stream), log_(log), ready_(stream.device_type()), done_(stream.device_type()) {}
+  DeviceExchange(comm::NcclCommunicator& comm, comm::SumOrder order, c10::Stream stream,
+                 const ExchangeLog& log)
+      : comm_(comm),
+        order_(order),
+        stream_(stream),
+        log_(log),
+        ready_(stream.device_type()),
+        done_(stream.device_type()) {}
 
   void start(const at::Tensor& bucket, comm::Wire wire, const std::string& what) override {
     comm::check_wire(buffer_of(bucket).type, order_, wire);
@@ -41,24 +47,35 @@ class DeviceExchange final : public BucketExchange {
   void sum(const at::Tensor& bucket, comm::Wire wire) {
     if (wire == comm::Wire::bf16) return sum_rounded(bucket);
     if (order_ == comm::SumOrder::fast) return comm_.all_reduce_sum(buffer_of(bucket));
-    if (!scratch_.defined() || scratch_.numel() * 2 < bucket.numel() + 1) scratch_ = at::empty({(bucket.numel() + 1) / 2}, bucket.options());
-    comm::tree_all_reduce_sum(comm_, buffer_of(bucket), buffer_of(scratch_), [&](comm::Buffer into, comm::Buffer from) {
-      // The device is told: asking CUDA whose memory it is might not be captured.
-      const auto tensor_in = [&](comm::Buffer b) { return at::for_blob(b.data, {b.count}).options(bucket.options()).target_device(bucket.device()).make_tensor(); };
-      tensor_in(into).add_(tensor_in(from));
-    });
+    if (!scratch_.defined() || scratch_.numel() * 2 < bucket.numel() + 1)
+      scratch_ = at::empty({(bucket.numel() + 1) / 2}, bucket.options());
+    comm::tree_all_reduce_sum(comm_, buffer_of(bucket), buffer_of(scratch_),
+                              [&](comm::Buffer into, comm::Buffer from) {
+                                // The device is told: asking CUDA whose memory it is might not be
+                                // captured.
+                                const auto tensor_in = [&](comm::Buffer b) {
+                                  return at::for_blob(b.data, {b.count})
+                                      .options(bucket.options())
+                                      .target_device(bucket.device())
+                                      .make_tensor();
+                                };
+                                tensor_in(into).add_(tensor_in(from));
+                              });
   }
 
   // One buffer serves all buckets: they follow each other on the stream.
   void sum_rounded(const at::Tensor& bucket) {
-    if (!rounded_.defined() || rounded_.numel() < bucket.numel()) rounded_ = at::empty({bucket.numel()}, bucket.options().dtype(at::kBFloat16));
+    if (!rounded_.defined() || rounded_.numel() < bucket.numel())
+      rounded_ = at::empty({bucket.numel()}, bucket.options().dtype(at::kBFloat16));
     const at::Tensor part = rounded_.slice(0, 0, bucket.numel());
     part.copy_(bucket);
     comm_.all_reduce_sum(buffer_of(part));
     bucket.copy_(part);
   }
 
-  c10::Stream current_stream() const { return c10::impl::VirtualGuardImpl(stream_.device_type()).getStream(stream_.device()); }
+  c10::Stream current_stream() const {
+    return c10::impl::VirtualGuardImpl(stream_.device_type()).getStream(stream_.device());
+  }
 
   comm::NcclCommunicator& comm_;
   const comm::SumOrder order_;
@@ -72,7 +89,9 @@ class DeviceExchange final : public BucketExchange {
 
 }  // namespace
 
-std::unique_ptr<BucketExchange> make_device_exchange(comm::NcclCommunicator& comm, comm::SumOrder order, c10::Stream stream, const ExchangeLog& log) {
+std::unique_ptr<BucketExchange> make_device_exchange(comm::NcclCommunicator& comm,
+                                                     comm::SumOrder order, c10::Stream stream,
+                                                     const ExchangeLog& log) {
   return std::make_unique<DeviceExchange>(comm, order, stream, log);
 }
 

@@ -5,7 +5,8 @@
 namespace vae_dist::parallel {
 namespace {
 
-std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& sizes, bool channels_last) {
+std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& sizes,
+                                        bool channels_last) {
   if (channels_last && sizes.size() == 4) {
     const std::int64_t channels = sizes[1], height = sizes[2], width = sizes[3];
     return {height * width * channels, 1, width * channels, channels};
@@ -18,18 +19,25 @@ std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& sizes, 
 
 }  // namespace
 
-void append_slot(std::vector<ArenaSlot>& slots, const std::string& name, const std::vector<std::int64_t>& sizes, std::size_t element_bytes, bool channels_last) {
+void append_slot(std::vector<ArenaSlot>& slots, const std::string& name,
+                 const std::vector<std::int64_t>& sizes, std::size_t element_bytes,
+                 bool channels_last) {
   const std::int64_t alignment = kArenaAlignmentBytes / static_cast<std::int64_t>(element_bytes);
   const std::int64_t end = slots.empty() ? 0 : slots.back().offset + slots.back().count;
-  ArenaSlot slot{name, sizes, dense_strides(sizes, channels_last), (end + alignment - 1) / alignment * alignment, 1};
+  ArenaSlot slot{name, sizes, dense_strides(sizes, channels_last),
+                 (end + alignment - 1) / alignment * alignment, 1};
   for (const std::int64_t size : sizes) slot.count *= size;
   slots.push_back(std::move(slot));
 }
 
-at::Tensor ordinary_memory(std::int64_t count, const at::TensorOptions& options) { return at::zeros({count}, options); }
+at::Tensor ordinary_memory(std::int64_t count, const at::TensorOptions& options) {
+  return at::zeros({count}, options);
+}
 
-FlatArena::FlatArena(std::vector<ArenaSlot> slots, const at::TensorOptions& options, const ArenaMemory& memory)
-    : slots_(std::move(slots)), flat_(memory(slots_.empty() ? 0 : slots_.back().offset + slots_.back().count, options)) {}
+FlatArena::FlatArena(std::vector<ArenaSlot> slots, const at::TensorOptions& options,
+                     const ArenaMemory& memory)
+    : slots_(std::move(slots)),
+      flat_(memory(slots_.empty() ? 0 : slots_.back().offset + slots_.back().count, options)) {}
 
 at::Tensor FlatArena::view(std::size_t slot) const {
   const ArenaSlot& s = slots_.at(slot);

@@ -1,5 +1,5 @@
-// Many tensors in one flat allocation: one collective, one optimizer call, one norm serve them all, and nothing is ever copied
-// together.
+// Many tensors in one flat allocation: one collective, one optimizer call, one norm serve them all,
+// and nothing is ever copied together.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,7 +11,8 @@
 
 namespace vae_dist::parallel {
 
-/// Where one tensor lies: `count` elements from `offset` (in elements), in the order that `strides` say.
+/// Where one tensor lies: `count` elements from `offset` (in elements), in the order that `strides`
+/// say.
 struct ArenaSlot {
   std::string name;
   std::vector<std::int64_t> sizes, strides;
@@ -21,8 +22,10 @@ struct ArenaSlot {
 /// Views start at multiples of this: what vector loads, NCCL and cuDNN like best.
 inline constexpr std::int64_t kArenaAlignmentBytes = 256;
 
-/// Appends a dense slot behind the last one, aligned for elements of `element_bytes`. `channels_last` stores a 4-d tensor as NHWC.
-void append_slot(std::vector<ArenaSlot>& slots, const std::string& name, const std::vector<std::int64_t>& sizes, std::size_t element_bytes,
+/// Appends a dense slot behind the last one, aligned for elements of `element_bytes`.
+/// `channels_last` stores a 4-d tensor as NHWC.
+void append_slot(std::vector<ArenaSlot>& slots, const std::string& name,
+                 const std::vector<std::int64_t>& sizes, std::size_t element_bytes,
                  bool channels_last = false);
 
 /// Makes an arena's memory: a contiguous tensor [count] of zeros.
@@ -34,7 +37,8 @@ at::Tensor ordinary_memory(std::int64_t count, const at::TensorOptions& options)
 class FlatArena {
  public:
   /// Zeros, so that the alignment gaps hold zeros for good.
-  FlatArena(std::vector<ArenaSlot> slots, const at::TensorOptions& options, const ArenaMemory& memory = ordinary_memory);
+  FlatArena(std::vector<ArenaSlot> slots, const at::TensorOptions& options,
+            const ArenaMemory& memory = ordinary_memory);
 
   const at::Tensor& flat() const { return flat_; }  ///< [elements, gaps included]
   const std::vector<ArenaSlot>& slots() const { return slots_; }

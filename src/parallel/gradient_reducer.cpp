@@ -20,14 +20,18 @@ GradientReducer::GradientReducer(ReducerParts parts, const ReducerOptions& optio
       statistics_(std::move(parts.statistics)),
       exchange_(std::move(parts.exchange)),
       options_(options),
-      buckets_(plan_buckets(parameters_.slots(), parameters_.gradients().element_size(), options.caps)),
+      buckets_(
+          plan_buckets(parameters_.slots(), parameters_.gradients().element_size(), options.caps)),
       bucket_of_slot_(parameters_.slots().size()) {
   for (std::size_t b = 0; b < buckets_.size(); ++b)
-    for (std::size_t slot = buckets_[b].first_slot; slot < buckets_[b].last_slot; ++slot) bucket_of_slot_[slot] = b;
+    for (std::size_t slot = buckets_[b].first_slot; slot < buckets_[b].last_slot; ++slot)
+      bucket_of_slot_[slot] = b;
   if (exchange_) {
     const comm::Buffer gradients = buffer_of(parameters_.gradients());
-    const std::size_t element = comm::size_of(options_.wire == comm::Wire::bf16 ? comm::DataType::bfloat16 : gradients.type);
-    bytes_per_step_ = static_cast<std::size_t>(gradients.count) * element + buffer_of(statistics_).bytes();
+    const std::size_t element = comm::size_of(
+        options_.wire == comm::Wire::bf16 ? comm::DataType::bfloat16 : gradients.type);
+    bytes_per_step_ =
+        static_cast<std::size_t>(gradients.count) * element + buffer_of(statistics_).bytes();
   }
   if (options_.reproducible && options_.batches > 1) {
     gradient_tree_.emplace(parameters_.gradients(), options_.batches);
@@ -36,12 +40,15 @@ GradientReducer::GradientReducer(ReducerParts parts, const ReducerOptions& optio
 
   for (std::size_t slot = 0; slot < parts.leaves.size(); ++slot) {
     const at::Tensor& parameter = parts.leaves[slot].second;
-    // A parameter's accumulator lives only as long as somebody holds it; its hook runs when .grad has been set.
-    Leaf leaf{parameter, parameters_.gradient(slot), torch::autograd::impl::grad_accumulator(parameter)};
-    leaf.hook = leaf.accumulator->add_post_hook(std::make_unique<LambdaPostHook>([this, slot](const variable_list& outputs, const variable_list&) {
-      arrived(slot);
-      return outputs;
-    }));
+    // A parameter's accumulator lives only as long as somebody holds it; its hook runs when .grad
+    // has been set.
+    Leaf leaf{parameter, parameters_.gradient(slot),
+              torch::autograd::impl::grad_accumulator(parameter)};
+    leaf.hook = leaf.accumulator->add_post_hook(std::make_unique<LambdaPostHook>(
+        [this, slot](const variable_list& outputs, const variable_list&) {
+          arrived(slot);
+          return outputs;
+        }));
     leaves_.push_back(std::move(leaf));
   }
 }
@@ -52,15 +59,18 @@ GradientReducer::~GradientReducer() {
 
 std::string GradientReducer::describe_plan() const {
   std::string counts;
-  for (const Bucket& bucket : buckets_) counts += (counts.empty() ? "" : ", ") + std::to_string(bucket.count);
-  return base::text(buckets_.size(), buckets_.size() == 1 ? " bucket" : " buckets", " of ", counts, " elements");
+  for (const Bucket& bucket : buckets_)
+    counts += (counts.empty() ? "" : ", ") + std::to_string(bucket.count);
+  return base::text(buckets_.size(), buckets_.size() == 1 ? " bucket" : " buckets", " of ", counts,
+                    " elements");
 }
 
 void GradientReducer::begin_step() {
   batch_ = 0;
   next_bucket_ = 0;
   sequence_.clear();
-  if (options_.batches > 1) parameters_.gradients().zero_();  // one batch writes over what was there
+  if (options_.batches > 1)
+    parameters_.gradients().zero_();  // one batch writes over what was there
   statistics_.zero_();
   if (gradient_tree_) {
     gradient_tree_->clear();
@@ -124,12 +134,14 @@ void GradientReducer::bring_into_arena() {
   into_.clear();
 }
 
-// A bucket starts only when all earlier ones have: gradients may come in another order on another rank, buckets never do.
+// A bucket starts only when all earlier ones have: gradients may come in another order on another
+// rank, buckets never do.
 void GradientReducer::start_complete_buckets() {
   for (; next_bucket_ < buckets_.size() && missing_[next_bucket_] == 0; ++next_bucket_) {
     const Bucket& bucket = buckets_[next_bucket_];
     if (gradient_tree_) gradient_tree_->fold(bucket.offset, bucket.count);
-    hand_over(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count), options_.wire, base::text("bucket ", next_bucket_));
+    hand_over(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count),
+              options_.wire, base::text("bucket ", next_bucket_));
   }
 }
 
@@ -137,8 +149,11 @@ void GradientReducer::finish() {
   if (next_bucket_ < buckets_.size()) {
     std::string names;
     for (std::size_t slot = 0; slot < leaves_.size(); ++slot)
-      if (arrived_.empty() || !arrived_[slot]) names += (names.empty() ? "" : ", ") + parameters_.slots()[slot].name;
-    throw base::Failure(base::text("these parameters got no gradient in the backward pass: ", names, ". A parameter that the loss does not depend on must not be trained (requires_grad)."));
+      if (arrived_.empty() || !arrived_[slot])
+        names += (names.empty() ? "" : ", ") + parameters_.slots()[slot].name;
+    throw base::Failure(base::text(
+        "these parameters got no gradient in the backward pass: ", names,
+        ". A parameter that the loss does not depend on must not be trained (requires_grad)."));
   }
   if (!exchange_) return;
   clock_->begin();

@@ -86,7 +86,8 @@ class HostExchange final : public BucketExchange {
 
 }  // namespace
 
-std::unique_ptr<BucketExchange> make_host_exchange(comm::HostCommunicator& comm, comm::SumOrder order, const ExchangeLog& log) {
+std::unique_ptr<BucketExchange> make_host_exchange(comm::HostCommunicator& comm,
+                                                   comm::SumOrder order, const ExchangeLog& log) {
   return std::make_unique<HostExchange>(comm, order, log);
 }
 

@@ -11,14 +11,17 @@ namespace {
 FlatArena make_arena(const NamedTensors& parameters, bool channels_last) {
   if (parameters.empty()) throw std::invalid_argument("there are no parameters to train");
   std::vector<ArenaSlot> slots;
-  for (const auto& [name, parameter] : parameters) append_slot(slots, name, parameter.sizes().vec(), parameter.element_size(), channels_last);
+  for (const auto& [name, parameter] : parameters)
+    append_slot(slots, name, parameter.sizes().vec(), parameter.element_size(), channels_last);
   return FlatArena(std::move(slots), parameters.front().second.options().requires_grad(false));
 }
 
 }  // namespace
 
-ParameterArena::ParameterArena(const NamedTensors& parameters, bool channels_last, const ArenaMemory& gradient_memory)
-    : values_(make_arena(parameters, channels_last)), gradients_(values_.slots(), values_.flat().options(), gradient_memory) {
+ParameterArena::ParameterArena(const NamedTensors& parameters, bool channels_last,
+                               const ArenaMemory& gradient_memory)
+    : values_(make_arena(parameters, channels_last)),
+      gradients_(values_.slots(), values_.flat().options(), gradient_memory) {
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     at::Tensor parameter = parameters[i].second;

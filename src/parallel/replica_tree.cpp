@@ -10,13 +10,15 @@
 namespace vae_dist::parallel {
 
 ReplicaTree::ReplicaTree(at::Tensor arena, std::int64_t replicas) : arena_(std::move(arena)) {
-  if (!base::is_power_of_two(replicas)) throw std::invalid_argument("a tree needs a power of two of replicas");
+  if (!base::is_power_of_two(replicas))
+    throw std::invalid_argument("a tree needs a power of two of replicas");
   for (; replicas > 1; replicas /= 2) partial_.push_back(at::empty_like(arena_));
 }
 
 void ReplicaTree::take() {
   const at::NoGradGuard no_grad;
-  // Joins as a counter carries: the new replica with the one of its size, that pair with the pair before, ...
+  // Joins as a counter carries: the new replica with the one of its size, that pair with the pair
+  // before, ...
   std::size_t level = 0;
   for (; (done_ >> level & 1) != 0; ++level) arena_.add_(partial_[level]);
   partial_.at(level).copy_(arena_);

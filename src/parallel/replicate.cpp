@@ -27,7 +27,8 @@ std::uint64_t hash_tensors(const std::vector<at::Tensor>& tensors) {
   return hash;
 }
 
-void require_equal_tensors(comm::HostCommunicator& host, const std::string& what, const std::vector<at::Tensor>& tensors, base::ExitCode code) {
+void require_equal_tensors(comm::HostCommunicator& host, const std::string& what,
+                           const std::vector<at::Tensor>& tensors, base::ExitCode code) {
   comm::require_equal(host, what, base::hash_name(hash_tensors(tensors)), code);
 }
 

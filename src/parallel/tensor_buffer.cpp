@@ -9,12 +9,18 @@ namespace {
 
 comm::DataType data_type(at::ScalarType type) {
   switch (type) {
-    case at::kByte: return comm::DataType::uint8;
-    case at::kLong: return comm::DataType::int64;
-    case at::kBFloat16: return comm::DataType::bfloat16;
-    case at::kFloat: return comm::DataType::float32;
-    case at::kDouble: return comm::DataType::float64;
-    default: throw std::invalid_argument(base::text("no collective for tensors of ", at::toString(type)));
+    case at::kByte:
+      return comm::DataType::uint8;
+    case at::kLong:
+      return comm::DataType::int64;
+    case at::kBFloat16:
+      return comm::DataType::bfloat16;
+    case at::kFloat:
+      return comm::DataType::float32;
+    case at::kDouble:
+      return comm::DataType::float64;
+    default:
+      throw std::invalid_argument(base::text("no collective for tensors of ", at::toString(type)));
   }
 }
 

@@ -15,10 +15,13 @@ struct Range {
 /// True if an axis can show `value`: finite, and above 0 on a logarithmic one.
 bool can_show(double value, bool logarithmic);
 
-/// The smallest range with all values that the axis can show, widened to `before`; `before` where there are none.
-std::optional<Range> range_of(std::span<const double> values, bool logarithmic, std::optional<Range> before = {});
+/// The smallest range with all values that the axis can show, widened to `before`; `before` where
+/// there are none.
+std::optional<Range> range_of(std::span<const double> values, bool logarithmic,
+                              std::optional<Range> before = {});
 
-/// `range` with some air on both sides, and from 0 where the values start near it. A single value gets room around it.
+/// `range` with some air on both sides, and from 0 where the values start near it. A single value
+/// gets room around it.
 Range padded(Range range, bool logarithmic);
 
 /// A value's place on an axis that runs from `at_low` to `at_high`.
@@ -45,11 +48,13 @@ struct Tick {
   std::string label;  ///< empty: a small tick between decades
 };
 
-/// Ticks inside `range`, about `wanted` of them with labels: multiples of 1, 2 or 5 times a power of ten, on a logarithmic axis powers of
-/// ten (2 and 5 times them as well where it has few). Large numbers are written with k, M, G, small ones with a power of ten.
+/// Ticks inside `range`, about `wanted` of them with labels: multiples of 1, 2 or 5 times a power
+/// of ten, on a logarithmic axis powers of ten (2 and 5 times them as well where it has few). Large
+/// numbers are written with k, M, G, small ones with a power of ten.
 std::vector<Tick> ticks(Range range, bool logarithmic, int wanted);
 
-/// Four significant digits for a person: "0.02134", "12.19", "429", "1.2×10⁻⁵"; "not finite" for NaN and infinities.
+/// Four significant digits for a person: "0.02134", "12.19", "429", "1.2×10⁻⁵"; "not finite" for
+/// NaN and infinities.
 std::string number_label(double value);
 
 /// "1,234,567".

@@ -9,11 +9,16 @@
 namespace vae_dist::plot {
 namespace {
 
-constexpr double kTickGap = 6, kXTickBaseline = 17, kXLabelBaseline = 36, kYLabelRise = 12, kClipAir = 3;
+constexpr double kTickGap = 6, kXTickBaseline = 17, kXLabelBaseline = 36, kYLabelRise = 12,
+                 kClipAir = 3;
 
-std::string place(const std::string& name, double value) { return " " + name + "=\"" + coordinate(value) + "\""; }
+std::string place(const std::string& name, double value) {
+  return " " + name + "=\"" + coordinate(value) + "\"";
+}
 
-std::string segment(double x1, double y1, double x2, double y2) { return place("x1", x1) + place("y1", y1) + place("x2", x2) + place("y2", y2); }
+std::string segment(double x1, double y1, double x2, double y2) {
+  return place("x1", x1) + place("y1", y1) + place("x2", x2) + place("y2", y2);
+}
 
 }  // namespace
 
@@ -34,32 +39,44 @@ PlotArea plot_area(const std::string& y_label) {
 }
 
 Drawing::Drawing(const std::string& title, const std::string& description, const PlotArea& area) {
-  source_ = "<svg class=\"chart\" role=\"img\" viewBox=\"0 0 " + coordinate(area.width) + " " + coordinate(area.height) + "\"><title>" + html_escaped(title) + "</title><desc>" +
+  source_ = "<svg class=\"chart\" role=\"img\" viewBox=\"0 0 " + coordinate(area.width) + " " +
+            coordinate(area.height) + "\"><title>" + html_escaped(title) + "</title><desc>" +
             html_escaped(description) + "</desc>";
 }
 
-void Drawing::element(const std::string& tag, const std::string& attributes) { source_ += "<" + tag + " " + attributes + "/>"; }
-
-void Drawing::element(const std::string& tag, const std::string& attributes, const std::string& title) {
-  source_ += "<" + tag + " " + attributes + "><title>" + html_escaped(title) + "</title></" + tag + ">";
+void Drawing::element(const std::string& tag, const std::string& attributes) {
+  source_ += "<" + tag + " " + attributes + "/>";
 }
 
-void Drawing::words(double x, double y, const std::string& anchor, const std::string& words, const std::string& css_class) {
-  source_ += "<text" + (css_class.empty() ? "" : " class=\"" + css_class + "\"") + place("x", x) + place("y", y) + (anchor == "start" ? "" : " text-anchor=\"" + anchor + "\"") + ">" +
+void Drawing::element(const std::string& tag, const std::string& attributes,
+                      const std::string& title) {
+  source_ +=
+      "<" + tag + " " + attributes + "><title>" + html_escaped(title) + "</title></" + tag + ">";
+}
+
+void Drawing::words(double x, double y, const std::string& anchor, const std::string& words,
+                    const std::string& css_class) {
+  source_ += "<text" + (css_class.empty() ? "" : " class=\"" + css_class + "\"") + place("x", x) +
+             place("y", y) + (anchor == "start" ? "" : " text-anchor=\"" + anchor + "\"") + ">" +
              html_escaped(words) + "</text>";
 }
 
-// A viewport inside the drawing cuts off by itself; a clipPath would need a name that no other chart of the page has.
+// A viewport inside the drawing cuts off by itself; a clipPath would need a name that no other
+// chart of the page has.
 void Drawing::open_clipped(const PlotArea& area) {
-  const double x = area.left - kClipAir, y = area.top - kClipAir, width = area.right - area.left + 2 * kClipAir, height = area.bottom - area.top + 2 * kClipAir;
-  source_ += "<svg" + place("x", x) + place("y", y) + place("width", width) + place("height", height) + " viewBox=\"" + coordinate(x) + " " + coordinate(y) + " " +
+  const double x = area.left - kClipAir, y = area.top - kClipAir,
+               width = area.right - area.left + 2 * kClipAir,
+               height = area.bottom - area.top + 2 * kClipAir;
+  source_ += "<svg" + place("x", x) + place("y", y) + place("width", width) +
+             place("height", height) + " viewBox=\"" + coordinate(x) + " " + coordinate(y) + " " +
              coordinate(width) + " " + coordinate(height) + "\">";
 }
 
 void Drawing::y_axis(const PlotArea& area, const Scale& y, const std::string& y_label) {
   for (const Tick& tick : ticks(y.range(), y.logarithmic(), 5)) {
     const double at = y(tick.value);
-    element("line", "class=\"" + std::string(tick.label.empty() ? "faint" : "grid") + "\"" + segment(area.left, at, area.right, at));
+    element("line", "class=\"" + std::string(tick.label.empty() ? "faint" : "grid") + "\"" +
+                        segment(area.left, at, area.right, at));
     if (!tick.label.empty()) words(area.left - kTickGap, at + 4, "end", tick.label);
   }
   if (!y_label.empty()) words(2, area.top - kYLabelRise, "start", y_label, "axis");
@@ -68,19 +85,22 @@ void Drawing::y_axis(const PlotArea& area, const Scale& y, const std::string& y_
 void Drawing::x_axis(const PlotArea& area, const Scale& x, const std::string& x_label) {
   for (const Tick& tick : ticks(x.range(), x.logarithmic(), 8)) {
     const double at = x(tick.value);
-    element("line", "class=\"rule\"" + segment(at, area.bottom, at, area.bottom + (tick.label.empty() ? 2 : 4)));
+    element("line", "class=\"rule\"" +
+                        segment(at, area.bottom, at, area.bottom + (tick.label.empty() ? 2 : 4)));
     if (!tick.label.empty()) words(at, area.bottom + kXTickBaseline, "middle", tick.label);
   }
   element("line", "class=\"rule\"" + segment(area.left, area.bottom, area.right, area.bottom));
   if (!x_label.empty()) words(area.right, area.bottom + kXLabelBaseline, "end", x_label, "axis");
 }
 
-void Drawing::axes(const PlotArea& area, const Scale& x, const Scale& y, const std::string& x_label, const std::string& y_label) {
+void Drawing::axes(const PlotArea& area, const Scale& x, const Scale& y, const std::string& x_label,
+                   const std::string& y_label) {
   y_axis(area, y, y_label);
   x_axis(area, x, x_label);
 }
 
-void Drawing::reference_lines(const PlotArea& area, const std::vector<ReferenceLine>& lines, const Scale* x, const Scale* y) {
+void Drawing::reference_lines(const PlotArea& area, const std::vector<ReferenceLine>& lines,
+                              const Scale* x, const Scale* y) {
   for (const ReferenceLine& line : lines) {
     const Scale* scale = line.vertical ? x : y;
     if (!scale || !can_show(line.at, scale->logarithmic())) continue;
@@ -88,7 +108,8 @@ void Drawing::reference_lines(const PlotArea& area, const std::vector<ReferenceL
     if (line.vertical) {
       const bool late = at > (area.left + area.right) / 2;
       element("line", "class=\"reference\"" + segment(at, area.top, at, area.bottom));
-      words(at + (late ? -4 : 4), area.top + 10, late ? "end" : "start", line.label, "reference-label");
+      words(at + (late ? -4 : 4), area.top + 10, late ? "end" : "start", line.label,
+            "reference-label");
     } else {
       const bool high = at < area.top + 14;
       element("line", "class=\"reference\"" + segment(area.left, at, area.right, at));
@@ -98,7 +119,8 @@ void Drawing::reference_lines(const PlotArea& area, const std::vector<ReferenceL
 }
 
 void Drawing::nothing_to_show(const PlotArea& area) {
-  words((area.left + area.right) / 2, (area.top + area.bottom) / 2, "middle", "no values that can be shown");
+  words((area.left + area.right) / 2, (area.top + area.bottom) / 2, "middle",
+        "no values that can be shown");
 }
 
 Html Drawing::finished() const { return Html::trusted(source_ + "</svg>"); }
@@ -110,8 +132,11 @@ Scale axis_scale(const Axis& axis, Range found, bool with_air, double at_low, do
   return {range, axis.logarithmic, at_low, at_high};
 }
 
-void require_equal_lengths(const std::string& chart, const std::string& curve, std::size_t x, std::size_t y) {
-  if (x != y) throw base::BadInput(base::text("chart \"", chart, "\": ", curve, " has ", x, " values along one axis and ", y, " along the other"));
+void require_equal_lengths(const std::string& chart, const std::string& curve, std::size_t x,
+                           std::size_t y) {
+  if (x != y)
+    throw base::BadInput(base::text("chart \"", chart, "\": ", curve, " has ", x,
+                                    " values along one axis and ", y, " along the other"));
 }
 
 }  // namespace vae_dist::plot

@@ -11,7 +11,8 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 std::string opening(const std::string& tag, const HtmlAttributes& attributes) {
   std::string out = "<" + tag;
-  for (const auto& [name, value] : attributes) out += " " + name + "=\"" + html_escaped(value) + "\"";
+  for (const auto& [name, value] : attributes)
+    out += " " + name + "=\"" + html_escaped(value) + "\"";
   return out + ">";
 }
 
@@ -23,15 +24,24 @@ std::string html_escaped(std::string_view words) {
   while (!words.empty()) {
     const std::size_t length = base::utf8_length(words);
     const char c = words[0];
-    const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
-    if (length == 0) out += base::utf8_text(words.substr(0, 1));
-    else if (control) out += kReplacement;
-    else if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '"') out += "&quot;";
-    else if (c == '\'') out += "&#39;";
-    else out += words.substr(0, length);
+    const bool control =
+        (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
+    if (length == 0)
+      out += base::utf8_text(words.substr(0, 1));
+    else if (control)
+      out += kReplacement;
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '"')
+      out += "&quot;";
+    else if (c == '\'')
+      out += "&#39;";
+    else
+      out += words.substr(0, length);
     words.remove_prefix(length == 0 ? 1 : length);
   }
   return out;
@@ -47,7 +57,9 @@ Html html_element(const std::string& tag, const HtmlAttributes& attributes, cons
   return Html::trusted(opening(tag, attributes) + content.source() + "</" + tag + ">");
 }
 
-Html html_void_element(const std::string& tag, const HtmlAttributes& attributes) { return Html::trusted(opening(tag, attributes)); }
+Html html_void_element(const std::string& tag, const HtmlAttributes& attributes) {
+  return Html::trusted(opening(tag, attributes));
+}
 
 Html html_code(std::string_view name) {
   Html content;
@@ -63,14 +75,17 @@ Html html_code(std::string_view name) {
 }
 
 std::string data_uri(std::string_view type, std::string_view bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr char kDigits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out = "data:" + std::string(type) + ";base64,";
   out.reserve(out.size() + (bytes.size() + 2) / 3 * 4);
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
     std::uint32_t bits = 0;
-    for (std::size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < count ? static_cast<std::uint8_t>(bytes[i + k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k) out += k <= count ? kDigits[bits >> (18 - 6 * k) & 63] : '=';
+    for (std::size_t k = 0; k < 3; ++k)
+      bits = bits << 8 | (k < count ? static_cast<std::uint8_t>(bytes[i + k]) : 0u);
+    for (std::size_t k = 0; k < 4; ++k)
+      out += k <= count ? kDigits[bits >> (18 - 6 * k) & 63] : '=';
   }
   return out;
 }

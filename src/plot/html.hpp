@@ -1,6 +1,8 @@
-// HTML in which text cannot become markup: a string is escaped when it becomes Html, and only Html goes into a page.
+// HTML in which text cannot become markup: a string is escaped when it becomes Html, and only Html
+// goes into a page.
 //
-//   page.paragraph("KL is " + html_element("b", "3.4") + " nats, of <x>");   // <p>KL is <b>3.4</b> nats, of &lt;x&gt;</p>
+//   page.paragraph("KL is " + html_element("b", "3.4") + " nats, of <x>");   // <p>KL is <b>3.4</b>
+//   nats, of &lt;x&gt;</p>
 #pragma once
 
 #include <string>
@@ -10,7 +12,8 @@
 
 namespace vae_dist::plot {
 
-/// `words` with &, <, >, " and ' as entities. Control characters, which no HTML text may hold, become U+FFFD; bytes that are no UTF-8 become escapes (base/utf8.hpp).
+/// `words` with &, <, >, " and ' as entities. Control characters, which no HTML text may hold,
+/// become U+FFFD; bytes that are no UTF-8 become escapes (base/utf8.hpp).
 std::string html_escaped(std::string_view words);
 
 /// A piece of a page: balanced markup, or text.
@@ -38,12 +41,15 @@ using HtmlAttributes = std::vector<std::pair<std::string, std::string>>;
 
 /// <tag name="value">content</tag>; values are escaped, tag and names are ours.
 Html html_element(const std::string& tag, const HtmlAttributes& attributes, const Html& content);
-inline Html html_element(const std::string& tag, const Html& content) { return html_element(tag, {}, content); }
+inline Html html_element(const std::string& tag, const Html& content) {
+  return html_element(tag, {}, content);
+}
 
 /// <tag name="value">, for the elements of HTML that have no end: img, input, br.
 Html html_void_element(const std::string& tag, const HtmlAttributes& attributes);
 
-/// A name of a file, function or key; a narrow page may break it behind . _ and /, but not inside of a number.
+/// A name of a file, function or key; a narrow page may break it behind . _ and /, but not inside
+/// of a number.
 Html html_code(std::string_view name);
 
 /// "data:<type>;base64,...", which needs no file beside the page.

@@ -14,13 +14,16 @@ struct PngSize {
   std::uint32_t width, height;
 };
 
-// From the header chunk, which comes first: a page whose pictures state their size does not jump while it loads.
+// From the header chunk, which comes first: a page whose pictures state their size does not jump
+// while it loads.
 PngSize png_size(const PagePicture& picture) {
   constexpr std::string_view kSignature("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16);
-  if (picture.png.size() < 24 || !picture.png.starts_with(kSignature)) throw base::BadInput(base::text("the picture \"", picture.label, "\" is no PNG file"));
+  if (picture.png.size() < 24 || !picture.png.starts_with(kSignature))
+    throw base::BadInput(base::text("the picture \"", picture.label, "\" is no PNG file"));
   const auto number = [&](std::size_t at) {
     std::uint32_t value = 0;
-    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<std::uint8_t>(picture.png[at + i]);
+    for (std::size_t i = 0; i < 4; ++i)
+      value = value << 8 | static_cast<std::uint8_t>(picture.png[at + i]);
     return value;
   };
   return {number(16), number(20)};
@@ -28,11 +31,16 @@ PngSize png_size(const PagePicture& picture) {
 
 std::string mark_class(LegendMark mark) {
   switch (mark) {
-    case LegendMark::line: return "key";
-    case LegendMark::dashed: return "key key-dashed";
-    case LegendMark::dot: return "key key-dot";
-    case LegendMark::area: return "key key-area";
-    case LegendMark::ring: return "key key-ring";
+    case LegendMark::line:
+      return "key";
+    case LegendMark::dashed:
+      return "key key-dashed";
+    case LegendMark::dot:
+      return "key key-dot";
+    case LegendMark::area:
+      return "key key-area";
+    case LegendMark::ring:
+      return "key key-ring";
   }
   return "key";
 }
@@ -40,7 +48,8 @@ std::string mark_class(LegendMark mark) {
 Html legend_of(const std::vector<LegendEntry>& entries) {
   Html items;
   for (const LegendEntry& entry : entries) {
-    const Html mark = html_element("span", {{"class", mark_class(entry.mark) + " c" + std::to_string(entry.colour)}}, {});
+    const Html mark = html_element(
+        "span", {{"class", mark_class(entry.mark) + " c" + std::to_string(entry.colour)}}, {});
     items += html_element("li", mark + entry.name);
   }
   return html_element("ul", {{"class", "legend"}}, items);
@@ -48,7 +57,10 @@ Html legend_of(const std::vector<LegendEntry>& entries) {
 
 Html image(const PagePicture& picture) {
   const PngSize size = png_size(picture);
-  return html_void_element("img", {{"src", data_uri("image/png", picture.png)}, {"alt", picture.label}, {"width", std::to_string(size.width)}, {"height", std::to_string(size.height)}});
+  return html_void_element("img", {{"src", data_uri("image/png", picture.png)},
+                                   {"alt", picture.label},
+                                   {"width", std::to_string(size.width)},
+                                   {"height", std::to_string(size.height)}});
 }
 
 Html slider_of(const PictureSlider& slider) {
@@ -59,8 +71,19 @@ Html slider_of(const PictureSlider& slider) {
     Html earlier;
     for (std::size_t i = 0; i + 1 < pictures.size(); ++i) earlier += html_picture(pictures[i]);
     // The script shows the slider and hides the list: one of the two is seen.
-    content += html_void_element("input", {{"type", "range"}, {"min", "0"}, {"max", newest}, {"step", "1"}, {"value", newest}, {"aria-label", slider.title}, {"aria-valuetext", pictures.back().label}, {"hidden", ""}});
-    content += html_element("details", html_element("summary", base::text(pictures.size() - 1, pictures.size() == 2 ? " earlier picture" : " earlier pictures")) + earlier);
+    content += html_void_element("input", {{"type", "range"},
+                                           {"min", "0"},
+                                           {"max", newest},
+                                           {"step", "1"},
+                                           {"value", newest},
+                                           {"aria-label", slider.title},
+                                           {"aria-valuetext", pictures.back().label},
+                                           {"hidden", ""}});
+    content += html_element(
+        "details", html_element("summary", base::text(pictures.size() - 1,
+                                                      pictures.size() == 2 ? " earlier picture"
+                                                                           : " earlier pictures")) +
+                       earlier);
   }
   if (!slider.note.empty()) content += html_element("p", {{"class", "note"}}, slider.note);
   return html_element("div", {{"class", "slider"}}, content);
@@ -71,7 +94,9 @@ Html slider_of(const PictureSlider& slider) {
 Html html_table(const Table& table) {
   const auto row_of = [](const std::string& cell, const std::vector<Html>& cells, bool marked) {
     Html row;
-    for (const Html& content : cells) row += html_element(cell, cell == "th" ? HtmlAttributes{{"scope", "col"}} : HtmlAttributes{}, content);
+    for (const Html& content : cells)
+      row += html_element(cell, cell == "th" ? HtmlAttributes{{"scope", "col"}} : HtmlAttributes{},
+                          content);
     return html_element("tr", marked ? HtmlAttributes{{"class", "marked"}} : HtmlAttributes{}, row);
   };
   Html content;
@@ -81,7 +106,10 @@ Html html_table(const Table& table) {
   for (const Table::Row& row : table.rows) rows += row_of("td", row.cells, row.marked);
   content += html_element("tbody", rows);
   // A wide table scrolls in a box of its own, which the keyboard reaches.
-  return html_element("div", {{"class", "wide"}, {"tabindex", "0"}}, html_element("table", table.numbers ? HtmlAttributes{{"class", "numbers"}} : HtmlAttributes{}, content));
+  return html_element(
+      "div", {{"class", "wide"}, {"tabindex", "0"}},
+      html_element("table", table.numbers ? HtmlAttributes{{"class", "numbers"}} : HtmlAttributes{},
+                   content));
 }
 
 Html html_figure(const Figure& figure) {
@@ -92,9 +120,13 @@ Html html_figure(const Figure& figure) {
   return html_element("figure", {{"class", "plot"}}, content);
 }
 
-Html html_picture(const PagePicture& picture) { return html_element("figure", {{"class", "picture"}}, image(picture) + html_element("figcaption", picture.label)); }
+Html html_picture(const PagePicture& picture) {
+  return html_element("figure", {{"class", "picture"}},
+                      image(picture) + html_element("figcaption", picture.label));
+}
 
-HtmlPage::HtmlPage(const std::string& title, const Html& subtitle) : title_(title), subtitle_(subtitle) {}
+HtmlPage::HtmlPage(const std::string& title, const Html& subtitle)
+    : title_(title), subtitle_(subtitle) {}
 
 void HtmlPage::section(const std::string& title) {
   const std::string name = "s" + std::to_string(++sections_);
@@ -106,7 +138,9 @@ void HtmlPage::subsection(const std::string& title) { body_ += html_element("h3"
 
 void HtmlPage::paragraph(const Html& words) { body_ += html_element("p", words); }
 
-void HtmlPage::warning(const Html& words) { body_ += html_element("p", {{"class", "warning"}, {"role", "note"}}, words); }
+void HtmlPage::warning(const Html& words) {
+  body_ += html_element("p", {{"class", "warning"}, {"role", "note"}}, words);
+}
 
 void HtmlPage::list(const std::vector<Html>& items) {
   Html content;
@@ -151,23 +185,32 @@ void HtmlPage::equation(const std::string& formula, const Html& words) {
   body_ += html_element("figure", {{"class", "equation"}, {"tabindex", "0"}}, content);
 }
 
-void HtmlPage::folded(const Html& summary, const Html& content) { body_ += html_element("details", html_element("summary", summary) + content); }
+void HtmlPage::folded(const Html& summary, const Html& content) {
+  body_ += html_element("details", html_element("summary", summary) + content);
+}
 
 void HtmlPage::add(const Html& block) { body_ += block; }
 
 std::string HtmlPage::html() const {
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">";
-  out += html_void_element("meta", {{"http-equiv", "Content-Security-Policy"}, {"content", std::string(kPagePolicy)}}).source();
-  out += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">";
+  out += html_void_element("meta", {{"http-equiv", "Content-Security-Policy"},
+                                    {"content", std::string(kPagePolicy)}})
+             .source();
+  out +=
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta "
+      "name=\"color-scheme\" content=\"light dark\">";
   // An icon of nothing: a browser would look for a favicon.ico beside the page.
   out += "<link rel=\"icon\" href=\"data:,\">";
-  out += html_element("title", title_).source() + "<style>" + std::string(kPageStyle) + "</style></head>\n<body>";
+  out += html_element("title", title_).source() + "<style>" + std::string(kPageStyle) +
+         "</style></head>\n<body>";
   Html header = html_element("h1", title_);
   if (!subtitle_.empty()) header += html_element("p", {{"class", "subtitle"}}, subtitle_);
   // Two sections are seen without a list of them.
-  if (sections_ > 2) header += html_element("nav", {{"aria-label", "Contents"}}, html_element("ul", contents_));
+  if (sections_ > 2)
+    header += html_element("nav", {{"aria-label", "Contents"}}, html_element("ul", contents_));
   out += html_element("header", header).source() + "\n" + html_element("main", body_).source();
-  if (body_.source().find("<input type=\"range\"") != std::string::npos) out += "\n<script>" + std::string(kSliderScript) + "</script>";
+  if (body_.source().find("<input type=\"range\"") != std::string::npos)
+    out += "\n<script>" + std::string(kSliderScript) + "</script>";
   return out + "</body></html>\n";
 }
 

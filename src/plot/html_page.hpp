@@ -1,6 +1,7 @@
-// One self-contained page: words, tables, charts, pictures, equations. Nothing is loaded from anywhere (the page forbids it to the browser by its
-// Content-Security-Policy); light and dark follow the reader's system; it is read at 400 pixels as at 1280. The one script moves the sliders over
-// pictures; without it their newest picture shows, the others are in a list.
+// One self-contained page: words, tables, charts, pictures, equations. Nothing is loaded from
+// anywhere (the page forbids it to the browser by its Content-Security-Policy); light and dark
+// follow the reader's system; it is read at 400 pixels as at 1280. The one script moves the sliders
+// over pictures; without it their newest picture shows, the others are in a list.
 //
 //   HtmlPage page("mnist", "step 500 of 500");
 //   page.section("Learning");
@@ -31,7 +32,7 @@ struct Table {
   std::vector<Html> header;
   std::vector<Row> rows;
   std::string caption = {};
-  bool numbers = false;   ///< all columns but the first are numbers: right-aligned
+  bool numbers = false;  ///< all columns but the first are numbers: right-aligned
 };
 
 /// A PNG file's bytes and what it shows: "step 500".
@@ -61,11 +62,13 @@ class HtmlPage {
   void table(const Table& table);
   /// Charts side by side as the width allows.
   void figures(const std::vector<Figure>& figures);
-  /// Pictures side by side as the width allows, each with its label. Throws BadInput for bytes that are no PNG.
+  /// Pictures side by side as the width allows, each with its label. Throws BadInput for bytes that
+  /// are no PNG.
   void pictures(const std::vector<PagePicture>& pictures);
   /// Series of pictures side by side as the width allows, of each one picture at a time.
   void sliders(const std::vector<PictureSlider>& sliders);
-  /// A formula in the notation of math_ml.hpp, with words below: which function of ours computes it.
+  /// A formula in the notation of math_ml.hpp, with words below: which function of ours computes
+  /// it.
   void equation(const std::string& formula, const Html& words = {});
   /// What only some readers want to see.
   void folded(const Html& summary, const Html& content);

@@ -32,11 +32,14 @@ using Surface = std::unique_ptr<cairo_surface_t, SurfaceDeleter>;
 using Context = std::unique_ptr<cairo_t, ContextDeleter>;
 
 void check(cairo_status_t status) {
-  if (status != CAIRO_STATUS_SUCCESS) throw base::Failure(base::text("cannot draw the image grid: ", cairo_status_to_string(status)));
+  if (status != CAIRO_STATUS_SUCCESS)
+    throw base::Failure(base::text("cannot draw the image grid: ", cairo_status_to_string(status)));
 }
 
 struct Canvas {
-  Canvas(int width, int height) : surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height)), context(cairo_create(surface.get())) {
+  Canvas(int width, int height)
+      : surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height)),
+        context(cairo_create(surface.get())) {
     check(cairo_surface_status(surface.get()));
     check(cairo_status(context.get()));
     cairo_set_source_rgb(context.get(), 1, 1, 1);
@@ -53,7 +56,8 @@ struct Font {
 };
 
 void select(cairo_t* context, Font font) {
-  cairo_select_font_face(context, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL, font.bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+  cairo_select_font_face(context, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL,
+                         font.bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
   cairo_set_font_size(context, font.size);
 }
 
@@ -72,7 +76,8 @@ double widest_of(cairo_t* context, const std::vector<std::string>& labels, Font 
 }
 
 // `align`: 0 begins at x, 0.5 is centred on it, 1 ends there.
-void write_text(cairo_t* context, const std::string& words, Font font, double x, double baseline, double align, double ink) {
+void write_text(cairo_t* context, const std::string& words, Font font, double x, double baseline,
+                double align, double ink) {
   const double start = x - align * width_of(context, words, font);
   cairo_set_source_rgb(context, ink, ink, ink);
   cairo_move_to(context, std::round(start), std::round(baseline));
@@ -86,8 +91,8 @@ struct Layout {
   int width, height;  ///< of the canvas
   double title_baseline, subtitle_baseline, column_baseline, column_size;
 
-  std::vector<int> row_tops;            ///< and below the last row, where one more would begin
-  std::vector<int> heading_baselines;   ///< of the blocks
+  std::vector<int> row_tops;           ///< and below the last row, where one more would begin
+  std::vector<int> heading_baselines;  ///< of the blocks
 
   int x(int column) const { return left + column * (cell_width + kGap); }
   int y(int row) const { return row_tops[static_cast<std::size_t>(row)]; }
@@ -122,7 +127,8 @@ Layout lay_out(std::span<const Picture> pictures, const GridOptions& options) {
   at.cell_height = at.magnification * pictures[0].height;
 
   const double row_label_width = widest_of(measure, options.row_labels, {kLabelSize});
-  at.left = kMargin + (row_label_width > 0 ? static_cast<int>(std::ceil(row_label_width)) + kLabelGap : 0);
+  at.left = kMargin +
+            (row_label_width > 0 ? static_cast<int>(std::ceil(row_label_width)) + kLabelGap : 0);
 
   double y = kMargin;
   if (!options.title.empty()) at.title_baseline = y += kTitleSize;
@@ -130,7 +136,8 @@ Layout lay_out(std::span<const Picture> pictures, const GridOptions& options) {
   if (y > kMargin) y += 12;
   const double column_label_width = widest_of(measure, options.column_labels, {kLabelSize});
   if (column_label_width > 0) {
-    at.column_size = std::clamp(kLabelSize * at.cell_width / column_label_width, kSmallestLabelSize, kLabelSize);
+    at.column_size =
+        std::clamp(kLabelSize * at.cell_width / column_label_width, kSmallestLabelSize, kLabelSize);
     at.column_baseline = y += at.column_size;
     y += 6;
   }
@@ -139,18 +146,23 @@ Layout lay_out(std::span<const Picture> pictures, const GridOptions& options) {
   place_rows(at, options.blocks);
 
   double headings = 0;
-  for (const GridBlock& block : options.blocks) headings = std::max(headings, width_of(measure, block.heading, {kLabelSize, true}));
-  const double words = std::max({headings, width_of(measure, options.title, {kTitleSize, true}), width_of(measure, options.subtitle, {kSubtitleSize})});
-  at.width = std::max(at.x(at.columns) - kGap, kMargin + static_cast<int>(std::ceil(words))) + kMargin;
+  for (const GridBlock& block : options.blocks)
+    headings = std::max(headings, width_of(measure, block.heading, {kLabelSize, true}));
+  const double words = std::max({headings, width_of(measure, options.title, {kTitleSize, true}),
+                                 width_of(measure, options.subtitle, {kSubtitleSize})});
+  at.width =
+      std::max(at.x(at.columns) - kGap, kMargin + static_cast<int>(std::ceil(words))) + kMargin;
   at.height = at.y(at.rows) - kGap + kMargin;
   return at;
 }
 
 // Pixels go straight into the canvas: no resampling touches them.
-void draw_picture(const Canvas& canvas, const Picture& picture, int magnification, int left, int top) {
+void draw_picture(const Canvas& canvas, const Picture& picture, int magnification, int left,
+                  int top) {
   cairo_t* context = canvas.context.get();
   cairo_set_source_rgb(context, kFrameInk, kFrameInk, kFrameInk);
-  cairo_rectangle(context, left - 1, top - 1, magnification * picture.width + 2, magnification * picture.height + 2);
+  cairo_rectangle(context, left - 1, top - 1, magnification * picture.width + 2,
+                  magnification * picture.height + 2);
   cairo_fill(context);
 
   cairo_surface_flush(canvas.surface.get());
@@ -159,9 +171,11 @@ void draw_picture(const Canvas& canvas, const Picture& picture, int magnificatio
   for (int y = 0; y < magnification * picture.height; ++y) {
     auto* row = reinterpret_cast<std::uint32_t*>(data + (top + y) * stride) + left;
     for (int x = 0; x < magnification * picture.width; ++x) {
-      const std::size_t pixel = static_cast<std::size_t>(y / magnification) * picture.width + x / magnification;
+      const std::size_t pixel =
+          static_cast<std::size_t>(y / magnification) * picture.width + x / magnification;
       const std::uint8_t* value = picture.pixels.data() + pixel * picture.channels;
-      const std::uint32_t red = value[0], green = value[picture.channels == 3 ? 1 : 0], blue = value[picture.channels == 3 ? 2 : 0];
+      const std::uint32_t red = value[0], green = value[picture.channels == 3 ? 1 : 0],
+                          blue = value[picture.channels == 3 ? 2 : 0];
       row[x] = red << 16 | green << 8 | blue;
     }
   }
@@ -181,38 +195,56 @@ std::string png_bytes(const Canvas& canvas) {
 
 void check_pictures(std::span<const Picture> pictures, const GridOptions& options) {
   if (pictures.empty()) throw base::BadInput("an image grid needs at least one picture");
-  if (options.columns < 1) throw base::BadInput(base::text("an image grid needs at least one column, not ", options.columns));
+  if (options.columns < 1)
+    throw base::BadInput(
+        base::text("an image grid needs at least one column, not ", options.columns));
   const Picture& first = pictures[0];
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     const Picture& picture = pictures[i];
-    const auto size = [](const Picture& of) { return base::text(of.height, "x", of.width, "x", of.channels); };
-    if (picture.height != first.height || picture.width != first.width || picture.channels != first.channels) {
-      throw base::BadInput(base::text("an image grid needs pictures of one size: the first is ", size(first), ", number ", i, " is ", size(picture)));
+    const auto size = [](const Picture& of) {
+      return base::text(of.height, "x", of.width, "x", of.channels);
+    };
+    if (picture.height != first.height || picture.width != first.width ||
+        picture.channels != first.channels) {
+      throw base::BadInput(base::text("an image grid needs pictures of one size: the first is ",
+                                      size(first), ", number ", i, " is ", size(picture)));
     }
     if (picture.height < 1 || picture.width < 1 || picture.channels < 1) {
-      throw base::BadInput(base::text("an image grid draws pictures with at least one pixel and channel, not ", size(picture), " (height x width x channels)"));
+      throw base::BadInput(
+          base::text("an image grid draws pictures with at least one pixel and channel, not ",
+                     size(picture), " (height x width x channels)"));
     }
-    const std::size_t expected = static_cast<std::size_t>(picture.height) * picture.width * picture.channels;
+    const std::size_t expected =
+        static_cast<std::size_t>(picture.height) * picture.width * picture.channels;
     if (picture.pixels.size() != expected) {
-      throw base::BadInput(base::text("picture ", i, " of ", size(picture), " holds ", picture.pixels.size(), " values, not ", expected));
+      throw base::BadInput(base::text("picture ", i, " of ", size(picture), " holds ",
+                                      picture.pixels.size(), " values, not ", expected));
     }
   }
   if (options.blocks.empty()) return;
   int in_blocks = 0;
   for (const GridBlock& block : options.blocks) {
-    if (block.rows < 1) throw base::BadInput(base::text("a block of an image grid needs at least one row: \"", block.heading, "\" has ", block.rows));
+    if (block.rows < 1)
+      throw base::BadInput(base::text("a block of an image grid needs at least one row: \"",
+                                      block.heading, "\" has ", block.rows));
     in_blocks += block.rows;
   }
-  const std::size_t rows = (pictures.size() + static_cast<std::size_t>(options.columns) - 1) / static_cast<std::size_t>(options.columns);
-  if (static_cast<std::size_t>(in_blocks) != rows) throw base::BadInput(base::text("an image grid of ", rows, " rows cannot be cut into blocks of ", in_blocks, " together"));
+  const std::size_t rows = (pictures.size() + static_cast<std::size_t>(options.columns) - 1) /
+                           static_cast<std::size_t>(options.columns);
+  if (static_cast<std::size_t>(in_blocks) != rows)
+    throw base::BadInput(base::text("an image grid of ", rows,
+                                    " rows cannot be cut into blocks of ", in_blocks, " together"));
 }
 
 // What is drawn of the pictures: with colours that there are, and small enough.
 std::vector<Picture> drawn(std::span<const Picture> pictures, int columns) {
   std::vector<Picture> out;
   for (const Picture& picture : pictures) out.push_back(drawn_picture(picture));
-  const std::int64_t across = std::min<std::int64_t>(columns, static_cast<std::int64_t>(out.size())), down = (static_cast<std::int64_t>(out.size()) + across - 1) / across;
-  const std::int64_t longest = std::max(across * (out[0].width + kGap), down * (out[0].height + kGap));
+  const std::int64_t across =
+                         std::min<std::int64_t>(columns, static_cast<std::int64_t>(out.size())),
+                     down = (static_cast<std::int64_t>(out.size()) + across - 1) / across;
+  const std::int64_t longest =
+      std::max(across * (out[0].width + kGap), down * (out[0].height + kGap));
   if (longest <= kLargestGrid) return out;
   const int factor = static_cast<int>((longest + kLargestGrid - 1) / kLargestGrid);
   for (Picture& picture : out) picture = shrunk_picture(picture, factor);
@@ -222,7 +254,8 @@ std::vector<Picture> drawn(std::span<const Picture> pictures, int columns) {
 }  // namespace
 
 int grid_magnification(int height, int width) {
-  return std::max(1, static_cast<int>(std::lround(static_cast<double>(kTypicalCell) / std::max(height, width))));
+  return std::max(1, static_cast<int>(
+                         std::lround(static_cast<double>(kTypicalCell) / std::max(height, width))));
 }
 
 std::string image_grid_png(std::span<const Picture> given, const GridOptions& options) {
@@ -232,25 +265,35 @@ std::string image_grid_png(std::span<const Picture> given, const GridOptions& op
   const Canvas canvas(at.width, at.height);
   cairo_t* context = canvas.context.get();
 
-  if (!options.title.empty()) write_text(context, options.title, {kTitleSize, true}, kMargin, at.title_baseline, 0, kTitleInk);
-  if (!options.subtitle.empty()) write_text(context, options.subtitle, {kSubtitleSize}, kMargin, at.subtitle_baseline, 0, kTextInk);
+  if (!options.title.empty())
+    write_text(context, options.title, {kTitleSize, true}, kMargin, at.title_baseline, 0,
+               kTitleInk);
+  if (!options.subtitle.empty())
+    write_text(context, options.subtitle, {kSubtitleSize}, kMargin, at.subtitle_baseline, 0,
+               kTextInk);
   for (int column = 0; column < std::min<int>(at.columns, options.column_labels.size()); ++column) {
-    write_text(context, options.column_labels[column], {at.column_size}, at.x(column) + at.cell_width / 2.0, at.column_baseline, 0.5, kTextInk);
+    write_text(context, options.column_labels[column], {at.column_size},
+               at.x(column) + at.cell_width / 2.0, at.column_baseline, 0.5, kTextInk);
   }
   for (int row = 0; row < std::min<int>(at.rows, options.row_labels.size()); ++row) {
-    const double baseline = at.y(row) + at.cell_height / 2.0 + kLabelSize * 0.36;  // half the height of a capital
-    write_text(context, options.row_labels[row], {kLabelSize}, at.left - kLabelGap, baseline, 1, kTextInk);
+    const double baseline =
+        at.y(row) + at.cell_height / 2.0 + kLabelSize * 0.36;  // half the height of a capital
+    write_text(context, options.row_labels[row], {kLabelSize}, at.left - kLabelGap, baseline, 1,
+               kTextInk);
   }
   for (std::size_t block = 0; block < options.blocks.size(); ++block) {
-    write_text(context, options.blocks[block].heading, {kLabelSize, true}, kMargin, at.heading_baselines[block], 0, kTitleInk);
+    write_text(context, options.blocks[block].heading, {kLabelSize, true}, kMargin,
+               at.heading_baselines[block], 0, kTitleInk);
   }
   for (std::size_t i = 0; i < pictures.size(); ++i) {
-    draw_picture(canvas, pictures[i], at.magnification, at.x(static_cast<int>(i) % at.columns), at.y(static_cast<int>(i) / at.columns));
+    draw_picture(canvas, pictures[i], at.magnification, at.x(static_cast<int>(i) % at.columns),
+                 at.y(static_cast<int>(i) / at.columns));
   }
   return png_bytes(canvas);
 }
 
-void write_image_grid(const std::filesystem::path& path, std::span<const Picture> pictures, const GridOptions& options) {
+void write_image_grid(const std::filesystem::path& path, std::span<const Picture> pictures,
+                      const GridOptions& options) {
   base::replace_file(path, image_grid_png(pictures, options));
 }
 

@@ -7,11 +7,13 @@
 namespace vae_dist::plot {
 namespace {
 
-constexpr int kColumns = 400;        // about the plot's width in user units
+constexpr int kColumns = 400;         // about the plot's width in user units
 constexpr std::size_t kFewDots = 60;  // more would run into each other
 constexpr std::size_t kManyGaps = 50;
 
-std::string path_point(char command, double x, double y) { return command + coordinate(x) + " " + coordinate(y); }
+std::string path_point(char command, double x, double y) {
+  return command + coordinate(x) + " " + coordinate(y);
+}
 
 struct Ranges {
   std::optional<Range> x, y;
@@ -40,7 +42,8 @@ Ranges ranges_of(const LineChart& chart) {
   if (!out.x || !out.y) return out;
   for (const ReferenceLine& line : chart.lines) {
     auto& range = line.vertical ? out.x : out.y;
-    range = range_of(std::span(&line.at, 1), line.vertical ? chart.x.logarithmic : chart.y.logarithmic, range);
+    range = range_of(std::span(&line.at, 1),
+                     line.vertical ? chart.x.logarithmic : chart.y.logarithmic, range);
   }
   return out;
 }
@@ -50,39 +53,51 @@ using Piece = std::vector<CurvePoint>;
 std::string line_path(const std::vector<Piece>& pieces, const Scale& x, const Scale& y) {
   std::string path;
   for (const Piece& piece : pieces) {
-    for (std::size_t i = 0; i < piece.size(); ++i) path += path_point(i == 0 ? 'M' : 'L', x(piece[i].x), y(piece[i].y));
+    for (std::size_t i = 0; i < piece.size(); ++i)
+      path += path_point(i == 0 ? 'M' : 'L', x(piece[i].x), y(piece[i].y));
     if (piece.size() == 1) path += "h0";  // round ends make a dot of it
   }
   return path;
 }
 
-// Around each piece: along the high side and back along the low one. Empty where every point stands for one value.
+// Around each piece: along the high side and back along the low one. Empty where every point stands
+// for one value.
 std::string spread_path(const std::vector<Piece>& pieces, const Scale& x, const Scale& y) {
   std::string path;
   for (const Piece& piece : pieces) {
-    if (std::none_of(piece.begin(), piece.end(), [](const CurvePoint& point) { return point.low < point.high; })) continue;
-    for (std::size_t i = 0; i < piece.size(); ++i) path += path_point(i == 0 ? 'M' : 'L', x(piece[i].x), y(piece[i].high));
-    for (auto point = piece.rbegin(); point != piece.rend(); ++point) path += path_point('L', x(point->x), y(point->low));
+    if (std::none_of(piece.begin(), piece.end(),
+                     [](const CurvePoint& point) { return point.low < point.high; }))
+      continue;
+    for (std::size_t i = 0; i < piece.size(); ++i)
+      path += path_point(i == 0 ? 'M' : 'L', x(piece[i].x), y(piece[i].high));
+    for (auto point = piece.rbegin(); point != piece.rend(); ++point)
+      path += path_point('L', x(point->x), y(point->low));
     path += "Z";
   }
   return path;
 }
 
 std::string band_path(const Band& band, const Scale& x, const Scale& y) {
-  const ThinnedCurve low = thinned(band.x, band.low, x, y.logarithmic(), kColumns), high = thinned(band.x, band.high, x, y.logarithmic(), kColumns);
+  const ThinnedCurve low = thinned(band.x, band.low, x, y.logarithmic(), kColumns),
+                     high = thinned(band.x, band.high, x, y.logarithmic(), kColumns);
   std::string path;
   for (std::size_t i = 0; i < std::min(low.pieces.size(), high.pieces.size()); ++i) {
-    for (std::size_t k = 0; k < high.pieces[i].size(); ++k) path += path_point(k == 0 ? 'M' : 'L', x(high.pieces[i][k].x), y(high.pieces[i][k].high));
-    for (auto point = low.pieces[i].rbegin(); point != low.pieces[i].rend(); ++point) path += path_point('L', x(point->x), y(point->low));
+    for (std::size_t k = 0; k < high.pieces[i].size(); ++k)
+      path += path_point(k == 0 ? 'M' : 'L', x(high.pieces[i][k].x), y(high.pieces[i][k].high));
+    for (auto point = low.pieces[i].rbegin(); point != low.pieces[i].rend(); ++point)
+      path += path_point('L', x(point->x), y(point->low));
     path += "Z";
   }
   return path;
 }
 
 std::string described(const LineChart& chart, std::size_t not_finite) {
-  std::string out = (chart.y.label.empty() ? chart.title : chart.y.label) + " over " + chart.x.label + (chart.y.logarithmic ? ", logarithmic" : "") + ".";
+  std::string out = (chart.y.label.empty() ? chart.title : chart.y.label) + " over " +
+                    chart.x.label + (chart.y.logarithmic ? ", logarithmic" : "") + ".";
   for (const Series& series : chart.series) {
-    if (!series.y.empty()) out += (series.name.empty() ? " From " : " " + series.name + ": from ") + number_label(series.y.front()) + " to " + number_label(series.y.back()) + ".";
+    if (!series.y.empty())
+      out += (series.name.empty() ? " From " : " " + series.name + ": from ") +
+             number_label(series.y.front()) + " to " + number_label(series.y.back()) + ".";
   }
   if (not_finite > 0) out += " " + std::to_string(not_finite) + " values are not finite.";
   return out;
@@ -101,7 +116,8 @@ Figure draw(const LineChart& chart) {
     return figure;
   }
   // An axis that almost begins at 0 does: steps count from 1, and are logged every so often.
-  const bool from_zero = !chart.x.logarithmic && found.x->low > 0 && found.x->low <= 0.1 * found.x->high;
+  const bool from_zero =
+      !chart.x.logarithmic && found.x->low > 0 && found.x->low <= 0.1 * found.x->high;
   const Range x_range{from_zero ? 0 : found.x->low, found.x->high};
   const Scale x = axis_scale(chart.x, x_range, false, area.left, area.right);
   const Scale y = axis_scale(chart.y, *found.y, true, area.bottom, area.top);
@@ -118,29 +134,44 @@ Figure draw(const LineChart& chart) {
   drawing.open_clipped(area);
   for (std::size_t i = 0; i < chart.bands.size(); ++i) {
     const int colour = colour_of(chart.bands[i].colour, i);
-    drawing.element("path", base::text("class=\"area c", colour, "\" d=\"", band_path(chart.bands[i], x, y), "\""));
+    drawing.element("path", base::text("class=\"area c", colour, "\" d=\"",
+                                       band_path(chart.bands[i], x, y), "\""));
     figure.legend.push_back({chart.bands[i].name, colour, LegendMark::area});
   }
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const std::string spread = spread_path(curves[i].pieces, x, y);
-    if (!spread.empty()) drawing.element("path", base::text("class=\"area c", colour_of(chart.series[i].colour, i), "\" d=\"", spread, "\""));
+    if (!spread.empty())
+      drawing.element("path", base::text("class=\"area c", colour_of(chart.series[i].colour, i),
+                                         "\" d=\"", spread, "\""));
   }
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const Series& series = chart.series[i];
     const int colour = colour_of(series.colour, i);
     const std::string path = line_path(curves[i].pieces, x, y);
-    if (!path.empty()) drawing.element("path", base::text("class=\"line c", colour, series.dashed ? " dashed" : "", "\" d=\"", path, "\""));
+    if (!path.empty())
+      drawing.element("path", base::text("class=\"line c", colour, series.dashed ? " dashed" : "",
+                                         "\" d=\"", path, "\""));
     if (series.dots && series.x.size() <= kFewDots) {
       for (const Piece& piece : curves[i].pieces)
         for (const CurvePoint& point : piece)
-          drawing.element("circle", base::text("class=\"dot c", colour, "\" cx=\"", coordinate(x(point.x)), "\" cy=\"", coordinate(y(point.y)), "\" r=\"3\""),
-                          base::text(series.name, ": ", number_label(point.y), " at ", number_label(point.x)));
+          drawing.element(
+              "circle",
+              base::text("class=\"dot c", colour, "\" cx=\"", coordinate(x(point.x)), "\" cy=\"",
+                         coordinate(y(point.y)), "\" r=\"3\""),
+              base::text(series.name, ": ", number_label(point.y), " at ", number_label(point.x)));
     }
     for (std::size_t g = 0; g < std::min(curves[i].gaps.size(), kManyGaps); ++g) {
       const double at = x(curves[i].gaps[g]);
-      drawing.element("path", base::text("class=\"bad\" d=\"M", coordinate(at - 3), " ", coordinate(area.bottom - 7), "l6 6m0 -6l-6 6\""), base::text(series.name, ": not finite at ", number_label(curves[i].gaps[g])));
+      drawing.element("path",
+                      base::text("class=\"bad\" d=\"M", coordinate(at - 3), " ",
+                                 coordinate(area.bottom - 7), "l6 6m0 -6l-6 6\""),
+                      base::text(series.name, ": not finite at ", number_label(curves[i].gaps[g])));
     }
-    if (!series.name.empty()) figure.legend.push_back({series.name, colour, series.dashed ? LegendMark::dashed : series.dots && series.x.size() <= kFewDots ? LegendMark::dot : LegendMark::line});
+    if (!series.name.empty())
+      figure.legend.push_back({series.name, colour,
+                               series.dashed                                ? LegendMark::dashed
+                               : series.dots && series.x.size() <= kFewDots ? LegendMark::dot
+                                                                            : LegendMark::line});
   }
   drawing.close_clipped();
   drawing.reference_lines(area, chart.lines, &x, &y);

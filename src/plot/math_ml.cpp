@@ -12,16 +12,24 @@ namespace vae_dist::plot {
 namespace {
 
 const std::map<std::string, std::string, std::less<>> kLetters = {
-    {"alpha", "α"}, {"beta", "β"}, {"gamma", "γ"}, {"delta", "δ"}, {"epsilon", "ε"}, {"zeta", "ζ"}, {"eta", "η"}, {"theta", "θ"}, {"kappa", "κ"}, {"lambda", "λ"},
-    {"mu", "μ"}, {"nu", "ν"}, {"xi", "ξ"}, {"pi", "π"}, {"rho", "ρ"}, {"sigma", "σ"}, {"tau", "τ"}, {"phi", "φ"}, {"chi", "χ"}, {"psi", "ψ"}, {"omega", "ω"},
-    {"Gamma", "Γ"}, {"Delta", "Δ"}, {"Theta", "Θ"}, {"Lambda", "Λ"}, {"Sigma", "Σ"}, {"Phi", "Φ"}, {"Psi", "Ψ"}, {"Omega", "Ω"}, {"infty", "∞"}, {"partial", "∂"}};
+    {"alpha", "α"},  {"beta", "β"},  {"gamma", "γ"}, {"delta", "δ"}, {"epsilon", "ε"},
+    {"zeta", "ζ"},   {"eta", "η"},   {"theta", "θ"}, {"kappa", "κ"}, {"lambda", "λ"},
+    {"mu", "μ"},     {"nu", "ν"},    {"xi", "ξ"},    {"pi", "π"},    {"rho", "ρ"},
+    {"sigma", "σ"},  {"tau", "τ"},   {"phi", "φ"},   {"chi", "χ"},   {"psi", "ψ"},
+    {"omega", "ω"},  {"Gamma", "Γ"}, {"Delta", "Δ"}, {"Theta", "Θ"}, {"Lambda", "Λ"},
+    {"Sigma", "Σ"},  {"Phi", "Φ"},   {"Psi", "Ψ"},   {"Omega", "Ω"}, {"infty", "∞"},
+    {"partial", "∂"}};
 const std::map<std::string, std::string, std::less<>> kOperators = {
-    {"cdot", "·"}, {"times", "×"}, {"le", "≤"}, {"ge", "≥"}, {"sim", "∼"}, {"approx", "≈"}, {"in", "∈"}, {"to", "→"}, {"odot", "⊙"}, {"pm", "±"}, {"ldots", "…"}, {"ne", "≠"}};
-const std::map<std::string, std::string, std::less<>> kAccents = {{"hat", "^"}, {"bar", "‾"}, {"tilde", "~"}};
+    {"cdot", "·"}, {"times", "×"}, {"le", "≤"},   {"ge", "≥"}, {"sim", "∼"},   {"approx", "≈"},
+    {"in", "∈"},   {"to", "→"},    {"odot", "⊙"}, {"pm", "±"}, {"ldots", "…"}, {"ne", "≠"}};
+const std::map<std::string, std::string, std::less<>> kAccents = {
+    {"hat", "^"}, {"bar", "‾"}, {"tilde", "~"}};
 const std::map<char, std::string> kCalligraphic = {{'D', "𝒟"}, {'L', "ℒ"}, {'N', "𝒩"}, {'U', "𝒰"}};
 const std::map<char, std::string> kBlackboard = {{'E', "𝔼"}, {'N', "ℕ"}, {'R', "ℝ"}};
 
-std::string tagged(const std::string& tag, const std::string& content) { return "<" + tag + ">" + content + "</" + tag + ">"; }
+std::string tagged(const std::string& tag, const std::string& content) {
+  return "<" + tag + ">" + content + "</" + tag + ">";
+}
 
 class Formula {
  public:
@@ -36,11 +44,14 @@ class Formula {
  private:
   struct Atom {
     std::string source;
-    bool limits = false;     ///< what is below and above stands under and over
-    bool spaced = false;     ///< a function's name: a thin space parts it from what follows without parentheses
+    bool limits = false;  ///< what is below and above stands under and over
+    bool spaced =
+        false;  ///< a function's name: a thin space parts it from what follows without parentheses
   };
 
-  [[noreturn]] void refuse(const std::string& what) const { throw base::BadInput(base::text("formula \"", source_, "\": ", what)); }
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw base::BadInput(base::text("formula \"", source_, "\": ", what));
+  }
 
   bool skip_spaces() {
     while (at_ < source_.size() && source_[at_] == ' ') ++at_;
@@ -63,7 +74,8 @@ class Formula {
     }
     const bool parenthesis = at_ < source_.size() && (source_[at_] == '(' || source_[at_] == '[');
     const std::string space = base.spaced && !parenthesis ? "<mspace width=\"0.17em\"/>" : "";
-    if (below && above) return tagged(base.limits ? "munderover" : "msubsup", base.source + *below + *above) + space;
+    if (below && above)
+      return tagged(base.limits ? "munderover" : "msubsup", base.source + *below + *above) + space;
     if (below) return tagged(base.limits ? "munder" : "msub", base.source + *below) + space;
     if (above) return tagged(base.limits ? "mover" : "msup", base.source + *above) + space;
     return base.source + space;
@@ -81,8 +93,10 @@ class Formula {
     if (c == '-') return {tagged("mo", "−")};
     // Bars are told to keep their size: a browser would stretch them over the row.
     if (c == '|') return {"<mo stretchy=\"false\" lspace=\"0.1em\" rspace=\"0.1em\">|</mo>"};
-    if (c == '(' || c == ')' || c == '[' || c == ']') return {"<mo stretchy=\"false\">" + std::string(1, c) + "</mo>"};
-    if (static_cast<unsigned char>(c) >= 0x80) refuse("a character that is not ASCII: there are commands for letters and signs");
+    if (c == '(' || c == ')' || c == '[' || c == ']')
+      return {"<mo stretchy=\"false\">" + std::string(1, c) + "</mo>"};
+    if (static_cast<unsigned char>(c) >= 0x80)
+      refuse("a character that is not ASCII: there are commands for letters and signs");
     return {tagged("mo", html_escaped(std::string(1, c)))};
   }
 
@@ -96,7 +110,10 @@ class Formula {
 
   std::string number() {
     std::size_t end = at_;
-    while (end < source_.size() && (std::isdigit(static_cast<unsigned char>(source_[end])) || (source_[end] == '.' && end + 1 < source_.size() && std::isdigit(static_cast<unsigned char>(source_[end + 1]))))) ++end;
+    while (end < source_.size() && (std::isdigit(static_cast<unsigned char>(source_[end])) ||
+                                    (source_[end] == '.' && end + 1 < source_.size() &&
+                                     std::isdigit(static_cast<unsigned char>(source_[end + 1])))))
+      ++end;
     const std::string out(source_.substr(at_, end - at_));
     at_ = end;
     return tagged("mn", out);
@@ -110,7 +127,8 @@ class Formula {
   // As it is written, spaces and all.
   std::string words() {
     const std::size_t end = source_.find('}', at_);
-    if (at_ == source_.size() || source_[at_] != '{' || end == std::string_view::npos) refuse("a command lacks its {words}");
+    if (at_ == source_.size() || source_[at_] != '{' || end == std::string_view::npos)
+      refuse("a command lacks its {words}");
     const std::string out(source_.substr(at_ + 1, end - at_ - 1));
     at_ = end + 1;
     return out;
@@ -120,15 +138,19 @@ class Formula {
     ++at_;
     if (at_ == source_.size()) refuse("it ends in a \\");
     if (source_[at_] == ',') return ++at_, Atom{"<mspace width=\"0.2em\"/>"};
-    if (source_[at_] == '|') return ++at_, Atom{"<mo stretchy=\"false\" lspace=\"0.2em\" rspace=\"0.2em\">‖</mo>"};
+    if (source_[at_] == '|')
+      return ++at_, Atom{"<mo stretchy=\"false\" lspace=\"0.2em\" rspace=\"0.2em\">‖</mo>"};
     std::size_t end = at_;
     while (end < source_.size() && std::isalpha(static_cast<unsigned char>(source_[end]))) ++end;
     const std::string name(source_.substr(at_, end - at_));
     at_ = end;
 
-    if (const auto letter = kLetters.find(name); letter != kLetters.end()) return {tagged("mi", letter->second)};
-    if (const auto sign = kOperators.find(name); sign != kOperators.end()) return {tagged("mo", sign->second)};
-    if (const auto accent = kAccents.find(name); accent != kAccents.end()) return {"<mover accent=\"true\">" + argument() + tagged("mo", accent->second) + "</mover>"};
+    if (const auto letter = kLetters.find(name); letter != kLetters.end())
+      return {tagged("mi", letter->second)};
+    if (const auto sign = kOperators.find(name); sign != kOperators.end())
+      return {tagged("mo", sign->second)};
+    if (const auto accent = kAccents.find(name); accent != kAccents.end())
+      return {"<mover accent=\"true\">" + argument() + tagged("mo", accent->second) + "</mover>"};
     if (name == "sum") return {"<mo largeop=\"true\" movablelimits=\"false\">∑</mo>", true};
     if (name == "prod") return {"<mo largeop=\"true\" movablelimits=\"false\">∏</mo>", true};
     if (name == "log" || name == "exp") return {tagged("mi", name), false, true};
@@ -146,7 +168,8 @@ class Formula {
     refuse("there is no command \\" + name);
   }
 
-  std::string character(const std::map<char, std::string>& alphabet, const std::string& letter) const {
+  std::string character(const std::map<char, std::string>& alphabet,
+                        const std::string& letter) const {
     const auto found = letter.size() == 1 ? alphabet.find(letter[0]) : alphabet.end();
     if (found == alphabet.end()) refuse("no such letter in that alphabet: " + letter);
     return found->second;
@@ -159,7 +182,8 @@ class Formula {
 }  // namespace
 
 Html math_ml(std::string_view formula) {
-  return Html::trusted("<math display=\"block\"><mrow>" + Formula(formula).whole() + "</mrow></math>");
+  return Html::trusted("<math display=\"block\"><mrow>" + Formula(formula).whole() +
+                       "</mrow></math>");
 }
 
 }  // namespace vae_dist::plot

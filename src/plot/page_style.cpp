@@ -120,6 +120,8 @@ for (const slider of document.querySelectorAll(".slider")) {
 }
 )js";
 
-const std::string_view kPagePolicy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-MzYyH0mPUPcb4vo03+6aITSAZd7wj931/vLfk5EvhY8='; base-uri 'none'; form-action 'none'";
+const std::string_view kPagePolicy =
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src "
+    "'sha256-MzYyH0mPUPcb4vo03+6aITSAZd7wj931/vLfk5EvhY8='; base-uri 'none'; form-action 'none'";
 
 }  // namespace vae_dist::plot

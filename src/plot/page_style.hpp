@@ -7,7 +7,8 @@ namespace vae_dist::plot {
 
 extern const std::string_view kPageStyle;
 extern const std::string_view kSliderScript;
-/// What a browser may do with the page: show what is in it, run the script above (known by its SHA-256), load nothing.
+/// What a browser may do with the page: show what is in it, run the script above (known by its
+/// SHA-256), load nothing.
 extern const std::string_view kPagePolicy;
 
 }  // namespace vae_dist::plot

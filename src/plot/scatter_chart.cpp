@@ -8,7 +8,8 @@
 namespace vae_dist::plot {
 namespace {
 
-constexpr PlotArea kSquare{.left = 44, .top = 26, .right = 404, .bottom = 386, .width = 416, .height = 430};
+constexpr PlotArea kSquare{
+    .left = 44, .top = 26, .right = 404, .bottom = 386, .width = 416, .height = 430};
 constexpr double kCell = 2;  // user units: points nearer than that are one dot
 
 // How often a cell must be hit for a darker dot.
@@ -34,25 +35,33 @@ Figure draw(const ScatterChart& chart) {
     points += cloud.x.size();
   }
   const double reach = chart.reach.value_or(farthest(chart));
-  const Scale x({-reach, reach}, false, kSquare.left, kSquare.right), y({-reach, reach}, false, kSquare.bottom, kSquare.top);
+  const Scale x({-reach, reach}, false, kSquare.left, kSquare.right),
+      y({-reach, reach}, false, kSquare.bottom, kSquare.top);
 
   // Dots by depth; a path of dots is far smaller than a circle each.
   std::vector<std::vector<std::string>> paths;
   for (const PointCloud& cloud : chart.clouds) {
     std::map<std::pair<long, long>, int> cells;
     for (std::size_t i = 0; i < cloud.x.size(); ++i) {
-      const bool inside = std::fabs(cloud.x[i]) <= reach && std::fabs(cloud.y[i]) <= reach;  // false for NaN
-      if (inside) ++cells[{std::lround(x(cloud.x[i]) / kCell), std::lround(y(cloud.y[i]) / kCell)}];
-      else ++left_out;
+      const bool inside =
+          std::fabs(cloud.x[i]) <= reach && std::fabs(cloud.y[i]) <= reach;  // false for NaN
+      if (inside)
+        ++cells[{std::lround(x(cloud.x[i]) / kCell), std::lround(y(cloud.y[i]) / kCell)}];
+      else
+        ++left_out;
     }
     std::vector<std::string> by_depth(3);
-    for (const auto& [cell, hits] : cells) by_depth[depth_of(hits)] += "M" + coordinate(static_cast<double>(cell.first) * kCell) + " " + coordinate(static_cast<double>(cell.second) * kCell) + "h0";
+    for (const auto& [cell, hits] : cells)
+      by_depth[depth_of(hits)] += "M" + coordinate(static_cast<double>(cell.first) * kCell) + " " +
+                                  coordinate(static_cast<double>(cell.second) * kCell) + "h0";
     paths.push_back(std::move(by_depth));
   }
 
-  std::string description = base::text(points, " points: ", chart.y_label, " over ", chart.x_label, ".");
+  std::string description =
+      base::text(points, " points: ", chart.y_label, " over ", chart.x_label, ".");
   if (left_out > 0) {
-    const std::string outside = base::text(left_out, left_out == 1 ? " point lies" : " points lie", " outside of the chart.");
+    const std::string outside = base::text(left_out, left_out == 1 ? " point lies" : " points lie",
+                                           " outside of the chart.");
     description += " " + outside;
     figure.caption += (figure.caption.empty() ? "" : " ") + outside;
   }
@@ -62,13 +71,18 @@ Figure draw(const ScatterChart& chart) {
   for (std::size_t i = 0; i < paths.size(); ++i) {
     const int colour = colour_of(chart.clouds[i].colour, i);
     for (int depth = 0; depth < 3; ++depth)
-      if (!paths[i][depth].empty()) drawing.element("path", base::text("class=\"point depth", depth, " c", colour, "\" d=\"", paths[i][depth], "\""));
+      if (!paths[i][depth].empty())
+        drawing.element("path", base::text("class=\"point depth", depth, " c", colour, "\" d=\"",
+                                           paths[i][depth], "\""));
     figure.legend.push_back({chart.clouds[i].name, colour, LegendMark::dot});
   }
   for (const double radius : chart.circles)
-    drawing.element("circle", base::text("class=\"circle\" cx=\"", coordinate(x(0)), "\" cy=\"", coordinate(y(0)), "\" r=\"", coordinate(x(radius) - x(0)), "\""));
+    drawing.element("circle",
+                    base::text("class=\"circle\" cx=\"", coordinate(x(0)), "\" cy=\"",
+                               coordinate(y(0)), "\" r=\"", coordinate(x(radius) - x(0)), "\""));
   drawing.close_clipped();
-  if (!chart.circles.empty() && !chart.circles_name.empty()) figure.legend.push_back({chart.circles_name, 0, LegendMark::ring});
+  if (!chart.circles.empty() && !chart.circles_name.empty())
+    figure.legend.push_back({chart.circles_name, 0, LegendMark::ring});
   figure.drawing = drawing.finished();
   return figure;
 }

@@ -6,7 +6,7 @@
 namespace vae_dist::plot {
 namespace {
 
-constexpr double kLetter = 7.4;       // width of one, in user units, at the size of a narrow page
+constexpr double kLetter = 7.4;  // width of one, in user units, at the size of a narrow page
 constexpr double kTop = 8, kFoot = 44, kWidth = 480, kRight = 466;
 constexpr std::size_t kRoomyBars = 16;
 
@@ -27,13 +27,17 @@ Figure draw(const StackedBars& chart) {
   }
   const double room = chart.bars.size() <= kRoomyBars ? 24 : 13;
   PlotArea area;
-  area.left = std::min(180.0, 10 + kLetter * static_cast<double>(std::max<std::size_t>(4, widest_label)));
+  area.left =
+      std::min(180.0, 10 + kLetter * static_cast<double>(std::max<std::size_t>(4, widest_label)));
   area.top = kTop;
   area.right = kRight;
   area.bottom = kTop + room * static_cast<double>(std::max<std::size_t>(1, chart.bars.size()));
   area.width = kWidth;
   area.height = area.bottom + kFoot;
-  Drawing drawing(chart.title, base::text(chart.x_label.empty() ? chart.title : chart.x_label, ": ", chart.bars.size(), " bars."), area);
+  Drawing drawing(chart.title,
+                  base::text(chart.x_label.empty() ? chart.title : chart.x_label, ": ",
+                             chart.bars.size(), " bars."),
+                  area);
   if (!(longest > 0)) {
     drawing.nothing_to_show(area);
     figure.drawing = drawing.finished();
@@ -51,14 +55,18 @@ Figure draw(const StackedBars& chart) {
     for (std::size_t part = 0; part < bar.parts.size(); ++part) {
       const double length = usable(bar.parts[part]);
       if (length == 0) continue;
-      drawing.element("rect", base::text("class=\"bar c", colour_of(kOwnColour, part), "\" x=\"", coordinate(x(from)), "\" y=\"", coordinate(top + room * 0.1), "\" width=\"",
-                                   coordinate(x(from + length) - x(from)), "\" height=\"", coordinate(room * 0.8), "\""),
+      drawing.element("rect",
+                      base::text("class=\"bar c", colour_of(kOwnColour, part), "\" x=\"",
+                                 coordinate(x(from)), "\" y=\"", coordinate(top + room * 0.1),
+                                 "\" width=\"", coordinate(x(from + length) - x(from)),
+                                 "\" height=\"", coordinate(room * 0.8), "\""),
                       base::text(bar.label, ", ", chart.parts[part], ": ", number_label(length)));
       from += length;
     }
     if (i % named_every == 0) drawing.words(area.left - 6, top + room / 2 + 4, "end", bar.label);
   }
-  for (std::size_t part = 0; part < chart.parts.size(); ++part) figure.legend.push_back({chart.parts[part], colour_of(kOwnColour, part), LegendMark::area});
+  for (std::size_t part = 0; part < chart.parts.size(); ++part)
+    figure.legend.push_back({chart.parts[part], colour_of(kOwnColour, part), LegendMark::area});
   figure.drawing = drawing.finished();
   return figure;
 }

@@ -30,7 +30,8 @@ struct Column {
 
 }  // namespace
 
-ThinnedCurve thinned(std::span<const double> x, std::span<const double> y, const Scale& x_scale, bool y_logarithmic, int columns) {
+ThinnedCurve thinned(std::span<const double> x, std::span<const double> y, const Scale& x_scale,
+                     bool y_logarithmic, int columns) {
   const bool one_a_value = x.size() <= 2 * static_cast<std::size_t>(columns);
   const double width = x_scale.at_high() - x_scale.at_low();
   ThinnedCurve out;
@@ -51,7 +52,10 @@ ThinnedCurve thinned(std::span<const double> x, std::span<const double> y, const
   double current = -1;
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (!can_show(x[i], x_scale.logarithmic())) continue;
-    const double at = one_a_value ? static_cast<double>(i) : std::clamp(std::floor(columns * (x_scale(x[i]) - x_scale.at_low()) / width), 0.0, columns - 1.0);
+    const double at =
+        one_a_value ? static_cast<double>(i)
+                    : std::clamp(std::floor(columns * (x_scale(x[i]) - x_scale.at_low()) / width),
+                                 0.0, columns - 1.0);
     if (current >= 0 && at != current) {
       finish(column);
       column = {};

@@ -12,8 +12,8 @@ class KeptReport {
  public:
   explicit KeptReport(std::filesystem::path directory) : file_(std::move(directory)) {}
 
-  /// Writes the page anew, unless that would come to take more than 2 % of the time (short epochs): then the next call may. A page that cannot be
-  /// written (a full disk) is a warning.
+  /// Writes the page anew, unless that would come to take more than 2 % of the time (short epochs):
+  /// then the next call may. A page that cannot be written (a full disk) is a warning.
   void refresh();
 
   /// Writes it in any case: the run ends.

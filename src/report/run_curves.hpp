@@ -1,4 +1,5 @@
-// The charts of a report: which curve goes where, under which name and in which unit. Internal to src/picture.
+// The charts of a report: which curve goes where, under which name and in which unit. Internal to
+// src/picture.
 #pragma once
 
 #include <span>
@@ -9,14 +10,15 @@
 
 namespace vae_dist::report {
 
-/// Loss terms, weights, learning rate, gradient norm; then every further series that the runs have. Curves that never change in any run are
-/// left to constant_curves().
+/// Loss terms, weights, learning rate, gradient norm; then every further series that the runs have.
+/// Curves that never change in any run are left to constant_curves().
 std::vector<plot::Figure> learning_charts(std::span<const RunRecord> runs);
 
 /// Throughput, and where the time of a step goes.
 std::vector<plot::Figure> speed_charts(std::span<const RunRecord> runs);
 
-/// A table of what stays the same through each run: beta, M_N, the learning rate. Empty if there is none.
+/// A table of what stays the same through each run: beta, M_N, the learning rate. Empty if there is
+/// none.
 plot::Table constant_curves(std::span<const RunRecord> runs);
 
 /// KL of each latent dimension, sorted; one chart a run that knows it.

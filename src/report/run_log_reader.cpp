@@ -39,7 +39,8 @@ void add_evaluation(const ordered_json& object, RunRecord& run) {
     if (name == "step" || name == "epoch" || name == "evaluated") continue;
     if (name == "kld_per_dimension" && value.is_array()) {
       run.kld_per_dimension.clear();
-      for (const auto& each : value) run.kld_per_dimension.push_back(number(each).value_or(std::nan("")));
+      for (const auto& each : value)
+        run.kld_per_dimension.push_back(number(each).value_or(std::nan("")));
     } else if (const auto plain = number(value)) {
       evaluation.values.emplace_back(metrics::name_beside_a_step(name), *plain);
     }
@@ -54,8 +55,10 @@ void add_ranks(const ordered_json& ranks, RunRecord& run) {
     const auto host = each.find("host");
     RankTimes times;
     times.name = base::text("rank ", run.ranks.size());
-    if (const double rank = number_of(each, "rank"); std::isfinite(rank)) times.name = base::text("rank ", rank);
-    if (host != each.end() && host->is_string()) times.name += " (" + host->get<std::string>() + ")";
+    if (const double rank = number_of(each, "rank"); std::isfinite(rank))
+      times.name = base::text("rank ", rank);
+    if (host != each.end() && host->is_string())
+      times.name += " (" + host->get<std::string>() + ")";
     times.step = number_of(each, "step_seconds");
     times.data_wait = number_of(each, "data_wait_seconds");
     times.allreduce_wait = number_of(each, "allreduce_wait_seconds");
@@ -84,7 +87,8 @@ void add_log_line(std::string_view line, RunRecord& run) {
 
 void RunLogReader::read_into(RunRecord& run) {
   std::ifstream file(path_, std::ios::binary | std::ios::ate);
-  if (!file) throw base::BadInput(base::text("cannot read ", path_.string(), ": ", std::strerror(errno)));
+  if (!file)
+    throw base::BadInput(base::text("cannot read ", path_.string(), ": ", std::strerror(errno)));
   const auto size = static_cast<std::uintmax_t>(file.tellg());
   if (size < read_) {
     read_ = 0;
@@ -104,7 +108,8 @@ void RunLogReader::read_into(RunRecord& run) {
     pending.resize(before + got);
     if (got == 0) break;
     std::size_t begin = 0;
-    for (std::size_t end; (end = pending.find('\n', begin)) != std::string::npos; begin = end + 1) add_log_line(std::string_view(pending).substr(begin, end - begin), run);
+    for (std::size_t end; (end = pending.find('\n', begin)) != std::string::npos; begin = end + 1)
+      add_log_line(std::string_view(pending).substr(begin, end - begin), run);
     pending.erase(0, begin);
     read_ += begin;
     if (!file) break;

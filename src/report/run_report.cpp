@@ -23,11 +23,14 @@ std::optional<Best> best_validation(const RunRecord& run) {
   std::optional<Best> best;
   const Curve losses = evaluation_curve(run, "validation", "loss");
   for (std::size_t i = 0; i < losses.value.size(); ++i)
-    if (std::isfinite(losses.value[i]) && (!best || losses.value[i] < best->value)) best = Best{losses.value[i], losses.step[i]};
+    if (std::isfinite(losses.value[i]) && (!best || losses.value[i] < best->value))
+      best = Best{losses.value[i], losses.step[i]};
   return best;
 }
 
-std::optional<double> last_of(const Curve& curve) { return curve.value.empty() ? std::nullopt : std::optional(curve.value.back()); }
+std::optional<double> last_of(const Curve& curve) {
+  return curve.value.empty() ? std::nullopt : std::optional(curve.value.back());
+}
 
 std::optional<double> last_logged(const RunRecord& run, const std::string& name) {
   const auto found = run.curves.find(name);
@@ -42,7 +45,8 @@ struct Newest {
 
 std::optional<Newest> newest(const RunRecord& run, const std::string& name) {
   for (const std::string on : {"validation", "training"})
-    if (const auto value = last_of(evaluation_curve(run, on, name))) return Newest{*value, "on " + on + " data"};
+    if (const auto value = last_of(evaluation_curve(run, on, name)))
+      return Newest{*value, "on " + on + " data"};
   if (const auto value = last_logged(run, name)) return Newest{*value, "last logged step"};
   return std::nullopt;
 }
@@ -55,46 +59,78 @@ double last_step(const RunRecord& run) {
   return step;
 }
 
-std::string percent(double share) { return plot::number_label(std::round(1000 * share) / 10) + " %"; }
+std::string percent(double share) {
+  return plot::number_label(std::round(1000 * share) / 10) + " %";
+}
 
 std::vector<plot::Fact> facts_of(const RunRecord& run) {
   std::vector<plot::Fact> out{{"Steps", plot::grouped(std::llround(last_step(run))), ""}};
-  if (const auto epoch = last_logged(run, "epoch")) out.back().note = "epoch " + plot::grouped(std::llround(*epoch) + 1);
-  if (const auto loss = newest(run, "loss")) out.push_back({"Loss", plot::number_label(loss->value), loss->where});
-  if (const auto best = best_validation(run)) out.push_back({"Best validation loss", plot::number_label(best->value), "at step " + plot::grouped(std::llround(best->step))});
+  if (const auto epoch = last_logged(run, "epoch"))
+    out.back().note = "epoch " + plot::grouped(std::llround(*epoch) + 1);
+  if (const auto loss = newest(run, "loss"))
+    out.push_back({"Loss", plot::number_label(loss->value), loss->where});
+  if (const auto best = best_validation(run))
+    out.push_back({"Best validation loss", plot::number_label(best->value),
+                   "at step " + plot::grouped(std::llround(best->step))});
   if (const auto mse = newest(run, "mse")) {
     const auto mean_image = newest(run, "mean_image_mse");
-    out.push_back({"MSE", plot::number_label(mse->value), mean_image && mean_image->value > 0 ? percent(mse->value / mean_image->value) + " of the mean image's" : mse->where});
+    out.push_back({"MSE", plot::number_label(mse->value),
+                   mean_image && mean_image->value > 0
+                       ? percent(mse->value / mean_image->value) + " of the mean image's"
+                       : mse->where});
   }
-  if (const auto kld = newest(run, "kld")) out.push_back({"KL divergence", plot::number_label(kld->value) + " nats", kld->where});
-  if (const auto weight = last_logged(run, "kld_weight")) out.push_back({"M_N", plot::number_label(*weight), "weight of the KL divergence"});
+  if (const auto kld = newest(run, "kld"))
+    out.push_back({"KL divergence", plot::number_label(kld->value) + " nats", kld->where});
+  if (const auto weight = last_logged(run, "kld_weight"))
+    out.push_back({"M_N", plot::number_label(*weight), "weight of the KL divergence"});
   if (const auto found = run.curves.find("samples_per_second"); found != run.curves.end())
-    out.push_back({"Throughput", plot::number_label(median(found->second.value)) + "/s", "samples, median of logged steps"});
+    out.push_back({"Throughput", plot::number_label(median(found->second.value)) + "/s",
+                   "samples, median of logged steps"});
   return out;
 }
 
 void warn(plot::HtmlPage& page, const RunRecord& run, bool of_several) {
   const std::string who = of_several ? run.name + ": " : "";
   if (const auto kld = newest(run, "kld"); kld && kld->value < kCollapsedNats)
-    page.warning(base::text(who, "the KL divergence is ", plot::number_label(kld->value), " nats: the latent code says almost nothing about the picture (the posterior collapsed). A smaller M_N or β, or β growing from 0, may help."));
+    page.warning(
+        base::text(who, "the KL divergence is ", plot::number_label(kld->value),
+                   " nats: the latent code says almost nothing about the picture (the posterior "
+                   "collapsed). A smaller M_N or β, or β growing from 0, may help."));
   if (const auto found = run.curves.find("loss"); found != run.curves.end()) {
-    const auto bad = std::count_if(found->second.value.begin(), found->second.value.end(), [](double value) { return !std::isfinite(value); });
-    if (bad > 0) page.warning(base::text(who, "the loss was not finite in ", bad, bad == 1 ? " logged step." : " logged steps."));
+    const auto bad = std::count_if(found->second.value.begin(), found->second.value.end(),
+                                   [](double value) { return !std::isfinite(value); });
+    if (bad > 0)
+      page.warning(base::text(who, "the loss was not finite in ", bad,
+                              bad == 1 ? " logged step." : " logged steps."));
   }
   if (const auto found = run.curves.find("skipped"); found != run.curves.end()) {
-    const auto skipped = std::count_if(found->second.value.begin(), found->second.value.end(), [](double value) { return value > 0; });
-    if (skipped > 0) page.warning(base::text(who, skipped, skipped == 1 ? " logged step was" : " logged steps were", " skipped: the gradient was not finite or above the limit."));
+    const auto skipped = std::count_if(found->second.value.begin(), found->second.value.end(),
+                                       [](double value) { return value > 0; });
+    if (skipped > 0)
+      page.warning(base::text(who, skipped,
+                              skipped == 1 ? " logged step was" : " logged steps were",
+                              " skipped: the gradient was not finite or above the limit."));
   }
 }
 
 plot::Table comparison(std::span<const RunRecord> runs) {
-  plot::Table table{.header = {"Run", "Steps", "Best validation loss", "Loss", "Reconstruction", "KL (nats)", "MSE", "Samples/s"}, .rows = {}, .caption = {}, .numbers = true};
-  const auto cell = [](const std::optional<Newest>& found) { return plot::Html(found ? plot::number_label(found->value) : "\u2013"); };
+  plot::Table table{.header = {"Run", "Steps", "Best validation loss", "Loss", "Reconstruction",
+                               "KL (nats)", "MSE", "Samples/s"},
+                    .rows = {},
+                    .caption = {},
+                    .numbers = true};
+  const auto cell = [](const std::optional<Newest>& found) {
+    return plot::Html(found ? plot::number_label(found->value) : "\u2013");
+  };
   for (const RunRecord& run : runs) {
     const auto best = best_validation(run);
     const auto speed = run.curves.find("samples_per_second");
-    table.rows.push_back({{run.name, plot::grouped(std::llround(last_step(run))), best ? plot::number_label(best->value) : "\u2013", cell(newest(run, "loss")), cell(newest(run, "reconstruction_loss")),
-                           cell(newest(run, "kld")), cell(newest(run, "mse")), speed == run.curves.end() ? "\u2013" : plot::number_label(median(speed->second.value))}});
+    table.rows.push_back(
+        {{run.name, plot::grouped(std::llround(last_step(run))),
+          best ? plot::number_label(best->value) : "\u2013", cell(newest(run, "loss")),
+          cell(newest(run, "reconstruction_loss")), cell(newest(run, "kld")),
+          cell(newest(run, "mse")),
+          speed == run.curves.end() ? "\u2013" : plot::number_label(median(speed->second.value))}});
   }
   return table;
 }
@@ -103,7 +139,11 @@ void add_pictures(plot::HtmlPage& page, std::span<const RunRecord> runs) {
   if (runs.size() == 1) {
     std::vector<plot::PictureSlider> sliders;
     for (const ReportPictures& each : runs[0].pictures)
-      sliders.push_back({each.kind, each.pictures, each.left_out == 0 ? "" : base::text(each.left_out, " more in ", runs[0].origin, "/pictures: left out to keep this page light.")});
+      sliders.push_back({each.kind, each.pictures,
+                         each.left_out == 0
+                             ? ""
+                             : base::text(each.left_out, " more in ", runs[0].origin,
+                                          "/pictures: left out to keep this page light.")});
     return page.sliders(sliders);
   }
   std::set<std::string> kinds;
@@ -114,15 +154,22 @@ void add_pictures(plot::HtmlPage& page, std::span<const RunRecord> runs) {
     std::vector<plot::PagePicture> newest_of_runs;
     for (const RunRecord& run : runs)
       for (const ReportPictures& each : run.pictures)
-        if (each.kind == kind && !each.pictures.empty()) newest_of_runs.push_back({run.name + ", " + each.pictures.back().label, each.pictures.back().png});
+        if (each.kind == kind && !each.pictures.empty())
+          newest_of_runs.push_back(
+              {run.name + ", " + each.pictures.back().label, each.pictures.back().png});
     page.pictures(newest_of_runs);
   }
 }
 
 // What the table's columns are called; other names are told as they are.
 std::string column_title(const std::string& name) {
-  static const std::map<std::string, std::string> kShort = {{"reconstruction_loss", "reconstruction"}, {"kld", "KL (nats)"},      {"mse", "MSE"},
-                                                            {"mean_image_mse", "MSE of the mean image"}, {"elbo_nats", "ELBO (nats)"}, {"bits_per_dim", "bits/dim"}};
+  static const std::map<std::string, std::string> kShort = {
+      {"reconstruction_loss", "reconstruction"},
+      {"kld", "KL (nats)"},
+      {"mse", "MSE"},
+      {"mean_image_mse", "MSE of the mean image"},
+      {"elbo_nats", "ELBO (nats)"},
+      {"bits_per_dim", "bits/dim"}};
   if (const auto found = kShort.find(name); found != kShort.end()) return found->second;
   std::string spoken = name;
   std::replace(spoken.begin(), spoken.end(), '_', ' ');
@@ -130,12 +177,15 @@ std::string column_title(const std::string& name) {
 }
 
 std::optional<double> value_of(const ReportEvaluation& evaluation, const std::string& name) {
-  const auto found = std::find_if(evaluation.values.begin(), evaluation.values.end(), [&](const auto& each) { return each.first == name; });
+  const auto found = std::find_if(evaluation.values.begin(), evaluation.values.end(),
+                                  [&](const auto& each) { return each.first == name; });
   return found == evaluation.values.end() ? std::nullopt : std::optional(found->second);
 }
 
 bool of_one_kind(const std::vector<ReportEvaluation>& evaluations) {
-  return std::all_of(evaluations.begin(), evaluations.end(), [&](const ReportEvaluation& each) { return each.on == evaluations.front().on; });
+  return std::all_of(evaluations.begin(), evaluations.end(), [&](const ReportEvaluation& each) {
+    return each.on == evaluations.front().on;
+  });
 }
 
 // The names of their values: those that no two tell differently, or the others.
@@ -146,7 +196,10 @@ std::vector<std::string> names_of(const std::vector<ReportEvaluation>& evaluatio
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   std::erase_if(names, [&](const std::string& name) {
     const auto value = value_of(evaluations.front(), name);
-    const bool same = evaluations.size() > 1 && value && std::all_of(evaluations.begin(), evaluations.end(), [&](const ReportEvaluation& each) { return value_of(each, name) == value; });
+    const bool same =
+        evaluations.size() > 1 && value &&
+        std::all_of(evaluations.begin(), evaluations.end(),
+                    [&](const ReportEvaluation& each) { return value_of(each, name) == value; });
     return same != the_same;
   });
   return names;
@@ -154,9 +207,13 @@ std::vector<std::string> names_of(const std::vector<ReportEvaluation>& evaluatio
 
 // What would be a column of equal cells, and too many to fit.
 std::string evaluation_note(const RunRecord& run) {
-  std::string same = of_one_kind(run.evaluations) ? "on " + run.evaluations.front().on + " data" : "";
-  for (const std::string& name : names_of(run.evaluations, true)) same += (same.empty() ? "" : ", ") + column_title(name) + " " + plot::number_label(*value_of(run.evaluations.front(), name));
-  return (same.empty() ? "" : "All " + same + ". ") + (best_validation(run) ? "The best validation loss is marked." : "");
+  std::string same =
+      of_one_kind(run.evaluations) ? "on " + run.evaluations.front().on + " data" : "";
+  for (const std::string& name : names_of(run.evaluations, true))
+    same += (same.empty() ? "" : ", ") + column_title(name) + " " +
+            plot::number_label(*value_of(run.evaluations.front(), name));
+  return (same.empty() ? "" : "All " + same + ". ") +
+         (best_validation(run) ? "The best validation loss is marked." : "");
 }
 
 plot::Table evaluation_table(const RunRecord& run, std::size_t first) {
@@ -173,7 +230,8 @@ plot::Table evaluation_table(const RunRecord& run, std::size_t first) {
     const ReportEvaluation& evaluation = all[i];
     plot::Table::Row row;
     if (!one_kind) row.cells.push_back(evaluation.on);
-    row.cells.insert(row.cells.end(), {plot::grouped(std::llround(evaluation.step)), plot::grouped(std::llround(evaluation.epoch))});
+    row.cells.insert(row.cells.end(), {plot::grouped(std::llround(evaluation.step)),
+                                       plot::grouped(std::llround(evaluation.epoch))});
     for (const std::string& name : names) {
       const auto value = value_of(evaluation, name);
       row.cells.push_back(value ? plot::number_label(*value) : "");
@@ -186,23 +244,34 @@ plot::Table evaluation_table(const RunRecord& run, std::size_t first) {
 
 void add_evaluations(plot::HtmlPage& page, const RunRecord& run) {
   if (run.evaluations.empty()) return;
-  const std::size_t count = run.evaluations.size(), first = count > kEvaluationsShown ? count - kEvaluationsShown : 0;
+  const std::size_t count = run.evaluations.size(),
+                    first = count > kEvaluationsShown ? count - kEvaluationsShown : 0;
   page.paragraph(evaluation_note(run));
   page.table(evaluation_table(run, first));
-  if (first > 0) page.folded(base::text("All ", count, " evaluations"), plot::html_table(evaluation_table(run, 0)));
+  if (first > 0)
+    page.folded(base::text("All ", count, " evaluations"),
+                plot::html_table(evaluation_table(run, 0)));
 }
 
 bool differs(const ConfigRow& row) { return row.counts && row.value != row.default_value; }
 
 void add_config(plot::HtmlPage& page, const RunRecord& run) {
-  if (run.config.empty()) return page.paragraph(run.config_problem.empty() ? "There is no config.yaml." : run.config_problem);
-  plot::Table changed{.header = {"Key", "Value", "Default"}, .rows = {}, .caption = {}}, all = changed;
+  if (run.config.empty())
+    return page.paragraph(run.config_problem.empty() ? "There is no config.yaml."
+                                                     : run.config_problem);
+  plot::Table changed{.header = {"Key", "Value", "Default"}, .rows = {}, .caption = {}},
+      all = changed;
   for (const ConfigRow& row : run.config) {
-    const plot::Table::Row cells{{plot::html_code(row.key) + plot::html_element("div", {{"class", "note"}}, row.meaning), row.counts ? plot::html_code(row.value) : plot::Html("no effect"), plot::html_code(row.default_value)}, differs(row)};
+    const plot::Table::Row cells{
+        {plot::html_code(row.key) + plot::html_element("div", {{"class", "note"}}, row.meaning),
+         row.counts ? plot::html_code(row.value) : plot::Html("no effect"),
+         plot::html_code(row.default_value)},
+        differs(row)};
     all.rows.push_back(cells);
     if (differs(row)) changed.rows.push_back({cells.cells, false});
   }
-  page.paragraph(base::text(changed.rows.size(), " of ", all.rows.size(), " keys differ from their default:"));
+  page.paragraph(
+      base::text(changed.rows.size(), " of ", all.rows.size(), " keys differ from their default:"));
   page.table(changed);
   page.folded("All keys (what differs is marked)", plot::html_table(all));
 }
@@ -212,20 +281,28 @@ void add_configs(plot::HtmlPage& page, std::span<const RunRecord> runs) {
   table.header.push_back("Key");
   for (const RunRecord& run : runs) {
     table.header.push_back(run.name);
-    if (run.config.empty()) page.paragraph(run.name + ": " + (run.config_problem.empty() ? "there is no config.yaml." : run.config_problem));
+    if (run.config.empty())
+      page.paragraph(
+          run.name + ": " +
+          (run.config_problem.empty() ? "there is no config.yaml." : run.config_problem));
   }
   table.header.push_back("Default");
   std::vector<const ConfigRow*> keys;
   for (const RunRecord& run : runs)
     for (const ConfigRow& row : run.config)
-      if (std::none_of(keys.begin(), keys.end(), [&](const ConfigRow* key) { return key->key == row.key; })) keys.push_back(&row);
+      if (std::none_of(keys.begin(), keys.end(),
+                       [&](const ConfigRow* key) { return key->key == row.key; }))
+        keys.push_back(&row);
   for (const ConfigRow* key : keys) {
     plot::Table::Row row{{plot::html_code(key->key)}};
     std::set<std::string> values;
     bool any_differs = false;
     for (const RunRecord& run : runs) {
-      const auto found = std::find_if(run.config.begin(), run.config.end(), [&](const ConfigRow& each) { return each.key == key->key; });
-      const std::string value = found == run.config.end() ? "\u2013" : found->counts ? found->value : "no effect";
+      const auto found = std::find_if(run.config.begin(), run.config.end(),
+                                      [&](const ConfigRow& each) { return each.key == key->key; });
+      const std::string value = found == run.config.end() ? "\u2013"
+                                : found->counts           ? found->value
+                                                          : "no effect";
       values.insert(value);
       any_differs = any_differs || (found != run.config.end() && differs(*found));
       row.cells.push_back(plot::html_code(value));
@@ -234,12 +311,16 @@ void add_configs(plot::HtmlPage& page, std::span<const RunRecord> runs) {
     row.marked = values.size() > 1;
     if (row.marked || any_differs) table.rows.push_back(std::move(row));
   }
-  page.paragraph("Keys that differ from their default in any of the runs; where the runs differ from each other, the row is marked.");
+  page.paragraph(
+      "Keys that differ from their default in any of the runs; where the runs differ from each "
+      "other, the row is marked.");
   page.table(table);
 }
 
 void add_environment(plot::HtmlPage& page, std::span<const RunRecord> runs) {
-  if (std::all_of(runs.begin(), runs.end(), [](const RunRecord& run) { return run.environment.empty(); })) return;
+  if (std::all_of(runs.begin(), runs.end(),
+                  [](const RunRecord& run) { return run.environment.empty(); }))
+    return;
   page.section("Environment");
   for (const RunRecord& run : runs) {
     if (run.environment.empty()) continue;
@@ -261,19 +342,27 @@ std::string title_of(std::span<const RunRecord> runs) {
 plot::HtmlPage run_report(std::span<const RunRecord> runs, const std::string& written) {
   if (runs.empty()) throw base::BadInput("a report needs at least one run");
   const bool several = runs.size() > 1;
-  plot::HtmlPage page(title_of(runs), base::text(several ? base::text(runs.size(), " runs") : "a run in " + runs[0].origin, "; written ", written));
-  if (several) page.table(comparison(runs));
-  else page.facts(facts_of(runs[0]));
+  plot::HtmlPage page(title_of(runs), base::text(several ? base::text(runs.size(), " runs")
+                                                         : "a run in " + runs[0].origin,
+                                                 "; written ", written));
+  if (several)
+    page.table(comparison(runs));
+  else
+    page.facts(facts_of(runs[0]));
   for (const RunRecord& run : runs) warn(page, run, several);
 
-  if (std::any_of(runs.begin(), runs.end(), [](const RunRecord& run) { return !run.pictures.empty(); })) {
+  if (std::any_of(runs.begin(), runs.end(),
+                  [](const RunRecord& run) { return !run.pictures.empty(); })) {
     page.section("Pictures");
     add_pictures(page, runs);
   }
   page.section("Learning");
-  if (const auto charts = learning_charts(runs); !charts.empty()) page.figures(charts);
-  else page.paragraph("No step has been logged yet.");
-  if (const plot::Table constants = constant_curves(runs); !constants.rows.empty()) page.table(constants);
+  if (const auto charts = learning_charts(runs); !charts.empty())
+    page.figures(charts);
+  else
+    page.paragraph("No step has been logged yet.");
+  if (const plot::Table constants = constant_curves(runs); !constants.rows.empty())
+    page.table(constants);
   if (const auto charts = kld_charts(runs); !charts.empty()) {
     page.section("Latent dimensions");
     page.figures(charts);
@@ -287,8 +376,10 @@ plot::HtmlPage run_report(std::span<const RunRecord> runs, const std::string& wr
     add_evaluations(page, runs[0]);
   }
   page.section("Configuration");
-  if (several) add_configs(page, runs);
-  else add_config(page, runs[0]);
+  if (several)
+    add_configs(page, runs);
+  else
+    add_config(page, runs[0]);
   add_environment(page, runs);
   return page;
 }

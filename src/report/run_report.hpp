@@ -1,4 +1,5 @@
-// What a run's report shows, put together from plain values: who reads them from where is the caller's business.
+// What a run's report shows, put together from plain values: who reads them from where is the
+// caller's business.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,8 @@ struct RankTimes {
   double step = 0, data_wait = 0, allreduce_wait = 0;
 };
 
-/// Pictures of one kind ("Samples"), oldest first. `left_out`: how many more the run's directory has.
+/// Pictures of one kind ("Samples"), oldest first. `left_out`: how many more the run's directory
+/// has.
 struct ReportPictures {
   std::string kind;
   std::vector<plot::PagePicture> pictures;
@@ -49,11 +51,13 @@ struct ReportPictures {
 
 struct RunRecord {
   std::string name;
-  std::string origin;      ///< the run's directory, as it is to be shown
-  Curves curves;           ///< of logged steps; each ascends in step
+  std::string origin;  ///< the run's directory, as it is to be shown
+  Curves curves;       ///< of logged steps; each ascends in step
   std::vector<ReportEvaluation> evaluations;
-  std::vector<double> kld_per_dimension;  ///< nats, of the last evaluation that has them; empty: not known
-  std::vector<base::Term> terms;  ///< what the run says of its curves (metrics/step_terms.hpp); empty: a run of before
+  std::vector<double>
+      kld_per_dimension;  ///< nats, of the last evaluation that has them; empty: not known
+  std::vector<base::Term>
+      terms;  ///< what the run says of its curves (metrics/step_terms.hpp); empty: a run of before
   std::vector<RankTimes> ranks;
   std::vector<ConfigRow> config;
   std::string config_problem;  ///< why `config` is empty, if it is

@@ -16,24 +16,30 @@
 namespace vae_dist::report {
 namespace {
 
-// A page must stay one that opens at once, however long the run: of each kind that many pictures, spread over the run, and that many bytes.
+// A page must stay one that opens at once, however long the run: of each kind that many pictures,
+// spread over the run, and that many bytes.
 constexpr std::size_t kPicturesShown = 12;
 constexpr std::uintmax_t kPictureBytes = 4 << 20;
 
 std::vector<ConfigRow> config_rows(const std::filesystem::path& file) {
   config::Config config = config::parse_kept_config(base::read_file(file), file.string()).config;
   std::vector<ConfigRow> rows;
-  for (const base::Key& key : config::key_table(config)) rows.push_back({key.name, config::value_text(key), key.required ? "required" : key.default_text, key.meaning, base::counts(key)});
+  for (const base::Key& key : config::key_table(config))
+    rows.push_back({key.name, config::value_text(key), key.required ? "required" : key.default_text,
+                    key.meaning, base::counts(key)});
   return rows;
 }
 
 // {"torch": "2.11.0", "hosts": "node1, node2"}: names and values as they are to be shown.
-std::vector<std::pair<std::string, std::string>> environment_rows(const std::filesystem::path& file) {
+std::vector<std::pair<std::string, std::string>> environment_rows(
+    const std::filesystem::path& file) {
   std::vector<std::pair<std::string, std::string>> rows;
   if (!std::filesystem::exists(file)) return rows;
-  const auto object = nlohmann::ordered_json::parse(base::read_file(file), nullptr, /*allow_exceptions=*/false);
+  const auto object =
+      nlohmann::ordered_json::parse(base::read_file(file), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return rows;
-  for (const auto& [name, value] : object.items()) rows.emplace_back(name, value.is_string() ? value.get<std::string>() : base::json_text(value));
+  for (const auto& [name, value] : object.items())
+    rows.emplace_back(name, value.is_string() ? value.get<std::string>() : base::json_text(value));
   return rows;
 }
 
@@ -43,16 +49,20 @@ struct PictureFile {
   std::uintmax_t bytes;
 };
 
-// "reconstructions_00000500.png" is of the kind "Reconstructions", step 500. Other files are not ours.
+// "reconstructions_00000500.png" is of the kind "Reconstructions", step 500. Other files are not
+// ours.
 std::map<std::string, std::vector<PictureFile>> picture_files(const std::filesystem::path& folder) {
   std::map<std::string, std::vector<PictureFile>> kinds;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string name = entry.path().stem().string();
     const std::size_t underscore = name.rfind('_');
-    if (entry.path().extension() != ".png" || underscore == std::string::npos || underscore == 0) continue;
+    if (entry.path().extension() != ".png" || underscore == std::string::npos || underscore == 0)
+      continue;
     const std::string digits = name.substr(underscore + 1);
-    const bool number = !digits.empty() && digits.size() <= 18 && std::all_of(digits.begin(), digits.end(), [](unsigned char c) { return std::isdigit(c); });
+    const bool number =
+        !digits.empty() && digits.size() <= 18 &&
+        std::all_of(digits.begin(), digits.end(), [](unsigned char c) { return std::isdigit(c); });
     const std::uintmax_t bytes = number ? entry.file_size(error) : 0;
     if (!number || error) continue;
     std::string kind = name.substr(0, underscore);
@@ -60,14 +70,18 @@ std::map<std::string, std::vector<PictureFile>> picture_files(const std::filesys
     kind[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(kind[0])));
     kinds[kind].push_back({std::stoll(digits), entry.path(), bytes});
   }
-  for (auto& [kind, files] : kinds) std::sort(files.begin(), files.end(), [](const PictureFile& left, const PictureFile& right) { return left.step < right.step; });
+  for (auto& [kind, files] : kinds)
+    std::sort(files.begin(), files.end(), [](const PictureFile& left, const PictureFile& right) {
+      return left.step < right.step;
+    });
   return kinds;
 }
 
 // `count` of 0 .. size - 1, evenly spread, the last among them.
 std::vector<std::size_t> spread(std::size_t size, std::size_t count) {
   std::vector<std::size_t> out;
-  for (std::size_t i = 0; i < count; ++i) out.push_back(count == 1 ? size - 1 : i * (size - 1) / (count - 1));
+  for (std::size_t i = 0; i < count; ++i)
+    out.push_back(count == 1 ? size - 1 : i * (size - 1) / (count - 1));
   return out;
 }
 
@@ -79,7 +93,9 @@ std::vector<ReportPictures> read_pictures(const std::filesystem::path& folder) {
     const std::size_t affordable = std::max<std::size_t>(1, kPictureBytes / largest);
     const std::size_t count = std::min({files.size(), kPicturesShown, affordable});
     ReportPictures pictures{kind, {}, files.size() - count};
-    for (const std::size_t i : spread(files.size(), count)) pictures.pictures.push_back({base::text("step ", files[i].step), base::read_file(files[i].path)});
+    for (const std::size_t i : spread(files.size(), count))
+      pictures.pictures.push_back(
+          {base::text("step ", files[i].step), base::read_file(files[i].path)});
     out.push_back(std::move(pictures));
   }
   return out;
@@ -92,20 +108,26 @@ std::filesystem::path without_last_slash(const std::filesystem::path& directory)
 
 }  // namespace
 
-RunReportFile::RunReportFile(std::filesystem::path directory) : directory_(without_last_slash(directory)), log_(directory_ / "metrics.jsonl") {
+RunReportFile::RunReportFile(std::filesystem::path directory)
+    : directory_(without_last_slash(directory)), log_(directory_ / "metrics.jsonl") {
   run_.origin = directory_.string();
   const std::filesystem::path name = directory_.filename();
-  run_.name = name.empty() || name == "." || name == ".." ? std::filesystem::absolute(directory_).lexically_normal().filename().string() : name.string();
+  run_.name = name.empty() || name == "." || name == ".."
+                  ? std::filesystem::absolute(directory_).lexically_normal().filename().string()
+                  : name.string();
 }
 
 const RunRecord& RunReportFile::read() {
   if (!std::filesystem::exists(directory_ / "metrics.jsonl"))
-    throw base::BadInput(base::text(directory_.string(), " is no run's directory: it has no metrics.jsonl. Give a folder like runs/mnist."));
+    throw base::BadInput(base::text(
+        directory_.string(),
+        " is no run's directory: it has no metrics.jsonl. Give a folder like runs/mnist."));
   log_.read_into(run_);
   run_.config.clear();
   run_.config_problem.clear();
   try {
-    if (std::filesystem::exists(directory_ / "config.yaml")) run_.config = config_rows(directory_ / "config.yaml");
+    if (std::filesystem::exists(directory_ / "config.yaml"))
+      run_.config = config_rows(directory_ / "config.yaml");
   } catch (const base::BadInput& error) {
     run_.config_problem = error.what();  // of another version: the curves can be shown all the same
   }
@@ -115,17 +137,24 @@ const RunRecord& RunReportFile::read() {
   return run_;
 }
 
-void RunReportFile::write() { run_report(std::span(&read(), 1), base::utc_now("%Y-%m-%d %H:%M UTC")).write(directory_ / "report.html"); }
+void RunReportFile::write() {
+  run_report(std::span(&read(), 1), base::utc_now("%Y-%m-%d %H:%M UTC"))
+      .write(directory_ / "report.html");
+}
 
 void write_run_report(const std::filesystem::path& directory) { RunReportFile(directory).write(); }
 
-void write_comparison_report(std::span<const std::filesystem::path> directories, const std::filesystem::path& out) {
+void write_comparison_report(std::span<const std::filesystem::path> directories,
+                             const std::filesystem::path& out) {
   std::vector<RunRecord> runs;
-  for (const std::filesystem::path& directory : directories) runs.push_back(RunReportFile(directory).read());
+  for (const std::filesystem::path& directory : directories)
+    runs.push_back(RunReportFile(directory).read());
   // Runs of one name in different folders are told apart by where they are.
   const std::vector<RunRecord> named = runs;
   for (RunRecord& run : runs)
-    if (std::count_if(named.begin(), named.end(), [&](const RunRecord& other) { return other.name == run.name; }) > 1) run.name = run.origin;
+    if (std::count_if(named.begin(), named.end(),
+                      [&](const RunRecord& other) { return other.name == run.name; }) > 1)
+      run.name = run.origin;
   run_report(runs, base::utc_now("%Y-%m-%d %H:%M UTC")).write(out);
 }
 

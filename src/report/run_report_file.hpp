@@ -1,11 +1,12 @@
-// A run directory's report.html: what is in metrics.jsonl, config.yaml, environment.json and pictures/, on one page.
+// A run directory's report.html: what is in metrics.jsonl, config.yaml, environment.json and
+// pictures/, on one page.
 #pragma once
 
 #include <filesystem>
 #include <span>
 
-#include "report/run_report.hpp"
 #include "report/run_log_reader.hpp"
+#include "report/run_report.hpp"
 
 namespace vae_dist::report {
 
@@ -15,8 +16,8 @@ class RunReportFile {
   /// Nothing is read or written yet.
   explicit RunReportFile(std::filesystem::path directory);
 
-  /// Reads what is new and replaces <directory>/report.html. Throws BadInput where there is no metrics.jsonl, Failure where the page cannot be
-  /// written.
+  /// Reads what is new and replaces <directory>/report.html. Throws BadInput where there is no
+  /// metrics.jsonl, Failure where the page cannot be written.
   void write();
 
   /// Reads what is new, and leaves the page alone.
@@ -32,6 +33,7 @@ class RunReportFile {
 void write_run_report(const std::filesystem::path& directory);
 
 /// One page with the curves of several runs laid over each other.
-void write_comparison_report(std::span<const std::filesystem::path> directories, const std::filesystem::path& out);
+void write_comparison_report(std::span<const std::filesystem::path> directories,
+                             const std::filesystem::path& out);
 
 }  // namespace vae_dist::report

@@ -29,8 +29,10 @@ int choose_threads(const config::DistributedConfig& config, const NodeFacts& nod
   if (config.threads_per_rank) {
     const std::int64_t most = std::max(kThreadsAnywhere, kThreadsACore * node.cores);
     if (*config.threads_per_rank > most)
-      throw base::BadInput(base::text("distributed.threads_per_rank is ", *config.threads_per_rank, ", but ", node.host, " has ", node.cores, node.cores == 1 ? " core" : " cores",
-                          ", where so many threads only wait for each other: use at most ", most, ", or auto."));
+      throw base::BadInput(base::text(
+          "distributed.threads_per_rank is ", *config.threads_per_rank, ", but ", node.host,
+          " has ", node.cores, node.cores == 1 ? " core" : " cores",
+          ", where so many threads only wait for each other: use at most ", most, ", or auto."));
     return static_cast<int>(*config.threads_per_rank);
   }
   // Another number of threads cuts sums into other pieces.
@@ -39,24 +41,41 @@ int choose_threads(const config::DistributedConfig& config, const NodeFacts& nod
 }
 
 int choose_gpu(const config::DistributedConfig& config, const NodeFacts& node) {
-  if (node.declines_gpus) throw base::BadInput("distributed.device is cuda, but the environment has VAE_DIST_DEVICE=cpu: unset it, or set distributed.device=cpu or auto.");
+  if (node.declines_gpus)
+    throw base::BadInput(
+        "distributed.device is cuda, but the environment has VAE_DIST_DEVICE=cpu: unset it, or set "
+        "distributed.device=cpu or auto.");
   if (node.gpus == 0 && node.has_gpu)
-    throw base::BadInput(base::text("there is a GPU on ", node.host, " but this program cannot use it: the driver is not loaded, too old for this build of torch, or hidden (CUDA_VISIBLE_DEVICES), or vae_dist_cuda is missing beside vae_dist. "
-                        "Run nvidia-smi there; launcher/setup.sh says which wheel fits the driver. To train on the CPU all the same, set distributed.device=cpu."));
-  if (node.gpus == 0) throw base::BadInput(base::text("distributed.device is cuda, but there is no GPU on ", node.host, ": set distributed.device=cpu or auto."));
+    throw base::BadInput(base::text(
+        "there is a GPU on ", node.host,
+        " but this program cannot use it: the driver is not loaded, too old for this build of "
+        "torch, or hidden (CUDA_VISIBLE_DEVICES), or vae_dist_cuda is missing beside vae_dist. "
+        "Run nvidia-smi there; launcher/setup.sh says which wheel fits the driver. To train on the "
+        "CPU all the same, set distributed.device=cpu."));
+  if (node.gpus == 0)
+    throw base::BadInput(base::text("distributed.device is cuda, but there is no GPU on ",
+                                    node.host, ": set distributed.device=cpu or auto."));
   if (node.local_size > node.gpus && !config.share_gpu)
-    throw base::BadInput(base::text("node ", node.host, " has ", node.gpus, node.gpus == 1 ? " GPU" : " GPUs", " for ", node.local_size, " ranks: start at most ", node.gpus,
-                        " a node, or set distributed.share_gpu=true (for tests: ranks that share a GPU slow each other down)."));
+    throw base::BadInput(base::text("node ", node.host, " has ", node.gpus,
+                                    node.gpus == 1 ? " GPU" : " GPUs", " for ", node.local_size,
+                                    " ranks: start at most ", node.gpus,
+                                    " a node, or set distributed.share_gpu=true (for tests: ranks "
+                                    "that share a GPU slow each other down)."));
   if (config.backend == config::Backend::mpi)
-    throw base::BadInput("distributed.backend is mpi, which moves gradients in host memory, but this run is on GPUs: set distributed.backend=auto, or distributed.device=cpu.");
+    throw base::BadInput(
+        "distributed.backend is mpi, which moves gradients in host memory, but this run is on "
+        "GPUs: set distributed.backend=auto, or distributed.device=cpu.");
   return node.local_rank % node.gpus;
 }
 
 std::string exchange_text(device::Backend backend) {
   switch (backend) {
-    case device::Backend::self: return "one rank, no exchange";
-    case device::Backend::mpi: return "gradients by MPI";
-    case device::Backend::nccl: return "gradients by NCCL";
+    case device::Backend::self:
+      return "one rank, no exchange";
+    case device::Backend::mpi:
+      return "gradients by MPI";
+    case device::Backend::nccl:
+      return "gradients by NCCL";
   }
   throw std::logic_error("a backend without a name");
 }
@@ -93,16 +112,24 @@ NodeFacts node_facts(const comm::MpiWorld& world) {
 device::DeviceChoice choose_device(const config::DistributedConfig& config, const NodeFacts& node) {
   device::DeviceChoice choice;
   choice.threads = choose_threads(config, node);
-  const bool on_gpu = config.device == config::Device::cuda || (config.device == config::Device::automatic && (node.gpus > 0 || node.has_gpu));
+  const bool on_gpu =
+      config.device == config::Device::cuda ||
+      (config.device == config::Device::automatic && (node.gpus > 0 || node.has_gpu));
   if (on_gpu) {
-    choice.device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(choose_gpu(config, node)));
+    choice.device =
+        c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(choose_gpu(config, node)));
   } else if (config.backend == config::Backend::nccl) {
-    throw base::BadInput("distributed.backend is nccl, which moves gradients between GPUs, but this run is on the CPU: set distributed.backend=auto.");
+    throw base::BadInput(
+        "distributed.backend is nccl, which moves gradients between GPUs, but this run is on the "
+        "CPU: set distributed.backend=auto.");
   }
-  choice.backend = node.world_size == 1 ? device::Backend::self : on_gpu ? device::Backend::nccl : device::Backend::mpi;
+  choice.backend = node.world_size == 1 ? device::Backend::self
+                   : on_gpu             ? device::Backend::nccl
+                                        : device::Backend::mpi;
   if (choice.backend == device::Backend::nccl) {
     if (config.share_gpu) choice.nccl_settings = settings_for_shared_gpu(node);
-    // NCCL would register what a captured call works on by itself, in which ranks may have to meet: one that gave up before would be waited for. Ours is registered at the start.
+    // NCCL would register what a captured call works on by itself, in which ranks may have to meet:
+    // one that gave up before would be waited for. Ours is registered at the start.
     choice.nccl_settings.emplace_back("NCCL_GRAPH_REGISTER", "0");
   }
   return choice;
@@ -112,7 +139,8 @@ device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
   constexpr int kAllowsIt = 23000;
   if (node.nccl_version >= kAllowsIt) return {{"NCCL_MULTI_RANK_GPU_ENABLE", "1"}};
   if (node.local_size <= node.gpus) return {};
-  device::EnvironmentSettings settings = {{"NCCL_HOSTID", base::text(node.host, "-rank-", node.rank)}};
+  device::EnvironmentSettings settings = {
+      {"NCCL_HOSTID", base::text(node.host, "-rank-", node.rank)}};
   if (node.local_size == node.world_size) {
     settings.emplace_back("NCCL_SOCKET_IFNAME", "lo");
     settings.emplace_back("NCCL_IB_DISABLE", "1");
@@ -120,12 +148,15 @@ device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
   return settings;
 }
 
-void apply_device(const device::DeviceChoice& choice, config::Precision precision, bool reproducible) {
-  for (const auto& [name, value] : choice.nccl_settings) ::setenv(name.c_str(), value.c_str(), /*overwrite=*/0);
+void apply_device(const device::DeviceChoice& choice, config::Precision precision,
+                  bool reproducible) {
+  for (const auto& [name, value] : choice.nccl_settings)
+    ::setenv(name.c_str(), value.c_str(), /*overwrite=*/0);
   if (choice.backend == device::Backend::nccl) comm::keep_nccl_log();
   const bool on_gpu = choice.device.is_cuda();
   at::globalContext().setDeterministicCuDNN(reproducible);
-  // Shapes are the same in every step, so trying cuDNN's algorithms once pays. Ranks may choose different ones.
+  // Shapes are the same in every step, so trying cuDNN's algorithms once pays. Ranks may choose
+  // different ones.
   at::globalContext().setBenchmarkCuDNN(on_gpu && !reproducible);
   if (reproducible) ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
   if (reproducible && on_gpu) {
@@ -145,8 +176,11 @@ void apply_device(const device::DeviceChoice& choice, config::Precision precisio
 
 std::string describe_device(const device::DeviceChoice& choice) {
   const std::string exchange = exchange_text(choice.backend);
-  if (choice.device.is_cuda()) return base::text("GPU ", static_cast<int>(choice.device.index()), ": ", device::gpu_facts(choice.device).model, ", ", exchange);
-  return base::text("CPU, ", choice.threads, choice.threads == 1 ? " thread" : " threads", " a rank, ", exchange);
+  if (choice.device.is_cuda())
+    return base::text("GPU ", static_cast<int>(choice.device.index()), ": ",
+                      device::gpu_facts(choice.device).model, ", ", exchange);
+  return base::text("CPU, ", choice.threads, choice.threads == 1 ? " thread" : " threads",
+                    " a rank, ", exchange);
 }
 
 }  // namespace vae_dist::run

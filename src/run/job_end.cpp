@@ -10,7 +10,9 @@
 
 namespace vae_dist::run {
 
-JobEnd::JobEnd(const config::Config& config) : owner_{config.run.name, base::user_name(), batch_job()}, gateway_(config.metrics.push_gateway) {}
+JobEnd::JobEnd(const config::Config& config)
+    : owner_{config.run.name, base::user_name(), batch_job()},
+      gateway_(config.metrics.push_gateway) {}
 
 void JobEnd::begin(std::int64_t first_step) {
   last_step_ = first_step;

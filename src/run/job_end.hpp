@@ -18,7 +18,8 @@ class JobEnd {
  public:
   explicit JobEnd(const config::Config& config);
 
-  /// Training begins after `first_step` steps. A job that ends before has no outcome: what it says is all there is to know.
+  /// Training begins after `first_step` steps. A job that ends before has no outcome: what it says
+  /// is all there is to know.
   void begin(std::int64_t first_step);
 
   /// A step's numbers are known.
@@ -26,8 +27,8 @@ class JobEnd {
 
   base::Seconds duration() const { return since_begin_.elapsed(); }
 
-  /// Pushes "done", "stopped" or "failed" where metrics.push_gateway says, within `limit`; that this fails is a warning. At most one push a process,
-  /// from any thread.
+  /// Pushes "done", "stopped" or "failed" where metrics.push_gateway says, within `limit`; that
+  /// this fails is a warning. At most one push a process, from any thread.
   void push(const std::string& outcome, base::Seconds limit);
 
  private:

@@ -39,7 +39,8 @@ Process process(pid_t pid) {
 
 // A script may stand between mpirun and the program.
 pid_t mpirun_above() {
-  constexpr std::array<const char*, 6> kNames = {"mpirun", "mpiexec", "orterun", "orted", "prterun", "prted"};
+  constexpr std::array<const char*, 6> kNames = {"mpirun", "mpiexec", "orterun",
+                                                 "orted",  "prterun", "prted"};
   for (pid_t pid = ::getppid(); pid > 1;) {
     const Process ancestor = process(pid);
     if (std::find(kNames.begin(), kNames.end(), ancestor.name) != kNames.end()) return pid;
@@ -51,8 +52,10 @@ pid_t mpirun_above() {
 bool is_set(const char* name) { return std::getenv(name) != nullptr; }
 
 base::Seconds sigkill_timeout() {
-  for (const char* name : {"OMPI_MCA_odls_base_sigkill_timeout", "PRTE_MCA_odls_base_sigkill_timeout"})
-    if (const char* const value = std::getenv(name)) return base::Seconds(std::max(0, std::atoi(value)));
+  for (const char* name :
+       {"OMPI_MCA_odls_base_sigkill_timeout", "PRTE_MCA_odls_base_sigkill_timeout"})
+    if (const char* const value = std::getenv(name))
+      return base::Seconds(std::max(0, std::atoi(value)));
   return base::Seconds(1);
 }
 
@@ -63,17 +66,25 @@ LauncherFacts own_launcher() {
   if (is_set("OMPI_COMM_WORLD_SIZE")) out.mpirun = mpirun_above();
   out.until_killed = 2 * sigkill_timeout();
   using Kind = LauncherFacts::Kind;
-  out.kind = is_set("VAE_DIST_JOB_ID") ? Kind::vae_launch : is_set("SLURM_JOB_ID") ? Kind::slurm : out.mpirun > 0 ? Kind::mpirun : Kind::none;
+  out.kind = is_set("VAE_DIST_JOB_ID") ? Kind::vae_launch
+             : is_set("SLURM_JOB_ID")  ? Kind::slurm
+             : out.mpirun > 0          ? Kind::mpirun
+                                       : Kind::none;
   return out;
 }
 
 std::string ctrl_c_text(const LauncherFacts& launcher) {
   switch (launcher.kind) {
-    case LauncherFacts::Kind::none: return "stops after the step, with a checkpoint; a second one ends it at once";
-    case LauncherFacts::Kind::vae_launch: return "stops after the step, with a checkpoint; the third one ends it at once";
+    case LauncherFacts::Kind::none:
+      return "stops after the step, with a checkpoint; a second one ends it at once";
+    case LauncherFacts::Kind::vae_launch:
+      return "stops after the step, with a checkpoint; the third one ends it at once";
     case LauncherFacts::Kind::mpirun:
-      return base::text("mpirun kills the ranks ", base::digits(launcher.until_killed.count()), " s later: a checkpoint is made if the step and its writing end before (launcher/vae_launch waits for them)");
-    case LauncherFacts::Kind::slurm: return "";
+      return base::text("mpirun kills the ranks ", base::digits(launcher.until_killed.count()),
+                        " s later: a checkpoint is made if the step and its writing end before "
+                        "(launcher/vae_launch waits for them)");
+    case LauncherFacts::Kind::slurm:
+      return "";
   }
   return "";
 }

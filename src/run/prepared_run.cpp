@@ -14,13 +14,16 @@ constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
 std::int64_t planned_steps(const config::TrainConfig& train, std::int64_t steps_per_epoch) {
   if (train.steps) return *train.steps;
   if (train.epochs > kMostSteps / steps_per_epoch)
-    throw base::BadInput(base::text("train.epochs is ", train.epochs, "; at ", steps_per_epoch, " steps each that is more than the ", kMostSteps, " steps that can be counted. Use fewer, or train.steps."));
+    throw base::BadInput(base::text("train.epochs is ", train.epochs, "; at ", steps_per_epoch,
+                                    " steps each that is more than the ", kMostSteps,
+                                    " steps that can be counted. Use fewer, or train.steps."));
   return train.epochs * steps_per_epoch;
 }
 
 }  // namespace
 
-PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world, comm::HostCommunicator& host) {
+PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
+                        comm::HostCommunicator& host) {
   const config::DistributedConfig& distributed = config.distributed;
   device::DeviceChoice device;
   comm::agree(host, [&] {
@@ -32,14 +35,18 @@ PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world, com
   PreparedRun run{std::move(device), step::open_run_data(config, world, host)};
   const data::SampleDataset& images = run.data.train;
   comm::agree(host, [&] {
-    run.plan = step::make_replica_plan(config.train.global_batch, *distributed.replicas, world.size(), world.rank(), images.size());
+    run.plan = step::make_replica_plan(config.train.global_batch, *distributed.replicas,
+                                       world.size(), world.rank(), images.size());
     if (distributed.reproducible) step::check_reproducible(run.plan, distributed.batch_norm);
     step::check_likelihood_fits(config, images);
   });
 
   run.objective = step::resolve_objective(config, images.size(), images.shape());
   const std::int64_t steps_per_epoch = images.size() / run.plan.global_batch;
-  comm::agree(host, [&] { run.rates = step::learning_rate_plan(config.train, steps_per_epoch, planned_steps(config.train, steps_per_epoch)); });
+  comm::agree(host, [&] {
+    run.rates = step::learning_rate_plan(config.train, steps_per_epoch,
+                                         planned_steps(config.train, steps_per_epoch));
+  });
   return run;
 }
 

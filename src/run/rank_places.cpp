@@ -12,11 +12,14 @@ namespace vae_dist::run {
 namespace {
 
 std::string in_nodes(const std::vector<int>& nodes) {
-  return nodes.empty() ? "" : base::text(nodes.size() == 1 ? " (NUMA node " : " (NUMA nodes ", base::ranges_text(nodes), ")");
+  return nodes.empty() ? ""
+                       : base::text(nodes.size() == 1 ? " (NUMA node " : " (NUMA nodes ",
+                                    base::ranges_text(nodes), ")");
 }
 
 std::string lower(std::string word) {
-  std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return word;
 }
 
@@ -36,9 +39,14 @@ RankPlace own_place(c10::Device device) {
 }
 
 std::string place_text(const RankPlace& place) {
-  const std::string cores = place.cores.empty() ? "" : base::text(place.cores.size() == 1 ? "core " : "cores ", base::ranges_text(place.cores), in_nodes(place.nodes));
+  const std::string cores = place.cores.empty()
+                                ? ""
+                                : base::text(place.cores.size() == 1 ? "core " : "cores ",
+                                             base::ranges_text(place.cores), in_nodes(place.nodes));
   if (place.gpu.empty()) return cores;
-  const std::string gpu = base::text(place.gpu, " at ", lower(place.bus_id), place.gpu_node ? in_nodes({*place.gpu_node}) : "", place.network.empty() ? "" : ", NIC " + place.network);
+  const std::string gpu = base::text(place.gpu, " at ", lower(place.bus_id),
+                                     place.gpu_node ? in_nodes({*place.gpu_node}) : "",
+                                     place.network.empty() ? "" : ", NIC " + place.network);
   return cores.empty() ? gpu : gpu + "; " + cores;
 }
 
@@ -46,8 +54,11 @@ std::vector<std::string> by_ranks(const std::vector<std::string>& of_rank, std::
   std::vector<std::pair<std::string, std::vector<int>>> groups;
   for (std::size_t rank = 0; rank < of_rank.size(); ++rank) {
     if (of_rank[rank].empty()) continue;
-    const auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& one) { return one.first == of_rank[rank]; });
-    auto& ranks = group == groups.end() ? groups.emplace_back(of_rank[rank], std::vector<int>{}).second : group->second;
+    const auto group = std::find_if(groups.begin(), groups.end(),
+                                    [&](const auto& one) { return one.first == of_rank[rank]; });
+    auto& ranks = group == groups.end()
+                      ? groups.emplace_back(of_rank[rank], std::vector<int>{}).second
+                      : group->second;
     ranks.push_back(static_cast<int>(rank));
   }
   std::vector<std::string> lines;
@@ -56,7 +67,8 @@ std::vector<std::string> by_ranks(const std::vector<std::string>& of_rank, std::
       lines.push_back(base::text("and ", groups.size() - most, " more, of other ranks"));
       break;
     }
-    lines.push_back(ranks.size() == of_rank.size() ? said : base::text(base::ranks_text(ranks), ": ", said));
+    lines.push_back(
+        ranks.size() == of_rank.size() ? said : base::text(base::ranks_text(ranks), ": ", said));
   }
   return lines;
 }

@@ -16,10 +16,15 @@ std::optional<int> wanted_port(const config::MetricsConfig& config, int local_ra
   return *config.port == 0 ? 0 : static_cast<int>(*config.port) + local_rank;
 }
 
-std::vector<metrics::ScrapeTarget> gather_targets(const std::string& address, std::optional<int> port, const comm::MpiWorld& world, comm::HostCommunicator& host) {
+std::vector<metrics::ScrapeTarget> gather_targets(const std::string& address,
+                                                  std::optional<int> port,
+                                                  const comm::MpiWorld& world,
+                                                  comm::HostCommunicator& host) {
   std::vector<metrics::ScrapeTarget> targets;
-  const std::vector<std::string> hosts = comm::all_gather_text(host, scrape_host(address, world.host()));
-  const std::vector<std::string> ports = comm::all_gather_text(host, port ? std::to_string(*port) : "");
+  const std::vector<std::string> hosts =
+      comm::all_gather_text(host, scrape_host(address, world.host()));
+  const std::vector<std::string> ports =
+      comm::all_gather_text(host, port ? std::to_string(*port) : "");
   for (int rank = 0; rank < host.size(); ++rank) {
     const auto r = static_cast<std::size_t>(rank);
     if (!ports[r].empty()) targets.push_back({hosts[r], std::stoi(ports[r]), rank});
@@ -28,13 +33,16 @@ std::vector<metrics::ScrapeTarget> gather_targets(const std::string& address, st
 }
 
 // Hosts that ssh leads to know nothing of a job: the first rank's counts for all. A collective.
-metrics::MetricsIdentity identity_of(const config::Config& config, const comm::MpiWorld& world, comm::HostCommunicator& host, c10::Device device) {
+metrics::MetricsIdentity identity_of(const config::Config& config, const comm::MpiWorld& world,
+                                     comm::HostCommunicator& host, c10::Device device) {
   metrics::MetricsIdentity out{config.run.name, world.host(), world.rank(), world.local_rank()};
   out.user = base::user_name();
   out.job_id = comm::broadcast_text(host, batch_job());
   if (!device.is_cuda()) return out;
   out.gpu = std::to_string(device.index());
-  if (const std::shared_ptr<device::GpuSensors> sensors = device::GpuSensors::open(device::gpu_facts(device).pci_bus_id)) out.read_gpu = [sensors] { return sensors->read(); };
+  if (const std::shared_ptr<device::GpuSensors> sensors =
+          device::GpuSensors::open(device::gpu_facts(device).pci_bus_id))
+    out.read_gpu = [sensors] { return sensors->read(); };
   return out;
 }
 
@@ -45,7 +53,9 @@ std::vector<base::Term> all_terms(const std::vector<base::Term>& of_objective) {
   for (const metrics::EvaluationTerm& each : metrics::evaluation_terms()) out.push_back(each.term);
   for (std::size_t i = 0; i < out.size(); ++i)
     for (std::size_t k = 0; k < i; ++k)
-      if (out[k].name == out[i].name) throw std::logic_error("two terms are called '" + out[i].name + "': give the regulariser another name");
+      if (out[k].name == out[i].name)
+        throw std::logic_error("two terms are called '" + out[i].name +
+                               "': give the regulariser another name");
   return out;
 }
 
@@ -57,7 +67,8 @@ std::filesystem::path discovery_file(const config::Config& config) {
   return metrics::service_discovery_path(*place, config.run.name, base::user_name());
 }
 
-Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::HostCommunicator& host, JobEnd& job_end)
+Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world,
+                   comm::HostCommunicator& host, JobEnd& job_end)
     : host_(host),
       job_end_(job_end),
       writes_(world.rank() == 0),
@@ -67,16 +78,20 @@ Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::Ho
       epochs_planned_(run.epochs_planned),
       other_terms_(run.facts.other_terms),
       address_(metrics_address(run.config.metrics, world.local_size() < world.size())),
-      metrics_(identity_of(run.config, world, host, run.device), run.facts, address_, wanted_port(run.config.metrics, world.local_rank())),
+      metrics_(identity_of(run.config, world, host, run.device), run.facts, address_,
+               wanted_port(run.config.metrics, world.local_rank())),
       progress_(writes_, run.start.step, run.facts.global_batch),
       hosts_(comm::all_gather_text(host, world.host())) {
-  const std::vector<metrics::ScrapeTarget> targets = gather_targets(address_, metrics_.port(), world, host);
+  const std::vector<metrics::ScrapeTarget> targets =
+      gather_targets(address_, metrics_.port(), world, host);
   if (!writes_) return;
   const RunDirectory directory(run.config.run);
   metrics::write_terms(directory.terms(), all_terms(other_terms_));
-  log_ = std::make_unique<metrics::StepLog>(directory.metrics(), run.start.step, run.start.awaits_evaluation != 0);
+  log_ = std::make_unique<metrics::StepLog>(directory.metrics(), run.start.step,
+                                            run.start.awaits_evaluation != 0);
   if (targets.empty()) return;
-  discovery_ = std::make_unique<metrics::ServiceDiscoveryFile>(discovery_file(run.config), run.config.run.name, targets);
+  discovery_ = std::make_unique<metrics::ServiceDiscoveryFile>(discovery_file(run.config),
+                                                               run.config.run.name, targets);
 }
 
 void Recorder::step(const metrics::StepMetrics& s) {
@@ -89,25 +104,30 @@ void Recorder::step(const metrics::StepMetrics& s) {
   if (!writes_) return;
 
   const bool due = s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
-  const double samples_per_second = s.step_seconds > 0 ? static_cast<double>(global_batch_) / s.step_seconds : 0;
+  const double samples_per_second =
+      s.step_seconds > 0 ? static_cast<double>(global_batch_) / s.step_seconds : 0;
   if (due) {
     metrics::LogRecord record = {{"step", s.step}, {"epoch", s.epoch}};
-    for (const metrics::StepTerm& each : metrics::step_terms()) record.emplace_back(each.term.name, s.*each.value);
+    for (const metrics::StepTerm& each : metrics::step_terms())
+      record.emplace_back(each.term.name, s.*each.value);
     record.insert(record.end(), {{"skipped", std::int64_t{s.skipped}},
                                  {"samples_per_second", samples_per_second},
                                  {"step_seconds", s.step_seconds},
                                  {"data_wait_seconds", s.data_wait_seconds},
                                  {"allreduce_wait_seconds", s.allreduce_wait_seconds}});
-    for (std::size_t i = 0; i < other_terms_.size(); ++i) record.emplace_back(other_terms_[i].name, s.other_terms.at(i));
+    for (std::size_t i = 0; i < other_terms_.size(); ++i)
+      record.emplace_back(other_terms_[i].name, s.other_terms.at(i));
     log_->write(record);
   }
 
   progress_.show({s, steps_planned_, epochs_planned_}, due);
 }
 
-void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const evaluate::Evaluation& result, double mean_image_mse,
+void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on,
+                          const evaluate::Evaluation& result, double mean_image_mse,
                           std::optional<bool> collapsed) {
-  metrics::EvaluationMetrics metrics{on == "validation", result.loss, result.reconstruction, result.kld_nats};
+  metrics::EvaluationMetrics metrics{on == "validation", result.loss, result.reconstruction,
+                                     result.kld_nats};
   if (result.reconstructs) {
     metrics.mse = result.mse;
     metrics.mean_image_mse = mean_image_mse;
@@ -118,10 +138,8 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
   metrics.collapsed = collapsed;
   metrics_.record_evaluation(metrics);
   if (!writes_) return;
-  metrics::LogRecord record = {{"step", step},
-                      {"epoch", epoch},
-                      {"evaluated", on},
-                      {"samples", result.samples}};
+  metrics::LogRecord record = {
+      {"step", step}, {"epoch", epoch}, {"evaluated", on}, {"samples", result.samples}};
   for (const metrics::EvaluationTerm& each : metrics::evaluation_terms()) {
     const std::optional<double>& value = metrics.*each.value;
     if (!value) continue;  // there is no such thing
@@ -130,17 +148,21 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
     else
       record.emplace_back(each.term.name, *value);
   }
-  for (const evaluate::Evaluation::LogP& estimate : result.log_p) record.emplace_back(base::text("log_p_of_", estimate.draws, "_draws"), estimate.nats);
+  for (const evaluate::Evaluation::LogP& estimate : result.log_p)
+    record.emplace_back(base::text("log_p_of_", estimate.draws, "_draws"), estimate.nats);
   if (result.effective_samples) record.emplace_back("effective_samples", *result.effective_samples);
-  if (!result.kld_per_dimension.empty()) record.emplace_back("kld_per_dimension", result.kld_per_dimension);
+  if (!result.kld_per_dimension.empty())
+    record.emplace_back("kld_per_dimension", result.kld_per_dimension);
   log_->write(record);
 }
 
 void Recorder::times_of_ranks(std::int64_t step) {
   constexpr std::size_t kValues = 4;
-  std::vector<double> mine = {times_.steps, times_.step, times_.data_wait, times_.allreduce_wait}, all(kValues * hosts_.size());
+  std::vector<double> mine = {times_.steps, times_.step, times_.data_wait, times_.allreduce_wait},
+                      all(kValues * hosts_.size());
   times_ = {};
-  host_.all_gather({mine.data(), static_cast<std::int64_t>(mine.size()), comm::DataType::float64}, {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
+  host_.all_gather({mine.data(), static_cast<std::int64_t>(mine.size()), comm::DataType::float64},
+                   {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
   if (!writes_ || all[0] == 0) return;
   std::vector<metrics::PlainRecord> ranks;
   for (std::size_t rank = 0; rank < hosts_.size(); ++rank) {

@@ -1,4 +1,5 @@
-// Tells the world about a run: Prometheus series, metrics.jsonl and the progress line. Every rank has one; rank 0's writes the files.
+// Tells the world about a run: Prometheus series, metrics.jsonl and the progress line. Every rank
+// has one; rank 0's writes the files.
 #pragma once
 
 #include <memory>
@@ -6,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "comm/mpi_world.hpp"
 #include "checkpoint/training_state.hpp"
+#include "comm/mpi_world.hpp"
 #include "config/config.hpp"
 #include "evaluate/evaluation.hpp"
 #include "metrics/progress.hpp"
@@ -27,20 +28,25 @@ struct RecordedRun {
   const config::Config& config;
   metrics::RunFacts facts;
   std::int64_t epochs_planned = 0;
-  checkpoint::TrainingState start;   ///< where the run goes on from
-  c10::Device device = c10::kCPU;    ///< of this rank
+  checkpoint::TrainingState start;  ///< where the run goes on from
+  c10::Device device = c10::kCPU;   ///< of this rank
 };
 
 class Recorder {
  public:
-  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `job_end` hears of every step. A collective on `host`.
-  Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::HostCommunicator& host, JobEnd& job_end);
+  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `job_end`
+  /// hears of every step. A collective on `host`.
+  Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::HostCommunicator& host,
+           JobEnd& job_end);
 
   /// `step.step` counts from 1: steps done.
   void step(const metrics::StepMetrics& step);
 
-  /// `on`: "validation" or "training": which samples. `collapsed`: whether the model has learned nothing; absent: it is too early to tell.
-  void evaluation(std::int64_t step, std::int64_t epoch, const std::string& on, const evaluate::Evaluation& result, double mean_image_mse, std::optional<bool> collapsed);
+  /// `on`: "validation" or "training": which samples. `collapsed`: whether the model has learned
+  /// nothing; absent: it is too early to tell.
+  void evaluation(std::int64_t step, std::int64_t epoch, const std::string& on,
+                  const evaluate::Evaluation& result, double mean_image_mse,
+                  std::optional<bool> collapsed);
 
   /// Logs the mean times of each rank's steps since it was last called. A collective.
   void times_of_ranks(std::int64_t step);
@@ -68,7 +74,7 @@ class Recorder {
   metrics::RunMetrics metrics_;
   metrics::Progress progress_;
   StepTimes times_;
-  std::vector<std::string> hosts_;  // of all ranks
+  std::vector<std::string> hosts_;                            // of all ranks
   std::unique_ptr<metrics::ServiceDiscoveryFile> discovery_;  // rank 0
   std::unique_ptr<metrics::StepLog> log_;                     // rank 0
 };

@@ -1,8 +1,9 @@
 #include "run/run_directory.hpp"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
-#include <unistd.h>
 
 #include "base/error.hpp"
 
@@ -13,8 +14,12 @@ namespace {
 void make(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) throw base::BadInput(base::text("cannot make the run directory ", folder, ": ", error.message(), ". Choose another with run.directory."));
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) throw base::BadInput(base::text("cannot write to the run directory ", folder, ": ", std::strerror(errno), ". Choose another with run.directory."));
+  if (error)
+    throw base::BadInput(base::text("cannot make the run directory ", folder, ": ", error.message(),
+                                    ". Choose another with run.directory."));
+  if (::access(folder.c_str(), W_OK | X_OK) != 0)
+    throw base::BadInput(base::text("cannot write to the run directory ", folder, ": ",
+                                    std::strerror(errno), ". Choose another with run.directory."));
 }
 
 }  // namespace
@@ -22,7 +27,9 @@ void make(const std::filesystem::path& folder) {
 std::filesystem::path RunDirectory::create_root() const {
   std::filesystem::path first;
   std::error_code ignored;
-  for (auto folder = path_; !folder.empty() && !std::filesystem::exists(folder, ignored); folder = folder.parent_path()) first = folder;
+  for (auto folder = path_; !folder.empty() && !std::filesystem::exists(folder, ignored);
+       folder = folder.parent_path())
+    first = folder;
   make(path_);
   return first;
 }

@@ -10,12 +10,15 @@ namespace vae_dist::run {
 
 class RunDirectory {
  public:
-  explicit RunDirectory(const config::RunConfig& run) : path_(std::filesystem::path(run.directory) / run.name) {}
+  explicit RunDirectory(const config::RunConfig& run)
+      : path_(std::filesystem::path(run.directory) / run.name) {}
 
-  /// Makes the folders. Throws BadInput with the system's reason when they cannot be made or written.
+  /// Makes the folders. Throws BadInput with the system's reason when they cannot be made or
+  /// written.
   void create() const;
 
-  /// The directory itself alone. Returns the first on the way to it that had to be made; empty: it was there. Throws as create() does.
+  /// The directory itself alone. Returns the first on the way to it that had to be made; empty: it
+  /// was there. Throws as create() does.
   std::filesystem::path create_root() const;
 
   const std::filesystem::path& path() const { return path_; }

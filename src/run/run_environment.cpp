@@ -1,10 +1,10 @@
 #include "run/run_environment.hpp"
 
 #include <ATen/Version.h>
-#include <nlohmann/json.hpp>
 #include <torch/headeronly/version.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/durable_file.hpp"
 #include "base/text.hpp"
@@ -21,10 +21,13 @@ namespace {
 
 std::int64_t restarts_in(const std::filesystem::path& file) {
   if (!std::filesystem::exists(file)) return 0;
-  const auto object = nlohmann::json::parse(base::read_file(file), nullptr, /*allow_exceptions=*/false);
+  const auto object =
+      nlohmann::json::parse(base::read_file(file), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return 0;
   const auto found = object.find("restarts");
-  return found != object.end() && found->is_number_integer() ? std::max<std::int64_t>(0, found->get<std::int64_t>()) : 0;
+  return found != object.end() && found->is_number_integer()
+             ? std::max<std::int64_t>(0, found->get<std::int64_t>())
+             : 0;
 }
 
 }  // namespace
@@ -32,7 +35,8 @@ std::int64_t restarts_in(const std::filesystem::path& file) {
 std::string hosts_text(const std::vector<std::string>& host_of_rank) {
   std::vector<std::pair<std::string, int>> hosts;
   for (const std::string& name : host_of_rank) {
-    const auto found = std::find_if(hosts.begin(), hosts.end(), [&](const auto& host) { return host.first == name; });
+    const auto found = std::find_if(hosts.begin(), hosts.end(),
+                                    [&](const auto& host) { return host.first == name; });
     if (found == hosts.end()) {
       hosts.emplace_back(name, 1);
     } else {
@@ -40,11 +44,15 @@ std::string hosts_text(const std::vector<std::string>& host_of_rank) {
     }
   }
   std::string out;
-  for (const auto& [name, ranks] : hosts) out += base::text(out.empty() ? "" : ", ", name, " (", ranks, ranks == 1 ? " rank)" : " ranks)");
+  for (const auto& [name, ranks] : hosts)
+    out +=
+        base::text(out.empty() ? "" : ", ", name, " (", ranks, ranks == 1 ? " rank)" : " ranks)");
   return out;
 }
 
-RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device, const std::string& host_name, bool goes_on, const std::filesystem::path& file, comm::HostCommunicator& host) {
+RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device,
+                               const std::string& host_name, bool goes_on,
+                               const std::filesystem::path& file, comm::HostCommunicator& host) {
   RunEnvironment out;
   out.program = program;
   out.torch = TORCH_VERSION;
@@ -56,7 +64,8 @@ RunEnvironment run_environment(const ProgramBuild& program, const device::Device
   return out;
 }
 
-void write_environment(const std::filesystem::path& file, const RunEnvironment& environment, int ranks) {
+void write_environment(const std::filesystem::path& file, const RunEnvironment& environment,
+                       int ranks) {
   nlohmann::ordered_json object = {{"vae_dist", kVersion}};
   if (!environment.program.id.empty()) object["build"] = environment.program.id;
   if (!environment.program.revision.empty()) object["git revision"] = environment.program.revision;
@@ -71,14 +80,17 @@ void write_environment(const std::filesystem::path& file, const RunEnvironment& 
 }
 
 std::string environment_text(const std::string& build_id, const device::DeviceChoice& device) {
-  const std::string common = base::text("vae_dist ", kVersion, " (build ", build_id, "), torch ", TORCH_VERSION);
+  const std::string common =
+      base::text("vae_dist ", kVersion, " (build ", build_id, "), torch ", TORCH_VERSION);
   if (!device.device.is_cuda()) return common;
-  return base::text(common, ", NCCL ", comm::nccl_version(), ", ", device::gpu_environment_text(device.device));
+  return base::text(common, ", NCCL ", comm::nccl_version(), ", ",
+                    device::gpu_environment_text(device.device));
 }
 
 std::string arithmetic_text(const device::DeviceChoice& device) {
   if (device.device.is_cuda()) return device::gpu_environment_text(device.device);
-  return base::text("CPU ", at::get_cpu_capability(), ", ", device.threads, device.threads == 1 ? " thread" : " threads");
+  return base::text("CPU ", at::get_cpu_capability(), ", ", device.threads,
+                    device.threads == 1 ? " thread" : " threads");
 }
 
 }  // namespace vae_dist::run

@@ -22,16 +22,16 @@
 namespace vae_dist::run {
 namespace {
 
-
 struct Holder {
-  std::string host, processes;  // `processes`: which process numbers are meant, those of a container or of the host
+  std::string host, processes;  // `processes`: which process numbers are meant, those of a
+                                // container or of the host
   std::int64_t pid = 0, process_start = 0;
   JobIdentity job;
   std::string started;
 };
 
-// Ticks since the host started; 0: there is no such process, or it is dead and only waits for its parent to notice. With the number of the
-// process it names one for good: numbers come again.
+// Ticks since the host started; 0: there is no such process, or it is dead and only waits for its
+// parent to notice. With the number of the process it names one for good: numbers come again.
 std::int64_t start_of_process(std::int64_t pid) {
   std::string stat;
   try {
@@ -74,7 +74,12 @@ std::string content_for(const JobIdentity& job) {
 std::optional<Holder> holder_in(const std::string& content) {
   try {
     const auto object = nlohmann::json::parse(content);
-    return Holder{object.at("host"), object.at("processes"), object.at("pid"), object.at("process_start"), {object.at("job"), object.at("restart")}, object.at("started")};
+    return Holder{object.at("host"),
+                  object.at("processes"),
+                  object.at("pid"),
+                  object.at("process_start"),
+                  {object.at("job"), object.at("restart")},
+                  object.at("started")};
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
   }
@@ -82,7 +87,11 @@ std::optional<Holder> holder_in(const std::string& content) {
 
 std::string describe(const std::optional<Holder>& holder) {
   if (!holder) return "somebody (the file is damaged)";
-  return base::text("process ", holder->pid, " on ", holder->host, holder->job.id.empty() ? "" : base::text(", job ", holder->job.id, ", restart ", holder->job.restart), ", started ", holder->started);
+  return base::text("process ", holder->pid, " on ", holder->host,
+                    holder->job.id.empty()
+                        ? ""
+                        : base::text(", job ", holder->job.id, ", restart ", holder->job.restart),
+                    ", started ", holder->started);
 }
 
 std::optional<std::string> content_of(const std::filesystem::path& file) {
@@ -94,33 +103,47 @@ std::optional<std::string> content_of(const std::filesystem::path& file) {
 }
 
 std::optional<base::Seconds> modified(const std::filesystem::path& file) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(file.c_str(), &status) != 0) return std::nullopt;
-  return base::Seconds(static_cast<double>(status.st_mtim.tv_sec) + 1e-9 * static_cast<double>(status.st_mtim.tv_nsec));
+  return base::Seconds(static_cast<double>(status.st_mtim.tv_sec) +
+                       1e-9 * static_cast<double>(status.st_mtim.tv_nsec));
 }
 
-// The file system's own clock sets the time: hosts that share it need not agree on theirs. Needs no room on the disk.
-bool touch(const std::filesystem::path& file) { return ::utimensat(AT_FDCWD, file.c_str(), nullptr, 0) == 0; }
-
-[[noreturn]] void refuse(const std::filesystem::path& file, const std::string& holder, const std::string& evidence) {
-  throw base::BadInput(base::text(file.parent_path().string(), " is in use: ", holder, " trains there (", evidence, "). Wait for its end, ask it to stop (kill -USR1), or choose another run.name. If there is no such run, remove ",
-                      file.string(), "."));
+// The file system's own clock sets the time: hosts that share it need not agree on theirs. Needs no
+// room on the disk.
+bool touch(const std::filesystem::path& file) {
+  return ::utimensat(AT_FDCWD, file.c_str(), nullptr, 0) == 0;
 }
 
-// Returns why the lock may be taken over, or refuses. `own`: a file beside it, by whose time it is measured.
-std::string judge(const std::filesystem::path& file, const std::string& content, const JobIdentity& job, const std::filesystem::path& own, base::Seconds heartbeat) {
+[[noreturn]] void refuse(const std::filesystem::path& file, const std::string& holder,
+                         const std::string& evidence) {
+  throw base::BadInput(base::text(file.parent_path().string(), " is in use: ", holder,
+                                  " trains there (", evidence,
+                                  "). Wait for its end, ask it to stop (kill -USR1), or choose "
+                                  "another run.name. If there is no such run, remove ",
+                                  file.string(), "."));
+}
+
+// Returns why the lock may be taken over, or refuses. `own`: a file beside it, by whose time it is
+// measured.
+std::string judge(const std::filesystem::path& file, const std::string& content,
+                  const JobIdentity& job, const std::filesystem::path& own,
+                  base::Seconds heartbeat) {
   const std::optional<Holder> holder = holder_in(content);
   const std::string who = describe(holder);
-  if (holder && !job.id.empty() && holder->job.id == job.id && holder->job.restart < job.restart) return base::text("the run's lock is taken over from an earlier start of the same job: ", who);
+  if (holder && !job.id.empty() && holder->job.id == job.id && holder->job.restart < job.restart)
+    return base::text("the run's lock is taken over from an earlier start of the same job: ", who);
   if (holder && holder->host == host_name() && holder->processes == process_namespace()) {
-    if (start_of_process(holder->pid) == holder->process_start) refuse(file, who, "that process is alive");
+    if (start_of_process(holder->pid) == holder->process_start)
+      refuse(file, who, "that process is alive");
     return base::text("the run's lock is taken over: ", who, ", is gone");
   }
 
   const base::Seconds patience = RunLock::kMissed * heartbeat;
   const std::optional<base::Seconds> first = modified(file);
-  // By the time of the file system it may have been silent for long; and where that is behind the last beat's (a clock was set back, the file came
-  // from elsewhere), what counts is how long it has been silent here.
+  // By the time of the file system it may have been silent for long; and where that is behind the
+  // last beat's (a clock was set back, the file came from elsewhere), what counts is how long it
+  // has been silent here.
   const base::Stopwatch watched;
   bool told = false;
   while (true) {
@@ -128,17 +151,24 @@ std::string judge(const std::filesystem::path& file, const std::string& content,
     const std::optional<base::Seconds> beat = modified(file), now = modified(own);
     if (!first || !beat || !now) return "";  // gone by itself
     if (*beat != *first) refuse(file, who, "its heart beats");
-    if (std::max(*now - *beat, watched.elapsed()) >= patience) return base::text("the run's lock is taken over: ", who, ", has missed ", RunLock::kMissed, " heartbeats");
-    if (!told) log::info(base::text(file.string(), " is held by ", who, ": looking for its heartbeat, up to ", patience.count(), " s"));
+    if (std::max(*now - *beat, watched.elapsed()) >= patience)
+      return base::text("the run's lock is taken over: ", who, ", has missed ", RunLock::kMissed,
+                        " heartbeats");
+    if (!told)
+      log::info(base::text(file.string(), " is held by ", who,
+                           ": looking for its heartbeat, up to ", patience.count(), " s"));
     told = true;
     std::this_thread::sleep_for(heartbeat / 20);
   }
 }
 
-// Two that come at the same time may both judge a lock to be nobody's. What is moved away must be what was judged.
-void move_away(const std::filesystem::path& file, const std::filesystem::path& aside, const std::string& judged) {
+// Two that come at the same time may both judge a lock to be nobody's. What is moved away must be
+// what was judged.
+void move_away(const std::filesystem::path& file, const std::filesystem::path& aside,
+               const std::string& judged) {
   if (std::rename(file.c_str(), aside.c_str()) != 0) return;
-  if (content_of(aside) != judged) [[maybe_unused]] const int restored = ::link(aside.c_str(), file.c_str());
+  if (content_of(aside) != judged) [[maybe_unused]]
+    const int restored = ::link(aside.c_str(), file.c_str());
   ::unlink(aside.c_str());
 }
 
@@ -149,13 +179,20 @@ JobIdentity job_from_environment() {
     const char* const value = std::getenv(name);
     return value ? std::strtoll(value, nullptr, 10) : 0;
   };
-  if (const char* const id = std::getenv("VAE_DIST_JOB_ID")) return {id, number("VAE_DIST_JOB_RESTART")};
-  if (const char* const id = std::getenv("SLURM_JOB_ID")) return {base::text("slurm-", id), number("SLURM_RESTART_COUNT")};
+  if (const char* const id = std::getenv("VAE_DIST_JOB_ID"))
+    return {id, number("VAE_DIST_JOB_RESTART")};
+  if (const char* const id = std::getenv("SLURM_JOB_ID"))
+    return {base::text("slurm-", id), number("SLURM_RESTART_COUNT")};
   return {};
 }
 
-RunLock::RunLock(LockPlace place, const JobIdentity& job, std::function<void(const std::string&)> on_loss, base::Seconds heartbeat)
-    : file_(std::move(place.file)), made_(std::move(place.made)), mine_(content_for(job)), on_loss_(std::move(on_loss)), heartbeat_(heartbeat) {
+RunLock::RunLock(LockPlace place, const JobIdentity& job,
+                 std::function<void(const std::string&)> on_loss, base::Seconds heartbeat)
+    : file_(std::move(place.file)),
+      made_(std::move(place.made)),
+      mine_(content_for(job)),
+      on_loss_(std::move(on_loss)),
+      heartbeat_(heartbeat) {
   take(job);
   heart_ = std::thread([this] { beat(); });
 }
@@ -171,15 +208,24 @@ RunLock::~RunLock() {
   ::unlink(file_.c_str());
   if (made_.empty()) return;
   // Fails where there is anything in one.
-  for (std::filesystem::path folder = file_.parent_path(); ::rmdir(folder.c_str()) == 0 && folder != made_;) folder = folder.parent_path();
+  for (std::filesystem::path folder = file_.parent_path();
+       ::rmdir(folder.c_str()) == 0 && folder != made_;)
+    folder = folder.parent_path();
 }
 
 void RunLock::take(const JobIdentity& job) {
-  const std::filesystem::path own = file_.parent_path() / base::text(".lock.", host_name(), ".", ::getpid()), aside = own.string() + ".old";
-  const auto cannot = [&] { return base::BadInput(base::text("cannot take the run's lock ", file_.string(), ": ", std::strerror(errno), ". Choose another place with run.directory.")); };
+  const std::filesystem::path own = file_.parent_path() /
+                                    base::text(".lock.", host_name(), ".", ::getpid()),
+                              aside = own.string() + ".old";
+  const auto cannot = [&] {
+    return base::BadInput(base::text("cannot take the run's lock ", file_.string(), ": ",
+                                     std::strerror(errno),
+                                     ". Choose another place with run.directory."));
+  };
   try {
     base::write_and_sync(own, mine_);
-    // A link is made whole or not at all, over a network too. Where the file system has none, a rename at least leaves no part of a file.
+    // A link is made whole or not at all, over a network too. Where the file system has none, a
+    // rename at least leaves no part of a file.
     while (::link(own.c_str(), file_.c_str()) != 0) {
       if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK) {
         const auto before = content_of(file_);
@@ -189,7 +235,8 @@ void RunLock::take(const JobIdentity& job) {
       }
       if (errno != EEXIST) throw cannot();
       const auto before = content_of(file_);
-      if (!before && std::filesystem::exists(std::filesystem::symlink_status(file_))) throw cannot();
+      if (!before && std::filesystem::exists(std::filesystem::symlink_status(file_)))
+        throw cannot();
       if (!before) continue;
       const std::string reason = judge(file_, *before, job, own, heartbeat_);
       if (!reason.empty()) log::info(reason);
@@ -197,7 +244,8 @@ void RunLock::take(const JobIdentity& job) {
     }
   } catch (const base::Failure& error) {
     ::unlink(own.c_str());
-    throw base::BadInput(base::text("cannot take the run's lock: ", error.what(), ". Choose another place with run.directory."));
+    throw base::BadInput(base::text("cannot take the run's lock: ", error.what(),
+                                    ". Choose another place with run.directory."));
   } catch (...) {
     ::unlink(own.c_str());
     throw;
@@ -216,7 +264,8 @@ void RunLock::beat() {
       continue;
     }
     lock.unlock();
-    on_loss_(base::text("another start of this run has taken it over: ", describe(holder_in(*content)), ". This one ends and writes nothing more."));
+    on_loss_(base::text("another start of this run has taken it over: ",
+                        describe(holder_in(*content)), ". This one ends and writes nothing more."));
     return;
   }
 }

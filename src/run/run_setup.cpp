@@ -7,9 +7,9 @@
 #include "config/check_config.hpp"
 #include "config/expand_paths.hpp"
 #include "config/load_config.hpp"
-#include "run/run_beginning.hpp"
 #include "inference/foreign_weights.hpp"
 #include "inference/trained_model.hpp"
+#include "run/run_beginning.hpp"
 
 namespace vae_dist::run {
 namespace {
@@ -17,11 +17,15 @@ namespace {
 // Throws BadInput where the product is more than a computer counts.
 std::int64_t whole_batch(std::int64_t each, std::int64_t replicas) {
   std::int64_t all = 0;
-  if (__builtin_mul_overflow(each, replicas, &all)) throw base::BadInput(base::text("train.batch_per_replica ", each, " times distributed.replicas ", replicas, " is more samples a step than can be counted: use smaller ones."));
+  if (__builtin_mul_overflow(each, replicas, &all))
+    throw base::BadInput(
+        base::text("train.batch_per_replica ", each, " times distributed.replicas ", replicas,
+                   " is more samples a step than can be counted: use smaller ones."));
   return all;
 }
 
-// `saved`: R of the checkpoint that the run goes on from; 0: there is none, or it leaves R open (imported weights).
+// `saved`: R of the checkpoint that the run goes on from; 0: there is none, or it leaves R open
+// (imported weights).
 void resolve_replicas_and_batch(config::Config& config, std::int64_t saved, int world_size) {
   auto& replicas = config.distributed.replicas;
   if (!replicas) replicas = saved > 0 ? saved : world_size;
@@ -33,7 +37,8 @@ void resolve_replicas_and_batch(config::Config& config, std::int64_t saved, int 
 
 // R may be known only after the first check of the configuration.
 void check_resolved(const config::Config& config, const std::string& config_file) {
-  if (const auto contradiction = config::find_contradiction(config)) throw base::BadInput(base::text(config_file, ": ", contradiction->message));
+  if (const auto contradiction = config::find_contradiction(config))
+    throw base::BadInput(base::text(config_file, ": ", contradiction->message));
 }
 
 // Rank 0's part: everything that touches files.
@@ -48,7 +53,8 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
   setup.origin = beginning.origin;
   setup.is_elsewhere = setup.checkpoint && !beginning.is_own;
   setup.resumed = setup.checkpoint && beginning.goes_on;
-  resolve_replicas_and_batch(setup.config, setup.resumed ? setup.checkpoint->state.replicas : 0, world_size);
+  resolve_replicas_and_batch(setup.config, setup.resumed ? setup.checkpoint->state.replicas : 0,
+                             world_size);
   check_resolved(setup.config, config_file);
   if (!setup.resumed) {
     setup.state.seed = setup.config.run.seed;
@@ -68,21 +74,31 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
       setup.state.best_validation_loss.reset();
     }
   }
-  // Nothing has been trained yet (imported weights): whether they fit is all that counts, and whether the network around them is the one that they were imported for. Those that were
+  // Nothing has been trained yet (imported weights): whether they fit is all that counts, and
+  // whether the network around them is the one that they were imported for. Those that were
   // imported before that was noted go on with whatever the configuration says.
   if (setup.state.step == 0) {
-    if (setup.checkpoint->weights.metadata.contains("output")) inference::require_same_network(setup.checkpoint->weights, setup.config, base::text("the weights of ", RunDirectory(setup.config.run).path()));
+    if (setup.checkpoint->weights.metadata.contains("output"))
+      inference::require_same_network(
+          setup.checkpoint->weights, setup.config,
+          base::text("the weights of ", RunDirectory(setup.config.run).path()));
     return setup;
   }
-  const config::KeptConfig kept = config::parse_kept_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
+  const config::KeptConfig kept =
+      config::parse_kept_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
   const config::Config& saved = kept.config;
   config::go_on_with_older_values(setup.config, kept);
-  // The order of samples is the run's from its first start; runs of before it could be chosen had the one over all samples.
-  if (!setup.config.data.shuffle_window_chunks) setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);
+  // The order of samples is the run's from its first start; runs of before it could be chosen had
+  // the one over all samples.
+  if (!setup.config.data.shuffle_window_chunks)
+    setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);
   const std::vector<std::string> differences = config::forbidden_differences(saved, setup.config);
   if (differences.empty()) return setup;
-  throw base::BadInput(base::text(config_file, ": the run ", RunDirectory(setup.config.run).path(), " cannot go on with another configuration. What differs:\n  ", base::list_of_ten(differences, "\n  "),
-                      "\nSet these back, or start a new run with another run.name. ", fork_advice(setup.origin)));
+  throw base::BadInput(base::text(config_file, ": the run ", RunDirectory(setup.config.run).path(),
+                                  " cannot go on with another configuration. What differs:\n  ",
+                                  base::list_of_ten(differences, "\n  "),
+                                  "\nSet these back, or start a new run with another run.name. ",
+                                  fork_advice(setup.origin)));
 }
 
 config::Config on_all_ranks(const config::Config& config, comm::HostCommunicator& host) {
@@ -94,17 +110,23 @@ config::Config on_all_ranks(const config::Config& config, comm::HostCommunicator
 }  // namespace
 
 config::Config requested_config(const RunRequest& request) {
-  if (!request.config_file.empty()) return config::load_config(request.config_file, request.overrides);
+  if (!request.config_file.empty())
+    return config::load_config(request.config_file, request.overrides);
   const inference::CheckpointAt found = inference::read_checkpoint_at(request.from);
   // How that run was to begin says nothing of how this one does.
   std::vector<std::string> overrides = {"checkpoint.resume=auto"};
   overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
-  config::Config config = config::parse_kept_config(found.checkpoint.config_yaml, (found.origin / "config.yaml").string(), overrides).config;
+  config::Config config =
+      config::parse_kept_config(found.checkpoint.config_yaml,
+                                (found.origin / "config.yaml").string(), overrides)
+          .config;
   config::expand_paths(config);
   return config;
 }
 
-config::Config set_up_config(const std::string& config_file, const std::vector<std::string>& overrides, comm::HostCommunicator& host) {
+config::Config set_up_config(const std::string& config_file,
+                             const std::vector<std::string>& overrides,
+                             comm::HostCommunicator& host) {
   config::Config config;
   comm::agree_on_rank_0(host, [&] {
     config = config::load_config(config_file, overrides);
@@ -120,7 +142,8 @@ RunSetup set_up_run(const RunRequest& request, const LockRun& lock, comm::HostCo
   setup.config = on_all_ranks(setup.config, host);
   setup.origin = comm::broadcast_text(host, setup.origin);
   const bool first = host.rank() == 0;
-  const std::string state = comm::broadcast_text(host, first ? checkpoint::to_json(setup.state) : "");
+  const std::string state =
+      comm::broadcast_text(host, first ? checkpoint::to_json(setup.state) : "");
   const std::string resumed = comm::broadcast_text(host, setup.resumed ? "resumed" : "new");
   if (!first) {
     setup.state = checkpoint::training_state_from_json(state, "state of rank 0");

@@ -12,16 +12,25 @@ namespace vae_dist::run {
 
 std::string run_summary(const SummaryFacts& facts, const RunDirectory& directory) {
   const double speed = static_cast<double>(facts.steps * facts.global_batch) / facts.time.count();
-  const std::string work = base::text(facts.steps, facts.steps == 1 ? " step in " : " steps in ", metrics::hours_minutes_seconds(facts.time), ", ", std::llround(speed), " samples/s");
+  const std::string work = base::text(facts.steps, facts.steps == 1 ? " step in " : " steps in ",
+                                      metrics::hours_minutes_seconds(facts.time), ", ",
+                                      std::llround(speed), " samples/s");
   base::TableRows rows;
-  if (facts.best) rows.emplace_back("best validation", base::text("loss ", base::digits(facts.best->loss), " at step ", facts.best->step));
+  if (facts.best)
+    rows.emplace_back("best validation", base::text("loss ", base::digits(facts.best->loss),
+                                                    " at step ", facts.best->step));
   rows.emplace_back("last checkpoint", facts.checkpoint);
   rows.emplace_back("report", (directory.path() / "report.html").string());
-  if (std::filesystem::exists(directory.pictures()) && !std::filesystem::is_empty(directory.pictures())) rows.emplace_back("pictures", directory.pictures().string());
+  if (std::filesystem::exists(directory.pictures()) &&
+      !std::filesystem::is_empty(directory.pictures()))
+    rows.emplace_back("pictures", directory.pictures().string());
   rows.emplace_back("metrics", directory.metrics().string());
   std::string table = base::format_table(rows);
   table.pop_back();  // the last newline: the message ends there
-  return base::text(facts.stopped ? base::text("stopped on request after step ", facts.last_step, ": run the same command again to go on. ") : "done: ", work, "\n", table);
+  return base::text(facts.stopped ? base::text("stopped on request after step ", facts.last_step,
+                                               ": run the same command again to go on. ")
+                                  : "done: ",
+                    work, "\n", table);
 }
 
 }  // namespace vae_dist::run

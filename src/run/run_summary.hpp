@@ -17,15 +17,15 @@ struct ValidationResult {
 };
 
 struct SummaryFacts {
-  bool stopped = false;                         ///< on request, to go on later
+  bool stopped = false;                                     ///< on request, to go on later
   std::int64_t steps = 0, last_step = 0, global_batch = 0;  ///< steps: of this process
   base::Seconds time{0};
   std::optional<ValidationResult> best;
-  std::string checkpoint;                       ///< the last one's directory
+  std::string checkpoint;  ///< the last one's directory
 };
 
-/// "done: 1500 steps in 0:01:23, 1156 samples/s", and a line for each thing that is left: the best validation, the last checkpoint, report,
-/// pictures, metrics.
+/// "done: 1500 steps in 0:01:23, 1156 samples/s", and a line for each thing that is left: the best
+/// validation, the last checkpoint, report, pictures, metrics.
 std::string run_summary(const SummaryFacts& facts, const RunDirectory& directory);
 
 }  // namespace vae_dist::run

@@ -12,11 +12,17 @@
 
 namespace vae_dist::run {
 
-std::string bfloat16_warning(const config::TrainConfig& train, const device::DeviceChoice& device, const std::string& cpuinfo) {
-  if (train.precision != config::Precision::bf16 || !device.device.is_cpu() || base::multiplies_bfloat16(cpuinfo)) return "";
+std::string bfloat16_warning(const config::TrainConfig& train, const device::DeviceChoice& device,
+                             const std::string& cpuinfo) {
+  if (train.precision != config::Precision::bf16 || !device.device.is_cpu() ||
+      base::multiplies_bfloat16(cpuinfo))
+    return "";
   const std::string model = base::cpu_model(cpuinfo);
-  return base::text("train.precision is bf16, for which this CPU", model.empty() ? "" : base::text(" (", model, ")"),
-              " has no instructions (AVX512_BF16 or AMX, bf16 on ARM): it imitates them, and a step may take ten times as long as in fp32. Use train.precision=fp32 here, or start where there is a GPU or such a CPU.");
+  return base::text("train.precision is bf16, for which this CPU",
+                    model.empty() ? "" : base::text(" (", model, ")"),
+                    " has no instructions (AVX512_BF16 or AMX, bf16 on ARM): it imitates them, and "
+                    "a step may take ten times as long as in fp32. Use train.precision=fp32 here, "
+                    "or start where there is a GPU or such a CPU.");
 }
 
 namespace {
@@ -32,40 +38,59 @@ std::vector<std::string> real_paths(const std::vector<std::string>& files) {
   return out;
 }
 
-void warn_of_repeats(const config::SourceConfig& source, const std::string& key, std::vector<std::string>& warnings) {
+void warn_of_repeats(const config::SourceConfig& source, const std::string& key,
+                     std::vector<std::string>& warnings) {
   std::map<std::string, std::vector<std::string>> names;
   const std::vector<std::string> real = real_paths(source.file);
   for (std::size_t i = 0; i < real.size(); ++i) names[real[i]].push_back(source.file[i]);
   std::vector<std::string> repeated;
   for (const auto& [file, written] : names)
-    if (written.size() > 1) repeated.push_back(base::text(written[0], written[1] == written[0] ? "" : base::text(" (also as ", written[1], ")"), " ", written.size(), " times"));
-  if (!repeated.empty()) warnings.push_back(base::text(key, ".file lists the same file more than once, so its images count as often: ", base::list_of_ten(repeated)));
+    if (written.size() > 1)
+      repeated.push_back(base::text(
+          written[0], written[1] == written[0] ? "" : base::text(" (also as ", written[1], ")"),
+          " ", written.size(), " times"));
+  if (!repeated.empty())
+    warnings.push_back(
+        base::text(key, ".file lists the same file more than once, so its images count as often: ",
+                   base::list_of_ten(repeated)));
 }
 
 struct Range {
   std::int64_t first = 0, end = std::numeric_limits<std::int64_t>::max();
 };
 
-Range range_of(const config::SourceConfig& source) { return source.rows.empty() ? Range{} : Range{source.rows[0], source.rows[1]}; }
+Range range_of(const config::SourceConfig& source) {
+  return source.rows.empty() ? Range{} : Range{source.rows[0], source.rows[1]};
+}
 
-// Rows count over all files of a source: those of different lists cannot be compared without opening them.
-bool rows_may_be_told_apart(const config::SourceConfig& train, const config::SourceConfig& validation) {
+// Rows count over all files of a source: those of different lists cannot be compared without
+// opening them.
+bool rows_may_be_told_apart(const config::SourceConfig& train,
+                            const config::SourceConfig& validation) {
   if (train.split && validation.split) return *train.split != *validation.split;
   if (train.dataset && validation.dataset && *train.dataset != *validation.dataset) return true;
   return (!train.rows.empty() || !validation.rows.empty()) && (train.split || validation.split);
 }
 
-void warn_of_overlap(const config::SourceConfig& train, const config::SourceConfig& validation, std::vector<std::string>& warnings) {
+void warn_of_overlap(const config::SourceConfig& train, const config::SourceConfig& validation,
+                     std::vector<std::string>& warnings) {
   if (validation.file.empty() || rows_may_be_told_apart(train, validation)) return;
-  const std::vector<std::string> training = real_paths(train.file), validating = real_paths(validation.file);
-  const std::string consequence = ": the validation loss tells nothing of new images. Choose other data.validation.rows, or data.validation.fraction instead of a file.";
+  const std::vector<std::string> training = real_paths(train.file),
+                                 validating = real_paths(validation.file);
+  const std::string consequence =
+      ": the validation loss tells nothing of new images. Choose other data.validation.rows, or "
+      "data.validation.fraction instead of a file.";
   if (training == validating) {
     const Range a = range_of(train), b = range_of(validation);
     const std::int64_t first = std::max(a.first, b.first), end = std::min(a.end, b.end);
     if (first >= end) return;
     const bool open = end == std::numeric_limits<std::int64_t>::max();
-    const std::string rows = first == 0 && open ? "the same rows" : open ? base::text("rows from ", first, " on") : base::text("rows ", first, " to ", end - 1);
-    warnings.push_back(base::text("data.train and data.validation both read ", rows, " of the same file", training.size() > 1 ? "s" : "", consequence));
+    const std::string rows = first == 0 && open ? "the same rows"
+                             : open             ? base::text("rows from ", first, " on")
+                                                : base::text("rows ", first, " to ", end - 1);
+    warnings.push_back(base::text("data.train and data.validation both read ", rows,
+                                  " of the same file", training.size() > 1 ? "s" : "",
+                                  consequence));
     return;
   }
   // Of a list of files, rows may be any.
@@ -74,7 +99,9 @@ void warn_of_overlap(const config::SourceConfig& train, const config::SourceConf
   std::vector<std::string> shared;
   for (std::size_t i = 0; i < validating.size(); ++i)
     if (trained.contains(validating[i])) shared.push_back(validation.file[i]);
-  if (!shared.empty()) warnings.push_back(base::text("data.train and data.validation both read all rows of ", base::list_of_ten(shared), consequence));
+  if (!shared.empty())
+    warnings.push_back(base::text("data.train and data.validation both read all rows of ",
+                                  base::list_of_ten(shared), consequence));
 }
 
 }  // namespace

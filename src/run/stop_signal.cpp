@@ -25,14 +25,14 @@ void look_who_continues(int, siginfo_t* info, void*) {
 }  // namespace
 
 void install_stop_signals(pid_t mpirun) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = request;
   action.sa_flags = SA_RESTART;  // reads and writes under way go on
   sigaction(SIGUSR1, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 
   // Who is started in the background, or under nohup, is not to hear it.
-  struct sigaction before {};
+  struct sigaction before{};
   sigaction(SIGINT, nullptr, &before);
   action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
   if (before.sa_handler != SIG_IGN) sigaction(SIGINT, &action, nullptr);
@@ -41,7 +41,7 @@ void install_stop_signals(pid_t mpirun) {
   mpirun_ends = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (mpirun_ends < 0) return;
   the_mpirun = mpirun;
-  struct sigaction continues {};
+  struct sigaction continues{};
   continues.sa_sigaction = look_who_continues;
   continues.sa_flags = SA_RESTART | SA_SIGINFO;
   sigaction(SIGCONT, &continues, nullptr);

@@ -5,22 +5,28 @@
 #include "comm/communicator.hpp"
 #include "config/load_config.hpp"
 #include "config/words.hpp"
-#include "step/open_data.hpp"
+#include "inference/foreign_weights.hpp"
 #include "run/run_beginning.hpp"
 #include "run/run_directory.hpp"
 #include "step/learner.hpp"
 #include "step/make_model.hpp"
-#include "inference/foreign_weights.hpp"
+#include "step/open_data.hpp"
 
 namespace vae_dist::run {
 
-ImportedWeights import_weights(const WeightsToImport& given, const std::string& config_file, const std::vector<std::string>& overrides) {
+ImportedWeights import_weights(const WeightsToImport& given, const std::string& config_file,
+                               const std::vector<std::string>& overrides) {
   const config::Config config = config::load_config(config_file, overrides);
   const RunDirectory directory(config.run);
   if (!checkpoint::find_checkpoints(directory.checkpoints()).empty())
-    throw base::BadInput(base::text(directory.path(), " already holds the checkpoints of a run: choose another run.name"));
-  const checkpoint::TensorFile weights = inference::with_bare_names(checkpoint::read_safetensors(given.file), given.origin);
-  if (!given.allow_not_finite) inference::require_finite(weights, config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat, given.origin);
+    throw base::BadInput(base::text(
+        directory.path(), " already holds the checkpoints of a run: choose another run.name"));
+  const checkpoint::TensorFile weights =
+      inference::with_bare_names(checkpoint::read_safetensors(given.file), given.origin);
+  if (!given.allow_not_finite)
+    inference::require_finite(
+        weights, config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat,
+        given.origin);
   const data::SampleDataset data = step::open_source(config, config.data.train, "data.train");
 
   const std::unique_ptr<comm::HostCommunicator> self = comm::make_self_communicator();
@@ -37,7 +43,9 @@ ImportedWeights import_weights(const WeightsToImport& given, const std::string& 
   state.world_size = 1;
   state.dataset_fingerprint = data.fingerprint();
   state.begun_from = given.origin;
-  const std::string network = base::text("a decoder that ends in ", config::word(step::resolved_output(config)), ", images in [", config.data.range[0], ", ", config.data.range[1], "]");
+  const std::string network =
+      base::text("a decoder that ends in ", config::word(step::resolved_output(config)),
+                 ", images in [", config.data.range[0], ", ", config.data.range[1], "]");
   return {write_beginning(config, learner, std::move(state)), network};
 }
 

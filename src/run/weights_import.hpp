@@ -18,9 +18,11 @@ struct ImportedWeights {
   std::string network;  ///< for people: what the decoder ends in, and the range of the images
 };
 
-/// Makes the run directory of the configuration with a checkpoint of step 0 that holds the weights and a fresh optimizer. Training with the same configuration goes on from it;
-/// R stays open until then unless the configuration sets it. Throws BadInput: a bad configuration or file, weights that do not fit, what foreign_weights.hpp refuses, a run that
-/// already exists.
-ImportedWeights import_weights(const WeightsToImport& weights, const std::string& config_file, const std::vector<std::string>& overrides);
+/// Makes the run directory of the configuration with a checkpoint of step 0 that holds the weights
+/// and a fresh optimizer. Training with the same configuration goes on from it; R stays open until
+/// then unless the configuration sets it. Throws BadInput: a bad configuration or file, weights
+/// that do not fit, what foreign_weights.hpp refuses, a run that already exists.
+ImportedWeights import_weights(const WeightsToImport& weights, const std::string& config_file,
+                               const std::vector<std::string>& overrides);
 
 }  // namespace vae_dist::run

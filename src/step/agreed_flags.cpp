@@ -6,7 +6,8 @@ namespace vae_dist::step {
 
 AgreedFlags::~AgreedFlags() {
   if (std::uncaught_exceptions() > 0) {
-    // After an error the others may never answer, but MPI may still write into the buffers: they must outlive it.
+    // After an error the others may never answer, but MPI may still write into the buffers: they
+    // must outlive it.
     for (auto& pending : pending_) static_cast<void>(pending.release());
     return;
   }

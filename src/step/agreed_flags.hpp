@@ -1,6 +1,7 @@
 // What any rank wants and all must do after the same step: stop, or write a checkpoint now.
 //
-// Each step's wishes travel by a non-blocking sum while the next steps run, and are read two steps later, so nothing waits.
+// Each step's wishes travel by a non-blocking sum while the next steps run, and are read two steps
+// later, so nothing waits.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ class AgreedFlags {
   explicit AgreedFlags(comm::HostCommunicator& host) : host_(host) {}
   ~AgreedFlags();
 
-  /// Once a step on every rank: sends this rank's wishes, and returns everybody's of two steps ago (none in the first two).
+  /// Once a step on every rank: sends this rank's wishes, and returns everybody's of two steps ago
+  /// (none in the first two).
   Wishes exchange(const Wishes& mine);
 
  private:

@@ -5,11 +5,15 @@
 namespace vae_dist::step {
 namespace {
 
-bool rounds_its_rate(const config::Config& config) { return config.train.precision == config::Precision::fp64 && !config.train.optimizer.rule.item().reads_exact_rate; }
+bool rounds_its_rate(const config::Config& config) {
+  return config.train.precision == config::Precision::fp64 &&
+         !config.train.optimizer.rule.item().reads_exact_rate;
+}
 
 std::string sequence_text(const std::vector<base::ProgressWords::Collective>& sequence) {
   std::string out;
-  for (const auto& [what, bytes] : sequence) out += base::text(out.empty() ? "" : ", ", what, " of ", bytes, " bytes");
+  for (const auto& [what, bytes] : sequence)
+    out += base::text(out.empty() ? "" : ", ", what, " of ", bytes, " bytes");
   return out.empty() ? "nothing" : out;
 }
 
@@ -17,25 +21,36 @@ std::string sequence_text(const std::vector<base::ProgressWords::Collective>& se
 
 std::string why_not_captured(const config::Config& config, const device::DeviceChoice& device) {
   if (!device.device.is_cuda()) return "this run is on the CPU";
-  if (config.distributed.batch_norm == config::BatchNorm::sync) return "distributed.batch_norm is sync, whose sums over ranks stand in the middle of the forward pass";
-  if (rounds_its_rate(config)) return base::text("train.precision is fp64, and ", config.train.optimizer.rule.name, " reads a learning rate that lies on the GPU in single precision");
+  if (config.distributed.batch_norm == config::BatchNorm::sync)
+    return "distributed.batch_norm is sync, whose sums over ranks stand in the middle of the "
+           "forward pass";
+  if (rounds_its_rate(config))
+    return base::text("train.precision is fp64, and ", config.train.optimizer.rule.name,
+                      " reads a learning rate that lies on the GPU in single precision");
   return "";
 }
 
-bool wants_capture(const config::Config& config, const device::DeviceChoice& device) { return config.train.cuda_graph.value_or(true) && why_not_captured(config, device).empty(); }
+bool wants_capture(const config::Config& config, const device::DeviceChoice& device) {
+  return config.train.cuda_graph.value_or(true) && why_not_captured(config, device).empty();
+}
 
 void check_cuda_graph(const config::Config& config, const device::DeviceChoice& device) {
   if (!config.train.cuda_graph.value_or(false)) return;
   if (const std::string reason = why_not_captured(config, device); !reason.empty())
-    throw base::BadInput(base::text("train.cuda_graph is true, but the step cannot be captured in a CUDA graph: ", reason, ". Set train.cuda_graph=auto, which captures it where that is possible."));
+    throw base::BadInput(base::text(
+        "train.cuda_graph is true, but the step cannot be captured in a CUDA graph: ", reason,
+        ". Set train.cuda_graph=auto, which captures it where that is possible."));
 }
 
-bool numbers_go_to_device(const config::Config& config, const device::DeviceChoice& device) { return device.device.is_cuda() && !rounds_its_rate(config); }
+bool numbers_go_to_device(const config::Config& config, const device::DeviceChoice& device) {
+  return device.device.is_cuda() && !rounds_its_rate(config);
+}
 
 void CaptureRule::saw(const std::vector<base::ProgressWords::Collective>& sequence) {
   if (++steps_ == 1) first_ = sequence;
   if (objection_.empty() && sequence != first_)
-    objection_ = base::text("its step ", steps_, " exchanged ", sequence_text(sequence), ", its first ", sequence_text(first_));
+    objection_ = base::text("its step ", steps_, " exchanged ", sequence_text(sequence),
+                            ", its first ", sequence_text(first_));
 }
 
 std::string joined_reasons(const std::vector<std::string>& of_ranks) {
@@ -43,12 +58,15 @@ std::string joined_reasons(const std::vector<std::string>& of_ranks) {
   for (std::size_t rank = 0; rank < of_ranks.size(); ++rank) {
     const std::string& reason = of_ranks[rank];
     bool said = reason.empty();
-    for (std::size_t earlier = 0; earlier < rank && !said; ++earlier) said = of_ranks[earlier] == reason;
+    for (std::size_t earlier = 0; earlier < rank && !said; ++earlier)
+      said = of_ranks[earlier] == reason;
     if (said) continue;
     std::string ranks;
     for (std::size_t r = rank; r < of_ranks.size(); ++r)
       if (of_ranks[r] == reason) ranks += base::text(ranks.empty() ? "" : ", ", r);
-    out += base::text(out.empty() ? "" : "; ", ranks.find(',') == std::string::npos ? "rank " : "ranks ", ranks, ": ", reason);
+    out +=
+        base::text(out.empty() ? "" : "; ",
+                   ranks.find(',') == std::string::npos ? "rank " : "ranks ", ranks, ": ", reason);
   }
   return out;
 }

@@ -10,21 +10,26 @@
 
 namespace vae_dist::step {
 
-/// Why no step of such a run can be captured, for people; empty: it can be tried. Says nothing about whether it is wanted.
+/// Why no step of such a run can be captured, for people; empty: it can be tried. Says nothing
+/// about whether it is wanted.
 std::string why_not_captured(const config::Config& config, const device::DeviceChoice& device);
 
-/// Whether this run is to try it (train.cuda_graph is true, or auto on a GPU, and nothing is against it).
+/// Whether this run is to try it (train.cuda_graph is true, or auto on a GPU, and nothing is
+/// against it).
 bool wants_capture(const config::Config& config, const device::DeviceChoice& device);
 
 /// Throws BadInput where train.cuda_graph is true and cannot be.
 void check_cuda_graph(const config::Config& config, const device::DeviceChoice& device);
 
-/// Whether the numbers of a step (learning rate, M_N * beta, C) go to the device as tensors, in eager steps too, so that a captured step computes the same bits. On the CPU
-/// they stay doubles of the host; so they do where a fused optimizer would round the learning rate below the weights' precision.
+/// Whether the numbers of a step (learning rate, M_N * beta, C) go to the device as tensors, in
+/// eager steps too, so that a captured step computes the same bits. On the CPU they stay doubles of
+/// the host; so they do where a fused optimizer would round the learning rate below the weights'
+/// precision.
 bool numbers_go_to_device(const config::Config& config, const device::DeviceChoice& device);
 
-/// One step stands for all that follow: so the first ones must have been alike. They also bring what cannot happen inside a capture: NCCL connects the ranks, cuDNN and cuBLAS
-/// choose algorithms and load kernels, buffers that are kept get their memory.
+/// One step stands for all that follow: so the first ones must have been alike. They also bring
+/// what cannot happen inside a capture: NCCL connects the ranks, cuDNN and cuBLAS choose algorithms
+/// and load kernels, buffers that are kept get their memory.
 class CaptureRule {
  public:
   static constexpr int kEagerSteps = 3;
@@ -44,7 +49,8 @@ class CaptureRule {
   std::string objection_;
 };
 
-/// The ranks' objections or errors ([rank], mostly empty) in one sentence; empty: there is none. The same one of several ranks is said once.
+/// The ranks' objections or errors ([rank], mostly empty) in one sentence; empty: there is none.
+/// The same one of several ranks is said once.
 std::string joined_reasons(const std::vector<std::string>& of_ranks);
 
 }  // namespace vae_dist::step

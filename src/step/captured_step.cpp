@@ -10,8 +10,10 @@ namespace vae_dist::step {
 namespace {
 
 // The step's numbers as one tensor on the device: one copy brings them there.
-at::Tensor numbers_on(c10::Device device, double learning_rate, const objective::StepWeights& weights) {
-  return device::queue_copy(at::tensor({learning_rate, weights.kld_factor, weights.capacity_nats}, at::kDouble), device);
+at::Tensor numbers_on(c10::Device device, double learning_rate,
+                      const objective::StepWeights& weights) {
+  return device::queue_copy(
+      at::tensor({learning_rate, weights.kld_factor, weights.capacity_nats}, at::kDouble), device);
 }
 
 at::Tensor rate_in(const at::Tensor& numbers) { return numbers[0]; }
@@ -24,7 +26,8 @@ objective::StepWeights weights_in(const at::Tensor& numbers) {
 }
 
 // NCCL refuses every call after one that failed: there is no going on without capture then.
-const std::string kWhileCapturing = " (A step was being captured in a CUDA graph; train.cuda_graph=false does without.)";
+const std::string kWhileCapturing =
+    " (A step was being captured in a CUDA graph; train.cuda_graph=false does without.)";
 
 // Without the backtrace that torch adds, in one line.
 std::string reason_in(const std::exception& error) {
@@ -36,14 +39,16 @@ std::string reason_in(const std::exception& error) {
 
 }  // namespace
 
-CapturedStep::CapturedStep(TrainingStep& step, device::WorkRecorder* recorder, comm::HostCommunicator& host, comm::CollectiveLog& log)
+CapturedStep::CapturedStep(TrainingStep& step, device::WorkRecorder* recorder,
+                           comm::HostCommunicator& host, comm::CollectiveLog& log)
     : step_(step), recorder_(recorder), host_(host), log_(log) {}
 
 CapturedStep::~CapturedStep() {
   if (words_) log_.follow(nullptr);
 }
 
-StepOutcome CapturedStep::run(const model::Sample& batch, double learning_rate, const objective::StepWeights& weights) {
+StepOutcome CapturedStep::run(const model::Sample& batch, double learning_rate,
+                              const objective::StepWeights& weights) {
   const at::Tensor numbers = numbers_on(batch.x.device(), learning_rate, weights);
   if (recorder_ && !decided_ && rule_.is_due()) capture_or_say_why_not(batch);
   return is_captured() ? launch(batch, numbers) : run_eagerly(batch, numbers);
@@ -85,7 +90,8 @@ void CapturedStep::capture_or_say_why_not(const model::Sample& batch) {
     } catch (const base::CommunicationFailure& failed) {
       throw base::CommunicationFailure(failed.what() + kWhileCapturing, failed.where());
     } catch (const base::Error& failed) {
-      if (failed.code() == base::ExitCode::timed_out) throw base::Error(failed.code(), failed.what() + kWhileCapturing, failed.where());
+      if (failed.code() == base::ExitCode::timed_out)
+        throw base::Error(failed.code(), failed.what() + kWhileCapturing, failed.where());
       error = reason_in(failed);
     } catch (const std::exception& failed) {
       error = reason_in(failed);
@@ -95,24 +101,37 @@ void CapturedStep::capture_or_say_why_not(const model::Sample& batch) {
   }
   if (host_.rank() != 0) return;
   if (reasons.empty()) {
-    log::info(base::text("from here on a step is one CUDA graph", replica_ ? base::text(" of a rank's last replica, behind one of each other, of which there are ", step_.batches() - 1) : ""));
+    log::info(base::text(
+        "from here on a step is one CUDA graph",
+        replica_
+            ? base::text(" of a rank's last replica, behind one of each other, of which there are ",
+                         step_.batches() - 1)
+            : ""));
   } else {
-    log::warn(base::text("the step is not captured in a CUDA graph (train.cuda_graph), but goes on kernel by kernel: ", reasons));
+    log::warn(
+        base::text("the step is not captured in a CUDA graph (train.cuda_graph), but goes on "
+                   "kernel by kernel: ",
+                   reasons));
   }
 }
 
 void CapturedStep::record(const model::Sample& batch) {
   const std::vector<base::ProgressWords::Collective> sequence = step_.sequence();
-  batch_ = batch.chunk(step_.batches()).front().each([](const at::Tensor& field) { return at::empty_like(field); });
+  batch_ = batch.chunk(step_.batches()).front().each([](const at::Tensor& field) {
+    return at::empty_like(field);
+  });
   numbers_ = at::empty({3}, batch.x.options().dtype(at::kDouble));
 
   step_.begin();
   if (step_.batches() > 1) {
     replica_ = recorder_->record([this] { step_.run_batch(batch_, weights_in(numbers_)); });
-    // On to the last one, in which buckets start; what this adds up is thrown away when a step begins.
+    // On to the last one, in which buckets start; what this adds up is thrown away when a step
+    // begins.
     for (std::int64_t i = 1; i < step_.batches(); ++i) step_.batch_done();
   }
-  if (step_.exchanges()) marks_ = std::make_unique<device::ProgressMarks>(static_cast<std::int64_t>(sequence.size()), batch.x.device());
+  if (step_.exchanges())
+    marks_ = std::make_unique<device::ProgressMarks>(static_cast<std::int64_t>(sequence.size()),
+                                                     batch.x.device());
   step_.leave_marks(marks_.get());
   last_ = recorder_->record([this] {
     if (marks_) marks_->begin();

@@ -10,23 +10,29 @@
 
 namespace vae_dist::step {
 
-Exchanges make_exchanges(const device::DeviceChoice& device, comm::HostCommunicator& host, comm::SumOrder order, const comm::NcclDeadlines& deadlines, GradientMemory& memory, comm::CollectiveLog& log) {
+Exchanges make_exchanges(const device::DeviceChoice& device, comm::HostCommunicator& host,
+                         comm::SumOrder order, const comm::NcclDeadlines& deadlines,
+                         GradientMemory& memory, comm::CollectiveLog& log) {
   const parallel::ExchangeLog gradients{log, "gradients"}, statistics{log, "batch norm"};
   Exchanges out;
   if (host.size() == 1) return out;
   if (device.device.is_cuda()) {
     // High priority: a bucket that is ready should not wait behind the kernels of backward.
-    const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA).getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
+    const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA)
+                                   .getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
     void* const native = stream.native_handle();
-    std::unique_ptr<comm::NcclCommunicator> gradient_comm = comm::make_nccl_communicator(host, native, deadlines);
+    std::unique_ptr<comm::NcclCommunicator> gradient_comm =
+        comm::make_nccl_communicator(host, native, deadlines);
     memory.register_with(*gradient_comm);
-    std::unique_ptr<comm::NcclCommunicator> statistics_comm = comm::make_nccl_communicator(host, native, deadlines);
+    std::unique_ptr<comm::NcclCommunicator> statistics_comm =
+        comm::make_nccl_communicator(host, native, deadlines);
     out.gradients = parallel::make_device_exchange(*gradient_comm, order, stream, gradients);
     out.statistics = parallel::make_device_exchange(*statistics_comm, order, stream, statistics);
     out.gradient_comm = std::move(gradient_comm);
     out.statistics_comm = std::move(statistics_comm);
   } else {
-    std::unique_ptr<comm::HostCommunicator> gradient_comm = host.duplicate(), statistics_comm = host.duplicate();
+    std::unique_ptr<comm::HostCommunicator> gradient_comm = host.duplicate(),
+                                            statistics_comm = host.duplicate();
     out.gradients = parallel::make_host_exchange(*gradient_comm, order, gradients);
     out.statistics = parallel::make_host_exchange(*statistics_comm, order, statistics);
     out.gradient_comm = std::move(gradient_comm);
@@ -39,8 +45,10 @@ namespace {
 
 constexpr int kRegisters = 21900;  // NCCL 2.19: ncclMemAlloc, ncclCommRegister
 
-// The tensor owns the memory, and waits for the device before it is freed: unlike the caching allocator's it is unmapped at once.
-at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count, const at::TensorOptions& options) {
+// The tensor owns the memory, and waits for the device before it is freed: unlike the caching
+// allocator's it is unmapped at once.
+at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count,
+                     const at::TensorOptions& options) {
   const c10::Device device = options.device();
   void* const data = memory.get();
   const auto free = [owner = std::move(memory), device](void*) mutable {
@@ -56,12 +64,16 @@ at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count, const at:
 
 }  // namespace
 
-GradientMemory::GradientMemory(const device::DeviceChoice& device, comm::SumOrder order, comm::HostCommunicator& host)
-    : host_(host), wanted_(device.backend == device::Backend::nccl && order == comm::SumOrder::fast && comm::nccl_version_code() >= kRegisters) {}
+GradientMemory::GradientMemory(const device::DeviceChoice& device, comm::SumOrder order,
+                               comm::HostCommunicator& host)
+    : host_(host),
+      wanted_(device.backend == device::Backend::nccl && order == comm::SumOrder::fast &&
+              comm::nccl_version_code() >= kRegisters) {}
 
 at::Tensor GradientMemory::zeros(std::int64_t count, const at::TensorOptions& options) {
   if (wanted_) {
-    std::shared_ptr<void> memory = comm::make_nccl_memory(static_cast<std::size_t>(count) * options.dtype().itemsize());
+    std::shared_ptr<void> memory =
+        comm::make_nccl_memory(static_cast<std::size_t>(count) * options.dtype().itemsize());
     if (everybody(memory != nullptr)) {
       at::Tensor tensor = tensor_in(std::move(memory), count, options);
       memory_ = parallel::buffer_of(tensor);
@@ -74,7 +86,10 @@ at::Tensor GradientMemory::zeros(std::int64_t count, const at::TensorOptions& op
 void GradientMemory::register_with(comm::NcclCommunicator& comm) {
   const bool registered = memory_.count > 0 && everybody(comm.register_memory(memory_));
   if (memory_.count > 0 && !registered) comm.deregister_memory();
-  log::info(registered ? "gradients lie in memory that is registered with NCCL, which may sum there in place" : "gradients lie in ordinary device memory, which NCCL copies from and to");
+  log::info(
+      registered
+          ? "gradients lie in memory that is registered with NCCL, which may sum there in place"
+          : "gradients lie in ordinary device memory, which NCCL copies from and to");
 }
 
 bool GradientMemory::everybody(bool mine) {

@@ -13,14 +13,17 @@
 namespace vae_dist::step {
 namespace {
 
-std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config, const data::SampleShape& shape, const device::DeviceChoice& device) {
+std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config,
+                                                    const data::SampleShape& shape,
+                                                    const device::DeviceChoice& device) {
   std::shared_ptr<model::LatentModel> model = make_model(config, shape);
   try {
     model->freeze(config.train.freeze);
   } catch (const std::invalid_argument& error) {
     throw comm::AgreedError(base::ExitCode::bad_input, base::text("train.freeze: ", error.what()));
   }
-  if (trained_parameters(*model).empty()) throw comm::AgreedError(base::ExitCode::bad_input, "train.freeze leaves nothing to train");
+  if (trained_parameters(*model).empty())
+    throw comm::AgreedError(base::ExitCode::bad_input, "train.freeze leaves nothing to train");
   model->to(device.device);
   return model;
 }
@@ -29,7 +32,8 @@ StepOptions step_options(const config::Config& config, const ReplicaPlan& plan) 
   StepOptions options;
   options.clip_norm = config.train.gradient_clip_norm;
   options.skip_above_norm = config.train.skip_step_above_norm;
-  // With global statistics the replicas of a rank need no statistics of their own: they run as one batch.
+  // With global statistics the replicas of a rank need no statistics of their own: they run as one
+  // batch.
   const bool sync = config.distributed.batch_norm == config::BatchNorm::sync;
   options.batches = sync ? 1 : plan.replicas_per_rank();
   options.global_batches = sync ? plan.world_size : plan.replicas;
@@ -39,26 +43,37 @@ StepOptions step_options(const config::Config& config, const ReplicaPlan& plan) 
 
 parallel::ReducerOptions reducer_options(const config::Config& config, const ReplicaPlan& plan) {
   parallel::ReducerOptions options;
-  options.caps.first_bytes = static_cast<std::int64_t>(config.distributed.first_bucket_mib * (1 << 20));
+  options.caps.first_bytes =
+      static_cast<std::int64_t>(config.distributed.first_bucket_mib * (1 << 20));
   options.caps.bytes = static_cast<std::int64_t>(config.distributed.bucket_mib * (1 << 20));
-  options.batches = config.distributed.batch_norm == config::BatchNorm::sync ? 1 : plan.replicas_per_rank();
+  options.batches =
+      config.distributed.batch_norm == config::BatchNorm::sync ? 1 : plan.replicas_per_rank();
   options.reproducible = config.distributed.reproducible;
-  options.wire = config.distributed.compress == config::Compress::bf16 ? comm::Wire::bf16 : comm::Wire::exact;
+  options.wire =
+      config.distributed.compress == config::Compress::bf16 ? comm::Wire::bf16 : comm::Wire::exact;
   return options;
 }
 
-comm::SumOrder sum_order(const config::Config& config) { return config.distributed.reproducible ? comm::SumOrder::tree : comm::SumOrder::fast; }
+comm::SumOrder sum_order(const config::Config& config) {
+  return config.distributed.reproducible ? comm::SumOrder::tree : comm::SumOrder::fast;
+}
 
-comm::NcclDeadlines deadlines(const config::DistributedConfig& config) { return {base::Seconds(config.slow_timeout_s), base::Seconds(config.timeout_s)}; }
+comm::NcclDeadlines deadlines(const config::DistributedConfig& config) {
+  return {base::Seconds(config.slow_timeout_s), base::Seconds(config.timeout_s)};
+}
 
 // All that is trained of the model is one part.
-std::vector<std::unique_ptr<TrainedPart>> parts_of(const model::LatentModel& model, const config::TrainConfig& train, GradientMemory& memory) {
+std::vector<std::unique_ptr<TrainedPart>> parts_of(const model::LatentModel& model,
+                                                   const config::TrainConfig& train,
+                                                   GradientMemory& memory) {
   PartRequest whole;
   whole.parameters = trained_parameters(model);
   whole.optimizer = train.optimizer;
   whole.ema_decay = train.ema_decay;
   whole.channels_last = train.channels_last;
-  whole.gradient_memory = [&memory](std::int64_t count, const at::TensorOptions& options) { return memory.zeros(count, options); };
+  whole.gradient_memory = [&memory](std::int64_t count, const at::TensorOptions& options) {
+    return memory.zeros(count, options);
+  };
   std::vector<std::unique_ptr<TrainedPart>> parts;
   parts.push_back(std::make_unique<TrainedPart>(whole));
   return parts;
@@ -77,22 +92,29 @@ parallel::NamedTensors state_of(const std::vector<std::unique_ptr<TrainedPart>>&
   return out;
 }
 
-bool is_of_average(const std::string& name) { return name.substr(name.rfind('/') + 1).starts_with(kAveragePrefix); }
+bool is_of_average(const std::string& name) {
+  return name.substr(name.rfind('/') + 1).starts_with(kAveragePrefix);
+}
 
 }  // namespace
 
-Learner::Learner(const LearnerRequest& wanted, comm::HostCommunicator& host, comm::CollectiveLog& log)
+Learner::Learner(const LearnerRequest& wanted, comm::HostCommunicator& host,
+                 comm::CollectiveLog& log)
     : weights_metadata_(weights_metadata(wanted.config, wanted.shape)),
       model_(model_on_device(wanted.config, wanted.shape, wanted.device)),
       objective_(objective_options(wanted.config.objective), *model_),
       gradient_memory_(wanted.device, sum_order(wanted.config), host),
       parts_(parts_of(*model_, wanted.config.train, gradient_memory_)),
-      statistics_(model_->batch_norms(), model_->likelihood(), objective_, parts_.front()->parameters().values().options()),
-      exchanges_(make_exchanges(wanted.device, host, sum_order(wanted.config), deadlines(wanted.config.distributed), gradient_memory_, log)),
-      step_({*model_, objective_, statistics_, all_of(parts_)}, step_options(wanted.config, wanted.plan)),
+      statistics_(model_->batch_norms(), model_->likelihood(), objective_,
+                  parts_.front()->parameters().values().options()),
+      exchanges_(make_exchanges(wanted.device, host, sum_order(wanted.config),
+                                deadlines(wanted.config.distributed), gradient_memory_, log)),
+      step_({*model_, objective_, statistics_, all_of(parts_)},
+            step_options(wanted.config, wanted.plan)),
       host_(host),
       log_(log) {
-  parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(), reducer_options(wanted.config, wanted.plan));
+  parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(),
+                                 reducer_options(wanted.config, wanted.plan));
   if (wanted.config.distributed.batch_norm == config::BatchNorm::sync) {
     for (model::BatchNorm2d layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
@@ -104,9 +126,11 @@ Learner::Learner(const LearnerRequest& wanted, comm::HostCommunicator& host, com
   model_->train();
   if (!wanted.device.device.is_cuda()) return;
   use_recorder(device::make_graph_recorder(wanted.device.device));
-  if (numbers_go_to_device(wanted.config, wanted.device)) step_through_recorder(wants_capture(wanted.config, wanted.device));
+  if (numbers_go_to_device(wanted.config, wanted.device))
+    step_through_recorder(wants_capture(wanted.config, wanted.device));
   const std::string reason = why_not_captured(wanted.config, wanted.device);
-  if (!reason.empty() && wanted.config.train.cuda_graph.value_or(true) && host.rank() == 0) log::info("steps are not captured in a CUDA graph: " + reason);
+  if (!reason.empty() && wanted.config.train.cuda_graph.value_or(true) && host.rank() == 0)
+    log::info("steps are not captured in a CUDA graph: " + reason);
 }
 
 std::vector<WeightAverage*> Learner::averages() {
@@ -118,13 +142,15 @@ std::vector<WeightAverage*> Learner::averages() {
 
 std::vector<parallel::Bucket> Learner::buckets() const {
   std::vector<parallel::Bucket> out;
-  for (const auto& part : parts_) out.insert(out.end(), part->reducer().buckets().begin(), part->reducer().buckets().end());
+  for (const auto& part : parts_)
+    out.insert(out.end(), part->reducer().buckets().begin(), part->reducer().buckets().end());
   return out;
 }
 
 std::string Learner::describe_plan() const {
   std::string out;
-  for (const auto& part : parts_) out += (out.empty() ? "" : "; ") + part->reducer().describe_plan();
+  for (const auto& part : parts_)
+    out += (out.empty() ? "" : "; ") + part->reducer().describe_plan();
   return out;
 }
 
@@ -165,11 +191,15 @@ ParameterCount Learner::parameter_count() const {
   return count;
 }
 
-checkpoint::TensorFile Learner::weights() const { return collect_weights(*model_, weights_metadata_); }
+checkpoint::TensorFile Learner::weights() const {
+  return collect_weights(*model_, weights_metadata_);
+}
 
 checkpoint::TensorFile Learner::optimizer_state() const {
   checkpoint::TensorFile file;
-  for (const auto& [name, tensor] : state_of(parts_)) file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+  for (const auto& [name, tensor] : state_of(parts_))
+    file.tensors[name] =
+        tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
   return file;
 }
 
@@ -184,13 +214,17 @@ void Learner::restore(const checkpoint::Checkpoint& checkpoint, const std::strin
       tensor.copy_(found->second);
     }
   }
-  if (!misfits.empty()) throw base::BadInput(base::text(origin, ": the optimizer's state is missing or does not fit the model:\n  ", base::list_of_ten(misfits, "\n  ")));
+  if (!misfits.empty())
+    throw base::BadInput(
+        base::text(origin, ": the optimizer's state is missing or does not fit the model:\n  ",
+                   base::list_of_ten(misfits, "\n  ")));
 }
 
 bool Learner::begin_with(const checkpoint::Checkpoint& checkpoint, const std::string& origin) {
   restore_weights(*model_, checkpoint.weights, origin);
   const auto& saved = checkpoint.optimizer.tensors;
-  // A part of the moments would be worse than none: Adamax's step without its norm is as good as unbounded.
+  // A part of the moments would be worse than none: Adamax's step without its norm is as good as
+  // unbounded.
   const auto take = [&](const parallel::NamedTensors& wanted) {
     for (const auto& [name, tensor] : wanted) {
       const auto found = saved.find(name);
@@ -200,7 +234,8 @@ bool Learner::begin_with(const checkpoint::Checkpoint& checkpoint, const std::st
     return true;
   };
   parallel::NamedTensors moments, of_averages;
-  for (auto& entry : state_of(parts_)) (is_of_average(entry.first) ? of_averages : moments).push_back(std::move(entry));
+  for (auto& entry : state_of(parts_))
+    (is_of_average(entry.first) ? of_averages : moments).push_back(std::move(entry));
   if (!take(of_averages))
     for (WeightAverage* const average : averages()) average->begin_at_weights();
   return take(moments);

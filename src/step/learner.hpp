@@ -1,4 +1,5 @@
-// Everything that learns: model, trained parts, statistics, exchange. One replica of the model, on this rank's device.
+// Everything that learns: model, trained parts, statistics, exchange. One replica of the model, on
+// this rank's device.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,8 +13,8 @@
 #include "checkpoint/checkpoint.hpp"
 #include "config/config.hpp"
 #include "data/sample_dataset.hpp"
-#include "objective/objective.hpp"
 #include "device/device_choice.hpp"
+#include "objective/objective.hpp"
 #include "step/captured_step.hpp"
 #include "step/exchanges.hpp"
 #include "step/make_model.hpp"
@@ -33,8 +34,10 @@ struct LearnerRequest {
 
 class Learner {
  public:
-  /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective on `host`. Throws AgreedError, as the configuration is the same on all ranks, where train.freeze names nothing of the model, or leaves nothing to
-  /// train; may throw what make_nccl_communicator() does.
+  /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective
+  /// on `host`. Throws AgreedError, as the configuration is the same on all ranks, where
+  /// train.freeze names nothing of the model, or leaves nothing to train; may throw what
+  /// make_nccl_communicator() does.
   Learner(const LearnerRequest& wanted, comm::HostCommunicator& host, comm::CollectiveLog& log);
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;
@@ -52,12 +55,15 @@ class Learner {
 
   ParameterCount parameter_count() const;
 
-  StepOutcome step(const model::Sample& batch, double learning_rate, const objective::StepWeights& weights) {
-    return captured_ ? captured_->run(batch, learning_rate, weights) : step_.run(batch, learning_rate, weights);
+  StepOutcome step(const model::Sample& batch, double learning_rate,
+                   const objective::StepWeights& weights) {
+    return captured_ ? captured_->run(batch, learning_rate, weights)
+                     : step_.run(batch, learning_rate, weights);
   }
 
-  /// Steps go through CapturedStep from now on, whose recorder this is; with `capture` false they stay eager. What a learner on a GPU does by itself, unless its numbers
-  /// must not lie there (numbers_go_to_device): then the recorder only measures waits.
+  /// Steps go through CapturedStep from now on, whose recorder this is; with `capture` false they
+  /// stay eager. What a learner on a GPU does by itself, unless its numbers must not lie there
+  /// (numbers_go_to_device): then the recorder only measures waits.
   void record_steps(std::unique_ptr<device::WorkRecorder> recorder, bool capture);
 
   bool is_captured() const { return captured_ && captured_->is_captured(); }
@@ -66,7 +72,8 @@ class Learner {
     if (captured_) captured_->end_capture();
   }
 
-  /// Steps at the start that take longer than others: they choose algorithms, connect ranks, and the last of them may be captured.
+  /// Steps at the start that take longer than others: they choose algorithms, connect ranks, and
+  /// the last of them may be captured.
   std::int64_t slow_steps() const { return CaptureRule::kEagerSteps + (captured_ ? 1 : 0); }
 
   /// Copies on the host, for a checkpoint.
@@ -76,8 +83,10 @@ class Learner {
   /// Goes on from a checkpoint. Throws BadInput listing what does not fit.
   void restore(const checkpoint::Checkpoint& checkpoint, const std::string& origin);
 
-  /// Begins with the weights of a checkpoint, of another run perhaps: they have to fit (BadInput as from restore()). The optimizer's state is taken only where all of it fits, the
-  /// average of the weights likewise; what is not taken begins anew, the average at these weights. Returns whether the optimizer's was taken.
+  /// Begins with the weights of a checkpoint, of another run perhaps: they have to fit (BadInput as
+  /// from restore()). The optimizer's state is taken only where all of it fits, the average of the
+  /// weights likewise; what is not taken begins anew, the average at these weights. Returns whether
+  /// the optimizer's was taken.
   bool begin_with(const checkpoint::Checkpoint& checkpoint, const std::string& origin);
 
   /// All tensors that the next step depends on, in a fixed order: what ranks must have equal.
@@ -87,7 +96,8 @@ class Learner {
   void replicate(comm::HostCommunicator& host);
 
  private:
-  // Ends what sums gradients before the communicators, which end before the memory that they work in.
+  // Ends what sums gradients before the communicators, which end before the memory that they work
+  // in.
   struct Reductions {
     std::vector<std::unique_ptr<TrainedPart>>& parts;
 
@@ -111,7 +121,8 @@ class Learner {
   comm::HostCommunicator& host_;
   comm::CollectiveLog& log_;
   std::unique_ptr<device::WorkRecorder> recorder_;
-  std::optional<CapturedStep> captured_;  // last: NCCL's communicators do not end before the graphs that hold their kernels
+  std::optional<CapturedStep>
+      captured_;  // last: NCCL's communicators do not end before the graphs that hold their kernels
 };
 
 }  // namespace vae_dist::step

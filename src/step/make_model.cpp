@@ -13,20 +13,28 @@ namespace {
 
 model::Activation activation(config::Activation wanted) {
   switch (wanted) {
-    case config::Activation::leaky_relu: return model::Activation::leaky_relu;
-    case config::Activation::relu: return model::Activation::relu;
-    case config::Activation::tanh: return model::Activation::tanh;
-    case config::Activation::silu: return model::Activation::silu;
+    case config::Activation::leaky_relu:
+      return model::Activation::leaky_relu;
+    case config::Activation::relu:
+      return model::Activation::relu;
+    case config::Activation::tanh:
+      return model::Activation::tanh;
+    case config::Activation::silu:
+      return model::Activation::silu;
   }
   throw std::logic_error("an activation that nobody knows");
 }
 
 model::Activation activation(config::Output wanted) {
   switch (wanted) {
-    case config::Output::sigmoid: return model::Activation::sigmoid;
-    case config::Output::tanh: return model::Activation::tanh;
-    case config::Output::identity: return model::Activation::identity;
-    case config::Output::automatic: break;
+    case config::Output::sigmoid:
+      return model::Activation::sigmoid;
+    case config::Output::tanh:
+      return model::Activation::tanh;
+    case config::Output::identity:
+      return model::Activation::identity;
+    case config::Output::automatic:
+      break;
   }
   throw std::logic_error("an output that was not resolved");
 }
@@ -39,7 +47,8 @@ config::Output resolved_output(const config::Config& config) {
   return config.data.range[0] < 0 ? config::Output::tanh : config::Output::sigmoid;
 }
 
-model::NetworkOptions network_options(const config::Config& config, const data::SampleShape& shape) {
+model::NetworkOptions network_options(const config::Config& config,
+                                      const data::SampleShape& shape) {
   model::NetworkOptions options;
   options.channels = shape.channels;
   options.height = shape.height;
@@ -52,14 +61,19 @@ model::NetworkOptions network_options(const config::Config& config, const data::
   return options;
 }
 
-std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config, const data::SampleShape& shape) {
+std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
+                                                   const data::SampleShape& shape) {
   const base::Chosen<base::Likelihood>& chosen = config.objective.likelihood;
-  return model::make_likelihood(chosen.name, {chosen.settings(), config.data.range[0], config.data.range[1], shape.channels});
+  return model::make_likelihood(
+      chosen.name, {chosen.settings(), config.data.range[0], config.data.range[1], shape.channels});
 }
 
-std::shared_ptr<model::LatentModel> make_model(const config::Config& config, const data::SampleShape& shape) {
+std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
+                                               const data::SampleShape& shape) {
   const base::Chosen<base::Network>& chosen = config.model.network;
-  const std::shared_ptr<model::LatentModel> model = model::make_network(chosen.name, {network_options(config, shape), chosen.settings(), make_likelihood(config, shape)});
+  const std::shared_ptr<model::LatentModel> model = model::make_network(
+      chosen.name,
+      {network_options(config, shape), chosen.settings(), make_likelihood(config, shape)});
   model::draw_initial_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat);
   model->use_bfloat16(config.train.precision == config::Precision::bf16);

@@ -13,16 +13,20 @@
 
 namespace vae_dist::step {
 
-/// What the decoder ends in: model.output, or, where that is auto, what belongs to the likelihood and the range: identity (logits), sigmoid or tanh.
+/// What the decoder ends in: model.output, or, where that is auto, what belongs to the likelihood
+/// and the range: identity (logits), sigmoid or tanh.
 config::Output resolved_output(const config::Config& config);
 
 model::NetworkOptions network_options(const config::Config& config, const data::SampleShape& shape);
 
 /// The likelihood that `objective.likelihood` names.
-std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config, const data::SampleShape& shape);
+std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
+                                                   const data::SampleShape& shape);
 
-/// The model that `model.name` names: type by train.precision, initial weights from run.seed, on the CPU.
-std::shared_ptr<model::LatentModel> make_model(const config::Config& config, const data::SampleShape& shape);
+/// The model that `model.name` names: type by train.precision, initial weights from run.seed, on
+/// the CPU.
+std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
+                                               const data::SampleShape& shape);
 
 /// Parameters that are trained, in registration order.
 parallel::NamedTensors trained_parameters(const model::LatentModel& model);

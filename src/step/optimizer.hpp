@@ -1,4 +1,5 @@
-// The update rule, over the whole arena at once. Each is one file of this folder that registers itself; ../model/README.md: "Add an optimizer".
+// The update rule, over the whole arena at once. Each is one file of this folder that registers
+// itself; ../model/README.md: "Add an optimizer".
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -31,16 +32,22 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  /// One update with the arena's gradients. `skip`: a float tensor [1] on the device, 1 where nothing may change: neither weights
-  /// nor moments nor the step count. Nothing here waits for the device.
+  /// One update with the arena's gradients. `skip`: a float tensor [1] on the device, 1 where
+  /// nothing may change: neither weights nor moments nor the step count. Nothing here waits for the
+  /// device.
   void step(double learning_rate, const at::Tensor& skip);
 
-  /// The same with a learning rate ([] double) that the device reads when it comes to it. Fused kernels on a GPU read it as a float, which is not exact for weights in fp64.
+  /// The same with a learning rate ([] double) that the device reads when it comes to it. Fused
+  /// kernels on a GPU read it as a float, which is not exact for weights in fp64.
   void step(const at::Tensor& learning_rate, const at::Tensor& skip);
 
   /// The arenas of its state by torch.optim's names: "exp_avg", "exp_avg_sq", ...
-  const std::vector<std::pair<std::string, parallel::FlatArena>>& moments() const { return moments_; }
-  const at::Tensor& step_count() const { return step_count_; }  ///< [1] float: steps that were not skipped
+  const std::vector<std::pair<std::string, parallel::FlatArena>>& moments() const {
+    return moments_;
+  }
+  const at::Tensor& step_count() const {
+    return step_count_;
+  }  ///< [1] float: steps that were not skipped
 
  protected:
   Optimizer(const OptimizerRequest& wanted, const std::vector<std::string>& moments);
@@ -51,7 +58,8 @@ class Optimizer {
 
   const at::Tensor& moment(std::size_t i) const { return moments_[i].second.flat(); }
 
-  /// target = by, but where `skipped` (a bool tensor [1]) is true. What a skipped step has computed may be no number, so it is chosen, not multiplied away.
+  /// target = by, but where `skipped` (a bool tensor [1]) is true. What a skipped step has computed
+  /// may be no number, so it is chosen, not multiplied away.
   static void replace(at::Tensor target, const at::Tensor& by, const at::Tensor& skipped);
 
   const parallel::ParameterArena& parameters_;
@@ -74,7 +82,9 @@ using MakeOptimizer = std::function<std::unique_ptr<Optimizer>(const OptimizerRe
 /// One constant of this type in the rule's file.
 using RegisteredOptimizer = base::Registered<base::UpdateRule, MakeOptimizer>;
 
-/// Throws std::logic_error where nobody has registered what `options` name. `parameters` outlives the optimizer.
-std::unique_ptr<Optimizer> make_optimizer(const parallel::ParameterArena& parameters, const config::OptimizerConfig& options);
+/// Throws std::logic_error where nobody has registered what `options` name. `parameters` outlives
+/// the optimizer.
+std::unique_ptr<Optimizer> make_optimizer(const parallel::ParameterArena& parameters,
+                                          const config::OptimizerConfig& options);
 
 }  // namespace vae_dist::step

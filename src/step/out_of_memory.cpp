@@ -19,35 +19,50 @@ namespace {
 // torch's messages are followed by a C++ stack.
 std::string first_line(const std::string& message) { return message.substr(0, message.find('\n')); }
 
-std::string samples_text(std::int64_t samples) { return base::text(samples, samples == 1 ? " sample" : " samples"); }
+std::string samples_text(std::int64_t samples) {
+  return base::text(samples, samples == 1 ? " sample" : " samples");
+}
 
 }  // namespace
 
 bool is_out_of_memory(const std::exception& error) {
-  if (dynamic_cast<const std::bad_alloc*>(&error) || dynamic_cast<const c10::OutOfMemoryError*>(&error)) return true;
+  if (dynamic_cast<const std::bad_alloc*>(&error) ||
+      dynamic_cast<const c10::OutOfMemoryError*>(&error))
+    return true;
   const std::string_view said = error.what();
-  constexpr std::array<std::string_view, 4> kSigns = {"DefaultCPUAllocator: ", "out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED"};
-  return std::any_of(kSigns.begin(), kSigns.end(), [&](std::string_view sign) { return said.find(sign) != std::string_view::npos; });
+  constexpr std::array<std::string_view, 4> kSigns = {"DefaultCPUAllocator: ", "out of memory",
+                                                      "CUDNN_STATUS_ALLOC_FAILED",
+                                                      "CUBLAS_STATUS_ALLOC_FAILED"};
+  return std::any_of(kSigns.begin(), kSigns.end(), [&](std::string_view sign) {
+    return said.find(sign) != std::string_view::npos;
+  });
 }
 
 std::optional<std::int64_t> larger_replicas(const ReplicaPlan& plan, bool reproducible) {
-  for (std::int64_t replicas = plan.replicas + plan.world_size; 2 * replicas <= plan.global_batch; replicas += plan.world_size)
-    if (plan.global_batch % replicas == 0 && (!reproducible || base::is_power_of_two(replicas))) return replicas;
+  for (std::int64_t replicas = plan.replicas + plan.world_size; 2 * replicas <= plan.global_batch;
+       replicas += plan.world_size)
+    if (plan.global_batch % replicas == 0 && (!reproducible || base::is_power_of_two(replicas)))
+      return replicas;
   return std::nullopt;
 }
 
-double model_bytes(const config::Config& config, ParameterCount parameters, std::int64_t replicas_per_rank) {
+double model_bytes(const config::Config& config, ParameterCount parameters,
+                   std::int64_t replicas_per_rank) {
   const config::OptimizerConfig& optimizer = config.train.optimizer;
-  std::int64_t arenas = 1 + optimizer.rule.item().moments_of(optimizer.rule.settings()) + (config.train.ema_decay ? 1 : 0);
+  std::int64_t arenas = 1 + optimizer.rule.item().moments_of(optimizer.rule.settings()) +
+                        (config.train.ema_decay ? 1 : 0);
   // The stack of partial sums (replica_tree.hpp).
   if (config.distributed.reproducible)
     for (std::int64_t replicas = replicas_per_rank; replicas > 1; replicas /= 2) ++arenas;
-  return static_cast<double>(parameters.all + parameters.trained * arenas) * (config.train.precision == config::Precision::fp64 ? 8 : 4);
+  return static_cast<double>(parameters.all + parameters.trained * arenas) *
+         (config.train.precision == config::Precision::fp64 ? 8 : 4);
 }
 
 MemoryUse memory_use(c10::Device device) {
   if (!device.is_cpu()) {
-    const auto held = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index()).allocated_bytes[0];  // of all its pools
+    const auto held = c10::getDeviceAllocator(device.type())
+                          ->getDeviceStats(device.index())
+                          .allocated_bytes[0];  // of all its pools
     return {static_cast<double>(held.current), static_cast<double>(held.peak)};
   }
   MemoryUse use;
@@ -60,37 +75,64 @@ MemoryUse memory_use(c10::Device device) {
   return use;
 }
 
-double taken_by_steps(const MemoryUse& before, const MemoryUse& now) { return now.peak > before.peak ? now.peak - before.now : 0; }
+double taken_by_steps(const MemoryUse& before, const MemoryUse& now) {
+  return now.peak > before.peak ? now.peak - before.now : 0;
+}
 
-std::string out_of_memory_text(const std::string& error, const MemoryNeed& need, const ReplicaPlan& plan, const config::DistributedConfig& config) {
-  const bool one_batch = config.batch_norm == config::BatchNorm::sync;  // a rank's replicas run as one
+std::string out_of_memory_text(const std::string& error, const MemoryNeed& need,
+                               const ReplicaPlan& plan, const config::DistributedConfig& config) {
+  const bool one_batch =
+      config.batch_norm == config::BatchNorm::sync;  // a rank's replicas run as one
   const std::int64_t samples = one_batch ? plan.samples_per_rank() : plan.samples_per_replica();
-  const std::string replica = base::text(one_batch ? "the replicas of a rank, which run as one batch of " : "a replica of ", samples_text(samples));
-  std::string out = base::text("out of memory: ", first_line(error), "\nThe model takes ", base::format_bytes(need.model), " with its gradients and optimizer; ", replica);
+  const std::string replica =
+      base::text(one_batch ? "the replicas of a rank, which run as one batch of " : "a replica of ",
+                 samples_text(samples));
+  std::string out =
+      base::text("out of memory: ", first_line(error), "\nThe model takes ",
+                 base::format_bytes(need.model), " with its gradients and optimizer; ", replica);
   if (need.replica <= 0)
     out += " does not fit beside it.";
   else if (need.step_completed)
-    out += base::text(" took ", base::format_bytes(need.replica), " beside it in the steps so far.");
+    out +=
+        base::text(" took ", base::format_bytes(need.replica), " beside it in the steps so far.");
   else
-    out += base::text(" needs more beside it than the ", base::format_bytes(need.replica), " that it got.");
+    out += base::text(" needs more beside it than the ", base::format_bytes(need.replica),
+                      " that it got.");
   if (one_batch)
-    return out + " With distributed.batch_norm sync a larger R changes nothing: start more ranks (a number that divides R), or use a smaller train.global_batch.";
+    return out +
+           " With distributed.batch_norm sync a larger R changes nothing: start more ranks (a "
+           "number that divides R), or use a smaller train.global_batch.";
   const auto larger = larger_replicas(plan, config.reproducible);
   if (!larger)
-    return out + base::text(" R = ", plan.replicas, " is the largest for train.global_batch ", plan.global_batch, " on ", plan.world_size, plan.world_size == 1 ? " rank" : " ranks",
-                      config.reproducible ? " (distributed.reproducible)" : "", ": use a smaller model, or another train.global_batch.");
-  return out + base::text(" distributed.replicas=", *larger, " (R is ", plan.replicas, " now) makes replicas of ", samples_text(plan.global_batch / *larger),
-                    ", which need about ", static_cast<std::int64_t>(100 * plan.replicas / *larger), " % of that, one after the other on each rank. A new R is a new run (another run.name; `vae_dist train --from` the old one begins with its weights): checkpoints keep theirs.");
+    return out + base::text(" R = ", plan.replicas, " is the largest for train.global_batch ",
+                            plan.global_batch, " on ", plan.world_size,
+                            plan.world_size == 1 ? " rank" : " ranks",
+                            config.reproducible ? " (distributed.reproducible)" : "",
+                            ": use a smaller model, or another train.global_batch.");
+  return out + base::text(" distributed.replicas=", *larger, " (R is ", plan.replicas,
+                          " now) makes replicas of ", samples_text(plan.global_batch / *larger),
+                          ", which need about ",
+                          static_cast<std::int64_t>(100 * plan.replicas / *larger),
+                          " % of that, one after the other on each rank. A new R is a new run "
+                          "(another run.name; `vae_dist train --from` the old one begins with its "
+                          "weights): checkpoints keep theirs.");
 }
 
 std::string model_out_of_memory_text(const std::string& error) {
-  return base::text("out of memory: ", first_line(error), "\nThe model does not fit with its gradients and optimizer, which every rank has whole: a larger R or more ranks change nothing. Use fewer model.hidden_dims or smaller ones.");
+  return base::text(
+      "out of memory: ", first_line(error),
+      "\nThe model does not fit with its gradients and optimizer, which every rank has whole: a "
+      "larger R or more ranks change nothing. Use fewer model.hidden_dims or smaller ones.");
 }
 
 std::string evaluation_out_of_memory_text(const std::string& error, std::int64_t batch) {
   const std::string said = base::text("out of memory in an evaluation: ", first_line(error), "\n");
-  if (batch < 2) return said + "evaluate.batch is 1 already: use a smaller model, or a machine with more memory.";
-  return said + base::text("evaluate.batch=", batch / 2, " (now ", batch, ") needs about half; what is evaluated stays the same, and the run goes on from its last checkpoint.");
+  if (batch < 2)
+    return said +
+           "evaluate.batch is 1 already: use a smaller model, or a machine with more memory.";
+  return said + base::text("evaluate.batch=", batch / 2, " (now ", batch,
+                           ") needs about half; what is evaluated stays the same, and the run goes "
+                           "on from its last checkpoint.");
 }
 
 }  // namespace vae_dist::step

@@ -4,14 +4,15 @@
 #include <stdexcept>
 
 #include "base/error.hpp"
-#include "step/schedules.hpp"
 #include "step/make_model.hpp"
+#include "step/schedules.hpp"
 
 namespace vae_dist::step {
 
 objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& objective) {
   objective::ObjectiveOptions options;
-  options.reduction = objective.reduction == config::Reduction::sum ? objective::Reduction::sum : objective::Reduction::mean;
+  options.reduction = objective.reduction == config::Reduction::sum ? objective::Reduction::sum
+                                                                    : objective::Reduction::mean;
   options.free_bits = objective.free_bits;
   options.capacity_gamma = objective.capacity.gamma.value_or(0);
   options.importance_samples = objective.importance_samples;
@@ -22,9 +23,12 @@ objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& obj
 
 double ResolvedObjective::beta_at(std::int64_t step) const { return beta_of_step(beta, step); }
 
-objective::StepWeights ResolvedObjective::weights_at(std::int64_t step) const { return {kld_weight * beta_at(step), capacity_of_step(capacity, step)}; }
+objective::StepWeights ResolvedObjective::weights_at(std::int64_t step) const {
+  return {kld_weight * beta_at(step), capacity_of_step(capacity, step)};
+}
 
-ResolvedObjective resolve_objective(const config::Config& config, std::int64_t training_samples, const data::SampleShape& shape) {
+ResolvedObjective resolve_objective(const config::Config& config, std::int64_t training_samples,
+                                    const data::SampleShape& shape) {
   const config::ObjectiveConfig& objective = config.objective;
   const config::KldWeightConfig& weight = objective.kld_weight;
   ResolvedObjective out;
@@ -44,7 +48,8 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
   switch (config::kld_weight_rule(objective)) {
     case config::KldWeightRule::reference:
       terms.rule = objective::KldWeightRule::reference;
-      out.rule = base::text("reference: ", weight.weight, " * ", terms.global_batch, " / ", weight.batch);
+      out.rule =
+          base::text("reference: ", weight.weight, " * ", terms.global_batch, " / ", weight.batch);
       break;
     case config::KldWeightRule::batch_over_dataset:
       terms.rule = objective::KldWeightRule::batch_over_dataset;
@@ -56,9 +61,12 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
       break;
     case config::KldWeightRule::elbo:
       terms.rule = objective::KldWeightRule::elbo;
-      out.rule = out.options.reduction == objective::Reduction::sum ? "elbo: 1" : base::text("elbo: 1 / ", shape.values());
+      out.rule = out.options.reduction == objective::Reduction::sum
+                     ? "elbo: 1"
+                     : base::text("elbo: 1 / ", shape.values());
       break;
-    case config::KldWeightRule::automatic: throw std::logic_error("a rule for M_N that was not resolved");
+    case config::KldWeightRule::automatic:
+      throw std::logic_error("a rule for M_N that was not resolved");
   }
   if (weight.rule == config::KldWeightRule::automatic) out.rule += " (auto)";
   out.kld_weight = out.has_kld ? objective::kld_weight(terms) : 0;
@@ -67,15 +75,20 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
 
 void check_likelihood_fits(const config::Config& config, const data::SampleDataset& dataset) {
   if (config::likelihood_traits(config.objective).support != base::Support::byte_levels) return;
-  const bool has_levels = dataset.type() == data::PixelType::uint8 && std::abs(dataset.scale() * 255 - 1) < 1e-9;
+  const bool has_levels =
+      dataset.type() == data::PixelType::uint8 && std::abs(dataset.scale() * 255 - 1) < 1e-9;
   if (!has_levels)
-    throw base::BadInput(base::text("objective.likelihood is ", config.objective.likelihood.name, ", which gives each of the 256 levels of a byte its probability, but ", dataset.description(),
-                        " has other values; use gaussian, or bernoulli for values 0 and 1"));
+    throw base::BadInput(base::text(
+        "objective.likelihood is ", config.objective.likelihood.name,
+        ", which gives each of the 256 levels of a byte its probability, but ",
+        dataset.description(), " has other values; use gaussian, or bernoulli for values 0 and 1"));
 }
 
 bool is_likelihood_of(const config::Config& config, const data::SampleDataset& dataset) {
-  if (config::likelihood_traits(config.objective).support != base::Support::zero_or_one) return true;
-  return config.data.binarize != config::Binarize::none || (dataset.type() == data::PixelType::uint8 && dataset.scale() == 1);
+  if (config::likelihood_traits(config.objective).support != base::Support::zero_or_one)
+    return true;
+  return config.data.binarize != config::Binarize::none ||
+         (dataset.type() == data::PixelType::uint8 && dataset.scale() == 1);
 }
 
 }  // namespace vae_dist::step

@@ -9,21 +9,26 @@ namespace vae_dist::step {
 
 struct LearningRatePlan {
   config::ScheduleConfig schedule;
-  double base = 0.001;               ///< after scaling by learning_rate_batch
+  double base = 0.001;  ///< after scaling by learning_rate_batch
   std::int64_t steps_per_epoch = 1;
   std::int64_t steps_planned = 1;
 
-  std::int64_t epochs_planned() const { return (steps_planned + steps_per_epoch - 1) / steps_per_epoch; }
+  std::int64_t epochs_planned() const {
+    return (steps_planned + steps_per_epoch - 1) / steps_per_epoch;
+  }
 };
 
-/// The plan of a run: base = learning_rate * G / learning_rate_batch where that is set (the linear scaling rule: Goyal et al. 2017).
-LearningRatePlan learning_rate_plan(const config::TrainConfig& train, std::int64_t steps_per_epoch, std::int64_t steps_planned);
+/// The plan of a run: base = learning_rate * G / learning_rate_batch where that is set (the linear
+/// scaling rule: Goyal et al. 2017).
+LearningRatePlan learning_rate_plan(const config::TrainConfig& train, std::int64_t steps_per_epoch,
+                                    std::int64_t steps_planned);
 
 /// Warm-up rises linearly to the base over warmup_steps; then
 ///   constant     base
 ///   exponential  base * gamma^n, n epochs or steps since the start (PyTorch's ExponentialLR)
-///   cosine       from base to final_learning_rate at the last step (Loshchilov, Hutter 2017, eq. 5, without restarts)
-///   step         base * gamma^(milestones passed), in epochs or steps (PyTorch's MultiStepLR)
+///   cosine       from base to final_learning_rate at the last step (Loshchilov, Hutter 2017, eq.
+///   5, without restarts) step         base * gamma^(milestones passed), in epochs or steps
+///   (PyTorch's MultiStepLR)
 double learning_rate(const LearningRatePlan& plan, std::int64_t step);
 
 // beta and the capacity C of a step: pure functions of the step.
@@ -31,13 +36,15 @@ double learning_rate(const LearningRatePlan& plan, std::int64_t step);
 /// `objective.beta`:
 ///   constant  value
 ///   linear    from `from` to `to` over `steps` steps, then `to` (Bowman et al. 2016 anneal so)
-///   cyclical  the same rise over the first `ratio` of every `period_steps` steps, then `to` until the period ends (Fu et al. 2019, eq. 6)
+///   cyclical  the same rise over the first `ratio` of every `period_steps` steps, then `to` until
+///   the period ends (Fu et al. 2019, eq. 6)
 double beta_of_step(const config::BetaConfig& beta, std::int64_t step);
 
 /// The largest beta that the schedule reaches.
 double largest_beta(const config::BetaConfig& beta);
 
-/// C in nats: from 0 to `max_nats` over `steps` steps (Burgess et al. 2018, section 5); 0 where there is no capacity.
+/// C in nats: from 0 to `max_nats` over `steps` steps (Burgess et al. 2018, section 5); 0 where
+/// there is no capacity.
 double capacity_of_step(const config::CapacityConfig& capacity, std::int64_t step);
 
 }  // namespace vae_dist::step

@@ -1,6 +1,7 @@
 #include "step/step_range.hpp"
 
-// NVIDIA's header finds the tool that listens, if any, at run time: nothing is linked. A wheel without CUDA has no such header.
+// NVIDIA's header finds the tool that listens, if any, at run time: nothing is linked. A wheel
+// without CUDA has no such header.
 #if __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>
 #define VAE_DIST_NVTX(call) call

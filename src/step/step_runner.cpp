@@ -12,9 +12,14 @@
 namespace vae_dist::step {
 namespace {
 
-std::unique_ptr<data::PrefetchingLoader> batches_after(const StepRunnerParts& parts, std::int64_t steps_done) {
-  const std::int64_t noise = parts.learner.objective().noise_per_sample(parts.plan.samples_per_replica()), steps_per_epoch = parts.learning_rate.steps_per_epoch;
-  return training_batches({parts.config, parts.train, parts.plan, noise, parts.device, parts.ranks.node, parts.ranks.host}, steps_done / steps_per_epoch, steps_done % steps_per_epoch);
+std::unique_ptr<data::PrefetchingLoader> batches_after(const StepRunnerParts& parts,
+                                                       std::int64_t steps_done) {
+  const std::int64_t noise = parts.learner.objective().noise_per_sample(
+                         parts.plan.samples_per_replica()),
+                     steps_per_epoch = parts.learning_rate.steps_per_epoch;
+  return training_batches({parts.config, parts.train, parts.plan, noise, parts.device,
+                           parts.ranks.node, parts.ranks.host},
+                          steps_done / steps_per_epoch, steps_done % steps_per_epoch);
 }
 
 }  // namespace
@@ -64,13 +69,16 @@ Wishes StepRunner::step(const StepHooks& hooks) {
 StepOutcome StepRunner::learn(const model::Sample& batch, double learning_rate) {
   if (!before_steps_) before_steps_ = memory_use(parts_.device);
   try {
-    const StepOutcome outcome = parts_.learner.step(batch, learning_rate, parts_.objective.weights_at(steps_done_));
+    const StepOutcome outcome =
+        parts_.learner.step(batch, learning_rate, parts_.objective.weights_at(steps_done_));
     completed_a_step_ = true;
     return outcome;
   } catch (const std::exception& error) {
     if (!is_out_of_memory(error)) throw;
     const config::Config& config = parts_.config;
-    const MemoryNeed need{model_bytes(config, parts_.learner.parameter_count(), parts_.plan.replicas_per_rank()), taken_by_steps(*before_steps_, memory_use(parts_.device)), completed_a_step_};
+    const MemoryNeed need{
+        model_bytes(config, parts_.learner.parameter_count(), parts_.plan.replicas_per_rank()),
+        taken_by_steps(*before_steps_, memory_use(parts_.device)), completed_a_step_};
     throw base::Failure(out_of_memory_text(error.what(), need, parts_.plan, config.distributed));
   }
 }

@@ -1,5 +1,7 @@
-// One step of a training after the other: batch, tensors, step, what the ranks agree on, and what the step told, which is read two steps late, so that nobody waits for the device. The training loop,
-// `bench` and the lesson make their steps by it, so a step that is measured is the step that trains.
+// One step of a training after the other: batch, tensors, step, what the ranks agree on, and what
+// the step told, which is read two steps late, so that nobody waits for the device. The training
+// loop, `bench` and the lesson make their steps by it, so a step that is measured is the step that
+// trains.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +18,10 @@
 #include "device/deferred_values.hpp"
 #include "step/agreed_flags.hpp"
 #include "step/learner.hpp"
-#include "step/schedules.hpp"
 #include "step/out_of_memory.hpp"
 #include "step/replica_plan.hpp"
 #include "step/resolved_objective.hpp"
+#include "step/schedules.hpp"
 
 namespace vae_dist::step {
 
@@ -44,13 +46,13 @@ struct StepRunnerParts {
 
 /// A step and what it told.
 struct DoneStep {
-  std::int64_t step = 0;            ///< steps done with it, since the run's first start
+  std::int64_t step = 0;  ///< steps done with it, since the run's first start
   std::int64_t epoch = 0;
   double learning_rate = 0, beta = 0;
-  double data_wait_seconds = 0;     ///< until its batch was there
+  double data_wait_seconds = 0;       ///< until its batch was there
   double allreduce_wait_seconds = 0;  ///< for what was left of the exchange after backward
-  double step_seconds = 0;          ///< since the step before ended, or since restart_clock()
-  std::int64_t read_bytes = 0;      ///< of files, by this process so far
+  double step_seconds = 0;            ///< since the step before ended, or since restart_clock()
+  std::int64_t read_bytes = 0;        ///< of files, by this process so far
   StepValues values;
 };
 
@@ -62,9 +64,10 @@ enum class StepPhase {
 };
 
 struct StepHooks {
-  std::function<void(StepPhase)> enter = {};        ///< a phase begins
-  std::function<Wishes()> wishes = {};              ///< what this rank wants, asked for once the step is under way
-  std::function<void(const DoneStep&)> read = {};   ///< the step of two steps ago, once it is known
+  std::function<void(StepPhase)> enter = {};  ///< a phase begins
+  std::function<Wishes()> wishes =
+      {};  ///< what this rank wants, asked for once the step is under way
+  std::function<void(const DoneStep&)> read = {};  ///< the step of two steps ago, once it is known
 };
 
 class StepRunner {
@@ -72,7 +75,8 @@ class StepRunner {
   /// Goes on after `steps_done` steps. A collective.
   StepRunner(const StepRunnerParts& parts, std::int64_t steps_done);
 
-  /// One step. Returns what any rank wished two steps ago. Throws Failure that says what would help where memory runs out. A collective.
+  /// One step. Returns what any rank wished two steps ago. Throws Failure that says what would help
+  /// where memory runs out. A collective.
   Wishes step(const StepHooks& hooks);
 
   /// Gives the steps that have not been read yet to `read`; waits for the device.

@@ -5,7 +5,8 @@
 namespace vae_dist::step {
 namespace {
 
-std::vector<parallel::ArenaSlot> statistics_layout(const std::vector<model::BatchNorm2d>& layers, std::size_t element_bytes) {
+std::vector<parallel::ArenaSlot> statistics_layout(const std::vector<model::BatchNorm2d>& layers,
+                                                   std::size_t element_bytes) {
   std::vector<parallel::ArenaSlot> slots;
   for (const model::BatchNorm2d& layer : layers) {
     parallel::append_slot(slots, "mean", layer->running_mean.sizes().vec(), element_bytes);
@@ -16,7 +17,9 @@ std::vector<parallel::ArenaSlot> statistics_layout(const std::vector<model::Batc
 
 }  // namespace
 
-StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers, model::Likelihood& likelihood, const objective::Objective& objective, const at::TensorOptions& options)
+StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers,
+                               model::Likelihood& likelihood, const objective::Objective& objective,
+                               const at::TensorOptions& options)
     : layers_(std::move(layers)),
       likelihood_(likelihood),
       objective_(objective),
@@ -27,7 +30,8 @@ StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers, model::Li
     model::BatchNorm2dImpl& layer = *layers_[i];
     layer.batch_mean = latest_.view(2 * i);
     layer.batch_var = latest_.view(2 * i + 1);
-    // The module's registered buffers are these same tensors: their storage is exchanged, not the tensors.
+    // The module's registered buffers are these same tensors: their storage is exchanged, not the
+    // tensors.
     running_.view(2 * i).copy_(layer.running_mean);
     running_.view(2 * i + 1).copy_(layer.running_var);
     layer.running_mean.set_data(running_.view(2 * i));
@@ -46,14 +50,17 @@ void StepStatistics::add(const objective::LossTerms& loss, double weight) {
   sums_.slice(0, term_count()).add_(latest_.flat(), weight);
 }
 
-std::int64_t StepStatistics::term_count() const { return 3 + static_cast<std::int64_t>(objective_.other_terms().size()); }
+std::int64_t StepStatistics::term_count() const {
+  return 3 + static_cast<std::int64_t>(objective_.other_terms().size());
+}
 
 at::Tensor StepStatistics::terms() const { return sums_.slice(0, 0, term_count()); }
 
 void StepStatistics::blend_into_running(const at::Tensor& skip) {
   const at::NoGradGuard no_grad;
   const at::Tensor& running = running_.flat();
-  const at::Tensor blended = running * (1 - model::BatchNorm2dImpl::kMomentum) + sums_.slice(0, term_count()) * model::BatchNorm2dImpl::kMomentum;
+  const at::Tensor blended = running * (1 - model::BatchNorm2dImpl::kMomentum) +
+                             sums_.slice(0, term_count()) * model::BatchNorm2dImpl::kMomentum;
   running.copy_(at::where(skip.to(at::kBool), running, blended));
   const at::Tensor counted = (1 - skip).to(at::kLong).squeeze();
   std::vector<at::Tensor> counts;
@@ -61,7 +68,8 @@ void StepStatistics::blend_into_running(const at::Tensor& skip) {
   if (!counts.empty()) at::_foreach_add_(counts, counted);
 
   // A frozen likelihood is in evaluation mode while all else trains.
-  if (const auto error = objective_.squared_error_term(); error && likelihood_.is_training()) likelihood_.blend_into_running(terms()[3 + static_cast<std::int64_t>(*error)], skip);
+  if (const auto error = objective_.squared_error_term(); error && likelihood_.is_training())
+    likelihood_.blend_into_running(terms()[3 + static_cast<std::int64_t>(*error)], skip);
 }
 
 }  // namespace vae_dist::step

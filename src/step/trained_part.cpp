@@ -5,12 +5,18 @@
 namespace vae_dist::step {
 
 TrainedPart::TrainedPart(const PartRequest& wanted)
-    : name_(wanted.name), leaves_(wanted.parameters), parameters_(leaves_, wanted.channels_last, wanted.gradient_memory), optimizer_(make_optimizer(parameters_, wanted.optimizer)) {
+    : name_(wanted.name),
+      leaves_(wanted.parameters),
+      parameters_(leaves_, wanted.channels_last, wanted.gradient_memory),
+      optimizer_(make_optimizer(parameters_, wanted.optimizer)) {
   if (wanted.ema_decay) average_.emplace(parameters_, *wanted.ema_decay);
 }
 
-void TrainedPart::reduce_through(std::unique_ptr<parallel::BucketExchange> exchange, const at::Tensor& statistics, const parallel::ReducerOptions& options) {
-  reducer_.emplace(parallel::ReducerParts{parameters_, leaves_, statistics, std::move(exchange)}, options);
+void TrainedPart::reduce_through(std::unique_ptr<parallel::BucketExchange> exchange,
+                                 const at::Tensor& statistics,
+                                 const parallel::ReducerOptions& options) {
+  reducer_.emplace(parallel::ReducerParts{parameters_, leaves_, statistics, std::move(exchange)},
+                   options);
 }
 
 parallel::NamedTensors TrainedPart::state() const {
@@ -18,7 +24,8 @@ parallel::NamedTensors TrainedPart::state() const {
   parallel::NamedTensors out;
   for (std::size_t i = 0; i < parameters_.slots().size(); ++i) {
     const std::string& name = parameters_.slots()[i].name;
-    for (const auto& [kind, arena] : optimizer_->moments()) out.emplace_back(prefix + kind + "." + name, arena.view(i));
+    for (const auto& [kind, arena] : optimizer_->moments())
+      out.emplace_back(prefix + kind + "." + name, arena.view(i));
     if (average_) out.emplace_back(prefix + kAveragePrefix + name, average_->arena().view(i));
   }
   out.emplace_back(prefix + "step", optimizer_->step_count());

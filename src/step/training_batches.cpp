@@ -19,7 +19,8 @@ data::BatchPlan batch_plan(const BatchSource& source) {
   return plan;
 }
 
-std::unique_ptr<data::ChunkRing> chunk_ring(const BatchSource& source, std::int64_t epoch, std::int64_t step) {
+std::unique_ptr<data::ChunkRing> chunk_ring(const BatchSource& source, std::int64_t epoch,
+                                            std::int64_t step) {
   const config::DataConfig& data = source.config.data;
   if (source.train.in_memory() || *data.shuffle_window_chunks == 0) return nullptr;
   data::ChunkRing::Options options;
@@ -33,9 +34,12 @@ std::unique_ptr<data::ChunkRing> chunk_ring(const BatchSource& source, std::int6
   return std::make_unique<data::ChunkRing>(source.train, options, source.node, source.host);
 }
 
-// A GPU is done with a batch sooner than one thread of the host has made the next; on the CPU the cores have the model to compute.
+// A GPU is done with a batch sooner than one thread of the host has made the next; on the CPU the
+// cores have the model to compute.
 int maker_threads(const BatchSource& source) {
-  return source.device.is_cpu() ? 1 : static_cast<int>(reader_threads(source.config.data, source.node.size()));
+  return source.device.is_cpu()
+             ? 1
+             : static_cast<int>(reader_threads(source.config.data, source.node.size()));
 }
 
 }  // namespace
@@ -48,10 +52,12 @@ data::BatchMemory batch_memory_for(c10::Device device) {
   };
 }
 
-std::unique_ptr<data::PrefetchingLoader> training_batches(const BatchSource& source, std::int64_t epoch, std::int64_t step) {
+std::unique_ptr<data::PrefetchingLoader> training_batches(const BatchSource& source,
+                                                          std::int64_t epoch, std::int64_t step) {
   return std::make_unique<data::PrefetchingLoader>(
       source.train, batch_plan(source), data::LoaderStart{epoch, step},
-      data::LoaderOptions{source.config.data.prefetch_batches, chunk_ring(source, epoch, step), batch_memory_for(source.device), maker_threads(source)});
+      data::LoaderOptions{source.config.data.prefetch_batches, chunk_ring(source, epoch, step),
+                          batch_memory_for(source.device), maker_threads(source)});
 }
 
 }  // namespace vae_dist::step

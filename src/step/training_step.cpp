@@ -7,7 +7,8 @@
 namespace vae_dist::step {
 
 StepValues step_values(const std::vector<double>& numbers) {
-  StepValues out{numbers.at(0), numbers.at(1), numbers.at(2), numbers.at(3), numbers.at(4) != 0, {}};
+  StepValues out{numbers.at(0), numbers.at(1),      numbers.at(2),
+                 numbers.at(3), numbers.at(4) != 0, {}};
   out.others.assign(numbers.begin() + 5, numbers.end());
   return out;
 }
@@ -23,16 +24,19 @@ at::Tensor gradient_norm(const std::vector<TrainedPart*>& parts) {
 
 }  // namespace
 
-StepOutcome TrainingStep::run(const model::Sample& batch, double learning_rate, const objective::StepWeights& weights) {
+StepOutcome TrainingStep::run(const model::Sample& batch, double learning_rate,
+                              const objective::StepWeights& weights) {
   return run_all(batch, learning_rate, weights);
 }
 
-StepOutcome TrainingStep::run(const model::Sample& batch, const at::Tensor& learning_rate, const objective::StepWeights& weights) {
+StepOutcome TrainingStep::run(const model::Sample& batch, const at::Tensor& learning_rate,
+                              const objective::StepWeights& weights) {
   return run_all(batch, learning_rate, weights);
 }
 
 template <typename Rate>
-StepOutcome TrainingStep::run_all(const model::Sample& batch, const Rate& learning_rate, const objective::StepWeights& weights) {
+StepOutcome TrainingStep::run_all(const model::Sample& batch, const Rate& learning_rate,
+                                  const objective::StepWeights& weights) {
   begin();
   for (const model::Sample& part : batch.chunk(options_.batches)) {
     run_batch(part, weights);
@@ -74,15 +78,21 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
   if (options_.skip_above_norm) good = good.logical_and(norm <= *options_.skip_above_norm);
   const at::Tensor skip = good.logical_not().to(at::kFloat).view(1);
 
-  // As torch.nn.utils.clip_grad_norm_ does. Not by NaN: nobody writes to the gaps between gradients, whose zeros would be NaN for good.
-  const at::Tensor factor = options_.clip_norm ? at::where(good, (*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0), at::ones_like(norm)) : at::Tensor();
+  // As torch.nn.utils.clip_grad_norm_ does. Not by NaN: nobody writes to the gaps between
+  // gradients, whose zeros would be NaN for good.
+  const at::Tensor factor =
+      options_.clip_norm ? at::where(good, (*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0),
+                                     at::ones_like(norm))
+                         : at::Tensor();
   for (TrainedPart* part : parts_.trained) {
     if (factor.defined()) part->parameters().gradients().mul_(factor);
     part->optimizer().step(learning_rate, skip);
-    if (WeightAverage* const average = part->average()) average->update(part->optimizer().step_count(), skip);
+    if (WeightAverage* const average = part->average())
+      average->update(part->optimizer().step_count(), skip);
   }
   parts_.statistics.blend_into_running(skip);
-  return {at::cat({terms.slice(0, 0, 3), norm.view(1), skip.to(terms.scalar_type()), terms.slice(0, 3)})};
+  return {at::cat(
+      {terms.slice(0, 0, 3), norm.view(1), skip.to(terms.scalar_type()), terms.slice(0, 3)})};
 }
 
 void TrainingStep::batch_done() {
@@ -91,7 +101,8 @@ void TrainingStep::batch_done() {
 
 std::vector<base::ProgressWords::Collective> TrainingStep::sequence() const {
   std::vector<base::ProgressWords::Collective> out;
-  for (const TrainedPart* part : parts_.trained) out.insert(out.end(), part->reducer().sequence().begin(), part->reducer().sequence().end());
+  for (const TrainedPart* part : parts_.trained)
+    out.insert(out.end(), part->reducer().sequence().begin(), part->reducer().sequence().end());
   return out;
 }
 

@@ -17,8 +17,12 @@ struct AdamSettings {
 inline base::OwnKeys adam_keys() {
   return base::own_keys<AdamSettings>(
       [](base::Section& keys, AdamSettings& own) {
-        keys.key("betas", own.betas, "decay of the running means of gradient and squared gradient").entries(2).at_least(0).below(1);
-        keys.key("epsilon", own.epsilon, "added to the root of the squared gradient's mean").at_least(0);
+        keys.key("betas", own.betas, "decay of the running means of gradient and squared gradient")
+            .entries(2)
+            .at_least(0)
+            .below(1);
+        keys.key("epsilon", own.epsilon, "added to the root of the squared gradient's mean")
+            .at_least(0);
       },
       "adam");
 }

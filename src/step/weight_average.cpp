@@ -4,7 +4,10 @@
 
 namespace vae_dist::step {
 
-WeightAverage::WeightAverage(const parallel::ParameterArena& parameters, double decay) : parameters_(parameters), decay_(decay), average_(parameters.make_companion()) { begin_at_weights(); }
+WeightAverage::WeightAverage(const parallel::ParameterArena& parameters, double decay)
+    : parameters_(parameters), decay_(decay), average_(parameters.make_companion()) {
+  begin_at_weights();
+}
 
 void WeightAverage::begin_at_weights() {
   const at::NoGradGuard no_grad;

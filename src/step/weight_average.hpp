@@ -1,4 +1,5 @@
-// An exponential moving average of the weights, which evaluation and pictures use (Polyak, Juditsky 1992; exponential as in Kingma, Ba 2015, section 7.2).
+// An exponential moving average of the weights, which evaluation and pictures use (Polyak, Juditsky
+// 1992; exponential as in Kingma, Ba 2015, section 7.2).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,8 +16,9 @@ class WeightAverage {
   /// Begins at the present weights. `parameters` outlives it.
   WeightAverage(const parallel::ParameterArena& parameters, double decay);
 
-  /// After a step: average += (1 - d) (weights - average), d = min(decay, (1 + t) / (10 + t)) with t steps done, so that it forgets the initial weights.
-  /// `step_count`: [1] float; `skip`: [1], 1 = nothing may change.
+  /// After a step: average += (1 - d) (weights - average), d = min(decay, (1 + t) / (10 + t)) with
+  /// t steps done, so that it forgets the initial weights. `step_count`: [1] float; `skip`: [1], 1
+  /// = nothing may change.
   void update(const at::Tensor& step_count, const at::Tensor& skip);
 
   /// Forgets what it has averaged.
@@ -36,7 +38,9 @@ class WeightAverage {
 /// Models have their averaged weights for as long as this lives; what has no average its own.
 class AveragedWeights {
  public:
-  explicit AveragedWeights(std::vector<WeightAverage*> averages) : averages_(std::move(averages)) { swap(); }
+  explicit AveragedWeights(std::vector<WeightAverage*> averages) : averages_(std::move(averages)) {
+    swap();
+  }
   ~AveragedWeights() { swap(); }
   AveragedWeights(const AveragedWeights&) = delete;
   AveragedWeights& operator=(const AveragedWeights&) = delete;

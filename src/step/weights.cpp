@@ -20,7 +20,8 @@ std::string sizes_text(const at::Tensor& tensor) {
   return out.str();
 }
 
-// Of each kind of misfit as many as there is room for: all kinds together take no more than kMisfitLines lines.
+// Of each kind of misfit as many as there is room for: all kinds together take no more than
+// kMisfitLines lines.
 constexpr std::size_t kMisfitLines = 10;
 
 std::string misfit_lines(const std::vector<std::vector<std::string>>& kinds) {
@@ -42,7 +43,8 @@ std::string misfit_lines(const std::vector<std::vector<std::string>>& kinds) {
 
 }  // namespace
 
-std::map<std::string, std::string> weights_metadata(const config::Config& config, const data::SampleShape& shape) {
+std::map<std::string, std::string> weights_metadata(const config::Config& config,
+                                                    const data::SampleShape& shape) {
   return {{"format", "pt"},
           {"model", config.model.network.name},
           {"channels", std::to_string(shape.channels)},
@@ -55,17 +57,20 @@ std::map<std::string, std::string> weights_metadata(const config::Config& config
           {"likelihood", config.objective.likelihood.name}};
 }
 
-checkpoint::TensorFile collect_weights(const model::LatentModel& model, std::map<std::string, std::string> metadata) {
+checkpoint::TensorFile collect_weights(const model::LatentModel& model,
+                                       std::map<std::string, std::string> metadata) {
   checkpoint::TensorFile file;
   for (const auto& [name, tensor] : named_state(model)) {
     // A copy even where the tensor is on the host already: training goes on with the original.
-    file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+    file.tensors[name] =
+        tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
   }
   file.metadata = std::move(metadata);
   return file;
 }
 
-void restore_weights(model::LatentModel& model, const checkpoint::TensorFile& weights, const std::string& origin) {
+void restore_weights(model::LatentModel& model, const checkpoint::TensorFile& weights,
+                     const std::string& origin) {
   const parallel::NamedTensors state = named_state(model);
   std::vector<std::string> missing, misshapen, unknown;
   std::map<std::string, at::Tensor> unused = weights.tensors;
@@ -74,14 +79,22 @@ void restore_weights(model::LatentModel& model, const checkpoint::TensorFile& we
     if (found == unused.end()) {
       missing.push_back(base::text(name, " is missing: ", sizes_text(tensor)));
     } else {
-      if (found->second.sizes() != tensor.sizes()) misshapen.push_back(base::text(name, " has shape ", sizes_text(found->second), ", the model's is ", sizes_text(tensor)));
+      if (found->second.sizes() != tensor.sizes())
+        misshapen.push_back(base::text(name, " has shape ", sizes_text(found->second),
+                                       ", the model's is ", sizes_text(tensor)));
       unused.erase(found);
     }
   }
-  for (const auto& [name, tensor] : unused) unknown.push_back(base::text(name, " ", sizes_text(tensor), " is unknown to the model"));
+  for (const auto& [name, tensor] : unused)
+    unknown.push_back(base::text(name, " ", sizes_text(tensor), " is unknown to the model"));
   if (!missing.empty() || !misshapen.empty() || !unknown.empty())
-    throw base::BadInput(base::text(origin, ": the weights do not fit the model (other model.name, hidden_dims, latent_dim or image size?). Of the model's ", state.size(), " tensors ", missing.size(),
-                        " are missing and ", misshapen.size(), " have another shape; ", unknown.size(), " of the file's are left over:", misfit_lines({missing, misshapen, unknown})));
+    throw base::BadInput(
+        base::text(origin,
+                   ": the weights do not fit the model (other model.name, hidden_dims, latent_dim "
+                   "or image size?). Of the model's ",
+                   state.size(), " tensors ", missing.size(), " are missing and ", misshapen.size(),
+                   " have another shape; ", unknown.size(),
+                   " of the file's are left over:", misfit_lines({missing, misshapen, unknown})));
 
   const at::NoGradGuard no_grad;
   for (const auto& [name, tensor] : state) {
@@ -92,9 +105,11 @@ void restore_weights(model::LatentModel& model, const checkpoint::TensorFile& we
 
 data::SampleShape image_shape_of(const checkpoint::TensorFile& weights, const std::string& origin) {
   try {
-    return {std::stoll(weights.metadata.at("channels")), std::stoll(weights.metadata.at("height")), std::stoll(weights.metadata.at("width"))};
+    return {std::stoll(weights.metadata.at("channels")), std::stoll(weights.metadata.at("height")),
+            std::stoll(weights.metadata.at("width"))};
   } catch (const std::exception&) {
-    throw base::BadInput(base::text(origin, ": its metadata (channels, height, width) do not say which images it is for"));
+    throw base::BadInput(base::text(
+        origin, ": its metadata (channels, height, width) do not say which images it is for"));
   }
 }
 

@@ -8,13 +8,20 @@
 namespace vae_dist::train {
 
 Checkpoints::Checkpoints(const LoopParts& parts, std::int64_t first_step)
-    : parts_(parts), writer_(run::RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep), last_saved_step_(first_step > 0 ? first_step : -1) {}
+    : parts_(parts),
+      writer_(run::RunDirectory(parts.config.run).checkpoints(), parts.config.checkpoint.keep),
+      last_saved_step_(first_step > 0 ? first_step : -1) {}
 
 void Checkpoints::save(const checkpoint::TrainingState& state) {
-  parallel::require_equal_tensors(parts_.ranks.host, base::text("weights and optimizer state after step ", state.step, " (nothing was saved)"), parts_.learner.state(), base::ExitCode::rank_failed);
+  parallel::require_equal_tensors(
+      parts_.ranks.host,
+      base::text("weights and optimizer state after step ", state.step, " (nothing was saved)"),
+      parts_.learner.state(), base::ExitCode::rank_failed);
   last_saved_step_ = state.step;
   if (parts_.ranks.host.rank() == 0)
-    writer_.start({parts_.learner.weights(), parts_.learner.optimizer_state(), state, config::kept_config_yaml(parts_.config)}, best_of(state));
+    writer_.start({parts_.learner.weights(), parts_.learner.optimizer_state(), state,
+                   config::kept_config_yaml(parts_.config)},
+                  best_of(state));
 }
 
 void Checkpoints::evaluated(const checkpoint::TrainingState& state) {
@@ -32,9 +39,11 @@ void Checkpoints::report() {
   }
 }
 
-std::vector<std::filesystem::path> Checkpoints::best_of(const checkpoint::TrainingState& state) const {
+std::vector<std::filesystem::path> Checkpoints::best_of(
+    const checkpoint::TrainingState& state) const {
   if (state.best_step < 0) return {};
-  return {checkpoint::checkpoint_directory(run::RunDirectory(parts_.config.run).checkpoints(), state.best_step)};
+  return {checkpoint::checkpoint_directory(run::RunDirectory(parts_.config.run).checkpoints(),
+                                           state.best_step)};
 }
 
 }  // namespace vae_dist::train

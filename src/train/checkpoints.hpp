@@ -12,10 +12,12 @@ namespace vae_dist::train {
 
 class Checkpoints {
  public:
-  /// `parts` outlives this. `first_step`: the run's directory has the checkpoint that it goes on from, or begins with.
+  /// `parts` outlives this. `first_step`: the run's directory has the checkpoint that it goes on
+  /// from, or begins with.
   Checkpoints(const LoopParts& parts, std::int64_t first_step);
 
-  /// Takes a snapshot of the learner, which rank 0 writes while training goes on. Throws AgreedError, and nothing is saved, where ranks have diverged. A collective.
+  /// Takes a snapshot of the learner, which rank 0 writes while training goes on. Throws
+  /// AgreedError, and nothing is saved, where ranks have diverged. A collective.
   void save(const checkpoint::TrainingState& state);
 
   /// The weights that were saved last have been evaluated, with this state.

@@ -8,16 +8,20 @@ namespace {
 
 double metric_of(config::StopMetric metric, const evaluate::Evaluation& result) {
   switch (metric) {
-    case config::StopMetric::validation_loss: return result.loss;
-    case config::StopMetric::validation_reconstruction_loss: return result.reconstruction;
-    case config::StopMetric::validation_mse: return result.mse;
+    case config::StopMetric::validation_loss:
+      return result.loss;
+    case config::StopMetric::validation_reconstruction_loss:
+      return result.reconstruction;
+    case config::StopMetric::validation_mse:
+      return result.mse;
   }
   throw std::logic_error("a metric that nobody computes");
 }
 
 }  // namespace
 
-void note_for_early_stop(const config::EarlyStopConfig& config, const evaluate::Evaluation& result, checkpoint::TrainingState& state) {
+void note_for_early_stop(const config::EarlyStopConfig& config, const evaluate::Evaluation& result,
+                         checkpoint::TrainingState& state) {
   const double metric = metric_of(config.metric, result);
   if (metric < state.best_stop_metric.value_or(std::numeric_limits<double>::infinity())) {
     state.best_stop_metric = metric;
@@ -27,6 +31,8 @@ void note_for_early_stop(const config::EarlyStopConfig& config, const evaluate::
   }
 }
 
-bool stops_early(const config::EarlyStopConfig& config, const checkpoint::TrainingState& state) { return config.patience && state.evaluations_since_best >= *config.patience; }
+bool stops_early(const config::EarlyStopConfig& config, const checkpoint::TrainingState& state) {
+  return config.patience && state.evaluations_since_best >= *config.patience;
+}
 
 }  // namespace vae_dist::train

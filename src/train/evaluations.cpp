@@ -22,21 +22,27 @@ constexpr std::int64_t kStepsToLearnSomething = 500;
 constexpr std::int64_t kTrainingSamplesEvaluated = 2000;
 
 // A loss that is not finite is never the best.
-bool is_better(double loss, std::optional<double> best) { return loss < best.value_or(std::numeric_limits<double>::infinity()); }
+bool is_better(double loss, std::optional<double> best) {
+  return loss < best.value_or(std::numeric_limits<double>::infinity());
+}
 
-evaluate::Evaluation evaluation_of(const LoopParts& parts, const data::SampleDataset& data, const evaluate::EvaluationOptions& options) {
+evaluate::Evaluation evaluation_of(const LoopParts& parts, const data::SampleDataset& data,
+                                   const evaluate::EvaluationOptions& options) {
   const step::AveragedWeights averaged(parts.learner.averages());
   try {
-    return evaluate::evaluate(parts.learner.model(), parts.learner.objective(), data, options, parts.ranks.host);
+    return evaluate::evaluate(parts.learner.model(), parts.learner.objective(), data, options,
+                              parts.ranks.host);
   } catch (const std::exception& error) {
     if (!step::is_out_of_memory(error)) throw;
-    throw base::Failure(step::evaluation_out_of_memory_text(error.what(), parts.config.evaluate.batch));
+    throw base::Failure(
+        step::evaluation_out_of_memory_text(error.what(), parts.config.evaluate.batch));
   }
 }
 
 }  // namespace
 
-Evaluations::Evaluations(const LoopParts& parts, const checkpoint::TrainingState& start) : parts_(parts) {
+Evaluations::Evaluations(const LoopParts& parts, const checkpoint::TrainingState& start)
+    : parts_(parts) {
   if (start.best_validation_loss) best_validation_ = {*start.best_validation_loss, start.best_step};
   if (!start.awaits_evaluation) evaluated_step_ = start.step;
 }
@@ -44,26 +50,35 @@ Evaluations::Evaluations(const LoopParts& parts, const checkpoint::TrainingState
 bool Evaluations::evaluate(checkpoint::TrainingState& state) {
   const data::SampleDataset& data = parts_.validation ? *parts_.validation : parts_.train;
   const std::string on = parts_.validation ? "validation" : "training";
-  const std::int64_t samples = parts_.validation ? data.size() : std::min(data.size(), kTrainingSamplesEvaluated);
-  const evaluate::EvaluationOptions options = inference::evaluation_options(parts_.config, parts_.objective, data, {0, samples}, state.step, parts_.device);
+  const std::int64_t samples =
+      parts_.validation ? data.size() : std::min(data.size(), kTrainingSamplesEvaluated);
+  const evaluate::EvaluationOptions options = inference::evaluation_options(
+      parts_.config, parts_.objective, data, {0, samples}, state.step, parts_.device);
   comm::HostCommunicator& host = parts_.ranks.host;
   if (!mean_image_mse_) mean_image_mse_ = evaluate::mean_image_mse(data, options.samples, host);
   const evaluate::Evaluation result = evaluation_of(parts_, data, options);
 
   const std::string sign = evaluate::collapse_sign(result, *mean_image_mse_);
   std::optional<bool> collapsed;
-  if (result.reconstructs && state.step >= std::min(parts_.learning_rate.steps_per_epoch, kStepsToLearnSomething)) collapsed = !sign.empty();
+  if (result.reconstructs &&
+      state.step >= std::min(parts_.learning_rate.steps_per_epoch, kStepsToLearnSomething))
+    collapsed = !sign.empty();
   parts_.recorder.evaluation(state.step, state.epoch, on, result, *mean_image_mse_, collapsed);
   parts_.recorder.times_of_ranks(state.step);
-  log::info(base::text("step ", state.step, ", ", on, " (", result.samples, " samples): ", evaluate::evaluation_text(result, *mean_image_mse_)));
+  log::info(base::text("step ", state.step, ", ", on, " (", result.samples,
+                       " samples): ", evaluate::evaluation_text(result, *mean_image_mse_)));
   if (host.rank() == 0 && collapsed.value_or(false)) log::warn(sign);
 
   evaluated_step_ = state.step;
   state.awaits_evaluation = 0;
   if (!parts_.validation) return false;
   note_for_early_stop(parts_.config.train.early_stop, result, state);
-  if (is_better(result.loss, best_validation_ ? std::optional(best_validation_->loss) : std::nullopt)) best_validation_ = {result.loss, state.step};
-  if (parts_.config.checkpoint.keep_best == 0 || !is_better(result.loss, state.best_validation_loss)) return false;
+  if (is_better(result.loss,
+                best_validation_ ? std::optional(best_validation_->loss) : std::nullopt))
+    best_validation_ = {result.loss, state.step};
+  if (parts_.config.checkpoint.keep_best == 0 ||
+      !is_better(result.loss, state.best_validation_loss))
+    return false;
   state.best_validation_loss = result.loss;
   state.best_step = state.step;
   return true;

@@ -18,7 +18,8 @@ struct LoopSchedule {
 
   bool ends_epoch(std::int64_t step) const { return step % steps_per_epoch == 0; }
 
-  /// Whether an evaluation belongs to the weights after `step` steps: after the last one always, if only on training rows.
+  /// Whether an evaluation belongs to the weights after `step` steps: after the last one always, if
+  /// only on training rows.
   bool evaluates_after(std::int64_t step) const;
 
   /// Of the pictures at the ends of epochs; those after the last step come besides.
@@ -28,6 +29,7 @@ struct LoopSchedule {
   bool saves_after(std::int64_t step, const step::Wishes& agreed) const;
 };
 
-LoopSchedule loop_schedule(const config::Config& config, const step::LearningRatePlan& rates, bool has_validation);
+LoopSchedule loop_schedule(const config::Config& config, const step::LearningRatePlan& rates,
+                           bool has_validation);
 
 }  // namespace vae_dist::train

@@ -23,26 +23,42 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
   number.insert(0, 8 - std::min<std::size_t>(8, number.size()), '0');
   const step::AveragedWeights averaged(parts.learner.averages());
   const auto seed = static_cast<std::uint64_t>(parts.config.run.seed);
-  const auto draw = [&](const std::string& kind, const std::string& of, const std::function<void(const std::filesystem::path&, const std::string&)>& write) {
-    try {
-      write(directory.pictures() / base::text(kind, "_", number, ".png"), base::text(parts.config.run.name, ": ", of, ", ", when));
-    } catch (const std::exception& error) {
-      // A picture that cannot be made (a full disk, no memory for it, more pixels than can be drawn) costs that picture, not the run.
-      const std::string said = error.what();
-      log::warn(base::text("no pictures at ", when, ": ", kind, ": ", said.substr(0, said.find('\n'))));
-    }
-  };
+  const auto draw =
+      [&](const std::string& kind, const std::string& of,
+          const std::function<void(const std::filesystem::path&, const std::string&)>& write) {
+        try {
+          write(directory.pictures() / base::text(kind, "_", number, ".png"),
+                base::text(parts.config.run.name, ": ", of, ", ", when));
+        } catch (const std::exception& error) {
+          // A picture that cannot be made (a full disk, no memory for it, more pixels than can be
+          // drawn) costs that picture, not the run.
+          const std::string said = error.what();
+          log::warn(base::text("no pictures at ", when, ": ", kind, ": ",
+                               said.substr(0, said.find('\n'))));
+        }
+      };
   model::LatentModel& model = parts.learner.model();
   if (wanted.samples > 0)
-    draw("samples", "samples of the prior", [&](const auto& path, const auto& title) { report::write_sample_grid(path, evaluate::sample_prior(model, wanted.samples, seed), format.low, format.high, title); });
+    draw("samples", "samples of the prior", [&](const auto& path, const auto& title) {
+      report::write_sample_grid(path, evaluate::sample_prior(model, wanted.samples, seed),
+                                format.low, format.high, title);
+    });
   if (model.latent_kind() == base::LatentKind::none) return;
   if (wanted.reconstructions > 0)
     draw("reconstructions", "reconstructions", [&](const auto& path, const auto& title) {
-      report::write_reconstruction_grid(path, evaluate::reconstruct(model, data, 0, std::min(wanted.reconstructions, data.size()), format, evaluate::Latent::mean, seed), format.low, format.high, title);
+      report::write_reconstruction_grid(
+          path,
+          evaluate::reconstruct(model, data, 0, std::min(wanted.reconstructions, data.size()),
+                                format, evaluate::Latent::mean, seed),
+          format.low, format.high, title);
     });
   if (wanted.traversals > 0)
     draw("traversals", "traversals from row 0", [&](const auto& path, const auto& title) {
-      report::write_traversal_grid(path, evaluate::traverse(model, data, format, evaluate::usual_traversal(model, wanted.traversals, seed)), format.low, format.high, title);
+      report::write_traversal_grid(
+          path,
+          evaluate::traverse(model, data, format,
+                             evaluate::usual_traversal(model, wanted.traversals, seed)),
+          format.low, format.high, title);
     });
 }
 

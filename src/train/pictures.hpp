@@ -5,7 +5,8 @@
 
 namespace vae_dist::train {
 
-/// Samples, reconstructions and traversals as `pictures` asks for, of the weights after `step` steps, in the run's directory. One that cannot be made is a warning. By rank 0 alone.
+/// Samples, reconstructions and traversals as `pictures` asks for, of the weights after `step`
+/// steps, in the run's directory. One that cannot be made is a warning. By rank 0 alone.
 void write_pictures(const LoopParts& parts, std::int64_t step);
 
 }  // namespace vae_dist::train

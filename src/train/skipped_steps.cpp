@@ -15,20 +15,30 @@ void SkippedSteps::note(const metrics::StepMetrics& step, checkpoint::TrainingSt
     return;
   }
   ++state.skipped_steps;
-  if (parts_.ranks.host.rank() == 0) log::warn(base::text("step ", step.step, " was skipped on all ranks: loss ", step.loss, ", gradient norm ", step.gradient_norm));
+  if (parts_.ranks.host.rank() == 0)
+    log::warn(base::text("step ", step.step, " was skipped on all ranks: loss ", step.loss,
+                         ", gradient norm ", step.gradient_norm));
   if (++in_a_row_ >= parts_.config.train.max_skipped_steps)
-    throw comm::AgreedError(base::ExitCode::rank_failed, base::text(in_a_row_, " steps in a row were skipped (train.max_skipped_steps ", parts_.config.train.max_skipped_steps,
-                                                  "), the last with loss ", step.loss, " and gradient norm ", step.gradient_norm, ". Its samples of data.train were ",
-                                                  samples_of_step(step.step - 1), ". Try a smaller learning rate, train.gradient_clip_norm, or look at these samples."));
+    throw comm::AgreedError(
+        base::ExitCode::rank_failed,
+        base::text(
+            in_a_row_, " steps in a row were skipped (train.max_skipped_steps ",
+            parts_.config.train.max_skipped_steps, "), the last with loss ", step.loss,
+            " and gradient norm ", step.gradient_norm, ". Its samples of data.train were ",
+            samples_of_step(step.step - 1),
+            ". Try a smaller learning rate, train.gradient_clip_norm, or look at these samples."));
 }
 
 std::string SkippedSteps::samples_of_step(std::int64_t step) const {
   const std::int64_t steps_per_epoch = parts_.learning_rate.steps_per_epoch;
-  const data::EpochOrder order(static_cast<std::uint64_t>(parts_.config.run.seed), static_cast<std::uint64_t>(step / steps_per_epoch),
-                               std::make_shared<data::SampleChunks>(parts_.train.chunks()), *parts_.config.data.shuffle_window_chunks);
+  const data::EpochOrder order(static_cast<std::uint64_t>(parts_.config.run.seed),
+                               static_cast<std::uint64_t>(step / steps_per_epoch),
+                               std::make_shared<data::SampleChunks>(parts_.train.chunks()),
+                               *parts_.config.data.shuffle_window_chunks);
   const std::int64_t first = step % steps_per_epoch * parts_.plan.global_batch;
   std::string out;
-  for (std::int64_t i = 0; i < parts_.plan.global_batch; ++i) out += (i ? ", " : "") + std::to_string(order.at(first + i));
+  for (std::int64_t i = 0; i < parts_.plan.global_batch; ++i)
+    out += (i ? ", " : "") + std::to_string(order.at(first + i));
   return out;
 }
 

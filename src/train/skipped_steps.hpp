@@ -1,4 +1,5 @@
-// Steps whose loss or gradient was not finite, or too large: nothing was learned from them. A few are borne, too many in a row end the run.
+// Steps whose loss or gradient was not finite, or too large: nothing was learned from them. A few
+// are borne, too many in a row end the run.
 #pragma once
 
 #include "checkpoint/training_state.hpp"
@@ -11,7 +12,8 @@ class SkippedSteps {
   /// `parts` outlives this.
   explicit SkippedSteps(const LoopParts& parts) : parts_(parts) {}
 
-  /// Counts a step in the state, the same on every rank. Throws AgreedError, naming the samples of the last, when train.max_skipped_steps in a row were skipped.
+  /// Counts a step in the state, the same on every rank. Throws AgreedError, naming the samples of
+  /// the last, when train.max_skipped_steps in a row were skipped.
   void note(const metrics::StepMetrics& step, checkpoint::TrainingState& state);
 
  private:

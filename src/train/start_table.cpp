@@ -3,22 +3,25 @@
 #include <algorithm>
 #include <cmath>
 
-#include "config/key_table.hpp"
-#include "config/words.hpp"
-#include "run/choose_device.hpp"
 #include "base/digits.hpp"
 #include "base/text.hpp"
+#include "config/key_table.hpp"
+#include "config/words.hpp"
 #include "evaluate/collapse.hpp"
-#include "step/out_of_memory.hpp"
+#include "run/choose_device.hpp"
 #include "run/run_directory.hpp"
+#include "step/out_of_memory.hpp"
 #include "step/schedules.hpp"
 
 namespace vae_dist::train {
 namespace {
 
-bool is_sum(const StartFacts& f) { return f.objective.options.reduction == objective::Reduction::sum; }
+bool is_sum(const StartFacts& f) {
+  return f.objective.options.reduction == objective::Reduction::sum;
+}
 
-// What the decoder's standard deviation comes to, weighed against the KL as it is at the schedule's end; none where it is learned or there is no KL.
+// What the decoder's standard deviation comes to, weighed against the KL as it is at the schedule's
+// end; none where it is learned or there is no KL.
 std::optional<double> sigma_of(const StartFacts& f) {
   const std::optional<double> sigma = f.objective.likelihood.fixed_sigma;
   if (!sigma || !f.objective.has_kld || f.objective.options.capacity_gamma > 0) return std::nullopt;
@@ -27,15 +30,18 @@ std::optional<double> sigma_of(const StartFacts& f) {
   return objective::effective_sigma(f.objective.kld_weight, beta, f.train.shape().values());
 }
 
-// ", variance learned": what counts of an item's own keys; a choice that was left at its default says nothing.
+// ", variance learned": what counts of an item's own keys; a choice that was left at its default
+// says nothing.
 template <typename Described>
 std::string settings_text(const base::Chosen<Described>& chosen) {
   std::any settings = chosen.settings(), defaults = chosen.item().own.defaults;
-  const std::vector<base::Key> keys = base::own_keys_of(chosen.item(), settings), untouched = base::own_keys_of(chosen.item(), defaults);
+  const std::vector<base::Key> keys = base::own_keys_of(chosen.item(), settings),
+                               untouched = base::own_keys_of(chosen.item(), defaults);
   std::string out;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const std::string value = config::value_text(keys[i]);
-    if (base::counts(keys[i]) && !(keys[i].choice && value == config::value_text(untouched[i]))) out += base::text(", ", keys[i].name, " ", value);
+    if (base::counts(keys[i]) && !(keys[i].choice && value == config::value_text(untouched[i])))
+      out += base::text(", ", keys[i].name, " ", value);
   }
   return out;
 }
@@ -43,15 +49,22 @@ std::string settings_text(const base::Chosen<Described>& chosen) {
 std::string likelihood_text(const StartFacts& f) {
   const config::ObjectiveConfig& objective = f.config.objective;
   const bool seeds_own = objective::is_squared_error(f.objective.options, f.objective.likelihood);
-  return base::text(objective.likelihood.name, seeds_own ? "" : settings_text(objective.likelihood), ", reduction ", config::word(objective.reduction),
-              seeds_own ? " (squared error per value)" : is_sum(f) ? " (nats per sample)" : " (nats per value)");
+  return base::text(objective.likelihood.name, seeds_own ? "" : settings_text(objective.likelihood),
+                    ", reduction ", config::word(objective.reduction),
+                    seeds_own   ? " (squared error per value)"
+                    : is_sum(f) ? " (nats per sample)"
+                                : " (nats per value)");
 }
 
 std::string beta_text(const config::BetaConfig& beta) {
   switch (beta.schedule) {
-    case config::BetaSchedule::linear: return base::text("beta ", beta.from, " -> ", beta.to, " over ", *beta.steps, " steps");
-    case config::BetaSchedule::cyclical: return base::text("beta ", beta.from, " -> ", beta.to, " in the first ", beta.ratio, " of every ", *beta.period_steps, " steps");
-    case config::BetaSchedule::constant: break;
+    case config::BetaSchedule::linear:
+      return base::text("beta ", beta.from, " -> ", beta.to, " over ", *beta.steps, " steps");
+    case config::BetaSchedule::cyclical:
+      return base::text("beta ", beta.from, " -> ", beta.to, " in the first ", beta.ratio,
+                        " of every ", *beta.period_steps, " steps");
+    case config::BetaSchedule::constant:
+      break;
   }
   return base::text("beta ", beta.value);
 }
@@ -59,23 +72,34 @@ std::string beta_text(const config::BetaConfig& beta) {
 // What the loss weighs against the reconstruction.
 void add_regularizer(const StartFacts& f, base::TableRows& rows) {
   const objective::ObjectiveOptions& options = f.objective.options;
-  if (config::latent_kind(f.config.model) == base::LatentKind::point) rows.emplace_back("latent", "a point: no KL, no M_N");
-  if (config::latent_kind(f.config.model) == base::LatentKind::none) rows.emplace_back("latent", base::text("no encoder: marginal likelihood by ", options.prior_samples, " draws of the prior a replica and step"));
+  if (config::latent_kind(f.config.model) == base::LatentKind::point)
+    rows.emplace_back("latent", "a point: no KL, no M_N");
+  if (config::latent_kind(f.config.model) == base::LatentKind::none)
+    rows.emplace_back("latent",
+                      base::text("no encoder: marginal likelihood by ", options.prior_samples,
+                                 " draws of the prior a replica and step"));
   if (!f.objective.has_kld) return;
   if (options.capacity_gamma > 0) {
-    rows.emplace_back("capacity", base::text(options.capacity_gamma, " * |KL - C|, C 0 -> ", *f.objective.capacity.max_nats, " nats over ", *f.objective.capacity.steps, " steps"));
+    rows.emplace_back("capacity", base::text(options.capacity_gamma, " * |KL - C|, C 0 -> ",
+                                             *f.objective.capacity.max_nats, " nats over ",
+                                             *f.objective.capacity.steps, " steps"));
     return;
   }
-  rows.emplace_back("M_N", base::text(base::digits(f.objective.kld_weight, 6), " by ", f.objective.rule, "; ", beta_text(f.config.objective.beta)));
-  if (options.free_bits > 0) rows.emplace_back("free bits", base::text(options.free_bits, " nats a latent dimension"));
-  if (options.importance_samples > 1) rows.emplace_back("importance samples", base::text(options.importance_samples, " a training sample"));
+  rows.emplace_back("M_N", base::text(base::digits(f.objective.kld_weight, 6), " by ",
+                                      f.objective.rule, "; ", beta_text(f.config.objective.beta)));
+  if (options.free_bits > 0)
+    rows.emplace_back("free bits", base::text(options.free_bits, " nats a latent dimension"));
+  if (options.importance_samples > 1)
+    rows.emplace_back("importance samples",
+                      base::text(options.importance_samples, " a training sample"));
 }
 
 }  // namespace
 
 base::TableRows start_table(const StartFacts& f) {
   const config::Config& config = f.config;
-  const std::int64_t steps = f.learning_rate.steps_planned, per_epoch = f.learning_rate.steps_per_epoch;
+  const std::int64_t steps = f.learning_rate.steps_planned,
+                     per_epoch = f.learning_rate.steps_per_epoch;
   const double state_bytes = step::model_bytes(config, f.parameters, f.plan.replicas_per_rank());
   const double data_bytes = f.train.in_memory() ? static_cast<double>(f.train.memory_bytes()) : 0;
 
@@ -83,27 +107,66 @@ base::TableRows start_table(const StartFacts& f) {
   rows.emplace_back("run", run::RunDirectory(config.run).path().string());
   rows.emplace_back("device", run::describe_device(f.device));
   if (!f.hosts.empty()) rows.emplace_back("hosts", f.hosts);
-  for (std::size_t i = 0; i < f.places.size(); ++i) rows.emplace_back(i == 0 ? "runs on" : "", f.places[i]);
+  for (std::size_t i = 0; i < f.places.size(); ++i)
+    rows.emplace_back(i == 0 ? "runs on" : "", f.places[i]);
   if (!f.metrics.empty()) rows.emplace_back("metrics", f.metrics);
-  rows.emplace_back("ranks", base::text(f.plan.world_size, ", replicas R = ", f.plan.replicas, " (", f.plan.replicas_per_rank(), " a rank), batch norm ", config::word(config.distributed.batch_norm)));
-  rows.emplace_back("global batch G", base::text(f.plan.global_batch, ": ", f.plan.samples_per_replica(), " a replica, ", f.plan.samples_per_rank(), " a rank"));
+  rows.emplace_back("ranks", base::text(f.plan.world_size, ", replicas R = ", f.plan.replicas, " (",
+                                        f.plan.replicas_per_rank(), " a rank), batch norm ",
+                                        config::word(config.distributed.batch_norm)));
+  rows.emplace_back("global batch G",
+                    base::text(f.plan.global_batch, ": ", f.plan.samples_per_replica(),
+                               " a replica, ", f.plan.samples_per_rank(), " a rank"));
   rows.emplace_back("training data", f.train.description());
-  if (f.validation && !config.data.validation.fraction) rows.emplace_back("validation data", f.validation->description());
+  if (f.validation && !config.data.validation.fraction)
+    rows.emplace_back("validation data", f.validation->description());
   if (f.validation && config.data.validation.fraction)
-    rows.emplace_back("validation data", base::text(f.validation->size(), " of the training images (", *config.data.validation.fraction, "), chosen by the seed"));
+    rows.emplace_back("validation data",
+                      base::text(f.validation->size(), " of the training images (",
+                                 *config.data.validation.fraction, "), chosen by the seed"));
   const std::int64_t window = config.data.shuffle_window_chunks.value_or(0);
-  rows.emplace_back("reading", base::text(f.train.in_memory() ? "decoded into memory that the ranks of a node share" : "streamed, each chunk decoded once an epoch and node",
-                                    window > 0 ? base::text("; shuffled in windows of ", window, " chunks") : "; all samples shuffled together"));
-  rows.emplace_back("samples N", base::text(f.train.size(), ", ", per_epoch, " steps an epoch", f.train.size() % f.plan.global_batch ? base::text(" (the last ", f.train.size() % f.plan.global_batch, " of each order are dropped)") : ""));
-  rows.emplace_back("steps", base::text(f.first_step > 0 ? base::text("from ", f.first_step, " to ") : "", steps, " (", base::digits(static_cast<double>(steps) / static_cast<double>(per_epoch)), " epochs)"));
-  rows.emplace_back("model", base::text(config.model.network.name, ", latent ", config.model.latent_dim, ", ", f.parameters.all, " parameters, ", config.train.freeze.empty() ? "" : base::text(f.parameters.trained, " of them trained, "), config::word(config.train.precision)));
-  rows.emplace_back("memory a rank", base::text(base::format_bytes(state_bytes), " for the model, its gradients and optimizer", data_bytes > 0 ? base::text(", ", base::format_bytes(data_bytes), " a node for the data") : ""));
+  rows.emplace_back(
+      "reading",
+      base::text(f.train.in_memory() ? "decoded into memory that the ranks of a node share"
+                                     : "streamed, each chunk decoded once an epoch and node",
+                 window > 0 ? base::text("; shuffled in windows of ", window, " chunks")
+                            : "; all samples shuffled together"));
+  rows.emplace_back("samples N",
+                    base::text(f.train.size(), ", ", per_epoch, " steps an epoch",
+                               f.train.size() % f.plan.global_batch
+                                   ? base::text(" (the last ", f.train.size() % f.plan.global_batch,
+                                                " of each order are dropped)")
+                                   : ""));
+  rows.emplace_back(
+      "steps",
+      base::text(f.first_step > 0 ? base::text("from ", f.first_step, " to ") : "", steps, " (",
+                 base::digits(static_cast<double>(steps) / static_cast<double>(per_epoch)),
+                 " epochs)"));
+  rows.emplace_back(
+      "model",
+      base::text(
+          config.model.network.name, ", latent ", config.model.latent_dim, ", ", f.parameters.all,
+          " parameters, ",
+          config.train.freeze.empty() ? "" : base::text(f.parameters.trained, " of them trained, "),
+          config::word(config.train.precision)));
+  rows.emplace_back(
+      "memory a rank",
+      base::text(base::format_bytes(state_bytes), " for the model, its gradients and optimizer",
+                 data_bytes > 0
+                     ? base::text(", ", base::format_bytes(data_bytes), " a node for the data")
+                     : ""));
   rows.emplace_back("loss", likelihood_text(f));
   add_regularizer(f, rows);
   if (const auto sigma = sigma_of(f))
-    rows.emplace_back("sigma_eff", base::text(base::digits(*sigma), " (variance ", base::digits(*sigma * *sigma), "); the images' largest variance along a direction is ", base::digits(f.top_variance)));
-  rows.emplace_back("optimizer", base::text(config.train.optimizer.rule.name, ", learning rate ", base::digits(step::learning_rate(f.learning_rate, 0)), " first, ",
-                                      base::digits(step::learning_rate(f.learning_rate, std::max<std::int64_t>(0, steps - 1))), " last (", config::word(config.train.schedule.name), ")"));
+    rows.emplace_back("sigma_eff",
+                      base::text(base::digits(*sigma), " (variance ", base::digits(*sigma * *sigma),
+                                 "); the images' largest variance along a direction is ",
+                                 base::digits(f.top_variance)));
+  rows.emplace_back("optimizer",
+                    base::text(config.train.optimizer.rule.name, ", learning rate ",
+                               base::digits(step::learning_rate(f.learning_rate, 0)), " first, ",
+                               base::digits(step::learning_rate(
+                                   f.learning_rate, std::max<std::int64_t>(0, steps - 1))),
+                               " last (", config::word(config.train.schedule.name), ")"));
   if (!f.on_ctrl_c.empty()) rows.emplace_back("Ctrl-C", f.on_ctrl_c);
   return rows;
 }
@@ -111,10 +174,17 @@ base::TableRows start_table(const StartFacts& f) {
 std::string collapse_warning(const StartFacts& f) {
   const auto sigma = sigma_of(f);
   if (!sigma || !evaluate::must_collapse(*sigma, f.top_variance)) return "";
-  return base::text("this run will collapse: M_N = ", base::digits(f.objective.kld_weight, 6), " acts like a decoder variance sigma_eff^2 = ",
-              is_sum(f) ? "sigma^2 * M_N * beta = " : "M_N * beta * C*H*W / 2 = ", base::digits(*sigma * *sigma), ", but the images vary by no more than ", base::digits(f.top_variance),
-              " along any direction. No latent dimension pays for itself, and every reconstruction will be the mean image. Use a smaller ",
-              is_sum(f) ? "objective.sigma, a smaller objective.kld_weight or a smaller beta." : "objective.kld_weight (rule reference or fixed), a smaller beta, or a smaller batch.");
+  return base::text(
+      "this run will collapse: M_N = ", base::digits(f.objective.kld_weight, 6),
+      " acts like a decoder variance sigma_eff^2 = ",
+      is_sum(f) ? "sigma^2 * M_N * beta = " : "M_N * beta * C*H*W / 2 = ",
+      base::digits(*sigma * *sigma), ", but the images vary by no more than ",
+      base::digits(f.top_variance),
+      " along any direction. No latent dimension pays for itself, and every reconstruction will be "
+      "the mean image. Use a smaller ",
+      is_sum(f)
+          ? "objective.sigma, a smaller objective.kld_weight or a smaller beta."
+          : "objective.kld_weight (rule reference or fixed), a smaller beta, or a smaller batch.");
 }
 
 }  // namespace vae_dist::train

@@ -14,7 +14,14 @@ namespace vae_dist::train {
 namespace {
 
 step::StepRunnerParts step_parts(const LoopParts& p) {
-  return {.config = p.config, .train = p.train, .plan = p.plan, .objective = p.objective, .learning_rate = p.learning_rate, .device = p.device, .learner = p.learner, .ranks = p.ranks};
+  return {.config = p.config,
+          .train = p.train,
+          .plan = p.plan,
+          .objective = p.objective,
+          .learning_rate = p.learning_rate,
+          .device = p.device,
+          .learner = p.learner,
+          .ranks = p.ranks};
 }
 
 metrics::StepMetrics metrics_of(const step::DoneStep& done, const LoopParts& parts) {
@@ -59,16 +66,22 @@ base::ExitCode TrainingLoop::run() {
   // The last step counts as saved only when it is: no evaluation begins before.
   checkpoints_.wait();
   checkpoints_.report();
-  if (state_.step == schedule_.steps_planned && evaluation_is_due()) slowly("evaluation", [this] { evaluate(); });
+  if (state_.step == schedule_.steps_planned && evaluation_is_due())
+    slowly("evaluation", [this] { evaluate(); });
   comm::agree_on_rank_0(parts_.ranks.host, [&] {
-    if (!checkpoints_.last_failure().empty()) throw base::Failure(base::text("the last checkpoint was not written: ", checkpoints_.last_failure()));
+    if (!checkpoints_.last_failure().empty())
+      throw base::Failure(
+          base::text("the last checkpoint was not written: ", checkpoints_.last_failure()));
   });
   if (stops_early_now() && parts_.ranks.host.rank() == 0)
-    log::info(base::text("stopped early: train.early_stop.metric ", config::word(parts_.config.train.early_stop.metric), " was not below its best, ", *state_.best_stop_metric, ", in ",
+    log::info(base::text("stopped early: train.early_stop.metric ",
+                         config::word(parts_.config.train.early_stop.metric),
+                         " was not below its best, ", *state_.best_stop_metric, ", in ",
                          state_.evaluations_since_best, " evaluations"));
   const bool is_done = state_.step == schedule_.steps_planned || stops_early_now();
   // The last pictures, unless the end of an epoch has just made them.
-  if (is_done && schedule_.pictures_every_epochs > 0 && pictures_step_ != state_.step) slowly("making pictures", [this] { draw_pictures(); });
+  if (is_done && schedule_.pictures_every_epochs > 0 && pictures_step_ != state_.step)
+    slowly("making pictures", [this] { draw_pictures(); });
   end_report();
   return is_done ? base::ExitCode::done : base::ExitCode::stopped;
 }
@@ -76,23 +89,30 @@ base::ExitCode TrainingLoop::run() {
 void TrainingLoop::train() {
   runner_.restart_clock();
   // What the run was stopped before; what belongs to the last step comes when that has been saved.
-  if (state_.step < schedule_.steps_planned && evaluation_is_due()) slowly("evaluation", [this] { evaluate(); });
+  if (state_.step < schedule_.steps_planned && evaluation_is_due())
+    slowly("evaluation", [this] { evaluate(); });
   while (state_.step < schedule_.steps_planned && !agreed_.stop && !stops_early_now()) {
     one_step();
     if (!told_transport_) tell_transport();
-    // In the order of what would be lost: the steps first, since they cannot be made again. An evaluation may find no memory, and who asked for a stop may kill soon.
-    if (schedule_.saves_after(state_.step, agreed_) && !checkpoints_.has_saved(state_.step)) slowly("checkpoint", [this] { save(); });
-    if (state_.step < schedule_.steps_planned && schedule_.ends_epoch(state_.step) && !agreed_.stop) end_of_epoch();
+    // In the order of what would be lost: the steps first, since they cannot be made again. An
+    // evaluation may find no memory, and who asked for a stop may kill soon.
+    if (schedule_.saves_after(state_.step, agreed_) && !checkpoints_.has_saved(state_.step))
+      slowly("checkpoint", [this] { save(); });
+    if (state_.step < schedule_.steps_planned && schedule_.ends_epoch(state_.step) && !agreed_.stop)
+      end_of_epoch();
     checkpoints_.report();
   }
 }
 
-void TrainingLoop::enter(const std::string& phase, base::Seconds limit) { parts_.watchdog.enter(phase, state_.step + 1, limit); }
+void TrainingLoop::enter(const std::string& phase, base::Seconds limit) {
+  parts_.watchdog.enter(phase, state_.step + 1, limit);
+}
 
 void TrainingLoop::slowly(const std::string& phase, const std::function<void()>& work) {
   enter(phase, base::Seconds(parts_.config.distributed.slow_timeout_s));
   work();
-  // Who is done with it first would else wait for the others in the next step, where less time is given.
+  // Who is done with it first would else wait for the others in the next step, where less time is
+  // given.
   parts_.ranks.host.barrier();
 }
 
@@ -101,13 +121,16 @@ void TrainingLoop::one_step() {
   step::StepHooks hooks;
   hooks.enter = [&](step::StepPhase phase) {
     const bool waits = phase == step::StepPhase::waiting_for_data;
-    enter(waits ? "waiting for data" : "forward, backward and gradient exchange", base::Seconds(phase == step::StepPhase::stepping ? limits.timeout_s : limits.slow_timeout_s));
+    enter(waits ? "waiting for data" : "forward, backward and gradient exchange",
+          base::Seconds(phase == step::StepPhase::stepping ? limits.timeout_s
+                                                           : limits.slow_timeout_s));
   };
   hooks.wishes = [this] {
     step::Wishes mine;
     mine.stop = run::stop_requested();
     const double minutes = parts_.config.checkpoint.every_minutes;
-    mine.checkpoint = parts_.ranks.host.rank() == 0 && minutes > 0 && since_checkpoint_.elapsed().count() > 60 * minutes;
+    mine.checkpoint = parts_.ranks.host.rank() == 0 && minutes > 0 &&
+                      since_checkpoint_.elapsed().count() > 60 * minutes;
     if (mine.checkpoint) since_checkpoint_.restart();
     return mine;
   };
@@ -123,7 +146,8 @@ void TrainingLoop::one_step() {
 void TrainingLoop::tell_transport() {
   told_transport_ = true;
   if (!parts_.device.is_cuda() || parts_.ranks.host.size() == 1) return;
-  const std::vector<std::string> chosen = run::by_ranks(comm::all_gather_text(parts_.ranks.host, comm::nccl_transport_in(comm::nccl_log())));
+  const std::vector<std::string> chosen = run::by_ranks(
+      comm::all_gather_text(parts_.ranks.host, comm::nccl_transport_in(comm::nccl_log())));
   std::string said;
   for (const std::string& one : chosen) said += (said.empty() ? "" : "; ") + one;
   if (!said.empty()) log::info("NCCL carries gradients by " + said);
@@ -192,6 +216,8 @@ checkpoint::TrainingState TrainingLoop::saved_state() const {
   return state;
 }
 
-bool TrainingLoop::stops_early_now() const { return stops_early(parts_.config.train.early_stop, state_); }
+bool TrainingLoop::stops_early_now() const {
+  return stops_early(parts_.config.train.early_stop, state_);
+}
 
 }  // namespace vae_dist::train

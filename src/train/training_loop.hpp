@@ -21,12 +21,15 @@ class TrainingLoop {
   /// Goes on from `state`. A collective.
   TrainingLoop(const LoopParts& parts, checkpoint::TrainingState state);
 
-  /// Trains to the planned last step, or until any rank was asked to stop. Ends with a checkpoint either way. Throws AgreedError on all
-  /// ranks when too many steps in a row were skipped, or when ranks have diverged.
+  /// Trains to the planned last step, or until any rank was asked to stop. Ends with a checkpoint
+  /// either way. Throws AgreedError on all ranks when too many steps in a row were skipped, or when
+  /// ranks have diverged.
   base::ExitCode run();
 
   std::int64_t steps_done() const { return state_.step; }
-  std::optional<run::ValidationResult> best_validation() const { return evaluations_.best_validation(); }
+  std::optional<run::ValidationResult> best_validation() const {
+    return evaluations_.best_validation();
+  }
 
  private:
   void enter(const std::string& phase, base::Seconds limit);
@@ -38,7 +41,9 @@ class TrainingLoop {
   void read_step(const step::DoneStep& done);
   void read_all_steps();
   void end_of_epoch();
-  bool evaluation_is_due() const { return schedule_.evaluates_after(state_.step) && !evaluations_.has_evaluated(state_.step); }
+  bool evaluation_is_due() const {
+    return schedule_.evaluates_after(state_.step) && !evaluations_.has_evaluated(state_.step);
+  }
   void evaluate();
   void draw_pictures();
   void end_report();

@@ -78,7 +78,8 @@ TEST_F(DurableFile, AFailedWriteKeepsTheOldFileAndLeavesNoScratch) {
   replace_file(path("state"), "old");
   {
     const FileSizeLimit limit(1000);
-    EXPECT_THAT(failure([&] { replace_file(path("state"), std::string(5000, 'x')); }), AllOf(HasSubstr("cannot write"), HasSubstr("File too large")));
+    EXPECT_THAT(failure([&] { replace_file(path("state"), std::string(5000, 'x')); }),
+                AllOf(HasSubstr("cannot write"), HasSubstr("File too large")));
   }
   EXPECT_EQ(read_file(path("state")), "old");
   EXPECT_THAT(files(), ElementsAre("state"));
@@ -86,13 +87,16 @@ TEST_F(DurableFile, AFailedWriteKeepsTheOldFileAndLeavesNoScratch) {
 
 TEST_F(DurableFile, AFailedRenameLeavesNoScratch) {
   std::filesystem::create_directories(path("state/inner"));
-  EXPECT_THAT(failure([&] { replace_file(path("state"), "new"); }), AllOf(HasSubstr("cannot rename"), HasSubstr(path("state")), HasSubstr("directory")));
+  EXPECT_THAT(failure([&] { replace_file(path("state"), "new"); }),
+              AllOf(HasSubstr("cannot rename"), HasSubstr(path("state")), HasSubstr("directory")));
   EXPECT_THAT(files(), ElementsAre("state"));
 }
 
 TEST_F(DurableFile, AnAbsentFolderIsNamedWithTheReason) {
-  EXPECT_THAT(failure([&] { replace_file(path("absent/state"), "new"); }), AllOf(HasSubstr(path("absent/")), HasSubstr("No such file or directory")));
-  EXPECT_THAT(failure([&] { write_and_sync(path("absent/state"), "new"); }), HasSubstr(path("absent/state")));
+  EXPECT_THAT(failure([&] { replace_file(path("absent/state"), "new"); }),
+              AllOf(HasSubstr(path("absent/")), HasSubstr("No such file or directory")));
+  EXPECT_THAT(failure([&] { write_and_sync(path("absent/state"), "new"); }),
+              HasSubstr(path("absent/state")));
   EXPECT_THAT(failure([&] { sync_directory(path("absent")); }), HasSubstr(path("absent")));
   EXPECT_THAT(files(), IsEmpty());
 }
@@ -112,7 +116,8 @@ TEST_F(DurableFile, ANameWithoutAFolderIsInTheCurrentOne) {
 }
 
 TEST_F(DurableFile, AFileThatCannotBeReadIsBadInput) {
-  EXPECT_THAT(refusal([&] { read_file(path("absent")); }), AllOf(HasSubstr(path("absent")), HasSubstr("No such file")));
+  EXPECT_THAT(refusal([&] { read_file(path("absent")); }),
+              AllOf(HasSubstr(path("absent")), HasSubstr("No such file")));
   EXPECT_THAT(refusal([&] { read_file(path("")); }), HasSubstr("directory"));
 }
 

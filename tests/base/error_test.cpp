@@ -19,18 +19,24 @@ TEST(ExitCodes, AreThoseThatAreDocumented) {
 
 TEST(Description, OfBadInputIsTheSentenceAlone) {
   EXPECT_EQ(describe(BadInput("run.yaml:3: unknown key")), "vae_dist: run.yaml:3: unknown key");
-  EXPECT_EQ(describe(BadInput("run.yaml:3: unknown key"), 2), "vae_dist: rank 2: run.yaml:3: unknown key");
+  EXPECT_EQ(describe(BadInput("run.yaml:3: unknown key"), 2),
+            "vae_dist: rank 2: run.yaml:3: unknown key");
 }
 
 TEST(Description, OfAFailureNamesTheSourceThatRaisedIt) {
   const int line = __LINE__ + 1;
   const Failure error("MPI_Bcast failed");
-  EXPECT_EQ(describe(error, 0), text("vae_dist: rank 0: MPI_Bcast failed [error_test.cpp:", line, "]"));
+  EXPECT_EQ(describe(error, 0),
+            text("vae_dist: rank 0: MPI_Bcast failed [error_test.cpp:", line, "]"));
 }
 
-TEST(Description, OfAForeignErrorIsItsOwnText) { EXPECT_EQ(describe(std::runtime_error("out of shapes"), 1), "vae_dist: rank 1: out of shapes"); }
+TEST(Description, OfAForeignErrorIsItsOwnText) {
+  EXPECT_EQ(describe(std::runtime_error("out of shapes"), 1), "vae_dist: rank 1: out of shapes");
+}
 
-TEST(Text, JoinsValuesWithTenDigits) { EXPECT_EQ(text("row ", 7, " of ", 1.0 / 3.0, ", ", 20000.5), "row 7 of 0.3333333333, 20000.5"); }
+TEST(Text, JoinsValuesWithTenDigits) {
+  EXPECT_EQ(text("row ", 7, " of ", 1.0 / 3.0, ", ", 20000.5), "row 7 of 0.3333333333, 20000.5");
+}
 
 }  // namespace
 }  // namespace vae_dist::base

@@ -17,7 +17,8 @@ TEST(ListOfTen, NamesTenAndCountsTheOthers) {
   EXPECT_EQ(list_of_ten(numbers(10)), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10");
   EXPECT_EQ(list_of_ten(numbers(11)), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 1 more");
   EXPECT_EQ(list_of_ten(numbers(20000)), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 19990 more");
-  EXPECT_EQ(list_of_ten(numbers(12), "\n  "), "1\n  2\n  3\n  4\n  5\n  6\n  7\n  8\n  9\n  10\n  and 2 more");
+  EXPECT_EQ(list_of_ten(numbers(12), "\n  "),
+            "1\n  2\n  3\n  4\n  5\n  6\n  7\n  8\n  9\n  10\n  and 2 more");
 }
 
 }  // namespace

@@ -24,7 +24,9 @@ TEST(Log, OtherRanksAreHeardOnlyWithWarningsAndErrors) {
   EXPECT_EQ(said_by(3, 4, log::Level::debug), "[rank 3] warning: a doubt\n[rank 3] an error\n");
 }
 
-TEST(Log, TheLevelIsTheLeastThatIsSaid) { EXPECT_EQ(said_by(3, 4, log::Level::error), "[rank 3] an error\n"); }
+TEST(Log, TheLevelIsTheLeastThatIsSaid) {
+  EXPECT_EQ(said_by(3, 4, log::Level::error), "[rank 3] an error\n");
+}
 
 TEST(Log, TextIsNoFormat) {
   testing::internal::CaptureStderr();

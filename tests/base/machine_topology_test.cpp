@@ -7,8 +7,9 @@
 namespace vae_dist::base {
 namespace {
 
-// A machine of two NUMA nodes, made of files. Node 0: a GPU and mlx5_1 below one switch, mlx5_0 below another of the same root. Node 1: a GPU whose root
-// has no card, and mlx5_2 at another root of the node.
+// A machine of two NUMA nodes, made of files. Node 0: a GPU and mlx5_1 below one switch, mlx5_0
+// below another of the same root. Node 1: a GPU whose root has no card, and mlx5_2 at another root
+// of the node.
 class MachineTopology : public TemporaryFolderTest {
  protected:
   void SetUp() override {
@@ -21,7 +22,8 @@ class MachineTopology : public TemporaryFolderTest {
     add_card("infiniband", "mlx5_0", "pci0000:17/0000:17:05.0/0000:20:00.0", 0);
     add_card("infiniband", "mlx5_1", "pci0000:17/0000:17:01.0/0000:18:00.0/0000:1c:00.0", 0);
     add_card("infiniband", "mlx5_2", "pci0000:ba/0000:ba:01.0/0000:bb:00.0", 1);
-    for (const char* card : {"mlx5_0", "mlx5_1", "mlx5_2"}) write(text("class/infiniband/", card, "/ports/1/state"), "4: ACTIVE\n");
+    for (const char* card : {"mlx5_0", "mlx5_1", "mlx5_2"})
+      write(text("class/infiniband/", card, "/ports/1/state"), "4: ACTIVE\n");
   }
 
   std::filesystem::path sys() const { return path("sys"); }
@@ -34,13 +36,16 @@ class MachineTopology : public TemporaryFolderTest {
   void add_device(const std::filesystem::path& way, int node) {
     write(("devices" / way / "numa_node").string(), text(node, "\n"));
     std::filesystem::create_directories(sys() / "bus/pci/devices");
-    std::filesystem::create_directory_symlink(sys() / "devices" / way, sys() / "bus/pci/devices" / way.filename());
+    std::filesystem::create_directory_symlink(sys() / "devices" / way,
+                                              sys() / "bus/pci/devices" / way.filename());
   }
 
-  void add_card(const std::string& kind, const std::string& name, const std::filesystem::path& way, int node) {
+  void add_card(const std::string& kind, const std::string& name, const std::filesystem::path& way,
+                int node) {
     add_device(way, node);
     std::filesystem::create_directories(sys() / "class" / kind / name);
-    std::filesystem::create_directory_symlink(sys() / "devices" / way, sys() / "class" / kind / name / "device");
+    std::filesystem::create_directory_symlink(sys() / "devices" / way,
+                                              sys() / "class" / kind / name / "device");
   }
 };
 
@@ -55,17 +60,22 @@ TEST_F(MachineTopology, KnowsTheNodeOfAGpuAsCudaWritesItsBusId) {
   EXPECT_EQ(numa_node_of_device("0000:9b:00.0", sys()), 1);
   EXPECT_EQ(numa_node_of_device("0000:ff:00.0", sys()), std::nullopt);
   write("devices/pci0000:9a/0000:9a:01.0/0000:9b:00.0/numa_node", "-1\n");
-  EXPECT_EQ(numa_node_of_device("0000:9b:00.0", sys()), std::nullopt) << "so a machine of one node says it";
+  EXPECT_EQ(numa_node_of_device("0000:9b:00.0", sys()), std::nullopt)
+      << "so a machine of one node says it";
 }
 
-TEST_F(MachineTopology, TakesTheCardBelowTheSameSwitch) { EXPECT_EQ(nearest_network("0000:1B:00.0", sys()), "mlx5_1"); }
+TEST_F(MachineTopology, TakesTheCardBelowTheSameSwitch) {
+  EXPECT_EQ(nearest_network("0000:1B:00.0", sys()), "mlx5_1");
+}
 
 TEST_F(MachineTopology, TakesTheNextOneWhereThatHasNoActivePort) {
   write("class/infiniband/mlx5_1/ports/1/state", "1: DOWN\n");
   EXPECT_EQ(nearest_network("0000:1B:00.0", sys()), "mlx5_0");
 }
 
-TEST_F(MachineTopology, TakesACardOfTheNodeWhereNoneSharesTheRoot) { EXPECT_EQ(nearest_network("0000:9B:00.0", sys()), "mlx5_2"); }
+TEST_F(MachineTopology, TakesACardOfTheNodeWhereNoneSharesTheRoot) {
+  EXPECT_EQ(nearest_network("0000:9B:00.0", sys()), "mlx5_2");
+}
 
 TEST_F(MachineTopology, TakesAnEthernetCardThatIsUpWhereThereIsNoInfiniBand) {
   std::filesystem::remove_all(sys() / "class/infiniband");
@@ -73,13 +83,15 @@ TEST_F(MachineTopology, TakesAnEthernetCardThatIsUpWhereThereIsNoInfiniBand) {
   add_card("net", "eth0", "pci0000:17/0000:17:07.0/0000:21:00.0", 0);
   write("class/net/eth0/operstate", "down\n");
   write("class/net/lo/operstate", "up\n");
-  EXPECT_EQ(nearest_network("0000:1B:00.0", sys()), "") << "it is down, and the loopback is no card";
+  EXPECT_EQ(nearest_network("0000:1B:00.0", sys()), "")
+      << "it is down, and the loopback is no card";
   write("class/net/eth0/operstate", "up\n");
   EXPECT_EQ(nearest_network("0000:1B:00.0", sys()), "eth0");
 }
 
 TEST_F(MachineTopology, KnowsTheCoresThatAProcessMayUse) {
-  std::ofstream(path("status")) << "Name:\tmpirun\nCpus_allowed:\tff0f\nCpus_allowed_list:\t0-3,8-15\nMems_allowed:\t1\n";
+  std::ofstream(path("status"))
+      << "Name:\tmpirun\nCpus_allowed:\tff0f\nCpus_allowed_list:\t0-3,8-15\nMems_allowed:\t1\n";
   EXPECT_EQ(allowed_cores(path("status")).size(), 12U);
   EXPECT_EQ(allowed_cores(path("nothing")), std::vector<int>{});
   EXPECT_FALSE(allowed_cores().empty()) << "this process runs somewhere";

@@ -15,7 +15,14 @@ struct PeelSettings {
 };
 
 Fruit fruit(const std::string& name, const std::string& settings = "") {
-  return {{.name = name, .help = "", .own = own_keys<PeelSettings>([](Section& keys, PeelSettings& own) { keys.key("peel", own.thickness, "millimetres").above(0); }, settings)}, 3};
+  return {{.name = name,
+           .help = "",
+           .own = own_keys<PeelSettings>(
+               [](Section& keys, PeelSettings& own) {
+                 keys.key("peel", own.thickness, "millimetres").above(0);
+               },
+               settings)},
+          3};
 }
 
 TEST(Registry, FindsItemsByNameInTheirOrder) {
@@ -73,7 +80,8 @@ TEST(RegistryDeathTest, EndsAProgramInWhichAnItemsKeyIsOneOfItsSection) {
   std::vector<Key> keys;
   double peel = 1;
   Section(keys, "fruit").key("peel", peel, "of all fruit");
-  EXPECT_DEATH(add_own_keys(keys, "fruit", "fruit.name", "apple", fruits.items(), settings), "fruit.peel");
+  EXPECT_DEATH(add_own_keys(keys, "fruit", "fruit.name", "apple", fruits.items(), settings),
+               "fruit.peel");
 }
 
 TEST(ItemList, KeepsEachEntrysOwnSettings) {
@@ -90,7 +98,11 @@ TEST(ItemList, KeepsEachEntrysOwnSettings) {
 
 TEST(RegistryDeathTest, EndsAProgramInWhichAnEntrysKeyIsTheOneThatNamesIt) {
   Registry<Fruit> fruits;
-  fruits.add({{.name = "fig", .help = "", .own = own_keys<PeelSettings>([](Section& keys, PeelSettings& own) { keys.key("name", own.thickness, "millimetres"); })}});
+  fruits.add({{.name = "fig",
+               .help = "",
+               .own = own_keys<PeelSettings>([](Section& keys, PeelSettings& own) {
+                 keys.key("name", own.thickness, "millimetres");
+               })}});
   ItemList list = ItemList::of(fruits);
   EXPECT_DEATH(ItemList::keys_of(*list.add("fig")), "fig.name");
 }

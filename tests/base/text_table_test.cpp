@@ -6,7 +6,8 @@ namespace vae_dist::base {
 namespace {
 
 TEST(TextTable, HasItsValuesInOneColumn) {
-  EXPECT_EQ(format_table({{"run", "a"}, {"global batch", "64"}}), "  run           a\n  global batch  64\n");
+  EXPECT_EQ(format_table({{"run", "a"}, {"global batch", "64"}}),
+            "  run           a\n  global batch  64\n");
 }
 
 }  // namespace

@@ -6,7 +6,9 @@ namespace vae_dist::base {
 namespace {
 
 TEST(Utf8Text, LeavesUtf8AsItIs) {
-  for (const char* words : {"", "plain \"quoted\" \\ back\n", "café", "日本", "🙂", "\u07ff\u0800\uffff"}) EXPECT_EQ(utf8_text(words), words);
+  for (const char* words :
+       {"", "plain \"quoted\" \\ back\n", "café", "日本", "🙂", "\u07ff\u0800\uffff"})
+    EXPECT_EQ(utf8_text(words), words);
 }
 
 TEST(Utf8Text, EscapesEachByteThatBelongsToNoCharacter) {
@@ -19,7 +21,9 @@ TEST(Utf8Text, EscapesEachByteThatBelongsToNoCharacter) {
   EXPECT_EQ(utf8_text("\xf4\x90\x80\x80\xff"), R"(\xf4\x90\x80\x80\xff)") << "above U+10FFFF";
 }
 
-TEST(Utf8Text, MakesDifferentNamesDifferentTexts) { EXPECT_NE(utf8_text("caf\xe8"), utf8_text("caf\xe9")); }
+TEST(Utf8Text, MakesDifferentNamesDifferentTexts) {
+  EXPECT_NE(utf8_text("caf\xe8"), utf8_text("caf\xe9"));
+}
 
 }  // namespace
 }  // namespace vae_dist::base

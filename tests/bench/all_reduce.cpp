@@ -1,6 +1,7 @@
 // Our all-reduces beside MPI_Allreduce on the same buffers, in turns, in one run:
 //   mpirun -np 2 build/tests/bench/bench_all_reduce [turns]
-// Prints the median time of each, and MPI's over it (above 1: ours is faster). bf16 moves half the bytes.
+// Prints the median time of each, and MPI's over it (above 1: ours is faster). bf16 moves half the
+// bytes.
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -37,10 +38,26 @@ int main(int argc, char** argv) {
   const auto comm = world.make_communicator();
   const int turns = argc > 1 ? std::atoi(argv[1]) : 41;
   std::vector<std::byte> scratch;
-  std::vector<Contestant> contestants = {{"MPI_Allreduce", [&](comm::Buffer buffer) { comm->all_reduce_sum(buffer); }, {}},
-                                         {"fast", [&](comm::Buffer buffer) { comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::fast, comm::Wire::exact, scratch); }, {}}};
-  if (base::is_power_of_two(world.size())) contestants.push_back({"reproducible", [&](comm::Buffer buffer) { comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::tree, comm::Wire::exact, scratch); }, {}});
-  contestants.push_back({"bf16", [&](comm::Buffer buffer) { comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::fast, comm::Wire::bf16, scratch); }, {}});
+  std::vector<Contestant> contestants = {
+      {"MPI_Allreduce", [&](comm::Buffer buffer) { comm->all_reduce_sum(buffer); }, {}},
+      {"fast",
+       [&](comm::Buffer buffer) {
+         comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::fast, comm::Wire::exact, scratch);
+       },
+       {}}};
+  if (base::is_power_of_two(world.size()))
+    contestants.push_back({"reproducible",
+                           [&](comm::Buffer buffer) {
+                             comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::tree,
+                                                      comm::Wire::exact, scratch);
+                           },
+                           {}});
+  contestants.push_back({"bf16",
+                         [&](comm::Buffer buffer) {
+                           comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::fast,
+                                                    comm::Wire::bf16, scratch);
+                         },
+                         {}});
 
   if (world.rank() == 0) {
     std::printf("%4s", "MiB");
@@ -49,7 +66,8 @@ int main(int argc, char** argv) {
   }
   for (const int mib : {1, 2, 4, 8, 16, 25}) {
     std::vector<float> values(std::size_t{1 << 18} * static_cast<std::size_t>(mib));
-    const comm::Buffer buffer{values.data(), static_cast<std::int64_t>(values.size()), comm::DataType::float32};
+    const comm::Buffer buffer{values.data(), static_cast<std::int64_t>(values.size()),
+                              comm::DataType::float32};
     for (Contestant& contestant : contestants) contestant.seconds.clear();
     for (int turn = 0; turn <= turns; ++turn)
       for (Contestant& contestant : contestants) {
@@ -60,7 +78,8 @@ int main(int argc, char** argv) {
     if (world.rank() != 0) continue;
     std::printf("%4d", mib);
     for (const Contestant& contestant : contestants)
-      std::printf("  %11.2f ms (%4.2f)", 1e3 * median(contestant.seconds), median(contestants.front().seconds) / median(contestant.seconds));
+      std::printf("  %11.2f ms (%4.2f)", 1e3 * median(contestant.seconds),
+                  median(contestants.front().seconds) / median(contestant.seconds));
     std::printf("\n");
   }
 }

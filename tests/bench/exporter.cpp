@@ -1,7 +1,9 @@
-// What being watched costs training: VanillaVAE 64x64x3, G = 64, fp32, one thread, in turns in one run:
+// What being watched costs training: VanillaVAE 64x64x3, G = 64, fp32, one thread, in turns in one
+// run:
 //   build/tests/bench/bench_exporter [turns]
-// Steps without metrics; with metrics and a scrape a second; with a hundred scrapers at once every second. Scrapers are a process of their own, of the
-// lowest priority: elsewhere they are other machines.
+// Steps without metrics; with metrics and a scrape a second; with a hundred scrapers at once every
+// second. Scrapers are a process of their own, of the lowest priority: elsewhere they are other
+// machines.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <arpa/inet.h>
@@ -41,8 +43,8 @@ constexpr double kLearningRate = 1e-4, kKldFactor = 0.00025;
 
 // What both processes see.
 struct Orders {
-  std::atomic<int> port = 0;      // of the rank that is asked
-  std::atomic<int> at_once = 0;   // scrapes each second; 0: none
+  std::atomic<int> port = 0;     // of the rank that is asked
+  std::atomic<int> at_once = 0;  // scrapes each second; 0: none
   std::atomic<long> answers = 0;
 };
 
@@ -58,8 +60,11 @@ void scrape_at_once(Orders& orders, int count) {
   for (int i = 0; i < count; ++i) {
     const int connection = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ::setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-    if (::connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && ::send(connection, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) > 0) connections.push_back(connection);
-    else ::close(connection);
+    if (::connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+        ::send(connection, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) > 0)
+      connections.push_back(connection);
+    else
+      ::close(connection);
   }
   for (const int connection : connections) {
     char block[4096];
@@ -84,7 +89,9 @@ void scrape_at_once(Orders& orders, int count) {
 double cpu_seconds(int who) {
   rusage usage{};
   ::getrusage(who, &usage);
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -93,23 +100,38 @@ struct Way {
   bool metrics;
   int scrapers;
   std::vector<double> wall = {}, cpu = {};  // seconds a step, by turn
-  std::vector<double> server = {};          // CPU time of all threads but the one that trains, of the time that passes
+  std::vector<double> server =
+      {};  // CPU time of all threads but the one that trains, of the time that passes
 };
 
 metrics::StepMetrics numbers_of(std::int64_t step, double seconds) {
-  return {.step = step, .loss = 0.3, .reconstruction_loss = 0.2, .kld_nats = 12, .kld_weight = kKldFactor, .learning_rate = kLearningRate, .gradient_norm = 3, .samples = kBatch,
-          .step_seconds = seconds, .data_wait_seconds = 1e-4, .allreduce_wait_seconds = 1e-3, .allreduce_bytes = 1 << 20, .read_bytes = static_cast<std::uint64_t>(step) << 20};
+  return {.step = step,
+          .loss = 0.3,
+          .reconstruction_loss = 0.2,
+          .kld_nats = 12,
+          .kld_weight = kKldFactor,
+          .learning_rate = kLearningRate,
+          .gradient_norm = 3,
+          .samples = kBatch,
+          .step_seconds = seconds,
+          .data_wait_seconds = 1e-4,
+          .allreduce_wait_seconds = 1e-3,
+          .allreduce_bytes = 1 << 20,
+          .read_bytes = static_cast<std::uint64_t>(step) << 20};
 }
 
 std::unique_ptr<metrics::RunMetrics> start_metrics() {
-  return std::make_unique<metrics::RunMetrics>(metrics::MetricsIdentity{.run = "bench", .host = "here"}, metrics::RunFacts{.steps_planned = 1000, .global_batch = kBatch}, "127.0.0.1", 0);
+  return std::make_unique<metrics::RunMetrics>(
+      metrics::MetricsIdentity{.run = "bench", .host = "here"},
+      metrics::RunFacts{.steps_planned = 1000, .global_batch = kBatch}, "127.0.0.1", 0);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const int turns = argc > 1 ? std::atoi(argv[1]) : 20;
-  auto& orders = *new (::mmap(nullptr, sizeof(Orders), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Orders;
+  auto& orders = *new (::mmap(nullptr, sizeof(Orders), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Orders;
   if (::fork() == 0) be_scrapers(orders);
 
   at::set_num_threads(1);
@@ -117,10 +139,18 @@ int main(int argc, char** argv) {
   config.train.global_batch = kBatch;
   const std::unique_ptr<comm::HostCommunicator> alone = comm::make_self_communicator();
   comm::CollectiveLog log;
-  step::Learner learner({config, {3, 64, 64}, step::make_replica_plan(kBatch, 1, 1, 0, kBatch), device::DeviceChoice{}}, *alone, log);
-  const at::Tensor images = at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast), noise = at::randn({kBatch, config.model.latent_dim});
+  step::Learner learner({config,
+                         {3, 64, 64},
+                         step::make_replica_plan(kBatch, 1, 1, 0, kBatch),
+                         device::DeviceChoice{}},
+                        *alone, log);
+  const at::Tensor images =
+                       at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast),
+                   noise = at::randn({kBatch, config.model.latent_dim});
 
-  std::vector<Way> ways = {{"no metrics", false, 0}, {"a scrape a second", true, 1}, {"a hundred at once, every second", true, kScrapers}};
+  std::vector<Way> ways = {{"no metrics", false, 0},
+                           {"a scrape a second", true, 1},
+                           {"a hundred at once, every second", true, kScrapers}};
   for (int turn = -1; turn < turns; ++turn) {
     for (Way& way : ways) {
       const std::unique_ptr<metrics::RunMetrics> metrics = way.metrics ? start_metrics() : nullptr;
@@ -141,9 +171,15 @@ int main(int argc, char** argv) {
       way.server.push_back((all - (cpu_seconds(RUSAGE_THREAD) - training)) / wall);
     }
   }
-  std::printf("medians of %d turns of %d steps each; %ld scrapes were answered\n%-34s %10s %10s %14s %21s\n", turns, kStepsATurn, orders.answers.load(), "", "step", "longer", "more CPU time", "server, of one core");
+  std::printf(
+      "medians of %d turns of %d steps each; %ld scrapes were answered\n%-34s %10s %10s %14s "
+      "%21s\n",
+      turns, kStepsATurn, orders.answers.load(), "", "step", "longer", "more CPU time",
+      "server, of one core");
   for (const Way& way : ways)
-    std::printf("%-34s %7.2f ms %+8.2f %% %+12.2f %% %19.3f %%\n", way.name, 1e3 * median(way.wall), percent_over(way.wall, ways[0].wall), percent_over(way.cpu, ways[0].cpu), 100 * median(way.server));
+    std::printf("%-34s %7.2f ms %+8.2f %% %+12.2f %% %19.3f %%\n", way.name, 1e3 * median(way.wall),
+                percent_over(way.wall, ways[0].wall), percent_over(way.cpu, ways[0].cpu),
+                100 * median(way.server));
 
   const std::unique_ptr<metrics::RunMetrics> metrics = start_metrics();
   constexpr int kMany = 100000;
@@ -155,6 +191,8 @@ int main(int argc, char** argv) {
   const long before = orders.answers;
   orders.at_once = kScrapers;
   while (orders.answers < before + 3 * kScrapers) std::this_thread::sleep_for(base::Seconds(0.05));
-  const double scrape = (cpu_seconds(RUSAGE_SELF) - idle_cpu) / static_cast<double>(orders.answers - before);
-  std::printf("recording a step takes %.2f us, %.5f %% of it; a scrape %.0f us of CPU time\n", 1e6 * record, 100 * record / median(ways[0].wall), 1e6 * scrape);
+  const double scrape =
+      (cpu_seconds(RUSAGE_SELF) - idle_cpu) / static_cast<double>(orders.answers - before);
+  std::printf("recording a step takes %.2f us, %.5f %% of it; a scrape %.0f us of CPU time\n",
+              1e6 * record, 100 * record / median(ways[0].wall), 1e6 * scrape);
 }

@@ -13,7 +13,8 @@ namespace {
 constexpr double kLinear = 2.0 * 7 * 3 * 5;
 
 TEST(FlopCount, OfALinearLayerIsThatOfItsProducts) {
-  const at::Tensor x = at::rand({7, 3}).requires_grad_(), w = at::rand({5, 3}).requires_grad_(), b = at::rand({5}).requires_grad_();
+  const at::Tensor x = at::rand({7, 3}).requires_grad_(), w = at::rand({5, 3}).requires_grad_(),
+                   b = at::rand({5}).requires_grad_();
   const FlopCount count;
   const at::Tensor y = at::linear(x, w, b).sum();
   EXPECT_EQ(count.operations(), kLinear);
@@ -23,7 +24,8 @@ TEST(FlopCount, OfALinearLayerIsThatOfItsProducts) {
 
 TEST(FlopCount, OfAConvolutionIsThatOfItsTaps) {
   const at::Tensor x = at::rand({2, 3, 9, 9}), w = at::rand({4, 3, 3, 3}).requires_grad_();
-  const double forward = 2.0 * (2 * 4 * 5 * 5) * (3 * 3 * 3);  // 9 x 9 with stride 2 and padding 1 is 5 x 5
+  const double forward =
+      2.0 * (2 * 4 * 5 * 5) * (3 * 3 * 3);  // 9 x 9 with stride 2 and padding 1 is 5 x 5
   const std::vector<std::int64_t> stride = {2, 2}, padding = {1, 1};
   const FlopCount count;
   const at::Tensor y = at::conv2d(x, w, {}, stride, padding);
@@ -34,7 +36,8 @@ TEST(FlopCount, OfAConvolutionIsThatOfItsTaps) {
 }
 
 TEST(FlopCount, OfATransposedConvolutionIsThatOfItsMirrorImage) {
-  const at::Tensor x = at::rand({2, 4, 5, 5}).requires_grad_(), w = at::rand({4, 3, 3, 3}).requires_grad_();
+  const at::Tensor x = at::rand({2, 4, 5, 5}).requires_grad_(),
+                   w = at::rand({4, 3, 3, 3}).requires_grad_();
   const double forward = 2.0 * (2 * 4 * 5 * 5) * (3 * 3 * 3);
   const FlopCount count;
   const at::Tensor y = at::conv_transpose2d(x, w, {}, {2, 2}, {1, 1});

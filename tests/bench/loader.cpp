@@ -1,4 +1,5 @@
-// How fast images are read, beside what limits it, in turns, in one run. See loader.py, which makes the files and compares with h5py.
+// How fast images are read, beside what limits it, in turns, in one run. See loader.py, which makes
+// the files and compares with h5py.
 //   bench_loader CHUNKED.h5 CONTIGUOUS.h5
 // Prints medians of images a second, one a line: name and number.
 #include <fcntl.h>
@@ -34,15 +35,19 @@ void forget_pages(const std::string& file) {
   ::close(descriptor);
 }
 
-// An epoch of batches of the loader that a run has, without noise, after `before` others. Returns its seconds.
-double read_epoch(const data::SampleDataset& dataset, std::int64_t window, std::int64_t threads, std::int64_t before = 1) {
+// An epoch of batches of the loader that a run has, without noise, after `before` others. Returns
+// its seconds.
+double read_epoch(const data::SampleDataset& dataset, std::int64_t window, std::int64_t threads,
+                  std::int64_t before = 1) {
   const auto self = comm::make_self_communicator();
   data::BatchPlan plan;
   plan.seed = 1;
   plan.global_batch = plan.count = kBatch;
   plan.window_chunks = window;
   std::unique_ptr<data::ChunkRing> ring;
-  if (!dataset.in_memory()) ring = std::make_unique<data::ChunkRing>(dataset, data::ChunkRing::Options{1, window, kBatch, threads, 0, 0}, *self, *self);
+  if (!dataset.in_memory())
+    ring = std::make_unique<data::ChunkRing>(
+        dataset, data::ChunkRing::Options{1, window, kBatch, threads, 0, 0}, *self, *self);
   data::PrefetchingLoader loader(dataset, plan, {}, {3, std::move(ring)});
   const std::int64_t steps = dataset.size() / kBatch;
   for (std::int64_t step = 0; step < before * steps; ++step) loader.next();
@@ -73,13 +78,15 @@ class Limit {
       dataset.read_chunk(std::vector<std::int64_t>{row, 0, 0, 0}, chunk);
       chunks_.push_back(chunk.bytes);
     }
-    decoded_.resize(static_cast<std::size_t>(rows_ * dataset.shape()[1] * dataset.shape()[2] * dataset.shape()[3]));
+    decoded_.resize(static_cast<std::size_t>(rows_ * dataset.shape()[1] * dataset.shape()[2] *
+                                             dataset.shape()[3]));
     copied_.resize(decoded_.size());
   }
   void run() {
     libdeflate_decompressor* const decompressor = libdeflate_alloc_decompressor();
     for (const auto& chunk : chunks_) {
-      libdeflate_zlib_decompress(decompressor, chunk.data(), chunk.size(), decoded_.data(), decoded_.size(), nullptr);
+      libdeflate_zlib_decompress(decompressor, chunk.data(), chunk.size(), decoded_.data(),
+                                 decoded_.size(), nullptr);
       std::memcpy(copied_.data(), decoded_.data(), decoded_.size());
     }
     libdeflate_free_decompressor(decompressor);
@@ -95,10 +102,13 @@ class Limit {
 
 int main(int, char** argv) {
   const std::string chunked = argv[1], contiguous = argv[2];
-  const data::SampleDataset stream = data::SampleDataset::open(source_of(chunked)), flat = data::SampleDataset::open(source_of(contiguous));
-  const data::SampleDataset memory = data::SampleDataset::open(source_of(chunked), ~std::uint64_t{0});
+  const data::SampleDataset stream = data::SampleDataset::open(source_of(chunked)),
+                            flat = data::SampleDataset::open(source_of(contiguous));
+  const data::SampleDataset memory =
+      data::SampleDataset::open(source_of(chunked), ~std::uint64_t{0});
   const auto images = static_cast<double>(stream.size());
-  std::vector<std::uint8_t> whole(static_cast<std::size_t>(stream.size()) * stream.image_bytes()), copy(whole.size()), fresh;
+  std::vector<std::uint8_t> whole(static_cast<std::size_t>(stream.size()) * stream.image_bytes()),
+      copy(whole.size()), fresh;
   std::vector<std::byte> rows(whole.size());
   Limit limit(stream.stored());
   data::RowBuffers buffers;
@@ -109,28 +119,41 @@ int main(int, char** argv) {
       {"stream_first_epoch_1_thread", [&] { return timed([&] { read_epoch(stream, 85, 1, 0); }); }},
       {"decode_to_memory_1_thread", [&] { return timed([&] { decode_to_memory(chunked, 1); }); }},
       {"decode_to_memory_2_threads", [&] { return timed([&] { decode_to_memory(chunked, 2); }); }},
-      {"decode_rows_1_thread", [&] { return timed([&] { stream.rows().read(0, stream.size(), rows, buffers); }); }},
+      {"decode_rows_1_thread",
+       [&] { return timed([&] { stream.rows().read(0, stream.size(), rows, buffers); }); }},
       {"batches_from_memory", [&] { return read_epoch(memory, 0, 1); }},
-      {"h5dread_whole", [&] { return timed([&] { stream.stored().read_rows(0, stream.size(), std::span(whole)); }); }},
-      {"h5dread_whole_into_new_memory", [&] {
-         return timed([&] { stream.stored().read_rows(0, stream.size(), std::span(fresh = std::vector<std::uint8_t>(whole.size()))); });
+      {"h5dread_whole",
+       [&] {
+         return timed([&] { stream.stored().read_rows(0, stream.size(), std::span(whole)); });
+       }},
+      {"h5dread_whole_into_new_memory",
+       [&] {
+         return timed([&] {
+           stream.stored().read_rows(0, stream.size(),
+                                     std::span(fresh = std::vector<std::uint8_t>(whole.size())));
+         });
        }},
       {"libdeflate_and_copy", [&] { return timed([&] { limit.run(); }); }},
-      {"contiguous_rows_1_thread", [&] { return timed([&] { flat.rows().read(0, flat.size(), rows, buffers); }); }},
+      {"contiguous_rows_1_thread",
+       [&] { return timed([&] { flat.rows().read(0, flat.size(), rows, buffers); }); }},
       {"contiguous_stream_1_thread", [&] { return read_epoch(flat, 128, 1); }},
-      {"memcpy_whole", [&] { return timed([&] { std::memcpy(copy.data(), whole.data(), whole.size()); }); }},
+      {"memcpy_whole",
+       [&] { return timed([&] { std::memcpy(copy.data(), whole.data(), whole.size()); }); }},
   };
   std::map<std::string, std::vector<double>> rates;
   for (int turn = 0; turn < kTurns; ++turn)
     for (const auto& [name, way] : ways) rates[name].push_back(images / way());
   for (int turn = 0; turn < 3; ++turn) {
     forget_pages(chunked);
-    rates["cold_decode_to_memory_1_thread"].push_back(images / timed([&] { decode_to_memory(chunked, 1); }));
+    rates["cold_decode_to_memory_1_thread"].push_back(images /
+                                                      timed([&] { decode_to_memory(chunked, 1); }));
     forget_pages(chunked);
-    rates["cold_stream_first_epoch_1_thread"].push_back(images / timed([&] { read_epoch(stream, 85, 1, 0); }));
+    rates["cold_stream_first_epoch_1_thread"].push_back(
+        images / timed([&] { read_epoch(stream, 85, 1, 0); }));
   }
   for (auto& [name, values] : rates) {
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+    std::nth_element(values.begin(),
+                     values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
     std::printf("%s %.0f\n", name.c_str(), values[values.size() / 2]);
   }
 }

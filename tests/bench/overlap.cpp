@@ -1,9 +1,11 @@
-// What the gradient exchange costs a training step: VanillaVAE 64x64x3, 64 images a rank, fp32, one thread a rank, in turns in one run:
+// What the gradient exchange costs a training step: VanillaVAE 64x64x3, 64 images a rank, fp32, one
+// thread a rank, in turns in one run:
 //   mpirun -np 2 --bind-to core build/tests/bench/bench_overlap [rounds]
-// Steps without any exchange; steps that start the all-reduce after backward; steps that overlap it, with several sizes of buckets.
+// Steps without any exchange; steps that start the all-reduce after backward; steps that overlap
+// it, with several sizes of buckets.
 //
-// What a rank waits in finish() has two parts: until the slower ranks have computed, and until the exchange is done. The rank that waits least in
-// a round shows the second alone.
+// What a rank waits in finish() has two parts: until the slower ranks have computed, and until the
+// exchange is done. The rank that waits least in a round shows the second alone.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
@@ -32,8 +34,11 @@ constexpr double kLearningRate = 1e-4, kKldFactor = 0.00025;
 // Keeps the buckets until the end of backward.
 class AfterBackward final : public parallel::BucketExchange {
  public:
-  explicit AfterBackward(std::unique_ptr<parallel::BucketExchange> exchange) : exchange_(std::move(exchange)) {}
-  void start(const at::Tensor& bucket, comm::Wire wire, const std::string& what) override { kept_.push_back({bucket, wire, what}); }
+  explicit AfterBackward(std::unique_ptr<parallel::BucketExchange> exchange)
+      : exchange_(std::move(exchange)) {}
+  void start(const at::Tensor& bucket, comm::Wire wire, const std::string& what) override {
+    kept_.push_back({bucket, wire, what});
+  }
   void finish() override {
     for (const auto& [bucket, wire, what] : kept_) exchange_->start(bucket, wire, what);
     kept_.clear();
@@ -54,7 +59,9 @@ class AfterBackward final : public parallel::BucketExchange {
 double cpu_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -67,13 +74,19 @@ step::StepOptions step_options(int ranks) {
 // A model with everything that a step needs, and one way to exchange.
 class Trainer {
  public:
-  Trainer(std::string name, const config::Config& config, int ranks, std::unique_ptr<comm::HostCommunicator> comm, std::unique_ptr<parallel::BucketExchange> exchange, const parallel::ReducerOptions& options)
+  Trainer(std::string name, const config::Config& config, int ranks,
+          std::unique_ptr<comm::HostCommunicator> comm,
+          std::unique_ptr<parallel::BucketExchange> exchange,
+          const parallel::ReducerOptions& options)
       : name_(std::move(name)),
         comm_(std::move(comm)),
         model_(step::make_model(config, {3, 64, 64})),
         objective_(objective::ObjectiveOptions{}, *model_),
-        part_({.parameters = step::trained_parameters(*model_), .optimizer = config.train.optimizer, .channels_last = config.train.channels_last}),
-        statistics_(model_->batch_norms(), model_->likelihood(), objective_, part_.parameters().values().options()),
+        part_({.parameters = step::trained_parameters(*model_),
+               .optimizer = config.train.optimizer,
+               .channels_last = config.train.channels_last}),
+        statistics_(model_->batch_norms(), model_->likelihood(), objective_,
+                    part_.parameters().values().options()),
         step_({*model_, objective_, statistics_, {&part_}}, step_options(ranks)) {
     part_.reduce_through(std::move(exchange), statistics_.sums(), options);
     model_->train();
@@ -118,18 +131,24 @@ parallel::ReducerOptions with_caps(double first_mib, double mib) {
   return options;
 }
 
-Trainers make_trainers(const config::Config& config, comm::HostCommunicator& host, comm::CollectiveLog& log) {
+Trainers make_trainers(const config::Config& config, comm::HostCommunicator& host,
+                       comm::CollectiveLog& log) {
   Trainers trainers;
-  trainers.push_back(std::make_unique<Trainer>("no exchange", config, host.size(), nullptr, nullptr, parallel::ReducerOptions{}));
-  const auto add = [&](const std::string& name, const parallel::ReducerOptions& options, comm::SumOrder order, bool overlapped) {
+  trainers.push_back(std::make_unique<Trainer>("no exchange", config, host.size(), nullptr, nullptr,
+                                               parallel::ReducerOptions{}));
+  const auto add = [&](const std::string& name, const parallel::ReducerOptions& options,
+                       comm::SumOrder order, bool overlapped) {
     std::unique_ptr<comm::HostCommunicator> comm = host.duplicate();
-    std::unique_ptr<parallel::BucketExchange> exchange = parallel::make_host_exchange(*comm, order, {log, name});
+    std::unique_ptr<parallel::BucketExchange> exchange =
+        parallel::make_host_exchange(*comm, order, {log, name});
     if (!overlapped) exchange = std::make_unique<AfterBackward>(std::move(exchange));
-    trainers.push_back(std::make_unique<Trainer>(name, config, host.size(), std::move(comm), std::move(exchange), options));
+    trainers.push_back(std::make_unique<Trainer>(name, config, host.size(), std::move(comm),
+                                                 std::move(exchange), options));
   };
   add("after backward", {}, comm::SumOrder::fast, false);
   add("overlapped", {}, comm::SumOrder::fast, true);
-  for (const int mib : {8, 4, 2, 1}) add("  bucket_mib " + std::to_string(mib), with_caps(1, mib), comm::SumOrder::fast, true);
+  for (const int mib : {8, 4, 2, 1})
+    add("  bucket_mib " + std::to_string(mib), with_caps(1, mib), comm::SumOrder::fast, true);
   add("  first_bucket_mib 0.001", with_caps(0.001, 25), comm::SumOrder::fast, true);
   parallel::ReducerOptions reproducible, rounded;
   reproducible.reproducible = true;
@@ -141,19 +160,28 @@ Trainers make_trainers(const config::Config& config, comm::HostCommunicator& hos
 
 void print_results(comm::HostCommunicator& host, const Trainers& trainers, int rounds) {
   if (host.rank() == 0) {
-    std::printf("%d ranks, medians of %d rounds. Longer: than with no exchange in the same round. Waits: in finish(), and as part of the wait after backward.\n", host.size(), rounds);
-    std::printf("%-26s %7s %10s %9s %9s %9s %19s %19s\n", "", "buckets", "step", "longer", "slowest", "CPU time", "waits, mean", "waits least");
+    std::printf(
+        "%d ranks, medians of %d rounds. Longer: than with no exchange in the same round. Waits: "
+        "in finish(), and as part of the wait after backward.\n",
+        host.size(), rounds);
+    std::printf("%-26s %7s %10s %9s %9s %9s %19s %19s\n", "", "buckets", "step", "longer",
+                "slowest", "CPU time", "waits, mean", "waits least");
   }
   OverRanks step_alone, cpu_alone, wait_after;
   for (std::size_t i = 0; i < trainers.size(); ++i) {
-    const OverRanks step = over_ranks(host, trainers[i]->step_seconds()), cpu = over_ranks(host, trainers[i]->cpu_seconds_of_steps()), wait = over_ranks(host, trainers[i]->wait_seconds());
+    const OverRanks step = over_ranks(host, trainers[i]->step_seconds()),
+                    cpu = over_ranks(host, trainers[i]->cpu_seconds_of_steps()),
+                    wait = over_ranks(host, trainers[i]->wait_seconds());
     if (i == 0) step_alone = step, cpu_alone = cpu;
     if (i == 1) wait_after = wait;
     if (host.rank() != 0) continue;
-    std::printf("%-26s %7zu %7.1f ms", trainers[i]->name().c_str(), trainers[i]->buckets(), 1e3 * median(step.mean));
+    std::printf("%-26s %7zu %7.1f ms", trainers[i]->name().c_str(), trainers[i]->buckets(),
+                1e3 * median(step.mean));
     if (i > 0) {
-      std::printf(" %+7.1f %% %+7.1f %% %+7.1f %%", percent_over(step.mean, step_alone.mean), percent_over(step.most, step_alone.most), percent_over(cpu.mean, cpu_alone.mean));
-      std::printf(" %8.2f ms (%3.0f %%) %8.2f ms (%3.0f %%)", 1e3 * median(wait.mean), 100 * median(wait.mean) / median(wait_after.mean), 1e3 * median(wait.least),
+      std::printf(" %+7.1f %% %+7.1f %% %+7.1f %%", percent_over(step.mean, step_alone.mean),
+                  percent_over(step.most, step_alone.most), percent_over(cpu.mean, cpu_alone.mean));
+      std::printf(" %8.2f ms (%3.0f %%) %8.2f ms (%3.0f %%)", 1e3 * median(wait.mean),
+                  100 * median(wait.mean) / median(wait_after.mean), 1e3 * median(wait.least),
                   100 * median(wait.least) / median(wait_after.least));
     }
     std::printf("\n");
@@ -171,7 +199,8 @@ int main(int argc, char** argv) {
   const config::Config config;
   comm::CollectiveLog log;
   const Trainers trainers = make_trainers(config, *host, log);
-  const at::Tensor images = at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor images =
+      at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor noise = at::randn({kBatch, config.model.latent_dim});
   for (int round = 0; round <= rounds; ++round) {
     // The first round fills caches and allocators.

@@ -1,4 +1,5 @@
-// What shuffling in windows of chunks leaves of randomness: 1,000,000 samples in chunks of 64, batches of 256.
+// What shuffling in windows of chunks leaves of randomness: 1,000,000 samples in chunks of 64,
+// batches of 256.
 //   bench_shuffle
 #include <cmath>
 #include <cstdio>
@@ -10,8 +11,10 @@
 int main() {
   using namespace vae_dist;
   constexpr std::int64_t kChunks = 15625, kChunk = 64, kBatch = 256, kSamples = kChunks * kChunk;
-  const auto chunks = std::make_shared<data::SampleChunks>(kChunks, kChunk, std::vector<data::SampleChunks::Irregular>{});
-  std::printf("%8s %26s %28s\n", "window", "chunks that a batch touches", "distance of file neighbours");
+  const auto chunks = std::make_shared<data::SampleChunks>(
+      kChunks, kChunk, std::vector<data::SampleChunks::Irregular>{});
+  std::printf("%8s %26s %28s\n", "window", "chunks that a batch touches",
+              "distance of file neighbours");
   for (const std::int64_t window : {0, 1, 4, 16, 85, 340, 1000}) {
     const data::EpochOrder order(1265, 0, chunks, window);
     std::vector<std::int64_t> position(kSamples);
@@ -26,7 +29,9 @@ int main() {
       touched += static_cast<double>(of_batch.size()) / static_cast<double>(kSamples / kBatch);
     }
     double apart = 0;
-    for (std::size_t s = 0; s + 1 < position.size(); ++s) apart += std::fabs(static_cast<double>(position[s + 1] - position[s])) / static_cast<double>(kSamples - 1);
+    for (std::size_t s = 0; s + 1 < position.size(); ++s)
+      apart += std::fabs(static_cast<double>(position[s + 1] - position[s])) /
+               static_cast<double>(kSamples - 1);
     std::printf("%8ld %26.1f %28.0f\n", static_cast<long>(window), touched, apart);
   }
 }

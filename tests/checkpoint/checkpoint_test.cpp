@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-const char* const kFiles[] = {"weights.safetensors", "optimizer.safetensors", "state.json", "config.yaml", "manifest.json"};
+const char* const kFiles[] = {"weights.safetensors", "optimizer.safetensors", "state.json",
+                              "config.yaml", "manifest.json"};
 
 void flip_byte(const fs::path& path, std::size_t at) {
   std::string bytes = base::read_file(path);
@@ -49,7 +50,8 @@ TEST(Checkpoint, HoldsEverythingItWasGiven) {
   EXPECT_EQ(directory, root.path() / "step_00001000");
   EXPECT_EQ(root.names(), std::set<std::string>{"step_00001000"});
   std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(directory)) names.insert(entry.path().filename().string());
+  for (const auto& entry : fs::directory_iterator(directory))
+    names.insert(entry.path().filename().string());
   EXPECT_EQ(names, std::set<std::string>(std::begin(kFiles), std::end(kFiles)));
   expect_same(read_checkpoint(directory), checkpoint_of(1000));
 }
@@ -61,7 +63,8 @@ TEST(Checkpoint, EqualStateGivesEqualBytesInEveryFile) {
   weight = weight.contiguous(at::MemoryFormat::ChannelsLast);
   const auto first = write_checkpoint(a.path(), checkpoint_of(7));
   const auto second = write_checkpoint(b.path(), other_strides);
-  for (const char* file : kFiles) EXPECT_EQ(base::read_file(first / file), base::read_file(second / file)) << file;
+  for (const char* file : kFiles)
+    EXPECT_EQ(base::read_file(first / file), base::read_file(second / file)) << file;
 }
 
 TEST(Checkpoint, TakesTheStateThatAnEvaluationLeft) {
@@ -81,7 +84,9 @@ TEST(Checkpoint, TakesTheStateThatAnEvaluationLeft) {
     flip_byte(directory / file, 20);
   }
   checkpoint.state.step = 13;
-  EXPECT_THAT(message_of<base::BadInput>([&] { write_evaluated_state(directory, checkpoint.state); }), HasSubstr("of step 12, not of 13"));
+  EXPECT_THAT(
+      message_of<base::BadInput>([&] { write_evaluated_state(directory, checkpoint.state); }),
+      HasSubstr("of step 12, not of 13"));
 }
 
 // Killed between the two files: the manifest does not name the new one yet.
@@ -94,7 +99,9 @@ TEST(Checkpoint, HasTheStateOfBeforeWhereTheEvaluatedOneWasCutOff) {
 
 TEST(Checkpoint, MakesItsRoot) {
   const TemporaryDirectory root;
-  expect_same(read_checkpoint(write_checkpoint(root.path() / "run" / "checkpoints", checkpoint_of(1))), checkpoint_of(1));
+  expect_same(
+      read_checkpoint(write_checkpoint(root.path() / "run" / "checkpoints", checkpoint_of(1))),
+      checkpoint_of(1));
 }
 
 TEST(Checkpoint, AFlippedBitInAnyByteOfAnyFileIsRefusedByName) {
@@ -104,7 +111,8 @@ TEST(Checkpoint, AFlippedBitInAnyByteOfAnyFileIsRefusedByName) {
     const std::string good = base::read_file(directory / file);
     for (std::size_t at = 0; at < good.size(); ++at) {
       flip_byte(directory / file, at);
-      EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file)) << at;
+      EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file))
+          << at;
       std::ofstream(directory / file, std::ios::binary) << good;
     }
   }
@@ -122,7 +130,8 @@ TEST(Checkpoint, AMissingOrShortenedFileIsRefusedByName) {
     EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file));
     base::write_and_sync(directory / file, good);
   }
-  EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(root.path() / "step_00000009"); }), HasSubstr("step_00000009"));
+  EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(root.path() / "step_00000009"); }),
+              HasSubstr("step_00000009"));
 }
 
 TEST(Checkpoint, ANewerFormatIsRefusedAsSuch) {
@@ -134,21 +143,25 @@ TEST(Checkpoint, ANewerFormatIsRefusedAsSuch) {
   manifest["format"] = 2;
   manifest["xxh3"] = describe_file(manifest.dump()).xxh3;
   base::write_and_sync(directory / "manifest.json", manifest.dump(2) + "\n");
-  EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }), AllOf(HasSubstr("manifest.json"), HasSubstr("format 2")));
+  EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }),
+              AllOf(HasSubstr("manifest.json"), HasSubstr("format 2")));
 }
 
 TEST(Checkpoint, TheNewestIsByStepAndTemporaryOnesAreIgnored) {
   const TemporaryDirectory root;
   EXPECT_FALSE(read_newest_checkpoint(root.path()));
   EXPECT_FALSE(read_newest_checkpoint(root.path() / "absent"));
-  for (const std::int64_t step : {90, 1000, 200'000'000}) write_checkpoint(root.path(), checkpoint_of(step));
+  for (const std::int64_t step : {90, 1000, 200'000'000})
+    write_checkpoint(root.path(), checkpoint_of(step));
   fs::create_directory(root.path() / ".tmp_step_00009999_1");
   fs::create_directory(root.path() / "step_00009999");  // no manifest
   fs::create_directory(root.path() / "step_300000000.broken_1");
   fs::create_directory(root.path() / "step_99999999999999999999");
 
   const auto found = find_checkpoints(root.path());
-  EXPECT_THAT(found, testing::ElementsAre(root.path() / "step_200000000", root.path() / "step_00001000", root.path() / "step_00000090"));
+  EXPECT_THAT(found,
+              testing::ElementsAre(root.path() / "step_200000000", root.path() / "step_00001000",
+                                   root.path() / "step_00000090"));
   EXPECT_EQ(read_newest_checkpoint(root.path())->state.step, 200'000'000);
 }
 
@@ -163,7 +176,9 @@ TEST(Checkpoint, FallsBackToTheNewestThatVerifiesAndSaysSo) {
   const std::string said = testing::internal::GetCapturedStderr();
   ASSERT_TRUE(newest);
   expect_same(*newest, checkpoint_of(1));
-  EXPECT_THAT(said, AllOf(HasSubstr("step_00000003"), HasSubstr("step_00000002/weights.safetensors"), HasSubstr("falling back")));
+  EXPECT_THAT(said,
+              AllOf(HasSubstr("step_00000003"), HasSubstr("step_00000002/weights.safetensors"),
+                    HasSubstr("falling back")));
 
   damage(root.path() / "step_00000001");
   EXPECT_THAT(message_of<base::BadInput>([&] { read_newest_checkpoint(root.path()); }),
@@ -184,17 +199,20 @@ TEST(Checkpoint, TheSameStepAgainKeepsAGoodOneAndReplacesABrokenOne) {
     expect_same(read_checkpoint(directory), again);
     EXPECT_TRUE(fs::exists(base::text(directory.string(), ".broken_", k))) << k;
   }
-  EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000005", "step_00000005.broken_1", "step_00000005.broken_2"}));
+  EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000005", "step_00000005.broken_1",
+                                                 "step_00000005.broken_2"}));
 }
 
 TEST(Checkpoint, AFullDiskIsAFailureThatLeavesNothingBehind) {
   const TemporaryDirectory root;
   write_checkpoint(root.path(), checkpoint_of(1));
   auto large = checkpoint_of(2);
-  large.optimizer.tensors["exp_avg_sq.encoder.0.0.weight"] = at::arange(4096, at::kFloat);  // the second file: the first one fits
+  large.optimizer.tensors["exp_avg_sq.encoder.0.0.weight"] =
+      at::arange(4096, at::kFloat);  // the second file: the first one fits
   {
     const FileSizeLimit limit(4096);
-    EXPECT_THAT(message_of<base::Failure>([&] { write_checkpoint(root.path(), large); }), HasSubstr("optimizer.safetensors"));
+    EXPECT_THAT(message_of<base::Failure>([&] { write_checkpoint(root.path(), large); }),
+                HasSubstr("optimizer.safetensors"));
   }
   EXPECT_EQ(root.names(), std::set<std::string>{"step_00000001"});
   expect_same(*read_newest_checkpoint(root.path()), checkpoint_of(1));
@@ -212,7 +230,9 @@ TEST(Checkpoint, AFailedSaveLeavesTheBrokenOneOfThatStepWhereItWas) {
 TEST(Checkpoint, ARootThatCannotBeMadeIsAFailureThatNamesIt) {
   const TemporaryDirectory root;
   base::write_and_sync(root.path() / "file", "");
-  EXPECT_THAT(message_of<base::Failure>([&] { write_checkpoint(root.path() / "file" / "checkpoints", checkpoint_of(1)); }),
+  EXPECT_THAT(message_of<base::Failure>([&] {
+                write_checkpoint(root.path() / "file" / "checkpoints", checkpoint_of(1));
+              }),
               HasSubstr("file/checkpoints/step_00000001"));
 }
 
@@ -233,15 +253,18 @@ TEST(Checkpoint, KillingTheWriterAtAnyInstantLosesAtMostTheOneUnderWay) {
     }
     ::close(done[1]);
     ASSERT_EQ(::read(done[0], &step, sizeof step), ssize_t{sizeof step});
-    ::usleep(static_cast<useconds_t>(1 + 397 * round));  // somewhere in one of the next writes or prunes
+    ::usleep(
+        static_cast<useconds_t>(1 + 397 * round));  // somewhere in one of the next writes or prunes
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
-    for (std::int64_t later = 0; ::read(done[0], &later, sizeof later) == ssize_t{sizeof later};) step = later;
+    for (std::int64_t later = 0; ::read(done[0], &later, sizeof later) == ssize_t{sizeof later};)
+      step = later;
     ::close(done[0]);
 
     testing::internal::CaptureStderr();
     const auto newest = read_newest_checkpoint(root.path());
-    EXPECT_EQ(testing::internal::GetCapturedStderr(), "") << "every checkpoint that can be seen is whole";
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "")
+        << "every checkpoint that can be seen is whole";
     ASSERT_TRUE(newest);
     EXPECT_GE(newest->state.step, step);
     expect_same(*newest, checkpoint_of(newest->state.step));
@@ -254,8 +277,11 @@ TEST(Checkpoint, KillingTheWriterAtAnyInstantLosesAtMostTheOneUnderWay) {
 TEST(PruneCheckpoints, KeepsTheNewestAndTheProtected) {
   const TemporaryDirectory root;
   for (int step = 1; step <= 6; ++step) write_checkpoint(root.path(), checkpoint_of(step));
-  prune_checkpoints(root.path(), 2, {root.path() / "step_00000002", root.path() / "absent", root.path() / "." / "step_00000003" / ""});
-  EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000002", "step_00000003", "step_00000005", "step_00000006"}));
+  prune_checkpoints(root.path(), 2,
+                    {root.path() / "step_00000002", root.path() / "absent",
+                     root.path() / "." / "step_00000003" / ""});
+  EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000002", "step_00000003", "step_00000005",
+                                                 "step_00000006"}));
   prune_checkpoints(root.path(), 10);
   EXPECT_EQ(root.names().size(), 4u);
   prune_checkpoints(root.path(), 0);
@@ -266,7 +292,8 @@ TEST(PruneCheckpoints, CountsCompleteOnesOnlyAndLeavesForeignNamesAlone) {
   const TemporaryDirectory root;
   for (int step = 1; step <= 3; ++step) write_checkpoint(root.path(), checkpoint_of(step));
   fs::remove(root.path() / "step_00000003" / "manifest.json");
-  const std::set<std::string> foreign = {"step_00000009.broken_1", "notes", ".tmp_step_", "step_best"};
+  const std::set<std::string> foreign = {"step_00000009.broken_1", "notes", ".tmp_step_",
+                                         "step_best"};
   for (const auto& name : foreign) fs::create_directory(root.path() / name);
   prune_checkpoints(root.path(), 1);
   auto expected = foreign;

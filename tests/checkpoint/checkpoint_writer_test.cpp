@@ -36,16 +36,20 @@ TEST(CheckpointWriter, WritesEveryOneInOrderAndKeepsTheNewestAndTheBest) {
   const TemporaryDirectory root;
   CheckpointWriter writer(root.path(), 2);
   writer.start(checkpoint_of(1));
-  for (int step = 2; step <= 6; ++step) writer.start(checkpoint_of(step), {root.path() / "step_00000001"});
+  for (int step = 2; step <= 6; ++step)
+    writer.start(checkpoint_of(step), {root.path() / "step_00000001"});
   writer.wait();
   EXPECT_EQ(writer.take_result()->directory.filename(), "step_00000006");
-  EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000001", "step_00000005", "step_00000006"}));
+  EXPECT_EQ(root.names(),
+            (std::set<std::string>{"step_00000001", "step_00000005", "step_00000006"}));
 }
 
 TEST(CheckpointWriter, PrunesByWhatAnEvaluationFoundToBeTheBest) {
   const TemporaryDirectory root;
   CheckpointWriter writer(root.path(), 1);
-  const auto best = [&](int step) { return std::vector{root.path() / base::text("step_0000000", step)}; };
+  const auto best = [&](int step) {
+    return std::vector{root.path() / base::text("step_0000000", step)};
+  };
   writer.start(checkpoint_of(1));
   writer.start(checkpoint_of(2), best(1));
   TrainingState state = checkpoint_of(2).state;
@@ -60,16 +64,20 @@ TEST(CheckpointWriter, PrunesByWhatAnEvaluationFoundToBeTheBest) {
 
 TEST(CheckpointWriter, NeverPrunesTheOneItHasJustWritten) {
   const TemporaryDirectory root;
-  for (const int step : {400, 500}) write_checkpoint(root.path(), checkpoint_of(step));  // a run that went back to an older one
+  for (const int step : {400, 500})
+    write_checkpoint(root.path(), checkpoint_of(step));  // a run that went back to an older one
   CheckpointWriter writer(root.path(), 2);
   writer.start(checkpoint_of(350));
   writer.wait();
-  EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000350", "step_00000400", "step_00000500"}));
+  EXPECT_EQ(root.names(),
+            (std::set<std::string>{"step_00000350", "step_00000400", "step_00000500"}));
 }
 
 TEST(CheckpointWriter, TheDestructorWaits) {
   const TemporaryDirectory root;
-  { CheckpointWriter(root.path(), 3).start(checkpoint_of(4)); }
+  {
+    CheckpointWriter(root.path(), 3).start(checkpoint_of(4));
+  }
   EXPECT_EQ(read_newest_checkpoint(root.path())->state.step, 4);
   EXPECT_EQ(root.names(), std::set<std::string>{"step_00000004"});
 }
@@ -109,7 +117,8 @@ TEST(CheckpointWriter, ReportsAFailureWarnsAndWorksAgainAfter) {
   ASSERT_TRUE(written);
   EXPECT_THAT(written->failure, IsEmpty());
   EXPECT_EQ(read_newest_checkpoint(root.path())->state.step, 2);
-  // Captured in a file, which the limit cuts short: its first bytes show that the warning was given.
+  // Captured in a file, which the limit cuts short: its first bytes show that the warning was
+  // given.
   EXPECT_THAT(said, testing::StartsWith("warning: "));
 }
 

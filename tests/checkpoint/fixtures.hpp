@@ -22,7 +22,8 @@ namespace vae_dist::checkpoint {
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "vae_dist_test_XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "vae_dist_test_XXXXXX").string();
     if (!::mkdtemp(pattern.data())) throw base::Failure("cannot make " + pattern);
     path_ = pattern;
   }
@@ -38,7 +39,8 @@ class TemporaryDirectory {
   /// Names in the directory.
   std::set<std::string> names() const {
     std::set<std::string> found;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) found.insert(entry.path().filename().string());
+    for (const auto& entry : std::filesystem::directory_iterator(path_))
+      found.insert(entry.path().filename().string());
     return found;
   }
 
@@ -46,7 +48,8 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-/// While it lives, writes beyond `bytes` of a file fail (EFBIG), as they do on a full disk (ENOSPC).
+/// While it lives, writes beyond `bytes` of a file fail (EFBIG), as they do on a full disk
+/// (ENOSPC).
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) : handler_(::signal(SIGXFSZ, SIG_IGN)) {
@@ -68,9 +71,12 @@ class FileSizeLimit {
 
 /// A small one whose every value depends on `step`.
 inline Checkpoint checkpoint_of(std::int64_t step) {
-  const auto values = at::arange(24, at::kFloat).add(static_cast<double>(step)).reshape({2, 3, 2, 2});
+  const auto values =
+      at::arange(24, at::kFloat).add(static_cast<double>(step)).reshape({2, 3, 2, 2});
   Checkpoint checkpoint;
-  checkpoint.weights.tensors = {{"encoder.0.0.weight", values}, {"encoder.0.1.num_batches_tracked", at::scalar_tensor(step, at::kLong)}};
+  checkpoint.weights.tensors = {
+      {"encoder.0.0.weight", values},
+      {"encoder.0.1.num_batches_tracked", at::scalar_tensor(step, at::kLong)}};
   checkpoint.weights.metadata = {{"model", "vanilla_vae"}};
   checkpoint.optimizer.tensors = {{"exp_avg.encoder.0.0.weight", values.mul(0.5)}};
   checkpoint.state.step = step;

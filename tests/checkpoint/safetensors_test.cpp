@@ -77,17 +77,19 @@ TEST(Safetensors, ReadsBackEveryType) {
 }
 
 TEST(Safetensors, ReadsAnyOrderAndSpacingThatTheFormatAllows) {
-  const auto read = decode_safetensors(file_of(R"({ "late" : {"shape":[2], "data_offsets":[1,9], "dtype":"F32"},
+  const auto read =
+      decode_safetensors(file_of(R"({ "late" : {"shape":[2], "data_offsets":[1,9], "dtype":"F32"},
                                                    "early": {"dtype":"U8","shape":[1],"data_offsets":[0,1]} } )",
-                                               "\x2a\0\0\x80\x3f\0\0\0\xc0"s),
-                                       "x");
+                                 "\x2a\0\0\x80\x3f\0\0\0\xc0"s),
+                         "x");
   EXPECT_TRUE(at::equal(read.tensors.at("early"), at::tensor({42}, at::kByte)));
   EXPECT_TRUE(at::equal(read.tensors.at("late"), at::tensor({1.0f, -2.0f})));
 }
 
 TEST(Safetensors, KeepsTheBitsOfNanAndInfinity) {
   using Limits = std::numeric_limits<float>;
-  const auto values = at::tensor({std::nanf("7"), -Limits::infinity(), -0.0f, Limits::denorm_min()});
+  const auto values =
+      at::tensor({std::nanf("7"), -Limits::infinity(), -0.0f, Limits::denorm_min()});
   const auto read = decode_safetensors(encode_safetensors(one(values)), "x").tensors.at("x");
   EXPECT_EQ(std::memcmp(read.const_data_ptr(), values.const_data_ptr(), values.nbytes()), 0);
 }
@@ -102,11 +104,13 @@ TEST(Safetensors, EqualTensorsGiveEqualBytesWhateverTheirStrides) {
 
   auto arena = at::zeros({200});
   arena.slice(0, 64, 184).copy_(plain.reshape({120}));
-  EXPECT_EQ(encode_safetensors(one(arena.slice(0, 64, 184).view({2, 3, 4, 5}))), expected) << "a view into an arena";
+  EXPECT_EQ(encode_safetensors(one(arena.slice(0, 64, 184).view({2, 3, 4, 5}))), expected)
+      << "a view into an arena";
 }
 
 TEST(Safetensors, ReadTensorsOwnTheirContiguousData) {
-  std::string bytes = encode_safetensors(one(at::arange(12, at::kFloat).reshape({1, 3, 2, 2}).contiguous(at::MemoryFormat::ChannelsLast)));
+  std::string bytes = encode_safetensors(one(
+      at::arange(12, at::kFloat).reshape({1, 3, 2, 2}).contiguous(at::MemoryFormat::ChannelsLast)));
   const auto read = decode_safetensors(bytes, "x").tensors.at("x");
   std::ranges::fill(bytes, '\xff');
   EXPECT_TRUE(read.is_contiguous());
@@ -115,7 +119,9 @@ TEST(Safetensors, ReadTensorsOwnTheirContiguousData) {
 
 TEST(Safetensors, RefusesAFileCutShortAtAnyByte) {
   for (std::size_t length = 0; length < kReferenceBytes.size(); ++length)
-    EXPECT_THAT(message_of<base::BadInput>([&] { decode_safetensors(kReferenceBytes.substr(0, length), "runs/x.safetensors"); }),
+    EXPECT_THAT(message_of<base::BadInput>([&] {
+                  decode_safetensors(kReferenceBytes.substr(0, length), "runs/x.safetensors");
+                }),
                 StartsWith("runs/x.safetensors: "))
         << length;
 }
@@ -136,8 +142,10 @@ TEST(Safetensors, AFlippedBitIsReadOrRefusedAndNothingElse) {
 }
 
 TEST(Safetensors, RefusesMalformedFilesWithTheReason) {
-  const auto tensor = [](const std::string& dtype, const std::string& shape, const std::string& offsets) {
-    return R"({"x":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}";
+  const auto tensor = [](const std::string& dtype, const std::string& shape,
+                         const std::string& offsets) {
+    return R"({"x":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" +
+           offsets + "}}";
   };
   std::string many_dimensions = "[1";
   for (int i = 0; i < 64; ++i) many_dimensions += ",1";
@@ -162,11 +170,13 @@ TEST(Safetensors, RefusesMalformedFilesWithTheReason) {
       {file_of(R"({"x":1e999})", ""), "damaged"},
       {file_of(R"({"x":3})", ""), "tensor 'x' is not described"},
       {file_of(R"({"x":{"dtype":"F32","shape":[1]}})", "abcd"), "tensor 'x' is not described"},
-      {file_of(R"({"x":{"dtype":7,"shape":[1],"data_offsets":[0,4]}})", "abcd"), "tensor 'x' is not described"},
+      {file_of(R"({"x":{"dtype":7,"shape":[1],"data_offsets":[0,4]}})", "abcd"),
+       "tensor 'x' is not described"},
       {file_of(tensor("F32", "1", "[0,4]"), "abcd"), "tensor 'x' is not described"},
       {file_of(tensor("F32", "[1.0]", "[0,4]"), "abcd"), "tensor 'x' is not described"},
       {file_of(tensor("F32", "[-1]", "[0,4]"), "abcd"), "tensor 'x' is not described"},
-      {file_of(tensor("F32", "[18446744073709551615]", "[0,4]"), "abcd"), "tensor 'x' is not described"},
+      {file_of(tensor("F32", "[18446744073709551615]", "[0,4]"), "abcd"),
+       "tensor 'x' is not described"},
       {file_of(tensor("F32", "[1]", "[0,4,4]"), "abcd"), "tensor 'x' is not described"},
       {file_of(tensor("F32", "[1]", "[0,-4]"), "abcd"), "tensor 'x' is not described"},
       {file_of(tensor("F32", many_dimensions, "[0,4]"), "abcd"), "tensor 'x' is not described"},
@@ -175,42 +185,62 @@ TEST(Safetensors, RefusesMalformedFilesWithTheReason) {
       {file_of(tensor("F32", "[0,4611686018427387904,4]", "[0,0]"), ""), "impossible shape"},
       {file_of(tensor("F32", "[2]", "[0,4]"), "abcd"), "does not fit its bytes 0 to 4"},
       {file_of(tensor("F32", "[1]", "[4,0]"), "abcd"), "does not fit its bytes 4 to 0"},
-      {file_of(tensor("F32", "[1]", "[4,8]"), "abcdabcd"), "starts at byte 4 of the data instead of 0"},
-      {file_of(tensor("F32", "[1]", "[0,4]"), "abcde"), "holds 5 bytes of data where its header names 4"},
-      {file_of(tensor("F32", "[1000000000]", "[0,4000000000]"), "abcd"), "holds 4 bytes of data where its header names 4000000000"},
-      {file_of(R"({"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"y":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})", "abcd"),
+      {file_of(tensor("F32", "[1]", "[4,8]"), "abcdabcd"),
+       "starts at byte 4 of the data instead of 0"},
+      {file_of(tensor("F32", "[1]", "[0,4]"), "abcde"),
+       "holds 5 bytes of data where its header names 4"},
+      {file_of(tensor("F32", "[1000000000]", "[0,4000000000]"), "abcd"),
+       "holds 4 bytes of data where its header names 4000000000"},
+      {file_of(
+           R"({"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"y":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})",
+           "abcd"),
        "tensor 'y' starts at byte 2"},
-      {file_of(R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"y":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})", "abcd"),
+      {file_of(
+           R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"y":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})",
+           "abcd"),
        "tensor 'y' starts at byte 2"},
-      {file_of(R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "a"),
+      {file_of(
+           R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+           "a"),
        "'x' is there twice"},
-      {file_of(R"({"x":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "a"), "'dtype' is there twice"},
+      {file_of(R"({"x":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "a"),
+       "'dtype' is there twice"},
       {file_of(R"({"__metadata__":{"k":1}})", ""), "__metadata__ is not a map of texts"},
       {file_of(R"({"__metadata__":["k"]})", ""), "__metadata__ is not a map of texts"},
   };
   for (const auto& [bytes, reason] : cases)
-    EXPECT_THAT(message_of<base::BadInput>([&bytes = bytes] { decode_safetensors(bytes, "runs/x.safetensors"); }),
+    EXPECT_THAT(message_of<base::BadInput>(
+                    [&bytes = bytes] { decode_safetensors(bytes, "runs/x.safetensors"); }),
                 AllOf(StartsWith("runs/x.safetensors: "), HasSubstr(reason)))
         << bytes.substr(0, 200);
 }
 
 TEST(Safetensors, DoesNotWriteWhatItCouldNotReadBack) {
-  EXPECT_THAT(message_of<base::BadInput>([] { encode_safetensors(one(at::zeros({1}, at::kComplexFloat))); }), HasSubstr("tensor 'x' has type ComplexFloat"));
-  EXPECT_THAT(message_of<base::BadInput>([] { encode_safetensors(one(at::Tensor())); }), HasSubstr("tensor 'x' is undefined"));
-  EXPECT_THAT(message_of<base::BadInput>([] { encode_safetensors({{{"__metadata__", at::zeros({1})}}, {}}); }), HasSubstr("__metadata__"));
-  EXPECT_THAT(message_of<base::BadInput>([] { encode_safetensors({{{"\xff", at::zeros({1})}}, {}}); }), HasSubstr("not UTF-8"));
+  EXPECT_THAT(message_of<base::BadInput>(
+                  [] { encode_safetensors(one(at::zeros({1}, at::kComplexFloat))); }),
+              HasSubstr("tensor 'x' has type ComplexFloat"));
+  EXPECT_THAT(message_of<base::BadInput>([] { encode_safetensors(one(at::Tensor())); }),
+              HasSubstr("tensor 'x' is undefined"));
+  EXPECT_THAT(message_of<base::BadInput>(
+                  [] { encode_safetensors({{{"__metadata__", at::zeros({1})}}, {}}); }),
+              HasSubstr("__metadata__"));
+  EXPECT_THAT(
+      message_of<base::BadInput>([] { encode_safetensors({{{"\xff", at::zeros({1})}}, {}}); }),
+      HasSubstr("not UTF-8"));
 }
 
 TEST(Safetensors, FilesAreReplacedAndErrorsNameThem) {
   const TemporaryDirectory directory;
   const auto path = directory.path() / "weights.safetensors";
-  EXPECT_THAT(message_of<base::BadInput>([&] { read_safetensors(path); }), HasSubstr(path.string()));
+  EXPECT_THAT(message_of<base::BadInput>([&] { read_safetensors(path); }),
+              HasSubstr(path.string()));
   write_safetensors(path, one(at::tensor({1.0f})));
   write_safetensors(path, one(at::tensor({2.0f})));
   EXPECT_TRUE(at::equal(read_safetensors(path).tensors.at("x"), at::tensor({2.0f})));
   EXPECT_EQ(directory.names(), std::set<std::string>{"weights.safetensors"});
   base::write_and_sync(path, "not this");
-  EXPECT_THAT(message_of<base::BadInput>([&] { read_safetensors(path); }), HasSubstr(path.string()));
+  EXPECT_THAT(message_of<base::BadInput>([&] { read_safetensors(path); }),
+              HasSubstr(path.string()));
 }
 
 }  // namespace

@@ -15,7 +15,9 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-TrainingState read_back(const TrainingState& state) { return training_state_from_json(to_json(state), "state.json"); }
+TrainingState read_back(const TrainingState& state) {
+  return training_state_from_json(to_json(state), "state.json");
+}
 
 std::optional<double> best_read_back(double loss) {
   TrainingState state;
@@ -40,9 +42,20 @@ std::string replaced(std::string bytes, const std::string& from, const std::stri
 
 TEST(TrainingState, ReadsBackEveryField) {
   using Limits = std::numeric_limits<std::int64_t>;
-  const TrainingState state{.step = 1, .epoch = 2, .position = 3, .optimizer_step = 4, .skipped_steps = 5, .seed = Limits::min(),
-                            .replicas = 7, .world_size = Limits::max(), .dataset_fingerprint = "ab\"\n\xc3\xa9",
-                            .best_validation_loss = 0.1, .program_version = "0.1.0", .arithmetic = "CPU AVX2, 1 thread", .awaits_evaluation = 1, .begun_from = "runs/a"};
+  const TrainingState state{.step = 1,
+                            .epoch = 2,
+                            .position = 3,
+                            .optimizer_step = 4,
+                            .skipped_steps = 5,
+                            .seed = Limits::min(),
+                            .replicas = 7,
+                            .world_size = Limits::max(),
+                            .dataset_fingerprint = "ab\"\n\xc3\xa9",
+                            .best_validation_loss = 0.1,
+                            .program_version = "0.1.0",
+                            .arithmetic = "CPU AVX2, 1 thread",
+                            .awaits_evaluation = 1,
+                            .begun_from = "runs/a"};
   const auto read = read_back(state);
   EXPECT_EQ(read.step, 1);
   EXPECT_EQ(read.epoch, 2);
@@ -63,7 +76,8 @@ TEST(TrainingState, ReadsBackEveryField) {
 
 // Checkpoints of before there were these keys.
 TEST(TrainingState, ReadsWhatOlderProgramsWrote) {
-  std::string bytes = replaced(to_json(TrainingState{.step = 12}), ",\n  \"awaits_evaluation\": 0", "");
+  std::string bytes =
+      replaced(to_json(TrainingState{.step = 12}), ",\n  \"awaits_evaluation\": 0", "");
   bytes = replaced(bytes, ",\n  \"begun_from\": \"\"", "");
   const TrainingState read = training_state_from_json(bytes, "state.json");
   EXPECT_EQ(read.step, 12);
@@ -73,8 +87,9 @@ TEST(TrainingState, ReadsWhatOlderProgramsWrote) {
 
 TEST(TrainingState, FloatsReadBackToTheSameBits) {
   using Limits = std::numeric_limits<double>;
-  for (const double value : {0.1 + 0.2, 1.0 / 3.0, -0.0, 5.0, 1e22, std::nextafter(1.0, 2.0), Limits::denorm_min(), Limits::min(),
-                             Limits::max(), Limits::lowest(), 0.027512345678901234}) {
+  for (const double value :
+       {0.1 + 0.2, 1.0 / 3.0, -0.0, 5.0, 1e22, std::nextafter(1.0, 2.0), Limits::denorm_min(),
+        Limits::min(), Limits::max(), Limits::lowest(), 0.027512345678901234}) {
     const auto read = best_read_back(value);
     ASSERT_TRUE(read) << value;
     EXPECT_EQ(std::bit_cast<std::uint64_t>(*read), std::bit_cast<std::uint64_t>(value)) << value;
@@ -91,11 +106,16 @@ TEST(TrainingState, RefusesDamageWithFileAndKey) {
   state.step = 12;
   const std::string good = to_json(state);
   EXPECT_THAT(refusal("{}"), AllOf(HasSubstr("runs/state.json"), HasSubstr("'step' is missing")));
-  EXPECT_THAT(refusal(replaced(good, "\"step\": 12", "\"step\": 12.5")), HasSubstr("'step' is not a whole number"));
-  EXPECT_THAT(refusal(replaced(good, "\"step\": 12", "\"step\": 9223372036854775808")), HasSubstr("'step' is not in range"));
-  EXPECT_THAT(refusal(replaced(good, "\"program_version\": \"\"", "\"program_version\": 1")), HasSubstr("'program_version' is not a text"));
-  EXPECT_THAT(refusal(replaced(good, "null", "\"low\"")), HasSubstr("'best_validation_loss' is not a number"));
-  EXPECT_THAT(refusal(replaced(good, "\"step\": 12", "\"step\": 12, \"step\": 12")), HasSubstr("'step' is there twice"));
+  EXPECT_THAT(refusal(replaced(good, "\"step\": 12", "\"step\": 12.5")),
+              HasSubstr("'step' is not a whole number"));
+  EXPECT_THAT(refusal(replaced(good, "\"step\": 12", "\"step\": 9223372036854775808")),
+              HasSubstr("'step' is not in range"));
+  EXPECT_THAT(refusal(replaced(good, "\"program_version\": \"\"", "\"program_version\": 1")),
+              HasSubstr("'program_version' is not a text"));
+  EXPECT_THAT(refusal(replaced(good, "null", "\"low\"")),
+              HasSubstr("'best_validation_loss' is not a number"));
+  EXPECT_THAT(refusal(replaced(good, "\"step\": 12", "\"step\": 12, \"step\": 12")),
+              HasSubstr("'step' is there twice"));
   EXPECT_THAT(refusal(good.substr(0, good.size() / 2)), HasSubstr("not JSON"));
 }
 

@@ -17,8 +17,8 @@ struct Told {
   base::ExitCode code = base::ExitCode::done;
 };
 
-// What all of `ranks` ranks were told by `action`, which must be the same on each; nothing when none was told anything. The
-// communicator must serve on afterwards.
+// What all of `ranks` ranks were told by `action`, which must be the same on each; nothing when
+// none was told anything. The communicator must serve on afterwards.
 std::optional<Told> told_to_all(int ranks, const std::function<void(HostCommunicator&)>& action) {
   std::vector<std::optional<Told>> told(static_cast<std::size_t>(ranks));
   run_thread_ranks(ranks, [&](HostCommunicator& comm) {
@@ -40,11 +40,14 @@ std::optional<Told> told_to_all(int ranks, const std::function<void(HostCommunic
 }
 
 std::optional<Told> agreed(int ranks, const std::function<void(int)>& phase) {
-  return told_to_all(ranks, [&](HostCommunicator& comm) { agree(comm, [&] { phase(comm.rank()); }); });
+  return told_to_all(ranks,
+                     [&](HostCommunicator& comm) { agree(comm, [&] { phase(comm.rank()); }); });
 }
 
 std::optional<Told> compared(int ranks, const std::function<std::string(int)>& value) {
-  return told_to_all(ranks, [&](HostCommunicator& comm) { require_equal(comm, "initial weights", value(comm.rank())); });
+  return told_to_all(ranks, [&](HostCommunicator& comm) {
+    require_equal(comm, "initial weights", value(comm.rank()));
+  });
 }
 
 TEST(Agree, PassesWhenEveryRankDid) {
@@ -112,13 +115,19 @@ TEST(RequireEqual, NamesTheRanksThatDifferFromTheMost) {
   const auto one = compared(4, [](int rank) { return rank == 2 ? "bad0" : "3f2a"; });
   ASSERT_TRUE(one);
   EXPECT_EQ(one->code, base::ExitCode::bad_input);
-  EXPECT_THAT(one->message, testing::StartsWith("the ranks differ in their initial weights: ranks 0, 1, 3 have 3f2a, but rank 2 has bad0."));
+  EXPECT_THAT(one->message, testing::StartsWith("the ranks differ in their initial weights: ranks "
+                                                "0, 1, 3 have 3f2a, but rank 2 has bad0."));
   const auto first = compared(3, [](int rank) { return rank == 0 ? "bad0" : "3f2a"; });
   ASSERT_TRUE(first);
-  EXPECT_THAT(first->message, testing::StartsWith("the ranks differ in their initial weights: ranks 1, 2 have 3f2a, but rank 0 has bad0."));
-  const auto several = compared(4, [](int rank) { return rank == 0 || rank == 2 ? "3f2a" : "bad0"; });
+  EXPECT_THAT(
+      first->message,
+      testing::StartsWith(
+          "the ranks differ in their initial weights: ranks 1, 2 have 3f2a, but rank 0 has bad0."));
+  const auto several =
+      compared(4, [](int rank) { return rank == 0 || rank == 2 ? "3f2a" : "bad0"; });
   ASSERT_TRUE(several);
-  EXPECT_THAT(several->message, testing::HasSubstr("ranks 0, 2 have 3f2a, but ranks 1, 3 have bad0"));
+  EXPECT_THAT(several->message,
+              testing::HasSubstr("ranks 0, 2 have 3f2a, but ranks 1, 3 have bad0"));
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ TEST(Bfloat16, TakesTheNearestAndOfTwoTheEvenOne) {
 
 TEST(Bfloat16, IsOffByHalfAStepAtMost) {
   float largest = 0;
-  for (float value = 1e-30F; value < 1e30F; value *= 1.00123F) largest = std::max(largest, std::abs(rounded(value) - value) / value);
+  for (float value = 1e-30F; value < 1e30F; value *= 1.00123F)
+    largest = std::max(largest, std::abs(rounded(value) - value) / value);
   EXPECT_LE(largest, std::ldexp(1.0F, -8));
   EXPECT_GT(largest, 0.98F * std::ldexp(1.0F, -8));
 }
@@ -43,7 +44,8 @@ TEST(Bfloat16, KeepsWhatIsNotFinite) {
   EXPECT_EQ(rounded(Limits::infinity()), Limits::infinity());
   EXPECT_EQ(rounded(-Limits::infinity()), -Limits::infinity());
   EXPECT_EQ(rounded(Limits::max()), Limits::infinity()) << "above the largest bfloat16";
-  for (const std::uint32_t bits : {0x7f800001U, 0x7fffffffU, 0xff800001U, 0xffffffffU, 0x7fc00000U}) EXPECT_TRUE(std::isnan(rounded(std::bit_cast<float>(bits)))) << bits;
+  for (const std::uint32_t bits : {0x7f800001U, 0x7fffffffU, 0xff800001U, 0xffffffffU, 0x7fc00000U})
+    EXPECT_TRUE(std::isnan(rounded(std::bit_cast<float>(bits)))) << bits;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What every communicator promises, whatever carries its messages: each check is called by all ranks and compares with a straight sum or
-// copy on this rank.
+// What every communicator promises, whatever carries its messages: each check is called by all
+// ranks and compares with a straight sum or copy on this rank.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -35,11 +35,13 @@ Buffer buffer_of(std::vector<T>& values) {
   return {values.data(), static_cast<std::int64_t>(values.size()), data_type_of<T>()};
 }
 
-/// Small whole numbers, different for each rank and place: their sums over eight ranks are exact in every type.
+/// Small whole numbers, different for each rank and place: their sums over eight ranks are exact in
+/// every type.
 template <typename T>
 std::vector<T> values_of_rank(int rank, std::size_t count) {
   std::vector<T> values(count);
-  for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<T>((i * 7 + static_cast<std::size_t>(rank) * 11) % 31);
+  for (std::size_t i = 0; i < count; ++i)
+    values[i] = static_cast<T>((i * 7 + static_cast<std::size_t>(rank) * 11) % 31);
   return values;
 }
 
@@ -53,7 +55,8 @@ std::vector<T> straight_sum(int ranks, std::size_t count) {
   return sum;
 }
 
-/// Lengths that are empty, shorter and longer than the number of ranks, odd, and long enough for MPI's other algorithms.
+/// Lengths that are empty, shorter and longer than the number of ranks, odd, and long enough for
+/// MPI's other algorithms.
 inline const std::vector<std::size_t> kLengths = {0, 1, 5, 64, 40'001};
 
 template <typename T>
@@ -63,14 +66,17 @@ void check_collectives_of_type(Communicator& comm) {
     for (int root = 0; root < ranks; ++root) {
       std::vector<T> values = values_of_rank<T>(comm.rank(), count);
       comm.broadcast(buffer_of(values), root);
-      EXPECT_TRUE(values == values_of_rank<T>(root, count)) << "broadcast of " << count << " from " << root << " of " << ranks;
+      EXPECT_TRUE(values == values_of_rank<T>(root, count))
+          << "broadcast of " << count << " from " << root << " of " << ranks;
     }
 
     std::vector<T> sum = values_of_rank<T>(comm.rank(), count);
     comm.all_reduce_sum(buffer_of(sum));
-    EXPECT_TRUE(sum == straight_sum<T>(ranks, count)) << "all-reduce of " << count << " on " << ranks << " ranks";
+    EXPECT_TRUE(sum == straight_sum<T>(ranks, count))
+        << "all-reduce of " << count << " on " << ranks << " ranks";
 
-    std::vector<T> part = values_of_rank<T>(comm.rank(), count), all(count * static_cast<std::size_t>(ranks)), expected;
+    std::vector<T> part = values_of_rank<T>(comm.rank(), count),
+                   all(count * static_cast<std::size_t>(ranks)), expected;
     comm.all_gather(buffer_of(part), buffer_of(all));
     for (int rank = 0; rank < ranks; ++rank) {
       const std::vector<T> theirs = values_of_rank<T>(rank, count);
@@ -94,9 +100,11 @@ inline void check_exchanges(Communicator& comm) {
     if (peer >= comm.size()) continue;
     for (const std::size_t count : kLengths) {
       const auto length_of = [&](int rank) { return count + static_cast<std::size_t>(rank); };
-      std::vector<double> mine = values_of_rank<double>(comm.rank(), length_of(comm.rank())), theirs(length_of(peer));
+      std::vector<double> mine = values_of_rank<double>(comm.rank(), length_of(comm.rank())),
+                          theirs(length_of(peer));
       comm.exchange(peer, buffer_of(mine), buffer_of(theirs));
-      EXPECT_TRUE(theirs == values_of_rank<double>(peer, length_of(peer))) << "from " << peer << " of " << comm.size();
+      EXPECT_TRUE(theirs == values_of_rank<double>(peer, length_of(peer)))
+          << "from " << peer << " of " << comm.size();
     }
   }
 }
@@ -107,7 +115,8 @@ inline void check_duplicates(HostCommunicator& comm) {
   check_exchanges(*other);
 }
 
-/// Where ranks are a power of two: the tree's bits are those of its definition. Elsewhere there is none.
+/// Where ranks are a power of two: the tree's bits are those of its definition. Elsewhere there is
+/// none.
 inline void check_tree(Communicator& comm) {
   if (!base::is_power_of_two(comm.size())) {
     std::vector<float> sum(8), scratch(8);
@@ -115,14 +124,20 @@ inline void check_tree(Communicator& comm) {
     return;
   }
   for (const std::size_t count : kLengths) {
-    const auto value = [](int rank, std::size_t i) { return std::sin(static_cast<float>(i) + static_cast<float>(rank)) * std::pow(10.0f, static_cast<float>(rank % 4)); };
-    const std::function<float(int, int, std::size_t)> tree = [&](int first, int ranks, std::size_t i) {
-      return ranks == 1 ? value(first, i) : tree(first, ranks / 2, i) + tree(first + ranks / 2, ranks / 2, i);
+    const auto value = [](int rank, std::size_t i) {
+      return std::sin(static_cast<float>(i) + static_cast<float>(rank)) *
+             std::pow(10.0f, static_cast<float>(rank % 4));
+    };
+    const std::function<float(int, int, std::size_t)> tree = [&](int first, int ranks,
+                                                                 std::size_t i) {
+      return ranks == 1 ? value(first, i)
+                        : tree(first, ranks / 2, i) + tree(first + ranks / 2, ranks / 2, i);
     };
     std::vector<float> sum(count), scratch(count / 2 + 1);
     for (std::size_t i = 0; i < count; ++i) sum[i] = value(comm.rank(), i);
     tree_all_reduce_sum(comm, buffer_of(sum), buffer_of(scratch));
-    for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(sum[i], tree(0, comm.size(), i)) << "element " << i << " of " << count;
+    for (std::size_t i = 0; i < count; ++i)
+      ASSERT_EQ(sum[i], tree(0, comm.size(), i)) << "element " << i << " of " << count;
   }
 }
 
@@ -134,7 +149,8 @@ struct HostSum {
 
 /// The ways in which `ranks` of them can sum fp32 on the host.
 inline std::vector<HostSum> host_sums(int ranks) {
-  std::vector<HostSum> ways = {{"fast", SumOrder::fast, Wire::exact}, {"bf16", SumOrder::fast, Wire::bf16}};
+  std::vector<HostSum> ways = {{"fast", SumOrder::fast, Wire::exact},
+                               {"bf16", SumOrder::fast, Wire::bf16}};
   if (base::is_power_of_two(ranks)) ways.push_back({"tree", SumOrder::tree, Wire::exact});
   return ways;
 }
@@ -148,7 +164,8 @@ void check_host_sums_of_type(HostCommunicator& comm) {
       // Up to 8 * 30: bfloat16 has whole numbers up to 256.
       std::vector<T> sum = values_of_rank<T>(comm.rank(), count);
       all_reduce_on_host(comm, buffer_of(sum), way.order, way.wire, scratch);
-      EXPECT_TRUE(sum == straight_sum<T>(comm.size(), count)) << way.name << " sum of " << count << " on " << comm.size() << " ranks";
+      EXPECT_TRUE(sum == straight_sum<T>(comm.size(), count))
+          << way.name << " sum of " << count << " on " << comm.size() << " ranks";
     }
   }
 }
@@ -180,12 +197,15 @@ inline void check_host_sums_have_one_result(HostCommunicator& comm) {
     std::vector<float> mine = sum(), of_all(mine.size() * static_cast<std::size_t>(comm.size()));
     comm.all_gather(buffer_of(mine), buffer_of(of_all));
     for (int rank = 0; rank < comm.size(); ++rank)
-      EXPECT_TRUE(std::equal(mine.begin(), mine.end(), of_all.begin() + rank * static_cast<std::ptrdiff_t>(mine.size()))) << way.name << ", rank " << rank;
+      EXPECT_TRUE(std::equal(mine.begin(), mine.end(),
+                             of_all.begin() + rank * static_cast<std::ptrdiff_t>(mine.size())))
+          << way.name << ", rank " << rank;
     EXPECT_TRUE(sum() == mine) << way.name;
   }
 }
 
-/// The error of what travelled as bfloat16, beside the sum in fp64: of each element within its bound, and of all together.
+/// The error of what travelled as bfloat16, beside the sum in fp64: of each element within its
+/// bound, and of all together.
 inline void check_bf16_error(HostCommunicator& comm) {
   constexpr std::size_t kCount = 100'003;
   constexpr double kHalfStep = 1.0 / 256;
@@ -205,30 +225,38 @@ inline void check_bf16_error(HostCommunicator& comm) {
   for (std::size_t i = 0; i < kCount; ++i) {
     const double error = std::abs(static_cast<double>(sum[i]) - expected[i]);
     // fp32's own rounding is the rest.
-    ASSERT_LE(error, 1.001 * kHalfStep * (magnitudes[i] + std::abs(expected[i])) + 1e-6 * magnitudes[i]) << "element " << i;
+    ASSERT_LE(error,
+              1.001 * kHalfStep * (magnitudes[i] + std::abs(expected[i])) + 1e-6 * magnitudes[i])
+        << "element " << i;
     largest = std::max(largest, std::abs(expected[i]));
     largest_error = std::max(largest_error, error);
     squares += expected[i] * expected[i];
     squared_errors += error * error;
   }
   if (comm.size() == 1) return;
-  // Seen at 2 to 8 ranks: 0.0030 to 0.0043 of the largest element, and a norm of 0.0020 (2 ranks) to 0.0023 (8) of the sum's. It is there at
-  // all only because something was rounded.
+  // Seen at 2 to 8 ranks: 0.0030 to 0.0043 of the largest element, and a norm of 0.0020 (2 ranks)
+  // to 0.0023 (8) of the sum's. It is there at all only because something was rounded.
   const double of_largest = largest_error / largest, of_norm = std::sqrt(squared_errors / squares);
   EXPECT_LT(of_largest, 0.006) << comm.size() << " ranks";
   EXPECT_LT(of_norm, 0.003) << comm.size() << " ranks";
   EXPECT_GT(of_norm, 0.001) << comm.size() << " ranks";
 }
 
-/// Sums that depend on the order of adding: which order does not matter, that it is one for all ranks does.
+/// Sums that depend on the order of adding: which order does not matter, that it is one for all
+/// ranks does.
 inline void check_same_bits_on_every_rank(Communicator& comm) {
   std::vector<float> sum(1001);
-  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = std::sin(static_cast<float>(i) + 0.1f) * std::pow(10.0f, static_cast<float>((comm.rank() * 3 + static_cast<int>(i)) % 7));
+  for (std::size_t i = 0; i < sum.size(); ++i)
+    sum[i] = std::sin(static_cast<float>(i) + 0.1f) *
+             std::pow(10.0f, static_cast<float>((comm.rank() * 3 + static_cast<int>(i)) % 7));
   comm.all_reduce_sum(buffer_of(sum));
   std::vector<float> of_all(sum.size() * static_cast<std::size_t>(comm.size()));
   comm.all_gather(buffer_of(sum), buffer_of(of_all));
   for (int rank = 0; rank < comm.size(); ++rank)
-    EXPECT_EQ(std::memcmp(of_all.data() + static_cast<std::size_t>(rank) * sum.size(), sum.data(), sum.size() * sizeof(float)), 0) << "rank " << rank;
+    EXPECT_EQ(std::memcmp(of_all.data() + static_cast<std::size_t>(rank) * sum.size(), sum.data(),
+                          sum.size() * sizeof(float)),
+              0)
+        << "rank " << rank;
 }
 
 /// Several sums under way at once, with other collectives between start and end.
@@ -246,7 +274,8 @@ inline void check_started_sums(HostCommunicator& comm) {
   EXPECT_EQ(between, straight_sum<std::int64_t>(comm.size(), 4));
 }
 
-/// Rank r's text has r * r bytes, so rank 0's is empty; line ends and zero bytes are text like any other.
+/// Rank r's text has r * r bytes, so rank 0's is empty; line ends and zero bytes are text like any
+/// other.
 inline std::string text_of_rank(int rank) {
   std::string text;
   for (int i = 0; i < rank * rank; ++i) text.push_back("a\n\0z"[(i + rank) % 4]);
@@ -257,8 +286,11 @@ inline void check_texts(HostCommunicator& comm) {
   std::vector<std::string> expected;
   for (int rank = 0; rank < comm.size(); ++rank) expected.push_back(text_of_rank(rank));
   EXPECT_EQ(all_gather_text(comm, text_of_rank(comm.rank())), expected);
-  EXPECT_EQ(all_gather_text(comm, ""), std::vector<std::string>(static_cast<std::size_t>(comm.size())));
-  for (int root = 0; root < comm.size(); ++root) EXPECT_EQ(broadcast_text(comm, text_of_rank(comm.rank()), root), text_of_rank(root)) << "from " << root;
+  EXPECT_EQ(all_gather_text(comm, ""),
+            std::vector<std::string>(static_cast<std::size_t>(comm.size())));
+  for (int root = 0; root < comm.size(); ++root)
+    EXPECT_EQ(broadcast_text(comm, text_of_rank(comm.rank()), root), text_of_rank(root))
+        << "from " << root;
 }
 
 }  // namespace vae_dist::comm

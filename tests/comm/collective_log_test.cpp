@@ -16,7 +16,9 @@ using testing::StartsWith;
 TEST(CollectiveLog, KnowsWhatIsUnderWayAndWhatHasEnded) {
   CollectiveLog log;
   const auto first = log.begin("gradients, bucket 0", 1024);
-  { const auto second = log.begin("gradients, bucket 1", 2048); }
+  {
+    const auto second = log.begin("gradients, bucket 1", 2048);
+  }
   const auto entries = log.entries();
   ASSERT_EQ(entries.size(), 2u);
   EXPECT_FALSE(entries[0].took);

@@ -26,11 +26,17 @@ void in_thread_worlds(const std::function<void(HostCommunicator&)>& body) {
   for (int size = 1; size <= kLargestWorld; ++size) run_thread_ranks(size, body);
 }
 
-TEST(ThreadCommunicator, CollectivesEqualStraightSumsAndCopies) { in_thread_worlds(check_collectives); }
+TEST(ThreadCommunicator, CollectivesEqualStraightSumsAndCopies) {
+  in_thread_worlds(check_collectives);
+}
 
-TEST(ThreadCommunicator, SumsHaveTheSameBitsOnEveryRank) { in_thread_worlds(check_same_bits_on_every_rank); }
+TEST(ThreadCommunicator, SumsHaveTheSameBitsOnEveryRank) {
+  in_thread_worlds(check_same_bits_on_every_rank);
+}
 
-TEST(ThreadCommunicator, StartedSumsGoOnWhileOthersAreMade) { in_thread_worlds(check_started_sums); }
+TEST(ThreadCommunicator, StartedSumsGoOnWhileOthersAreMade) {
+  in_thread_worlds(check_started_sums);
+}
 
 TEST(ThreadCommunicator, TextsOfAnyLengthReachEveryRank) { in_thread_worlds(check_texts); }
 
@@ -112,7 +118,9 @@ TEST(ThreadCommunicator, AbortReleasesTheOthers) {
 
 TEST(ThreadCommunicator, SumsOfDifferentLengthsAreRefused) {
   std::vector<std::vector<double>> values = {std::vector<double>(3), std::vector<double>(4)};
-  const auto body = [&](HostCommunicator& comm) { comm.all_reduce_sum(buffer_of(values[static_cast<std::size_t>(comm.rank())])); };
+  const auto body = [&](HostCommunicator& comm) {
+    comm.all_reduce_sum(buffer_of(values[static_cast<std::size_t>(comm.rank())]));
+  };
   EXPECT_THROW(run_thread_ranks(2, body), base::Failure);
 }
 

@@ -83,14 +83,17 @@ const char* ncclGetErrorString(ncclResult_t) { return "unhandled system error"; 
 const char* ncclGetLastError(ncclComm_t) { return "socket closed by remote peer"; }
 ncclResult_t ncclGetUniqueId(ncclUniqueId*) { return ncclSuccess; }
 
-ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int, ncclUniqueId, int, ncclConfig_t* config) {
+ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int, ncclUniqueId, int,
+                                    ncclConfig_t* config) {
   fake().blocking = config->blocking;
   if (fake().start_result == ncclSuccess) *comm = reinterpret_cast<ncclComm_t>(&fake());
   return fake().begin("start", fake().start_result);
 }
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* state) { return fake().poll(state); }
-ncclResult_t ncclCommFinalize(ncclComm_t) { return fake().begin("finalize", fake().finalize_result); }
+ncclResult_t ncclCommFinalize(ncclComm_t) {
+  return fake().begin("finalize", fake().finalize_result);
+}
 ncclResult_t ncclCommDestroy(ncclComm_t) { return fake().note("destroy", ncclSuccess); }
 
 ncclResult_t ncclCommAbort(ncclComm_t) {
@@ -99,11 +102,24 @@ ncclResult_t ncclCommAbort(ncclComm_t) {
   return ncclSuccess;
 }
 
-ncclResult_t ncclBroadcast(const void*, void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) { return vae_dist::comm::collective("broadcast"); }
-ncclResult_t ncclAllReduce(const void*, void*, std::size_t, ncclDataType_t, ncclRedOp_t, ncclComm_t, cudaStream_t) { return vae_dist::comm::collective("all-reduce"); }
-ncclResult_t ncclAllGather(const void*, void*, std::size_t, ncclDataType_t, ncclComm_t, cudaStream_t) { return vae_dist::comm::collective("all-gather"); }
-ncclResult_t ncclSend(const void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) { return vae_dist::comm::collective("send"); }
-ncclResult_t ncclRecv(void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) { return vae_dist::comm::collective("receive"); }
+ncclResult_t ncclBroadcast(const void*, void*, std::size_t, ncclDataType_t, int, ncclComm_t,
+                           cudaStream_t) {
+  return vae_dist::comm::collective("broadcast");
+}
+ncclResult_t ncclAllReduce(const void*, void*, std::size_t, ncclDataType_t, ncclRedOp_t, ncclComm_t,
+                           cudaStream_t) {
+  return vae_dist::comm::collective("all-reduce");
+}
+ncclResult_t ncclAllGather(const void*, void*, std::size_t, ncclDataType_t, ncclComm_t,
+                           cudaStream_t) {
+  return vae_dist::comm::collective("all-gather");
+}
+ncclResult_t ncclSend(const void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) {
+  return vae_dist::comm::collective("send");
+}
+ncclResult_t ncclRecv(void*, std::size_t, ncclDataType_t, int, ncclComm_t, cudaStream_t) {
+  return vae_dist::comm::collective("receive");
+}
 
 ncclResult_t ncclGroupStart() {
   ++fake().open_groups;
@@ -120,7 +136,9 @@ ncclResult_t ncclCommRegister(ncclComm_t, void*, std::size_t, void** handle) {
   return fake().note("register", ncclSuccess);
 }
 
-ncclResult_t ncclCommDeregister(ncclComm_t, void*) { return fake().note("deregister", ncclSuccess); }
+ncclResult_t ncclCommDeregister(ncclComm_t, void*) {
+  return fake().note("deregister", ncclSuccess);
+}
 
 ncclResult_t ncclMemAlloc(void** memory, std::size_t bytes) {
   if (fake().allocate_result == ncclSuccess) *memory = std::malloc(bytes);

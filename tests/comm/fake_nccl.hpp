@@ -1,5 +1,5 @@
-// Stands in for NCCL where there is no GPU: what it is asked is written down, and a test says how it answers. The executable's functions win over
-// those of the library.
+// Stands in for NCCL where there is no GPU: what it is asked is written down, and a test says how
+// it answers. The executable's functions win over those of the library.
 #pragma once
 
 #include <nccl.h>
@@ -19,18 +19,22 @@ class FakeNccl {
   void reset();
 
   // How it answers.
-  std::atomic<int> polls_in_progress = 0;                       ///< polls after each call that find it under way; -1: all
-  std::atomic<ncclResult_t> call_result = ncclSuccess;          ///< of collectives, sends and receives; in a polled call success becomes "in progress"
-  std::atomic<ncclResult_t> poll_result = ncclSuccess;          ///< what polls find in the end
-  std::atomic<ncclResult_t> start_result = ncclSuccess, finalize_result = ncclSuccess, allocate_result = ncclSuccess;
+  std::atomic<int> polls_in_progress =
+      0;  ///< polls after each call that find it under way; -1: all
+  std::atomic<ncclResult_t> call_result =
+      ncclSuccess;  ///< of collectives, sends and receives; in a polled call success becomes "in
+                    ///< progress"
+  std::atomic<ncclResult_t> poll_result = ncclSuccess;  ///< what polls find in the end
+  std::atomic<ncclResult_t> start_result = ncclSuccess, finalize_result = ncclSuccess,
+                            allocate_result = ncclSuccess;
   std::atomic<bool> abort_hangs = false, takes_registrations = true;
 
   // What happened.
   std::vector<std::string> calls() const;  ///< names in order, without polls
   std::atomic<int> polls = 0;
-  std::atomic<int> blocking = -1;          ///< of the last communicator's configuration
+  std::atomic<int> blocking = -1;  ///< of the last communicator's configuration
   std::atomic<int> open_groups = 0;
-  std::atomic<bool> is_in_stream = true;   ///< the last call's kernel
+  std::atomic<bool> is_in_stream = true;  ///< the last call's kernel
 
   // For the functions that stand in.
   ncclResult_t note(const std::string& name, ncclResult_t result);

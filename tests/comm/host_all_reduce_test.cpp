@@ -12,11 +12,17 @@ namespace {
 
 class HostAllReduce : public testing::TestWithParam<int> {};
 
-TEST_P(HostAllReduce, EqualsAStraightSumInEveryModeAndType) { run_thread_ranks(GetParam(), check_host_sums); }
+TEST_P(HostAllReduce, EqualsAStraightSumInEveryModeAndType) {
+  run_thread_ranks(GetParam(), check_host_sums);
+}
 
-TEST_P(HostAllReduce, LeavesTheSameBitsOnEveryRankAndEveryTime) { run_thread_ranks(GetParam(), check_host_sums_have_one_result); }
+TEST_P(HostAllReduce, LeavesTheSameBitsOnEveryRankAndEveryTime) {
+  run_thread_ranks(GetParam(), check_host_sums_have_one_result);
+}
 
-TEST_P(HostAllReduce, RoundedToBfloat16IsAsCloseAsPromised) { run_thread_ranks(GetParam(), check_bf16_error); }
+TEST_P(HostAllReduce, RoundedToBfloat16IsAsCloseAsPromised) {
+  run_thread_ranks(GetParam(), check_bf16_error);
+}
 
 INSTANTIATE_TEST_SUITE_P(Ranks, HostAllReduce, testing::Range(1, 9));
 
@@ -28,8 +34,12 @@ TEST(HostAllReduce, RefusesARoundedTreeAndToRoundAnythingButFp32) {
   run_thread_ranks(3, [](HostCommunicator& comm) {
     double value = 1;
     std::vector<std::byte> scratch;
-    EXPECT_THROW(all_reduce_on_host(comm, {&value, 1, DataType::float64}, SumOrder::fast, Wire::bf16, scratch), std::invalid_argument);
-    EXPECT_THROW(all_reduce_on_host(comm, {&value, 1, DataType::float64}, SumOrder::tree, Wire::exact, scratch), std::logic_error);
+    EXPECT_THROW(all_reduce_on_host(comm, {&value, 1, DataType::float64}, SumOrder::fast,
+                                    Wire::bf16, scratch),
+                 std::invalid_argument);
+    EXPECT_THROW(all_reduce_on_host(comm, {&value, 1, DataType::float64}, SumOrder::tree,
+                                    Wire::exact, scratch),
+                 std::logic_error);
   });
 }
 

@@ -1,5 +1,5 @@
-// The promises of collective_checks.hpp kept by real MPI: mpirun -np N mpi_collectives N. Every rank runs every check; one failure on any
-// rank makes mpirun return non-zero.
+// The promises of collective_checks.hpp kept by real MPI: mpirun -np N mpi_collectives N. Every
+// rank runs every check; one failure on any rank makes mpirun return non-zero.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -43,7 +43,9 @@ TEST_F(Mpi, TheTreeSumsInItsOrderBitForBit) { check_tree(*comm_); }
 
 TEST_F(Mpi, HostSumsEqualStraightSumsInEveryModeAndType) { check_host_sums(*comm_); }
 
-TEST_F(Mpi, HostSumsLeaveTheSameBitsOnEveryRankAndEveryTime) { check_host_sums_have_one_result(*comm_); }
+TEST_F(Mpi, HostSumsLeaveTheSameBitsOnEveryRankAndEveryTime) {
+  check_host_sums_have_one_result(*comm_);
+}
 
 TEST_F(Mpi, SumsRoundedToBfloat16AreAsCloseAsPromised) { check_bf16_error(*comm_); }
 
@@ -52,10 +54,13 @@ TEST_F(Mpi, TextsOfAnyLengthReachEveryRank) { check_texts(*comm_); }
 // Messages of one never meet those of the other, though ranks use them in different orders.
 TEST_F(Mpi, CommunicatorsAreApart) {
   const auto other = the_world->make_communicator();
-  std::vector<double> here = values_of_rank<double>(comm_->rank(), 9), there = values_of_rank<double>(comm_->rank(), 9);
+  std::vector<double> here = values_of_rank<double>(comm_->rank(), 9),
+                      there = values_of_rank<double>(comm_->rank(), 9);
   const bool here_first = comm_->rank() % 2 == 0;
-  const auto first = here_first ? comm_->start_all_reduce_sum(buffer_of(here)) : other->start_all_reduce_sum(buffer_of(there));
-  const auto second = here_first ? other->start_all_reduce_sum(buffer_of(there)) : comm_->start_all_reduce_sum(buffer_of(here));
+  const auto first = here_first ? comm_->start_all_reduce_sum(buffer_of(here))
+                                : other->start_all_reduce_sum(buffer_of(there));
+  const auto second = here_first ? other->start_all_reduce_sum(buffer_of(there))
+                                 : comm_->start_all_reduce_sum(buffer_of(here));
   first->wait();
   second->wait();
   EXPECT_EQ(here, straight_sum<double>(comm_->size(), 9));
@@ -71,7 +76,8 @@ TEST_F(Mpi, AnErrorOfOneRankIsToldOnAll) {
     ADD_FAILURE() << "the error was lost";
   } catch (const AgreedError& error) {
     EXPECT_EQ(error.code(), base::ExitCode::bad_input);
-    EXPECT_EQ(error.what(), last == 0 ? std::string("no such file") : base::text("rank ", last, ": no such file"));
+    EXPECT_EQ(error.what(), last == 0 ? std::string("no such file")
+                                      : base::text("rank ", last, ": no such file"));
   }
 }
 
@@ -82,7 +88,8 @@ int main(int argc, char** argv) {
   vae_dist::comm::MpiWorld world(argc, argv);
   testing::InitGoogleTest(&argc, argv);
   if (argc != 2 || world.size() != std::atoi(argv[1])) {
-    std::cerr << "mpi_collectives: " << world.size() << " ranks were started; the argument says how many there should be\n";
+    std::cerr << "mpi_collectives: " << world.size()
+              << " ranks were started; the argument says how many there should be\n";
     return EXIT_FAILURE;
   }
   vae_dist::comm::the_world = &world;

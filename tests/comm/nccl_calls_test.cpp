@@ -1,4 +1,5 @@
-// How our communicator treats NCCL, whatever NCCL does: fake_nccl.hpp answers in its place. tests/gpu has the real one.
+// How our communicator treats NCCL, whatever NCCL does: fake_nccl.hpp answers in its place.
+// tests/gpu has the real one.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,12 +28,16 @@ class NcclCallsTest : public testing::Test {
 
   static FakeNccl& nccl() { return FakeNccl::instance(); }
 
-  std::unique_ptr<NcclCommunicator> make(NcclCalls calls = NcclCalls::polled) { return make_nccl_communicator(*host_, nullptr, deadlines_, calls); }
+  std::unique_ptr<NcclCommunicator> make(NcclCalls calls = NcclCalls::polled) {
+    return make_nccl_communicator(*host_, nullptr, deadlines_, calls);
+  }
 
   // All calls that queue a kernel.
   std::vector<std::function<void(Communicator&)>> issues() {
-    return {[this](Communicator& comm) { comm.broadcast(buffer_, 0); }, [this](Communicator& comm) { comm.all_reduce_sum(buffer_); },
-            [this](Communicator& comm) { comm.all_gather(buffer_, buffer_); }, [this](Communicator& comm) { comm.exchange(1, buffer_, buffer_); }};
+    return {[this](Communicator& comm) { comm.broadcast(buffer_, 0); },
+            [this](Communicator& comm) { comm.all_reduce_sum(buffer_); },
+            [this](Communicator& comm) { comm.all_gather(buffer_, buffer_); },
+            [this](Communicator& comm) { comm.exchange(1, buffer_, buffer_); }};
   }
 
   template <typename Thrown>
@@ -73,7 +78,8 @@ TEST_F(NcclCallsTest, AreNotPolledOnABlockingCommunicator) {
   }
   EXPECT_EQ(nccl().blocking, 1);
   EXPECT_EQ(nccl().polls, 0);
-  EXPECT_THAT(nccl().calls(), ElementsAre("start", "broadcast", "all-reduce", "all-gather", "group", "send", "receive", "end", "finalize", "destroy"));
+  EXPECT_THAT(nccl().calls(), ElementsAre("start", "broadcast", "all-reduce", "all-gather", "group",
+                                          "send", "receive", "end", "finalize", "destroy"));
 }
 
 TEST_F(NcclCallsTest, OfEmptyBuffersAreLeftOut) {
@@ -86,7 +92,8 @@ TEST_F(NcclCallsTest, OfEmptyBuffersAreLeftOut) {
   EXPECT_THAT(nccl().calls(), ElementsAre("start"));
   comm->exchange(1, buffer_, empty);
   comm->exchange(1, empty, buffer_);
-  EXPECT_THAT(nccl().calls(), ElementsAre("start", "group", "send", "end", "group", "receive", "end"));
+  EXPECT_THAT(nccl().calls(),
+              ElementsAre("start", "group", "send", "end", "group", "receive", "end"));
 }
 
 TEST_F(NcclCallsTest, ThatDoNotGetUnderWayTimeOutByName) {
@@ -94,8 +101,10 @@ TEST_F(NcclCallsTest, ThatDoNotGetUnderWayTimeOutByName) {
   const auto comm = make();
   comm->all_reduce_sum(buffer_);
   nccl().polls_in_progress = -1;
-  const std::string told = thrown_by<base::Error>([&] { comm->all_reduce_sum(buffer_); }, base::ExitCode::timed_out);
-  EXPECT_THAT(told, AllOf(HasSubstr("ncclAllReduce of 24 bytes"), HasSubstr("within 0.1 s"), HasSubstr("distributed.timeout_s")));
+  const std::string told =
+      thrown_by<base::Error>([&] { comm->all_reduce_sum(buffer_); }, base::ExitCode::timed_out);
+  EXPECT_THAT(told, AllOf(HasSubstr("ncclAllReduce of 24 bytes"), HasSubstr("within 0.1 s"),
+                          HasSubstr("distributed.timeout_s")));
 }
 
 // It connects the ranks, of which one may be late.
@@ -124,12 +133,16 @@ TEST_F(NcclCallsTest, OfANewKindOrSizeMayTakeAsLongAsRanksNeedToMeet) {
 TEST_F(NcclCallsTest, ThatFailNameThemselvesAndNcclsReason) {
   const auto comm = make();
   nccl().call_result = ncclSystemError;
-  EXPECT_THAT(thrown_by<base::Failure>([&] { comm->broadcast(buffer_, 0); }, base::ExitCode::rank_failed), AllOf(HasSubstr("ncclBroadcast failed"), HasSubstr("socket closed by remote peer")));
+  EXPECT_THAT(
+      thrown_by<base::Failure>([&] { comm->broadcast(buffer_, 0); }, base::ExitCode::rank_failed),
+      AllOf(HasSubstr("ncclBroadcast failed"), HasSubstr("socket closed by remote peer")));
   // A failure that comes later is found by a poll.
   nccl().call_result = ncclSuccess;
   nccl().poll_result = ncclRemoteError;
   nccl().polls_in_progress = 2;
-  EXPECT_THAT(thrown_by<base::Failure>([&] { comm->all_gather(buffer_, buffer_); }, base::ExitCode::rank_failed), HasSubstr("ncclAllGather failed"));
+  EXPECT_THAT(thrown_by<base::Failure>([&] { comm->all_gather(buffer_, buffer_); },
+                                       base::ExitCode::rank_failed),
+              HasSubstr("ncclAllGather failed"));
 }
 
 TEST_F(NcclCallsTest, LeaveNoGroupOpenWhenTheyFail) {
@@ -185,12 +198,14 @@ TEST_F(NcclCallsTest, AreAbortedWhenTheyDoNotEnd) {
 TEST_F(NcclCallsTest, AreAbortedWhenTheyDoNotBegin) {
   deadlines_.meeting = base::Seconds(0.1);
   nccl().polls_in_progress = -1;
-  EXPECT_THAT(thrown_by<base::Error>([&] { make(); }, base::ExitCode::timed_out), HasSubstr("ncclCommInitRankConfig"));
+  EXPECT_THAT(thrown_by<base::Error>([&] { make(); }, base::ExitCode::timed_out),
+              HasSubstr("ncclCommInitRankConfig"));
   EXPECT_THAT(nccl().calls(), ElementsAre("start", "abort"));
 
   nccl().reset();
   nccl().start_result = ncclInvalidUsage;
-  EXPECT_THAT(thrown_by<base::Failure>([&] { make(); }, base::ExitCode::rank_failed), HasSubstr("ncclCommInitRankConfig failed"));
+  EXPECT_THAT(thrown_by<base::Failure>([&] { make(); }, base::ExitCode::rank_failed),
+              HasSubstr("ncclCommInitRankConfig failed"));
   EXPECT_THAT(nccl().calls(), ElementsAre("start")) << "there is nothing to abort";
 }
 
@@ -206,7 +221,8 @@ TEST_F(NcclCallsTest, ThatAreUnderWayEndWhenTheCommunicatorIsAborted) {
     const auto until_it_ends = [&] {
       while (true) comm->all_reduce_sum(buffer_);
     };
-    EXPECT_THAT(thrown_by<base::Failure>(until_it_ends, base::ExitCode::rank_failed), HasSubstr("given up"));
+    EXPECT_THAT(thrown_by<base::Failure>(until_it_ends, base::ExitCode::rank_failed),
+                HasSubstr("given up"));
     aborting.join();
     EXPECT_THAT(nccl().calls(), Contains("abort"));
   }
@@ -236,11 +252,14 @@ TEST_F(NcclCallsTest, AreLeftToThemselvesWhenNcclDoesNotAbort) {
 
 TEST_F(NcclCallsTest, OfAllCommunicatorsEndWithTheProcess) {
   const auto one = make(), other = make();
-  { make(); }
+  {
+    make();
+  }
   abort_nccl_communicators();
   EXPECT_THROW(one->all_reduce_sum(buffer_), base::Failure);
   EXPECT_THROW(other->all_reduce_sum(buffer_), base::Failure);
-  EXPECT_THAT(nccl().calls(), ElementsAre("start", "start", "start", "finalize", "destroy", "abort", "abort"));
+  EXPECT_THAT(nccl().calls(),
+              ElementsAre("start", "start", "start", "finalize", "destroy", "abort", "abort"));
   abort_nccl_communicators();
   EXPECT_EQ(nccl().calls().size(), 7u);
 }

@@ -5,9 +5,9 @@
 
 #include <limits>
 
+#include "../temporary_folder.hpp"
 #include "comm/agreement.hpp"
 #include "comm/thread_communicator.hpp"
-#include "../temporary_folder.hpp"
 
 namespace vae_dist::comm {
 namespace {
@@ -21,12 +21,14 @@ TEST(NodeMemory, IsOneForAllRanks) {
       comm.barrier();
       memory.data()[comm.rank() * 5000] = static_cast<std::byte>(comm.rank() + 1);
       comm.barrier();
-      for (int r = 0; r < ranks; ++r) EXPECT_EQ(memory.data()[r * 5000], static_cast<std::byte>(r + 1));
+      for (int r = 0; r < ranks; ++r)
+        EXPECT_EQ(memory.data()[r * 5000], static_cast<std::byte>(r + 1));
       comm.barrier();
     });
 }
 
-// Where ranks may not look into each other's descriptors: a file, of which nothing is left once it is shared.
+// Where ranks may not look into each other's descriptors: a file, of which nothing is left once it
+// is shared.
 class NodeMemoryInAFile : public TemporaryFolderTest {};
 
 TEST_F(NodeMemoryInAFile, IsOneForAllRanks) {

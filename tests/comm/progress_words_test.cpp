@@ -15,7 +15,9 @@ using testing::HasSubstr;
 // A word that the test writes in the device's place.
 struct Device {
   std::shared_ptr<std::uint32_t> word = std::make_shared<std::uint32_t>(0);
-  base::ProgressWords words{{{"gradients: statistics", 40}, {"gradients: bucket 0", 1024}, {"gradients: bucket 1", 2048}}, word};
+  base::ProgressWords words{
+      {{"gradients: statistics", 40}, {"gradients: bucket 0", 1024}, {"gradients: bucket 1", 2048}},
+      word};
 
   void passes(std::uint32_t marks) { *word += marks; }
 };
@@ -60,23 +62,33 @@ TEST(ProgressWords, GoOnCountingWhereThe32BitsOfTheDeviceBeginAnew) {
   EXPECT_EQ(words.now().latest.what, "a");
 }
 
-TEST(ProgressWords, AreOfSomeCollective) { EXPECT_THROW(base::ProgressWords({}, std::make_shared<std::uint32_t>(0)), std::invalid_argument); }
+TEST(ProgressWords, AreOfSomeCollective) {
+  EXPECT_THROW(base::ProgressWords({}, std::make_shared<std::uint32_t>(0)), std::invalid_argument);
+}
 
 TEST(CollectiveLog, CountsAndNamesWhatTheDeviceStartsByItself) {
   CollectiveLog log;
-  { const auto eager = log.begin("gradients: bucket 0", 1024); }
+  {
+    const auto eager = log.begin("gradients: bucket 0", 1024);
+  }
   auto word = std::make_shared<std::uint32_t>(0);
-  const auto words = std::make_shared<base::ProgressWords>(std::vector<base::ProgressWords::Collective>{{"gradients: statistics", 40}, {"gradients: bucket 0", 1024}}, word);
+  const auto words = std::make_shared<base::ProgressWords>(
+      std::vector<base::ProgressWords::Collective>{{"gradients: statistics", 40},
+                                                   {"gradients: bucket 0", 1024}},
+      word);
   log.follow(words);
   words->launching();
   EXPECT_EQ(log.started(), 1);
   *word = 3;
   EXPECT_EQ(log.started(), 3);
   EXPECT_EQ(log.last_started(), "gradients: bucket 0");
-  EXPECT_THAT(describe(log.entries()), HasSubstr("  #3 gradients: bucket 0, 1024 bytes: under way for "));
+  EXPECT_THAT(describe(log.entries()),
+              HasSubstr("  #3 gradients: bucket 0, 1024 bytes: under way for "));
 
   // The host's own have numbers behind those of the device.
-  { const auto flags = log.begin("flags: all-reduce", 16); }
+  {
+    const auto flags = log.begin("flags: all-reduce", 16);
+  }
   EXPECT_EQ(log.entries()[1].number, 4);
   EXPECT_EQ(log.last_started(), "gradients: bucket 0") << "what is under way is what hangs";
   *word = 4;

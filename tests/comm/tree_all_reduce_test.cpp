@@ -13,10 +13,14 @@ namespace vae_dist::comm {
 namespace {
 
 // Values whose float sum depends on the order of addition.
-float value_of(int rank, std::size_t i) { return static_cast<float>(std::sin(static_cast<double>((rank + 1) * (i + 1))) * std::pow(10.0, rank % 5)); }
+float value_of(int rank, std::size_t i) {
+  return static_cast<float>(std::sin(static_cast<double>((rank + 1) * (i + 1))) *
+                            std::pow(10.0, rank % 5));
+}
 
 float tree_sum(int first, int count, std::size_t i) {
-  return count == 1 ? value_of(first, i) : tree_sum(first, count / 2, i) + tree_sum(first + count / 2, count / 2, i);
+  return count == 1 ? value_of(first, i)
+                    : tree_sum(first, count / 2, i) + tree_sum(first + count / 2, count / 2, i);
 }
 
 class TreeAllReduce : public testing::TestWithParam<std::tuple<int, std::size_t>> {};
@@ -26,27 +30,35 @@ TEST_P(TreeAllReduce, IsTheBinaryTreeOverRanksBitForBitOnEveryRank) {
   run_thread_ranks(ranks, [&, ranks = ranks, count = count](HostCommunicator& comm) {
     std::vector<float> values(count), scratch(count / 2 + 1);
     for (std::size_t i = 0; i < count; ++i) values[i] = value_of(comm.rank(), i);
-    tree_all_reduce_sum(comm, {values.data(), static_cast<std::int64_t>(count), DataType::float32},
-                        {scratch.data(), static_cast<std::int64_t>(scratch.size()), DataType::float32});
-    for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(values[i], tree_sum(0, ranks, i)) << "element " << i << " on rank " << comm.rank();
+    tree_all_reduce_sum(
+        comm, {values.data(), static_cast<std::int64_t>(count), DataType::float32},
+        {scratch.data(), static_cast<std::int64_t>(scratch.size()), DataType::float32});
+    for (std::size_t i = 0; i < count; ++i)
+      ASSERT_EQ(values[i], tree_sum(0, ranks, i)) << "element " << i << " on rank " << comm.rank();
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(SizesAndCounts, TreeAllReduce, testing::Combine(testing::Values(1, 2, 4, 8), testing::Values<std::size_t>(0, 1, 2, 3, 7, 1000)));
+INSTANTIATE_TEST_SUITE_P(SizesAndCounts, TreeAllReduce,
+                         testing::Combine(testing::Values(1, 2, 4, 8),
+                                          testing::Values<std::size_t>(0, 1, 2, 3, 7, 1000)));
 
 TEST(TreeAllReduce, RefusesNumbersOfRanksThatMakeNoTree) {
   run_thread_ranks(3, [](HostCommunicator& comm) {
     double value = 1, scratch = 0;
-    EXPECT_THROW(tree_all_reduce_sum(comm, {&value, 1, DataType::float64}, {&scratch, 1, DataType::float64}), std::logic_error);
+    EXPECT_THROW(
+        tree_all_reduce_sum(comm, {&value, 1, DataType::float64}, {&scratch, 1, DataType::float64}),
+        std::logic_error);
   });
 }
 
 TEST(ThreadCommunicator, ExchangesBetweenPairsOfAnyDistance) {
-  for (int ranks = 1; ranks <= 8; ++ranks) run_thread_ranks(ranks, [](HostCommunicator& comm) { check_exchanges(comm); });
+  for (int ranks = 1; ranks <= 8; ++ranks)
+    run_thread_ranks(ranks, [](HostCommunicator& comm) { check_exchanges(comm); });
 }
 
 TEST(ThreadCommunicator, DuplicatesAreCommunicatorsOfTheirOwn) {
-  for (int ranks = 1; ranks <= 4; ++ranks) run_thread_ranks(ranks, [](HostCommunicator& comm) { check_duplicates(comm); });
+  for (int ranks = 1; ranks <= 4; ++ranks)
+    run_thread_ranks(ranks, [](HostCommunicator& comm) { check_duplicates(comm); });
 }
 
 TEST(ThreadCommunicator, DuplicatesNeverMixTheirMessages) {

@@ -13,19 +13,26 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
 
-Activity exchanging(std::int64_t step, std::int64_t collectives, double left = -0.04) { return {"gradient exchange", step, 5.04, left, collectives, "gradients, bucket 1"}; }
-Activity loading(std::int64_t step, std::int64_t collectives) { return {"waiting for data", step, 6.0, 3594, collectives, "flags: all-reduce"}; }
+Activity exchanging(std::int64_t step, std::int64_t collectives, double left = -0.04) {
+  return {"gradient exchange", step, 5.04, left, collectives, "gradients, bucket 1"};
+}
+Activity loading(std::int64_t step, std::int64_t collectives) {
+  return {"waiting for data", step, 6.0, 3594, collectives, "flags: all-reduce"};
+}
 
 TEST(Verdict, WhoDoesNotAnswerIsNotResponding) {
-  const Verdict verdict = judge(0, {exchanging(11, 40), std::nullopt, exchanging(11, 40), std::nullopt});
+  const Verdict verdict =
+      judge(0, {exchanging(11, 40), std::nullopt, exchanging(11, 40), std::nullopt});
   EXPECT_THAT(verdict.not_responding, ElementsAre(1, 3));
   EXPECT_THAT(verdict.late, IsEmpty());
 }
 
 TEST(Verdict, WhoHasStartedTheFewestCollectivesIsLate) {
-  EXPECT_THAT(judge(0, {exchanging(11, 40), loading(11, 38), exchanging(11, 40)}).late, ElementsAre(1));
+  EXPECT_THAT(judge(0, {exchanging(11, 40), loading(11, 38), exchanging(11, 40)}).late,
+              ElementsAre(1));
   // One that is behind because it waits for the late one itself is not the cause.
-  EXPECT_THAT(judge(2, {exchanging(11, 40), loading(11, 38), exchanging(12, 42)}).late, ElementsAre(1));
+  EXPECT_THAT(judge(2, {exchanging(11, 40), loading(11, 38), exchanging(12, 42)}).late,
+              ElementsAre(1));
 }
 
 TEST(Verdict, BlamesNobodyForBeingBehindWhereARankDoesNotRespond) {
@@ -36,7 +43,8 @@ TEST(Verdict, BlamesNobodyForBeingBehindWhereARankDoesNotRespond) {
 }
 
 TEST(Verdict, TheLowestOfTheRanksThatWaitTooLongSpeaks) {
-  const std::vector<std::optional<Activity>> ranks = {std::nullopt, loading(11, 40), exchanging(14, 40, 0.7), exchanging(15, 42)};
+  const std::vector<std::optional<Activity>> ranks = {std::nullopt, loading(11, 40),
+                                                      exchanging(14, 40, 0.7), exchanging(15, 42)};
   EXPECT_EQ(judge(3, ranks).speaker, 2);
   EXPECT_EQ(judge(2, ranks).speaker, 2);
   // Of those that have started equally many in another step, none hides behind the other.
@@ -50,14 +58,19 @@ TEST(Verdict, TheLowestOfTheRanksThatWaitTooLongSpeaks) {
 
 TEST(TimeoutMessage, SaysWhatDidNotEndAndNamesWhoIsWaitedForAndNoOther) {
   EXPECT_THAT(timeout_message(0, {exchanging(11, 40), std::nullopt, exchanging(11, 40)}),
-              AllOf(StartsWith("gradient exchange of step 11 did not end within 5 s (last collective: #40 gradients, bucket 1)"), HasSubstr("rank 1 is not responding"),
-                    Not(HasSubstr("rank 0")), Not(HasSubstr("rank 2"))));
+              AllOf(StartsWith("gradient exchange of step 11 did not end within 5 s (last "
+                               "collective: #40 gradients, bucket 1)"),
+                    HasSubstr("rank 1 is not responding"), Not(HasSubstr("rank 0")),
+                    Not(HasSubstr("rank 2"))));
   EXPECT_THAT(timeout_message(0, {exchanging(11, 40), exchanging(11, 40), loading(11, 38)}),
-              AllOf(HasSubstr("rank 2 is late: in \"waiting for data\" of step 11 for 6 s, last collective #38 flags: all-reduce"), Not(HasSubstr("rank 1"))));
+              AllOf(HasSubstr("rank 2 is late: in \"waiting for data\" of step 11 for 6 s, last "
+                              "collective #38 flags: all-reduce"),
+                    Not(HasSubstr("rank 1"))));
 }
 
 TEST(TimeoutMessage, SaysSoWhenEveryRankIsThere) {
-  EXPECT_THAT(timeout_message(1, {exchanging(11, 40), exchanging(11, 40)}), HasSubstr("it is the exchange itself that hangs"));
+  EXPECT_THAT(timeout_message(1, {exchanging(11, 40), exchanging(11, 40)}),
+              HasSubstr("it is the exchange itself that hangs"));
 }
 
 }  // namespace

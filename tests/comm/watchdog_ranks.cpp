@@ -1,4 +1,5 @@
-// Three ranks under mpirun: rank 1 stays in its loader while the others wait for it. Prints what the watchdog says and ends with its code.
+// Three ranks under mpirun: rank 1 stays in its loader while the others wait for it. Prints what
+// the watchdog says and ends with its code.
 #include <cstdio>
 #include <thread>
 

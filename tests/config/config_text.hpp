@@ -11,14 +11,17 @@
 namespace vae_dist::config {
 
 /// The required keys on lines 1 to 4; what a test adds starts on line 5.
-inline std::string with_required(const std::string& more = "") { return "run:\n  name: first\ndata:\n  train: {file: a.h5}\n" + more; }
+inline std::string with_required(const std::string& more = "") {
+  return "run:\n  name: first\ndata:\n  train: {file: a.h5}\n" + more;
+}
 
 inline Config parse(const std::string& more = "", const std::vector<std::string>& overrides = {}) {
   return parse_config(with_required(more), "big.yaml", overrides);
 }
 
 /// What parsing complains of; empty when it does not.
-inline std::string complaint(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
+inline std::string complaint(const std::string& yaml,
+                             const std::vector<std::string>& overrides = {}) {
   try {
     parse_config(yaml, "big.yaml", overrides);
   } catch (const base::BadInput& error) {
@@ -28,7 +31,8 @@ inline std::string complaint(const std::string& yaml, const std::vector<std::str
 }
 
 /// The same for lines after the required keys, from line 5.
-inline std::string complaint_of(const std::string& more, const std::vector<std::string>& overrides = {}) {
+inline std::string complaint_of(const std::string& more,
+                                const std::vector<std::string>& overrides = {}) {
   return complaint(with_required(more), overrides);
 }
 

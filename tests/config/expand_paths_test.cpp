@@ -19,7 +19,8 @@ using testing::ElementsAre;
 class ExpandPaths : public testing::Test {
  protected:
   ExpandPaths() {
-    for (const char* name : {"part_1.h5", "part_2.h5", "part_10.h5", "part_x.txt", "odd[1].h5", "odd1.h5"}) {
+    for (const char* name :
+         {"part_1.h5", "part_2.h5", "part_10.h5", "part_x.txt", "odd[1].h5", "odd1.h5"}) {
       std::filesystem::create_directories(folder_);
       std::ofstream(folder_ / name) << name;
     }
@@ -28,15 +29,19 @@ class ExpandPaths : public testing::Test {
 
   std::string in(const std::string& name) const { return (folder_ / name).string(); }
 
-  std::filesystem::path folder_ = std::filesystem::temp_directory_path() / base::text("vae_dist_expand_paths_", ::getpid());
+  std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / base::text("vae_dist_expand_paths_", ::getpid());
 };
 
 TEST_F(ExpandPaths, APatternStandsForItsFilesInNaturalOrder) {
-  EXPECT_THAT(matching_files(in("part_*.h5")), ElementsAre(in("part_1.h5"), in("part_2.h5"), in("part_10.h5")));
+  EXPECT_THAT(matching_files(in("part_*.h5")),
+              ElementsAre(in("part_1.h5"), in("part_2.h5"), in("part_10.h5")));
   EXPECT_THAT(matching_files(in("part_{10,2}.h5")), ElementsAre(in("part_2.h5"), in("part_10.h5")));
   EXPECT_THAT(matching_files(in("part_[12].h5")), ElementsAre(in("part_1.h5"), in("part_2.h5")));
-  EXPECT_THAT(matching_files(in("odd[1].h5")), ElementsAre(in("odd[1].h5"))) << "a file of that very name";
-  EXPECT_THAT(matching_files(in("none_*.h5")), ElementsAre(in("none_*.h5"))) << "for whoever opens it to complain of";
+  EXPECT_THAT(matching_files(in("odd[1].h5")), ElementsAre(in("odd[1].h5")))
+      << "a file of that very name";
+  EXPECT_THAT(matching_files(in("none_*.h5")), ElementsAre(in("none_*.h5")))
+      << "for whoever opens it to complain of";
   EXPECT_THAT(matching_files(in("absent.h5")), ElementsAre(in("absent.h5")));
 }
 
@@ -52,10 +57,13 @@ TEST_F(ExpandPaths, TheTildeIsAHomeFolder) {
 
 TEST_F(ExpandPaths, AFilesConfigurationAndItsOverridesAreExpanded) {
   ASSERT_EQ(::setenv("HOME", folder_.c_str(), 1), 0);
-  std::ofstream(folder_ / "run.yaml") << "run: {name: first, directory: ~/runs}\ndata: {train: {file: [~/part_*.h5, other.h5]}}\n";
-  const Config config = load_config(in("run.yaml"), {"data.validation.file=~/part_1?.h5", "checkpoint.resume=~/runs/old"});
+  std::ofstream(folder_ / "run.yaml")
+      << "run: {name: first, directory: ~/runs}\ndata: {train: {file: [~/part_*.h5, other.h5]}}\n";
+  const Config config = load_config(
+      in("run.yaml"), {"data.validation.file=~/part_1?.h5", "checkpoint.resume=~/runs/old"});
   EXPECT_EQ(config.run.directory, in("runs"));
-  EXPECT_THAT(config.data.train.file, ElementsAre(in("part_1.h5"), in("part_2.h5"), in("part_10.h5"), "other.h5"));
+  EXPECT_THAT(config.data.train.file,
+              ElementsAre(in("part_1.h5"), in("part_2.h5"), in("part_10.h5"), "other.h5"));
   EXPECT_THAT(config.data.validation.file, ElementsAre(in("part_10.h5")));
   EXPECT_EQ(config.checkpoint.resume, in("runs/old"));
 }

@@ -5,7 +5,6 @@
 #include <set>
 #include <string>
 
-
 namespace vae_dist::config {
 namespace {
 
@@ -17,7 +16,8 @@ TEST(KeyTable, EveryKeyIsUniqueExplainedAndAtADefaultThatMayStand) {
     EXPECT_FALSE(key.meaning.empty()) << key.name;
     EXPECT_EQ(key.meaning.find('\n'), std::string::npos) << key.name;
     // The seed is run.seed; what is taken over from PyTorch-VAE is called by that name.
-    for (const char* other : {"(the seed)", "the seed's"}) EXPECT_EQ(key.meaning.find(other), std::string::npos) << key.name;
+    for (const char* other : {"(the seed)", "the seed's"})
+      EXPECT_EQ(key.meaning.find(other), std::string::npos) << key.name;
     EXPECT_EQ(value_text(key), key.default_text) << key.name;
     EXPECT_FALSE(value_text(key).empty()) << key.name;
   }

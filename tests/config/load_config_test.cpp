@@ -49,7 +49,8 @@ TEST(LoadConfig, ReadsEveryType) {
   EXPECT_EQ(config.train.learning_rate_batch, 256);
   EXPECT_EQ(config.train.optimizer.rule.name, "adamw");
   EXPECT_EQ(config.train.optimizer.learning_rate, 0.0003);
-  EXPECT_THAT(config.train.optimizer.rule.own.get<step::AdamSettings>("adam").betas, ElementsAre(0.5, 0.99));
+  EXPECT_THAT(config.train.optimizer.rule.own.get<step::AdamSettings>("adam").betas,
+              ElementsAre(0.5, 0.99));
   EXPECT_EQ(config.distributed.threads_per_rank, 2);
   EXPECT_EQ(config.metrics.port, std::nullopt);
   EXPECT_EQ(config.metrics.service_discovery, "/tmp/sd");
@@ -71,28 +72,37 @@ TEST(LoadConfig, MergesWhatAMergeKeyNames) {
   EXPECT_EQ(config.evaluate.batch, 16);
   EXPECT_THAT(config.data.validation.file, ElementsAre("a.h5"));
   EXPECT_EQ(config.data.validation.dataset, "x");
-  EXPECT_THAT(config.data.validation.rows, ElementsAre(100, 200)) << "the map's own key comes first";
+  EXPECT_THAT(config.data.validation.rows, ElementsAre(100, 200))
+      << "the map's own key comes first";
 }
 
 TEST(LoadConfig, RefusesAMergeOfWhatIsNoMap) {
-  EXPECT_THAT(complaint_of("train: {<<: 3}\n"), HasSubstr("big.yaml:5: train.<< merges a map or a list of maps"));
+  EXPECT_THAT(complaint_of("train: {<<: 3}\n"),
+              HasSubstr("big.yaml:5: train.<< merges a map or a list of maps"));
   EXPECT_THAT(complaint_of("train: {<<: [{steps: 3}, x]}\n"), HasSubstr("not a list"));
   EXPECT_THAT(complaint_of("train: &loop\n  <<: *loop\n"), HasSubstr("merges itself"));
   EXPECT_THAT(complaint_of("train: {<<: {stepz: 3}}\n"), HasSubstr("did you mean 'train.steps'"));
 }
 
 TEST(LoadConfig, TakesAFileAloneOrInAList) {
-  EXPECT_THAT(parse_config("run: {name: x}\ndata: {train: {file: [a.h5]}}\n", "big.yaml").data.train.file, ElementsAre("a.h5"));
-  EXPECT_THAT(parse_config("run: {name: x}\ndata: {train: {file: a b.h5}}\n", "big.yaml").data.train.file, ElementsAre("a b.h5"));
+  EXPECT_THAT(
+      parse_config("run: {name: x}\ndata: {train: {file: [a.h5]}}\n", "big.yaml").data.train.file,
+      ElementsAre("a.h5"));
+  EXPECT_THAT(
+      parse_config("run: {name: x}\ndata: {train: {file: a b.h5}}\n", "big.yaml").data.train.file,
+      ElementsAre("a b.h5"));
 }
 
 TEST(LoadConfig, NullLeavesAGroupAtItsDefaults) {
-  const Config config = parse("objective: {capacity: null, beta: }\ntrain: {early_stop: null, schedule: null}\n");
+  const Config config =
+      parse("objective: {capacity: null, beta: }\ntrain: {early_stop: null, schedule: null}\n");
   EXPECT_EQ(values(config), values(parse()));
 }
 
 TEST(LoadConfig, ReadsAValidationSource) {
-  const Config config = parse("", {"data.validation={file: b.h5, dataset: /imgs, layout: NHWC, scale: 0.5, rows: [10, 20]}"});
+  const Config config = parse(
+      "",
+      {"data.validation={file: b.h5, dataset: /imgs, layout: NHWC, scale: 0.5, rows: [10, 20]}"});
   EXPECT_THAT(config.data.validation.file, ElementsAre("b.h5"));
   EXPECT_EQ(config.data.validation.dataset, "/imgs");
   EXPECT_EQ(config.data.validation.layout, "NHWC");
@@ -108,20 +118,26 @@ TEST(LoadConfig, QuotedWordsAreTextAndPlainOnesAreNot) {
 }
 
 TEST(LoadConfig, OverridesApplyInOrderAfterTheFile) {
-  const Config config = parse("train: {global_batch: 32}\n", {"train.global_batch=128", "run.name=second", "train.global_batch=512"});
+  const Config config =
+      parse("train: {global_batch: 32}\n",
+            {"train.global_batch=128", "run.name=second", "train.global_batch=512"});
   EXPECT_EQ(config.train.global_batch, 512);
   EXPECT_EQ(config.run.name, "second");
 }
 
 TEST(LoadConfig, OverridesCanGiveARequiredKeyAndAWholeGroup) {
-  const Config config = parse_config("run: {name: x}\n", "big.yaml", {"data.train.file=b.h5", "train.schedule={name: cosine, warmup_steps: 10}"});
+  const Config config =
+      parse_config("run: {name: x}\n", "big.yaml",
+                   {"data.train.file=b.h5", "train.schedule={name: cosine, warmup_steps: 10}"});
   EXPECT_THAT(config.data.train.file, ElementsAre("b.h5"));
   EXPECT_EQ(config.train.schedule.name, RateSchedule::cosine);
   EXPECT_EQ(config.train.schedule.warmup_steps, 10);
 }
 
 TEST(LoadConfig, AnOverrideThatTakesAFilesKeyOutOfEffectPutsItBackToItsDefault) {
-  const std::string file = "objective: {kld_weight: {rule: reference, weight: 0.5, batch: 8}}\ntrain: {global_batch: 32}\n";
+  const std::string file =
+      "objective: {kld_weight: {rule: reference, weight: 0.5, batch: 8}}\ntrain: {global_batch: "
+      "32}\n";
   const Config fixed = parse(file, {"objective.kld_weight.rule=fixed"});
   EXPECT_EQ(fixed.objective.kld_weight.weight, 0.5);
   EXPECT_EQ(fixed.objective.kld_weight.batch, 64);
@@ -138,7 +154,8 @@ TEST(LoadConfig, StepsAndEpochsMayBothStand) {
 }
 
 TEST(LoadConfig, AcceptsAResolvedRunsBatchReplicasAndBatchPerReplicaWhenTheyAgree) {
-  const Config config = parse("train: {global_batch: 128, batch_per_replica: 32}\ndistributed: {replicas: 4}\n");
+  const Config config =
+      parse("train: {global_batch: 128, batch_per_replica: 32}\ndistributed: {replicas: 4}\n");
   EXPECT_EQ(config.train.global_batch, 128);
 }
 

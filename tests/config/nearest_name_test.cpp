@@ -5,8 +5,9 @@
 namespace vae_dist::config {
 namespace {
 
-const std::vector<std::string> kKnown = {"train",        "train.global_batch", "train.optimizer.learning_rate",
-                                         "train.epochs", "evaluate.batch",     "data.range"};
+const std::vector<std::string> kKnown = {
+    "train",        "train.global_batch", "train.optimizer.learning_rate",
+    "train.epochs", "evaluate.batch",     "data.range"};
 
 TEST(NearestName, CountsInsertionsDeletionsAndReplacements) {
   EXPECT_EQ(edit_distance("", ""), 0u);
@@ -16,7 +17,9 @@ TEST(NearestName, CountsInsertionsDeletionsAndReplacements) {
   EXPECT_EQ(edit_distance("flaw", "lawn"), 2u);
 }
 
-TEST(NearestName, FindsAMisspeltKey) { EXPECT_EQ(nearest_name("train.global_bach", kKnown), "train.global_batch"); }
+TEST(NearestName, FindsAMisspeltKey) {
+  EXPECT_EQ(nearest_name("train.global_bach", kKnown), "train.global_batch");
+}
 
 TEST(NearestName, FindsAMisspeltSection) {
   EXPECT_EQ(nearest_name("trian", kKnown), "train");
@@ -28,7 +31,9 @@ TEST(NearestName, FindsTheRightKeyInTheWrongSection) {
   EXPECT_EQ(nearest_name("global_batch", kKnown), "train.global_batch");
 }
 
-TEST(NearestName, DoesNotGuessWhenNothingIsNear) { EXPECT_EQ(nearest_name("train.colour_of_the_sky", kKnown), ""); }
+TEST(NearestName, DoesNotGuessWhenNothingIsNear) {
+  EXPECT_EQ(nearest_name("train.colour_of_the_sky", kKnown), "");
+}
 
 }  // namespace
 }  // namespace vae_dist::config

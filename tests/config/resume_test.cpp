@@ -12,10 +12,13 @@ using testing::IsEmpty;
 
 TEST(Resume, ListsEachDifferenceThatIsNotAllowed) {
   const Config saved = parse();
-  const Config now = parse("", {"train.global_batch=128", "run.seed=2", "train.steps=10", "model.hidden_dims=[8, 16]", "train.gradient_clip_norm=1"});
+  const Config now = parse("", {"train.global_batch=128", "run.seed=2", "train.steps=10",
+                                "model.hidden_dims=[8, 16]", "train.gradient_clip_norm=1"});
   EXPECT_THAT(forbidden_differences(saved, now),
-              ElementsAre("run.seed: 1265 in the run, 2 now", "model.hidden_dims: [32, 64, 128, 256, 512] in the run, [8, 16] now",
-                          "train.global_batch: 64 in the run, 128 now", "train.gradient_clip_norm: null in the run, 1 now"));
+              ElementsAre("run.seed: 1265 in the run, 2 now",
+                          "model.hidden_dims: [32, 64, 128, 256, 512] in the run, [8, 16] now",
+                          "train.global_batch: 64 in the run, 128 now",
+                          "train.gradient_clip_norm: null in the run, 1 now"));
 }
 
 TEST(Resume, ListsTenEntriesOfALongList) {
@@ -25,17 +28,22 @@ TEST(Resume, ListsTenEntriesOfALongList) {
     return "train: {schedule: {name: step, milestones: " + list + "]}}\n";
   };
   EXPECT_THAT(forbidden_differences(parse(epochs(500)), parse(epochs(11))),
-              ElementsAre("train.schedule.milestones: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 490 more] in the run, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 1 more] now"));
+              ElementsAre("train.schedule.milestones: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 490 "
+                          "more] in the run, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, and 1 more] now"));
 }
 
 TEST(Resume, AllowsWhatLeavesTheTrainingItself) {
   const Config now = parse(
-      "", {"run.name=another", "run.directory=elsewhere", "data.train.file=moved.h5", "data.validation.file=b.h5", "data.prefetch_batches=9", "train.epochs=7",
-           "train.steps=7", "train.channels_last=false", "train.cuda_graph=false", "distributed.device=cpu", "distributed.backend=mpi",
-           "distributed.threads_per_rank=1", "distributed.share_gpu=true",
-           "checkpoint={every_steps: 5, every_minutes: 1, keep: 9, keep_best: 0, resume: never}",
-           "evaluate={every_epochs: 5, batch: 5}", "pictures={every_epochs: 5, samples: 5, reconstructions: 5}", "log={every_steps: 5, level: debug}",
-           "metrics={port: 0, address: localhost, service_discovery: /tmp}"});
+      "",
+      {"run.name=another", "run.directory=elsewhere", "data.train.file=moved.h5",
+       "data.validation.file=b.h5", "data.prefetch_batches=9", "train.epochs=7", "train.steps=7",
+       "train.channels_last=false", "train.cuda_graph=false", "distributed.device=cpu",
+       "distributed.backend=mpi", "distributed.threads_per_rank=1", "distributed.share_gpu=true",
+       "checkpoint={every_steps: 5, every_minutes: 1, keep: 9, keep_best: 0, resume: never}",
+       "evaluate={every_epochs: 5, batch: 5}",
+       "pictures={every_epochs: 5, samples: 5, reconstructions: 5}",
+       "log={every_steps: 5, level: debug}",
+       "metrics={port: 0, address: localhost, service_discovery: /tmp}"});
   EXPECT_THAT(forbidden_differences(parse(), now), IsEmpty());
 }
 
@@ -44,27 +52,34 @@ TEST(Resume, AllowsExactlyTheKeysOfTheContract) {
   std::vector<std::string> allowed;
   for (const base::Key& key : key_table(config)) {
     const std::string section = key.name.substr(0, key.name.find('.'));
-    const bool whole_section = section == "checkpoint" || section == "evaluate" || section == "pictures" || section == "log" || section == "metrics";
+    const bool whole_section = section == "checkpoint" || section == "evaluate" ||
+                               section == "pictures" || section == "log" || section == "metrics";
     if (whole_section) {
       EXPECT_TRUE(key.may_change_on_resume) << key.name;
     } else if (key.may_change_on_resume) {
       allowed.push_back(key.name);
     }
   }
-  EXPECT_THAT(allowed, ElementsAre("run.name", "run.directory", "data.train.file", "data.validation.file", "data.cache", "data.prefetch_batches",
-                                   "data.reader_threads", "train.epochs", "train.steps", "train.channels_last", "train.cuda_graph",
-                                   "distributed.device", "distributed.backend", "distributed.first_bucket_mib", "distributed.bucket_mib",
-                                   "distributed.threads_per_rank", "distributed.timeout_s", "distributed.slow_timeout_s", "distributed.share_gpu"));
+  EXPECT_THAT(
+      allowed,
+      ElementsAre("run.name", "run.directory", "data.train.file", "data.validation.file",
+                  "data.cache", "data.prefetch_batches", "data.reader_threads", "train.epochs",
+                  "train.steps", "train.channels_last", "train.cuda_graph", "distributed.device",
+                  "distributed.backend", "distributed.first_bucket_mib", "distributed.bucket_mib",
+                  "distributed.threads_per_rank", "distributed.timeout_s",
+                  "distributed.slow_timeout_s", "distributed.share_gpu"));
 }
 
-// The order of samples is chosen at the first start and kept. Runs saved before it could be chosen had the one over all samples.
+// The order of samples is chosen at the first start and kept. Runs saved before it could be chosen
+// had the one over all samples.
 TEST(Resume, AnOpenShuffleWindowKeepsTheRuns) {
   Config saved = parse();
   EXPECT_THAT(forbidden_differences(saved, parse()), IsEmpty());
   EXPECT_THAT(forbidden_differences(saved, parse("", {"data.shuffle_window_chunks=0"})), IsEmpty());
   saved.data.shuffle_window_chunks = 16;
   EXPECT_THAT(forbidden_differences(saved, parse("", {"data.cache=memory"})), IsEmpty());
-  EXPECT_THAT(forbidden_differences(saved, parse("", {"data.shuffle_window_chunks=0"})), ElementsAre("data.shuffle_window_chunks: 16 in the run, 0 now"));
+  EXPECT_THAT(forbidden_differences(saved, parse("", {"data.shuffle_window_chunks=0"})),
+              ElementsAre("data.shuffle_window_chunks: 16 in the run, 0 now"));
 }
 
 TEST(Resume, NullReplicasKeepTheRuns) {
@@ -74,7 +89,8 @@ TEST(Resume, NullReplicasKeepTheRuns) {
   EXPECT_THAT(forbidden_differences(saved, parse("train: {batch_per_replica: 32}\n")), IsEmpty());
   EXPECT_THAT(forbidden_differences(saved, parse("train: {batch_per_replica: 16}\n")),
               ElementsAre("train.batch_per_replica: 32 in the run, 16 now"));
-  EXPECT_THAT(forbidden_differences(saved, parse("train: {batch_per_replica: 32}\ndistributed: {replicas: 2}\n")),
+  EXPECT_THAT(forbidden_differences(
+                  saved, parse("train: {batch_per_replica: 32}\ndistributed: {replicas: 2}\n")),
               ElementsAre("distributed.replicas: 4 in the run, 2 now"));
 }
 

@@ -13,7 +13,8 @@ TEST(ScalarText, ReadsWholeNumbersOnly) {
   EXPECT_EQ(read_integer("-3"), -3);
   EXPECT_EQ(read_integer("+3"), 3);
   EXPECT_EQ(read_integer("9223372036854775807"), std::numeric_limits<std::int64_t>::max());
-  for (const char* text : {"", "1e3", "64.0", "true", "9223372036854775808", "1_000", "0x10", "+-3", "6 4"}) {
+  for (const char* text :
+       {"", "1e3", "64.0", "true", "9223372036854775808", "1_000", "0x10", "+-3", "6 4"}) {
     EXPECT_EQ(read_integer(text), std::nullopt) << text;
   }
 }
@@ -22,7 +23,8 @@ TEST(ScalarText, ReadsFiniteNumbersOnly) {
   EXPECT_EQ(read_number("1"), 1.0);
   EXPECT_EQ(read_number("1.0e-8"), 1e-8);
   EXPECT_EQ(read_number("-.5"), -0.5);
-  for (const char* text : {"", "inf", ".inf", "nan", ".nan", "1e999", "one", "0.1.2"}) EXPECT_EQ(read_number(text), std::nullopt) << text;
+  for (const char* text : {"", "inf", ".inf", "nan", ".nan", "1e999", "one", "0.1.2"})
+    EXPECT_EQ(read_number(text), std::nullopt) << text;
 }
 
 TEST(ScalarText, WritesNumbersThatReadBackToTheSameBits) {
@@ -30,14 +32,17 @@ TEST(ScalarText, WritesNumbersThatReadBackToTheSameBits) {
   EXPECT_EQ(number_text(0.00025), "0.00025");
   EXPECT_EQ(number_text(1e-8), "1.0e-08");
   EXPECT_EQ(number_text(2.5e-300), "2.5e-300");
-  for (const double value : {0.1, 1.0 / 3.0, std::nextafter(0.001, 1.0), -1e22, 5e-324, std::numeric_limits<double>::max(), 0.1 + 0.2}) {
+  for (const double value : {0.1, 1.0 / 3.0, std::nextafter(0.001, 1.0), -1e22, 5e-324,
+                             std::numeric_limits<double>::max(), 0.1 + 0.2}) {
     EXPECT_EQ(read_number(number_text(value)), value) << number_text(value);
   }
 }
 
 TEST(ScalarText, QuotesWhatYamlWouldReadAsSomethingElse) {
-  for (const char* plain : {"runs", "leaky_relu", "/data/a.h5", "../a-1.h5", "0.0.0.0", "fp32"}) EXPECT_EQ(quoted_if_needed(plain), plain);
-  for (const std::string text : {"", "64", "1.5", "null", "True", "yes", "~", "a: b", "a #b", "[a]", "-a", "2024-01-01", "1e5", "required", " a"}) {
+  for (const char* plain : {"runs", "leaky_relu", "/data/a.h5", "../a-1.h5", "0.0.0.0", "fp32"})
+    EXPECT_EQ(quoted_if_needed(plain), plain);
+  for (const std::string text : {"", "64", "1.5", "null", "True", "yes", "~", "a: b", "a #b", "[a]",
+                                 "-a", "2024-01-01", "1e5", "required", " a"}) {
     EXPECT_EQ(quoted_if_needed(text), "\"" + text + "\"");
   }
   EXPECT_EQ(quoted_if_needed("a\"b\\c\n"), "\"a\\\"b\\\\c\\x0a\"");

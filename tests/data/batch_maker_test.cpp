@@ -72,11 +72,13 @@ TEST_F(BatchMaker, NoiseFollowsFromSeedEpochAndSampleAlone) {
   const SampleDataset dataset = open(file_);
   for (const std::int64_t epoch : {0, 4}) {
     const Batch batch = make_batch(dataset, part_of(plan_of(8), 1, 2), epoch, 2);
-    const base::PhiloxKey key = base::random_key(1265, base::Purpose::noise, static_cast<std::uint64_t>(epoch));
+    const base::PhiloxKey key =
+        base::random_key(1265, base::Purpose::noise, static_cast<std::uint64_t>(epoch));
     for (std::size_t i = 0; i < batch.samples.size(); ++i) {
       std::vector<float> expected(5);
       base::fill_normal(key, static_cast<std::uint64_t>(batch.samples[i]), 0, expected);
-      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), batch.noise.begin() + static_cast<std::ptrdiff_t>(5 * i)));
+      EXPECT_TRUE(std::equal(expected.begin(), expected.end(),
+                             batch.noise.begin() + static_cast<std::ptrdiff_t>(5 * i)));
     }
   }
 }
@@ -90,7 +92,8 @@ TEST_F(BatchMaker, VisitsEverySampleOnceAnEpoch) {
   std::vector<std::vector<std::int64_t>> orders;
   for (const std::int64_t epoch : {0, 1}) {
     std::vector<std::int64_t> seen;
-    for (const std::int64_t step : {0, 1}) append(seen, make_batch(dataset, plan, epoch, step).samples);
+    for (const std::int64_t step : {0, 1})
+      append(seen, make_batch(dataset, plan, epoch, step).samples);
     orders.push_back(seen);
     std::sort(seen.begin(), seen.end());
     EXPECT_EQ(seen, expected) << "epoch " << epoch;
@@ -128,7 +131,8 @@ TEST_F(BatchMaker, MirrorsHalfOfTheImagesAnewEveryEpoch) {
     const auto bytes = static_cast<std::ptrdiff_t>(dataset.shape().values());
     for (std::size_t i = 0; i < batch.samples.size(); ++i) {
       const auto begin = batch.pixels.begin() + static_cast<std::ptrdiff_t>(i) * bytes;
-      const std::vector<std::uint8_t> seen(begin, begin + bytes), stored = image_of(dataset, batch.samples[i]);
+      const std::vector<std::uint8_t> seen(begin, begin + bytes),
+          stored = image_of(dataset, batch.samples[i]);
       std::vector<std::uint8_t> mirror = stored;
       flip_horizontally(mirror, dataset.shape(), dataset.layout());
       ASSERT_NE(mirror, stored);
@@ -139,7 +143,8 @@ TEST_F(BatchMaker, MirrorsHalfOfTheImagesAnewEveryEpoch) {
   }
   EXPECT_NE(mirrored_in[0], mirrored_in[1]);
   double share = 0;
-  for (const auto& mirrored : mirrored_in) share += static_cast<double>(std::count(mirrored.begin(), mirrored.end(), true)) / (26.0 * 40);
+  for (const auto& mirrored : mirrored_in)
+    share += static_cast<double>(std::count(mirrored.begin(), mirrored.end(), true)) / (26.0 * 40);
   EXPECT_NEAR(share, 0.5, 5 * 0.5 / std::sqrt(26.0 * 40));
 }
 
@@ -147,15 +152,21 @@ TEST(FlipHorizontally, MirrorsEveryRowInEveryLayout) {
   for (const SampleLayout layout : {SampleLayout::nhw, SampleLayout::nhwc, SampleLayout::nchw})
     for (const std::int64_t width : {1, 2, 5, 6}) {
       const SampleShape shape{layout == SampleLayout::nhw ? 1 : 3, 4, width};
-      const auto at = [&](const std::vector<std::uint8_t>& image, std::int64_t c, std::int64_t y, std::int64_t x) {
-        return image[static_cast<std::size_t>(layout == SampleLayout::nhwc ? (y * width + x) * shape.channels + c : (c * shape.height + y) * width + x)];
+      const auto at = [&](const std::vector<std::uint8_t>& image, std::int64_t c, std::int64_t y,
+                          std::int64_t x) {
+        return image[static_cast<std::size_t>(layout == SampleLayout::nhwc
+                                                  ? (y * width + x) * shape.channels + c
+                                                  : (c * shape.height + y) * width + x)];
       };
-      const std::vector<std::uint8_t> stored = varied_bytes(static_cast<std::size_t>(shape.values()));
+      const std::vector<std::uint8_t> stored =
+          varied_bytes(static_cast<std::size_t>(shape.values()));
       std::vector<std::uint8_t> flipped = stored;
       flip_horizontally(flipped, shape, layout);
       for (std::int64_t c = 0; c < shape.channels; ++c)
         for (std::int64_t y = 0; y < shape.height; ++y)
-          for (std::int64_t x = 0; x < width; ++x) EXPECT_EQ(at(flipped, c, y, x), at(stored, c, y, width - 1 - x)) << layout_name(layout) << " " << width;
+          for (std::int64_t x = 0; x < width; ++x)
+            EXPECT_EQ(at(flipped, c, y, x), at(stored, c, y, width - 1 - x))
+                << layout_name(layout) << " " << width;
       flip_horizontally(flipped, shape, layout);
       EXPECT_EQ(flipped, stored) << layout_name(layout) << " " << width;
     }

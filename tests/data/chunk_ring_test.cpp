@@ -48,8 +48,17 @@ class ChunkRingTest : public ImageFileTest {
     return plan;
   }
 
-  static std::unique_ptr<ChunkRing> ring(const SampleDataset& dataset, std::int64_t window, std::int64_t epoch, std::int64_t step, comm::HostCommunicator& comm, std::int64_t threads = 1) {
-    return std::make_unique<ChunkRing>(dataset, ChunkRing::Options{.seed = 1265, .window_chunks = window, .samples_at_once = kBatch, .threads = threads, .first_epoch = epoch, .first_position = step * kBatch}, comm, comm);
+  static std::unique_ptr<ChunkRing> ring(const SampleDataset& dataset, std::int64_t window,
+                                         std::int64_t epoch, std::int64_t step,
+                                         comm::HostCommunicator& comm, std::int64_t threads = 1) {
+    return std::make_unique<ChunkRing>(dataset,
+                                       ChunkRing::Options{.seed = 1265,
+                                                          .window_chunks = window,
+                                                          .samples_at_once = kBatch,
+                                                          .threads = threads,
+                                                          .first_epoch = epoch,
+                                                          .first_position = step * kBatch},
+                                       comm, comm);
   }
 
   std::string file_;
@@ -63,9 +72,12 @@ TEST_F(ChunkRingTest, GivesTheBatchesOfMemoryForEveryWorldSizeFromEveryStep) {
         comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
           const SampleDataset streamed = SampleDataset::open(source());
           const BatchPlan plan = part_of(comm.rank(), ranks, window);
-          PrefetchingLoader loader(streamed, plan, {0, start}, {2, ring(streamed, window, 0, start, comm, 1 + start % 2), plain_batch_memory(), 1 + static_cast<int>(start % 3)});
+          PrefetchingLoader loader(streamed, plan, {0, start},
+                                   {2, ring(streamed, window, 0, start, comm, 1 + start % 2),
+                                    plain_batch_memory(), 1 + static_cast<int>(start % 3)});
           for (std::int64_t step = start; step < start + 12; ++step) {  // 8 steps an epoch
-            const Batch batch = loader.next(), expected = make_batch(in_memory, plan, step / 8, step % 8);
+            const Batch batch = loader.next(),
+                        expected = make_batch(in_memory, plan, step / 8, step % 8);
             EXPECT_EQ(batch.samples, expected.samples);
             EXPECT_EQ(batch.pixels, expected.pixels);
             EXPECT_EQ(batch.noise, expected.noise);
@@ -89,7 +101,8 @@ TEST_F(ChunkRingTest, FourRanksVisitEverySampleOnceAndDecodeEveryChunkOnce) {
       const auto image = the_ring->image(sample);
       const std::vector<std::uint8_t> expected = image_of(dataset, sample);
       const std::lock_guard lock(mutex);
-      EXPECT_TRUE(std::equal(image.begin(), image.end(), std::as_bytes(std::span(expected)).begin()));
+      EXPECT_TRUE(
+          std::equal(image.begin(), image.end(), std::as_bytes(std::span(expected)).begin()));
       seen.push_back(sample);
     }
     // At the first step of the next epoch the ring fills all of its slots, and no more.
@@ -120,7 +133,8 @@ TEST_F(ChunkRingTest, HeldOutRowsAndRangesAreStreamedToo) {
     PrefetchingLoader loader(streamed, plan, {2, 1}, {2, ring(streamed, 4, 2, 1, comm)});
     for (std::int64_t step = 1; step < 20; ++step) {
       const std::int64_t per_epoch = plan.steps_per_epoch(streamed.size());
-      const Batch batch = loader.next(), expected = make_batch(in_memory, plan, 2 + step / per_epoch, step % per_epoch);
+      const Batch batch = loader.next(),
+                  expected = make_batch(in_memory, plan, 2 + step / per_epoch, step % per_epoch);
       EXPECT_EQ(batch.samples, expected.samples);
       EXPECT_EQ(batch.pixels, expected.pixels);
     }
@@ -130,7 +144,8 @@ TEST_F(ChunkRingTest, HeldOutRowsAndRangesAreStreamedToo) {
 
 TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
   hdf5::Hdf5File file = hdf5::Hdf5File::create(path("damaged.h5"));
-  hdf5::Hdf5Dataset images = file.create_dataset("imgs", {.shape = {200, 2, 2}, .chunk_rows = 5, .deflate_level = 1});
+  hdf5::Hdf5Dataset images =
+      file.create_dataset("imgs", {.shape = {200, 2, 2}, .chunk_rows = 5, .deflate_level = 1});
   images.write_rows(0, 200, varied_bytes(800));
   images.write_chunk(75, std::vector<std::uint8_t>{1, 2, 3, 4});
   file.close();
@@ -138,11 +153,14 @@ TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
   std::atomic<int> failed{0};
   comm::run_thread_ranks(4, [&](comm::HostCommunicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
-    PrefetchingLoader loader(dataset, part_of(comm.rank(), 4, 3), {}, {1, ring(dataset, 3, 0, 0, comm)});
+    PrefetchingLoader loader(dataset, part_of(comm.rank(), 4, 3), {},
+                             {1, ring(dataset, 3, 0, 0, comm)});
     try {
       for (int step = 0; step < 20; ++step) loader.next();
     } catch (const base::Failure& error) {
-      EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("damaged.h5"), HasSubstr("the chunk at [75, 0, 0] cannot be decoded")));
+      EXPECT_THAT(error.what(),
+                  testing::AllOf(HasSubstr("damaged.h5"),
+                                 HasSubstr("the chunk at [75, 0, 0] cannot be decoded")));
       ++failed;
     }
     comm.barrier();
@@ -161,7 +179,9 @@ TEST_F(ChunkRingTest, ARankThatEndedIsAnErrorForThoseThatWaitForIt) {
     try {
       for (int step = 0; step < 100; ++step) loader.next();
     } catch (const base::Failure& error) {
-      EXPECT_THAT(error.what(), HasSubstr("rank 1 decodes no more chunks for the ranks of its node: it has ended"));
+      EXPECT_THAT(
+          error.what(),
+          HasSubstr("rank 1 decodes no more chunks for the ranks of its node: it has ended"));
       told = true;
     }
   });

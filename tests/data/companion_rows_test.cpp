@@ -19,7 +19,8 @@ using testing::IsEmpty;
 // The label of row r is 1000 + r, its factors r / 8 and -r.
 class CompanionRowsTest : public ImageFileTest {
  protected:
-  std::string make_labelled(const std::string& name, std::int64_t first, std::int64_t rows, const std::vector<std::string>& factors = {"half", "minus"}) const {
+  std::string make_labelled(const std::string& name, std::int64_t first, std::int64_t rows,
+                            const std::vector<std::string>& factors = {"half", "minus"}) const {
     hdf5::Hdf5File file = hdf5::Hdf5File::create(path(name));
     add(file, "imgs", {rows, 4, 3});
     std::vector<std::int64_t> labels;
@@ -28,15 +29,21 @@ class CompanionRowsTest : public ImageFileTest {
       labels.push_back(1000 + row);
       values.insert(values.end(), {static_cast<double>(row) / 8, static_cast<double>(-row)});
     }
-    file.create_dataset("labels", {.shape = {rows}, .type = hdf5::ElementType::int64, .chunk_rows = 4, .deflate_level = 1}).write_rows(0, rows, labels);
-    hdf5::Hdf5Dataset latents = file.create_dataset("latents/values", {.shape = {rows, 2}, .type = hdf5::ElementType::float64});
+    file.create_dataset("labels", {.shape = {rows},
+                                   .type = hdf5::ElementType::int64,
+                                   .chunk_rows = 4,
+                                   .deflate_level = 1})
+        .write_rows(0, rows, labels);
+    hdf5::Hdf5Dataset latents = file.create_dataset(
+        "latents/values", {.shape = {rows, 2}, .type = hdf5::ElementType::float64});
     latents.write_rows(0, rows, values);
     latents.set_attribute("names", factors);
     file.close();
     return path(name);
   }
 
-  static SampleDataset open_all(const std::vector<std::string>& files, const std::vector<std::int64_t>& rows = {}) {
+  static SampleDataset open_all(const std::vector<std::string>& files,
+                                const std::vector<std::int64_t>& rows = {}) {
     SampleSource source;
     source.files = files;
     source.rows = rows;
@@ -54,10 +61,13 @@ class CompanionRowsTest : public ImageFileTest {
 };
 
 TEST_F(CompanionRowsTest, BelongToTheSamplesOfSeveralFilesARangeOfRowsAndBothHeldOutParts) {
-  SampleDataset images = open_all({make_labelled("a.h5", 0, 30), make_labelled("b.h5", 30, 1), make_labelled("c.h5", 31, 69)}, {7, 93});
+  SampleDataset images = open_all(
+      {make_labelled("a.h5", 0, 30), make_labelled("b.h5", 30, 1), make_labelled("c.h5", 31, 69)},
+      {7, 93});
   const SampleDataset held_out = images.hold_out(0.25, 5);
   for (const SampleDataset* part : {&std::as_const(images), &held_out}) {
-    const CompanionRows<double> labels = read_companion(*part, "labels"), factors = read_companion(*part, "/latents/values");
+    const CompanionRows<double> labels = read_companion(*part, "labels"),
+                                factors = read_companion(*part, "/latents/values");
     ASSERT_EQ(labels.values.size(), static_cast<std::size_t>(part->size()));
     ASSERT_EQ(factors.values.size(), static_cast<std::size_t>(2 * part->size()));
     EXPECT_EQ(labels.columns, 1);
@@ -74,9 +84,11 @@ TEST_F(CompanionRowsTest, BelongToTheSamplesOfSeveralFilesARangeOfRowsAndBothHel
 }
 
 TEST_F(CompanionRowsTest, ComeInTheOrderAskedForRepeatedOnesToo) {
-  const SampleDataset images = open_all({make_labelled("a.h5", 0, 20), make_labelled("b.h5", 20, 20)}, {10, 40});
+  const SampleDataset images =
+      open_all({make_labelled("a.h5", 0, 20), make_labelled("b.h5", 20, 20)}, {10, 40});
   const std::int64_t samples[] = {29, 0, 12, 0, 9};
-  EXPECT_THAT(read_companion(images, "labels", samples).values, ElementsAre(1039, 1010, 1022, 1010, 1019));
+  EXPECT_THAT(read_companion(images, "labels", samples).values,
+              ElementsAre(1039, 1010, 1022, 1010, 1019));
   EXPECT_THAT(read_companion(images, "labels", {}).values, IsEmpty());
   const std::int64_t beyond[] = {30};
   EXPECT_THROW(read_companion(images, "labels", beyond), std::out_of_range);
@@ -88,17 +100,24 @@ TEST_F(CompanionRowsTest, AreReadBlockByBlockFromALargeFile) {
   add(file, "imgs", {kRows, 2, 2});
   std::vector<std::int64_t> values;
   for (std::int64_t row = 0; row < kRows; ++row) values.insert(values.end(), {row, row % 7});
-  file.create_dataset("latents/classes", {.shape = {kRows, 2}, .type = hdf5::ElementType::int64, .chunk_rows = 1000, .deflate_level = 1}).write_rows(0, kRows, values);
+  file.create_dataset("latents/classes", {.shape = {kRows, 2},
+                                          .type = hdf5::ElementType::int64,
+                                          .chunk_rows = 1000,
+                                          .deflate_level = 1})
+      .write_rows(0, kRows, values);
   file.close();
   const SampleDataset images = open_all({path("large.h5")});
   const CompanionRows<double> seen = read_companion(images, "latents/classes");
   EXPECT_TRUE(std::equal(values.begin(), values.end(), seen.values.begin(), seen.values.end()));
   const std::int64_t samples[] = {149999, 32768, 32767, 65536};
-  EXPECT_THAT(read_companion(images, "latents/classes", samples).values, ElementsAre(149999, 149999 % 7, 32768, 32768 % 7, 32767, 32767 % 7, 65536, 65536 % 7));
+  EXPECT_THAT(
+      read_companion(images, "latents/classes", samples).values,
+      ElementsAre(149999, 149999 % 7, 32768, 32768 % 7, 32767, 32767 % 7, 65536, 65536 % 7));
 }
 
 TEST_F(CompanionRowsTest, WhatDoesNotFitTheImagesIsRefusedByFileAndName) {
-  const std::string whole = make_labelled("whole.h5", 0, 20), other = make_labelled("other.h5", 20, 20, {"minus", "half"});
+  const std::string whole = make_labelled("whole.h5", 0, 20),
+                    other = make_labelled("other.h5", 20, 20, {"minus", "half"});
   {
     hdf5::Hdf5File file = hdf5::Hdf5File::create(path("broken.h5"));
     add(file, "imgs", {20, 4, 3});
@@ -106,16 +125,23 @@ TEST_F(CompanionRowsTest, WhatDoesNotFitTheImagesIsRefusedByFileAndName) {
     file.create_dataset("latents/values", {.shape = {20, 3}, .type = hdf5::ElementType::float64});
     std::vector<double> values(20, 0.5);
     values[13] = std::numeric_limits<double>::quiet_NaN();
-    file.create_dataset("angles", {.shape = {20}, .type = hdf5::ElementType::float64}).write_rows(0, 20, values);
+    file.create_dataset("angles", {.shape = {20}, .type = hdf5::ElementType::float64})
+        .write_rows(0, 20, values);
     file.close();
   }
   const SampleDataset broken = open_all({path("broken.h5")});
-  EXPECT_THAT(refusal(broken, "labels"), HasSubstr("broken.h5, dataset 'labels' has shape [19]: labels of 20 images are [20], factors [20, F]"));
+  EXPECT_THAT(refusal(broken, "labels"),
+              HasSubstr("broken.h5, dataset 'labels' has shape [19]: labels of 20 images are [20], "
+                        "factors [20, F]"));
   EXPECT_THAT(refusal(broken, "imgs"), HasSubstr("dataset 'imgs' has shape [20, 4, 3]"));
-  EXPECT_THAT(refusal(broken, "classes"), HasSubstr("has no dataset 'classes'; it has 'angles', 'imgs', 'labels', 'latents/values'"));
+  EXPECT_THAT(
+      refusal(broken, "classes"),
+      HasSubstr("has no dataset 'classes'; it has 'angles', 'imgs', 'labels', 'latents/values'"));
   EXPECT_TRUE(std::isnan(read_companion(broken, "angles").values[13])) << "not known is a value";
-  EXPECT_THAT(refusal(open_all({whole, path("broken.h5")}), "latents/values"), HasSubstr("broken.h5, dataset 'latents/values' has shape [20, 3], but"));
-  EXPECT_THAT(refusal(open_all({whole, other}), "latents/values"), HasSubstr("other.h5, dataset 'latents/values' has other `names` than"));
+  EXPECT_THAT(refusal(open_all({whole, path("broken.h5")}), "latents/values"),
+              HasSubstr("broken.h5, dataset 'latents/values' has shape [20, 3], but"));
+  EXPECT_THAT(refusal(open_all({whole, other}), "latents/values"),
+              HasSubstr("other.h5, dataset 'latents/values' has other `names` than"));
 }
 
 }  // namespace

@@ -1,6 +1,10 @@
-// Reads a dataset as a run does and writes what comes out, for tests that compare it with another reader's result:
-//   decoded_images [--integers D] [--dataset D] [--layout L] [--rows A:B] [--split S] [--crop N] [--resize N] [--stream] [--threads N] [--scale X] [--companion D] OUT.bin FILE...
-// OUT.bin: all images in order; with --companion the rows of that dataset that belong to them, as float64 (--integers: as int64), and its names on stderr. On stdout a JSON object: what was found, and how often chunks were decoded.
+// Reads a dataset as a run does and writes what comes out, for tests that compare it with another
+// reader's result:
+//   decoded_images [--integers D] [--dataset D] [--layout L] [--rows A:B] [--split S] [--crop N]
+//   [--resize N] [--stream] [--threads N] [--scale X] [--companion D] OUT.bin FILE...
+// OUT.bin: all images in order; with --companion the rows of that dataset that belong to them, as
+// float64 (--integers: as int64), and its names on stderr. On stdout a JSON object: what was found,
+// and how often chunks were decoded.
 #include <fstream>
 #include <iostream>
 #include <numeric>
@@ -34,7 +38,8 @@ int run(const std::vector<std::string>& arguments) {
       if (name == "--crop") source.geometry.crop = std::stoll(value);
       if (name == "--resize") source.geometry.resize = std::stoll(value);
       if (name == "--threads") threads = std::stoll(value);
-      if (name == "--rows") source.rows = {std::stoll(value), std::stoll(value.substr(value.find(':') + 1))};
+      if (name == "--rows")
+        source.rows = {std::stoll(value), std::stoll(value.substr(value.find(':') + 1))};
     } else if (out.empty()) {
       out = name;
     } else {
@@ -54,24 +59,34 @@ int run(const std::vector<std::string>& arguments) {
     std::vector<std::int64_t> samples(static_cast<std::size_t>(dataset.size()));
     std::iota(samples.begin(), samples.end(), 0);
     const CompanionRows<std::int64_t> rows = read_companion_integers(dataset, integers, samples);
-    file.write(reinterpret_cast<const char*>(rows.values.data()), static_cast<std::streamsize>(rows.values.size() * sizeof(std::int64_t)));
+    file.write(reinterpret_cast<const char*>(rows.values.data()),
+               static_cast<std::streamsize>(rows.values.size() * sizeof(std::int64_t)));
   } else if (!companion.empty()) {
     const CompanionRows<double> rows = read_companion(dataset, companion);
-    file.write(reinterpret_cast<const char*>(rows.values.data()), static_cast<std::streamsize>(rows.values.size() * sizeof(double)));
+    file.write(reinterpret_cast<const char*>(rows.values.data()),
+               static_cast<std::streamsize>(rows.values.size() * sizeof(double)));
     for (const std::string& name : rows.names) std::cerr << name << "\n";
   }
   for (std::int64_t i = 0; companion.empty() && i < dataset.size(); ++i) {
     image.resize(dataset.image_bytes());
     dataset.read(i, image);
-    file.write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+    file.write(reinterpret_cast<const char*>(image.data()),
+               static_cast<std::streamsize>(image.size()));
   }
   std::string companions;
-  for (const hdf5::Hdf5Dataset& d : dataset.companions()) companions += base::text(companions.empty() ? "\"" : ", \"", d.path(), "\"");
+  for (const hdf5::Hdf5Dataset& d : dataset.companions())
+    companions += base::text(companions.empty() ? "\"" : ", \"", d.path(), "\"");
   std::string doubts;
-  for (const std::string& doubt : dataset.doubts()) doubts += base::text(doubts.empty() ? "\"" : ", \"", doubt, "\"");
-  std::cout << "{\"doubts\": [" << doubts << "], \"images\": " << dataset.size() << ", \"layout\": \"" << layout_name(dataset.layout()) << "\", \"shape\": [" << dataset.shape().channels << ", "
-            << dataset.shape().height << ", " << dataset.shape().width << "], \"type\": \"" << (dataset.type() == PixelType::uint8 ? "uint8" : "float32") << "\", \"scale\": "
-            << dataset.scale() << ", \"chunks_decoded\": " << dataset.rows().chunks_decoded() << ", \"fingerprint\": \"" << dataset.fingerprint() << "\", \"companions\": ["
+  for (const std::string& doubt : dataset.doubts())
+    doubts += base::text(doubts.empty() ? "\"" : ", \"", doubt, "\"");
+  std::cout << "{\"doubts\": [" << doubts << "], \"images\": " << dataset.size()
+            << ", \"layout\": \"" << layout_name(dataset.layout()) << "\", \"shape\": ["
+            << dataset.shape().channels << ", " << dataset.shape().height << ", "
+            << dataset.shape().width << "], \"type\": \""
+            << (dataset.type() == PixelType::uint8 ? "uint8" : "float32")
+            << "\", \"scale\": " << dataset.scale()
+            << ", \"chunks_decoded\": " << dataset.rows().chunks_decoded()
+            << ", \"fingerprint\": \"" << dataset.fingerprint() << "\", \"companions\": ["
             << companions << "], \"description\": \"" << dataset.description() << "\"}\n";
   return 0;
 }

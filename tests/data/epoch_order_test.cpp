@@ -11,7 +11,8 @@
 namespace vae_dist::data {
 namespace {
 
-std::shared_ptr<const SampleChunks> chunks_of(std::int64_t count, std::int64_t size, std::vector<SampleChunks::Irregular> irregular = {}) {
+std::shared_ptr<const SampleChunks> chunks_of(std::int64_t count, std::int64_t size,
+                                              std::vector<SampleChunks::Irregular> irregular = {}) {
   return std::make_shared<SampleChunks>(count, size, std::move(irregular));
 }
 
@@ -21,17 +22,24 @@ std::vector<std::int64_t> order_of_all(const EpochOrder& order) {
   return out;
 }
 
-const std::vector<std::shared_ptr<const SampleChunks>> kKinds = {chunks_of(1, 1), chunks_of(1, 9), chunks_of(7, 1), chunks_of(20, 8), chunks_of(20, 8, {{19, -5}}),
-                                                                 chunks_of(33, 5, {{0, -4}, {3, 2}, {17, -1}, {18, -2}, {32, 7}})};
+const std::vector<std::shared_ptr<const SampleChunks>> kKinds = {
+    chunks_of(1, 1),
+    chunks_of(1, 9),
+    chunks_of(7, 1),
+    chunks_of(20, 8),
+    chunks_of(20, 8, {{19, -5}}),
+    chunks_of(33, 5, {{0, -4}, {3, 2}, {17, -1}, {18, -2}, {32, 7}})};
 
 TEST(EpochOrder, VisitsEverySampleOnceForEveryWindow) {
   for (const auto& chunks : kKinds)
     for (const std::int64_t window : {0, 1, 2, 3, 7, 20, 1000})
       for (const std::uint64_t epoch : {0, 1, 77}) {
-        std::vector<std::int64_t> expected(static_cast<std::size_t>(chunks->samples())), order = order_of_all(EpochOrder(1265, epoch, chunks, window));
+        std::vector<std::int64_t> expected(static_cast<std::size_t>(chunks->samples())),
+            order = order_of_all(EpochOrder(1265, epoch, chunks, window));
         std::iota(expected.begin(), expected.end(), 0);
         std::sort(order.begin(), order.end());
-        EXPECT_TRUE(order == expected) << chunks->count() << " chunks, window " << window << ", epoch " << epoch;
+        EXPECT_TRUE(order == expected)
+            << chunks->count() << " chunks, window " << window << ", epoch " << epoch;
       }
 }
 
@@ -42,7 +50,8 @@ TEST(EpochOrder, AWindowIsTheChunksOfItsTurns) {
       std::int64_t turn = 0;
       for (std::int64_t i = 0; i < order.samples(); ++i) {
         const EpochOrder::Turns turns = order.window_of(i);
-        EXPECT_TRUE(turns.first == turn || turns.first == turns.last || order.window_of(i - 1).last == turns.first);
+        EXPECT_TRUE(turns.first == turn || turns.first == turns.last ||
+                    order.window_of(i - 1).last == turns.first);
         turn = turns.first;
         EXPECT_LE(turns.last - turns.first, window);
         const std::int64_t of_sample = order.turn_of(chunks->chunk_of(order.at(i)));
@@ -72,31 +81,38 @@ TEST(EpochOrder, WithoutAWindowItIsTheOrderOfAllSamples) {
   for (std::int64_t i = 0; i < 1000; ++i) EXPECT_EQ(order.at(i), all.at(i));
 }
 
-// Where samples land, in tenths: over many epochs every tenth of the dataset comes in every tenth of the epoch equally often. A window keeps its
-// chunks together, so the counts of one epoch vary more than those of a free permutation: by the size of a window's share.
+// Where samples land, in tenths: over many epochs every tenth of the dataset comes in every tenth
+// of the epoch equally often. A window keeps its chunks together, so the counts of one epoch vary
+// more than those of a free permutation: by the size of a window's share.
 TEST(EpochOrder, PutsEverySampleEverywhereEquallyOften) {
   constexpr std::int64_t kParts = 10, kEpochs = 4000;
   const auto chunks = chunks_of(100, 4, {{99, -2}});
   std::vector<double> seen(kParts * kParts);
   for (std::uint64_t epoch = 0; epoch < kEpochs; ++epoch) {
     const EpochOrder order(1265, epoch, chunks, 10);
-    for (std::int64_t i = 0; i < order.samples(); ++i) seen[static_cast<std::size_t>(i * kParts / order.samples() * kParts + order.at(i) * kParts / order.samples())] += 1;
+    for (std::int64_t i = 0; i < order.samples(); ++i)
+      seen[static_cast<std::size_t>(i * kParts / order.samples() * kParts +
+                                    order.at(i) * kParts / order.samples())] += 1;
   }
-  // Chunks are what is permuted: a count is 4 times a count of chunks, of variance about 1 each epoch.
+  // Chunks are what is permuted: a count is 4 times a count of chunks, of variance about 1 each
+  // epoch.
   const double expected = 398.0 * kEpochs / (kParts * kParts);
   double chi_square = 0;
-  for (const double count : seen) chi_square += (count - expected) * (count - expected) / (expected * 4);
+  for (const double count : seen)
+    chi_square += (count - expected) * (count - expected) / (expected * 4);
   EXPECT_NEAR(chi_square, 81, 5 * std::sqrt(2.0 * 81));
 }
 
 TEST(EpochOrder, ShufflesTheSamplesWithinAWindow) {
   const auto chunks = chunks_of(64, 16);
   const EpochOrder order(1265, 0, chunks, 16);
-  // Of 64 samples in a row, how many chunks they touch: 64 draws from 16 chunks leave 16 * (1 - 1/16)^64 = 0.26 untouched.
+  // Of 64 samples in a row, how many chunks they touch: 64 draws from 16 chunks leave 16 * (1 -
+  // 1/16)^64 = 0.26 untouched.
   double touched = 0;
   for (std::int64_t batch = 0; batch < 16; ++batch) {
     std::set<std::int64_t> of_batch;
-    for (std::int64_t i = 0; i < 64; ++i) of_batch.insert(chunks->chunk_of(order.at(64 * batch + i)));
+    for (std::int64_t i = 0; i < 64; ++i)
+      of_batch.insert(chunks->chunk_of(order.at(64 * batch + i)));
     touched += static_cast<double>(of_batch.size()) / 16;
   }
   EXPECT_GT(touched, 15.0);

@@ -1,4 +1,5 @@
-// Two ranks under mpirun that stream from FILE: once both have their first samples, rank 1 stops, or kills, itself. Rank 0 waits for its chunks and says what it is told.
+// Two ranks under mpirun that stream from FILE: once both have their first samples, rank 1 stops,
+// or kills, itself. Rank 0 waits for its chunks and says what it is told.
 //   lost_filler_ranks FILE stop|kill
 #include <signal.h>
 
@@ -24,7 +25,8 @@ int main(int argc, char** argv) {
   all->barrier();
   if (world.rank() == 1) raise(argv[2] == std::string("stop") ? SIGSTOP : SIGKILL);
   try {
-    for (std::int64_t position = 0; position < dataset.size(); ++position) ring.need(order, 0, position, position + 1);
+    for (std::int64_t position = 0; position < dataset.size(); ++position)
+      ring.need(order, 0, position, position + 1);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "told: %s\n", error.what());
     std::fflush(stderr);

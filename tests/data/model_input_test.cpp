@@ -9,7 +9,8 @@ namespace {
 
 using testing::ElementsAre;
 
-// Two images of 3 channels, 2 rows, 2 columns: value = 100 * image + 30 * channel + 10 * row + column.
+// Two images of 3 channels, 2 rows, 2 columns: value = 100 * image + 30 * channel + 10 * row +
+// column.
 std::uint8_t value_at(std::int64_t n, std::int64_t c, std::int64_t y, std::int64_t x) {
   return static_cast<std::uint8_t>(100 * n + 30 * c + 10 * y + x);
 }
@@ -36,7 +37,8 @@ void expect_every_value_in_its_place(const at::Tensor& images, double low, doubl
     for (std::int64_t c = 0; c < 3; ++c)
       for (std::int64_t y = 0; y < 2; ++y)
         for (std::int64_t x = 0; x < 2; ++x)
-          EXPECT_NEAR(images[n][c][y][x].item<double>(), low + (high - low) * value_at(n, c, y, x) / 255, 1e-15)
+          EXPECT_NEAR(images[n][c][y][x].item<double>(),
+                      low + (high - low) * value_at(n, c, y, x) / 255, 1e-15)
               << n << ", " << c << ", " << y << ", " << x;
 }
 
@@ -45,29 +47,40 @@ class ModelInputLayout : public testing::TestWithParam<std::tuple<SampleLayout, 
 TEST_P(ModelInputLayout, PutsEveryValueInItsPlaceAndRange) {
   const auto [layout, channels_last] = GetParam();
   for (const auto& [low, high] : {std::pair{0.0, 1.0}, std::pair{-1.0, 1.0}}) {
-    const InputFormat format{.shape = kShape, .layout = layout, .low = low, .high = high, .channels_last = channels_last, .type = at::kDouble};
+    const InputFormat format{.shape = kShape,
+                             .layout = layout,
+                             .low = low,
+                             .high = high,
+                             .channels_last = channels_last,
+                             .type = at::kDouble};
     const at::Tensor images = model_input(stored_as(layout), format);
-    EXPECT_TRUE(images.is_contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
+    EXPECT_TRUE(images.is_contiguous(channels_last ? at::MemoryFormat::ChannelsLast
+                                                   : at::MemoryFormat::Contiguous));
     EXPECT_EQ(images.scalar_type(), at::kDouble);
     expect_every_value_in_its_place(images, low, high);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Layouts, ModelInputLayout, testing::Combine(testing::Values(SampleLayout::nhwc, SampleLayout::nchw), testing::Bool()),
+INSTANTIATE_TEST_SUITE_P(Layouts, ModelInputLayout,
+                         testing::Combine(testing::Values(SampleLayout::nhwc, SampleLayout::nchw),
+                                          testing::Bool()),
                          [](const auto& info) {
-                           return std::string(layout_name(std::get<0>(info.param))) + (std::get<1>(info.param) ? "ToChannelsLast" : "ToContiguous");
+                           return std::string(layout_name(std::get<0>(info.param))) +
+                                  (std::get<1>(info.param) ? "ToChannelsLast" : "ToContiguous");
                          });
 
 TEST(ModelInput, OfGreyImagesHasOneChannel) {
   const std::vector<std::uint8_t> bytes = {0, 51, 102, 153, 204, 255};
-  const at::Tensor images = model_input(bytes, {.shape = {1, 1, 3}, .layout = SampleLayout::nhw, .type = at::kDouble});
+  const at::Tensor images =
+      model_input(bytes, {.shape = {1, 1, 3}, .layout = SampleLayout::nhw, .type = at::kDouble});
   ASSERT_THAT(images.sizes(), ElementsAre(2, 1, 1, 3));
   EXPECT_TRUE(at::allclose(images.flatten(), at::tensor({0.0, 0.2, 0.4, 0.6, 0.8, 1.0}), 0, 1e-15));
 }
 
 TEST(ModelInput, OfBinaryImagesIsScaledByOne) {
   const std::vector<std::uint8_t> bytes = {0, 1, 1, 0};
-  const at::Tensor images = model_input(bytes, {.shape = {1, 2, 2}, .layout = SampleLayout::nhw, .scale = 1.0, .low = -1, .high = 1});
+  const at::Tensor images = model_input(
+      bytes, {.shape = {1, 2, 2}, .layout = SampleLayout::nhw, .scale = 1.0, .low = -1, .high = 1});
   EXPECT_TRUE(images.flatten().equal(at::tensor({-1.0F, 1.0F, 1.0F, -1.0F})));
 }
 

@@ -135,9 +135,11 @@ TEST(PlainBatchMemory, IsNotGivenOutWhileItIsInUseAndOutlivesItsMaker) {
 }
 
 TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
-  // Row 5, which is not among those that are looked at before the loader reads, lies in a chunk that is no zlib stream.
+  // Row 5, which is not among those that are looked at before the loader reads, lies in a chunk
+  // that is no zlib stream.
   hdf5::Hdf5File file = hdf5::Hdf5File::create(path("damaged.h5"));
-  hdf5::Hdf5Dataset images = file.create_dataset("imgs", {.shape = {128, 2, 2}, .chunk_rows = 1, .deflate_level = 1});
+  hdf5::Hdf5Dataset images =
+      file.create_dataset("imgs", {.shape = {128, 2, 2}, .chunk_rows = 1, .deflate_level = 1});
   images.write_rows(0, 128, varied_bytes(512));
   images.write_chunk(5, std::vector<std::uint8_t>{1, 2, 3, 4});
   file.close();
@@ -161,7 +163,8 @@ TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
         loader.next();
         FAIL() << "a damaged chunk was read";
       } catch (const base::Failure& error) {
-        EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("damaged.h5"), testing::HasSubstr("'imgs'")));
+        EXPECT_THAT(error.what(),
+                    testing::AllOf(testing::HasSubstr("damaged.h5"), testing::HasSubstr("'imgs'")));
       }
     }
   }

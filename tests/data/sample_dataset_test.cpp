@@ -51,7 +51,8 @@ TEST_F(ImageDatasetTest, UnderstandsEachLayoutByItself) {
   const SampleDataset one_last = open(make_images("one_last.h5", {7, 4, 6, 1}));
   EXPECT_EQ(one_last.layout(), SampleLayout::nhwc);
   EXPECT_EQ(one_last.shape(), (SampleShape{1, 4, 6}));
-  for (const SampleDataset* dataset : {&grey, &last, &first, &one_last}) EXPECT_EQ(dataset->size(), 7);
+  for (const SampleDataset* dataset : {&grey, &last, &first, &one_last})
+    EXPECT_EQ(dataset->size(), 7);
 }
 
 TEST_F(ImageDatasetTest, TakesTheLayoutThatIsGiven) {
@@ -68,7 +69,8 @@ TEST_F(ImageDatasetTest, TakesTheLayoutThatIsGiven) {
 
 TEST_F(ImageDatasetTest, ALayoutThatCannotBeToldIsAskedFor) {
   EXPECT_THAT(refusal_of(source_of(make_images("both.h5", {7, 3, 4, 3}))),
-              AllOf(HasSubstr("both.h5"), HasSubstr("imgs"), HasSubstr("[7, 3, 4, 3]"), HasSubstr("set layout to NHWC or NCHW")));
+              AllOf(HasSubstr("both.h5"), HasSubstr("imgs"), HasSubstr("[7, 3, 4, 3]"),
+                    HasSubstr("set layout to NHWC or NCHW")));
   SampleSource source = source_of(make_images("five.h5", {7, 4, 6, 5}));
   source.dataset = "imgs";
   EXPECT_THAT(refusal_of(source), HasSubstr("which axis holds the channels cannot be told"));
@@ -77,7 +79,8 @@ TEST_F(ImageDatasetTest, ALayoutThatCannotBeToldIsAskedFor) {
 TEST_F(ImageDatasetTest, ALayoutThatDoesNotFitIsRefused) {
   SampleSource source = source_of(make_images("grey.h5", {7, 4, 6}));
   source.layout = "NHWC";
-  EXPECT_THAT(refusal_of(source), AllOf(HasSubstr("[7, 4, 6]"), HasSubstr("cannot be read as layout NHWC")));
+  EXPECT_THAT(refusal_of(source),
+              AllOf(HasSubstr("[7, 4, 6]"), HasSubstr("cannot be read as layout NHWC")));
   source = source_of(make_images("colour.h5", {7, 4, 6, 3}));
   source.layout = "NHW";
   EXPECT_THAT(refusal_of(source), HasSubstr("cannot be read as layout NHW"));
@@ -86,11 +89,13 @@ TEST_F(ImageDatasetTest, ALayoutThatDoesNotFitIsRefused) {
 TEST_F(ImageDatasetTest, ReadsTheSameFromMemoryAndFromTheFile) {
   const SampleSource source = source_of(make_images("images.h5", {23, 4, 3, 3}));
   const std::vector<std::uint8_t> stored = varied_bytes(23 * 36);
-  const SampleDataset in_memory = SampleDataset::open(source, 23 * 36), streamed = SampleDataset::open(source, 23 * 36 - 1);
+  const SampleDataset in_memory = SampleDataset::open(source, 23 * 36),
+                      streamed = SampleDataset::open(source, 23 * 36 - 1);
   EXPECT_TRUE(in_memory.in_memory());
   EXPECT_FALSE(streamed.in_memory());
   for (const std::int64_t index : {0, 4, 5, 13, 22}) {
-    const std::vector<std::uint8_t> expected(stored.begin() + index * 36, stored.begin() + (index + 1) * 36);
+    const std::vector<std::uint8_t> expected(stored.begin() + index * 36,
+                                             stored.begin() + (index + 1) * 36);
     EXPECT_EQ(image_of(in_memory, index), expected);
     EXPECT_EQ(image_of(streamed, index), expected);
   }
@@ -103,7 +108,8 @@ TEST_F(ImageDatasetTest, ReadsLargeDatasetsIntoMemoryInPieces) {
   const SampleDataset dataset = open(make_images("many.h5", {2500, 2, 2}));
   const std::vector<std::uint8_t> stored = varied_bytes(2500 * 4);
   for (const std::int64_t index : {0, 1023, 1024, 2048, 2499})
-    EXPECT_EQ(image_of(dataset, index), std::vector<std::uint8_t>(stored.begin() + index * 4, stored.begin() + index * 4 + 4));
+    EXPECT_EQ(image_of(dataset, index), std::vector<std::uint8_t>(stored.begin() + index * 4,
+                                                                  stored.begin() + index * 4 + 4));
 }
 
 TEST_F(ImageDatasetTest, RowsChooseAPartOfTheImages) {
@@ -124,9 +130,12 @@ TEST_F(ImageDatasetTest, RowsChooseAPartOfTheImages) {
 
 TEST_F(ImageDatasetTest, RowsOutOfRangeAreRefused) {
   SampleSource source = source_of(make_images("images.h5", {20, 3, 4}));
-  for (const auto& rows : std::vector<std::vector<std::int64_t>>{{0, 21}, {-1, 5}, {7, 7}, {9, 8}, {20, 21}}) {
+  for (const auto& rows :
+       std::vector<std::vector<std::int64_t>>{{0, 21}, {-1, 5}, {7, 7}, {9, 8}, {20, 21}}) {
     source.rows = rows;
-    EXPECT_THAT(refusal_of(source), AllOf(HasSubstr("images.h5"), HasSubstr("imgs"), HasSubstr("has 20 rows"), HasSubstr(base::text("[", rows[0], ", ", rows[1], "]"))));
+    EXPECT_THAT(refusal_of(source),
+                AllOf(HasSubstr("images.h5"), HasSubstr("imgs"), HasSubstr("has 20 rows"),
+                      HasSubstr(base::text("[", rows[0], ", ", rows[1], "]"))));
   }
 }
 
@@ -162,7 +171,8 @@ TEST_F(ImageDatasetTest, AFileWithoutImagesIsAnsweredWithWhatItHolds) {
   add(file, "latents/values", {9, 6});
   file.close();
   EXPECT_THAT(refusal_of(source_of(path("labels.h5"))),
-              AllOf(HasSubstr("labels.h5"), HasSubstr("no dataset looks like images"), HasSubstr("labels [9] uint8"), HasSubstr("latents/values [9, 6] uint8")));
+              AllOf(HasSubstr("labels.h5"), HasSubstr("no dataset looks like images"),
+                    HasSubstr("labels [9] uint8"), HasSubstr("latents/values [9, 6] uint8")));
   hdf5::Hdf5File::create(path("empty.h5")).close();
   EXPECT_THAT(refusal_of(source_of(path("empty.h5"))), HasSubstr("The file holds: nothing"));
 }
@@ -172,19 +182,23 @@ TEST_F(ImageDatasetTest, SeveralCandidatesAreListedAndOneCanBeChosen) {
   add(file, "train/images", {9, 4, 4});
   add(file, "test/images", {5, 4, 4});
   file.close();
-  EXPECT_THAT(refusal_of(source_of(path("sets.h5"))), AllOf(HasSubstr("several datasets look like images"), HasSubstr("data.train.dataset"),
-                                                            HasSubstr("train/images [9, 4, 4]"), HasSubstr("test/images [5, 4, 4]")));
+  EXPECT_THAT(refusal_of(source_of(path("sets.h5"))),
+              AllOf(HasSubstr("several datasets look like images"), HasSubstr("data.train.dataset"),
+                    HasSubstr("train/images [9, 4, 4]"), HasSubstr("test/images [5, 4, 4]")));
   SampleSource source = source_of(path("sets.h5"));
   source.dataset = "test/images";
   EXPECT_EQ(SampleDataset::open(source, kAllInMemory).size(), 5);
   source.dataset = "images";
-  EXPECT_THAT(refusal_of(source), AllOf(HasSubstr("no dataset 'images'"), HasSubstr("'test/images', 'train/images'")));
+  EXPECT_THAT(refusal_of(source),
+              AllOf(HasSubstr("no dataset 'images'"), HasSubstr("'test/images', 'train/images'")));
 }
 
 TEST_F(ImageDatasetTest, AChosenDatasetThatIsNoImagesIsRefused) {
   SampleSource source = source_of(make_images("labels.h5", {9, 6}, "labels"));
   source.dataset = "labels";
-  EXPECT_THAT(refusal_of(source), AllOf(HasSubstr("labels.h5"), HasSubstr("labels has shape [9, 6]"), HasSubstr("images are [N, H, W], [N, H, W, C] or [N, C, H, W]")));
+  EXPECT_THAT(refusal_of(source),
+              AllOf(HasSubstr("labels.h5"), HasSubstr("labels has shape [9, 6]"),
+                    HasSubstr("images are [N, H, W], [N, H, W, C] or [N, C, H, W]")));
   source = source_of(make_images("videos.h5", {2, 3, 4, 4, 3}, "videos"));
   source.dataset = "videos";
   EXPECT_THAT(refusal_of(source), HasSubstr("[2, 3, 4, 4, 3]"));
@@ -194,13 +208,15 @@ TEST_F(ImageDatasetTest, FloatsTravelAsFloats) {
   hdf5::Hdf5File file = hdf5::Hdf5File::create(path("floats.h5"));
   std::vector<float> values(12);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 16;
-  file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = hdf5::ElementType::float32}).write_rows(0, 3, values);
+  file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = hdf5::ElementType::float32})
+      .write_rows(0, 3, values);
   file.close();
   for (const std::uint64_t budget : {kAllInMemory, kNothingInMemory}) {
     const SampleDataset dataset = open(path("floats.h5"), budget);
     EXPECT_EQ(dataset.type(), PixelType::float32);
     EXPECT_EQ(dataset.image_bytes(), 16u);
-    EXPECT_EQ(dataset.description(), path("floats.h5") + ":/imgs: 3 images 1x2x2 (NHW, float32 0 to 1)");
+    EXPECT_EQ(dataset.description(),
+              path("floats.h5") + ":/imgs: 3 images 1x2x2 (NHW, float32 0 to 1)");
     const std::vector<std::uint8_t> image = image_of(dataset, 1);
     std::vector<float> read(4);
     std::memcpy(read.data(), image.data(), 16);
@@ -219,7 +235,8 @@ TEST_F(ImageDatasetTest, WhatIsHeldOutIsReadFromTheSameMemory) {
     EXPECT_EQ(held_out.in_memory(), training.in_memory());
     EXPECT_EQ(held_out.memory_bytes(), all.memory_bytes());
     for (const SampleDataset* part : {static_cast<const SampleDataset*>(&training), &held_out})
-      for (std::int64_t i = 0; i < part->size(); ++i) EXPECT_EQ(image_of(*part, i), image_of(all, part->samples().row(i)));
+      for (std::int64_t i = 0; i < part->size(); ++i)
+        EXPECT_EQ(image_of(*part, i), image_of(all, part->samples().row(i)));
     EXPECT_EQ(training.fingerprint(), all.fingerprint());
   }
 }
@@ -242,7 +259,8 @@ class FinishedImages : public ImageDatasetTest {
     return SampleDataset::open(source_, kAllInMemory);
   }
 
-  static std::vector<std::uint8_t> of_epoch(const SampleDataset& dataset, std::int64_t index, std::int64_t epoch) {
+  static std::vector<std::uint8_t> of_epoch(const SampleDataset& dataset, std::int64_t index,
+                                            std::int64_t epoch) {
     std::vector<std::uint8_t> image(dataset.image_bytes());
     dataset.read(index, image, epoch);
     return image;
@@ -308,22 +326,26 @@ TEST_F(FinishedImages, DequantizedLevelsFillTheRange) {
 
 TEST_F(FinishedImages, FractionsHaveNoLevelsToDequantize) {
   hdf5::Hdf5File file = hdf5::Hdf5File::create(path("floats.h5"));
-  file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = hdf5::ElementType::float32}).write_rows(0, 3, std::vector<float>(12, 0.5f));
+  file.create_dataset("imgs", {.shape = {3, 2, 2}, .type = hdf5::ElementType::float32})
+      .write_rows(0, 3, std::vector<float>(12, 0.5f));
   file.close();
   source_.files = {path("floats.h5")};
   source_.finish.dequantize = true;
-  EXPECT_THAT(refusal_of(source_), AllOf(HasSubstr("data.dequantize"), HasSubstr("floats.h5"), HasSubstr("without grey levels")));
+  EXPECT_THAT(refusal_of(source_), AllOf(HasSubstr("data.dequantize"), HasSubstr("floats.h5"),
+                                         HasSubstr("without grey levels")));
 }
 
 TEST_F(ImageDatasetTest, AnEmptyDatasetIsRefused) {
   hdf5::Hdf5File file = hdf5::Hdf5File::create(path("none.h5"));
   file.create_dataset("imgs", {.shape = {0, 4, 4}});
   file.close();
-  EXPECT_THAT(refusal_of(source_of(path("none.h5"))), AllOf(HasSubstr("[0, 4, 4]"), HasSubstr("there are no images in it")));
+  EXPECT_THAT(refusal_of(source_of(path("none.h5"))),
+              AllOf(HasSubstr("[0, 4, 4]"), HasSubstr("there are no images in it")));
 }
 
 TEST_F(ImageDatasetTest, AFileThatIsMissingOrCutShortIsNamed) {
-  EXPECT_THAT(refusal_of(source_of(path("absent.h5"))), AllOf(HasSubstr("absent.h5"), HasSubstr("No such file")));
+  EXPECT_THAT(refusal_of(source_of(path("absent.h5"))),
+              AllOf(HasSubstr("absent.h5"), HasSubstr("No such file")));
   const std::string file = make_images("images.h5", {50, 8, 8});
   std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
   EXPECT_THAT(refusal_of(source_of(file)), AllOf(HasSubstr("images.h5"), HasSubstr("truncated")));

@@ -13,22 +13,27 @@
 namespace vae_dist::data {
 namespace {
 
-std::vector<std::int64_t> whole_order(std::uint64_t seed, std::uint64_t epoch, std::int64_t samples) {
+std::vector<std::int64_t> whole_order(std::uint64_t seed, std::uint64_t epoch,
+                                      std::int64_t samples) {
   const SampleOrder order(seed, epoch, samples);
   std::vector<std::int64_t> out(static_cast<std::size_t>(samples));
   for (std::int64_t i = 0; i < samples; ++i) out[static_cast<std::size_t>(i)] = order.at(i);
   return out;
 }
 
-// Chi-square of how often a sample of part s lands in part p of the order, with `parts` parts each, over `epochs` epochs. Parts of a
-// permutation fill each other exactly: (parts - 1)^2 degrees of freedom, times N / (N - 1).
+// Chi-square of how often a sample of part s lands in part p of the order, with `parts` parts each,
+// over `epochs` epochs. Parts of a permutation fill each other exactly: (parts - 1)^2 degrees of
+// freedom, times N / (N - 1).
 double landing_chi_square(std::int64_t samples, std::int64_t parts, std::uint64_t epochs) {
   std::vector<double> seen(static_cast<std::size_t>(parts * parts), 0);
   for (std::uint64_t epoch = 0; epoch < epochs; ++epoch) {
     const std::vector<std::int64_t> order = whole_order(1265, epoch, samples);
-    for (std::int64_t i = 0; i < samples; ++i) seen[static_cast<std::size_t>(i * parts / samples * parts + order[static_cast<std::size_t>(i)] * parts / samples)] += 1;
+    for (std::int64_t i = 0; i < samples; ++i)
+      seen[static_cast<std::size_t>(i * parts / samples * parts +
+                                    order[static_cast<std::size_t>(i)] * parts / samples)] += 1;
   }
-  const double expected = static_cast<double>(samples) * static_cast<double>(epochs) / static_cast<double>(parts * parts);
+  const double expected = static_cast<double>(samples) * static_cast<double>(epochs) /
+                          static_cast<double>(parts * parts);
   double chi_square = 0;
   for (const double count : seen) chi_square += (count - expected) * (count - expected) / expected;
   return chi_square;
@@ -69,7 +74,8 @@ TEST(SampleOrder, PutsEverySampleEverywhereEquallyOften) {
   const double tolerance = 5 * std::sqrt(2.0 * 81);
   EXPECT_NEAR(landing_chi_square(10, 10, 5000), 81 * 10.0 / 9, tolerance * 10 / 9);
   EXPECT_NEAR(landing_chi_square(1000, 10, 300), 81, tolerance);
-  EXPECT_NEAR(landing_chi_square(1030, 10, 300), 81, tolerance);  // most values are walked: 1030 of a domain of 4096
+  EXPECT_NEAR(landing_chi_square(1030, 10, 300), 81,
+              tolerance);  // most values are walked: 1030 of a domain of 4096
 }
 
 TEST(SampleOrder, TearsNeighboursApart) {
@@ -79,7 +85,8 @@ TEST(SampleOrder, TearsNeighboursApart) {
     const std::vector<std::int64_t> order = whole_order(1265, epoch, 1000);
     for (std::size_t i = 0; i + 1 < order.size(); ++i) together += order[i + 1] == order[i] + 1;
   }
-  EXPECT_NEAR(together / kEpochs, 0.999, 5 * std::sqrt(1.0 / kEpochs));  // 999 pairs, each with chance 1 / 1000
+  EXPECT_NEAR(together / kEpochs, 0.999,
+              5 * std::sqrt(1.0 / kEpochs));  // 999 pairs, each with chance 1 / 1000
 }
 
 TEST(SampleOrder, NeedsNoArrayForTenBillionSamples) {

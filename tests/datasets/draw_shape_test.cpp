@@ -15,10 +15,12 @@ using testing::ElementsAre;
 
 constexpr int kSize = 64;
 
-// Where shapes are, in pixels: the radius of the circle around one of scale 1, and the first and the last centre.
+// Where shapes are, in pixels: the radius of the circle around one of scale 1, and the first and
+// the last centre.
 constexpr double kRadius = 0.30 * kSize, kFirstCentre = 0.34 * kSize, kLastCentre = 0.66 * kSize;
 
-constexpr std::int64_t kSquare = 0, kEllipse = 1, kHeart = 2, kLargest = 5, kSmallest = 0, kMiddle = 16, kLast = 31;
+constexpr std::int64_t kSquare = 0, kEllipse = 1, kHeart = 2, kLargest = 5, kSmallest = 0,
+                       kMiddle = 16, kLast = 31;
 
 std::vector<std::uint8_t> drawn(const ShapeClasses& classes, int channels = 1) {
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(kSize * kSize * channels));
@@ -26,10 +28,12 @@ std::vector<std::uint8_t> drawn(const ShapeClasses& classes, int channels = 1) {
   return pixels;
 }
 
-double centre_of(std::int64_t position) { return kFirstCentre + (kLastCentre - kFirstCentre) * static_cast<double>(position) / 31; }
+double centre_of(std::int64_t position) {
+  return kFirstCentre + (kLastCentre - kFirstCentre) * static_cast<double>(position) / 31;
+}
 
 struct Moments {
-  double area, x, y;   // in pixels
+  double area, x, y;  // in pixels
 };
 
 Moments moments(const std::vector<std::uint8_t>& pixels) {
@@ -45,13 +49,16 @@ Moments moments(const std::vector<std::uint8_t>& pixels) {
 }
 
 TEST(DrawShape, CoversTheAreaOfTheShape) {
-  // A square of half diagonal r has the area 2 r^2, an ellipse of half axes r and 0.6 r has 0.6 pi r^2, and the heart of sdHeart, whose tip
-  // is 0.657 from the centre, (1/2 + pi/8) r^2 / 0.657^2.
+  // A square of half diagonal r has the area 2 r^2, an ellipse of half axes r and 0.6 r has 0.6 pi
+  // r^2, and the heart of sdHeart, whose tip is 0.657 from the centre, (1/2 + pi/8) r^2 / 0.657^2.
   const double r2 = kRadius * kRadius, pi = std::numbers::pi;
   for (std::int64_t turn : {0, 3, 7}) {
-    EXPECT_NEAR(moments(drawn({kSquare, kLargest, turn, kMiddle, kMiddle, 0})).area, 2 * r2, 0.01 * r2);
-    EXPECT_NEAR(moments(drawn({kEllipse, kLargest, turn, kMiddle, kMiddle, 0})).area, 0.6 * pi * r2, 0.01 * r2);
-    EXPECT_NEAR(moments(drawn({kHeart, kLargest, turn, kMiddle, kMiddle, 0})).area, (0.5 + pi / 8) / (0.657 * 0.657) * r2, 0.01 * r2);
+    EXPECT_NEAR(moments(drawn({kSquare, kLargest, turn, kMiddle, kMiddle, 0})).area, 2 * r2,
+                0.01 * r2);
+    EXPECT_NEAR(moments(drawn({kEllipse, kLargest, turn, kMiddle, kMiddle, 0})).area, 0.6 * pi * r2,
+                0.01 * r2);
+    EXPECT_NEAR(moments(drawn({kHeart, kLargest, turn, kMiddle, kMiddle, 0})).area,
+                (0.5 + pi / 8) / (0.657 * 0.657) * r2, 0.01 * r2);
   }
 }
 
@@ -59,7 +66,8 @@ TEST(DrawShape, AreaGrowsWithTheSquareOfTheScale) {
   for (std::int64_t shape : {kSquare, kEllipse, kHeart}) {
     const double largest = moments(drawn({shape, kLargest, 5, kMiddle, kMiddle, 0})).area;
     for (std::int64_t scale = 0; scale < 6; ++scale) {
-      const double value = factor_value(kScale, scale), area = moments(drawn({shape, scale, 5, kMiddle, kMiddle, 0})).area;
+      const double value = factor_value(kScale, scale),
+                   area = moments(drawn({shape, scale, 5, kMiddle, kMiddle, 0})).area;
       EXPECT_NEAR(area / largest, value * value, 0.03 * value * value) << shape << " " << scale;
     }
   }
@@ -81,16 +89,18 @@ TEST(DrawShape, NoPartOfAShapeIsCutOff) {
       const double whole = moments(drawn({shape, kLargest, turn, kMiddle, kMiddle, 0})).area;
       for (std::int64_t x : {std::int64_t{0}, kLast})
         for (std::int64_t y : {std::int64_t{0}, kLast})
-          EXPECT_NEAR(moments(drawn({shape, kLargest, turn, x, y, 0})).area, whole, 0.01 * whole) << shape << " " << turn;
+          EXPECT_NEAR(moments(drawn({shape, kLargest, turn, x, y, 0})).area, whole, 0.01 * whole)
+              << shape << " " << turn;
     }
 }
 
 TEST(DrawShape, EdgesAreAntiAliased) {
   for (std::int64_t shape : {kSquare, kEllipse, kHeart}) {
     const std::vector<std::uint8_t> pixels = drawn({shape, kLargest, 3, kMiddle, kMiddle, 0});
-    const auto edge = std::count_if(pixels.begin(), pixels.end(), [](int value) { return value > 0 && value < 255; });
-    EXPECT_GT(edge, 60) << shape;    // the outline is about 100 pixels long
-    EXPECT_LT(edge, 200) << shape;   // and one to two pixels wide
+    const auto edge = std::count_if(pixels.begin(), pixels.end(),
+                                    [](int value) { return value > 0 && value < 255; });
+    EXPECT_GT(edge, 60) << shape;   // the outline is about 100 pixels long
+    EXPECT_LT(edge, 200) << shape;  // and one to two pixels wide
     std::vector<std::uint8_t> levels = pixels;
     std::sort(levels.begin(), levels.end());
     levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
@@ -106,21 +116,25 @@ TEST(DrawShape, AQuarterTurnLeavesASquareAndHalfATurnAnEllipse) {
 }
 
 TEST(DrawShape, AnUprightHeartStandsOnItsTipAndTurnsClockwise) {
-  // Straight below and above its centre, at 0.9 of the radius, there is the tip, and nothing between the lobes.
+  // Straight below and above its centre, at 0.9 of the radius, there is the tip, and nothing
+  // between the lobes.
   const auto covered = [](const std::vector<std::uint8_t>& pixels, double x, double y) {
     return pixels[static_cast<std::size_t>(y) * kSize + static_cast<std::size_t>(x)];
   };
   const double centre = centre_of(kMiddle), reach = 0.9 * kRadius;
-  const auto upright = drawn({kHeart, kLargest, 0, kMiddle, kMiddle, 0}), quarter = drawn({kHeart, kLargest, 10, kMiddle, kMiddle, 0});
-  EXPECT_EQ(covered(upright, centre, centre + reach), 255);   // the tip is below
+  const auto upright = drawn({kHeart, kLargest, 0, kMiddle, kMiddle, 0}),
+             quarter = drawn({kHeart, kLargest, 10, kMiddle, kMiddle, 0});
+  EXPECT_EQ(covered(upright, centre, centre + reach), 255);  // the tip is below
   EXPECT_EQ(covered(upright, centre, centre - reach), 0);
-  EXPECT_EQ(covered(quarter, centre - reach, centre), 255);   // a quarter of a turn clockwise: from below to the left
+  EXPECT_EQ(covered(quarter, centre - reach, centre),
+            255);  // a quarter of a turn clockwise: from below to the left
   EXPECT_EQ(covered(quarter, centre + reach, centre), 0);
 }
 
 TEST(DrawShape, TheGroundHasTheComplementaryColour) {
   const std::vector<std::uint8_t> red = drawn({kSquare, kLargest, 0, kMiddle, kMiddle, 0}, 3);
-  const auto pixel = [](const std::vector<std::uint8_t>& pixels, std::size_t row, std::size_t column) {
+  const auto pixel = [](const std::vector<std::uint8_t>& pixels, std::size_t row,
+                        std::size_t column) {
     const std::uint8_t* first = &pixels[3 * (row * kSize + column)];
     return std::vector<std::uint8_t>(first, first + 3);
   };

@@ -6,8 +6,8 @@
 
 #include <numeric>
 
-#include "hdf5/file.hpp"
 #include "../temporary_folder.hpp"
+#include "hdf5/file.hpp"
 
 namespace vae_dist::datasets {
 namespace {
@@ -28,7 +28,8 @@ std::string header(const std::vector<std::uint32_t>& sizes, char type = 8) {
 class ImportIdx : public TemporaryFolderTest {
  protected:
   // 5 images of 3x2 with the values 0 to 29, and the labels 4 to 0.
-  const std::string kImages = header({5, 3, 2}) + counting(30), kLabels = header({5}) + std::string({4, 3, 2, 1, 0});
+  const std::string kImages = header({5, 3, 2}) + counting(30),
+                    kLabels = header({5}) + std::string({4, 3, 2, 1, 0});
 
   static std::string counting(std::size_t bytes) {
     std::string out(bytes, '\0');
@@ -88,7 +89,7 @@ TEST_F(ImportIdx, NeedsNoLabels) {
 }
 
 TEST_F(ImportIdx, ReadsMoreThanOneBlock) {
-  const std::string pixels(700 * 1000, '\7');   // blocks are of 262 images of 1000 bytes
+  const std::string pixels(700 * 1000, '\7');  // blocks are of 262 images of 1000 bytes
   import_idx(gzipped("images", header({700, 20, 50}) + pixels), std::nullopt, path("out.h5"));
   const hdf5::Hdf5Dataset images = hdf5::Hdf5File::open(path("out.h5")).dataset("imgs");
   std::vector<std::uint8_t> back(pixels.size());
@@ -104,22 +105,26 @@ TEST_F(ImportIdx, RefusesWhatIsNoIdxFile) {
 
 TEST_F(ImportIdx, RefusesOtherElementTypesAndRanks) {
   EXPECT_THAT(refusal_of_images(header({5, 3, 2}, 0x0d) + counting(120)), HasSubstr("type 13"));
-  EXPECT_THAT(refusal_of_images(kLabels), AllOf(HasSubstr("1 axes"), HasSubstr("images have 3"), HasSubstr("labels second")));
+  EXPECT_THAT(refusal_of_images(kLabels),
+              AllOf(HasSubstr("1 axes"), HasSubstr("images have 3"), HasSubstr("labels second")));
   EXPECT_THAT(refusal_of_images(header({5, 3, 2, 1}) + counting(30)), HasSubstr("4 axes"));
 }
 
 TEST_F(ImportIdx, RefusesFilesThatAreCutShort) {
   EXPECT_THAT(refusal_of_images(kImages.substr(0, 9)), HasSubstr("inside its header"));
-  EXPECT_THAT(refusal_of_images(kImages.substr(0, 16)), AllOf(HasSubstr("5 rows of 6 bytes"), HasSubstr("0 bytes follow")));
-  EXPECT_THAT(refusal_of_images(kImages.substr(0, kImages.size() - 1)), HasSubstr("29 bytes follow"));
+  EXPECT_THAT(refusal_of_images(kImages.substr(0, 16)),
+              AllOf(HasSubstr("5 rows of 6 bytes"), HasSubstr("0 bytes follow")));
+  EXPECT_THAT(refusal_of_images(kImages.substr(0, kImages.size() - 1)),
+              HasSubstr("29 bytes follow"));
 }
 
 TEST_F(ImportIdx, RefusesCompressedFilesThatAreCutShortOrDamaged) {
   const std::string whole = bytes_of(gzipped("images", kImages));
   for (const std::size_t missing : {1, 8, 20})
-    EXPECT_THAT(refusal_of_images(whole.substr(0, whole.size() - missing)), HasSubstr("truncated")) << missing;
+    EXPECT_THAT(refusal_of_images(whole.substr(0, whole.size() - missing)), HasSubstr("truncated"))
+        << missing;
   std::string damaged = whole;
-  damaged[damaged.size() - 8] ^= 1;   // the checksum at the end
+  damaged[damaged.size() - 8] ^= 1;  // the checksum at the end
   EXPECT_THAT(refusal_of_images(damaged), HasSubstr("data check"));
 }
 
@@ -133,11 +138,13 @@ TEST_F(ImportIdx, RefusesSizesOfNothingAndBeyondReason) {
   EXPECT_THAT(refusal_of_images(header({5, 70000, 28})), HasSubstr("70000"));
   EXPECT_THAT(refusal_of_images(header({5, 0xffff, 0xffff})), HasSubstr("no image is that large"));
   // 64 PiB are promised: refused for the bytes that are not there, without memory for them.
-  EXPECT_THAT(refusal_of_images(header({0xffffffff, 0x1000, 0x1000}) + counting(30)), HasSubstr("30 bytes follow"));
+  EXPECT_THAT(refusal_of_images(header({0xffffffff, 0x1000, 0x1000}) + counting(30)),
+              HasSubstr("30 bytes follow"));
 }
 
 TEST_F(ImportIdx, RefusesLabelsOfAnotherNumber) {
-  const std::string images = plain("images", kImages), labels = plain("labels", header({6}) + counting(6));
+  const std::string images = plain("images", kImages),
+                    labels = plain("labels", header({6}) + counting(6));
   EXPECT_THAT(refusal([&] { import_idx(images, labels, path("out.h5")); }),
               AllOf(HasSubstr("5 images"), HasSubstr(labels), HasSubstr("6 labels")));
   EXPECT_THAT(files(), Not(Contains("out.h5")));
@@ -145,21 +152,25 @@ TEST_F(ImportIdx, RefusesLabelsOfAnotherNumber) {
 
 TEST_F(ImportIdx, ChecksLabelsAsItDoesImages) {
   const std::string images = plain("images", kImages);
-  EXPECT_THAT(refusal([&] { import_idx(images, images, path("out.h5")); }), HasSubstr("labels have 1"));
+  EXPECT_THAT(refusal([&] { import_idx(images, images, path("out.h5")); }),
+              HasSubstr("labels have 1"));
   const std::string labels = plain("labels", kLabels.substr(0, kLabels.size() - 2));
-  EXPECT_THAT(refusal([&] { import_idx(images, labels, path("out.h5")); }), AllOf(HasSubstr(labels), HasSubstr("3 bytes follow")));
+  EXPECT_THAT(refusal([&] { import_idx(images, labels, path("out.h5")); }),
+              AllOf(HasSubstr(labels), HasSubstr("3 bytes follow")));
   EXPECT_THAT(files(), Not(Contains("out.h5")));
 }
 
 TEST_F(ImportIdx, SaysWhyAFileCannotBeRead) {
   EXPECT_THAT(refusal([&] { import_idx(path("absent"), std::nullopt, path("out.h5")); }),
               AllOf(HasSubstr("absent"), HasSubstr("No such file")));
-  EXPECT_THAT(refusal([&] { import_idx(path(""), std::nullopt, path("out.h5")); }), HasSubstr("directory"));
+  EXPECT_THAT(refusal([&] { import_idx(path(""), std::nullopt, path("out.h5")); }),
+              HasSubstr("directory"));
 }
 
 TEST_F(ImportIdx, DoesNotWriteOverLabelsWhoseDatasetWasForgotten) {
   const std::string images = plain("images", kImages), labels = plain("labels", kLabels);
-  EXPECT_THAT(refusal([&] { import_idx(images, std::nullopt, labels); }), HasSubstr("not an HDF5 file"));
+  EXPECT_THAT(refusal([&] { import_idx(images, std::nullopt, labels); }),
+              HasSubstr("not an HDF5 file"));
   EXPECT_EQ(bytes_of(labels), kLabels);
 }
 

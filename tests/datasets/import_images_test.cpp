@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "hdf5/file.hpp"
-#include "datasets/picture_folder.hpp"
-#include "picture_files.hpp"
 #include "../temporary_folder.hpp"
+#include "datasets/picture_folder.hpp"
+#include "hdf5/file.hpp"
+#include "picture_files.hpp"
 
 namespace vae_dist::datasets {
 namespace {
@@ -18,7 +18,9 @@ using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
 plot::Picture flat(int height, int width, int channels, int value) {
-  return {height, width, channels, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * channels), static_cast<std::uint8_t>(value))};
+  return {height, width, channels,
+          std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * channels),
+                                    static_cast<std::uint8_t>(value))};
 }
 
 class ImportImages : public TemporaryFolderTest {
@@ -26,10 +28,14 @@ class ImportImages : public TemporaryFolderTest {
   void write(const std::string& name, const Bytes& bytes) const {
     const std::filesystem::path file = path("in/" + name);
     std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(file, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
   }
 
-  ImportedImages import(const ImportImagesOptions& options = {}) const { return import_images(path("in"), path("out.h5"), options); }
+  ImportedImages import(const ImportImagesOptions& options = {}) const {
+    return import_images(path("in"), path("out.h5"), options);
+  }
 
   // Why this folder is refused. Nothing may be left in the place of the dataset.
   std::string refusal_of_folder(const ImportImagesOptions& options = {}) const {
@@ -50,7 +56,8 @@ class ImportImages : public TemporaryFolderTest {
   // The first value of each picture, which tells them apart.
   std::vector<int> pictures() const {
     const std::vector<std::uint8_t> values = read("imgs");
-    const std::size_t count = static_cast<std::size_t>(hdf5::Hdf5File::open(path("out.h5")).dataset("imgs").shape()[0]);
+    const std::size_t count =
+        static_cast<std::size_t>(hdf5::Hdf5File::open(path("out.h5")).dataset("imgs").shape()[0]);
     std::vector<int> out;
     for (std::size_t i = 0; i < count; ++i) out.push_back(values[i * values.size() / count]);
     return out;
@@ -79,7 +86,8 @@ TEST_F(ImportImages, SubFoldersBecomeLabelsInTheOrderOfTheirNames) {
   EXPECT_FALSE(done.all_grey);
   EXPECT_THAT(pictures(), ElementsAre(20, 30, 40, 10, 60));
   EXPECT_THAT(read("labels"), ElementsAre(0, 0, 0, 1, 1));
-  EXPECT_THAT(hdf5::Hdf5File::open(path("out.h5")).dataset("labels").text_list_attribute("names"), ElementsAre("Ant", "zebra"));
+  EXPECT_THAT(hdf5::Hdf5File::open(path("out.h5")).dataset("labels").text_list_attribute("names"),
+              ElementsAre("Ant", "zebra"));
   EXPECT_THAT(files(), UnorderedElementsAre("in", "out.h5"));
 }
 
@@ -94,7 +102,9 @@ TEST_F(ImportImages, AFolderWithoutSubFoldersHasNoLabels) {
 }
 
 TEST_F(ImportImages, TheFileIsTheSameForEveryNumberOfThreads) {
-  for (int i = 0; i < 333; ++i) write(base::text("class", i % 3, "/", i, ".png"), i % 50 == 7 ? Bytes{1} : png_file(flat(8 + i % 5, 9, 3, i % 256)));
+  for (int i = 0; i < 333; ++i)
+    write(base::text("class", i % 3, "/", i, ".png"),
+          i % 50 == 7 ? Bytes{1} : png_file(flat(8 + i % 5, 9, 3, i % 256)));
   ImportImagesOptions options;
   options.fit.size = 6;
   options.skip_broken = true;
@@ -124,25 +134,29 @@ TEST_F(ImportImages, ManyPicturesKeepTheirPlaces) {
   const ImportedImages done = import(options);
   EXPECT_THAT(done.shape, ElementsAre(197, 2, 2));
   EXPECT_EQ(pictures(), expected);
-  EXPECT_THAT(done.skipped, ElementsAre(HasSubstr("1003.png: it is neither"), HasSubstr("1077.png: "), HasSubstr("1199.png: ")));
+  EXPECT_THAT(done.skipped, ElementsAre(HasSubstr("1003.png: it is neither"),
+                                        HasSubstr("1077.png: "), HasSubstr("1199.png: ")));
 }
 
 TEST_F(ImportImages, ABrokenPictureEndsTheImportByName) {
   write("1.png", png_file(flat(2, 2, 3, 1)));
   for (const char* name : {"2.jpg", "3.jpg"}) write(name, {0xff, 0xd8, 0xff, 0xe0, 0, 16});
-  EXPECT_THAT(refusal_of_folder(), AllOf(HasSubstr("in/2.jpg: it is no JPEG that can be read"), HasSubstr("--on-error skip")));
+  EXPECT_THAT(refusal_of_folder(), AllOf(HasSubstr("in/2.jpg: it is no JPEG that can be read"),
+                                         HasSubstr("--on-error skip")));
   std::filesystem::remove(path("in/1.png"));
   EXPECT_THAT(refusal_of_folder(), HasSubstr("in/2.jpg: "));
   ImportImagesOptions skip;
   skip.skip_broken = true;
-  EXPECT_THAT(refusal_of_folder(skip), AllOf(HasSubstr("none of the 2 pictures"), HasSubstr("2.jpg")));
+  EXPECT_THAT(refusal_of_folder(skip),
+              AllOf(HasSubstr("none of the 2 pictures"), HasSubstr("2.jpg")));
 }
 
 TEST_F(ImportImages, PicturesOfDifferentSizesNeedASize) {
   write("a.png", png_file(flat(4, 6, 3, 1)));
   write("b.png", png_file(flat(6, 4, 3, 2)));
   write("c.png", png_file(flat(5, 5, 3, 3)));
-  EXPECT_THAT(refusal_of_folder(), AllOf(HasSubstr("b.png has 6x4"), HasSubstr("a.png 4x6"), HasSubstr("--size")));
+  EXPECT_THAT(refusal_of_folder(),
+              AllOf(HasSubstr("b.png has 6x4"), HasSubstr("a.png 4x6"), HasSubstr("--size")));
   ImportImagesOptions options;
   options.fit.size = 5;
   const ImportedImages done = import(options);
@@ -156,7 +170,8 @@ TEST_F(ImportImages, FoldersInsideOfFoldersAreToldOrKept) {
   write("dog/all/1.png", png_file(flat(2, 2, 1, 3)));
   const ImportedImages outermost = import(grey());
   EXPECT_THAT(outermost.classes, ElementsAre("cat", "dog"));
-  EXPECT_EQ(outermost.merged, "cat/outdoor") << "a folder whose pictures are not told apart from others'";
+  EXPECT_EQ(outermost.merged, "cat/outdoor")
+      << "a folder whose pictures are not told apart from others'";
   ImportImagesOptions each = grey();
   each.classes = ClassFolders::each;
   const ImportedImages done = import(each);
@@ -165,7 +180,8 @@ TEST_F(ImportImages, FoldersInsideOfFoldersAreToldOrKept) {
   EXPECT_THAT(pictures(), ElementsAre(1, 2, 3));
   EXPECT_THAT(done.merged, IsEmpty());
   std::filesystem::remove_all(path("in/cat/outdoor"));
-  EXPECT_THAT(import(grey()).merged, IsEmpty()) << "one folder in a class, as tiny ImageNet has them, loses nothing";
+  EXPECT_THAT(import(grey()).merged, IsEmpty())
+      << "one folder in a class, as tiny ImageNet has them, loses nothing";
 }
 
 TEST_F(ImportImages, RefusesFoldersWithoutPictures) {
@@ -174,13 +190,15 @@ TEST_F(ImportImages, RefusesFoldersWithoutPictures) {
   EXPECT_THAT(refusal_of_folder(), HasSubstr("holds no pictures"));
   write("read.me", {1});
   EXPECT_THAT(refusal_of_folder(), HasSubstr("read.me"));
-  EXPECT_THAT(refusal([&] { import_images(path("in/read.me"), path("out.h5"), {}); }), HasSubstr("is not a folder"));
+  EXPECT_THAT(refusal([&] { import_images(path("in/read.me"), path("out.h5"), {}); }),
+              HasSubstr("is not a folder"));
 }
 
 TEST_F(ImportImages, RefusesPicturesBesideFoldersOfPictures) {
   write("stray.png", png_file(flat(2, 2, 3, 1)));
   write("class/a.png", png_file(flat(2, 2, 3, 1)));
-  EXPECT_THAT(refusal_of_folder(), AllOf(HasSubstr("stray.png"), HasSubstr("class"), HasSubstr("labels cannot be told")));
+  EXPECT_THAT(refusal_of_folder(), AllOf(HasSubstr("stray.png"), HasSubstr("class"),
+                                         HasSubstr("labels cannot be told")));
 }
 
 TEST_F(ImportImages, LinksAreFollowedButNotInCircles) {
@@ -195,8 +213,10 @@ TEST_F(ImportImages, LinksAreFollowedButNotInCircles) {
 TEST_F(ImportImages, RefusesAPlaceThatCannotBeWrittenBeforeReadingPictures) {
   write("a.png", {1});
   write("file", {1});
-  EXPECT_THAT(refusal([&] { import_images(path("in"), path("in/file"), {}); }), HasSubstr("is not an HDF5 file"));
-  EXPECT_THAT(refusal([&] { import_images(path("in"), path("in/file/out.h5"), {}); }), HasSubstr("in/file"));
+  EXPECT_THAT(refusal([&] { import_images(path("in"), path("in/file"), {}); }),
+              HasSubstr("is not an HDF5 file"));
+  EXPECT_THAT(refusal([&] { import_images(path("in"), path("in/file/out.h5"), {}); }),
+              HasSubstr("in/file"));
 }
 
 }  // namespace

@@ -11,8 +11,10 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-NpyHeader parse(const std::string& type, const std::string& shape, const std::string& order = "False") {
-  return parse_npy_header("{'descr': '" + type + "', 'fortran_order': " + order + ", 'shape': " + shape + ", }          \n");
+NpyHeader parse(const std::string& type, const std::string& shape,
+                const std::string& order = "False") {
+  return parse_npy_header("{'descr': '" + type + "', 'fortran_order': " + order +
+                          ", 'shape': " + shape + ", }          \n");
 }
 
 TEST(NpyHeader, ReadsWhatNumpyWrites) {
@@ -30,21 +32,25 @@ TEST(NpyHeader, ReadsWhatNumpyWrites) {
 }
 
 TEST(NpyHeader, ReadsOtherSpellings) {
-  EXPECT_THAT(parse("|u1", "(10L, 28L)").shape, ElementsAre(10, 28));   // Python 2
-  const NpyHeader header = parse_npy_header("{\"shape\":(2,3),\n\"descr\":\"<u2\",\t\"fortran_order\":True}");
+  EXPECT_THAT(parse("|u1", "(10L, 28L)").shape, ElementsAre(10, 28));  // Python 2
+  const NpyHeader header =
+      parse_npy_header("{\"shape\":(2,3),\n\"descr\":\"<u2\",\t\"fortran_order\":True}");
   EXPECT_THAT(header.shape, ElementsAre(2, 3));
   EXPECT_EQ(header.type_name(), "uint16");
 }
 
 TEST(NpyHeader, RefusesElementsThatAreNoNumbers) {
-  for (const char* type : {"|O", "<U3", "|S1", "<c8", "<M8[ns]", "<m8", "|V4", "<f1", "<f3", "<f16", "<b2", "<u3", "|u0", "u1", "f4", "", "<f", "<f44"})
+  for (const char* type : {"|O", "<U3", "|S1", "<c8", "<M8[ns]", "<m8", "|V4", "<f1", "<f3", "<f16",
+                           "<b2", "<u3", "|u0", "u1", "f4", "", "<f", "<f44"})
     EXPECT_THROW(parse(type, "(1,)"), base::BadInput) << type;
 }
 
 TEST(NpyHeader, RefusesWhatIsNoHeader) {
-  for (const char* shape : {"(", "(1", "(1,, 2)", "(-1,)", "(1.5,)", "(a)", "1", "(1 2)", "(9223372036854775808,)", "(4294967296, 4294967296)", "[1]"})
+  for (const char* shape : {"(", "(1", "(1,, 2)", "(-1,)", "(1.5,)", "(a)", "1", "(1 2)",
+                            "(9223372036854775808,)", "(4294967296, 4294967296)", "[1]"})
     EXPECT_THROW(parse("<u8", shape), base::BadInput) << shape;
-  for (const char* text : {"", "{", "{}", "{'descr'}", "{'descr': '<f4'}", "{'descr: '<f4'}", "None", "{'a': 1}", "{'fortran_order': 1}"})
+  for (const char* text : {"", "{", "{}", "{'descr'}", "{'descr': '<f4'}", "{'descr: '<f4'}",
+                           "None", "{'a': 1}", "{'fortran_order': 1}"})
     EXPECT_THROW(parse_npy_header(text), base::BadInput) << text;
   std::string axes = "(";
   for (int i = 0; i < 33; ++i) axes += "1, ";

@@ -42,7 +42,8 @@ TEST_F(PartialFileTest, ReplacesHdf5FilesButNoOthers) {
   EXPECT_EQ(bytes_of(path("old.h5")), "new");
 
   std::ofstream(path("labels.gz")) << "precious";
-  EXPECT_THAT(refusal([&] { PartialFile(path("labels.gz")); }), AllOf(HasSubstr("labels.gz"), HasSubstr("not an HDF5 file")));
+  EXPECT_THAT(refusal([&] { PartialFile(path("labels.gz")); }),
+              AllOf(HasSubstr("labels.gz"), HasSubstr("not an HDF5 file")));
   EXPECT_EQ(bytes_of(path("labels.gz")), "precious");
 }
 

@@ -9,7 +9,8 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-ReadingAdvice advice(const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& chunk, const std::string& filters = "deflate(4)") {
+ReadingAdvice advice(const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& chunk,
+                     const std::string& filters = "deflate(4)") {
   return reading_advice(chunk_facts(shape, chunk, 1), filters);
 }
 
@@ -25,16 +26,20 @@ TEST(ReadingAdvice, OneImageOfDspritesLiesIn512Chunks) {
 
 TEST(ReadingAdvice, WholeImagesInMiddlingChunksAreGood) {
   EXPECT_FALSE(advice({20000, 64, 64, 3}, {64, 64, 64, 3}).convert);
-  EXPECT_FALSE(advice({20000, 64, 64, 3}, {64, 64, 64, 3}, "shuffle, deflate(1), fletcher32").convert);
+  EXPECT_FALSE(
+      advice({20000, 64, 64, 3}, {64, 64, 64, 3}, "shuffle, deflate(1), fletcher32").convert);
   EXPECT_FALSE(advice({20000, 64, 64, 3}, {}, "none").convert);
-  EXPECT_FALSE(advice({3, 8, 8}, {3, 8, 8}).convert);   // small, and all there is
+  EXPECT_FALSE(advice({3, 8, 8}, {3, 8, 8}).convert);  // small, and all there is
 }
 
 TEST(ReadingAdvice, HugeTinyAndForeignChunksAreNot) {
-  EXPECT_THAT(advice({20000, 64, 64, 3}, {20000, 64, 64, 3}).reason, HasSubstr("little is shuffled"));
+  EXPECT_THAT(advice({20000, 64, 64, 3}, {20000, 64, 64, 3}).reason,
+              HasSubstr("little is shuffled"));
   EXPECT_THAT(advice({60000, 28, 28}, {1, 28, 28}).reason, HasSubstr("60000 chunks"));
   EXPECT_THAT(advice({60000, 28, 28}, {64, 28, 28}, "shuffle, lzf").reason, HasSubstr("'lzf'"));
-  EXPECT_TRUE(advice({20000, 64, 64, 3}, {20000, 64, 64, 3}).convert && advice({60000, 28, 28}, {1, 28, 28}).convert && advice({60000, 28, 28}, {64, 28, 28}, "lzf").convert);
+  EXPECT_TRUE(advice({20000, 64, 64, 3}, {20000, 64, 64, 3}).convert &&
+              advice({60000, 28, 28}, {1, 28, 28}).convert &&
+              advice({60000, 28, 28}, {64, 28, 28}, "lzf").convert);
 }
 
 // A chunk may be wider than the dataset, and the last one of an axis cut off.

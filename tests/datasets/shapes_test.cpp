@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/companion_rows.hpp"
-#include "hdf5/file.hpp"
-#include "datasets/draw_shape.hpp"
 #include "../temporary_folder.hpp"
+#include "data/companion_rows.hpp"
+#include "datasets/draw_shape.hpp"
+#include "hdf5/file.hpp"
 
 namespace vae_dist::datasets {
 namespace {
@@ -26,7 +26,8 @@ class Shapes : public TemporaryFolderTest {
   }
 
   template <typename T>
-  static std::vector<T> rows(const std::string& file, const std::string& dataset, std::int64_t count) {
+  static std::vector<T> rows(const std::string& file, const std::string& dataset,
+                             std::int64_t count) {
     const hdf5::Hdf5Dataset data = hdf5::Hdf5File::open(file).dataset(dataset);
     std::int64_t values = count;
     for (std::size_t i = 1; i < data.shape().size(); ++i) values *= data.shape()[i];
@@ -37,9 +38,11 @@ class Shapes : public TemporaryFolderTest {
 };
 
 TEST_F(Shapes, ColourPicturesHaveTheLayoutThatIsPromised) {
-  const hdf5::Hdf5File file = hdf5::Hdf5File::open(made("shapes.h5", {.count = 130, .size = 32, .channels = 3}));
+  const hdf5::Hdf5File file =
+      hdf5::Hdf5File::open(made("shapes.h5", {.count = 130, .size = 32, .channels = 3}));
   EXPECT_THAT(file.dataset_paths(), ElementsAre("imgs", "latents/classes", "latents/values"));
-  const hdf5::Hdf5Dataset images = file.dataset("imgs"), values = file.dataset("latents/values"), classes = file.dataset("latents/classes");
+  const hdf5::Hdf5Dataset images = file.dataset("imgs"), values = file.dataset("latents/values"),
+                          classes = file.dataset("latents/classes");
   EXPECT_THAT(images.shape(), ElementsAre(130, 32, 32, 3));
   EXPECT_EQ(images.type(), hdf5::ElementType::uint8);
   EXPECT_THAT(images.chunk(), ElementsAre(64, 32, 32, 3));
@@ -48,15 +51,19 @@ TEST_F(Shapes, ColourPicturesHaveTheLayoutThatIsPromised) {
   EXPECT_EQ(values.type(), hdf5::ElementType::float64);
   EXPECT_THAT(classes.shape(), ElementsAre(130, 6));
   EXPECT_EQ(classes.type(), hdf5::ElementType::int64);
-  EXPECT_THAT(values.text_list_attribute("names"), ElementsAre("shape", "scale", "orientation", "x", "y", "colour"));
-  EXPECT_THAT(classes.text_list_attribute("names"), ElementsAre("shape", "scale", "orientation", "x", "y", "colour"));
+  EXPECT_THAT(values.text_list_attribute("names"),
+              ElementsAre("shape", "scale", "orientation", "x", "y", "colour"));
+  EXPECT_THAT(classes.text_list_attribute("names"),
+              ElementsAre("shape", "scale", "orientation", "x", "y", "colour"));
 }
 
 TEST_F(Shapes, GreyPicturesHaveNoColourFactor) {
-  const hdf5::Hdf5File file = hdf5::Hdf5File::open(made("grey.h5", {.count = 5, .size = 16, .channels = 1}));
+  const hdf5::Hdf5File file =
+      hdf5::Hdf5File::open(made("grey.h5", {.count = 5, .size = 16, .channels = 1}));
   EXPECT_THAT(file.dataset("imgs").shape(), ElementsAre(5, 16, 16));
   EXPECT_THAT(file.dataset("latents/values").shape(), ElementsAre(5, 5));
-  EXPECT_THAT(file.dataset("latents/classes").text_list_attribute("names"), ElementsAre("shape", "scale", "orientation", "x", "y"));
+  EXPECT_THAT(file.dataset("latents/classes").text_list_attribute("names"),
+              ElementsAre("shape", "scale", "orientation", "x", "y"));
 }
 
 TEST_F(Shapes, PicturesAndValuesBelongToTheClasses) {
@@ -70,23 +77,31 @@ TEST_F(Shapes, PicturesAndValuesBelongToTheClasses) {
     std::copy_n(&classes[sample * kShapeFactors], kShapeFactors, of_sample.begin());
     std::vector<std::uint8_t> expected(bytes);
     draw_shape(of_sample, 32, 3, expected);
-    ASSERT_TRUE(std::equal(expected.begin(), expected.end(), images.begin() + static_cast<std::ptrdiff_t>(sample * bytes))) << sample;
+    ASSERT_TRUE(std::equal(expected.begin(), expected.end(),
+                           images.begin() + static_cast<std::ptrdiff_t>(sample * bytes)))
+        << sample;
     for (std::size_t f = 0; f < kShapeFactors; ++f)
-      ASSERT_EQ(values[sample * kShapeFactors + f], factor_value(static_cast<ShapeFactor>(f), of_sample[f])) << sample;
+      ASSERT_EQ(values[sample * kShapeFactors + f],
+                factor_value(static_cast<ShapeFactor>(f), of_sample[f]))
+          << sample;
   }
 }
 
 TEST_F(Shapes, EveryClassIsDrawnAboutEquallyOften) {
   constexpr std::int64_t kCount = 6000;
-  const auto classes = rows<std::int64_t>(made("shapes.h5", {.count = kCount, .size = 8, .channels = 3}), "latents/classes", kCount);
+  const auto classes = rows<std::int64_t>(
+      made("shapes.h5", {.count = kCount, .size = 8, .channels = 3}), "latents/classes", kCount);
   for (std::size_t f = 0; f < kShapeFactors; ++f) {
     std::vector<double> drawn(static_cast<std::size_t>(kFactorClasses[f]), 0.0);
-    for (std::size_t sample = 0; sample < kCount; ++sample) drawn.at(static_cast<std::size_t>(classes[sample * kShapeFactors + f])) += 1.0;
-    // Pearson's chi-squared has the mean `freedom` and the variance 2 * freedom; five standard deviations above is no accident.
+    for (std::size_t sample = 0; sample < kCount; ++sample)
+      drawn.at(static_cast<std::size_t>(classes[sample * kShapeFactors + f])) += 1.0;
+    // Pearson's chi-squared has the mean `freedom` and the variance 2 * freedom; five standard
+    // deviations above is no accident.
     const auto number = static_cast<double>(drawn.size());
     const double expected = static_cast<double>(kCount) / number, freedom = number - 1.0;
     double chi_squared = 0.0;
-    for (const double count : drawn) chi_squared += (count - expected) * (count - expected) / expected;
+    for (const double count : drawn)
+      chi_squared += (count - expected) * (count - expected) / expected;
     EXPECT_LT(chi_squared, freedom + 5.0 * std::sqrt(2.0 * freedom)) << kFactorNames[f];
   }
 }
@@ -98,16 +113,21 @@ TEST_F(Shapes, TheFileIsTheSameForEveryNumberOfThreads) {
 }
 
 TEST_F(Shapes, ALargerDatasetBeginsWithTheSmallerOne) {
-  const std::string small = made("small.h5", {.count = 100, .size = 16}), large = made("large.h5", {.count = 200, .size = 16});
+  const std::string small = made("small.h5", {.count = 100, .size = 16}),
+                    large = made("large.h5", {.count = 200, .size = 16});
   EXPECT_EQ(rows<std::uint8_t>(small, "imgs", 100), rows<std::uint8_t>(large, "imgs", 100));
   EXPECT_EQ(rows<double>(small, "latents/values", 100), rows<double>(large, "latents/values", 100));
-  EXPECT_EQ(rows<std::int64_t>(small, "latents/classes", 100), rows<std::int64_t>(large, "latents/classes", 100));
+  EXPECT_EQ(rows<std::int64_t>(small, "latents/classes", 100),
+            rows<std::int64_t>(large, "latents/classes", 100));
 }
 
 TEST_F(Shapes, AnotherSeedDrawsOtherSamples) {
-  const auto one = rows<std::int64_t>(made("one.h5", {.count = 50, .size = 8, .seed = 1}), "latents/classes", 50);
-  EXPECT_NE(one, rows<std::int64_t>(made("two.h5", {.count = 50, .size = 8, .seed = 2}), "latents/classes", 50));
-  EXPECT_NE(one, rows<std::int64_t>(made("minus.h5", {.count = 50, .size = 8, .seed = -1}), "latents/classes", 50));
+  const auto one = rows<std::int64_t>(made("one.h5", {.count = 50, .size = 8, .seed = 1}),
+                                      "latents/classes", 50);
+  EXPECT_NE(one, rows<std::int64_t>(made("two.h5", {.count = 50, .size = 8, .seed = 2}),
+                                    "latents/classes", 50));
+  EXPECT_NE(one, rows<std::int64_t>(made("minus.h5", {.count = 50, .size = 8, .seed = -1}),
+                                    "latents/classes", 50));
 }
 
 TEST_F(Shapes, OptionsOutOfRangeAreRefusedBeforeAnythingIsWritten) {
@@ -122,7 +142,8 @@ TEST_F(Shapes, OptionsOutOfRangeAreRefusedBeforeAnythingIsWritten) {
 TEST_F(Shapes, OnlyTheFinishedFileRemains) {
   made("data/new/shapes.h5", {.count = 2, .size = 8});
   made("data/new/shapes.h5", {.count = 3, .size = 8});
-  EXPECT_THAT(hdf5::Hdf5File::open(path("data/new/shapes.h5")).dataset("imgs").shape(), ElementsAre(3, 8, 8, 3));
+  EXPECT_THAT(hdf5::Hdf5File::open(path("data/new/shapes.h5")).dataset("imgs").shape(),
+              ElementsAre(3, 8, 8, 3));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("data/new")), {}), 1);
 }
 
@@ -131,9 +152,12 @@ TEST_F(Shapes, FactorsOfTheSamplesAreFoundBesideThePictures) {
   source.files = {made("shapes.h5", {.count = 130, .size = 16, .channels = 3})};
   data::SampleDataset images = data::SampleDataset::open(source);
   const data::SampleDataset held_out = images.hold_out(0.2, 9);
-  const std::vector<std::int64_t> classes = rows<std::int64_t>(source.files[0], "latents/classes", 130);
+  const std::vector<std::int64_t> classes =
+      rows<std::int64_t>(source.files[0], "latents/classes", 130);
   const std::vector<double> values = rows<double>(source.files[0], "latents/values", 130);
-  const data::CompanionRows<double> seen_classes = data::read_companion(held_out, "latents/classes"), seen_values = data::read_companion(held_out, "latents/values");
+  const data::CompanionRows<double> seen_classes =
+                                        data::read_companion(held_out, "latents/classes"),
+                                    seen_values = data::read_companion(held_out, "latents/values");
   EXPECT_EQ(seen_classes.names, std::vector<std::string>(kFactorNames.begin(), kFactorNames.end()));
   for (std::int64_t sample = 0; sample < held_out.size(); ++sample)
     for (std::int64_t factor = 0; factor < 6; ++factor) {

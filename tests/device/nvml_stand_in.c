@@ -1,4 +1,5 @@
-// Stands in for the driver's libnvidia-ml.so.1 where there is no GPU: one GPU at 0000:1B:00.0, which tells all but its power.
+// Stands in for the driver's libnvidia-ml.so.1 where there is no GPU: one GPU at 0000:1B:00.0,
+// which tells all but its power.
 #include <string.h>
 
 static int a_gpu;

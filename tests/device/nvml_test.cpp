@@ -1,8 +1,8 @@
-// With nvml_stand_in.c as the driver's library: what is asked for, in which units it is told, and that what the driver does not tell is absent.
+// With nvml_stand_in.c as the driver's library: what is asked for, in which units it is told, and
+// that what the driver does not tell is absent.
 #include "device/nvml.hpp"
 
 #include <gtest/gtest.h>
-
 
 namespace vae_dist::device {
 namespace {

@@ -1,14 +1,14 @@
-#include "evaluate/collapse.hpp"
-
 #include <gtest/gtest.h>
 
+#include "evaluate/collapse.hpp"
 #include "stored_images.hpp"
 
 namespace vae_dist::evaluate {
 namespace {
 
-// Four grey images of 3x3 about 100: the first four pixels move together by +-40, the last two against each other by +-10. The largest
-// eigenvalue is that of the first direction, 40^2 * 4; among the first two images only the second direction is left, with 10^2 * 2.
+// Four grey images of 3x3 about 100: the first four pixels move together by +-40, the last two
+// against each other by +-10. The largest eigenvalue is that of the first direction, 40^2 * 4;
+// among the first two images only the second direction is left, with 10^2 * 2.
 const std::vector<std::uint8_t> kTwoDirections = {
     140, 140, 140, 140, 100, 100, 100, 110, 90,   //
     140, 140, 140, 140, 100, 100, 100, 90,  110,  //

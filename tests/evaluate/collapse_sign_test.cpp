@@ -1,6 +1,6 @@
-#include "evaluate/collapse.hpp"
-
 #include <gmock/gmock.h>
+
+#include "evaluate/collapse.hpp"
 
 namespace vae_dist::evaluate {
 namespace {
@@ -17,17 +17,23 @@ Evaluation of(double kld_nats, double mse) {
   return result;
 }
 
-TEST(CollapseSign, IsNotSeenInAModelThatLearned) { EXPECT_EQ(collapse_sign(of(12, 0.005), 0.03), ""); }
+TEST(CollapseSign, IsNotSeenInAModelThatLearned) {
+  EXPECT_EQ(collapse_sign(of(12, 0.005), 0.03), "");
+}
 
 TEST(CollapseSign, IsAKlBelowHalfANat) {
-  EXPECT_THAT(collapse_sign(of(0.07, 0.02), 0.03), AllOf(HasSubstr("collapsed: its KL is 0.07 nats"), HasSubstr("objective.kld_weight"), Not(HasSubstr("mean image"))));
+  EXPECT_THAT(collapse_sign(of(0.07, 0.02), 0.03),
+              AllOf(HasSubstr("collapsed: its KL is 0.07 nats"), HasSubstr("objective.kld_weight"),
+                    Not(HasSubstr("mean image"))));
   EXPECT_EQ(collapse_sign(of(0.51, 0.02), 0.03), "");
 }
 
 TEST(CollapseSign, IsAnErrorLikeTheMeanImages) {
-  EXPECT_THAT(collapse_sign(of(5, 0.028), 0.03), HasSubstr("hardly better than the mean image (MSE 0.028, the mean image's is 0.03)"));
+  EXPECT_THAT(collapse_sign(of(5, 0.028), 0.03),
+              HasSubstr("hardly better than the mean image (MSE 0.028, the mean image's is 0.03)"));
   EXPECT_EQ(collapse_sign(of(5, 0.0269), 0.03), "");
-  EXPECT_THAT(collapse_sign(of(0.1, 0.03), 0.03), AllOf(HasSubstr("collapsed"), HasSubstr(", and reconstructions")));
+  EXPECT_THAT(collapse_sign(of(0.1, 0.03), 0.03),
+              AllOf(HasSubstr("collapsed"), HasSubstr(", and reconstructions")));
 }
 
 TEST(CollapseSign, OfAnAutoencoderIsItsErrorAlone) {
@@ -35,7 +41,8 @@ TEST(CollapseSign, OfAnAutoencoderIsItsErrorAlone) {
   result.active_units.reset();
   EXPECT_EQ(collapse_sign(result, 0.03), "");
   result.mse = 0.03;
-  EXPECT_THAT(collapse_sign(result, 0.03), AllOf(HasSubstr("mean image"), Not(HasSubstr("kld_weight"))));
+  EXPECT_THAT(collapse_sign(result, 0.03),
+              AllOf(HasSubstr("mean image"), Not(HasSubstr("kld_weight"))));
   result.reconstructs = false;
   EXPECT_EQ(collapse_sign(result, 0.03), "") << "a decoder alone";
 }

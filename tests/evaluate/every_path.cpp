@@ -1,7 +1,11 @@
-// Reads HDF5 files in all the ways that the program has, for a test that compares the results with another reader's:
-//   every_path FOLDER        reads from stdin a line for each file: FILE LAYOUT CROP, separated by tabs
-// For each it writes into FOLDER the images as they come from memory, from the stream, cropped, and from the converted file (memory.bin, stream.bin, crop.bin,
-// converted.bin), the converted file, and the codes and labels that embedding writes (codes.h5), and answers with one line, a JSON object: what was said of each.
+// Reads HDF5 files in all the ways that the program has, for a test that compares the results with
+// another reader's:
+//   every_path FOLDER        reads from stdin a line for each file: FILE LAYOUT CROP, separated by
+//   tabs
+// For each it writes into FOLDER the images as they come from memory, from the stream, cropped, and
+// from the converted file (memory.bin, stream.bin, crop.bin, converted.bin), the converted file,
+// and the codes and labels that embedding writes (codes.h5), and answers with one line, a JSON
+// object: what was said of each.
 #include <torch/utils.h>
 
 #include <cstdio>
@@ -36,17 +40,22 @@ data::SampleDataset opened(const data::SampleSource& source, Cache cache) {
   return images;
 }
 
-// Twice, the second time backwards: what the library keeps from the first reading shall change nothing.
+// Twice, the second time backwards: what the library keeps from the first reading shall change
+// nothing.
 json write_images(const data::SampleDataset& images, const std::string& path) {
   std::vector<std::uint8_t> all(static_cast<std::size_t>(images.size()) * images.image_bytes());
   std::vector<std::uint8_t> again(images.image_bytes());
-  const auto place = [&](std::int64_t i) { return std::span(all).subspan(static_cast<std::size_t>(i) * again.size(), again.size()); };
+  const auto place = [&](std::int64_t i) {
+    return std::span(all).subspan(static_cast<std::size_t>(i) * again.size(), again.size());
+  };
   for (std::int64_t i = 0; i < images.size(); ++i) images.read(i, place(i));
   for (std::int64_t i = images.size(); i-- > 0;) {
     images.read(i, again);
-    if (!std::equal(again.begin(), again.end(), place(i).begin())) throw base::Failure(base::text("image ", i, " differs when it is read again"));
+    if (!std::equal(again.begin(), again.end(), place(i).begin()))
+      throw base::Failure(base::text("image ", i, " differs when it is read again"));
   }
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(all.data()), static_cast<std::streamsize>(all.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(all.data()), static_cast<std::streamsize>(all.size()));
   return {{"images", images.size()},
           {"shape", {images.shape().channels, images.shape().height, images.shape().width}},
           {"layout", data::layout_name(images.layout())},
@@ -59,9 +68,13 @@ json verified(const std::string& file) {
   json out = json::array();
   for (const datasets::VerifiedDataset& seen : datasets::verify(file, 1)) {
     std::vector<std::string> faults = seen.damage;
-    for (const std::string& fault : {seen.unreadable, seen.first_out_of_range, seen.first_not_finite})
+    for (const std::string& fault :
+         {seen.unreadable, seen.first_out_of_range, seen.first_not_finite})
       if (!fault.empty()) faults.push_back(fault);
-    out.push_back({{"path", seen.path}, {"faults", faults}, {"least", datasets::number_text(seen.numbers.least)}, {"greatest", datasets::number_text(seen.numbers.greatest)}});
+    out.push_back({{"path", seen.path},
+                   {"faults", faults},
+                   {"least", datasets::number_text(seen.numbers.least)},
+                   {"greatest", datasets::number_text(seen.numbers.greatest)}});
   }
   return out;
 }
@@ -70,14 +83,20 @@ json embedded(const data::SampleSource& source, const std::string& codes) {
   const data::SampleDataset images = opened(source, Cache::memory);
   const data::SampleShape& s = images.shape();
   torch::manual_seed(4);
-  model::MlpVae model({.channels = s.channels, .height = s.height, .width = s.width, .latent_dim = 2, .hidden_dims = {4}}, model::make_likelihood("gaussian"));
+  model::MlpVae model({.channels = s.channels,
+                       .height = s.height,
+                       .width = s.width,
+                       .latent_dim = 2,
+                       .hidden_dims = {4}},
+                      model::make_likelihood("gaussian"));
   data::InputFormat format;
   format.shape = s;
   format.layout = images.layout();
   format.pixels = images.type();
   format.scale = images.scale();
   const auto self = comm::make_self_communicator();
-  return write_latents(codes, model, images, chosen_labels(images, ""), {0, images.size()}, format, 16, *self);
+  return write_latents(codes, model, images, chosen_labels(images, ""), {0, images.size()}, format,
+                       16, *self);
 }
 
 json look_at(const std::string& line, const std::filesystem::path& folder) {
@@ -115,7 +134,10 @@ json look_at(const std::string& line, const std::filesystem::path& folder) {
     return write_images(opened(converted, Cache::memory), place("converted.bin"));
   });
   path("verify", [&] { return verified(file); });
-  path("info", [&] { return datasets::datasets_of(hdf5::Hdf5File::open(file)) + datasets::reading_of(opened(source, Cache::stream)); });
+  path("info", [&] {
+    return datasets::datasets_of(hdf5::Hdf5File::open(file)) +
+           datasets::reading_of(opened(source, Cache::stream));
+  });
   path("embed", [&] { return embedded(source, place("codes.h5")); });
   return out;
 }
@@ -124,5 +146,6 @@ json look_at(const std::string& line, const std::filesystem::path& folder) {
 
 int main(int, char** argv) {
   const std::filesystem::path folder = argv[1];
-  for (std::string line; std::getline(std::cin, line);) std::cout << look_at(line, folder).dump() << std::endl;
+  for (std::string line; std::getline(std::cin, line);)
+    std::cout << look_at(line, folder).dump() << std::endl;
 }

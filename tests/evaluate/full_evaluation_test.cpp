@@ -32,11 +32,14 @@ class FullEvaluations : public StoredImages {
         bytes[n * 64 + row * 8 + i] = 255;
         bytes[n * 64 + i * 8 + column] = 0;
       }
-      classes.insert(classes.end(), {static_cast<std::int64_t>(row), static_cast<std::int64_t>(column)});
+      classes.insert(classes.end(),
+                     {static_cast<std::int64_t>(row), static_cast<std::int64_t>(column)});
     }
     hdf5::Hdf5File file = hdf5::Hdf5File::create(path("shapes.h5"));
-    file.create_dataset("imgs", {.shape = {37, 8, 8}}).write_rows(0, 37, std::span<const std::uint8_t>(bytes));
-    hdf5::Hdf5Dataset factors = file.create_dataset("latents/classes", {.shape = {37, 2}, .type = hdf5::ElementType::int64});
+    file.create_dataset("imgs", {.shape = {37, 8, 8}})
+        .write_rows(0, 37, std::span<const std::uint8_t>(bytes));
+    hdf5::Hdf5Dataset factors = file.create_dataset(
+        "latents/classes", {.shape = {37, 2}, .type = hdf5::ElementType::int64});
     factors.write_rows(0, 37, std::span<const std::int64_t>(classes));
     factors.set_attribute("names", std::vector<std::string>{"row", "column"});
     file.close();
@@ -71,7 +74,8 @@ TEST_F(FullEvaluations, HaveTheSameFiguresAtAnyNumberOfRanks) {
       const auto model = small_model();
       copy_weights(*original, *model);
       const data::SampleDataset data = open(file);
-      const FullEvaluation result = evaluate_fully(*model, objective::Objective({}, *model), data, options_of(data), 10, host);
+      const FullEvaluation result = evaluate_fully(*model, objective::Objective({}, *model), data,
+                                                   options_of(data), 10, host);
       EvaluationSubject subject;
       const std::string json = evaluation_json(subject, result).dump();
       static std::mutex mutex;
@@ -88,10 +92,13 @@ TEST_F(FullEvaluations, LookAtTheSamplesAskedFor) {
   const data::SampleDataset data = open(stored_shapes());
   const auto host = comm::make_self_communicator();
   const EvaluationOptions options = options_of(data);
-  const FullEvaluation part = evaluate_fully(*model, objective::Objective({}, *model), data, options, 0, *host);
+  const FullEvaluation part =
+      evaluate_fully(*model, objective::Objective({}, *model), data, options, 0, *host);
   const EncodedBlock codes = encode_rows(*model, data, {3, 36}, options.format, 7, *host);
   ASSERT_EQ(codes.mu.size(0), 33);
-  for (std::int64_t j = 0; j < 3; ++j) EXPECT_NEAR(part.evaluation.latent_variance[static_cast<std::size_t>(j)], codes.mu.select(1, j).var(false).item<double>(), 1e-12);
+  for (std::int64_t j = 0; j < 3; ++j)
+    EXPECT_NEAR(part.evaluation.latent_variance[static_cast<std::size_t>(j)],
+                codes.mu.select(1, j).var(false).item<double>(), 1e-12);
   EXPECT_FALSE(part.sample_quality);
 }
 
@@ -100,7 +107,8 @@ TEST_F(FullEvaluations, SayWhyThereAreNoScores) {
   const data::SampleDataset data = open(stored_shapes());
   EvaluationOptions options = options_of(data);
   options.samples = 1;
-  const FullEvaluation result = evaluate_fully(*model, objective::Objective({}, *model), data, options, 10, *comm::make_self_communicator());
+  const FullEvaluation result = evaluate_fully(*model, objective::Objective({}, *model), data,
+                                               options, 10, *comm::make_self_communicator());
   EXPECT_FALSE(result.factor_scores);
   EXPECT_FALSE(result.sample_quality) << "one image has no five neighbours";
   const std::string table = evaluation_table({}, result);
@@ -108,7 +116,10 @@ TEST_F(FullEvaluations, SayWhyThereAreNoScores) {
   EXPECT_THAT(table, Not(HasSubstr("coverage")));
 }
 
-TEST(TextColumns, AreAsWideAsTheirWidestEntry) { EXPECT_EQ(text_columns({{"run", "KL"}, {"a longer one", "1"}, {"b", "123"}}), "run            KL\na longer one    1\nb             123\n"); }
+TEST(TextColumns, AreAsWideAsTheirWidestEntry) {
+  EXPECT_EQ(text_columns({{"run", "KL"}, {"a longer one", "1"}, {"b", "123"}}),
+            "run            KL\na longer one    1\nb             123\n");
+}
 
 }  // namespace
 }  // namespace vae_dist::evaluate

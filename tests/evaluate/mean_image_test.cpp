@@ -12,7 +12,8 @@ class MeanImage : public StoredImages {};
 
 TEST_F(MeanImage, LeavesEveryValuesVariance) {
   // Values (0, 10, 20, 30, 40, 50) and (255, 10, 22, 36, 40, 50): variances 127.5^2, 0, 1, 9, 0, 0.
-  const data::SampleDataset data = stored({2, 2, 3}, {0, 10, 20, 30, 40, 50, 255, 10, 22, 36, 40, 50});
+  const data::SampleDataset data =
+      stored({2, 2, 3}, {0, 10, 20, 30, 40, 50, 255, 10, 22, 36, 40, 50});
   const auto self = comm::make_self_communicator();
   EXPECT_NEAR(mean_image_mse(data, 2, *self), (127.5 * 127.5 + 1 + 9) / 6 / (255.0 * 255.0), 1e-15);
 }
@@ -26,13 +27,15 @@ TEST_F(MeanImage, OfOneImageIsThatImage) {
 
 TEST_F(MeanImage, LeavesTheSameBitsAtAnyNumberOfRanks) {
   std::vector<std::uint8_t> bytes(37 * 5 * 6);
-  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * i * 7 % 253);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::uint8_t>(i * i * 7 % 253);
   const std::string file = store("images.h5", {37, 5, 6}, bytes);
   const auto self = comm::make_self_communicator();
   const double alone = mean_image_mse(open(file), 37, *self);
   for (const int ranks : {1, 2, 3, 4})
     comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
-      EXPECT_EQ(mean_image_mse(open(file), 37, comm), alone) << "rank " << comm.rank() << " of " << ranks;
+      EXPECT_EQ(mean_image_mse(open(file), 37, comm), alone)
+          << "rank " << comm.rank() << " of " << ranks;
     });
 }
 

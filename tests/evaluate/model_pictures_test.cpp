@@ -24,7 +24,8 @@ TEST(ImageBytes, RoundAndClampTheModelsRangeAndPutChannelsLast) {
 
 TEST(SamplePrior, GivesASampleThatDependsOnSeedAndNumberAlone) {
   const auto model = small_model();
-  const at::Tensor many = sample_prior(*model, 300, 5), few = sample_prior(*model, 3, 5), others = sample_prior(*model, 3, 6);
+  const at::Tensor many = sample_prior(*model, 300, 5), few = sample_prior(*model, 3, 5),
+                   others = sample_prior(*model, 3, 6);
   EXPECT_THAT(many.sizes(), ElementsAre(300, 1, 8, 8));
   EXPECT_TRUE(close(many.slice(0, 0, 3), few));
   EXPECT_FALSE(close(others, few));
@@ -45,7 +46,8 @@ class Reconstruct : public StoredImages {
  protected:
   data::SampleDataset images() const {
     std::vector<std::uint8_t> bytes(9 * 64);
-    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * i * 7 % 253);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      bytes[i] = static_cast<std::uint8_t>(i * i * 7 % 253);
     return stored({9, 8, 8}, bytes);
   }
 };
@@ -66,10 +68,12 @@ TEST_F(Reconstruct, DecodesTheMeanOfTheRowsAskedFor) {
 TEST_F(Reconstruct, DrawsTheSamplesNoiseFromSeedAndRow) {
   const auto model = small_model();
   const data::SampleDataset data = images();
-  const auto pictures = [&](std::int64_t first, std::int64_t count, Latent latent, std::uint64_t seed) {
+  const auto pictures = [&](std::int64_t first, std::int64_t count, Latent latent,
+                            std::uint64_t seed) {
     return reconstruct(*model, data, first, count, format_of(data), latent, seed).reconstructions;
   };
-  EXPECT_TRUE(close(pictures(4, 2, Latent::sample, 1), pictures(0, 9, Latent::sample, 1).slice(0, 4, 6)));
+  EXPECT_TRUE(
+      close(pictures(4, 2, Latent::sample, 1), pictures(0, 9, Latent::sample, 1).slice(0, 4, 6)));
   EXPECT_FALSE(close(pictures(4, 2, Latent::sample, 1), pictures(4, 2, Latent::sample, 2)));
   EXPECT_FALSE(close(pictures(4, 2, Latent::sample, 1), pictures(4, 2, Latent::mean, 1)));
 }

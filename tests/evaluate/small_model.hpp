@@ -8,14 +8,16 @@
 
 namespace vae_dist::evaluate {
 
-inline std::shared_ptr<model::LatentModel> small_model(const objective::GaussianSettings& gaussian = {}) {
+inline std::shared_ptr<model::LatentModel> small_model(
+    const objective::GaussianSettings& gaussian = {}) {
   at::set_num_threads(1);
   model::NetworkOptions options;
   options.channels = 1;
   options.height = options.width = 8;
   options.latent_dim = 3;
   options.hidden_dims = {4, 6};
-  auto model = std::make_shared<model::VanillaVae>(options, model::make_likelihood("gaussian", {.own = gaussian, .channels = 1}));
+  auto model = std::make_shared<model::VanillaVae>(
+      options, model::make_likelihood("gaussian", {.own = gaussian, .channels = 1}));
   model->to(at::kDouble);
   return model;
 }

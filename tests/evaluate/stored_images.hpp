@@ -13,8 +13,10 @@ namespace vae_dist::evaluate {
 
 class StoredImages : public TemporaryFolderTest {
  protected:
-  /// Writes `bytes` as the images of a new file and returns its path. shape: [N, H, W] or [N, H, W, C].
-  std::string store(const std::string& file, const std::vector<std::int64_t>& shape, const std::vector<std::uint8_t>& bytes) const {
+  /// Writes `bytes` as the images of a new file and returns its path. shape: [N, H, W] or [N, H, W,
+  /// C].
+  std::string store(const std::string& file, const std::vector<std::int64_t>& shape,
+                    const std::vector<std::uint8_t>& bytes) const {
     hdf5::Hdf5File made = hdf5::Hdf5File::create(path(file));
     made.create_dataset("imgs", {.shape = shape}).write_rows(0, shape[0], bytes);
     made.close();
@@ -28,14 +30,20 @@ class StoredImages : public TemporaryFolderTest {
     return data::SampleDataset::open(source, std::numeric_limits<std::uint64_t>::max());
   }
 
-  data::SampleDataset stored(const std::vector<std::int64_t>& shape, const std::vector<std::uint8_t>& bytes) const {
+  data::SampleDataset stored(const std::vector<std::int64_t>& shape,
+                             const std::vector<std::uint8_t>& bytes) const {
     return open(store("images.h5", shape, bytes));
   }
 };
 
 /// How the images reach a model of double precision.
-inline data::InputFormat format_of(const data::SampleDataset& dataset, double low = 0, double high = 1) {
-  data::InputFormat format{.shape = dataset.shape(), .layout = dataset.layout(), .scale = dataset.scale(), .low = low, .high = high};
+inline data::InputFormat format_of(const data::SampleDataset& dataset, double low = 0,
+                                   double high = 1) {
+  data::InputFormat format{.shape = dataset.shape(),
+                           .layout = dataset.layout(),
+                           .scale = dataset.scale(),
+                           .low = low,
+                           .high = high};
   format.channels_last = false;
   format.type = at::kDouble;
   return format;

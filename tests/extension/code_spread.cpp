@@ -1,4 +1,5 @@
-// A regulariser that a stranger adds, as src/model/README.md tells under "Add a regulariser": codes of a batch keep their distance from `radius`.
+// A regulariser that a stranger adds, as src/model/README.md tells under "Add a regulariser": codes
+// of a batch keep their distance from `radius`.
 #include <torch/nn/module.h>
 
 #include "objective/regulariser.hpp"
@@ -13,17 +14,18 @@ struct CodeSpreadSettings {
   double radius = 1;
 };
 
-const objective::RegisteredRegulariser registered({{.name = "code_spread",
-                                                    .help = "squared distance of a code's norm from `radius`",
-                                                    .own = base::own_keys<CodeSpreadSettings>([](base::Section& keys, CodeSpreadSettings& own) {
-                                                      keys.key("radius", own.radius, "the norm that codes are drawn to").above(0);
-                                                    })}},
-                                                  [](const std::any& own) {
-                                                    const double radius = std::any_cast<const CodeSpreadSettings&>(own).radius;
-                                                    return [radius](const vae_dist::model::Posterior& posterior, const at::Tensor&) {
-                                                      return (posterior.mu.square().sum(1).add(1e-12).sqrt() - radius).square().mean();
-                                                    };
-                                                  });
+const objective::RegisteredRegulariser registered(
+    {{.name = "code_spread",
+      .help = "squared distance of a code's norm from `radius`",
+      .own = base::own_keys<CodeSpreadSettings>([](base::Section& keys, CodeSpreadSettings& own) {
+        keys.key("radius", own.radius, "the norm that codes are drawn to").above(0);
+      })}},
+    [](const std::any& own) {
+      const double radius = std::any_cast<const CodeSpreadSettings&>(own).radius;
+      return [radius](const vae_dist::model::Posterior& posterior, const at::Tensor&) {
+        return (posterior.mu.square().sum(1).add(1e-12).sqrt() - radius).square().mean();
+      };
+    });
 
 }  // namespace
 }  // namespace stranger

@@ -1,4 +1,5 @@
-// A likelihood that a stranger adds, in one file outside of src/, as src/model/README.md tells under "Add a likelihood": Laplace's distribution, whose negative logarithm is the absolute error.
+// A likelihood that a stranger adds, in one file outside of src/, as src/model/README.md tells
+// under "Add a likelihood": Laplace's distribution, whose negative logarithm is the absolute error.
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -17,9 +18,11 @@ struct LaplaceSettings {
 
 class Laplace : public model::Likelihood {
  public:
-  explicit Laplace(const LaplaceSettings& own) : Likelihood(base::LikelihoodTraits{}), scale_(own.scale) {}
+  explicit Laplace(const LaplaceSettings& own)
+      : Likelihood(base::LikelihoodTraits{}), scale_(own.scale) {}
 
-  at::Tensor negative_log(const model::Decoded& decoded, const model::Sample& sample) const override {
+  at::Tensor negative_log(const model::Decoded& decoded,
+                          const model::Sample& sample) const override {
     return ((sample.x - decoded.output).abs() / scale_ + std::log(2 * scale_)).flatten(1).sum(1);
   }
 
@@ -27,12 +30,15 @@ class Laplace : public model::Likelihood {
   double scale_;
 };
 
-const model::RegisteredLikelihood registered({{.name = "laplace",
-                                               .help = "the absolute error",
-                                               .own = base::own_keys<LaplaceSettings>([](base::Section& keys, LaplaceSettings& own) {
-                                                 keys.key("scale", own.scale, "mean absolute deviation, in data units").above(0);
-                                               })}},
-                                             [](const model::LikelihoodRequest& wanted) { return std::make_shared<Laplace>(wanted.settings<LaplaceSettings>()); });
+const model::RegisteredLikelihood registered(
+    {{.name = "laplace",
+      .help = "the absolute error",
+      .own = base::own_keys<LaplaceSettings>([](base::Section& keys, LaplaceSettings& own) {
+        keys.key("scale", own.scale, "mean absolute deviation, in data units").above(0);
+      })}},
+    [](const model::LikelihoodRequest& wanted) {
+      return std::make_shared<Laplace>(wanted.settings<LaplaceSettings>());
+    });
 
 }  // namespace
 }  // namespace stranger

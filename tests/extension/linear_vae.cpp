@@ -1,4 +1,5 @@
-// A network that a stranger adds, in one file outside of src/, as src/model/README.md tells under "Add a network": one linear layer each way, whose optimum is known (probabilistic PCA: Tipping,
+// A network that a stranger adds, in one file outside of src/, as src/model/README.md tells under
+// "Add a network": one linear layer each way, whose optimum is known (probabilistic PCA: Tipping,
 // Bishop 1999; as a VAE: Lucas et al. 2019).
 #include <torch/nn/modules/linear.h>
 
@@ -19,9 +20,12 @@ class LinearVae : public model::LatentModel {
  public:
   explicit LinearVae(const model::NetworkRequest& wanted)
       : images_{-1, wanted.options.channels, wanted.options.height, wanted.options.width},
-        fc_mu_(register_module("fc_mu", linear(wanted.options.image_values(), wanted.options.latent_dim, wanted))),
-        fc_var_(register_module("fc_var", linear(wanted.options.image_values(), wanted.options.latent_dim, wanted))),
-        decoder_(register_module("decoder", linear(wanted.options.latent_dim, wanted.options.image_values(), wanted))),
+        fc_mu_(register_module(
+            "fc_mu", linear(wanted.options.image_values(), wanted.options.latent_dim, wanted))),
+        fc_var_(register_module(
+            "fc_var", linear(wanted.options.image_values(), wanted.options.latent_dim, wanted))),
+        decoder_(register_module(
+            "decoder", linear(wanted.options.latent_dim, wanted.options.image_values(), wanted))),
         output_(wanted.options.output) {
     finish(wanted.options.latent_dim, wanted.likelihood);
   }
@@ -31,11 +35,15 @@ class LinearVae : public model::LatentModel {
     const at::Tensor row = sample.x.flatten(1);
     return {fc_mu_->forward(row), model::clamp_log_var(fc_var_->forward(row))};
   }
-  model::Decoded decode_latents(const at::Tensor& z, const model::Sample&) override { return {output_->forward(decoder_->forward(z)).view(images_), {}}; }
+  model::Decoded decode_latents(const at::Tensor& z, const model::Sample&) override {
+    return {output_->forward(decoder_->forward(z)).view(images_), {}};
+  }
 
  private:
-  static torch::nn::Linear linear(std::int64_t in, std::int64_t out, const model::NetworkRequest& wanted) {
-    return torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(wanted.settings<LinearVaeSettings>().offset));
+  static torch::nn::Linear linear(std::int64_t in, std::int64_t out,
+                                  const model::NetworkRequest& wanted) {
+    return torch::nn::Linear(
+        torch::nn::LinearOptions(in, out).bias(wanted.settings<LinearVaeSettings>().offset));
   }
 
   std::vector<std::int64_t> images_;
@@ -43,12 +51,13 @@ class LinearVae : public model::LatentModel {
   model::ActivationModule output_;
 };
 
-const model::RegisteredNetwork registered({{.name = "linear_vae",
-                                            .help = "one linear layer each way",
-                                            .own = base::own_keys<LinearVaeSettings>([](base::Section& keys, LinearVaeSettings& own) {
-                                              keys.key("offset", own.offset, "the layers have biases");
-                                            })}},
-                                          [](const model::NetworkRequest& wanted) { return std::make_shared<LinearVae>(wanted); });
+const model::RegisteredNetwork registered(
+    {{.name = "linear_vae",
+      .help = "one linear layer each way",
+      .own = base::own_keys<LinearVaeSettings>([](base::Section& keys, LinearVaeSettings& own) {
+        keys.key("offset", own.offset, "the layers have biases");
+      })}},
+    [](const model::NetworkRequest& wanted) { return std::make_shared<LinearVae>(wanted); });
 
 }  // namespace
 }  // namespace stranger

@@ -1,5 +1,6 @@
-// An optimizer that a stranger adds, in one file outside of src/, as src/model/README.md tells under "Add an optimizer": each parameter goes by the learning rate against the sign of its smoothed
-// gradient (signSGD with momentum: Bernstein et al. 2018, algorithm 2).
+// An optimizer that a stranger adds, in one file outside of src/, as src/model/README.md tells
+// under "Add an optimizer": each parameter goes by the learning rate against the sign of its
+// smoothed gradient (signSGD with momentum: Bernstein et al. 2018, algorithm 2).
 #include <ATen/ATen.h>
 
 #include "step/optimizer.hpp"
@@ -16,31 +17,42 @@ struct SignDescentSettings {
 
 class SignDescent : public step::Optimizer {
  public:
-  explicit SignDescent(const step::OptimizerRequest& wanted) : Optimizer(wanted, {"smoothed"}), own_(wanted.settings<SignDescentSettings>()) {}
+  explicit SignDescent(const step::OptimizerRequest& wanted)
+      : Optimizer(wanted, {"smoothed"}), own_(wanted.settings<SignDescentSettings>()) {}
 
  protected:
-  void update(double learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
-  void update(const at::Tensor& learning_rate, const at::Tensor& skip) override { update_with(learning_rate, skip); }
+  void update(double learning_rate, const at::Tensor& skip) override {
+    update_with(learning_rate, skip);
+  }
+  void update(const at::Tensor& learning_rate, const at::Tensor& skip) override {
+    update_with(learning_rate, skip);
+  }
 
  private:
   template <typename Rate>
   void update_with(const Rate& learning_rate, const at::Tensor& skip) {
     const at::Tensor skipped = skip.to(at::kBool);
     replace(moment(0), moment(0).lerp(parameters_.gradients(), 1 - own_.smoothing), skipped);
-    replace(parameters_.values(), parameters_.values() * (1 - weight_decay_) - (moment(0).sign() * learning_rate).to(moment(0).scalar_type()), skipped);
+    replace(parameters_.values(),
+            parameters_.values() * (1 - weight_decay_) -
+                (moment(0).sign() * learning_rate).to(moment(0).scalar_type()),
+            skipped);
   }
 
   SignDescentSettings own_;
 };
 
-const step::RegisteredOptimizer registered({{.name = "sign_descent",
-                                             .help = "by the sign of the smoothed gradient",
-                                             .own = base::own_keys<SignDescentSettings>([](base::Section& keys, SignDescentSettings& own) {
-                                               keys.key("smoothing", own.smoothing, "share of the smoothed gradient that is kept").at_least(0).below(1);
-                                             })},
-                                            [](const std::any&) { return std::int64_t{1}; },
-                                            /*reads_exact_rate=*/true},
-                                           [](const step::OptimizerRequest& wanted) { return std::make_unique<SignDescent>(wanted); });
+const step::RegisteredOptimizer registered(
+    {{.name = "sign_descent",
+      .help = "by the sign of the smoothed gradient",
+      .own = base::own_keys<SignDescentSettings>([](base::Section& keys, SignDescentSettings& own) {
+        keys.key("smoothing", own.smoothing, "share of the smoothed gradient that is kept")
+            .at_least(0)
+            .below(1);
+      })},
+     [](const std::any&) { return std::int64_t{1}; },
+     /*reads_exact_rate=*/true},
+    [](const step::OptimizerRequest& wanted) { return std::make_unique<SignDescent>(wanted); });
 
 }  // namespace
 }  // namespace stranger

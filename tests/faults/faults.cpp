@@ -1,6 +1,9 @@
-// vae_dist with faults that only the program itself can have: its own main and objects, in which two functions of src/step are taken over by those below. (The linker takes
-// no member of a static library whose names are all there already: real_functions.cpp has the product's own ones, called real_make_model() and real_noise_tensor().) So the
-// product has no switch for any of this. VAE_DIST_FAULT says what happens, on which rank, at which of the process's steps (from 1) and how often: "nan_gradient rank=1 step=5 times=2".
+// vae_dist with faults that only the program itself can have: its own main and objects, in which
+// two functions of src/step are taken over by those below. (The linker takes no member of a static
+// library whose names are all there already: real_functions.cpp has the product's own ones, called
+// real_make_model() and real_noise_tensor().) So the product has no switch for any of this.
+// VAE_DIST_FAULT says what happens, on which rank, at which of the process's steps (from 1) and how
+// often: "nan_gradient rank=1 step=5 times=2".
 //
 //   nan_gradient   one gradient of one parameter
 //   nan_forward    the noise of the forward pass, behind the encoder
@@ -17,15 +20,21 @@
 #include <type_traits>
 #include <vector>
 
-#include "step/make_model.hpp"
 #include "step/batch_tensors.hpp"
+#include "step/make_model.hpp"
 
 namespace vae_dist::step {
 
-static_assert(std::is_same_v<decltype(make_model), std::shared_ptr<model::LatentModel>(const config::Config&, const data::SampleShape&)>, "make_model() has changed: the one below has to follow, or it takes nothing over");
-static_assert(std::is_same_v<decltype(noise_tensor), at::Tensor(const data::Batch&, const data::InputFormat&)>, "noise_tensor() has changed: the one below has to follow, or it takes nothing over");
+static_assert(
+    std::is_same_v<decltype(make_model), std::shared_ptr<model::LatentModel>(
+                                             const config::Config&, const data::SampleShape&)>,
+    "make_model() has changed: the one below has to follow, or it takes nothing over");
+static_assert(std::is_same_v<decltype(noise_tensor),
+                             at::Tensor(const data::Batch&, const data::InputFormat&)>,
+              "noise_tensor() has changed: the one below has to follow, or it takes nothing over");
 
-std::shared_ptr<model::LatentModel> real_make_model(const config::Config& config, const data::SampleShape& shape);
+std::shared_ptr<model::LatentModel> real_make_model(const config::Config& config,
+                                                    const data::SampleShape& shape);
 at::Tensor real_noise_tensor(const data::Batch& batch, const data::InputFormat& format);
 
 namespace {
@@ -39,7 +48,8 @@ struct Plan {
 Plan read_plan() {
   Plan plan;
   const char* const words = std::getenv("VAE_DIST_FAULT");
-  if (words && std::sscanf(words, "%31s rank=%d step=%lld times=%lld", plan.kind, &plan.rank, &plan.step, &plan.times) != 4) {
+  if (words && std::sscanf(words, "%31s rank=%d step=%lld times=%lld", plan.kind, &plan.rank,
+                           &plan.step, &plan.times) != 4) {
     std::fprintf(stderr, "VAE_DIST_FAULT=%s is no plan\n", words);
     std::abort();
   }
@@ -53,7 +63,7 @@ bool on_rank(int rank) {
 
 const Plan plan = read_plan();
 std::weak_ptr<model::LatentModel> trained;  // on the rank that the fault is for
-bool strikes = false;                // in the step under way
+bool strikes = false;                       // in the step under way
 
 void take_all_memory() {
   std::vector<char*> taken;
@@ -66,7 +76,8 @@ void take_all_memory() {
 
 }  // namespace
 
-std::shared_ptr<model::LatentModel> make_model(const config::Config& config, const data::SampleShape& shape) {
+std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
+                                               const data::SampleShape& shape) {
   std::shared_ptr<model::LatentModel> model = real_make_model(config, shape);
   if (on_rank(plan.rank)) trained = model;
   if (trained.expired() || std::strcmp(plan.kind, "nan_gradient") != 0) return model;
@@ -88,7 +99,8 @@ at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& forma
   at::Tensor noise = real_noise_tensor(batch, format);
   if (!strikes) return noise;
   if (std::strcmp(plan.kind, "exhaust") == 0) take_all_memory();
-  if (std::strcmp(plan.kind, "nan_forward") == 0) noise.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
+  if (std::strcmp(plan.kind, "nan_forward") == 0)
+    noise.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
   if (std::strcmp(plan.kind, "flip_bit") == 0) {
     const at::NoGradGuard no_grad;
     // channels_last or not, its memory is one piece.

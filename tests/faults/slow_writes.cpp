@@ -1,5 +1,6 @@
-// Preloaded into ranks (LD_PRELOAD): what is written of a checkpoint takes its time, so that a signal at any moment finds a write in any
-// state. VAE_DIST_SLOW_WRITES_MS: the pause before each piece of a file, each fsync and each rename. Pieces are a tenth of a file or so.
+// Preloaded into ranks (LD_PRELOAD): what is written of a checkpoint takes its time, so that a
+// signal at any moment finds a write in any state. VAE_DIST_SLOW_WRITES_MS: the pause before each
+// piece of a file, each fsync and each rename. Pieces are a tenth of a file or so.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -16,11 +17,14 @@ Function next(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 
-bool is_of_checkpoint(const char* path) { return std::strstr(path, "/checkpoints/.tmp_step_") != nullptr; }
+bool is_of_checkpoint(const char* path) {
+  return std::strstr(path, "/checkpoints/.tmp_step_") != nullptr;
+}
 
 bool is_of_checkpoint(int fd) {
   char path[4096] = {};
-  return readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path - 1) > 0 && is_of_checkpoint(path);
+  return readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path - 1) > 0 &&
+         is_of_checkpoint(path);
 }
 
 void pause_a_while() {

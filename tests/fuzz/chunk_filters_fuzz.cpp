@@ -1,5 +1,6 @@
-// Any bytes as a stored chunk under any pipeline: decoded, or refused; never a byte beyond the chunk. For libFuzzer.
-// Input: number of filters, a byte for each (kind and element size), the mask, the decoded size (2 bytes), then the stored bytes.
+// Any bytes as a stored chunk under any pipeline: decoded, or refused; never a byte beyond the
+// chunk. For libFuzzer. Input: number of filters, a byte for each (kind and element size), the
+// mask, the decoded size (2 bytes), then the stored bytes.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -29,9 +30,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::byte> out(out_size + kGuard, kUntouched);
   try {
     static hdf5::ChunkDecoder decoder;  // as in a run: one for many chunks
-    decoder.decode(pipeline, mask, {reinterpret_cast<const std::byte*>(data), size}, std::span(out).first(out_size));
+    decoder.decode(pipeline, mask, {reinterpret_cast<const std::byte*>(data), size},
+                   std::span(out).first(out_size));
   } catch (const hdf5::DamagedChunk&) {
   }
-  if (!std::all_of(out.end() - kGuard, out.end(), [](std::byte b) { return b == kUntouched; })) std::abort();
+  if (!std::all_of(out.end() - kGuard, out.end(), [](std::byte b) { return b == kUntouched; }))
+    std::abort();
   return 0;
 }

@@ -12,7 +12,8 @@ namespace vae_dist {
 
 class MemoryFile {
  public:
-  MemoryFile(const std::uint8_t* bytes, std::size_t size) : file_(::memfd_create("fuzz", MFD_CLOEXEC)) {
+  MemoryFile(const std::uint8_t* bytes, std::size_t size)
+      : file_(::memfd_create("fuzz", MFD_CLOEXEC)) {
     if (file_ < 0 || ::write(file_, bytes, size) != static_cast<ssize_t>(size)) std::abort();
   }
   MemoryFile(const MemoryFile&) = delete;

@@ -5,7 +5,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   using namespace vae_dist;
   try {
-    const datasets::NpyHeader header = datasets::parse_npy_header({reinterpret_cast<const char*>(bytes), size});
+    const datasets::NpyHeader header =
+        datasets::parse_npy_header({reinterpret_cast<const char*>(bytes), size});
     if (header.bytes() < 0 || header.type_name().empty()) __builtin_trap();
   } catch (const base::BadInput&) {
   }

@@ -17,13 +17,17 @@ namespace vae_dist {
 
 inline std::filesystem::path golden_folder() {
   const char* folder = std::getenv("VAE_DIST_GOLDEN_NUMBERS");
-  if (folder == nullptr) throw std::runtime_error("VAE_DIST_GOLDEN_NUMBERS must name the folder that make_golden_numbers.py has filled");
+  if (folder == nullptr)
+    throw std::runtime_error(
+        "VAE_DIST_GOLDEN_NUMBERS must name the folder that make_golden_numbers.py has filled");
   return folder;
 }
 
 class GoldenCase {
  public:
-  explicit GoldenCase(const std::string& name) : origin_((golden_folder() / (name + ".safetensors")).string()), file_(checkpoint::read_safetensors(origin_)) {}
+  explicit GoldenCase(const std::string& name)
+      : origin_((golden_folder() / (name + ".safetensors")).string()),
+        file_(checkpoint::read_safetensors(origin_)) {}
 
   const std::string& origin() const { return origin_; }
   const at::Tensor& tensor(const std::string& name) const { return file_.tensors.at(name); }
@@ -42,10 +46,13 @@ class GoldenCase {
 
   /// The case's keys over our defaults, as from a command line.
   config::Config config(const std::string& precision, bool channels_last) const {
-    std::vector<std::string> overrides = {"train.precision=" + precision, std::string("train.channels_last=") + (channels_last ? "true" : "false")};
+    std::vector<std::string> overrides = {
+        "train.precision=" + precision,
+        std::string("train.channels_last=") + (channels_last ? "true" : "false")};
     for (const auto& [key, value] : file_.metadata)
       if (key.find('.') != std::string::npos) overrides.push_back(key + "=" + value);
-    return config::parse_config("run: {name: golden}\ndata: {train: {file: golden.h5}}", origin_, overrides);
+    return config::parse_config("run: {name: golden}\ndata: {train: {file: golden.h5}}", origin_,
+                                overrides);
   }
 
  private:

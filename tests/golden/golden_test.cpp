@@ -1,5 +1,6 @@
-// Our models, likelihoods, objectives and training step against torch's: independent models and losses in plain PyTorch (the *_reference.py here), and
-// what they do, which make_golden_numbers.py wrote down. ctest runs it before this program.
+// Our models, likelihoods, objectives and training step against torch's: independent models and
+// losses in plain PyTorch (the *_reference.py here), and what they do, which make_golden_numbers.py
+// wrote down. ctest runs it before this program.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -8,38 +9,111 @@
 
 #include "golden_case.hpp"
 #include "step/learner.hpp"
-#include "step/schedules.hpp"
 #include "step/resolved_objective.hpp"
+#include "step/schedules.hpp"
 
 namespace vae_dist {
 namespace {
 
 const std::vector<std::string> kCases = {
-    "adam_betas_epsilon", "adam_weight_decay", "adamax", "adamw", "autoencoder", "autoencoder_bernoulli", "autoencoder_optimal", "autoencoder_sum_replicas_4",
-    "bernoulli_mean", "bernoulli_of_grey", "bernoulli_sum", "beta_cyclical", "beta_linear", "capacity", "capacity_replicas_4",
-    "capacity_sync_replicas_4", "clip_norm_not_reached", "clipped", "colour_64", "decoder_only", "decoder_only_bernoulli", "decoder_only_learned",
-    "decoder_only_logistic", "decoder_only_mean", "decoder_only_predicted", "decoder_only_replicas_4", "decoder_only_sync_replicas_4",
-    "draws_3_optimal_replicas_4", "draws_3_replicas_4", "draws_3_sync_replicas_4", "draws_4_mlp_bernoulli", "draws_5", "fixed_sigma_mean",
-    "free_bits", "free_bits_replicas_4", "free_bits_sync_replicas_4", "grey_28", "identity_output", "kld_batch_over_dataset", "kld_elbo_mean",
-    "kld_fixed_sum", "kld_reference", "large_batch", "learned_mean", "learned_sum", "logistic_mean", "logistic_sum", "logistic_sum_tanh_range", "mlp",
-    "mlp_bernoulli_tanh", "mlp_predicted_replicas_4", "odd_size", "one_level", "optimal_mean", "optimal_replicas_4", "optimal_sum",
-    "optimal_sum_sync_replicas_4", "predicted_at_its_bound", "predicted_mean", "predicted_one_level", "predicted_sum_tanh_range", "rate_cosine",
-    "rate_cosine_after_warm_up", "rate_exponential", "rate_exponential_per_step", "rate_steps", "rate_steps_per_step", "rate_warm_up", "replicas_4",
-    "replicas_4_sum_clipped", "resnet", "resnet_attention_odd_size", "resnet_groups", "resnet_one_level", "resnet_predicted_replicas_4",
-    "resnet_spatial", "resnet_spatial_draws_3", "sgd", "sgd_momentum_weight_decay", "sum", "sum_tanh_odd_size", "tanh_activation", "tanh_output",
+    "adam_betas_epsilon",
+    "adam_weight_decay",
+    "adamax",
+    "adamw",
+    "autoencoder",
+    "autoencoder_bernoulli",
+    "autoencoder_optimal",
+    "autoencoder_sum_replicas_4",
+    "bernoulli_mean",
+    "bernoulli_of_grey",
+    "bernoulli_sum",
+    "beta_cyclical",
+    "beta_linear",
+    "capacity",
+    "capacity_replicas_4",
+    "capacity_sync_replicas_4",
+    "clip_norm_not_reached",
+    "clipped",
+    "colour_64",
+    "decoder_only",
+    "decoder_only_bernoulli",
+    "decoder_only_learned",
+    "decoder_only_logistic",
+    "decoder_only_mean",
+    "decoder_only_predicted",
+    "decoder_only_replicas_4",
+    "decoder_only_sync_replicas_4",
+    "draws_3_optimal_replicas_4",
+    "draws_3_replicas_4",
+    "draws_3_sync_replicas_4",
+    "draws_4_mlp_bernoulli",
+    "draws_5",
+    "fixed_sigma_mean",
+    "free_bits",
+    "free_bits_replicas_4",
+    "free_bits_sync_replicas_4",
+    "grey_28",
+    "identity_output",
+    "kld_batch_over_dataset",
+    "kld_elbo_mean",
+    "kld_fixed_sum",
+    "kld_reference",
+    "large_batch",
+    "learned_mean",
+    "learned_sum",
+    "logistic_mean",
+    "logistic_sum",
+    "logistic_sum_tanh_range",
+    "mlp",
+    "mlp_bernoulli_tanh",
+    "mlp_predicted_replicas_4",
+    "odd_size",
+    "one_level",
+    "optimal_mean",
+    "optimal_replicas_4",
+    "optimal_sum",
+    "optimal_sum_sync_replicas_4",
+    "predicted_at_its_bound",
+    "predicted_mean",
+    "predicted_one_level",
+    "predicted_sum_tanh_range",
+    "rate_cosine",
+    "rate_cosine_after_warm_up",
+    "rate_exponential",
+    "rate_exponential_per_step",
+    "rate_steps",
+    "rate_steps_per_step",
+    "rate_warm_up",
+    "replicas_4",
+    "replicas_4_sum_clipped",
+    "resnet",
+    "resnet_attention_odd_size",
+    "resnet_groups",
+    "resnet_one_level",
+    "resnet_predicted_replicas_4",
+    "resnet_spatial",
+    "resnet_spatial_draws_3",
+    "sgd",
+    "sgd_momentum_weight_decay",
+    "sum",
+    "sum_tanh_odd_size",
+    "tanh_activation",
+    "tanh_output",
 };
 
 constexpr std::int64_t kSteps = 10;
 
-// How far apart the numbers may be: everything the reference says is in double precision, for both of ours. A single one wanders off
-// step by step, the losses least: an activation at the kink of a rectifier falls on either side of it.
+// How far apart the numbers may be: everything the reference says is in double precision, for both
+// of ours. A single one wanders off step by step, the losses least: an activation at the kink of a
+// rectifier falls on either side of it.
 struct Tolerance {
-  double values;      // in units of the tensor's largest value, at least 1: outputs, running statistics
+  double values;  // in units of the tensor's largest value, at least 1: outputs, running statistics
   double gradients;   // absolute, in units of the model's largest gradient
   double first_step;  // relative: loss, reconstruction, KL, gradient norm
   double losses;      // relative, over all ten steps: loss, reconstruction
-  double terms;       // relative, over all ten steps: KL, gradient norm; and the other terms, as weights of draws are exponentials of -log p in nats,
-                      // so that the digits before the point count
+  double
+      terms;  // relative, over all ten steps: KL, gradient norm; and the other terms, as weights of
+              // draws are exponentials of -log p in nats, so that the digits before the point count
 };
 constexpr Tolerance kDouble = {1e-9, 1e-9, 1e-9, 1e-9, 1e-9};
 constexpr Tolerance kSingle = {5e-5, 1e-4, 5e-5, 1e-3, 2e-2};
@@ -51,7 +125,8 @@ double difference(const at::Tensor& ours, const at::Tensor& reference) {
   return largest(ours.detach().to(at::kDouble) - reference.to(at::kDouble));
 }
 
-// The learner of a case on one rank, with the reference's weights, and the case's inputs and schedules as the loop would hand them over.
+// The learner of a case on one rank, with the reference's weights, and the case's inputs and
+// schedules as the loop would hand them over.
 class GoldenRun {
  public:
   GoldenRun(const GoldenCase& golden, const std::string& precision, bool channels_last)
@@ -59,10 +134,15 @@ class GoldenRun {
         config_(golden.config(precision, channels_last)),
         type_(precision == "fp64" ? at::kDouble : at::kFloat),
         self_(comm::make_self_communicator()),
-        learner_({config_, golden.shape(), step::ReplicaPlan{config_.train.global_batch, *config_.distributed.replicas, 1, 0}}, *self_, log_),
-        images_(golden.tensor("images").to(type_).contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous)),
+        learner_(
+            {config_, golden.shape(),
+             step::ReplicaPlan{config_.train.global_batch, *config_.distributed.replicas, 1, 0}},
+            *self_, log_),
+        images_(golden.tensor("images").to(type_).contiguous(
+            channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous)),
         rates_(step::learning_rate_plan(config_.train, golden.fact("steps_per_epoch"), kSteps)),
-        objective_(step::resolve_objective(config_, golden.fact("training_samples"), golden.shape())) {
+        objective_(
+            step::resolve_objective(config_, golden.fact("training_samples"), golden.shape())) {
     checkpoint::Checkpoint start;
     start.weights.tensors = golden.group("weight.");
     start.optimizer = learner_.optimizer_state();
@@ -75,7 +155,10 @@ class GoldenRun {
   checkpoint::TensorFile weights() const { return learner_.weights(); }
   double rate_of(std::int64_t step) const { return step::learning_rate(rates_, step); }
   objective::StepWeights weights_of(std::int64_t step) const { return objective_.weights_at(step); }
-  at::Tensor step(std::int64_t number) { return learner_.step({images_, noise(number)}, rate_of(number), weights_of(number)).values.to(at::kDouble); }
+  at::Tensor step(std::int64_t number) {
+    return learner_.step({images_, noise(number)}, rate_of(number), weights_of(number))
+        .values.to(at::kDouble);
+  }
 
   /// The other terms of the objective by name.
   std::vector<std::string> other_terms() const {
@@ -85,7 +168,11 @@ class GoldenRun {
   }
 
   /// As how many batches a step's images pass the network.
-  std::int64_t batches() const { return config_.distributed.batch_norm == config::BatchNorm::sync ? 1 : *config_.distributed.replicas; }
+  std::int64_t batches() const {
+    return config_.distributed.batch_norm == config::BatchNorm::sync
+               ? 1
+               : *config_.distributed.replicas;
+  }
 
   /// The network's and the likelihood's results by name, with the first of several draws.
   std::map<std::string, at::Tensor> forward(const at::Tensor& images, const at::Tensor& noise) {
@@ -95,13 +182,15 @@ class GoldenRun {
     std::map<std::string, at::Tensor> out;
     model::Decoded decoded;
     if (network.latent_kind() == base::LatentKind::none) {
-      decoded = network.decode(noise.reshape({-1, latent}).narrow(0, 0, config_.objective.prior_samples));
+      decoded =
+          network.decode(noise.reshape({-1, latent}).narrow(0, 0, config_.objective.prior_samples));
       out["negative_log"] = network.likelihood().negative_log_of_pairs(decoded, images);
     } else {
       const model::Posterior posterior = network.encode(images);
       out["mu"] = posterior.mu;
       if (!posterior.is_point()) out["log_var"] = posterior.log_var;
-      decoded = network.decode(model::reparameterize(posterior, posterior.is_point() ? noise : noise.narrow(1, 0, latent)));
+      decoded = network.decode(model::reparameterize(
+          posterior, posterior.is_point() ? noise : noise.narrow(1, 0, latent)));
       out["negative_log"] = network.likelihood().negative_log(decoded, images);
     }
     out["output"] = network.likelihood().mean_image(decoded);
@@ -125,33 +214,44 @@ class GoldenRun {
 class Golden : public testing::TestWithParam<std::tuple<std::string, std::string, bool>> {
  protected:
   static void SetUpTestSuite() { at::set_num_threads(1); }
-  // The largest differences that were seen, for whoever wants to know how much room a tolerance leaves.
+  // The largest differences that were seen, for whoever wants to know how much room a tolerance
+  // leaves.
   static void TearDownTestSuite() {
-    for (const auto& [what, worst] : seen_) std::cout << "largest difference, " << what << ": " << worst.first << " (" << worst.second << ")\n";
+    for (const auto& [what, worst] : seen_)
+      std::cout << "largest difference, " << what << ": " << worst.first << " (" << worst.second
+                << ")\n";
   }
 
-  Golden() : golden_(std::get<0>(GetParam())), precision_(std::get<1>(GetParam())), run_(golden_, precision_, std::get<2>(GetParam())) {}
+  Golden()
+      : golden_(std::get<0>(GetParam())),
+        precision_(std::get<1>(GetParam())),
+        run_(golden_, precision_, std::get<2>(GetParam())) {}
 
   Tolerance tolerance() const { return precision_ == "fp64" ? kDouble : kSingle; }
 
-  void expect_close(const std::string& kind, const std::string& name, const at::Tensor& ours, const at::Tensor& reference, double scale,
-                    double allowed) {
+  void expect_close(const std::string& kind, const std::string& name, const at::Tensor& ours,
+                    const at::Tensor& reference, double scale, double allowed) {
     const double seen = difference(ours, reference) / scale;
     // Written this way round so that NaN fails.
-    EXPECT_TRUE(seen <= allowed) << name << " differs by " << seen << " (in units of " << scale << "), allowed are " << allowed;
+    EXPECT_TRUE(seen <= allowed) << name << " differs by " << seen << " (in units of " << scale
+                                 << "), allowed are " << allowed;
     auto& worst = seen_[precision_ + " " + kind];
     worst = std::max(worst, {seen, std::get<0>(GetParam())});
   }
 
-  void expect_values(const std::string& kind, const std::string& name, const at::Tensor& ours, const at::Tensor& reference) {
-    expect_close(kind, name, ours, reference, std::max(1.0, largest(reference.to(at::kDouble))), tolerance().values);
+  void expect_values(const std::string& kind, const std::string& name, const at::Tensor& ours,
+                     const at::Tensor& reference) {
+    expect_close(kind, name, ours, reference, std::max(1.0, largest(reference.to(at::kDouble))),
+                 tolerance().values);
   }
 
-  void expect_results(const std::map<std::string, at::Tensor>& ours, const std::map<std::string, at::Tensor>& reference) {
+  void expect_results(const std::map<std::string, at::Tensor>& ours,
+                      const std::map<std::string, at::Tensor>& reference) {
     ASSERT_EQ(ours.size(), reference.size());
     for (const auto& [name, tensor] : reference) {
       ASSERT_TRUE(ours.contains(name)) << name;
-      expect_values(name == "negative_log" ? "-log p(x|z)" : "outputs", name, ours.at(name), tensor);
+      expect_values(name == "negative_log" ? "-log p(x|z)" : "outputs", name, ours.at(name),
+                    tensor);
     }
   }
 
@@ -170,7 +270,9 @@ TEST_P(Golden, ForwardInEvaluationMode) {
 }
 
 TEST_P(Golden, ForwardInTrainingMode) {
-  expect_results(run_.forward(run_.images().chunk(run_.batches())[0], run_.noise(0).chunk(run_.batches())[0]), golden_.group("training."));
+  expect_results(
+      run_.forward(run_.images().chunk(run_.batches())[0], run_.noise(0).chunk(run_.batches())[0]),
+      golden_.group("training."));
 }
 
 TEST_P(Golden, LearningRateKldFactorAndCapacityOfEveryStep) {
@@ -181,7 +283,8 @@ TEST_P(Golden, LearningRateKldFactorAndCapacityOfEveryStep) {
     const double ours[] = {run_.rate_of(step), weights.kld_factor, weights.capacity_nats};
     for (std::int64_t i = 0; i < 3; ++i) {
       const double reference = schedules[step][i].item<double>();
-      EXPECT_NEAR(ours[i], reference, 1e-14 * std::max(1.0, std::abs(reference))) << "value " << i << " of step " << step;
+      EXPECT_NEAR(ours[i], reference, 1e-14 * std::max(1.0, std::abs(reference)))
+          << "value " << i << " of step " << step;
     }
   }
 }
@@ -197,7 +300,8 @@ TEST_P(Golden, EveryGradientOfAStepAndWhatItLeaves) {
     if (!entry.value().requires_grad()) continue;
     const auto found = gradients.find(entry.key());
     ASSERT_NE(found, gradients.end()) << entry.key() << " is trained here, not in the reference";
-    expect_close("gradients", entry.key(), entry.value().grad(), found->second, scale, tolerance().gradients);
+    expect_close("gradients", entry.key(), entry.value().grad(), found->second, scale,
+                 tolerance().gradients);
     ++compared;
   }
   EXPECT_EQ(compared, gradients.size());
@@ -210,7 +314,8 @@ TEST_P(Golden, EveryGradientOfAStepAndWhatItLeaves) {
     } else if (name.find("running_") != std::string::npos) {
       expect_values("running statistics", name, ours.tensors.at(name), tensor);
     } else if (precision_ == "fp64") {
-      // Adam's first step is the sign of the gradient: where that is nearly zero, noise decides, and in single precision everything.
+      // Adam's first step is the sign of the gradient: where that is nearly zero, noise decides,
+      // and in single precision everything.
       expect_close("weights after a step", name, ours.tensors.at(name), tensor, 1, 1e-7);
     }
   }
@@ -227,11 +332,15 @@ TEST_P(Golden, LossesOfTenStepsOfTheOptimizer) {
     ASSERT_EQ(ours.size(0), count + 1);
     for (std::int64_t i = 0; i < count; ++i) {
       const std::string when = step == 0 ? " of the first step" : " of all steps";
-      const double allowed = step == 0 && i < 4 ? tolerance().first_step : i < 2 ? tolerance().losses : tolerance().terms;
+      const double allowed = step == 0 && i < 4 ? tolerance().first_step
+                             : i < 2            ? tolerance().losses
+                                                : tolerance().terms;
       const at::Tensor reference = outcomes[step][i];
-      // After the gradient norm comes whether the step was skipped. A KL may be exactly zero: an autoencoder's.
+      // After the gradient norm comes whether the step was skipped. A KL may be exactly zero: an
+      // autoencoder's.
       const double scale = std::max(std::abs(reference.item<double>()), 1e-9);
-      expect_close((i < 4 ? names[static_cast<std::size_t>(i)] : "other terms") + when, names[static_cast<std::size_t>(i)] + " of step " + std::to_string(step),
+      expect_close((i < 4 ? names[static_cast<std::size_t>(i)] : "other terms") + when,
+                   names[static_cast<std::size_t>(i)] + " of step " + std::to_string(step),
                    ours[i < 4 ? i : i + 1], reference, scale, allowed);
     }
     EXPECT_EQ(ours[4].item<double>(), 0) << "step " << step << " was skipped";
@@ -243,12 +352,15 @@ std::string parameters_name(const testing::TestParamInfo<Golden::ParamType>& inf
   return name + "_" + precision + (channels_last ? "_channels_last" : "_contiguous");
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::Combine(testing::ValuesIn(kCases), testing::Values("fp64", "fp32"), testing::Bool()),
+INSTANTIATE_TEST_SUITE_P(Cases, Golden,
+                         testing::Combine(testing::ValuesIn(kCases),
+                                          testing::Values("fp64", "fp32"), testing::Bool()),
                          parameters_name);
 
 TEST(GoldenNumbers, AreAllCompared) {
   std::vector<std::string> there;
-  for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) there.push_back(entry.path().stem());
+  for (const auto& entry : std::filesystem::directory_iterator(golden_folder()))
+    there.push_back(entry.path().stem());
   std::sort(there.begin(), there.end());
   EXPECT_EQ(there, kCases);
 }

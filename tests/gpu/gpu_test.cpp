@@ -11,22 +11,24 @@
 
 #include "../step/small_run.hpp"
 #include "data/model_input.hpp"
+#include "device/deferred_values.hpp"
+#include "device/gpu_facts.hpp"
 #include "device/queue_copy.hpp"
+#include "device/work_recorder.hpp"
 #include "never_waits.hpp"
 #include "shared_gpu.hpp"
-#include "device/gpu_facts.hpp"
 #include "step/training_batches.hpp"
-#include "device/deferred_values.hpp"
-#include "device/work_recorder.hpp"
 
 namespace vae_dist {
 namespace {
 
 device::DeviceChoice the_device;
 
-// Work of some milliseconds, so that what is queued behind it has not happened when the host goes on.
+// Work of some milliseconds, so that what is queued behind it has not happened when the host goes
+// on.
 void keep_device_busy() {
-  at::Tensor product = at::ones({2048, 2048}, at::TensorOptions(the_device.device).dtype(at::kFloat));
+  at::Tensor product =
+      at::ones({2048, 2048}, at::TensorOptions(the_device.device).dtype(at::kFloat));
   for (int i = 0; i < 20; ++i) product = at::mm(product, product).clamp_(-1, 1);
 }
 
@@ -36,7 +38,10 @@ TEST(GpuFacts, TellTheModelTheDriverAndCudnn) {
   EXPECT_FALSE(facts.driver.empty());
   const std::string environment = device::gpu_environment_text(the_device.device);
   std::printf("%s\n", environment.c_str());
-  EXPECT_THAT(environment, testing::AllOf(testing::HasSubstr(facts.model), testing::HasSubstr("driver " + facts.driver), testing::ContainsRegex("cuDNN [0-9]+\\.[0-9]+\\.[0-9]+")));
+  EXPECT_THAT(
+      environment,
+      testing::AllOf(testing::HasSubstr(facts.model), testing::HasSubstr("driver " + facts.driver),
+                     testing::ContainsRegex("cuDNN [0-9]+\\.[0-9]+\\.[0-9]+")));
 }
 
 TEST(QueuedCopy, DoesNotWaitAndLeavesTheHostsMemoryAlone) {
@@ -54,7 +59,8 @@ TEST(QueuedCopy, DoesNotWaitAndLeavesTheHostsMemoryAlone) {
   }
 }
 
-// As the loop does it: made by another thread in memory for this device, copied while the device is busy, given back, and made anew.
+// As the loop does it: made by another thread in memory for this device, copied while the device is
+// busy, given back, and made anew.
 TEST(BatchesForAGpu, TravelFromPinnedMemoryThatIsUsedAgainOnlyAfterTheCopy) {
   const data::BatchMemory memory = step::batch_memory_for(the_device.device);
   constexpr std::size_t kBytes = 3 << 20;
@@ -64,7 +70,8 @@ TEST(BatchesForAGpu, TravelFromPinnedMemoryThatIsUsedAgainOnlyAfterTheCopy) {
     data::BatchArray<std::uint8_t> pixels;
     std::thread([&] { pixels = {kBytes, memory}; }).join();
     std::fill(pixels.begin(), pixels.end(), static_cast<std::uint8_t>(i));
-    const at::Tensor host = at::from_blob(pixels.data(), {static_cast<std::int64_t>(kBytes)}, at::kByte);
+    const at::Tensor host =
+        at::from_blob(pixels.data(), {static_cast<std::int64_t>(kBytes)}, at::kByte);
     EXPECT_TRUE(host.is_pinned());
     EXPECT_EQ(host.pin_memory().data_ptr(), pixels.data());
     blocks.insert(pixels.data());
@@ -72,7 +79,8 @@ TEST(BatchesForAGpu, TravelFromPinnedMemoryThatIsUsedAgainOnlyAfterTheCopy) {
     keep_device_busy();
     copies.push_back(device::queue_copy(host, the_device.device));
   }
-  for (int i = 0; i < 20; ++i) EXPECT_TRUE(copies[static_cast<std::size_t>(i)].eq(i).all().item<bool>()) << "copy " << i;
+  for (int i = 0; i < 20; ++i)
+    EXPECT_TRUE(copies[static_cast<std::size_t>(i)].eq(i).all().item<bool>()) << "copy " << i;
   // Nothing is under way any more: what there is, is enough.
   const std::size_t before = blocks.size();
   for (int i = 0; i < 5; ++i) blocks.insert(data::BatchArray<std::uint8_t>(kBytes, memory).data());
@@ -91,30 +99,38 @@ TEST(DeferredValues, AreThoseOfTheirTimeAndNotWaitedFor) {
     }
     values.fill_(100);
   }
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(deferred[static_cast<std::size_t>(i)].get(), std::vector<double>(5, 1.5 * (i + 1)));
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(deferred[static_cast<std::size_t>(i)].get(), std::vector<double>(5, 1.5 * (i + 1)));
 }
 
 // The same model, images and noise: two steps on either device.
 TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
   const auto self = comm::make_self_communicator();
-  const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 2, 1, 0, step::kSmallBatch);
+  const step::ReplicaPlan plan =
+      step::make_replica_plan(step::kSmallBatch, 2, 1, 0, step::kSmallBatch);
   comm::CollectiveLog log;
   const config::Config config = step::small_config();
-  step::Learner cpu({config, step::kSmallShape, plan}, *self, log), gpu({config, step::kSmallShape, plan, the_device}, *self, log);
+  step::Learner cpu({config, step::kSmallShape, plan}, *self, log),
+      gpu({config, step::kSmallShape, plan, the_device}, *self, log);
   for (const std::int64_t step : {0, 1}) {
     const at::Tensor images = step::images_of_step(step), noise = step::noise_of_step(step);
-    const at::Tensor expected = cpu.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
-    const at::Tensor values = gpu.step({images.to(the_device.device), noise.to(the_device.device)}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
+    const at::Tensor expected =
+        cpu.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
+    const at::Tensor values = gpu.step({images.to(the_device.device), noise.to(the_device.device)},
+                                       step::kSmallLearningRate, {step::kSmallKldFactor, 0})
+                                  .values;
     EXPECT_TRUE(at::allclose(values.cpu(), expected, 1e-9)) << "step " << step;
   }
   const std::vector<at::Tensor> expected = cpu.state(), state = gpu.state();
   ASSERT_EQ(state.size(), expected.size());
-  for (std::size_t i = 0; i < state.size(); ++i) EXPECT_TRUE(at::allclose(state[i].cpu(), expected[i], 1e-7, 1e-9)) << "tensor " << i;
+  for (std::size_t i = 0; i < state.size(); ++i)
+    EXPECT_TRUE(at::allclose(state[i].cpu(), expected[i], 1e-7, 1e-9)) << "tensor " << i;
 }
 
 TEST(GraphRecorder, LaunchesWhatWasRecordedOnWhatLiesThereNow) {
   const auto recorder = device::make_graph_recorder(the_device.device);
-  at::Tensor in = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat)), sum = at::zeros_like(in), out;
+  at::Tensor in = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat)),
+             sum = at::zeros_like(in), out;
   const auto adding = recorder->record([&] { sum.add_(in * 2); });
   const auto doubling = recorder->record([&] { out = sum * 2; });
   EXPECT_EQ(sum[0].item<float>(), 0) << "nothing runs while it is recorded";
@@ -133,8 +149,11 @@ TEST(GraphRecorder, LeavesTheDeviceAsItWasWhereWorkCannotBeRecorded) {
   at::Tensor values = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
   for (int i = 0; i < 2; ++i) {
     const auto recorder = device::make_graph_recorder(the_device.device);
-    EXPECT_ANY_THROW(recorder->record([&] { values.add_(values.sum().item<float>()); })) << "it waits for the device";
-    EXPECT_THROW(recorder->record([&]() -> void { throw std::runtime_error("not a matter of CUDA"); }), std::exception);
+    EXPECT_ANY_THROW(recorder->record([&] { values.add_(values.sum().item<float>()); }))
+        << "it waits for the device";
+    EXPECT_THROW(
+        recorder->record([&]() -> void { throw std::runtime_error("not a matter of CUDA"); }),
+        std::exception);
     EXPECT_EQ(values.sum().item<float>(), 1000);
   }
   const auto recorder = device::make_graph_recorder(the_device.device);
@@ -167,12 +186,14 @@ TEST(GraphRecorder, TellsHowLongAWaitTookWithinAGraphAndOutside) {
   EXPECT_LT(within, outside * 10);
 }
 
-// The promise of train.cuda_graph: what is launched as a whole computes what its kernels do one by one.
+// The promise of train.cuda_graph: what is launched as a whole computes what its kernels do one by
+// one.
 TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
   const auto self = comm::make_self_communicator();
   for (const char* precision : {"fp32", "bf16"}) {
     for (const std::int64_t replicas : {1, 2, 4}) {
-      const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, replicas, 1, 0, step::kSmallBatch);
+      const step::ReplicaPlan plan =
+          step::make_replica_plan(step::kSmallBatch, replicas, 1, 0, step::kSmallBatch);
       config::Config config = step::small_config(precision);
       config.distributed.reproducible = true;
       config.train.gradient_clip_norm = 0.05;
@@ -180,25 +201,36 @@ TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
       config::Config without = config;
       without.train.cuda_graph = false;
       comm::CollectiveLog log;
-      step::Learner captured({config, step::kSmallShape, plan, the_device}, *self, log), eager({without, step::kSmallShape, plan, the_device}, *self, log);
+      step::Learner captured({config, step::kSmallShape, plan, the_device}, *self, log),
+          eager({without, step::kSmallShape, plan, the_device}, *self, log);
       for (std::int64_t number = 0; number < 10; ++number) {
         const auto step = [&](step::Learner& learner) {
-          const at::Tensor images = device::queue_copy(step::images_of_step(number, at::kFloat), the_device.device), noise = device::queue_copy(step::noise_of_step(number, at::kFloat), the_device.device);
-          return learner.step({images, noise}, step::kSmallLearningRate / static_cast<double>(number + 1), {step::kSmallKldFactor * static_cast<double>(number), 0}).values;
+          const at::Tensor images = device::queue_copy(step::images_of_step(number, at::kFloat),
+                                                       the_device.device),
+                           noise = device::queue_copy(step::noise_of_step(number, at::kFloat),
+                                                      the_device.device);
+          return learner
+              .step({images, noise}, step::kSmallLearningRate / static_cast<double>(number + 1),
+                    {step::kSmallKldFactor * static_cast<double>(number), 0})
+              .values;
         };
-        EXPECT_TRUE(step(captured).equal(step(eager))) << precision << ", " << replicas << " replicas, step " << number;
+        EXPECT_TRUE(step(captured).equal(step(eager)))
+            << precision << ", " << replicas << " replicas, step " << number;
         EXPECT_EQ(captured.is_captured(), number >= step::CaptureRule::kEagerSteps);
         EXPECT_FALSE(eager.is_captured());
       }
       const std::vector<at::Tensor> expected = eager.state(), state = captured.state();
-      for (std::size_t i = 0; i < state.size(); ++i) EXPECT_TRUE(state[i].equal(expected[i])) << precision << ", " << replicas << " replicas, tensor " << i;
+      for (std::size_t i = 0; i < state.size(); ++i)
+        EXPECT_TRUE(state[i].equal(expected[i]))
+            << precision << ", " << replicas << " replicas, tensor " << i;
     }
   }
 }
 
 TEST(CapturedStepOnAGpu, NeverWaitsForTheDevice) {
   const auto self = comm::make_self_communicator();
-  const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 4, 1, 0, step::kSmallBatch);
+  const step::ReplicaPlan plan =
+      step::make_replica_plan(step::kSmallBatch, 4, 1, 0, step::kSmallBatch);
   comm::CollectiveLog log;
   const config::Config single = step::small_config("fp32");
   step::Learner learner({single, step::kSmallShape, plan, the_device}, *self, log);
@@ -206,8 +238,12 @@ TEST(CapturedStepOnAGpu, NeverWaitsForTheDevice) {
   for (std::int64_t number = 0; number < 8; ++number) {
     std::optional<NeverWaits> checked;
     if (learner.is_captured()) checked.emplace();
-    const at::Tensor images = device::queue_copy(step::images_of_step(number, at::kFloat), the_device.device), noise = device::queue_copy(step::noise_of_step(number, at::kFloat), the_device.device);
-    outcomes.emplace_back(learner.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values);
+    const at::Tensor images = device::queue_copy(step::images_of_step(number, at::kFloat),
+                                                 the_device.device),
+                     noise = device::queue_copy(step::noise_of_step(number, at::kFloat),
+                                                the_device.device);
+    outcomes.emplace_back(
+        learner.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values);
   }
   EXPECT_TRUE(learner.is_captured());
   for (device::DeferredValues& outcome : outcomes) EXPECT_TRUE(std::isfinite(outcome.get()[0]));

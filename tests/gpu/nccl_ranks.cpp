@@ -1,5 +1,6 @@
-// The promises of collective_checks.hpp and of the device's exchange kept by real NCCL: mpirun -np N nccl_ranks N, on one GPU or several. One failure
-// on any rank makes mpirun return non-zero. Without a GPU it says so and returns 77.
+// The promises of collective_checks.hpp and of the device's exchange kept by real NCCL: mpirun -np
+// N nccl_ranks N, on one GPU or several. One failure on any rank makes mpirun return non-zero.
+// Without a GPU it says so and returns 77.
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
@@ -31,35 +32,46 @@ const comm::NcclDeadlines kDeadlines{base::Seconds(120), base::Seconds(60)};
 
 class Nccl : public testing::TestWithParam<comm::NcclCalls> {
  protected:
-  std::unique_ptr<comm::NcclCommunicator> make(const comm::NcclDeadlines& deadlines = kDeadlines) { return comm::make_nccl_communicator(*host_, native_stream(stream_), deadlines, GetParam()); }
+  std::unique_ptr<comm::NcclCommunicator> make(const comm::NcclDeadlines& deadlines = kDeadlines) {
+    return comm::make_nccl_communicator(*host_, native_stream(stream_), deadlines, GetParam());
+  }
 
   // Rank `rank`'s part of sums: the same on every rank that asks for it.
   at::Tensor random(int rank, std::int64_t bucket, std::int64_t count, at::ScalarType type) const {
-    return at::randn({count}, at::make_generator<at::CPUGeneratorImpl>(static_cast<std::uint64_t>(1000 * bucket + rank)), at::kDouble).to(type);
+    return at::randn({count},
+                     at::make_generator<at::CPUGeneratorImpl>(
+                         static_cast<std::uint64_t>(1000 * bucket + rank)),
+                     at::kDouble)
+        .to(type);
   }
 
   // On the CPU: neighbours of 2^l ranks are joined at level l.
   at::Tensor tree_sum(int first, int ranks, std::int64_t bucket, std::int64_t count) const {
     if (ranks == 1) return random(first, bucket, count, at::kFloat);
-    return tree_sum(first, ranks / 2, bucket, count) + tree_sum(first + ranks / 2, ranks / 2, bucket, count);
+    return tree_sum(first, ranks / 2, bucket, count) +
+           tree_sum(first + ranks / 2, ranks / 2, bucket, count);
   }
 
   at::Tensor straight_sum_of(std::int64_t bucket, std::int64_t count) const {
     at::Tensor sum = at::zeros({count}, at::kDouble);
-    for (int rank = 0; rank < host_->size(); ++rank) sum += random(rank, bucket, count, at::kDouble);
+    for (int rank = 0; rank < host_->size(); ++rank)
+      sum += random(rank, bucket, count, at::kDouble);
     return sum;
   }
 
-  // Keeps the current stream busy for some milliseconds, so that what comes behind it is not there yet when the host goes on.
+  // Keeps the current stream busy for some milliseconds, so that what comes behind it is not there
+  // yet when the host goes on.
   void keep_stream_busy() {
-    at::Tensor product = at::ones({2048, 2048}, at::TensorOptions(the_device.device).dtype(at::kFloat));
+    at::Tensor product =
+        at::ones({2048, 2048}, at::TensorOptions(the_device.device).dtype(at::kFloat));
     for (int i = 0; i < 20; ++i) product = at::mm(product, product).clamp_(-1, 1);
   }
 
   // Lengths of buckets in one exchange: short, odd, long, shorter again.
   static constexpr std::array<std::int64_t, 5> kBuckets = {1, 1003, 250'001, 7, 64};
 
-  // Sums all buckets over the ranks, several under way at once, each written only after the host has gone on.
+  // Sums all buckets over the ranks, several under way at once, each written only after the host
+  // has gone on.
   std::vector<at::Tensor> exchanged(comm::SumOrder order, at::ScalarType type) {
     const auto comm = make();
     const auto exchange = parallel::make_device_exchange(*comm, order, stream_, {log_, "test"});
@@ -68,7 +80,8 @@ class Nccl : public testing::TestWithParam<comm::NcclCalls> {
       results.clear();
       std::vector<at::Tensor> buckets, sources;
       for (std::size_t b = 0; b < kBuckets.size(); ++b) {
-        sources.push_back(random(host_->rank(), static_cast<std::int64_t>(b), kBuckets[b], type).to(the_device.device));
+        sources.push_back(random(host_->rank(), static_cast<std::int64_t>(b), kBuckets[b], type)
+                              .to(the_device.device));
         buckets.push_back(at::zeros_like(sources.back()));
       }
       for (std::size_t b = 0; b < kBuckets.size(); ++b) {
@@ -77,7 +90,8 @@ class Nccl : public testing::TestWithParam<comm::NcclCalls> {
         exchange->start(buckets[b], comm::Wire::exact, "bucket");
       }
       exchange->finish();
-      // In the current stream, behind finish(): copies of the sums, although the buckets change at once.
+      // In the current stream, behind finish(): copies of the sums, although the buckets change at
+      // once.
       for (at::Tensor& bucket : buckets) {
         results.push_back(bucket.clone());
         bucket.zero_();
@@ -120,12 +134,17 @@ TEST_P(Nccl, TheTreeSumsInItsOrderBitForBit) {
 TEST_P(Nccl, TheDeviceExchangeSumsWhatWasWrittenBeforeEachStart) {
   const std::vector<at::Tensor> sums = exchanged(comm::SumOrder::fast, at::kDouble);
   for (std::size_t b = 0; b < kBuckets.size(); ++b)
-    EXPECT_TRUE(at::allclose(sums[b], straight_sum_of(static_cast<std::int64_t>(b), kBuckets[b]), 1e-12, 1e-12)) << "bucket " << b;
+    EXPECT_TRUE(at::allclose(sums[b], straight_sum_of(static_cast<std::int64_t>(b), kBuckets[b]),
+                             1e-12, 1e-12))
+        << "bucket " << b;
 }
 
 TEST_P(Nccl, TheDeviceExchangeSumsAsATreeBitForBit) {
   const std::vector<at::Tensor> sums = exchanged(comm::SumOrder::tree, at::kFloat);
-  for (std::size_t b = 0; b < kBuckets.size(); ++b) EXPECT_TRUE(at::equal(sums[b], tree_sum(0, host_->size(), static_cast<std::int64_t>(b), kBuckets[b]))) << "bucket " << b;
+  for (std::size_t b = 0; b < kBuckets.size(); ++b)
+    EXPECT_TRUE(
+        at::equal(sums[b], tree_sum(0, host_->size(), static_cast<std::int64_t>(b), kBuckets[b])))
+        << "bucket " << b;
 }
 
 TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
@@ -136,7 +155,8 @@ TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
   {
     const auto comm = make();
     memory.register_with(*comm);
-    const auto exchange = parallel::make_device_exchange(*comm, comm::SumOrder::fast, stream_, {log_, "test"});
+    const auto exchange =
+        parallel::make_device_exchange(*comm, comm::SumOrder::fast, stream_, {log_, "test"});
     for (std::int64_t offset = 0, b = 0; offset + kPart <= kCount; offset += kPart, ++b) {
       const at::Tensor part = arena.slice(0, offset, offset + kPart);
       part.copy_(random(host_->rank(), b, kPart, at::kDouble));
@@ -146,7 +166,9 @@ TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
   }
   // The memory outlives the communicator.
   for (std::int64_t offset = 0, b = 0; offset + kPart <= kCount; offset += kPart, ++b)
-    EXPECT_TRUE(at::allclose(arena.slice(0, offset, offset + kPart).cpu(), straight_sum_of(b, kPart), 1e-12, 1e-12)) << "part " << b;
+    EXPECT_TRUE(at::allclose(arena.slice(0, offset, offset + kPart).cpu(),
+                             straight_sum_of(b, kPart), 1e-12, 1e-12))
+        << "part " << b;
   EXPECT_EQ(arena.slice(0, kCount / kPart * kPart).count_nonzero().item<std::int64_t>(), 0);
 }
 
@@ -167,13 +189,15 @@ TEST_P(Nccl, AHangingKernelIsAbortedAndItsStreamIsFree) {
   comm->abort();
 }
 
-// The first exchange of two ranks connects them, which takes both. On a blocking communicator it is the Watchdog's to end: gpu_failure_test.py.
+// The first exchange of two ranks connects them, which takes both. On a blocking communicator it is
+// the Watchdog's to end: gpu_failure_test.py.
 TEST_P(Nccl, ACallForWhichNobodyComesTimesOutByName) {
   if (GetParam() == comm::NcclCalls::blocking) return;
   const auto comm = make({base::Seconds(20), base::Seconds(20)});
   host_->barrier();
   if (host_->rank() == 0) {
-    const at::Tensor values = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
+    const at::Tensor values =
+        at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
     try {
       comm->exchange(1, parallel::buffer_of(values), parallel::buffer_of(values));
       ADD_FAILURE() << "a rank that did not come was exchanged with";
@@ -186,17 +210,22 @@ TEST_P(Nccl, ACallForWhichNobodyComesTimesOutByName) {
   comm->abort();
 }
 
-// The first steps choose algorithms and connect ranks, and one captures. Behind them the host only queues.
+// The first steps choose algorithms and connect ranks, and one captures. Behind them the host only
+// queues.
 TEST(Step, NeverWaitsForTheDevice) {
   const auto host = the_world->make_communicator();
-  for (const auto& [batch_norm, reproducible, cuda_graph] :
-       {std::tuple{"local", false, false}, {"local", true, false}, {"sync", false, false}, {"local", false, true}, {"local", true, true}}) {
+  for (const auto& [batch_norm, reproducible, cuda_graph] : {std::tuple{"local", false, false},
+                                                             {"local", true, false},
+                                                             {"sync", false, false},
+                                                             {"local", false, true},
+                                                             {"local", true, true}}) {
     config::Config config = step::small_config("fp32");
     config.train.cuda_graph = cuda_graph;
     config.distributed.batch_norm = config::from_word<config::BatchNorm>(batch_norm);
     config.distributed.reproducible = reproducible;
     config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
-    const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 8, host->size(), host->rank(), step::kSmallBatch);
+    const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 8, host->size(),
+                                                           host->rank(), step::kSmallBatch);
     comm::CollectiveLog log;
     step::Learner learner({config, step::kSmallShape, plan, the_device}, *host, log);
     learner.replicate(*host);
@@ -204,16 +233,26 @@ TEST(Step, NeverWaitsForTheDevice) {
     for (std::int64_t number = 0; number < 8; ++number) {
       std::optional<NeverWaits> checked;
       if (number >= learner.slow_steps()) checked.emplace();
-      const auto mine = [&](const at::Tensor& global) { return device::queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
-      losses.push_back(learner.step({mine(step::images_of_step(number, at::kFloat)), mine(step::noise_of_step(number, at::kFloat))}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values);
+      const auto mine = [&](const at::Tensor& global) {
+        return device::queue_copy(
+            global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(),
+            the_device.device);
+      };
+      losses.push_back(learner
+                           .step({mine(step::images_of_step(number, at::kFloat)),
+                                  mine(step::noise_of_step(number, at::kFloat))},
+                                 step::kSmallLearningRate, {step::kSmallKldFactor, 0})
+                           .values);
     }
     EXPECT_EQ(learner.is_captured(), cuda_graph);
     for (const at::Tensor& loss : losses) EXPECT_TRUE(loss.isfinite().all().item<bool>());
-    EXPECT_NO_THROW(parallel::require_equal_tensors(*host, "weights", learner.state())) << batch_norm;
+    EXPECT_NO_THROW(parallel::require_equal_tensors(*host, "weights", learner.state()))
+        << batch_norm;
   }
 }
 
-// With the exchange in the graph. The tree's sums have one order, so bits can be compared; NCCL's own are compared to tolerance.
+// With the exchange in the graph. The tree's sums have one order, so bits can be compared; NCCL's
+// own are compared to tolerance.
 TEST(Step, CapturedComputesWhatItDoesEagerly) {
   const auto host = the_world->make_communicator();
   for (const bool reproducible : {true, false}) {
@@ -224,30 +263,45 @@ TEST(Step, CapturedComputesWhatItDoesEagerly) {
         config.train.cuda_graph = cuda_graph;
         config.distributed.reproducible = reproducible;
         config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
-        const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, replicas, host->size(), host->rank(), step::kSmallBatch);
+        const step::ReplicaPlan plan = step::make_replica_plan(
+            step::kSmallBatch, replicas, host->size(), host->rank(), step::kSmallBatch);
         comm::CollectiveLog log;
         step::Learner learner({config, step::kSmallShape, plan, the_device}, *host, log);
         learner.replicate(*host);
         for (std::int64_t number = 0; number < 10; ++number) {
-          const auto mine = [&](const at::Tensor& global) { return device::queue_copy(global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(), the_device.device); };
-          learner.step({mine(step::images_of_step(number, at::kFloat)), mine(step::noise_of_step(number, at::kFloat))}, step::kSmallLearningRate, {step::kSmallKldFactor, 0});
+          const auto mine = [&](const at::Tensor& global) {
+            return device::queue_copy(
+                global.narrow(0, plan.first_sample(), plan.samples_per_rank()).contiguous(),
+                the_device.device);
+          };
+          learner.step({mine(step::images_of_step(number, at::kFloat)),
+                        mine(step::noise_of_step(number, at::kFloat))},
+                       step::kSmallLearningRate, {step::kSmallKldFactor, 0});
         }
         EXPECT_EQ(learner.is_captured(), cuda_graph);
         c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
-        // Ten steps of the statistics and every bucket, however they were started; host collectives are not in this log.
+        // Ten steps of the statistics and every bucket, however they were started; host collectives
+        // are not in this log.
         EXPECT_GE(log.started(), static_cast<std::int64_t>(10 * (1 + learner.buckets().size())));
-        for (const comm::CollectiveLog::Entry& entry : log.entries()) EXPECT_TRUE(entry.took) << entry.what;
+        for (const comm::CollectiveLog::Entry& entry : log.entries())
+          EXPECT_TRUE(entry.took) << entry.what;
         states.emplace_back();
-        for (const at::Tensor& tensor : learner.state()) states.back().push_back(tensor.detach().cpu());
+        for (const at::Tensor& tensor : learner.state())
+          states.back().push_back(tensor.detach().cpu());
       }
       for (std::size_t i = 0; i < states[0].size(); ++i)
-        EXPECT_TRUE(reproducible ? states[1][i].equal(states[0][i]) : at::allclose(states[1][i], states[0][i], 1e-3, 1e-5)) << "replicas " << replicas << ", tensor " << i;
+        EXPECT_TRUE(reproducible ? states[1][i].equal(states[0][i])
+                                 : at::allclose(states[1][i], states[0][i], 1e-3, 1e-5))
+            << "replicas " << replicas << ", tensor " << i;
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Calls, Nccl, testing::Values(comm::NcclCalls::polled, comm::NcclCalls::blocking),
-                         [](const auto& info) { return info.param == comm::NcclCalls::polled ? "Polled" : "Blocking"; });
+INSTANTIATE_TEST_SUITE_P(Calls, Nccl,
+                         testing::Values(comm::NcclCalls::polled, comm::NcclCalls::blocking),
+                         [](const auto& info) {
+                           return info.param == comm::NcclCalls::polled ? "Polled" : "Blocking";
+                         });
 
 }  // namespace
 }  // namespace vae_dist
@@ -258,11 +312,14 @@ int main(int argc, char** argv) {
   comm::MpiWorld world(argc, argv);
   testing::InitGoogleTest(&argc, argv);
   if (argc != 2 || world.size() != std::atoi(argv[1])) {
-    std::cerr << "nccl_ranks: " << world.size() << " ranks were started; the argument says how many there should be\n";
+    std::cerr << "nccl_ranks: " << world.size()
+              << " ranks were started; the argument says how many there should be\n";
     return EXIT_FAILURE;
   }
   the_world = &world;
   the_device = take_shared_gpu(world);
-  if (world.rank() == 0) std::cout << "NCCL " << comm::nccl_version() << ", " << world.size() << " ranks, " << run::describe_device(the_device) << std::endl;
+  if (world.rank() == 0)
+    std::cout << "NCCL " << comm::nccl_version() << ", " << world.size() << " ranks, "
+              << run::describe_device(the_device) << std::endl;
   return RUN_ALL_TESTS();
 }

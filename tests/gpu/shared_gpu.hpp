@@ -1,4 +1,5 @@
-// For programs that mpirun starts on one GPU or several: this rank's place on them, and an end that ctest understands where there is none.
+// For programs that mpirun starts on one GPU or several: this rank's place on them, and an end that
+// ctest understands where there is none.
 #pragma once
 
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -17,11 +18,13 @@ inline constexpr int kNotRun = 77;
 /// Says that nothing of `program` has been run, where there is no GPU; true then.
 inline bool lacks_a_gpu(const char* program) {
   if (run::machine_has_gpu()) return false;
-  std::fprintf(stderr, "%s needs a GPU, and there is none here: nothing of it has been run\n", program);
+  std::fprintf(stderr, "%s needs a GPU, and there is none here: nothing of it has been run\n",
+               program);
   return true;
 }
 
-/// This rank's GPU, shared with others where there are fewer GPUs than ranks, as distributed.share_gpu has it. Makes it the current device.
+/// This rank's GPU, shared with others where there are fewer GPUs than ranks, as
+/// distributed.share_gpu has it. Makes it the current device.
 inline device::DeviceChoice take_shared_gpu(const comm::MpiWorld& world) {
   config::DistributedConfig config;
   config.device = config::Device::cuda;
@@ -33,7 +36,8 @@ inline device::DeviceChoice take_shared_gpu(const comm::MpiWorld& world) {
 
 /// One stream for a communicator, as make_exchanges() takes it.
 inline c10::Stream communication_stream(const device::DeviceChoice& device) {
-  return c10::impl::VirtualGuardImpl(c10::kCUDA).getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
+  return c10::impl::VirtualGuardImpl(c10::kCUDA)
+      .getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
 }
 
 inline void* native_stream(const c10::Stream& stream) { return stream.native_handle(); }

@@ -1,5 +1,6 @@
-// A communicator for host buffers over one for device memory: what is sent is copied to the GPU before, and back behind it. So the checks of
-// tests/comm/collective_checks.hpp, made for host memory, hold NCCL to the same promises.
+// A communicator for host buffers over one for device memory: what is sent is copied to the GPU
+// before, and back behind it. So the checks of tests/comm/collective_checks.hpp, made for host
+// memory, hold NCCL to the same promises.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -13,7 +14,8 @@ namespace vae_dist {
 class StagedCommunicator final : public comm::Communicator {
  public:
   /// `stream` is the stream of `device_comm`; both outlive this.
-  StagedCommunicator(comm::Communicator& device_comm, c10::Stream stream) : comm_(device_comm), stream_(stream) {}
+  StagedCommunicator(comm::Communicator& device_comm, c10::Stream stream)
+      : comm_(device_comm), stream_(stream) {}
 
   int rank() const override { return comm_.rank(); }
   int size() const override { return comm_.size(); }
@@ -49,17 +51,26 @@ class StagedCommunicator final : public comm::Communicator {
  private:
   static at::ScalarType scalar_type(comm::DataType type) {
     switch (type) {
-      case comm::DataType::uint8: return at::kByte;
-      case comm::DataType::bfloat16: return at::kBFloat16;
-      case comm::DataType::int64: return at::kLong;
-      case comm::DataType::float32: return at::kFloat;
-      case comm::DataType::float64: return at::kDouble;
+      case comm::DataType::uint8:
+        return at::kByte;
+      case comm::DataType::bfloat16:
+        return at::kBFloat16;
+      case comm::DataType::int64:
+        return at::kLong;
+      case comm::DataType::float32:
+        return at::kFloat;
+      case comm::DataType::float64:
+        return at::kDouble;
     }
     return at::kByte;
   }
 
-  static at::Tensor on_host(const comm::Buffer& buffer) { return at::from_blob(buffer.data, {buffer.count}, scalar_type(buffer.type)); }
-  at::Tensor staged(const comm::Buffer& buffer) const { return on_host(buffer).to(stream_.device()); }
+  static at::Tensor on_host(const comm::Buffer& buffer) {
+    return at::from_blob(buffer.data, {buffer.count}, scalar_type(buffer.type));
+  }
+  at::Tensor staged(const comm::Buffer& buffer) const {
+    return on_host(buffer).to(stream_.device());
+  }
 
   template <typename Collective>
   void in_place(comm::Buffer buffer, Collective collective) {

@@ -25,7 +25,8 @@ class Hdf5FileTest : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() / base::text("vae_dist_", test->name(), "_", ::getpid());
+    folder_ = std::filesystem::temp_directory_path() /
+              base::text("vae_dist_", test->name(), "_", ::getpid());
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -38,10 +39,13 @@ class Hdf5FileTest : public testing::Test {
     Hdf5File file = Hdf5File::create(place);
     std::vector<std::uint8_t> pixels(24);
     std::iota(pixels.begin(), pixels.end(), 0);
-    file.create_dataset("imgs", {.shape = {6, 2, 2}, .chunk_rows = 4, .deflate_level = 4, .shuffle = true}).write_rows(0, 6, pixels);
+    file.create_dataset("imgs",
+                        {.shape = {6, 2, 2}, .chunk_rows = 4, .deflate_level = 4, .shuffle = true})
+        .write_rows(0, 6, pixels);
     std::vector<double> halves(18);
     for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = 0.5 * static_cast<double>(i);
-    file.create_dataset("latents/values", {.shape = {6, 3}, .type = ElementType::float64}).write_rows(0, 6, halves);
+    file.create_dataset("latents/values", {.shape = {6, 3}, .type = ElementType::float64})
+        .write_rows(0, 6, halves);
     file.close();
     return place;
   }
@@ -96,7 +100,8 @@ TEST_F(Hdf5FileTest, ConvertsToTheTypeAskedFor) {
 TEST_F(Hdf5FileTest, WritesRowsPieceByPiece) {
   const std::string place = path("pieces.h5");
   Hdf5File file = Hdf5File::create(place);
-  Hdf5Dataset classes = file.create_dataset("classes", {.shape = {5, 2}, .type = ElementType::int64, .chunk_rows = 64});
+  Hdf5Dataset classes = file.create_dataset(
+      "classes", {.shape = {5, 2}, .type = ElementType::int64, .chunk_rows = 64});
   EXPECT_THAT(classes.chunk(), ElementsAre(5, 2));
   classes.write_rows(3, 2, std::vector<std::int64_t>{7, 8, 9, 1L << 40});
   classes.write_rows(0, 3, std::vector<std::int64_t>{1, 2, 3, 4, 5, 6});
@@ -109,7 +114,8 @@ TEST_F(Hdf5FileTest, WritesRowsPieceByPiece) {
 TEST_F(Hdf5FileTest, WritesChunksThatTheCallerFiltered) {
   const std::string place = path("chunks.h5");
   Hdf5File file = Hdf5File::create(place);
-  Hdf5Dataset images = file.create_dataset("imgs", {.shape = {5, 2}, .chunk_rows = 4});  // no filter: the bytes as they are
+  Hdf5Dataset images = file.create_dataset(
+      "imgs", {.shape = {5, 2}, .chunk_rows = 4});  // no filter: the bytes as they are
   images.write_chunk(0, std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6, 7, 8});
   images.write_chunk(4, std::vector<std::uint8_t>{9, 10, 0, 0, 0, 0, 0, 0});
   EXPECT_THROW(images.write_chunk(2, std::vector<std::uint8_t>(8)), base::Failure);
@@ -130,7 +136,8 @@ TEST_F(Hdf5FileTest, KeepsTextAttributes) {
   file.close();
   const Hdf5File opened = Hdf5File::open(place);
   EXPECT_EQ(opened.dataset("data").text_attribute("scale"), "0-255 µ");
-  EXPECT_THAT(opened.dataset("data").text_list_attribute("names"), ElementsAre("shape", "", "colour"));
+  EXPECT_THAT(opened.dataset("data").text_list_attribute("names"),
+              ElementsAre("shape", "", "colour"));
   EXPECT_EQ(opened.dataset("data").text_attribute("absent"), "");
   EXPECT_THAT(opened.dataset("data").text_list_attribute("absent"), IsEmpty());
 }
@@ -189,42 +196,52 @@ TEST_F(Hdf5FileTest, MayBeReadFromSeveralThreads) {
 TEST_F(Hdf5FileTest, AnAbsentDatasetIsAnsweredWithThosePresent) {
   const Hdf5File file = Hdf5File::open(make_file());
   EXPECT_THAT(error_of([&] { file.dataset("images"); }),
-              AllOf(HasSubstr("made.h5"), HasSubstr("no dataset 'images'"), HasSubstr("'imgs', 'latents/values'")));
-  EXPECT_THAT(error_of([&] { file.dataset("latents"); }), HasSubstr("no dataset 'latents'; it has 'imgs'"));
+              AllOf(HasSubstr("made.h5"), HasSubstr("no dataset 'images'"),
+                    HasSubstr("'imgs', 'latents/values'")));
+  EXPECT_THAT(error_of([&] { file.dataset("latents"); }),
+              HasSubstr("no dataset 'latents'; it has 'imgs'"));
   EXPECT_THAT(error_of([&] { file.dataset(""); }), HasSubstr("no dataset ''"));
   const std::string place = path("empty.h5");
   Hdf5File::create(place).close();
-  EXPECT_THAT(error_of([&] { Hdf5File::open(place).dataset("imgs"); }), HasSubstr("no other dataset"));
+  EXPECT_THAT(error_of([&] { Hdf5File::open(place).dataset("imgs"); }),
+              HasSubstr("no other dataset"));
 }
 
 TEST_F(Hdf5FileTest, RowsOutOfRangeAreRefusedWithTheDatasetsName) {
   const Hdf5Dataset images = Hdf5File::open(make_file()).dataset("imgs");
   std::vector<std::uint8_t> pixels(8);
-  EXPECT_THAT(error_of([&] { images.read_rows(5, 2, std::span(pixels)); }),
-              AllOf(HasSubstr("made.h5"), HasSubstr("'imgs'"), HasSubstr("6 rows"), HasSubstr("5 to 7")));
+  EXPECT_THAT(
+      error_of([&] { images.read_rows(5, 2, std::span(pixels)); }),
+      AllOf(HasSubstr("made.h5"), HasSubstr("'imgs'"), HasSubstr("6 rows"), HasSubstr("5 to 7")));
   EXPECT_THROW(images.read_rows(-1, 2, std::span(pixels)), base::BadInput);
-  EXPECT_THROW(images.read_rows(0, 1, std::span(pixels)), base::Failure);  // the buffer holds two rows
+  EXPECT_THROW(images.read_rows(0, 1, std::span(pixels)),
+               base::Failure);  // the buffer holds two rows
 }
 
 TEST_F(Hdf5FileTest, SaysWhyAFileCannotBeOpened) {
-  EXPECT_THAT(error_of([&] { Hdf5File::open(path("absent.h5")); }), AllOf(HasSubstr("absent.h5"), HasSubstr("No such file")));
+  EXPECT_THAT(error_of([&] { Hdf5File::open(path("absent.h5")); }),
+              AllOf(HasSubstr("absent.h5"), HasSubstr("No such file")));
   EXPECT_THAT(error_of([&] { Hdf5File::open(path("")); }), HasSubstr("is a directory"));
-  EXPECT_THAT(error_of([&] { Hdf5File::create(path("absent/made.h5")); }), AllOf(HasSubstr("made.h5"), HasSubstr("No such file")));
+  EXPECT_THAT(error_of([&] { Hdf5File::create(path("absent/made.h5")); }),
+              AllOf(HasSubstr("made.h5"), HasSubstr("No such file")));
 
   std::ofstream(path("notes.txt")) << "These are no images, whatever the name.\n";
-  EXPECT_THAT(error_of([&] { Hdf5File::open(path("notes.txt")); }), AllOf(HasSubstr("notes.txt"), HasSubstr("not an HDF5 file")));
+  EXPECT_THAT(error_of([&] { Hdf5File::open(path("notes.txt")); }),
+              AllOf(HasSubstr("notes.txt"), HasSubstr("not an HDF5 file")));
   std::ofstream(path("nothing.h5")) << "";
   EXPECT_THAT(error_of([&] { Hdf5File::open(path("nothing.h5")); }), HasSubstr("not an HDF5 file"));
 
   const std::string place = make_file();
   std::filesystem::resize_file(place, std::filesystem::file_size(place) - 100);
-  EXPECT_THAT(error_of([&] { Hdf5File::open(place); }), AllOf(HasSubstr(place), HasSubstr("truncated"), HasSubstr("again")));
+  EXPECT_THAT(error_of([&] { Hdf5File::open(place); }),
+              AllOf(HasSubstr(place), HasSubstr("truncated"), HasSubstr("again")));
 }
 
 TEST_F(Hdf5FileTest, ADamagedChunkIsReportedWhereItIs) {
   const std::string place = path("damaged.h5");
   Hdf5File file = Hdf5File::create(place);
-  Hdf5Dataset images = file.create_dataset("imgs", {.shape = {8, 2}, .chunk_rows = 4, .deflate_level = 4});
+  Hdf5Dataset images =
+      file.create_dataset("imgs", {.shape = {8, 2}, .chunk_rows = 4, .deflate_level = 4});
   images.write_rows(0, 8, std::vector<std::uint8_t>(16, 1));
   images.write_chunk(4, std::vector<std::uint8_t>{1, 2, 3, 4});  // no zlib stream
   file.close();
@@ -236,7 +253,8 @@ TEST_F(Hdf5FileTest, ADamagedChunkIsReportedWhereItIs) {
     opened.read_rows(4, 4, std::span(pixels));
     FAIL() << "a damaged chunk was read";
   } catch (const base::Failure& error) {
-    EXPECT_THAT(error.what(), AllOf(HasSubstr("damaged.h5"), HasSubstr("'imgs'"), HasSubstr("rows 4 to 8"), HasSubstr("inflate")));
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("damaged.h5"), HasSubstr("'imgs'"),
+                                    HasSubstr("rows 4 to 8"), HasSubstr("inflate")));
   }
 }
 

@@ -24,16 +24,37 @@ const std::string kGlobal = R"({host="node1",run="mnist"})";
 const std::string kRank0 = R"({host="node1",rank="0",run="mnist"})";
 const std::string kRank1 = R"({host="node1",rank="1",run="mnist"})";
 
-MetricsIdentity rank_of_run(int rank) { return {.run = "mnist", .host = "node1", .rank = rank, .local_rank = rank}; }
+MetricsIdentity rank_of_run(int rank) {
+  return {.run = "mnist", .host = "node1", .rank = rank, .local_rank = rank};
+}
 
 StepMetrics a_step() {
-  return {.step = 7, .epoch = 2, .loss = 0.25, .reconstruction_loss = 0.125, .kld_nats = 12.5, .kld_weight = 0.00025, .beta = 0.5,
-          .learning_rate = 0.001, .gradient_norm = 3.5, .samples = 32, .step_seconds = 0.05, .data_wait_seconds = 0.004,
-          .allreduce_wait_seconds = 0.03, .allreduce_bytes = 4096, .read_bytes = 1000};
+  return {.step = 7,
+          .epoch = 2,
+          .loss = 0.25,
+          .reconstruction_loss = 0.125,
+          .kld_nats = 12.5,
+          .kld_weight = 0.00025,
+          .beta = 0.5,
+          .learning_rate = 0.001,
+          .gradient_norm = 3.5,
+          .samples = 32,
+          .step_seconds = 0.05,
+          .data_wait_seconds = 0.004,
+          .allreduce_wait_seconds = 0.03,
+          .allreduce_bytes = 4096,
+          .read_bytes = 1000};
 }
 
 EvaluationMetrics an_evaluation() {
-  return {.loss = 0.5, .reconstruction_loss = 0.25, .kld_nats = 6, .mse = 0.01, .elbo_nats = -90.5, .bits_per_dim = 1.5, .active_units = 7, .collapsed = false};
+  return {.loss = 0.5,
+          .reconstruction_loss = 0.25,
+          .kld_nats = 6,
+          .mse = 0.01,
+          .elbo_nats = -90.5,
+          .bits_per_dim = 1.5,
+          .active_units = 7,
+          .collapsed = false};
 }
 
 TEST(RunMetrics, ServesWhatAStepRecorded) {
@@ -74,7 +95,9 @@ TEST(RunMetrics, CountsStepTimesInBucketsOfSeconds) {
   }
   const std::string answer = scrape(*metrics.port());
   const auto bucket = [&](const std::string& bound) {
-    return value_of(answer, R"(vae_dist_step_seconds_bucket{host="node1",rank="0",run="mnist",le=")" + bound + "\"}");
+    return value_of(
+        answer,
+        R"(vae_dist_step_seconds_bucket{host="node1",rank="0",run="mnist",le=")" + bound + "\"}");
   };
   EXPECT_EQ(bucket("0.001"), 1);
   EXPECT_EQ(bucket("0.05"), 2);
@@ -92,7 +115,9 @@ TEST(RunMetrics, OtherRanksServeOnlyWhatIsTheirOwn) {
   EXPECT_EQ(value_of(answer, "vae_dist_samples_total" + kRank1), 32);
   std::istringstream lines(answer.substr(answer.find("\r\n\r\n") + 4));
   for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("vae_dist_")) { EXPECT_THAT(line, HasSubstr(R"(rank="1")")); }
+    if (line.starts_with("vae_dist_")) {
+      EXPECT_THAT(line, HasSubstr(R"(rank="1")"));
+    }
   }
 }
 
@@ -112,11 +137,20 @@ TEST(RunMetrics, LabelsWhatIsARanksOwnWithItsRankAndNothingElse) {
       if (name.ends_with(suffix)) name.resize(name.size() - std::string(suffix).size());
     (line.find(R"(rank="0")") != std::string::npos ? with_rank : without).insert(name);
   }
-  EXPECT_THAT(with_rank, ElementsAre("allreduce_bytes_total", "allreduce_wait_seconds", "checkpoint_failures_total", "checkpoint_seconds", "checkpoints_total", "data_wait_seconds", "nonfinite_steps_total", "read_bytes_total",
-                                     "resident_memory_bytes", "restarts_total", "samples_total", "skipped_steps_total", "step_seconds", "steps_total"));
-  EXPECT_THAT(without, ElementsAre("active_units", "beta", "bits_per_dim", "build_info", "checkpoint_timestamp_seconds", "collapsed", "elbo_nats", "epoch", "evaluation_timestamp_seconds",
-                                   "global_batch_samples", "gradient_norm", "kld_nats", "kld_weight", "learning_rate", "loss", "ranks", "reconstruction_loss", "replicas", "run_info",
-                                   "start_timestamp_seconds", "step", "steps_planned", "validation_kld_nats", "validation_loss", "validation_mse", "validation_reconstruction_loss"));
+  EXPECT_THAT(with_rank,
+              ElementsAre("allreduce_bytes_total", "allreduce_wait_seconds",
+                          "checkpoint_failures_total", "checkpoint_seconds", "checkpoints_total",
+                          "data_wait_seconds", "nonfinite_steps_total", "read_bytes_total",
+                          "resident_memory_bytes", "restarts_total", "samples_total",
+                          "skipped_steps_total", "step_seconds", "steps_total"));
+  EXPECT_THAT(without,
+              ElementsAre("active_units", "beta", "bits_per_dim", "build_info",
+                          "checkpoint_timestamp_seconds", "collapsed", "elbo_nats", "epoch",
+                          "evaluation_timestamp_seconds", "global_batch_samples", "gradient_norm",
+                          "kld_nats", "kld_weight", "learning_rate", "loss", "ranks",
+                          "reconstruction_loss", "replicas", "run_info", "start_timestamp_seconds",
+                          "step", "steps_planned", "validation_kld_nats", "validation_loss",
+                          "validation_mse", "validation_reconstruction_loss"));
 }
 
 TEST(RunMetrics, KeepsTheLastGoodValuesWhenAStepIsSkipped) {
@@ -125,7 +159,8 @@ TEST(RunMetrics, KeepsTheLastGoodValuesWhenAStepIsSkipped) {
   StepMetrics skipped = a_step();
   skipped.step = 8;
   skipped.skipped = true;
-  skipped.loss = skipped.reconstruction_loss = skipped.kld_nats = skipped.gradient_norm = std::nan("");
+  skipped.loss = skipped.reconstruction_loss = skipped.kld_nats = skipped.gradient_norm =
+      std::nan("");
   skipped.learning_rate = 0.002;
   metrics.record_step(skipped);
   const std::string answer = scrape(*metrics.port());
@@ -138,7 +173,8 @@ TEST(RunMetrics, KeepsTheLastGoodValuesWhenAStepIsSkipped) {
   EXPECT_EQ(value_of(answer, "vae_dist_skipped_steps_total" + kRank0), 1);
   EXPECT_EQ(value_of(answer, "vae_dist_nonfinite_steps_total" + kRank0), 1);
   EXPECT_EQ(value_of(answer, "vae_dist_steps_total" + kRank0), 2);
-  EXPECT_EQ(value_of(answer, "vae_dist_read_bytes_total" + kRank0), 1000) << "the count so far, not a step's";
+  EXPECT_EQ(value_of(answer, "vae_dist_read_bytes_total" + kRank0), 1000)
+      << "the count so far, not a step's";
 }
 
 TEST(RunMetrics, ServesTheLastEvaluation) {
@@ -151,7 +187,8 @@ TEST(RunMetrics, ServesTheLastEvaluation) {
   of_training.collapsed = true;
   metrics.record_evaluation(of_training);
   const std::string answer = scrape(*metrics.port());
-  EXPECT_EQ(value_of(answer, "vae_dist_validation_loss" + kGlobal), 0.5) << "of the validation rows alone";
+  EXPECT_EQ(value_of(answer, "vae_dist_validation_loss" + kGlobal), 0.5)
+      << "of the validation rows alone";
   EXPECT_EQ(value_of(answer, "vae_dist_validation_reconstruction_loss" + kGlobal), 0.25);
   EXPECT_EQ(value_of(answer, "vae_dist_validation_kld_nats" + kGlobal), 6);
   EXPECT_EQ(value_of(answer, "vae_dist_validation_mse" + kGlobal), 0.01);
@@ -163,21 +200,33 @@ TEST(RunMetrics, ServesTheLastEvaluation) {
 
 TEST(RunMetrics, ServesTheObjectivesOtherTermsByTheirNames) {
   RunFacts facts = kFacts;
-  const auto term = [](const std::string& name, const std::string& series, std::vector<std::pair<std::string, std::string>> labels = {}) {
-    return base::Term{.name = name, .title = name, .unit = "", .series = series, .help = "A sentence.", .labels = std::move(labels)};
+  const auto term = [](const std::string& name, const std::string& series,
+                       std::vector<std::pair<std::string, std::string>> labels = {}) {
+    return base::Term{.name = name,
+                      .title = name,
+                      .unit = "",
+                      .series = series,
+                      .help = "A sentence.",
+                      .labels = std::move(labels)};
   };
-  facts.other_terms = {term("log_p_of_4_draws", "vae_dist_log_p_nats", {{"draws", "4"}}), term("effective_samples", "vae_dist_effective_samples"), term("only_in_the_log", ""),
-                       term("log_p_of_16_draws", "vae_dist_log_p_nats", {{"draws", "16"}}), term("code_l2", "vae_dist_regulariser", {{"term", "code_l2"}})};
+  facts.other_terms = {term("log_p_of_4_draws", "vae_dist_log_p_nats", {{"draws", "4"}}),
+                       term("effective_samples", "vae_dist_effective_samples"),
+                       term("only_in_the_log", ""),
+                       term("log_p_of_16_draws", "vae_dist_log_p_nats", {{"draws", "16"}}),
+                       term("code_l2", "vae_dist_regulariser", {{"term", "code_l2"}})};
   RunMetrics metrics(rank_of_run(0), facts, "127.0.0.1", 0);
   StepMetrics step = a_step();
-  EXPECT_THAT(scrape(*metrics.port()), Not(HasSubstr("vae_dist_effective_samples{"))) << "not known yet";
+  EXPECT_THAT(scrape(*metrics.port()), Not(HasSubstr("vae_dist_effective_samples{")))
+      << "not known yet";
   step.other_terms = {-95.5, 2.5, 9, -92.25, 0.03125};
   metrics.record_step(step);
   const std::string answer = scrape(*metrics.port());
   EXPECT_EQ(value_of(answer, R"(vae_dist_log_p_nats{host="node1",run="mnist",draws="4"})"), -95.5);
-  EXPECT_EQ(value_of(answer, R"(vae_dist_log_p_nats{host="node1",run="mnist",draws="16"})"), -92.25);
+  EXPECT_EQ(value_of(answer, R"(vae_dist_log_p_nats{host="node1",run="mnist",draws="16"})"),
+            -92.25);
   EXPECT_EQ(value_of(answer, "vae_dist_effective_samples" + kGlobal), 2.5);
-  EXPECT_EQ(value_of(answer, R"(vae_dist_regulariser{host="node1",run="mnist",term="code_l2"})"), 0.03125);
+  EXPECT_EQ(value_of(answer, R"(vae_dist_regulariser{host="node1",run="mnist",term="code_l2"})"),
+            0.03125);
   EXPECT_THAT(answer, Not(HasSubstr("only_in_the_log")));
 }
 
@@ -188,10 +237,15 @@ TEST(RunMetrics, TellsWhatRunsAndHowOftenItWentOn) {
   facts.run = {{"model", "vanilla_vae"}};
   RunMetrics metrics(rank_of_run(0), facts, "127.0.0.1", 0);
   const std::string answer = scrape(*metrics.port());
-  EXPECT_EQ(value_of(answer, R"(vae_dist_build_info{host="node1",revision="abc",run="mnist",version="1.2.3"})"), 1);
-  EXPECT_EQ(value_of(answer, R"(vae_dist_run_info{host="node1",model="vanilla_vae",run="mnist"})"), 1);
+  EXPECT_EQ(
+      value_of(answer,
+               R"(vae_dist_build_info{host="node1",revision="abc",run="mnist",version="1.2.3"})"),
+      1);
+  EXPECT_EQ(value_of(answer, R"(vae_dist_run_info{host="node1",model="vanilla_vae",run="mnist"})"),
+            1);
   EXPECT_EQ(value_of(answer, "vae_dist_restarts_total" + kRank0), 3);
-  EXPECT_NEAR(value_of(answer, "vae_dist_start_timestamp_seconds" + kGlobal).value_or(0), static_cast<double>(std::time(nullptr)), 60);
+  EXPECT_NEAR(value_of(answer, "vae_dist_start_timestamp_seconds" + kGlobal).value_or(0),
+              static_cast<double>(std::time(nullptr)), 60);
 }
 
 TEST(RunMetrics, TellsRunsOfOneNameApartByUserAndJob) {
@@ -201,8 +255,14 @@ TEST(RunMetrics, TellsRunsOfOneNameApartByUserAndJob) {
   RunMetrics metrics(identity, kFacts, "127.0.0.1", 0);
   metrics.record_step(a_step());
   const std::string answer = scrape(*metrics.port());
-  EXPECT_EQ(value_of(answer, R"(vae_dist_loss{host="node1",job_id="4711",run="mnist",user="anna"})"), 0.25);
-  EXPECT_EQ(value_of(answer, R"(vae_dist_steps_total{host="node1",job_id="4711",rank="0",run="mnist",user="anna"})"), 1);
+  EXPECT_EQ(
+      value_of(answer, R"(vae_dist_loss{host="node1",job_id="4711",run="mnist",user="anna"})"),
+      0.25);
+  EXPECT_EQ(
+      value_of(
+          answer,
+          R"(vae_dist_steps_total{host="node1",job_id="4711",rank="0",run="mnist",user="anna"})"),
+      1);
 }
 
 TEST(RunMetrics, EscapesWhatIsNoUtf8InEveryLabel) {
@@ -213,15 +273,22 @@ TEST(RunMetrics, EscapesWhatIsNoUtf8InEveryLabel) {
   metrics.record_step(a_step());
   const std::string answer = scrape(*metrics.port());
   // The exposition format writes a backslash twice.
-  EXPECT_EQ(value_of(answer, R"(vae_dist_run_info{host="h\\xf6st",model="\\xff",run="caf\\xe9",user="andr\\xe9"})"), 1);
-  for (const char c : answer) ASSERT_LT(static_cast<unsigned char>(c), 0x80) << "Prometheus would refuse all of it";
+  EXPECT_EQ(
+      value_of(
+          answer,
+          R"(vae_dist_run_info{host="h\\xf6st",model="\\xff",run="caf\\xe9",user="andr\\xe9"})"),
+      1);
+  for (const char c : answer)
+    ASSERT_LT(static_cast<unsigned char>(c), 0x80) << "Prometheus would refuse all of it";
 }
 
 TEST(RunMetrics, ReadsTheMemoryOfTheProcessWhenAsked) {
   RunMetrics metrics(rank_of_run(1), kFacts, "127.0.0.1", 0);
-  const double before = value_of(scrape(*metrics.port()), "vae_dist_resident_memory_bytes" + kRank1).value_or(0);
+  const double before =
+      value_of(scrape(*metrics.port()), "vae_dist_resident_memory_bytes" + kRank1).value_or(0);
   const std::vector<char> more(64 << 20, 'x');
-  const double after = value_of(scrape(*metrics.port()), "vae_dist_resident_memory_bytes" + kRank1).value_or(0);
+  const double after =
+      value_of(scrape(*metrics.port()), "vae_dist_resident_memory_bytes" + kRank1).value_or(0);
   EXPECT_GT(before, 1e6);
   EXPECT_GT(after, before + 0.9 * static_cast<double>(more.size()));
 }
@@ -235,9 +302,16 @@ TEST(RunMetrics, ServesNoGpuWhereNobodyTellsOfOne) {
 
 TEST(RunMetrics, ServesWhatIsToldOfTheGpuWithItsLabel) {
   MetricsIdentity identity{.run = "mnist", .host = "node1", .rank = 1, .local_rank = 1, .gpu = "1"};
-  identity.read_gpu = [] { return base::GpuReadings{.memory_used_bytes = 20.0 * (1 << 30), .memory_total_bytes = 80.0 * (1 << 30), .utilization = 0.93, .celsius = 61, .watts = {}}; };
+  identity.read_gpu = [] {
+    return base::GpuReadings{.memory_used_bytes = 20.0 * (1 << 30),
+                             .memory_total_bytes = 80.0 * (1 << 30),
+                             .utilization = 0.93,
+                             .celsius = 61,
+                             .watts = {}};
+  };
   RunMetrics metrics(identity, {}, "127.0.0.1", 0);
-  const std::string answer = scrape(*metrics.port()), labels = R"({gpu="1",host="node1",rank="1",run="mnist"})";
+  const std::string answer = scrape(*metrics.port()),
+                    labels = R"({gpu="1",host="node1",rank="1",run="mnist"})";
   EXPECT_EQ(value_of(answer, "vae_dist_gpu_memory_used_bytes" + labels), 20.0 * (1 << 30));
   EXPECT_EQ(value_of(answer, "vae_dist_gpu_memory_total_bytes" + labels), 80.0 * (1 << 30));
   EXPECT_EQ(value_of(answer, "vae_dist_gpu_utilization_ratio" + labels), 0.93);
@@ -248,7 +322,8 @@ TEST(RunMetrics, ServesWhatIsToldOfTheGpuWithItsLabel) {
 TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
   RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
   const std::string before = scrape(*metrics.port());
-  for (const char* name : {"vae_dist_loss{", "vae_dist_step{", "vae_dist_validation_loss", "vae_dist_checkpoint_timestamp_seconds"}) {
+  for (const char* name : {"vae_dist_loss{", "vae_dist_step{", "vae_dist_validation_loss",
+                           "vae_dist_checkpoint_timestamp_seconds"}) {
     EXPECT_THAT(before, Not(HasSubstr(name)));
   }
   EXPECT_EQ(value_of(before, "vae_dist_checkpoints_total" + kRank0), 0);
@@ -263,7 +338,8 @@ TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
   EXPECT_EQ(value_of(after, "vae_dist_checkpoint_failures_total" + kRank0), 2);
   EXPECT_EQ(value_of(after, "vae_dist_checkpoint_seconds_sum" + kRank0), 3);
   const auto now = static_cast<double>(std::time(nullptr));
-  EXPECT_NEAR(value_of(after, "vae_dist_checkpoint_timestamp_seconds" + kGlobal).value_or(0), now, 60);
+  EXPECT_NEAR(value_of(after, "vae_dist_checkpoint_timestamp_seconds" + kGlobal).value_or(0), now,
+              60);
 }
 
 TEST(RunMetrics, ExplainsEverySeries) {
@@ -302,7 +378,9 @@ TEST(RunMetrics, GivesEachOfManyAPortOfItsOwnWhenTheyStartAtOnce) {
   {
     std::vector<std::jthread> threads;
     for (auto& exporter : exporters) {
-      threads.emplace_back([&] { exporter = std::make_unique<RunMetrics>(rank_of_run(0), kFacts, "127.0.0.1", anchor.port()); });
+      threads.emplace_back([&] {
+        exporter = std::make_unique<RunMetrics>(rank_of_run(0), kFacts, "127.0.0.1", anchor.port());
+      });
     }
   }
   std::set<int> ports{*anchor.port()};
@@ -331,7 +409,8 @@ TEST(RunMetrics, TrainsOnWithoutAnEndpointWhereNoneIsWantedOrPossible) {
   none.record_step(a_step());
 
   ::testing::internal::CaptureStderr();
-  RunMetrics elsewhere(rank_of_run(0), kFacts, "203.0.113.1", 19400);  // an address that no machine has (RFC 5737)
+  RunMetrics elsewhere(rank_of_run(0), kFacts, "203.0.113.1",
+                       19400);  // an address that no machine has (RFC 5737)
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_FALSE(elsewhere.port());
   EXPECT_THAT(said, HasSubstr("metrics.address"));
@@ -347,7 +426,8 @@ TEST(RunMetrics, MayBeScrapedWhileStepsAreRecorded) {
   });
   double last = 0;
   do {
-    const double steps = value_of(scrape(*metrics.port()), "vae_dist_steps_total" + kRank0).value_or(-1);
+    const double steps =
+        value_of(scrape(*metrics.port()), "vae_dist_steps_total" + kRank0).value_or(-1);
     EXPECT_GE(steps, last);
     last = steps;
   } while (!done);

@@ -24,15 +24,18 @@ inline std::string scrape(int port) {
     throw std::runtime_error("nobody answers on port " + std::to_string(port));
   }
   const std::string request = "GET /metrics HTTP/1.0\r\nConnection: close\r\n\r\n";
-  if (::send(connection, request.data(), request.size(), 0) != static_cast<ssize_t>(request.size())) throw std::runtime_error("cannot send");
+  if (::send(connection, request.data(), request.size(), 0) != static_cast<ssize_t>(request.size()))
+    throw std::runtime_error("cannot send");
   std::string answer;
   char block[4096];
-  for (ssize_t got; (got = ::recv(connection, block, sizeof block, 0)) > 0;) answer.append(block, static_cast<std::size_t>(got));
+  for (ssize_t got; (got = ::recv(connection, block, sizeof block, 0)) > 0;)
+    answer.append(block, static_cast<std::size_t>(got));
   ::close(connection);
   return answer;
 }
 
-/// The value of the line that starts with `series`, e.g. `vae_dist_loss{host="h",run="r"}`; empty if there is none.
+/// The value of the line that starts with `series`, e.g. `vae_dist_loss{host="h",run="r"}`; empty
+/// if there is none.
 inline std::optional<double> value_of(const std::string& answer, const std::string& series) {
   const std::size_t found = answer.find("\n" + series + " ");
   if (found == std::string::npos) return std::nullopt;

@@ -21,32 +21,51 @@ class StepLogFile : public ::testing::Test {
  protected:
   ~StepLogFile() override { std::filesystem::remove(path_); }
   void put(const std::string& bytes) { std::ofstream(path_, std::ios::binary) << bytes; }
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / base::text("step_log_test_", ::getpid(), ".jsonl");
+  std::filesystem::path path_ =
+      std::filesystem::temp_directory_path() / base::text("step_log_test_", ::getpid(), ".jsonl");
 };
 
 TEST(JsonLine, KeepsTheOrderAndTheKindOfItsValues) {
-  EXPECT_EQ(json_line({{"step", std::int64_t{50}}, {"loss", 0.1}, {"rate", 5.0}, {"kind", std::string("say \"hi\"\n")}}),
+  EXPECT_EQ(json_line({{"step", std::int64_t{50}},
+                       {"loss", 0.1},
+                       {"rate", 5.0},
+                       {"kind", std::string("say \"hi\"\n")}}),
             "{\"step\":50,\"loss\":0.1,\"rate\":5.0,\"kind\":\"say \\\"hi\\\"\\n\"}\n");
 }
 
 TEST(JsonLine, WritesWhatIsNotFiniteAsNull) {
-  EXPECT_EQ(json_line({{"loss", std::nan("")}, {"norm", std::numeric_limits<double>::infinity()}}), "{\"loss\":null,\"norm\":null}\n");
+  EXPECT_EQ(json_line({{"loss", std::nan("")}, {"norm", std::numeric_limits<double>::infinity()}}),
+            "{\"loss\":null,\"norm\":null}\n");
 }
 
 TEST(JsonLine, WritesArraysOfNumbersAndOfRecords) {
-  EXPECT_EQ(json_line({{"kld_per_dimension", std::vector<double>{0.5, std::nan("")}}, {"none", std::vector<double>{}}}), "{\"kld_per_dimension\":[0.5,null],\"none\":[]}\n");
-  const std::vector<PlainRecord> ranks = {{{"rank", std::int64_t{0}}, {"host", std::string("a")}}, {{"rank", std::int64_t{1}}, {"step_seconds", 0.5}}};
-  EXPECT_EQ(json_line({{"step", std::int64_t{3}}, {"ranks", ranks}}), "{\"step\":3,\"ranks\":[{\"rank\":0,\"host\":\"a\"},{\"rank\":1,\"step_seconds\":0.5}]}\n");
+  EXPECT_EQ(json_line({{"kld_per_dimension", std::vector<double>{0.5, std::nan("")}},
+                       {"none", std::vector<double>{}}}),
+            "{\"kld_per_dimension\":[0.5,null],\"none\":[]}\n");
+  const std::vector<PlainRecord> ranks = {{{"rank", std::int64_t{0}}, {"host", std::string("a")}},
+                                          {{"rank", std::int64_t{1}}, {"step_seconds", 0.5}}};
+  EXPECT_EQ(
+      json_line({{"step", std::int64_t{3}}, {"ranks", ranks}}),
+      "{\"step\":3,\"ranks\":[{\"rank\":0,\"host\":\"a\"},{\"rank\":1,\"step_seconds\":0.5}]}\n");
 }
 
 TEST(JsonLine, EscapesWhatIsNoUtf8InTextsAndNames) {
-  EXPECT_EQ(json_line({{"h\xf6st", std::string("caf\xe9")}, {"ranks", std::vector<PlainRecord>{{{"host", std::string("\xff")}}}}}),
-            R"({"h\\xf6st":"caf\\xe9","ranks":[{"host":"\\xff"}]})" "\n");
+  EXPECT_EQ(json_line({{"h\xf6st", std::string("caf\xe9")},
+                       {"ranks", std::vector<PlainRecord>{{{"host", std::string("\xff")}}}}}),
+            R"({"h\\xf6st":"caf\\xe9","ranks":[{"host":"\\xff"}]})"
+            "\n");
 }
 
 TEST(JsonLine, ReadsBackToTheSameBits) {
   std::mt19937_64 bits(1265);
-  std::vector<double> values{0.0, -0.0, 0.1, 1e-320, 5e-324, 1.7976931348623157e308, 9007199254740993.0, static_cast<double>(0.1f)};
+  std::vector<double> values{0.0,
+                             -0.0,
+                             0.1,
+                             1e-320,
+                             5e-324,
+                             1.7976931348623157e308,
+                             9007199254740993.0,
+                             static_cast<double>(0.1f)};
   while (values.size() < 20000) {
     const double value = std::bit_cast<double>(bits());
     if (std::isfinite(value)) values.push_back(value);
@@ -59,7 +78,9 @@ TEST(JsonLine, ReadsBackToTheSameBits) {
 }
 
 TEST(LinesUpTo, KeepsWhatHappenedBeforeTheResumedStepByteForByte) {
-  const std::string before = "{ \"step\" : 100, \"loss\":0.50}\n{\"epoch\":1,\"note\":\"no step\"}\n{\"step\":200,\"loss\":0.4}\n";
+  const std::string before =
+      "{ \"step\" : 100, \"loss\":0.50}\n{\"epoch\":1,\"note\":\"no "
+      "step\"}\n{\"step\":200,\"loss\":0.4}\n";
   EXPECT_EQ(lines_up_to(before + "{\"step\":250,\"loss\":0.3}\n", 200), before);
   EXPECT_EQ(lines_up_to(before, 0), "{\"epoch\":1,\"note\":\"no step\"}\n");
 }
@@ -67,13 +88,17 @@ TEST(LinesUpTo, KeepsWhatHappenedBeforeTheResumedStepByteForByte) {
 TEST(LinesUpTo, DropsALineThatWasCutOff) {
   const std::string whole = "{\"step\":1,\"loss\":0.5}\n";
   EXPECT_EQ(lines_up_to(whole + "{\"step\":2,\"lo", 9), whole);
-  EXPECT_EQ(lines_up_to(whole + "{\"step\":2}", 9), whole) << "without its newline, even if it parses";
-  EXPECT_EQ(lines_up_to(whole + std::string(40, '\0') + "\n" + whole, 9), whole + whole) << "holes that a crash of the machine leaves";
+  EXPECT_EQ(lines_up_to(whole + "{\"step\":2}", 9), whole)
+      << "without its newline, even if it parses";
+  EXPECT_EQ(lines_up_to(whole + std::string(40, '\0') + "\n" + whole, 9), whole + whole)
+      << "holes that a crash of the machine leaves";
   EXPECT_EQ(lines_up_to(whole + "\n12\n", 9), whole) << "what is no object";
 }
 
 TEST(LinesUpTo, DropsAnEvaluationThatIsMadeAgain) {
-  const std::string step = "{\"step\":2,\"loss\":1}\n", earlier = "{\"step\":1,\"evaluated\":\"validation\"}\n", last = "{\"step\":2,\"evaluated\":\"validation\"}\n";
+  const std::string step = "{\"step\":2,\"loss\":1}\n",
+                    earlier = "{\"step\":1,\"evaluated\":\"validation\"}\n",
+                    last = "{\"step\":2,\"evaluated\":\"validation\"}\n";
   EXPECT_EQ(lines_up_to(earlier + step + last, 2, /*evaluates_again=*/true), earlier + step);
   EXPECT_EQ(lines_up_to(earlier + step + last, 2), earlier + step + last);
 }
@@ -81,14 +106,17 @@ TEST(LinesUpTo, DropsAnEvaluationThatIsMadeAgain) {
 TEST_F(StepLogFile, ReadsAsOneRunAfterAResume) {
   {
     StepLog log(path_, 0);
-    for (std::int64_t step : {50, 100, 150}) log.write({{"step", step}, {"loss", 1.0 / static_cast<double>(step)}});
+    for (std::int64_t step : {50, 100, 150})
+      log.write({{"step", step}, {"loss", 1.0 / static_cast<double>(step)}});
   }
   std::ofstream(path_, std::ios::app) << "{\"step\":200,\"los";  // killed in mid-line
   {
     StepLog log(path_, 100);
     log.write({{"step", std::int64_t{150}}, {"loss", 0.5}});
   }
-  EXPECT_EQ(base::read_file(path_), "{\"step\":50,\"loss\":0.02}\n{\"step\":100,\"loss\":0.01}\n{\"step\":150,\"loss\":0.5}\n");
+  EXPECT_EQ(
+      base::read_file(path_),
+      "{\"step\":50,\"loss\":0.02}\n{\"step\":100,\"loss\":0.01}\n{\"step\":150,\"loss\":0.5}\n");
 }
 
 TEST_F(StepLogFile, HandsEachLineToTheSystemAtOnce) {
@@ -97,7 +125,8 @@ TEST_F(StepLogFile, HandsEachLineToTheSystemAtOnce) {
   EXPECT_EQ(base::read_file(path_), "{\"step\":1}\n");
 }
 
-// A limit on the size of files stands for a full disk: the write stops in mid-line, as it does there.
+// A limit on the size of files stands for a full disk: the write stops in mid-line, as it does
+// there.
 TEST_F(StepLogFile, WarnsOnceWhenTheDiskIsFullAndLeavesNoPartOfALine) {
   StepLog log(path_, 0);
   log.write({{"step", std::int64_t{1}}, {"note", std::string(8000, '.')}});
@@ -119,7 +148,9 @@ TEST_F(StepLogFile, WarnsOnceWhenTheDiskIsFullAndLeavesNoPartOfALine) {
   EXPECT_EQ(said.find("cannot write"), said.rfind("cannot write"));
 }
 
-TEST(StepLog, RefusesAPathThatCannotBeOpened) { EXPECT_THROW(StepLog("/nonexistent/metrics.jsonl", 0), base::BadInput); }
+TEST(StepLog, RefusesAPathThatCannotBeOpened) {
+  EXPECT_THROW(StepLog("/nonexistent/metrics.jsonl", 0), base::BadInput);
+}
 
 }  // namespace
 }  // namespace vae_dist::metrics

@@ -13,19 +13,25 @@ namespace {
 
 constexpr double kEpsilon = 1e-5;
 
-at::Tensor normal_double(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
+at::Tensor normal_double(at::IntArrayRef sizes, std::uint64_t seed) {
+  return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble);
+}
 
 // A batch, the layer's parameters, and a gradient that comes back.
 struct Case {
   at::Tensor x, weight, bias, dy;
 };
 
-// Far from zero, where E[x^2] - E[x]^2 would lose digits. More rows than a block takes, and a last block and group of rows that are not full.
+// Far from zero, where E[x^2] - E[x]^2 would lose digits. More rows than a block takes, and a last
+// block and group of rows that are not full.
 Case make_case(at::ScalarType type, std::int64_t channels, std::int64_t samples, double offset) {
   const std::vector<std::int64_t> sizes = {samples, channels, 9, 7};
   const at::ScalarType wide = type == at::kDouble ? at::kDouble : at::kFloat;
-  const auto nhwc = [&](const at::Tensor& t) { return t.to(type).contiguous(at::MemoryFormat::ChannelsLast); };
-  return {nhwc(normal_double(sizes, 1) * 0.5 + offset), (normal_double({channels}, 2) + 1).to(wide), normal_double({channels}, 3).to(wide), nhwc(normal_double(sizes, 4))};
+  const auto nhwc = [&](const at::Tensor& t) {
+    return t.to(type).contiguous(at::MemoryFormat::ChannelsLast);
+  };
+  return {nhwc(normal_double(sizes, 1) * 0.5 + offset), (normal_double({channels}, 2) + 1).to(wide),
+          normal_double({channels}, 3).to(wide), nhwc(normal_double(sizes, 4))};
 }
 
 struct KernelOutcome {
@@ -34,23 +40,30 @@ struct KernelOutcome {
 
 KernelOutcome of_kernel(const Case& c, double slope) {
   const BatchNormOutput out = batch_norm_leaky_relu(c.x, c.weight, c.bias, kEpsilon, slope);
-  const BatchNormGradients d = batch_norm_leaky_relu_backward(c.dy, c.x, c.weight, c.bias, out.mean, out.inverse_deviation, slope);
+  const BatchNormGradients d = batch_norm_leaky_relu_backward(c.dy, c.x, c.weight, c.bias, out.mean,
+                                                              out.inverse_deviation, slope);
   return {out.y, d.x, d.weight, d.bias, out.mean, out.variance};
 }
 
 // The same by LibTorch's operations, in double precision.
 KernelOutcome of_torch(const Case& c, double slope) {
-  const at::Tensor x = c.x.to(at::kDouble).requires_grad_(), weight = c.weight.to(at::kDouble).requires_grad_(), bias = c.bias.to(at::kDouble).requires_grad_();
+  const at::Tensor x = c.x.to(at::kDouble).requires_grad_(),
+                   weight = c.weight.to(at::kDouble).requires_grad_(),
+                   bias = c.bias.to(at::kDouble).requires_grad_();
   const at::Tensor mean = at::zeros_like(weight), variance = at::zeros_like(weight);
-  const at::Tensor y = at::leaky_relu(at::batch_norm(x, weight, bias, mean, variance, true, 1.0, kEpsilon, false), slope);
+  const at::Tensor y = at::leaky_relu(
+      at::batch_norm(x, weight, bias, mean, variance, true, 1.0, kEpsilon, false), slope);
   y.backward(c.dy.to(at::kDouble));
   return {y.detach(), x.grad(), weight.grad(), bias.grad(), mean, variance};
 }
 
 // Relative to the largest value that is expected.
-double error(const at::Tensor& ours, const at::Tensor& expected) { return ((ours.to(at::kDouble) - expected).abs().max() / expected.abs().max()).item<double>(); }
+double error(const at::Tensor& ours, const at::Tensor& expected) {
+  return ((ours.to(at::kDouble) - expected).abs().max() / expected.abs().max()).item<double>();
+}
 
-void expect_close(const KernelOutcome& ours, const KernelOutcome& expected, double tolerance, double of_activations) {
+void expect_close(const KernelOutcome& ours, const KernelOutcome& expected, double tolerance,
+                  double of_activations) {
   EXPECT_LT(error(ours.y, expected.y), of_activations);
   EXPECT_LT(error(ours.dx, expected.dx), of_activations);
   EXPECT_LT(error(ours.d_weight, expected.d_weight), tolerance);

@@ -30,7 +30,9 @@ BatchNorm2d make_layer() {
 }
 
 // Activations far from zero, where E[x^2] - E[x]^2 would lose digits.
-at::Tensor activations(std::int64_t samples) { return random_normal({samples, kChannels, 4, 5}, 3) * 0.1 + 50; }
+at::Tensor activations(std::int64_t samples) {
+  return random_normal({samples, kChannels, 4, 5}, 3) * 0.1 + 50;
+}
 
 // What a forward and a backward with the loss sum(y * v) give. The gradients are those of one rank.
 struct Outcome {
@@ -41,10 +43,17 @@ Outcome run(BatchNorm2d layer, const at::Tensor& x, const at::Tensor& v) {
   const at::Tensor input = x.detach().clone().requires_grad_();
   const at::Tensor y = layer->forward(input);
   (y * v).sum().backward();
-  return {y.detach(), input.grad(), layer->weight.grad(), layer->bias.grad(), layer->batch_mean.clone(), layer->batch_var.clone()};
+  return {y.detach(),
+          input.grad(),
+          layer->weight.grad(),
+          layer->bias.grad(),
+          layer->batch_mean.clone(),
+          layer->batch_var.clone()};
 }
 
-double difference(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
+double difference(const at::Tensor& a, const at::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
 
 void expect_equal(const Outcome& ours, const Outcome& expected) {
   EXPECT_LT(difference(ours.y, expected.y), 1e-9);
@@ -71,11 +80,14 @@ TEST(BatchNorm, OfABatchIsTorchsOwn) {
   const at::Tensor y = torchs->forward(input);
   (y * v).sum().backward();
   const at::Tensor variance = x.transpose(0, 1).flatten(1).var(1, /*unbiased=*/true);
-  expect_equal(ours, {y.detach(), input.grad(), torchs->weight.grad(), torchs->bias.grad(), x.mean({0, 2, 3}), variance});
+  expect_equal(ours, {y.detach(), input.grad(), torchs->weight.grad(), torchs->bias.grad(),
+                      x.mean({0, 2, 3}), variance});
 
   // One step's blend, as torch does it at once.
-  EXPECT_LT(difference(0.9 * layer->running_mean + 0.1 * layer->batch_mean, torchs->running_mean), 1e-9);
-  EXPECT_LT(difference(0.9 * layer->running_var + 0.1 * layer->batch_var, torchs->running_var), 1e-9);
+  EXPECT_LT(difference(0.9 * layer->running_mean + 0.1 * layer->batch_mean, torchs->running_mean),
+            1e-9);
+  EXPECT_LT(difference(0.9 * layer->running_var + 0.1 * layer->batch_var, torchs->running_var),
+            1e-9);
 }
 
 TEST(BatchNorm, InEvaluationUsesTheRunningStatistics) {
@@ -84,9 +96,12 @@ TEST(BatchNorm, InEvaluationUsesTheRunningStatistics) {
   layer->running_mean.fill_(50.0);
   layer->running_var.fill_(4.0);
   const at::Tensor x = activations(2);
-  const at::Tensor expected = (x - 50.0) / std::sqrt(4.0 + 1e-5) * layer->weight.view({1, -1, 1, 1}) + layer->bias.view({1, -1, 1, 1});
+  const at::Tensor expected =
+      (x - 50.0) / std::sqrt(4.0 + 1e-5) * layer->weight.view({1, -1, 1, 1}) +
+      layer->bias.view({1, -1, 1, 1});
   EXPECT_LT(difference(layer->forward(x), expected), 1e-9);
-  EXPECT_TRUE(layer->batch_mean.equal(at::zeros({kChannels}, at::kDouble))) << "an evaluation is no batch of training";
+  EXPECT_TRUE(layer->batch_mean.equal(at::zeros({kChannels}, at::kDouble)))
+      << "an evaluation is no batch of training";
 }
 
 TEST(GlobalBatchNorm, OfOneRankIsTheLocalOne) {
@@ -109,7 +124,8 @@ TEST_P(GlobalBatchNormRanks, AreOneProcessWithTheWholeBatch) {
   comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
     at::set_num_threads(1);
     BatchNorm2d layer = make_layer();
-    layer->set_sum_over_ranks([&comm](at::Tensor& tensor) { comm.all_reduce_sum(parallel::buffer_of(tensor)); });
+    layer->set_sum_over_ranks(
+        [&comm](at::Tensor& tensor) { comm.all_reduce_sum(parallel::buffer_of(tensor)); });
     const auto rank = static_cast<std::size_t>(comm.rank());
     parts[rank] = run(layer, x.chunk(ranks)[rank], v.chunk(ranks)[rank]);
   });
@@ -140,9 +156,11 @@ TEST(GlobalBatchNorm, CountsRanksWithUnequalParts) {
   comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
     at::set_num_threads(1);
     BatchNorm2d layer = make_layer();
-    layer->set_sum_over_ranks([&comm](at::Tensor& tensor) { comm.all_reduce_sum(parallel::buffer_of(tensor)); });
+    layer->set_sum_over_ranks(
+        [&comm](at::Tensor& tensor) { comm.all_reduce_sum(parallel::buffer_of(tensor)); });
     const auto rank = static_cast<std::size_t>(comm.rank());
-    parts[rank] = run(layer, rank == 0 ? x.slice(0, 0, 2) : x.slice(0, 2), rank == 0 ? v.slice(0, 0, 2) : v.slice(0, 2));
+    parts[rank] = run(layer, rank == 0 ? x.slice(0, 0, 2) : x.slice(0, 2),
+                      rank == 0 ? v.slice(0, 0, 2) : v.slice(0, 2));
   });
   Outcome together = parts[0];
   together.y = at::cat({parts[0].y, parts[1].y});

@@ -21,7 +21,8 @@ TEST(Freeze, TakesAModulesParametersOutOfTrainingAndKeepsItsRunningStatisticsInU
   const std::size_t all = vae->batch_norms().size();
   vae->freeze({"encoder", "fc_mu.weight"});
   for (const auto& entry : vae->named_parameters())
-    if (entry.key().starts_with("encoder.") || entry.key() == "fc_mu.weight") EXPECT_FALSE(entry.value().requires_grad()) << entry.key();
+    if (entry.key().starts_with("encoder.") || entry.key() == "fc_mu.weight")
+      EXPECT_FALSE(entry.value().requires_grad()) << entry.key();
   EXPECT_TRUE(vae->named_parameters()["fc_mu.bias"].requires_grad());
   EXPECT_TRUE(vae->named_parameters()["decoder_input.weight"].requires_grad());
   EXPECT_EQ(vae->batch_norms().size(), all - 2);
@@ -40,7 +41,10 @@ TEST(Freeze, NamesWhatThereIsWhereNothingIsCalledSo) {
     vae_of_two_levels()->freeze({"encoda"});
     FAIL();
   } catch (const std::invalid_argument& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("'encoda'"), testing::HasSubstr("encoder, fc_mu, fc_var, decoder_input, decoder, final_layer")));
+    EXPECT_THAT(error.what(),
+                testing::AllOf(testing::HasSubstr("'encoda'"),
+                               testing::HasSubstr(
+                                   "encoder, fc_mu, fc_var, decoder_input, decoder, final_layer")));
   }
 }
 

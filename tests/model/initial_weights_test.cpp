@@ -49,7 +49,8 @@ TEST(InitialWeights, OfLayersThatNobodyKnowsAreRefusedByName) {
   const auto own = std::make_shared<OwnParameter>();
   EXPECT_THAT(refused(*own), HasSubstr("BeginsAsConstructed"));
   const auto derived = std::make_shared<LinearWithGain>();
-  EXPECT_THAT(refused(*derived), HasSubstr("BeginsAsConstructed")) << "a known layer with a parameter of its own";
+  EXPECT_THAT(refused(*derived), HasSubstr("BeginsAsConstructed"))
+      << "a known layer with a parameter of its own";
 }
 
 TEST(InitialWeights, ThatBeginAsConstructedStay) {
@@ -59,7 +60,8 @@ TEST(InitialWeights, ThatBeginAsConstructedStay) {
 }
 
 TEST(InitialWeights, AreDrawnForLayersWithoutBiasesToo) {
-  torch::nn::Linear one(torch::nn::LinearOptions(4, 3).bias(false)), other(torch::nn::LinearOptions(4, 3).bias(false));
+  torch::nn::Linear one(torch::nn::LinearOptions(4, 3).bias(false)),
+      other(torch::nn::LinearOptions(4, 3).bias(false));
   draw_initial_weights(*one, 7);
   draw_initial_weights(*other, 7);
   EXPECT_TRUE(one->weight.equal(other->weight));

@@ -22,7 +22,8 @@ TEST(Sample, IsCutWithAllThatBelongsToIt) {
 TEST(Sample, LeavesOutWhatABatchHasNoneOf) {
   const Sample batch = at::zeros({4, 1, 2, 2});
   EXPECT_FALSE(batch.each([](const at::Tensor& field) { return field + 1; }).noise.defined());
-  EXPECT_EQ(batch.each([](const at::Tensor& field) { return field + 1; }).x.sum().item<double>(), 16);
+  EXPECT_EQ(batch.each([](const at::Tensor& field) { return field + 1; }).x.sum().item<double>(),
+            16);
   EXPECT_EQ(batch.x.sum().item<double>(), 0) << "of the original nothing changes";
 }
 

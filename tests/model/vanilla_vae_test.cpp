@@ -10,7 +10,9 @@ namespace {
 
 using testing::ElementsAre;
 
-std::shared_ptr<VanillaVae> vanilla_vae(const NetworkOptions& options) { return std::make_shared<VanillaVae>(options, make_likelihood("gaussian")); }
+std::shared_ptr<VanillaVae> vanilla_vae(const NetworkOptions& options) {
+  return std::make_shared<VanillaVae>(options, make_likelihood("gaussian"));
+}
 
 std::vector<std::string> names(const std::shared_ptr<VanillaVae>& model, bool buffers) {
   std::vector<std::string> out;
@@ -44,8 +46,10 @@ TEST_P(ImageSize, ComesBackFromTheDecoder) {
     options.latent_dim = 6;
     options.hidden_dims = {2, 3, 4, 5, 6};
     const auto model = vanilla_vae(options);
-    const VaeOutput out = model->forward({at::rand({2, channels, options.height, options.width}), at::zeros({2, 6})});
-    EXPECT_THAT(out.reconstruction.sizes(), ElementsAre(2, channels, options.height, options.width));
+    const VaeOutput out =
+        model->forward({at::rand({2, channels, options.height, options.width}), at::zeros({2, 6})});
+    EXPECT_THAT(out.reconstruction.sizes(),
+                ElementsAre(2, channels, options.height, options.width));
     EXPECT_THAT(out.input.sizes(), ElementsAre(2, channels, options.height, options.width));
     EXPECT_THAT(out.mu.sizes(), ElementsAre(2, 6));
     EXPECT_THAT(out.log_var.sizes(), ElementsAre(2, 6));
@@ -53,29 +57,41 @@ TEST_P(ImageSize, ComesBackFromTheDecoder) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, ImageSize,
-                         testing::Values(std::pair{28, 28}, std::pair{32, 32}, std::pair{45, 27}, std::pair{64, 64}, std::pair{128, 128},
-                                         std::pair{1, 33}, std::pair{16, 97}),
-                         [](const auto& info) { return std::to_string(info.param.first) + "x" + std::to_string(info.param.second); });
+                         testing::Values(std::pair{28, 28}, std::pair{32, 32}, std::pair{45, 27},
+                                         std::pair{64, 64}, std::pair{128, 128}, std::pair{1, 33},
+                                         std::pair{16, 97}),
+                         [](const auto& info) {
+                           return std::to_string(info.param.first) + "x" +
+                                  std::to_string(info.param.second);
+                         });
 
 TEST(VanillaVae, NamesParametersAndBuffersAsPyTorchVae) {
   const auto model = vanilla_vae(two_levels());
-  EXPECT_THAT(names(model, false),
-              ElementsAre("encoder.0.0.weight", "encoder.0.0.bias", "encoder.0.1.weight", "encoder.0.1.bias",  //
-                          "encoder.1.0.weight", "encoder.1.0.bias", "encoder.1.1.weight", "encoder.1.1.bias",  //
-                          "fc_mu.weight", "fc_mu.bias", "fc_var.weight", "fc_var.bias",                        //
-                          "decoder_input.weight", "decoder_input.bias",                                        //
-                          "decoder.0.0.weight", "decoder.0.0.bias", "decoder.0.1.weight", "decoder.0.1.bias",  //
-                          "final_layer.0.weight", "final_layer.0.bias", "final_layer.1.weight", "final_layer.1.bias",  //
-                          "final_layer.3.weight", "final_layer.3.bias"));
+  EXPECT_THAT(
+      names(model, false),
+      ElementsAre(
+          "encoder.0.0.weight", "encoder.0.0.bias", "encoder.0.1.weight", "encoder.0.1.bias",  //
+          "encoder.1.0.weight", "encoder.1.0.bias", "encoder.1.1.weight", "encoder.1.1.bias",  //
+          "fc_mu.weight", "fc_mu.bias", "fc_var.weight", "fc_var.bias",                        //
+          "decoder_input.weight", "decoder_input.bias",                                        //
+          "decoder.0.0.weight", "decoder.0.0.bias", "decoder.0.1.weight", "decoder.0.1.bias",  //
+          "final_layer.0.weight", "final_layer.0.bias", "final_layer.1.weight",
+          "final_layer.1.bias",  //
+          "final_layer.3.weight", "final_layer.3.bias"));
   EXPECT_THAT(names(model, true),
-              ElementsAre("encoder.0.1.running_mean", "encoder.0.1.running_var", "encoder.0.1.num_batches_tracked",  //
-                          "encoder.1.1.running_mean", "encoder.1.1.running_var", "encoder.1.1.num_batches_tracked",  //
-                          "decoder.0.1.running_mean", "decoder.0.1.running_var", "decoder.0.1.num_batches_tracked",  //
-                          "final_layer.1.running_mean", "final_layer.1.running_var", "final_layer.1.num_batches_tracked"));
+              ElementsAre("encoder.0.1.running_mean", "encoder.0.1.running_var",
+                          "encoder.0.1.num_batches_tracked",  //
+                          "encoder.1.1.running_mean", "encoder.1.1.running_var",
+                          "encoder.1.1.num_batches_tracked",  //
+                          "decoder.0.1.running_mean", "decoder.0.1.running_var",
+                          "decoder.0.1.num_batches_tracked",  //
+                          "final_layer.1.running_mean", "final_layer.1.running_var",
+                          "final_layer.1.num_batches_tracked"));
 }
 
 TEST(VanillaVae, IsAsLargeAsPyTorchVaesByDefault) {
-  // sum(p.numel() for p in VanillaVAE(3, 64, 64, 128, [32, 64, 128, 256, 512]).parameters()) of tests/golden/vanilla_vae_reference.py.
+  // sum(p.numel() for p in VanillaVAE(3, 64, 64, 128, [32, 64, 128, 256, 512]).parameters()) of
+  // tests/golden/vanilla_vae_reference.py.
   const auto model = vanilla_vae(NetworkOptions());
   std::int64_t count = 0;
   for (const at::Tensor& parameter : model->parameters()) count += parameter.numel();
@@ -87,7 +103,8 @@ TEST(VanillaVae, TrainsEveryParameterButTheBiasesThatFeedABatchNorm) {
   std::vector<std::string> kept;
   for (const auto& entry : model->named_parameters())
     if (!entry.value().requires_grad()) kept.push_back(entry.key());
-  EXPECT_THAT(kept, ElementsAre("encoder.0.0.bias", "encoder.1.0.bias", "decoder.0.0.bias", "final_layer.0.bias"));
+  EXPECT_THAT(kept, ElementsAre("encoder.0.0.bias", "encoder.1.0.bias", "decoder.0.0.bias",
+                                "final_layer.0.bias"));
 }
 
 TEST(VanillaVae, ClampsLogVarSoThatItsExponentialNeitherOverflowsNorVanishes) {
@@ -105,7 +122,8 @@ TEST(VanillaVae, ClampsLogVarSoThatItsExponentialNeitherOverflowsNorVanishes) {
 }
 
 TEST(VanillaVae, ReparameterizesByMeanAndDeviation) {
-  const at::Tensor mu = at::tensor({1.0, 2.0}), log_var = at::tensor({0.0, 1.3862943611198906}), noise = at::tensor({0.5, -1.5});
+  const at::Tensor mu = at::tensor({1.0, 2.0}), log_var = at::tensor({0.0, 1.3862943611198906}),
+                   noise = at::tensor({0.5, -1.5});
   const at::Tensor z = reparameterize({mu, log_var}, noise);
   EXPECT_NEAR(z[0].item<double>(), 1.5, 1e-15);
   EXPECT_NEAR(z[1].item<double>(), 2.0 - 1.5 * 2, 1e-15);
@@ -115,7 +133,8 @@ TEST(VanillaVae, DrawsNoRandomNumbersItself) {
   const at::NoGradGuard no_grad;
   const auto model = vanilla_vae(two_levels());
   const at::Tensor x = at::rand({4, 1, 8, 8}), noise = at::randn({4, 3});
-  const at::Tensor first = model->forward({x, noise}).reconstruction, second = model->forward({x, noise}).reconstruction;
+  const at::Tensor first = model->forward({x, noise}).reconstruction,
+                   second = model->forward({x, noise}).reconstruction;
   EXPECT_TRUE(first.equal(second));
   EXPECT_FALSE(first.equal(model->forward({x, noise + 1}).reconstruction));
 }

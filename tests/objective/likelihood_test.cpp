@@ -9,10 +9,10 @@
 #include <limits>
 #include <numbers>
 
-#include "objective/gaussian.hpp"
 #include "model/mlp_vae.hpp"
 #include "model/resnet_vae.hpp"
 #include "model/vanilla_vae.hpp"
+#include "objective/gaussian.hpp"
 
 namespace vae_dist::objective {
 namespace {
@@ -23,7 +23,9 @@ using model::LikelihoodRequest;
 
 double number_in(const at::Tensor& scalar) { return scalar.item<double>(); }
 
-at::Tensor normal(at::IntArrayRef sizes, std::uint64_t seed) { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
+at::Tensor normal(at::IntArrayRef sizes, std::uint64_t seed) {
+  return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble);
+}
 
 // A likelihood's name, and what it is made of.
 struct Wanted {
@@ -41,9 +43,13 @@ std::shared_ptr<Likelihood> likelihood(const Wanted& wanted, at::ScalarType type
   return out;
 }
 
-Wanted gaussian(Variance variance, double sigma = 1) { return {"gaussian", {.own = GaussianSettings{variance, sigma}, .channels = 1}}; }
+Wanted gaussian(Variance variance, double sigma = 1) {
+  return {"gaussian", {.own = GaussianSettings{variance, sigma}, .channels = 1}};
+}
 
-Wanted named(const std::string& name, std::int64_t channels = 1) { return {name, {.channels = channels}}; }
+Wanted named(const std::string& name, std::int64_t channels = 1) {
+  return {name, {.channels = channels}};
+}
 
 // What the likelihood has learned, or keeps a running value of.
 at::Tensor kept(const Likelihood& likelihood, const std::string& name) {
@@ -57,13 +63,18 @@ void set(at::Tensor parameter, double to) {
 }
 
 // One image: [1, 1, 2, 2].
-at::Tensor image(std::initializer_list<double> values) { return at::tensor(at::ArrayRef<double>(values), at::kDouble).view({1, 1, 2, 2}); }
+at::Tensor image(std::initializer_list<double> values) {
+  return at::tensor(at::ArrayRef<double>(values), at::kDouble).view({1, 1, 2, 2});
+}
 
 // An image of one pixel for each of the 256 levels of a range: [256, 1, 1, 1].
-at::Tensor all_levels(double low, double high) { return (low + (high - low) * at::arange(256, at::kDouble) / 255).view({256, 1, 1, 1}); }
+at::Tensor all_levels(double low, double high) {
+  return (low + (high - low) * at::arange(256, at::kDouble) / 255).view({256, 1, 1, 1});
+}
 
 double gaussian_nats(double squared_error, double values, double sigma) {
-  return squared_error / (2 * sigma * sigma) + values * (std::log(sigma) + 0.5 * std::log(2 * std::numbers::pi));
+  return squared_error / (2 * sigma * sigma) +
+         values * (std::log(sigma) + 0.5 * std::log(2 * std::numbers::pi));
 }
 
 /// Parameter: the range of the images.
@@ -72,7 +83,8 @@ class DiscretizedLogistic : public testing::TestWithParam<std::pair<double, doub
   const double low_ = GetParam().first, high_ = GetParam().second, middle_ = (low_ + high_) / 2;
 
   std::shared_ptr<Likelihood> logistic(double log_scale, at::ScalarType type = at::kDouble) const {
-    const auto out = likelihood({"discretized_logistic", {.low = low_, .high = high_, .channels = 1}}, type);
+    const auto out =
+        likelihood({"discretized_logistic", {.low = low_, .high = high_, .channels = 1}}, type);
     set(kept(*out, "log_scale"), log_scale);
     return out;
   }
@@ -83,8 +95,12 @@ TEST_P(DiscretizedLogistic, GivesThe256LevelsProbabilitiesThatSumToOne) {
     for (const double log_scale : {-7.0, -4.0, -1.0, 2.0})
       for (const auto type : {at::kDouble, at::kFloat}) {
         const at::Tensor x = all_levels(low_, high_).to(type);
-        const at::Tensor probabilities = (-logistic(log_scale, type)->negative_log({at::full_like(x, mean), {}}, x)).to(at::kDouble).exp();
-        EXPECT_NEAR(number_in(probabilities.sum()), 1, type == at::kDouble ? 1e-12 : 2e-4) << "mean " << mean << ", log scale " << log_scale << ", " << type;
+        const at::Tensor probabilities =
+            (-logistic(log_scale, type)->negative_log({at::full_like(x, mean), {}}, x))
+                .to(at::kDouble)
+                .exp();
+        EXPECT_NEAR(number_in(probabilities.sum()), 1, type == at::kDouble ? 1e-12 : 2e-4)
+            << "mean " << mean << ", log scale " << log_scale << ", " << type;
       }
 }
 
@@ -92,34 +108,44 @@ TEST_P(DiscretizedLogistic, IsTheLogisticDistributionsMassBetweenTheMiddlesOfLev
   const double mean = middle_ + 0.1, scale = std::exp(-2.0), step = (high_ - low_) / 255;
   const at::Tensor x = all_levels(low_, high_);
   const at::Tensor ours = logistic(-2)->negative_log({at::full_like(x, mean), {}}, x);
-  const auto cdf = [&](double level) { return 1 / (1 + std::exp(-(low_ + level * step - mean) / scale)); };
+  const auto cdf = [&](double level) {
+    return 1 / (1 + std::exp(-(low_ + level * step - mean) / scale));
+  };
   EXPECT_NEAR(number_in(ours[0]), -std::log(cdf(0.5)), 1e-12);
   EXPECT_NEAR(number_in(ours[255]), -std::log(1 - cdf(254.5)), 1e-10);
-  for (const int level : {1, 100, 128, 200, 254}) EXPECT_NEAR(number_in(ours[level]), -std::log(cdf(level + 0.5) - cdf(level - 0.5)), 1e-10) << level;
+  for (const int level : {1, 100, 128, 200, 254})
+    EXPECT_NEAR(number_in(ours[level]), -std::log(cdf(level + 0.5) - cdf(level - 0.5)), 1e-10)
+        << level;
 }
 
 TEST_P(DiscretizedLogistic, StaysFiniteWithFiniteGradientsForFarMeansAndTinyScales) {
   for (const double distance : {0.0, 0.5, 10.0, 1e4})
     for (const double log_scale : {-30.0, -12.0, -7.0, 0.0, 10.0}) {
       const auto logistic_ = logistic(log_scale, at::kFloat);
-      const at::Tensor x = all_levels(low_, high_).to(at::kFloat), mean = at::full_like(x, middle_ + distance).requires_grad_();
+      const at::Tensor x = all_levels(low_, high_).to(at::kFloat),
+                       mean = at::full_like(x, middle_ + distance).requires_grad_();
       const at::Tensor nats = logistic_->negative_log({mean, {}}, x);
       nats.sum().backward();
-      const std::string where = "distance " + std::to_string(distance) + ", log scale " + std::to_string(log_scale);
+      const std::string where =
+          "distance " + std::to_string(distance) + ", log scale " + std::to_string(log_scale);
       EXPECT_TRUE(at::isfinite(nats).all().item<bool>()) << where;
       EXPECT_TRUE(nats.ge(0).all().item<bool>()) << where << ": a probability above 1";
       EXPECT_TRUE(at::isfinite(mean.grad()).all().item<bool>()) << where;
       EXPECT_TRUE(at::isfinite(kept(*logistic_, "log_scale").grad()).all().item<bool>()) << where;
       // However far: the mean is pulled back.
-      if (distance == 1e4) EXPECT_TRUE(mean.grad().narrow(0, 0, 255).gt(0).all().item<bool>()) << where;
+      if (distance == 1e4)
+        EXPECT_TRUE(mean.grad().narrow(0, 0, 255).gt(0).all().item<bool>()) << where;
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranges, DiscretizedLogistic, testing::Values(std::pair{0.0, 1.0}, std::pair{-1.0, 1.0}));
+INSTANTIATE_TEST_SUITE_P(Ranges, DiscretizedLogistic,
+                         testing::Values(std::pair{0.0, 1.0}, std::pair{-1.0, 1.0}));
 
 TEST(DiscretizedLogisticScale, IsLearnedForEachChannel) {
-  const auto two = likelihood(named("discretized_logistic", 2)), one = likelihood(named("discretized_logistic"));
-  const at::Tensor x = all_levels(0, 1).narrow(0, 40, 2).view({1, 2, 1, 1}), mean = at::full_like(x, 0.3);
+  const auto two = likelihood(named("discretized_logistic", 2)),
+             one = likelihood(named("discretized_logistic"));
+  const at::Tensor x = all_levels(0, 1).narrow(0, 40, 2).view({1, 2, 1, 1}),
+                   mean = at::full_like(x, 0.3);
   {
     const at::NoGradGuard no_grad;
     kept(*two, "log_scale")[1].fill_(-4);
@@ -127,7 +153,8 @@ TEST(DiscretizedLogisticScale, IsLearnedForEachChannel) {
   double expected = 0;
   for (const int channel : {0, 1}) {
     set(kept(*one, "log_scale"), number_in(kept(*two, "log_scale")[channel]));
-    expected += number_in(one->negative_log({mean.narrow(1, channel, 1), {}}, x.narrow(1, channel, 1)));
+    expected +=
+        number_in(one->negative_log({mean.narrow(1, channel, 1), {}}, x.narrow(1, channel, 1)));
   }
   EXPECT_NEAR(number_in(two->negative_log({mean, {}}, x)), expected, 1e-12);
 }
@@ -136,19 +163,25 @@ TEST(BernoulliLikelihood, IsItsDefinitionAndStaysFinite) {
   const auto bernoulli = likelihood(named("bernoulli"));
   const at::Tensor logits = image({-2.0, 0.5, 3.0, 0.0}), x = image({0, 1, 1, 0});
   const auto p = [](double logit) { return 1 / (1 + std::exp(-logit)); };
-  EXPECT_NEAR(number_in(bernoulli->negative_log({logits, {}}, x)), -std::log(1 - p(-2)) - std::log(p(0.5)) - std::log(p(3)) - std::log(0.5), 1e-14);
+  EXPECT_NEAR(number_in(bernoulli->negative_log({logits, {}}, x)),
+              -std::log(1 - p(-2)) - std::log(p(0.5)) - std::log(p(3)) - std::log(0.5), 1e-14);
   EXPECT_TRUE(bernoulli->mean_image({logits, {}}).allclose(image({p(-2), p(0.5), p(3), 0.5})));
-  EXPECT_DOUBLE_EQ(number_in(bernoulli->negative_log({image({500, -500, 500, -500}), {}}, image({0, 1, 1, 0}))), 1000);
+  EXPECT_DOUBLE_EQ(
+      number_in(bernoulli->negative_log({image({500, -500, 500, -500}), {}}, image({0, 1, 1, 0}))),
+      1000);
 }
 
 TEST(GaussianLikelihood, OfFixedAndLearnedSigmaHasAllConstants) {
   const at::Tensor output = image({0.1, 0.2, 0.3, 0.4}), x = image({0.3, 0.2, 0.0, 0.8});
   const double error = 0.04 + 0 + 0.09 + 0.16;
-  EXPECT_NEAR(number_in(likelihood(gaussian(Variance::fixed, 0.3))->negative_log({output, {}}, x)), gaussian_nats(error, 4, 0.3), 1e-14);
+  EXPECT_NEAR(number_in(likelihood(gaussian(Variance::fixed, 0.3))->negative_log({output, {}}, x)),
+              gaussian_nats(error, 4, 0.3), 1e-14);
   const auto learned = likelihood(gaussian(Variance::learned));
-  EXPECT_NEAR(number_in(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 1), 1e-14) << "sigma begins as 1";
+  EXPECT_NEAR(number_in(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 1), 1e-14)
+      << "sigma begins as 1";
   set(kept(*learned, "log_sigma"), std::log(0.3));
-  EXPECT_NEAR(number_in(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 0.3), 1e-14);
+  EXPECT_NEAR(number_in(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 0.3),
+              1e-14);
   EXPECT_TRUE(learned->mean_image({output, {}}).equal(output));
 }
 
@@ -158,7 +191,9 @@ TEST(GaussianLikelihood, OfPredictedVarianceHasOneForEachValue) {
   double expected = 0;
   for (int i = 0; i < 4; ++i) expected += gaussian_nats(errors[i], 1, sigmas[i]);
   const at::Tensor log_variance = 2 * image({0.1, 0.2, 0.5, 2.0}).log();
-  EXPECT_NEAR(number_in(likelihood(gaussian(Variance::predicted))->negative_log({output, log_variance}, x)), expected, 1e-13);
+  EXPECT_NEAR(
+      number_in(likelihood(gaussian(Variance::predicted))->negative_log({output, log_variance}, x)),
+      expected, 1e-13);
 }
 
 TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
@@ -169,8 +204,10 @@ TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
   network.hidden_dims = {4, 5};
   network.predicts_variance = true;
   const auto predicted = [] { return likelihood(gaussian(Variance::predicted)); };
-  const std::shared_ptr<model::LatentModel> models[] = {std::make_shared<model::VanillaVae>(network, predicted()), std::make_shared<model::MlpVae>(network, predicted()),
-                                                        std::make_shared<model::ResnetVae>(network, model::ResnetOptions{}, predicted())};
+  const std::shared_ptr<model::LatentModel> models[] = {
+      std::make_shared<model::VanillaVae>(network, predicted()),
+      std::make_shared<model::MlpVae>(network, predicted()),
+      std::make_shared<model::ResnetVae>(network, model::ResnetOptions{}, predicted())};
   for (const auto& model : models) {
     set(model->named_parameters()["log_variance_layer.bias"], -100);
     const Decoded decoded = model->decode(at::randn({3, 2}));
@@ -190,11 +227,15 @@ double log_sigma_in(const Likelihood& gaussian) {
 TEST(OptimalSigma, MinimisesTheLossOverSigmaButForItsSoftFloor) {
   const auto optimal = likelihood(gaussian(Variance::optimal));
   const at::Tensor x = normal({5, 1, 4, 4}, 1), output = x + 0.4 * normal({5, 1, 4, 4}, 2);
-  const double mse = number_in((x - output).square().mean()), log_sigma = 0.5 * std::log(mse), shift = std::log1p(std::exp(-6 - log_sigma));
+  const double mse = number_in((x - output).square().mean()), log_sigma = 0.5 * std::log(mse),
+               shift = std::log1p(std::exp(-6 - log_sigma));
   const double ours = number_in(optimal->negative_log({output, {}}, x).mean());
   double best = std::numeric_limits<double>::infinity();
   for (int i = -100; i <= 100; ++i)
-    best = std::min(best, number_in(likelihood(gaussian(Variance::fixed, std::exp(log_sigma + i / 200.0)))->negative_log({output, {}}, x).mean()));
+    best = std::min(best,
+                    number_in(likelihood(gaussian(Variance::fixed, std::exp(log_sigma + i / 200.0)))
+                                  ->negative_log({output, {}}, x)
+                                  .mean()));
   EXPECT_NEAR(best, 16 * (0.5 + log_sigma + 0.5 * std::log(2 * std::numbers::pi)), 1e-12);
   EXPECT_GE(ours, best);
   EXPECT_NEAR(ours, best + 16 * (0.5 * std::expm1(-2 * shift) + shift), 1e-10);
@@ -205,12 +246,14 @@ TEST(OptimalSigma, HasASoftFloorAndFiniteGradientsThere) {
   for (const double offset : {1e-2, 1e-4, 1e-8, 1e-15, 0.0})
     for (const auto type : {at::kDouble, at::kFloat}) {
       const auto optimal = likelihood(gaussian(Variance::optimal), type);
-      const at::Tensor x = at::full({2, 1, 2, 2}, 0.25, type), output = (x + offset).requires_grad_();
+      const at::Tensor x = at::full({2, 1, 2, 2}, 0.25, type),
+                       output = (x + offset).requires_grad_();
       const at::Tensor nats = optimal->negative_log({output, {}}, x);
       nats.sum().backward();
       EXPECT_TRUE(at::isfinite(nats).all().item<bool>()) << offset;
       EXPECT_TRUE(at::isfinite(output.grad()).all().item<bool>()) << offset << " " << type;
-      EXPECT_GE(number_in(nats[0]), 4 * (-6 + 0.5 * std::log(2 * std::numbers::pi)) - 1e-4) << offset;
+      EXPECT_GE(number_in(nats[0]), 4 * (-6 + 0.5 * std::log(2 * std::numbers::pi)) - 1e-4)
+          << offset;
     }
   const auto optimal = likelihood(gaussian(Variance::optimal));
   optimal->eval();
@@ -226,12 +269,15 @@ TEST(OptimalSigma, IsTheBatchsInTrainingAndTheRunningOneInEvaluation) {
   const auto optimal = likelihood(gaussian(Variance::optimal));
   const at::Tensor x = normal({5, 1, 4, 4}, 1), near = x + 0.1, far = x + 1;
   kept(*optimal, "running_mse").fill_(0.25);
-  EXPECT_LT(number_in(optimal->negative_log({near, {}}, x).mean()), number_in(optimal->negative_log({far, {}}, x).mean()));
+  EXPECT_LT(number_in(optimal->negative_log({near, {}}, x).mean()),
+            number_in(optimal->negative_log({far, {}}, x).mean()));
   optimal->eval();
   const double sigma = std::exp(log_sigma_in(*optimal));
   EXPECT_NEAR(sigma, 0.5, 0.005);
-  EXPECT_NEAR(number_in(optimal->negative_log({near, {}}, x)[0]), gaussian_nats(16 * 0.01, 16, sigma), 1e-12);
-  EXPECT_NEAR(number_in(optimal->negative_log({far, {}}, x)[3]), gaussian_nats(16, 16, sigma), 1e-12);
+  EXPECT_NEAR(number_in(optimal->negative_log({near, {}}, x)[0]),
+              gaussian_nats(16 * 0.01, 16, sigma), 1e-12);
+  EXPECT_NEAR(number_in(optimal->negative_log({far, {}}, x)[3]), gaussian_nats(16, 16, sigma),
+              1e-12);
 }
 
 TEST(RunningError, IsTheMeanOfTheFirstHundredStepsThenDecays) {
@@ -243,30 +289,41 @@ TEST(RunningError, IsTheMeanOfTheFirstHundredStepsThenDecays) {
     sum += error;
     expected = step < 100 ? sum / (step + 1) : 0.99 * expected + 0.01 * error;
     optimal->blend_into_running(at::scalar_tensor(error, at::kDouble), keep);
-    if (step % 10 == 0) optimal->blend_into_running(at::scalar_tensor(std::nan(""), at::kDouble), skip);
+    if (step % 10 == 0)
+      optimal->blend_into_running(at::scalar_tensor(std::nan(""), at::kDouble), skip);
     ASSERT_NEAR(number_in(kept(*optimal, "running_mse")), expected, 1e-13) << "step " << step;
     ASSERT_EQ(kept(*optimal, "num_batches_tracked").item<std::int64_t>(), step + 1);
   }
 }
 
 TEST(NegativeLogOfPairs, IsThatOfEveryPair) {
-  const at::Tensor x = at::sigmoid(normal({4, 2, 3, 3}, 1)), output = 0.3 * normal({5, 2, 3, 3}, 2) + 0.5, log_variance = normal({5, 2, 3, 3}, 3);
+  const at::Tensor x = at::sigmoid(normal({4, 2, 3, 3}, 1)),
+                   output = 0.3 * normal({5, 2, 3, 3}, 2) + 0.5,
+                   log_variance = normal({5, 2, 3, 3}, 3);
   const at::Tensor levels = (x * 255).round() / 255, bits = x.round();
-  const Wanted kinds[] = {gaussian(Variance::fixed, 0.3), gaussian(Variance::learned), gaussian(Variance::predicted), named("bernoulli", 2),
-                                     named("discretized_logistic", 2)};
+  const Wanted kinds[] = {gaussian(Variance::fixed, 0.3), gaussian(Variance::learned),
+                          gaussian(Variance::predicted), named("bernoulli", 2),
+                          named("discretized_logistic", 2)};
   for (const Wanted& wanted : kinds) {
     const auto each = likelihood(wanted);
     const bool predicted = each->traits().predicts_variance;
-    const at::Tensor images = each->traits().support == base::Support::zero_or_one ? bits : each->traits().support == base::Support::reals ? x : levels;
-    const at::Tensor pairs = each->negative_log_of_pairs({output, predicted ? log_variance : at::Tensor()}, images);
+    const at::Tensor images = each->traits().support == base::Support::zero_or_one ? bits
+                              : each->traits().support == base::Support::reals     ? x
+                                                                                   : levels;
+    const at::Tensor pairs =
+        each->negative_log_of_pairs({output, predicted ? log_variance : at::Tensor()}, images);
     ASSERT_EQ(pairs.sizes(), (std::vector<std::int64_t>{4, 5}));
     for (std::int64_t b = 0; b < 4; ++b)
       for (std::int64_t k = 0; k < 5; ++k) {
-        const Decoded one{output.narrow(0, k, 1), predicted ? log_variance.narrow(0, k, 1) : at::Tensor()};
-        EXPECT_NEAR(number_in(pairs[b][k]), number_in(each->negative_log(one, images.narrow(0, b, 1))), 1e-10) << b << ", " << k;
+        const Decoded one{output.narrow(0, k, 1),
+                          predicted ? log_variance.narrow(0, k, 1) : at::Tensor()};
+        EXPECT_NEAR(number_in(pairs[b][k]),
+                    number_in(each->negative_log(one, images.narrow(0, b, 1))), 1e-10)
+            << b << ", " << k;
       }
   }
-  EXPECT_THROW(likelihood(gaussian(Variance::optimal))->negative_log_of_pairs({output, {}}, x), std::logic_error);
+  EXPECT_THROW(likelihood(gaussian(Variance::optimal))->negative_log_of_pairs({output, {}}, x),
+               std::logic_error);
 }
 
 TEST(Likelihood, KeepsInTheCheckpointWhatItLearns) {
@@ -287,7 +344,8 @@ TEST(Likelihood, KeepsInTheCheckpointWhatItLearns) {
   EXPECT_EQ(names_in(named("bernoulli")), Names{});
   EXPECT_EQ(names_in(gaussian(Variance::learned)), Names{"likelihood.log_sigma"});
   EXPECT_EQ(names_in(named("discretized_logistic")), Names{"likelihood.log_scale"});
-  EXPECT_EQ(names_in(gaussian(Variance::optimal)), (Names{"likelihood.running_mse", "likelihood.num_batches_tracked"}));
+  EXPECT_EQ(names_in(gaussian(Variance::optimal)),
+            (Names{"likelihood.running_mse", "likelihood.num_batches_tracked"}));
 }
 
 }  // namespace

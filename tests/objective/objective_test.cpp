@@ -8,10 +8,10 @@
 
 #include "model/autoencoder.hpp"
 #include "model/decoder_only.hpp"
+#include "model/mlp_vae.hpp"
 #include "objective/gaussian.hpp"
 #include "objective/importance_weights.hpp"
 #include "objective/kl_divergence.hpp"
-#include "model/mlp_vae.hpp"
 
 namespace vae_dist::objective {
 namespace {
@@ -36,16 +36,21 @@ class ObjectiveTest : public testing::Test {
   template <typename Model>
   static std::shared_ptr<Model> model(const GaussianSettings& gaussian = {}) {
     const auto generator = at::make_generator<at::CPUGeneratorImpl>(3);
-    auto out = std::make_shared<Model>(network(), model::make_likelihood("gaussian", {.own = gaussian}));
+    auto out =
+        std::make_shared<Model>(network(), model::make_likelihood("gaussian", {.own = gaussian}));
     out->to(at::kDouble);
     const at::NoGradGuard no_grad;
-    for (const auto& entry : out->named_parameters()) entry.value().copy_(0.5 * at::randn(entry.value().sizes(), generator, at::kDouble));
+    for (const auto& entry : out->named_parameters())
+      entry.value().copy_(0.5 * at::randn(entry.value().sizes(), generator, at::kDouble));
     return out;
   }
 
-  at::Tensor random(at::IntArrayRef sizes, std::uint64_t seed) const { return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble); }
+  at::Tensor random(at::IntArrayRef sizes, std::uint64_t seed) const {
+    return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble);
+  }
 
-  const at::Tensor x_ = at::sigmoid(random({kBatch, 1, 4, 4}, 1)), noise_ = random({kBatch, kLatent}, 2);
+  const at::Tensor x_ = at::sigmoid(random({kBatch, 1, 4, 4}, 1)),
+                   noise_ = random({kBatch, kLatent}, 2);
 };
 
 TEST_F(ObjectiveTest, IsReconstructionPlusWeightedKl) {
@@ -53,7 +58,8 @@ TEST_F(ObjectiveTest, IsReconstructionPlusWeightedKl) {
   const Objective objective(ObjectiveOptions{}, *vae);
   const LossTerms terms = objective.terms(*vae, {x_, noise_}, {0.1, 0});
   const model::VaeOutput output = vae->forward({x_, noise_});
-  EXPECT_NEAR(number(terms.reconstruction), number((output.reconstruction - x_).square().mean()), 1e-15);
+  EXPECT_NEAR(number(terms.reconstruction), number((output.reconstruction - x_).square().mean()),
+              1e-15);
   EXPECT_NEAR(number(terms.kld), number(kl_divergence(output.mu, output.log_var)), 1e-15);
   EXPECT_NEAR(number(terms.loss), number(terms.reconstruction) + 0.1 * number(terms.kld), 1e-15);
 }
@@ -74,7 +80,8 @@ TEST_F(ObjectiveTest, HasCapacityInPlaceOfTheWeightedKl) {
   ObjectiveOptions options;
   options.capacity_gamma = 5;
   const LossTerms terms = Objective(options, *vae).terms(*vae, {x_, noise_}, {0.1, 2.5});
-  EXPECT_NEAR(number(terms.loss), number(terms.reconstruction) + 5 * std::abs(number(terms.kld) - 2.5), 1e-12);
+  EXPECT_NEAR(number(terms.loss),
+              number(terms.reconstruction) + 5 * std::abs(number(terms.kld) - 2.5), 1e-12);
 }
 
 TEST_F(ObjectiveTest, OfReplicasInOneBatchIsTheMeanOfTheirs) {
@@ -86,13 +93,15 @@ TEST_F(ObjectiveTest, OfReplicasInOneBatchIsTheMeanOfTheirs) {
   const LossTerms together = objective.terms(*vae, {x_, noise_}, {1, 0}, 4);
   double loss = 0, error = 0;
   for (std::int64_t r = 0; r < 4; ++r) {
-    const LossTerms one = objective.terms(*vae, {x_.narrow(0, 2 * r, 2), noise_.narrow(0, 2 * r, 2)}, {1, 0});
+    const LossTerms one =
+        objective.terms(*vae, {x_.narrow(0, 2 * r, 2), noise_.narrow(0, 2 * r, 2)}, {1, 0});
     loss += number(one.loss) / 4;
     error += number(one.others.at(0)) / 4;
   }
   EXPECT_NEAR(number(together.loss), loss, 1e-12);
   EXPECT_NEAR(number(together.others.at(0)), error, 1e-15);
-  EXPECT_GT(std::abs(number(objective.terms(*vae, {x_, noise_}, {1, 0}).loss) - loss), 1e-3) << "one replica of all samples is another objective";
+  EXPECT_GT(std::abs(number(objective.terms(*vae, {x_, noise_}, {1, 0}).loss) - loss), 1e-3)
+      << "one replica of all samples is another objective";
 }
 
 TEST_F(ObjectiveTest, OfImportanceSamplesIsTheBoundThatRisesWithTheirNumber) {
@@ -105,7 +114,11 @@ TEST_F(ObjectiveTest, OfImportanceSamplesIsTheBoundThatRisesWithTheirNumber) {
     const Objective objective(options, *vae);
     EXPECT_EQ(objective.noise_per_sample(kBatch), draws * kLatent);
     double loss = 0;
-    for (std::uint64_t trial = 0; trial < 50; ++trial) loss += number(objective.terms(*vae, {x_, random({kBatch, draws * kLatent}, 100 + trial)}, {1, 0}).loss) / 50;
+    for (std::uint64_t trial = 0; trial < 50; ++trial)
+      loss +=
+          number(objective.terms(*vae, {x_, random({kBatch, draws * kLatent}, 100 + trial)}, {1, 0})
+                     .loss) /
+          50;
     EXPECT_LT(loss, last - 0.1) << draws << " draws";
     last = loss;
   }
@@ -118,13 +131,20 @@ TEST_F(ObjectiveTest, OfOneImportanceSampleIsTheElboInExpectation) {
   const Objective elbo(options, *vae);
   const at::Tensor noise = random({kBatch, 1, kLatent}, 5);
   const model::Posterior posterior = vae->encode(x_);
-  const at::Tensor negative_log = vae->likelihood().negative_log(vae->decode(model::reparameterize(posterior, noise.squeeze(1))), x_).unsqueeze(1);
-  // The same draw: the bound differs only by log p(z) - log q(z|x) standing in for its expectation, -KL.
+  const at::Tensor negative_log =
+      vae->likelihood()
+          .negative_log(vae->decode(model::reparameterize(posterior, noise.squeeze(1))), x_)
+          .unsqueeze(1);
+  // The same draw: the bound differs only by log p(z) - log q(z|x) standing in for its expectation,
+  // -KL.
   const at::Tensor weights = log_importance_weights(posterior, noise, negative_log);
   const at::Tensor many = random({kBatch, 20000, kLatent}, 6);
-  const at::Tensor log_ratio = log_importance_weights(posterior, many, at::zeros({kBatch, 20000}, at::kDouble));
-  EXPECT_NEAR(number(log_ratio.mean()), -number(kl_divergence(posterior.mu, posterior.log_var)), 0.02);
-  EXPECT_NEAR(number(elbo.terms(*vae, {x_, noise.squeeze(1)}, {1, 0}).reconstruction), number(negative_log.mean()), 1e-12);
+  const at::Tensor log_ratio =
+      log_importance_weights(posterior, many, at::zeros({kBatch, 20000}, at::kDouble));
+  EXPECT_NEAR(number(log_ratio.mean()), -number(kl_divergence(posterior.mu, posterior.log_var)),
+              0.02);
+  EXPECT_NEAR(number(elbo.terms(*vae, {x_, noise.squeeze(1)}, {1, 0}).reconstruction),
+              number(negative_log.mean()), 1e-12);
   EXPECT_TRUE(log_mean_exp(weights).allclose(weights.squeeze(1)));
 }
 
@@ -162,18 +182,23 @@ TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws
   EXPECT_NEAR(number(terms.loss), expected, 1e-9);
   std::vector<std::string> names;
   for (const base::Term& term : objective.other_terms()) names.push_back(term.name);
-  EXPECT_THAT(names, testing::ElementsAre("effective_samples", "log_p_of_1_draws", "log_p_of_4_draws", "log_p_of_12_draws"));
+  EXPECT_THAT(names, testing::ElementsAre("effective_samples", "log_p_of_1_draws",
+                                          "log_p_of_4_draws", "log_p_of_12_draws"));
   EXPECT_NEAR(number(terms.others.back()), -expected, 1e-9);
   EXPECT_GE(number(terms.others[0]), 1);
   EXPECT_LE(number(terms.others[0]), 12);
 
   options.reduction = Reduction::mean;
-  EXPECT_NEAR(number(Objective(options, *decoder).terms(*decoder, {x_, noise}, {0, 0}, 2).loss), expected / kValues, 1e-10) << "only the final value is divided";
+  EXPECT_NEAR(number(Objective(options, *decoder).terms(*decoder, {x_, noise}, {0, 0}, 2).loss),
+              expected / kValues, 1e-10)
+      << "only the final value is divided";
 }
 
 TEST(EffectiveSampleSize, IsBetweenOneAndTheNumberOfDraws) {
   EXPECT_NEAR(number(effective_sample_size(at::zeros({1, 8}, at::kDouble))), 8, 1e-12);
-  EXPECT_NEAR(number(effective_sample_size(at::tensor({0.0, -1000.0, -1000.0}, at::kDouble).unsqueeze(0))), 1, 1e-12);
+  EXPECT_NEAR(
+      number(effective_sample_size(at::tensor({0.0, -1000.0, -1000.0}, at::kDouble).unsqueeze(0))),
+      1, 1e-12);
 }
 
 TEST(GrowingCounts, EndInAllDraws) {

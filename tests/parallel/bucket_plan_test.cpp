@@ -26,7 +26,8 @@ TEST(BucketPlan, HoldsEveryTensorOnceFromTheLastToTheFirst) {
 TEST(BucketPlan, CoversTheWholeArenaWithoutOverlap) {
   const auto slots = slots_of({100, 7, 5000, 64, 64, 1, 300});
   std::int64_t end = slots.back().offset + slots.back().count;
-  for (const Bucket& bucket : plan_buckets(slots, sizeof(float), {.first_bytes = 1000, .bytes = 4000})) {
+  for (const Bucket& bucket :
+       plan_buckets(slots, sizeof(float), {.first_bytes = 1000, .bytes = 4000})) {
     EXPECT_LE(bucket.offset + bucket.count, end);  // the gap between two buckets is padding
     EXPECT_LT(end - (bucket.offset + bucket.count), kArenaAlignmentBytes / 4);
     end = bucket.offset;
@@ -36,7 +37,8 @@ TEST(BucketPlan, CoversTheWholeArenaWithoutOverlap) {
 
 TEST(BucketPlan, ClosesTheFirstBucketEarlierThanTheOthers) {
   // 64 floats are 256 bytes: no gaps.
-  const auto buckets = plan_buckets(slots_of(std::vector<std::int64_t>(12, 64)), sizeof(float), {.first_bytes = 512, .bytes = 1024});
+  const auto buckets = plan_buckets(slots_of(std::vector<std::int64_t>(12, 64)), sizeof(float),
+                                    {.first_bytes = 512, .bytes = 1024});
   ASSERT_EQ(buckets.size(), 4U);
   EXPECT_EQ(buckets[0].count, 2 * 64);
   EXPECT_EQ(buckets[1].count, 4 * 64);
@@ -46,7 +48,8 @@ TEST(BucketPlan, ClosesTheFirstBucketEarlierThanTheOthers) {
 
 TEST(BucketPlan, LeavesLittleForTheEndOfBackward) {
   // A first bucket of 512 bytes, and as much for the last, though all the rest would fit into one.
-  const auto buckets = plan_buckets(slots_of(std::vector<std::int64_t>(12, 64)), sizeof(float), {.first_bytes = 512, .bytes = 1 << 20});
+  const auto buckets = plan_buckets(slots_of(std::vector<std::int64_t>(12, 64)), sizeof(float),
+                                    {.first_bytes = 512, .bytes = 1 << 20});
   ASSERT_EQ(buckets.size(), 3U);
   EXPECT_EQ(buckets[0].first_slot, 10U);
   EXPECT_EQ(buckets[1].first_slot, 2U);
@@ -56,7 +59,8 @@ TEST(BucketPlan, LeavesLittleForTheEndOfBackward) {
 }
 
 TEST(BucketPlan, SendsTheFirstTensorAloneWhereItIsLargerThanTheLastBucketMayBe) {
-  const auto buckets = plan_buckets(slots_of({100000, 64, 64, 64}), sizeof(float), {.first_bytes = 256, .bytes = 1 << 20});
+  const auto buckets = plan_buckets(slots_of({100000, 64, 64, 64}), sizeof(float),
+                                    {.first_bytes = 256, .bytes = 1 << 20});
   ASSERT_EQ(buckets.size(), 3U);
   EXPECT_EQ(buckets[2].last_slot, 1U);
   EXPECT_EQ(buckets[2].count, 100000);
@@ -64,7 +68,9 @@ TEST(BucketPlan, SendsTheFirstTensorAloneWhereItIsLargerThanTheLastBucketMayBe) 
 
 // VanillaVAE 64x64x3: the weights of its convolutions and linear layers in registration order.
 TEST(BucketPlan, SendsMostOfVanillaVaeBeforeItsFirstLayersAreThrough) {
-  const std::vector<std::int64_t> counts = {864, 18432, 73728, 294912, 1179648, 262144, 262144, 262144, 1179648, 294912, 73728, 18432, 9216, 864};
+  const std::vector<std::int64_t> counts = {864,    18432,  73728,  294912,  1179648,
+                                            262144, 262144, 262144, 1179648, 294912,
+                                            73728,  18432,  9216,   864};
   const auto buckets = plan_buckets(slots_of(counts), sizeof(float), {});
   ASSERT_EQ(buckets.size(), 3U);
   EXPECT_EQ(buckets[0].first_slot, 9U);
@@ -73,7 +79,8 @@ TEST(BucketPlan, SendsMostOfVanillaVaeBeforeItsFirstLayersAreThrough) {
 }
 
 TEST(BucketPlan, NeverSplitsATensorThatIsLargerThanTheCap) {
-  const auto buckets = plan_buckets(slots_of({64, 100000, 64}), sizeof(float), {.first_bytes = 1, .bytes = 1});
+  const auto buckets =
+      plan_buckets(slots_of({64, 100000, 64}), sizeof(float), {.first_bytes = 1, .bytes = 1});
   ASSERT_EQ(buckets.size(), 3U);
   EXPECT_EQ(buckets[1].count, 100000);
 }

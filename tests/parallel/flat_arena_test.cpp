@@ -31,11 +31,14 @@ TEST(FlatArena, PutsEverySlotOnItsOwnMultipleOf256Bytes) {
     const FlatArena arena(three_slots(type == at::kFloat ? 4 : 8), at::TensorOptions(type));
     const auto* start = static_cast<const char*>(arena.flat().data_ptr());
     for (std::size_t i = 0; i < 3; ++i)
-      EXPECT_EQ((static_cast<const char*>(arena.view(i).data_ptr()) - start) % 256, 0) << arena.slots()[i].name;
+      EXPECT_EQ((static_cast<const char*>(arena.view(i).data_ptr()) - start) % 256, 0)
+          << arena.slots()[i].name;
   }
 }
 
-TEST(FlatArena, EndsWithItsLastSlot) { EXPECT_EQ(FlatArena(three_slots(4), at::kFloat).flat().numel(), 192 + 42); }
+TEST(FlatArena, EndsWithItsLastSlot) {
+  EXPECT_EQ(FlatArena(three_slots(4), at::kFloat).flat().numel(), 192 + 42);
+}
 
 TEST(FlatArena, HoldsZerosInItsGapsWhateverTheViewsHold) {
   const FlatArena arena(three_slots(4), at::kFloat);
@@ -55,7 +58,8 @@ TEST(FlatArena, SharesItsMemoryWithItsViews) {
 }
 
 TEST(FlatArena, StoresFourDimensionsAsNhwcWhereAsked) {
-  const FlatArena contiguous(three_slots(8), at::kDouble), channels_last(three_slots(8, true), at::kDouble);
+  const FlatArena contiguous(three_slots(8), at::kDouble),
+      channels_last(three_slots(8, true), at::kDouble);
   EXPECT_THAT(contiguous.view(0).strides(), ElementsAre(30, 10, 5, 1));
   EXPECT_THAT(channels_last.view(0).strides(), ElementsAre(30, 1, 15, 3));
   EXPECT_TRUE(channels_last.view(0).is_contiguous(at::MemoryFormat::ChannelsLast));
@@ -69,10 +73,11 @@ TEST(FlatArena, StoresFourDimensionsAsNhwcWhereAsked) {
 
 TEST(FlatArena, LiesInTheMemoryThatItIsGiven) {
   at::Tensor given;
-  const FlatArena arena(three_slots(4), at::kFloat, [&](std::int64_t count, const at::TensorOptions& options) {
-    given = at::zeros({count + 100}, options);
-    return given.slice(0, 0, count);
-  });
+  const FlatArena arena(three_slots(4), at::kFloat,
+                        [&](std::int64_t count, const at::TensorOptions& options) {
+                          given = at::zeros({count + 100}, options);
+                          return given.slice(0, 0, count);
+                        });
   EXPECT_EQ(arena.flat().numel(), 192 + 42);
   arena.view(2).fill_(3);
   EXPECT_EQ(given.sum().item<double>(), 3.0 * 42);

@@ -24,16 +24,21 @@ at::Tensor random_of(std::uint64_t seed, std::int64_t count, at::ScalarType type
   return at::randn({count}, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble).to(type);
 }
 
-// Twelve leaves, whose gradient in a batch is a known random vector: the loss is a sum of dot products.
+// Twelve leaves, whose gradient in a batch is a known random vector: the loss is a sum of dot
+// products.
 struct Leaves {
   at::ScalarType type;
   NamedTensors named;
 
   explicit Leaves(at::ScalarType leaf_type = at::kDouble) : type(leaf_type) {
-    for (int i = 0; i < 12; ++i) named.emplace_back("leaf" + std::to_string(i), at::ones({40 + 30 * i}, type).requires_grad_());
+    for (int i = 0; i < 12; ++i)
+      named.emplace_back("leaf" + std::to_string(i),
+                         at::ones({40 + 30 * i}, type).requires_grad_());
   }
 
-  static std::uint64_t seed(std::int64_t batch, std::size_t leaf) { return static_cast<std::uint64_t>(1000 * batch) + leaf; }
+  static std::uint64_t seed(std::int64_t batch, std::size_t leaf) {
+    return static_cast<std::uint64_t>(1000 * batch) + leaf;
+  }
 
   // `order`: in which the terms are added up; the engine visits them in reverse.
   at::Tensor loss(std::int64_t batch, const std::vector<std::size_t>& order) const {
@@ -42,7 +47,9 @@ struct Leaves {
     return sum;
   }
 
-  at::Tensor gradient(std::int64_t batch, std::size_t leaf) const { return random_of(seed(batch, leaf), named[leaf].second.numel(), type); }
+  at::Tensor gradient(std::int64_t batch, std::size_t leaf) const {
+    return random_of(seed(batch, leaf), named[leaf].second.numel(), type);
+  }
 
   // Of the batches [0, batches), in fp64.
   at::Tensor straight_sum(std::size_t leaf, std::int64_t batches) const {
@@ -62,7 +69,8 @@ struct Leaves {
 std::vector<std::size_t> shuffled(std::uint64_t seed) {
   std::vector<std::size_t> order(12);
   std::iota(order.begin(), order.end(), 0);
-  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[(seed * 7919 + i * 104729) % i]);
+  for (std::size_t i = order.size(); i > 1; --i)
+    std::swap(order[i - 1], order[(seed * 7919 + i * 104729) % i]);
   return order;
 }
 
@@ -76,7 +84,8 @@ struct Case {
 };
 
 std::vector<Case> cases() {
-  std::vector<Case> out = {{1, 3, Mode::fast}, {4, 2, Mode::fast}, {1, 4, Mode::tree}, {2, 2, Mode::tree}, {8, 2, Mode::tree}, {3, 2, Mode::bf16}};
+  std::vector<Case> out = {{1, 3, Mode::fast}, {4, 2, Mode::fast}, {1, 4, Mode::tree},
+                           {2, 2, Mode::tree}, {8, 2, Mode::tree}, {3, 2, Mode::bf16}};
   for (int ranks = 1; ranks <= 8; ++ranks) {
     out.push_back({ranks, 1, Mode::fast});
     out.push_back({ranks, 1, Mode::bf16});
@@ -99,14 +108,20 @@ ReducerOptions options_of(const Case& c) {
   return options;
 }
 
-std::unique_ptr<BucketExchange> exchange_of(comm::HostCommunicator& comm, Mode mode, comm::CollectiveLog& log) {
-  return comm.size() > 1 ? make_host_exchange(comm, mode == Mode::tree ? comm::SumOrder::tree : comm::SumOrder::fast, {log, "gradients"}) : nullptr;
+std::unique_ptr<BucketExchange> exchange_of(comm::HostCommunicator& comm, Mode mode,
+                                            comm::CollectiveLog& log) {
+  return comm.size() > 1
+             ? make_host_exchange(comm,
+                                  mode == Mode::tree ? comm::SumOrder::tree : comm::SumOrder::fast,
+                                  {log, "gradients"})
+             : nullptr;
 }
 
 void expect_same_bits_on_every_rank(comm::HostCommunicator& comm, const at::Tensor& tensor) {
   const at::Tensor all = at::empty({comm.size(), tensor.numel()}, tensor.options());
   comm.all_gather(buffer_of(tensor), buffer_of(all));
-  for (int rank = 0; rank < comm.size(); ++rank) EXPECT_TRUE(at::equal(all[rank], tensor)) << "rank " << rank;
+  for (int rank = 0; rank < comm.size(); ++rank)
+    EXPECT_TRUE(at::equal(all[rank], tensor)) << "rank " << rank;
 }
 
 class Reducing : public testing::TestWithParam<Case> {};
@@ -119,14 +134,16 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
     const at::Tensor statistics = at::zeros({kStatistics}, leaves.type);
     comm::CollectiveLog log;
     const auto exchange_comm = comm.duplicate();
-    GradientReducer reducer({arena, leaves.named, statistics, exchange_of(*exchange_comm, c.mode, log)}, options_of(c));
+    GradientReducer reducer(
+        {arena, leaves.named, statistics, exchange_of(*exchange_comm, c.mode, log)}, options_of(c));
     EXPECT_GT(reducer.buckets().size(), 3U);
 
     for (std::uint64_t step = 0; step < 3; ++step) {
       reducer.begin_step();
       for (std::int64_t b = 0; b < c.batches; ++b) {
         const std::int64_t batch = comm.rank() * c.batches + b;
-        const at::Tensor loss = leaves.loss(batch, shuffled(step * 10 + static_cast<std::uint64_t>(comm.rank())));
+        const at::Tensor loss =
+            leaves.loss(batch, shuffled(step * 10 + static_cast<std::uint64_t>(comm.rank())));
         statistics.add_(static_cast<double>(batch + 1) / 3);  // bfloat16 does not have thirds
         reducer.batch_forwarded();
         loss.backward();
@@ -134,21 +151,31 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
       }
       reducer.finish();
       const std::int64_t all = c.ranks * c.batches;
-      const double tolerance = c.mode == Mode::bf16 && c.ranks > 1 ? 1.001 / 128 : c.mode == Mode::bf16 ? 1e-6 : 1e-12;  // two roundings of 2^-8
+      const double tolerance = c.mode == Mode::bf16 && c.ranks > 1 ? 1.001 / 128
+                               : c.mode == Mode::bf16              ? 1e-6
+                                                      : 1e-12;  // two roundings of 2^-8
       for (std::size_t i = 0; i < leaves.named.size(); ++i) {
-        const at::Tensor error = (leaves.named[i].second.grad().to(at::kDouble) - leaves.straight_sum(i, all)).abs();
-        EXPECT_TRUE((error <= tolerance * leaves.straight_magnitude(i, all)).all().item<bool>()) << "leaf " << i << ", step " << step;
+        const at::Tensor error =
+            (leaves.named[i].second.grad().to(at::kDouble) - leaves.straight_sum(i, all)).abs();
+        EXPECT_TRUE((error <= tolerance * leaves.straight_magnitude(i, all)).all().item<bool>())
+            << "leaf " << i << ", step " << step;
         EXPECT_TRUE(leaves.named[i].second.grad().is_alias_of(arena.gradients())) << "leaf " << i;
       }
-      EXPECT_TRUE(at::allclose(statistics, at::full({kStatistics}, static_cast<double>(all * (all + 1) / 2) / 3, leaves.type), 1e-6)) << "statistics are never rounded";
+      EXPECT_TRUE(at::allclose(
+          statistics,
+          at::full({kStatistics}, static_cast<double>(all * (all + 1) / 2) / 3, leaves.type), 1e-6))
+          << "statistics are never rounded";
       expect_same_bits_on_every_rank(comm, arena.gradients());
     }
   });
 }
 
 std::string name_of(const testing::TestParamInfo<Case>& info) {
-  const std::string mode = info.param.mode == Mode::fast ? "Fast" : info.param.mode == Mode::tree ? "Tree" : "Bf16";
-  return std::to_string(info.param.ranks) + "ranks" + std::to_string(info.param.batches) + "batches" + mode + (info.param.buckets_at_once ? "BucketsAtOnce" : "");
+  const std::string mode = info.param.mode == Mode::fast   ? "Fast"
+                           : info.param.mode == Mode::tree ? "Tree"
+                                                           : "Bf16";
+  return std::to_string(info.param.ranks) + "ranks" + std::to_string(info.param.batches) +
+         "batches" + mode + (info.param.buckets_at_once ? "BucketsAtOnce" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, Reducing, testing::ValuesIn(cases()), name_of);
@@ -161,13 +188,16 @@ TEST(Reducing, CountsTheBytesThatTravel) {
       ParameterArena arena(leaves.named, false);
       comm::CollectiveLog log;
       const auto exchange_comm = comm.duplicate();
-      const GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}), exchange_of(*exchange_comm, mode, log)}, options_of({ranks, 1, mode}));
+      const GradientReducer reducer(
+          {arena, leaves.named, at::zeros({kStatistics}), exchange_of(*exchange_comm, mode, log)},
+          options_of({ranks, 1, mode}));
       if (comm.rank() == 0) counted = reducer.bytes_per_step();
     });
     return counted;
   };
   Leaves leaves(at::kFloat);
-  const auto elements = static_cast<std::uint64_t>(ParameterArena(leaves.named, false).gradients().numel());
+  const auto elements =
+      static_cast<std::uint64_t>(ParameterArena(leaves.named, false).gradients().numel());
   EXPECT_EQ(bytes(Mode::fast, 2), 4 * elements + 4 * kStatistics);
   EXPECT_EQ(bytes(Mode::bf16, 2), 2 * elements + 4 * kStatistics);
   EXPECT_EQ(bytes(Mode::fast, 1), 0U);
@@ -177,8 +207,12 @@ TEST(HostExchange, RefusesToRoundATreeOrFp64) {
   comm::run_thread_ranks(2, [](comm::HostCommunicator& comm) {
     const auto tree_comm = comm.duplicate();
     comm::CollectiveLog log;
-    EXPECT_THROW(make_host_exchange(comm, comm::SumOrder::fast, {log, "fast"})->start(at::zeros({4}, at::kDouble), comm::Wire::bf16, "fp64"), std::invalid_argument);
-    EXPECT_THROW(make_host_exchange(*tree_comm, comm::SumOrder::tree, {log, "tree"})->start(at::zeros({4}), comm::Wire::bf16, "fp32"), std::invalid_argument);
+    EXPECT_THROW(make_host_exchange(comm, comm::SumOrder::fast, {log, "fast"})
+                     ->start(at::zeros({4}, at::kDouble), comm::Wire::bf16, "fp64"),
+                 std::invalid_argument);
+    EXPECT_THROW(make_host_exchange(*tree_comm, comm::SumOrder::tree, {log, "tree"})
+                     ->start(at::zeros({4}), comm::Wire::bf16, "fp32"),
+                 std::invalid_argument);
   });
 }
 
@@ -195,10 +229,16 @@ at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
     options.caps = caps;
     options.batches = 8 / ranks;
     options.reproducible = true;
-    GradientReducer reducer({arena, leaves.named, statistics, comm.size() > 1 ? make_host_exchange(*exchange_comm, comm::SumOrder::tree, {log, "gradients"}) : nullptr}, options);
+    GradientReducer reducer(
+        {arena, leaves.named, statistics,
+         comm.size() > 1
+             ? make_host_exchange(*exchange_comm, comm::SumOrder::tree, {log, "gradients"})
+             : nullptr},
+        options);
     reducer.begin_step();
     for (std::int64_t b = 0; b < options.batches; ++b) {
-      const at::Tensor loss = leaves.loss(comm.rank() * options.batches + b, shuffled(static_cast<std::uint64_t>(comm.rank())));
+      const at::Tensor loss = leaves.loss(comm.rank() * options.batches + b,
+                                          shuffled(static_cast<std::uint64_t>(comm.rank())));
       reducer.batch_forwarded();
       loss.backward();
       reducer.batch_done();
@@ -211,8 +251,10 @@ at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
 
 TEST(Reducing, GivesTheSameBitsAtEveryPowerOfTwoOfRanksAndAnyBuckets) {
   const at::Tensor one = tree_of_eight(1, {});
-  for (const int ranks : {2, 4, 8}) EXPECT_TRUE(at::equal(tree_of_eight(ranks, {}), one)) << ranks << " ranks";
-  EXPECT_TRUE(at::equal(tree_of_eight(4, {.first_bytes = 100, .bytes = 1000}), one)) << "other buckets";
+  for (const int ranks : {2, 4, 8})
+    EXPECT_TRUE(at::equal(tree_of_eight(ranks, {}), one)) << ranks << " ranks";
+  EXPECT_TRUE(at::equal(tree_of_eight(4, {.first_bytes = 100, .bytes = 1000}), one))
+      << "other buckets";
 }
 
 TEST(Reducing, HandsOverTheSameSequenceInEveryStepWhateverTheOrderOfItsHooks) {
@@ -221,9 +263,12 @@ TEST(Reducing, HandsOverTheSameSequenceInEveryStepWhateverTheOrderOfItsHooks) {
   ReducerOptions options;
   options.caps = {.first_bytes = 1000, .bytes = 4000};
   options.batches = 2;
-  GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr}, options);
+  GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr},
+                          options);
   std::vector<base::ProgressWords::Collective> expected = {{"statistics", 8 * kStatistics}};
-  for (const Bucket& bucket : reducer.buckets()) expected.push_back({"bucket " + std::to_string(expected.size() - 1), 8 * static_cast<std::uint64_t>(bucket.count)});
+  for (const Bucket& bucket : reducer.buckets())
+    expected.push_back({"bucket " + std::to_string(expected.size() - 1),
+                        8 * static_cast<std::uint64_t>(bucket.count)});
   ASSERT_GT(expected.size(), 3u);
   for (std::uint64_t step = 0; step < 3; ++step) {
     reducer.begin_step();
@@ -241,7 +286,8 @@ TEST(Reducing, HandsOverTheSameSequenceInEveryStepWhateverTheOrderOfItsHooks) {
 TEST(Reducing, NamesAParameterThatGotNoGradient) {
   Leaves leaves;
   ParameterArena arena(leaves.named, false);
-  GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr}, {});
+  GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr},
+                          {});
   reducer.begin_step();
   reducer.batch_forwarded();
   leaves.named[3].second.sum().backward();
@@ -256,19 +302,26 @@ TEST(Reducing, NamesAParameterThatGotNoGradient) {
 
 // Backward comes by, with nothing.
 struct NoGradient : torch::autograd::Function<NoGradient> {
-  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) { return x.clone(); }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, const torch::autograd::variable_list&) { return {at::Tensor()}; }
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) {
+    return x.clone();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 const torch::autograd::variable_list&) {
+    return {at::Tensor()};
+  }
 };
 
 TEST(Reducing, TakesNoGradientForZero) {
   Leaves leaves;
   ParameterArena arena(leaves.named, false);
-  GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr}, {});
+  GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr},
+                          {});
   for (const bool passes : {true, false}) {
     reducer.begin_step();
     reducer.batch_forwarded();
     at::Tensor loss = at::zeros({}, at::kDouble);
-    for (const auto& [name, leaf] : leaves.named) loss = loss + (passes || name != "leaf3" ? leaf : NoGradient::apply(leaf)).sum();
+    for (const auto& [name, leaf] : leaves.named)
+      loss = loss + (passes || name != "leaf3" ? leaf : NoGradient::apply(leaf)).sum();
     loss.backward();
     reducer.batch_done();
     reducer.finish();
@@ -280,7 +333,10 @@ TEST(Reducing, TakesNoGradientForZero) {
 TEST(Reducing, TakesItsHooksOffWhenItIsGone) {
   Leaves leaves;
   ParameterArena arena(leaves.named, false);
-  { GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr}, {}); }
+  {
+    GradientReducer reducer({arena, leaves.named, at::zeros({kStatistics}, at::kDouble), nullptr},
+                            {});
+  }
   leaves.loss(0, shuffled(0)).backward();  // a hook of the dead reducer would crash
   EXPECT_TRUE(at::allclose(leaves.named[0].second.grad(), leaves.straight_sum(0, 1)));
 }

@@ -11,14 +11,20 @@ namespace {
 class ParameterArenaOrder : public testing::TestWithParam<bool> {
  protected:
   // A convolution and a linear layer, as parameters.
-  at::Tensor kernel_ = (at::arange(54, at::kDouble) / 54).view({3, 2, 3, 3}).clone().requires_grad_();
+  at::Tensor kernel_ =
+      (at::arange(54, at::kDouble) / 54).view({3, 2, 3, 3}).clone().requires_grad_();
   at::Tensor matrix_ = (at::arange(10, at::kDouble) / 10).view({2, 5}).clone().requires_grad_();
   at::Tensor image_ = (at::arange(2 * 2 * 25, at::kDouble) / 100).view({2, 2, 5, 5});
 
   NamedTensors named() const { return {{"kernel", kernel_}, {"matrix", matrix_}}; }
-  at::Tensor loss() const { return at::conv2d(image_, kernel_).square().sum() + matrix_.mm(at::ones({5, 1}, at::kDouble)).pow(3).sum(); }
+  at::Tensor loss() const {
+    return at::conv2d(image_, kernel_).square().sum() +
+           matrix_.mm(at::ones({5, 1}, at::kDouble)).pow(3).sum();
+  }
 
-  static bool lies_in(const at::Tensor& view, const at::Tensor& flat) { return view.storage().data() == flat.storage().data(); }
+  static bool lies_in(const at::Tensor& view, const at::Tensor& flat) {
+    return view.storage().data() == flat.storage().data();
+  }
 };
 
 TEST_P(ParameterArenaOrder, KeepsEveryValue) {
@@ -48,7 +54,8 @@ TEST_P(ParameterArenaOrder, MakesParametersAndGradientsViewsOfTheArenas) {
 TEST_P(ParameterArenaOrder, LetsBackwardAddIntoTheArenaInPlace) {
   // The same gradients without an arena.
   loss().backward();
-  const at::Tensor kernel_gradient = kernel_.grad().clone(), matrix_gradient = matrix_.grad().clone();
+  const at::Tensor kernel_gradient = kernel_.grad().clone(),
+                   matrix_gradient = matrix_.grad().clone();
 
   const ParameterArena arena(named(), GetParam());
   const void* kernel_at = kernel_.grad().data_ptr();
@@ -57,12 +64,14 @@ TEST_P(ParameterArenaOrder, LetsBackwardAddIntoTheArenaInPlace) {
     loss().backward();
     EXPECT_EQ(kernel_.grad().data_ptr(), kernel_at);
     EXPECT_EQ(matrix_.grad().data_ptr(), matrix_at);
-    EXPECT_TRUE(lies_in(kernel_.grad(), arena.gradients()) && lies_in(matrix_.grad(), arena.gradients()));
+    EXPECT_TRUE(lies_in(kernel_.grad(), arena.gradients()) &&
+                lies_in(matrix_.grad(), arena.gradients()));
     EXPECT_TRUE(at::allclose(kernel_.grad(), pass * kernel_gradient, 1e-12));
     EXPECT_TRUE(at::allclose(matrix_.grad(), pass * matrix_gradient, 1e-12));
     EXPECT_EQ(kernel_.grad().strides(), kernel_.strides());
   }
-  const double norm = 2 * std::hypot(kernel_gradient.norm().item<double>(), matrix_gradient.norm().item<double>());
+  const double norm =
+      2 * std::hypot(kernel_gradient.norm().item<double>(), matrix_gradient.norm().item<double>());
   EXPECT_NEAR(arena.gradients().norm().item<double>(), norm, 1e-9 * norm) << "the gaps hold zeros";
 }
 
@@ -77,9 +86,13 @@ TEST_P(ParameterArenaOrder, GivesTheOptimizerArenasOfItsLayout) {
   EXPECT_EQ(moments.view(0).strides(), kernel_.strides());
 }
 
-INSTANTIATE_TEST_SUITE_P(Orders, ParameterArenaOrder, testing::Bool(), [](const auto& info) { return info.param ? "ChannelsLast" : "Contiguous"; });
+INSTANTIATE_TEST_SUITE_P(Orders, ParameterArenaOrder, testing::Bool(), [](const auto& info) {
+  return info.param ? "ChannelsLast" : "Contiguous";
+});
 
-TEST(ParameterArena, NeedsParameters) { EXPECT_THROW(ParameterArena({}, false), std::invalid_argument); }
+TEST(ParameterArena, NeedsParameters) {
+  EXPECT_THROW(ParameterArena({}, false), std::invalid_argument);
+}
 
 }  // namespace
 }  // namespace vae_dist::parallel

@@ -11,7 +11,10 @@ namespace vae_dist::parallel {
 namespace {
 
 // What replica r leaves: values whose sum depends on the order in which they are added.
-at::Tensor of_replica(std::int64_t r) { return at::sin(at::arange(1, 1001, at::kFloat) * static_cast<double>(r + 1)) * std::pow(10.0, static_cast<double>(r % 5)); }
+at::Tensor of_replica(std::int64_t r) {
+  return at::sin(at::arange(1, 1001, at::kFloat) * static_cast<double>(r + 1)) *
+         std::pow(10.0, static_cast<double>(r % 5));
+}
 
 // The tree by definition: neighbours first.
 at::Tensor tree_sum(std::int64_t first, std::int64_t count) {

@@ -15,8 +15,9 @@ using testing::Not;
 // Different on every rank: a matrix, a convolution's weight as NHWC, a transposed view, a count.
 std::vector<at::Tensor> tensors_of(int rank) {
   const at::Tensor values = at::arange(24, at::kDouble) + 100 * rank;
-  return {values.view({4, 6}).clone(), values.view({2, 3, 2, 2}).contiguous(at::MemoryFormat::ChannelsLast), values.to(at::kFloat).view({4, 6}).t(),
-          at::scalar_tensor(rank, at::kLong)};
+  return {values.view({4, 6}).clone(),
+          values.view({2, 3, 2, 2}).contiguous(at::MemoryFormat::ChannelsLast),
+          values.to(at::kFloat).view({4, 6}).t(), at::scalar_tensor(rank, at::kLong)};
 }
 
 TEST(BroadcastTensors, GivesEveryRankTheTensorsOfRankZeroAndKeepsTheirStrides) {
@@ -55,7 +56,9 @@ TEST(HashTensors, SeesOneBitAndTheOrder) {
 }
 
 TEST(RequireEqualTensors, IsQuietWhenAllAreEqual) {
-  comm::run_thread_ranks(4, [](comm::HostCommunicator& comm) { EXPECT_NO_THROW(require_equal_tensors(comm, "initial weights", tensors_of(7))); });
+  comm::run_thread_ranks(4, [](comm::HostCommunicator& comm) {
+    EXPECT_NO_THROW(require_equal_tensors(comm, "initial weights", tensors_of(7)));
+  });
 }
 
 TEST(RequireEqualTensors, NamesTheRankThatDiffersOnEveryRank) {

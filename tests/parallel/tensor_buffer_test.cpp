@@ -8,7 +8,11 @@ namespace {
 
 TEST(TensorBuffer, IsTheTensorsMemory) {
   const std::pair<at::ScalarType, comm::DataType> types[] = {
-      {at::kByte, comm::DataType::uint8}, {at::kLong, comm::DataType::int64}, {at::kBFloat16, comm::DataType::bfloat16}, {at::kFloat, comm::DataType::float32}, {at::kDouble, comm::DataType::float64}};
+      {at::kByte, comm::DataType::uint8},
+      {at::kLong, comm::DataType::int64},
+      {at::kBFloat16, comm::DataType::bfloat16},
+      {at::kFloat, comm::DataType::float32},
+      {at::kDouble, comm::DataType::float64}};
   for (const auto& [type, expected] : types) {
     const at::Tensor tensor = at::zeros({3, 4}, type);
     const comm::Buffer buffer = buffer_of(tensor);

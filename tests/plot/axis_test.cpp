@@ -12,7 +12,8 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN(),
+                 kInfinity = std::numeric_limits<double>::infinity();
 
 std::vector<std::string> labels(Range range, bool logarithmic = false, int wanted = 5) {
   std::vector<std::string> out;
@@ -25,8 +26,10 @@ TEST(Ticks, AreRoundAndTellEachOtherApart) {
   EXPECT_THAT(labels({0, 10}), ElementsAre("0", "2", "4", "6", "8", "10"));
   EXPECT_THAT(labels({0, 0.07}), ElementsAre("0", "0.02", "0.04", "0.06"));
   EXPECT_THAT(labels({-1, 1}), ElementsAre("−1.0", "−0.5", "0", "0.5", "1.0"));
-  EXPECT_THAT(labels({1.001, 1.0034}), ElementsAre("1.0010", "1.0015", "1.0020", "1.0025", "1.0030"));
-  EXPECT_THAT(labels({0, 1400}, false, 7), ElementsAre("0", "200", "400", "600", "800", "1,000", "1,200", "1,400"));
+  EXPECT_THAT(labels({1.001, 1.0034}),
+              ElementsAre("1.0010", "1.0015", "1.0020", "1.0025", "1.0030"));
+  EXPECT_THAT(labels({0, 1400}, false, 7),
+              ElementsAre("0", "200", "400", "600", "800", "1,000", "1,200", "1,400"));
 }
 
 TEST(Ticks, WriteLargeAndSmallNumbersShort) {

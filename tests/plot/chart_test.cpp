@@ -1,4 +1,5 @@
-// The SVG is read as text: the viewBox and the plot's edges (58 to 466, 12 or 30 to 236) are what positions are counted in.
+// The SVG is read as text: the viewBox and the plot's edges (58 to 466, 12 or 30 to 236) are what
+// positions are counted in.
 #include "plot/chart.hpp"
 
 #include <gmock/gmock.h>
@@ -21,14 +22,19 @@ std::string svg(const Figure& figure) { return figure.drawing.source(); }
 
 std::size_t count(const std::string& in, const std::string& what) {
   std::size_t found = 0;
-  for (std::size_t at = in.find(what); at != std::string::npos; at = in.find(what, at + what.size())) ++found;
+  for (std::size_t at = in.find(what); at != std::string::npos;
+       at = in.find(what, at + what.size()))
+    ++found;
   return found;
 }
 
 // The d of the first path of that class.
 std::string path(const std::string& source, const std::string& css_class) {
   std::smatch match;
-  return std::regex_search(source, match, std::regex("<path class=\"" + css_class + "[^\"]*\" d=\"([^\"]*)\"")) ? match[1].str() : "";
+  return std::regex_search(source, match,
+                           std::regex("<path class=\"" + css_class + "[^\"]*\" d=\"([^\"]*)\""))
+             ? match[1].str()
+             : "";
 }
 
 LineChart line_chart(std::vector<double> x, std::vector<double> y) {
@@ -56,13 +62,17 @@ TEST(LineChart, LabelsItsAxesWithTicksAndUnits) {
   LineChart chart = line_chart({0, 1000}, {2, 9});
   chart.y.label = "nats a sample";
   const std::string source = svg(draw(chart));
-  for (const char* words : {">0</text>", ">1,000</text>", ">step</text>", ">nats a sample</text>", ">4</text>", ">8</text>"}) EXPECT_THAT(source, HasSubstr(words));
+  for (const char* words : {">0</text>", ">1,000</text>", ">step</text>", ">nats a sample</text>",
+                            ">4</text>", ">8</text>"})
+    EXPECT_THAT(source, HasSubstr(words));
 }
 
 TEST(LineChart, IsReadOut) {
   const std::string source = svg(draw(line_chart({0, 10}, {3, 0.25})));
   EXPECT_THAT(source, HasSubstr("role=\"img\""));
-  EXPECT_THAT(source, HasSubstr("<title>Loss</title><desc>Loss over step. training: from 3 to 0.25.</desc>"));
+  EXPECT_THAT(
+      source,
+      HasSubstr("<title>Loss</title><desc>Loss over step. training: from 3 to 0.25.</desc>"));
 }
 
 TEST(LineChart, ScalesWithThePageAndTakesItsColours) {
@@ -82,10 +92,13 @@ TEST(LineChart, LeavesGapsForValuesThatAreNotFiniteAndMarksThem) {
   EXPECT_THAT(source, Not(HasSubstr("nan")));
 }
 
-TEST(LineChart, ShowsALoneValueAsADot) { EXPECT_THAT(path(svg(draw(line_chart({5}, {3}))), "line"), HasSubstr("h0")); }
+TEST(LineChart, ShowsALoneValueAsADot) {
+  EXPECT_THAT(path(svg(draw(line_chart({5}, {3}))), "line"), HasSubstr("h0"));
+}
 
 TEST(LineChart, SaysSoWhereThereIsNothingToShow) {
-  for (const LineChart& chart : {line_chart({}, {}), line_chart({1, 2}, {kMissing, kMissing}), LineChart{.title = "Loss"}}) {
+  for (const LineChart& chart :
+       {line_chart({}, {}), line_chart({1, 2}, {kMissing, kMissing}), LineChart{.title = "Loss"}}) {
     EXPECT_THAT(svg(draw(chart)), HasSubstr("no values that can be shown"));
   }
 }
@@ -111,7 +124,8 @@ TEST(LineChart, ExplainsCurvesWithNamesInALegendAndKeepsTheirColours) {
   EXPECT_TRUE(draw(chart).legend.empty());
   EXPECT_THAT(svg(draw(chart)), HasSubstr("<desc>Loss over step. From 0 to 1.</desc>"));
   chart.series[0].name = "training";
-  chart.series.push_back({.name = "validation", .x = {0, 1}, .y = {1, 2}, .dashed = true, .colour = 5});
+  chart.series.push_back(
+      {.name = "validation", .x = {0, 1}, .y = {1, 2}, .dashed = true, .colour = 5});
   const Figure figure = draw(chart);
   ASSERT_EQ(figure.legend.size(), 2u);
   EXPECT_EQ(figure.legend[1].name, "validation");
@@ -139,7 +153,9 @@ TEST(LineChart, RefusesCurvesOfDifferentLengths) {
     draw(line_chart({1, 2, 3}, {1}));
     FAIL();
   } catch (const base::BadInput& error) {
-    EXPECT_THAT(error.what(), HasSubstr("chart \"Loss\": training has 3 values along one axis and 1 along the other"));
+    EXPECT_THAT(
+        error.what(),
+        HasSubstr("chart \"Loss\": training has 3 values along one axis and 1 along the other"));
   }
 }
 
@@ -149,25 +165,32 @@ TEST(Charts, EscapeEveryWordThatTheyAreGiven) {
   lines.title = lines.x.label = lines.y.label = lines.series[0].name = evil;
   lines.lines.push_back({evil, 1});
   lines.series[0].dots = true;
-  const BarChart bars{.title = evil, .x_label = evil, .y_label = evil, .bars = {{evil, 1}, {evil, kMissing}}};
-  const ScatterChart scatter{.title = evil, .x_label = evil, .y_label = evil, .clouds = {{evil, {0}, {0}}}};
+  const BarChart bars{
+      .title = evil, .x_label = evil, .y_label = evil, .bars = {{evil, 1}, {evil, kMissing}}};
+  const ScatterChart scatter{
+      .title = evil, .x_label = evil, .y_label = evil, .clouds = {{evil, {0}, {0}}}};
   const StackedBars stacked{.title = evil, .x_label = evil, .parts = {evil}, .bars = {{evil, {1}}}};
-  for (const std::string& source : {svg(draw(lines)), svg(draw(bars)), svg(draw(scatter)), svg(draw(stacked))}) {
+  for (const std::string& source :
+       {svg(draw(lines)), svg(draw(bars)), svg(draw(scatter)), svg(draw(stacked))}) {
     EXPECT_THAT(source, Not(HasSubstr("<script")));
     EXPECT_THAT(source, HasSubstr("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;"));
   }
 }
 
 TEST(BarChart, DrawsEachValueFromZeroToItsHeight) {
-  const std::string source = svg(draw(BarChart{.title = "KL", .y_label = "nats", .bars = {{"z0", 10}, {"z1", 5}, {"z2", 0}}}));
+  const std::string source = svg(
+      draw(BarChart{.title = "KL", .y_label = "nats", .bars = {{"z0", 10}, {"z1", 5}, {"z2", 0}}}));
   // The axis ends 5 % above 10, at 30; zero is at 236.
-  EXPECT_THAT(source, HasSubstr("y=\"39.8\" width=\"108.8\" height=\"196.2\"><title>z0: 10</title>"));
-  EXPECT_THAT(source, HasSubstr("y=\"137.9\" width=\"108.8\" height=\"98.1\"><title>z1: 5</title>"));
+  EXPECT_THAT(source,
+              HasSubstr("y=\"39.8\" width=\"108.8\" height=\"196.2\"><title>z0: 10</title>"));
+  EXPECT_THAT(source,
+              HasSubstr("y=\"137.9\" width=\"108.8\" height=\"98.1\"><title>z1: 5</title>"));
   EXPECT_THAT(source, HasSubstr("height=\"0\"><title>z2: 0</title>"));
 }
 
 TEST(BarChart, HangsNegativeValuesBelowZeroAndLabelsOnlyWhatFits) {
-  EXPECT_THAT(svg(draw(BarChart{.title = "a", .bars = {{"up", 1}, {"down", -1}}})), HasSubstr("y=\"124\" width=\"163.2\" height=\"101.8\"><title>down: −1</title>"));
+  EXPECT_THAT(svg(draw(BarChart{.title = "a", .bars = {{"up", 1}, {"down", -1}}})),
+              HasSubstr("y=\"124\" width=\"163.2\" height=\"101.8\"><title>down: −1</title>"));
   BarChart many{.title = "KL"};
   for (int i = 0; i < 128; ++i) many.bars.push_back({"z" + std::to_string(i), 1.0});
   const std::string source = svg(draw(many));
@@ -176,7 +199,13 @@ TEST(BarChart, HangsNegativeValuesBelowZeroAndLabelsOnlyWhatFits) {
 }
 
 TEST(ScatterChart, PutsPointsOnEqualAxesAndCirclesAroundTheOrigin) {
-  const Figure figure = draw(ScatterChart{.title = "Codes", .x_label = "z0", .y_label = "z1", .clouds = {{"codes", {0, 3}, {0, -3}}}, .circles = {1, 2}, .circles_name = "N(0, I)", .reach = 3});
+  const Figure figure = draw(ScatterChart{.title = "Codes",
+                                          .x_label = "z0",
+                                          .y_label = "z1",
+                                          .clouds = {{"codes", {0, 3}, {0, -3}}},
+                                          .circles = {1, 2},
+                                          .circles_name = "N(0, I)",
+                                          .reach = 3});
   // From -3 at 44 to 3 at 404, and from 3 at 26 to -3 at 386.
   EXPECT_THAT(svg(figure), HasSubstr("d=\"M224 206h0M404 386h0\""));
   EXPECT_THAT(svg(figure), HasSubstr("cx=\"224\" cy=\"206\" r=\"60\""));
@@ -185,7 +214,11 @@ TEST(ScatterChart, PutsPointsOnEqualAxesAndCirclesAroundTheOrigin) {
 }
 
 TEST(ScatterChart, CountsWhatLiesOutside) {
-  EXPECT_EQ(draw(ScatterChart{.title = "Codes", .clouds = {{"codes", {0, 9, kMissing}, {0, 0, 0}}}, .reach = 3}).caption, "2 points lie outside of the chart.");
+  EXPECT_EQ(
+      draw(ScatterChart{
+               .title = "Codes", .clouds = {{"codes", {0, 9, kMissing}, {0, 0, 0}}}, .reach = 3})
+          .caption,
+      "2 points lie outside of the chart.");
 }
 
 TEST(ScatterChart, StaysLightWithThousandsOfPoints) {
@@ -198,7 +231,10 @@ TEST(ScatterChart, StaysLightWithThousandsOfPoints) {
 }
 
 TEST(StackedBars, PutsPartsBehindEachOther) {
-  const Figure figure = draw(StackedBars{.title = "Time", .x_label = "ms a step", .parts = {"computing", "waiting"}, .bars = {{"rank 0", {6, 2}}, {"rank 1", {5, kMissing}}}});
+  const Figure figure = draw(StackedBars{.title = "Time",
+                                         .x_label = "ms a step",
+                                         .parts = {"computing", "waiting"},
+                                         .bars = {{"rank 0", {6, 2}}, {"rank 1", {5, kMissing}}}});
   // The longest bar, of 8, ends at 466; names of 6 letters take 54.4.
   EXPECT_THAT(svg(figure), HasSubstr("class=\"bar c0\" x=\"54.4\" y=\"10.4\" width=\"308.7\""));
   EXPECT_THAT(svg(figure), HasSubstr("class=\"bar c1\" x=\"363.1\" y=\"10.4\" width=\"102.9\""));
@@ -209,7 +245,8 @@ TEST(StackedBars, PutsPartsBehindEachOther) {
 
 TEST(StackedBars, GrowsWithItsBars) {
   StackedBars chart{.title = "Time", .parts = {"all"}};
-  for (int rank = 0; rank < 512; ++rank) chart.bars.push_back({"rank " + std::to_string(rank), {1}});
+  for (int rank = 0; rank < 512; ++rank)
+    chart.bars.push_back({"rank " + std::to_string(rank), {1}});
   const std::string source = svg(draw(chart));
   EXPECT_EQ(count(source, "<rect"), 512u);
   EXPECT_THAT(source, HasSubstr("viewBox=\"0 0 480 6708\""));

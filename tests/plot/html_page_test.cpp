@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "base/error.hpp"
 #include "../temporary_folder.hpp"
+#include "base/error.hpp"
 
 namespace vae_dist::plot {
 namespace {
@@ -21,10 +21,12 @@ TEST(HtmlPage, IsADocumentOfItsOwn) {
   page.section("Learning");
   page.paragraph("Loss.");
   const std::string html = page.html();
-  EXPECT_TRUE(html.starts_with("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"));
+  EXPECT_TRUE(
+      html.starts_with("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"));
   EXPECT_THAT(html, HasSubstr("<title>run &lt;1&gt;</title>"));
   EXPECT_THAT(html, HasSubstr("<h1>run &lt;1&gt;</h1><p class=\"subtitle\">step 500</p>"));
-  EXPECT_THAT(html, HasSubstr("<main><h2 id=\"s1\">Learning</h2><p>Loss.</p></main></body></html>\n"));
+  EXPECT_THAT(html,
+              HasSubstr("<main><h2 id=\"s1\">Learning</h2><p>Loss.</p></main></body></html>\n"));
   EXPECT_THAT(html, HasSubstr("width=device-width"));
 }
 
@@ -39,7 +41,9 @@ TEST(HtmlPage, LoadsNothingAndSaysSoToTheBrowser) {
   EXPECT_THAT(html, Not(HasSubstr("@import")));
 }
 
-TEST(HtmlPage, FollowsTheReadersChoiceOfLightOrDark) { EXPECT_THAT(HtmlPage("run").html(), HasSubstr("@media (prefers-color-scheme: dark)")); }
+TEST(HtmlPage, FollowsTheReadersChoiceOfLightOrDark) {
+  EXPECT_THAT(HtmlPage("run").html(), HasSubstr("@media (prefers-color-scheme: dark)"));
+}
 
 TEST(HtmlPage, ListsItsSectionsWhereThereAreMoreThanTwo) {
   HtmlPage page("run");
@@ -73,12 +77,20 @@ TEST(HtmlPage, EscapesAllWords) {
 
 TEST(HtmlPage, ShowsTheNewestPictureAndKeepsTheOthersInAListWithoutTheScript) {
   HtmlPage page("run");
-  page.sliders({{"Samples", {picture("step 1"), picture("step 2"), picture("step 3")}, "two more"}});
+  page.sliders(
+      {{"Samples", {picture("step 1"), picture("step 2"), picture("step 3")}, "two more"}});
   const std::string html = page.html();
-  const std::string image = "<img src=\"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAAAAAA=\" alt=\"";
-  EXPECT_THAT(html, HasSubstr("<div class=\"slider\"><h3>Samples</h3><figure class=\"picture\">" + image + "step 3\" width=\"3\" height=\"2\"><figcaption>step 3</figcaption></figure>"));
-  EXPECT_THAT(html, HasSubstr("max=\"2\" step=\"1\" value=\"2\" aria-label=\"Samples\" aria-valuetext=\"step 3\" hidden=\"\">"));
-  EXPECT_THAT(html, HasSubstr("<details><summary>2 earlier pictures</summary><figure class=\"picture\">" + image + "step 1\""));
+  const std::string image =
+      "<img src=\"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAAAAAA=\" alt=\"";
+  EXPECT_THAT(
+      html,
+      HasSubstr("<div class=\"slider\"><h3>Samples</h3><figure class=\"picture\">" + image +
+                "step 3\" width=\"3\" height=\"2\"><figcaption>step 3</figcaption></figure>"));
+  EXPECT_THAT(html, HasSubstr("max=\"2\" step=\"1\" value=\"2\" aria-label=\"Samples\" "
+                              "aria-valuetext=\"step 3\" hidden=\"\">"));
+  EXPECT_THAT(html,
+              HasSubstr("<details><summary>2 earlier pictures</summary><figure class=\"picture\">" +
+                        image + "step 1\""));
   EXPECT_THAT(html, HasSubstr("<script>"));
 }
 
@@ -102,14 +114,25 @@ TEST(HtmlPage, RefusesPicturesThatAreNone) {
 }
 
 TEST(HtmlPage, MarksRowsOfTables) {
-  const std::string source = html_table({.header = {"key", "value"}, .rows = {{{"a", "1"}}, {{"b", "2"}, true}}, .numbers = true}).source();
-  EXPECT_THAT(source, HasSubstr("<table class=\"numbers\"><thead><tr><th scope=\"col\">key</th><th scope=\"col\">value</th></tr></thead>"));
-  EXPECT_THAT(source, HasSubstr("<tbody><tr><td>a</td><td>1</td></tr><tr class=\"marked\"><td>b</td><td>2</td></tr></tbody>"));
+  const std::string source =
+      html_table(
+          {.header = {"key", "value"}, .rows = {{{"a", "1"}}, {{"b", "2"}, true}}, .numbers = true})
+          .source();
+  EXPECT_THAT(source, HasSubstr("<table class=\"numbers\"><thead><tr><th scope=\"col\">key</th><th "
+                                "scope=\"col\">value</th></tr></thead>"));
+  EXPECT_THAT(source, HasSubstr("<tbody><tr><td>a</td><td>1</td></tr><tr "
+                                "class=\"marked\"><td>b</td><td>2</td></tr></tbody>"));
 }
 
 TEST(HtmlPage, SetsTheLegendBesideTheDrawing) {
-  const std::string source = html_figure({"Loss", "a note", Html::trusted("<svg></svg>"), {{"training", 2, LegendMark::dashed}}}).source();
-  EXPECT_EQ(source, "<figure class=\"plot\"><figcaption>Loss</figcaption><ul class=\"legend\"><li><span class=\"key key-dashed c2\"></span>training</li></ul><svg></svg><p class=\"note\">a note</p></figure>");
+  const std::string source =
+      html_figure(
+          {"Loss", "a note", Html::trusted("<svg></svg>"), {{"training", 2, LegendMark::dashed}}})
+          .source();
+  EXPECT_EQ(source,
+            "<figure class=\"plot\"><figcaption>Loss</figcaption><ul class=\"legend\"><li><span "
+            "class=\"key key-dashed c2\"></span>training</li></ul><svg></svg><p class=\"note\">a "
+            "note</p></figure>");
 }
 
 using HtmlPageFile = TemporaryFolderTest;

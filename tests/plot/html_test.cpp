@@ -6,9 +6,12 @@ namespace vae_dist::plot {
 namespace {
 
 TEST(Html, NeverTakesAStringForMarkup) {
-  EXPECT_EQ(Html("<script>alert(\"1\" & '2')</script>").source(), "&lt;script&gt;alert(&quot;1&quot; &amp; &#39;2&#39;)&lt;/script&gt;");
-  EXPECT_EQ((std::string("a<b ") + html_element("b", "c<d") + "&").source(), "a&lt;b <b>c&lt;d</b>&amp;");
-  EXPECT_EQ(html_element("a", {{"href", "\" onclick=\"evil()"}}, "x").source(), "<a href=\"&quot; onclick=&quot;evil()\">x</a>");
+  EXPECT_EQ(Html("<script>alert(\"1\" & '2')</script>").source(),
+            "&lt;script&gt;alert(&quot;1&quot; &amp; &#39;2&#39;)&lt;/script&gt;");
+  EXPECT_EQ((std::string("a<b ") + html_element("b", "c<d") + "&").source(),
+            "a&lt;b <b>c&lt;d</b>&amp;");
+  EXPECT_EQ(html_element("a", {{"href", "\" onclick=\"evil()"}}, "x").source(),
+            "<a href=\"&quot; onclick=&quot;evil()\">x</a>");
 }
 
 TEST(Html, KeepsTextOfAllLanguagesAndEscapesWhatIsNone) {

@@ -21,17 +21,21 @@ constexpr Rgb kWhite{255, 255, 255};
 
 class Png {
  public:
-  explicit Png(const std::filesystem::path& path) : surface_(cairo_image_surface_create_from_png(path.c_str()), cairo_surface_destroy) {
-    if (cairo_surface_status(surface_.get()) != CAIRO_STATUS_SUCCESS) throw std::runtime_error("no PNG: " + path.string());
+  explicit Png(const std::filesystem::path& path)
+      : surface_(cairo_image_surface_create_from_png(path.c_str()), cairo_surface_destroy) {
+    if (cairo_surface_status(surface_.get()) != CAIRO_STATUS_SUCCESS)
+      throw std::runtime_error("no PNG: " + path.string());
   }
 
   int width() const { return cairo_image_surface_get_width(surface_.get()); }
   int height() const { return cairo_image_surface_get_height(surface_.get()); }
 
   Rgb at(int x, int y) const {
-    const unsigned char* row = cairo_image_surface_get_data(surface_.get()) + y * cairo_image_surface_get_stride(surface_.get());
+    const unsigned char* row = cairo_image_surface_get_data(surface_.get()) +
+                               y * cairo_image_surface_get_stride(surface_.get());
     const std::uint32_t pixel = reinterpret_cast<const std::uint32_t*>(row)[x];
-    return {static_cast<int>(pixel >> 16 & 255), static_cast<int>(pixel >> 8 & 255), static_cast<int>(pixel & 255)};
+    return {static_cast<int>(pixel >> 16 & 255), static_cast<int>(pixel >> 8 & 255),
+            static_cast<int>(pixel & 255)};
   }
 
   /// True if there is ink anywhere in the rectangle.
@@ -50,18 +54,21 @@ class Png {
 
 Picture plain(int height, int width, std::vector<std::uint8_t> colour) {
   Picture picture{height, width, static_cast<int>(colour.size()), {}};
-  for (int i = 0; i < height * width; ++i) picture.pixels.insert(picture.pixels.end(), colour.begin(), colour.end());
+  for (int i = 0; i < height * width; ++i)
+    picture.pixels.insert(picture.pixels.end(), colour.begin(), colour.end());
   return picture;
 }
 
 class ImageGrid : public ::testing::Test {
  protected:
   ~ImageGrid() override { std::filesystem::remove(path_); }
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / base::text("image_grid_test_", ::getpid(), ".png");
+  std::filesystem::path path_ =
+      std::filesystem::temp_directory_path() / base::text("image_grid_test_", ::getpid(), ".png");
 };
 
 TEST_F(ImageGrid, ShowsEveryPixelAsASquareOfItsOwnColour) {
-  // Left half red, right half blue, and one pixel of its own in the last corner; 40x40 is magnified twice.
+  // Left half red, right half blue, and one pixel of its own in the last corner; 40x40 is magnified
+  // twice.
   Picture picture = plain(40, 40, {200, 0, 10});
   for (int y = 0; y < 40; ++y) {
     for (int x = 20; x < 40; ++x) {
@@ -103,9 +110,11 @@ TEST_F(ImageGrid, ShowsAnyOtherNumberOfChannelsBesideEachOther) {
   const Png png(path_);
   ASSERT_EQ(png.width(), 16 + 2 * 80 + 4 + 16);
   ASSERT_EQ(png.height(), 16 + 53 + 16);
-  const std::array<std::array<int, 3>, 5> seen = {{{0, 0, 10}, {27, 0, 20}, {54, 25, 30}, {0, 27, 40}, {52, 52, 50}}};
+  const std::array<std::array<int, 3>, 5> seen = {
+      {{0, 0, 10}, {27, 0, 20}, {54, 25, 30}, {0, 27, 40}, {52, 52, 50}}};
   for (const int left : {16, 16 + 84})
-    for (const auto& [x, y, grey] : seen) EXPECT_EQ(png.at(left + x, 16 + y), (Rgb{grey, grey, grey})) << x << ", " << y;
+    for (const auto& [x, y, grey] : seen)
+      EXPECT_EQ(png.at(left + x, 16 + y), (Rgb{grey, grey, grey})) << x << ", " << y;
   EXPECT_EQ(png.at(16 + 26, 16 + 3), (Rgb{217, 217, 217})) << "a line";
   EXPECT_EQ(png.at(16 + 70, 16 + 40), (Rgb{217, 217, 217})) << "there is no sixth";
   for (const int channels : {2, 7, 200}) {
@@ -115,7 +124,8 @@ TEST_F(ImageGrid, ShowsAnyOtherNumberOfChannelsBesideEachOther) {
 }
 
 TEST_F(ImageGrid, ShrinksPicturesThatWouldMakeItTooLargeToDraw) {
-  // 8 of 5000 pixels are 40,032 beside each other: each pixel becomes the mean of 3x3, the last one of what is left.
+  // 8 of 5000 pixels are 40,032 beside each other: each pixel becomes the mean of 3x3, the last one
+  // of what is left.
   Picture wide = plain(3, 5000, {100});
   wide.pixels[0] = 190;
   wide.pixels[4999] = 150;
@@ -129,10 +139,13 @@ TEST_F(ImageGrid, ShrinksPicturesThatWouldMakeItTooLargeToDraw) {
 
 TEST_F(ImageGrid, FillsRowByRowAndLeavesTheRestOfTheLastRowWhite) {
   std::vector<Picture> pictures;
-  for (int i = 0; i < 5; ++i) pictures.push_back(plain(80, 80, {static_cast<std::uint8_t>(10 * i)}));
+  for (int i = 0; i < 5; ++i)
+    pictures.push_back(plain(80, 80, {static_cast<std::uint8_t>(10 * i)}));
   write_image_grid(path_, pictures, {.columns = 3});
   const Png png(path_);
-  const auto centre = [&](int column, int row) { return png.at(16 + column * 84 + 40, 16 + row * 84 + 40); };
+  const auto centre = [&](int column, int row) {
+    return png.at(16 + column * 84 + 40, 16 + row * 84 + 40);
+  };
   EXPECT_EQ(centre(0, 0), (Rgb{0, 0, 0}));
   EXPECT_EQ(centre(2, 0), (Rgb{20, 20, 20}));
   EXPECT_EQ(centre(0, 1), (Rgb{30, 30, 30}));
@@ -149,7 +162,9 @@ TEST_F(ImageGrid, PutsTitleAndLabelsWhereTheyBelongAndMakesRoomForThem) {
   const std::vector<Picture> pictures(4, plain(80, 80, {0}));
   write_image_grid(path_, pictures, {.columns = 2});
   const Png bare(path_);
-  write_image_grid(path_, pictures, {.title = "Title", .row_labels = {"input"}, .column_labels = {"", "mu"}, .columns = 2});
+  write_image_grid(
+      path_, pictures,
+      {.title = "Title", .row_labels = {"input"}, .column_labels = {"", "mu"}, .columns = 2});
   const Png labelled(path_);
   ASSERT_GT(labelled.width(), bare.width());
   ASSERT_GT(labelled.height(), bare.height());
@@ -163,7 +178,8 @@ TEST_F(ImageGrid, PutsTitleAndLabelsWhereTheyBelongAndMakesRoomForThem) {
 
 TEST_F(ImageGrid, SetsBlocksOfRowsApartUnderTheirHeadings) {
   const std::vector<Picture> pictures(6, plain(80, 80, {0}));
-  write_image_grid(path_, pictures, {.columns = 2, .blocks = {{"first run", 2}, {"second run", 1}}});
+  write_image_grid(path_, pictures,
+                   {.columns = 2, .blocks = {{"first run", 2}, {"second run", 1}}});
   const Png png(path_);
   // A heading takes 20, a gap between blocks 12.
   ASSERT_EQ(png.height(), 16 + 20 + 84 + 84 + 12 + 20 + 80 + 16);
@@ -187,7 +203,9 @@ TEST_F(ImageGrid, MakesRoomForLongRowLabels) {
   EXPECT_GT(left, 100);
   EXPECT_EQ(png.at(left, top), (Rgb{100, 100, 100}));
   EXPECT_FALSE(png.has_ink(0, 0, 15, png.height())) << "the left margin stays free";
-  for (int column = 0; column < 7; ++column) EXPECT_TRUE(png.has_ink(left + column * 88 + 20, top - 20, left + column * 88 + 64, top - 2)) << column;
+  for (int column = 0; column < 7; ++column)
+    EXPECT_TRUE(png.has_ink(left + column * 88 + 20, top - 20, left + column * 88 + 64, top - 2))
+        << column;
 }
 
 TEST_F(ImageGrid, GivesTheSameBytesInMemoryAsInAFile) {
@@ -197,15 +215,19 @@ TEST_F(ImageGrid, GivesTheSameBytesInMemoryAsInAFile) {
 }
 
 TEST_F(ImageGrid, IsWideEnoughForALongTitle) {
-  write_image_grid(path_, std::vector{plain(80, 80, {0})}, {.title = "A title that is much longer than the only picture"});
+  write_image_grid(path_, std::vector{plain(80, 80, {0})},
+                   {.title = "A title that is much longer than the only picture"});
   const Png png(path_);
   EXPECT_GT(png.width(), 300);
-  EXPECT_FALSE(png.has_ink(png.width() - 15, 0, png.width(), png.height())) << "the right margin stays free";
+  EXPECT_FALSE(png.has_ink(png.width() - 15, 0, png.width(), png.height()))
+      << "the right margin stays free";
 }
 
 TEST_F(ImageGrid, WritesALabelThatIsNoUtf8WithEscapes) {
   const std::vector<Picture> pictures(1, plain(8, 8, {100}));
-  EXPECT_EQ(image_grid_png(pictures, {.title = "caf\xe9", .row_labels = {"\xff"}, .columns = 1}), image_grid_png(pictures, {.title = R"(caf\xe9)", .row_labels = {R"(\xff)"}, .columns = 1}));
+  EXPECT_EQ(
+      image_grid_png(pictures, {.title = "caf\xe9", .row_labels = {"\xff"}, .columns = 1}),
+      image_grid_png(pictures, {.title = R"(caf\xe9)", .row_labels = {R"(\xff)"}, .columns = 1}));
 }
 
 TEST(GridMagnification, MakesSmallPicturesEasyToSeeAndLeavesLargeOnesAlone) {
@@ -221,7 +243,8 @@ TEST(GridMagnification, MakesSmallPicturesEasyToSeeAndLeavesLargeOnesAlone) {
 }
 
 TEST_F(ImageGrid, RefusesWhatItCannotDraw) {
-  const auto message = [&](const std::vector<Picture>& pictures, const GridOptions& options = {}) -> std::string {
+  const auto message = [&](const std::vector<Picture>& pictures,
+                           const GridOptions& options = {}) -> std::string {
     try {
       write_image_grid(path_, pictures, options);
     } catch (const base::BadInput& error) {
@@ -230,17 +253,21 @@ TEST_F(ImageGrid, RefusesWhatItCannotDraw) {
     return "drawn";
   };
   EXPECT_THAT(message({}), HasSubstr("at least one picture"));
-  EXPECT_THAT(message({plain(4, 4, {1}), plain(4, 5, {1})}), HasSubstr("the first is 4x4x1, number 1 is 4x5x1"));
+  EXPECT_THAT(message({plain(4, 4, {1}), plain(4, 5, {1})}),
+              HasSubstr("the first is 4x4x1, number 1 is 4x5x1"));
   EXPECT_THAT(message({plain(4, 4, {})}), HasSubstr("at least one pixel and channel, not 4x4x0"));
   EXPECT_THAT(message({Picture{4, 4, 1, {0}}}), HasSubstr("holds 1 values, not 16"));
-  EXPECT_THAT(message({plain(4, 4, {1})}, {.blocks = {{"a", 2}}}), HasSubstr("of 1 rows cannot be cut into blocks of 2"));
-  EXPECT_THAT(message({plain(4, 4, {1})}, {.blocks = {{"a", 1}, {"b", 0}}}), HasSubstr("\"b\" has 0"));
+  EXPECT_THAT(message({plain(4, 4, {1})}, {.blocks = {{"a", 2}}}),
+              HasSubstr("of 1 rows cannot be cut into blocks of 2"));
+  EXPECT_THAT(message({plain(4, 4, {1})}, {.blocks = {{"a", 1}, {"b", 0}}}),
+              HasSubstr("\"b\" has 0"));
   EXPECT_THAT(message({plain(4, 4, {1})}, {.columns = 0}), HasSubstr("at least one column"));
   EXPECT_FALSE(std::filesystem::exists(path_));
 }
 
 TEST_F(ImageGrid, SaysWhereItCouldNotWrite) {
-  EXPECT_THROW(write_image_grid("/nonexistent/grid.png", std::vector{plain(4, 4, {1})}, {}), base::Failure);
+  EXPECT_THROW(write_image_grid("/nonexistent/grid.png", std::vector{plain(4, 4, {1})}, {}),
+               base::Failure);
 }
 
 }  // namespace

@@ -60,7 +60,8 @@ TEST(ThinnedCurve, DrawsTheMeanOfAColumn) {
 }
 
 TEST(ThinnedCurve, BreaksWhereValuesAreNotFinite) {
-  const ThinnedCurve curve = thin({1, 2, kGap, kGap, 5, std::numeric_limits<double>::infinity(), 7}, 400);
+  const ThinnedCurve curve =
+      thin({1, 2, kGap, kGap, 5, std::numeric_limits<double>::infinity(), 7}, 400);
   ASSERT_EQ(curve.pieces.size(), 3u);
   EXPECT_EQ(curve.pieces[0].size(), 2u);
   EXPECT_EQ(curve.pieces[1].size(), 1u);
@@ -84,7 +85,9 @@ TEST(ThinnedCurve, HasGapsAtValuesThatALogarithmicAxisCannotShowAndDoesNotCallTh
   EXPECT_EQ(curve.not_finite, 0u);
 }
 
-TEST(ThinnedCurve, OfNothingIsNothing) { EXPECT_TRUE(thinned({}, {}, Scale({0, 1}, false, 0, 1), false, 400).pieces.empty()); }
+TEST(ThinnedCurve, OfNothingIsNothing) {
+  EXPECT_TRUE(thinned({}, {}, Scale({0, 1}, false, 0, 1), false, 400).pieces.empty());
+}
 
 }  // namespace
 }  // namespace vae_dist::plot

@@ -1,4 +1,5 @@
-// Each test begins with LibTorch's generator at the same seed, so that what a test draws from it (a network's weights, mostly) is the same in every run and in any order of tests.
+// Each test begins with LibTorch's generator at the same seed, so that what a test draws from it (a
+// network's weights, mostly) is the same in every run and in any order of tests.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -11,7 +12,8 @@ class SeededTorch : public testing::EmptyTestEventListener {
 };
 
 // The list owns it.
-[[maybe_unused]] const bool is_listening = (testing::UnitTest::GetInstance()->listeners().Append(new SeededTorch), true);
+[[maybe_unused]] const bool is_listening =
+    (testing::UnitTest::GetInstance()->listeners().Append(new SeededTorch), true);
 
 }  // namespace
 }  // namespace vae_dist

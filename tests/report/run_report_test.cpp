@@ -26,21 +26,36 @@ RunRecord run_named(const std::string& name) {
   run.curves["step_seconds"] = {{1, 2, 3}, {0.2, 0.1, 0.1}};
   run.curves["data_wait_seconds"] = {{1, 2, 3}, {0.01, 0.01, 0.01}};
   run.curves["allreduce_wait_seconds"] = {{1, 2, 3}, {0.02, 0.02, 0.02}};
-  run.evaluations = {{2, 1, "validation", {{"loss", 0.41}, {"kld", 8.5}, {"mse", 0.02}, {"mean_image_mse", 0.04}}},
-                     {3, 2, "validation", {{"loss", 0.45}, {"kld", 7.5}, {"mse", 0.01}, {"mean_image_mse", 0.04}}}};
-  run.config = {{"train.steps", "3", "null", "instead of epochs"}, {"train.global_batch", "64", "64", "G"}, {"objective.sigma", "2", "1", "of the decoder", false}};
+  run.evaluations = {
+      {2, 1, "validation", {{"loss", 0.41}, {"kld", 8.5}, {"mse", 0.02}, {"mean_image_mse", 0.04}}},
+      {3,
+       2,
+       "validation",
+       {{"loss", 0.45}, {"kld", 7.5}, {"mse", 0.01}, {"mean_image_mse", 0.04}}}};
+  run.config = {{"train.steps", "3", "null", "instead of epochs"},
+                {"train.global_batch", "64", "64", "G"},
+                {"objective.sigma", "2", "1", "of the decoder", false}};
   return run;
 }
 
-std::string report(const std::vector<RunRecord>& runs) { return run_report(runs, "2030-01-02 03:04 UTC").html(); }
+std::string report(const std::vector<RunRecord>& runs) {
+  return run_report(runs, "2030-01-02 03:04 UTC").html();
+}
 
 TEST(RunReport, BeginsWithTheNumbersThatMatter) {
   const std::string html = report({run_named("mnist")});
-  EXPECT_THAT(html, HasSubstr("<h1>mnist</h1><p class=\"subtitle\">a run in runs/mnist; written 2030-01-02 03:04 UTC</p>"));
-  EXPECT_THAT(html, HasSubstr("<dt>Steps</dt><dd class=\"value\">3</dd><dd class=\"note\">epoch 2</dd>"));
-  EXPECT_THAT(html, HasSubstr("<dt>Loss</dt><dd class=\"value\">0.45</dd><dd class=\"note\">on validation data</dd>"));
-  EXPECT_THAT(html, HasSubstr("<dt>Best validation loss</dt><dd class=\"value\">0.41</dd><dd class=\"note\">at step 2</dd>"));
-  EXPECT_THAT(html, HasSubstr("<dt>MSE</dt><dd class=\"value\">0.01</dd><dd class=\"note\">25 % of the mean image&#39;s</dd>"));
+  EXPECT_THAT(html, HasSubstr("<h1>mnist</h1><p class=\"subtitle\">a run in runs/mnist; written "
+                              "2030-01-02 03:04 UTC</p>"));
+  EXPECT_THAT(html,
+              HasSubstr("<dt>Steps</dt><dd class=\"value\">3</dd><dd class=\"note\">epoch 2</dd>"));
+  EXPECT_THAT(
+      html,
+      HasSubstr(
+          "<dt>Loss</dt><dd class=\"value\">0.45</dd><dd class=\"note\">on validation data</dd>"));
+  EXPECT_THAT(html, HasSubstr("<dt>Best validation loss</dt><dd class=\"value\">0.41</dd><dd "
+                              "class=\"note\">at step 2</dd>"));
+  EXPECT_THAT(html, HasSubstr("<dt>MSE</dt><dd class=\"value\">0.01</dd><dd class=\"note\">25 % of "
+                              "the mean image&#39;s</dd>"));
   EXPECT_THAT(html, HasSubstr("<dt>KL divergence</dt><dd class=\"value\">7.5 nats</dd>"));
   EXPECT_THAT(html, HasSubstr("<dt>M_N</dt><dd class=\"value\">0.00025</dd>"));
   EXPECT_THAT(html, HasSubstr("<dt>Throughput</dt><dd class=\"value\">400/s</dd>"));
@@ -51,7 +66,9 @@ TEST(RunReport, DrawsWhatChangesAndTabulatesWhatDoesNot) {
   run.curves["learning_rate"] = {{1, 2, 3}, {0.1, 0.2, 0.3}};
   run.curves["a_new_series"] = {{1, 2, 3}, {1, 2, 3}};
   const std::string html = report({run});
-  for (const char* title : {"Loss", "KL divergence", "Learning rate", "A new series", "Mean squared error of reconstructions", "Throughput, all ranks together", "Time of a step, on rank 0"})
+  for (const char* title : {"Loss", "KL divergence", "Learning rate", "A new series",
+                            "Mean squared error of reconstructions",
+                            "Throughput, all ranks together", "Time of a step, on rank 0"})
     EXPECT_THAT(html, HasSubstr(std::string("<figcaption>") + title + "</figcaption>"));
   EXPECT_THAT(html, Not(HasSubstr("<figcaption>M_N")));
   EXPECT_THAT(html, HasSubstr("<td>M_N, the weight of the KL divergence</td><td>0.00025</td>"));
@@ -60,7 +77,8 @@ TEST(RunReport, DrawsWhatChangesAndTabulatesWhatDoesNot) {
 
 TEST(RunReport, ShowsWhereTheTimeOfAStepGoesOnEachRank) {
   RunRecord run = run_named("mnist");
-  EXPECT_THAT(report({run}), HasSubstr("<title>rank 0, computing: 70</title>")) << "0.1 s less the waits";
+  EXPECT_THAT(report({run}), HasSubstr("<title>rank 0, computing: 70</title>"))
+      << "0.1 s less the waits";
   run.ranks = {{"rank 0 (a)", 0.1, 0.01, 0.02}, {"rank 1 (b)", 0.1, 0.03, 0.01}};
   const std::string html = report({run});
   EXPECT_THAT(html, HasSubstr("<title>rank 1 (b), waiting for data: 30</title>"));
@@ -70,7 +88,8 @@ TEST(RunReport, ShowsWhereTheTimeOfAStepGoesOnEachRank) {
 TEST(RunReport, TellsOnceWhatIsTheSameInEachEvaluation) {
   RunRecord run = run_named("mnist");
   const std::string html = report({run});
-  EXPECT_THAT(html, HasSubstr("All on validation data, MSE of the mean image 0.04. The best validation loss is marked."));
+  EXPECT_THAT(html, HasSubstr("All on validation data, MSE of the mean image 0.04. The best "
+                              "validation loss is marked."));
   EXPECT_THAT(html, HasSubstr("KL (nats)</th>"));
   EXPECT_THAT(html, Not(HasSubstr("MSE of the mean image</th>")));
 
@@ -92,13 +111,17 @@ TEST(RunReport, SortsTheDimensionsByTheirKl) {
 TEST(RunReport, MarksWhatDiffersFromTheDefault) {
   const std::string html = report({run_named("mnist")});
   EXPECT_THAT(html, HasSubstr("1 of 3 keys differ from their default:"));
-  EXPECT_THAT(html, HasSubstr("<tr class=\"marked\"><td><code>train.<wbr>steps</code><div class=\"note\">instead of epochs</div></td><td><code>3</code></td><td><code>null</code></td></tr>"));
+  EXPECT_THAT(
+      html,
+      HasSubstr("<tr class=\"marked\"><td><code>train.<wbr>steps</code><div class=\"note\">instead "
+                "of epochs</div></td><td><code>3</code></td><td><code>null</code></td></tr>"));
   EXPECT_THAT(html, HasSubstr("<tr><td><code>train.<wbr>global_<wbr>batch</code>"));
   EXPECT_THAT(html, HasSubstr("<td>no effect</td><td><code>1</code></td>"));
 }
 
 TEST(RunReport, MarksTheBestEvaluation) {
-  EXPECT_THAT(report({run_named("mnist")}), HasSubstr("<tr class=\"marked\"><td>2</td><td>1</td><td>0.41</td>"));
+  EXPECT_THAT(report({run_named("mnist")}),
+              HasSubstr("<tr class=\"marked\"><td>2</td><td>1</td><td>0.41</td>"));
 }
 
 TEST(RunReport, WarnsOfWhatWentWrong) {
@@ -108,7 +131,8 @@ TEST(RunReport, WarnsOfWhatWentWrong) {
   run.curves["loss"].value[1] = std::numeric_limits<double>::quiet_NaN();
   run.curves["skipped"] = {{1, 2, 3}, {0, 1, 0}};
   const std::string html = report({run});
-  EXPECT_THAT(html, HasSubstr("the KL divergence is 0.07 nats: the latent code says almost nothing"));
+  EXPECT_THAT(html,
+              HasSubstr("the KL divergence is 0.07 nats: the latent code says almost nothing"));
   EXPECT_THAT(html, HasSubstr("the loss was not finite in 1 logged step."));
   EXPECT_THAT(html, HasSubstr("1 logged step was skipped"));
 }
@@ -119,10 +143,14 @@ TEST(RunReport, LaysTheCurvesOfSeveralRunsOverEachOther) {
   other.pictures = {{"Samples", {{"step 3", kPng}}}};
   const std::string html = report({run_named("beta_1"), other});
   EXPECT_THAT(html, HasSubstr("<h1>beta_1, beta_4</h1>"));
-  EXPECT_THAT(html, HasSubstr("<span class=\"key c0\"></span>beta_1</li><li><span class=\"key key-dashed c0\"></span>beta_1, validation</li>"
-                              "<li><span class=\"key c1\"></span>beta_4</li><li><span class=\"key key-dashed c1\"></span>beta_4, validation</li>"));
+  EXPECT_THAT(html, HasSubstr("<span class=\"key c0\"></span>beta_1</li><li><span class=\"key "
+                              "key-dashed c0\"></span>beta_1, validation</li>"
+                              "<li><span class=\"key c1\"></span>beta_4</li><li><span class=\"key "
+                              "key-dashed c1\"></span>beta_4, validation</li>"));
   EXPECT_THAT(html, HasSubstr("<td>beta_4</td><td>3</td><td>0.41</td>"));
-  EXPECT_THAT(html, HasSubstr("<tr class=\"marked\"><td><code>train.<wbr>steps</code></td><td><code>3</code></td><td><code>9</code></td><td><code>null</code></td></tr>"));
+  EXPECT_THAT(html, HasSubstr("<tr "
+                              "class=\"marked\"><td><code>train.<wbr>steps</code></td><td><code>3</"
+                              "code></td><td><code>9</code></td><td><code>null</code></td></tr>"));
   EXPECT_THAT(html, HasSubstr("<figcaption>beta_4, step 3</figcaption>"));
 }
 

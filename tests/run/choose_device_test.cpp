@@ -1,13 +1,12 @@
 #include "run/choose_device.hpp"
 
-#include "config/words.hpp"
-
 #include <ATen/Context.h>
 #include <gmock/gmock.h>
 
 #include <cstdlib>
 
 #include "base/error.hpp"
+#include "config/words.hpp"
 #include "run/start_warnings.hpp"
 
 namespace vae_dist::run {
@@ -59,17 +58,22 @@ TEST(ChooseDevice, RefusesThreadsThatTheNodeHasNoCoresFor) {
     choose_device(config, node(0, 2));
     FAIL() << "accepted";
   } catch (const base::BadInput& error) {
-    EXPECT_THAT(error.what(), AllOf(HasSubstr("distributed.threads_per_rank is 33"), HasSubstr("a has 8 cores"), HasSubstr("at most 32")));
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("distributed.threads_per_rank is 33"),
+                                    HasSubstr("a has 8 cores"), HasSubstr("at most 32")));
   }
 }
 
 TEST(Bfloat16Warning, IsForCpusThatImitateIt) {
-  constexpr char kOld[] = "model name\t: Intel(R) Xeon(R) Gold 6138\nflags\t\t: fpu avx2 avx512f avx512bw\n", kNew[] = "model name\t: AMD EPYC 9454\nflags\t\t: fpu avx512f avx512_bf16\n";
+  constexpr char kOld[] =
+      "model name\t: Intel(R) Xeon(R) Gold 6138\nflags\t\t: fpu avx2 avx512f avx512bw\n",
+                 kNew[] = "model name\t: AMD EPYC 9454\nflags\t\t: fpu avx512f avx512_bf16\n";
   config::TrainConfig train;
   train.precision = config::Precision::bf16;
   device::DeviceChoice cpu, gpu;
   gpu.device = c10::Device(c10::kCUDA, 0);
-  EXPECT_THAT(bfloat16_warning(train, cpu, kOld), AllOf(HasSubstr("this CPU (Intel(R) Xeon(R) Gold 6138) has no instructions"), HasSubstr("AVX512_BF16 or AMX"), HasSubstr("train.precision=fp32")));
+  EXPECT_THAT(bfloat16_warning(train, cpu, kOld),
+              AllOf(HasSubstr("this CPU (Intel(R) Xeon(R) Gold 6138) has no instructions"),
+                    HasSubstr("AVX512_BF16 or AMX"), HasSubstr("train.precision=fp32")));
   EXPECT_EQ(bfloat16_warning(train, cpu, kNew), "");
   EXPECT_EQ(bfloat16_warning(train, gpu, kOld), "");
   train.precision = config::Precision::fp32;
@@ -99,7 +103,8 @@ TEST(ChooseDevice, RefusesWhatCannotWork) {
   unusable.has_gpu = true;
   EXPECT_THAT(refusal(wants("auto"), unusable), HasSubstr("cannot use it"));
   EXPECT_THAT(refusal(wants("cuda"), node(0, 1)), HasSubstr("there is no GPU on a"));
-  EXPECT_THAT(refusal(wants("auto"), node(2, 3)), AllOf(HasSubstr("2 GPUs for 3 ranks"), HasSubstr("distributed.share_gpu=true")));
+  EXPECT_THAT(refusal(wants("auto"), node(2, 3)),
+              AllOf(HasSubstr("2 GPUs for 3 ranks"), HasSubstr("distributed.share_gpu=true")));
   EXPECT_THAT(refusal(wants("auto", "mpi"), node(2, 2)), HasSubstr("distributed.backend is mpi"));
   EXPECT_THAT(refusal(wants("cpu", "nccl"), node(2, 2)), HasSubstr("distributed.backend is nccl"));
   NodeFacts declining = node(0, 1);
@@ -120,15 +125,22 @@ TEST(ChooseDevice, LetsRanksShareGpusWhereItIsAskedFor) {
     EXPECT_EQ(choice.nccl_settings, expected);
   }
   EXPECT_THAT(choose_device(config, node(1, 1)).nccl_settings, IsEmpty()) << "a world of one";
-  EXPECT_THAT(choose_device(wants("cuda"), node(4, 4)).nccl_settings, ElementsAre(Pair("NCCL_GRAPH_REGISTER", "0"))) << "not asked for";
+  EXPECT_THAT(choose_device(wants("cuda"), node(4, 4)).nccl_settings,
+              ElementsAre(Pair("NCCL_GRAPH_REGISTER", "0")))
+      << "not asked for";
 }
 
 TEST(SharedGpu, MakesEachRankAHostOfItsOwnOnTheLoopback) {
-  EXPECT_THAT(settings_for_shared_gpu(node(1, 2, 0)), ElementsAre(Pair("NCCL_HOSTID", "a-rank-0"), Pair("NCCL_SOCKET_IFNAME", "lo"), Pair("NCCL_IB_DISABLE", "1")));
-  EXPECT_THAT(settings_for_shared_gpu(node(1, 2, 1)), testing::Contains(Pair("NCCL_HOSTID", "a-rank-1")));
+  EXPECT_THAT(settings_for_shared_gpu(node(1, 2, 0)),
+              ElementsAre(Pair("NCCL_HOSTID", "a-rank-0"), Pair("NCCL_SOCKET_IFNAME", "lo"),
+                          Pair("NCCL_IB_DISABLE", "1")));
+  EXPECT_THAT(settings_for_shared_gpu(node(1, 2, 1)),
+              testing::Contains(Pair("NCCL_HOSTID", "a-rank-1")));
 }
 
-TEST(SharedGpu, NeedsNothingWhereEveryRankHasAGpu) { EXPECT_THAT(settings_for_shared_gpu(node(2, 2)), IsEmpty()); }
+TEST(SharedGpu, NeedsNothingWhereEveryRankHasAGpu) {
+  EXPECT_THAT(settings_for_shared_gpu(node(2, 2)), IsEmpty());
+}
 
 // What NCCL has to have equal on all ranks is left to it where nodes may differ.
 TEST(SharedGpu, LeavesTheNetworkAloneOnSeveralNodes) {
@@ -143,7 +155,8 @@ TEST(SharedGpu, IsAskedForByAllRanksWhereNcclAllowsIt) {
   for (const int gpus : {1, 2}) {
     NodeFacts facts = node(gpus, 2);
     facts.nccl_version = kAllowsSharing;
-    EXPECT_THAT(settings_for_shared_gpu(facts), ElementsAre(Pair("NCCL_MULTI_RANK_GPU_ENABLE", "1")));
+    EXPECT_THAT(settings_for_shared_gpu(facts),
+                ElementsAre(Pair("NCCL_MULTI_RANK_GPU_ENABLE", "1")));
   }
 }
 

@@ -1,4 +1,5 @@
-// What is pushed at the end of a job, by a listener that stands for the gateway's socket. With a real Pushgateway: tests/process/outcome_test.py.
+// What is pushed at the end of a job, by a listener that stands for the gateway's socket. With a
+// real Pushgateway: tests/process/outcome_test.py.
 #include "run/job_end.hpp"
 
 #include <arpa/inet.h>
@@ -64,7 +65,8 @@ class Listener {
   bool is_complete() const {
     const std::string length = "Content-Length: ";
     const std::size_t at = heard_.find(length), body = heard_.find("\r\n\r\n");
-    return at != std::string::npos && body != std::string::npos && heard_.size() - body - 4 >= std::stoul(heard_.substr(at + length.size()));
+    return at != std::string::npos && body != std::string::npos &&
+           heard_.size() - body - 4 >= std::stoul(heard_.substr(at + length.size()));
   }
 
   int socket_, port_ = 0;
@@ -94,7 +96,9 @@ TEST(JobEnd, TellsTheLastStepAndTheLossOfTheLastThatWasNotSkipped) {
   end.note(step_of(11, 0.25));
   end.note(step_of(12, 7.5, /*skipped=*/true));
   end.push("stopped", kHangs);
-  EXPECT_THAT(gateway.heard(), AllOf(HasSubstr("run/shapes"), HasSubstr("stopped"), HasSubstr(" 12\n"), HasSubstr(" 0.25\n"), Not(HasSubstr(" 7.5\n"))));
+  EXPECT_THAT(gateway.heard(),
+              AllOf(HasSubstr("run/shapes"), HasSubstr("stopped"), HasSubstr(" 12\n"),
+                    HasSubstr(" 0.25\n"), Not(HasSubstr(" 7.5\n"))));
 }
 
 TEST(JobEnd, IsToldOnce) {
@@ -123,7 +127,8 @@ TEST(JobEnd, AGatewayThatIsNotThereIsAWarning) {
   end.begin(0);
   testing::internal::CaptureStderr();
   end.push("done", kHangs);
-  EXPECT_THAT(testing::internal::GetCapturedStderr(), AllOf(HasSubstr("warning"), HasSubstr("metrics.push_gateway")));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("warning"), HasSubstr("metrics.push_gateway")));
 }
 
 }  // namespace

@@ -1,17 +1,21 @@
-#include "run/run_environment.hpp"
-
 #include <gmock/gmock.h>
+
+#include "run/run_environment.hpp"
 
 namespace vae_dist::run {
 namespace {
 
-// So that a rank that runs vae_dist_cuda on the CPU, where there is a driver, goes together with one that runs vae_dist.
+// So that a rank that runs vae_dist_cuda on the CPU, where there is a driver, goes together with
+// one that runs vae_dist.
 TEST(EnvironmentText, NamesOnTheCpuTheBuildAndNotTheProgram) {
-  EXPECT_THAT(environment_text("0123456789abcdef", device::DeviceChoice{}), ::testing::MatchesRegex("vae_dist [0-9.]+ \\(build 0123456789abcdef\\), torch [0-9.]+[^,]*"));
+  EXPECT_THAT(
+      environment_text("0123456789abcdef", device::DeviceChoice{}),
+      ::testing::MatchesRegex("vae_dist [0-9.]+ \\(build 0123456789abcdef\\), torch [0-9.]+[^,]*"));
 }
 
 TEST(EnvironmentText, DiffersBetweenBuilds) {
-  EXPECT_NE(environment_text("0123456789abcdef", device::DeviceChoice{}), environment_text("0123456789abcdee", device::DeviceChoice{}));
+  EXPECT_NE(environment_text("0123456789abcdef", device::DeviceChoice{}),
+            environment_text("0123456789abcdee", device::DeviceChoice{}));
 }
 
 }  // namespace

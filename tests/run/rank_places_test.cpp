@@ -17,7 +17,9 @@ TEST(PlaceText, HasTheGpuItsNodeAndCardAndTheCores) {
   place.bus_id = "0000:1B:00.0";
   place.gpu_node = 1;
   place.network = "mlx5_0";
-  EXPECT_EQ(place_text(place), "NVIDIA H100 80GB HBM3 at 0000:1b:00.0 (NUMA node 1), NIC mlx5_0; cores 0-3, 8 (NUMA node 0)");
+  EXPECT_EQ(place_text(place),
+            "NVIDIA H100 80GB HBM3 at 0000:1b:00.0 (NUMA node 1), NIC mlx5_0; cores 0-3, 8 (NUMA "
+            "node 0)");
 }
 
 TEST(PlaceText, LeavesOutWhatTheMachineDoesNotSay) {
@@ -45,7 +47,10 @@ TEST(ByRanks, SaysEachThingOnceWithItsRanks) {
   EXPECT_EQ(by_ranks({"", ""}), Lines{});
 }
 
-TEST(ByRanks, DoesNotFillTheScreen) { EXPECT_EQ(by_ranks({"a", "b", "c", "d"}, 2), (Lines{"rank 0: a", "rank 1: b", "and 2 more, of other ranks"})); }
+TEST(ByRanks, DoesNotFillTheScreen) {
+  EXPECT_EQ(by_ranks({"a", "b", "c", "d"}, 2),
+            (Lines{"rank 0: a", "rank 1: b", "and 2 more, of other ranks"}));
+}
 
 }  // namespace
 }  // namespace vae_dist::run

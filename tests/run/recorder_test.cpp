@@ -1,4 +1,5 @@
-// What a recorder writes, on one rank. The series and their scrape: tests/metrics; with several ranks: tests/process/monitoring_test.py.
+// What a recorder writes, on one rank. The series and their scrape: tests/metrics; with several
+// ranks: tests/process/monitoring_test.py.
 #include "run/recorder.hpp"
 
 #include <gmock/gmock.h>
@@ -26,7 +27,8 @@ class RecorderTest : public TemporaryFolderTest {
   }
 
   std::unique_ptr<Recorder> recorder(const checkpoint::TrainingState& start = {}) {
-    return std::make_unique<Recorder>(RecordedRun{config_, facts_, /*epochs_planned=*/2, start}, world_, *host_, end_);
+    return std::make_unique<Recorder>(RecordedRun{config_, facts_, /*epochs_planned=*/2, start},
+                                      world_, *host_, end_);
   }
 
   static metrics::StepMetrics step_of(std::int64_t step) {
@@ -40,7 +42,8 @@ class RecorderTest : public TemporaryFolderTest {
   std::vector<nlohmann::json> log() const {
     std::vector<nlohmann::json> records;
     std::ifstream lines(RunDirectory(config_.run).metrics());
-    for (std::string line; std::getline(lines, line);) records.push_back(nlohmann::json::parse(line));
+    for (std::string line; std::getline(lines, line);)
+      records.push_back(nlohmann::json::parse(line));
     return records;
   }
 
@@ -69,14 +72,20 @@ TEST_F(RecorderTest, LogsTheFirstStepEveryTenthAndTheLast) {
 }
 
 TEST_F(RecorderTest, LogsTheTermsOfTheObjectiveUnderTheirNames) {
-  facts_.other_terms = {{.name = "effective_samples", .title = "Effective samples", .unit = "draws", .series = "", .help = ""}};
+  facts_.other_terms = {{.name = "effective_samples",
+                         .title = "Effective samples",
+                         .unit = "draws",
+                         .series = "",
+                         .help = ""}};
   const auto records = recorder();
   metrics::StepMetrics step = step_of(1);
   step.other_terms = {3.5};
   records->step(step);
   EXPECT_EQ(log()[0].at("effective_samples"), 3.5);
   const std::vector<base::Term> told = metrics::read_terms(RunDirectory(config_.run).terms());
-  const auto found = std::find_if(told.begin(), told.end(), [](const base::Term& each) { return each.name == "effective_samples"; });
+  const auto found = std::find_if(told.begin(), told.end(), [](const base::Term& each) {
+    return each.name == "effective_samples";
+  });
   ASSERT_NE(found, told.end());
   EXPECT_EQ(found->unit, "draws");
 }
@@ -108,7 +117,9 @@ TEST_F(RecorderTest, AnEvaluationHoldsWhatThereIs) {
   records->evaluation(20, 2, "validation", result, 0.1, false);
   const std::vector<nlohmann::json> logged = log();
   EXPECT_EQ(logged[0].at("evaluated"), "validation");
-  for (const char* absent : {"evaluation_mse", "mean_image_mse", "elbo_nats", "bits_per_dim", "active_units"}) EXPECT_FALSE(logged[0].contains(absent)) << absent;
+  for (const char* absent :
+       {"evaluation_mse", "mean_image_mse", "elbo_nats", "bits_per_dim", "active_units"})
+    EXPECT_FALSE(logged[0].contains(absent)) << absent;
   EXPECT_EQ(logged[1].at("evaluation_mse"), 0.01);
   EXPECT_EQ(logged[1].at("elbo_nats"), -90);
 }

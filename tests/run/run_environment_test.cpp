@@ -26,12 +26,14 @@ class EnvironmentFile : public ::testing::Test {
     const std::unique_ptr<comm::HostCommunicator> alone = comm::make_self_communicator();
     device::DeviceChoice device;
     device.backend = device::Backend::self;
-    const RunEnvironment environment = run_environment({"fedcba9876543210", "0123456789ab"}, device, "node1", resumed, path_, *alone);
+    const RunEnvironment environment = run_environment({"fedcba9876543210", "0123456789ab"}, device,
+                                                       "node1", resumed, path_, *alone);
     write_environment(path_, environment, 1);
     return environment.restarts;
   }
 
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / base::text("run_environment_test_", ::getpid(), ".json");
+  std::filesystem::path path_ = std::filesystem::temp_directory_path() /
+                                base::text("run_environment_test_", ::getpid(), ".json");
 };
 
 TEST_F(EnvironmentFile, CountsHowOftenARunWentOn) {

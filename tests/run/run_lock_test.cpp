@@ -1,4 +1,5 @@
-// The lock of a run directory, with a heart that beats fast. What becomes of it when processes die: tests/faults/lock_test.py.
+// The lock of a run directory, with a heart that beats fast. What becomes of it when processes die:
+// tests/faults/lock_test.py.
 #include "run/run_lock.hpp"
 
 #include <gmock/gmock.h>
@@ -6,8 +7,8 @@
 #include <atomic>
 #include <nlohmann/json.hpp>
 
-#include "base/durable_file.hpp"
 #include "../temporary_folder.hpp"
+#include "base/durable_file.hpp"
 
 namespace vae_dist::run {
 namespace {
@@ -22,23 +23,29 @@ class RunLockTest : public TemporaryFolderTest {
   std::string file() const { return path("lock.json"); }
 
   RunLock lock(const JobIdentity& job = {}, base::Seconds heartbeat = kFast) {
-    return RunLock({file(), ""}, job, [this](const std::string& loss) {
-      loss_ = loss;
-      lost_ = true;
-    }, heartbeat);
+    return RunLock(
+        {file(), ""}, job,
+        [this](const std::string& loss) {
+          loss_ = loss;
+          lost_ = true;
+        },
+        heartbeat);
   }
 
   nlohmann::json content() const { return nlohmann::json::parse(base::read_file(file())); }
 
   // Somebody else's lock.
   void write(const nlohmann::json& changes) {
-    nlohmann::json other = {{"host", "elsewhere"}, {"processes", "pid:[1]"}, {"pid", 1}, {"process_start", 7}, {"job", "theirs"}, {"restart", 3}, {"started", "then"}};
+    nlohmann::json other = {{"host", "elsewhere"}, {"processes", "pid:[1]"}, {"pid", 1},
+                            {"process_start", 7},  {"job", "theirs"},        {"restart", 3},
+                            {"started", "then"}};
     other.update(changes);
     base::replace_file(file(), other.dump());
   }
 
   bool lost_within(base::Seconds time) const {
-    for (const base::Stopwatch watch; !lost_ && watch.elapsed() < time;) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    for (const base::Stopwatch watch; !lost_ && watch.elapsed() < time;)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     return lost_;
   }
 
@@ -62,7 +69,9 @@ TEST_F(RunLockTest, TakesDirectoriesAwayThatWereMadeForItAndStayedEmpty) {
   for (const std::string used : {"", "runs/other", "runs/name/config.yaml"}) {
     std::filesystem::create_directories(path("runs/name"));
     {
-      const RunLock held({path("runs/name/lock.json"), path("runs")}, {}, [](const std::string&) { FAIL(); }, kFast);
+      const RunLock held(
+          {path("runs/name/lock.json"), path("runs")}, {}, [](const std::string&) { FAIL(); },
+          kFast);
       if (!used.empty()) base::replace_file(path(used), "");
     }
     EXPECT_EQ(std::filesystem::exists(path("runs/name")), used == "runs/name/config.yaml") << used;
@@ -122,7 +131,8 @@ TEST_F(RunLockTest, OfAnotherHostIsRefusedWhenItsHeartBeats) {
 }
 
 TEST_F(RunLockTest, OfAnotherHostIsTakenOverAfterThreeMissedHeartbeats) {
-  for (const nlohmann::json& changes : {nlohmann::json::object(), nlohmann::json{{"pid", "damaged"}}}) {
+  for (const nlohmann::json& changes :
+       {nlohmann::json::object(), nlohmann::json{{"pid", "damaged"}}}) {
     write(changes);
     const base::Stopwatch watch;
     const RunLock held = lock({"ours", 0});
@@ -134,13 +144,16 @@ TEST_F(RunLockTest, OfAnotherHostIsTakenOverAfterThreeMissedHeartbeats) {
 // Written by a host whose clock, or whose file server's clock, was ahead.
 TEST_F(RunLockTest, FromTheFutureIsTakenOverAfterThreeMissedHeartbeatsToo) {
   write(nlohmann::json::object());
-  std::filesystem::last_write_time(file(), std::filesystem::file_time_type::clock::now() + std::chrono::hours(24));
+  std::filesystem::last_write_time(
+      file(), std::filesystem::file_time_type::clock::now() + std::chrono::hours(24));
   const RunLock held = lock({"ours", 0});
   EXPECT_EQ(content()["job"], "ours");
 }
 
 TEST_F(RunLockTest, InADirectoryThatIsNotThereIsBadInputThatNamesIt) {
-  EXPECT_THAT(refusal([&] { RunLock({path("none/lock.json"), ""}, {}, [](const std::string&) {}); }), HasSubstr(path("none")));
+  EXPECT_THAT(
+      refusal([&] { RunLock({path("none/lock.json"), ""}, {}, [](const std::string&) {}); }),
+      HasSubstr(path("none")));
 }
 
 TEST(JobFromEnvironment, IsTheLaunchersBeforeSlurms) {
@@ -156,7 +169,9 @@ TEST(JobFromEnvironment, IsTheLaunchersBeforeSlurms) {
   ::setenv("VAE_DIST_JOB_RESTART", "5", 1);
   EXPECT_EQ(job_from_environment().id, "mine");
   EXPECT_EQ(job_from_environment().restart, 5);
-  for (const char* name : {"VAE_DIST_JOB_ID", "VAE_DIST_JOB_RESTART", "SLURM_JOB_ID", "SLURM_RESTART_COUNT"}) ::unsetenv(name);
+  for (const char* name :
+       {"VAE_DIST_JOB_ID", "VAE_DIST_JOB_RESTART", "SLURM_JOB_ID", "SLURM_RESTART_COUNT"})
+    ::unsetenv(name);
 }
 
 }  // namespace

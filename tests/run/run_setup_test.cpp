@@ -1,4 +1,5 @@
-// What a run is before anything heavy starts: at any number of ranks, which are threads, everybody gets the same. With real checkpoints of whole runs: tests/process/resume_test.py.
+// What a run is before anything heavy starts: at any number of ranks, which are threads, everybody
+// gets the same. With real checkpoints of whole runs: tests/process/resume_test.py.
 #include "run/run_setup.hpp"
 
 #include <ATen/core/Tensor.h>
@@ -21,14 +22,19 @@ using testing::HasSubstr;
 class RunSetupTest : public TemporaryFolderTest {
  protected:
   std::string config_file(const std::string& more = "") {
-    std::ofstream(path("run.yaml")) << "run: {name: shapes, directory: " << path("runs") << "}\ndata: {train: {file: " << path("images.h5") << "}}\n" << more;
+    std::ofstream(path("run.yaml")) << "run: {name: shapes, directory: " << path("runs")
+                                    << "}\ndata: {train: {file: " << path("images.h5") << "}}\n"
+                                    << more;
     return path("run.yaml");
   }
 
-  RunSetup set_up(int ranks, const std::vector<std::string>& overrides = {}, const std::string& more = "") {
+  RunSetup set_up(int ranks, const std::vector<std::string>& overrides = {},
+                  const std::string& more = "") {
     const RunRequest request{config_file(more), overrides, ""};
     std::vector<RunSetup> setups(static_cast<std::size_t>(ranks));
-    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& host) { setups[static_cast<std::size_t>(host.rank())] = set_up_run(request, {}, host); });
+    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& host) {
+      setups[static_cast<std::size_t>(host.rank())] = set_up_run(request, {}, host);
+    });
     for (const RunSetup& setup : setups) {
       EXPECT_EQ(config::config_yaml(setup.config), config::config_yaml(setups[0].config));
       EXPECT_EQ(checkpoint::to_json(setup.state), checkpoint::to_json(setups[0].state));
@@ -38,7 +44,8 @@ class RunSetupTest : public TemporaryFolderTest {
   }
 
   // What all ranks are told.
-  std::string refused(int ranks, const std::vector<std::string>& overrides = {}, const std::string& more = "") {
+  std::string refused(int ranks, const std::vector<std::string>& overrides = {},
+                      const std::string& more = "") {
     const RunRequest request{config_file(more), overrides, ""};
     std::vector<std::string> messages(static_cast<std::size_t>(ranks), "not refused");
     comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& host) {
@@ -79,7 +86,8 @@ TEST_F(RunSetupTest, ABatchForEachReplicaBecomesTheGlobalOne) {
   const RunSetup setup = set_up(2, {"train.batch_per_replica=24", "distributed.replicas=8"});
   EXPECT_EQ(setup.config.train.global_batch, 192);
   EXPECT_FALSE(setup.config.train.batch_per_replica);
-  EXPECT_THAT(refused(2, {"train.batch_per_replica=4611686018427387904", "distributed.replicas=8"}), HasSubstr("train.batch_per_replica"));
+  EXPECT_THAT(refused(2, {"train.batch_per_replica=4611686018427387904", "distributed.replicas=8"}),
+              HasSubstr("train.batch_per_replica"));
 }
 
 TEST_F(RunSetupTest, GoesOnFromItsOwnCheckpointAtAnotherNumberOfRanks) {
@@ -93,7 +101,9 @@ TEST_F(RunSetupTest, GoesOnFromItsOwnCheckpointAtAnotherNumberOfRanks) {
 
 TEST_F(RunSetupTest, WhatAResumeMayNotChangeIsListed) {
   write_checkpoint_of(set_up(2));
-  EXPECT_THAT(refused(2, {"model.latent_dim=7", "train.global_batch=32"}), AllOf(HasSubstr("model.latent_dim"), HasSubstr("train.global_batch"), HasSubstr("--from")));
+  EXPECT_THAT(
+      refused(2, {"model.latent_dim=7", "train.global_batch=32"}),
+      AllOf(HasSubstr("model.latent_dim"), HasSubstr("train.global_batch"), HasSubstr("--from")));
   EXPECT_EQ(set_up(2, {"log.every_steps=7"}).config.log.every_steps, 7) << "what may change does";
 }
 
@@ -104,15 +114,21 @@ TEST_F(RunSetupTest, ARunThatMustNotGoOnIsRefusedWhereThereIsOne) {
 }
 
 TEST_F(RunSetupTest, ErrorsAreEverybodys) {
-  EXPECT_THAT(refused(3, {}, "train: {global_bach: 3}\n"), AllOf(HasSubstr("global_bach"), HasSubstr("global_batch")));
-  EXPECT_THAT(refused(3, {"train.global_batch=10", "distributed.replicas=3"}), HasSubstr("global_batch"));
+  EXPECT_THAT(refused(3, {}, "train: {global_bach: 3}\n"),
+              AllOf(HasSubstr("global_bach"), HasSubstr("global_batch")));
+  EXPECT_THAT(refused(3, {"train.global_batch=10", "distributed.replicas=3"}),
+              HasSubstr("global_batch"));
 }
 
 TEST_F(RunSetupTest, NoCheckpointIsReadBeforeTheLockIsTaken) {
   write_checkpoint_of(set_up(1));
   const RunRequest request{config_file(), {}, ""};
-  const LockRun taken = [](const RunDirectory&) -> std::unique_ptr<RunLock> { throw base::BadInput("another run trains in it"); };
-  comm::run_thread_ranks(2, [&](comm::HostCommunicator& host) { EXPECT_THROW(set_up_run(request, taken, host), comm::AgreedError); });
+  const LockRun taken = [](const RunDirectory&) -> std::unique_ptr<RunLock> {
+    throw base::BadInput("another run trains in it");
+  };
+  comm::run_thread_ranks(2, [&](comm::HostCommunicator& host) {
+    EXPECT_THROW(set_up_run(request, taken, host), comm::AgreedError);
+  });
 }
 
 }  // namespace

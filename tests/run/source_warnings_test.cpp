@@ -1,5 +1,3 @@
-#include "run/start_warnings.hpp"
-
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -7,6 +5,7 @@
 #include <fstream>
 
 #include "base/text.hpp"
+#include "run/start_warnings.hpp"
 
 namespace vae_dist::run {
 namespace {
@@ -28,7 +27,8 @@ class SourceWarnings : public testing::Test {
 
   std::string in(const std::string& name) const { return (folder_ / name).string(); }
 
-  std::filesystem::path folder_ = std::filesystem::temp_directory_path() / base::text("vae_dist_source_warnings_", ::getpid());
+  std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / base::text("vae_dist_source_warnings_", ::getpid());
   config::DataConfig data_;
 };
 
@@ -36,16 +36,22 @@ TEST_F(SourceWarnings, NameAFileThatIsListedTwice) {
   data_.train.file = {in("a.h5"), in("b.h5")};
   EXPECT_THAT(source_warnings(data_), IsEmpty());
   data_.train.file = {in("a.h5"), in("b.h5"), in("link.h5")};
-  EXPECT_THAT(source_warnings(data_), ElementsAre(AllOf(HasSubstr("data.train.file lists the same file more than once"), HasSubstr(in("a.h5") + " (also as " + in("link.h5") + ") 2 times"))));
+  EXPECT_THAT(
+      source_warnings(data_),
+      ElementsAre(AllOf(HasSubstr("data.train.file lists the same file more than once"),
+                        HasSubstr(in("a.h5") + " (also as " + in("link.h5") + ") 2 times"))));
 }
 
 TEST_F(SourceWarnings, SayWhichRowsBothRead) {
   data_.validation.file = {in("b.h5")};
   EXPECT_THAT(source_warnings(data_), IsEmpty());
   data_.validation.file = {in("link.h5")};
-  EXPECT_THAT(source_warnings(data_), ElementsAre(HasSubstr("both read the same rows of the same file: the validation loss tells nothing")));
+  EXPECT_THAT(source_warnings(data_),
+              ElementsAre(HasSubstr(
+                  "both read the same rows of the same file: the validation loss tells nothing")));
   data_.validation.rows = {100, 200};
-  EXPECT_THAT(source_warnings(data_), ElementsAre(HasSubstr("both read rows 100 to 199 of the same file")));
+  EXPECT_THAT(source_warnings(data_),
+              ElementsAre(HasSubstr("both read rows 100 to 199 of the same file")));
   data_.train.rows = {0, 100};
   EXPECT_THAT(source_warnings(data_), IsEmpty());
   data_.train.rows = {0, 101};
@@ -69,7 +75,8 @@ TEST_F(SourceWarnings, LeaveApartWhatDatasetsAndSplitsTellApart) {
 TEST_F(SourceWarnings, KnowAFileOfAList) {
   data_.train.file = {in("a.h5"), in("b.h5")};
   data_.validation.file = {in("b.h5")};
-  EXPECT_THAT(source_warnings(data_), ElementsAre(HasSubstr("both read all rows of " + in("b.h5"))));
+  EXPECT_THAT(source_warnings(data_),
+              ElementsAre(HasSubstr("both read all rows of " + in("b.h5"))));
 }
 
 }  // namespace

@@ -16,8 +16,10 @@ TEST(AgreedFlags, ReachEveryRankAfterTheSameStepTwoStepsLate) {
         mine.stop = step == 3 && comm.rank() == comm.size() - 1;
         mine.checkpoint = step == 6 && comm.rank() == 0;
         const Wishes all = flags.exchange(mine);
-        EXPECT_EQ(all.stop, step == 5) << "step " << step << ", rank " << comm.rank() << " of " << ranks;
-        EXPECT_EQ(all.checkpoint, step == 8) << "step " << step << ", rank " << comm.rank() << " of " << ranks;
+        EXPECT_EQ(all.stop, step == 5)
+            << "step " << step << ", rank " << comm.rank() << " of " << ranks;
+        EXPECT_EQ(all.checkpoint, step == 8)
+            << "step " << step << ", rank " << comm.rank() << " of " << ranks;
       }
     });
   }

@@ -1,7 +1,8 @@
-// Ranks under mpirun that sum gradients step after step, until rank 1 throws inside the backward pass of step 5. Shows how all of them end.
+// Ranks under mpirun that sum gradients step after step, until rank 1 throws inside the backward
+// pass of step 5. Shows how all of them end.
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/variable.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include <cstdio>
 
@@ -14,21 +15,29 @@ namespace {
 
 // y = x, whose derivative cannot be computed.
 struct Broken : torch::autograd::Function<Broken> {
-  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) { return x.clone(); }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, const torch::autograd::variable_list&) {
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) {
+    return x.clone();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 const torch::autograd::variable_list&) {
     throw std::runtime_error("thrown inside the backward pass of step 5");
   }
 };
 
-void train(const comm::MpiWorld& world, comm::HostCommunicator& host, comm::CollectiveLog& log, comm::Watchdog& watchdog) {
+void train(const comm::MpiWorld& world, comm::HostCommunicator& host, comm::CollectiveLog& log,
+           comm::Watchdog& watchdog) {
   parallel::NamedTensors leaves;
-  for (int i = 0; i < 6; ++i) leaves.emplace_back("leaf" + std::to_string(i), at::ones({300 + 40 * i}).requires_grad_());
+  for (int i = 0; i < 6; ++i)
+    leaves.emplace_back("leaf" + std::to_string(i), at::ones({300 + 40 * i}).requires_grad_());
   parallel::ParameterArena arena(leaves, false);
   const at::Tensor statistics = at::zeros({4});
   const auto comm = host.duplicate();
   parallel::ReducerOptions options;
   options.caps = {.first_bytes = 1000, .bytes = 3000};
-  parallel::GradientReducer reducer({arena, leaves, statistics, parallel::make_host_exchange(*comm, comm::SumOrder::fast, {log, "gradients"})}, options);
+  parallel::GradientReducer reducer(
+      {arena, leaves, statistics,
+       parallel::make_host_exchange(*comm, comm::SumOrder::fast, {log, "gradients"})},
+      options);
 
   for (int step = 1;; ++step) {
     watchdog.enter("forward, backward and gradient exchange", step, base::Seconds(600));
@@ -55,9 +64,13 @@ int main(int argc, char** argv) {
   comm::MpiWorld world(argc, argv);
   comm::CollectiveLog log;
   const auto host = world.make_communicator();
-  run::RankFailure failure(world, log, [&](const std::exception& error, const std::string& details) {
-    std::fprintf(stderr, "%s\n%s", base::describe(error, world.rank()).c_str(), details.c_str());
-  }, [] {});
+  run::RankFailure failure(
+      world, log,
+      [&](const std::exception& error, const std::string& details) {
+        std::fprintf(stderr, "%s\n%s", base::describe(error, world.rank()).c_str(),
+                     details.c_str());
+      },
+      [] {});
   try {
     train(world, *host, log, failure.watchdog());
   } catch (const std::exception& error) {

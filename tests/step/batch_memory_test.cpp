@@ -1,9 +1,8 @@
-#include "step/training_batches.hpp"
-
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "data/model_input.hpp"
+#include "step/training_batches.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -15,7 +14,8 @@ TEST(BatchMemory, ForTheCpuIsPlainAndUsedAgain) {
   const void* const block = pixels.data();
   std::fill(pixels.begin(), pixels.end(), std::uint8_t{51});
   EXPECT_FALSE(at::from_blob(pixels.data(), {24}, at::kByte).is_pinned());
-  const at::Tensor images = data::model_input(pixels, {.shape = {3, 2, 2}, .layout = data::SampleLayout::nhwc});
+  const at::Tensor images =
+      data::model_input(pixels, {.shape = {3, 2, 2}, .layout = data::SampleLayout::nhwc});
   pixels = {};
   const data::BatchArray<std::uint8_t> again(2 * 12, memory);
   EXPECT_EQ(again.data(), block);

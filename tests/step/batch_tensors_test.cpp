@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "data/batch_maker.hpp"
 #include "../data/image_files.hpp"
+#include "data/batch_maker.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -15,7 +15,8 @@ using ImageTensor = data::ImageFileTest;
 TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
   for (const data::SampleLayout layout : {data::SampleLayout::nhw, data::SampleLayout::nhwc}) {
     const bool coloured = layout == data::SampleLayout::nhwc;
-    const data::SampleDataset dataset = open(coloured ? make_images("coloured.h5", {24, 4, 5, 3}) : make_images("grey.h5", {24, 4, 5}));
+    const data::SampleDataset dataset = open(coloured ? make_images("coloured.h5", {24, 4, 5, 3})
+                                                      : make_images("grey.h5", {24, 4, 5}));
     ASSERT_EQ(dataset.layout(), layout);
     data::BatchPlan plan;
     plan.seed = 1265;
@@ -24,13 +25,19 @@ TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
     data::BatchPlan later = plan;
     later.flip_on_device = true;
     for (const bool channels_last : {true, false}) {
-      const data::InputFormat format{.shape = dataset.shape(), .layout = layout, .scale = dataset.scale(), .low = -1, .channels_last = channels_last};
+      const data::InputFormat format{.shape = dataset.shape(),
+                                     .layout = layout,
+                                     .scale = dataset.scale(),
+                                     .low = -1,
+                                     .channels_last = channels_last};
       for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
-        const data::Batch mirrored = data::make_batch(dataset, plan, epoch, 0), plain = data::make_batch(dataset, later, epoch, 0);
+        const data::Batch mirrored = data::make_batch(dataset, plan, epoch, 0),
+                          plain = data::make_batch(dataset, later, epoch, 0);
         EXPECT_TRUE(mirrored.mirrored.empty());
         ASSERT_EQ(plain.mirrored.size(), 24U);
         ASSERT_FALSE(plain.pixels == mirrored.pixels);
-        const at::Tensor expected = image_tensor(mirrored, format), images = image_tensor(plain, format);
+        const at::Tensor expected = image_tensor(mirrored, format),
+                         images = image_tensor(plain, format);
         EXPECT_TRUE(images.equal(expected)) << "epoch " << epoch;
         EXPECT_EQ(images.strides(), expected.strides());
       }

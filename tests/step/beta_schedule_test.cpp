@@ -1,6 +1,6 @@
-#include "step/schedules.hpp"
-
 #include <gtest/gtest.h>
+
+#include "step/schedules.hpp"
 
 namespace vae_dist::step {
 namespace {

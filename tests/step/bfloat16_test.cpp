@@ -1,4 +1,5 @@
-// train.precision bf16: fewer bits in convolutions and matrix products, all bits in weights, gradients and sums.
+// train.precision bf16: fewer bits in convolutions and matrix products, all bits in weights,
+// gradients and sums.
 #include <gtest/gtest.h>
 
 #include "small_run.hpp"
@@ -26,8 +27,10 @@ TEST_P(Bfloat16, KeepsWeightsGradientsAndOutputsInSinglePrecision) {
     }
   }
   const at::NoGradGuard no_grad;
-  const model::VaeOutput output = rank.model().forward({images_of_step(0, at::kFloat), noise_of_step(0, at::kFloat)});
-  for (const at::Tensor& tensor : {output.reconstruction, output.mu, output.log_var}) EXPECT_EQ(tensor.scalar_type(), at::kFloat);
+  const model::VaeOutput output =
+      rank.model().forward({images_of_step(0, at::kFloat), noise_of_step(0, at::kFloat)});
+  for (const at::Tensor& tensor : {output.reconstruction, output.mu, output.log_var})
+    EXPECT_EQ(tensor.scalar_type(), at::kFloat);
 }
 
 TEST_P(Bfloat16, ComputesNearlyTheSame) {
@@ -36,14 +39,17 @@ TEST_P(Bfloat16, ComputesNearlyTheSame) {
   for (std::int64_t number = 0; number < 10; ++number) {
     const auto ours = rounded.step(number), expected = exact.step(number);
     // A product has 8 bits: 0.4 %. The sums of many average out.
-    for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(ours[i], expected[i], 0.02 * expected[i]) << "term " << i << " of step " << number;
+    for (std::size_t i = 0; i < 2; ++i)
+      EXPECT_NEAR(ours[i], expected[i], 0.02 * expected[i])
+          << "term " << i << " of step " << number;
     EXPECT_EQ(ours[4], 0);
     differs |= ours[0] != expected[0];
   }
   EXPECT_TRUE(differs) << "nothing was rounded";
 }
 
-INSTANTIATE_TEST_SUITE_P(BatchNorm, Bfloat16, testing::Values("local", "sync"), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(BatchNorm, Bfloat16, testing::Values("local", "sync"),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace vae_dist::step

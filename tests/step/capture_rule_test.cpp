@@ -12,7 +12,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-const std::vector<base::ProgressWords::Collective> kUsual = {{"statistics", 40}, {"bucket 0", 1024}, {"bucket 1", 2048}};
+const std::vector<base::ProgressWords::Collective> kUsual = {
+    {"statistics", 40}, {"bucket 0", 1024}, {"bucket 1", 2048}};
 
 device::DeviceChoice gpu() {
   device::DeviceChoice out;
@@ -44,11 +45,18 @@ TEST(CaptureRule, IsDueAtTheSameStepWhateverWasSeen) {
   rule.saw({{"statistics", 40}, {"bucket 1", 2048}, {"bucket 0", 1024}});
   rule.saw(kUsual);
   EXPECT_TRUE(rule.is_due());
-  EXPECT_THAT(rule.objection(), AllOf(HasSubstr("its step 2 exchanged statistics of 40 bytes, bucket 1 of 2048 bytes, bucket 0"), HasSubstr("its first statistics of 40 bytes, bucket 0")));
+  EXPECT_THAT(
+      rule.objection(),
+      AllOf(HasSubstr(
+                "its step 2 exchanged statistics of 40 bytes, bucket 1 of 2048 bytes, bucket 0"),
+            HasSubstr("its first statistics of 40 bytes, bucket 0")));
 }
 
 TEST(CaptureRule, ObjectsToOtherBytesAndToLess) {
-  for (const auto& other : {std::vector<base::ProgressWords::Collective>{{"statistics", 40}, {"bucket 0", 1024}, {"bucket 1", 2049}}, {{"statistics", 40}}, {}}) {
+  for (const auto& other : {std::vector<base::ProgressWords::Collective>{
+                                {"statistics", 40}, {"bucket 0", 1024}, {"bucket 1", 2049}},
+                            {{"statistics", 40}},
+                            {}}) {
     CaptureRule rule;
     for (int step = 0; step < 2; ++step) rule.saw(kUsual);
     rule.saw(other);
@@ -66,14 +74,16 @@ TEST(CaptureRule, TakesAWorldOfOneThatExchangesNothing) {
 TEST(JoinedReasons, NameTheRanksAndSayEachReasonOnce) {
   EXPECT_EQ(joined_reasons({"", "", ""}), "");
   EXPECT_EQ(joined_reasons({"", "out of memory", ""}), "rank 1: out of memory");
-  EXPECT_EQ(joined_reasons({"not supported", "out of memory", "not supported"}), "ranks 0, 2: not supported; rank 1: out of memory");
+  EXPECT_EQ(joined_reasons({"not supported", "out of memory", "not supported"}),
+            "ranks 0, 2: not supported; rank 1: out of memory");
 }
 
 TEST(CudaGraph, IsCapturedOnAGpuUnlessItIsRefused) {
   EXPECT_TRUE(wants_capture(config_with(std::nullopt), gpu()));
   EXPECT_TRUE(wants_capture(config_with(true), gpu()));
   EXPECT_FALSE(wants_capture(config_with(false), gpu()));
-  for (const auto asked : {std::optional<bool>(), std::optional(true), std::optional(false)}) EXPECT_FALSE(wants_capture(config_with(asked), device::DeviceChoice{}));
+  for (const auto asked : {std::optional<bool>(), std::optional(true), std::optional(false)})
+    EXPECT_FALSE(wants_capture(config_with(asked), device::DeviceChoice{}));
 }
 
 TEST(CudaGraph, AutoIsEagerWhereItCannotBeAndTrueIsRefused) {
@@ -81,7 +91,9 @@ TEST(CudaGraph, AutoIsEagerWhereItCannotBeAndTrueIsRefused) {
   sync.distributed.batch_norm = config::BatchNorm::sync;
   exact.train.precision = config::Precision::fp64;
   const std::vector<std::tuple<config::Config, device::DeviceChoice, std::string>> cases = {
-      {config_with(std::nullopt), device::DeviceChoice{}, "on the CPU"}, {sync, gpu(), "distributed.batch_norm is sync"}, {exact, gpu(), "train.precision is fp64"}};
+      {config_with(std::nullopt), device::DeviceChoice{}, "on the CPU"},
+      {sync, gpu(), "distributed.batch_norm is sync"},
+      {exact, gpu(), "train.precision is fp64"}};
   for (auto [config, device, reason] : cases) {
     EXPECT_THAT(why_not_captured(config, device), HasSubstr(reason));
     EXPECT_FALSE(wants_capture(config, device));
@@ -93,7 +105,8 @@ TEST(CudaGraph, AutoIsEagerWhereItCannotBeAndTrueIsRefused) {
       check_cuda_graph(config, device);
       ADD_FAILURE() << reason;
     } catch (const base::BadInput& error) {
-      EXPECT_THAT(error.what(), AllOf(HasSubstr("train.cuda_graph is true"), HasSubstr(reason), HasSubstr("Set train.cuda_graph=auto")));
+      EXPECT_THAT(error.what(), AllOf(HasSubstr("train.cuda_graph is true"), HasSubstr(reason),
+                                      HasSubstr("Set train.cuda_graph=auto")));
     }
   }
 }

@@ -1,4 +1,5 @@
-// Everything about captured steps but CUDA: a recorder stands in whose launches run the work again, which must come to the same as a graph of it. tests/gpu has the graphs.
+// Everything about captured steps but CUDA: a recorder stands in whose launches run the work again,
+// which must come to the same as a graph of it. tests/gpu has the graphs.
 #include "step/captured_step.hpp"
 
 #include <gmock/gmock.h>
@@ -21,7 +22,9 @@ struct Counts {
 
 class Rerun final : public device::RecordedWork {
  public:
-  Rerun(std::function<void()> work, Counts& counts) : work_(std::move(work)), counts_(counts) { ++counts_.alive; }
+  Rerun(std::function<void()> work, Counts& counts) : work_(std::move(work)), counts_(counts) {
+    ++counts_.alive;
+  }
   ~Rerun() override { --counts_.alive; }
   void launch() override {
     ++counts_.launches;
@@ -36,7 +39,8 @@ class Rerun final : public device::RecordedWork {
 class Rerunning final : public device::WorkRecorder {
  public:
   /// `before`: called in the place of each recording, with its number from 1; may throw.
-  explicit Rerunning(Counts& counts, std::function<void(int)> before = {}) : counts_(counts), before_(std::move(before)) {}
+  explicit Rerunning(Counts& counts, std::function<void(int)> before = {})
+      : counts_(counts), before_(std::move(before)) {}
 
   std::unique_ptr<device::RecordedWork> record(const std::function<void()>& work) override {
     ++counts_.recorded;
@@ -56,11 +60,16 @@ class Rank : public SmallRank {
  public:
   using SmallRank::SmallRank;
 
-  std::vector<double> step(std::int64_t number) { return step(images_of_step(number, type()), number); }
+  std::vector<double> step(std::int64_t number) {
+    return step(images_of_step(number, type()), number);
+  }
 
   std::vector<double> step(const at::Tensor& images, std::int64_t number) {
-    const double rate = 0.005 / static_cast<double>(number + 1), kld = 0.013 * static_cast<double>(number), capacity = 0.1 + 0.07 * static_cast<double>(number);
-    return SmallRank::step(images.contiguous(at::MemoryFormat::ChannelsLast), number, rate, {kld, capacity});
+    const double rate = 0.005 / static_cast<double>(number + 1),
+                 kld = 0.013 * static_cast<double>(number),
+                 capacity = 0.1 + 0.07 * static_cast<double>(number);
+    return SmallRank::step(images.contiguous(at::MemoryFormat::ChannelsLast), number, rate,
+                           {kld, capacity});
   }
 };
 
@@ -73,8 +82,13 @@ struct Case {
 
 std::vector<Case> cases() {
   const auto reproducible = [](config::Config& config) { config.distributed.reproducible = true; };
-  std::vector<Case> out = {{"OneRank"}, {"FourReplicas", 1, 4}, {"FourReplicasAsATree", 1, 4, reproducible}, {"TwoRanks", 2, 2}, {"TwoRanksOfFourReplicasAsATree", 2, 8, reproducible}};
-  out.push_back({"FourReplicasInSinglePrecision", 1, 4, [](config::Config& config) { config.train.precision = config::Precision::fp32; }});
+  std::vector<Case> out = {{"OneRank"},
+                           {"FourReplicas", 1, 4},
+                           {"FourReplicasAsATree", 1, 4, reproducible},
+                           {"TwoRanks", 2, 2},
+                           {"TwoRanksOfFourReplicasAsATree", 2, 8, reproducible}};
+  out.push_back({"FourReplicasInSinglePrecision", 1, 4,
+                 [](config::Config& config) { config.train.precision = config::Precision::fp32; }});
   out.push_back({"Capacity", 1, 2, [](config::Config& config) {
                    config.objective.capacity.gamma = 10;
                    config.objective.capacity.max_nats = 1;
@@ -85,7 +99,9 @@ std::vector<Case> cases() {
                    config.train.ema_decay = 0.9;
                    config.train.precision = config::Precision::fp32;
                  }});
-  for (const char* rule : {"adamw", "adamax", "sgd"}) out.push_back({std::string("With") + rule, 1, 2, [rule](config::Config& config) { config.train.optimizer.rule.name = rule; }});
+  for (const char* rule : {"adamw", "adamax", "sgd"})
+    out.push_back({std::string("With") + rule, 1, 2,
+                   [rule](config::Config& config) { config.train.optimizer.rule.name = rule; }});
   return out;
 }
 
@@ -106,7 +122,8 @@ TEST_P(CapturedSteps, ComputeWhatEagerStepsDoBitForBit) {
     Counts counts;
     captured.learner().record_steps(std::make_unique<Rerunning>(counts), true);
     for (std::int64_t number = 0; number < 10; ++number) {
-      EXPECT_EQ(captured.step(number), eager.step(number)) << "step " << number << ", rank " << comm.rank();
+      EXPECT_EQ(captured.step(number), eager.step(number))
+          << "step " << number << ", rank " << comm.rank();
       EXPECT_EQ(captured.learner().is_captured(), number >= CaptureRule::kEagerSteps);
     }
     EXPECT_TRUE(same_tensors(captured.state(), eager.state())) << "rank " << comm.rank();
@@ -115,7 +132,8 @@ TEST_P(CapturedSteps, ComputeWhatEagerStepsDoBitForBit) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, CapturedSteps, testing::ValuesIn(cases()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Kinds, CapturedSteps, testing::ValuesIn(cases()),
+                         [](const auto& info) { return info.param.name; });
 
 class CapturedStepTest : public testing::Test {
  protected:
@@ -126,7 +144,8 @@ class CapturedStepTest : public testing::Test {
 TEST_F(CapturedStepTest, StaysEagerWithItsNumbersOnTheDeviceWhereCaptureIsNotWanted) {
   Rank plain(small_config(), 2, *self_), other(small_config(), 2, *self_);
   other.learner().record_steps(std::make_unique<Rerunning>(counts_), false);
-  for (std::int64_t number = 0; number < 6; ++number) EXPECT_EQ(other.step(number), plain.step(number));
+  for (std::int64_t number = 0; number < 6; ++number)
+    EXPECT_EQ(other.step(number), plain.step(number));
   EXPECT_FALSE(other.learner().is_captured());
   EXPECT_EQ(counts_.recorded, 0);
 }
@@ -136,7 +155,11 @@ TEST_F(CapturedStepTest, GivesEachStepItsOwnOutcome) {
   rank.learner().record_steps(std::make_unique<Rerunning>(counts_), true);
   for (std::int64_t number = 0; number < 4; ++number) rank.step(number);
   const auto step = [&](std::int64_t number) {
-    return rank.learner().step({images_of_step(number).contiguous(at::MemoryFormat::ChannelsLast), noise_of_step(number)}, 0.005, {kSmallKldFactor, 0}).values;
+    return rank.learner()
+        .step({images_of_step(number).contiguous(at::MemoryFormat::ChannelsLast),
+               noise_of_step(number)},
+              0.005, {kSmallKldFactor, 0})
+        .values;
   };
   const at::Tensor first = step(4), kept = first.clone(), second = step(5);
   EXPECT_TRUE(first.equal(kept));
@@ -166,7 +189,8 @@ TEST_F(CapturedStepTest, GoesOnFromACheckpointAndEndsWhenAsked) {
   EXPECT_EQ(counts_.alive, 2);
   first.learner().end_capture();
   EXPECT_EQ(counts_.alive, 0);
-  for (std::int64_t number = 6; number < 12; ++number) EXPECT_EQ(first.step(number), second.step(number));
+  for (std::int64_t number = 6; number < 12; ++number)
+    EXPECT_EQ(first.step(number), second.step(number));
   EXPECT_FALSE(first.learner().is_captured());
   EXPECT_EQ(counts_.recorded, 2) << "it is not tried again";
 }
@@ -176,12 +200,17 @@ TEST(CapturedStepOfRanks, IsGivenUpByAllWhereOneCannotRecordAndTrainingGoesOn) {
     comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
       Rank plain(small_config(), 4, comm), rank(small_config(), 4, comm);
       Counts counts;
-      rank.learner().record_steps(std::make_unique<Rerunning>(counts,
-                                                              [&](int recording) {
-                                                                if (comm.rank() == 1 && recording == failing_recording) throw std::runtime_error("operation not permitted when stream is capturing");
-                                                              }),
-                                  true);
-      for (std::int64_t number = 0; number < 8; ++number) EXPECT_EQ(rank.step(number), plain.step(number)) << "step " << number << ", rank " << comm.rank();
+      rank.learner().record_steps(
+          std::make_unique<Rerunning>(counts,
+                                      [&](int recording) {
+                                        if (comm.rank() == 1 && recording == failing_recording)
+                                          throw std::runtime_error(
+                                              "operation not permitted when stream is capturing");
+                                      }),
+          true);
+      for (std::int64_t number = 0; number < 8; ++number)
+        EXPECT_EQ(rank.step(number), plain.step(number))
+            << "step " << number << ", rank " << comm.rank();
       EXPECT_FALSE(rank.learner().is_captured());
       EXPECT_EQ(counts.alive, 0) << "rank " << comm.rank();
       EXPECT_EQ(counts.launches, 0);
@@ -192,13 +221,20 @@ TEST(CapturedStepOfRanks, IsGivenUpByAllWhereOneCannotRecordAndTrainingGoesOn) {
 // A communicator refuses every call after one that failed.
 TEST_F(CapturedStepTest, FailsWithTheCommunicatorAndSaysWhatDoesWithoutIt) {
   Rank rank(small_config(), 1, *self_);
-  rank.learner().record_steps(std::make_unique<Rerunning>(counts_, [](int) { throw base::CommunicationFailure("ncclAllReduce failed: unhandled cuda error"); }), true);
+  rank.learner().record_steps(
+      std::make_unique<Rerunning>(counts_,
+                                  [](int) {
+                                    throw base::CommunicationFailure(
+                                        "ncclAllReduce failed: unhandled cuda error");
+                                  }),
+      true);
   for (std::int64_t number = 0; number < CaptureRule::kEagerSteps; ++number) rank.step(number);
   try {
     rank.step(CaptureRule::kEagerSteps);
     ADD_FAILURE() << "nothing was thrown";
   } catch (const base::CommunicationFailure& error) {
-    EXPECT_THAT(error.what(), AllOf(HasSubstr("ncclAllReduce failed"), HasSubstr("train.cuda_graph=false")));
+    EXPECT_THAT(error.what(),
+                AllOf(HasSubstr("ncclAllReduce failed"), HasSubstr("train.cuda_graph=false")));
   }
 }
 

@@ -23,7 +23,8 @@ std::vector<Course> train(const std::string& compress, int ranks) {
   comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
     SmallRank rank(config, kReplicas, comm);
     Course& course = courses[static_cast<std::size_t>(comm.rank())];
-    for (std::int64_t number = 0; number < kSteps; ++number) course.losses.push_back(rank.step(number)[0]);
+    for (std::int64_t number = 0; number < kSteps; ++number)
+      course.losses.push_back(rank.step(number)[0]);
     course.state = rank.state();
   });
   return courses;
@@ -35,7 +36,8 @@ TEST_P(Compress, ChangesTheFirstLossesLittle) {
   const Course exact = train("none", GetParam())[0], rounded = train("bf16", GetParam())[0];
   EXPECT_EQ(rounded.losses[0], exact.losses[0]) << "statistics and losses travel as they are";
   double largest = 0;
-  for (std::size_t step = 1; step < exact.losses.size(); ++step) largest = std::max(largest, std::abs(rounded.losses[step] / exact.losses[step] - 1));
+  for (std::size_t step = 1; step < exact.losses.size(); ++step)
+    largest = std::max(largest, std::abs(rounded.losses[step] / exact.losses[step] - 1));
   EXPECT_LT(largest, 1e-3);  // seen: 2.2e-4
   EXPECT_GT(largest, 0) << "nothing was rounded";
 }

@@ -1,9 +1,8 @@
-#include "step/exchanges.hpp"
-
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
 #include "comm/thread_communicator.hpp"
+#include "step/exchanges.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -16,8 +15,10 @@ TEST(GradientMemory, IsOrdinaryWhereNcclDoesNotSum) {
   comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
     if (comm.rank() != 0) return;
     const at::Tensor zeros = at::zeros({100}, at::kDouble);
-    EXPECT_TRUE(GradientMemory(cpu, comm::SumOrder::fast, comm).zeros(100, at::kDouble).equal(zeros));
-    EXPECT_TRUE(GradientMemory(gpu, comm::SumOrder::tree, comm).zeros(100, at::kDouble).equal(zeros));
+    EXPECT_TRUE(
+        GradientMemory(cpu, comm::SumOrder::fast, comm).zeros(100, at::kDouble).equal(zeros));
+    EXPECT_TRUE(
+        GradientMemory(gpu, comm::SumOrder::tree, comm).zeros(100, at::kDouble).equal(zeros));
   });
 }
 

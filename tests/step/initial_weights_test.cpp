@@ -25,45 +25,58 @@ TEST(InitialWeights, FollowFromTheSeedAlone) {
   at::manual_seed(99);
   const auto second = make_model(seeded_config(7), kImages);
   const parallel::NamedTensors ours = named_state(*first), theirs = named_state(*second);
-  for (std::size_t i = 0; i < ours.size(); ++i) EXPECT_TRUE(ours[i].second.equal(theirs[i].second)) << ours[i].first;
+  for (std::size_t i = 0; i < ours.size(); ++i)
+    EXPECT_TRUE(ours[i].second.equal(theirs[i].second)) << ours[i].first;
 }
 
 TEST(InitialWeights, AreTheSameInBothPrecisions) {
-  const auto single = make_model(seeded_config(7), kImages), twice = make_model(seeded_config(7, "fp64"), kImages);
+  const auto single = make_model(seeded_config(7), kImages),
+             twice = make_model(seeded_config(7, "fp64"), kImages);
   for (const auto& entry : twice->named_parameters()) {
     EXPECT_EQ(entry.value().scalar_type(), at::kDouble) << entry.key();
-    EXPECT_TRUE(entry.value().to(at::kFloat).equal(single->named_parameters()[entry.key()])) << entry.key();
+    EXPECT_TRUE(entry.value().to(at::kFloat).equal(single->named_parameters()[entry.key()]))
+        << entry.key();
   }
 }
 
 TEST(InitialWeights, DifferBySeedAndByTensor) {
-  const auto seven = make_model(seeded_config(7), kImages), eight = make_model(seeded_config(8), kImages);
+  const auto seven = make_model(seeded_config(7), kImages),
+             eight = make_model(seeded_config(8), kImages);
   for (const auto& entry : seven->named_parameters()) {
-    const bool of_batch_norm = entry.key().ends_with(".1.weight") || entry.key().ends_with(".1.bias");
-    EXPECT_EQ(entry.value().equal(eight->named_parameters()[entry.key()]), of_batch_norm) << entry.key();
+    const bool of_batch_norm =
+        entry.key().ends_with(".1.weight") || entry.key().ends_with(".1.bias");
+    EXPECT_EQ(entry.value().equal(eight->named_parameters()[entry.key()]), of_batch_norm)
+        << entry.key();
   }
   // Of one shape, in one model.
-  EXPECT_FALSE(seven->named_parameters()["fc_mu.weight"].equal(seven->named_parameters()["fc_var.weight"]));
-  EXPECT_FALSE(seven->named_parameters()["fc_mu.bias"].equal(seven->named_parameters()["fc_var.bias"]));
+  EXPECT_FALSE(
+      seven->named_parameters()["fc_mu.weight"].equal(seven->named_parameters()["fc_var.weight"]));
+  EXPECT_FALSE(
+      seven->named_parameters()["fc_mu.bias"].equal(seven->named_parameters()["fc_var.bias"]));
 }
 
 // fan_in by torch.nn.init._calculate_fan_in_and_fan_out: weight.size(1) * kernel size.
 TEST(InitialWeights, AreUniformWithinOneOverTheRootOfTheFanIn) {
   const std::map<std::string, double> fan_in = {
-      {"encoder.0.0", 3 * 9}, {"encoder.1.0", 16 * 9},  {"fc_mu", 32 * 64},         {"fc_var", 32 * 64},
-      {"decoder_input", 20},  {"decoder.0.0", 16 * 9}, {"final_layer.0", 16 * 9}, {"final_layer.3", 16 * 9},
+      {"encoder.0.0", 3 * 9},    {"encoder.1.0", 16 * 9},   {"fc_mu", 32 * 64},
+      {"fc_var", 32 * 64},       {"decoder_input", 20},     {"decoder.0.0", 16 * 9},
+      {"final_layer.0", 16 * 9}, {"final_layer.3", 16 * 9},
   };
   const auto model = make_model(seeded_config(7), kImages);
   std::size_t found = 0;
   for (const auto& [layer, fan] : fan_in) {
-    const at::Tensor weight = model->named_parameters()[layer + ".weight"].detach(), bias = model->named_parameters()[layer + ".bias"].detach();
+    const at::Tensor weight = model->named_parameters()[layer + ".weight"].detach(),
+                     bias = model->named_parameters()[layer + ".bias"].detach();
     const double bound = 1 / std::sqrt(fan), count = static_cast<double>(weight.numel());
     EXPECT_LE(weight.abs().max().item<double>(), bound * (1 + 1e-6)) << layer;
     EXPECT_LE(bias.abs().max().item<double>(), bound * (1 + 1e-6)) << layer;
-    // The bound is nearly reached, and mean and deviation are a uniform distribution's, within 5 standard errors.
+    // The bound is nearly reached, and mean and deviation are a uniform distribution's, within 5
+    // standard errors.
     EXPECT_GT(weight.abs().max().item<double>(), bound * 0.95) << layer;
     EXPECT_LT(std::abs(weight.mean().item<double>()), 5 * bound / std::sqrt(3 * count)) << layer;
-    EXPECT_NEAR(weight.square().mean().item<double>(), bound * bound / 3, 5 * bound * bound * std::sqrt(4.0 / 45 / count)) << layer;
+    EXPECT_NEAR(weight.square().mean().item<double>(), bound * bound / 3,
+                5 * bound * bound * std::sqrt(4.0 / 45 / count))
+        << layer;
     found += 2;
   }
   // What is left are the batch norms, which begin as the identity.

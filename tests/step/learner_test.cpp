@@ -61,7 +61,8 @@ TEST_F(LearnerTest, KeepsWhatItGaveAwayWhileTrainingGoesOn) {
   SmallRank rank(small_config(), 4, *self_);
   rank.step(0);
   const checkpoint::Checkpoint snapshot = checkpoint_of(rank);
-  const std::string weights = checkpoint::encode_safetensors(snapshot.weights), optimizer = checkpoint::encode_safetensors(snapshot.optimizer);
+  const std::string weights = checkpoint::encode_safetensors(snapshot.weights),
+                    optimizer = checkpoint::encode_safetensors(snapshot.optimizer);
   rank.step(1);
   EXPECT_EQ(checkpoint::encode_safetensors(snapshot.weights), weights);
   EXPECT_EQ(checkpoint::encode_safetensors(snapshot.optimizer), optimizer);
@@ -80,9 +81,10 @@ TEST_F(LearnerTest, RefusesWeightsThatDoNotFitWithEveryMisfitAndChangesNothing) 
 
   const auto before = rank.state();
   EXPECT_THAT(refusal(rank, checkpoint),
-              AllOf(HasSubstr("runs/mnist/checkpoints"), HasSubstr("fc_mu.bias is missing"), HasSubstr("encoder.0.1.running_mean is missing"),
-                    HasSubstr("fc_var.weight has shape [5, 2], the model's is [3, 54]"), HasSubstr("head.weight [3] is unknown"),
-                    Not(HasSubstr("decoder_input"))));
+              AllOf(HasSubstr("runs/mnist/checkpoints"), HasSubstr("fc_mu.bias is missing"),
+                    HasSubstr("encoder.0.1.running_mean is missing"),
+                    HasSubstr("fc_var.weight has shape [5, 2], the model's is [3, 54]"),
+                    HasSubstr("head.weight [3] is unknown"), Not(HasSubstr("decoder_input"))));
   EXPECT_TRUE(same_tensors(rank.state(), before));
 }
 
@@ -94,8 +96,9 @@ TEST_F(LearnerTest, RefusesAnOptimizersStateThatDoesNotFitWithEveryMisfit) {
   state.erase("step");
   state["exp_avg_sq.fc_var.bias"] = at::zeros({4}, at::kDouble);
   EXPECT_THAT(refusal(rank, checkpoint),
-              AllOf(HasSubstr("runs/mnist/checkpoints"), HasSubstr("exp_avg.fc_mu.weight"), HasSubstr("\n  step"),
-                    HasSubstr("exp_avg_sq.fc_var.bias"), Not(HasSubstr("decoder_input"))));
+              AllOf(HasSubstr("runs/mnist/checkpoints"), HasSubstr("exp_avg.fc_mu.weight"),
+                    HasSubstr("\n  step"), HasSubstr("exp_avg_sq.fc_var.bias"),
+                    Not(HasSubstr("decoder_input"))));
 }
 
 TEST_F(LearnerTest, BeginsWithAnotherRunsWeightsAndItsOptimizersStateWhereAllOfItFits) {
@@ -136,7 +139,8 @@ TEST_F(LearnerTest, AnAverageThatIsNotGivenBeginsAtTheGivenWeights) {
   EXPECT_FALSE(rank.learner().begin_with(weights_alone, "weights.pt"));
   const auto state = rank.learner().optimizer_state().tensors;
   for (const auto& [name, tensor] : weights_alone.weights.tensors)
-    if (const auto average = state.find("ema." + name); average != state.end()) EXPECT_TRUE(average->second.equal(tensor)) << name;
+    if (const auto average = state.find("ema." + name); average != state.end())
+      EXPECT_TRUE(average->second.equal(tensor)) << name;
   EXPECT_TRUE(state.contains("ema.fc_mu.weight"));
   EXPECT_THAT(refusal(rank, weights_alone), HasSubstr("the optimizer's state is missing"));
 }

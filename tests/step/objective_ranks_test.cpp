@@ -1,7 +1,8 @@
-// Whatever the model and the objective, a training is the same at any number of ranks: what looks at a batch looks at replicas.
+// Whatever the model and the objective, a training is the same at any number of ranks: what looks
+// at a batch looks at replicas.
 #include "course.hpp"
-#include "objective/gaussian.hpp"
 #include "model/resnet_vae.hpp"
+#include "objective/gaussian.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -19,7 +20,10 @@ config::Config config_of(const Setting& setting) {
   return config;
 }
 
-void set_variance(config::Config& config, objective::Variance variance) { config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").variance = variance; }
+void set_variance(config::Config& config, objective::Variance variance) {
+  config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").variance =
+      variance;
+}
 
 void free_bits(config::Config& config) {
   config.objective.reduction = config::Reduction::sum;
@@ -66,8 +70,15 @@ void resnet(config::Config& config) {
 
 void logistic(config::Config& config) { config.objective.likelihood.name = "discretized_logistic"; }
 
-const Setting kSettings[] = {{"free_bits", free_bits}, {"capacity", capacity},         {"optimal", optimal}, {"draws", draws},       {"autoencoder", autoencoder},
-                             {"decoder_only", decoder_only}, {"mlp", mlp}, {"resnet", resnet}, {"logistic", logistic}};
+const Setting kSettings[] = {{"free_bits", free_bits},
+                             {"capacity", capacity},
+                             {"optimal", optimal},
+                             {"draws", draws},
+                             {"autoencoder", autoencoder},
+                             {"decoder_only", decoder_only},
+                             {"mlp", mlp},
+                             {"resnet", resnet},
+                             {"logistic", logistic}};
 
 std::string setting_name(const testing::TestParamInfo<Setting>& info) { return info.param.name; }
 
@@ -81,7 +92,8 @@ TEST_P(EveryObjective, IsTheSameAtAnyNumberOfRanks) {
     expect_same_course(ours, alone, 1e-9, kSteps);
     expect_same_state(ours, alone, 1e-9);
   }
-  EXPECT_GT(std::abs(alone.steps[kSteps - 1][0] - alone.steps[0][0]), 1e-6) << "nothing was learned";
+  EXPECT_GT(std::abs(alone.steps[kSteps - 1][0] - alone.steps[0][0]), 1e-6)
+      << "nothing was learned";
 }
 
 TEST_P(EveryObjective, HasTheSameBitsAtAnyNumberOfRanksWhereThatIsAskedFor) {
@@ -120,10 +132,13 @@ TEST_P(ObjectiveOfReplicas, LooksAtEachEvenWhereTheyPassTheNetworkAsOneBatch) {
   const Course four = train(config, 4, 1), one = train(config, 1, 1);
   // The first step's networks compute the same; only the terms differ.
   EXPECT_NEAR(four.steps[0][2], one.steps[0][2], 1e-12) << "KL";
-  EXPECT_GT(std::abs(four.steps[0][0] - one.steps[0][0]), 1e-6) << "KL " << one.steps[0][2] << ", loss " << one.steps[0][0];
+  EXPECT_GT(std::abs(four.steps[0][0] - one.steps[0][0]), 1e-6)
+      << "KL " << one.steps[0][2] << ", loss " << one.steps[0][0];
 }
 
-INSTANTIATE_TEST_SUITE_P(Settings, ObjectiveOfReplicas, testing::ValuesIn({kSettings[0], kSettings[1], kSettings[2]}), setting_name);
+INSTANTIATE_TEST_SUITE_P(Settings, ObjectiveOfReplicas,
+                         testing::ValuesIn({kSettings[0], kSettings[1], kSettings[2]}),
+                         setting_name);
 
 TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {
   config::Config config = small_config();
@@ -135,7 +150,8 @@ TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {
     comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
       const auto mine = static_cast<std::size_t>(comm.rank());
       SmallRank rank(config, 4, comm);
-      for (std::int64_t number = 0; number < kSteps; ++number) mean_of_steps[mine] += rank.step(number)[5] / kSteps;
+      for (std::int64_t number = 0; number < kSteps; ++number)
+        mean_of_steps[mine] += rank.step(number)[5] / kSteps;
       const auto weights = rank.learner().weights().tensors;
       errors[mine] = weights.at("likelihood.running_mse").item<double>();
       EXPECT_EQ(weights.at("likelihood.num_batches_tracked").item<std::int64_t>(), kSteps);
@@ -145,7 +161,8 @@ TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {
     for (std::size_t rank = 0; rank < errors.size(); ++rank) {
       EXPECT_EQ(errors[rank], errors[0]) << "ranks differ";
       EXPECT_NEAR(errors[rank], alone, 1e-12 * alone) << ranks << " ranks";
-      EXPECT_NEAR(errors[rank], mean_of_steps[rank], 1e-12 * alone) << "the first steps' plain mean of the replicas' errors";
+      EXPECT_NEAR(errors[rank], mean_of_steps[rank], 1e-12 * alone)
+          << "the first steps' plain mean of the replicas' errors";
     }
   }
 }

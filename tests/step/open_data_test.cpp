@@ -1,4 +1,5 @@
-// The data of a run as the configuration names it, on one rank. How ranks of a node share it: tests/data, tests/process/streaming_test.py.
+// The data of a run as the configuration names it, on one rank. How ranks of a node share it:
+// tests/data, tests/process/streaming_test.py.
 #include "step/open_data.hpp"
 
 #include <gmock/gmock.h>
@@ -48,7 +49,8 @@ TEST_F(OpenDataTest, WhatIsStreamedIsShuffledInWindowsOfChunks) {
   const RunData data = open_run();
   EXPECT_FALSE(data.train.in_memory());
   constexpr std::int64_t kChunkBytes = 5 * 8 * 8 * 3;
-  EXPECT_EQ(config_.data.shuffle_window_chunks, (std::int64_t{64} << 20) / kChunkBytes) << "64 MiB of decoded chunks";
+  EXPECT_EQ(config_.data.shuffle_window_chunks, (std::int64_t{64} << 20) / kChunkBytes)
+      << "64 MiB of decoded chunks";
 }
 
 TEST_F(OpenDataTest, AWindowThatIsGivenStays) {
@@ -70,12 +72,16 @@ TEST_F(OpenDataTest, AFractionIsHeldOutOfTheTrainingRows) {
 TEST_F(OpenDataTest, ValidationImagesOfAnotherShapeAreRefusedWithBoth) {
   config_.data.train.file = {make_images("train.h5", {10, 8, 8, 3})};
   config_.data.validation.file = {make_images("validation.h5", {10, 8, 9, 3})};
-  EXPECT_THAT(agreed_refusal(), AllOf(HasSubstr("data.validation"), HasSubstr("train.h5"), HasSubstr("validation.h5")));
+  EXPECT_THAT(agreed_refusal(), AllOf(HasSubstr("data.validation"), HasSubstr("train.h5"),
+                                      HasSubstr("validation.h5")));
 }
 
 TEST_F(OpenDataTest, ARelativePathThatLeadsNowhereSaysWhereItBegins) {
   config_.data.train.file = {"there/is/no/such/file.h5"};
-  EXPECT_THAT(agreed_refusal(), AllOf(HasSubstr("data.train"), HasSubstr("A relative path begins at the folder that the program was started in")));
+  EXPECT_THAT(
+      agreed_refusal(),
+      AllOf(HasSubstr("data.train"),
+            HasSubstr("A relative path begins at the folder that the program was started in")));
 }
 
 TEST_F(OpenDataTest, ReadersAreTheRanksShareOfTheCoresAndFourAtMost) {

@@ -14,8 +14,12 @@ namespace {
 struct OneParameter {
   OneParameter() : arena({{"w", parameter}}, false) {}
 
-  void set_gradient(std::vector<double> values) const { parameter.grad().copy_(at::tensor(values, at::kDouble)); }
-  std::vector<double> values() const { return {parameter.const_data_ptr<double>(), parameter.const_data_ptr<double>() + 3}; }
+  void set_gradient(std::vector<double> values) const {
+    parameter.grad().copy_(at::tensor(values, at::kDouble));
+  }
+  std::vector<double> values() const {
+    return {parameter.const_data_ptr<double>(), parameter.const_data_ptr<double>() + 3};
+  }
 
   at::Tensor parameter = at::tensor({1.0, -2.0, 0.5}, at::kDouble).requires_grad_();
   parallel::ParameterArena arena;
@@ -28,7 +32,9 @@ config::OptimizerConfig rule(const std::string& name) {
   return config;
 }
 
-void set_momentum(config::OptimizerConfig& config, double momentum) { config.rule.settings_of<SgdSettings>("sgd").momentum = momentum; }
+void set_momentum(config::OptimizerConfig& config, double momentum) {
+  config.rule.settings_of<SgdSettings>("sgd").momentum = momentum;
+}
 
 TEST(Sgd, GoesAgainstTheGradient) {
   const OneParameter one;
@@ -80,10 +86,13 @@ TEST_P(EveryOptimizer, LeavesEverythingAsItIsInASkippedStep) {
   std::vector<at::Tensor> moments;
   for (const auto& [name, arena] : optimizer->moments()) moments.push_back(arena.flat().clone());
 
-  one.set_gradient({std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), 1});
+  one.set_gradient(
+      {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), 1});
   optimizer->step(0.1, one.skip);
   EXPECT_EQ(one.values(), before);
-  for (std::size_t i = 0; i < moments.size(); ++i) EXPECT_TRUE(optimizer->moments()[i].second.flat().equal(moments[i])) << optimizer->moments()[i].first;
+  for (std::size_t i = 0; i < moments.size(); ++i)
+    EXPECT_TRUE(optimizer->moments()[i].second.flat().equal(moments[i]))
+        << optimizer->moments()[i].first;
   EXPECT_EQ(optimizer->step_count().item<float>(), 1);
 }
 
@@ -94,7 +103,8 @@ TEST_P(EveryOptimizer, TakesTheRateFromATensorBitForBit) {
     if (momentum && GetParam() == "sgd") set_momentum(config, 0.9);
     config.weight_decay = 0.01;
     const OneParameter one, other;
-    const auto of_number = make_optimizer(one.arena, config), of_tensor = make_optimizer(other.arena, config);
+    const auto of_number = make_optimizer(one.arena, config),
+               of_tensor = make_optimizer(other.arena, config);
     for (const double rate : {0.005, 1.0 / 3, 0.0171, 1e-7}) {
       one.set_gradient({rate, -2, 3e-4});
       other.set_gradient({rate, -2, 3e-4});
@@ -123,7 +133,9 @@ TEST_P(EveryOptimizer, GoesOnFromItsCheckpointBitForBit) {
   EXPECT_TRUE(same_tensors(second.state(), first.state()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Rules, EveryOptimizer, testing::ValuesIn(base::Registry<base::UpdateRule>::all().names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Rules, EveryOptimizer,
+                         testing::ValuesIn(base::Registry<base::UpdateRule>::all().names()),
+                         [](const auto& info) { return info.param; });
 
 TEST(WeightAverage, FollowsTheWeightsWithItsDecay) {
   const OneParameter one;

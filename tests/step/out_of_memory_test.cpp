@@ -1,13 +1,12 @@
 #include "step/out_of_memory.hpp"
 
-#include "step/update_rules.hpp"
-
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
 #include <new>
 
 #include "base/error.hpp"
+#include "step/update_rules.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -18,7 +17,8 @@ using testing::Not;
 
 TEST(OutOfMemory, IsKnownByItsErrors) {
   EXPECT_TRUE(is_out_of_memory(std::bad_alloc()));
-  EXPECT_TRUE(is_out_of_memory(c10::OutOfMemoryError({__func__, __FILE__, __LINE__}, "CUDA out of memory. Tried to allocate 2.00 GiB.")));
+  EXPECT_TRUE(is_out_of_memory(c10::OutOfMemoryError(
+      {__func__, __FILE__, __LINE__}, "CUDA out of memory. Tried to allocate 2.00 GiB.")));
   EXPECT_TRUE(is_out_of_memory(base::Failure("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")));
   EXPECT_FALSE(is_out_of_memory(base::Failure("CUDNN_STATUS_EXECUTION_FAILED")));
   EXPECT_FALSE(is_out_of_memory(std::logic_error("shapes differ")));
@@ -52,7 +52,8 @@ TEST(LargerReplicas, ArePowersOfTwoWhereBitsAreToBeReproduced) {
 TEST(LargerReplicas, LeaveEachAtLeastTwoSamples) {
   EXPECT_EQ(larger_replicas({8, 2, 2, 0}, false), 4);
   EXPECT_EQ(larger_replicas({8, 4, 2, 0}, false), std::nullopt);
-  EXPECT_EQ(larger_replicas({10, 2, 2, 0}, false), std::nullopt) << "of 4, 6, 8 and 10 only 10 divides, whose parts are single samples";
+  EXPECT_EQ(larger_replicas({10, 2, 2, 0}, false), std::nullopt)
+      << "of 4, 6, 8 and 10 only 10 divides, whose parts are single samples";
 }
 
 TEST(ModelBytes, CountWhatIsKeptForEachParameter) {
@@ -80,7 +81,8 @@ TEST(MemoryUseOfTheProcess, FollowsWhatIsHeld) {
 
 TEST(MemoryOfSteps, IsNotThatOfTheStart) {
   EXPECT_EQ(taken_by_steps({100, 150}, {120, 400}), 300);
-  EXPECT_EQ(taken_by_steps({100, 500}, {120, 500}), 0) << "reading the data took more, and hides it";
+  EXPECT_EQ(taken_by_steps({100, 500}, {120, 500}), 0)
+      << "reading the data took more, and hides it";
 }
 
 class OutOfMemoryText : public testing::Test {
@@ -91,29 +93,43 @@ class OutOfMemoryText : public testing::Test {
 };
 
 TEST_F(OutOfMemoryText, SaysWhatAReplicaNeedsAndProposesALargerR) {
-  const std::string said = out_of_memory_text("CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from malloc (most recent call first):\nframe #0", need_, plan_, config_);
-  EXPECT_THAT(said, AllOf(HasSubstr("out of memory: CUDA out of memory. Tried to allocate 2.00 GiB.\n"), Not(HasSubstr("frame #0")), HasSubstr("The model takes 45.2 MB"),
-                          HasSubstr("a replica of 32 samples took 3.1 GB"), HasSubstr("distributed.replicas=4 (R is 2 now) makes replicas of 16 samples, which need about 50 %"),
-                          HasSubstr("A new R is a new run")));
+  const std::string said = out_of_memory_text(
+      "CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from malloc (most recent "
+      "call first):\nframe #0",
+      need_, plan_, config_);
+  EXPECT_THAT(said,
+              AllOf(HasSubstr("out of memory: CUDA out of memory. Tried to allocate 2.00 GiB.\n"),
+                    Not(HasSubstr("frame #0")), HasSubstr("The model takes 45.2 MB"),
+                    HasSubstr("a replica of 32 samples took 3.1 GB"),
+                    HasSubstr("distributed.replicas=4 (R is 2 now) makes replicas of 16 samples, "
+                              "which need about 50 %"),
+                    HasSubstr("A new R is a new run")));
 }
 
 TEST_F(OutOfMemoryText, DoesNotCallTheFirstStepsPartTheWhole) {
-  EXPECT_THAT(out_of_memory_text("no", {45.2e6, 1e9, false}, plan_, config_), HasSubstr("a replica of 32 samples needs more beside it than the 1 GB that it got."));
-  EXPECT_THAT(out_of_memory_text("no", {45.2e6, 0, true}, plan_, config_), HasSubstr("a replica of 32 samples does not fit beside it."));
+  EXPECT_THAT(out_of_memory_text("no", {45.2e6, 1e9, false}, plan_, config_),
+              HasSubstr("a replica of 32 samples needs more beside it than the 1 GB that it got."));
+  EXPECT_THAT(out_of_memory_text("no", {45.2e6, 0, true}, plan_, config_),
+              HasSubstr("a replica of 32 samples does not fit beside it."));
 }
 
 TEST_F(OutOfMemoryText, ProposesMoreRanksWhereReplicasRunAsOneBatch) {
   config_.batch_norm = config::BatchNorm::sync;
-  EXPECT_THAT(out_of_memory_text("no", need_, {64, 4, 2, 0}, config_), AllOf(HasSubstr("one batch of 32 samples"), HasSubstr("start more ranks"), Not(HasSubstr("distributed.replicas="))));
+  EXPECT_THAT(out_of_memory_text("no", need_, {64, 4, 2, 0}, config_),
+              AllOf(HasSubstr("one batch of 32 samples"), HasSubstr("start more ranks"),
+                    Not(HasSubstr("distributed.replicas="))));
 }
 
 TEST_F(OutOfMemoryText, ProposesASmallerBatchOfAnEvaluation) {
-  EXPECT_THAT(evaluation_out_of_memory_text("no memory\nframe", 256), AllOf(HasSubstr("in an evaluation: no memory\n"), HasSubstr("evaluate.batch=128 (now 256)")));
+  EXPECT_THAT(
+      evaluation_out_of_memory_text("no memory\nframe", 256),
+      AllOf(HasSubstr("in an evaluation: no memory\n"), HasSubstr("evaluate.batch=128 (now 256)")));
   EXPECT_THAT(evaluation_out_of_memory_text("no memory", 1), HasSubstr("smaller model"));
 }
 
 TEST_F(OutOfMemoryText, SaysWhereThereIsNoLargerR) {
-  EXPECT_THAT(out_of_memory_text("no", need_, {4, 2, 2, 0}, config_), HasSubstr("R = 2 is the largest for train.global_batch 4 on 2 ranks"));
+  EXPECT_THAT(out_of_memory_text("no", need_, {4, 2, 2, 0}, config_),
+              HasSubstr("R = 2 is the largest for train.global_batch 4 on 2 ranks"));
 }
 
 }  // namespace

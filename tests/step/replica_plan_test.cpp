@@ -9,7 +9,8 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string refusal(std::int64_t global_batch, std::int64_t replicas, int world_size, std::int64_t samples) {
+std::string refusal(std::int64_t global_batch, std::int64_t replicas, int world_size,
+                    std::int64_t samples) {
   try {
     make_replica_plan(global_batch, replicas, world_size, 0, samples);
   } catch (const base::BadInput& error) {
@@ -43,7 +44,8 @@ TEST(ReplicaPlan, RefusesReplicasThatTheRanksCannotShare) {
   const std::string message = refusal(64, 4, 3, 1000);
   EXPECT_THAT(message, HasSubstr("distributed.replicas 4 is not divisible by the 3 ranks"));
   EXPECT_THAT(message, HasSubstr("set distributed.replicas to a multiple of 3"));
-  EXPECT_THAT(refusal(64, 2, 4, 1000), HasSubstr("distributed.replicas 2 is not divisible by the 4 ranks"));
+  EXPECT_THAT(refusal(64, 2, 4, 1000),
+              HasSubstr("distributed.replicas 2 is not divisible by the 4 ranks"));
 }
 
 TEST(ReplicaPlan, RefusesABatchThatTheReplicasCannotShareAndNamesTheNearestThatTheyCan) {
@@ -55,7 +57,8 @@ TEST(ReplicaPlan, RefusesABatchThatTheReplicasCannotShareAndNamesTheNearestThatT
 
 TEST(ReplicaPlan, RefusesReplicasOfOneSample) {
   const std::string message = refusal(8, 8, 4, 1000);
-  EXPECT_THAT(message, HasSubstr("train.global_batch 8 over 8 replicas leaves each with one sample"));
+  EXPECT_THAT(message,
+              HasSubstr("train.global_batch 8 over 8 replicas leaves each with one sample"));
   EXPECT_THAT(message, HasSubstr("use at least 16"));
   EXPECT_EQ(refusal(16, 8, 4, 1000), "");
 }

@@ -1,18 +1,20 @@
 // From the configuration to the model and its loss.
-#include <gtest/gtest.h>
-
-#include "step/make_model.hpp"
 #include "step/resolved_objective.hpp"
+
+#include <gtest/gtest.h>
 
 #include "config/words.hpp"
 #include "objective/gaussian.hpp"
+#include "step/make_model.hpp"
 
 namespace vae_dist::step {
 namespace {
 
 constexpr data::SampleShape kShape = {3, 64, 64};
 
-ResolvedObjective resolve(const config::Config& config, std::int64_t samples = 20000) { return resolve_objective(config, samples, kShape); }
+ResolvedObjective resolve(const config::Config& config, std::int64_t samples = 20000) {
+  return resolve_objective(config, samples, kShape);
+}
 
 TEST(Objective, IsTheReferenceWeightOfTheGlobalBatchUnlessToldOtherwise) {
   config::Config config;
@@ -52,7 +54,9 @@ TEST(Objective, FollowsEveryRule) {
 
 TEST(Objective, DoesNotKnowHowManyReplicasOrRanksThereAre) {
   config::Config config;
-  for (const auto rule : {config::KldWeightRule::reference, config::KldWeightRule::batch_over_dataset, config::KldWeightRule::fixed, config::KldWeightRule::elbo}) {
+  for (const auto rule :
+       {config::KldWeightRule::reference, config::KldWeightRule::batch_over_dataset,
+        config::KldWeightRule::fixed, config::KldWeightRule::elbo}) {
     config.objective.kld_weight.rule = rule;
     config.distributed.replicas.reset();
     const double alone = resolve(config).kld_weight;
@@ -68,7 +72,8 @@ TEST(NetworkOptions, EndInSigmoidOrTanhByTheRangeOfTheImages) {
   EXPECT_EQ(network_options(config, kShape).output, model::Activation::tanh);
   config.data.range = {0, 1};
   config.model.output = config::Output::tanh;
-  EXPECT_EQ(network_options(config, kShape).output, model::Activation::tanh) << "PyTorch-VAE's head, asked for";
+  EXPECT_EQ(network_options(config, kShape).output, model::Activation::tanh)
+      << "PyTorch-VAE's head, asked for";
 }
 
 TEST(NetworkOptions, AreTheImagesAndTheConfigurations) {

@@ -16,14 +16,16 @@ at::Tensor images_with(double value, std::int64_t sample) {
   return images;
 }
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN(), kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN(),
+                 kInfinity = std::numeric_limits<double>::infinity();
 
 class SkippedStep : public testing::TestWithParam<std::tuple<std::string, double>> {
  protected:
   static config::Config config() {
     config::Config out = small_config();
     out.distributed.batch_norm = config::from_word<config::BatchNorm>(std::get<0>(GetParam()));
-    out.train.gradient_clip_norm = 0.05;  // an arena that holds NaN is scaled by NaN, with what lies between the gradients
+    out.train.gradient_clip_norm =
+        0.05;  // an arena that holds NaN is scaled by NaN, with what lies between the gradients
     return out;
   }
 };
@@ -55,7 +57,9 @@ TEST_P(SkippedStep, IsSkippedOnEveryRankWhereverTheBadImageIs) {
       SmallRank rank(config(), 4, comm);
       rank.step(0);
       const auto before = rank.state();
-      EXPECT_TRUE(step_values(rank.step(images_with(std::get<1>(GetParam()), bad_sample), 1)).skipped) << "rank " << comm.rank();
+      EXPECT_TRUE(
+          step_values(rank.step(images_with(std::get<1>(GetParam()), bad_sample), 1)).skipped)
+          << "rank " << comm.rank();
       EXPECT_TRUE(same_tensors(rank.state(), before)) << "rank " << comm.rank();
       EXPECT_FALSE(step_values(rank.step(2)).skipped) << "rank " << comm.rank();
     });
@@ -69,13 +73,19 @@ TEST_P(SkippedStep, LeavesNoTraceWithOneReplicaARank) {
     with.step(0);
     without.step(0);
     with.step(images_with(std::get<1>(GetParam()), 6), 1);
-    for (const std::int64_t number : {2, 3}) EXPECT_EQ(with.step(number), without.step(number)) << "rank " << comm.rank();
+    for (const std::int64_t number : {2, 3})
+      EXPECT_EQ(with.step(number), without.step(number)) << "rank " << comm.rank();
     EXPECT_TRUE(same_tensors(with.state(), without.state())) << "rank " << comm.rank();
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Causes, SkippedStep, testing::Combine(testing::Values("local", "sync"), testing::Values(kNaN, kInfinity)),
-                         [](const auto& info) { return std::get<0>(info.param) + (std::isnan(std::get<1>(info.param)) ? "NaN" : "Infinite"); });
+INSTANTIATE_TEST_SUITE_P(Causes, SkippedStep,
+                         testing::Combine(testing::Values("local", "sync"),
+                                          testing::Values(kNaN, kInfinity)),
+                         [](const auto& info) {
+                           return std::get<0>(info.param) +
+                                  (std::isnan(std::get<1>(info.param)) ? "NaN" : "Infinite");
+                         });
 
 TEST(StepAboveTheNorm, IsSkippedAndLeavesNoTrace) {
   const auto self = comm::make_self_communicator();
@@ -109,7 +119,8 @@ TEST(ClippedStep, GoesOnWithTheGradientAtTheLimitAndTellsTheNormBefore) {
   SmallRank clipped(config, 4, *self);
   EXPECT_EQ(step_values(clipped.step(0)).gradient_norm, norm);
   const auto halved = clipped.gradients();
-  for (std::size_t i = 0; i < gradients.size(); ++i) EXPECT_TRUE(at::allclose(halved[i], gradients[i] / 2, 1e-4, 0)) << "parameter " << i;
+  for (std::size_t i = 0; i < gradients.size(); ++i)
+    EXPECT_TRUE(at::allclose(halved[i], gradients[i] / 2, 1e-4, 0)) << "parameter " << i;
 }
 
 }  // namespace

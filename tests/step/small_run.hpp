@@ -1,4 +1,5 @@
-// A model so small that a step takes a millisecond, and batches for it: what the tests of this folder train.
+// A model so small that a step takes a millisecond, and batches for it: what the tests of this
+// folder train.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -28,11 +29,19 @@ inline config::Config small_config(const std::string& precision = "fp64") {
 
 /// The global batch of a step. In single precision at first, so that both precisions see the same.
 inline at::Tensor images_of_step(std::int64_t step, at::ScalarType type = at::kDouble) {
-  return at::rand({kSmallBatch, 1, 9, 12}, at::make_generator<at::CPUGeneratorImpl>(1000 + static_cast<std::uint64_t>(step)), at::kFloat).to(type);
+  return at::rand({kSmallBatch, 1, 9, 12},
+                  at::make_generator<at::CPUGeneratorImpl>(1000 + static_cast<std::uint64_t>(step)),
+                  at::kFloat)
+      .to(type);
 }
 
-inline at::Tensor noise_of_step(std::int64_t step, at::ScalarType type = at::kDouble, std::int64_t values = 3) {
-  return at::randn({kSmallBatch, values}, at::make_generator<at::CPUGeneratorImpl>(2000 + static_cast<std::uint64_t>(step)), at::kFloat).to(type);
+inline at::Tensor noise_of_step(std::int64_t step, at::ScalarType type = at::kDouble,
+                                std::int64_t values = 3) {
+  return at::randn(
+             {kSmallBatch, values},
+             at::make_generator<at::CPUGeneratorImpl>(2000 + static_cast<std::uint64_t>(step)),
+             at::kFloat)
+      .to(type);
 }
 
 /// One rank's learner, and its part of each global batch.
@@ -50,15 +59,26 @@ class SmallRank {
   at::ScalarType type() const { return type_; }
 
   /// This rank's part of a global batch.
-  at::Tensor mine(const at::Tensor& global) const { return global.narrow(0, plan_.first_sample(), plan_.samples_per_rank()); }
+  at::Tensor mine(const at::Tensor& global) const {
+    return global.narrow(0, plan_.first_sample(), plan_.samples_per_rank());
+  }
 
-  /// Trains on the global batch of `number`. Returns loss, reconstruction, KL, gradient norm, skipped, the objective's other terms.
-  std::vector<double> step(std::int64_t number) { return step(images_of_step(number, type_), number); }
+  /// Trains on the global batch of `number`. Returns loss, reconstruction, KL, gradient norm,
+  /// skipped, the objective's other terms.
+  std::vector<double> step(std::int64_t number) {
+    return step(images_of_step(number, type_), number);
+  }
 
   /// The same with other images, and with other numbers.
-  std::vector<double> step(const at::Tensor& global_images, std::int64_t number, double learning_rate = kSmallLearningRate, const objective::StepWeights& weights = {kSmallKldFactor, kSmallCapacity}) {
-    const at::Tensor noise = noise_of_step(number, type_, learner_.objective().noise_per_sample(plan_.samples_per_replica()));
-    const at::Tensor values = learner_.step({mine(global_images), mine(noise)}, learning_rate, weights).values.to(at::kDouble);
+  std::vector<double> step(const at::Tensor& global_images, std::int64_t number,
+                           double learning_rate = kSmallLearningRate,
+                           const objective::StepWeights& weights = {kSmallKldFactor,
+                                                                    kSmallCapacity}) {
+    const at::Tensor noise = noise_of_step(
+        number, type_, learner_.objective().noise_per_sample(plan_.samples_per_replica()));
+    const at::Tensor values =
+        learner_.step({mine(global_images), mine(noise)}, learning_rate, weights)
+            .values.to(at::kDouble);
     return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
   }
 
@@ -66,7 +86,8 @@ class SmallRank {
   std::vector<at::Tensor> gradients() {
     std::vector<at::Tensor> out;
     for (const at::Tensor& parameter : learner_.model().parameters())
-      if (parameter.requires_grad()) out.push_back(parameter.grad().to(at::kDouble, /*non_blocking=*/false, /*copy=*/true));
+      if (parameter.requires_grad())
+        out.push_back(parameter.grad().to(at::kDouble, /*non_blocking=*/false, /*copy=*/true));
     return out;
   }
 

@@ -12,7 +12,9 @@ namespace {
 
 using testing::HasSubstr;
 
-std::map<std::string, at::Tensor> weights_of(const Learner& learner) { return learner.weights().tensors; }
+std::map<std::string, at::Tensor> weights_of(const Learner& learner) {
+  return learner.weights().tensors;
+}
 
 TEST(FrozenModules, StayAsTheyAreWhileTheOthersLearn) {
   const auto self = comm::make_self_communicator();
@@ -23,17 +25,22 @@ TEST(FrozenModules, StayAsTheyAreWhileTheOthersLearn) {
   const auto before = weights_of(rank.learner());
   for (const std::int64_t number : {0, 1, 2}) rank.step(number);
   for (const auto& [name, tensor] : weights_of(rank.learner())) {
-    const bool frozen = name.starts_with("encoder.") || name.starts_with("fc_mu.") || name.starts_with("fc_var.");
+    const bool frozen =
+        name.starts_with("encoder.") || name.starts_with("fc_mu.") || name.starts_with("fc_var.");
     if (frozen) EXPECT_TRUE(tensor.equal(before.at(name))) << name;
-    if (name == "decoder_input.weight" || name == "decoder.0.1.running_mean" || name == "final_layer.3.bias") EXPECT_FALSE(tensor.equal(before.at(name))) << name;
+    if (name == "decoder_input.weight" || name == "decoder.0.1.running_mean" ||
+        name == "final_layer.3.bias")
+      EXPECT_FALSE(tensor.equal(before.at(name))) << name;
   }
-  for (const auto& [name, tensor] : rank.learner().optimizer_state().tensors) EXPECT_EQ(name.find("encoder."), std::string::npos) << name;
+  for (const auto& [name, tensor] : rank.learner().optimizer_state().tensors)
+    EXPECT_EQ(name.find("encoder."), std::string::npos) << name;
 }
 
 TEST(FrozenModules, KeepALikelihoodsRunningError) {
   const auto self = comm::make_self_communicator();
   config::Config config = small_config();
-  config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").variance = objective::Variance::optimal;
+  config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").variance =
+      objective::Variance::optimal;
   config.objective.reduction = config::Reduction::sum;
   for (const bool frozen : {false, true}) {
     if (frozen) config.train.freeze = {"likelihood"};
@@ -51,7 +58,8 @@ TEST(FrozenModules, TrainTheSameAtAnyNumberOfRanksAndGoOnFromACheckpoint) {
   const auto self = comm::make_self_communicator();
   SmallRank alone(config, 4, *self);
   for (const std::int64_t number : {0, 1}) alone.step(number);
-  const checkpoint::Checkpoint saved{alone.learner().weights(), alone.learner().optimizer_state(), {}, ""};
+  const checkpoint::Checkpoint saved{
+      alone.learner().weights(), alone.learner().optimizer_state(), {}, ""};
   alone.step(2);
   comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
     SmallRank rank(config, 4, comm);
@@ -73,23 +81,29 @@ TEST(FrozenModules, AreRefusedWhereThereAreNoSuchOrNothingIsLeft) {
     }
     return "not refused";
   };
-  EXPECT_THAT(refusal_of({"encoder", "encodre"}), HasSubstr("train.freeze: 'encodre' is no module"));
-  EXPECT_THAT(refusal_of({"encoder", "fc_mu", "fc_var", "decoder_input", "decoder", "final_layer"}), HasSubstr("nothing to train"));
+  EXPECT_THAT(refusal_of({"encoder", "encodre"}),
+              HasSubstr("train.freeze: 'encodre' is no module"));
+  EXPECT_THAT(refusal_of({"encoder", "fc_mu", "fc_var", "decoder_input", "decoder", "final_layer"}),
+              HasSubstr("nothing to train"));
 }
 
 // The model's parameters as one part or as two, each with its own rule.
 struct InParts {
-  explicit InParts(bool two, double clip_norm = 0) : model(make_model(small_config(), kSmallShape)), objective({}, *model) {
+  explicit InParts(bool two, double clip_norm = 0)
+      : model(make_model(small_config(), kSmallShape)), objective({}, *model) {
     parallel::NamedTensors first, second;
-    for (const auto& entry : trained_parameters(*model)) (!two || entry.first.starts_with("encoder.") ? first : second).push_back(entry);
+    for (const auto& entry : trained_parameters(*model))
+      (!two || entry.first.starts_with("encoder.") ? first : second).push_back(entry);
     add("", first);
     if (two) add("rest", second);
-    statistics.emplace(model->batch_norms(), model->likelihood(), objective, parts.front()->parameters().values().options());
+    statistics.emplace(model->batch_norms(), model->likelihood(), objective,
+                       parts.front()->parameters().values().options());
     StepOptions options;
     if (clip_norm > 0) options.clip_norm = clip_norm;
     std::vector<TrainedPart*> all;
     for (const auto& part : parts) {
-      part->reduce_through(nullptr, all.empty() ? statistics->sums() : at::zeros({0}, at::kDouble), {});
+      part->reduce_through(nullptr, all.empty() ? statistics->sums() : at::zeros({0}, at::kDouble),
+                           {});
       all.push_back(part.get());
     }
     step.emplace(StepParts{*model, objective, *statistics, all}, options);
@@ -105,8 +119,11 @@ struct InParts {
   StepValues run(std::int64_t number, double broken = 0) {
     const at::Tensor images = images_of_step(number);
     if (broken != 0) images[3][0][4][5] = broken;
-    const at::Tensor values = step->run({images, noise_of_step(number)}, 0.1, {kSmallKldFactor, 0}).values.to(at::kDouble).contiguous();
-    return step_values({values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()});
+    const at::Tensor values = step->run({images, noise_of_step(number)}, 0.1, {kSmallKldFactor, 0})
+                                  .values.to(at::kDouble)
+                                  .contiguous();
+    return step_values(
+        {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()});
   }
 
   std::vector<at::Tensor> state() const {

@@ -22,7 +22,8 @@ TEST_P(WorldSize, DoesNotMatterWithGlobalStatisticsWhichAreThoseOfOneBatch) {
 
 TEST_P(WorldSize, DoesNotMatterInSinglePrecisionOverTheFirstSteps) {
   // Rounding grows from step to step, in any training.
-  expect_same_course(train(small_config("fp32"), 4, GetParam()), train(small_config("fp32"), 4, 1), 1e-5, 3);
+  expect_same_course(train(small_config("fp32"), 4, GetParam()), train(small_config("fp32"), 4, 1),
+                     1e-5, 3);
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, WorldSize, testing::Values(1, 2, 4));

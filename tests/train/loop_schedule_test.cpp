@@ -9,7 +9,14 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 // 3 epochs of 4 steps and half of a fourth.
-LoopSchedule schedule() { return {.steps_planned = 14, .steps_per_epoch = 4, .evaluate_every_epochs = 1, .pictures_every_epochs = 2, .checkpoint_every_steps = 5, .has_validation = true}; }
+LoopSchedule schedule() {
+  return {.steps_planned = 14,
+          .steps_per_epoch = 4,
+          .evaluate_every_epochs = 1,
+          .pictures_every_epochs = 2,
+          .checkpoint_every_steps = 5,
+          .has_validation = true};
+}
 
 template <typename Condition>
 std::vector<std::int64_t> steps_with(Condition condition) {
@@ -21,7 +28,9 @@ std::vector<std::int64_t> steps_with(Condition condition) {
 
 TEST(LoopSchedule, EvaluatesAtTheEndsOfEpochsAndAfterTheLastStep) {
   LoopSchedule plan = schedule();
-  const auto evaluated = [&] { return steps_with([&](std::int64_t step) { return plan.evaluates_after(step); }); };
+  const auto evaluated = [&] {
+    return steps_with([&](std::int64_t step) { return plan.evaluates_after(step); });
+  };
   EXPECT_THAT(evaluated(), ElementsAre(4, 8, 12, 14));
   plan.evaluate_every_epochs = 2;
   EXPECT_THAT(evaluated(), ElementsAre(8, 14));
@@ -34,14 +43,16 @@ TEST(LoopSchedule, EvaluatesAtTheEndsOfEpochsAndAfterTheLastStep) {
 
 TEST(LoopSchedule, DrawsPicturesAtTheEndsOfEpochs) {
   LoopSchedule plan = schedule();
-  EXPECT_THAT(steps_with([&](std::int64_t step) { return plan.draws_after(step); }), ElementsAre(8));
+  EXPECT_THAT(steps_with([&](std::int64_t step) { return plan.draws_after(step); }),
+              ElementsAre(8));
   plan.pictures_every_epochs = 0;
   EXPECT_THAT(steps_with([&](std::int64_t step) { return plan.draws_after(step); }), IsEmpty());
 }
 
 TEST(LoopSchedule, SavesEverySoManyStepsAndWhenAskedTo) {
   LoopSchedule plan = schedule();
-  EXPECT_THAT(steps_with([&](std::int64_t step) { return plan.saves_after(step, {}); }), ElementsAre(5, 10));
+  EXPECT_THAT(steps_with([&](std::int64_t step) { return plan.saves_after(step, {}); }),
+              ElementsAre(5, 10));
   EXPECT_TRUE(plan.saves_after(3, {.stop = true}));
   EXPECT_TRUE(plan.saves_after(3, {.checkpoint = true}));
   plan.checkpoint_every_steps = 0;

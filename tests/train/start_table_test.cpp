@@ -1,13 +1,12 @@
 #include "train/start_table.hpp"
 
-#include "objective/gaussian.hpp"
-
 #include <gmock/gmock.h>
 
 #include <limits>
 #include <map>
 
 #include "../temporary_folder.hpp"
+#include "objective/gaussian.hpp"
 #include "run/launcher_facts.hpp"
 
 namespace vae_dist::train {
@@ -60,7 +59,9 @@ class StartTable : public TemporaryFolderTest {
   config::Config config_;
   std::optional<data::SampleDataset> data_;
   step::ReplicaPlan plan_;
-  objective::GaussianSettings& gaussian() { return config_.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian"); }
+  objective::GaussianSettings& gaussian() {
+    return config_.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian");
+  }
 
   device::DeviceChoice device_;
   step::ResolvedObjective objective_;
@@ -75,7 +76,8 @@ TEST_F(StartTable, SaysHowTheBatchIsCut) {
   EXPECT_EQ(table["steps"], "60 (20 epochs)");
   EXPECT_EQ(table["device"], "CPU, 1 thread a rank, gradients by MPI");
   EXPECT_THAT(table["run"], EndsWith("runs/grey"));
-  EXPECT_THAT(table["training data"], AllOf(HasSubstr("grey.h5:/imgs"), HasSubstr("210 images 1x4x4")));
+  EXPECT_THAT(table["training data"],
+              AllOf(HasSubstr("grey.h5:/imgs"), HasSubstr("210 images 1x4x4")));
   EXPECT_EQ(table.count("validation data"), 0U);
 }
 
@@ -87,9 +89,12 @@ TEST_F(StartTable, SaysWhatCtrlCDoes) {
     const base::TableRows rows = start_table(facts);
     return std::map<std::string, std::string>(rows.begin(), rows.end())["Ctrl-C"];
   };
-  EXPECT_EQ(row(Kind::vae_launch, 2), "stops after the step, with a checkpoint; the third one ends it at once");
-  EXPECT_EQ(row(Kind::none, 2), "stops after the step, with a checkpoint; a second one ends it at once");
-  EXPECT_THAT(row(Kind::mpirun, 2), AllOf(StartsWith("mpirun kills the ranks 2 s later"), HasSubstr("launcher/vae_launch waits")));
+  EXPECT_EQ(row(Kind::vae_launch, 2),
+            "stops after the step, with a checkpoint; the third one ends it at once");
+  EXPECT_EQ(row(Kind::none, 2),
+            "stops after the step, with a checkpoint; a second one ends it at once");
+  EXPECT_THAT(row(Kind::mpirun, 2), AllOf(StartsWith("mpirun kills the ranks 2 s later"),
+                                          HasSubstr("launcher/vae_launch waits")));
   EXPECT_THAT(row(Kind::mpirun, 60), StartsWith("mpirun kills the ranks 60 s later"));
   EXPECT_EQ(row(Kind::slurm, 2), "") << "nobody can press it";
 }
@@ -99,17 +104,22 @@ TEST_F(StartTable, SaysWhereTheRanksRun) {
   facts.hosts = "a (1 rank), b (1 rank)";
   facts.places = {"rank 0: cores 0-3", "rank 1: cores 4-7"};
   const base::TableRows table = start_table(facts);
-  EXPECT_THAT(table, testing::IsSupersetOf(base::TableRows{{"hosts", "a (1 rank), b (1 rank)"}, {"runs on", "rank 0: cores 0-3"}, {"", "rank 1: cores 4-7"}}));
+  EXPECT_THAT(table, testing::IsSupersetOf(base::TableRows{{"hosts", "a (1 rank), b (1 rank)"},
+                                                           {"runs on", "rank 0: cores 0-3"},
+                                                           {"", "rank 1: cores 4-7"}}));
   EXPECT_EQ(rows().count("hosts"), 0U);
 }
 
-TEST_F(StartTable, SaysWhereAResumedRunGoesOn) { EXPECT_EQ(rows(0.5, 25)["steps"], "from 25 to 60 (20 epochs)"); }
+TEST_F(StartTable, SaysWhereAResumedRunGoesOn) {
+  EXPECT_EQ(rows(0.5, 25)["steps"], "from 25 to 60 (20 epochs)");
+}
 
 TEST_F(StartTable, SaysWhatTheModelTakes) {
   auto table = rows();
   EXPECT_EQ(table["model"], "vanilla_vae, latent 8, 1000 parameters, fp32");
   // 1000 values, gradients and two moments of 4 bytes; 210 images of 16 bytes.
-  EXPECT_EQ(table["memory a rank"], "16 kB for the model, its gradients and optimizer, 3.36 kB a node for the data");
+  EXPECT_EQ(table["memory a rank"],
+            "16 kB for the model, its gradients and optimizer, 3.36 kB a node for the data");
   config_.train.precision = config::Precision::fp64;
   EXPECT_THAT(rows()["memory a rank"], StartsWith("32 kB "));
 }
@@ -118,7 +128,8 @@ TEST_F(StartTable, SaysTheWeightOfTheKlAndWhatItStandsFor) {
   auto table = rows();
   EXPECT_EQ(table["M_N"], "0.00025 by reference: 0.00025 * 64 / 64 (auto); beta 1");
   // sqrt(0.00025 * 16 / 2) and its square.
-  EXPECT_EQ(table["sigma_eff"], "0.04472 (variance 0.002); the images' largest variance along a direction is 0.5");
+  EXPECT_EQ(table["sigma_eff"],
+            "0.04472 (variance 0.002); the images' largest variance along a direction is 0.5");
   EXPECT_EQ(table["loss"], "gaussian, reduction mean (squared error per value)");
 
   config_.objective.reduction = config::Reduction::sum;
@@ -126,7 +137,8 @@ TEST_F(StartTable, SaysTheWeightOfTheKlAndWhatItStandsFor) {
   table = rows();
   EXPECT_EQ(table["loss"], "gaussian, sigma 0.25, reduction sum (nats per sample)");
   EXPECT_EQ(table["M_N"], "1 by elbo: 1 (auto); beta 1");
-  EXPECT_THAT(table["sigma_eff"], StartsWith("0.25 (variance 0.0625);")) << "the decoder's sigma is the one that was given";
+  EXPECT_THAT(table["sigma_eff"], StartsWith("0.25 (variance 0.0625);"))
+      << "the decoder's sigma is the one that was given";
   gaussian().variance = objective::Variance::learned;
   table = rows();
   EXPECT_EQ(table["loss"], "gaussian, variance learned, reduction sum (nats per sample)");
@@ -146,7 +158,8 @@ TEST_F(StartTable, SaysWhatTakesTheKlsPlace) {
   EXPECT_EQ(rows()["latent"], "a point: no KL, no M_N");
   EXPECT_EQ(rows().count("M_N"), 0U);
   config_.model.network.name = "decoder_only";
-  EXPECT_EQ(rows()["latent"], "no encoder: marginal likelihood by 64 draws of the prior a replica and step");
+  EXPECT_EQ(rows()["latent"],
+            "no encoder: marginal likelihood by 64 draws of the prior a replica and step");
 }
 
 TEST_F(StartTable, SaysTheFirstAndTheLastLearningRate) {
@@ -157,9 +170,11 @@ TEST_F(StartTable, SaysTheFirstAndTheLastLearningRate) {
 }
 
 TEST_F(StartTable, WarnsOfARunThatMustCollapse) {
-  config_.objective.kld_weight.rule = config::KldWeightRule::batch_over_dataset;  // 64 / 210 * 16 / 2 = 2.438
-  EXPECT_THAT(warning(1.5), AllOf(HasSubstr("this run will collapse: M_N = 0.304762"), HasSubstr("= 2.438"),
-                                  HasSubstr("vary by no more than 1.5 "), HasSubstr("objective.kld_weight")));
+  config_.objective.kld_weight.rule =
+      config::KldWeightRule::batch_over_dataset;  // 64 / 210 * 16 / 2 = 2.438
+  EXPECT_THAT(warning(1.5),
+              AllOf(HasSubstr("this run will collapse: M_N = 0.304762"), HasSubstr("= 2.438"),
+                    HasSubstr("vary by no more than 1.5 "), HasSubstr("objective.kld_weight")));
 }
 
 TEST_F(StartTable, DoesNotWarnOfARunThatCanLearn) {

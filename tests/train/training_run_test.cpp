@@ -1,4 +1,5 @@
-// A whole run in this process, on one rank. On several, under kills and stops: tests/process, tests/faults.
+// A whole run in this process, on one rank. On several, under kills and stops: tests/process,
+// tests/faults.
 #include "train/training_run.hpp"
 
 #include <gmock/gmock.h>
@@ -41,17 +42,20 @@ class TrainingRunTest : public data::ImageFileTest {
 
   void SetUp() override {
     data::ImageFileTest::SetUp();
-    std::ofstream(path("run.yaml")) << "run: {name: small, directory: " << path("runs") << "}\n"
-                                    << "model: {name: mlp_vae, hidden_dims: [8], latent_dim: 2}\n"
-                                    << "data: {train: {file: " << make_images("train.h5", {40, 8, 8, 3}) << "}}\n"
-                                    << "train: {steps: 6, global_batch: 16}\n"
-                                    << "checkpoint: {every_steps: 4}\n"
-                                    << "log: {every_steps: 1}\n"
-                                    << "pictures: {every_epochs: 0}\n"
-                                    << "metrics: {port: null}\n";
+    std::ofstream(path("run.yaml"))
+        << "run: {name: small, directory: " << path("runs") << "}\n"
+        << "model: {name: mlp_vae, hidden_dims: [8], latent_dim: 2}\n"
+        << "data: {train: {file: " << make_images("train.h5", {40, 8, 8, 3}) << "}}\n"
+        << "train: {steps: 6, global_batch: 16}\n"
+        << "checkpoint: {every_steps: 4}\n"
+        << "log: {every_steps: 1}\n"
+        << "pictures: {every_epochs: 0}\n"
+        << "metrics: {port: null}\n";
   }
 
-  bool has(const std::string& file) const { return std::filesystem::exists(path("runs/small/" + file)); }
+  bool has(const std::string& file) const {
+    return std::filesystem::exists(path("runs/small/" + file));
+  }
 
   int argc_ = 0;
   char** argv_ = nullptr;
@@ -62,7 +66,9 @@ TEST_F(TrainingRunTest, LeavesACheckpointALogAndAReport) {
   const Ended ended = train();
   EXPECT_EQ(ended.code, base::ExitCode::done);
   EXPECT_THAT(ended.said, AllOf(HasSubstr("mlp_vae"), HasSubstr("done: 6 steps")));
-  for (const char* file : {"config.yaml", "environment.json", "metrics.jsonl", "terms.json", "report.html", "checkpoints/step_00000006/weights.safetensors"}) EXPECT_TRUE(has(file)) << file;
+  for (const char* file : {"config.yaml", "environment.json", "metrics.jsonl", "terms.json",
+                           "report.html", "checkpoints/step_00000006/weights.safetensors"})
+    EXPECT_TRUE(has(file)) << file;
   EXPECT_FALSE(has("lock.json"));
 }
 
@@ -83,7 +89,9 @@ TEST_F(TrainingRunTest, InTwoPartsHasTheBytesOfOne) {
   train({"run.name=parts", "train.steps=5", "distributed.reproducible=true"});
   train({"run.name=parts", "train.steps=8", "distributed.reproducible=true"});
   for (const char* file : {"weights.safetensors", "optimizer.safetensors"})
-    EXPECT_EQ(bytes_of(path("runs/whole/checkpoints/step_00000008/") + file), bytes_of(path("runs/parts/checkpoints/step_00000008/") + file)) << file;
+    EXPECT_EQ(bytes_of(path("runs/whole/checkpoints/step_00000008/") + file),
+              bytes_of(path("runs/parts/checkpoints/step_00000008/") + file))
+        << file;
 }
 
 TEST_F(TrainingRunTest, ADryRunChecksAndLeavesNothing) {
@@ -98,14 +106,20 @@ TEST_F(TrainingRunTest, OtherDataThanTheRunWasBegunWithIsRefused) {
   const std::string other = make_images("other.h5", {48, 8, 8, 3});
   const Ended ended = train({"train.steps=9", "data.train.file=" + other});
   EXPECT_EQ(ended.code, base::ExitCode::bad_input);
-  EXPECT_THAT(ended.said, AllOf(HasSubstr("data.train is not the dataset that this run was started with"), HasSubstr("train --from")));
+  EXPECT_THAT(ended.said,
+              AllOf(HasSubstr("data.train is not the dataset that this run was started with"),
+                    HasSubstr("train --from")));
 }
 
 TEST_F(TrainingRunTest, StopsEarlyWhereNothingGetsBetter) {
-  const std::vector<std::string> overrides = {"train.steps=40", "train.optimizer.learning_rate=0", "train.early_stop.patience=2", "data.validation.fraction=0.2", "evaluate.every_epochs=1"};
+  const std::vector<std::string> overrides = {
+      "train.steps=40", "train.optimizer.learning_rate=0", "train.early_stop.patience=2",
+      "data.validation.fraction=0.2", "evaluate.every_epochs=1"};
   const Ended ended = train(overrides);
   EXPECT_EQ(ended.code, base::ExitCode::done);
-  EXPECT_THAT(ended.said, HasSubstr("stopped early: train.early_stop.metric validation_loss was not below its best"));
+  EXPECT_THAT(
+      ended.said,
+      HasSubstr("stopped early: train.early_stop.metric validation_loss was not below its best"));
   EXPECT_THAT(train(overrides).said, HasSubstr("has stopped early"));
 }
 

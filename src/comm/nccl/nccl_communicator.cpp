@@ -20,34 +20,44 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kAbortTime = 3s;  // ncclCommAbort never returns while a CUDA graph with NCCL's nodes is alive
+constexpr auto kAbortTime =
+    3s;  // ncclCommAbort never returns while a CUDA graph with NCCL's nodes is alive
 constexpr char kGivenUp[] = "the NCCL communicator was given up: this rank or another failed";
 
 // What is under way is no error: it is polled for.
 bool is_fine(ncclResult_t result) { return result == ncclSuccess || result == ncclInProgress; }
 
 void check(ncclResult_t result, const char* call) {
-  if (!is_fine(result)) throw base::CommunicationFailure(base::text(call, " failed: ", ncclGetErrorString(result), "; last message of NCCL: ", ncclGetLastError(nullptr)));
+  if (!is_fine(result))
+    throw base::CommunicationFailure(
+        base::text(call, " failed: ", ncclGetErrorString(result),
+                   "; last message of NCCL: ", ncclGetLastError(nullptr)));
 }
 
 ncclDataType_t native(DataType type) {
   switch (type) {
-    case DataType::uint8: return ncclUint8;
-    case DataType::int64: return ncclInt64;
-    case DataType::bfloat16: return ncclBfloat16;
-    case DataType::float32: return ncclFloat32;
-    case DataType::float64: return ncclFloat64;
+    case DataType::uint8:
+      return ncclUint8;
+    case DataType::int64:
+      return ncclInt64;
+    case DataType::bfloat16:
+      return ncclBfloat16;
+    case DataType::float32:
+      return ncclFloat32;
+    case DataType::float64:
+      return ncclFloat64;
   }
   return ncclUint8;
 }
 
-// The handle of NCCL, which the thread that aborts it may need for longer than its communicator lives.
+// The handle of NCCL, which the thread that aborts it may need for longer than its communicator
+// lives.
 class Handle {
  public:
   explicit Handle(NcclCalls calls) : calls_(calls) {}
 
-  // Runs `call(comm)`, which returns an ncclResult_t. A polled call returns at once, so abort() may wait for it: the handle is never freed under
-  // it. A blocking one may hang until it is aborted.
+  // Runs `call(comm)`, which returns an ncclResult_t. A polled call returns at once, so abort() may
+  // wait for it: the handle is never freed under it. A blocking one may hang until it is aborted.
   template <typename Call>
   void run(const char* name, Call call) {
     std::unique_lock lock(mutex_);
@@ -61,13 +71,15 @@ class Handle {
   void start(int size, ncclUniqueId id, int rank) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = calls_ == NcclCalls::blocking;
-    run("ncclCommInitRankConfig", [&](ncclComm_t) { return ncclCommInitRankConfig(&comm_, size, id, rank, &config); });
+    run("ncclCommInitRankConfig",
+        [&](ncclComm_t) { return ncclCommInitRankConfig(&comm_, size, id, rank, &config); });
   }
 
   // Whether the last polled call is done. Throws what went wrong in it.
   bool is_done(const char* call) {
     ncclResult_t state = ncclSuccess;
-    run("ncclCommGetAsyncError", [&](ncclComm_t comm) { return ncclCommGetAsyncError(comm, &state); });
+    run("ncclCommGetAsyncError",
+        [&](ncclComm_t comm) { return ncclCommGetAsyncError(comm, &state); });
     check(state, call);
     return state == ncclSuccess;
   }
@@ -104,7 +116,8 @@ class Handle {
   bool given_up_ = false;
 };
 
-// Each in a thread of its own, which is left to itself when NCCL does not return: kernels of one may lie behind those of another in a stream.
+// Each in a thread of its own, which is left to itself when NCCL does not return: kernels of one
+// may lie behind those of another in a stream.
 void abort_for_a_while(const std::set<std::shared_ptr<Handle>>& handles) noexcept {
   try {
     std::vector<std::future<void>> ends;
@@ -154,8 +167,13 @@ class LiveHandles {
 
 class NcclStreamCommunicator final : public NcclCommunicator {
  public:
-  NcclStreamCommunicator(HostCommunicator& host, void* stream, const NcclDeadlines& deadlines, NcclCalls calls)
-      : host_(host), stream_(static_cast<cudaStream_t>(stream)), deadlines_(deadlines), calls_(calls), handle_(std::make_shared<Handle>(calls)) {
+  NcclStreamCommunicator(HostCommunicator& host, void* stream, const NcclDeadlines& deadlines,
+                         NcclCalls calls)
+      : host_(host),
+        stream_(static_cast<cudaStream_t>(stream)),
+        deadlines_(deadlines),
+        calls_(calls),
+        handle_(std::make_shared<Handle>(calls)) {
     ncclUniqueId id{};
     if (host.rank() == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId");
     host.broadcast({&id, sizeof id, DataType::uint8}, 0);
@@ -180,15 +198,21 @@ class NcclStreamCommunicator final : public NcclCommunicator {
   const char* name() const override { return "nccl"; }
 
   void broadcast(Buffer b, int root) override {
-    issue("ncclBroadcast", b, root, [&](ncclComm_t comm) { return ncclBroadcast(b.data, b.data, length(b), native(b.type), root, comm, stream_); });
+    issue("ncclBroadcast", b, root, [&](ncclComm_t comm) {
+      return ncclBroadcast(b.data, b.data, length(b), native(b.type), root, comm, stream_);
+    });
   }
 
   void all_reduce_sum(Buffer b) override {
-    issue("ncclAllReduce", b, 0, [&](ncclComm_t comm) { return ncclAllReduce(b.data, b.data, length(b), native(b.type), ncclSum, comm, stream_); });
+    issue("ncclAllReduce", b, 0, [&](ncclComm_t comm) {
+      return ncclAllReduce(b.data, b.data, length(b), native(b.type), ncclSum, comm, stream_);
+    });
   }
 
   void all_gather(Buffer in, Buffer out) override {
-    issue("ncclAllGather", in, 0, [&](ncclComm_t comm) { return ncclAllGather(in.data, out.data, length(in), native(in.type), comm, stream_); });
+    issue("ncclAllGather", in, 0, [&](ncclComm_t comm) {
+      return ncclAllGather(in.data, out.data, length(in), native(in.type), comm, stream_);
+    });
   }
 
   // Both in one group: alone, each would wait on the device for the other side's counterpart.
@@ -197,8 +221,10 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     issue("ncclSend and ncclRecv", longer, peer, [&](ncclComm_t comm) {
       ncclResult_t result = ncclGroupStart();
       if (result != ncclSuccess) return result;
-      if (send.count > 0) result = ncclSend(send.data, length(send), native(send.type), peer, comm, stream_);
-      if (receive.count > 0 && is_fine(result)) result = ncclRecv(receive.data, length(receive), native(receive.type), peer, comm, stream_);
+      if (send.count > 0)
+        result = ncclSend(send.data, length(send), native(send.type), peer, comm, stream_);
+      if (receive.count > 0 && is_fine(result))
+        result = ncclRecv(receive.data, length(receive), native(receive.type), peer, comm, stream_);
       // The group is this thread's until it ends, also after an error.
       const ncclResult_t end = ncclGroupEnd();
       return is_fine(result) ? end : result;
@@ -210,12 +236,16 @@ class NcclStreamCommunicator final : public NcclCommunicator {
   void abort() noexcept override { abort_for_a_while({handle_}); }
 
   bool register_memory(Buffer memory) override {
-    handle_->run("ncclCommRegister", [&](ncclComm_t comm) { return ncclCommRegister(comm, memory.data, memory.bytes(), &registration_); });
+    handle_->run("ncclCommRegister", [&](ncclComm_t comm) {
+      return ncclCommRegister(comm, memory.data, memory.bytes(), &registration_);
+    });
     return registration_ != nullptr;
   }
 
   void deregister_memory() override {
-    if (registration_) handle_->run("ncclCommDeregister", [&](ncclComm_t comm) { return ncclCommDeregister(comm, registration_); });
+    if (registration_)
+      handle_->run("ncclCommDeregister",
+                   [&](ncclComm_t comm) { return ncclCommDeregister(comm, registration_); });
     registration_ = nullptr;
   }
 
@@ -240,7 +270,8 @@ class NcclStreamCommunicator final : public NcclCommunicator {
   template <typename Call>
   void issue(const char* name, const Buffer& buffer, int peer, Call call) {
     if (buffer.count == 0) return;
-    // NCCL chooses algorithm and connections by call and size: those that it has not made yet wait for the other ranks.
+    // NCCL chooses algorithm and connections by call and size: those that it has not made yet wait
+    // for the other ranks.
     const bool first = seen_.emplace(name, buffer.bytes(), peer).second;
     in_call_ = true;
     handle_->run(name, call);
@@ -248,7 +279,8 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     in_call_ = false;
   }
 
-  // A blocking call is done when it returns. A polled one runs in a thread of NCCL's, usually for some microseconds.
+  // A blocking call is done when it returns. A polled one runs in a thread of NCCL's, usually for
+  // some microseconds.
   void wait_until_done(const char* call, base::Seconds limit, std::size_t bytes = 0) {
     if (calls_ == NcclCalls::blocking) return;
     constexpr base::Seconds kMoment{200e-6};
@@ -258,8 +290,13 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     while (!handle_->is_done(call)) {
       const base::Seconds waited = watch.elapsed();
       if (waited > limit)
-        throw base::Error(base::ExitCode::timed_out, base::text(call, bytes > 0 ? base::text(" of ", bytes, " bytes") : "", " did not get through within ", limit.count(),
-                                              " s: another rank has not come to it, or the GPU does not finish what it was given before. (distributed.timeout_s and slow_timeout_s set the limits)"));
+        throw base::Error(
+            base::ExitCode::timed_out,
+            base::text(
+                call, bytes > 0 ? base::text(" of ", bytes, " bytes") : "",
+                " did not get through within ", limit.count(),
+                " s: another rank has not come to it, or the GPU does not finish what it was given "
+                "before. (distributed.timeout_s and slow_timeout_s set the limits)"));
       if (waited < kMoment) {
         std::this_thread::yield();
         continue;
@@ -292,7 +329,9 @@ std::string nccl_version() {
   return base::text(code / 10000, ".", code / 100 % 100, ".", code % 100);
 }
 
-std::unique_ptr<NcclCommunicator> make_nccl_communicator(HostCommunicator& host, void* stream, const NcclDeadlines& deadlines, NcclCalls calls) {
+std::unique_ptr<NcclCommunicator> make_nccl_communicator(HostCommunicator& host, void* stream,
+                                                         const NcclDeadlines& deadlines,
+                                                         NcclCalls calls) {
   return std::make_unique<NcclStreamCommunicator>(host, stream, deadlines, calls);
 }
 

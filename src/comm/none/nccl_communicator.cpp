@@ -1,6 +1,7 @@
 // The functions of nccl_communicator.hpp, in a program without NCCL.
-#include "base/error.hpp"
 #include "comm/nccl_communicator.hpp"
+
+#include "base/error.hpp"
 
 namespace vae_dist::comm {
 
@@ -8,8 +9,11 @@ int nccl_version_code() { return 0; }
 
 std::string nccl_version() { return ""; }
 
-std::unique_ptr<NcclCommunicator> make_nccl_communicator(HostCommunicator&, void*, const NcclDeadlines&, NcclCalls) {
-  throw base::BadInput("distributed.backend nccl: this program has no NCCL; build against a CUDA wheel of torch, or set distributed.backend=mpi");
+std::unique_ptr<NcclCommunicator> make_nccl_communicator(HostCommunicator&, void*,
+                                                         const NcclDeadlines&, NcclCalls) {
+  throw base::BadInput(
+      "distributed.backend nccl: this program has no NCCL; build against a CUDA wheel of torch, or "
+      "set distributed.backend=mpi");
 }
 
 void abort_nccl_communicators() noexcept {}

@@ -1,4 +1,6 @@
 // The part of gpu_facts.hpp that asks CUDA.
+#include "device/gpu_facts.hpp"
+
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <cuda_runtime_api.h>
 
@@ -6,13 +8,13 @@
 #include <sstream>
 
 #include "base/error.hpp"
-#include "device/gpu_facts.hpp"
 
 namespace vae_dist::device {
 namespace {
 
 void check(cudaError_t result, const char* call) {
-  if (result != cudaSuccess) throw base::Failure(base::text(call, " failed: ", cudaGetErrorString(result)));
+  if (result != cudaSuccess)
+    throw base::Failure(base::text(call, " failed: ", cudaGetErrorString(result)));
 }
 
 std::string driver() {
@@ -38,7 +40,8 @@ GpuFacts gpu_facts(c10::Device device) {
   check(cudaGetDeviceProperties(&properties, device.index()), "cudaGetDeviceProperties");
   char bus_id[32] = {};
   check(cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, device.index()), "cudaDeviceGetPCIBusId");
-  return {properties.name, bus_id, driver(), cudnn_version_text(at::detail::getCUDAHooks().versionRuntimeCuDNN())};
+  return {properties.name, bus_id, driver(),
+          cudnn_version_text(at::detail::getCUDAHooks().versionRuntimeCuDNN())};
 }
 
 }  // namespace vae_dist::device

@@ -15,8 +15,11 @@ bool is_capturing(cudaStream_t stream) {
 
 void record(cudaEvent_t captured, cudaEvent_t event) {
   const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
-  // "External" makes it a node of the graph, recorded by each launch; without, it would only order the captured work.
-  if (is_capturing(stream)) return check_cuda(cudaEventRecordWithFlags(captured, stream, cudaEventRecordExternal), "cudaEventRecordWithFlags");
+  // "External" makes it a node of the graph, recorded by each launch; without, it would only order
+  // the captured work.
+  if (is_capturing(stream))
+    return check_cuda(cudaEventRecordWithFlags(captured, stream, cudaEventRecordExternal),
+                      "cudaEventRecordWithFlags");
   check_cuda(cudaEventRecord(event, stream), "cudaEventRecord");
 }
 
@@ -60,7 +63,8 @@ void CudaWaitClock::end() {
   if (!is_capturing(stream)) next_pair();
 }
 
-// The oldest: a newer pair may belong to a launch under way, with one of its events from that launch and the other from an earlier one.
+// The oldest: a newer pair may belong to a launch under way, with one of its events from that
+// launch and the other from an earlier one.
 base::Seconds CudaWaitClock::latest() {
   const Pair& oldest = pairs_[(current_ + 1) % kPairs];
   if (!oldest.used) return latest_;
@@ -96,8 +100,10 @@ std::optional<CudaWaitClock::Nodes> CudaWaitClock::nodes_in(cudaGraph_t graph) c
 
 void CudaWaitClock::before_launch(const Nodes& nodes, cudaGraphExec_t graph) {
   const Pair& pair = next_pair();
-  check_cuda(cudaGraphExecEventRecordNodeSetEvent(graph, nodes.begin, pair.begin), "cudaGraphExecEventRecordNodeSetEvent");
-  check_cuda(cudaGraphExecEventRecordNodeSetEvent(graph, nodes.end, pair.end), "cudaGraphExecEventRecordNodeSetEvent");
+  check_cuda(cudaGraphExecEventRecordNodeSetEvent(graph, nodes.begin, pair.begin),
+             "cudaGraphExecEventRecordNodeSetEvent");
+  check_cuda(cudaGraphExecEventRecordNodeSetEvent(graph, nodes.end, pair.end),
+             "cudaGraphExecEventRecordNodeSetEvent");
 }
 
 }  // namespace vae_dist::device

@@ -14,8 +14,9 @@ namespace vae_dist::device {
 /// Throws Failure with CUDA's own words.
 void check_cuda(cudaError_t result, const char* call);
 
-/// Each wait takes the next of a few pairs of events, so that one of them is read, steps later, while others are still to come. In a capture, begin() and end() become
-/// event-record nodes; before each launch of the graph these get the next pair.
+/// Each wait takes the next of a few pairs of events, so that one of them is read, steps later,
+/// while others are still to come. In a capture, begin() and end() become event-record nodes;
+/// before each launch of the graph these get the next pair.
 class CudaWaitClock final : public WaitClock {
  public:
   CudaWaitClock();
@@ -41,7 +42,8 @@ class CudaWaitClock final : public WaitClock {
     bool used = false;
   };
 
-  // More than the steps that the host is ahead of the device (AgreedFlags::kStepsLate): the oldest pair has been passed.
+  // More than the steps that the host is ahead of the device (AgreedFlags::kStepsLate): the oldest
+  // pair has been passed.
   static constexpr std::size_t kPairs = 4;
 
   Pair& next_pair();

@@ -1,6 +1,7 @@
 // The part of gpu_facts.hpp that asks CUDA, in a program without it.
-#include "base/error.hpp"
 #include "device/gpu_facts.hpp"
+
+#include "base/error.hpp"
 
 namespace vae_dist::device {
 

@@ -5,6 +5,8 @@
 
 namespace vae_dist::device {
 
-std::unique_ptr<WorkRecorder> make_graph_recorder(c10::Device) { throw std::logic_error("this program has no CUDA"); }
+std::unique_ptr<WorkRecorder> make_graph_recorder(c10::Device) {
+  throw std::logic_error("this program has no CUDA");
+}
 
 }  // namespace vae_dist::device

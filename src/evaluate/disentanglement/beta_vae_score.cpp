@@ -11,7 +11,7 @@
 namespace vae_dist::evaluate {
 namespace {
 
-constexpr std::uint64_t kBetaKey = 0x62657461;   // "beta"
+constexpr std::uint64_t kBetaKey = 0x62657461;  // "beta"
 enum BetaDraw : std::uint32_t { kBetaFactor, kFirst, kSecond };
 
 }  // namespace
@@ -19,7 +19,8 @@ enum BetaDraw : std::uint32_t { kBetaFactor, kFirst, kSecond };
 LabelledPoints beta_vae_points(const FactoredLatents& latents, Votes votes, std::uint64_t seed) {
   const RowDraws draws(seed, kBetaKey);
   const std::int64_t dimensions = latents.dimensions();
-  LabelledPoints result{.points = at::zeros({votes.count, dimensions}, at::kDouble), .labels = at::empty({votes.count}, at::kLong)};
+  LabelledPoints result{.points = at::zeros({votes.count, dimensions}, at::kDouble),
+                        .labels = at::empty({votes.count}, at::kLong)};
   const double* mu = latents.mu().data_ptr<double>();
   for (std::int64_t v = 0; v < votes.count; ++v) {
     const std::int64_t vote = votes.first + v;
@@ -28,12 +29,18 @@ LabelledPoints beta_vae_points(const FactoredLatents& latents, Votes votes, std:
     const std::int64_t* classes = latents.classes(factor).data_ptr<std::int64_t>();
     double* point = result.points.data_ptr<double>() + v * dimensions;
     for (std::int64_t pair = 0; pair < kVoteBatch; ++pair) {
-      const std::int64_t one = starts[static_cast<std::size_t>(draws.below(static_cast<std::int64_t>(starts.size()), vote, kFirst, pair))];
+      const std::int64_t one = starts[static_cast<std::size_t>(
+          draws.below(static_cast<std::int64_t>(starts.size()), vote, kFirst, pair))];
       const auto company = latents.rows_of_class(factor, classes[one]);
-      const std::int64_t place = std::lower_bound(company.begin(), company.end(), one) - company.begin();
-      const std::int64_t drawn = draws.below(static_cast<std::int64_t>(company.size()) - 1, vote, kSecond, pair);
-      const std::int64_t other = company[static_cast<std::size_t>(drawn + (drawn >= place))];   // all but the first row itself
-      for (std::int64_t d = 0; d < dimensions; ++d) point[d] += std::abs(mu[one * dimensions + d] - mu[other * dimensions + d]) / static_cast<double>(kVoteBatch);
+      const std::int64_t place =
+          std::lower_bound(company.begin(), company.end(), one) - company.begin();
+      const std::int64_t drawn =
+          draws.below(static_cast<std::int64_t>(company.size()) - 1, vote, kSecond, pair);
+      const std::int64_t other = company[static_cast<std::size_t>(
+          drawn + (drawn >= place))];  // all but the first row itself
+      for (std::int64_t d = 0; d < dimensions; ++d)
+        point[d] += std::abs(mu[one * dimensions + d] - mu[other * dimensions + d]) /
+                    static_cast<double>(kVoteBatch);
     }
     result.labels.data_ptr<std::int64_t>()[v] = factor;
   }
@@ -44,7 +51,8 @@ double beta_vae_score(const FactoredLatents& latents, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   const LabelledPoints training = beta_vae_points(latents, kTrainingVotes, seed);
   const LabelledPoints scored = beta_vae_points(latents, kScoredVotes, seed);
-  return LinearClassifier::fit(training.points, training.labels, latents.factors()).accuracy(scored.points, scored.labels);
+  return LinearClassifier::fit(training.points, training.labels, latents.factors())
+      .accuracy(scored.points, scored.labels);
 }
 
 }  // namespace vae_dist::evaluate

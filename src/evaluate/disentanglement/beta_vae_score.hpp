@@ -1,9 +1,12 @@
-// The BetaVAE score. Higgins et al.: "beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework", ICLR 2017.
+// The BetaVAE score. Higgins et al.: "beta-VAE: Learning Basic Visual Concepts with a Constrained
+// Variational Framework", ICLR 2017.
 //
-// A vote: a factor k is drawn uniformly, then 64 pairs of rows that share their class of k: the first row of a pair uniformly among
-// all rows, the second among the others of its class. The vote's point is the mean over the pairs of |mu_1 - mu_2| ([L]), its label k. A
-// linear classifier (linear_classifier.hpp) learns k from 10,000 votes; the score is its accuracy on 5,000 others: 1 / factors is chance,
-// 1 is best. Counts as in disentanglement_lib (Locatello et al. 2019). Random numbers: (seed, Purpose::evaluation, "beta"), by vote.
+// A vote: a factor k is drawn uniformly, then 64 pairs of rows that share their class of k: the
+// first row of a pair uniformly among all rows, the second among the others of its class. The
+// vote's point is the mean over the pairs of |mu_1 - mu_2| ([L]), its label k. A linear classifier
+// (linear_classifier.hpp) learns k from 10,000 votes; the score is its accuracy on 5,000 others: 1
+// / factors is chance, 1 is best. Counts as in disentanglement_lib (Locatello et al. 2019). Random
+// numbers: (seed, Purpose::evaluation, "beta"), by vote.
 #pragma once
 
 #include "evaluate/disentanglement/factored_latents.hpp"
@@ -14,8 +17,8 @@ namespace vae_dist::evaluate {
 double beta_vae_score(const FactoredLatents& latents, std::uint64_t seed = 0);
 
 struct LabelledPoints {
-  at::Tensor points;   ///< [votes, L], float64
-  at::Tensor labels;   ///< [votes], int64: the factor
+  at::Tensor points;  ///< [votes, L], float64
+  at::Tensor labels;  ///< [votes], int64: the factor
 };
 
 LabelledPoints beta_vae_points(const FactoredLatents& latents, Votes votes, std::uint64_t seed = 0);

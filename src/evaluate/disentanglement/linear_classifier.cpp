@@ -8,10 +8,12 @@
 
 namespace vae_dist::evaluate {
 
-LinearClassifier LinearClassifier::fit(const at::Tensor& features, const at::Tensor& labels, std::int64_t classes) {
+LinearClassifier LinearClassifier::fit(const at::Tensor& features, const at::Tensor& labels,
+                                       std::int64_t classes) {
   const auto rows = static_cast<double>(features.size(0));
   const at::Tensor target = at::one_hot(labels, classes).to(at::kDouble);
-  // Features around 0 part the bias from the weights, which only makes the way to the minimum shorter: the bias has no penalty.
+  // Features around 0 part the bias from the weights, which only makes the way to the minimum
+  // shorter: the bias has no penalty.
   const at::Tensor centre = features.mean(0);
   const at::Tensor centred = features - centre;
 
@@ -39,12 +41,17 @@ LinearClassifier LinearClassifier::fit(const at::Tensor& features, const at::Ten
   classifier.weight_ = weight.detach();
   classifier.bias_ = bias.detach() - classifier.weight_.mv(centre);
   classifier.bias_ -= classifier.bias_.mean();
-  if (!classifier.weight_.isfinite().all().item<bool>() || !classifier.bias_.isfinite().all().item<bool>())
-    throw base::Failure(base::text("the linear classifier of ", features.size(0), " rows with ", features.size(1), " features did not converge: its weights are not finite"));
+  if (!classifier.weight_.isfinite().all().item<bool>() ||
+      !classifier.bias_.isfinite().all().item<bool>())
+    throw base::Failure(base::text("the linear classifier of ", features.size(0), " rows with ",
+                                   features.size(1),
+                                   " features did not converge: its weights are not finite"));
   return classifier;
 }
 
-at::Tensor LinearClassifier::predict(const at::Tensor& features) const { return at::addmm(bias_, features, weight_.t()).argmax(1); }
+at::Tensor LinearClassifier::predict(const at::Tensor& features) const {
+  return at::addmm(bias_, features, weight_.t()).argmax(1);
+}
 
 double LinearClassifier::accuracy(const at::Tensor& features, const at::Tensor& labels) const {
   return predict(features).eq(labels).to(at::kDouble).mean().item<double>();

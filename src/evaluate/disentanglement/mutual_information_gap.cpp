@@ -11,7 +11,8 @@
 namespace vae_dist::evaluate {
 namespace {
 
-// The bin of each row, int64 [N]. Edges as numpy's: least + i * width; a value on an edge belongs to the bin above, the largest to the last.
+// The bin of each row, int64 [N]. Edges as numpy's: least + i * width; a value on an edge belongs
+// to the bin above, the largest to the last.
 at::Tensor bins_of(const at::Tensor& values) {
   const double least = values.min().item<double>(), largest = values.max().item<double>();
   const double width = (largest - least) / static_cast<double>(kInformationBins);
@@ -30,7 +31,8 @@ double entropy(const at::Tensor& counts) {
 
 at::Tensor factor_entropies(const FactoredLatents& latents) {
   std::vector<double> entropies;
-  for (std::int64_t f = 0; f < latents.factors(); ++f) entropies.push_back(entropy(latents.classes(f).bincount()));
+  for (std::int64_t f = 0; f < latents.factors(); ++f)
+    entropies.push_back(entropy(latents.classes(f).bincount()));
   return at::tensor(entropies, at::kDouble);
 }
 
@@ -50,7 +52,9 @@ at::Tensor mutual_information(const FactoredLatents& latents) {
 
 double mutual_information_gap(const FactoredLatents& latents) {
   const at::NoGradGuard no_grad;
-  return (latent_gaps(mutual_information(latents)) / factor_entropies(latents)).mean().item<double>();
+  return (latent_gaps(mutual_information(latents)) / factor_entropies(latents))
+      .mean()
+      .item<double>();
 }
 
 }  // namespace vae_dist::evaluate

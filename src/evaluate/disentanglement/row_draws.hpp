@@ -1,4 +1,5 @@
-// Random draws of the disentanglement scores, keyed by what they are for: the same for every rank, order and global generator.
+// Random draws of the disentanglement scores, keyed by what they are for: the same for every rank,
+// order and global generator.
 #pragma once
 
 #include <cstdint>
@@ -7,16 +8,23 @@
 
 namespace vae_dist::evaluate {
 
-/// Draws of one score (`stream` tells the scores apart). A vote is one draw of the protocol: one factor and the rows of its batch.
+/// Draws of one score (`stream` tells the scores apart). A vote is one draw of the protocol: one
+/// factor and the rows of its batch.
 class RowDraws {
  public:
-  RowDraws(std::uint64_t seed, std::uint64_t stream) : key_(base::random_key(seed, base::Purpose::evaluation, stream)) {}
+  RowDraws(std::uint64_t seed, std::uint64_t stream)
+      : key_(base::random_key(seed, base::Purpose::evaluation, stream)) {}
 
-  /// The `index`-th number of a vote's draw, uniform in [0, count), count below 2^32: a word of the generator times count / 2^32, so no
-  /// number is preferred by more than count / 2^32.
-  std::int64_t below(std::int64_t count, std::int64_t vote, std::uint32_t draw, std::int64_t index) const {
-    const base::PhiloxCounter words = base::random_block(key_, static_cast<std::uint64_t>(vote), draw, static_cast<std::uint32_t>(index / 4));
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(words[static_cast<std::size_t>(index % 4)]) * static_cast<std::uint64_t>(count) >> 32);
+  /// The `index`-th number of a vote's draw, uniform in [0, count), count below 2^32: a word of the
+  /// generator times count / 2^32, so no number is preferred by more than count / 2^32.
+  std::int64_t below(std::int64_t count, std::int64_t vote, std::uint32_t draw,
+                     std::int64_t index) const {
+    const base::PhiloxCounter words = base::random_block(
+        key_, static_cast<std::uint64_t>(vote), draw, static_cast<std::uint32_t>(index / 4));
+    return static_cast<std::int64_t>(
+        static_cast<std::uint64_t>(words[static_cast<std::size_t>(index % 4)]) *
+            static_cast<std::uint64_t>(count) >>
+        32);
   }
 
  private:
@@ -28,7 +36,8 @@ struct Votes {
   std::int64_t first = 0, count = 0;
 };
 
-/// As in disentanglement_lib (Locatello et al. 2019): 10,000 votes to learn from, 5,000 others for the score, batches of 64.
+/// As in disentanglement_lib (Locatello et al. 2019): 10,000 votes to learn from, 5,000 others for
+/// the score, batches of 64.
 inline constexpr Votes kTrainingVotes = {.first = 0, .count = 10000};
 inline constexpr Votes kScoredVotes = {.first = 10000, .count = 5000};
 inline constexpr std::int64_t kVoteBatch = 64;

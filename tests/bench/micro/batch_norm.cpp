@@ -1,8 +1,9 @@
-// Batch norm with the LeakyReLU behind it, forward and backward, at the shapes of the default network's first and last level. items: values.
+// Batch norm with the LeakyReLU behind it, forward and backward, at the shapes of the default
+// network's first and last level. items: values.
+#include "model/batch_norm.hpp"
+
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
-
-#include "model/batch_norm.hpp"
 
 namespace vae_dist::bench {
 namespace {
@@ -11,7 +12,9 @@ void level(benchmark::State& state) {
   const std::int64_t channels = state.range(0), size = state.range(1);
   model::BatchNorm2d norm(channels, model::Activation::leaky_relu);
   norm->train();
-  at::Tensor x = at::randn({64, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast).requires_grad_();
+  at::Tensor x = at::randn({64, channels, size, size})
+                     .contiguous(at::MemoryFormat::ChannelsLast)
+                     .requires_grad_();
   const at::Tensor gradient = at::ones_like(x);
   for ([[maybe_unused]] auto _ : state) {
     norm->forward(x).backward(gradient);
@@ -20,7 +23,11 @@ void level(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * x.numel());
 }
 
-BENCHMARK(level)->Name("batch_norm_and_leaky_relu")->ArgNames({"channels", "size"})->Args({32, 32})->Args({512, 2});
+BENCHMARK(level)
+    ->Name("batch_norm_and_leaky_relu")
+    ->ArgNames({"channels", "size"})
+    ->Args({32, 32})
+    ->Args({512, 2});
 
 }  // namespace
 }  // namespace vae_dist::bench

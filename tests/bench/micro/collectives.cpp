@@ -1,5 +1,7 @@
-// The all-reduces that gradients take on the host, between ranks that are threads of this process: what is measured is their additions, roundings and
-// copies in one memory, and how ranks wait for each other; no network, no other process (tests/bench/all_reduce.cpp has MPI's). bytes: of the vector.
+// The all-reduces that gradients take on the host, between ranks that are threads of this process:
+// what is measured is their additions, roundings and copies in one memory, and how ranks wait for
+// each other; no network, no other process (tests/bench/all_reduce.cpp has MPI's). bytes: of the
+// vector.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -20,7 +22,10 @@ void sum_over_threads(benchmark::State& state, comm::SumOrder order, comm::Wire 
   comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
     std::vector<float> values(static_cast<std::size_t>(count));  // zeros, whose sums stay finite
     std::vector<std::byte> scratch;
-    const auto sum = [&] { comm::all_reduce_on_host(comm, {values.data(), count, comm::DataType::float32}, order, wire, scratch); };
+    const auto sum = [&] {
+      comm::all_reduce_on_host(comm, {values.data(), count, comm::DataType::float32}, order, wire,
+                               scratch);
+    };
     sum();  // touches the memory
     comm.barrier();
     if (comm.rank() == 0) {
@@ -37,9 +42,15 @@ void sizes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"ranks", "KiB"})->ArgsProduct({{2}, {16, kKib, 25 * kKib}})->UseRealTime();
 }
 
-BENCHMARK_CAPTURE(sum_over_threads, fast, comm::SumOrder::fast, comm::Wire::exact)->Name("all_reduce/fast")->Apply(sizes);
-BENCHMARK_CAPTURE(sum_over_threads, tree, comm::SumOrder::tree, comm::Wire::exact)->Name("all_reduce/tree")->Apply(sizes);
-BENCHMARK_CAPTURE(sum_over_threads, bf16, comm::SumOrder::fast, comm::Wire::bf16)->Name("all_reduce/bf16")->Apply(sizes);
+BENCHMARK_CAPTURE(sum_over_threads, fast, comm::SumOrder::fast, comm::Wire::exact)
+    ->Name("all_reduce/fast")
+    ->Apply(sizes);
+BENCHMARK_CAPTURE(sum_over_threads, tree, comm::SumOrder::tree, comm::Wire::exact)
+    ->Name("all_reduce/tree")
+    ->Apply(sizes);
+BENCHMARK_CAPTURE(sum_over_threads, bf16, comm::SumOrder::fast, comm::Wire::bf16)
+    ->Name("all_reduce/bf16")
+    ->Apply(sizes);
 
 }  // namespace
 }  // namespace vae_dist::bench

@@ -1,5 +1,6 @@
-// Batches of 64 images of 64x64x3 with their noise, as training takes them from the loader, whose thread makes them ahead: from memory, and streamed from a
-// gzip file (page cache warm) with one reader thread. items: images.
+// Batches of 64 images of 64x64x3 with their noise, as training takes them from the loader, whose
+// thread makes them ahead: from memory, and streamed from a gzip file (page cache warm) with one
+// reader thread. items: images.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -18,7 +19,9 @@ constexpr std::int64_t kImages = 1024, kBatch = 64, kWindow = 4, kAhead = 3;
 // 1024 of the built-in shapes, made when first asked for.
 class ImageFile {
  public:
-  ImageFile() : path_(std::filesystem::temp_directory_path() / base::text("vae_dist_bench_micro_", ::getpid(), ".h5")) {
+  ImageFile()
+      : path_(std::filesystem::temp_directory_path() /
+              base::text("vae_dist_bench_micro_", ::getpid(), ".h5")) {
     datasets::ShapesOptions options;
     options.count = kImages;
     datasets::make_shapes(path_, options);
@@ -52,14 +55,17 @@ data::BatchPlan batch_plan(std::int64_t window) {
 }
 
 void take_batches(benchmark::State& state, data::PrefetchingLoader& loader) {
-  for (std::int64_t i = 0; i <= kAhead; ++i) loader.next();  // those that were made before the clock runs
+  for (std::int64_t i = 0; i <= kAhead; ++i)
+    loader.next();  // those that were made before the clock runs
   for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(loader.next().pixels.data());
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
 void from_memory(benchmark::State& state) {
-  const data::SampleDataset images = data::SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
-  data::PrefetchingLoader loader(images, batch_plan(0), {}, {.ahead = kAhead, .threads = static_cast<int>(state.range(0))});
+  const data::SampleDataset images =
+      data::SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
+  data::PrefetchingLoader loader(images, batch_plan(0), {},
+                                 {.ahead = kAhead, .threads = static_cast<int>(state.range(0))});
   take_batches(state, loader);
 }
 
@@ -70,16 +76,21 @@ void streamed(benchmark::State& state) {
   options.seed = 1;
   options.window_chunks = kWindow;
   options.samples_at_once = kBatch;
-  data::PrefetchingLoader loader(images, batch_plan(kWindow), {}, {kAhead, std::make_unique<data::ChunkRing>(images, options, *self, *self)});
+  data::PrefetchingLoader loader(
+      images, batch_plan(kWindow), {},
+      {kAhead, std::make_unique<data::ChunkRing>(images, options, *self, *self)});
   take_batches(state, loader);
 }
 
 // Without the thread: what a batch takes to make.
 void made_at_once(benchmark::State& state) {
-  const data::SampleDataset images = data::SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
+  const data::SampleDataset images =
+      data::SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
   const data::BatchPlan plan = batch_plan(0);
   std::int64_t step = 0;
-  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(data::make_batch(images, plan, 0, step++ % (kImages / kBatch)).pixels.data());
+  for ([[maybe_unused]] auto _ : state)
+    benchmark::DoNotOptimize(
+        data::make_batch(images, plan, 0, step++ % (kImages / kBatch)).pixels.data());
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 

@@ -1,4 +1,5 @@
-// Likelihoods, KL and the whole objective on plain tensors, forward and backward: what a step computes outside of its network. items: samples.
+// Likelihoods, KL and the whole objective on plain tensors, forward and backward: what a step
+// computes outside of its network. items: samples.
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
@@ -16,8 +17,10 @@ constexpr std::int64_t kBatch = 64, kChannels = 3, kSize = 64, kLatent = 128;
 // A batch of images, and what a network might have made of them: tensors that gradients end in.
 struct Tensors {
   at::Tensor x = at::rand({kBatch, kChannels, kSize, kSize}), noise = at::randn({kBatch, kLatent});
-  at::Tensor output = at::rand_like(x).requires_grad_(), log_variance = at::zeros_like(x).requires_grad_();
-  at::Tensor mu = at::randn({kBatch, kLatent}).requires_grad_(), log_var = at::zeros({kBatch, kLatent}).requires_grad_();
+  at::Tensor output = at::rand_like(x).requires_grad_(),
+             log_variance = at::zeros_like(x).requires_grad_();
+  at::Tensor mu = at::randn({kBatch, kLatent}).requires_grad_(),
+             log_var = at::zeros({kBatch, kLatent}).requires_grad_();
 
   void forget_gradients() {
     for (at::Tensor* leaf : {&output, &log_variance, &mu, &log_var}) leaf->mutable_grad().reset();
@@ -27,12 +30,19 @@ struct Tensors {
 // A model without a network.
 class NoNetwork final : public model::LatentModel {
  public:
-  NoNetwork(Tensors& tensors, std::shared_ptr<model::Likelihood> likelihood) : tensors_(tensors) { finish(kLatent, std::move(likelihood)); }
+  NoNetwork(Tensors& tensors, std::shared_ptr<model::Likelihood> likelihood) : tensors_(tensors) {
+    finish(kLatent, std::move(likelihood));
+  }
 
  private:
-  model::Posterior encode_sample(const model::Sample&) override { return {tensors_.mu, model::clamp_log_var(tensors_.log_var)}; }
+  model::Posterior encode_sample(const model::Sample&) override {
+    return {tensors_.mu, model::clamp_log_var(tensors_.log_var)};
+  }
   // The latents take part with nothing, so that gradients go their way.
-  model::Decoded decode_latents(const at::Tensor& z, const model::Sample&) override { return {tensors_.output + 0 * z.sum(), likelihood().traits().predicts_variance ? tensors_.log_variance : at::Tensor()}; }
+  model::Decoded decode_latents(const at::Tensor& z, const model::Sample&) override {
+    return {tensors_.output + 0 * z.sum(),
+            likelihood().traits().predicts_variance ? tensors_.log_variance : at::Tensor()};
+  }
 
   Tensors& tensors_;
 };
@@ -40,7 +50,8 @@ class NoNetwork final : public model::LatentModel {
 void nats(benchmark::State& state, const std::string& name, const std::any& own) {
   Tensors tensors;
   const auto likelihood = model::make_likelihood(name, {.own = own, .channels = kChannels});
-  const model::Decoded decoded{tensors.output, likelihood->traits().predicts_variance ? tensors.log_variance : at::Tensor()};
+  const model::Decoded decoded{
+      tensors.output, likelihood->traits().predicts_variance ? tensors.log_variance : at::Tensor()};
   for ([[maybe_unused]] auto _ : state) {
     likelihood->negative_log(decoded, tensors.x).mean().backward();
     tensors.forget_gradients();
@@ -51,7 +62,11 @@ void nats(benchmark::State& state, const std::string& name, const std::any& own)
 void kl(benchmark::State& state, double free_bits) {
   Tensors tensors;
   for ([[maybe_unused]] auto _ : state) {
-    (free_bits > 0 ? objective::kl_with_free_bits(objective::kl_per_dimension(tensors.mu, tensors.log_var).mean(0), free_bits) : objective::kl_divergence(tensors.mu, tensors.log_var)).backward();
+    (free_bits > 0
+         ? objective::kl_with_free_bits(
+               objective::kl_per_dimension(tensors.mu, tensors.log_var).mean(0), free_bits)
+         : objective::kl_divergence(tensors.mu, tensors.log_var))
+        .backward();
     tensors.forget_gradients();
   }
   state.SetItemsProcessed(state.iterations() * kBatch);
@@ -70,17 +85,27 @@ void loss(benchmark::State& state, const std::string& likelihood, objective::Red
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
-BENCHMARK_CAPTURE(nats, fixed, "gaussian", objective::GaussianSettings{objective::Variance::fixed})->Name("likelihood/gaussian_fixed");
-BENCHMARK_CAPTURE(nats, learned, "gaussian", objective::GaussianSettings{objective::Variance::learned})->Name("likelihood/gaussian_learned");
-BENCHMARK_CAPTURE(nats, optimal, "gaussian", objective::GaussianSettings{objective::Variance::optimal})->Name("likelihood/gaussian_optimal");
-BENCHMARK_CAPTURE(nats, predicted, "gaussian", objective::GaussianSettings{objective::Variance::predicted})->Name("likelihood/gaussian_predicted");
+BENCHMARK_CAPTURE(nats, fixed, "gaussian", objective::GaussianSettings{objective::Variance::fixed})
+    ->Name("likelihood/gaussian_fixed");
+BENCHMARK_CAPTURE(nats, learned, "gaussian",
+                  objective::GaussianSettings{objective::Variance::learned})
+    ->Name("likelihood/gaussian_learned");
+BENCHMARK_CAPTURE(nats, optimal, "gaussian",
+                  objective::GaussianSettings{objective::Variance::optimal})
+    ->Name("likelihood/gaussian_optimal");
+BENCHMARK_CAPTURE(nats, predicted, "gaussian",
+                  objective::GaussianSettings{objective::Variance::predicted})
+    ->Name("likelihood/gaussian_predicted");
 BENCHMARK_CAPTURE(nats, bernoulli, "bernoulli", std::any())->Name("likelihood/bernoulli");
-BENCHMARK_CAPTURE(nats, logistic, "discretized_logistic", std::any())->Name("likelihood/discretized_logistic");
+BENCHMARK_CAPTURE(nats, logistic, "discretized_logistic", std::any())
+    ->Name("likelihood/discretized_logistic");
 BENCHMARK_CAPTURE(kl, plain, 0.0)->Name("kl/plain");
 BENCHMARK_CAPTURE(kl, free_bits, 0.1)->Name("kl/free_bits");
-BENCHMARK_CAPTURE(loss, mean, "gaussian", objective::Reduction::mean)->Name("objective/gaussian_mean");
+BENCHMARK_CAPTURE(loss, mean, "gaussian", objective::Reduction::mean)
+    ->Name("objective/gaussian_mean");
 BENCHMARK_CAPTURE(loss, sum, "gaussian", objective::Reduction::sum)->Name("objective/gaussian_sum");
-BENCHMARK_CAPTURE(loss, bernoulli, "bernoulli", objective::Reduction::sum)->Name("objective/bernoulli_sum");
+BENCHMARK_CAPTURE(loss, bernoulli, "bernoulli", objective::Reduction::sum)
+    ->Name("objective/bernoulli_sum");
 
 }  // namespace
 }  // namespace vae_dist::bench

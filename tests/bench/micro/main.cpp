@@ -1,6 +1,8 @@
-// Micro-benchmarks of what a step is made of (Google Benchmark), each in one thread of its own unless its name says otherwise:
+// Micro-benchmarks of what a step is made of (Google Benchmark), each in one thread of its own
+// unless its name says otherwise:
 //   build/tests/bench/bench_micro [--benchmark_filter=REGEX]
-// They are for finding out what a change does to one part; what a whole step takes is `vae_dist bench`'s to say.
+// They are for finding out what a change does to one part; what a whole step takes is `vae_dist
+// bench`'s to say.
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 

@@ -1,8 +1,9 @@
 // One update of all parameters by each rule, over the flat arena. items: parameters.
+#include "step/optimizer.hpp"
+
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
-#include "step/optimizer.hpp"
 #include "step/update_rules.hpp"
 
 namespace vae_dist::bench {
@@ -22,7 +23,9 @@ void update(benchmark::State& state, const std::string& rule) {
 }
 
 // A small model's parameters, and those of a large one's, which no cache holds.
-void sizes(benchmark::internal::Benchmark* benchmark) { benchmark->ArgName("parameters")->Arg(1'000'000)->Arg(23'000'000)->Unit(benchmark::kMillisecond); }
+void sizes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgName("parameters")->Arg(1'000'000)->Arg(23'000'000)->Unit(benchmark::kMillisecond);
+}
 
 BENCHMARK_CAPTURE(update, adam, "adam")->Name("optimizer/adam")->Apply(sizes);
 BENCHMARK_CAPTURE(update, adamw, "adamw")->Name("optimizer/adamw")->Apply(sizes);

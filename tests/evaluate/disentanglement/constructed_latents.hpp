@@ -1,4 +1,5 @@
-// Factors whose combinations are all there equally often, or drawn at random, and latents made from them: their scores are known.
+// Factors whose combinations are all there equally often, or drawn at random, and latents made from
+// them: their scores are known.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -25,26 +26,36 @@ inline at::Tensor full_grid(std::int64_t repeats = 10) {
 /// As make-shapes draws: some combinations are missing. [rows, 3]
 inline at::Tensor random_factors(std::int64_t rows, std::uint64_t seed = 1) {
   std::vector<at::Tensor> columns;
-  for (std::size_t f = 0; f < kClasses.size(); ++f) columns.push_back(at::randint(kClasses[f], {rows}, generator(seed * 10 + f), at::kLong));
+  for (std::size_t f = 0; f < kClasses.size(); ++f)
+    columns.push_back(at::randint(kClasses[f], {rows}, generator(seed * 10 + f), at::kLong));
   return at::stack(columns, 1);
 }
 
 /// One dimension a factor, in [-1, 1].
 inline at::Tensor one_dimension_each(const at::Tensor& classes) {
   at::Tensor mu = classes.to(at::kDouble);
-  for (std::size_t f = 0; f < kClasses.size(); ++f) mu.select(1, static_cast<std::int64_t>(f)).mul_(2.0 / static_cast<double>(kClasses[f] - 1)).sub_(1.0);
+  for (std::size_t f = 0; f < kClasses.size(); ++f)
+    mu.select(1, static_cast<std::int64_t>(f))
+        .mul_(2.0 / static_cast<double>(kClasses[f] - 1))
+        .sub_(1.0);
   return mu;
 }
 
 /// Dimensions that know nothing.
-inline at::Tensor noise(std::int64_t rows, std::int64_t dimensions, std::uint64_t seed = 1) { return at::randn({rows, dimensions}, generator(seed), at::kDouble); }
-
-/// Each of the three dimensions an equally strong mixture of all: rotated by a matrix whose entries are +-1/3 and +-2/3.
-inline at::Tensor rotated(const at::Tensor& mu) {
-  const at::Tensor standard = (mu - mu.mean(0)) / mu.std(0);
-  return standard.mm(at::tensor({2.0, -1.0, 2.0, 2.0, 2.0, -1.0, -1.0, 2.0, 2.0}, at::kDouble).view({3, 3}) / 3.0);
+inline at::Tensor noise(std::int64_t rows, std::int64_t dimensions, std::uint64_t seed = 1) {
+  return at::randn({rows, dimensions}, generator(seed), at::kDouble);
 }
 
-inline FactoredLatents with_factors(const at::Tensor& mu, const at::Tensor& classes) { return FactoredLatents(mu, classes, kNames, {false, true, true}); }
+/// Each of the three dimensions an equally strong mixture of all: rotated by a matrix whose entries
+/// are +-1/3 and +-2/3.
+inline at::Tensor rotated(const at::Tensor& mu) {
+  const at::Tensor standard = (mu - mu.mean(0)) / mu.std(0);
+  return standard.mm(
+      at::tensor({2.0, -1.0, 2.0, 2.0, 2.0, -1.0, -1.0, 2.0, 2.0}, at::kDouble).view({3, 3}) / 3.0);
+}
+
+inline FactoredLatents with_factors(const at::Tensor& mu, const at::Tensor& classes) {
+  return FactoredLatents(mu, classes, kNames, {false, true, true});
+}
 
 }  // namespace vae_dist::evaluate

@@ -13,14 +13,17 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-at::Tensor column_pair(std::vector<std::int64_t> one, std::vector<std::int64_t> two) { return at::stack({at::tensor(one, at::kLong), at::tensor(two, at::kLong)}, 1); }
+at::Tensor column_pair(std::vector<std::int64_t> one, std::vector<std::int64_t> two) {
+  return at::stack({at::tensor(one, at::kLong), at::tensor(two, at::kLong)}, 1);
+}
 
 TEST(FactoredLatents, FindsRowsByFactorAndClass) {
-  const FactoredLatents latents(noise(5, 2), column_pair({7, 3, 7, 9, 3}, {0, 0, 1, 1, 1}), {"a", "b"}, {true, false});
+  const FactoredLatents latents(noise(5, 2), column_pair({7, 3, 7, 9, 3}, {0, 0, 1, 1, 1}),
+                                {"a", "b"}, {true, false});
   EXPECT_EQ(latents.factors(), 2);
   EXPECT_EQ(latents.class_count(0), 3);
-  EXPECT_THAT(latents.rows_of_class(0, 0), ElementsAre(1, 4));   // class 3
-  EXPECT_THAT(latents.rows_of_class(0, 1), ElementsAre(0, 2));   // class 7
+  EXPECT_THAT(latents.rows_of_class(0, 0), ElementsAre(1, 4));  // class 3
+  EXPECT_THAT(latents.rows_of_class(0, 1), ElementsAre(0, 2));  // class 7
   EXPECT_THAT(latents.rows_of_class(0, 2), ElementsAre(3));
   EXPECT_THAT(latents.rows_in_company(0), ElementsAre(0, 1, 2, 4));
   EXPECT_TRUE(latents.classes(0).equal(at::tensor({1, 0, 1, 2, 0}, at::kLong)));
@@ -30,13 +33,15 @@ TEST(FactoredLatents, FindsRowsByFactorAndClass) {
 }
 
 TEST(FactoredLatents, LeavesOutFactorsThatDoNotVary) {
-  const FactoredLatents latents(noise(4, 2), column_pair({5, 5, 5, 5}, {0, 1, 0, 1}), {"colour", "shape"}, {true, false});
+  const FactoredLatents latents(noise(4, 2), column_pair({5, 5, 5, 5}, {0, 1, 0, 1}),
+                                {"colour", "shape"}, {true, false});
   EXPECT_EQ(latents.factors(), 1);
   EXPECT_EQ(latents.name(0), "shape");
 }
 
 TEST(FactoredLatents, RefusesWhatCanNotBeScored) {
-  const auto refusal = [](const at::Tensor& mu, const at::Tensor& classes, std::vector<std::string> names = {"a", "b"}) -> std::string {
+  const auto refusal = [](const at::Tensor& mu, const at::Tensor& classes,
+                          std::vector<std::string> names = {"a", "b"}) -> std::string {
     try {
       FactoredLatents(mu, classes, names, {true, true});
     } catch (const base::BadInput& error) {
@@ -49,14 +54,18 @@ TEST(FactoredLatents, RefusesWhatCanNotBeScored) {
   EXPECT_THAT(refusal(noise(3, 2), classes), HasSubstr("latent means of 3 rows, but factors of 4"));
   EXPECT_THAT(refusal(noise(4, 2), classes, {"a"}), HasSubstr("2 factors, but 1 names"));
   EXPECT_THAT(refusal(noise(4, 2) / 0.0, classes), HasSubstr("not finite"));
-  EXPECT_THAT(refusal(noise(4, 2), column_pair({0, 0, 0, 0}, {1, 1, 1, 1})), HasSubstr("no factor varies"));
-  EXPECT_THAT(refusal(noise(4, 2), column_pair({0, 1, 2, 3}, {0, 0, 1, 1})), HasSubstr("the factor 'a'"));
+  EXPECT_THAT(refusal(noise(4, 2), column_pair({0, 0, 0, 0}, {1, 1, 1, 1})),
+              HasSubstr("no factor varies"));
+  EXPECT_THAT(refusal(noise(4, 2), column_pair({0, 1, 2, 3}, {0, 0, 1, 1})),
+              HasSubstr("the factor 'a'"));
   EXPECT_THAT(refusal(noise(4, 2), classes.to(at::kFloat)), HasSubstr("int64"));
 }
 
 TEST(OrderedFactor, IsAnyButAKindOfThing) {
-  for (const char* name : {"scale", "orientation", "x", "posY", "colour", "floor_hue"}) EXPECT_TRUE(is_ordered_factor(name)) << name;
-  for (const char* name : {"shape", "object_shape", "label", "category", "class"}) EXPECT_FALSE(is_ordered_factor(name)) << name;
+  for (const char* name : {"scale", "orientation", "x", "posY", "colour", "floor_hue"})
+    EXPECT_TRUE(is_ordered_factor(name)) << name;
+  for (const char* name : {"shape", "object_shape", "label", "category", "class"})
+    EXPECT_FALSE(is_ordered_factor(name)) << name;
 }
 
 }  // namespace
