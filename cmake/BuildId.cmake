@@ -1,5 +1,6 @@
-# Writes build_id.cpp with a hash of all that the programs of a build have in common: the static libraries and object files that FILES (a file) lists, a line each.
-# It changes whenever any code does, and is the same for equal files. Run when one of them has changed; build_id.cpp changes only when the hash does.
+# Writes build_id.cpp with a hash of the code that the programs of a build share: the static libraries and object files listed in the file FILES, one
+# per line. The hash depends only on the contents of these files. The script runs when one of them has changed, and rewrites build_id.cpp only when
+# the hash changes.
 #   cmake -DFILES=build_id_files.txt -DTEMPLATE=build_id.cpp.in -DOUT=build_id.cpp -P BuildId.cmake
 file(STRINGS ${FILES} files)
 set(hashes "")

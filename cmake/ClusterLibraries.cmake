@@ -1,12 +1,12 @@
-# MPI and HDF5, of which a cluster has several builds of its own, chosen by modules, and most of them unknown to pkg-config:
-#   external::mpi    that of the mpicc on the PATH, whose mpirun is there too (or MPI_HOME, MPI_C_COMPILER: see CMake's FindMPI); else what pkg-config has: Open MPI, MPICH
-#   external::hdf5   that of HDF5_ROOT where this is set; else what pkg-config has; else that of the h5cc on the PATH (CMake's FindHDF5)
-# Every folder that needs one links these, so all use the same.
+# Finds MPI and HDF5. Clusters provide several builds of each through modules, most of them unknown to pkg-config:
+#   external::mpi    the MPI of the mpicc on the PATH, whose mpirun is there too (or MPI_HOME, MPI_C_COMPILER: see CMake's FindMPI); else pkg-config's Open MPI or MPICH
+#   external::hdf5   the HDF5 of HDF5_ROOT if that is set; else pkg-config's; else that of the h5cc on the PATH (CMake's FindHDF5)
+# All folders link these targets, so they use the same libraries.
 include_guard()
-enable_language(C)   # CMake's own modules ask C's wrappers
+enable_language(C)   # CMake's find modules query the C compiler wrappers
 find_package(PkgConfig QUIET)
 
-# external_by_pkg_config(mpi ompi-c mpich): makes external::mpi of the first of these that pkg-config has, and sets `found`
+# external_by_pkg_config(mpi ompi-c mpich): defines external::mpi as the first of these packages that pkg-config knows, and sets `found`
 function(external_by_pkg_config name)
   set(found FALSE PARENT_SCOPE)
   if(NOT PKG_CONFIG_FOUND)
@@ -24,7 +24,7 @@ function(external_by_pkg_config name)
   endforeach()
 endfunction()
 
-# What pkg-config once left in a build folder under these prefixes, CMake's modules would take for their own.
+# Removes cached results of pkg-config under these prefixes from old build folders, which CMake's modules would mistake for their own.
 if(DEFINED __pkg_config_checked_MPI_C)
   get_cmake_property(cached CACHE_VARIABLES)
   foreach(variable ${cached})
@@ -43,7 +43,7 @@ if(MPI_C_FOUND)
 else()
   external_by_pkg_config(mpi ompi-c mpich)
   if(NOT found)
-    message(FATAL_ERROR "There is no MPI here: neither CMake's FindMPI nor pkg-config finds one. Load its module, put its mpicc on the PATH, or set MPI_HOME or MPI_C_COMPILER. (Debian: libopenmpi-dev)")
+    message(FATAL_ERROR "MPI was not found, neither by CMake's FindMPI nor by pkg-config. Load its module, put its mpicc on the PATH, or set MPI_HOME or MPI_C_COMPILER. (Debian: libopenmpi-dev)")
   endif()
 endif()
 
@@ -54,14 +54,14 @@ endif()
 if(NOT found)
   find_package(HDF5 QUIET COMPONENTS C)
   if(NOT HDF5_FOUND)
-    message(FATAL_ERROR "There is no HDF5 here: neither pkg-config nor CMake's FindHDF5 finds one. Load its module, put its h5cc on the PATH, or set HDF5_ROOT. (Debian: libhdf5-dev)")
+    message(FATAL_ERROR "HDF5 was not found, neither by pkg-config nor by CMake's FindHDF5. Load its module, put its h5cc on the PATH, or set HDF5_ROOT. (Debian: libhdf5-dev)")
   endif()
   add_library(external_hdf5 INTERFACE)
   target_include_directories(external_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS} ${HDF5_INCLUDE_DIRS})
   target_compile_definitions(external_hdf5 INTERFACE ${HDF5_C_DEFINITIONS})
   target_link_libraries(external_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
   if(HDF5_IS_PARALLEL)
-    target_link_libraries(external_hdf5 INTERFACE external::mpi)   # its headers include MPI's
+    target_link_libraries(external_hdf5 INTERFACE external::mpi)   # parallel HDF5's headers include MPI's
   endif()
   add_library(external::hdf5 ALIAS external_hdf5)
   message(STATUS "hdf5: ${HDF5_C_LIBRARIES} ${HDF5_VERSION}, by FindHDF5")

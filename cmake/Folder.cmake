@@ -1,10 +1,10 @@
-# One folder is one library with an include root of its own, so a header can be included only by folders that link it:
+# Each folder is a library with its own include root, so only folders that link it can include its headers:
 #   vae_dist_folder(hdf5 SOURCES file.cpp ... PUBLIC vae_dist::base PRIVATE external::hdf5)
-# makes vae_dist::hdf5, whose headers are included as "hdf5/file.hpp". Folder A's headers become visible to B by linking
-# vae_dist::A, and by nothing else: each library's include root is a folder of links that holds only itself. With UNITY before SOURCES these
-# are compiled eight at a time, as reading headers takes longer than the rest; their names in anonymous namespaces must differ then.
-# REGISTERED: files of which nobody knows but the registry that they enter themselves into (src/base/registry.hpp). A linker takes from a library only what somebody asks for by name, so
-# their objects go straight into every program that links the folder.
+# defines vae_dist::hdf5, whose headers are included as "hdf5/file.hpp". Linking vae_dist::A is the only way to see folder A's headers, because each
+# library's include root is a folder that holds nothing but a link to it. With UNITY before SOURCES, eight sources are compiled together, because
+# reading headers takes most of the time; their names in anonymous namespaces must then differ.
+# REGISTERED: sources that nothing refers to, because they enter themselves into a registry (src/base/registry.hpp). The linker would drop them
+# from a library, so their objects are linked directly into every program that links the folder.
 function(vae_dist_folder name)
   cmake_parse_arguments(folder "UNITY" "" "SOURCES;REGISTERED;PUBLIC;PRIVATE" ${ARGN})
   add_library(vae_dist_${name} STATIC ${folder_SOURCES})
@@ -25,13 +25,13 @@ function(vae_dist_folder name)
     set_property(GLOBAL APPEND PROPERTY VAE_DIST_CODE $<TARGET_OBJECTS:vae_dist_${name}_items>)
     target_sources(vae_dist_${name} INTERFACE $<${is_program}:$<TARGET_OBJECTS:vae_dist_${name}_items>>)
   endif()
-  # What programs are made of: see cmake/BuildId.cmake.
+  # The input of the build id: see cmake/BuildId.cmake.
   set_property(GLOBAL APPEND PROPERTY VAE_DIST_CODE $<TARGET_FILE:vae_dist_${name}>)
 endfunction()
 
-# What asks CUDA and what stands for it in a program for the CPU define the same functions, so all other code is compiled once:
+# The CUDA backend and its replacement in CPU programs define the same functions, so all other code is compiled only once:
 #   vae_dist_backend(device CUDA cuda/gpu_facts.cpp ... LINK vae_dist::cuda NONE none/gpu_facts.cpp ...)
-# makes vae_dist_device_cuda and vae_dist_device_none beside vae_dist::device. A program gets the second with the folder, and the first where vae_dist_use_cuda() says so.
+# defines vae_dist_device_cuda and vae_dist_device_none beside vae_dist::device. Linking the folder adds the latter, or the former after vae_dist_use_cuda().
 function(vae_dist_backend name)
   cmake_parse_arguments(backend "" "" "CUDA;LINK;NONE" ${ARGN})
   set(kinds none)
@@ -51,12 +51,12 @@ function(vae_dist_backend name)
   target_link_libraries(vae_dist_${name} INTERFACE $<IF:$<BOOL:$<TARGET_PROPERTY:VAE_DIST_CUDA>>,vae_dist_${name}_cuda,vae_dist_${name}_none>)
 endfunction()
 
-# Makes this program one for GPUs (it runs without one, too). Only where there is a target vae_dist::cuda.
+# Links the CUDA backends into a program, which still runs without a GPU. Requires the target vae_dist::cuda.
 function(vae_dist_use_cuda target)
   set_target_properties(${target} PROPERTIES VAE_DIST_CUDA ON)
 endfunction()
 
-# For targets that use modules and tensors: LibTorch's headers, compiled once (src/model/torch_pieces.hpp) for all of them.
+# Lets a target that uses modules and tensors share the precompiled LibTorch headers (src/model/torch_pieces.hpp).
 function(vae_dist_precompiled_torch target)
   if(target STREQUAL vae_dist_model)
     target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src/model/torch_pieces.hpp)
@@ -68,10 +68,11 @@ function(vae_dist_precompiled_torch target)
   endif()
 endfunction()
 
-# A GoogleTest program: vae_dist_test(data_test SOURCES ... LINK vae_dist::data); TORCH adds the precompiled LibTorch, whose generator has the same seed before each test. Sources are compiled several at a time, as those of
-# rooms are: reading GoogleTest and LibTorch takes longer than the tests of a file. So names in the anonymous namespaces of a folder's tests differ.
+# Defines a GoogleTest program: vae_dist_test(data_test SOURCES ... LINK vae_dist::data). TORCH adds the precompiled LibTorch headers and seeds
+# LibTorch's generator before each test. Several sources are compiled together, because reading GoogleTest and LibTorch takes most of the time; their
+# names in anonymous namespaces must differ.
 function(vae_dist_test name)
-  cmake_parse_arguments(test "TORCH" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(test "TORCH" "" "SOURCES;LINK;PROPERTIES" ${ARGN})
   add_executable(${name} ${test_SOURCES})
   target_link_libraries(${name} PRIVATE ${test_LINK} GTest::gmock GTest::gtest GTest::gtest_main)
   target_compile_options(${name} PRIVATE -Wall -Wextra)
@@ -80,6 +81,5 @@ function(vae_dist_test name)
     target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/process/seeded_torch.cpp)
     vae_dist_precompiled_torch(${name})
   endif()
-  # One ctest a program, not one a case: loading LibTorch takes longer than most cases.
-  add_test(NAME ${name} COMMAND ${name})
+  vae_dist_gtest_suites(${name} PROPERTIES ${test_PROPERTIES})
 endfunction()

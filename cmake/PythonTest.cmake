@@ -1,6 +1,6 @@
-# A ctest that runs Python's unittest modules of the current folder, with what tests need to find the program, its sources and tests/process:
+# Adds a ctest that runs unittest modules of the current folder, with the environment for finding the program, its sources and tests/process:
 #   vae_dist_python_test(lock_test [MODULES module ...] [PATHS folder ...] [ENVIRONMENT "NAME=value" ...])
-# MODULES: those of the test's name when not given. PATHS: more folders to import from. The time limit only ends what hangs: the longest of them take a tenth of it.
+# MODULES defaults to the test's name. PATHS: more folders to import from. The time limit only ends tests that hang: the longest take a tenth of it.
 function(vae_dist_python_test name)
   cmake_parse_arguments(test "" "" "MODULES;PATHS;ENVIRONMENT" ${ARGN})
   if(NOT test_MODULES)

@@ -1,5 +1,5 @@
-# Writes revision.hpp with the git revision of SOURCE, as "0123456789ab" or "0123456789ab-changed", and empty where SOURCE is no checkout of its own.
-# Run at each build; the file changes only when the revision does.
+# Writes revision.hpp with the git revision of SOURCE, as "0123456789ab" or "0123456789ab-changed", or empty if SOURCE is not the root of a checkout.
+# Runs at each build, but rewrites the file only when the revision changes.
 #   cmake -DSOURCE=... -DTEMPLATE=revision.hpp.in -DOUT=revision.hpp -P Revision.cmake
 set(revision "")
 find_program(GIT git)

@@ -7,7 +7,7 @@
 namespace vae_dist::datasets {
 namespace {
 
-// Without chunks: blocks of whole rows.
+// Returns the chunk size or, without chunks, the size of a block of whole rows.
 std::vector<std::int64_t> steps_of(const StoredDataset& dataset) {
   if (!dataset.chunk().empty()) return dataset.chunk();
   std::vector<std::int64_t> out = dataset.shape();
@@ -30,7 +30,7 @@ void for_each_chunk(const StoredDataset& dataset,
     for (std::size_t i = 0; i < shape.size(); ++i)
       count[i] = std::min(steps[i], shape[i] - first[i]);
     visit(first, count);
-    // The next box: the last axis goes first.
+    // Advance to the next box, with the last axis varying fastest.
     std::size_t axis = shape.size();
     for (; axis > 0; --axis) {
       first[axis - 1] += steps[axis - 1];
@@ -53,7 +53,7 @@ std::int64_t count_chunks(const StoredDataset& dataset) {
 
 void for_each_run(const std::vector<std::int64_t>& chunk, const std::vector<std::int64_t>& count,
                   const std::function<void(std::int64_t, std::int64_t)>& visit) {
-  // Axes behind this one are whole.
+  // The box covers all axes after `last` completely.
   std::size_t last = chunk.size() - 1;
   std::int64_t row = 1;
   while (last > 0 && count[last] == chunk[last]) row *= chunk[last--];
@@ -62,9 +62,9 @@ void for_each_run(const std::vector<std::int64_t>& chunk, const std::vector<std:
       std::accumulate(count.begin(), count.begin() + static_cast<std::ptrdiff_t>(last),
                       std::int64_t{1}, std::multiplies<>());
   for (std::int64_t run = 0; run < runs; ++run) {
-    std::int64_t place = 0;
-    for (std::size_t axis = 0; axis < last; ++axis) place = place * chunk[axis] + at[axis];
-    visit(place * chunk[last] * row, count[last] * row);
+    std::int64_t position = 0;
+    for (std::size_t axis = 0; axis < last; ++axis) position = position * chunk[axis] + at[axis];
+    visit(position * chunk[last] * row, count[last] * row);
     for (std::size_t axis = last; axis-- > 0;) {
       if (++at[axis] < count[axis]) break;
       at[axis] = 0;

@@ -10,8 +10,8 @@
 namespace vae_dist::datasets {
 namespace {
 
-// HDF5's shuffle filter: first all first bytes, then all second ones. Bytes behind the last whole
-// element stay where they are.
+// HDF5's shuffle filter: the first bytes of all elements, then all second bytes, and so on. Bytes
+// after the last whole element stay in place.
 std::vector<std::uint8_t> shuffled(std::span<const std::uint8_t> bytes, std::size_t width) {
   std::vector<std::uint8_t> out(bytes.begin(), bytes.end());
   const std::size_t elements = bytes.size() / width;
@@ -25,8 +25,8 @@ std::vector<std::uint8_t> deflated(std::span<const std::uint8_t> bytes, int leve
   const std::unique_ptr<libdeflate_compressor, void (*)(libdeflate_compressor*)> compressor(
       libdeflate_alloc_compressor(level), libdeflate_free_compressor);
   if (!compressor)
-    throw base::Failure(
-        base::text("libdeflate has no compressor of level ", level, ", or no memory for it"));
+    throw base::Failure(base::text("libdeflate cannot create a compressor of level ", level,
+                                   ": the level is unknown or memory is exhausted"));
   std::vector<std::uint8_t> out(libdeflate_zlib_compress_bound(compressor.get(), bytes.size()));
   const std::size_t size = libdeflate_zlib_compress(compressor.get(), bytes.data(), bytes.size(),
                                                     out.data(), out.size());
@@ -44,8 +44,8 @@ Compression Compression::parse(const std::string& text_form) {
   if (text_form.size() == 6 && text_form.starts_with("gzip:") && text_form[5] >= '1' &&
       text_form[5] <= '9')
     return {.deflate_level = text_form[5] - '0'};
-  throw base::BadInput(base::text("compression '", text_form,
-                                  "' is not known: give none, or gzip:1 (fast) to gzip:9 (small)"));
+  throw base::BadInput(base::text("unknown compression '", text_form,
+                                  "': use none, or gzip:1 (fast) to gzip:9 (small)"));
 }
 
 std::vector<std::uint8_t> encode_chunk(std::span<const std::uint8_t> chunk,

@@ -1,4 +1,5 @@
-// Rows to a chunked dataset: packed in order, compressed by several threads, written in order.
+// Writes rows to a chunked dataset: packs them into chunks, compresses the chunks on several
+// threads and writes them in order.
 #pragma once
 
 #include <algorithm>
@@ -8,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/ordered_tasks.hpp"
 #include "datasets/chunk_encoder.hpp"
-#include "datasets/ordered_tasks.hpp"
 
 namespace vae_dist::datasets {
 
@@ -23,12 +24,12 @@ class ChunkWriter {
     std::size_t row_bytes = 1, element_bytes = 1;
   };
 
-  /// At most 2 * `threads` chunks are in memory.
+  /// Keeps at most 2 * `threads` chunks in memory.
   ChunkWriter(const Layout& layout, const Compression& compression, std::size_t threads,
               Write write)
       : layout_(layout), compression_(compression), write_(std::move(write)), encoding_(threads) {}
 
-  /// Any number of bytes; they become rows as they are complete.
+  /// Appends any number of bytes, which need not end at a row boundary.
   void append(std::span<const std::uint8_t> bytes) {
     while (!bytes.empty()) {
       const std::size_t part = std::min(bytes.size(), chunk_bytes() - chunk_.size());
@@ -38,8 +39,8 @@ class ChunkWriter {
     }
   }
 
-  /// Writes what is left; the last chunk is filled up with zeros, since all chunks of a dataset are
-  /// equally long.
+  /// Writes the remaining rows. Pads the last chunk with zeros, because all chunks of a dataset
+  /// have the same size.
   void finish() {
     if (!chunk_.empty()) encode();
     while (!encoding_.empty()) write_next();
@@ -66,7 +67,7 @@ class ChunkWriter {
   Layout layout_;
   Compression compression_;
   Write write_;
-  OrderedTasks<std::vector<std::uint8_t>> encoding_;
+  base::OrderedTasks<std::vector<std::uint8_t>> encoding_;
   std::vector<std::uint8_t> chunk_;
   std::int64_t next_row_ = 0;
 };

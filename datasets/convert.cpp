@@ -6,26 +6,26 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/ordered_tasks.hpp"
+#include "base/progress_bar.hpp"
 #include "data/sample_dataset.hpp"
 #include "datasets/chunk_writer.hpp"
-#include "datasets/ordered_tasks.hpp"
-#include "datasets/partial_file.hpp"
-#include "datasets/progress_bar.hpp"
 #include "datasets/stored_file.hpp"
 #include "hdf5/file.hpp"
+#include "hdf5/partial_file.hpp"
 #include "hdf5/stored_rows.hpp"
 
 namespace vae_dist::datasets {
 namespace {
 
-// How many rows to read at a time from row `first` on, so that a chunk is decoded as rarely as
-// memory allows: whole rows of chunks where they fit, else equal parts of one.
+// Splits a dataset into blocks of rows so that each chunk is decoded as rarely as memory allows. A
+// block is one or more whole rows of chunks if they fit, otherwise an equal part of one.
 struct Blocks {
-  std::int64_t rows;     // of a block
-  std::int64_t aligned;  // blocks begin anew at multiples of this
+  std::int64_t rows;     // per block
+  std::int64_t aligned;  // no block crosses a multiple of this
 
   Blocks(const StoredDataset& from, std::int64_t memory_bytes) {
-    constexpr std::int64_t kEnough = 16 << 20;  // more at a time is no faster
+    constexpr std::int64_t kEnough = 16 << 20;  // larger blocks are no faster
     const auto row_bytes = static_cast<std::int64_t>(std::max<std::size_t>(from.row_bytes(), 1));
     const std::int64_t chunk_rows = from.chunk().empty() ? 1 : from.chunk()[0];
     const std::int64_t fitting = std::max<std::int64_t>(
@@ -45,8 +45,8 @@ struct Blocks {
   std::int64_t decodes() const { return (aligned + rows - 1) / rows; }
 };
 
-// Rows of one dataset as they are stored: decoded outside of the library and its lock where we know
-// how. Safe from several threads.
+// Reads rows of one dataset as they are stored, bypassing the library and its lock if the filters
+// are known. Thread-safe.
 class RowReader {
  public:
   explicit RowReader(const StoredDataset& from)
@@ -61,8 +61,8 @@ class RowReader {
   std::vector<std::uint8_t> read(std::int64_t first, std::int64_t end) const {
     std::vector<std::uint8_t> rows(static_cast<std::size_t>(end - first) * from_.row_bytes());
     const auto refuse = [&](const std::string& why) {
-      return base::BadInput(base::text(from_.place(), ": cannot read rows ", first, " to ", end,
-                                       ": ", why, "; data verify names every damaged chunk"));
+      return base::BadInput(base::text(from_.where(), ": cannot read rows ", first, " to ", end,
+                                       ": ", why, "; data verify lists every damaged chunk"));
     };
     try {
       if (decoded_) {
@@ -77,9 +77,9 @@ class RowReader {
     } catch (const base::BadInput& error) {
       throw refuse(error.what());
     } catch (const base::Failure& error) {
-      // It begins with the place as well.
-      const std::string why = error.what(), place = from_.place() + ": ";
-      throw refuse(why.starts_with(place) ? why.substr(place.size()) : why);
+      // The message already begins with the place.
+      const std::string why = error.what(), where = from_.where() + ": ";
+      throw refuse(why.starts_with(where) ? why.substr(where.size()) : why);
     }
     return rows;
   }
@@ -93,12 +93,12 @@ class RowReader {
 class Converter {
  public:
   Converter(const std::vector<std::string>& in, const ConvertOptions& options) : options_(options) {
-    if (in.empty()) throw base::BadInput("convert: no file to read is given");
+    if (in.empty()) throw base::BadInput("convert: no input file is given");
     for (const std::string& path : in) {
       files_.push_back(StoredFile::open(path));
       done_.stored_bytes_before += std::filesystem::file_size(path);
     }
-    // Finding images among several datasets is what reading does.
+    // SampleDataset finds the images among several datasets, as for training.
     data::SampleSource source;
     source.files = {in.front()};
     images_ =
@@ -113,9 +113,9 @@ class Converter {
         std::error_code none;
         if (std::filesystem::equivalent(source, out, none))
           throw base::BadInput(
-              base::text("cannot write ", out, ": it is read from; choose another name"));
+              base::text("cannot write ", out, ": it is an input file; choose another name"));
       }
-    PartialFile partial(out);
+    hdf5::PartialFile partial(out);
     StoredFile to = StoredFile::create(partial.path());
     for (const std::string& path : hdf5::Hdf5File::open(files_.front().path()).dataset_paths()) {
       const StoredDataset first = files_.front().dataset(path);
@@ -123,18 +123,18 @@ class Converter {
         merge(path, to);
       else if (first.is_plain() && !first.shape().empty() &&
                (first.rows() == files_.front().dataset(images_).rows() ||
-                (files_.size() == 1 && lies_elsewhere(path))))
+                (files_.size() == 1 && has_external_sources(path))))
         merge(path, to);
       else if (files_.size() == 1)
         to.copy(files_.front(), path);
       else
         done_.left_out.push_back(base::text(
-            first.place(), " has no row for each image that could be put behind another file's"));
+            first.where(), " does not have one row per image, so files cannot be concatenated"));
     }
     if (files_.size() == 1)
       for (const std::string& name : to.copy_attributes(files_.front()))
         done_.left_out.push_back(base::text(files_.front().path(), ", attribute '", name,
-                                            "' refers to a part of its file"));
+                                            "' refers to another object of its file"));
     to.close();
     partial.commit();
     done_.bytes_after = std::filesystem::file_size(out);
@@ -142,25 +142,25 @@ class Converter {
   }
 
  private:
-  // Whether a copy of the dataset as it is would still take its values from other files: external
-  // raw ones, the sources of a virtual one.
-  bool lies_elsewhere(const std::string& path) const {
+  // Returns whether a plain copy of the dataset would still take its values from other files:
+  // external raw files, or the sources of a virtual dataset.
+  bool has_external_sources(const std::string& path) const {
     return hdf5::Hdf5File::open(files_.front().path()).dataset(path).source_files().size() > 1;
   }
 
   void check_images(const hdf5::Hdf5File& file) const {
-    const hdf5::Hdf5Dataset images = file.dataset(images_);  // says what there is instead
-    const std::string place = base::text(file.path(), ", dataset '", images_, "'");
+    const hdf5::Hdf5Dataset images = file.dataset(images_);  // its error lists the datasets
+    const std::string where = base::text(file.path(), ", dataset '", images_, "'");
     if (images.shape().size() < 2)
-      throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(images.shape()),
-                                      ": images are [N, H, W], [N, H, W, C] or [N, C, H, W]"));
+      throw base::BadInput(base::text(where, " has shape ", hdf5::shape_text(images.shape()),
+                                      ": expected [N, H, W], [N, H, W, C] or [N, C, H, W]"));
     for (const std::int64_t size : images.shape())
       if (size == 0)
-        throw base::BadInput(base::text(place, " has shape ", hdf5::shape_text(images.shape()),
-                                        ": there are no images in it"));
+        throw base::BadInput(base::text(where, " has shape ", hdf5::shape_text(images.shape()),
+                                        ": it holds no images"));
   }
 
-  // The dataset of each file that belongs behind the first one's.
+  // The datasets of all files that are concatenated, checked for compatibility with the first.
   std::vector<StoredDataset> parts_of(const std::string& path) const {
     std::vector<StoredDataset> out;
     for (const StoredFile& file : files_) {
@@ -169,15 +169,14 @@ class Converter {
       const std::int64_t images = file.dataset(images_).rows();
       if (files_.size() > 1 && part.rows() != images)
         throw base::BadInput(
-            base::text(part.place(), " has ", part.rows(), " rows for ", images, " images"));
+            base::text(part.where(), " has ", part.rows(), " rows for ", images, " images"));
       if (!std::equal(part.shape().begin() + 1, part.shape().end(), first.shape().begin() + 1,
                       first.shape().end()))
-        throw base::BadInput(base::text(part.place(), " has shape ", hdf5::shape_text(part.shape()),
-                                        ", ", first.place(), " ", hdf5::shape_text(first.shape()),
+        throw base::BadInput(base::text(part.where(), " has shape ", hdf5::shape_text(part.shape()),
+                                        ", ", first.where(), " ", hdf5::shape_text(first.shape()),
                                         ": only the first axis may differ"));
       if (!part.same_type(first))
-        throw base::BadInput(
-            base::text(part.place(), " holds values of another type than ", first.place()));
+        throw base::BadInput(base::text(part.where(), " has another type than ", first.where()));
       check_names(file.path(), path);
       out.push_back(std::move(part));
     }
@@ -191,15 +190,15 @@ class Converter {
     };
     if (names(file) != names(files_.front().path()))
       throw base::BadInput(base::text(file, ", dataset '", path, "' has other `names` than ",
-                                      files_.front().path(), ": its numbers mean something else"));
+                                      files_.front().path(), ": its numbers mean other classes"));
   }
 
   void merge(const std::string& path, StoredFile& to) {
     const std::vector<StoredDataset> parts = parts_of(path);
     if (!parts.front().is_plain())
       throw base::BadInput(
-          base::text(parts.front().place(),
-                     " holds text of variable length or references: these are no images"));
+          base::text(parts.front().where(),
+                     " holds variable-length text or references, which cannot be images"));
     std::int64_t rows = 0;
     for (const StoredDataset& part : parts) rows += part.rows();
     const auto row_bytes = static_cast<std::int64_t>(parts.front().row_bytes());
@@ -209,33 +208,33 @@ class Converter {
         : options_.chunk_images > 0 ? options_.chunk_images
                                     : chunk_rows_for(row_bytes);
     if (chunk_rows > 0xffffffff / std::max<std::int64_t>(row_bytes, 1))
-      throw base::BadInput(base::text(parts.front().place(), ": ", chunk_rows,
-                                      " images are more than the 4 GiB that a chunk can hold"));
+      throw base::BadInput(base::text(parts.front().where(), ": ", chunk_rows,
+                                      " images exceed the 4 GiB that a chunk can hold"));
     StoredDataset dataset = to.create_like(parts.front(), rows, chunk_rows, options_.compression);
     for (const std::string& name : dataset.copy_attributes(parts.front()))
-      done_.left_out.push_back(base::text(parts.front().place(), ", attribute '", name,
-                                          "' refers to a part of its file"));
+      done_.left_out.push_back(base::text(parts.front().where(), ", attribute '", name,
+                                          "' refers to another object of its file"));
     ChunkWriter writer({.chunk_rows = dataset.chunk()[0],
                         .row_bytes = static_cast<std::size_t>(row_bytes),
                         .element_bytes = dataset.element_bytes()},
-                       options_.compression, thread_count(options_.threads),
+                       options_.compression, base::thread_count(options_.threads),
                        [&](std::int64_t first, std::span<const std::uint8_t> chunk) {
                          dataset.write_chunk(first, chunk);
                        });
-    std::optional<ProgressBar> progress;  // factors are done at once
+    std::optional<base::ProgressBar> progress;  // for images only: factors are small
     if (images) progress.emplace(path, rows);
     std::int64_t done = 0;
     for (const StoredDataset& part : parts) {
       const Blocks blocks(part, options_.memory_bytes);
-      if (images) done_.decodes_of_a_chunk = std::max(done_.decodes_of_a_chunk, blocks.decodes());
+      if (images) done_.max_decodes_per_chunk = std::max(done_.max_decodes_per_chunk, blocks.decodes());
       const RowReader reader(part);
-      // Blocks are decoded side by side, as many as there is memory for, and written in order.
+      // Decode as many blocks in parallel as memory allows, and write them in order.
       const std::int64_t fitting =
           options_.memory_bytes /
           std::max<std::int64_t>(1, std::min(blocks.rows, part.rows()) * row_bytes);
-      OrderedTasks<std::vector<std::uint8_t>> reading(
+      base::OrderedTasks<std::vector<std::uint8_t>> reading(
           static_cast<std::size_t>(std::clamp<std::int64_t>(
-              fitting, 1, static_cast<std::int64_t>(thread_count(options_.threads)))));
+              fitting, 1, static_cast<std::int64_t>(base::thread_count(options_.threads)))));
       const auto write_next = [&] {
         const std::vector<std::uint8_t> block = reading.next();
         writer.append(block);

@@ -7,14 +7,14 @@
 namespace vae_dist::datasets {
 namespace {
 
-// In units of the picture's width: the circle around a shape of scale 1, and the part of the
-// picture its centre moves in.
+// In units of the picture's width: the radius of the circle around a shape of scale 1, and the
+// range of its centre.
 constexpr double kRadius = 0.30;
 constexpr double kFirstCentre = 0.34, kLastCentre = 0.66;
 
-// The ground has the complementary hue, so colour is a property of the whole picture. The default
-// model at batch 64 then learns it within 300 steps (mean squared error 0.0084 where the mean image
-// has 0.0308); bright shapes on a dark ground stay grey blobs that long.
+// The background has the complementary hue, so colour is a property of the whole picture. The
+// default model at batch 64 then learns it within 300 steps (mean squared error 0.0084, against
+// 0.0308 for the mean image). Bright shapes on a dark background are still grey blobs by then.
 constexpr double kSaturation = 0.5, kValue = 1.0;
 constexpr double kGroundSaturation = 0.6, kGroundValue = 0.5;
 
@@ -33,8 +33,7 @@ double square_distance(Point p) {
   return std::hypot(std::max(d.x, 0.0), std::max(d.y, 0.0)) + std::min(std::max(d.x, d.y), 0.0);
 }
 
-// Exact at the edge up to the second order, which is where it matters: f / |grad f| of the implicit
-// form.
+// f / |grad f| of the implicit form, which is exact to second order at the edge, where it matters.
 double ellipse_distance(Point p) {
   constexpr double kShort = 0.6;
   const Point q = {p.x, p.y / kShort};
@@ -43,8 +42,8 @@ double ellipse_distance(Point p) {
   return slope > 0 ? length * (length - 1.0) / slope : -kShort;
 }
 
-// Inigo Quilez, "2D distance functions" (https://iquilezles.org/articles/distfunctions2d), sdHeart:
-// its tip is at the origin there; here the centre of the area is.
+// Inigo Quilez, "2D distance functions" (https://iquilezles.org/articles/distfunctions2d), sdHeart.
+// There the origin is the tip; here it is the centre of the area.
 double heart_distance(Point p) {
   constexpr double kUnit = 0.657;  // from the centre of the area to the tip
   const Point q = {std::abs(p.x) * kUnit, (p.y + 1.0) * kUnit};
@@ -102,7 +101,7 @@ void draw_shape(const ShapeClasses& classes, int size, int channels,
   };
   const double centre_x = centre(kX), centre_y = centre(kY);
 
-  // A pixel depends on nothing but how much of it is covered: 0 ground, 255 shape.
+  // A pixel's colour depends only on its coverage: 0 is background, 255 is shape.
   std::array<std::array<std::uint8_t, 3>, 256> palette;
   const double hue = factor_value(kColour, classes[kColour]);
   const std::array<double, 3> colour = rgb_of_hsv(hue, kSaturation, kValue);

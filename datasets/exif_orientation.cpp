@@ -8,7 +8,8 @@ namespace {
 
 constexpr int kUpright = 1;
 
-// Numbers of either byte order; 0 beyond the end, which no field here is.
+// Reads numbers of either byte order. Returns 0 beyond the end, which is not valid for any field
+// used here.
 class TiffBytes {
  public:
   TiffBytes(std::span<const std::uint8_t> bytes, bool big_endian)

@@ -1,5 +1,5 @@
-// How a camera was held, as it notes in EXIF (CIPA DC-008, 4.6.4: tag 0x0112), and pictures turned
-// upright by it.
+// Reads the camera orientation from EXIF (CIPA DC-008, 4.6.4: tag 0x0112) and rotates pictures
+// upright accordingly.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,12 @@
 
 namespace vae_dist::datasets {
 
-/// The orientation, 1 (upright) to 8, in an EXIF block that begins with its TIFF header ("II*" or
-/// "MM*"). 1 where there is none, or the block cannot be read: a damaged note does not make a
-/// damaged picture.
+/// Returns the orientation, 1 (upright) to 8, from an EXIF block that begins with its TIFF header
+/// ("II*" or "MM*"). Returns 1 if the tag is missing or the block cannot be read, because damaged
+/// metadata does not make the pixels unusable.
 int exif_orientation(std::span<const std::uint8_t> tiff);
 
-/// The picture as it is meant to be seen.
+/// Returns the picture rotated and mirrored to the upright orientation.
 plot::Picture upright(plot::Picture picture, int orientation);
 
 }  // namespace vae_dist::datasets

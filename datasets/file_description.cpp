@@ -42,7 +42,7 @@ std::string datasets_of(const hdf5::Hdf5File& file) {
   std::ostringstream out;
   const hdf5::Hdf5File::Contents contents = file.contents();
   for (const std::string& link : contents.dangling_links)
-    out << link << ": a link to something that is not there\n";
+    out << link << ": a dangling link (its target does not exist)\n";
   for (const std::string& path : contents.datasets) {
     const hdf5::Hdf5Dataset d = file.dataset(path);
     out << path << ": " << d.type_name() << " " << hdf5::shape_text(d.shape()) << ", "
@@ -56,7 +56,7 @@ std::string datasets_of(const hdf5::Hdf5File& file) {
 
 std::string reading_of(const data::SampleDataset& images) {
   std::string out = base::text("read as ", images.description(), "\nscale ", images.scale(),
-                               ": stored values times it lie in [0, 1]\nfingerprint ",
+                               ": stored values times the scale lie in [0, 1]\nfingerprint ",
                                images.fingerprint(), "\n");
   for (const std::string& doubt : images.doubts()) out += base::text("doubtful: ", doubt, "\n");
   return out + advice_for(images);

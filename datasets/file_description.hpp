@@ -1,4 +1,4 @@
-// What an HDF5 file holds, and how its images are read, in words for people.
+// Human-readable descriptions of an HDF5 file's datasets and of how its images are read.
 #pragma once
 
 #include <string>
@@ -7,11 +7,11 @@
 
 namespace vae_dist::datasets {
 
-/// A line for each dataset: type, shape, chunks, filters, bytes in the file, class names; and one
-/// for each link that leads nowhere.
+/// Returns a line for each dataset (type, shape, chunks, filters, bytes in the file, class names)
+/// and a line for each dangling link.
 std::string datasets_of(const hdf5::Hdf5File& file);
 
-/// How training reads these images: what they are taken for, scale, fingerprint, doubts, and
+/// Describes how training reads these images: their interpretation, scale, fingerprint, doubts, and
 /// whether to convert the file first.
 std::string reading_of(const data::SampleDataset& images);
 

@@ -18,7 +18,7 @@ plot::Picture with_channels(plot::Picture picture, int channels) {
     if (channels == 3) {
       out.pixels.insert(out.pixels.end(), 3, picture.pixels[i]);
     } else {
-      // 0.299, 0.587, 0.114 in parts of 65536.
+      // 0.299, 0.587, 0.114 as multiples of 1/65536.
       const std::uint8_t* p = &picture.pixels[3 * i];
       out.pixels.push_back(
           static_cast<std::uint8_t>((19595 * p[0] + 38470 * p[1] + 7471 * p[2] + 32768) >> 16));
@@ -27,7 +27,7 @@ plot::Picture with_channels(plot::Picture picture, int channels) {
   return out;
 }
 
-plot::Picture cut_out(const plot::Picture& picture, int height, int width) {
+plot::Picture crop_centre(const plot::Picture& picture, int height, int width) {
   const int top = (picture.height - height) / 2, left = (picture.width - width) / 2;
   plot::Picture out{height, width, picture.channels, {}};
   const auto stride = static_cast<std::ptrdiff_t>(picture.width) * picture.channels,
@@ -40,8 +40,8 @@ plot::Picture cut_out(const plot::Picture& picture, int height, int width) {
   return out;
 }
 
-// New pixel i covers [i*from, (i+1)*from) where old pixel x covers [x*to, (x+1)*to): whole numbers,
-// and weights that add up to `from`.
+// New pixel i covers [i*from, (i+1)*from) and old pixel x covers [x*to, (x+1)*to), so all weights
+// are integers and those of a new pixel add up to `from`.
 struct Share {
   int source;
   std::uint64_t weight;
@@ -68,9 +68,9 @@ Crop Crop::parse(const std::string& text_form) {
   const char* end = text_form.data() + text_form.size();
   const auto [last, error] = std::from_chars(text_form.data(), end, crop.side);
   if (error != std::errc{} || last != end || crop.side < 1)
-    throw base::BadInput(base::text(
-        "crop '", text_form,
-        "' is not known: give centre (the largest square), none, or a number of pixels"));
+    throw base::BadInput(
+        base::text("unknown crop '", text_form,
+                   "': use centre (the largest square), none, or a number of pixels"));
   return crop;
 }
 
@@ -84,7 +84,7 @@ plot::Picture resized(const plot::Picture& picture, int height, int width) {
   plot::Picture out{height, width, picture.channels, {}};
   out.pixels.reserve(row_values * static_cast<std::size_t>(height));
   std::vector<std::uint64_t> narrow(row_values), sum(row_values);
-  int narrowed = -1;  // neighbours share the row at their border
+  int narrowed = -1;  // source row in `narrow`; neighbouring new rows share the one at their border
   for (const auto& row_shares : rows) {
     std::fill(sum.begin(), sum.end(), 0);
     for (const Share& row : row_shares) {
@@ -114,8 +114,8 @@ plot::Picture fit_picture(plot::Picture picture, const FitOptions& options) {
     const int side = options.crop.kind == Crop::square ? shorter : options.crop.side;
     if (side > shorter)
       throw base::BadInput(base::text("it has ", picture.height, "x", picture.width,
-                                      " pixels, too few to cut out ", side, "x", side));
-    picture = cut_out(picture, side, side);
+                                      " pixels, too few for a crop of ", side, "x", side));
+    picture = crop_centre(picture, side, side);
   }
   picture = with_channels(std::move(picture), options.grey ? 1 : 3);
   return options.size > 0 ? resized(picture, options.size, options.size) : picture;

@@ -5,8 +5,8 @@
 
 #include "base/error.hpp"
 #include "datasets/idx_reader.hpp"
-#include "datasets/partial_file.hpp"
 #include "hdf5/file.hpp"
+#include "hdf5/partial_file.hpp"
 
 namespace vae_dist::datasets {
 namespace {
@@ -36,10 +36,10 @@ std::vector<std::int64_t> import_idx(const std::string& images,
     label_reader.emplace(*labels, 1, "labels have");
     if (label_reader->shape()[0] != image_reader.shape()[0])
       throw base::BadInput(base::text(images, " holds ", image_reader.shape()[0], " images, but ",
-                                      *labels, " ", label_reader->shape()[0],
-                                      " labels: are they parts of the same set?"));
+                                      *labels, " holds ", label_reader->shape()[0],
+                                      " labels; give two files of the same set"));
   }
-  PartialFile partial(out);
+  hdf5::PartialFile partial(out);
   hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
   copy_rows(image_reader, file, "imgs");
   if (label_reader) copy_rows(*label_reader, file, "labels");

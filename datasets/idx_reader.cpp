@@ -10,14 +10,14 @@
 
 namespace vae_dist::datasets {
 
-// zlib reads plain files as they are.
+// gzopen also reads uncompressed files.
 IdxReader::IdxReader(const std::string& path, std::size_t axes, const std::string& what)
     : path_(path), file_(gzopen(path.c_str(), "rb")) {
   if (!file_) throw base::BadInput(base::text("cannot read ", path, ": ", std::strerror(errno)));
   try {
     read_header(axes, what);
   } catch (...) {
-    gzclose_r(file_);  // the destructor of an object that was not finished does not run
+    gzclose_r(file_);  // the destructor does not run if the constructor throws
     throw;
   }
 }
@@ -36,8 +36,8 @@ std::vector<std::uint8_t> IdxReader::read_rows(std::int64_t rows) {
 
 void IdxReader::expect_end() {
   if (!read(1).empty())
-    throw base::BadInput(base::text(path_, " goes on after the ", shape_[0], " rows of ",
-                                    row_bytes_, " bytes that its header promises: it is damaged"));
+    throw base::BadInput(base::text(path_, " is damaged: data follows the ", shape_[0], " rows of ",
+                                    row_bytes_, " bytes that its header promises"));
 }
 
 void IdxReader::read_header(std::size_t axes, const std::string& what) {
@@ -49,8 +49,8 @@ void IdxReader::read_header(std::size_t axes, const std::string& what) {
     throw base::BadInput(base::text(path_, " holds elements of IDX type ", int{magic[2]},
                                     "; only type 8, unsigned bytes, can be imported"));
   if (magic[3] != axes)
-    throw base::BadInput(base::text(path_, " has ", int{magic[3]}, " axes, ", what, " ", axes,
-                                    ": images come first, labels second"));
+    throw base::BadInput(base::text(path_, " has ", int{magic[3]}, " axes, but ", what, " ", axes,
+                                    ": give the images first and the labels second"));
   const std::vector<std::uint8_t> sizes = read(4 * axes);
   if (sizes.size() < 4 * axes)
     throw base::BadInput(
@@ -61,20 +61,20 @@ void IdxReader::read_header(std::size_t axes, const std::string& what) {
                      (big_endian[2] << 8) | big_endian[3]);
     if (shape_[i] == 0)
       throw base::BadInput(base::text(path_, " is empty: axis ", i, " has no elements"));
-    // Keeps products inside 64 bits.
+    // Keeps the product of sizes within 64 bits.
     if (i > 0 && shape_[i] > 0xffff)
       throw base::BadInput(
           base::text(path_, ": axis ", i, " has ", shape_[i], " elements: no image is that large"));
     if (i > 0) row_bytes_ *= shape_[i];
   }
-  // A few compressed bytes can promise, and give, any number of zeros.
+  // A few compressed bytes can claim, and expand to, any number of zeros.
   constexpr std::int64_t kLargestImage = 1 << 27;
   if (row_bytes_ > kLargestImage)
     throw base::BadInput(base::text(path_, ": its images have ", row_bytes_,
                                     " pixels each: no image is that large"));
 }
 
-// As many bytes as there are, `count` at most.
+// Reads up to `count` bytes, fewer at the end of the file.
 std::vector<std::uint8_t> IdxReader::read(std::size_t count) {
   constexpr std::size_t kPiece = 1 << 20;
   std::vector<std::uint8_t> bytes;
@@ -87,7 +87,7 @@ std::vector<std::uint8_t> IdxReader::read(std::size_t count) {
     const std::string reason = gzerror(file_, &code);
     if (code == Z_BUF_ERROR)
       throw base::BadInput(
-          base::text(path_, " is truncated: its gzip stream does not end; get the file again"));
+          base::text(path_, " is truncated: its gzip stream is incomplete; get the file again"));
     if (got < 0)
       throw base::BadInput(
           base::text("cannot read ", path_, ": ", reason, "; get the file again if it is damaged"));

@@ -1,5 +1,5 @@
-// One IDX file, plain or gzip-compressed, row by row (http://yann.lecun.com/exdb/mnist/, "The IDX
-// file format").
+// Reads one IDX file, plain or gzip-compressed, row by row (http://yann.lecun.com/exdb/mnist/, "The
+// IDX file format").
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,9 @@ namespace vae_dist::datasets {
 
 class IdxReader {
  public:
-  /// Reads the header: `axes` is the number of axes that is expected, and `what` the content, for
-  /// messages ("images have"). Throws BadInput naming the file: unreadable, not IDX, elements that
-  /// are no unsigned bytes, another number of axes, empty.
+  /// Reads the header. `axes` is the expected number of axes; `what` names the content in messages
+  /// ("images have"). Throws BadInput, naming the file, if it is unreadable, not IDX or empty, if
+  /// its elements are not unsigned bytes, or if it has another number of axes.
   IdxReader(const std::string& path, std::size_t axes, const std::string& what);
   IdxReader(const IdxReader&) = delete;
   IdxReader& operator=(const IdxReader&) = delete;
@@ -23,11 +23,11 @@ class IdxReader {
   const std::vector<std::int64_t>& shape() const { return shape_; }
   std::int64_t row_bytes() const { return row_bytes_; }
 
-  /// The next `rows` rows. Memory grows as bytes arrive, not as the header promises. Throws
-  /// BadInput naming the file where it ends or is damaged before.
+  /// Reads the next `rows` rows. Memory grows with the bytes that arrive, whatever the header says.
+  /// Throws BadInput, naming the file, if it is damaged or ends early.
   std::vector<std::uint8_t> read_rows(std::int64_t rows);
 
-  /// Throws BadInput when anything follows.
+  /// Throws BadInput if anything follows the last row.
   void expect_end();
 
  private:

@@ -5,14 +5,14 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/ordered_tasks.hpp"
+#include "base/progress_bar.hpp"
 #include "base/utf8.hpp"
 #include "datasets/chunk_writer.hpp"
-#include "datasets/ordered_tasks.hpp"
-#include "datasets/partial_file.hpp"
 #include "datasets/picture_folder.hpp"
-#include "datasets/progress_bar.hpp"
 #include "datasets/read_picture.hpp"
 #include "hdf5/file.hpp"
+#include "hdf5/partial_file.hpp"
 
 namespace vae_dist::datasets {
 namespace {
@@ -22,17 +22,17 @@ struct Size {
   bool operator==(const Size&) const = default;
 };
 
-// A picture of the folder as it goes into the dataset, or why it cannot.
+// A picture ready for the dataset, or the reason why it cannot be read.
 struct Fitted {
   plot::Picture picture;
   bool grey = false, enlarged = false;
   std::string broken;
 };
 
-// Some neighbouring pictures, those that can be read one after the other in `pixels`.
+// A range of consecutive pictures. `pixels` concatenates those that can be read.
 struct Group {
   std::vector<std::uint8_t> pixels;
-  std::vector<std::size_t> read;  // which of the folder's pictures they are
+  std::vector<std::size_t> read;  // indices of the pictures in `pixels`
   std::vector<std::pair<std::size_t, std::string>> broken;
   std::size_t files = 0;
   std::int64_t enlarged = 0;
@@ -45,7 +45,7 @@ class ImageImporter {
       : root_(folder), options_(options), folder_(list_pictures(folder, options.classes)) {}
 
   ImportedImages write(const std::string& out) {
-    PartialFile partial(out);
+    hdf5::PartialFile partial(out);
     find_size();
     hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
     write_images(file);
@@ -80,10 +80,10 @@ class ImageImporter {
   [[noreturn]] void refuse(std::size_t i, const std::string& reason) const {
     throw base::BadInput(
         base::text(place(i), ": ", reason,
-                   ". Mend or remove it, or let such pictures be left out with --on-error skip"));
+                   ". Repair or remove it, or leave out such pictures with --on-error skip"));
   }
 
-  // The first picture that can be read sets the size for all.
+  // The first readable picture sets the size for all.
   void find_size() {
     for (std::size_t i = 0; i < folder_.pictures.size(); ++i) {
       const Fitted first = fit(i);
@@ -111,9 +111,10 @@ class ImageImporter {
       }
       const Size size{fitted.picture.height, fitted.picture.width};
       if (size != size_)
-        throw base::BadInput(base::text(
-            place(i), " has ", size.height, "x", size.width, " pixels, ", place(first_), " ",
-            size_.height, "x", size_.width, ": give --size to bring all pictures to one size"));
+        throw base::BadInput(base::text(place(i), " has ", size.height, "x", size.width,
+                                        " pixels, but ", place(first_), " has ", size_.height, "x",
+                                        size_.width,
+                                        ": give --size to bring all pictures to one size"));
       group.read.push_back(i);
       group.pixels.insert(group.pixels.end(), fitted.picture.pixels.begin(),
                           fitted.picture.pixels.end());
@@ -123,7 +124,7 @@ class ImageImporter {
     return group;
   }
 
-  // Groups of pictures are decoded in parallel and taken in order.
+  // Decodes groups of pictures in parallel and writes them in order.
   void write_images(hdf5::Hdf5File& file) {
     const std::int64_t chunk_rows = chunk_rows_for(static_cast<std::int64_t>(image_bytes_));
     std::vector<std::int64_t> shape = {static_cast<std::int64_t>(folder_.pictures.size()),
@@ -133,15 +134,15 @@ class ImageImporter {
         file.create_dataset("imgs", {.shape = shape,
                                      .chunk_rows = chunk_rows,
                                      .deflate_level = options_.compression.deflate_level});
-    const std::size_t threads = thread_count(options_.threads),
+    const std::size_t threads = base::thread_count(options_.threads),
                       group_size = static_cast<std::size_t>(chunk_rows);
-    OrderedTasks<Group> groups(threads);
+    base::OrderedTasks<Group> groups(threads);
     ChunkWriter writer({.chunk_rows = images.chunk()[0], .row_bytes = image_bytes_},
                        options_.compression, threads,
                        [&](std::int64_t first, std::span<const std::uint8_t> chunk) {
                          images.write_chunk(first, chunk);
                        });
-    ProgressBar progress("pictures", shape[0]);
+    base::ProgressBar progress("pictures", shape[0]);
     for (std::size_t next = 0, done = 0; done < folder_.pictures.size();) {
       for (; next < folder_.pictures.size() && !groups.full(); next += group_size) {
         const std::size_t end = std::min(next + group_size, folder_.pictures.size());
@@ -180,7 +181,7 @@ class ImageImporter {
                    .deflate_level = 4,
                    .shuffle = !bytes});
     dataset.write_rows(0, rows, std::span<const std::int64_t>(labels));
-    std::vector<std::string> names;  // of folders, in whatever encoding; HDF5's texts are UTF-8
+    std::vector<std::string> names;  // folder names have any encoding; HDF5 texts are UTF-8
     for (const std::string& name : folder_.classes) names.push_back(base::utf8_text(name));
     dataset.set_attribute("names", names);
   }
@@ -190,14 +191,14 @@ class ImageImporter {
   PictureFolder folder_;
   Size size_;
   std::size_t first_ = 0, image_bytes_ = 0;
-  std::vector<std::size_t> read_;  // the pictures in the dataset, as indices into the folder's
+  std::vector<std::size_t> read_;  // indices of the folder's pictures that are in the dataset
   ImportedImages done_;
 };
 
 void check_import_options(const ImportImagesOptions& options) {
   if (options.fit.size < 0 || options.fit.size > 8192)
     throw base::BadInput(
-        base::text("import-images: size is ", options.fit.size, ": 1 to 8192 pixels can be made"));
+        base::text("import-images: size is ", options.fit.size, ": give 1 to 8192 pixels"));
   if (options.threads < 0)
     throw base::BadInput(base::text("import-images: threads is ", options.threads,
                                     ": give 0 for one per core, or a number"));

@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/progress_bar.hpp"
 #include "datasets/chunk_writer.hpp"
 #include "datasets/npy_array.hpp"
-#include "datasets/partial_file.hpp"
-#include "datasets/progress_bar.hpp"
 #include "hdf5/file.hpp"
+#include "hdf5/partial_file.hpp"
 
 namespace vae_dist::datasets {
 namespace {
@@ -22,15 +22,15 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 void check_pictures(const NpyArray& array) {
   const std::vector<std::int64_t>& shape = array.header().shape;
   if (shape.size() != 3 && shape.size() != 4)
-    throw base::BadInput(base::text(array.place(), " has shape ", shape_text(shape),
-                                    ": pictures are (N, H, W), (N, H, W, C) or (N, C, H, W)"));
+    throw base::BadInput(base::text(array.where(), " has shape ", shape_text(shape),
+                                    ": expected (N, H, W), (N, H, W, C) or (N, C, H, W)"));
   if (array.header().values() == 0)
-    throw base::BadInput(base::text(array.place(), " has shape ", shape_text(shape),
-                                    ": there are no pictures in it"));
+    throw base::BadInput(
+        base::text(array.where(), " has shape ", shape_text(shape), ": it holds no pictures"));
   constexpr std::int64_t kLargestPicture = 1 << 28;
   if (array.row_values() > kLargestPicture)
     throw base::BadInput(
-        base::text(array.place(), " has shape ", shape_text(shape), ": no picture is that large"));
+        base::text(array.where(), " has shape ", shape_text(shape), ": no picture is that large"));
 }
 
 NpyTarget picture_target(const NpyHeader& header) {
@@ -65,7 +65,7 @@ class NpzImporter {
   std::vector<ImportedArray> write(const std::string& key, const std::string& out) {
     NpyArray pictures(archive_, key);
     check_pictures(pictures);
-    PartialFile partial(out);
+    hdf5::PartialFile partial(out);
     hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
     rows_ = pictures.rows();
     copy(pictures, picture_target(pictures.header()), file, "imgs");
@@ -73,8 +73,8 @@ class NpzImporter {
       NpyArray labels(archive_, *options_.labels);
       if (labels.rows() != rows_)
         throw base::BadInput(base::text(
-            labels.place(), " has shape ", shape_text(labels.header().shape), ", but there are ",
-            rows_, " pictures in '", key, "': labels need a row for each"));
+            labels.where(), " has shape ", shape_text(labels.header().shape), ", but there are ",
+            rows_, " pictures in '", key, "': labels need one row per picture"));
       copy(labels, number_target(labels.header()), file, "labels");
     }
     copy_factors(file, "latents_values", "latents/values");
@@ -88,10 +88,11 @@ class NpzImporter {
   void copy_factors(hdf5::Hdf5File& file, const std::string& key, const std::string& dataset) {
     if (!NpyArray::is_in(archive_, key)) return;
     NpyArray array(archive_, key);
-    if (array.rows() != rows_ || array.header().values() == 0) return;  // of other pictures
+    // Factors with another number of rows belong to other pictures.
+    if (array.rows() != rows_ || array.header().values() == 0) return;
     hdf5::Hdf5Dataset factors = copy(array, number_target(array.header()), file, dataset);
-    // The names are in the member `metadata`, a Python pickle: that is code. These are dSprites'
-    // own six.
+    // dSprites keeps these six names in the member `metadata`, a Python pickle, which could execute
+    // code when loaded.
     constexpr std::int64_t kDspritesPictures = 737280;
     if (rows_ == kDspritesPictures && array.row_values() == 6)
       factors.set_attribute(
@@ -102,7 +103,7 @@ class NpzImporter {
                          const std::string& name) {
     const auto element_bytes = static_cast<std::size_t>(bytes_of(target));
     const std::int64_t row_bytes = from.row_values() * static_cast<std::int64_t>(element_bytes);
-    // Factors are short rows: chunks of 64 KiB of them.
+    // Rows of factors are short, so their chunks have 64 KiB.
     const std::int64_t chunk_rows = name == "imgs"
                                         ? chunk_rows_for(row_bytes)
                                         : std::max<std::int64_t>(64, (1 << 16) / row_bytes);
@@ -115,7 +116,7 @@ class NpzImporter {
     ChunkWriter writer({.chunk_rows = to.chunk()[0],
                         .row_bytes = static_cast<std::size_t>(row_bytes),
                         .element_bytes = element_bytes},
-                       options_.compression, thread_count(options_.threads),
+                       options_.compression, base::thread_count(options_.threads),
                        [&](std::int64_t first, std::span<const std::uint8_t> chunk) {
                          to.write_chunk(first, chunk);
                        });
@@ -126,7 +127,7 @@ class NpzImporter {
         from.header().fortran_order
             ? std::max<std::int64_t>(1, options_.memory_bytes / stored_row_bytes)
             : chunk_rows;
-    std::optional<ProgressBar> progress;  // factors are done at once
+    std::optional<base::ProgressBar> progress;  // for images only: factors are small
     if (name == "imgs") progress.emplace(name, rows_);
     for (std::int64_t first = 0; first < rows_; first += step) {
       const std::int64_t rows = std::min(step, rows_ - first);

@@ -13,7 +13,7 @@
 namespace vae_dist::datasets {
 namespace {
 
-// numpy itself warns above 10,000.
+// In bytes. numpy itself warns above 10,000.
 constexpr std::size_t kLongestHeader = 1 << 16;
 constexpr std::size_t kPiece = 1 << 20;
 
@@ -39,7 +39,7 @@ double half_value(std::uint16_t bits) {
 template <typename T>
 T from_bytes(std::uint64_t bits) {
   T out;
-  std::memcpy(&out, &bits, sizeof out);  // little-endian machines, as the rest of vae_dist
+  std::memcpy(&out, &bits, sizeof out);  // assumes little-endian, like the rest of vae_dist
   return out;
 }
 
@@ -61,7 +61,7 @@ Element element_at(const std::uint8_t* at, const NpyHeader& header) {
     return {true, 0, false, real};
   }
   if (header.kind == 'i') {
-    const int unused = 64 - 8 * header.item_bytes;  // the sign is the topmost bit
+    const int unused = 64 - 8 * header.item_bytes;  // shifting by this extends the sign
     return {false, static_cast<std::int64_t>(bits << unused) >> unused, false, 0};
   }
   return {false, static_cast<std::int64_t>(bits),
@@ -74,7 +74,7 @@ void put(std::uint8_t*& to, T value) {
   to += sizeof value;
 }
 
-// False where the integer does not fit.
+// Returns false if the integer does not fit.
 bool put_element(std::uint8_t*& to, const Element& element, NpyTarget target) {
   switch (target) {
     case NpyTarget::uint8:
@@ -112,8 +112,9 @@ NpyArray::NpyArray(const ZipArchive& archive, const std::string& key)
 
 void NpyArray::read_exactly(std::span<std::uint8_t> out) {
   if (member_.read(out) < out.size())
-    throw base::BadInput(base::text(place(), " ends too early: ", header_.values(), " elements of ",
-                                    header_.type_name(), " are promised; get the file again"));
+    throw base::BadInput(base::text(where(), " ends too early: its header promises ",
+                                    header_.values(), " elements of ", header_.type_name(),
+                                    "; get the file again"));
 }
 
 void NpyArray::read_header() {
@@ -121,11 +122,12 @@ void NpyArray::read_header() {
   constexpr std::string_view kMagic = "\x93NUMPY";
   if (member_.read(start) < start.size() ||
       std::memcmp(start.data(), kMagic.data(), kMagic.size()) != 0)
-    throw base::BadInput(base::text(place(), " is no array: it does not begin as .npy does"));
+    throw base::BadInput(
+        base::text(where(), " is not an array: it does not begin like an .npy file"));
   const int version = start[6];
   if (version < 1 || version > 3 || start[7] != 0)
-    throw base::BadInput(base::text(place(), " is of .npy version ", version, ".", int{start[7]},
-                                    "; 1.0 to 3.0 can be read"));
+    throw base::BadInput(base::text(where(), " has .npy version ", version, ".", int{start[7]},
+                                    "; versions 1.0 to 3.0 are supported"));
   std::array<std::uint8_t, 4> length_bytes{};
   const std::size_t width = version == 1 ? 2 : 4;
   const bool there = member_.read(std::span(length_bytes).first(width)) == width;
@@ -133,18 +135,18 @@ void NpyArray::read_header() {
   for (std::size_t i = width; i-- > 0;) length = length << 8 | length_bytes[i];
   if (length > kLongestHeader)
     throw base::BadInput(
-        base::text(place(), " is damaged: its header promises to be ", length, " bytes long"));
+        base::text(where(), " is damaged: its header promises to be ", length, " bytes long"));
   std::string dictionary(length, '\0');
   if (!there || member_.read({reinterpret_cast<std::uint8_t*>(dictionary.data()), length}) < length)
-    throw base::BadInput(base::text(place(), " is damaged: it ends inside its header"));
+    throw base::BadInput(base::text(where(), " is damaged: it ends inside its header"));
   try {
     header_ = parse_npy_header(dictionary);
   } catch (const base::BadInput& error) {
-    throw base::BadInput(base::text(place(), ": ", error.what()));
+    throw base::BadInput(base::text(where(), ": ", error.what()));
   }
   const auto before = static_cast<std::int64_t>(start.size() + width + length);
   if (header_.bytes() != member_.size() - before)
-    throw base::BadInput(base::text(place(), " is damaged: its header promises ", header_.values(),
+    throw base::BadInput(base::text(where(), " is damaged: its header promises ", header_.values(),
                                     " elements of ", header_.type_name(), ", ", header_.bytes(),
                                     " bytes, but ", member_.size() - before,
                                     " bytes follow; get the file again"));
@@ -157,7 +159,7 @@ std::vector<std::uint8_t> NpyArray::read_c_order(std::int64_t count) {
   return raw;
 }
 
-// The file holds, for each place within a row, that element of all rows.
+// In the file, the values of all rows at one position within a row are adjacent.
 std::vector<std::uint8_t> NpyArray::gather_fortran_order(std::int64_t count) {
   if (next_row_ > 0) {
     member_ = open_member(archive_, key_);
@@ -165,8 +167,7 @@ std::vector<std::uint8_t> NpyArray::gather_fortran_order(std::int64_t count) {
   }
   const auto item = static_cast<std::size_t>(header_.item_bytes);
   const std::int64_t all_rows = rows();
-  // Where each place, counted as the file does (the second axis varies fastest), is in a row in C
-  // order.
+  // Maps each position within a row from file order (the second axis varies fastest) to C order.
   const std::vector<std::int64_t> row_shape(header_.shape.begin() + 1, header_.shape.end());
   std::vector<std::uint8_t> raw(static_cast<std::size_t>(count * row_values()) * item);
   std::vector<std::uint8_t> piece;
@@ -196,7 +197,7 @@ std::vector<std::uint8_t> NpyArray::gather_fortran_order(std::int64_t count) {
 
 std::vector<std::uint8_t> NpyArray::read_rows(std::int64_t count, NpyTarget target) {
   if (count < 1 || count > rows() - next_row_)
-    throw base::Failure(base::text(place(), " has ", rows(), " rows: there are no ", count,
+    throw base::Failure(base::text(where(), " has ", rows(), " rows: cannot read ", count,
                                    " more after ", next_row_));
   std::vector<std::uint8_t> raw = header_.fortran_order && header_.shape.size() > 1
                                       ? gather_fortran_order(count)
@@ -212,12 +213,12 @@ std::vector<std::uint8_t> NpyArray::read_rows(std::int64_t count, NpyTarget targ
     const Element element = element_at(&raw[i * item], header_);
     if (!put_element(to, element, target))
       throw base::BadInput(base::text(
-          place(), ", row ", first + static_cast<std::int64_t>(i) / row_values(), ": the value ",
+          where(), ", row ", first + static_cast<std::int64_t>(i) / row_values(), ": the value ",
           element.beyond_int64 ? base::text(static_cast<std::uint64_t>(element.integer))
                                : base::text(element.integer),
           " does not fit in ",
-          target == NpyTarget::uint8 ? "uint8 (0 to 255), as which integer pictures are stored: "
-                                       "scale them, or save them as floats"
+          target == NpyTarget::uint8 ? "uint8 (0 to 255), the type of integer pictures: "
+                                       "rescale the array, or save it as floats"
                                      : "int64"));
   }
   return out;
@@ -226,8 +227,8 @@ std::vector<std::uint8_t> NpyArray::read_rows(std::int64_t count, NpyTarget targ
 void NpyArray::expect_end() {
   std::array<std::uint8_t, 1> byte;
   if (member_.read(byte) > 0)
-    throw base::BadInput(base::text(place(), " goes on after the ", header_.values(),
-                                    " elements that its header promises: it is damaged"));
+    throw base::BadInput(base::text(where(), " is damaged: data follows the ", header_.values(),
+                                    " elements that its header promises"));
 }
 
 }  // namespace vae_dist::datasets

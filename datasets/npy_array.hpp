@@ -1,4 +1,4 @@
-// One array of an .npz file, row by row in bounded memory.
+// Reads one array of an .npz file row by row in bounded memory.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +11,16 @@
 
 namespace vae_dist::datasets {
 
-/// The types that arrays become: everything else numpy has converts to one of them.
+/// The element types that arrays are converted to.
 enum class NpyTarget { uint8, int64, float32, float64 };
 
 int bytes_of(NpyTarget target);
 
 class NpyArray {
  public:
-  /// Opens the array `key` of an .npz file (member `key`.npy) and reads its header. Throws BadInput
-  /// naming file and member: absent (with those that there are), not .npy, elements that are no
-  /// plain numbers, a size other than the header promises.
+  /// Opens the array `key` of an .npz file (member `key`.npy) and reads its header. Throws
+  /// BadInput, naming the file and the member, if the array is missing (listing the existing ones),
+  /// is not .npy, holds anything but plain numbers, or has another size than its header says.
   NpyArray(const ZipArchive& archive, const std::string& key);
 
   static bool is_in(const ZipArchive& archive, const std::string& key) {
@@ -28,17 +28,17 @@ class NpyArray {
   }
 
   const NpyHeader& header() const { return header_; }
-  const std::string& place() const { return member_.place(); }
+  const std::string& where() const { return member_.where(); }
   std::int64_t rows() const { return header_.shape.empty() ? 0 : header_.shape[0]; }
   std::int64_t row_values() const { return rows() == 0 ? 0 : header_.values() / rows(); }
 
-  /// The next `count` rows in C order, as little-endian `target` values. Throws BadInput naming
-  /// file, member and row where the file is damaged or ends too early, and for integers that
-  /// `target` cannot hold. A Fortran-ordered array is streamed from its beginning for each call:
-  /// the more rows a call asks for, the better.
+  /// Returns the next `count` rows in C order, as little-endian `target` values. Throws BadInput,
+  /// naming the file, the member and the row, if the file is damaged or ends early, or if `target`
+  /// cannot hold an integer. Every call streams a Fortran-ordered array from its beginning, so ask
+  /// for as many rows per call as possible.
   std::vector<std::uint8_t> read_rows(std::int64_t count, NpyTarget target);
 
-  /// After the last row: nothing follows, and the member's CRC is right.
+  /// Call after the last row. Throws BadInput if data follows or the member's CRC is wrong.
   void expect_end();
 
  private:

@@ -9,8 +9,8 @@
 namespace vae_dist::datasets {
 namespace {
 
-// The literals of Python that numpy writes: a dictionary of strings to strings, True or False, and
-// tuples of whole numbers.
+// Parses the Python literal that numpy writes: a dictionary whose keys are strings and whose values
+// are strings, True or False, and tuples of integers.
 class Dictionary {
  public:
   explicit Dictionary(std::string_view rest) : rest_(rest) {}
@@ -82,7 +82,7 @@ class Dictionary {
 
 void read_type(Dictionary& from, NpyHeader& header) {
   if (from.begins_with('['))
-    throw base::BadInput("it holds records of several fields; an array of plain numbers is wanted");
+    throw base::BadInput("it holds records of several fields, but plain numbers are needed");
   const std::string_view type = from.quoted();
   const bool plain = type.size() == 3 &&
                      std::string_view("<>|=").find(type[0]) != std::string_view::npos &&
@@ -99,7 +99,7 @@ void read_type(Dictionary& from, NpyHeader& header) {
   if (!plain || !number)
     throw base::BadInput(
         base::text("it holds elements of type '", type,
-                   "'; booleans, integers and floats of up to 64 bits can be read"));
+                   "'; only booleans, integers and floats of up to 64 bits are supported"));
 }
 
 void read_shape(Dictionary& from, NpyHeader& header) {
@@ -119,7 +119,7 @@ void read_shape(Dictionary& from, NpyHeader& header) {
   for (const std::int64_t size : header.shape) {
     if (empty) break;
     if (size > std::numeric_limits<std::int64_t>::max() / 8 / bytes)
-      Dictionary::fail("its shape has more elements than any file");
+      Dictionary::fail("its shape has too many elements");
     bytes *= size;
   }
 }
@@ -152,7 +152,7 @@ NpyHeader parse_npy_header(std::string_view dictionary) {
                        : key == "shape"         ? &shape
                                                 : nullptr;
     if (!seen || *seen)
-      Dictionary::fail(base::text("the key '", key, "' is ", seen ? "there twice" : "not known"));
+      Dictionary::fail(base::text("the key '", key, "' is ", seen ? "duplicated" : "unknown"));
     *seen = true;
     if (seen == &type) read_type(from, header);
     if (seen == &order) header.fortran_order = from.boolean();
@@ -162,7 +162,7 @@ NpyHeader parse_npy_header(std::string_view dictionary) {
       break;
     }
   }
-  if (!from.at_end()) Dictionary::fail("it goes on behind its dictionary");
+  if (!from.at_end()) Dictionary::fail("text follows its dictionary");
   if (!type || !order || !shape)
     Dictionary::fail(base::text(!type    ? "descr"
                                 : !order ? "fortran_order"

@@ -61,7 +61,7 @@ Numbers extremes(std::span<const std::int64_t> values) {
   return out;
 }
 
-// Doubles would round integers of 64 bits.
+// Handles 64-bit integers separately, because doubles would round them.
 Numbers wide_integers(const hdf5::StoredNumber& number, std::span<const std::byte> stored) {
   std::array<std::int64_t, 4096> values;
   Numbers out;

@@ -44,15 +44,15 @@ Listing read_folder(const fs::path& folder) {
   return out;
 }
 
-// All pictures below `inside`, a path relative to `root`, as such paths. `around`: the folders that
-// this one lies in, to notice a loop.
+// Appends all pictures below `inside`, as paths relative to `root`. `around` lists the enclosing
+// folders, to detect link cycles.
 void collect(const fs::path& root, const std::string& inside, std::vector<fs::path> around,
              PictureFolder& out) {
   const fs::path folder = root / inside, real = fs::canonical(folder);
   if (std::find(around.begin(), around.end(), real) != around.end())
     throw base::BadInput(base::text(
         folder.string(),
-        " is a link to a folder around it: remove it, or import the folders one by one"));
+        " is a link to an enclosing folder: remove it, or import the folders one by one"));
   around.push_back(real);
   const Listing listing = read_folder(folder);
   for (const std::string& name : listing.pictures) out.pictures.push_back(inside + name);
@@ -66,8 +66,8 @@ std::string folder_of_picture(const std::string& picture) {
   return fs::path(picture).parent_path().string();
 }
 
-// The pictures from `first` on, all in one outermost folder, as classes. Sorted byte by byte within
-// them.
+// Groups the pictures from index `first` on, which share their outermost folder, into classes, and
+// sorts them bytewise within each class.
 void add_classes(std::size_t first, const std::string& outermost, ClassFolders kind,
                  PictureFolder& out) {
   std::map<std::string, std::vector<std::string>> classes;
@@ -115,8 +115,8 @@ PictureFolder list_pictures(const std::string& folder, ClassFolders classes) {
   if (!top.pictures.empty() && !out.classes.empty())
     throw base::BadInput(base::text(folder, " holds pictures (", top.pictures.front(),
                                     ") beside sub-folders with pictures (", out.classes.front(),
-                                    "), so labels cannot be told: move them into a sub-folder, or "
-                                    "import one sub-folder alone"));
+                                    "), so the former have no label: move them into a sub-folder, "
+                                    "or import one sub-folder alone"));
   return out;
 }
 

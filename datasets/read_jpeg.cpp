@@ -13,8 +13,9 @@
 namespace vae_dist::datasets {
 namespace {
 
-// A progressive file may repeat its scans without end, each of which costs a pass over the picture.
-constexpr int kMostScans = 100;
+// A malicious progressive file can repeat scans without end, and each costs a pass over the
+// picture.
+constexpr int kMaxScans = 100;
 
 struct JpegDecoder {
   jpeg_decompress_struct info{};
@@ -29,14 +30,15 @@ struct JpegDecoder {
 
 JpegDecoder& decoder_of(j_common_ptr info) { return *static_cast<JpegDecoder*>(info->client_data); }
 
-[[noreturn]] void leave_jpeg(j_common_ptr info) {
+[[noreturn]] void jpeg_error_exit(j_common_ptr info) {
   JpegDecoder& decoder = decoder_of(info);
   info->err->format_message(info, decoder.fatal);
   std::longjmp(decoder.escape, 1);
 }
 
-// libjpeg goes on after damage, with grey for what is missing: a dataset is better off without such
-// a picture. What it says of padding and of odd but harmless headers is no damage.
+// libjpeg continues after damage and fills the missing parts with grey. Such a picture does not
+// belong in a dataset, so the warning is recorded. Warnings about padding and about odd but
+// harmless headers are ignored.
 void note(j_common_ptr info, int level) {
   if (level >= 0) return;
   const int code = info->err->msg_code;
@@ -46,14 +48,14 @@ void note(j_common_ptr info, int level) {
 }
 
 void refuse_endless_scans(j_common_ptr info) {
-  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= kMostScans) return;
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= kMaxScans) return;
   JpegDecoder& decoder = decoder_of(info);
-  std::snprintf(decoder.fatal, sizeof decoder.fatal, "it has more than %d scans", kMostScans);
+  std::snprintf(decoder.fatal, sizeof decoder.fatal, "it has more than %d scans", kMaxScans);
   std::longjmp(decoder.escape, 1);
 }
 
 int orientation_of(const jpeg_decompress_struct& info) {
-  constexpr char kExif[] = "Exif\0";  // six bytes with the two zeros
+  constexpr char kExif[] = "Exif\0";  // six bytes, including two zeros
   for (const jpeg_marker_struct* marker = info.marker_list; marker; marker = marker->next)
     if (marker->marker == JPEG_APP0 + 1 && marker->data_length > sizeof kExif &&
         std::memcmp(marker->data, kExif, sizeof kExif) == 0)
@@ -61,8 +63,8 @@ int orientation_of(const jpeg_decompress_struct& info) {
   return 1;
 }
 
-// Programs that write Adobe's marker store ink inverted: 255 is no ink. Without it 255 is all ink
-// (the standard says nothing).
+// Programs that write Adobe's marker store inverted values: 255 is no ink. Without the marker, 255
+// is taken as full ink (the standard does not define it).
 void rgb_of_cmyk(const std::vector<std::uint8_t>& cmyk, bool inverted, std::uint8_t* rgb) {
   for (std::size_t i = 0; i + 3 < cmyk.size(); i += 4) {
     const auto light = [&](std::size_t ink) {
@@ -73,13 +75,13 @@ void rgb_of_cmyk(const std::vector<std::uint8_t>& cmyk, bool inverted, std::uint
   }
 }
 
-// libjpeg leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says
-// why.
+// libjpeg exits by longjmp, so no object with a destructor may be created in here. Returns false
+// with the reason in `fatal`.
 bool decode_with(JpegDecoder& decoder, const std::uint8_t* bytes, std::size_t size,
                  std::int64_t most_pixels, plot::Picture& picture, int& orientation) {
   jpeg_decompress_struct& info = decoder.info;
   info.err = jpeg_std_error(&decoder.errors);
-  decoder.errors.error_exit = leave_jpeg;
+  decoder.errors.error_exit = jpeg_error_exit;
   decoder.errors.emit_message = note;
   info.client_data = &decoder;
   if (setjmp(decoder.escape)) return false;
@@ -91,7 +93,7 @@ bool decode_with(JpegDecoder& decoder, const std::uint8_t* bytes, std::size_t si
   jpeg_read_header(&info, TRUE);
   if (static_cast<std::int64_t>(info.image_width) * info.image_height > most_pixels) {
     std::snprintf(decoder.fatal, sizeof decoder.fatal,
-                  "it has %ux%u pixels, more than the %lld that are read", info.image_width,
+                  "it has %ux%u pixels, more than the limit of %lld", info.image_width,
                   info.image_height, static_cast<long long>(most_pixels));
     return false;
   }
@@ -125,7 +127,7 @@ plot::Picture decode_jpeg(std::span<const std::uint8_t> bytes, std::int64_t most
   JpegDecoder decoder;
   plot::Picture picture;
   if (!decode_with(decoder, bytes.data(), bytes.size(), most_pixels, picture, orientation))
-    throw base::BadInput(base::text("it is no JPEG that can be read: ", decoder.fatal));
+    throw base::BadInput(base::text("it is an unreadable JPEG: ", decoder.fatal));
   if (decoder.damage[0]) throw base::BadInput(base::text("it is a damaged JPEG: ", decoder.damage));
   return picture;
 }

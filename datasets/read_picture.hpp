@@ -1,4 +1,4 @@
-// Pictures from JPEG (libjpeg-turbo) and PNG (libpng) as 8-bit grey or RGB, upright.
+// Decodes JPEG (libjpeg-turbo) and PNG (libpng) to upright 8-bit grey or RGB pictures.
 #pragma once
 
 #include <cstdint>
@@ -9,21 +9,22 @@
 
 namespace vae_dist::datasets {
 
-/// A picture with more pixels is refused: a few bytes of a file can promise any number.
-inline constexpr std::int64_t kMostPixels = std::int64_t{1} << 27;
+/// Pictures with more pixels are rejected, because a tiny file can claim any size.
+inline constexpr std::int64_t kMaxPixels = std::int64_t{1} << 27;
 
-/// Decodes by content, whatever the name: 1 channel for grey pictures, else 3. Palettes are looked
-/// up, 16 bits rounded to 8, transparency is laid over `background` (0 black, 255 white), CMYK
-/// becomes RGB without a colour profile, and EXIF's orientation is applied. Throws BadInput with
-/// the reason alone (the caller knows the name): neither JPEG nor PNG, damaged, truncated, more
-/// than `most_pixels`.
+/// Decodes by content, whatever the file name, to 1 channel for grey pictures and 3 otherwise.
+/// Resolves palettes, rounds 16 bits to 8, blends transparency with `background` (0 black, 255
+/// white), converts CMYK to RGB without a colour profile, and applies the EXIF orientation. Throws
+/// BadInput, without the file name that only the caller knows, if the data is neither JPEG nor PNG,
+/// is damaged or truncated, or has more than `most_pixels` pixels.
 plot::Picture decode_picture(std::span<const std::uint8_t> bytes, std::uint8_t background,
-                             std::int64_t most_pixels = kMostPixels);
+                             std::int64_t most_pixels = kMaxPixels);
 
-/// The same from a file; also refused when it cannot be read.
+/// Decodes a file. Also throws BadInput if the file cannot be read.
 plot::Picture read_picture(const std::string& path, std::uint8_t background);
 
-/// What decode_picture calls; EXIF's orientation is in `orientation`, not applied.
+/// The decoders behind decode_picture. They return the EXIF orientation in `orientation` and do not
+/// apply it.
 plot::Picture decode_jpeg(std::span<const std::uint8_t> bytes, std::int64_t most_pixels,
                           int& orientation);
 plot::Picture decode_png(std::span<const std::uint8_t> bytes, std::uint8_t background,

@@ -20,13 +20,13 @@ struct PngDecoder {
   ~PngDecoder() { png_destroy_read_struct(&png, &info, nullptr); }
 };
 
-[[noreturn]] void leave_png(png_structp png, png_const_charp message) {
+[[noreturn]] void png_error_exit(png_structp png, png_const_charp message) {
   auto& decoder = *static_cast<PngDecoder*>(png_get_error_ptr(png));
   std::snprintf(decoder.fatal, sizeof decoder.fatal, "%s", message);
   png_longjmp(png, 1);
 }
 
-void ignore(png_structp, png_const_charp) {}  // of odd chunks beside the pixels
+void ignore(png_structp, png_const_charp) {}  // warnings concern chunks other than the pixels
 
 void give_bytes(png_structp png, png_bytep out, std::size_t count) {
   auto& decoder = *static_cast<PngDecoder*>(png_get_io_ptr(png));
@@ -36,7 +36,7 @@ void give_bytes(png_structp png, png_bytep out, std::size_t count) {
   decoder.left -= count;
 }
 
-// To 8 bits a channel: grey, grey and alpha, RGB, or RGB and alpha.
+// Requests 8 bits per channel: grey, grey and alpha, RGB, or RGB and alpha.
 void ask_for_bytes(png_structp png, png_infop info) {
   const int colour = png_get_color_type(png, info), bits = png_get_bit_depth(png, info);
   if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
@@ -45,14 +45,14 @@ void ask_for_bytes(png_structp png, png_infop info) {
   if (bits == 16) png_set_scale_16(png);
 }
 
-// libpng leaves by longjmp, so nothing with a destructor may be made in here. False: `fatal` says
-// why.
+// libpng exits by longjmp, so no object with a destructor may be created in here. Returns false
+// with the reason in `fatal`.
 bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, plot::Picture& picture,
                  int& orientation) {
-  decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, leave_png, ignore);
+  decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, png_error_exit, ignore);
   if (decoder.png) decoder.info = png_create_info_struct(decoder.png);
   if (!decoder.info) {
-    std::snprintf(decoder.fatal, sizeof decoder.fatal, "libpng cannot be started");
+    std::snprintf(decoder.fatal, sizeof decoder.fatal, "libpng cannot be initialised");
     return false;
   }
   if (setjmp(png_jmpbuf(decoder.png))) return false;
@@ -62,7 +62,7 @@ bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, plot::Picture& p
                     height = png_get_image_height(decoder.png, decoder.info);
   if (static_cast<std::int64_t>(width) * height > most_pixels) {
     std::snprintf(decoder.fatal, sizeof decoder.fatal,
-                  "it has %ux%u pixels, more than the %lld that are read", width, height,
+                  "it has %ux%u pixels, more than the limit of %lld", width, height,
                   static_cast<long long>(most_pixels));
     return false;
   }
@@ -85,7 +85,7 @@ bool decode_with(PngDecoder& decoder, std::int64_t most_pixels, plot::Picture& p
   return true;
 }
 
-plot::Picture laid_over(const plot::Picture& picture, std::uint8_t background) {
+plot::Picture blended_over(const plot::Picture& picture, std::uint8_t background) {
   const auto colours = static_cast<std::size_t>(picture.channels - 1);
   plot::Picture out{picture.height, picture.width, picture.channels - 1, {}};
   out.pixels.reserve(picture.pixels.size() / (colours + 1) * colours);
@@ -107,8 +107,8 @@ plot::Picture decode_png(std::span<const std::uint8_t> bytes, std::uint8_t backg
   decoder.left = bytes.size();
   plot::Picture picture;
   if (!decode_with(decoder, most_pixels, picture, orientation))
-    throw base::BadInput(base::text("it is no PNG that can be read: ", decoder.fatal));
-  return picture.channels % 2 == 0 ? laid_over(picture, background) : picture;
+    throw base::BadInput(base::text("it is an unreadable PNG: ", decoder.fatal));
+  return picture.channels % 2 == 0 ? blended_over(picture, background) : picture;
 }
 
 }  // namespace vae_dist::datasets

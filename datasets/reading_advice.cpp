@@ -12,7 +12,7 @@ std::string size_text(std::int64_t bytes) {
   return base::text((bytes + 500'000) / 1'000'000, " MB");
 }
 
-// The first filter in the list that is none of HDF5's own cheap ones; empty: none.
+// Returns the first filter in the list that is not one of HDF5's own cheap ones, or "".
 std::string slow_filter(const std::string& filters) {
   for (std::size_t begin = 0; begin < filters.size();) {
     const std::size_t end = std::min(filters.find(", ", begin), filters.size());
@@ -47,18 +47,18 @@ ChunkFacts chunk_facts(const std::vector<std::int64_t>& shape,
 ReadingAdvice reading_advice(const ChunkFacts& facts, const std::string& filters) {
   constexpr std::int64_t kLarge = 16 << 20, kSmall = 16 << 10, kMany = 1000;
   if (facts.images_per_chunk == 0)
-    return {false, "images lie one after the other and are read by their place"};
+    return {false, "images are stored contiguously and can be read directly"};
   if (facts.chunks_per_image > 1)
     return {true, base::text("each image lies in ", facts.chunks_per_image, " chunks of ",
-                             facts.images_per_chunk, " images: to read one, ",
-                             size_text(facts.bytes_for_one), " are decoded")};
+                             facts.images_per_chunk, " images: for each image, ",
+                             size_text(facts.bytes_for_one), " must be decoded")};
   if (const std::string slow = slow_filter(filters); !slow.empty())
     return {true,
             base::text("the filter '", slow, "' is decoded by HDF5 itself, one chunk at a time")};
   if (facts.chunk_bytes > kLarge)
     return {true,
             base::text("a chunk is ", size_text(facts.chunk_bytes),
-                       ": few of them fit into memory together, so little is shuffled at a time")};
+                       ": few of them fit in memory, so images are shuffled only among those")};
   if (facts.chunk_bytes < kSmall && facts.images / facts.images_per_chunk > kMany)
     return {true, base::text(facts.images / facts.images_per_chunk, " chunks of ",
                              std::max<std::int64_t>(1, facts.chunk_bytes / 1000),

@@ -1,4 +1,4 @@
-// What a dataset's chunks mean for training from it, and whether to convert it first.
+// Judges how a dataset's chunks affect training, and whether to convert the file first.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace vae_dist::datasets {
 
-/// How images lie in chunks.
+/// How images are distributed over chunks.
 struct ChunkFacts {
   std::int64_t images_per_chunk = 0;  ///< 0: not chunked
   std::int64_t chunks_per_image = 1;
@@ -16,17 +16,17 @@ struct ChunkFacts {
   std::int64_t images = 0;
 };
 
-/// Of a dataset of `shape` (images first) with elements of `element_bytes`; `chunk` empty: not
-/// chunked.
+/// Computes the facts for a dataset of `shape` (images first) with elements of `element_bytes`. An
+/// empty `chunk` means that the dataset is not chunked.
 ChunkFacts chunk_facts(const std::vector<std::int64_t>& shape,
                        const std::vector<std::int64_t>& chunk, std::int64_t element_bytes);
 
 struct ReadingAdvice {
   bool convert = false;
-  std::string reason;  ///< a sentence: "each image lies in 512 chunks, ..."
+  std::string reason;  ///< a clause: "each image lies in 512 chunks ..."
 };
 
-/// `filters`: as Hdf5Dataset::filters() lists them.
+/// Advises whether to convert. `filters` is the list from Hdf5Dataset::filters().
 ReadingAdvice reading_advice(const ChunkFacts& facts, const std::string& filters);
 
 }  // namespace vae_dist::datasets

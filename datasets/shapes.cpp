@@ -6,12 +6,12 @@
 
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
+#include "base/ordered_tasks.hpp"
+#include "base/progress_bar.hpp"
 #include "datasets/chunk_encoder.hpp"
 #include "datasets/draw_shape.hpp"
-#include "datasets/ordered_tasks.hpp"
-#include "datasets/partial_file.hpp"
-#include "datasets/progress_bar.hpp"
 #include "hdf5/file.hpp"
+#include "hdf5/partial_file.hpp"
 
 namespace vae_dist::datasets {
 namespace {
@@ -26,9 +26,9 @@ void check_shapes_options(const ShapesOptions& options) {
   };
   if (options.count < 1) refuse("count is ", options.count, ": at least one picture is needed");
   if (options.size < 8 || options.size > 1024)
-    refuse("size is ", options.size, ": 8 to 1024 pixels can be drawn");
+    refuse("size is ", options.size, ": give 8 to 1024 pixels");
   if (options.channels != 1 && options.channels != 3)
-    refuse("channels is ", options.channels, ": 1 (white on black) or 3 (colour) can be drawn");
+    refuse("channels is ", options.channels, ": give 1 (white on black) or 3 (colour)");
   if (options.threads < 0)
     refuse("threads is ", options.threads, ": give 0 for one per core, or a number");
 }
@@ -51,14 +51,14 @@ struct Chunk {
 };
 
 Chunk make_chunk(const ShapesOptions& options, std::int64_t first) {
-  // Purpose::prior: factors are the latent variables that these pictures really have.
+  // Purpose::prior, because the factors are the true latent variables of these pictures.
   const base::PhiloxKey key =
       base::random_key(static_cast<std::uint64_t>(options.seed), base::Purpose::prior, 0);
   const std::size_t factors = options.channels == 3 ? kShapeFactors : kShapeFactors - 1;
   const auto bytes = static_cast<std::size_t>(options.size) *
                      static_cast<std::size_t>(options.size * options.channels);
   const std::int64_t stored_rows =
-      std::min(kChunkRows, options.count);  // in the file all chunks are equally long
+      std::min(kChunkRows, options.count);  // all chunks in the file have the same size
   Chunk chunk{.first = first,
               .rows = std::min(kChunkRows, options.count - first),
               .images = {},
@@ -82,7 +82,7 @@ Chunk make_chunk(const ShapesOptions& options, std::int64_t first) {
 
 void make_shapes(const std::string& path, const ShapesOptions& options) {
   check_shapes_options(options);
-  PartialFile partial(path);
+  hdf5::PartialFile partial(path);
   hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
 
   std::vector<std::int64_t> image_shape = {options.count, options.size, options.size};
@@ -106,10 +106,10 @@ void make_shapes(const std::string& path, const ShapesOptions& options) {
   values.set_attribute("names", names);
   classes.set_attribute("names", names);
 
-  // Chunks are drawn and compressed a few ahead, but written in order: so the file is the same for
+  // A few chunks are drawn and compressed ahead but written in order, so the file is the same for
   // every number of threads.
-  ProgressBar progress("shapes", options.count);
-  OrderedTasks<Chunk> ahead(thread_count(options.threads));
+  base::ProgressBar progress("shapes", options.count);
+  base::OrderedTasks<Chunk> ahead(base::thread_count(options.threads));
   for (std::int64_t next = 0, written = 0; written < options.count;) {
     for (; next < options.count && !ahead.full(); next += kChunkRows)
       ahead.start([&options, next] { return make_chunk(options, next); });

@@ -1,6 +1,6 @@
-// The built-in dataset: anti-aliased shapes drawn from dSprites' factors of variation (Matthey et
-// al. 2017, https://github.com/google-deepmind/dsprites-dataset): shape, scale, orientation, x, y;
-// and a colour with 3 channels.
+// Generates the built-in dataset: anti-aliased shapes with dSprites' factors of variation (Matthey
+// et al. 2017, https://github.com/google-deepmind/dsprites-dataset), which are shape, scale,
+// orientation, x and y, plus colour if there are 3 channels.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +12,17 @@ struct ShapesOptions {
   std::int64_t count = 20000;
   int size = 64;  ///< pixels, square: 8 to 1024
   int channels =
-      3;  ///< 1: white on black | 3: a colour on a darker ground of the complementary hue
+      3;  ///< 1: white on black | 3: a colour on a darker background of the complementary hue
   std::int64_t seed = 0;
-  int threads = 0;  ///< 0: one per core. The file is the same for every number
+  int threads = 0;  ///< 0: one per core. The output does not depend on it
 };
 
 /// Writes `imgs` (uint8 [N, H, W] or [N, H, W, 3]), `latents/values` (float64 [N, factors]) and
 /// `latents/classes` (int64 [N, factors]) with the factor names as attribute `names`, chunked and
 /// compressed, in parallel, with a progress bar. Classes and values are those of draw_shape.hpp.
-/// Each class of sample i is drawn uniformly, as a function of (seed, i) alone. `path` appears only
-/// when complete; an HDF5 file of that name is replaced. Throws BadInput for options out of range
-/// and a place that cannot be written.
+/// Each class of sample i is drawn uniformly, as a function of (seed, i) alone. `path` is created
+/// only when it is complete and replaces an HDF5 file of that name. Throws BadInput if an option is
+/// out of range or `path` cannot be written.
 void make_shapes(const std::string& path, const ShapesOptions& options);
 
 }  // namespace vae_dist::datasets

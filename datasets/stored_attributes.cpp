@@ -7,7 +7,7 @@
 
 namespace vae_dist::datasets {
 
-// H5Tdetect_class does not see text of variable length inside compounds.
+// Recurses by hand, because H5Tdetect_class misses variable-length text inside compounds.
 bool is_plain_type(hid_t type) {
   switch (H5Tget_class(type)) {
     case H5T_VLEN:
@@ -32,8 +32,8 @@ bool is_plain_type(hid_t type) {
 
 namespace {
 
-// An attribute that refers to something is kept only where it refers to nothing: Fuel's `split` has
-// such a field, mostly empty.
+// Returns whether an attribute holds a reference that is not null. Null references can be copied:
+// Fuel's `split` has a reference field that is mostly null.
 bool refers_to_something(hid_t type, const std::vector<std::uint8_t>& bytes) {
   if (H5Tdetect_class(type, H5T_REFERENCE) <= 0) return false;
   if (H5Tget_class(type) != H5T_COMPOUND) return true;

@@ -1,6 +1,6 @@
-// Attributes from one file to another, whatever their types.
+// Copies attributes of any type from one HDF5 file to another.
 //
-// For those that hold the library's lock (LibraryCall).
+// Callers must hold the library's lock (LibraryCall).
 #pragma once
 
 #include <string>
@@ -10,12 +10,12 @@
 
 namespace vae_dist::datasets {
 
-/// Whether bytes of this type mean the same in another file: no text of variable length, no
-/// references.
+/// Returns whether the bytes of this type keep their meaning in another file, that is, the type has
+/// no variable-length text and no references.
 bool is_plain_type(hid_t type);
 
-/// All attributes of an object that refer to nothing in their file; the names of the others.
-/// `where` names the object `from` in messages. Throws Failure.
+/// Copies all attributes of an object that do not refer to objects of their file, and returns the
+/// names of the others. `where` names the object `from` in messages. Throws Failure on HDF5 errors.
 std::vector<std::string> copy_attributes_of(hid_t from, hid_t to, const std::string& where);
 
 }  // namespace vae_dist::datasets

@@ -13,7 +13,7 @@ std::vector<hsize_t> sizes(const std::vector<std::int64_t>& from) {
   return {from.begin(), from.end()};
 }
 
-// The two data spaces of a transfer of a box.
+// The file and memory dataspaces for the transfer of a box.
 struct Transfer {
   hdf5::Hdf5Handle file, memory;
   Transfer(hid_t dataset, const std::vector<std::int64_t>& first,
@@ -43,21 +43,21 @@ StoredDataset::StoredDataset(std::shared_ptr<hdf5::Hdf5Handle> id, std::string f
     : id_(std::move(id)),
       file_(std::move(file)),
       path_(std::move(path)),
-      place_(base::text(file_, ", dataset '", path_, "'")) {
+      where_(base::text(file_, ", dataset '", path_, "'")) {
   hdf5::LibraryCall call;
-  const hdf5::Hdf5Handle space = hdf5::checked(H5Dget_space(id_->id()), H5Sclose, place_),
-                         type = hdf5::checked(H5Dget_type(id_->id()), H5Tclose, place_);
-  const hdf5::Hdf5Handle creation = hdf5::checked(H5Dget_create_plist(id_->id()), H5Pclose, place_);
+  const hdf5::Hdf5Handle space = hdf5::checked(H5Dget_space(id_->id()), H5Sclose, where_),
+                         type = hdf5::checked(H5Dget_type(id_->id()), H5Tclose, where_);
+  const hdf5::Hdf5Handle creation = hdf5::checked(H5Dget_create_plist(id_->id()), H5Pclose, where_);
   std::vector<hsize_t> extent(
       static_cast<std::size_t>(std::max(0, H5Sget_simple_extent_ndims(space.id()))));
-  hdf5::check(H5Sget_simple_extent_dims(space.id(), extent.data(), nullptr), place_);
+  hdf5::check(H5Sget_simple_extent_dims(space.id(), extent.data(), nullptr), where_);
   shape_ = {extent.begin(), extent.end()};
   is_empty_ = H5Sget_simple_extent_npoints(space.id()) <= 0;
   element_bytes_ = H5Tget_size(type.id());
   plain_ = is_plain_type(type.id());
   if (H5Pget_layout(creation.id()) == H5D_CHUNKED) {
     hdf5::check(H5Pget_chunk(creation.id(), static_cast<int>(extent.size()), extent.data()),
-                place_);
+                where_);
     chunk_ = {extent.begin(), extent.end()};
   }
 }
@@ -70,15 +70,15 @@ std::size_t StoredDataset::row_bytes() const {
 
 bool StoredDataset::same_type(const StoredDataset& other) const {
   hdf5::LibraryCall call;
-  const hdf5::Hdf5Handle mine = hdf5::checked(H5Dget_type(id_->id()), H5Tclose, place_),
+  const hdf5::Hdf5Handle mine = hdf5::checked(H5Dget_type(id_->id()), H5Tclose, where_),
                          others =
-                             hdf5::checked(H5Dget_type(other.id_->id()), H5Tclose, other.place_);
+                             hdf5::checked(H5Dget_type(other.id_->id()), H5Tclose, other.where_);
   return H5Tequal(mine.id(), others.id()) > 0;
 }
 
 std::string StoredDataset::checksum() const {
   hdf5::LibraryCall call;
-  const hdf5::Hdf5Handle creation = hdf5::checked(H5Dget_create_plist(id_->id()), H5Pclose, place_);
+  const hdf5::Hdf5Handle creation = hdf5::checked(H5Dget_create_plist(id_->id()), H5Pclose, where_);
   bool fletcher = false, deflate = false;
   for (int i = 0; i < H5Pget_nfilters(creation.id()); ++i) {
     unsigned flags = 0, config = 0;
@@ -96,10 +96,10 @@ void StoredDataset::read(const std::vector<std::int64_t>& first,
                          std::span<std::uint8_t> out) const {
   hdf5::LibraryCall call;
   if (out.size() != element_count(count) * element_bytes_)
-    throw base::Failure(base::text(place_, ": a box of ", element_count(count), " elements is not ",
-                                   out.size(), " bytes"));
-  const hdf5::Hdf5Handle type = hdf5::checked(H5Dget_type(id_->id()), H5Tclose, place_);
-  const Transfer box(id_->id(), first, count, place_);
+    throw base::Failure(base::text(where_, ": a box of ", element_count(count),
+                                   " elements does not fill a buffer of ", out.size(), " bytes"));
+  const hdf5::Hdf5Handle type = hdf5::checked(H5Dget_type(id_->id()), H5Tclose, where_);
+  const Transfer box(id_->id(), first, count, where_);
   if (H5Dread(id_->id(), type.id(), box.memory.id(), box.file.id(), H5P_DEFAULT, out.data()) < 0)
     throw base::BadInput(hdf5::reason());
 }
@@ -109,8 +109,8 @@ Numbers StoredDataset::look_at(const std::vector<std::int64_t>& first,
   std::vector<double> numbers;
   {
     hdf5::LibraryCall call;
-    const hdf5::Hdf5Handle type = hdf5::checked(H5Dget_type(id_->id()), H5Tclose, place_);
-    const Transfer box(id_->id(), first, count, place_);
+    const hdf5::Hdf5Handle type = hdf5::checked(H5Dget_type(id_->id()), H5Tclose, where_);
+    const Transfer box(id_->id(), first, count, where_);
     const auto read_as = [&](hid_t memory_type, void* out) {
       if (H5Dread(id_->id(), memory_type, box.memory.id(), box.file.id(), H5P_DEFAULT, out) < 0)
         throw base::BadInput(hdf5::reason());
@@ -134,12 +134,12 @@ void StoredDataset::write_chunk(std::int64_t first_row, std::span<const std::uin
   offset[0] = static_cast<hsize_t>(first_row);
   if (H5Dwrite_chunk(id_->id(), H5P_DEFAULT, 0, offset.data(), encoded.size(), encoded.data()) < 0)
     throw base::Failure(
-        base::text(place_, ": cannot write the chunk at row ", first_row, ": ", hdf5::reason()));
+        base::text(where_, ": cannot write the chunk at row ", first_row, ": ", hdf5::reason()));
 }
 
 std::vector<std::string> StoredDataset::copy_attributes(const StoredDataset& from) {
   hdf5::LibraryCall call;
-  return copy_attributes_of(from.id_->id(), id_->id(), from.place_);
+  return copy_attributes_of(from.id_->id(), id_->id(), from.where_);
 }
 
 }  // namespace vae_dist::datasets

@@ -10,7 +10,7 @@
 namespace vae_dist::datasets {
 
 StoredFile StoredFile::open(const std::string& path) {
-  hdf5::Hdf5File::open(path);  // says best what is wrong
+  hdf5::Hdf5File::open(path);  // reports errors more precisely than H5Fopen below
   hdf5::LibraryCall call;
   const hid_t id =
       H5Fopen(path.c_str(), H5F_ACC_RDONLY, hdf5::file_access(path, hdf5::FileUse::read).id());
@@ -46,7 +46,7 @@ StoredDataset StoredFile::create_like(const StoredDataset& like, std::int64_t ro
   const hdf5::Hdf5Handle links = hdf5::checked(H5Pcreate(H5P_LINK_CREATE), H5Pclose, where),
                          creation = hdf5::checked(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, where);
   hdf5::check(H5Pset_create_intermediate_group(links.id(), 1), where);
-  hdf5::check(H5Pset_obj_track_times(creation.id(), false), where);  // equal content, equal bytes
+  hdf5::check(H5Pset_obj_track_times(creation.id(), false), where);  // for reproducible bytes
   extent[0] = static_cast<hsize_t>(std::min(rows, chunk_rows));
   hdf5::check(H5Pset_chunk(creation.id(), static_cast<int>(extent.size()), extent.data()), where);
   if (compression.shuffles(like.element_bytes())) hdf5::check(H5Pset_shuffle(creation.id()), where);

@@ -1,4 +1,4 @@
-// A file whose datasets are StoredDatasets: read, or made after another's.
+// An HDF5 file whose datasets are StoredDatasets, to read or to create from another file's.
 #pragma once
 
 #include <memory>
@@ -12,25 +12,25 @@ namespace vae_dist::datasets {
 
 class StoredFile {
  public:
-  /// As Hdf5File::open and Hdf5File::create, and with their errors.
+  /// Like Hdf5File::open and Hdf5File::create, with the same errors.
   static StoredFile open(const std::string& path);
   static StoredFile create(const std::string& path);
 
   const std::string& path() const { return path_; }
   StoredDataset dataset(const std::string& path) const;
 
-  /// A dataset of the type of `like`, with `rows` rows in whole-row chunks.
+  /// Creates a dataset with the path and type of `like`, with `rows` rows in chunks of whole rows.
   StoredDataset create_like(const StoredDataset& like, std::int64_t rows, std::int64_t chunk_rows,
                             const Compression& compression);
 
-  /// The dataset of another file with all that belongs to it, as it is.
+  /// Copies a dataset of another file unchanged, including its attributes.
   void copy(const StoredFile& from, const std::string& path);
 
-  /// The attributes of the file itself (Fuel's `split`); those that refer to objects are left out
-  /// and named.
+  /// Copies the attributes of the file itself (such as Fuel's `split`). Leaves out those that refer
+  /// to objects, and returns their names.
   std::vector<std::string> copy_attributes(const StoredFile& from);
 
-  /// Throws Failure when what was written cannot be completed (a full disk).
+  /// Flushes and closes the file. Throws Failure if that fails, for example on a full disk.
   void close();
 
  private:

@@ -4,10 +4,10 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "base/ordered_tasks.hpp"
+#include "base/progress_bar.hpp"
 #include "data/sample_dataset.hpp"
 #include "datasets/chunk_boxes.hpp"
-#include "datasets/ordered_tasks.hpp"
-#include "datasets/progress_bar.hpp"
 #include "datasets/stored_file.hpp"
 #include "hdf5/file.hpp"
 
@@ -27,8 +27,8 @@ std::string box_name(const StoredDataset& dataset, const ReadBox& box) {
   return "chunk at " + hdf5::shape_text(box.first);
 }
 
-// The boxes of one dataset: chunks are decoded outside of the library and its lock where we know
-// how, what else there is by the library.
+// Reads the boxes of one dataset. Bypasses the library and its lock for chunks whose filters are
+// known, and lets the library read everything else.
 class BoxReader {
  public:
   BoxReader(const hdf5::Hdf5Dataset& dataset, const StoredDataset& stored)
@@ -37,7 +37,7 @@ class BoxReader {
         decodes_(dataset.number() && dataset.storage() == hdf5::StorageKind::chunked &&
                  hdf5::can_undo(dataset.pipeline())) {}
 
-  // Safe from several threads, each with its buffers.
+  // Thread-safe if each thread passes its own buffers.
   void look_at(ReadBox& box, hdf5::ChunkDecoder& decoder, hdf5::StoredChunk& chunk,
                std::vector<std::byte>& values) const {
     try {
@@ -66,7 +66,8 @@ class BoxReader {
   }
 
  private:
-  // Whether the chunk is there. What cannot be read at all, the library shall explain.
+  // Reads the raw chunk. Returns false if it does not exist or cannot be read; the caller then
+  // reads through the library, which explains the error.
   bool fetch(const ReadBox& box, hdf5::StoredChunk& chunk) const {
     try {
       dataset_.read_chunk(box.first, chunk);
@@ -83,7 +84,7 @@ class BoxReader {
 
 VerifiedDataset verify_dataset(const hdf5::Hdf5Dataset& dataset, const StoredDataset& stored,
                                std::size_t threads, const std::function<void(std::size_t)>& done) {
-  dataset.check_filters();  // its chunks are not damaged
+  dataset.check_filters();  // a missing filter is not damage
   VerifiedDataset out{.path = stored.path(),
                       .type = dataset.type_name(),
                       .checksum = stored.checksum(),
@@ -96,7 +97,7 @@ VerifiedDataset verify_dataset(const hdf5::Hdf5Dataset& dataset, const StoredDat
                       .unreadable = {},
                       .first_out_of_range = {}};
   const BoxReader reader(dataset, stored);
-  OrderedTasks<std::vector<ReadBox>> tasks(threads);
+  base::OrderedTasks<std::vector<ReadBox>> tasks(threads);
   const auto take = [&] {
     const std::vector<ReadBox> boxes = tasks.next();
     for (const ReadBox& box : boxes) {
@@ -108,7 +109,7 @@ VerifiedDataset verify_dataset(const hdf5::Hdf5Dataset& dataset, const StoredDat
     }
     done(boxes.size());
   };
-  // Small chunks are looked at together: a task is a thread.
+  // Small chunks share a task, because each task starts a thread.
   constexpr std::size_t kTaskBytes = 4 << 20;
   std::vector<ReadBox> together;
   std::size_t bytes = 0;
@@ -134,8 +135,8 @@ VerifiedDataset verify_dataset(const hdf5::Hdf5Dataset& dataset, const StoredDat
   return out;
 }
 
-// What training would say of these images when it comes to a value that their scale does not bring
-// to [0, 1]; empty: nothing, or they are no images that it could read.
+// Returns the error that training would report for the first value that the scale does not bring to
+// [0, 1]. Returns "" if there is none, or if training could not read the dataset as images.
 std::string first_out_of_range(const std::string& path, const std::string& dataset,
                                const Numbers& numbers) {
   data::SampleSource source;
@@ -166,13 +167,13 @@ std::vector<VerifiedDataset> verify(const std::string& path, int threads) {
   const std::vector<std::string> paths = file.dataset_paths();
   std::int64_t all = 0, done = 0;
   for (const std::string& each : paths) all += count_chunks(stored.dataset(each));
-  ProgressBar progress("chunks", all);
+  base::ProgressBar progress("chunks", all);
   std::vector<VerifiedDataset> out;
   for (const std::string& each : paths) {
     try {
       const hdf5::Hdf5Dataset dataset = file.dataset(each);
       out.push_back(verify_dataset(
-          dataset, stored.dataset(each), thread_count(threads),
+          dataset, stored.dataset(each), base::thread_count(threads),
           [&](std::size_t boxes) { progress.update(done += static_cast<std::int64_t>(boxes)); }));
       if (data::is_image_shaped(dataset.shape()) && dataset.number() && out.back().damage.empty() &&
           out.back().first_not_finite.empty())

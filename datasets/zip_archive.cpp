@@ -15,7 +15,7 @@ std::size_t ZipMember::read(std::span<std::uint8_t> out) {
   while (got < out.size()) {
     const zip_int64_t count = zip_fread(file_.get(), out.data() + got, out.size() - got);
     if (count < 0)
-      throw base::BadInput(base::text(place_, " is damaged: ", zip_file_strerror(file_.get()),
+      throw base::BadInput(base::text(where_, " is damaged: ", zip_file_strerror(file_.get()),
                                       "; get the file again"));
     if (count == 0) break;
     got += static_cast<std::size_t>(count);
@@ -53,9 +53,9 @@ bool ZipArchive::has(const std::string& name) const {
 
 ZipMember ZipArchive::open(const std::string& name) const {
   ZipMember member;
-  member.place_ = base::text(path_, ", member '", name, "'");
+  member.where_ = base::text(path_, ", member '", name, "'");
   const auto refuse = [&](const auto&... reason) {
-    throw base::BadInput(base::text(member.place_, reason...));
+    throw base::BadInput(base::text(member.where_, reason...));
   };
   const auto refuse_by_library = [&] { refuse(" cannot be read: ", zip_strerror(archive_.get())); };
 
@@ -64,22 +64,22 @@ ZipMember ZipArchive::open(const std::string& name) const {
   if (zip_stat(archive_.get(), name.c_str(), 0, &status) != 0) refuse_by_library();
   if (!(status.valid & ZIP_STAT_SIZE) || !(status.valid & ZIP_STAT_COMP_SIZE) ||
       !(status.valid & ZIP_STAT_COMP_METHOD))
-    refuse(" has no size: the file is damaged");
+    refuse(" has no recorded size: the file is damaged");
   if (status.comp_method != ZIP_CM_STORE && status.comp_method != ZIP_CM_DEFLATE)
     refuse(" is compressed by method ", status.comp_method,
-           "; stored and deflated members can be read, as numpy writes them");
+           "; only stored and deflated members, as numpy writes them, are supported");
   if (status.comp_size > bytes_)
-    refuse(" promises ", status.comp_size, " bytes in a file of ", bytes_, ": it is damaged");
+    refuse(" claims ", status.comp_size, " bytes in a file of ", bytes_, ": the file is damaged");
 
-  constexpr zip_uint64_t kDeflatesMost = 1032;  // to one: a match of 258 bytes takes 2 bits
+  constexpr zip_uint64_t kDeflatesMost = 1032;  // to 1: a match of 258 bytes takes 2 bits
   constexpr zip_uint64_t kSuspicious = 500, kHarmless = 64 << 20;
   const bool stored = status.comp_method == ZIP_CM_STORE;
   if (stored ? status.size != status.comp_size : status.size / kDeflatesMost > status.comp_size)
-    refuse(" promises ", status.size, " bytes, which its ", status.comp_size,
+    refuse(" claims ", status.size, " bytes, which its ", status.comp_size,
            " bytes in the file cannot hold: the file is damaged");
   if (!stored && status.size > kHarmless && status.size / kSuspicious > status.comp_size)
-    refuse(" is a decompression bomb: ", status.comp_size, " bytes that become ", status.size,
-           ". If its content is meant, store it without compression");
+    refuse(" looks like a decompression bomb: ", status.comp_size, " bytes expand to ", status.size,
+           ". If the content is genuine, store it without compression");
 
   member.archive_ = archive_;
   member.file_.reset(zip_fopen_index(archive_.get(), status.index, 0));

@@ -1,5 +1,5 @@
-// Members of a zip file as streams (libzip): stored or deflated, of any size, each checked against
-// its CRC at its end.
+// Streams members of a zip file (libzip): stored or deflated, of any size. The CRC of a member is
+// checked at its end.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +13,20 @@ struct zip_file;
 
 namespace vae_dist::datasets {
 
-/// Bytes of one member, from first to last. Not for several threads at once, nor are two members of
-/// one archive.
+/// A sequential stream of one member's bytes. Not thread-safe, and neither is concurrent use of two
+/// members of the same archive.
 class ZipMember {
  public:
   std::int64_t size() const {
     return size_;
-  }  ///< as the archive's directory says: until the end is reached a promise
-  const std::string& place() const {
-    return place_;
+  }  ///< according to the archive's directory; verified only at the end of the stream
+  const std::string& where() const {
+    return where_;
   }  ///< for messages: "file.npz, member 'imgs.npy'"
 
-  /// Fills `out`, less at the end, and returns how much. Throws BadInput naming file and member:
-  /// cannot be read or inflated, and at the end a CRC or size other than promised.
+  /// Reads up to out.size() bytes, fewer only at the end, and returns their number. Throws
+  /// BadInput, naming the file and the member, if the data cannot be read or inflated, or if the
+  /// CRC or size turns out wrong at the end.
   std::size_t read(std::span<std::uint8_t> out);
 
  private:
@@ -33,24 +34,24 @@ class ZipMember {
   struct Close {
     void operator()(zip_file* file) const;
   };
-  std::shared_ptr<zip> archive_;  // closed after its members
+  std::shared_ptr<zip> archive_;  // keeps the archive open until its members are closed
   std::unique_ptr<zip_file, Close> file_;
-  std::string place_;
+  std::string where_;
   std::int64_t size_ = 0;
 };
 
 class ZipArchive {
  public:
-  /// Throws BadInput: cannot be read, not a zip file, its directory is damaged.
+  /// Throws BadInput if the file cannot be read, is not a zip file, or has a damaged directory.
   explicit ZipArchive(const std::string& path);
 
   const std::string& path() const { return path_; }
   std::vector<std::string> names() const;
   bool has(const std::string& name) const;
 
-  /// Throws BadInput naming file and member: absent, encrypted, compressed by another method, and a
-  /// decompression bomb: a size that no data of its compressed size makes, or more than 64 MiB of
-  /// nearly nothing (over 500 times).
+  /// Throws BadInput, naming the file and the member, if the member is missing, encrypted,
+  /// compressed by another method, or a decompression bomb: larger than its compressed size can
+  /// produce, or over 64 MiB with a ratio above 500.
   ZipMember open(const std::string& name) const;
 
  private:

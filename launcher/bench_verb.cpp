@@ -54,46 +54,50 @@ base::ExitCode bench(BenchOptions options, const comm::MpiWorld& world) {
 void add_bench_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<BenchOptions>();
   bench::BenchRequest& request = options->request;
-  CLI::App* verb = app.add_subcommand(
-      "bench", "How fast a configuration trains here, and where a step goes; nothing is kept");
+  CLI::App* verb = app.add_subcommand("bench",
+                                      "Measure how fast a configuration trains here and where the "
+                                      "time of a step goes; writes no run directory");
   add_config_options(*verb, context, options->config, "Configuration file (YAML)");
   add_device_of_config(*verb, options->config);
-  verb->add_option("--steps", request.steps, "Steps that are measured")
+  verb->add_option("--steps", request.steps, "Number of measured steps")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  verb->add_option("--warm-up", request.warm_up, "Steps before")
+  verb->add_option("--warm-up", request.warm_up, "Number of steps before the measurement")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  verb->add_flag("--no-exchange", options->alone,
-                 "Each rank trains by itself: what is faster then is what the exchange costs");
-  verb->add_flag("--profile", request.profile,
-                 "Where a step goes: data, forward, backward, exchange, optimizer, other");
-  context.files.add_output(*verb, "--trace", request.trace_file,
-                           "Write rank 0's trace of three steps to this file (.json; "
-                           "chrome://tracing or Perfetto show it)");
-  CLI::Option* preflight = verb->add_flag("--preflight", options->preflight,
-                                          "Before a long job: each rank's arithmetic and file "
-                                          "reading, and the exchange; the slow rank is named");
+  verb->add_flag(
+      "--no-exchange", options->alone,
+      "Train on each rank independently; the speed-up is the cost of the gradient exchange");
+  verb->add_flag(
+      "--profile", request.profile,
+      "Show where the time of a step goes: data, forward, backward, exchange, optimizer, other");
+  context.files.add_output(
+      *verb, "--trace", request.trace_file,
+      "Write rank 0's trace of three steps to this file (.json, for chrome://tracing or Perfetto)");
+  CLI::Option* preflight =
+      verb->add_flag("--preflight", options->preflight,
+                     "Check the machines before a long job: measure the arithmetic and file "
+                     "reading of each rank and the exchange, and name the slow rank");
   verb->add_flag("--scale", options->scale,
-                 "Fit a model of the all-reduce, and predict steps with up to 1,024 ranks")
+                 "Fit a model of the all-reduce and predict step times with up to 1,024 ranks")
       ->excludes(preflight);
   bench::Interconnect& links = options->links;
-  verb->add_option("--node-ranks", links.node_ranks, "For --scale: GPUs of a node")
+  verb->add_option("--node-ranks", links.node_ranks, "For --scale: GPUs per node")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   verb->add_option("--node-gbytes", links.node_gbytes_per_second,
-                   "For --scale: GB/s that a GPU sends within its node")
+                   "For --scale: bandwidth of a GPU within its node, GB/s")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   verb->add_option("--net-gbytes", links.network_gbytes_per_second,
-                   "For --scale: GB/s that a node sends to others")
+                   "For --scale: bandwidth of a node to other nodes, GB/s")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   verb->add_option("--net-us", links.network_microseconds,
-                   "For --scale: microseconds that a message between nodes takes")
+                   "For --scale: latency of a message between nodes, microseconds")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  context.files.add_output(*verb, "--json", options->json, "Write the figures to this file too");
+  context.files.add_output(*verb, "--json", options->json, "Also write the figures to this file");
   verb->footer("Example:\n  mpirun -np 2 vae_dist bench --config configs/shapes.yaml --profile");
   verb->callback([&context, options] {
     take_config_file(options->config);

@@ -14,7 +14,7 @@
 namespace vae_dist::launcher {
 namespace {
 
-// `vae_dist --config X.yaml` and `vae_dist X.yaml` train: the verb may be left out.
+// The verb is optional: `vae_dist --config X.yaml` and `vae_dist X.yaml` train.
 std::vector<std::string> with_default_verb(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto is_option = [&](const std::string& name) {
@@ -27,14 +27,14 @@ std::vector<std::string> with_default_verb(int argc, char** argv) {
   return arguments;
 }
 
-// The verb that was being read when the command line went wrong.
+// Returns the verb at which parsing failed.
 const CLI::App& innermost(const CLI::App& app) {
   const std::vector<CLI::App*> chosen = app.get_subcommands();
   return chosen.empty() ? app : innermost(*chosen.back());
 }
 
-// What could have been meant: an option of this verb, or a verb, those of a group too ("data
-// info").
+// Suggests what the user may have meant: an option of this verb, or a verb, including those of a
+// group ("data info").
 std::string suggestion(const CLI::App& app, const std::string& unknown) {
   const CLI::App& here = innermost(app);
   std::vector<std::string> known;
@@ -46,14 +46,14 @@ std::string suggestion(const CLI::App& app, const std::string& unknown) {
       if (inner->get_name() == unknown)
         return base::text("; did you mean '", verb->get_name(), " ", unknown, "'?");
   }
-  constexpr std::size_t kShortest = 3;  // anything is near to less
+  constexpr std::size_t kShortest = 3;  // shorter names are near to anything
   const std::string name = unknown.substr(0, unknown.find('='));
   const std::string nearest = name.size() < kShortest ? "" : config::nearest_name(name, known);
   return nearest.empty() ? "" : base::text("; did you mean '", nearest, "'?");
 }
 
-// CLI11 says what is missing before it says what it does not know, though a mistyped name is the
-// reason of both.
+// CLI11 reports a missing argument before an unknown one, although a mistyped name often causes
+// both. So report the unknown one first.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
   return unknown.empty() ? error.what()
@@ -79,8 +79,8 @@ base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world,
       "vae_dist");
   app.set_version_flag("--version", std::string("vae_dist ") + run::kVersion);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(
-      38);  // the longest options with their defaults stay apart from what they mean
+  // Keeps the longest options and their defaults apart from their descriptions.
+  app.get_formatter()->column_width(38);
   VerbContext context{world, report, {}, {}};
   add_train_verb(app, context);
   add_evaluate_verb(app, context);
@@ -99,7 +99,7 @@ base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world,
   add_config_verb(app, context);
 
   std::vector<std::string> arguments = with_default_verb(argc, argv);
-  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 expects them in reverse order
   try {
     app.parse(arguments);
   } catch (const CLI::ParseError& error) {
@@ -113,9 +113,9 @@ base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world,
     return base::ExitCode::bad_input;
   }
   if (context.files.has_outputs()) {
-    // Before any work, and by one rank for all.
-    const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
-    comm::agree_on_rank_0(*host, [&] { context.files.check(); });
+    // Check before any work, on one rank for all.
+    const std::unique_ptr<comm::CpuCommunicator> all_ranks = world.make_communicator();
+    comm::agree_on_rank_0(*all_ranks, [&] { context.files.check(); });
   }
   return context.chosen();
 }

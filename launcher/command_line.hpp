@@ -1,4 +1,4 @@
-// From the command line to a verb.
+// Parses the command line and runs the chosen verb.
 #pragma once
 
 #include "base/error.hpp"
@@ -7,7 +7,8 @@
 
 namespace vae_dist::launcher {
 
-/// Parses and runs. Wrong options are told once (by rank 0), with exit code 2.
+/// Parses the command line and runs the verb. Invalid options are reported once (by rank 0), with
+/// exit code 2.
 base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world,
                            FailureReport& report);
 

@@ -9,7 +9,7 @@ void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choi
   verb.add_option("--config", choice.file, help);
   verb.add_option("overrides", choice.overrides,
                   "key=value: overrides a key of the configuration by its dotted name. A word "
-                  "without = is the configuration file, as with --config");
+                  "without = names the configuration file, like --config");
   context.files.add_inputs(verb, [&choice] {
     std::vector<std::string> read = data_files(choice.file, choice.overrides);
     read.push_back(choice.file);
@@ -19,7 +19,7 @@ void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choi
 
 void add_device_of_config(CLI::App& verb, ConfigChoice& choice) {
   verb.add_option("--device", choice.device,
-                  "As distributed.device, which it overrides: auto is a GPU where there is one")
+                  "Overrides distributed.device; auto uses a GPU if there is one")
       ->check(CLI::IsMember({"auto", "cuda", "cpu"}));
 }
 
@@ -30,7 +30,7 @@ void take_config_file(ConfigChoice& choice, bool required) {
       std::find_if(choice.overrides.begin(), choice.overrides.end(),
                    [](const std::string& given) { return given.find('=') == std::string::npos; });
   if (word == choice.overrides.end()) {
-    if (required) throw CLI::RequiredError("--config, or a configuration file's name,");
+    if (required) throw CLI::RequiredError("--config, or the name of a configuration file,");
     return;
   }
   choice.file = *word;

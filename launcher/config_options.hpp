@@ -1,4 +1,4 @@
-// The options of verbs that take a configuration: `--config FILE key=value ...`, or `FILE key=value
+// Options of verbs that take a configuration: `--config FILE key=value ...`, or `FILE key=value
 // ...`.
 #pragma once
 
@@ -10,23 +10,23 @@
 
 namespace vae_dist::launcher {
 
-/// A configuration's file and what overrides it.
+/// A configuration file and its overrides.
 struct ConfigChoice {
   std::string file;
   std::vector<std::string> overrides;
-  std::string device;  ///< of --device: another way to write distributed.device
+  std::string device;  ///< from --device, a shorthand for distributed.device
 };
 
-/// --config (or the file's name alone) and key=value. Call take_config_file() in the verb's
-/// callback. `help`: of --config.
+/// Adds --config (or just the file name) and key=value. Call take_config_file() in the verb's
+/// callback. `help` describes --config.
 void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choice,
                         const std::string& help);
 
-/// --device, for verbs that compute by the configuration.
+/// Adds --device, for verbs that take their device from the configuration.
 void add_device_of_config(CLI::App& verb, ConfigChoice& choice);
 
-/// Adds --device to the overrides. The first word that is no key=value names the file where
-/// --config does not. With `required`, throws CLI::RequiredError where neither does.
+/// Adds --device to the overrides. Without --config, the first word that is not a key=value names
+/// the file. With `required`, throws CLI::RequiredError if no file is given.
 void take_config_file(ConfigChoice& choice, bool required = true);
 
 }  // namespace vae_dist::launcher

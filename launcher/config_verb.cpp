@@ -19,13 +19,13 @@ void add_config_verb(CLI::App& app, VerbContext& context) {
       "config",
       "Print every configuration key with its default and meaning, or a checked configuration");
   verb->add_option("--from", options->run.from,
-                   "The configuration that `train --from` would have: without --config that of "
-                   "this checkpoint, or of a run's newest");
+                   "Print the configuration that `train --from` would use. Without --config, it is "
+                   "that of this checkpoint, or of a run's newest checkpoint");
   add_config_options(*verb, context, options->choice,
                      "Check this file and print it with every key filled in");
   verb->add_option(
           "--key", options->keys,
-          "Print the value of this key alone, with --config; again for another, each on a line")
+          "Print only the value of this key, with --config; repeat it for more keys, one per line")
       ->allow_extra_args(false);
   verb->footer(
       "Examples:\n  vae_dist config > my.yaml\n  vae_dist config --config configs/mnist.yaml "
@@ -38,9 +38,9 @@ void add_config_verb(CLI::App& app, VerbContext& context) {
     context.chosen = on_one_rank(context, [options] {
       const bool defaults = options->run.config_file.empty() && options->run.from.empty();
       if (defaults && !options->run.overrides.empty())
-        throw base::BadInput("overrides need a file to apply to: add --config FILE");
+        throw base::BadInput("overrides need a configuration file to apply to: add --config FILE");
       if (defaults && !options->keys.empty())
-        throw base::BadInput("--key prints what a file makes of a key: add --config FILE");
+        throw base::BadInput("--key prints the value of a key in a file: add --config FILE");
       if (!options->keys.empty()) {
         const config::Config config = run::requested_config(options->run);
         for (const std::string& key : options->keys)

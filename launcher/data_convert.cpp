@@ -26,9 +26,10 @@ void run(DataConvertOptions options) {
   const datasets::Converted done = datasets::convert(options.files, out, options.convert);
   for (const std::string& each : done.left_out) log::warn(base::text("left out: ", each));
   if (done.decodes_of_a_chunk > 1)
-    log::info(base::text("each chunk was decoded ", done.decodes_of_a_chunk,
-                         " times: the images of one row of chunks do not fit into --memory ",
-                         options.memory_mb, " (MiB)"));
+    log::info(
+        base::text("each chunk was decoded ", done.decodes_of_a_chunk,
+                   " times, because the images of one row of chunks do not fit into --memory ",
+                   options.memory_mb, " (MiB)"));
   std::cout << out << " is written: " << done.shape[0] << " images in chunks of " << done.chunk[0]
             << "; " << base::format_bytes(static_cast<double>(done.stored_bytes_before))
             << " became " << base::format_bytes(static_cast<double>(done.bytes_after)) << "\n";
@@ -39,25 +40,26 @@ void run(DataConvertOptions options) {
 void add_data_convert(CLI::App& data, VerbContext& context) {
   auto options = std::make_shared<DataConvertOptions>();
   CLI::App* verb = data.add_subcommand(
-      "convert", "Re-chunk HDF5 files for training, compress them otherwise, put several together");
+      "convert",
+      "Re-chunk HDF5 files for training, change their compression, or merge several into one");
   verb->add_option("files", options->files,
                    "IN.h5 [MORE.h5 ...] OUT.h5: the files to read, and the one to write")
       ->required()
       ->expected(2, 10000)
       ->option_text("FILE FILE ...");
   verb->add_option("--dataset", options->dataset,
-                   "Path of the images, where there are several candidates");
+                   "Path of the image dataset, if there are several candidates");
   verb->add_option("--chunk-images", options->convert.chunk_images,
-                   "Images a chunk. Default: 64, fewer where that is more than 4 MiB")
+                   "Images per chunk. Default: 64, or fewer if those take more than 4 MiB")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
   verb->add_option("--compress", options->compress, "none, or gzip:1 (fast) to gzip:9 (small)")
       ->capture_default_str();
-  verb->add_option("--memory", options->memory_mb, "Decoded images held at a time")
+  verb->add_option("--memory", options->memory_mb, "Memory for decoded images")
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("MIB")
       ->capture_default_str();
-  verb->add_option("--threads", options->convert.threads, "That compress; 0: one a core")
+  verb->add_option("--threads", options->convert.threads, "Compression threads; 0: one per core")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N")
       ->capture_default_str();

@@ -20,19 +20,20 @@ void tell(const datasets::ImportedImages& done, const DataImportImagesOptions& o
   for (std::size_t i = 0; i < std::min(done.skipped.size(), kNamed); ++i)
     log::warn(base::text("left out ", done.skipped[i]));
   if (done.skipped.size() > kNamed)
-    log::warn(base::text("left out ", done.skipped.size() - kNamed, " more that cannot be read"));
+    log::warn(base::text("left out ", done.skipped.size() - kNamed,
+                         " more pictures that cannot be read"));
   if (done.others > 0)
     log::info(
-        base::text(done.others, " other files were passed over, the first is ", done.first_other));
+        base::text(done.others, " other files were ignored; the first is ", done.first_other));
   if (!done.merged.empty())
-    log::warn(base::text("labels are the ", done.classes.size(),
-                         " outermost folders: folders inside them, such as ", done.merged,
-                         ", are not told apart; --nested-classes makes each a class of its own"));
+    log::warn(base::text("the labels are the ", done.classes.size(),
+                         " outermost folders. Folders inside them, such as ", done.merged,
+                         ", are not distinguished; --nested-classes makes each a separate class"));
   if (done.enlarged > 0)
     log::info(base::text(done.enlarged, " pictures are smaller than ", options.import.fit.size,
                          " pixels and were enlarged"));
   if (done.all_grey && !options.import.fit.grey)
-    log::info("all pictures are grey: with --gray they take one channel instead of three");
+    log::info("all pictures are grey; with --gray they need one channel instead of three");
   std::cout << options.out << " is written: " << done.shape[0] << " pictures of " << done.shape[1]
             << "x" << done.shape[2] << (options.import.fit.grey ? ", grey" : ", RGB");
   if (!done.classes.empty()) std::cout << ", " << done.classes.size() << " classes";
@@ -41,7 +42,7 @@ void tell(const datasets::ImportedImages& done, const DataImportImagesOptions& o
 }
 
 void import(DataImportImagesOptions options) {
-  // Without a size nothing is asked of the pictures' proportions.
+  // Without --size, the pictures keep their proportions.
   const std::string crop = !options.crop.empty()         ? options.crop
                            : options.import.fit.size > 0 ? "centre"
                                                          : "none";
@@ -59,37 +60,38 @@ void add_data_import_images(CLI::App& data, VerbContext& context) {
   auto options = std::make_shared<DataImportImagesOptions>();
   CLI::App* verb = data.add_subcommand(
       "import-images",
-      "Convert a folder of JPEG and PNG pictures to HDF5; sub-folders become labels");
-  verb->add_option("folder", options->folder, "Folder of pictures, or of one folder a class")
+      "Convert a folder of JPEG and PNG pictures to HDF5; subfolders become labels");
+  verb->add_option("folder", options->folder, "Folder of pictures, or of one subfolder per class")
       ->required();
   context.files
       .add_output(*verb, "out", options->out,
-                  "HDF5 file to write: `imgs`, and `labels` where there are classes")
+                  "HDF5 file to write: `imgs`, and `labels` if there are classes")
       ->required();
-  verb->add_flag("--nested-classes", options->nested_classes,
-                 "Folders inside of folders are classes of their own, by their paths: cats/indoor, "
-                 "cats/outdoor");
+  verb->add_flag(
+      "--nested-classes", options->nested_classes,
+      "Make nested folders separate classes, named by their paths: cats/indoor, cats/outdoor");
   verb->add_option("--size", options->import.fit.size,
-                   "Bring all pictures to this height and width, pixels; without it they must be "
-                   "of one size")
+                   "Resize all pictures to this height and width in pixels; without it they must "
+                   "all have one size")
       ->check(CLI::Range(1, 8192))
       ->type_name("PIXELS");
   verb->add_option("--crop", options->crop,
-                   "Before that cut out of the middle: centre (the largest square), none "
+                   "Crop from the middle before resizing: centre (the largest square), none "
                    "(proportions change), or a number of pixels. Default: centre with --size");
-  verb->add_flag("--gray,--grey", options->import.fit.grey, "One channel instead of three");
+  verb->add_flag("--gray,--grey", options->import.fit.grey, "Write one channel instead of three");
   verb->add_option("--background", options->background,
-                   "white or black: what is seen through transparent pixels")
+                   "white or black: the colour behind transparent pixels")
       ->check(CLI::IsMember({"white", "black"}))
       ->capture_default_str();
   verb->add_option("--on-error", options->on_error,
-                   "fail: the first picture that cannot be read ends the import; skip: leave such "
-                   "pictures out, naming them")
+                   "fail: the first unreadable picture ends the import; skip: leave out unreadable "
+                   "pictures and name them")
       ->check(CLI::IsMember({"fail", "skip"}))
       ->capture_default_str();
   verb->add_option("--compress", options->compress, "none, or gzip:1 (fast) to gzip:9 (small)")
       ->capture_default_str();
-  verb->add_option("--threads", options->import.threads, "That read and compress; 0: one a core")
+  verb->add_option("--threads", options->import.threads,
+                   "Threads that read and compress; 0: one per core")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N")
       ->capture_default_str();

@@ -33,7 +33,7 @@ void import(DataImportNpzOptions options) {
 void add_data_import_npz(CLI::App& data, VerbContext& context) {
   auto options = std::make_shared<DataImportNpzOptions>();
   CLI::App* verb = data.add_subcommand(
-      "import-npz", "Convert pictures in numpy's .npz (dSprites) to HDF5, streamed");
+      "import-npz", "Convert pictures in a NumPy .npz file (dSprites) to HDF5, streamed");
   verb->add_option("file", options->file, ".npz file")->required();
   verb->add_option("key", options->key,
                    "Name of the array of pictures: [N, H, W], [N, H, W, C] or [N, C, H, W]")
@@ -41,14 +41,14 @@ void add_data_import_npz(CLI::App& data, VerbContext& context) {
   context.files.add_inputs(*verb, path_of(options->file));
   context.files
       .add_output(*verb, "out", options->out,
-                  "HDF5 file to write: `imgs`; `latents/values` and `latents/classes` where there "
-                  "are latents_values and latents_classes")
+                  "HDF5 file to write: `imgs`; `latents/values` and `latents/classes` if the file "
+                  "has latents_values and latents_classes")
       ->required();
   verb->add_option("--labels", options->labels,
-                   "Name of an array with a row for each picture, which becomes `labels`");
+                   "Name of an array with one row per picture, which becomes `labels`");
   verb->add_option("--compress", options->compress, "none, or gzip:1 (fast) to gzip:9 (small)")
       ->capture_default_str();
-  verb->add_option("--threads", options->import.threads, "That compress; 0: one a core")
+  verb->add_option("--threads", options->import.threads, "Compression threads; 0: one per core")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N")
       ->capture_default_str();

@@ -19,7 +19,7 @@ struct InfoOptions {
   data::SampleSource source;
 };
 
-// An image as it is read, in 256 levels, height by width by channels.
+// Returns an image as it is read, in 256 levels, as height by width by channels.
 plot::Picture grey_levels(const data::SampleDataset& dataset,
                           std::span<const std::uint8_t> stored) {
   const data::SampleShape& s = dataset.shape();
@@ -40,7 +40,7 @@ plot::Picture grey_levels(const data::SampleDataset& dataset,
   return out;
 }
 
-// Evenly spaced: a dataset in the order of its classes shows all of them.
+// Evenly spaced, so that a dataset sorted by class shows all classes.
 void write_picture(const data::SampleDataset& dataset, const std::string& path) {
   const std::int64_t shown = std::min(kPictures, dataset.size());
   std::vector<plot::Picture> pictures;
@@ -52,7 +52,7 @@ void write_picture(const data::SampleDataset& dataset, const std::string& path) 
   plot::GridOptions options;
   options.title = dataset.description();
   options.subtitle =
-      shown < dataset.size() ? base::text(shown, " of them, evenly spaced") : "all of them";
+      shown < dataset.size() ? base::text(shown, " images, evenly spaced") : "all images";
   plot::write_image_grid(path, pictures, options);
 }
 
@@ -60,8 +60,8 @@ void show_info(const InfoOptions& options) {
   data::SampleSource source = options.source;
   source.files = {options.file};
   const hdf5::Hdf5File file = hdf5::Hdf5File::open(options.file);
-  std::cout << datasets::datasets_of(
-      file);  // what there is, also where no images can be told among it
+  // Lists the datasets even if no image dataset can be identified.
+  std::cout << datasets::datasets_of(file);
   const data::SampleDataset dataset = data::SampleDataset::open(source, 0);
   std::cout << datasets::reading_of(dataset);
   if (options.picture.empty()) return;
@@ -74,16 +74,16 @@ void show_info(const InfoOptions& options) {
 void add_data_info(CLI::App& data, VerbContext& context) {
   auto options = std::make_shared<InfoOptions>();
   CLI::App* verb = data.add_subcommand(
-      "info", "Say what an HDF5 file holds, how its images are read, and whether to convert it");
+      "info", "Show what an HDF5 file holds, how its images are read, and whether to convert it");
   verb->add_option("file", options->file, "HDF5 file")->required();
   verb->add_option("--dataset", options->source.dataset,
-                   "Path of the images, where there are several candidates");
+                   "Path of the image dataset, if there are several candidates");
   verb->add_option("--layout", options->source.layout, "auto, NHW, NHWC or NCHW")
       ->check(CLI::IsMember({"auto", "NHW", "NHWC", "NCHW"}))
       ->capture_default_str();
   context.files.add_inputs(*verb, path_of(options->file));
   context.files.add_output(*verb, "--out,--picture", options->picture,
-                           "PNG file for a grid of 64 images, evenly spaced");
+                           "PNG file for a grid of 64 evenly spaced images");
   verb->footer("Example:\n  vae_dist data info shapes.h5 --out shapes.png");
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [options] { show_info(*options); });

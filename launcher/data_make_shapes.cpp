@@ -13,17 +13,18 @@ void add_data_make_shapes(CLI::App& data, VerbContext& context) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = data.add_subcommand(
-      "make-shapes", "Make the built-in dataset: shapes drawn from dSprites' factors");
+      "make-shapes", "Make the built-in dataset: shapes drawn from the factors of dSprites");
   context.files
       .add_output(*verb, "out", options->out,
                   "HDF5 file to write: `imgs`, `latents/values`, `latents/classes`")
       ->required();
-  verb->add_option("--count", options->shapes.count, "How many images")->capture_default_str();
-  verb->add_option("--size", options->shapes.size, "Height and width, pixels")
+  verb->add_option("--count", options->shapes.count, "Number of images")->capture_default_str();
+  verb->add_option("--size", options->shapes.size, "Height and width in pixels")
       ->capture_default_str();
   verb->add_option("--channels", options->shapes.channels, "1 (grey) or 3 (colour)")
       ->capture_default_str();
-  verb->add_option("--seed", options->shapes.seed, "Image i follows from seed and i alone")
+  verb->add_option("--seed", options->shapes.seed,
+                   "Random seed; image i depends only on the seed and i")
       ->capture_default_str();
   verb->footer(
       "Example:\n  vae_dist data make-shapes shapes.h5 --count 20000 --size 64 --channels 3");

@@ -1,4 +1,4 @@
-// The verbs of `vae_dist data`, a file each.
+// The verbs of `vae_dist data`, each in its own file.
 #pragma once
 
 #include "launcher/verbs.hpp"

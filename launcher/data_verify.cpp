@@ -19,17 +19,17 @@ std::string numbers_text(const datasets::Numbers& numbers) {
   return out;
 }
 
-// Each finding with file, dataset and chunk. Factors may be NaN where they are not known; images
-// may not.
+// Returns each finding with its file, dataset and chunk. Factors may be NaN if they are unknown;
+// images may not.
 std::vector<std::string> findings_of(const std::string& file,
                                      const datasets::VerifiedDataset& seen) {
   std::vector<std::string> out;
-  const std::string place = base::text(file, ", dataset '", seen.path, "'");
+  const std::string location = base::text(file, ", dataset '", seen.path, "'");
   if (!seen.unreadable.empty()) out.push_back(seen.unreadable);
   if (!seen.first_out_of_range.empty()) out.push_back(seen.first_out_of_range);
-  for (const std::string& damage : seen.damage) out.push_back(base::text(place, ", ", damage));
+  for (const std::string& damage : seen.damage) out.push_back(base::text(location, ", ", damage));
   if (seen.image_shaped && !seen.first_not_finite.empty())
-    out.push_back(base::text(place, ", ", seen.first_not_finite, ": the first of ",
+    out.push_back(base::text(location, ", ", seen.first_not_finite, ": the first of ",
                              seen.numbers.not_a_number, " NaN and ", seen.numbers.infinite,
                              " infinite values"));
   return out;
@@ -46,10 +46,10 @@ void run(const std::string& file) {
     findings.insert(findings.end(), found.begin(), found.end());
   }
   if (findings.empty()) {
-    std::cout << file << " is whole\n";
+    std::cout << file << " is intact\n";
     return;
   }
-  throw base::BadInput(base::text(file, " is not whole; get or make it again:\n  ",
+  throw base::BadInput(base::text(file, " is damaged; download or create it again:\n  ",
                                   base::list_of_ten(findings, "\n  ")));
 }
 
@@ -57,12 +57,12 @@ void run(const std::string& file) {
 
 void add_data_verify(CLI::App& data, VerbContext& context) {
   auto file = std::make_shared<std::string>();
-  CLI::App* verb =
-      data.add_subcommand("verify", "Read every chunk of an HDF5 file: checksums, NaN, range");
+  CLI::App* verb = data.add_subcommand(
+      "verify", "Read every chunk of an HDF5 file and check checksums, NaN and range");
   verb->add_option("file", *file, "HDF5 file")->required();
   verb->footer(
-      "Exit code 2 where a chunk is damaged or an image holds NaN.\nExample:\n  vae_dist data "
-      "verify shapes.h5");
+      "The exit code is 2 if a chunk is damaged or an image contains NaN.\nExample:\n  vae_dist "
+      "data verify shapes.h5");
   verb->callback(
       [&context, file] { context.chosen = on_one_rank(context, [file] { run(*file); }); });
 }

@@ -25,15 +25,15 @@ struct EvaluateOptions {
 
 base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::info);
-  const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
-  const inference::TrainedModel trained = load_chosen_model(options.model, *host);
+  const std::unique_ptr<comm::CpuCommunicator> all_ranks = world.make_communicator();
+  const inference::TrainedModel trained = load_chosen_model(options.model, *all_ranks);
   c10::Device device = c10::kCPU;
-  comm::agree(*host, [&] { device = use_device(options.compute, world); });
+  comm::agree(*all_ranks, [&] { device = use_device(options.compute, world); });
   const inference::SharedData data =
-      inference::open_shared_data(trained, options.data, world, *host);
+      inference::open_shared_data(trained, options.data, world, *all_ranks);
   data::RowRange samples;
   step::ResolvedObjective resolved;
-  comm::agree(*host, [&] {
+  comm::agree(*all_ranks, [&] {
     samples = inference::chosen_rows(options.rows, data.images.size());
     resolved = inference::objective_of(trained);
     step::check_likelihood_fits(trained.config, data.images);
@@ -45,15 +45,15 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
   if (options.importance_samples) how.importance_samples = *options.importance_samples;
   const evaluate::FullEvaluation result = evaluate::evaluate_fully(
       *trained.model, objective::Objective(resolved.options, *trained.model), data.images, how,
-      options.coverage, *host);
+      options.coverage, *all_ranks);
 
-  comm::agree_on_rank_0(*host, [&] {
+  comm::agree_on_rank_0(*all_ranks, [&] {
     const evaluate::EvaluationSubject subject =
         inference::evaluation_subject(trained, resolved, data.images, samples);
     std::cout << evaluate::evaluation_table(subject, result);
     if (!how.is_likelihood)
       std::cout << "  no ELBO, bits/dim or log p: bernoulli's negative logarithm of grey images is "
-                   "a loss, but no likelihood\n";
+                   "a loss, but not a likelihood\n";
     if (!options.json.empty())
       base::replace_file(options.json,
                          base::json_text(evaluate::evaluation_json(subject, result), 2) + "\n");
@@ -66,21 +66,21 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
 void add_evaluate_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App* verb = app.add_subcommand("evaluate",
-                                      "Say how good a model is: loss, bounds, errors, latents, "
+                                      "Measure how good a model is: loss, bounds, errors, latents, "
                                       "samples; under mpirun the ranks share the work");
   add_checkpoint_option(*verb, context, options->model);
   add_data_options(*verb, context, options->data);
-  verb->add_option("--rows", options->rows, "Rows A:B, the last excluded (default: all)");
-  verb->add_option("--importance-samples", options->importance_samples,
-                   "Draws a sample for log p(x) (default: as the run's "
-                   "evaluate.importance_samples; 0: none)")
+  verb->add_option("--rows", options->rows, "Rows A:B, excluding B (default: all)");
+  verb->add_option(
+          "--importance-samples", options->importance_samples,
+          "Draws per sample for log p(x) (default: the run's evaluate.importance_samples; 0: none)")
       ->check(CLI::NonNegativeNumber);
   verb->add_option(
           "--coverage", options->coverage,
-          "Samples of the prior, and as many real images, for coverage and density (0: none)")
+          "Number of prior samples, and of real images, for coverage and density (0: none)")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  context.files.add_output(*verb, "--json", options->json, "Write all figures to this file too");
+  context.files.add_output(*verb, "--json", options->json, "Also write all figures to this file");
   add_compute_options(*verb, options->compute);
   verb->footer(
       "Examples:\n  vae_dist evaluate --checkpoint runs/mnist --data mnist_test.h5 "

@@ -9,7 +9,7 @@
 namespace vae_dist::launcher {
 namespace {
 
-// No buffers and no locks: the process may be in any state.
+// Uses no buffers and no locks, because the process may be in any state.
 void write_raw(int fd, const std::string& message) {
   std::size_t done = 0;
   while (done < message.size()) {
@@ -28,7 +28,7 @@ void FailureReport::fail(const std::exception& error, const std::string& details
 }
 
 void FailureReport::tell(const std::string& message) const {
-  if (base::on_terminal()) write_raw(STDERR_FILENO, "\r\x1b[J");  // where a status line may be
+  if (base::on_terminal()) write_raw(STDERR_FILENO, "\r\x1b[J");  // clears a status line
   write_raw(STDERR_FILENO, message);
   if (directory_.empty()) return;
   const std::string path = directory_ + "/rank_" + std::to_string(rank_) + ".txt";

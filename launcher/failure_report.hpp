@@ -1,5 +1,5 @@
-// A failing rank's last words: unbuffered to stderr, and to errors/rank_<k>.txt of the run once
-// there is one.
+// Prints the error of a failing rank, unbuffered, to stderr and to errors/rank_<k>.txt of the run
+// once that directory exists.
 #pragma once
 
 #include <exception>
@@ -13,10 +13,10 @@ class FailureReport {
 
   void set_directory(const std::string& errors) { directory_ = errors; }
 
-  /// An error that is everybody's, for rank 0 to tell: no rank is named.
+  /// Prints an error that all ranks share. Called by rank 0; names no rank.
   void print(const std::exception& error) const;
 
-  /// This rank's own error: the rank is named. `details`: further lines, or nothing.
+  /// Prints an error of this rank and names the rank. `details` holds further lines or is empty.
   void fail(const std::exception& error, const std::string& details = "") const;
 
  private:

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "base/error.hpp"
-#include "datasets/partial_file.hpp"
 #include "hdf5/file.hpp"
+#include "hdf5/partial_file.hpp"
 
 namespace vae_dist::launcher {
 
@@ -12,12 +12,12 @@ OutputKind output_kind(const std::string& path) {
   if (path.ends_with(".png")) return OutputKind::png;
   if (path.ends_with(".h5")) return OutputKind::hdf5;
   throw base::BadInput(base::text(
-      "--out ", path, ": give a file that ends in .png (a labelled grid) or .h5 (the values)"));
+      "--out ", path, ": name a file that ends in .png (a labelled grid) or .h5 (the values)"));
 }
 
 void write_tensors_hdf5(const std::string& path,
                         const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
-  datasets::PartialFile partial(path);
+  hdf5::PartialFile partial(path);
   hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
   for (const auto& [name, tensor] : tensors) {
     const bool integers = tensor.scalar_type() == at::kLong;

@@ -1,4 +1,5 @@
-// Where a verb's images go: a labelled grid (.png) or their values (.h5), by the file's ending.
+// Writes the images of a verb as a labelled grid (.png) or as values (.h5), depending on the file
+// extension.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,11 +12,11 @@ namespace vae_dist::launcher {
 
 enum class OutputKind { png, hdf5 };
 
-/// Throws BadInput for any other ending.
+/// Returns the kind of output for a path. Throws BadInput for any other extension.
 OutputKind output_kind(const std::string& path);
 
-/// Each tensor as dataset under its name: integers as int64, everything else as float32. The file
-/// appears only when it is complete.
+/// Writes each tensor as a dataset under its name: integers as int64, everything else as float32.
+/// The file appears only once it is complete.
 void write_tensors_hdf5(const std::string& path,
                         const std::vector<std::pair<std::string, at::Tensor>>& tensors);
 

@@ -19,7 +19,7 @@ struct InterpolateOptions {
   bool spherical = false;
 };
 
-// "3:9,12:40": from row 3 to row 9, from row 12 to row 40.
+// Parses pairs of rows: "3:9,12:40" is from row 3 to row 9 and from row 12 to row 40.
 std::vector<evaluate::RowPair> named_pairs(const std::string& pairs, std::int64_t size) {
   std::vector<evaluate::RowPair> out;
   std::istringstream in(pairs);
@@ -30,10 +30,10 @@ std::vector<evaluate::RowPair> named_pairs(const std::string& pairs, std::int64_
     if (!(numbers >> pair.first >> colon >> pair.second) || colon != ':' ||
         !(numbers >> std::ws).eof() || pair.first < 0 || pair.second < 0)
       throw base::BadInput(base::text(
-          "--pairs ", pairs, ": give rows as FROM:TO, with commas between, for example 3:9,12:40"));
+          "--pairs ", pairs, ": give rows as FROM:TO, separated by commas, for example 3:9,12:40"));
     if (std::max(pair.first, pair.second) >= size)
       throw base::BadInput(base::text("--pairs ", pairs, ": there are ", size,
-                                      " images, the last is row ", size - 1));
+                                      " images; the last is row ", size - 1));
     out.push_back(pair);
   }
   if (out.empty())
@@ -41,12 +41,13 @@ std::vector<evaluate::RowPair> named_pairs(const std::string& pairs, std::int64_
   return out;
 }
 
-// Each row of A:B with the one behind it.
+// Pairs the rows of A:B: A with A+1, A+2 with A+3, ...
 std::vector<evaluate::RowPair> neighbours(const std::string& rows, std::int64_t size) {
   const data::RowRange range = inference::chosen_rows(rows, size);
   if (range.size() % 2 != 0)
-    throw base::BadInput(base::text("--rows ", rows, ": these are ", range.size(),
-                                    " rows; give an even number, they are taken in pairs"));
+    throw base::BadInput(
+        base::text("--rows ", rows, ": these are ", range.size(),
+                   " rows. Give an even number, because the rows are used in pairs"));
   std::vector<evaluate::RowPair> out;
   for (std::int64_t row = range.first; row < range.last; row += 2) out.emplace_back(row, row + 1);
   return out;
@@ -86,23 +87,24 @@ void interpolate_rows(const InterpolateOptions& options, const VerbContext& cont
 void add_interpolate_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<InterpolateOptions>();
   CLI::App* verb = app.add_subcommand(
-      "interpolate", "Decode the way between the codes of two images, a row a pair");
+      "interpolate",
+      "Decode the path between the latent codes of two images, one row of the picture per pair");
   add_checkpoint_option(*verb, context, options->model);
   add_data_options(*verb, context, options->data);
   CLI::Option* rows =
       verb->add_option("--rows", options->rows,
-                       "Rows A:B, the last excluded, taken in pairs: A with A+1, A+2 with A+3, ...")
+                       "Rows A:B, excluding B, in pairs: A with A+1, A+2 with A+3, ...")
           ->capture_default_str();
-  verb->add_option("--pairs", options->pairs, "Rows as FROM:TO, with commas between: 3:9,12:40")
+  verb->add_option("--pairs", options->pairs, "Rows as FROM:TO, separated by commas: 3:9,12:40")
       ->excludes(rows);
-  verb->add_option("--steps", options->steps, "Images a pair, both ends among them")
+  verb->add_option("--steps", options->steps, "Images per pair, including both ends")
       ->check(CLI::Range(2, 1000))
       ->capture_default_str();
   verb->add_flag("--spherical", options->spherical,
-                 "Along the arc between both codes (Shoemake's slerp) instead of a straight line");
+                 "Follow the arc between both codes (Shoemake's slerp) instead of a straight line");
   context.files
       .add_output(*verb, "--out", options->out,
-                  "Where to: .png (a labelled grid) or .h5 (`originals` [P, 2, C, H, W], "
+                  "Output file: .png (a labelled grid) or .h5 (`originals` [P, 2, C, H, W], "
                   "`interpolations` [P, S, C, H, W], `z` [P, S, L])")
       ->required();
   add_device_option(*verb, options->compute);

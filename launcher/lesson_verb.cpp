@@ -16,24 +16,23 @@ void add_lesson_verb(CLI::App& app, VerbContext& context) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("lesson",
-                                      "From the autoencoder over a decoder alone to the VAE: "
-                                      "trains each briefly and writes one page");
+                                      "Train an autoencoder, a decoder alone and a VAE briefly, "
+                                      "and explain on one page how they relate");
   verb->add_option("--data", options->data, "HDF5 file with images (default: built-in shapes)");
   context.files.add_inputs(*verb, path_of(options->data));
   context.files
       .add_output(*verb, "--out", options->out,
-                  "Where to: the page; its numbers go beside it as .json")
+                  "Output file of the page; its numbers are written next to it as .json")
       ->capture_default_str();
   context.files.add_outputs(*verb, "--out", [options] {
     return std::vector<std::string>{
         std::filesystem::path(options->out).replace_extension(".json").string()};
   });
-  verb->add_option("--seed", options->lesson.seed,
-                   "Everything random follows from it (default: that of a run)")
+  verb->add_option("--seed", options->lesson.seed, "Random seed (default: that of a run)")
       ->check(CLI::NonNegativeNumber);
   verb->add_option(
           "--steps", options->lesson.sizes.long_steps,
-          "Training steps of the autoencoder and the VAE; each point of a comparison has a fifth")
+          "Training steps of the autoencoder and the VAE; each point of a comparison gets a fifth")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_device_option(*verb, options->compute);
@@ -48,8 +47,9 @@ void add_lesson_verb(CLI::App& app, VerbContext& context) {
       distributed.device = config::from_word<config::Device>(options->compute.device);
       device::DeviceChoice device = run::choose_device(distributed, run::node_facts(context.world));
       options->lesson.threads = device.device.is_cuda() ? 1 : device.threads;
-      device.threads =
-          1;  // of each training: the networks are so small that more threads wait for each other
+      // The networks of the lesson are so small that several threads per training would wait for
+      // each other.
+      device.threads = 1;
       run::apply_device(device, config::Precision::fp32, /*reproducible=*/false);
       lesson::write_lesson(options->lesson, device);
     });

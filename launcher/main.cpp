@@ -1,4 +1,5 @@
-// The one main: a world of ranks, a command, and an end that no rank misses.
+// The main function: starts the MPI world, runs a command, and makes sure that all ranks end
+// together.
 #include <optional>
 
 #include "base/descriptor_limit.hpp"
@@ -14,12 +15,12 @@ int main(int argc, char** argv) {
   using namespace vae_dist::launcher;
   std::optional<comm::MpiWorld> started;
   try {
-    become_chosen_program(argc, argv);
+    exec_chosen_program(argc, argv);
     base::keep_freed_memory();
     base::raise_descriptor_limit();
     started.emplace(argc, argv);
   } catch (const std::exception& error) {
-    FailureReport(0, 1).print(error);  // there is no world yet that could be ended
+    FailureReport(0, 1).print(error);  // there is no MPI world yet to abort
     return static_cast<int>(base::exit_code(error));
   }
   comm::MpiWorld& world = *started;
@@ -27,7 +28,7 @@ int main(int argc, char** argv) {
   try {
     return static_cast<int>(run_command(argc, argv, world, report));
   } catch (const comm::AgreedError& error) {
-    // Every rank has this one: told once, and all leave in good order.
+    // All ranks have the same error. Rank 0 reports it, and all exit in an orderly way.
     if (world.rank() == 0) report.print(error);
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {

@@ -2,51 +2,53 @@
 
 #include "comm/agreement.hpp"
 #include "config/words.hpp"
-#include "inference/checkpoint_place.hpp"
+#include "inference/named_checkpoint.hpp"
 #include "run/choose_device.hpp"
 
 namespace vae_dist::launcher {
 namespace {
 
-std::string place_of(const ModelChoice& choice) {
-  return choice.best ? inference::best_of(choice.place) : choice.place;
+std::string chosen_checkpoint(const ModelChoice& choice) {
+  return choice.best ? inference::best_of(choice.location) : choice.location;
 }
 
 }  // namespace
 
 void add_checkpoint_option(CLI::App& verb, VerbContext& context, ModelChoice& choice) {
-  verb.add_option("--checkpoint", choice.place,
-                  "A checkpoint's directory, or a run's: its newest; RUN@best and RUN@1000 are "
-                  "others of it")
+  verb.add_option("--checkpoint", choice.location,
+                  "A checkpoint directory, or a run directory (its newest checkpoint); RUN@best "
+                  "and RUN@1000 choose other checkpoints of the run")
       ->required();
-  verb.add_flag(
-      "--best", choice.best,
-      "Of a run the checkpoint with the best validation loss, instead of the newest: as RUN@best");
+  verb.add_flag("--best", choice.best,
+                "Use the checkpoint with the best validation loss of a run instead of the newest, "
+                "like RUN@best");
   context.files.add_inputs(verb, [&choice] {
-    return std::vector<std::string>{inference::named_checkpoint(place_of(choice)).string()};
+    return std::vector<std::string>{
+        inference::named_checkpoint(chosen_checkpoint(choice)).string()};
   });
 }
 
 inference::TrainedModel load_chosen_model(const ModelChoice& choice) {
-  return inference::load_trained_model(place_of(choice));
+  return inference::load_trained_model(chosen_checkpoint(choice));
 }
 
-inference::TrainedModel load_chosen_model(const ModelChoice& choice, comm::HostCommunicator& host) {
-  std::string place;
-  comm::agree(host, [&] { place = place_of(choice); });
-  return inference::load_shared_model(place, host);
+inference::TrainedModel load_chosen_model(const ModelChoice& choice,
+                                          comm::CpuCommunicator& all_ranks) {
+  std::string location;
+  comm::agree(all_ranks, [&] { location = chosen_checkpoint(choice); });
+  return inference::load_shared_model(location, all_ranks);
 }
 
 void add_data_options(CLI::App& verb, VerbContext& context, inference::DataChoice& data) {
   verb.add_option("--data", data.file, "HDF5 file with images (default: the run's own data)");
   verb.add_option("--split", data.split,
-                  "Of the run's own data (default: validation where there is any)")
+                  "Part of the run's own data (default: validation if there is any)")
       ->check(CLI::IsMember({"train", "validation"}));
   context.files.add_inputs(verb, path_of(data.file));
 }
 
 void add_device_option(CLI::App& verb, ComputeOptions& compute) {
-  verb.add_option("--device", compute.device, "auto is a GPU where there is one")
+  verb.add_option("--device", compute.device, "auto uses a GPU if there is one")
       ->check(CLI::IsMember({"auto", "cuda", "cpu"}))
       ->capture_default_str();
   compute.threads = 0;
@@ -56,8 +58,8 @@ void add_compute_options(CLI::App& verb, ComputeOptions& compute) {
   add_device_option(verb, compute);
   compute.threads = 1;
   verb.add_option("--threads", compute.threads,
-                  "CPU threads a rank; more of them may change the last digits, more ranks (mpirun "
-                  "-np N) never do")
+                  "CPU threads per rank; their number may change the last digits, the number of "
+                  "ranks (mpirun -np N) never does")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
 }

@@ -1,4 +1,4 @@
-// The options that verbs about a trained model have in common.
+// Options shared by the verbs that use a trained model.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -11,38 +11,39 @@
 
 namespace vae_dist::launcher {
 
-/// Which checkpoint, as a user says it.
+/// The checkpoint, as chosen by the user.
 struct ModelChoice {
-  std::string place;
+  std::string location;
   bool best = false;
 };
 
-/// --checkpoint and --best.
+/// Adds --checkpoint and --best.
 void add_checkpoint_option(CLI::App& verb, VerbContext& context, ModelChoice& choice);
 
-/// Throws what load_trained_model does.
+/// Loads the chosen model. Throws like load_trained_model().
 inference::TrainedModel load_chosen_model(const ModelChoice& choice);
 
-/// The same on all ranks. Throws AgreedError. A collective.
-inference::TrainedModel load_chosen_model(const ModelChoice& choice, comm::HostCommunicator& host);
+/// Loads the chosen model on all ranks. Throws AgreedError. A collective.
+inference::TrainedModel load_chosen_model(const ModelChoice& choice,
+                                          comm::CpuCommunicator& all_ranks);
 
-/// --data and --split.
+/// Adds --data and --split.
 void add_data_options(CLI::App& verb, VerbContext& context, inference::DataChoice& data);
 
-/// Where and with how much a rank computes.
+/// The device and the number of threads of a rank.
 struct ComputeOptions {
   std::string device = "auto";
-  int threads = 1;  ///< 0: one a core
+  int threads = 1;  ///< 0: one per core
 };
 
-/// --device alone, for verbs that work on one rank: with a thread a core.
+/// Adds only --device, for verbs that run on one rank, with one thread per core.
 void add_device_option(CLI::App& verb, ComputeOptions& compute);
 
-/// --device and --threads.
+/// Adds --device and --threads.
 void add_compute_options(CLI::App& verb, ComputeOptions& compute);
 
-/// Makes the choice this process's, deterministic arithmetic included. Ranks of a node with fewer
-/// GPUs share them.
+/// Applies the choice to this process, with deterministic arithmetic. Ranks share the GPUs of a
+/// node that has fewer GPUs than ranks.
 c10::Device use_device(const ComputeOptions& compute, const comm::MpiWorld& world);
 
 }  // namespace vae_dist::launcher

@@ -25,20 +25,21 @@ namespace fs = std::filesystem;
 
 struct MonitorOptions {
   std::string config;
-  std::vector<std::string> runs;  // empty: `runs` here
+  std::vector<std::string> runs;  // empty: `runs` in the current directory
   std::string data = "prometheus_data";
   int port = 9090;
 };
 
 std::atomic<pid_t> server{0};
 
-// Ctrl-C reaches this process alone: the server has a group of its own, and ends in good order.
+// Ctrl-C reaches only this process, because the server has its own process group. Forwarding
+// SIGTERM lets the server shut down cleanly.
 void end_server(int) {
   if (const pid_t child = server.load(); child > 0) ::kill(child, SIGTERM);
 }
 
-// What is shipped: the checkout's folder configs/monitoring, from its root or from wherever its
-// build folder's program is called, or an installed program's own.
+// Returns the folder of the shipped configuration: configs/monitoring of the checkout (found from
+// its root or from the program in its build folder), or that of an installed program.
 fs::path shipped_folder() {
   const fs::path monitoring = fs::path("configs") / "monitoring";
   std::error_code error;
@@ -48,39 +49,39 @@ fs::path shipped_folder() {
     if (fs::exists(folder / monitoring / "prometheus.yml"))
       return fs::absolute(folder / monitoring).lexically_normal();
   throw base::BadInput(
-      "there is no configs/monitoring/prometheus.yml here: name a Prometheus configuration with "
+      "there is no configs/monitoring/prometheus.yml here. Name a Prometheus configuration with "
       "--config");
 }
 
-// A path between YAML's single quotes, in which nothing but these has a meaning.
+// Quotes a path with single quotes for YAML, in which only the quote itself is special.
 std::string quoted(const fs::path& path) {
   std::string out = "'";
   for (const char c : path.string()) out += c == '\'' ? std::string("''") : std::string(1, c);
   return out + "'";
 }
 
-// Prometheus takes one pattern, in the last part of a path: the folder's own name has to be taken
-// as it is.
+// Prometheus expands a pattern only in the last part of a path, so the folder itself must contain
+// no pattern characters.
 std::string files_of_runs(const fs::path& folder) {
   const std::string path = folder.string();
   if (path.find_first_of("*?[\\\n") != std::string::npos || base::utf8_text(path) != path)
     throw base::BadInput(
         base::text("Prometheus cannot watch ", base::utf8_text(path),
-                   ": it takes *, ?, [ and \\ in a path for a pattern, and no path that is not "
-                   "UTF-8. Make a link to it (ln -s) and name that with --runs."));
+                   ": it treats *, ?, [ and \\ in a path as a pattern, and accepts only UTF-8. "
+                   "Create a symbolic link to the folder (ln -s) and pass that with --runs."));
   return quoted(folder / "*.prometheus.json");
 }
 
-// The shipped configuration with the folders of runs that are meant, and every other file by its
-// whole path.
+// Returns the shipped configuration with the given run folders, and with absolute paths for all
+// other files.
 std::string adapted_config(const fs::path& shipped, const std::vector<fs::path>& runs) {
   const std::string watched = "- ../../runs/*.prometheus.json", rules = "- rules.yml";
   std::string config = base::read_file(shipped / "prometheus.yml");
   const std::size_t at = config.find(watched);
   if (at == std::string::npos || config.find(rules) == std::string::npos)
-    throw base::BadInput(base::text(
-        (shipped / "prometheus.yml").string(), " does not hold the lines \"", watched, "\" and \"",
-        rules, "\" any more: name it with --config, and it is taken as it is"));
+    throw base::BadInput(base::text((shipped / "prometheus.yml").string(),
+                                    " does not hold the lines \"", watched, "\" and \"", rules,
+                                    "\" any more. Pass it with --config to use it unchanged"));
   const std::string indent(at - config.rfind('\n', at) - 1, ' ');
   std::string lines;
   for (const fs::path& folder : runs)
@@ -108,23 +109,24 @@ pid_t start(std::vector<std::string> words) {
   posix_spawnattr_destroy(&attributes);
   if (failed != 0)
     throw base::BadInput(base::text("cannot start ", words[0], ": ", std::strerror(failed),
-                                    ". It is Debian's and Ubuntu's package prometheus; or put the "
-                                    "program of prometheus.io on the PATH"));
+                                    ". Install the package prometheus of Debian or Ubuntu, or put "
+                                    "the program from prometheus.io on the PATH"));
   return child;
 }
 
-// Prometheus starts without them, and finds the first run when it comes.
+// Prometheus also starts if a folder is missing, and finds the first run once it appears.
 std::string shown(const std::vector<fs::path>& runs) {
   std::string out;
   for (const fs::path& folder : runs)
     out += base::text(out.empty() ? "" : ", ", folder.string(),
-                      fs::is_directory(folder) ? "" : " (not there yet)");
+                      fs::is_directory(folder) ? "" : " (does not exist yet)");
   return out;
 }
 
 void monitor(const MonitorOptions& options) {
   if (!options.config.empty() && !options.runs.empty())
-    throw base::BadInput("--config says itself where runs are: give it, or --runs, not both");
+    throw base::BadInput(
+        "--config already says where the runs are. Give either --config or --runs, not both");
   fs::path config = options.config, shipped;
   std::vector<fs::path> runs;
   if (!options.config.empty()) {
@@ -139,7 +141,7 @@ void monitor(const MonitorOptions& options) {
     std::error_code error;
     fs::create_directories(options.data, error);
     if (error)
-      throw base::BadInput(base::text("cannot make the folder ", options.data, ": ",
+      throw base::BadInput(base::text("cannot create the folder ", options.data, ": ",
                                       error.message(), ". Choose another with --data"));
     config = fs::path(options.data) / "prometheus.yml";
     base::replace_file(config, adapted);
@@ -149,13 +151,13 @@ void monitor(const MonitorOptions& options) {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
 
   const std::string address = base::text("localhost:", options.port);
-  // The folder's files are served below /user: the alerts' links lead to its runbooks.html.
+  // The files of the folder are served under /user, because the alerts link to its runbooks.html.
   server = start({"prometheus", "--config.file=" + config.string(),
                   "--storage.tsdb.path=" + options.data, "--web.listen-address=" + address,
                   "--web.external-url=http://" + address, "--web.user-assets=" + shipped.string(),
                   "--log.level=warn"});
   std::cout << "Prometheus   http://" << address << "\n  targets    http://" << address
-            << "/targets (the ranks of runs that go on)\n  alerts     http://" << address
+            << "/targets (the ranks of the current runs)\n  alerts     http://" << address
             << "/alerts\n  it reads   " << config.string() << "\n";
   if (!runs.empty()) std::cout << "  runs in    " << shown(runs) << "\n";
   std::cout << "  it keeps   " << options.data << "\nGrafana: its data source is http://" << address
@@ -171,7 +173,7 @@ void monitor(const MonitorOptions& options) {
       base::text("prometheus ended with ",
                  WIFEXITED(status) ? base::text("exit code ", WEXITSTATUS(status))
                                    : base::text("signal ", WTERMSIG(status)),
-                 "; what it said is above. A port that is taken: choose another with --port"));
+                 "; its output is above. If the port is in use, choose another with --port"));
 }
 
 }  // namespace
@@ -179,16 +181,16 @@ void monitor(const MonitorOptions& options) {
 void add_monitor_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<MonitorOptions>();
   CLI::App* verb = app.add_subcommand(
-      "monitor", "Start the system's prometheus with our configuration, until Ctrl-C");
+      "monitor", "Run the installed Prometheus with our configuration until Ctrl-C");
   verb->add_option("--config", options->config,
-                   "Prometheus configuration, taken as it is (default: "
-                   "configs/monitoring/prometheus.yml, with --runs in it)");
+                   "Prometheus configuration, used unchanged (default: "
+                   "configs/monitoring/prometheus.yml with the folders of --runs)");
   verb->add_option("--runs", options->runs,
-                   "Folder of runs, or of the files that metrics.service_discovery names; several "
-                   "if need be (default: runs)");
-  verb->add_option("--data", options->data, "Folder in which Prometheus keeps its series")
+                   "Folder of runs, or folder named by metrics.service_discovery; several may be "
+                   "given (default: runs)");
+  verb->add_option("--data", options->data, "Folder in which Prometheus stores its series")
       ->capture_default_str();
-  verb->add_option("--port", options->port, "Port it serves on")
+  verb->add_option("--port", options->port, "Port that Prometheus serves on")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
   verb->footer(

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr char kCudaProgram[] = "vae_dist_cuda";
 
-// All others do, the one that may be left out (train) among them.
+// All other verbs compute, including train, the default verb.
 constexpr std::array<std::string_view, 5> kComputeNothing = {"config", "data", "monitor", "report",
                                                              "weights"};
 
@@ -31,8 +31,8 @@ bool asks_for_help(const std::string& argument) {
   return argument == "--help" || argument == "-h" || argument == "--version";
 }
 
-// The device that a command line names last, with --device before distributed.device, as the verbs
-// read it; empty where it names none.
+// Returns the last device that a command line names. --device takes precedence over
+// distributed.device, as in the verbs. Empty if there is none.
 std::string named_device(const std::vector<std::string>& arguments) {
   const std::string_view option = "--device", key = "distributed.device=";
   std::string by_option, by_key;
@@ -46,15 +46,16 @@ std::string named_device(const std::vector<std::string>& arguments) {
   return by_option.empty() ? by_key : by_option;
 }
 
-// Whether this machine has a driver, be it without a GPU: to ask it for one takes as long as to
-// start the other program, which asks again.
+// Returns whether this machine has a driver, even without a GPU. Asking the driver for a GPU would
+// take as long as starting the other program, which asks anyway.
 bool driver_can_be_loaded() {
   void* const driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
   if (driver) ::dlclose(driver);
   return driver != nullptr;
 }
 
-// One of many ranks tells what all have to tell: there is no MPI yet that would number them.
+// Returns whether this process prints messages that concern all ranks. MPI has not started yet, so
+// the rank comes from the environment.
 bool tells_for_all() {
   for (const char* name :
        {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "PALS_RANKID", "SLURM_PROCID"})
@@ -75,7 +76,7 @@ ProgramChoice choose_program(const std::vector<std::string>& arguments,
   if (device_variable == "cuda") return ProgramChoice::cuda;
   if (!device_variable.empty() && device_variable != "auto")
     throw base::BadInput(
-        base::text("VAE_DIST_DEVICE=", device_variable, " is none of auto, cuda and cpu"));
+        base::text("VAE_DIST_DEVICE=", device_variable, " is not one of auto, cuda and cpu"));
   if (arguments.empty() || std::any_of(arguments.begin(), arguments.end(), asks_for_help))
     return ProgramChoice::cpu;
   if (std::find(kComputeNothing.begin(), kComputeNothing.end(), arguments.front()) !=
@@ -84,7 +85,7 @@ ProgramChoice choose_program(const std::vector<std::string>& arguments,
   return named_device(arguments) == "cpu" ? ProgramChoice::cpu : ProgramChoice::cuda_if_possible;
 }
 
-void become_chosen_program(int argc, char** argv) {
+void exec_chosen_program(int argc, char** argv) {
   const ProgramChoice choice =
       choose_program({argv + std::min(argc, 1), argv + argc}, text_of_variable("VAE_DIST_DEVICE"));
   if (choice == ProgramChoice::cpu || device::has_cuda()) return;
@@ -92,10 +93,10 @@ void become_chosen_program(int argc, char** argv) {
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error),
                  other = self.parent_path() / kCudaProgram;
-  // Whatever lies there under that name, nothing replaces itself by itself for ever.
+  // Guards against replacing this program by itself for ever, whatever file has that name.
   const bool is_there =
       !error && ::access(other.c_str(), X_OK) == 0 && !fs::equivalent(self, other, error);
-  if (is_there) ::execv(other.c_str(), argv);  // it keeps what the user called it
+  if (is_there) ::execv(other.c_str(), argv);  // argv[0] stays as the user typed it
   const std::string why =
       base::text(is_there ? base::text("cannot start ", other.string(), ": ", std::strerror(errno))
                           : base::text("there is no program ", other.string()));
@@ -103,7 +104,7 @@ void become_chosen_program(int argc, char** argv) {
     throw base::BadInput(base::text("VAE_DIST_DEVICE=cuda, but ", why));
   if (tells_for_all())
     std::cerr << "vae_dist: there is an NVIDIA driver here, but " << why
-              << ": GPUs cannot be used\n";
+              << ", so GPUs cannot be used\n";
 }
 
 }  // namespace vae_dist::launcher

@@ -1,7 +1,7 @@
-// vae_dist is two programs, linked from the same objects: vae_dist has LibTorch for the CPU alone,
-// which takes a quarter of the memory and a third of a second less to start, and vae_dist_cuda has
-// CUDA and NCCL too. Users start the first, which becomes the second where that may have use for
-// it.
+// Chooses between two programs that are linked from the same objects. vae_dist has LibTorch for the
+// CPU only, so it needs a quarter of the memory and starts a third of a second faster.
+// vae_dist_cuda also has CUDA and NCCL. Users start vae_dist, which replaces itself by
+// vae_dist_cuda if a GPU may be useful.
 #pragma once
 
 #include <string>
@@ -10,22 +10,22 @@
 namespace vae_dist::launcher {
 
 enum class ProgramChoice {
-  cpu,               ///< nothing will be asked of a GPU
-  cuda_if_possible,  ///< vae_dist_cuda where there is a driver and such a program
-  cuda,              ///< vae_dist_cuda, as VAE_DIST_DEVICE demands
+  cpu,               ///< no GPU will be needed
+  cuda_if_possible,  ///< vae_dist_cuda if both a driver and that program exist
+  cuda,              ///< vae_dist_cuda, because VAE_DIST_DEVICE demands it
 };
 
-/// By a command line (without the program's name) and the value of VAE_DIST_DEVICE ("cpu", "cuda";
-/// "auto" or empty: as if it were not set). "cuda" has vae_dist_cuda run whatever the command line
-/// says, on the CPU too. The configuration's file is not looked into: vae_dist_cuda obeys one that
-/// says cpu. Pure. Throws BadInput for any other value.
+/// Chooses the program from a command line (without the program name) and the value of
+/// VAE_DIST_DEVICE ("cpu", "cuda"; "auto" or empty count as unset). "cuda" chooses vae_dist_cuda
+/// whatever the command line says, even for work on the CPU. The configuration file is not read:
+/// vae_dist_cuda obeys one that says cpu. Pure. Throws BadInput for any other value.
 ProgramChoice choose_program(const std::vector<std::string>& arguments,
                              const std::string& device_variable);
 
-/// To be called first in main: replaces this program by the vae_dist_cuda that lies in its folder,
-/// if choose_program() says so; then it does not return. It does where this is that program
-/// already. Throws BadInput where there is none and VAE_DIST_DEVICE demands it; where there is a
-/// driver but no vae_dist_cuda, rank 0 tells so.
-void become_chosen_program(int argc, char** argv);
+/// Replaces this program by the vae_dist_cuda in its folder if choose_program() says so; in that
+/// case it does not return. Call it first in main. Returns if this program is already
+/// vae_dist_cuda. Throws BadInput if VAE_DIST_DEVICE demands vae_dist_cuda but it does not exist.
+/// If there is a driver but no vae_dist_cuda, rank 0 prints a warning.
+void exec_chosen_program(int argc, char** argv);
 
 }  // namespace vae_dist::launcher

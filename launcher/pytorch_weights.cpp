@@ -26,7 +26,7 @@ std::string python() {
   return chosen != nullptr && *chosen != '\0' ? chosen : kPython;
 }
 
-// What the child says on stderr, until it ends.
+// Reads what the child writes to stderr until it ends.
 std::string read_to_end(int fd) {
   std::string out;
   char part[4096];
@@ -45,11 +45,11 @@ std::string last_line(const std::string& words) {
                       end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
-// Enough to tell the kinds of files apart.
+// Returns enough bytes to distinguish the file types.
 std::string first_bytes(const std::string& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error))
-    throw base::BadInput(base::text(path, " is a directory: name a file of weights"));
+    throw base::BadInput(base::text(path, " is a directory; name a weights file"));
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file.is_open())
@@ -60,7 +60,7 @@ std::string first_bytes(const std::string& path) {
   return out;
 }
 
-// No shell in between: names of files are arguments, whatever they contain.
+// Runs without a shell, so file names may contain any character.
 void run_script(const std::string& direction, const std::string& in, const std::string& out) {
   const std::string interpreter = python();
   std::vector<std::string> words = {interpreter, "-c", kPytorchWeightsScript, direction, in, out};
@@ -70,7 +70,7 @@ void run_script(const std::string& direction, const std::string& in, const std::
 
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
-    throw base::Failure(base::text("cannot make a pipe: ", std::strerror(errno)));
+    throw base::Failure(base::text("cannot create a pipe: ", std::strerror(errno)));
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
@@ -82,7 +82,7 @@ void run_script(const std::string& direction, const std::string& in, const std::
   const std::string said = failed != 0 ? "" : read_to_end(ends[0]);
   ::close(ends[0]);
   const std::string remedy =
-      ". PyTorch's files need a Python with torch: name one with the environment variable "
+      ". PyTorch files need a Python with torch. Name one in the environment variable "
       "VAE_DIST_TORCH_PYTHON, or use safetensors";
   if (failed != 0)
     throw base::BadInput(
@@ -107,25 +107,26 @@ bool has_pytorch_name(const std::string& path) {
 bool is_pytorch_file(const std::string& path) {
   const std::string start = first_bytes(path);
   const auto begins = [&](std::string_view with) { return start.starts_with(with); };
-  // torch.save: a zip archive, or, before 1.6, a pickle of protocol 2 or later.
+  // torch.save writes a zip archive or, before 1.6, a pickle of protocol 2 or later.
   if (begins("PK\x03\x04")) return true;
   if (start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5) return true;
-  // safetensors: the length of a header in 8 bytes, then the header.
+  // safetensors begins with the length of its header in 8 bytes, followed by the header.
   if (start.size() > 8 && start[8] == '{') return false;
-  const char* seems = begins("\x89HDF")    ? "HDF5 (Keras's weights?)"
-                      : begins("\x1f\x8b") ? "compressed by gzip: gunzip it first"
+  const char* seems = begins("\x89HDF")    ? "HDF5 (perhaps Keras weights)"
+                      : begins("\x1f\x8b") ? "compressed with gzip; run gunzip on it first"
                       : begins("{")        ? "JSON"
                       : start.empty()      ? "empty"
-                                           : "of another kind";
-  throw base::BadInput(base::text(
-      path, " is neither safetensors nor a file of PyTorch's weights by its first bytes: it is ",
-      seems));
+                                           : "of an unknown type";
+  throw base::BadInput(base::text(path,
+                                  " is neither a safetensors file nor a PyTorch weights file, "
+                                  "judging by its first bytes: it is ",
+                                  seems));
 }
 
 TemporaryWeights::TemporaryWeights() {
   std::string name = (std::filesystem::temp_directory_path() / "vae_dist_weights_XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr)
-    throw base::Failure(base::text("cannot make a folder in ",
+    throw base::Failure(base::text("cannot create a folder in ",
                                    std::filesystem::temp_directory_path().string(), ": ",
                                    std::strerror(errno)));
   folder_ = name;

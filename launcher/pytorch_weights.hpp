@@ -1,5 +1,5 @@
-// PyTorch's own files of weights (.pt, .pth, .ckpt, .bin, ...), by a Python with torch: LibTorch
-// can't read a pickled state_dict.
+// Converts PyTorch's own weight files (.pt, .pth, .ckpt, .bin, ...) by a Python with torch:
+// LibTorch cannot read a pickled state_dict.
 #pragma once
 
 #include <filesystem>
@@ -7,18 +7,18 @@
 
 namespace vae_dist::launcher {
 
-/// Whether a file that is to be written is PyTorch's, by its ending: .pt, .pth, .pth.tar, .ckpt or
-/// .bin.
+/// Returns whether the extension of an output file is one of PyTorch's: .pt, .pth, .pth.tar, .ckpt
+/// or .bin.
 bool has_pytorch_name(const std::string& path);
 
-/// Whether a file that is there is PyTorch's (true) or safetensors (false), by its first bytes,
-/// whatever its name. Throws BadInput for any other, naming what it seems to be.
+/// Returns whether an existing file is PyTorch's (true) or safetensors (false), judged by its first
+/// bytes and not by its name. Throws BadInput for any other file, naming its apparent type.
 bool is_pytorch_file(const std::string& path);
 
-/// A safetensors file in a folder of its own, removed with this object.
+/// A temporary directory for a safetensors file. The destructor removes it.
 class TemporaryWeights {
  public:
-  /// Throws Failure when the folder can't be made.
+  /// Throws Failure if the directory cannot be created.
   TemporaryWeights();
   ~TemporaryWeights();
   TemporaryWeights(const TemporaryWeights&) = delete;
@@ -30,9 +30,10 @@ class TemporaryWeights {
   std::filesystem::path folder_;
 };
 
-/// Both run launcher/pytorch_weights.py, which is part of this program, in the Python that set-up
-/// found, or that VAE_DIST_TORCH_PYTHON names. A pickle is read without running code in it. Throws
-/// BadInput with the reason: no such file, no state_dict, more than tensors in it, a Python without
+/// Convert between the two formats. Both functions run launcher/pytorch_weights.py, which is
+/// embedded in this program, in the Python that VAE_DIST_TORCH_PYTHON names or that the set-up
+/// found. Reading a pickle does not execute code in it. Both throw BadInput with the reason: no
+/// such file, no state_dict, a state_dict with values other than tensors, or a Python without
 /// torch.
 void pytorch_to_safetensors(const std::string& pytorch_file,
                             const std::filesystem::path& safetensors);

@@ -1,13 +1,13 @@
-"""Turns PyTorch's files of weights into safetensors and back, for `vae_dist weights import` and `export`.
+"""Converts PyTorch weight files to safetensors and back, for `vae_dist weights import` and `export`.
 
     python pytorch_weights.py to-safetensors weights.pt out.safetensors
     python pytorch_weights.py from-safetensors weights.safetensors out.pt
 
-A file of PyTorch's holds a pickled dictionary: a plain state_dict, or a checkpoint with one in it, under "state_dict" (Lightning and many others), "model_state_dict"
-(PyTorch's own tutorial), or whatever name is given to the only entry that holds tensors alone. Names stay as they are. The file is read with weights_only=True: a pickle
-that would run code is refused. What a safetensors file says beside its tensors becomes an attribute of the state_dict, `vae_dist`: torch.load keeps it, and
-load_state_dict(strict=True) sees tensors alone.
-Only torch is needed. What is wrong is said on stderr in one paragraph, with exit code 2.
+A PyTorch file holds a pickled dictionary: either a plain state_dict, or a checkpoint that contains one under "state_dict" (Lightning and many others),
+"model_state_dict" (PyTorch's own tutorial), or any other name if it is the only entry that holds nothing but tensors. Tensor names are kept. The file is read with
+weights_only=True, so a pickle that would run code is rejected. The metadata of a safetensors file becomes an attribute of the state_dict, `vae_dist`, which
+torch.load keeps and load_state_dict(strict=True) ignores.
+Only torch is needed. Errors are reported on stderr in one paragraph, with exit code 2.
 """
 import collections
 import ctypes
@@ -20,7 +20,7 @@ import torch
 
 TYPES = {torch.float64: "F64", torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8"}
 WRAPPERS = ("state_dict", "model_state_dict")
-NAMED = 10  # entries that a message lists
+NAMED = 10  # maximum number of entries listed in a message
 
 
 class Refused(Exception):
@@ -28,7 +28,7 @@ class Refused(Exception):
 
 
 def load(path):
-    """The state_dict of a file: tensors by name, their types among TYPES; and what it says beside them."""
+    """The state_dict of a file (tensors by name, with types from TYPES) and its metadata."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
@@ -36,9 +36,9 @@ def load(path):
     except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError and more
         named = re.search(r"GLOBAL (\S+)", str(error))
         if named:
-            raise Refused(f"{path} holds more than tensors ({named[1]}): reading it could run code, so it is refused. If you trust it, load it in Python with "
+            raise Refused(f"{path} holds more than tensors ({named[1]}): reading it could run code, so it is rejected. If you trust it, load it in Python with "
                           "weights_only=False and save its state_dict alone: torch.save(model.state_dict(), file)")
-        raise Refused(f"{path} is no file of PyTorch's weights (torch.load: {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})")
+        raise Refused(f"{path} is not a PyTorch weight file (torch.load: {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})")
     state = state_dict_in(content, path)
     beside = getattr(state, "vae_dist", {})
     return {name: known_type(name, tensor, path) for name, tensor in state.items()}, {str(key): str(value) for key, value in beside.items()} if isinstance(beside, dict) else {}
@@ -62,9 +62,9 @@ def state_dict_in(content, path):
     if len(inner) == 1:
         return content[inner[0]]
     if len(inner) > 1:
-        raise Refused(f"{path} holds several dictionaries of tensors ({listed(inner)}): save the one that is meant alone, torch.save(content[name], file)")
+        raise Refused(f"{path} holds several dictionaries of tensors ({listed(inner)}): save only the right one with torch.save(content[name], file)")
     others = [name for name, value in content.items() if not isinstance(value, torch.Tensor) or not isinstance(name, str)]
-    raise Refused(f"{path} is no state_dict: these entries are no tensors: {listed(others)}")
+    raise Refused(f"{path} is not a state_dict: these entries are not tensors: {listed(others)}")
 
 
 def listed(names):
@@ -74,7 +74,7 @@ def listed(names):
 def known_type(name, tensor, path):
     tensor = tensor.detach().cpu()
     if tensor.is_complex() or tensor.is_quantized or tensor.layout != torch.strided:
-        raise Refused(f"{path}: {name} is a {tensor.dtype} tensor of layout {tensor.layout}, which weights of these models are not; save it as float32")
+        raise Refused(f"{path}: {name} is a {tensor.dtype} tensor of layout {tensor.layout}, but the weights must be plain dense tensors; save it as float32")
     if tensor.dtype not in TYPES:
         tensor = tensor.to(torch.float32 if tensor.is_floating_point() else torch.int64)
     return tensor.contiguous()

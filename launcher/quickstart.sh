@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # From a fresh machine to a trained VAE: installs what is missing, builds, makes the built-in dataset and trains on it for about a
-# minute and a half, on all GPUs, or on 2 CPU ranks where there is none. What is done already is not done again.
+# minute and a half, on all GPUs, or on 2 CPU ranks where there is none. What is done already is not done again. Arguments are keys of the
+# configuration: launcher/quickstart.sh train.steps=2000
 set -euo pipefail
 # shellcheck source=launcher/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 install_system_packages "${build_packages[@]}"
-install_wheels
+install_torch
 configure_and_build vae_dist
 cd "$root"
 
@@ -25,7 +26,7 @@ fi
 
 step "Training on $ranks ranks ($device)"
 # Ctrl-C stops it after the step with a checkpoint, and this script goes on from there when it is started again.
-command=(launcher/vae_launch --program "$build/vae_dist" --np "$ranks" -- --config configs/quickstart.yaml distributed.device="$device")
+command=(launcher/vae_launch --program "$build/vae_dist" --np "$ranks" -- --config configs/quickstart.yaml distributed.device="$device" "$@")
 printf '%q ' "${command[@]}"; echo
 "${command[@]}"
 

@@ -43,28 +43,29 @@ void reconstruct_rows(const ReconstructOptions& options, const VerbContext& cont
   }
   const double mse = (pairs.originals - pairs.reconstructions).square().mean().item<double>() /
                      ((format.high - format.low) * (format.high - format.low));
-  std::cout << "rows " << options.rows << " by " << trained.origin.string() << ": MSE " << mse
-            << " (on [0, 1]); pictures are in " << options.out << "\n";
+  std::cout << "rows " << options.rows << " reconstructed by " << trained.origin.string()
+            << ": MSE " << mse << " (on [0, 1]); the pictures are in " << options.out << "\n";
 }
 
 }  // namespace
 
 void add_reconstruct_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<ReconstructOptions>();
-  CLI::App* verb =
-      app.add_subcommand("reconstruct", "Encode and decode images, beside the originals");
+  CLI::App* verb = app.add_subcommand(
+      "reconstruct", "Encode and decode images, and show them next to the originals");
   add_checkpoint_option(*verb, context, options->model);
   add_data_options(*verb, context, options->data);
-  verb->add_option("--rows", options->rows, "Rows A:B, the last excluded")->capture_default_str();
-  verb->add_option("--latent", options->latent, "The posterior's mean, or one sample of it")
+  verb->add_option("--rows", options->rows, "Rows A:B, excluding B")->capture_default_str();
+  verb->add_option("--latent", options->latent,
+                   "Use the mean of the posterior, or one sample of it")
       ->check(CLI::IsMember({"mean", "sample"}))
       ->capture_default_str();
-  verb->add_option("--seed", options->seed, "For --latent sample")
+  verb->add_option("--seed", options->seed, "Random seed for --latent sample")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   context.files
       .add_output(*verb, "--out", options->out,
-                  "Where to: .png (a labelled grid) or .h5 (`originals`, `reconstructions`, "
+                  "Output file: .png (a labelled grid) or .h5 (`originals`, `reconstructions`, "
                   "float32 [N, C, H, W])")
       ->required();
   add_device_option(*verb, options->compute);

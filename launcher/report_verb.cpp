@@ -12,7 +12,8 @@ struct ReportOptions {
   std::string out;
 };
 
-// Empty: the run's own page, which training keeps current, and whoever asks for it makes anew.
+// Returns the output path; empty stands for the run's own page, which training keeps current and
+// which this verb may always replace.
 std::string page_of(const ReportOptions& options) {
   const bool own =
       options.runs.size() == 1 &&
@@ -36,12 +37,12 @@ void write_report(const ReportOptions& options) {
 void add_report_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<ReportOptions>();
   CLI::App* verb = app.add_subcommand("report",
-                                      "Put a run's curves, pictures and configuration on one page, "
-                                      "or several runs' on top of each other");
-  verb->add_option("runs", options->runs, "Directories of runs")->required();
-  verb->add_option(
-      "--out", options->out,
-      "Where to (default: report.html in the run's directory; of several runs, report.html here)");
+                                      "Show the curves, pictures and configuration of a run on one "
+                                      "page, or overlay those of several runs");
+  verb->add_option("runs", options->runs, "Run directories")->required();
+  verb->add_option("--out", options->out,
+                   "Output file (default: report.html in the run's directory; for several runs, "
+                   "report.html in the current directory)");
   context.files.add_outputs(*verb, "--out",
                             [options] { return std::vector<std::string>{page_of(*options)}; });
   context.files.add_inputs(*verb, [options] {

@@ -19,25 +19,26 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
     double temperature = 1.0;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("sample", "Decode samples of the prior");
+  CLI::App* verb = app.add_subcommand("sample", "Decode samples from the prior");
   add_checkpoint_option(*verb, context, options->model);
   context.files
       .add_output(
           *verb, "--out", options->out,
-          "Where to: .png (a labelled grid) or .h5 (dataset `samples`, float32 [N, C, H, W])")
+          "Output file: .png (a labelled grid) or .h5 (dataset `samples`, float32 [N, C, H, W])")
       ->required();
-  verb->add_option("--count", options->count, "How many")
+  verb->add_option("--count", options->count, "Number of samples")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  verb->add_option("--seed", options->seed, "Sample i follows from seed and i alone")
+  verb->add_option("--seed", options->seed, "Random seed; sample i depends only on the seed and i")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  verb->add_option("--prior", options->prior,
-                   "z is drawn from N(0, I), or uniformly from a box: [-1, 1] in each dimension")
+  verb->add_option(
+          "--prior", options->prior,
+          "Draw z from N(0, I) (normal), or uniformly from [-1, 1] in each dimension (box)")
       ->check(CLI::IsMember({"normal", "box"}))
       ->capture_default_str();
   verb->add_option("--temperature", options->temperature,
-                   "z is multiplied by it: the standard deviation, or half of the box's side")
+                   "Factor that multiplies z: the standard deviation, or half of the box's side")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   add_device_option(*verb, options->compute);

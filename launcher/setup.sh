@@ -15,9 +15,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 deps=${VAE_DIST_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/vae_dist}
 build=${VAE_DIST_BUILD:-$root/build}
 torch_version=2.11.0
-python_packages=("torch==$torch_version" "numpy==2.2.6" "h5py==3.14.0" "scikit-learn==1.7.2"
-  "grafana-foundation-sdk==1769699379!11.6.0;python_version>='3.11'")   # torch first; the others serve the tests
 environment=$deps/torch-$torch_version
+# What only tests and checks of the code need beside torch.
+# shellcheck disable=SC2034
+test_wheels=("numpy==2.2.6" "h5py==3.14.0" "scikit-learn==1.7.2" "grafana-foundation-sdk==1769699379!11.6.0;python_version>='3.11'"
+  "clang-format==21.1.8")
 
 # shellcheck disable=SC2034  # the scripts that source this use them
 {
@@ -108,7 +110,8 @@ check_driver() {
   fi
 }
 
-install_wheels() {
+# torch, which the program is built with
+install_torch() {
   if [ -n "${VAE_DIST_TORCH_SITE:-}" ]; then
     [ -d "$VAE_DIST_TORCH_SITE/torch/lib" ] || fail "VAE_DIST_TORCH_SITE=$VAE_DIST_TORCH_SITE has no torch/lib"
     torch_site=$VAE_DIST_TORCH_SITE
@@ -118,24 +121,35 @@ install_wheels() {
   check_driver
   mkdir -p "$deps"
   exec 9>"$deps/.lock"; flock 9                              # two checkouts may set up at the same time
-  # What the stamp says is installed: the packages, torch first, and last the index.
-  local stamp="$environment/.complete" wanted="${python_packages[*]} ${VAE_DIST_TORCH_INDEX:-}" found
+  # The stamp says what is installed: torch, and last the index it came from.
+  local stamp="$environment/.complete" wanted="torch==$torch_version ${VAE_DIST_TORCH_INDEX:-}" found
   found=$(cat "$stamp" 2>/dev/null || true)
-  if [ "$found" != "$wanted" ]; then
-    if [ "${found%% *} ${found##* }" = "${wanted%% *} ${wanted##* }" ]; then
-      step "Adding ${python_packages[*]:1} to $environment"   # the same torch from the same index stays: it is 4.7 GB
-    else
-      step "Installing ${python_packages[*]} into $environment (about 4.8 GB)"
-      rm -f "$stamp"
-      "${VAE_DIST_PYTHON:-python3}" -m venv --clear "$environment"
-    fi
-    "$environment/bin/pip" install --disable-pip-version-check --no-compile -q --progress-bar on \
-      ${VAE_DIST_TORCH_INDEX:+--extra-index-url "$VAE_DIST_TORCH_INDEX"} "${python_packages[@]}"
+  if [ "${found%% *} ${found##* }" != "$wanted" ]; then
+    step "Installing torch $torch_version into $environment (about 4.7 GB)"
+    rm -f "$stamp"
+    "${VAE_DIST_PYTHON:-python3}" -m venv --clear "$environment"
+    install_packages ${VAE_DIST_TORCH_INDEX:+--extra-index-url "$VAE_DIST_TORCH_INDEX"} "torch==$torch_version"
     printf '%s\n' "$wanted" > "$stamp"
   fi
   exec 9>&-
   python=$environment/bin/python
   torch_site=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+}
+
+install_packages() { "$environment/bin/pip" install --disable-pip-version-check --no-compile -q --progress-bar on "$@"; }
+
+# torch, and what only tests and checks need
+install_test_wheels() {
+  install_torch
+  [ -z "${VAE_DIST_TORCH_SITE:-}" ] || return 0              # then they are the user's own
+  exec 9>"$deps/.lock"; flock 9
+  local stamp="$environment/.test_wheels"
+  if [ "$(cat "$stamp" 2>/dev/null)" != "${test_wheels[*]}" ]; then
+    step "Adding ${test_wheels[*]}"
+    install_packages "${test_wheels[@]}"
+    printf '%s\n' "${test_wheels[*]}" > "$stamp"
+  fi
+  exec 9>&-
 }
 
 # configure_and_build TARGET: vae_dist for the program alone, all for the tests too

@@ -1,9 +1,10 @@
-// Gives threads that ask for a very small stack a larger one.
+// Gives threads that request a very small stack a larger one.
 //
-// The metrics server's library (civetweb) starts its threads with 100 KiB. glibc takes the
-// thread-local variables of all linked libraries out of that stack, and those of the CUDA wheels
-// alone need 170 KiB (cublasLt 92 KiB), so pthread_create refuses with EINVAL and no metrics would
-// be served. The size is built into the library; a definition in the program comes before glibc's.
+// The library of the metrics server (civetweb) starts its threads with a stack of 100 KiB. glibc
+// takes the thread-local variables of all linked libraries from that stack, and those of the CUDA
+// wheels alone need 170 KiB (cublasLt 92 KiB). pthread_create then fails with EINVAL, and no
+// metrics would be served. The size is hard-coded in the library, but a definition in the program
+// takes precedence over that of glibc.
 #include <dlfcn.h>
 #include <pthread.h>
 

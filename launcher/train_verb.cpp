@@ -16,11 +16,11 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
   auto config = std::make_shared<ConfigChoice>();
   verb->add_option(
       "--from", request->run.from,
-      "Begin a new run, at step 0, with the weights of this checkpoint (or of a run's newest), and "
-      "with its optimizer's state where it fits; without --config also with its "
-      "configuration. Started again, the new run goes on from its own checkpoints");
+      "Begin a new run at step 0 with the weights of this checkpoint (or of a run's newest), and "
+      "with its optimizer state if that fits. Without --config, also use its configuration. When "
+      "started again, the new run continues from its own checkpoints");
   verb->add_flag("--dry-run", request->dry_run,
-                 "Check configuration, dataset and devices, print the start table, and leave");
+                 "Check configuration, dataset and devices, print the start table, and exit");
   add_config_options(*verb, context, *config,
                      "Configuration file (YAML); `vae_dist config` prints every key");
   add_device_of_config(*verb, *config);
@@ -35,7 +35,7 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
     request->run.config_file = config->file;
     request->run.overrides = config->overrides;
     context.chosen = [&context, request] {
-      request->errors_go_to = [&context](const std::string& directory) {
+      request->write_errors_to = [&context](const std::string& directory) {
         context.report.set_directory(directory);
       };
       request->tell_failure = [&context](const std::exception& error, const std::string& details) {

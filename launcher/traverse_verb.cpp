@@ -21,7 +21,7 @@ struct TraverseOptions {
   std::optional<double> deviations, quantile;
 };
 
-// An autoencoder has no prior: its range is that of its codes.
+// An autoencoder has no prior, so its range is that of its codes.
 evaluate::TraversalRange range_of(const TraverseOptions& options,
                                   const inference::TrainedModel& trained) {
   evaluate::TraversalRange range;
@@ -31,7 +31,7 @@ evaluate::TraversalRange range_of(const TraverseOptions& options,
   if (options.deviations)
     throw base::BadInput(base::text("--range is in standard deviations of the prior, and ",
                                     trained.origin.string(),
-                                    " is an autoencoder, which has none: give --quantiles"));
+                                    " is an autoencoder, which has no prior. Use --quantiles"));
   if (!range.quantile) range.quantile = evaluate::TraversalRange::kOutermost;
   return range;
 }
@@ -43,7 +43,7 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
   const data::SampleDataset data = inference::open_chosen_data(trained, options.data);
   if (options.walk.row >= data.size())
     throw base::BadInput(base::text("--row ", options.walk.row, ": there are ", data.size(),
-                                    " images, the last is row ", data.size() - 1));
+                                    " images; the last is row ", data.size() - 1));
   options.walk.range = range_of(options, trained);
   options.walk.seed = static_cast<std::uint64_t>(trained.config.run.seed);
 
@@ -64,7 +64,7 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
                                      {"dimensions", at::tensor(walks.dimensions, at::kLong)},
                                      {walks.in_nats ? "kld_nats" : "variance",
                                       at::tensor(walks.weights, at::kDouble)},
-                                     {"places", at::tensor(walks.places, at::kDouble)}});
+                                     {"places", at::tensor(walks.positions, at::kDouble)}});
   }
   std::cout << walks.dimensions.size() << " of " << trained.model->latent_values()
             << " dimensions of " << trained.origin.string() << ", in " << unit << ", are in "
@@ -77,32 +77,32 @@ void add_traverse_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<TraverseOptions>();
   CLI::App* verb = app.add_subcommand(
       "traverse",
-      "Change one latent dimension at a time of an image's code, those with the largest KL first");
+      "Vary one latent dimension of an image's code at a time, starting with the largest KL");
   add_checkpoint_option(*verb, context, options->model);
   add_data_options(*verb, context, options->data);
   verb->add_option("--row", options->walk.row, "The image whose code is the starting point")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   verb->add_option("--dimensions", options->walk.dimensions,
-                   "How many, those with the largest KL (over up to 2,000 images) first")
+                   "Number of dimensions, starting with the largest KL (over up to 2,000 images)")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  verb->add_option("--steps", options->walk.steps, "Images a dimension")
+  verb->add_option("--steps", options->walk.steps, "Images per dimension")
       ->check(CLI::Range(2, 1000))
       ->capture_default_str();
-  CLI::Option* range =
-      verb->add_option("--range", options->deviations,
-                       "From minus to plus so many standard deviations of the prior (default: 3)")
-          ->check(CLI::PositiveNumber);
+  CLI::Option* range = verb->add_option("--range", options->deviations,
+                                        "Vary each dimension from minus to plus this many standard "
+                                        "deviations of the prior (default: 3)")
+                           ->check(CLI::PositiveNumber);
   verb->add_option("--quantiles", options->quantile,
-                   "Instead of --range: from this quantile of the aggregate posterior to its "
+                   "Instead of --range: go from this quantile of the aggregate posterior to its "
                    "counterpart, for example 0.01")
       ->check(CLI::Range(0.0, 0.499))
       ->excludes(range);
   context.files
       .add_output(*verb, "--out", options->out,
-                  "Where to: .png (a labelled grid) or .h5 (`traversals` [D, S, C, H, W], `values` "
-                  "[D, S], `dimensions`, `kld_nats`, `places`)")
+                  "Output file: .png (a labelled grid) or .h5 (`traversals` [D, S, C, H, W], "
+                  "`values` [D, S], `dimensions`, `kld_nats`, `places`)")
       ->required();
   add_device_option(*verb, options->compute);
   verb->footer(

@@ -28,8 +28,8 @@ void add_files_below(const fs::path& folder, std::vector<fs::path>& out) {
   }
 }
 
-// A file itself; of a checkpoint its files; of a run what verbs read in its directory; of both
-// their data.
+// Adds the files behind an input: a file itself, all files of a checkpoint, the files of a run that
+// verbs read, and the data of both.
 void add_files_of(const fs::path& input, std::vector<fs::path>& out) {
   std::error_code error;
   if (!fs::is_directory(input, error)) {
@@ -46,8 +46,8 @@ void add_files_of(const fs::path& input, std::vector<fs::path>& out) {
   }
 }
 
-// What the values of HDF5 files come from beside them: external raw files, sources of virtual
-// datasets, files behind links. One that cannot be read has none: the verb will say so.
+// Adds the other files that HDF5 files take their values from: external raw files, sources of
+// virtual datasets, files behind links. Skips an unreadable file; the verb will report it.
 void add_sources(std::vector<fs::path>& files) {
   constexpr std::string_view kHdf5Names[] = {".h5", ".hdf5", ".he5", ".mat", ".nc"};
   for (std::size_t i = 0, count = files.size(); i < count; ++i) {
@@ -62,7 +62,7 @@ void add_sources(std::vector<fs::path>& files) {
   }
 }
 
-// Links, hard and symbolic ones, are the file that they lead to.
+// Returns whether two paths lead to the same file, through hard or symbolic links.
 bool is_one_file(const fs::path& one, const fs::path& other) {
   std::error_code error;
   return fs::equivalent(one, other, error) && !error;
@@ -77,8 +77,8 @@ void refuse_if_read(const std::string& option, const fs::path& path,
   for (const fs::path& file : read)
     if (is_one_file(path, file))
       refuse(option, path,
-             base::text("cannot write it: it is read from",
-                        file == path ? "" : base::text(", as ", file.string()),
+             base::text("cannot write to this file, because it is also read",
+                        file == path ? "" : base::text(" as ", file.string()),
                         "; choose another name"));
 }
 
@@ -100,7 +100,7 @@ std::vector<std::string> data_files(const fs::path& config_file,
 
 VerbFiles::~VerbFiles() {
   for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder)
-    ::rmdir(folder->c_str());  // fails, as it should, where something lies in it
+    ::rmdir(folder->c_str());  // fails, as intended, if the folder is not empty
 }
 
 CLI::Option* VerbFiles::add_output(CLI::App& verb, const std::string& option, std::string& path,
@@ -122,9 +122,8 @@ void VerbFiles::add_inputs(CLI::App& verb, Paths paths) {
 
 void VerbFiles::add_overwrite(CLI::App& verb) {
   if (verb.get_option_no_throw("--overwrite") != nullptr) return;
-  verb.add_flag(
-      "--overwrite", overwrite_,
-      "Replace what is there under the name of a file to write; without it that is refused");
+  verb.add_flag("--overwrite", overwrite_,
+                "Replace existing output files; without it they are refused");
 }
 
 std::vector<VerbFiles::Output> VerbFiles::outputs() const {
@@ -148,7 +147,7 @@ void VerbFiles::make_folder(const Output& output) {
   fs::create_directories(folder, error);
   if (error)
     refuse(output.option, output.path,
-           base::text("cannot make the folder ", folder.string(), ": ", error.message()));
+           base::text("cannot create the folder ", folder.string(), ": ", error.message()));
   made_.insert(made_.end(), missing.rbegin(), missing.rend());
   if (::access(folder.c_str(), W_OK | X_OK) != 0)
     refuse(output.option, output.path,
@@ -170,21 +169,22 @@ void VerbFiles::check() {
     refuse_if_read(output.option, output.path, read);
     std::error_code error;
     if (fs::is_directory(output.path, error))
-      refuse(output.option, output.path, "cannot write it: it is a directory; name a file");
+      refuse(output.option, output.path,
+             "cannot write to it, because it is a directory; name a file");
     const auto same = std::count_if(all.begin(), all.end(), [&](const Output& other) {
       return other.path.lexically_normal() == output.path.lexically_normal() ||
              is_one_file(other.path, output.path);
     });
     if (same > 1)
-      refuse(output.option, output.path, "two options write to it; give each a name of its own");
+      refuse(output.option, output.path, "two options write to this file; give each its own name");
     const fs::file_status there = fs::symlink_status(output.path, error);
     if (!fs::exists(there)) continue;
     if (!fs::is_symlink(there) && !fs::is_regular_file(there))
-      refuse(output.option, output.path, "cannot write it: it is no plain file");
+      refuse(output.option, output.path, "cannot write to it, because it is not a regular file");
     if (!overwrite_)
       refuse(output.option, output.path,
-             "it is there already, and is left as it is; choose another name, or give --overwrite "
-             "to replace it");
+             "the file already exists and was left unchanged; choose another name, or give "
+             "--overwrite to replace it");
   }
   for (const Output& output : all) make_folder(output);
 }

@@ -1,5 +1,5 @@
-// What a verb reads and what it writes, as its options name it. One place judges all of it, between
-// the command line and the verb's work.
+// Collects the files that a verb reads and writes, as named by its options, and checks them in one
+// place before the verb runs.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -10,36 +10,36 @@
 
 namespace vae_dist::launcher {
 
-/// A file is written only where none is, or where --overwrite says so; never onto a file that is
-/// read, under whatever name. Verbs register their options here while they add them; check() looks
-/// at those of the verb that was chosen.
+/// Checks the files of the chosen verb. A file is written only if it does not exist yet, or if
+/// --overwrite is given, and never onto a file that is read, under whatever name. Verbs register
+/// their options here; check() considers only those of the chosen verb.
 class VerbFiles {
  public:
   VerbFiles() = default;
   VerbFiles(const VerbFiles&) = delete;
   VerbFiles& operator=(const VerbFiles&) = delete;
-  /// Removes the folders that check() made, where nothing came into them.
+  /// Removes the folders that check() created, if they are still empty.
   ~VerbFiles();
 
-  /// An option (or, without dashes, an argument) for a file that the verb writes; an empty path is
-  /// none. `path` outlives this object's check().
+  /// Adds an option (or, without dashes, an argument) for a file that the verb writes; an empty
+  /// path means none. `path` must stay valid until check() returns.
   CLI::Option* add_output(CLI::App& verb, const std::string& option, std::string& path,
                           const std::string& help);
 
-  /// The same for paths that follow from several options. `option` names them in messages.
+  /// Registers output paths that are derived from several options. Messages name `option`.
   using Paths = std::function<std::vector<std::string>()>;
   void add_outputs(CLI::App& verb, const std::string& option, Paths paths);
 
-  /// What the verb reads: files, and the directories of checkpoints and runs, which stand for their
-  /// files and for the data that their configuration names.
+  /// Registers what the verb reads: files, or directories of checkpoints and runs. A directory
+  /// stands for its files and for the data that its configuration names.
   void add_inputs(CLI::App& verb, Paths paths);
 
-  /// Whether the chosen verb has anything to check().
+  /// Returns whether the chosen verb has anything to check().
   bool has_outputs() const;
 
-  /// Makes the folders of the outputs. Throws BadInput: a folder that cannot be made or written, a
-  /// file that is there without --overwrite, one that is no plain file, one that is read, one that
-  /// two options name.
+  /// Creates the folders of the outputs. Throws BadInput if a folder cannot be created or written,
+  /// or if an output exists without --overwrite, is not a regular file, is also an input, or is
+  /// named by two options.
   void check();
 
  private:
@@ -62,12 +62,12 @@ class VerbFiles {
   std::vector<std::filesystem::path> made_;  // outermost first
 };
 
-/// The data that a configuration names. A wrong one, or one of another version, names none: nobody
-/// reads by it.
+/// Returns the data files that a configuration names. Returns none for an invalid configuration or
+/// one of another version, because no verb could read its data.
 std::vector<std::string> data_files(const std::filesystem::path& config_file,
                                     const std::vector<std::string>& overrides = {});
 
-/// The path that an option puts there.
+/// Returns a function that yields the current value of `path`, which an option sets.
 inline VerbFiles::Paths path_of(const std::string& path) {
   return [&path] { return std::vector<std::string>{path}; };
 }

@@ -1,4 +1,5 @@
-// The verbs: each adds its subcommand to the command line and sets what runs when it was chosen.
+// The verbs. Each function adds its subcommand to the command line and sets the action that runs if
+// the verb is chosen.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -14,8 +15,8 @@ namespace vae_dist::launcher {
 struct VerbContext {
   const comm::MpiWorld& world;
   FailureReport& report;
-  std::function<base::ExitCode()> chosen;  ///< set when a verb was parsed
-  VerbFiles files;                         ///< what the verbs read and write
+  std::function<base::ExitCode()> chosen;  ///< set by the verb that was parsed
+  VerbFiles files;                         ///< the inputs and outputs of the verbs
 };
 
 void add_train_verb(CLI::App& app, VerbContext& context);
@@ -34,7 +35,8 @@ void add_weights_verb(CLI::App& app, VerbContext& context);
 void add_data_verb(CLI::App& app, VerbContext& context);
 void add_config_verb(CLI::App& app, VerbContext& context);
 
-/// For verbs that need no ranks: under mpirun rank 0 does the work, the others leave.
+/// Wraps the work of a verb that needs only one rank: under mpirun rank 0 does the work, and the
+/// others exit.
 std::function<base::ExitCode()> on_one_rank(const VerbContext& context, std::function<void()> work);
 
 }  // namespace vae_dist::launcher

@@ -13,7 +13,7 @@
 namespace vae_dist::launcher {
 namespace {
 
-// What whoever loads the weights has to know: tensors do not tell it.
+// Describes what the weights do not tell but their user must know.
 std::string other_side(const inference::TrainedModel& trained) {
   const config::Output output = step::resolved_output(trained.config);
   const bool is_tanh = output == config::Output::tanh;
@@ -27,9 +27,9 @@ std::string other_side(const inference::TrainedModel& trained) {
       : is_tanh        ? ", as PyTorch-VAE's class does"
                 : base::text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
   return base::text(
-      "The other side's decoder must end in ", layer, theirs,
-      output == config::Output::identity ? " (these are logits: their sigmoid is the picture)" : "",
-      "; it sees images in [", range[0], ", ", range[1], "], [N, C, H, W]");
+      "The decoder that loads these weights must end in ", layer, theirs,
+      output == config::Output::identity ? " (these are logits; their sigmoid is the picture)" : "",
+      "; its images are in [", range[0], ", ", range[1], "], [N, C, H, W]");
 }
 
 void add_export(CLI::App& weights, VerbContext& context) {
@@ -39,12 +39,12 @@ void add_export(CLI::App& weights, VerbContext& context) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb =
-      weights.add_subcommand("export", "Write a model's weights, with PyTorch-VAE's names");
+      weights.add_subcommand("export", "Write the weights of a model under PyTorch-VAE's names");
   add_checkpoint_option(*verb, context, options->model);
   context.files
       .add_output(*verb, "--out", options->out,
-                  "File to write: PyTorch's state_dict where it ends in .pt, .pth, .pth.tar, .ckpt "
-                  "or .bin, else safetensors")
+                  "File to write: a PyTorch state_dict if it ends in .pt, .pth, .pth.tar, .ckpt or "
+                  ".bin, otherwise safetensors")
       ->required();
   verb->footer(
       "Example:\n  vae_dist weights export --checkpoint runs/mnist --out mnist.safetensors\n  "
@@ -74,17 +74,17 @@ void add_import(CLI::App& weights, VerbContext& context) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = weights.add_subcommand(
-      "import", "Start a run from given weights: its checkpoint of step 0 holds them");
+      "import", "Start a run from given weights, which become its checkpoint of step 0");
   verb->add_option(
           "file", options->weights,
-          "File with PyTorch-VAE's names: safetensors, or PyTorch's, told by its first bytes: a "
-          "state_dict, plain or in a checkpoint (Lightning's, {\"model_state_dict\": ...})")
+          "Weights file with PyTorch-VAE's names: safetensors, or a PyTorch state_dict, plain or "
+          "in a checkpoint (Lightning's, {\"model_state_dict\": ...}). Its first bytes tell which")
       ->required();
   add_config_options(*verb, context, *options,
-                     "Configuration of the new run. What the decoder ends in (model.output) has to "
-                     "be said where the file does not say it");
+                     "Configuration of the new run. It must set the last layer of the decoder "
+                     "(model.output) if the weights file does not say it");
   verb->add_flag("--allow-not-finite", options->allow_not_finite,
-                 "Take weights that are NaN or infinite as they are");
+                 "Accept weights that are NaN or infinite");
   verb->footer(
       "Example:\n  vae_dist weights import vanilla_vae.ckpt --config configs/pytorch_vae.yaml "
       "run.name=continued\n  mpirun -np 2 vae_dist --config configs/pytorch_vae.yaml "
@@ -102,8 +102,8 @@ void add_import(CLI::App& weights, VerbContext& context) {
           run::import_weights({safetensors, options->weights, options->allow_not_finite},
                               options->file, options->overrides);
       std::cout << "the weights of " << options->weights << " are in " << made.checkpoint.string()
-                << ", of " << made.network
-                << ": train with the same configuration and overrides to go on from them\n";
+                << ", for " << made.network
+                << ". Train with the same configuration and overrides to continue from them\n";
     });
   });
 }

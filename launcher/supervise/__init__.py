@@ -1,1 +1,1 @@
-"""What vae_launch is made of: one idea a file. Python's standard library alone."""
+"""The modules of vae_launch. They use only Python's standard library."""

@@ -1,18 +1,17 @@
-"""Which cores a rank runs on: those of the NUMA node that its GPU is attached to, shared with the other ranks there. Pure."""
+"""Chooses the cores of a rank: those of its GPU's NUMA node, shared with the other ranks there. Pure functions."""
 
-LEAST_CORES = 2  # a rank computes in one thread, and others read data and exchange gradients
+LEAST_CORES = 2  # one thread computes, and others read data and exchange gradients
 
 
 def share_of(cores, ranks, index):
-    """The index-th of equal parts of `cores`, side by side; all of them where a part would be too small."""
+    """The index-th of equal contiguous parts of `cores`, or all cores if a part would be too small."""
     each = len(cores) // ranks
     return cores[index * each:(index + 1) * each] if each >= LEAST_CORES else cores
 
 
 def cores_of_rank(allowed, places, local_rank):
-    """`places[r]`: the cores beside what local rank r computes on (its GPU, or a NUMA node), [] where that is not known. `allowed`: the cores
-    that this job may use. What is left of a place within `allowed` is shared by the ranks that have the same place; a rank without any
-    may use all that is allowed."""
+    """The cores of a local rank. `places[r]`: the cores local to rank r's GPU or NUMA node, [] if unknown. `allowed`: the cores that this job may
+    use. Ranks with the same allowed cores in their place share them equally. A rank without any such core gets all allowed cores."""
     def usable(place):
         return tuple(core for core in place if core in allowed)
     mine = usable(places[local_rank])
@@ -23,7 +22,7 @@ def cores_of_rank(allowed, places, local_rank):
 
 
 def places_of_ranks(local_size, gpu_places, nodes):
-    """The place of each local rank: of its GPU, or, without GPUs, NUMA nodes filled one after the other."""
+    """The place of each local rank: its GPU's cores or, without GPUs, a NUMA node's, with the nodes filled in order."""
     if gpu_places:
         return [gpu_places[rank % len(gpu_places)] for rank in range(local_size)]
     if not nodes:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What mpirun starts on each host in the place of the program: binds the rank to the cores of its GPU's NUMA node, where the kernel then also
-takes its memory from, and becomes the program. Done on the host itself, so hosts need not be alike."""
+"""The wrapper that mpirun starts instead of the program. It binds the rank to the cores of its GPU's NUMA node, from which the kernel then also
+allocates memory, and replaces itself with the program. It runs on each host, so hosts may differ."""
 import os
 import pathlib
 import sys
@@ -12,7 +12,7 @@ from supervise import binding, gpus  # noqa: E402
 
 def main():
     rank, size = int(os.environ["OMPI_COMM_WORLD_LOCAL_RANK"]), int(os.environ["OMPI_COMM_WORLD_LOCAL_SIZE"])
-    # CUDA numbers GPUs by speed unless told otherwise; nvidia-smi by bus.
+    # By default CUDA orders GPUs by speed, but nvidia-smi orders them by bus.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     places = binding.places_of_ranks(size, [gpus.cores_beside(gpu) for gpu in gpus.gpu_bus_ids()], gpus.numa_nodes())
     allowed = os.sched_getaffinity(0)

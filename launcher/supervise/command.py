@@ -1,4 +1,4 @@
-"""The mpirun command line of a start. Pure: a list of words, never a shell's text."""
+"""Builds the mpirun command line of a start. Pure functions that return a list of words, so no shell quoting is involved."""
 import dataclasses
 import pathlib
 
@@ -6,16 +6,16 @@ from supervise.open_mpi import OpenMpi
 
 BOUND_RANK = pathlib.Path(__file__).resolve().parent / "bound_rank.py"
 
-# Ranks on other hosts see these only if mpirun is told so.
+# mpirun passes these environment variables to other hosts only on request (-x).
 PASSED_ON = ("NCCL_", "OMP_", "CUDA_", "VAE_DIST_", "LD_LIBRARY_PATH")
 
-# mpirun notices a host that is cut off within 10 + 3 * 5 s, not within minutes.
+# With these settings mpirun detects a disconnected host within 10 + 3 * 5 s instead of minutes.
 RUNTIME_SETTINGS = {"keepalive_time": 10, "keepalive_intvl": 5, "keepalive_probes": 3}
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """What of this machine the command depends on."""
+    """The properties of this machine that the command depends on."""
     is_root: bool
     cores: int
     environment: dict
@@ -23,18 +23,18 @@ class Machine:
 
 
 def mpirun(placed, machine, *words, crowded=False):
-    """mpirun on these hosts, [(Host, ranks)], with options that every start has. `crowded`: there may be more ranks than cores."""
+    """The mpirun command for these hosts, [(Host, ranks)], with the options of every start. `crowded`: a host has more ranks than cores."""
     np = sum(ranks for _, ranks in placed)
     command = ["mpirun"]
     if machine.is_root:
         command.append("--allow-run-as-root")
     command += ["-np", str(np), "--host", ",".join(f"{host.name}:{ranks}" for host, ranks in placed), *machine.open_mpi.mapping(crowded)]
-    # bound_rank.py binds, by GPU; Open MPI knows nothing of them and would give a rank one core.
+    # bound_rank.py binds ranks by GPU. Open MPI does not know the GPUs and would bind each rank to one core.
     return [*command, "--bind-to", "none", *words]
 
 
 def training(placed, machine, job, restart, program, arguments):
-    """The command of a start. `job` and `restart` are the run's lock's (src/run/run_lock.hpp)."""
+    """The command that starts a training. `job` and `restart` identify the start in the run's lock (src/run/run_lock.hpp)."""
     words = []
     for setting, value in RUNTIME_SETTINGS.items():
         option, name, by_user = machine.open_mpi.runtime_setting(setting)
@@ -44,11 +44,11 @@ def training(placed, machine, job, restart, program, arguments):
     for name in sorted(machine.environment):
         if name.startswith(PASSED_ON) and name not in ("VAE_DIST_JOB_ID", "VAE_DIST_JOB_RESTART"):
             words += ["-x", name]
-    # Waiting ranks give way to those that compute.
+    # With more ranks than cores, waiting ranks must yield to computing ones.
     crowded = max(ranks for _, ranks in placed) > machine.cores
     return mpirun(placed, machine, *words, str(BOUND_RANK), program, *arguments, crowded=crowded)
 
 
 def probe(host, machine):
-    """Whether mpirun can start anything on a host."""
+    """The command that tests whether mpirun can start a process on a host."""
     return mpirun([(host, 1)], machine, "true")

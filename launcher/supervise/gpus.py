@@ -1,4 +1,4 @@
-"""The GPUs that this process may use, and the cores beside each."""
+"""Finds the GPUs that this process may use, and the cores local to each."""
 import os
 import pathlib
 import subprocess
@@ -7,7 +7,7 @@ SYSTEM = pathlib.Path("/sys")
 
 
 def parse_cores(text):
-    """The kernel's "0-3,8" as [0, 1, 2, 3, 8]."""
+    """Parses the kernel's "0-3,8" to [0, 1, 2, 3, 8]."""
     cores = []
     for part in text.strip().split(","):
         first, _, last = part.partition("-")
@@ -17,8 +17,8 @@ def parse_cores(text):
 
 
 def visible(listed, chosen):
-    """Of (uuid, bus id) pairs in the driver's order those that CUDA_VISIBLE_DEVICES names, in its order; None: all. As CUDA does, what is behind a
-    name that is none is not seen."""
+    """Selects from (uuid, bus id) pairs in the driver's order those that CUDA_VISIBLE_DEVICES names, in its order; None selects all. Like CUDA, stops
+    at the first invalid name."""
     if chosen is None:
         return listed
     out = []
@@ -31,8 +31,8 @@ def visible(listed, chosen):
 
 
 def gpu_bus_ids():
-    """PCI bus ids ("0000:1b:00.0") of the GPUs that are there and that CUDA_VISIBLE_DEVICES leaves; [] where there are none, or no driver, and where
-    VAE_DIST_DEVICE=cpu keeps the program from them."""
+    """PCI bus ids ("0000:1b:00.0") of this machine's GPUs, restricted by CUDA_VISIBLE_DEVICES. [] without GPUs or a driver, and if
+    VAE_DIST_DEVICE=cpu makes the program ignore GPUs."""
     if os.environ.get("VAE_DIST_DEVICE") == "cpu":
         return []
     try:
@@ -40,12 +40,12 @@ def gpu_bus_ids():
     except (OSError, subprocess.SubprocessError):
         return []
     listed = [tuple(part.strip() for part in line.split(",")) for line in answer.stdout.splitlines() if line.startswith("GPU-")]
-    # The driver's domains have eight digits, the kernel's four.
+    # The driver writes PCI domains with eight digits, the kernel with four.
     return [bus_id.lower()[-12:] for _, bus_id in visible(listed, os.environ.get("CUDA_VISIBLE_DEVICES"))]
 
 
 def cores_beside(bus_id):
-    """The cores of the NUMA node that a PCI device is attached to; [] where the system does not say."""
+    """The cores of the NUMA node that a PCI device is attached to, or [] if the system does not report them."""
     try:
         return parse_cores((SYSTEM / "bus/pci/devices" / bus_id / "local_cpulist").read_text())
     except (OSError, ValueError):

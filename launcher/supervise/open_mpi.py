@@ -1,4 +1,4 @@
-"""Which mpirun is there. Open MPI 4 and 5 have the same command line, but version 5 has another runtime beneath (PRRTE), whose settings have names of their own."""
+"""Detects the installed mpirun. Open MPI 4 and 5 have the same command line, but version 5 uses another runtime (PRRTE), whose settings have other names."""
 import dataclasses
 import re
 import subprocess
@@ -13,26 +13,26 @@ class OpenMpi:
     major: int
 
     def runtime_setting(self, name):
-        """Of the runtime, by the name that both versions have in common ("keepalive_time"): (mpirun's option, whole name, variables by which a user sets it)."""
+        """A runtime setting by the name common to both versions ("keepalive_time"): (mpirun's option, full name, environment variables that set it)."""
         if self.major < FIRST_WITH_PRRTE:
             return "--mca", f"oob_tcp_{name}", (f"OMPI_MCA_oob_tcp_{name}",)
         return "--prtemca", f"prte_{name}", (f"PRTE_MCA_prte_{name}", f"PRTE_MCA_oob_tcp_{name}")
 
     def mapping(self, more_ranks_than_cores):
-        """mpirun's words that fill host after host. Version 5 warns of --oversubscribe."""
+        """mpirun's options for filling the hosts in order. Version 5 warns about --oversubscribe."""
         if not more_ranks_than_cores:
             return ["--map-by", "slot"]
         return ["--map-by", "slot", "--oversubscribe"] if self.major < FIRST_WITH_PRRTE else ["--map-by", "slot:OVERSUBSCRIBE"]
 
 
 def from_version(said):
-    """OpenMpi from what `mpirun --version` says. Raises Wrong, with what it is, for another MPI's."""
+    """OpenMpi from the output of `mpirun --version`. Raises Wrong, quoting the output, for other MPIs."""
     found = re.search(r"\(Open MPI\) (\d+)\.", said)
     if found:
         return OpenMpi(int(found[1]))
     first = said.strip().partition("\n")[0] or "nothing"
-    raise Wrong(f"vae_launch needs the mpirun of Open MPI, 4 or 5; the one on the PATH says of its version: {first}. "
-                "With another MPI start the ranks yourself: mpiexec -n RANKS vae_dist --config FILE (it trains the same, but nobody starts it again)")
+    raise Wrong(f"vae_launch needs the mpirun of Open MPI, 4 or 5; the one on the PATH reports its version as: {first}. "
+                "With another MPI, start the ranks yourself: mpiexec -n RANKS vae_dist --config FILE (this trains the same, but without automatic restarts)")
 
 
 def installed():

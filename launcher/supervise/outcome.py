@@ -1,4 +1,4 @@
-"""How a start ended, from what mpirun returned and said, and from what failing ranks left in the run directory's errors/."""
+"""Determines how a start ended from mpirun's exit code and output, and from the messages that failing ranks left in the run directory's errors/."""
 import dataclasses
 import re
 import signal
@@ -6,12 +6,12 @@ import signal
 DONE, BAD_INPUT, RANK_FAILED, TIMED_OUT, STOPPED = 0, 2, 3, 4, 75
 CONSEQUENCE = "(as a consequence"
 
-# By these a program ends itself. What kills it from outside (KILL, TERM) tells nothing about the program.
+# Signals of a crash. Signals sent from outside (KILL, TERM) say nothing about the program.
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 
 
 def final_code(code):
-    """mpirun's or the program's exit code as one that is documented: death by a signal is a failed rank."""
+    """Maps an exit code of mpirun or the program to a documented one. Death by a signal counts as a failed rank."""
     return code if code in (DONE, BAD_INPUT, RANK_FAILED, TIMED_OUT, STOPPED) else RANK_FAILED
 
 
@@ -23,7 +23,7 @@ def signal_name(number):
 
 
 def find_errors(folder):
-    """{rank: (file, identity)}: where ranks left their last words. The identity is another when they are written again."""
+    """{rank: (file, identity)} of the ranks' error messages. The identity changes when a file is rewritten."""
     found = {}
     for file in folder.glob("rank_*.txt"):
         try:
@@ -35,7 +35,7 @@ def find_errors(folder):
 
 
 def newer(before, now):
-    """{rank: file} of those that find_errors() finds now and did not before."""
+    """{rank: file} of the files that are new or rewritten since an earlier find_errors()."""
     return {rank: found[0] for rank, found in sorted(now.items()) if before.get(rank) != found}
 
 
@@ -51,24 +51,24 @@ def killed_ranks(mpirun_said):
 
 
 def lost_hosts(mpirun_said):
-    """The hosts that mpirun lost: it hears nothing more from its daemon there."""
+    """The hosts that mpirun lost, because its daemon there no longer responds."""
     return re.findall(r"(?:ORTE|PRTE) has lost communication with a remote daemon\..*?Remote daemon: \S+ on node (\S+)", mpirun_said, re.DOTALL)
 
 
 def lost_ranks(message):
-    """The ranks that a rank's message says it waited for in vain: those that do not respond."""
+    """The ranks that a rank's message reports as not responding."""
     return [int(rank) for rank in re.findall(r"rank (\d+) is not responding", message)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    code: int            # mpirun's; negative: a signal ended mpirun itself
+    code: int            # mpirun's; negative: a signal killed mpirun itself
     ranks: dict          # {rank: one line about it}
-    at_fault: list       # the ranks with which it began
-    error: str | None    # what a repetition would have again; None: nothing that tells
+    at_fault: list       # the ranks that failed first
+    error: str | None    # identifies the error, to recognise a repetition; None: unknown
     lost_hosts: tuple = ()
     seconds: float = 0
-    step: int = 0        # the last in the log
+    step: int = 0        # last step in the log
 
 
 def first_line(text):
@@ -80,18 +80,18 @@ def without_times(text):
 
 
 def judge(code, messages, killed):
-    """An Outcome from mpirun's code, {rank: message} and {rank: signal}. Pure."""
+    """Derives an Outcome from mpirun's exit code, {rank: message} and {rank: signal}. A pure function."""
     ranks = {rank: first_line(text) for rank, text in messages.items()}
     for rank, number in killed.items():
         ranks.setdefault(rank, f"was killed by {signal_name(number)}")
-    # What others say about a rank that was killed is its consequence, marked or not.
+    # If a rank was killed, the other ranks' messages are consequences of that, even if not marked so.
     own = {rank: first_line(text) for rank, text in messages.items() if CONSEQUENCE not in text.partition("\n")[0]}
     lost = sorted({rank for text in own.values() for rank in lost_ranks(text)})
     if killed:
         at_fault = sorted(killed)
         error = "; ".join(f"rank {rank}: {signal_name(number)}" for rank, number in sorted(killed.items()) if number in CRASHES) or None
     elif lost:
-        # Cut off, the lost say the same of the others: those whose word is the lowest rank's are believed.
+        # The ranks on both sides of a network split report each other as lost. Believe the lowest rank.
         speaker = min(own)
         at_fault = lost_ranks(own[speaker]) or lost
         error = without_times(own[speaker])

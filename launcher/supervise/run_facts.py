@@ -1,4 +1,4 @@
-"""What the launcher needs to know of a run: from the program's own reading of the configuration, and from the run's directory."""
+"""The facts about a run that the launcher needs, from the program's own reading of the configuration and from the run's directory."""
 import dataclasses
 import json
 import os
@@ -16,15 +16,15 @@ KEYS = ("run.name", "run.directory", "metrics.service_discovery", "train.global_
 class RunFacts:
     path: pathlib.Path           # the run directory
     discovery_file: pathlib.Path  # where Prometheus finds the run's ranks
-    replicas: int | None         # as configured; None: the first start makes it the number of ranks
-    global_batch: int | None     # None: it follows from the replicas
+    replicas: int | None         # as configured; None: the number of ranks of the first start
+    global_batch: int | None     # None: derived from the replicas
     reproducible: bool
-    on_gpu: bool                 # where there are any
+    on_gpu: bool                 # if there are any GPUs
     share_gpu: bool
 
 
 def user_name():
-    """As the program has it: the number where the system knows no name."""
+    """The user's name as in the program: the user id if the system knows no name."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -32,13 +32,13 @@ def user_name():
 
 
 def discovery_file(directory, name, discovery):
-    """Where Prometheus finds the run's ranks, by a name that is UTF-8; several people may share a folder that is named for it."""
+    """The file, with a UTF-8 name, where Prometheus finds the run's ranks. A configured folder may be shared by several users, so the name includes the user."""
     whole = name if discovery == "auto" else f"{user_name()}-{name}"
     return (directory if discovery == "auto" else pathlib.Path(discovery)) / f"{os.fsencode(whole).decode(errors='backslashreplace')}.prometheus.json"
 
 
 def facts_of(printed):
-    """From the values of KEYS as `vae_dist config --key` prints them, a line each."""
+    """RunFacts from the values of KEYS as `vae_dist config --key` prints them, one per line."""
     config = dict(zip(KEYS, printed.removesuffix("\n").split("\n"), strict=True))
     directory, name, discovery = pathlib.Path(config["run.directory"]), config["run.name"], config["metrics.service_discovery"]
     return RunFacts(path=directory / name,
@@ -51,7 +51,7 @@ def facts_of(printed):
 
 
 def ask_program(program, arguments):
-    """RunFacts of the training that `program` would do with these arguments. Raises Wrong with the program's own complaint."""
+    """RunFacts of the training that `program` would run with these arguments. Raises Wrong with the program's own error message."""
     words = [word for word in arguments if word != "--dry-run"]
     if words[:1] == ["train"]:
         words = words[1:]
@@ -63,7 +63,7 @@ def ask_program(program, arguments):
 
 
 def checkpoints(run):
-    """What identifies each complete checkpoint: its step and when it was written. After a fall-back a step may be saved again."""
+    """{(step, time written)} of the complete checkpoints. The time matters because a step may be saved again after a fallback."""
     found = set()
     for manifest in (run / "checkpoints").glob("step_*/manifest.json"):
         step = manifest.parent.name.removeprefix("step_")
@@ -71,22 +71,22 @@ def checkpoints(run):
             if step.isdigit():
                 found.add((int(step), manifest.stat().st_mtime_ns))
         except OSError:
-            pass  # it was removed as too old meanwhile
+            pass  # meanwhile deleted as an old checkpoint
     return found
 
 
 def saved_replicas(run):
-    """The replicas that the newest checkpoint was trained with; None: there is none, or they are open."""
+    """The number of replicas in the newest checkpoint, or None if there is no checkpoint or the number is still open."""
     for step, _ in sorted(checkpoints(run), reverse=True):
         try:
             return json.loads((run / "checkpoints" / f"step_{step:08d}" / "state.json").read_text())["replicas"] or None
         except (OSError, ValueError, KeyError):
-            continue  # damaged: the program falls back too
+            continue  # damaged: fall back to the previous one, like the program
     return None
 
 
 def last_logged_step(run):
-    """The last step in metrics.jsonl; 0: none yet."""
+    """The last step in metrics.jsonl, or 0 if there is none."""
     try:
         with open(run / "metrics.jsonl", "rb") as log:
             log.seek(0, 2)

@@ -1,4 +1,4 @@
-"""One start of the run under mpirun, from the first process to the last."""
+"""Runs one start of the training under mpirun, until all its processes have exited."""
 import ctypes
 import dataclasses
 import json
@@ -13,10 +13,10 @@ import time
 from supervise import outcome, run_facts
 
 POLL_S = 0.2
-MPIRUN_GRACE_S = 15    # after a rank has said that it ends the world
-RANKS_GRACE_S = 10     # after mpirun's end
-START_PATIENCE_S = 600  # until rank 0 has the run's lock
-FORCED = 3             # so many requests to stop end the ranks at once
+MPIRUN_GRACE_S = 15    # for mpirun to exit after a rank has reported an error
+RANKS_GRACE_S = 10     # for the ranks to exit after mpirun has
+START_PATIENCE_S = 600  # for rank 0 to take the run's lock
+FORCED = 3             # this many stop requests kill the ranks at once
 
 
 LIBC = ctypes.CDLL(None)
@@ -24,14 +24,14 @@ PR_SET_PDEATHSIG = 1
 
 
 def shield():
-    """In mpirun, before it begins. TERM, as Slurm or a person sends it to every process of a job, would have it kill its ranks within two seconds: it is held
-    back (the ranks hear it themselves, and write a checkpoint). When the launcher dies, however it does, the ranks are asked to stop instead."""
+    """Runs in the child process before it becomes mpirun. Blocks TERM, which Slurm or a user may send to every process of a job: mpirun would kill its ranks
+    within two seconds, but the ranks get the signal too and write a checkpoint. If the launcher dies for any reason, mpirun gets USR1, which asks the ranks to stop."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGUSR1)
 
 
 def ranks_of_job(job):
-    """Process ids on this machine that have the job's id in their environment."""
+    """Ids of the processes on this machine that have the job's id in their environment."""
     wanted, found = f"VAE_DIST_JOB_ID={job}".encode(), []
     for folder in pathlib.Path("/proc").iterdir():
         try:
@@ -43,13 +43,13 @@ def ranks_of_job(job):
 
 
 class Start:
-    """Start(command, facts, job, restart).watch(requests) is an Outcome."""
+    """Start(command, facts, job, restart).watch(requests) returns an Outcome."""
 
     def __init__(self, command, facts, job, restart):
         self.facts, self.job, self.restart = facts, job, restart
         self.errors_before = outcome.find_errors(facts.path / "errors")
         self.began = time.monotonic()
-        # A session of its own: Ctrl-C is for the launcher, which passes it on as a request.
+        # In a new session, so that only the launcher gets Ctrl-C, which it forwards as a stop request.
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=shield)
         self.said = []
         self.reader = threading.Thread(target=self._pass_on, daemon=True)
@@ -61,13 +61,13 @@ class Start:
                 sys.stderr.buffer.write(line)
                 sys.stderr.buffer.flush()
             except OSError:
-                pass  # nobody reads it any more; ranks that could not write would wait
-            # mpirun's own report is at the end; of what ranks say there may be much.
+                pass  # stderr is closed; keep reading, because ranks would block on a full pipe
+            # mpirun's own report comes last, and the ranks' output may be long.
             self.said.append(line.decode(errors="replace"))
             del self.said[:-400]
 
-    def hears_signals(self):
-        """Rank 0 takes the run's lock once every rank takes USR1 for a request; before, the signal would kill it."""
+    def handles_stop_signal(self):
+        """Whether the ranks handle USR1. Rank 0 takes the run's lock once they all do; before that, the signal would kill them."""
         try:
             lock = json.loads((self.facts.path / "lock.json").read_text())
             return (lock["job"], lock["restart"]) == (self.job, self.restart)
@@ -78,14 +78,14 @@ class Start:
         return outcome.newer(self.errors_before, outcome.find_errors(self.facts.path / "errors"))
 
     def watch(self, requests):
-        """Passes requests to stop on to the ranks, waits for their end, and ends what is left of them."""
+        """Forwards stop requests to the ranks, waits until they exit, and kills any that remain."""
         asked = heard = False
         ends_at = None
         while self.process.poll() is None:
-            heard = heard or self.hears_signals()
+            heard = heard or self.handles_stop_signal()
             if requests and heard and not asked:
                 asked = True
-                print(f"vae_launch: {requests.last}: the ranks are asked to stop", file=sys.stderr, flush=True)
+                print(f"vae_launch: received {requests.last}: asking the ranks to stop", file=sys.stderr, flush=True)
                 self.process.send_signal(signal.SIGUSR1)
             now = time.monotonic()
             if ends_at is None:
@@ -104,8 +104,8 @@ class Start:
                                    step=run_facts.last_logged_step(self.facts.path))
 
     def _end_mpirun(self):
-        """It may wait for its daemon on a host that is lost."""
-        print("vae_launch: mpirun does not end by itself: it is ended", file=sys.stderr, flush=True)
+        """Terminates mpirun, which may be waiting for its daemon on a lost host."""
+        print("vae_launch: mpirun does not exit by itself: terminating it", file=sys.stderr, flush=True)
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(timeout=5)
@@ -114,7 +114,7 @@ class Start:
             self.process.wait()
 
     def _end_ranks(self):
-        """Those of this machine; ranks elsewhere end themselves when the others do not answer."""
+        """Kills the remaining ranks on this machine. Ranks on other hosts exit by themselves when the others do not respond."""
         deadline = time.monotonic() + RANKS_GRACE_S
         while (left := ranks_of_job(self.job)) and time.monotonic() < deadline:
             time.sleep(POLL_S)

@@ -1,9 +1,9 @@
-"""Requests to stop that reach the launcher: TERM, INT, HUP and USR1."""
+"""Records the stop requests (TERM, INT, HUP and USR1) that the launcher receives."""
 import signal
 
 
 class StopRequests:
-    """Counts them from the moment it is made."""
+    """Counts stop requests from its construction on."""
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 

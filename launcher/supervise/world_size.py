@@ -1,4 +1,4 @@
-"""How many ranks a start gets. Pure."""
+"""Computes how many ranks a start gets. Pure functions."""
 
 
 def is_power_of_two(number):
@@ -6,9 +6,9 @@ def is_power_of_two(number):
 
 
 def largest_world_size(slots, *, replicas=None, global_batch=None, reproducible=False):
-    """The largest number of ranks, up to `slots`, that a run can have: it divides the run's replicas, and where these are not chosen yet (None: the
-    first start makes them the number of ranks) it cuts the global batch into parts of two samples or more. A power of two where the run is to
-    be reproducible. 0: none."""
+    """The largest number of ranks, up to `slots`, that suits a run, or 0 if there is none. It must divide the number of replicas. If that is not
+    chosen yet (None: it becomes the number of ranks of the first start), it must divide the global batch into parts of at least two samples. A
+    reproducible run needs a power of two."""
     for np in range(slots, 0, -1):
         if reproducible and not is_power_of_two(np):
             continue

@@ -1,4 +1,4 @@
-// Time that only moves forward, in seconds.
+// Measures time with a clock that never goes back, in seconds.
 #pragma once
 
 #include <chrono>
@@ -7,12 +7,12 @@ namespace vae_dist::base {
 
 using Seconds = std::chrono::duration<double>;
 
-/// Runs from its construction or the last restart().
+/// Measures the time since its construction or the last restart().
 class Stopwatch {
  public:
   Seconds elapsed() const { return Clock::now() - start_; }
 
-  /// The time since the start, and starts again.
+  /// Returns the elapsed time and starts again from zero.
   Seconds restart() {
     const auto now = Clock::now();
     const Seconds lap = now - start_;

@@ -8,7 +8,8 @@
 namespace vae_dist::base {
 namespace {
 
-// What stands behind the first of these names ("flags : fpu vme ..."); nothing where there is none.
+// Returns the value of the first line with this name ("flags : fpu vme ..."), or nothing if there
+// is no such line.
 std::optional<std::string> field(const std::string& cpuinfo, const std::string& name) {
   std::istringstream lines(cpuinfo);
   for (std::string line; std::getline(lines, line);) {

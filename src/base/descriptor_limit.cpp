@@ -7,7 +7,7 @@
 namespace vae_dist::base {
 namespace {
 
-constexpr rlim_t kEnough = rlim_t{1} << 20;  // some systems have no limit at all
+constexpr rlim_t kEnough = rlim_t{1} << 20;  // caps an unlimited hard limit
 
 }  // namespace
 
@@ -27,7 +27,7 @@ std::size_t descriptor_limit() {
 }
 
 std::size_t descriptors_for_data() {
-  // More open files are no faster.
+  // More open files do not make reading faster.
   constexpr std::size_t kLeast = 16, kMost = 256;
   return std::clamp(descriptor_limit() / 8, kLeast, kMost);
 }

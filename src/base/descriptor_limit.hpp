@@ -1,18 +1,18 @@
-// How many files this process may have open.
+// The limit on the number of files that this process may have open.
 #pragma once
 
 #include <cstddef>
 
 namespace vae_dist::base {
 
-/// Raises the process's own limit (`ulimit -Sn`, mostly 1024) to the highest that it may set itself
-/// (`ulimit -Hn`). Called once, at the start of a program.
+/// Raises the soft limit of this process (`ulimit -Sn`, mostly 1024) as far as the hard limit
+/// (`ulimit -Hn`) allows. Call it once, at program start.
 void raise_descriptor_limit();
 
-/// The limit as it is now.
+/// Returns the current limit.
 std::size_t descriptor_limit();
 
-/// How many files of one kind a reader of data keeps open at most, so that the limit leaves room
+/// Returns how many files of one kind a data reader may keep open, so that the limit leaves room
 /// for everything else (other kinds, sockets, libraries).
 std::size_t descriptors_for_data();
 

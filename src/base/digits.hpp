@@ -1,4 +1,4 @@
-// Numbers for people.
+// Formats numbers for people.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 
 namespace vae_dist::base {
 
-/// A few significant digits: "0.01234", "1.2e-05".
+/// Formats `value` with a few significant digits: "0.01234", "1.2e-05".
 inline std::string digits(double value, int significant = 4) {
   std::ostringstream out;
   out.precision(significant);
@@ -16,14 +16,14 @@ inline std::string digits(double value, int significant = 4) {
   return out.str();
 }
 
-/// Of seconds: "12.5 ms".
+/// Formats seconds as milliseconds: "12.5 ms".
 inline std::string milliseconds(double seconds) { return digits(1e3 * seconds) + " ms"; }
 
-/// "45.2 MB", in powers of 1000.
+/// Formats a number of bytes with a unit, in powers of 1000: "45.2 MB".
 inline std::string format_bytes(double bytes) {
   constexpr std::array<const char*, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
   std::size_t unit = 0;
-  // What three digits would round to 1000 is one of the next unit.
+  // A value that would round to 1000 with three digits moves to the next unit.
   for (; bytes >= 999.5 && unit + 1 < kUnits.size(); ++unit) bytes /= 1000;
   return digits(bytes, 3) + " " + kUnits[unit];
 }

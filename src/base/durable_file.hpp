@@ -1,4 +1,5 @@
-// Files that survive a crash: what a name shows is always complete, the old content or the new.
+// Writes files that survive a crash: a file name always refers to a complete file, with either the
+// old or the new content.
 #pragma once
 
 #include <filesystem>
@@ -6,18 +7,19 @@
 
 namespace vae_dist::base {
 
-/// Writes `bytes` to a new file and fsyncs it. Throws Failure with the path and the system's
-/// reason.
+/// Writes `bytes` to a new file and fsyncs it. Throws Failure with the path and the system's error
+/// text.
 void write_and_sync(const std::filesystem::path& path, std::string_view bytes);
 
 /// Makes a finished rename or unlink in `directory` durable.
 void sync_directory(const std::filesystem::path& directory);
 
-/// Writes beside `path`, fsyncs, renames over `path`, fsyncs the parent: readers see the old file
-/// or the new one, never a part.
+/// Writes a temporary file beside `path`, fsyncs it, renames it over `path` and fsyncs the parent
+/// directory. Readers see the old file or the new one, never a part of it.
 void replace_file(const std::filesystem::path& path, std::string_view bytes);
 
-/// The whole file. Throws BadInput with the path and the system's reason.
+/// Returns the content of the whole file. Throws BadInput with the path and the system's error
+/// text.
 std::string read_file(const std::filesystem::path& path);
 
 }  // namespace vae_dist::base

@@ -1,5 +1,5 @@
-// What can go wrong, as the user and the shell see it: a sentence (what happened, where, what to
-// do) and an exit code.
+// Errors as the user and the shell see them: a sentence that says what happened, where and what to
+// do, and an exit code.
 #pragma once
 
 #include <source_location>
@@ -13,10 +13,10 @@ namespace vae_dist::base {
 /// The exit codes of vae_dist. A rank killed by signal n makes plain mpirun return 128 + n.
 enum class ExitCode : int {
   done = 0,
-  bad_input = 2,    ///< config, dataset, checkpoint or machine: refused before the first step
+  bad_input = 2,    ///< config, dataset, checkpoint or machine was refused before the first step
   rank_failed = 3,  ///< a rank failed after the start
   timed_out = 4,    ///< a collective did not complete
-  stopped = 75,     ///< stopped on request, with a checkpoint: run again to go on (EX_TEMPFAIL)
+  stopped = 75,     ///< stopped on request, with a checkpoint: rerun to continue (EX_TEMPFAIL)
 };
 
 /// An error with an exit code and the place in the source that raised it.
@@ -51,17 +51,17 @@ class Failure : public Error {
       : Error(ExitCode::rank_failed, message, where) {}
 };
 
-/// An exchange with other ranks failed: perhaps because one of them did.
+/// An exchange with other ranks failed, possibly because one of them failed first.
 class CommunicationFailure : public Failure {
  public:
   using Failure::Failure;
 };
 
-/// The exit code for any exception: an Error's own, else rank_failed.
+/// Returns the exit code for any exception: that of an Error, otherwise rank_failed.
 ExitCode exit_code(const std::exception& error);
 
-/// One paragraph for a person: "vae_dist: message". Errors that are no bad input add the source
-/// location; `rank` is named when >= 0.
+/// Returns one paragraph for the user: "vae_dist: message". Adds the source location unless the
+/// error is a BadInput, and the rank if `rank` >= 0.
 std::string describe(const std::exception& error, int rank = -1);
 
 }  // namespace vae_dist::base

@@ -12,8 +12,8 @@ namespace {
 
 using GroupPath = std::filesystem::path;
 
-// The number that follows `word`; without a word, the file's only one. Nothing where there is none
-// ("max").
+// Returns the number that follows `word`, or the first one in the file if `word` is empty. Returns
+// nothing if there is no number ("max").
 std::optional<std::uint64_t> number_in(const GroupPath& path, const std::string& word = "") {
   std::ifstream file(path);
   std::string name;
@@ -24,7 +24,8 @@ std::optional<std::uint64_t> number_in(const GroupPath& path, const std::string&
   return std::nullopt;
 }
 
-// What a control group leaves. Pages of files count as used, but go when memory is wanted.
+// Returns how many bytes the control group still allows. The page cache counts as used there, but
+// the kernel reclaims it when memory is needed, so it is subtracted.
 std::uint64_t left_by(const GroupPath& group, const char* limit_name, const char* used_name,
                       const char* files_name) {
   const auto limit = number_in(group / limit_name), used = number_in(group / used_name);
@@ -34,7 +35,7 @@ std::uint64_t left_by(const GroupPath& group, const char* limit_name, const char
   return *limit - std::min(*limit, firmly_used);
 }
 
-// This process's group below `root`, and all groups that hold it.
+// Visits the control group of this process below `root` and all its ancestors.
 template <typename Visit>
 void visit_groups(const GroupPath& root, const std::string& mark, Visit visit) {
   std::ifstream file("/proc/self/cgroup");

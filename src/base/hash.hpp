@@ -1,5 +1,5 @@
-// XXH3 (64 bits): fingerprints of files, weights and datasets. Not cryptographic: it finds
-// accidents, not attackers.
+// XXH3 (64 bits): fingerprints of files, weights and datasets. The hash is not cryptographic: it
+// detects accidental changes, not attacks.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ inline std::uint64_t hash_text(std::string_view value, std::uint64_t seed = 0) {
   return hash_bytes(value.data(), value.size(), seed);
 }
 
-/// 16 hexadecimal digits.
+/// Returns the hash as 16 hexadecimal digits.
 std::string hash_name(std::uint64_t hash);
 
 }  // namespace vae_dist::base

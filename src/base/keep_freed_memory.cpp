@@ -1,6 +1,6 @@
 #include "base/keep_freed_memory.hpp"
 
-#include <cstdlib>  // makes __GLIBC__ known
+#include <cstdlib>  // defines __GLIBC__
 
 #ifdef __GLIBC__
 #include <malloc.h>

@@ -1,5 +1,5 @@
-// How a key of the configuration is described, in one call a key. What registers itself
-// (registry.hpp) describes its own keys so, and config/key_table.hpp all others.
+// Describes the keys of the configuration, one call per key. Registered items (registry.hpp)
+// describe their own keys this way, and config/key_table.hpp describes all others.
 //
 //   Section optimizer(keys, "train.optimizer");
 //   optimizer.key("learning_rate", train.optimizer.learning_rate, "step size").at_least(0);
@@ -19,19 +19,20 @@ namespace vae_dist::base {
 
 class ItemList;
 
-/// How the configuration writes each value of an enum, in the order of its documentation.
+/// The word that the configuration uses for each value of an enum, in the order of the
+/// documentation.
 template <typename Value>
 using Words = std::vector<std::pair<std::string, Value>>;
 
-/// A value that is one of a few, each of which the configuration writes as a word: an enum, as a
-/// rule.
+/// A value with a fixed set of alternatives, each of which the configuration writes as a word. It
+/// is usually an enum.
 class Choice {
  public:
   virtual ~Choice() = default;
   virtual std::vector<std::string> words() const = 0;
-  virtual std::string word() const = 0;  ///< of the present value
+  virtual std::string word() const = 0;  ///< of the current value
 
-  /// False, and nothing changes: there is no such word.
+  /// Returns false and changes nothing if there is no such word.
   virtual bool choose(const std::string& word) = 0;
 };
 
@@ -64,7 +65,7 @@ class ChoiceOf : public Choice {
   Words<Value> words_;
 };
 
-/// Where a key's value lives. The alternative is its type.
+/// Points to a key's value. The alternative determines the key's type.
 using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::optional<bool>*,
                           std::optional<std::int64_t>*, std::optional<double>*,
                           std::optional<std::string>*, std::vector<std::int64_t>*,
@@ -73,32 +74,32 @@ using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::opti
 struct Key {
   std::string name;  ///< dotted: "train.global_batch"
   Slot slot;
-  std::shared_ptr<Choice> choice;    ///< what `slot` points to where the value is one of a few
+  std::shared_ptr<Choice> choice;    ///< owns what `slot` points to if `slot` holds a Choice
   std::string meaning;               ///< one line: unit, effect
-  std::vector<std::string> choices;  ///< the values allowed, as YAML text; empty: any of the type
+  std::vector<std::string> choices;  ///< allowed values as YAML text; empty: any value of the type
   std::optional<double> least, most;
   bool least_excluded = false;  ///< the range is open at `least`
   bool most_excluded = false;   ///< the range is open at `most`
   bool any_size =
-      false;  ///< a name in digits, not a count: the limits of numbers without `most` do not hold
-  std::string empty_word;  ///< how an empty optional or list is written: "null", "auto", "[]"; "":
-                           ///< it may not be empty
-  std::size_t length = 0;  ///< exact number of list entries; 0: any
-  bool required = false;   ///< a run needs it
+      false;  ///< exempt from the general size limits: the number is an identifier, not a count
+  std::string empty_word;  ///< text of an empty optional or list ("null", "auto", "[]"); "": it may
+                           ///< not be empty
+  std::size_t length = 0;  ///< required number of list entries; 0: any number
+  bool required = false;   ///< every run must set it
   bool may_change_on_resume = false;
-  std::string default_text;    ///< how the default is written
-  std::string for_older_runs;  ///< the value, as it is written, of runs that were begun before
-                               ///< there was this key; empty: there were none
-  /// Empty: the key always counts. Else the condition under which its value has any effect on the
-  /// bound values, and the same in words. Giving a key that does not count is an error.
+  std::string default_text;    ///< the default as the configuration writes it
+  std::string for_older_runs;  ///< value, as text, for runs that were started before this key
+                               ///< existed; empty: the key is as old as any run
+  /// The condition under which the key has any effect; empty: it always has one. It reads the bound
+  /// values, and `counts_when` says it in words. Setting a key that has no effect is an error.
   std::function<bool()> counts;
   std::string counts_when;
 };
 
-/// Whether the key's value has any effect under the other keys' values.
+/// Returns whether the key has any effect under the other keys' values.
 inline bool counts(const Key& key) { return !key.counts || key.counts(); }
 
-/// One row of the table while it is being written.
+/// Fills in one key of the table.
 class Row {
  public:
   explicit Row(Key& key) : key_(key) {}
@@ -125,11 +126,11 @@ class Row {
 /// Adds keys under a dotted prefix.
 class Section {
  public:
-  /// `prefix`: "train.optimizer"; empty: the keys' names are all there is.
+  /// `prefix`: "train.optimizer"; empty: the keys have no prefix.
   Section(std::vector<Key>& keys, const std::string& prefix)
       : keys_(keys), prefix_(prefix.empty() ? "" : prefix + ".") {}
 
-  /// `value` outlives the keys.
+  /// `value` must outlive the keys.
   template <typename Value>
   Row key(const std::string& name, Value& value, const std::string& meaning) {
     constexpr bool optional = requires { value.has_value(); };
@@ -142,8 +143,8 @@ class Section {
     return Row(keys_.back());
   }
 
-  /// A value that is one of a few: keys.choice("reduction", objective.reduction, {{"mean",
-  /// Reduction::mean}, {"sum", Reduction::sum}}, "...").
+  /// Adds a key whose value has a fixed set of alternatives: keys.choice("reduction",
+  /// objective.reduction, {{"mean", Reduction::mean}, {"sum", Reduction::sum}}, "...").
   template <typename Value>
   Row choice(const std::string& name, Value& value, std::type_identity_t<Words<Value>> words,
              const std::string& meaning) {

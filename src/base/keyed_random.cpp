@@ -13,7 +13,7 @@ std::uint64_t split_mix(std::uint64_t value) {
   return value ^ (value >> 31);
 }
 
-// Calls put(index, word) for as many 32-bit words as `out` is long.
+// Calls put(index, word) for the first `count` 32-bit words.
 template <typename Put>
 void for_each_word(PhiloxKey key, std::uint64_t sample, std::uint32_t draw, std::size_t count,
                    Put put) {
@@ -65,7 +65,7 @@ void fill_normal(PhiloxKey key, std::uint64_t sample, std::uint32_t draw, std::s
     const PhiloxCounter words =
         random_block(key, sample, draw, static_cast<std::uint32_t>(first / 4));
     for (std::size_t pair = 0; pair < 4 && first + pair < out.size(); pair += 2) {
-      const double u = (words[pair] + 1.0) * 0x1p-32;  // in (0, 1]: the logarithm is finite
+      const double u = (words[pair] + 1.0) * 0x1p-32;  // in (0, 1], so the logarithm is finite
       const double angle = 2.0 * std::numbers::pi * (words[pair + 1] * 0x1p-32);
       const double radius = std::sqrt(-2.0 * std::log(u));
       out[first + pair] = static_cast<float>(radius * std::cos(angle));

@@ -1,5 +1,5 @@
-// Random numbers as pure functions of a key and a counter: whoever asks for (seed, purpose, epoch,
-// sample, draw) gets the same numbers, whatever was asked before and by whichever rank or thread.
+// Random numbers as pure functions of a key and a counter: the same (seed, purpose, epoch, sample,
+// draw) gives the same numbers on every rank and thread, whatever was drawn before.
 //
 // Generator: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2,
 // 3", SC 2011). key = mix(seed, purpose, epoch), counter = {block, draw, sample index (low, high)}.
@@ -11,7 +11,7 @@
 
 namespace vae_dist::base {
 
-/// What random numbers are for. The values are part of the format of a run: they never change.
+/// What random numbers are drawn for. The values are part of the format of a run and never change.
 enum class Purpose : std::uint32_t {
   init = 1,
   order = 2,
@@ -32,18 +32,19 @@ using PhiloxCounter = std::array<std::uint32_t, 4>;
 /// The Philox 4x32-10 bijection.
 PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key);
 
-/// Mixes the three into a key (SplitMix64's finalizer between them; Steele, Lea, Flood: OOPSLA
-/// 2014).
+/// Mixes the three arguments into a key (with the finalizer of SplitMix64 between them; Steele,
+/// Lea, Flood: OOPSLA 2014).
 PhiloxKey random_key(std::uint64_t seed, Purpose purpose, std::uint64_t epoch);
 
-/// The numbers of one (key, sample, draw): block b gives four 32-bit words.
+/// Returns block `block` of the numbers for (key, sample, draw): four 32-bit words.
 PhiloxCounter random_block(PhiloxKey key, std::uint64_t sample, std::uint32_t draw,
                            std::uint32_t block);
 
-/// Uniform in [0, 1), 24 bits each.
+/// Fills `out` with uniform numbers in [0, 1), 24 bits each.
 void fill_uniform(PhiloxKey key, std::uint64_t sample, std::uint32_t draw, std::span<float> out);
 
-/// Standard normal by Box and Muller (1958), computed in double and rounded once.
+/// Fills `out` with standard normal numbers by the method of Box and Muller (1958), computed in
+/// double and rounded once.
 void fill_normal(PhiloxKey key, std::uint64_t sample, std::uint32_t draw, std::span<float> out);
 
 }  // namespace vae_dist::base

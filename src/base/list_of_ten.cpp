@@ -5,11 +5,11 @@
 namespace vae_dist::base {
 
 std::string list_of_ten(const std::vector<std::string>& items, const std::string& separator) {
-  constexpr std::size_t kTold = 10;
+  constexpr std::size_t kShown = 10;
   std::string out;
-  for (std::size_t i = 0; i < items.size() && i < kTold; ++i)
+  for (std::size_t i = 0; i < items.size() && i < kShown; ++i)
     out += (i ? separator : "") + items[i];
-  if (items.size() > kTold) out += text(separator, "and ", items.size() - kTold, " more");
+  if (items.size() > kShown) out += text(separator, "and ", items.size() - kShown, " more");
   return out;
 }
 

@@ -1,4 +1,4 @@
-// Lists in messages, which may name thousands of things.
+// Shortens lists in messages that could name thousands of items.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace vae_dist::base {
 
-/// The first ten with `separator` between them, and how many more there are: "a, b, c", or "a, ...,
-/// j, and 7 more". With the separator "\n  " each stands on a line of its own: "a\n  ...\n  j\n and
+/// Joins the first ten items with `separator` and adds the number of the others: "a, b, c", or "a,
+/// ..., j, and 7 more". With the separator "\n  " each item has its own line: "a\n  ...\n  j\n  and
 /// 7 more".
 std::string list_of_ten(const std::vector<std::string>& items, const std::string& separator = ", ");
 

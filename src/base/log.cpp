@@ -19,7 +19,7 @@ constexpr const char* kRed = "\x1b[31m";
 
 std::mutex speaking;
 std::string who;               // "[rank 3] "
-std::size_t status_width = 0;  // of the status line that is shown; 0: none
+std::size_t status_width = 0;  // of the status line on the screen; 0: none
 
 spdlog::level::level_enum native(Level level) {
   switch (level) {
@@ -35,7 +35,7 @@ spdlog::level::level_enum native(Level level) {
   return spdlog::level::info;
 }
 
-// A plain logger of our own: the default one writes to stdout, where verbs print their results.
+// A plain logger: spdlog's default one writes to stdout, where verbs print their results.
 spdlog::logger& logger() {
   static const auto instance = [] {
     auto made = std::make_shared<spdlog::logger>("vae_dist",
@@ -47,10 +47,11 @@ spdlog::logger& logger() {
   return *instance;
 }
 
-// What takes the status line away, of this rank or, on the same terminal, another.
+// Returns the escape sequence that erases the status line, whether this rank wrote it or another
+// rank on the same terminal.
 std::string clearing() {
   if (!base::on_terminal()) return "";
-  // A line that a narrower terminal has wrapped since takes several rows.
+  // The line takes several rows if the terminal has become narrower since it was written.
   const std::size_t columns = base::terminal_columns(),
                     rows_above = columns > 0 && status_width > 0 ? (status_width - 1) / columns : 0;
   return (rows_above > 0 ? "\x1b[" + std::to_string(rows_above) + "A" : "") + "\r\x1b[J";
@@ -83,8 +84,9 @@ void status(const std::string& line) {
   const std::lock_guard lock(speaking);
   const std::size_t columns = base::terminal_columns();
   const std::string shown =
-      columns > 1 ? line.substr(0, columns - 1) : line;  // a full line would wrap in some terminals
-  // Nor may it wrap where the terminal has become narrower and has not said so yet.
+      columns > 1 ? line.substr(0, columns - 1) : line;  // a full line wraps on some terminals
+  // Wrapping is off meanwhile, in case the terminal has become narrower but has not reported it
+  // yet.
   const std::string out = clearing() + "\x1b[?7l" + shown + "\x1b[?7h";
   std::fwrite(out.data(), 1, out.size(), stderr);
   status_width = shown.size();

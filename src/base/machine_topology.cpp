@@ -36,14 +36,15 @@ Path device_folder(const std::string& bus_id, const Path& sys) {
   return sys / "bus/pci/devices" / name;
 }
 
-// The node in a device's folder; -1: none is told.
+// Returns the NUMA node named in the device's directory, or -1 if there is none.
 int node_in(const Path& device) {
   const std::vector<int> found = parse_ranges(content(device / "numa_node"));
   return found.empty() ? -1 : found.front();
 }
 
-// From the root of the PCI tree ("pci0000:17") to the device; empty for what is no PCI device.
-std::vector<std::string> way_to(const Path& device) {
+// Returns the path from the root of the PCI tree ("pci0000:17") to the device. Empty if it is not a
+// PCI device.
+std::vector<std::string> pci_path_of(const Path& device) {
   std::error_code missing;
   const Path real = std::filesystem::canonical(device, missing);
   std::vector<std::string> way;
@@ -68,14 +69,14 @@ bool is_up(const Path& card) { return content(card / "operstate").starts_with("u
 
 template <typename Usable>
 std::string nearest_of(const Path& cards, const Path& device, Usable usable) {
-  const std::vector<std::string> way = way_to(device);
+  const std::vector<std::string> way = pci_path_of(device);
   const int node = node_in(device);
   std::string nearest;
   std::pair<std::size_t, bool> best{0, false};
   for (const Path& card : entries(cards)) {
-    const std::vector<std::string> its_way = way_to(card / "device");
-    if (its_way.empty() || !usable(card)) continue;
-    const std::pair<std::size_t, bool> nearness{shared_part(way, its_way),
+    const std::vector<std::string> card_path = pci_path_of(card / "device");
+    if (card_path.empty() || !usable(card)) continue;
+    const std::pair<std::size_t, bool> nearness{shared_part(way, card_path),
                                                 node >= 0 && node_in(card / "device") == node};
     if (nearness > best) std::tie(best, nearest) = std::tuple(nearness, card.filename().string());
   }

@@ -1,4 +1,4 @@
-// Sets of small numbers (cores, NUMA nodes, ranks) as people and the kernel write them.
+// Reads and writes sets of small numbers (cores, NUMA nodes, ranks) as ranges.
 #pragma once
 
 #include <string>
@@ -6,13 +6,13 @@
 
 namespace vae_dist::base {
 
-/// The kernel's "0-3,8" as {0, 1, 2, 3, 8}. What is no number is left out.
+/// Parses the kernel's notation: "0-3,8" gives {0, 1, 2, 3, 8}. Skips parts that are not numbers.
 std::vector<int> parse_ranges(const std::string& listed);
 
-/// {0, 1, 2, 3, 8} as "0-3, 8". The numbers rise.
+/// Formats {0, 1, 2, 3, 8} as "0-3, 8". The numbers must be in ascending order.
 std::string ranges_text(const std::vector<int>& numbers);
 
-/// {2} as "rank 2", {0, 1, 2} as "ranks 0-2".
+/// Formats {2} as "rank 2" and {0, 1, 2} as "ranks 0-2".
 std::string ranks_text(const std::vector<int>& ranks);
 
 }  // namespace vae_dist::base

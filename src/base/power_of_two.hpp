@@ -1,4 +1,4 @@
-// Binary trees need powers of two.
+// Recognises powers of two, which the binary trees of sums need.
 #pragma once
 
 #include <bit>
@@ -6,7 +6,7 @@
 
 namespace vae_dist::base {
 
-/// 1, 2, 4, 8, ...
+/// Returns whether `number` is 1, 2, 4, 8, ...
 constexpr bool is_power_of_two(std::int64_t number) {
   return number > 0 && std::has_single_bit(static_cast<std::uint64_t>(number));
 }

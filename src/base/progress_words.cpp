@@ -8,7 +8,7 @@ ProgressWords::ProgressWords(std::vector<Collective> round,
                              std::shared_ptr<const std::uint32_t> word)
     : round_(std::move(round)), word_(std::move(word)) {
   if (round_.empty())
-    throw std::invalid_argument("a launch without collectives needs no progress words");
+    throw std::invalid_argument("ProgressWords needs at least one collective per launch");
 }
 
 void ProgressWords::launching(std::int64_t times) {
@@ -18,12 +18,12 @@ void ProgressWords::launching(std::int64_t times) {
 
 ProgressWords::State ProgressWords::now() const {
   State out;
-  // The device writes it whenever it comes there. Read before launches_: the other way round, marks
-  // of a launch announced in between would be behind by nearly 2^32.
+  // The device writes the word at any time. Read it before launches_: in the other order, marks of
+  // a launch announced in between would look nearly 2^32 marks behind.
   const std::uint32_t seen = __atomic_load_n(word_.get(), __ATOMIC_ACQUIRE);
   const std::int64_t announced = launches_ * static_cast<std::int64_t>(2 * round_.size());
-  // It is behind what was announced, by a few launches: as a difference of 32 bits that is right
-  // after any number of steps.
+  // The word lags the announced marks by a few launches, so the 32-bit difference is correct after
+  // any number of steps.
   const std::uint32_t behind = static_cast<std::uint32_t>(announced) - seen;
   const std::int64_t passed = announced - static_cast<std::int64_t>(behind);
   out.started = (passed + 1) / 2;

@@ -1,10 +1,10 @@
-// How far a device is in collectives that no host call starts: those of a captured step
-// (src/step/captured_step.hpp).
+// Tracks the progress of a device through collectives that no host call starts: those of a captured
+// step (src/step/captured_step.hpp).
 //
-// A CUDA graph is launched as a whole; then the host knows no more which bucket is being summed. So
-// the graph copies a word of 4 bytes to host memory before and after each collective: the number of
-// marks passed since the first launch. Whoever must name a hang reads it there, without asking
-// CUDA, which may hang itself.
+// A CUDA graph is launched as a whole, so the host does not know which bucket is being summed. The
+// graph therefore copies a word of 4 bytes to host memory before and after each collective: the
+// number of marks passed since the first launch. The code that reports a hang reads the word there,
+// without asking CUDA, which may itself hang.
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,7 @@
 
 namespace vae_dist::base {
 
-/// Thread safety: launching() from one thread, now() from any.
+/// Call launching() from one thread only; now() is thread-safe.
 class ProgressWords {
  public:
   struct Collective {
@@ -34,12 +34,12 @@ class ProgressWords {
     bool is_under_way() const { return started > finished; }
   };
 
-  /// `round`: the collectives of one launch, in order; not empty. `word`: 0 at first, then counting
-  /// marks, two a collective, modulo 2^32.
+  /// `round`: the collectives of one launch, in order, not empty. `word`: the number of marks
+  /// passed, two per collective, starting at 0, modulo 2^32.
   ProgressWords(std::vector<Collective> round, std::shared_ptr<const std::uint32_t> word);
 
-  /// To be called before each launch, or so many: a mark that was not announced would be read as
-  /// one of 2^32 ago.
+  /// Announces `times` launches. Call it before they happen: now() would read a mark of a launch
+  /// that was not announced as a mark from 2^32 marks ago.
   void launching(std::int64_t times = 1);
 
   State now() const;

@@ -1,4 +1,4 @@
-// The kinds of things that register themselves, and what the configuration has to know of each.
+// The kinds of registered items, and what the configuration needs to know about each.
 #pragma once
 
 #include <cstdint>
@@ -8,60 +8,60 @@
 
 namespace vae_dist::base {
 
-/// What a network learns about each x.
+/// What a network infers about each x.
 enum class LatentKind {
   posterior,  ///< a variational autoencoder: q(z|x)
   point,      ///< an autoencoder: z = g(x)
   none,       ///< a decoder alone
 };
 
-/// Which x a likelihood is a distribution of.
+/// The set of values x that a likelihood is a distribution over.
 enum class Support {
   reals,        ///< a density
-  zero_or_one,  ///< of values between them it is a loss, but no likelihood
+  zero_or_one,  ///< for values in between it is a loss, but not a likelihood
   byte_levels,  ///< the 256 levels of a byte
 };
 
-/// What there is to know of a likelihood under its settings.
+/// The properties of a likelihood under its settings.
 struct LikelihoodTraits {
   Support support = Support::reals;
-  bool takes_logits = false;  ///< it squashes the decoder's output itself
+  bool takes_logits = false;  ///< it applies the sigmoid to the decoder's output itself
   std::optional<double> fixed_sigma =
-      {};  ///< a Gaussian of this standard deviation, in data units, whose reconstruction under
-           ///< `mean` is the plain squared error
-  bool predicts_variance = false;  ///< the decoder has a second head, log sigma^2 of every value
-  bool follows_error = false;      ///< its scale is that of the batch's own squared error, of which
-                                   ///< training keeps a running mean
+      {};  ///< standard deviation, in data units, of a Gaussian whose reconstruction under `mean`
+           ///< is the plain squared error
+  bool predicts_variance = false;  ///< the decoder has a second head: log sigma^2 of every value
+  bool follows_error = false;      ///< its scale follows the squared error of the batch; training
+                                   ///< keeps a running mean of it
 };
 
-/// `objective.likelihood`; its own keys stand under `objective`.
+/// A value of `objective.likelihood`. Its own keys are under `objective`.
 struct Likelihood : Item {
   std::function<LikelihoodTraits(const std::any& own)> traits =
-      {};  ///< empty: as LikelihoodTraits begins
+      {};  ///< empty: the defaults of LikelihoodTraits
 
   LikelihoodTraits traits_of(const std::any& settings) const {
     return traits ? traits(settings) : LikelihoodTraits();
   }
 };
 
-/// `train.optimizer.name`; its own keys stand under `train.optimizer`.
+/// A value of `train.optimizer.name`. Its own keys are under `train.optimizer`.
 struct UpdateRule : Item {
   std::function<std::int64_t(const std::any& own)> moments =
-      {};  ///< how many values it keeps of each parameter; empty: none
+      {};  ///< number of values that it keeps per parameter; empty: none
   bool reads_exact_rate =
-      false;  ///< a learning rate that lies on a GPU is read in double precision
+      false;  ///< it reads a learning rate that is on the GPU in double precision
 
   std::int64_t moments_of(const std::any& settings) const {
     return moments ? moments(settings) : 0;
   }
 };
 
-/// `model.name`; its own keys stand under `model`.
+/// A value of `model.name`. Its own keys are under `model`.
 struct Network : Item {
   LatentKind latent = LatentKind::posterior;
 };
 
-/// Entries of `objective.regularisers`, each with `name` and its own keys.
+/// An entry of `objective.regularisers`, with `name` and its own keys.
 struct Regulariser : Item {};
 
 }  // namespace vae_dist::base

@@ -7,17 +7,17 @@
 namespace vae_dist::base {
 namespace {
 
-// "adam, adamax or adamw"
-std::string one_of_these(const std::vector<std::string>& names) {
+// Joins the names: "adam, adamax or adamw".
+std::string joined_with_or(const std::vector<std::string>& names) {
   std::string out;
   for (std::size_t i = 0; i < names.size(); ++i)
     out += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
   return out;
 }
 
-// Whether one of the keys first .. last - 1 has the name.
-bool stands_among(const std::vector<Key>& keys, std::size_t first, std::size_t last,
-                  const std::string& name) {
+// Returns whether one of the keys with index first .. last - 1 has the name.
+bool contains_name(const std::vector<Key>& keys, std::size_t first, std::size_t last,
+                   const std::string& name) {
   return std::any_of(keys.begin() + static_cast<std::ptrdiff_t>(first),
                      keys.begin() + static_cast<std::ptrdiff_t>(last),
                      [&](const Key& key) { return key.name == name; });
@@ -25,9 +25,9 @@ bool stands_among(const std::vector<Key>& keys, std::size_t first, std::size_t l
 
 }  // namespace
 
-// Nothing can be thrown to anybody before main() begins.
+// Aborts because no code can catch an exception before main() begins.
 void end_of_double_registration(const std::string& name) {
-  std::fprintf(stderr, "two files of this program register '%s': give one of them another name\n",
+  std::fprintf(stderr, "two files of this program register the name '%s': rename one of them\n",
                name.c_str());
   std::abort();
 }
@@ -35,7 +35,7 @@ void end_of_double_registration(const std::string& name) {
 void add_own_keys(std::vector<Key>& keys, const std::string& section, const std::string& chosen_key,
                   const std::string& chosen, const std::vector<const Item*>& items,
                   ItemSettings& settings) {
-  std::map<std::string, std::vector<std::string>> owners;  // of settings
+  std::map<std::string, std::vector<std::string>> owners;  // items by settings
   for (const Item* item : items)
     if (item->own.defaults.has_value()) owners[item->settings_name()].push_back(item->name);
 
@@ -49,13 +49,13 @@ void add_own_keys(std::vector<Key>& keys, const std::string& section, const std:
     item->own.describe(own, settings.of(*item));
     for (std::size_t i = first; i < keys.size(); ++i) {
       Key& key = keys[i];
-      if (stands_among(keys, 0, others, key.name) || stands_among(keys, first, i, key.name))
+      if (contains_name(keys, 0, others, key.name) || contains_name(keys, first, i, key.name))
         end_of_double_registration(key.name);
-      key.meaning = one_of_these(names) + ": " + key.meaning;
+      key.meaning = joined_with_or(names) + ": " + key.meaning;
       const auto is_chosen = [&chosen, names] {
         return std::find(names.begin(), names.end(), chosen) != names.end();
       };
-      key.counts_when = chosen_key + " is " + one_of_these(names) +
+      key.counts_when = chosen_key + " is " + joined_with_or(names) +
                         (key.counts_when.empty() ? "" : " and " + key.counts_when);
       key.counts = [is_chosen, also = key.counts] { return is_chosen() && (!also || also()); };
     }
@@ -79,7 +79,7 @@ std::vector<Key> own_keys_of(const Item& item, std::any& settings) {
 std::vector<Key> ItemList::keys_of(Entry& entry) {
   std::vector<Key> keys = own_keys_of(*entry.item, entry.settings);
   for (std::size_t i = 0; i < keys.size(); ++i)
-    if (keys[i].name == "name" || stands_among(keys, 0, i, keys[i].name))
+    if (keys[i].name == "name" || contains_name(keys, 0, i, keys[i].name))
       end_of_double_registration(entry.item->name + "." + keys[i].name);
   return keys;
 }

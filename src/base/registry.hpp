@@ -1,17 +1,19 @@
-// Things of which there are several kinds under one name in the configuration (networks,
-// likelihoods, optimizers, ...): each is one .cpp that registers itself, and nobody else lists it.
-// What an item is called, what it is for and which keys of the configuration are its own is known
-// here, without tensors, to the configuration's checks and its documentation. How it is made is
-// known to the room that it belongs to.
+// A registry of the kinds of items that the configuration chooses by name (networks, likelihoods,
+// optimizers, ...). Each item is one .cpp file that registers itself; no other file lists it. The
+// registry holds what the configuration's checks and documentation need, without tensors: the
+// item's name, its purpose and its own configuration keys. The folder that uses the item knows how
+// to make it.
 //
 //   struct CapsuleSettings {
 //     std::int64_t routings = 3;
 //   };
-//   const model::RegisteredNetwork registered({{.name = "capsule_vae", .help = "capsules with
-//   dynamic routing", .own = base::own_keys<CapsuleSettings>([](base::Section& keys,
-//   CapsuleSettings& own) {
-//     keys.key("routings", own.routings, "rounds of routing").at_least(1);
-//   })}}, make_capsule_vae);
+//   const model::RegisteredNetwork registered(
+//       {{.name = "capsule_vae",
+//         .help = "capsules with dynamic routing",
+//         .own = base::own_keys<CapsuleSettings>([](base::Section& keys, CapsuleSettings& own) {
+//           keys.key("routings", own.routings, "rounds of routing").at_least(1);
+//         })}},
+//       make_capsule_vae);
 #pragma once
 
 #include <any>
@@ -25,17 +27,17 @@
 
 namespace vae_dist::base {
 
-/// The settings that an item has for itself: a plain struct with its defaults, and the keys that
-/// its fields are read from.
+/// The settings that belong to one item: a plain struct with defaults, and the keys that set its
+/// fields.
 struct OwnKeys {
   std::string
-      name;  ///< of the settings; items that name the same share them; empty: the item's name
+      name;  ///< of the settings; items with the same one share them; empty: the item's name
   std::any defaults;  ///< the struct; empty: the item has no settings
   std::function<void(Section& keys, std::any& settings)> describe;
 };
 
-/// `Settings` is copied as the configuration is. `name`: shared by items that have the same keys
-/// ("adam" for adam, adamw and adamax).
+/// Describes the own keys of an item. `Settings` is copied with the configuration. `name`: shared
+/// by items that have the same keys ("adam" for adam, adamw and adamax).
 template <typename Settings>
 OwnKeys own_keys(std::function<void(Section& keys, Settings& own)> describe,
                  const std::string& name = "") {
@@ -44,20 +46,20 @@ OwnKeys own_keys(std::function<void(Section& keys, Settings& own)> describe,
           }};
 }
 
-/// What there is to know of an item without making it.
+/// The description of an item, known without making it.
 struct Item {
-  std::string name;  ///< as the configuration writes it
-  std::string help;  ///< half a line
+  std::string name;  ///< as written in the configuration
+  std::string help;  ///< a phrase of half a line
   OwnKeys own = {};
 
   const std::string& settings_name() const { return own.name.empty() ? name : own.name; }
 };
 
-/// Says which name two files claim, and aborts.
+/// Prints the name that two files register and aborts.
 [[noreturn]] void end_of_double_registration(const std::string& name);
 
-/// All items of a kind, in the order of their names. `Described` is an Item with what else is to be
-/// known of its kind.
+/// All items of a kind, sorted by name. `Described` is an Item with the further properties of its
+/// kind.
 template <typename Described>
 class Registry {
  public:
@@ -66,23 +68,23 @@ class Registry {
     return registry;
   }
 
-  /// Called before main() begins, by the objects that register. A second item of the same name ends
-  /// the program, which has been put together wrongly.
+  /// Adds an item. The registering objects call it before main() begins. A second item with the
+  /// same name is a programming error and ends the program.
   void add(Described item) {
     const std::string name = item.name;
     if (!items_.emplace(name, std::move(item)).second) end_of_double_registration(name);
   }
 
-  /// Null: nobody registered it.
+  /// Returns null if no item has this name.
   const Described* find(const std::string& name) const {
     const auto found = items_.find(name);
     return found == items_.end() ? nullptr : &found->second;
   }
 
-  /// Throws std::logic_error where nobody registered it.
+  /// Throws std::logic_error if no item has this name.
   const Described& at(const std::string& name) const {
     if (const Described* const found = find(name)) return *found;
-    throw std::logic_error("nobody has registered '" + name + "'");
+    throw std::logic_error("no item is registered as '" + name + "'");
   }
 
   std::vector<std::string> names() const {
@@ -104,16 +106,16 @@ class Registry {
   std::map<std::string, Described> items_;
 };
 
-/// How the items of a kind are made, by name: beside their descriptions, as only their room knows
-/// what a maker takes and gives.
+/// The functions that make the items of a kind, by name. They are kept apart from the descriptions
+/// because only the folder that uses the items knows their signature.
 template <typename Make>
 std::map<std::string, Make>& makers() {
   static std::map<std::string, Make> all;
   return all;
 }
 
-/// A constant of this type in an item's file registers it, with how it is made, in any program that
-/// the file is linked into.
+/// Registers an item and the function that makes it. A constant of this type in the item's file
+/// does so in every program that the file is linked into.
 template <typename Described, typename Make>
 class Registered {
  public:
@@ -123,10 +125,10 @@ class Registered {
   }
 };
 
-/// A configuration's settings of all items of a kind, also of those that it does not name.
+/// The settings of all items of a kind, including those that the configuration does not choose.
 class ItemSettings {
  public:
-  /// The defaults of all that is registered.
+  /// Returns the default settings of all registered items.
   template <typename Described>
   static ItemSettings defaults_of(const Registry<Described>& registry) {
     ItemSettings out;
@@ -136,8 +138,8 @@ class ItemSettings {
     return out;
   }
 
-  /// By the settings' name. Throws std::out_of_range where there are none, std::bad_any_cast where
-  /// they are others.
+  /// Returns the settings with this name. Throws std::out_of_range if there are none, and
+  /// std::bad_any_cast if they have another type.
   template <typename Settings>
   const Settings& get(const std::string& name) const {
     return std::any_cast<const Settings&>(settings_.at(name));
@@ -147,7 +149,7 @@ class ItemSettings {
     return std::any_cast<Settings&>(settings_.at(name));
   }
 
-  /// Empty where the item has none.
+  /// Returns an empty value if the item has no settings.
   std::any& of(const Item& item) { return settings_[item.settings_name()]; }
   const std::any& of(const Item& item) const {
     static const std::any none;
@@ -159,29 +161,30 @@ class ItemSettings {
   std::map<std::string, std::any> settings_;
 };
 
-/// A key's value that is the name of one registered item, with what the configuration says of each.
+/// The value of a key that names one registered item, with the settings of all items of its kind.
 template <typename Described>
 struct Chosen {
   std::string name;
   ItemSettings own = ItemSettings::defaults_of(Registry<Described>::all());
 
-  /// Throws std::logic_error where nobody registered the name, which the configuration's checks
-  /// refuse.
+  /// Throws std::logic_error if the name is not registered. The configuration's checks refuse such
+  /// a name.
   const Described& item() const { return Registry<Described>::all().at(name); }
   const std::any& settings() const { return own.of(item()); }
 
-  /// The settings of an item of the kind, chosen or not.
+  /// Returns the settings of any item of the kind, chosen or not.
   template <typename Settings>
   Settings& settings_of(const std::string& item) {
     return own.template get<Settings>(item);
   }
 };
 
-/// Adds the own keys of all items of a registry to the table, each with the items that it counts
-/// for: those whose settings it belongs to. `section`: "model"; `chosen`: the value of the key that
-/// names one of them (`chosen_key`: "model.name"), which outlives the keys. Items may have keys of
-/// one name, each with its own meaning, range and default: that of the chosen item counts. A name
-/// that is another key of the section ends the program as a double registration does.
+/// Adds the own keys of all items of a registry to the table. Each key has an effect only for the
+/// items that its settings belong to. `section`: "model". `chosen`: the value of the key that names
+/// one item (`chosen_key`: "model.name"); it must outlive the keys. Items may have keys with the
+/// same name but with their own meaning, range and default: that of the chosen item counts. A key
+/// with the same name as another key of the section ends the program, as a double registration
+/// does.
 void add_own_keys(std::vector<Key>& keys, const std::string& section, const std::string& chosen_key,
                   const std::string& chosen, const std::vector<const Item*>& items,
                   ItemSettings& settings);
@@ -193,11 +196,12 @@ void add_own_keys(std::vector<Key>& keys, const std::string& section, const std:
                chosen.own);
 }
 
-/// The own keys of an item, without a prefix, bound to its `settings`, which outlive them.
+/// Returns the own keys of an item, without a prefix and bound to `settings`, which must outlive
+/// them.
 std::vector<Key> own_keys_of(const Item& item, std::any& settings);
 
-/// A key's value that is a list of registered items, each with keys of its own: [{name: code_l2,
-/// weight: 0.001}]. The same item may stand there twice.
+/// The value of a key that is a list of registered items, each with its own keys: [{name: code_l2,
+/// weight: 0.001}]. The same item may occur twice.
 class ItemList {
  public:
   struct Entry {
@@ -218,16 +222,17 @@ class ItemList {
     return out;
   }
 
-  /// What may stand in the list.
+  /// Returns the names that the list accepts.
   std::vector<std::string> names() const { return names_ ? names_() : std::vector<std::string>(); }
 
-  /// Adds an item with its defaults. Null: there is none of this name, and nothing is added.
+  /// Adds an item with its defaults. Returns null and adds nothing if there is no item of this
+  /// name.
   Entry* add(const std::string& name);
   void clear() { entries_.clear(); }
 
   const std::vector<Entry>& entries() const { return entries_; }
 
-  /// The own keys of an entry, bound to it: valid while the list is not changed.
+  /// Returns the own keys of an entry, bound to it. They are valid until the list changes.
   static std::vector<Key> keys_of(Entry& entry);
 
  private:

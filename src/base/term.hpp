@@ -1,5 +1,5 @@
-// What a number that training tells is called, and what it means: one description, which logs,
-// Prometheus, progress line and report read.
+// The name and meaning of a number that training reports: the one description that logs,
+// Prometheus, the progress line and the report use.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@ namespace vae_dist::base {
 
 struct Term {
   std::string name;    ///< in metrics.jsonl
-  std::string title;   ///< of its chart
-  std::string unit;    ///< of its chart's axis: "nats a sample"; "": none
+  std::string title;   ///< title of its chart
+  std::string unit;    ///< unit on the axis of its chart: "nats a sample"; "": none
   std::string series;  ///< in Prometheus: "vae_dist_loss"
-  std::string help;    ///< of the series: a sentence
+  std::string help;    ///< help text of the series: one sentence
   std::vector<std::pair<std::string, std::string>> labels =
-      {};               ///< of the series, where several terms share it
-  bool falls = false;   ///< by orders of magnitude: a logarithmic axis may show it better
-  bool counts = false;  ///< whole numbers from 0 on
+      {};               ///< labels of the series, if several terms share it
+  bool falls = false;   ///< by orders of magnitude, so a logarithmic axis may suit it better
+  bool counts = false;  ///< values are whole numbers from 0
 };
 
 }  // namespace vae_dist::base

@@ -13,8 +13,8 @@ namespace {
 
 constexpr int kNone = -1;
 
-// A rank's stderr is a pipe to the mpirun that started it (on other hosts to a daemon), which
-// passes on every byte as it comes.
+// Opens the terminal of the mpirun that started this rank. A rank's stderr is a pipe to mpirun (on
+// other hosts to a daemon), which forwards every byte immediately.
 int terminal_of_mpirun() {
   struct stat status{};
   if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr || ::fstat(STDERR_FILENO, &status) != 0 ||

@@ -1,4 +1,4 @@
-// Names and values in two columns, for the terminal.
+// Prints names and values in two columns for the terminal.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@ namespace vae_dist::base {
 
 using TableRows = std::vector<std::pair<std::string, std::string>>;
 
-/// Names padded to one width, a line each.
+/// Returns one line per row, with the names padded to the same width.
 std::string format_table(const TableRows& rows);
 
 }  // namespace vae_dist::base

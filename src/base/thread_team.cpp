@@ -6,7 +6,7 @@
 namespace vae_dist::base {
 
 ThreadTeam::ThreadTeam(int size) {
-  if (size < 1) throw std::invalid_argument("a team has one thread at least");
+  if (size < 1) throw std::invalid_argument("a thread team needs at least one thread");
   for (int member = 1; member < size; ++member)
     others_.emplace_back([this, member](const std::stop_token& stop) { take_turns(stop, member); });
 }

@@ -1,4 +1,4 @@
-// Threads that wait for work to divide among them.
+// A team of threads that divide each piece of work among them.
 #pragma once
 
 #include <condition_variable>
@@ -14,16 +14,17 @@ namespace vae_dist::base {
 
 class ThreadTeam {
  public:
-  /// `size` threads, at least 1, of which one is the caller of divide(): a team of 1 starts none.
+  /// Starts a team of `size` threads, at least 1. The caller of divide() is one of them, so a team
+  /// of 1 starts no thread.
   explicit ThreadTeam(int size);
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
 
   int size() const { return static_cast<int>(others_.size()) + 1; }
 
-  /// Calls `work(first, last)` for size() parts that together are [0, count), each in a thread of
-  /// its own (empty ones are left out), and comes back when all have ended. Throws what the first
-  /// of them threw. From one thread at a time.
+  /// Splits [0, count) into size() parts, calls `work(first, last)` for each part in its own thread
+  /// (empty parts are left out), and returns when all have ended. Rethrows the first exception.
+  /// Call it from one thread at a time.
   void divide(std::int64_t count,
               const std::function<void(std::int64_t first, std::int64_t last)>& work);
 
@@ -33,12 +34,12 @@ class ThreadTeam {
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::int64_t turn_ = 0;  // how many times work was divided
-  int busy_ = 0;           // members that are not done with it
+  std::int64_t turn_ = 0;  // number of calls of divide()
+  int busy_ = 0;           // members that have not finished the current turn
   std::int64_t count_ = 0;
   const std::function<void(std::int64_t, std::int64_t)>* work_ = nullptr;
   std::exception_ptr error_;
-  std::vector<std::jthread> others_;  // last: they use all of the above
+  std::vector<std::jthread> others_;  // last: the threads use all members above
 };
 
 }  // namespace vae_dist::base

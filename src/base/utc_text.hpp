@@ -1,4 +1,4 @@
-// The time of day in words, for people.
+// Formats the time of day for people.
 #pragma once
 
 #include <ctime>
@@ -6,7 +6,7 @@
 
 namespace vae_dist::base {
 
-/// Now, as strftime's `format` says it, in UTC: "%Y-%m-%d %H:%M UTC".
+/// Formats the current time in UTC with a strftime format: "%Y-%m-%d %H:%M UTC".
 inline std::string utc_now(const char* format) {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};

@@ -1,6 +1,6 @@
-// Names and paths are bytes; labels, JSON and pages are UTF-8, and whoever reads them refuses the
-// whole for one byte that is not. So what is none is written as an escape before it gets there:
-// "caf\xe9".
+// Makes text valid UTF-8. Names and paths are arbitrary bytes, but labels, JSON and HTML pages must
+// be UTF-8: readers reject the whole document for one invalid byte. Invalid bytes are therefore
+// written as escapes: "caf\xe9".
 #pragma once
 
 #include <cstddef>
@@ -9,15 +9,15 @@
 
 namespace vae_dist::base {
 
-/// The length in bytes of the UTF-8 character at the start of `bytes`, 0 for none: overlong forms,
-/// surrogates and what lies above U+10FFFF are none.
+/// Returns the length in bytes of the UTF-8 character at the start of `bytes`, or 0 if there is
+/// none. Overlong forms, surrogates and values above U+10FFFF are not characters.
 std::size_t utf8_length(std::string_view bytes);
 
-/// `bytes` with each byte that belongs to no UTF-8 character as \xHH, two hexadecimal digits in
-/// lower case, as Python's "backslashreplace" has them. UTF-8 stays as it is.
+/// Returns `bytes` with each byte outside a UTF-8 character replaced by \xHH, two lower-case
+/// hexadecimal digits, like Python's "backslashreplace". Valid UTF-8 is unchanged.
 std::string utf8_text(std::string_view bytes);
 
-/// `value` with its texts and the names in it as utf8_text() has them.
+/// Returns `value` with utf8_text() applied to all its strings and member names.
 template <typename Json>
 Json utf8_json(const Json& value) {
   if (value.is_string()) return utf8_text(value.template get_ref<const std::string&>());
@@ -31,8 +31,8 @@ Json utf8_json(const Json& value) {
   return out;
 }
 
-/// `value` as JSON text, its texts and the names in it as utf8_text() has them. `Json`: one of
-/// nlohmann's; `indent`: as in its dump(), -1 for one line.
+/// Returns `value` as JSON text, with utf8_text() applied to its strings and member names. `Json`:
+/// one of nlohmann's types. `indent`: as for its dump(), -1 for one line.
 template <typename Json>
 std::string json_text(const Json& value, int indent = -1) {
   return utf8_json(value).dump(indent);

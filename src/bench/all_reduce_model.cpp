@@ -16,7 +16,7 @@ using Terms = std::array<double, kTerms>;
 
 double messages(int ranks) { return 2 * std::ceil(std::log2(static_cast<double>(ranks))); }
 
-// What a, o, b, c and d are multiplied by.
+// Returns the factors of a, o, b, c and d.
 Terms factors(const AllReduce& what) {
   const double p = what.ranks, all_bytes = 2 * (p - 1) * what.bytes;
   return {messages(what.ranks), messages(what.ranks) * (what.ranks_per_core - 1), all_bytes / p,
@@ -36,8 +36,8 @@ double error(const std::vector<AllReduceTime>& measured, const Terms& terms) {
   return sum;
 }
 
-// Least squares with the terms of the set alone, the others 0: the normal equations by Gauss-Jordan
-// elimination. Empty where they have no one solution.
+// Least squares with only the terms of `set`, the others 0. Solves the normal equations by
+// Gauss-Jordan elimination. Empty if they have no unique solution.
 std::optional<Terms> fit(const std::vector<AllReduceTime>& measured, unsigned set) {
   std::vector<std::size_t> in;
   for (std::size_t i = 0; i < kTerms; ++i)
@@ -53,7 +53,7 @@ std::optional<Terms> fit(const std::vector<AllReduceTime>& measured, unsigned se
     }
   }
   for (std::size_t pivot = 0; pivot < n; ++pivot) {
-    // The columns have very different sizes, so the diagonal is compared with what it was made of.
+    // The columns have very different scales, so no tolerance applies to the pivot.
     if (!(m[pivot][pivot] > 0)) return std::nullopt;
     for (std::size_t row = 0; row < n; ++row) {
       if (row == pivot) continue;
@@ -76,8 +76,9 @@ double AllReduceModel::seconds(const AllReduce& what) const {
 
 AllReduceModel fit_all_reduce(const std::vector<AllReduceTime>& measured) {
   if (measured.empty())
-    throw std::invalid_argument("there is nothing to fit a model of the all-reduce to");
-  // Five terms have 31 sets: the best of those without a negative term is the constrained optimum.
+    throw std::invalid_argument("a model of the all-reduce needs at least one measurement to fit");
+  // Five terms have 31 non-empty subsets. The best fit without a negative term is the constrained
+  // optimum.
   Terms best{};
   double least = error(measured, best);
   for (unsigned set = 1; set < 1U << kTerms; ++set) {

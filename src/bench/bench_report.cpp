@@ -9,7 +9,7 @@
 namespace vae_dist::bench {
 namespace {
 
-// "1e+02 %" is none that people read.
+// Avoids "1e+02 %", which is hard to read.
 std::string percent(double share) {
   return base::digits(100 * share, share < 0.995 ? 2 : 3) + " %";
 }
@@ -40,16 +40,16 @@ std::string bench_text(const BenchResult& result) {
                  result.precision, " here"));
   rows.emplace_back(
       "memory",
-      base::text(base::format_bytes(result.peak_memory_bytes),
-                 " resident in the rank that takes most",
-                 result.peak_device_bytes > 0
-                     ? base::text(", ", base::format_bytes(result.peak_device_bytes), " of its GPU")
-                     : ""));
+      base::text(
+          base::format_bytes(result.peak_memory_bytes), " resident in the rank with the most",
+          result.peak_device_bytes > 0
+              ? base::text(", ", base::format_bytes(result.peak_device_bytes), " of GPU memory")
+              : ""));
   std::string out =
       base::text(result.model, ", G = ", result.global_batch, ", R = ", result.replicas, ", ",
                  result.ranks, result.ranks == 1 ? " rank" : " ranks", ", ", result.precision, ", ",
                  result.device, result.captured ? ", steps as CUDA graphs" : "",
-                 result.exchange ? "" : ", nothing exchanged", "\n", base::format_table(rows));
+                 result.exchange ? "" : ", without exchange", "\n", base::format_table(rows));
   if (result.parts.empty()) return out;
 
   const double whole = result.parts.back().second;
@@ -57,7 +57,8 @@ std::string bench_text(const BenchResult& result) {
   for (const auto& [name, seconds] : result.parts)
     parts.emplace_back(name,
                        base::text(base::milliseconds(seconds), ", ", percent(seconds / whole)));
-  return out + "\nWhere a step goes (means over steps and ranks):\n" + base::format_table(parts);
+  return out + "\nWhere the time of a step goes (means over steps and ranks):\n" +
+         base::format_table(parts);
 }
 
 nlohmann::json bench_json(const BenchResult& result) {

@@ -1,4 +1,4 @@
-// What a bench found, for people and for programs.
+// The result of a bench, as text for people and as JSON for programs.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -10,7 +10,7 @@ namespace vae_dist::bench {
 
 std::string bench_text(const BenchResult& result);
 
-/// The same figures: seconds, bytes, operations a second.
+/// Returns the same figures in seconds, bytes and operations per second.
 nlohmann::json bench_json(const BenchResult& result);
 
 }  // namespace vae_dist::bench

@@ -10,7 +10,7 @@
 namespace vae_dist::bench {
 namespace {
 
-// Callbacks of RecordFunction are plain functions: what they count is the process's.
+// Callbacks of RecordFunction are plain functions, so the count is global to the process.
 std::atomic<std::int64_t> counted{0};
 std::atomic<bool> counting{false};
 
@@ -22,15 +22,15 @@ std::int64_t product(at::IntArrayRef sizes) {
   return out;
 }
 
-// Of a convolution from `input` to `output`, in one direction. A transposed one is its own mirror
-// image: each input value meets each tap. weight: [C_out, C_in / groups, taps...], transposed
-// [C_in, C_out / groups, taps...].
+// Returns the operations of a convolution from `input` to `output` values, in one direction. A
+// transposed convolution is the mirror image: each input value meets each tap. weight: [C_out, C_in
+// / groups, taps...], or transposed [C_in, C_out / groups, taps...].
 std::int64_t convolution(std::int64_t input, std::int64_t output, at::IntArrayRef weight,
                          bool transposed) {
   return 2 * (transposed ? input : output) * product(weight.slice(1));
 }
 
-// One number may stand for all dimensions.
+// A single value applies to all dimensions.
 std::int64_t along(const std::vector<std::int64_t>& values, std::size_t dimension) {
   return values.size() == 1 ? values[0] : values.at(dimension);
 }

@@ -6,9 +6,9 @@
 
 namespace vae_dist::bench {
 
-/// While it lives, convolutions and matrix products of all threads of this process are counted, two
-/// operations a multiplication with its addition; what else a step does (batch norm, activations,
-/// the optimizer) is little beside them, and left out, as in any published FLOP count. One at a
+/// Counts the convolutions and matrix products of all threads of this process while it lives, with
+/// two operations per multiply-add. The rest of a step (batch norm, activations, the optimizer) is
+/// small in comparison and is left out, as in any published FLOP count. Only one may live at a
 /// time: a second one throws std::logic_error.
 class FlopCount {
  public:

@@ -10,8 +10,8 @@ int link_rounds(int ranks, int distance) {
 
 std::optional<int> link_partner(int rank, int ranks, int distance, int round) {
   const int members = ranks / distance, mine = rank / distance;
-  // The link from member m to the next: m even in round 0, odd in round 1; the one that closes an
-  // odd ring is left for round 2.
+  // The link from member m to the next is used in round 0 if m is even, and in round 1 if m is odd.
+  // The link that closes an odd ring is used in round 2.
   const auto round_of_link = [&](int member) {
     return member == members - 1 && members % 2 != 0 ? 2 : member % 2;
   };

@@ -10,7 +10,7 @@
 namespace vae_dist::bench {
 namespace {
 
-// Large enough to reach the peak, small enough not to be waited for.
+// Large enough to reach the peak, small enough to finish quickly.
 constexpr std::int64_t kSizeOnCpu = 1024, kSizeOnGpu = 8192;
 constexpr int kRepetitions = 8, kProductsAtOnce = 4;
 

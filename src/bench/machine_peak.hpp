@@ -1,4 +1,4 @@
-// How fast a rank multiplies matrices: what its training can be measured by.
+// How fast a rank multiplies matrices: the yardstick for its training.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -7,10 +7,10 @@
 
 namespace vae_dist::bench {
 
-/// Operations a second (two a multiplication with its addition) of square matrix products in
-/// `precision` (fp32 | tf32 | bf16 | fp64, as `train.precision`), the best of several, with the
-/// threads that are set. Takes a fraction of a second. Ranks of a machine that measure at once get
-/// their real shares.
+/// Returns the operations per second (two per multiply-add) of square matrix products in
+/// `precision` (fp32 | tf32 | bf16 | fp64, as `train.precision`): the best of several measurements,
+/// with the current number of threads. Takes a fraction of a second. Ranks of a machine that
+/// measure at the same time get their real shares.
 double matrix_product_peak(c10::Device device, config::Precision precision);
 
 }  // namespace vae_dist::bench

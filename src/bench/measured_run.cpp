@@ -7,19 +7,19 @@
 namespace vae_dist::bench {
 
 MeasuredRun::MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& world,
-                         comm::HostCommunicator& host)
-    : config_(run::set_up_config(wanted.file, wanted.overrides, host)),
-      flags_comm_(host.duplicate()),
+                         comm::CpuCommunicator& all_ranks)
+    : config_(run::set_up_config(wanted.file, wanted.overrides, all_ranks)),
+      flags_comm_(all_ranks.duplicate()),
       alone_(comm::make_self_communicator()),
-      run_(run::prepare_run(config_, world, host)),
-      // A rank that trains by itself is a world of one.
+      run_(run::prepare_run(config_, world, all_ranks)),
+      // A rank that trains alone is a world of one rank.
       learner_({config_, data().shape(),
                 wanted.exchange ? plan()
                                 : step::ReplicaPlan{plan().samples_per_rank(),
                                                     plan().replicas_per_rank(), 1, 0},
                 device()},
-               wanted.exchange ? host : *alone_, collectives_) {
-  if (wanted.exchange) learner_.replicate(host);
+               wanted.exchange ? all_ranks : *alone_, collectives_) {
+  if (wanted.exchange) learner_.replicate(all_ranks);
   runner_.emplace(
       step::StepRunnerParts{
           .config = config_,
@@ -29,7 +29,7 @@ MeasuredRun::MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& wor
           .learning_rate = run_.rates,
           .device = device().device,
           .learner = learner_,
-          .ranks = {.host = host, .flags = *flags_comm_, .node = *run_.data.node}},
+          .ranks = {.all = all_ranks, .flags = *flags_comm_, .node = *run_.data.node}},
       0);
 }
 

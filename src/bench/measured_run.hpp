@@ -1,5 +1,4 @@
-// Everything that the steps of a run need, without what happens between them: what the benches
-// measure.
+// Everything that the steps of a run need, without the work between steps. Used by the benches.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +14,23 @@
 
 namespace vae_dist::bench {
 
-/// What a rank measured, a value a step, in seconds on the host.
+/// The measurements of one rank: one value per step, in seconds on the host.
 struct Laps {
   std::vector<double> step, data_wait, allreduce_wait;
 };
 
-/// Which configuration is measured.
+/// The configuration to measure.
 struct MeasuredConfig {
   std::string file;
   std::vector<std::string> overrides = {};
-  bool exchange = true;  ///< false: each rank trains by itself on its part of the batch
+  bool exchange = true;  ///< false: each rank trains alone on its part of the batch
 };
 
 class MeasuredRun {
  public:
-  /// Throws AgreedError for bad input. A collective; `host` outlives the run.
+  /// Throws AgreedError for bad input. A collective; `all_ranks` must outlive the run.
   MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& world,
-              comm::HostCommunicator& host);
+              comm::CpuCommunicator& all_ranks);
 
   const config::Config& config() const { return config_; }
   const step::ReplicaPlan& plan() const { return run_.plan; }
@@ -40,21 +39,21 @@ class MeasuredRun {
   const comm::CollectiveLog& collectives() const { return collectives_; }
   const data::SampleDataset& data() const { return run_.data.train; }
 
-  /// So many steps of the training, one after the other as the training loop does them; the device
-  /// is done with them on return. A collective.
+  /// Runs `count` training steps back to back, as the training loop does. The device has completed
+  /// them on return. A collective.
   Laps steps(std::int64_t count);
 
   bool is_captured() const { return learner_.is_captured(); }
 
-  /// On a GPU: no captured steps from now on, so that what a step is made of can be seen. Between
-  /// calls of steps().
+  /// On a GPU, stops using captured steps, so that the parts of a step become visible. Call it
+  /// between calls of steps().
   void end_capture() { learner_.end_capture(); }
 
  private:
   void one_step(Laps& laps);
 
   config::Config config_;
-  const std::unique_ptr<comm::HostCommunicator> flags_comm_, alone_;
+  const std::unique_ptr<comm::CpuCommunicator> flags_comm_, alone_;
   comm::CollectiveLog collectives_;
   const run::PreparedRun run_;
   step::Learner learner_;

@@ -5,12 +5,12 @@
 
 #include "base/clock.hpp"
 #include "bench/over_ranks.hpp"
-#include "comm/host_all_reduce.hpp"
+#include "comm/cpu_all_reduce.hpp"
 #include "device/synchronize.hpp"
 
 namespace vae_dist::bench {
 
-MeasuredSum::MeasuredSum(comm::HostCommunicator& ranks, c10::Device device)
+MeasuredSum::MeasuredSum(comm::CpuCommunicator& ranks, c10::Device device)
     : ranks_(ranks), device_(device) {
   if (device.is_cpu()) return;
   stream_ = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
@@ -31,11 +31,11 @@ std::vector<double> MeasuredSum::turns(std::int64_t bytes, int count) {
       nccl_->all_reduce_sum(buffer);
       device::synchronize(device_);
     } else {
-      comm::all_reduce_on_host(ranks_, buffer, comm::SumOrder::fast, comm::Wire::exact, scratch_);
+      comm::all_reduce_on_cpu(ranks_, buffer, comm::SumOrder::fast, comm::Wire::exact, scratch_);
     }
     if (turn > 0)
       seconds.push_back(
-          watch.elapsed().count());  // the first one connects ranks and has cold buffers
+          watch.elapsed().count());  // the first turn connects ranks and has cold buffers
   }
   return over_ranks(ranks_, seconds).most;
 }

@@ -1,5 +1,5 @@
-// Measurements of all ranks, turn by turn, and what is said of them: medians, so that what drifts
-// or stumbles falls out.
+// Statistics of the measurements of all ranks, turn by turn. They are summarised by medians, which
+// drop drift and outliers.
 #pragma once
 
 #include <algorithm>
@@ -16,13 +16,13 @@ inline double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// For each turn what the ranks measured, and what follows from it.
+/// For each turn, the mean and the extremes over ranks.
 struct OverRanks {
   std::vector<double> mean, least, most;
 };
 
-/// `turns`: what this rank measured, as many on every rank. A collective.
-inline OverRanks over_ranks(comm::HostCommunicator& comm, std::vector<double> turns) {
+/// `turns`: the measurements of this rank, equally many on every rank. A collective.
+inline OverRanks over_ranks(comm::CpuCommunicator& comm, std::vector<double> turns) {
   const auto ranks = static_cast<std::size_t>(comm.size());
   std::vector<double> all(turns.size() * ranks);
   comm.all_gather({turns.data(), static_cast<std::int64_t>(turns.size()), comm::DataType::float64},
@@ -39,17 +39,17 @@ inline OverRanks over_ranks(comm::HostCommunicator& comm, std::vector<double> tu
   return out;
 }
 
-/// Of one value a rank. Collectives.
-inline double sum_over_ranks(comm::HostCommunicator& comm, double value) {
+/// Combine one value per rank. Collectives.
+inline double sum_over_ranks(comm::CpuCommunicator& comm, double value) {
   comm.all_reduce_sum({&value, 1, comm::DataType::float64});
   return value;
 }
-inline double most_over_ranks(comm::HostCommunicator& comm, double value) {
+inline double most_over_ranks(comm::CpuCommunicator& comm, double value) {
   return over_ranks(comm, {value}).most[0];
 }
 
-/// The median over turns of how much larger `values` are than `reference` in the same turn, in
-/// percent: what drifts from turn to turn falls out.
+/// Returns the median over turns of how much larger `values` are than `reference` in the same turn,
+/// in percent. Drift from turn to turn cancels out.
 inline double percent_over(const std::vector<double>& values,
                            const std::vector<double>& reference) {
   std::vector<double> ratios(values.size());

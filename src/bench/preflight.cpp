@@ -13,17 +13,17 @@
 #include "bench/over_ranks.hpp"
 #include "comm/agreement.hpp"
 #include "comm/nccl_log.hpp"
-#include "run/rank_places.hpp"
+#include "run/rank_placement.hpp"
 
 namespace vae_dist::bench {
 namespace {
 
 constexpr base::Seconds kReading{1.0};
-constexpr int kSums = 15;                                    // measured of each exchange
-constexpr std::int64_t kLinkBytes = std::int64_t{25} << 20;  // as the largest buckets
+constexpr int kSums = 15;                                    // measurements of each exchange
+constexpr std::int64_t kLinkBytes = std::int64_t{25} << 20;  // like the largest buckets
 
-// Each rank reads a part of its own, as it would at the start of an epoch; what lies in the page
-// cache is read from there.
+// Each rank reads its own part, as it would at the start of an epoch. Pages in the page cache are
+// read from there.
 double read_bytes_per_second(const data::SampleDataset& images, int rank, int ranks) {
   const std::int64_t first = images.size() * rank / ranks,
                      count = std::max<std::int64_t>(1, images.size() / ranks);
@@ -37,37 +37,39 @@ double read_bytes_per_second(const data::SampleDataset& images, int rank, int ra
   return bytes / watch.elapsed().count();
 }
 
-std::vector<double> gather(comm::HostCommunicator& host, double value) {
-  std::vector<double> out(static_cast<std::size_t>(host.size()));
-  host.all_gather({&value, 1, comm::DataType::float64},
-                  {out.data(), host.size(), comm::DataType::float64});
+std::vector<double> gather(comm::CpuCommunicator& all_ranks, double value) {
+  std::vector<double> out(static_cast<std::size_t>(all_ranks.size()));
+  all_ranks.all_gather({&value, 1, comm::DataType::float64},
+                       {out.data(), all_ranks.size(), comm::DataType::float64});
   return out;
 }
 
-// The better of a rank's links on the ring through every `distance`-th rank: a slow neighbour is
-// not this rank's.
-double link_bytes_per_second(MeasuredSum& measured, comm::HostCommunicator& host, int distance) {
+// Returns the speed of the better of a rank's links on the ring through every `distance`-th rank,
+// so that a slow neighbour does not count against this rank.
+double link_bytes_per_second(MeasuredSum& measured, comm::CpuCommunicator& all_ranks,
+                             int distance) {
   double best = 0;
-  for (int round = 0; round < link_rounds(host.size(), distance); ++round) {
+  for (int round = 0; round < link_rounds(all_ranks.size(), distance); ++round) {
     const double seconds = measured.exchange_seconds(
-        link_partner(host.rank(), host.size(), distance, round), kLinkBytes, kSums);
+        link_partner(all_ranks.rank(), all_ranks.size(), distance, round), kLinkBytes, kSums);
     if (seconds > 0) best = std::max(best, static_cast<double>(kLinkBytes) / seconds);
   }
   return best;
 }
 
-// Ranks of a host, where all hosts have as many, one host's after the other's; else 0.
-int ranks_of_each_host(comm::HostCommunicator& host, const comm::MpiWorld& world) {
+// Returns the number of ranks per host if it is the same on all hosts and each host's ranks are
+// consecutive; otherwise 0.
+int ranks_of_each_host(comm::CpuCommunicator& all_ranks, const comm::MpiWorld& world) {
   int mine = world.rank() % world.local_size() == world.local_rank() ? world.local_size() : 0;
-  for (const double theirs : gather(host, mine))
+  for (const double theirs : gather(all_ranks, mine))
     if (theirs != mine) mine = 0;
   return mine;
 }
 
 std::string device_text(c10::Device device) {
-  const std::string place = run::place_text(run::own_place(device));
-  return device.is_cuda() ? base::text("GPU ", static_cast<int>(device.index()), ": ", place)
-                          : "CPU: " + place;
+  const std::string placement = run::placement_text(run::own_placement(device));
+  return device.is_cuda() ? base::text("GPU ", static_cast<int>(device.index()), ": ", placement)
+                          : "CPU: " + placement;
 }
 
 }  // namespace
@@ -79,41 +81,41 @@ double Preflight::all_reduce_bytes_per_second() const {
 
 Preflight run_preflight(const std::string& config_file, const std::vector<std::string>& overrides,
                         const comm::MpiWorld& world) {
-  const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
-  // From the files, not from memory: a run reads them once all the same.
+  const std::unique_ptr<comm::CpuCommunicator> all_ranks = world.make_communicator();
+  // Reads from the files, not from memory: a run reads them at least once in any case.
   std::vector<std::string> streamed = overrides;
   streamed.emplace_back("data.cache=stream");
   double read = 0, operations = 0;
   Preflight out;
   {
-    MeasuredRun run({config_file, streamed}, world, *host);
-    run.steps(1);  // the whole path once
+    MeasuredRun run({config_file, streamed}, world, *all_ranks);
+    run.steps(1);  // runs the whole path once
     for (const parallel::Bucket& bucket : run.learner().buckets())
       out.all_reduce_bytes += static_cast<double>(bucket.count) * sizeof(float);
-    host->barrier();
+    all_ranks->barrier();
     operations = matrix_product_peak(run.device().device, run.config().train.precision);
-    host->barrier();
-    comm::agree(*host,
+    all_ranks->barrier();
+    comm::agree(*all_ranks,
                 [&] { read = read_bytes_per_second(run.data(), world.rank(), world.size()); });
     double to_neighbours = 0, to_hosts = 0;
     if (world.size() > 1) {
-      MeasuredSum measured(*host, run.device().device);
+      MeasuredSum measured(*all_ranks, run.device().device);
       out.all_reduce_seconds =
           median(measured.turns(static_cast<std::int64_t>(out.all_reduce_bytes), kSums));
-      to_neighbours = link_bytes_per_second(measured, *host, 1);
-      // Neighbours of another host are reached by the ranks at its ends alone.
-      if (const int distance = ranks_of_each_host(*host, world); distance > 1)
-        to_hosts = link_bytes_per_second(measured, *host, distance);
-      out.transport =
-          run::by_ranks(comm::all_gather_text(*host, comm::nccl_transport_in(comm::nccl_log())));
+      to_neighbours = link_bytes_per_second(measured, *all_ranks, 1);
+      // Only the first and the last rank of a host have a neighbour on another host.
+      if (const int distance = ranks_of_each_host(*all_ranks, world); distance > 1)
+        to_hosts = link_bytes_per_second(measured, *all_ranks, distance);
+      out.transport = run::by_ranks(
+          comm::all_gather_text(*all_ranks, comm::nccl_transport_in(comm::nccl_log())));
     }
-    const std::vector<std::string> hosts = comm::all_gather_text(*host, world.host()),
+    const std::vector<std::string> hosts = comm::all_gather_text(*all_ranks, world.host()),
                                    devices = comm::all_gather_text(
-                                       *host, device_text(run.device().device));
-    const std::vector<double> all_operations = gather(*host, operations),
-                              all_reads = gather(*host, read),
-                              neighbours = gather(*host, to_neighbours),
-                              other_hosts = gather(*host, to_hosts);
+                                       *all_ranks, device_text(run.device().device));
+    const std::vector<double> all_operations = gather(*all_ranks, operations),
+                              all_reads = gather(*all_ranks, read),
+                              neighbours = gather(*all_ranks, to_neighbours),
+                              other_hosts = gather(*all_ranks, to_hosts);
     for (int rank = 0; rank < world.size(); ++rank) {
       const auto i = static_cast<std::size_t>(rank);
       out.ranks.push_back({rank,
@@ -126,11 +128,11 @@ Preflight run_preflight(const std::string& config_file, const std::vector<std::s
                            {}});
     }
   }
-  name_the_slow(out.ranks);
+  mark_slow_ranks(out.ranks);
   return out;
 }
 
-void name_the_slow(std::vector<RankMachine>& ranks) {
+void mark_slow_ranks(std::vector<RankMachine>& ranks) {
   const auto compare = [&](double RankMachine::* figure, const char* name) {
     std::vector<double> all;
     for (const RankMachine& one : ranks) all.push_back(one.*figure);
@@ -172,8 +174,8 @@ std::string preflight_text(const Preflight& preflight) {
     out << "No rank is slower than " << base::digits(100 * Preflight::kSlow)
         << " % of the median.\n";
   else
-    out << slow.str() << "That is below " << base::digits(100 * Preflight::kSlow)
-        << " % of the median: every step would wait for the slowest.\n";
+    out << slow.str() << "These figures are below " << base::digits(100 * Preflight::kSlow)
+        << " % of the median: every step would wait for the slowest rank.\n";
   return out.str();
 }
 

@@ -1,4 +1,4 @@
-// A look at every rank's machine before a long job.
+// Checks every rank's machine before a long job.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,19 +11,19 @@ namespace vae_dist::bench {
 
 struct RankMachine {
   int rank = 0;
-  std::string host, device;  ///< device: what computes, and where it is
+  std::string host, device;  ///< device: the compute device and its placement
   double operations_per_second =
       0;  ///< of a matrix product in the run's precision, all ranks at once
   double read_bytes_per_second = 0;       ///< of decoded images, read from data.train's files and
                                           ///< decoded by one thread, all ranks at once
-  double neighbour_bytes_per_second = 0;  ///< each way, of the better of the links to the ranks
-                                          ///< before and after this one; 0 with one rank
+  double neighbour_bytes_per_second = 0;  ///< in each direction, over the better of the links to
+                                          ///< the previous and the next rank; 0 with one rank
   double host_bytes_per_second =
-      0;  ///< the same to the ranks of this one's local number on other hosts; 0 with one host, and
-          ///< where hosts have unlike numbers of ranks
+      0;  ///< the same, to ranks with this local number on other hosts; 0 with one host, and if
+          ///< hosts have different numbers of ranks
 
-  /// What is below kSlow of the median over ranks: "matrix product", "file reading", "link to
-  /// neighbours", "link to other hosts"; empty: nothing.
+  /// The figures below kSlow of the median over ranks: "matrix product", "file reading", "link to
+  /// neighbours", "link to other hosts". Empty if there are none.
   std::vector<std::string> slow;
 };
 
@@ -33,20 +33,21 @@ struct Preflight {
   std::vector<RankMachine> ranks;
   double all_reduce_bytes = 0,
          all_reduce_seconds =
-             0;  ///< of a vector as long as the gradients, among all ranks; 0 with one
+             0;  ///< of a vector as long as the gradients, among all ranks; 0 with one rank
   std::vector<std::string>
-      transport;  ///< that NCCL chose, each different one once; empty without NCCL
+      transport;  ///< chosen by NCCL, each distinct one once; empty without NCCL
 
-  /// What a rank's link carries meanwhile: 2 (p-1)/p of the vector.
+  /// Returns what a rank's link carries during the all-reduce: 2 (p-1)/p of the vector.
   double all_reduce_bytes_per_second() const;
 };
 
-/// Throws AgreedError for bad input. A collective; rank 0's result has all ranks.
+/// Measures every rank's machine. Throws AgreedError for bad input. A collective; rank 0's result
+/// covers all ranks.
 Preflight run_preflight(const std::string& config_file, const std::vector<std::string>& overrides,
                         const comm::MpiWorld& world);
 
 /// Sets each rank's `slow`. Pure.
-void name_the_slow(std::vector<RankMachine>& ranks);
+void mark_slow_ranks(std::vector<RankMachine>& ranks);
 
 std::string preflight_text(const Preflight& preflight);
 nlohmann::json preflight_json(const Preflight& preflight);

@@ -19,43 +19,44 @@ namespace {
 constexpr int kMostRanks = 1024;
 constexpr std::int64_t kSmallest = 1 << 16, kLargest = 1 << 25;  // bytes
 
-// In rounds: a machine is not the same all the time.
+// Measures in rounds, because a machine's speed changes over time.
 constexpr int kRounds = 5, kTurnsOfRound = 5;
 
-// The first ranks of the world, and what they measure; empty on the others.
+// The first ranks of the world and their measurement; `comm` and `sum` are empty on other ranks.
 struct Group {
   int ranks = 2;
-  std::unique_ptr<comm::HostCommunicator> comm;
+  std::unique_ptr<comm::CpuCommunicator> comm;
   std::optional<MeasuredSum> sum;
 };
 
-// Comes back when `ranks` have measured. The others sleep: MPI's own waits, a barrier's too, look
-// again and again, on cores that those who measure need.
-void wait_for_measured(int ranks, comm::HostCommunicator& host) {
+// Returns when the first `ranks` have measured. The other ranks sleep, because MPI's own waits
+// (even in a barrier) poll on cores that the measuring ranks need.
+void wait_for_measured(int ranks, comm::CpuCommunicator& all_ranks) {
   std::uint8_t sent = 0, received = 0;
   const auto meet = [&](int peer) {
-    host.exchange(peer, {&sent, 1, comm::DataType::uint8}, {&received, 1, comm::DataType::uint8});
+    all_ranks.exchange(peer, {&sent, 1, comm::DataType::uint8},
+                       {&received, 1, comm::DataType::uint8});
   };
-  if (host.rank() >= ranks) meet(0);
-  for (int other = ranks; host.rank() == 0 && other < host.size(); ++other) meet(other);
+  if (all_ranks.rank() >= ranks) meet(0);
+  for (int other = ranks; all_ranks.rank() == 0 && other < all_ranks.size(); ++other) meet(other);
 }
 
-// Among the first ranks. On GPUs the host's cores and cache have no part in it.
+// Describes an all-reduce among the first ranks. On GPUs the host's cores and cache play no part.
 AllReduce all_reduce_here(int ranks, double bytes, const comm::MpiWorld& world,
                           c10::Device device) {
   AllReduce out{ranks, bytes};
   if (!device.is_cpu()) return out;
   const double of_node = std::min(ranks, world.local_size());
   out.ranks_per_core = std::max(1.0, of_node / run::node_facts(world).cores);
-  // Each rank has its vector, and half of one received.
+  // Each rank holds its vector and half of a received one.
   const double cache = shared_cache_bytes();
   if (cache > 0) out.uncached = std::max(0.0, 1 - cache / (of_node * 1.5 * bytes));
   return out;
 }
 
-// Rank 0, which is in every group, has them all.
+// Measures in all groups. Rank 0, a member of every group, gets all results.
 std::vector<AllReduceTime> measure_all_reduces(const comm::MpiWorld& world, c10::Device device,
-                                               comm::HostCommunicator& host) {
+                                               comm::CpuCommunicator& all_ranks) {
   std::vector<Group> groups;
   for (int ranks = 2; ranks <= world.size(); ranks *= 2)
     groups.push_back({ranks, world.make_communicator_of_first(ranks), std::nullopt});
@@ -68,7 +69,7 @@ std::vector<AllReduceTime> measure_all_reduces(const comm::MpiWorld& world, c10:
         std::vector<double>& all = seconds[{group.ranks, bytes}];
         all.insert(all.end(), turns.begin(), turns.end());
       }
-      wait_for_measured(group.ranks, host);
+      wait_for_measured(group.ranks, all_ranks);
     }
   }
   std::vector<AllReduceTime> out;
@@ -96,8 +97,8 @@ void fit_model(Scaling& scaling) {
   if (!errors.empty()) scaling.left_out_error = median(errors);
 }
 
-// From the log of the last step: a bucket starts as soon as it is ready, the last one at the end of
-// backward.
+// Derives ready times from the log of the last step: a bucket starts as soon as it is ready, the
+// last one at the end of backward.
 std::vector<ReadyBucket> ready_buckets(const MeasuredRun& run, double backward_seconds) {
   const std::vector<parallel::Bucket> plan = run.learner().buckets();
   std::vector<base::Seconds> since;
@@ -141,8 +142,8 @@ std::vector<ScalingPoint> predict(const Scaling& scaling) {
 }  // namespace
 
 Scaling predict_scaling(const ScalingRequest& request, const comm::MpiWorld& world) {
-  const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
-  MeasuredRun run({request.config_file, request.overrides}, world, *host);
+  const std::unique_ptr<comm::CpuCommunicator> all_ranks = world.make_communicator();
+  MeasuredRun run({request.config_file, request.overrides}, world, *all_ranks);
   Scaling scaling;
   scaling.ranks = world.size();
   scaling.links = request.links;
@@ -150,7 +151,7 @@ Scaling predict_scaling(const ScalingRequest& request, const comm::MpiWorld& wor
 
   run.steps(request.warm_up);
   run.end_capture();
-  const auto parts = parts_of_a_step(run, request.steps, *host);
+  const auto parts = parts_of_a_step(run, request.steps, *all_ranks);
   const std::map<std::string, double> seconds(parts.begin(), parts.end());
   scaling.backward_seconds = seconds.at("backward");
   scaling.compute_seconds = seconds.at("step") - seconds.at("exchange");
@@ -160,8 +161,8 @@ Scaling predict_scaling(const ScalingRequest& request, const comm::MpiWorld& wor
   const run::NodeFacts node = run::node_facts(world);
   scaling.ranks_wander =
       run.device().device.is_cpu() && node.local_size > node.cores && node.usable_cores > 1;
-  scaling.measured = measure_all_reduces(world, run.device().device, *host);
-  host->barrier();
+  scaling.measured = measure_all_reduces(world, run.device().device, *all_ranks);
+  all_ranks->barrier();
   fit_model(scaling);
   scaling.points = predict(scaling);
   return scaling;

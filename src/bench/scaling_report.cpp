@@ -12,8 +12,8 @@ namespace {
 
 std::string measured_text(const Scaling& scaling) {
   if (scaling.measured.empty())
-    return "One rank: no all-reduce was measured. Start it with mpirun -np 8 (or as many as there "
-           "are) to have the model checked.\n";
+    return "One rank: no all-reduce was measured. Start it with mpirun -np 8 (or as many ranks as "
+           "possible) to check the model.\n";
   std::ostringstream out;
   const AllReduceModel& model = scaling.model;
   const auto microseconds = [](double seconds) { return base::digits(1e6 * seconds, 3) + " us"; };
@@ -21,8 +21,8 @@ std::string measured_text(const Scaling& scaling) {
     return seconds_of_byte > 0 ? base::digits(1e-9 / seconds_of_byte, 3) + " GB/s" : "unlimited";
   };
   out << "All-reduces among these ranks, and the model fitted to them, 2 log2(p) (a + (s-1) o) + "
-         "2(p-1)/p n b + 2(p-1) n (c + m d) for s ranks on a core and a share m of the bytes in no "
-         "cache,\nwith a = "
+         "2(p-1)/p n b + 2(p-1) n (c + m d) for s ranks per core and a share m of the bytes that "
+         "no cache holds,\nwith a = "
       << microseconds(model.message_seconds) << ", o = " << microseconds(model.turn_seconds)
       << ", 1/b = " << speed(model.byte_seconds) << ", 1/c = " << speed(model.shared_byte_seconds)
       << ", 1/d = " << speed(model.uncached_byte_seconds) << ":\n";
@@ -32,13 +32,14 @@ std::string measured_text(const Scaling& scaling) {
         << base::milliseconds(model.seconds(one))
         << (one.ranks == scaling.left_out ? "   left out of the fit" : "") << "\n";
   if (scaling.left_out)
-    out << "At " << *scaling.left_out << " ranks, which it has not seen, the model is off by "
+    out << "At " << *scaling.left_out
+        << " ranks, which were left out of the fit, the model is off by "
         << base::digits(100 * scaling.left_out_error, 2) << " % (median over sizes).\n";
   else
-    out << "With fewer than 8 ranks none can be left out to check the model with.\n";
+    out << "With fewer than 8 ranks, no number of ranks can be left out to check the model.\n";
   if (scaling.ranks_wander)
-    out << "Ranks share cores and are not bound to one each, which no such model foresees: mpirun "
-           "--oversubscribe --bind-to core:overload-allowed gives each a core to stay on.\n";
+    out << "Ranks share cores and are not bound to one each, which the model does not cover. "
+           "mpirun --oversubscribe --bind-to core:overload-allowed binds each rank to one core.\n";
   return out.str();
 }
 
@@ -46,19 +47,20 @@ std::string measured_text(const Scaling& scaling) {
 
 std::string scaling_text(const Scaling& scaling) {
   std::ostringstream out;
-  out << "A step of " << scaling.samples_per_rank << " samples a rank computes for "
+  out << "A step of " << scaling.samples_per_rank << " samples per rank computes for "
       << base::milliseconds(scaling.compute_seconds) << ", "
-      << base::milliseconds(scaling.backward_seconds) << " of it backward; "
+      << base::milliseconds(scaling.backward_seconds) << " of it in backward. There are "
       << base::format_bytes(scaling.gradient_bytes) << " of gradients in " << scaling.buckets.size()
       << (scaling.buckets.size() == 1 ? " bucket, ready" : " buckets, ready") << " after";
   for (std::size_t i = 0; i < scaling.buckets.size(); ++i)
     out << (i ? ", " : " ") << base::milliseconds(scaling.buckets[i].ready_seconds);
   out << " of backward.\n\n" << measured_text(scaling);
   const Interconnect& links = scaling.links;
-  out << "\nPredicted, each rank computing as here, for nodes of " << links.node_ranks
+  out << "\nPredicted, with each rank computing as here, for nodes of " << links.node_ranks
       << " GPUs that send " << base::digits(links.node_gbytes_per_second)
-      << " GB/s each within the node, and " << base::digits(links.network_gbytes_per_second)
-      << " GB/s a node to others (messages: " << base::digits(links.node_microseconds) << " and "
+      << " GB/s each within the node and " << base::digits(links.network_gbytes_per_second)
+      << " GB/s per node to other nodes (latency per message: "
+      << base::digits(links.node_microseconds) << " and "
       << base::digits(links.network_microseconds) << " us):\n"
       << " ranks    all-reduce     not hidden          step     samples/s    efficiency\n";
   for (const ScalingPoint& point : scaling.points)

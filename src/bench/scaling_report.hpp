@@ -1,4 +1,4 @@
-// A prediction of larger worlds, for people and for programs.
+// A prediction for larger worlds, as text for people and as JSON for programs.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -8,8 +8,9 @@
 namespace vae_dist::bench {
 
 double shared_cache_bytes() {
-  // sysconf() gives the processor's, of which a virtual machine may have a part.
-  std::map<std::string, double> kib_of_cores;  // each cache once: "0-7" has one
+  // sysconf() reports the processor's caches, of which a virtual machine may have only a part.
+  std::map<std::string, double>
+      kib_of_cores;  // by the cores of a cache ("0-7"), so each counts once
   std::error_code error;
   for (const auto& cpu : std::filesystem::directory_iterator("/sys/devices/system/cpu", error)) {
     const std::filesystem::path cache = cpu.path() / "cache" / "index3";

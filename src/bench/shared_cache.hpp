@@ -1,10 +1,10 @@
-// The caches that cores share.
+// The size of the caches that cores share.
 #pragma once
 
 namespace vae_dist::bench {
 
-/// Bytes that the node's caches of the third level hold, all of them together, as Linux tells; 0
-/// where it does not.
+/// Returns the total bytes of the node's third-level caches, as reported by Linux; 0 if it reports
+/// none.
 double shared_cache_bytes();
 
 }  // namespace vae_dist::bench

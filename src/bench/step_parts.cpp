@@ -13,7 +13,7 @@
 namespace vae_dist::bench {
 namespace {
 
-// Callbacks of RecordFunction are plain functions: what they measure is the process's.
+// Callbacks of RecordFunction are plain functions, so the measurement is global to the process.
 std::atomic<bool> measuring{false};
 std::mutex mutex;
 c10::Device device = c10::kCPU;

@@ -1,4 +1,4 @@
-// Where the time of steps goes, by the ranges that they mark (step/step_range.hpp).
+// Measures where the time of steps goes, by the ranges that they mark (step/step_range.hpp).
 #pragma once
 
 #include <c10/core/Device.h>
@@ -9,10 +9,11 @@
 
 namespace vae_dist::bench {
 
-/// While it lives, the time of each range is added up. On a GPU the device is waited for at the end
-/// of each range, so that its work counts where it was asked for: what usually overlaps (the host's
-/// work with the device's, backward with the exchange) then does not, and the sum is longer than a
-/// step. On the CPU nothing changes. One at a time: a second one throws std::logic_error.
+/// Adds up the time of each range while it lives. On a GPU it waits for the device at the end of
+/// each range, so that the device's work counts where it was issued. Work that usually overlaps
+/// (the host's with the device's, backward with the exchange) then does not, and the sum is longer
+/// than a step. On the CPU nothing changes. Only one may live at a time: a second one throws
+/// std::logic_error.
 class StepParts {
  public:
   explicit StepParts(c10::Device device);
@@ -20,8 +21,8 @@ class StepParts {
   StepParts(const StepParts&) = delete;
   StepParts& operator=(const StepParts&) = delete;
 
-  /// Seconds since the construction or the last call, by the ranges' names. Nested ranges count in
-  /// each.
+  /// Returns the seconds since construction or the last call, by the ranges' names. Time in nested
+  /// ranges counts in each of them.
   std::map<std::string, double> take();
 
  private:

@@ -9,14 +9,14 @@
 namespace vae_dist::bench {
 
 std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, std::int64_t steps,
-                                                            comm::HostCommunicator& host) {
-  host.barrier();
+                                                            comm::CpuCommunicator& all_ranks) {
+  all_ranks.barrier();
   StepParts parts(run.device().device);
   const base::Stopwatch watch;
   run.steps(steps);
   const double whole = watch.elapsed().count();
   const auto mean = [&](double seconds) {
-    return sum_over_ranks(host, seconds) / (static_cast<double>(steps) * host.size());
+    return sum_over_ranks(all_ranks, seconds) / (static_cast<double>(steps) * all_ranks.size());
   };
 
   std::map<std::string, double> seconds = parts.take();

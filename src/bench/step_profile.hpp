@@ -1,4 +1,4 @@
-// Where a step goes.
+// Where the time of a step goes.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 
 namespace vae_dist::bench {
 
-/// Seconds of a step by part: data, forward, backward, exchange (waiting for what is left of it
-/// after backward), optimizer, other, and last "step", which is their sum. Means over `steps` steps
-/// and all ranks. On a GPU as StepParts says. A collective.
+/// Returns the seconds of a step by part: data, forward, backward, exchange (waiting for the rest
+/// of it after backward), optimizer, other, and last "step", which is their sum. Means over `steps`
+/// steps and all ranks. On a GPU, the caveats of StepParts apply. A collective.
 std::vector<std::pair<std::string, double>> parts_of_a_step(MeasuredRun& run, std::int64_t steps,
-                                                            comm::HostCommunicator& host);
+                                                            comm::CpuCommunicator& all_ranks);
 
 }  // namespace vae_dist::bench

@@ -32,8 +32,9 @@ void StepTrace::save(const std::filesystem::path& file) {
   torch::autograd::profiler::disableProfiler()->save(file.string());
   std::error_code missing;
   if (!std::filesystem::exists(file, missing))
-    throw base::Failure(base::text("the trace ", file.string(),
-                                   " was not written: is the folder there, and writable?"));
+    throw base::Failure(
+        base::text("the trace ", file.string(),
+                   " was not written: check that its directory exists and is writable"));
 }
 
 }  // namespace vae_dist::bench

@@ -1,4 +1,4 @@
-// A trace of some steps, for chrome://tracing or Perfetto.
+// Records a trace of some steps for chrome://tracing or Perfetto.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -7,8 +7,8 @@
 
 namespace vae_dist::bench {
 
-/// From its construction to save() operators, ranges and, on a GPU, kernels and copies are recorded
-/// by Kineto (torch's profiler). Not saved: thrown away.
+/// Records operators, ranges and, on a GPU, kernels and copies with Kineto (torch's profiler), from
+/// construction to save(). A trace that is not saved is discarded.
 class StepTrace {
  public:
   explicit StepTrace(c10::Device device);
@@ -16,7 +16,7 @@ class StepTrace {
   StepTrace(const StepTrace&) = delete;
   StepTrace& operator=(const StepTrace&) = delete;
 
-  /// Ends the recording. Throws Failure where the file was not written.
+  /// Ends the recording and writes it to `file`. Throws Failure if the file was not written.
   void save(const std::filesystem::path& file);
 
  private:

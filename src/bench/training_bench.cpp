@@ -34,17 +34,17 @@ double device_peak_bytes(c10::Device device) {
                                  .peak);  // of all its pools
 }
 
-double operations_of_a_step(MeasuredRun& run, comm::HostCommunicator& host) {
+double operations_of_a_step(MeasuredRun& run, comm::CpuCommunicator& all_ranks) {
   const FlopCount count;
   run.steps(1);
-  return sum_over_ranks(host, count.operations());
+  return sum_over_ranks(all_ranks, count.operations());
 }
 
 }  // namespace
 
 BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& world) {
-  const std::unique_ptr<comm::HostCommunicator> host = world.make_communicator();
-  MeasuredRun run({request.config_file, request.overrides, request.exchange}, world, *host);
+  const std::unique_ptr<comm::CpuCommunicator> all_ranks = world.make_communicator();
+  MeasuredRun run({request.config_file, request.overrides, request.exchange}, world, *all_ranks);
   BenchResult result;
   result.model = run.config().model.network.name;
   result.precision = config::word(run.config().train.precision);
@@ -56,32 +56,33 @@ BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& wo
   result.exchange = request.exchange;
 
   run.steps(request.warm_up);
-  host->barrier();
+  all_ranks->barrier();
   const base::Stopwatch watch;
   const Laps laps = run.steps(request.steps);
-  host->barrier();
+  all_ranks->barrier();
   result.samples_per_second = static_cast<double>(request.steps * result.global_batch) /
-                              most_over_ranks(*host, watch.elapsed().count());
-  result.step_seconds = median(over_ranks(*host, laps.step).mean);
-  result.data_wait_seconds = median(over_ranks(*host, laps.data_wait).mean);
-  result.allreduce_wait_seconds = median(over_ranks(*host, laps.allreduce_wait).mean);
-  result.peak_memory_bytes = most_over_ranks(*host, resident_peak_bytes());
-  result.peak_device_bytes = most_over_ranks(*host, device_peak_bytes(run.device().device));
+                              most_over_ranks(*all_ranks, watch.elapsed().count());
+  result.step_seconds = median(over_ranks(*all_ranks, laps.step).mean);
+  result.data_wait_seconds = median(over_ranks(*all_ranks, laps.data_wait).mean);
+  result.allreduce_wait_seconds = median(over_ranks(*all_ranks, laps.allreduce_wait).mean);
+  result.peak_memory_bytes = most_over_ranks(*all_ranks, resident_peak_bytes());
+  result.peak_device_bytes = most_over_ranks(*all_ranks, device_peak_bytes(run.device().device));
   result.captured = run.is_captured();
 
   if (!request.trace_file.empty()) {
     std::optional<StepTrace> trace;
     if (world.rank() == 0) trace.emplace(run.device().device);
     run.steps(kTracedSteps);
-    comm::agree_on_rank_0(*host, [&] { trace->save(request.trace_file); });
+    comm::agree_on_rank_0(*all_ranks, [&] { trace->save(request.trace_file); });
   }
-  // Parts and operations show where torch is asked for them, which a captured step does no more.
+  // Parts and operations are visible only where torch is called for them, which a captured step no
+  // longer does.
   run.end_capture();
-  result.operations_per_step = operations_of_a_step(run, *host);
-  if (request.profile) result.parts = parts_of_a_step(run, request.steps, *host);
-  host->barrier();
-  result.peak_operations_per_second =
-      sum_over_ranks(*host, matrix_product_peak(run.device().device, run.config().train.precision));
+  result.operations_per_step = operations_of_a_step(run, *all_ranks);
+  if (request.profile) result.parts = parts_of_a_step(run, request.steps, *all_ranks);
+  all_ranks->barrier();
+  result.peak_operations_per_second = sum_over_ranks(
+      *all_ranks, matrix_product_peak(run.device().device, run.config().train.precision));
   return result;
 }
 

@@ -1,5 +1,5 @@
-// How fast a configuration trains: the steps of a run, with its data, its exchange and its flags,
-// without what happens between them.
+// Measures how fast a configuration trains: the steps of a run, with its data, its exchange and its
+// flags, without the work between steps.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@ namespace vae_dist::bench {
 struct BenchRequest {
   std::string config_file;
   std::vector<std::string> overrides;
-  std::int64_t steps = 50, warm_up = 10;  ///< measured, and before
-  bool exchange = true;  ///< false: each rank trains by itself, so that the difference is what the
-                         ///< exchange costs
-  bool profile = false;  ///< measure the parts too, in as many steps more
-  std::string trace_file;  ///< not empty: rank 0's trace of three steps more
+  std::int64_t steps = 50, warm_up = 10;  ///< measured steps, and steps before them
+  bool exchange =
+      true;  ///< false: each rank trains alone, so that the difference is the cost of the exchange
+  bool profile = false;    ///< also measure the parts, in as many further steps
+  std::string trace_file;  ///< if not empty: the file for rank 0's trace of three further steps
 };
 
 struct BenchResult {
@@ -32,20 +32,20 @@ struct BenchResult {
   double operations_per_step = 0,
          peak_operations_per_second =
              0;                  ///< of all ranks together: FlopCount, matrix_product_peak()
-  double peak_memory_bytes = 0;  ///< resident, of the rank that took most
+  double peak_memory_bytes = 0;  ///< resident, of the rank with the most
   double peak_device_bytes =
-      0;  ///< that torch's allocator held on a GPU, of the rank that held most; 0 on the CPU
+      0;  ///< held by torch's allocator on a GPU, of the rank with the most; 0 on the CPU
   bool captured = false;  ///< measured steps were CUDA graphs
   std::vector<std::pair<std::string, double>>
-      parts;  ///< mean seconds of a step; they add up to the last one, "step". Empty unless asked
-              ///< for
+      parts;  ///< mean seconds of a step; they add up to the last one, "step". Empty unless
+              ///< requested
 
   double operations_per_second() const {
     return operations_per_step * samples_per_second / static_cast<double>(global_batch);
   }
 };
 
-/// Throws AgreedError for bad input. Writes nothing but the trace. A collective.
+/// Runs the bench. Throws AgreedError for bad input. Writes nothing but the trace. A collective.
 BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& world);
 
 }  // namespace vae_dist::bench

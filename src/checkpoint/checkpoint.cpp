@@ -31,8 +31,8 @@ constexpr const char* kState = "state.json";
 constexpr const char* kConfig = "config.yaml";
 constexpr const char* kEvaluatedState = "state_evaluated.json";
 
-// Held by whatever changes a root: a temporary directory that carries our own pid is a leftover for
-// whoever holds it.
+// Held while a root changes, because a temporary directory with the pid of this process counts as a
+// leftover for the holder.
 std::mutex& change_mutex() {
   static std::mutex mutex;
   return mutex;
@@ -81,7 +81,7 @@ std::vector<fs::path> entries_of(const fs::path& root) {
   return entries;
 }
 
-// Every step_<digits>, newest first, whatever is in it.
+// Returns every step_<digits>, newest first, whatever it contains.
 std::vector<fs::path> step_directories(const fs::path& root) {
   std::vector<std::pair<std::int64_t, fs::path>> found;
   for (const auto& path : entries_of(root)) {
@@ -124,13 +124,14 @@ std::string read_verified(const fs::path& directory, const Manifest& manifest, c
   const fs::path path = directory / name;
   const auto expected = manifest.files.find(name);
   if (expected == manifest.files.end())
-    throw base::BadInput(base::text(directory / kManifest, " does not name ", name));
+    throw base::BadInput(base::text(directory / kManifest, " does not list ", name));
   std::string bytes = base::read_file(path);
   if (bytes.size() != expected->second.bytes)
     throw base::BadInput(base::text(path, " is damaged: it holds ", bytes.size(),
-                                    " bytes where the manifest names ", expected->second.bytes));
+                                    " bytes, but the manifest says ", expected->second.bytes));
   if (describe_file(bytes) != expected->second)
-    throw base::BadInput(base::text(path, " is damaged: its hash is not the manifest's"));
+    throw base::BadInput(
+        base::text(path, " is damaged: its hash differs from the one in the manifest"));
   return bytes;
 }
 
@@ -150,10 +151,11 @@ void move_aside(const fs::path& directory) {
     aside = base::text(directory.string(), ".broken_", k);
   rename_or_throw(directory, aside);
   log::warn(base::text("moved the damaged checkpoint ", directory, " to ", aside.filename(),
-                       ", to save that step again"));
+                       " in order to save that step again"));
 }
 
-// .tmp_step_<digits>_<pid> of a process that is gone, or of our own.
+// Returns whether the path is .tmp_step_<digits>_<pid> of a process that is gone or of this
+// process.
 bool is_leftover(const fs::path& path) {
   const std::string name = path.filename().string();
   if (!name.starts_with(kScratchPrefix)) return false;
@@ -200,10 +202,9 @@ void write_evaluated_state(const fs::path& directory, const TrainingState& state
       manifest_from_json(base::read_file(directory / kManifest), (directory / kManifest).string());
   if (manifest.step != state.step)
     throw base::BadInput(base::text(directory, " is the checkpoint of step ", manifest.step,
-                                    ", not of ", state.step));
+                                    ", not of step ", state.step));
   const std::string bytes = to_json(state);
-  if (manifest.files.contains(kEvaluatedState))
-    return;  // the same weights have been evaluated before
+  if (manifest.files.contains(kEvaluatedState)) return;  // these weights have been evaluated before
   base::replace_file(directory / kEvaluatedState, bytes);
   manifest.files[kEvaluatedState] = describe_file(bytes);
   base::replace_file(directory / kManifest, to_json(manifest));
@@ -215,7 +216,7 @@ Checkpoint read_checkpoint(const fs::path& directory) {
     throw base::BadInput(base::text("there is no checkpoint directory ", directory));
   if (!fs::exists(directory / kManifest, error))
     throw base::BadInput(
-        base::text(directory, " is no complete checkpoint: it has no ", kManifest));
+        base::text(directory, " is not a complete checkpoint: it has no ", kManifest));
   const auto manifest =
       manifest_from_json(base::read_file(directory / kManifest), (directory / kManifest).string());
 
@@ -236,8 +237,8 @@ Checkpoint read_checkpoint(const fs::path& directory) {
 std::vector<fs::path> find_checkpoints(const fs::path& root) { return complete_directories(root); }
 
 std::optional<Checkpoint> read_newest_checkpoint(const fs::path& root) {
-  // Those without a manifest count too: a run whose only checkpoint lost it must not silently start
-  // anew.
+  // Directories without a manifest count too: if the only checkpoint of a run has lost its
+  // manifest, the run must not silently start from scratch.
   const auto directories = step_directories(root);
   for (const auto& directory : directories) {
     try {
@@ -245,13 +246,13 @@ std::optional<Checkpoint> read_newest_checkpoint(const fs::path& root) {
     } catch (const base::BadInput& error) {
       log::warn(base::text(error.what(), directory == directories.back()
                                              ? ""
-                                             : "; falling back to the checkpoint before"));
+                                             : "; falling back to the previous checkpoint"));
     }
   }
   if (directories.empty()) return std::nullopt;
   throw base::BadInput(base::text("none of the ", directories.size(), " checkpoint(s) in ", root,
-                                  " can be read (see the warnings above): restore one from a copy, "
-                                  "or move the folder away to start anew"));
+                                  " can be read (see the warnings above): restore one from a "
+                                  "backup, or move the folder away to start from scratch"));
 }
 
 void prune_checkpoints(const fs::path& root, std::int64_t keep,
@@ -270,7 +271,8 @@ void prune_checkpoints(const fs::path& root, std::int64_t keep,
        i < directories.size(); ++i) {
     const fs::path& directory = directories[i];
     if (is_protected(directory)) continue;
-    // Renamed first: an interrupted removal leaves a leftover, never half a checkpoint.
+    // Rename first, so that an interrupted removal leaves a leftover instead of a partial
+    // checkpoint.
     const fs::path scratch =
         scratch_directory(root, directory.filename().string().substr(kStepPrefix.size()));
     rename_or_throw(directory, scratch);

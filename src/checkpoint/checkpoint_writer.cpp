@@ -11,15 +11,15 @@
 namespace vae_dist::checkpoint {
 namespace {
 
-// `newest` was just written: after a fall-back to an older checkpoint, it is not the newest by
-// step.
+// Protects `newest`, which has just been written: after a fallback to an older checkpoint it is not
+// the newest by step.
 void prune(const std::filesystem::path& root, std::int64_t keep,
            const std::filesystem::path& newest, std::vector<std::filesystem::path> protect) {
   protect.push_back(newest);
   try {
     prune_checkpoints(root, keep, protect);
   } catch (const std::exception& error) {
-    log::warn(base::text("old checkpoints were not removed: ", error.what()));
+    log::warn(base::text("could not remove old checkpoints: ", error.what()));
   }
 }
 
@@ -33,7 +33,7 @@ CheckpointWriter::Result write_and_prune(const std::filesystem::path& root, std:
   } catch (const std::exception& error) {
     result.failure = error.what();
     log::warn(base::text("the checkpoint of step ", snapshot.state.step,
-                         " was not written: ", error.what(), "; training goes on without it"));
+                         " was not written: ", error.what(), "; training continues without it"));
   }
   result.seconds = stopwatch.elapsed().count();
   if (!result.directory.empty()) prune(root, keep, result.directory, std::move(protect));
@@ -47,7 +47,8 @@ CheckpointWriter::CheckpointWriter(std::filesystem::path root, std::int64_t keep
 
 void CheckpointWriter::start(Checkpoint snapshot, std::vector<std::filesystem::path> protect) {
   wait();
-  // Moved on into the call: the tensors are freed when it returns, not when its result is taken.
+  // The snapshot moves into the call, so its tensors are freed when the call returns, not when its
+  // result is taken.
   under_way_ = std::async(std::launch::async, write_and_prune, root_, keep_, std::move(snapshot),
                           std::move(protect));
 }
@@ -60,8 +61,8 @@ void CheckpointWriter::evaluated(const TrainingState& state,
   try {
     write_evaluated_state(directory, state);
   } catch (const std::exception& error) {
-    log::warn(base::text("the checkpoint of step ", state.step,
-                         " does not know of its evaluation: ", error.what()));
+    log::warn(base::text("could not record the evaluation in the checkpoint of step ", state.step,
+                         ": ", error.what()));
     return;
   }
   prune(root_, keep_, directory, std::move(protect));

@@ -1,4 +1,4 @@
-// Writes checkpoints in a thread of its own while training goes on; at most one is under way.
+// Writes checkpoints in a background thread while training continues, at most one at a time.
 #pragma once
 
 #include <cstdint>
@@ -12,45 +12,46 @@
 
 namespace vae_dist::checkpoint {
 
-/// Belongs to one thread. Its destructor waits for the write under way.
+/// Writes the checkpoints of a run. Not thread-safe. The destructor waits for the write in
+/// progress.
 ///
 ///     CheckpointWriter writer(run / "checkpoints", config.checkpoint.keep);
 ///     writer.start(snapshot());                                // at a step boundary
-///     if (const auto result = writer.take_result()) ...        // steps later
+///     if (const auto result = writer.take_result()) ...        // some steps later
 class CheckpointWriter {
  public:
   struct Result {
-    std::filesystem::path directory;  ///< empty when it failed
-    std::string failure;              ///< empty when it was written
+    std::filesystem::path directory;  ///< empty if the write failed
+    std::string failure;              ///< empty if the write succeeded
     double seconds = 0;
   };
 
-  /// `keep`: how many of the newest stay.
+  /// `keep`: how many of the newest checkpoints to keep.
   CheckpointWriter(std::filesystem::path root, std::int64_t keep);
 
-  /// Takes the snapshot (its tensors must not change any more) and returns; waits first if one is
-  /// still under way. After the write the older checkpoints are pruned, but for those in `protect`
+  /// Starts writing the snapshot, whose tensors must not change any more, and returns. First waits
+  /// for a write in progress. After the write, prunes older checkpoints except those in `protect`
   /// (the best one) and the one just written.
   void start(Checkpoint snapshot, std::vector<std::filesystem::path> protect = {});
 
-  /// After an evaluation of the weights that were saved last, or that the run began with: waits,
-  /// gives their checkpoint the state that the evaluation left, and prunes again by what is the
-  /// best now. Where that checkpoint was not written there is nothing to do. What goes wrong is a
-  /// warning: whoever goes on from it evaluates once more.
+  /// Records an evaluation of the weights that were saved last or that the run began with: waits,
+  /// adds `state` to their checkpoint, and prunes again because the best checkpoint may have
+  /// changed. Does nothing if that checkpoint was not written. A failure is only a warning: a run
+  /// that resumes from the checkpoint repeats the evaluation.
   void evaluated(const TrainingState& state, std::vector<std::filesystem::path> protect = {});
 
-  /// Waits for the one under way, if any.
+  /// Waits for the write in progress, if any.
   void wait();
 
-  /// Result of the last finished one, once: empty when there is none, or it was asked for already.
-  /// A failed write is not an exception: it is logged as a warning, and training goes on without
-  /// it.
+  /// Returns the result of the last finished write, once: nothing if there is none or if it has
+  /// been returned before. A failed write is not an exception: it is logged as a warning, and
+  /// training continues without the checkpoint.
   std::optional<Result> take_result();
 
  private:
   std::filesystem::path root_;
   std::int64_t keep_;
-  std::future<Result> under_way_;  // of std::async, so its destructor waits
+  std::future<Result> under_way_;  // from std::async, so its destructor waits
   std::optional<Result> finished_;
 };
 

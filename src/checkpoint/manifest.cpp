@@ -14,7 +14,7 @@ using nlohmann::json;
 
 constexpr std::int64_t kFormat = 1;
 
-// `json` sorts its keys, so equal manifests are equal texts.
+// Adds the hash. `json` sorts its keys, so equal manifests give equal texts.
 std::string sealed(json manifest) {
   manifest.erase("xxh3");
   manifest["xxh3"] = base::hash_name(base::hash_text(base::json_text(manifest)));
@@ -36,24 +36,25 @@ std::string to_json(const Manifest& manifest) {
 
 Manifest manifest_from_json(std::string_view bytes, const std::string& name) {
   const json object = parse_strict_json(bytes, name);
-  // Compared as text, so that every byte counts. The seal is of any format, so this comes before
-  // the format is looked at.
+  // Compares texts, so that every byte counts. Every format has this hash, so the check comes
+  // before the check of the format.
   if (sealed(object) != bytes)
     throw base::BadInput(
-        base::text(name, ": its hash is wrong: the file is damaged, or was edited"));
+        base::text(name, ": its hash is wrong: the file is damaged or was edited"));
   try {
     const auto format = object.at("format").get<std::int64_t>();
     if (format != kFormat)
-      throw base::BadInput(base::text(name, ": a checkpoint of format ", format,
-                                      "; this vae_dist reads format ", kFormat,
-                                      ": use a newer one"));
+      throw base::BadInput(base::text(name, ": the checkpoint has format ", format,
+                                      ", but this vae_dist reads format ", kFormat,
+                                      ": use a newer vae_dist"));
     Manifest manifest{object.at("step").get<std::int64_t>(), {}};
     for (const auto& [file, entry] : object.at("files").items())
       manifest.files[file] = {entry.at("bytes").get<std::uint64_t>(),
                               entry.at("xxh3").get<std::string>()};
     return manifest;
   } catch (const json::exception& error) {
-    throw base::BadInput(base::text(name, ": not a manifest of vae_dist (", error.what(), ")"));
+    throw base::BadInput(
+        base::text(name, ": this is not a manifest of vae_dist (", error.what(), ")"));
   }
 }
 

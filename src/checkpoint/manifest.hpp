@@ -1,5 +1,5 @@
-// The manifest of a checkpoint: which files belong to it, how long they are and what they hash to.
-// It is sealed by a hash of itself, so a damaged manifest is found like a damaged file.
+// The manifest of a checkpoint lists its files with their lengths and hashes. It contains a hash of
+// itself, so a damaged manifest is detected like a damaged file.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +21,15 @@ struct Manifest {
   std::map<std::string, File> files;
 };
 
-/// What a manifest says of a file with these bytes.
+/// Returns the manifest entry of a file with these bytes.
 Manifest::File describe_file(std::string_view bytes);
 
-/// {"files": {name: {"bytes", "xxh3"}}, "format": 1, "step", "xxh3": of this text without that
-/// member}
+/// Formats the manifest: {"files": {name: {"bytes", "xxh3"}}, "format": 1, "step", "xxh3": hash of
+/// this text without that member}
 std::string to_json(const Manifest& manifest);
 
-/// Throws BadInput naming `name` (a path): damaged, or of a format newer than 1.
+/// Parses a manifest. Throws BadInput naming `name` (a path) if it is damaged or its format is
+/// newer than 1.
 Manifest manifest_from_json(std::string_view bytes, const std::string& name);
 
 }  // namespace vae_dist::checkpoint

@@ -36,7 +36,7 @@ struct TypeName {
   at::ScalarType type;
 };
 
-// In the order in which the reference lays them out.
+// In the order of the reference implementation.
 constexpr std::array kTypes = {
     TypeName{"I64", at::kLong},  TypeName{"F64", at::kDouble},    TypeName{"F32", at::kFloat},
     TypeName{"I32", at::kInt},   TypeName{"BF16", at::kBFloat16}, TypeName{"F16", at::kHalf},
@@ -53,7 +53,7 @@ std::vector<StoredTensor> in_file_order(const std::map<std::string, at::Tensor>&
   for (const auto& [name, tensor] : tensors) {
     if (name == kMetadata)
       throw base::BadInput(
-          base::text("a tensor cannot be called ", kMetadata, " in a safetensors file"));
+          base::text("a tensor cannot have the name ", kMetadata, " in a safetensors file"));
     if (!tensor.defined())
       throw base::BadInput(base::text(
           "tensor '", name, "' is undefined: it cannot be written to a safetensors file"));
@@ -61,11 +61,11 @@ std::vector<StoredTensor> in_file_order(const std::map<std::string, at::Tensor>&
     if (type == kTypes.end())
       throw base::BadInput(base::text("tensor '", name, "' has type ",
                                       c10::toString(tensor.scalar_type()), ": only ", kTypeNames,
-                                      " are written"));
+                                      " can be written"));
     stored.push_back({static_cast<std::size_t>(type - kTypes.begin()), name,
                       tensor.detach().cpu().contiguous()});
   }
-  std::ranges::stable_sort(stored, {}, &StoredTensor::type);  // the map has sorted the names
+  std::ranges::stable_sort(stored, {}, &StoredTensor::type);  // the map is already sorted by name
   return stored;
 }
 
@@ -73,17 +73,17 @@ struct Layout {
   std::string name;
   at::ScalarType type;
   std::vector<std::int64_t> shape;
-  std::uint64_t begin, end;  // in the data after the header
+  std::uint64_t begin, end;  // offsets in the data after the header
 };
 
 [[noreturn]] void refuse_tensor(const std::string& file, const std::string& tensor,
                                 const std::string& why) {
   throw base::BadInput(base::text(file, ": tensor '", tensor, "' ", why,
-                                  ": the file is damaged, or was not written as safetensors"));
+                                  ": the file is damaged or is not a safetensors file"));
 }
 
-// Bytes that a tensor of this shape needs. Zero dimensions count as 1 in the overflow check:
-// LibTorch multiplies strides that way.
+// Returns the bytes that a tensor of this shape needs. The overflow check counts zero dimensions as
+// 1 because LibTorch multiplies strides that way.
 std::uint64_t bytes_needed(const std::vector<std::int64_t>& shape, at::ScalarType type,
                            const std::string& file, const std::string& name) {
   std::uint64_t product = c10::elementSize(type);
@@ -114,7 +114,7 @@ Layout read_layout(const json& entry, const std::string& file, const std::string
   const auto type = std::ranges::find(kTypes, type_name, &TypeName::name);
   if (type == kTypes.end())
     throw base::BadInput(base::text(file, ": tensor '", name, "' has type ", type_name, ": only ",
-                                    kTypeNames, " are read; convert it first"));
+                                    kTypeNames, " can be read; convert it first"));
 
   Layout layout{name, type->type, entry["shape"].get<std::vector<std::int64_t>>(),
                 entry["data_offsets"][0].get<std::uint64_t>(),
@@ -127,7 +127,7 @@ Layout read_layout(const json& entry, const std::string& file, const std::string
   return layout;
 }
 
-// The data must be covered exactly: no overlap, no hole, nothing after the last tensor.
+// Checks that the tensors cover the data exactly: no overlap, no hole, nothing after the last one.
 void check_coverage(std::vector<Layout>& layouts, std::size_t data_bytes, const std::string& file) {
   std::ranges::sort(layouts, {},
                     [](const Layout& layout) { return std::tie(layout.begin, layout.end); });
@@ -140,9 +140,9 @@ void check_coverage(std::vector<Layout>& layouts, std::size_t data_bytes, const 
     covered = layout.end;
   }
   if (covered != data_bytes)
-    throw base::BadInput(base::text(file, ": holds ", data_bytes,
-                                    " bytes of data where its header names ", covered,
-                                    ": it is cut short or damaged"));
+    throw base::BadInput(base::text(file, ": the file holds ", data_bytes,
+                                    " bytes of data, but its header says ", covered,
+                                    ": it is truncated or damaged"));
 }
 
 std::string_view header_of(std::string_view bytes, const std::string& file) {
@@ -152,24 +152,25 @@ std::string_view header_of(std::string_view bytes, const std::string& file) {
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), kLengthBytes);
   if (length > bytes.size() - kLengthBytes)
-    throw base::BadInput(base::text(file, ": names a header of ", length, " bytes in a file of ",
-                                    bytes.size(), ": cut short, or no safetensors file"));
+    throw base::BadInput(base::text(file, ": its header claims ", length, " bytes in a file of ",
+                                    bytes.size(),
+                                    " bytes: the file is truncated or is not a safetensors file"));
   if (length > kMostHeaderBytes)
     throw base::BadInput(base::text(file, ": its header of ", length,
                                     " bytes is over the limit of ", kMostHeaderBytes));
   const std::string_view header = bytes.substr(kLengthBytes, length);
   if (!header.starts_with('{'))
     throw base::BadInput(
-        base::text(file, ": its header does not start with '{': it is no safetensors file"));
+        base::text(file, ": its header does not start with '{': it is not a safetensors file"));
   return header;
 }
 
 std::map<std::string, std::string> read_metadata(const json& entry, const std::string& file) {
   if (!entry.is_object() ||
       !std::ranges::all_of(entry, [](const json& value) { return value.is_string(); }))
-    throw base::BadInput(base::text(
-        file, ": its ", kMetadata,
-        " is not a map of texts: the file is damaged, or was not written as safetensors"));
+    throw base::BadInput(
+        base::text(file, ": its ", kMetadata,
+                   " is not a map of strings: the file is damaged or is not a safetensors file"));
   return entry.get<std::map<std::string, std::string>>();
 }
 
@@ -193,10 +194,10 @@ std::string encode_safetensors(const TensorFile& file) {
     header_text = header.dump();
   } catch (const json::exception&) {
     throw base::BadInput(
-        "a tensor name or a metadata text is not UTF-8: it cannot be written to a safetensors "
-        "file");
+        "a tensor name or a metadata text is not UTF-8, so it cannot be written to a "
+        "safetensors file");
   }
-  // The data start at a multiple of 8, so a mapped file is aligned.
+  // The data start at a multiple of 8, so the tensors of a mapped file are aligned.
   header_text.append((kLengthBytes - header_text.size() % kLengthBytes) % kLengthBytes, ' ');
 
   const std::uint64_t length = header_text.size();
@@ -224,7 +225,8 @@ TensorFile decode_safetensors(std::string_view bytes, const std::string& name) {
       layouts.push_back(read_layout(entry, name, key));
   }
   check_coverage(layouts, data.size(), name);
-  // Nothing is allocated before here: the file is as long as its tensors are.
+  // Nothing has been allocated so far: the checks ensure that the tensors are not larger than the
+  // file.
   for (const auto& layout : layouts) {
     auto tensor = at::empty(layout.shape, at::TensorOptions().dtype(layout.type));
     if (layout.end > layout.begin)

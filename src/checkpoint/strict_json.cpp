@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-// Every file of ours needs at most 3 levels. The limit keeps "[[[[..." from becoming a value per
+// Checkpoint files need at most 3 levels. The limit keeps "[[[[..." from creating one value per
 // byte.
 constexpr int kDeepest = 8;
 
@@ -19,7 +19,7 @@ constexpr int kDeepest = 8;
 
 json parse_strict_json(std::string_view bytes, const std::string& name) {
   std::vector<std::set<std::string>> keys_at(kDeepest +
-                                             1);  // of the object that is open at each depth
+                                             1);  // keys of the open object at each depth
   const auto check = [&](int depth, json::parse_event_t event, json& value) {
     if (depth > kDeepest)
       throw base::BadInput(base::text(name, ": its JSON is nested deeper than ", kDeepest,
@@ -28,8 +28,8 @@ json parse_strict_json(std::string_view bytes, const std::string& name) {
     // A key belongs to the object that was opened one level up.
     if (event == json::parse_event_t::key &&
         !keys_at[depth - 1].insert(value.get<std::string>()).second)
-      throw base::BadInput(base::text(name, ": '", value.get<std::string>(),
-                                      "' is there twice: the file is damaged"));
+      throw base::BadInput(
+          base::text(name, ": '", value.get<std::string>(), "' occurs twice: the file is damaged"));
     return true;
   };
   json parsed;
@@ -37,12 +37,12 @@ json parse_strict_json(std::string_view bytes, const std::string& name) {
     parsed = json::parse(bytes.begin(), bytes.end(), check);
   } catch (const json::parse_error& error) {
     throw base::BadInput(
-        base::text(name, ": not JSON at byte ", error.byte, ": the file is damaged"));
+        base::text(name, ": invalid JSON at byte ", error.byte, ": the file is damaged"));
   } catch (const json::exception& error) {
     throw base::BadInput(base::text(name, ": ", error.what(), ": the file is damaged"));
   }
   if (!parsed.is_object())
-    throw base::BadInput(base::text(name, ": not a JSON object: the file is damaged"));
+    throw base::BadInput(base::text(name, ": it is not a JSON object: the file is damaged"));
   return parsed;
 }
 

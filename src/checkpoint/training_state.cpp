@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-// The one list of keys, for writing and for reading.
+// The only list of keys, for writing and for reading.
 template <typename State, typename Visitor>
 void visit_fields(State& state, const Visitor& visit) {
   visit("step", state.step);
@@ -42,7 +42,7 @@ struct Writer {
   void operator()(const char* key, const Value& value) const {
     object[key] = value;
   }
-  // JSON has no infinity. Finite doubles are printed with the shortest digits that read back to the
+  // JSON has no infinity. Finite doubles are written with the fewest digits that read back to the
   // same bits.
   void operator()(const char* key, const std::optional<double>& value) const {
     object[key] = nullptr;
@@ -72,14 +72,14 @@ struct Reader {
   void operator()(const char* key, std::int64_t& value) const {
     const json& found = member(key);
     require(found.is_number_integer(), key, "a whole number");
-    // Above the largest int64 the value would wrap.
+    // A value above the largest int64 would wrap.
     require(!found.is_number_unsigned() ||
                 found.get<std::uint64_t>() <= std::numeric_limits<std::int64_t>::max(),
             key, "in range");
     value = found.get<std::int64_t>();
   }
   void operator()(const char* key, std::string& value) const {
-    require(member(key).is_string(), key, "a text");
+    require(member(key).is_string(), key, "a string");
     value = member(key).get<std::string>();
   }
   void operator()(const char* key, std::optional<double>& value) const {
@@ -88,7 +88,7 @@ struct Reader {
     value.reset();
     if (found.is_number()) value = found.get<double>();
   }
-  // Of a key that older checkpoints do not have: then the value stays what it is by default.
+  // Reads a key that older checkpoints lack; the value then keeps its default.
   template <typename Value>
   void added(const char* key, Value& value) const {
     if (object.contains(key)) (*this)(key, value);

@@ -16,8 +16,8 @@ std::string rank_list(const std::vector<int>& ranks) {
 
 const char* have(const std::vector<int>& ranks) { return ranks.size() == 1 ? " has " : " have "; }
 
-// How a phase ended, as text that can travel. First character: k ok, i bad input, f failure; then
-// the error.
+// Runs the phase and returns its outcome as text that can be sent. First character: k OK, i bad
+// input, f failure; then the error.
 std::string outcome_of(const std::function<void()>& phase) {
   try {
     phase();
@@ -30,14 +30,14 @@ std::string outcome_of(const std::function<void()>& phase) {
 
 }  // namespace
 
-void agree_on_rank_0(HostCommunicator& comm, const std::function<void()>& phase) {
+void agree_on_rank_0(CpuCommunicator& comm, const std::function<void()>& phase) {
   const std::string outcome = broadcast_text(comm, comm.rank() == 0 ? outcome_of(phase) : "");
   if (outcome[0] != 'k')
     throw AgreedError(outcome[0] == 'i' ? base::ExitCode::bad_input : base::ExitCode::rank_failed,
                       outcome.substr(1));
 }
 
-void agree(HostCommunicator& comm, const std::function<void()>& phase) {
+void agree(CpuCommunicator& comm, const std::function<void()>& phase) {
   const std::string outcome = outcome_of(phase);
   const std::vector<std::string> outcomes = all_gather_text(comm, outcome);
   std::map<std::string, std::vector<int>> ranks_of;
@@ -59,7 +59,7 @@ void agree(HostCommunicator& comm, const std::function<void()>& phase) {
   throw AgreedError(code, message);
 }
 
-void require_equal(HostCommunicator& comm, const std::string& what, const std::string& value,
+void require_equal(CpuCommunicator& comm, const std::string& what, const std::string& value,
                    base::ExitCode code) {
   const std::vector<std::string> values = all_gather_text(comm, value);
   std::map<std::string, std::vector<int>> ranks_of;
@@ -67,7 +67,7 @@ void require_equal(HostCommunicator& comm, const std::string& what, const std::s
     ranks_of[values[static_cast<std::size_t>(rank)]].push_back(rank);
   if (ranks_of.size() == 1) return;
 
-  // What most ranks have is right; of two halves, that of the lower ranks.
+  // The value of most ranks is taken as right; in a tie, that of the lower ranks.
   const auto usual = std::ranges::max_element(ranks_of, {}, [](const auto& group) {
     return std::pair(group.second.size(), -group.second.front());
   });

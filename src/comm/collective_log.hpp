@@ -1,7 +1,8 @@
-// What this process has lately asked of the other ranks: the memory of a rank that waits in vain.
+// Records the collectives that this process has started recently, so that a rank that waits in vain
+// can report them.
 //
-// Every rank starts the same collectives, so their number tells who is behind, and the last of them
-// what hangs. Thread safety: all functions, from any thread.
+// Every rank starts the same collectives, so their number shows which rank is behind, and the last
+// entry shows which collective hangs. All functions are thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +28,10 @@ class CollectiveLog {
     std::string what;         ///< "gradients: bucket 2"
     std::uint64_t bytes = 0;
     base::Seconds since_start{0};
-    std::optional<base::Seconds> took;  ///< empty: under way
+    std::optional<base::Seconds> took;  ///< empty: still running
   };
 
-  /// Ends the collective when it goes out of scope.
+  /// Marks the collective as finished at the end of its scope.
   class Running {
    public:
     Running(CollectiveLog& log, std::int64_t number) : log_(&log), number_(number) {}
@@ -48,15 +49,16 @@ class CollectiveLog {
 
   [[nodiscard]] Running begin(std::string what, std::uint64_t bytes);
 
-  /// From now on these collectives, which the device starts by itself, count too, when it comes to
-  /// them; the one under way is the last of the entries, since its launch. Null: no more; those so
-  /// far go on to count. The device has come to all that were launched, then.
+  /// From now on also counts the collectives that the device starts by itself, as soon as the
+  /// device reaches them. The running one is the last of entries(), timed from its launch. Null
+  /// stops this; the device must then have reached all collectives that were launched, which stay
+  /// counted.
   void follow(std::shared_ptr<const base::ProgressWords> device);
 
   std::int64_t started() const;
   std::string last_started()
-      const;  ///< "" before the first; of the device's, only the one under way
-  std::vector<Entry> entries() const;  ///< the last kKept, oldest first
+      const;  ///< "" before the first; for the device's collectives, only a running one
+  std::vector<Entry> entries() const;  ///< the last kKept entries, oldest first
 
  private:
   struct Record {
@@ -69,12 +71,12 @@ class CollectiveLog {
   }
 
   mutable std::mutex mutex_;
-  std::int64_t started_ = 0;  // without those of device_
+  std::int64_t started_ = 0;  // without the collectives of device_
   std::deque<Record> records_;
   std::shared_ptr<const base::ProgressWords> device_;
 };
 
-/// A line for each entry, the newest first: "#812 gradients: bucket 2, 1048576 bytes: under way
+/// Formats one line per entry, newest first: "#812 gradients: bucket 2, 1048576 bytes: under way
 /// for 5.1 s".
 std::string describe(const std::vector<CollectiveLog::Entry>& entries);
 

@@ -20,13 +20,13 @@ std::size_t size_of(DataType type) {
   return 0;
 }
 
-std::vector<std::string> all_gather_text(HostCommunicator& comm, const std::string& text) {
+std::vector<std::string> all_gather_text(CpuCommunicator& comm, const std::string& text) {
   const auto ranks = static_cast<std::size_t>(comm.size());
   auto length = static_cast<std::int64_t>(text.size());
   std::vector<std::int64_t> lengths(ranks);
   comm.all_gather({&length, 1, DataType::int64}, {lengths.data(), comm.size(), DataType::int64});
 
-  // Every rank sends as many bytes as the longest needs.
+  // Every rank sends as many bytes as the longest text has.
   const std::int64_t longest = *std::max_element(lengths.begin(), lengths.end());
   std::string padded = text;
   padded.resize(static_cast<std::size_t>(longest));
@@ -41,7 +41,7 @@ std::vector<std::string> all_gather_text(HostCommunicator& comm, const std::stri
   return texts;
 }
 
-std::string broadcast_text(HostCommunicator& comm, const std::string& text, int root) {
+std::string broadcast_text(CpuCommunicator& comm, const std::string& text, int root) {
   auto length = static_cast<std::int64_t>(text.size());
   comm.broadcast({&length, 1, DataType::int64}, root);
   std::string received = text;

@@ -18,9 +18,9 @@ class LoggedSum final : public PendingCollective {
   std::unique_ptr<PendingCollective> sum_;
 };
 
-class LoggedCommunicator final : public HostCommunicator {
+class LoggedCommunicator final : public CpuCommunicator {
  public:
-  LoggedCommunicator(std::unique_ptr<HostCommunicator> original, const std::string& label,
+  LoggedCommunicator(std::unique_ptr<CpuCommunicator> original, const std::string& label,
                      CollectiveLog& log)
       : original_(std::move(original)), label_(label), log_(log) {}
 
@@ -57,7 +57,7 @@ class LoggedCommunicator final : public HostCommunicator {
     return std::make_unique<LoggedSum>(original_->start_all_reduce_sum(buffer), std::move(running));
   }
 
-  std::unique_ptr<HostCommunicator> duplicate() override { return original_->duplicate(); }
+  std::unique_ptr<CpuCommunicator> duplicate() override { return original_->duplicate(); }
   void abort() noexcept override { original_->abort(); }
 
  private:
@@ -65,15 +65,16 @@ class LoggedCommunicator final : public HostCommunicator {
     return log_.begin(label_ + ": " + operation, buffer.bytes());
   }
 
-  std::unique_ptr<HostCommunicator> original_;
+  std::unique_ptr<CpuCommunicator> original_;
   std::string label_;
   CollectiveLog& log_;
 };
 
 }  // namespace
 
-std::unique_ptr<HostCommunicator> make_logged_communicator(
-    std::unique_ptr<HostCommunicator> original, const std::string& label, CollectiveLog& log) {
+std::unique_ptr<CpuCommunicator> make_logged_communicator(std::unique_ptr<CpuCommunicator> original,
+                                                          const std::string& label,
+                                                          CollectiveLog& log) {
   return std::make_unique<LoggedCommunicator>(std::move(original), label, log);
 }
 

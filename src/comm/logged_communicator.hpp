@@ -1,4 +1,4 @@
-// A communicator whose collectives are remembered in a log.
+// A communicator that records its collectives in a log.
 #pragma once
 
 #include <memory>
@@ -9,9 +9,11 @@
 
 namespace vae_dist::comm {
 
-/// `original` with an entry "<label>: broadcast" and the like in `log` for each collective;
-/// exchange() is part of one and leaves none. Its duplicates are not logged. `log` outlives it.
-std::unique_ptr<HostCommunicator> make_logged_communicator(
-    std::unique_ptr<HostCommunicator> original, const std::string& label, CollectiveLog& log);
+/// Wraps `original` so that each collective adds an entry such as "<label>: broadcast" to `log`.
+/// exchange() is part of a collective and adds none. Duplicates are not logged. `log` must outlive
+/// the communicator.
+std::unique_ptr<CpuCommunicator> make_logged_communicator(std::unique_ptr<CpuCommunicator> original,
+                                                          const std::string& label,
+                                                          CollectiveLog& log);
 
 }  // namespace vae_dist::comm

@@ -1,7 +1,7 @@
-// For the files that call MPI: a failed call as an exception.
+// Turns a failed MPI call into an exception, for the files that call MPI.
 #pragma once
 
-// The C++ bindings that MPI has dropped, which some still declare.
+// Leaves out the C++ bindings, which MPI has dropped but some implementations still declare.
 #define OMPI_SKIP_MPICXX
 #define MPICH_SKIP_MPICXX
 #include <mpi.h>
@@ -12,8 +12,8 @@
 
 namespace vae_dist::comm {
 
-/// Throws CommunicationFailure with MPI's own reason unless `result` is MPI_SUCCESS. The
-/// communicator returns errors (MPI_ERRORS_RETURN).
+/// Throws CommunicationFailure with MPI's error text unless `result` is MPI_SUCCESS. The
+/// communicator must return errors (MPI_ERRORS_RETURN).
 inline void check_mpi(int result, const char* call,
                       std::source_location where = std::source_location::current()) {
   if (result == MPI_SUCCESS) return;

@@ -36,11 +36,12 @@ MPI_Datatype native(DataType type) {
 
 MPI_Datatype summable(DataType type) {
   if (type == DataType::bfloat16)
-    throw std::invalid_argument("MPI knows no bfloat16: it can be moved, not summed");
+    throw std::invalid_argument(
+        "MPI has no bfloat16 type, so it can send bfloat16 values but not sum them");
   return native(type);
 }
 
-// MPI-3 counts are int: longer buffers go in pieces.
+// MPI-3 counts are int, so longer buffers are sent in pieces.
 constexpr std::int64_t kLongest = std::int64_t{1} << 30;
 
 template <typename Piece>
@@ -52,13 +53,13 @@ void in_pieces(Buffer buffer, Piece piece) {
   }
 }
 
-// Open MPI's blocking calls spin. Here a waiting thread shares its core with the backward pass of
-// the same rank: for a moment it looks again and again, giving way to whoever wants the core, then
-// it sleeps between looks, at first briefly. Within a node it is a look that copies the message:
-// one that took long has moved data, and the moment begins anew, as the other end of the exchange
-// is moving data too.
-void wait_patiently(std::vector<MPI_Request>& requests) {
-  constexpr base::Seconds kMoment{200e-6}, kLongLook{20e-6};
+// Waits for all requests. Open MPI's blocking calls spin, but a waiting thread here shares its core
+// with the backward pass of the same rank. It therefore polls and yields for a moment, then sleeps
+// between polls, at first briefly. Within a node the poll itself copies the message: a poll that
+// took long has moved data, and the other end is moving data too, so the moment of polling starts
+// again.
+void wait_without_spinning(std::vector<MPI_Request>& requests) {
+  constexpr base::Seconds kSpinTime{200e-6}, kLongPoll{20e-6};
   constexpr std::chrono::microseconds kShortest{20}, kLongestSleep{200};
   std::chrono::microseconds sleep = kShortest;
   base::Stopwatch idle;
@@ -69,8 +70,8 @@ void wait_patiently(std::vector<MPI_Request>& requests) {
         MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE),
         "MPI_Testall");
     if (done) return;
-    if (look.elapsed() > kLongLook) idle.restart();
-    if (idle.elapsed() < kMoment) {
+    if (look.elapsed() > kLongPoll) idle.restart();
+    if (idle.elapsed() < kSpinTime) {
       std::this_thread::yield();
       continue;
     }
@@ -88,13 +89,13 @@ class PendingMpi final : public PendingCollective {
   MPI_Request request_;
 };
 
-class MpiCommunicator final : public HostCommunicator {
+class MpiCommunicator final : public CpuCommunicator {
  public:
   MpiCommunicator(MPI_Comm original, int rank, int size) : rank_(rank), size_(size) {
     check_mpi(MPI_Comm_dup(original, &comm_), "MPI_Comm_dup");
     check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   }
-  // Freeing is a collective: ranks that die do not meet for it.
+  // Freeing is a collective, which ranks that are failing do not reach.
   ~MpiCommunicator() override {
     if (std::uncaught_exceptions() == 0 && !aborted_) MPI_Comm_free(&comm_);
   }
@@ -119,7 +120,7 @@ class MpiCommunicator final : public HostCommunicator {
   void all_gather(Buffer in, Buffer out) override {
     if (in.count > std::numeric_limits<int>::max())
       throw base::Failure(
-          base::text("an all-gather of ", in.count, " elements is longer than MPI counts"));
+          base::text("an all-gather of ", in.count, " elements exceeds the largest count of MPI"));
     const auto count = static_cast<int>(in.count);
     check_mpi(
         MPI_Allgather(in.data, count, native(in.type), out.data, count, native(in.type), comm_),
@@ -127,8 +128,8 @@ class MpiCommunicator final : public HostCommunicator {
   }
 
   void exchange(int peer, Buffer send, Buffer receive) override {
-    // Longer buffers than MPI counts go in pieces: all but the last have kLongest elements on both
-    // sides.
+    // Buffers that exceed the largest MPI count are sent in pieces: all but the last have kLongest
+    // elements on both sides.
     std::vector<MPI_Request> requests;
     in_pieces(receive, [&](void* data, int count) {
       check_mpi(
@@ -139,7 +140,7 @@ class MpiCommunicator final : public HostCommunicator {
       check_mpi(MPI_Isend(data, count, native(send.type), peer, 0, comm_, &requests.emplace_back()),
                 "MPI_Isend");
     });
-    wait_patiently(requests);
+    wait_without_spinning(requests);
   }
 
   void barrier() override { check_mpi(MPI_Barrier(comm_), "MPI_Barrier"); }
@@ -152,7 +153,7 @@ class MpiCommunicator final : public HostCommunicator {
     return std::make_unique<PendingMpi>(request);
   }
 
-  std::unique_ptr<HostCommunicator> duplicate() override {
+  std::unique_ptr<CpuCommunicator> duplicate() override {
     return std::make_unique<MpiCommunicator>(comm_, rank_, size_);
   }
 
@@ -164,8 +165,8 @@ class MpiCommunicator final : public HostCommunicator {
   bool aborted_ = false;
 };
 
-// Each of these is set for the processes it starts: Open MPI's mpirun, PMIx (srun --mpi=pmix), PMI
-// (MPICH's and Intel's mpiexec, srun --mpi=pmi2), Cray's PALS.
+// Each launcher sets one of these variables for its processes: Open MPI's mpirun, PMIx (srun
+// --mpi=pmix), PMI (MPICH's and Intel's mpiexec, srun --mpi=pmi2), Cray's PALS.
 bool started_by_launcher() {
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PALS_RANKID"})
     if (std::getenv(name)) return true;
@@ -178,12 +179,12 @@ MpiWorld::MpiWorld(int& argc, char**& argv) {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   host_ = host.data();
-  // Several trainings in one run directory, all on GPU 0, would be the alternative.
+  // Otherwise several trainings would share one run directory, all on GPU 0.
   const char* const tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   const bool one_of_many = tasks && std::atoi(tasks) > 1;
   const char* const kAlone =
-      "srun started several tasks that do not see each other: use srun --mpi=pmix, or mpirun "
-      "(MPICH: srun --mpi=pmi2, Cray's: --mpi=cray_shasta)";
+      "srun started several tasks that cannot see each other: use srun --mpi=pmix (MPICH: srun "
+      "--mpi=pmi2, Cray: srun --mpi=cray_shasta), or mpirun";
   if (!started_by_launcher()) {
     if (one_of_many) throw base::BadInput(kAlone);
     return;
@@ -198,7 +199,8 @@ MpiWorld::MpiWorld(int& argc, char**& argv) {
     throw base::BadInput(kAlone);
   if (provided < MPI_THREAD_MULTIPLE)
     throw base::Failure(
-        "this MPI offers no MPI_THREAD_MULTIPLE: gradients are exchanged by a thread of their own");
+        "this MPI library does not support MPI_THREAD_MULTIPLE, which is needed because a separate "
+        "thread exchanges the gradients");
 
   MPI_Comm node = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
@@ -212,12 +214,12 @@ MpiWorld::~MpiWorld() {
   if (started_ && std::uncaught_exceptions() == 0) MPI_Finalize();
 }
 
-std::unique_ptr<HostCommunicator> MpiWorld::make_communicator() const {
+std::unique_ptr<CpuCommunicator> MpiWorld::make_communicator() const {
   if (!started_) return make_self_communicator();
   return std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, rank_, size_);
 }
 
-std::unique_ptr<HostCommunicator> MpiWorld::make_node_communicator() const {
+std::unique_ptr<CpuCommunicator> MpiWorld::make_node_communicator() const {
   if (!started_) return make_self_communicator();
   MPI_Comm node = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
@@ -227,7 +229,7 @@ std::unique_ptr<HostCommunicator> MpiWorld::make_node_communicator() const {
   return communicator;
 }
 
-std::unique_ptr<HostCommunicator> MpiWorld::make_communicator_of_first(int ranks) const {
+std::unique_ptr<CpuCommunicator> MpiWorld::make_communicator_of_first(int ranks) const {
   if (!started_) return make_self_communicator();
   MPI_Comm first = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split(MPI_COMM_WORLD, rank_ < ranks ? 0 : MPI_UNDEFINED, rank_, &first),
@@ -239,8 +241,7 @@ std::unique_ptr<HostCommunicator> MpiWorld::make_communicator_of_first(int ranks
 }
 
 void MpiWorld::abort(base::ExitCode code) const noexcept {
-  // MPI_Abort does not return, but where it waits for something that will not come this process
-  // ends all the same.
+  // MPI_Abort ends this process. If it blocks instead, this process exits by itself.
   if (started_) {
     std::thread([code] { MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code)); }).detach();
     std::this_thread::sleep_for(std::chrono::seconds(5));

@@ -17,10 +17,10 @@
 namespace vae_dist::comm {
 namespace {
 
-std::atomic<int> kept{-1};  // the memory's file descriptor, for as long as the process lives
+std::atomic<int> kept{-1};  // file descriptor of the memory, open until the process ends
 
-// "NET/IB : Using [0]mlx5_0:1/IB [1]mlx5_1:1/RoCE [RO]; OOB eth0:10.0.0.1<0>" and "NET/Socket :
-// Using [0]eth0:10.0.0.1<0>": the names by network and number.
+// Returns the device names by network and number, from lines such as "NET/IB : Using [0]mlx5_0:1/IB
+// [1]mlx5_1:1/RoCE [RO]; OOB eth0:10.0.0.1<0>" and "NET/Socket : Using [0]eth0:10.0.0.1<0>".
 std::map<std::string, std::string> network_names(const std::string& log) {
   static const std::regex list(R"((NET/\w+) : Using(.*))"), entry(R"(\[(\d+)\]([^:\s]+):)");
   std::map<std::string, std::string> names;
@@ -41,7 +41,7 @@ void keep_nccl_log() {
   if (kept >= 0) return;
   const int memory = ::memfd_create("nccl_log", MFD_CLOEXEC);
   if (memory < 0) return;
-  // NCCL opens it by name. Where it could not, it would write to stdout.
+  // NCCL opens the memory by name. If that failed, NCCL would write to stdout.
   const std::string name = base::text("/proc/self/fd/", memory);
   const int again = ::open(name.c_str(), O_WRONLY | O_CLOEXEC);
   if (again < 0) {
@@ -66,8 +66,8 @@ std::string nccl_log() {
 }
 
 std::string nccl_transport_in(const std::string& log) {
-  // "Channel 00/0 : 0[0] -> 1[1] via P2P/CUMEM/read", "... via SHM/direct/direct", "... [send] via
-  // NET/IB/0(1)/GDRDMA(PCI)/Shared".
+  // Matches "Channel 00/0 : 0[0] -> 1[1] via P2P/CUMEM/read", "... via SHM/direct/direct" and "...
+  // [send] via NET/IB/0(1)/GDRDMA(PCI)/Shared".
   static const std::regex channel(R"(Channel \d+.* via (P2P|SHM|NET)/([^/\n(]+)(?:/(\d+))?(.*))");
   const std::map<std::string, std::string> names = network_names(log);
   std::set<std::string> kinds;

@@ -1,25 +1,25 @@
-// What NCCL says of itself: kept in memory, so that a run can tell which transport it chose, and a
-// failing rank what it warned of.
+// Keeps NCCL's own log in memory, so that a run can report which transport NCCL chose and a failing
+// rank can report NCCL's warnings.
 #pragma once
 
 #include <string>
 
 namespace vae_dist::comm {
 
-/// Has NCCL write how it starts and connects into memory of this process, by NCCL_DEBUG,
-/// NCCL_DEBUG_SUBSYS and NCCL_DEBUG_FILE; to be called before NCCL is. Does nothing where the
-/// environment has one of them already: then NCCL tells by itself.
+/// Makes NCCL write the log of its start and its connections to memory of this process, through
+/// NCCL_DEBUG, NCCL_DEBUG_SUBSYS and NCCL_DEBUG_FILE. Call it before NCCL starts. No-op if one of
+/// these variables is already set: NCCL then logs where the user wants.
 void keep_nccl_log();
 
-/// What was written so far; empty where nothing is kept.
+/// Returns the log so far. Empty if no log is kept.
 std::string nccl_log();
 
-/// What connects this rank to its peers, by the log of the collectives made so far, each kind once:
-/// "P2P/CUMEM, NET/IB over mlx5_0 (GDRDMA)". NCCL connects at the first collective of a kind, so
-/// before it there is nothing: empty. Pure.
+/// Returns the transports that connect this rank to its peers, according to a log, each kind once:
+/// "P2P/CUMEM, NET/IB over mlx5_0 (GDRDMA)". Empty before the first collective, because NCCL
+/// connects at the first collective of a kind. Pure.
 std::string nccl_transport_in(const std::string& log);
 
-/// The warnings in a log, a line each; empty: none. Pure.
+/// Returns the warnings in a log, one per line. Empty if there are none. Pure.
 std::string nccl_warnings_in(const std::string& log);
 
 }  // namespace vae_dist::comm

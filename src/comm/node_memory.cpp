@@ -56,7 +56,7 @@ Descriptor unnamed_memory(std::size_t bytes) {
   return memory;
 }
 
-// A name that nobody else has, in this or any other container.
+// Returns a file name that is unique, also among all containers.
 fs::path name_in(const fs::path& folder) {
   std::random_device random;
   std::ostringstream name;
@@ -77,9 +77,9 @@ Descriptor named_memory(const fs::path& file, std::size_t bytes) {
   return memory;
 }
 
-// Takes the memory where rank 0 says that it is, on the other ranks. Returns whether all of them
-// could; if not, `why` tells one of the reasons.
-bool open_on_all(HostCommunicator& node, const std::string& place, Descriptor& memory,
+// Opens the memory at the place that rank 0 names, on the other ranks. Returns whether all of them
+// succeeded; if not, sets `why` to one of the reasons.
+bool open_on_all(CpuCommunicator& node, const std::string& place, Descriptor& memory,
                  std::string& why) {
   std::string mine;
   if (node.rank() != 0) {
@@ -95,15 +95,15 @@ bool open_on_all(HostCommunicator& node, const std::string& place, Descriptor& m
 
 struct Shared {
   Descriptor memory;         // on every rank of the node, or on none
-  std::exception_ptr error;  // rank 0's, where there is not enough memory at all
-  std::string why;           // it is not shared
+  std::exception_ptr error;  // on rank 0, if there is not enough memory
+  std::string why;           // reason why the memory is not shared
 };
 
-// A collective of the node, whatever happens on which rank.
-Shared share(HostCommunicator& node, std::size_t bytes, const SharingWays& ways) {
+// Creates and shares the memory. A collective of the node, even if some rank fails.
+Shared share(CpuCommunicator& node, std::size_t bytes, const SharingWays& ways) {
   Shared out;
   const bool first = node.rank() == 0;
-  // `make` returns the memory and where the others find it; on rank 0.
+  // `make` runs on rank 0 and returns the memory and the place where the other ranks find it.
   const auto attempt = [&](const auto& make) {
     std::string place;
     if (first) {
@@ -120,7 +120,7 @@ Shared share(HostCommunicator& node, std::size_t bytes, const SharingWays& ways)
     return std::pair(shared, place);
   };
 
-  // Nothing else stops the system from giving out pages until it has none left.
+  // Without this check the system would hand out pages until none are left.
   const std::uint64_t free = base::free_memory();
   const bool enough = broadcast_text(node, free == 0 || bytes <= free ? "enough" : "") == "enough";
   if (!enough) {
@@ -150,7 +150,7 @@ Shared share(HostCommunicator& node, std::size_t bytes, const SharingWays& ways)
 
 }  // namespace
 
-SharingWays usual_sharing_ways() {
+SharingWays default_sharing_ways() {
   SharingWays ways;
   ways.folders.emplace_back("/dev/shm");
   std::error_code missing;
@@ -159,17 +159,19 @@ SharingWays usual_sharing_ways() {
   return ways;
 }
 
-bool can_share_memory(HostCommunicator& node, std::size_t bytes, const SharingWays& ways) {
-  const auto shares = [&](std::size_t so_many, const SharingWays& by) {
-    return broadcast_text(node, share(node, so_many, by).memory.get() >= 0 ? "yes" : "no") == "yes";
+bool can_share_memory(CpuCommunicator& node, std::size_t bytes, const SharingWays& ways) {
+  const auto shares = [&](std::size_t probe_bytes, const SharingWays& by) {
+    return broadcast_text(node, share(node, probe_bytes, by).memory.get() >= 0 ? "yes" : "no") ==
+           "yes";
   };
-  // How much of it goes through a descriptor is a question of memory alone; a folder has a size of
-  // its own.
-  constexpr std::size_t kLittle = 4096;
-  return (ways.descriptor && shares(kLittle, {true, {}})) || shares(bytes, {false, ways.folders});
+  // Sharing through a descriptor is limited only by memory, so a small probe is enough. A directory
+  // has a limit of its own, so the probe has the full size.
+  constexpr std::size_t kProbeBytes = 4096;
+  return (ways.descriptor && shares(kProbeBytes, {true, {}})) ||
+         shares(bytes, {false, ways.folders});
 }
 
-NodeMemory::NodeMemory(HostCommunicator& node, HostCommunicator& all, std::size_t bytes,
+NodeMemory::NodeMemory(CpuCommunicator& node, CpuCommunicator& all, std::size_t bytes,
                        const SharingWays& ways)
     : size_(bytes) {
   Shared shared = share(node, bytes, ways);
@@ -179,7 +181,8 @@ NodeMemory::NodeMemory(HostCommunicator& node, HostCommunicator& all, std::size_
       throw base::Failure(base::text("the ranks of this node cannot share memory: ", shared.why));
   });
   agree(all, [&] {
-    // Mapped at once: a page fault for every 4 KiB would cost more than decoding an image into it.
+    // MAP_POPULATE: a page fault for every 4 KiB would cost more than decoding an image into the
+    // memory.
     void* const mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
                                 shared.memory.get(), 0);
     if (mapped == MAP_FAILED)

@@ -1,4 +1,4 @@
-// Memory that the ranks of a node share: one copy, which each of them maps.
+// Memory that the ranks of a node share: one copy, which every rank maps.
 #pragma once
 
 #include <cstddef>
@@ -9,34 +9,35 @@
 
 namespace vae_dist::comm {
 
-/// By what the ranks of a node come to the memory that one of them has made.
+/// The ways in which the ranks of a node can access memory that one of them has created.
 struct SharingWays {
-  /// First: through /proc/<process>/fd. Such memory has no name in any file system and is not
-  /// limited by the size of /dev/shm (memfd). Containers in user namespaces of their own may not
-  /// look there.
+  /// Tried first: through /proc/<process>/fd. Such memory has no name in any file system and is not
+  /// limited by the size of /dev/shm (memfd). Containers with separate user namespaces may not have
+  /// access.
   bool descriptor = true;
-  /// Then, in turn: a file here, removed as soon as all have opened it. Folders that all see, with
-  /// room.
+  /// Tried next, in turn: a file in one of these directories, removed as soon as all ranks have
+  /// opened it. The directory must have room and be visible to all ranks.
   std::vector<std::filesystem::path> folders;
 };
 
-/// /dev/shm, then the folder for temporary files.
-SharingWays usual_sharing_ways();
+/// Returns the default: descriptors, then /dev/shm, then the directory for temporary files.
+SharingWays default_sharing_ways();
 
-/// Whether the ranks of this node can share so many bytes. A collective of `node`; every rank has
-/// the same answer.
-bool can_share_memory(HostCommunicator& node, std::size_t bytes,
-                      const SharingWays& ways = usual_sharing_ways());
+/// Returns whether the ranks of this node can share `bytes` bytes. A collective of `node`; every
+/// rank gets the same answer.
+bool can_share_memory(CpuCommunicator& node, std::size_t bytes,
+                      const SharingWays& ways = default_sharing_ways());
 
-/// Zeros at first. Nothing is left behind by a rank that is killed. All of it is reserved when it
-/// is made, so that using it cannot fail.
+/// A block of memory that the ranks of a node share. It is filled with zeros and reserved
+/// completely when it is created, so using it cannot fail. A rank that is killed leaves nothing
+/// behind.
 class NodeMemory {
  public:
-  /// node: the ranks of this node (one rank, threads, processes). all: the ranks of all nodes, each
-  /// of which makes memory of its own now. Throws AgreedError on all of them when any node has not
-  /// enough memory, or its ranks cannot share it. A collective of both.
-  NodeMemory(HostCommunicator& node, HostCommunicator& all, std::size_t bytes,
-             const SharingWays& ways = usual_sharing_ways());
+  /// `node`: the ranks of this node (a single rank, threads or processes). `all`: the ranks of all
+  /// nodes, which create their memory at the same time. Throws AgreedError on all of them if any
+  /// node has too little memory or its ranks cannot share it. A collective of both.
+  NodeMemory(CpuCommunicator& node, CpuCommunicator& all, std::size_t bytes,
+             const SharingWays& ways = default_sharing_ways());
   ~NodeMemory();
   NodeMemory(const NodeMemory&) = delete;
   NodeMemory& operator=(const NodeMemory&) = delete;

@@ -8,17 +8,17 @@
 namespace vae_dist::comm {
 namespace {
 
-// The part of the vector that rank `owner` sums.
+// Returns the part of the vector that rank `owner` sums.
 Buffer part_of(int owner, int ranks, const Buffer& whole) {
   const std::int64_t low = whole.count * owner / ranks, high = whole.count * (owner + 1) / ranks;
   return {static_cast<std::byte*>(whole.data) + static_cast<std::size_t>(low) * size_of(whole.type),
           high - low, whole.type};
 }
 
-// Calls visit(peer) for every other rank. In each round the ranks are in pairs that both know (one
-// may be left over), so all exchange at the same time and nobody waits in a ring.
+// Calls visit(peer) for every other rank. In each round the ranks form pairs that both sides know
+// (one rank may be left over), so all exchange at the same time and no rank waits in a ring.
 template <typename Visit>
-void for_each_peer(const HostCommunicator& comm, Visit visit) {
+void for_each_peer(const CpuCommunicator& comm, Visit visit) {
   for (int round = 0; round < comm.size(); ++round) {
     const int peer = (round - comm.rank() + comm.size()) % comm.size();
     if (peer != comm.rank()) visit(peer);
@@ -43,7 +43,7 @@ void add_widened(Buffer fp32, Buffer bf16) {
   for (std::int64_t i = 0; i < fp32.count; ++i) to[i] += to_float(from[i]);
 }
 
-void sum_exactly(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& scratch) {
+void sum_exactly(CpuCommunicator& comm, Buffer buffer, std::vector<std::byte>& scratch) {
   const Buffer mine = part_of(comm.rank(), comm.size(), buffer);
   if (scratch.size() < mine.bytes()) scratch.resize(mine.bytes());
   const Buffer received = {scratch.data(), mine.count, mine.type};
@@ -55,7 +55,7 @@ void sum_exactly(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& 
                 [&](int peer) { comm.exchange(peer, mine, part_of(peer, comm.size(), buffer)); });
 }
 
-void sum_rounded(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& scratch) {
+void sum_rounded(CpuCommunicator& comm, Buffer buffer, std::vector<std::byte>& scratch) {
   const auto ranks = static_cast<std::int64_t>(comm.size());
   const std::int64_t longest = (buffer.count + ranks - 1) / ranks;
   const std::size_t bytes = static_cast<std::size_t>(longest) * size_of(DataType::bfloat16);
@@ -75,7 +75,7 @@ void sum_rounded(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& 
     add_widened(mine, incoming(mine.count));
   });
 
-  // The owner keeps what the others get.
+  // The owner keeps the same rounded values that the others get.
   round_to(outgoing(mine.count), mine);
   widen_to(mine, outgoing(mine.count));
   for_each_peer(comm, [&](int peer) {
@@ -87,12 +87,12 @@ void sum_rounded(HostCommunicator& comm, Buffer buffer, std::vector<std::byte>& 
 
 }  // namespace
 
-void pairwise_all_reduce_sum(HostCommunicator& comm, Buffer buffer, Wire wire,
+void pairwise_all_reduce_sum(CpuCommunicator& comm, Buffer buffer, Wire wire,
                              std::vector<std::byte>& scratch) {
   if (wire == Wire::exact) return sum_exactly(comm, buffer, scratch);
   if (buffer.type != DataType::float32)
-    throw std::invalid_argument("only fp32 values travel as bf16");
-  if (comm.size() > 1) sum_rounded(comm, buffer, scratch);  // of one rank nothing travels
+    throw std::invalid_argument("only fp32 values can be sent as bf16");
+  if (comm.size() > 1) sum_rounded(comm, buffer, scratch);  // a single rank sends nothing
 }
 
 }  // namespace vae_dist::comm

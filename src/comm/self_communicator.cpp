@@ -10,7 +10,7 @@ struct Finished final : PendingCollective {
   void wait() override {}
 };
 
-class SelfCommunicator final : public HostCommunicator {
+class SelfCommunicator final : public CpuCommunicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
@@ -21,13 +21,13 @@ class SelfCommunicator final : public HostCommunicator {
     if (in.bytes() > 0) std::memcpy(out.data, in.data, in.bytes());
   }
   void exchange(int, Buffer, Buffer) override {
-    throw std::logic_error("a world of one has nobody to exchange with");
+    throw std::logic_error("a single rank has no peer to exchange with");
   }
   void barrier() override {}
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer) override {
     return std::make_unique<Finished>();
   }
-  std::unique_ptr<HostCommunicator> duplicate() override {
+  std::unique_ptr<CpuCommunicator> duplicate() override {
     return std::make_unique<SelfCommunicator>();
   }
   void abort() noexcept override {}
@@ -35,7 +35,7 @@ class SelfCommunicator final : public HostCommunicator {
 
 }  // namespace
 
-std::unique_ptr<HostCommunicator> make_self_communicator() {
+std::unique_ptr<CpuCommunicator> make_self_communicator() {
   return std::make_unique<SelfCommunicator>();
 }
 

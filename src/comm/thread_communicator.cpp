@@ -15,8 +15,8 @@
 namespace vae_dist::comm {
 namespace {
 
-// Where the ranks meet. A collective has two meetings: all buffers are known after the first, all
-// have been read after the second.
+// The meeting point of the ranks. A collective meets twice: after the first meeting all buffers are
+// known, after the second all have been read.
 class Meeting {
  public:
   explicit Meeting(int size) : buffers_(static_cast<std::size_t>(size)), size_(size) {}
@@ -34,11 +34,11 @@ class Meeting {
     } else {
       changed_.wait(lock, [&] { return round_ != round || broken_; });
     }
-    if (broken_) throw base::Failure("a collective was given up because another rank failed");
+    if (broken_) throw base::Failure("a collective was aborted because another rank failed");
   }
 
-  // Leaves `send` for the peer, takes what the peer leaves, and returns when the peer has taken it:
-  // two ranks alone.
+  // Leaves `send` for the peer, takes the peer's buffer, and returns when the peer has taken
+  // `send`. Involves only the two ranks.
   void mail(int rank, int peer, Buffer send, Buffer receive) {
     std::unique_lock lock(mutex_);
     auto& outgoing = mail_[{rank, peer}];
@@ -52,10 +52,10 @@ class Meeting {
       changed_.notify_all();
       changed_.wait(lock, [&] { return !outgoing.has_value() || broken_; });
     }
-    if (broken_) throw base::Failure("an exchange was given up because another rank failed");
+    if (broken_) throw base::Failure("an exchange was aborted because another rank failed");
   }
 
-  // Of the same ranks; given up with this one.
+  // Makes a meeting of the same ranks, which is aborted together with this one.
   std::shared_ptr<Meeting> make_another() {
     const std::lock_guard lock(mutex_);
     return others_.emplace_back(std::make_shared<Meeting>(size_));
@@ -70,7 +70,7 @@ class Meeting {
 
  private:
   std::vector<Buffer> buffers_;
-  std::map<std::pair<int, int>, std::optional<Buffer>> mail_;  // by sender and receiver
+  std::map<std::pair<int, int>, std::optional<Buffer>> mail_;  // keyed by sender and receiver
   const int size_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -80,7 +80,7 @@ class Meeting {
   std::vector<std::shared_ptr<Meeting>> others_;
 };
 
-class ThreadCommunicator final : public HostCommunicator {
+class ThreadCommunicator final : public CpuCommunicator {
  public:
   ThreadCommunicator(std::shared_ptr<Meeting> meeting, int rank, int size)
       : meeting_(std::move(meeting)), rank_(rank), size_(size) {}
@@ -102,7 +102,7 @@ class ThreadCommunicator final : public HostCommunicator {
       for (int r = 0; r < size_; ++r) {
         const Buffer& part = meeting_->of(r);
         if (part.count != buffer.count || part.type != buffer.type)
-          throw base::Failure(base::text("all-reduce of ", buffer.count, " elements here, ",
+          throw base::Failure(base::text("an all-reduce has ", buffer.count, " elements here, but ",
                                          part.count, " on rank ", r));
         add_on_host({sum.data(), buffer.count, buffer.type}, part);
       }
@@ -125,8 +125,7 @@ class ThreadCommunicator final : public HostCommunicator {
 
   void barrier() override { meeting_->arrive(); }
 
-  // The others are met when it is waited for: as all ranks wait in the same order, nobody waits for
-  // ever.
+  // Meets the other ranks in wait(). All ranks wait in the same order, so this cannot deadlock.
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) override {
     struct Deferred final : PendingCollective {
       Deferred(ThreadCommunicator& owner, Buffer what) : comm(owner), buffer(what) {}
@@ -137,9 +136,8 @@ class ThreadCommunicator final : public HostCommunicator {
     return std::make_unique<Deferred>(*this, buffer);
   }
 
-  std::unique_ptr<HostCommunicator> duplicate() override {
-    // Everybody gets rank 0's new meeting: a copy of the pointer is taken while rank 0 still holds
-    // it.
+  std::unique_ptr<CpuCommunicator> duplicate() override {
+    // All ranks get the new meeting of rank 0: they copy its pointer while rank 0 still holds it.
     std::shared_ptr<Meeting> place = rank_ == 0 ? meeting_->make_another() : nullptr;
     Buffer offered{&place, 1, DataType::uint8};
     meet(offered, [&] {
@@ -165,7 +163,7 @@ class ThreadCommunicator final : public HostCommunicator {
 
 }  // namespace
 
-void run_thread_ranks(int size, const std::function<void(HostCommunicator&)>& body) {
+void run_thread_ranks(int size, const std::function<void(CpuCommunicator&)>& body) {
   const auto meeting = std::make_shared<Meeting>(size);
   std::mutex mutex;
   std::exception_ptr first;

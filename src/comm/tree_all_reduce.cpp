@@ -40,14 +40,14 @@ void add_on_host(Buffer into, Buffer from) {
     case DataType::uint8:
       return add_values<std::uint8_t>(into, from);
     case DataType::bfloat16:
-      throw std::invalid_argument("bfloat16 is not summed on the host");
+      throw std::invalid_argument("bfloat16 values cannot be summed on the host");
   }
 }
 
 void tree_all_reduce_sum(Communicator& comm, Buffer buffer, Buffer scratch, const AddBuffers& add) {
   const int ranks = comm.size(), rank = comm.rank();
   if (!base::is_power_of_two(ranks))
-    throw std::logic_error("the tree needs a power of two of ranks");
+    throw std::logic_error("the tree sum needs a power-of-two number of ranks");
 
   // Halve: after each level the rank keeps the half on its side of the split, summed over twice as
   // many ranks.
@@ -64,7 +64,7 @@ void tree_all_reduce_sum(Communicator& comm, Buffer buffer, Buffer scratch, cons
     kept.push_back(mine);
   }
 
-  // Gather: the same partners in reverse give back the other half of each range.
+  // Gather: the same partners, in reverse order, return the other half of each range.
   for (int distance = ranks / 2; distance >= 1; distance /= 2) {
     const Range mine = kept.back();
     kept.pop_back();

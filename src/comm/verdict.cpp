@@ -9,13 +9,14 @@ namespace vae_dist::comm {
 namespace {
 
 constexpr double kAboutToSpeak_s =
-    2.0;  // ranks that wait for the same one give up within this of each other
+    2.0;  // ranks that wait for the same rank reach their limits within this time of each other
 
 std::string in_seconds(double seconds) {
   return base::text(std::llround(seconds * 10) / 10.0, " s");
 }
 
-// Has started less, or is in an earlier step, or in another phase of the same.
+// Returns whether `other` has started fewer collectives, is in an earlier step, or is in another
+// phase of the same step.
 bool is_behind(const Activity& other, const Activity& mine) {
   if (other.collectives != mine.collectives) return other.collectives < mine.collectives;
   return other.step < mine.step || (other.step == mine.step && other.phase != mine.phase);
@@ -37,7 +38,7 @@ Verdict judge(int rank, const std::vector<std::optional<Activity>>& ranks) {
     else
       fewest = std::min(fewest, ranks[r]->collectives);
   }
-  // Where a rank does not respond, others may be behind because they wait for it.
+  // If a rank does not respond, others may be behind only because they wait for it.
   if (out.not_responding.empty())
     for (std::size_t r = 0; r < ranks.size(); ++r)
       if (ranks[r]->collectives == fewest && is_behind(*ranks[r], mine))
@@ -68,8 +69,8 @@ std::string timeout_message(int rank, const std::vector<std::optional<Activity>>
       out += base::text(", last collective #", other.collectives, " ", other.collective);
   }
   if (verdict.not_responding.empty() && verdict.late.empty())
-    out += "; all ranks answer and are at the same point, so it is the exchange itself that hangs";
-  return out + ". (distributed.timeout_s and slow_timeout_s set the limits)";
+    out += "; all ranks respond and are at the same point, so the exchange itself hangs";
+  return out + ". (distributed.timeout_s and slow_timeout_s set the limits.)";
 }
 
 }  // namespace vae_dist::comm

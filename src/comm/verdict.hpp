@@ -1,4 +1,4 @@
-// Whom do we wait for? What ranks say of themselves, and what follows from it. Pure.
+// Finds out which ranks the others wait for, from what each rank reports about itself. Pure.
 #pragma once
 
 #include <cstdint>
@@ -8,29 +8,29 @@
 
 namespace vae_dist::comm {
 
-/// What a rank is doing.
+/// The current activity of a rank.
 struct Activity {
   std::string phase;  ///< "waiting for data", "forward, backward and gradient exchange"
   std::int64_t step = 0;
-  double seconds = 0;            ///< since it began
-  std::optional<double> left;    ///< seconds until the rank has waited too long; negative: it has
-  std::int64_t collectives = 0;  ///< that the rank has started
-  std::string collective;        ///< the last of them
+  double seconds = 0;            ///< since the phase began
+  std::optional<double> left;    ///< seconds until the time limit; negative: it has passed
+  std::int64_t collectives = 0;  ///< number of collectives that the rank has started
+  std::string collective;        ///< the last collective started
 };
 
-/// Whom the ranks wait for, and which of those that wait is to say so.
+/// The ranks that others wait for, and the waiting rank that reports it.
 struct Verdict {
   std::vector<int> not_responding;
-  std::vector<int> late;  ///< the furthest behind, where all respond
+  std::vector<int> late;  ///< the ranks furthest behind, if all respond
   int speaker = 0;
 };
 
-/// `ranks[r]` is empty where rank r did not answer; `ranks[rank]` is the asking rank's own. The
-/// speaker is the lowest of the ranks that wait for others and have, like the asking one, waited
-/// too long. Pure.
+/// Finds the verdict. `ranks[r]` is empty if rank r did not answer; `ranks[rank]` is the asking
+/// rank's own activity. The speaker is the lowest rank that waits for others and, like the asking
+/// rank, has waited too long. Pure.
 Verdict judge(int rank, const std::vector<std::optional<Activity>>& ranks);
 
-/// The sentence about a timeout: what did not end, and each rank that it waited for. Pure.
+/// Returns the message about a timeout: what did not end, and each rank that it waited for. Pure.
 std::string timeout_message(int rank, const std::vector<std::optional<Activity>>& ranks);
 
 }  // namespace vae_dist::comm

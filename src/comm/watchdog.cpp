@@ -8,6 +8,7 @@
 #include <thread>
 #include <type_traits>
 
+#include "base/planted_fault.hpp"
 #include "comm/mpi_call.hpp"
 #include "comm/verdict.hpp"
 
@@ -16,17 +17,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPause = 50ms;          // between looks at messages and the clock
+constexpr auto kPollInterval = 50ms;   // between polls of messages and the clock
 constexpr auto kAnswerTime = 1000ms;   // a rank that is alive answers within two pauses
-constexpr auto kStopped = 1000ms;      // longer between two looks: this process did not run
-constexpr auto kConsequenceTime = 2s;  // left to the rank whose message matters
+constexpr auto kStoppedGap = 1000ms;   // a longer gap between polls: this process was stopped
+constexpr auto kConsequenceTime = 2s;  // time left for the rank whose message matters
 constexpr auto kAnnounceTime =
     300ms;  // for news to leave this process; ranks that do not listen cannot be told
 
-// What travels. Fixed size, so that one receive fits all.
+// The message between control threads. It has a fixed size, so one receive fits all.
 struct Message {
   enum Kind : std::int32_t { question, answer, failed } kind = question;
-  base::ExitCode code = base::ExitCode::done;  // of failed
+  base::ExitCode code = base::ExitCode::done;  // of a `failed` message
   char phase[80] = {}, collective[80] = {};
   std::int64_t step = 0, collectives = 0;
   double seconds = 0, left = 0;
@@ -79,12 +80,13 @@ class Watchdog::ControlThread {
   ~ControlThread() {
     stopping_ = true;
     thread_.join();
-    // The communicator is not freed: that would be a collective, and other ranks may still be
-    // asking.
+    // The communicator is not freed: that is a collective, and other ranks may still be asking
+    // questions.
   }
 
   void enter(const std::string& phase, std::int64_t step, std::optional<base::Seconds> limit) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_, std::defer_lock);
+    if (!base::planted(base::PlantedFault::watchdog)) lock.lock();
     phase_ = phase;
     step_ = step;
     limit_ = limit;
@@ -120,10 +122,10 @@ class Watchdog::ControlThread {
       if (const auto other = failed_for(kConsequenceTime))
         on_end_(base::Error(failed_code_,
                             base::text("(as a consequence) rank ", *other,
-                                       " has failed, and this rank was still there ",
+                                       " has failed, and this rank was still running ",
                                        base::Seconds(kConsequenceTime).count(), " s later")),
                 "");
-      std::this_thread::sleep_for(kPause);
+      std::this_thread::sleep_for(kPollInterval);
     }
     MPI_Cancel(&receive_);
     MPI_Wait(&receive_, MPI_STATUS_IGNORE);
@@ -147,10 +149,10 @@ class Watchdog::ControlThread {
     return failed_rank_ && since_failure_.elapsed() >= time ? failed_rank_ : std::nullopt;
   }
 
-  // A process that was stopped and goes on (as mpirun lets it, to end it) has not waited for
-  // anybody meanwhile.
+  // Restarts the clock after this process was stopped and continued (mpirun does so to end it): it
+  // has not waited for another rank meanwhile.
   void forget_time_when_stopped() {
-    if (since_look_.restart() < kStopped) return;
+    if (since_poll_.restart() < kStoppedGap) return;
     const std::lock_guard lock(mutex_);
     since_.restart();
   }
@@ -195,9 +197,9 @@ class Watchdog::ControlThread {
     }
   }
 
-  // Never waits: the receiver may be stopped. Nor does it fail: a receiver that cannot be reached
-  // has ended (this process may have been stopped, and answer a question whose asker is long gone),
-  // and its silence is what counts.
+  // Never waits, because the receiver may be stopped, and never fails. A receiver that cannot be
+  // reached has ended (perhaps this process was stopped and answers an old question), and its
+  // silence says enough.
   void send(int to, Message::Kind kind) {
     Sent sent{std::make_unique<Message>(make_message(kind, activity())), MPI_REQUEST_NULL};
     if (MPI_Isend(sent.message.get(), sizeof(Message), MPI_BYTE, to, 0, comm_, &sent.request) ==
@@ -209,7 +211,7 @@ class Watchdog::ControlThread {
     const base::Stopwatch watch;
     while (watch.elapsed() < time) {
       handle_messages();
-      std::this_thread::sleep_for(kPause);
+      std::this_thread::sleep_for(kPollInterval);
     }
   }
 
@@ -218,12 +220,12 @@ class Watchdog::ControlThread {
     for (int r = 0; r < size_; ++r)
       if (r != rank_) send(r, Message::question);
     listen_for(kAnswerTime);
-    // It may have ended while the others were asked.
+    // The wait may have ended while the others were asked.
     if (!waited_too_long()) return;
     answers_[static_cast<std::size_t>(rank_)] = activity();
 
-    // All ranks that wait for the same one come here. One speaks; the others leave it time to end
-    // them.
+    // All ranks that wait for the same rank get here. One of them reports; the others give it time
+    // to end them.
     const std::string message = timeout_message(rank_, answers_);
     const bool consequence = failed_for({}) || judge(rank_, answers_).speaker != rank_;
     if (consequence) listen_for(kConsequenceTime);
@@ -243,7 +245,7 @@ class Watchdog::ControlThread {
   MPI_Comm comm_ = MPI_COMM_NULL;
   std::atomic<bool> stopping_ = false;
 
-  std::mutex mutex_;  // of what the rank is doing, and of the news
+  std::mutex mutex_;  // guards the current phase and the news of a failure
   std::condition_variable changed_;
   std::string phase_ = "start";
   std::int64_t step_ = 0;
@@ -252,12 +254,12 @@ class Watchdog::ControlThread {
   std::optional<int> failed_rank_;
   base::ExitCode failed_code_ = base::ExitCode::rank_failed;
 
-  // The control thread's own.
-  base::Stopwatch since_look_;
+  // Used by the control thread only.
+  base::Stopwatch since_poll_;
   Message incoming_;
   MPI_Request receive_ = MPI_REQUEST_NULL;
   std::vector<Sent> sent_;
-  std::vector<std::optional<Activity>> answers_;  // of the question under way, by rank
+  std::vector<std::optional<Activity>> answers_;  // to the current question, by rank
 
   std::thread thread_;
 };

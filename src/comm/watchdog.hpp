@@ -1,12 +1,13 @@
-// Ends a run that hangs, and says which rank it waits for.
+// Ends a run that hangs and reports which rank it waits for.
 //
-// Each rank has a control thread with a communicator of its own. It knows what its rank is doing
-// and since when, answers when another rank asks, and asks all others when its own rank has waited
-// too long: who does not answer is not responding, who has started fewer collectives is late.
-// Messages are polled with sleeps, so the thread costs next to nothing.
+// Each rank has a control thread with its own communicator. The thread knows what its rank is doing
+// and since when. It answers questions of other ranks, and asks all others when its own rank has
+// waited too long: a rank that does not answer is not responding, and a rank that has started fewer
+// collectives is late. The thread polls for messages and sleeps in between, so it costs next to
+// nothing.
 //
-// The same thread carries the news that a rank has failed, so that the others know their own
-// failures for consequences.
+// The thread also distributes the news that a rank has failed, so that the other ranks can
+// recognise their own failures as consequences.
 #pragma once
 
 #include <cstdint>
@@ -24,28 +25,28 @@ namespace vae_dist::comm {
 
 class Watchdog {
  public:
-  /// Must end the process: other threads are stuck for good. `details`: lines that say more, or
-  /// nothing.
+  /// Must end the process, because other threads may hang forever. `details`: further lines, or
+  /// empty.
   using OnEnd = std::function<void(const base::Error&, const std::string& details)>;
 
-  /// Starts the control thread where there are other ranks. A collective. `on_end` is called from
-  /// that thread: when this rank has waited too long, and when another rank has failed and this one
-  /// is still there a while later. `log` outlives the watchdog.
+  /// Starts the control thread if there are other ranks. A collective. The thread calls `on_end`
+  /// when this rank has waited too long, and when another rank has failed and this one is still
+  /// alive a while later. `log` must outlive the watchdog.
   Watchdog(const MpiWorld& world, const CollectiveLog& log, OnEnd on_end);
-  ~Watchdog();  ///< not a collective; who is asked after its end does not answer
+  ~Watchdog();  ///< not a collective; a rank that is asked afterwards does not answer
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  /// From now on this rank does this. With a `limit`, the rank has waited too long when it is still
-  /// at it after that time.
+  /// Sets the current phase of this rank. With a `limit`, the rank has waited too long if it is
+  /// still in this phase after that time.
   void enter(const std::string& phase, std::int64_t step, std::optional<base::Seconds> limit);
 
-  /// Tells the other ranks that this one has failed and ends them with `code`. From any thread;
-  /// takes a fraction of a second at most.
+  /// Tells the other ranks that this one has failed and ends them with `code`. Thread-safe; takes a
+  /// fraction of a second at most.
   void announce_failure(base::ExitCode code);
 
-  /// A rank that has announced its failure; waits for such news up to `patience`. From any thread
-  /// but the control thread.
+  /// Returns a rank that has announced its failure, after waiting for such news for up to
+  /// `patience`. Call it from any thread except the control thread.
   std::optional<int> failed_rank(base::Seconds patience);
 
  private:

@@ -11,7 +11,7 @@
 namespace vae_dist::config {
 namespace {
 
-/// The value's numbers, if it is made of numbers.
+/// Returns the numbers in a value; empty for non-numeric types.
 struct Numbers {
   std::vector<double> operator()(const std::int64_t* value) const {
     return {static_cast<double>(*value)};
@@ -46,13 +46,13 @@ std::string range_text(const base::Key& key) {
   return joined(bounds, " and ");
 }
 
-// Where a key names no limit of its own. Beyond these a run's arithmetic would end: sums and
-// products of counts have 64 bits, and what numbers are multiplied with has 32 or a square's worth
-// of them.
+// Limits for keys that set no maximum of their own. Beyond them a run would overflow: sums and
+// products of counts have 64 bits, and their factors have 32 bits or the square root of the 64-bit
+// range.
 constexpr std::int64_t kLargestCount = 1'000'000'000'000;
 constexpr double kLargestNumber = 1e30;
 
-/// What is wrong with numbers that no run can mean, in words; "" if nothing.
+/// Returns the limit that an absurdly large number violates, in words; "" if there is none.
 struct TooLarge {
   std::string operator()(const std::int64_t* value) const {
     return *value > kLargestCount ? base::text("at most ", kLargestCount) : "";
@@ -77,7 +77,7 @@ struct TooLarge {
   }
 };
 
-/// The number of entries of a list; 0 for other types.
+/// Returns the number of entries of a list; 0 for other types.
 struct Entries {
   template <typename Entry>
   std::size_t operator()(const std::vector<Entry>* list) const {
@@ -91,7 +91,7 @@ struct Entries {
 
 }  // namespace
 
-std::string complaint_about(const base::Key& key) {
+std::string value_error(const base::Key& key) {
   const std::string value = value_text(key);
   const std::string subject = key.name + " is " + brief_value_text(key) + "; ";
   const std::size_t count = std::visit(Entries{}, key.slot);
@@ -116,9 +116,10 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
   if (auto found = find_contradiction_in_objective(config)) return found;
   if (config.run.name.find('/') != std::string::npos || config.run.name == "." ||
       config.run.name == "..") {
-    return Contradiction{{"run.name"},
-                         base::text("run.name is '", config.run.name,
-                                    "', which is a path; it names a folder within run.directory")};
+    return Contradiction{
+        {"run.name"},
+        base::text("run.name is '", config.run.name,
+                   "', which is a path; give the name of a folder within run.directory")};
   }
   for (const auto& [name, source] : {std::pair{"data.train", &config.data.train},
                                      std::pair{"data.validation", &config.data.validation}}) {
@@ -135,16 +136,16 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
     const std::string rows = base::text(name, ".rows"), split = base::text(name, ".split");
     if (!source->rows.empty() && source->split)
       return Contradiction{{rows, split},
-                           base::text(rows, " and ", split, " both choose rows; keep one")};
+                           base::text(rows, " and ", split, " both select rows; keep only one")};
   }
   if (config.data.validation.fraction && !config.data.validation.file.empty())
     return Contradiction{{"data.validation.fraction", "data.validation.file"},
-                         "data.validation.fraction holds out training rows instead of a "
-                         "data.validation.file; keep one"};
+                         "data.validation.fraction holds out training rows in place of "
+                         "data.validation.file; keep only one of them"};
   if (config.data.dequantize != Dequantize::none && config.data.binarize != Binarize::none)
-    return Contradiction{{"data.dequantize", "data.binarize"},
-                         "data.dequantize is for grey levels, of which data.binarize leaves none; "
-                         "set one of them to none"};
+    return Contradiction{
+        {"data.dequantize", "data.binarize"},
+        "data.dequantize needs grey levels, which data.binarize removes; set one of them to none"};
   const ScheduleConfig& schedule = config.train.schedule;
   if (schedule.name == RateSchedule::step && schedule.milestones.empty()) {
     return Contradiction{
@@ -154,16 +155,15 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
   if (std::adjacent_find(schedule.milestones.begin(), schedule.milestones.end(),
                          std::greater_equal<>()) != schedule.milestones.end()) {
     return Contradiction{{"train.schedule.milestones"},
-                         "train.schedule.milestones must rise from each entry to the next"};
+                         "train.schedule.milestones must be in strictly ascending order"};
   }
   const auto& replicas = config.distributed.replicas;
   if (!config.train.batch_per_replica && replicas && config.train.global_batch % *replicas != 0) {
     return Contradiction{
         {"train.global_batch", "distributed.replicas"},
-        base::text(
-            "train.global_batch is ", config.train.global_batch, ", which distributed.replicas, ",
-            *replicas,
-            ", does not divide; make it a multiple, or set train.batch_per_replica instead")};
+        base::text("train.global_batch is ", config.train.global_batch,
+                   ", which is not divisible by distributed.replicas, ", *replicas,
+                   "; make it a multiple, or set train.batch_per_replica instead")};
   }
   if (config.distributed.device == Device::cpu && config.distributed.backend == Backend::nccl) {
     return Contradiction{{"distributed.backend", "distributed.device"},
@@ -178,17 +178,16 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
   if (config.distributed.compress != Compress::none && config.distributed.reproducible) {
     return Contradiction{
         {"distributed.compress", "distributed.reproducible"},
-        base::text(
-            "distributed.compress is ", word(config.distributed.compress),
-            ", which rounds what each rank sends, so that the bits depend on the number of ranks; "
-            "distributed.reproducible promises that they do not: set distributed.compress to none, "
-            "or distributed.reproducible to false")};
+        base::text("distributed.compress is ", word(config.distributed.compress),
+                   ", which rounds what each rank sends and makes results depend on the number of "
+                   "ranks, but distributed.reproducible requires that they do not; set "
+                   "distributed.compress to none, or distributed.reproducible to false")};
   }
   if (config.distributed.compress != Compress::none && config.train.precision == Precision::fp64) {
     return Contradiction{{"distributed.compress", "train.precision"},
                          base::text("distributed.compress is ", word(config.distributed.compress),
-                                    ", which rounds away the digits that train.precision fp64 "
-                                    "computes; set distributed.compress to none")};
+                                    ", which discards the precision that train.precision fp64 "
+                                    "provides; set distributed.compress to none")};
   }
   return std::nullopt;
 }

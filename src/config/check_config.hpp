@@ -1,5 +1,5 @@
-// What can be wrong with values that have the right type: one by one, and together. Pure: no file,
-// no line.
+// Checks values that already have the right type, each by itself and against each other. Does no
+// I/O and knows no line numbers.
 #pragma once
 
 #include <optional>
@@ -11,21 +11,21 @@
 
 namespace vae_dist::config {
 
-/// Why the key's present value may not stand (choices, range, number of entries), and what may.
-/// Empty: it may.
-std::string complaint_about(const base::Key& key);
+/// Returns why the key's current value is not allowed (choices, range, number of entries), and what
+/// is. Empty if the value is allowed.
+std::string value_error(const base::Key& key);
 
-/// Keys that contradict each other, and how.
 struct Contradiction {
   std::vector<std::string> keys;
   std::string message;
 };
 
-/// The first contradiction among model, objective and what the model sees of the data
-/// (check_objective.cpp); empty: none.
+/// Returns the first contradiction among the model, the objective and what the model sees of the
+/// data (check_objective.cpp). Empty if there is none.
 std::optional<Contradiction> find_contradiction_in_objective(const Config& config);
 
-/// The first contradiction in `config` that shows without the dataset and the number of ranks.
+/// Returns the first contradiction in `config` that shows without the dataset and the number of
+/// ranks.
 std::optional<Contradiction> find_contradiction(const Config& config);
 
 }  // namespace vae_dist::config

@@ -1,4 +1,4 @@
-// Objectives that have no meaning.
+// Finds objectives that are not well defined.
 #include "base/text.hpp"
 #include "config/check_config.hpp"
 #include "config/words.hpp"
@@ -19,24 +19,24 @@ std::optional<Contradiction> in_likelihood(const Config& config) {
   if (likelihood.support == base::Support::zero_or_one && config.data.range[0] < 0)
     return Contradiction{{"data.range", "objective.likelihood"},
                          base::text("objective.likelihood is ", name,
-                                    ", whose values lie in [0, 1]; set data.range to [0, 1]")};
+                                    ", which needs values in [0, 1]; set data.range to [0, 1]")};
   const bool binarizes = config.data.binarize != Binarize::none;
   if (likelihood.support == base::Support::byte_levels &&
       (binarizes || config.data.dequantize != Dequantize::none))
-    return Contradiction{
-        {"objective.likelihood", binarizes ? "data.binarize" : "data.dequantize"},
-        base::text("objective.likelihood is ", name,
-                   ", which needs the 256 levels of bytes, but data.",
-                   binarizes ? "binarize" : "dequantize", " leaves none; set it to none")};
+    return Contradiction{{"objective.likelihood", binarizes ? "data.binarize" : "data.dequantize"},
+                         base::text("objective.likelihood is ", name,
+                                    ", which needs the 256 levels of a byte, but data.",
+                                    binarizes ? "binarize" : "dequantize",
+                                    " does not preserve them; set it to none")};
   if (latent_kind(config.model) == base::LatentKind::none && likelihood.follows_error)
     return Contradiction{
         {"objective.variance", "objective.likelihood", "model.name"},
         base::text(
             "objective.likelihood ", name,
-            " follows, as it is set here, the error of each image's own reconstruction, which ",
+            " with these settings depends on the error of each image's own reconstruction, which ",
             config.model.network.name,
-            " has none of; choose another, or other settings of it (of gaussian: "
-            "objective.variance fixed, learned or predicted)")};
+            " does not produce; choose another likelihood or other settings for it (for gaussian, "
+            "set objective.variance to fixed, learned or predicted)")};
   return std::nullopt;
 }
 
@@ -50,8 +50,8 @@ std::optional<Contradiction> in_schedules(const ObjectiveConfig& objective) {
         "objective.beta.schedule is cyclical, which needs objective.beta.period_steps"};
   if (objective.capacity.gamma && (!objective.capacity.max_nats || !objective.capacity.steps))
     return Contradiction{{"objective.capacity.gamma"},
-                         "objective.capacity.gamma needs objective.capacity.max_nats and "
-                         "objective.capacity.steps beside it"};
+                         "objective.capacity.gamma also needs objective.capacity.max_nats and "
+                         "objective.capacity.steps"};
   return std::nullopt;
 }
 
@@ -68,16 +68,18 @@ std::optional<Contradiction> in_importance_samples(const ObjectiveConfig& object
                          subject + "set objective.kld_weight.rule to elbo"};
   if (objective.beta.schedule != BetaSchedule::constant || objective.beta.value != 1)
     return Contradiction{{"objective.importance_samples", "objective.beta.value"},
-                         subject + "it has no beta: leave objective.beta at constant 1"};
+                         subject + "this bound has no beta: leave objective.beta at constant 1"};
   if (objective.free_bits > 0)
     return Contradiction{{"objective.importance_samples", "objective.free_bits"},
-                         subject + "it has no free bits: set objective.free_bits to 0"};
+                         subject + "this bound has no free bits: set objective.free_bits to 0"};
   if (!objective.regularisers.entries().empty())
-    return Contradiction{{"objective.regularisers", "objective.importance_samples"},
-                         subject + "it has no regularisers: set objective.regularisers to []"};
+    return Contradiction{
+        {"objective.regularisers", "objective.importance_samples"},
+        subject + "this bound has no regularisers: set objective.regularisers to []"};
   if (objective.capacity.gamma)
-    return Contradiction{{"objective.importance_samples", "objective.capacity.gamma"},
-                         subject + "it has no capacity: set objective.capacity.gamma to null"};
+    return Contradiction{
+        {"objective.importance_samples", "objective.capacity.gamma"},
+        subject + "this bound has no capacity: set objective.capacity.gamma to null"};
   return std::nullopt;
 }
 

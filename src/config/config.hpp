@@ -1,9 +1,9 @@
 // The configuration as plain structs. Key `train.global_batch` of the YAML file is
-// `Config::train.global_batch` here; what each key means, its range and its default's wording stand
-// in the keys_*.cpp, and only there. What is chosen among registered items (model.name,
-// objective.likelihood, train.optimizer.name) is a Chosen: the name, and the settings that the
-// items describe keys of themselves for. An empty optional is `null` or `auto`; how the values of
-// an enum are written stands in words.cpp.
+// `Config::train.global_batch` here. The keys_*.cpp alone document each key: its meaning, its range
+// and how its default is written. A choice among registered items (model.name,
+// objective.likelihood, train.optimizer.name) is a Chosen: the name, and the settings for which the
+// items define keys of their own. An empty optional stands for `null` or `auto`. words.cpp lists
+// how each enum value is written.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ struct ModelConfig {
   Output output = Output::automatic;
 };
 
-/// What the network that the configuration names learns about each x.
+/// Returns what the configured network learns about each x.
 base::LatentKind latent_kind(const ModelConfig& model);
 
 enum class KldWeightRule { automatic, reference, batch_over_dataset, fixed, elbo };
@@ -76,11 +76,11 @@ struct ObjectiveConfig {
   base::ItemList regularisers = base::ItemList::of(base::Registry<base::Regulariser>::all());
 };
 
-/// Of the likelihood that the configuration names, under its settings.
+/// Returns the traits of the configured likelihood under its settings.
 base::LikelihoodTraits likelihood_traits(const ObjectiveConfig& objective);
 
-/// `objective.kld_weight.rule` with `auto` resolved: `reference` for the seed's objective (a
-/// Gaussian of fixed sigma under `mean`), else `elbo`.
+/// Returns `objective.kld_weight.rule` with `auto` resolved: `reference` for PyTorch-VAE's
+/// objective (a Gaussian of fixed sigma under `mean`), else `elbo`.
 KldWeightRule kld_weight_rule(const ObjectiveConfig& objective);
 
 /// `data.train` and `data.validation`.
@@ -89,9 +89,9 @@ struct SourceConfig {
   std::optional<std::string> dataset;
   std::string layout = "auto";
   std::optional<double> scale;     // empty: auto
-  std::vector<std::int64_t> rows;  // empty: null (all), else [first, past the last]
+  std::vector<std::int64_t> rows;  // empty: null (all rows), else [first, past the last]
   std::optional<std::string> split;
-  std::optional<double> fraction;  // validation only: this share of the training rows
+  std::optional<double> fraction;  // validation only: the share of the training rows
 };
 
 enum class Binarize { none, threshold, dynamic, fixed };
@@ -100,7 +100,7 @@ enum class Cache { automatic, memory, stream };
 
 struct DataConfig {
   SourceConfig train;
-  SourceConfig validation;  // `file` and `fraction` empty: no validation
+  SourceConfig validation;  // no validation if `file` and `fraction` are both empty
   std::vector<double> range = {0.0, 1.0};
   Binarize binarize = Binarize::none;
   Dequantize dequantize = Dequantize::none;
@@ -191,7 +191,7 @@ struct CheckpointConfig {
 enum class Resume {
   automatic,  ///< the run's newest checkpoint
   never,
-  place,  ///< the checkpoint or the run that it names
+  named,  ///< the checkpoint or the run that the key names
 };
 Resume resume_of(const CheckpointConfig& checkpoint);
 

@@ -1,4 +1,4 @@
-// Paths of a configuration as a shell would have them.
+// Expands the paths in a configuration as a shell would.
 #pragma once
 
 #include <string>
@@ -8,19 +8,19 @@
 
 namespace vae_dist::config {
 
-/// `path` with the home folder in place of a leading ~ or ~user.
+/// Returns `path` with a leading ~ or ~user replaced by the home folder.
 std::string with_home(const std::string& path);
 
-/// The files that a shell's pattern (*, ?, [...], {a,b}) stands for, in natural order: part_2
-/// before part_10. A file of that very name, and a pattern that nothing matches, stay as they are,
-/// the latter for whoever opens it to complain of.
+/// Returns the files that match a shell pattern (*, ?, [...], {a,b}), in natural order: part_2
+/// before part_10. Returns `pattern` itself if a file has exactly that name or if nothing matches;
+/// opening the file then reports the error.
 std::vector<std::string> matching_files(const std::string& pattern);
 
-/// Whether `path` is a pattern.
+/// Returns whether `path` contains pattern characters.
 bool is_pattern(const std::string& path);
 
-/// Expands every key that names a place on the disk, data.train.file and data.validation.file with
-/// patterns. Looks at the disk.
+/// Expands every key that names a place on disk; data.train.file and data.validation.file may be
+/// patterns. Reads the file system.
 void expand_paths(Config& config);
 
 }  // namespace vae_dist::config

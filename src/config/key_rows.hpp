@@ -1,4 +1,4 @@
-// The parts of the key table: a function a section of the configuration, in the keys_*.cpp files.
+// The parts of the key table: one function per section, defined in the keys_*.cpp files.
 #pragma once
 
 #include <vector>

@@ -29,7 +29,7 @@ struct ValueText {
   std::string operator()(const Value* value) const {
     return scalar_text(*value);
   }
-  // A required key that nobody has set shows as the word that asks for it.
+  // A required key that is not set shows the placeholder word "required".
   std::string operator()(const std::string* value) const {
     return key.required && value->empty() ? "required" : scalar_text(*value);
   }
@@ -53,7 +53,7 @@ struct ValueText {
   template <typename Entry>
   std::string operator()(const std::vector<Entry>* list) const {
     if (list->empty()) return key.required ? "required" : key.empty_word;
-    // A single file stands without brackets.
+    // A single file is written without brackets.
     if (std::is_same_v<Entry, std::string> && list->size() == 1) return scalar_text(list->front());
     return list_text(*list);
   }

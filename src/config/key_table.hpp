@@ -1,6 +1,6 @@
-// The one table of configuration keys: name, place in the structs, type, range, meaning, what a
-// resume may change, what is available. Reading, `vae_dist config`, the start table's list and the
-// comparison on resume all walk it, so they cannot drift.
+// The only table of configuration keys: name, place in the structs, type, range, meaning, and
+// whether a resume may change the value. The reader, `vae_dist config`, the start table and the
+// comparison on resume all walk this table, so they cannot diverge.
 #pragma once
 
 #include <string>
@@ -11,14 +11,15 @@
 
 namespace vae_dist::config {
 
-/// Every key, in the order of the documentation, bound to `config`, which must outlive the table.
+/// Returns every key, in the order of the documentation, bound to `config`. `config` must outlive
+/// the table.
 std::vector<base::Key> key_table(Config& config);
 
-/// The key's present value as YAML flow text: 64, [0, 1], null, "a text".
+/// Returns the key's current value as YAML flow text: 64, [0, 1], null, "a text".
 std::string value_text(const base::Key& key);
 
-/// The same for messages: of a list that is longer than ten the first ten, and how many more there
-/// are.
+/// Returns the same text, shortened for messages: a list of more than ten entries shows the first
+/// ten and the number of the others.
 std::string brief_value_text(const base::Key& key);
 
 }  // namespace vae_dist::config

@@ -1,34 +1,34 @@
-// The keys of data: what is read and what the model sees of it.
+// The keys of data: what is read and how it is prepared for the model.
 #include "config/key_rows.hpp"
 
 namespace vae_dist::config {
 namespace {
 
-/// The keys below `file`, alike for data.train and data.validation; each counts when `condition`
-/// (in words: `words`) holds.
+/// Adds the keys below `file`, which data.train and data.validation share. They apply only if
+/// `condition` holds; `words` states the condition.
 void add_source_keys(base::Section& section, SourceConfig& source, const std::string& words,
                      const std::function<bool()>& condition) {
   section
       .key("dataset", source.dataset,
-           "path inside the file; null: the only image-shaped dataset, else an error that lists "
-           "the candidates")
+           "path of the dataset inside the file; null: the only image-shaped dataset, otherwise an "
+           "error lists the candidates")
       .counts_when(words, condition);
-  section.key("layout", source.layout, "order of images, height, width and channels")
+  section.key("layout", source.layout, "order of the axes: images (N), height, width and channels")
       .one_of({"auto", "NHW", "NHWC", "NCHW"})
       .counts_when(words, condition);
   section
       .key("scale", source.scale,
-           "a factor: stored value times it lies in [0, 1]; auto: the attribute `scale`, or by the "
-           "largest value: 1 up to 1, 1/255 up to 255, 1/65535 for uint16")
+           "factor that maps stored values to [0, 1]; auto: the attribute `scale`, or chosen by "
+           "the largest value: 1 up to 1, 1/255 up to 255, 1/65535 for uint16")
       .above(0)
       .empty_is("auto")
       .counts_when(words, condition);
-  section.key("rows", source.rows, "[first, past_the_last]; null: all")
+  section.key("rows", source.rows, "rows to use: [first, past_the_last]; null: all")
       .entries(2)
       .at_least(0)
       .empty_is("null")
       .counts_when(words, condition);
-  section.key("split", source.split, "name of a Fuel split").counts_when(words, condition);
+  section.key("split", source.split, "name of the Fuel split to use").counts_when(words, condition);
 }
 
 }  // namespace
@@ -37,45 +37,50 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
   base::Section train(keys, "data.train");
   train
       .key("file", data.train.file,
-           "HDF5 file, or a list of files taken as one; a pattern (part_*.h5) stands for the files "
-           "it matches, part_2 before part_10")
+           "HDF5 file, or a list of files that are read as one; a pattern (part_*.h5) stands for "
+           "the matching files, part_2 before part_10")
       .required()
       .may_change();
   add_source_keys(train, data.train, "", nullptr);
 
   base::Section validation(keys, "data.validation");
-  validation.key("file", data.validation.file, "as data.train.file; null: no validation")
+  validation.key("file", data.validation.file, "like data.train.file; null: no validation file")
       .empty_is("null")
       .may_change();
-  add_source_keys(validation, data.validation, "data.validation.file is given",
+  add_source_keys(validation, data.validation, "data.validation.file is set",
                   [&data] { return !data.validation.file.empty(); });
   validation
       .key("fraction", data.validation.fraction,
-           "instead of a file: this part of the training rows, chosen by the seed")
+           "instead of a file: hold out this fraction of the training rows, chosen by run.seed")
       .above(0)
       .below(1);
 
   base::Section section(keys, "data");
-  section.key("range", data.range, "what the model sees").one_of({"[0, 1]", "[-1, 1]"}).entries(2);
+  section.key("range", data.range, "range of the model's input values")
+      .one_of({"[0, 1]", "[-1, 1]"})
+      .entries(2);
   section.choice("binarize", data.binarize, words_of(data.binarize),
-                 "dynamic: Bernoulli by intensity, new every epoch; fixed: the same every epoch");
+                 "threshold: 1 from half of the range on; dynamic: 1 with the probability that the "
+                 "value gives, redrawn every epoch; fixed: drawn once");
   section.choice("dequantize", data.dequantize, words_of(data.dequantize),
-                 "uniform: noise of one grey level, for continuous densities");
-  section.key("crop", data.crop, "centre crop, pixels, before resize").at_least(1).at_most(1 << 20);
-  section.key("resize", data.resize, "square size in pixels, by averaging areas")
+                 "uniform: add uniform noise of one grey level, for continuous densities");
+  section.key("crop", data.crop, "size of the centre crop in pixels, taken before the resize")
+      .at_least(1)
+      .at_most(1 << 20);
+  section.key("resize", data.resize, "side of the square output in pixels; areas are averaged")
       .at_least(1)
       .at_most(1 << 16);
   section.key("horizontal_flip", data.horizontal_flip,
-              "each image mirrored with probability 1/2, by the seed, new every epoch");
+              "mirror each image with probability 1/2, drawn from run.seed anew every epoch");
   section
       .choice("cache", data.cache, words_of(data.cache),
-              "memory: decoded once a node; stream: chunk by chunk; auto: memory if it fits in "
-              "half of what is free")
+              "memory: decode all data once per node; stream: read chunk by chunk; auto: memory if "
+              "the data fits in half of the free memory")
       .may_change();
   section
       .key("shuffle_window_chunks", data.shuffle_window_chunks,
-           "chunks shuffled together; 0: all samples; auto: 0 in memory, else what 64 MiB hold; "
-           "kept from the first start")
+           "number of chunks shuffled together; 0: shuffle all samples; auto: 0 for data in "
+           "memory, else as many as fit in 64 MiB; fixed at the first start")
       .at_least(0)
       .empty_is("auto");
   section.key("prefetch_batches", data.prefetch_batches, "batches read ahead of the step")
@@ -84,7 +89,7 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
       .may_change();
   section
       .key("reader_threads", data.reader_threads,
-           "threads of a rank that read and decode, and make batches for a GPU")
+           "threads per rank that read and decode data, and prepare batches for a GPU")
       .at_least(1)
       .at_most(1024)
       .empty_is("auto")

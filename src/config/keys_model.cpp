@@ -8,8 +8,8 @@ namespace vae_dist::config {
 base::LatentKind latent_kind(const ModelConfig& model) {
   const base::Network* const network =
       base::Registry<base::Network>::all().find(model.network.name);
-  return network ? network->latent : base::LatentKind::posterior;  // a name that nobody registered
-                                                                   // is refused where it is read
+  return network ? network->latent
+                 : base::LatentKind::posterior;  // the reader rejects unregistered names
 }
 
 base::LikelihoodTraits likelihood_traits(const ObjectiveConfig& objective) {
@@ -28,16 +28,16 @@ KldWeightRule kld_weight_rule(const ObjectiveConfig& objective) {
 
 namespace {
 
-// "gaussian: a normal distribution; ..."
+// Lists the registered items and their help texts: "gaussian: a normal distribution; ..."
 template <typename Described>
-std::string what_there_is() {
+std::string registered_items_help() {
   std::vector<std::string> known;
   for (const auto& [name, item] : base::Registry<Described>::all())
     known.push_back(name + ": " + item.help);
   return joined(known, "; ");
 }
 
-// "decoder_only"
+// Lists the networks of one kind: "decoder_only"
 std::string networks_with(base::LatentKind latent) {
   std::vector<std::string> names;
   for (const auto& [name, network] : base::Registry<base::Network>::all())
@@ -45,18 +45,17 @@ std::string networks_with(base::LatentKind latent) {
   return joined(names, " or ");
 }
 
-// "[{name: code_l2, weight: 1}], where code_l2 is half the squared norm of the code": each with the
-// defaults of its keys.
-std::string regularisers_there_are() {
+// Describes the list of regularisers, each with its keys and their defaults.
+std::string regularisers_help() {
   std::vector<std::string> known;
   for (const auto& [name, item] : base::Registry<base::Regulariser>::all()) {
     base::ItemList::Entry entry{&item, item.own.defaults};
     std::vector<std::string> keys;
     for (const base::Key& key : base::ItemList::keys_of(entry))
-      keys.push_back(key.name + " (" + value_text(key) + "): " + key.meaning);
-    known.push_back(name + ", " + item.help + ", with " + joined(keys, "; "));
+      keys.push_back(key.name + " (default " + value_text(key) + "): " + key.meaning);
+    known.push_back(name + ": " + item.help + "; keys: " + joined(keys, "; "));
   }
-  return "a list of {name: ..., weight: ...}; there is " + joined(known, "; and ");
+  return "a list of {name: ..., weight: ...}. Available: " + joined(known, "; ");
 }
 
 }  // namespace
@@ -64,10 +63,10 @@ std::string regularisers_there_are() {
 void add_run_keys(std::vector<base::Key>& keys, RunConfig& run) {
   base::Section section(keys, "run");
   section.key("name", run.name, "the run directory is <directory>/<name>").required().may_change();
-  section.key("directory", run.directory, "where run directories are made").may_change();
+  section.key("directory", run.directory, "parent folder of run directories").may_change();
   section
       .key("seed", run.seed,
-           "weights, order, noise, augmentation: everything random follows from it")
+           "seed of everything random: weights, sample order, noise, augmentation")
       .at_least(0)
       .of_any_size();
 }
@@ -79,19 +78,21 @@ void add_model_keys(std::vector<base::Key>& keys, ModelConfig& model) {
       .one_of(base::Registry<base::Network>::all().names());
   section.key("latent_dim", model.latent_dim, "latent dimensions").at_least(1).at_most(1 << 20);
   section
-      .key("hidden_dims", model.hidden_dims, "one entry a level: channels (or units, for mlp_vae)")
+      .key("hidden_dims", model.hidden_dims,
+           "one entry per level: number of channels (for mlp_vae: units)")
       .at_least(1)
       .at_most(1 << 20);
   section.choice("activation", model.activation, words_of(model.activation),
-                 "after each hidden level");
+                 "nonlinearity after each hidden level");
   section.choice("output", model.output, words_of(model.output),
-                 "auto is sigmoid for range [0, 1], tanh for [-1, 1], identity for logits");
+                 "nonlinearity of the decoder's output; auto: sigmoid for data.range [0, 1], tanh "
+                 "for [-1, 1], identity for logits");
   base::add_own_keys(keys, "model", "model.name", model.network);
 }
 
 void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
   ObjectiveConfig& objective = config.objective;
-  // An autoencoder and a decoder alone have no posterior, so nothing of the KL has a meaning for
+  // An autoencoder and a decoder alone have no posterior, so keys of the KL term do not apply to
   // them.
   const auto has_posterior = [&config] {
     return latent_kind(config.model) == base::LatentKind::posterior;
@@ -100,34 +101,36 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
     return has_posterior() && !objective.capacity.gamma;
   };
   const std::string vaes = "model.name is a VAE";
-  const std::string weighted = "model.name is a VAE without objective.capacity";
+  const std::string weighted = "model.name is a VAE and objective.capacity.gamma is null";
   base::Section section(keys, "objective");
   section
-      .key("likelihood", objective.likelihood.name, "p(x|z). " + what_there_is<base::Likelihood>())
+      .key("likelihood", objective.likelihood.name,
+           "p(x|z). " + registered_items_help<base::Likelihood>())
       .one_of(base::Registry<base::Likelihood>::all().names());
   base::add_own_keys(keys, "objective", "objective.likelihood", objective.likelihood);
   section.choice("reduction", objective.reduction, words_of(objective.reduction),
-                 "mean of the squared error over batch and pixels (as PyTorch-VAE has it), or sum "
-                 "over pixels and mean over batch with all constants (nats)");
+                 "mean: mean squared error over batch and pixels, as in PyTorch-VAE; sum: sum over "
+                 "pixels and mean over the batch, with all constants (nats)");
 
   KldWeightConfig& kld_weight = objective.kld_weight;
   base::Section weight(keys, "objective.kld_weight");
   weight
-      .choice("rule", kld_weight.rule, words_of(kld_weight.rule),
-              "M_N: weight * global_batch / batch for reference, global_batch / training samples "
-              "for batch_over_dataset, weight for fixed; "
-              "for elbo, the exact bound, 1 with sum and 1 / (C*H*W) with mean; auto: reference "
-              "for gaussian/fixed/mean, elbo for everything else")
+      .choice(
+          "rule", kld_weight.rule, words_of(kld_weight.rule),
+          "how M_N, the weight of the KL divergence, is computed. reference: weight * global_batch "
+          "/ batch; batch_over_dataset: global_batch / training samples; fixed: weight; elbo, the "
+          "exact bound: 1 with reduction sum, 1 / (C*H*W) with reduction mean; auto: reference for "
+          "a gaussian with fixed variance and reduction mean, else elbo")
       .counts_when(weighted, weighs_kld);
   weight
       .key("weight", kld_weight.weight,
-           "reference: the weight tuned at `batch` (PyTorch-VAE's present one); fixed: M_N")
+           "reference: the weight tuned for `batch` (default: PyTorch-VAE's current); fixed: M_N")
       .at_least(0)
       .counts_when("objective.kld_weight.rule is reference or fixed", [&objective, weighs_kld] {
         const KldWeightRule rule = kld_weight_rule(objective);
         return weighs_kld() && (rule == KldWeightRule::reference || rule == KldWeightRule::fixed);
       });
-  weight.key("batch", kld_weight.batch, "reference: the batch at which `weight` was tuned")
+  weight.key("batch", kld_weight.batch, "reference: the batch size for which `weight` was tuned")
       .at_least(1)
       .counts_when("objective.kld_weight.rule is reference", [&objective, weighs_kld] {
         return weighs_kld() && kld_weight_rule(objective) == KldWeightRule::reference;
@@ -143,9 +146,9 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
   base::Section betas(keys, "objective.beta");
   betas
       .choice("schedule", beta.schedule, words_of(beta.schedule),
-              "how beta in M_N * beta * KL goes with the step")
+              "how beta in M_N * beta * KL changes over the steps")
       .counts_when(weighted, weighs_kld);
-  betas.key("value", beta.value, "constant: beta")
+  betas.key("value", beta.value, "constant: the value of beta")
       .at_least(0)
       .counts_when("objective.beta.schedule is constant",
                    when(BetaSchedule::constant, BetaSchedule::constant));
@@ -155,15 +158,15 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
   betas.key("to", beta.to, "linear, cyclical: beta at the end")
       .at_least(0)
       .counts_when(ramps, when(BetaSchedule::linear, BetaSchedule::cyclical));
-  betas.key("steps", beta.steps, "linear: steps from `from` to `to`")
+  betas.key("steps", beta.steps, "linear: number of steps from `from` to `to`")
       .at_least(1)
       .counts_when("objective.beta.schedule is linear",
                    when(BetaSchedule::linear, BetaSchedule::linear));
-  betas.key("period_steps", beta.period_steps, "cyclical: steps of one cycle")
+  betas.key("period_steps", beta.period_steps, "cyclical: number of steps per cycle")
       .at_least(1)
       .counts_when("objective.beta.schedule is cyclical",
                    when(BetaSchedule::cyclical, BetaSchedule::cyclical));
-  betas.key("ratio", beta.ratio, "cyclical: the part of a cycle in which beta rises")
+  betas.key("ratio", beta.ratio, "cyclical: fraction of a cycle during which beta rises")
       .above(0)
       .at_most(1)
       .counts_when("objective.beta.schedule is cyclical",
@@ -171,7 +174,7 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
 
   section
       .key("free_bits", objective.free_bits,
-           "nats: KL_j of each latent dimension counts as max(this, its mean over the replica)")
+           "nats: the KL of each latent dimension counts as max(this, its mean over the replica)")
       .at_least(0)
       .counts_when(weighted, weighs_kld);
   const auto has_capacity = [has_posterior, &objective] {
@@ -180,32 +183,32 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
   base::Section capacity(keys, "objective.capacity");
   capacity
       .key("gamma", objective.capacity.gamma,
-           "gamma * |KL - C(step)| takes the place of M_N * beta * KL")
+           "if set, gamma * |KL - C(step)| replaces M_N * beta * KL")
       .above(0)
       .counts_when(vaes, has_posterior);
-  capacity.key("max_nats", objective.capacity.max_nats, "C at the end")
+  capacity.key("max_nats", objective.capacity.max_nats, "final value of C, in nats")
       .at_least(0)
-      .counts_when("objective.capacity.gamma is given", has_capacity);
-  capacity.key("steps", objective.capacity.steps, "steps in which C rises from 0 to max_nats")
+      .counts_when("objective.capacity.gamma is set", has_capacity);
+  capacity.key("steps", objective.capacity.steps, "steps over which C rises from 0 to max_nats")
       .at_least(1)
-      .counts_when("objective.capacity.gamma is given", has_capacity);
+      .counts_when("objective.capacity.gamma is set", has_capacity);
   section
       .key("importance_samples", objective.importance_samples,
-           "K > 1 trains the importance-weighted bound (sum and elbo only)")
+           "K > 1 trains the importance-weighted bound (needs reduction sum and rule elbo)")
       .at_least(1)
       .at_most(1 << 20)
       .counts_when(vaes, has_posterior);
   section
       .key("regularisers", objective.regularisers,
-           "of the latent code: " + regularisers_there_are())
+           "regularisers of the latent code: " + regularisers_help())
       .empty_is("[]")
       .for_older_runs("[]")
       .counts_when("model.name has an encoder",
                    [&config] { return latent_kind(config.model) != base::LatentKind::none; });
   section
       .key("prior_samples", objective.prior_samples,
-           "decoder_only: samples of the prior for the marginal likelihood, the same for all "
-           "images of a replica")
+           "decoder_only: number of prior samples that estimate the marginal likelihood; all "
+           "images of a replica share them")
       .at_least(1)
       .at_most(1 << 20)
       .counts_when("model.name is " + networks_with(base::LatentKind::none),

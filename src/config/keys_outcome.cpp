@@ -1,4 +1,4 @@
-// The keys of checkpoint, evaluate, pictures, log and metrics: what a run leaves and shows. A
+// The keys of checkpoint, evaluate, pictures, log and metrics: what a run writes and shows. A
 // resume may change all of them.
 #include "config/key_rows.hpp"
 
@@ -7,14 +7,14 @@ namespace vae_dist::config {
 Resume resume_of(const CheckpointConfig& checkpoint) {
   return checkpoint.resume == "auto"    ? Resume::automatic
          : checkpoint.resume == "never" ? Resume::never
-                                        : Resume::place;
+                                        : Resume::named;
 }
 
 void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
   base::Section checkpoint(keys, "checkpoint");
   checkpoint
       .key("every_steps", config.checkpoint.every_steps,
-           "steps between checkpoints; 0: not by steps. One is always made at the end")
+           "steps between checkpoints; 0: not by steps. A checkpoint is always written at the end")
       .at_least(0)
       .may_change();
   checkpoint
@@ -23,31 +23,32 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
       .at_least(0)
       .at_most(1e8)
       .may_change();
-  checkpoint.key("keep", config.checkpoint.keep, "newest checkpoints kept")
+  checkpoint.key("keep", config.checkpoint.keep, "number of newest checkpoints to keep")
       .at_least(1)
       .may_change();
   checkpoint
       .key("keep_best", config.checkpoint.keep_best,
-           "1: keep the one with the best validation loss beside them; 0: do not")
+           "1: also keep the checkpoint with the best validation loss; 0: do not")
       .at_least(0)
       .at_most(1)
       .may_change();
   checkpoint
       .key("resume", config.checkpoint.resume,
-           "auto: from the run's newest checkpoint; never: a run that has any is refused; a "
-           "checkpoint's or a run's directory: from there, until the run has later ones of its own")
+           "auto: resume from the run's newest checkpoint; never: refuse a run that has "
+           "checkpoints; directory of a checkpoint or of a run: resume from there until this run "
+           "has later checkpoints of its own")
       .may_change();
 
   base::Section evaluate(keys, "evaluate");
   evaluate.key("every_epochs", config.evaluate.every_epochs, "epochs between evaluations; 0: none")
       .at_least(0)
       .may_change();
-  evaluate.key("batch", config.evaluate.batch, "samples evaluated at a time")
+  evaluate.key("batch", config.evaluate.batch, "samples evaluated at once")
       .at_least(1)
       .may_change();
   evaluate
       .key("importance_samples", config.evaluate.importance_samples,
-           "samples a datum for log p; 0: not estimated")
+           "importance samples per image for the estimate of log p(x); 0: no estimate")
       .at_least(0)
       .may_change();
 
@@ -61,44 +62,44 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
       .may_change();
   pictures
       .key("reconstructions", config.pictures.reconstructions,
-           "images beside their reconstructions; 0: no grid")
+           "images shown beside their reconstructions; 0: no grid")
       .at_least(0)
       .at_most(10000)
       .may_change();
   pictures
       .key("traversals", config.pictures.traversals,
-           "latent dimensions traversed, those with the largest KL; 0: no grid")
+           "number of latent dimensions to traverse, those with the largest KL; 0: no grid")
       .at_least(0)
       .at_most(10000)
       .may_change();
 
   base::Section log(keys, "log");
-  log.key("every_steps", config.log.every_steps, "steps between lines").at_least(1).may_change();
-  log.choice("level", config.log.level, words_of(config.log.level), "the least that is said")
+  log.key("every_steps", config.log.every_steps, "steps per log line").at_least(1).may_change();
+  log.choice("level", config.log.level, words_of(config.log.level), "lowest level that is logged")
       .may_change();
 
   base::Section metrics(keys, "metrics");
   metrics
       .key("port", config.metrics.port,
-           "base port, rank r of a node serves port + local rank; 0: any free port; null: none")
+           "base port: each rank serves port + its local rank; 0: any free port; null: none")
       .at_least(0)
       .at_most(65535)
       .may_change();
   metrics
       .key("address", config.metrics.address,
-           "where each rank serves /metrics; auto: 127.0.0.1, in a Slurm job and on several hosts "
-           "0.0.0.0")
+           "address on which each rank serves /metrics; auto: 127.0.0.1, but 0.0.0.0 in a Slurm "
+           "job or on several hosts")
       .empty_is("auto")
       .may_change();
   metrics
       .key("service_discovery", config.metrics.service_discovery,
-           "directory for the file_sd JSON <user>-<run.name>.prometheus.json; auto: "
+           "directory for the file_sd JSON file <user>-<run.name>.prometheus.json; auto: "
            "<run.name>.prometheus.json in run.directory")
       .empty_is("auto")
       .may_change();
   metrics
       .key("push_gateway", config.metrics.push_gateway,
-           "host:port, or a URL, of a Pushgateway for the job's outcome; null: none")
+           "host:port or URL of the Pushgateway that receives the job's outcome; null: none")
       .may_change();
 }
 

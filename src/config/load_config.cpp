@@ -23,7 +23,7 @@
 namespace vae_dist::config {
 namespace {
 
-/// Fills a Config from a file and then from overrides, and remembers where each value came from.
+/// Fills a Config from a file and then from overrides, and records where each value came from.
 class Loader {
  public:
   Loader(Config& config, std::string file)
@@ -47,18 +47,18 @@ class Loader {
     try {
       documents = YAML::LoadAll(yaml);
     } catch (const YAML::ParserException& error) {
-      throw base::BadInput(base::text(file_, ":", error.mark.line + 1, ": this is no YAML: ",
+      throw base::BadInput(base::text(file_, ":", error.mark.line + 1, ": this is not valid YAML: ",
                                       error.msg, " (column ", error.mark.column + 1, ")"));
     }
     if (documents.size() > 1)
       throw base::BadInput(
-          base::text(file_, ": holds ", documents.size(), " YAML documents; keep one"));
+          base::text(file_, ": holds ", documents.size(), " YAML documents; keep only one"));
     const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
     if (root.IsMap()) {
       read_map(root, "");
     } else if (!root.IsNull()) {
       throw base::BadInput(
-          base::text(file_, ": is ", shown(root), "; a configuration is a map of keys"));
+          base::text(file_, ": is ", shown(root), "; a configuration must be a map of keys"));
     }
     for (auto& [name, given] : given_) given.counted_in_file = counting_row(name).has_value();
   }
@@ -73,13 +73,13 @@ class Loader {
       read_entry(YAML::Load(assignment.substr(equals + 1)), assignment.substr(0, equals),
                  override_);
     } catch (const YAML::ParserException& error) {
-      throw base::BadInput(base::text(override_, ": the value is no YAML: ", error.msg,
-                                      "; put text between quotes"));
+      throw base::BadInput(base::text(override_, ": the value is not valid YAML: ", error.msg,
+                                      "; put text in quotes"));
     }
   }
 
-  /// A run keeps every key that has an effect: one with an effect that is not there was not there
-  /// yet. Returns which.
+  /// Fills in the keys that are newer than the run and returns their names. A run stores every key
+  /// that has an effect, so a missing one did not exist when the run was started.
   std::vector<std::string> fill_for_older_runs() {
     std::vector<std::string> filled;
     for (const base::Key& each : keys_) {
@@ -91,7 +91,7 @@ class Loader {
     return filled;
   }
 
-  /// What can be judged only when everything has been read.
+  /// Runs the checks that need the complete configuration.
   void finish() {
     settle_keys_without_effect();
     for (const base::Key& each : keys_) {
@@ -111,13 +111,13 @@ class Loader {
  private:
   struct Given {
     std::string where;             // "big.yaml:12" or "train.steps=9 (command line)"
-    bool counted_in_file = false;  // it stands in the file, and had an effect before any override
+    bool counted_in_file = false;  // set in the file, and effective before any override
     std::map<std::size_t, std::string> complaints =
-        {};  // of rows that cannot have the value, where there are several of the name
+        {};  // errors by row, where several rows share the name and this row rejects the value
   };
 
-  // Items that are chosen among may have keys of one name, of which that of the chosen item counts;
-  // whose that is is known when all has been read.
+  // Several registered items may define a key of the same name; only the row of the chosen item
+  // applies. Which item is chosen is known only after everything has been read.
   std::optional<std::size_t> counting_row(const std::string& name) const {
     for (const std::size_t row : rows_.at(name))
       if (base::counts(keys_[row])) return row;
@@ -133,13 +133,13 @@ class Loader {
       if (entry.first.Scalar() == "<<") {
         add_merged(entry.second, prefix, where, merged);
       } else if (prefix.empty() && entry.first.Scalar().starts_with("x-")) {
-        // It holds what others merge or alias.
+        // It only holds values that other keys merge or alias.
       } else {
         read_entry(entry.second, prefix + entry.first.Scalar(), where);
       }
     }
-    // YAML's merge key (https://yaml.org/type/merge.html): what the map gives itself comes first,
-    // then each merged map in turn.
+    // YAML's merge key (https://yaml.org/type/merge.html): the map's own keys take precedence, then
+    // each merged map in turn.
     constexpr int kDeep = 20;
     if (!merged.empty() && merging_ == kDeep)
       throw base::BadInput(
@@ -160,7 +160,7 @@ class Loader {
     if (!maps)
       throw base::BadInput(
           where + ": " + prefix +
-          "<< merges a map or a list of maps, such as *name of one marked &name, not " +
+          "<< takes a map or a list of maps, such as *name for a map marked &name, not " +
           shown(node));
     for (const YAML::Node& each : node) merged.push_back(each);
   }
@@ -168,7 +168,7 @@ class Loader {
   void read_entry(const YAML::Node& node, const std::string& name, const std::string& where) {
     if (!seen_.insert(name).second) {
       if (merging_ > 0) return;
-      throw base::BadInput(where + ": key '" + name + "' is given twice; keep one");
+      throw base::BadInput(where + ": key '" + name + "' is set twice; keep only one");
     }
     if (rows_.contains(name)) {
       given_[name] = {where};
@@ -200,7 +200,7 @@ class Loader {
     } catch (const WrongType& wrong) {
       throw base::BadInput(where + ": " + target.name + " " + wrong.message);
     }
-    const std::string complaint = complaint_about(target);
+    const std::string complaint = value_error(target);
     if (!complaint.empty()) throw base::BadInput(where + ": " + complaint);
   }
 
@@ -226,8 +226,8 @@ class Loader {
     }
   }
 
-  /// A value that has no effect is an error, unless it had one until the command line chose
-  /// otherwise: then it goes back to its default.
+  /// Rejects values that have no effect. If the command line made the value of a key in the file
+  /// ineffective, the key returns to its default instead.
   void settle_keys_without_effect() {
     for (const base::Key& each : keys_) {
       const auto found = given_.find(each.name);
@@ -238,7 +238,7 @@ class Loader {
         throw base::BadInput(given.complaints.at(*counting));
       if (!counting && !given.counted_in_file)
         throw base::BadInput(given.where + ": " + each.name +
-                             " has no effect: it counts only when " + conditions_of(each.name));
+                             " has no effect: it applies only when " + conditions_of(each.name));
       for (const std::size_t row : rows_.at(each.name))
         if (row != counting) reset(row);
       if (!counting) given_.erase(found);
@@ -273,20 +273,20 @@ class Loader {
 
   Config& config_;
   const std::string file_;
-  std::string override_;  // the override being read; empty while the file is
-  int merging_ = 0;  // how deep in merged maps: what they hold gives way to what was read before
+  std::string override_;  // the override being read; empty while reading the file
+  int merging_ = 0;       // depth of merged maps; in them, keys read before take precedence
   Config defaults_;
   std::vector<base::Key> keys_;
   std::vector<base::Key> default_keys_;
   std::map<std::string, std::vector<std::size_t>> rows_;  // by name
   std::set<std::string> sections_;                        // "train", "train.optimizer", ...
   std::map<std::string, Given> given_;                    // keys that were set
-  std::set<std::string> seen_;  // names read so far from one source: a second time is a duplicate
+  std::set<std::string> seen_;  // names read so far from one source, to detect duplicates
 };
 
-[[noreturn]] void refuse_file(const std::string& path) {
-  throw base::BadInput(path + ": can't be read: " + std::strerror(errno) +
-                       "; name a YAML configuration");
+[[noreturn]] void throw_unreadable(const std::string& path) {
+  throw base::BadInput(path + ": cannot be read: " + std::strerror(errno) +
+                       "; give the path of a YAML configuration");
 }
 
 }  // namespace
@@ -294,10 +294,10 @@ class Loader {
 Config load_config(const std::string& path, const std::vector<std::string>& overrides) {
   errno = 0;
   std::ifstream file(path);
-  if (!file.is_open()) refuse_file(path);
+  if (!file.is_open()) throw_unreadable(path);
   std::ostringstream content;
   if (file.peek() != std::ifstream::traits_type::eof()) content << file.rdbuf();
-  if (file.bad()) refuse_file(path);
+  if (file.bad()) throw_unreadable(path);
   Config config = parse_config(content.str(), path, overrides);
   expand_paths(config);
   return config;
@@ -330,7 +330,7 @@ KeptConfig parse_kept_config(const std::string& yaml, const std::string& name,
   return parsed(yaml, name, overrides, Age::of_its_run);
 }
 
-void go_on_with_older_values(Config& now, const KeptConfig& saved) {
+void keep_older_values(Config& now, const KeptConfig& saved) {
   Config of_run = saved.config;
   const std::vector<base::Key> before = key_table(of_run), after = key_table(now);
   for (std::size_t i = 0; i < after.size(); ++i)

@@ -1,4 +1,4 @@
-// YAML to Config: typed, range-checked, with the file, the line and the key in every complaint.
+// Reads and writes configurations as YAML. Errors name the file, the line and the key.
 #pragma once
 
 #include <string>
@@ -8,54 +8,55 @@
 
 namespace vae_dist::config {
 
-/// Reads `path` and applies `overrides` ("train.global_batch=512", in order). Throws BadInput
-/// naming file, line and key for: an unreadable file, YAML that does not parse, an unknown key
-/// (with the nearest known one), a duplicate key, a wrong type, a value out of range, a required
-/// key that is missing, keys that contradict each other, and a value that has no effect under the
-/// others. (What an override takes out of effect goes back to its default instead.) YAML's anchors,
-/// aliases and merge keys (<<) work; a top-level key that begins with "x-" holds what they refer to
-/// and means nothing else. Paths are expanded (expand_paths()).
+/// Reads `path` and applies `overrides` ("train.global_batch=512", in order). Throws BadInput,
+/// naming the file, the line and the key, for: an unreadable file, YAML that does not parse, an
+/// unknown key (with the nearest known one), a duplicate key, a wrong type, a value out of range, a
+/// missing required key, keys that contradict each other, and a value that has no effect under the
+/// others. (A key that an override makes ineffective returns to its default instead.) Anchors,
+/// aliases and merge keys (<<) of YAML work. A top-level key that begins with "x-" only holds
+/// anchors and is otherwise ignored. Paths are expanded (expand_paths()).
 Config load_config(const std::string& path, const std::vector<std::string>& overrides = {});
 
-/// The same from text; `name` stands for the file in messages.
+/// Parses YAML text without expanding paths; `name` stands for the file in messages.
 Config parse_config(const std::string& yaml, const std::string& name,
                     const std::vector<std::string>& overrides = {});
 
-/// What a run keeps (kept_config_yaml()).
+/// The configuration that a run has stored (kept_config_yaml()).
 struct KeptConfig {
   Config config;
   std::vector<std::string>
-      older_than;  ///< keys with an effect that it lacks, as there were none of them when it was
-                   ///< begun: they have the value that their rows state for such runs
+      older_than;  ///< keys that have an effect but are newer than the run; they take the value
+                   ///< that their rows state for older runs
 };
 
-/// The same of what a run keeps; `overrides` come behind the values of keys that it lacks.
+/// Parses the configuration that a run has stored. `overrides` are applied after the keys missing
+/// from it are filled in.
 KeptConfig parse_kept_config(const std::string& yaml, const std::string& name,
                              const std::vector<std::string>& overrides = {});
 
-/// A run that is older than a key goes on with the run's value where `now` has the default, as its
-/// file knows nothing of the key either.
-void go_on_with_older_values(Config& now, const KeptConfig& saved);
+/// Keeps an older run's values: copies the run's value for each key that is newer than the run,
+/// unless `now` sets the key to something other than its default.
+void keep_older_values(Config& now, const KeptConfig& saved);
 
-/// `config` as YAML that parse_config reads back to the same values: every key that has an effect.
-/// `annotated`: each with its meaning as a comment, the others commented out.
+/// Returns `config` as YAML that parse_config() reads back to the same values: every key that has
+/// an effect. With `annotated`, adds meanings as comments, and ineffective keys commented out.
 std::string config_yaml(const Config& config, bool annotated = false);
 
-/// The same as a run keeps it: with its data by absolute path, so that it is found from wherever
-/// the run is looked at later.
+/// Returns the YAML that a run stores: data files have absolute paths, so that they are found from
+/// any working directory.
 std::string kept_config_yaml(const Config& config);
 
-/// The value of one key, by its dotted name, for scripts: text as it is, everything else as YAML
-/// writes it. Throws BadInput when there is no such key.
+/// Returns the value of the key with this dotted name, for scripts: text unquoted, everything else
+/// as YAML. Throws BadInput if there is no such key.
 std::string config_value(const Config& config, const std::string& name);
 
-/// The annotated defaults that `vae_dist config` prints: a valid configuration once the required
-/// keys are filled in.
+/// Returns the annotated defaults that `vae_dist config` prints: a valid configuration once the
+/// required keys are filled in.
 std::string default_config_yaml();
 
-/// One line for each key on which the two differ and which a resume may not change:
-/// "train.global_batch: 64 in the run, 128 now". `now` may leave distributed.replicas null (and
-/// with it G = batch_per_replica * R open): the run's stays.
+/// Returns one line for each key that differs between the two and that a resume may not change:
+/// "train.global_batch: 64 in the run, 128 now". If distributed.replicas is null in `now`, the
+/// run's value applies (and with batch_per_replica set, the run's G as well).
 std::vector<std::string> forbidden_differences(const Config& saved, const Config& now);
 
 }  // namespace vae_dist::config

@@ -1,4 +1,4 @@
-// A Config as YAML, and two of them compared.
+// Writes a Config as YAML, and compares two of them.
 #include <algorithm>
 #include <filesystem>
 #include <sstream>
@@ -23,17 +23,17 @@ std::vector<std::string> components(const std::string& name) {
   return out;
 }
 
-/// "leaky_relu | relu; after each hidden level"; a star in front where a run that goes on may
-/// change it.
+/// Returns a comment such as "leaky_relu | relu; nonlinearity after each hidden level", with a
+/// leading star if a resumed run may change the key.
 std::string comment(const base::Key& key) {
   return (key.may_change_on_resume ? "* " : "") + joined(key.choices, " | ") +
          (key.choices.empty() ? "" : "; ") + key.meaning +
          (key.for_older_runs.empty()
               ? ""
-              : " (of a run begun before there was this key: " + key.for_older_runs + ")");
+              : " (runs started before this key existed: " + key.for_older_runs + ")");
 }
 
-/// `line` with the comment behind it, going on in lines below where it is long.
+/// Returns `line` followed by the comment, which is wrapped onto the following lines if it is long.
 std::string with_comment(std::string line, const std::string& comment) {
   line.resize(std::max(line.size() + 2, kCommentColumn), ' ');
   std::string out;
@@ -54,9 +54,9 @@ std::string with_comment(std::string line, const std::string& comment) {
 std::string config_yaml(const Config& config, bool annotated) {
   Config copy = config;
   std::string out;
-  std::vector<std::string> open;  // the sections in which the last line stands
+  std::vector<std::string> open;  // the sections that contain the last line
   for (const base::Key& key : key_table(copy)) {
-    // A key without effect would be refused when read back: it shows as a comment, or not at all.
+    // The reader would refuse a key without effect, so such a key is commented out or omitted.
     if (!base::counts(key) && !annotated) continue;
     std::vector<std::string> path = components(key.name);
     const std::string last = path.back();
@@ -86,7 +86,7 @@ std::string kept_config_yaml(const Config& config) {
 std::string config_value(const Config& config, const std::string& name) {
   Config copy = config;
   std::vector<base::Key> keys = key_table(copy);
-  // Of several of one name that of the chosen item comes first.
+  // Of several keys with this name, the chosen item's comes first.
   std::stable_partition(keys.begin(), keys.end(),
                         [](const base::Key& key) { return base::counts(key); });
   for (const base::Key& key : keys) {
@@ -96,28 +96,26 @@ std::string config_value(const Config& config, const std::string& name) {
     return maybe && **maybe ? ***maybe : value_text(key);
   }
   throw base::BadInput(
-      base::text("there is no key '", name, "'; `vae_dist config` lists every key"));
+      base::text("there is no configuration key '", name, "'; `vae_dist config` lists every key"));
 }
 
 std::string default_config_yaml() {
-  return "# Every key of a vae_dist configuration with its default (\"required\" where there is "
-         "none). A key behind a # has no effect at the\n"
-         "# values above it. key=value after the command line's options overrides any key by its "
-         "dotted name: train.global_batch=512.\n"
-         "# Where a * begins the meaning, a run that goes on may have another value; other keys "
-         "are a run's for good, and another run\n"
-         "# that begins with its weights may change them (`vae_dist train --from`).\n\n" +
+  return "# Every key of a vae_dist configuration with its default (\"required\" if it has none). "
+         "A key that is commented out has no effect\n# with the values above it. key=value after "
+         "the options of the command line overrides any key by its dotted name:\n# "
+         "train.global_batch=512. A * before the meaning marks a key that may change when a run is "
+         "resumed. All other keys are fixed for\n# the run; a new run that starts from its weights "
+         "may change them (`vae_dist train --from`).\n\n" +
          config_yaml(Config{}, true);
 }
 
 std::vector<std::string> forbidden_differences(const Config& saved, const Config& now) {
   Config saved_copy = saved;
   Config now_copy = now;
-  // What follows from the run's first start: null goes on with the run's number of replicas, and G
-  // with it.
+  // Null replicas continue with the run's number of replicas, which also determines G.
   if (!now_copy.distributed.replicas) now_copy.distributed.replicas = saved.distributed.replicas;
-  // The order of samples was chosen at the first start; runs of before had the one over all
-  // samples.
+  // The order of samples was chosen at the first start. Older runs, which stored no window,
+  // shuffled all samples together.
   if (!saved_copy.data.shuffle_window_chunks) saved_copy.data.shuffle_window_chunks = 0;
   if (!now_copy.data.shuffle_window_chunks)
     now_copy.data.shuffle_window_chunks = saved_copy.data.shuffle_window_chunks;

@@ -41,7 +41,7 @@ void read(const YAML::Node& node, double& value) {
   value = *parsed;
 }
 
-// Any scalar serves as text, as it is written: a run may be called 2024.
+// Any scalar is accepted as text, exactly as written: a run may be called 2024.
 void read(const YAML::Node& node, std::string& value) {
   if (!node.IsScalar()) refuse("text", node);
   if (node.Scalar().empty()) throw WrongType{"is empty"};
@@ -69,14 +69,14 @@ void read(const YAML::Node& node, std::optional<Value>& value) {
   value = inner;
 }
 
-/// Whether the node is the word with which the key is left empty.
+/// Returns whether the node is the word that leaves the key empty.
 bool is_empty_word(const YAML::Node& node, const base::Key& key) {
   if (key.empty_word.empty()) return false;
   if (node.IsNull()) return key.empty_word == "null";
   return is_word(node, key.empty_word);
 }
 
-// Each entry is a map: which item it is, and the item's own keys.
+// Each entry is a map with the item's name and the item's own keys.
 void read_items(const YAML::Node& node, base::ItemList& list) {
   const std::string wanted =
       "a list such as [{name: " + (list.names().empty() ? "..." : list.names().front()) + "}]";
@@ -97,7 +97,7 @@ void read_items(const YAML::Node& node, base::ItemList& list) {
     for (const auto& pair : item) {
       const std::string key_name = pair.first.IsScalar() ? pair.first.Scalar() : "";
       if (std::find(given.begin(), given.end(), key_name) != given.end())
-        throw WrongType{"gives '" + key_name + "' of " + entry->item->name + " twice"};
+        throw WrongType{"gives '" + key_name + "' for " + entry->item->name + " twice"};
       given.push_back(key_name);
       if (key_name == "name") continue;
       const auto key = std::find_if(keys.begin(), keys.end(),
@@ -105,7 +105,7 @@ void read_items(const YAML::Node& node, base::ItemList& list) {
       if (key == keys.end()) {
         std::vector<std::string> known = {"name"};
         for (const base::Key& each : keys) known.push_back(each.name);
-        throw WrongType{"has an entry " + entry->item->name + " with an unknown key '" + key_name +
+        throw WrongType{"has an entry " + entry->item->name + " with the unknown key '" + key_name +
                         "'; its keys are " + joined(known, ", ")};
       }
       try {
@@ -114,13 +114,13 @@ void read_items(const YAML::Node& node, base::ItemList& list) {
         throw WrongType{"has an entry " + entry->item->name + " whose " + key_name + " " +
                         wrong.message};
       }
-      if (const std::string complaint = complaint_about(*key); !complaint.empty())
+      if (const std::string complaint = value_error(*key); !complaint.empty())
         throw WrongType{"has an entry " + entry->item->name + " whose " + complaint};
     }
     for (const base::Key& key : keys)
       if (!base::counts(key) && std::find(given.begin(), given.end(), key.name) != given.end())
         throw WrongType{"has an entry " + entry->item->name + " with " + key.name +
-                        ", which counts only when " + key.counts_when};
+                        ", which applies only when " + key.counts_when};
   }
   list = std::move(entries);
 }

@@ -12,7 +12,8 @@ namespace {
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view kDigits = "0123456789";
 
-/// std::from_chars over the whole text, with the leading + that YAML allows and it does not.
+/// Parses the whole text with std::from_chars, plus the leading + that YAML allows and from_chars
+/// rejects.
 template <typename Number>
 std::optional<Number> read_whole(std::string_view text) {
   if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
@@ -22,7 +23,7 @@ std::optional<Number> read_whole(std::string_view text) {
   return value;
 }
 
-/// Words that some version of YAML takes for null or a boolean, and the word that marks a required
+/// Words that some version of YAML reads as null or a boolean, and the word that marks a required
 /// key in the printed defaults.
 bool is_reserved(std::string value) {
   static constexpr std::array kReserved = {"null", "true", "false", "yes", "no",
@@ -34,7 +35,7 @@ bool is_reserved(std::string value) {
 
 bool is_plain(const std::string& value) {
   if (value.empty() || is_reserved(value)) return false;
-  // Addresses such as 0.0.0.0: more than one point makes no number.
+  // Accepts addresses such as 0.0.0.0: a text with more than one point is not a number.
   if (value.find_first_not_of("0123456789.") == std::string::npos)
     return std::count(value.begin(), value.end(), '.') >= 2;
   const std::string safe = std::string(kLetters) + std::string(kDigits) + "_/.-";
@@ -56,7 +57,7 @@ std::optional<std::int64_t> read_integer(std::string_view text) {
 }
 
 std::optional<double> read_number(std::string_view text) {
-  // from_chars would take "inf" and "nan".
+  // from_chars also accepts "inf" and "nan".
   const auto value = read_whole<double>(text);
   return value && std::isfinite(*value) ? value : std::nullopt;
 }

@@ -1,5 +1,5 @@
-// How the values of the configuration's enums are written: in files, on the command line, in
-// messages. One place for all of them.
+// How the values of the configuration's enums are written in files, on the command line and in
+// messages. The only place that defines these words.
 #pragma once
 
 #include <stdexcept>
@@ -11,7 +11,7 @@
 
 namespace vae_dist::config {
 
-/// Specialised in words.cpp for every enum of config.hpp; each value stands there once.
+/// Returns the words of an enum. Specialised in words.cpp for every enum of config.hpp.
 template <typename Value>
 const base::Words<Value>& words();
 
@@ -55,19 +55,19 @@ const base::Words<Value>& words_of(const Value&) {
   return words<Value>();
 }
 
-/// word(Precision::bf16) is "bf16".
+/// Returns the word for a value: word(Precision::bf16) is "bf16".
 template <typename Value>
 std::string word(Value value) {
   return base::ChoiceOf<Value>(value, words<Value>()).word();
 }
 
-/// The other way: from_word<Precision>("bf16"). Throws std::logic_error where there is no such
-/// word: texts of users are checked before.
+/// Returns the value for a word: from_word<Precision>("bf16"). Throws std::logic_error if there is
+/// no such word: user input has been checked before.
 template <typename Value>
 Value from_word(const std::string& text) {
   Value value{};
   if (!base::ChoiceOf<Value>(value, words<Value>()).choose(text))
-    throw std::logic_error("'" + text + "' is no value of this key");
+    throw std::logic_error("'" + text + "' is not a value of this key");
   return value;
 }
 

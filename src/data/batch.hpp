@@ -1,4 +1,4 @@
-// What one rank needs for one step, on the host.
+// The data that one rank needs for one step, on the host.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,12 @@ struct Batch {
   std::int64_t epoch = 0;
   std::int64_t step = 0;              ///< within the epoch
   std::vector<std::int64_t> samples;  ///< indices into the dataset, [B]
-  BatchArray<std::uint8_t> pixels;  ///< [B, image], values of `type`, as they travel to the device
-  BatchArray<float> noise;          ///< [B, noise per sample], standard normal
+  BatchArray<std::uint8_t> pixels;    ///< [B, image], values of `type`, as copied to the device
+  BatchArray<float> noise;            ///< [B, noise per sample], standard normal
   BatchArray<std::uint8_t>
-      mirrored;  ///< [B]: 1 where an image is to be mirrored on the device; empty: none is
+      mirrored;  ///< [B], 1 for images to mirror on the device; empty if none are
   PixelType type = PixelType::uint8;
-  double scale = 1.0;  ///< of the pixels: times this they lie in [0, 1]
+  double scale = 1.0;  ///< factor that brings the pixels to [0, 1]
 };
 
 }  // namespace vae_dist::data

@@ -1,5 +1,6 @@
-// Makes the batch of any (epoch, step): a pure function of seed, epoch, step and sample index, and
-// the dataset's content. Never of rank, world size, thread or time.
+// Makes the batch of any (epoch, step). A batch is a pure function of the seed, the epoch, the
+// step, the sample indices and the content of the dataset. It never depends on the rank, the world
+// size, threads or time.
 #pragma once
 
 #include "base/thread_team.hpp"
@@ -15,28 +16,27 @@ struct BatchPlan {
   std::int64_t first = 0,
                count = 0;  ///< this rank's part of them: [s*G + first, s*G + first + count)
   std::int64_t noise_per_sample = 0;
-  bool horizontal_flip = false;    ///< by the seed, each image with probability 1/2
-  bool flip_on_device = false;     ///< only say which: Batch::mirrored
+  bool horizontal_flip = false;    ///< mirrors each image with probability 1/2, chosen by the seed
+  bool flip_on_device = false;     ///< only mark the images to mirror, in Batch::mirrored
   std::int64_t window_chunks = 0;  ///< see EpochOrder
 
-  /// The last partial global batch is dropped.
+  /// Returns the number of whole global batches; the last partial one is dropped.
   std::int64_t steps_per_epoch(std::int64_t samples) const { return samples / global_batch; }
 };
 
-/// Where a batch finds the decoded image of a sample (before finishing). What it gives is good
-/// until the batch is made.
+/// Returns the decoded image of a sample, before finishing. Valid until the batch is made.
 using DecodedImages = std::function<std::span<const std::byte>(std::int64_t sample)>;
 
-/// What a batch is made with; none of it changes the batch.
-struct BatchMeans {
-  DecodedImages images;  ///< empty: the dataset itself. Called from all of the team's threads
+/// The resources for making a batch. None of them affects its content.
+struct BatchResources {
+  DecodedImages images;  ///< empty = read the dataset. Called from all threads of the team
   const BatchMemory& memory;
   base::ThreadTeam& team;
 };
 
-/// order: of this epoch. Throws whatever reading throws.
+/// Makes a batch. `order` is the order of this epoch. Rethrows errors of reading.
 Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const EpochOrder& order,
-                 std::int64_t epoch, std::int64_t step, const BatchMeans& means);
+                 std::int64_t epoch, std::int64_t step, const BatchResources& resources);
 Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t epoch,
                  std::int64_t step);
 

@@ -1,5 +1,5 @@
-// Where the images and the noise of a batch lie: the loader asks whoever copies them to the device,
-// who may have better memory for that (pinned).
+// Memory for the images and the noise of a batch. The code that copies them to the device provides
+// it, because it may have better memory for that (pinned).
 #pragma once
 
 #include <algorithm>
@@ -11,19 +11,19 @@
 namespace vae_dist::data {
 
 struct MemoryBlock {
-  std::byte* data = nullptr;    ///< aligned for any number; holds anything
-  std::shared_ptr<void> owner;  ///< the memory is given back when the last copy of this is gone
+  std::byte* data = nullptr;    ///< aligned for any number; not initialised
+  std::shared_ptr<void> owner;  ///< the memory is released with the last copy of this pointer
 };
 
-/// Gives so many bytes. Called by the loader's thread; what it gave may be given back by another.
+/// Provides `bytes` bytes. Called by the loader's thread; another thread may release the block.
 using BatchMemory = std::function<MemoryBlock(std::size_t bytes)>;
 
-/// Plain memory that is used again: a loader that makes batch after batch needs no new memory after
-/// the first ones. For any threads.
+/// Returns a provider of plain memory that reuses released blocks: a loader that makes batch after
+/// batch needs no new memory after the first ones. Thread-safe.
 BatchMemory plain_batch_memory();
 
-/// A fixed number of values in such memory. Moves, but does not copy: what is given back must not
-/// be in use.
+/// A fixed number of values in such memory. Movable but not copyable, because memory that is
+/// released must not be in use.
 template <typename T>
 class BatchArray {
  public:

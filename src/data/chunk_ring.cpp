@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "base/planted_fault.hpp"
 #include "data/signs_of_life.hpp"
 
 namespace vae_dist::data {
@@ -19,10 +20,10 @@ namespace {
 
 enum State : std::int32_t { kFilling, kLeft, kFailed };
 
-constexpr std::int64_t kAskedAhead = 8;           // chunks, by each thread
-constexpr std::chrono::milliseconds kPulse{100};  // also between looks at the others
+constexpr std::int64_t kReadaheadChunks = 8;      // chunks announced ahead, per thread
+constexpr std::chrono::milliseconds kPulse{100};  // also between checks of the other ranks
 
-// Any so many chunks hold at least `samples`: the smallest first.
+// Returns how many chunks hold at least `samples` samples, even if they are the smallest ones.
 std::int64_t chunks_that_hold(const SampleChunks& chunks, std::int64_t samples) {
   std::vector<std::int64_t> small;
   for (const auto& irregular : chunks.irregular())
@@ -38,8 +39,8 @@ std::int64_t chunks_that_hold(const SampleChunks& chunks, std::int64_t samples) 
          std::max<std::int64_t>(0, (samples + chunks.regular_size() - 1) / chunks.regular_size());
 }
 
-// Looks again after 20 us, then after longer and longer, up to 1 ms.
-class Patience {
+// Polls at growing intervals: 20 us at first, doubling up to 1 ms.
+class PollBackoff {
  public:
   void wait() {
     std::this_thread::sleep_for(sleep_);
@@ -52,7 +53,7 @@ class Patience {
 
 }  // namespace
 
-// What a rank tells the others; zeros at first. One cache line and the reason of its failure.
+// What a rank publishes; zeros at first. One cache line, and the reason of its failure.
 struct ChunkRing::Rank {
   alignas(64) std::atomic<std::int64_t> first_needed;
   std::atomic<std::int64_t> decoded, pulse;
@@ -62,19 +63,22 @@ struct ChunkRing::Rank {
 };
 
 ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options,
-                     comm::HostCommunicator& node, comm::HostCommunicator& all)
+                     comm::CpuCommunicator& node, comm::CpuCommunicator& all)
     : dataset_(dataset),
       options_(options),
       chunks_(std::make_shared<SampleChunks>(dataset.chunks())),
       local_rank_(node.rank()),
       ranks_(node.size()) {
+  // Reading checks every value against limits that follow from the scale, which may have to be
+  // found by inspecting images. That must be done before other threads read.
+  dataset_.scale();
   const EpochOrder order(options_.seed, static_cast<std::uint64_t>(options_.first_epoch), chunks_,
                          options_.window_chunks);
-  // All that one global batch touches: its samples, and the windows that it begins and ends in.
+  // Room for one global batch: its samples, and the windows in which it begins and ends.
   const std::int64_t window = std::min(options_.window_chunks, chunks_->count());
   slots_ = chunks_that_hold(*chunks_, options_.samples_at_once) + 1 + 2 * window;
   slot_bytes_ =
-      static_cast<std::size_t>(dataset_.rows().longest_band()) * dataset_.rows().image_bytes();
+      static_cast<std::size_t>(dataset_.rows().longest_block()) * dataset_.rows().image_bytes();
   slot_bytes_ = (slot_bytes_ + 63) / 64 * 64;
   const std::size_t header = static_cast<std::size_t>(ranks_) * sizeof(Rank) +
                              (static_cast<std::size_t>(slots_) * sizeof(Turn) + 63) / 64 * 64;
@@ -101,7 +105,7 @@ ChunkRing::~ChunkRing() {
   stop();
   threads_.clear();
   rank(local_rank_).first_needed = std::numeric_limits<std::int64_t>::max() /
-                                   2;  // what others still fill does not wait for this one
+                                   2;  // slots that others still fill do not wait for this rank
   std::int32_t filling = kFilling;
   rank(local_rank_).state.compare_exchange_strong(filling, kLeft);
 }
@@ -121,10 +125,10 @@ std::byte* ChunkRing::slot(std::int64_t turn) const {
 }
 
 RowRange ChunkRing::rows_with(std::int64_t sample) const {
-  const std::int64_t place = dataset_.samples().place(sample);
-  const RowRange band = dataset_.rows().band_of(dataset_.samples().row_at(place)),
-                 range = dataset_.samples().range_at(place);
-  return {std::max(band.first, range.first), std::min(band.last, range.last)};
+  const std::int64_t stored_index = dataset_.samples().stored_index(sample);
+  const RowRange block = dataset_.rows().block_of(dataset_.samples().row_at(stored_index)),
+                 range = dataset_.samples().range_at(stored_index);
+  return {std::max(block.first, range.first), std::min(block.last, range.last)};
 }
 
 void ChunkRing::decode(std::int64_t chunk, std::span<std::byte> to, RowBuffers& buffers) const {
@@ -152,12 +156,16 @@ void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
         epoch = turn / turns;
         order.emplace(options_.seed, static_cast<std::uint64_t>(epoch), chunks_,
                       options_.window_chunks);
-        for (std::int64_t i = 1; i < kAskedAhead; ++i) ask_for(turn % turns + i * stride);
+        for (std::int64_t i = 1; i < kReadaheadChunks; ++i) ask_for(turn % turns + i * stride);
       }
-      ask_for(turn % turns + kAskedAhead * stride);
+      ask_for(turn % turns + kReadaheadChunks * stride);
+      const auto announce = [&] {
+        ready(turn % slots_).store(turn + 1, std::memory_order_release);
+      };
+      if (base::planted(base::PlantedFault::chunk_ring)) announce();
       decode(order->chunk_at(turn % turns), {slot(turn), slot_bytes_}, buffers);
       ++rank(local_rank_).decoded;
-      ready(turn % slots_).store(turn + 1, std::memory_order_release);
+      announce();
     }
   } catch (const std::exception& error) {
     give_up(error.what());
@@ -174,9 +182,9 @@ void ChunkRing::give_up(const std::string& reason) {
 }
 
 bool ChunkRing::wait_until_free(std::int64_t turn) const {
-  for (Patience patience; !stopping_; patience.wait()) {
-    // Nobody may need the slot's former turn (the end of an epoch), and its rank may be late: two
-    // would fill the slot.
+  for (PollBackoff patience; !stopping_; patience.wait()) {
+    // At the end of an epoch, it may be that no rank needs the slot's previous turn any more while
+    // the rank that fills it is late. Without the check of ready(), two ranks would fill the slot.
     bool passed = turn - slots_ < start_ ||
                   ready(turn % slots_).load(std::memory_order_acquire) == turn - slots_ + 1;
     for (int r = 0; r < ranks_ && passed; ++r)
@@ -192,7 +200,7 @@ void ChunkRing::check_filler(const Rank& filler) const {
   if (state == kLeft)
     throw base::Failure(
         base::text("rank ", filler.world_rank.load(),
-                   " decodes no more chunks for the ranks of its node: it has ended"));
+                   " has ended and no longer decodes chunks for the ranks of its node"));
 }
 
 void ChunkRing::check_process(const Rank& other, base::Seconds silence) const {
@@ -200,12 +208,12 @@ void ChunkRing::check_process(const Rank& other, base::Seconds silence) const {
   if (other.process_namespace == rank(local_rank_).process_namespace && !is_there(other.process))
     throw base::Failure(
         base::text("rank ", other.world_rank.load(), " (process ", other.process.load(),
-                   ") is gone: it decodes no more chunks for the ranks of its node"));
+                   ") is gone and no longer decodes chunks for the ranks of its node"));
   if (silence > options_.patience)
     throw base::Failure(base::text(
         "rank ", other.world_rank.load(), " (process ", other.process.load(),
         ") has shown no sign of life for ", std::llround(silence.count()),
-        " s: it was stopped or hangs, and decodes no more chunks for the ranks of its node"));
+        " s: it was stopped or hangs, and no longer decodes chunks for the ranks of its node"));
 }
 
 void ChunkRing::wait_until_ready(std::int64_t turn) const {
@@ -214,14 +222,14 @@ void ChunkRing::wait_until_ready(std::int64_t turn) const {
   };
   base::Stopwatch since_check;
   std::optional<Pulses> pulses;
-  for (Patience patience; !is_ready(); patience.wait()) {
+  for (PollBackoff patience; !is_ready(); patience.wait()) {
     if (stopping_) throw base::Failure("reading was stopped");
     if (since_check.elapsed() < kPulse) continue;
     since_check.restart();
     if (!pulses) pulses.emplace(ranks_);
     pulses->look();
     check_filler(rank(static_cast<int>(turn % ranks_)));
-    // All of them: the filler may itself wait for one that still needs the slot.
+    // Checks all ranks, because the filler may itself wait for one that still needs the slot.
     for (int r = 0; r < ranks_; ++r) check_process(rank(r), pulses->silence(r, rank(r).pulse));
   }
 }
@@ -237,9 +245,9 @@ void ChunkRing::need(const EpochOrder& order, std::int64_t epoch, std::int64_t f
   for (std::int64_t turn = from; turn < to; ++turn) {
     wait_until_ready(turn);
     const std::int64_t chunk = order.chunk_at(turn - before), sample = chunks_->first_sample(chunk),
-                       place = dataset_.samples().place(sample);
-    held_[chunk] = {slot(turn),
-                    place - (dataset_.samples().row_at(place) - rows_with(sample).first)};
+                       stored_index = dataset_.samples().stored_index(sample);
+    held_[chunk] = {slot(turn), stored_index - (dataset_.samples().row_at(stored_index) -
+                                                rows_with(sample).first)};
   }
   held_turns_ = {from, to};
 }
@@ -247,10 +255,10 @@ void ChunkRing::need(const EpochOrder& order, std::int64_t epoch, std::int64_t f
 std::span<const std::byte> ChunkRing::image(std::int64_t sample) const {
   const Held& chunk = held_.at(chunks_->chunk_of(sample));
   const std::size_t bytes = dataset_.rows().image_bytes();
-  return {
-      chunk.images +
-          static_cast<std::size_t>(dataset_.samples().place(sample) - chunk.first_place) * bytes,
-      bytes};
+  return {chunk.images + static_cast<std::size_t>(dataset_.samples().stored_index(sample) -
+                                                  chunk.first_index) *
+                             bytes,
+          bytes};
 }
 
 std::int64_t ChunkRing::chunks_decoded() const {

@@ -1,12 +1,12 @@
-// Streaming: decoded chunks in the order of the epochs, in a ring that the ranks of a node share.
-// Each chunk is decoded once an epoch and node, ahead of its use.
+// Streaming: a ring of decoded chunks, in the order of the epochs, that the ranks of a node share.
+// Each chunk is decoded once per epoch and node, ahead of its use.
 //
-// A chunk's turn counts from the first epoch's first chunk on and never ends; turn t lies in slot t
-// mod slots(), and is filled by local rank t mod ranks. Each rank says which turn it needs first; a
-// slot is filled anew when its turn was filled and all ranks are past it. All of it is one word a
-// slot and one a rank: a rank that waits looks at them from time to time, and at whether the others
-// are still there: each counts up its pulse, whatever else it does. One that failed, ended, was
-// killed or stands still is an error that names it.
+// Turns number the chunks from the first chunk of the first epoch on, without end. Turn t lies in
+// slot t mod slots() and is filled by local rank t mod ranks. Each rank publishes the first turn
+// that it still needs. A slot is refilled when its previous turn was filled and all ranks are past
+// it. The shared state is one word per slot and one per rank. A waiting rank polls these words. It
+// also checks that the other ranks are alive: each increments its pulse, whatever else it does. A
+// rank that failed, ended, was killed or hangs causes an error that names it.
 #pragma once
 
 #include <atomic>
@@ -32,38 +32,38 @@ class ChunkRing {
   struct Options {
     std::uint64_t seed = 0;
     std::int64_t window_chunks = 1;    ///< above 0
-    std::int64_t samples_at_once = 1;  ///< that all ranks together need at a time: the global batch
-    std::int64_t threads = 1;          ///< of this rank, that decode
+    std::int64_t samples_at_once = 1;  ///< needed by all ranks at a time: the global batch
+    std::int64_t threads = 1;          ///< decoding threads of this rank
     std::int64_t first_epoch = 0, first_position = 0;
-    base::Seconds patience{60};  ///< a rank of the node whose pulse stands still for so long is
-                                 ///< lost (stopped, or its process hangs as a whole)
+    base::Seconds patience{60};  ///< a rank of the node whose pulse stands still for this long is
+                                 ///< lost (it was stopped, or its whole process hangs)
   };
 
-  /// Starts to decode where (first_epoch, first_position) is. `dataset` outlives the ring. A
-  /// collective of both: see NodeMemory.
-  ChunkRing(const SampleDataset& dataset, const Options& options, comm::HostCommunicator& node,
-            comm::HostCommunicator& all);
-  /// This rank fills no more: others that wait for it get an error.
+  /// Starts decoding at (first_epoch, first_position). `dataset` must outlive the ring. Collective
+  /// over both communicators; see NodeMemory.
+  ChunkRing(const SampleDataset& dataset, const Options& options, comm::CpuCommunicator& node,
+            comm::CpuCommunicator& all);
+  /// Stops filling. Other ranks that wait for this one get an error.
   ~ChunkRing();
   ChunkRing(const ChunkRing&) = delete;
   ChunkRing& operator=(const ChunkRing&) = delete;
 
-  /// Waits until the samples at positions [first, last) of the epoch are there. Positions and
-  /// epochs rise from call to call: what lies in windows before `first` may be overwritten. Throws
-  /// Failure where a rank of the node could not decode its chunk or is lost, naming it; and after
-  /// stop().
+  /// Waits until the samples at positions [first, last) of the epoch are decoded. Positions and
+  /// epochs must increase from call to call, because windows before `first` may be overwritten.
+  /// Throws Failure, naming the rank, if a rank of the node could not decode its chunk or is lost.
+  /// Also throws Failure after stop().
   void need(const EpochOrder& order, std::int64_t epoch, std::int64_t first, std::int64_t last);
 
-  /// The decoded image of one of the samples that need() waited for. From any threads, until the
+  /// Returns the decoded image of a sample that need() waited for. Thread-safe. Valid until the
   /// next need().
   std::span<const std::byte> image(std::int64_t sample) const;
 
-  /// Ends a need() that waits, in another thread.
+  /// Ends a need() that waits in another thread.
   void stop() { stopping_ = true; }
 
   std::int64_t slots() const { return slots_; }
   std::uint64_t bytes() const { return memory_->size(); }
-  /// By all ranks of the node so far.
+  /// Returns the number of chunks that all ranks of the node have decoded so far.
   std::int64_t chunks_decoded() const;
 
  private:
@@ -90,15 +90,15 @@ class ChunkRing {
   std::size_t slot_bytes_ = 0;
   std::int64_t slots_ = 0, start_ = 0;  // start_: the first turn
   std::unique_ptr<comm::NodeMemory> memory_;
-  // What the last need() waited for: the turns, and by chunk where its images begin.
+  // What the last need() waited for: the turns and, for each chunk, where its images begin.
   struct Held {
     const std::byte* images;
-    std::int64_t first_place;  // of the first of them, see SampleRows
+    std::int64_t first_index;  // stored index of the first image; see SampleRows
   };
   EpochOrder::Turns held_turns_;
   std::unordered_map<std::int64_t, Held> held_;
   std::atomic<bool> stopping_{false};
-  std::vector<std::jthread> threads_;  // last: they use all of the above
+  std::vector<std::jthread> threads_;  // last: the threads use all of the above
 };
 
 }  // namespace vae_dist::data

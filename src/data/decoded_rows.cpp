@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
 
 #include "base/error.hpp"
 #include "base/list_of_ten.hpp"
@@ -22,7 +23,7 @@ hdf5::Hdf5Dataset find_dataset(const hdf5::Hdf5File& file, const std::optional<s
   }
   if (candidates.size() == 1) return candidates[0];
   for (const std::string& link : contents.dangling_links)
-    all.push_back(base::text(link, ": a link to something that is not there"));
+    all.push_back(base::text(link, ": a link whose target does not exist"));
   throw base::BadInput(base::text(
       file.path(), ": ",
       candidates.empty() ? "no dataset looks like images ([N, H, W], [N, H, W, C] or [N, C, H, W])"
@@ -77,7 +78,7 @@ DecodedRows::DecodedRows(const std::vector<std::string>& files,
 }
 
 void DecodedRows::deliver(const Geometry& geometry, bool bytes) {
-  shape_ = shape_after(stored_shape_, geometry, place());
+  shape_ = shape_after(stored_shape_, geometry, where());
   geometry_ = geometry;
   type_ = bytes ? PixelType::uint8 : PixelType::float32;
 }
@@ -95,7 +96,7 @@ std::vector<std::string> DecodedRows::source_files() const {
   return out;
 }
 
-std::string DecodedRows::place() const {
+std::string DecodedRows::where() const {
   const std::string first = place_of(stored(0).dataset());
   return parts_.size() == 1 ? first
                             : base::text(first, " and ", parts_.size() - 1,
@@ -108,22 +109,22 @@ const DecodedRows::Part& DecodedRows::part_of(std::int64_t row) const {
                        [](std::int64_t r, const Part& part) { return r < part.first; }));
 }
 
-RowRange DecodedRows::band_of(std::int64_t row) const {
+RowRange DecodedRows::block_of(std::int64_t row) const {
   const Part& part = part_of(row);
-  const std::int64_t band = part.stored->band_rows(), first = (row - part.first) / band * band;
-  return {part.first + first, part.first + std::min(first + band, part.stored->rows())};
+  const std::int64_t block = part.stored->block_rows(), first = (row - part.first) / block * block;
+  return {part.first + first, part.first + std::min(first + block, part.stored->rows())};
 }
 
-std::int64_t DecodedRows::longest_band() const {
+std::int64_t DecodedRows::longest_block() const {
   std::int64_t longest = 0;
   for (const Part& part : parts_)
-    longest = std::max(longest, std::min(part.stored->band_rows(), part.stored->rows()));
+    longest = std::max(longest, std::min(part.stored->block_rows(), part.stored->rows()));
   return longest;
 }
 
-std::int64_t DecodedRows::equal_bands_from(std::int64_t row, std::int64_t last) const {
+std::int64_t DecodedRows::equal_blocks_from(std::int64_t row, std::int64_t last) const {
   const Part& part = part_of(row);
-  const std::int64_t length = band_of(row).size();
+  const std::int64_t length = block_of(row).size();
   return std::max<std::int64_t>(1,
                                 (std::min(last, part.first + part.stored->rows()) - row) / length);
 }
@@ -147,6 +148,10 @@ void DecodedRows::will_need(std::int64_t first, std::int64_t count) const {
 
 void DecodedRows::read(std::int64_t first, std::int64_t count, std::span<std::byte> out,
                        RowBuffers& buffers) const {
+  if (out.size() != static_cast<std::size_t>(count) * image_bytes())
+    throw std::invalid_argument(base::text("DecodedRows::read: the buffer has ", out.size(),
+                                           " bytes, but ", count, " images take ",
+                                           static_cast<std::size_t>(count) * image_bytes()));
   while (count > 0) {
     const Part& part = part_of(first);
     const std::int64_t now = std::min(count, part.first + part.stored->rows() - first);
@@ -195,7 +200,7 @@ void DecodedRows::read_part(const Part& part, std::int64_t first, std::int64_t c
           {&value, 1});
       throw base::Failure(
           base::text(stored.dataset().where(), ": row ", first + row,
-                     " holds a value that is no finite number",
+                     " holds a value that is not a finite number",
                      std::isfinite(value) ? base::text(" in single precision: ", value) : "",
                      " (value ", *bad, " of the image)"));
     }
@@ -233,7 +238,7 @@ void DecodedRows::check_bytes(const Part& part, std::int64_t row,
       refuse_value(part, row, value, i);
 }
 
-// Only what is kept of the image: a border that is cropped away may hold anything.
+// Checks only the part of the image that is kept: a border that is cropped away may hold anything.
 void DecodedRows::check_values(const Part& part, std::int64_t row,
                                std::span<const float> image) const {
   ValueRange range;
@@ -254,9 +259,9 @@ void DecodedRows::check_values(const Part& part, std::int64_t row,
 }
 
 void DecodedRows::refuse_value(const Part& part, std::int64_t row, float value,
-                               std::size_t place) const {
+                               std::size_t value_index) const {
   throw base::Failure(base::text(part.stored->dataset().where(), ": row ", row, " holds ", value,
-                                 " (value ", place, " of the image)", limits_reason_));
+                                 " (value ", value_index, " of the image)", limits_reason_));
 }
 
 }  // namespace vae_dist::data

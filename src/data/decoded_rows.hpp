@@ -1,5 +1,5 @@
-// The images of one or several files as one sequence of rows, as they reach the model's side:
-// decoded, cropped, resized.
+// The images of one or several files as one sequence of rows, in the form that the rest of the
+// program sees: decoded, cropped and resized.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,7 @@ struct RowRange {
   bool operator==(const RowRange&) const = default;
 };
 
-/// What one thread needs to read; kept from one read to the next.
+/// Buffers that one thread needs for reading, reused between reads.
 struct RowBuffers {
   hdf5::DecodeBuffers decode;
   std::vector<std::byte> stored;
@@ -32,19 +32,21 @@ struct RowBuffers {
 
 class DecodedRows {
  public:
-  /// dataset: empty: the only image-shaped one of each file. Throws BadInput naming file and
-  /// dataset: missing, truncated, no or several candidates, no plain numbers, a shape that is no
-  /// image's, no images, files whose images differ in shape, layout or type.
+  /// Opens the files. If `dataset` is empty, takes the only image-shaped dataset of each file.
+  /// Throws BadInput, naming the file and the dataset, if a file is missing or truncated, has no
+  /// candidate or several, or holds no images, values that are not plain numbers, or a shape that
+  /// images cannot have. Also throws BadInput if the images of the files differ in shape, layout or
+  /// type.
   DecodedRows(const std::vector<std::string>& files, const std::optional<std::string>& dataset,
               const std::string& layout);
 
-  /// Which stored values read() lets pass from now on; all at first. `reason` ends the message
-  /// about another: where the limits come from.
+  /// Sets which stored values read() accepts from now on; at first it accepts all. `reason` ends
+  /// the message about any other value: it says where the limits come from.
   void limit(const ValueLimits& limits, std::string reason);
   const ValueLimits& limits() const { return limits_; }
 
-  /// What read() gives from now on. bytes: as uint8, rounded where resized (only for uint8 images).
-  /// Throws BadInput for a crop that is too large.
+  /// Sets what read() returns from now on. bytes: as uint8, rounded if resized (only for uint8
+  /// images). Throws BadInput if the crop is too large.
   void deliver(const Geometry& geometry, bool bytes);
 
   std::int64_t rows() const { return parts_.back().first + parts_.back().stored->rows(); }
@@ -56,43 +58,43 @@ class DecodedRows {
   }
   const hdf5::StoredNumber& number() const { return parts_.front().stored->number(); }
   const std::vector<std::string>& files() const { return files_; }
-  std::string place() const;  ///< "a.h5:/imgs", "a.h5:/imgs and 2 more files"
+  std::string where() const;  ///< "a.h5:/imgs", "a.h5:/imgs and 2 more files"
 
-  /// The dataset of file i. The file itself may have been closed: it is opened anew.
+  /// The dataset of file i, and the file itself (opened anew, as it may have been closed).
   const hdf5::StoredRows& stored(std::size_t i) const { return *parts_[i].stored; }
   hdf5::Hdf5File file(std::size_t i) const { return hdf5::Hdf5File::open(files_[i]); }
-  /// All files that values come from, in about the order of the rows.
+  /// Returns all files that values come from, in about the order of the rows.
   std::vector<std::string> source_files() const;
 
-  /// The rows that are decoded together with this one: those of a chunk, within its file.
-  RowRange band_of(std::int64_t row) const;
-  /// The most rows that a band has.
-  std::int64_t longest_band() const;
-  /// How many bands as long as that of this row, which is its first, follow each other up to row
-  /// `last`, in the same file.
-  std::int64_t equal_bands_from(std::int64_t row, std::int64_t last) const;
-  /// Whether reading one row costs no more than that row.
+  /// Returns the rows that are decoded together with this one: those of its chunk, within its file.
+  RowRange block_of(std::int64_t row) const;
+  /// Returns the number of rows in the longest block.
+  std::int64_t longest_block() const;
+  /// Returns how many consecutive blocks, starting with the one that begins at `row`, have the same
+  /// length and end by row `last` in the same file.
+  std::int64_t equal_blocks_from(std::int64_t row, std::int64_t last) const;
+  /// Returns whether a row can be read without decoding any other.
   bool reads_single_rows() const;
-  /// The chunks of this process so far, over all files.
+  /// Returns the number of chunks that this process has decoded so far, over all files.
   std::int64_t chunks_decoded() const;
 
-  /// See StoredRows. The rows are of one file.
+  /// See StoredRows. The rows must lie in one file.
   void will_need(std::int64_t first, std::int64_t count) const;
 
-  /// Rows [first, first + count), delivered one after the other: count * image_bytes(). Safe from
-  /// several threads, each with its buffers. Throws Failure naming file, dataset and chunk or row:
-  /// what cannot be decoded, floats that are no finite numbers, and values out of the limits.
+  /// Reads rows [first, first + count) as set by deliver(), one after another: count *
+  /// image_bytes() bytes. Thread-safe if each thread has its own buffers. Throws Failure, naming
+  /// the file, the dataset and the chunk or row, if a chunk cannot be decoded, a float is not
+  /// finite, or a value is outside the limits.
   void read(std::int64_t first, std::int64_t count, std::span<std::byte> out,
             RowBuffers& buffers) const;
 
-  /// Throws Failure as read() does for a row that was delivered before the limits were known and
-  /// without geometry.
+  /// Throws Failure as read() does, for a row delivered without geometry before limits were known.
   void check_delivered(std::int64_t row, std::span<const std::byte> image) const;
 
  private:
   struct Part {
     std::unique_ptr<hdf5::StoredRows> stored;
-    std::int64_t first;  // row
+    std::int64_t first;  // row at which the part begins
   };
 
   const Part& part_of(std::int64_t row) const;
@@ -101,7 +103,7 @@ class DecodedRows {
   void check_values(const Part& part, std::int64_t row, std::span<const float> image) const;
   void check_bytes(const Part& part, std::int64_t row, std::span<const std::byte> image) const;
   [[noreturn]] void refuse_value(const Part& part, std::int64_t row, float value,
-                                 std::size_t place) const;
+                                 std::size_t value_index) const;
 
   std::vector<std::string> files_;
   std::vector<Part> parts_;

@@ -1,8 +1,9 @@
-// The order of an epoch, in either of its kinds: all samples shuffled together, or windows of
-// chunks, so that a dataset too large for memory can be read chunk by chunk. A pure function of
-// (seed, epoch) and of how the samples lie in chunks; any position in constant time.
+// The order of the samples in an epoch. There are two kinds: all samples are shuffled together, or
+// they are shuffled within windows of chunks, so that a dataset too large for memory can be read
+// chunk by chunk. The order is a pure function of (seed, epoch) and of the distribution of samples
+// over chunks. Any position is found in constant time.
 //
-// Windows: the chunks are permuted and cut into windows of nearly equal numbers of them; the
+// Windows: the chunks are permuted and cut into windows of nearly equal numbers of chunks; the
 // samples of a window are shuffled together.
 #pragma once
 
@@ -17,17 +18,17 @@ namespace vae_dist::data {
 
 class EpochOrder {
  public:
-  /// window_chunks: about so many chunks make a window; 0: all samples are shuffled together.
+  /// `window_chunks`: approximate number of chunks in a window; 0 shuffles all samples together.
   EpochOrder(std::uint64_t seed, std::uint64_t epoch, std::shared_ptr<const SampleChunks> chunks,
              std::int64_t window_chunks);
 
   std::int64_t samples() const { return samples_; }
 
-  /// The sample at `position` of the epoch, 0 <= position < samples().
+  /// Returns the sample at `position` of the epoch, 0 <= position < samples().
   std::int64_t at(std::int64_t position) const;
 
-  // What follows is for windows only (window_chunks > 0). Turns count the chunks in the order of
-  // the epoch, from 0.
+  // The functions below are for windows only (window_chunks > 0). Turns number the chunks in the
+  // order of the epoch, from 0.
 
   std::int64_t turns() const { return chunks_->count(); }
   std::int64_t chunk_at(std::int64_t turn) const { return windows_->chunk_order.at(turn); }

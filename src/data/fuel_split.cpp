@@ -8,7 +8,7 @@
 namespace vae_dist::data {
 namespace {
 
-// Rows one by one as ranges.
+// Merges consecutive rows into ranges.
 std::vector<RowRange> as_ranges(const std::vector<std::int64_t>& rows) {
   std::vector<RowRange> out;
   for (const std::int64_t row : rows) {
@@ -41,8 +41,8 @@ std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& spl
                                        : as_ranges(entry.indices)) {
         if (range.first < 0 || range.last > count || range.first > range.last)
           throw base::BadInput(base::text(images.where(), ": its split '", split, "' has rows ",
-                                          range.first, " to ", range.last, ", but there are ",
-                                          count));
+                                          range.first, " to ", range.last,
+                                          ", but the number of rows is ", count));
         if (range.size() > 0) out.push_back({first + range.first, first + range.last});
       }
     }
@@ -52,7 +52,7 @@ std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& spl
         list += base::text(list.empty() ? "'" : ", '", name, "'");
       throw base::BadInput(base::text(images.where(),
                                       ": the file's attribute `split` has no split '", split,
-                                      "' of it; it has ", list.empty() ? "none" : list));
+                                      "' for these images; it has ", list.empty() ? "none" : list));
     }
     first += count;
   }

@@ -1,4 +1,4 @@
-// The `split` attribute of Fuel's files: which rows are "train", which are "test".
+// Reads the `split` attribute of Fuel's files: which rows are "train", which are "test".
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace vae_dist::data {
 
-/// The rows of a split, over all files in turn. Throws BadInput where a file has no such attribute,
-/// or no such split of its images; names those there are.
+/// Returns the rows of a split, over all files in turn. Throws BadInput, listing the existing
+/// splits, if a file has no such attribute or its images have no such split.
 std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& split);
 
 }  // namespace vae_dist::data

@@ -7,9 +7,9 @@
 namespace vae_dist::data {
 
 SampleShape shape_after(const SampleShape& shape, const Geometry& geometry,
-                        const std::string& place) {
+                        const std::string& where) {
   if (geometry.crop && (*geometry.crop > shape.height || *geometry.crop > shape.width))
-    throw base::BadInput(base::text("data.crop is ", *geometry.crop, ", but the images of ", place,
+    throw base::BadInput(base::text("data.crop is ", *geometry.crop, ", but the images of ", where,
                                     " have ", shape.height, "x", shape.width, " pixels"));
   if (geometry.resize) return {shape.channels, *geometry.resize, *geometry.resize};
   if (geometry.crop) return {shape.channels, *geometry.crop, *geometry.crop};
@@ -29,8 +29,8 @@ ImageResizer::ImageResizer(const SampleShape& from, SampleLayout layout, const G
 ImageResizer::Taps ImageResizer::taps(std::int64_t first, std::int64_t size,
                                       std::int64_t out_size) {
   Taps out(static_cast<std::size_t>(out_size));
-  // In units of 1 / out_size of an input pixel, so that edges are exact: output i covers [i * size,
-  // (i + 1) * size).
+  // Works in units of 1 / out_size of an input pixel, so that edges are exact: output i covers [i *
+  // size, (i + 1) * size).
   for (std::int64_t i = 0; i < out_size; ++i)
     for (std::int64_t input = i * size / out_size; input * out_size < (i + 1) * size; ++input) {
       const std::int64_t begin = std::max(i * size, input * out_size),
@@ -42,8 +42,8 @@ ImageResizer::Taps ImageResizer::taps(std::int64_t first, std::int64_t size,
 }
 
 void ImageResizer::apply(std::span<const float> values, std::span<float> out) {
-  // Both axes alike: planes of [lines, run], where the last axis with what lies inside it is one
-  // run.
+  // Handles both layouts alike, as planes of [lines, run], where a run is the last image axis
+  // together with any channels inside it.
   const std::int64_t planes = channels_last_ ? 1 : from_.channels,
                      depth = channels_last_ ? from_.channels : 1;
   const std::int64_t run = from_.width * depth;

@@ -1,4 +1,4 @@
-// Cropping and resizing of decoded images: what is done once an image, before it is cached.
+// Crops and resizes decoded images. This is done once per image, before it is cached.
 #pragma once
 
 #include <cstddef>
@@ -11,25 +11,25 @@
 namespace vae_dist::data {
 
 struct Geometry {
-  std::optional<std::int64_t> crop;    ///< side of the centred square that is kept, pixels
-  std::optional<std::int64_t> resize;  ///< side after it, pixels
+  std::optional<std::int64_t> crop;    ///< side of the centred square that is kept, in pixels
+  std::optional<std::int64_t> resize;  ///< side after resizing that square, in pixels
 
   bool is_identity() const { return !crop && !resize; }
 };
 
-/// The shape after `geometry`. Throws BadInput for a crop that is larger than the image; `place`
-/// names the images.
+/// Returns the shape after `geometry`. Throws BadInput if the crop is larger than the image;
+/// `where` names the images.
 SampleShape shape_after(const SampleShape& shape, const Geometry& geometry,
-                        const std::string& place);
+                        const std::string& where);
 
-/// A transform of images of one shape and layout. Every output value is the mean of the input over
-/// the area that it covers.
+/// Transforms images of one shape and layout. Every output value is the mean of the input over the
+/// area that it covers.
 class ImageResizer {
  public:
   ImageResizer(const SampleShape& from, SampleLayout layout, const Geometry& geometry);
 
-  /// values: of one image, in layout order. The result, in layout order too, is as long as the new
-  /// shape says.
+  /// Transforms the values of one image, in layout order. `out` is in layout order too and has the
+  /// size of the new shape.
   void apply(std::span<const float> values, std::span<float> out);
 
  private:
@@ -44,7 +44,7 @@ class ImageResizer {
   SampleShape from_, to_;
   bool channels_last_;
   Taps rows_, columns_;
-  std::vector<float> wide_;  // rows done, columns not
+  std::vector<float> wide_;  // rows resized, columns not yet
 };
 
 }  // namespace vae_dist::data

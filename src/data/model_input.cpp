@@ -19,10 +19,10 @@ at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& 
                                           f.pixels == PixelType::uint8 ? at::kByte : at::kFloat);
   at::Tensor images = device::queue_copy(stored, f.device)
                           .to(f.type, /*non_blocking=*/false,
-                              /*copy=*/f.device.is_cpu());  // there the memory is the caller's
+                              /*copy=*/f.device.is_cpu());  // on the CPU, `stored` is borrowed
   images.mul_(f.scale * (f.high - f.low));
   if (f.low != 0) images.add_(f.low);
-  // A view: the values stay where they are, the axes are renamed.
+  // A view: only the axes are renamed; the values stay where they are.
   if (channels_stored_last) images = images.permute({0, 3, 1, 2});
   return images.contiguous(f.channels_last ? at::MemoryFormat::ChannelsLast
                                            : at::MemoryFormat::Contiguous);

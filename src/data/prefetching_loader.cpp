@@ -27,7 +27,7 @@ PrefetchingLoader::~PrefetchingLoader() {
 Batch PrefetchingLoader::next() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return !ready_.empty() || error_; });
-  // Batches made before the error are still good.
+  // Batches made before the error are still valid.
   if (ready_.empty()) std::rethrow_exception(error_);
   Batch batch = std::move(ready_.front());
   ready_.pop_front();
@@ -40,7 +40,7 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
   const std::int64_t steps_per_epoch = plan_.steps_per_epoch(dataset_.size());
   const auto chunks = std::make_shared<SampleChunks>(dataset_.chunks());
   std::optional<EpochOrder> order;
-  const BatchMeans means = {
+  const BatchResources resources = {
       ring_ ? [this](std::int64_t sample) { return ring_->image(sample); } : DecodedImages(),
       memory_, team_};
   try {
@@ -54,7 +54,7 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
         order.emplace(plan_.seed, static_cast<std::uint64_t>(epoch), chunks, plan_.window_chunks);
       const std::int64_t position = step * plan_.global_batch + plan_.first;
       if (ring_) ring_->need(*order, epoch, position, position + plan_.count);
-      Batch batch = make_batch(dataset_, plan_, *order, epoch, step++, means);
+      Batch batch = make_batch(dataset_, plan_, *order, epoch, step++, resources);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return ready_.size() < ahead_ || stopping_; });
       if (stopping_) return;

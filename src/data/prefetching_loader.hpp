@@ -1,4 +1,4 @@
-// Makes batches ahead of the step, in threads of its own.
+// Makes batches ahead of the step, in its own threads.
 #pragma once
 
 #include <condition_variable>
@@ -13,31 +13,31 @@
 
 namespace vae_dist::data {
 
-/// Where in a training a loader begins.
+/// The point of a training run at which a loader begins.
 struct LoaderStart {
   std::int64_t epoch = 0;
-  std::int64_t step = 0;  ///< of the epoch
+  std::int64_t step = 0;  ///< within the epoch
 };
 
 struct LoaderOptions {
-  std::int64_t ahead = 1;  ///< batches that are made before they are asked for, at most
-  std::unique_ptr<ChunkRing> ring = nullptr;  ///< where the images come from, started at the same
-                                              ///< place; null: from the dataset itself
-  BatchMemory memory = plain_batch_memory();  ///< of the batches, about `ahead` + 2 at a time
-  int threads = 1;                            ///< that make a batch together
+  std::int64_t ahead = 1;  ///< maximum number of batches made before they are requested
+  std::unique_ptr<ChunkRing> ring =
+      nullptr;  ///< source of the images, started at the same point; null = the dataset itself
+  BatchMemory memory = plain_batch_memory();  ///< of the batches; about `ahead` + 2 at a time
+  int threads = 1;                            ///< number of threads that make a batch together
 };
 
 class PrefetchingLoader {
  public:
-  /// Starts reading at `start` and goes on through the following epochs without end. `dataset`
-  /// outlives the loader.
+  /// Starts reading at `start` and continues through the following epochs without end. `dataset`
+  /// must outlive the loader.
   PrefetchingLoader(const SampleDataset& dataset, const BatchPlan& plan, LoaderStart start,
                     LoaderOptions options);
   ~PrefetchingLoader();
   PrefetchingLoader(const PrefetchingLoader&) = delete;
   PrefetchingLoader& operator=(const PrefetchingLoader&) = delete;
 
-  /// The next batch, in order. Throws what reading it threw.
+  /// Returns the next batch, in order. Rethrows any error of reading it.
   Batch next();
 
  private:
@@ -54,7 +54,7 @@ class PrefetchingLoader {
   std::deque<Batch> ready_;
   std::exception_ptr error_;
   bool stopping_ = false;
-  std::thread thread_;  // last: it uses all of the above
+  std::thread thread_;  // last: the thread uses all of the above
 };
 
 }  // namespace vae_dist::data

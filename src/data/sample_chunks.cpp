@@ -6,7 +6,7 @@
 namespace vae_dist::data {
 namespace {
 
-// Equal sizes in a row.
+// Consecutive chunks of equal size.
 struct Run {
   std::int64_t size, count;
 };
@@ -54,18 +54,19 @@ SampleChunks::SampleChunks(std::int64_t count, std::int64_t regular_size,
 
 SampleChunks SampleChunks::of(const DecodedRows& rows, const SampleRows& samples) {
   std::vector<Run> runs;
-  const bool all = samples.size() == samples.places();
-  std::int64_t place = 0;
+  const bool all = samples.size() == samples.stored_count();
+  std::int64_t stored_index = 0;
   for (const RowRange& range : samples.ranges()) {
     for (std::int64_t row = range.first; row < range.last;) {
-      const RowRange band = rows.band_of(row);
-      const std::int64_t length = std::min(band.last, range.last) - row;
-      // Whole chunks of one file follow each other: no need to look at each of them.
-      const std::int64_t equal = all && row == band.first && length == band.size()
-                                     ? rows.equal_bands_from(row, range.last)
+      const RowRange block = rows.block_of(row);
+      const std::int64_t length = std::min(block.last, range.last) - row;
+      // Whole chunks of one file follow each other and need not be visited one by one.
+      const std::int64_t equal = all && row == block.first && length == block.size()
+                                     ? rows.equal_blocks_from(row, range.last)
                                      : 1;
-      add(runs, samples.samples_below(place + length) - samples.samples_below(place), equal);
-      place += length * equal;
+      add(runs, samples.samples_below(stored_index + length) - samples.samples_below(stored_index),
+          equal);
+      stored_index += length * equal;
       row += length * equal;
     }
   }
@@ -80,7 +81,7 @@ std::int64_t SampleChunks::first_sample(std::int64_t chunk) const {
 }
 
 std::int64_t SampleChunks::chunk_of(std::int64_t sample) const {
-  // The irregular chunks that begin at or before the sample.
+  // Counts the irregular chunks that begin at or before the sample.
   std::size_t low = 0, high = irregular_.size();
   while (low < high) {
     const std::size_t middle = (low + high) / 2;

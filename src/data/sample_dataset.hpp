@@ -1,5 +1,6 @@
-// A dataset of images in HDF5 files: found, understood (layout, scale, which rows are samples), and
-// read: from memory where it was decoded once, else from the files.
+// A dataset of images in HDF5 files. Finds the images, determines their layout, their scale and the
+// rows that are samples, and reads them from memory if they were decoded once, otherwise from the
+// files.
 #pragma once
 
 #include <cstdint>
@@ -18,92 +19,92 @@
 namespace vae_dist::data {
 
 struct SampleSource {
-  std::vector<std::string> files;      ///< taken as one, in this order
-  std::optional<std::string> dataset;  ///< empty: the only image-shaped dataset of each file
+  std::vector<std::string> files;      ///< read as one dataset, in this order
+  std::optional<std::string> dataset;  ///< empty = the only image-shaped dataset of each file
   std::string layout = "auto";         ///< auto | NHW | NHWC | NCHW
   std::optional<double>
-      scale;  ///< empty: the dataset's attribute `scale`, or found by looking at the values
-  std::vector<std::int64_t> rows;    ///< empty: all, else [first, past the last]
-  std::optional<std::string> split;  ///< of Fuel's `split` attribute
+      scale;  ///< empty = the dataset's attribute `scale`, or found by inspecting the values
+  std::vector<std::int64_t> rows;    ///< empty = all, otherwise [first, past the last]
+  std::optional<std::string> split;  ///< a split of Fuel's `split` attribute
   Geometry geometry;
   FinishOptions finish;
 };
 
 class SampleDataset {
  public:
-  /// Opens and checks; nothing is decoded but up to 64 images, when the scale or a fingerprint is
-  /// asked for. Throws BadInput naming file and dataset: missing, truncated, no or several
-  /// image-shaped datasets, a rank that is no image's, rows out of range, a layout or scale that
-  /// cannot be told.
+  /// Opens and checks the dataset. Decodes only up to 64 images, and only if the scale or a
+  /// fingerprint is requested. Throws BadInput, naming the file and the dataset, if a file is
+  /// missing or truncated, if there is no image-shaped dataset or several, if the number of axes
+  /// does not fit images, if rows are out of range, or if the layout or scale cannot be determined.
   static SampleDataset open(const SampleSource& source);
 
-  /// The same, and decoded into memory now by one thread when the rows take at most `memory_budget`
-  /// bytes.
+  /// Does the same. If the rows take at most `memory_budget` bytes, it also decodes them into
+  /// memory with one thread.
   static SampleDataset open(const SampleSource& source, std::uint64_t memory_budget);
 
-  /// Holds out `fraction` of the samples, chosen by the seed, and returns them: this one keeps the
-  /// others. Both read from the same memory.
+  /// Holds out `fraction` of the samples, chosen by the seed, and returns them; this dataset keeps
+  /// the others. Both read from the same memory.
   SampleDataset hold_out(double fraction, std::uint64_t seed);
 
   std::int64_t size() const { return samples_.size(); }
   const SampleShape& shape() const;
   SampleLayout layout() const;
-  PixelType type() const;  ///< of the values as they travel
-  /// A value times this lies in [0, 1]. Throws BadInput where it cannot be told, and (when called
-  /// first) Failure for a value decoded into memory by this rank that it does not bring there.
-  /// Values that are decoded later are checked as they are read.
+  PixelType type() const;  ///< of the values that read() returns
+  /// Returns the factor that brings a value to [0, 1]. Throws BadInput if it cannot be determined.
+  /// The first call also throws Failure if it does not bring a value that this rank has decoded
+  /// into memory to [0, 1]. Values that are decoded later are checked as they are read.
   double scale() const;
-  bool scale_is_given()
-      const;  ///< by the configuration or the file; else it was found by looking at some images
+  bool scale_is_given() const;  ///< by the configuration or the file; otherwise it was found by
+                                ///< inspecting some images
   std::size_t image_bytes() const {
     return static_cast<std::size_t>(shape().values()) * bytes_of(type());
   }
   const hdf5::Hdf5Dataset& stored() const;
 
-  /// Sample `index` of [0, size()) as it travels: shape().values() values of type() in layout()
-  /// order, with the draws of `epoch` where there are any. Safe from several threads.
+  /// Reads sample `index` of [0, size()): shape().values() values of type() in layout() order, with
+  /// the random draws of `epoch` if there are any. Thread-safe.
   void read(std::int64_t index, std::span<std::uint8_t> out, std::int64_t epoch = 0) const;
 
-  /// The same for every file with the same images: of shape, count, and the values of up to 64 rows
-  /// spread over the dataset.
+  /// Returns a hash that is the same for every file with the same images. It depends on the shape,
+  /// the count, and the values of up to 64 rows spread over the dataset.
   std::string fingerprint() const;
 
-  /// "shapes.h5:/imgs: 20000 images 3x64x64 (NHWC, uint8 0-255)".
+  /// Returns a line such as "shapes.h5:/imgs: 20000 images 3x64x64 (NHWC, uint8 0-255)".
   std::string description() const;
 
-  /// What may be wrong about the way in which the file is read, in whole sentences: a scale that
-  /// fits but is unlikely, splits that are not chosen.
+  /// Returns what may be wrong about the way in which the file is read, in whole sentences: a scale
+  /// that fits but is unlikely, splits of which none was chosen.
   std::vector<std::string> doubts() const;
 
-  /// Other datasets of the file with a row an image: labels, factors.
-  std::vector<hdf5::Hdf5Dataset> companions() const;
+  /// Returns the other datasets of the file that have one row per image: labels, factors.
+  std::vector<hdf5::Hdf5Dataset> annotations() const;
 
-  // Memory, and what reading without it has to know.
+  // Memory, and what reading without memory needs to know.
 
-  /// Bytes that the decoded rows take, held-out ones among them.
+  /// Returns the bytes that the decoded rows take, including held-out ones.
   std::uint64_t memory_bytes() const;
   bool in_memory() const;
 
   struct CacheOptions {
     std::int64_t threads = 1;  ///< of this rank
     std::function<void(double share)> on_progress = [](double) {
-    };  ///< called on rank 0 of the node, between chunks; share of all bytes
+    };  ///< called on rank 0 of the node between chunks, with the share of all bytes that is done
   };
-  /// Decodes everything once into memory that the ranks of the node share, each rank taking the
-  /// next chunk that nobody has taken. See NodeMemory. Throws AgreedError. A collective of both.
-  void cache(comm::HostCommunicator& node, comm::HostCommunicator& all,
-             const CacheOptions& options);
+  /// Decodes everything once into memory that the ranks of the node share (see NodeMemory). Each
+  /// rank takes the next chunk that no other has taken. Throws AgreedError. Collective over both
+  /// communicators.
+  void cache(comm::CpuCommunicator& node, comm::CpuCommunicator& all, const CacheOptions& options);
 
-  /// The decoded image before finishing; in_memory() only.
+  /// Returns the decoded image before finishing. Requires in_memory().
   std::span<const std::byte> decoded(std::int64_t index) const;
   const SampleFinish& finish() const;
   const DecodedRows& rows() const;
   const SampleRows& samples() const { return samples_; }
-  /// How the samples lie in the files.
+  /// Returns the distribution of the samples over the chunks of the files.
   SampleChunks chunks() const { return SampleChunks::of(rows(), samples_); }
 
  private:
-  struct Store;  // what a dataset and the part held out of it share
+  struct Store;  // shared by a dataset and the part held out of it
   SampleDataset(std::shared_ptr<Store> store, SampleRows samples);
 
   std::shared_ptr<Store> store_;

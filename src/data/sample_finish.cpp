@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
 #include <vector>
 
 #include "base/error.hpp"
@@ -11,7 +12,7 @@
 namespace vae_dist::data {
 
 SampleFinish::SampleFinish(const FinishOptions& options, const StoredValues& stored,
-                           const std::string& place)
+                           const std::string& where)
     : options_(options),
       type_(stored.type),
       out_type_(stored.type),
@@ -22,7 +23,7 @@ SampleFinish::SampleFinish(const FinishOptions& options, const StoredValues& sto
     out_scale_ = 1.0;
   } else if (options.dequantize) {
     if (!stored.whole_numbers)
-      throw base::BadInput(base::text("data.dequantize is uniform, but the images of ", place,
+      throw base::BadInput(base::text("data.dequantize is uniform, but the images of ", where,
                                       " are fractions without grey levels"));
     out_type_ = PixelType::float32;
     // Levels 0 to L - 1 with L - 1 = 1 / scale; with noise they fill [0, L).
@@ -32,11 +33,15 @@ SampleFinish::SampleFinish(const FinishOptions& options, const StoredValues& sto
 
 void SampleFinish::apply(std::span<const std::byte> image, std::int64_t epoch, std::int64_t sample,
                          std::span<std::uint8_t> out) const {
+  const std::size_t values = image.size() / bytes_of(type_);
+  if (out.size() != values * bytes_of(out_type_))
+    throw std::invalid_argument(base::text("SampleFinish::apply: the buffer has ", out.size(),
+                                           " bytes, but the result takes ",
+                                           values * bytes_of(out_type_)));
   if (copies()) {
     std::memcpy(out.data(), image.data(), image.size());
     return;
   }
-  const std::size_t values = image.size() / bytes_of(type_);
   const auto value = [&](std::size_t i) {
     if (type_ == PixelType::uint8) return static_cast<float>(std::to_integer<int>(image[i]));
     float v;
@@ -57,7 +62,7 @@ void SampleFinish::apply(std::span<const std::byte> image, std::int64_t epoch, s
   base::fill_uniform(key, static_cast<std::uint64_t>(sample), 0, draws);
   if (options_.dequantize) {
     for (std::size_t i = 0; i < values; ++i) {
-      // A level and a draw just below 1 may round up to the next level.
+      // The sum of a level and a draw just below 1 may round up to the next level.
       const float v = value(i), noisy = std::min(v + draws[i], std::nextafter(v + 1.0f, v));
       std::memcpy(out.data() + 4 * i, &noisy, 4);
     }

@@ -1,5 +1,5 @@
-// The last thing done to an image before it travels to the device, anew for every sample:
-// binarizing or dequantizing, by keyed draws.
+// The last processing of an image before it is copied to the device, repeated for every sample:
+// binarizing or dequantizing with keyed random draws.
 #pragma once
 
 #include <cstdint>
@@ -14,29 +14,31 @@ enum class Binarize { none, threshold, dynamic, fixed };
 
 struct FinishOptions {
   Binarize binarize = Binarize::none;  ///< threshold: 1 from half of the range on. dynamic, fixed:
-                                       ///< 1 with the probability that the value gives
+                                       ///< 1 with the probability given by the value
   bool dequantize =
-      false;  ///< adds uniform noise of one grey level: a density on [0, 1) instead of levels
+      false;  ///< adds uniform noise of one grey level, which turns levels into a density on [0, 1)
   std::uint64_t seed = 0;
 };
 
-/// What the values of a dataset are.
+/// Describes the values of a dataset.
 struct StoredValues {
   PixelType type;
-  double scale = 1;            ///< values times it lie in [0, 1]
-  bool whole_numbers = false;  ///< they are levels 0, 1, 2, ...
+  double scale = 1;            ///< factor that brings the values to [0, 1]
+  bool whole_numbers = false;  ///< the values are levels 0, 1, 2, ...
 };
 
 class SampleFinish {
  public:
-  /// Throws BadInput, naming `place`, for dequantizing values that are no levels.
-  SampleFinish(const FinishOptions& options, const StoredValues& stored, const std::string& place);
+  /// Throws BadInput, naming `where`, if values that are not levels are to be dequantized.
+  SampleFinish(const FinishOptions& options, const StoredValues& stored, const std::string& where);
 
   PixelType type() const { return out_type_; }  ///< of the result
   double scale() const { return out_scale_; }   ///< of the result
   bool copies() const { return options_.binarize == Binarize::none && !options_.dequantize; }
 
-  /// Draws of one sample: dynamic binarizing and dequantizing have new ones every epoch.
+  /// Finishes one sample. Dynamic binarizing and dequantizing use new random draws every epoch.
+  /// Throws std::invalid_argument if the size of `out` is not exactly that of the result: one value
+  /// of type() for each value of `image`.
   void apply(std::span<const std::byte> image, std::int64_t epoch, std::int64_t sample,
              std::span<std::uint8_t> out) const;
 

@@ -1,4 +1,4 @@
-// What an image is: its size, the order of its values, and their type on the way to the model.
+// Describes an image: its size, the order of its values, and their type on the way to the model.
 #pragma once
 
 #include <cstddef>
@@ -16,13 +16,13 @@ struct SampleShape {
   bool operator==(const SampleShape&) const = default;
 };
 
-/// How the values of an image follow each other in the file and in memory.
+/// The order of the values of an image in the file and in memory.
 enum class SampleLayout { nhw, nhwc, nchw };
 
 const char* layout_name(SampleLayout layout);
 
-/// uint8: as stored. float32: everything that is stored as another number, and what preparing made
-/// fractions of.
+/// uint8: as stored. float32: values stored in any other format, and values that preparation has
+/// turned into fractions.
 enum class PixelType { uint8, float32 };
 
 inline std::size_t bytes_of(PixelType type) { return type == PixelType::uint8 ? 1 : 4; }
@@ -37,15 +37,15 @@ struct AxesHints {
   bool matlab = false;     ///< written by MATLAB, whose axes are reversed in HDF5
 };
 
-/// Finds the layout of a dataset [N, ...] of this shape. wanted: auto | NHW | NHWC | NCHW. `place`
-/// names it in messages. Throws BadInput for a layout that does not fit, and with auto for a shape
-/// that could mean something else, naming what.
+/// Finds the layout of a dataset [N, ...] of this shape. wanted: auto | NHW | NHWC | NCHW. `where`
+/// names the dataset in messages. Throws BadInput if the wanted layout does not fit. With auto,
+/// also throws BadInput if the shape could mean something else, and says what.
 SampleLayout find_layout(const std::vector<std::int64_t>& shape, const std::string& wanted,
-                         const AxesHints& hints, const std::string& place);
+                         const AxesHints& hints, const std::string& where);
 
 SampleShape image_shape(const std::vector<std::int64_t>& shape, SampleLayout layout);
 
-/// Labels are [N], factors [N, k]: neither is mistaken for images.
+/// Returns whether the shape may be that of images; labels [N] and factors [N, k] are not.
 bool is_image_shaped(const std::vector<std::int64_t>& shape);
 
 }  // namespace vae_dist::data

@@ -45,7 +45,7 @@ std::uint64_t SampleOrder::decipher(std::uint64_t value) const {
 }
 
 std::int64_t SampleOrder::at(std::int64_t position) const {
-  // The domain is at most four times as large as [0, N): four steps on average at worst.
+  // The domain is at most four times as large as [0, N): at worst four steps on average.
   auto value = static_cast<std::uint64_t>(position);
   do {
     value = encipher(value);

@@ -1,6 +1,6 @@
 // The order of samples in an epoch: a permutation of [0, N) that is a pure function of (seed,
-// epoch), needs no array and gives any position in constant time, so that resuming in the middle of
-// an epoch is free at any size.
+// epoch). It needs no array and finds any position in constant time, so resuming in the middle of
+// an epoch costs nothing at any size.
 //
 // Method: a Feistel network (Luby, Rackoff 1988) of Philox rounds over the next even number of
 // bits, walked along its cycle until the value falls into [0, N) (Black, Rogaway 2002, "Ciphers
@@ -18,15 +18,15 @@ class SampleOrder {
   /// samples >= 1.
   SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::int64_t samples);
 
-  /// A permutation of [0, samples) by a key of its own.
+  /// Permutes [0, samples) by the given key.
   SampleOrder(base::PhiloxKey key, std::int64_t samples);
 
   std::int64_t samples() const { return samples_; }
 
-  /// The sample at `position` of the epoch, 0 <= position < samples().
+  /// Returns the sample at `position` of the epoch, 0 <= position < samples().
   std::int64_t at(std::int64_t position) const;
 
-  /// The position of a sample: at(position_of(s)) == s.
+  /// Returns the position of a sample: at(position_of(s)) == s.
   std::int64_t position_of(std::int64_t sample) const;
 
  private:

@@ -1,5 +1,5 @@
-// Which rows of the files are samples: ranges of rows, less those held out for validation. Pure
-// numbers, no array a row.
+// Determines which rows of the files are samples: ranges of rows, minus those held out for
+// validation. Everything is computed; there is no array with an entry per row.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,13 @@ namespace vae_dist::data {
 
 class SampleRows {
  public:
-  /// All rows of the ranges, in their order.
+  /// Takes all rows of the ranges, in their order.
   explicit SampleRows(std::vector<RowRange> ranges = {});
 
-  /// The two parts of these rows: `fraction` of them is held out, chosen by the seed. One row is
-  /// drawn from each of equal stretches of rows, so that any sample of either part is found in
-  /// constant time and both parts are spread over the whole dataset. Each has one row at least.
+  /// Return the two parts of these rows: `fraction` of them, chosen by the seed, is held out. One
+  /// row is drawn from each of several equal stretches of rows. Any sample of either part is
+  /// therefore found in constant time, and both parts are spread over the whole dataset. Each part
+  /// has at least one row.
   SampleRows training_part(double fraction, std::uint64_t seed) const {
     return part(Part::training, fraction, seed);
   }
@@ -26,28 +27,30 @@ class SampleRows {
 
   std::int64_t size() const;
 
-  /// All rows of the ranges, held out or not, count their places from 0: the place of a sample, and
-  /// the row at a place.
-  std::int64_t places() const { return places_; }
-  std::int64_t place(std::int64_t sample) const;
-  std::int64_t row_at(std::int64_t place) const;
-  const RowRange& range_at(std::int64_t place) const { return ranges_[range_index(place)]; }
-  std::int64_t row(std::int64_t sample) const { return row_at(place(sample)); }
-  /// How many samples have a place below this one.
-  std::int64_t samples_below(std::int64_t place) const;
+  /// Stored indices number all rows of the ranges, held out or not, from 0. stored_index() returns
+  /// that of a sample, row_at() the row at a stored index.
+  std::int64_t stored_count() const { return stored_count_; }
+  std::int64_t stored_index(std::int64_t sample) const;
+  std::int64_t row_at(std::int64_t stored_index) const;
+  const RowRange& range_at(std::int64_t stored_index) const {
+    return ranges_[range_index(stored_index)];
+  }
+  std::int64_t row(std::int64_t sample) const { return row_at(stored_index(sample)); }
+  /// Returns how many samples have a stored index below this one.
+  std::int64_t samples_below(std::int64_t stored_index) const;
 
   const std::vector<RowRange>& ranges() const { return ranges_; }
 
  private:
   enum class Part { all, training, held_out };
   SampleRows part(Part part, double fraction, std::uint64_t seed) const;
-  std::size_t range_index(std::int64_t place) const;
+  std::size_t range_index(std::int64_t stored_index) const;
   std::int64_t stretch_begin(std::int64_t stretch) const;
-  std::int64_t held_out_place(std::int64_t stretch) const;
+  std::int64_t held_out_index(std::int64_t stretch) const;
 
   std::vector<RowRange> ranges_;
-  std::vector<std::int64_t> first_places_;  // of each range
-  std::int64_t places_ = 0;
+  std::vector<std::int64_t> first_indices_;  // first stored index of each range
+  std::int64_t stored_count_ = 0;
   Part part_ = Part::all;
   std::int64_t held_out_ = 0;
   std::uint64_t seed_ = 0;

@@ -21,7 +21,7 @@ bool is_there(std::int32_t process) {
   std::ifstream file(base::text("/proc/", process, "/stat"));
   std::string stat;
   std::getline(file, stat);
-  const std::size_t name_end = stat.rfind(')');  // the name may hold anything
+  const std::size_t name_end = stat.rfind(')');  // the name may contain any character
   return name_end == std::string::npos || name_end + 2 >= stat.size() ||
          (stat[name_end + 2] != 'Z' && stat[name_end + 2] != 'X');
 }

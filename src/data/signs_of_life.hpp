@@ -1,4 +1,4 @@
-// Whether another process of this node, with which memory is shared, is still at work.
+// Checks whether another process of this node, which shares memory with this one, is still alive.
 #pragma once
 
 #include <cstdint>
@@ -8,24 +8,25 @@
 
 namespace vae_dist::data {
 
-/// In which this process has its number: one of another container has a number that means nothing
-/// here. 0: unknown.
+/// Returns the namespace in which the id of this process is valid; 0 if unknown. A process id of
+/// another container means nothing here.
 std::uint64_t process_namespace();
 
-/// Whether a process of this number, of the same namespace, is there and is no zombie that its
-/// parent has yet to bury.
+/// Returns whether a process with this id exists in the same namespace and is not a zombie that its
+/// parent has yet to reap.
 bool is_there(std::int32_t process);
 
-/// How long each of several counters has stood still. For one thread.
+/// Measures for how long each of several counters has not changed. Not thread-safe.
 class Pulses {
  public:
   explicit Pulses(int count) : last_(static_cast<std::size_t>(count)), since_(last_.size()) {}
 
-  /// To be called more often than once a second: when it is not, this process did not run (a whole
-  /// job may be stopped and go on), and all begin anew.
+  /// Must be called more often than once a second. After a longer gap, which means that this
+  /// process did not run (a whole job may be stopped and continued), all measurements start again.
   void look();
 
-  /// Since which time counter `i` has not changed from `now`, as far as it was looked at.
+  /// Returns for how long counter `i`, whose value is `now`, has not changed, as far as it was
+  /// observed.
   base::Seconds silence(int i, std::int64_t now);
 
  private:

@@ -31,55 +31,56 @@ void ValueRange::include(std::span<const float> values) {
 }
 
 double found_scale(const ValueRange& values, const hdf5::StoredNumber& number,
-                   const std::string& place) {
+                   const std::string& where) {
   const auto remedy = base::text(
-      ": the scale cannot be told. Set data.train.scale (or the dataset's attribute `scale`) to "
-      "the factor that brings them to [0, 1].");
+      ", so the scale cannot be determined. Set data.train.scale (or the dataset's attribute "
+      "`scale`) to the factor that brings them to [0, 1].");
   if (values.least < 0)
     throw base::BadInput(
-        base::text(place, " holds values below 0 (", values.least, " to ", values.largest,
-                   "): images are read as values times a scale in [0, 1]. ",
-                   "Store them shifted; what the model sees is chosen by data.range."));
+        base::text(where, " holds values below 0 (", values.least, " to ", values.largest,
+                   "), but an image value times the scale must lie in [0, 1]. ",
+                   "Shift the stored values; data.range sets the range that the model sees."));
   if (values.largest <= 1) return 1.0;
   if (number.is_byte() || values.largest <= 255) return 1.0 / 255.0;
   if (number.kind == hdf5::StoredNumber::Kind::unsigned_integer && number.bytes == 2)
     return 1.0 / 65535.0;
-  throw base::BadInput(base::text(place, " holds values up to ", values.largest, remedy));
+  throw base::BadInput(base::text(where, " holds values up to ", values.largest, remedy));
 }
 
-void check_given_scale(double scale, const ValueRange& values, const std::string& place) {
+void check_given_scale(double scale, const ValueRange& values, const std::string& where) {
   const std::string given = base::text(
-      place, ": its scale (data.train.scale, or the dataset's attribute `scale`) is ", scale);
+      where, ": its scale (data.train.scale, or the dataset's attribute `scale`) is ", scale);
   if (!std::isfinite(scale) || scale <= 0)
-    throw base::BadInput(base::text(given,
-                                    ", but a stored value times the scale is a value in [0, 1]: it "
-                                    "is a number above 0, for example ",
-                                    1.0 / 255.0, " for values up to 255"));
+    throw base::BadInput(base::text(
+        given,
+        ", but it must be a number above 0 that brings stored values to [0, 1], for example ",
+        1.0 / 255.0, " for values up to 255"));
   if (ValueLimits::of_scale(scale, std::nullopt).allows(values)) return;
-  std::string remedy = values.least < 0 ? "values below 0 are not read: store them shifted"
-                                        : base::text("the largest scale that fits these values is ",
-                                                     1.0 / values.largest);
-  throw base::BadInput(base::text(given, ", but it brings the stored values, which go from ",
-                                  values.least, " to ", values.largest, ", to ",
+  std::string remedy =
+      values.least < 0
+          ? "values below 0 are not supported, so shift the stored values"
+          : base::text("the largest scale that fits these values is ", 1.0 / values.largest);
+  throw base::BadInput(base::text(given, ", but it brings the stored values, which range from ",
+                                  values.least, " to ", values.largest, ", to the range from ",
                                   values.least * scale, " to ", values.largest * scale,
-                                  ", and [0, 1] is what is read: ", remedy));
+                                  " instead of [0, 1]: ", remedy));
 }
 
 std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions,
                               const hdf5::StoredNumber& number) {
-  if (values.largest <= 0) return "all the images looked at are black";
+  if (values.largest <= 0) return "all inspected images are black";
   if (given) {
     constexpr double kOneGreyLevel = 1.0 / 255.0;
     if (values.largest * scale >= kOneGreyLevel) return "";
-    return base::text("the given scale ", scale, " makes the largest value looked at ",
+    return base::text("the given scale ", scale, " turns the largest inspected value into ",
                       values.largest * scale,
-                      ": the pictures are black. A value times the scale is a value in [0, 1]");
+                      ", so the pictures are black. A value times the scale must lie in [0, 1]");
   }
-  const std::string set_it = "; if that is not meant, set data.train.scale";
+  const std::string set_it = "; if that is not intended, set data.train.scale";
   if (fractions && scale == 1.0 / 255.0)
     return base::text("fractional values up to ", values.largest,
-                      " are taken as grey levels of 0 to 255 (a depth or another quantity has a "
-                      "scale of its own: 1 / its largest value)",
+                      " are taken as grey levels of 0 to 255 (for depth or another quantity, set "
+                      "the scale to 1 / its largest value)",
                       set_it);
   if (number.kind == hdf5::StoredNumber::Kind::unsigned_integer && number.bytes == 2 &&
       scale == 1.0 / 65535.0)

@@ -1,5 +1,5 @@
-// What the values of a dataset mean: the factor that brings them to [0, 1], given or found by
-// looking at some of them, and which values it allows.
+// The meaning of the values of a dataset: the factor that brings them to [0, 1], given or found by
+// inspecting some of them, and the values that this factor allows.
 #pragma once
 
 #include <cstddef>
@@ -21,18 +21,18 @@ struct ValueRange {
   void include(std::span<const float> values);
 };
 
-/// 1 where no value is above 1 (binary images, as dSprites'; floats), 1/255 up to 255, 1/65535 for
-/// other 16-bit integers. Throws BadInput for values below 0, and for what could mean anything;
-/// `place` names the dataset.
+/// Returns the scale that fits the values: 1 if no value is above 1 (binary images as in dSprites;
+/// floats), 1/255 up to 255, 1/65535 for other 16-bit integers. Throws BadInput if values are below
+/// 0 or could mean anything; `where` names the dataset.
 double found_scale(const ValueRange& values, const hdf5::StoredNumber& number,
-                   const std::string& place);
+                   const std::string& where);
 
-/// Throws BadInput for a given scale that is no finite number above 0, or that does not bring these
-/// values to [0, 1].
-void check_given_scale(double scale, const ValueRange& values, const std::string& place);
+/// Throws BadInput if a given scale is not a finite number above 0, or does not bring these values
+/// to [0, 1].
+void check_given_scale(double scale, const ValueRange& values, const std::string& where);
 
-/// What may be wrong about a scale that fits the values, with the alternative; empty: nothing.
-/// given: it was not found by looking. fractions: some values are no whole numbers.
+/// Returns what may be wrong about a scale that fits the values, with the alternative; empty if
+/// nothing. given: the scale was given, not found. fractions: some values are not whole numbers.
 std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions,
                               const hdf5::StoredNumber& number);
 
@@ -40,20 +40,20 @@ std::string doubt_about_scale(double scale, bool given, const ValueRange& values
 struct ValueLimits {
   float least = -std::numeric_limits<float>::infinity(),
         largest = std::numeric_limits<float>::infinity();
-  std::optional<float> missing;  ///< stands for a value that is not known
+  std::optional<float> missing;  ///< marks a value that is not known
 
-  /// Those that a scale brings to [0, 1], but for rounding.
+  /// Returns the limits of the values that a scale brings to [0, 1], with a tolerance for rounding.
   static ValueLimits of_scale(double scale, std::optional<float> missing);
 
   bool allows(float value) const { return value >= least && value <= largest && value != missing; }
   bool allows(const ValueRange& values) const {
     return values.least >= least && values.largest <= largest;
   }
-  /// Whether every number of one byte is allowed.
+  /// Returns whether every value of one byte is allowed.
   bool allows_all_bytes() const { return least <= 0 && largest >= 255 && !missing; }
 };
 
-/// "0-255", "0/1", "times 0.1".
+/// Returns a short text for messages: "0-255", "0/1", "times 0.1".
 std::string scale_text(double scale, const hdf5::StoredNumber& number);
 
 }  // namespace vae_dist::data

@@ -1,5 +1,5 @@
-// Small results of the device, read some steps later, so that the host never waits for the step
-// under way.
+// Copies small results from the device to the host and reads them some steps later, so that the
+// host never waits for the current step.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,7 +15,7 @@ class DeferredValues {
  public:
   explicit DeferredValues(const at::Tensor& values);
 
-  /// Waits for the copy, if it has not arrived.
+  /// Returns the values. Waits for the copy if it has not arrived yet.
   std::vector<double> get();
 
  private:

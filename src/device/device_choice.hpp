@@ -1,4 +1,4 @@
-// The device that a rank computes on, as it was chosen (run/choose_device.hpp).
+// The device that a rank computes on, as chosen by run/choose_device.hpp.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -12,9 +12,9 @@ namespace vae_dist::device {
 /// Environment variables and their values.
 using EnvironmentSettings = std::vector<std::pair<std::string, std::string>>;
 
-/// What carries gradients between ranks.
+/// The library that carries gradients between ranks.
 enum class Backend {
-  self,  ///< nothing: a world of one
+  self,  ///< none: the only rank
   mpi,
   nccl,
 };
@@ -22,9 +22,9 @@ enum class Backend {
 struct DeviceChoice {
   c10::Device device = c10::kCPU;
   Backend backend = Backend::self;
-  int threads = 1;  ///< of tensor work on the CPU
+  int threads = 1;  ///< CPU threads for tensor operations
   EnvironmentSettings
-      nccl_settings;  ///< what NCCL has to find in the environment, unless the user has set it
+      nccl_settings;  ///< NCCL variables to set in the environment unless the user has set them
 };
 
 }  // namespace vae_dist::device

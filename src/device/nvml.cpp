@@ -5,7 +5,7 @@
 namespace vae_dist::device {
 namespace {
 
-// The part of nvml.h that is used; its layout is fixed by the library's ABI.
+// The part of nvml.h that this file uses. Its layout is fixed by the library's ABI.
 using Device = void*;
 constexpr int kSuccess = 0, kGpuTemperature = 0;
 

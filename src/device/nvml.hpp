@@ -1,5 +1,5 @@
-// What the NVIDIA driver tells about a GPU: memory, utilisation, temperature, power. NVML is loaded
-// when it is first asked for, so a machine without a driver neither links nor misses it.
+// Reads a GPU's memory, utilisation, temperature and power from the NVIDIA driver. NVML is loaded
+// on first use, so a machine without a driver neither links it nor needs it.
 #pragma once
 
 #include <memory>
@@ -11,8 +11,8 @@ namespace vae_dist::device {
 
 class GpuSensors {
  public:
-  /// Of the GPU with this PCI bus id ("0000:1b:00.0", as cudaDeviceGetPCIBusId tells it). Null
-  /// without driver, library or such a GPU.
+  /// Opens the sensors of the GPU with this PCI bus id ("0000:1b:00.0", as returned by
+  /// cudaDeviceGetPCIBusId). Returns null if the driver, its library or the GPU does not exist.
   static std::unique_ptr<GpuSensors> open(const std::string& pci_bus_id);
   ~GpuSensors();
   GpuSensors(const GpuSensors&) = delete;

@@ -8,7 +8,7 @@
 namespace vae_dist::device {
 
 ProgressMarks::ProgressMarks(std::int64_t collectives, c10::Device device)
-    // Before the first round: what begin() makes 1, 2, 3, ...
+    // Starts one round early: the first begin() makes the values 1, 2, 3, ...
     : values_(at::arange(1 - 2 * collectives, 1, at::TensorOptions(device).dtype(at::kInt))),
       word_(at::zeros({1}, at::TensorOptions(at::kInt).pinned_memory(device.is_cuda()))) {}
 
@@ -18,7 +18,7 @@ void ProgressMarks::begin() {
 }
 
 void ProgressMarks::pass() {
-  if (next_ == values_.numel()) throw std::logic_error("more marks were passed than the round has");
+  if (next_ == values_.numel()) throw std::logic_error("this round has no further mark to pass");
   word_.copy_(values_.slice(0, next_, next_ + 1), /*non_blocking=*/true);
   ++next_;
 }

@@ -1,13 +1,13 @@
-// The device's side of ProgressWords: marks that captured work leaves in host memory as it passes
-// them.
+// The device's side of ProgressWords: captured work writes marks to host memory as it passes them.
 //
-//     marks.begin();                       // captured with the work, in front of its first
-//     collective marks.pass(); sum; marks.pass();     // on the stream of the collectives, one
-//     behind the other
+//     marks.begin();   // captured with the work, before the first collective
+//     marks.pass();    // the rest on the stream of the collectives, in this order
+//     sum;
+//     marks.pass();
 //
-// A copy of 4 bytes a mark: no kernel stands between two collectives. What is copied lies ready:
-// element i of a small tensor holds what the word is to be at mark i, and begin() adds one round to
-// all of them.
+// Each mark is a copy of 4 bytes, so no kernel runs between two collectives. The values to copy are
+// prepared: element i of a small tensor holds the value of the word at mark i, and begin() advances
+// all elements by one round.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,19 +21,20 @@ namespace vae_dist::device {
 
 class ProgressMarks {
  public:
-  /// For `collectives` a round, on `device`.
+  /// Prepares the marks of a round of `collectives` collectives on `device`.
   ProgressMarks(std::int64_t collectives, c10::Device device);
 
   void begin();
 
-  /// Writes the next mark, in stream order, to the word. Throws std::logic_error behind the last.
+  /// Writes the next mark to the word, in stream order. Throws std::logic_error after the last.
   void pass();
 
-  /// The word in host memory, which this and every owner of it keep alive. Pinned for a GPU.
+  /// Returns the word in host memory, which stays alive as long as this object or any owner of the
+  /// pointer. The memory is pinned if the device is a GPU.
   std::shared_ptr<const std::uint32_t> word() const;
 
  private:
-  at::Tensor values_;  // [2 * collectives] int32; as unsigned numbers they wrap around
+  at::Tensor values_;  // [2 * collectives] int32, read as unsigned numbers that wrap around
   at::Tensor word_;    // [1] int32 on the host
   std::int64_t next_ = 0;
 };

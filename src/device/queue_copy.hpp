@@ -1,5 +1,5 @@
-// The way of a batch from the host to the device, beside the work that the device has to do: from
-// memory that a GPU copies from by itself while the host goes on.
+// Copies batches from the host to the device while the device works, from pinned memory, which a
+// GPU reads by itself while the host continues.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,18 +10,18 @@
 
 namespace vae_dist::device {
 
-/// `host` on the device. To a GPU the copy is queued from pinned memory, on a stream of its own:
-/// neither the caller nor the copy waits for what the device still has to do; the current stream
-/// waits for the copy. `host` may be freed at once: straight from `host` where torch's allocator
-/// pinned it (then it must not be written to before it is freed), else from a copy. On the CPU the
-/// result shares its memory.
+/// Returns a copy of `host` on the device. The copy to a GPU is queued from pinned memory on its
+/// own stream: neither the caller nor the copy waits for pending work of the device, and the
+/// current stream waits for the copy. `host` may be freed at once. If torch's allocator pinned it,
+/// the copy reads it directly, so it must not be written to before it is freed; otherwise the copy
+/// reads a pinned duplicate. On the CPU the result shares the memory of `host`.
 at::Tensor queue_copy(const at::Tensor& host, c10::Device device);
 
-// Memory of the host that a GPU copies from by itself, while the host goes on.
+// Pinned memory, which a GPU reads by itself while the host continues.
 
-/// `bytes` of pinned memory for copies to `device`, from torch's allocator, which gives freed
-/// blocks out again only after the copies that read them. From any thread. Throws c10::Error where
-/// there is no GPU or no memory left to pin.
+/// Allocates `bytes` of pinned memory for copies to `device` with torch's allocator, which reuses a
+/// freed block only after all copies that read it. Thread-safe. Throws c10::Error if there is no
+/// GPU or no memory left to pin.
 std::shared_ptr<std::byte> pinned_memory(std::size_t bytes, c10::Device device);
 
 }  // namespace vae_dist::device

@@ -1,23 +1,23 @@
-// How long a step waits for its exchange with nothing else to do: the part that backward did not
-// hide.
+// Measures how long a step waits for its gradient exchange with nothing else to do: the part of the
+// exchange that backward did not hide.
 #pragma once
 
 #include "base/clock.hpp"
 
 namespace vae_dist::device {
 
-/// begin() and end() stand around the wait, in every step or in the captured one alone.
+/// Call begin() and end() around the wait, in every step or only while a step is captured.
 class WaitClock {
  public:
   virtual ~WaitClock() = default;
   virtual void begin() = 0;
   virtual void end() = 0;
 
-  /// Of the latest wait whose end is known. Never waits for it.
+  /// Returns the duration of the latest wait that is known to have ended. Never blocks.
   virtual base::Seconds latest() = 0;
 };
 
-/// Where whoever waits is the host.
+/// Measures waits of the host.
 class HostWaitClock final : public WaitClock {
  public:
   void begin() override { watch_.restart(); }

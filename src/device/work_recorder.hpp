@@ -1,4 +1,4 @@
-// Work of a device that is recorded once and launched again and again, as a whole.
+// Records device work once and launches it repeatedly as a whole.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -14,8 +14,8 @@ class RecordedWork {
  public:
   virtual ~RecordedWork() = default;
 
-  /// Queues all of it on the current stream. It reads and writes the tensors that it was recorded
-  /// with.
+  /// Queues the recorded work on the current stream. It reads and writes the tensors that it was
+  /// recorded with.
   virtual void launch() = 0;
 };
 
@@ -23,20 +23,20 @@ class WorkRecorder {
  public:
   virtual ~WorkRecorder() = default;
 
-  /// `work` queues operations of the device, without waiting for any; none of them runs before a
-  /// launch(). What is recorded by one recorder shares the memory of its intermediate results: it
-  /// is launched one after the other, in the order in which it was recorded, each as often as one
-  /// likes. Throws what `work` does, and c10::Error where something of it cannot be recorded; then
-  /// nothing is, and the device is as before.
+  /// Records `work`, which queues operations of the device without waiting for any. None of them
+  /// runs before a launch(). All recordings of one recorder share the memory of their intermediate
+  /// results, so launch them one after the other, in the order of recording, each as often as
+  /// needed. Rethrows what `work` throws. Throws c10::Error if an operation cannot be recorded;
+  /// then nothing is recorded and the device is as before.
   virtual std::unique_ptr<RecordedWork> record(const std::function<void()>& work) = 0;
 
-  /// Measures waits, recorded or not. Lives as long as the recorder; null where launches run on the
-  /// host, which has its own.
+  /// Returns the clock for recorded and other waits, which lives as long as the recorder. Null if
+  /// launches run on the host, which has its own clock.
   virtual WaitClock* wait_clock() = 0;
 };
 
-/// CUDA graphs of `device`. The current stream is not the default one (apply_device). Throws
-/// std::logic_error without has_cuda().
+/// Makes a recorder that uses CUDA graphs of `device`. The current stream must not be the default
+/// one (apply_device). Throws std::logic_error without has_cuda().
 std::unique_ptr<WorkRecorder> make_graph_recorder(c10::Device device);
 
 }  // namespace vae_dist::device

@@ -20,16 +20,17 @@ std::string collapse_sign(const Evaluation& result, double mean_image_mse) {
   std::string out;
   if (no_information)
     out += base::text("the posterior has collapsed: its KL is ", base::digits(result.kld_nats),
-                      " nats, so z says next to nothing about x");
+                      " nats, so z carries next to no information about x");
   if (mean_images)
     out += base::text(no_information ? ", and " : "",
                       "reconstructions are hardly better than the mean image (MSE ",
                       base::digits(result.mse), ", the mean image's is ",
                       base::digits(mean_image_mse), ")");
-  return out + (has_posterior ? ". Try a smaller M_N (objective.kld_weight) or beta, "
-                                "objective.beta.schedule linear, objective.free_bits, or a smaller "
-                                "objective.sigma with reduction sum; or more steps"
-                              : ". Try more steps, another learning rate or a larger latent");
+  return out + (has_posterior
+                    ? ". Try a smaller M_N (objective.kld_weight) or beta, "
+                      "objective.beta.schedule linear, objective.free_bits, or a smaller "
+                      "objective.sigma with reduction sum; or train for more steps"
+                    : ". Train for more steps, or try another learning rate or a larger latent");
 }
 
 double top_variance(const data::SampleDataset& dataset, std::int64_t count,
@@ -44,7 +45,7 @@ double top_variance(const data::SampleDataset& dataset, std::int64_t count,
   at::Tensor images = data::model_input(read_samples(dataset, 0, count), on_host).flatten(1);
   images = images - images.mean(0);
 
-  // A direction without preference for any pixel, but not orthogonal to anything smooth either.
+  // The start direction prefers no pixel, and is not orthogonal to smooth directions either.
   at::Tensor direction = at::linspace(1.0, 2.0, images.size(1), at::kFloat);
   double variance = 0;
   for (int i = 0; i < kIterations; ++i) {

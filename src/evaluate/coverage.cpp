@@ -11,13 +11,13 @@
 namespace vae_dist::evaluate {
 namespace {
 
-// Rows of a block: at most 32 MB of a block's values, or of its distances to another block, in
-// float64.
+// Limits the rows of a block: its float64 values, or its distances to another block, take at most
+// 32 MB.
 constexpr std::int64_t kBlockValues = std::int64_t{1} << 22;
 constexpr std::int64_t kMaxBlock = 2048, kMinBlock = 32;
 
-// Below this part of the sum of two squared lengths, a squared distance is the rounding of float32
-// values: the rows are the same.
+// Below this fraction of the sum of two squared lengths, a squared distance is only rounding error
+// of float32 values: the rows are the same.
 constexpr double kRounding = 1e-12;
 
 struct Block {
@@ -61,8 +61,8 @@ at::Tensor squared_radii(const at::Tensor& rows, std::int64_t k) {
   const at::NoGradGuard no_grad;
   check("real", rows);
   if (k < 1 || rows.size(0) <= k)
-    throw base::BadInput(base::text("coverage: ", rows.size(0), " real rows have no ", k,
-                                    " nearest others each; give at least ", k + 1));
+    throw base::BadInput(base::text("coverage: ", rows.size(0), " real rows are too few for ", k,
+                                    " nearest neighbours each; give at least ", k + 1));
   const std::int64_t step = block_rows(rows);
   at::Tensor radii = at::empty({rows.size(0)}, rows.options().dtype(at::kDouble));
   for (std::int64_t i = 0; i < rows.size(0); i += step) {
@@ -72,7 +72,7 @@ at::Tensor squared_radii(const at::Tensor& rows, std::int64_t k) {
       at::Tensor distances = squared_distances(block, i == j ? block : block_of(rows, j));
       if (i == j)
         distances.fill_diagonal_(
-            std::numeric_limits<double>::infinity());  // a row is no neighbour of itself
+            std::numeric_limits<double>::infinity());  // a row is not its own neighbour
       const at::Tensor some =
           std::get<0>(distances.topk(std::min(k, distances.size(1)), 1, false, false));
       nearest = nearest.defined() ? at::cat({nearest, some}, 1) : some;
@@ -88,8 +88,8 @@ Coverage coverage_of(const at::Tensor& real, const at::Tensor& fake, std::int64_
   check("fake", fake);
   const at::Tensor radii = squared_radii(real, k);
   if (fake.size(1) != real.size(1))
-    throw base::BadInput(
-        base::text("coverage: real rows have ", real.size(1), " values, fake rows ", fake.size(1)));
+    throw base::BadInput(base::text("coverage: real rows have ", real.size(1),
+                                    " values each, but fake rows have ", fake.size(1)));
   if (fake.size(0) == 0) throw base::BadInput("coverage: there are no fake rows");
   std::int64_t inside = 0, covered = 0;
   for (std::int64_t i = 0; i < real.size(0); i += block_rows(real)) {

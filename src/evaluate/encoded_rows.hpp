@@ -12,25 +12,25 @@
 
 namespace vae_dist::evaluate {
 
-/// Samples [first, first + mu.size(0)): mu and log_var [n, L], of the model's type, on the host;
-/// log_var undefined for a point.
+/// The latents of samples [first, first + mu.size(0)): mu and log_var [n, L], in the model's type,
+/// on the CPU. log_var is undefined for a point latent.
 struct EncodedBlock {
   std::int64_t first = 0;
   at::Tensor mu, log_var;
 };
 
-/// Encodes `samples` in evaluation mode, `block` at a time, block b by rank b mod np, and gives
-/// every rank all blocks, in order: `take` sees the same bits at any number of ranks, and no more
-/// than a block of each rank is kept. The model has an encoder. A collective on a host
-/// communicator.
+/// Encodes `samples` in evaluation mode, `block` rows at a time; rank b mod np encodes block b.
+/// Passes all blocks to `take` on every rank, in order, so `take` sees the same bits for any number
+/// of ranks. Keeps at most one block per rank in memory. The model must have an encoder. A
+/// collective over `all_ranks`.
 void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& dataset,
                       data::RowRange samples, const data::InputFormat& format, std::int64_t block,
-                      comm::HostCommunicator& host,
+                      comm::CpuCommunicator& all_ranks,
                       const std::function<void(const EncodedBlock&)>& take);
 
-/// All of them at once.
+/// Encodes like encode_in_blocks() and returns all rows as one block.
 EncodedBlock encode_rows(model::LatentModel& model, const data::SampleDataset& dataset,
                          data::RowRange samples, const data::InputFormat& format,
-                         std::int64_t block, comm::HostCommunicator& host);
+                         std::int64_t block, comm::CpuCommunicator& all_ranks);
 
 }  // namespace vae_dist::evaluate

@@ -14,7 +14,7 @@
 namespace vae_dist::evaluate {
 namespace {
 
-// Images decoded at once for importance samples: more of them would need many activations at once.
+// Images decoded at once for importance samples. Bounds the memory of the activations.
 constexpr std::int64_t kDecodedAtOnce = 1024;
 
 model::Decoded in_double(const model::Decoded& decoded) {
@@ -24,12 +24,12 @@ model::Decoded in_double(const model::Decoded& decoded) {
 
 double total_of(const at::Tensor& values) { return values.to(at::kDouble).sum().item<double>(); }
 
-// What a block adds: each entry a sum over its samples, in this order.
+// The sums of one block over its samples, flattened in this order.
 struct Sums {
   double loss = 0, reconstruction = 0, kld = 0, squared_error = 0, effective_samples = 0;
-  std::vector<double> log_p;                              // as growing_counts
+  std::vector<double> log_p;                              // an entry per number of draws
   std::vector<double> kld_per_dimension, mu, mu_squared;  // [latent]
-  std::vector<double> regularisers;                       // as the objective lists them
+  std::vector<double> regularisers;                       // in the objective's order
 
   Sums(std::size_t counts, std::size_t latent, std::size_t regularisers)
       : log_p(counts),
@@ -63,7 +63,7 @@ class BlockEvaluator {
   BlockEvaluator(model::LatentModel& model, const objective::Objective& objective,
                  const EvaluationOptions& options, std::vector<std::int64_t> counts)
       : model_(model), objective_(objective), options_(options), counts_(std::move(counts)) {
-    // The same draws of the prior explain every block.
+    // Every block uses the same draws of the prior.
     if (model_.latent_kind() == base::LatentKind::none)
       prior_draws_ = in_double(model_.decode(
           keyed_noise(model_, base::Purpose::prior, options_.seed, 0, counts_.back())));
@@ -162,11 +162,11 @@ class BlockEvaluator {
   const objective::Objective& objective_;
   const EvaluationOptions& options_;
   std::vector<std::int64_t> counts_;
-  model::Decoded prior_draws_;  // of a decoder alone
+  model::Decoded prior_draws_;  // only for a decoder-only model
 };
 
-// At which numbers of draws log p(x) is estimated: what is asked for, and what the training
-// objective draws.
+// Returns the numbers of draws for which log p(x) is estimated: those requested, and the number
+// that the training objective draws.
 std::vector<std::int64_t> counts_of_draws(base::LatentKind kind,
                                           const objective::ObjectiveOptions& objective,
                                           const EvaluationOptions& options) {
@@ -181,7 +181,7 @@ std::vector<std::int64_t> counts_of_draws(base::LatentKind kind,
   return counts;
 }
 
-// As training computes it, from the means over all samples.
+// Computes the loss as training does, from the means over all samples.
 double validation_loss(const objective::Objective& objective, const objective::StepWeights& weights,
                        const std::vector<double>& regularisers, const Evaluation& result) {
   const std::int64_t draws = objective.options().importance_samples;
@@ -190,7 +190,7 @@ double validation_loss(const objective::Objective& objective, const objective::S
       if (estimate.draws == draws) return -estimate.nats;
   const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
   at::Tensor loss = scalar(result.loss);
-  // A point has no KL.
+  // A point latent has no KL.
   if (result.active_units) {
     const objective::MeanKl kl{scalar(result.kld_nats),
                                at::tensor(result.kld_per_dimension, at::kDouble)};
@@ -203,7 +203,7 @@ double validation_loss(const objective::Objective& objective, const objective::S
   return objective.regularised(loss, values).item<double>();
 }
 
-// What a density on [low, high] of values of 256 levels lacks to be their probability.
+// Returns the bits to add to a density of 256-level values on [low, high] for their probability.
 double levels_in_bits(base::Support support, const data::InputFormat& format) {
   return support == base::Support::reals ? 8 - std::log2(format.high - format.low) : 0;
 }
@@ -212,7 +212,7 @@ double levels_in_bits(base::Support support, const data::InputFormat& format) {
 
 Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective,
                     const data::SampleDataset& dataset, const EvaluationOptions& options,
-                    comm::HostCommunicator& host) {
+                    comm::CpuCommunicator& all_ranks) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation_mode(model);
   const base::LatentKind kind = model.latent_kind();
@@ -226,7 +226,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   const BlockEvaluator evaluate_block(model, objective, options, counts);
   const std::int64_t blocks = (options.samples + options.block - 1) / options.block;
   std::vector<double> sums(static_cast<std::size_t>(blocks) * entries);
-  for (std::int64_t b = host.rank(); b < blocks; b += host.size()) {
+  for (std::int64_t b = all_ranks.rank(); b < blocks; b += all_ranks.size()) {
     const std::int64_t done = b * options.block, first = options.first + done,
                        count = std::min(options.block, options.samples - done);
     const at::Tensor images =
@@ -235,8 +235,8 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
     std::copy(block.begin(), block.end(),
               sums.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(b) * entries));
   }
-  // Every entry is one rank's value plus zeros: exact.
-  host.all_reduce_sum(
+  // Every entry is one rank's value plus zeros, so the sum is exact.
+  all_ranks.all_reduce_sum(
       {sums.data(), static_cast<std::int64_t>(sums.size()), comm::DataType::float64});
   for (std::int64_t b = 0; b < blocks; ++b)
     total.add(std::span(sums).subspan(static_cast<std::size_t>(b) * entries, entries));

@@ -1,4 +1,4 @@
-// A model in evaluation mode for as long as this lives.
+// Keeps a model in evaluation mode for the lifetime of an object.
 #pragma once
 
 #include "model/latent_model.hpp"

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kDimensionsShown = 12;
 
-// The dimensions with the largest KL first.
+// Returns the dimensions in descending order of their KL.
 std::vector<std::size_t> by_kld(const std::vector<double>& kld) {
   std::vector<std::size_t> order(kld.size());
   std::iota(order.begin(), order.end(), 0);
@@ -64,22 +64,23 @@ void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& line
                                          : ""));
   lines.add("reconstruction",
             base::text(base::digits(e.reconstruction), " ", subject.reconstruction_unit));
-  if (e.active_units) lines.add("KL", base::text(base::digits(e.kld_nats), " nats a sample"));
+  if (e.active_units) lines.add("KL", base::text(base::digits(e.kld_nats), " nats per sample"));
   if (e.elbo_nats)
-    lines.add("ELBO", base::text(base::digits(*e.elbo_nats, 6), " nats a sample, ",
+    lines.add("ELBO", base::text(base::digits(*e.elbo_nats, 6), " nats per sample, ",
                                  base::digits(*e.bits_per_dim), " bits/dim"));
   for (const Evaluation::LogP& estimate : e.log_p) {
     const bool all = &estimate == &e.log_p.back();
-    lines.add(base::text("log p, K = ", estimate.draws),
-              base::text(base::digits(estimate.nats, 6), " nats a sample",
-                         all ? base::text(" (effectively ", base::digits(*e.effective_samples),
-                                          " of ", estimate.draws, " draws)")
-                             : ""));
+    lines.add(
+        base::text("log p, K = ", estimate.draws),
+        base::text(base::digits(estimate.nats, 6), " nats per sample",
+                   all ? base::text(" (effective sample size ", base::digits(*e.effective_samples),
+                                    " of ", estimate.draws, " draws)")
+                       : ""));
   }
   if (e.fixed_sigma && (e.elbo_nats || !e.log_p.empty()))
     lines.add("", base::text("at the fixed sigma ", base::digits(*e.fixed_sigma),
-                             " (objective.sigma): no tuned likelihood, and not to be compared with "
-                             "one. objective.variance: optimal or learned fits it"));
+                             " (objective.sigma): not a tuned likelihood, so do not compare it "
+                             "with one. objective.variance: optimal or learned fits sigma"));
 }
 
 nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
@@ -93,8 +94,8 @@ nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
 
 std::string reconstruction_unit(const objective::ObjectiveOptions& objective,
                                 const base::LikelihoodTraits& likelihood) {
-  if (objective::is_squared_error(objective, likelihood)) return "squared error a value";
-  return objective.reduction == objective::Reduction::sum ? "nats a sample" : "nats a value";
+  if (objective::is_squared_error(objective, likelihood)) return "squared error per value";
+  return objective.reduction == objective::Reduction::sum ? "nats per sample" : "nats per value";
 }
 
 std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluation& result) {
@@ -104,7 +105,7 @@ std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluat
   lines.add("samples", base::text(subject.samples.first, ":", subject.samples.last));
   add_loss(subject, e, lines);
   if (e.reconstructs) {
-    lines.add("MSE", base::text(base::digits(e.mse), " a value on [0, 1], the mean image's ",
+    lines.add("MSE", base::text(base::digits(e.mse), " per value on [0, 1], the mean image's ",
                                 base::digits(result.mean_image_mse)));
     lines.add("PSNR",
               base::text(decibels(e.mse), ", the mean image's ", decibels(result.mean_image_mse)));
@@ -113,7 +114,7 @@ std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluat
     lines.add("active units", base::text(*e.active_units, " of ", e.kld_per_dimension.size(),
                                          " (variance of E[z|x] above ",
                                          base::digits(Evaluation::kActiveVariance), ")"));
-    lines.add("KL a dimension", dimensions_text(e.kld_per_dimension));
+    lines.add("KL per dimension", dimensions_text(e.kld_per_dimension));
   }
   if (const auto& quality = result.sample_quality) {
     lines.add("prior samples", base::text(quality->samples, " against as many real images, k = ",
@@ -218,12 +219,12 @@ std::string evaluation_text(const Evaluation& result, double mean_image_mse) {
                       base::digits(*result.bits_per_dim), " bits/dim",
                       result.fixed_sigma
                           ? base::text(", at the fixed sigma ", base::digits(*result.fixed_sigma),
-                                       ": no tuned likelihood")
+                                       ": not a tuned likelihood")
                           : "",
                       ")");
   if (!result.log_p.empty())
     out += base::text(", log p ", base::digits(result.log_p.back().nats), " nats (",
-                      result.log_p.back().draws, " draws, effectively ",
+                      result.log_p.back().draws, " draws, effective sample size ",
                       base::digits(*result.effective_samples), ")");
   return out;
 }

@@ -14,20 +14,20 @@
 namespace vae_dist::evaluate {
 
 std::optional<std::string> factor_classes_of(const data::SampleDataset& dataset) {
-  for (const hdf5::Hdf5Dataset& companion : dataset.companions())
-    if ((companion.path() == "latents/classes" || companion.path() == "latents_classes") &&
-        companion.shape().size() == 2 && companion.shape()[1] > 1)
-      return companion.path();
+  for (const hdf5::Hdf5Dataset& annotation : dataset.annotations())
+    if ((annotation.path() == "latents/classes" || annotation.path() == "latents_classes") &&
+        annotation.shape().size() == 2 && annotation.shape()[1] > 1)
+      return annotation.path();
   return std::nullopt;
 }
 
 FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset,
                            data::RowRange samples, const std::string& path, std::uint64_t seed,
-                           comm::HostCommunicator& host) {
+                           comm::CpuCommunicator& all_ranks) {
   std::vector<std::int64_t> wanted(static_cast<std::size_t>(samples.size()));
   std::iota(wanted.begin(), wanted.end(), samples.first);
-  const data::CompanionRows<std::int64_t> rows =
-      data::read_companion_integers(dataset, path, wanted);
+  const data::AnnotationRows<std::int64_t> rows =
+      data::read_annotation_integers(dataset, path, wanted);
   at::Tensor classes = at::empty({samples.size(), rows.columns}, at::kLong);
   std::copy(rows.values.begin(), rows.values.end(), classes.data_ptr<std::int64_t>());
 
@@ -46,7 +46,7 @@ FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& data
                    [&] { return std::vector{factor_vae_score(latents, seed)}; },
                    [&] { return std::vector{mutual_information_gap(latents)}; },
                    [&] { return std::vector{sap_score(latents, seed)}; }},
-                  1, host);
+                  1, all_ranks);
   out.beta_vae = scores[0];
   out.factor_vae = scores[1];
   out.mig = scores[2];

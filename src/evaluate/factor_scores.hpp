@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
-#include "data/companion_rows.hpp"
+#include "data/annotation_rows.hpp"
 
 namespace vae_dist::evaluate {
 
@@ -20,16 +20,16 @@ struct FactorScores {
   double beta_vae = 0, factor_vae = 0, mig = 0, sap = 0;  ///< see disentanglement/*.hpp
 };
 
-/// Where the file of these images holds the classes of their factors: "latents/classes" or
-/// "latents_classes", [N, F] with F of at least 2. Labels are classes of images, not factors that
-/// made them. Empty where there is none.
+/// Returns the dataset in which the file of these images holds the classes of their factors:
+/// "latents/classes" or "latents_classes", [N, F] with F of at least 2. Labels do not count: they
+/// are classes of images, not factors that made them. Empty if there is none.
 std::optional<std::string> factor_classes_of(const data::SampleDataset& dataset);
 
-/// mu: [N, L], of `samples`; `path`: the dataset of their factors. The scores are shared over
-/// ranks, with the same bits at any number of them. Throws BadInput as FactoredLatents and
-/// read_companion do, on all ranks alike. A collective on a host communicator.
+/// Computes the scores of mu [N, L] of `samples`; `path` is the dataset of their factors. Ranks
+/// share the work; the result has the same bits for any number of ranks. Throws BadInput like
+/// FactoredLatents and read_annotation, on all ranks alike. A collective over `all_ranks`.
 FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset,
                            data::RowRange samples, const std::string& path, std::uint64_t seed,
-                           comm::HostCommunicator& host);
+                           comm::CpuCommunicator& all_ranks);
 
 }  // namespace vae_dist::evaluate

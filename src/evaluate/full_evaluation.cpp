@@ -8,22 +8,23 @@ namespace vae_dist::evaluate {
 
 FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Objective& objective,
                               const data::SampleDataset& dataset, const EvaluationOptions& options,
-                              std::int64_t coverage_samples, comm::HostCommunicator& host) {
+                              std::int64_t coverage_samples, comm::CpuCommunicator& all_ranks) {
   const data::RowRange samples{options.first, options.first + options.samples};
   FullEvaluation out;
-  out.evaluation = evaluate(model, objective, dataset, options, host);
-  out.mean_image_mse = mean_image_mse(dataset, options.samples, host, options.first);
+  out.evaluation = evaluate(model, objective, dataset, options, all_ranks);
+  out.mean_image_mse = mean_image_mse(dataset, options.samples, all_ranks, options.first);
   if (coverage_samples > 0)
     out.sample_quality = sample_quality(model, dataset, samples, options.format, coverage_samples,
-                                        options.seed, host);
+                                        options.seed, all_ranks);
   if (model.latent_kind() == base::LatentKind::none) return out;
   if (const auto path = factor_classes_of(dataset)) {
     const EncodedBlock encoded =
-        encode_rows(model, dataset, samples, options.format, options.block, host);
+        encode_rows(model, dataset, samples, options.format, options.block, all_ranks);
     try {
-      out.factor_scores = factor_scores(encoded.mu, dataset, samples, *path, options.seed, host);
+      out.factor_scores =
+          factor_scores(encoded.mu, dataset, samples, *path, options.seed, all_ranks);
     } catch (const base::BadInput& error) {
-      out.no_scores_because = error.what();  // the same on every rank, before anything is shared
+      out.no_scores_because = error.what();  // the same on every rank, thrown before any exchange
     }
   }
   return out;

@@ -1,4 +1,4 @@
-// Everything that is known of a model on a dataset: what `vae_dist evaluate` shows.
+// All figures of a model on a dataset, as `vae_dist evaluate` shows them.
 #pragma once
 
 #include <optional>
@@ -15,14 +15,14 @@ struct FullEvaluation {
   double mean_image_mse = 0;
   std::optional<SampleQuality> sample_quality;
   std::optional<FactorScores> factor_scores;
-  std::string no_scores_because;  ///< where the data have factors and yet there are no scores
+  std::string no_scores_because;  ///< why there are no scores although the data have factors
 };
 
-/// coverage_samples: see sample_quality; 0: none. Scores are given where there is an encoder and
-/// the file holds factors. The same bits at any number of ranks, if each has as many threads. A
-/// collective on a host communicator.
+/// Computes all figures. coverage_samples: see sample_quality; 0: no coverage. Factor scores need
+/// an encoder and a file with factors. The result has the same bits for any number of ranks, if
+/// each has the same number of threads. A collective over `all_ranks`.
 FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Objective& objective,
                               const data::SampleDataset& dataset, const EvaluationOptions& options,
-                              std::int64_t coverage_samples, comm::HostCommunicator& host);
+                              std::int64_t coverage_samples, comm::CpuCommunicator& all_ranks);
 
 }  // namespace vae_dist::evaluate

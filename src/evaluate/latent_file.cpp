@@ -10,13 +10,13 @@
 
 #include "base/error.hpp"
 #include "base/list_of_ten.hpp"
-#include "data/companion_rows.hpp"
+#include "data/annotation_rows.hpp"
 #include "evaluate/encoded_rows.hpp"
 
 namespace vae_dist::evaluate {
 namespace {
 
-constexpr std::int64_t kCompanionRows = 1 << 16;  // copied at once
+constexpr std::int64_t kAnnotationRows = 1 << 16;  // rows copied at once
 
 void write(hdf5::Hdf5Dataset& to, std::int64_t first, const at::Tensor& rows) {
   const at::Tensor values = rows.contiguous();
@@ -35,18 +35,18 @@ bool is_own_name(const std::string& path) {
                      [&](const char* name) { return path == name; });
 }
 
-void copy_companion(hdf5::Hdf5File& file, const std::string& path,
-                    const data::SampleDataset& dataset, data::RowRange samples) {
+void copy_annotation(hdf5::Hdf5File& file, const std::string& path,
+                     const data::SampleDataset& dataset, data::RowRange samples) {
   const hdf5::Hdf5Dataset from = dataset.rows().file(0).dataset(path);
   hdf5::Hdf5Dataset to = file.create_like(from, from.path(), samples.size());
   if (const auto names = from.text_list_attribute("names"); !names.empty())
     to.set_attribute("names", names);
-  for (std::int64_t first = samples.first; first < samples.last; first += kCompanionRows) {
+  for (std::int64_t first = samples.first; first < samples.last; first += kAnnotationRows) {
     std::vector<std::int64_t> wanted(
-        static_cast<std::size_t>(std::min(kCompanionRows, samples.last - first)));
+        static_cast<std::size_t>(std::min(kAnnotationRows, samples.last - first)));
     std::iota(wanted.begin(), wanted.end(), first);
     to.write_stored(first - samples.first, static_cast<std::int64_t>(wanted.size()),
-                    data::read_companion_bytes(dataset, from.path(), wanted).values);
+                    data::read_annotation_bytes(dataset, from.path(), wanted).values);
   }
 }
 
@@ -55,7 +55,8 @@ void copy_companion(hdf5::Hdf5File& file, const std::string& path,
 std::vector<std::string> chosen_labels(const data::SampleDataset& dataset,
                                        const std::string& chosen) {
   std::vector<std::string> there, out;
-  for (const hdf5::Hdf5Dataset& companion : dataset.companions()) there.push_back(companion.path());
+  for (const hdf5::Hdf5Dataset& annotation : dataset.annotations())
+    there.push_back(annotation.path());
   if (chosen.empty()) {
     std::copy_if(there.begin(), there.end(), std::back_inserter(out),
                  [](const std::string& path) { return !is_own_name(path); });
@@ -64,13 +65,13 @@ std::vector<std::string> chosen_labels(const data::SampleDataset& dataset,
   std::istringstream names(chosen == "none" ? "" : chosen);
   for (std::string name; std::getline(names, name, ',');) {
     if (std::find(there.begin(), there.end(), name) == there.end())
-      throw base::BadInput(base::text(
-          "--labels ", name,
-          ": there is no such dataset with a number or a row of numbers for each image; there ",
-          there.empty() ? "is none" : "are " + base::list_of_ten(there)));
+      throw base::BadInput(base::text("--labels ", name,
+                                      ": the file has no such dataset with a number or a row of "
+                                      "numbers for each image; it has ",
+                                      there.empty() ? "none" : "only " + base::list_of_ten(there)));
     if (is_own_name(name))
       throw base::BadInput(
-          base::text("--labels ", name, ": the codes themselves are written under that name"));
+          base::text("--labels ", name, ": the codes themselves are stored under that name"));
     out.push_back(name);
   }
   return out;
@@ -80,8 +81,8 @@ std::vector<std::string> write_latents(const std::string& path, model::LatentMod
                                        const data::SampleDataset& dataset,
                                        const std::vector<std::string>& labels,
                                        data::RowRange samples, const data::InputFormat& format,
-                                       std::int64_t block, comm::HostCommunicator& host) {
-  const bool writes = host.rank() == 0, point = model.latent_kind() == base::LatentKind::point;
+                                       std::int64_t block, comm::CpuCommunicator& all_ranks) {
+  const bool writes = all_ranks.rank() == 0, point = model.latent_kind() == base::LatentKind::point;
   hdf5::DatasetLayout layout;
   layout.shape = {samples.size(), model.latent_values()};
   layout.type =
@@ -95,14 +96,15 @@ std::vector<std::string> write_latents(const std::string& path, model::LatentMod
     if (!point) log_var = file->create_dataset("log_var", layout);
   }
   if (!point) names.emplace_back("log_var");
-  encode_in_blocks(model, dataset, samples, format, block, host, [&](const EncodedBlock& rows) {
-    if (!writes) return;
-    write(*mu, rows.first - samples.first, rows.mu);
-    if (log_var) write(*log_var, rows.first - samples.first, rows.log_var);
-  });
+  encode_in_blocks(model, dataset, samples, format, block, all_ranks,
+                   [&](const EncodedBlock& rows) {
+                     if (!writes) return;
+                     write(*mu, rows.first - samples.first, rows.mu);
+                     if (log_var) write(*log_var, rows.first - samples.first, rows.log_var);
+                   });
   if (!writes) return {};
   for (const std::string& label : labels) {
-    copy_companion(*file, label, dataset, samples);
+    copy_annotation(*file, label, dataset, samples);
     names.push_back(label);
   }
   file->close();

@@ -10,20 +10,20 @@
 
 namespace vae_dist::evaluate {
 
-/// Writes `mu` and (of a posterior) `log_var`, float32 or float64 [N, L] as the model computes, and
-/// beside them what the file says of these images: labels and factors, under their own names and in
-/// their own types. Rank 0 writes, block by block, so memory stays bounded; all ranks encode.
-/// Returns the datasets' names (on rank 0). Throws Failure when the file cannot be written. A
-/// collective on a host communicator.
+/// Writes `mu` and, for a posterior, `log_var`: float32 or float64 [N, L], in the model's
+/// precision. Also copies the file's labels and factors of these images, under their own names and
+/// in their own types. All ranks encode; rank 0 writes block by block, so memory stays bounded.
+/// Returns the names of the datasets (on rank 0). Throws Failure if the file cannot be written. A
+/// collective over `all_ranks`.
 std::vector<std::string> write_latents(const std::string& path, model::LatentModel& model,
                                        const data::SampleDataset& dataset,
                                        const std::vector<std::string>& labels,
                                        data::RowRange samples, const data::InputFormat& format,
-                                       std::int64_t block, comm::HostCommunicator& host);
+                                       std::int64_t block, comm::CpuCommunicator& all_ranks);
 
-/// The datasets with a row an image that are copied: all there are, or those of `chosen`
+/// Returns the datasets to copy, with one row per image: all that exist, or those of `chosen`
 /// ("labels,latents/values"; "none"). Throws BadInput for one that does not exist, and for names
-/// that the latents have themselves.
+/// that the latents themselves use.
 std::vector<std::string> chosen_labels(const data::SampleDataset& dataset,
                                        const std::string& chosen);
 

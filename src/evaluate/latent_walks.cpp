@@ -16,23 +16,26 @@
 namespace vae_dist::evaluate {
 namespace {
 
-constexpr std::int64_t kAtOnce = 256;  // images encoded together
-constexpr double kParallel = 1e-6;     // sine of the angle below which two directions are one
+constexpr std::int64_t kAtOnce = 256;  // images encoded at once
+constexpr double kParallel =
+    1e-6;  // sine of the angle below which two directions count as parallel
 
 at::Tensor image_of(const data::SampleDataset& dataset, std::int64_t row,
                     const data::InputFormat& format) {
   return data::model_input(read_samples(dataset, row, 1), format);
 }
 
-// What the samples say of each dimension.
-struct Looked {
+// Statistics of each dimension over the samples.
+struct DimensionStatistics {
   at::Tensor weights;  // [L], float64
   at::Tensor draws;    // [samples, L], float64: of q(z|x), or the codes
 };
 
-Looked look_at(model::LatentModel& model, const data::SampleDataset& dataset,
-               const data::InputFormat& format, const TraversalOptions& options) {
-  const std::int64_t count = std::min(options.samples_looked_at, dataset.size());
+DimensionStatistics examine_dimensions(model::LatentModel& model,
+                                       const data::SampleDataset& dataset,
+                                       const data::InputFormat& format,
+                                       const TraversalOptions& options) {
+  const std::int64_t count = std::min(options.examined_samples, dataset.size());
   const EncodedBlock rows =
       encode_rows(model, dataset, {0, count}, format, kAtOnce, *comm::make_self_communicator());
   const at::Tensor mu = rows.mu.to(at::kDouble);
@@ -44,7 +47,7 @@ Looked look_at(model::LatentModel& model, const data::SampleDataset& dataset,
           model::reparameterize({mu, log_var}, noise)};
 }
 
-// From `first` to `last`, both included, symmetric to the last bit.
+// Returns values from `first` to `last`, both included, symmetric to the last bit.
 std::vector<double> equally_spaced(double first, double last, std::int64_t steps) {
   std::vector<double> out;
   for (std::int64_t i = 0; i < steps; ++i)
@@ -57,7 +60,7 @@ std::vector<double> equally_spaced(double first, double last, std::int64_t steps
 
 at::Tensor latent_path(const at::Tensor& from, const at::Tensor& to, std::int64_t steps,
                        Path path) {
-  if (steps < 2) throw std::logic_error("a path has two ends");
+  if (steps < 2) throw std::logic_error("a path needs at least 2 steps");
   const at::Tensor a = from.to(at::kDouble), b = to.to(at::kDouble);
   const double lengths = a.norm().item<double>() * b.norm().item<double>();
   const double cosine =
@@ -107,7 +110,7 @@ Traversals traverse(model::LatentModel& model, const data::SampleDataset& datase
                     const data::InputFormat& format, const TraversalOptions& options) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
-  const Looked looked = look_at(model, dataset, format, options);
+  const DimensionStatistics looked = examine_dimensions(model, dataset, format, options);
   const at::Tensor order = looked.weights.argsort(/*stable=*/true, 0, /*descending=*/true);
   const auto& quantile = options.range.quantile;
 
@@ -115,18 +118,20 @@ Traversals traverse(model::LatentModel& model, const data::SampleDataset& datase
   out.in_nats = model.latent_kind() == base::LatentKind::posterior;
   out.in_quantiles = quantile.has_value();
   if (!out.in_nats && !quantile)
-    throw std::logic_error("a point has no prior whose deviations could be walked");
-  out.places =
+    throw std::logic_error(
+        "a point latent has no prior, so its traversal needs a range in quantiles");
+  out.positions =
       quantile ? equally_spaced(*quantile, 1 - *quantile, options.steps)
                : equally_spaced(-options.range.deviations, options.range.deviations, options.steps);
-  const at::Tensor places = at::tensor(out.places, at::kDouble),
+  const at::Tensor positions = at::tensor(out.positions, at::kDouble),
                    start = model.encode(image_of(dataset, options.row, format)).mu;
   std::vector<at::Tensor> values, images;
   for (std::int64_t i = 0; i < std::min(options.dimensions, model.latent_values()); ++i) {
     const auto dimension = order[i].item<std::int64_t>();
     out.dimensions.push_back(dimension);
     out.weights.push_back(looked.weights[dimension].item<double>());
-    values.push_back(quantile ? at::quantile(looked.draws.select(1, dimension), places) : places);
+    values.push_back(quantile ? at::quantile(looked.draws.select(1, dimension), positions)
+                              : positions);
     at::Tensor z = start.repeat({options.steps, 1});
     z.select(1, dimension).copy_(values.back());
     images.push_back(decoded_images(model, z));

@@ -16,31 +16,34 @@ namespace vae_dist::evaluate {
 enum class Path {
   linear,
   spherical,  ///< Shoemake 1985, "Animating Rotation with Quaternion Curves", section 3.3, in any
-              ///< dimension: where a Gaussian of many dimensions lies, far from the origin
+              ///< dimension: stays where a high-dimensional Gaussian has its mass, far from the
+              ///< origin
 };
 
-/// [steps, L] from `from` to `to` ([L] each), both included, with the bits of both; steps >= 2.
-/// Spherical paths of (nearly) parallel vectors are linear.
+/// Returns [steps, L] points from `from` to `to` ([L] each), including both ends bit for bit; steps
+/// >= 2. Spherical paths between (nearly) parallel vectors are linear.
 at::Tensor latent_path(const at::Tensor& from, const at::Tensor& to, std::int64_t steps, Path path);
 
 using RowPair = std::pair<std::int64_t, std::int64_t>;
 
 struct Interpolations {
-  at::Tensor originals;  ///< [P, 2, C, H, W] on the host: the images at the ends
+  at::Tensor originals;  ///< [P, 2, C, H, W] on the CPU: the images at the ends
   at::Tensor images;     ///< [P, steps, C, H, W]
   at::Tensor z;          ///< [P, steps, L]
 };
 
-/// Between the posterior means of the two samples of each pair. The model has an encoder.
+/// Interpolates between the posterior means of the two samples of each pair. The model must have an
+/// encoder.
 Interpolations interpolate(model::LatentModel& model, const data::SampleDataset& dataset,
                            const std::vector<RowPair>& pairs, std::int64_t steps, Path path,
                            const data::InputFormat& format);
 
-/// Which values a dimension takes on its way. Equally spaced in standard deviations of the prior,
-/// [-deviations, deviations], or (`quantile` set) in quantiles of the aggregate posterior,
-/// [quantile, 1 - quantile]: of draws of q(z|x) for the samples looked at.
+/// The values that a dimension takes along a traversal: equally spaced in standard deviations of
+/// the prior, [-deviations, deviations], or (`quantile` set) in quantiles of the aggregate
+/// posterior, [quantile, 1 - quantile]. The aggregate posterior is made of draws of q(z|x) for the
+/// first samples.
 struct TraversalRange {
-  static constexpr double kOutermost = 0.01;  ///< the usual quantile
+  static constexpr double kOutermost = 0.01;  ///< the default quantile
 
   double deviations = 3;
   std::optional<double> quantile;
@@ -48,33 +51,33 @@ struct TraversalRange {
 
 struct TraversalOptions {
   std::int64_t row = 0;          ///< the sample whose code is the starting point
-  std::int64_t dimensions = 10;  ///< so many at most
+  std::int64_t dimensions = 10;  ///< at most this many
   std::int64_t steps = 9;
   TraversalRange range;
-  std::int64_t samples_looked_at =
-      2000;                ///< the first so many rank the dimensions and give the quantiles
+  std::int64_t examined_samples =
+      2000;                ///< the first samples, which rank the dimensions and give the quantiles
   std::uint64_t seed = 0;  ///< of the draws
 };
 
-/// What is shown of a model without being asked: from sample 0, over the prior's range, or (a point
-/// has no prior) that of the codes.
+/// Returns the options of a traversal that is shown without being requested: from sample 0, over
+/// the prior's range, or over that of the codes for a point latent, which has no prior.
 TraversalOptions usual_traversal(const model::LatentModel& model, std::int64_t dimensions,
                                  std::uint64_t seed);
 
-/// D dimensions, those first that say most of the images.
+/// Traversals of D dimensions, the most informative ones first.
 struct Traversals {
   std::vector<std::int64_t> dimensions;
-  std::vector<double> weights;  ///< KL in nats, mean over samples; of a point, which has none, the
-                                ///< variance of its codes
-  std::vector<double> places;   ///< of the columns: standard deviations, or quantiles
-  at::Tensor values;            ///< [D, steps]: z of the dimension
-  at::Tensor images;            ///< [D, steps, C, H, W] on the host
-  bool in_nats = true;          ///< whether `weights` are
-  bool in_quantiles = false;    ///< whether `places` are
+  std::vector<double> weights;    ///< KL in nats, mean over samples; for a point latent, which has
+                                  ///< none, the variance of its codes
+  std::vector<double> positions;  ///< of the columns: standard deviations, or quantiles
+  at::Tensor values;              ///< [D, steps]: z of the dimension
+  at::Tensor images;              ///< [D, steps, C, H, W] on the CPU
+  bool in_nats = true;            ///< whether `weights` are in nats
+  bool in_quantiles = false;      ///< whether `positions` are quantiles
 };
 
-/// Each image is decoded from the posterior mean of `row` with one dimension set to another value.
-/// The model has an encoder; a point's range is in quantiles.
+/// Decodes each image from the posterior mean of `row` with one dimension set to another value. The
+/// model must have an encoder; the range of a point latent must be in quantiles.
 Traversals traverse(model::LatentModel& model, const data::SampleDataset& dataset,
                     const data::InputFormat& format, const TraversalOptions& options);
 

@@ -7,10 +7,10 @@
 namespace vae_dist::evaluate {
 
 double mean_image_mse(const data::SampleDataset& dataset, std::int64_t count,
-                      comm::HostCommunicator& host, std::int64_t first) {
+                      comm::CpuCommunicator& all_ranks, std::int64_t first) {
   const auto values = static_cast<std::size_t>(dataset.shape().values());
   const bool bytes = dataset.type() == data::PixelType::uint8;
-  // Floats are brought to [0, 65536]: their squares still add up exactly.
+  // Floats are scaled to [0, 65536], so their squares still add up exactly.
   const double unit = bytes ? 1.0 : dataset.scale() * 65536;
   std::vector<std::uint8_t> image(dataset.image_bytes());
   const auto value = [&](std::size_t v) -> std::int64_t {
@@ -19,8 +19,8 @@ double mean_image_mse(const data::SampleDataset& dataset, std::int64_t count,
     std::memcpy(&pixel, image.data() + 4 * v, 4);
     return std::llround(static_cast<double>(pixel) * unit);
   };
-  std::vector<std::int64_t> sums(2 * values);  // of each value, then of its square
-  for (std::int64_t i = host.rank(); i < count; i += host.size()) {
+  std::vector<std::int64_t> sums(2 * values);  // of all values, then of all squares
+  for (std::int64_t i = all_ranks.rank(); i < count; i += all_ranks.size()) {
     dataset.read(first + i, image);
     for (std::size_t v = 0; v < values; ++v) {
       const std::int64_t pixel = value(v);
@@ -28,7 +28,8 @@ double mean_image_mse(const data::SampleDataset& dataset, std::int64_t count,
       sums[values + v] += pixel * pixel;
     }
   }
-  host.all_reduce_sum({sums.data(), static_cast<std::int64_t>(sums.size()), comm::DataType::int64});
+  all_ranks.all_reduce_sum(
+      {sums.data(), static_cast<std::int64_t>(sums.size()), comm::DataType::int64});
 
   const auto n = static_cast<double>(count);
   double variance = 0;

@@ -11,7 +11,7 @@
 namespace vae_dist::evaluate {
 namespace {
 
-// Many images at once would need many activations at once.
+// Bounds the memory of the activations.
 constexpr std::int64_t kPicturesAtOnce = 256;
 
 }  // namespace
@@ -46,7 +46,7 @@ at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   at::Tensor z = keyed_noise(model, base::Purpose::prior, seed, 0, count);
-  // The normal distribution function makes normal numbers uniform ones.
+  // The normal distribution function maps normal numbers to uniform ones.
   if (prior == Prior::box) z = at::erf(z / std::sqrt(2.0));
   return decoded_images(model, z * temperature);
 }

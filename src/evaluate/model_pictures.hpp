@@ -1,4 +1,4 @@
-// What a model makes, as pictures: samples of the prior, and images beside their reconstructions.
+// Images that a model generates: samples of the prior, and reconstructions of images.
 #pragma once
 
 #include <cstdint>
@@ -10,28 +10,29 @@
 
 namespace vae_dist::evaluate {
 
-/// Images [B, C, H, W] of the model's range as bytes [B][H, W, C], clamped to the range.
+/// Converts images [B, C, H, W] in the model's range to bytes [B][H, W, C], clamped to the range.
 std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, double low,
                                                    double high);
 
-/// The mean images of z [N, latent_values], some at a time: [N, C, H, W] on the host.
+/// Returns the mean images of z [N, latent_values]: [N, C, H, W] on the CPU. Decodes a batch at a
+/// time.
 at::Tensor decoded_images(model::LatentModel& model, const at::Tensor& z);
 
-/// Where z is drawn from: N(0, temperature^2 I), or uniform in the box [-temperature,
+/// The distribution of z: N(0, temperature^2 I), or uniform in the box [-temperature,
 /// temperature]^latent.
 enum class Prior { normal, box };
 
-/// `count` images decoded from z of the prior; sample i's z follows from (seed, i) alone. [count,
-/// C, H, W] on the host.
+/// Decodes `count` images from z of the prior; the z of sample i depends only on (seed, i). Returns
+/// [count, C, H, W] on the CPU.
 at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint64_t seed,
                         double temperature = 1.0, Prior prior = Prior::normal);
 
 enum class Latent { mean, sample };
 
-/// Images and their reconstructions in evaluation mode, from the posterior's mean or one draw of it
-/// (keyed by seed and row); a point is its own mean.
+/// Images and their reconstructions in evaluation mode, from the posterior mean or from one draw of
+/// the posterior (keyed by seed and row). A point latent is its own mean.
 struct Reconstructions {
-  at::Tensor originals, reconstructions;  ///< [count, C, H, W] on the host
+  at::Tensor originals, reconstructions;  ///< [count, C, H, W] on the CPU
 };
 
 Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset& dataset,

@@ -15,7 +15,7 @@ namespace vae_dist::evaluate {
 namespace {
 
 constexpr std::uint64_t kEmbeddingKey =
-    0x656d626564;                     // "embed": other draws for evaluation have other keys
+    0x656d626564;                     // "embed": separates these draws from others for evaluation
 constexpr std::int64_t kBlock = 256;  // images at once
 constexpr std::int64_t kMaxLayers = 4, kWidth = 64, kEnds = 32, kPooled = 2;
 static_assert(kEnds * kPooled * kPooled == kEmbeddingFeatures);
@@ -24,7 +24,7 @@ at::Tensor random_weight(std::uint64_t seed, std::int64_t layer, std::int64_t ou
                          std::int64_t in) {
   at::Tensor weight = at::empty({out, in, 3, 3}, at::kFloat);
   const std::int64_t fan_in = in * 9;
-  // One sample a filter.
+  // One sample per filter.
   for (std::int64_t filter = 0; filter < out; ++filter)
     base::fill_normal(
         base::random_key(seed, base::Purpose::evaluation, kEmbeddingKey),
@@ -53,10 +53,10 @@ at::Tensor random_embedding(const at::Tensor& images, std::uint64_t seed) {
   if (images.dim() != 4 || !images.is_floating_point())
     throw base::BadInput("random embedding: images must be a floating point [N, C, H, W] tensor");
   if (std::min(images.size(2), images.size(3)) < kSmallestEmbeddedImage)
-    throw base::BadInput(base::text("random embedding: images of ", images.size(2), "x",
-                                    images.size(3), " pixels are too small; it takes ",
-                                    kSmallestEmbeddedImage, "x", kSmallestEmbeddedImage,
-                                    " or more"));
+    throw base::BadInput(
+        base::text("random embedding: images of ", images.size(2), "x", images.size(3),
+                   " pixels are too small; they must have at least ", kSmallestEmbeddedImage, "x",
+                   kSmallestEmbeddedImage, " pixels"));
   std::vector<at::Tensor> weights =
       random_weights(seed, images.size(1), std::min(images.size(2), images.size(3)));
   for (at::Tensor& weight : weights) weight = weight.to(images.device());

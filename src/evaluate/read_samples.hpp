@@ -1,4 +1,4 @@
-// Consecutive samples of a dataset, as they travel.
+// Reads consecutive samples of a dataset as raw bytes.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace vae_dist::evaluate {
 
-/// count images of image_bytes() each.
+/// Returns `count` images of image_bytes() each.
 inline std::vector<std::uint8_t> read_samples(const data::SampleDataset& dataset,
                                               std::int64_t first, std::int64_t count) {
   const std::size_t image_bytes = dataset.image_bytes();

@@ -11,7 +11,8 @@
 namespace vae_dist::evaluate {
 namespace {
 
-// Every 2 / (2 count)-th sample from `place` 0 or 1 on: [count, C, H, W] on [0, 1].
+// Returns [count, C, H, W] on [0, 1]: the samples at the fractions (2 i + place) / (2 count) of the
+// range, with `place` 0 or 1.
 at::Tensor real_images(const data::SampleDataset& dataset, data::RowRange samples,
                        const data::InputFormat& format, std::int64_t count, std::int64_t place) {
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * dataset.image_bytes());
@@ -33,12 +34,12 @@ std::optional<SampleQuality> sample_quality(model::LatentModel& model,
                                             const data::SampleDataset& dataset,
                                             data::RowRange samples, const data::InputFormat& format,
                                             std::int64_t count, std::uint64_t seed,
-                                            comm::HostCommunicator& host) {
+                                            comm::CpuCommunicator& all_ranks) {
   const at::NoGradGuard no_grad;
   count = std::min(count, samples.size() / 2);
   if (count <= kCoverageNeighbours) return std::nullopt;
 
-  at::Tensor real, others, drawn;  // made by the ranks that have something to compare
+  at::Tensor real, others, drawn;  // made only on ranks that have a task
   const auto make = [&] {
     if (real.defined()) return;
     real = real_images(dataset, samples, format, count, 0);
@@ -65,7 +66,7 @@ std::optional<SampleQuality> sample_quality(model::LatentModel& model,
     tasks.emplace_back([&] { return embedded(drawn); });
     tasks.emplace_back([&] { return embedded(others); });
   }
-  const std::vector<double> numbers = share_tasks(tasks, 2, host);
+  const std::vector<double> numbers = share_tasks(tasks, 2, all_ranks);
   const auto task = [&](std::size_t t) {
     return Coverage{.density = numbers[2 * t + 1], .coverage = numbers[2 * t]};
   };

@@ -1,4 +1,4 @@
-// Tasks that don't need each other, shared over ranks.
+// Independent tasks, shared among ranks.
 #pragma once
 
 #include <functional>
@@ -8,19 +8,20 @@
 
 namespace vae_dist::evaluate {
 
-/// Task t runs on rank t mod np; every rank gets the numbers of all, in the tasks' order and with
-/// the same bits. Each task gives `numbers` of them. A collective on a host communicator.
+/// Runs task t on rank t mod np. Every rank gets the results of all tasks, in their order and with
+/// the same bits. Each task returns `numbers` values. A collective over `all_ranks`.
 inline std::vector<double> share_tasks(
     const std::vector<std::function<std::vector<double>()>>& tasks, std::size_t numbers,
-    comm::HostCommunicator& host) {
+    comm::CpuCommunicator& all_ranks) {
   std::vector<double> all(tasks.size() * numbers);
-  for (std::size_t t = static_cast<std::size_t>(host.rank()); t < tasks.size();
-       t += static_cast<std::size_t>(host.size())) {
+  for (std::size_t t = static_cast<std::size_t>(all_ranks.rank()); t < tasks.size();
+       t += static_cast<std::size_t>(all_ranks.size())) {
     const std::vector<double> made = tasks[t]();
     for (std::size_t i = 0; i < numbers; ++i) all[t * numbers + i] = made.at(i);
   }
-  // Every entry is one rank's number plus zeros: exact.
-  host.all_reduce_sum({all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
+  // Every entry is one rank's number plus zeros, so the sum is exact.
+  all_ranks.all_reduce_sum(
+      {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
   return all;
 }
 

@@ -1,4 +1,4 @@
-// Attributes: text and numbers of a dataset, and the split of a file.
+// Attributes: the texts and numbers of a dataset, and the split table of a file.
 #include <algorithm>
 #include <cstring>
 
@@ -68,19 +68,19 @@ std::vector<std::string> read_text_attribute(hid_t dataset, const std::string& n
 
 void Hdf5Dataset::set_attribute(const std::string& name, const std::string& value) {
   LibraryCall call;
-  const std::string place = base::text(where(), ", attribute '", name, "'");
-  const Hdf5Handle space = checked(H5Screate(H5S_SCALAR), H5Sclose, place);
-  write_text_attribute(id(), name, space.id(), {value.c_str()}, place);
+  const std::string context = base::text(where(), ", attribute '", name, "'");
+  const Hdf5Handle space = checked(H5Screate(H5S_SCALAR), H5Sclose, context);
+  write_text_attribute(id(), name, space.id(), {value.c_str()}, context);
 }
 
 void Hdf5Dataset::set_attribute(const std::string& name, const std::vector<std::string>& values) {
   LibraryCall call;
-  const std::string place = base::text(where(), ", attribute '", name, "'");
+  const std::string context = base::text(where(), ", attribute '", name, "'");
   const hsize_t count = values.size();
-  const Hdf5Handle space = checked(H5Screate_simple(1, &count, nullptr), H5Sclose, place);
+  const Hdf5Handle space = checked(H5Screate_simple(1, &count, nullptr), H5Sclose, context);
   std::vector<const char*> pointers;
   for (const std::string& value : values) pointers.push_back(value.c_str());
-  write_text_attribute(id(), name, space.id(), pointers, place);
+  write_text_attribute(id(), name, space.id(), pointers, context);
 }
 
 std::string Hdf5Dataset::text_attribute(const std::string& name) const {
@@ -96,33 +96,33 @@ std::vector<std::string> Hdf5Dataset::text_list_attribute(const std::string& nam
 std::optional<double> Hdf5Dataset::number_attribute(const std::string& name) const {
   LibraryCall call;
   if (H5Aexists(id(), name.c_str()) <= 0) return std::nullopt;
-  const std::string place = base::text(where(), ", attribute '", name, "'");
-  const Hdf5Handle attribute = checked(H5Aopen(id(), name.c_str(), H5P_DEFAULT), H5Aclose, place);
-  const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, place);
-  const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, place);
+  const std::string context = base::text(where(), ", attribute '", name, "'");
+  const Hdf5Handle attribute = checked(H5Aopen(id(), name.c_str(), H5P_DEFAULT), H5Aclose, context);
+  const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, context);
+  const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, context);
   const H5T_class_t kind = H5Tget_class(type.id());
   if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || H5Sget_simple_extent_npoints(space.id()) != 1)
     return std::nullopt;
   double value = 0;
-  check(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &value), place);
+  check(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &value), context);
   return value;
 }
 
 std::vector<FuelSplit> Hdf5File::fuel_splits() const {
   LibraryCall call;
-  const std::string place = base::text(path_, ", attribute 'split'");
-  const Hdf5Handle root = checked(H5Gopen2(id(), "/", H5P_DEFAULT), H5Gclose, place);
+  const std::string context = base::text(path_, ", attribute 'split'");
+  const Hdf5Handle root = checked(H5Gopen2(id(), "/", H5P_DEFAULT), H5Gclose, context);
   if (H5Aexists(root.id(), "split") <= 0) return {};
-  const Hdf5Handle attribute = checked(H5Aopen(root.id(), "split", H5P_DEFAULT), H5Aclose, place);
-  const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, place);
-  const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, place);
+  const Hdf5Handle attribute = checked(H5Aopen(root.id(), "split", H5P_DEFAULT), H5Aclose, context);
+  const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, context);
+  const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, context);
   if (H5Tget_class(type.id()) != H5T_COMPOUND)
-    throw base::BadInput(base::text(place, " is no table of splits as Fuel writes it"));
+    throw base::BadInput(base::text(context, " is not a table of splits in Fuel's format"));
 
-  // Only the fields that are needed, each with the text width of the file.
+  // Reads only the fields that are needed; text keeps the width that it has in the file.
   struct Field {
     const char* name;
-    hid_t type;  // of memory; -1: as in the file
+    hid_t type;  // type in memory; -1 = as in the file
     std::size_t offset = 0, bytes = 0;
   };
   Field fields[] = {{"split", -1},
@@ -135,26 +135,26 @@ std::vector<FuelSplit> Hdf5File::fuel_splits() const {
   for (Field& field : fields) {
     const int index = H5Tget_member_index(type.id(), field.name);
     if (index < 0)
-      throw base::BadInput(base::text(place, " has no field '", field.name,
-                                      "': it is no table of splits as Fuel writes it"));
+      throw base::BadInput(base::text(context, " has no field '", field.name,
+                                      "', so it is not a table of splits in Fuel's format"));
     if (field.type < 0) {
       types.push_back(
-          checked(H5Tget_member_type(type.id(), static_cast<unsigned>(index)), H5Tclose, place));
+          checked(H5Tget_member_type(type.id(), static_cast<unsigned>(index)), H5Tclose, context));
       field.type = types.back().id();
       if (H5Tget_class(field.type) != H5T_STRING || H5Tis_variable_str(field.type) > 0)
         throw base::BadInput(
-            base::text(place, ", field '", field.name, "', is no text of fixed width"));
+            base::text(context, ": the field '", field.name, "' is not fixed-width text"));
     }
     field.offset = row_bytes;
     field.bytes = H5Tget_size(field.type);
     row_bytes += field.bytes;
   }
-  const Hdf5Handle row_type = checked(H5Tcreate(H5T_COMPOUND, row_bytes), H5Tclose, place);
+  const Hdf5Handle row_type = checked(H5Tcreate(H5T_COMPOUND, row_bytes), H5Tclose, context);
   for (const Field& field : fields)
-    check(H5Tinsert(row_type.id(), field.name, field.offset, field.type), place);
+    check(H5Tinsert(row_type.id(), field.name, field.offset, field.type), context);
   const hssize_t count = H5Sget_simple_extent_npoints(space.id());
   std::vector<char> table(static_cast<std::size_t>(std::max<hssize_t>(0, count)) * row_bytes);
-  check(H5Aread(attribute.id(), row_type.id(), table.data()), place);
+  check(H5Aread(attribute.id(), row_type.id(), table.data()), context);
 
   std::vector<FuelSplit> out;
   for (const char* row = table.data(); row < table.data() + table.size(); row += row_bytes) {
@@ -169,13 +169,13 @@ std::vector<FuelSplit> Hdf5File::fuel_splits() const {
     std::memcpy(&reference, row + fields[4].offset, sizeof reference);
     if (reference != 0) {
       const Hdf5Handle indices = checked(
-          H5Rdereference2(attribute.id(), H5P_DEFAULT, H5R_OBJECT, &reference), H5Dclose, place);
-      const Hdf5Handle extent = checked(H5Dget_space(indices.id()), H5Sclose, place);
+          H5Rdereference2(attribute.id(), H5P_DEFAULT, H5R_OBJECT, &reference), H5Dclose, context);
+      const Hdf5Handle extent = checked(H5Dget_space(indices.id()), H5Sclose, context);
       entry.indices.resize(static_cast<std::size_t>(
           std::max<hssize_t>(0, H5Sget_simple_extent_npoints(extent.id()))));
       check(H5Dread(indices.id(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT,
                     entry.indices.data()),
-            place);
+            context);
     }
     out.push_back(std::move(entry));
   }

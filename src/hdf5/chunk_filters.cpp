@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::size_t kChecksumBytes = 4;
 
-// Byte plane b of the stored bytes holds byte b of every element. What does not fill an element
-// stands at the end as it is.
+// Byte plane b of the stored bytes holds byte b of every element. Trailing bytes that do not fill
+// an element are stored unchanged.
 template <std::size_t kBytes>
 void unshuffle_elements(const std::byte* stored, std::size_t count, std::byte* out) {
   for (std::size_t i = 0; i < count; ++i)
@@ -53,7 +53,7 @@ bool does_nothing(const ChunkFilter& filter) {
   return filter.kind == ChunkFilter::Kind::shuffle && filter.element_bytes <= 1;
 }
 
-// Returns the bytes without their checksum.
+// Verifies the checksum and returns the bytes without it.
 std::span<const std::byte> without_checksum(std::span<const std::byte> bytes) {
   if (bytes.size() < kChecksumBytes)
     throw DamagedChunk(
@@ -63,7 +63,7 @@ std::span<const std::byte> without_checksum(std::span<const std::byte> bytes) {
   for (std::size_t i = 0; i < kChecksumBytes; ++i)
     stored |= std::to_integer<std::uint32_t>(bytes[content.size() + i]) << (8 * i);
   const std::uint32_t found = fletcher32(content);
-  // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines; the library takes
+  // HDF5 before 1.6.3 swapped the bytes of each half on little-endian machines; the library accepts
   // both.
   const std::uint32_t swapped = (found & 0x00ff00ff) << 8 | (found & 0xff00ff00) >> 8;
   if (stored != found && stored != swapped)
@@ -116,8 +116,8 @@ void ChunkDecoder::inflate(std::span<const std::byte> stored, std::span<std::byt
 
 void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t mask,
                           std::span<const std::byte> stored, std::span<std::byte> out) {
-  // What is left to undo, and how many bytes there are before each filter was applied: known up to
-  // the one that compresses.
+  // The filters to undo, and the number of bytes before each of them was applied. That number is
+  // known only up to the filter that compresses.
   std::vector<const ChunkFilter*> steps;
   std::vector<std::size_t> sizes;
   std::size_t size = out.size();
@@ -136,7 +136,7 @@ void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t m
       bytes = without_checksum(bytes);
       continue;
     }
-    // Straight to its place when nothing comes after it.
+    // The last step writes straight into `out`.
     const std::size_t result = compresses(filter) ? sizes[left] : bytes.size();
     std::span<std::byte> to = out;
     if (left > 0 || result != out.size()) {
@@ -153,7 +153,7 @@ void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t m
       unshuffle(bytes, filter.element_bytes, to);
     } else {
       throw DamagedChunk(
-          base::text("it was written with filter ", filter.id, ", which is unknown here"));
+          base::text("it was written with filter ", filter.id, ", which is not supported"));
     }
     bytes = to;
   }
@@ -163,7 +163,7 @@ void ChunkDecoder::decode(std::span<const ChunkFilter> pipeline, std::uint32_t m
 }
 
 std::uint32_t fletcher32(std::span<const std::byte> bytes) {
-  // So many words can be added before 32 bits are full.
+  // This many words can be added before 32 bits overflow.
   constexpr std::size_t kWordsAtOnce = 360;
   const auto fold = [](std::uint32_t sum) { return (sum & 0xffff) + (sum >> 16); };
   std::uint32_t sum1 = 0, sum2 = 0;

@@ -1,5 +1,5 @@
-// Undoing the filters of one stored chunk, outside of HDF5 and its lock: deflate (by libdeflate),
-// LZF (by liblzf), shuffle, Fletcher32.
+// Undoes the filters of a stored chunk outside HDF5 and its lock: deflate (with libdeflate), LZF
+// (with liblzf), shuffle and Fletcher32.
 #pragma once
 
 #include <cstddef>
@@ -14,33 +14,34 @@ struct libdeflate_decompressor;
 
 namespace vae_dist::hdf5 {
 
-/// One filter of a dataset's pipeline, in the order in which writing applies them.
+/// One filter of a pipeline. Filters are listed in the order in which writing applies them.
 struct ChunkFilter {
   enum class Kind { deflate, lzf, shuffle, fletcher32, other };
   Kind kind = Kind::other;
-  int id = 0;                     ///< as registered with the HDF Group
-  std::string name;               ///< for people; may be empty
-  std::size_t element_bytes = 1;  ///< of shuffle
+  int id = 0;                     ///< id registered with the HDF Group
+  std::string name;               ///< for messages; may be empty
+  std::size_t element_bytes = 1;  ///< used by shuffle only
 };
 
-/// Whether ChunkDecoder knows all of them: at most one that compresses, and nothing of kind other.
+/// Returns whether ChunkDecoder supports the pipeline: no filter of kind other, and at most one
+/// that compresses.
 bool can_undo(std::span<const ChunkFilter> pipeline);
 
-/// Why a chunk cannot be decoded; names no file. "its deflate stream is damaged".
+/// Says why a chunk cannot be decoded, without naming the file: "its deflate stream is damaged".
 class DamagedChunk : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// Decodes chunks, keeping its buffers from one to the next. For one thread at a time.
+/// Decodes chunks and reuses its buffers between calls. Not thread-safe.
 class ChunkDecoder {
  public:
   ChunkDecoder();
 
-  /// Fills `out`, which is as long as the decoded chunk, from the bytes as they are stored. Bit i
-  /// of `mask` set: filter i was left out when this chunk was written. Whatever the bytes are,
-  /// nothing beyond `out` is written: throws DamagedChunk when they hold less or more, or do not
-  /// match their checksums.
+  /// Decodes the stored bytes into `out`, which must have the size of the decoded chunk. If bit i
+  /// of `mask` is set, filter i was skipped when this chunk was written. Never writes beyond `out`,
+  /// whatever the input. Throws DamagedChunk if the input decodes to fewer or more bytes, or does
+  /// not match its checksums.
   void decode(std::span<const ChunkFilter> pipeline, std::uint32_t mask,
               std::span<const std::byte> stored, std::span<std::byte> out);
 
@@ -54,7 +55,7 @@ class ChunkDecoder {
   std::vector<std::byte> scratch_[2];
 };
 
-/// HDF5's variant: 16-bit words of the bytes in big-endian order, sums modulo 65535.
+/// Returns the checksum in HDF5's variant: 16-bit big-endian words, sums modulo 65535.
 std::uint32_t fletcher32(std::span<const std::byte> bytes);
 
 }  // namespace vae_dist::hdf5

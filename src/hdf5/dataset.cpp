@@ -44,7 +44,7 @@ std::string name_of(hid_t type) {
     case H5T_ARRAY:
       return "array";
     case H5T_VLEN:
-      return "list of variable length";
+      return "variable-length list";
     case H5T_REFERENCE:
       return "reference";
     case H5T_BITFIELD:

@@ -21,15 +21,15 @@
 namespace vae_dist::hdf5 {
 namespace {
 
-// The system's own reason says more than HDF5's.
-void check_place(const std::string& path, int flags, const char* verb) {
+// Opens the path once, because the system's reason says more than HDF5's.
+void check_path(const std::string& path, int flags, const char* verb) {
   struct stat status{};
   if (::stat(path.c_str(), &status) == 0 &&
-      !S_ISREG(status.st_mode))  // opening a pipe would wait for another program
+      !S_ISREG(status.st_mode))  // opening a pipe would block until another program opens it too
     throw base::BadInput(base::text("cannot ", verb, " ", path, ": it is ",
                                     S_ISDIR(status.st_mode)    ? "a directory"
                                     : S_ISFIFO(status.st_mode) ? "a pipe"
-                                                               : "no regular file"));
+                                                               : "not a regular file"));
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
   if (descriptor < 0)
     throw base::BadInput(base::text("cannot ", verb, " ", path, ": ", std::strerror(errno)));
@@ -54,7 +54,7 @@ std::string why_not_opened(const std::string& path) {
   if (says(stack, "truncated file"))
     return base::text(
         path, " is truncated (HDF5: ", stack.back(),
-        "): a download, copy or conversion was cut short; get or make the file again");
+        "): a download, copy or conversion was cut short; download or create the file again");
   if (says(stack, "signature not found") && begins_with(path, "\x1f\x8b"))
     return base::text(path, " is compressed by gzip: unpack it first (gunzip ", path, ")");
   if (says(stack, "signature not found"))
@@ -67,11 +67,11 @@ struct Link {
   H5L_type_t type;
   std::string name;
   bool leads_somewhere = false;
-  std::string dataset = {};  // which one it leads to, see object_identity(); empty: something else
+  std::string dataset = {};  // object_identity() of its target; empty if that is no dataset
 };
 
-// Whether a link cannot be opened because what it names is not there: that is no damage. `stack`:
-// HDF5's words about the attempt.
+// Returns whether a link cannot be opened because its target does not exist, which is not damage.
+// `stack` is HDF5's error stack of the attempt.
 bool leads_nowhere(hid_t file, const Link& link, const std::string& path,
                    const std::vector<std::string>& stack) {
   if (link.type == H5L_TYPE_SOFT)
@@ -84,14 +84,14 @@ bool leads_nowhere(hid_t file, const Link& link, const std::string& path,
   if (H5Lget_val(file, link.name.c_str(), value.data(), value.size(), H5P_DEFAULT) < 0 ||
       H5Lunpack_elink_val(value.data(), value.size(), nullptr, &target, &object) < 0)
     return false;
-  const std::vector<std::string> places = places_of(target, path, "HDF5_EXT_PREFIX");
-  const bool file_is_there =
-      std::any_of(places.begin(), places.end(),
-                  [](const std::string& place) { return ::access(place.c_str(), F_OK) == 0; });
+  const std::vector<std::string> candidates = candidate_paths(target, path, "HDF5_EXT_PREFIX");
+  const bool file_is_there = std::any_of(
+      candidates.begin(), candidates.end(),
+      [](const std::string& candidate) { return ::access(candidate.c_str(), F_OK) == 0; });
   return !file_is_there || says(stack, "component not found") || says(stack, "doesn't exist");
 }
 
-// Equal for two handles of one object.
+// Returns the same text for all handles of one object.
 std::string object_identity(hid_t object, const std::string& where) {
 #if H5_VERSION_GE(1, 12, 0)
   H5O_info2_t info{};
@@ -105,18 +105,19 @@ std::string object_identity(hid_t object, const std::string& where) {
 #endif
 }
 
-// What a link leads to; empty: nothing. Throws BadInput for what is there and cannot be opened.
+// Opens the target of a link; empty if the target does not exist. Throws BadInput if it exists but
+// cannot be opened.
 std::optional<Hdf5Handle> open_link(hid_t file, const Link& link, const std::string& path) {
   Hdf5Handle object(H5Oopen(file, link.name.c_str(), H5P_DEFAULT), H5Oclose);
   if (object.is_open()) return object;
   const std::vector<std::string> stack = error_stack();
   if (leads_nowhere(file, link, path, stack)) return std::nullopt;
-  throw base::BadInput(base::text(
-      path, ", '", link.name, "' cannot be opened: ", reason(stack),
-      "; the file may be damaged, or written by a newer HDF5 than the one that reads it"));
+  throw base::BadInput(base::text(path, ", '", link.name, "' cannot be opened: ", reason(stack),
+                                  "; the file may be damaged, or written by a newer version of "
+                                  "HDF5 than the one that reads it"));
 }
 
-// All links of a group and of the groups in it, by their full names; each group once.
+// Lists all links of a group and of the groups in it, by their full names. Visits each group once.
 void list_links(hid_t file, const std::string& group, const std::string& path,
                 std::set<std::string>& groups, std::vector<Link>& out) {
   const Hdf5Handle opened(H5Gopen2(file, group.empty() ? "/" : group.c_str(), H5P_DEFAULT),
@@ -128,8 +129,8 @@ void list_links(hid_t file, const std::string& group, const std::string& path,
   };
   if (!opened.is_open() ||
       H5Literate(opened.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &here) < 0)
-    throw base::BadInput(base::text("what the group '", group.empty() ? "/" : group, "' of ", path,
-                                    " holds cannot be listed: ", reason(),
+    throw base::BadInput(base::text("cannot list the contents of the group '",
+                                    group.empty() ? "/" : group, "' of ", path, ": ", reason(),
                                     "; the file may be damaged"));
   if (!groups.insert(object_identity(opened.id(), path)).second) return;
   for (Link& link : here) {
@@ -161,13 +162,13 @@ hid_t file_type(ElementType type) {
     case ElementType::other:
       break;
   }
-  throw base::Failure("a dataset of type 'other' cannot be made");
+  throw base::Failure("cannot create a dataset of type 'other'");
 }
 
 }  // namespace
 
 Hdf5File Hdf5File::open(const std::string& path) {
-  check_place(path, O_RDONLY, "read");
+  check_path(path, O_RDONLY, "read");
   LibraryCall call;
   const Hdf5Handle access = file_access(path, FileUse::read);
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());
@@ -176,7 +177,7 @@ Hdf5File Hdf5File::open(const std::string& path) {
 }
 
 Hdf5File Hdf5File::create(const std::string& path) {
-  check_place(path, O_WRONLY | O_CREAT, "write");
+  check_path(path, O_WRONLY | O_CREAT, "write");
   LibraryCall call;
   const Hdf5Handle access = file_access(path, FileUse::write);
   const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id());
@@ -198,7 +199,7 @@ Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
       return Hdf5Dataset(std::make_shared<OpenDataset>(std::move(dataset), handle_, path_, name),
                          path_, name);
     } catch (const base::Failure& error) {
-      throw base::BadInput(error.what(), error.where());  // a header that cannot be read
+      throw base::BadInput(error.what(), error.where());  // the header cannot be read
     }
   }
   const std::string why = reason();
@@ -216,12 +217,11 @@ Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
 
 Hdf5File::Contents Hdf5File::contents() const {
   LibraryCall call;
-  // H5Lvisit would end at the first damaged object without its name.
+  // H5Lvisit would stop at the first damaged object without naming it.
   std::vector<Link> links;
   std::set<std::string> groups;
   list_links(id(), "", path_, groups, links);
-  // Names that lead to the same dataset: that of the file itself first, then soft, then external
-  // links.
+  // If several links lead to a dataset, hard links come first, then soft, then external ones.
   std::stable_sort(links.begin(), links.end(), [](const Link& a, const Link& b) {
     return std::pair(a.type, a.name) < std::pair(b.type, b.name);
   });
@@ -248,7 +248,7 @@ Hdf5Dataset Hdf5File::create_dataset(const std::string& path, const DatasetLayou
   const Hdf5Handle links = checked(H5Pcreate(H5P_LINK_CREATE), H5Pclose, where);
   check(H5Pset_create_intermediate_group(links.id(), 1), where);
   const Hdf5Handle creation = checked(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, where);
-  check(H5Pset_obj_track_times(creation.id(), false), where);  // equal content, equal bytes
+  check(H5Pset_obj_track_times(creation.id(), false), where);  // equal content gives equal bytes
   const Hdf5Handle space = checked(H5Screate_simple(rank, sizes.data(), nullptr), H5Sclose, where);
   if (layout.chunk_rows > 0) {
     sizes[0] = std::min(sizes[0], static_cast<hsize_t>(layout.chunk_rows));
@@ -278,7 +278,7 @@ Hdf5Dataset Hdf5File::create_like(const Hdf5Dataset& like, const std::string& pa
   const Hdf5Handle links = checked(H5Pcreate(H5P_LINK_CREATE), H5Pclose, where),
                    creation = checked(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, where);
   check(H5Pset_create_intermediate_group(links.id(), 1), where);
-  check(H5Pset_obj_track_times(creation.id(), false), where);  // equal content, equal bytes
+  check(H5Pset_obj_track_times(creation.id(), false), where);  // equal content gives equal bytes
   const Hdf5Handle space = checked(
       H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), H5Sclose, where);
   const Hdf5Handle type = checked(H5Dget_type(like.id()), H5Tclose, where);

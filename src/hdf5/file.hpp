@@ -1,8 +1,8 @@
-// HDF5 as RAII handles that throw with file and dataset path in the message. HDF5's own header
-// stays inside the .cpp files.
+// RAII wrappers of HDF5 files whose exceptions name the file and the dataset. This header does not
+// include HDF5's own.
 //
-// Thread safety: files and datasets may be used from several threads; calls wait for each other at
-// one lock, as in HDF5 itself.
+// Thread safety: files and datasets may be used from several threads. One lock serialises the
+// calls, as in HDF5 itself.
 #pragma once
 
 #include <cstdint>
@@ -18,56 +18,57 @@ namespace vae_dist::hdf5 {
 struct DatasetLayout {
   std::vector<std::int64_t> shape;
   ElementType type = ElementType::uint8;
-  std::int64_t chunk_rows = 0;  ///< 0: contiguous; more than there are rows: all rows
-  int deflate_level = 0;        ///< 0: none
+  std::int64_t chunk_rows = 0;  ///< 0 = contiguous; values above the number of rows mean all rows
+  int deflate_level = 0;        ///< 0 = uncompressed
   bool shuffle = false;
 };
 
-/// An entry of Fuel's attribute `split`.
+/// One entry of the `split` attribute that Fuel writes.
 struct FuelSplit {
-  std::string split, source;         ///< "train", and the path of the dataset that it is a part of
-  std::int64_t start = 0, stop = 0;  ///< the rows, when `indices` is empty
+  std::string split, source;         ///< name of the split ("train") and path of its dataset
+  std::int64_t start = 0, stop = 0;  ///< range of rows, used if `indices` is empty
   std::vector<std::int64_t> indices;
 };
 
 class Hdf5File {
  public:
-  /// Opens read-only, file locking off (Lustre and NFS refuse locks). Throws BadInput: missing,
-  /// unreadable, not HDF5, truncated.
+  /// Opens a file read-only and without file locking (Lustre and NFS refuse locks). Throws BadInput
+  /// if the file is missing, unreadable, truncated or not HDF5.
   static Hdf5File open(const std::string& path);
 
-  /// Creates a new file; replaces an existing one. Throws BadInput when the place cannot be
-  /// written.
+  /// Creates a file, replacing an existing one. Throws BadInput if the path cannot be written.
   static Hdf5File create(const std::string& path);
 
   const std::string& path() const { return path_; }
 
-  /// Throws BadInput naming the file and the dataset paths that do exist, or why it cannot be read:
-  /// a damaged header, sources that are missing.
+  /// Opens a dataset. Throws BadInput, listing the datasets that exist, if there is no such
+  /// dataset, or with the reason if it cannot be read (a damaged header, missing sources).
   Hdf5Dataset dataset(const std::string& path) const;
 
   struct Contents {
-    std::vector<std::string> datasets;  ///< full paths, sorted: "imgs", "latents/values"; one that
-                                        ///< several links lead to has one name
-    std::vector<std::string> dangling_links;  ///< soft and external ones that lead to nothing
+    std::vector<std::string> datasets;  ///< full paths, sorted: "imgs", "latents/values"; a dataset
+                                        ///< that several links lead to is listed once
+    std::vector<std::string>
+        dangling_links;  ///< soft and external links whose target does not exist
   };
-  /// Throws BadInput naming what is there and cannot be opened, with HDF5's reason.
+  /// Lists the datasets of the file. Throws BadInput, naming the object and HDF5's reason, if an
+  /// object exists but cannot be opened.
   Contents contents() const;
   std::vector<std::string> dataset_paths() const { return contents().datasets; }
 
-  /// Empty where the file has no such attribute. Throws BadInput for one that is not as Fuel writes
-  /// it.
+  /// Returns the entries of the `split` attribute; empty if the file has none. Throws BadInput if
+  /// the attribute does not have Fuel's format.
   std::vector<FuelSplit> fuel_splits() const;
 
-  /// Makes groups on the way.
+  /// Creates a dataset and, if needed, the groups that it lies in.
   Hdf5Dataset create_dataset(const std::string& path, const DatasetLayout& layout);
 
-  /// A contiguous dataset of another file's type and shape, but for the number of rows; without
-  /// attributes.
+  /// Creates a contiguous dataset with the type and shape of `like`, a dataset of another file,
+  /// except for the number of rows. Does not copy attributes.
   Hdf5Dataset create_like(const Hdf5Dataset& like, const std::string& path, std::int64_t rows);
 
-  /// Flushes and closes; further use is an error. The destructor closes too but cannot report a
-  /// failed write.
+  /// Flushes and closes the file; any further use is an error. The destructor closes the file too
+  /// but cannot report a failed write.
   void close();
 
  private:
@@ -79,8 +80,9 @@ class Hdf5File {
   std::string path_;
 };
 
-/// All files that the values of a file's datasets come from, itself first: also behind external
-/// links, external raw files, the sources of virtual datasets. Throws BadInput as Hdf5File does.
+/// Returns all files that the values of the datasets in `file` come from, beginning with `file`
+/// itself: files behind external links, external raw files, and the sources of virtual datasets.
+/// Throws BadInput as Hdf5File does.
 std::vector<std::string> source_files_of(const std::string& file);
 
 }  // namespace vae_dist::hdf5

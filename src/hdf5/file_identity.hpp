@@ -1,4 +1,4 @@
-// Whether a file that is opened again is the one that was looked at.
+// Identifies a file, to detect that a reopened file is not the one that was opened before.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@ struct FileIdentity {
   std::uint64_t device = 0, inode = 0;
   std::int64_t size = 0,
                changed_ns =
-                   0;  ///< bytes; nanoseconds since the epoch, of the last change of its content
+                   0;  ///< bytes; last change of the content, in nanoseconds since the epoch
 
-  /// Of a file that is there. Throws BadInput with the system's reason.
+  /// Returns the identity of an existing file. Throws BadInput with the system's reason.
   static FileIdentity of(const std::string& path);
   static FileIdentity of(int descriptor, const std::string& path);
 

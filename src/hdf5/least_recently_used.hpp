@@ -1,4 +1,4 @@
-// Which of many things that can be closed and opened again stay open: those that were used last.
+// Decides which of many objects that can be closed and reopened stay open: the most recently used.
 #pragma once
 
 #include <cstddef>
@@ -7,12 +7,12 @@
 
 namespace vae_dist::hdf5 {
 
-/// Not for several threads at once: whoever owns it also owns the lock.
+/// Not thread-safe: its owner also owns the lock.
 template <typename T>
 class LeastRecentlyUsed {
  public:
-  /// `item` is open and used now. Returns what has to be closed so that at most `most` stay open,
-  /// or null; it is no longer counted then.
+  /// Records a use of `item`, which is open. Returns the item to close so that at most `most` stay
+  /// open, or null. The returned item is no longer tracked.
   T* use(T* item, std::size_t most) {
     if (const auto known = places_.find(item); known != places_.end()) {
       order_.splice(order_.begin(), order_, known->second);
@@ -26,7 +26,7 @@ class LeastRecentlyUsed {
     return oldest;
   }
 
-  /// `item` is closed, or ends.
+  /// Stops tracking `item`, which was closed or is being destroyed.
   void forget(T* item) {
     const auto known = places_.find(item);
     if (known == places_.end()) return;
@@ -35,7 +35,7 @@ class LeastRecentlyUsed {
   }
 
  private:
-  std::list<T*> order_;  // the last one used first
+  std::list<T*> order_;  // most recently used first
   std::unordered_map<T*, typename std::list<T*>::iterator> places_;
 };
 

@@ -9,10 +9,10 @@
 namespace vae_dist::hdf5 {
 namespace {
 
-// Lustre and NFS refuse locks. HDF5 asks the environment when it starts, and only what it is told
-// there holds for the sources of virtual datasets too, which it opens by itself: where it may not
-// lock them, or has them open already with other settings, it would read fill values. What the user
-// has set stays. Before main(), as other threads may read the environment later.
+// Lustre and NFS refuse locks. HDF5 reads this variable when it starts. No other setting covers the
+// sources of virtual datasets, which HDF5 opens by itself: if it cannot lock a source, or has it
+// open already with other settings, it reads fill values. A value that the user has set is kept.
+// This runs before main(), because other threads may read the environment later.
 [[maybe_unused]] const int no_file_locks = ::setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
 
 std::recursive_mutex& library_mutex() {
@@ -31,8 +31,8 @@ Hdf5Handle memory_space(const std::vector<std::int64_t>& shape, std::int64_t row
 }  // namespace
 
 LibraryCall::LibraryCall() : lock_(library_mutex()) {
-  // Handles close what they opened. HDF5's own cleaning up at exit crashes where a file could not
-  // be closed for a full disk (1.10.8).
+  // Handles close what they opened. HDF5's own cleanup at exit crashes if a file could not be
+  // closed because the disk was full (1.10.8).
   [[maybe_unused]] static const bool once = [] {
     return H5dont_atexit() >= 0 && register_lzf_filter();
   }();
@@ -112,7 +112,7 @@ void check_rows(const std::vector<std::int64_t>& shape, std::int64_t first, std:
   for (std::size_t i = 1; i < shape.size(); ++i) expected *= static_cast<std::size_t>(shape[i]);
   if (values != expected)
     throw base::Failure(base::text(where, " has shape ", shape_text(shape), ": ", rows,
-                                   " rows are ", expected, " values, not ", values));
+                                   " rows hold ", expected, " values, not ", values));
 }
 
 }  // namespace vae_dist::hdf5

@@ -1,6 +1,6 @@
-// What the files share that call HDF5 (in this folder, and stored_*.cpp of datasets), and the only
-// header that includes HDF5's own: the library's lock, its errors as sentences, ids that close
-// themselves.
+// Shared by the files that call HDF5 (in this folder, and stored_*.cpp of datasets): the library's
+// lock, its errors as sentences, and ids that close themselves. No other header includes HDF5's
+// own.
 #pragma once
 
 #include <hdf5.h>
@@ -16,9 +16,9 @@
 
 namespace vae_dist::hdf5 {
 
-/// Held while HDF5 is called: builds without thread safety exist (parallel HDF5 as clusters install
-/// it). HDF5 keeps the switch for its own printing of errors per thread, so it is turned off here
-/// and not once.
+/// Holds the library's lock while HDF5 is called, because builds without thread safety exist
+/// (parallel HDF5 as installed on clusters). HDF5 keeps its switch for printing errors per thread,
+/// so each call turns printing off instead of doing so once.
 class LibraryCall {
  public:
   LibraryCall();
@@ -27,16 +27,16 @@ class LibraryCall {
   std::lock_guard<std::recursive_mutex> lock_;
 };
 
-/// HDF5's error stack, from the function called to the innermost cause. Every HDF5 call clears it:
-/// ask at once.
+/// Returns HDF5's error stack, from the called function to the innermost cause. Every HDF5 call
+/// clears the stack, so call this right after the failure.
 std::vector<std::string> error_stack();
 
-/// "can't write data: No space left on device". Of a failed system call HDF5 tells the time, the
-/// address and more: the system's words suffice.
+/// Returns a reason such as "can't write data: No space left on device". For a failed system call
+/// HDF5 also reports the time, the address and more; only the system's own message is kept.
 std::string reason(const std::vector<std::string>& stack);
 inline std::string reason() { return reason(error_stack()); }
 
-/// An HDF5 id that closes itself. A dataset's handle keeps that of its file.
+/// An HDF5 id that closes itself. The handle of a dataset keeps the handle of its file alive.
 class Hdf5Handle {
  public:
   using Close = herr_t (*)(hid_t);
@@ -65,15 +65,16 @@ class Hdf5Handle {
   std::shared_ptr<Hdf5Handle> owner_;
 };
 
-/// Throws Failure with `where` and HDF5's reason for a negative id or result.
+/// Throws Failure with `where` and HDF5's reason if the id or result is negative.
 Hdf5Handle checked(hid_t id, Hdf5Handle::Close closer, const std::string& where);
 void check(herr_t result, const std::string& where);
 
-/// How every file is opened: HDF5 refuses to open one twice in different ways, also where it opens
-/// the sources of a virtual dataset by itself.
+/// How a file is opened. HDF5 refuses to open a file twice with different settings, even when it
+/// opens the sources of a virtual dataset by itself.
 enum class FileUse {
-  read,   ///< closed when the last of its datasets is
-  write,  ///< closing it closes its datasets: what is renamed or read afterwards is complete
+  read,   ///< closed together with the last of its datasets
+  write,  ///< closing the file closes its datasets, so that it is complete when it is renamed or
+          ///< read afterwards
 };
 Hdf5Handle file_access(const std::string& path, FileUse use);
 
@@ -81,15 +82,15 @@ struct RowBlock {
   std::int64_t first, count;
 };
 
-/// The two data spaces of a transfer of whole rows: the part of the file, and the same shape in
-/// memory.
+/// The two data spaces of a transfer of whole rows: the selection in the file, and the same shape
+/// in memory.
 struct RowTransfer {
   Hdf5Handle file, memory;
   RowTransfer(hid_t dataset, const std::vector<std::int64_t>& shape, RowBlock rows,
               const std::string& where);
 };
 
-/// Throws BadInput for rows out of range, Failure when `values` is not the number of their values.
+/// Throws BadInput if rows are out of range, Failure if `values` is not the number of their values.
 void check_rows(const std::vector<std::int64_t>& shape, std::int64_t first, std::int64_t rows,
                 std::size_t values, const std::string& where);
 

@@ -10,8 +10,8 @@
 namespace vae_dist::hdf5 {
 namespace {
 
-// HDF5's interface for filters: reading only. The third of its values is the size of a chunk before
-// compression, as h5py writes it.
+// Implements HDF5's filter interface, for reading only. The third of `values` is the size of a
+// chunk before compression, as written by h5py.
 std::size_t read_lzf(unsigned flags, std::size_t count, const unsigned values[], std::size_t bytes,
                      std::size_t* buffer_size, void** buffer) {
   if ((flags & H5Z_FLAG_REVERSE) == 0) return 0;

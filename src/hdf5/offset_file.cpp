@@ -52,7 +52,7 @@ OffsetFile::Descriptor OffsetFile::descriptor() const {
     open_ = open_read_only(path_);
     if (FileIdentity::of(*open_, path_) != identity_) {
       open_.reset();
-      throw base::Failure(base::text(path_, " was changed or replaced while it is in use"));
+      throw base::Failure(base::text(path_, " was changed or replaced while it was in use"));
     }
   }
   if (const OffsetFile* const oldest = open_files().use(this, base::descriptors_for_data()))
@@ -67,8 +67,9 @@ void OffsetFile::read(std::uint64_t offset, std::span<std::byte> out) const {
         ::pread(*open, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (bytes < 0 && errno == EINTR) continue;
     if (bytes <= 0)
-      throw base::Failure(base::text("cannot read ", path_, " at byte ", offset + done, ": ",
-                                     bytes == 0 ? "the file ends before" : std::strerror(errno)));
+      throw base::Failure(
+          base::text("cannot read ", path_, " at byte ", offset + done, ": ",
+                     bytes == 0 ? "the file ends before this byte" : std::strerror(errno)));
     done += static_cast<std::size_t>(bytes);
   }
 }

@@ -1,5 +1,5 @@
-// A file that is read at offsets, past HDF5 and its lock. Of all such files only some are open at a
-// time.
+// A file that is read at offsets, bypassing HDF5 and its lock. Only a limited number of such files
+// is open at a time.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ namespace vae_dist::hdf5 {
 
 class OffsetFile {
  public:
-  /// Throws BadInput with the system's reason where the file cannot be read.
+  /// Throws BadInput with the system's reason if the file cannot be read.
   explicit OffsetFile(std::string path);
   ~OffsetFile();
   OffsetFile(const OffsetFile&) = delete;
@@ -23,11 +23,11 @@ class OffsetFile {
   const std::string& path() const { return path_; }
   std::int64_t size() const { return identity_.size; }  ///< bytes
 
-  /// Fills `out` from `offset` on. Safe from several threads. Throws Failure: the file ends before,
-  /// cannot be read, or was changed since it was opened first.
+  /// Fills `out` from `offset` on. Thread-safe. Throws Failure if the file ends too early, cannot
+  /// be read, or has changed since it was first opened.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
 
-  /// The system shall read this part into its page cache. Returns at once.
+  /// Asks the system to read this part into its page cache. Returns at once.
   void will_need(std::uint64_t offset, std::uint64_t bytes) const;
 
  private:
@@ -36,8 +36,7 @@ class OffsetFile {
 
   std::string path_;
   FileIdentity identity_;
-  mutable Descriptor
-      open_;  // guarded by the lock of all files of this kind; whoever reads keeps a copy
+  mutable Descriptor open_;  // guarded by the lock that all OffsetFiles share; readers keep a copy
 };
 
 }  // namespace vae_dist::hdf5

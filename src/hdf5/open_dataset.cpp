@@ -40,7 +40,7 @@ hid_t OpenDataset::id() {
     const std::string where = base::text(file_, ", dataset '", path_, "'");
     if (FileIdentity::of(data_file_) != identity_)
       throw base::Failure(
-          base::text(where, ": ", data_file_, " was changed or replaced while it is in use"));
+          base::text(where, ": ", data_file_, " was changed or replaced while it was in use"));
     const Hdf5Handle access = file_access(file_, FileUse::read);
     file_handle_ = std::make_shared<Hdf5Handle>(
         checked(H5Fopen(file_.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose, where));

@@ -1,4 +1,4 @@
-// The HDF5 handle of one dataset, which may be closed between its uses and opened again.
+// The HDF5 handle of one dataset. It may be closed between uses and reopened.
 #pragma once
 
 #include <memory>
@@ -10,25 +10,25 @@
 
 namespace vae_dist::hdf5 {
 
-/// All calls with the library's lock held.
+/// The caller holds the library's lock.
 class OpenDataset {
  public:
-  /// `dataset` is open. `file` and `path`: as the user named them.
+  /// Takes over an open dataset. `file` and `path` are as the user named them.
   OpenDataset(Hdf5Handle dataset, std::shared_ptr<Hdf5Handle> file_handle, std::string file,
               std::string path);
   ~OpenDataset();
   OpenDataset(const OpenDataset&) = delete;
   OpenDataset& operator=(const OpenDataset&) = delete;
 
-  /// The open handle. Throws Failure where the file was closed by its owner, or is another one when
-  /// it is opened again.
+  /// Returns the open handle, reopening the dataset if needed. Throws Failure if the owner has
+  /// closed the file, or if the file was changed or replaced before it was reopened.
   hid_t id();
 
-  /// From now on it is closed when many others were used since. `data_file`: the file that really
-  /// holds it.
+  /// Lets the handle be closed once many other datasets have been used since its last use.
+  /// `data_file` is the file that actually holds the dataset.
   void close_when_idle(const std::string& data_file);
 
-  /// Handles that stay open as long as this one: the sources of a virtual dataset.
+  /// Keeps these handles open as long as this one: the sources of a virtual dataset.
   void keep(std::vector<Hdf5Handle> handles) { kept_ = std::move(handles); }
 
  private:

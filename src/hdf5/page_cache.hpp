@@ -1,5 +1,5 @@
-// Asks the system to read files into its page cache ahead of their use: chunks are read one at a
-// time under HDF5's lock, and a cold disk would be waited for each time.
+// Asks the system to read files into its page cache before they are needed. Chunks are read one at
+// a time under HDF5's lock, so every read from a cold disk would stall the readers.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,12 @@ namespace vae_dist::hdf5 {
 
 class PageCache {
  public:
-  /// Files that will be read from begin to end, about in this order. One that cannot be opened is
-  /// left out. None of them stays open.
+  /// Takes the files that will be read from beginning to end, in about this order. Skips files that
+  /// cannot be opened. No file stays open.
   explicit PageCache(const std::vector<std::string>& files);
 
-  /// `share` of all bytes has been read: the system starts to read what comes next. Returns at
-  /// once. For one thread.
+  /// Reports that `share` of all bytes has been read. The system then starts to read the bytes that
+  /// follow. Returns at once. Not thread-safe.
   void will_need(double share);
 
  private:

@@ -1,4 +1,4 @@
-// How much this process has read from data files.
+// Counts the bytes that this process reads from data files.
 #pragma once
 
 #include <cstddef>
@@ -6,11 +6,11 @@
 
 namespace vae_dist::hdf5 {
 
-/// Adds to the count. From any thread.
+/// Adds to the count. Thread-safe.
 void add_read_bytes(std::size_t bytes);
 
-/// Bytes of rows as stored that were read from files by all threads of this process; what the
-/// system had in its page cache counts too.
+/// Returns the number of bytes of stored rows that all threads of this process have read from
+/// files. Bytes that came from the page cache count too.
 std::uint64_t read_bytes_so_far();
 
 }  // namespace vae_dist::hdf5

@@ -18,9 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kDeepest = 8;                      // virtual datasets of virtual datasets
-constexpr std::size_t kOtherDescriptors = 64;    // what a process has open beside data
-constexpr std::int64_t kMostBlocks = 1'000'000;  // of a pattern
+constexpr int kMaxDepth = 8;                    // nesting of virtual datasets
+constexpr std::size_t kOtherDescriptors = 64;   // descriptors of a process that are not for data
+constexpr std::int64_t kMaxBlocks = 1'000'000;  // of one pattern
 
 fs::path folder_of(const std::string& file) { return fs::absolute(file).parent_path(); }
 
@@ -29,7 +29,7 @@ std::string environment_value(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// HDF5's own sign for the folder of the file that names another one.
+// Expands HDF5's placeholder for the folder of the file that names another one.
 std::string with_origin(std::string prefix, const std::string& data_file) {
   constexpr std::string_view kOrigin = "${ORIGIN}";
   if (prefix.starts_with(kOrigin)) prefix.replace(0, kOrigin.size(), folder_of(data_file).string());
@@ -41,14 +41,14 @@ struct Source {
   auto operator<=>(const Source&) const = default;
 };
 
-// One mapping of a virtual dataset: where it begins there, and what it takes from its source.
+// One mapping of a virtual dataset: where it begins there, and which part of its source it uses.
 struct Mapping {
   Source source;
   std::vector<std::int64_t>
-      begin;  // in the virtual dataset; empty where it has no end (it grows with its source)
+      begin;  // in the virtual dataset; empty if it is unlimited (it grows with its source)
   std::vector<hsize_t>
-      source_end;  // past the last value that is taken along each axis; empty: the whole source
-  hssize_t values = 0;  // that are taken; 0: as many as there are
+      source_end;       // past the last value used along each axis; empty = the whole source
+  hssize_t values = 0;  // number of values used; 0 = all values of the source
 };
 
 template <typename Get>
@@ -60,7 +60,7 @@ std::string text_of(Get get, const std::string& where) {
   return out;
 }
 
-// "%b" is the number of a block, "%%" a percent sign.
+// "%b" stands for the number of a block, "%%" for a percent sign.
 bool is_pattern(const std::string& name) {
   for (std::size_t i = 0; i + 1 < name.size(); ++i)
     if (name[i] == '%' && name[++i] == 'b') return true;
@@ -81,20 +81,21 @@ std::string block_name(const std::string& pattern, std::int64_t block) {
   return out;
 }
 
-// The highest block of which a file is there, looked for in the folders where HDF5 looks; -1: none.
+// Returns the highest block number for which a file exists in the folders where HDF5 looks; -1 if
+// there is none.
 std::int64_t last_block_file(const std::string& pattern, const std::string& data_file) {
   std::int64_t last = -1;
   const std::string name = fs::path(pattern).filename().string();
   const std::size_t at = name.find("%b");
   if (at == std::string::npos) return -1;
   const std::string before = block_name(name.substr(0, at), 0);
-  for (const std::string& place : places_of(pattern, data_file, "HDF5_VDS_PREFIX")) {
+  for (const std::string& candidate : candidate_paths(pattern, data_file, "HDF5_VDS_PREFIX")) {
     std::error_code none;
-    for (const auto& entry : fs::directory_iterator(fs::absolute(place).parent_path(), none)) {
+    for (const auto& entry : fs::directory_iterator(fs::absolute(candidate).parent_path(), none)) {
       const std::string found = entry.path().filename().string();
       if (!found.starts_with(before)) continue;
       const std::int64_t block = std::strtoll(found.c_str() + before.size(), nullptr, 10);
-      if (block >= 0 && block < kMostBlocks && block_name(name, block) == found)
+      if (block >= 0 && block < kMaxBlocks && block_name(name, block) == found)
         last = std::max(last, block);
     }
   }
@@ -105,9 +106,10 @@ class Sources {
  public:
   void open(hid_t dataset, hid_t creation, const std::string& data_file, const std::string& where,
             int depth) {
-    if (depth > kDeepest)
-      throw base::BadInput(base::text(where, " is a virtual dataset of virtual ones, more than ",
-                                      kDeepest, " deep"));
+    if (depth > kMaxDepth)
+      throw base::BadInput(
+          base::text(where, " is a virtual dataset of virtual datasets, nested more than ",
+                     kMaxDepth, " levels deep"));
     const Hdf5Handle space = checked(H5Dget_space(dataset), H5Sclose, where);
     const int rank = H5Sget_simple_extent_ndims(space.id());
     std::vector<hsize_t> extent(static_cast<std::size_t>(std::max(rank, 0)));
@@ -159,8 +161,8 @@ class Sources {
     return out;
   }
 
-  // Of a pattern as many blocks as the extent has room for must be there, and none beyond a gap:
-  // HDF5 ends the dataset at the first that is missing.
+  // All blocks of a pattern that the extent has room for must exist, and none beyond a gap: HDF5
+  // ends the dataset at the first missing block.
   static void add_blocks(const Source& pattern, hid_t to, const std::vector<hsize_t>& extent,
                          const std::string& data_file, const std::string& where,
                          std::vector<Mapping>& out) {
@@ -181,12 +183,13 @@ class Sources {
       throw base::BadInput(base::text(
           where, " takes its values from the files ", pattern.file, ", but number ", blocks,
           " is missing while number ", last_file,
-          " is there: HDF5 would end the dataset before it. Bring the missing file back"));
+          " exists: HDF5 would end the dataset before the gap. Restore the missing file"));
     if (blocks == 0)
       throw base::BadInput(base::text(where, " takes its values from the files ", pattern.file,
-                                      ", dataset '", pattern.dataset, "', and there is none"));
+                                      ", dataset '", pattern.dataset,
+                                      "', but no such file exists"));
     std::vector<std::int64_t> begin(start.begin(), start.end());
-    for (std::int64_t i = 0; i < std::min(blocks, kMostBlocks);
+    for (std::int64_t i = 0; i < std::min(blocks, kMaxBlocks);
          ++i, begin[growing] += static_cast<std::int64_t>(stride[growing]))
       out.push_back({{block_name(pattern.file, i), block_name(pattern.dataset, i)}, begin, {}, 0});
   }
@@ -205,13 +208,12 @@ class Sources {
     if (rank <= 0 || H5Sget_select_type(space) == H5S_SEL_ALL) return {};
     std::vector<hsize_t> first(static_cast<std::size_t>(rank)),
         last(static_cast<std::size_t>(rank));
-    if (H5Sget_select_bounds(space, first.data(), last.data()) < 0) return {};  // without end
+    if (H5Sget_select_bounds(space, first.data(), last.data()) < 0) return {};  // unlimited
     for (hsize_t& each : last) ++each;
     return last;
   }
 
-  // Of a whole source HDF5 tells no shape, but how many values have their place in the virtual
-  // dataset.
+  // For a whole source HDF5 reports no shape, only how many values it has in the virtual dataset.
   static hssize_t values_of(hid_t to, hid_t from) {
     std::vector<hsize_t> first(32), last(32);
     if (H5Sget_select_type(from) != H5S_SEL_ALL ||
@@ -229,25 +231,25 @@ class Sources {
     const OpenFile opened = open_file(source, data_file, where);
     const std::string& file = opened.path;
     files_.insert(file);
-    const std::string place =
+    const std::string context =
         base::text(where, ", whose values come from ", file, ", dataset '", source.dataset, "'");
     Hdf5Handle dataset(H5Dopen2(opened.handle.id(), source.dataset.c_str(), H5P_DEFAULT), H5Dclose);
     if (dataset.id() < 0)
-      throw base::BadInput(base::text(place, ": that dataset cannot be opened: ", reason()));
-    check_size(dataset.id(), mapping, place);
+      throw base::BadInput(base::text(context, ": that dataset cannot be opened: ", reason()));
+    check_size(dataset.id(), mapping, context);
 
-    const Hdf5Handle creation = checked(H5Dget_create_plist(dataset.id()), H5Pclose, place);
+    const Hdf5Handle creation = checked(H5Dget_create_plist(dataset.id()), H5Pclose, context);
     const H5D_layout_t layout = H5Pget_layout(creation.id());
     if (layout == H5D_VIRTUAL) {
-      open(dataset.id(), creation.id(), file, place, depth + 1);
-      open_.push_back(std::move(dataset));  // while it is open, HDF5 keeps its sources too
+      open(dataset.id(), creation.id(), file, context, depth + 1);
+      open_.push_back(std::move(dataset));  // while it is open, HDF5 keeps its sources open too
     } else if (layout == H5D_CONTIGUOUS && H5Pget_external_count(creation.id()) > 0) {
-      const Hdf5Handle type = checked(H5Dget_type(dataset.id()), H5Tclose, place),
-                       space = checked(H5Dget_space(dataset.id()), H5Sclose, place);
+      const Hdf5Handle type = checked(H5Dget_type(dataset.id()), H5Tclose, context),
+                       space = checked(H5Dget_space(dataset.id()), H5Sclose, context);
       const auto values = static_cast<std::uint64_t>(
           std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space.id())));
       for (const StoredSegment& segment :
-           external_segments(creation.id(), file, values * H5Tget_size(type.id()), place))
+           external_segments(creation.id(), file, values * H5Tget_size(type.id()), context))
         raw_files_.insert(segment.file);
     }
   }
@@ -259,25 +261,25 @@ class Sources {
 
   static OpenFile open_file(const Source& source, const std::string& data_file,
                             const std::string& where) {
-    const std::vector<std::string> places =
+    const std::vector<std::string> candidates =
         source.file == "." ? std::vector{data_file}
-                           : places_of(source.file, data_file, "HDF5_VDS_PREFIX");
-    std::string why = "there is none";
-    for (const std::string& place : places) {
-      const Hdf5Handle access = file_access(place, FileUse::read);
-      Hdf5Handle opened(H5Fopen(place.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
-      if (opened.is_open()) return {place, std::move(opened)};
-      if (::access(place.c_str(), F_OK) == 0) why = base::text(place, ": ", reason());
+                           : candidate_paths(source.file, data_file, "HDF5_VDS_PREFIX");
+    std::string why = "no such file";
+    for (const std::string& candidate : candidates) {
+      const Hdf5Handle access = file_access(candidate, FileUse::read);
+      Hdf5Handle opened(H5Fopen(candidate.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose);
+      if (opened.is_open()) return {candidate, std::move(opened)};
+      if (::access(candidate.c_str(), F_OK) == 0) why = base::text(candidate, ": ", reason());
     }
     throw base::BadInput(base::text(
         where, " takes values from ", source.file, ", dataset '", source.dataset,
-        "', and that file is not there or cannot be opened (looked for beside ", data_file, "; ",
-        why, "). Bring it back, or name its folder with the environment variable HDF5_VDS_PREFIX"));
+        "', but that file is missing or cannot be opened (looked for beside ", data_file, "; ", why,
+        "). Restore it, or set the environment variable HDF5_VDS_PREFIX to its folder"));
   }
 
-  static void check_size(hid_t dataset, const Mapping& mapping, const std::string& place) {
+  static void check_size(hid_t dataset, const Mapping& mapping, const std::string& context) {
     const std::vector<hsize_t>& end = mapping.source_end;
-    const Hdf5Handle space = checked(H5Dget_space(dataset), H5Sclose, place);
+    const Hdf5Handle space = checked(H5Dget_space(dataset), H5Sclose, context);
     const int rank = H5Sget_simple_extent_ndims(space.id());
     std::vector<hsize_t> extent(static_cast<std::size_t>(std::max(rank, 0)));
     H5Sget_simple_extent_dims(space.id(), extent.data(), nullptr);
@@ -285,7 +287,7 @@ class Sources {
         wanted(end.begin(), end.end());
     if (end.empty()) {
       if (mapping.values != 0 && H5Sget_simple_extent_npoints(space.id()) != mapping.values)
-        throw base::BadInput(base::text(place, ": ", mapping.values,
+        throw base::BadInput(base::text(context, ": ", mapping.values,
                                         " values are taken from it, but its shape is ",
                                         shape_text(has)));
       return;
@@ -293,34 +295,34 @@ class Sources {
     bool fits = extent.size() == end.size();
     for (std::size_t axis = 0; fits && axis < end.size(); ++axis) fits = end[axis] <= extent[axis];
     if (!fits)
-      throw base::BadInput(base::text(place, ": values up to ", shape_text(wanted),
+      throw base::BadInput(base::text(context, ": values up to ", shape_text(wanted),
                                       " are taken from it, but its shape is ", shape_text(has)));
   }
 
-  // HDF5 opens a source when a value of it is read first, and takes the fill value where it cannot:
-  // one value of each is read now.
+  // HDF5 opens a source when one of its values is first read, and uses the fill value if that
+  // fails. One value of each source is therefore read now.
   static void make_library_open(hid_t dataset, const std::vector<hsize_t>& extent,
                                 const std::map<Source, std::vector<std::int64_t>>& first_use,
                                 const std::string& where) {
     const Hdf5Handle type = checked(H5Dget_type(dataset), H5Tclose, where);
-    std::vector<std::vector<std::int64_t>> places;
+    std::vector<std::vector<std::int64_t>> corners;
     for (const auto& [source, begin] : first_use)
-      if (begin.size() == extent.size() && !extent.empty()) places.push_back(begin);
-    std::sort(places.begin(), places.end());
-    // Parts of equal height on top of each other, as most files have them, in one go: HDF5 looks at
-    // all mappings in each call.
-    std::int64_t stride = places.size() > 1 ? places[1][0] - places[0][0] : 1;
-    for (std::size_t i = 1; i < places.size() && stride > 0; ++i)
-      if (places[i][0] - places[i - 1][0] != stride ||
-          !std::equal(places[i].begin() + 1, places[i].end(), places[0].begin() + 1))
+      if (begin.size() == extent.size() && !extent.empty()) corners.push_back(begin);
+    std::sort(corners.begin(), corners.end());
+    // Reads parts of equal height that follow each other, as most files have them, in one call:
+    // HDF5 looks at all mappings in each call.
+    std::int64_t stride = corners.size() > 1 ? corners[1][0] - corners[0][0] : 1;
+    for (std::size_t i = 1; i < corners.size() && stride > 0; ++i)
+      if (corners[i][0] - corners[i - 1][0] != stride ||
+          !std::equal(corners[i].begin() + 1, corners[i].end(), corners[0].begin() + 1))
         stride = 0;
-    if (places.empty())
-      return;  // sources that grow: HDF5 has opened them to see how large they are
+    if (corners.empty())
+      return;  // all sources grow: HDF5 has already opened them to find their size
     if (stride > 0) {
-      read_values(dataset, type.id(), places[0], static_cast<hsize_t>(stride), places.size(),
+      read_values(dataset, type.id(), corners[0], static_cast<hsize_t>(stride), corners.size(),
                   where);
     } else {
-      for (const auto& place : places) read_values(dataset, type.id(), place, 1, 1, where);
+      for (const auto& corner : corners) read_values(dataset, type.id(), corner, 1, 1, where);
     }
   }
 
@@ -343,7 +345,7 @@ class Sources {
       H5Dvlen_reclaim(type, memory.id(), H5P_DEFAULT, bytes.data());
   }
 
-  // Whether HDF5 has them open really: this process's open files tell.
+  // Checks in the list of this process's open files that HDF5 has really opened the sources.
   void check_open(const std::string& where) const {
     std::set<std::pair<std::uint64_t, std::uint64_t>> open;
     std::error_code failed;
@@ -352,34 +354,34 @@ class Sources {
         const FileIdentity file = FileIdentity::of(std::atoi(entry.path().filename().c_str()), "");
         open.insert({file.device, file.inode});
       } catch (const base::BadInput&) {
-        // the descriptor of this very list
+        // the descriptor of the directory that is being listed
       }
     }
-    if (failed == std::errc::no_such_file_or_directory) return;  // a system without it
+    if (failed == std::errc::no_such_file_or_directory) return;  // a system without /proc
     for (const std::string& file : files_) {
       const FileIdentity identity = FileIdentity::of(file);
       if (open.count({identity.device, identity.inode}) > 0) continue;
       if (files_.size() + kOtherDescriptors > base::descriptor_limit())
         throw base::BadInput(base::text(where, " takes its values from ", files_.size(),
-                                        " files, which have to stay open, and at most ",
+                                        " files, which must all stay open, but at most ",
                                         base::descriptor_limit(),
-                                        " may be (ulimit -n): raise that limit"));
+                                        " files may be open (ulimit -n): raise that limit"));
       throw base::BadInput(base::text(where, ": HDF5 did not open ", file,
-                                      ", from which values come",
+                                      ", which provides values",
                                       failed ? base::text(" (", failed.message(), ")") : "",
-                                      ", and would read its fill value instead"));
+                                      ", and would silently read the fill value instead"));
     }
   }
 
   std::set<std::string> files_, seen_;
-  std::set<std::string> raw_files_;  // which HDF5 opens for each read
+  std::set<std::string> raw_files_;  // opened by HDF5 for each read
   std::vector<Hdf5Handle> open_;
 };
 
 }  // namespace
 
-std::vector<std::string> places_of(const std::string& name, const std::string& data_file,
-                                   const char* environment) {
+std::vector<std::string> candidate_paths(const std::string& name, const std::string& data_file,
+                                         const char* environment) {
   std::vector<std::string> out;
   std::string rest = name;
   if (fs::path(name).is_absolute()) {
@@ -425,13 +427,14 @@ std::vector<StoredSegment> external_segments(hid_t creation, const std::string& 
           base::text(where, " keeps its values in the external raw file ", file,
                      ", which cannot be read: ", none.message(),
                      fs::path(file).is_absolute()
-                         ? ". Bring it back"
-                         : ". HDF5 looks for it in the folder that the program was started in: "
-                           "start it there, or set HDF5_EXTFILE_PREFIX to its folder"));
+                         ? ". Restore the file"
+                         : ". HDF5 looks for it in the working directory: start the program in the "
+                           "folder of that file, or set HDF5_EXTFILE_PREFIX to that folder"));
     if (there < static_cast<std::uint64_t>(offset) + part)
       throw base::BadInput(base::text(where, " keeps ", part, " bytes from byte ", offset,
                                       " on in the external raw file ", file, ", which has only ",
-                                      there, " bytes: it was cut short. Get or make it again"));
+                                      there,
+                                      " bytes: it was cut short. Download or create it again"));
     out.push_back({file, static_cast<std::uint64_t>(offset), part});
     bytes -= part;
   }

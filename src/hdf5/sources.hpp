@@ -1,8 +1,8 @@
-// Where the values of a dataset lie when they are not in its own file alone: external raw files,
-// and the sources of a virtual dataset. HDF5 reads zeros or the fill value where one of them is
-// missing or too short, without a word: here each is looked for before anything is read.
+// Finds the values of datasets that are not stored in their own file alone: external raw files, and
+// the sources of virtual datasets. HDF5 silently reads zeros or the fill value if one of these
+// files is missing or too short, so all of them are checked before anything is read.
 //
-// For files that call HDF5; the caller holds the library's lock.
+// Only code that calls HDF5 includes this header. The caller holds the library's lock.
 #pragma once
 
 #include <cstdint>
@@ -14,26 +14,27 @@
 
 namespace vae_dist::hdf5 {
 
-/// The parts of a dataset of `bytes` bytes that is stored in external raw files, in order. Throws
-/// BadInput for a file that is missing or ends too early.
+/// Returns the parts, in order, of a dataset of `bytes` bytes that is stored in external raw files.
+/// Throws BadInput if a file is missing or too short.
 std::vector<StoredSegment> external_segments(hid_t creation, const std::string& data_file,
                                              std::uint64_t bytes, const std::string& where);
 
 struct VirtualSources {
-  std::vector<std::string> files;  ///< all that values come from, each once
-  std::vector<Hdf5Handle>
-      open;  ///< what has to stay open, so that no source can get lost while the dataset is read
+  std::vector<std::string> files;  ///< all files that values come from, each once
+  std::vector<Hdf5Handle> open;    ///< handles that must stay open, so that no source can disappear
+                                   ///< while the dataset is read
 };
 
-/// Opens all sources of a virtual dataset, those of sources that are virtual themselves too, and
-/// makes HDF5 keep them open. `data_file`: the file that holds it. Throws BadInput naming the file
-/// or dataset that is missing, too small, or that the limit of open files leaves no room for.
+/// Opens all sources of a virtual dataset, including those of sources that are virtual themselves,
+/// and makes HDF5 keep them open. `data_file` is the file that holds the dataset. Throws BadInput,
+/// naming the file or dataset, if a source is missing or too small, or if the limit on open files
+/// is too low.
 VirtualSources open_virtual_sources(hid_t dataset, hid_t creation, const std::string& data_file,
                                     const std::string& where);
 
-/// The places where HDF5 looks for another file that `data_file` names, in its order.
-/// `environment`: the variable with more folders ("HDF5_VDS_PREFIX").
-std::vector<std::string> places_of(const std::string& name, const std::string& data_file,
-                                   const char* environment);
+/// Returns the paths at which HDF5 looks for another file that `data_file` names, in its order.
+/// `environment` is the variable that lists more folders ("HDF5_VDS_PREFIX").
+std::vector<std::string> candidate_paths(const std::string& name, const std::string& data_file,
+                                         const char* environment);
 
 }  // namespace vae_dist::hdf5

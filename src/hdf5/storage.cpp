@@ -1,5 +1,5 @@
-// How a dataset's values are stored, and reading them so: what decoding outside of the library
-// needs.
+// Determines how the values of a dataset are stored, and transfers them in that form, for decoding
+// outside the library.
 #include <algorithm>
 
 #include "base/error.hpp"
@@ -12,7 +12,8 @@
 namespace vae_dist::hdf5 {
 namespace {
 
-// binary16, 32 or 64 of IEEE 754, as bit fields: sign, exponent, fraction.
+// Returns whether the bit fields (sign, exponent, fraction) are those of binary16, 32 or 64 of IEEE
+// 754.
 bool is_ieee(hid_t type, std::size_t bytes) {
   std::size_t sign = 0, exponent = 0, exponent_bits = 0, fraction = 0, fraction_bits = 0;
   if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &fraction, &fraction_bits) < 0)
@@ -22,7 +23,7 @@ bool is_ieee(hid_t type, std::size_t bytes) {
          exponent == wanted && exponent_bits == 8 * bytes - 1 - wanted;
 }
 
-// numpy's bool, as h5py writes it: an enumeration of FALSE = 0 and TRUE = 1 over a byte.
+// Recognises numpy's bool as h5py writes it: an enumeration of FALSE = 0 and TRUE = 1 over a byte.
 bool is_boolean(hid_t type) {
   if (H5Tget_size(type) != 1 || H5Tget_nmembers(type) != 2) return false;
   unsigned char first = 0, second = 0;
@@ -45,7 +46,7 @@ std::optional<StoredNumber> number_of(hid_t type) {
     number.kind = StoredNumber::Kind::ieee_float;
     return is_ieee(type, bytes) ? std::optional(number) : std::nullopt;
   }
-  // Integers that do not fill their bytes are the library's.
+  // Integers that do not fill their bytes are left to the library.
   if ((bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8) || H5Tget_precision(type) != 8 * bytes)
     return std::nullopt;
   number.kind = H5Tget_sign(type) == H5T_SGN_NONE ? StoredNumber::Kind::unsigned_integer
@@ -75,7 +76,8 @@ ChunkFilter filter_at(hid_t creation, unsigned index) {
   return filter;
 }
 
-// The file that holds an object: behind an external link not the one that was opened.
+// Returns the file that holds an object. Behind an external link, that is not the file that was
+// opened.
 std::string holder_of(hid_t object, const std::string& opened, const std::string& where) {
   const ssize_t length = H5Fget_name(object, nullptr, 0);
   if (length < 0) throw base::Failure(base::text(where, ": ", reason()));
@@ -143,37 +145,37 @@ void Hdf5Dataset::check_filters() const {
       throw base::BadInput(
           base::text(where(), " is stored with the filter ", filter.name, " (", filter.id,
                      "), which is not installed: install its plugin and set HDF5_PLUGIN_PATH to "
-                     "the plugin's folder (of Python's package hdf5plugin: "
-                     "`python -c 'import hdf5plugin; print(hdf5plugin.PLUGIN_PATH)'`), or write "
-                     "the file again without that filter where it can be read"));
+                     "the plugin's folder (for the Python package hdf5plugin: "
+                     "`python -c 'import hdf5plugin; print(hdf5plugin.PLUGIN_PATH)'`), or rewrite "
+                     "the file without that filter on a machine that can read it"));
 }
 
 void Hdf5Dataset::read_chunk(std::span<const std::int64_t> corner, StoredChunk& chunk) const {
   const std::vector<hsize_t> offset = to_unsigned(corner);
-  const auto place = [&] {
+  const auto context = [&] {
     return base::text(where(), ": cannot read the chunk at ",
                       shape_text({corner.begin(), corner.end()}));
   };
   LibraryCall call;
   // H5Dget_chunk_info_by_coord would be a thousand times slower (1.10.8, 60,000 chunks).
   hsize_t bytes = 0;
-  // It fails for a chunk that was never written (1.10.8). Whatever it was, reading the rows by the
-  // library tells.
+  // This call fails for a chunk that was never written (1.10.8). Any other cause shows up when the
+  // library reads the rows.
   if (H5Dget_chunk_storage_size(id(), offset.data(), &bytes) < 0) bytes = 0;
-  // A damaged index may claim anything; filters add little to what they cannot make smaller.
+  // A damaged index may claim any size. Filters add little to data that they cannot compress.
   hsize_t plausible = number_ ? 2 * number_->bytes : 16;
   for (const std::int64_t size : chunk_) plausible *= static_cast<hsize_t>(size);
   if (bytes > plausible + 4096)
-    throw base::Failure(base::text(place(), ": it claims ", bytes,
-                                   " bytes, far more than a chunk has; the file is damaged"));
+    throw base::Failure(base::text(context(), ": it claims ", bytes,
+                                   " bytes, far more than a chunk can have; the file is damaged"));
   chunk.bytes.resize(bytes);
   chunk.filter_mask = 0;
   if (bytes > 0 &&
       H5Dread_chunk(id(), H5P_DEFAULT, offset.data(), &chunk.filter_mask, chunk.bytes.data()) < 0) {
     const std::string why = reason();
-    // Of a chunk without filters that was never written, but is in the library's cache since its
-    // rows were read, the library tells a size all the same (1.10.8).
-    if (!is_never_written(id(), offset)) throw base::Failure(base::text(place(), ": ", why));
+    // The library reports a size even for an unfiltered chunk that was never written, if the chunk
+    // is in its cache because its rows were read (1.10.8).
+    if (!is_never_written(id(), offset)) throw base::Failure(base::text(context(), ": ", why));
     chunk.bytes.clear();
   }
   for (std::size_t axis = 0; edges_unfiltered_ && axis < shape_.size(); ++axis)

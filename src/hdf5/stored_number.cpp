@@ -9,7 +9,7 @@ namespace vae_dist::hdf5 {
 namespace {
 
 static_assert(std::endian::native == std::endian::little,
-              "numbers are read as on a little-endian machine");
+              "the conversions assume a little-endian machine");
 
 template <typename Word>
 Word swapped(Word word) {

@@ -17,23 +17,23 @@
 namespace vae_dist::inference {
 namespace {
 
-// The first run's own data, as every model's: only the preparation is each run's.
+// Gives every model the first run's own data; only their preparation is each run's own.
 TrainedModel with_data_of(TrainedModel model, const TrainedModel& first) {
   model.config.data.train = first.config.data.train;
   model.config.data.validation = first.config.data.validation;
-  // A part is held out by the seed of its run.
+  // The seed of a run decides which part is held out.
   model.config.run.seed = first.config.run.seed;
   return model;
 }
 
-// The directory of the run that a checkpoint is of: <run>/checkpoints/step_00000500.
-std::string run_place(const ComparedModel& model) {
+// Returns the run directory of a checkpoint: <run>/checkpoints/step_00000500.
+std::string run_directory_of(const ComparedModel& model) {
   const std::filesystem::path run =
       model.trained.origin.lexically_normal().parent_path().parent_path();
   return run.empty() ? model.trained.origin.string() : run.string();
 }
 
-// "mnist"; where that is not enough to tell the models apart "mnist step 500", then
+// Returns "mnist"; if that does not tell the models apart, "mnist step 500", then
 // "elsewhere/mnist step 500"; the same checkpoint twice is "... (2)".
 std::vector<std::string> short_names(const std::vector<ComparedModel>& models) {
   using Name = std::function<std::string(const ComparedModel&)>;
@@ -42,7 +42,7 @@ std::vector<std::string> short_names(const std::vector<ComparedModel>& models) {
         return base::text(model.trained.config.run.name, " step ", model.subject.step);
       },
       [](const ComparedModel& model) {
-        return base::text(run_place(model), " step ", model.subject.step);
+        return base::text(run_directory_of(model), " step ", model.subject.step);
       }};
   std::vector<std::string> names;
   for (const ComparedModel& model : models) names.push_back(model.trained.config.run.name);
@@ -58,27 +58,28 @@ std::vector<std::string> short_names(const std::vector<ComparedModel>& models) {
   return names;
 }
 
-// What a model's loss is made of.
+// Describes the terms of a model's loss.
 std::string loss_text(const ComparedModel& model) {
   const evaluate::EvaluationSubject& s = model.subject;
   return s.reconstruction_unit +
          (s.has_kld ? base::text(" + ", base::digits(s.kld_weight * s.beta), " * KL") : "");
 }
 
-// Empty where all losses are the same function.
+// Returns an empty string if all losses are the same function.
 std::string loss_note(const std::vector<ComparedModel>& models,
                       const std::vector<std::string>& names) {
   const bool alike = std::all_of(models.begin(), models.end(), [&](const ComparedModel& model) {
     return loss_text(model) == loss_text(models.front());
   });
   if (alike) return "";
-  std::string out = "loss and reconstruction are not comparable, for they are different things:\n";
+  std::string out =
+      "loss and reconstruction are not comparable, because the models define them differently:\n";
   for (std::size_t m = 0; m < models.size(); ++m)
     out += base::text("  ", names[m], ": ", loss_text(models[m]), "\n");
   return out;
 }
 
-// A bound at a deviation that nothing fitted says little, and less beside one that something did.
+// A bound at a deviation that was not fitted says little, and less beside one that was.
 std::string sigma_note(const std::vector<ComparedModel>& models,
                        const std::vector<std::string>& names) {
   std::string list;
@@ -90,8 +91,9 @@ std::string sigma_note(const std::vector<ComparedModel>& models,
   }
   return list.empty()
              ? ""
-             : base::text("ELBO, bits/dim and log p are no tuned likelihood where sigma is fixed: ",
-                          list, "\n");
+             : base::text(
+                   "ELBO, bits/dim and log p are not tuned likelihoods where sigma is fixed: ",
+                   list, "\n");
 }
 
 std::int64_t parameters_of(const model::LatentModel& model) {
@@ -102,10 +104,10 @@ std::int64_t parameters_of(const model::LatentModel& model) {
 
 ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& resolved,
                           const ComparisonOptions& options, const comm::MpiWorld& world,
-                          comm::HostCommunicator& host) {
-  const SharedData data = open_shared_data(trained, options.data, world, host);
+                          comm::CpuCommunicator& all_ranks) {
+  const SharedData data = open_shared_data(trained, options.data, world, all_ranks);
   data::RowRange samples;
-  comm::agree(host, [&] {
+  comm::agree(all_ranks, [&] {
     samples = chosen_rows(options.rows, data.images.size());
     step::check_likelihood_fits(trained.config, data.images);
   });
@@ -116,7 +118,7 @@ ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& r
   ComparedModel out;
   out.result = evaluate::evaluate_fully(*trained.model,
                                         objective::Objective(resolved.options, *trained.model),
-                                        data.images, how, options.coverage_samples, host);
+                                        data.images, how, options.coverage_samples, all_ranks);
   out.subject = evaluation_subject(trained, resolved, data.images, samples);
   out.parameters = parameters_of(*trained.model);
   trained.model->to(c10::kCPU);
@@ -128,15 +130,16 @@ ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& r
 
 std::vector<ComparedModel> compare_models(const ComparisonOptions& options,
                                           const comm::MpiWorld& world,
-                                          comm::HostCommunicator& host) {
+                                          comm::CpuCommunicator& all_ranks) {
   std::vector<TrainedModel> loaded;
-  for (const std::string& place : options.places) loaded.push_back(load_shared_model(place, host));
+  for (const std::string& location : options.models)
+    loaded.push_back(load_shared_model(location, all_ranks));
   std::vector<ComparedModel> out;
   for (const TrainedModel& trained : loaded) {
     step::ResolvedObjective resolved;
-    comm::agree(host, [&] { resolved = objective_of(trained); });
+    comm::agree(all_ranks, [&] { resolved = objective_of(trained); });
     out.push_back(
-        compare_one(with_data_of(trained, loaded.front()), resolved, options, world, host));
+        compare_one(with_data_of(trained, loaded.front()), resolved, options, world, all_ranks));
   }
   return out;
 }

@@ -1,4 +1,4 @@
-// Several trained models on the same images: one table, and one picture.
+// Compares several trained models on the same images, in one table and one picture.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -19,34 +19,34 @@ struct ComparedModel {
 };
 
 struct ComparisonOptions {
-  std::vector<std::string> places;  ///< checkpoints or runs
-  DataChoice data;                  ///< the run's own data: the first run's
+  std::vector<std::string> models;  ///< checkpoints or runs
+  DataChoice data;                  ///< without a file, the first run's own data
   std::string rows;
-  std::optional<std::int64_t> importance_samples;  ///< empty: as each run's configuration says
+  std::optional<std::int64_t> importance_samples;  ///< empty: as in each run's configuration
   std::int64_t coverage_samples = 0;
   c10::Device device = c10::kCPU;
 };
 
-/// Evaluates each model on the same images, by all ranks together. Each is given them as its run
-/// prepares them (range, crop, resize, binarize). Throws AgreedError. A collective.
+/// Evaluates each model on the same images, on all ranks together. Each model gets the images as
+/// its run prepares them (range, crop, resize, binarize). Throws AgreedError. A collective.
 std::vector<ComparedModel> compare_models(const ComparisonOptions& options,
                                           const comm::MpiWorld& world,
-                                          comm::HostCommunicator& host);
+                                          comm::CpuCommunicator& all_ranks);
 
-/// A row a model, under a name that is no other's; columns that no model has are left out. Lines
-/// below say what of it is not to be compared, and why.
+/// Returns one row per model, under a unique name. Columns that no model has are left out. Lines
+/// below the table say which figures are not comparable, and why.
 std::string comparison_table(const std::vector<ComparedModel>& models);
 
-/// An object a model, as evaluation_json writes it, with `parameters`.
+/// Returns one object per model, as evaluation_json writes it, with `parameters`.
 nlohmann::ordered_json comparison_json(const std::vector<ComparedModel>& models);
 
 struct ComparedPictures {
-  at::Tensor inputs;  ///< [count, C, H, W] in [0, 1]; undefined where no model has an encoder
+  at::Tensor inputs;  ///< [count, C, H, W] in [0, 1]; undefined if no model has an encoder
   std::vector<report::ComparedImages> models;
 };
 
-/// The same inputs (the first `count` that were evaluated) reconstructed by each model, and as many
-/// samples of each with the same draws.
+/// Reconstructs the same inputs (the first `count` that were evaluated) with each model, and
+/// generates as many samples of each model from the same draws.
 ComparedPictures compare_pictures(const ComparisonOptions& options,
                                   const std::vector<ComparedModel>& models, std::int64_t count,
                                   std::uint64_t seed);

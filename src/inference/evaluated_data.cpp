@@ -11,21 +11,21 @@ namespace vae_dist::inference {
 
 namespace {
 
-// What `choice` means among the run's sources.
+// The source of the run to which a choice refers.
 struct Chosen {
   config::SourceConfig source;
   std::string key;  // for messages
   bool held_out = false,
-       kept = false;  // of data.train, where part of it is held out: that part, or the rest
+       kept = false;  // the part that is held out of data.train, or the rest
 };
 
 Chosen find_source(const TrainedModel& trained, const DataChoice& choice) {
   const config::DataConfig& data = trained.config.data;
   if (!choice.file.empty()) {
     if (!choice.split.empty())
-      throw base::BadInput(
-          base::text("--split ", choice.split,
-                     " is a part of the run's own data: it does not go with --data"));
+      throw base::BadInput(base::text(
+          "--split ", choice.split,
+          " selects a part of the run's own data, so it cannot be combined with --data"));
     config::SourceConfig source;
     source.file = {choice.file};
     return {source, "--data"};
@@ -41,7 +41,7 @@ Chosen find_source(const TrainedModel& trained, const DataChoice& choice) {
   return {data.train, "data.train", true, false};
 }
 
-// A file of the source that is not there; empty: all are.
+// Returns a missing file of the source, or an empty string if all exist.
 std::string missing_file(const config::SourceConfig& source) {
   std::error_code error;
   const auto found =
@@ -50,15 +50,16 @@ std::string missing_file(const config::SourceConfig& source) {
   return found == source.file.end() ? "" : *found;
 }
 
-// The run's own data may lie elsewhere by now.
+// Throws BadInput if the run's own data are no longer where they were.
 void require_own_data(const TrainedModel& trained, const DataChoice& choice, const Chosen& chosen) {
   if (!choice.file.empty()) return;
   const std::string missing = missing_file(chosen.source);
   if (!missing.empty())
-    throw base::BadInput(base::text(
-        trained.origin.string(), ": the run's data, ", missing, " (", chosen.key, "), is not there",
-        std::filesystem::path(missing).is_relative() ? " as seen from this folder" : "",
-        ": where it has moved to, name it with --data FILE"));
+    throw base::BadInput(
+        base::text(trained.origin.string(), ": the run's data, ", missing, " (", chosen.key,
+                   "), does not exist",
+                   std::filesystem::path(missing).is_relative() ? " as seen from this folder" : "",
+                   "; if it has moved, name its new place with --data FILE"));
 }
 
 data::SampleDataset part_of(data::SampleDataset images, const TrainedModel& trained,
@@ -81,10 +82,10 @@ std::int64_t training_samples(const TrainedModel& trained) {
   const std::string missing = missing_file(trained.config.data.train),
                     why =
                         "M_N is G / N (objective.kld_weight.rule batch_over_dataset), and N, the "
-                        "number of training samples, can't be found: ";
+                        "number of training samples, cannot be determined: ";
   if (!missing.empty())
     throw base::BadInput(
-        base::text(why, missing, " (data.train) is not there; put it, or a link to it, there"));
+        base::text(why, missing, " (data.train) does not exist; put it, or a link to it, there"));
   DataChoice training;
   training.split = "train";
   try {
@@ -96,12 +97,12 @@ std::int64_t training_samples(const TrainedModel& trained) {
 
 }  // namespace
 
-TrainedModel load_shared_model(const std::string& place, comm::HostCommunicator& host) {
+TrainedModel load_shared_model(const std::string& location, comm::CpuCommunicator& all_ranks) {
   TrainedModel trained;
-  comm::agree_on_rank_0(host, [&] { trained = load_trained_model(place); });
-  const std::string origin = comm::broadcast_text(host, trained.origin.string());
-  comm::agree(host, [&] {
-    if (host.rank() != 0) trained = load_trained_model(origin);
+  comm::agree_on_rank_0(all_ranks, [&] { trained = load_trained_model(location); });
+  const std::string origin = comm::broadcast_text(all_ranks, trained.origin.string());
+  comm::agree(all_ranks, [&] {
+    if (all_ranks.rank() != 0) trained = load_trained_model(origin);
   });
   return trained;
 }
@@ -116,19 +117,19 @@ data::SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoi
 }
 
 SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice,
-                            const comm::MpiWorld& world, comm::HostCommunicator& host) {
+                            const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks) {
   config::Config config = trained.config;
   Chosen chosen;
-  comm::agree(host, [&] {
+  comm::agree(all_ranks, [&] {
     chosen = find_source(trained, choice);
     require_own_data(trained, choice, chosen);
     check_fits(step::open_source(config, chosen.source, chosen.key), trained);
   });
-  // One source alone, whatever the run had beside it.
+  // Opens this source only, whatever else the run had.
   config.data.train = chosen.source;
   config.data.validation = config::SourceConfig{};
   config.data.cache = config::Cache::automatic;
-  step::RunData data = step::open_run_data(config, world, host);
+  step::RunData data = step::open_run_data(config, world, all_ranks);
   return {part_of(std::move(data.train), trained, chosen), std::move(data.node)};
 }
 
@@ -148,10 +149,10 @@ data::RowRange chosen_rows(const std::string& rows, std::int64_t size) {
       }
     }
   } catch (const std::logic_error&) {
-    // told below
+    // reported below
   }
   throw base::BadInput(
-      base::text("--rows ", rows, ": give A:B, rows A to B - 1, for example 0:32"));
+      base::text("--rows ", rows, ": give A:B for rows A to B - 1, for example 0:32"));
 }
 
 step::ResolvedObjective objective_of(const TrainedModel& trained) {
@@ -193,7 +194,7 @@ evaluate::EvaluationOptions evaluation_options(const config::Config& config,
                                                c10::Device device) {
   evaluate::EvaluationOptions options;
   options.format = step::input_format(config, images, device);
-  // A schedule's present beta: what is compared with what training minimises now.
+  // Uses the current beta of a schedule, for comparison with what training minimises now.
   options.weights = objective.weights_at(std::max<std::int64_t>(0, steps - 1));
   options.block = config.evaluate.batch;
   options.first = samples.first;

@@ -1,4 +1,4 @@
-// The data that a trained model is looked at with, and how the objective of its run judges it.
+// The data on which a trained model is evaluated, and the objective of its run.
 #pragma once
 
 #include <filesystem>
@@ -15,37 +15,37 @@
 
 namespace vae_dist::inference {
 
-/// The same model on all ranks, also where a run that is still going writes another checkpoint
-/// meanwhile. Throws AgreedError. A collective.
-TrainedModel load_shared_model(const std::string& place, comm::HostCommunicator& host);
+/// Loads the same model on all ranks, even if the run is still in progress and writes another
+/// checkpoint meanwhile. Throws AgreedError. A collective.
+TrainedModel load_shared_model(const std::string& location, comm::CpuCommunicator& all_ranks);
 
-/// Which images, as a user says it.
+/// The user's choice of images.
 struct DataChoice {
   std::string file;   ///< HDF5 file; empty: the run's own data
-  std::string split;  ///< of the run's own data: "train" or "validation"; empty: validation where
-                      ///< the run has it
+  std::string split;  ///< of the run's own data: "train" or "validation"; empty: validation if the
+                      ///< run has it
 };
 
-/// The images that are meant, prepared (cropped, resized, binarized) as the run's configuration
-/// says; nothing is kept in memory. Throws BadInput: no such data, or images that the model is not
-/// for.
+/// Opens the chosen images, prepared (cropped, resized, binarized) as the run's configuration says.
+/// Keeps nothing in memory. Throws BadInput if there are no such data, or if the images do not fit
+/// the model.
 data::SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoice& choice);
 
-/// The same, decoded once into memory that the ranks of a node share, where it fits. Throws
-/// AgreedError. A collective.
+/// Opens the same images, decoded once into memory that the ranks of a node share, if they fit.
+/// Throws AgreedError. A collective.
 struct SharedData {
   data::SampleDataset images;
-  std::unique_ptr<comm::HostCommunicator> node;
+  std::unique_ptr<comm::CpuCommunicator> node;
 };
 SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice,
-                            const comm::MpiWorld& world, comm::HostCommunicator& host);
+                            const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks);
 
-/// "A:B": samples A to B - 1 of `size`; empty: all. Throws BadInput for anything else, or samples
-/// that are not there.
+/// Parses "A:B", samples A to B - 1 of `size`; empty: all. Throws BadInput for anything else, or
+/// for samples that do not exist.
 data::RowRange chosen_rows(const std::string& rows, std::int64_t size);
 
-/// M_N, beta and the rest as of the checkpoint's last step. Throws BadInput where M_N needs the
-/// number of training samples, and they can't be found.
+/// Returns the objective with M_N, beta and the rest as of the checkpoint's last step. Throws
+/// BadInput if M_N needs the number of training samples and it cannot be determined.
 step::ResolvedObjective objective_of(const TrainedModel& trained);
 
 evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained,
@@ -53,13 +53,12 @@ evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained,
                                                const data::SampleDataset& images,
                                                data::RowRange samples);
 
-/// Throws BadInput, with what the model can't do, for a decoder alone.
+/// Throws BadInput for a decoder-only model, saying what it cannot do (`purpose`).
 void require_encoder(const TrainedModel& trained, const std::string& purpose);
 
-// How a run's model is evaluated: while it trains, and by whoever looks at its checkpoints later.
-
-/// For evaluate(), after `steps` steps: with the M_N and beta of the last one, the run's block
-/// size, importance samples and seed.
+/// Returns the options for evaluate() after `steps` steps, during training or later from a
+/// checkpoint: the M_N and beta of the last step, and the run's block size, importance samples and
+/// seed.
 evaluate::EvaluationOptions evaluation_options(const config::Config& config,
                                                const step::ResolvedObjective& objective,
                                                const data::SampleDataset& images,

@@ -14,9 +14,9 @@
 namespace vae_dist::inference {
 namespace {
 
-constexpr std::size_t kFindings = 9;  // and one line for the rest
+constexpr std::size_t kFindings = 9;  // plus one line for the rest
 
-// At most ten lines of them.
+// Lists the findings in at most ten lines.
 std::string finding_lines(const std::vector<std::string>& findings) {
   std::string out;
   for (std::size_t i = 0; i < std::min(findings.size(), kFindings); ++i)
@@ -26,14 +26,14 @@ std::string finding_lines(const std::vector<std::string>& findings) {
   return out;
 }
 
-// False of one that this program does not know.
+// Returns false for a likelihood that this program does not know.
 bool takes_logits(const std::string& likelihood) {
   const base::Likelihood* const described =
       base::Registry<base::Likelihood>::all().find(likelihood);
   return described && described->traits_of(described->own.defaults).takes_logits;
 }
 
-// What the configuration has to say so that the network is the file's, as key=value.
+// Returns the settings, as key=value, that make the configuration's network that of the file.
 std::vector<std::string> changes_for(const std::map<std::string, std::string>& stated,
                                      const config::Config& config) {
   const auto said = [&](const char* key) {
@@ -47,7 +47,7 @@ std::vector<std::string> changes_for(const std::map<std::string, std::string>& s
   if (differs("range")) changes.push_back("data.range=" + said("range"));
   if (differs("activation")) changes.push_back("model.activation=" + said("activation"));
   if (!differs("output")) return changes;
-  // Logits belong to a likelihood: where that differs, it is what is wrong.
+  // The likelihood decides whether the output is logits, so if it differs, change the likelihood.
   config::Config changed = config;
   if (differs("likelihood") &&
       takes_logits(said("likelihood")) != takes_logits(config.objective.likelihood.name)) {
@@ -89,20 +89,20 @@ checkpoint::TensorFile with_bare_names(checkpoint::TensorFile file, const std::s
   std::map<std::string, std::string> full_names;
   std::vector<std::string> collisions;
   for (auto& [name, tensor] : file.tensors) {
-    const auto [place, fresh] = full_names.emplace(bare_name(name), name);
+    const auto [known, fresh] = full_names.emplace(bare_name(name), name);
     if (fresh)
-      out.tensors[place->first] = tensor;
+      out.tensors[known->first] = tensor;
     else
       collisions.push_back(
-          base::text("'", place->second, "' and '", name, "' are both ", place->first));
+          base::text("'", known->second, "' and '", name, "' are both ", known->first));
   }
   if (!collisions.empty())
     throw base::BadInput(base::text(
         origin,
         " holds more than one set of weights: without the prefixes of wrappers (module., model., "
-        "_orig_mod.) ",
+        "_orig_mod.), ",
         collisions.size(),
-        " names are there twice. Save the set that is meant alone:", finding_lines(collisions)));
+        " names occur twice. Save only the set that you want:", finding_lines(collisions)));
   return out;
 }
 
@@ -121,9 +121,9 @@ void require_finite(const checkpoint::TensorFile& file, at::ScalarType type,
   if (!findings.empty())
     throw base::BadInput(
         base::text(origin, ": ", findings.size(), " of its ", file.tensors.size(),
-                   " tensors hold values that are not finite, with which a model computes nothing "
-                   "but such values. ",
-                   "Take an earlier checkpoint, or --allow-not-finite takes them as they are:",
+                   " tensors hold values that are not finite, which would spread to everything "
+                   "that the model computes. ",
+                   "Use an earlier checkpoint, or load them as they are with --allow-not-finite:",
                    finding_lines(findings)));
 }
 
@@ -137,22 +137,22 @@ void require_same_network(const checkpoint::TensorFile& file, const config::Conf
       !(means_it(config::Output::sigmoid) || means_it(config::Output::tanh) ||
         means_it(config::Output::identity))) {
     if (config.model.output != config::Output::automatic) return;
-    throw base::BadInput(base::text(
-        origin,
-        " does not say what its decoder ends in, which tensors can't tell, and model.output is "
-        "auto (here ",
-        config::word(step::resolved_output(config)),
-        "). Give it: model.output=tanh for the classes of PyTorch-VAE (with data.range='[-1, 1]' "
-        "if they saw such images, as configs/pytorch_vae.yaml has it), ",
-        "model.output=sigmoid or model.output=identity for others; here, and when training goes "
-        "on"));
+    throw base::BadInput(
+        base::text(origin,
+                   " does not state the output function of its decoder, which tensors do not "
+                   "reveal, and model.output is auto (here ",
+                   config::word(step::resolved_output(config)),
+                   "). Set model.output=tanh for the classes of PyTorch-VAE (with data.range='[-1, "
+                   "1]' if they saw such images, as in configs/pytorch_vae.yaml), ",
+                   "or model.output=sigmoid or model.output=identity for others, here and when "
+                   "training continues"));
   }
   const std::vector<std::string> changes = changes_for(file.metadata, config);
   if (changes.empty()) return;
   throw base::BadInput(base::text(origin,
-                                  " says that its network is another than the configuration's: the "
-                                  "same weights would compute something else. Give ",
-                                  shell_words(changes), ", here and when training goes on"));
+                                  " describes a different network from the configuration's, in "
+                                  "which the same weights would compute something else. Set ",
+                                  shell_words(changes), ", here and when training continues"));
 }
 
 }  // namespace vae_dist::inference

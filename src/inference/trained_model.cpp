@@ -2,14 +2,14 @@
 
 #include "base/error.hpp"
 #include "config/load_config.hpp"
-#include "inference/checkpoint_place.hpp"
+#include "inference/named_checkpoint.hpp"
 #include "step/make_model.hpp"
 #include "step/weights.hpp"
 
 namespace vae_dist::inference {
 namespace {
 
-// In the place of the weights that training goes on with.
+// Replaces the weights that training continues from by their moving averages.
 void use_averages(checkpoint::Checkpoint& checkpoint) {
   for (auto& [name, tensor] : checkpoint.weights.tensors) {
     const auto average = checkpoint.optimizer.tensors.find(step::kAveragePrefix + name);
@@ -20,21 +20,21 @@ void use_averages(checkpoint::Checkpoint& checkpoint) {
 }  // namespace
 
 CheckpointAt read_checkpoint_at(const std::string& named) {
-  const std::filesystem::path place = named_checkpoint(named);
-  if (std::filesystem::exists(place / "manifest.json"))
-    return {checkpoint::read_checkpoint(place), place};
-  const std::filesystem::path root = place / "checkpoints";
+  const std::filesystem::path location = named_checkpoint(named);
+  if (std::filesystem::exists(location / "manifest.json"))
+    return {checkpoint::read_checkpoint(location), location};
+  const std::filesystem::path root = location / "checkpoints";
   if (auto newest = checkpoint::read_newest_checkpoint(root)) {
     const std::filesystem::path origin = checkpoint::checkpoint_directory(root, newest->state.step);
     return {std::move(*newest), origin};
   }
-  throw base::BadInput(base::text(place,
+  throw base::BadInput(base::text(location,
                                   " is neither a checkpoint (a directory with manifest.json) nor a "
                                   "run directory with checkpoints in it"));
 }
 
-TrainedModel load_trained_model(const std::string& place) {
-  CheckpointAt found = read_checkpoint_at(place);
+TrainedModel load_trained_model(const std::string& location) {
+  CheckpointAt found = read_checkpoint_at(location);
   TrainedModel out;
   out.origin = found.origin;
   out.config = config::parse_kept_config(found.checkpoint.config_yaml,

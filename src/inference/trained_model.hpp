@@ -1,5 +1,5 @@
-// A model out of a checkpoint, ready to be looked at: with the moving average of its weights, where
-// the run kept one.
+// A model loaded from a checkpoint, ready for use: with the moving average of its weights, if the
+// run kept one.
 #pragma once
 
 #include <filesystem>
@@ -27,11 +27,12 @@ struct CheckpointAt {
   std::filesystem::path origin;  ///< its directory
 };
 
-/// `place`: a checkpoint's directory, a run's (then its newest good checkpoint), RUN@best or
-/// RUN@STEP. Throws BadInput: none of these, or corrupt.
-CheckpointAt read_checkpoint_at(const std::string& place);
+/// Reads the checkpoint at `location`: a checkpoint directory, a run directory (its newest good
+/// checkpoint), RUN@best or RUN@STEP. Throws BadInput if it is none of these, or corrupt.
+CheckpointAt read_checkpoint_at(const std::string& location);
 
-/// The model of the checkpoint at `place`, as read_checkpoint_at() finds it. Throws BadInput.
-TrainedModel load_trained_model(const std::string& place);
+/// Loads the model of the checkpoint at `location`, as read_checkpoint_at() finds it. Throws
+/// BadInput.
+TrainedModel load_trained_model(const std::string& location);
 
 }  // namespace vae_dist::inference

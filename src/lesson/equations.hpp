@@ -1,4 +1,4 @@
-// The equations of the walk, as they stand in our code: formula, and the function that computes it.
+// The equations of the lesson: each formula with the function of this code base that computes it.
 #pragma once
 
 #include "plot/html_page.hpp"

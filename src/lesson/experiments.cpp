@@ -23,14 +23,14 @@
 namespace vae_dist::lesson {
 namespace {
 
-constexpr std::int64_t kShown = 16;  // images of a grid
+constexpr std::int64_t kShown = 16;  // images in a grid
 constexpr std::int64_t kCodesShown = 2000;
 constexpr std::int64_t kEvaluated = 1000;
 constexpr std::int64_t kPriorSamples = 256;
-constexpr std::int64_t kLatent = 32;  // of the autoencoder and the VAE that are looked at closely
-constexpr double kSigma = 0.1;        // of the decoders whose likelihood is looked at
+constexpr std::int64_t kLatent = 32;  // of the autoencoder and the VAE that are examined closely
+constexpr double kSigma = 0.1;        // of the decoders whose likelihood is evaluated
 
-// Levels that lead to a code of about 4x4, narrow enough for seconds of training.
+// Returns levels that reduce an image to about 4x4, narrow enough to train within seconds.
 std::vector<std::int64_t> levels_for(const data::SampleShape& shape) {
   std::vector<std::int64_t> levels = {16};
   for (std::int64_t size = (std::max(shape.height, shape.width) + 1) / 2;
@@ -50,7 +50,7 @@ config::Config base_config(const data::SampleShape& shape, const std::string& mo
   return config;
 }
 
-// Of the Gaussian likelihood, in data units.
+// Sets sigma of the Gaussian likelihood, in data units.
 void set_sigma(config::Config& config, double sigma) {
   config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").sigma = sigma;
 }
@@ -84,8 +84,8 @@ class Experiments {
     out.originals = real_.narrow(0, 0, kShown);
     const at::Tensor others = images(training_, std::min(real_.size(0), training_.size()));
 
-    // None of these knows of another, and each has its own place in the results, so any number of
-    // threads finds the same. The longest begin first.
+    // The experiments are independent, and each has its own place in the results, so any number of
+    // threads finds the same. The longest experiments start first.
     std::vector<Experiment> all;
     all.push_back({"the variational autoencoder", [&] { out.vae = look_at("vanilla_vae"); }});
     all.push_back({"the autoencoder", [&] { out.autoencoder = look_at("autoencoder"); }});
@@ -100,7 +100,7 @@ class Experiments {
     for (std::size_t i = 0; i < kBetas.size(); ++i)
       all.push_back({base::text("a VAE with beta ", kBetas[i]),
                      [&, i] { out.betas[i] = with_beta(kBetas[i]); }});
-    // About the M_N at which sigma_eff^2 = M_N * D / 2 comes to the largest variance along a
+    // Weights around the M_N at which sigma_eff^2 = M_N * D / 2 equals the largest variance along a
     // direction.
     const double critical = 2 * out.top_variance / static_cast<double>(out.shape.values());
     constexpr std::array<double, 6> kFactors = {0.001, 0.01, 0.1, 0.3, 1, 3};
@@ -126,18 +126,18 @@ class Experiments {
     std::function<void()> run;
   };
 
-  // The networks are so small that several threads of one training wait for each other: each
-  // training has one, and there are several trainings.
+  // The networks are so small that several threads of one training would mostly wait for each
+  // other. So each training gets one thread, and several trainings run at once.
   void run_all(const std::vector<Experiment>& all) {
     base::ThreadTeam team(std::min(threads_, static_cast<int>(all.size())));
-    std::mutex one_says;
+    std::mutex progress_mutex;
     std::atomic<std::size_t> next = 0;
     team.divide(team.size(), [&](std::int64_t, std::int64_t) {
-      at::init_num_threads();  // as many as were set for the process, which is one: a new thread
-                               // has as many as the machine has cores
+      at::init_num_threads();  // sets the process's number, one; a new thread would otherwise use
+                               // as many as the machine has cores
       for (std::size_t i; (i = next++) < all.size();) {
         {
-          const std::lock_guard lock(one_says);
+          const std::lock_guard lock(progress_mutex);
           say_(all[i].what);
         }
         all[i].run();
@@ -151,12 +151,12 @@ class Experiments {
         .contiguous();
   }
 
-  SystemLook look_at(const std::string& name) {
-    SystemLook look;
+  SystemResult look_at(const std::string& name) {
+    SystemResult look;
     look.config = base_config(training_.shape(), name, kLatent, seed_);
     if (name == "vanilla_vae") {
-      // As wide as a pixel's own standard deviation, whatever the data: the latents have to explain
-      // what is systematic, not every pixel.
+      // Sigma is a pixel's own standard deviation for any data, so the latents have to explain what
+      // is systematic, not every pixel.
       look.config.objective.reduction = config::Reduction::sum;
       set_sigma(look.config, std::sqrt(mean_image_mse_));
     }
@@ -178,12 +178,12 @@ class Experiments {
   }
 
   void take_codes(model::LatentModel& model, const data::InputFormat& format,
-                  SystemLook& look) const {
+                  SystemResult& look) const {
     const at::NoGradGuard no_grad;
     model.eval();
     const model::Posterior posterior = model.encode(data::model_input(
         evaluate::read_samples(held_out_, 0, std::min(kCodesShown, held_out_.size())), format));
-    // What the decoder is given: a point, or draws of q(z|x), whose mixture over the data is to be
+    // The input of the decoder: a point, or draws of q(z|x), whose mixture over the data should be
     // N(0, I).
     at::Tensor z = posterior.mu;
     if (!posterior.is_point())
@@ -198,7 +198,7 @@ class Experiments {
     look.code_y.assign(y.const_data_ptr<double>(), y.const_data_ptr<double>() + y.numel());
   }
 
-  DecoderLook decoder(std::int64_t latent) {
+  DecoderResult decoder(std::int64_t latent) {
     config::Config config = base_config(training_.shape(), "decoder_only", latent, seed_);
     config.objective.reduction = config::Reduction::sum;
     set_sigma(config, kSigma);
@@ -211,7 +211,7 @@ class Experiments {
             evaluate::sample_prior(training.model(), kShown / 2, seed())};
   }
 
-  WeightLook weigh(const config::Config& config, double weight, double effective_sigma) {
+  WeightResult weigh(const config::Config& config, double weight, double effective_sigma) {
     ShortTraining training(config, training_, device_);
     training.train(sizes_.short_steps);
     const evaluate::Evaluation result =
@@ -219,7 +219,7 @@ class Experiments {
     return {weight, effective_sigma, result.reconstruction, result.kld_nats, result.mse};
   }
 
-  WeightLook with_beta(double beta) {
+  WeightResult with_beta(double beta) {
     config::Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
     config.objective.reduction = config::Reduction::sum;
     set_sigma(config, kSigma);
@@ -227,7 +227,7 @@ class Experiments {
     return weigh(config, beta, objective::effective_sigma_of_sum(1, beta, kSigma));
   }
 
-  WeightLook with_kld_weight(double kld_weight) {
+  WeightResult with_kld_weight(double kld_weight) {
     config::Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
     config.objective.kld_weight.rule = config::KldWeightRule::fixed;
     config.objective.kld_weight.weight = kld_weight;
@@ -243,7 +243,7 @@ class Experiments {
   int threads_;
   std::int64_t seed_;
   const std::function<void(const std::string&)>& say_;
-  std::unique_ptr<comm::HostCommunicator> self_;
+  std::unique_ptr<comm::CpuCommunicator> self_;
   at::Tensor real_;
   double mean_image_mse_ = 0;
 };
@@ -255,8 +255,8 @@ LessonResults run_experiments(const data::SampleDataset& training,
                               const device::DeviceChoice& device, int threads, std::int64_t seed,
                               const std::function<void(const std::string&)>& say) {
   if (held_out.size() < kShown || training.size() < 64)
-    throw base::BadInput(base::text("the lesson needs at least 64 images to train on and ", kShown,
-                                    " to look at; here are ", training.size(), " and ",
+    throw base::BadInput(base::text("the lesson needs at least 64 training images and ", kShown,
+                                    " held-out images, but got ", training.size(), " and ",
                                     held_out.size()));
   return Experiments(training, held_out, sizes, device, threads, seed, say).run();
 }

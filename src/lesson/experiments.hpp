@@ -1,5 +1,5 @@
-// What the lesson tries: the three systems of the walk from the autoencoder to the VAE, and what
-// each of them shows.
+// The experiments of the lesson: the three systems on the way from the autoencoder to the VAE, and
+// what each of them shows.
 #pragma once
 
 #include <functional>
@@ -15,56 +15,56 @@
 namespace vae_dist::lesson {
 
 struct LessonSizes {
-  std::int64_t long_steps = 1500;  ///< of the autoencoder and the VAE that are looked at closely
-  std::int64_t short_steps = 300;  ///< of every point of a comparison
-  std::int64_t compared = 5000;    ///< images for coverage, of each kind
+  std::int64_t long_steps = 1500;  ///< of the autoencoder and the VAE that are examined closely
+  std::int64_t short_steps = 300;  ///< of each point of a comparison
+  std::int64_t compared = 5000;    ///< images of each kind for coverage
 };
 
-/// Codes of images and what decoding the prior gives.
-struct SystemLook {
+/// One system: its training curve, its codes of images, and samples decoded from the prior.
+struct SystemResult {
   config::Config config;
   std::vector<ShortTraining::Point> curve;
   evaluate::Evaluation evaluation;
   at::Tensor reconstructions;       ///< [n, C, H, W]
-  at::Tensor samples, box_samples;  ///< [n, C, H, W], of N(0, I) and of the box [-1, 1]
+  at::Tensor samples, box_samples;  ///< [n, C, H, W], from N(0, I) and from the box [-1, 1]
   std::vector<double> code_x,
-      code_y;  ///< the two dimensions of the code with the largest variance, one point an image
+      code_y;  ///< the two dimensions of the code with the largest variance, one point per image
   double code_deviation = 0;    ///< root mean square of all codes: 1 for N(0, I)
   evaluate::Coverage coverage;  ///< of samples of N(0, I), on pixels
 };
 
 /// One decoder without an encoder.
-struct DecoderLook {
+struct DecoderResult {
   std::int64_t latent_dim = 0;
   std::int64_t draws = 0;
   double effective_samples = 0;
-  std::vector<evaluate::Evaluation::LogP> log_p;  ///< as the number of draws grows
+  std::vector<evaluate::Evaluation::LogP> log_p;  ///< for increasing numbers of draws
   at::Tensor samples;
 };
 
 /// One VAE of a comparison.
-struct WeightLook {
+struct WeightResult {
   double weight = 0;  ///< beta, or M_N
   double effective_sigma = 0;
   double reconstruction = 0, kld_nats = 0, mse = 0;
 };
 
 struct LessonResults {
-  std::string data;  ///< its description
+  std::string data;  ///< description of the training data
   data::SampleShape shape;
   std::int64_t training_images = 0;
   double top_variance = 0, mean_image_mse = 0;
   at::Tensor originals;  ///< [n, C, H, W]
-  SystemLook autoencoder, vae;
-  evaluate::Coverage real_coverage;        ///< of other real images: what is at best to be had
-  evaluate::Coverage mean_image_coverage;  ///< of the mean image, over and over
-  std::vector<DecoderLook> decoders;
-  std::vector<WeightLook> betas, kld_weights;
+  SystemResult autoencoder, vae;
+  evaluate::Coverage real_coverage;        ///< of other real images: the best to expect
+  evaluate::Coverage mean_image_coverage;  ///< of the mean image, repeated
+  std::vector<DecoderResult> decoders;
+  std::vector<WeightResult> betas, kld_weights;
 };
 
-/// `say` is told what is being begun, one thing at a time. `threads`: trainings at a time, each on
-/// one thread; on a GPU 1. The results do not depend on it. Both datasets lie in memory. Throws
-/// BadInput for too few images.
+/// Runs all experiments. Calls `say` with the name of each one that begins, one call at a time.
+/// `threads`: concurrent trainings, each on one thread; 1 on a GPU. The results do not depend on
+/// it. Both datasets must be in memory. Throws BadInput if there are too few images.
 LessonResults run_experiments(const data::SampleDataset& training,
                               const data::SampleDataset& held_out, const LessonSizes& sizes,
                               const device::DeviceChoice& device, int threads, std::int64_t seed,

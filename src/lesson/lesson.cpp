@@ -16,9 +16,9 @@ namespace vae_dist::lesson {
 namespace {
 
 constexpr std::int64_t kLargestImage = 32;
-constexpr std::int64_t kImagesTaken = 20000;  // more would not be seen in so few steps
+constexpr std::int64_t kImagesTaken = 20000;  // so few steps would not reach more
 
-// The built-in shapes beside the page, so that they can be looked at as well.
+// Writes the built-in shapes beside the page, so that they can be inspected as well.
 std::string made_shapes(const LessonOptions& options) {
   datasets::ShapesOptions shapes;
   shapes.count = 15000;
@@ -50,7 +50,7 @@ data::SampleDataset open_images(const LessonOptions& options) {
 }
 
 nlohmann::ordered_json numbers(const LessonResults& results) {
-  const auto system = [](const SystemLook& look) {
+  const auto system = [](const SystemResult& look) {
     return nlohmann::ordered_json{{"mse", look.evaluation.mse},
                                   {"kld_nats", look.evaluation.kld_nats},
                                   {"code_deviation", look.code_deviation},
@@ -63,14 +63,14 @@ nlohmann::ordered_json numbers(const LessonResults& results) {
                                 {"mean_image_density", results.mean_image_coverage.density},
                                 {"autoencoder", system(results.autoencoder)},
                                 {"vae", system(results.vae)}};
-  for (const DecoderLook& each : results.decoders)
+  for (const DecoderResult& each : results.decoders)
     out["decoders"].push_back({{"latent_dim", each.latent_dim},
                                {"draws", each.draws},
                                {"effective_samples", each.effective_samples},
                                {"log_p_nats", each.log_p.back().nats}});
-  const auto weights = [](const std::vector<WeightLook>& looks) {
+  const auto weights = [](const std::vector<WeightResult>& looks) {
     auto list = nlohmann::ordered_json::array();
-    for (const WeightLook& each : looks)
+    for (const WeightResult& each : looks)
       list.push_back({{"weight", each.weight},
                       {"effective_sigma", each.effective_sigma},
                       {"reconstruction", each.reconstruction},

@@ -1,5 +1,5 @@
-// The walk from the autoencoder over a decoder without an encoder to the variational autoencoder,
-// trained briefly and written on one page.
+// The lesson leads from the autoencoder via a decoder without an encoder to the variational
+// autoencoder. It trains each briefly and writes one page.
 #pragma once
 
 #include <filesystem>
@@ -11,15 +11,16 @@
 namespace vae_dist::lesson {
 
 struct LessonOptions {
-  std::optional<std::string> data;  ///< HDF5 file; empty: built-in shapes, 32x32 grey, made anew
+  std::optional<std::string>
+      data;  ///< HDF5 file; empty: built-in shapes, 32x32 grey, newly generated
   std::filesystem::path out = "lesson/report.html";
   std::int64_t seed = 1265;
   LessonSizes sizes;
-  int threads = 1;  ///< trainings at a time, each on one thread
+  int threads = 1;  ///< concurrent trainings, each on one thread
 };
 
-/// Writes the page, with its numbers as lesson.json beside it. Larger images are brought to 32
-/// pixels. Throws BadInput for data that cannot be read.
+/// Writes the page, and beside it its numbers in a .json file of the same name. Resizes larger
+/// images to 32 pixels. Throws BadInput if the data cannot be read.
 void write_lesson(const LessonOptions& options, const device::DeviceChoice& device);
 
 }  // namespace vae_dist::lesson

@@ -11,7 +11,7 @@
 namespace vae_dist::lesson {
 namespace {
 
-// Three say enough on a page that is read, not computed with.
+// Three significant digits are enough on a page for reading.
 std::string short_number(double value) { return base::digits(value, 3); }
 
 plot::PagePicture grid(const std::string& label, const at::Tensor& images, int columns = 8) {
@@ -20,14 +20,14 @@ plot::PagePicture grid(const std::string& label, const at::Tensor& images, int c
   return {label, plot::image_grid_png(report::pictures_of(images, 0, 1), options)};
 }
 
-// Each input above its reconstruction.
+// Shows each input above its reconstruction.
 plot::PagePicture pairs(const std::string& label, const at::Tensor& originals,
                         const at::Tensor& reconstructions) {
   return grid(label, at::cat({originals.narrow(0, 0, 8), reconstructions.narrow(0, 0, 8),
                               originals.narrow(0, 8, 8), reconstructions.narrow(0, 8, 8)}));
 }
 
-plot::Figure codes(const std::string& title, const SystemLook& look) {
+plot::Figure codes(const std::string& title, const SystemResult& look) {
   plot::ScatterChart chart;
   chart.title = title;
   chart.x_label = "widest dimension of the code";
@@ -42,7 +42,7 @@ plot::Figure codes(const std::string& title, const SystemLook& look) {
 }
 
 plot::Figure terms(const std::string& title, const std::string& weight,
-                   const std::vector<WeightLook>& looks, std::optional<double> critical,
+                   const std::vector<WeightResult>& looks, std::optional<double> critical,
                    const std::string& caption) {
   plot::LineChart chart{.title = title,
                         .caption = caption,
@@ -54,9 +54,9 @@ plot::Figure terms(const std::string& title, const std::string& weight,
                               .dots = true},
       kld{.name = "KL, of the largest here", .x = {}, .y = {}, .dots = true};
   double largest = 0, worst = 0;
-  for (const WeightLook& each : looks)
+  for (const WeightResult& each : looks)
     largest = std::max(largest, each.kld_nats), worst = std::max(worst, each.mse);
-  for (const WeightLook& each : looks) {
+  for (const WeightResult& each : looks) {
     reconstruction.x.push_back(each.weight);
     kld.x.push_back(each.weight);
     reconstruction.y.push_back(each.mse / worst);
@@ -69,12 +69,12 @@ plot::Figure terms(const std::string& title, const std::string& weight,
   return plot::draw(chart);
 }
 
-plot::Table weights_table(const std::string& weight, const std::vector<WeightLook>& looks,
+plot::Table weights_table(const std::string& weight, const std::vector<WeightResult>& looks,
                           double top_variance) {
   plot::Table table{.header = {weight, "sigma_eff", "squared error", "KL (nats)", "predicted"},
                     .rows = {},
                     .numbers = true};
-  for (const WeightLook& each : looks) {
+  for (const WeightResult& each : looks) {
     const bool collapses = each.effective_sigma * each.effective_sigma >= top_variance;
     table.rows.push_back(
         {{short_number(each.weight), short_number(each.effective_sigma), short_number(each.mse),
@@ -93,14 +93,14 @@ void first_system(const LessonResults& r, plot::HtmlPage& page) {
   page.pictures(
       {pairs(base::text("Held-out images and their reconstructions: squared error ",
                         short_number(r.autoencoder.evaluation.mse),
-                        " a pixel, that of the mean image is ", short_number(r.mean_image_mse)),
+                        " per pixel; that of the mean image is ", short_number(r.mean_image_mse)),
              r.originals, r.autoencoder.reconstructions)});
 
   page.section("2  Why it makes no images");
   page.paragraph(
-      "To make an image one would draw a code and decode it. But nothing has told the codes where "
-      "to lie: they fill a region of their own, of which N(0, I) and a box know nothing, "
-      "and what the decoder makes of a code from elsewhere is noise.");
+      "To make an image, one would draw a code and decode it. But training says nothing about "
+      "where codes lie: they fill a region of their own, unrelated to N(0, I) or a box, and the "
+      "decoder turns codes from elsewhere into noise.");
   page.figures({codes("Where the autoencoder's codes lie", r.autoencoder),
                 codes("Where the VAE's latents lie", r.vae)});
   page.pictures({grid("Autoencoder: z from N(0, I)", r.autoencoder.samples),
@@ -111,17 +111,16 @@ void first_system(const LessonResults& r, plot::HtmlPage& page) {
 void second_system(const LessonResults& r, plot::HtmlPage& page) {
   page.section("3  A decoder with a prior, and no encoder");
   page.paragraph(
-      "So the latent gets a distribution first, and the decoder is trained to make the data likely "
+      "So the latent first gets a distribution, and the decoder is trained to make the data likely "
       "under it. The integral over all z is estimated by drawing z from the prior.");
   add_equations(page, LessonPart::decoder_only);
   page.subsection("3.1  Why it fails");
   page.paragraph(
-      "Of all draws of the prior hardly one explains a given image, so the sum is one term, and it "
-      "is a bad one. The effective sample size of the weights says it, "
-      "and adding dimensions or likelihoods that are summed over pixels makes it worse. (Averaging "
-      "the log-likelihood over pixels would make the weights look even, and the lesson its "
-      "opposite: "
-      "it is summed inside, and only the final value may be divided.)");
+      "Hardly any draw of the prior explains a given image, so a single term dominates the sum, "
+      "and it is a poor one. The effective sample size of the weights shows this. More dimensions, "
+      "or likelihoods that are summed over pixels, make it worse. (Averaging the log-likelihood "
+      "over pixels would make the weights look even and reverse the lesson: the log-likelihood is "
+      "summed inside, and only the final value may be divided.)");
   plot::LineChart samples{.title = "Effective sample size",
                           .caption = base::text("Of ", r.decoders.front().draws,
                                                 " draws of the prior, mean over held-out images."),
@@ -130,10 +129,11 @@ void second_system(const LessonResults& r, plot::HtmlPage& page) {
   plot::Series effective{.name = "effective sample size", .x = {}, .y = {}, .dots = true};
   plot::LineChart growth{
       .title = "The estimate grows with the number of draws",
-      .caption = "A lower bound of log p(x) in expectation: what is still rising is not there yet.",
+      .caption =
+          "A lower bound of log p(x) in expectation: a curve that still rises has not converged.",
       .x = {.label = "draws", .logarithmic = true},
       .y = {.label = "log p(x) (nats)"}};
-  for (const DecoderLook& each : r.decoders) {
+  for (const DecoderResult& each : r.decoders) {
     effective.x.push_back(static_cast<double>(each.latent_dim));
     effective.y.push_back(each.effective_samples);
     plot::Series curve{
@@ -143,7 +143,7 @@ void second_system(const LessonResults& r, plot::HtmlPage& page) {
         .y = {},
         .dots = true};
     for (const evaluate::Evaluation::LogP& estimate : each.log_p) {
-      if (estimate.draws == 1) continue;  // so far below that nothing else would be seen
+      if (estimate.draws == 1) continue;  // so far below that it would hide the rest
       curve.x.push_back(static_cast<double>(estimate.draws));
       curve.y.push_back(estimate.nats);
     }
@@ -153,7 +153,7 @@ void second_system(const LessonResults& r, plot::HtmlPage& page) {
   samples.lines = {{.label = "one draw has all the weight", .at = 1}};
   page.figures({plot::draw(samples), plot::draw(growth)});
   std::vector<plot::PagePicture> pictures;
-  for (const DecoderLook& each : r.decoders)
+  for (const DecoderResult& each : r.decoders)
     pictures.push_back(grid(base::text("Samples, ", each.latent_dim, " latent dimension",
                                        each.latent_dim == 1 ? "" : "s"),
                             each.samples, 4));
@@ -163,13 +163,13 @@ void second_system(const LessonResults& r, plot::HtmlPage& page) {
 void third_system(const LessonResults& r, plot::HtmlPage& page) {
   page.section("4  The variational autoencoder");
   page.paragraph(
-      "An encoder that proposes, for each image, where in latent space its explanation lies: "
-      "q(z|x). Drawing from it instead of the prior needs one draw, not thousands, "
-      "and the price is in the bound: q must stay near the prior.");
+      "An encoder proposes, for each image, where in latent space its explanation lies: q(z|x). "
+      "Sampling from it instead of the prior needs one draw, not thousands. The price is in the "
+      "bound: q must stay near the prior.");
   add_equations(page, LessonPart::vae);
   page.pictures({pairs(
       base::text("Held-out images and their reconstructions: squared error ",
-                 short_number(r.vae.evaluation.mse), " a pixel, KL ",
+                 short_number(r.vae.evaluation.mse), " per pixel, KL ",
                  short_number(r.vae.evaluation.kld_nats), " nats, ", *r.vae.evaluation.active_units,
                  " of ", r.vae.evaluation.kld_per_dimension.size(), " units active"),
       r.originals, r.vae.reconstructions)});
@@ -181,10 +181,10 @@ void third_system(const LessonResults& r, plot::HtmlPage& page) {
   plot::Table table{
       .header = {"samples of the prior", "coverage", "density"}, .rows = {}, .numbers = true};
   table.caption =
-      "Pixels, k = 5 nearest neighbours, as many images of each kind as held-out ones (Naeem et "
-      "al. 2020). Blur inflates density: an image near the middle of all lies in very many "
-      "neighbourhoods, as the mean "
-      "image's figure shows; so coverage is the one to read.";
+      "Measured on pixels, with k = 5 nearest neighbours and as many images of each kind as there "
+      "are held-out ones (Naeem et al. 2020). Blur inflates density: an image near the middle of "
+      "all lies in very many neighbourhoods, as the mean image's figure shows. So rely on "
+      "coverage.";
   const auto row = [&](const std::string& name, const evaluate::Coverage& each,
                        bool marked = false) {
     table.rows.push_back({{name, short_number(each.coverage), short_number(each.density)}, marked});
@@ -192,14 +192,14 @@ void third_system(const LessonResults& r, plot::HtmlPage& page) {
   row("autoencoder", r.autoencoder.coverage);
   row("VAE", r.vae.coverage, true);
   row("other real images", r.real_coverage);
-  row("the mean image, over and over", r.mean_image_coverage);
+  row("the mean image, repeated", r.mean_image_coverage);
   page.add(plot::html_table(table));
 }
 
 void weights(const LessonResults& r, plot::HtmlPage& page) {
   page.section("5  The weight of the KL");
   page.paragraph(
-      "Each point is a VAE of its own, trained briefly. With more weight the KL falls and the "
+      "Each point is a separate VAE, trained briefly. With more weight the KL falls and the "
       "error grows, until no latent dimension pays for itself and every reconstruction is the mean "
       "image: the posterior has collapsed.");
   add_equations(page, LessonPart::weight);
@@ -210,9 +210,9 @@ void weights(const LessonResults& r, plot::HtmlPage& page) {
        terms(
            "The two terms against M_N", "M_N", r.kld_weights, critical,
            base::text(
-               "PyTorch-VAE's squared error per pixel. Collapse is predicted from M_N = 2 * ",
+               "PyTorch-VAE's squared error per pixel. Collapse is predicted above M_N = 2 * ",
                short_number(r.top_variance), " / ", r.shape.values(), " = ", short_number(critical),
-               " on, where sigma_eff^2 exceeds the images' largest variance along any "
+               ", where sigma_eff^2 exceeds the images' largest variance along any "
                "direction."))});
   page.add(plot::html_table(weights_table("beta", r.betas, r.top_variance)));
   page.add(plot::html_table(weights_table("M_N", r.kld_weights, r.top_variance)));
@@ -222,16 +222,16 @@ void weights(const LessonResults& r, plot::HtmlPage& page) {
 
 plot::HtmlPage lesson_page(const LessonResults& r) {
   plot::HtmlPage page("From the autoencoder to the VAE",
-                      base::text(r.data, "; ", r.training_images, " to train on"));
-  page.facts(
-      {{"coverage of the VAE's samples", short_number(r.vae.coverage.coverage),
-        base::text("autoencoder ", short_number(r.autoencoder.coverage.coverage),
-                   ", other real images ", short_number(r.real_coverage.coverage))},
-       {"effective draws of a decoder alone", short_number(r.decoders.back().effective_samples),
-        base::text("of ", r.decoders.back().draws, ", with ", r.decoders.back().latent_dim,
-                   " latent dimensions")},
-       {"KL of the VAE", short_number(r.vae.evaluation.kld_nats) + " nats",
-        base::text(*r.vae.evaluation.active_units, " units active")}});
+                      base::text(r.data, "; ", r.training_images, " training images"));
+  page.facts({{"coverage of the VAE's samples", short_number(r.vae.coverage.coverage),
+               base::text("autoencoder ", short_number(r.autoencoder.coverage.coverage),
+                          ", other real images ", short_number(r.real_coverage.coverage))},
+              {"effective draws of a decoder without an encoder",
+               short_number(r.decoders.back().effective_samples),
+               base::text("of ", r.decoders.back().draws, ", with ", r.decoders.back().latent_dim,
+                          " latent dimensions")},
+              {"KL of the VAE", short_number(r.vae.evaluation.kld_nats) + " nats",
+               base::text(*r.vae.evaluation.active_units, " units active")}});
   first_system(r, page);
   second_system(r, page);
   third_system(r, page);

@@ -1,4 +1,4 @@
-// The lesson as a page: what was seen, beside the equations and where our code computes them.
+// The lesson as a page: the results beside the equations and the functions that compute them.
 #pragma once
 
 #include "lesson/experiments.hpp"

@@ -40,11 +40,11 @@ void ShortTraining::train(std::int64_t steps) {
 void ShortTraining::add_to_curve(const step::DoneStep& done) {
   constexpr double kShare = 1.0 / static_cast<double>(kStepsAPoint);
   if ((done.step - 1) % kStepsAPoint == 0)
-    next_point_ = {0, 0, 0, std::vector<double>(done.values.others.size())};
+    next_point_ = {0, 0, 0, std::vector<double>(done.values.extra_terms.size())};
   next_point_.reconstruction += kShare * done.values.reconstruction;
   next_point_.kld_nats += kShare * done.values.kld_nats;
-  for (std::size_t i = 0; i < next_point_.others.size(); ++i)
-    next_point_.others[i] += kShare * done.values.others[i];
+  for (std::size_t i = 0; i < next_point_.extra_terms.size(); ++i)
+    next_point_.extra_terms[i] += kShare * done.values.extra_terms[i];
   if (done.step % kStepsAPoint != 0) return;
   next_point_.step = static_cast<double>(done.step);
   curve_.push_back(next_point_);

@@ -12,17 +12,17 @@ namespace vae_dist::lesson {
 
 class ShortTraining {
  public:
-  /// `config`: model, objective and optimizer; its global batch is one replica, its
-  /// data.shuffle_window_chunks is set. `data` lies in memory. Nothing is trained yet.
+  /// `config` gives the model, the objective and the optimizer; its global batch is one replica,
+  /// and its data.shuffle_window_chunks is set. `data` must be in memory. Trains nothing yet.
   ShortTraining(const config::Config& config, const data::SampleDataset& data,
                 const device::DeviceChoice& device);
 
   void train(std::int64_t steps);
 
-  /// A point of the training curve: mean over some steps.
+  /// A point of the training curve: the mean over several steps.
   struct Point {
     double step = 0, reconstruction = 0, kld_nats = 0;
-    std::vector<double> others;  ///< as the objective names them
+    std::vector<double> extra_terms;  ///< in the order of the objective
   };
   const std::vector<Point>& curve() const { return curve_; }
 
@@ -30,7 +30,7 @@ class ShortTraining {
   const objective::Objective& objective() const { return learner_.objective(); }
   const step::ResolvedObjective& resolved() const { return objective_; }
 
-  /// On the first `samples` of `data`, with the training's M_N and beta.
+  /// Evaluates the model on the first `samples` of `data`, with the training's M_N and beta.
   evaluate::Evaluation evaluate_on(const data::SampleDataset& data, std::int64_t samples);
 
  private:
@@ -42,12 +42,12 @@ class ShortTraining {
   step::ResolvedObjective objective_;
   step::ReplicaPlan plan_;
   step::LearningRatePlan learning_rate_;
-  std::unique_ptr<comm::HostCommunicator> self_;
+  std::unique_ptr<comm::CpuCommunicator> self_;
   comm::CollectiveLog log_;
   step::Learner learner_;
   step::StepRunner runner_;
   std::vector<Point> curve_;
-  Point next_point_;  // of the steps that are done of it
+  Point next_point_;  // over the steps done so far
 };
 
 }  // namespace vae_dist::lesson

@@ -42,15 +42,15 @@ MachineSeries::MachineSeries(const Labels& labels, const std::string& gpu_name,
 std::vector<prometheus::MetricFamily> MachineSeries::Collect() const {
   std::vector<prometheus::MetricFamily> out;
   add_gauge(out, labels_, "vae_dist_resident_memory_bytes",
-            "Memory of this rank's process that lies in RAM, bytes; a cache shared by the ranks of "
-            "a node counts in each.",
+            "Memory of this rank's process that resides in RAM, bytes; a cache shared by the ranks "
+            "of a node is counted for each rank.",
             resident_bytes());
   if (!read_gpu_) return out;
   const base::GpuReadings gpu = read_gpu_();
   add_gauge(out, gpu_labels_, "vae_dist_gpu_memory_used_bytes",
-            "Memory of this rank's GPU that is in use, by anyone, bytes.", gpu.memory_used_bytes);
+            "Memory in use on this rank's GPU, by any process, bytes.", gpu.memory_used_bytes);
   add_gauge(out, gpu_labels_, "vae_dist_gpu_memory_total_bytes",
-            "Memory of this rank's GPU, bytes.", gpu.memory_total_bytes);
+            "Total memory of this rank's GPU, bytes.", gpu.memory_total_bytes);
   add_gauge(
       out, gpu_labels_, "vae_dist_gpu_utilization_ratio",
       "Share of the driver's last sample period in which a kernel ran on this rank's GPU, 0 to 1.",

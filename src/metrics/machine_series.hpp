@@ -1,5 +1,5 @@
-// Series that are read when a scrape asks for them: memory of the process, and its GPU's sensors.
-// Training pays nothing for them.
+// Series that are read at each scrape: the memory of the process and the sensors of its GPU. They
+// cost training nothing.
 #pragma once
 
 #include <prometheus/collectable.h>
@@ -15,12 +15,12 @@ namespace vae_dist::metrics {
 
 class MachineSeries : public prometheus::Collectable {
  public:
-  /// `labels`: on every series; those of the GPU also have gpu="<gpu_name>". An empty `read_gpu`:
-  /// no such series.
+  /// `labels` are on every series; GPU series also have gpu="<gpu_name>". If `read_gpu` is empty,
+  /// there are no GPU series.
   MachineSeries(const std::map<std::string, std::string>& labels, const std::string& gpu_name,
                 std::function<base::GpuReadings()> read_gpu);
 
-  /// From the server's threads.
+  /// Called by the server's threads.
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:

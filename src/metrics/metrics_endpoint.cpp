@@ -26,31 +26,31 @@ std::string bind_address(const std::string& address, int port) {
   return bare_ipv6 ? base::text("[", address, "]:", port) : base::text(address, ":", port);
 }
 
-// A connection that says nothing, or takes no answer, holds one of these threads until it is hung
-// up on. With civetweb's own 30 s and the library's two threads, ten such connections silence a
-// rank for minutes.
+// A connection that sends nothing, or does not read its answer, occupies one of these threads until
+// it times out. With civetweb's default of 30 s and the library's two threads, ten such connections
+// would silence a rank for minutes.
 constexpr int kThreads = 16;
-constexpr int kPatienceMs = 2000;
+constexpr int kRequestTimeoutMs = 2000;
 
-// Threads of the server, which inherit it, get what training leaves: on a machine whose cores all
-// compute, a flood of scrapes costs next to nothing.
+// The server's threads inherit this value and run only when training leaves CPU time: on a machine
+// whose cores are all busy, a flood of scrapes costs next to nothing.
 constexpr int kNiceness = 19;
 
 std::unique_ptr<prometheus::Exposer> make_exposer(const std::string& address, int port) {
-  const std::vector<std::string> options = {"listening_ports",    bind_address(address, port),
-                                            "num_threads",        std::to_string(kThreads),
-                                            "request_timeout_ms", std::to_string(kPatienceMs)};
+  const std::vector<std::string> options = {
+      "listening_ports",        bind_address(address, port), "num_threads",
+      std::to_string(kThreads), "request_timeout_ms",        std::to_string(kRequestTimeoutMs)};
   return std::async(std::launch::async,
                     [&] {
                       ::setpriority(PRIO_PROCESS, 0,
-                                    kNiceness);  // Linux: of the calling thread alone
+                                    kNiceness);  // on Linux, this affects only the calling thread
                       return std::make_unique<prometheus::Exposer>(options);
                     })
       .get();
 }
 
-// The library says "possible problem binding to port" for every failed start, a taken port
-// included: hence the next one is tried.
+// The library reports "possible problem binding to port" for every failed start, including a taken
+// port, so every failure moves on to the next port.
 std::unique_ptr<prometheus::Exposer> start(const std::string& address, int wanted) {
   const int last = wanted == 0 ? 0 : std::min(wanted + kPortsToTry - 1, kHighestPort);
   std::string reason;
@@ -76,7 +76,8 @@ void connect_once(const std::string& address, int port) {
   const int connection = ::socket(
       found->ai_family, found->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, found->ai_protocol);
   if (connection >= 0) {
-    // Under way is enough: the system of this machine accepts it, and the server's poll returns.
+    // The connection need not complete: this machine's kernel accepts it, and the server's poll
+    // returns.
     [[maybe_unused]] const int result = ::connect(connection, found->ai_addr, found->ai_addrlen);
     ::close(connection);
   }
@@ -95,8 +96,8 @@ MetricsEndpoint::MetricsEndpoint(
   for (const auto& each : series) exposer_->RegisterCollectable(each);
 }
 
-// civetweb looks up from its listening sockets only every 2 s; a run of seconds, and a stop on
-// request, should not wait for that. A connection makes it look at once.
+// civetweb checks for a stop only every 2 s while it waits for connections. A short run or a
+// requested stop should not wait for that, and a connection wakes it at once.
 MetricsEndpoint::~MetricsEndpoint() {
   std::atomic<bool> stopped = false;
   std::jthread stopping([&] {

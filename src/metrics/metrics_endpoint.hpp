@@ -1,5 +1,5 @@
-// The HTTP server behind /metrics: on the wanted port or the next free one, and gone at once when
-// it is no longer needed.
+// The HTTP server behind /metrics. It takes the wanted port or the next free one, and stops without
+// delay.
 #pragma once
 
 #include <memory>
@@ -15,8 +15,8 @@ namespace vae_dist::metrics {
 
 class MetricsEndpoint {
  public:
-  /// Serves `series` on address:port; `port` 0: any free one; taken: the next free one of the
-  /// following 100. Throws Failure when none of them can be served.
+  /// Serves `series` on address:port. If `port` is 0, takes any free port; if `port` is taken,
+  /// takes the next free one of the following 100. Throws Failure if it can serve none of them.
   MetricsEndpoint(const std::string& address, int port,
                   const std::vector<std::shared_ptr<prometheus::Collectable>>& series);
   ~MetricsEndpoint();

@@ -23,11 +23,11 @@ std::string exposition(const JobOwner& owner, const JobOutcome& outcome) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels);
   };
   add("vae_dist_job_outcome",
-      "Always 1; the label tells how the job ended: done, stopped (with a checkpoint, to go on) or "
-      "failed.",
+      "Always 1; the label says how the job ended: done, stopped (with a checkpoint to resume "
+      "from) or failed.",
       {{"outcome", outcome.outcome}})
       .Set(1);
-  add("vae_dist_job_last_step", "Steps of training when the job ended.")
+  add("vae_dist_job_last_step", "Training steps completed when the job ended.")
       .Set(static_cast<double>(outcome.last_step));
   add("vae_dist_job_duration_seconds", "Time that the job trained, seconds.")
       .Set(outcome.duration.count());
@@ -45,22 +45,22 @@ std::string escaped(CURL* curl, const std::string& part) {
   return text.get();
 }
 
-std::size_t keep_answer(char* data, std::size_t, std::size_t bytes, void* answer) {
-  constexpr std::size_t kEnough = 300;
+std::size_t append_response(char* data, std::size_t, std::size_t bytes, void* answer) {
+  constexpr std::size_t kMaxResponse = 300;
   auto& kept = *static_cast<std::string*>(answer);
-  kept.append(data, std::min(bytes, kEnough - std::min(kept.size(), kEnough)));
+  kept.append(data, std::min(bytes, kMaxResponse - std::min(kept.size(), kMaxResponse)));
   return bytes;
 }
 
 }  // namespace
 
-// prometheus-cpp's own Gateway gives an address that swallows packets five minutes.
+// prometheus-cpp's own Gateway waits five minutes for an address that drops packets.
 void push_outcome(const std::string& gateway, const JobOwner& owner, const JobOutcome& outcome,
                   base::Seconds limit) {
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(
       started == CURLE_OK ? curl_easy_init() : nullptr, curl_easy_cleanup);
-  if (!curl) throw base::Failure("cannot push the outcome: libcurl does not start");
+  if (!curl) throw base::Failure("cannot push the outcome: libcurl cannot be initialised");
   const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(
       curl_slist_append(nullptr, "Content-Type: text/plain; version=0.0.4; charset=utf-8"),
       curl_slist_free_all);
@@ -73,16 +73,18 @@ void push_outcome(const std::string& gateway, const JobOwner& owner, const JobOu
   std::string answer;
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_DEFAULT_PROTOCOL, "http");
-  curl_easy_setopt(curl.get(), CURLOPT_CUSTOMREQUEST,
-                   "PUT");  // POST would leave what a former job pushed and this one does not
+  curl_easy_setopt(
+      curl.get(), CURLOPT_CUSTOMREQUEST,
+      "PUT");  // POST would keep metrics that an earlier job pushed and this one does not
   curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, keep_answer);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, append_response);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer);
   curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, reason.data());
   curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(1000 * limit.count()));
-  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);  // other threads are at work
+  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL,
+                   1L);  // signals are unsafe because other threads are running
   const CURLcode result = curl_easy_perform(curl.get());
   long status = 0;
   curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
@@ -90,8 +92,8 @@ void push_outcome(const std::string& gateway, const JobOwner& owner, const JobOu
     throw base::Failure(base::text("cannot push the outcome to ", url, ": ",
                                    reason[0] != '\0' ? reason.data() : curl_easy_strerror(result)));
   if (status / 100 != 2)
-    throw base::Failure(
-        base::text("cannot push the outcome to ", url, ": it answers ", status, ' ', answer));
+    throw base::Failure(base::text("cannot push the outcome to ", url, ": the server answered ",
+                                   status, ' ', answer));
 }
 
 }  // namespace vae_dist::metrics

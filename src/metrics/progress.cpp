@@ -67,8 +67,8 @@ void Progress::show(const ProgressFacts& facts, bool due) {
   if (!enabled_ || facts.step.step <= last_step_) return;
   const bool last = facts.step.step == facts.steps_planned;
   if (base::on_terminal() ? !last && since_shown_.elapsed() < kRedraw : !due) return;
-  // The average over all that has happened, evaluations and checkpoints included, tells best what
-  // is to come.
+  // The average over the whole run so far, including evaluations and checkpoints, predicts the
+  // remaining time best.
   const base::Seconds remaining = since_start_.elapsed() *
                                   static_cast<double>(facts.steps_planned - facts.step.step) /
                                   static_cast<double>(facts.step.step - first_step_);

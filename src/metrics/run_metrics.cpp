@@ -18,13 +18,13 @@
 namespace vae_dist::metrics {
 namespace {
 
-// Six bounds a decade, from 1 ms to 100 s: a quantile read from them is within a quarter of the
-// truth.
+// Six bounds per decade, from 1 ms to 100 s: a quantile estimated from them is within a quarter of
+// the true value.
 const prometheus::Histogram::BucketBoundaries kStepBounds = {
     0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05,
     0.075, 0.1,    0.15,  0.2,   0.3,   0.5,    0.75, 1,     1.5,  2,    3,
     5,     7.5,    10,    15,    20,    30,     50,   75,    100};
-// Waits may be close to nothing, which is what one hopes for.
+// Waits are ideally close to zero, so these bounds start lower.
 const prometheus::Histogram::BucketBoundaries kWaitBounds = {
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
     0.2,    0.5,    1,      2,     5,     10,    20,   50,   100};
@@ -32,13 +32,13 @@ const prometheus::Histogram::BucketBoundaries kCheckpointBounds = {
     0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
 
 // A gauge that appears with its first value.
-class LateGauge {
+class LazyGauge {
  public:
-  LateGauge(prometheus::Registry& registry, const prometheus::Labels& labels,
+  LazyGauge(prometheus::Registry& registry, const prometheus::Labels& labels,
             const std::string& name, const std::string& help,
-            const prometheus::Labels& its_own = {})
+            const prometheus::Labels& extra_labels = {})
       : family_(prometheus::BuildGauge().Name(name).Help(help).Labels(labels).Register(registry)),
-        its_own_(its_own) {}
+        its_own_(extra_labels) {}
 
   void set(double value) { gauge().Set(value); }
   void set_to_current_time() { gauge().SetToCurrentTime(); }
@@ -54,21 +54,21 @@ class LateGauge {
   prometheus::Gauge* gauge_ = nullptr;
 };
 
-// Empty for a term that has no series.
-std::optional<LateGauge> series_of(prometheus::Registry& registry, const prometheus::Labels& labels,
+// Returns the series of a term; empty if the term has none.
+std::optional<LazyGauge> series_of(prometheus::Registry& registry, const prometheus::Labels& labels,
                                    const base::Term& term) {
   if (term.series.empty()) return std::nullopt;
-  return LateGauge(registry, labels, term.series, term.help,
+  return LazyGauge(registry, labels, term.series, term.help,
                    {term.labels.begin(), term.labels.end()});
 }
 
-// What is equal on every rank; only rank 0 has it.
+// Series that are equal on every rank. Only rank 0 has them.
 struct GlobalSeries {
   GlobalSeries(prometheus::Registry& registry, const prometheus::Labels& labels,
                const RunFacts& facts)
       : epoch(registry, labels, "vae_dist_epoch", "Epoch of the last step, counted from 0."),
         step(registry, labels, "vae_dist_step",
-             "Steps since the start of training, earlier parts of a resumed run included."),
+             "Steps since the start of training, including earlier parts of a resumed run."),
         collapsed(registry, labels, "vae_dist_collapsed",
                   "1 if the last evaluation shows posterior collapse or reconstructions hardly "
                   "better than the mean image, else 0."),
@@ -78,38 +78,40 @@ struct GlobalSeries {
             registry, labels, "vae_dist_checkpoint_timestamp_seconds",
             "Unix time at which this process last finished a checkpoint, seconds.") {
     for (const StepTerm& each : step_terms())
-      of_steps.push_back(series_of(registry, labels, each.term));
-    for (const base::Term& term : facts.other_terms)
-      of_objective.push_back(series_of(registry, labels, term));
+      step_gauges.push_back(series_of(registry, labels, each.term));
+    for (const base::Term& term : facts.extra_terms)
+      objective_gauges.push_back(series_of(registry, labels, term));
     for (const EvaluationTerm& each : evaluation_terms())
-      of_evaluations.push_back(series_of(registry, labels, each.term));
+      evaluation_gauges.push_back(series_of(registry, labels, each.term));
     const auto fact = [&](const std::string& name, const std::string& help, std::int64_t value) {
-      LateGauge(registry, labels, name, help).set(static_cast<double>(value));
+      LazyGauge(registry, labels, name, help).set(static_cast<double>(value));
     };
     fact("vae_dist_steps_planned", "Steps after which training ends.", facts.steps_planned);
-    fact("vae_dist_global_batch_samples", "Samples a step, over all ranks.", facts.global_batch);
+    fact("vae_dist_global_batch_samples", "Samples per step, over all ranks.", facts.global_batch);
     fact("vae_dist_ranks", "Processes that train this run.", facts.ranks);
-    fact("vae_dist_replicas", "Parts that a global batch is cut into.", facts.replicas);
-    LateGauge(registry, labels, "vae_dist_start_timestamp_seconds",
+    fact("vae_dist_replicas", "Parts into which a global batch is split.", facts.replicas);
+    LazyGauge(registry, labels, "vae_dist_start_timestamp_seconds",
               "Unix time at which this process started to train, seconds.")
         .set_to_current_time();
     info(registry, labels, "vae_dist_build_info",
-         "Always 1; the labels tell the program's version and revision, and its libraries.",
+         "Always 1; the labels give the version and revision of the program, and its libraries.",
          facts.build);
-    info(registry, labels, "vae_dist_run_info",
-         "Always 1; the labels tell what is trained, and on what.", facts.run);
+    info(
+        registry, labels, "vae_dist_run_info",
+        "Always 1; the labels give the model, the likelihood, the device and the hosts of the run.",
+        facts.run);
   }
 
   static void info(prometheus::Registry& registry, prometheus::Labels labels,
                    const std::string& name, const std::string& help,
                    const std::vector<std::pair<std::string, std::string>>& facts) {
     for (const auto& [label, value] : facts) labels.emplace(label, base::utf8_text(value));
-    LateGauge(registry, labels, name, help).set(1);
+    LazyGauge(registry, labels, name, help).set(1);
   }
 
-  LateGauge epoch, step, collapsed, evaluation_timestamp, checkpoint_timestamp;
-  std::vector<std::optional<LateGauge>> of_steps, of_objective,
-      of_evaluations;  // as their tables list them
+  LazyGauge epoch, step, collapsed, evaluation_timestamp, checkpoint_timestamp;
+  std::vector<std::optional<LazyGauge>> step_gauges, objective_gauges,
+      evaluation_gauges;  // in the order of their tables
 };
 
 struct RankSeries {
@@ -117,30 +119,31 @@ struct RankSeries {
              const RunFacts& facts)
       : step_seconds(histogram(registry, labels, "vae_dist_step_seconds",
                                "Time of a training step on this rank, seconds.", kStepBounds)),
-        data_wait_seconds(histogram(registry, labels, "vae_dist_data_wait_seconds",
-                                    "Time of a step that this rank waited for its batch, seconds.",
-                                    kWaitBounds)),
-        allreduce_wait_seconds(histogram(
-            registry, labels, "vae_dist_allreduce_wait_seconds",
-            "Time of a step that this rank waited for the gradients' all-reduce, seconds.",
-            kWaitBounds)),
+        data_wait_seconds(histogram(
+            registry, labels, "vae_dist_data_wait_seconds",
+            "Time during a step that this rank waited for its batch, seconds.", kWaitBounds)),
+        allreduce_wait_seconds(histogram(registry, labels, "vae_dist_allreduce_wait_seconds",
+                                         "Time during a step that this rank waited for the "
+                                         "all-reduce of the gradients, seconds.",
+                                         kWaitBounds)),
         samples(counter(registry, labels, "vae_dist_samples_total",
                         "Samples this rank has trained on.")),
         steps(counter(registry, labels, "vae_dist_steps_total",
-                      "Steps this rank has taken, skipped ones included.")),
+                      "Steps this rank has taken, including skipped ones.")),
         skipped_steps(counter(
             registry, labels, "vae_dist_skipped_steps_total",
             "Steps whose update was skipped: loss or gradient not finite, or above the limit.")),
         nonfinite_steps(counter(registry, labels, "vae_dist_nonfinite_steps_total",
                                 "Steps whose loss or gradient norm was NaN or infinite.")),
-        allreduce_bytes(counter(registry, labels, "vae_dist_allreduce_bytes_total",
-                                "Bytes this rank has handed to all-reduces of a step.")),
+        allreduce_bytes(
+            counter(registry, labels, "vae_dist_allreduce_bytes_total",
+                    "Bytes this rank has passed to the all-reduces of training steps.")),
         read_bytes(counter(registry, labels, "vae_dist_read_bytes_total",
-                           "Bytes this rank has read from data files, as stored; what the system "
-                           "had in memory counts too.")) {
+                           "Bytes this rank has read from data files, as stored, including reads "
+                           "served from the page cache.")) {
     counter(registry, labels, "vae_dist_restarts_total",
-            "How often this run was started again, from a checkpoint or (by its launcher) before "
-            "the first; this process's own start included.")
+            "How often this run was restarted, from a checkpoint or (by its launcher) before the "
+            "first checkpoint, including the start of this process.")
         .Increment(static_cast<double>(facts.restarts));
   }
 
@@ -164,7 +167,7 @@ struct RankSeries {
       &read_bytes;
 };
 
-// Of the rank that writes checkpoints.
+// Series of the rank that writes checkpoints.
 struct CheckpointSeries {
   CheckpointSeries(prometheus::Registry& registry, const prometheus::Labels& labels)
       : seconds(RankSeries::histogram(registry, labels, "vae_dist_checkpoint_seconds",
@@ -172,9 +175,9 @@ struct CheckpointSeries {
                                       kCheckpointBounds)),
         written(RankSeries::counter(registry, labels, "vae_dist_checkpoints_total",
                                     "Checkpoints written by this process.")),
-        failures(RankSeries::counter(
-            registry, labels, "vae_dist_checkpoint_failures_total",
-            "Checkpoints that this process could not write: the disk was full, for example.")) {}
+        failures(RankSeries::counter(registry, labels, "vae_dist_checkpoint_failures_total",
+                                     "Checkpoints that this process could not write, for example "
+                                     "because the disk was full.")) {}
 
   prometheus::Histogram& seconds;
   prometheus::Counter &written, &failures;
@@ -199,7 +202,7 @@ struct RunMetrics::Series {
     return labels;
   }
 
-  // Prometheus refuses all that a rank serves for one label that is no UTF-8.
+  // Prometheus rejects everything that a rank serves if a single label is not UTF-8.
   static prometheus::Labels run_labels(const MetricsIdentity& identity) {
     prometheus::Labels labels = {{"run", base::utf8_text(identity.run)},
                                  {"host", base::utf8_text(identity.host)}};
@@ -226,8 +229,8 @@ RunMetrics::RunMetrics(const MetricsIdentity& identity, const RunFacts& facts,
         std::vector<std::shared_ptr<prometheus::Collectable>>{series_->registry, series_->machine});
   } catch (const std::exception& error) {
     log::warn(base::text(error.what(),
-                         ". Training goes on without; check metrics.address, choose another "
-                         "metrics.port, or set it to null"));
+                         ". Training continues without a metrics endpoint; check metrics.address, "
+                         "choose another metrics.port, or set metrics.port to null"));
   }
 }
 
@@ -257,12 +260,12 @@ void RunMetrics::record_step(const StepMetrics& step) {
   global.epoch.set(static_cast<double>(step.epoch));
   for (std::size_t i = 0; i < step_terms().size(); ++i) {
     const StepTerm& term = step_terms()[i];
-    if (global.of_steps[i] && !(step.skipped && term.of_outcome))
-      global.of_steps[i]->set(step.*term.value);
+    if (global.step_gauges[i] && !(step.skipped && term.of_outcome))
+      global.step_gauges[i]->set(step.*term.value);
   }
   if (step.skipped) return;
-  for (std::size_t i = 0; i < global.of_objective.size(); ++i)
-    if (global.of_objective[i]) global.of_objective[i]->set(step.other_terms.at(i));
+  for (std::size_t i = 0; i < global.objective_gauges.size(); ++i)
+    if (global.objective_gauges[i]) global.objective_gauges[i]->set(step.extra_terms.at(i));
 }
 
 void RunMetrics::record_checkpoint(double seconds) {
@@ -282,8 +285,8 @@ void RunMetrics::record_evaluation(const EvaluationMetrics& evaluation) {
   for (std::size_t i = 0; i < evaluation_terms().size(); ++i) {
     const EvaluationTerm& term = evaluation_terms()[i];
     const std::optional<double>& value = evaluation.*term.value;
-    if (global.of_evaluations[i] && value && (evaluation.validation || !term.of_validation))
-      global.of_evaluations[i]->set(*value);
+    if (global.evaluation_gauges[i] && value && (evaluation.validation || !term.of_validation))
+      global.evaluation_gauges[i]->set(*value);
   }
   if (evaluation.collapsed) global.collapsed.set(*evaluation.collapsed ? 1 : 0);
   global.evaluation_timestamp.set_to_current_time();

@@ -1,19 +1,19 @@
-// Every Prometheus series of a rank, bound once at start, and the /metrics endpoint that serves
+// Every Prometheus series of a rank, created once at start, and the /metrics endpoint that serves
 // them.
 //
-// Names start with vae_dist_, in base units; `_total` for counters. All series carry the labels
-// `run`, `host`, `user` and, in a job of a batch system, `job_id`; per-rank series also `rank`.
-// Loss-like series are global (equal on every rank) and served by rank 0 only, without `rank`; it
-// also writes the checkpoints, whose series are its own. Labels are on the series, not on the
-// scrape target (service_discovery.hpp), so they are the same whoever scrapes and never come out as
-// exported_run or exported_rank. A series appears with its first value: what is not known yet is
-// absent, not 0.
+// Names start with vae_dist_ and are in base units; counters end in `_total`. All series carry the
+// labels `run`, `host`, `user` and, in a job of a batch system, `job_id`; per-rank series also
+// carry `rank`. Loss-like series are global (equal on every rank): only rank 0 serves them, without
+// `rank`. Rank 0 also writes the checkpoints and alone has their series. The labels are on the
+// series, not on the scrape target (service_discovery.hpp), so they do not depend on who scrapes
+// and never turn into exported_run or exported_rank. A series appears with its first value: an
+// unknown value is absent, not 0.
 //
-//   RunMetrics metrics({.run = "mnist", .host = "node1", .rank = 0}, {.steps_planned = 1000,
-//   .global_batch = 64}, "127.0.0.1", 19400); metrics.record_step({.step = 1, .loss = 0.3, .samples
-//   = 64, .step_seconds = 0.05});
+//   RunMetrics metrics({.run = "mnist", .host = "node1", .rank = 0},
+//                      {.steps_planned = 1000, .global_batch = 64}, "127.0.0.1", 19400);
+//   metrics.record_step({.step = 1, .loss = 0.3, .samples = 64, .step_seconds = 0.05});
 //
-// Thread safety: record_* may be called from one thread while scrapes go on.
+// Thread safety: one thread may call record_* while scrapes are served.
 #pragma once
 
 #include <cstdint>
@@ -34,17 +34,17 @@ struct MetricsIdentity {
   int rank = 0, local_rank = 0;
   std::string user = {},
               job_id =
-                  {};    ///< so that two people's runs of one name stay apart; empty: no such label
-  std::string gpu = {};  ///< what the label `gpu` says; empty: no GPU
-  std::function<base::GpuReadings()> read_gpu = {};  ///< asked at each scrape; empty: nobody tells
+                  {};    ///< distinguish runs of the same name by two people; empty: no such label
+  std::string gpu = {};  ///< the value of the label `gpu`; empty: no GPU
+  std::function<base::GpuReadings()> read_gpu = {};  ///< called at each scrape; empty: no readings
 };
 
-/// Facts of a run that do not change.
+/// Constant facts of a run.
 struct RunFacts {
   std::int64_t steps_planned = 0, global_batch = 0, ranks = 1, replicas = 1;
-  std::int64_t restarts = 0;  ///< how often the run was started again
-  std::vector<base::Term> other_terms =
-      {};  ///< the objective's (objective/objective.hpp); one without a series is in the log alone
+  std::int64_t restarts = 0;                 ///< how often the run was restarted
+  std::vector<base::Term> extra_terms = {};  ///< the objective's (objective/objective.hpp); a term
+                                             ///< without a series appears only in the log
   std::vector<std::pair<std::string, std::string>>
       build = {},
       run = {};  ///< labels of vae_dist_build_info and vae_dist_run_info
@@ -52,22 +52,23 @@ struct RunFacts {
 
 class RunMetrics {
  public:
-  /// Serves http://address:port/metrics. `port`: the wanted port (the caller adds the local rank);
-  /// 0: any free one; taken: the next free one of the following 100; empty: no endpoint. An
-  /// exporter that cannot start is a warning and no endpoint, never an error.
+  /// Serves http://address:port/metrics. `port`: the wanted port (the caller adds the local rank).
+  /// If it is 0, takes any free port; if it is taken, takes the next free one of the following 100;
+  /// if it is empty, there is no endpoint. If the endpoint cannot start, logs a warning and
+  /// continues without it.
   RunMetrics(const MetricsIdentity& identity, const RunFacts& facts, const std::string& address,
              std::optional<int> port);
   ~RunMetrics();
 
-  /// The port that is served, or empty.
+  /// Returns the port that is served; empty if there is no endpoint.
   std::optional<int> port() const;
 
   void record_step(const StepMetrics& step);
 
-  /// A checkpoint has been written, which took `seconds`.
+  /// Records a checkpoint that took `seconds` to write.
   void record_checkpoint(double seconds);
 
-  /// A checkpoint could not be written.
+  /// Records that a checkpoint could not be written.
   void record_failed_checkpoint();
 
   void record_evaluation(const EvaluationMetrics& evaluation);

@@ -40,13 +40,14 @@ ServiceDiscoveryFile::ServiceDiscoveryFile(std::filesystem::path path, const std
   try {
     base::replace_file(path_, base::json_text(groups, 2) + "\n");
   } catch (const std::exception& error) {
-    log::warn(base::text("metrics: Prometheus will not find this run by itself: ", error.what()));
+    log::warn(
+        base::text("metrics: Prometheus will not discover this run automatically: ", error.what()));
   }
 }
 
 ServiceDiscoveryFile::~ServiceDiscoveryFile() {
-  std::error_code ignored;  // a file that stays behind names ports that nobody answers on:
-                            // Prometheus shows them as down
+  std::error_code ignored;  // a leftover file names ports on which nothing answers: Prometheus
+                            // shows them as down
   std::filesystem::remove(path_, ignored);
 }
 

@@ -66,7 +66,7 @@ std::string json_line(const LogRecord& record) {
 std::string lines_up_to(std::string_view log, std::int64_t resume_step, bool evaluates_again) {
   std::string kept;
   while (!log.empty()) {
-    // A last line without its newline was cut off, even where what is left happens to parse.
+    // A last line without a newline was cut off, even if the rest happens to parse.
     const std::size_t end = log.find('\n');
     if (end == std::string_view::npos) break;
     const std::string_view line = log.substr(0, end + 1);
@@ -95,12 +95,12 @@ void StepLog::write(const LogRecord& record) {
   const off_t end_before = ::lseek(fd_, 0, SEEK_END);
   if (write_all(fd_, json_line(record))) return;
   const int reason = errno;
-  // Half a line would spoil the next one too. Giving space back works on a full disk.
+  // A partial line would also corrupt the next one. Truncating works even on a full disk.
   const bool whole = end_before >= 0 && ::ftruncate(fd_, end_before) == 0;
   if (!failed_) {
     log::warn(base::text("cannot write ", path_.string(), ": ", std::strerror(reason),
-                         "; training goes on, the log ",
-                         whole ? "lacks steps" : "has a damaged line"));
+                         "; training continues, but the log ",
+                         whole ? "lacks some steps" : "has a damaged line"));
   }
   failed_ = true;
 }

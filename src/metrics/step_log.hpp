@@ -1,4 +1,4 @@
-// metrics.jsonl: one JSON object a line for each logged step and evaluation.
+// metrics.jsonl: one line with a JSON object for each logged step and evaluation.
 #pragma once
 
 #include <cstdint>
@@ -11,39 +11,40 @@
 
 namespace vae_dist::metrics {
 
-/// Named values in order.
+/// Named values, in order.
 using PlainRecord =
     std::vector<std::pair<std::string, std::variant<std::int64_t, double, std::string>>>;
 
-/// The same, among them arrays of numbers and of records. Numbers are written with as many digits
-/// as read back to the same bits; one that is not finite as null.
+/// Named values that may also be arrays of numbers or of records. Numbers are written with enough
+/// digits to read back to the same bits; non-finite numbers are written as null.
 using LogRecord = std::vector<
     std::pair<std::string, std::variant<std::int64_t, double, std::string, std::vector<double>,
                                         std::vector<PlainRecord>>>>;
 
-/// `record` as one line of JSON, with its newline.
+/// Returns `record` as one line of JSON, including the newline.
 std::string json_line(const LogRecord& record);
 
-/// The lines of `log` that a run resumed after `resume_step` steps keeps, unchanged: those whose
-/// "step" is at most `resume_step`, and those without one. What is no JSON object (a line cut off
-/// when the process was killed) goes; where the run `evaluates_again` at that step, so do that
-/// step's evaluations.
+/// Returns the lines of `log` that a run resumed after `resume_step` steps keeps, unchanged: lines
+/// whose "step" is at most `resume_step`, and lines without one. Drops lines that are not JSON
+/// objects, such as a line cut off when the process was killed. With `evaluates_again`, also drops
+/// the evaluations at `resume_step`, because the run repeats them.
 std::string lines_up_to(std::string_view log, std::int64_t resume_step,
                         bool evaluates_again = false);
 
 class StepLog {
  public:
-  /// Opens for appending. On a resume at `resume_step`, lines of later steps (from before the
-  /// interruption, or cut off in mid-line) are dropped first, so the file reads as one
-  /// uninterrupted run. Throws BadInput if it cannot be opened, Failure if it cannot be rewritten.
+  /// Opens the file for appending. On a resume at `resume_step`, first drops lines of later steps
+  /// (from before the interruption) and incomplete lines, so that the file reads as one
+  /// uninterrupted run. Throws BadInput if the file cannot be opened, Failure if it cannot be
+  /// rewritten.
   StepLog(const std::filesystem::path& path, std::int64_t resume_step,
           bool evaluates_again = false);
   ~StepLog();
   StepLog(const StepLog&) = delete;
   StepLog& operator=(const StepLog&) = delete;
 
-  /// Appends one line and hands it to the system, so that it outlives the process. A failed write
-  /// (disk full) is a warning, once, and leaves no part of a line.
+  /// Appends one line and passes it to the operating system, so that it outlives the process. The
+  /// first failed write (disk full) logs a warning. A failed write leaves no partial line.
   void write(const LogRecord& record);
 
  private:

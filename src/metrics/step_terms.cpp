@@ -14,7 +14,7 @@ const std::vector<StepTerm>& step_terms() {
         .unit = "",
         .series = "vae_dist_loss",
         .help = "Training loss of the last step: reconstruction + M_N * beta * KL (or what the "
-                "objective has in its place), mean over the global batch.",
+                "objective uses instead of it), mean over the global batch.",
         .falls = true},
        &StepMetrics::loss,
        true,
@@ -23,8 +23,8 @@ const std::vector<StepTerm>& step_terms() {
         .title = "Reconstruction loss",
         .unit = "",
         .series = "vae_dist_reconstruction_loss",
-        .help = "Reconstruction term of the last step, in the config's reduction (mean: squared "
-                "error a pixel; sum: nats a sample).",
+        .help = "Reconstruction term of the last step, in the configured reduction (mean: squared "
+                "error per pixel; sum: nats per sample).",
         .falls = true},
        &StepMetrics::reconstruction_loss,
        true,
@@ -33,7 +33,7 @@ const std::vector<StepTerm>& step_terms() {
         .title = "KL divergence",
         .unit = "nats a sample",
         .series = "vae_dist_kld_nats",
-        .help = "KL divergence of the last step, nats a sample, not weighted, positive."},
+        .help = "KL divergence of the last step, nats per sample, not weighted, positive."},
        &StepMetrics::kld_nats,
        true,
        "KL",
@@ -42,7 +42,7 @@ const std::vector<StepTerm>& step_terms() {
         .title = "M_N, the weight of the KL divergence",
         .unit = "",
         .series = "vae_dist_kld_weight",
-        .help = "M_N: the weight of the KL term, from the global batch, without beta."},
+        .help = "M_N: the weight of the KL term, computed from the global batch, without beta."},
        &StepMetrics::kld_weight},
       {{.name = "beta",
         .title = "β",
@@ -74,7 +74,8 @@ const std::vector<EvaluationTerm>& evaluation_terms() {
         .title = "Loss",
         .unit = "",
         .series = "vae_dist_validation_loss",
-        .help = "Loss of the last evaluation on the validation rows, as the training loss is made.",
+        .help =
+            "Loss of the last evaluation on the validation rows, computed like the training loss.",
         .falls = true},
        &EvaluationMetrics::loss,
        true},
@@ -83,7 +84,7 @@ const std::vector<EvaluationTerm>& evaluation_terms() {
         .unit = "",
         .series = "vae_dist_validation_reconstruction_loss",
         .help = "Reconstruction term of the last evaluation on the validation rows, in the "
-                "config's reduction.",
+                "configured reduction.",
         .falls = true},
        &EvaluationMetrics::reconstruction_loss,
        true},
@@ -91,14 +92,14 @@ const std::vector<EvaluationTerm>& evaluation_terms() {
         .title = "KL divergence",
         .unit = "nats a sample",
         .series = "vae_dist_validation_kld_nats",
-        .help = "KL divergence of the last evaluation on the validation rows, nats a sample."},
+        .help = "KL divergence of the last evaluation on the validation rows, nats per sample."},
        &EvaluationMetrics::kld_nats,
        true},
       {{.name = "evaluation_mse",
         .title = "Mean squared error of reconstructions",
         .unit = "",
         .series = "vae_dist_validation_mse",
-        .help = "Mean squared error a value, on [0, 1], of reconstructions from the posterior's "
+        .help = "Mean squared error per value, on [0, 1], of reconstructions from the posterior "
                 "mean: last evaluation on the validation rows.",
         .falls = true},
        &EvaluationMetrics::mse,
@@ -121,14 +122,14 @@ const std::vector<EvaluationTerm>& evaluation_terms() {
         .title = "ELBO",
         .unit = "nats a sample",
         .series = "vae_dist_elbo_nats",
-        .help = "Evidence lower bound of the last evaluation with all constants and beta 1, nats a "
-                "sample."},
+        .help = "Evidence lower bound of the last evaluation with all constants and beta 1, nats "
+                "per sample."},
        &EvaluationMetrics::elbo_nats},
       {{.name = "bits_per_dim",
         .title = "Bits per dimension",
         .unit = "bits",
         .series = "vae_dist_bits_per_dim",
-        .help = "The bound of the last evaluation as bits a value of 256 levels."},
+        .help = "The bound of the last evaluation in bits per value of 256 levels."},
        &EvaluationMetrics::bits_per_dim},
   };
   return all;

@@ -11,15 +11,15 @@ namespace vae_dist::model {
 
 enum class Activation { leaky_relu, relu, tanh, silu, sigmoid, identity };
 
-/// `kind` of each element. The rectifiers overwrite x.
+/// Applies `kind` to each element. The rectifiers overwrite x.
 at::Tensor activate(at::Tensor x, Activation kind);
 
-/// What the rectifiers multiply negative values with: 0.01 (PyTorch's default), 0, and 1 for
-/// identity; empty for the others.
+/// Returns the factor by which the rectifiers multiply negative values: 0.01 (PyTorch's default),
+/// 0, and 1 for identity. Empty for the others.
 std::optional<double> negative_slope(Activation kind);
 
 /// A module without parameters that applies `kind` element-wise. The rectifiers overwrite their
-/// input, which nothing before them needs for its gradient.
+/// input; the layer before them does not need it for its gradient.
 class ActivationModuleImpl : public torch::nn::Module {
  public:
   explicit ActivationModuleImpl(Activation kind) : kind_(kind) {}

@@ -15,7 +15,7 @@ Autocast::Autocast(c10::DeviceType device, bool wanted) : device_(device), wante
 
 Autocast::~Autocast() {
   if (!wanted_) return;
-  // The casts of the weights are of no use once an optimizer has changed these.
+  // The cached casts become stale once an optimizer has changed the weights.
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
   at::autocast::set_autocast_dtype(device_, former_type_);
   at::autocast::set_autocast_enabled(device_, was_enabled_);

@@ -1,5 +1,4 @@
-// Convolutions and matrix products in half the bits, while everything else stays in single
-// precision.
+// Computes convolutions and matrix products in bfloat16 while everything else stays in fp32.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -7,10 +6,11 @@
 
 namespace vae_dist::model {
 
-/// While it lives, this thread's convolutions, linear layers and attention on `device` compute in
-/// bfloat16, on copies of their fp32 weights that autograd knows as casts: gradients arrive in fp32
-/// at the weights themselves (PyTorch's automatic mixed precision, Micikevicius et al. 2018;
-/// bfloat16's range needs no loss scaling). With `wanted` false nothing changes.
+/// While this object lives, convolutions, linear layers and attention of the current thread on
+/// `device` compute in bfloat16. They use copies of their fp32 weights that autograd knows as
+/// casts, so the weights themselves receive gradients in fp32 (PyTorch's automatic mixed precision,
+/// Micikevicius et al. 2018; the range of bfloat16 needs no loss scaling). No-op if `wanted` is
+/// false.
 class Autocast {
  public:
   Autocast(c10::DeviceType device, bool wanted);

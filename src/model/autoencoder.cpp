@@ -5,13 +5,12 @@
 namespace vae_dist::model {
 namespace {
 
-const RegisteredNetwork kAutoencoder({{.name = "autoencoder",
-                                       .help = "vanilla_vae with a point for a latent: no KL"},
-                                      base::LatentKind::point},
-                                     [](const NetworkRequest& wanted) {
-                                       return std::make_shared<Autoencoder>(wanted.options,
-                                                                            wanted.likelihood);
-                                     });
+const RegisteredNetwork kAutoencoder(
+    {{.name = "autoencoder", .help = "vanilla_vae with a point as its latent, so without KL"},
+     base::LatentKind::point},
+    [](const NetworkRequest& wanted) {
+      return std::make_shared<Autoencoder>(wanted.options, wanted.likelihood);
+    });
 
 }  // namespace
 

@@ -1,6 +1,6 @@
-// The autoencoder: VanillaVae's networks with a point for a latent, z = g(x). Nothing tells its
-// codes where to lie, so decoding z ~ N(0, I) gives noise: where the walk to the variational one
-// begins.
+// The autoencoder: VanillaVae's networks with a single point as the latent, z = g(x). Nothing
+// constrains where the codes lie, so decoding z ~ N(0, I) gives noise. This motivates the
+// variational autoencoder.
 #pragma once
 
 #include "model/convolutional_network.hpp"

@@ -12,8 +12,8 @@ const std::vector<std::int64_t> kAllButChannels = {0, 2, 3};
 
 at::Tensor per_channel(const at::Tensor& v) { return v.view({1, -1, 1, 1}); }
 
-// Normalisation over the batches of all ranks. Mean and variance are summed one after the other:
-// the sum of squares about a common mean loses no digits, where E[x^2] - E[x]^2 would.
+// Normalises over the batches of all ranks. The mean is summed first, then the squares about it:
+// this loses no digits, whereas E[x^2] - E[x]^2 would.
 struct GlobalBatchNorm : torch::autograd::Function<GlobalBatchNorm> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias,
@@ -45,10 +45,10 @@ struct GlobalBatchNorm : torch::autograd::Function<GlobalBatchNorm> {
     const at::Tensor d_bias = dy.sum(kAllButChannels);
     const at::Tensor d_weight = (dy * normalised).sum(kAllButChannels);
 
-    // The input's gradient needs both sums over the global batch; the parameters' own are summed
-    // with all other gradients.
+    // The input's gradient needs both sums over the global batch. The parameters' gradients are
+    // summed later, together with all other gradients.
     at::Tensor sums = at::stack({d_bias, d_weight});
-    // The layer outlives its graph: the model does.
+    // The pointer is valid because the model outlives the graph.
     reinterpret_cast<BatchNorm2dImpl*>(ctx->saved_data["layer"].toInt())->sum_over_ranks()(sums);
     const at::Tensor means = sums / count;
     const at::Tensor dx = per_channel(weight * inverse_deviation) *
@@ -57,7 +57,7 @@ struct GlobalBatchNorm : torch::autograd::Function<GlobalBatchNorm> {
   }
 };
 
-// Normalisation over this batch and a rectifier, as one operation of the CPU.
+// Normalises over this batch and applies a rectifier in one CPU operation.
 struct BatchNormLeakyReLU : torch::autograd::Function<BatchNormLeakyReLU> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias,
@@ -107,7 +107,7 @@ at::Tensor BatchNorm2dImpl::normalise(const at::Tensor& x) {
   if (sum_over_ranks_)
     return GlobalBatchNorm::apply(x.to(weight.scalar_type()), weight, bias, this)
         .to(x.scalar_type());
-  // A momentum of 1 makes "running" statistics that are this batch's.
+  // With a momentum of 1, the "running" statistics are those of this batch.
   if (reports_)
     return at::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, kEpsilon, true);
   return at::batch_norm(x, weight, bias, at::zeros_like(batch_mean), at::zeros_like(batch_var),

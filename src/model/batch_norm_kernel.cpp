@@ -9,8 +9,9 @@
 #include <stdexcept>
 #include <vector>
 
-// The compiler makes the function once for each of these, and the machine chooses when the program
-// starts. Only plain functions can be cloned: templates are inlined into them (VAE_DIST_INLINED).
+// The compiler builds the function once per listed instruction set; the loader picks one when the
+// program starts. Only plain functions can be cloned, so templates are inlined into them
+// (VAE_DIST_INLINED).
 #if defined(__x86_64__) && defined(__GNUC__)
 #define VAE_DIST_CLONED \
   __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
@@ -24,12 +25,12 @@ namespace {
 
 using c10::BFloat16;
 
-// A row is a pixel's channels. Sums are made in fp32 over kRows of them and go on in fp64; a block
-// is what a thread takes at a time.
+// A row holds the channels of one pixel. Sums over kRows rows are accumulated in fp32, the totals
+// in fp64. A block is the unit of work of a thread.
 constexpr std::int64_t kRows = 64, kBlockValues = 1 << 16;
 
-// Of the values' distance to `shift`, a value of each channel: the sum of squares about something
-// near the mean loses no digits.
+// Sums the distances of the values from `shift` (one value per channel), and their squares. Squares
+// about a value near the mean lose no digits.
 template <typename T, typename A>
 VAE_DIST_INLINED void add_moments(const T* __restrict x, std::int64_t rows, std::int64_t channels,
                                   const A* __restrict shift, A* __restrict sum,
@@ -53,7 +54,7 @@ VAE_DIST_INLINED void normalise(const T* __restrict x, std::int64_t rows, std::i
     }
 }
 
-// Of dz, the gradient before the activation, and of dz * (x - mean).
+// Sums dz, the gradient before the activation, and dz * (x - mean).
 template <typename T, typename A>
 VAE_DIST_INLINED void add_gradients(const T* __restrict dy, const T* __restrict x,
                                     std::int64_t rows, std::int64_t channels,
@@ -119,8 +120,8 @@ struct Rows {
 
 Rows rows_of(const at::Tensor& x) { return {x.numel() / x.size(1), x.size(1)}; }
 
-// work(block, first row, rows) for each block, on the threads that LibTorch has. The blocks are the
-// same for any number of these.
+// Calls work(block, first row, rows) for each block, on the threads of LibTorch. The blocks do not
+// depend on the number of threads.
 template <typename Work>
 void for_each_block(const Rows& rows, const Work& work) {
   at::parallel_for(0, rows.blocks(), 1, [&](std::int64_t begin, std::int64_t end) {
@@ -131,8 +132,8 @@ void for_each_block(const Rows& rows, const Work& work) {
   });
 }
 
-// Two sums a channel over all rows: add(first row, rows, sum[C], other sum[C]) adds those of a few
-// rows to what is there.
+// Computes two sums per channel over all rows. add(first row, rows, sum[C], other sum[C]) adds the
+// sums of a few rows to its outputs.
 template <typename A, typename Add>
 std::vector<double> two_sums(const Rows& rows, const Add& add) {
   const std::int64_t width = 2 * rows.channels;
@@ -154,7 +155,8 @@ std::vector<double> two_sums(const Rows& rows, const Add& add) {
   return sums;
 }
 
-// weight * inverse_deviation, and what makes the mean the bias.
+// The affine form x * scale + offset: scale is weight * inverse_deviation, and the mean is mapped
+// to the bias.
 template <typename A>
 struct Affine {
   std::vector<A> scale, offset;

@@ -19,9 +19,9 @@ using torch::nn::Sequential;
 
 constexpr std::int64_t kKernel = 3, kStride = 2, kPadding = 1;
 
-// Batch norm subtracts the mean, and with it this bias: its gradient is zero in theory. Adam would
-// turn the rounding noise that is left into full steps. The bias stays for PyTorch-VAE's names and
-// is not trained.
+// Batch norm subtracts the mean and thereby cancels this bias, so its gradient is zero in theory.
+// Adam would turn the remaining rounding noise into full steps. The bias is kept for PyTorch-VAE's
+// names but is not trained.
 template <typename Convolution>
 Convolution before_batch_norm(Convolution convolution) {
   convolution->bias.set_requires_grad(false);
@@ -32,7 +32,7 @@ struct Size {
   std::int64_t height, width;
 };
 
-// Before each level, and after the last. After a convolution of stride 2: ceil(size / 2).
+// Returns the sizes before each level and after the last; a stride of 2 gives ceil(size / 2).
 std::vector<Size> level_sizes(const NetworkOptions& options) {
   std::vector<Size> sizes = {{options.height, options.width}};
   for (std::size_t level = 0; level < options.hidden_dims.size(); ++level)
@@ -40,18 +40,18 @@ std::vector<Size> level_sizes(const NetworkOptions& options) {
   return sizes;
 }
 
-// A transposed convolution turns size n into 2n - 1 + output padding: this padding leads back to
-// `size`.
+// A transposed convolution turns size n into 2n - 1 + output padding. Returns the padding that
+// restores `size`.
 std::int64_t mirror_padding(std::int64_t size) { return size % 2 == 0 ? 1 : 0; }
 
-// A Sequential can stand in another one only with a forward() that is no template.
+// A Sequential can be nested in another one only if its forward() is not a template.
 struct BlockImpl : torch::nn::SequentialImpl {
   at::Tensor forward(at::Tensor x) { return torch::nn::SequentialImpl::forward(std::move(x)); }
 };
 TORCH_MODULE(Block);
 
-// PyTorch-VAE counts the activation as a module of its own; here it comes with the normalisation,
-// and its number stays free.
+// PyTorch-VAE counts the activation as a separate module. Here the normalisation includes it, and
+// an Identity takes its index.
 void append_norm(torch::nn::SequentialImpl& block, std::int64_t channels, Activation activation) {
   block.push_back(BatchNorm2d(channels, activation));
   block.push_back(torch::nn::Identity());
@@ -65,7 +65,7 @@ Block downsampling(std::int64_t in, std::int64_t out, Activation activation) {
   return block;
 }
 
-// Appends, as PyTorch-VAE's final layer goes on after this without a nesting of its own.
+// Appends to `block` because PyTorch-VAE's final layer continues after this without nesting.
 void append_upsampling(torch::nn::SequentialImpl& block, std::int64_t in, std::int64_t out,
                        Size size, Activation activation) {
   block.push_back(before_batch_norm(ConvTranspose2d(
@@ -124,7 +124,7 @@ Decoded ConvolutionalDecoder::forward(const at::Tensor& z) {
   if (!levels_->is_empty()) x = levels_->forward(x);
   if (log_variance_layer_.is_empty()) return {final_layer_->forward(x), {}};
 
-  // Both heads read what the activation before them leaves.
+  // Both heads read the output of the activation before them.
   const auto head = final_layer_->begin() + static_cast<std::ptrdiff_t>(final_layer_->size() - 2);
   for (auto part = final_layer_->begin(); part != head; ++part) x = part->forward(x);
   return {(head + 1)->forward(head->forward(x)),

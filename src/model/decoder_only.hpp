@@ -1,6 +1,6 @@
 // A decoder without an encoder: z ~ N(0, I), x ~ p(x|z). It is trained on the marginal likelihood,
-// estimated by drawing from the prior (importance_weights.hpp), and shows why a VAE has an encoder:
-// with more than a few latent dimensions hardly a draw explains an image.
+// estimated from samples of the prior (importance_weights.hpp). It shows why a VAE has an encoder:
+// with more than a few latent dimensions, hardly any sample explains an image.
 #pragma once
 
 #include <stdexcept>

@@ -28,7 +28,7 @@ class Initialiser {
  public:
   explicit Initialiser(std::uint64_t seed) : key_(base::random_key(seed, base::Purpose::init, 0)) {}
 
-  /// Whether it knows how the module's own parameters begin.
+  /// Initialises the module's own parameters. Returns false if it does not know how.
   bool knows(torch::nn::Module& module) {
     if (draws_as<torch::nn::Conv2d>(module) || draws_as<torch::nn::ConvTranspose2d>(module) ||
         draws_as<torch::nn::Linear>(module) || draws_as<torch::nn::Conv1d>(module) ||
@@ -42,7 +42,7 @@ class Initialiser {
   }
 
  private:
-  // What a class that is derived from a layer has beside its weight and bias nobody knows of.
+  // A class derived from a layer may have further parameters, whose initial values are unknown.
   static bool has_these_alone(const torch::nn::Module& module) {
     for (const auto& parameter : module.named_parameters(/*recurse=*/false))
       if (parameter.key() != "weight" && parameter.key() != "bias") return false;
@@ -76,11 +76,11 @@ void draw_initial_weights(torch::nn::Module& network, std::uint64_t seed) {
       unknown += "\n  " + entry.key() + " (" + entry.value()->name() + ")";
   if (!unknown.empty())
     throw std::logic_error(
-        "nobody says how the parameters of these modules begin, and torch's own generator would "
-        "draw them differently in each process:" +
+        "nothing defines the initial values of the parameters of these modules, and torch's "
+        "generator would draw them differently in each process:" +
         unknown +
-        "\nMake them of convolutions, linear layers and norms, or derive the module from "
-        "BeginsAsConstructed (model/initial_weights.hpp) and give its parameters values that are "
+        "\nBuild them from convolutions, linear layers and norms, or derive the module from "
+        "BeginsAsConstructed (model/initial_weights.hpp) and set its parameters to values that are "
         "the same in every process.");
 }
 

@@ -63,7 +63,8 @@ void LatentModel::freeze(const std::vector<std::string>& names) {
     std::string there;
     for (const auto& child : named_children()) there += (there.empty() ? "" : ", ") + child.key();
     throw std::invalid_argument(
-        "'" + name + "' is no module and no parameter of the model, whose modules are " + there);
+        "'" + name + "' is neither a module nor a parameter of the model; its modules are " +
+        there);
   }
   train(is_training());
 }

@@ -1,8 +1,8 @@
-// What training, evaluation and pictures ask of a model: a latent z, a decoder that gives p(x|z)
-// its parameters, the likelihood that these are parameters of, and (but for a decoder alone) an
-// encoder.
+// The interface of a model for training, evaluation and pictures: a latent z, a decoder that
+// outputs the parameters of p(x|z), the likelihood with these parameters and, except for a decoder
+// alone, an encoder.
 //
-// Whatever its shape inside the network, z travels as rows: [B, latent_values].
+// Whatever its shape inside the network, z is passed as rows: [B, latent_values].
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,15 +20,15 @@
 
 namespace vae_dist::model {
 
-/// q(z|x) = N(mu, exp(log_var)), each [B, latent_values]. An autoencoder's code is a point: mu
-/// alone, log_var undefined.
+/// q(z|x) = N(mu, exp(log_var)), each [B, latent_values]. An autoencoder's code is a point: log_var
+/// is undefined.
 struct Posterior {
   at::Tensor mu, log_var;
 
   bool is_point() const { return !log_var.defined(); }
 };
 
-/// What PyTorch-VAE's forward returns.
+/// The return value of PyTorch-VAE's forward.
 struct VaeOutput {
   at::Tensor reconstruction;  ///< [B, C, H, W]: the mean image of p(x|z)
   at::Tensor input;           ///< [B, C, H, W]
@@ -37,42 +37,42 @@ struct VaeOutput {
 
 class LatentModel : public torch::nn::Module {
  public:
-  /// As its network was registered (network_registry.hpp).
+  /// Must equal the kind with which the network was registered (network_registry.hpp).
   virtual base::LatentKind latent_kind() const { return base::LatentKind::posterior; }
   std::int64_t latent_values() const { return latent_values_; }
 
-  /// log_var is clamped to [-30, 20], so that exp neither overflows nor vanishes in fp32. Throws
-  /// std::logic_error where there is no encoder.
+  /// Encodes a batch. log_var is clamped to [-30, 20], so that exp neither overflows nor vanishes
+  /// in fp32. Throws std::logic_error if there is no encoder.
   Posterior encode(const Sample& sample);
 
-  /// z: [B, latent_values]. `given`: what else the decoder may look at, sample by sample; not x.
+  /// Decodes z: [B, latent_values]. `given`: what else the decoder may read, per sample; never x.
   Decoded decode(const at::Tensor& z, const Sample& given = {});
 
-  /// Convolutions and matrix products of encoder and decoder in bfloat16 from now on
-  /// (autocast.hpp). What they give, and so likelihood and KL, is fp32.
+  /// Makes encoder and decoder compute convolutions and matrix products in bfloat16 from now on
+  /// (autocast.hpp). Their outputs, and so likelihood and KL, remain fp32.
   void use_bfloat16(bool wanted) { uses_bfloat16_ = wanted; }
 
-  /// The noise, [B, latent_values], is made by the caller: the model draws no random numbers. A
-  /// point needs none.
+  /// Encodes, samples z and decodes. The caller provides the noise, [B, latent_values]: the model
+  /// draws no random numbers. A point latent needs none.
   VaeOutput forward(const Sample& sample);
 
   Likelihood& likelihood() { return *likelihood_; }
   const Likelihood& likelihood() const { return *likelihood_; }
 
-  /// The batch-norm layers in registration order, but for frozen ones.
+  /// Returns the batch-norm layers that are not frozen, in registration order.
   std::vector<BatchNorm2d> batch_norms() const;
 
-  /// Nothing of these modules and parameters ("encoder", "decoder.0", "fc_mu.weight") is trained,
-  /// and they are in evaluation mode from now on, whatever the model is in. Throws
-  /// std::invalid_argument, listing what there is, where a name is none of the model's.
+  /// Excludes these modules and parameters ("encoder", "decoder.0", "fc_mu.weight") from training
+  /// and keeps them in evaluation mode from now on, whatever mode the model is in. Throws
+  /// std::invalid_argument, listing the valid names, if the model has no such module or parameter.
   void freeze(const std::vector<std::string>& names);
 
   void train(bool on = true) override;
 
  protected:
-  /// The likelihood becomes the submodule "likelihood" where it has something to keep, so the
-  /// default's parameters are PyTorch-VAE's alone. To be called once, after the network's own
-  /// modules are registered.
+  /// Sets the likelihood, which becomes the submodule "likelihood" if it has parameters or buffers;
+  /// with the default one, the parameters are exactly PyTorch-VAE's. Must be called once, after the
+  /// network's own modules are registered.
   void finish(std::int64_t latent_values, std::shared_ptr<Likelihood> likelihood);
 
   virtual Posterior encode_sample(const Sample& sample) = 0;
@@ -85,8 +85,9 @@ class LatentModel : public torch::nn::Module {
   std::vector<std::shared_ptr<torch::nn::Module>> frozen_;
 };
 
-/// Forwards while this lives repeat a batch whose statistics have been reported, as what looks at a
-/// batch in two passes does: batch norm normalises by its statistics and reports none.
+/// While this object lives, forwards repeat a batch whose statistics have already been reported (a
+/// computation that needs two passes over a batch does this). Batch norm then uses the statistics
+/// of the batch but reports none.
 class RepeatedForward {
  public:
   explicit RepeatedForward(const LatentModel& model) : layers_(model.batch_norms()) {
@@ -104,12 +105,12 @@ class RepeatedForward {
   std::vector<BatchNorm2d> layers_;
 };
 
-/// z = mu + exp(log_var / 2) * noise (the reparameterisation trick: Kingma, Welling 2014,
-/// section 2.4). All [B, latent_values], or shapes that broadcast so, as [B, 1, latent_values] with
-/// noise [B, K, latent_values]; a point is its own z.
+/// Returns z = mu + exp(log_var / 2) * noise (the reparameterisation trick: Kingma, Welling 2014,
+/// section 2.4). All are [B, latent_values] or broadcast, such as [B, 1, latent_values] with noise
+/// [B, K, latent_values]. A point is its own z.
 at::Tensor reparameterize(const Posterior& posterior, const at::Tensor& noise);
 
-/// Bounds of log_var that every encoder keeps.
+/// Clamps log_var to the bounds that every encoder keeps.
 at::Tensor clamp_log_var(const at::Tensor& log_var);
 
 }  // namespace vae_dist::model

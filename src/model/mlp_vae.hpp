@@ -1,5 +1,5 @@
-// The fully connected variational autoencoder (Kingma, Welling 2014, appendix C): hidden_dims are
-// units, e.g. 784-400-z-400-784.
+// The fully connected variational autoencoder (Kingma, Welling 2014, appendix C). hidden_dims are
+// numbers of units, e.g. 784-400-z-400-784.
 #pragma once
 
 #include <torch/nn/modules/container/sequential.h>
@@ -12,7 +12,7 @@ namespace vae_dist::model {
 
 class MlpVae : public LatentModel {
  public:
-  /// Throws std::invalid_argument for no level.
+  /// Throws std::invalid_argument if there is no level.
   MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood);
 
  protected:

@@ -1,4 +1,4 @@
-// What every network is built from: the images it is for, its latent, and the widths of its levels.
+// The options of every network: image size, latent dimensions and widths of the levels.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ struct NetworkOptions {
   std::int64_t channels = 3, height = 64, width = 64;  ///< of the images
   std::int64_t latent_dim = 128;
   std::vector<std::int64_t> hidden_dims = {32, 64, 128, 256,
-                                           512};  ///< a level each: channels, or units of an MLP
+                                           512};  ///< one per level: channels, or units of an MLP
   Activation activation = Activation::leaky_relu;
   Activation output = Activation::sigmoid;
   bool predicts_variance = false;  ///< a second output head: log sigma^2 of each value

@@ -9,7 +9,7 @@ std::shared_ptr<LatentModel> make_network(const std::string& name, const Network
   std::shared_ptr<LatentModel> network = base::makers<MakeNetwork>().at(name)(request);
   if (network->latent_kind() != described.latent)
     throw std::logic_error("the network '" + name +
-                           "' has another latent than it was registered with");
+                           "' has a different kind of latent than it was registered with");
   return network;
 }
 

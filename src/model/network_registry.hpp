@@ -1,5 +1,5 @@
-// How a network is found by the name that the configuration gives it. README.md of this folder:
-// "Add a network".
+// Finds a network by its name in the configuration. See "Add a network" in README.md of this
+// folder.
 #pragma once
 
 #include <any>
@@ -13,10 +13,10 @@
 
 namespace vae_dist::model {
 
-/// What a network is to be made of.
+/// The arguments with which a network is constructed.
 struct NetworkRequest {
-  NetworkOptions options;  ///< of all networks: images, latent, widths
-  std::any own = {};  ///< the network's own settings, as it registered them; empty: it has none
+  NetworkOptions options;  ///< common to all networks: images, latent, widths
+  std::any own = {};       ///< the network's own settings, as registered; empty: none
   std::shared_ptr<Likelihood> likelihood;  ///< for LatentModel::finish()
 
   template <typename Settings>
@@ -27,11 +27,11 @@ struct NetworkRequest {
 
 using MakeNetwork = std::function<std::shared_ptr<LatentModel>(const NetworkRequest&)>;
 
-/// One constant of this type in the network's file.
+/// Registers a network: one constant of this type in its file.
 using RegisteredNetwork = base::Registered<base::Network, MakeNetwork>;
 
-/// Throws std::logic_error where nobody has registered `name`, or where what was made has another
-/// latent than was said.
+/// Constructs the network `name`. Throws std::logic_error if it is not registered, or if the kind
+/// of its latent differs from the registered kind.
 std::shared_ptr<LatentModel> make_network(const std::string& name, const NetworkRequest& request);
 
 }  // namespace vae_dist::model

@@ -1,7 +1,7 @@
-// The pieces of a residual convolutional network: blocks with group normalisation, attention at low
-// resolution, changes of resolution.
+// Building blocks of a residual convolutional network: blocks with group normalisation, attention
+// at low resolution, and changes of resolution.
 //
-// No batch statistics, so a replica of any size trains alike.
+// There are no batch statistics, so training does not depend on the size of a replica.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -13,16 +13,17 @@
 
 namespace vae_dist::model {
 
-/// Convolutions that keep the resolution.
+/// Convolutions that preserve the resolution.
 torch::nn::Conv2d conv3x3(std::int64_t in, std::int64_t out);
 torch::nn::Conv2d conv1x1(std::int64_t in, std::int64_t out);
 
-/// Group normalisation (Wu, He 2018) in groups of 32 channels' number or the largest number below
-/// it that divides `channels`.
+/// Group normalisation (Wu, He 2018) with 32 groups, or the largest smaller number that divides
+/// `channels`.
 torch::nn::GroupNorm group_norm(std::int64_t channels);
 
 /// x + conv(act(norm(conv(act(norm(x)))))), the pre-activation form (He et al. 2016, "Identity
-/// Mappings in Deep Residual Networks"); a 1x1 convolution leads x to other channels.
+/// Mappings in Deep Residual Networks"). If the number of channels changes, a 1x1 convolution maps
+/// x.
 class ResidualBlockImpl : public torch::nn::Module {
  public:
   ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation);
@@ -37,7 +38,7 @@ class ResidualBlockImpl : public torch::nn::Module {
 TORCH_MODULE(ResidualBlock);
 
 /// x + proj(attention over all positions of norm(x)): one head of scaled dot products (Vaswani et
-/// al. 2017, eq. 1; on images Zhang et al. 2019).
+/// al. 2017, eq. 1; for images: Zhang et al. 2019).
 class SpatialAttentionImpl : public torch::nn::Module {
  public:
   explicit SpatialAttentionImpl(std::int64_t channels);
@@ -49,8 +50,8 @@ class SpatialAttentionImpl : public torch::nn::Module {
 };
 TORCH_MODULE(SpatialAttention);
 
-/// Doubles a size (or leads to one less, as a halving of an odd size rounds up) by nearest
-/// neighbours, then a 3x3 convolution: no checkerboard (Odena et al. 2016).
+/// Doubles a size by nearest neighbours (one less where halving an odd size rounded up), then
+/// applies a 3x3 convolution. This avoids checkerboard artefacts (Odena et al. 2016).
 class UpsamplingImpl : public torch::nn::Module {
  public:
   UpsamplingImpl(std::int64_t channels, std::int64_t height, std::int64_t width);

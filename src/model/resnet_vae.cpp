@@ -27,7 +27,7 @@ std::vector<Resolution> resolutions(const NetworkOptions& options) {
   return out;
 }
 
-// One level's blocks; the first may change the number of channels.
+// Appends the blocks of one level. The first may change the number of channels.
 void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::int64_t height,
                    const NetworkOptions& options, const ResnetOptions& resnet) {
   const bool attends = std::find(resnet.attention_at.begin(), resnet.attention_at.end(), height) !=
@@ -96,7 +96,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
 
 Posterior ResnetVae::encode_sample(const Sample& sample) {
   const at::Tensor code = encoder_->forward(sample.x);
-  // flatten() of a channels_last map copies it into the order of its names: C, H, W.
+  // flatten() copies a channels_last map into the order C, H, W.
   if (!latent_shape_.empty())
     return {conv_mu_->forward(code).flatten(1), clamp_log_var(conv_var_->forward(code).flatten(1))};
   const at::Tensor row = code.flatten(1);
@@ -117,12 +117,13 @@ namespace {
 
 const RegisteredNetwork kResnetVae(
     {{.name = "resnet_vae",
-      .help = "residual blocks, attention, a flat or spatial latent",
+      .help = "residual blocks, attention, and a flat or spatial latent",
       .own = base::own_keys<ResnetOptions>([](base::Section& keys, ResnetOptions& own) {
         keys.choice("latent", own.spatial_latent, {{"flat", false}, {"spatial", true}},
                     "shape of the latent");
-        keys.key("blocks", own.blocks, "residual blocks a level").at_least(1).at_most(1000);
-        keys.key("attention_at", own.attention_at, "resolutions with attention")
+        keys.key("blocks", own.blocks, "residual blocks per level").at_least(1).at_most(1000);
+        keys.key("attention_at", own.attention_at,
+                 "resolutions (heights) with attention after each block")
             .at_least(1)
             .empty_is("[]");
       })},

@@ -1,10 +1,10 @@
-// A variational autoencoder of residual blocks, for images of 128 to 512 pixels: group
-// normalisation, attention at low resolution, a latent that is a vector or a map (as the first
-// stage of Rombach et al. 2022, "High-Resolution Image Synthesis with Latent Diffusion Models",
-// appendix G, is built).
+// A variational autoencoder of residual blocks, for images of 128 to 512 pixels. It has group
+// normalisation, attention at low resolution, and a latent that is a vector or a map (like the
+// first stage of Rombach et al. 2022, "High-Resolution Image Synthesis with Latent Diffusion
+// Models", appendix G).
 //
-// Level i has hidden_dims[i] channels and `blocks` residual blocks; between levels the size is
-// halved, rounding up.
+// Level i has hidden_dims[i] channels and `blocks` residual blocks. Each level halves the size of
+// the one before, rounding up.
 #pragma once
 
 #include <torch/nn/modules/container/sequential.h>
@@ -17,7 +17,7 @@
 namespace vae_dist::model {
 
 struct ResnetOptions {
-  std::int64_t blocks = 2;  ///< a level
+  std::int64_t blocks = 2;  ///< per level
   std::vector<std::int64_t> attention_at = {
       16};                      ///< resolutions (heights) with attention after each block
   bool spatial_latent = false;  ///< latent_dim channels at each position of the last level, instead
@@ -26,17 +26,18 @@ struct ResnetOptions {
 
 class ResnetVae : public LatentModel {
  public:
-  /// Throws std::invalid_argument for no level.
+  /// Throws std::invalid_argument if there is no level.
   ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
             std::shared_ptr<Likelihood> likelihood);
 
  protected:
-  /// A spatial latent's [B, latent_dim, h, w] as rows.
+  /// Returns a spatial latent of [B, latent_dim, h, w] as rows.
   Posterior encode_sample(const Sample& sample) override;
   Decoded decode_latents(const at::Tensor& z, const Sample&) override;
 
  private:
-  std::vector<std::int64_t> code_shape_, latent_shape_;  // [-1, C, h, w]; latent_shape_ empty: flat
+  std::vector<std::int64_t> code_shape_,
+      latent_shape_;  // [-1, C, h, w]; latent_shape_ is empty for a flat latent
   torch::nn::Sequential encoder_{nullptr}, decoder_{nullptr};
   torch::nn::Linear fc_mu_{nullptr}, fc_var_{nullptr}, decoder_input_{nullptr};
   torch::nn::Conv2d conv_mu_{nullptr}, conv_var_{nullptr}, latent_input_{nullptr},

@@ -1,4 +1,4 @@
-// A batch as the model sees it.
+// A batch as the model receives it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,17 +9,17 @@
 
 namespace vae_dist::model {
 
-/// Tensors that belong together by name, each with the samples of the batch along its first axis.
-/// What a batch has none of is undefined. What is to travel with a sample (a condition, a mask,
-/// further draws) is one more field here and in fields(): networks, likelihoods and objectives are
-/// given all of them, and steps carry them.
+/// The tensors of a batch, by name; the first axis of each runs over the samples. A tensor that the
+/// batch does not have is undefined. To attach more data to each sample (a condition, a mask,
+/// further noise), add a field here and in fields(): networks, likelihoods and objectives receive
+/// all fields, and steps pass them on.
 struct Sample {
-  at::Tensor x;  ///< [B, C, H, W]: the values that are learned, in the model's range
+  at::Tensor x;  ///< [B, C, H, W]: the values to learn, in the model's range
   at::Tensor noise =
-      {};  ///< [B, Objective::noise_per_sample()]: standard normal draws, keyed by the sample
+      {};  ///< [B, Objective::noise_per_sample()]: standard normal noise, keyed by the sample
 
   Sample() = default;
-  /// A batch without noise is its values.
+  /// Converts implicitly: a batch without noise is just its values.
   Sample(at::Tensor values, at::Tensor draws = {})
       : x(std::move(values)), noise(std::move(draws)) {}
 
@@ -27,7 +27,7 @@ struct Sample {
 
   std::vector<at::Tensor*> fields() { return {&x, &noise}; }
 
-  /// The same of each tensor that there is.
+  /// Returns a copy in which `change` has been applied to each defined tensor.
   template <typename Change>
   Sample each(Change change) const {
     Sample out = *this;
@@ -36,12 +36,12 @@ struct Sample {
     return out;
   }
 
-  /// Samples first .. first + count - 1.
+  /// Returns samples first .. first + count - 1.
   Sample narrow(std::int64_t first, std::int64_t count) const {
     return each([&](const at::Tensor& field) { return field.narrow(0, first, count); });
   }
 
-  /// In `parts` batches of equal size, one after the other.
+  /// Splits the batch into `parts` consecutive batches of equal size.
   std::vector<Sample> chunk(std::int64_t parts) const {
     std::vector<Sample> out;
     for (std::int64_t i = 0; i < parts; ++i)

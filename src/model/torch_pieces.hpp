@@ -1,5 +1,5 @@
-// The pieces of LibTorch that most files with modules and tensors use. Precompiled: it takes longer
-// to read than all of our code.
+// The LibTorch headers that most files with modules and tensors use. They are precompiled because
+// parsing them takes longer than parsing all our own code.
 #pragma once
 
 #include <ATen/ATen.h>

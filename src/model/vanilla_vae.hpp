@@ -18,7 +18,8 @@ class VanillaVae : public LatentModel {
   }
 
  private:
-  // In this order: registration order is the order of the arena and of the names.
+  // Keep this order: registration order determines the order of the parameter arena and of the
+  // names.
   ConvolutionalEncoder encoder_;
   torch::nn::Linear fc_mu_, fc_var_;
   ConvolutionalDecoder decoder_;

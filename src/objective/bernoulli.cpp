@@ -1,4 +1,4 @@
-// Each value is one or zero, with the probability whose logit the decoder gives.
+// The Bernoulli likelihood of values 0 and 1; the decoder outputs the logits.
 #include <ATen/ATen.h>
 
 #include "model/likelihood.hpp"

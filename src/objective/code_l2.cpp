@@ -1,6 +1,6 @@
-// Half the squared norm of the code, mean over the batch: what keeps a deterministic autoencoder's
-// codes together where no KL does (Ghosh et al. 2020, "From Variational to Deterministic
-// Autoencoders", eq. 5). Of a variational one it is the norm of the posterior's mean.
+// Half the squared norm of the code, averaged over the batch. It keeps the codes of a deterministic
+// autoencoder together, which has no KL to do so (Ghosh et al. 2020, "From Variational to
+// Deterministic Autoencoders", eq. 5). A variational autoencoder uses the posterior's mean.
 #include <ATen/ops/mean.h>
 #include <ATen/ops/sum.h>
 

@@ -1,7 +1,7 @@
-// The probability of the bin of each of a byte's 256 levels under a logistic distribution about the
-// decoder's output, with one learned log scale a channel (Kingma et al. 2016, "Improving
-// Variational Inference with Inverse Autoregressive Flow", appendix C; Salimans et al. 2017, eq.
-// 2).
+// The discretized logistic likelihood of byte images: the probability of each level's bin under a
+// logistic distribution centred at the decoder's output, with one learned log scale per channel
+// (Kingma et al. 2016, "Improving Variational Inference with Inverse Autoregressive Flow", appendix
+// C; Salimans et al. 2017, eq. 2).
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -15,7 +15,7 @@ constexpr base::LikelihoodTraits kOfBytes{.support = base::Support::byte_levels}
 
 class DiscretizedLogistic : public model::Likelihood {
  public:
-  // A tenth of the range: the width of a decoder that has learned only a little.
+  // The initial scale, a tenth of the range, suits a decoder that has learned only a little.
   explicit DiscretizedLogistic(const model::LikelihoodRequest& wanted)
       : Likelihood(kOfBytes),
         low_(wanted.low),
@@ -31,12 +31,12 @@ class DiscretizedLogistic : public model::Likelihood {
     const at::Tensor inverse_scale = (-log_scale_).exp().view({1, -1, 1, 1});
     const at::Tensor upper = (x + half_bin - mean) * inverse_scale,
                      lower = (x - half_bin - mean) * inverse_scale;
-    // sigmoid(u) - sigmoid(l) = sigmoid(u) * sigmoid(-l) * (1 - exp(l - u)), whose logarithm is
-    // exact however small the difference is.
+    // sigmoid(u) - sigmoid(l) = sigmoid(u) * sigmoid(-l) * (1 - exp(l - u)). The logarithm of the
+    // right-hand side is exact no matter how small the difference is.
     const at::Tensor below_upper = at::log_sigmoid(upper), above_lower = at::log_sigmoid(-lower);
     const at::Tensor bin =
         below_upper + above_lower + (-at::expm1(-2 * half_bin * inverse_scale)).log();
-    // The outermost bins are open: all that is darker than black is black.
+    // The outermost bins are unbounded: everything darker than black counts as black.
     return (-at::where(x < low_ + half_bin, below_upper,
                        at::where(x > high_ - half_bin, above_lower, bin)))
         .flatten(1)

@@ -12,21 +12,21 @@
 namespace vae_dist::objective {
 namespace {
 
-constexpr double kLeastLogSigma = -6.0;  // of `optimal`, reached softly
-constexpr double kDecay = 0.99;          // of the running mean squared error
+constexpr double kMinLogSigma = -6.0;  // soft lower bound, for Variance::optimal
+constexpr double kDecay = 0.99;        // of the running mean squared error
 const double kLog2Pi = std::log(2 * std::numbers::pi);
 
-// max(x, least) with a gradient that fades instead of breaking off (Chua et al. 2018, appendix A.1,
-// as Rybkin et al. use it).
+// A smooth max(x, least): below `least` the gradient fades instead of dropping to zero (Chua et al.
+// 2018, appendix A.1, as used by Rybkin et al.).
 at::Tensor soft_floor(const at::Tensor& x, double least) { return least + at::softplus(x - least); }
 
-// No error at all has the floor's sigma too, and no gradient: that of log(0) would be no number.
+// An error of exactly zero is clamped, so it has no gradient: the gradient of log(0) would be NaN.
 at::Tensor log_sigma_of(const at::Tensor& mean_squared_error) {
   return soft_floor(0.5 * mean_squared_error.clamp_min(std::numeric_limits<float>::min()).log(),
-                    kLeastLogSigma);
+                    kMinLogSigma);
 }
 
-// squared_error: any shape, of `values` values each.
+// squared_error: any shape; each element is a sum over `values` values.
 at::Tensor nats_of_error(const at::Tensor& squared_error, const at::Tensor& log_sigma,
                          double values) {
   return squared_error * (0.5 * (-2 * log_sigma).exp()) + values * (log_sigma + 0.5 * kLog2Pi);
@@ -66,17 +66,16 @@ class Gaussian : public model::Likelihood {
     return nats_of_error(error, log_sigma_like(error), values_of(x));
   }
 
-  // With one sigma for all values one matrix product.
+  // With one sigma for all values, a single matrix product gives all pairs.
   at::Tensor negative_log_of_pairs(const model::Decoded& decoded,
                                    const model::Sample& sample) const override {
     const at::Tensor& x = sample.x;
     if (own_.variance == Variance::optimal)
       throw std::logic_error(
-          "pairs of images and latents have no common error: variance `optimal` has no meaning for "
-          "them");
+          "variance `optimal` is undefined for pairs of images and latents: they share no error");
     if (own_.variance == Variance::predicted)
       return Likelihood::negative_log_of_pairs(decoded, sample);
-    // |x - m|^2 about the images' mean: smaller numbers cancel with less loss.
+    // Subtracting the images' mean first reduces the cancellation error of |x - m|^2.
     const at::Tensor images = x.flatten(1), centre = images.mean(0, /*keepdim=*/true),
                      a = images - centre, b = decoded.output.flatten(1) - centre;
     const at::Tensor error =
@@ -85,24 +84,24 @@ class Gaussian : public model::Likelihood {
     return nats_of_error(error, log_sigma_like(error), values_of(x));
   }
 
-  // A plain mean of the first 1 / (1 - kDecay) steps, so that it forgets where it began.
+  // The first 1 / (1 - kDecay) steps form a plain mean, which forgets the initial value.
   void blend_into_running(const at::Tensor& step_mse, const at::Tensor& skip) override {
     if (own_.variance != Variance::optimal) return;
     const at::NoGradGuard no_grad;
     const at::Tensor share =
         (1.0 / (num_batches_tracked_ + 1).to(running_mse_.scalar_type())).clamp_min(1 - kDecay);
-    // Where the step is skipped, its error may be no number.
+    // The error of a skipped step may be NaN, so it must be selected, not multiplied by zero.
     running_mse_.copy_(at::where(skip.squeeze().to(at::kBool), running_mse_,
                                  running_mse_ + share * (step_mse - running_mse_)));
     num_batches_tracked_.add_((1 - skip).to(at::kLong).squeeze());
   }
 
  private:
-  // log sigma of the Gaussian that it is in evaluation, with type and device of `values`.
+  // Returns log sigma as used in evaluation, with the type and device of `values`.
   at::Tensor log_sigma_like(const at::Tensor& values) const {
     if (own_.variance == Variance::learned) return learned_log_sigma_.to(values.options());
     if (own_.variance == Variance::optimal) return log_sigma_of(running_mse_).to(values.options());
-    // Made on the device: a copy from the host would wait for all that the device has to do.
+    // Created on the device: a copy from the host would wait for all queued work.
     return at::full({}, std::log(own_.sigma), values.options());
   }
 

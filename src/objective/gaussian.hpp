@@ -1,21 +1,21 @@
-// The Gaussian likelihood N(output, sigma^2), and where its sigma comes from.
+// The settings of the Gaussian likelihood N(output, sigma^2).
 #pragma once
 
 namespace vae_dist::objective {
 
 enum class Variance {
-  fixed,    ///< given
+  fixed,    ///< GaussianSettings::sigma
   learned,  ///< one log sigma, a parameter
-  optimal,  ///< sigma^2 = the batch's mean squared error, where the likelihood is largest (Rybkin
-            ///< et al. 2021, "Simple and Effective VAE Training with Calibrated Decoders", eq. 6);
-            ///< evaluation uses a running mean of it
-  predicted,  ///< log sigma^2 of every value, by the decoder's second head
+  optimal,  ///< sigma^2 = the batch's mean squared error, which maximises the likelihood (Rybkin et
+            ///< al. 2021, "Simple and Effective VAE Training with Calibrated Decoders", eq. 6);
+            ///< evaluation uses its running mean
+  predicted,  ///< the decoder's second head predicts log sigma^2 of every value
 };
 
-/// The keys that `objective` has for the likelihood "gaussian".
+/// The configuration keys of the likelihood "gaussian", under `objective`.
 struct GaussianSettings {
   Variance variance = Variance::fixed;
-  double sigma = 1.0;  ///< of Variance::fixed, in data units
+  double sigma = 1.0;  ///< for Variance::fixed, in data units
 };
 
 }  // namespace vae_dist::objective

@@ -11,8 +11,7 @@
 namespace vae_dist::objective {
 namespace {
 
-// Where replicas run as one batch, each is looked at by itself: term(first sample, samples) is
-// added up over them.
+// Returns the mean over the batch's replicas of term(first sample, number of samples).
 template <typename Term>
 at::Tensor mean_over_replicas(std::int64_t batch, std::int64_t replicas, Term term) {
   const std::int64_t samples = batch / replicas;
@@ -22,8 +21,7 @@ at::Tensor mean_over_replicas(std::int64_t batch, std::int64_t replicas, Term te
   return at::stack(parts).mean();
 }
 
-// The number as the arithmetic of `like` takes it: rounded to its type, as a number of the host
-// would be.
+// Converts `number` to the type of `like`. This rounds as arithmetic with a host scalar does.
 at::Tensor as_scalar_of(const at::Tensor& number, const at::Tensor& like) {
   return number.to(like.scalar_type());
 }
@@ -42,8 +40,8 @@ base::Term effective_samples_term() {
           .unit = "draws",
           .series = "vae_dist_effective_samples",
           .help =
-              "Effective sample size of the last step's importance weights, mean over samples: 1 "
-              "when a single draw has all the weight."};
+              "Effective sample size of the importance weights in the last step, averaged over "
+              "samples; 1 when a single draw has all the weight."};
 }
 
 base::Term log_p_term(std::int64_t draws) {
@@ -54,7 +52,8 @@ base::Term log_p_term(std::int64_t draws) {
       .unit = "nats a sample",
       .series = "vae_dist_log_p_nats",
       .help =
-          "Estimate of log p(x) of the last step from this many draws of the prior, nats a sample.",
+          "Estimate of log p(x) in the last step from this many draws of the prior, in nats per "
+          "sample.",
       .labels = {{"draws", number}}};
 }
 
@@ -76,29 +75,29 @@ double reconstruction_nats(double reduced, const ObjectiveOptions& options,
 Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& model)
     : options_(options), kind_(model.latent_kind()), latent_values_(model.latent_values()) {
   if (kind_ == base::LatentKind::none) {
-    other_terms_.push_back(effective_samples_term());
+    extra_terms_.push_back(effective_samples_term());
     for (const std::int64_t count : growing_counts(options.prior_samples))
-      other_terms_.push_back(log_p_term(count));
+      extra_terms_.push_back(log_p_term(count));
   } else if (options.importance_samples > 1) {
-    other_terms_.push_back(effective_samples_term());
+    extra_terms_.push_back(effective_samples_term());
   }
   if (model.likelihood().traits().follows_error) {
-    squared_error_term_ = other_terms_.size();
-    other_terms_.push_back(
+    squared_error_term_ = extra_terms_.size();
+    extra_terms_.push_back(
         {.name = "squared_error",
          .title = "Squared error of the optimal sigma",
          .unit = "",
          .series = "vae_dist_squared_error",
-         .help = "Mean squared error a value of the last step, which sets the optimal sigma.",
+         .help = "Mean squared error per value in the last step, which sets the optimal sigma.",
          .falls = true});
   }
   for (const Regulariser& regulariser : options.regularisers)
-    other_terms_.push_back(
+    extra_terms_.push_back(
         {.name = regulariser.term,
          .title = "Regulariser " + regulariser.term,
          .unit = "",
          .series = "vae_dist_regulariser",
-         .help = "Value of a regulariser of the latent code in the last step, before its weight.",
+         .help = "Unweighted value of a regulariser of the latent code in the last step.",
          .labels = {{"term", regulariser.term}}});
 }
 
@@ -174,8 +173,8 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
         return reduced(model, decoded.narrow(first, count), sample.narrow(first, count));
       });
   if (model.likelihood().traits().follows_error)
-    out.others = {model::Likelihood::squared_error(decoded, sample.x).detach()};
-  for (const at::Tensor& value : regularisers) out.others.push_back(value.detach());
+    out.extra_terms = {model::Likelihood::squared_error(decoded, sample.x).detach()};
+  for (const at::Tensor& value : regularisers) out.extra_terms.push_back(value.detach());
   if (posterior.is_point()) {
     out.kld = at::zeros({}, sample.x.options());
     out.loss = regularised(out.reconstruction, regularisers);
@@ -205,7 +204,7 @@ LossTerms Objective::importance_weighted(model::LatentModel& model, const model:
   const at::Tensor eps = sample.noise.view({batch, draws, latent});
   const at::Tensor z =
       model::reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, eps);
-  // Each sample as often as it has draws, which it no longer needs.
+  // Repeats each sample once per draw. The decoder does not need the noise.
   model::Sample repeated = sample;
   repeated.noise = at::Tensor();
   repeated =
@@ -223,9 +222,9 @@ LossTerms Objective::importance_weighted(model::LatentModel& model, const model:
   out.loss = -log_mean_exp(log_weights).mean();
   out.reconstruction = negative_log.mean();
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
-  out.others = {effective_sample_size(log_weights.detach()).mean()};
+  out.extra_terms = {effective_sample_size(log_weights.detach()).mean()};
   if (model.likelihood().traits().follows_error)
-    out.others.push_back(model::Likelihood::squared_error(decoded, repeated.x).detach());
+    out.extra_terms.push_back(model::Likelihood::squared_error(decoded, repeated.x).detach());
   return out;
 }
 
@@ -245,14 +244,15 @@ LossTerms Objective::without_encoder(model::LatentModel& model, const model::Sam
 
   LossTerms out;
   const at::Tensor nats = -log_mean_exp(log_likelihoods).mean();
-  // Averaged over pixels inside, the weights would be nearly uniform: only the value is divided.
+  // Only the final value is divided by the number of pixels. Averaging over pixels inside the
+  // logarithm would make the weights nearly uniform.
   out.loss = shown(nats, sample.x[0].numel());
   out.reconstruction = out.loss;
   out.kld = at::zeros({}, sample.x.options());
   const at::Tensor seen = log_likelihoods.detach();
-  out.others.push_back(effective_sample_size(seen).mean());
+  out.extra_terms.push_back(effective_sample_size(seen).mean());
   for (const std::int64_t count : growing_counts(draws))
-    out.others.push_back(log_mean_exp(seen.narrow(1, 0, count)).mean());
+    out.extra_terms.push_back(log_mean_exp(seen.narrow(1, 0, count)).mean());
   return out;
 }
 

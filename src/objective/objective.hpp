@@ -1,13 +1,14 @@
-// What a training step minimises, and the terms that are shown beside it.
+// The loss that a training step minimises, and the terms reported with it.
 //
-//   a variational autoencoder   reconstruction + M_N * beta * KL  (Kingma, Welling 2014, eq. 10;
-//   Higgins et al. 2017; PyTorch-VAE's loss_function),
-//                               with `capacity` reconstruction + gamma * |KL - C|  (Burgess et al.
-//                               2018, eq. 8), with K > 1 importance samples -log (1/K) sum_k w_k
-//                               (Burda et al. 2016, eq. 8)
-//   an autoencoder              reconstruction
-//   a decoder alone             -log (1/K) sum_k p(x|z_k), z_k ~ N(0, I): the marginal likelihood's
-//   estimate
+//   variational autoencoder   reconstruction + M_N * beta * KL
+//                             (Kingma, Welling 2014, eq. 10; Higgins et al. 2017; PyTorch-VAE's
+//                             loss_function)
+//     with `capacity`         reconstruction + gamma * |KL - C|  (Burgess et al. 2018, eq. 8)
+//     with K > 1 importance samples
+//                             -log (1/K) sum_k w_k  (Burda et al. 2016, eq. 8)
+//   autoencoder               reconstruction
+//   decoder-only model        -log (1/K) sum_k p(x|z_k), z_k ~ N(0, I): an estimate of the negative
+//                             log marginal likelihood
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,44 +27,44 @@ namespace vae_dist::objective {
 
 struct ObjectiveOptions {
   Reduction reduction = Reduction::mean;
-  double free_bits = 0;                 ///< nats a latent dimension
-  double capacity_gamma = 0;            ///< above 0: capacity in place of M_N * beta * KL
+  double free_bits = 0;                 ///< nats per latent dimension
+  double capacity_gamma = 0;            ///< > 0: the capacity term replaces M_N * beta * KL
   std::int64_t importance_samples = 1;  ///< K of a variational autoencoder
-  std::int64_t prior_samples = 64;      ///< K of a decoder alone
+  std::int64_t prior_samples = 64;      ///< K of a decoder-only model
   std::vector<Regulariser> regularisers =
-      {};  ///< of the latent code; only of what has an encoder and no importance samples
+      {};  ///< of the latent code; need an encoder, and no importance samples
 };
 
-/// What changes with the step.
+/// The weights of the loss that change with the step.
 struct StepWeights {
   double kld_factor = 0;     ///< M_N * beta(step)
   double capacity_nats = 0;  ///< C(step)
 
-  /// The same as scalars on the model's device, or undefined. Where they are, the loss takes them:
-  /// a step that was captured once reads its numbers there anew each time. Both ways give the same
-  /// bits.
+  /// The same numbers as scalars on the model's device, or undefined. If defined, the loss uses
+  /// them, because each launch of a captured step must read the current numbers from the device.
+  /// Both ways give the same bits.
   at::Tensor kld_factor_on_device = {}, capacity_nats_on_device = {};
 };
 
-/// Scalars; the loss has a gradient.
+/// The terms of a loss, all scalars. `loss` carries the gradient.
 struct LossTerms {
   at::Tensor loss;
   at::Tensor
       reconstruction;  ///< `mean`: per value (squared error, or nats); `sum`: nats per sample
-  at::Tensor kld;      ///< nats per sample, >= 0; zero where there is no posterior
-  std::vector<at::Tensor> others;  ///< as Objective::other_terms() names them
+  at::Tensor kld;      ///< nats per sample, >= 0; zero if the model has no posterior
+  std::vector<at::Tensor> extra_terms;  ///< in the order of Objective::extra_terms()
 
-  /// With PyTorch-VAE's keys: "loss", "Reconstruction_Loss", and "KLD" with its sign: -KL.
+  /// Returns the terms under PyTorch-VAE's keys. As there, "KLD" is -KL.
   std::map<std::string, at::Tensor> named() const {
     return {{"loss", loss}, {"Reconstruction_Loss", reconstruction}, {"KLD", -kld}};
   }
 };
 
-/// KL(q(z|x) || p(z)) of samples that are looked at together: a replica's batch in training, all
-/// samples in evaluation.
+/// KL(q(z|x) || p(z)), averaged over a replica's batch in training and over all samples in
+/// evaluation.
 struct MeanKl {
   at::Tensor nats;           ///< per sample: a scalar
-  at::Tensor of_dimensions;  ///< [latent]: their shares; asked for with free bits alone
+  at::Tensor of_dimensions;  ///< [latent]: the part of each dimension; only needed for free bits
 };
 
 class Objective {
@@ -72,59 +73,58 @@ class Objective {
 
   const ObjectiveOptions& options() const { return options_; }
 
-  /// Standard normal numbers that a sample of a replica of `replica_samples` brings. A decoder's
-  /// draws are the replica's: each of its images is explained by the same K, so each sample brings
-  /// only its share.
+  /// Returns how many standard normal numbers each sample carries, in a replica of
+  /// `replica_samples` samples. A decoder-only model uses the same K draws for all images of a
+  /// replica, so each sample carries only its share of them.
   std::int64_t noise_per_sample(std::int64_t replica_samples) const;
 
-  /// Terms of this objective besides loss, reconstruction and KL: "effective_samples",
+  /// The terms of this objective besides loss, reconstruction and KL: "effective_samples",
   /// "log_p_of_16_draws", a regulariser's value, ...
-  const std::vector<base::Term>& other_terms() const { return other_terms_; }
+  const std::vector<base::Term>& extra_terms() const { return extra_terms_; }
 
-  /// Which of them is the squared error per value, mean over replicas, for a likelihood that
-  /// follows the error; empty: none.
+  /// The index in extra_terms() of the squared error per value, mean over replicas; empty unless
+  /// the likelihood derives its sigma from the error (LikelihoodTraits::follows_error).
   std::optional<std::size_t> squared_error_term() const { return squared_error_term_; }
 
-  /// The terms of a batch that holds `replicas` replicas of equal size, one after the other: means
-  /// over them. What looks at a batch as a whole (free bits, the distance to the capacity, the
-  /// optimal sigma, a decoder's draws) looks at each replica.
+  /// Returns the terms of a batch, averaged over its `replicas` replicas, which have equal size and
+  /// lie one after the other. Quantities of a whole batch (free bits, the distance to the capacity,
+  /// the optimal sigma, a decoder's draws) are computed for each replica.
   LossTerms terms(model::LatentModel& model, const model::Sample& sample,
                   const StepWeights& weights, std::int64_t replicas = 1) const;
 
-  /// What the loss charges for the latent code, before it is weighed: the KL, the KL with free
-  /// bits, or its distance to the capacity. A scalar.
+  /// Returns the loss's unweighted penalty for the latent code, a scalar: the KL, the KL with free
+  /// bits, or the distance of the KL to the capacity.
   at::Tensor charged(const MeanKl& kl, const StepWeights& weights) const;
 
-  /// The loss of a variational autoencoder whose bound is not importance-weighted: reconstruction +
-  /// M_N * beta * charged, or + gamma * charged with a capacity. The one place that says so, for
-  /// training and evaluation. Scalars.
+  /// Returns the loss of a variational autoencoder without importance weighting: reconstruction +
+  /// M_N * beta * charged, or reconstruction + gamma * charged with a capacity. Training and
+  /// evaluation share this definition. All scalars.
   at::Tensor loss_of(const at::Tensor& reconstruction, const at::Tensor& charged,
                      const StepWeights& weights) const;
 
-  /// What each regulariser says of a batch, mean over its replicas: scalars.
+  /// Returns the value of each regulariser for a batch, averaged over its replicas: scalars.
   std::vector<at::Tensor> regulariser_values(const model::Posterior& posterior, const at::Tensor& z,
                                              std::int64_t replicas = 1) const;
 
-  /// The loss with the regularisers' weighted values added.
+  /// Returns the loss plus the weighted values of the regularisers.
   at::Tensor regularised(at::Tensor loss, const std::vector<at::Tensor>& values) const;
 
-  /// A negative log-likelihood in nats per sample, a number or a scalar tensor, as the objective
-  /// shows it: the same under `sum`, per value under `mean`. image_values: D.
+  /// Converts a negative log-likelihood in nats per sample (a number or a scalar tensor) to the
+  /// reported unit: unchanged under `sum`, per value under `mean`. image_values: D.
   template <typename Nats>
   Nats shown(const Nats& nats, std::int64_t image_values) const {
     return options_.reduction == Reduction::sum ? nats
                                                 : Nats(nats / static_cast<double>(image_values));
   }
 
-  /// -log p(x|z) ([B], nats) as the objective shows it: with the seed's Gaussian of fixed sigma
-  /// under `mean` the squared error per value, else nats per value under `mean`, and nats under
-  /// `sum`.
+  /// Returns the batch's mean -log p(x|z) in the unit that the objective reports: nats per sample
+  /// under `sum`; under `mean` the squared error per value for a Gaussian of fixed sigma, and nats
+  /// per value for any other likelihood.
   at::Tensor reduced(const model::LatentModel& model, const model::Decoded& decoded,
                      const model::Sample& sample) const;
 
  private:
-  // Whether what is charged for a batch of several replicas is what is charged for each, on
-  // average.
+  // Whether charged() of a batch equals the mean of charged() over its replicas.
   bool is_charged_as_a_sum() const;
   LossTerms with_posterior(model::LatentModel& model, const model::Sample& sample,
                            const StepWeights& weights, std::int64_t replicas) const;
@@ -136,18 +136,17 @@ class Objective {
   ObjectiveOptions options_;
   base::LatentKind kind_;
   std::int64_t latent_values_;
-  std::vector<base::Term> other_terms_;
+  std::vector<base::Term> extra_terms_;
   std::optional<std::size_t> squared_error_term_;
 };
 
-/// The exact negative bound's reconstruction term, -log p(x|z) in nats per sample with all
-/// constants, from what `reduced` gives on average (so not of a decoder alone, whose estimate is in
-/// nats always). image_values: D.
+/// Converts the mean of Objective::reduced() to the reconstruction term of the exact negative
+/// bound: -log p(x|z) in nats per sample with all constants. Not for a decoder-only model, whose
+/// estimate is always in nats. image_values: D.
 double reconstruction_nats(double reduced, const ObjectiveOptions& options,
                            const base::LikelihoodTraits& likelihood, std::int64_t image_values);
 
-/// Whether the objective's reconstruction is PyTorch-VAE's plain squared error, which knows no
-/// sigma.
+/// Whether the objective's reconstruction is PyTorch-VAE's plain squared error, which has no sigma.
 bool is_squared_error(const ObjectiveOptions& options, const base::LikelihoodTraits& likelihood);
 
 }  // namespace vae_dist::objective

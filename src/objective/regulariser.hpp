@@ -1,5 +1,5 @@
-// Terms of the loss that look at the latent code, found by the names that the configuration gives
-// them. ../model/README.md: "Add a regulariser".
+// Loss terms that depend on the latent code, looked up by their names in the configuration.
+// ../model/README.md: "Add a regulariser".
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,29 +13,30 @@
 
 namespace vae_dist::objective {
 
-/// What a regulariser says of the codes of a batch: a scalar with a gradient, a mean over the
-/// batch. `z`: [B, latent], drawn from the posterior, or the code itself where that is a point.
+/// Computes a regulariser's value, averaged over a batch: a scalar with a gradient. `z`: [B,
+/// latent], drawn from the posterior, or the code itself if the code is a point.
 using RegulariserValue =
     std::function<at::Tensor(const model::Posterior& posterior, const at::Tensor& z)>;
 
-/// Makes it from its own settings.
+/// Makes a regulariser from its own settings.
 using MakeRegulariser = std::function<RegulariserValue(const std::any& own)>;
 
 /// A regulariser of a run.
 struct Regulariser {
-  std::string term;   ///< as logs and series call its value
-  double weight = 1;  ///< what its value is multiplied with in the loss
+  std::string term;   ///< the name of its value in logs and series
+  double weight = 1;  ///< the factor of its value in the loss
   RegulariserValue value;
 };
 
-/// A constant of this type in the regulariser's file registers it, in any program that the file is
-/// linked into. Each has the key `weight` beside its own.
+/// A constant of this type in a regulariser's file registers the regulariser in every program that
+/// links the file. Each regulariser has the key `weight` in addition to its own keys.
 class RegisteredRegulariser {
  public:
   RegisteredRegulariser(base::Regulariser described, MakeRegulariser make);
 };
 
-/// Those that the configuration lists, in its order. The second of the same name is called name_2.
+/// Makes the regularisers that the configuration lists, in its order. The second of the same name
+/// gets the term name_2.
 std::vector<Regulariser> make_regularisers(const base::ItemList& listed);
 
 }  // namespace vae_dist::objective

@@ -1,8 +1,8 @@
-// Sums buckets over ranks while backward goes on. Two kinds: a communication thread on the host, a
-// stream of its own on a GPU.
+// Sums buckets over the ranks while backward runs: on a communication thread of the host, or on a
+// separate stream of a GPU.
 //
-// Every rank starts the same buckets in the same order. What start() was given belongs to the
-// exchange until finish().
+// Every rank must start the same buckets in the same order. A tensor passed to start() belongs to
+// the exchange until finish().
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,7 +12,7 @@
 
 #include "comm/collective_log.hpp"
 #include "comm/communicator.hpp"
-#include "comm/host_all_reduce.hpp"
+#include "comm/cpu_all_reduce.hpp"
 #include "comm/nccl_communicator.hpp"
 #include "device/progress_marks.hpp"
 
@@ -22,35 +22,36 @@ class BucketExchange {
  public:
   virtual ~BucketExchange() = default;
 
-  /// Starts summing a contiguous tensor over the ranks, in place, behind those started before;
-  /// returns at once. `what` names it in the log of collectives: "bucket 2". Throws as check_wire.
+  /// Starts to sum a contiguous tensor over the ranks in place, after all sums started earlier, and
+  /// returns at once. `what` names the sum in the log of collectives: "bucket 2". Throws as
+  /// check_wire() does.
   virtual void start(const at::Tensor& bucket, comm::Wire wire, const std::string& what) = 0;
 
-  /// Makes the caller (host) or the current stream (GPU) wait for all that was started. Throws what
-  /// the exchange threw.
+  /// Makes the caller (host) or the current stream (GPU) wait for all started sums. Rethrows an
+  /// error of the exchange.
   virtual void finish() = 0;
 
-  /// From now on each sum passes a mark before and one after it, on the stream that it runs on
-  /// (null: no more). On a GPU only: the host knows its own sums. `marks` outlive that.
+  /// From now on, each sum passes one mark before and one mark after it, on its stream. Null stops
+  /// this. `marks` must outlive this use. A no-op on the host, which knows the state of its sums.
   virtual void leave_marks(device::ProgressMarks*) {}
 };
 
-/// Where an exchange leaves its traces, and under which label.
+/// The log in which an exchange records its sums, and the label of the records.
 struct ExchangeLog {
   comm::CollectiveLog& log;
   std::string label;  ///< "gradients"
 };
 
-/// A thread that drives `comm` (used by nobody else meanwhile), one bucket after the other. An
-/// entry of the log lasts as long as the sum.
-std::unique_ptr<BucketExchange> make_host_exchange(comm::HostCommunicator& comm,
-                                                   comm::SumOrder order, const ExchangeLog& log);
+/// Makes an exchange whose thread sums one bucket after the other through `comm`, which nothing
+/// else may use meanwhile. A log entry lasts as long as its sum.
+std::unique_ptr<BucketExchange> make_cpu_exchange(comm::CpuCommunicator& comm, comm::SumOrder order,
+                                                  const ExchangeLog& log);
 
-/// Collectives on `stream` (a cudaStream_t, that of `comm`), ordered with the device's current
-/// stream by events. With Wire::bf16 NCCL rounds after every addition, where the host rounds once.
-/// The host does not learn when a sum ends: entries of the log last until finish(). May be captured
-/// in a CUDA graph, from any start() to the finish() behind it, once it has done the same outside:
-/// it keeps its own memory.
+/// Makes an exchange that runs collectives on `stream` (the cudaStream_t of `comm`), which events
+/// order with the device's current stream. With Wire::bf16 NCCL rounds after every addition; the
+/// host rounds once. The host does not learn when a sum ends, so log entries last until finish().
+/// A CUDA graph may capture any start() up to the next finish(), if the same sums have run outside
+/// of a capture before: the exchange allocates its buffers then and keeps them.
 std::unique_ptr<BucketExchange> make_device_exchange(comm::NcclCommunicator& comm,
                                                      comm::SumOrder order, c10::Stream stream,
                                                      const ExchangeLog& log);

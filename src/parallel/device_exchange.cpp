@@ -26,7 +26,7 @@ class DeviceExchange final : public BucketExchange {
   void start(const at::Tensor& bucket, comm::Wire wire, const std::string& what) override {
     comm::check_wire(buffer_of(bucket).type, order_, wire);
     running_.push_back(log_.log.begin(log_.label + ": " + what, bucket.nbytes()));
-    // The kernels that wrote the bucket are in the current stream.
+    // The kernels that write the bucket are queued on the current stream.
     ready_.record(current_stream());
     ready_.block(stream_);
     const c10::StreamGuard on_stream(stream_);
@@ -51,8 +51,8 @@ class DeviceExchange final : public BucketExchange {
       scratch_ = at::empty({(bucket.numel() + 1) / 2}, bucket.options());
     comm::tree_all_reduce_sum(comm_, buffer_of(bucket), buffer_of(scratch_),
                               [&](comm::Buffer into, comm::Buffer from) {
-                                // The device is told: asking CUDA whose memory it is might not be
-                                // captured.
+                                // The device is given explicitly: querying CUDA for the memory's
+                                // device may not be allowed during a capture.
                                 const auto tensor_in = [&](comm::Buffer b) {
                                   return at::for_blob(b.data, {b.count})
                                       .options(bucket.options())
@@ -63,7 +63,7 @@ class DeviceExchange final : public BucketExchange {
                               });
   }
 
-  // One buffer serves all buckets: they follow each other on the stream.
+  // All buckets share one buffer, because the stream handles them one after the other.
   void sum_rounded(const at::Tensor& bucket) {
     if (!rounded_.defined() || rounded_.numel() < bucket.numel())
       rounded_ = at::empty({bucket.numel()}, bucket.options().dtype(at::kBFloat16));

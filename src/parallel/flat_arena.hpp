@@ -1,5 +1,5 @@
-// Many tensors in one flat allocation: one collective, one optimizer call, one norm serve them all,
-// and nothing is ever copied together.
+// Many tensors in one flat allocation. One collective, one optimizer call or one norm handles all
+// of them, without copying them together.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,15 +11,14 @@
 
 namespace vae_dist::parallel {
 
-/// Where one tensor lies: `count` elements from `offset` (in elements), in the order that `strides`
-/// say.
+/// The place of one tensor: `count` elements from `offset` (in elements), laid out by `strides`.
 struct ArenaSlot {
   std::string name;
   std::vector<std::int64_t> sizes, strides;
   std::int64_t offset = 0, count = 0;
 };
 
-/// Views start at multiples of this: what vector loads, NCCL and cuDNN like best.
+/// The alignment of views, which vector loads, NCCL and cuDNN handle best.
 inline constexpr std::int64_t kArenaAlignmentBytes = 256;
 
 /// Appends a dense slot behind the last one, aligned for elements of `element_bytes`.
@@ -31,16 +30,16 @@ void append_slot(std::vector<ArenaSlot>& slots, const std::string& name,
 /// Makes an arena's memory: a contiguous tensor [count] of zeros.
 using ArenaMemory = std::function<at::Tensor(std::int64_t count, const at::TensorOptions& options)>;
 
-/// As every other tensor's.
+/// Allocates memory as for any other tensor.
 at::Tensor ordinary_memory(std::int64_t count, const at::TensorOptions& options);
 
 class FlatArena {
  public:
-  /// Zeros, so that the alignment gaps hold zeros for good.
+  /// Fills the arena with zeros. Nothing writes to the alignment gaps, so they stay zero.
   FlatArena(std::vector<ArenaSlot> slots, const at::TensorOptions& options,
             const ArenaMemory& memory = ordinary_memory);
 
-  const at::Tensor& flat() const { return flat_; }  ///< [elements, gaps included]
+  const at::Tensor& flat() const { return flat_; }  ///< [elements, including gaps]
   const std::vector<ArenaSlot>& slots() const { return slots_; }
   at::Tensor view(std::size_t slot) const;  ///< shares memory with flat()
 

@@ -40,8 +40,8 @@ GradientReducer::GradientReducer(ReducerParts parts, const ReducerOptions& optio
 
   for (std::size_t slot = 0; slot < parts.leaves.size(); ++slot) {
     const at::Tensor& parameter = parts.leaves[slot].second;
-    // A parameter's accumulator lives only as long as somebody holds it; its hook runs when .grad
-    // has been set.
+    // A parameter's accumulator lives only while something holds a reference to it. Its hook runs
+    // once .grad is set.
     Leaf leaf{parameter, parameters_.gradient(slot),
               torch::autograd::impl::grad_accumulator(parameter)};
     leaf.hook = leaf.accumulator->add_post_hook(std::make_unique<LambdaPostHook>(
@@ -70,7 +70,7 @@ void GradientReducer::begin_step() {
   next_bucket_ = 0;
   sequence_.clear();
   if (options_.batches > 1)
-    parameters_.gradients().zero_();  // one batch writes over what was there
+    parameters_.gradients().zero_();  // not needed for one batch, which overwrites the arena
   statistics_.zero_();
   if (gradient_tree_) {
     gradient_tree_->clear();
@@ -82,13 +82,13 @@ void GradientReducer::batch_forwarded() {
   missing_.clear();
   for (const Bucket& bucket : buckets_) missing_.push_back(bucket.last_slot - bucket.first_slot);
   arrived_.assign(leaves_.size(), false);
-  made_.clear();
-  into_.clear();
+  pending_gradients_.clear();
+  pending_targets_.clear();
   for (Leaf& leaf : leaves_) leaf.parameter.mutable_grad().reset();
   if (!in_last_batch()) return;
-  // Complete before backward begins: they go first.
+  // The statistics are complete before backward begins, so they are sent first.
   if (statistics_tree_) statistics_tree_->fold(0, statistics_.numel());
-  hand_over(statistics_, comm::Wire::exact, "statistics");
+  start_exchange(statistics_, comm::Wire::exact, "statistics");
 }
 
 void GradientReducer::batch_done() {
@@ -99,7 +99,8 @@ void GradientReducer::batch_done() {
   ++batch_;
 }
 
-void GradientReducer::hand_over(const at::Tensor& sum, comm::Wire wire, const std::string& what) {
+void GradientReducer::start_exchange(const at::Tensor& sum, comm::Wire wire,
+                                     const std::string& what) {
   sequence_.push_back({what, sum.nbytes()});
   if (exchange_) exchange_->start(sum, wire, what);
 }
@@ -110,38 +111,38 @@ void GradientReducer::arrived(std::size_t slot) {
   Leaf& leaf = leaves_[slot];
   at::Tensor& grad = leaf.parameter.mutable_grad();
   if (grad.defined()) {
-    made_.push_back(std::move(grad));
-    into_.push_back(leaf.gradient);
-  } else if (!adds_up()) {
-    leaf.gradient.zero_();  // backward came by, with nothing
+    pending_gradients_.push_back(std::move(grad));
+    pending_targets_.push_back(leaf.gradient);
+  } else if (!accumulates()) {
+    leaf.gradient.zero_();  // backward reached the parameter but produced no gradient
   }
   grad = leaf.gradient;
   const bool completes = --missing_[bucket_of_slot_[slot]] == 0;
-  // On the CPU a gradient is brought where it belongs while a cache has it.
-  if (completes || !buckets_at_once()) bring_into_arena();
+  // On the CPU each gradient is copied at once, while it is still in the cache.
+  if (completes || !buckets_at_once()) move_into_arena();
   if (completes && in_last_batch()) start_complete_buckets();
 }
 
-void GradientReducer::bring_into_arena() {
-  if (made_.empty()) return;
+void GradientReducer::move_into_arena() {
+  if (pending_gradients_.empty()) return;
   const at::NoGradGuard no_grad;
-  if (adds_up()) {
-    at::_foreach_add_(into_, made_);
+  if (accumulates()) {
+    at::_foreach_add_(pending_targets_, pending_gradients_);
   } else {
-    at::_foreach_copy_(into_, made_);
+    at::_foreach_copy_(pending_targets_, pending_gradients_);
   }
-  made_.clear();
-  into_.clear();
+  pending_gradients_.clear();
+  pending_targets_.clear();
 }
 
-// A bucket starts only when all earlier ones have: gradients may come in another order on another
-// rank, buckets never do.
+// A bucket starts only after all earlier buckets: gradients may arrive in a different order on each
+// rank, but buckets must not.
 void GradientReducer::start_complete_buckets() {
   for (; next_bucket_ < buckets_.size() && missing_[next_bucket_] == 0; ++next_bucket_) {
     const Bucket& bucket = buckets_[next_bucket_];
     if (gradient_tree_) gradient_tree_->fold(bucket.offset, bucket.count);
-    hand_over(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count),
-              options_.wire, base::text("bucket ", next_bucket_));
+    start_exchange(parameters_.gradients().slice(0, bucket.offset, bucket.offset + bucket.count),
+                   options_.wire, base::text("bucket ", next_bucket_));
   }
 }
 
@@ -153,7 +154,7 @@ void GradientReducer::finish() {
         names += (names.empty() ? "" : ", ") + parameters_.slots()[slot].name;
     throw base::Failure(base::text(
         "these parameters got no gradient in the backward pass: ", names,
-        ". A parameter that the loss does not depend on must not be trained (requires_grad)."));
+        ". The loss does not depend on them, so they must be frozen (requires_grad = false)."));
   }
   if (!exchange_) return;
   clock_->begin();

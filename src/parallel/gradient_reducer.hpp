@@ -1,20 +1,21 @@
-// Sums the ranks' gradients while backward still computes the rest of them.
+// Sums gradients over the ranks while backward still computes the remaining ones.
 //
 //     reducer.begin_step();
 //     for each batch of this rank:
 //       forward
-//       reducer.batch_forwarded();     // the statistics of this batch are in their arena
-//       backward                       // hooks bring gradients into their arena; in the last one
-//       they start each bucket as soon as it is complete reducer.batch_done();
-//     reducer.finish();                // the arenas hold the sums over all batches of all ranks
+//       reducer.batch_forwarded();  // the statistics of this batch are in their arena
+//       backward                    // hooks move gradients into their arena, and in the last
+//                                   // batch start each bucket as soon as it is complete
+//       reducer.batch_done();
+//     reducer.finish();             // the arenas hold the sums over all batches of all ranks
 //
 // Losses are divided by the number of batches of all ranks before backward, so the sum is the
 // global mean.
 //
-// A parameter's .grad is a view of the arena, but not during backward: autograd would add each
-// gradient to what is there, one kernel a parameter. Where there is nothing it leaves the tensor
-// that backward made, and the hooks copy it into the arena (or add it, where batches are a chain):
-// on a GPU all of a bucket at once, on the CPU each while a cache has it.
+// A parameter's .grad is a view of the arena, except during backward. Autograd would add each
+// gradient to an existing .grad with one kernel per parameter. With an empty .grad, it leaves the
+// tensor that backward made, and the hooks copy that tensor into the arena, or add it if batches
+// are accumulated: on a GPU a bucket at a time, on the CPU one by one while still in the cache.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -40,26 +41,26 @@ namespace vae_dist::parallel {
 
 struct ReducerOptions {
   BucketCaps caps;
-  std::int64_t batches = 1;   ///< that this rank runs one after the other
-  bool reproducible = false;  ///< sum this rank's batches as a tree too, not as a chain
+  std::int64_t batches = 1;   ///< of this rank, run one after the other
+  bool reproducible = false;  ///< sum this rank's batches as a tree too, not one after the other
   comm::Wire wire =
-      comm::Wire::exact;  ///< how gradients travel; statistics always travel as they are
-  std::optional<bool> buckets_at_once;  ///< bring gradients into the arena a bucket at a time, not
-                                        ///< each by itself; empty: on a GPU
+      comm::Wire::exact;  ///< the format of sent gradients; statistics are always sent exactly
+  std::optional<bool> buckets_at_once;  ///< move gradients into the arena a bucket at a time, not
+                                        ///< one by one; empty: on a GPU only
 };
 
-/// What a reducer sums.
+/// The tensors that a reducer sums, and its exchange.
 struct ReducerParts {
   const ParameterArena& parameters;          ///< outlives the reducer
-  const NamedTensors& leaves;                ///< its tensors, in the arena's order
-  at::Tensor statistics;                     ///< a small arena that travels with the gradients
+  const NamedTensors& leaves;                ///< the parameters, in the arena's order
+  at::Tensor statistics;                     ///< a small arena summed along with the gradients
   std::unique_ptr<BucketExchange> exchange;  ///< null: a world of one rank
 };
 
 class GradientReducer {
  public:
   GradientReducer(ReducerParts parts, const ReducerOptions& options);
-  ~GradientReducer();  ///< takes its hooks off the parameters
+  ~GradientReducer();  ///< removes its hooks from the parameters
   GradientReducer(const GradientReducer&) = delete;
   GradientReducer& operator=(const GradientReducer&) = delete;
 
@@ -67,38 +68,38 @@ class GradientReducer {
   void batch_forwarded();
   void batch_done();
 
-  /// On return (on a GPU: behind it, in stream order) the arenas hold the sums. Throws Failure
-  /// naming a parameter that got no gradient.
+  /// Waits until the arenas hold the sums; on a GPU the stream waits, not the host. Throws Failure
+  /// naming the parameters that got no gradient.
   void finish();
 
-  /// What finish() really waited, by the clock in use: on the host that of the last step, on a GPU
-  /// that of the latest step which it is known of.
+  /// Returns how long finish() waited, by the current clock: on the host in the last step, on a GPU
+  /// in the latest step whose wait is known.
   base::Seconds exposed_wait() const { return clock_->latest(); }
 
-  /// Another clock for that: one of the device. It outlives its use.
+  /// Makes exposed_wait() use a clock of the device, which must outlive this use.
   void use_clock(device::WaitClock& clock) { clock_ = &clock; }
 
-  /// What this rank has handed to the exchange since begin_step(), in order: what must be the same
-  /// in every step for one of them to stand for all. In a world of one, what it would have handed.
+  /// The collectives that this rank has started since begin_step(), in order. They must be the same
+  /// in every step before a step may be captured. With one rank: those that it would have started.
   const std::vector<base::ProgressWords::Collective>& sequence() const { return sequence_; }
 
-  /// As BucketExchange::leave_marks.
+  /// Same as BucketExchange::leave_marks().
   void leave_marks(device::ProgressMarks* marks) {
     if (exchange_) exchange_->leave_marks(marks);
   }
-  bool exchanges() const { return exchange_ != nullptr; }  ///< not in a world of one
+  bool exchanges() const { return exchange_ != nullptr; }  ///< false with one rank
 
   std::uint64_t bytes_per_step() const {
     return bytes_per_step_;
-  }  ///< that this rank hands to all-reduces in a step, as they travel
+  }  ///< bytes per step that this rank passes to all-reduces, in the format sent
   const std::vector<Bucket>& buckets() const { return buckets_; }
   std::string describe_plan()
-      const;  ///< "3 buckets of 300, 1200, 88 elements": equal on all ranks, or their sums mix
+      const;  ///< "3 buckets of 300, 1200, 88 elements"; must be equal on all ranks
   std::size_t partial_arenas() const { return gradient_tree_ ? gradient_tree_->arenas() : 0; }
 
  private:
   struct Leaf {
-    at::Tensor parameter, gradient;  // the latter a view of the arena
+    at::Tensor parameter, gradient;  // `gradient` is a view of the arena
     std::shared_ptr<torch::autograd::Node> accumulator;
     std::uintptr_t hook = 0;
   };
@@ -107,12 +108,12 @@ class GradientReducer {
   bool buckets_at_once() const {
     return options_.buckets_at_once.value_or(!parameters_.gradients().is_cpu());
   }
-  // Batches without a tree are a chain: all of them add to the arena, as one recording of a batch
-  // stands for several.
-  bool adds_up() const { return options_.batches > 1 && !gradient_tree_; }
-  void hand_over(const at::Tensor& sum, comm::Wire wire, const std::string& what);
+  // Without a tree, every batch adds to the arena. This includes the first batch, because one
+  // recording of a batch serves all of them.
+  bool accumulates() const { return options_.batches > 1 && !gradient_tree_; }
+  void start_exchange(const at::Tensor& sum, comm::Wire wire, const std::string& what);
   void arrived(std::size_t slot);
-  void bring_into_arena();
+  void move_into_arena();
   void start_complete_buckets();
 
   const ParameterArena& parameters_;
@@ -125,13 +126,13 @@ class GradientReducer {
   std::optional<ReplicaTree> gradient_tree_, statistics_tree_;
   std::uint64_t bytes_per_step_ = 0;
 
-  // Of the step under way.
+  // State of the current step.
   std::int64_t batch_ = 0;
-  std::vector<std::size_t>
-      missing_;                // gradients of each bucket that are not there yet, in this batch
-  std::vector<bool> arrived_;  // by slot
-  std::vector<at::Tensor> made_, into_;  // by backward, and where they belong
-  std::size_t next_bucket_ = 0;          // buckets before it have been started
+  std::vector<std::size_t> missing_;  // per bucket: gradients that this batch has not produced yet
+  std::vector<bool> arrived_;         // by slot
+  std::vector<at::Tensor> pending_gradients_,
+      pending_targets_;          // backward's tensors, and their places in the arena
+  std::size_t next_bucket_ = 0;  // buckets before it have been started
   std::vector<base::ProgressWords::Collective> sequence_;
 
   device::HostWaitClock host_clock_;

@@ -9,7 +9,7 @@ namespace vae_dist::parallel {
 namespace {
 
 FlatArena make_arena(const NamedTensors& parameters, bool channels_last) {
-  if (parameters.empty()) throw std::invalid_argument("there are no parameters to train");
+  if (parameters.empty()) throw std::invalid_argument("the list of parameters to train is empty");
   std::vector<ArenaSlot> slots;
   for (const auto& [name, parameter] : parameters)
     append_slot(slots, name, parameter.sizes().vec(), parameter.element_size(), channels_last);
@@ -32,6 +32,8 @@ ParameterArena::ParameterArena(const NamedTensors& parameters, bool channels_las
   }
 }
 
-FlatArena ParameterArena::make_companion() const { return FlatArena(slots(), values().options()); }
+FlatArena ParameterArena::make_matching_arena() const {
+  return FlatArena(slots(), values().options());
+}
 
 }  // namespace vae_dist::parallel

@@ -1,5 +1,4 @@
-// The parameters that are trained, in one flat arena, and their gradients in another of the same
-// layout.
+// The trained parameters in one flat arena, and their gradients in another one of the same layout.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,9 +15,10 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 class ParameterArena {
  public:
-  /// Moves each parameter's value into the arena and makes the parameter, and its .grad, views of
-  /// it. All have one type and device. `channels_last`: 4-d parameters are stored as NHWC, the
-  /// order in which the convolutions run. `gradient_memory` makes the gradients' arena.
+  /// Moves each parameter's value into the arena and makes the parameter and its .grad views of the
+  /// arenas. All parameters must have the same type and device. `channels_last` stores 4-d
+  /// parameters as NHWC, the layout used by the convolutions. `gradient_memory` allocates the
+  /// gradients' arena.
   ParameterArena(const NamedTensors& parameters, bool channels_last,
                  const ArenaMemory& gradient_memory = ordinary_memory);
 
@@ -29,8 +29,8 @@ class ParameterArena {
   }  ///< a parameter's .grad
   const std::vector<ArenaSlot>& slots() const { return values_.slots(); }
 
-  /// A further arena of the same layout (optimizer moments), zeros.
-  FlatArena make_companion() const;
+  /// Makes another arena of the same layout, filled with zeros (for optimizer moments).
+  FlatArena make_matching_arena() const;
 
  private:
   FlatArena values_, gradients_;

@@ -9,11 +9,11 @@
 
 namespace vae_dist::parallel {
 
-void broadcast_tensors(comm::HostCommunicator& host, const std::vector<at::Tensor>& tensors) {
+void broadcast_tensors(comm::CpuCommunicator& all_ranks, const std::vector<at::Tensor>& tensors) {
   const at::NoGradGuard no_grad;
   for (at::Tensor tensor : tensors) {
     const at::Tensor dense = tensor.detach().cpu().contiguous();
-    host.broadcast(buffer_of(dense), 0);
+    all_ranks.broadcast(buffer_of(dense), 0);
     tensor.copy_(dense);
   }
 }
@@ -27,9 +27,9 @@ std::uint64_t hash_tensors(const std::vector<at::Tensor>& tensors) {
   return hash;
 }
 
-void require_equal_tensors(comm::HostCommunicator& host, const std::string& what,
+void require_equal_tensors(comm::CpuCommunicator& all_ranks, const std::string& what,
                            const std::vector<at::Tensor>& tensors, base::ExitCode code) {
-  comm::require_equal(host, what, base::hash_name(hash_tensors(tensors)), code);
+  comm::require_equal(all_ranks, what, base::hash_name(hash_tensors(tensors)), code);
 }
 
 }  // namespace vae_dist::parallel

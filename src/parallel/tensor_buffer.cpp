@@ -20,14 +20,16 @@ comm::DataType data_type(at::ScalarType type) {
     case at::kDouble:
       return comm::DataType::float64;
     default:
-      throw std::invalid_argument(base::text("no collective for tensors of ", at::toString(type)));
+      throw std::invalid_argument(
+          base::text("collectives do not support tensors of type ", at::toString(type)));
   }
 }
 
 }  // namespace
 
 comm::Buffer buffer_of(const at::Tensor& tensor) {
-  if (!tensor.is_contiguous()) throw std::invalid_argument("collectives need contiguous tensors");
+  if (!tensor.is_contiguous())
+    throw std::invalid_argument("collectives require contiguous tensors");
   return {tensor.data_ptr(), tensor.numel(), data_type(tensor.scalar_type())};
 }
 

@@ -7,8 +7,8 @@
 
 namespace vae_dist::parallel {
 
-/// The memory of a contiguous uint8, int64, bf16, fp32 or fp64 tensor; std::invalid_argument for
-/// any other.
+/// Returns the memory of a contiguous uint8, int64, bf16, fp32 or fp64 tensor. Throws
+/// std::invalid_argument for any other tensor.
 comm::Buffer buffer_of(const at::Tensor& tensor);
 
 }  // namespace vae_dist::parallel

@@ -9,7 +9,7 @@
 namespace vae_dist::plot {
 namespace {
 
-// std::to_chars, because a decimal comma must not depend on anybody's locale.
+// Uses std::to_chars because the decimal separator must not depend on the locale.
 std::string fixed(double value, int decimals) {
   char buffer[400];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, std::fabs(value),
@@ -82,7 +82,7 @@ std::vector<Tick> linear_ticks(Range range, int wanted) {
   std::vector<Tick> out;
   const double first = std::ceil(range.low / step - 1e-9),
                last = std::floor(range.high / step + 1e-9);
-  // Beyond 2^53 steps from 0 neighbours are one number.
+  // More than 2^53 steps from 0, adjacent ticks are the same number.
   for (double i = first; i <= last && out.size() < 100; ++i)
     out.push_back({i * step, label(i * step)});
   return out;
@@ -156,7 +156,7 @@ Scale::Scale(Range range, bool logarithmic, double at_low, double at_high)
                       range.low < range.high;
   if (!usable)
     throw base::BadInput(base::text("an axis cannot run from ", range.low, " to ", range.high,
-                                    logarithmic ? " in powers of ten" : ""));
+                                    logarithmic ? " on a logarithmic scale" : ""));
   factor_ = (at_high - at_low) /
             (logarithmic ? std::log(range.high / range.low) : range.high - range.low);
 }
@@ -167,8 +167,8 @@ double Scale::operator()(double value) const {
 
 std::vector<Tick> ticks(Range range, bool logarithmic, int wanted) {
   if (!logarithmic) return linear_ticks(range, wanted);
-  // Less than a decade shows too few powers of ten: round values as on a plain axis, at their
-  // logarithmic places.
+  // A range below about a decade contains too few powers of ten, so it gets round values as on a
+  // linear axis, at their logarithmic positions.
   return range.high / range.low < 8 ? linear_ticks(range, wanted) : decade_ticks(range, wanted);
 }
 

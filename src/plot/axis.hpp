@@ -1,4 +1,4 @@
-// Axes: from values to positions, and ticks at round values with labels that tell them apart.
+// Axes: map values to positions, and place ticks at round values with distinguishable labels.
 #pragma once
 
 #include <optional>
@@ -12,24 +12,24 @@ struct Range {
   double low = 0, high = 1;
 };
 
-/// True if an axis can show `value`: finite, and above 0 on a logarithmic one.
+/// Returns whether an axis can show `value`: it must be finite and, on a logarithmic axis, above 0.
 bool can_show(double value, bool logarithmic);
 
-/// The smallest range with all values that the axis can show, widened to `before`; `before` where
-/// there are none.
+/// Returns the smallest range that contains `before` and all values that the axis can show. Returns
+/// `before` if there are none.
 std::optional<Range> range_of(std::span<const double> values, bool logarithmic,
                               std::optional<Range> before = {});
 
-/// `range` with some air on both sides, and from 0 where the values start near it. A single value
-/// gets room around it.
+/// Returns `range` with some space on both sides, and starting at 0 if the values start near it. A
+/// single value gets space around it.
 Range padded(Range range, bool logarithmic);
 
-/// A value's place on an axis that runs from `at_low` to `at_high`.
+/// Maps values to positions on an axis that runs from `at_low` to `at_high`.
 class Scale {
  public:
   Scale(Range range, bool logarithmic, double at_low, double at_high);
 
-  /// For values that the axis can show; beyond the range it goes on.
+  /// Takes values that the axis can show; extrapolates beyond the range.
   double operator()(double value) const;
 
   const Range& range() const { return range_; }
@@ -45,19 +45,19 @@ class Scale {
 
 struct Tick {
   double value = 0;
-  std::string label;  ///< empty: a small tick between decades
+  std::string label;  ///< empty: a minor tick between decades
 };
 
-/// Ticks inside `range`, about `wanted` of them with labels: multiples of 1, 2 or 5 times a power
-/// of ten, on a logarithmic axis powers of ten (2 and 5 times them as well where it has few). Large
-/// numbers are written with k, M, G, small ones with a power of ten.
+/// Returns ticks inside `range`, about `wanted` of them with labels: multiples of 1, 2 or 5 times a
+/// power of ten; on a logarithmic axis, powers of ten (and 2 and 5 times them if the range covers
+/// few). Labels use k, M or G for large numbers and a power of ten for small ones.
 std::vector<Tick> ticks(Range range, bool logarithmic, int wanted);
 
-/// Four significant digits for a person: "0.02134", "12.19", "429", "1.2×10⁻⁵"; "not finite" for
-/// NaN and infinities.
+/// Returns four significant digits for a reader: "0.02134", "12.19", "429", "1.2×10⁻⁵"; "not
+/// finite" for NaN and infinities.
 std::string number_label(double value);
 
-/// "1,234,567".
+/// Returns the number with separators: "1,234,567".
 std::string grouped(long long number);
 
 }  // namespace vae_dist::plot

@@ -6,7 +6,7 @@
 namespace vae_dist::plot {
 namespace {
 
-constexpr double kLabelWidth = 34;  // what a short label takes, in user units
+constexpr double kLabelWidth = 34;  // width of a short label, in user units
 
 }  // namespace
 
@@ -23,14 +23,14 @@ Figure draw(const BarChart& chart) {
           "."),
       area);
   if (!found) {
-    drawing.nothing_to_show(area);
+    drawing.draw_empty_message(area);
     figure.drawing = drawing.finished();
     return figure;
   }
   for (const ReferenceLine& line : chart.lines)
     if (!line.vertical) found = range_of(std::span(&line.at, 1), false, found);
 
-  // A bar's length says its value only from 0.
+  // The length of a bar shows its value only if the bar starts at 0.
   Range range{std::min(0.0, found->low), std::max(0.0, found->high)};
   if (range.low == range.high) range.high = 1;
   const double air = 0.05 * (range.high - range.low);

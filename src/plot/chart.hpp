@@ -1,6 +1,6 @@
-// Charts as SVG of our own: lines, bars, clouds of points, stacked bars. They take their colours
-// from the page's style (light and dark), scale with the page's width, and are read out by title
-// and description.
+// Charts drawn as our own SVG: lines, bars, clouds of points, stacked bars. Colours come from the
+// page's style (light and dark), charts scale with the width of the page, and screen readers read
+// their title and description.
 //
 //   LineChart chart{.title = "Loss", .x = {.label = "step"}, .y = {.logarithmic = true}};
 //   chart.series.push_back({.name = "training", .x = steps, .y = losses});
@@ -15,25 +15,25 @@
 
 namespace vae_dist::plot {
 
-/// What is drawn in place of a colour's number that is not given: the colour of its place in the
+/// Stands for a colour that is not set: the series then gets the colour of its position in the
 /// list.
 inline constexpr int kOwnColour = -1;
-/// Colours of the page's style; a chart with more series goes round.
+/// The number of colours in the page's style; a chart with more series reuses them.
 inline constexpr int kColours = 8;
 
 struct Axis {
-  std::string label = {};    ///< with the unit: "KL (nats)"
-  bool logarithmic = false;  ///< values at or below 0 are gaps
-  std::optional<double> low = {},
-                        high = {};  ///< the range, where it is not to follow from the values
+  std::string label = {};                     ///< with the unit: "KL (nats)"
+  bool logarithmic = false;                   ///< values at or below 0 are gaps
+  std::optional<double> low = {}, high = {};  ///< the range; by default it follows from the values
 };
 
-/// y over x, which ascends. Long series are thinned to a point a pixel column, with the range of
-/// its values behind the line. NaN and infinities are gaps, marked at the foot of the chart.
+/// y over x, where x ascends. A long series is thinned to one point per pixel column, with the
+/// range of the values of that column drawn behind the line. NaN and infinities are gaps, marked at
+/// the bottom of the chart.
 struct Series {
-  std::string name;  ///< for the legend; empty: the chart's title says what it is
+  std::string name;  ///< for the legend; empty: no entry, the title is enough
   std::vector<double> x, y;
-  bool dots = false;  ///< each value as a dot as well: for few values
+  bool dots = false;  ///< also draws each value as a dot; for few values
   bool dashed = false;
   int colour = kOwnColour;
 };
@@ -45,7 +45,7 @@ struct Band {
   int colour = kOwnColour;
 };
 
-/// A line across the chart, with its label on it. It widens the axis to be seen.
+/// A labelled line across the chart. The axis is widened to include it.
 struct ReferenceLine {
   std::string label;
   double at = 0;
@@ -54,7 +54,7 @@ struct ReferenceLine {
 
 struct LineChart {
   std::string title;
-  std::string caption = {};  ///< a sentence below: what to see, what was left out
+  std::string caption = {};  ///< a sentence below the chart: what it shows, what was left out
   Axis x = {}, y = {};
   std::vector<Series> series = {};
   std::vector<Band> bands = {};
@@ -66,13 +66,13 @@ struct Bar {
   double value = 0;
 };
 
-/// Upright bars from 0.
+/// Vertical bars that start at 0.
 struct BarChart {
   std::string title;
   std::string caption = {};
   std::string x_label = {}, y_label = {};
   std::vector<Bar> bars = {};
-  std::vector<ReferenceLine> lines = {};  ///< horizontal ones
+  std::vector<ReferenceLine> lines = {};  ///< horizontal lines
 };
 
 struct PointCloud {
@@ -81,8 +81,8 @@ struct PointCloud {
   int colour = kOwnColour;
 };
 
-/// Clouds of points on equal axes. Points that fall on each other are drawn once and darker, so
-/// thousands stay light.
+/// Clouds of points on equal axes. Coinciding points are drawn once and darker, so that thousands
+/// of points stay small.
 struct ScatterChart {
   std::string title;
   std::string caption = {};
@@ -92,19 +92,20 @@ struct ScatterChart {
       {};  ///< radii around the origin: 1, 2, 3 for the standard deviations of N(0, I)
   std::string circles_name = {};  ///< for the legend
   std::optional<double> reach =
-      {};  ///< the axes run from -reach to reach; else all points are seen
+      {};  ///< the axes run from -reach to reach; empty: they include all points
 };
 
 struct StackedBar {
-  std::string label;          ///< "rank 0"
-  std::vector<double> parts;  ///< in the order of StackedBars::parts; not finite or negative: none
+  std::string label;  ///< "rank 0"
+  std::vector<double>
+      parts;  ///< in the order of StackedBars::parts; non-finite or negative parts are left out
 };
 
-/// Lying bars, one below the other, each cut into the same parts.
+/// Horizontal bars, one below the other, each divided into the same parts.
 struct StackedBars {
   std::string title;
   std::string caption = {};
-  std::string x_label = {};  ///< with the unit: "ms a step"
+  std::string x_label = {};  ///< with the unit: "ms per step"
   std::vector<std::string> parts = {};
   std::vector<StackedBar> bars = {};
 };
@@ -117,15 +118,16 @@ struct LegendEntry {
   LegendMark mark = LegendMark::line;
 };
 
-/// What a page shows: the legend is text beside the drawing, so it wraps on a narrow page.
+/// A drawing as a page shows it. The legend is text beside the drawing, so that it wraps on a
+/// narrow page.
 struct Figure {
   std::string title, caption;
   Html drawing;
   std::vector<LegendEntry> legend;
 };
 
-/// All throw BadInput for coordinates of different length and for a given axis range that is none.
-/// A chart without a value that can be shown says so in its place.
+/// Draw a chart. Throw BadInput if coordinates differ in length or if a given axis range is
+/// invalid. A chart without any value that can be shown says so instead.
 Figure draw(const LineChart& chart);
 Figure draw(const BarChart& chart);
 Figure draw(const ScatterChart& chart);

@@ -23,7 +23,8 @@ std::string segment(double x1, double y1, double x2, double y2) {
 }  // namespace
 
 std::string coordinate(double value) {
-  // Far outside is outside: numbers that a renderer cannot hold would spoil the whole path.
+  // Clamps far-away positions: a number that a renderer cannot represent would break the whole
+  // path.
   const double tenths = std::round(std::clamp(value, -1e5, 1e5) * 10);
   const long long whole = static_cast<long long>(tenths);
   std::string out = std::to_string(whole / 10);
@@ -61,8 +62,8 @@ void Drawing::words(double x, double y, const std::string& anchor, const std::st
              html_escaped(words) + "</text>";
 }
 
-// A viewport inside the drawing cuts off by itself; a clipPath would need a name that no other
-// chart of the page has.
+// A nested viewport clips by itself, whereas a clipPath would need an id that is unique on the
+// page.
 void Drawing::open_clipped(const PlotArea& area) {
   const double x = area.left - kClipAir, y = area.top - kClipAir,
                width = area.right - area.left + 2 * kClipAir,
@@ -118,7 +119,7 @@ void Drawing::reference_lines(const PlotArea& area, const std::vector<ReferenceL
   }
 }
 
-void Drawing::nothing_to_show(const PlotArea& area) {
+void Drawing::draw_empty_message(const PlotArea& area) {
   words((area.left + area.right) / 2, (area.top + area.bottom) / 2, "middle",
         "no values that can be shown");
 }

@@ -7,7 +7,7 @@ namespace vae_dist::plot {
 namespace {
 
 constexpr std::uint8_t kLight = 255, kDark = 204, kLine = 217;
-constexpr int kSquares = 8;  // of the chequerboard along the shorter side
+constexpr int kSquares = 8;  // squares of the chequerboard along the shorter side
 
 std::size_t index(const Picture& picture, int y, int x) {
   return (static_cast<std::size_t>(y) * picture.width + x) * picture.channels;

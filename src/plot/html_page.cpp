@@ -14,12 +14,12 @@ struct PngSize {
   std::uint32_t width, height;
 };
 
-// From the header chunk, which comes first: a page whose pictures state their size does not jump
-// while it loads.
+// Reads the size from the header chunk, which comes first. A page that states the sizes of its
+// pictures does not jump while it loads.
 PngSize png_size(const PagePicture& picture) {
   constexpr std::string_view kSignature("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16);
   if (picture.png.size() < 24 || !picture.png.starts_with(kSignature))
-    throw base::BadInput(base::text("the picture \"", picture.label, "\" is no PNG file"));
+    throw base::BadInput(base::text("the picture \"", picture.label, "\" is not a PNG file"));
   const auto number = [&](std::size_t at) {
     std::uint32_t value = 0;
     for (std::size_t i = 0; i < 4; ++i)
@@ -70,7 +70,7 @@ Html slider_of(const PictureSlider& slider) {
   if (pictures.size() > 1) {
     Html earlier;
     for (std::size_t i = 0; i + 1 < pictures.size(); ++i) earlier += html_picture(pictures[i]);
-    // The script shows the slider and hides the list: one of the two is seen.
+    // The script shows the slider and hides the list, so only one of the two is visible.
     content += html_void_element("input", {{"type", "range"},
                                            {"min", "0"},
                                            {"max", newest},
@@ -105,7 +105,7 @@ Html html_table(const Table& table) {
   Html rows;
   for (const Table::Row& row : table.rows) rows += row_of("td", row.cells, row.marked);
   content += html_element("tbody", rows);
-  // A wide table scrolls in a box of its own, which the keyboard reaches.
+  // A wide table scrolls in its own box, which is reachable by keyboard.
   return html_element(
       "div", {{"class", "wide"}, {"tabindex", "0"}},
       html_element("table", table.numbers ? HtmlAttributes{{"class", "numbers"}} : HtmlAttributes{},
@@ -199,13 +199,13 @@ std::string HtmlPage::html() const {
   out +=
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta "
       "name=\"color-scheme\" content=\"light dark\">";
-  // An icon of nothing: a browser would look for a favicon.ico beside the page.
+  // An empty icon keeps the browser from requesting favicon.ico.
   out += "<link rel=\"icon\" href=\"data:,\">";
   out += html_element("title", title_).source() + "<style>" + std::string(kPageStyle) +
          "</style></head>\n<body>";
   Html header = html_element("h1", title_);
   if (!subtitle_.empty()) header += html_element("p", {{"class", "subtitle"}}, subtitle_);
-  // Two sections are seen without a list of them.
+  // Two sections need no table of contents.
   if (sections_ > 2)
     header += html_element("nav", {{"aria-label", "Contents"}}, html_element("ul", contents_));
   out += html_element("header", header).source() + "\n" + html_element("main", body_).source();

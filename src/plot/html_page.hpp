@@ -1,7 +1,7 @@
-// One self-contained page: words, tables, charts, pictures, equations. Nothing is loaded from
-// anywhere (the page forbids it to the browser by its Content-Security-Policy); light and dark
-// follow the reader's system; it is read at 400 pixels as at 1280. The one script moves the sliders
-// over pictures; without it their newest picture shows, the others are in a list.
+// One self-contained page: text, tables, charts, pictures, equations. It loads nothing from
+// elsewhere (its Content-Security-Policy forbids the browser to). It follows the reader's light or
+// dark setting and fits widths from 400 to 1280 pixels. Its only script moves the sliders over
+// pictures; without the script, the newest picture shows and the others are in a list.
 //
 //   HtmlPage page("mnist", "step 500 of 500");
 //   page.section("Learning");
@@ -19,7 +19,7 @@
 
 namespace vae_dist::plot {
 
-/// A number that is to be seen first.
+/// A number that the reader should see first.
 struct Fact {
   std::string label, value, note;
 };
@@ -27,20 +27,20 @@ struct Fact {
 struct Table {
   struct Row {
     std::vector<Html> cells;
-    bool marked = false;  ///< stands out: differs from the default, is the best
+    bool marked = false;  ///< highlighted: differs from the default, or is the best
   };
   std::vector<Html> header;
   std::vector<Row> rows;
   std::string caption = {};
-  bool numbers = false;  ///< all columns but the first are numbers: right-aligned
+  bool numbers = false;  ///< all columns except the first hold numbers, right-aligned
 };
 
-/// A PNG file's bytes and what it shows: "step 500".
+/// The bytes of a PNG file and a label for it: "step 500".
 struct PagePicture {
   std::string label, png;
 };
 
-/// Pictures of one thing over time, oldest first: the last shows. `note`: a sentence below.
+/// Pictures of one thing over time, oldest first; the last is shown. `note`: a sentence below.
 struct PictureSlider {
   std::string title;
   std::vector<PagePicture> pictures;
@@ -51,33 +51,34 @@ class HtmlPage {
  public:
   explicit HtmlPage(const std::string& title, const Html& subtitle = {});
 
-  /// Begins a section, which the list of contents names.
+  /// Begins a section and adds it to the table of contents.
   void section(const std::string& title);
   void subsection(const std::string& title);
   void paragraph(const Html& words);
-  /// A paragraph that must be seen: the KL collapsed, steps were skipped.
+  /// Adds a highlighted paragraph: the KL collapsed, steps were skipped.
   void warning(const Html& words);
   void list(const std::vector<Html>& items);
   void facts(const std::vector<Fact>& facts);
   void table(const Table& table);
-  /// Charts side by side as the width allows.
+  /// Adds charts, side by side as far as the width allows.
   void figures(const std::vector<Figure>& figures);
-  /// Pictures side by side as the width allows, each with its label. Throws BadInput for bytes that
-  /// are no PNG.
+  /// Adds pictures with their labels, side by side as far as the width allows. Throws BadInput if
+  /// the bytes are not a PNG.
   void pictures(const std::vector<PagePicture>& pictures);
-  /// Series of pictures side by side as the width allows, of each one picture at a time.
+  /// Adds series of pictures, side by side as far as the width allows. Each shows one picture at a
+  /// time.
   void sliders(const std::vector<PictureSlider>& sliders);
-  /// A formula in the notation of math_ml.hpp, with words below: which function of ours computes
-  /// it.
+  /// Adds a formula in the notation of math_ml.hpp, with words below, such as the function that
+  /// computes it.
   void equation(const std::string& formula, const Html& words = {});
-  /// What only some readers want to see.
+  /// Adds content that is folded because only some readers want it.
   void folded(const Html& summary, const Html& content);
   void add(const Html& block);
 
-  /// The whole document.
+  /// Returns the whole document.
   std::string html() const;
 
-  /// By rename: a reader sees the page of before or this one.
+  /// Writes the page by rename: a reader sees either the previous page or this one.
   void write(const std::filesystem::path& path) const;
 
  private:
@@ -86,7 +87,7 @@ class HtmlPage {
   int sections_ = 0;
 };
 
-/// The blocks themselves, for what is put together otherwise: folded("All keys", html_table(keys)).
+/// Return single blocks, for other combinations: folded("All keys", html_table(keys)).
 Html html_table(const Table& table);
 Html html_figure(const Figure& figure);
 Html html_picture(const PagePicture& picture);

@@ -17,7 +17,7 @@ namespace {
 constexpr int kMargin = 16, kGap = 4, kLabelGap = 8;
 constexpr int kBlockGap = 12, kHeadingRoom = 20;
 constexpr int kTypicalCell = 80;
-// Cairo draws nothing beyond 32767, and nobody looks at half of that.
+// Cairo draws nothing beyond 32767, and nobody looks at even half of that.
 constexpr std::int64_t kLargestGrid = 16000;
 constexpr double kTitleSize = 16, kSubtitleSize = 12, kLabelSize = 12, kSmallestLabelSize = 7;
 constexpr double kTitleInk = 0.10, kTextInk = 0.35, kFrameInk = 0.85;
@@ -61,7 +61,7 @@ void select(cairo_t* context, Font font) {
   cairo_set_font_size(context, font.size);
 }
 
-// Cairo draws nothing any longer once it has met a text that is no UTF-8.
+// Cairo stops drawing after a text that is not UTF-8, hence utf8_text().
 double width_of(cairo_t* context, const std::string& words, Font font) {
   select(context, font);
   cairo_text_extents_t extents;
@@ -75,7 +75,7 @@ double widest_of(cairo_t* context, const std::vector<std::string>& labels, Font 
   return widest;
 }
 
-// `align`: 0 begins at x, 0.5 is centred on it, 1 ends there.
+// `align`: 0 starts the text at x, 0.5 centres it on x, 1 ends it at x.
 void write_text(cairo_t* context, const std::string& words, Font font, double x, double baseline,
                 double align, double ink) {
   const double start = x - align * width_of(context, words, font);
@@ -84,14 +84,15 @@ void write_text(cairo_t* context, const std::string& words, Font font, double x,
   cairo_show_text(context, base::utf8_text(words).c_str());
 }
 
-// Where things stand, in pixels of the canvas.
+// Positions of all parts, in pixels of the canvas.
 struct Layout {
   int columns, rows, magnification, cell_width, cell_height;
   int left, top;      ///< of the first cell, or of the first block's heading
   int width, height;  ///< of the canvas
   double title_baseline, subtitle_baseline, column_baseline, column_size;
 
-  std::vector<int> row_tops;           ///< and below the last row, where one more would begin
+  std::vector<int>
+      row_tops;  ///< one more than rows: the last is the top of the row that would follow
   std::vector<int> heading_baselines;  ///< of the blocks
 
   int x(int column) const { return left + column * (cell_width + kGap); }
@@ -156,7 +157,7 @@ Layout lay_out(std::span<const Picture> pictures, const GridOptions& options) {
   return at;
 }
 
-// Pixels go straight into the canvas: no resampling touches them.
+// Writes pixels directly into the canvas, so that nothing resamples them.
 void draw_picture(const Canvas& canvas, const Picture& picture, int magnification, int left,
                   int top) {
   cairo_t* context = canvas.context.get();
@@ -233,10 +234,11 @@ void check_pictures(std::span<const Picture> pictures, const GridOptions& option
                            static_cast<std::size_t>(options.columns);
   if (static_cast<std::size_t>(in_blocks) != rows)
     throw base::BadInput(base::text("an image grid of ", rows,
-                                    " rows cannot be cut into blocks of ", in_blocks, " together"));
+                                    " rows cannot be divided into blocks that have ", in_blocks,
+                                    " rows in total"));
 }
 
-// What is drawn of the pictures: with colours that there are, and small enough.
+// Returns the pictures as they are drawn: with 1 or 3 channels, and small enough.
 std::vector<Picture> drawn(std::span<const Picture> pictures, int columns) {
   std::vector<Picture> out;
   for (const Picture& picture : pictures) out.push_back(drawn_picture(picture));
@@ -276,8 +278,8 @@ std::string image_grid_png(std::span<const Picture> given, const GridOptions& op
                at.x(column) + at.cell_width / 2.0, at.column_baseline, 0.5, kTextInk);
   }
   for (int row = 0; row < std::min<int>(at.rows, options.row_labels.size()); ++row) {
-    const double baseline =
-        at.y(row) + at.cell_height / 2.0 + kLabelSize * 0.36;  // half the height of a capital
+    const double baseline = at.y(row) + at.cell_height / 2.0 +
+                            kLabelSize * 0.36;  // half the height of a capital letter
     write_text(context, options.row_labels[row], {kLabelSize}, at.left - kLabelGap, baseline, 1,
                kTextInk);
   }

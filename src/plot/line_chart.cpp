@@ -8,7 +8,7 @@ namespace vae_dist::plot {
 namespace {
 
 constexpr int kColumns = 400;         // about the plot's width in user units
-constexpr std::size_t kFewDots = 60;  // more would run into each other
+constexpr std::size_t kFewDots = 60;  // more would overlap
 constexpr std::size_t kManyGaps = 50;
 
 std::string path_point(char command, double x, double y) {
@@ -22,7 +22,7 @@ struct Ranges {
 Ranges ranges_of(const LineChart& chart) {
   Ranges out;
   const auto add = [&](const std::vector<double>& x, const std::vector<double>& y) {
-    // A point counts only where both can be shown.
+    // Only points whose x can be shown count.
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (!can_show(x[i], chart.x.logarithmic)) continue;
       out.x = range_of(std::span(&x[i], 1), chart.x.logarithmic, out.x);
@@ -55,13 +55,13 @@ std::string line_path(const std::vector<Piece>& pieces, const Scale& x, const Sc
   for (const Piece& piece : pieces) {
     for (std::size_t i = 0; i < piece.size(); ++i)
       path += path_point(i == 0 ? 'M' : 'L', x(piece[i].x), y(piece[i].y));
-    if (piece.size() == 1) path += "h0";  // round ends make a dot of it
+    if (piece.size() == 1) path += "h0";  // rounded line ends turn this into a dot
   }
   return path;
 }
 
-// Around each piece: along the high side and back along the low one. Empty where every point stands
-// for one value.
+// Outlines each piece: along the high side and back along the low side. Empty if every point stands
+// for a single value.
 std::string spread_path(const std::vector<Piece>& pieces, const Scale& x, const Scale& y) {
   std::string path;
   for (const Piece& piece : pieces) {
@@ -111,11 +111,12 @@ Figure draw(const LineChart& chart) {
   const Ranges found = ranges_of(chart);
   if (!found.x || !found.y) {
     Drawing drawing(chart.title, described(chart, 0), area);
-    drawing.nothing_to_show(area);
+    drawing.draw_empty_message(area);
     figure.drawing = drawing.finished();
     return figure;
   }
-  // An axis that almost begins at 0 does: steps count from 1, and are logged every so often.
+  // If the x axis almost starts at 0, start it there: steps count from 1 and are logged at
+  // intervals.
   const bool from_zero =
       !chart.x.logarithmic && found.x->low > 0 && found.x->low <= 0.1 * found.x->high;
   const Range x_range{from_zero ? 0 : found.x->low, found.x->high};

@@ -37,16 +37,16 @@ class Formula {
 
   std::string whole() {
     const std::string out = row();
-    if (at_ != source_.size()) refuse("a } that nothing opened");
+    if (at_ != source_.size()) refuse("unmatched }");
     return out;
   }
 
  private:
   struct Atom {
     std::string source;
-    bool limits = false;  ///< what is below and above stands under and over
+    bool limits = false;  ///< scripts are set under and over instead of as sub- and superscripts
     bool spaced =
-        false;  ///< a function's name: a thin space parts it from what follows without parentheses
+        false;  ///< a function name: a thin space separates it from an argument without parentheses
   };
 
   [[noreturn]] void refuse(const std::string& what) const {
@@ -82,28 +82,28 @@ class Formula {
   }
 
   Atom atom() {
-    if (!skip_spaces()) refuse("it ends where something must follow");
+    if (!skip_spaces()) refuse("it ends where a symbol is expected");
     const char c = source_[at_];
     if (c == '{') return {group()};
-    if (c == '}') refuse("a } where something must stand");
+    if (c == '}') refuse("a } where a symbol is expected");
     if (c == '\\') return command();
     if (std::isdigit(static_cast<unsigned char>(c))) return {number()};
     ++at_;
     if (std::isalpha(static_cast<unsigned char>(c))) return {tagged("mi", std::string(1, c))};
     if (c == '-') return {tagged("mo", "−")};
-    // Bars are told to keep their size: a browser would stretch them over the row.
+    // stretchy="false" keeps the size of bars: a browser would stretch them over the row.
     if (c == '|') return {"<mo stretchy=\"false\" lspace=\"0.1em\" rspace=\"0.1em\">|</mo>"};
     if (c == '(' || c == ')' || c == '[' || c == ']')
       return {"<mo stretchy=\"false\">" + std::string(1, c) + "</mo>"};
     if (static_cast<unsigned char>(c) >= 0x80)
-      refuse("a character that is not ASCII: there are commands for letters and signs");
+      refuse("a character that is not ASCII; use a command for letters and signs");
     return {tagged("mo", html_escaped(std::string(1, c)))};
   }
 
   std::string group() {
     ++at_;
     const std::string out = row();
-    if (at_ == source_.size()) refuse("a { that nothing closes");
+    if (at_ == source_.size()) refuse("unmatched {");
     ++at_;
     return tagged("mrow", out);
   }
@@ -120,15 +120,15 @@ class Formula {
   }
 
   std::string argument() {
-    if (!skip_spaces() || source_[at_] != '{') refuse("a command lacks its {argument}");
+    if (!skip_spaces() || source_[at_] != '{') refuse("a command without its {argument}");
     return group();
   }
 
-  // As it is written, spaces and all.
+  // Reads text verbatim, including spaces.
   std::string words() {
     const std::size_t end = source_.find('}', at_);
     if (at_ == source_.size() || source_[at_] != '{' || end == std::string_view::npos)
-      refuse("a command lacks its {words}");
+      refuse("a command without its {words}");
     const std::string out(source_.substr(at_ + 1, end - at_ - 1));
     at_ = end + 1;
     return out;
@@ -136,7 +136,7 @@ class Formula {
 
   Atom command() {
     ++at_;
-    if (at_ == source_.size()) refuse("it ends in a \\");
+    if (at_ == source_.size()) refuse("it ends with a \\");
     if (source_[at_] == ',') return ++at_, Atom{"<mspace width=\"0.2em\"/>"};
     if (source_[at_] == '|')
       return ++at_, Atom{"<mo stretchy=\"false\" lspace=\"0.2em\" rspace=\"0.2em\">‖</mo>"};
@@ -171,7 +171,7 @@ class Formula {
   std::string character(const std::map<char, std::string>& alphabet,
                         const std::string& letter) const {
     const auto found = letter.size() == 1 ? alphabet.find(letter[0]) : alphabet.end();
-    if (found == alphabet.end()) refuse("no such letter in that alphabet: " + letter);
+    if (found == alphabet.end()) refuse("this alphabet does not contain the letter " + letter);
     return found->second;
   }
 

@@ -51,7 +51,7 @@ summary { cursor: pointer; color: var(--link); }
 figure { margin: 0; }
 .side-by-side { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); gap: 0 28px; margin: 16px 0; }
 .side-by-side > * { min-width: 0; margin-bottom: 28px; }
-/* Neighbours' titles, legends, drawings and notes stand in common rows, so their axes are level. */
+/* Titles, legends, drawings and notes of neighbouring charts share rows, so that their axes line up. */
 @supports (grid-template-rows: subgrid) {
   .side-by-side > .plot { display: grid; grid-row: span 4; grid-template-rows: subgrid; grid-template-columns: 100%; }
   .plot > .legend { grid-row: 2; } .plot > .chart { grid-row: 3; } .plot > .note { grid-row: 4; }
@@ -88,7 +88,7 @@ figure { margin: 0; }
 .slider details .picture { margin: 12px 0; }
 .equation { margin: 12px 0; padding: 6px 0; overflow-x: auto; overflow-y: hidden; }
 .equation math { width: max-content; font-size: 1.15em; }
-/* Many fonts, DejaVu among them, know no good place for a subscript: it would stand on the line. With room above it a browser has to lower it. */
+/* Many fonts, such as DejaVu, would leave a subscript on the baseline. Padding above it makes the browser lower it. */
 msub > :nth-child(2), msubsup > :nth-child(2) { padding-top: 0.3em; }
 .equation figcaption { margin-top: 2px; }
 @media (max-width: 560px) {

@@ -1,4 +1,4 @@
-// The look of a page, and the script of its sliders.
+// The style of a page, and the script of its sliders.
 #pragma once
 
 #include <string_view>
@@ -7,8 +7,8 @@ namespace vae_dist::plot {
 
 extern const std::string_view kPageStyle;
 extern const std::string_view kSliderScript;
-/// What a browser may do with the page: show what is in it, run the script above (known by its
-/// SHA-256), load nothing.
+/// The Content-Security-Policy of the page: the browser shows what the page contains, runs the
+/// script above (identified by its SHA-256) and loads nothing.
 extern const std::string_view kPagePolicy;
 
 }  // namespace vae_dist::plot

@@ -10,9 +10,9 @@ namespace {
 
 constexpr PlotArea kSquare{
     .left = 44, .top = 26, .right = 404, .bottom = 386, .width = 416, .height = 430};
-constexpr double kCell = 2;  // user units: points nearer than that are one dot
+constexpr double kCell = 2;  // user units: points closer than this share one dot
 
-// How often a cell must be hit for a darker dot.
+// Returns the darkness level of a dot from the number of points in its cell.
 int depth_of(int hits) { return hits < 3 ? 0 : hits < 10 ? 1 : 2; }
 
 double farthest(const ScatterChart& chart) {
@@ -38,7 +38,7 @@ Figure draw(const ScatterChart& chart) {
   const Scale x({-reach, reach}, false, kSquare.left, kSquare.right),
       y({-reach, reach}, false, kSquare.bottom, kSquare.top);
 
-  // Dots by depth; a path of dots is far smaller than a circle each.
+  // Groups dots by darkness: one path of dots is far smaller than a circle for each dot.
   std::vector<std::vector<std::string>> paths;
   for (const PointCloud& cloud : chart.clouds) {
     std::map<std::pair<long, long>, int> cells;
@@ -60,8 +60,8 @@ Figure draw(const ScatterChart& chart) {
   std::string description =
       base::text(points, " points: ", chart.y_label, " over ", chart.x_label, ".");
   if (left_out > 0) {
-    const std::string outside = base::text(left_out, left_out == 1 ? " point lies" : " points lie",
-                                           " outside of the chart.");
+    const std::string outside =
+        base::text(left_out, left_out == 1 ? " point lies" : " points lie", " outside the chart.");
     description += " " + outside;
     figure.caption += (figure.caption.empty() ? "" : " ") + outside;
   }

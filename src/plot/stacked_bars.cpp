@@ -6,7 +6,8 @@
 namespace vae_dist::plot {
 namespace {
 
-constexpr double kLetter = 7.4;  // width of one, in user units, at the size of a narrow page
+constexpr double kLetter =
+    7.4;  // width of a letter in user units, at the font size of a narrow page
 constexpr double kTop = 8, kFoot = 44, kWidth = 480, kRight = 466;
 constexpr std::size_t kRoomyBars = 16;
 
@@ -39,15 +40,15 @@ Figure draw(const StackedBars& chart) {
                              chart.bars.size(), " bars."),
                   area);
   if (!(longest > 0)) {
-    drawing.nothing_to_show(area);
+    drawing.draw_empty_message(area);
     figure.drawing = drawing.finished();
     return figure;
   }
 
   const Scale x({0, longest}, false, area.left, area.right);
   drawing.x_axis(area, x, chart.x_label);
-  // Of many bars, as many names as can stand below each other.
-  const std::size_t named_every = chart.bars.size() <= kRoomyBars ? 1 : 2;
+  // With many bars, label only as many as fit below each other.
+  const std::size_t label_every = chart.bars.size() <= kRoomyBars ? 1 : 2;
   for (std::size_t i = 0; i < chart.bars.size(); ++i) {
     const StackedBar& bar = chart.bars[i];
     const double top = area.top + room * static_cast<double>(i);
@@ -63,7 +64,7 @@ Figure draw(const StackedBars& chart) {
                       base::text(bar.label, ", ", chart.parts[part], ": ", number_label(length)));
       from += length;
     }
-    if (i % named_every == 0) drawing.words(area.left - 6, top + room / 2 + 4, "end", bar.label);
+    if (i % label_every == 0) drawing.words(area.left - 6, top + room / 2 + 4, "end", bar.label);
   }
   for (std::size_t part = 0; part < chart.parts.size(); ++part)
     figure.legend.push_back({chart.parts[part], colour_of(kOwnColour, part), LegendMark::area});

@@ -35,7 +35,7 @@ ThinnedCurve thinned(std::span<const double> x, std::span<const double> y, const
   const bool one_a_value = x.size() <= 2 * static_cast<std::size_t>(columns);
   const double width = x_scale.at_high() - x_scale.at_low();
   ThinnedCurve out;
-  bool broken = true;  // the next point begins a piece
+  bool broken = true;  // the next point starts a new piece
   const auto finish = [&](const Column& column) {
     out.not_finite += column.not_finite;
     if (column.not_finite > 0) out.gaps.push_back(column.first_x);

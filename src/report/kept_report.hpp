@@ -1,4 +1,4 @@
-// report.html of a run that goes on, kept current without the run paying for it.
+// Keeps report.html of a run in progress up to date at little cost to the run.
 #pragma once
 
 #include <filesystem>
@@ -12,11 +12,11 @@ class KeptReport {
  public:
   explicit KeptReport(std::filesystem::path directory) : file_(std::move(directory)) {}
 
-  /// Writes the page anew, unless that would come to take more than 2 % of the time (short epochs):
-  /// then the next call may. A page that cannot be written (a full disk) is a warning.
+  /// Rewrites the page, unless that would take more than 2 % of the time (short epochs); then a
+  /// later call may do so. If the page cannot be written (a full disk), only warns.
   void refresh();
 
-  /// Writes it in any case: the run ends.
+  /// Rewrites the page in any case, at the end of the run.
   void finish();
 
  private:

@@ -80,8 +80,9 @@ void write_traversal_grid(const std::filesystem::path& path, const evaluate::Tra
                      : walks.in_nats     ? "quantiles of the aggregate posterior"
                                          : "quantiles of the codes";
   options.subtitle = base::text("one dimension of z at a time, in ", unit);
-  options.columns = static_cast<int>(walks.places.size());
-  for (const double place : walks.places) options.column_labels.push_back(base::digits(place, 3));
+  options.columns = static_cast<int>(walks.positions.size());
+  for (const double position : walks.positions)
+    options.column_labels.push_back(base::digits(position, 3));
   for (std::size_t i = 0; i < walks.dimensions.size(); ++i)
     options.row_labels.push_back(
         base::text("z", walks.dimensions[i], walks.in_nats ? "  KL " : "  variance ", std::fixed,

@@ -13,38 +13,38 @@
 
 namespace vae_dist::report {
 
-/// images: [B, C, H, W] in [low, high], as bytes.
+/// Converts images [B, C, H, W] in [low, high] to bytes.
 std::vector<plot::Picture> pictures_of(const at::Tensor& images, double low, double high);
 
-/// images: [B, C, H, W] in [low, high].
+/// Writes a grid of images [B, C, H, W] in [low, high].
 void write_sample_grid(const std::filesystem::path& path, const at::Tensor& images, double low,
                        double high, const std::string& title);
 
-/// Rows of originals, each above the row of its reconstructions.
+/// Writes rows of originals, each above the row of its reconstructions.
 void write_reconstruction_grid(const std::filesystem::path& path,
                                const evaluate::Reconstructions& pairs, double low, double high,
                                const std::string& title);
 
-/// A row a pair: an input, the way between the codes of both (above it how far along), the other
-/// input.
+/// Writes a row per pair: one input, the path between the codes of both (labelled with the fraction
+/// of the way), and the other input.
 void write_interpolation_grid(const std::filesystem::path& path,
                               const evaluate::Interpolations& walks, double low, double high,
                               const std::string& title);
 
-/// A row a dimension, labelled with what it says ("z12  KL 3.4 nats"), a column a place ("-3", or
-/// "0.01 quantile").
+/// Writes a row per dimension, labelled with its information ("z12  KL 3.4 nats"), and a column per
+/// position ("-3", or "0.01 quantile").
 void write_traversal_grid(const std::filesystem::path& path, const evaluate::Traversals& walks,
                           double low, double high, const std::string& title);
 
-/// What one model of a comparison makes, [B, C, H, W] in [0, 1]. `reconstructions` undefined: it
-/// has no encoder.
+/// The images of one model in a comparison, [B, C, H, W] in [0, 1]. `reconstructions` is undefined
+/// if the model has no encoder.
 struct ComparedImages {
   std::string name;
   at::Tensor reconstructions, samples;
 };
 
-/// The inputs ([B, C, H, W] in [0, 1]; undefined: none), each model's reconstructions of them, then
-/// samples of each.
+/// Writes the inputs ([B, C, H, W] in [0, 1]; undefined: none), each model's reconstructions of
+/// them, then samples of each.
 void write_comparison_grid(const std::filesystem::path& path, const at::Tensor& inputs,
                            const std::vector<ComparedImages>& models, const std::string& title);
 

@@ -14,16 +14,16 @@ namespace vae_dist::report {
 namespace {
 
 constexpr double kRatioForPowers =
-    10;  // greatest over least value from which a logarithmic axis shows more
+    10;  // ratio of largest to smallest value above which the axis becomes logarithmic
 constexpr std::size_t kDimensionsShown = 256;
 
 constexpr const char* kSpeed[] = {"samples_per_second", "step_seconds", "data_wait_seconds",
                                   "allreduce_wait_seconds"};
-// Shown otherwise: as a reference line, in a warning, in a table.
+// Shown elsewhere: as a reference line, in a warning, in a table.
 constexpr const char* kNoCharts[] = {"mean_image_mse", "skipped", "samples", "epoch"};
 
-// By the names of curves, in the order of the page. An evaluation's value of a step's name goes
-// into the same chart.
+// Returns the known terms under the names of curves, in the order of the page. A step and an
+// evaluation share a chart if they have a value with the same name.
 std::vector<base::Term> known_terms(std::span<const RunRecord> runs) {
   std::vector<base::Term> out;
   const auto add = [&](base::Term term) {
@@ -83,16 +83,16 @@ void choose_y_axis(plot::LineChart& chart, bool may_be_logarithmic) {
     chart.y.logarithmic = true;
   } else if (later && all->high - all->low > 8 * (later->high - later->low) &&
              later->low < later->high) {
-    // The first steps fall from far above, and would press all that follows flat.
+    // The first steps start far above the rest, and would flatten the rest of the curve.
     const plot::Range seen = plot::padded(*later, false);
     chart.y.low = std::max(seen.low, std::min(all->low, seen.low));
     chart.y.high = seen.high;
-    chart.caption = "The first steps lie outside: all values run from " +
+    chart.caption = "The first steps lie outside the chart: all values range from " +
                     plot::number_label(all->low) + " to " + plot::number_label(all->high) + ".";
   }
 }
 
-// Steps' curve and evaluations' points of the same name, of every run.
+// Draws, for every run, the curve of steps and the points of evaluations with this name.
 plot::LineChart chart_of(std::span<const RunRecord> runs, const std::string& name,
                          const std::string& title, const std::string& unit, bool falls) {
   plot::LineChart chart{.title = title, .x = {.label = "step", .low = 0}, .y = {.label = unit}};
@@ -117,7 +117,7 @@ plot::LineChart chart_of(std::span<const RunRecord> runs, const std::string& nam
     }
   }
   choose_y_axis(chart, falls);
-  // The title says it where there is nothing else.
+  // A single series needs no name besides the title.
   if (chart.series.size() == 1 && runs.size() == 1 && !chart.series[0].dots)
     chart.series[0].name.clear();
   return chart;
@@ -171,7 +171,7 @@ std::vector<RankTimes> rank_times(const RunRecord& run) {
     const Curve* curve = find(run, name);
     return curve ? median(curve->value) : std::nan("");
   };
-  // metrics.jsonl is rank 0's.
+  // metrics.jsonl holds the times of rank 0.
   return {{"rank 0", typical("step_seconds"), typical("data_wait_seconds"),
            typical("allreduce_wait_seconds")}};
 }
@@ -209,7 +209,7 @@ std::vector<plot::Figure> learning_charts(std::span<const RunRecord> runs) {
     if (term.counts) chart.y.low = 0;
     out.push_back(plot::draw(chart));
   }
-  // What nobody has described: a run of before, or another program's.
+  // Series without a description come from an older run or another program.
   for (const std::string& name : all_names(runs)) {
     const bool shown = among(kSpeed, name) || among(kNoCharts, name) ||
                        std::any_of(known.begin(), known.end(),
@@ -228,7 +228,7 @@ std::vector<plot::Figure> speed_charts(std::span<const RunRecord> runs) {
   };
   if (any_has("samples_per_second"))
     out.push_back(plot::draw(chart_of(runs, "samples_per_second", "Throughput, all ranks together",
-                                      "samples a second", false)));
+                                      "samples per second", false)));
   if (!any_has("step_seconds")) return out;
 
   plot::LineChart times{.title = runs.size() == 1 ? "Time of a step, on rank 0" : "Time of a step",
@@ -250,7 +250,7 @@ std::vector<plot::Figure> speed_charts(std::span<const RunRecord> runs) {
 
   plot::StackedBars bars{.title = "Where the time of a step goes",
                          .caption = {},
-                         .x_label = "ms a step",
+                         .x_label = "ms per step",
                          .parts = {"computing", "waiting for data", "waiting for the all-reduce"},
                          .bars = {}};
   bool all_ranks = true;
@@ -262,7 +262,7 @@ std::vector<plot::Figure> speed_charts(std::span<const RunRecord> runs) {
                            milliseconds({computing, rank.data_wait, rank.allreduce_wait})});
     }
   }
-  if (!all_ranks) bars.caption = "Rank 0 as in metrics.jsonl: medians over its logged steps.";
+  if (!all_ranks) bars.caption = "Rank 0, from metrics.jsonl: medians over its logged steps.";
   out.push_back(plot::draw(bars));
   return out;
 }
@@ -298,7 +298,7 @@ std::vector<plot::Figure> kld_charts(std::span<const RunRecord> runs) {
     std::vector<plot::Bar> bars;
     for (std::size_t d = 0; d < run.kld_per_dimension.size(); ++d)
       bars.push_back({base::text("z", d), run.kld_per_dimension[d]});
-    // NaN has no place in an order: last.
+    // NaN cannot be ordered, so it goes last.
     const auto key = [](const plot::Bar& bar) {
       return std::isfinite(bar.value) ? bar.value : -std::numeric_limits<double>::infinity();
     };
@@ -310,7 +310,7 @@ std::vector<plot::Figure> kld_charts(std::span<const RunRecord> runs) {
     std::string caption =
         base::text(used, " of ", bars.size(), " dimensions carry more than 0.1 nats.");
     if (bars.size() > kDimensionsShown) {
-      caption += base::text(" The first ", kDimensionsShown, " are drawn.");
+      caption += base::text(" Only the first ", kDimensionsShown, " are drawn.");
       bars.resize(kDimensionsShown);
     }
     out.push_back(plot::draw(plot::BarChart{

@@ -1,5 +1,5 @@
-// The charts of a report: which curve goes where, under which name and in which unit. Internal to
-// src/picture.
+// The charts of a report: which curve goes into which chart, under which name and in which unit.
+// Internal to src/report.
 #pragma once
 
 #include <span>
@@ -10,24 +10,24 @@
 
 namespace vae_dist::report {
 
-/// Loss terms, weights, learning rate, gradient norm; then every further series that the runs have.
-/// Curves that never change in any run are left to constant_curves().
+/// Returns charts of loss terms, weights, learning rate and gradient norm, then of every further
+/// series of the runs. Curves that are constant in every run are left to constant_curves().
 std::vector<plot::Figure> learning_charts(std::span<const RunRecord> runs);
 
-/// Throughput, and where the time of a step goes.
+/// Returns charts of the throughput and of where the time of a step goes.
 std::vector<plot::Figure> speed_charts(std::span<const RunRecord> runs);
 
-/// A table of what stays the same through each run: beta, M_N, the learning rate. Empty if there is
-/// none.
+/// Returns a table of the values that stay the same through each run: beta, M_N, the learning rate.
+/// Empty if there are none.
 plot::Table constant_curves(std::span<const RunRecord> runs);
 
-/// KL of each latent dimension, sorted; one chart a run that knows it.
+/// Returns charts of the KL of each latent dimension, sorted; one per run that recorded it.
 std::vector<plot::Figure> kld_charts(std::span<const RunRecord> runs);
 
-/// Of the values that are finite; NaN where there are none.
+/// Returns the median of the finite values; NaN if there are none.
 double median(std::vector<double> values);
 
-/// The values named `name` of all evaluations on `on`.
+/// Returns the values named `name` of all evaluations on `on`.
 Curve evaluation_curve(const RunRecord& run, const std::string& on, const std::string& name);
 
 }  // namespace vae_dist::report

@@ -17,7 +17,7 @@ using nlohmann::ordered_json;
 
 constexpr std::size_t kPiece = 1 << 20;
 
-// metrics.jsonl writes what is not finite as null.
+// metrics.jsonl stores values that are not finite as null.
 template <typename Json>
 std::optional<double> number(const Json& value) {
   if (value.is_null()) return std::nan("");
@@ -98,7 +98,7 @@ void RunLogReader::read_into(RunRecord& run) {
     run.ranks.clear();
   }
   file.seekg(static_cast<std::streamoff>(read_));
-  // In pieces: a log of many steps need not lie in memory as text.
+  // Reads in pieces, so that a long log is never in memory as text.
   std::string pending;
   while (read_ + pending.size() < size) {
     const std::size_t before = pending.size();

@@ -37,7 +37,8 @@ std::optional<double> last_logged(const RunRecord& run, const std::string& name)
   return found == run.curves.end() ? std::nullopt : last_of(found->second);
 }
 
-// What evaluations say, else what the last logged step does: one batch is noisier.
+// The newest value: from evaluations, else from the last logged step, whose single batch is
+// noisier.
 struct Newest {
   double value;
   std::string where;
@@ -161,7 +162,7 @@ void add_pictures(plot::HtmlPage& page, std::span<const RunRecord> runs) {
   }
 }
 
-// What the table's columns are called; other names are told as they are.
+// Returns the title of a table column. Names without a short form only lose their underscores.
 std::string column_title(const std::string& name) {
   static const std::map<std::string, std::string> kShort = {
       {"reconstruction_loss", "reconstruction"},
@@ -188,7 +189,8 @@ bool of_one_kind(const std::vector<ReportEvaluation>& evaluations) {
   });
 }
 
-// The names of their values: those that no two tell differently, or the others.
+// Returns the names of the evaluations' values: those equal in all evaluations if `the_same`,
+// otherwise the others.
 std::vector<std::string> names_of(const std::vector<ReportEvaluation>& evaluations, bool the_same) {
   std::vector<std::string> names;
   for (const ReportEvaluation& evaluation : evaluations)
@@ -205,7 +207,7 @@ std::vector<std::string> names_of(const std::vector<ReportEvaluation>& evaluatio
   return names;
 }
 
-// What would be a column of equal cells, and too many to fit.
+// States the values that are equal in all evaluations, which would only be columns of equal cells.
 std::string evaluation_note(const RunRecord& run) {
   std::string same =
       of_one_kind(run.evaluations) ? "on " + run.evaluations.front().on + " data" : "";
@@ -273,7 +275,7 @@ void add_config(plot::HtmlPage& page, const RunRecord& run) {
   page.paragraph(
       base::text(changed.rows.size(), " of ", all.rows.size(), " keys differ from their default:"));
   page.table(changed);
-  page.folded("All keys (what differs is marked)", plot::html_table(all));
+  page.folded("All keys (those that differ are marked)", plot::html_table(all));
 }
 
 void add_configs(plot::HtmlPage& page, std::span<const RunRecord> runs) {
@@ -312,8 +314,8 @@ void add_configs(plot::HtmlPage& page, std::span<const RunRecord> runs) {
     if (row.marked || any_differs) table.rows.push_back(std::move(row));
   }
   page.paragraph(
-      "Keys that differ from their default in any of the runs; where the runs differ from each "
-      "other, the row is marked.");
+      "Keys that differ from their default in any of the runs. Rows in which the runs differ from "
+      "each other are marked.");
   page.table(table);
 }
 

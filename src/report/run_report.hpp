@@ -1,5 +1,4 @@
-// What a run's report shows, put together from plain values: who reads them from where is the
-// caller's business.
+// The content of a run's report, as plain values that the caller collects.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +14,7 @@
 
 namespace vae_dist::report {
 
-/// Values over training steps; NaN where one was not finite.
+/// Values over training steps; NaN for those that were not finite.
 struct Curve {
   std::vector<double> step, value;
 };
@@ -23,7 +22,7 @@ struct Curve {
 /// Curves by their names in metrics.jsonl: "loss", "kld", "step_seconds".
 using Curves = std::map<std::string, Curve>;
 
-/// One evaluation: its numbers by their names in metrics.jsonl, less the prefix evaluation_.
+/// One evaluation: its numbers by their names in metrics.jsonl, without the prefix evaluation_.
 struct ReportEvaluation {
   double step = 0, epoch = 0;
   std::string on;  ///< "validation", "training"
@@ -32,17 +31,17 @@ struct ReportEvaluation {
 
 struct ConfigRow {
   std::string key, value, default_value, meaning;
-  bool counts = true;  ///< has an effect under the other keys' values
+  bool counts = true;  ///< has an effect, given the other keys' values
 };
 
-/// Where the time of a rank's steps goes, in seconds a step.
+/// Where the time of a rank's steps goes, in seconds per step.
 struct RankTimes {
   std::string name;  ///< "rank 0 (node1)"
   double step = 0, data_wait = 0, allreduce_wait = 0;
 };
 
-/// Pictures of one kind ("Samples"), oldest first. `left_out`: how many more the run's directory
-/// has.
+/// Pictures of one kind ("Samples"), oldest first. `left_out`: number of further pictures in the
+/// run directory.
 struct ReportPictures {
   std::string kind;
   std::vector<plot::PagePicture> pictures;
@@ -51,13 +50,13 @@ struct ReportPictures {
 
 struct RunRecord {
   std::string name;
-  std::string origin;  ///< the run's directory, as it is to be shown
+  std::string origin;  ///< the run directory, as displayed
   Curves curves;       ///< of logged steps; each ascends in step
   std::vector<ReportEvaluation> evaluations;
   std::vector<double>
-      kld_per_dimension;  ///< nats, of the last evaluation that has them; empty: not known
-  std::vector<base::Term>
-      terms;  ///< what the run says of its curves (metrics/step_terms.hpp); empty: a run of before
+      kld_per_dimension;          ///< nats, of the last evaluation that has them; empty: unknown
+  std::vector<base::Term> terms;  ///< the run's own descriptions of its curves
+                                  ///< (metrics/step_terms.hpp); empty: an older run
   std::vector<RankTimes> ranks;
   std::vector<ConfigRow> config;
   std::string config_problem;  ///< why `config` is empty, if it is
@@ -65,7 +64,8 @@ struct RunRecord {
   std::vector<ReportPictures> pictures;
 };
 
-/// The page of one run, or of several with overlaid curves. `written`: when, for the subtitle.
+/// Returns the page of one run, or of several with overlaid curves. `written`: the time of writing,
+/// for the subtitle.
 plot::HtmlPage run_report(std::span<const RunRecord> runs, const std::string& written);
 
 }  // namespace vae_dist::report

@@ -16,8 +16,8 @@
 namespace vae_dist::report {
 namespace {
 
-// A page must stay one that opens at once, however long the run: of each kind that many pictures,
-// spread over the run, and that many bytes.
+// Limits on the number and bytes of pictures of each kind, spread over the run, so that the page
+// opens quickly however long the run is.
 constexpr std::size_t kPicturesShown = 12;
 constexpr std::uintmax_t kPictureBytes = 4 << 20;
 
@@ -30,7 +30,7 @@ std::vector<ConfigRow> config_rows(const std::filesystem::path& file) {
   return rows;
 }
 
-// {"torch": "2.11.0", "hosts": "node1, node2"}: names and values as they are to be shown.
+// {"torch": "2.11.0", "hosts": "node1, node2"}: names and values as displayed.
 std::vector<std::pair<std::string, std::string>> environment_rows(
     const std::filesystem::path& file) {
   std::vector<std::pair<std::string, std::string>> rows;
@@ -49,8 +49,8 @@ struct PictureFile {
   std::uintmax_t bytes;
 };
 
-// "reconstructions_00000500.png" is of the kind "Reconstructions", step 500. Other files are not
-// ours.
+// "reconstructions_00000500.png" is of the kind "Reconstructions", step 500. Other files are
+// ignored.
 std::map<std::string, std::vector<PictureFile>> picture_files(const std::filesystem::path& folder) {
   std::map<std::string, std::vector<PictureFile>> kinds;
   std::error_code error;
@@ -77,7 +77,7 @@ std::map<std::string, std::vector<PictureFile>> picture_files(const std::filesys
   return kinds;
 }
 
-// `count` of 0 .. size - 1, evenly spread, the last among them.
+// Returns `count` of the indices 0 .. size - 1, evenly spread, including the last.
 std::vector<std::size_t> spread(std::size_t size, std::size_t count) {
   std::vector<std::size_t> out;
   for (std::size_t i = 0; i < count; ++i)
@@ -121,7 +121,7 @@ const RunRecord& RunReportFile::read() {
   if (!std::filesystem::exists(directory_ / "metrics.jsonl"))
     throw base::BadInput(base::text(
         directory_.string(),
-        " is no run's directory: it has no metrics.jsonl. Give a folder like runs/mnist."));
+        " is not a run directory: it has no metrics.jsonl. Give a directory such as runs/mnist."));
   log_.read_into(run_);
   run_.config.clear();
   run_.config_problem.clear();
@@ -129,7 +129,8 @@ const RunRecord& RunReportFile::read() {
     if (std::filesystem::exists(directory_ / "config.yaml"))
       run_.config = config_rows(directory_ / "config.yaml");
   } catch (const base::BadInput& error) {
-    run_.config_problem = error.what();  // of another version: the curves can be shown all the same
+    run_.config_problem =
+        error.what();  // written by another version; the curves can still be shown
   }
   run_.terms = metrics::read_terms(directory_ / "terms.json");
   run_.environment = environment_rows(directory_ / "environment.json");
@@ -149,7 +150,7 @@ void write_comparison_report(std::span<const std::filesystem::path> directories,
   std::vector<RunRecord> runs;
   for (const std::filesystem::path& directory : directories)
     runs.push_back(RunReportFile(directory).read());
-  // Runs of one name in different folders are told apart by where they are.
+  // Runs with the same name in different directories are labelled with their directory.
   const std::vector<RunRecord> named = runs;
   for (RunRecord& run : runs)
     if (std::count_if(named.begin(), named.end(),

@@ -1,5 +1,5 @@
-// A run directory's report.html: what is in metrics.jsonl, config.yaml, environment.json and
-// pictures/, on one page.
+// Writes a run directory's report.html: the content of metrics.jsonl, config.yaml, environment.json
+// and pictures/, on one page.
 #pragma once
 
 #include <filesystem>
@@ -10,17 +10,17 @@
 
 namespace vae_dist::report {
 
-/// Writes a run's report anew as the run goes on; metrics.jsonl is read where it was left.
+/// Rewrites a run's report as the run progresses; reads metrics.jsonl from where it stopped.
 class RunReportFile {
  public:
-  /// Nothing is read or written yet.
+  /// Reads and writes nothing yet.
   explicit RunReportFile(std::filesystem::path directory);
 
-  /// Reads what is new and replaces <directory>/report.html. Throws BadInput where there is no
-  /// metrics.jsonl, Failure where the page cannot be written.
+  /// Reads new data and replaces <directory>/report.html. Throws BadInput if there is no
+  /// metrics.jsonl, Failure if the page cannot be written.
   void write();
 
-  /// Reads what is new, and leaves the page alone.
+  /// Reads new data without writing the page.
   const RunRecord& read();
 
  private:
@@ -29,10 +29,10 @@ class RunReportFile {
   RunRecord run_;
 };
 
-/// The same once, for a run that need not go on.
+/// Writes the report once.
 void write_run_report(const std::filesystem::path& directory);
 
-/// One page with the curves of several runs laid over each other.
+/// Writes one page with the overlaid curves of several runs.
 void write_comparison_report(std::span<const std::filesystem::path> directories,
                              const std::filesystem::path& out);
 

@@ -19,10 +19,9 @@
 namespace vae_dist::run {
 namespace {
 
-// More threads than cores are of use to nobody but tests.
+// Only tests benefit from more threads than cores.
 constexpr int kThreadsAnywhere = 16, kThreadsACore = 4;
 
-// mpirun and Slurm bind ranks to their share.
 int usable_cores() { return std::max(1, static_cast<int>(base::allowed_cores().size())); }
 
 int choose_threads(const config::DistributedConfig& config, const NodeFacts& node) {
@@ -32,10 +31,10 @@ int choose_threads(const config::DistributedConfig& config, const NodeFacts& nod
       throw base::BadInput(base::text(
           "distributed.threads_per_rank is ", *config.threads_per_rank, ", but ", node.host,
           " has ", node.cores, node.cores == 1 ? " core" : " cores",
-          ", where so many threads only wait for each other: use at most ", most, ", or auto."));
+          ". That many threads would only wait for each other. Use at most ", most, ", or auto."));
     return static_cast<int>(*config.threads_per_rank);
   }
-  // Another number of threads cuts sums into other pieces.
+  // A different number of threads would split sums differently.
   if (config.reproducible) return 1;
   return std::min(std::max(1, node.cores / node.local_size), node.usable_cores);
 }
@@ -43,28 +42,28 @@ int choose_threads(const config::DistributedConfig& config, const NodeFacts& nod
 int choose_gpu(const config::DistributedConfig& config, const NodeFacts& node) {
   if (node.declines_gpus)
     throw base::BadInput(
-        "distributed.device is cuda, but the environment has VAE_DIST_DEVICE=cpu: unset it, or set "
+        "distributed.device is cuda, but the environment has VAE_DIST_DEVICE=cpu. Unset it, or set "
         "distributed.device=cpu or auto.");
   if (node.gpus == 0 && node.has_gpu)
     throw base::BadInput(base::text(
         "there is a GPU on ", node.host,
-        " but this program cannot use it: the driver is not loaded, too old for this build of "
-        "torch, or hidden (CUDA_VISIBLE_DEVICES), or vae_dist_cuda is missing beside vae_dist. "
-        "Run nvidia-smi there; launcher/setup.sh says which wheel fits the driver. To train on the "
-        "CPU all the same, set distributed.device=cpu."));
+        ", but this program cannot use it. Either the driver is not loaded or is too old for this "
+        "build of torch, or CUDA_VISIBLE_DEVICES hides the GPU, or vae_dist_cuda is missing next "
+        "to vae_dist. Run nvidia-smi there; launcher/setup.sh says which wheel fits the driver. To "
+        "train on the CPU anyway, set distributed.device=cpu."));
   if (node.gpus == 0)
     throw base::BadInput(base::text("distributed.device is cuda, but there is no GPU on ",
-                                    node.host, ": set distributed.device=cpu or auto."));
+                                    node.host, ". Set distributed.device=cpu or auto."));
   if (node.local_size > node.gpus && !config.share_gpu)
     throw base::BadInput(base::text("node ", node.host, " has ", node.gpus,
                                     node.gpus == 1 ? " GPU" : " GPUs", " for ", node.local_size,
-                                    " ranks: start at most ", node.gpus,
-                                    " a node, or set distributed.share_gpu=true (for tests: ranks "
-                                    "that share a GPU slow each other down)."));
+                                    " ranks. Start at most ", node.gpus,
+                                    " per node, or set distributed.share_gpu=true (for tests only: "
+                                    "ranks that share a GPU slow each other down)."));
   if (config.backend == config::Backend::mpi)
     throw base::BadInput(
-        "distributed.backend is mpi, which moves gradients in host memory, but this run is on "
-        "GPUs: set distributed.backend=auto, or distributed.device=cpu.");
+        "distributed.backend is mpi, which exchanges gradients in host memory, but this run uses "
+        "GPUs. Set distributed.backend=auto, or distributed.device=cpu.");
   return node.local_rank % node.gpus;
 }
 
@@ -77,13 +76,13 @@ std::string exchange_text(device::Backend backend) {
     case device::Backend::nccl:
       return "gradients by NCCL";
   }
-  throw std::logic_error("a backend without a name");
+  throw std::logic_error("unknown backend");
 }
 
 }  // namespace
 
 bool machine_has_gpu() {
-  // The driver's files are there even where the program cannot use it.
+  // The driver's files exist even if this program cannot use the driver.
   std::error_code ignored;
   for (const char* file : {"/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version"})
     if (std::filesystem::exists(file, ignored)) return true;
@@ -120,16 +119,17 @@ device::DeviceChoice choose_device(const config::DistributedConfig& config, cons
         c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(choose_gpu(config, node)));
   } else if (config.backend == config::Backend::nccl) {
     throw base::BadInput(
-        "distributed.backend is nccl, which moves gradients between GPUs, but this run is on the "
-        "CPU: set distributed.backend=auto.");
+        "distributed.backend is nccl, which exchanges gradients between GPUs, but this run uses "
+        "the CPU. Set distributed.backend=auto.");
   }
   choice.backend = node.world_size == 1 ? device::Backend::self
                    : on_gpu             ? device::Backend::nccl
                                         : device::Backend::mpi;
   if (choice.backend == device::Backend::nccl) {
     if (config.share_gpu) choice.nccl_settings = settings_for_shared_gpu(node);
-    // NCCL would register what a captured call works on by itself, in which ranks may have to meet:
-    // one that gave up before would be waited for. Ours is registered at the start.
+    // By default NCCL registers the buffers of captured calls itself, and ranks may have to meet
+    // for that. They would then wait for a rank that gave up before. Our buffers are registered at
+    // the start.
     choice.nccl_settings.emplace_back("NCCL_GRAPH_REGISTER", "0");
   }
   return choice;
@@ -155,12 +155,12 @@ void apply_device(const device::DeviceChoice& choice, config::Precision precisio
   if (choice.backend == device::Backend::nccl) comm::keep_nccl_log();
   const bool on_gpu = choice.device.is_cuda();
   at::globalContext().setDeterministicCuDNN(reproducible);
-  // Shapes are the same in every step, so trying cuDNN's algorithms once pays. Ranks may choose
-  // different ones.
+  // Shapes are the same in every step, so autotuning cuDNN pays off. Ranks may choose different
+  // algorithms.
   at::globalContext().setBenchmarkCuDNN(on_gpu && !reproducible);
   if (reproducible) ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
   if (reproducible && on_gpu) {
-    // The gradients of the fused kinds of attention are summed in any order.
+    // The fused attention kernels sum gradients in an unspecified order.
     at::globalContext().setSDPUseFlash(false);
     at::globalContext().setSDPUseMemEfficient(false);
     at::globalContext().setSDPUseCuDNN(false);
@@ -180,7 +180,7 @@ std::string describe_device(const device::DeviceChoice& choice) {
     return base::text("GPU ", static_cast<int>(choice.device.index()), ": ",
                       device::gpu_facts(choice.device).model, ", ", exchange);
   return base::text("CPU, ", choice.threads, choice.threads == 1 ? " thread" : " threads",
-                    " a rank, ", exchange);
+                    " per rank, ", exchange);
 }
 
 }  // namespace vae_dist::run

@@ -1,5 +1,5 @@
-// Whether ranks have the cores that their threads need: Open MPI binds each rank of a small job to
-// a single one, and all of its threads with it.
+// Checks whether ranks have enough cores for their threads: Open MPI binds each rank of a small
+// job, with all its threads, to a single core.
 #pragma once
 
 #include <string>
@@ -12,31 +12,33 @@
 
 namespace vae_dist::run {
 
-/// One rank's cores, and what it would do with more.
+/// The cores of one rank and the threads that could use them.
 struct CoreUse {
   int cores = 1;  ///< that the rank may run on
-  int job_cores =
-      1;  ///< that whatever started the rank may run on: what there is for all ranks of the node
+  /// The cores that the launcher of this rank may run on. All ranks of the node share them.
+  int job_cores = 1;
   int ranks_of_node = 1;
-  int compute_threads = 1;  ///< 0: as many as it is given
+  int compute_threads = 1;  ///< 0: one per core of the fair share
   int reader_threads = 1;
-  bool exchanges = false;  ///< a thread of its own sends gradients
+  bool exchanges = false;  ///< a separate thread sends gradients
 
   int fair_share() const;  ///< of the job's cores
-  int threads() const;     ///< that are busy in a step
+  int threads() const;     ///< busy during a step
 };
 
-/// Whether the rank is bound to half or less of what its threads could use of its fair share. (A
-/// rank that is put on a smaller part of the machine, beside its GPU, is where it should be.) Pure.
-bool is_squeezed(const CoreUse& use);
+/// Returns whether the rank is bound to at most half of the cores that its threads could use of its
+/// fair share. (A rank bound to a smaller part of the machine, near its GPU, is placed correctly.)
+/// Pure.
+bool is_core_starved(const CoreUse& use);
 
 CoreUse core_use(const config::Config& config, const device::DeviceChoice& device,
                  const comm::MpiWorld& world);
 
-/// Empty, or what is to be said of the ranks that are squeezed, and the remedy. Pure.
+/// Returns a warning about the ranks that have too few cores, with the remedy; empty if there are
+/// none. Pure.
 std::string squeezed_warning(const std::vector<CoreUse>& of_rank);
 
-/// Every rank's. A collective.
-std::vector<CoreUse> gather_core_use(comm::HostCommunicator& host, const CoreUse& mine);
+/// Gathers the core use of every rank. A collective.
+std::vector<CoreUse> gather_core_use(comm::CpuCommunicator& all_ranks, const CoreUse& mine);
 
 }  // namespace vae_dist::run

@@ -14,7 +14,7 @@
 namespace vae_dist::run {
 namespace {
 
-// Whether the descriptor can be read within the time; without one, whenever that may be.
+// Returns whether the descriptor becomes readable within `time`; null waits without a limit.
 bool readable(pollfd& descriptor, const base::Seconds* time) {
   const base::Stopwatch waited;
   while (true) {

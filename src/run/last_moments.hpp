@@ -1,5 +1,5 @@
-// What is done when mpirun is about to kill this process and the run has not come to its end: a
-// step may be slower than mpirun waits.
+// Runs a last action when mpirun is about to kill this process before the run has ended: a step may
+// take longer than mpirun waits.
 #pragma once
 
 #include <functional>
@@ -11,16 +11,16 @@ namespace vae_dist::run {
 
 class LastMoments {
  public:
-  /// Waits in a thread for mpirun to begin its end (stop_signal.hpp), and, `after` that, if this
-  /// object still exists, calls `last_words` there: once, while whatever is under way goes on. Does
-  /// nothing where there is no mpirun.
+  /// Starts a thread that waits until mpirun begins to end this process (stop_signal.hpp). If this
+  /// object still exists `after` that, the thread calls `last_words` once, concurrently with the
+  /// ongoing work. A no-op without mpirun.
   LastMoments(base::Seconds after, std::function<void()> last_words);
   ~LastMoments();
   LastMoments(const LastMoments&) = delete;
   LastMoments& operator=(const LastMoments&) = delete;
 
  private:
-  int over_ = -1;  // can be read when this object ends
+  int over_ = -1;  // becomes readable when this object is destroyed
   std::thread thread_;
 };
 

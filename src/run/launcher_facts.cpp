@@ -27,7 +27,7 @@ Process process(pid_t pid) {
   } catch (const base::BadInput&) {
     return {};
   }
-  // pid (name) state parent ...; the name may hold anything.
+  // The format is "pid (name) state parent ..."; the name may contain any character.
   const std::size_t begin = stat.find('('), end = stat.rfind(')');
   if (begin == std::string::npos || end == std::string::npos) return {};
   std::istringstream rest(stat.substr(end + 1));
@@ -37,7 +37,7 @@ Process process(pid_t pid) {
   return out;
 }
 
-// A script may stand between mpirun and the program.
+// A script may run between mpirun and the program.
 pid_t mpirun_above() {
   constexpr std::array<const char*, 6> kNames = {"mpirun", "mpiexec", "orterun",
                                                  "orted",  "prterun", "prted"};
@@ -76,13 +76,14 @@ LauncherFacts own_launcher() {
 std::string ctrl_c_text(const LauncherFacts& launcher) {
   switch (launcher.kind) {
     case LauncherFacts::Kind::none:
-      return "stops after the step, with a checkpoint; a second one ends it at once";
+      return "stops after the current step with a checkpoint; a second Ctrl-C ends the run at once";
     case LauncherFacts::Kind::vae_launch:
-      return "stops after the step, with a checkpoint; the third one ends it at once";
+      return "stops after the current step with a checkpoint; the third Ctrl-C ends the run at "
+             "once";
     case LauncherFacts::Kind::mpirun:
       return base::text("mpirun kills the ranks ", base::digits(launcher.until_killed.count()),
-                        " s later: a checkpoint is made if the step and its writing end before "
-                        "(launcher/vae_launch waits for them)");
+                        " s later; a checkpoint is written only if the step and the checkpoint "
+                        "finish before that (launcher/vae_launch waits for both)");
     case LauncherFacts::Kind::slurm:
       return "";
   }

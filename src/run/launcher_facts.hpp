@@ -1,4 +1,4 @@
-// Who started this process, and with it: what Ctrl-C does to the run.
+// Identifies the launcher of this process, which determines what Ctrl-C does to the run.
 #pragma once
 
 #include <sys/types.h>
@@ -12,20 +12,20 @@ namespace vae_dist::run {
 struct LauncherFacts {
   enum class Kind { none, mpirun, vae_launch, slurm };
   Kind kind = Kind::none;
-  /// The process mpirun, or its daemon on another host, that this one descends from; 0: there is
-  /// none.
+  /// The mpirun process (or its daemon on another host) that is an ancestor of this process; 0 if
+  /// there is none.
   pid_t mpirun = 0;
-  /// mpirun that is asked to end (Ctrl-C, SIGTERM, a dead rank) sends its ranks CONT at once, TERM
-  /// after half of this time and KILL at its end: twice odls_base_sigkill_timeout, which it takes
-  /// from its environment.
+  /// The time until mpirun kills its ranks. When mpirun is asked to end (Ctrl-C, SIGTERM, a dead
+  /// rank), it sends its ranks CONT at once, TERM after half of this time and KILL at its end. The
+  /// time is twice odls_base_sigkill_timeout, which mpirun reads from its environment.
   base::Seconds until_killed{2};
 };
 
-/// Of this process, from its environment and its ancestors.
+/// Detects the launcher of this process from its environment and its ancestors.
 LauncherFacts own_launcher();
 
-/// What Ctrl-C will do to a training that was started so, for the start table; empty in a batch
-/// job, where nobody presses it.
+/// Describes for the start table what Ctrl-C does to a training under this launcher. Empty in a
+/// batch job, where nobody can press it.
 std::string ctrl_c_text(const LauncherFacts& launcher);
 
 }  // namespace vae_dist::run

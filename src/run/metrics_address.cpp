@@ -34,9 +34,9 @@ std::string metrics_address_text(const config::MetricsConfig& config, bool sever
       address,
       *config.port == 0 ? ", any free ports" : base::text(", ports ", *config.port, " and up"),
       ": ",
-      is_this_machine_alone(address) ? "this machine alone can ask"
-      : is_everywhere(address)       ? "whoever reaches this machine can ask"
-                                     : "whoever reaches this address can ask",
+      is_this_machine_alone(address) ? "reachable only from this machine"
+      : is_everywhere(address)       ? "open to anyone who can reach this machine"
+                                     : "open to anyone who can reach this address",
       " (metrics.address)");
 }
 

@@ -1,4 +1,4 @@
-// Where a rank serves its numbers, and to whom.
+// Chooses the address on which a rank serves its metrics, which decides who can read them.
 #pragma once
 
 #include <string>
@@ -7,20 +7,20 @@
 
 namespace vae_dist::run {
 
-/// What metrics.address comes to. `auto` is 127.0.0.1, which this machine alone can ask, as the
-/// endpoint has no password; where the ranks are for a Prometheus elsewhere to ask, in a Slurm job
-/// and on several hosts, it is 0.0.0.0.
+/// Resolves metrics.address. Because the endpoint has no password, `auto` is 127.0.0.1, which only
+/// this machine can reach. In a Slurm job and on several hosts, where a remote Prometheus scrapes
+/// the ranks, `auto` is 0.0.0.0.
 std::string metrics_address(const config::MetricsConfig& config, bool several_hosts);
 
-/// The host by which Prometheus asks a rank that serves on `address`: that, or `host` where it
-/// serves on all of the machine's addresses.
+/// Returns the host name under which Prometheus scrapes a rank that serves on `address`: the
+/// address itself, or `host` if the rank serves on all addresses of the machine.
 std::string scrape_host(const std::string& address, const std::string& host);
 
-/// What the start table says of it: "127.0.0.1, ports 19400 and up: this machine alone can ask
-/// (metrics.address)".
+/// Describes the address for the start table: "127.0.0.1, ports 19400 and up: reachable only from
+/// this machine (metrics.address)".
 std::string metrics_address_text(const config::MetricsConfig& config, bool several_hosts);
 
-/// The number of the batch system's job that this process belongs to; empty: to none.
+/// Returns the ID of the batch job that this process belongs to; empty if there is none.
 std::string batch_job();
 
 }  // namespace vae_dist::run

@@ -8,33 +8,34 @@
 namespace vae_dist::run {
 namespace {
 
-// Logs and metrics carry steps as doubles, which count so far exactly.
+// Logs and metrics store steps as doubles, which are exact up to this number.
 constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
 
 std::int64_t planned_steps(const config::TrainConfig& train, std::int64_t steps_per_epoch) {
   if (train.steps) return *train.steps;
   if (train.epochs > kMostSteps / steps_per_epoch)
-    throw base::BadInput(base::text("train.epochs is ", train.epochs, "; at ", steps_per_epoch,
-                                    " steps each that is more than the ", kMostSteps,
-                                    " steps that can be counted. Use fewer, or train.steps."));
+    throw base::BadInput(
+        base::text("train.epochs is ", train.epochs, ", which at ", steps_per_epoch,
+                   " steps per epoch is more than the ", kMostSteps,
+                   " steps that can be counted. Use fewer epochs, or set train.steps."));
   return train.epochs * steps_per_epoch;
 }
 
 }  // namespace
 
 PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
-                        comm::HostCommunicator& host) {
+                        comm::CpuCommunicator& all_ranks) {
   const config::DistributedConfig& distributed = config.distributed;
   device::DeviceChoice device;
-  comm::agree(host, [&] {
+  comm::agree(all_ranks, [&] {
     device = choose_device(distributed, node_facts(world));
     step::check_cuda_graph(config, device);
     apply_device(device, config.train.precision, distributed.reproducible);
   });
 
-  PreparedRun run{std::move(device), step::open_run_data(config, world, host)};
+  PreparedRun run{std::move(device), step::open_run_data(config, world, all_ranks)};
   const data::SampleDataset& images = run.data.train;
-  comm::agree(host, [&] {
+  comm::agree(all_ranks, [&] {
     run.plan = step::make_replica_plan(config.train.global_batch, *distributed.replicas,
                                        world.size(), world.rank(), images.size());
     if (distributed.reproducible) step::check_reproducible(run.plan, distributed.batch_norm);
@@ -43,7 +44,7 @@ PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
 
   run.objective = step::resolve_objective(config, images.size(), images.shape());
   const std::int64_t steps_per_epoch = images.size() / run.plan.global_batch;
-  comm::agree(host, [&] {
+  comm::agree(all_ranks, [&] {
     run.rates = step::learning_rate_plan(config.train, steps_per_epoch,
                                          planned_steps(config.train, steps_per_epoch));
   });

@@ -1,5 +1,5 @@
-// What the steps of a run work on, resolved from its configuration and the same however it is run:
-// trained or measured.
+// Resolves everything that the steps of a run need from its configuration, for training and for
+// benchmarks alike.
 #pragma once
 
 #include "comm/mpi_world.hpp"
@@ -13,11 +13,11 @@
 namespace vae_dist::run {
 
 struct PreparedRun {
-  device::DeviceChoice device;  ///< in effect
+  device::DeviceChoice device;  ///< already applied
   step::RunData data;
   step::ReplicaPlan plan{};
   step::ResolvedObjective objective{};
-  step::LearningRatePlan rates{};  ///< with the steps that are planned
+  step::LearningRatePlan rates{};  ///< includes the number of planned steps
 
   /// Null without validation data.
   const data::SampleDataset* validation() const {
@@ -25,11 +25,11 @@ struct PreparedRun {
   }
 };
 
-/// Chooses this rank's device and makes it the process's, opens the data, cuts the global batch,
-/// resolves objective and learning rate. `config`, whose G and R are set, is completed by what
-/// follows from the data (open_run_data()). Throws AgreedError for whatever cannot be trained like
-/// that. A collective.
+/// Chooses and applies this rank's device, opens the data, splits the global batch, and resolves
+/// the objective and the learning rate. `config`, in which G and R are set, is completed with
+/// values that depend on the data (open_run_data()). Throws AgreedError if the configuration cannot
+/// be trained. A collective.
 PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
-                        comm::HostCommunicator& host);
+                        comm::CpuCommunicator& all_ranks);
 
 }  // namespace vae_dist::run

@@ -8,9 +8,9 @@
 namespace vae_dist::run {
 namespace {
 
-constexpr base::Seconds kConsequenceTime{2};  // left to the rank that failed first
+constexpr base::Seconds kConsequenceTime{2};  // granted to the rank that failed first
 
-// The same error, marked. Its place in the source stays.
+// Returns the same error with a mark in its message. Keeps the source location.
 base::Error marked(const std::exception& error, int first) {
   const std::string message =
       base::text("(as a consequence of the failure of rank ", first, ") ", error.what());

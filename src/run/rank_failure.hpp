@@ -1,8 +1,8 @@
-// How a rank that failed after the start ends the whole world, in this order: its message, the news
-// to the other ranks, the collectives on its device, MPI, the process.
+// Ends the whole world when a rank fails after the start. The order is: print its message, notify
+// the other ranks, abort the collectives on its device, abort MPI, end the process.
 //
-// A rank that fails because another did gives that one time to end it, and marks its message as a
-// consequence.
+// A rank that fails because another rank failed gives that rank time to end the world first, and
+// marks its own message as a consequence.
 #pragma once
 
 #include <atomic>
@@ -17,19 +17,19 @@ namespace vae_dist::run {
 
 class RankFailure {
  public:
-  /// Says an error of this rank to people, with lines that tell more (or nothing).
+  /// Reports an error of this rank to the user; `details` holds further lines or is empty.
   using Tell = std::function<void(const std::exception&, const std::string& details)>;
 
-  /// Starts the watchdog, whose findings end the world this way too. A collective. `world` and
-  /// `log` outlive this. `last_words`: what a rank that fails first still does once it has told its
-  /// error, from whatever thread, within 2 s.
+  /// Starts the watchdog, whose findings end the world in the same way. A collective. `world` and
+  /// `log` must outlive this object. A rank that fails first calls `last_words` after reporting its
+  /// error, from any thread; the call must return within 2 s.
   RankFailure(const comm::MpiWorld& world, const comm::CollectiveLog& log, Tell tell,
               std::function<void()> last_words);
 
   comm::Watchdog& watchdog() { return watchdog_; }
 
-  /// From any thread. The first failure of a process ends it; threads that fail meanwhile wait for
-  /// that.
+  /// Thread-safe. The first failure in a process ends it; other threads that fail meanwhile block
+  /// until then.
   [[noreturn]] void end_all_ranks(const std::exception& error, const std::string& details = "");
 
  private:
@@ -37,7 +37,7 @@ class RankFailure {
   const Tell tell_;
   const std::function<void()> last_words_;
   std::atomic<bool> ending_ = false;
-  comm::Watchdog watchdog_;  // last: its thread uses all of the above
+  comm::Watchdog watchdog_;  // declared last because its thread uses all members above
 };
 
 }  // namespace vae_dist::run

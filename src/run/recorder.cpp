@@ -19,25 +19,26 @@ std::optional<int> wanted_port(const config::MetricsConfig& config, int local_ra
 std::vector<metrics::ScrapeTarget> gather_targets(const std::string& address,
                                                   std::optional<int> port,
                                                   const comm::MpiWorld& world,
-                                                  comm::HostCommunicator& host) {
+                                                  comm::CpuCommunicator& all_ranks) {
   std::vector<metrics::ScrapeTarget> targets;
   const std::vector<std::string> hosts =
-      comm::all_gather_text(host, scrape_host(address, world.host()));
+      comm::all_gather_text(all_ranks, scrape_host(address, world.host()));
   const std::vector<std::string> ports =
-      comm::all_gather_text(host, port ? std::to_string(*port) : "");
-  for (int rank = 0; rank < host.size(); ++rank) {
+      comm::all_gather_text(all_ranks, port ? std::to_string(*port) : "");
+  for (int rank = 0; rank < all_ranks.size(); ++rank) {
     const auto r = static_cast<std::size_t>(rank);
     if (!ports[r].empty()) targets.push_back({hosts[r], std::stoi(ports[r]), rank});
   }
   return targets;
 }
 
-// Hosts that ssh leads to know nothing of a job: the first rank's counts for all. A collective.
+// Processes started over ssh may not see the batch job in their environment, so rank 0's value
+// counts for all. A collective.
 metrics::MetricsIdentity identity_of(const config::Config& config, const comm::MpiWorld& world,
-                                     comm::HostCommunicator& host, c10::Device device) {
+                                     comm::CpuCommunicator& all_ranks, c10::Device device) {
   metrics::MetricsIdentity out{config.run.name, world.host(), world.rank(), world.local_rank()};
   out.user = base::user_name();
-  out.job_id = comm::broadcast_text(host, batch_job());
+  out.job_id = comm::broadcast_text(all_ranks, batch_job());
   if (!device.is_cuda()) return out;
   out.gpu = std::to_string(device.index());
   if (const std::shared_ptr<device::GpuSensors> sensors =
@@ -54,7 +55,7 @@ std::vector<base::Term> all_terms(const std::vector<base::Term>& of_objective) {
   for (std::size_t i = 0; i < out.size(); ++i)
     for (std::size_t k = 0; k < i; ++k)
       if (out[k].name == out[i].name)
-        throw std::logic_error("two terms are called '" + out[i].name +
+        throw std::logic_error("two terms are named '" + out[i].name +
                                "': give the regulariser another name");
   return out;
 }
@@ -62,31 +63,31 @@ std::vector<base::Term> all_terms(const std::vector<base::Term>& of_objective) {
 }  // namespace
 
 std::filesystem::path discovery_file(const config::Config& config) {
-  const std::optional<std::string>& place = config.metrics.service_discovery;
-  if (!place) return metrics::service_discovery_path(config.run.directory, config.run.name);
-  return metrics::service_discovery_path(*place, config.run.name, base::user_name());
+  const std::optional<std::string>& directory = config.metrics.service_discovery;
+  if (!directory) return metrics::service_discovery_path(config.run.directory, config.run.name);
+  return metrics::service_discovery_path(*directory, config.run.name, base::user_name());
 }
 
 Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world,
-                   comm::HostCommunicator& host, JobEnd& job_end)
-    : host_(host),
-      job_end_(job_end),
-      writes_(world.rank() == 0),
+                   comm::CpuCommunicator& all_ranks, JobOutcome& job_outcome)
+    : all_ranks_(all_ranks),
+      job_outcome_(job_outcome),
+      is_writer_(world.rank() == 0),
       log_every_(run.config.log.every_steps),
       global_batch_(run.facts.global_batch),
       steps_planned_(run.facts.steps_planned),
       epochs_planned_(run.epochs_planned),
-      other_terms_(run.facts.other_terms),
+      extra_terms_(run.facts.extra_terms),
       address_(metrics_address(run.config.metrics, world.local_size() < world.size())),
-      metrics_(identity_of(run.config, world, host, run.device), run.facts, address_,
+      metrics_(identity_of(run.config, world, all_ranks, run.device), run.facts, address_,
                wanted_port(run.config.metrics, world.local_rank())),
-      progress_(writes_, run.start.step, run.facts.global_batch),
-      hosts_(comm::all_gather_text(host, world.host())) {
+      progress_(is_writer_, run.start.step, run.facts.global_batch),
+      hosts_(comm::all_gather_text(all_ranks, world.host())) {
   const std::vector<metrics::ScrapeTarget> targets =
-      gather_targets(address_, metrics_.port(), world, host);
-  if (!writes_) return;
+      gather_targets(address_, metrics_.port(), world, all_ranks);
+  if (!is_writer_) return;
   const RunDirectory directory(run.config.run);
-  metrics::write_terms(directory.terms(), all_terms(other_terms_));
+  metrics::write_terms(directory.terms(), all_terms(extra_terms_));
   log_ = std::make_unique<metrics::StepLog>(directory.metrics(), run.start.step,
                                             run.start.awaits_evaluation != 0);
   if (targets.empty()) return;
@@ -96,12 +97,12 @@ Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world,
 
 void Recorder::step(const metrics::StepMetrics& s) {
   metrics_.record_step(s);
-  job_end_.note(s);
+  job_outcome_.note(s);
   times_.steps += 1;
   times_.step += s.step_seconds;
   times_.data_wait += s.data_wait_seconds;
   times_.allreduce_wait += s.allreduce_wait_seconds;
-  if (!writes_) return;
+  if (!is_writer_) return;
 
   const bool due = s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
   const double samples_per_second =
@@ -115,8 +116,8 @@ void Recorder::step(const metrics::StepMetrics& s) {
                                  {"step_seconds", s.step_seconds},
                                  {"data_wait_seconds", s.data_wait_seconds},
                                  {"allreduce_wait_seconds", s.allreduce_wait_seconds}});
-    for (std::size_t i = 0; i < other_terms_.size(); ++i)
-      record.emplace_back(other_terms_[i].name, s.other_terms.at(i));
+    for (std::size_t i = 0; i < extra_terms_.size(); ++i)
+      record.emplace_back(extra_terms_[i].name, s.extra_terms.at(i));
     log_->write(record);
   }
 
@@ -137,12 +138,12 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
   if (result.active_units) metrics.active_units = static_cast<double>(*result.active_units);
   metrics.collapsed = collapsed;
   metrics_.record_evaluation(metrics);
-  if (!writes_) return;
+  if (!is_writer_) return;
   metrics::LogRecord record = {
       {"step", step}, {"epoch", epoch}, {"evaluated", on}, {"samples", result.samples}};
   for (const metrics::EvaluationTerm& each : metrics::evaluation_terms()) {
     const std::optional<double>& value = metrics.*each.value;
-    if (!value) continue;  // there is no such thing
+    if (!value) continue;  // does not exist for this model
     if (each.term.counts)
       record.emplace_back(each.term.name, static_cast<std::int64_t>(*value));
     else
@@ -156,14 +157,15 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
   log_->write(record);
 }
 
-void Recorder::times_of_ranks(std::int64_t step) {
+void Recorder::log_rank_times(std::int64_t step) {
   constexpr std::size_t kValues = 4;
   std::vector<double> mine = {times_.steps, times_.step, times_.data_wait, times_.allreduce_wait},
                       all(kValues * hosts_.size());
   times_ = {};
-  host_.all_gather({mine.data(), static_cast<std::int64_t>(mine.size()), comm::DataType::float64},
-                   {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
-  if (!writes_ || all[0] == 0) return;
+  all_ranks_.all_gather(
+      {mine.data(), static_cast<std::int64_t>(mine.size()), comm::DataType::float64},
+      {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
+  if (!is_writer_ || all[0] == 0) return;
   std::vector<metrics::PlainRecord> ranks;
   for (std::size_t rank = 0; rank < hosts_.size(); ++rank) {
     const double* of_rank = &all[kValues * rank];

@@ -1,5 +1,5 @@
-// Tells the world about a run: Prometheus series, metrics.jsonl and the progress line. Every rank
-// has one; rank 0's writes the files.
+// Publishes the progress of a run: Prometheus series, metrics.jsonl and the progress line. Every
+// rank has a recorder; only that of rank 0 writes files.
 #pragma once
 
 #include <memory>
@@ -15,62 +15,63 @@
 #include "metrics/run_metrics.hpp"
 #include "metrics/service_discovery.hpp"
 #include "metrics/step_log.hpp"
-#include "run/job_end.hpp"
+#include "run/job_outcome.hpp"
 #include "run/run_directory.hpp"
 
 namespace vae_dist::run {
 
-/// The run's file for Prometheus, which the recorder of rank 0 keeps while it lives.
+/// Returns the path of the run's service-discovery file for Prometheus, which exists as long as
+/// rank 0's recorder.
 std::filesystem::path discovery_file(const config::Config& config);
 
-/// What is recorded.
+/// The run that a recorder publishes.
 struct RecordedRun {
   const config::Config& config;
   metrics::RunFacts facts;
   std::int64_t epochs_planned = 0;
-  checkpoint::TrainingState start;  ///< where the run goes on from
+  checkpoint::TrainingState start;  ///< the state that the run continues from
   c10::Device device = c10::kCPU;   ///< of this rank
 };
 
 class Recorder {
  public:
-  /// Starts the exporter and, with all ranks' addresses, the service-discovery file. `job_end`
-  /// hears of every step. A collective on `host`.
-  Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::HostCommunicator& host,
-           JobEnd& job_end);
+  /// Starts the exporter and writes the service-discovery file with the addresses of all ranks.
+  /// `job_outcome` is notified of every step. A collective on `all_ranks`.
+  Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks,
+           JobOutcome& job_outcome);
 
-  /// `step.step` counts from 1: steps done.
+  /// `step.step` is the number of steps done, so it counts from 1.
   void step(const metrics::StepMetrics& step);
 
-  /// `on`: "validation" or "training": which samples. `collapsed`: whether the model has learned
-  /// nothing; absent: it is too early to tell.
+  /// `on` names the evaluated samples: "validation" or "training". `collapsed` says whether the
+  /// model has learned nothing; it is absent if it is too early to tell.
   void evaluation(std::int64_t step, std::int64_t epoch, const std::string& on,
                   const evaluate::Evaluation& result, double mean_image_mse,
                   std::optional<bool> collapsed);
 
-  /// Logs the mean times of each rank's steps since it was last called. A collective.
-  void times_of_ranks(std::int64_t step);
+  /// Logs the mean step times of each rank since the last call. A collective.
+  void log_rank_times(std::int64_t step);
 
   void checkpoint(double seconds) { metrics_.record_checkpoint(seconds); }
   void failed_checkpoint() { metrics_.record_failed_checkpoint(); }
 
   std::optional<int> port() const { return metrics_.port(); }
 
-  /// The address that this rank serves on.
+  /// Returns the address that this rank serves its metrics on.
   const std::string& address() const { return address_; }
 
  private:
-  /// Of this rank's steps since they were last told.
+  /// Sums over this rank's steps since the last log_rank_times().
   struct StepTimes {
     double steps = 0, step = 0, data_wait = 0, allreduce_wait = 0;
   };
 
-  comm::HostCommunicator& host_;
-  JobEnd& job_end_;
-  bool writes_;
+  comm::CpuCommunicator& all_ranks_;
+  JobOutcome& job_outcome_;
+  bool is_writer_;
   std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_;
-  std::vector<base::Term> other_terms_;
-  std::string address_;  // that this rank serves on
+  std::vector<base::Term> extra_terms_;
+  std::string address_;  // for the metrics of this rank
   metrics::RunMetrics metrics_;
   metrics::Progress progress_;
   StepTimes times_;

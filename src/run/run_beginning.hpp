@@ -1,5 +1,5 @@
-// Where a run starts from: its own newest checkpoint, one that checkpoint.resume names, another
-// run's weights (train --from), or nothing.
+// Decides what a run starts from: its own newest checkpoint, the one that checkpoint.resume names,
+// the weights of another run (train --from), or nothing.
 #pragma once
 
 #include <filesystem>
@@ -14,29 +14,29 @@
 namespace vae_dist::run {
 
 struct RunBeginning {
-  std::optional<checkpoint::Checkpoint> checkpoint;  ///< empty: a new run with weights of its own
+  std::optional<checkpoint::Checkpoint> checkpoint;  ///< empty: a new run with fresh weights
   std::string origin;                                ///< where the checkpoint comes from
-  bool goes_on = false;  ///< with everything that is in it; else its weights alone begin a new run
-  bool is_own = false;   ///< it lies in the run's own directory
+  bool goes_on = false;  ///< continues with the whole state; otherwise only the weights are used
+  bool is_own = false;   ///< the checkpoint is in the run's own directory
 };
 
-/// The run's own checkpoints decide wherever there are any: what `from` or checkpoint.resume name
-/// is only a run's beginning, so that the same command line started again (a job that is queued
-/// again) goes on from what the run has reached. But where a run began by itself, a checkpoint that
-/// checkpoint.resume names and that is further than its own is gone on from. `from`: a checkpoint
-/// or a run whose weights begin this one; empty: none. Reads files: rank 0's part. Throws BadInput:
-/// nothing to read where something was named, a run directory that holds another run than the one
-/// meant.
+/// Finds the beginning of a run. The run's own checkpoints take precedence: `from` and
+/// checkpoint.resume only set where a new run begins. The same command line, started again (as for
+/// a requeued job), therefore continues from the last own checkpoint. Exception: if the run began
+/// from fresh weights and the checkpoint in checkpoint.resume is further than its own, the run
+/// continues from that one. `from` names a checkpoint or a run whose weights begin this run; empty:
+/// none. Reads files, so only rank 0 calls it. Throws BadInput if a named checkpoint cannot be
+/// read, or if the run directory holds a different run.
 RunBeginning find_beginning(const config::Config& config, const std::string& from);
 
-/// The checkpoint that a run has before its first step when it begins with what comes from
-/// elsewhere: written into its own directory, which is made, so that the run needs the other one no
-/// longer. Returns where it is. Throws Failure.
+/// Writes the initial checkpoint of a run that begins with a checkpoint from elsewhere. Creates the
+/// run's own directory for it, so that the run no longer needs the other one. Returns the path of
+/// the new checkpoint. Throws Failure.
 std::filesystem::path write_beginning(const config::Config& config, const step::Learner& learner,
                                       checkpoint::TrainingState state);
 
-/// "To begin a new run with these weights instead: vae_dist train --from PLACE run.name=NEW", for
-/// refusals to go on.
-std::string fork_advice(const std::filesystem::path& place);
+/// Returns advice for messages that refuse to continue a run: "To begin a new run with these
+/// weights: vae_dist train --from PLACE run.name=NEW, ...".
+std::string fork_advice(const std::filesystem::path& path);
 
 }  // namespace vae_dist::run

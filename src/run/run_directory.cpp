@@ -15,8 +15,8 @@ void make(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
-    throw base::BadInput(base::text("cannot make the run directory ", folder, ": ", error.message(),
-                                    ". Choose another with run.directory."));
+    throw base::BadInput(base::text("cannot create the run directory ", folder, ": ",
+                                    error.message(), ". Choose another with run.directory."));
   if (::access(folder.c_str(), W_OK | X_OK) != 0)
     throw base::BadInput(base::text("cannot write to the run directory ", folder, ": ",
                                     std::strerror(errno), ". Choose another with run.directory."));

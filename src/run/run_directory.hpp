@@ -1,4 +1,4 @@
-// The folder of a run, and what lies where in it.
+// Defines the directory of a run and the paths of the files in it.
 #pragma once
 
 #include <filesystem>
@@ -13,12 +13,12 @@ class RunDirectory {
   explicit RunDirectory(const config::RunConfig& run)
       : path_(std::filesystem::path(run.directory) / run.name) {}
 
-  /// Makes the folders. Throws BadInput with the system's reason when they cannot be made or
+  /// Creates the directories. Throws BadInput with the system's reason if they cannot be created or
   /// written.
   void create() const;
 
-  /// The directory itself alone. Returns the first on the way to it that had to be made; empty: it
-  /// was there. Throws as create() does.
+  /// Creates only the run directory itself. Returns the outermost directory that had to be created;
+  /// empty if the run directory already existed. Throws like create().
   std::filesystem::path create_root() const;
 
   const std::filesystem::path& path() const { return path_; }

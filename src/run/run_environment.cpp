@@ -52,7 +52,7 @@ std::string hosts_text(const std::vector<std::string>& host_of_rank) {
 
 RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device,
                                const std::string& host_name, bool goes_on,
-                               const std::filesystem::path& file, comm::HostCommunicator& host) {
+                               const std::filesystem::path& file, comm::CpuCommunicator& host) {
   RunEnvironment out;
   out.program = program;
   out.torch = TORCH_VERSION;

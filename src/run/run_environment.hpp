@@ -1,5 +1,5 @@
-// What a run was made by and on: in environment.json, for the report and for whoever asks in a
-// year; and what ranks must have in common.
+// Records the software and hardware of a run in environment.json, for the report and for later
+// reference, and the properties that all ranks must share.
 #pragma once
 
 #include <cstdint>
@@ -15,34 +15,35 @@ namespace vae_dist::run {
 
 struct RunEnvironment {
   ProgramBuild program;
-  std::string torch, nccl;    ///< versions; nccl empty on the CPU
+  std::string torch, nccl;    ///< versions; nccl is empty on the CPU
   std::string hosts;          ///< "node1 (4 ranks), node2 (4 ranks)"
-  std::string device;         ///< of rank 0, and what carries gradients
-  std::int64_t restarts = 0;  ///< how often the run was started again
+  std::string device;         ///< the device of rank 0 and the backend of the gradients
+  std::int64_t restarts = 0;  ///< how often the run was restarted
 };
 
-/// A collective. `file` is the environment.json of an earlier start, if there was one: what it
-/// counts goes on where `goes_on`.
+/// Collects the environment of this start. A collective. `file` is the environment.json of an
+/// earlier start, if there is one. Its count of restarts continues if `goes_on`.
 RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device,
                                const std::string& host_name, bool goes_on,
-                               const std::filesystem::path& file, comm::HostCommunicator& host);
+                               const std::filesystem::path& file, comm::CpuCommunicator& all_ranks);
 
-/// Names and values as they are to be shown. Throws Failure where the file cannot be written.
+/// Writes the environment as names and values for display. Throws Failure if the file cannot be
+/// written.
 void write_environment(const std::filesystem::path& file, const RunEnvironment& environment,
                        int ranks);
 
-/// "a (2 ranks), b (1 rank)", in order of first appearance. Pure.
+/// Returns "a (2 ranks), b (1 rank)", in order of first appearance. Pure.
 std::string hosts_text(const std::vector<std::string>& host_of_rank);
 
-// What a rank runs: program and libraries, as a text that all ranks must agree on.
+// Descriptions of what a rank runs. All ranks must have equal ones.
 
-/// "vae_dist 0.1.0 (build 0123456789abcdef), torch 2.11.0": the same of the two programs of a build
-/// (ProgramBuild::id), which compute alike on the CPU. On a GPU NCCL's version as loaded, the GPU's
-/// model, driver, cuDNN and NCCL's settings follow.
+/// Returns "vae_dist 0.1.0 (build 0123456789abcdef), torch 2.11.0". The text is the same for the
+/// two programs of one build (ProgramBuild::id), which compute alike on the CPU. On a GPU, the
+/// version of the loaded NCCL, the GPU model, the driver, cuDNN and the NCCL settings follow.
 std::string environment_text(const std::string& build_id, const device::DeviceChoice& device);
 
-/// What the bits of a result depend on besides the program: "CPU AVX2, 1 thread", or what
-/// gpu_environment_text() says.
+/// Returns what the exact bits of a result depend on besides the program: "CPU AVX2, 1 thread", or
+/// gpu_environment_text() on a GPU.
 std::string arithmetic_text(const device::DeviceChoice& device);
 
 }  // namespace vae_dist::run

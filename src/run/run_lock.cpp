@@ -23,15 +23,15 @@ namespace vae_dist::run {
 namespace {
 
 struct Holder {
-  std::string host, processes;  // `processes`: which process numbers are meant, those of a
-                                // container or of the host
+  // `processes` is the PID namespace: that of a container or of the host.
+  std::string host, processes;
   std::int64_t pid = 0, process_start = 0;
   JobIdentity job;
   std::string started;
 };
 
-// Ticks since the host started; 0: there is no such process, or it is dead and only waits for its
-// parent to notice. With the number of the process it names one for good: numbers come again.
+// Returns the start time of a process in ticks since boot; 0 if there is no such process or it is a
+// zombie. PIDs are reused, but PID and start time together identify a process.
 std::int64_t start_of_process(std::int64_t pid) {
   std::string stat;
   try {
@@ -39,7 +39,8 @@ std::int64_t start_of_process(std::int64_t pid) {
   } catch (const base::BadInput&) {
     return 0;
   }
-  // The 2nd field is the program's name in brackets, and may hold anything; the 22nd is wanted.
+  // The 2nd field is the program's name in parentheses, which may contain any character. Field 22
+  // is the start time.
   std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
   std::string field;
   fields >> field;
@@ -70,7 +71,7 @@ std::string content_for(const JobIdentity& job) {
   return base::json_text(object, 2) + "\n";
 }
 
-// Nothing for a text that is no lock: a file system that lost it in a crash.
+// Returns nothing for invalid content, such as a file whose content was lost in a crash.
 std::optional<Holder> holder_in(const std::string& content) {
   try {
     const auto object = nlohmann::json::parse(content);
@@ -86,7 +87,7 @@ std::optional<Holder> holder_in(const std::string& content) {
 }
 
 std::string describe(const std::optional<Holder>& holder) {
-  if (!holder) return "somebody (the file is damaged)";
+  if (!holder) return "an unknown process (the lock file is damaged)";
   return base::text("process ", holder->pid, " on ", holder->host,
                     holder->job.id.empty()
                         ? ""
@@ -109,8 +110,8 @@ std::optional<base::Seconds> modified(const std::filesystem::path& file) {
                        1e-9 * static_cast<double>(status.st_mtim.tv_nsec));
 }
 
-// The file system's own clock sets the time: hosts that share it need not agree on theirs. Needs no
-// room on the disk.
+// Uses the clock of the file system, so hosts that share it need not agree on the time. Needs no
+// disk space.
 bool touch(const std::filesystem::path& file) {
   return ::utimensat(AT_FDCWD, file.c_str(), nullptr, 0) == 0;
 }
@@ -119,53 +120,53 @@ bool touch(const std::filesystem::path& file) {
                          const std::string& evidence) {
   throw base::BadInput(base::text(file.parent_path().string(), " is in use: ", holder,
                                   " trains there (", evidence,
-                                  "). Wait for its end, ask it to stop (kill -USR1), or choose "
-                                  "another run.name. If there is no such run, remove ",
+                                  "). Wait until it ends, ask it to stop (kill -USR1), or choose "
+                                  "another run.name. If no such run exists, remove ",
                                   file.string(), "."));
 }
 
-// Returns why the lock may be taken over, or refuses. `own`: a file beside it, by whose time it is
-// measured.
+// Returns why the lock may be taken over, or throws. `own` is a file next to the lock that tells
+// the current time of the file system.
 std::string judge(const std::filesystem::path& file, const std::string& content,
                   const JobIdentity& job, const std::filesystem::path& own,
                   base::Seconds heartbeat) {
   const std::optional<Holder> holder = holder_in(content);
   const std::string who = describe(holder);
   if (holder && !job.id.empty() && holder->job.id == job.id && holder->job.restart < job.restart)
-    return base::text("the run's lock is taken over from an earlier start of the same job: ", who);
+    return base::text("taking over the run's lock from an earlier start of the same job: ", who);
   if (holder && holder->host == host_name() && holder->processes == process_namespace()) {
     if (start_of_process(holder->pid) == holder->process_start)
       refuse(file, who, "that process is alive");
-    return base::text("the run's lock is taken over: ", who, ", is gone");
+    return base::text("taking over the run's lock: ", who, ", is no longer running");
   }
 
-  const base::Seconds patience = RunLock::kMissed * heartbeat;
+  const base::Seconds patience = RunLock::kMissedHeartbeats * heartbeat;
   const std::optional<base::Seconds> first = modified(file);
-  // By the time of the file system it may have been silent for long; and where that is behind the
-  // last beat's (a clock was set back, the file came from elsewhere), what counts is how long it
-  // has been silent here.
+  // By the clock of the file system, the holder may have been silent for long. That clock can also
+  // be behind the last heartbeat (a clock was set back, or the file was copied from elsewhere);
+  // then the silence observed here counts.
   const base::Stopwatch watched;
   bool told = false;
   while (true) {
     touch(own);
     const std::optional<base::Seconds> beat = modified(file), now = modified(own);
-    if (!first || !beat || !now) return "";  // gone by itself
-    if (*beat != *first) refuse(file, who, "its heart beats");
+    if (!first || !beat || !now) return "";  // the lock was removed meanwhile
+    if (*beat != *first) refuse(file, who, "its heartbeat continues");
     if (std::max(*now - *beat, watched.elapsed()) >= patience)
-      return base::text("the run's lock is taken over: ", who, ", has missed ", RunLock::kMissed,
-                        " heartbeats");
+      return base::text("taking over the run's lock: ", who, ", has missed ",
+                        RunLock::kMissedHeartbeats, " heartbeats");
     if (!told)
       log::info(base::text(file.string(), " is held by ", who,
-                           ": looking for its heartbeat, up to ", patience.count(), " s"));
+                           ". Waiting for its heartbeat for up to ", patience.count(), " s"));
     told = true;
     std::this_thread::sleep_for(heartbeat / 20);
   }
 }
 
-// Two that come at the same time may both judge a lock to be nobody's. What is moved away must be
-// what was judged.
-void move_away(const std::filesystem::path& file, const std::filesystem::path& aside,
-               const std::string& judged) {
+// Two starts may judge the same lock stale at the same time. Only the lock that was judged may be
+// moved away.
+void remove_stale_lock(const std::filesystem::path& file, const std::filesystem::path& aside,
+                       const std::string& judged) {
   if (std::rename(file.c_str(), aside.c_str()) != 0) return;
   if (content_of(aside) != judged) [[maybe_unused]]
     const int restored = ::link(aside.c_str(), file.c_str());
@@ -186,15 +187,15 @@ JobIdentity job_from_environment() {
   return {};
 }
 
-RunLock::RunLock(LockPlace place, const JobIdentity& job,
+RunLock::RunLock(LockLocation location, const JobIdentity& job,
                  std::function<void(const std::string&)> on_loss, base::Seconds heartbeat)
-    : file_(std::move(place.file)),
-      made_(std::move(place.made)),
-      mine_(content_for(job)),
+    : file_(std::move(location.file)),
+      made_(std::move(location.made)),
+      content_(content_for(job)),
       on_loss_(std::move(on_loss)),
       heartbeat_(heartbeat) {
   take(job);
-  heart_ = std::thread([this] { beat(); });
+  heartbeat_thread_ = std::thread([this] { beat(); });
 }
 
 RunLock::~RunLock() {
@@ -203,11 +204,11 @@ RunLock::~RunLock() {
     ending_ = true;
   }
   changed_.notify_all();
-  heart_.join();
-  if (content_of(file_) != mine_) return;
+  heartbeat_thread_.join();
+  if (content_of(file_) != content_) return;
   ::unlink(file_.c_str());
   if (made_.empty()) return;
-  // Fails where there is anything in one.
+  // rmdir fails if a directory is not empty.
   for (std::filesystem::path folder = file_.parent_path();
        ::rmdir(folder.c_str()) == 0 && folder != made_;)
     folder = folder.parent_path();
@@ -220,12 +221,12 @@ void RunLock::take(const JobIdentity& job) {
   const auto cannot = [&] {
     return base::BadInput(base::text("cannot take the run's lock ", file_.string(), ": ",
                                      std::strerror(errno),
-                                     ". Choose another place with run.directory."));
+                                     ". Choose another directory with run.directory."));
   };
   try {
-    base::write_and_sync(own, mine_);
-    // A link is made whole or not at all, over a network too. Where the file system has none, a
-    // rename at least leaves no part of a file.
+    base::write_and_sync(own, content_);
+    // Creating a link is atomic, even over a network. Where the file system does not support links,
+    // a rename at least leaves no partial file.
     while (::link(own.c_str(), file_.c_str()) != 0) {
       if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK) {
         const auto before = content_of(file_);
@@ -240,12 +241,12 @@ void RunLock::take(const JobIdentity& job) {
       if (!before) continue;
       const std::string reason = judge(file_, *before, job, own, heartbeat_);
       if (!reason.empty()) log::info(reason);
-      move_away(file_, aside, *before);
+      remove_stale_lock(file_, aside, *before);
     }
   } catch (const base::Failure& error) {
     ::unlink(own.c_str());
     throw base::BadInput(base::text("cannot take the run's lock: ", error.what(),
-                                    ". Choose another place with run.directory."));
+                                    ". Choose another directory with run.directory."));
   } catch (...) {
     ::unlink(own.c_str());
     throw;
@@ -257,15 +258,16 @@ void RunLock::beat() {
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, heartbeat_, [this] { return ending_; })) {
     const auto content = content_of(file_);
-    // A file that cannot be read just now may be there again at the next beat.
+    // A temporarily unreadable file may be readable at the next heartbeat.
     if (!content) continue;
-    if (*content == mine_) {
+    if (*content == content_) {
       touch(file_);
       continue;
     }
     lock.unlock();
-    on_loss_(base::text("another start of this run has taken it over: ",
-                        describe(holder_in(*content)), ". This one ends and writes nothing more."));
+    on_loss_(base::text(
+        "another start of this run has taken over its lock: ", describe(holder_in(*content)),
+        ". This start ends and writes nothing more."));
     return;
   }
 }

@@ -1,13 +1,14 @@
-// One run directory, one run: a second start that would train into the same directory is refused.
+// Allows only one run per run directory: a second start that would train into the same directory is
+// refused.
 //
-// runs/<name>/lock.json says who trains there: host, process and when it started, job and how often
-// that was restarted. Its time of modification is the heartbeat. A holder that was killed cannot
-// take its lock away, so who comes next looks: on the same host at the process, from another at the
-// heartbeat. A job that was started again takes over from its earlier start, whatever is left of
-// that.
+// runs/<name>/lock.json identifies the holder: host, process and its start time, job and the number
+// of its restarts. The modification time of the file is the heartbeat. A holder that was killed
+// cannot remove its lock, so the next start checks whether the holder is alive: by its process on
+// the same host, by its heartbeat on another host. A restarted job takes the lock over from its
+// earlier start, even if that still runs.
 //
-// vae_launch reads it too: once it is there, every rank of that start takes SIGUSR1 for a request
-// to stop.
+// vae_launch reads the file too: once it exists, every rank of that start treats SIGUSR1 as a
+// request to stop.
 #pragma once
 
 #include <condition_variable>
@@ -22,38 +23,38 @@
 
 namespace vae_dist::run {
 
-/// What started this run, and how often it has done so. Starts of one job follow each other.
+/// The job that started this run, and the number of its restarts. Starts of one job follow one
+/// another.
 struct JobIdentity {
-  std::string id;            ///< empty: nobody said
+  std::string id;            ///< empty: unknown
   std::int64_t restart = 0;  ///< grows with every start of the job
 };
 
-/// As vae_launch says it (VAE_DIST_JOB_ID, VAE_DIST_JOB_RESTART), else Slurm (SLURM_JOB_ID,
-/// SLURM_RESTART_COUNT).
+/// Reads the identity that vae_launch set (VAE_DIST_JOB_ID, VAE_DIST_JOB_RESTART), or else that of
+/// Slurm (SLURM_JOB_ID, SLURM_RESTART_COUNT).
 JobIdentity job_from_environment();
 
-/// Where a run's lock lies.
-struct LockPlace {
-  std::filesystem::path file;  ///< its directory is there
-  std::filesystem::path made;  ///< the first of the directories on the way to it that were made for
-                               ///< this run; empty: none
+/// The location of a run's lock.
+struct LockLocation {
+  std::filesystem::path file;  ///< its directory exists
+  /// The outermost directory that was created for this run; empty: none.
+  std::filesystem::path made;
 };
 
 class RunLock {
  public:
   static constexpr base::Seconds kHeartbeat{10};
-  static constexpr int kMissed = 3;  ///< heartbeats after which a lock is nobody's
+  static constexpr int kMissedHeartbeats = 3;  ///< missed heartbeats after which a lock is stale
 
-  /// Takes the lock. At the end the directories that were made for it go again, as far as nothing
-  /// came into them: a run that is refused leaves no trace. Throws BadInput, naming the holder,
-  /// where another run trains; to know that of one on another host takes up to three heartbeats.
-  /// From then on a thread keeps the heart beating. `on_loss` is called from it, once, with a
-  /// sentence, when another start has taken the lock over: this one must end, and write nothing
-  /// more.
-  RunLock(LockPlace place, const JobIdentity& job, std::function<void(const std::string&)> on_loss,
-          base::Seconds heartbeat = kHeartbeat);
+  /// Takes the lock. Throws BadInput, naming the holder, if another run trains in the directory; if
+  /// that run is on another host, finding out takes up to three heartbeats. A thread then keeps the
+  /// heartbeat. If another start takes the lock over, that thread calls `on_loss` once with a
+  /// message: this run must end and write nothing more.
+  RunLock(LockLocation location, const JobIdentity& job,
+          std::function<void(const std::string&)> on_loss, base::Seconds heartbeat = kHeartbeat);
 
-  /// Takes the file away, if it is still this one's.
+  /// Removes the file if this object still holds the lock, and then the directories that were
+  /// created for it as far as they are empty: a refused run leaves no trace.
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
@@ -64,13 +65,13 @@ class RunLock {
 
   const std::filesystem::path file_;
   const std::filesystem::path made_;
-  const std::string mine_;  // its content
+  const std::string content_;  // the content of the file
   const std::function<void(const std::string&)> on_loss_;
   const base::Seconds heartbeat_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;
-  std::thread heart_;
+  std::thread heartbeat_thread_;
 };
 
 }  // namespace vae_dist::run

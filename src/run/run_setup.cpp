@@ -14,18 +14,18 @@
 namespace vae_dist::run {
 namespace {
 
-// Throws BadInput where the product is more than a computer counts.
+// Returns the product. Throws BadInput if it overflows.
 std::int64_t whole_batch(std::int64_t each, std::int64_t replicas) {
   std::int64_t all = 0;
   if (__builtin_mul_overflow(each, replicas, &all))
     throw base::BadInput(
         base::text("train.batch_per_replica ", each, " times distributed.replicas ", replicas,
-                   " is more samples a step than can be counted: use smaller ones."));
+                   " gives more samples per step than can be counted. Use smaller values."));
   return all;
 }
 
-// `saved`: R of the checkpoint that the run goes on from; 0: there is none, or it leaves R open
-// (imported weights).
+// `saved` is R of the checkpoint that the run continues from; 0 if there is none, or if it leaves R
+// open (imported weights).
 void resolve_replicas_and_batch(config::Config& config, std::int64_t saved, int world_size) {
   auto& replicas = config.distributed.replicas;
   if (!replicas) replicas = saved > 0 ? saved : world_size;
@@ -35,18 +35,18 @@ void resolve_replicas_and_batch(config::Config& config, std::int64_t saved, int 
   }
 }
 
-// R may be known only after the first check of the configuration.
+// Checks again, because R may be known only after the first check of the configuration.
 void check_resolved(const config::Config& config, const std::string& config_file) {
   if (const auto contradiction = config::find_contradiction(config))
     throw base::BadInput(base::text(config_file, ": ", contradiction->message));
 }
 
-// Rank 0's part: everything that touches files.
+// Does rank 0's part: everything that touches files.
 RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_size) {
   RunSetup setup;
   setup.config = requested_config(request);
   const std::string config_file = request.config_file.empty() ? request.from : request.config_file;
-  // Another run that still trains might write a checkpoint after this one has looked.
+  // Lock first: another run that still trains might write a checkpoint after this one has looked.
   if (lock) setup.lock = lock(RunDirectory(setup.config.run));
   RunBeginning beginning = find_beginning(setup.config, request.from);
   setup.checkpoint = std::move(beginning.checkpoint);
@@ -68,15 +68,15 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
   setup.state.replicas = *setup.config.distributed.replicas;
   if (setup.is_elsewhere) {
     setup.state.begun_from = beginning.origin;
-    // The best of the other run is not among the checkpoints of this one.
+    // The best checkpoint of the other run is not among the checkpoints of this one.
     if (setup.state.best_step != setup.state.step) {
       setup.state.best_step = -1;
       setup.state.best_validation_loss.reset();
     }
   }
-  // Nothing has been trained yet (imported weights): whether they fit is all that counts, and
-  // whether the network around them is the one that they were imported for. Those that were
-  // imported before that was noted go on with whatever the configuration says.
+  // Nothing has been trained yet (imported weights). Only two things matter: that the weights fit,
+  // and that the network around them is the one that they were imported for. Older imports did not
+  // record the network and continue with whatever the configuration says.
   if (setup.state.step == 0) {
     if (setup.checkpoint->weights.metadata.contains("output"))
       inference::require_same_network(
@@ -87,23 +87,25 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
   const config::KeptConfig kept =
       config::parse_kept_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
   const config::Config& saved = kept.config;
-  config::go_on_with_older_values(setup.config, kept);
-  // The order of samples is the run's from its first start; runs of before it could be chosen had
-  // the one over all samples.
+  config::keep_older_values(setup.config, kept);
+  // The sample order is fixed at the first start of a run. Runs from before shuffle_window_chunks
+  // existed shuffled all samples together.
   if (!setup.config.data.shuffle_window_chunks)
     setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);
   const std::vector<std::string> differences = config::forbidden_differences(saved, setup.config);
   if (differences.empty()) return setup;
-  throw base::BadInput(base::text(config_file, ": the run ", RunDirectory(setup.config.run).path(),
-                                  " cannot go on with another configuration. What differs:\n  ",
-                                  base::list_of_ten(differences, "\n  "),
-                                  "\nSet these back, or start a new run with another run.name. ",
-                                  fork_advice(setup.origin)));
+  throw base::BadInput(
+      base::text(config_file, ": the run ", RunDirectory(setup.config.run).path(),
+                 " cannot continue with a different configuration. These keys differ:\n  ",
+                 base::list_of_ten(differences, "\n  "),
+                 "\nRestore these values, or start a new run with another run.name. ",
+                 fork_advice(setup.origin)));
 }
 
-config::Config on_all_ranks(const config::Config& config, comm::HostCommunicator& host) {
-  const bool first = host.rank() == 0;
-  const std::string yaml = comm::broadcast_text(host, first ? config::config_yaml(config) : "");
+config::Config on_all_ranks(const config::Config& config, comm::CpuCommunicator& all_ranks) {
+  const bool first = all_ranks.rank() == 0;
+  const std::string yaml =
+      comm::broadcast_text(all_ranks, first ? config::config_yaml(config) : "");
   return first ? config : config::parse_config(yaml, "configuration of rank 0");
 }
 
@@ -113,7 +115,7 @@ config::Config requested_config(const RunRequest& request) {
   if (!request.config_file.empty())
     return config::load_config(request.config_file, request.overrides);
   const inference::CheckpointAt found = inference::read_checkpoint_at(request.from);
-  // How that run was to begin says nothing of how this one does.
+  // How the other run was to begin does not apply to this one.
   std::vector<std::string> overrides = {"checkpoint.resume=auto"};
   overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
   config::Config config =
@@ -126,25 +128,26 @@ config::Config requested_config(const RunRequest& request) {
 
 config::Config set_up_config(const std::string& config_file,
                              const std::vector<std::string>& overrides,
-                             comm::HostCommunicator& host) {
+                             comm::CpuCommunicator& all_ranks) {
   config::Config config;
-  comm::agree_on_rank_0(host, [&] {
+  comm::agree_on_rank_0(all_ranks, [&] {
     config = config::load_config(config_file, overrides);
-    resolve_replicas_and_batch(config, 0, host.size());
+    resolve_replicas_and_batch(config, 0, all_ranks.size());
     check_resolved(config, config_file);
   });
-  return on_all_ranks(config, host);
+  return on_all_ranks(config, all_ranks);
 }
 
-RunSetup set_up_run(const RunRequest& request, const LockRun& lock, comm::HostCommunicator& host) {
+RunSetup set_up_run(const RunRequest& request, const LockRun& lock,
+                    comm::CpuCommunicator& all_ranks) {
   RunSetup setup;
-  comm::agree_on_rank_0(host, [&] { setup = read_setup(request, lock, host.size()); });
-  setup.config = on_all_ranks(setup.config, host);
-  setup.origin = comm::broadcast_text(host, setup.origin);
-  const bool first = host.rank() == 0;
+  comm::agree_on_rank_0(all_ranks, [&] { setup = read_setup(request, lock, all_ranks.size()); });
+  setup.config = on_all_ranks(setup.config, all_ranks);
+  setup.origin = comm::broadcast_text(all_ranks, setup.origin);
+  const bool first = all_ranks.rank() == 0;
   const std::string state =
-      comm::broadcast_text(host, first ? checkpoint::to_json(setup.state) : "");
-  const std::string resumed = comm::broadcast_text(host, setup.resumed ? "resumed" : "new");
+      comm::broadcast_text(all_ranks, first ? checkpoint::to_json(setup.state) : "");
+  const std::string resumed = comm::broadcast_text(all_ranks, setup.resumed ? "resumed" : "new");
   if (!first) {
     setup.state = checkpoint::training_state_from_json(state, "state of rank 0");
     setup.resumed = resumed == "resumed";

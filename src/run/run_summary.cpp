@@ -26,9 +26,9 @@ std::string run_summary(const SummaryFacts& facts, const RunDirectory& directory
     rows.emplace_back("pictures", directory.pictures().string());
   rows.emplace_back("metrics", directory.metrics().string());
   std::string table = base::format_table(rows);
-  table.pop_back();  // the last newline: the message ends there
+  table.pop_back();  // drops the trailing newline of the message
   return base::text(facts.stopped ? base::text("stopped on request after step ", facts.last_step,
-                                               ": run the same command again to go on. ")
+                                               ". Run the same command again to continue. ")
                                   : "done: ",
                     work, "\n", table);
 }

@@ -1,4 +1,4 @@
-// What a run says when it ends.
+// Summarizes a run when it ends.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,14 @@ struct ValidationResult {
 };
 
 struct SummaryFacts {
-  bool stopped = false;                                     ///< on request, to go on later
-  std::int64_t steps = 0, last_step = 0, global_batch = 0;  ///< steps: of this process
+  bool stopped = false;  ///< stopped on request, can continue later
+  std::int64_t steps = 0, last_step = 0, global_batch = 0;  ///< steps: done by this process
   base::Seconds time{0};
   std::optional<ValidationResult> best;
-  std::string checkpoint;  ///< the last one's directory
+  std::string checkpoint;  ///< the directory of the last checkpoint
 };
 
-/// "done: 1500 steps in 0:01:23, 1156 samples/s", and a line for each thing that is left: the best
+/// Returns "done: 1500 steps in 0:01:23, 1156 samples/s" and a line for each result: the best
 /// validation, the last checkpoint, report, pictures, metrics.
 std::string run_summary(const SummaryFacts& facts, const RunDirectory& directory);
 

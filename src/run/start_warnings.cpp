@@ -18,16 +18,16 @@ std::string bfloat16_warning(const config::TrainConfig& train, const device::Dev
       base::multiplies_bfloat16(cpuinfo))
     return "";
   const std::string model = base::cpu_model(cpuinfo);
-  return base::text("train.precision is bf16, for which this CPU",
-                    model.empty() ? "" : base::text(" (", model, ")"),
-                    " has no instructions (AVX512_BF16 or AMX, bf16 on ARM): it imitates them, and "
-                    "a step may take ten times as long as in fp32. Use train.precision=fp32 here, "
-                    "or start where there is a GPU or such a CPU.");
+  return base::text(
+      "train.precision is bf16, but this CPU", model.empty() ? "" : base::text(" (", model, ")"),
+      " has no instructions for it (AVX512_BF16 or AMX, bf16 on ARM). It emulates them, so a step "
+      "may take ten times as long as in fp32. Use train.precision=fp32 here, or run on a machine "
+      "with a GPU or with such a CPU.");
 }
 
 namespace {
 
-// The same text for the same file, by whatever links.
+// Resolves links, so that the same file always has the same path.
 std::vector<std::string> real_paths(const std::vector<std::string>& files) {
   std::vector<std::string> out;
   for (const std::string& file : files) {
@@ -50,9 +50,9 @@ void warn_of_repeats(const config::SourceConfig& source, const std::string& key,
           written[0], written[1] == written[0] ? "" : base::text(" (also as ", written[1], ")"),
           " ", written.size(), " times"));
   if (!repeated.empty())
-    warnings.push_back(
-        base::text(key, ".file lists the same file more than once, so its images count as often: ",
-                   base::list_of_ten(repeated)));
+    warnings.push_back(base::text(
+        key, ".file lists the same file more than once, so its images count several times: ",
+        base::list_of_ten(repeated)));
 }
 
 struct Range {
@@ -63,8 +63,8 @@ Range range_of(const config::SourceConfig& source) {
   return source.rows.empty() ? Range{} : Range{source.rows[0], source.rows[1]};
 }
 
-// Rows count over all files of a source: those of different lists cannot be compared without
-// opening them.
+// Returns whether the two sources certainly have no common rows. Row numbers run over all files of
+// a source, so rows of different file lists cannot be compared without opening the files.
 bool rows_may_be_told_apart(const config::SourceConfig& train,
                             const config::SourceConfig& validation) {
   if (train.split && validation.split) return *train.split != *validation.split;
@@ -78,8 +78,8 @@ void warn_of_overlap(const config::SourceConfig& train, const config::SourceConf
   const std::vector<std::string> training = real_paths(train.file),
                                  validating = real_paths(validation.file);
   const std::string consequence =
-      ": the validation loss tells nothing of new images. Choose other data.validation.rows, or "
-      "data.validation.fraction instead of a file.";
+      ", so the validation loss says nothing about new images. Choose other data.validation.rows, "
+      "or use data.validation.fraction instead of a file.";
   if (training == validating) {
     const Range a = range_of(train), b = range_of(validation);
     const std::int64_t first = std::max(a.first, b.first), end = std::min(a.end, b.end);
@@ -93,7 +93,7 @@ void warn_of_overlap(const config::SourceConfig& train, const config::SourceConf
                                   consequence));
     return;
   }
-  // Of a list of files, rows may be any.
+  // In a list of files, a range of rows may belong to any of them.
   if (!train.rows.empty() || !validation.rows.empty()) return;
   const std::set<std::string> trained(training.begin(), training.end());
   std::vector<std::string> shared;

@@ -1,4 +1,4 @@
-// What is doubtful about a run, though it can be done.
+// Warns about questionable settings of a run that can nevertheless be trained.
 #pragma once
 
 #include <string>
@@ -9,16 +9,14 @@
 
 namespace vae_dist::run {
 
-/// The paragraph that warns of `train.precision: bf16` on a CPU without instructions for it, whose
-/// `cpuinfo` this is (/proc/cpuinfo); empty where there is nothing to warn of. Pure.
+/// Returns a warning about `train.precision: bf16` on a CPU without bf16 instructions; empty if
+/// there is nothing to warn about. `cpuinfo` is the content of /proc/cpuinfo. Pure.
 std::string bfloat16_warning(const config::TrainConfig& train, const device::DeviceChoice& device,
                              const std::string& cpuinfo);
 
-// What is doubtful about the files that a configuration names, though it can be read.
-
-/// A sentence for each file that data.train.file or data.validation.file lists twice (links count
-/// as what they lead to), and one where rows of validation are rows of training too, as far as
-/// files, datasets, rows and splits tell. Looks at the disk, and into no file.
+/// Returns a sentence for each file that data.train.file or data.validation.file lists twice (links
+/// are resolved), and one if training and validation share rows, as far as files, datasets, rows
+/// and splits tell. Accesses the disk but opens no file.
 std::vector<std::string> source_warnings(const config::DataConfig& data);
 
 }  // namespace vae_dist::run

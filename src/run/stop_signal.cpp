@@ -15,7 +15,7 @@ int mpirun_ends = -1;
 
 void request(int) { requested = 1; }
 
-void look_who_continues(int, siginfo_t* info, void*) {
+void on_sigcont(int, siginfo_t* info, void*) {
   if (info->si_pid != the_mpirun) return;
   requested = 1;
   const std::uint64_t one = 1;
@@ -27,11 +27,11 @@ void look_who_continues(int, siginfo_t* info, void*) {
 void install_stop_signals(pid_t mpirun) {
   struct sigaction action{};
   action.sa_handler = request;
-  action.sa_flags = SA_RESTART;  // reads and writes under way go on
+  action.sa_flags = SA_RESTART;  // resume interrupted reads and writes
   sigaction(SIGUSR1, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 
-  // Who is started in the background, or under nohup, is not to hear it.
+  // A process started in the background or under nohup ignores SIGINT and must keep doing so.
   struct sigaction before{};
   sigaction(SIGINT, nullptr, &before);
   action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
@@ -42,7 +42,7 @@ void install_stop_signals(pid_t mpirun) {
   if (mpirun_ends < 0) return;
   the_mpirun = mpirun;
   struct sigaction continues{};
-  continues.sa_sigaction = look_who_continues;
+  continues.sa_sigaction = on_sigcont;
   continues.sa_flags = SA_RESTART | SA_SIGINFO;
   sigaction(SIGCONT, &continues, nullptr);
 }

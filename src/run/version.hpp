@@ -1,4 +1,4 @@
-// The version that checkpoints and the start table name, and what was built of it.
+// The program version for checkpoints and the start table, and the identity of a build.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@ namespace vae_dist::run {
 inline constexpr const char* kVersion = "0.1.0";
 
 struct ProgramBuild {
-  std::string id;  ///< a hash of the code that was compiled: what all ranks have to run
-  std::string
-      revision;  ///< of the sources, "0123456789ab-changed"; empty: they were no git checkout
+  std::string id;  ///< a hash of the compiled code; all ranks must run the same
+  /// The git revision of the sources, "0123456789ab-changed"; empty if they were no git checkout.
+  std::string revision;
 };
 
 }  // namespace vae_dist::run

@@ -20,7 +20,7 @@ ImportedWeights import_weights(const WeightsToImport& given, const std::string& 
   const RunDirectory directory(config.run);
   if (!checkpoint::find_checkpoints(directory.checkpoints()).empty())
     throw base::BadInput(base::text(
-        directory.path(), " already holds the checkpoints of a run: choose another run.name"));
+        directory.path(), " already holds the checkpoints of a run. Choose another run.name"));
   const checkpoint::TensorFile weights =
       inference::with_bare_names(checkpoint::read_safetensors(given.file), given.origin);
   if (!given.allow_not_finite)
@@ -29,13 +29,14 @@ ImportedWeights import_weights(const WeightsToImport& given, const std::string& 
         given.origin);
   const data::SampleDataset data = step::open_source(config, config.data.train, "data.train");
 
-  const std::unique_ptr<comm::HostCommunicator> self = comm::make_self_communicator();
+  const std::unique_ptr<comm::CpuCommunicator> self = comm::make_self_communicator();
   comm::CollectiveLog log;
   step::Learner learner({config, data.shape()}, *self, log);
   checkpoint::Checkpoint beginning;
   beginning.weights = weights;
   learner.begin_with(beginning, given.origin);
-  // After the names, which say more about a file of another kind of model.
+  // Check this after the names: a mismatch of names says more about a file of another kind of
+  // model.
   inference::require_same_network(weights, config, given.origin);
   checkpoint::TrainingState state;
   state.seed = config.run.seed;

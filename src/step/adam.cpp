@@ -1,5 +1,5 @@
-// Adam: Kingma, Ba 2015, algorithm 1, with weight decay added to the gradient. AdamW: Loshchilov,
-// Hutter 2019, algorithm 2, decay decoupled.
+// Adam (Kingma, Ba 2015, algorithm 1), with weight decay added to the gradient, and AdamW
+// (Loshchilov, Hutter 2019, algorithm 2), with decoupled weight decay.
 #include <ATen/ATen.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>

@@ -1,4 +1,4 @@
-// Adamax: Kingma, Ba 2015, algorithm 2. LibTorch has no fused kernel for it.
+// Adamax (Kingma, Ba 2015, algorithm 2), for which LibTorch has no fused kernel.
 #include <ATen/ATen.h>
 
 #include <limits>
@@ -33,7 +33,7 @@ class Adamax : public Optimizer {
             skipped);
     const at::Tensor correction = 1 - at::pow(own_.betas[0], step_count().to(at::kDouble));
     const at::Tensor step_size = (learning_rate / correction).to(gradient.scalar_type());
-    // The alignment gaps of the arena have no gradient and no norm: 0 / epsilon.
+    // In the alignment gaps of the arena, gradient and norm are zero. The clamp avoids 0 / 0.
     const at::Tensor change =
         (step_size * moment(0)).div_(moment(1).clamp_min(std::numeric_limits<float>::min()));
     replace(parameters_.values(), parameters_.values() - change, skipped);

@@ -6,19 +6,19 @@ namespace vae_dist::step {
 
 AgreedFlags::~AgreedFlags() {
   if (std::uncaught_exceptions() > 0) {
-    // After an error the others may never answer, but MPI may still write into the buffers: they
-    // must outlive it.
+    // After an error the other ranks may never answer, but MPI may still write into the buffers, so
+    // they are leaked on purpose.
     for (auto& pending : pending_) static_cast<void>(pending.release());
     return;
   }
   for (auto& pending : pending_) pending->sum->wait();
 }
 
-Wishes AgreedFlags::exchange(const Wishes& mine) {
+StepRequests AgreedFlags::exchange(const StepRequests& mine) {
   auto sent = std::make_unique<Pending>();
   sent->counts[0] = mine.stop;
   sent->counts[1] = mine.checkpoint;
-  sent->sum = host_.start_all_reduce_sum({sent->counts, 2, comm::DataType::int64});
+  sent->sum = all_ranks_.start_all_reduce_sum({sent->counts, 2, comm::DataType::int64});
   pending_.push_back(std::move(sent));
   if (pending_.size() <= kStepsLate) return {};
 

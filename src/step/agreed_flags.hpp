@@ -1,7 +1,7 @@
-// What any rank wants and all must do after the same step: stop, or write a checkpoint now.
+// Requests of any rank that all ranks carry out after the same step: stop, or write a checkpoint.
 //
-// Each step's wishes travel by a non-blocking sum while the next steps run, and are read two steps
-// later, so nothing waits.
+// A non-blocking sum exchanges the requests of a step while the next steps run. The result is read
+// two steps later, so no rank waits for it.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace vae_dist::step {
 
-struct Wishes {
+struct StepRequests {
   bool stop = false;
   bool checkpoint = false;
 };
@@ -21,20 +21,20 @@ class AgreedFlags {
  public:
   static constexpr std::size_t kStepsLate = 2;
 
-  /// `host` is used by nobody else between steps and outlives this.
-  explicit AgreedFlags(comm::HostCommunicator& host) : host_(host) {}
+  /// `all_ranks` outlives this object, and nothing else may use it between steps.
+  explicit AgreedFlags(comm::CpuCommunicator& all_ranks) : all_ranks_(all_ranks) {}
   ~AgreedFlags();
 
-  /// Once a step on every rank: sends this rank's wishes, and returns everybody's of two steps ago
-  /// (none in the first two).
-  Wishes exchange(const Wishes& mine);
+  /// Sends this rank's requests and returns those of all ranks two steps ago (none in the first two
+  /// steps). To be called once per step on every rank.
+  StepRequests exchange(const StepRequests& mine);
 
  private:
   struct Pending {
     std::int64_t counts[2];
     std::unique_ptr<comm::PendingCollective> sum;
   };
-  comm::HostCommunicator& host_;
+  comm::CpuCommunicator& all_ranks_;
   std::deque<std::unique_ptr<Pending>> pending_;
 };
 

@@ -24,7 +24,7 @@ at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& forma
       at::from_blob(const_cast<float*>(batch.noise.data()), {count, values / count}, at::kFloat);
   return device::queue_copy(noise, format.device)
       .to(format.type, /*non_blocking=*/false,
-          /*copy=*/format.device.is_cpu());  // there the memory is the batch's
+          /*copy=*/format.device.is_cpu());  // on the CPU `noise` shares the batch's memory
 }
 
 }  // namespace vae_dist::step

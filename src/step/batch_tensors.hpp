@@ -8,10 +8,11 @@
 
 namespace vae_dist::step {
 
-/// As model_input(), and mirrored there where the batch says so.
+/// Returns the images as model_input() does, and mirrors those that the batch marks as mirrored.
 at::Tensor image_tensor(const data::Batch& batch, const data::InputFormat& format);
 
-/// [B, noise per sample] of format.type on format.device; queued as by device/queue_copy.hpp.
+/// Returns the noise, [B, noise per sample], of format.type on format.device. The copy is queued as
+/// in device/queue_copy.hpp.
 at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format);
 
 }  // namespace vae_dist::step

@@ -5,7 +5,7 @@
 namespace vae_dist::step {
 namespace {
 
-bool rounds_its_rate(const config::Config& config) {
+bool rounds_learning_rate(const config::Config& config) {
   return config.train.precision == config::Precision::fp64 &&
          !config.train.optimizer.rule.item().reads_exact_rate;
 }
@@ -22,11 +22,11 @@ std::string sequence_text(const std::vector<base::ProgressWords::Collective>& se
 std::string why_not_captured(const config::Config& config, const device::DeviceChoice& device) {
   if (!device.device.is_cuda()) return "this run is on the CPU";
   if (config.distributed.batch_norm == config::BatchNorm::sync)
-    return "distributed.batch_norm is sync, whose sums over ranks stand in the middle of the "
-           "forward pass";
-  if (rounds_its_rate(config))
+    return "distributed.batch_norm is sync, which sums over ranks in the middle of the forward "
+           "pass";
+  if (rounds_learning_rate(config))
     return base::text("train.precision is fp64, and ", config.train.optimizer.rule.name,
-                      " reads a learning rate that lies on the GPU in single precision");
+                      " would read a learning rate on the GPU in single precision");
   return "";
 }
 
@@ -39,18 +39,18 @@ void check_cuda_graph(const config::Config& config, const device::DeviceChoice& 
   if (const std::string reason = why_not_captured(config, device); !reason.empty())
     throw base::BadInput(base::text(
         "train.cuda_graph is true, but the step cannot be captured in a CUDA graph: ", reason,
-        ". Set train.cuda_graph=auto, which captures it where that is possible."));
+        ". Set train.cuda_graph=auto to capture the step only if possible."));
 }
 
 bool numbers_go_to_device(const config::Config& config, const device::DeviceChoice& device) {
-  return device.device.is_cuda() && !rounds_its_rate(config);
+  return device.device.is_cuda() && !rounds_learning_rate(config);
 }
 
 void CaptureRule::saw(const std::vector<base::ProgressWords::Collective>& sequence) {
   if (++steps_ == 1) first_ = sequence;
   if (objection_.empty() && sequence != first_)
     objection_ = base::text("its step ", steps_, " exchanged ", sequence_text(sequence),
-                            ", its first ", sequence_text(first_));
+                            ", but its first step exchanged ", sequence_text(first_));
 }
 
 std::string joined_reasons(const std::vector<std::string>& of_ranks) {

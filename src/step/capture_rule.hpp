@@ -1,4 +1,4 @@
-// Whether and when a training step is captured in a CUDA graph (captured_step.hpp). Pure.
+// Decides whether and when a training step is captured in a CUDA graph (captured_step.hpp). Pure.
 #pragma once
 
 #include <string>
@@ -10,37 +10,39 @@
 
 namespace vae_dist::step {
 
-/// Why no step of such a run can be captured, for people; empty: it can be tried. Says nothing
-/// about whether it is wanted.
+/// Returns why no step of this run can be captured, as text for users; empty if capture can be
+/// tried. Does not consider whether the configuration asks for it.
 std::string why_not_captured(const config::Config& config, const device::DeviceChoice& device);
 
-/// Whether this run is to try it (train.cuda_graph is true, or auto on a GPU, and nothing is
-/// against it).
+/// Whether this run tries to capture its step: train.cuda_graph is true or auto, and
+/// why_not_captured() is empty.
 bool wants_capture(const config::Config& config, const device::DeviceChoice& device);
 
-/// Throws BadInput where train.cuda_graph is true and cannot be.
+/// Throws BadInput if train.cuda_graph is true but the step cannot be captured.
 void check_cuda_graph(const config::Config& config, const device::DeviceChoice& device);
 
-/// Whether the numbers of a step (learning rate, M_N * beta, C) go to the device as tensors, in
-/// eager steps too, so that a captured step computes the same bits. On the CPU they stay doubles of
-/// the host; so they do where a fused optimizer would round the learning rate below the weights'
-/// precision.
+/// Whether the numbers of a step (learning rate, M_N * beta, C) are passed as device tensors. If
+/// so, eager steps use them too, so that a captured step computes the same bits. The numbers stay
+/// host doubles on the CPU, and if a fused optimizer would round the learning rate below the
+/// weights' precision.
 bool numbers_go_to_device(const config::Config& config, const device::DeviceChoice& device);
 
-/// One step stands for all that follow: so the first ones must have been alike. They also bring
-/// what cannot happen inside a capture: NCCL connects the ranks, cuDNN and cuBLAS choose algorithms
-/// and load kernels, buffers that are kept get their memory.
+/// Checks that the first steps exchange the same collectives, because one captured step is replayed
+/// for all later ones. These eager steps also do what a capture does not allow: NCCL connects the
+/// ranks, cuDNN and cuBLAS choose algorithms and load kernels, and persistent buffers are
+/// allocated.
 class CaptureRule {
  public:
   static constexpr int kEagerSteps = 3;
 
-  /// After each eager step: what it handed to the exchange, in order.
+  /// Records the collectives of an eager step, in order. To be called after each eager step.
   void saw(const std::vector<base::ProgressWords::Collective>& sequence);
 
-  /// The decision falls in this step, on every rank alike: it depends on the number of steps alone.
+  /// Whether this step makes the decision. The answer depends only on the number of steps, so it is
+  /// the same on every rank.
   bool is_due() const { return steps_ == kEagerSteps; }
 
-  /// Why this rank would rather not; empty: it is ready.
+  /// Why this rank refuses the capture; empty if it is ready.
   const std::string& objection() const { return objection_; }
 
  private:
@@ -49,8 +51,8 @@ class CaptureRule {
   std::string objection_;
 };
 
-/// The ranks' objections or errors ([rank], mostly empty) in one sentence; empty: there is none.
-/// The same one of several ranks is said once.
+/// Joins the ranks' objections or errors ([rank], mostly empty) into one sentence, which names each
+/// distinct reason once with its ranks. Empty if there is no reason.
 std::string joined_reasons(const std::vector<std::string>& of_ranks);
 
 }  // namespace vae_dist::step

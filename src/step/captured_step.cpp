@@ -9,7 +9,7 @@
 namespace vae_dist::step {
 namespace {
 
-// The step's numbers as one tensor on the device: one copy brings them there.
+// Returns the step's numbers as one tensor on the device, so that a single copy transfers them.
 at::Tensor numbers_on(c10::Device device, double learning_rate,
                       const objective::StepWeights& weights) {
   return device::queue_copy(
@@ -25,11 +25,12 @@ objective::StepWeights weights_in(const at::Tensor& numbers) {
   return out;
 }
 
-// NCCL refuses every call after one that failed: there is no going on without capture then.
+// After a failed call NCCL refuses all further calls, so training cannot continue with eager steps.
 const std::string kWhileCapturing =
-    " (A step was being captured in a CUDA graph; train.cuda_graph=false does without.)";
+    " (This happened while a step was being captured in a CUDA graph. To train without capture, "
+    "set train.cuda_graph=false.)";
 
-// Without the backtrace that torch adds, in one line.
+// Returns the first line of the error's message, without torch's backtrace.
 std::string reason_in(const std::exception& error) {
   const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
   const std::string whole = of_torch ? of_torch->what_without_backtrace() : error.what();
@@ -40,8 +41,8 @@ std::string reason_in(const std::exception& error) {
 }  // namespace
 
 CapturedStep::CapturedStep(TrainingStep& step, device::WorkRecorder* recorder,
-                           comm::HostCommunicator& host, comm::CollectiveLog& log)
-    : step_(step), recorder_(recorder), host_(host), log_(log) {}
+                           comm::CpuCommunicator& all_ranks, comm::CollectiveLog& log)
+    : step_(step), recorder_(recorder), all_ranks_(all_ranks), log_(log) {}
 
 CapturedStep::~CapturedStep() {
   if (words_) log_.follow(nullptr);
@@ -50,7 +51,7 @@ CapturedStep::~CapturedStep() {
 StepOutcome CapturedStep::run(const model::Sample& batch, double learning_rate,
                               const objective::StepWeights& weights) {
   const at::Tensor numbers = numbers_on(batch.x.device(), learning_rate, weights);
-  if (recorder_ && !decided_ && rule_.is_due()) capture_or_say_why_not(batch);
+  if (recorder_ && !decided_ && rule_.is_due()) try_capture(batch);
   return is_captured() ? launch(batch, numbers) : run_eagerly(batch, numbers);
 }
 
@@ -76,13 +77,13 @@ StepOutcome CapturedStep::launch(const model::Sample& batch, const at::Tensor& n
       last_->launch();
     }
   }
-  // The next launch writes to the same place.
+  // Cloned, because the next launch overwrites the values.
   return {outcome_.values.clone()};
 }
 
-void CapturedStep::capture_or_say_why_not(const model::Sample& batch) {
+void CapturedStep::try_capture(const model::Sample& batch) {
   decided_ = true;
-  std::string reasons = joined_reasons(comm::all_gather_text(host_, rule_.objection()));
+  std::string reasons = joined_reasons(comm::all_gather_text(all_ranks_, rule_.objection()));
   if (reasons.empty()) {
     std::string error;
     try {
@@ -96,21 +97,22 @@ void CapturedStep::capture_or_say_why_not(const model::Sample& batch) {
     } catch (const std::exception& failed) {
       error = reason_in(failed);
     }
-    reasons = joined_reasons(comm::all_gather_text(host_, error));
+    reasons = joined_reasons(comm::all_gather_text(all_ranks_, error));
     if (!reasons.empty()) end_capture();
   }
-  if (host_.rank() != 0) return;
+  if (all_ranks_.rank() != 0) return;
   if (reasons.empty()) {
     log::info(base::text(
         "from here on a step is one CUDA graph",
         replica_
-            ? base::text(" of a rank's last replica, behind one of each other, of which there are ",
+            ? base::text(" for a rank's last replica, preceded by launches of another CUDA graph "
+                         "for the earlier replicas, of which there are ",
                          step_.batches() - 1)
             : ""));
   } else {
     log::warn(
-        base::text("the step is not captured in a CUDA graph (train.cuda_graph), but goes on "
-                   "kernel by kernel: ",
+        base::text("the step cannot be captured in a CUDA graph (train.cuda_graph), so training "
+                   "continues kernel by kernel: ",
                    reasons));
   }
 }
@@ -125,8 +127,8 @@ void CapturedStep::record(const model::Sample& batch) {
   step_.begin();
   if (step_.batches() > 1) {
     replica_ = recorder_->record([this] { step_.run_batch(batch_, weights_in(numbers_)); });
-    // On to the last one, in which buckets start; what this adds up is thrown away when a step
-    // begins.
+    // Advances to the last batch, in which buckets start. The sums that this produces are discarded
+    // when the next step begins.
     for (std::int64_t i = 1; i < step_.batches(); ++i) step_.batch_done();
   }
   if (step_.exchanges())

@@ -1,23 +1,23 @@
-// The training step of a GPU, which after a few steps becomes one launch.
+// A training step on a GPU that, after a few eager steps, becomes a single graph launch.
 //
-// A step of a small model is hundreds of kernels of some microseconds each: the host needs longer
-// to ask for them than the device to run them. So the first steps run as on the CPU
-// (training_step.hpp); then, where all ranks are ready, one step is recorded: forward, loss,
-// backward, the exchange through NCCL, clipping, optimizer. From then on a step is
+// A step of a small model consists of hundreds of kernels of a few microseconds each, and the host
+// needs longer to launch them than the device to run them. So the first steps run as on the CPU
+// (training_step.hpp). Then, if all ranks are ready, one step is recorded: forward, loss, backward,
+// the exchange through NCCL, clipping, optimizer. From then on a step
 //
-//     zero the sums; for each replica of this rank: batch, noise and numbers into the buffers that
-//     were recorded with; launch
+//     zeroes the sums; for each replica of this rank, copies batch, noise and numbers into the
+//     recorded buffers and launches the recording
 //
-// with two recordings where a rank has several replicas: one of a replica, one of the last, with
-// the exchange and all that follows. What a step reads anew must lie in the same place each time:
-// pixels, noise, and the step's numbers (learning rate, M_N * beta, C), which go to the device in
-// the eager steps too, so that both compute the same bits. Random numbers come with the batch: no
-// generator's state is recorded. What adds earlier replicas up as a tree stands between launches,
-// as it is another at each of them.
+// A rank with several replicas has two recordings: one for each replica but the last, and one for
+// the last replica, including the exchange and everything after it. The inputs of a step must lie
+// at fixed addresses: pixels, noise, and the step's numbers (learning rate, M_N * beta, C). Eager
+// steps read the numbers from the device too, so that both kinds compute the same bits. Random
+// numbers come with the batch, so no generator state is recorded. The tree sum of earlier replicas
+// runs between the launches, because it differs from launch to launch.
 //
-// Whether a sum over ranks is captured must be the same on all of them, as must be each launch of
-// it. So all capture or none: they agree at one step that depends on the number of steps alone,
-// before and after recording. Otherwise training goes on as before, and one line says why.
+// A captured sum over ranks must be captured and launched on all ranks alike, so either all ranks
+// capture or none does. They agree on this before and after recording, in a step that depends only
+// on the number of steps. Otherwise eager steps continue, and one log line gives the reason.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -36,43 +36,43 @@ namespace vae_dist::step {
 
 class CapturedStep {
  public:
-  /// `recorder` null: steps stay eager, with their numbers on the device. All of them outlive this,
-  /// which ends before the communicator that `step` sums through.
-  CapturedStep(TrainingStep& step, device::WorkRecorder* recorder, comm::HostCommunicator& host,
+  /// With a null `recorder`, steps stay eager, with their numbers on the device. All arguments
+  /// outlive this object. Destroy this object before the communicator of the sums in `step`.
+  CapturedStep(TrainingStep& step, device::WorkRecorder* recorder, comm::CpuCommunicator& all_ranks,
                comm::CollectiveLog& log);
   ~CapturedStep();
   CapturedStep(const CapturedStep&) = delete;
   CapturedStep& operator=(const CapturedStep&) = delete;
 
-  /// As TrainingStep::run, with the same shapes in every step. A collective on `host` once, after
-  /// CaptureRule::kEagerSteps steps, where there is a recorder; what throws in it but for the
-  /// communicator's own failures is a reason not to capture.
+  /// Same as TrainingStep::run(), but with the same shapes in every step. With a recorder, the call
+  /// after CaptureRule::kEagerSteps steps is a collective on `all_ranks` and records the step. An
+  /// error there means that no rank captures; only communicator failures and timeouts are rethrown.
   StepOutcome run(const model::Sample& batch, double learning_rate,
                   const objective::StepWeights& weights);
 
   bool is_captured() const { return last_ != nullptr; }
 
-  /// Back to eager steps, for good. The device has done what it was given; on all ranks at the same
-  /// step.
+  /// Returns to eager steps permanently. To be called on all ranks at the same step, once the
+  /// device has finished its queued work.
   void end_capture();
 
  private:
   StepOutcome run_eagerly(const model::Sample& batch, const at::Tensor& numbers);
   StepOutcome launch(const model::Sample& batch, const at::Tensor& numbers);
-  void capture_or_say_why_not(const model::Sample& batch);
+  void try_capture(const model::Sample& batch);
   void record(const model::Sample& batch);
 
   TrainingStep& step_;
   device::WorkRecorder* const recorder_;
-  comm::HostCommunicator& host_;
+  comm::CpuCommunicator& all_ranks_;
   comm::CollectiveLog& log_;
   CaptureRule rule_;
   bool decided_ = false;
 
-  // What was recorded, and where it reads and writes. Members end in reverse order: recordings
-  // before their buffers.
+  // The recordings, and the buffers that they read and write. Members are destroyed in reverse
+  // order: recordings before their buffers.
   model::Sample batch_;  // of one replica
-  at::Tensor numbers_;   // as numbers_on() lays them out
+  at::Tensor numbers_;   // in the layout of numbers_on()
   std::unique_ptr<device::ProgressMarks> marks_;
   std::shared_ptr<base::ProgressWords> words_;
   StepOutcome outcome_;

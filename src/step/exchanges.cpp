@@ -10,31 +10,31 @@
 
 namespace vae_dist::step {
 
-Exchanges make_exchanges(const device::DeviceChoice& device, comm::HostCommunicator& host,
+Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicator& all_ranks,
                          comm::SumOrder order, const comm::NcclDeadlines& deadlines,
                          GradientMemory& memory, comm::CollectiveLog& log) {
   const parallel::ExchangeLog gradients{log, "gradients"}, statistics{log, "batch norm"};
   Exchanges out;
-  if (host.size() == 1) return out;
+  if (all_ranks.size() == 1) return out;
   if (device.device.is_cuda()) {
-    // High priority: a bucket that is ready should not wait behind the kernels of backward.
+    // High priority, so that a ready bucket does not wait for the kernels of backward.
     const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA)
                                    .getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
     void* const native = stream.native_handle();
     std::unique_ptr<comm::NcclCommunicator> gradient_comm =
-        comm::make_nccl_communicator(host, native, deadlines);
+        comm::make_nccl_communicator(all_ranks, native, deadlines);
     memory.register_with(*gradient_comm);
     std::unique_ptr<comm::NcclCommunicator> statistics_comm =
-        comm::make_nccl_communicator(host, native, deadlines);
+        comm::make_nccl_communicator(all_ranks, native, deadlines);
     out.gradients = parallel::make_device_exchange(*gradient_comm, order, stream, gradients);
     out.statistics = parallel::make_device_exchange(*statistics_comm, order, stream, statistics);
     out.gradient_comm = std::move(gradient_comm);
     out.statistics_comm = std::move(statistics_comm);
   } else {
-    std::unique_ptr<comm::HostCommunicator> gradient_comm = host.duplicate(),
-                                            statistics_comm = host.duplicate();
-    out.gradients = parallel::make_host_exchange(*gradient_comm, order, gradients);
-    out.statistics = parallel::make_host_exchange(*statistics_comm, order, statistics);
+    std::unique_ptr<comm::CpuCommunicator> gradient_comm = all_ranks.duplicate(),
+                                           statistics_comm = all_ranks.duplicate();
+    out.gradients = parallel::make_cpu_exchange(*gradient_comm, order, gradients);
+    out.statistics = parallel::make_cpu_exchange(*statistics_comm, order, statistics);
     out.gradient_comm = std::move(gradient_comm);
     out.statistics_comm = std::move(statistics_comm);
   }
@@ -43,10 +43,10 @@ Exchanges make_exchanges(const device::DeviceChoice& device, comm::HostCommunica
 
 namespace {
 
-constexpr int kRegisters = 21900;  // NCCL 2.19: ncclMemAlloc, ncclCommRegister
+constexpr int kRegisters = 21900;  // NCCL 2.19 added ncclMemAlloc and ncclCommRegister
 
-// The tensor owns the memory, and waits for the device before it is freed: unlike the caching
-// allocator's it is unmapped at once.
+// Makes a tensor that owns the memory. The memory is unmapped as soon as it is freed, unlike the
+// caching allocator's, so the deleter waits for the device first.
 at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count,
                      const at::TensorOptions& options) {
   const c10::Device device = options.device();
@@ -55,7 +55,7 @@ at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count,
     try {
       c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
     } catch (const std::exception&) {
-      // A device in error does nothing more with it.
+      // A device in an error state no longer uses the memory.
     }
     owner.reset();
   };
@@ -65,8 +65,8 @@ at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count,
 }  // namespace
 
 GradientMemory::GradientMemory(const device::DeviceChoice& device, comm::SumOrder order,
-                               comm::HostCommunicator& host)
-    : host_(host),
+                               comm::CpuCommunicator& all_ranks)
+    : all_ranks_(all_ranks),
       wanted_(device.backend == device::Backend::nccl && order == comm::SumOrder::fast &&
               comm::nccl_version_code() >= kRegisters) {}
 
@@ -88,14 +88,14 @@ void GradientMemory::register_with(comm::NcclCommunicator& comm) {
   if (memory_.count > 0 && !registered) comm.deregister_memory();
   log::info(
       registered
-          ? "gradients lie in memory that is registered with NCCL, which may sum there in place"
-          : "gradients lie in ordinary device memory, which NCCL copies from and to");
+          ? "gradients are in memory registered with NCCL, which can sum them in place"
+          : "gradients are in ordinary device memory, so NCCL copies them to its own buffers");
 }
 
 bool GradientMemory::everybody(bool mine) {
   std::int64_t count = mine;
-  host_.all_reduce_sum({&count, 1, comm::DataType::int64});
-  return count == host_.size();
+  all_ranks_.all_reduce_sum({&count, 1, comm::DataType::int64});
+  return count == all_ranks_.size();
 }
 
 }  // namespace vae_dist::step

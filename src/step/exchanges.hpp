@@ -1,5 +1,5 @@
-// What a rank exchanges gradients and batch-norm statistics through, and the memory that gradients
-// lie in, as NCCL likes it best.
+// The exchanges of gradients and batch-norm statistics of a rank, and the memory of the gradients,
+// which is registered with NCCL if possible.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,44 +13,44 @@
 
 namespace vae_dist::step {
 
-/// NCCL can sum in place, without its own buffers (over NVLink SHARP even within the switch), what
-/// lies in memory from its allocator that every rank has registered at the same offsets. All ranks
-/// must have it or none, so each step towards it is agreed on; where it fails, gradients lie in
-/// ordinary device memory, and NCCL copies. The tree's sends and receives have a buffer of their
-/// own on one side, so they stay with ordinary memory.
+/// The memory of the gradients. NCCL sums in place, without its own buffers (over NVLink SHARP even
+/// within the switch), if the memory comes from its allocator and every rank has registered it at
+/// the same offsets. Either all ranks have such memory or none, so they agree on each step towards
+/// it. If a step fails, gradients use ordinary device memory, and NCCL copies. So does the tree
+/// sum, whose sends and receives have a separate buffer on one side.
 class GradientMemory {
  public:
-  /// Not a collective. `host` outlives it.
+  /// Not a collective. `all_ranks` outlives it.
   GradientMemory(const device::DeviceChoice& device, comm::SumOrder order,
-                 comm::HostCommunicator& host);
+                 comm::CpuCommunicator& all_ranks);
 
-  /// [count] zeros on the device; called once. A collective on `host` where NCCL carries the
-  /// gradients.
+  /// Returns [count] zeros on the device; to be called once. A collective on `all_ranks` if NCCL
+  /// exchanges the gradients.
   at::Tensor zeros(std::int64_t count, const at::TensorOptions& options);
 
-  /// Registers that memory with the communicator, on all ranks or none, and logs how gradients lie.
-  /// A collective on `host`.
+  /// Registers the memory with `comm`, on all ranks or on none, and logs the kind of memory in use.
+  /// A collective on `all_ranks`.
   void register_with(comm::NcclCommunicator& comm);
 
  private:
   bool everybody(bool mine);
 
-  comm::HostCommunicator& host_;
+  comm::CpuCommunicator& all_ranks_;
   bool wanted_;
   comm::Buffer memory_;  // empty: ordinary memory
 };
 
-/// Both null in a world of one. Each has a communicator of its own, so that the statistics of a
-/// forward pass never meet gradients; on a GPU both queue on one stream, in the order in which the
-/// host issues them, which is the same on every rank.
+/// The exchanges of a rank; null with a single rank. Each has its own communicator, so that the
+/// statistics of a forward pass never mix with gradients. On a GPU both queue on one stream, in the
+/// order in which the host issues them, which is the same on every rank.
 struct Exchanges {
   std::unique_ptr<comm::Communicator> gradient_comm, statistics_comm;
   std::unique_ptr<parallel::BucketExchange> gradients, statistics;
 };
 
-/// On GPUs the gradients' memory is registered. It outlives the exchanges, as does `log`, in which
-/// sums leave their traces. A collective on `host`.
-Exchanges make_exchanges(const device::DeviceChoice& device, comm::HostCommunicator& host,
+/// Makes the exchanges, and on GPUs registers `memory`. `memory` and `log`, which records the sums,
+/// outlive the exchanges. A collective on `all_ranks`.
+Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicator& all_ranks,
                          comm::SumOrder order, const comm::NcclDeadlines& deadlines,
                          GradientMemory& memory, comm::CollectiveLog& log);
 

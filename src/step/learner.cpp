@@ -23,7 +23,9 @@ std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config
     throw comm::AgreedError(base::ExitCode::bad_input, base::text("train.freeze: ", error.what()));
   }
   if (trained_parameters(*model).empty())
-    throw comm::AgreedError(base::ExitCode::bad_input, "train.freeze leaves nothing to train");
+    throw comm::AgreedError(
+        base::ExitCode::bad_input,
+        "train.freeze leaves nothing to train: it freezes all parameters of the model");
   model->to(device.device);
   return model;
 }
@@ -32,7 +34,7 @@ StepOptions step_options(const config::Config& config, const ReplicaPlan& plan) 
   StepOptions options;
   options.clip_norm = config.train.gradient_clip_norm;
   options.skip_above_norm = config.train.skip_step_above_norm;
-  // With global statistics the replicas of a rank need no statistics of their own: they run as one
+  // With sync batch norm, replicas have no statistics of their own, so those of a rank run as one
   // batch.
   const bool sync = config.distributed.batch_norm == config::BatchNorm::sync;
   options.batches = sync ? 1 : plan.replicas_per_rank();
@@ -62,7 +64,7 @@ comm::NcclDeadlines deadlines(const config::DistributedConfig& config) {
   return {base::Seconds(config.slow_timeout_s), base::Seconds(config.timeout_s)};
 }
 
-// All that is trained of the model is one part.
+// All trained parameters of the model form one part.
 std::vector<std::unique_ptr<TrainedPart>> parts_of(const model::LatentModel& model,
                                                    const config::TrainConfig& train,
                                                    GradientMemory& memory) {
@@ -98,27 +100,27 @@ bool is_of_average(const std::string& name) {
 
 }  // namespace
 
-Learner::Learner(const LearnerRequest& wanted, comm::HostCommunicator& host,
+Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
                  comm::CollectiveLog& log)
     : weights_metadata_(weights_metadata(wanted.config, wanted.shape)),
       model_(model_on_device(wanted.config, wanted.shape, wanted.device)),
       objective_(objective_options(wanted.config.objective), *model_),
-      gradient_memory_(wanted.device, sum_order(wanted.config), host),
+      gradient_memory_(wanted.device, sum_order(wanted.config), all_ranks),
       parts_(parts_of(*model_, wanted.config.train, gradient_memory_)),
       statistics_(model_->batch_norms(), model_->likelihood(), objective_,
                   parts_.front()->parameters().values().options()),
-      exchanges_(make_exchanges(wanted.device, host, sum_order(wanted.config),
+      exchanges_(make_exchanges(wanted.device, all_ranks, sum_order(wanted.config),
                                 deadlines(wanted.config.distributed), gradient_memory_, log)),
       step_({*model_, objective_, statistics_, all_of(parts_)},
             step_options(wanted.config, wanted.plan)),
-      host_(host),
+      all_ranks_(all_ranks),
       log_(log) {
   parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(),
                                  reducer_options(wanted.config, wanted.plan));
   if (wanted.config.distributed.batch_norm == config::BatchNorm::sync) {
     for (model::BatchNorm2d layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
-        if (!exchange) return;  // one rank has the whole batch
+        if (!exchange) return;  // a single rank holds the whole batch
         exchange->start(tensor, comm::Wire::exact, "sum over ranks");
         exchange->finish();
       });
@@ -129,7 +131,7 @@ Learner::Learner(const LearnerRequest& wanted, comm::HostCommunicator& host,
   if (numbers_go_to_device(wanted.config, wanted.device))
     step_through_recorder(wants_capture(wanted.config, wanted.device));
   const std::string reason = why_not_captured(wanted.config, wanted.device);
-  if (!reason.empty() && wanted.config.train.cuda_graph.value_or(true) && host.rank() == 0)
+  if (!reason.empty() && wanted.config.train.cuda_graph.value_or(true) && all_ranks.rank() == 0)
     log::info("steps are not captured in a CUDA graph: " + reason);
 }
 
@@ -179,7 +181,7 @@ void Learner::use_recorder(std::unique_ptr<device::WorkRecorder> recorder) {
 }
 
 void Learner::step_through_recorder(bool capture) {
-  captured_.emplace(step_, capture ? recorder_.get() : nullptr, host_, log_);
+  captured_.emplace(step_, capture ? recorder_.get() : nullptr, all_ranks_, log_);
 }
 
 ParameterCount Learner::parameter_count() const {
@@ -223,7 +225,7 @@ void Learner::restore(const checkpoint::Checkpoint& checkpoint, const std::strin
 bool Learner::begin_with(const checkpoint::Checkpoint& checkpoint, const std::string& origin) {
   restore_weights(*model_, checkpoint.weights, origin);
   const auto& saved = checkpoint.optimizer.tensors;
-  // A part of the moments would be worse than none: Adamax's step without its norm is as good as
+  // Incomplete moments would be worse than none: without its norm, Adamax's step is practically
   // unbounded.
   const auto take = [&](const parallel::NamedTensors& wanted) {
     for (const auto& [name, tensor] : wanted) {
@@ -237,7 +239,7 @@ bool Learner::begin_with(const checkpoint::Checkpoint& checkpoint, const std::st
   for (auto& entry : state_of(parts_))
     (is_of_average(entry.first) ? of_averages : moments).push_back(std::move(entry));
   if (!take(of_averages))
-    for (WeightAverage* const average : averages()) average->begin_at_weights();
+    for (WeightAverage* const average : averages()) average->reset_to_weights();
   return take(moments);
 }
 
@@ -248,10 +250,10 @@ std::vector<at::Tensor> Learner::state() const {
   return tensors;
 }
 
-void Learner::replicate(comm::HostCommunicator& host) {
-  if (host.size() == 1) return;
-  parallel::broadcast_tensors(host, state());
-  parallel::require_equal_tensors(host, "initial weights and optimizer state", state());
+void Learner::replicate(comm::CpuCommunicator& all_ranks) {
+  if (all_ranks.size() == 1) return;
+  parallel::broadcast_tensors(all_ranks, state());
+  parallel::require_equal_tensors(all_ranks, "initial weights and optimizer state", state());
 }
 
 }  // namespace vae_dist::step

@@ -1,5 +1,4 @@
-// Everything that learns: model, trained parts, statistics, exchange. One replica of the model, on
-// this rank's device.
+// This rank's copy of the model and everything that trains it: trained parts, statistics, exchange.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,9 +23,9 @@
 
 namespace vae_dist::step {
 
-/// What a learner is made of.
+/// The arguments of a learner.
 struct LearnerRequest {
-  const config::Config& config;  ///< read while it is made
+  const config::Config& config;  ///< used only during construction
   data::SampleShape shape;
   ReplicaPlan plan = {};
   device::DeviceChoice device = {};
@@ -34,20 +33,20 @@ struct LearnerRequest {
 
 class Learner {
  public:
-  /// `host` and `log`, in which its exchanges leave their traces, outlive the learner. A collective
-  /// on `host`. Throws AgreedError, as the configuration is the same on all ranks, where
-  /// train.freeze names nothing of the model, or leaves nothing to train; may throw what
-  /// make_nccl_communicator() does.
-  Learner(const LearnerRequest& wanted, comm::HostCommunicator& host, comm::CollectiveLog& log);
+  /// `all_ranks` and `log`, which records the sums of the exchanges, outlive the learner. A
+  /// collective on `all_ranks`. Throws AgreedError if train.freeze names an unknown module or
+  /// leaves nothing to train: the configuration, and so the error, is the same on all ranks. May
+  /// throw the errors of make_nccl_communicator().
+  Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks, comm::CollectiveLog& log);
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;
 
   model::LatentModel& model() { return *model_; }
   const objective::Objective& objective() const { return objective_; }
-  /// Of all parts; empty without `train.ema_decay`.
+  /// The averages of all parts; empty without `train.ema_decay`.
   std::vector<WeightAverage*> averages();
 
-  /// Of all parts, as GradientReducer has them.
+  /// The values of GradientReducer, for all parts together.
   std::vector<parallel::Bucket> buckets() const;
   std::string describe_plan() const;
   std::uint64_t bytes_per_step() const;
@@ -61,43 +60,44 @@ class Learner {
                      : step_.run(batch, learning_rate, weights);
   }
 
-  /// Steps go through CapturedStep from now on, whose recorder this is; with `capture` false they
-  /// stay eager. What a learner on a GPU does by itself, unless its numbers must not lie there
-  /// (numbers_go_to_device): then the recorder only measures waits.
+  /// Runs steps through CapturedStep with this recorder from now on; if `capture` is false, they
+  /// stay eager. A learner on a GPU does this by itself if numbers_go_to_device(); otherwise its
+  /// recorder only measures waits.
   void record_steps(std::unique_ptr<device::WorkRecorder> recorder, bool capture);
 
   bool is_captured() const { return captured_ && captured_->is_captured(); }
-  /// As CapturedStep::end_capture: for who measures the parts of a step.
+  /// Same as CapturedStep::end_capture(). Used by code that measures the parts of a step.
   void end_capture() {
     if (captured_) captured_->end_capture();
   }
 
-  /// Steps at the start that take longer than others: they choose algorithms, connect ranks, and
-  /// the last of them may be captured.
+  /// The number of first steps that take longer than later ones: they choose algorithms, connect
+  /// ranks, and the last of them may be captured.
   std::int64_t slow_steps() const { return CaptureRule::kEagerSteps + (captured_ ? 1 : 0); }
 
-  /// Copies on the host, for a checkpoint.
+  /// Return copies on the host, for a checkpoint.
   checkpoint::TensorFile weights() const;
   checkpoint::TensorFile optimizer_state() const;
 
-  /// Goes on from a checkpoint. Throws BadInput listing what does not fit.
+  /// Restores the state of a checkpoint. Throws BadInput, listing the tensors that do not fit.
   void restore(const checkpoint::Checkpoint& checkpoint, const std::string& origin);
 
-  /// Begins with the weights of a checkpoint, of another run perhaps: they have to fit (BadInput as
-  /// from restore()). The optimizer's state is taken only where all of it fits, the average of the
-  /// weights likewise; what is not taken begins anew, the average at these weights. Returns whether
-  /// the optimizer's was taken.
+  /// Takes the weights of a checkpoint, possibly of another run. Throws BadInput as restore() does
+  /// if they do not fit. Takes the optimizer's state only if all of it fits; otherwise the
+  /// optimizer starts afresh. Takes the average of the weights only if all of it fits; otherwise
+  /// the average starts at these weights. Returns whether the optimizer's state was taken.
   bool begin_with(const checkpoint::Checkpoint& checkpoint, const std::string& origin);
 
-  /// All tensors that the next step depends on, in a fixed order: what ranks must have equal.
+  /// Returns all tensors that the next step depends on, in a fixed order. They must be equal on all
+  /// ranks.
   std::vector<at::Tensor> state() const;
 
-  /// Makes every rank's state rank 0's and proves it. A collective.
-  void replicate(comm::HostCommunicator& host);
+  /// Copies rank 0's state to every rank and checks that the states are equal. A collective.
+  void replicate(comm::CpuCommunicator& all_ranks);
 
  private:
-  // Ends what sums gradients before the communicators, which end before the memory that they work
-  // in.
+  // Destroys the gradient reducers before the communicators, which are destroyed before the memory
+  // that they use.
   struct Reductions {
     std::vector<std::unique_ptr<TrainedPart>>& parts;
 
@@ -118,11 +118,11 @@ class Learner {
   Exchanges exchanges_;
   Reductions reductions_{parts_};
   TrainingStep step_;
-  comm::HostCommunicator& host_;
+  comm::CpuCommunicator& all_ranks_;
   comm::CollectiveLog& log_;
   std::unique_ptr<device::WorkRecorder> recorder_;
   std::optional<CapturedStep>
-      captured_;  // last: NCCL's communicators do not end before the graphs that hold their kernels
+      captured_;  // declared last: graphs hold NCCL kernels, so they must go before communicators
 };
 
 }  // namespace vae_dist::step

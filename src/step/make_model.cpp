@@ -22,7 +22,7 @@ model::Activation activation(config::Activation wanted) {
     case config::Activation::silu:
       return model::Activation::silu;
   }
-  throw std::logic_error("an activation that nobody knows");
+  throw std::logic_error("unknown value of config::Activation");
 }
 
 model::Activation activation(config::Output wanted) {
@@ -36,7 +36,7 @@ model::Activation activation(config::Output wanted) {
     case config::Output::automatic:
       break;
   }
-  throw std::logic_error("an output that was not resolved");
+  throw std::logic_error("model.output was not resolved");
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
   model::draw_initial_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat);
   model->use_bfloat16(config.train.precision == config::Precision::bf16);
-  // Module::to converts the counts too.
+  // Module::to() has converted the counts too; they must stay int64.
   for (const auto& buffer : model->named_buffers()) {
     at::Tensor tensor = buffer.value();
     if (buffer.key().ends_with("num_batches_tracked")) tensor.set_data(tensor.to(at::kLong));

@@ -1,4 +1,4 @@
-// From the configuration and the dataset's shape to a model with its initial weights.
+// Makes a model with its initial weights from the configuration and the dataset's shape.
 #pragma once
 
 #include <cstdint>
@@ -13,25 +13,25 @@
 
 namespace vae_dist::step {
 
-/// What the decoder ends in: model.output, or, where that is auto, what belongs to the likelihood
-/// and the range: identity (logits), sigmoid or tanh.
+/// Returns the decoder's final activation: model.output or, if that is auto, the one that suits the
+/// likelihood and the range: identity (logits), sigmoid or tanh.
 config::Output resolved_output(const config::Config& config);
 
 model::NetworkOptions network_options(const config::Config& config, const data::SampleShape& shape);
 
-/// The likelihood that `objective.likelihood` names.
+/// Makes the likelihood that `objective.likelihood` names.
 std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
                                                    const data::SampleShape& shape);
 
-/// The model that `model.name` names: type by train.precision, initial weights from run.seed, on
-/// the CPU.
+/// Makes the model that `model.name` names, on the CPU. train.precision sets its type, and run.seed
+/// its initial weights.
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
                                                const data::SampleShape& shape);
 
-/// Parameters that are trained, in registration order.
+/// Returns the trained parameters, in registration order.
 parallel::NamedTensors trained_parameters(const model::LatentModel& model);
 
-/// All parameters and buffers, by PyTorch's names.
+/// Returns all parameters and buffers, under PyTorch's names.
 parallel::NamedTensors named_state(const model::LatentModel& model);
 
 }  // namespace vae_dist::step

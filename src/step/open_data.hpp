@@ -1,4 +1,4 @@
-// The datasets of a run, as the configuration names them.
+// Opens the datasets of a run, which the configuration names.
 #pragma once
 
 #include <memory>
@@ -13,29 +13,29 @@
 
 namespace vae_dist::step {
 
-/// A source of the configuration: found and checked, nothing kept in memory. `key` names it in
-/// messages: "data.train". Throws BadInput.
+/// Opens and checks a source of the configuration without loading its samples into memory. `key`
+/// names the source in messages: "data.train". Throws BadInput.
 data::SampleDataset open_source(const config::Config& config, const config::SourceConfig& source,
                                 const std::string& key);
 
 struct RunData {
   data::SampleDataset train;
   std::optional<data::SampleDataset> validation;
-  std::unique_ptr<comm::HostCommunicator> node;  ///< the ranks that share memory with this one
+  std::unique_ptr<comm::CpuCommunicator> node;  ///< the ranks that share memory with this one
 };
 
-/// Opens what a run reads, on all ranks. By `data.cache`, what fits is decoded into memory that the
-/// ranks of a node share; all nodes do the same. Where `data.shuffle_window_chunks` is still open
-/// (at a run's first start), it becomes what belongs to that: 0 in memory, else a window of about
-/// 64 MiB. Throws AgreedError. A collective.
+/// Opens the data of a run on all ranks. Depending on `data.cache` and the free memory, decodes the
+/// data into memory that the ranks of a node share, or streams it; all nodes do the same. Sets
+/// `data.shuffle_window_chunks` if it is not set yet (at a run's first start): to 0 in memory, else
+/// to a window of about 64 MiB. Throws AgreedError. A collective.
 RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
-                      comm::HostCommunicator& host);
+                      comm::CpuCommunicator& all_ranks);
 
-/// Threads of this rank that read and decode (and, for a GPU, make batches): `data.reader_threads`,
-/// or this rank's share of the cores, 4 at most.
+/// Returns the number of this rank's threads that read and decode (and, for a GPU, make batches):
+/// `data.reader_threads`, or this rank's share of the cores, but at most 4.
 std::int64_t reader_threads(const config::DataConfig& data, int ranks_of_node);
 
-/// How images of `dataset` reach the model.
+/// Returns the format in which the images of `dataset` are passed to the model.
 data::InputFormat input_format(const config::Config& config, const data::SampleDataset& dataset,
                                c10::Device device);
 

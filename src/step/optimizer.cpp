@@ -12,7 +12,8 @@ Optimizer::Optimizer(const OptimizerRequest& wanted, const std::vector<std::stri
     : parameters_(wanted.parameters),
       weight_decay_(wanted.weight_decay),
       step_count_(at::zeros({1}, parameters_.values().options().dtype(at::kFloat))) {
-  for (const std::string& name : moments) moments_.emplace_back(name, parameters_.make_companion());
+  for (const std::string& name : moments)
+    moments_.emplace_back(name, parameters_.make_matching_arena());
 }
 
 void Optimizer::step(double learning_rate, const at::Tensor& skip) {

@@ -16,7 +16,7 @@
 namespace vae_dist::step {
 namespace {
 
-// torch's messages are followed by a C++ stack.
+// Removes the C++ backtrace that follows the first line of torch's messages.
 std::string first_line(const std::string& message) { return message.substr(0, message.find('\n')); }
 
 std::string samples_text(std::int64_t samples) {
@@ -51,7 +51,7 @@ double model_bytes(const config::Config& config, ParameterCount parameters,
   const config::OptimizerConfig& optimizer = config.train.optimizer;
   std::int64_t arenas = 1 + optimizer.rule.item().moments_of(optimizer.rule.settings()) +
                         (config.train.ema_decay ? 1 : 0);
-  // The stack of partial sums (replica_tree.hpp).
+  // The partial sums of ReplicaTree.
   if (config.distributed.reproducible)
     for (std::int64_t replicas = replicas_per_rank; replicas > 1; replicas /= 2) ++arenas;
   return static_cast<double>(parameters.all + parameters.trained * arenas) *
@@ -62,7 +62,7 @@ MemoryUse memory_use(c10::Device device) {
   if (!device.is_cpu()) {
     const auto held = c10::getDeviceAllocator(device.type())
                           ->getDeviceStats(device.index())
-                          .allocated_bytes[0];  // of all its pools
+                          .allocated_bytes[0];  // total of all pools
     return {static_cast<double>(held.current), static_cast<double>(held.peak)};
   }
   MemoryUse use;
@@ -82,7 +82,7 @@ double taken_by_steps(const MemoryUse& before, const MemoryUse& now) {
 std::string out_of_memory_text(const std::string& error, const MemoryNeed& need,
                                const ReplicaPlan& plan, const config::DistributedConfig& config) {
   const bool one_batch =
-      config.batch_norm == config::BatchNorm::sync;  // a rank's replicas run as one
+      config.batch_norm == config::BatchNorm::sync;  // a rank's replicas run as one batch
   const std::int64_t samples = one_batch ? plan.samples_per_rank() : plan.samples_per_replica();
   const std::string replica =
       base::text(one_batch ? "the replicas of a rank, which run as one batch of " : "a replica of ",
@@ -100,7 +100,7 @@ std::string out_of_memory_text(const std::string& error, const MemoryNeed& need,
                       " that it got.");
   if (one_batch)
     return out +
-           " With distributed.batch_norm sync a larger R changes nothing: start more ranks (a "
+           " With distributed.batch_norm sync, a larger R does not help. Start more ranks (a "
            "number that divides R), or use a smaller train.global_batch.";
   const auto larger = larger_replicas(plan, config.reproducible);
   if (!larger)
@@ -108,31 +108,30 @@ std::string out_of_memory_text(const std::string& error, const MemoryNeed& need,
                             plan.global_batch, " on ", plan.world_size,
                             plan.world_size == 1 ? " rank" : " ranks",
                             config.reproducible ? " (distributed.reproducible)" : "",
-                            ": use a smaller model, or another train.global_batch.");
+                            ". Use a smaller model or another train.global_batch.");
   return out + base::text(" distributed.replicas=", *larger, " (R is ", plan.replicas,
                           " now) makes replicas of ", samples_text(plan.global_batch / *larger),
                           ", which need about ",
                           static_cast<std::int64_t>(100 * plan.replicas / *larger),
-                          " % of that, one after the other on each rank. A new R is a new run "
-                          "(another run.name; `vae_dist train --from` the old one begins with its "
-                          "weights): checkpoints keep theirs.");
+                          " % of that memory and run one after the other on each rank. A new R "
+                          "needs a new run (another run.name), because checkpoints keep theirs. "
+                          "`vae_dist train --from` starts it with the weights of the old run.");
 }
 
 std::string model_out_of_memory_text(const std::string& error) {
   return base::text(
       "out of memory: ", first_line(error),
-      "\nThe model does not fit with its gradients and optimizer, which every rank has whole: a "
-      "larger R or more ranks change nothing. Use fewer model.hidden_dims or smaller ones.");
+      "\nThe model does not fit with its gradients and optimizer. Every rank holds a full copy, so "
+      "a larger R or more ranks do not help. Use fewer or smaller model.hidden_dims.");
 }
 
 std::string evaluation_out_of_memory_text(const std::string& error, std::int64_t batch) {
   const std::string said = base::text("out of memory in an evaluation: ", first_line(error), "\n");
   if (batch < 2)
-    return said +
-           "evaluate.batch is 1 already: use a smaller model, or a machine with more memory.";
+    return said + "evaluate.batch is already 1. Use a smaller model or a machine with more memory.";
   return said + base::text("evaluate.batch=", batch / 2, " (now ", batch,
-                           ") needs about half; what is evaluated stays the same, and the run goes "
-                           "on from its last checkpoint.");
+                           ") needs about half of the memory and gives the same results. The run "
+                           "resumes from its last checkpoint.");
 }
 
 }  // namespace vae_dist::step

@@ -66,7 +66,7 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
                      : base::text("elbo: 1 / ", shape.values());
       break;
     case config::KldWeightRule::automatic:
-      throw std::logic_error("a rule for M_N that was not resolved");
+      throw std::logic_error("objective.kld_weight.rule was not resolved");
   }
   if (weight.rule == config::KldWeightRule::automatic) out.rule += " (auto)";
   out.kld_weight = out.has_kld ? objective::kld_weight(terms) : 0;
@@ -78,10 +78,11 @@ void check_likelihood_fits(const config::Config& config, const data::SampleDatas
   const bool has_levels =
       dataset.type() == data::PixelType::uint8 && std::abs(dataset.scale() * 255 - 1) < 1e-9;
   if (!has_levels)
-    throw base::BadInput(base::text(
-        "objective.likelihood is ", config.objective.likelihood.name,
-        ", which gives each of the 256 levels of a byte its probability, but ",
-        dataset.description(), " has other values; use gaussian, or bernoulli for values 0 and 1"));
+    throw base::BadInput(
+        base::text("objective.likelihood is ", config.objective.likelihood.name,
+                   ", which assigns a probability to each of the 256 levels of a byte, but ",
+                   dataset.description(),
+                   " has other values. Use gaussian, or bernoulli for values 0 and 1."));
 }
 
 bool is_likelihood_of(const config::Config& config, const data::SampleDataset& dataset) {

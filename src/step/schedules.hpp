@@ -1,4 +1,4 @@
-// What changes with the step: learning rate, beta and the capacity C. Pure functions of the step.
+// Schedules of the learning rate, beta and the capacity C, as pure functions of the step.
 #pragma once
 
 #include <cstdint>
@@ -18,33 +18,31 @@ struct LearningRatePlan {
   }
 };
 
-/// The plan of a run: base = learning_rate * G / learning_rate_batch where that is set (the linear
-/// scaling rule: Goyal et al. 2017).
+/// Returns the plan of a run. If learning_rate_batch is set, base = learning_rate * G /
+/// learning_rate_batch (the linear scaling rule: Goyal et al. 2017).
 LearningRatePlan learning_rate_plan(const config::TrainConfig& train, std::int64_t steps_per_epoch,
                                     std::int64_t steps_planned);
 
-/// Warm-up rises linearly to the base over warmup_steps; then
+/// Returns the learning rate of a step. It rises linearly to the base over warmup_steps; then
 ///   constant     base
 ///   exponential  base * gamma^n, n epochs or steps since the start (PyTorch's ExponentialLR)
 ///   cosine       from base to final_learning_rate at the last step (Loshchilov, Hutter 2017, eq.
-///   5, without restarts) step         base * gamma^(milestones passed), in epochs or steps
-///   (PyTorch's MultiStepLR)
+///                5, without restarts)
+///   step         base * gamma^(milestones passed), in epochs or steps (PyTorch's MultiStepLR)
 double learning_rate(const LearningRatePlan& plan, std::int64_t step);
 
-// beta and the capacity C of a step: pure functions of the step.
-
-/// `objective.beta`:
+/// Returns beta of a step by `objective.beta`:
 ///   constant  value
-///   linear    from `from` to `to` over `steps` steps, then `to` (Bowman et al. 2016 anneal so)
+///   linear    from `from` to `to` over `steps` steps, then `to` (as in Bowman et al. 2016)
 ///   cyclical  the same rise over the first `ratio` of every `period_steps` steps, then `to` until
-///   the period ends (Fu et al. 2019, eq. 6)
+///             the period ends (Fu et al. 2019, eq. 6)
 double beta_of_step(const config::BetaConfig& beta, std::int64_t step);
 
-/// The largest beta that the schedule reaches.
+/// Returns the largest beta that the schedule reaches.
 double largest_beta(const config::BetaConfig& beta);
 
-/// C in nats: from 0 to `max_nats` over `steps` steps (Burgess et al. 2018, section 5); 0 where
-/// there is no capacity.
+/// Returns C in nats: from 0 to `max_nats` over `steps` steps (Burgess et al. 2018, section 5); 0
+/// without a capacity.
 double capacity_of_step(const config::CapacityConfig& capacity, std::int64_t step);
 
 }  // namespace vae_dist::step

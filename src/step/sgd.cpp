@@ -1,4 +1,4 @@
-// With momentum as PyTorch has it: the velocity is not scaled by the learning rate (Sutskever et
+// SGD, with momentum as in PyTorch: the velocity is not scaled by the learning rate (Sutskever et
 // al. 2013).
 #include <ATen/ATen.h>
 #include <ATen/ops/_fused_sgd.h>
@@ -28,7 +28,7 @@ class Sgd : public Optimizer {
   template <typename Rate>
   void update_with(const Rate& learning_rate, const at::Tensor& skip) {
     const at::Tensor values = parameters_.values(), gradients = parameters_.gradients();
-    // A velocity that begins at 0 has no first step of its own.
+    // The velocity starts at 0, so the first step needs no special case.
     at::_fused_sgd_(values, gradients,
                     moments().empty() ? at::TensorList{} : at::TensorList(moment(0)), weight_decay_,
                     momentum_, as_fused_rate(learning_rate), /*dampening=*/0, /*nesterov=*/false,

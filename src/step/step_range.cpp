@@ -1,7 +1,7 @@
 #include "step/step_range.hpp"
 
-// NVIDIA's header finds the tool that listens, if any, at run time: nothing is linked. A wheel
-// without CUDA has no such header.
+// NVIDIA's header looks for an attached tool at run time, so nothing needs to be linked. A wheel
+// without CUDA does not have the header.
 #if __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>
 #define VAE_DIST_NVTX(call) call

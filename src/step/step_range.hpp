@@ -1,14 +1,14 @@
-// The parts of a step by name, for whoever watches: a profiler of torch, NVIDIA's tools, `vae_dist
-// bench --profile`.
+// Named parts of a step for profilers: torch's profiler, NVIDIA's tools, `vae_dist bench
+// --profile`.
 #pragma once
 
 #include <ATen/record_function.h>
 
 namespace vae_dist::step {
 
-/// Marks what runs until its end as "data", "forward", "backward", "exchange" or "optimizer": a
-/// user scope of torch's RecordFunction, and an NVTX range. Costs next to nothing while nobody
-/// watches. Ranges of a thread nest.
+/// Marks the code that runs during its lifetime as "data", "forward", "backward", "exchange" or
+/// "optimizer": as a user scope of torch's RecordFunction and as an NVTX range. Costs next to
+/// nothing without a profiler. Ranges of a thread nest.
 class StepRange {
  public:
   /// `name` outlives the range.

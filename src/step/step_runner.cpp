@@ -18,7 +18,7 @@ std::unique_ptr<data::PrefetchingLoader> batches_after(const StepRunnerParts& pa
                          parts.plan.samples_per_replica()),
                      steps_per_epoch = parts.learning_rate.steps_per_epoch;
   return training_batches({parts.config, parts.train, parts.plan, noise, parts.device,
-                           parts.ranks.node, parts.ranks.host},
+                           parts.ranks.node, parts.ranks.all},
                           steps_done / steps_per_epoch, steps_done % steps_per_epoch);
 }
 
@@ -32,7 +32,7 @@ StepRunner::StepRunner(const StepRunnerParts& parts, std::int64_t steps_done)
       flags_(parts.ranks.flags),
       slow_steps_(parts.learner.slow_steps()) {}
 
-Wishes StepRunner::step(const StepHooks& hooks) {
+StepRequests StepRunner::step(const StepHooks& hooks) {
   DoneStep known;
   if (hooks.enter) hooks.enter(StepPhase::waiting_for_data);
   model::Sample batch;
@@ -50,7 +50,7 @@ Wishes StepRunner::step(const StepHooks& hooks) {
   known.learning_rate = learning_rate(parts_.learning_rate, steps_done_);
   known.beta = parts_.objective.beta_at(steps_done_);
   const StepOutcome outcome = learn(batch, known.learning_rate);
-  const Wishes agreed = flags_.exchange(hooks.wishes ? hooks.wishes() : Wishes{});
+  const StepRequests agreed = flags_.exchange(hooks.requests ? hooks.requests() : StepRequests{});
 
   known.step = ++steps_done_;
   known.allreduce_wait_seconds = parts_.learner.exposed_wait().count();
@@ -65,7 +65,7 @@ Wishes StepRunner::step(const StepHooks& hooks) {
   return agreed;
 }
 
-// The step, whose lack of memory becomes an error that says what to do.
+// Runs the step, and turns a lack of memory into an error with a remedy.
 StepOutcome StepRunner::learn(const model::Sample& batch, double learning_rate) {
   if (!before_steps_) before_steps_ = memory_use(parts_.device);
   try {

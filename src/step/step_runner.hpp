@@ -1,7 +1,6 @@
-// One step of a training after the other: batch, tensors, step, what the ranks agree on, and what
-// the step told, which is read two steps late, so that nobody waits for the device. The training
-// loop, `bench` and the lesson make their steps by it, so a step that is measured is the step that
-// trains.
+// Runs training steps: batch, tensors, step, agreed requests, and the step's results, which are
+// read two steps late so that the host does not wait for the device. The training loop, `bench` and
+// the lesson all use it, so the measured step is the step that trains.
 #pragma once
 
 #include <cstdint>
@@ -25,14 +24,14 @@
 
 namespace vae_dist::step {
 
-/// What ranks talk through, each for its own purpose.
+/// The communicators of a rank, one for each purpose.
 struct RankGroups {
-  comm::HostCommunicator& host;   ///< for what happens between steps
-  comm::HostCommunicator& flags;  ///< for the agreed flags alone
-  comm::HostCommunicator& node;   ///< the ranks that share this one's memory
+  comm::CpuCommunicator& all;    ///< for collectives between steps
+  comm::CpuCommunicator& flags;  ///< for AgreedFlags only
+  comm::CpuCommunicator& node;   ///< the ranks that share this one's memory
 };
 
-/// What steps are made of; all of it outlives the runner.
+/// The parts that a runner uses; all of them outlive the runner.
 struct StepRunnerParts {
   const config::Config& config;
   const data::SampleDataset& train;
@@ -44,50 +43,50 @@ struct StepRunnerParts {
   RankGroups ranks;
 };
 
-/// A step and what it told.
+/// A completed step and its results.
 struct DoneStep {
-  std::int64_t step = 0;  ///< steps done with it, since the run's first start
+  std::int64_t step = 0;  ///< number of steps up to and including it, since the run's first start
   std::int64_t epoch = 0;
   double learning_rate = 0, beta = 0;
-  double data_wait_seconds = 0;       ///< until its batch was there
-  double allreduce_wait_seconds = 0;  ///< for what was left of the exchange after backward
-  double step_seconds = 0;            ///< since the step before ended, or since restart_clock()
-  std::int64_t read_bytes = 0;        ///< of files, by this process so far
+  double data_wait_seconds = 0;       ///< wait for its batch
+  double allreduce_wait_seconds = 0;  ///< wait for the part of the exchange left after backward
+  double step_seconds = 0;            ///< since the previous step ended, or since restart_clock()
+  std::int64_t read_bytes = 0;        ///< that this process has read from files so far
   StepValues values;
 };
 
-/// What a rank is in, for whoever watches over it.
+/// The phase of a rank, for a watchdog.
 enum class StepPhase {
   waiting_for_data,
-  first_steps,  ///< as `stepping`, but longer: algorithms are chosen, ranks connect
+  first_steps,  ///< `stepping`, but longer, as algorithms are chosen and ranks connect
   stepping,
 };
 
 struct StepHooks {
-  std::function<void(StepPhase)> enter = {};  ///< a phase begins
-  std::function<Wishes()> wishes =
-      {};  ///< what this rank wants, asked for once the step is under way
-  std::function<void(const DoneStep&)> read = {};  ///< the step of two steps ago, once it is known
+  std::function<void(StepPhase)> enter = {};  ///< called when a phase begins
+  std::function<StepRequests()> requests =
+      {};  ///< returns this rank's requests; called after the step is started
+  std::function<void(const DoneStep&)> read = {};  ///< receives the step of two steps ago
 };
 
 class StepRunner {
  public:
-  /// Goes on after `steps_done` steps. A collective.
+  /// Continues after `steps_done` steps. A collective.
   StepRunner(const StepRunnerParts& parts, std::int64_t steps_done);
 
-  /// One step. Returns what any rank wished two steps ago. Throws Failure that says what would help
-  /// where memory runs out. A collective.
-  Wishes step(const StepHooks& hooks);
+  /// Runs one step and returns the requests of all ranks two steps ago. If memory runs out, throws
+  /// Failure with a remedy. A collective.
+  StepRequests step(const StepHooks& hooks);
 
-  /// Gives the steps that have not been read yet to `read`; waits for the device.
+  /// Passes all steps that have not been read yet to `read`. Waits for the device.
   void read_all(const std::function<void(const DoneStep&)>& read);
 
-  /// What happened since the last step is not the next one's time.
+  /// Excludes the time since the last step from the next step's step_seconds.
   void restart_clock() { since_step_.restart(); }
 
   std::int64_t steps_done() const { return steps_done_; }
 
-  /// What is known of the last step, but for its values; after a step.
+  /// Returns the last step without its values. Valid after a step.
   const DoneStep& last() const { return last_; }
 
  private:
@@ -106,7 +105,7 @@ class StepRunner {
   AgreedFlags flags_;
   std::deque<Unread> unread_;
   DoneStep last_;
-  std::int64_t slow_steps_;  // still to come
+  std::int64_t slow_steps_;  // not yet done
   std::optional<MemoryUse> before_steps_;
   bool completed_a_step_ = false;
   base::Stopwatch since_step_;

@@ -30,7 +30,7 @@ StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers,
     model::BatchNorm2dImpl& layer = *layers_[i];
     layer.batch_mean = latest_.view(2 * i);
     layer.batch_var = latest_.view(2 * i + 1);
-    // The module's registered buffers are these same tensors: their storage is exchanged, not the
+    // These tensors are the module's registered buffers, so their storage is replaced, not the
     // tensors.
     running_.view(2 * i).copy_(layer.running_mean);
     running_.view(2 * i + 1).copy_(layer.running_var);
@@ -39,19 +39,19 @@ StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers,
   }
 }
 
-// The layers write (1 - momentum) * old + momentum * new with momentum 1, and 0 * NaN is NaN.
+// The layers write (1 - momentum) * old + momentum * new with momentum 1, so an old NaN would stay.
 void StepStatistics::begin_step() { latest_.flat().zero_(); }
 
 void StepStatistics::add(const objective::LossTerms& loss, double weight) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> all = {loss.loss, loss.reconstruction, loss.kld};
-  all.insert(all.end(), loss.others.begin(), loss.others.end());
+  all.insert(all.end(), loss.extra_terms.begin(), loss.extra_terms.end());
   terms().add_(at::stack(all), weight);
   sums_.slice(0, term_count()).add_(latest_.flat(), weight);
 }
 
 std::int64_t StepStatistics::term_count() const {
-  return 3 + static_cast<std::int64_t>(objective_.other_terms().size());
+  return 3 + static_cast<std::int64_t>(objective_.extra_terms().size());
 }
 
 at::Tensor StepStatistics::terms() const { return sums_.slice(0, 0, term_count()); }
@@ -67,7 +67,7 @@ void StepStatistics::blend_into_running(const at::Tensor& skip) {
   for (model::BatchNorm2d& layer : layers_) counts.push_back(layer->num_batches_tracked);
   if (!counts.empty()) at::_foreach_add_(counts, counted);
 
-  // A frozen likelihood is in evaluation mode while all else trains.
+  // A frozen likelihood stays in evaluation mode during training.
   if (const auto error = objective_.squared_error_term(); error && likelihood_.is_training())
     likelihood_.blend_into_running(terms()[3 + static_cast<std::int64_t>(*error)], skip);
 }

@@ -1,10 +1,10 @@
-// What a step sums besides gradients: loss terms and batch-norm statistics, of all batches of all
-// ranks.
+// The sums of a step besides the gradients: loss terms and batch-norm statistics, over all batches
+// of all ranks.
 //
-// Each training batch (a replica; with `sync` batch norm a rank's part of the global batch) leaves
-// its mean and unbiased variance in the layers. They are added up, weighted by one over the number
-// of batches, summed over ranks with the losses in one collective, and blended into the running
-// statistics once a step.
+// Each training batch (a replica or, with `sync` batch norm, a rank's part of the global batch)
+// leaves its mean and unbiased variance in the layers. They are added up with a weight of one over
+// the number of batches, summed over the ranks along with the losses in one collective, and blended
+// into the running statistics once per step.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,27 +20,27 @@ namespace vae_dist::step {
 
 class StepStatistics {
  public:
-  /// Rebinds the batch-norm layers' batch and running statistics to views of flat arenas. All
-  /// layers have one type and device. Besides the loss's three, the objective's other terms are
-  /// summed. `likelihood` and `objective` outlive this.
+  /// Rebinds the batch and running statistics of the batch-norm layers to views of flat arenas. All
+  /// layers must have the same type and device. Loss, reconstruction, KL and the objective's extra
+  /// terms are summed. `likelihood` and `objective` outlive this object.
   StepStatistics(std::vector<model::BatchNorm2d> layers, model::Likelihood& likelihood,
                  const objective::Objective& objective, const at::TensorOptions& options);
 
-  /// So that a batch with NaN leaves no trace in the next step.
+  /// Clears the latest statistics, so that NaN in a batch does not affect the next step.
   void begin_step();
 
-  /// After a batch's forward: adds `weight` times its loss terms and the statistics that the layers
-  /// hold now. Whoever sums over batches and ranks sets sums() to zero at the start of a step.
+  /// Adds `weight` times the loss terms and the layers' current statistics. To be called after the
+  /// forward pass of a batch. GradientReducer zeroes sums() at the start of a step.
   void add(const objective::LossTerms& loss, double weight);
 
   /// The sums, for the exchange between ranks.
   const at::Tensor& sums() const { return sums_; }
 
-  /// [3 + other terms]: loss, reconstruction, KL, the others. After the exchange: global means.
+  /// Returns [3 + extra terms]: loss, reconstruction, KL, extra terms. After the exchange they are
+  /// global means.
   at::Tensor terms() const;
 
-  /// Blends the summed statistics into the running ones, unless `skip` ([1], 1 = nothing may
-  /// change).
+  /// Blends the summed statistics into the running ones, unless `skip` ([1]) is 1.
   void blend_into_running(const at::Tensor& skip);
 
  private:
@@ -50,7 +50,7 @@ class StepStatistics {
   model::Likelihood& likelihood_;
   const objective::Objective& objective_;
   parallel::FlatArena latest_, running_;  // mean and variance of each layer, one slot each
-  at::Tensor sums_;                       // [terms | as latest_]
+  at::Tensor sums_;                       // [terms | layout of latest_]
 };
 
 }  // namespace vae_dist::step

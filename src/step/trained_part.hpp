@@ -1,6 +1,6 @@
-// A part of what is trained: its parameters in one arena, the sum of their gradients over ranks,
-// the rule that updates them, and their moving average. A run has one, all that is trained of the
-// model; what comes beside it (a second network, a discriminator) is another. All parts skip a step
+// A group of trained parameters in one arena, with the sum of their gradients over ranks, their
+// update rule and their moving average. A run has one part, which holds all trained parameters of
+// the model; a second network (a discriminator) would be another part. All parts skip a step
 // together.
 #pragma once
 
@@ -16,12 +16,12 @@
 
 namespace vae_dist::step {
 
-/// What a part is made of.
+/// The arguments of a part.
 struct PartRequest {
-  std::string name;  ///< before the names of its tensors in a checkpoint; empty: the model's, which
-                     ///< have PyTorch's names alone
+  std::string name;  ///< prefix of its tensor names in a checkpoint; empty: the model's part, whose
+                     ///< tensors have PyTorch's plain names
   parallel::NamedTensors
-      parameters;  ///< trained ones, in registration order; they outlive the part
+      parameters;  ///< the trained ones, in registration order; they outlive the part
   config::OptimizerConfig optimizer = {};
   std::optional<double> ema_decay = {};  ///< empty: no average
   bool channels_last = true;
@@ -32,12 +32,12 @@ class TrainedPart {
  public:
   explicit TrainedPart(const PartRequest& wanted);
 
-  /// From now on its gradients are summed over ranks, with `statistics` ([any], may be empty)
-  /// beside them. exchange null: a world of one rank. To be called once, before the first step.
+  /// From now on, sums the gradients over the ranks, along with `statistics` ([any], may be empty).
+  /// `exchange` is null with a single rank. To be called once, before the first step.
   void reduce_through(std::unique_ptr<parallel::BucketExchange> exchange,
                       const at::Tensor& statistics, const parallel::ReducerOptions& options);
 
-  /// Before the exchange's communicator ends.
+  /// To be called before the exchange's communicator is destroyed.
   void end_reduction() { reducer_.reset(); }
 
   parallel::ParameterArena& parameters() { return parameters_; }
@@ -45,10 +45,10 @@ class TrainedPart {
   Optimizer& optimizer() { return *optimizer_; }
   parallel::GradientReducer& reducer() { return *reducer_; }
   const parallel::GradientReducer& reducer() const { return *reducer_; }
-  WeightAverage* average() { return average_ ? &*average_ : nullptr; }  ///< null: it has none
+  WeightAverage* average() { return average_ ? &*average_ : nullptr; }  ///< null if it has none
 
-  /// What goes with its parameters from step to step, under the names of a checkpoint: moments, the
-  /// average, the count of steps.
+  /// Returns the part's state besides its parameters, under the names used in a checkpoint:
+  /// moments, average, step count.
   parallel::NamedTensors state() const;
 
  private:

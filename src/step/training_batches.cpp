@@ -31,11 +31,11 @@ std::unique_ptr<data::ChunkRing> chunk_ring(const BatchSource& source, std::int6
   options.first_epoch = epoch;
   options.first_position = step * source.plan.global_batch;
   options.patience = base::Seconds(source.config.distributed.timeout_s);
-  return std::make_unique<data::ChunkRing>(source.train, options, source.node, source.host);
+  return std::make_unique<data::ChunkRing>(source.train, options, source.node, source.all_ranks);
 }
 
-// A GPU is done with a batch sooner than one thread of the host has made the next; on the CPU the
-// cores have the model to compute.
+// A GPU finishes a batch faster than one host thread makes the next one. On the CPU, the cores are
+// needed for the model.
 int maker_threads(const BatchSource& source) {
   return source.device.is_cpu()
              ? 1

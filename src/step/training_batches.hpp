@@ -1,4 +1,4 @@
-// The batches that a rank trains on, from any step on.
+// The training batches of a rank, starting at any step.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -19,18 +19,17 @@ struct BatchSource {
   const ReplicaPlan& plan;
   std::int64_t noise_per_sample;  ///< Objective::noise_per_sample() of a replica's samples
   c10::Device device;
-  comm::HostCommunicator& node;  ///< the ranks that share this one's memory
-  comm::HostCommunicator& host;
+  comm::CpuCommunicator& node;  ///< the ranks that share this one's memory
+  comm::CpuCommunicator& all_ranks;
 };
 
-/// Makes batches ahead, from step `step` of epoch `epoch` on. What does not lie in memory is
-/// streamed through a ring of chunks that the node's ranks share, unless its order leaps over all
-/// samples. Batches lie in memory that `device` copies from by itself. A collective.
+/// Makes a loader that prefetches batches, starting at step `step` of epoch `epoch`. A dataset that
+/// is not in memory is streamed through a ring of chunks that the node's ranks share, unless its
+/// order shuffles over all samples. Batches lie in the memory of batch_memory_for(). A collective.
 std::unique_ptr<data::PrefetchingLoader> training_batches(const BatchSource& source,
                                                           std::int64_t epoch, std::int64_t step);
 
-/// Where the batches of such a run lie: on the CPU in plain memory that is used again, for a GPU in
-/// pinned memory.
+/// Returns the memory for batches: plain memory that is reused on the CPU, pinned memory for a GPU.
 data::BatchMemory batch_memory_for(c10::Device device);
 
 }  // namespace vae_dist::step

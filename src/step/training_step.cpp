@@ -9,13 +9,13 @@ namespace vae_dist::step {
 StepValues step_values(const std::vector<double>& numbers) {
   StepValues out{numbers.at(0), numbers.at(1),      numbers.at(2),
                  numbers.at(3), numbers.at(4) != 0, {}};
-  out.others.assign(numbers.begin() + 5, numbers.end());
+  out.extra_terms.assign(numbers.begin() + 5, numbers.end());
   return out;
 }
 
 namespace {
 
-// Of all parts together: a step is taken or skipped as a whole.
+// Returns the norm over all parts, because a step is taken or skipped as a whole.
 at::Tensor gradient_norm(const std::vector<TrainedPart*>& parts) {
   std::vector<at::Tensor> norms;
   for (const TrainedPart* part : parts) norms.push_back(part->parameters().gradients().norm());
@@ -69,7 +69,7 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
     for (TrainedPart* part : parts_.trained) part->reducer().finish();
   }
 
-  // From here on every rank computes the same from the same sums.
+  // From here on, every rank computes the same results from the same sums.
   const StepRange range("optimizer");
   const at::NoGradGuard no_grad;
   const at::Tensor terms = parts_.statistics.terms();
@@ -78,8 +78,8 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
   if (options_.skip_above_norm) good = good.logical_and(norm <= *options_.skip_above_norm);
   const at::Tensor skip = good.logical_not().to(at::kFloat).view(1);
 
-  // As torch.nn.utils.clip_grad_norm_ does. Not by NaN: nobody writes to the gaps between
-  // gradients, whose zeros would be NaN for good.
+  // Clips as torch.nn.utils.clip_grad_norm_ does, but never scales by NaN: nothing overwrites the
+  // gaps between gradients, so a NaN there would stay forever.
   const at::Tensor factor =
       options_.clip_norm ? at::where(good, (*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0),
                                      at::ones_like(norm))

@@ -1,4 +1,4 @@
-// What the update rules of this folder have for settings, under train.optimizer.
+// The settings of this folder's update rules, under train.optimizer.
 #pragma once
 
 #include <vector>
@@ -7,13 +7,13 @@
 
 namespace vae_dist::step {
 
-/// Of adam, adamw and adamax.
+/// The settings of adam, adamw and adamax.
 struct AdamSettings {
   std::vector<double> betas = {0.9, 0.999};
   double epsilon = 1.0e-8;
 };
 
-/// Shared by the three under the name "adam".
+/// Returns the keys of AdamSettings, which the three rules share under the name "adam".
 inline base::OwnKeys adam_keys() {
   return base::own_keys<AdamSettings>(
       [](base::Section& keys, AdamSettings& own) {
@@ -27,7 +27,7 @@ inline base::OwnKeys adam_keys() {
       "adam");
 }
 
-/// Of sgd.
+/// The settings of sgd.
 struct SgdSettings {
   double momentum = 0.0;
 };

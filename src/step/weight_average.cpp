@@ -5,11 +5,11 @@
 namespace vae_dist::step {
 
 WeightAverage::WeightAverage(const parallel::ParameterArena& parameters, double decay)
-    : parameters_(parameters), decay_(decay), average_(parameters.make_companion()) {
-  begin_at_weights();
+    : parameters_(parameters), decay_(decay), average_(parameters.make_matching_arena()) {
+  reset_to_weights();
 }
 
-void WeightAverage::begin_at_weights() {
+void WeightAverage::reset_to_weights() {
   const at::NoGradGuard no_grad;
   at::Tensor average = average_.flat();
   average.copy_(parameters_.values());

@@ -1,4 +1,4 @@
-// An exponential moving average of the weights, which evaluation and pictures use (Polyak, Juditsky
+// An exponential moving average of the weights, used for evaluation and pictures (Polyak, Juditsky
 // 1992; exponential as in Kingma, Ba 2015, section 7.2).
 #pragma once
 
@@ -13,20 +13,21 @@ namespace vae_dist::step {
 
 class WeightAverage {
  public:
-  /// Begins at the present weights. `parameters` outlives it.
+  /// Starts at the current weights. `parameters` outlives the average.
   WeightAverage(const parallel::ParameterArena& parameters, double decay);
 
-  /// After a step: average += (1 - d) (weights - average), d = min(decay, (1 + t) / (10 + t)) with
-  /// t steps done, so that it forgets the initial weights. `step_count`: [1] float; `skip`: [1], 1
-  /// = nothing may change.
+  /// Updates the average after a step: average += (1 - d) (weights - average). After t steps d =
+  /// min(decay, (1 + t) / (10 + t)), so that the average forgets the initial weights. `step_count`:
+  /// [1] float; `skip`: [1]; if it is 1, nothing changes.
   void update(const at::Tensor& step_count, const at::Tensor& skip);
 
-  /// Forgets what it has averaged.
-  void begin_at_weights();
+  /// Resets the average to the current weights.
+  void reset_to_weights();
 
   const parallel::FlatArena& arena() const { return average_; }
 
-  /// Changes places with the weights; once more, and they are back. Running batch statistics stay.
+  /// Swaps the average and the weights; a second call swaps them back. Does not touch running batch
+  /// statistics.
   void swap_with_weights();
 
  private:
@@ -35,7 +36,7 @@ class WeightAverage {
   parallel::FlatArena average_;
 };
 
-/// Models have their averaged weights for as long as this lives; what has no average its own.
+/// Swaps in the averaged weights during its lifetime. Parts without an average keep their weights.
 class AveragedWeights {
  public:
   explicit AveragedWeights(std::vector<WeightAverage*> averages) : averages_(std::move(averages)) {

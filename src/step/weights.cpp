@@ -20,8 +20,7 @@ std::string sizes_text(const at::Tensor& tensor) {
   return out.str();
 }
 
-// Of each kind of misfit as many as there is room for: all kinds together take no more than
-// kMisfitLines lines.
+// The most lines for all kinds of misfits together. Each kind gets an equal share of them.
 constexpr std::size_t kMisfitLines = 10;
 
 std::string misfit_lines(const std::vector<std::vector<std::string>>& kinds) {
@@ -61,7 +60,7 @@ checkpoint::TensorFile collect_weights(const model::LatentModel& model,
                                        std::map<std::string, std::string> metadata) {
   checkpoint::TensorFile file;
   for (const auto& [name, tensor] : named_state(model)) {
-    // A copy even where the tensor is on the host already: training goes on with the original.
+    // Copies even a tensor on the host, because training continues to change the original.
     file.tensors[name] =
         tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
   }
@@ -88,13 +87,13 @@ void restore_weights(model::LatentModel& model, const checkpoint::TensorFile& we
   for (const auto& [name, tensor] : unused)
     unknown.push_back(base::text(name, " ", sizes_text(tensor), " is unknown to the model"));
   if (!missing.empty() || !misshapen.empty() || !unknown.empty())
-    throw base::BadInput(
-        base::text(origin,
-                   ": the weights do not fit the model (other model.name, hidden_dims, latent_dim "
-                   "or image size?). Of the model's ",
-                   state.size(), " tensors ", missing.size(), " are missing and ", misshapen.size(),
-                   " have another shape; ", unknown.size(),
-                   " of the file's are left over:", misfit_lines({missing, misshapen, unknown})));
+    throw base::BadInput(base::text(
+        origin,
+        ": the weights do not fit the model (another model.name, hidden_dims, latent_dim "
+        "or image size?). Of the model's ",
+        state.size(), " tensors ", missing.size(), " are missing and ", misshapen.size(),
+        " have another shape; ", unknown.size(),
+        " of the file's are left over:", misfit_lines({missing, misshapen, unknown})));
 
   const at::NoGradGuard no_grad;
   for (const auto& [name, tensor] : state) {
@@ -108,8 +107,8 @@ data::SampleShape image_shape_of(const checkpoint::TensorFile& weights, const st
     return {std::stoll(weights.metadata.at("channels")), std::stoll(weights.metadata.at("height")),
             std::stoll(weights.metadata.at("width"))};
   } catch (const std::exception&) {
-    throw base::BadInput(base::text(
-        origin, ": its metadata (channels, height, width) do not say which images it is for"));
+    throw base::BadInput(
+        base::text(origin, ": the metadata lack the image shape (channels, height, width)"));
   }
 }
 

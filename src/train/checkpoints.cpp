@@ -14,18 +14,18 @@ Checkpoints::Checkpoints(const LoopParts& parts, std::int64_t first_step)
 
 void Checkpoints::save(const checkpoint::TrainingState& state) {
   parallel::require_equal_tensors(
-      parts_.ranks.host,
+      parts_.ranks.all,
       base::text("weights and optimizer state after step ", state.step, " (nothing was saved)"),
       parts_.learner.state(), base::ExitCode::rank_failed);
   last_saved_step_ = state.step;
-  if (parts_.ranks.host.rank() == 0)
+  if (parts_.ranks.all.rank() == 0)
     writer_.start({parts_.learner.weights(), parts_.learner.optimizer_state(), state,
                    config::kept_config_yaml(parts_.config)},
                   best_of(state));
 }
 
 void Checkpoints::evaluated(const checkpoint::TrainingState& state) {
-  if (parts_.ranks.host.rank() == 0) writer_.evaluated(state, best_of(state));
+  if (parts_.ranks.all.rank() == 0) writer_.evaluated(state, best_of(state));
 }
 
 void Checkpoints::report() {

@@ -1,4 +1,4 @@
-// The checkpoints that a run writes as it goes on.
+// Writes the checkpoints of a run while it trains.
 #pragma once
 
 #include <filesystem>
@@ -12,26 +12,26 @@ namespace vae_dist::train {
 
 class Checkpoints {
  public:
-  /// `parts` outlives this. `first_step`: the run's directory has the checkpoint that it goes on
-  /// from, or begins with.
+  /// `parts` must outlive this object. The checkpoint of `first_step` already exists in the run's
+  /// directory if it is above 0.
   Checkpoints(const LoopParts& parts, std::int64_t first_step);
 
-  /// Takes a snapshot of the learner, which rank 0 writes while training goes on. Throws
-  /// AgreedError, and nothing is saved, where ranks have diverged. A collective.
+  /// Takes a snapshot of the learner, which rank 0 writes while training continues. Throws
+  /// AgreedError and saves nothing if ranks have diverged. A collective.
   void save(const checkpoint::TrainingState& state);
 
-  /// The weights that were saved last have been evaluated, with this state.
+  /// Updates the last checkpoint with `state` after its weights have been evaluated.
   void evaluated(const checkpoint::TrainingState& state);
 
   bool has_saved(std::int64_t step) const { return last_saved_step_ == step; }
 
-  /// Waits for what is being written.
+  /// Waits for the checkpoint that is being written.
   void wait() { writer_.wait(); }
 
-  /// Tells the recorder what has been written since it was last called.
+  /// Reports a checkpoint that was written since the last call to the recorder.
   void report();
 
-  /// Rank 0: why the last checkpoint was not written; empty: it was.
+  /// Returns on rank 0 why the last checkpoint was not written; empty if it was.
   const std::string& last_failure() const { return last_failure_; }
 
  private:

@@ -15,7 +15,7 @@ double metric_of(config::StopMetric metric, const evaluate::Evaluation& result) 
     case config::StopMetric::validation_mse:
       return result.mse;
   }
-  throw std::logic_error("a metric that nobody computes");
+  throw std::logic_error("unknown early-stop metric");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Whether a run has stopped getting better (Prechelt 1998, "Early Stopping - But When?", criterion
-// UP).
+// Decides whether a run has stopped improving (Prechelt 1998, "Early Stopping - But When?",
+// criterion UP).
 #pragma once
 
 #include "checkpoint/training_state.hpp"
@@ -8,12 +8,13 @@
 
 namespace vae_dist::train {
 
-/// Takes an evaluation on the validation data into the state, the same on every rank. A metric that
-/// is no number is not better.
+/// Updates the state with an evaluation on the validation data, equally on every rank. A NaN metric
+/// counts as no improvement.
 void note_for_early_stop(const config::EarlyStopConfig& config, const evaluate::Evaluation& result,
                          checkpoint::TrainingState& state);
 
-/// After so many evaluations in a row that were no better than the best; never without `patience`.
+/// Returns whether the last `patience` evaluations in a row brought no improvement. Always false
+/// without `patience`.
 bool stops_early(const config::EarlyStopConfig& config, const checkpoint::TrainingState& state);
 
 }  // namespace vae_dist::train

@@ -15,10 +15,10 @@
 namespace vae_dist::train {
 namespace {
 
-// Before, a small KL shows nothing yet.
+// Before this step, a small KL does not indicate collapse.
 constexpr std::int64_t kStepsToLearnSomething = 500;
 
-// Evaluating on everything after each run would cost more than a short run itself.
+// Evaluating on all training data would cost more than a short run itself.
 constexpr std::int64_t kTrainingSamplesEvaluated = 2000;
 
 // A loss that is not finite is never the best.
@@ -31,7 +31,7 @@ evaluate::Evaluation evaluation_of(const LoopParts& parts, const data::SampleDat
   const step::AveragedWeights averaged(parts.learner.averages());
   try {
     return evaluate::evaluate(parts.learner.model(), parts.learner.objective(), data, options,
-                              parts.ranks.host);
+                              parts.ranks.all);
   } catch (const std::exception& error) {
     if (!step::is_out_of_memory(error)) throw;
     throw base::Failure(
@@ -54,8 +54,9 @@ bool Evaluations::evaluate(checkpoint::TrainingState& state) {
       parts_.validation ? data.size() : std::min(data.size(), kTrainingSamplesEvaluated);
   const evaluate::EvaluationOptions options = inference::evaluation_options(
       parts_.config, parts_.objective, data, {0, samples}, state.step, parts_.device);
-  comm::HostCommunicator& host = parts_.ranks.host;
-  if (!mean_image_mse_) mean_image_mse_ = evaluate::mean_image_mse(data, options.samples, host);
+  comm::CpuCommunicator& all_ranks = parts_.ranks.all;
+  if (!mean_image_mse_)
+    mean_image_mse_ = evaluate::mean_image_mse(data, options.samples, all_ranks);
   const evaluate::Evaluation result = evaluation_of(parts_, data, options);
 
   const std::string sign = evaluate::collapse_sign(result, *mean_image_mse_);
@@ -67,7 +68,7 @@ bool Evaluations::evaluate(checkpoint::TrainingState& state) {
   parts_.recorder.times_of_ranks(state.step);
   log::info(base::text("step ", state.step, ", ", on, " (", result.samples,
                        " samples): ", evaluate::evaluation_text(result, *mean_image_mse_)));
-  if (host.rank() == 0 && collapsed.value_or(false)) log::warn(sign);
+  if (all_ranks.rank() == 0 && collapsed.value_or(false)) log::warn(sign);
 
   evaluated_step_ = state.step;
   state.awaits_evaluation = 0;

@@ -1,6 +1,5 @@
-// The evaluations of a run: on the validation rows, or on the first training rows where there are
-// none. They are logged, looked at for collapse, and counted for the best checkpoint and for
-// stopping early.
+// Evaluates a run on the validation rows, or on the first training rows if there are none. Logs
+// each evaluation, checks it for collapse, and tracks the best checkpoint and early stopping.
 #pragma once
 
 #include <optional>
@@ -13,20 +12,19 @@ namespace vae_dist::train {
 
 class Evaluations {
  public:
-  /// `parts` outlives this. `start`: where the run goes on from.
+  /// `parts` must outlive this object. `start` is the state that the run continues from.
   Evaluations(const LoopParts& parts, const checkpoint::TrainingState& start);
 
-  /// Evaluates the learner's weights (averaged ones where there are such) after `state.step` steps
-  /// and takes what follows from it into the state. Returns whether they are the best so far, of
-  /// which a checkpoint is to be kept. Throws Failure that says what would help where memory runs
-  /// out. A collective.
+  /// Evaluates the learner's weights (the averaged ones if they exist) after `state.step` steps and
+  /// updates the state. Returns whether they are the best so far and a checkpoint of them must be
+  /// kept. Throws Failure with a remedy if memory runs out. A collective.
   bool evaluate(checkpoint::TrainingState& state);
 
-  /// The weights after so many steps have been evaluated.
+  /// Returns whether the weights after `step` steps have been evaluated.
   bool has_evaluated(std::int64_t step) const { return evaluated_step_ == step; }
 
-  /// Over all evaluations on the validation rows; those of before a resume count where
-  /// checkpoint.keep_best noted them.
+  /// Returns the best of all evaluations on the validation rows. Evaluations before a resume count
+  /// only if checkpoint.keep_best recorded them.
   std::optional<run::ValidationResult> best_validation() const { return best_validation_; }
 
  private:

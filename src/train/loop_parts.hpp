@@ -1,4 +1,4 @@
-// What a training loop works with.
+// The objects that a training loop works with.
 #pragma once
 
 #include "comm/watchdog.hpp"
@@ -8,7 +8,7 @@
 
 namespace vae_dist::train {
 
-/// All of it outlives the loop.
+/// All referenced objects must outlive the loop.
 struct LoopParts {
   const config::Config& config;
   const data::SampleDataset& train;

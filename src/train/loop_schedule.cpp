@@ -13,7 +13,7 @@ bool LoopSchedule::draws_after(std::int64_t step) const {
          step / steps_per_epoch % pictures_every_epochs == 0;
 }
 
-bool LoopSchedule::saves_after(std::int64_t step, const step::Wishes& agreed) const {
+bool LoopSchedule::saves_after(std::int64_t step, const step::StepRequests& agreed) const {
   return agreed.checkpoint || agreed.stop ||
          (checkpoint_every_steps > 0 && step % checkpoint_every_steps == 0);
 }

@@ -30,8 +30,8 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
           write(directory.pictures() / base::text(kind, "_", number, ".png"),
                 base::text(parts.config.run.name, ": ", of, ", ", when));
         } catch (const std::exception& error) {
-          // A picture that cannot be made (a full disk, no memory for it, more pixels than can be
-          // drawn) costs that picture, not the run.
+          // A failed picture (a full disk, too little memory, too many pixels) must not end the
+          // run.
           const std::string said = error.what();
           log::warn(base::text("no pictures at ", when, ": ", kind, ": ",
                                said.substr(0, said.find('\n'))));

@@ -1,12 +1,13 @@
-// The pictures that a run leaves of what its model has learned.
+// Draws pictures of what the model of a run has learned.
 #pragma once
 
 #include "train/loop_parts.hpp"
 
 namespace vae_dist::train {
 
-/// Samples, reconstructions and traversals as `pictures` asks for, of the weights after `step`
-/// steps, in the run's directory. One that cannot be made is a warning. By rank 0 alone.
+/// Writes samples, reconstructions and traversals of the weights after `step` steps, as requested
+/// by `pictures`, into the run's directory. Logs a warning for each picture that cannot be drawn.
+/// Only rank 0 calls it.
 void write_pictures(const LoopParts& parts, std::int64_t step);
 
 }  // namespace vae_dist::train

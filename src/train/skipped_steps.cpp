@@ -15,18 +15,19 @@ void SkippedSteps::note(const metrics::StepMetrics& step, checkpoint::TrainingSt
     return;
   }
   ++state.skipped_steps;
-  if (parts_.ranks.host.rank() == 0)
+  if (parts_.ranks.all.rank() == 0)
     log::warn(base::text("step ", step.step, " was skipped on all ranks: loss ", step.loss,
                          ", gradient norm ", step.gradient_norm));
   if (++in_a_row_ >= parts_.config.train.max_skipped_steps)
     throw comm::AgreedError(
         base::ExitCode::rank_failed,
-        base::text(
-            in_a_row_, " steps in a row were skipped (train.max_skipped_steps ",
-            parts_.config.train.max_skipped_steps, "), the last with loss ", step.loss,
-            " and gradient norm ", step.gradient_norm, ". Its samples of data.train were ",
-            samples_of_step(step.step - 1),
-            ". Try a smaller learning rate, train.gradient_clip_norm, or look at these samples."));
+        base::text(in_a_row_, " steps in a row were skipped (train.max_skipped_steps ",
+                   parts_.config.train.max_skipped_steps, "), the last with loss ", step.loss,
+                   " and gradient norm ", step.gradient_norm,
+                   ". The data.train samples of the last step were ",
+                   samples_of_step(step.step - 1),
+                   ". Try a smaller learning rate, set train.gradient_clip_norm, or inspect these "
+                   "samples."));
 }
 
 std::string SkippedSteps::samples_of_step(std::int64_t step) const {

@@ -1,5 +1,5 @@
-// Steps whose loss or gradient was not finite, or too large: nothing was learned from them. A few
-// are borne, too many in a row end the run.
+// Counts skipped steps: their loss or gradient was not finite or too large, so nothing was learned
+// from them. A few are tolerated; too many in a row end the run.
 #pragma once
 
 #include "checkpoint/training_state.hpp"
@@ -9,11 +9,11 @@ namespace vae_dist::train {
 
 class SkippedSteps {
  public:
-  /// `parts` outlives this.
+  /// `parts` must outlive this object.
   explicit SkippedSteps(const LoopParts& parts) : parts_(parts) {}
 
-  /// Counts a step in the state, the same on every rank. Throws AgreedError, naming the samples of
-  /// the last, when train.max_skipped_steps in a row were skipped.
+  /// Counts a step in the state, equally on every rank. Throws AgreedError, naming the samples of
+  /// the last step, after train.max_skipped_steps skipped steps in a row.
   void note(const metrics::StepMetrics& step, checkpoint::TrainingState& state);
 
  private:

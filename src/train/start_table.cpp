@@ -20,8 +20,8 @@ bool is_sum(const StartFacts& f) {
   return f.objective.options.reduction == objective::Reduction::sum;
 }
 
-// What the decoder's standard deviation comes to, weighed against the KL as it is at the schedule's
-// end; none where it is learned or there is no KL.
+// Returns the effective standard deviation of the decoder, relative to the KL weight at the end of
+// its schedule; nothing if it is learned or there is no KL.
 std::optional<double> sigma_of(const StartFacts& f) {
   const std::optional<double> sigma = f.objective.likelihood.fixed_sigma;
   if (!sigma || !f.objective.has_kld || f.objective.options.capacity_gamma > 0) return std::nullopt;
@@ -30,8 +30,8 @@ std::optional<double> sigma_of(const StartFacts& f) {
   return objective::effective_sigma(f.objective.kld_weight, beta, f.train.shape().values());
 }
 
-// ", variance learned": what counts of an item's own keys; a choice that was left at its default
-// says nothing.
+// Returns the relevant keys of an item, such as ", variance learned". A choice with its default
+// value is left out.
 template <typename Described>
 std::string settings_text(const base::Chosen<Described>& chosen) {
   std::any settings = chosen.settings(), defaults = chosen.item().own.defaults;
@@ -69,7 +69,7 @@ std::string beta_text(const config::BetaConfig& beta) {
   return base::text("beta ", beta.value);
 }
 
-// What the loss weighs against the reconstruction.
+// Adds rows for the terms that the loss weighs against the reconstruction.
 void add_regularizer(const StartFacts& f, base::TableRows& rows) {
   const objective::ObjectiveOptions& options = f.objective.options;
   if (config::latent_kind(f.config.model) == base::LatentKind::point)
@@ -77,7 +77,7 @@ void add_regularizer(const StartFacts& f, base::TableRows& rows) {
   if (config::latent_kind(f.config.model) == base::LatentKind::none)
     rows.emplace_back("latent",
                       base::text("no encoder: marginal likelihood by ", options.prior_samples,
-                                 " draws of the prior a replica and step"));
+                                 " draws from the prior per replica and step"));
   if (!f.objective.has_kld) return;
   if (options.capacity_gamma > 0) {
     rows.emplace_back("capacity", base::text(options.capacity_gamma, " * |KL - C|, C 0 -> ",
@@ -88,10 +88,10 @@ void add_regularizer(const StartFacts& f, base::TableRows& rows) {
   rows.emplace_back("M_N", base::text(base::digits(f.objective.kld_weight, 6), " by ",
                                       f.objective.rule, "; ", beta_text(f.config.objective.beta)));
   if (options.free_bits > 0)
-    rows.emplace_back("free bits", base::text(options.free_bits, " nats a latent dimension"));
+    rows.emplace_back("free bits", base::text(options.free_bits, " nats per latent dimension"));
   if (options.importance_samples > 1)
     rows.emplace_back("importance samples",
-                      base::text(options.importance_samples, " a training sample"));
+                      base::text(options.importance_samples, " per training sample"));
 }
 
 }  // namespace
@@ -107,15 +107,15 @@ base::TableRows start_table(const StartFacts& f) {
   rows.emplace_back("run", run::RunDirectory(config.run).path().string());
   rows.emplace_back("device", run::describe_device(f.device));
   if (!f.hosts.empty()) rows.emplace_back("hosts", f.hosts);
-  for (std::size_t i = 0; i < f.places.size(); ++i)
-    rows.emplace_back(i == 0 ? "runs on" : "", f.places[i]);
+  for (std::size_t i = 0; i < f.placements.size(); ++i)
+    rows.emplace_back(i == 0 ? "runs on" : "", f.placements[i]);
   if (!f.metrics.empty()) rows.emplace_back("metrics", f.metrics);
   rows.emplace_back("ranks", base::text(f.plan.world_size, ", replicas R = ", f.plan.replicas, " (",
-                                        f.plan.replicas_per_rank(), " a rank), batch norm ",
+                                        f.plan.replicas_per_rank(), " per rank), batch norm ",
                                         config::word(config.distributed.batch_norm)));
   rows.emplace_back("global batch G",
                     base::text(f.plan.global_batch, ": ", f.plan.samples_per_replica(),
-                               " a replica, ", f.plan.samples_per_rank(), " a rank"));
+                               " per replica, ", f.plan.samples_per_rank(), " per rank"));
   rows.emplace_back("training data", f.train.description());
   if (f.validation && !config.data.validation.fraction)
     rows.emplace_back("validation data", f.validation->description());
@@ -127,14 +127,14 @@ base::TableRows start_table(const StartFacts& f) {
   rows.emplace_back(
       "reading",
       base::text(f.train.in_memory() ? "decoded into memory that the ranks of a node share"
-                                     : "streamed, each chunk decoded once an epoch and node",
+                                     : "streamed, each chunk decoded once per epoch and node",
                  window > 0 ? base::text("; shuffled in windows of ", window, " chunks")
                             : "; all samples shuffled together"));
   rows.emplace_back("samples N",
-                    base::text(f.train.size(), ", ", per_epoch, " steps an epoch",
+                    base::text(f.train.size(), ", ", per_epoch, " steps per epoch",
                                f.train.size() % f.plan.global_batch
                                    ? base::text(" (the last ", f.train.size() % f.plan.global_batch,
-                                                " of each order are dropped)")
+                                                " of each epoch are dropped)")
                                    : ""));
   rows.emplace_back(
       "steps",
@@ -149,17 +149,17 @@ base::TableRows start_table(const StartFacts& f) {
           config.train.freeze.empty() ? "" : base::text(f.parameters.trained, " of them trained, "),
           config::word(config.train.precision)));
   rows.emplace_back(
-      "memory a rank",
-      base::text(base::format_bytes(state_bytes), " for the model, its gradients and optimizer",
+      "memory per rank",
+      base::text(base::format_bytes(state_bytes), " for the model, its gradients and its optimizer",
                  data_bytes > 0
-                     ? base::text(", ", base::format_bytes(data_bytes), " a node for the data")
+                     ? base::text(", ", base::format_bytes(data_bytes), " per node for the data")
                      : ""));
   rows.emplace_back("loss", likelihood_text(f));
   add_regularizer(f, rows);
   if (const auto sigma = sigma_of(f))
     rows.emplace_back("sigma_eff",
                       base::text(base::digits(*sigma), " (variance ", base::digits(*sigma * *sigma),
-                                 "); the images' largest variance along a direction is ",
+                                 "); the largest variance of the images along any direction is ",
                                  base::digits(f.top_variance)));
   rows.emplace_back("optimizer",
                     base::text(config.train.optimizer.rule.name, ", learning rate ",

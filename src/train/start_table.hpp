@@ -1,4 +1,4 @@
-// The table at the start of a run: what was resolved, so that a wrong batch or weight is seen
+// Prints the resolved settings at the start of a run, so that a wrong batch or weight is noticed
 // before hours are spent on it.
 #pragma once
 
@@ -25,18 +25,18 @@ struct StartFacts {
   const step::ResolvedObjective& objective;
   const step::LearningRatePlan& learning_rate;
   step::ParameterCount parameters = {};
-  double top_variance = 0;      ///< of the training images, as the model sees them
-  std::int64_t first_step = 0;  ///< above 0: resumed
-  std::string hosts = {};       ///< of several, with their ranks; empty: there is one
-  std::string metrics = {};     ///< where and to whom ranks serve their numbers; empty: not said
-  std::vector<std::string> places = {};  ///< where the ranks run, each different place once
-  std::string on_ctrl_c = {};            ///< what it does; empty: nobody can press it
+  double top_variance = 0;      ///< of the training images, scaled as for the model
+  std::int64_t first_step = 0;  ///< above 0: the run was resumed
+  std::string hosts = {};       ///< with their ranks, if there are several; empty: only one
+  std::string metrics = {};     ///< the address of the metrics and who can reach it; empty: no row
+  std::vector<std::string> placements = {};  ///< the distinct placements of the ranks
+  std::string on_ctrl_c = {};                ///< what Ctrl-C does; empty: no row
 };
 
 base::TableRows start_table(const StartFacts& facts);
 
-/// Empty, or the paragraph that warns of a run that must collapse (promise: a user learns it before
-/// the first step).
+/// Returns a warning if the run must collapse, so that the user learns it before the first step;
+/// empty otherwise.
 std::string collapse_warning(const StartFacts& facts);
 
 }  // namespace vae_dist::train

@@ -1,4 +1,4 @@
-// The loop over steps, and what happens between them.
+// Runs the loop over the training steps and the work between them.
 #pragma once
 
 #include <functional>
@@ -18,12 +18,12 @@ namespace vae_dist::train {
 
 class TrainingLoop {
  public:
-  /// Goes on from `state`. A collective.
+  /// Continues from `state`. A collective.
   TrainingLoop(const LoopParts& parts, checkpoint::TrainingState state);
 
-  /// Trains to the planned last step, or until any rank was asked to stop. Ends with a checkpoint
-  /// either way. Throws AgreedError on all ranks when too many steps in a row were skipped, or when
-  /// ranks have diverged.
+  /// Trains to the planned last step, or until any rank is asked to stop. Ends with a checkpoint
+  /// either way. Throws AgreedError on all ranks after too many skipped steps in a row, or if ranks
+  /// have diverged.
   base::ExitCode run();
 
   std::int64_t steps_done() const { return state_.step; }
@@ -33,12 +33,12 @@ class TrainingLoop {
 
  private:
   void enter(const std::string& phase, base::Seconds limit);
-  /// What takes long by nature, on every rank; all come out of it together.
-  void slowly(const std::string& phase, const std::function<void()>& work);
+  /// Runs work that takes long by nature. All ranks leave it together. A collective.
+  void in_slow_phase(const std::string& phase, const std::function<void()>& work);
   void train();
   void one_step();
-  void tell_transport();
-  void read_step(const step::DoneStep& done);
+  void log_transport();
+  void record_step(const step::DoneStep& done);
   void read_all_steps();
   void end_of_epoch();
   bool evaluation_is_due() const {
@@ -55,13 +55,13 @@ class TrainingLoop {
   LoopSchedule schedule_;
   checkpoint::TrainingState state_;
   step::StepRunner runner_;
-  step::Wishes agreed_;
+  step::StepRequests agreed_;
   Evaluations evaluations_;
   Checkpoints checkpoints_;
   SkippedSteps skipped_;
-  report::KeptReport report_;  // rank 0's is written
+  report::KeptReport report_;  // only that of rank 0 is written
   std::int64_t pictures_step_ = -1;
-  bool told_transport_ = false;
+  bool transport_logged_ = false;
   base::Stopwatch since_checkpoint_;
 };
 

@@ -19,13 +19,13 @@
 #include "config/load_config.hpp"
 #include "evaluate/collapse.hpp"
 #include "run/core_binding.hpp"
-#include "run/job_end.hpp"
+#include "run/job_outcome.hpp"
 #include "run/last_moments.hpp"
 #include "run/launcher_facts.hpp"
 #include "run/metrics_address.hpp"
 #include "run/prepared_run.hpp"
 #include "run/rank_failure.hpp"
-#include "run/rank_places.hpp"
+#include "run/rank_placement.hpp"
 #include "run/run_beginning.hpp"
 #include "run/run_directory.hpp"
 #include "run/run_environment.hpp"
@@ -42,47 +42,50 @@
 namespace vae_dist::train {
 namespace {
 
-// A Pushgateway answers in milliseconds; ranks that follow a failing one wait no longer than this.
+// A Pushgateway answers within milliseconds. When a rank fails, the other ranks wait no longer than
+// this.
 constexpr base::Seconds kTimeToPush{2};
 
-// Up to this many images tell how much they vary.
+// The variance of the training images is estimated from at most this many.
 constexpr std::int64_t kImagesLookedAt = 2000;
 
 run::LockRun lock_for(const run::JobIdentity& job, const comm::MpiWorld& world) {
   return [&job, &world](const run::RunDirectory& directory) {
-    return std::make_unique<run::RunLock>(run::LockPlace{directory.lock(), directory.create_root()},
-                                          job, [&world](const std::string& loss) {
-                                            log::error(loss);
-                                            world.abort(base::ExitCode::rank_failed);
-                                          });
+    return std::make_unique<run::RunLock>(
+        run::LockLocation{directory.lock(), directory.create_root()}, job,
+        [&world](const std::string& loss) {
+          log::error(loss);
+          world.abort(base::ExitCode::rank_failed);
+        });
   };
 }
 
-// Every rank runs the same, and goes on with what the checkpoint was made of; what the next ones
-// are made of is noted in the state. A collective.
+// Requires that every rank runs the same program, configuration and data, and that a resumed run
+// has the data of its checkpoint. Records them in the state for the next checkpoints. A collective.
 void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
-                          const run::ProgramBuild& program, comm::HostCommunicator& host) {
+                          const run::ProgramBuild& program, comm::CpuCommunicator& all_ranks) {
   const std::string fingerprint = run.data.train.fingerprint(),
                     arithmetic = run::arithmetic_text(run.device);
-  comm::agree(host, [&] {
+  comm::agree(all_ranks, [&] {
     if (setup.resumed && setup.state.dataset_fingerprint != fingerprint)
       throw base::BadInput(
           base::text("data.train is not the dataset that this run was started with (fingerprint ",
                      fingerprint, ", the checkpoint has ", setup.state.dataset_fingerprint,
-                     "): give it the same images, or start a new run with another run.name. ",
+                     "). Use the same images, or start a new run with another run.name. ",
                      run::fork_advice(setup.origin)));
   });
-  comm::require_equal(host, "program and libraries", run::environment_text(program.id, run.device));
-  comm::require_equal(host, "configuration",
+  comm::require_equal(all_ranks, "program and libraries",
+                      run::environment_text(program.id, run.device));
+  comm::require_equal(all_ranks, "configuration",
                       base::hash_name(base::hash_text(config::config_yaml(setup.config))));
-  comm::require_equal(host, "training data", fingerprint);
+  comm::require_equal(all_ranks, "training data", fingerprint);
   if (setup.config.distributed.reproducible) {
-    comm::require_equal(host, "arithmetic (distributed.reproducible)", arithmetic);
-    if (setup.resumed && setup.state.arithmetic != arithmetic && host.rank() == 0)
-      log::warn(base::text(
-          "the checkpoint was computed with ", setup.state.arithmetic, ", this run goes on with ",
-          arithmetic,
-          ": bits may differ from those of a run that was not stopped (distributed.reproducible)"));
+    comm::require_equal(all_ranks, "arithmetic (distributed.reproducible)", arithmetic);
+    if (setup.resumed && setup.state.arithmetic != arithmetic && all_ranks.rank() == 0)
+      log::warn(base::text("the checkpoint was computed with ", setup.state.arithmetic,
+                           ", but this run continues with ", arithmetic,
+                           ". The result may not be bitwise equal to that of an uninterrupted run "
+                           "(distributed.reproducible)"));
   }
   setup.state.dataset_fingerprint = fingerprint;
   setup.state.program_version = run::kVersion;
@@ -90,54 +93,56 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
 }
 
 step::Learner make_learner(const config::Config& config, const run::PreparedRun& run,
-                           comm::HostCommunicator& host, comm::CollectiveLog& collectives) {
+                           comm::CpuCommunicator& all_ranks, comm::CollectiveLog& collectives) {
   try {
-    return step::Learner({config, run.data.train.shape(), run.plan, run.device}, host, collectives);
+    return step::Learner({config, run.data.train.shape(), run.plan, run.device}, all_ranks,
+                         collectives);
   } catch (const std::exception& error) {
     if (!step::is_out_of_memory(error)) throw;
     throw base::Failure(step::model_out_of_memory_text(error.what()));
   }
 }
 
-// The checkpoint's state on every rank, or a new run's, and the directory for what follows. A
+// Restores the checkpoint on every rank, or starts a new run, and creates the run directory. A
 // collective.
 void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run,
-            comm::HostCommunicator& host) {
-  comm::require_equal(host, "bucket plan", learner.describe_plan());
-  comm::agree_on_rank_0(host, [&] {
+            comm::CpuCommunicator& all_ranks) {
+  comm::require_equal(all_ranks, "bucket plan", learner.describe_plan());
+  comm::agree_on_rank_0(all_ranks, [&] {
     if (setup.resumed) {
       learner.restore(*setup.checkpoint, setup.origin);
     } else if (setup.checkpoint) {
       const bool optimizer_too = learner.begin_with(*setup.checkpoint, setup.origin);
-      log::info(base::text(
-          "a new run begins with the weights ",
-          optimizer_too ? "and the optimizer's state of " : "of ", setup.origin,
-          optimizer_too
-              ? ""
-              : "; its optimizer begins anew, as it needs another state than that one has"));
+      log::info(base::text("a new run begins with the weights ",
+                           optimizer_too ? "and the optimizer state of " : "of ", setup.origin,
+                           optimizer_too ? ""
+                                         : "; its optimizer starts afresh, because it needs a "
+                                           "different state than the one in that checkpoint"));
     }
     if (dry_run) return;
     run::RunDirectory(setup.config.run).create();
     if (setup.is_elsewhere) run::write_beginning(setup.config, learner, setup.state);
   });
   setup.checkpoint.reset();
-  learner.replicate(host);
+  learner.replicate(all_ranks);
 }
 
-// The table, and what is unwise about the run. A collective: every rank tells where it runs.
+// Prints the start table and warnings about the run. A collective, because every rank reports where
+// it runs.
 void print_start(const config::Config& config, const run::PreparedRun& run,
                  const step::Learner& learner, std::int64_t first_step,
                  const run::LauncherFacts& launcher, const comm::MpiWorld& world,
-                 comm::HostCommunicator& host) {
-  const std::vector<std::string> places = comm::all_gather_text(
-                                     host, run::place_text(run::own_place(run.device.device))),
-                                 hosts = comm::all_gather_text(host, world.host());
+                 comm::CpuCommunicator& all_ranks) {
+  const std::vector<std::string> placements = comm::all_gather_text(
+                                     all_ranks,
+                                     run::placement_text(run::own_placement(run.device.device))),
+                                 hosts = comm::all_gather_text(all_ranks, world.host());
   const std::vector<run::CoreUse> core_uses =
-      run::gather_core_use(host, run::core_use(config, run.device, world));
-  // Hosts may differ.
+      run::gather_core_use(all_ranks, run::core_use(config, run.device, world));
+  // The CPUs of the hosts may differ.
   const std::vector<std::string> slow_bfloat16 = comm::all_gather_text(
-      host, run::bfloat16_warning(config.train, run.device, base::read_cpuinfo()));
-  if (host.rank() != 0) return;
+      all_ranks, run::bfloat16_warning(config.train, run.device, base::read_cpuinfo()));
+  if (all_ranks.rank() != 0) return;
 
   StartFacts facts{config,     run.data.train, run.validation(), run.plan,
                    run.device, run.objective,  run.rates};
@@ -147,16 +152,16 @@ void print_start(const config::Config& config, const run::PreparedRun& run,
                              step::input_format(config, run.data.train, run.device.device));
   facts.first_step = first_step;
   if (world.local_size() < world.size()) facts.hosts = run::hosts_text(hosts);
-  facts.places = run::by_ranks(places);
+  facts.placements = run::by_ranks(placements);
   facts.metrics = run::metrics_address_text(config.metrics, world.local_size() < world.size());
   facts.on_ctrl_c = run::ctrl_c_text(launcher);
   log::info("vae_dist " + std::string(run::kVersion) + "\n" +
             base::format_table(start_table(facts)));
   if (!step::is_likelihood_of(config, run.data.train))
-    log::warn(
-        "objective.likelihood is " + config.objective.likelihood.name +
-        " and the images are grey: its negative logarithm is a loss, but not a likelihood, so no "
-        "ELBO, bits per dimension or log p is given (data.binarize makes them 0 and 1)");
+    log::warn("objective.likelihood is " + config.objective.likelihood.name +
+              " and the images are grey, so its negative logarithm is a loss but not a likelihood. "
+              "No ELBO, bits per dimension or log p is reported. data.binarize turns the values "
+              "into 0 and 1");
   for (const std::string& warning : run::source_warnings(config.data)) log::warn(warning);
   for (const std::string& warning : {collapse_warning(facts), run::squeezed_warning(core_uses),
                                      *std::max_element(slow_bfloat16.begin(), slow_bfloat16.end())})
@@ -167,28 +172,29 @@ bool nothing_is_left(const config::TrainConfig& train, const step::LearningRateP
                      const checkpoint::TrainingState& state) {
   if (stops_early(train.early_stop, state)) {
     log::info(base::text("this run has stopped early after ", state.step,
-                         " steps (train.early_stop): nothing is left to do."));
+                         " steps (train.early_stop). There is nothing left to do."));
     return true;
   }
   if (state.step < rates.steps_planned ||
       (state.step == rates.steps_planned && state.awaits_evaluation))
     return false;
-  log::info(
-      base::text("this run has done its ", state.step,
-                 " steps: nothing is left to do. More train.epochs or train.steps make it go on."));
+  log::info(base::text(
+      "this run has completed its ", state.step,
+      " steps. There is nothing left to do. Increase train.epochs or train.steps to continue it."));
   return true;
 }
 
-// Writes down what runs, and on what. A collective.
+// Records the configuration and the environment of this start. A collective.
 run::RunEnvironment note_environment(const run::RunSetup& setup, const device::DeviceChoice& device,
                                      const run::ProgramBuild& program, const run::JobIdentity& job,
-                                     const comm::MpiWorld& world, comm::HostCommunicator& host) {
+                                     const comm::MpiWorld& world,
+                                     comm::CpuCommunicator& all_ranks) {
   const run::RunDirectory directory(setup.config.run);
-  // A job that failed before its first checkpoint was started again too.
+  // A job that failed before its first checkpoint also counts as restarted.
   const bool goes_on = (setup.resumed && setup.state.step > 0) || job.restart > 0;
-  run::RunEnvironment environment =
-      run::run_environment(program, device, world.host(), goes_on, directory.environment(), host);
-  comm::agree_on_rank_0(host, [&] {
+  run::RunEnvironment environment = run::run_environment(program, device, world.host(), goes_on,
+                                                         directory.environment(), all_ranks);
+  comm::agree_on_rank_0(all_ranks, [&] {
     base::replace_file(directory.config(), config::kept_config_yaml(setup.config));
     run::write_environment(directory.environment(), environment, world.size());
   });
@@ -199,7 +205,7 @@ metrics::RunFacts run_facts(const config::Config& config, const run::PreparedRun
                             const step::Learner& learner, const run::RunEnvironment& environment) {
   metrics::RunFacts facts{run.rates.steps_planned, run.plan.global_batch, run.plan.world_size,
                           run.plan.replicas, environment.restarts};
-  facts.other_terms = learner.objective().other_terms();
+  facts.extra_terms = learner.objective().extra_terms();
   facts.build = {{"version", run::kVersion},
                  {"revision", environment.program.revision},
                  {"torch", environment.torch},
@@ -211,8 +217,9 @@ metrics::RunFacts run_facts(const config::Config& config, const run::PreparedRun
   return facts;
 }
 
-// Rank 0's, when mpirun kills it in a moment. Whoever looks at the run then shall neither wait for
-// it nor ask its ports. Nothing is said where another rank has failed and said so.
+// Rank 0 runs this when mpirun is about to kill it. It removes the lock and the service-discovery
+// file, so that nobody waits for the run or scrapes its ports. It prints nothing if another rank
+// has failed and reported that.
 std::function<void()> last_words(const config::Config& config, const run::LauncherFacts& launcher,
                                  comm::Watchdog& watchdog, run::RunSetup& setup) {
   return [&config, &launcher, &watchdog, &setup] {
@@ -222,32 +229,32 @@ std::function<void()> last_words(const config::Config& config, const run::Launch
     const std::vector<std::filesystem::path> found =
         checkpoint::find_checkpoints(run::RunDirectory(config.run).checkpoints());
     if (!watchdog.failed_rank(base::Seconds(0)))
-      log::error(base::text(
-          "mpirun ends this run (Ctrl-C, SIGTERM to mpirun, or a rank that is gone) and kills its "
-          "ranks after ",
-          base::digits(launcher.until_killed.count()),
-          " s, in which the step under way and its checkpoint have not come to their end. ",
-          found.empty() ? "There is no checkpoint yet."
-                        : base::text("The newest checkpoint is ", found.front().string(),
-                                     ": the same command goes on from it."),
-          launcher.kind == run::LauncherFacts::Kind::mpirun
-              ? " launcher/vae_launch waits for both; a plain mpirun for twice the seconds of "
-                "OMPI_MCA_odls_base_sigkill_timeout in its environment."
-              : ""));
+      log::error(
+          base::text("mpirun ends this run (Ctrl-C, SIGTERM to mpirun, or a lost rank) and kills "
+                     "its ranks after ",
+                     base::digits(launcher.until_killed.count()),
+                     " s, before the current step and its checkpoint could finish. ",
+                     found.empty() ? "There is no checkpoint yet."
+                                   : base::text("The newest checkpoint is ", found.front().string(),
+                                                "; the same command continues from it."),
+                     launcher.kind == run::LauncherFacts::Kind::mpirun
+                         ? " launcher/vae_launch waits for both; plain mpirun waits for twice the "
+                           "seconds in OMPI_MCA_odls_base_sigkill_timeout of its environment."
+                         : ""));
   };
 }
 
-// What goes wrong on one rank alone ends all of them.
-base::ExitCode run_to_the_end(TrainingLoop& loop, run::RankFailure& failure, run::JobEnd& job_end,
-                              int rank) {
+// A failure of one rank ends all ranks.
+base::ExitCode run_to_the_end(TrainingLoop& loop, run::RankFailure& failure,
+                              run::JobOutcome& job_outcome, int rank) {
   try {
     return loop.run();
   } catch (const comm::AgreedError&) {
-    if (rank == 0) job_end.push("failed", kTimeToPush);
+    if (rank == 0) job_outcome.push("failed", kTimeToPush);
     throw;
   } catch (const std::exception& error) {
-    // Before anything is destroyed: threads, files and communicators of the run would wait for
-    // ranks that wait for this one.
+    // End before anything is destroyed: the threads, files and communicators of the run would wait
+    // for ranks that wait for this one.
     failure.end_all_ranks(error, base::text("in step ", loop.steps_done() + 1, "\n"));
   }
 }
@@ -266,51 +273,51 @@ void print_end(bool stopped, const TrainingLoop& loop, std::int64_t first_step,
 
 base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld& world) {
   comm::CollectiveLog collectives;
-  const std::unique_ptr<comm::HostCommunicator> host =
-      comm::make_logged_communicator(world.make_communicator(), "host", collectives);
-  const bool first = host->rank() == 0;
+  const std::unique_ptr<comm::CpuCommunicator> all_ranks =
+      comm::make_logged_communicator(world.make_communicator(), "main", collectives);
+  const bool first = all_ranks->rank() == 0;
   const run::LauncherFacts launcher = run::own_launcher();
   if (!request.dry_run) {
     run::install_stop_signals(launcher.mpirun);
-    // The run's lock tells vae_launch that every rank listens.
-    host->barrier();
+    // The lock, taken below, tells vae_launch that every rank handles the signals.
+    all_ranks->barrier();
   }
   const run::JobIdentity job = run::job_from_environment();
-  run::RunSetup setup =
-      run::set_up_run(request.run, request.dry_run ? run::LockRun() : lock_for(job, world), *host);
+  run::RunSetup setup = run::set_up_run(
+      request.run, request.dry_run ? run::LockRun() : lock_for(job, world), *all_ranks);
   config::Config& config = setup.config;
   log::configure(world.rank(), world.size(), config.log.level);
 
-  run::JobEnd job_end(config);
+  run::JobOutcome job_outcome(config);
   run::RankFailure failure(world, collectives, request.tell_failure,
-                           [&] { job_end.push("failed", kTimeToPush); });
+                           [&] { job_outcome.push("failed", kTimeToPush); });
   failure.watchdog().enter("start", 0, base::Seconds(config.distributed.slow_timeout_s));
   std::optional<run::LastMoments> last_moments;
   if (first && !request.dry_run)
     last_moments.emplace(0.8 * launcher.until_killed,
                          last_words(config, launcher, failure.watchdog(), setup));
 
-  const run::PreparedRun run = run::prepare_run(config, world, *host);
-  require_the_same_run(setup, run, request.program, *host);
-  step::Learner learner = make_learner(config, run, *host, collectives);
-  resume(learner, setup, request.dry_run, *host);
+  const run::PreparedRun run = run::prepare_run(config, world, *all_ranks);
+  require_the_same_run(setup, run, request.program, *all_ranks);
+  step::Learner learner = make_learner(config, run, *all_ranks, collectives);
+  resume(learner, setup, request.dry_run, *all_ranks);
   const std::int64_t first_step = setup.state.step;
-  print_start(config, run, learner, first_step, launcher, world, *host);
+  print_start(config, run, learner, first_step, launcher, world, *all_ranks);
   if (request.dry_run || nothing_is_left(config.train, run.rates, setup.state))
     return base::ExitCode::done;
 
   const run::RunDirectory directory(config.run);
-  if (request.errors_go_to) request.errors_go_to(directory.errors().string());
+  if (request.write_errors_to) request.write_errors_to(directory.errors().string());
   const run::RunEnvironment environment =
-      note_environment(setup, run.device, request.program, job, world, *host);
+      note_environment(setup, run.device, request.program, job, world, *all_ranks);
   run::Recorder recorder({config, run_facts(config, run, learner, environment),
                           run.rates.epochs_planned(), setup.state, run.device.device},
-                         world, *host, job_end);
+                         world, *all_ranks, job_outcome);
   if (recorder.port())
     log::info(base::text("metrics: http://", run::scrape_host(recorder.address(), world.host()),
                          ":", *recorder.port(), "/metrics"));
-  const std::unique_ptr<comm::HostCommunicator> flags =
-      comm::make_logged_communicator(host->duplicate(), "flags", collectives);
+  const std::unique_ptr<comm::CpuCommunicator> flags =
+      comm::make_logged_communicator(all_ranks->duplicate(), "flags", collectives);
   TrainingLoop loop({.config = config,
                      .train = run.data.train,
                      .validation = run.validation(),
@@ -321,16 +328,16 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
                      .learner = learner,
                      .recorder = recorder,
                      .watchdog = failure.watchdog(),
-                     .ranks = {.host = *host, .flags = *flags, .node = *run.data.node}},
+                     .ranks = {.all = *all_ranks, .flags = *flags, .node = *run.data.node}},
                     setup.state);
-  base::give_back_freed_memory();  // start-up has looked at kImagesLookedAt images at once
-  job_end.begin(first_step);
-  const base::ExitCode code = run_to_the_end(loop, failure, job_end, host->rank());
+  base::give_back_freed_memory();  // start-up has held kImagesLookedAt images at once
+  job_outcome.begin(first_step);
+  const base::ExitCode code = run_to_the_end(loop, failure, job_outcome, all_ranks->rank());
 
   if (first) {
     const bool stopped = code == base::ExitCode::stopped;
-    print_end(stopped, loop, first_step, run.plan.global_batch, job_end.duration(), directory);
-    job_end.push(stopped ? "stopped" : "done", kTimeToPush);
+    print_end(stopped, loop, first_step, run.plan.global_batch, job_outcome.duration(), directory);
+    job_outcome.push(stopped ? "stopped" : "done", kTimeToPush);
   }
   return code;
 }

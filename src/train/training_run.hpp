@@ -1,4 +1,4 @@
-// A whole training run, from the configuration to the last checkpoint.
+// Runs a whole training, from the configuration to the last checkpoint.
 #pragma once
 
 #include <exception>
@@ -15,17 +15,18 @@ namespace vae_dist::train {
 struct TrainingRequest {
   run::RunRequest run;
   run::ProgramBuild program;
-  bool dry_run = false;  ///< check configuration, data and devices, print the table, and leave
-  /// Called with the run directory's `errors` folder once there is one: where a failing rank leaves
-  /// its message.
-  std::function<void(const std::string&)> errors_go_to;
-  /// Tells people this rank's error, with lines that say more (or nothing), from whatever thread.
+  bool dry_run = false;  ///< check configuration, data and devices, print the table, and exit
+  /// Called with the run's `errors` directory once it exists: a failing rank writes its message
+  /// there.
+  std::function<void(const std::string&)> write_errors_to;
+  /// Reports an error of this rank to the user; `details` holds further lines or is empty. Called
+  /// from any thread.
   std::function<void(const std::exception&, const std::string& details)> tell_failure;
 };
 
-/// Returns done, or stopped (with a checkpoint). Throws AgreedError before the first step for bad
-/// input, and after it for ends that all ranks come to together; anything else is one rank's
-/// failure. A collective.
+/// Returns done, or stopped (with a checkpoint). Throws AgreedError for bad input before the first
+/// step, and later for failures that all ranks agree on. Any other exception is the failure of one
+/// rank. A collective.
 base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld& world);
 
 }  // namespace vae_dist::train

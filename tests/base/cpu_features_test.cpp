@@ -24,7 +24,8 @@ TEST(CpuFeatures, TellWhetherBfloat16IsMultiplied) {
     EXPECT_TRUE(multiplies_bfloat16(able)) << able;
   for (const char* unable : {kSkylake, kGraviton2})
     EXPECT_FALSE(multiplies_bfloat16(unable)) << unable;
-  EXPECT_TRUE(multiplies_bfloat16("processor\t: 0\ncpu\t\t: POWER9\n")) << "it lists nothing";
+  EXPECT_TRUE(multiplies_bfloat16("processor\t: 0\ncpu\t\t: POWER9\n"))
+      << "the text lists no features";
   EXPECT_TRUE(multiplies_bfloat16(""));
 }
 

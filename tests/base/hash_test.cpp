@@ -5,7 +5,7 @@
 namespace vae_dist::base {
 namespace {
 
-// XXH3_64bits of the empty input, as in xxHash's own sanity test. Checkpoints keep such hashes.
+// XXH3_64bits of the empty input, as in xxHash's own sanity test. Checkpoints store these hashes.
 TEST(Hash, IsXxh3) { EXPECT_EQ(hash_text(""), 0x2d06800538d394c2ULL); }
 
 TEST(Hash, DiffersByEveryByteTheLengthAndTheSeed) {

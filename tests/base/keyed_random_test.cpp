@@ -27,7 +27,7 @@ std::vector<float> uniforms(PhiloxKey key, std::uint64_t sample, std::uint32_t d
   return out;
 }
 
-// philox4x32 with 10 rounds in Random123's tests/kat_vectors.
+// The known answers for philox4x32 with 10 rounds from Random123's tests/kat_vectors.
 TEST(Philox, GivesTheKnownAnswersOfRandom123) {
   EXPECT_THAT(philox({0, 0, 0, 0}, {0, 0}),
               ElementsAre(0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8));
@@ -47,7 +47,8 @@ TEST(RandomKey, DiffersBySeedPurposeAndEpoch) {
   EXPECT_EQ(keys.size(), 5u * 8u * 50u);
 }
 
-// By an independent implementation in Python: a change here breaks the resume of every run.
+// Values from an independent implementation in Python. A change here breaks the resume of every
+// run.
 TEST(RandomKey, IsPartOfTheFormatOfARun) {
   EXPECT_THAT(random_key(1265, Purpose::noise, 7), ElementsAre(0x24f45639, 0x7836c7b7));
 }
@@ -57,7 +58,7 @@ TEST(RandomBlock, CountsBlocksDrawsAndSamplesBeyond32Bits) {
   EXPECT_EQ(random_block(key, 0x0000000500000006, 4, 3), philox({3, 4, 6, 5}, key));
 }
 
-// By an independent implementation in Python with numpy.float32.
+// Values from an independent implementation in Python with numpy.float32.
 TEST(FillNormal, IsPartOfTheFormatOfARun) {
   const std::vector<float> values =
       normals(random_key(1265, Purpose::noise, 7), (1ULL << 32) + 5, 0, 6);
@@ -89,7 +90,8 @@ TEST(FillNormal, DiffersBySampleAndDraw) {
   EXPECT_NE(normals(key, 0, 0, 8), normals(key, 1ULL << 32, 0, 8));
 }
 
-// The numbers are fixed by the key, so the bounds of five standard errors hold always or never.
+// The key determines the numbers, so the bounds of five standard errors hold either always or
+// never.
 TEST(FillNormal, HasTheMomentsOfTheStandardNormal) {
   constexpr int kSamples = 10000, kDraws = 100;
   const double n = static_cast<double>(kSamples) * kDraws;

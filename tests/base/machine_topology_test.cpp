@@ -7,9 +7,9 @@
 namespace vae_dist::base {
 namespace {
 
-// A machine of two NUMA nodes, made of files. Node 0: a GPU and mlx5_1 below one switch, mlx5_0
-// below another of the same root. Node 1: a GPU whose root has no card, and mlx5_2 at another root
-// of the node.
+// A machine with two NUMA nodes, made of files. Node 0 has a GPU and mlx5_1 below one switch, and
+// mlx5_0 below another switch of the same root. Node 1 has a GPU whose root has no card, and mlx5_2
+// at another root.
 class MachineTopology : public TemporaryFolderTest {
  protected:
   void SetUp() override {
@@ -61,7 +61,7 @@ TEST_F(MachineTopology, KnowsTheNodeOfAGpuAsCudaWritesItsBusId) {
   EXPECT_EQ(numa_node_of_device("0000:ff:00.0", sys()), std::nullopt);
   write("devices/pci0000:9a/0000:9a:01.0/0000:9b:00.0/numa_node", "-1\n");
   EXPECT_EQ(numa_node_of_device("0000:9b:00.0", sys()), std::nullopt)
-      << "so a machine of one node says it";
+      << "a machine with one node reports -1";
 }
 
 TEST_F(MachineTopology, TakesTheCardBelowTheSameSwitch) {
@@ -84,7 +84,7 @@ TEST_F(MachineTopology, TakesAnEthernetCardThatIsUpWhereThereIsNoInfiniBand) {
   write("class/net/eth0/operstate", "down\n");
   write("class/net/lo/operstate", "up\n");
   EXPECT_EQ(nearest_network("0000:1B:00.0", sys()), "")
-      << "it is down, and the loopback is no card";
+      << "eth0 is down, and the loopback device is not a card";
   write("class/net/eth0/operstate", "up\n");
   EXPECT_EQ(nearest_network("0000:1B:00.0", sys()), "eth0");
 }
@@ -94,7 +94,7 @@ TEST_F(MachineTopology, KnowsTheCoresThatAProcessMayUse) {
       << "Name:\tmpirun\nCpus_allowed:\tff0f\nCpus_allowed_list:\t0-3,8-15\nMems_allowed:\t1\n";
   EXPECT_EQ(allowed_cores(path("status")).size(), 12U);
   EXPECT_EQ(allowed_cores(path("nothing")), std::vector<int>{});
-  EXPECT_FALSE(allowed_cores().empty()) << "this process runs somewhere";
+  EXPECT_FALSE(allowed_cores().empty()) << "this process runs on some core";
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace {
 TEST(NumberRanges, AreReadAsTheKernelWritesThem) {
   EXPECT_EQ(parse_ranges("0-3,8,10-11\n"), (std::vector<int>{0, 1, 2, 3, 8, 10, 11}));
   EXPECT_EQ(parse_ranges("\t0-1"), (std::vector<int>{0, 1}));
-  EXPECT_EQ(parse_ranges("-1\n"), (std::vector<int>{-1})) << "the kernel's word for no NUMA node";
+  EXPECT_EQ(parse_ranges("-1\n"), (std::vector<int>{-1})) << "the kernel's value for no NUMA node";
   EXPECT_EQ(parse_ranges("\n"), std::vector<int>{});
 }
 

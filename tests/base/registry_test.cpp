@@ -37,7 +37,7 @@ TEST(Registry, FindsItemsByNameInTheirOrder) {
 TEST(RegistryDeathTest, EndsAProgramInWhichTwoHaveOneName) {
   Registry<Fruit> fruits;
   fruits.add(fruit("pear"));
-  EXPECT_DEATH(fruits.add(fruit("pear")), "two files of this program register 'pear'");
+  EXPECT_DEATH(fruits.add(fruit("pear")), "two files of this program register the name 'pear'");
 }
 
 TEST(OwnKeys, CountForTheItemsThatShareThem) {
@@ -114,7 +114,7 @@ TEST(Choice, IsOneOfItsWords) {
   EXPECT_TRUE(choice.choose("spatial"));
   EXPECT_TRUE(value);
   EXPECT_FALSE(choice.choose("round"));
-  EXPECT_TRUE(value) << "nothing changes";
+  EXPECT_TRUE(value) << "the value must not change";
 }
 
 }  // namespace

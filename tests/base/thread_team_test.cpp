@@ -48,7 +48,7 @@ TEST(ThreadTeam, HandsOnWhatAPartThrewWhenAllHaveEndedAndWorksOn) {
     };
     try {
       team.divide(3, work);
-      FAIL() << "nothing was thrown";
+      FAIL() << "no exception was thrown";
     } catch (const std::runtime_error& error) {
       EXPECT_EQ(error.what(), "part " + std::to_string(bad));
     }

@@ -1,7 +1,7 @@
-// Our all-reduces beside MPI_Allreduce on the same buffers, in turns, in one run:
+// Compares our all-reduces with MPI_Allreduce on the same buffers, in turns, in one run:
 //   mpirun -np 2 build/tests/bench/bench_all_reduce [turns]
-// Prints the median time of each, and MPI's over it (above 1: ours is faster). bf16 moves half the
-// bytes.
+// Prints the median time of each and the ratio of MPI's time to it (above 1: ours is faster). bf16
+// moves half the bytes.
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -10,7 +10,7 @@
 #include "base/clock.hpp"
 #include "base/power_of_two.hpp"
 #include "bench/over_ranks.hpp"
-#include "comm/host_all_reduce.hpp"
+#include "comm/cpu_all_reduce.hpp"
 #include "comm/mpi_world.hpp"
 
 namespace {
@@ -24,7 +24,7 @@ struct Contestant {
   std::vector<double> seconds;
 };
 
-double timed(comm::HostCommunicator& comm, const Contestant& contestant, comm::Buffer buffer) {
+double timed(comm::CpuCommunicator& comm, const Contestant& contestant, comm::Buffer buffer) {
   comm.barrier();
   const base::Stopwatch watch;
   contestant.sum(buffer);
@@ -42,20 +42,20 @@ int main(int argc, char** argv) {
       {"MPI_Allreduce", [&](comm::Buffer buffer) { comm->all_reduce_sum(buffer); }, {}},
       {"fast",
        [&](comm::Buffer buffer) {
-         comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::fast, comm::Wire::exact, scratch);
+         comm::all_reduce_on_cpu(*comm, buffer, comm::SumOrder::fast, comm::Wire::exact, scratch);
        },
        {}}};
   if (base::is_power_of_two(world.size()))
     contestants.push_back({"reproducible",
                            [&](comm::Buffer buffer) {
-                             comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::tree,
-                                                      comm::Wire::exact, scratch);
+                             comm::all_reduce_on_cpu(*comm, buffer, comm::SumOrder::tree,
+                                                     comm::Wire::exact, scratch);
                            },
                            {}});
   contestants.push_back({"bf16",
                          [&](comm::Buffer buffer) {
-                           comm::all_reduce_on_host(*comm, buffer, comm::SumOrder::fast,
-                                                    comm::Wire::bf16, scratch);
+                           comm::all_reduce_on_cpu(*comm, buffer, comm::SumOrder::fast,
+                                                   comm::Wire::bf16, scratch);
                          },
                          {}});
 
@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
       for (Contestant& contestant : contestants) {
         std::fill(values.begin(), values.end(), 1.0F);
         const double seconds = timed(*comm, contestant, buffer);
-        if (turn > 0) contestant.seconds.push_back(seconds);  // the first one has cold buffers
+        if (turn > 0) contestant.seconds.push_back(seconds);  // the first turn has cold buffers
       }
     if (world.rank() != 0) continue;
     std::printf("%4d", mib);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kCores = 2, kCache = 32e6;
 
-// On one node.
+// An all-reduce on one node.
 AllReduce on_node(int ranks, double bytes) {
   return {ranks, bytes, std::max(1.0, ranks / kCores),
           std::max(0.0, 1 - kCache / (1.5 * ranks * bytes))};
@@ -48,7 +48,7 @@ TEST(AllReduceModel, IsFoundAgainFromItsTimes) {
 TEST(AllReduceModel, HasNoNegativeTerm) {
   std::vector<AllReduceTime> times = times_of({2e-5, 0, 3e-10, 0, 0}, {2, 4});
   for (AllReduceTime& time : times)
-    if (time.ranks == 4) time.seconds *= 0.7;  // faster than any term above 0 lets more ranks be
+    if (time.ranks == 4) time.seconds *= 0.7;  // faster than nonnegative terms allow for more ranks
   const AllReduceModel found = fit_all_reduce(times);
   EXPECT_GE(found.message_seconds, 0);
   EXPECT_GE(found.turn_seconds, 0);

@@ -1,7 +1,7 @@
-"""What one would write instead: the same VAE in PyTorch, with DistributedDataParallel, DataLoader and h5py.
+"""The alternative to `vae_dist`: the same VAE in PyTorch, with DistributedDataParallel, DataLoader and h5py.
   torchrun --nproc-per-node 2 tests/bench/ddp_rival.py --data shapes.h5 --batch 64 --threads 1
-Rank 0 prints one JSON object. Architecture, initial distribution, loss (squared error a pixel, M_N 0.00025, closed-form KL), batch, precision,
-optimizer and data are those of `vae_dist`; the options are the ways in which people write it, from the plainest to the best that we know.
+Rank 0 prints one JSON object. Architecture, initial distribution, loss (squared error per pixel, M_N 0.00025, closed-form KL), batch, precision,
+optimizer and data are those of `vae_dist`; the options cover the usual ways to write it, from the plainest to the best that we know.
 tests/bench/side_by_side.sh runs it beside `vae_dist`, in turns."""
 import argparse
 import json
@@ -79,7 +79,7 @@ def mlp_loss(output, x):
 
 
 class Rows(torch.utils.data.Dataset):
-    """As it is usually written: the file is opened by the worker, a row is read and scaled at a time. The bytes are [N, H, W, C]."""
+    """The usual way: each worker opens the file, and reads and scales one row at a time. The bytes are [N, H, W, C]."""
 
     def __init__(self, file, name, scale, shift):
         self.file, self.name, self.scale, self.shift, self.data = file, name, scale, shift, None
@@ -98,7 +98,7 @@ class Rows(torch.utils.data.Dataset):
 
 
 class RowBatches:
-    """DataLoader and DistributedSampler over rows, for ever."""
+    """Endless batches from DataLoader and DistributedSampler over rows."""
 
     def __init__(self, options, rank, ranks, scale, shift):
         data = Rows(options.data, options.dataset, scale, shift)
@@ -115,7 +115,7 @@ class RowBatches:
 
 
 class MemoryBatches:
-    """All images decoded into memory once, as bytes; a batch is an index and a scaling. The best that a small dataset allows."""
+    """All images decoded into memory once, as bytes; a batch is an index and a scaling. This is the fastest way for a small dataset."""
 
     def __init__(self, options, rank, ranks, scale, shift):
         with h5py.File(options.data) as f:
@@ -139,18 +139,18 @@ def parse():
     parser.add_argument("--data", required=True, help="HDF5 file")
     parser.add_argument("--dataset", default="imgs")
     parser.add_argument("--model", choices=("vanilla_vae", "mlp_vae"), default="vanilla_vae")
-    parser.add_argument("--batch", type=int, default=64, help="images a rank")
-    parser.add_argument("--steps", type=int, default=30, help="measured")
-    parser.add_argument("--warm-up", type=int, default=5, help="steps before")
-    parser.add_argument("--threads", type=int, default=1, help="of a rank's tensor work")
-    parser.add_argument("--workers", type=int, default=0, help="of the DataLoader")
+    parser.add_argument("--batch", type=int, default=64, help="images per rank")
+    parser.add_argument("--steps", type=int, default=30, help="measured steps")
+    parser.add_argument("--warm-up", type=int, default=5, help="steps before the measured ones")
+    parser.add_argument("--threads", type=int, default=1, help="threads for a rank's tensor work")
+    parser.add_argument("--workers", type=int, default=0, help="workers of the DataLoader")
     parser.add_argument("--in-memory", action="store_true", help="all images decoded at start, no DataLoader")
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32", help="bf16: autocast")
     parser.add_argument("--compile", choices=("no", "default", "reduce-overhead", "max-autotune"), default="no")
-    parser.add_argument("--fused", action="store_true", help="the fused Adam")
+    parser.add_argument("--fused", action="store_true", help="use the fused Adam")
     parser.add_argument("--backend", choices=("gloo", "nccl"), default="gloo")
-    parser.add_argument("--no-exchange", action="store_true", help="replicas that never meet: what DDP costs is the difference")
+    parser.add_argument("--no-exchange", action="store_true", help="replicas that never synchronize; the difference is the cost of DDP")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     return parser.parse_args()
 
@@ -208,7 +208,7 @@ def main():
         if on_gpu:
             x = x.cuda(non_blocking=True)
         if mlp:
-            x = (x > 0.5).float()  # as long as any other way to binarize takes
+            x = (x > 0.5).float()  # takes as long as any other way to binarize
         if options.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         waited = time.perf_counter() - began
@@ -232,7 +232,7 @@ def main():
         print(json.dumps({"samples_per_second": options.batch * ranks * options.steps / elapsed, "step_seconds": statistics.median(steps) if not on_gpu else elapsed / options.steps,
                           "data_wait_seconds": statistics.median(waits), "peak_bytes_per_rank": peak[0].item(), "peak_device_bytes_per_rank": peak[1].item(), "loss": loss.item()}), flush=True)
     if ranks > 1:
-        # Everything is measured and told. Taking gloo's threads down has aborted a rank now and then ("terminate called without an active exception").
+        # Everything is measured and printed. Tearing down gloo's threads has aborted a rank now and then ("terminate called without an active exception").
         dist.barrier()
         os._exit(0)
 

@@ -1,9 +1,9 @@
-// What being watched costs training: VanillaVAE 64x64x3, G = 64, fp32, one thread, in turns in one
-// run:
+// Measures what monitoring costs training: VanillaVAE 64x64x3, G = 64, fp32, one thread, in turns
+// in one run:
 //   build/tests/bench/bench_exporter [turns]
-// Steps without metrics; with metrics and a scrape a second; with a hundred scrapers at once every
-// second. Scrapers are a process of their own, of the lowest priority: elsewhere they are other
-// machines.
+// Compares steps without metrics, with metrics and a scrape per second, and with a hundred
+// concurrent scrapers every second. The scrapers are a separate process of the lowest priority,
+// because in production they are other machines.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <arpa/inet.h>
@@ -38,17 +38,17 @@ using namespace vae_dist::bench;
 
 constexpr std::int64_t kBatch = 64;
 constexpr int kStepsATurn = 8, kScrapers = 100;
-constexpr timeval kPatience{5, 0};  // a server that ends answers none that wait
+constexpr timeval kPatience{5, 0};  // a server that ends does not answer waiting clients
 constexpr double kLearningRate = 1e-4, kKldFactor = 0.00025;
 
-// What both processes see.
+// The state that both processes share.
 struct Orders {
-  std::atomic<int> port = 0;     // of the rank that is asked
-  std::atomic<int> at_once = 0;  // scrapes each second; 0: none
+  std::atomic<int> port = 0;     // of the scraped rank
+  std::atomic<int> at_once = 0;  // scrapes per second; 0: none
   std::atomic<long> answers = 0;
 };
 
-// As Prometheus asks.
+// The request as Prometheus sends it.
 const std::string kRequest = "GET /metrics HTTP/1.1\r\nHost: rank\r\nAccept-Encoding: gzip\r\n\r\n";
 
 void scrape_at_once(Orders& orders, int count) {
@@ -85,7 +85,8 @@ void scrape_at_once(Orders& orders, int count) {
   }
 }
 
-// Of RUSAGE_SELF, all threads of this process, or RUSAGE_THREAD, the one that trains.
+// Returns the CPU time of RUSAGE_SELF, all threads of this process, or of RUSAGE_THREAD, the
+// training thread.
 double cpu_seconds(int who) {
   rusage usage{};
   ::getrusage(who, &usage);
@@ -99,9 +100,9 @@ struct Way {
   const char* name;
   bool metrics;
   int scrapers;
-  std::vector<double> wall = {}, cpu = {};  // seconds a step, by turn
+  std::vector<double> wall = {}, cpu = {};  // seconds per step, by turn
   std::vector<double> server =
-      {};  // CPU time of all threads but the one that trains, of the time that passes
+      {};  // CPU time of all threads except the training one, as a share of the elapsed time
 };
 
 metrics::StepMetrics numbers_of(std::int64_t step, double seconds) {
@@ -137,7 +138,7 @@ int main(int argc, char** argv) {
   at::set_num_threads(1);
   config::Config config;
   config.train.global_batch = kBatch;
-  const std::unique_ptr<comm::HostCommunicator> alone = comm::make_self_communicator();
+  const std::unique_ptr<comm::CpuCommunicator> alone = comm::make_self_communicator();
   comm::CollectiveLog log;
   step::Learner learner({config,
                          {3, 64, 64},
@@ -164,7 +165,7 @@ int main(int argc, char** argv) {
       }
       const double wall = watch.elapsed().count();
       orders.at_once = 0;
-      if (turn < 0) continue;  // the first fills caches and allocators
+      if (turn < 0) continue;  // the first turn fills caches and allocators
       const double all = cpu_seconds(RUSAGE_SELF) - cpu;
       way.wall.push_back(wall / kStepsATurn);
       way.cpu.push_back(all / kStepsATurn);

@@ -9,7 +9,7 @@
 namespace vae_dist::bench {
 namespace {
 
-// By hand: two operations for each product of an output value's sum.
+// Expected counts by hand: two operations for each product in the sum of an output value.
 constexpr double kLinear = 2.0 * 7 * 3 * 5;
 
 TEST(FlopCount, OfALinearLayerIsThatOfItsProducts) {
@@ -18,7 +18,7 @@ TEST(FlopCount, OfALinearLayerIsThatOfItsProducts) {
   const FlopCount count;
   const at::Tensor y = at::linear(x, w, b).sum();
   EXPECT_EQ(count.operations(), kLinear);
-  y.backward();  // of the input and of the weight
+  y.backward();  // gradients of the input and of the weight
   EXPECT_EQ(count.operations(), 3 * kLinear);
 }
 

@@ -1,7 +1,7 @@
-// How fast images are read, beside what limits it, in turns, in one run. See loader.py, which makes
-// the files and compares with h5py.
+// Measures how fast images are read, and the limits of that speed, in turns, in one run. See
+// loader.py, which generates the files and compares with h5py.
 //   bench_loader CHUNKED.h5 CONTIGUOUS.h5
-// Prints medians of images a second, one a line: name and number.
+// Prints the median images per second, one line each: name and number.
 #include <fcntl.h>
 #include <libdeflate.h>
 #include <unistd.h>
@@ -35,8 +35,8 @@ void forget_pages(const std::string& file) {
   ::close(descriptor);
 }
 
-// An epoch of batches of the loader that a run has, without noise, after `before` others. Returns
-// its seconds.
+// Reads an epoch of batches with a run's loader, without noise, after `before` other epochs.
+// Returns its seconds.
 double read_epoch(const data::SampleDataset& dataset, std::int64_t window, std::int64_t threads,
                   std::int64_t before = 1) {
   const auto self = comm::make_self_communicator();
@@ -69,7 +69,8 @@ void decode_to_memory(const std::string& file, std::int64_t threads) {
   dataset.cache(*self, *self, {.threads = threads});
 }
 
-// The stored chunks in memory, inflated by libdeflate alone, and the result copied once.
+// The upper limit: the stored chunks in memory, inflated by libdeflate alone, and the result copied
+// once.
 class Limit {
  public:
   explicit Limit(const hdf5::Hdf5Dataset& dataset) : rows_(dataset.chunk()[0]) {

@@ -1,6 +1,6 @@
-"""Images a second of the loader, beside h5py under a PyTorch DataLoader, one H5Dread, libdeflate alone and memcpy, in one run:
+"""Compares the loader's images per second with h5py under a PyTorch DataLoader, one H5Dread, libdeflate alone and memcpy, in one run:
   python tests/bench/loader.py build/vae_dist build/tests/bench/bench_loader
-20,000 pictures of 64x64x3 bytes, gzip 4 with shuffle, 64 a chunk; the page cache is warm but where a line says cold."""
+20,000 pictures of 64x64x3 bytes, gzip 4 with shuffle, 64 per chunk; the page cache is warm unless a line says cold."""
 import os
 import subprocess
 import sys
@@ -14,7 +14,7 @@ program, bench = sys.argv[1:3]
 
 
 class Rows(torch.utils.data.Dataset):
-    """As it is usually written: the file is opened by the worker, a row is read at a time."""
+    """The usual way: each worker opens the file and reads one row at a time."""
 
     def __init__(self, file, count):
         self.file, self.count, self.data = file, count, None
@@ -33,7 +33,7 @@ def rows_a_second(file, workers, batches=30):
         count = len(f["imgs"])
     loader = torch.utils.data.DataLoader(Rows(file, count), batch_size=64, shuffle=True, num_workers=workers)
     batch = iter(loader)
-    next(batch)  # workers have started
+    next(batch)  # waits until workers have started
     started = time.monotonic()
     for _ in range(batches):
         next(batch)

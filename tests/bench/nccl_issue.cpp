@@ -1,9 +1,9 @@
-// What it costs the host to queue a collective: a polled NCCL communicator beside a blocking one,
-// in turns, in one run:
+// Measures what it costs the host to queue a collective, with a polled NCCL communicator and with a
+// blocking one, in turns, in one run:
 //   mpirun -np 2 build/tests/bench/bench_nccl_issue
 // Prints the median microseconds until a call returns (its kernel is in the stream then), and until
-// the device has done it. On one GPU the ranks share it, through sockets: then only the first of
-// the two figures means anything for other machines.
+// the device has completed it. With one GPU, the ranks share it and communicate through sockets;
+// then only the first of the two figures is meaningful for other machines.
 #include <ATen/ATen.h>
 
 #include <algorithm>

@@ -1,11 +1,11 @@
-// What the gradient exchange costs a training step: VanillaVAE 64x64x3, 64 images a rank, fp32, one
-// thread a rank, in turns in one run:
+// Measures what the gradient exchange costs a training step: VanillaVAE 64x64x3, 64 images per
+// rank, fp32, one thread per rank, in turns in one run:
 //   mpirun -np 2 --bind-to core build/tests/bench/bench_overlap [rounds]
-// Steps without any exchange; steps that start the all-reduce after backward; steps that overlap
-// it, with several sizes of buckets.
+// Compares steps without any exchange, steps that start the all-reduce after backward, and steps
+// that overlap it with backward, with several bucket sizes.
 //
-// What a rank waits in finish() has two parts: until the slower ranks have computed, and until the
-// exchange is done. The rank that waits least in a round shows the second alone.
+// The time that a rank waits in finish() has two parts: until the slower ranks have computed, and
+// until the exchange is done. The shortest wait in a round consists of the second part only.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
@@ -31,7 +31,7 @@ using namespace vae_dist::bench;
 constexpr std::int64_t kBatch = 64, kMiB = 1 << 20;
 constexpr double kLearningRate = 1e-4, kKldFactor = 0.00025;
 
-// Keeps the buckets until the end of backward.
+// Delays all buckets until the end of backward.
 class AfterBackward final : public parallel::BucketExchange {
  public:
   explicit AfterBackward(std::unique_ptr<parallel::BucketExchange> exchange)
@@ -55,7 +55,7 @@ class AfterBackward final : public parallel::BucketExchange {
   std::vector<Kept> kept_;
 };
 
-// Of this process, all threads.
+// Returns the CPU time of all threads of this process.
 double cpu_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
@@ -71,11 +71,11 @@ step::StepOptions step_options(int ranks) {
   return options;
 }
 
-// A model with everything that a step needs, and one way to exchange.
+// A model with everything that a step needs, and one kind of exchange.
 class Trainer {
  public:
   Trainer(std::string name, const config::Config& config, int ranks,
-          std::unique_ptr<comm::HostCommunicator> comm,
+          std::unique_ptr<comm::CpuCommunicator> comm,
           std::unique_ptr<parallel::BucketExchange> exchange,
           const parallel::ReducerOptions& options)
       : name_(std::move(name)),
@@ -113,7 +113,7 @@ class Trainer {
 
  private:
   const std::string name_;
-  const std::unique_ptr<comm::HostCommunicator> comm_;  // of the exchange; null without one
+  const std::unique_ptr<comm::CpuCommunicator> comm_;  // for the exchange; null without one
   std::shared_ptr<model::LatentModel> model_;
   objective::Objective objective_;
   step::TrainedPart part_;
@@ -131,18 +131,18 @@ parallel::ReducerOptions with_caps(double first_mib, double mib) {
   return options;
 }
 
-Trainers make_trainers(const config::Config& config, comm::HostCommunicator& host,
+Trainers make_trainers(const config::Config& config, comm::CpuCommunicator& all_ranks,
                        comm::CollectiveLog& log) {
   Trainers trainers;
-  trainers.push_back(std::make_unique<Trainer>("no exchange", config, host.size(), nullptr, nullptr,
-                                               parallel::ReducerOptions{}));
+  trainers.push_back(std::make_unique<Trainer>("no exchange", config, all_ranks.size(), nullptr,
+                                               nullptr, parallel::ReducerOptions{}));
   const auto add = [&](const std::string& name, const parallel::ReducerOptions& options,
                        comm::SumOrder order, bool overlapped) {
-    std::unique_ptr<comm::HostCommunicator> comm = host.duplicate();
+    std::unique_ptr<comm::CpuCommunicator> comm = all_ranks.duplicate();
     std::unique_ptr<parallel::BucketExchange> exchange =
-        parallel::make_host_exchange(*comm, order, {log, name});
+        parallel::make_cpu_exchange(*comm, order, {log, name});
     if (!overlapped) exchange = std::make_unique<AfterBackward>(std::move(exchange));
-    trainers.push_back(std::make_unique<Trainer>(name, config, host.size(), std::move(comm),
+    trainers.push_back(std::make_unique<Trainer>(name, config, all_ranks.size(), std::move(comm),
                                                  std::move(exchange), options));
   };
   add("after backward", {}, comm::SumOrder::fast, false);
@@ -158,23 +158,24 @@ Trainers make_trainers(const config::Config& config, comm::HostCommunicator& hos
   return trainers;
 }
 
-void print_results(comm::HostCommunicator& host, const Trainers& trainers, int rounds) {
-  if (host.rank() == 0) {
+void print_results(comm::CpuCommunicator& all_ranks, const Trainers& trainers, int rounds) {
+  if (all_ranks.rank() == 0) {
     std::printf(
-        "%d ranks, medians of %d rounds. Longer: than with no exchange in the same round. Waits: "
-        "in finish(), and as part of the wait after backward.\n",
-        host.size(), rounds);
+        "%d ranks, medians of %d rounds. longer: compared with no exchange in the same round. "
+        "waits: time in finish(), and its share of the wait of steps that exchange after "
+        "backward.\n",
+        all_ranks.size(), rounds);
     std::printf("%-26s %7s %10s %9s %9s %9s %19s %19s\n", "", "buckets", "step", "longer",
                 "slowest", "CPU time", "waits, mean", "waits least");
   }
   OverRanks step_alone, cpu_alone, wait_after;
   for (std::size_t i = 0; i < trainers.size(); ++i) {
-    const OverRanks step = over_ranks(host, trainers[i]->step_seconds()),
-                    cpu = over_ranks(host, trainers[i]->cpu_seconds_of_steps()),
-                    wait = over_ranks(host, trainers[i]->wait_seconds());
+    const OverRanks step = over_ranks(all_ranks, trainers[i]->step_seconds()),
+                    cpu = over_ranks(all_ranks, trainers[i]->cpu_seconds_of_steps()),
+                    wait = over_ranks(all_ranks, trainers[i]->wait_seconds());
     if (i == 0) step_alone = step, cpu_alone = cpu;
     if (i == 1) wait_after = wait;
-    if (host.rank() != 0) continue;
+    if (all_ranks.rank() != 0) continue;
     std::printf("%-26s %7zu %7.1f ms", trainers[i]->name().c_str(), trainers[i]->buckets(),
                 1e3 * median(step.mean));
     if (i > 0) {
@@ -192,13 +193,13 @@ void print_results(comm::HostCommunicator& host, const Trainers& trainers, int r
 
 int main(int argc, char** argv) {
   comm::MpiWorld world(argc, argv);
-  const auto host = world.make_communicator();
+  const auto all_ranks = world.make_communicator();
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 40;
   at::set_num_threads(1);
 
   const config::Config config;
   comm::CollectiveLog log;
-  const Trainers trainers = make_trainers(config, *host, log);
+  const Trainers trainers = make_trainers(config, *all_ranks, log);
   const at::Tensor images =
       at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor noise = at::randn({kBatch, config.model.latent_dim});
@@ -207,9 +208,9 @@ int main(int argc, char** argv) {
     if (round == 1)
       for (const auto& trainer : trainers) trainer->forget_measurements();
     for (const auto& trainer : trainers) {
-      host->barrier();
+      all_ranks->barrier();
       trainer->step(images, noise);
     }
   }
-  print_results(*host, trainers, rounds);
+  print_results(*all_ranks, trainers, rounds);
 }

@@ -13,7 +13,7 @@ using testing::Not;
 
 using Names = std::vector<std::string>;
 
-// Four ranks on two hosts that are all alike.
+// Returns the figures of four equal ranks on two hosts.
 Preflight four_ranks() {
   Preflight preflight;
   for (int rank = 0; rank < 4; ++rank)
@@ -33,7 +33,7 @@ Preflight four_ranks() {
 TEST(Preflight, FindsNobodySlowWhereAllAreAlike) {
   Preflight preflight = four_ranks();
   preflight.ranks[1].operations_per_second *= 0.85;
-  name_the_slow(preflight.ranks);
+  mark_slow_ranks(preflight.ranks);
   for (const RankMachine& one : preflight.ranks) EXPECT_EQ(one.slow, Names{});
   EXPECT_THAT(preflight_text(preflight),
               AllOf(HasSubstr("No rank is slower than 80 % of the median"), Not(HasSubstr("SLOW")),
@@ -46,7 +46,7 @@ TEST(Preflight, NamesTheSlowRankItsHostAndItsGpu) {
   preflight.ranks[2].host_bytes_per_second *= 0.7;
   preflight.ranks[3].read_bytes_per_second *= 0.1;
   preflight.ranks[0].neighbour_bytes_per_second *= 0.2;
-  name_the_slow(preflight.ranks);
+  mark_slow_ranks(preflight.ranks);
   EXPECT_EQ(preflight.ranks[0].slow, Names{"link to neighbours"});
   EXPECT_EQ(preflight.ranks[1].slow, Names{});
   EXPECT_EQ(preflight.ranks[2].slow, (Names{"matrix product", "link to other hosts"}));
@@ -60,7 +60,7 @@ TEST(Preflight, NamesTheSlowRankItsHostAndItsGpu) {
 TEST(Preflight, HasNoLinksWhereThereIsOneRank) {
   Preflight preflight;
   preflight.ranks.push_back({0, "a", "CPU: cores 0-1", 1e11, 1e8, 0, 0, {}});
-  name_the_slow(preflight.ranks);
+  mark_slow_ranks(preflight.ranks);
   EXPECT_EQ(preflight.ranks[0].slow, Names{});
   EXPECT_THAT(preflight_text(preflight),
               AllOf(Not(HasSubstr("neighbour")), Not(HasSubstr("all-reduce"))));

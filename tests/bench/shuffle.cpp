@@ -1,4 +1,4 @@
-// What shuffling in windows of chunks leaves of randomness: 1,000,000 samples in chunks of 64,
+// Measures how random shuffling in windows of chunks still is: 1,000,000 samples in chunks of 64,
 // batches of 256.
 //   bench_shuffle
 #include <cmath>

@@ -1,4 +1,4 @@
-"""Runs vae_dist and its rival in turns and prints what they reached: see side_by_side.sh."""
+"""Runs vae_dist and its rival in turns and prints their figures: see side_by_side.sh."""
 import argparse
 import dataclasses
 import json
@@ -22,12 +22,12 @@ class Contestant:
     name: str
     ranks: int
     command: list
-    captures: bool = False  # its steps are to be CUDA graphs
+    captures: bool = False  # its steps must be CUDA graphs
     results: list = dataclasses.field(default_factory=list)
-    failure: str = ""       # why it runs no more
+    failure: str = ""       # why it no longer runs
 
     def run(self, folder):
-        """One run, whose JSON object is kept. A rival that fails (torch.compile wants a compiler) is out of the race; ours must not."""
+        """Runs once and keeps the JSON object. A rival that fails (torch.compile needs a compiler) drops out; ours must not fail."""
         file = os.path.join(folder, "figures.json")
         ours = "{json}" in self.command
         command = [file if word == "{json}" else word for word in self.command]
@@ -42,7 +42,7 @@ class Contestant:
             with open(file) as f:
                 said = json.load(f)
             if self.captures and not said["captured"]:
-                sys.exit(f"{self.name}: the step was to be a CUDA graph and is none:\n{' '.join(command)}\n{done.stdout}{done.stderr}")
+                sys.exit(f"{self.name}: the step is not a CUDA graph, although it should be:\n{' '.join(command)}\n{done.stdout}{done.stderr}")
         else:
             said = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
         self.results.append(said)
@@ -52,7 +52,7 @@ class Contestant:
 
 
 def make_colour_pictures(binary, file, count):
-    """64x64x3, gzip, 64 images a chunk."""
+    """Makes pictures of 64x64x3, gzip, 64 images per chunk."""
     subprocess.run([binary, "data", "make-shapes", file, "--count", str(count), "--size", "64", "--channels", "3"], check=True, capture_output=True)
     with h5py.File(file, "r+") as f:
         images = f["imgs"][...]
@@ -61,7 +61,7 @@ def make_colour_pictures(binary, file, count):
 
 
 def make_digit_sized_pictures(file, count):
-    """28x28, as many strokes as a digit has: 19 % of the pixels are white."""
+    """Makes pictures of 28x28 with as much white as digits have: 19 % of the pixels."""
     images = numpy.random.default_rng(0).random((count, 28, 28)) < 0.19
     with h5py.File(file, "w") as f:
         f.create_dataset("imgs", data=images.astype(numpy.uint8) * 255, chunks=(100, 28, 28), compression="gzip")
@@ -74,7 +74,7 @@ def ours(name, options, ranks, config, words, bench=(), captures=False):
 
 
 def free_port():
-    """Another benchmark on this machine may have any fixed one."""
+    """Returns a free port. A fixed one might be in use by another benchmark on this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -133,7 +133,7 @@ distributed: {{threads_per_rank: 1, device: cpu}}
 
 
 def print_table(contestants, memory):
-    """memory: the figure that the column shows."""
+    """Prints the results. memory: the figure in the memory column."""
     print(f"{'':46} {'samples/s':>10} {'step':>10} {'data wait':>10} {'memory a rank':>14}   {'spread':>7}")
     for one in contestants:
         rates = [result["samples_per_second"] for result in one.results]
@@ -143,7 +143,7 @@ def print_table(contestants, memory):
 
 
 def print_ratios(contestants):
-    """Of samples/s, ours over each rival's: the median of the rounds' ratios."""
+    """Prints the ratios of our samples/s to each rival's: the median over rounds."""
     mine = [one for one in contestants if "ours" in one.name]
     rivals = [one for one in contestants if "rival" in one.name]
     for one in mine:
@@ -164,14 +164,14 @@ def print_ratios(contestants):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", required=True)
-    parser.add_argument("--pairs", type=int, default=5, help="rounds: everybody runs once in each")
+    parser.add_argument("--pairs", type=int, default=5, help="number of rounds; every contestant runs once in each")
     parser.add_argument("--ranks", type=int, help="default: 2, and 1 with --gpu")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--warm-up", type=int, help="steps before, in which either side captures or compiles; default: 5, and 15 with --gpu")
+    parser.add_argument("--warm-up", type=int, help="steps before the measured ones, in which either side captures or compiles; default: 5, and 15 with --gpu")
     parser.add_argument("--gpu", action="store_true")
-    parser.add_argument("--pictures", type=int, default=64 * 64, help="of the coloured dataset")
-    parser.add_argument("--only", default="", help="contestants whose name holds this regular expression")
-    parser.add_argument("--json", help="every single figure goes to this file")
+    parser.add_argument("--pictures", type=int, default=64 * 64, help="size of the coloured dataset")
+    parser.add_argument("--only", default="", help="only contestants whose name matches this regular expression")
+    parser.add_argument("--json", help="write every single figure to this file")
     options = parser.parse_args()
     ranks = options.ranks or (1 if options.gpu else 2)
     options.warm_up = options.warm_up or (15 if options.gpu else 5)

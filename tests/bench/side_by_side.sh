@@ -1,9 +1,9 @@
 #!/bin/bash
-# vae_dist beside the same training in PyTorch's DistributedDataParallel (ddp_rival.py), in turns, in one go; prints medians and ratios.
+# Compares vae_dist with the same training in PyTorch's DistributedDataParallel (ddp_rival.py), in turns, in one run. Prints medians and ratios.
 #   tests/bench/side_by_side.sh                  VanillaVAE 64x64x3 on 2 ranks of one thread each, and the MLP of MNIST's size on one
 #   tests/bench/side_by_side.sh --gpu            on one GPU, 64 and 512 images
 #   tests/bench/side_by_side.sh --gpu --ranks 8  on eight
-# --pairs N rounds, --only REGEX those whose name holds it, --json FILE every single figure. The program is build/vae_dist (VAE_DIST_BINARY); the Python that of set-up (VAE_DIST_PYTHON).
+# --pairs N sets the rounds, --only REGEX selects contestants by name, --json FILE stores every single figure. The program is build/vae_dist (VAE_DIST_BINARY), the Python that of set-up (VAE_DIST_PYTHON).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)

@@ -77,7 +77,7 @@ TEST(Checkpoint, TakesTheStateThatAnEvaluationLeft) {
   checkpoint.state.best_step = 12;
   write_evaluated_state(directory, checkpoint.state);
   expect_same(read_checkpoint(directory), checkpoint);
-  // It is sealed like the others.
+  // The new file is protected by a hash like the others.
   for (const char* file : {"state.json", "state_evaluated.json", "manifest.json"}) {
     flip_byte(directory / file, 20);
     EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }), HasSubstr(file));
@@ -86,10 +86,10 @@ TEST(Checkpoint, TakesTheStateThatAnEvaluationLeft) {
   checkpoint.state.step = 13;
   EXPECT_THAT(
       message_of<base::BadInput>([&] { write_evaluated_state(directory, checkpoint.state); }),
-      HasSubstr("of step 12, not of 13"));
+      HasSubstr("of step 12, not of step 13"));
 }
 
-// Killed between the two files: the manifest does not name the new one yet.
+// A process killed between the two files: the manifest does not name the new file yet.
 TEST(Checkpoint, HasTheStateOfBeforeWhereTheEvaluatedOneWasCutOff) {
   const TemporaryDirectory root;
   const auto directory = write_checkpoint(root.path(), checkpoint_of(12));
@@ -137,7 +137,7 @@ TEST(Checkpoint, AMissingOrShortenedFileIsRefusedByName) {
 TEST(Checkpoint, ANewerFormatIsRefusedAsSuch) {
   const TemporaryDirectory root;
   const auto directory = write_checkpoint(root.path(), checkpoint_of(1));
-  // Sealed like format 1: hash of the compact text without the hash.
+  // Add the hash as in format 1: over the compact text without the hash.
   auto manifest = nlohmann::json::parse(base::read_file(directory / "manifest.json"));
   manifest.erase("xxh3");
   manifest["format"] = 2;
@@ -208,7 +208,7 @@ TEST(Checkpoint, AFullDiskIsAFailureThatLeavesNothingBehind) {
   write_checkpoint(root.path(), checkpoint_of(1));
   auto large = checkpoint_of(2);
   large.optimizer.tensors["exp_avg_sq.encoder.0.0.weight"] =
-      at::arange(4096, at::kFloat);  // the second file: the first one fits
+      at::arange(4096, at::kFloat);  // in the second file; the first one fits
   {
     const FileSizeLimit limit(4096);
     EXPECT_THAT(message_of<base::Failure>([&] { write_checkpoint(root.path(), large); }),
@@ -253,8 +253,7 @@ TEST(Checkpoint, KillingTheWriterAtAnyInstantLosesAtMostTheOneUnderWay) {
     }
     ::close(done[1]);
     ASSERT_EQ(::read(done[0], &step, sizeof step), ssize_t{sizeof step});
-    ::usleep(
-        static_cast<useconds_t>(1 + 397 * round));  // somewhere in one of the next writes or prunes
+    ::usleep(static_cast<useconds_t>(1 + 397 * round));  // during one of the next writes or prunes
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     for (std::int64_t later = 0; ::read(done[0], &later, sizeof later) == ssize_t{sizeof later};)
@@ -264,14 +263,14 @@ TEST(Checkpoint, KillingTheWriterAtAnyInstantLosesAtMostTheOneUnderWay) {
     testing::internal::CaptureStderr();
     const auto newest = read_newest_checkpoint(root.path());
     EXPECT_EQ(testing::internal::GetCapturedStderr(), "")
-        << "every checkpoint that can be seen is whole";
+        << "every visible checkpoint must be complete";
     ASSERT_TRUE(newest);
     EXPECT_GE(newest->state.step, step);
     expect_same(*newest, checkpoint_of(newest->state.step));
     step = newest->state.step;
   }
   prune_checkpoints(root.path(), 1);
-  EXPECT_EQ(steps(find_checkpoints(root.path())), root.names()) << "leftovers are gone";
+  EXPECT_EQ(steps(find_checkpoints(root.path())), root.names()) << "no leftovers may remain";
 }
 
 TEST(PruneCheckpoints, KeepsTheNewestAndTheProtected) {

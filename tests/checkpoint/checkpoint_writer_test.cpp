@@ -3,9 +3,7 @@
 #include <ATen/ops/equal.h>
 #include <gmock/gmock.h>
 
-#include <chrono>
-#include <thread>
-
+#include "../eventually.hpp"
 #include "fixtures.hpp"
 
 namespace vae_dist::checkpoint {
@@ -20,10 +18,8 @@ TEST(CheckpointWriter, WritesInTheBackgroundAndReportsOnce) {
   EXPECT_FALSE(writer.take_result());
   writer.start(checkpoint_of(10));
   auto result = writer.take_result();
-  while (!result) {  // without wait(): the result comes by itself
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    result = writer.take_result();
-  }
+  // The result arrives without wait().
+  ASSERT_TRUE(eventually([&] { return result || (result = writer.take_result()); }));
   EXPECT_EQ(result->directory, root.path() / "checkpoints" / "step_00000010");
   EXPECT_THAT(result->failure, IsEmpty());
   EXPECT_GT(result->seconds, 0);
@@ -57,7 +53,7 @@ TEST(CheckpointWriter, PrunesByWhatAnEvaluationFoundToBeTheBest) {
   writer.evaluated(state, best(2));
   EXPECT_EQ(root.names(), std::set<std::string>{"step_00000002"});
   EXPECT_EQ(read_newest_checkpoint(root.path())->state.best_step, 2);
-  // One that was not written has no state to change.
+  // A checkpoint that was not written has no state to change.
   writer.evaluated(checkpoint_of(7).state);
   EXPECT_EQ(root.names(), std::set<std::string>{"step_00000002"});
 }
@@ -65,7 +61,7 @@ TEST(CheckpointWriter, PrunesByWhatAnEvaluationFoundToBeTheBest) {
 TEST(CheckpointWriter, NeverPrunesTheOneItHasJustWritten) {
   const TemporaryDirectory root;
   for (const int step : {400, 500})
-    write_checkpoint(root.path(), checkpoint_of(step));  // a run that went back to an older one
+    write_checkpoint(root.path(), checkpoint_of(step));  // a run that fell back to an older one
   CheckpointWriter writer(root.path(), 2);
   writer.start(checkpoint_of(350));
   writer.wait();
@@ -92,7 +88,7 @@ TEST(CheckpointWriter, FreesTheSnapshotWhenItIsWritten) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(10);
   while (weight.use_count() != before && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  EXPECT_EQ(weight.use_count(), before) << "without anybody asking for the result";
+  EXPECT_EQ(weight.use_count(), before) << "the snapshot must be freed before the result is taken";
 }
 
 TEST(CheckpointWriter, ReportsAFailureWarnsAndWorksAgainAfter) {
@@ -117,8 +113,8 @@ TEST(CheckpointWriter, ReportsAFailureWarnsAndWorksAgainAfter) {
   ASSERT_TRUE(written);
   EXPECT_THAT(written->failure, IsEmpty());
   EXPECT_EQ(read_newest_checkpoint(root.path())->state.step, 2);
-  // Captured in a file, which the limit cuts short: its first bytes show that the warning was
-  // given.
+  // The output is captured in a file, which the limit truncates: its first bytes show that the
+  // warning was given.
   EXPECT_THAT(said, testing::StartsWith("warning: "));
 }
 

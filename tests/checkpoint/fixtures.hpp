@@ -1,4 +1,4 @@
-// What the tests of this folder share: a folder that goes away, a checkpoint to write, a full disk.
+// Shared by the tests of this folder: a temporary directory, a checkpoint to write, a full disk.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -36,7 +36,7 @@ class TemporaryDirectory {
 
   const std::filesystem::path& path() const { return path_; }
 
-  /// Names in the directory.
+  /// Returns the names in the directory.
   std::set<std::string> names() const {
     std::set<std::string> found;
     for (const auto& entry : std::filesystem::directory_iterator(path_))
@@ -48,7 +48,7 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-/// While it lives, writes beyond `bytes` of a file fail (EFBIG), as they do on a full disk
+/// While an object exists, writes beyond `bytes` of a file fail (EFBIG), as on a full disk
 /// (ENOSPC).
 class FileSizeLimit {
  public:
@@ -69,7 +69,7 @@ class FileSizeLimit {
   sighandler_t handler_;
 };
 
-/// A small one whose every value depends on `step`.
+/// Returns a small checkpoint in which every value depends on `step`.
 inline Checkpoint checkpoint_of(std::int64_t step) {
   const auto values =
       at::arange(24, at::kFloat).add(static_cast<double>(step)).reshape({2, 3, 2, 2});
@@ -86,7 +86,8 @@ inline Checkpoint checkpoint_of(std::int64_t step) {
   return checkpoint;
 }
 
-/// The message of the Error that `call` throws; "" and a test failure when it throws none.
+/// Returns the message of the Error that `call` throws; returns "" and fails the test if it throws
+/// none.
 template <typename ErrorType>
 std::string message_of(const std::function<void()>& call) {
   try {
@@ -94,7 +95,7 @@ std::string message_of(const std::function<void()>& call) {
   } catch (const ErrorType& error) {
     return error.what();
   }
-  ADD_FAILURE() << "nothing was thrown";
+  ADD_FAILURE() << "no exception was thrown";
   return "";
 }
 

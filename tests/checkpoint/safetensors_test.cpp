@@ -42,7 +42,7 @@ TensorFile one_of_each_type() {
           {{"k", "v"}}};
 }
 
-// safetensors.torch.save(...) of Python's safetensors 0.8.0 for the same tensors.
+// The output of safetensors.torch.save(...) of Python's safetensors 0.8.0 for the same tensors.
 const std::string kReferenceBytes =
     "\x68\x01\0\0\0\0\0\0"
     R"({"__metadata__":{"k":"v"},"n":{"dtype":"I64","shape":[],"data_offsets":[0,8]},)"
@@ -156,15 +156,15 @@ TEST(Safetensors, RefusesMalformedFilesWithTheReason) {
   };
   const Case cases[] = {
       {"", "0 bytes are too few"},
-      {"\xff\xff\xff\xff\xff\xff\xff\xff{}"s, "names a header of 18446744073709551615 bytes"},
-      {"\x03\0\0\0\0\0\0\0{}"s, "names a header of 3 bytes"},
+      {"\xff\xff\xff\xff\xff\xff\xff\xff{}"s, "its header claims 18446744073709551615 bytes"},
+      {"\x03\0\0\0\0\0\0\0{}"s, "its header claims 3 bytes"},
       {file_of("{}" + std::string(100'000'000, ' '), ""), "over the limit"},
       {file_of("", ""), "does not start with '{'"},
       {file_of(" {}", ""), "does not start with '{'"},
       {file_of("[]", ""), "does not start with '{'"},
-      {file_of("{", ""), "not JSON"},
-      {file_of("{}x", ""), "not JSON"},
-      {file_of("{\"\xff\":1}", ""), "not JSON"},
+      {file_of("{", ""), "invalid JSON"},
+      {file_of("{}x", ""), "invalid JSON"},
+      {file_of("{\"\xff\":1}", ""), "invalid JSON"},
       {file_of(R"({"x":)" + std::string(1'000'000, '[') + "}", ""), "nested deeper"},
       {file_of(R"({"x":)" + std::string(9, '[') + std::string(9, ']') + "}", ""), "nested deeper"},
       {file_of(R"({"x":1e999})", ""), "damaged"},
@@ -188,9 +188,9 @@ TEST(Safetensors, RefusesMalformedFilesWithTheReason) {
       {file_of(tensor("F32", "[1]", "[4,8]"), "abcdabcd"),
        "starts at byte 4 of the data instead of 0"},
       {file_of(tensor("F32", "[1]", "[0,4]"), "abcde"),
-       "holds 5 bytes of data where its header names 4"},
+       "holds 5 bytes of data, but its header says 4"},
       {file_of(tensor("F32", "[1000000000]", "[0,4000000000]"), "abcd"),
-       "holds 4 bytes of data where its header names 4000000000"},
+       "holds 4 bytes of data, but its header says 4000000000"},
       {file_of(
            R"({"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"y":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})",
            "abcd"),
@@ -202,11 +202,11 @@ TEST(Safetensors, RefusesMalformedFilesWithTheReason) {
       {file_of(
            R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
            "a"),
-       "'x' is there twice"},
+       "'x' occurs twice"},
       {file_of(R"({"x":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "a"),
-       "'dtype' is there twice"},
-      {file_of(R"({"__metadata__":{"k":1}})", ""), "__metadata__ is not a map of texts"},
-      {file_of(R"({"__metadata__":["k"]})", ""), "__metadata__ is not a map of texts"},
+       "'dtype' occurs twice"},
+      {file_of(R"({"__metadata__":{"k":1}})", ""), "__metadata__ is not a map of strings"},
+      {file_of(R"({"__metadata__":["k"]})", ""), "__metadata__ is not a map of strings"},
   };
   for (const auto& [bytes, reason] : cases)
     EXPECT_THAT(message_of<base::BadInput>(

@@ -74,7 +74,7 @@ TEST(TrainingState, ReadsBackEveryField) {
   EXPECT_EQ(read_back({}).best_validation_loss, std::nullopt);
 }
 
-// Checkpoints of before there were these keys.
+// Checkpoints that are older than these keys.
 TEST(TrainingState, ReadsWhatOlderProgramsWrote) {
   std::string bytes =
       replaced(to_json(TrainingState{.step = 12}), ",\n  \"awaits_evaluation\": 0", "");
@@ -111,12 +111,12 @@ TEST(TrainingState, RefusesDamageWithFileAndKey) {
   EXPECT_THAT(refusal(replaced(good, "\"step\": 12", "\"step\": 9223372036854775808")),
               HasSubstr("'step' is not in range"));
   EXPECT_THAT(refusal(replaced(good, "\"program_version\": \"\"", "\"program_version\": 1")),
-              HasSubstr("'program_version' is not a text"));
+              HasSubstr("'program_version' is not a string"));
   EXPECT_THAT(refusal(replaced(good, "null", "\"low\"")),
               HasSubstr("'best_validation_loss' is not a number"));
   EXPECT_THAT(refusal(replaced(good, "\"step\": 12", "\"step\": 12, \"step\": 12")),
-              HasSubstr("'step' is there twice"));
-  EXPECT_THAT(refusal(good.substr(0, good.size() / 2)), HasSubstr("not JSON"));
+              HasSubstr("'step' occurs twice"));
+  EXPECT_THAT(refusal(good.substr(0, good.size() / 2)), HasSubstr("invalid JSON"));
 }
 
 }  // namespace

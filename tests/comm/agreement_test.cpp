@@ -17,11 +17,11 @@ struct Told {
   base::ExitCode code = base::ExitCode::done;
 };
 
-// What all of `ranks` ranks were told by `action`, which must be the same on each; nothing when
-// none was told anything. The communicator must serve on afterwards.
-std::optional<Told> told_to_all(int ranks, const std::function<void(HostCommunicator&)>& action) {
+// Runs `action` on `ranks` ranks and returns the error that all of them got, which must be the
+// same, or nothing if none got one. The communicator must still work afterwards.
+std::optional<Told> told_to_all(int ranks, const std::function<void(CpuCommunicator&)>& action) {
   std::vector<std::optional<Told>> told(static_cast<std::size_t>(ranks));
-  run_thread_ranks(ranks, [&](HostCommunicator& comm) {
+  run_thread_ranks(ranks, [&](CpuCommunicator& comm) {
     try {
       action(comm);
     } catch (const AgreedError& error) {
@@ -41,11 +41,11 @@ std::optional<Told> told_to_all(int ranks, const std::function<void(HostCommunic
 
 std::optional<Told> agreed(int ranks, const std::function<void(int)>& phase) {
   return told_to_all(ranks,
-                     [&](HostCommunicator& comm) { agree(comm, [&] { phase(comm.rank()); }); });
+                     [&](CpuCommunicator& comm) { agree(comm, [&] { phase(comm.rank()); }); });
 }
 
 std::optional<Told> compared(int ranks, const std::function<std::string(int)>& value) {
-  return told_to_all(ranks, [&](HostCommunicator& comm) {
+  return told_to_all(ranks, [&](CpuCommunicator& comm) {
     require_equal(comm, "initial weights", value(comm.rank()));
   });
 }

@@ -22,7 +22,7 @@ TEST(Bfloat16, KeepsEveryValueThatItHas) {
 }
 
 TEST(Bfloat16, TakesTheNearestAndOfTwoTheEvenOne) {
-  const float step = std::ldexp(1.0F, -7);  // between neighbours from 1 to 2
+  const float step = std::ldexp(1.0F, -7);  // distance of neighbours between 1 and 2
   EXPECT_EQ(rounded(1 + 0.49F * step), 1);
   EXPECT_EQ(rounded(1 + 0.51F * step), 1 + step);
   EXPECT_EQ(rounded(1 + 0.5F * step), 1) << "1 has an even mantissa";

@@ -1,5 +1,5 @@
-// What every communicator promises, whatever carries its messages: each check is called by all
-// ranks and compares with a straight sum or copy on this rank.
+// Checks of what every communicator guarantees, whatever carries its messages. All ranks call each
+// check, which compares the result with a plain sum or copy computed on this rank.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -17,7 +17,7 @@
 
 #include "base/power_of_two.hpp"
 #include "comm/communicator.hpp"
-#include "comm/host_all_reduce.hpp"
+#include "comm/cpu_all_reduce.hpp"
 #include "comm/tree_all_reduce.hpp"
 
 namespace vae_dist::comm {
@@ -35,8 +35,8 @@ Buffer buffer_of(std::vector<T>& values) {
   return {values.data(), static_cast<std::int64_t>(values.size()), data_type_of<T>()};
 }
 
-/// Small whole numbers, different for each rank and place: their sums over eight ranks are exact in
-/// every type.
+/// Returns small whole numbers that differ by rank and position. Their sums over eight ranks are
+/// exact in every type.
 template <typename T>
 std::vector<T> values_of_rank(int rank, std::size_t count) {
   std::vector<T> values(count);
@@ -55,7 +55,7 @@ std::vector<T> straight_sum(int ranks, std::size_t count) {
   return sum;
 }
 
-/// Lengths that are empty, shorter and longer than the number of ranks, odd, and long enough for
+/// Lengths that are zero, shorter and longer than the number of ranks, odd, and long enough for
 /// MPI's other algorithms.
 inline const std::vector<std::size_t> kLengths = {0, 1, 5, 64, 40'001};
 
@@ -93,7 +93,7 @@ inline void check_collectives(Communicator& comm) {
   check_collectives_of_type<double>(comm);
 }
 
-/// Pairs of any distance exchange buffers of different lengths.
+/// Checks that pairs of any distance exchange buffers of different lengths.
 inline void check_exchanges(Communicator& comm) {
   for (int distance = 1; distance < comm.size(); ++distance) {
     const int peer = comm.rank() ^ distance;
@@ -109,14 +109,14 @@ inline void check_exchanges(Communicator& comm) {
   }
 }
 
-inline void check_duplicates(HostCommunicator& comm) {
+inline void check_duplicates(CpuCommunicator& comm) {
   const auto other = comm.duplicate();
   check_collectives_of_type<double>(*other);
   check_exchanges(*other);
 }
 
-/// Where ranks are a power of two: the tree's bits are those of its definition. Elsewhere there is
-/// none.
+/// Checks that the bits of the tree sum are those of its definition if the number of ranks is a
+/// power of two, and that it is refused otherwise.
 inline void check_tree(Communicator& comm) {
   if (!base::is_power_of_two(comm.size())) {
     std::vector<float> sum(8), scratch(8);
@@ -147,7 +147,7 @@ struct HostSum {
   Wire wire;
 };
 
-/// The ways in which `ranks` of them can sum fp32 on the host.
+/// Returns the ways in which `ranks` ranks can sum fp32 on the host.
 inline std::vector<HostSum> host_sums(int ranks) {
   std::vector<HostSum> ways = {{"fast", SumOrder::fast, Wire::exact},
                                {"bf16", SumOrder::fast, Wire::bf16}};
@@ -156,28 +156,28 @@ inline std::vector<HostSum> host_sums(int ranks) {
 }
 
 template <typename T>
-void check_host_sums_of_type(HostCommunicator& comm) {
+void check_host_sums_of_type(CpuCommunicator& comm) {
   std::vector<std::byte> scratch;
   for (const HostSum& way : host_sums(comm.size())) {
     if (way.wire == Wire::bf16 && data_type_of<T>() != DataType::float32) continue;
     for (const std::size_t count : kLengths) {
-      // Up to 8 * 30: bfloat16 has whole numbers up to 256.
+      // The sums are at most 8 * 30; bfloat16 represents whole numbers up to 256 exactly.
       std::vector<T> sum = values_of_rank<T>(comm.rank(), count);
-      all_reduce_on_host(comm, buffer_of(sum), way.order, way.wire, scratch);
+      all_reduce_on_cpu(comm, buffer_of(sum), way.order, way.wire, scratch);
       EXPECT_TRUE(sum == straight_sum<T>(comm.size(), count))
           << way.name << " sum of " << count << " on " << comm.size() << " ranks";
     }
   }
 }
 
-inline void check_host_sums(HostCommunicator& comm) {
+inline void check_host_sums(CpuCommunicator& comm) {
   check_host_sums_of_type<std::uint8_t>(comm);
   check_host_sums_of_type<std::int64_t>(comm);
   check_host_sums_of_type<float>(comm);
   check_host_sums_of_type<double>(comm);
 }
 
-/// Normal numbers, others on each rank.
+/// Returns normally distributed numbers that differ between ranks.
 inline std::vector<float> noise_of_rank(int rank, std::size_t count) {
   std::mt19937 generator(static_cast<std::uint32_t>(rank) + 1);
   std::normal_distribution<float> normal;
@@ -186,12 +186,12 @@ inline std::vector<float> noise_of_rank(int rank, std::size_t count) {
   return values;
 }
 
-inline void check_host_sums_have_one_result(HostCommunicator& comm) {
+inline void check_host_sums_have_one_result(CpuCommunicator& comm) {
   std::vector<std::byte> scratch;
   for (const HostSum& way : host_sums(comm.size())) {
     const auto sum = [&] {
       std::vector<float> values = noise_of_rank(comm.rank(), 1001);
-      all_reduce_on_host(comm, buffer_of(values), way.order, way.wire, scratch);
+      all_reduce_on_cpu(comm, buffer_of(values), way.order, way.wire, scratch);
       return values;
     };
     std::vector<float> mine = sum(), of_all(mine.size() * static_cast<std::size_t>(comm.size()));
@@ -204,9 +204,9 @@ inline void check_host_sums_have_one_result(HostCommunicator& comm) {
   }
 }
 
-/// The error of what travelled as bfloat16, beside the sum in fp64: of each element within its
-/// bound, and of all together.
-inline void check_bf16_error(HostCommunicator& comm) {
+/// Checks the error of a sum that was sent as bfloat16 against the sum in fp64: each element within
+/// its bound, and all elements together.
+inline void check_bf16_error(CpuCommunicator& comm) {
   constexpr std::size_t kCount = 100'003;
   constexpr double kHalfStep = 1.0 / 256;
   std::vector<double> expected(kCount), magnitudes(kCount);
@@ -219,12 +219,12 @@ inline void check_bf16_error(HostCommunicator& comm) {
   }
   std::vector<float> sum = noise_of_rank(comm.rank(), kCount);
   std::vector<std::byte> scratch;
-  all_reduce_on_host(comm, buffer_of(sum), SumOrder::fast, Wire::bf16, scratch);
+  all_reduce_on_cpu(comm, buffer_of(sum), SumOrder::fast, Wire::bf16, scratch);
 
   double largest = 0, largest_error = 0, squares = 0, squared_errors = 0;
   for (std::size_t i = 0; i < kCount; ++i) {
     const double error = std::abs(static_cast<double>(sum[i]) - expected[i]);
-    // fp32's own rounding is the rest.
+    // The second term allows for the rounding of fp32 itself.
     ASSERT_LE(error,
               1.001 * kHalfStep * (magnitudes[i] + std::abs(expected[i])) + 1e-6 * magnitudes[i])
         << "element " << i;
@@ -234,16 +234,16 @@ inline void check_bf16_error(HostCommunicator& comm) {
     squared_errors += error * error;
   }
   if (comm.size() == 1) return;
-  // Seen at 2 to 8 ranks: 0.0030 to 0.0043 of the largest element, and a norm of 0.0020 (2 ranks)
-  // to 0.0023 (8) of the sum's. It is there at all only because something was rounded.
+  // Measured with 2 to 8 ranks: 0.0030 to 0.0043 of the largest element, and a norm of 0.0020 (2
+  // ranks) to 0.0023 (8 ranks) of the sum's. The lower bound shows that values were rounded at all.
   const double of_largest = largest_error / largest, of_norm = std::sqrt(squared_errors / squares);
   EXPECT_LT(of_largest, 0.006) << comm.size() << " ranks";
   EXPECT_LT(of_norm, 0.003) << comm.size() << " ranks";
   EXPECT_GT(of_norm, 0.001) << comm.size() << " ranks";
 }
 
-/// Sums that depend on the order of adding: which order does not matter, that it is one for all
-/// ranks does.
+/// Checks sums that depend on the order of addition: any order is allowed, but it must be the same
+/// on all ranks.
 inline void check_same_bits_on_every_rank(Communicator& comm) {
   std::vector<float> sum(1001);
   for (std::size_t i = 0; i < sum.size(); ++i)
@@ -259,8 +259,8 @@ inline void check_same_bits_on_every_rank(Communicator& comm) {
         << "rank " << rank;
 }
 
-/// Several sums under way at once, with other collectives between start and end.
-inline void check_started_sums(HostCommunicator& comm) {
+/// Checks several sums in progress at once, with other collectives between start and end.
+inline void check_started_sums(CpuCommunicator& comm) {
   std::vector<std::int64_t> first = values_of_rank<std::int64_t>(comm.rank(), 3);
   std::vector<double> second = values_of_rank<double>(comm.rank(), 2);
   const auto first_sum = comm.start_all_reduce_sum(buffer_of(first));
@@ -274,15 +274,15 @@ inline void check_started_sums(HostCommunicator& comm) {
   EXPECT_EQ(between, straight_sum<std::int64_t>(comm.size(), 4));
 }
 
-/// Rank r's text has r * r bytes, so rank 0's is empty; line ends and zero bytes are text like any
-/// other.
+/// Returns the text of a rank. It has r * r bytes, so that of rank 0 is empty, and contains line
+/// ends and zero bytes.
 inline std::string text_of_rank(int rank) {
   std::string text;
   for (int i = 0; i < rank * rank; ++i) text.push_back("a\n\0z"[(i + rank) % 4]);
   return text;
 }
 
-inline void check_texts(HostCommunicator& comm) {
+inline void check_texts(CpuCommunicator& comm) {
   std::vector<std::string> expected;
   for (int rank = 0; rank < comm.size(); ++rank) expected.push_back(text_of_rank(rank));
   EXPECT_EQ(all_gather_text(comm, text_of_rank(comm.rank())), expected);

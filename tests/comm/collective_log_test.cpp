@@ -48,17 +48,17 @@ TEST(CollectiveLog, KeepsTheLast64AndCountsAll) {
 
 TEST(LoggedCommunicator, LeavesAnEntryForEachCollectiveAndDoesItsWork) {
   CollectiveLog log;
-  const auto comm = make_logged_communicator(make_self_communicator(), "host", log);
+  const auto comm = make_logged_communicator(make_self_communicator(), "main", log);
   std::int64_t value = 7;
   comm->all_reduce_sum({&value, 1, DataType::int64});
   comm->barrier();
   const auto pending = comm->start_all_reduce_sum({&value, 1, DataType::int64});
-  EXPECT_EQ(log.last_started(), "host: all-reduce");
+  EXPECT_EQ(log.last_started(), "main: all-reduce");
   EXPECT_FALSE(log.entries().back().took);
   pending->wait();
   EXPECT_TRUE(log.entries().back().took);
   EXPECT_EQ(log.started(), 3);
-  EXPECT_EQ(log.entries()[1].what, "host: barrier");
+  EXPECT_EQ(log.entries()[1].what, "main: barrier");
   EXPECT_EQ(value, 7);
 }
 

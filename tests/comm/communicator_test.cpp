@@ -16,13 +16,13 @@ namespace {
 
 using testing::HasSubstr;
 
-// Who asks for one of each cannot be given them the wrong way round.
-static_assert(!std::is_convertible_v<NcclCommunicator&, HostCommunicator&>);
-static_assert(!std::is_convertible_v<HostCommunicator&, NcclCommunicator&>);
+// The types do not convert, so the two arguments of a function cannot be swapped.
+static_assert(!std::is_convertible_v<NcclCommunicator&, CpuCommunicator&>);
+static_assert(!std::is_convertible_v<CpuCommunicator&, NcclCommunicator&>);
 
 constexpr int kLargestWorld = 8;
 
-void in_thread_worlds(const std::function<void(HostCommunicator&)>& body) {
+void in_thread_worlds(const std::function<void(CpuCommunicator&)>& body) {
   for (int size = 1; size <= kLargestWorld; ++size) run_thread_ranks(size, body);
 }
 
@@ -43,7 +43,7 @@ TEST(ThreadCommunicator, TextsOfAnyLengthReachEveryRank) { in_thread_worlds(chec
 TEST(ThreadCommunicator, EveryRankKnowsItsPlace) {
   for (int size = 1; size <= kLargestWorld; ++size) {
     std::vector<std::atomic<int>> seen(static_cast<std::size_t>(size));
-    run_thread_ranks(size, [&](HostCommunicator& comm) {
+    run_thread_ranks(size, [&](CpuCommunicator& comm) {
       EXPECT_EQ(comm.size(), size);
       EXPECT_STREQ(comm.name(), "thread");
       ++seen[static_cast<std::size_t>(comm.rank())];
@@ -55,7 +55,7 @@ TEST(ThreadCommunicator, EveryRankKnowsItsPlace) {
 TEST(ThreadCommunicator, NobodyLeavesABarrierBeforeAllHaveArrived) {
   constexpr int kRanks = 6;
   std::atomic<int> arrived = 0;
-  run_thread_ranks(kRanks, [&](HostCommunicator& comm) {
+  run_thread_ranks(kRanks, [&](CpuCommunicator& comm) {
     for (int round = 1; round <= 20; ++round) {
       if (comm.rank() == round % kRanks) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       ++arrived;
@@ -66,27 +66,27 @@ TEST(ThreadCommunicator, NobodyLeavesABarrierBeforeAllHaveArrived) {
   });
 }
 
-// In each collective the others wait for rank 1, which is gone.
+// In each collective the other ranks wait for rank 1, which is gone.
 TEST(ThreadCommunicator, AnExceptionOfOneRankEndsAll) {
-  const std::vector<std::function<void(HostCommunicator&)>> collectives = {
-      [](HostCommunicator& comm) { comm.barrier(); },
-      [](HostCommunicator& comm) {
+  const std::vector<std::function<void(CpuCommunicator&)>> collectives = {
+      [](CpuCommunicator& comm) { comm.barrier(); },
+      [](CpuCommunicator& comm) {
         std::vector<double> values(3);
         comm.all_reduce_sum(buffer_of(values));
       },
-      [](HostCommunicator& comm) {
+      [](CpuCommunicator& comm) {
         std::vector<double> values(3);
         comm.broadcast(buffer_of(values), 1);
       },
-      [](HostCommunicator& comm) { all_gather_text(comm, "here"); },
-      [](HostCommunicator& comm) {
+      [](CpuCommunicator& comm) { all_gather_text(comm, "here"); },
+      [](CpuCommunicator& comm) {
         std::vector<double> values(3);
         comm.start_all_reduce_sum(buffer_of(values))->wait();
       },
   };
   for (const auto& collective : collectives) {
     std::atomic<int> given_up = 0;
-    const auto body = [&](HostCommunicator& comm) {
+    const auto body = [&](CpuCommunicator& comm) {
       if (comm.rank() == 1) throw base::BadInput("no images on this rank");
       try {
         collective(comm);
@@ -108,7 +108,7 @@ TEST(ThreadCommunicator, AnExceptionOfOneRankEndsAll) {
 
 TEST(ThreadCommunicator, AbortReleasesTheOthers) {
   std::atomic<int> given_up = 0;
-  run_thread_ranks(3, [&](HostCommunicator& comm) {
+  run_thread_ranks(3, [&](CpuCommunicator& comm) {
     if (comm.rank() == 2) return comm.abort();
     EXPECT_THROW(comm.barrier(), base::Failure);
     ++given_up;
@@ -118,7 +118,7 @@ TEST(ThreadCommunicator, AbortReleasesTheOthers) {
 
 TEST(ThreadCommunicator, SumsOfDifferentLengthsAreRefused) {
   std::vector<std::vector<double>> values = {std::vector<double>(3), std::vector<double>(4)};
-  const auto body = [&](HostCommunicator& comm) {
+  const auto body = [&](CpuCommunicator& comm) {
     comm.all_reduce_sum(buffer_of(values[static_cast<std::size_t>(comm.rank())]));
   };
   EXPECT_THROW(run_thread_ranks(2, body), base::Failure);

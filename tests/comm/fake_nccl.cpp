@@ -36,7 +36,7 @@ ncclResult_t FakeNccl::note(const std::string& name, ncclResult_t result) {
   return result;
 }
 
-// A call that goes on after it has returned, unless the communicator is blocking.
+// Starts a call that continues after it has returned, unless the communicator is blocking.
 ncclResult_t FakeNccl::begin(const std::string& name, ncclResult_t result) {
   note(name, result);
   if (result != ncclSuccess || !is_polled()) return result;
@@ -61,7 +61,7 @@ namespace {
 
 FakeNccl& fake() { return FakeNccl::instance(); }
 
-// Inside a group nothing begins before its end.
+// Within a group, no call starts before the group ends.
 ncclResult_t collective(const std::string& name) {
   if (fake().open_groups > 0) return fake().note(name, fake().call_result);
   return fake().begin(name, fake().call_result);

@@ -1,5 +1,5 @@
-// Stands in for NCCL where there is no GPU: what it is asked is written down, and a test says how
-// it answers. The executable's functions win over those of the library.
+// Replaces NCCL on machines without a GPU: it records the calls that it gets, and a test sets its
+// answers. The functions of the executable take precedence over those of the library.
 #pragma once
 
 #include <nccl.h>
@@ -15,28 +15,29 @@ class FakeNccl {
  public:
   static FakeNccl& instance();
 
-  /// As after its construction.
+  /// Restores the state after construction.
   void reset();
 
-  // How it answers.
+  // The answers that a test sets.
   std::atomic<int> polls_in_progress =
-      0;  ///< polls after each call that find it under way; -1: all
+      0;  ///< number of polls that find a call in progress; -1: all polls
   std::atomic<ncclResult_t> call_result =
-      ncclSuccess;  ///< of collectives, sends and receives; in a polled call success becomes "in
-                    ///< progress"
-  std::atomic<ncclResult_t> poll_result = ncclSuccess;  ///< what polls find in the end
+      ncclSuccess;  ///< result of collectives, sends and receives; a polled call replaces success
+                    ///< with ncclInProgress
+  std::atomic<ncclResult_t> poll_result =
+      ncclSuccess;  ///< result of the polls once the call is done
   std::atomic<ncclResult_t> start_result = ncclSuccess, finalize_result = ncclSuccess,
                             allocate_result = ncclSuccess;
   std::atomic<bool> abort_hangs = false, takes_registrations = true;
 
-  // What happened.
-  std::vector<std::string> calls() const;  ///< names in order, without polls
+  // The calls that were made.
+  std::vector<std::string> calls() const;  ///< names in order, except polls
   std::atomic<int> polls = 0;
-  std::atomic<int> blocking = -1;  ///< of the last communicator's configuration
+  std::atomic<int> blocking = -1;  ///< as configured for the last communicator
   std::atomic<int> open_groups = 0;
-  std::atomic<bool> is_in_stream = true;  ///< the last call's kernel
+  std::atomic<bool> is_in_stream = true;  ///< whether the last call's kernel is in the stream
 
-  // For the functions that stand in.
+  // Used by the functions that replace those of NCCL.
   ncclResult_t note(const std::string& name, ncclResult_t result);
   ncclResult_t begin(const std::string& name, ncclResult_t result);
   ncclResult_t poll(ncclResult_t* state);

@@ -1,4 +1,4 @@
-// The promises of collective_checks.hpp kept by real MPI: mpirun -np N mpi_collectives N. Every
+// Runs the checks of collective_checks.hpp with real MPI: mpirun -np N mpi_collectives N. Every
 // rank runs every check; one failure on any rank makes mpirun return non-zero.
 #include <gtest/gtest.h>
 
@@ -17,14 +17,14 @@ const MpiWorld* the_world = nullptr;
 
 class Mpi : public testing::Test {
  protected:
-  std::unique_ptr<HostCommunicator> comm_ = the_world->make_communicator();
+  std::unique_ptr<CpuCommunicator> comm_ = the_world->make_communicator();
 };
 
 TEST_F(Mpi, EveryRankKnowsItsPlace) {
   EXPECT_STREQ(comm_->name(), "mpi");
   EXPECT_EQ(comm_->rank(), the_world->rank());
   EXPECT_EQ(comm_->size(), the_world->size());
-  // mpirun starts all of them here.
+  // mpirun starts all ranks on this node.
   EXPECT_EQ(the_world->local_size(), the_world->size());
   EXPECT_EQ(the_world->local_rank(), the_world->rank());
 }
@@ -51,7 +51,7 @@ TEST_F(Mpi, SumsRoundedToBfloat16AreAsCloseAsPromised) { check_bf16_error(*comm_
 
 TEST_F(Mpi, TextsOfAnyLengthReachEveryRank) { check_texts(*comm_); }
 
-// Messages of one never meet those of the other, though ranks use them in different orders.
+// Messages of two communicators never mix, even if ranks use them in different orders.
 TEST_F(Mpi, CommunicatorsAreApart) {
   const auto other = the_world->make_communicator();
   std::vector<double> here = values_of_rank<double>(comm_->rank(), 9),
@@ -89,7 +89,7 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   if (argc != 2 || world.size() != std::atoi(argv[1])) {
     std::cerr << "mpi_collectives: " << world.size()
-              << " ranks were started; the argument says how many there should be\n";
+              << " ranks were started; pass their number as the only argument\n";
     return EXIT_FAILURE;
   }
   vae_dist::comm::the_world = &world;

@@ -1,5 +1,5 @@
-// How our communicator treats NCCL, whatever NCCL does: fake_nccl.hpp answers in its place.
-// tests/gpu has the real one.
+// Checks how NcclCommunicator uses NCCL. fake_nccl.hpp replaces NCCL here; tests/gpu uses the real
+// library.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,16 +23,16 @@ class NcclCallsTest : public testing::Test {
  protected:
   void SetUp() override { nccl().reset(); }
 
-  // A thread that hangs in abort() ends before the next test.
+  // Lets a thread that hangs in abort() end before the next test.
   void TearDown() override { nccl().abort_hangs = false; }
 
   static FakeNccl& nccl() { return FakeNccl::instance(); }
 
   std::unique_ptr<NcclCommunicator> make(NcclCalls calls = NcclCalls::polled) {
-    return make_nccl_communicator(*host_, nullptr, deadlines_, calls);
+    return make_nccl_communicator(*all_ranks_, nullptr, deadlines_, calls);
   }
 
-  // All calls that queue a kernel.
+  // Returns all calls that queue a kernel.
   std::vector<std::function<void(Communicator&)>> issues() {
     return {[this](Communicator& comm) { comm.broadcast(buffer_, 0); },
             [this](Communicator& comm) { comm.all_reduce_sum(buffer_); },
@@ -48,11 +48,11 @@ class NcclCallsTest : public testing::Test {
       EXPECT_EQ(error.code(), code);
       return error.what();
     }
-    ADD_FAILURE() << "nothing was thrown";
+    ADD_FAILURE() << "no exception was thrown";
     return "";
   }
 
-  std::unique_ptr<HostCommunicator> host_ = make_self_communicator();
+  std::unique_ptr<CpuCommunicator> all_ranks_ = make_self_communicator();
   NcclDeadlines deadlines_{base::Seconds(60), base::Seconds(60)};
   std::array<float, 6> values_{};
   Buffer buffer_{values_.data(), 6, DataType::float32};
@@ -107,11 +107,11 @@ TEST_F(NcclCallsTest, ThatDoNotGetUnderWayTimeOutByName) {
                           HasSubstr("distributed.timeout_s")));
 }
 
-// It connects the ranks, of which one may be late.
+// The first call of a kind and size connects the ranks, and one rank may be late.
 TEST_F(NcclCallsTest, OfANewKindOrSizeMayTakeAsLongAsRanksNeedToMeet) {
   deadlines_.issue = base::Seconds(0.05);
   const auto comm = make();
-  const auto slowly = [&](const Buffer& buffer) {
+  const auto meet_a_late_rank = [&](const Buffer& buffer) {
     nccl().polls_in_progress = -1;
     std::thread late([] {
       std::this_thread::sleep_for(std::chrono::milliseconds(400));
@@ -125,9 +125,9 @@ TEST_F(NcclCallsTest, OfANewKindOrSizeMayTakeAsLongAsRanksNeedToMeet) {
     }
     late.join();
   };
-  EXPECT_NO_THROW(slowly(buffer_));
-  EXPECT_NO_THROW(slowly({values_.data(), 5, DataType::float32}));
-  EXPECT_THROW(slowly(buffer_), base::Error);
+  EXPECT_NO_THROW(meet_a_late_rank(buffer_));
+  EXPECT_NO_THROW(meet_a_late_rank({values_.data(), 5, DataType::float32}));
+  EXPECT_THROW(meet_a_late_rank(buffer_), base::Error);
 }
 
 TEST_F(NcclCallsTest, ThatFailNameThemselvesAndNcclsReason) {
@@ -136,7 +136,7 @@ TEST_F(NcclCallsTest, ThatFailNameThemselvesAndNcclsReason) {
   EXPECT_THAT(
       thrown_by<base::Failure>([&] { comm->broadcast(buffer_, 0); }, base::ExitCode::rank_failed),
       AllOf(HasSubstr("ncclBroadcast failed"), HasSubstr("socket closed by remote peer")));
-  // A failure that comes later is found by a poll.
+  // A poll finds a failure that occurs later.
   nccl().call_result = ncclSuccess;
   nccl().poll_result = ncclRemoteError;
   nccl().polls_in_progress = 2;
@@ -167,7 +167,7 @@ TEST_F(NcclCallsTest, AreAbortedAfterAnError) {
   }
   EXPECT_THAT(nccl().calls(), ElementsAre("start", "abort"));
 
-  // Also when whoever made the call got over it.
+  // The communicator is also aborted if the caller has caught the error.
   nccl().reset();
   {
     const auto comm = make();
@@ -222,7 +222,7 @@ TEST_F(NcclCallsTest, ThatAreUnderWayEndWhenTheCommunicatorIsAborted) {
       while (true) comm->all_reduce_sum(buffer_);
     };
     EXPECT_THAT(thrown_by<base::Failure>(until_it_ends, base::ExitCode::rank_failed),
-                HasSubstr("given up"));
+                HasSubstr("aborted"));
     aborting.join();
     EXPECT_THAT(nccl().calls(), Contains("abort"));
   }
@@ -238,7 +238,7 @@ TEST_F(NcclCallsTest, AreAbortedOnceAndNeverUsedAgain) {
   EXPECT_THAT(nccl().calls(), ElementsAre("start", "abort"));
 }
 
-// Promise 3: for 3 s at most. Here it is enough that it returns while NCCL does not.
+// The abort may take 3 s at most. Here it is enough that it returns although NCCL does not.
 TEST_F(NcclCallsTest, AreLeftToThemselvesWhenNcclDoesNotAbort) {
   nccl().abort_hangs = true;
   const base::Stopwatch watch;

@@ -8,7 +8,7 @@
 namespace vae_dist::comm {
 namespace {
 
-// Lines as NCCL 2.28's sources write them (src/transport/p2p.cc, shm.cc, net.cc, net_ib,
+// Lines in the format of NCCL 2.28's sources (src/transport/p2p.cc, shm.cc, net.cc, net_ib,
 // net_socket.cc).
 constexpr char kTwoNodes[] =
     R"(a:1:1 [0] NCCL INFO NET/IB : Using [0]mlx5_0:1/IB [1]mlx5_1:1/RoCE [RO]; OOB eth0:10.0.0.1<0>
@@ -54,7 +54,7 @@ TEST(NcclLog, IsWhatIsWrittenIntoTheFileThatTheEnvironmentNames) {
   for (const char* name : {"NCCL_DEBUG", "NCCL_DEBUG_SUBSYS", "NCCL_DEBUG_FILE"}) ::unsetenv(name);
   ::setenv("NCCL_DEBUG", "WARN", 1);
   keep_nccl_log();
-  EXPECT_EQ(std::getenv("NCCL_DEBUG_FILE"), nullptr) << "the user's setting stays";
+  EXPECT_EQ(std::getenv("NCCL_DEBUG_FILE"), nullptr) << "the user's setting must stay unchanged";
   ::unsetenv("NCCL_DEBUG");
   keep_nccl_log();
   ASSERT_NE(std::getenv("NCCL_DEBUG_FILE"), nullptr);

@@ -14,7 +14,7 @@ namespace {
 
 TEST(NodeMemory, IsOneForAllRanks) {
   for (const int ranks : {1, 2, 5})
-    run_thread_ranks(ranks, [&](HostCommunicator& comm) {
+    run_thread_ranks(ranks, [&](CpuCommunicator& comm) {
       const NodeMemory memory(comm, comm, 100000);
       EXPECT_EQ(memory.size(), 100000u);
       EXPECT_EQ(memory.data()[99999], std::byte{0});
@@ -27,15 +27,15 @@ TEST(NodeMemory, IsOneForAllRanks) {
     });
 }
 
-// Where ranks may not look into each other's descriptors: a file, of which nothing is left once it
-// is shared.
+// For ranks that have no access to each other's descriptors: a file, which is removed once it is
+// shared.
 class NodeMemoryInAFile : public TemporaryFolderTest {};
 
 TEST_F(NodeMemoryInAFile, IsOneForAllRanks) {
   SharingWays ways;
   ways.descriptor = false;
   ways.folders = {path("nowhere"), path("")};
-  run_thread_ranks(3, [&](HostCommunicator& comm) {
+  run_thread_ranks(3, [&](CpuCommunicator& comm) {
     EXPECT_TRUE(can_share_memory(comm, 5000, ways));
     const NodeMemory memory(comm, comm, 5000, ways);
     EXPECT_TRUE(files().empty());
@@ -53,7 +53,7 @@ TEST(NodeMemory, ThatCannotBeSharedIsAnErrorOnAllRanks) {
   none.descriptor = false;
   none.folders = {"/nowhere"};
   std::atomic<int> refused{0};
-  run_thread_ranks(3, [&](HostCommunicator& comm) {
+  run_thread_ranks(3, [&](CpuCommunicator& comm) {
     EXPECT_FALSE(can_share_memory(comm, 5000, none));
     try {
       const NodeMemory memory(comm, comm, 5000, none);
@@ -66,7 +66,7 @@ TEST(NodeMemory, ThatCannotBeSharedIsAnErrorOnAllRanks) {
 }
 
 TEST(NodeMemory, OutlivesTheRankThatMadeIt) {
-  run_thread_ranks(2, [&](HostCommunicator& comm) {
+  run_thread_ranks(2, [&](CpuCommunicator& comm) {
     auto memory = std::make_unique<NodeMemory>(comm, comm, 5000);
     if (comm.rank() == 1) memory->data()[4000] = std::byte{7};
     comm.barrier();
@@ -80,7 +80,7 @@ TEST(NodeMemory, OutlivesTheRankThatMadeIt) {
 
 TEST(NodeMemory, WhatCannotBeReservedIsAnErrorOnAllRanks) {
   std::atomic<int> refused{0};
-  run_thread_ranks(3, [&](HostCommunicator& comm) {
+  run_thread_ranks(3, [&](CpuCommunicator& comm) {
     try {
       const NodeMemory memory(comm, comm, std::size_t{1} << 62);
     } catch (const AgreedError& error) {

@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// A word that the test writes in the device's place.
+// A word that the test writes in place of the device.
 struct Device {
   std::shared_ptr<std::uint32_t> word = std::make_shared<std::uint32_t>(0);
   base::ProgressWords words{
@@ -27,7 +27,7 @@ TEST(ProgressWords, TellWhichCollectiveIsUnderWay) {
   EXPECT_EQ(device.words.now().started, 0);
   EXPECT_EQ(device.words.now().latest.what, "");
   device.words.launching();
-  EXPECT_EQ(device.words.now().started, 0) << "the device has not come to it";
+  EXPECT_EQ(device.words.now().started, 0) << "the device has not reached it";
   device.passes(1);
   EXPECT_TRUE(device.words.now().is_under_way());
   EXPECT_EQ(device.words.now().latest.what, "gradients: statistics");
@@ -52,7 +52,7 @@ TEST(ProgressWords, CountOverLaunchesOfWhichTheHostIsAhead) {
 }
 
 TEST(ProgressWords, GoOnCountingWhereThe32BitsOfTheDeviceBeginAnew) {
-  constexpr std::int64_t kLaunches = 1'500'000'000;  // 9e9 marks, twice around
+  constexpr std::int64_t kLaunches = 1'500'000'000;  // 9e9 marks: wraps around twice
   auto word = std::make_shared<std::uint32_t>(0);
   base::ProgressWords words({{"a", 1}, {"b", 1}, {"c", 1}}, word);
   words.launching(kLaunches);
@@ -85,17 +85,18 @@ TEST(CollectiveLog, CountsAndNamesWhatTheDeviceStartsByItself) {
   EXPECT_THAT(describe(log.entries()),
               HasSubstr("  #3 gradients: bucket 0, 1024 bytes: under way for "));
 
-  // The host's own have numbers behind those of the device.
+  // Collectives of the host get numbers after those of the device.
   {
     const auto flags = log.begin("flags: all-reduce", 16);
   }
   EXPECT_EQ(log.entries()[1].number, 4);
-  EXPECT_EQ(log.last_started(), "gradients: bucket 0") << "what is under way is what hangs";
+  EXPECT_EQ(log.last_started(), "gradients: bucket 0")
+      << "the running collective is the one that hangs";
   *word = 4;
   EXPECT_EQ(log.started(), 4);
   EXPECT_EQ(log.last_started(), "flags: all-reduce");
   log.follow(nullptr);
-  EXPECT_EQ(log.started(), 4) << "what was started stays counted";
+  EXPECT_EQ(log.started(), 4) << "collectives that were started stay counted";
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ class TreeAllReduce : public testing::TestWithParam<std::tuple<int, std::size_t>
 
 TEST_P(TreeAllReduce, IsTheBinaryTreeOverRanksBitForBitOnEveryRank) {
   const auto [ranks, count] = GetParam();
-  run_thread_ranks(ranks, [&, ranks = ranks, count = count](HostCommunicator& comm) {
+  run_thread_ranks(ranks, [&, ranks = ranks, count = count](CpuCommunicator& comm) {
     std::vector<float> values(count), scratch(count / 2 + 1);
     for (std::size_t i = 0; i < count; ++i) values[i] = value_of(comm.rank(), i);
     tree_all_reduce_sum(
@@ -43,7 +43,7 @@ INSTANTIATE_TEST_SUITE_P(SizesAndCounts, TreeAllReduce,
                                           testing::Values<std::size_t>(0, 1, 2, 3, 7, 1000)));
 
 TEST(TreeAllReduce, RefusesNumbersOfRanksThatMakeNoTree) {
-  run_thread_ranks(3, [](HostCommunicator& comm) {
+  run_thread_ranks(3, [](CpuCommunicator& comm) {
     double value = 1, scratch = 0;
     EXPECT_THROW(
         tree_all_reduce_sum(comm, {&value, 1, DataType::float64}, {&scratch, 1, DataType::float64}),
@@ -53,16 +53,16 @@ TEST(TreeAllReduce, RefusesNumbersOfRanksThatMakeNoTree) {
 
 TEST(ThreadCommunicator, ExchangesBetweenPairsOfAnyDistance) {
   for (int ranks = 1; ranks <= 8; ++ranks)
-    run_thread_ranks(ranks, [](HostCommunicator& comm) { check_exchanges(comm); });
+    run_thread_ranks(ranks, [](CpuCommunicator& comm) { check_exchanges(comm); });
 }
 
 TEST(ThreadCommunicator, DuplicatesAreCommunicatorsOfTheirOwn) {
   for (int ranks = 1; ranks <= 4; ++ranks)
-    run_thread_ranks(ranks, [](HostCommunicator& comm) { check_duplicates(comm); });
+    run_thread_ranks(ranks, [](CpuCommunicator& comm) { check_duplicates(comm); });
 }
 
 TEST(ThreadCommunicator, DuplicatesNeverMixTheirMessages) {
-  run_thread_ranks(4, [](HostCommunicator& comm) {
+  run_thread_ranks(4, [](CpuCommunicator& comm) {
     const auto other = comm.duplicate();
     std::int64_t mine = comm.rank(), theirs = 10 * comm.rank();
     comm.all_reduce_sum({&mine, 1, DataType::int64});

@@ -30,13 +30,13 @@ TEST(Verdict, WhoDoesNotAnswerIsNotResponding) {
 TEST(Verdict, WhoHasStartedTheFewestCollectivesIsLate) {
   EXPECT_THAT(judge(0, {exchanging(11, 40), loading(11, 38), exchanging(11, 40)}).late,
               ElementsAre(1));
-  // One that is behind because it waits for the late one itself is not the cause.
+  // A rank that is behind because it waits for the late one is not the cause.
   EXPECT_THAT(judge(2, {exchanging(11, 40), loading(11, 38), exchanging(12, 42)}).late,
               ElementsAre(1));
 }
 
 TEST(Verdict, BlamesNobodyForBeingBehindWhereARankDoesNotRespond) {
-  // An all-reduce may let a rank go on to the next step that another still waits in.
+  // An all-reduce may let one rank continue to the next step while another still waits in it.
   const Verdict verdict = judge(2, {exchanging(14, 40), std::nullopt, exchanging(15, 42)});
   EXPECT_THAT(verdict.not_responding, ElementsAre(1));
   EXPECT_THAT(verdict.late, IsEmpty());
@@ -47,12 +47,13 @@ TEST(Verdict, TheLowestOfTheRanksThatWaitTooLongSpeaks) {
                                                       exchanging(14, 40, 0.7), exchanging(15, 42)};
   EXPECT_EQ(judge(3, ranks).speaker, 2);
   EXPECT_EQ(judge(2, ranks).speaker, 2);
-  // Of those that have started equally many in another step, none hides behind the other.
+  // If ranks in different steps have started the same number of collectives, the lowest of them
+  // speaks.
   EXPECT_EQ(judge(2, {exchanging(14, 40), std::nullopt, exchanging(15, 42)}).speaker, 0);
   EXPECT_EQ(judge(0, {exchanging(14, 40), std::nullopt, exchanging(15, 42)}).speaker, 0);
-  // The late one does not speak for those that wait for it.
+  // The late rank does not speak for those that wait for it.
   EXPECT_EQ(judge(1, {loading(11, 38), exchanging(11, 40), exchanging(11, 40)}).speaker, 1);
-  // One that still has time leaves the word to the one that has not.
+  // A rank that still has time leaves the report to one that does not.
   EXPECT_EQ(judge(1, {exchanging(11, 40, 3000), exchanging(11, 40), std::nullopt}).speaker, 1);
 }
 
@@ -70,7 +71,7 @@ TEST(TimeoutMessage, SaysWhatDidNotEndAndNamesWhoIsWaitedForAndNoOther) {
 
 TEST(TimeoutMessage, SaysSoWhenEveryRankIsThere) {
   EXPECT_THAT(timeout_message(1, {exchanging(11, 40), exchanging(11, 40)}),
-              HasSubstr("it is the exchange itself that hangs"));
+              HasSubstr("the exchange itself hangs"));
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ inline Config parse(const std::string& more = "", const std::vector<std::string>
   return parse_config(with_required(more), "big.yaml", overrides);
 }
 
-/// What parsing complains of; empty when it does not.
+/// Returns the error that parsing throws; empty if it succeeds.
 inline std::string complaint(const std::string& yaml,
                              const std::vector<std::string>& overrides = {}) {
   try {
@@ -30,7 +30,7 @@ inline std::string complaint(const std::string& yaml,
   return "";
 }
 
-/// The same for lines after the required keys, from line 5.
+/// The same for a configuration in which `more` follows the required keys, from line 5.
 inline std::string complaint_of(const std::string& more,
                                 const std::vector<std::string>& overrides = {}) {
   return complaint(with_required(more), overrides);

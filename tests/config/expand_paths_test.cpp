@@ -39,9 +39,9 @@ TEST_F(ExpandPaths, APatternStandsForItsFilesInNaturalOrder) {
   EXPECT_THAT(matching_files(in("part_{10,2}.h5")), ElementsAre(in("part_2.h5"), in("part_10.h5")));
   EXPECT_THAT(matching_files(in("part_[12].h5")), ElementsAre(in("part_1.h5"), in("part_2.h5")));
   EXPECT_THAT(matching_files(in("odd[1].h5")), ElementsAre(in("odd[1].h5")))
-      << "a file of that very name";
+      << "a file with exactly this name";
   EXPECT_THAT(matching_files(in("none_*.h5")), ElementsAre(in("none_*.h5")))
-      << "for whoever opens it to complain of";
+      << "opening the file reports the error";
   EXPECT_THAT(matching_files(in("absent.h5")), ElementsAre(in("absent.h5")));
 }
 

@@ -15,7 +15,7 @@ TEST(KeyTable, EveryKeyIsUniqueExplainedAndAtADefaultThatMayStand) {
     EXPECT_TRUE(names.insert(key.name).second) << key.name;
     EXPECT_FALSE(key.meaning.empty()) << key.name;
     EXPECT_EQ(key.meaning.find('\n'), std::string::npos) << key.name;
-    // The seed is run.seed; what is taken over from PyTorch-VAE is called by that name.
+    // "The seed" means run.seed; PyTorch-VAE must be called by its name.
     for (const char* other : {"(the seed)", "the seed's"})
       EXPECT_EQ(key.meaning.find(other), std::string::npos) << key.name;
     EXPECT_EQ(value_text(key), key.default_text) << key.name;

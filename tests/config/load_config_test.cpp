@@ -68,17 +68,17 @@ TEST(LoadConfig, MergesWhatAMergeKeyNames) {
       "big.yaml", {"evaluate.batch=16"});
   EXPECT_EQ(config.train.steps, 7);
   EXPECT_EQ(config.train.optimizer.rule.name, "sgd");
-  EXPECT_EQ(config.log.every_steps, 3) << "the first that names it";
+  EXPECT_EQ(config.log.every_steps, 3) << "the first merged map takes precedence";
   EXPECT_EQ(config.evaluate.batch, 16);
   EXPECT_THAT(config.data.validation.file, ElementsAre("a.h5"));
   EXPECT_EQ(config.data.validation.dataset, "x");
   EXPECT_THAT(config.data.validation.rows, ElementsAre(100, 200))
-      << "the map's own key comes first";
+      << "the map's own key takes precedence";
 }
 
 TEST(LoadConfig, RefusesAMergeOfWhatIsNoMap) {
   EXPECT_THAT(complaint_of("train: {<<: 3}\n"),
-              HasSubstr("big.yaml:5: train.<< merges a map or a list of maps"));
+              HasSubstr("big.yaml:5: train.<< takes a map or a list of maps"));
   EXPECT_THAT(complaint_of("train: {<<: [{steps: 3}, x]}\n"), HasSubstr("not a list"));
   EXPECT_THAT(complaint_of("train: &loop\n  <<: *loop\n"), HasSubstr("merges itself"));
   EXPECT_THAT(complaint_of("train: {<<: {stepz: 3}}\n"), HasSubstr("did you mean 'train.steps'"));
@@ -173,7 +173,7 @@ TEST(LoadConfig, NamesAFileThatCannotBeRead) {
       load_config(path);
       FAIL() << path << " was read";
     } catch (const base::BadInput& error) {
-      EXPECT_THAT(error.what(), HasSubstr(path + ": can't be read: "));
+      EXPECT_THAT(error.what(), HasSubstr(path + ": cannot be read: "));
     }
   }
 }

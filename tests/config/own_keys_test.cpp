@@ -1,5 +1,5 @@
-// Keys of registered items: of one name in two of them, and added after a run had begun. A program
-// of its own: it registers networks that nobody else has.
+// Keys of registered items: two items with a key of the same name, and a key added after a run was
+// started. This is a separate program because it registers networks of its own.
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
@@ -62,7 +62,7 @@ std::string refused(const std::string& yaml) {
 }
 
 TEST(KeysOfOneName, AreReadAndCheckedAsTheChosenItemHasThem) {
-  // Before and behind the name that chooses.
+  // The key before and after the name that selects the item.
   const Config wide = parse_config(kRun + "model: {width: 7, name: wide_vae}\n", "a.yaml"),
                round = parse_config(kRun + "model: {name: round_vae, width: narrow}\n", "a.yaml");
   EXPECT_EQ(wide.model.network.own.get<WideSettings>("wide_vae").width, 7);
@@ -90,7 +90,7 @@ TEST(KeysOfOneName, AreKeptAndReadBack) {
                 wide, parse_config(kRun + "model: {name: wide_vae, width: 8}\n", "a.yaml"))
                 .size(),
             1U);
-  // What the command line takes out of effect goes back to its default.
+  // A key that the command line makes ineffective returns to its default.
   EXPECT_EQ(parse_config(config_yaml(wide), "config.yaml", {"model.name=plain_vae"})
                 .model.network.own.get<WideSettings>("wide_vae")
                 .width,
@@ -99,7 +99,7 @@ TEST(KeysOfOneName, AreKeptAndReadBack) {
 
 TEST(OlderRuns, HaveTheValueThatTheKeysRowStatesForThem) {
   ASSERT_TRUE(is_registered);
-  EXPECT_EQ(layers_of(parse_config(kConfig, "a.yaml")), 3) << "a run of today has the default";
+  EXPECT_EQ(layers_of(parse_config(kConfig, "a.yaml")), 3) << "a new run has the default";
   EXPECT_EQ(layers_of(parse_kept_config(kConfig, "config.yaml").config), 7);
   EXPECT_EQ(layers_of(parse_kept_config(kConfig + "model.layers: 5\n", "config.yaml").config), 5);
   EXPECT_EQ(layers_of(parse_kept_config(kConfig, "config.yaml", {"model.layers=2"}).config), 2);
@@ -115,8 +115,8 @@ TEST(OlderRuns, GoOnWithItUnlessTheyAreAskedForAnother) {
   const KeptConfig saved = parse_kept_config(kConfig, "config.yaml");
   Config silent = parse_config(kConfig, "a.yaml"),
          other = parse_config(kConfig + "model.layers: 4\n", "a.yaml");
-  go_on_with_older_values(silent, saved);
-  go_on_with_older_values(other, saved);
+  keep_older_values(silent, saved);
+  keep_older_values(other, saved);
   EXPECT_EQ(layers_of(silent), 7);
   EXPECT_TRUE(forbidden_differences(saved.config, silent).empty());
   EXPECT_EQ(forbidden_differences(saved.config, other),
@@ -133,9 +133,9 @@ TEST(OlderRuns, AreNoneWhereTheKeyHasNoEffect) {
 }
 
 TEST(OlderRuns, AreToldOfInTheDocumentation) {
-  EXPECT_NE(
-      config_yaml(parse_config(kConfig, "a.yaml"), /*annotated=*/true).find("before there was"),
-      std::string::npos);
+  EXPECT_NE(config_yaml(parse_config(kConfig, "a.yaml"), /*annotated=*/true)
+                .find("before this key existed"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
   expect_round_trip(config);
   EXPECT_EQ(config.data.validation.file.at(0), "b \"quoted\"\t\xc3\xa9.h5");
 
-  // What cannot stand beside a key of the text above.
+  // Keys that exclude a key of the text above.
   const Config other =
       parse("data.train.split: train\ndata.validation.fraction: 0.05\ndata.binarize: dynamic\n");
   expect_round_trip(other);
@@ -92,15 +92,16 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
     expect_round_trip(all.back());
   }
 
-  // These texts leave no key out.
+  // Together, these texts set every key.
   std::vector<std::vector<base::Key>> tables;
   for (Config& each : all) tables.push_back(key_table(each));
   for (std::size_t i = 0; i < tables[0].size(); ++i) {
     const base::Key& key = tables[0][i];
     if (key.name == "data.train.file" || key.name == "train.batch_per_replica") continue;
-    if (key.name == "distributed.compress") continue;  // contradicts reproducible and fp64: below
+    if (key.name == "distributed.compress")
+      continue;  // contradicts reproducible and fp64: tested below
     if (key.name.starts_with("train.schedule."))
-      continue;  // one schedule's keys exclude another's: below
+      continue;  // the keys of one schedule exclude those of another: tested below
     EXPECT_TRUE(std::any_of(tables.begin(), tables.end(), [&](const auto& table) {
       return value_text(table[i]) != key.default_text;
     })) << key.name;
@@ -123,7 +124,7 @@ TEST(PrintConfig, BatchPerReplicaRoundTrips) {
   Config config = parse("train: {batch_per_replica: 32}\n");
   EXPECT_THAT(config_yaml(config), Not(HasSubstr("global_batch:")));
   expect_round_trip(config);
-  // As a run resolves it.
+  // The values that a run resolves.
   config.distributed.replicas = 4;
   config.train.global_batch = 128;
   EXPECT_THAT(config_yaml(config), HasSubstr("  global_batch: 128\n"));
@@ -147,12 +148,12 @@ TEST(PrintConfig, AnnotatedDefaultsSayWhatEachKeyMeans) {
                               "directory is <directory>/<name>\n"));
   EXPECT_THAT(yaml, HasSubstr("\n    file: required "));
   EXPECT_THAT(yaml, HasSubstr("\n  activation: leaky_relu                  # leaky_relu | relu | "
-                              "tanh | silu; after each hidden level\n"));
+                              "tanh | silu; nonlinearity after each hidden level\n"));
   EXPECT_THAT(yaml, HasSubstr("\n    epsilon: 1.0e-08 "));
   EXPECT_THAT(yaml, HasSubstr("\n  range: [0, 1] "));
   EXPECT_THAT(yaml, HasSubstr("\n    # gamma: 0.95 "));
 
-  // Long comments go on in the next line: joined again, every meaning is there.
+  // Long comments are wrapped. Once the lines are joined, every meaning is complete.
   const std::string unwrapped = std::regex_replace(yaml, std::regex("\n {42}# "), " ");
   Config config;
   for (const base::Key& key : key_table(config))
@@ -164,7 +165,7 @@ TEST(PrintConfig, AnnotatedDefaultsSayWhatEachKeyMeans) {
 TEST(PrintConfig, AStarMarksExactlyTheKeysThatAResumeMayChange) {
   const std::string yaml = default_config_yaml();
   EXPECT_THAT(
-      yaml, HasSubstr("# Where a * begins the meaning, a run that goes on may have another value"));
+      yaml, HasSubstr("A * before the meaning marks a key that may change when a run is resumed"));
   std::istringstream lines(yaml);
   std::size_t starred = 0, may_change = 0;
   for (std::string line; std::getline(lines, line);)
@@ -172,7 +173,7 @@ TEST(PrintConfig, AStarMarksExactlyTheKeysThatAResumeMayChange) {
   Config config;
   for (const base::Key& key : key_table(config)) may_change += key.may_change_on_resume;
   EXPECT_EQ(starred, may_change);
-  EXPECT_THAT(yaml, HasSubstr("  seed: 1265                              # weights"));
+  EXPECT_THAT(yaml, HasSubstr("  seed: 1265                              # seed of"));
   EXPECT_THAT(yaml, HasSubstr("# * steps between checkpoints"));
 }
 

@@ -1,5 +1,5 @@
-// What a configuration is refused for, word by word: a complaint names the place, the key and the
-// remedy.
+// Tests the error messages of refused configurations word by word: each names the place, the key
+// and the remedy.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -68,10 +68,10 @@ TEST(RefusedConfig, AGroupIsNoValueAndAValueIsNoGroup) {
   EXPECT_EQ(complaint("run: {name: x}\ndata: {train: a.h5}\n"),
             "big.yaml:2: data.train is a group of keys (file, dataset, layout, scale, rows, "
             "split), not 'a.h5'");
-  EXPECT_EQ(complaint("- a\n- b\n"), "big.yaml: is a list; a configuration is a map of keys");
+  EXPECT_EQ(complaint("- a\n- b\n"), "big.yaml: is a list; a configuration must be a map of keys");
 }
 
-// Products of two counts, and squares of a number in 32 bits, must go on meaning something.
+// Products of two counts, and squares of a number in 32 bits, must not overflow.
 TEST(RefusedConfig, NumbersThatNoRunCanMean) {
   for (const char* key :
        {"train.epochs", "train.steps", "train.batch_per_replica", "evaluate.every_epochs",
@@ -134,17 +134,17 @@ TEST(RefusedConfig, ACudaGraphOnTheCpu) {
 
 TEST(RefusedConfig, DataKeysThatExcludeEachOther) {
   EXPECT_THAT(complaint_of("", {"data.train.rows=[0, 9]", "data.train.split=train"}),
-              HasSubstr("data.train.rows and data.train.split both choose rows; keep one"));
+              HasSubstr("data.train.rows and data.train.split both select rows; keep only one"));
   EXPECT_THAT(complaint_of("", {"data.validation.file=b.h5", "data.validation.fraction=0.1"}),
-              HasSubstr("instead of a data.validation.file; keep one"));
+              HasSubstr("in place of data.validation.file; keep only one of them"));
   EXPECT_THAT(complaint_of("", {"data.binarize=dynamic", "data.dequantize=uniform"}),
-              HasSubstr("of which data.binarize leaves none"));
+              HasSubstr("which data.binarize removes"));
 }
 
 TEST(RefusedConfig, ARunNameIsNoPath) {
   for (const char* name : {"../elsewhere", "a/b", "/tmp/run", ".."})
     EXPECT_THAT(complaint_of("", {std::string("run.name=") + name}),
-                HasSubstr("names a folder within run.directory"));
+                HasSubstr("give the name of a folder within run.directory"));
 }
 
 TEST(RefusedConfig, ARequiredKeyIsMissingOrNotFilledIn) {
@@ -161,20 +161,20 @@ TEST(RefusedConfig, ARequiredKeyIsMissingOrNotFilledIn) {
 
 TEST(RefusedConfig, AKeyGivenTwice) {
   EXPECT_EQ(complaint_of("train:\n  epochs: 3\n  steps: 5\n  epochs: 4\n"),
-            "big.yaml:8: key 'train.epochs' is given twice; keep one");
+            "big.yaml:8: key 'train.epochs' is set twice; keep only one");
   EXPECT_EQ(complaint_of("train: {epochs: 3}\ntrain: {steps: 4}\n"),
-            "big.yaml:6: key 'train' is given twice; keep one");
+            "big.yaml:6: key 'train' is set twice; keep only one");
   EXPECT_EQ(complaint_of("train: {epochs: 3}\ntrain.epochs: 4\n"),
-            "big.yaml:6: key 'train.epochs' is given twice; keep one");
+            "big.yaml:6: key 'train.epochs' is set twice; keep only one");
 }
 
 TEST(RefusedConfig, TextThatIsNoYaml) {
   EXPECT_THAT(complaint_of("train: {epochs: 3\n"),
-              AllOf(StartsWith("big.yaml:"), HasSubstr("this is no YAML: ")));
+              AllOf(StartsWith("big.yaml:"), HasSubstr("this is not valid YAML: ")));
   EXPECT_THAT(complaint_of("train:\n  epochs: 3\n bad\n"),
-              StartsWith("big.yaml:7: this is no YAML: "));
+              StartsWith("big.yaml:7: this is not valid YAML: "));
   EXPECT_EQ(complaint_of("---\ntrain: {epochs: 3}\n"),
-            "big.yaml: holds 2 YAML documents; keep one");
+            "big.yaml: holds 2 YAML documents; keep only one");
 }
 
 TEST(RefusedConfig, OverridesNameThemselves) {
@@ -189,15 +189,15 @@ TEST(RefusedConfig, OverridesNameThemselves) {
   EXPECT_EQ(complaint_of("", {"train.global_batch"}),
             "train.global_batch (command line): write key=value, e.g. train.global_batch=512");
   EXPECT_THAT(complaint_of("", {"data.train.file=*.h5"}),
-              StartsWith("data.train.file=*.h5 (command line): the value is no YAML: "));
+              StartsWith("data.train.file=*.h5 (command line): the value is not valid YAML: "));
 }
 
 TEST(RefusedConfig, GlobalBatchAndBatchPerReplicaExcludeEachOther) {
   EXPECT_EQ(complaint_of("train:\n  global_batch: 64\n  batch_per_replica: 16\n"),
-            "big.yaml:6: train.global_batch has no effect: it counts only when "
+            "big.yaml:6: train.global_batch has no effect: it applies only when "
             "train.batch_per_replica is null");
   EXPECT_EQ(complaint_of("train: {batch_per_replica: 16}\n", {"train.global_batch=128"}),
-            "train.global_batch=128 (command line): train.global_batch has no effect: it counts "
+            "train.global_batch=128 (command line): train.global_batch has no effect: it applies "
             "only when train.batch_per_replica is null");
   EXPECT_EQ(complaint_of("train: {batch_per_replica: 16}\n",
                          {"train.global_batch=128", "train.batch_per_replica=null"}),
@@ -210,7 +210,7 @@ TEST(RefusedConfig, GlobalBatchAndBatchPerReplicaExcludeEachOther) {
 
 TEST(RefusedConfig, AValueWithoutEffectIsNotIgnored) {
   EXPECT_EQ(complaint_of("objective: {kld_weight: {rule: elbo, weight: 0.1}}\n"),
-            "big.yaml:5: objective.kld_weight.weight has no effect: it counts only when "
+            "big.yaml:5: objective.kld_weight.weight has no effect: it applies only when "
             "objective.kld_weight.rule is reference or fixed");
   EXPECT_THAT(complaint_of("objective: {kld_weight: {rule: batch_over_dataset, weight: 0.1}}\n"),
               HasSubstr("has no effect"));
@@ -223,7 +223,7 @@ TEST(RefusedConfig, AValueWithoutEffectIsNotIgnored) {
   EXPECT_THAT(complaint_of("train: {schedule: {final_learning_rate: 0.0001}}\n"),
               HasSubstr("has no effect"));
   EXPECT_THAT(complaint_of("", {"data.validation.rows=[0, 10]"}),
-              HasSubstr("it counts only when data.validation.file is given"));
+              HasSubstr("it applies only when data.validation.file is set"));
   EXPECT_EQ(complaint_of("objective: {kld_weight: {weight: 0.1, batch: 32}}\n"), "");
   EXPECT_EQ(complaint_of("objective: {reduction: sum, kld_weight: {rule: fixed, weight: 0.1}}\n"),
             "");
@@ -236,12 +236,12 @@ TEST(RefusedConfig, WhatAModelWithoutAPosteriorHasNoUseFor) {
           "objective.beta.value=2", "objective.free_bits=0.1", "objective.capacity.gamma=1",
           "objective.importance_samples=5"})
       EXPECT_THAT(complaint_of("", {model, assignment}),
-                  HasSubstr("has no effect: it counts only when"))
+                  HasSubstr("has no effect: it applies only when"))
           << model << " " << assignment;
   EXPECT_THAT(complaint_of("", {"objective.prior_samples=5"}),
-              HasSubstr("it counts only when model.name is decoder_only"));
+              HasSubstr("it applies only when model.name is decoder_only"));
   EXPECT_THAT(complaint_of("", {"model.blocks=3"}),
-              HasSubstr("it counts only when model.name is resnet_vae"));
+              HasSubstr("it applies only when model.name is resnet_vae"));
 }
 
 TEST(RefusedConfig, ObjectivesWithoutAMeaning) {
@@ -250,23 +250,23 @@ TEST(RefusedConfig, ObjectivesWithoutAMeaning) {
   EXPECT_THAT(complaint_of("", {"objective.likelihood=bernoulli", "data.range=[-1, 1]"}),
               HasSubstr("set data.range to [0, 1]"));
   EXPECT_THAT(complaint_of("", {"objective.likelihood=bernoulli", "objective.variance=learned"}),
-              HasSubstr("it counts only when objective.likelihood is gaussian"));
+              HasSubstr("it applies only when objective.likelihood is gaussian"));
   EXPECT_THAT(complaint_of("", {"objective.variance=learned", "objective.sigma=0.1"}),
-              HasSubstr("it counts only when"));
+              HasSubstr("it applies only when"));
   EXPECT_THAT(
       complaint_of("", {"objective.likelihood=discretized_logistic", "data.dequantize=uniform"}),
-      HasSubstr("needs the 256 levels of bytes, but data.dequantize leaves none"));
+      HasSubstr("needs the 256 levels of a byte, but data.dequantize does not preserve them"));
   EXPECT_THAT(
       complaint_of("", {"objective.likelihood=discretized_logistic", "data.binarize=fixed"}),
-      HasSubstr("but data.binarize leaves none"));
+      HasSubstr("but data.binarize does not preserve them"));
   EXPECT_THAT(complaint_of("", {"model.name=decoder_only", "objective.variance=optimal"}),
-              HasSubstr("which decoder_only has none of"));
+              HasSubstr("which decoder_only does not produce"));
   EXPECT_THAT(complaint_of("", {"objective.beta.schedule=linear"}),
               HasSubstr("which needs objective.beta.steps"));
   EXPECT_THAT(complaint_of("", {"objective.beta.schedule=cyclical"}),
               HasSubstr("which needs objective.beta.period_steps"));
   EXPECT_THAT(complaint_of("", {"objective.capacity.gamma=1"}),
-              HasSubstr("needs objective.capacity.max_nats and objective.capacity.steps"));
+              HasSubstr("also needs objective.capacity.max_nats and objective.capacity.steps"));
   EXPECT_THAT(complaint_of("", {"objective.importance_samples=5"}),
               HasSubstr("set objective.reduction to sum"));
   EXPECT_THAT(
@@ -285,25 +285,23 @@ TEST(RefusedConfig, KeysThatContradictEachOther) {
             "big.yaml:7: train.schedule.name is step, which needs train.schedule.milestones, e.g. "
             "[30, 60]");
   EXPECT_EQ(complaint_of("train: {schedule: {name: step, milestones: [30, 30]}}\n"),
-            "big.yaml:5: train.schedule.milestones must rise from each entry to the next");
+            "big.yaml:5: train.schedule.milestones must be in strictly ascending order");
   EXPECT_EQ(complaint_of("", {"data.train.rows=[5, 5]"}),
             "data.train.rows=[5, 5] (command line): data.train.rows is [5, 5], which holds no row; "
             "write [first, past_the_last]");
   EXPECT_EQ(complaint_of("train: {epochs: 2}\ndistributed: {replicas: 3}\n"),
-            "big.yaml:6: train.global_batch is 64, which distributed.replicas, 3, does not divide; "
-            "make it a multiple, or set "
-            "train.batch_per_replica instead");
+            "big.yaml:6: train.global_batch is 64, which is not divisible by distributed.replicas, "
+            "3; make it a multiple, or set train.batch_per_replica instead");
   EXPECT_EQ(complaint_of("distributed: {device: cpu, backend: nccl}\n"),
             "big.yaml:5: distributed.backend is nccl, which needs a GPU, but distributed.device is "
             "cpu; set distributed.backend to mpi or auto");
   EXPECT_EQ(complaint_of("distributed: {compress: bf16, reproducible: true}\n"),
-            "big.yaml:5: distributed.compress is bf16, which rounds what each rank sends, so that "
-            "the bits depend on the number of ranks; "
-            "distributed.reproducible promises that they do not: set distributed.compress to none, "
-            "or distributed.reproducible to false");
+            "big.yaml:5: distributed.compress is bf16, which rounds what each rank sends and makes "
+            "results depend on the number of ranks, but distributed.reproducible requires that "
+            "they do not; set distributed.compress to none, or distributed.reproducible to false");
   EXPECT_EQ(complaint_of("train: {precision: fp64}\ndistributed: {compress: bf16}\n"),
-            "big.yaml:6: distributed.compress is bf16, which rounds away the digits that "
-            "train.precision fp64 computes; set distributed.compress to none");
+            "big.yaml:6: distributed.compress is bf16, which discards the precision that "
+            "train.precision fp64 provides; set distributed.compress to none");
   EXPECT_EQ(complaint_of("train: {schedule: {name: step, milestones: [30, 60]}}\ndistributed: "
                          "{replicas: 4, compress: bf16}\n"),
             "");

@@ -1,4 +1,4 @@
-// What a resume may change in a run's configuration.
+// Tests what a resume may change in the configuration of a run.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -70,8 +70,8 @@ TEST(Resume, AllowsExactlyTheKeysOfTheContract) {
                   "distributed.slow_timeout_s", "distributed.share_gpu"));
 }
 
-// The order of samples is chosen at the first start and kept. Runs saved before it could be chosen
-// had the one over all samples.
+// The order of samples is chosen at the first start and kept. Runs saved before this choice existed
+// shuffled all samples together.
 TEST(Resume, AnOpenShuffleWindowKeepsTheRuns) {
   Config saved = parse();
   EXPECT_THAT(forbidden_differences(saved, parse()), IsEmpty());

@@ -50,7 +50,7 @@ class ChunkRingTest : public ImageFileTest {
 
   static std::unique_ptr<ChunkRing> ring(const SampleDataset& dataset, std::int64_t window,
                                          std::int64_t epoch, std::int64_t step,
-                                         comm::HostCommunicator& comm, std::int64_t threads = 1) {
+                                         comm::CpuCommunicator& comm, std::int64_t threads = 1) {
     return std::make_unique<ChunkRing>(dataset,
                                        ChunkRing::Options{.seed = 1265,
                                                           .window_chunks = window,
@@ -69,7 +69,7 @@ TEST_F(ChunkRingTest, GivesTheBatchesOfMemoryForEveryWorldSizeFromEveryStep) {
   for (const std::int64_t window : {1, 4, 100})
     for (int ranks = 1; ranks <= 8; ++ranks)
       for (std::int64_t start = 0; start < 8; ++start)
-        comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+        comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
           const SampleDataset streamed = SampleDataset::open(source());
           const BatchPlan plan = part_of(comm.rank(), ranks, window);
           PrefetchingLoader loader(streamed, plan, {0, start},
@@ -82,7 +82,7 @@ TEST_F(ChunkRingTest, GivesTheBatchesOfMemoryForEveryWorldSizeFromEveryStep) {
             EXPECT_EQ(batch.pixels, expected.pixels);
             EXPECT_EQ(batch.noise, expected.noise);
           }
-          comm.barrier();  // a rank that leaves decodes no more
+          comm.barrier();  // a rank that leaves stops decoding
         });
 }
 
@@ -90,11 +90,11 @@ TEST_F(ChunkRingTest, FourRanksVisitEverySampleOnceAndDecodeEveryChunkOnce) {
   std::mutex mutex;
   std::vector<std::int64_t> seen;
   std::int64_t decoded = 0;
-  comm::run_thread_ranks(4, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(4, [&](comm::CpuCommunicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     const auto the_ring = ring(dataset, 6, 0, 0, comm);
     const EpochOrder order(1265, 0, std::make_shared<SampleChunks>(dataset.chunks()), 6);
-    // All samples, those of the last partial batch too: rank r takes every fourth.
+    // All samples, including those of the last partial batch: each rank takes every fourth.
     for (std::int64_t position = comm.rank(); position < 203; position += 4) {
       the_ring->need(order, 0, position, position + 1);
       const std::int64_t sample = order.at(position);
@@ -126,7 +126,7 @@ TEST_F(ChunkRingTest, HeldOutRowsAndRangesAreStreamedToo) {
   part.rows = {3, 190};
   SampleDataset in_memory = SampleDataset::open(part, kAllInMemory);
   in_memory.hold_out(0.2, 3);
-  comm::run_thread_ranks(3, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(3, [&](comm::CpuCommunicator& comm) {
     SampleDataset streamed = SampleDataset::open(part);
     streamed.hold_out(0.2, 3);
     const BatchPlan plan = part_of(comm.rank(), 3, 4);
@@ -151,7 +151,7 @@ TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
   file.close();
   file_ = path("damaged.h5");
   std::atomic<int> failed{0};
-  comm::run_thread_ranks(4, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(4, [&](comm::CpuCommunicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     PrefetchingLoader loader(dataset, part_of(comm.rank(), 4, 3), {},
                              {1, ring(dataset, 3, 0, 0, comm)});
@@ -170,18 +170,18 @@ TEST_F(ChunkRingTest, AChunkThatOneRankCannotDecodeIsAnErrorOnAll) {
 
 TEST_F(ChunkRingTest, ARankThatEndedIsAnErrorForThoseThatWaitForIt) {
   std::atomic<bool> told{false};
-  comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     const BatchPlan plan = part_of(comm.rank(), 2, 4);
     PrefetchingLoader loader(dataset, plan, {}, {1, ring(dataset, 4, 0, 0, comm)});
     loader.next();
-    if (comm.rank() == 1) return;  // its ring goes with it
+    if (comm.rank() == 1) return;  // this destroys its ring
     try {
       for (int step = 0; step < 100; ++step) loader.next();
     } catch (const base::Failure& error) {
       EXPECT_THAT(
           error.what(),
-          HasSubstr("rank 1 decodes no more chunks for the ranks of its node: it has ended"));
+          HasSubstr("rank 1 has ended and no longer decodes chunks for the ranks of its node"));
       told = true;
     }
   });

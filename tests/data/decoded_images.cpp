@@ -1,17 +1,17 @@
-// Reads a dataset as a run does and writes what comes out, for tests that compare it with another
-// reader's result:
+// Reads a dataset as a run does and writes out what it reads, for tests that compare it with the
+// result of another reader:
 //   decoded_images [--integers D] [--dataset D] [--layout L] [--rows A:B] [--split S] [--crop N]
-//   [--resize N] [--stream] [--threads N] [--scale X] [--companion D] OUT.bin FILE...
-// OUT.bin: all images in order; with --companion the rows of that dataset that belong to them, as
-// float64 (--integers: as int64), and its names on stderr. On stdout a JSON object: what was found,
-// and how often chunks were decoded.
+//   [--resize N] [--stream] [--threads N] [--scale X] [--annotation D] OUT.bin FILE...
+// OUT.bin receives all images in order or, with --annotation, the rows of that dataset for these
+// images, as float64 (--integers: as int64); its names go to stderr. A JSON object on stdout says
+// what was found and how many chunks were decoded.
 #include <fstream>
 #include <iostream>
 #include <numeric>
 
 #include "base/descriptor_limit.hpp"
 #include "base/error.hpp"
-#include "data/companion_rows.hpp"
+#include "data/annotation_rows.hpp"
 
 using namespace vae_dist;
 using namespace vae_dist::data;
@@ -20,7 +20,7 @@ namespace {
 
 int run(const std::vector<std::string>& arguments) {
   SampleSource source;
-  std::string out, companion, integers;
+  std::string out, annotation, integers;
   bool stream = false;
   std::int64_t threads = 1;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -31,8 +31,8 @@ int run(const std::vector<std::string>& arguments) {
       const std::string& value = arguments.at(++i);
       if (name == "--dataset") source.dataset = value;
       if (name == "--layout") source.layout = value;
-      if (name == "--companion") companion = value;
-      if (name == "--integers") companion = integers = value;
+      if (name == "--annotation") annotation = value;
+      if (name == "--integers") annotation = integers = value;
       if (name == "--scale") source.scale = std::stod(value);
       if (name == "--split") source.split = value;
       if (name == "--crop") source.geometry.crop = std::stoll(value);
@@ -58,24 +58,24 @@ int run(const std::vector<std::string>& arguments) {
   if (!integers.empty()) {
     std::vector<std::int64_t> samples(static_cast<std::size_t>(dataset.size()));
     std::iota(samples.begin(), samples.end(), 0);
-    const CompanionRows<std::int64_t> rows = read_companion_integers(dataset, integers, samples);
+    const AnnotationRows<std::int64_t> rows = read_annotation_integers(dataset, integers, samples);
     file.write(reinterpret_cast<const char*>(rows.values.data()),
                static_cast<std::streamsize>(rows.values.size() * sizeof(std::int64_t)));
-  } else if (!companion.empty()) {
-    const CompanionRows<double> rows = read_companion(dataset, companion);
+  } else if (!annotation.empty()) {
+    const AnnotationRows<double> rows = read_annotation(dataset, annotation);
     file.write(reinterpret_cast<const char*>(rows.values.data()),
                static_cast<std::streamsize>(rows.values.size() * sizeof(double)));
     for (const std::string& name : rows.names) std::cerr << name << "\n";
   }
-  for (std::int64_t i = 0; companion.empty() && i < dataset.size(); ++i) {
+  for (std::int64_t i = 0; annotation.empty() && i < dataset.size(); ++i) {
     image.resize(dataset.image_bytes());
     dataset.read(i, image);
     file.write(reinterpret_cast<const char*>(image.data()),
                static_cast<std::streamsize>(image.size()));
   }
-  std::string companions;
-  for (const hdf5::Hdf5Dataset& d : dataset.companions())
-    companions += base::text(companions.empty() ? "\"" : ", \"", d.path(), "\"");
+  std::string annotations;
+  for (const hdf5::Hdf5Dataset& d : dataset.annotations())
+    annotations += base::text(annotations.empty() ? "\"" : ", \"", d.path(), "\"");
   std::string doubts;
   for (const std::string& doubt : dataset.doubts())
     doubts += base::text(doubts.empty() ? "\"" : ", \"", doubt, "\"");
@@ -86,8 +86,8 @@ int run(const std::vector<std::string>& arguments) {
             << (dataset.type() == PixelType::uint8 ? "uint8" : "float32")
             << "\", \"scale\": " << dataset.scale()
             << ", \"chunks_decoded\": " << dataset.rows().chunks_decoded()
-            << ", \"fingerprint\": \"" << dataset.fingerprint() << "\", \"companions\": ["
-            << companions << "], \"description\": \"" << dataset.description() << "\"}\n";
+            << ", \"fingerprint\": \"" << dataset.fingerprint() << "\", \"annotations\": ["
+            << annotations << "], \"description\": \"" << dataset.description() << "\"}\n";
   return 0;
 }
 

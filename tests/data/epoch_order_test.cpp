@@ -62,7 +62,7 @@ TEST(EpochOrder, AWindowIsTheChunksOfItsTurns) {
     }
 }
 
-// By what this version gives: a change here breaks the resume of every streamed run.
+// A change of the order breaks the resume of every streamed run.
 TEST(EpochOrder, DependsOnSeedAndEpoch) {
   const auto chunks = chunks_of(40, 25);
   const std::vector<std::int64_t> order = order_of_all(EpochOrder(1265, 0, chunks, 8));
@@ -81,9 +81,9 @@ TEST(EpochOrder, WithoutAWindowItIsTheOrderOfAllSamples) {
   for (std::int64_t i = 0; i < 1000; ++i) EXPECT_EQ(order.at(i), all.at(i));
 }
 
-// Where samples land, in tenths: over many epochs every tenth of the dataset comes in every tenth
-// of the epoch equally often. A window keeps its chunks together, so the counts of one epoch vary
-// more than those of a free permutation: by the size of a window's share.
+// Counts where samples land, in tenths: over many epochs, every tenth of the dataset comes up
+// equally often in every tenth of the epoch. A window keeps its chunks together, so the counts of
+// one epoch vary more than those of a free permutation, by the size of a window's share.
 TEST(EpochOrder, PutsEverySampleEverywhereEquallyOften) {
   constexpr std::int64_t kParts = 10, kEpochs = 4000;
   const auto chunks = chunks_of(100, 4, {{99, -2}});
@@ -94,7 +94,7 @@ TEST(EpochOrder, PutsEverySampleEverywhereEquallyOften) {
       seen[static_cast<std::size_t>(i * kParts / order.samples() * kParts +
                                     order.at(i) * kParts / order.samples())] += 1;
   }
-  // Chunks are what is permuted: a count is 4 times a count of chunks, of variance about 1 each
+  // The chunks are permuted, so a count is 4 times a count of chunks, whose variance is about 1 per
   // epoch.
   const double expected = 398.0 * kEpochs / (kParts * kParts);
   double chi_square = 0;
@@ -106,7 +106,7 @@ TEST(EpochOrder, PutsEverySampleEverywhereEquallyOften) {
 TEST(EpochOrder, ShufflesTheSamplesWithinAWindow) {
   const auto chunks = chunks_of(64, 16);
   const EpochOrder order(1265, 0, chunks, 16);
-  // Of 64 samples in a row, how many chunks they touch: 64 draws from 16 chunks leave 16 * (1 -
+  // Counts how many chunks 64 consecutive samples touch: 64 draws from 16 chunks leave 16 * (1 -
   // 1/16)^64 = 0.26 untouched.
   double touched = 0;
   for (std::int64_t batch = 0; batch < 16; ++batch) {
@@ -119,7 +119,7 @@ TEST(EpochOrder, ShufflesTheSamplesWithinAWindow) {
 }
 
 TEST(EpochOrder, NeedsNoArrayForTenBillionSamples) {
-  // The order of whoever resumes in the middle: made anew, asked once.
+  // As in a resume in the middle of an epoch: the order is created anew and asked once.
   const auto chunks = chunks_of(156'250'000, 64, {{156'249'999, -30}});
   std::set<std::int64_t> seen;
   for (std::int64_t i = 0; i < 2000; ++i) {

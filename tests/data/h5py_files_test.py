@@ -1,4 +1,4 @@
-"""Files as h5py writes them, in every layout, type and storage that is read: compared value by value with h5py's own reading."""
+"""Reads files that h5py wrote in every supported layout, type and storage, and compares every value with what h5py itself reads."""
 import ctypes
 import itertools
 import json
@@ -27,7 +27,7 @@ def images(shape, dtype, seed=0):
 
 
 def without_override():
-    """Even root may then read only what the file's mode allows."""
+    """Drops the capabilities by which root can read a file regardless of its mode."""
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None, use_errno=True)
         for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
@@ -50,7 +50,7 @@ class FilesOfH5py(unittest.TestCase):
         return subprocess.run([PROGRAM, *options, out, *(files or [self.file])], capture_output=True, text=True, timeout=HANGS_S), out
 
     def read(self, *options, files=None):
-        """What the program says, and its images as an array [N, values]."""
+        """Returns the JSON object that the program prints, and its images as an array [N, values]."""
         done, out = self.run_program(*options, files=files)
         self.assertEqual(done.returncode, 0, done.stderr)
         said = json.loads(done.stdout)
@@ -62,7 +62,7 @@ class FilesOfH5py(unittest.TestCase):
         return done.stderr
 
     def check(self, expected, *options):
-        """Both ways of reading give `expected`, as uint8 or rounded to float32."""
+        """Checks that every way of reading gives `expected`, as uint8 or rounded to float32."""
         wanted = expected.astype(np.uint8 if expected.dtype in (np.uint8, bool) else np.float32).reshape(len(expected), -1)
         for how in [[], ["--threads", "3"], ["--stream"]]:
             said, got = self.read(*options, *how)
@@ -88,7 +88,7 @@ class FilesOfH5py(unittest.TestCase):
                 with self.subTest(dtype=dtype, storage=storage):
                     self.write(images((13, 5, 6), dtype) if dtype != "i1" else images((13, 5, 6), dtype) // 2, **storage)
                     if dtype not in ("u1", "i1", "<u2", ">u2", bool) and np.dtype(dtype).kind != "f":
-                        with h5py.File(self.file, "a") as f:  # 16 bits' worth of values in wider integers: what is white has to be told
+                        with h5py.File(self.file, "a") as f:  # 16-bit values in wider integers: the value of white must be given
                             f["imgs"].attrs["scale"] = 1 / 65535
                     self.check(self.read_by_h5py())
 
@@ -202,9 +202,9 @@ class FilesOfH5py(unittest.TestCase):
             f.attrs["split"] = rows
         for split, expected in [("train", data[:20]), ("test", data[20:]), ("odd", data[1::2])]:
             said = self.check(expected, "--split", split)
-            self.assertEqual(said["companions"], ["targets"])
-            self.assertEqual(self.companion("targets", "--split", split)[0].tolist(), {"train": list(range(20)), "test": list(range(20, 30)), "odd": list(range(1, 30, 2))}[split])
-        self.assertRegex(self.refusal("--split", "valid"), "has no split 'valid' of it; it has 'odd', 'test', 'train'")
+            self.assertEqual(said["annotations"], ["targets"])
+            self.assertEqual(self.annotation("targets", "--split", split)[0].tolist(), {"train": list(range(20)), "test": list(range(20, 30)), "odd": list(range(1, 30, 2))}[split])
+        self.assertRegex(self.refusal("--split", "valid"), "has no split 'valid' for these images; it has 'odd', 'test', 'train'")
         self.write(data)
         self.assertRegex(self.refusal("--split", "train"), "it has none")
 
@@ -213,11 +213,11 @@ class FilesOfH5py(unittest.TestCase):
         self.write(np.arange(9), "labels", mode="a")
         self.write(np.zeros((9, 6)), "latents/values", mode="a")
         self.write(np.zeros(8), "of_something_else", mode="a")
-        self.assertEqual(self.read()[0]["companions"], ["labels", "latents/values"])
+        self.assertEqual(self.read()[0]["annotations"], ["labels", "latents/values"])
 
-    def companion(self, name, *options, files=None):
+    def annotation(self, name, *options, files=None):
         """The values of the rows that belong to the images, and their names."""
-        done, out = self.run_program("--companion", name, *options, files=files)
+        done, out = self.run_program("--annotation", name, *options, files=files)
         self.assertEqual(done.returncode, 0, done.stderr)
         return np.fromfile(out), done.stderr.splitlines()
 
@@ -230,7 +230,7 @@ class FilesOfH5py(unittest.TestCase):
                     self.write(images((last - first, 4, 4), np.uint8), file=files[-1])
                     self.write(labels[first:last], "labels", file=files[-1], mode="a", **storage)
                 with self.subTest(dtype=dtype, storage=storage):
-                    np.testing.assert_array_equal(self.companion("labels", "--rows", "5:25", files=files)[0], labels[5:25].astype(np.float64))
+                    np.testing.assert_array_equal(self.annotation("labels", "--rows", "5:25", files=files)[0], labels[5:25].astype(np.float64))
 
     def test_factors_as_dsprites_has_them(self):
         random = np.random.default_rng(8)
@@ -241,15 +241,15 @@ class FilesOfH5py(unittest.TestCase):
             self.write(values, name, mode="a", chunks=(16, 2), compression=4)
             with h5py.File(self.file, "a") as f:
                 f[name].attrs["names"] = names
-            seen, seen_names = self.companion(name, "--rows", "3:50")
+            seen, seen_names = self.annotation(name, "--rows", "3:50")
             np.testing.assert_array_equal(seen.reshape(-1, 6), values[3:])
             self.assertEqual(seen_names, names)
         with h5py.File(self.file, "a") as f:  # numpy's fixed-width text
             f["latents/values"].attrs["names"] = np.array([name.encode() for name in names])
-        self.assertEqual(self.companion("latents/values")[1], names)
+        self.assertEqual(self.annotation("latents/values")[1], names)
 
     def test_dsprites_as_it_is_stored(self):
-        """0/1 pixels, no channel axis, and chunks (many rows, 2, 4): one image lies in 128 of them here, in 512 there."""
+        """0/1 pixels, no channel axis, and chunks (many rows, 2, 4): one image lies in 128 chunks here, in 512 in dSprites."""
         data = images((3000, 32, 32), np.uint8) & 1
         self.write(data, chunks=(1100, 2, 4), compression="gzip", shuffle=True)
         self.write(np.zeros((3000, 6)), "latents/values", mode="a")
@@ -303,9 +303,9 @@ class FilesOfH5py(unittest.TestCase):
 
 
 class DamagedFiles(FilesOfH5py):
-    """Never a crash, a hang or silent garbage: an error that names the file, the dataset and the chunk."""
+    """A damaged file causes an error that names the file, the dataset and the chunk, never a crash, a hang or silent garbage."""
 
-    # The tests of the class above are its own.
+    # Do not inherit the tests of the class above.
     for _name in [n for n in dir(FilesOfH5py) if n.startswith("test_")]:
         locals()[_name] = None
     del _name
@@ -375,7 +375,7 @@ class DamagedFiles(FilesOfH5py):
                 self.assertIn("images.h5", said)
 
     def test_any_flipped_byte_is_told_or_harmless(self):
-        """Where everything carries checksums (HDF5's newer file format): an error or the right images, nothing else."""
+        """Where everything has a checksum (HDF5's newer file format), the result is an error or the correct images."""
         data = images((40, 6, 6), np.uint8)
         with h5py.File(self.file, "w", libver=("v110", "v110")) as f:
             f.create_dataset("imgs", data=data, chunks=(8, 6, 6), compression=4, fletcher32=True, maxshape=(None, 6, 6))
@@ -408,7 +408,7 @@ class DamagedFiles(FilesOfH5py):
                 data[27, 3, 4] = bad
                 self.write(data, chunks=(8, 6, 6), compression=4)
                 for said in self.both():
-                    self.assertRegex(said, r"images\.h5, dataset 'imgs': row (27|3) holds a value that is no finite number|row 27")
+                    self.assertRegex(said, r"images\.h5, dataset 'imgs': row (27|3) holds a value that is not a finite number|row 27")
 
     def test_no_images(self):
         self.write(np.zeros((0, 6, 6), np.uint8), maxshape=(None, 6, 6), chunks=(4, 6, 6))
@@ -442,7 +442,7 @@ class DamagedFiles(FilesOfH5py):
 
 
 class MisleadingFiles(FilesOfH5py):
-    """What the library reads without a word as something else than it is: read right here, or refused by name."""
+    """Files that the library silently misreads: they are read correctly here, or refused by name."""
 
     for _name in [n for n in dir(FilesOfH5py) if n.startswith("test_")]:
         locals()[_name] = None
@@ -452,7 +452,7 @@ class MisleadingFiles(FilesOfH5py):
         return str(Path(self.folder.name) / name)
 
     def refused(self, words, *options, files=None):
-        """In memory and streamed, with exit code 2 or (what is found while reading) 3."""
+        """Checks that the file is refused in memory and streamed, with exit code 2 or, if found while reading, 3."""
         for how in [[], ["--stream"]]:
             self.assertRegex(self.refusal(*how, *options, files=files), words)
 
@@ -497,7 +497,7 @@ class MisleadingFiles(FilesOfH5py):
         self.write_virtual(data, 3)
         self.check(data)
         os.rename(self.path("part_1.h5"), self.path("away.h5"))
-        self.refused(r"images\.h5, dataset 'imgs' takes values from part_1\.h5, dataset 'data', and that file is not there")
+        self.refused(r"images\.h5, dataset 'imgs' takes values from part_1\.h5, dataset 'data', but that file is missing")
         with h5py.File(self.path("part_1.h5"), "w") as f:
             f["other"] = data[10:20]
         self.refused(r"part_1\.h5, dataset 'data': that dataset cannot be opened")
@@ -505,7 +505,7 @@ class MisleadingFiles(FilesOfH5py):
             f["data"] = data[10:19]
         self.refused(r"part_1\.h5, dataset 'data': 420 values are taken from it, but its shape is \[9, 6, 7\]")
         Path(self.path("part_1.h5")).write_text("no HDF5 at all")
-        self.refused(r"part_1\.h5, dataset 'data', and that file is not there or cannot be opened")
+        self.refused(r"part_1\.h5, dataset 'data', but that file is missing or cannot be opened")
 
     def test_a_virtual_dataset_of_a_part_of_its_source(self):
         data = images((30, 6, 7), np.uint8)
@@ -521,7 +521,7 @@ class MisleadingFiles(FilesOfH5py):
         self.refused(r"part\.h5, dataset 'data': values up to \[30, 6, 7\] are taken from it, but its shape is \[29, 6, 7\]")
 
     def test_a_virtual_dataset_beside_its_own_source(self):
-        # Both are open at the same time, the source by us and by the library.
+        # Both are open at the same time, the source by this program and by the library.
         data = images((30, 6, 7), np.uint8)
         self.write_virtual(data, 3)
         files = [self.path("part_1.h5"), self.file, self.path("part_0.h5")]
@@ -546,7 +546,7 @@ class MisleadingFiles(FilesOfH5py):
             h5py.h5d.create(f.id, b"imgs", h5py.h5t.NATIVE_UINT8, space, plist)
         self.check(data)
         os.rename(self.path("part_2.h5"), self.path("away.h5"))
-        self.refused(r"the files part_%b\.h5, but number 2 is missing while number 4 is there")
+        self.refused(r"the files part_%b\.h5, but number 2 is missing while number 4 exists")
 
     def test_a_virtual_dataset_of_more_sources_than_may_be_open(self):
         data = images((120, 6, 7), np.uint8)
@@ -554,7 +554,7 @@ class MisleadingFiles(FilesOfH5py):
         self.check(data)
         done = subprocess.run(["prlimit", "--nofile=60:60", PROGRAM, self.path("out.bin"), self.file], capture_output=True, text=True, timeout=300)
         self.assertEqual(done.returncode, 2, done.stdout)
-        self.assertRegex(done.stderr, "images.h5, dataset 'imgs' takes its values from 120 files, which have to stay open, and at most 60 may be")
+        self.assertRegex(done.stderr, "images.h5, dataset 'imgs' takes its values from 120 files, which must all stay open, but at most 60 files may be open")
 
     def test_many_files_need_few_descriptors(self):
         files, data = [], images((600, 6, 7), np.uint8)
@@ -567,7 +567,7 @@ class MisleadingFiles(FilesOfH5py):
             done = subprocess.run(["prlimit", "--nofile=100:100", PROGRAM, *how, self.path("out.bin"), *files], capture_output=True, text=True, timeout=300)
             self.assertEqual(done.returncode, 0, done.stderr)
             np.testing.assert_array_equal(np.fromfile(self.path("out.bin"), np.uint8).reshape(600, 6, 7), data)
-        np.testing.assert_array_equal(self.companion("labels", files=files)[0], np.arange(600))
+        np.testing.assert_array_equal(self.annotation("labels", files=files)[0], np.arange(600))
 
     def test_rows_of_uncompressed_chunks_that_were_never_written(self):
         data = images((60, 24, 20), np.uint8)
@@ -588,7 +588,7 @@ class MisleadingFiles(FilesOfH5py):
                 f["imgs"].attrs["scale"] = float(scale)
             self.refused("images.h5:/imgs: its scale .* is")
         self.write(images((70, 6, 7), np.float32) * 2 - 1)
-        self.refused(r"go from -.* to .*and \[0, 1\] is what is read: values below 0", "--scale", "1")
+        self.refused(r"range from -.* to .*instead of \[0, 1\]: values below 0", "--scale", "1")
         self.write(images((70, 6, 7), np.float32))
         self.assertRegex(self.read("--scale", "0.001")[0]["doubts"][0], "the pictures are black")
         files = [self.path("a.h5"), self.path("b.h5")]
@@ -599,33 +599,33 @@ class MisleadingFiles(FilesOfH5py):
         self.refused(r"the attribute `scale` is 0\.0039.* in .*a\.h5, dataset 'imgs' and 1\.52.* in .*b\.h5", files=files)
 
     def test_values_that_the_images_looked_at_do_not_have(self):
-        """64 of the 500 are looked at for the scale; row 3 is none of them."""
+        """The scale is found by inspecting 64 of the 500 images; row 3 is not among them."""
         for dtype, usual, odd in (("f4", 1.0, -9999), ("f4", 1.0, 1.5), ("f8", 1.0, 70000), ("u2", 200, 40000), ("u1", 1, 255), ("i2", 200, -1)):
             data = (images((500, 6, 7), np.float64) * usual).astype(dtype)
             data[0, 0, 0], data[3, 4, 5] = usual, odd
             for storage in ({}, {"chunks": (4, 6, 7), "compression": 1}):
                 with self.subTest(dtype=dtype, odd=odd, storage=storage):
                     self.write(data, **storage)
-                    self.refused(rf"images\.h5, dataset 'imgs': row 3 holds {odd} \(value 33 of the image\): times the scale .* not in \[0, 1\]")
+                    self.refused(rf"images\.h5, dataset 'imgs': row 3 holds {odd} \(value 33 of the image\): multiplied by the scale .* not in \[0, 1\]")
                     if odd == -9999:
                         self.refused("row 3 holds -9999", "--resize", "3")
-                        self.read("--crop", "2")  # what is cut away may be anything
+                        self.read("--crop", "2")  # the part that is cropped away may hold anything
         self.write(np.full((500, 6, 7), 1e300))
-        self.refused("row .* holds a value that is no finite number in single precision: 1e.300")
+        self.refused("row .* holds a value that is not a finite number in single precision: 1e.300")
 
     def test_numbers_that_netcdf_packs(self):
         self.write(images((20, 6, 7), np.float32))
         with h5py.File(self.file, "a") as f:
             f["imgs"].attrs["scale_factor"], f["imgs"].attrs["add_offset"] = np.array([0.01]), 273.15
         self.refused("NetCDF's attributes scale_factor = 0.01 and add_offset = 273.15")
-        self.read("--scale", "1")  # whoever says so knows what is stored
+        self.read("--scale", "1")  # a given scale applies to the numbers as stored
         data = images((500, 6, 7), np.float32)
         data[3, 0, 0] = 0.25
         for name in ("_FillValue", "missing_value"):
             self.write(data)
             with h5py.File(self.file, "a") as f:
                 f["imgs"].attrs[name] = np.float32(0.25)
-            self.refused("row 3 holds 0.25 .*sign for a missing value")
+            self.refused("row 3 holds 0.25 .*marks a missing value")
             with h5py.File(self.file, "a") as f:
                 f["imgs"].attrs[name] = np.float32(np.nan)
             self.read()
@@ -651,7 +651,7 @@ class MisleadingFiles(FilesOfH5py):
             self.write(images((50, 28, 28), np.uint8))
             with h5py.File(self.file, "a") as f:
                 f["imgs"].attrs[attribute] = np.bytes_({"CLASS": "IMAGE", "MATLAB_class": "uint8"}[attribute])
-            self.refused("what its axes mean cannot be told")
+            self.refused("the meaning of its axes is ambiguous")
             self.read("--layout", "NHW")
 
     def test_labels_that_have_four_axes_are_no_images(self):
@@ -667,7 +667,7 @@ class MisleadingFiles(FilesOfH5py):
             f["again"], f["soft"] = f["imgs"], h5py.SoftLink("/imgs")
             f["labels"] = np.arange(20)
             f["classes"] = f["labels"]
-        self.assertEqual(len(self.check(data)["companions"]), 1)
+        self.assertEqual(len(self.check(data)["annotations"]), 1)
 
     def test_links_that_lead_to_nothing_are_passed_over_and_what_is_damaged_is_not(self):
         data = images((40, 6, 7), np.uint8)
@@ -676,7 +676,7 @@ class MisleadingFiles(FilesOfH5py):
         whole = Path(self.file).read_bytes()
         with h5py.File(self.file, "a") as f:
             f["gone"], f["away"], f["empty"] = h5py.SoftLink("/nothing"), h5py.ExternalLink("missing.h5", "/x"), h5py.ExternalLink("images.h5", "/no such")
-        self.assertEqual(self.check(data)["companions"], ["labels"])
+        self.assertEqual(self.check(data)["annotations"], ["labels"])
         with h5py.File(self.file) as f:
             header = h5py.h5o.get_info(f["labels"].id).addr
         told = 0
@@ -688,7 +688,7 @@ class MisleadingFiles(FilesOfH5py):
             self.change(header + at, lambda b: b ^ 0xff)
             done, _ = self.run_program()
             if done.returncode == 0:
-                self.assertEqual(json.loads(done.stdout)["companions"], ["labels"], f"byte {at} of the header: the labels vanish")
+                self.assertEqual(json.loads(done.stdout)["annotations"], ["labels"], f"byte {at} of the header: the labels vanish")
             else:
                 told += 1
                 self.assertEqual(done.returncode, 2, done.stderr)
@@ -724,7 +724,7 @@ class MisleadingFiles(FilesOfH5py):
             rows[i]["indices"] = h5py.Reference()
         with h5py.File(self.file, "a") as f:
             f.attrs["split"] = rows
-        self.assertRegex(self.read()[0]["doubts"][0], "has the splits 'test', 'train', and all rows are read")
+        self.assertRegex(self.read()[0]["doubts"][0], "has the splits 'test', 'train', but all rows are read")
         self.assertEqual(self.read("--split", "train")[0]["doubts"], [])
         self.assertEqual(self.read("--rows", "0:20")[0]["doubts"], [])
 

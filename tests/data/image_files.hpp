@@ -15,7 +15,7 @@ namespace vae_dist::data {
 constexpr std::uint64_t kAllInMemory = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kNothingInMemory = 0;
 
-/// Bytes in which every image, place and channel differs from its neighbours.
+/// Returns bytes that differ between neighbouring images, pixels and channels.
 inline std::vector<std::uint8_t> varied_bytes(std::size_t count) {
   std::vector<std::uint8_t> bytes(count);
   for (std::size_t i = 0; i < count; ++i)
@@ -52,7 +52,8 @@ class ImageFileTest : public TemporaryFolderTest {
 };
 
 inline std::vector<std::uint8_t> image_of(const SampleDataset& dataset, std::int64_t index) {
-  std::vector<std::uint8_t> image(static_cast<std::size_t>(dataset.shape().values()));
+  std::vector<std::uint8_t> image(static_cast<std::size_t>(dataset.shape().values()) *
+                                  bytes_of(dataset.type()));
   dataset.read(index, image);
   return image;
 }

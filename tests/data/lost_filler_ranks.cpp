@@ -1,5 +1,5 @@
-// Two ranks under mpirun that stream from FILE: once both have their first samples, rank 1 stops,
-// or kills, itself. Rank 0 waits for its chunks and says what it is told.
+// Two ranks under mpirun that stream from FILE. Once both have their first samples, rank 1 stops or
+// kills itself. Rank 0 waits for the chunks of rank 1 and prints the error that it gets.
 //   lost_filler_ranks FILE stop|kill
 #include <signal.h>
 
@@ -14,7 +14,7 @@ using namespace vae_dist::data;
 
 int main(int argc, char** argv) {
   const comm::MpiWorld world(argc, argv);
-  signal(SIGTERM, SIG_IGN);  // with which mpirun ends rank 0 when rank 1 is dead
+  signal(SIGTERM, SIG_IGN);  // mpirun sends it to rank 0 when rank 1 is dead
   const auto all = world.make_communicator(), node = world.make_node_communicator();
   SampleSource source;
   source.files = {argv[1]};

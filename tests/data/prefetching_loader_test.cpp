@@ -135,8 +135,8 @@ TEST(PlainBatchMemory, IsNotGivenOutWhileItIsInUseAndOutlivesItsMaker) {
 }
 
 TEST_F(PrefetchingLoaderTest, HandsOnWhatReadingThrewAfterTheGoodBatches) {
-  // Row 5, which is not among those that are looked at before the loader reads, lies in a chunk
-  // that is no zlib stream.
+  // Row 5 lies in a chunk that is not a zlib stream. It is not among the rows that are inspected
+  // before the loader reads.
   hdf5::Hdf5File file = hdf5::Hdf5File::create(path("damaged.h5"));
   hdf5::Hdf5Dataset images =
       file.create_dataset("imgs", {.shape = {128, 2, 2}, .chunk_rows = 1, .deflate_level = 1});

@@ -73,7 +73,7 @@ TEST_F(ImageDatasetTest, ALayoutThatCannotBeToldIsAskedFor) {
                     HasSubstr("set layout to NHWC or NCHW")));
   SampleSource source = source_of(make_images("five.h5", {7, 4, 6, 5}));
   source.dataset = "imgs";
-  EXPECT_THAT(refusal_of(source), HasSubstr("which axis holds the channels cannot be told"));
+  EXPECT_THAT(refusal_of(source), HasSubstr("it is ambiguous which axis holds the channels"));
 }
 
 TEST_F(ImageDatasetTest, ALayoutThatDoesNotFitIsRefused) {
@@ -103,7 +103,7 @@ TEST_F(ImageDatasetTest, ReadsTheSameFromMemoryAndFromTheFile) {
   EXPECT_EQ(in_memory.scale(), streamed.scale());
 }
 
-// More rows than one call into the library reads.
+// More rows than one call of the library reads.
 TEST_F(ImageDatasetTest, ReadsLargeDatasetsIntoMemoryInPieces) {
   const SampleDataset dataset = open(make_images("many.h5", {2500, 2, 2}));
   const std::vector<std::uint8_t> stored = varied_bytes(2500 * 4);
@@ -299,7 +299,7 @@ TEST_F(FinishedImages, DynamicIsNewEveryEpochAndFixedIsNot) {
     changed += of_epoch(dynamic, i, 1) != of_epoch(dynamic, i, 2);
     EXPECT_EQ(of_epoch(dynamic, i, 1), of_epoch(dynamic, i, 1));
     EXPECT_EQ(of_epoch(fixed, i, 1), of_epoch(fixed, i, 2));
-    EXPECT_EQ(of_epoch(fixed, i, 9), of_epoch(dynamic, i, 0));  // what is evaluated on is the same
+    EXPECT_EQ(of_epoch(fixed, i, 9), of_epoch(dynamic, i, 0));  // evaluation always sees this
   }
   EXPECT_GT(changed, 150);
 }
@@ -355,7 +355,7 @@ TEST_F(ImageDatasetTest, TheFingerprintIsThatOfTheImages) {
   const std::string fingerprint = open(make_images("one.h5", {20, 3, 4})).fingerprint();
   EXPECT_EQ(fingerprint.size(), 16u);
 
-  // The same images elsewhere, under another name, stored otherwise.
+  // The same images in another file, under another name and in another storage.
   hdf5::Hdf5File copy = hdf5::Hdf5File::create(path("copy.h5"));
   copy.create_dataset("other/name", {.shape = {20, 3, 4}}).write_rows(0, 20, varied_bytes(240));
   copy.close();

@@ -21,9 +21,9 @@ std::vector<std::int64_t> whole_order(std::uint64_t seed, std::uint64_t epoch,
   return out;
 }
 
-// Chi-square of how often a sample of part s lands in part p of the order, with `parts` parts each,
-// over `epochs` epochs. Parts of a permutation fill each other exactly: (parts - 1)^2 degrees of
-// freedom, times N / (N - 1).
+// Returns the chi-square of how often a sample of part s lands in part p of the order, with `parts`
+// parts each, over `epochs` epochs. The parts of a permutation fill each other exactly, which
+// leaves (parts - 1)^2 degrees of freedom, times N / (N - 1).
 double landing_chi_square(std::int64_t samples, std::int64_t parts, std::uint64_t epochs) {
   std::vector<double> seen(static_cast<std::size_t>(parts * parts), 0);
   for (std::uint64_t epoch = 0; epoch < epochs; ++epoch) {
@@ -51,7 +51,8 @@ TEST(SampleOrder, VisitsEverySampleOnce) {
   }
 }
 
-// By an independent implementation in Python: a change here breaks the resume of every run.
+// The expected values come from an independent implementation in Python. A change here breaks the
+// resume of every run.
 TEST(SampleOrder, IsPartOfTheFormatOfARun) {
   EXPECT_THAT(whole_order(1265, 0, 10), testing::ElementsAre(4, 7, 0, 3, 5, 9, 6, 1, 2, 8));
   EXPECT_EQ(SampleOrder(1265, 2, 10'000'000'000).at(9'999'999'999), 3'274'631'060);
@@ -69,13 +70,13 @@ TEST(SampleOrder, DiffersByEpochAndSeed) {
   }
 }
 
-// What is counted is fixed by the seed: bounds of five standard deviations hold always or never.
+// The seed fixes the counts, so bounds of five standard deviations hold always or never.
 TEST(SampleOrder, PutsEverySampleEverywhereEquallyOften) {
   const double tolerance = 5 * std::sqrt(2.0 * 81);
   EXPECT_NEAR(landing_chi_square(10, 10, 5000), 81 * 10.0 / 9, tolerance * 10 / 9);
   EXPECT_NEAR(landing_chi_square(1000, 10, 300), 81, tolerance);
   EXPECT_NEAR(landing_chi_square(1030, 10, 300), 81,
-              tolerance);  // most values are walked: 1030 of a domain of 4096
+              tolerance);  // most values need several steps: 1030 of a domain of 4096
 }
 
 TEST(SampleOrder, TearsNeighboursApart) {

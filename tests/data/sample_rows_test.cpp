@@ -40,9 +40,9 @@ TEST(SampleRows, HoldingOutCutsThemInTwoPartsWithoutOverlap) {
       std::sort(both.begin(), both.end());
       EXPECT_EQ(both, expected) << rows << " rows, fraction " << fraction;
       for (const SampleRows& part : {training, held_out})
-        for (std::int64_t place = 0; place <= all.places(); ++place) {
+        for (std::int64_t place = 0; place <= all.stored_count(); ++place) {
           std::int64_t below = 0;
-          for (std::int64_t i = 0; i < part.size(); ++i) below += part.place(i) < place;
+          for (std::int64_t i = 0; i < part.size(); ++i) below += part.stored_index(i) < place;
           ASSERT_EQ(part.samples_below(place), below)
               << place << " of " << rows << ", fraction " << fraction;
         }
@@ -66,7 +66,7 @@ TEST(SampleRows, NeedNoArrayForTenBillionRows) {
                    held_out = all.held_out_part(0.01, 1265);
   EXPECT_EQ(held_out.size(), 100'000'000);
   for (std::int64_t i = 0; i < training.size(); i += 98'765'432) {
-    const std::int64_t place = training.place(i);
+    const std::int64_t place = training.stored_index(i);
     EXPECT_EQ(training.samples_below(place), i);
     EXPECT_EQ(training.samples_below(place) + held_out.samples_below(place), place);
   }

@@ -15,7 +15,7 @@ namespace {
 
 class ChunkEncoder : public TemporaryFolderTest {};
 
-// HDF5 itself decodes what was encoded without it.
+// HDF5 itself decodes chunks that were encoded outside the library.
 TEST_F(ChunkEncoder, WritesWhatHdf5Reads) {
   std::mt19937 random(1);
   std::vector<double> values(7 * 5);
@@ -36,7 +36,7 @@ TEST_F(ChunkEncoder, WritesWhatHdf5Reads) {
         compression, 2, [&](std::int64_t first, std::span<const std::uint8_t> chunk) {
           dataset.write_chunk(first, chunk);
         });
-    // In pieces that end anywhere.
+    // Append pieces that do not end at row boundaries.
     for (std::size_t at = 0, size = 1; at < bytes.size(); at += size++)
       writer.append(bytes.subspan(at, std::min(size, bytes.size() - at)));
     writer.finish();

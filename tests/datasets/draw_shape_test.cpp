@@ -15,8 +15,8 @@ using testing::ElementsAre;
 
 constexpr int kSize = 64;
 
-// Where shapes are, in pixels: the radius of the circle around one of scale 1, and the first and
-// the last centre.
+// Geometry in pixels: the radius of the circle around a shape of scale 1, and the first and the
+// last centre.
 constexpr double kRadius = 0.30 * kSize, kFirstCentre = 0.34 * kSize, kLastCentre = 0.66 * kSize;
 
 constexpr std::int64_t kSquare = 0, kEllipse = 1, kHeart = 2, kLargest = 5, kSmallest = 0,
@@ -116,8 +116,8 @@ TEST(DrawShape, AQuarterTurnLeavesASquareAndHalfATurnAnEllipse) {
 }
 
 TEST(DrawShape, AnUprightHeartStandsOnItsTipAndTurnsClockwise) {
-  // Straight below and above its centre, at 0.9 of the radius, there is the tip, and nothing
-  // between the lobes.
+  // At 0.9 of the radius, the tip is straight below the centre, and the gap between the lobes is
+  // straight above it.
   const auto covered = [](const std::vector<std::uint8_t>& pixels, double x, double y) {
     return pixels[static_cast<std::size_t>(y) * kSize + static_cast<std::size_t>(x)];
   };
@@ -127,7 +127,7 @@ TEST(DrawShape, AnUprightHeartStandsOnItsTipAndTurnsClockwise) {
   EXPECT_EQ(covered(upright, centre, centre + reach), 255);  // the tip is below
   EXPECT_EQ(covered(upright, centre, centre - reach), 0);
   EXPECT_EQ(covered(quarter, centre - reach, centre),
-            255);  // a quarter of a turn clockwise: from below to the left
+            255);  // a quarter turn clockwise moves the tip from below to the left
   EXPECT_EQ(covered(quarter, centre + reach, centre), 0);
 }
 

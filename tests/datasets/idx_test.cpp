@@ -49,7 +49,7 @@ class ImportIdx : public TemporaryFolderTest {
     return path(name);
   }
 
-  // Why images of this content are refused. Nothing may be left in the place of the dataset.
+  // Returns the error for images of this content, and checks that no output file is left.
   std::string refusal_of_images(const std::string& bytes) const {
     const std::string images = plain("images", bytes);
     const std::string message = refusal([&] { import_idx(images, std::nullopt, path("out.h5")); });
@@ -129,7 +129,7 @@ TEST_F(ImportIdx, RefusesCompressedFilesThatAreCutShortOrDamaged) {
 }
 
 TEST_F(ImportIdx, RefusesFilesThatGoOnAfterTheirEnd) {
-  EXPECT_THAT(refusal_of_images(kImages + "x"), HasSubstr("goes on after the 5 rows"));
+  EXPECT_THAT(refusal_of_images(kImages + "x"), HasSubstr("data follows the 5 rows"));
 }
 
 TEST_F(ImportIdx, RefusesSizesOfNothingAndBeyondReason) {
@@ -137,7 +137,7 @@ TEST_F(ImportIdx, RefusesSizesOfNothingAndBeyondReason) {
   EXPECT_THAT(refusal_of_images(header({5, 0, 28})), HasSubstr("is empty"));
   EXPECT_THAT(refusal_of_images(header({5, 70000, 28})), HasSubstr("70000"));
   EXPECT_THAT(refusal_of_images(header({5, 0xffff, 0xffff})), HasSubstr("no image is that large"));
-  // 64 PiB are promised: refused for the bytes that are not there, without memory for them.
+  // The header claims 64 PiB. The reader must report missing bytes and not allocate them.
   EXPECT_THAT(refusal_of_images(header({0xffffffff, 0x1000, 0x1000}) + counting(30)),
               HasSubstr("30 bytes follow"));
 }

@@ -37,7 +37,7 @@ class ImportImages : public TemporaryFolderTest {
     return import_images(path("in"), path("out.h5"), options);
   }
 
-  // Why this folder is refused. Nothing may be left in the place of the dataset.
+  // Returns the error for this folder, and checks that no output file is left.
   std::string refusal_of_folder(const ImportImagesOptions& options = {}) const {
     const std::string message = refusal([&] { import(options); });
     EXPECT_THAT(files(), Not(testing::Contains(testing::StartsWith("out.h5"))));
@@ -53,7 +53,7 @@ class ImportImages : public TemporaryFolderTest {
     return out;
   }
 
-  // The first value of each picture, which tells them apart.
+  // Returns the first value of each picture, which identifies it.
   std::vector<int> pictures() const {
     const std::vector<std::uint8_t> values = read("imgs");
     const std::size_t count =
@@ -141,8 +141,8 @@ TEST_F(ImportImages, ManyPicturesKeepTheirPlaces) {
 TEST_F(ImportImages, ABrokenPictureEndsTheImportByName) {
   write("1.png", png_file(flat(2, 2, 3, 1)));
   for (const char* name : {"2.jpg", "3.jpg"}) write(name, {0xff, 0xd8, 0xff, 0xe0, 0, 16});
-  EXPECT_THAT(refusal_of_folder(), AllOf(HasSubstr("in/2.jpg: it is no JPEG that can be read"),
-                                         HasSubstr("--on-error skip")));
+  EXPECT_THAT(refusal_of_folder(),
+              AllOf(HasSubstr("in/2.jpg: it is an unreadable JPEG"), HasSubstr("--on-error skip")));
   std::filesystem::remove(path("in/1.png"));
   EXPECT_THAT(refusal_of_folder(), HasSubstr("in/2.jpg: "));
   ImportImagesOptions skip;
@@ -156,7 +156,7 @@ TEST_F(ImportImages, PicturesOfDifferentSizesNeedASize) {
   write("b.png", png_file(flat(6, 4, 3, 2)));
   write("c.png", png_file(flat(5, 5, 3, 3)));
   EXPECT_THAT(refusal_of_folder(),
-              AllOf(HasSubstr("b.png has 6x4"), HasSubstr("a.png 4x6"), HasSubstr("--size")));
+              AllOf(HasSubstr("b.png has 6x4"), HasSubstr("a.png has 4x6"), HasSubstr("--size")));
   ImportImagesOptions options;
   options.fit.size = 5;
   const ImportedImages done = import(options);
@@ -198,7 +198,7 @@ TEST_F(ImportImages, RefusesPicturesBesideFoldersOfPictures) {
   write("stray.png", png_file(flat(2, 2, 3, 1)));
   write("class/a.png", png_file(flat(2, 2, 3, 1)));
   EXPECT_THAT(refusal_of_folder(), AllOf(HasSubstr("stray.png"), HasSubstr("class"),
-                                         HasSubstr("labels cannot be told")));
+                                         HasSubstr("the former have no label")));
 }
 
 TEST_F(ImportImages, LinksAreFollowedButNotInCircles) {

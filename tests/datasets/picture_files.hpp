@@ -1,4 +1,4 @@
-// Pictures as files, written by libjpeg and libpng themselves.
+// Encodes pictures as JPEG and PNG files with libjpeg and libpng.
 #pragma once
 
 #include <jpeglib.h>
@@ -24,11 +24,11 @@ struct JpegOptions {
   Bytes exif = {};  ///< the APP1 segment's content
 };
 
-/// `pixels` are of `channels` channels: 1 grey, 3 RGB, 4 CMYK.
+/// `pixels` have `channels` channels: 1 grey, 3 RGB, 4 CMYK.
 inline Bytes jpeg_file(const plot::Picture& picture, const JpegOptions& options = {}) {
   jpeg_compress_struct info{};
   jpeg_error_mgr errors{};
-  info.err = jpeg_std_error(&errors);  // ends the test where it fails
+  info.err = jpeg_std_error(&errors);  // ends the test on errors
   jpeg_create_compress(&info);
   unsigned char* bytes = nullptr;
   unsigned long size = 0;
@@ -113,7 +113,7 @@ inline Bytes png_file(const plot::Picture& picture) {
                   {.colour = picture.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB});
 }
 
-/// An EXIF block with nothing but an orientation.
+/// Returns an EXIF block that holds only an orientation.
 inline Bytes exif_block(std::uint8_t orientation, bool big_endian) {
   if (big_endian)
     return {'M', 'M', 0, 42, 0, 0, 0,           8, 0, 1, 0x01, 0x12, 0,

@@ -18,8 +18,8 @@ using testing::HasSubstr;
 
 constexpr std::uint8_t kBlack = 0, kWhite = 255;
 
-// A gentle slope in each channel, other ones in other channels: JPEG keeps it to a few levels, and
-// no two turns of it are alike.
+// A gentle slope, different in each channel: JPEG preserves it within a few levels, and all eight
+// orientations of it differ.
 plot::Picture slope(int height, int width, int channels) {
   plot::Picture out{height, width, channels, {}};
   for (int r = 0; r < height; ++r)
@@ -57,8 +57,8 @@ TEST(ReadPicture, JpegOfEveryKindGivesItsPixels) {
   expect_near(decode_picture(jpeg_file(grey), kWhite), grey, 2);
 }
 
-// libjpeg writes Adobe's marker for both, and Adobe's programs mean light, not ink: 255 is none of
-// it.
+// libjpeg writes Adobe's marker for both. Adobe's programs store light instead of ink, so 255 means
+// no ink.
 TEST(ReadPicture, InkBecomesLight) {
   plot::Picture cmyk{16, 16, 4, {}}, expected{16, 16, 3, {}};
   for (int i = 0; i < 256; ++i) {
@@ -135,8 +135,9 @@ TEST(ReadPicture, TransparencyIsLaidOverTheGround) {
               ElementsAre(255, 255, 255, 40, 50, 60));
 }
 
-// EXIF 2.3: row 0 and column 0 of the stored picture are at the seen picture's: 1 top left, 2 top
-// right, 3 bottom right, 4 bottom left, 5 left top, 6 right top, 7 right bottom, 8 left bottom.
+// EXIF 2.3: row 0 and column 0 of the stored picture are these sides of the displayed picture: 1
+// top left, 2 top right, 3 bottom right, 4 bottom left, 5 left top, 6 right top, 7 right bottom, 8
+// left bottom.
 TEST(ExifOrientation, EachOfTheEightTurnsThePictureUpright) {
   const plot::Picture stored{2, 3, 1, {1, 2, 3, 4, 5, 6}};
   const std::vector<std::vector<int>> seen = {
@@ -182,7 +183,7 @@ TEST(ReadPicture, WhatIsNoPictureIsRefused) {
   EXPECT_THAT(reason({0xff, 0xd8, 0xff, 0xe0}), HasSubstr("JPEG"));
 }
 
-// Whatever is missing: libjpeg alone would fill it with grey.
+// Truncation is an error anywhere; libjpeg alone would fill the missing part with grey.
 TEST(ReadPicture, ATruncatedFileIsRefusedAtEveryLength) {
   const Bytes jpeg = jpeg_file(slope(24, 24, 3)), png = png_file(slope(24, 24, 3));
   for (std::size_t size = 3; size + 2 < jpeg.size(); ++size)
@@ -211,7 +212,7 @@ TEST(ReadPicture, APictureThatPromisesTooManyPixelsIsRefused) {
       for (const std::size_t byte : {5, 7}) jpeg[at + byte] = 0x7f;
       break;
     }
-  EXPECT_THAT(reason(jpeg), HasSubstr("more than the 134217728"));
+  EXPECT_THAT(reason(jpeg), HasSubstr("more than the limit of 134217728"));
   const Bytes png = png_file(12000, 12000, std::vector<Bytes>(12000, Bytes(1500)),
                              {.colour = PNG_COLOR_TYPE_GRAY, .bits = 1});
   EXPECT_LT(png.size(), 100'000u);

@@ -29,12 +29,12 @@ TEST(ReadingAdvice, WholeImagesInMiddlingChunksAreGood) {
   EXPECT_FALSE(
       advice({20000, 64, 64, 3}, {64, 64, 64, 3}, "shuffle, deflate(1), fletcher32").convert);
   EXPECT_FALSE(advice({20000, 64, 64, 3}, {}, "none").convert);
-  EXPECT_FALSE(advice({3, 8, 8}, {3, 8, 8}).convert);  // small, and all there is
+  EXPECT_FALSE(advice({3, 8, 8}, {3, 8, 8}).convert);  // small, but the whole dataset
 }
 
 TEST(ReadingAdvice, HugeTinyAndForeignChunksAreNot) {
   EXPECT_THAT(advice({20000, 64, 64, 3}, {20000, 64, 64, 3}).reason,
-              HasSubstr("little is shuffled"));
+              HasSubstr("shuffled only among those"));
   EXPECT_THAT(advice({60000, 28, 28}, {1, 28, 28}).reason, HasSubstr("60000 chunks"));
   EXPECT_THAT(advice({60000, 28, 28}, {64, 28, 28}, "shuffle, lzf").reason, HasSubstr("'lzf'"));
   EXPECT_TRUE(advice({20000, 64, 64, 3}, {20000, 64, 64, 3}).convert &&

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "../temporary_folder.hpp"
-#include "data/companion_rows.hpp"
+#include "data/annotation_rows.hpp"
 #include "datasets/draw_shape.hpp"
 #include "hdf5/file.hpp"
 
@@ -95,8 +95,8 @@ TEST_F(Shapes, EveryClassIsDrawnAboutEquallyOften) {
     std::vector<double> drawn(static_cast<std::size_t>(kFactorClasses[f]), 0.0);
     for (std::size_t sample = 0; sample < kCount; ++sample)
       drawn.at(static_cast<std::size_t>(classes[sample * kShapeFactors + f])) += 1.0;
-    // Pearson's chi-squared has the mean `freedom` and the variance 2 * freedom; five standard
-    // deviations above is no accident.
+    // Pearson's chi-squared has mean `freedom` and variance 2 * freedom; a value five standard
+    // deviations above the mean is not chance.
     const auto number = static_cast<double>(drawn.size());
     const double expected = static_cast<double>(kCount) / number, freedom = number - 1.0;
     double chi_squared = 0.0;
@@ -155,9 +155,10 @@ TEST_F(Shapes, FactorsOfTheSamplesAreFoundBesideThePictures) {
   const std::vector<std::int64_t> classes =
       rows<std::int64_t>(source.files[0], "latents/classes", 130);
   const std::vector<double> values = rows<double>(source.files[0], "latents/values", 130);
-  const data::CompanionRows<double> seen_classes =
-                                        data::read_companion(held_out, "latents/classes"),
-                                    seen_values = data::read_companion(held_out, "latents/values");
+  const data::AnnotationRows<double> seen_classes =
+                                         data::read_annotation(held_out, "latents/classes"),
+                                     seen_values =
+                                         data::read_annotation(held_out, "latents/values");
   EXPECT_EQ(seen_classes.names, std::vector<std::string>(kFactorNames.begin(), kFactorNames.end()));
   for (std::int64_t sample = 0; sample < held_out.size(); ++sample)
     for (std::int64_t factor = 0; factor < 6; ++factor) {

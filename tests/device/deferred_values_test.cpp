@@ -9,7 +9,8 @@ namespace {
 TEST(DeferredValues, AreTheNumbersInDoublePrecision) {
   DeferredValues values(at::tensor({1.5F, -0.25F, 3.0F}));
   EXPECT_THAT(values.get(), testing::ElementsAre(1.5, -0.25, 3.0));
-  EXPECT_THAT(values.get(), testing::ElementsAre(1.5, -0.25, 3.0)) << "they may be read twice";
+  EXPECT_THAT(values.get(), testing::ElementsAre(1.5, -0.25, 3.0))
+      << "the values can be read twice";
 }
 
 }  // namespace

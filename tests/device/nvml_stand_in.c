@@ -1,5 +1,5 @@
-// Stands in for the driver's libnvidia-ml.so.1 where there is no GPU: one GPU at 0000:1B:00.0,
-// which tells all but its power.
+// Replaces the driver's libnvidia-ml.so.1 on machines without a GPU: one GPU at 0000:1B:00.0, which
+// reports everything except its power.
 #include <string.h>
 
 static int a_gpu;
@@ -23,7 +23,7 @@ int nvmlDeviceGetMemoryInfo(void* device, unsigned long long memory[3]) {
 
 int nvmlDeviceGetUtilizationRates(void* device, unsigned int rates[2]) {
   if (device != &a_gpu) return 2;
-  rates[0] = 93;  // of the GPU, of its memory's bandwidth
+  rates[0] = 93;  // GPU, memory bandwidth
   rates[1] = 40;
   return 0;
 }

@@ -1,5 +1,5 @@
-// With nvml_stand_in.c as the driver's library: what is asked for, in which units it is told, and
-// that what the driver does not tell is absent.
+// Uses nvml_stand_in.c as the driver's library and checks which values are read, in which units,
+// and that values that the driver does not report are empty.
 #include "device/nvml.hpp"
 
 #include <gtest/gtest.h>

@@ -14,7 +14,7 @@ TEST(ProgressMarks, CountOverAllRounds) {
   std::uint32_t expected = 0;
   for (int round = 0; round < 4; ++round) {
     marks.begin();
-    EXPECT_EQ(*word, expected) << "a round leaves no mark before its first collective";
+    EXPECT_EQ(*word, expected) << "a round writes no mark before its first collective";
     for (int mark = 0; mark < 6; ++mark) {
       marks.pass();
       EXPECT_EQ(*word, ++expected) << "round " << round;
@@ -37,7 +37,7 @@ TEST(ProgressMarks, AreWhatProgressWordsRead) {
       EXPECT_EQ(state.latest.what, mark < 2 ? "statistics" : "bucket 0");
     }
   }
-  // The word lives as long as somebody reads it.
+  // The word lives as long as it has a reader.
   marks.reset();
   EXPECT_EQ(words.now().finished, 6);
 }

@@ -1,4 +1,4 @@
-"""Random HDF5 files by h5py, in every kind of storage, with every filter and type at hand, read in every way that the program has: the values are numpy's."""
+"""Random HDF5 files written by h5py, in every kind of storage, with every available filter and type, read in every way that the program has. The expected values are numpy's."""
 import collections
 import itertools
 import json
@@ -33,7 +33,7 @@ def filter_options(name):
 
 
 class RandomFile:
-    """A file of one dataset of images, and labels beside it; `values` is what it holds by h5py's own reading."""
+    """A file with one dataset of images, and labels beside it; `values` is its content as read by h5py."""
 
     def __init__(self, folder, random, storage, filter_name):
         self.folder, self.random, self.storage, self.filter_name = Path(folder), random, storage, filter_name
@@ -41,12 +41,12 @@ class RandomFile:
         channels = int(random.choice([0, 1, 3]))
         height, width = (int(n) for n in random.integers(5, 14, 2))
         rows = int(random.integers(5, 40))
-        # Three axes of which the last is more than four times the others could be something else.
+        # Sides stay below 14: three axes whose last one is more than four times the others could mean something else.
         self.shape = {0: (rows, height, width), 1: (rows, height, width, 1), 3: (rows, height, width, 3) if random.random() < 0.5 else (rows, 3, height, width)}[channels]
         self.layout = "NHW" if channels == 0 else "NHWC" if self.shape[-1] == channels else "NCHW"
         self.type = np.dtype(str(random.choice(TYPES)))
         if filter_name == "scale-offset":
-            self.type = np.dtype("<u2")  # of floats it loses digits
+            self.type = np.dtype("<u2")  # with floats it loses digits
         self.chunk = tuple(int(random.integers(1, size + 1)) for size in self.shape)
         self.labels = random.integers(-2**63, 2**63 - 1, rows) if random.random() < 0.5 else random.integers(2**63, 2**64 - 1, rows, dtype=np.uint64)
         self.fill = self.draw((1,))[0] if filter_name != "scale-offset" else None
@@ -60,7 +60,7 @@ class RandomFile:
             return self.random.random(shape) < 0.5
         if kind == "f":
             return self.random.random(shape).astype(self.type)
-        # By scale-offset h5py does not read every chunk again that uses all bits.
+        # With scale-offset, h5py cannot read back every chunk that uses all bits.
         largest = 65535 if self.filter_name != "scale-offset" and self.type in (np.dtype("<u2"), np.dtype(">u2")) and self.random.random() < 0.5 else 255
         return self.random.integers(0, largest, shape, endpoint=True).astype(self.type)
 
@@ -198,7 +198,7 @@ class AnyFile(unittest.TestCase):
             codes = file["mu"][...]
             np.testing.assert_array_equal(file["labels"][...], made.labels)
             self.assertEqual(file["labels"].dtype, made.labels.dtype)
-        # The same values in the plainest of files have the same codes.
+        # The same values in the plainest file have the same codes.
         plain = made.folder / "plain.h5"
         with h5py.File(plain, "w") as file:
             file["imgs"] = values.astype("u1") if values.dtype in (np.uint8, bool) else values.astype(values.dtype.newbyteorder("="))

@@ -6,9 +6,9 @@
 namespace vae_dist::evaluate {
 namespace {
 
-// Four grey images of 3x3 about 100: the first four pixels move together by +-40, the last two
-// against each other by +-10. The largest eigenvalue is that of the first direction, 40^2 * 4;
-// among the first two images only the second direction is left, with 10^2 * 2.
+// Four grey images of 3x3 about 100: the first four pixels move together by +-40, the last two in
+// opposite directions by +-10. The largest eigenvalue is that of the first direction, 40^2 * 4.
+// Among the first two images only the second direction remains, with 10^2 * 2.
 const std::vector<std::uint8_t> kTwoDirections = {
     140, 140, 140, 140, 100, 100, 100, 110, 90,   //
     140, 140, 140, 140, 100, 100, 100, 90,  110,  //

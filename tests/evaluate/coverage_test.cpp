@@ -18,8 +18,8 @@ at::Tensor normal(std::int64_t rows, std::int64_t values, std::uint64_t seed) {
 }
 
 TEST(Coverage, CountsBallsAroundRealRows) {
-  // Nearest others: of 0 at 1, of 1 at 1, of 3 at 2, of 9 at 6. 0.5 lies in the balls of 0 and 1; 4
-  // in those of 3 and 9; 20 in none.
+  // Distances to the nearest other row: 1 for 0, 1 for 1, 2 for 3, 6 for 9. 0.5 lies in the balls
+  // of 0 and 1; 4 in those of 3 and 9; 20 in none.
   const at::Tensor real = line({0, 1, 3, 9});
   EXPECT_TRUE(squared_radii(real, 1).equal(at::tensor({1.0, 1.0, 4.0, 36.0}, at::kDouble)));
   const Coverage scores = coverage_of(real, line({0.5, 4, 20}), 1);
@@ -42,8 +42,9 @@ TEST(Coverage, BallsAreOpenAndTiesOfIntegersExact) {
 }
 
 TEST(Coverage, OfTheSameDistributionIsWhatThePaperExpects) {
-  // Lemma 2 there: coverage of N real rows by M others of their distribution is expected at 1 -
-  // (N-1)...(N-k) / ((M+N-1)...(M+N-k)), which is about 1 - 1/2^k for M = N; density at 1.
+  // Lemma 2 of Naeem et al. 2020: coverage of N real rows by M others of their distribution is
+  // expected at 1 - (N-1)...(N-k) / ((M+N-1)...(M+N-k)), which is about 1 - 1/2^k for M = N;
+  // density at 1.
   const Coverage scores = coverage_of(normal(2100, 8, 3), normal(2100, 8, 4));
   EXPECT_NEAR(scores.coverage, 1 - 1.0 / 32, 0.015);
   EXPECT_NEAR(scores.density, 1, 0.05);
@@ -59,7 +60,8 @@ TEST(Coverage, OfBlurredRowsIsLowWhileDensityIsNot) {
 }
 
 TEST(Coverage, OfManyBlocksIsThatOfOne) {
-  // Rows of 70,000 values are compared in blocks of 59: these differ in the first three alone.
+  // Rows of 70,000 values are compared in blocks of 59. These rows differ only in the first three
+  // values.
   const at::Tensor real = normal(150, 3, 7), fake = normal(130, 3, 8) * 0.7;
   const auto widen = [](const at::Tensor& rows) { return at::constant_pad_nd(rows, {0, 69997}); };
   const Coverage one = coverage_of(real, fake), many = coverage_of(widen(real), widen(fake));

@@ -29,7 +29,7 @@ class EvaluationTest : public StoredImages {
     trained_->train();
   }
 
-  // Ranks as threads share no model: each has one of its own, as processes do.
+  // Ranks that are threads do not share a model: each has its own, as processes do.
   std::shared_ptr<model::LatentModel> copy_of_trained() const {
     const at::NoGradGuard no_grad;
     const auto model = small_model();
@@ -53,12 +53,12 @@ class EvaluationTest : public StoredImages {
   std::string file_;
   std::shared_ptr<model::LatentModel> trained_ = small_model();
   objective::Objective objective_{objective::ObjectiveOptions{}, *trained_};
-  std::unique_ptr<comm::HostCommunicator> self_ = comm::make_self_communicator();
+  std::unique_ptr<comm::CpuCommunicator> self_ = comm::make_self_communicator();
 };
 
 TEST_F(EvaluationTest, IsTheMeanOverSamplesOfOneDrawInEvaluationModeAndTheErrorAtTheLatentMean) {
   const data::SampleDataset data = open(file_);
-  // Blocks of 4, 4, 4, 4 and 3; the last 4 images are not asked for.
+  // Blocks of 4, 4, 4, 4 and 3; the last 4 images are not requested.
   const Evaluation result = evaluate(*trained_, objective_, data, options(data, 4, 19), *self_);
 
   const at::NoGradGuard no_grad;
@@ -100,7 +100,7 @@ TEST_F(EvaluationTest, HasTheSameBitsAtAnyNumberOfRanks) {
   const data::SampleDataset data = open(file_);
   const Evaluation alone = evaluate(*trained_, objective_, data, options(data, 4, kImages), *self_);
   for (const int ranks : {1, 2, 3, 4}) {
-    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
       at::set_num_threads(1);
       const auto model = copy_of_trained();
       const data::SampleDataset mine = open(file_);
@@ -127,7 +127,7 @@ TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
   EXPECT_NEAR(alone.log_p[0].nats, *alone.elbo_nats, 3) << "one draw is an estimate of the ELBO";
   EXPECT_GE(*alone.effective_samples, 1);
   for (const int ranks : {2, 3, 4}) {
-    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
       at::set_num_threads(1);
       const auto model = copy_of_trained();
       const data::SampleDataset mine = open(file_);
@@ -146,7 +146,7 @@ TEST_F(EvaluationTest, TakesMoreRanksThanBlocks) {
   const data::SampleDataset data = open(file_);
   const Evaluation alone =
       evaluate(*trained_, objective_, data, options(data, 256, kImages), *self_);
-  comm::run_thread_ranks(3, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(3, [&](comm::CpuCommunicator& comm) {
     at::set_num_threads(1);
     const auto model = copy_of_trained();
     const data::SampleDataset mine = open(file_);

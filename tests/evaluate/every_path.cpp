@@ -1,11 +1,11 @@
 // Reads HDF5 files in all the ways that the program has, for a test that compares the results with
-// another reader's:
-//   every_path FOLDER        reads from stdin a line for each file: FILE LAYOUT CROP, separated by
-//   tabs
-// For each it writes into FOLDER the images as they come from memory, from the stream, cropped, and
-// from the converted file (memory.bin, stream.bin, crop.bin, converted.bin), the converted file,
-// and the codes and labels that embedding writes (codes.h5), and answers with one line, a JSON
-// object: what was said of each.
+// those of another reader:
+//   every_path FOLDER
+// Reads from stdin one line per file: FILE LAYOUT CROP, separated by tabs. For each file it writes
+// into FOLDER the images as read from memory, from the stream, cropped, and from the converted file
+// (memory.bin, stream.bin, crop.bin, converted.bin), the converted file, and the codes and labels
+// that embedding writes (codes.h5). It answers with one line per file, a JSON object with the
+// result of each way.
 #include <torch/utils.h>
 
 #include <cstdio>
@@ -40,8 +40,8 @@ data::SampleDataset opened(const data::SampleSource& source, Cache cache) {
   return images;
 }
 
-// Twice, the second time backwards: what the library keeps from the first reading shall change
-// nothing.
+// Reads everything twice, the second time backwards: what the library caches in the first pass must
+// not change anything.
 json write_images(const data::SampleDataset& images, const std::string& path) {
   std::vector<std::uint8_t> all(static_cast<std::size_t>(images.size()) * images.image_bytes());
   std::vector<std::uint8_t> again(images.image_bytes());

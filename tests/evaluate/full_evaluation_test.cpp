@@ -70,12 +70,12 @@ TEST_F(FullEvaluations, HaveTheSameFiguresAtAnyNumberOfRanks) {
   const auto original = small_model();
   std::set<std::string> all;
   for (const int ranks : {1, 2, 3, 4}) {
-    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& host) {
+    comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& all_ranks) {
       const auto model = small_model();
       copy_weights(*original, *model);
       const data::SampleDataset data = open(file);
       const FullEvaluation result = evaluate_fully(*model, objective::Objective({}, *model), data,
-                                                   options_of(data), 10, host);
+                                                   options_of(data), 10, all_ranks);
       EvaluationSubject subject;
       const std::string json = evaluation_json(subject, result).dump();
       static std::mutex mutex;
@@ -90,11 +90,11 @@ TEST_F(FullEvaluations, HaveTheSameFiguresAtAnyNumberOfRanks) {
 TEST_F(FullEvaluations, LookAtTheSamplesAskedFor) {
   const auto model = small_model();
   const data::SampleDataset data = open(stored_shapes());
-  const auto host = comm::make_self_communicator();
+  const auto all_ranks = comm::make_self_communicator();
   const EvaluationOptions options = options_of(data);
   const FullEvaluation part =
-      evaluate_fully(*model, objective::Objective({}, *model), data, options, 0, *host);
-  const EncodedBlock codes = encode_rows(*model, data, {3, 36}, options.format, 7, *host);
+      evaluate_fully(*model, objective::Objective({}, *model), data, options, 0, *all_ranks);
+  const EncodedBlock codes = encode_rows(*model, data, {3, 36}, options.format, 7, *all_ranks);
   ASSERT_EQ(codes.mu.size(0), 33);
   for (std::int64_t j = 0; j < 3; ++j)
     EXPECT_NEAR(part.evaluation.latent_variance[static_cast<std::size_t>(j)],

@@ -69,7 +69,7 @@ TEST_F(Walks, ChangeOneDimensionOfTheRowsCode) {
   options.steps = 3;
   const Traversals walks = traverse(*model, data, format_of(data), options);
   EXPECT_TRUE(model->is_training()) << "the mode is the one before";
-  EXPECT_THAT(walks.places, ElementsAre(-3, 0, 3));
+  EXPECT_THAT(walks.positions, ElementsAre(-3, 0, 3));
   EXPECT_THAT(walks.images.sizes(), ElementsAre(2, 3, 1, 8, 8));
   ASSERT_EQ(walks.dimensions.size(), 2u);
   EXPECT_GE(walks.weights[0], walks.weights[1]);
@@ -92,7 +92,7 @@ TEST_F(Walks, InQuantilesReachWhatDrawsOfThePosteriorReach) {
   options.steps = 5;
   options.range.quantile = 0.1;
   const Traversals walks = traverse(*model, data, format_of(data), options);
-  EXPECT_THAT(walks.places,
+  EXPECT_THAT(walks.positions,
               ElementsAre(DoubleNear(0.1, 1e-15), DoubleNear(0.3, 1e-15), DoubleNear(0.5, 1e-15),
                           DoubleNear(0.7, 1e-15), DoubleNear(0.9, 1e-15)));
   EXPECT_EQ(walks.dimensions.size(), 3u) << "there are no more";

@@ -33,7 +33,7 @@ TEST_F(MeanImage, LeavesTheSameBitsAtAnyNumberOfRanks) {
   const auto self = comm::make_self_communicator();
   const double alone = mean_image_mse(open(file), 37, *self);
   for (const int ranks : {1, 2, 3, 4})
-    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
       EXPECT_EQ(mean_image_mse(open(file), 37, comm), alone)
           << "rank " << comm.rank() << " of " << ranks;
     });

@@ -19,7 +19,7 @@ TEST(RandomEmbedding, TakesAnySizeFromEightPixels) {
            {20, 1, 8, 8}, {20, 3, 9, 30}, {20, 1, 28, 28}, {20, 4, 64, 64}, {20, 3, 200, 130}}) {
     const at::Tensor features = random_embedding(images(shape));
     EXPECT_THAT(features.sizes(), testing::ElementsAre(20, kEmbeddingFeatures));
-    // Most features can see something: they are not 0 for all images.
+    // Most features carry information: they are not 0 for all images.
     EXPECT_GT(features.sum(0).gt(0).sum().item<std::int64_t>(), kEmbeddingFeatures / 2) << shape;
   }
   EXPECT_THAT(random_embedding(images({0, 1, 28, 28})).sizes(),
@@ -38,8 +38,8 @@ TEST(RandomEmbedding, IsTheSameForEveryoneAndLeavesTheGlobalGeneratorAlone) {
   EXPECT_TRUE(at::rand({4}).equal(expected));
   EXPECT_TRUE(random_embedding(x).equal(features));
   EXPECT_FALSE(random_embedding(x, 1).allclose(features, 0.1, 0.1));
-  // Figures of different runs are compared: these numbers, computed when the embedding was fixed,
-  // must not change.
+  // Users compare the figures of different runs, so these numbers, computed when the embedding was
+  // fixed, must not change.
   const at::Tensor ramp = random_embedding(at::linspace(0, 1, 28 * 28).view({1, 1, 28, 28}));
   EXPECT_NEAR(ramp.sum().item<double>(), 22.12805, 1e-3);
   EXPECT_NEAR(ramp.norm().item<double>(), 3.067086, 1e-3);

@@ -1,5 +1,4 @@
-"""Scores against versions written with scikit-learn and numpy, on the same arrays. What is drawn at random is drawn anew there, by
-numpy's generator, so scores of votes agree within what the choice of votes changes; everything else agrees to rounding."""
+"""Compares scores with versions written with scikit-learn and numpy, on the same arrays. Those versions draw their own random numbers with numpy's generator, so scores of votes agree up to the choice of votes; everything else agrees to rounding."""
 import json
 import os
 import subprocess
@@ -21,7 +20,7 @@ ROWS = 20000
 
 
 def scores(seed=0, names=NAMES, **arrays):
-    """What the program prints for these arrays."""
+    """Returns what the program prints for these arrays."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "arrays.h5")
         with h5py.File(path, "w") as file:
@@ -44,7 +43,7 @@ def standard_factors(classes):
 
 
 def latents_of(kind, classes, random):
-    """[N, 8]: what a model might make of the factors, from good to bad."""
+    """Latents [N, 8] that a model might compute from the factors, from good to bad."""
     rows, factors = classes.shape
     idle = 0.05 * random.standard_normal((rows, 8 - factors))
     clean = standard_factors(classes)
@@ -143,13 +142,13 @@ class DisentanglementScores(unittest.TestCase):
 
             theirs = predictability(mu, classes, random)
             np.testing.assert_allclose(np.array(ours["predictability"])[:, 1:], theirs[:, 1:], rtol=0, atol=1e-9, err_msg=kind)
-            # The same classifier on other rows: the deviation of 5,000 tries is 0.007, that of a difference 0.01.
+            # The same classifier on other rows: the standard deviation for 5,000 tries is 0.007, that of a difference 0.01.
             np.testing.assert_allclose(np.array(ours["predictability"])[:, 0], theirs[:, 0], rtol=0, atol=0.04, err_msg=kind)
             self.assertAlmostEqual(ours["sap"], gap(theirs).mean(), delta=0.012, msg=kind)
 
             self.assertAlmostEqual(ours["factor_vae"], factor_vae_score(mu, classes, random), delta=0.04, msg=kind)
             self.assertAlmostEqual(ours["beta_vae"], beta_vae_score(mu, classes, random), delta=0.06, msg=kind)
-        # The scores of votes hardly tell a rotation of the best latents from them: a factor still leaves its own mark on the variances.
+        # The scores of votes hardly distinguish the best latents from their rotation, because a factor still leaves its own mark on the variances.
         for name, lead in ("beta_vae", 0), ("factor_vae", 0), ("mig", 0.1), ("sap", 0.1):
             best, *_, mixed, noise = [found[kind][name] for kind in KINDS]
             self.assertGreater(best, mixed + lead, name)
@@ -172,7 +171,7 @@ class DisentanglementScores(unittest.TestCase):
             self.assertLess(np.abs(a.std(0) / b.std(0) - 1).max(), 0.25, f"factor {factor}")
 
     def test_votes_follow_how_often_classes_occur(self):
-        # Rare classes, class numbers with gaps, and a factor that does not vary.
+        # Uses rare classes, class numbers with gaps, and a factor that does not vary.
         random = np.random.default_rng(4)
         rows = 5000
         kind = random.choice([2, 5, 11], rows, p=[0.05, 0.15, 0.8])

@@ -1,10 +1,10 @@
 // Computes every score of the arrays in an HDF5 file and prints them as one JSON object, for a test
-// that computes them otherwise:
+// that computes the same scores in another way:
 //   scores_of_arrays FILE [SEED]
-// real [N, D], fake [M, D]                                        density, coverage, squared_radii
-// mu [N, L], classes [N, F] with attribute names                  the disentanglement scores and
-// what they are made of features [N, D], labels [N], other_features [M, D]              the linear
-// classifier: weight, bias, predictions for the others
+// real [N, D], fake [M, D]: density, coverage, squared_radii
+// mu [N, L], classes [N, F] with attribute names: the disentanglement scores and their parts
+// features [N, D], labels [N], other_features [M, D]: the linear classifier's weight, bias, and
+// predictions for other_features
 #include <ATen/ATen.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// A model of 8x8 grey images that takes milliseconds, in double precision.
+// A double-precision model of 8x8 grey images that runs within milliseconds.
 #pragma once
 
 #include <ATen/Parallel.h>

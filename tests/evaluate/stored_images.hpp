@@ -1,4 +1,4 @@
-// Images of given bytes as a dataset, for the tests of this folder.
+// A test fixture that stores given bytes as a dataset of images.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ class StoredImages : public TemporaryFolderTest {
   }
 };
 
-/// How the images reach a model of double precision.
+/// The input format for a double-precision model.
 inline data::InputFormat format_of(const data::SampleDataset& dataset, double low = 0,
                                    double high = 1) {
   data::InputFormat format{.shape = dataset.shape(),

@@ -1,5 +1,5 @@
-// A regulariser that a stranger adds, as src/model/README.md tells under "Add a regulariser": codes
-// of a batch keep their distance from `radius`.
+// A third-party regulariser, following "Add a regulariser" in src/model/README.md: it pulls the
+// norms of a batch's codes towards `radius`.
 #include <torch/nn/module.h>
 
 #include "objective/regulariser.hpp"
@@ -18,7 +18,7 @@ const objective::RegisteredRegulariser registered(
     {{.name = "code_spread",
       .help = "squared distance of a code's norm from `radius`",
       .own = base::own_keys<CodeSpreadSettings>([](base::Section& keys, CodeSpreadSettings& own) {
-        keys.key("radius", own.radius, "the norm that codes are drawn to").above(0);
+        keys.key("radius", own.radius, "the norm that codes are pulled to").above(0);
       })}},
     [](const std::any& own) {
       const double radius = std::any_cast<const CodeSpreadSettings&>(own).radius;

@@ -1,5 +1,5 @@
-"""A network, a likelihood, a regulariser and an optimizer that lie outside of src/ (linear_vae.cpp, laplace.cpp, code_spread.cpp, sign_descent.cpp: the guide's examples) are to the program as
-its own: listed, checked, trained, resumed."""
+"""A network, a likelihood, a regulariser and an optimizer outside src/ (the guide's examples: linear_vae.cpp, laplace.cpp, code_spread.cpp, sign_descent.cpp)
+work like built-in ones: they are listed, validated, trained and resumed."""
 import json
 import unittest
 
@@ -17,7 +17,7 @@ class Extension(RunFolder):
 
     def test_their_keys_are_listed(self):
         words = " ".join(self.program("config", check=True).stdout.replace("#", " ").split())
-        for said in ("decoder_only | linear_vae | mlp_vae", "offset: true linear_vae: the layers have biases", "radius (1): the norm that codes are drawn to",
+        for said in ("decoder_only | linear_vae | mlp_vae", "offset: true linear_vae: the layers have biases", "radius (1): the norm that codes are pulled to",
                      "bernoulli | discretized_logistic | gaussian | laplace", "scale: 0.1 laplace: mean absolute deviation", "smoothing: 0.9 sign_descent: share of the smoothed gradient"):
             self.assertIn(said, words)
 
@@ -46,12 +46,12 @@ class Extension(RunFolder):
         wide, narrow = ([record for record in self.log(name) if "evaluated" in record][-1] for name in ("wide2", "narrow"))
         losses = self.losses("wide2")
         self.assertLess(losses[-1], losses[0])
-        self.assertGreater(wide["evaluation_reconstruction_loss"], 0)  # the density of a scale of 0.5 is nowhere above one
+        self.assertGreater(wide["evaluation_reconstruction_loss"], 0)  # at scale 0.5 the density is at most one
         for record in (wide, narrow):
             self.assertAlmostEqual(record["elbo_nats"], -record["evaluation_reconstruction_loss"] - record["evaluation_kld"], delta=1e-3)
         self.assertNotEqual(wide["evaluation_reconstruction_loss"], narrow["evaluation_reconstruction_loss"])
         self.assertIn("objective.scale: 0.5 in the run, 0.1 now", self.refused(*laplace, "run.name=wide2", "train.steps=61"))
-        self.assertIn("it counts only when objective.likelihood is laplace", self.refused("objective.scale=0.5"))
+        self.assertIn("it applies only when objective.likelihood is laplace", self.refused("objective.scale=0.5"))
 
     def test_an_optimizer_trains_and_goes_on_from_its_checkpoint(self):
         signs = [*LINEAR[:2], "train.optimizer={name: sign_descent, learning_rate: 0.001, smoothing: 0.8}", "distributed.replicas=2", "distributed.reproducible=true"]
@@ -61,7 +61,7 @@ class Extension(RunFolder):
         self.assertEqual(self.losses("through"), self.losses("stopped"))
         losses = self.losses("through")
         self.assertLess(losses[-1], losses[0])
-        self.assertIn("it counts only when train.optimizer.name is adam, adamax or adamw", self.refused(*signs, "train.optimizer.epsilon=1e-6"))
+        self.assertIn("it applies only when train.optimizer.name is adam, adamax or adamw", self.refused(*signs, "train.optimizer.epsilon=1e-6"))
 
     def test_a_regulariser_moves_the_codes_and_is_shown(self):
         autoencoder = ["model.name=autoencoder", "train.steps=40", "distributed.replicas=2"]
@@ -89,7 +89,7 @@ class Extension(RunFolder):
         self.assertIn("code_l2 | code_spread", self.refused("objective.regularisers=[{name: code_spraed}]"))
         self.assertIn("its keys are name, weight, radius", self.refused("objective.regularisers=[{name: code_spread, raduis: 2}]"))
         self.assertIn("above 0", self.refused("objective.regularisers=[{name: code_spread, radius: 0}]"))
-        self.assertIn("it counts only when model.name is linear_vae", self.refused("model.offset=false"))
+        self.assertIn("it applies only when model.name is linear_vae", self.refused("model.offset=false"))
         self.assertIn("objective.regularisers", self.refused("model.name=decoder_only", "objective.regularisers=[{name: code_l2}]"))
 
 

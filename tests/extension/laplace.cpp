@@ -1,5 +1,5 @@
-// A likelihood that a stranger adds, in one file outside of src/, as src/model/README.md tells
-// under "Add a likelihood": Laplace's distribution, whose negative logarithm is the absolute error.
+// A third-party likelihood in one file outside src/, following "Add a likelihood" in
+// src/model/README.md: the Laplace distribution, whose negative log density is the absolute error.
 #include <ATen/ATen.h>
 
 #include <cmath>

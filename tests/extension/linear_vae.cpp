@@ -1,6 +1,6 @@
-// A network that a stranger adds, in one file outside of src/, as src/model/README.md tells under
-// "Add a network": one linear layer each way, whose optimum is known (probabilistic PCA: Tipping,
-// Bishop 1999; as a VAE: Lucas et al. 2019).
+// A third-party network in one file outside src/, following "Add a network" in src/model/README.md:
+// a linear encoder and a linear decoder, whose optimum is known (probabilistic PCA: Tipping, Bishop
+// 1999; as a VAE: Lucas et al. 2019).
 #include <torch/nn/modules/linear.h>
 
 #include "model/activation.hpp"
@@ -53,7 +53,7 @@ class LinearVae : public model::LatentModel {
 
 const model::RegisteredNetwork registered(
     {{.name = "linear_vae",
-      .help = "one linear layer each way",
+      .help = "a linear encoder and a linear decoder",
       .own = base::own_keys<LinearVaeSettings>([](base::Section& keys, LinearVaeSettings& own) {
         keys.key("offset", own.offset, "the layers have biases");
       })}},

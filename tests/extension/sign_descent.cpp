@@ -1,6 +1,6 @@
-// An optimizer that a stranger adds, in one file outside of src/, as src/model/README.md tells
-// under "Add an optimizer": each parameter goes by the learning rate against the sign of its
-// smoothed gradient (signSGD with momentum: Bernstein et al. 2018, algorithm 2).
+// A third-party optimizer in one file outside src/, following "Add an optimizer" in
+// src/model/README.md: each parameter moves by the learning rate against the sign of its smoothed
+// gradient (signSGD with momentum: Bernstein et al. 2018, algorithm 2).
 #include <ATen/ATen.h>
 
 #include "step/optimizer.hpp"
@@ -44,7 +44,7 @@ class SignDescent : public step::Optimizer {
 
 const step::RegisteredOptimizer registered(
     {{.name = "sign_descent",
-      .help = "by the sign of the smoothed gradient",
+      .help = "steps by the sign of the smoothed gradient",
       .own = base::own_keys<SignDescentSettings>([](base::Section& keys, SignDescentSettings& own) {
         keys.key("smoothing", own.smoothing, "share of the smoothed gradient that is kept")
             .at_least(0)

@@ -1,5 +1,5 @@
-"""A damaged checkpoint is refused with the reason, and resume falls back to the one before; one that is not the run's ends the start. (A
-flipped bit in every byte of every file: tests/checkpoint.)"""
+"""A damaged checkpoint is rejected with the reason, and resume falls back to the previous one. A checkpoint that does not belong to the run
+ends the start. (tests/checkpoint flips a bit in every byte of every file.)"""
 import ctypes
 import json
 import shutil
@@ -11,7 +11,7 @@ SETTINGS = ["checkpoint.every_steps=5", "checkpoint.keep=4", "distributed.replic
 
 
 def xxh3(content):
-    """As the program's manifests write it."""
+    """The hash in the format of the program's manifests."""
     library = ctypes.CDLL("libxxhash.so.0")
     library.XXH3_64bits.restype = ctypes.c_uint64
     return f"{library.XXH3_64bits(content, ctypes.c_size_t(len(content))):016x}"
@@ -24,7 +24,7 @@ class BadCheckpoint(Launched):
         cls.train("sound", *SETTINGS, "train.steps=10")
 
     def damaged(self, name, damage):
-        """A copy of the run in a directory of its own, with its newest checkpoint damaged; what the next start says."""
+        """Copies the run to its own directory, damages the newest checkpoint, and returns the result of the next start."""
         copy = self.folder / name
         shutil.copytree(self.run_path("sound"), copy / "sound")
         damage(copy / "sound" / "checkpoints" / "step_00000010")
@@ -33,7 +33,7 @@ class BadCheckpoint(Launched):
     def check_falls_back(self, name, damage, reason):
         done = self.damaged(name, damage)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stderr, reason + ".*; falling back to the checkpoint before")
+        self.assertRegex(done.stderr, reason + ".*; falling back to the previous checkpoint")
         self.assertIn("from 5 to 11", done.stderr)
         return done.seconds
 
@@ -54,8 +54,8 @@ class BadCheckpoint(Launched):
         def lose(folder):
             (folder / random.choice(["weights.safetensors", "optimizer.safetensors", "state.json", "config.yaml", "manifest.json"])).unlink()
 
-        reasons = {flip: r"step_00000010/[\w.]+\W+(is damaged: its hash is not the manifest's|its hash is wrong|.*JSON)", cut: r"\W+is damaged: it holds \d+ bytes where the manifest names \d+",
-                   lose: r"(cannot read .*step_00000010|step_00000010\W+is no complete checkpoint: it has no \W*manifest.json)"}
+        reasons = {flip: r"step_00000010/[\w.]+\W+(is damaged: its hash differs from the one in the manifest|its hash is wrong|.*JSON)", cut: r"\W+is damaged: it holds \d+ bytes, but the manifest says \d+",
+                   lose: r"(cannot read .*step_00000010|step_00000010\W+is not a complete checkpoint: it has no \W*manifest.json)"}
         for damage, reason in reasons.items():
             for number in range(times(1, 10)):
                 seconds.append(self.check_falls_back(f"{damage.__name__}_{number}", damage, reason))
@@ -66,10 +66,10 @@ class BadCheckpoint(Launched):
             manifest = json.loads((folder / "manifest.json").read_text())
             manifest["format"] = 2
             del manifest["xxh3"]
-            # Sealed as its own program would.
+            # With a valid hash, as a newer program would write it.
             manifest["xxh3"] = xxh3(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode())
             (folder / "manifest.json").write_text(json.dumps(manifest, sort_keys=True, indent=2) + "\n")
-        self.check_falls_back("newer", become_newer, "a checkpoint of format 2; this vae_dist reads format 1: use a newer one")
+        self.check_falls_back("newer", become_newer, "the checkpoint has format 2, but this vae_dist reads format 1: use a newer vae_dist")
 
     def test_another_models_shapes_end_the_start(self):
         self.train("wider", *SETTINGS, "train.steps=15", "model.hidden_dims=[8, 24]")

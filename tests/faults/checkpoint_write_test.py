@@ -1,4 +1,4 @@
-"""SIGKILL of everything while a checkpoint is written: a complete one always loads, and it is the newest that was complete."""
+"""SIGKILL of all processes while a checkpoint is written: the newest complete checkpoint always loads."""
 import os
 import re
 import signal
@@ -10,7 +10,7 @@ from deadline import HANGS_S
 from launched import Launched, drawn, record, times
 
 SETTINGS = ["checkpoint.every_steps=20", "checkpoint.keep=3", "distributed.replicas=2"]
-# Some 70 pieces, fsyncs and renames a checkpoint: two seconds, and then it is there.
+# A checkpoint takes about 70 writes, fsyncs and renames, and so about two seconds.
 PAUSE_MS = 30
 WRITE_S = 2.6
 
@@ -28,7 +28,7 @@ class CheckpointWrite(Launched):
         return {path.name for path in (self.run_path("killed") / "checkpoints").glob(".tmp_step_*")}
 
     def kill_in_a_write(self, process, pause_s, before):
-        self.wait_until(lambda: process.poll() is not None or self.scratch() - before, HANGS_S, "a checkpoint under way")
+        self.wait_until(lambda: process.poll() is not None or self.scratch() - before, HANGS_S, "the start of a checkpoint")
         self.assertIsNone(process.poll(), process.said())
         time.sleep(pause_s)
         ranks = process.ranks()
@@ -45,19 +45,19 @@ class CheckpointWrite(Launched):
         unfinished, lost, recovered, saved_before = 0, [], [], 5
         for number in range(kills):
             before = self.scratch()
-            # The first one at once, which hits a write however fast they are.
+            # The first kill comes at once, so that it hits a write however fast the writes are.
             self.kill_in_a_write(self.started(number), random.uniform(0, WRITE_S) if number else 0, before)
             killed_at = time.monotonic()
             unfinished += bool(self.scratch() - before)
             newest = self.checkpoints("killed")[-1]
             self.assertGreaterEqual(newest, saved_before)
             lost.append(self.last_step("killed") - newest)
-            # One step more, from that one and with no word about any damage; the last step is always saved.
+            # Train one more step from that checkpoint, without any message about damage. The last step is always saved.
             done = self.train("killed", *SETTINGS, f"train.steps={newest + 1}", np=2)
             recovered.append(time.monotonic() - killed_at)
             self.assertIn(f"from {newest} to {newest + 1}", done.stderr)
-            self.assertNotRegex(done.stderr, "falling back|damaged|no complete checkpoint")
-            # What an interrupted write left is removed by a later checkpoint, once its process is gone for good and none has its number again.
+            self.assertNotRegex(done.stderr, "falling back|damaged|not a complete checkpoint")
+            # A later checkpoint removes the files of an interrupted write, unless another process has taken over its process id.
             left = [name for name in self.scratch() & before if not os.path.exists(f"/proc/{name.rpartition('_')[2]}")]
             self.assertFalse(left)
             saved_before = newest + 1
@@ -70,7 +70,7 @@ class CheckpointWrite(Launched):
         file = self.checkpoint("again", 20) / "optimizer.safetensors"
         file.write_bytes(file.read_bytes()[:-7])
         done = self.train("again", *SETTINGS, "checkpoint.every_steps=10", "train.steps=20", np=2)
-        self.assertRegex(done.stderr, r"optimizer.safetensors\W+is damaged.*; falling back to the checkpoint before")
+        self.assertRegex(done.stderr, r"optimizer.safetensors\W+is damaged.*; falling back to the previous checkpoint")
         self.assertIn("from 10 to 20", done.stderr)
         self.assertEqual(self.weights("again", 20), whole)
         self.assertTrue(re.search("step_00000020.broken_1", " ".join(path.name for path in (self.run_path("again") / "checkpoints").iterdir())))

@@ -1,14 +1,14 @@
-// vae_dist with faults that only the program itself can have: its own main and objects, in which
-// two functions of src/step are taken over by those below. (The linker takes no member of a static
-// library whose names are all there already: real_functions.cpp has the product's own ones, called
-// real_make_model() and real_noise_tensor().) So the product has no switch for any of this.
-// VAE_DIST_FAULT says what happens, on which rank, at which of the process's steps (from 1) and how
-// often: "nan_gradient rank=1 step=5 times=2".
+// vae_dist with injected faults that cannot be caused from outside: the program's own main and
+// objects, with two functions of src/step replaced by those below. (The linker skips a member of a
+// static library if all its symbols are already defined. real_functions.cpp keeps the originals as
+// real_make_model() and real_noise_tensor().) The product itself thus needs no switch for faults.
+// VAE_DIST_FAULT states the fault, the rank, the process's first step to fail (from 1) and the
+// number of steps: "nan_gradient rank=1 step=5 times=2".
 //
-//   nan_gradient   one gradient of one parameter
-//   nan_forward    the noise of the forward pass, behind the encoder
-//   flip_bit       the lowest bit of one weight
-//   exhaust        takes memory until there is none
+//   nan_gradient   sets one element of one parameter's gradient to NaN
+//   nan_forward    sets one value of the forward pass's noise, after the encoder, to NaN
+//   flip_bit       flips the lowest bit of one weight
+//   exhaust        allocates memory until none is left
 #include <ATen/ATen.h>
 
 #include <cstdint>
@@ -28,10 +28,10 @@ namespace vae_dist::step {
 static_assert(
     std::is_same_v<decltype(make_model), std::shared_ptr<model::LatentModel>(
                                              const config::Config&, const data::SampleShape&)>,
-    "make_model() has changed: the one below has to follow, or it takes nothing over");
+    "make_model() has changed: change the one below too, or it replaces nothing");
 static_assert(std::is_same_v<decltype(noise_tensor),
                              at::Tensor(const data::Batch&, const data::InputFormat&)>,
-              "noise_tensor() has changed: the one below has to follow, or it takes nothing over");
+              "noise_tensor() has changed: change the one below too, or it replaces nothing");
 
 std::shared_ptr<model::LatentModel> real_make_model(const config::Config& config,
                                                     const data::SampleShape& shape);
@@ -50,7 +50,7 @@ Plan read_plan() {
   const char* const words = std::getenv("VAE_DIST_FAULT");
   if (words && std::sscanf(words, "%31s rank=%d step=%lld times=%lld", plan.kind, &plan.rank,
                            &plan.step, &plan.times) != 4) {
-    std::fprintf(stderr, "VAE_DIST_FAULT=%s is no plan\n", words);
+    std::fprintf(stderr, "cannot parse VAE_DIST_FAULT=%s\n", words);
     std::abort();
   }
   return plan;
@@ -62,8 +62,8 @@ bool on_rank(int rank) {
 }
 
 const Plan plan = read_plan();
-std::weak_ptr<model::LatentModel> trained;  // on the rank that the fault is for
-bool strikes = false;                       // in the step under way
+std::weak_ptr<model::LatentModel> trained;  // set only on the rank with the fault
+bool strikes = false;                       // whether the current step fails
 
 void take_all_memory() {
   std::vector<char*> taken;
@@ -90,7 +90,7 @@ std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
   return model;
 }
 
-// Each step asks for its noise once, before anything else.
+// Each step calls this once, before anything else.
 at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format) {
   static long long step = 0;
   ++step;
@@ -103,7 +103,7 @@ at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& forma
     noise.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
   if (std::strcmp(plan.kind, "flip_bit") == 0) {
     const at::NoGradGuard no_grad;
-    // channels_last or not, its memory is one piece.
+    // The parameter's memory is contiguous, with or without channels_last.
     auto* const word = static_cast<std::uint32_t*>(model->parameters().front().data_ptr());
     *word ^= 1;
   }

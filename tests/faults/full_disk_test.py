@@ -1,5 +1,5 @@
-"""A full disk during checkpoint, log and pictures: training goes on, the failure is said and counted, and once there is room the next
-checkpoint is written."""
+"""A full disk while checkpoints, the log and pictures are written: training continues, the failure is reported and counted, and the next
+checkpoint is written once there is space."""
 import json
 import os
 import re
@@ -19,7 +19,7 @@ class FullDisk(Launched):
         runs = self.folder / "runs"
         runs.mkdir(exist_ok=True)
         if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs", runs], capture_output=True, check=False).returncode != 0:
-            self.skipTest("not run: this user may mount no tmpfs")
+            self.skipTest("not run: this user may not mount a tmpfs")
         self.addCleanup(subprocess.run, ["umount", "--lazy", runs], check=True)
         self.ballast = runs / "ballast"
 
@@ -32,7 +32,7 @@ class FullDisk(Launched):
                 pass
 
     def counted(self):
-        """What rank 0 serves as the number of checkpoints that failed."""
+        """The number of failed checkpoints according to rank 0's metrics."""
         target = json.loads(next((self.folder / "found").glob("*-full.prometheus.json")).read_text())[0]["targets"][0]
         answer = urllib.request.urlopen(f"http://{target}/metrics", timeout=HANGS_S).read().decode()
         return int(float(re.search(r"^vae_dist_checkpoint_failures_total\{.*\} (.*)$", answer, re.MULTILINE)[1]))
@@ -57,12 +57,12 @@ class FullDisk(Launched):
             self.assertIsNone(process.poll(), process.said())
         said = process.said()
         self.assertIn("No space left on device", said)
-        self.assertRegex(said, r"cannot write .*metrics.jsonl: No space left on device; training goes on")
+        self.assertRegex(said, r"cannot write .*metrics.jsonl: No space left on device; training continues")
         self.assertRegex(said, r"no pictures at step \d+")
         self.assertEqual(self.starts(process), 1)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.wait_for_end(process), 75, process.said())
-        # The log lacks steps, and each line that is there is whole.
+        # The log lacks steps, but each of its lines is complete.
         steps = [entry["step"] for entry in self.log("full") if "loss" in entry]
         self.assertEqual(steps, sorted(set(steps)))
         self.assertEqual(self.train("full", *STEPS, f"train.steps={steps[-1] + 2}", np=2).returncode, 0)

@@ -1,5 +1,5 @@
-"""SIGKILL of ranks at any moment, again and again: the run gets to its end, loses nothing beyond the last checkpoint, and in
-reproducible mode its weights are those of a run that nothing happened to."""
+"""SIGKILL of ranks at random times, repeatedly: the run finishes, loses only the steps after the last checkpoint, and in reproducible mode
+ends with the weights of an undisturbed run."""
 import os
 import re
 import signal
@@ -11,20 +11,20 @@ from launched import Launched, drawn, record, times
 
 RANKS = 4
 EVERY = 10
-STEPS_A_KILL = 30  # planned; a start gets half as far before it is killed
-# Printed where training begins.
+STEPS_A_KILL = 30  # planned steps per kill; a start gets half as far before it is killed
+# Printed when training begins.
 TABLE = re.compile(r"^ *steps  +(?:from (\d+) to )?\d+ \(", re.MULTILINE)
 SETTINGS = ["model.hidden_dims=[32, 64]", "train.global_batch=40", "distributed.replicas=4", "distributed.reproducible=true", f"checkpoint.every_steps={EVERY}"]
 
 
 class KilledRanks(Launched):
     def wait_for_moment(self, process, random, start):
-        """A random moment of a start: mostly some steps into its training, counted, so that a slow machine gets as far; else while it starts."""
+        """Waits for a random moment of a start: usually a number of training steps, so that it does not depend on the machine's speed, else during start-up."""
         if random.random() < 0.2:
             self.wait_until(lambda: process.poll() is not None or len(process.ranks()) == RANKS, HANGS_S, "all ranks")
             seconds = random.uniform(0, 1.5)
         else:
-            # The first step that this start logs is behind what it goes on from; later ones are dropped from the log then.
+            # When this start logs its first step, it drops the steps after its checkpoint from the log, so wait for the step count only now.
             self.wait_until(lambda: process.poll() is not None or TABLE.search(process.said().rpartition("vae_launch: mpirun ")[2]), HANGS_S, "the start table")
             resumed = self.resumed_from(process) or 0
             goal = min(resumed + random.randrange(1, 3 * EVERY), self.planned)
@@ -33,12 +33,12 @@ class KilledRanks(Launched):
         time.sleep(seconds)
 
     def resumed_from(self, process):
-        """The step that the latest start goes on from; None: it has not said so yet."""
+        """The step from which the latest start resumes, or None if it has not printed it yet."""
         found = TABLE.search(process.said().rpartition("vae_launch: mpirun ")[2])
         return int(found[1] or 0) if found else None
 
     def kill_one(self, process, random):
-        """Kills a rank and waits for the next start to train. Returns (steps lost, seconds to recover), or None: there was nothing to kill."""
+        """Kills a rank and waits for the next start to train. Returns (steps lost, seconds to recover), or None if there was nothing to kill."""
         start = self.starts(process)
         self.wait_for_moment(process, random, start)
         ranks, saved = process.ranks(), self.checkpoints("killed")
@@ -50,7 +50,7 @@ class KilledRanks(Launched):
             return None
         killed_at = time.monotonic()
         self.wait_until(lambda: process.poll() is not None or self.starts(process) > start, HANGS_S, "the next start")
-        # The log still holds the steps that are to be done again.
+        # The log still holds the steps that will be repeated.
         reached = self.last_step("killed")
         self.wait_until(lambda: process.poll() is not None or self.resumed_from(process) is not None, HANGS_S, "its training")
         resumed = self.resumed_from(process)
@@ -78,7 +78,7 @@ class KilledRanks(Launched):
                 seconds.append(hit[1])
         self.assertEqual(self.wait_for_end(process, times(1, 5) * HANGS_S), 0, process.said())
         self.assertEqual(len(lost), kills, process.said())
-        # Each step is there once, with the same values, and the weights and moments are the same bytes.
+        # Each step is logged once with the same values, and weights and moments are byte-identical.
         self.assertEqual(self.without_times("killed"), self.without_times("undisturbed"))
         self.assertEqual(self.weights("killed", self.planned), self.weights("undisturbed", self.planned))
         record(f"SIGKILL of one of {RANKS} ranks, at random moments", kills, "started again each time; final weights byte for byte those of an undisturbed run", max(lost), seconds)

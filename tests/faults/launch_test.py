@@ -1,4 +1,4 @@
-"""vae_launch: what it starts, when it starts it again, how it ends."""
+"""vae_launch: the commands it starts, when it restarts, and how it ends."""
 import json
 import os
 import signal
@@ -85,7 +85,7 @@ class Restarts(Launched):
         self.assertIn("rank 0 (localhost): ", said)
 
     def test_the_same_error_at_the_same_step_twice_ends_it(self):
-        # All steps are skipped: the end comes at the same step with the same samples each time.
+        # All steps are skipped, so each start fails at the same step with the same samples.
         code, said = self.launched("same", "train.steps=100000", "train.skip_step_above_norm=1e-12", "train.max_skipped_steps=4", np=2, options=["--first-pause", 0.1])
         self.assertEqual(code, 3, said)
         self.assertEqual(said.count("vae_launch: mpirun "), 2)

@@ -1,7 +1,7 @@
-"""Starts the real launcher with the real program, in a temporary folder, and finds its processes.
+"""Starts the real launcher with the real program in a temporary folder, and finds its processes.
 
-The tests of this folder inject faults: real processes, real signals, at moments drawn from a seed that is printed. The same seed
-(VAE_DIST_FAULT_SEED) draws the same moments again. Helpers come from tests/process."""
+The tests of this folder inject faults into real processes with real signals, at times drawn from a printed seed. The same seed
+(VAE_DIST_FAULT_SEED) draws the same times again. Helpers come from tests/process."""
 import json
 import os
 import random
@@ -17,24 +17,24 @@ from ranks import is_alive, ranks_of
 
 LAUNCHER = runs.SOURCE / "launcher" / "vae_launch"
 
-# A step of this takes some 20 ms, so that signals find one; 5 steps are an epoch of shapes.h5.
+# Steps take about 20 ms, long enough for signals to hit one. An epoch of shapes.h5 has 5 steps.
 STEPS = ["model.hidden_dims=[32, 64]", "train.global_batch=40", "checkpoint.every_steps=10"]
 
 
 def drawn(name):
-    """A random generator for a test, and its seed on the terminal."""
+    """Returns a random generator for a test and prints its seed."""
     seed = os.environ.get("VAE_DIST_FAULT_SEED") or str(random.SystemRandom().randrange(10**6))
     print(f"{name}: VAE_DIST_FAULT_SEED={seed}", file=sys.stderr, flush=True)
     return random.Random(f"{name} {seed}")
 
 
 def times(usually, long):
-    """How often a fault is injected; `long`: in the long run, run.sh."""
+    """The number of faults to inject; `long` applies in the long run (run.sh)."""
     return long if os.environ.get("VAE_DIST_FAULT_LONG") else usually
 
 
 def record(fault, injected, outcome, steps_lost=None, seconds=()):
-    """A line of the README's table, for run.sh. `steps_lost`: the most that had to be done again; `seconds`: to recover, each time."""
+    """Records a row of the README's table for run.sh. `steps_lost`: the largest number of repeated steps; `seconds`: each recovery time."""
     file = os.environ.get("VAE_DIST_FAULT_RECORDS")
     if file:
         with open(file, "a") as records:
@@ -45,7 +45,7 @@ class Launched(runs.RunFolder):
     """A test case with launchers."""
 
     def launch(self, name, *overrides, np=None, options=(), program=runs.BINARY, environment=None, around=(), settings=None, rank_program=runs.BINARY):
-        """Starts vae_launch for run `name`. Its Popen has .ranks() and .said(); everything is ended with the test. `around`: words before the launcher's."""
+        """Starts vae_launch for run `name`. The returned Popen has .ranks() and .said(); all processes are killed after the test. `around`: a command prefix."""
         marker = f"VAE_DIST_TEST_RUN={uuid.uuid4()}"
         said = self.folder / f"said_{uuid.uuid4()}.txt"
         words = [*around, str(LAUNCHER), "--program", str(program), *(["--np", str(np)] if np else []), *map(str, options), "--", "--config", "run.yaml",
@@ -64,7 +64,7 @@ class Launched(runs.RunFolder):
         runs.end_process(process)
 
     def launched(self, name, *overrides, timeout=HANGS_S, **options):
-        """The same to its end: (exit code, what it said)."""
+        """Like launch(), but waits for the end. Returns (exit code, output)."""
         process = self.launch(name, *overrides, **options)
         try:
             process.wait(timeout=timeout)
@@ -80,7 +80,7 @@ class Launched(runs.RunFolder):
         return process.returncode
 
     def last_step(self, name):
-        """The last step in the run's log; 0: none."""
+        """The last step in the run's log, or 0."""
         try:
             lines = (self.run_path(name) / "metrics.jsonl").read_text().splitlines()
         except OSError:
@@ -90,10 +90,10 @@ class Launched(runs.RunFolder):
 
     def wait_for_step(self, process, name, step, seconds=HANGS_S):
         self.wait_until(lambda: process.poll() is not None or self.last_step(name) >= step, seconds, f"step {step}")
-        self.assertIsNone(process.poll(), f"it ended before step {step}:\n{process.said()}" if process.poll() is not None else "")
+        self.assertIsNone(process.poll(), f"the run ended before step {step}:\n{process.said()}" if process.poll() is not None else "")
 
     def starts(self, process):
-        """How often the launcher has started the ranks."""
+        """How many times the launcher has started the ranks."""
         return process.said().count("vae_launch: mpirun ")
 
     def checkpoints(self, name):

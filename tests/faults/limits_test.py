@@ -1,4 +1,4 @@
-"""A rank that runs out of memory under a cgroup's limit; a dataset that vanishes or changes while it is read."""
+"""A rank that runs out of memory under a cgroup limit, and a dataset that disappears or changes while it is read."""
 import os
 import pathlib
 import re
@@ -21,12 +21,12 @@ class OutOfMemory(Launched):
             self.group.mkdir()
             self.limit = next(file for file in (self.group / "memory.limit_in_bytes", self.group / "memory.max") if file.exists())
         except (OSError, StopIteration):
-            self.skipTest("not run: this user may make no cgroup with a memory limit")
+            self.skipTest("not run: this user may not create a cgroup with a memory limit")
         self.addCleanup(self.group.rmdir)
 
     def test_of_one_rank_is_a_kill_that_the_launcher_names_and_starts_again_after(self):
         program = self.folder / "limited"
-        # Rank 1 joins the group, once; the fault then takes all there is.
+        # Rank 1 joins the group in the first start only; the fault then exhausts the group's memory.
         program.write_text(f'''#!/bin/sh
 if [ "$OMPI_COMM_WORLD_RANK" = 1 ] && [ "$VAE_DIST_JOB_RESTART" = 0 ]; then echo $$ > "{self.group}/cgroup.procs"; else unset VAE_DIST_FAULT; fi
 exec "{os.environ["VAE_DIST_FAULTY"]}" "$@"
@@ -56,7 +56,7 @@ class LostData(Launched):
         process = self.launch("vanished", *self.STREAMED, np=2)
         self.wait_for_step(process, "vanished", 12)
         shutil.move(self.folder / "data.h5", self.folder / "away.h5")
-        # It is open: the system keeps it. More than an epoch.
+        # The open file remains readable, here for more than an epoch.
         self.wait_for_step(process, "vanished", self.last_step("vanished") + 15)
         os.kill(process.ranks()[1], signal.SIGKILL)
         self.assertEqual(self.wait_for_end(process), 2, process.said())
@@ -74,8 +74,8 @@ class LostData(Launched):
         self.assertIn(self.wait_for_end(process), (2, 3), process.said())
         self.assertRegex(process.said(), r"vae_dist: rank \d: .*data.h5")
         record(*LOST)
-        # The next start finds out before its first step.
-        self.assertIn("refused: starting it again would change nothing", process.said())
+        # The next start detects the damage before its first step.
+        self.assertIn("refused: a restart would not help", process.said())
 
     def test_other_images_under_the_same_name_are_refused_at_the_next_start(self):
         process = self.launch("changed", *self.STREAMED, np=2)

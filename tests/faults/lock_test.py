@@ -1,4 +1,4 @@
-"""Two runs in one run directory: the second is refused, unless the first is gone."""
+"""Two runs in one run directory: the second is rejected unless the first is gone."""
 import json
 import os
 import pathlib
@@ -27,7 +27,7 @@ class RunLock(Launched):
         return process
 
     def killed(self, name):
-        """A run whose ranks were killed: it leaves its lock. Returns the lock's file."""
+        """Kills the ranks of a run, which leaves its lock behind. Returns the lock file."""
         process = self.started(name)
         self.wait_for_step(process, name, 11)
         ranks = process.ranks()
@@ -56,7 +56,7 @@ class RunLock(Launched):
         self.assertIsNone(process.poll())
         reached = self.last_step("shared")
         self.wait_for_step(process, "shared", reached + 3)
-        # Looking at it and evaluating it are no second run.
+        # A dry run does not count as a second run.
         self.assertEqual(self.train("shared", *STEPS, "train.steps=50", "--dry-run", np=2, check=False).returncode, 0)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.wait_for_end(process), 75, process.said())
@@ -67,7 +67,7 @@ class RunLock(Launched):
         pid = json.loads(lock.read_text())["pid"]
         done = self.go_on("gone", 40)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stderr, rf"lock is taken over: process {pid} on .*, is gone")
+        self.assertRegex(done.stderr, rf"taking over the run's lock: process {pid} on .*, is no longer running")
         self.assertFalse(lock.exists())
 
     def test_a_number_of_a_process_that_came_again_is_not_that_process(self):
@@ -75,7 +75,7 @@ class RunLock(Launched):
         self.edit(lock, pid=os.getpid())
         done = self.go_on("numbers", 40)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("is gone", done.stderr)
+        self.assertIn("is no longer running", done.stderr)
 
     def test_the_same_job_started_once_more_takes_over_at_once_and_the_earlier_start_ends(self):
         first = self.started("taken", "a job", 1)
@@ -85,10 +85,10 @@ class RunLock(Launched):
             done = self.go_on("taken", 100000, env={"VAE_DIST_JOB_ID": "a job", "VAE_DIST_JOB_RESTART": str(restart)})
             self.assertEqual(done.returncode, 2, done.stderr)
         second = self.started("taken", "a job", 2)
-        self.wait_until(lambda: "taken over from an earlier start of the same job: process" in second.said(), HANGS_S, "the lock's new owner")
+        self.wait_until(lambda: "lock from an earlier start of the same job: process" in second.said(), HANGS_S, "the lock's new owner")
         self.wait_until_gone(ranks.values())
         self.assertEqual(self.wait_for_end(first), 3, first.said())
-        self.assertIn("another start of this run has taken it over: process", first.said())
+        self.assertIn("another start of this run has taken over its lock: process", first.said())
         os.kill(second.ranks()[1], signal.SIGUSR1)
         self.assertEqual(self.wait_for_end(second), 75, second.said())
 
@@ -98,7 +98,7 @@ class RunLock(Launched):
         started = time.monotonic()
         done = self.go_on("elsewhere", 40)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stderr, r"lock.json is held by process \d+ on another, .*: looking for its heartbeat, up to 30 s")
+        self.assertRegex(done.stderr, r"lock.json is held by process \d+ on another, .*\. Waiting for its heartbeat for up to 30 s")
         self.assertRegex(done.stderr, r"on another, .*, has missed 3 heartbeats")
         self.assertGreater(time.monotonic() - started, 2 * HEARTBEAT_S)
 

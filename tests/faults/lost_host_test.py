@@ -1,5 +1,5 @@
-"""A host that is cut from the network while three train together, each a network namespace of its own with ranks over TCP: the run ends within
-the timeout, says who was lost, and the launcher starts again on what is left. (Without the launcher, and a stopped rank: hanging_test.)"""
+"""One of three hosts (network namespaces whose ranks talk TCP) is cut off from the network: the run ends within the timeout and names the lost
+ranks, and the launcher restarts on the remaining hosts. (hanging_test covers runs without the launcher, and stopped ranks.)"""
 import os
 import re
 import signal
@@ -11,8 +11,8 @@ from launched import Launched, drawn, record
 from network import Network
 
 TIMEOUT_S = 5
-SLOW_S = 60  # where a checkpoint is under way, on a machine so slow
-# 6 replicas: on three hosts with two ranks each 6 ranks, on two hosts 4 would fit and 3 divide 6.
+SLOW_S = 60  # timeout during a checkpoint, which may be slow
+# 6 replicas: three hosts with two ranks each run 6 ranks. Two hosts have room for 4, of which 3 are used, because 3 divides 6.
 SETTINGS = ["train.global_batch=24", "distributed.replicas=6", "checkpoint.every_steps=100", f"distributed.timeout_s={TIMEOUT_S}", f"distributed.slow_timeout_s={SLOW_S}"]
 
 
@@ -28,7 +28,7 @@ class ThreeHosts(Launched):
         random = drawn("a host cut off")
         with Network(3) as network:
             process = self.launch_on(network, "cut")
-            # Not while a checkpoint is made, when ranks wait for each other longer: then mpirun itself misses the host first.
+            # Not during a checkpoint, when the ranks' timeout is longer and mpirun would detect the lost host first.
             self.wait_for_step(process, "cut", random.randrange(102, 150))
             places = self.on_hosts(process)
             self.assertEqual(len(places), 6, process.said())
@@ -51,13 +51,13 @@ class ThreeHosts(Launched):
             said = process.said()
         ranks, hosts = f"{2 * lost - 2}, {2 * lost - 1}", r"start 1: ranks on 10.77.0.1 \(2\), 10.77.0.2 \(2\), 10.77.0.3 \(2\)"
         if re.search(rf"{hosts}: exit code 3 .*, step 200, lost 10.77.0.{lost};", said):
-            pass  # On a slow machine the run was so far ahead of its log that the next checkpoint had begun after all.
+            pass  # On a slow machine the run was so far ahead of its log that the next checkpoint had already begun.
         else:
             self.assertRegex(said, rf"{hosts}: exit code 4 .*, began with rank {ranks};")
             for rank in ranks.split(", "):
                 self.assertIn(f"rank {rank} is not responding", said)
-        self.assertIn(f"vae_launch: 10.77.0.{lost} does not answer", said)
-        self.assertIn(f"vae_launch: 10.77.0.{lost} failed twice: it is left out", said)
+        self.assertIn(f"vae_launch: 10.77.0.{lost} does not respond", said)
+        self.assertIn(f"vae_launch: 10.77.0.{lost} failed twice and is excluded", said)
         self.assertRegex(said, rf"vae_launch: mpirun .*-np 3 --host 10.77.0.1:2,10.77.0.{5 - lost}:1 ")
         self.assertGreaterEqual(resumed, 100)
         record("a host of three cut from the network", 1, "ended within the timeout, lost ranks named; went on on the two others", max(0, reached - resumed), [seconds])
@@ -77,7 +77,7 @@ class ThreeHosts(Launched):
             process.send_signal(signal.SIGTERM)
             self.assertEqual(self.wait_for_end(process), 75, process.said())
         self.assertRegex(process.said(), r"exit code 4 .*, began with rank 4;")
-        # One failure: the host stays.
+        # After a single failure the host is kept.
         self.assertEqual(len(re.findall(r"vae_launch: mpirun .*-np 6 ", process.said())), 2)
         record("SIGSTOP of a rank, three hosts", 1, "ended within the timeout, the rank named; went on with all six", max(0, reached - resumed), [seconds])
 

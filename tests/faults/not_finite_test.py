@@ -1,5 +1,5 @@
-"""NaN in one rank's gradient, in a forward pass, in the data, and a flipped bit in one rank's weights. (What a skipped step leaves
-untouched, for each cause and kind of batch norm: tests/step/skipped_step_test.cpp and failure_test.)"""
+"""NaN in one rank's gradient, in a forward pass or in the data, and a flipped bit in one rank's weights. (tests/step/skipped_step_test.cpp
+and failure_test check that a skipped step changes nothing, for each cause and kind of batch norm.)"""
 import json
 import os
 import re
@@ -17,7 +17,7 @@ SETTINGS = ["train.steps=10", "distributed.replicas=4", "checkpoint.every_steps=
 
 
 class Faulty(Launched):
-    """The program with a fault inside: faults.cpp."""
+    """Starts the program with an injected fault (faults.cpp)."""
 
     def faulty(self, name, fault, *overrides, np=RANKS):
         with open(self.folder / f"{name}.txt", "w") as output:
@@ -44,7 +44,8 @@ class OneRanksNaN(Faulty):
                     self.assertEqual(code, 0, said)
                     self.assertEqual([step for step, entry in sorted(self.steps(name).items()) if entry["skipped"]], [bad])
                     self.assertIn(f"step {bad} was skipped on all ranks", said)
-                    # Weights with batch-norm statistics, moments and their count: those of the step before. That the ranks are equal is checked at each checkpoint.
+                    # Weights, batch-norm statistics, moments and their count are those of the previous step. Each checkpoint checks that the ranks
+                    # agree.
                     self.assertEqual(self.state(name, bad), self.state(name, bad - 1))
                     before, after = (json.loads((self.checkpoint(name, step) / "state.json").read_text()) for step in (bad - 1, bad))
                     self.assertEqual((after["optimizer_step"], after["skipped_steps"]), (before["optimizer_step"], 1))
@@ -56,7 +57,7 @@ class OneRanksNaN(Faulty):
     def test_that_goes_on_ends_the_run_naming_the_samples(self):
         code, said = self.faulty("always", "nan_forward rank=2 step=4 times=100", "train.max_skipped_steps=3", "train.steps=100")
         self.assertEqual(code, 3, said)
-        named = re.search(r"3 steps in a row were skipped .*, the last with loss -?nan .* Its samples of data.train were ([\d, ]+)\.", said)
+        named = re.search(r"3 steps in a row were skipped .*, the last with loss -?nan .* The data.train samples of the last step were ([\d, ]+)\.", said)
         self.assertEqual(len(set(named[1].split(", "))), 16)
 
 
@@ -84,7 +85,7 @@ class NaNInTheData(Launched):
             with self.subTest(cache):
                 code, said = self.launched(f"data_{cache}", "data.train.file=nan.h5", "data.train.scale=1", f"data.cache={cache}", "train.steps=100000", np=2)
                 self.assertEqual(code, 2, said)
-                self.assertRegex(said, rf"vae_dist: .*nan.h5, dataset 'imgs': row {bad} holds a value that is no finite number \(value 52 of the image\)")
+                self.assertRegex(said, rf"vae_dist: .*nan.h5, dataset 'imgs': row {bad} holds a value that is not a finite number \(value 52 of the image\)")
                 self.assertIn("vae_launch: refused", said)
         record("NaN in the data", 2, "the run ended with the sample's index", None)
 

@@ -1,4 +1,4 @@
-// The functions that faults.cpp takes over, under other names, with what else their files define.
+// The functions that faults.cpp replaces, under other names, with everything else in their files.
 #define make_model real_make_model
 #define noise_tensor real_noise_tensor
 #include "step/batch_tensors.cpp"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The long run of the fault tests: faults many times over, in about half an hour on two cores, and at its end the README's table.
-#   tests/faults/run.sh [SEED]     after launcher/test.sh has built; VAE_DIST_BUILD is another build folder
+# Runs the fault tests with many faults each, in about half an hour on two cores, and prints the README's table at the end.
+#   tests/faults/run.sh [SEED]     after launcher/test.sh has built the tests; set VAE_DIST_BUILD for another build folder
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)

@@ -1,6 +1,6 @@
-// Preloaded into ranks (LD_PRELOAD): what is written of a checkpoint takes its time, so that a
-// signal at any moment finds a write in any state. VAE_DIST_SLOW_WRITES_MS: the pause before each
-// piece of a file, each fsync and each rename. Pieces are a tenth of a file or so.
+// Slows down the writing of checkpoints in ranks that preload it (LD_PRELOAD), so that a signal can
+// hit a write in any state. VAE_DIST_SLOW_WRITES_MS is the pause before each piece of a file, each
+// fsync and each rename. Pieces are about a tenth of a file.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -40,7 +40,7 @@ ssize_t write(int fd, const void* data, size_t size) {
   static const auto real = next<ssize_t (*)(int, const void*, size_t)>("write");
   if (!is_of_checkpoint(fd)) return real(fd, data, size);
   pause_a_while();
-  // Fewer bytes than asked for, as a system may: whoever writes goes on.
+  // A short write, as POSIX allows. The caller continues with the rest.
   return real(fd, data, size > 64 ? size / 4 : size);
 }
 

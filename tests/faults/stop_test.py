@@ -1,4 +1,4 @@
-"""Requests to stop, whoever gets them and whenever: all ranks stop after the same step, with a checkpoint, and the exit code is 75."""
+"""Stop requests to any process at any time: all ranks stop after the same step with a checkpoint, and the exit code is 75."""
 import json
 import os
 import pathlib
@@ -32,7 +32,7 @@ class OfTheLauncher(Stops):
                 self.wait_for_step(process, number.name, 3)
                 process.send_signal(number)
                 self.check_stopped(process, number.name)
-                self.assertIn(f"vae_launch: {number.name}: the ranks are asked to stop", process.said())
+                self.assertIn(f"vae_launch: received {number.name}: asking the ranks to stop", process.said())
                 self.assertIn("vae_launch: stopped on request", process.said())
                 self.assertEqual(self.starts(process), 1)
 
@@ -42,7 +42,7 @@ class OfTheLauncher(Stops):
             name = f"start_{attempt}"
             process = self.launch(name, "train.steps=100000", np=2)
             self.wait_until(lambda: process.said(), HANGS_S, "the command")
-            # Python, MPI and the program's libraries are loaded in this time.
+            # During this time Python, MPI and the program's libraries are loaded.
             try:
                 process.wait(timeout=random.uniform(0, 2))
             except subprocess.TimeoutExpired:
@@ -68,7 +68,7 @@ class OfTheLauncher(Stops):
     def test_term_to_its_mpirun_too_and_its_own_death_stop_the_ranks_with_a_checkpoint(self):
         process = self.launch("orphans", "train.steps=100000", "checkpoint.every_steps=0", np=2)
         self.wait_for_step(process, "orphans", 3)
-        self.assertRegex(process.said(), r"Ctrl-C +stops after the step, with a checkpoint; the third one")
+        self.assertRegex(process.said(), r"Ctrl-C +stops after the current step with a checkpoint; the third Ctrl-C")
         ranks = process.ranks()
         (mpirun,) = {int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in ranks.values()}
         os.kill(mpirun, signal.SIGTERM)
@@ -90,7 +90,7 @@ class OfTheLauncher(Stops):
 
 
 class OfRanks(Stops):
-    """What plain mpirun starts. USR1 to mpirun, to a rank and to a single process: resume_test; TERM to one rank: failure_test."""
+    """Runs under plain mpirun. resume_test covers USR1 to mpirun, to a rank and to a single process; failure_test covers TERM to one rank."""
 
     def started(self, name, *overrides, np=2, **options):
         with open(self.folder / f"{name}.txt", "w") as output:
@@ -114,19 +114,19 @@ class OfRanks(Stops):
     def test_during_the_start(self):
         self.train("starting", *STEPS, "train.steps=3", np=2)
         process = self.started("starting")
-        # The run's lock is there before checkpoints are looked for, data are read and the model is made.
+        # The run takes its lock before it looks for checkpoints, reads data and makes the model.
         self.wait_until(lambda: (self.run_path("starting") / "lock.json").exists(), HANGS_S, "the lock")
         self.signal_rank(process, 1, signal.SIGUSR1)
         self.assertLess(self.check_stopped(process, "starting"), 100000)
 
     def test_during_a_checkpoint(self):
         process = self.started("saving", "checkpoint.every_steps=5", launcher=lambda np, command: ["env", f"LD_PRELOAD={os.environ['VAE_DIST_SLOW_WRITES']}", "VAE_DIST_SLOW_WRITES_MS=100", *runs.mpirun(np, command)])
-        self.wait_until(lambda: list((self.run_path("saving") / "checkpoints").glob(".tmp_step_*")), HANGS_S, "a checkpoint under way")
+        self.wait_until(lambda: list((self.run_path("saving") / "checkpoints").glob(".tmp_step_*")), HANGS_S, "the start of a checkpoint")
         self.signal_rank(process, 1, signal.SIGUSR1)
         self.check_stopped(process, "saving")
 
     def test_during_an_evaluation(self):
-        # 100 images, with 200 draws each: a second or so.
+        # 100 images with 200 draws each take about a second.
         process = self.started("evaluating", "data.validation={file: shapes.h5, dataset: imgs, rows: [100, 200]}", "evaluate.every_epochs=1", "evaluate.importance_samples=200",
                                "evaluate.batch=10")
         self.wait_for_step(process, "evaluating", 5)
@@ -146,7 +146,7 @@ class OfRanks(Stops):
 
     @staticmethod
     def patient(timeout_s):
-        """A launcher: mpirun that sends TERM after so many seconds, and KILL after twice that."""
+        """A launcher: mpirun that sends TERM after `timeout_s` seconds, and KILL after twice that time."""
         return lambda np, command: ["env", f"OMPI_MCA_odls_base_sigkill_timeout={timeout_s}", *runs.mpirun(np, command)]
 
     def assert_no_litter(self, name):
@@ -162,14 +162,14 @@ class OfRanks(Stops):
                 self.assertIn("mpirun kills the ranks 120 s later", process.said())
                 ranks = process.ranks()
                 process.send_signal(number)
-                # mpirun itself waits for the whole of its time, whatever its ranks do, and returns 1.
+                # mpirun itself always waits for the full timeout, and returns 1.
                 self.wait_until_gone(ranks.values())
                 self.assertEqual(self.checkpoints(name), [self.last_step(name)])
                 self.assertFalse(list((self.run_path(name) / "errors").iterdir()))
                 self.assert_no_litter(name)
 
     def test_ctrl_c_to_a_plain_mpirun_during_what_is_slower_leaves_a_message_and_no_litter(self):
-        # An evaluation that does not end.
+        # This evaluation never ends.
         process = self.started("slow", "checkpoint.every_steps=3", "metrics.port=0", "data.validation={file: shapes.h5, dataset: imgs, rows: [100, 200]}", "evaluate.every_epochs=1",
                                "evaluate.importance_samples=1000000000", launcher=self.patient(2))
         self.wait_for_step(process, "slow", 3)
@@ -184,7 +184,7 @@ class OfRanks(Stops):
     def test_ctrl_c_to_the_program_alone(self):
         process = self.started("alone", np=None)
         self.wait_for_step(process, "alone", 3)
-        self.assertRegex(process.said(), r"Ctrl-C +stops after the step, with a checkpoint; a second one ends it at once")
+        self.assertRegex(process.said(), r"Ctrl-C +stops after the current step with a checkpoint; a second Ctrl-C ends the run at once")
         process.send_signal(signal.SIGINT)
         self.check_stopped(process, "alone")
 

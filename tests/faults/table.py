@@ -1,11 +1,11 @@
-"""The README's table of faults from what the tests recorded: one JSON object a line."""
+"""Prints the README's table of faults from the tests' records, one JSON object per line."""
 import json
 import statistics
 import sys
 
 
 def merged(records):
-    """One entry a fault: those of several tests, or of one that ran twice, together."""
+    """Merges the records into one entry per fault."""
     faults = {}
     for entry in records:
         known = faults.setdefault(entry["fault"], {**entry, "injected": 0, "steps_lost": None, "seconds": []})

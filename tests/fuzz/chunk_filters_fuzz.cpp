@@ -1,6 +1,6 @@
-// Any bytes as a stored chunk under any pipeline: decoded, or refused; never a byte beyond the
-// chunk. For libFuzzer. Input: number of filters, a byte for each (kind and element size), the
-// mask, the decoded size (2 bytes), then the stored bytes.
+// libFuzzer target: any bytes, as a stored chunk under any filter pipeline, are either decoded or
+// rejected as damaged, and no byte beyond the chunk is written. Input: number of filters, a byte
+// for each (kind and element size), the mask, the decoded size (2 bytes), then the stored bytes.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   constexpr std::byte kUntouched{0x5a};
   std::vector<std::byte> out(out_size + kGuard, kUntouched);
   try {
-    static hdf5::ChunkDecoder decoder;  // as in a run: one for many chunks
+    static hdf5::ChunkDecoder decoder;  // reused for many chunks, as in a run
     decoder.decode(pipeline, mask, {reinterpret_cast<const std::byte*>(data), size},
                    std::span(out).first(out_size));
   } catch (const hdf5::DamagedChunk&) {

@@ -1,7 +1,7 @@
 """Runs a fuzz target on seeds made here: fuzz.py TARGET SECONDS [SEED_MAKER]
 
-A crash, a leak, a read out of bounds, an input that takes over 20 s or 2 GB of memory ends it with an error; the input is kept in the
-working directory. The number of inputs tried is printed.
+A crash, a leak, an out-of-bounds read, or an input that takes over 20 s or 2 GB of memory stops it with an error, and the input is saved in the
+working directory. Prints the number of inputs tried.
 """
 import gzip
 import io
@@ -47,7 +47,8 @@ def npy_header_seeds():
 
 
 def chunk_seeds():
-    # Number of filters, a byte for each (kind + 4 * (element size - 1)), mask, size, and the chunk: deflated; shuffled and deflated; of 4-byte elements.
+    # Number of filters, a byte for each (kind + 4 * (element size - 1)), mask, size, and the chunk: deflated; shuffled (4-byte elements) and
+    # deflated; raw, with the filter masked out.
     content = BYTES.tobytes() + b"\0\0"
     shuffled = numpy.frombuffer(content, numpy.uint8).reshape(-1, 4).T.tobytes()
     size = struct.pack(">H", len(content))
@@ -72,7 +73,7 @@ def main(target, seconds, *seed_maker):
     if done.returncode != 0 or not tried:
         print(done.stdout)
         return done.returncode or 1
-    print(f"{name}: {tried[1]} inputs tried in {seconds} s, none of them broke it")
+    print(f"{name}: {tried[1]} inputs tried in {seconds} s without a failure")
     return 0
 
 

@@ -4,7 +4,7 @@
 #include "datasets/idx_reader.hpp"
 #include "memory_file.hpp"
 
-// Any bytes are an IDX file or a BadInput.
+// Any bytes are read as an IDX file or rejected with BadInput.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   using namespace vae_dist;
   const MemoryFile file(bytes, size);

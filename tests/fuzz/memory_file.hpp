@@ -1,4 +1,4 @@
-// Bytes as a file with a name, for parsers that open one.
+// Makes bytes in memory available under a file name, for parsers that open a file.
 #pragma once
 
 #include <sys/mman.h>

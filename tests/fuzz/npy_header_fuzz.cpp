@@ -1,7 +1,7 @@
 #include "base/error.hpp"
 #include "datasets/npy_header.hpp"
 
-// Any text is a header whose size in bytes can be computed, or a BadInput.
+// Any text is parsed as a header whose size in bytes can be computed, or rejected with BadInput.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   using namespace vae_dist;
   try {

@@ -11,7 +11,7 @@ void read_all(const datasets::ZipArchive& archive, const std::string& key,
               datasets::NpyTarget target) {
   datasets::NpyArray array(archive, key);
   if (array.header().values() == 0 || array.header().shape.empty()) return;
-  // A Fortran-ordered array is streamed anew for each block: few of them.
+  // Few blocks, because a Fortran-ordered array is streamed from its beginning for each.
   const std::int64_t block =
       std::max<std::int64_t>({1, array.rows() / 4, (1 << 16) / array.row_values()});
   for (std::int64_t first = 0; first < array.rows(); first += block) {
@@ -26,7 +26,7 @@ void read_all(const datasets::ZipArchive& archive, const std::string& key,
 }  // namespace
 }  // namespace vae_dist
 
-// Any bytes are an .npz file whose arrays can be read to their ends, or a BadInput.
+// Any bytes are an .npz file whose arrays can be read to the end, or are rejected with BadInput.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   using namespace vae_dist;
   const MemoryFile file(bytes, size);

@@ -1,7 +1,7 @@
 #include "base/error.hpp"
 #include "datasets/read_picture.hpp"
 
-// Any bytes are a picture with all of its pixels, or a BadInput.
+// Any bytes are decoded to a complete picture or rejected with BadInput.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   using namespace vae_dist;
   try {

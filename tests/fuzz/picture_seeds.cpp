@@ -1,4 +1,4 @@
-// Writes small pictures of each kind into a folder, for picture_fuzz to begin with.
+// Writes small pictures of each kind into a folder, as seeds for picture_fuzz.
 #include <fstream>
 
 #include "../datasets/picture_files.hpp"

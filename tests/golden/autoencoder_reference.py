@@ -1,4 +1,4 @@
-"""The autoencoder in plain PyTorch: VanillaVAE's networks about a code z = g(x)."""
+"""The autoencoder in plain PyTorch: VanillaVAE's networks with a deterministic code z = g(x)."""
 from torch import nn
 from vanilla_vae_reference import ConvolutionalNetwork
 

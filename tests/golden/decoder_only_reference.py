@@ -1,4 +1,4 @@
-"""A decoder alone in plain PyTorch: the second half of VanillaVAE."""
+"""The decoder-only model in plain PyTorch: the second half of VanillaVAE."""
 from vanilla_vae_reference import ConvolutionalNetwork
 
 

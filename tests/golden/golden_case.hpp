@@ -1,4 +1,5 @@
-// A case of golden_cases.py with its numbers: a file that make_golden_numbers.py has written.
+// Loads a case of golden_cases.py with its reference numbers from a file written by
+// make_golden_numbers.py.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -19,7 +20,7 @@ inline std::filesystem::path golden_folder() {
   const char* folder = std::getenv("VAE_DIST_GOLDEN_NUMBERS");
   if (folder == nullptr)
     throw std::runtime_error(
-        "VAE_DIST_GOLDEN_NUMBERS must name the folder that make_golden_numbers.py has filled");
+        "VAE_DIST_GOLDEN_NUMBERS must name the output folder of make_golden_numbers.py");
   return folder;
 }
 
@@ -32,11 +33,11 @@ class GoldenCase {
   const std::string& origin() const { return origin_; }
   const at::Tensor& tensor(const std::string& name) const { return file_.tensors.at(name); }
 
-  /// A fact about the data: "channels", "training_samples".
+  /// Returns a fact about the data, such as "channels" or "training_samples".
   std::int64_t fact(const std::string& name) const { return std::stoll(file_.metadata.at(name)); }
   data::SampleShape shape() const { return {fact("channels"), fact("height"), fact("width")}; }
 
-  /// The tensors whose names begin with `prefix`, without it.
+  /// Returns the tensors whose names begin with `prefix`, under their names without the prefix.
   std::map<std::string, at::Tensor> group(const std::string& prefix) const {
     std::map<std::string, at::Tensor> out;
     for (const auto& [name, tensor] : file_.tensors)
@@ -44,7 +45,7 @@ class GoldenCase {
     return out;
   }
 
-  /// The case's keys over our defaults, as from a command line.
+  /// Returns our defaults overridden by the case's keys, as on a command line.
   config::Config config(const std::string& precision, bool channels_last) const {
     std::vector<std::string> overrides = {
         "train.precision=" + precision,

@@ -1,6 +1,6 @@
-"""The cases of the golden tests: keys of our configuration (with a dot) and facts about the data (without)."""
+"""The cases of the golden tests: configuration keys (names with a dot) and facts about the data (names without)."""
 
-# What a key is where nobody says anything: written down here a second time, so that a default that changes is noticed.
+# The defaults of all keys, repeated here so that a changed default is noticed.
 DEFAULTS = {
     "model.name": "vanilla_vae", "model.activation": "leaky_relu", "model.output": "auto", "model.latent": "flat", "model.blocks": 2, "model.attention_at": [16],
     "objective.likelihood": "gaussian", "objective.variance": "fixed", "objective.sigma": 1.0, "objective.reduction": "mean",
@@ -12,11 +12,11 @@ DEFAULTS = {
     "train.optimizer.weight_decay": 0.0, "train.optimizer.momentum": 0.0, "train.learning_rate_batch": None, "train.schedule.name": "constant", "train.schedule.warmup_steps": 0,
     "train.schedule.gamma": 0.95, "train.schedule.per": "epoch", "train.schedule.final_learning_rate": 0.0, "train.schedule.milestones": [],
     "train.gradient_clip_norm": None, "distributed.batch_norm": "local",
-    "batches_tracked": 3,    # optimal sigma: steps that the running error knows already
+    "batches_tracked": 3,    # optimal sigma: batches already in the running error
     "log_variance_bias": 0,  # predicted variance: added to the second head's
 }
 
-# What every case says, unless it says otherwise. Odd sizes, and few of everything: a case takes milliseconds.
+# Shared by all cases that do not override it. Sizes are odd and small, so that a case takes milliseconds.
 COMMON = {"channels": 2, "height": 9, "width": 12, "training_samples": 1000, "steps_per_epoch": 3, "model.hidden_dims": [4, 6], "model.latent_dim": 3,
           "train.global_batch": 8, "distributed.replicas": 1}
 
@@ -60,7 +60,7 @@ def schedule(name, **keys):
 
 
 CASES = {
-    # The seed's network and objective: sizes, activations, optimizers, replicas.
+    # The original network and objective: sizes, activations, optimizers, replicas.
     "colour_64": COLOUR_32 | {"height": 64, "width": 64, "model.hidden_dims": [4, 6, 8, 12, 16], "model.latent_dim": 7},
     "grey_28": GREY_28 | fixed_weight(0.00025),
     "odd_size": ODD | fixed_weight(0.01),
@@ -82,7 +82,7 @@ CASES = {
     "replicas_4": COLOUR_32 | REPLICAS_4,
     "replicas_4_sum_clipped": COLOUR_32 | REPLICAS_4 | SUM | {"train.gradient_clip_norm": 5.0},
 
-    # M_N, and what stands in place of M_N * beta * KL.
+    # M_N, and the alternatives to M_N * beta * KL.
     "kld_reference": {"train.global_batch": 12, "objective.kld_weight.rule": "reference", "objective.kld_weight.weight": 0.02, "objective.kld_weight.batch": 7},
     "kld_batch_over_dataset": REPLICAS_4 | {"objective.kld_weight.rule": "batch_over_dataset", "training_samples": 700},
     "kld_elbo_mean": {"objective.kld_weight.rule": "elbo"},
@@ -132,7 +132,7 @@ CASES = {
     "decoder_only_learned": DECODER | SUM | variance("learned"),
     "decoder_only_predicted": DECODER | SUM | variance("predicted") | REPLICAS_4,
     "decoder_only_bernoulli": DECODER | BERNOULLI | {"objective.prior_samples": 17},
-    # Few values: the weights of the draws are exponentials of nats, of which single precision keeps seven digits.
+    # Few pixels, because the draws' weights are exponentials of nats, and single precision keeps only seven digits of those.
     "decoder_only_logistic": DECODER | LOGISTIC | SUM | {"objective.prior_samples": 4, "height": 5, "width": 4},
     "mlp": MLP | fixed_weight(0.01),
     "mlp_bernoulli_tanh": MLP | BERNOULLI | SUM | {"model.activation": "tanh", "model.hidden_dims": [9]},
@@ -161,5 +161,5 @@ def complete(case):
 
 
 def metadata(case):
-    """What the case says, as YAML values; all else is left to the defaults of the other side."""
+    """The case's keys as YAML values. The C++ side uses its own defaults for all others."""
     return {key: str(value) for key, value in (COMMON | case).items()}

@@ -1,6 +1,6 @@
-// Our models, likelihoods, objectives and training step against torch's: independent models and
-// losses in plain PyTorch (the *_reference.py here), and what they do, which make_golden_numbers.py
-// wrote down. ctest runs it before this program.
+// Compares our models, likelihoods, objectives and training step with independent implementations
+// in plain PyTorch (the *_reference.py here). make_golden_numbers.py, which ctest runs first, wrote
+// the reference numbers.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -103,17 +103,16 @@ const std::vector<std::string> kCases = {
 
 constexpr std::int64_t kSteps = 10;
 
-// How far apart the numbers may be: everything the reference says is in double precision, for both
-// of ours. A single one wanders off step by step, the losses least: an activation at the kink of a
-// rectifier falls on either side of it.
+// How far our numbers may be from the reference, which is in double precision for both of our
+// precisions. Single precision drifts away step by step, because an activation at the kink of a
+// rectifier can fall on either side. The losses drift least.
 struct Tolerance {
   double values;  // in units of the tensor's largest value, at least 1: outputs, running statistics
   double gradients;   // absolute, in units of the model's largest gradient
   double first_step;  // relative: loss, reconstruction, KL, gradient norm
   double losses;      // relative, over all ten steps: loss, reconstruction
-  double
-      terms;  // relative, over all ten steps: KL, gradient norm; and the other terms, as weights of
-              // draws are exponentials of -log p in nats, so that the digits before the point count
+  double terms;  // relative, over all ten steps: KL, gradient norm, and the other terms. The draws'
+                 // weights are exponentials of -log p in nats, so its absolute error matters
 };
 constexpr Tolerance kDouble = {1e-9, 1e-9, 1e-9, 1e-9, 1e-9};
 constexpr Tolerance kSingle = {5e-5, 1e-4, 5e-5, 1e-3, 2e-2};
@@ -125,8 +124,8 @@ double difference(const at::Tensor& ours, const at::Tensor& reference) {
   return largest(ours.detach().to(at::kDouble) - reference.to(at::kDouble));
 }
 
-// The learner of a case on one rank, with the reference's weights, and the case's inputs and
-// schedules as the loop would hand them over.
+// A case's learner on one rank with the reference's weights, plus the inputs and schedules that the
+// training loop would pass to it.
 class GoldenRun {
  public:
   GoldenRun(const GoldenCase& golden, const std::string& precision, bool channels_last)
@@ -160,21 +159,21 @@ class GoldenRun {
         .values.to(at::kDouble);
   }
 
-  /// The other terms of the objective by name.
-  std::vector<std::string> other_terms() const {
+  /// Returns the names of the objective's extra terms.
+  std::vector<std::string> extra_terms() const {
     std::vector<std::string> names;
-    for (const base::Term& term : learner_.objective().other_terms()) names.push_back(term.name);
+    for (const base::Term& term : learner_.objective().extra_terms()) names.push_back(term.name);
     return names;
   }
 
-  /// As how many batches a step's images pass the network.
+  /// Returns the number of batches in which a step's images pass through the network.
   std::int64_t batches() const {
     return config_.distributed.batch_norm == config::BatchNorm::sync
                ? 1
                : *config_.distributed.replicas;
   }
 
-  /// The network's and the likelihood's results by name, with the first of several draws.
+  /// Returns the results of the network and the likelihood by name, for the first draw.
   std::map<std::string, at::Tensor> forward(const at::Tensor& images, const at::Tensor& noise) {
     const at::NoGradGuard no_grad;
     model::LatentModel& network = model();
@@ -202,7 +201,7 @@ class GoldenRun {
   const GoldenCase& golden_;
   config::Config config_;
   at::ScalarType type_;
-  std::unique_ptr<comm::HostCommunicator> self_;
+  std::unique_ptr<comm::CpuCommunicator> self_;
   comm::CollectiveLog log_;
   step::Learner learner_;
   at::Tensor images_;
@@ -214,8 +213,7 @@ class GoldenRun {
 class Golden : public testing::TestWithParam<std::tuple<std::string, std::string, bool>> {
  protected:
   static void SetUpTestSuite() { at::set_num_threads(1); }
-  // The largest differences that were seen, for whoever wants to know how much room a tolerance
-  // leaves.
+  // Prints the largest differences, to show how much room the tolerances leave.
   static void TearDownTestSuite() {
     for (const auto& [what, worst] : seen_)
       std::cout << "largest difference, " << what << ": " << worst.first << " (" << worst.second
@@ -232,9 +230,9 @@ class Golden : public testing::TestWithParam<std::tuple<std::string, std::string
   void expect_close(const std::string& kind, const std::string& name, const at::Tensor& ours,
                     const at::Tensor& reference, double scale, double allowed) {
     const double seen = difference(ours, reference) / scale;
-    // Written this way round so that NaN fails.
+    // Not EXPECT_FALSE(seen > allowed), so that NaN fails.
     EXPECT_TRUE(seen <= allowed) << name << " differs by " << seen << " (in units of " << scale
-                                 << "), allowed are " << allowed;
+                                 << "), but the tolerance is " << allowed;
     auto& worst = seen_[precision_ + " " + kind];
     worst = std::max(worst, {seen, std::get<0>(GetParam())});
   }
@@ -260,7 +258,7 @@ class Golden : public testing::TestWithParam<std::tuple<std::string, std::string
   GoldenRun run_;
 
  private:
-  static std::map<std::string, std::pair<double, std::string>> seen_;  // and in which case
+  static std::map<std::string, std::pair<double, std::string>> seen_;  // difference and its case
 };
 std::map<std::string, std::pair<double, std::string>> Golden::seen_;
 
@@ -314,8 +312,8 @@ TEST_P(Golden, EveryGradientOfAStepAndWhatItLeaves) {
     } else if (name.find("running_") != std::string::npos) {
       expect_values("running statistics", name, ours.tensors.at(name), tensor);
     } else if (precision_ == "fp64") {
-      // Adam's first step is the sign of the gradient: where that is nearly zero, noise decides,
-      // and in single precision everything.
+      // Adam's first step is the sign of the gradient. Where that is nearly zero, rounding decides,
+      // so single precision cannot be compared at all.
       expect_close("weights after a step", name, ours.tensors.at(name), tensor, 1, 1e-7);
     }
   }
@@ -324,7 +322,7 @@ TEST_P(Golden, EveryGradientOfAStepAndWhatItLeaves) {
 TEST_P(Golden, LossesOfTenStepsOfTheOptimizer) {
   const at::Tensor outcomes = golden_.tensor("outcomes");
   std::vector<std::string> names = {"loss", "reconstruction", "KL", "gradient norm"};
-  for (const std::string& name : run_.other_terms()) names.push_back(name);
+  for (const std::string& name : run_.extra_terms()) names.push_back(name);
   const auto count = static_cast<std::int64_t>(names.size());
   ASSERT_EQ(outcomes.sizes(), (std::vector<std::int64_t>{kSteps, count}));
   for (std::int64_t step = 0; step < kSteps; ++step) {
@@ -336,8 +334,8 @@ TEST_P(Golden, LossesOfTenStepsOfTheOptimizer) {
                              : i < 2            ? tolerance().losses
                                                 : tolerance().terms;
       const at::Tensor reference = outcomes[step][i];
-      // After the gradient norm comes whether the step was skipped. A KL may be exactly zero: an
-      // autoencoder's.
+      // The value after the gradient norm says whether the step was skipped. An autoencoder's KL is
+      // exactly zero.
       const double scale = std::max(std::abs(reference.item<double>()), 1e-9);
       expect_close((i < 4 ? names[static_cast<std::size_t>(i)] : "other terms") + when,
                    names[static_cast<std::size_t>(i)] + " of step " + std::to_string(step),

@@ -1,12 +1,12 @@
-"""p(x|z) in plain PyTorch: torch.distributions where there is one, and the discretized logistic from its definition."""
+"""p(x|z) in plain PyTorch, from torch.distributions where possible; the discretized logistic follows its definition."""
 import math
 
 import torch
 from torch import nn
 from torch.distributions import Bernoulli, Normal
 
-LEAST_LOG_SIGMA = -6.0  # of the optimal sigma: a soft floor
-DECAY = 0.99            # of its running mean
+LEAST_LOG_SIGMA = -6.0  # soft floor of the optimal sigma
+DECAY = 0.99            # of the running mean squared error
 
 
 class Likelihood(nn.Module):
@@ -22,8 +22,8 @@ class Likelihood(nn.Module):
             self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64))
 
     def log_prob(self, decoded, x):
-        """log p(x|z) in nats. `decoded` (output and log variance) and x: [..., C, H, W] that broadcast; result [...]. In training mode `optimal` takes the
-        mean squared error of all that it is given here, which is therefore one replica's."""
+        """log p(x|z) in nats. `decoded` (output and log variance) and x: [..., C, H, W], broadcast against each other; result [...]. In training mode
+        `optimal` uses the mean squared error of this whole input, which must therefore belong to one replica."""
         output, log_variance = decoded
         if self.kind == "bernoulli":
             values = Bernoulli(logits=output, validate_args=False).log_prob(x)
@@ -44,7 +44,7 @@ class Likelihood(nn.Module):
         return LEAST_LOG_SIGMA + torch.log1p(torch.exp(log_sigma - LEAST_LOG_SIGMA))
 
     def log_of_bin(self, mean, x):
-        """The logistic distribution's mass between the middles of neighbouring grey levels; black takes all below, white all above."""
+        """The logistic distribution's mass between the midpoints of neighbouring grey levels; black gets the lower tail, white the upper one."""
         level = torch.round(255 * (x - self.low) / (self.high - self.low))
         half = (self.high - self.low) / 255 / 2
 
@@ -56,7 +56,7 @@ class Likelihood(nn.Module):
         return torch.log(above - below)
 
     def track(self, mse):
-        """A step's mean squared error joins the running one: a plain mean of the first hundred, then a decaying one."""
+        """Updates the running mean squared error with a step's: a plain mean over the first hundred steps, an exponential one after that."""
         if self.variance == "optimal":
             share = max(1 / (self.num_batches_tracked.item() + 1), 1 - DECAY)
             self.running_mse += share * (mse - self.running_mse)

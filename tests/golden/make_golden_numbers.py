@@ -1,9 +1,9 @@
 """Writes the golden numbers: python make_golden_numbers.py FOLDER makes one safetensors file for each case of golden_cases.py.
 
-A file holds what a case starts from (weight.*, images, noise), what the network and the likelihood make of it in double precision (evaluation.*,
-training.*), what the first training step makes of it (gradient.*, state.*), and ten steps of torch.optim's optimizer with fresh noise in each (outcomes) at
-the learning rates and weights of the case's schedules. Its metadata are the keys of our configuration. Whatever goes in is representable in single
-precision, so that both precisions of the C++ side start from the same numbers.
+A file holds a case's inputs (weight.*, images, noise), the results of the network and the likelihood in double precision (evaluation.*, training.*), the
+gradients and the state after the first training step (gradient.*, state.*), and the terms of ten steps of torch.optim's optimizer with fresh noise
+(outcomes) at the learning rates and weights of the case's schedules. The metadata are the keys of our configuration. All inputs are representable in
+single precision, so that both precisions of the C++ side start from the same numbers.
 """
 import copy
 import pathlib
@@ -24,7 +24,7 @@ from vanilla_vae_reference import VanillaVAE
 import safetensors_file
 
 STEPS = 10
-LEAST_DISTANCE = 3e-6  # of an activation from the kink of its rectifier
+LEAST_DISTANCE = 3e-6  # between an activation and the kink of its rectifier
 MODELS = {"vanilla_vae": VanillaVAE, "autoencoder": Autoencoder, "decoder_only": DecoderOnly, "mlp_vae": MlpVAE, "resnet_vae": ResnetVAE}
 
 
@@ -42,7 +42,7 @@ def make_model(case):
 
 
 def trained_parameters(model):
-    """By name; all but the biases of convolutions that feed a batch norm, whose gradients are rounding noise about zero."""
+    """Parameters by name, without the biases of convolutions that feed a batch norm: their gradients are rounding noise around zero."""
     modules = dict(model.named_modules())
 
     def feeds_batch_norm(name):
@@ -65,7 +65,7 @@ def make_optimizer(case, parameters):
 
 
 def make_schedule(case, optimizer):
-    """Called after each step: moves the learning rate on."""
+    """Returns a function that is called after each step and advances the learning rate."""
     def key(name):
         return case["train.schedule." + name]
 
@@ -88,7 +88,7 @@ def single_precision(tensor):
 
 
 def make_images(case, random):
-    """In the range; grey, or what the likelihood is a distribution of: zeros and ones, or the 256 levels with black and white among them."""
+    """Images in the data range: continuous, or discrete as the likelihood requires, that is, zeros and ones, or the 256 levels including black and white."""
     shape = (case["train.global_batch"], case["channels"], case["height"], case["width"])
     images = torch.rand(shape, generator=random)
     if case["objective.likelihood"] == "bernoulli" and case["model.output"] == "auto":
@@ -99,8 +99,8 @@ def make_images(case, random):
     return single_precision(low + (high - low) * images)
 
 
-def move_away_from_the_identity(case, model, random):
-    """Weights stay as PyTorch initialises them; what begins as ones and zeros is moved."""
+def perturb_initial_values(case, model, random):
+    """Keeps PyTorch's initial weights, but perturbs everything that starts as ones or zeros."""
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, (torch.nn.BatchNorm2d, torch.nn.GroupNorm)):
@@ -123,12 +123,12 @@ def move_away_from_the_identity(case, model, random):
 
 
 def batches(case):
-    """As how many batches a step's images pass the network: replicas have statistics of their own, unless batch norm is global."""
+    """The number of batches in which a step's images pass through the network: one per replica, or a single one if batch norm is synchronised."""
     return 1 if case["distributed.batch_norm"] == "sync" else case["distributed.replicas"]
 
 
 def forward(model, case, images, noise):
-    """The network's and the likelihood's results by name, with the first of several draws."""
+    """The results of the network and the likelihood by name, for the first draw."""
     out = {}
     if case["model.name"] == "decoder_only":
         z, pairs = noise.reshape(-1, model.latent_dim)[:case["objective.prior_samples"]], True
@@ -147,8 +147,8 @@ def forward(model, case, images, noise):
 
 
 def accumulate(model, case, images, noise, step):
-    """Gradients of the mean of the batches' losses, each with its own batch statistics. The running statistics move once, with the mean over batches.
-    Returns loss, reconstruction, KL, each the mean over replicas, the gradients' norm before clipping, and the objective's other terms."""
+    """Computes the gradients of the mean loss over batches, each with its own batch statistics. Updates the running statistics once, with the mean over
+    batches. Returns loss, reconstruction and KL as means over replicas, the gradient norm before clipping, and the objective's other terms."""
     model.train()
     model.zero_grad()
     count = batches(case)
@@ -173,7 +173,7 @@ def accumulate(model, case, images, noise, step):
 
 
 def distance_to_a_kink(model, case, images, noise):
-    """The smallest size of what a rectifier is given in the first step."""
+    """The smallest magnitude of any rectifier's input in the first step."""
     model, inputs = copy.deepcopy(model), []
     for module in model.modules():
         if isinstance(module, (torch.nn.ReLU, torch.nn.LeakyReLU)):
@@ -183,15 +183,15 @@ def distance_to_a_kink(model, case, images, noise):
 
 
 def make_start(case, name):
-    """A model, images, and the noise of every step. Where an activation lay at the kink of a rectifier, single precision would see it on either side and the
-    gradients would differ by more than rounding: such a draw is not taken."""
+    """A model, images, and the noise of every step. Draws with an activation at the kink of a rectifier are rejected: in single precision it could fall on
+    either side, and the gradients would differ by more than rounding."""
     for attempt in range(100):
-        # By the name: a new case leaves the others' numbers as they are.
+        # The seed depends on the name, so a new case does not change the numbers of others.
         seed = zlib.crc32(f"{name} {attempt}".encode())
         random = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
         model = make_model(case)
-        move_away_from_the_identity(case, model, random)
+        perturb_initial_values(case, model, random)
         images = make_images(case, random)
         noise = single_precision(torch.randn(STEPS, len(images), objective_reference.noise_per_sample(case, model.latent_dim), generator=random))
         if distance_to_a_kink(model, case, images, noise) > LEAST_DISTANCE:
@@ -207,7 +207,7 @@ def make_case(case, name):
 
     model.eval()
     tensors |= {"evaluation." + name: tensor for name, tensor in forward(model, case, images, noise[0]).items()}
-    replica = copy.deepcopy(model).train()  # a forward in training mode moves the running statistics
+    replica = copy.deepcopy(model).train()  # a copy, because a forward pass in training mode updates the running statistics
     tensors |= {"training." + name: tensor for name, tensor in forward(replica, case, images.chunk(batches(case))[0], noise[0].chunk(batches(case))[0]).items()}
 
     trained = trained_parameters(model)

@@ -1,4 +1,4 @@
-"""What is minimised, in plain PyTorch, and the weights that change with the step. A case is a dictionary of configuration keys."""
+"""The training objective in plain PyTorch, and its weights as functions of the step. A case is a dictionary of configuration keys."""
 import math
 
 import torch
@@ -8,7 +8,7 @@ WITH_POSTERIOR = ("vanilla_vae", "mlp_vae", "resnet_vae")
 
 
 def noise_per_sample(case, latent):
-    """A decoder's draws are a replica's: each sample brings its part, rounded up."""
+    """Noise values per sample. The draws of a decoder-only model are shared by a replica, so each sample holds its part of them, rounded up."""
     if case["model.name"] == "autoencoder":
         return 0
     if case["model.name"] == "decoder_only":
@@ -17,7 +17,7 @@ def noise_per_sample(case, latent):
 
 
 def kld_weight(case):
-    """M_N by its rule."""
+    """M_N according to its rule."""
     rule, reduction = case["objective.kld_weight.rule"], case["objective.reduction"]
     plain = (case["objective.likelihood"], case["objective.variance"], reduction) == ("gaussian", "fixed", "mean")
     if rule == "auto":
@@ -53,7 +53,7 @@ def capacity(case, step):
 
 
 def other_terms(model, case):
-    """Whether effective samples, estimates of log p (of these numbers of draws) and the squared error are shown beside the three."""
+    """Which terms are reported besides the three: effective samples, estimates of log p (for these numbers of draws), and the squared error."""
     if case["model.name"] == "decoder_only":
         counts = [4 ** power for power in range(20) if 4 ** power < case["objective.prior_samples"]]
         return True, [*counts, case["objective.prior_samples"]], False
@@ -70,8 +70,8 @@ def effective_samples(log_weights):
 
 
 def terms(model, case, x, noise, step, replicas=1):
-    """Loss, reconstruction, KL, then the other terms: one row of scalars. A batch of several replicas (global batch statistics) passes the network as one;
-    what looks at a batch looks at each replica, and the row is the mean over them."""
+    """Loss, reconstruction, KL, then the other terms, as one row of scalars. Several replicas (synchronised batch statistics) pass through the network as
+    one batch. Quantities of a whole batch are computed per replica, and the row is the mean over replicas."""
     if case["model.name"] == "decoder_only":
         rows = noise.chunk(replicas)
         latents = [row.reshape(-1, model.latent_dim)[:case["objective.prior_samples"]] for row in rows]
@@ -108,7 +108,7 @@ def decoder_terms(model, case, x, decoded):
 
 
 def encoder_terms(model, case, x, mu, log_var, z, decoded, step):
-    """Of one replica; z and decoded have `importance_samples` rows of each image."""
+    """The terms of one replica. z and decoded have `importance_samples` rows per image."""
     likelihood, output = model.likelihood, decoded[0]
     repeated = x.repeat_interleave(len(z) // len(x), 0)
     squared_error = ((output - repeated) ** 2).mean()

@@ -1,4 +1,4 @@
-"""The residual VAE in plain PyTorch: pre-activation blocks with group normalisation, attention at named heights, a latent that is a vector or a map."""
+"""The residual VAE in plain PyTorch: pre-activation blocks with group normalisation, attention at given heights, and a vector or spatial latent."""
 import math
 
 import torch
@@ -7,7 +7,7 @@ from vanilla_vae_reference import ACTIVATIONS, LEAST_LOG_VARIANCE
 
 
 def group_norm(channels):
-    """At most 32 groups, as many as divide the channels."""
+    """Group normalisation with the largest number of groups, up to 32, that divides the channels."""
     return nn.GroupNorm(max(groups for groups in range(1, 33) if channels % groups == 0), channels)
 
 
@@ -40,7 +40,7 @@ class SpatialAttention(nn.Module):
 
 
 class Upsampling(nn.Module):
-    """To a size of 2n or 2n - 1: the pixel at i is a copy of floor(i * n / size)."""
+    """Upsamples n pixels to a size of 2n or 2n - 1: pixel i is a copy of pixel floor(i * n / size)."""
 
     def __init__(self, channels, size):
         super().__init__()

@@ -13,7 +13,7 @@ def write(path, tensors, metadata):
     """`tensors`: torch tensors by name; `metadata`: text by name."""
     header, data = {"__metadata__": metadata}, b""
     for name, tensor in tensors.items():
-        bfloat16 = tensor.dtype == torch.bfloat16  # which numpy does not know
+        bfloat16 = tensor.dtype == torch.bfloat16  # unknown to numpy
         array = numpy.array((tensor.detach().view(torch.int16) if bfloat16 else tensor.detach()).numpy(), order="C")
         kind = "BF16" if bfloat16 else next(kind for kind, dtype in TYPES.items() if array.dtype == dtype)
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [len(data), len(data) + array.nbytes]}

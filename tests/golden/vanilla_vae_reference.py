@@ -1,6 +1,6 @@
-"""The vanilla convolutional VAE (Kingma, Welling 2014) in plain PyTorch: what the C++ model is compared with.
+"""The vanilla convolutional VAE (Kingma, Welling 2014) in plain PyTorch, the reference for the C++ model.
 
-It shares no code with the C++ side. Modules are named as PyTorch-VAE names them, so its state_dict is the common language.
+It shares no code with the C++ side. Modules are named as in PyTorch-VAE, so both sides exchange weights as its state_dict.
 """
 import math
 
@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 ACTIVATIONS = {"leaky_relu": nn.LeakyReLU, "relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
-LEAST_LOG_VARIANCE = -6.0  # of a predicted variance
+LEAST_LOG_VARIANCE = -6.0  # lower bound of a predicted log variance
 
 
 class ConvolutionalNetwork(nn.Module):
-    """The two halves of VanillaVAE, for whatever is built of one or both."""
+    """The two halves of VanillaVAE, shared by models that use one or both."""
 
     def __init__(self, channels, height, width, latent_dim, hidden_dims, activation="leaky_relu", output="sigmoid", predicts_variance=False):
         super().__init__()
@@ -32,7 +32,7 @@ class ConvolutionalNetwork(nn.Module):
 
     def add_decoder(self):
         def up(before, after, size):
-            """Leads to `size`: without output padding, a size n becomes 2n - 1, which is one short of every even size."""
+            """Upsamples to `size`. Without output padding a size n becomes 2n - 1, which is one short of an even size."""
             padding = tuple((extent + 1) % 2 for extent in size)
             return [nn.ConvTranspose2d(before, after, kernel_size=3, stride=2, padding=1, output_padding=padding), nn.BatchNorm2d(after), self.activation()]
 
@@ -48,7 +48,7 @@ class ConvolutionalNetwork(nn.Module):
         return torch.flatten(self.encoder(x), start_dim=1)
 
     def decode_both(self, z):
-        """The decoder's output, and the log variance of its second head (or None)."""
+        """The decoder's output and the log variance from its second head (or None)."""
         features = self.final_layer[:3](self.decoder(self.decoder_input(z).reshape(-1, *self.code_shape)))
         log_variance = torch.clamp(self.log_variance_layer(features), min=LEAST_LOG_VARIANCE) if self.predicts_variance else None
         return self.final_layer[3:](features), log_variance

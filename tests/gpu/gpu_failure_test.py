@@ -1,4 +1,4 @@
-"""A failing run on a GPU ends with a live communicator: nobody is left with a kernel that waits for a rank which is gone."""
+"""A run on a GPU whose ranks fail while the communicator is live: no process is left behind with a kernel that waits for a lost rank."""
 import os
 import signal
 import unittest
@@ -13,13 +13,13 @@ TIMEOUT_S = 5
 
 class LiveCommunicator(GpuRunFolder):
     def signal_one(self, name, rank, signal_number, np, *overrides):
-        """Sends the signal to one rank after ten steps. Returns mpirun's exit code and the output when all ranks are gone."""
+        """Sends a signal to one rank after ten steps. Returns mpirun's exit code and output once all ranks have exited."""
         process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, *ON_GPU, "train.steps=1000000", *overrides, np=np)
         try:
             log = self.run_path(name) / "metrics.jsonl"
             self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), HANGS_S, "step 10")
             if process.poll() is not None:
-                self.fail("it ended by itself:\n" + process.communicate()[0])
+                self.fail("the run ended before the signal:\n" + process.communicate()[0])
             ranks = process.ranks()
             self.assertEqual(sorted(ranks), list(range(np)))
             os.kill(ranks[rank], signal_number)

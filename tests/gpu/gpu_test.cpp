@@ -1,4 +1,4 @@
-// One process on one GPU. Without one it says so and returns 77.
+// Tests of one process on one GPU. Without a GPU the program reports that and returns 77.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -24,8 +24,8 @@ namespace {
 
 device::DeviceChoice the_device;
 
-// Work of some milliseconds, so that what is queued behind it has not happened when the host goes
-// on.
+// Queues some milliseconds of work, so that work queued after it is still pending when the host
+// continues.
 void keep_device_busy() {
   at::Tensor product =
       at::ones({2048, 2048}, at::TensorOptions(the_device.device).dtype(at::kFloat));
@@ -59,8 +59,8 @@ TEST(QueuedCopy, DoesNotWaitAndLeavesTheHostsMemoryAlone) {
   }
 }
 
-// As the loop does it: made by another thread in memory for this device, copied while the device is
-// busy, given back, and made anew.
+// Follows the training loop: another thread fills batches in pinned memory, they are copied while
+// the device is busy, and the memory is released and reused.
 TEST(BatchesForAGpu, TravelFromPinnedMemoryThatIsUsedAgainOnlyAfterTheCopy) {
   const data::BatchMemory memory = step::batch_memory_for(the_device.device);
   constexpr std::size_t kBytes = 3 << 20;
@@ -81,7 +81,7 @@ TEST(BatchesForAGpu, TravelFromPinnedMemoryThatIsUsedAgainOnlyAfterTheCopy) {
   }
   for (int i = 0; i < 20; ++i)
     EXPECT_TRUE(copies[static_cast<std::size_t>(i)].eq(i).all().item<bool>()) << "copy " << i;
-  // Nothing is under way any more: what there is, is enough.
+  // No copy is in flight any more, so the existing blocks suffice.
   const std::size_t before = blocks.size();
   for (int i = 0; i < 5; ++i) blocks.insert(data::BatchArray<std::uint8_t>(kBytes, memory).data());
   EXPECT_EQ(blocks.size(), before);
@@ -103,7 +103,7 @@ TEST(DeferredValues, AreThoseOfTheirTimeAndNotWaitedFor) {
     EXPECT_EQ(deferred[static_cast<std::size_t>(i)].get(), std::vector<double>(5, 1.5 * (i + 1)));
 }
 
-// The same model, images and noise: two steps on either device.
+// Two steps on each device with the same model, images and noise.
 TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
   const auto self = comm::make_self_communicator();
   const step::ReplicaPlan plan =
@@ -133,7 +133,7 @@ TEST(GraphRecorder, LaunchesWhatWasRecordedOnWhatLiesThereNow) {
              sum = at::zeros_like(in), out;
   const auto adding = recorder->record([&] { sum.add_(in * 2); });
   const auto doubling = recorder->record([&] { out = sum * 2; });
-  EXPECT_EQ(sum[0].item<float>(), 0) << "nothing runs while it is recorded";
+  EXPECT_EQ(sum[0].item<float>(), 0) << "nothing runs during recording";
   for (int i = 1; i <= 3; ++i) {
     in.fill_(i);
     const NeverWaits checked;
@@ -150,10 +150,9 @@ TEST(GraphRecorder, LeavesTheDeviceAsItWasWhereWorkCannotBeRecorded) {
   for (int i = 0; i < 2; ++i) {
     const auto recorder = device::make_graph_recorder(the_device.device);
     EXPECT_ANY_THROW(recorder->record([&] { values.add_(values.sum().item<float>()); }))
-        << "it waits for the device";
-    EXPECT_THROW(
-        recorder->record([&]() -> void { throw std::runtime_error("not a matter of CUDA"); }),
-        std::exception);
+        << "item() waits for the device";
+    EXPECT_THROW(recorder->record([&]() -> void { throw std::runtime_error("not a CUDA error"); }),
+                 std::exception);
     EXPECT_EQ(values.sum().item<float>(), 1000);
   }
   const auto recorder = device::make_graph_recorder(the_device.device);
@@ -170,7 +169,7 @@ TEST(GraphRecorder, TellsHowLongAWaitTookWithinAGraphAndOutside) {
     keep_device_busy();
     clock.end();
   };
-  wait();  // chooses kernels
+  wait();  // warm-up: selects kernels
   c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
   const base::Stopwatch watch;
   for (int i = 0; i < 6; ++i) wait();
@@ -186,8 +185,8 @@ TEST(GraphRecorder, TellsHowLongAWaitTookWithinAGraphAndOutside) {
   EXPECT_LT(within, outside * 10);
 }
 
-// The promise of train.cuda_graph: what is launched as a whole computes what its kernels do one by
-// one.
+// The guarantee of train.cuda_graph: a launched graph computes the same bits as its kernels
+// launched one by one.
 TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
   const auto self = comm::make_self_communicator();
   for (const char* precision : {"fp32", "bf16"}) {

@@ -1,11 +1,11 @@
-"""Training on a GPU is training: what the CPU trains, at any number of ranks, bit for bit where that is asked for."""
+"""Training on a GPU gives the results of the CPU at any number of ranks, and the same bits at any number of ranks in reproducible mode."""
 import unittest
 
 from comparing import gradient_difference, loss_differences
 from gpu_runs import ON_GPU, GpuRunFolder
 from runs import SMALL
 
-STEPS = 40  # of 12 an epoch
+STEPS = 40  # 12 per epoch
 
 
 class Start(GpuRunFolder):
@@ -17,7 +17,7 @@ class Start(GpuRunFolder):
 
 
 class WorldSize(GpuRunFolder):
-    """R = 2: a world of one runs two replicas after the other."""
+    """R = 2: a world of one rank runs two replicas in turn."""
 
     def assert_same_curve(self, name, reference, first_steps, to_the_end):
         differences = loss_differences(self.steps(name), self.steps(reference))
@@ -90,11 +90,11 @@ class CudaGraph(GpuRunFolder):
             for name in (f"captured_{np}", f"resumed_{np}"):
                 for file in ("weights.safetensors", "optimizer.safetensors"):
                     same = (self.checkpoint(name) / file).read_bytes() == (self.checkpoint(f"eager_{np}") / file).read_bytes()
-                    self.assertTrue(same, f"{name}: other bits in {file}")
+                    self.assertTrue(same, f"{name}: {file} differs")
 
 
 class Reproducible(GpuRunFolder):
-    """R = 4; evaluated at each epoch of 6 steps, with a checkpoint in the middle."""
+    """R = 4, evaluated after each epoch of 6 steps, with a checkpoint in mid-run."""
 
     SETTINGS = ["distributed.replicas=4", "train.global_batch=24", "checkpoint.every_steps=15", "evaluate.every_epochs=1", "checkpoint.keep=20",
                 "data.train={file: shapes.h5, dataset: imgs, rows: [0, 150]}", "data.validation={file: shapes.h5, dataset: imgs, rows: [150, 200]}"]
@@ -119,8 +119,8 @@ class Reproducible(GpuRunFolder):
     def assert_same_bits(self, name):
         self.assertEqual(self.records(name, "loss"), self.records("np1", "loss"))
         self.assertEqual(self.records(name, "evaluated"), self.records("np1", "evaluated"))
-        # Not assertEqual: it would print the files.
-        self.assertTrue(self.files(name, 15, self.END) == self.files("np1", 15, self.END), f"{name}: other weights or optimizer state")
+        # assertTrue, because assertEqual would print the files.
+        self.assertTrue(self.files(name, 15, self.END) == self.files("np1", 15, self.END), f"{name}: weights or optimizer state differ")
 
     def test_two_and_four_ranks_train_what_one_trains(self):
         for np in (2, 4):
@@ -138,7 +138,7 @@ class Reproducible(GpuRunFolder):
         for np, steps in ((4, 16), (1, 23), (2, self.END)):
             self.reproduce("moved", np=np, steps=steps)
         self.assertEqual(self.records("moved", "loss"), self.records("np1", "loss"))
-        self.assertTrue(self.files("moved", self.END) == self.files("np1", self.END), "other weights or optimizer state")
+        self.assertTrue(self.files("moved", self.END) == self.files("np1", self.END), "weights or optimizer state differ")
 
     def test_it_can_fail_without_the_mode_bits_differ(self):
         for np in (1, 4):

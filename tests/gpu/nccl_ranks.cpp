@@ -1,6 +1,6 @@
-// The promises of collective_checks.hpp and of the device's exchange kept by real NCCL: mpirun -np
-// N nccl_ranks N, on one GPU or several. One failure on any rank makes mpirun return non-zero.
-// Without a GPU it says so and returns 77.
+// Checks the guarantees of collective_checks.hpp and of the device exchange with real NCCL: mpirun
+// -np N nccl_ranks N, on one or several GPUs. A failure on any rank makes mpirun return non-zero.
+// Without a GPU the program reports that and returns 77.
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
@@ -33,10 +33,10 @@ const comm::NcclDeadlines kDeadlines{base::Seconds(120), base::Seconds(60)};
 class Nccl : public testing::TestWithParam<comm::NcclCalls> {
  protected:
   std::unique_ptr<comm::NcclCommunicator> make(const comm::NcclDeadlines& deadlines = kDeadlines) {
-    return comm::make_nccl_communicator(*host_, native_stream(stream_), deadlines, GetParam());
+    return comm::make_nccl_communicator(*all_ranks_, native_stream(stream_), deadlines, GetParam());
   }
 
-  // Rank `rank`'s part of sums: the same on every rank that asks for it.
+  // The summand of rank `rank`. Every rank can compute it.
   at::Tensor random(int rank, std::int64_t bucket, std::int64_t count, at::ScalarType type) const {
     return at::randn({count},
                      at::make_generator<at::CPUGeneratorImpl>(
@@ -45,7 +45,7 @@ class Nccl : public testing::TestWithParam<comm::NcclCalls> {
         .to(type);
   }
 
-  // On the CPU: neighbours of 2^l ranks are joined at level l.
+  // The expected sum, on the CPU: level l adds neighbouring groups of 2^l ranks.
   at::Tensor tree_sum(int first, int ranks, std::int64_t bucket, std::int64_t count) const {
     if (ranks == 1) return random(first, bucket, count, at::kFloat);
     return tree_sum(first, ranks / 2, bucket, count) +
@@ -54,24 +54,24 @@ class Nccl : public testing::TestWithParam<comm::NcclCalls> {
 
   at::Tensor straight_sum_of(std::int64_t bucket, std::int64_t count) const {
     at::Tensor sum = at::zeros({count}, at::kDouble);
-    for (int rank = 0; rank < host_->size(); ++rank)
+    for (int rank = 0; rank < all_ranks_->size(); ++rank)
       sum += random(rank, bucket, count, at::kDouble);
     return sum;
   }
 
-  // Keeps the current stream busy for some milliseconds, so that what comes behind it is not there
-  // yet when the host goes on.
+  // Keeps the current stream busy for some milliseconds, so that work queued after it is still
+  // pending when the host continues.
   void keep_stream_busy() {
     at::Tensor product =
         at::ones({2048, 2048}, at::TensorOptions(the_device.device).dtype(at::kFloat));
     for (int i = 0; i < 20; ++i) product = at::mm(product, product).clamp_(-1, 1);
   }
 
-  // Lengths of buckets in one exchange: short, odd, long, shorter again.
+  // Bucket lengths in one exchange: short, odd, long, short again.
   static constexpr std::array<std::int64_t, 5> kBuckets = {1, 1003, 250'001, 7, 64};
 
-  // Sums all buckets over the ranks, several under way at once, each written only after the host
-  // has gone on.
+  // Sums all buckets over the ranks, with several in flight at once. The device writes each bucket
+  // only after the host has queued its exchange.
   std::vector<at::Tensor> exchanged(comm::SumOrder order, at::ScalarType type) {
     const auto comm = make();
     const auto exchange = parallel::make_device_exchange(*comm, order, stream_, {log_, "test"});
@@ -80,8 +80,9 @@ class Nccl : public testing::TestWithParam<comm::NcclCalls> {
       results.clear();
       std::vector<at::Tensor> buckets, sources;
       for (std::size_t b = 0; b < kBuckets.size(); ++b) {
-        sources.push_back(random(host_->rank(), static_cast<std::int64_t>(b), kBuckets[b], type)
-                              .to(the_device.device));
+        sources.push_back(
+            random(all_ranks_->rank(), static_cast<std::int64_t>(b), kBuckets[b], type)
+                .to(the_device.device));
         buckets.push_back(at::zeros_like(sources.back()));
       }
       for (std::size_t b = 0; b < kBuckets.size(); ++b) {
@@ -90,8 +91,8 @@ class Nccl : public testing::TestWithParam<comm::NcclCalls> {
         exchange->start(buckets[b], comm::Wire::exact, "bucket");
       }
       exchange->finish();
-      // In the current stream, behind finish(): copies of the sums, although the buckets change at
-      // once.
+      // The current stream waits for finish(), so these are copies of the sums although the buckets
+      // are cleared right away.
       for (at::Tensor& bucket : buckets) {
         results.push_back(bucket.clone());
         bucket.zero_();
@@ -101,7 +102,7 @@ class Nccl : public testing::TestWithParam<comm::NcclCalls> {
     return results;
   }
 
-  std::unique_ptr<comm::HostCommunicator> host_ = the_world->make_communicator();
+  std::unique_ptr<comm::CpuCommunicator> all_ranks_ = the_world->make_communicator();
   const c10::Stream stream_ = communication_stream(the_device);
   comm::CollectiveLog log_;
 };
@@ -142,14 +143,14 @@ TEST_P(Nccl, TheDeviceExchangeSumsWhatWasWrittenBeforeEachStart) {
 TEST_P(Nccl, TheDeviceExchangeSumsAsATreeBitForBit) {
   const std::vector<at::Tensor> sums = exchanged(comm::SumOrder::tree, at::kFloat);
   for (std::size_t b = 0; b < kBuckets.size(); ++b)
-    EXPECT_TRUE(
-        at::equal(sums[b], tree_sum(0, host_->size(), static_cast<std::int64_t>(b), kBuckets[b])))
+    EXPECT_TRUE(at::equal(
+        sums[b], tree_sum(0, all_ranks_->size(), static_cast<std::int64_t>(b), kBuckets[b])))
         << "bucket " << b;
 }
 
 TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
   constexpr std::int64_t kCount = 1'000'000, kPart = 300'001;
-  step::GradientMemory memory(the_device, comm::SumOrder::fast, *host_);
+  step::GradientMemory memory(the_device, comm::SumOrder::fast, *all_ranks_);
   at::Tensor arena = memory.zeros(kCount, at::TensorOptions(the_device.device).dtype(at::kDouble));
   EXPECT_EQ(arena.count_nonzero().item<std::int64_t>(), 0);
   {
@@ -159,7 +160,7 @@ TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
         parallel::make_device_exchange(*comm, comm::SumOrder::fast, stream_, {log_, "test"});
     for (std::int64_t offset = 0, b = 0; offset + kPart <= kCount; offset += kPart, ++b) {
       const at::Tensor part = arena.slice(0, offset, offset + kPart);
-      part.copy_(random(host_->rank(), b, kPart, at::kDouble));
+      part.copy_(random(all_ranks_->rank(), b, kPart, at::kDouble));
       exchange->start(part, comm::Wire::exact, "part");
     }
     exchange->finish();
@@ -172,48 +173,48 @@ TEST_P(Nccl, SumsInMemoryOfItsOwnAsInAnyOther) {
   EXPECT_EQ(arena.slice(0, kCount / kPart * kPart).count_nonzero().item<std::int64_t>(), 0);
 }
 
-// Promise 3: a kernel that waits for a rank which does not come.
+// Guarantee 3, for a kernel that waits for a rank which never joins.
 TEST_P(Nccl, AHangingKernelIsAbortedAndItsStreamIsFree) {
   const auto comm = make();
   at::Tensor values = at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
   comm->all_reduce_sum(parallel::buffer_of(values));
   stream_.synchronize();
-  host_->barrier();
-  if (host_->rank() == 0) {
+  all_ranks_->barrier();
+  if (all_ranks_->rank() == 0) {
     comm->all_reduce_sum(parallel::buffer_of(values));
     comm->abort();
     stream_.synchronize();
     EXPECT_THROW(comm->all_reduce_sum(parallel::buffer_of(values)), base::Failure);
   }
-  host_->barrier();
+  all_ranks_->barrier();
   comm->abort();
 }
 
-// The first exchange of two ranks connects them, which takes both. On a blocking communicator it is
-// the Watchdog's to end: gpu_failure_test.py.
+// The first exchange of two ranks connects them, which needs both. On a blocking communicator the
+// Watchdog has to end this call; see gpu_failure_test.py.
 TEST_P(Nccl, ACallForWhichNobodyComesTimesOutByName) {
   if (GetParam() == comm::NcclCalls::blocking) return;
   const auto comm = make({base::Seconds(20), base::Seconds(20)});
-  host_->barrier();
-  if (host_->rank() == 0) {
+  all_ranks_->barrier();
+  if (all_ranks_->rank() == 0) {
     const at::Tensor values =
         at::ones({1000}, at::TensorOptions(the_device.device).dtype(at::kFloat));
     try {
       comm->exchange(1, parallel::buffer_of(values), parallel::buffer_of(values));
-      ADD_FAILURE() << "a rank that did not come was exchanged with";
+      ADD_FAILURE() << "the exchange succeeded without its peer";
     } catch (const base::Error& error) {
       EXPECT_EQ(error.code(), base::ExitCode::timed_out);
       EXPECT_THAT(error.what(), testing::HasSubstr("ncclSend and ncclRecv of 4000 bytes"));
     }
   }
-  host_->barrier();
+  all_ranks_->barrier();
   comm->abort();
 }
 
-// The first steps choose algorithms and connect ranks, and one captures. Behind them the host only
-// queues.
+// The first steps select algorithms, connect ranks and capture the graph. After them the host only
+// queues work.
 TEST(Step, NeverWaitsForTheDevice) {
-  const auto host = the_world->make_communicator();
+  const auto all_ranks = the_world->make_communicator();
   for (const auto& [batch_norm, reproducible, cuda_graph] : {std::tuple{"local", false, false},
                                                              {"local", true, false},
                                                              {"sync", false, false},
@@ -224,11 +225,11 @@ TEST(Step, NeverWaitsForTheDevice) {
     config.distributed.batch_norm = config::from_word<config::BatchNorm>(batch_norm);
     config.distributed.reproducible = reproducible;
     config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
-    const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 8, host->size(),
-                                                           host->rank(), step::kSmallBatch);
+    const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 8, all_ranks->size(),
+                                                           all_ranks->rank(), step::kSmallBatch);
     comm::CollectiveLog log;
-    step::Learner learner({config, step::kSmallShape, plan, the_device}, *host, log);
-    learner.replicate(*host);
+    step::Learner learner({config, step::kSmallShape, plan, the_device}, *all_ranks, log);
+    learner.replicate(*all_ranks);
     std::vector<at::Tensor> losses;
     for (std::int64_t number = 0; number < 8; ++number) {
       std::optional<NeverWaits> checked;
@@ -246,17 +247,17 @@ TEST(Step, NeverWaitsForTheDevice) {
     }
     EXPECT_EQ(learner.is_captured(), cuda_graph);
     for (const at::Tensor& loss : losses) EXPECT_TRUE(loss.isfinite().all().item<bool>());
-    EXPECT_NO_THROW(parallel::require_equal_tensors(*host, "weights", learner.state()))
+    EXPECT_NO_THROW(parallel::require_equal_tensors(*all_ranks, "weights", learner.state()))
         << batch_norm;
   }
 }
 
-// With the exchange in the graph. The tree's sums have one order, so bits can be compared; NCCL's
-// own are compared to tolerance.
+// The graph includes the exchange. The tree sums in a fixed order, so bits can be compared; NCCL's
+// own sums are compared within a tolerance.
 TEST(Step, CapturedComputesWhatItDoesEagerly) {
-  const auto host = the_world->make_communicator();
+  const auto all_ranks = the_world->make_communicator();
   for (const bool reproducible : {true, false}) {
-    for (const std::int64_t replicas : {host->size(), 2 * host->size()}) {
+    for (const std::int64_t replicas : {all_ranks->size(), 2 * all_ranks->size()}) {
       std::vector<std::vector<at::Tensor>> states;
       for (const bool cuda_graph : {false, true}) {
         config::Config config = step::small_config("fp32");
@@ -264,10 +265,10 @@ TEST(Step, CapturedComputesWhatItDoesEagerly) {
         config.distributed.reproducible = reproducible;
         config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
         const step::ReplicaPlan plan = step::make_replica_plan(
-            step::kSmallBatch, replicas, host->size(), host->rank(), step::kSmallBatch);
+            step::kSmallBatch, replicas, all_ranks->size(), all_ranks->rank(), step::kSmallBatch);
         comm::CollectiveLog log;
-        step::Learner learner({config, step::kSmallShape, plan, the_device}, *host, log);
-        learner.replicate(*host);
+        step::Learner learner({config, step::kSmallShape, plan, the_device}, *all_ranks, log);
+        learner.replicate(*all_ranks);
         for (std::int64_t number = 0; number < 10; ++number) {
           const auto mine = [&](const at::Tensor& global) {
             return device::queue_copy(
@@ -280,8 +281,8 @@ TEST(Step, CapturedComputesWhatItDoesEagerly) {
         }
         EXPECT_EQ(learner.is_captured(), cuda_graph);
         c10::impl::VirtualGuardImpl(c10::kCUDA).synchronizeDevice(the_device.device.index());
-        // Ten steps of the statistics and every bucket, however they were started; host collectives
-        // are not in this log.
+        // The log holds ten steps of the statistics and of every bucket, captured or not. It does
+        // not hold host collectives.
         EXPECT_GE(log.started(), static_cast<std::int64_t>(10 * (1 + learner.buckets().size())));
         for (const comm::CollectiveLog::Entry& entry : log.entries())
           EXPECT_TRUE(entry.took) << entry.what;
@@ -313,7 +314,7 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   if (argc != 2 || world.size() != std::atoi(argv[1])) {
     std::cerr << "nccl_ranks: " << world.size()
-              << " ranks were started; the argument says how many there should be\n";
+              << " ranks were started, but the argument must equal their number\n";
     return EXIT_FAILURE;
   }
   the_world = &world;

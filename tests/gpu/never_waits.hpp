@@ -1,4 +1,4 @@
-// Makes LibTorch throw where it would wait for the device.
+// Makes LibTorch throw whenever it would wait for the device.
 #pragma once
 
 #include <c10/cuda/CUDAFunctions.h>

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs the GPU tests that bundle.sh gathered: run.sh [SITE_PACKAGES], the folder that holds torch/ and nvidia/ (asked of python3 when not given).
-# Names of tests as further arguments: these alone. Returns 0 when all passed, 77 when nothing was run because there is no GPU.
+# Runs the GPU tests packed by bundle.sh: run.sh [SITE_PACKAGES [TEST...]]. SITE_PACKAGES is the folder that holds torch/ and nvidia/ (default: found
+# by python3). TEST... selects tests by name. Returns 0 if all passed and 77 if nothing was run because there is no GPU.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 site=${1:-$(python3 -c 'import importlib.util, os; print(os.path.dirname(os.path.dirname(importlib.util.find_spec("torch").origin)))' 2>/dev/null)}
-[ -d "$site/torch/lib" ] || { echo "run.sh: where is torch? Give the site-packages folder that holds torch/ and nvidia/" >&2; exit 2; }
+[ -d "$site/torch/lib" ] || { echo "run.sh: torch was not found; give the site-packages folder that holds torch/ and nvidia/" >&2; exit 2; }
 shift || true
 
 libraries=$here/lib:$site/torch/lib
@@ -31,7 +31,7 @@ for name in "$@"; do
   code=$?
   case $code in 0) word=passed ;; 77) word="not run" ;; *) word="FAILED ($code)" ;; esac
   summary+="$word: $name ($SECONDS s)"$'\n'
-  # A failure outweighs what was not run.
+  # A failure outweighs a test that was not run.
   if [ $worst -eq 0 ] || { [ $worst -eq 77 ] && [ $code -ne 0 ]; }; then worst=$code; fi
 done
 printf '\n%s' "$summary"

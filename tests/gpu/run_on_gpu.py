@@ -1,16 +1,16 @@
-"""Runs one test file of this folder: run_on_gpu.py gpu_training_test. Without a GPU it says so and returns 77, which ctest reports as skipped."""
+"""Runs one test file of this folder: run_on_gpu.py gpu_training_test. Without a GPU it reports that and returns 77, which ctest treats as skipped."""
 import pathlib
 import sys
 import unittest
 
-# As the program's machine_has_gpu(): where a driver's files are, a GPU that cannot be used is a failure.
+# Same rule as the program's machine_has_gpu(): if driver files exist, an unusable GPU is a failure.
 DRIVER_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version")
 NOT_RUN = 77
 
 if __name__ == "__main__":
     name = sys.argv[1]
     if not any(pathlib.Path(file).exists() for file in DRIVER_FILES):
-        print(f"{name} needs a GPU, and there is none here: nothing of it has been run", file=sys.stderr)
+        print(f"{name} needs a GPU, but this machine has none: no test was run", file=sys.stderr)
         sys.exit(NOT_RUN)
     here = pathlib.Path(__file__).parent
     sys.path[:0] = [str(here), str(here.parent / "process")]

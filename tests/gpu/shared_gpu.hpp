@@ -1,5 +1,5 @@
-// For programs that mpirun starts on one GPU or several: this rank's place on them, and an end that
-// ctest understands where there is none.
+// Helpers for programs that mpirun starts on one or several GPUs: choose this rank's GPU, and let
+// ctest skip the program if there is none.
 #pragma once
 
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -12,19 +12,18 @@
 
 namespace vae_dist {
 
-/// What ctest takes for "skipped" (SKIP_RETURN_CODE).
+/// The exit code that ctest treats as "skipped" (SKIP_RETURN_CODE).
 inline constexpr int kNotRun = 77;
 
-/// Says that nothing of `program` has been run, where there is no GPU; true then.
+/// Returns true, after printing that `program` was not run, if there is no GPU.
 inline bool lacks_a_gpu(const char* program) {
   if (run::machine_has_gpu()) return false;
-  std::fprintf(stderr, "%s needs a GPU, and there is none here: nothing of it has been run\n",
-               program);
+  std::fprintf(stderr, "%s needs a GPU, but this machine has none: no test was run\n", program);
   return true;
 }
 
-/// This rank's GPU, shared with others where there are fewer GPUs than ranks, as
-/// distributed.share_gpu has it. Makes it the current device.
+/// Selects this rank's GPU as with distributed.share_gpu (shared if there are fewer GPUs than
+/// ranks) and makes it the current device.
 inline device::DeviceChoice take_shared_gpu(const comm::MpiWorld& world) {
   config::DistributedConfig config;
   config.device = config::Device::cuda;
@@ -34,7 +33,7 @@ inline device::DeviceChoice take_shared_gpu(const comm::MpiWorld& world) {
   return choice;
 }
 
-/// One stream for a communicator, as make_exchanges() takes it.
+/// Returns a stream for a communicator, like the one that make_exchanges() uses.
 inline c10::Stream communication_stream(const device::DeviceChoice& device) {
   return c10::impl::VirtualGuardImpl(c10::kCUDA)
       .getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);

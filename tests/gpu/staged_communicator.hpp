@@ -1,6 +1,6 @@
-// A communicator for host buffers over one for device memory: what is sent is copied to the GPU
-// before, and back behind it. So the checks of tests/comm/collective_checks.hpp, made for host
-// memory, hold NCCL to the same promises.
+// A communicator for host buffers on top of one for device memory: it copies buffers to the GPU
+// before each collective and back after it. The checks of tests/comm/collective_checks.hpp, which
+// use host memory, can thus test NCCL too.
 #pragma once
 
 #include <ATen/ATen.h>

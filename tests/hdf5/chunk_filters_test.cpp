@@ -86,7 +86,7 @@ TEST(ChunkDecoder, UndoesEveryPipelineUnderEveryMask) {
       {shuffle_of(3)},
       {shuffle_of(1), kFletcher},
       {shuffle_of(2), shuffle_of(4), kFletcher, kDeflate, kFletcher}};
-  ChunkDecoder decoder;  // one for all: what it keeps from one chunk does not reach the next
+  ChunkDecoder decoder;  // shared: buffers kept from one chunk must not affect the next
   for (const auto& pipeline : pipelines) {
     ASSERT_TRUE(can_undo(pipeline));
     for (std::uint32_t mask = 0; mask < 1u << pipeline.size(); ++mask)

@@ -115,7 +115,7 @@ TEST_F(Hdf5FileTest, WritesChunksThatTheCallerFiltered) {
   const std::string place = path("chunks.h5");
   Hdf5File file = Hdf5File::create(place);
   Hdf5Dataset images = file.create_dataset(
-      "imgs", {.shape = {5, 2}, .chunk_rows = 4});  // no filter: the bytes as they are
+      "imgs", {.shape = {5, 2}, .chunk_rows = 4});  // no filter: the bytes are stored as they are
   images.write_chunk(0, std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6, 7, 8});
   images.write_chunk(4, std::vector<std::uint8_t>{9, 10, 0, 0, 0, 0, 0, 0});
   EXPECT_THROW(images.write_chunk(2, std::vector<std::uint8_t>(8)), base::Failure);

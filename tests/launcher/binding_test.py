@@ -1,4 +1,4 @@
-"""Which GPUs a job sees, and the cores of each rank."""
+"""Tests which GPUs a job sees, and the cores of each rank."""
 import unittest
 
 from supervise import binding, gpus
@@ -22,7 +22,7 @@ class Cores(unittest.TestCase):
         allowed = set(range(4, 16))
         self.assertEqual(binding.cores_of_rank(allowed, places, 0), [4, 5, 6, 7])
         self.assertEqual(binding.cores_of_rank(allowed, places, 1), far)
-        # None of the cores beside its GPU is the job's.
+        # The job may use none of the cores local to this rank's GPU.
         self.assertEqual(binding.cores_of_rank({8, 9}, places, 0), [8, 9])
 
     def test_a_rank_is_not_squeezed_onto_one_core(self):

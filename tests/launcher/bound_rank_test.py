@@ -1,4 +1,4 @@
-"""What a rank is before it is the program: GPUs as the driver lists them (a stand-in for nvidia-smi), bound, with the variables it needs."""
+"""Tests of the wrapper that becomes the program: the driver's list of GPUs (from a fake nvidia-smi), the binding, and the environment variables."""
 import json
 import os
 import pathlib

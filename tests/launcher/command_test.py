@@ -1,4 +1,4 @@
-"""The mpirun command of a start."""
+"""Tests of the mpirun command line of a start."""
 import unittest
 
 from supervise import command, hosts, open_mpi

@@ -1,4 +1,4 @@
-"""Hosts as they are written, and the ranks that each gets."""
+"""Tests of the parsing of hosts, and of the distribution of ranks over them."""
 import unittest
 
 from supervise import hosts
@@ -11,7 +11,7 @@ class ParseHosts(unittest.TestCase):
         self.assertEqual(hosts.parse_hosts("10.77.0.1:2"), [Host("10.77.0.1", 2)])
 
     def test_refuses_what_is_none_naming_it(self):
-        for text, part in (("a,,b", "''"), ("a:0", "'a:0'"), ("a:x", "'a:x'"), ("a b", "'a b'"), ("$(reboot)", "$(reboot)"), ("a:2,a:2", "a is there twice")):
+        for text, part in (("a,,b", "''"), ("a:0", "'a:0'"), ("a:x", "'a:x'"), ("a b", "'a b'"), ("$(reboot)", "$(reboot)"), ("a:2,a:2", "a is listed twice")):
             with self.subTest(text), self.assertRaises(hosts.Wrong) as raised:
                 hosts.parse_hosts(text)
             self.assertIn(part, str(raised.exception))
@@ -35,7 +35,7 @@ class PlaceRanks(unittest.TestCase):
 class ThoseThatAnswer(unittest.TestCase):
     def test_are_those_where_the_command_ends_well_in_time(self):
         commands = {"good": ["true"], "bad": ["false"], "silent": ["sleep", "infinity"], "late silent": ["sleep", "infinity"]}
-        found = hosts.those_that_answer([Host(name) for name in commands], lambda host: commands[host.name], patience_s=4)
+        found = hosts.responding_hosts([Host(name) for name in commands], lambda host: commands[host.name], patience_s=4)
         self.assertEqual([host.name for host in found], ["good"])
 
 

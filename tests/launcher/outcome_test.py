@@ -1,4 +1,4 @@
-"""What mpirun and the ranks said, and what is made of it."""
+"""Tests how the output of mpirun and the ranks is interpreted."""
 import pathlib
 import tempfile
 import unittest
@@ -17,7 +17,7 @@ mpirun noticed that process rank 2 with PID 0 on node host2 exited on signal 9 (
 class Killed(unittest.TestCase):
     def test_ranks_are_named_with_their_signal(self):
         self.assertEqual(outcome.killed_ranks(KILLED), {2: 9})
-        # Open MPI 5 says it by another name, and long host names are broken over lines.
+        # Open MPI 5 uses another program name, and long host names wrap onto the next line.
         self.assertEqual(outcome.killed_ranks("prterun noticed that process rank 1 with PID 23072 on node vm exited on\nsignal 9 (Killed).\n"), {1: 9})
         self.assertEqual(outcome.killed_ranks("process rank 11 with PID 4711 on\nnode a.b exited on\nsignal 11 (Segmentation fault)."), {11: 11})
 
@@ -39,7 +39,7 @@ class LostHosts(unittest.TestCase):
 """
         self.assertEqual(outcome.lost_hosts(said), ["10.77.0.2"])
         self.assertEqual(outcome.lost_hosts("Remote daemon: [[1,0],1] on node b"), [])
-        # Open MPI 5's.
+        # The message of Open MPI 5.
         self.assertEqual(outcome.lost_hosts(said.replace("ORTE", "PRTE").replace("[[32545,0],1]", "[prterun-host1-77@0,1]")), ["10.77.0.2"])
 
 

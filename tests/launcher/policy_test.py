@@ -1,4 +1,4 @@
-"""When a run that failed is started again."""
+"""Tests when a failed run is restarted."""
 import unittest
 
 from supervise import outcome

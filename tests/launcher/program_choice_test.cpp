@@ -39,7 +39,7 @@ TEST(ProgramChoice, IsTheOneForTheCpuWhereTheCommandLineSaysSo) {
   EXPECT_EQ(choose({"train", "a.yaml", "distributed.device=auto"}),
             ProgramChoice::cuda_if_possible);
   EXPECT_EQ(choose({"train", "a.yaml", "--device"}), ProgramChoice::cuda_if_possible)
-      << "what is wrong with it is told later";
+      << "the missing value is reported later";
 }
 
 TEST(ProgramChoice, FollowsTheLastWordAndOptionsBeforeKeysAsTheVerbsDo) {

@@ -1,4 +1,4 @@
-"""What is read from the program's configuration and from the run directory."""
+"""Tests of the facts read from the program's configuration and from the run directory."""
 import json
 import os
 import pathlib
@@ -9,7 +9,7 @@ from supervise import run_facts
 
 
 def printed(**changed):
-    """What `vae_dist config` prints of a run's keys, with some of them (dots as __) changed."""
+    """The output of `vae_dist config` for a run's keys, with some of them changed (dots written as __)."""
     values = {"run.name": "big # one", "run.directory": "runs/here", "metrics.service_discovery": "auto", "train.global_batch": "64", "train.batch_per_replica": "null",
               "distributed.replicas": "null", "distributed.reproducible": "true", "distributed.device": "auto", "distributed.share_gpu": "false",
               **{key.replace("__", "."): value for key, value in changed.items()}}

@@ -1,4 +1,4 @@
-"""What a start gets of what is left: GPUs, hosts, replicas. (Real starts: tests/faults.)"""
+"""Tests which of the remaining GPUs, hosts and replicas a start gets. (tests/faults has real starts.)"""
 import os
 import pathlib
 import tempfile
@@ -33,7 +33,7 @@ class Supervised(unittest.TestCase):
         return Supervisor(Options(np, list(on), 5, 1, "vae_dist", []), requests=[])
 
     def next_start(self, made):
-        """[(host, ranks)] of the next start, and that it failed."""
+        """Simulates a failed start and returns its [(host, ranks)]."""
         room = made.room()
         np = made.world_size(room)
         made.replicas = made.replicas or np
@@ -90,15 +90,15 @@ class World(Supervised):
     def test_hosts_that_do_not_answer_get_none(self):
         made = self.supervisor(on=[Host("a", 4), Host("b", 4), Host("c", 4)], replicas=12)
         self.assertEqual(self.next_start(made), [("a", 4), ("b", 4), ("c", 4)])
-        with mock.patch.object(hosts, "those_that_answer", lambda all_hosts, _: [host for host in all_hosts if host.name != "b"]):
-            made.leave_hosts_out()
+        with mock.patch.object(hosts, "responding_hosts", lambda all_hosts, _: [host for host in all_hosts if host.name != "b"]):
+            made.exclude_failed_hosts()
             self.assertEqual(self.next_start(made), [("a", 4), ("c", 2)])
-        # Back again, it is taken again: it failed once.
-        with mock.patch.object(hosts, "those_that_answer", lambda all_hosts, _: list(all_hosts)):
-            made.leave_hosts_out()
+        # The host responds again and is used again, because it failed only once.
+        with mock.patch.object(hosts, "responding_hosts", lambda all_hosts, _: list(all_hosts)):
+            made.exclude_failed_hosts()
             self.assertEqual(self.next_start(made), [("a", 4), ("b", 4), ("c", 4)])
             made.policy.count_host("b")
-            made.leave_hosts_out()
+            made.exclude_failed_hosts()
             self.assertEqual(self.next_start(made), [("a", 4), ("c", 2)])
             self.assertEqual([host.name for host in made.hosts], ["a", "c"])
 

@@ -1,4 +1,4 @@
-"""How many ranks a start gets."""
+"""Tests of the number of ranks of a start."""
 import unittest
 
 from supervise.world_size import largest_world_size

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Asks a Prometheus server every question of a Grafana dashboard, and fails with a list of those that it has no answer to.
+"""Sends every query of a Grafana dashboard to a Prometheus server, and fails with a list of the queries that have no answer.
 
     dashboard_queries.py --prometheus http://127.0.0.1:9090 --dashboard vae_dist.json [--wait 30] [--may-be-empty 'gpu']
 
-A question is an expression of a panel or an annotation, or the series that a variable of the dashboard is filled from, or a rule that the server itself
-evaluates (an alert must only be free of errors). An answer is at least one series
-with a value that is a number. rate() needs two scrapes: --wait gives a run that has just started that many seconds to fill the dashboard.
+A query is an expression of a panel or an annotation, the series that fills a variable of the dashboard, or a rule that the server itself evaluates (an
+alert only has to be free of errors). An answer is at least one series whose value is a number. rate() needs two scrapes: --wait gives a run that has
+just started that many seconds to fill the dashboard.
 """
 
 import argparse

@@ -53,7 +53,7 @@ TEST(ProgressText, NamesWaitsThatCount) {
               EndsWith("  waits: data 3% all-reduce 25%"));
 }
 
-// The tests' stderr is captured in a file: no terminal.
+// The tests capture stderr in a file, so it is not a terminal.
 TEST(Progress, PrintsPlainLinesWhenDueIfThereIsNoTerminal) {
   Progress progress(true, 1190, 64);
   EXPECT_THAT(shown(progress, kProgress, false), IsEmpty());

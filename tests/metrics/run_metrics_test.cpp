@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "../eventually.hpp"
 #include "base/clock.hpp"
 #include "scrape.hpp"
 
@@ -174,7 +175,7 @@ TEST(RunMetrics, KeepsTheLastGoodValuesWhenAStepIsSkipped) {
   EXPECT_EQ(value_of(answer, "vae_dist_nonfinite_steps_total" + kRank0), 1);
   EXPECT_EQ(value_of(answer, "vae_dist_steps_total" + kRank0), 2);
   EXPECT_EQ(value_of(answer, "vae_dist_read_bytes_total" + kRank0), 1000)
-      << "the count so far, not a step's";
+      << "the total so far, not the count of one step";
 }
 
 TEST(RunMetrics, ServesTheLastEvaluation) {
@@ -188,7 +189,7 @@ TEST(RunMetrics, ServesTheLastEvaluation) {
   metrics.record_evaluation(of_training);
   const std::string answer = scrape(*metrics.port());
   EXPECT_EQ(value_of(answer, "vae_dist_validation_loss" + kGlobal), 0.5)
-      << "of the validation rows alone";
+      << "only for the validation rows";
   EXPECT_EQ(value_of(answer, "vae_dist_validation_reconstruction_loss" + kGlobal), 0.25);
   EXPECT_EQ(value_of(answer, "vae_dist_validation_kld_nats" + kGlobal), 6);
   EXPECT_EQ(value_of(answer, "vae_dist_validation_mse" + kGlobal), 0.01);
@@ -209,7 +210,7 @@ TEST(RunMetrics, ServesTheObjectivesOtherTermsByTheirNames) {
                       .help = "A sentence.",
                       .labels = std::move(labels)};
   };
-  facts.other_terms = {term("log_p_of_4_draws", "vae_dist_log_p_nats", {{"draws", "4"}}),
+  facts.extra_terms = {term("log_p_of_4_draws", "vae_dist_log_p_nats", {{"draws", "4"}}),
                        term("effective_samples", "vae_dist_effective_samples"),
                        term("only_in_the_log", ""),
                        term("log_p_of_16_draws", "vae_dist_log_p_nats", {{"draws", "16"}}),
@@ -218,7 +219,7 @@ TEST(RunMetrics, ServesTheObjectivesOtherTermsByTheirNames) {
   StepMetrics step = a_step();
   EXPECT_THAT(scrape(*metrics.port()), Not(HasSubstr("vae_dist_effective_samples{")))
       << "not known yet";
-  step.other_terms = {-95.5, 2.5, 9, -92.25, 0.03125};
+  step.extra_terms = {-95.5, 2.5, 9, -92.25, 0.03125};
   metrics.record_step(step);
   const std::string answer = scrape(*metrics.port());
   EXPECT_EQ(value_of(answer, R"(vae_dist_log_p_nats{host="node1",run="mnist",draws="4"})"), -95.5);
@@ -272,14 +273,14 @@ TEST(RunMetrics, EscapesWhatIsNoUtf8InEveryLabel) {
   RunMetrics metrics(identity, facts, "127.0.0.1", 0);
   metrics.record_step(a_step());
   const std::string answer = scrape(*metrics.port());
-  // The exposition format writes a backslash twice.
+  // The exposition format escapes a backslash as two.
   EXPECT_EQ(
       value_of(
           answer,
           R"(vae_dist_run_info{host="h\\xf6st",model="\\xff",run="caf\\xe9",user="andr\\xe9"})"),
       1);
   for (const char c : answer)
-    ASSERT_LT(static_cast<unsigned char>(c), 0x80) << "Prometheus would refuse all of it";
+    ASSERT_LT(static_cast<unsigned char>(c), 0x80) << "Prometheus would reject the whole answer";
 }
 
 TEST(RunMetrics, ReadsTheMemoryOfTheProcessWhenAsked) {
@@ -316,7 +317,8 @@ TEST(RunMetrics, ServesWhatIsToldOfTheGpuWithItsLabel) {
   EXPECT_EQ(value_of(answer, "vae_dist_gpu_memory_total_bytes" + labels), 80.0 * (1 << 30));
   EXPECT_EQ(value_of(answer, "vae_dist_gpu_utilization_ratio" + labels), 0.93);
   EXPECT_EQ(value_of(answer, "vae_dist_gpu_temperature_celsius" + labels), 61);
-  EXPECT_THAT(answer, Not(HasSubstr("vae_dist_gpu_power_watts"))) << "what is not told is absent";
+  EXPECT_THAT(answer, Not(HasSubstr("vae_dist_gpu_power_watts")))
+      << "a reading that is missing is left out";
 }
 
 TEST(RunMetrics, LeavesOutWhatIsNotKnownYet) {
@@ -425,12 +427,13 @@ TEST(RunMetrics, MayBeScrapedWhileStepsAreRecorded) {
     done = true;
   });
   double last = 0;
-  do {
+  EXPECT_TRUE(eventually([&] {
     const double steps =
         value_of(scrape(*metrics.port()), "vae_dist_steps_total" + kRank0).value_or(-1);
     EXPECT_GE(steps, last);
     last = steps;
-  } while (!done);
+    return done.load();
+  }));
   recorder.join();
   EXPECT_EQ(value_of(scrape(*metrics.port()), "vae_dist_steps_total" + kRank0), 20000);
 }

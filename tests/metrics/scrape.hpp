@@ -1,4 +1,4 @@
-// What Prometheus sees: the text of an endpoint on this machine, and single values of it.
+// Scrapes an endpoint on this machine as Prometheus does, and extracts single values.
 #pragma once
 
 #include <arpa/inet.h>
@@ -12,7 +12,7 @@
 
 namespace vae_dist::metrics {
 
-/// The whole answer to GET /metrics on 127.0.0.1.
+/// Returns the whole answer to GET /metrics on 127.0.0.1.
 inline std::string scrape(int port) {
   const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
@@ -34,8 +34,8 @@ inline std::string scrape(int port) {
   return answer;
 }
 
-/// The value of the line that starts with `series`, e.g. `vae_dist_loss{host="h",run="r"}`; empty
-/// if there is none.
+/// Returns the value of the line that starts with `series`, e.g. `vae_dist_loss{host="h",run="r"}`;
+/// empty if there is none.
 inline std::optional<double> value_of(const std::string& answer, const std::string& series) {
   const std::size_t found = answer.find("\n" + series + " ");
   if (found == std::string::npos) return std::nullopt;

@@ -38,7 +38,7 @@ TEST_F(ServiceDiscovery, EscapesWhatIsNoUtf8) {
             R"(caf\xe9)");
   EXPECT_EQ(service_discovery_path("r\xfcns", "caf\xe9"),
             std::string("r\xfcns/") + R"(caf\xe9.prometheus.json)")
-      << "the folder is where it is";
+      << "only the file name is escaped";
 }
 
 TEST_F(ServiceDiscovery, KeepsTwoPeoplesRunsOfOneNameApartWhereTheyShareAFolder) {
@@ -48,8 +48,8 @@ TEST_F(ServiceDiscovery, KeepsTwoPeoplesRunsOfOneNameApartWhereTheyShareAFolder)
 
 TEST_F(ServiceDiscovery, GivesSeriesNoLabelThatTheyHaveThemselves) {
   const ServiceDiscoveryFile file(path_, "mnist", {{"node1", 19400, 0}});
-  for (const auto& [name, value] :
-       nlohmann::json::parse(base::read_file(path_))[0]["labels"].items()) {
+  const nlohmann::json groups = nlohmann::json::parse(base::read_file(path_));
+  for (const auto& [name, value] : groups[0]["labels"].items()) {
     EXPECT_TRUE(name == "job" || name.starts_with("__")) << name;
   }
 }

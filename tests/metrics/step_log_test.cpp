@@ -91,8 +91,8 @@ TEST(LinesUpTo, DropsALineThatWasCutOff) {
   EXPECT_EQ(lines_up_to(whole + "{\"step\":2}", 9), whole)
       << "without its newline, even if it parses";
   EXPECT_EQ(lines_up_to(whole + std::string(40, '\0') + "\n" + whole, 9), whole + whole)
-      << "holes that a crash of the machine leaves";
-  EXPECT_EQ(lines_up_to(whole + "\n12\n", 9), whole) << "what is no object";
+      << "holes left by a crash of the machine";
+  EXPECT_EQ(lines_up_to(whole + "\n12\n", 9), whole) << "not an object";
 }
 
 TEST(LinesUpTo, DropsAnEvaluationThatIsMadeAgain) {
@@ -125,8 +125,7 @@ TEST_F(StepLogFile, HandsEachLineToTheSystemAtOnce) {
   EXPECT_EQ(base::read_file(path_), "{\"step\":1}\n");
 }
 
-// A limit on the size of files stands for a full disk: the write stops in mid-line, as it does
-// there.
+// A limit on the file size simulates a full disk: the write stops in mid-line, as it does there.
 TEST_F(StepLogFile, WarnsOnceWhenTheDiskIsFullAndLeavesNoPartOfALine) {
   StepLog log(path_, 0);
   log.write({{"step", std::int64_t{1}}, {"note", std::string(8000, '.')}});

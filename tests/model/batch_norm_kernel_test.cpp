@@ -17,13 +17,13 @@ at::Tensor normal_double(at::IntArrayRef sizes, std::uint64_t seed) {
   return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble);
 }
 
-// A batch, the layer's parameters, and a gradient that comes back.
+// A batch, the parameters of the layer, and the gradient of its output.
 struct Case {
   at::Tensor x, weight, bias, dy;
 };
 
-// Far from zero, where E[x^2] - E[x]^2 would lose digits. More rows than a block takes, and a last
-// block and group of rows that are not full.
+// Values far from zero, where E[x^2] - E[x]^2 would lose digits. There are more rows than fit in a
+// block, and the last block and the last group of rows are not full.
 Case make_case(at::ScalarType type, std::int64_t channels, std::int64_t samples, double offset) {
   const std::vector<std::int64_t> sizes = {samples, channels, 9, 7};
   const at::ScalarType wide = type == at::kDouble ? at::kDouble : at::kFloat;
@@ -45,7 +45,7 @@ KernelOutcome of_kernel(const Case& c, double slope) {
   return {out.y, d.x, d.weight, d.bias, out.mean, out.variance};
 }
 
-// The same by LibTorch's operations, in double precision.
+// The same computed by LibTorch's operations, in double precision.
 KernelOutcome of_torch(const Case& c, double slope) {
   const at::Tensor x = c.x.to(at::kDouble).requires_grad_(),
                    weight = c.weight.to(at::kDouble).requires_grad_(),
@@ -57,7 +57,7 @@ KernelOutcome of_torch(const Case& c, double slope) {
   return {y.detach(), x.grad(), weight.grad(), bias.grad(), mean, variance};
 }
 
-// Relative to the largest value that is expected.
+// The error relative to the largest expected value.
 double error(const at::Tensor& ours, const at::Tensor& expected) {
   return ((ours.to(at::kDouble) - expected).abs().max() / expected.abs().max()).item<double>();
 }
@@ -87,7 +87,7 @@ TEST(BatchNormKernel, KeepsTheDigitsOfSinglePrecision) {
   expect_close(of_kernel(c, 0.01), of_torch(c, 0.01), 2e-6, 2e-6);
 }
 
-// The sums are made in fp32 and fp64: only what is stored is rounded, to 8 bits.
+// The sums use fp32 and fp64; only stored values are rounded, to 8 bits.
 TEST(BatchNormKernel, RoundsBfloat16Once) {
   const Case c = make_case(at::kBFloat16, 32, 301, 2);
   expect_close(of_kernel(c, 0.01), of_torch(c, 0.01), 2e-6, 1.0 / 256);

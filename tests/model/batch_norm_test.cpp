@@ -17,7 +17,7 @@ at::Tensor random_normal(at::IntArrayRef sizes, std::uint64_t seed) {
   return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble);
 }
 
-// A layer of weights and biases that are not the identity's, in double precision.
+// A layer in double precision whose weights and biases are not those of the identity.
 BatchNorm2d make_layer() {
   BatchNorm2d layer(kChannels);
   layer->to(at::kDouble);
@@ -34,7 +34,8 @@ at::Tensor activations(std::int64_t samples) {
   return random_normal({samples, kChannels, 4, 5}, 3) * 0.1 + 50;
 }
 
-// What a forward and a backward with the loss sum(y * v) give. The gradients are those of one rank.
+// The results of a forward and of a backward with the loss sum(y * v). The gradients are those of
+// one rank.
 struct Outcome {
   at::Tensor y, dx, d_weight, d_bias, batch_mean, batch_var;
 };
@@ -83,7 +84,7 @@ TEST(BatchNorm, OfABatchIsTorchsOwn) {
   expect_equal(ours, {y.detach(), input.grad(), torchs->weight.grad(), torchs->bias.grad(),
                       x.mean({0, 2, 3}), variance});
 
-  // One step's blend, as torch does it at once.
+  // Blending the statistics of one step gives the same running statistics as torch's own update.
   EXPECT_LT(difference(0.9 * layer->running_mean + 0.1 * layer->batch_mean, torchs->running_mean),
             1e-9);
   EXPECT_LT(difference(0.9 * layer->running_var + 0.1 * layer->batch_var, torchs->running_var),
@@ -101,7 +102,7 @@ TEST(BatchNorm, InEvaluationUsesTheRunningStatistics) {
       layer->bias.view({1, -1, 1, 1});
   EXPECT_LT(difference(layer->forward(x), expected), 1e-9);
   EXPECT_TRUE(layer->batch_mean.equal(at::zeros({kChannels}, at::kDouble)))
-      << "an evaluation is no batch of training";
+      << "evaluation does not count as a training batch";
 }
 
 TEST(GlobalBatchNorm, OfOneRankIsTheLocalOne) {
@@ -110,7 +111,7 @@ TEST(GlobalBatchNorm, OfOneRankIsTheLocalOne) {
   int sums = 0;
   global->set_sum_over_ranks([&](at::Tensor&) { ++sums; });
   expect_equal(run(global, x, v), run(make_layer(), x, v));
-  EXPECT_EQ(sums, 3) << "sum, sum of squares, and the two sums of the backward in one";
+  EXPECT_EQ(sums, 3) << "sum, sum of squares, and both sums of the backward together";
 }
 
 class GlobalBatchNormRanks : public testing::TestWithParam<int> {};
@@ -121,7 +122,7 @@ TEST_P(GlobalBatchNormRanks, AreOneProcessWithTheWholeBatch) {
   const Outcome whole = run(make_layer(), x, v);
 
   std::vector<Outcome> parts(static_cast<std::size_t>(ranks));
-  comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
     at::set_num_threads(1);
     BatchNorm2d layer = make_layer();
     layer->set_sum_over_ranks(
@@ -138,7 +139,7 @@ TEST_P(GlobalBatchNormRanks, AreOneProcessWithTheWholeBatch) {
     EXPECT_TRUE(parts[rank].batch_mean.equal(parts[0].batch_mean)) << "rank " << rank;
     EXPECT_TRUE(parts[rank].batch_var.equal(parts[0].batch_var)) << "rank " << rank;
     if (rank == 0) continue;
-    // The parameters' gradients are each rank's own: the gradient reducer sums them.
+    // Each rank keeps its own gradients of the parameters: the gradient reducer sums them.
     together.d_weight = together.d_weight + parts[rank].d_weight;
     together.d_bias = together.d_bias + parts[rank].d_bias;
   }
@@ -153,7 +154,7 @@ TEST(GlobalBatchNorm, CountsRanksWithUnequalParts) {
   const at::Tensor x = activations(7), v = random_normal(x.sizes(), 4);
   const Outcome whole = run(make_layer(), x, v);
   std::vector<Outcome> parts(2);
-  comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
     at::set_num_threads(1);
     BatchNorm2d layer = make_layer();
     layer->set_sum_over_ranks(

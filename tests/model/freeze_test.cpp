@@ -1,4 +1,4 @@
-// Modules that stay as they are, and forwards that leave no statistics.
+// Tests frozen modules, and forwards that report no statistics.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 

@@ -24,7 +24,7 @@ TEST(Sample, LeavesOutWhatABatchHasNoneOf) {
   EXPECT_FALSE(batch.each([](const at::Tensor& field) { return field + 1; }).noise.defined());
   EXPECT_EQ(batch.each([](const at::Tensor& field) { return field + 1; }).x.sum().item<double>(),
             16);
-  EXPECT_EQ(batch.x.sum().item<double>(), 0) << "of the original nothing changes";
+  EXPECT_EQ(batch.x.sum().item<double>(), 0) << "the original is unchanged";
 }
 
 }  // namespace

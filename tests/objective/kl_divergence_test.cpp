@@ -24,7 +24,7 @@ TEST(KlDivergence, SumsOverDimensionsAndAveragesOverTheBatch) {
   // One dimension of variance 4: (4 - 1 - ln 4) / 2.
   EXPECT_NEAR(scalar(kl_divergence(row({0}), row({1.3862943611198906}))), 0.80685281944005469,
               1e-15);
-  // Both in one batch: their mean.
+  // A batch of both gives their mean.
   const at::Tensor mu = at::cat({row({1, 2}), row({0, 0})}),
                    log_var = at::cat({row({0, 0}), row({1.3862943611198906, 0})});
   EXPECT_NEAR(scalar(kl_divergence(mu, log_var)), (2.5 + 0.80685281944005469) / 2, 1e-15);

@@ -48,9 +48,9 @@ TEST(KldWeight, ElboIsOneInNatsAndOneOverTheValuesForTheMeanAtAnyBatch) {
 TEST(EffectiveSigma, IsTheDeviationOfTheGaussianDecoderThatTheWeightStandsFor) {
   // sqrt(0.00025 * 12288 / 2) = sqrt(1.536): the reference weight on 3x64x64 images.
   EXPECT_NEAR(effective_sigma(0.00025, 1.0, 12288), 1.2393546707863734, 1e-15);
-  // Four times the beta, twice the deviation.
+  // Four times the beta gives twice the deviation.
   EXPECT_NEAR(effective_sigma(0.00025, 4.0, 12288), 2 * 1.2393546707863734, 1e-15);
-  // The exact bound of the mean, 1 / D, is the decoder of variance 1/2, whatever D is.
+  // M_N = 1 / D, the exact bound under `mean`, implies a decoder of variance 1/2 for any D.
   EXPECT_NEAR(effective_sigma(1.0 / 784, 1.0, 784), 0.7071067811865476, 1e-15);
 }
 

@@ -1,4 +1,4 @@
-// Likelihoods against closed forms, and at their edges.
+// Checks likelihoods against closed forms and in edge cases.
 #include "model/likelihood.hpp"
 
 #include <ATen/ATen.h>
@@ -27,7 +27,7 @@ at::Tensor normal(at::IntArrayRef sizes, std::uint64_t seed) {
   return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble);
 }
 
-// A likelihood's name, and what it is made of.
+// A likelihood's name and the arguments to make it.
 struct Wanted {
   std::string name;
   LikelihoodRequest request = {};
@@ -51,7 +51,7 @@ Wanted named(const std::string& name, std::int64_t channels = 1) {
   return {name, {.channels = channels}};
 }
 
-// What the likelihood has learned, or keeps a running value of.
+// Returns a parameter or a running value of the likelihood.
 at::Tensor kept(const Likelihood& likelihood, const std::string& name) {
   const auto parameters = likelihood.named_parameters();
   return parameters.contains(name) ? parameters[name] : likelihood.named_buffers()[name];
@@ -62,7 +62,7 @@ void set(at::Tensor parameter, double to) {
   parameter.fill_(to);
 }
 
-// One image: [1, 1, 2, 2].
+// Returns one image: [1, 1, 2, 2].
 at::Tensor image(std::initializer_list<double> values) {
   return at::tensor(at::ArrayRef<double>(values), at::kDouble).view({1, 1, 2, 2});
 }
@@ -132,7 +132,7 @@ TEST_P(DiscretizedLogistic, StaysFiniteWithFiniteGradientsForFarMeansAndTinyScal
       EXPECT_TRUE(nats.ge(0).all().item<bool>()) << where << ": a probability above 1";
       EXPECT_TRUE(at::isfinite(mean.grad()).all().item<bool>()) << where;
       EXPECT_TRUE(at::isfinite(kept(*logistic_, "log_scale").grad()).all().item<bool>()) << where;
-      // However far: the mean is pulled back.
+      // The gradient pulls the mean back, no matter how far away it is.
       if (distance == 1e4)
         EXPECT_TRUE(mean.grad().narrow(0, 0, 255).gt(0).all().item<bool>()) << where;
     }
@@ -178,7 +178,7 @@ TEST(GaussianLikelihood, OfFixedAndLearnedSigmaHasAllConstants) {
               gaussian_nats(error, 4, 0.3), 1e-14);
   const auto learned = likelihood(gaussian(Variance::learned));
   EXPECT_NEAR(number_in(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 1), 1e-14)
-      << "sigma begins as 1";
+      << "sigma must start at 1";
   set(kept(*learned, "log_sigma"), std::log(0.3));
   EXPECT_NEAR(number_in(learned->negative_log({output, {}}, x)), gaussian_nats(error, 4, 0.3),
               1e-14);
@@ -218,7 +218,7 @@ TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
   }
 }
 
-// From what a sample without any error costs.
+// Derives log sigma from the likelihood of a sample that is reconstructed without error.
 double log_sigma_in(const Likelihood& gaussian) {
   const at::Tensor x = image({0.1, 0.2, 0.3, 0.4});
   return number_in(gaussian.negative_log({x, {}}, x)) / 4 - 0.5 * std::log(2 * std::numbers::pi);

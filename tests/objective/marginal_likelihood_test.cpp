@@ -1,5 +1,5 @@
-// Estimates of log p(x) where it is known: x = W z + b + sigma * noise, whose marginal is N(b, W
-// W^T + sigma^2 I).
+// Checks estimates of log p(x) on a model for which it is known: x = W z + b + sigma * noise has
+// the marginal N(b, W W^T + sigma^2 I).
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
@@ -31,8 +31,8 @@ std::shared_ptr<model::Likelihood> of_sigma() {
 }
 
 // The columns of W are orthogonal, so that the exact posterior has independent dimensions: N(m_j,
-// v_j), v_j = 1 / (1 + |w_j|^2 / sigma^2), m_j = v_j * w_j . (x - b) / sigma^2. The model's own is
-// moved by `shift` and as wide as `widening` times that.
+// v_j), v_j = 1 / (1 + |w_j|^2 / sigma^2), m_j = v_j * w_j . (x - b) / sigma^2. The encoder's
+// posterior is shifted by `shift`, and its deviation is `widening` times as large.
 class LinearGaussian : public model::LatentModel {
  public:
   LinearGaussian(double shift, double widening) : shift_(shift), widening_(widening) {
@@ -49,7 +49,7 @@ class LinearGaussian : public model::LatentModel {
     return {(z.matmul(w_.t()) + b_).view({-1, 1, 2, 3}), {}};
   }
 
-  /// log p(x): [B].
+  /// Returns log p(x): [B].
   at::Tensor exact(const at::Tensor& x) const {
     const at::Tensor covariance =
                          w_.matmul(w_.t()) + kSigma * kSigma * at::eye(kValues, at::kDouble),
@@ -59,7 +59,7 @@ class LinearGaussian : public model::LatentModel {
            0.5 * at::linalg_det(covariance).log() - 0.5 * kValues * std::log(2 * std::numbers::pi);
   }
 
-  /// Images as the model makes them.
+  /// Draws images from the model.
   at::Tensor images() {
     return decode(random({kBatch, kLatent}, 1)).output + kSigma * random({kBatch, 1, 2, 3}, 2);
   }
@@ -92,7 +92,7 @@ TEST_F(MarginalLikelihood, IsExactForAnyNumberOfDrawsFromTheExactPosterior) {
   for (const std::int64_t draws : {2, 3, 50}) {
     const LossTerms terms = bound(model, x, draws, 10);
     EXPECT_NEAR(value(terms.loss), -value(model.exact(x).mean()), 1e-10) << draws << " draws";
-    EXPECT_NEAR(value(terms.others.at(0)), static_cast<double>(draws), 1e-8)
+    EXPECT_NEAR(value(terms.extra_terms.at(0)), static_cast<double>(draws), 1e-8)
         << "all draws have the same weight";
   }
 }
@@ -102,7 +102,7 @@ TEST_F(MarginalLikelihood, IsReachedFromBelowByDrawsFromAnotherPosterior) {
   const at::Tensor x = model.images();
   const double exact = value(model.exact(x).mean());
 
-  // One draw in expectation: log p(x) - KL(q || p(z|x)), which is in closed form between Gaussians.
+  // The expected bound of one draw is log p(x) - KL(q || p(z|x)), in closed form between Gaussians.
   const model::Posterior q = model.encode(x), p = posterior_itself.encode(x);
   const at::Tensor ratio = (q.log_var - p.log_var).exp(),
                    distance = (q.mu - p.mu).square() / p.log_var.exp();
@@ -133,7 +133,7 @@ TEST_F(MarginalLikelihood, IsReachedFromBelowByDrawsFromAnotherPosterior) {
   }
 }
 
-// The same decoder alone.
+// The same decoder as a decoder-only model.
 class LinearDecoder : public LinearGaussian {
  public:
   LinearDecoder() : LinearGaussian(0, 1) {}

@@ -1,4 +1,4 @@
-// What is minimised, on a model small enough to be computed beside it.
+// Checks the loss on a model small enough to compute the expected values directly.
 #include "objective/objective.hpp"
 
 #include <ATen/ATen.h>
@@ -96,12 +96,12 @@ TEST_F(ObjectiveTest, OfReplicasInOneBatchIsTheMeanOfTheirs) {
     const LossTerms one =
         objective.terms(*vae, {x_.narrow(0, 2 * r, 2), noise_.narrow(0, 2 * r, 2)}, {1, 0});
     loss += number(one.loss) / 4;
-    error += number(one.others.at(0)) / 4;
+    error += number(one.extra_terms.at(0)) / 4;
   }
   EXPECT_NEAR(number(together.loss), loss, 1e-12);
-  EXPECT_NEAR(number(together.others.at(0)), error, 1e-15);
+  EXPECT_NEAR(number(together.extra_terms.at(0)), error, 1e-15);
   EXPECT_GT(std::abs(number(objective.terms(*vae, {x_, noise_}, {1, 0}).loss) - loss), 1e-3)
-      << "one replica of all samples is another objective";
+      << "a single replica of all samples must give another loss";
 }
 
 TEST_F(ObjectiveTest, OfImportanceSamplesIsTheBoundThatRisesWithTheirNumber) {
@@ -135,8 +135,8 @@ TEST_F(ObjectiveTest, OfOneImportanceSampleIsTheElboInExpectation) {
       vae->likelihood()
           .negative_log(vae->decode(model::reparameterize(posterior, noise.squeeze(1))), x_)
           .unsqueeze(1);
-  // The same draw: the bound differs only by log p(z) - log q(z|x) standing in for its expectation,
-  // -KL.
+  // For the same draw, the bounds differ only in one term: log p(z) - log q(z|x) replaces its
+  // expectation, -KL.
   const at::Tensor weights = log_importance_weights(posterior, noise, negative_log);
   const at::Tensor many = random({kBatch, 20000, kLatent}, 6);
   const at::Tensor log_ratio =
@@ -166,7 +166,7 @@ TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws
   const auto decoder = model<model::DecoderOnly>({Variance::fixed, 0.3});
   decoder->eval();
   const Objective objective(options, *decoder);
-  // Two replicas of 4 samples: each needs 12 draws, so each sample brings 3.
+  // Each of the two replicas of 4 samples needs 12 draws, so each sample carries 3.
   ASSERT_EQ(objective.noise_per_sample(4), 3 * kLatent);
   const at::Tensor noise = random({kBatch, 3 * kLatent}, 7);
   const LossTerms terms = objective.terms(*decoder, {x_, noise}, {0, 0}, 2);
@@ -181,17 +181,17 @@ TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws
   }
   EXPECT_NEAR(number(terms.loss), expected, 1e-9);
   std::vector<std::string> names;
-  for (const base::Term& term : objective.other_terms()) names.push_back(term.name);
+  for (const base::Term& term : objective.extra_terms()) names.push_back(term.name);
   EXPECT_THAT(names, testing::ElementsAre("effective_samples", "log_p_of_1_draws",
                                           "log_p_of_4_draws", "log_p_of_12_draws"));
-  EXPECT_NEAR(number(terms.others.back()), -expected, 1e-9);
-  EXPECT_GE(number(terms.others[0]), 1);
-  EXPECT_LE(number(terms.others[0]), 12);
+  EXPECT_NEAR(number(terms.extra_terms.back()), -expected, 1e-9);
+  EXPECT_GE(number(terms.extra_terms[0]), 1);
+  EXPECT_LE(number(terms.extra_terms[0]), 12);
 
   options.reduction = Reduction::mean;
   EXPECT_NEAR(number(Objective(options, *decoder).terms(*decoder, {x_, noise}, {0, 0}, 2).loss),
               expected / kValues, 1e-10)
-      << "only the final value is divided";
+      << "only the final value must be divided";
 }
 
 TEST(EffectiveSampleSize, IsBetweenOneAndTheNumberOfDraws) {

@@ -43,11 +43,12 @@ TEST(BucketPlan, ClosesTheFirstBucketEarlierThanTheOthers) {
   EXPECT_EQ(buckets[0].count, 2 * 64);
   EXPECT_EQ(buckets[1].count, 4 * 64);
   EXPECT_EQ(buckets[2].count, 4 * 64);
-  EXPECT_EQ(buckets[3].count, 2 * 64);  // what is left
+  EXPECT_EQ(buckets[3].count, 2 * 64);  // the remaining tensors
 }
 
 TEST(BucketPlan, LeavesLittleForTheEndOfBackward) {
-  // A first bucket of 512 bytes, and as much for the last, though all the rest would fit into one.
+  // The first and the last bucket hold 512 bytes each, although a single bucket could hold all
+  // tensors after the first bucket.
   const auto buckets = plan_buckets(slots_of(std::vector<std::int64_t>(12, 64)), sizeof(float),
                                     {.first_bytes = 512, .bytes = 1 << 20});
   ASSERT_EQ(buckets.size(), 3U);

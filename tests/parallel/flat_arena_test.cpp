@@ -18,7 +18,7 @@ std::vector<ArenaSlot> three_slots(std::size_t element_bytes, bool channels_last
 
 TEST(FlatArena, PutsEverySlotOnItsOwnMultipleOf256Bytes) {
   const auto wide = three_slots(8), narrow = three_slots(4);
-  // 120 doubles end in the 4th stretch of 32, 120 floats in the 2nd of 64.
+  // 120 doubles end in the 4th block of 32 doubles, 120 floats in the 2nd block of 64 floats.
   EXPECT_EQ(wide[1].offset, 128);
   EXPECT_EQ(wide[2].offset, 160);
   EXPECT_EQ(narrow[1].offset, 128);

@@ -24,8 +24,7 @@ at::Tensor random_of(std::uint64_t seed, std::int64_t count, at::ScalarType type
   return at::randn({count}, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble).to(type);
 }
 
-// Twelve leaves, whose gradient in a batch is a known random vector: the loss is a sum of dot
-// products.
+// Twelve leaves with a known random gradient in each batch: the loss is a sum of dot products.
 struct Leaves {
   at::ScalarType type;
   NamedTensors named;
@@ -40,7 +39,7 @@ struct Leaves {
     return static_cast<std::uint64_t>(1000 * batch) + leaf;
   }
 
-  // `order`: in which the terms are added up; the engine visits them in reverse.
+  // `order`: the order in which the terms are added; the engine visits them in reverse.
   at::Tensor loss(std::int64_t batch, const std::vector<std::size_t>& order) const {
     at::Tensor sum = at::zeros({}, type);
     for (const std::size_t i : order) sum = sum + named[i].second.dot(gradient(batch, i));
@@ -51,14 +50,14 @@ struct Leaves {
     return random_of(seed(batch, leaf), named[leaf].second.numel(), type);
   }
 
-  // Of the batches [0, batches), in fp64.
+  // Returns the sum of the gradients of the batches [0, batches), in fp64.
   at::Tensor straight_sum(std::size_t leaf, std::int64_t batches) const {
     at::Tensor sum = at::zeros_like(named[leaf].second, at::kDouble);
     for (std::int64_t batch = 0; batch < batches; ++batch) sum = sum + gradient(batch, leaf);
     return sum;
   }
 
-  // Of their magnitudes.
+  // Returns the sum of the gradients' magnitudes.
   at::Tensor straight_magnitude(std::size_t leaf, std::int64_t batches) const {
     at::Tensor sum = at::zeros_like(named[leaf].second, at::kDouble);
     for (std::int64_t batch = 0; batch < batches; ++batch) sum = sum + gradient(batch, leaf).abs();
@@ -108,16 +107,16 @@ ReducerOptions options_of(const Case& c) {
   return options;
 }
 
-std::unique_ptr<BucketExchange> exchange_of(comm::HostCommunicator& comm, Mode mode,
+std::unique_ptr<BucketExchange> exchange_of(comm::CpuCommunicator& comm, Mode mode,
                                             comm::CollectiveLog& log) {
   return comm.size() > 1
-             ? make_host_exchange(comm,
-                                  mode == Mode::tree ? comm::SumOrder::tree : comm::SumOrder::fast,
-                                  {log, "gradients"})
+             ? make_cpu_exchange(comm,
+                                 mode == Mode::tree ? comm::SumOrder::tree : comm::SumOrder::fast,
+                                 {log, "gradients"})
              : nullptr;
 }
 
-void expect_same_bits_on_every_rank(comm::HostCommunicator& comm, const at::Tensor& tensor) {
+void expect_same_bits_on_every_rank(comm::CpuCommunicator& comm, const at::Tensor& tensor) {
   const at::Tensor all = at::empty({comm.size(), tensor.numel()}, tensor.options());
   comm.all_gather(buffer_of(tensor), buffer_of(all));
   for (int rank = 0; rank < comm.size(); ++rank)
@@ -128,7 +127,7 @@ class Reducing : public testing::TestWithParam<Case> {};
 
 TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
   const Case c = GetParam();
-  comm::run_thread_ranks(c.ranks, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(c.ranks, [&](comm::CpuCommunicator& comm) {
     Leaves leaves(c.mode == Mode::bf16 ? at::kFloat : at::kDouble);
     ParameterArena arena(leaves.named, false);
     const at::Tensor statistics = at::zeros({kStatistics}, leaves.type);
@@ -144,7 +143,7 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
         const std::int64_t batch = comm.rank() * c.batches + b;
         const at::Tensor loss =
             leaves.loss(batch, shuffled(step * 10 + static_cast<std::uint64_t>(comm.rank())));
-        statistics.add_(static_cast<double>(batch + 1) / 3);  // bfloat16 does not have thirds
+        statistics.add_(static_cast<double>(batch + 1) / 3);  // not exact in bfloat16
         reducer.batch_forwarded();
         loss.backward();
         reducer.batch_done();
@@ -164,7 +163,7 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
       EXPECT_TRUE(at::allclose(
           statistics,
           at::full({kStatistics}, static_cast<double>(all * (all + 1) / 2) / 3, leaves.type), 1e-6))
-          << "statistics are never rounded";
+          << "statistics must never be rounded";
       expect_same_bits_on_every_rank(comm, arena.gradients());
     }
   });
@@ -183,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, Reducing, testing::ValuesIn(cases()), name_of);
 TEST(Reducing, CountsTheBytesThatTravel) {
   const auto bytes = [](Mode mode, int ranks) {
     std::uint64_t counted = 0;
-    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
       Leaves leaves(at::kFloat);
       ParameterArena arena(leaves.named, false);
       comm::CollectiveLog log;
@@ -204,22 +203,22 @@ TEST(Reducing, CountsTheBytesThatTravel) {
 }
 
 TEST(HostExchange, RefusesToRoundATreeOrFp64) {
-  comm::run_thread_ranks(2, [](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(2, [](comm::CpuCommunicator& comm) {
     const auto tree_comm = comm.duplicate();
     comm::CollectiveLog log;
-    EXPECT_THROW(make_host_exchange(comm, comm::SumOrder::fast, {log, "fast"})
+    EXPECT_THROW(make_cpu_exchange(comm, comm::SumOrder::fast, {log, "fast"})
                      ->start(at::zeros({4}, at::kDouble), comm::Wire::bf16, "fp64"),
                  std::invalid_argument);
-    EXPECT_THROW(make_host_exchange(*tree_comm, comm::SumOrder::tree, {log, "tree"})
+    EXPECT_THROW(make_cpu_exchange(*tree_comm, comm::SumOrder::tree, {log, "tree"})
                      ->start(at::zeros({4}), comm::Wire::bf16, "fp32"),
                  std::invalid_argument);
   });
 }
 
-// The gradients of 8 batches, summed by `ranks` ranks, with these buckets.
+// Returns the gradients of 8 batches, summed by `ranks` ranks.
 at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
   at::Tensor result;
-  comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
     Leaves leaves;
     ParameterArena arena(leaves.named, false);
     const at::Tensor statistics = at::zeros({kStatistics}, at::kDouble);
@@ -232,7 +231,7 @@ at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
     GradientReducer reducer(
         {arena, leaves.named, statistics,
          comm.size() > 1
-             ? make_host_exchange(*exchange_comm, comm::SumOrder::tree, {log, "gradients"})
+             ? make_cpu_exchange(*exchange_comm, comm::SumOrder::tree, {log, "gradients"})
              : nullptr},
         options);
     reducer.begin_step();
@@ -300,7 +299,7 @@ TEST(Reducing, NamesAParameterThatGotNoGradient) {
   }
 }
 
-// Backward comes by, with nothing.
+// Backward reaches the input but produces no gradient.
 struct NoGradient : torch::autograd::Function<NoGradient> {
   static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) {
     return x.clone();

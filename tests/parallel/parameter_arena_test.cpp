@@ -52,7 +52,7 @@ TEST_P(ParameterArenaOrder, MakesParametersAndGradientsViewsOfTheArenas) {
 }
 
 TEST_P(ParameterArenaOrder, LetsBackwardAddIntoTheArenaInPlace) {
-  // The same gradients without an arena.
+  // Computes the expected gradients without an arena.
   loss().backward();
   const at::Tensor kernel_gradient = kernel_.grad().clone(),
                    matrix_gradient = matrix_.grad().clone();
@@ -77,7 +77,7 @@ TEST_P(ParameterArenaOrder, LetsBackwardAddIntoTheArenaInPlace) {
 
 TEST_P(ParameterArenaOrder, GivesTheOptimizerArenasOfItsLayout) {
   const ParameterArena arena(named(), GetParam());
-  const FlatArena moments = arena.make_companion();
+  const FlatArena moments = arena.make_matching_arena();
   EXPECT_EQ(moments.flat().sizes(), arena.values().sizes());
   EXPECT_EQ(moments.flat().scalar_type(), at::kDouble);
   EXPECT_EQ(moments.flat().count_nonzero().item<std::int64_t>(), 0);

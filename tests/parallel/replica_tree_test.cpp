@@ -10,13 +10,13 @@
 namespace vae_dist::parallel {
 namespace {
 
-// What replica r leaves: values whose sum depends on the order in which they are added.
+// The result of replica r: values whose sum depends on the order of the additions.
 at::Tensor of_replica(std::int64_t r) {
   return at::sin(at::arange(1, 1001, at::kFloat) * static_cast<double>(r + 1)) *
          std::pow(10.0, static_cast<double>(r % 5));
 }
 
-// The tree by definition: neighbours first.
+// The tree sum by its definition: neighbours are added first.
 at::Tensor tree_sum(std::int64_t first, std::int64_t count) {
   if (count == 1) return of_replica(first);
   return tree_sum(first, count / 2) + tree_sum(first + count / 2, count / 2);
@@ -32,10 +32,10 @@ TEST_P(ReplicaTreeSizes, IsTheBinaryTreeOverReplicasBitForBit) {
     tree.clear();
     arena.zero_();
     for (std::int64_t r = 0; r < replicas; ++r) {
-      arena.add_(of_replica(r));  // as backward accumulates
+      arena.add_(of_replica(r));  // backward accumulates like this
       if (r + 1 < replicas) tree.take();
     }
-    // The last replica's parts come one by one, from the end.
+    // The parts of the last replica become ready one by one, from the end.
     tree.fold(600, 400);
     tree.fold(0, 600);
     EXPECT_TRUE(at::equal(arena, tree_sum(0, replicas)));

@@ -12,7 +12,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-// Different on every rank: a matrix, a convolution's weight as NHWC, a transposed view, a count.
+// Returns tensors that differ between ranks: a matrix, a convolution's weight as NHWC, a transposed
+// view, a count.
 std::vector<at::Tensor> tensors_of(int rank) {
   const at::Tensor values = at::arange(24, at::kDouble) + 100 * rank;
   return {values.view({4, 6}).clone(),
@@ -21,7 +22,7 @@ std::vector<at::Tensor> tensors_of(int rank) {
 }
 
 TEST(BroadcastTensors, GivesEveryRankTheTensorsOfRankZeroAndKeepsTheirStrides) {
-  comm::run_thread_ranks(3, [](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(3, [](comm::CpuCommunicator& comm) {
     const auto expected = tensors_of(0), mine = tensors_of(comm.rank());
     broadcast_tensors(comm, mine);
     for (std::size_t i = 0; i < mine.size(); ++i) {
@@ -32,7 +33,7 @@ TEST(BroadcastTensors, GivesEveryRankTheTensorsOfRankZeroAndKeepsTheirStrides) {
 }
 
 TEST(BroadcastTensors, WritesIntoTheParametersThemselves) {
-  comm::run_thread_ranks(2, [](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(2, [](comm::CpuCommunicator& comm) {
     at::Tensor parameter = at::full({5}, comm.rank() + 1.0).requires_grad_();
     broadcast_tensors(comm, {parameter});
     EXPECT_TRUE(parameter.equal(at::ones({5})));
@@ -56,13 +57,13 @@ TEST(HashTensors, SeesOneBitAndTheOrder) {
 }
 
 TEST(RequireEqualTensors, IsQuietWhenAllAreEqual) {
-  comm::run_thread_ranks(4, [](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(4, [](comm::CpuCommunicator& comm) {
     EXPECT_NO_THROW(require_equal_tensors(comm, "initial weights", tensors_of(7)));
   });
 }
 
 TEST(RequireEqualTensors, NamesTheRankThatDiffersOnEveryRank) {
-  comm::run_thread_ranks(4, [](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(4, [](comm::CpuCommunicator& comm) {
     try {
       require_equal_tensors(comm, "initial weights", tensors_of(comm.rank() == 2 ? 1 : 0));
       ADD_FAILURE() << "rank " << comm.rank() << " saw no difference";

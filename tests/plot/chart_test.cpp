@@ -1,12 +1,11 @@
-// The SVG is read as text: the viewBox and the plot's edges (58 to 466, 12 or 30 to 236) are what
-// positions are counted in.
+// The tests read the SVG as text. Positions refer to the viewBox and the edges of the plot (58 to
+// 466, 12 or 30 to 236).
 #include "plot/chart.hpp"
 
 #include <gmock/gmock.h>
 
 #include <cmath>
 #include <limits>
-#include <regex>
 
 #include "base/error.hpp"
 
@@ -28,13 +27,14 @@ std::size_t count(const std::string& in, const std::string& what) {
   return found;
 }
 
-// The d of the first path of that class.
+// Returns the d attribute of the first path of a class.
 std::string path(const std::string& source, const std::string& css_class) {
-  std::smatch match;
-  return std::regex_search(source, match,
-                           std::regex("<path class=\"" + css_class + "[^\"]*\" d=\"([^\"]*)\""))
-             ? match[1].str()
-             : "";
+  const std::string before = " d=\"";
+  const std::size_t element = source.find("<path class=\"" + css_class);
+  const std::size_t begin = source.find(before, element);
+  if (element == std::string::npos || begin == std::string::npos) return "";
+  const std::size_t first = begin + before.size();
+  return source.substr(first, source.find('"', first) - first);
 }
 
 LineChart line_chart(std::vector<double> x, std::vector<double> y) {
@@ -78,7 +78,7 @@ TEST(LineChart, IsReadOut) {
 TEST(LineChart, ScalesWithThePageAndTakesItsColours) {
   const std::string source = svg(draw(line_chart({0, 1}, {0, 1})));
   EXPECT_THAT(source, HasSubstr("viewBox=\"0 0 480 280\""));
-  EXPECT_THAT(source, Not(HasSubstr("#"))) << "colours are the style's";
+  EXPECT_THAT(source, Not(HasSubstr("#"))) << "colours come from the style";
   EXPECT_THAT(source, Not(HasSubstr("style=")));
 }
 
@@ -195,7 +195,7 @@ TEST(BarChart, HangsNegativeValuesBelowZeroAndLabelsOnlyWhatFits) {
   for (int i = 0; i < 128; ++i) many.bars.push_back({"z" + std::to_string(i), 1.0});
   const std::string source = svg(draw(many));
   EXPECT_EQ(count(source, "<rect"), 128u);
-  EXPECT_LE(count(source, ">z"), 128u + 13u) << "titles of all, labels of every eleventh";
+  EXPECT_LE(count(source, ">z"), 128u + 13u) << "a title for each bar, a label for every eleventh";
 }
 
 TEST(ScatterChart, PutsPointsOnEqualAxesAndCirclesAroundTheOrigin) {
@@ -218,7 +218,7 @@ TEST(ScatterChart, CountsWhatLiesOutside) {
       draw(ScatterChart{
                .title = "Codes", .clouds = {{"codes", {0, 9, kMissing}, {0, 0, 0}}}, .reach = 3})
           .caption,
-      "2 points lie outside of the chart.");
+      "2 points lie outside the chart.");
 }
 
 TEST(ScatterChart, StaysLightWithThousandsOfPoints) {
@@ -235,11 +235,11 @@ TEST(StackedBars, PutsPartsBehindEachOther) {
                                          .x_label = "ms a step",
                                          .parts = {"computing", "waiting"},
                                          .bars = {{"rank 0", {6, 2}}, {"rank 1", {5, kMissing}}}});
-  // The longest bar, of 8, ends at 466; names of 6 letters take 54.4.
+  // The longest bar, 8, ends at 466; labels of 6 letters take 54.4.
   EXPECT_THAT(svg(figure), HasSubstr("class=\"bar c0\" x=\"54.4\" y=\"10.4\" width=\"308.7\""));
   EXPECT_THAT(svg(figure), HasSubstr("class=\"bar c1\" x=\"363.1\" y=\"10.4\" width=\"102.9\""));
   EXPECT_THAT(svg(figure), HasSubstr("<title>rank 1, computing: 5</title>"));
-  EXPECT_EQ(count(svg(figure), "<rect"), 3u) << "what is not finite is no part";
+  EXPECT_EQ(count(svg(figure), "<rect"), 3u) << "non-finite values are left out";
   EXPECT_EQ(figure.legend.size(), 2u);
 }
 

@@ -11,7 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Enough of a PNG for a page: signature and header, 3 wide and 2 high.
+// Just enough of a PNG for a page: signature and header, 3 wide and 2 high.
 const std::string kPng("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\3\0\0\0\2\x08\0\0\0\0", 29);
 
 PagePicture picture(const std::string& label) { return {label, kPng}; }
@@ -109,7 +109,7 @@ TEST(HtmlPage, RefusesPicturesThatAreNone) {
     page.pictures({{"step 1", "GIF89a"}});
     FAIL();
   } catch (const base::BadInput& error) {
-    EXPECT_THAT(error.what(), HasSubstr("the picture \"step 1\" is no PNG file"));
+    EXPECT_THAT(error.what(), HasSubstr("the picture \"step 1\" is not a PNG file"));
   }
 }
 

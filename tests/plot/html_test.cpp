@@ -17,7 +17,7 @@ TEST(Html, NeverTakesAStringForMarkup) {
 TEST(Html, KeepsTextOfAllLanguagesAndEscapesWhatIsNone) {
   EXPECT_EQ(html_escaped("β ≥ 0.5, 日本, 🙂\n"), "β ≥ 0.5, 日本, 🙂\n");
   EXPECT_EQ(html_escaped(std::string_view("a\0b\x1b[0m\x7f", 8)), "a\uFFFDb\uFFFD[0m\uFFFD");
-  EXPECT_EQ(html_escaped("\xff\xc3"), R"(\xff\xc3)") << "no UTF-8, and half a character";
+  EXPECT_EQ(html_escaped("\xff\xc3"), R"(\xff\xc3)") << "not UTF-8, and half a character";
   EXPECT_EQ(html_escaped("\xc0\xbc"), R"(\xc0\xbc)") << "an overlong <";
   EXPECT_EQ(html_escaped("\xed\xa0\x80"), R"(\xed\xa0\x80)") << "a surrogate";
 }

@@ -1,4 +1,4 @@
-// The PNG is read back by cairo and looked at pixel by pixel.
+// The tests read the PNG back with cairo and check it pixel by pixel.
 #include "plot/image_grid.hpp"
 
 #include <cairo.h>
@@ -38,7 +38,7 @@ class Png {
             static_cast<int>(pixel & 255)};
   }
 
-  /// True if there is ink anywhere in the rectangle.
+  /// Returns whether there is ink anywhere in the rectangle.
   bool has_ink(int left, int top, int right, int bottom) const {
     for (int y = top; y < bottom; ++y) {
       for (int x = left; x < right; ++x) {
@@ -67,8 +67,8 @@ class ImageGrid : public ::testing::Test {
 };
 
 TEST_F(ImageGrid, ShowsEveryPixelAsASquareOfItsOwnColour) {
-  // Left half red, right half blue, and one pixel of its own in the last corner; 40x40 is magnified
-  // twice.
+  // The left half is red, the right half blue, and the last corner has a pixel of its own; 40x40 is
+  // magnified twice.
   Picture picture = plain(40, 40, {200, 0, 10});
   for (int y = 0; y < 40; ++y) {
     for (int x = 20; x < 40; ++x) {
@@ -90,7 +90,7 @@ TEST_F(ImageGrid, ShowsEveryPixelAsASquareOfItsOwnColour) {
 }
 
 TEST_F(ImageGrid, ShowsFourChannelsAsColoursOverAChequerboard) {
-  // The left half is opaque, the right one clear; 80x80 has squares of 10.
+  // The left half is opaque, the right half transparent; at 80x80, the squares have 10 pixels.
   Picture picture = plain(80, 80, {200, 100, 50, 255});
   for (int y = 0; y < 80; ++y)
     for (int x = 40; x < 80; ++x) picture.pixels[(y * 80 + x) * 4 + 3] = 0;
@@ -105,7 +105,8 @@ TEST_F(ImageGrid, ShowsFourChannelsAsColoursOverAChequerboard) {
 }
 
 TEST_F(ImageGrid, ShowsAnyOtherNumberOfChannelsBesideEachOther) {
-  // Five of 26x26 are three above two, with lines between them: 80x53, as they are.
+  // Five channels of 26x26 are arranged as three above two, with lines between them: 80x53, not
+  // magnified.
   write_image_grid(path_, std::vector(2, plain(26, 26, {10, 20, 30, 40, 50})), {});
   const Png png(path_);
   ASSERT_EQ(png.width(), 16 + 2 * 80 + 4 + 16);
@@ -116,7 +117,7 @@ TEST_F(ImageGrid, ShowsAnyOtherNumberOfChannelsBesideEachOther) {
     for (const auto& [x, y, grey] : seen)
       EXPECT_EQ(png.at(left + x, 16 + y), (Rgb{grey, grey, grey})) << x << ", " << y;
   EXPECT_EQ(png.at(16 + 26, 16 + 3), (Rgb{217, 217, 217})) << "a line";
-  EXPECT_EQ(png.at(16 + 70, 16 + 40), (Rgb{217, 217, 217})) << "there is no sixth";
+  EXPECT_EQ(png.at(16 + 70, 16 + 40), (Rgb{217, 217, 217})) << "there is no sixth channel";
   for (const int channels : {2, 7, 200}) {
     std::vector<std::uint8_t> colour(static_cast<std::size_t>(channels), 77);
     EXPECT_NO_THROW(write_image_grid(path_, std::vector{plain(5, 3, colour)}, {})) << channels;
@@ -124,8 +125,8 @@ TEST_F(ImageGrid, ShowsAnyOtherNumberOfChannelsBesideEachOther) {
 }
 
 TEST_F(ImageGrid, ShrinksPicturesThatWouldMakeItTooLargeToDraw) {
-  // 8 of 5000 pixels are 40,032 beside each other: each pixel becomes the mean of 3x3, the last one
-  // of what is left.
+  // 8 pictures of 5000 pixels are 40,032 wide side by side, so each pixel becomes the mean of 3x3,
+  // the last one of the remaining pixels.
   Picture wide = plain(3, 5000, {100});
   wide.pixels[0] = 190;
   wide.pixels[4999] = 150;
@@ -181,7 +182,7 @@ TEST_F(ImageGrid, SetsBlocksOfRowsApartUnderTheirHeadings) {
   write_image_grid(path_, pictures,
                    {.columns = 2, .blocks = {{"first run", 2}, {"second run", 1}}});
   const Png png(path_);
-  // A heading takes 20, a gap between blocks 12.
+  // A heading takes 20 pixels, a gap between blocks 12.
   ASSERT_EQ(png.height(), 16 + 20 + 84 + 84 + 12 + 20 + 80 + 16);
   EXPECT_TRUE(png.has_ink(16, 16, 100, 34)) << "first heading";
   EXPECT_EQ(png.at(50, 36), (Rgb{0, 0, 0}));
@@ -258,7 +259,7 @@ TEST_F(ImageGrid, RefusesWhatItCannotDraw) {
   EXPECT_THAT(message({plain(4, 4, {})}), HasSubstr("at least one pixel and channel, not 4x4x0"));
   EXPECT_THAT(message({Picture{4, 4, 1, {0}}}), HasSubstr("holds 1 values, not 16"));
   EXPECT_THAT(message({plain(4, 4, {1})}, {.blocks = {{"a", 2}}}),
-              HasSubstr("of 1 rows cannot be cut into blocks of 2"));
+              HasSubstr("of 1 rows cannot be divided into blocks that have 2 rows"));
   EXPECT_THAT(message({plain(4, 4, {1})}, {.blocks = {{"a", 1}, {"b", 0}}}),
               HasSubstr("\"b\" has 0"));
   EXPECT_THAT(message({plain(4, 4, {1})}, {.columns = 0}), HasSubstr("at least one column"));

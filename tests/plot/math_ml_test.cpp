@@ -9,7 +9,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Without the element around all of it.
+// Returns the formula without the enclosing element.
 std::string row(const std::string& formula) {
   const std::string source = math_ml(formula).source(), head = "<math display=\"block\"><mrow>",
                     foot = "</mrow></math>";
@@ -65,12 +65,12 @@ TEST(MathMl, RefusesWhatItDoesNotKnow) {
     return "none";
   };
   EXPECT_EQ(complaint("a + \\frob"), "formula \"a + \\frob\": there is no command \\frob");
-  EXPECT_THAT(complaint("{a"), HasSubstr("a { that nothing closes"));
-  EXPECT_THAT(complaint("a}"), HasSubstr("a } that nothing opened"));
-  EXPECT_THAT(complaint("a_"), HasSubstr("ends where something must follow"));
+  EXPECT_THAT(complaint("{a"), HasSubstr("unmatched {"));
+  EXPECT_THAT(complaint("a}"), HasSubstr("unmatched }"));
+  EXPECT_THAT(complaint("a_"), HasSubstr("ends where a symbol is expected"));
   EXPECT_THAT(complaint("a_1_2"), HasSubstr("two scripts"));
-  EXPECT_THAT(complaint("\\frac{1}"), HasSubstr("lacks its {argument}"));
-  EXPECT_THAT(complaint("\\mathcal{Q}"), HasSubstr("no such letter"));
+  EXPECT_THAT(complaint("\\frac{1}"), HasSubstr("without its {argument}"));
+  EXPECT_THAT(complaint("\\mathcal{Q}"), HasSubstr("does not contain the letter"));
   EXPECT_THAT(complaint("β"), HasSubstr("not ASCII"));
 }
 

@@ -49,7 +49,7 @@ TEST(ThinnedCurve, KeepsTheLeastAndGreatestValueOfEveryColumn) {
   }
   EXPECT_EQ(low, -30);
   EXPECT_EQ(high, 70);
-  EXPECT_NEAR(seen, 51234, 250) << "at its place";
+  EXPECT_NEAR(seen, 51234, 250) << "in the right place";
 }
 
 TEST(ThinnedCurve, DrawsTheMeanOfAColumn) {

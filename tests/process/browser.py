@@ -1,9 +1,9 @@
-"""A headless Chromium, spoken to by the DevTools protocol over a pipe (https://chromedevtools.github.io/devtools-protocol/): no driver needed.
+"""Controls a headless Chromium by the DevTools protocol over a pipe (https://chromedevtools.github.io/devtools-protocol/), without a driver.
 
   with Browser() as browser:
       page = browser.open(path, width=400, dark=True)
       page.evaluate("document.title")
-      page.problems      # what the console said
+      page.problems      # errors and warnings on the console
 """
 import fcntl
 import json
@@ -29,7 +29,7 @@ class Page:
         return self._browser.call(method, self._session, **parameters)
 
     def evaluate(self, expression):
-        """The value of a JavaScript expression. The page's own Content-Security-Policy does not bind it."""
+        """The value of a JavaScript expression. The page's Content-Security-Policy does not restrict it."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise AssertionError(f"{expression}: {answer['exceptionDetails']}")
@@ -54,7 +54,7 @@ class Browser:
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="vae_dist_browser_", ignore_cleanup_errors=True)
         ends = [*os.pipe(), *os.pipe()]
-        # Above 9, so that making 3 and 4 of two of them overwrites none.
+        # Move the descriptors above 9, so that duplicating two of them as 3 and 4 overwrites none.
         commands_out, commands_in, answers_out, answers_in = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
         for end in ends:
             os.close(end)
@@ -80,7 +80,7 @@ class Browser:
             raise AssertionError(f"{what} within {HANGS_S} s")
         piece = os.read(self._out, 1 << 20)
         if not piece:
-            raise AssertionError(f"{PROGRAM} has ended, with {self._process.wait(timeout=HANGS_S)}")
+            raise AssertionError(f"{PROGRAM} exited with code {self._process.wait(timeout=HANGS_S)}")
         *messages, self._pending = (self._pending + piece).split(b"\0")
         for message in map(json.loads, messages):
             if "id" in message:
@@ -104,7 +104,7 @@ class Browser:
         return answer["result"]
 
     def open(self, path, width=1280, dark=False, scripts=True):
-        """The page of that file, loaded, in a window of that width."""
+        """Loads a file in a window of the given width and returns the page."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = self._pages[session] = Page(self, session)

@@ -1,4 +1,4 @@
-"""What tests compare of two runs: their losses, their tensors, their files."""
+"""Comparisons of two runs: their losses, tensors and files."""
 import hashlib
 import json
 import struct
@@ -23,7 +23,7 @@ def read_safetensors(path):
 def loss_differences(run, reference):
     """The largest relative difference of any loss, by step. Takes the records of both by step; both must hold the same steps."""
     if run.keys() != reference.keys():
-        raise AssertionError(f"other steps: {sorted(run)} and {sorted(reference)}")
+        raise AssertionError(f"the steps differ: {sorted(run)} and {sorted(reference)}")
     return {step: max(abs(run[step][loss] - reference[step][loss]) / abs(reference[step][loss]) for loss in LOSSES) for step in reference}
 
 
@@ -33,7 +33,7 @@ def gradient_difference(checkpoint, reference):
     moments = [{name: tensor for name, tensor in read_safetensors(each / "optimizer.safetensors").items() if name.startswith("exp_avg.")}
                for each in (checkpoint, reference)]
     if moments[0].keys() != moments[1].keys() or not moments[0]:
-        raise AssertionError(f"other parameters: {sorted(moments[0])} and {sorted(moments[1])}")
+        raise AssertionError(f"the parameters differ: {sorted(moments[0])} and {sorted(moments[1])}")
     largest = max(abs(tensor).max() for tensor in moments[1].values())
     return max(abs(moments[0][name] - moments[1][name]).max() for name in moments[1]) / largest
 

@@ -1,4 +1,4 @@
-"""data convert, verify and info on files that h5py wrote: nothing is lost but the chunks, and damage is named."""
+"""data convert, verify and info on files written by h5py: conversion changes only the chunks, and damage is reported with its place."""
 import re
 import resource
 import shutil
@@ -24,7 +24,7 @@ class ConvertFolder(RunFolder):
     IMAGES = ["--count", "2", "--size", "8", "--channels", "1"]
 
     def write(self, name, images=PICTURES, **options):
-        """A file as somebody may have it: images in awkward chunks, labels, factors, text, attributes of many kinds."""
+        """Writes a typical user's file: images in awkward chunks, labels, factors, text, attributes of many kinds."""
         with h5py.File(self.folder / name, "w") as file:
             stored = file.create_dataset("pictures/imgs", data=images, **{"chunks": (50, 5, 4), "compression": "gzip", **options})
             stored.attrs["text"], stored.attrs["numbers"], stored.attrs["none"] = "ünïcode", numpy.arange(3.0), h5py.Empty("f4")
@@ -111,7 +111,7 @@ class Convert(ConvertFolder):
         numpy.testing.assert_array_equal(after["pictures/imgs"], numpy.concatenate(parts))
         for path in ("labels", "latents/values"):
             numpy.testing.assert_array_equal(after[path], numpy.concatenate([self.contents(f"part{i}.h5")[path] for i in range(3)]))
-        # What has no rows that could be put together is left out, and that is said.
+        # Datasets whose rows cannot be concatenated are left out, with a message.
         for path in ("texts", "mean", "version", "nothing", "records"):
             self.assertNotIn(path, after)
             self.assertRegex(done.stderr, rf"left out: part0.h5, dataset '{path}'")
@@ -132,7 +132,7 @@ class Convert(ConvertFolder):
             self.refused("convert", "first.h5", "changed.h5", "out.h5", "--dataset", "pictures/imgs", named=["changed.h5", *named])
         self.refused("convert", "first.h5", "wide.h5", "out.h5", "--dataset", "pictures/imgs", named=["wide.h5", "[230, 12, 8]", "[230, 12, 9]"])
         self.refused("convert", "first.h5", "deep.h5", "out.h5", "--dataset", "pictures/imgs", named=["deep.h5", "another type"])
-        self.refused("convert", "first.h5", "first.h5", "--dataset", "pictures/imgs", named=["it is read from"])
+        self.refused("convert", "first.h5", "first.h5", "--dataset", "pictures/imgs", named=["it is also read"])
         self.refused("convert", "first.h5", "absent.h5", "out.h5", named=["absent.h5"])
         self.refused("convert", "first.h5", "out.h5", "--dataset", "version", named=["version", "[]"])
         self.refused("convert", "first.h5", "out.h5", "--dataset", "pictures/imgs", "--compress", "best", named=["best", "gzip:1"])
@@ -166,7 +166,7 @@ class Convert(ConvertFolder):
 
 
 def limit_file_size():
-    """As a disk with 200 kB left: writing fails there."""
+    """Makes writing fail after 200 kB, as on a nearly full disk."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
@@ -188,7 +188,7 @@ class Verify(ConvertFolder):
         images = PICTURES.astype("f4") / 255 - 0.5
         self.write("whole.h5", images)
         done = self.program("data", "verify", "whole.h5", check=True)
-        self.assertIn("whole.h5 is whole", done.stdout)
+        self.assertIn("whole.h5 is intact", done.stdout)
         line = re.search(r"pictures/imgs: float32 \[230, 12, 9\], (\d+) chunks read, 0 damaged, (\S+) to (\S+); checked by deflate's Adler-32", done.stdout)
         self.assertEqual(int(line[1]), 5 * 3 * 3)
         self.assertAlmostEqual(float(line[2]), images.min(), delta=1e-6)
@@ -200,11 +200,11 @@ class Verify(ConvertFolder):
     def test_the_range_of_every_type_is_numpys_however_it_is_stored(self):
         for dtype in ("u1", "i1", "<u2", ">u2", "<i4", ">i8", "<f2", ">f4", "<f8"):
             images = PICTURES.astype("f8") - (0 if dtype[-2] == "u" else 101)
-            images[images == 0] = 1  # the fill value beyond the edges of chunks is not counted
+            images[images == 0] = 1  # the fill value in the padding of edge chunks must not be counted
             images = (images / (2 if dtype[-2] == "f" else 1 if dtype != "i1" else 3)).astype(dtype)
             for options in ({}, {"shuffle": True, "fletcher32": True}, {"chunks": None, "compression": None}, {"compression": None, "scaleoffset": 4 if dtype[-2] == "f" else 0}):
                 if dtype == "<f2" and "scaleoffset" in options:
-                    continue  # HDF5 has none for it
+                    continue  # HDF5's scale-offset filter does not support it
                 with self.subTest(dtype=dtype, options=options):
                     with h5py.File(self.folder / "typed.h5", "w") as file:
                         file.create_dataset("imgs", data=images, **{"chunks": (50, 5, 4), "compression": "gzip", **options})
@@ -217,7 +217,7 @@ class Verify(ConvertFolder):
         with h5py.File(self.folder / "zstd.h5", "w") as file:
             plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             plist.set_chunk((50, 12, 9))
-            plist.set_filter(32015, h5py.h5z.FLAG_OPTIONAL, (3,))  # Zstandard: nobody has it here
+            plist.set_filter(32015, h5py.h5z.FLAG_OPTIONAL, (3,))  # Zstandard, which is not installed here
             h5py.h5d.create(file.id, b"imgs", h5py.h5t.NATIVE_UINT8, h5py.h5s.create_simple(PICTURES.shape), plist)
         for arguments in (["verify", "zstd.h5"], ["convert", "zstd.h5", "out.h5"], ["info", "zstd.h5"]):
             self.refused(*arguments, named=["zstd.h5, dataset 'imgs' is stored with the filter", "(32015), which is not installed", "hdf5plugin"])
@@ -275,7 +275,7 @@ class Info(ConvertFolder):
 
 
 class MisleadingFiles(ConvertFolder):
-    """What HDF5 itself reads as zeros, passes over or rounds: every verb that reads files says so, or has the right values."""
+    """Data that HDF5 itself reads as zeros, skips or rounds: every verb that reads files reports it or gets the right values."""
 
     TRAIN = ["model.hidden_dims=[8]", "model.latent_dim=2", "train.global_batch=16", "train.steps=2", "distributed.device=cpu", "metrics.port=null", "run.name=new"]
 
@@ -304,7 +304,7 @@ class MisleadingFiles(ConvertFolder):
         with h5py.File(self.folder / "whole.h5") as file:
             numpy.testing.assert_array_equal(file["imgs"][...], PICTURES[:60])
             self.assertFalse(file["imgs"].is_virtual)
-        self.refused("convert", "virtual.h5", "part1.h5", named=["part1.h5", "it is read from"])
+        self.refused("convert", "virtual.h5", "part1.h5", named=["part1.h5", "it is also read"])
         (self.folder / "part1.h5").rename(self.folder / "away.h5")
         self.every_verb_refuses("virtual.h5", "virtual.h5, dataset 'imgs' takes values from part1.h5")
 

@@ -1,4 +1,4 @@
-"""What is shipped for Prometheus and Grafana is well formed, and shows every series that the program serves."""
+"""The shipped files for Prometheus and Grafana are well formed, and show every series that the program serves."""
 import importlib.util
 import itertools
 import json
@@ -14,16 +14,17 @@ MONITORING = SOURCE / "configs" / "monitoring"
 DASHBOARD = json.loads((MONITORING / "grafana" / "dashboards" / "vae_dist.json").read_text())
 PROMTOOL = pathlib.Path(PROMETHEUS).parent / "promtool"
 
-# Series that no panel shows: each with its reason.
+# Series that no panel shows, with the reason.
 LEFT_OUT = dict.fromkeys(("vae_dist_job_outcome", "vae_dist_job_last_step", "vae_dist_job_duration_seconds", "vae_dist_job_end_timestamp_seconds", "vae_dist_job_loss"),
                          "pushed once, when the job is over, to a gateway that few have")
 
-# What Grafana's Prometheus plugin adds to an annotation, and the dashboard's schema does not know (its documentation: "Annotations", "Series value as timestamp").
+# Annotation fields of Grafana's Prometheus plugin that are not in the dashboard's schema (documented under "Annotations", "Series value as
+# timestamp").
 PLUGIN_FIELDS = {"useValueForTime", "titleFormat", "textFormat", "tagKeys", "step"}
 
 
 def served_names():
-    """All names of series in the code."""
+    """The names of all series in the code."""
     return set(itertools.chain.from_iterable(re.findall(r'"(vae_dist_\w+)"', file.read_text()) for room in ("metrics", "objective") for file in (SOURCE / "src" / room).glob("*.cpp")))
 
 
@@ -46,7 +47,7 @@ def expressions():
 
 
 def names_in(texts):
-    """Names of series, a histogram's by its own name; recorded names have a colon and are the rules' affair."""
+    """The names of series, with a histogram under its base name. Recorded names contain a colon and belong to the rules."""
     found = set()
     for text in texts:
         for name in re.findall(r"(?<![\w:])vae_dist_\w+(?!\w*:)", text):
@@ -119,7 +120,7 @@ class Dashboard(unittest.TestCase):
         self.assertEqual(list(self.lost(DASHBOARD, again, "")), [])
 
     def lost(self, before, after, where):
-        """Fields of `before` that did not survive being read by Grafana's types and written again."""
+        """The fields of `before` that are lost when Grafana's types read and rewrite it."""
         if isinstance(before, dict):
             for key, value in before.items():
                 if where.startswith(".annotations") and key in PLUGIN_FIELDS:
@@ -166,12 +167,12 @@ class Rules(unittest.TestCase):
     def test_each_alert_leads_to_a_runbook_that_there_is(self):
         rules, page = (MONITORING / "rules.yml").read_text(), (MONITORING / "runbooks.html").read_text()
         alerts = re.findall(r"- alert: (\w+)", rules)
-        # {{ $externalURL }} is the server's own address, which serves this folder's files below /user.
+        # {{ $externalURL }} is the server's own address, under which it serves this folder's files below /user.
         self.assertEqual(re.findall(r'(?m)^ +runbook_url: "\{\{ \$externalURL \}\}/user/runbooks\.html#(\w+)"$', rules), alerts)
         self.assertEqual(re.findall(r'<section id="(\w+)"', page), alerts)
 
     def test_runs_of_two_people_are_two(self):
-        """What is summed, joined or compared by run is so by all that tells runs apart."""
+        """Sums, joins and comparisons by run use all labels that distinguish runs."""
         for text in ((MONITORING / "rules.yml").read_text(), *expressions()):
             for labels in re.findall(r"\b(?:by|on) \(([^)]*\brun\b[^)]*)\)", text):
                 self.assertLessEqual({"user", "run", "job_id"}, set(re.split(r", *", labels)), text)
@@ -179,7 +180,7 @@ class Rules(unittest.TestCase):
                 self.assertIn('user=~"$user"', selector, text)
 
     def test_a_link_to_a_report_names_one_run_whatever_is_chosen(self):
-        """Of several chosen runs, or All, a variable in a link is a list or a pattern; a panel's link has the run that was clicked on."""
+        """With several chosen runs, or All, a variable in a link would be a list or a pattern, so a panel's link uses the run that was clicked on."""
         links = [link["url"] for link in DASHBOARD["links"]] + [link["url"] for panel in panels() for link in panel.get("fieldConfig", {}).get("defaults", {}).get("links", [])]
         self.assertIn("${reports}/${__field.labels.run}/report.html", links)
         for url in links:

@@ -1,4 +1,4 @@
-"""`vae_dist evaluate`, `embed` and `compare`: their figures against numpy, and the same bits at any number of ranks."""
+"""`vae_dist evaluate`, `embed` and `compare`: their figures agree with numpy, and have the same bits at any number of ranks."""
 import json
 import math
 import unittest
@@ -9,13 +9,13 @@ import numpy
 import runs
 from png_files import is_png
 
-# 150 samples in blocks of 32 divide by no number of ranks.
+# 150 samples in blocks of 32 do not divide evenly among any number of ranks.
 BLOCKS = "evaluate.batch=32"
 ROWS = ["--rows", "25:175"]
 
 
 class Models(runs.RunFolder):
-    """A variational autoencoder, an autoencoder and a decoder alone, trained on 200 grey pictures of 16x16."""
+    """A variational autoencoder, an autoencoder and a decoder-only model, trained on 200 grey pictures of 16x16."""
 
     @classmethod
     def setUpClass(cls):
@@ -25,12 +25,12 @@ class Models(runs.RunFolder):
         cls.train("decoder", BLOCKS, "model.name=decoder_only", "objective.reduction=sum", "train.steps=5")
 
     def evaluate(self, run, *options, np=None):
-        """The JSON of an evaluation, and what was printed."""
+        """The JSON of an evaluation, and the printed output."""
         done = self.program("evaluate", "--checkpoint", f"runs/{run}", "--json", "figures.json", "--overwrite", *options, np=np, check=True)
         return json.loads((self.folder / "figures.json").read_text()), done.stdout
 
     def datasets(self, verb, *options, np=None):
-        """The datasets of the .h5 file that a verb writes, by path."""
+        """The datasets of the .h5 file written by a verb, by path."""
         self.program(verb, *options, "--out", "out.h5", "--overwrite", np=np, check=True)
         found = {}
         with h5py.File(self.folder / "out.h5") as file:
@@ -83,7 +83,7 @@ class Evaluate(Models):
         figures, _ = self.evaluate("scheduled", "--coverage", "0", np=2)
         self.assertEqual((figures["kld_weight"], figures["beta"]), (16 / 160, 0.49), "of the last step")
         self.assertEqual(figures["samples"], logged["samples"])
-        # In training weights lie in memory as convolutions like them best, which may change the last digits of float32.
+        # Training keeps weights in the memory format that suits convolutions best, which may change the last digits of float32.
         for name, logged_as in [("loss", "evaluation_loss"), ("mse", "evaluation_mse"), ("elbo_nats", "elbo_nats"), ("mean_image_mse", "mean_image_mse"), ("effective_samples", "effective_samples")]:
             self.assertAlmostEqual(figures[name], logged[logged_as], delta=1e-6 * abs(logged[logged_as]), msg=name)
 
@@ -119,9 +119,9 @@ class Evaluate(Models):
 
     def test_the_table_has_units_and_leaves_out_what_does_not_exist(self):
         figures, said = self.evaluate("vae", *ROWS, "--importance-samples", "4")
-        self.assertIn("at the fixed sigma 1 (objective.sigma): no tuned likelihood", said)
+        self.assertIn("at the fixed sigma 1 (objective.sigma): not a tuned likelihood", said)
         self.assertEqual(figures["fixed_sigma"], 1)
-        for words in ("runs/vae/checkpoints/step_00000150: vanilla_vae, step 150", "M_N", "squared error a value", "nats a sample", "bits/dim", "log p, K = 4", " dB", "of 4 (variance",
+        for words in ("runs/vae/checkpoints/step_00000150: vanilla_vae, step 150", "M_N", "squared error per value", "nats per sample", "bits/dim", "log p, K = 4", " dB", "of 4 (variance",
                       "coverage", "BetaVAE"):
             self.assertIn(words, said)
         figures, said = self.evaluate("points", *ROWS)
@@ -144,7 +144,7 @@ class Evaluate(Models):
     def test_what_is_wrong_is_told_once_for_all_ranks(self):
         self.program("data", "make-shapes", "larger.h5", "--count", "8", "--size", "20", "--channels", "1", check=True)
         for arguments, says in [(["--rows", "0:201"], "--rows 0:201: there are 200 images"), (["--rows", "5"], "give A:B"), (["--data", "larger.h5"], "is for images 1x16x16"),
-                                (["--split", "validation"], "no validation data"), (["--data", "shapes.h5", "--split", "train"], "does not go with --data"),
+                                (["--split", "validation"], "no validation data"), (["--data", "shapes.h5", "--split", "train"], "cannot be combined with --data"),
                                 (["--data", "absent.h5"], "absent.h5")]:
             with self.subTest(arguments):
                 done = self.program("evaluate", "--checkpoint", "runs/vae", *arguments, np=2)
@@ -188,7 +188,7 @@ class Embed(Models):
         self.assertEqual(sorted(self.datasets(*embed, "--labels", "redshift,objid")), ["log_var", "mu", "objid", "redshift"])
         done = self.program(*embed, "--out", "other.h5", "--labels", "redshif")
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("--labels redshif: there is no such dataset", done.stderr)
+        self.assertIn("--labels redshif: the file has no such dataset", done.stderr)
 
     def test_a_codes_row_is_its_images_own(self):
         some, all_of_them = (self.datasets("embed", "--checkpoint", "runs/vae", *rows)["mu"] for rows in (["--rows", "100:103"], []))
@@ -215,10 +215,10 @@ class Compare(Models):
             self.assertGreater(figures.pop("parameters"), 1000)
             self.assertEqual(figures, alone)
         lines = done.stdout.splitlines()
-        # The losses are different things, and the bounds were tuned by nothing: what is comparable stands beside them.
+        # The losses are different quantities and the bounds are not tuned, so the output also shows comparable figures.
         self.assertIn("loss and reconstruction are not comparable", done.stdout)
-        self.assertIn("  vae: squared error a value + 5e-06 * KL\n  points: squared error a value\n  decoder: nats a sample\n", done.stdout)
-        self.assertIn("no tuned likelihood where sigma is fixed: vae (1)", done.stdout)
+        self.assertIn("  vae: squared error per value + 5e-06 * KL\n  points: squared error per value\n  decoder: nats per sample\n", done.stdout)
+        self.assertIn("not tuned likelihoods where sigma is fixed: vae (1)", done.stdout)
         header = lines[1].split()
         self.assertEqual(float(lines[2].split()[header.index("reconstruction")]), float(f"{compared[0]['reconstruction']:.4g}"))
         self.assertEqual(header[:4], ["run", "model", "step", "parameters"])

@@ -1,4 +1,4 @@
-"""A failing run fails fast; what it leaves behind can be gone on from and read."""
+"""A failing run ends quickly, and its run directory can be read and resumed from."""
 import json
 import os
 import re
@@ -14,12 +14,12 @@ from runs import SMALL, RunFolder
 
 
 class LostRank(RunFolder):
-    # Steps slow enough to hit between two checkpoints.
+    # Steps slow enough for a signal to arrive between two checkpoints.
     STEPS = ["model.hidden_dims=[32, 64]", "train.global_batch=40", "distributed.replicas=2", "train.precision=fp64", "checkpoint.every_steps=4"]
 
     def start_and_kill(self, name, rank, signal_number):
-        """Sends the signal to one of two ranks after some steps. Returns mpirun's exit code and the output when all are gone.
-        (Where nobody noticed, it would be the end of a timeout, whose exit code is 4.)"""
+        """Sends the signal to one of two ranks after some steps. Returns mpirun's exit code and output once all ranks have exited.
+        (If the loss were not noticed, a timeout would end the run with exit code 4.)"""
         process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, *self.STEPS, "train.steps=100000", np=2)
         try:
             log = self.run_path(name) / "metrics.jsonl"
@@ -67,7 +67,7 @@ class SkippedSteps(RunFolder):
         return self.checkpoint(name, step) / "weights.safetensors"
 
     def samples_named(self, stderr):
-        named = re.search(r"samples of data.train were ([0-9, ]+)\.", stderr)
+        named = re.search(r"data.train samples of the last step were ([0-9, ]+)\.", stderr)
         self.assertTrue(named, stderr)
         return [int(sample) for sample in named[1].split(", ")]
 
@@ -84,13 +84,13 @@ class SkippedSteps(RunFolder):
             self.assertEqual({record["skipped"] for record in self.steps(name).values()}, {1})
         self.assertEqual(named[None], named[2])
 
-        # One byte-identical state from the first step to the last, at both world sizes.
+        # The state is byte-identical from the first step to the last, at both world sizes.
         states = {self.weights(f"skipped_{np}", step).read_bytes() for np in (None, 2) for step in (1, 3, 5)}
         self.assertEqual(len(states), 1)
         optimizer = read_safetensors(self.checkpoint("skipped_2", 5) / "optimizer.safetensors")
         self.assertFalse(any(tensor.any() for tensor in optimizer.values()))
 
-        # And it is the initial one: a learning rate of 0 leaves what is trained, and statistics begin at 0 and 1.
+        # It is the initial state: a learning rate of 0 keeps the trained weights, and statistics begin at 0 and 1.
         self.train("initial", "train.steps=1", "train.optimizer.learning_rate=0", "distributed.replicas=2")
         initial = read_safetensors(self.weights("initial", 1))
         skipped = read_safetensors(self.weights("skipped_2", 5))
@@ -101,7 +101,7 @@ class SkippedSteps(RunFolder):
             self.assertTrue(numpy.array_equal(tensor, numpy.broadcast_to(expected, tensor.shape)), name)
 
     def test_a_step_that_is_not_finite_is_skipped_on_all_ranks_alike(self):
-        # The first step throws the weights so far that every later loss overflows.
+        # The first step moves the weights so far that every later loss overflows.
         overrides = ["train.steps=4", "train.optimizer.learning_rate=1e30", "checkpoint.every_steps=1", "checkpoint.keep=20",
                      "distributed.replicas=2"]
         for np in (None, 2):
@@ -142,10 +142,10 @@ class RunDirectory(RunFolder):
     def test_its_config_is_resolved_and_starts_the_same_run(self):
         done = self.program("--config", self.run_path("run") / "config.yaml")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("nothing is left to do", done.stderr)
+        self.assertIn("nothing left to do", done.stderr)
 
     def test_floats_of_the_log_read_back_to_the_same_bits(self):
-        # With one replica the program computed each loss as this sum, in doubles: one bit lost in any of the three would show.
+        # With one replica the program computes each loss as this sum in doubles, so one lost bit in any of the three would show.
         records = self.steps("run")
         self.assertEqual(len(records), 26)
         for record in records.values():

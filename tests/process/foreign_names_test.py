@@ -1,4 +1,4 @@
-"""Names and paths in an encoding that is not UTF-8: what others have to parse can be parsed, and says which name it was."""
+"""Names and paths that are not UTF-8: all output that others parse remains valid UTF-8 and still shows the name."""
 import json
 import os
 import unittest
@@ -24,7 +24,7 @@ class ForeignNames(RunFolder):
         cls.train(NAME, cls.data, "train.steps=6", "evaluate.every_epochs=1", "pictures.every_epochs=1", "pictures.samples=4")
 
     def parsed(self, name):
-        """The JSON of a file, which is UTF-8."""
+        """The parsed JSON of a UTF-8 file."""
         return json.loads((self.folder / name).read_bytes().decode())
 
     def test_what_a_run_writes(self):
@@ -59,7 +59,7 @@ class ForeignNames(RunFolder):
         self.program("weights", "export", "--checkpoint", self.run_folder, "--out", f"{NAME}/weights.safetensors", check=True)
         self.program("data", "convert", f"{NAME}/shapes.h5", f"{NAME}/converted.h5", check=True)
         self.program("data", "verify", f"{NAME}/converted.h5", check=True)
-        # A class is a folder.
+        # Folders become classes.
         (self.folder / "photos" / NAME).mkdir(parents=True)
         (self.folder / "photos" / NAME / "1.png").write_bytes(png(numpy.zeros((8, 8, 3), dtype=numpy.uint8)))
         self.program("data", "import-images", "photos", "photos.h5", check=True)

@@ -1,4 +1,4 @@
-"""A run whose ranks wait in vain ends, names the rank that it waited for, and one message alone is no consequence of another."""
+"""A run whose ranks wait for a lost rank ends and names that rank, and exactly one message is not marked as a consequence of another."""
 import os
 import signal
 import subprocess
@@ -13,7 +13,7 @@ TIMEOUT_S = 5
 
 class HangingRun(RunFolder):
     def start_ranks(self, *arguments, **options):
-        # A file, not a pipe: one that a daemon on a lost host holds open never ends.
+        # A file, because a daemon on a lost host would keep a pipe open forever.
         with open(self.folder / "output.txt", "w") as output:
             process = self.start(*arguments, output=output, **options)
         self.addCleanup(self.end, process)
@@ -25,7 +25,7 @@ class HangingRun(RunFolder):
         log = self.run_path(name) / "metrics.jsonl"
         self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), HANGS_S, "step 10")
         if process.poll() is not None:
-            self.fail("it ended by itself:\n" + self.output())
+            self.fail("the run ended too early:\n" + self.output())
         return process
 
     def output(self):
@@ -38,7 +38,7 @@ class HangingRun(RunFolder):
         process.wait()
 
     def output_when_all_are_gone(self, process, ranks):
-        """Waits for the launcher and the given ranks."""
+        """Waits until the launcher and the given ranks have exited, and returns the output."""
         try:
             process.wait(timeout=HANGS_S)
         except subprocess.TimeoutExpired:
@@ -63,7 +63,7 @@ class StoppedRank(HangingRun):
         message = self.check_one_message_is_no_consequence(output)
         self.assertIn("rank 1 is not responding", message)
         self.assertNotIn("rank 2 is", message)
-        # The collectives that led there: in the message, and in the file that is left.
+        # The last collectives are in the message and in the error file.
         error = (self.run_path("stopped") / "errors" / "rank_0.txt").read_text()
         for told in (output, error):
             self.assertIn("the last collectives of this rank:", told)
@@ -89,12 +89,12 @@ class StoppedRank(HangingRun):
             ranks = process.ranks()
             self.assertEqual(sorted(ranks), [0, 1, 2])
             network.cut(2)
-            # Open MPI's mpirun itself goes on waiting for its daemon on the lost host: the ranks are what must not.
+            # Open MPI's mpirun itself keeps waiting for its daemon on the lost host, but the ranks must exit.
             self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), HANGS_S, "the end of all ranks")
             errors = {path.name: path.read_text() for path in (self.run_path("cut") / "errors").iterdir()}
         self.assertIn("rank 2 is not responding", errors["rank_0.txt"])
         self.assertNotIn("rank 1 is", errors["rank_0.txt"])
-        # The lost rank finds itself alone.
+        # The cut-off rank reports both others.
         self.assertIn("rank 0 is not responding; rank 1 is not responding", errors["rank_2.txt"])
 
 
@@ -111,4 +111,4 @@ class FailingRank(HangingRun):
                 self.assertIn("rank 1: thrown inside the backward pass of step 5", message)
 
 
-del HangingRun  # unittest would take it for a case of its own
+del HangingRun  # otherwise unittest would run it as a test case

@@ -1,4 +1,4 @@
-"""Reads a page as strictly as a person would like: every element closed, in order; names unique."""
+"""A strict HTML reader that records unclosed or wrongly nested elements and duplicate attributes."""
 from html.parser import HTMLParser
 
 # https://html.spec.whatwg.org/multipage/syntax.html#void-elements
@@ -24,7 +24,7 @@ class Document(HTMLParser):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
-        # Only SVG and MathML have elements that close themselves.
+        # Only SVG and MathML have self-closing elements.
         self.elements.append((tag, dict(attributes)))
         if "svg" not in self.open and "math" not in self.open:
             self.problems.append(f"<{tag}/> at {self.getpos()}")

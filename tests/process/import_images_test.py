@@ -1,4 +1,4 @@
-"""Folders of pictures: made ones with everything that goes wrong, and CIFAR-10's, imported and trained."""
+"""Import of picture folders: generated ones with every kind of fault, and CIFAR-10's, which are also trained on."""
 import tarfile
 import unittest
 
@@ -33,7 +33,7 @@ class ImportImages(RunFolder):
             numpy.testing.assert_array_equal(file["labels"][:], [0] * 50 + [1] * 50)
             self.assertEqual(list(file["labels"].attrs["names"]), ["cat", "dog"])
 
-        # The middle 20x20, each 2x2 averaged; and luma.
+        # The centred 20x20 pixels, averaged over blocks of 2x2, and their luma.
         self.program("data", "import-images", "animals", "half.h5", "--size", "10", "--compress", "none", check=True)
         with h5py.File(self.folder / "half.h5") as file:
             self.assertIsNone(file["imgs"].compression)
@@ -56,14 +56,14 @@ class ImportImages(RunFolder):
         before = file_hashes(self.folder)
         done = self.program("data", "import-images", "mixed", "mixed.h5")
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("mixed/cut.png: it is no PNG that can be read", done.stderr)
+        self.assertIn("mixed/cut.png: it is an unreadable PNG", done.stderr)
         self.assertEqual(file_hashes(self.folder), before)
 
         done = self.program("data", "import-images", "mixed", "mixed.h5", "--on-error", "skip", check=True)
         self.assertIn("70 pictures of 8x8, RGB; 4 could not be read", done.stdout)
         for name in broken:
             self.assertEqual(done.stderr.count(f"left out mixed/{name}: "), 1, done.stderr)
-        for said in ("1 other files were passed over, the first is readme.txt", "--gray"):
+        for said in ("1 other files were ignored; the first is readme.txt", "--gray"):
             self.assertIn(said, done.stderr)
 
     def test_what_cannot_be_imported_is_refused(self):
@@ -86,7 +86,7 @@ class ImportImages(RunFolder):
         self.assertEqual(file_hashes(self.folder), before)
 
 
-@unittest.skipUnless(CIFAR.is_file(), f"CIFAR-10's pictures are not there: {CIFAR}")
+@unittest.skipUnless(CIFAR.is_file(), f"CIFAR-10's pictures were not found: {CIFAR}")
 class Cifar(RunFolder):
     @classmethod
     def setUpClass(cls):
@@ -100,7 +100,7 @@ class Cifar(RunFolder):
         with h5py.File(self.folder / "cifar.h5") as file:
             self.assertEqual(list(file["labels"].attrs["names"]), CLASSES)
             numpy.testing.assert_array_equal(numpy.bincount(file["labels"][:]), [1000] * 10)
-            # What is published of CIFAR-10's test pictures; JPEG changes it little.
+            # The published statistics of CIFAR-10's test pictures, which JPEG hardly changes.
             numpy.testing.assert_allclose(file["imgs"][:].mean((0, 1, 2)) / 255, [0.494, 0.485, 0.450], atol=0.01)
 
     def test_they_train(self):

@@ -1,4 +1,4 @@
-"""numpy's .npz becomes HDF5: every type and order that numpy writes, compared with numpy's own reading; and files that lie."""
+"""Import of numpy's .npz to HDF5: every type and memory order that numpy writes, compared with numpy's own reading, and files with false headers."""
 import io
 import os
 import struct
@@ -42,7 +42,7 @@ class ImportNpz(RunFolder):
         return self.folder / name
 
     def refused(self, file, key, *named, options=()):
-        """Exit code 2, a message with file and all of `named`, and nothing in the place of the dataset or beside it."""
+        """Checks for exit code 2, a message with the file and all of `named`, and no output file or leftover."""
         before = file_hashes(self.folder)
         done = self.program("data", "import-npz", file, key, "refused.h5", *options)
         self.assertEqual(done.returncode, 2, done.stderr)
@@ -81,7 +81,7 @@ class ImportNpz(RunFolder):
             numpy.testing.assert_array_equal(self.imported("version.npz", "x")["imgs"], PICTURES)
 
     def test_labels_and_what_dsprites_has_are_kept(self):
-        rows = 737280  # dSprites' own number, of pictures that are smaller
+        rows = 737280  # as many as in dSprites, but of smaller pictures
         pictures = RANDOM.integers(0, 2, (rows, 2, 2), dtype=numpy.uint8)
         values, classes = RANDOM.random((rows, 6)), RANDOM.integers(0, 40, (rows, 6))
         numpy.savez_compressed(self.folder / "sprites.npz", imgs=pictures, latents_values=values, latents_classes=classes,
@@ -160,7 +160,7 @@ class ImportNpz(RunFolder):
                 self.refused("lies.npz", key, f"lies.npz, member '{key}.npy'")
 
     def patched(self, name, content, offset_from_directory, value):
-        """The zip file with a number of its directory's first entry replaced."""
+        """The zip file with one number in the first entry of its directory replaced."""
         at = content.index(b"PK\x01\x02") + offset_from_directory
         (self.folder / name).write_bytes(content[:at] + struct.pack("<I", value) + content[at + 4:])
         return name
@@ -174,7 +174,7 @@ class ImportNpz(RunFolder):
             for field, value in lies:
                 with self.subTest(method=method, field=field, value=value):
                     self.refused(self.patched("patched.npz", content, field, value), "x", "member 'x.npy'")
-        # One that agrees with the lie of the array's own header is found at the end of the stream.
+        # A false size that agrees with the array's own false header is detected at the end of the stream.
         longer = array.replace(b"(70, ", b"(99, ")
         content = self.zip("true.npz", {"x.npy": longer}).read_bytes()
         self.refused(self.patched("patched.npz", content, SIZE, len(array) + 29 * 30), "x", "member 'x.npy'")
@@ -192,7 +192,7 @@ class ImportNpz(RunFolder):
         self.refused("bomb.npz", "x", "member 'x.npy'", "decompression bomb")
 
     def test_memory_stays_bounded(self):
-        # 400 MB through less than 150, above what the program takes for itself.
+        # 400 MB are streamed through less than 150 MB beyond the program's own memory.
         array = numpy.tile(RANDOM.integers(0, 2, (1000, 64, 64), dtype=numpy.uint8), (100, 1, 1))
         numpy.savez(self.folder / "large.npz", x=array, few=array[:100])
         peaks = {}

@@ -1,4 +1,4 @@
-"""The lesson, shortened: its page is whole, what it names is in the code, and what it predicts comes true."""
+"""The lesson with short trainings: its page is complete, the functions it names exist, and its predictions come true."""
 import json
 import os
 import re
@@ -65,9 +65,9 @@ class Lesson(RunFolder):
             made[cores] = (self.folder / f"on_{cores}" / "lesson.json").read_bytes()
         self.assertEqual(len(set(made.values())), 1, "the same numbers to the last digit")
 
-    @unittest.skipUnless(browser.PROGRAM, "not run: there is no chromium or google-chrome here")
+    @unittest.skipUnless(browser.PROGRAM, "not run: neither chromium nor google-chrome was found")
     def test_subscripts_stand_below_the_line(self):
-        """Whatever font the browser has for formulas: the lower end of M_N's N is below that of its M, by what can be seen."""
+        """For any formula font of the browser, the lower edge of M_N's N is visibly below that of its M."""
         with browser.Browser() as opened:
             page = opened.open(self.folder / "made" / "lesson.html")
             lowered = page.evaluate("""[...document.querySelectorAll('msub')].filter(each => each.textContent === 'MN').map(each => {

@@ -1,4 +1,4 @@
-"""CMake finds MPI and HDF5 as they are on a cluster: by pkg-config or without it."""
+"""CMake finds MPI and HDF5 as installed on clusters, with or without pkg-config."""
 import os
 import pathlib
 import shutil
@@ -15,7 +15,7 @@ include(ClusterLibraries)
 add_executable(probe probe.cpp)
 target_link_libraries(probe PRIVATE external::mpi external::hdf5)
 """
-# It says which it was built with, and that it runs.
+# Prints the versions that it was built with, which also shows that it runs.
 PROBE = """#define OMPI_SKIP_MPICXX
 #define MPICH_SKIP_MPICXX
 #include <hdf5.h>
@@ -64,7 +64,7 @@ class Libraries(unittest.TestCase):
     def test_where_there_is_none_it_says_what_to_do(self):
         configured = self.cmake("-S", ".", "-B", "build", NO_PKG_CONFIG, *NO_MODULES)
         self.assertNotEqual(configured.returncode, 0)
-        self.assertIn("There is no MPI here", configured.stderr)
+        self.assertIn("MPI was not found", configured.stderr)
         self.assertIn("MPI_HOME", configured.stderr)
 
 

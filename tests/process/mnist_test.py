@@ -1,4 +1,4 @@
-"""Real input: MNIST from its own files, trained by two ranks with the configuration that ships."""
+"""Real input: MNIST from its original files, trained by two ranks with the shipped configuration."""
 import re
 import struct
 import unittest
@@ -6,11 +6,11 @@ import unittest
 from runs import SOURCE, RunFolder
 
 FILES = SOURCE / ".." / "shared" / "data" / "mnist"
-MEAN_IMAGE_MSE = 0.0672  # on [0, 1]: what a model that always gives the mean image reaches
+MEAN_IMAGE_MSE = 0.0672  # on [0, 1]: the error of a model that always returns the mean image
 STEPS = 300
 
 
-@unittest.skipUnless(FILES.is_dir(), f"MNIST's files are not there: {FILES}")
+@unittest.skipUnless(FILES.is_dir(), f"MNIST's files were not found: {FILES}")
 class Mnist(RunFolder):
     @classmethod
     def setUpClass(cls):
@@ -35,7 +35,7 @@ class Mnist(RunFolder):
         self.assertLess(record["evaluation_mse"], 0.5 * MEAN_IMAGE_MSE)
 
     def test_the_latent_code_is_used(self):
-        # A collapsed model's loss is low, too; its KL is 0. Seen: 25.
+        # A collapsed model's loss is low, too, but its KL is 0. Seen: 25.
         self.assertGreater(self.evaluation()["evaluation_kld"], 2)
         self.assertNotIn("collapse", self.done.stderr)
 
@@ -48,7 +48,7 @@ class Mnist(RunFolder):
             self.assertGreater(min(width, height), 4 * 28)
 
     def test_the_start_table_tells_what_is_trained(self):
-        for text in ("60000 images 1x28x28", "128: 64 a replica, 64 a rank", "468 steps an epoch"):
+        for text in ("60000 images 1x28x28", "128: 64 per replica, 64 per rank", "468 steps per epoch"):
             self.assertIn(text, self.done.stderr)
 
     def test_the_test_images_can_be_reconstructed_by_the_checkpoint(self):

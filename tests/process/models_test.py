@@ -1,4 +1,4 @@
-"""Every model and likelihood learns: trained briefly by two ranks, better than half of the mean image's error, and with a latent that is used."""
+"""Every model and likelihood learns: after a short training by two ranks the error is below half of the mean image's, and the latent is used."""
 import unittest
 
 from runs import RunFolder
@@ -13,7 +13,7 @@ class Models(RunFolder):
     IMAGES = ["--count", "1500", "--size", "16", "--channels", "1"]
 
     def evaluation(self, name, *overrides, np=2):
-        """Of the last step, on training images: no validation data are named."""
+        """The evaluation of the last step, on training images because no validation data are configured."""
         self.train(name, *TRAINING, *overrides, np=np)
         (record,) = [record for record in self.log(name) if "evaluated" in record]
         return record
@@ -29,14 +29,14 @@ class Models(RunFolder):
         self.assertIn("elbo_nats", self.assert_learned("vanilla"))
 
     def test_learned_variance(self):
-        # It begins at sigma 1, where nothing pays for a latent: the rate is for one log sigma that has far to go.
+        # Training begins at sigma 1, where using a latent does not pay. The high learning rate lets the single log sigma fall far enough.
         self.assert_learned("learned", "objective.variance=learned", *NATS, "train.optimizer.learning_rate=0.02")
 
     def test_optimal_variance(self):
         record = self.assert_learned("optimal", "objective.variance=optimal", *NATS)
         steps = self.steps("optimal")
         self.assertIn("squared_error", steps[STEPS])
-        # -log p at the optimal sigma is D/2 (log(2 pi MSE) + 1) per image: far below that of sigma 1.
+        # -log p at the optimal sigma is D/2 (log(2 pi MSE) + 1) per image, far below that at sigma 1.
         self.assertGreater(record["elbo_nats"], 0)
 
     def test_predicted_variance(self):
@@ -90,7 +90,7 @@ class Models(RunFolder):
         plain = self.assert_learned("plain")
         self.assertEqual(self.losses("averaged"), self.losses("plain"), "training does not see the average")
         self.assertNotEqual(averaged["evaluation_mse"], plain["evaluation_mse"])
-        # A checkpoint's model is the averaged one.
+        # A checkpoint's model has the averaged weights.
         def mse(name):
             return float(self.program("reconstruct", "--checkpoint", f"runs/{name}", "--rows", "0:64", "--out", "rows.h5", "--overwrite", check=True).stdout.split("MSE ")[1].split()[0])
         self.assertNotEqual(mse("averaged"), mse("plain"))
@@ -100,10 +100,11 @@ class Models(RunFolder):
         done = self.train("early", *overrides, np=2)
         self.assertIn("stopped early", done.stderr)
         records = [record for record in self.log("early") if "evaluated" in record]
-        # The first is the best; two more are no better (weights stay, the running statistics settle: at most a few are).
+        # The first evaluation is the best, and the next two are no better. (The weights do not change, but the running statistics settle, so a few
+        # may be better.)
         self.assertLess(len(records), 40)
         again = self.train("early", *overrides, np=2)
-        self.assertIn("nothing is left to do", again.stderr)
+        self.assertIn("nothing left to do", again.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A real Prometheus finds a run by itself, scrapes its ranks, and answers every question of the dashboard."""
+"""A real Prometheus discovers a run, scrapes its ranks, and answers every query of the dashboard."""
 import json
 import os
 import pathlib
@@ -22,7 +22,7 @@ MONITORING = SOURCE / "configs" / "monitoring"
 DASHBOARD = MONITORING / "grafana" / "dashboards" / "vae_dist.json"
 PROMTOOL = pathlib.Path(PROMETHEUS).parent / "promtool"
 RANKS = 4
-# A run on the CPU with an encoder, the usual bound and a fixed sigma has none of these.
+# A run on the CPU with an encoder, the usual bound and a fixed sigma does not serve these.
 MAY_BE_EMPTY = "vae_dist_gpu_|vae_dist_log_p_nats|vae_dist_effective_samples|vae_dist_squared_error|vae_dist_regulariser"
 STOPPED = 75
 
@@ -47,13 +47,13 @@ class Monitoring(RunFolder):
         cls.program("data", "make-shapes", "validation.h5", "--count", "32", "--size", "16", "--channels", "1", "--seed", "1", check=True)
 
     def stop(self, process):
-        """Ends a process that still runs when its test is over."""
+        """Terminates a process at the end of its test if it still runs."""
         end_process(process)
         if process.stdout:
             process.stdout.close()
 
     def start_run(self, name, *overrides, np=RANKS, discovery=None):
-        """Ranks that train until they are stopped, with all that the dashboard shows: validation, checkpoints, exchange."""
+        """Starts ranks that train until they are stopped, with everything that the dashboard shows: validation, checkpoints, exchange."""
         run = self.start("--config", "run.yaml", f"run.name={name}", *SMALL, "train.epochs=1000000", "log.every_steps=100000",
                          "metrics.port=0", "data.validation.file=validation.h5", "data.validation.dataset=imgs",
                          "evaluate.every_epochs=5", "checkpoint.every_steps=100", "checkpoint.keep_best=0", *overrides, np=np)
@@ -65,7 +65,7 @@ class Monitoring(RunFolder):
         return run, discovery
 
     def start_prometheus(self):
-        """A server with the shipped configuration, but scraping every second, and this test's folder of runs. Returns its address."""
+        """Starts a server with the shipped configuration, but scraping this test's runs every second. Returns its address."""
         shipped = (MONITORING / "prometheus.yml").read_text()
         self.assertIn("../../runs/*.prometheus.json", shipped)
         faster, intervals = re.subn(r"(?m)^(\s*(?:scrape|evaluation|refresh)_interval: )\w+", r"\g<1>1s", shipped)
@@ -101,13 +101,13 @@ class Monitoring(RunFolder):
                       for target in active)
 
     def values(self, prometheus, expression):
-        """{rank (None without one): value} of the series that answer."""
+        """{rank (None without one): value} of the series that match."""
         answer = json.loads(get(f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"))
         return {series["metric"].get("rank"): float(series["value"][1]) for series in answer["data"]["result"]}
 
     def test_a_real_prometheus_answers_every_question_of_the_dashboard(self):
         prometheus = self.start_prometheus()
-        # It has been stopped once, so that there is a restart to show.
+        # Stop the run once, so that there is a restart to show.
         self.train("watched", *SMALL, "train.steps=12", "data.validation.file=validation.h5", "data.validation.dataset=imgs", np=RANKS)
         run, discovery = self.start_run("watched")
         all_up = [(str(rank), "watched", "up") for rank in range(RANKS)]
@@ -123,7 +123,7 @@ class Monitoring(RunFolder):
             self.assertRegex(address, r"^127\.0\.0\.1:", "on one machine outside of Slurm nobody else can ask")
             self.assert_promtool_likes(get(f"http://{address}/metrics"))
 
-        # The answers are this run's.
+        # The answers belong to this run.
         self.assertEqual(self.values(prometheus, 'vae_dist_ranks{run="watched"}'), {None: RANKS})
         self.assertEqual(self.values(prometheus, 'vae_dist_restarts_total{run="watched"}'), {str(rank): 1 for rank in range(RANKS)})
         self.assertEqual(self.values(prometheus, 'vae_dist_global_batch_samples{run="watched"}'), {None: 16})
@@ -134,19 +134,19 @@ class Monitoring(RunFolder):
         for of_rank in samples_a_step.values():
             self.assertAlmostEqual(of_rank, 16 / RANKS, delta=0.5)  # a scrape may fall between the two counters
 
-        # The images lie in memory, read once by all ranks together; nothing is read any longer.
+        # The images are in memory. The ranks read them once, together, and nothing is read any more.
         read = self.values(prometheus, 'vae_dist_read_bytes_total{run="watched"}')
         with h5py.File(self.folder / "shapes.h5") as file:
             self.assertGreaterEqual(sum(read.values()), file["imgs"].id.get_storage_size())
         self.assertEqual(self.values(prometheus, 'vae_dist_read_bytes_total{run="watched"}'), read)
 
-        # The signal to mpirun reaches the ranks: checkpoint, exit code 75, and the run is no target any longer.
+        # mpirun forwards the signal to the ranks: checkpoint, exit code 75, and the run is no longer a target.
         self.assertIsNone(run.poll(), "the run ended by itself")
         run.send_signal(signal.SIGUSR1)
         said, _ = run.communicate(timeout=HANGS_S)
         self.assertEqual(run.returncode, STOPPED, said)
         self.assertIn("stopped on request", said)
-        self.assertIn("127.0.0.1, any free ports: this machine alone can ask (metrics.address)", said)
+        self.assertIn("127.0.0.1, any free ports: reachable only from this machine (metrics.address)", said)
         self.assertFalse(discovery.exists())
         self.assertTrue(self.checkpoint("watched").exists())
         self.wait_until(lambda: self.targets(prometheus) == [], HANGS_S, "prometheus forgetting the run")
@@ -156,10 +156,10 @@ class Monitoring(RunFolder):
         return [target for group in json.loads(discovery.read_text()) for target in group["targets"]]
 
     def assert_promtool_likes(self, exposition):
-        """Of our own series: the HTTP server's are the library's."""
+        """Checks only our own series; the HTTP server's belong to the library."""
         ours = "".join(line + "\n" for line in exposition.splitlines() if "vae_dist_" in line)
         checked = subprocess.run([PROMTOOL, "check", "metrics"], input=ours, text=True, capture_output=True, timeout=HANGS_S)
-        # Bits per dimension are no amount of memory.
+        # Bits per dimension are not an amount of memory.
         said = [line for line in (checked.stdout + checked.stderr).splitlines() if line != 'vae_dist_bits_per_dim use base unit "bytes" instead of "bits"']
         self.assertEqual(said, [])
 
@@ -171,7 +171,7 @@ class Monitoring(RunFolder):
         return monitor
 
     def installed(self):
-        """A copy of the program as `cmake --install` places it, far from any checkout."""
+        """Installs the program as `cmake --install` does, outside any checkout."""
         prefix = self.folder / "prefix"
         (prefix / "bin").mkdir(parents=True)
         (prefix / "share" / "vae_dist").mkdir(parents=True)
@@ -197,7 +197,7 @@ class Monitoring(RunFolder):
         self.assertIn(discovery.name.replace("\\", r"\\"), get(f"http://localhost:{port}/metrics"), "Prometheus names the file in a label of its own")
         self.assertIsNone(run.poll(), "the run ended by itself")
 
-        # An alert's link leads to what Prometheus itself serves.
+        # An alert's link leads to a page that Prometheus itself serves.
         groups = json.loads(get(f"http://localhost:{port}/api/v1/rules"))["data"]["groups"]
         links = [rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"] if rule["type"] == "alerting"]
         self.assertGreater(len(links), 8)
@@ -207,14 +207,14 @@ class Monitoring(RunFolder):
         said, _ = monitor.communicate(timeout=HANGS_S)
         self.assertEqual(monitor.returncode, 0, said)
         self.assertIn(f"http://localhost:{port}/targets", said)
-        self.assertIn(f"runs in    {self.folder}/runs, {self.folder}/others' runs, {self.folder}/not_yet (not there yet)\n", said)
+        self.assertIn(f"runs in    {self.folder}/runs, {self.folder}/others' runs, {self.folder}/not_yet (does not exist yet)\n", said)
         self.assertEqual(rules(), set(), "the server is gone")
 
     def test_monitor_says_what_is_wrong(self):
         missing = self.program("monitor", "--config", "nowhere.yml")
         self.assertEqual(missing.returncode, 2)
         self.assertIn("there is no file nowhere.yml", missing.stderr)
-        for arguments, complaint in ((["--config", MONITORING / "prometheus.yml", "--runs", "runs"], "not both"), (["--runs", "runs*"], "takes *, ?, ["),
+        for arguments, complaint in ((["--config", MONITORING / "prometheus.yml", "--runs", "runs"], "not both"), (["--runs", "runs*"], "treats *, ?, ["),
                                      (["--runs", os.fsdecode(b"caf\xe9")], r"caf\xe9")):
             refused = self.program("monitor", *arguments)
             self.assertEqual(refused.returncode, 2, arguments)

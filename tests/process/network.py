@@ -1,5 +1,5 @@
-"""Hosts of our own on one machine: network namespaces joined by veth links to a bridge, each with a host name, so that ranks talk TCP
-over a network that a test can look at and cut. Needs root and iproute2, as the machine of the tests has."""
+"""Simulated hosts on one machine: network namespaces with their own host names, connected to a bridge by veth links, so that ranks talk TCP
+over a network that a test can inspect and cut. Needs root and iproute2."""
 import os
 import pathlib
 import signal
@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-# mpirun starts its daemons through this instead of ssh: the last number of the address is the host's.
+# mpirun starts its daemons through this script instead of ssh. The last number of the address is the host's number.
 AGENT = """#!/bin/sh
 address=$1; shift
 number=${{address##*.}}
@@ -23,23 +23,23 @@ class Network:
     """with Network(2) as network: subprocess.Popen(network.mpirun([2, 1], command))  # two ranks on the first host, one on the second"""
 
     def __init__(self, hosts):
-        # Names of links are at most 15 characters long.
+        # Link names have at most 15 characters.
         self.name = f"vd{os.getpid()}"
         self.numbers = range(1, hosts + 1)
 
     def __enter__(self):
         if os.geteuid() != 0:
-            raise unittest.SkipTest("not run: only root may make network namespaces")
+            raise unittest.SkipTest("not run: only root may create network namespaces")
         self._folder = tempfile.TemporaryDirectory(prefix="vae_dist_network_")
         self._agent = pathlib.Path(self._folder.name) / "agent"
         self._agent.write_text(AGENT.format(name=self.name))
         self._agent.chmod(0o755)
         try:
-            # The bridge has a namespace of its own: nothing of the machine's network is touched.
+            # The bridge has its own namespace, so the machine's network is not touched.
             ip("netns", "add", f"{self.name}-0")
         except subprocess.CalledProcessError as error:
             self.__exit__()
-            raise unittest.SkipTest(f"not run: this machine makes no network namespaces: {error.stderr.strip()}") from error
+            raise unittest.SkipTest(f"not run: this machine cannot create network namespaces: {error.stderr.strip()}") from error
         try:
             ip("-n", f"{self.name}-0", "link", "add", "bridge", "type", "bridge")
             ip("-n", f"{self.name}-0", "link", "set", "bridge", "up")
@@ -58,7 +58,7 @@ class Network:
 
     def __exit__(self, *_):
         for number in [*self.numbers, 0]:
-            # A daemon of mpirun that was cut off does not know that it is alone.
+            # An mpirun daemon that was cut off does not exit by itself.
             pids = subprocess.run(["ip", "netns", "pids", f"{self.name}-{number}"], capture_output=True, text=True, check=False).stdout
             for pid in pids.split():
                 os.kill(int(pid), signal.SIGKILL)
@@ -66,14 +66,14 @@ class Network:
         self._folder.cleanup()
 
     def mpirun(self, ranks_of_hosts, command):
-        """The command line that starts `command` with so many ranks on each host; mpirun itself runs on the first."""
+        """The command line that starts `command` with the given number of ranks on each host. mpirun itself runs on the first host."""
         hosts = ",".join(f"10.77.0.{number}:{ranks}" for number, ranks in zip(self.numbers, ranks_of_hosts))
         settings = [word for name, value in self.mpi_settings().items() for word in ("--mca", name.removeprefix("OMPI_MCA_"), value)]
         mpirun = ["mpirun", *settings, "--oversubscribe", "--bind-to", "none"]
         return [*self.on_first_host(), *mpirun, "-np", str(sum(ranks_of_hosts)), "--host", hosts, *command]
 
     def on_first_host(self):
-        """The words before a command that make it run on the first host."""
+        """A command prefix that runs a command on the first host."""
         return ["ip", "netns", "exec", f"{self.name}-1", "unshare", "--uts", "sh", "-c", 'hostname host1; exec "$@"', "sh"]
 
     def mpi_settings(self):
@@ -82,9 +82,9 @@ class Network:
         return {f"OMPI_MCA_{name}": value for name, value in settings.items()}
 
     def hosts(self, slots):
-        """All hosts with so many ranks each, as --hosts takes them."""
+        """All hosts with `slots` ranks each, in the format of --hosts."""
         return ",".join(f"10.77.0.{number}:{slots}" for number in self.numbers)
 
     def cut(self, number):
-        """Takes the link of a host down: packets are lost, nobody is told."""
+        """Takes a host's link down, so that packets are lost silently."""
         ip("-n", f"{self.name}-0", "link", "set", f"to{number}", "down")

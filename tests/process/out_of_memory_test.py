@@ -1,4 +1,4 @@
-"""A run whose step finds no memory says what a replica needs, and a larger R that goes."""
+"""A run whose step runs out of memory reports the needs of a replica and a larger R that fits."""
 import pathlib
 import re
 import resource
@@ -10,9 +10,9 @@ from deadline import HANGS_S
 from runs import BINARY, SMALL, RunFolder, mpirun
 
 MIB = 1 << 20
-ROOM = 600 * MIB  # address space beyond what a small run takes: threads reserve some, a step of the large batch takes over 2 GB
+ROOM = 600 * MIB  # address space beyond a small run's: threads reserve some, and a step of the large batch takes over 2 GB
 
-# [1024, 32, 64, 64] floats are 537 MB, and a step keeps some of them.
+# A tensor of [1024, 32, 64, 64] floats takes 537 MB, and a step keeps several of them.
 LARGE = ["model.hidden_dims=[32]", "train.global_batch=1024", "train.optimizer.learning_rate=0", "train.steps=2", "evaluate.batch=16"]
 
 
@@ -20,7 +20,7 @@ class OutOfMemory(RunFolder):
     IMAGES = ["--count", "1024", "--size", "64", "--channels", "1"]
 
     def address_space_of_a_small_run(self):
-        """The largest that it had, in bytes."""
+        """The peak address space of a small run, in bytes."""
         with open(self.folder / "small.txt", "w") as output:
             process = self.start("train", "--config", "run.yaml", "run.name=small", "checkpoint.resume=never", f"run.directory={self.id()}", *SMALL, "train.steps=60", output=output)
         largest = 0
@@ -44,7 +44,7 @@ class OutOfMemory(RunFolder):
         replicas, proposals = 1, []
         while True:
             done = self.limited(limit, f"of_{replicas}", f"distributed.replicas={replicas}")
-            # Where the steps fit just so, what comes after them (a checkpoint's thread, an evaluation) may find nothing left.
+            # If the steps barely fit, later work (a checkpoint's thread, an evaluation) may still run out of memory.
             if done.returncode == 0 or "step 2/2" in done.stderr:
                 break
             self.assertEqual(done.returncode, 3, done.stderr)
@@ -56,17 +56,17 @@ class OutOfMemory(RunFolder):
             replicas *= 2
             proposals.append(replicas)
         self.assertGreaterEqual(len(proposals), 1, "the first R fitted: no step ran out of memory")
-        replicas *= 2  # A step of the last one may have fitted just so.
+        replicas *= 2  # the last R may have barely fitted
         done = self.limited(limit, "evaluated", f"distributed.replicas={replicas}", "evaluate.batch=1024")
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertRegex(done.stderr, r"vae_dist: out of memory in an evaluation: .*\nevaluate\.batch=512 \(now 1024\)")
-        # The steps are not lost: what is left to do is the evaluation.
+        # The steps are not lost; only the evaluation is left to do.
         self.assertEqual(self.checkpoint("evaluated").name, "step_00000002")
         steps = self.steps("evaluated")
         self.limited(limit, "evaluated", f"distributed.replicas={replicas}", "evaluate.batch=16").check_returncode()
         self.assertEqual(self.steps("evaluated"), steps)
         self.assertEqual([record["step"] for record in self.log("evaluated") if "evaluated" in record], [2])
-        self.assertIn("nothing is left to do", self.limited(limit, "evaluated", f"distributed.replicas={replicas}", "evaluate.batch=16").stderr)
+        self.assertIn("nothing left to do", self.limited(limit, "evaluated", f"distributed.replicas={replicas}", "evaluate.batch=16").stderr)
 
     def test_pictures_that_do_not_fit_cost_the_pictures(self):
         limit = self.address_space_of_a_small_run() + ROOM

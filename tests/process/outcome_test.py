@@ -1,4 +1,4 @@
-"""What a job leaves in a real Pushgateway when it is over: its outcome, once, and nothing else."""
+"""At its end a job pushes its outcome to a real Pushgateway, once, and nothing else."""
 import getpass
 import os
 import re
@@ -29,7 +29,7 @@ class Outcome(RunFolder):
         deadline = time.monotonic() + HANGS_S
         while not cls.answers():
             if time.monotonic() > deadline or cls.server.poll() is not None:
-                raise AssertionError("the Pushgateway does not answer")
+                raise AssertionError("the Pushgateway does not respond")
             time.sleep(0.05)
 
     @classmethod
@@ -46,7 +46,7 @@ class Outcome(RunFolder):
             return False
 
     def pushed(self, run):
-        """{name without vae_dist_job_: (labels besides job, run and instance, value)} of what the gateway serves of a run."""
+        """{name without vae_dist_job_: (labels besides job, run and instance, value)} of a run's series on the gateway."""
         with urllib.request.urlopen(f"http://{self.gateway}/metrics", timeout=HANGS_S) as response:
             lines = response.read().decode().splitlines()
         found = {}
@@ -62,7 +62,7 @@ class Outcome(RunFolder):
         return self.pushed(run)["outcome"][0]["outcome"]
 
     def test_a_job_that_is_done_says_so(self):
-        # A name that a path cannot hold as it is.
+        # A name that must be escaped in a path.
         name, started = "done ä 100%?", time.time()
         self.train(name, "train.steps=7", f"metrics.push_gateway={self.gateway}", np=2)
         pushed = self.pushed(name)
@@ -121,15 +121,15 @@ class Outcome(RunFolder):
     def test_a_gateway_that_does_not_work_costs_a_warning(self):
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
-            closed = f"127.0.0.1:{silent.getsockname()[1]}"  # bound, and nobody listens
+            closed = f"127.0.0.1:{silent.getsockname()[1]}"  # bound, but not listening
             done = self.train("unheard", "train.steps=2", f"metrics.push_gateway={closed}")
             self.assertRegex(done.stderr, rf"warning: cannot push the outcome to {closed}/metrics/job/vae_dist/run/unheard/user/{getpass.getuser()}: .*\(metrics.push_gateway\)")
-            # One that takes the connection and never answers.
+            # A server that accepts the connection and never answers.
             silent.listen()
             done = self.train("unanswered", "train.steps=2", f"metrics.push_gateway={closed}")
             self.assertIn("warning: cannot push the outcome to", done.stderr)
         refused = self.train("refused", "train.steps=2", f"metrics.push_gateway={self.gateway}/nowhere")
-        self.assertRegex(refused.stderr, "warning: cannot push .* it answers 40")
+        self.assertRegex(refused.stderr, "warning: cannot push .* the server answered 40")
 
     def test_what_is_refused_before_the_first_step_is_no_job(self):
         done = self.train("refused", "train.steps=2", "train.global_batch=1000000", f"metrics.push_gateway={self.gateway}", check=False)

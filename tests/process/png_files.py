@@ -1,4 +1,4 @@
-"""PNG files, for tests that need pictures."""
+"""Makes and recognises PNG files, for tests that need pictures."""
 import struct
 import zlib
 

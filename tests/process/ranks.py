@@ -1,9 +1,9 @@
-"""Ranks as processes: which they are, whether they live."""
+"""Finds the processes of ranks and checks whether they are alive."""
 import pathlib
 
 
 def _stat(pid):
-    """The fields of /proc/<pid>/stat after the command's name, of which the first is the state and the second the parent."""
+    """The fields of /proc/<pid>/stat after the command's name. The first is the state, the second the parent."""
     try:
         return (pathlib.Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -11,12 +11,12 @@ def _stat(pid):
 
 
 def is_alive(pid):
-    """Whether the process is there and more than a zombie."""
+    """Whether the process exists and is not a zombie."""
     return _stat(pid)[:1] not in ([], ["Z"], ["X"])
 
 
 def ranks_of(binary, marker):
-    """The process ids, by rank, of those that run `binary` (or what it becomes where there is a GPU, which lies beside it) with `marker` ("NAME=value") in their environment, whatever started them."""
+    """The process ids, by rank, of all processes that run `binary` (or vae_dist_cuda beside it, which it becomes on a GPU machine) with `marker` ("NAME=value") in their environment."""
     program = pathlib.Path(binary).resolve()
     programs = (program, program.with_name("vae_dist_cuda"))
     found = {}

@@ -1,4 +1,4 @@
-"""The report of a run as a browser shows it: wide and narrow, light and dark, with scripts and without."""
+"""The report of a run in a browser: wide and narrow, light and dark, with and without scripts."""
 import unittest
 
 from browser import Browser
@@ -29,7 +29,7 @@ class ReportInABrowser(RunFolder):
                         self.assertLessEqual(page.evaluate("document.documentElement.scrollWidth"), width)
                         self.assertEqual(page.problems, [])
                         self.assertEqual([each for each in page.requests if not each.startswith(("data:", "file:"))], [])
-                        # A chart's words stay inside of the page too: SVG text is cut off without a scroll bar.
+                        # A chart's text must stay inside the page too, because SVG text is clipped without a scroll bar.
                         self.assertEqual(page.evaluate("[...document.querySelectorAll('svg.chart text')].filter(each => { const box = each.getBoundingClientRect();"
                                                        " return box.width > 0 && (box.left < 0 || box.right > innerWidth); }).map(each => each.textContent)"), [])
 
@@ -80,7 +80,7 @@ class ReportInABrowser(RunFolder):
         try:
             return page.call("DOM.getBoxModel", nodeId=node)["model"]["width"] > 0
         except AssertionError:
-            return False  # what has no box is not shown
+            return False  # an element without a box is not shown
 
 
 if __name__ == "__main__":

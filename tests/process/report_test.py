@@ -1,4 +1,4 @@
-"""`vae_dist report`: one page of a run, and of several."""
+"""`vae_dist report`: the page of one run, and of several runs."""
 import base64
 import hashlib
 import json
@@ -181,8 +181,8 @@ class Report(RunFolder):
     def test_refuses_what_is_no_run(self):
         os.mkdir(self.folder / "empty")
         self.addCleanup(os.rmdir, self.folder / "empty")
-        for arguments, named in [(["empty"], "empty is no run's directory: it has no metrics.jsonl"), (["runs/none"], "runs/none is no run's directory"), ([], "runs"),
-                                 (["runs/one", "--out", "runs/one/metrics.jsonl/report.html"], "cannot make the folder runs/one/metrics.jsonl")]:
+        for arguments, named in [(["empty"], "empty is not a run directory: it has no metrics.jsonl"), (["runs/none"], "runs/none is not a run directory"), ([], "runs"),
+                                 (["runs/one", "--out", "runs/one/metrics.jsonl/report.html"], "cannot create the folder runs/one/metrics.jsonl")]:
             with self.subTest(arguments=arguments):
                 done = self.program("report", *arguments)
                 self.assertNotEqual(done.returncode, 0)

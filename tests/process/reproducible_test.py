@@ -1,4 +1,4 @@
-"""distributed.reproducible: the same bits at 1, 2, 4 and 8 ranks, through stops, and with other buckets."""
+"""distributed.reproducible: the same bits at 1, 2, 4 and 8 ranks, after stops, and with other buckets."""
 import unittest
 
 from runs import RunFolder
@@ -7,7 +7,7 @@ STEPS = 60
 
 
 class Reproducible(RunFolder):
-    """R = 8, batches of 4 samples; an epoch has 6 steps; evaluated at each, with a checkpoint in the middle."""
+    """R = 8, batches of 4 samples, epochs of 6 steps, an evaluation after each, and a checkpoint in mid-run."""
 
     SETTINGS = ["distributed.reproducible=true", "distributed.replicas=8", "train.global_batch=32", "checkpoint.every_steps=30",
                 "evaluate.every_epochs=1", "data.validation={file: shapes.h5, dataset: imgs, rows: [150, 200]}", "checkpoint.keep=20"]
@@ -22,7 +22,7 @@ class Reproducible(RunFolder):
         cls.reproduce("np1", np=1)
 
     def result(self, name):
-        """All that must be equal: weights and optimizer at both checkpoints, every loss, every evaluation."""
+        """Checks everything that must be equal: weights and optimizer at both checkpoints, every loss, every evaluation."""
         files = [(self.checkpoint(name, step) / file).read_bytes() for step in (30, STEPS) for file in ("weights.safetensors", "optimizer.safetensors")]
         times = ("step_seconds", "samples_per_second", "data_wait_seconds", "allreduce_wait_seconds")
         return files, [{key: value for key, value in record.items() if key not in times} for record in self.log(name) if "ranks" not in record]
@@ -43,7 +43,7 @@ class Reproducible(RunFolder):
     def test_a_run_that_moves_from_four_ranks_to_one_to_eight_in_mid_epoch(self):
         for np, steps in ((4, 31), (1, 47), (8, STEPS)):
             self.reproduce("moved", np=np, steps=steps)
-        # Evaluations at the ends of the parts are further lines; all others must be there.
+        # Each part ends with an additional evaluation. All other lines must match.
         files, records = self.result("moved")
         expected_files, expected_records = self.result("np1")
         self.assertEqual(files[2:], expected_files[2:])
@@ -56,7 +56,7 @@ class Reproducible(RunFolder):
                 self.assert_same_bits(name)
 
     def test_with_channels_last_off_bits_are_others_but_again_the_same_at_every_number_of_ranks(self):
-        # The convolutions of the other memory order add in another order.
+        # Convolutions in the other memory format sum in another order.
         self.reproduce("nchw1", "train.channels_last=false", np=1)
         self.reproduce("nchw4", "train.channels_last=false", np=4)
         self.assertEqual(self.result("nchw4"), self.result("nchw1"))
@@ -65,10 +65,10 @@ class Reproducible(RunFolder):
     def test_another_thread_count_on_resume_is_a_warning_that_bits_may_differ(self):
         self.reproduce("threads", np=2, steps=6)
         again = self.reproduce("threads", np=2, steps=8)
-        self.assertNotIn("bits may differ", again.stderr)
+        self.assertNotIn("may not be bitwise equal", again.stderr)
         more = self.reproduce("threads", "distributed.threads_per_rank=2", np=2, steps=10)
-        self.assertEqual(more.stderr.count("bits may differ"), 1, more.stderr)
-        self.assertRegex(more.stderr, r"computed with CPU .*, 1 thread, this run goes on with CPU .*, 2 threads")
+        self.assertEqual(more.stderr.count("may not be bitwise equal"), 1, more.stderr)
+        self.assertRegex(more.stderr, r"computed with CPU .*, 1 thread, but this run continues with CPU .*, 2 threads")
 
     def test_it_can_fail_without_the_mode_bits_differ(self):
         self.reproduce("plain1", "distributed.reproducible=false", np=1)
@@ -76,7 +76,7 @@ class Reproducible(RunFolder):
         self.assertNotEqual(self.result("plain1")[0], self.result("plain4")[0])
 
     def test_numbers_that_make_no_binary_tree_are_refused(self):
-        for overrides, np, what in ((["distributed.replicas=6", "train.global_batch=36"], 1, "power of two of replicas"),
+        for overrides, np, what in ((["distributed.replicas=6", "train.global_batch=36"], 1, "number of replicas must be a power of two"),
                                     (["distributed.batch_norm=sync"], 1, "batch_norm local")):
             done = self.reproduce("refused", *overrides, np=np, check=False)
             self.assertEqual(done.returncode, 2, done.stderr)

@@ -1,4 +1,4 @@
-"""A run can stop at any step and go on with another number of ranks: the curve is that of a run that never stopped."""
+"""A run can stop at any step and resume with another number of ranks, and its curve is that of a run that never stopped."""
 import json
 import os
 import shutil
@@ -43,7 +43,7 @@ class PlannedStops(Resume):
         for np, steps in ((4, 17), (1, 29), (2, 40)):
             self.train("moved", f"train.steps={steps}", *self.REPLICAS, np=np)
             state = self.state("moved")
-            # In the middle of an epoch each time: 5 steps of 16 samples into the second, 5 into the third, 4 into the fourth.
+            # Each stop is in mid-epoch: 5 steps of 16 samples into the second epoch, 5 into the third, 4 into the fourth.
             self.assertEqual((state["step"], state["epoch"], state["position"]), (steps, steps // 12, steps % 12 * 16))
             self.assert_each_step_once("moved", steps)
         self.assert_same_curve("moved", "whole")
@@ -57,7 +57,7 @@ class PlannedStops(Resume):
     def test_the_same_run_again_gives_the_same_bytes(self):
         self.train("again", "train.steps=40", *self.REPLICAS, np=2)
         self.assertEqual(self.files_of("again", 40), self.files_of("whole", 40))
-        # A run of other weights does not.
+        # A run with other weights differs.
         self.train("seeded", "train.steps=40", "run.seed=1266", *self.REPLICAS, np=2)
         self.assertNotEqual(self.files_of("seeded", 40), self.files_of("whole", 40))
 
@@ -73,7 +73,7 @@ class PlannedStops(Resume):
         before = (self.run_path("finished") / "metrics.jsonl").read_bytes()
         done = self.train("finished", "train.steps=3", np=2)
         self.assertEqual(done.returncode, 0)
-        self.assertIn("nothing is left to do", done.stderr)
+        self.assertIn("nothing left to do", done.stderr)
         self.assertEqual((self.run_path("finished") / "metrics.jsonl").read_bytes(), before)
 
         self.train("finished", "train.steps=5", np=2)
@@ -81,7 +81,7 @@ class PlannedStops(Resume):
 
 
 class Beginnings(Resume):
-    """Runs that begin with what another has left: `parent`, 10 steps long, with checkpoints of steps 5 and 10."""
+    """Runs that begin from a checkpoint of another run: `parent`, 10 steps long, with checkpoints of steps 5 and 10."""
 
     @classmethod
     def setUpClass(cls):
@@ -96,7 +96,7 @@ class Beginnings(Resume):
         command = ["checkpoint.resume=lent/checkpoints/step_00000005", "checkpoint.every_steps=4", *self.REPLICAS]
         self.train("other", "train.steps=9", *command, np=2)
         self.assertEqual(sorted(self.steps("other")), [6, 7, 8, 9])
-        # A job that is queued again has the same command line, and has lost no step; nor does it need the other run any longer.
+        # A requeued job has the same command line. It loses no step and no longer needs the other run.
         shutil.rmtree(self.folder / "lent")
         self.train("other", "train.steps=14", *command, np=4)
         self.assertEqual(sorted(self.steps("other")), list(range(6, 15)))
@@ -108,13 +108,13 @@ class Beginnings(Resume):
         self.train("behind", "train.steps=3", *self.REPLICAS)
         self.train("behind", "train.steps=12", "checkpoint.resume=runs/parent", *self.REPLICAS)
         self.assertEqual(sorted(self.steps("behind")), [1, 2, 3, 11, 12])
-        # Once it has begun there, its own decide, however far the other one goes.
+        # Once the run has begun there, its own checkpoints take precedence, even if the other run gets further.
         shutil.copytree(self.run_path("parent"), self.run_path("ahead"))
         self.train("ahead", "train.steps=20", *self.REPLICAS)
         self.train("follower", "train.steps=12", "checkpoint.resume=runs/parent", *self.REPLICAS)
         said = self.train("follower", "train.steps=14", "checkpoint.resume=runs/ahead", *self.REPLICAS).stderr
         self.assertEqual(sorted(self.steps("follower")), [11, 12, 13, 14])
-        self.assertIn("it goes on from that", said)
+        self.assertIn("it continues from that one", said)
 
     def test_a_run_may_have_another_name(self):
         shutil.copytree(self.run_path("parent"), self.run_path("renamed"))
@@ -125,21 +125,21 @@ class Beginnings(Resume):
         shutil.copytree(self.run_path("parent"), self.run_path("old"))
         command = ["runs/old", "run.name=fork", "train.optimizer.learning_rate=1e-4"]
         said = self.train_from(*command, "train.steps=4", np=2).stderr
-        self.assertEqual(said.count("begins with the weights and the optimizer's state of runs/old/checkpoints/step_00000010"), 1, said)
+        self.assertEqual(said.count("begins with the weights and the optimizer state of runs/old/checkpoints/step_00000010"), 1, said)
         self.assertEqual(self.files_of("fork", 0), self.files_of("old", 10))
         self.assertEqual([self.state("fork", 0)[key] for key in ("step", "epoch", "position", "begun_from")], [0, 0, 0, "runs/old/checkpoints/step_00000010"])
         self.assert_each_step_once("fork", 4)
         self.assertEqual({record["learning_rate"] for record in self.steps("fork").values()}, {1e-4})
-        # The other run goes on meanwhile. That is not the fork's concern.
+        # The other run continues meanwhile, which does not affect the fork.
         self.train("old", "train.steps=11", *self.REPLICAS)
         said = self.train_from(*command, "train.steps=7", np=4).stderr
-        self.assertIn("goes on from its own checkpoint of step 4", said)
+        self.assertIn("continues from its own checkpoint of step 4", said)
         self.assert_each_step_once("fork", 7)
 
     def test_a_fork_with_a_configuration_of_its_own_needs_only_weights_that_fit(self):
         command = ["runs/parent/checkpoints/step_00000005", "--config", "run.yaml", *SMALL, "run.name=own"]
         said = self.train_from(*command, "train.optimizer.name=sgd", "train.optimizer.momentum=0.9", "train.global_batch=32", "train.ema_decay=0.9", "train.steps=2").stderr
-        self.assertIn("its optimizer begins anew", said)
+        self.assertIn("its optimizer starts afresh", said)
         begun, parent = read_safetensors(self.checkpoint("own", 0) / "weights.safetensors"), read_safetensors(self.checkpoint("parent", 5) / "weights.safetensors")
         averages = read_safetensors(self.checkpoint("own", 0) / "optimizer.safetensors")
         for name, tensor in parent.items():
@@ -152,8 +152,8 @@ class Beginnings(Resume):
         self.assertFalse(self.run_path("misfit").exists())
 
     def test_what_is_no_fork_is_refused(self):
-        for arguments, says in [(["runs/parent"], "is the run \"runs/parent\" itself: choose another run.name"),
-                                (["runs/parent", "run.name=taken"], "already holds a run that did not begin with another's weights"),
+        for arguments, says in [(["runs/parent"], "is the run \"runs/parent\" itself. Choose another run.name"),
+                                (["runs/parent", "run.name=taken"], "already holds a run that did not begin with the weights of another run"),
                                 (["runs/absent", "run.name=new"], "runs/absent"),
                                 (["runs/parent", "run.name=new", "checkpoint.resume=runs/taken"], "keep one of them")]:
             with self.subTest(arguments):
@@ -172,13 +172,13 @@ class Beginnings(Resume):
                               cwd=self.folder, text=True, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assert_each_step_once("launched", 3)
-        # What it asks the program for.
+        # The launcher asks the program for these keys.
         asked = ["config", "--from", "runs/parent", "run.name=launched", "--key", "run.name", "--key", "train.global_batch", "--key", "distributed.replicas"]
         self.assertEqual(self.program(*asked, check=True).stdout, "launched\n16\n4\n")
 
 
 class Evaluations(Resume):
-    """The checkpoint of a step is written before the step is evaluated; who goes on from it makes up for the evaluation."""
+    """The checkpoint of a step is written before the step is evaluated. A run that resumes from it makes up for the evaluation."""
 
     DATA = ["data.validation.fraction=0.2", "evaluate.every_epochs=1", "checkpoint.every_steps=10", "train.early_stop.patience=50", "train.precision=fp64"]
 
@@ -199,7 +199,7 @@ class Evaluations(Resume):
         try:
             manifest = self.run_path("killed") / "checkpoints" / "step_00000010" / "manifest.json"
             self.wait_until(lambda: process.poll() is not None or manifest.exists(), 60, "the checkpoint before the evaluation")
-            self.assertIsNone(process.poll(), "it ended by itself")
+            self.assertIsNone(process.poll(), "the run ended too early")
         finally:
             for pid in process.ranks().values():
                 os.kill(pid, signal.SIGKILL)
@@ -214,7 +214,7 @@ class Evaluations(Resume):
         self.assertEqual(self.files_of("killed", 30), self.files_of("whole", 30))
 
     def test_a_run_stopped_where_an_evaluation_is_due_loses_none(self):
-        # An epoch is a step: whenever it stops, an evaluation is due.
+        # An epoch has a single step, so an evaluation is due whenever the run stops.
         settings = [*self.DATA, "train.global_batch=160"]
         process = self.start("train", "--config", "run.yaml", "run.name=stopped", *SMALL, *settings, "train.steps=100000")
         try:
@@ -235,13 +235,13 @@ class Evaluations(Resume):
 
 
 class RequestedStops(Resume):
-    """Steps slow enough to send a signal between them."""
+    """Steps are slow enough for a signal between two of them."""
 
     STEPS = ["model.hidden_dims=[32, 64]", "train.global_batch=40", *Resume.REPLICAS]
 
     def start_and_signal(self, name, np, signal_number, to, after):
-        """Trains on `np` ranks (None: without mpirun) until `after` steps are logged, signals mpirun, the program or a rank, and returns
-        the step that all stopped after."""
+        """Trains on `np` ranks (None: without mpirun) until `after` steps are logged, then signals mpirun, the program or a rank. Returns
+        the step after which all ranks stopped."""
         process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, *self.STEPS, "train.steps=100000", np=np)
         try:
             log = self.run_path(name) / "metrics.jsonl"
@@ -259,13 +259,13 @@ class RequestedStops(Resume):
             process.communicate()
         self.assertEqual(process.returncode, STOPPED, output)
         self.assertIn("stopped on request", output)
-        # mpirun may return while the last rank still leaves.
+        # mpirun may return before the last rank has exited.
         self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), HANGS_S, "the end of all ranks")
 
         step = self.state(name)["step"]
         self.assertGreaterEqual(step, after)
         self.assertLess(step, 100000)
-        # The checkpoint is of the step that the log ends with, on every rank.
+        # The checkpoint belongs to the last step in the log, on every rank.
         self.assert_each_step_once(name, step)
         self.assertEqual(self.checkpoint(name).name, f"step_{step:08d}")
         return step

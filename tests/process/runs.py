@@ -1,4 +1,4 @@
-"""Starts the real program, alone or under mpirun, in a temporary folder, and reads what it left.
+"""Starts the real program, alone or under mpirun, in a temporary folder, and reads its output files.
 
 The tests of this folder are plain unittest files; ctest runs each with
   VAE_DIST_BINARY      the program
@@ -23,7 +23,7 @@ SOURCE = pathlib.Path(os.environ["VAE_DIST_SOURCE"])
 PROMETHEUS = os.environ.get("VAE_DIST_PROMETHEUS", "")
 PUSHGATEWAY = os.environ.get("VAE_DIST_PUSHGATEWAY", "")
 
-# A model and a dataset so small that 40 steps take a second.
+# A model and settings so small that 40 steps take a second.
 SMALL = [
     "model.hidden_dims=[8, 16]", "model.latent_dim=4", "train.global_batch=16", "log.every_steps=1", "metrics.port=null",
     "pictures.every_epochs=0", "evaluate.every_epochs=0", "checkpoint.every_minutes=0", "distributed.device=cpu",
@@ -32,14 +32,14 @@ SMALL = [
 
 
 def mpirun(np, command):
-    """The command line that starts `command` on np ranks, more than there are cores if need be. np None: no launcher at all."""
+    """The command line that starts `command` on np ranks, possibly more than there are cores. With np None, `command` itself."""
     if np is None:
         return command
     return ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(np), *command]
 
 
 def end_process(process):
-    """Ends a process that may still run: asked first, killed after 20 s."""
+    """Terminates a process that may still run, and kills it after 20 s."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -50,7 +50,7 @@ def end_process(process):
 
 
 class RunFolder(unittest.TestCase):
-    """A test case with a folder of its own, and with shapes.h5 in it: 200 grey pictures of 16x16."""
+    """A test case with its own folder, which contains shapes.h5: 200 grey pictures of 16x16."""
 
     IMAGES = ["--count", "200", "--size", "16", "--channels", "1"]
 
@@ -71,7 +71,7 @@ class RunFolder(unittest.TestCase):
 
     @classmethod
     def program(cls, *arguments, np=None, check=False, timeout=HANGS_S, env=None):
-        """Runs the program to its end. Returns the CompletedProcess, output as text, with .seconds."""
+        """Runs the program to its end. Returns the CompletedProcess with text output, and with .seconds."""
         started = time.monotonic()
         done = subprocess.run(mpirun(np, [BINARY, *map(str, arguments)]), cwd=cls.folder, text=True, errors="backslashreplace", capture_output=True,
                               timeout=timeout, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL)
@@ -82,13 +82,13 @@ class RunFolder(unittest.TestCase):
 
     @classmethod
     def train(cls, name, *overrides, np=None, config="run.yaml", check=True, **options):
-        """Trains the small model as run `name`. Later overrides win over SMALL."""
+        """Trains the small model as run `name`. `overrides` take precedence over SMALL."""
         return cls.program("train", "--config", config, f"run.name={name}", *SMALL, *overrides, np=np, check=check, **options)
 
     @classmethod
     def start(cls, *arguments, np=None, launcher=mpirun, program=BINARY, output=subprocess.PIPE, env=None):
-        """Starts the program and returns its Popen; stdout and stderr come together in .stdout, or go to the file `output`. The whole command
-        is `launcher(np, command)`."""
+        """Starts the command `launcher(np, command)` and returns its Popen. stdout and stderr are merged, in .stdout or in the file `output`.
+        .ranks() returns the ranks' process ids."""
         marker = f"VAE_DIST_TEST_RUN={uuid.uuid4()}"
         process = subprocess.Popen(launcher(np, [program, *map(str, arguments)]), cwd=cls.folder, text=True, stdout=output,
                                    stderr=subprocess.STDOUT, env={**os.environ, **(env or {}), **dict([marker.split("=")])}, stdin=subprocess.DEVNULL)
@@ -115,7 +115,7 @@ class RunFolder(unittest.TestCase):
 
     @classmethod
     def checkpoint(cls, name, step=None):
-        """The directory of the checkpoint of `step`, or of the newest."""
+        """The directory of the checkpoint of `step`, by default the newest."""
         found = sorted(path for path in (cls.run_path(name) / "checkpoints").glob("step_*") if "." not in path.name)
         return found[-1] if step is None else cls.run_path(name) / "checkpoints" / f"step_{step:08d}"
 

@@ -1,4 +1,4 @@
-"""Whoever asks a rank for its metrics, and however badly: training goes on as if nobody had asked, and the next scraper is answered."""
+"""Badly behaved clients of a rank's metrics server do not disturb training, and the next scraper gets its answer."""
 import json
 import os
 import pathlib
@@ -15,7 +15,7 @@ from runs import SMALL, RunFolder
 RANKS = 2
 SCRAPERS = 100
 STOPPED = 75
-# Allocators keep what a hundred answers needed for a moment; a leak of one answer a request would be ten times this.
+# Allocators keep the memory that a hundred answers needed at once. A leak of one answer per request would be ten times this.
 MEMORY_BYTES = 24 << 20
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: rank\r\n\r\n"
 
@@ -63,17 +63,17 @@ class Scrapers(RunFolder):
         return 0
 
     def connect(self, rank, sent=b""):
-        """A connection of a client that need not be well-behaved."""
+        """Opens a connection for a client that may be badly behaved."""
         connection = socket.create_connection(self.addresses[rank], timeout=HANGS_S)
         self.connections.append(connection)
         try:
             connection.sendall(sent)
         except OSError:
-            pass  # hung up on: its good right
+            pass  # the server may close such a connection
         return connection
 
     def hundred_at_once(self):
-        """Each asks both ranks, as fast as it can."""
+        """A hundred clients query both ranks as fast as they can."""
         answers = []
 
         def ask():
@@ -87,7 +87,7 @@ class Scrapers(RunFolder):
         self.assertEqual(answers, [True] * 3 * SCRAPERS)
 
     def slow_readers(self):
-        """They take the first byte, and no more."""
+        """Clients that read no more than the first byte of the answer."""
         for i in range(SCRAPERS):
             self.connect(i % RANKS, REQUEST)
 
@@ -102,12 +102,12 @@ class Scrapers(RunFolder):
                 pass
 
     def half_open_connections(self):
-        """They never say what they want."""
+        """Clients that never send a complete request."""
         for i in range(SCRAPERS):
             self.connect(i % RANKS, b"" if i % 4 else b"GET /metr")
 
     def drops_of_requests(self):
-        """A byte now and then, so that the server always hears from them."""
+        """Clients that send a byte now and then, so that the server keeps hearing from them."""
         connections = [self.connect(i % RANKS, b"GET /metrics HTTP/1.1\r\nX-Slow: ") for i in range(SCRAPERS)]
         bodies = [self.connect(i % RANKS, b"POST /metrics HTTP/1.1\r\nHost: rank\r\nContent-Length: 1000000000\r\n\r\n") for i in range(SCRAPERS)]
 
@@ -139,11 +139,11 @@ class Scrapers(RunFolder):
                     for _ in range(64):
                         connection.sendall(block)
                 except OSError:
-                    pass  # hung up on, or no longer listened to
+                    pass  # the server closed the connection or stopped reading
 
     def test_training_goes_on_as_if_nobody_had_asked(self):
         pids = self.process.ranks()
-        self.hundred_at_once()  # what a server with many clients takes for good, it has by now
+        self.hundred_at_once()  # warm-up: the server now holds all memory that it keeps for many clients
         memory, files = ({rank: measure(pid) for rank, pid in pids.items()} for measure in (resident_bytes, open_files))
         for misbehave in (self.hundred_at_once, self.slow_readers, self.pipelines_that_nobody_reads, self.half_open_connections, self.drops_of_requests, self.garbage, self.huge_requests):
             with self.subTest(misbehave.__name__):
@@ -151,7 +151,7 @@ class Scrapers(RunFolder):
                 try:
                     before = self.steps_of(0)
                     misbehave()
-                    # While all of them still hang on to their connections.
+                    # All clients still hold their connections here.
                     for rank in range(RANKS):
                         self.assertIn("vae_dist_steps_total", self.metrics(rank))
                     self.wait_until(lambda: self.steps_of(0) > before, HANGS_S, "the next step")
@@ -166,7 +166,7 @@ class Scrapers(RunFolder):
         for rank, pid in pids.items():
             self.wait_until(lambda: open_files(pid) <= files[rank], HANGS_S, f"rank {rank} closing connections")
 
-        self.half_open_connections()  # nor does the end wait for them
+        self.half_open_connections()  # the end of the run does not wait for these either
         self.process.send_signal(signal.SIGUSR1)
         said, _ = self.process.communicate(timeout=HANGS_S)
         self.assertEqual(self.process.returncode, STOPPED, said)

@@ -1,5 +1,5 @@
-// Each test begins with LibTorch's generator at the same seed, so that what a test draws from it (a
-// network's weights, mostly) is the same in every run and in any order of tests.
+// Reseeds LibTorch's generator before each test, so that its draws (mostly a network's weights) are
+// the same in every run and in any order of tests.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -7,11 +7,11 @@ namespace vae_dist {
 namespace {
 
 class SeededTorch : public testing::EmptyTestEventListener {
-  // Before the fixture of the test is made.
+  // Runs before the test's fixture is constructed.
   void OnTestStart(const testing::TestInfo&) override { at::manual_seed(1265); }
 };
 
-// The list owns it.
+// The listener list takes ownership.
 [[maybe_unused]] const bool is_listening =
     (testing::UnitTest::GetInstance()->listeners().Append(new SeededTorch), true);
 

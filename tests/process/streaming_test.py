@@ -1,4 +1,4 @@
-"""How the data is read (in memory, streamed, by how many ranks and threads) changes nothing in what is trained."""
+"""Training gives the same results however the data is read: from memory or streamed, by any number of ranks and threads."""
 import os
 import re
 import signal
@@ -42,7 +42,7 @@ class Streaming(StreamedFolder):
         for np, threads in ((None, 1), (1, 3), (2, 2), (4, 1)):
             self.train(f"stream_{np}", *fixed, "data.cache=stream", f"data.reader_threads={threads}", np=np)
             self.assert_same_losses(f"stream_{np}", "memory")
-        # Another window is another order; were it not, the comparisons would show nothing.
+        # Another window gives another order; otherwise the comparisons would prove nothing.
         self.train("other_window", *fixed, "data.cache=memory", "data.shuffle_window_chunks=0")
         self.assertGreater(max(loss_differences(self.steps("other_window"), self.steps("memory")).values()), 1e-4)
 
@@ -53,7 +53,7 @@ class Streaming(StreamedFolder):
             self.train(f"moved_{first}", *fixed, f"data.cache={first}", "train.steps=17", np=2)
             said = self.train(f"moved_{first}", *fixed, f"data.cache={then}", "train.steps=31").stderr
             self.assert_same_losses(f"moved_{first}", f"whole_{first}")
-            # From memory all samples were shuffled together: streaming goes on with that, and says what it costs.
+            # The run began in memory, where all samples are shuffled together. Streaming keeps that order and reports its cost.
             (self.assertIn if then == "stream" else self.assertNotIn)("which is slow", said)
 
     def test_part_of_the_images_is_held_out_for_validation(self):
@@ -62,7 +62,7 @@ class Streaming(StreamedFolder):
                        "data.shuffle_window_chunks=3", "distributed.replicas=2", "train.precision=fp64", np=2)
         said = self.program("train", "--config", "run.yaml", "run.name=dry", *SMALL, "data.validation.fraction=0.1", "--dry-run", check=True).stderr
         self.assertRegex(said, r"validation data +20 of the training images \(0\.1\), chosen by the seed")
-        self.assertRegex(said, r"samples N +180, 11 steps an epoch")
+        self.assertRegex(said, r"samples N +180, 11 steps per epoch")
         self.assert_same_losses("fraction_stream", "fraction_memory")
 
     def test_files_are_named_by_patterns_and_doubtful_ones_told_once(self):
@@ -70,7 +70,7 @@ class Streaming(StreamedFolder):
             return self.program("train", "--config", "run.yaml", "run.name=dry", *SMALL, *overrides, "--dry-run", **options)
         said = dry_run("data.train.file=[chunk*.h5, ./chunks.h5]", "data.validation.file=chunks.h5", np=2, check=True).stderr
         self.assertRegex(said, r"samples N +400,")
-        self.assertEqual(said.count("data.train.file lists the same file more than once, so its images count as often: chunks.h5 (also as ./chunks.h5) 2 times"), 1, said)
+        self.assertEqual(said.count("data.train.file lists the same file more than once, so its images count several times: chunks.h5 (also as ./chunks.h5) 2 times"), 1, said)
         self.assertEqual(said.count("data.train and data.validation both read all rows of chunks.h5"), 1, said)
         self.assertNotIn("chunks.h5 2 times", dry_run(check=True).stderr)
         home = dry_run("data.train.file=~/chunks.h5", check=True, env={"HOME": str(self.folder)}).stderr
@@ -99,9 +99,9 @@ class Streaming(StreamedFolder):
         with h5py.File(self.folder / "pieces.h5", "w") as file:
             file.create_dataset("imgs", data=self.images.reshape(200, 16, 16) > 127, chunks=(64, 2, 4), compression=1)
         said = self.train("pieces", "data.train.file=pieces.h5", *STREAM, "train.steps=14").stderr
-        self.assertRegex(said, r"pieces\.h5:/imgs is stored in chunks \[64, 2, 4\]: one image lies in 32 of them.*vae_dist data convert")
+        self.assertRegex(said, r"pieces\.h5:/imgs is stored in chunks \[64, 2, 4\]: one image spans 32 of them.*vae_dist data convert")
         said = self.train("pieces_in_memory", "data.train.file=pieces.h5", "data.cache=memory", "data.shuffle_window_chunks=3", "train.steps=14").stderr
-        self.assertNotIn("one image lies in", said)
+        self.assertNotIn("one image spans", said)
         self.assert_same_losses("pieces", "pieces_in_memory")
 
     def test_a_damaged_chunk_ends_all_ranks_with_its_place(self):
@@ -109,7 +109,7 @@ class Streaming(StreamedFolder):
             d = file.create_dataset("imgs", data=self.images, chunks=(16, *self.images.shape[1:]), compression=4)
             d.id.write_direct_chunk((160,) + (0,) * (self.images.ndim - 1), b"no deflate stream")
         for cache, code in (("memory", 2), ("stream", 3)):
-            # With a scale and no look at the values: the ring is the first to meet the chunk.
+            # A given scale means that no values are inspected at the start, so the ring is the first to read the chunk.
             done = self.program("train", "--config", "run.yaml", f"run.name=damaged_{cache}", *SMALL, "train.steps=50", "data.train.file=damaged.h5", "data.train.scale=1", f"data.cache={cache}",
                                 "data.shuffle_window_chunks=2", np=4)
             self.assertNotEqual(done.returncode, 0)
@@ -117,7 +117,7 @@ class Streaming(StreamedFolder):
 
 
 class LostFiller(RunFolder):
-    """Two ranks of a node decode chunks for each other; one of them does so no more."""
+    """Two ranks of a node decode chunks for each other, and one of them stops doing so."""
 
     @classmethod
     def setUpClass(cls):
@@ -142,7 +142,7 @@ class LostFiller(RunFolder):
         return (self.folder / "output.txt").read_text()
 
     def test_the_rank_that_waits_for_its_chunk_is_told_who_it_was(self):
-        for how, said in (("kill", r"told: rank 1 \(process (\d+)\) is gone: it decodes no more chunks"), ("stop", r"told: rank 1 \(process (\d+)\) has shown no sign of life for ([3-9]|\d\d) s")):
+        for how, said in (("kill", r"told: rank 1 \(process (\d+)\) is gone and no longer decodes chunks"), ("stop", r"told: rank 1 \(process (\d+)\) has shown no sign of life for ([3-9]|\d\d) s")):
             with self.subTest(how=how), open(self.folder / "output.txt", "w") as output:
                 self.assertRegex(self.output_of(self.start("chunks.h5", how, np=2, program=os.environ["VAE_DIST_LOST_FILLER"], output=output)), said)
 
@@ -160,9 +160,9 @@ class LostFiller(RunFolder):
 
 
 class StreamingMemory(RunFolder):
-    """Four gigabytes of images pass through little memory."""
+    """Four gigabytes of images are streamed through little memory."""
 
-    STEPS = 110  # of 256 images: 350 MB are decoded, more than may be held
+    STEPS = 110  # with 256 images each: 350 MB are decoded, more than may be held
 
     @classmethod
     def setUpClass(cls):
@@ -174,16 +174,16 @@ class StreamingMemory(RunFolder):
                 d = file.create_dataset("imgs", (64 * chunks, 64, 64, 3), "u1", chunks=chunk.shape, compression=1)
                 for i in range(chunks):
                     d.id.write_direct_chunk((64 * i, 0, 0, 0), stored)
-                d.attrs["scale"] = 1 / 3  # nobody looks for it
+                d.attrs["scale"] = 1 / 3  # so that the program does not search for it
 
     def memory_of(self, name, steps, *options):
-        """The memory of two ranks, shared pages counted once, when the run has read its share."""
+        """The memory of two ranks after `steps` steps, with shared pages counted once."""
         run = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, "model.hidden_dims=[2]", "train.global_batch=256", f"data.train.file={name}.h5", "train.steps=100000",
                          *options, np=2)
         try:
             log = self.run_path(name) / "metrics.jsonl"
             self.wait_until(lambda: run.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= steps), HANGS_S, f"step {steps}")
-            self.assertIsNone(run.poll(), "it ended by itself")
+            self.assertIsNone(run.poll(), "the run ended too early")
             total = 0
             for pid in run.ranks().values():
                 with open(f"/proc/{pid}/smaps_rollup") as file:
@@ -201,21 +201,21 @@ class StreamingMemory(RunFolder):
 
 
 class Containers(StreamedFolder):
-    """Each rank in a user namespace of its own, as in containers that nobody privileged has started: it may not look into another's descriptors."""
+    """Each rank runs in its own user namespace, as in unprivileged containers, and cannot access the descriptors of other ranks."""
 
     ALONE = ["unshare", "--user", "--map-root-user"]
-    # Nor does it see the same files, where shared memory could have a name. (Open MPI's own goes through sockets then.)
+    # Here the ranks also share no file system for named shared memory. (Open MPI itself uses sockets then.)
     SEES_NOTHING = ["env", "OMPI_MCA_btl=self,tcp"], ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs none /dev/shm && exec env TMPDIR=/nowhere "$@"', "sh"]
 
     @classmethod
     def setUpClass(cls):
         possible = subprocess.run([*cls.SEES_NOTHING[1], "true"], capture_output=True, text=True)
         if possible.returncode != 0:
-            raise unittest.SkipTest(f"not run: this machine makes no user namespaces: {possible.stderr.strip()}")
+            raise unittest.SkipTest(f"not run: this machine cannot create user namespaces: {possible.stderr.strip()}")
         super().setUpClass()
 
     def trained(self, name, *overrides, around=(), each=()):
-        """What it said."""
+        """Returns the output."""
         process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, "train.steps=14", "train.precision=fp64", *overrides, np=2,
                              launcher=lambda np, command: [*around, *mpirun(np, [*each, *command])])
         said, _ = process.communicate(timeout=HANGS_S)
@@ -231,18 +231,18 @@ class Containers(StreamedFolder):
             self.assertNotIn("cannot share memory", said)
             said = self.trained(f"nothing_{cache}", *overrides, around=around, each=each)
             self.assertEqual(said.count("cannot share memory"), 1, said)
-            self.assertRegex(said, r"each of the 2 decodes the images for itself")
+            self.assertRegex(said, r"each of the 2 ranks decodes the images into its own memory")
             for name in ("alone", "nothing"):
                 self.assert_same_losses(f"{name}_{cache}", f"none_{cache}")
 
 
 class OneCopy(RunFolder):
-    """Four ranks of a node keep the images in memory once."""
+    """Four ranks of a node share one copy of the images in memory."""
 
     IMAGES = ["--count", "4000", "--size", "64", "--channels", "3"]  # 49 MB decoded
 
     def shared_bytes(self, pids):
-        """The ranks' proportional share of shared memory (PSS), summed: pages that four ranks map count once."""
+        """The sum of the ranks' proportional shares of shared memory (PSS), which counts pages mapped by several ranks once."""
         total = 0
         for pid in pids:
             with open(f"/proc/{pid}/smaps_rollup") as file:
@@ -257,7 +257,7 @@ class OneCopy(RunFolder):
             ranks = run.ranks().values()
             self.assertEqual(len(ranks), 4)
             decoded = 4000 * 64 * 64 * 3
-            # Open MPI's own shared memory is a few MB a rank.
+            # Open MPI's own shared memory takes a few MB per rank.
             shared = self.shared_bytes(ranks)
             self.assertGreater(shared, decoded)
             self.assertLess(shared, 2 * decoded)

@@ -1,4 +1,4 @@
-"""What a person sees of a run: in a terminal (tmux), narrow, wide and resized; and in a file."""
+"""The output of a run as a person sees it: in narrow, wide and resized terminals (tmux), and in a file."""
 import os
 import re
 import shlex
@@ -16,12 +16,12 @@ PROGRESS = re.compile(r"epoch \d+/\d+  step \d+/\d+  ETA \d+:\d\d:\d\d")
 
 
 class Terminal:
-    """A terminal of that size in which a command runs."""
+    """A terminal of a given size that runs a command."""
 
     def __init__(self, folder, command, columns, rows=50):
         self._folder = tempfile.TemporaryDirectory(prefix="vae_dist_tmux_")
         self._socket = f"{self._folder.name}/socket"
-        # The command's end is the last that the screen shows.
+        # Print the exit code last, and keep the session open.
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", columns, "-y", rows, "-c", folder, f"{shlex.join(map(str, command))}; echo ended with $?; sleep 1000")
         self._tmux("set-option", "-g", "window-size", "manual")
 
@@ -30,7 +30,7 @@ class Terminal:
                               env={**os.environ, "TERM": "xterm-256color"}).stdout
 
     def lines(self, escapes=False):
-        """What is on the screen, without empty lines at its end."""
+        """The text on the screen, without empty lines at the end."""
         return self._tmux("capture-pane", "-p", "-S", "-", *(["-e"] if escapes else [])).rstrip("\n").split("\n")
 
     def resize(self, columns, rows=50):
@@ -40,7 +40,7 @@ class Terminal:
         return subprocess.run(["tmux", "-S", self._socket, "has-session"], capture_output=True, timeout=HANGS_S).returncode == 0
 
     def close(self):
-        """Ends what still runs by Ctrl-C, and does not leave before it has ended."""
+        """Stops the command with Ctrl-C if it still runs, and waits for its end."""
         deadline = time.monotonic() + HANGS_S
         if self.is_open() and not any(line.startswith("ended with") for line in self.lines()):
             self._tmux("send-keys", "C-c")
@@ -67,7 +67,7 @@ class RunInATerminal(RunFolder):
         return terminal
 
     def wait_for(self, terminal, pattern, seconds, what):
-        """The screen's lines, once one of them matches."""
+        """Waits until a line of the screen matches, and returns all lines."""
         deadline = time.monotonic() + seconds
         while not any(re.search(pattern, line) for line in terminal.lines()):
             if time.monotonic() > deadline:
@@ -83,8 +83,10 @@ class RunInATerminal(RunFolder):
                 first, seen = terminal.lines(), set()
                 self.assertTrue(any(re.match(r"  global batch G +16", line) for line in first), first)
                 self.assertTrue(any(re.match(r"  M_N +6.25e-05 by reference", line) for line in first), first)
+                deadline = time.monotonic() + HANGS_S
                 while True:
                     lines = terminal.lines()
+                    self.assertLess(time.monotonic(), deadline, lines)
                     if any(line.startswith("ended with") for line in lines):
                         break
                     drawn = [line for line in lines if PROGRESS.match(line)]
@@ -107,7 +109,7 @@ class RunInATerminal(RunFolder):
             self.wait_until(lambda: self.progresses_alone(terminal.lines(), step, columns), HANGS_S, f"progress on {columns} columns, and nothing left of older lines,")
 
     def progresses_alone(self, lines, step, columns):
-        """Beyond that step, without a piece of an older line above it, or a second one."""
+        """Whether the last line shows progress beyond that step, without remains of older progress lines above it."""
         left_over = [line for line in lines[:-1] if re.search(r"^epoch |ETA| recon |samples/s", line)]
         return self.step(lines[-1]) > step and len(lines[-1]) <= columns and not left_over
 
@@ -120,7 +122,7 @@ class RunInATerminal(RunFolder):
         terminal = self.open(mpirun(2, self.command("warned", "train.steps=400", "train.skip_step_above_norm=1e-9", "train.max_skipped_steps=300")), 150)
         self.wait_for(terminal, "ended with", HANGS_S, "the end")
         self.assertEqual(sum(line.startswith("warning: step 5 was skipped") for line in terminal.lines()), 1, terminal.lines())
-        # tmux tells a colour where it begins.
+        # tmux writes a colour's escape sequence where the colour begins.
         text = "\n".join(terminal.lines(escapes=True))
         self.assertRegex(text, r"(?m)^\x1b\[33mwarning: step 1 was skipped")
         self.assertRegex(text, r"(?m)^\x1b\[31mvae_dist: .*300 steps in a row|^\x1b\[39mvae_dist: .*300 steps in a row")
@@ -129,7 +131,7 @@ class RunInATerminal(RunFolder):
         for np in (None, 2):
             with self.subTest(np=np):
                 log = self.folder / f"log_{np}"
-                # In a terminal, but told to write into a file.
+                # In a terminal, but with the output redirected to a file.
                 command = ["sh", "-c", f"exec {shlex.join(map(str, mpirun(np, self.command('filed', 'train.steps=30', 'checkpoint.resume=never', 'run.name=filed_' + str(np)))))} 2> {log}"]
                 self.wait_for(self.open(command, 150), "ended with 0", HANGS_S, "the end")
                 text = log.read_text()

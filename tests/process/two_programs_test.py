@@ -1,4 +1,4 @@
-"""vae_dist and vae_dist_cuda: one build, linked with the CPU's libraries and with CUDA's; the first becomes the second where that may be of use."""
+"""vae_dist and vae_dist_cuda: the same build, linked with the CPU libraries and with CUDA's. The first replaces itself with the second when that may help."""
 import json
 import os
 import pathlib
@@ -12,13 +12,13 @@ from runs import BINARY, SMALL, RunFolder, mpirun
 
 PROGRAM = pathlib.Path(BINARY)
 CUDA_PROGRAM = PROGRAM.with_name("vae_dist_cuda")
-# Of CUDA's libraries, those that LibTorch's library for the CPU needs itself in a CUDA wheel.
+# The CUDA libraries that a CUDA wheel's own CPU library of LibTorch needs.
 NEEDED_BY_TORCH_CPU = {"libcudart", "libcupti"}
 TORCH_CUDA = {"libtorch", "libtorch_cuda", "libtorch_nvshmem", "libc10_cuda"}
 
 
 def cuda_libraries(program):
-    """The names of CUDA's libraries that the program maps when it starts, without version."""
+    """The names, without version, of the CUDA libraries that the program maps at start-up."""
     listed = subprocess.run(["ldd", program], text=True, capture_output=True, check=True).stdout
     found = [line.split() for line in listed.splitlines() if "=>" in line]
     return {name.split(".so")[0] for name, _, path, *_ in found if "/nvidia/" in path or name.split(".so")[0] in TORCH_CUDA}
@@ -26,7 +26,7 @@ def cuda_libraries(program):
 
 class TwoPrograms(RunFolder):
     def program_named(self, name):
-        """A folder with a copy of vae_dist, under `name`."""
+        """Makes a folder `name` with a copy of vae_dist."""
         folder = tempfile.TemporaryDirectory(prefix="vae_dist_test_")
         self.addCleanup(folder.cleanup)
         return shutil.copy(PROGRAM, pathlib.Path(folder.name) / name)
@@ -39,7 +39,7 @@ class TwoPrograms(RunFolder):
         return json.loads((self.run_path(name) / "environment.json").read_text())
 
     def with_stand_in_driver(self):
-        """The environment in which a library is found by the driver's name; it has nothing in it."""
+        """An environment in which an empty library is found under the driver's name."""
         folder = tempfile.TemporaryDirectory(prefix="vae_dist_test_")
         self.addCleanup(folder.cleanup)
         subprocess.run(["g++", "-shared", "-x", "c++", "/dev/null", "-o", pathlib.Path(folder.name) / "libcuda.so.1"], check=True)
@@ -71,7 +71,7 @@ class TwoPrograms(RunFolder):
         done = start("both", CUDA_PROGRAM)
         self.assertEqual(done.returncode, 0, done.stderr)
         build = self.environment_of("both")["build"]
-        # Of another build: it calls itself so.
+        # Patch the copy so that it reports another build.
         other = pathlib.Path(self.program_named("vae_dist"))
         code = other.read_bytes()
         self.assertEqual(code.count(build.encode()), 1)
@@ -83,7 +83,7 @@ class TwoPrograms(RunFolder):
             self.assertIn(text, refused.stderr)
 
     def at_first_step(self, name, **environment):
-        """The file of the program that trains in the process that was started, and what it has mapped."""
+        """The program file of the started process while it trains, and the libraries that it has mapped."""
         process = self.start("train", "--config", "run.yaml", *SMALL, "train.steps=1000000", f"run.name={name}", env=environment)
         try:
             log = self.run_path(name) / "metrics.jsonl"
@@ -110,7 +110,7 @@ class TwoPrograms(RunFolder):
             with self.subTest(arguments):
                 self.assertEqual("there is no program" in self.run_as(alone, *arguments, **driver).stderr, other)
         self.assertNotIn("there is no program", self.run_as(alone, "sample", "--checkpoint", "none", VAE_DIST_DEVICE="cpu", **driver).stderr)
-        # It becomes the other and goes on there.
+        # The program replaces itself with the other one.
         pathlib.Path(alone).with_name("vae_dist_cuda").write_text('#!/bin/sh\necho "started $0 $*"\n')
         pathlib.Path(alone).with_name("vae_dist_cuda").chmod(0o755)
         done = self.run_as(alone, "--config", "run.yaml", "a b", **driver)
@@ -134,7 +134,7 @@ class TwoPrograms(RunFolder):
     def test_other_words_for_the_device_are_refused(self):
         refused = self.run_as(PROGRAM, "config", VAE_DIST_DEVICE="gpu")
         self.assertEqual(refused.returncode, 2)
-        self.assertIn("VAE_DIST_DEVICE=gpu is none of auto, cuda and cpu", refused.stderr)
+        self.assertIn("VAE_DIST_DEVICE=gpu is not one of auto, cuda and cpu", refused.stderr)
 
 
 if __name__ == "__main__":

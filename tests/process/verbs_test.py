@@ -1,4 +1,4 @@
-"""The verbs other than training: what they print, what they write, and how they answer wrong questions."""
+"""The verbs other than train: their output, their files, and their error messages."""
 import gzip
 import json
 import os
@@ -88,11 +88,11 @@ class Help(RunFolder):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("runs/other" if "run.name=other" in arguments else "runs/run", done.stderr)
         self.assertEqual(self.program("config", "run.yaml", check=True).stdout, self.program("config", "--config", "run.yaml", check=True).stdout)
-        self.assertIn("nowhere.yaml: can't be read", self.program("bench", "nowhere.yaml").stderr)
+        self.assertIn("nowhere.yaml: cannot be read", self.program("bench", "nowhere.yaml").stderr)
 
 
 class Outputs(RunFolder):
-    """What every verb does with the file that it is to write: judged before any work, so that inputs which are not there are not missed."""
+    """Every verb checks its output file before any work, even before it looks for its inputs, which therefore need not exist here."""
     WRITERS = {
         "sample": ["sample", "--checkpoint", "runs/none", "--out", "{}"], "reconstruct": ["reconstruct", "--checkpoint", "runs/none", "--out", "{}"],
         "interpolate": ["interpolate", "--checkpoint", "runs/none", "--out", "{}"], "traverse": ["traverse", "--checkpoint", "runs/none", "--out", "{}"],
@@ -121,9 +121,9 @@ class Outputs(RunFolder):
         for name, words in self.WRITERS.items():
             with self.subTest(name):
                 said = self.refused(*(word.format("there.h5") for word in words))
-                self.assertIn("there.h5: it is there already", said)
+                self.assertIn("there.h5: the file already exists", said)
                 self.assertIn("--overwrite", said)
-        self.assertIn("dangling.h5: it is there already", self.refused("sample", "--checkpoint", "runs/run", "--out", "dangling.h5"))
+        self.assertIn("dangling.h5: the file already exists", self.refused("sample", "--checkpoint", "runs/run", "--out", "dangling.h5"))
         self.assertEqual((self.folder / "there.h5").read_text(), "somebody's\n")
         self.assertIn("no HDF5 file", self.program("sample", "--checkpoint", "runs/run", "--out", "there.h5", "--overwrite").stderr.replace("is not an HDF5", "no HDF5"))
         (self.folder / "old.png").write_text("old")
@@ -131,12 +131,12 @@ class Outputs(RunFolder):
         self.assertTrue(is_png(self.folder / "old.png"))
 
     def test_a_place_that_cannot_be_written_is_refused_before_the_work(self):
-        for name in ("evaluate", "report", "trace", "make-shapes"):  # that every verb's outputs are looked at is shown above
+        for name in ("evaluate", "report", "trace", "make-shapes"):  # the tests above show that every verb checks its outputs
             with self.subTest(name):
                 words = self.WRITERS[name]
-                self.assertIn("shapes.h5/deep/x.h5: cannot make the folder shapes.h5/deep", self.refused(*(word.format("shapes.h5/deep/x.h5") for word in words)))
+                self.assertIn("shapes.h5/deep/x.h5: cannot create the folder shapes.h5/deep", self.refused(*(word.format("shapes.h5/deep/x.h5") for word in words)))
 
-        self.assertIn("runs: cannot write it: it is a directory", self.refused("data", "info", "shapes.h5", "--out", "runs"))
+        self.assertIn("runs: cannot write to it, because it is a directory", self.refused("data", "info", "shapes.h5", "--out", "runs"))
 
     def test_folders_are_made_and_go_again_where_nothing_came_into_them(self):
         for name in ("sample", "bench", "convert"):
@@ -156,23 +156,23 @@ class Outputs(RunFolder):
                       ["reconstruct", "--checkpoint", "runs/run", "--data", "own.h5", "--out", "linked.h5"], ["compare", "runs/run", "--data", "linked.h5", "--out", "hard.h5"],
                       ["data", "convert", "shapes.h5", "own.h5", "linked.h5"], ["data", "info", "own.h5", "--out", "./own.h5"], ["lesson", "--data", "own.h5", "--out", "hard.h5"]):
             with self.subTest(words=words):
-                self.assertIn(f"{words[-1]}: cannot write it: it is read from", self.refused(*words, "--overwrite"))
+                self.assertIn(f"{words[-1]}: cannot write to this file, because it is also read", self.refused(*words, "--overwrite"))
         with h5py.File(self.folder / "virtual.h5", "w") as file:
             file["imgs"] = h5py.ExternalLink("own.h5", "/imgs")
-        self.assertIn("hard.h5: cannot write it: it is read from", self.refused("embed", "--checkpoint", "runs/run", "--data", "virtual.h5", "--out", "hard.h5", "--overwrite"))
-        # What a run reads without being told.
+        self.assertIn("hard.h5: cannot write to this file, because it is also read", self.refused("embed", "--checkpoint", "runs/run", "--data", "virtual.h5", "--out", "hard.h5", "--overwrite"))
+        # Files that a run reads although they are not on the command line.
         for words in (["embed", "--checkpoint", "runs/run", "--out", "shapes.h5"], ["sample", "--checkpoint", checkpoint, "--out", "shapes.h5"], ["compare", "runs/run", "--out", "shapes.h5"],
                       ["evaluate", "--checkpoint", "runs/run", "--json", f"{checkpoint}/state.json"], ["weights", "export", "--checkpoint", "runs/run", "--out", f"{checkpoint}/weights.safetensors"],
                       ["report", "runs/run", "--out", "runs/run/metrics.jsonl"], ["bench", "run.yaml", *SMALL, "--json", "run.yaml"], ["bench", "run.yaml", *SMALL, "--json", "shapes.h5"],
                       ["bench", "run.yaml", *SMALL, "data.train.file=own.h5", "--trace", "hard.h5"]):
             with self.subTest(words=words):
-                self.assertIn("it is read from", self.refused(*words, "--overwrite"))
-        self.assertIn("two options write to it", self.refused("compare", "runs/run", "--out", "one.h5", "--json", "one.h5"))
+                self.assertIn("it is also read", self.refused(*words, "--overwrite"))
+        self.assertIn("two options write to this file", self.refused("compare", "runs/run", "--out", "one.h5", "--json", "one.h5"))
 
     def test_data_that_have_moved_are_asked_for(self):
         self.program("data", "make-shapes", "deep/moving.h5", "--count", "40", "--size", "16", "--channels", "1", check=True)
         self.train("moved", "train.steps=2", "data.train.file=deep/moving.h5")
-        # From another folder the run finds them all the same.
+        # From another folder the run still finds its data.
         (self.folder / "elsewhere").mkdir()
         done = subprocess.run([BINARY, "evaluate", "--checkpoint", "../runs/moved", "--coverage", "0"], cwd=self.folder / "elsewhere", text=True, capture_output=True, timeout=300)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -181,7 +181,7 @@ class Outputs(RunFolder):
             with self.subTest(verb=verb):
                 refused = self.program(*verb, "--checkpoint", "runs/moved")
                 self.assertEqual(refused.returncode, 2, refused.stderr)
-                self.assertIn("deep/moving.h5 (data.train), is not there", refused.stderr)
+                self.assertIn("deep/moving.h5 (data.train), does not exist", refused.stderr)
                 self.assertIn("--data FILE", refused.stderr)
                 self.program(*verb, "--checkpoint", "runs/moved", "--data", "moving.h5", check=True)
 
@@ -191,11 +191,11 @@ class Outputs(RunFolder):
 
 
 class Checkpoints(RunFolder):
-    """Which checkpoint of a run is meant."""
+    """How a checkpoint of a run is selected."""
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        # The second evaluation is worse than the first: nothing is learned, and the learning rate is far too large afterwards.
+        # The second evaluation is worse than the first: the model learns nothing, and then the learning rate is far too large.
         cls.train("run", "train.steps=36", "checkpoint.every_steps=12", "checkpoint.keep=5", "evaluate.every_epochs=1", "data.validation.file=shapes.h5", "data.validation.dataset=imgs",
                   "train.optimizer.learning_rate=0.3", "train.optimizer.name=sgd", "train.optimizer.momentum=0")
         cls.train("none", "train.steps=2")
@@ -212,13 +212,13 @@ class Checkpoints(RunFolder):
         self.assertIn(" 12 ", self.program("compare", "runs/run@12", "runs/run@24", check=True).stdout)
 
     def test_one_that_is_not_there_is_refused_with_those_that_are(self):
-        for place, says in (("runs/run@13", "there is no checkpoint of step 13; the run has step_00000036, step_00000024, step_00000012"), ("runs/none@best", "noted no best checkpoint"),
-                            ("runs/run@last", "@best and runs/run@1000"), ("runs/absent@best", "no run's directory")):
+        for place, says in (("runs/run@13", "there is no checkpoint of step 13; the run has step_00000036, step_00000024, step_00000012"), ("runs/none@best", "recorded no best checkpoint"),
+                            ("runs/run@last", "@best and runs/run@1000"), ("runs/absent@best", "not a run directory")):
             with self.subTest(place=place):
                 done = self.program("evaluate", "--checkpoint", place)
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn(says, done.stderr)
-        self.assertIn("names a checkpoint already", self.program("evaluate", "--checkpoint", "runs/run@12", "--best").stderr)
+        self.assertIn("already names a checkpoint", self.program("evaluate", "--checkpoint", "runs/run@12", "--best").stderr)
 
     def test_every_verb_that_computes_takes_a_device(self):
         for verb in ("train", "bench", "sample", "reconstruct", "interpolate", "traverse", "embed", "evaluate", "compare", "lesson"):
@@ -364,7 +364,7 @@ class Pictures(RunFolder):
         cls.train("run", "train.steps=40")
 
     def images(self, verb, out, *options):
-        """The datasets of the .h5 file that the verb writes, and its output."""
+        """The datasets of the .h5 file written by the verb, and its output."""
         done = self.program(verb, "--checkpoint", "runs/run", "--out", out, *options, check=True)
         with h5py.File(self.folder / out) as file:
             return {name: file[name][:] for name in file}, done.stdout
@@ -442,7 +442,7 @@ class Pictures(RunFolder):
                 self.assertIn("there are 200 images" if rows == "0:201" else "0:32", done.stderr)
         for verb in ("sample", "reconstruct"):
             for arguments, says in [(["--checkpoint", "runs/run", "--out", "refused.jpg"], ".png"), (["--checkpoint", "runs", "--out", "refused.png"], "manifest.json"),
-                                    (["--checkpoint", "runs/run", "--out", "shapes.h5/refused.h5"], "cannot make the folder shapes.h5")]:
+                                    (["--checkpoint", "runs/run", "--out", "shapes.h5/refused.h5"], "cannot create the folder shapes.h5")]:
                 with self.subTest(verb=verb, arguments=arguments):
                     done = self.program(verb, *arguments)
                     self.assertEqual(done.returncode, 2, done.stderr)
@@ -458,7 +458,7 @@ class Pictures(RunFolder):
 
 
 class WeightsVerbs(RunFolder):
-    # One batch holds all of the data, so that the KL of a step depends on the weights alone: not on order, and never on the noise.
+    # One batch holds all data, so the KL of a step depends only on the weights, not on the order. (It never depends on the noise.)
     WHOLE_BATCH = ["data.train.rows=[0, 32]", "train.global_batch=32"]
 
     def test_a_run_goes_on_from_exported_weights(self):
@@ -478,7 +478,7 @@ class WeightsVerbs(RunFolder):
         self.assertAlmostEqual(seen, expected, delta=1e-5 * expected)
         self.assertGreater(abs(self.steps("first")[1]["kld"] - expected), 0.1 * expected, "training changed the KL too little to tell")
 
-        # Any number of ranks may go on from them.
+        # Any number of ranks can continue from these weights.
         self.train("third", *self.WHOLE_BATCH, "train.steps=2", np=2)
         self.assertEqual(sorted(self.steps("third")), [1, 2])
 
@@ -488,7 +488,7 @@ class WeightsVerbs(RunFolder):
         self.program("weights", "export", "--checkpoint", "runs/begun", "--out", "begun.safetensors", check=True)
         done = self.program("weights", "import", "begun.safetensors", "--config", "run.yaml", "run.name=begun", *SMALL)
         self.assertEqual(done.returncode, 2)
-        self.assertIn("choose another run.name", done.stderr)
+        self.assertIn("Choose another run.name", done.stderr)
         self.assertEqual(file_hashes(self.run_path("begun")), before)
 
     def test_a_file_that_holds_no_weights_is_refused(self):
@@ -502,15 +502,15 @@ class WeightsVerbs(RunFolder):
 
 class DryRun(RunFolder):
     ROWS = {
-        "ranks": "2, replicas R = 2 (1 a rank)",
-        "global batch G": "16: 8 a replica, 8 a rank",
+        "ranks": "2, replicas R = 2 (1 per rank)",
+        "global batch G": "16: 8 per replica, 8 per rank",
         "training data": "shapes.h5:/imgs: 200 images 1x16x16",
-        "samples N": "200, 12 steps an epoch (the last 8 of each order are dropped)",
+        "samples N": "200, 12 steps per epoch (the last 8 of each epoch are dropped)",
         "steps": "36 (3 epochs)",
-        "M_N": "6.25e-05 by reference: 0.00025 * 16 / 64 (auto)",  # the seed's weight at batch 64, for G = 16
+        "M_N": "6.25e-05 by reference: 0.00025 * 16 / 64 (auto)",  # the reference weight at batch 64, for G = 16
         "run": "runs/dry",
         "sigma_eff": "",
-        "memory a rank": "",
+        "memory per rank": "",
         "optimizer": "adam, learning rate 0.001 first, 0.001 last",
     }
 
@@ -519,7 +519,7 @@ class DryRun(RunFolder):
 
     def test_it_prints_the_table_and_leaves_nothing_behind(self):
         before = file_hashes(self.folder)
-        # The verb may be left out.
+        # The verb may be omitted.
         done = self.program("--config", "run.yaml", "--dry-run", "run.name=dry", *SMALL, "train.epochs=3", np=2, check=True)
         self.assertEqual(file_hashes(self.folder), before)
         self.assertEqual(done.stderr.count("global batch G"), 1, "told once")
@@ -536,9 +536,9 @@ class DryRun(RunFolder):
         tensors = read_safetensors(self.checkpoint("counted") / "weights.safetensors")
         buffers = ("running_mean", "running_var", "num_batches_tracked")
         self.assertEqual(counted, sum(tensor.size for name, tensor in tensors.items() if not name.endswith(buffers)))
-        # Values, gradients and two moments of four bytes.
-        self.assertAlmostEqual(float(re.match(r"(\S+) kB for the model", table["memory a rank"])[1]), counted * 16 / 1000, delta=counted * 16 / 1000 / 100)
-        self.assertIn("51.2 kB a node for the data", table["memory a rank"])
+        # Values, gradients and two moments, four bytes each.
+        self.assertAlmostEqual(float(re.match(r"(\S+) kB for the model", table["memory per rank"])[1]), counted * 16 / 1000, delta=counted * 16 / 1000 / 100)
+        self.assertIn("51.2 kB per node for the data", table["memory per rank"])
 
     def test_it_finds_what_is_wrong(self):
         for overrides, says in [(["data.train.file=absent.h5"], "absent.h5"), (["train.global_batch=18", "distributed.replicas=3"], "2 ranks"),

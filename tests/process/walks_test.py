@@ -1,4 +1,4 @@
-"""`vae_dist interpolate` and `traverse`, and training's traversals, against the same model in PyTorch."""
+"""`vae_dist interpolate` and `traverse`, and the traversals of training, compared with the same model in PyTorch."""
 import sys
 import unittest
 
@@ -64,7 +64,7 @@ class Interpolate(Walks):
         walks = self.datasets("interpolate", "--pairs", "3:9", "--steps", "5", "--spherical")
         z = walks["z"][0].astype(float)
         numpy.testing.assert_allclose(z[[0, -1]], self.mu[[3, 9]], rtol=0, atol=1e-5)
-        # Shoemake's formula on vectors of any lengths, by hand.
+        # Shoemake's formula for vectors of any lengths, written out.
         a, b = z[0], z[-1]
         angle = numpy.arccos(a @ b / numpy.linalg.norm(a) / numpy.linalg.norm(b))
         for i, t in enumerate((0, 0.25, 0.5, 0.75, 1)):
@@ -106,7 +106,7 @@ class Traverse(Walks):
         numpy.testing.assert_allclose(walks["kld_nats"], numpy.sort(kld)[::-1], rtol=1e-4)
 
     def test_quantiles_are_those_of_the_codes(self):
-        # Codes without variance have quantiles that numpy knows too.
+        # For codes without variance, numpy computes the same quantiles.
         walks = self.datasets("traverse", "--quantiles", "0.1", "--steps", "3", run="points")
         numpy.testing.assert_allclose(walks["places"], [0.1, 0.5, 0.9], rtol=1e-6)
         self.program("embed", "--checkpoint", "runs/points", "--out", "codes.h5", check=True)
@@ -114,7 +114,7 @@ class Traverse(Walks):
             codes = file["mu"][:].astype(float)
         numpy.testing.assert_allclose(walks["values"], numpy.quantile(codes, [0.1, 0.5, 0.9], axis=0).T[walks["dimensions"]], rtol=1e-5, atol=1e-6)
         numpy.testing.assert_allclose(walks["variance"], numpy.sort(codes.var(0))[::-1], rtol=1e-4)
-        # Of a posterior they are those of draws: wider than those of the means.
+        # With a posterior the quantiles are those of draws, which are wider than those of the means.
         widths = {run: numpy.ptp(self.datasets("traverse", "--quantiles", "0.05", run=run)["values"], axis=1) for run in ("run", "points")}
         self.assertTrue((widths["run"] > 0).all())
 
@@ -132,7 +132,7 @@ class Traverse(Walks):
 
 
 class Channels(runs.RunFolder):
-    """Images of any number of channels train, are drawn, and are in the report."""
+    """Images with any number of channels can be trained on, are drawn, and appear in the report."""
 
     def test_every_number_of_channels_is_drawn(self):
         random = numpy.random.default_rng(4)
@@ -140,7 +140,7 @@ class Channels(runs.RunFolder):
             with h5py.File(self.folder / f"of_{channels}.h5", "w") as file:
                 file["imgs"] = random.integers(0, 256, (48, 16, 16, channels), dtype=numpy.uint8)
             self.train(f"of_{channels}", f"data.train.file=of_{channels}.h5", "data.train.layout=NHWC", "train.steps=6", "pictures.every_epochs=1", "pictures.traversals=2", "pictures.samples=9")
-            # After each of two epochs, and the second is the end.
+            # One after each of the two epochs, of which the second is the end.
             for kind in ("samples", "reconstructions", "traversals"):
                 for step in (3, 6):
                     self.assertTrue(is_png(self.run_path(f"of_{channels}") / "pictures" / f"{kind}_{step:08d}.png"), kind)

@@ -1,4 +1,4 @@
-"""Weights go both ways: torch loads what `weights export` writes and computes the same pictures, and `weights import` takes torch's."""
+"""Weights can be exchanged with torch: it loads the files of `weights export` and computes the same pictures, and `weights import` reads its files."""
 import sys
 import unittest
 
@@ -13,8 +13,8 @@ from vanilla_vae_reference import VanillaVAE  # noqa: E402
 
 
 class TheirVae(torch.nn.Module):
-    """The network of PyTorch-VAE's VanillaVAE, for 64x64 pixels: five levels, a code of 2x2, and a decoder that ends in Tanh whatever the images are. It shares nothing with the
-    reference of tests/golden."""
+    """The network of PyTorch-VAE's VanillaVAE for 64x64 pixels: five levels, a code of 2x2, and a decoder that always ends in Tanh. It shares no code
+    with the reference in tests/golden."""
     WIDTHS, LATENT = [4, 6, 8, 8, 10], 5
 
     def __init__(self):
@@ -42,7 +42,7 @@ class TheirVae(torch.nn.Module):
 
 
 def model_of(metadata):
-    """The reference for the model of runs.SMALL, of the image's shape that the file states."""
+    """The reference for the model of runs.SMALL, with the image shape stated in the file."""
     shape = [int(metadata[key]) for key in ("channels", "height", "width")]
     return VanillaVAE(*shape, latent_dim=4, hidden_dims=[8, 16])
 
@@ -55,13 +55,13 @@ class Weights(runs.RunFolder):
         return safetensors_file.read(self.folder / f"{run}.safetensors")
 
     def reconstructions(self, run):
-        """Rows 0 to 9 of the dataset and what the program makes of them."""
+        """Rows 0 to 9 of the dataset and the program's results for them."""
         self.program("reconstruct", "--checkpoint", f"runs/{run}", "--rows", "0:10", "--out", f"{run}.h5", "--overwrite", check=True)
         with h5py.File(self.folder / f"{run}.h5") as file:
             return torch.from_numpy(file["originals"][:]), torch.from_numpy(file["reconstructions"][:])
 
     def expect_torch_computes(self, model, run):
-        """`model` in evaluation mode against the program's pictures, in single precision on both sides."""
+        """Compares `model` in evaluation mode with the program's pictures, in single precision on both sides."""
         model.eval()
         originals, pictures = self.reconstructions(run)
         with h5py.File(self.folder / "shapes.h5") as file:
@@ -91,7 +91,7 @@ class Weights(runs.RunFolder):
     def test_a_run_begins_with_imported_weights(self):
         torch.manual_seed(3)
         model = VanillaVAE(3, 21, 21, latent_dim=4, hidden_dims=[8, 16])
-        model(torch.rand(8, 3, 21, 21), torch.randn(8, 4))  # running statistics that are not the initial ones
+        model(torch.rand(8, 3, 21, 21), torch.randn(8, 4))  # moves the running statistics away from their initial values
         safetensors_file.write(self.folder / "made_by_torch.safetensors", model.state_dict(), {})
         self.program("weights", "import", "made_by_torch.safetensors", "--config", "run.yaml", "run.name=imported", "model.output=sigmoid", *runs.SMALL, check=True)
         tensors, _ = self.exported("imported")
@@ -100,7 +100,7 @@ class Weights(runs.RunFolder):
             self.assertTrue(torch.equal(tensors[name], tensor), name)
         self.expect_torch_computes(model, "imported")
 
-        # Training goes on from them: the batches since count on top of torch's one.
+        # Training continues from these weights: its batches are added to torch's one.
         self.train("imported", "train.steps=3")
         tensors, _ = self.exported("imported")
         self.assertEqual(tensors["encoder.0.1.num_batches_tracked"].item(), 4)
@@ -118,7 +118,7 @@ class Weights(runs.RunFolder):
         return safetensors_file.read(self.checkpoint(run, 0) / "weights.safetensors")[0]
 
     def expect_refused(self, file, *says, overrides=()):
-        """What an import that is refused says: nothing of it is left."""
+        """Returns the message of a rejected import, and checks that it leaves nothing behind."""
         refused = self.import_file(file, "refused", *overrides)
         self.assertEqual(refused.returncode, 2, refused.stderr)
         for expected in (file, *says):
@@ -172,7 +172,7 @@ class Weights(runs.RunFolder):
         torch.save({"fc_mu.weight": torch.zeros(2), "epoch": 3}, self.folder / "mixed.pt")
         torch.save({"fc_mu.weight": torch.zeros(2)}, self.folder / "misfit.pt")
         (self.folder / "text.pt").write_text("no weights at all")
-        for file, says in [("list.pt", "not a state_dict"), ("mixed.pt", "no tensors: epoch"), ("text.pt", "neither safetensors nor a file of PyTorch's weights"), ("absent.pt", "No such file"),
+        for file, says in [("list.pt", "not a state_dict"), ("mixed.pt", "not tensors: epoch"), ("text.pt", "neither a safetensors file nor a PyTorch weights file"), ("absent.pt", "No such file"),
                            ("misfit.pt", "misfit.pt: the weights do not fit the model")]:
             with self.subTest(file):
                 refused = self.import_file(file, "refused")
@@ -229,7 +229,7 @@ class Weights(runs.RunFolder):
         state["encoder.0.1.running_var"][:2] = float("inf")
         torch.save(state, self.folder / "broken.pt")
         self.expect_refused("broken.pt", "2 of its 36 tensors", "fc_mu.bias: 1 NaN and 0 infinite of 4 values", "encoder.0.1.running_var: 0 NaN and 2 infinite of 8 values", "--allow-not-finite")
-        # Too large for single precision is infinite in the model.
+        # Values too large for single precision become infinite in the model.
         large = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in self.made_by_torch().state_dict().items()}
         large["fc_var.bias"][0] = 1e300
         safetensors_file.write(self.folder / "large.safetensors", large, {})
@@ -271,13 +271,13 @@ class Weights(runs.RunFolder):
 
 
 class TheirDecoder(runs.RunFolder):
-    """What PyTorch-VAE's own class decodes, against ours with the same weights."""
+    """Compares the decoder of PyTorch-VAE's own class with ours for the same weights."""
     IMAGES = ["--count", "40", "--size", "64", "--channels", "3"]
     NETWORK = [*runs.SMALL, f"model.hidden_dims={TheirVae.WIDTHS}", f"model.latent_dim={TheirVae.LATENT}"]
     THEIR_RANGE = ["data.range=[-1, 1]", "model.output=tanh"]
 
     def decoded(self, run):
-        """The originals of some rows as the run sees them, and what the program decodes from their codes."""
+        """The originals of some rows in the run's data range, and the program's reconstructions."""
         self.program("reconstruct", "--checkpoint", f"runs/{run}", "--rows", "0:8", "--out", f"{run}.h5", check=True)
         with h5py.File(self.folder / f"{run}.h5") as file:
             return torch.from_numpy(file["originals"][:]), torch.from_numpy(file["reconstructions"][:])
@@ -304,7 +304,7 @@ class TheirDecoder(runs.RunFolder):
             with self.subTest(suffix):
                 model = TheirVae()
                 said, metadata = self.exported_into(model, "theirs", suffix)
-                self.assertIn("must end in torch.nn.Tanh(), as PyTorch-VAE's class does; it sees images in [-1, 1]", said)
+                self.assertIn("must end in torch.nn.Tanh(), as PyTorch-VAE's class does; its images are in [-1, 1]", said)
                 self.assertEqual([metadata[key] for key in ("output", "range", "likelihood", "layout", "activation")], ["tanh", "[-1, 1]", "gaussian", "NCHW", "leaky_relu"])
                 if suffix == ".pt":
                     originals, pictures = self.decoded("theirs")
@@ -330,7 +330,7 @@ class TheirDecoder(runs.RunFolder):
         torch.save({"state_dict": {f"model.{name}": tensor for name, tensor in model.state_dict().items()}}, self.folder / "last.ckpt")
         refused = self.import_into("without", "last.ckpt")
         self.assertEqual(refused.returncode, 2, refused.stderr)
-        for says in ("last.ckpt does not say what its decoder ends in", "model.output=tanh", "data.range='[-1, 1]'"):
+        for says in ("last.ckpt does not state the output function of its decoder", "model.output=tanh", "data.range='[-1, 1]'"):
             self.assertIn(says, refused.stderr)
         self.assertFalse(self.run_path("without").exists())
 
@@ -340,7 +340,7 @@ class TheirDecoder(runs.RunFolder):
         self.assertLess(originals.min(), -0.5)
         torch.testing.assert_close(self.their_pictures(model, originals), pictures, rtol=0, atol=1e-5)
 
-        # Training that would put another network around them is refused too.
+        # Training with a different network around these weights is rejected too.
         other = self.train("taken", *self.NETWORK, "train.steps=1", check=False)
         self.assertEqual(other.returncode, 2, other.stderr)
         self.assertIn("'data.range=[-1, 1]'", other.stderr)
@@ -353,8 +353,8 @@ class TheirDecoder(runs.RunFolder):
                 self.program("weights", "export", "--checkpoint", "runs/first", "--out", file, check=True)
                 refused = self.import_into("second", file)
                 self.assertEqual(refused.returncode, 2, refused.stderr)
-                self.assertIn(f"{file} says that its network is another than the configuration's", refused.stderr)
-                self.assertIn("Give 'data.range=[-1, 1]', here", refused.stderr)
+                self.assertIn(f"{file} describes a different network from the configuration's", refused.stderr)
+                self.assertIn("Set 'data.range=[-1, 1]', here", refused.stderr)
                 self.assertIn("model.activation=leaky_relu", self.import_into("second", file, "model.activation=relu").stderr)
                 self.import_into(f"second_{file[6:]}", file, "data.range=[-1, 1]", check=True)
 

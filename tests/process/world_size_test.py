@@ -1,15 +1,15 @@
-"""Training does not depend on how many ranks run it: mpirun with 1, 2 and 4 real processes gives one and the same run."""
+"""Training does not depend on the number of ranks: mpirun with 1, 2 and 4 real processes gives the same run."""
 import unittest
 
 from comparing import gradient_difference, loss_differences
 from runs import RunFolder
 
 WORLDS = (1, 2, 4)
-STEPS = 40  # of 12 an epoch: several orders are drawn
+STEPS = 40  # 12 per epoch, so several orders are drawn
 
 
 class WorldSize(RunFolder):
-    """R = 4 everywhere: a world of one runs four replicas after the other, a world of four one each."""
+    """R = 4 everywhere: a world of one rank runs four replicas in turn, a world of four one each."""
 
     @classmethod
     def train_in_every_world(cls, name, *overrides):
@@ -18,11 +18,11 @@ class WorldSize(RunFolder):
 
     @classmethod
     def train_whole_batch(cls, name, *overrides):
-        """One replica: the batch norm of a plain single-process program, over the whole batch."""
+        """Trains with one replica: batch norm over the whole batch, as in a plain single-process program."""
         cls.train(name, f"train.steps={STEPS}", "distributed.replicas=1", "distributed.batch_norm=local", *overrides)
 
     def assert_same_curve(self, name, reference, first_steps, to_the_end):
-        """Bounds of the relative difference of every loss: over the first 3 steps, and at each step up to the last."""
+        """Checks bounds on the relative difference of every loss: over the first 3 steps, and over all steps."""
         differences = loss_differences(self.steps(name), self.steps(reference))
         self.assertEqual(len(differences), STEPS)
         self.assertLess(max(differences[step] for step in (1, 2, 3)), first_steps, f"{name}, first steps")
@@ -45,7 +45,7 @@ class WorldSize(RunFolder):
         bf16 = ("train.precision=fp32", "distributed.compress=bf16")
         self.train_in_every_world("bf16", *bf16)
         for np in WORLDS[1:]:
-            self.assert_same_curve(f"bf16_{np}", "bf16_1", 3e-3, 3e-2)  # one rank sends nothing, so nothing is rounded there
+            self.assert_same_curve(f"bf16_{np}", "bf16_1", 3e-3, 3e-2)  # one rank sends nothing, so nothing is rounded in transit
             self.assertNotEqual(self.losses(f"bf16_{np}"), self.losses("bf16_1"))
 
     # Seen: 6e-15 at any step.
@@ -56,7 +56,7 @@ class WorldSize(RunFolder):
         for np in WORLDS:
             self.assert_same_curve(f"sync64_{np}", "whole64", 1e-9, 1e-9)
 
-        # Were nothing flipped, the comparison above would not show that flips are the same in every world.
+        # If nothing were flipped, the comparison above would not prove that flips are the same in every world.
         self.train_whole_batch("unflipped64", "train.precision=fp64")
         self.assertGreater(abs(self.losses("whole64")[0] / self.losses("unflipped64")[0] - 1), 1e-4)
 
@@ -68,14 +68,14 @@ class WorldSize(RunFolder):
             self.assert_same_curve(f"sync32_{np}", "whole32", 1e-5, 1e-3)
 
     def test_local_and_sync_batch_norm_differ(self):
-        # Two trainings at R = 4: were sync taken for local, or the other way round, the tests above could still pass.
+        # Two trainings at R = 4 must differ: if sync and local were confused, the tests above could still pass.
         self.train("local", "train.steps=1", "distributed.replicas=4")
         self.train("sync", "train.steps=1", "distributed.replicas=4", "distributed.batch_norm=sync")
         self.assertGreater(loss_differences(self.steps("local"), self.steps("sync"))[1], 1e-3)
 
 
 class FirstStep(RunFolder):
-    """One step of each rule for M_N, each with another precision and batch norm: M_N itself, and every gradient."""
+    """One step with each rule for M_N, precision and batch norm: checks M_N itself and every gradient."""
 
     # G = 16; rows make N = 150 of the 200; an image has 16 * 16 values.
     RULES = {
@@ -99,11 +99,11 @@ class FirstStep(RunFolder):
                 with self.subTest(rule=rule, np=np):
                     record = self.steps(f"{rule}_{np}")[1]
                     self.assertAlmostEqual(record["kld_weight"] / expected, 1, delta=1e-14)
-                    # It is what the loss was computed with, too.
+                    # The loss was computed with it, too.
                     self.assertAlmostEqual(record["reconstruction_loss"] + expected * record["kld"], record["loss"], delta=1e-6 * record["loss"])
 
-    # Seen: fp64 2e-15; fp32 5e-8 with local batch norm. With sync a rank's part of the batch is one long sum, which is another sum in every
-    # world, and the last convolution's gradient is a small difference of large terms: 7e-7 in fp32 here, 1.3e-6 at twice the batch.
+    # Seen: fp64 2e-15; fp32 5e-8 with local batch norm. With sync, a rank sums over its whole part of the batch, so the order of summation depends on
+    # the world size, and the last convolution's gradient is a small difference of large terms: 7e-7 in fp32 here, 1.3e-6 at twice the batch.
     def test_every_gradient_is_the_same_at_every_world_size(self):
         for rule, bound in {"reference": 1e-9, "fixed": 1e-6, "batch_over_dataset": 1e-9, "elbo": 5e-6}.items():
             for np in WORLDS[1:]:

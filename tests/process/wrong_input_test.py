@@ -1,4 +1,4 @@
-"""Wrong input is refused before the first step: told once, with the place and the remedy, exit code 2, and nothing is written."""
+"""Wrong input is rejected before the first step: one message with the place and the remedy, exit code 2, and no files are written."""
 import json
 import os
 import pathlib
@@ -12,13 +12,13 @@ import numpy
 from comparing import file_hashes, loss_differences
 from runs import BINARY, SMALL, RunFolder
 
-# What mpirun adds when an exit code is not 0.
+# The block that mpirun prints if an exit code is not 0.
 MPIRUN_BLOCK = re.compile(r"^-{20,}\n.*?^-{20,}\n", re.DOTALL | re.MULTILINE)
 
 
 class WrongInput(RunFolder):
     def assert_refused(self, *arguments, says, np=2, env=None):
-        """At -np 2 unless told otherwise. `says`: texts of the message; the first says what is wrong, and is said once."""
+        """Runs on 2 ranks by default. `says`: parts of the message; the first states the problem and must appear exactly once."""
         before = file_hashes(self.folder)
         done = self.program(*arguments, np=np, env=env)
         said = MPIRUN_BLOCK.sub("", done.stderr).strip()
@@ -52,7 +52,7 @@ class WrongData(WrongInput):
         self.assert_training_refused("data.train.file=none.h5", says=["none.h5", "data.train", "No such file", "relative path"])
 
     def test_a_file_that_only_one_rank_misses(self):
-        # Rank 1 is started in another folder. All leave, and the message says whose error it is.
+        # Rank 1 starts in another folder. All ranks exit, and the message names the rank with the error.
         elsewhere = self.folder / "elsewhere"
         elsewhere.mkdir()
         self.addCleanup(elsewhere.rmdir)
@@ -64,7 +64,7 @@ class WrongData(WrongInput):
         whole = (self.folder / "shapes.h5").read_bytes()
         cut = self.folder / "cut.h5"
         self.addCleanup(cut.unlink)
-        # Nothing, half a signature, within the superblock, the first object header, the data, all but the last byte.
+        # Truncated to nothing, half a signature, inside the superblock, the first object header, the data, and all but the last byte.
         for length, says in ((0, "not an HDF5 file"), (4, "not an HDF5 file"), (20, "cut.h5"), (96, "truncated"), (len(whole) // 2, "truncated"),
                              (len(whole) - 1, "truncated")):
             with self.subTest(bytes=length):
@@ -111,7 +111,7 @@ class WrongData(WrongInput):
                                      says=["various.h5, dataset 'complex'", "compound", "integers or floats"])
 
     def test_images_with_values_that_are_no_numbers(self):
-        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=holes", says=["various.h5, dataset 'holes': row 19", "no finite number"])
+        self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=holes", says=["various.h5, dataset 'holes': row 19", "not a finite number"])
 
     def test_rows_out_of_range(self):
         self.assert_training_refused("data.train.rows=[100, 201]", says=["rows [100, 201]", "200 rows", "shapes.h5"])
@@ -123,18 +123,18 @@ class WrongData(WrongInput):
                                      says=["data.validation", "1x24x24", "1x16x16"])
 
     def test_validation_images_that_are_dark_by_chance(self):
-        # Values of 0 and 1 alone are taken for black and white, and those of training for grey levels.
+        # Values of only 0 and 1 are read as black and white, but the training values as grey levels.
         with h5py.File(self.folder / "dark.h5", "w") as file:
             file["imgs"] = numpy.arange(20 * 256, dtype=numpy.uint8).reshape(20, 16, 16) % 2
         self.addCleanup((self.folder / "dark.h5").unlink)
         self.assert_training_refused("data.validation.file=dark.h5", "data.validation.dataset=imgs",
-                                     says=["the values of data.validation would mean something else than those of data.train", "set data.train.scale and data.validation.scale"])
+                                     says=["the values of data.train and data.validation have different scales", "set data.train.scale and data.validation.scale"])
         self.assert_training_refused("data.validation.file=dark.h5", "data.validation.dataset=imgs", "data.validation.scale=0.00392156862745098", "data.train.scale=2", says=["its scale"], np=None)
 
 
 class WrongSizes(WrongInput):
     def test_a_global_batch_that_the_replicas_do_not_divide(self):
-        # R follows from -np 2; then it is given.
+        # First R follows from -np 2, then it is given.
         said = self.assert_training_refused("train.global_batch=15", says=["train.global_batch", "15", "distributed.replicas"])
         self.assertNotIn("configuration of rank 0", said, "a place that no user knows")
         self.assert_training_refused("train.global_batch=18", "distributed.replicas=4", says=["train.global_batch is 18", "4"])
@@ -147,7 +147,7 @@ class WrongSizes(WrongInput):
 
     def test_more_steps_or_samples_than_can_be_counted(self):
         self.assert_training_refused("train.steps=null", "train.epochs=1000000000000000", says=["train.epochs is 1000000000000000", "at most 1000000000000"], np=None)
-        self.assert_refused("train", "--config", "run.yaml", "run.name=new", "train.batch_per_replica=1000000000000", "distributed.replicas=1000000000000", says=["train.batch_per_replica 1000000000000", "distributed.replicas 1000000000000", "samples a step"])
+        self.assert_refused("train", "--config", "run.yaml", "run.name=new", "train.batch_per_replica=1000000000000", "distributed.replicas=1000000000000", says=["train.batch_per_replica 1000000000000", "distributed.replicas 1000000000000", "samples per step"])
 
     def test_one_sample_for_each_replica(self):
         self.assert_training_refused("train.global_batch=2", says=["one sample", "train.global_batch 2"])
@@ -180,14 +180,14 @@ class WrongConfig(WrongInput):
 
     def test_a_file_that_is_not_there_or_no_yaml(self):
         self.assert_refused("--config", "nowhere.yaml", says=["nowhere.yaml", "No such file"])
-        self.assert_file_refused("train: [1, 2\n", ["wrong.yaml:", "no YAML"], np=None)
+        self.assert_file_refused("train: [1, 2\n", ["wrong.yaml:", "not valid YAML"], np=None)
 
     def test_an_unknown_option(self):
         self.assert_refused("train", "--config", "run.yaml", "--bogus", says=["--bogus", "--help"])
 
     def test_a_gpu_that_cannot_be_used(self):
         if pathlib.Path("/dev/nvidia0").exists():
-            # Present but hidden: not a silent run on the CPU.
+            # A GPU that is present but hidden must not lead to a silent run on the CPU.
             self.assert_training_refused("distributed.device=auto",
                                          says=["cannot use it", "distributed.device=cpu"], env={"CUDA_VISIBLE_DEVICES": ""})
         else:
@@ -195,7 +195,7 @@ class WrongConfig(WrongInput):
 
 
 class WrongPlace(WrongInput):
-    """Beside a finished run `kept` of 6 steps, with checkpoints of steps 3 and 6."""
+    """Tests beside a finished run `kept` of 6 steps, with checkpoints of steps 3 and 6."""
 
     @classmethod
     def setUpClass(cls):
@@ -203,13 +203,13 @@ class WrongPlace(WrongInput):
         cls.train("kept", "train.steps=6", "checkpoint.every_steps=3", np=2)
 
     def copy_of_kept(self, directory):
-        """A run may move: run.directory may change on a resume. Returns the path of the copied run."""
+        """Copies the run to another run.directory, which may change on a resume. Returns the path of the copy."""
         shutil.copytree(self.folder / "runs", self.folder / directory)
         self.addCleanup(shutil.rmtree, self.folder / directory)
         return self.folder / directory / "kept"
 
     def test_a_run_directory_that_cannot_be_written(self):
-        # Below a file: that stops root as well.
+        # A path below a file, which even root cannot create.
         self.assert_training_refused("run.directory=shapes.h5", says=["shapes.h5/new", "run.directory"])
 
     def test_a_run_that_is_not_to_be_resumed(self):
@@ -236,7 +236,7 @@ class WrongPlace(WrongInput):
         run = self.copy_of_kept("all_damaged")
         for step, file in ((3, "optimizer.safetensors"), (6, "weights.safetensors")):
             flip_last_byte(run / "checkpoints" / f"step_{step:08d}" / file)
-        said = self.assert_training_refused("run.directory=all_damaged", name="kept", says=["none of the 2 checkpoint(s)", "start anew"])
+        said = self.assert_training_refused("run.directory=all_damaged", name="kept", says=["none of the 2 checkpoint(s)", "start from scratch"])
         self.assertIn("step_00000003/optimizer.safetensors", said)
         self.assertIn("step_00000006/weights.safetensors", said)
 
@@ -253,7 +253,7 @@ class WrongPlace(WrongInput):
         self.assertRegex(done.stderr, r"warning: .*step_00000006/weights.safetensors.* falling back")
         self.assertIn("from 3 to 8", done.stderr)
 
-        # It does the lost steps again, as they were.
+        # The lost steps are repeated with the same results.
         lines = (run / "metrics.jsonl").read_text().splitlines()
         records = [record for record in map(json.loads, lines) if "loss" in record]
         self.assertEqual([record["step"] for record in records], list(range(1, 9)))

@@ -1,8 +1,10 @@
-"""The rooms of the house: who includes whom is what README.md says, each room has a namespace of its own, and none is too large to be read."""
+"""The rooms of the house: who includes whom is what src/README.md says, each room has a namespace of its own, and none is too large to be read."""
 
 import os
 import pathlib
 import re
+import subprocess
+import sys
 import unittest
 
 ROOT = pathlib.Path(os.environ["VAE_DIST_SOURCE"])
@@ -12,9 +14,9 @@ MOST_LINES = 4000
 
 
 def rooms():
-    """Name -> folder, as README.md's table lists them, and name -> floor; `datasets` stands beside the floors."""
+    """Name -> folder, as src/README.md's table lists them, and name -> floor; `datasets` stands beside the floors."""
     folders, floors = {}, {}
-    for line in (ROOT / "README.md").read_text().splitlines():
+    for line in (ROOT / "src/README.md").read_text().splitlines():
         row = re.match(r"\| (\d*) ?\| ((?:`[\w/]+/`(?:, )?)+) \|", line)
         for folder in re.findall(r"`([\w/]+)/`", row[2]) if row else []:
             name = folder.split("/")[-1]
@@ -64,6 +66,10 @@ class Rooms(unittest.TestCase):
             with self.subTest(room=room):
                 self.assertGreater(lines, 0)
                 self.assertLessEqual(lines, MOST_LINES)
+
+    def test_the_pictures_of_them_are_current(self):
+        done = subprocess.run([sys.executable, ROOT / ".readme/draw.py", "--check"], text=True, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ using testing::Pair;
 
 constexpr int kRefusesSharing = 22809, kAllowsSharing = 23000;
 
-// Rank `rank` of `ranks` on one node.
+// The facts of rank `rank` of `ranks` on one node.
 NodeFacts node(int gpus, int ranks, int rank = 0) {
   NodeFacts facts;
   facts.host = "a";
@@ -124,10 +124,11 @@ TEST(ChooseDevice, LetsRanksShareGpusWhereItIsAskedFor) {
     expected.emplace_back("NCCL_GRAPH_REGISTER", "0");
     EXPECT_EQ(choice.nccl_settings, expected);
   }
-  EXPECT_THAT(choose_device(config, node(1, 1)).nccl_settings, IsEmpty()) << "a world of one";
+  EXPECT_THAT(choose_device(config, node(1, 1)).nccl_settings, IsEmpty())
+      << "a single rank needs no settings";
   EXPECT_THAT(choose_device(wants("cuda"), node(4, 4)).nccl_settings,
               ElementsAre(Pair("NCCL_GRAPH_REGISTER", "0")))
-      << "not asked for";
+      << "sharing was not requested";
 }
 
 TEST(SharedGpu, MakesEachRankAHostOfItsOwnOnTheLoopback) {
@@ -142,7 +143,7 @@ TEST(SharedGpu, NeedsNothingWhereEveryRankHasAGpu) {
   EXPECT_THAT(settings_for_shared_gpu(node(2, 2)), IsEmpty());
 }
 
-// What NCCL has to have equal on all ranks is left to it where nodes may differ.
+// The network settings must be equal on all ranks, so they are left to NCCL if nodes may differ.
 TEST(SharedGpu, LeavesTheNetworkAloneOnSeveralNodes) {
   NodeFacts one_of_two = node(1, 2, 1);
   one_of_two.world_size = 4;
@@ -150,7 +151,7 @@ TEST(SharedGpu, LeavesTheNetworkAloneOnSeveralNodes) {
   EXPECT_THAT(settings_for_shared_gpu(one_of_two), ElementsAre(Pair("NCCL_HOSTID", "a-rank-3")));
 }
 
-// Each rank looks at all pairs, also those of other nodes.
+// Each rank checks all pairs of ranks, including those on other nodes.
 TEST(SharedGpu, IsAskedForByAllRanksWhereNcclAllowsIt) {
   for (const int gpus : {1, 2}) {
     NodeFacts facts = node(gpus, 2);
@@ -160,12 +161,12 @@ TEST(SharedGpu, IsAskedForByAllRanksWhereNcclAllowsIt) {
   }
 }
 
-// The CPU has none of these kernels; a GPU's are chosen in the same lines.
+// cuDNN does not exist on the CPU, but the same lines set its flags for a GPU.
 TEST(ApplyDevice, AsksCudnnForTheSameBitsWhereTheRunDoes) {
   for (const bool reproducible : {true, false}) {
     apply_device(device::DeviceChoice{}, config::Precision::fp32, reproducible);
     EXPECT_EQ(at::globalContext().deterministicCuDNN(), reproducible);
-    EXPECT_FALSE(at::globalContext().benchmarkCuDNN()) << "not on the CPU";
+    EXPECT_FALSE(at::globalContext().benchmarkCuDNN()) << "no autotuning on the CPU";
   }
 }
 

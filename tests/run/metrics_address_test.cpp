@@ -9,7 +9,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Whatever batch system runs the tests.
+// Removes the variables of batch systems, one of which may run the tests.
 class MetricsAddress : public ::testing::Test {
  protected:
   MetricsAddress() {
@@ -22,14 +22,14 @@ class MetricsAddress : public ::testing::Test {
 TEST_F(MetricsAddress, IsThisMachinesAloneWhereNobodyElseHasToAsk) {
   EXPECT_EQ(metrics_address(config_, /*several_hosts=*/false), "127.0.0.1");
   EXPECT_EQ(metrics_address_text(config_, false),
-            "127.0.0.1, ports 19400 and up: this machine alone can ask (metrics.address)");
+            "127.0.0.1, ports 19400 and up: reachable only from this machine (metrics.address)");
   EXPECT_EQ(scrape_host("127.0.0.1", "node1"), "127.0.0.1");
 }
 
 TEST_F(MetricsAddress, IsEverywhereOnSeveralHostsAndInASlurmJob) {
   EXPECT_EQ(metrics_address(config_, /*several_hosts=*/true), "0.0.0.0");
   EXPECT_THAT(metrics_address_text(config_, true),
-              HasSubstr("whoever reaches this machine can ask"));
+              HasSubstr("open to anyone who can reach this machine"));
   ::setenv("SLURM_JOB_ID", "4711", 1);
   EXPECT_EQ(metrics_address(config_, false), "0.0.0.0");
   EXPECT_EQ(batch_job(), "4711");
@@ -40,8 +40,9 @@ TEST_F(MetricsAddress, IsWhatIsAskedFor) {
   config_.address = "10.1.2.3";
   ::setenv("SLURM_JOB_ID", "4711", 1);
   EXPECT_EQ(metrics_address(config_, true), "10.1.2.3");
-  EXPECT_EQ(metrics_address_text(config_, true),
-            "10.1.2.3, ports 19400 and up: whoever reaches this address can ask (metrics.address)");
+  EXPECT_EQ(
+      metrics_address_text(config_, true),
+      "10.1.2.3, ports 19400 and up: open to anyone who can reach this address (metrics.address)");
   config_.port = 0;
   EXPECT_THAT(metrics_address_text(config_, true), HasSubstr("any free ports"));
   config_.port.reset();

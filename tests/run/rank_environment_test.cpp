@@ -5,8 +5,8 @@
 namespace vae_dist::run {
 namespace {
 
-// So that a rank that runs vae_dist_cuda on the CPU, where there is a driver, goes together with
-// one that runs vae_dist.
+// A rank that runs vae_dist_cuda on the CPU (because there is a driver) must match one that runs
+// vae_dist.
 TEST(EnvironmentText, NamesOnTheCpuTheBuildAndNotTheProgram) {
   EXPECT_THAT(
       environment_text("0123456789abcdef", device::DeviceChoice{}),

@@ -1,5 +1,5 @@
-// What a recorder writes, on one rank. The series and their scrape: tests/metrics; with several
-// ranks: tests/process/monitoring_test.py.
+// Tests what a recorder writes, on one rank. tests/metrics covers the series and their scrapes, and
+// tests/process/monitoring_test.py covers several ranks.
 #include "run/recorder.hpp"
 
 #include <gmock/gmock.h>
@@ -28,7 +28,7 @@ class RecorderTest : public TemporaryFolderTest {
 
   std::unique_ptr<Recorder> recorder(const checkpoint::TrainingState& start = {}) {
     return std::make_unique<Recorder>(RecordedRun{config_, facts_, /*epochs_planned=*/2, start},
-                                      world_, *host_, end_);
+                                      world_, *all_ranks_, end_);
   }
 
   static metrics::StepMetrics step_of(std::int64_t step) {
@@ -58,8 +58,8 @@ class RecorderTest : public TemporaryFolderTest {
   config::Config config_;
   metrics::RunFacts facts_;
   comm::MpiWorld world_{argc_, argv_};
-  std::unique_ptr<comm::HostCommunicator> host_ = world_.make_communicator();
-  JobEnd end_{config_};
+  std::unique_ptr<comm::CpuCommunicator> all_ranks_ = world_.make_communicator();
+  JobOutcome end_{config_};
 };
 
 TEST_F(RecorderTest, LogsTheFirstStepEveryTenthAndTheLast) {
@@ -67,19 +67,19 @@ TEST_F(RecorderTest, LogsTheFirstStepEveryTenthAndTheLast) {
   for (std::int64_t step = 1; step <= 25; ++step) records->step(step_of(step));
   EXPECT_THAT(logged_steps(), ElementsAre(1, 10, 20, 25));
   const nlohmann::json tenth = log()[1];
-  EXPECT_EQ(tenth.at("loss").get<double>(), 0.1) << "reads back to the same bits";
+  EXPECT_EQ(tenth.at("loss").get<double>(), 0.1) << "reads back bitwise equal";
   EXPECT_EQ(tenth.at("samples_per_second"), 128);
 }
 
 TEST_F(RecorderTest, LogsTheTermsOfTheObjectiveUnderTheirNames) {
-  facts_.other_terms = {{.name = "effective_samples",
+  facts_.extra_terms = {{.name = "effective_samples",
                          .title = "Effective samples",
                          .unit = "draws",
                          .series = "",
                          .help = ""}};
   const auto records = recorder();
   metrics::StepMetrics step = step_of(1);
-  step.other_terms = {3.5};
+  step.extra_terms = {3.5};
   records->step(step);
   EXPECT_EQ(log()[0].at("effective_samples"), 3.5);
   const std::vector<base::Term> told = metrics::read_terms(RunDirectory(config_.run).terms());
@@ -131,7 +131,7 @@ TEST_F(RecorderTest, TimesOfRanksAreMeansSinceTheyWereLastTold) {
   slow.step_seconds = 1.5;
   records->step(slow);
   records->times_of_ranks(2);
-  records->times_of_ranks(2);  // nothing to tell
+  records->times_of_ranks(2);  // there are no new steps
   const std::vector<nlohmann::json> logged = log();
   ASSERT_EQ(logged.size(), 2U);
   EXPECT_EQ(logged[1].at("ranks")[0].at("step_seconds"), 1.0);

@@ -21,9 +21,9 @@ class EnvironmentFile : public ::testing::Test {
  protected:
   ~EnvironmentFile() override { std::filesystem::remove(path_); }
 
-  // A start of the run: what it is told about the file, and the file that it leaves.
+  // Starts the run: reads and writes the file, and returns the count of restarts.
   std::int64_t start(bool resumed) {
-    const std::unique_ptr<comm::HostCommunicator> alone = comm::make_self_communicator();
+    const std::unique_ptr<comm::CpuCommunicator> alone = comm::make_self_communicator();
     device::DeviceChoice device;
     device.backend = device::Backend::self;
     const RunEnvironment environment = run_environment({"fedcba9876543210", "0123456789ab"}, device,

@@ -1,5 +1,5 @@
-// The lock of a run directory, with a heart that beats fast. What becomes of it when processes die:
-// tests/faults/lock_test.py.
+// Tests the lock of a run directory with a fast heartbeat. tests/faults/lock_test.py covers
+// processes that die.
 #include "run/run_lock.hpp"
 
 #include <gmock/gmock.h>
@@ -34,7 +34,7 @@ class RunLockTest : public TemporaryFolderTest {
 
   nlohmann::json content() const { return nlohmann::json::parse(base::read_file(file())); }
 
-  // Somebody else's lock.
+  // Writes the lock of another process.
   void write(const nlohmann::json& changes) {
     nlohmann::json other = {{"host", "elsewhere"}, {"processes", "pid:[1]"}, {"pid", 1},
                             {"process_start", 7},  {"job", "theirs"},        {"restart", 3},
@@ -78,7 +78,7 @@ TEST_F(RunLockTest, TakesDirectoriesAwayThatWereMadeForItAndStayedEmpty) {
     EXPECT_EQ(std::filesystem::exists(path("runs")), !used.empty()) << used;
     std::filesystem::remove_all(path("runs"));
   }
-  // Nothing beyond what was made.
+  // Directories that already existed remain.
   EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(file()).parent_path()));
 }
 
@@ -100,7 +100,7 @@ TEST_F(RunLockTest, OfTheSameJobGoesToTheLaterStartAloneAndTheEarlierOneHearsOfI
   {
     const RunLock later({file(), ""}, {"job", 2}, [](const std::string&) { FAIL(); }, kFast);
     EXPECT_TRUE(lost_within(kHangs));
-    EXPECT_THAT(loss_, HasSubstr("another start of this run has taken it over: process"));
+    EXPECT_THAT(loss_, HasSubstr("another start of this run has taken over its lock: process"));
     EXPECT_EQ(content()["restart"], 2);
   }
 }
@@ -123,8 +123,8 @@ TEST_F(RunLockTest, OfAnotherHostIsRefusedWhenItsHeartBeats) {
       std::filesystem::last_write_time(file(), std::filesystem::file_time_type::clock::now());
     }
   });
-  // So patient that a beat comes in time however much else the machine does.
-  EXPECT_THAT(refusal([&] { lock({}, base::Seconds(10)); }), HasSubstr("its heart beats"));
+  // The timeout is long enough for a heartbeat even on a busy machine.
+  EXPECT_THAT(refusal([&] { lock({}, base::Seconds(10)); }), HasSubstr("its heartbeat continues"));
   done = true;
   heart.join();
   EXPECT_EQ(content()["job"], "theirs");
@@ -141,7 +141,7 @@ TEST_F(RunLockTest, OfAnotherHostIsTakenOverAfterThreeMissedHeartbeats) {
   }
 }
 
-// Written by a host whose clock, or whose file server's clock, was ahead.
+// The clock of the host or of the file server that wrote the lock was ahead.
 TEST_F(RunLockTest, FromTheFutureIsTakenOverAfterThreeMissedHeartbeatsToo) {
   write(nlohmann::json::object());
   std::filesystem::last_write_time(

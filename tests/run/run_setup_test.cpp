@@ -1,5 +1,5 @@
-// What a run is before anything heavy starts: at any number of ranks, which are threads, everybody
-// gets the same. With real checkpoints of whole runs: tests/process/resume_test.py.
+// Tests the set-up of a run: every rank gets the same result, at any number of ranks (threads).
+// tests/process/resume_test.py covers real checkpoints of whole runs.
 #include "run/run_setup.hpp"
 
 #include <ATen/core/Tensor.h>
@@ -32,8 +32,8 @@ class RunSetupTest : public TemporaryFolderTest {
                   const std::string& more = "") {
     const RunRequest request{config_file(more), overrides, ""};
     std::vector<RunSetup> setups(static_cast<std::size_t>(ranks));
-    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& host) {
-      setups[static_cast<std::size_t>(host.rank())] = set_up_run(request, {}, host);
+    comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& all_ranks) {
+      setups[static_cast<std::size_t>(all_ranks.rank())] = set_up_run(request, {}, all_ranks);
     });
     for (const RunSetup& setup : setups) {
       EXPECT_EQ(config::config_yaml(setup.config), config::config_yaml(setups[0].config));
@@ -43,16 +43,16 @@ class RunSetupTest : public TemporaryFolderTest {
     return std::move(setups[0]);
   }
 
-  // What all ranks are told.
+  // Returns the error message, which must be equal on all ranks.
   std::string refused(int ranks, const std::vector<std::string>& overrides = {},
                       const std::string& more = "") {
     const RunRequest request{config_file(more), overrides, ""};
     std::vector<std::string> messages(static_cast<std::size_t>(ranks), "not refused");
-    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& host) {
+    comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& all_ranks) {
       try {
-        set_up_run(request, {}, host);
+        set_up_run(request, {}, all_ranks);
       } catch (const comm::AgreedError& error) {
-        messages[static_cast<std::size_t>(host.rank())] = error.what();
+        messages[static_cast<std::size_t>(all_ranks.rank())] = error.what();
         EXPECT_EQ(error.code(), base::ExitCode::bad_input);
       }
     });
@@ -60,7 +60,7 @@ class RunSetupTest : public TemporaryFolderTest {
     return messages[0];
   }
 
-  // As a run of `replicas` replicas leaves it after five steps.
+  // Writes the checkpoint that the run leaves after five steps.
   void write_checkpoint_of(const RunSetup& setup) {
     checkpoint::Checkpoint saved;
     saved.weights.tensors = {{"fc_mu.bias", at::arange(4, at::kFloat)}};
@@ -95,8 +95,8 @@ TEST_F(RunSetupTest, GoesOnFromItsOwnCheckpointAtAnotherNumberOfRanks) {
   const RunSetup setup = set_up(2);
   EXPECT_TRUE(setup.resumed);
   EXPECT_EQ(setup.state.step, 5);
-  EXPECT_EQ(setup.config.distributed.replicas, 4) << "the replicas of the first start";
-  EXPECT_TRUE(setup.checkpoint) << "rank 0 has it";
+  EXPECT_EQ(setup.config.distributed.replicas, 4) << "the number of replicas of the first start";
+  EXPECT_TRUE(setup.checkpoint) << "rank 0 has the checkpoint";
 }
 
 TEST_F(RunSetupTest, WhatAResumeMayNotChangeIsListed) {
@@ -104,7 +104,8 @@ TEST_F(RunSetupTest, WhatAResumeMayNotChangeIsListed) {
   EXPECT_THAT(
       refused(2, {"model.latent_dim=7", "train.global_batch=32"}),
       AllOf(HasSubstr("model.latent_dim"), HasSubstr("train.global_batch"), HasSubstr("--from")));
-  EXPECT_EQ(set_up(2, {"log.every_steps=7"}).config.log.every_steps, 7) << "what may change does";
+  EXPECT_EQ(set_up(2, {"log.every_steps=7"}).config.log.every_steps, 7)
+      << "keys that may change do change";
 }
 
 TEST_F(RunSetupTest, ARunThatMustNotGoOnIsRefusedWhereThereIsOne) {
@@ -126,8 +127,8 @@ TEST_F(RunSetupTest, NoCheckpointIsReadBeforeTheLockIsTaken) {
   const LockRun taken = [](const RunDirectory&) -> std::unique_ptr<RunLock> {
     throw base::BadInput("another run trains in it");
   };
-  comm::run_thread_ranks(2, [&](comm::HostCommunicator& host) {
-    EXPECT_THROW(set_up_run(request, taken, host), comm::AgreedError);
+  comm::run_thread_ranks(2, [&](comm::CpuCommunicator& all_ranks) {
+    EXPECT_THROW(set_up_run(request, taken, all_ranks), comm::AgreedError);
   });
 }
 

@@ -46,9 +46,10 @@ TEST_F(SourceWarnings, SayWhichRowsBothRead) {
   data_.validation.file = {in("b.h5")};
   EXPECT_THAT(source_warnings(data_), IsEmpty());
   data_.validation.file = {in("link.h5")};
-  EXPECT_THAT(source_warnings(data_),
-              ElementsAre(HasSubstr(
-                  "both read the same rows of the same file: the validation loss tells nothing")));
+  EXPECT_THAT(
+      source_warnings(data_),
+      ElementsAre(HasSubstr(
+          "both read the same rows of the same file, so the validation loss says nothing")));
   data_.validation.rows = {100, 200};
   EXPECT_THAT(source_warnings(data_),
               ElementsAre(HasSubstr("both read rows 100 to 199 of the same file")));

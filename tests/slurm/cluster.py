@@ -1,9 +1,9 @@
-"""A real Slurm of our own on one machine: its controller, two nodes, private munge, all of it in a
-temporary folder, on 127.0.0.1 alone. Needs root and Debian's packages slurmctld, slurmd, slurm-client, munge (launcher/test.sh installs them).
+"""A private, real Slurm cluster on one machine: a controller, two nodes and a private munge, in a temporary folder and on 127.0.0.1 only.
+Needs root and Debian's packages slurmctld, slurmd, slurm-client and munge (launcher/test.sh installs them).
 
-What one machine makes necessary: a node is a slurmd with a port and a host name of its own (a UTS namespace, since Open MPI names its shared
-memory after the host) that also resolves there (a mount namespace with another /etc/hosts); PMIx' files are apart (TmpFS with %n); nothing
-is measured or confined by cgroups; GPUs are terminals."""
+To fit on one machine, each node is a slurmd with its own port and host name (in a UTS namespace, because Open MPI names its shared memory
+after the host). The name also resolves there (in a mount namespace with another /etc/hosts). PMIx' files are separate (TmpFS with %n), cgroups
+neither measure nor limit anything, and terminals stand in for GPUs."""
 import os
 import pathlib
 import shutil
@@ -28,7 +28,7 @@ SlurmdUser=root
 SlurmctldPort={ports[0]}
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 AuthType=auth/munge
-# cred_expire: a job that is queued again waits so long, 120 s by default.
+# cred_expire: a requeued job waits this long, 120 s by default.
 AuthInfo=socket={folder}/munge/socket,cred_expire=10
 CredType=cred/munge
 StateSaveLocation={folder}/state
@@ -48,7 +48,7 @@ SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=2,bf
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
-# Between a job's SIGTERM and its SIGKILL: a part that Slurm ends writes its checkpoint in this time, on a slow machine too. Some jobs are waited for as long, so no more than ten times what it takes.
+# Time between a job's SIGTERM and its SIGKILL, in which it writes its checkpoint, even on a slow machine. Some tests wait this long, so it is at most ten times the time needed.
 KillWait=120
 UnkillableStepTimeout=240
 MinJobAge=3600
@@ -61,7 +61,7 @@ PartitionName=normal Nodes=node1,node2 Default=YES PriorityTier=1 PreemptMode=OF
 PartitionName=low Nodes=node1,node2 PriorityTier=1
 PartitionName=high Nodes=node1,node2 PriorityTier=20
 """
-# A node's daemon, in a world where the machine has the node's name.
+# Runs a node's daemon where the machine has the node's name.
 AS_NODE = 'hostname "$1"; mount --bind "$2" /etc/hosts; shift 2; exec "$@"'
 
 
@@ -76,18 +76,18 @@ def free_ports(count):
 
 
 def cannot_run():
-    """Why this machine can have no Slurm of ours, or None."""
+    """Why this machine cannot run the cluster, or None."""
     if os.geteuid() != 0:
-        return "only root may start a Slurm with nodes of their own names"
+        return "only root may start Slurm nodes with their own host names"
     for number in range(GPUS):
         if not pathlib.Path(f"/dev/tty{number}").exists():
-            return f"there is no /dev/tty{number}, which stands for a GPU"
+            return f"there is no /dev/tty{number}, which would stand in for a GPU"
     made = subprocess.run(["unshare", "--uts", "--mount", "true"], capture_output=True, text=True)
-    return f"this machine makes no namespaces: {made.stderr.strip()}" if made.returncode else None
+    return f"this machine cannot create namespaces: {made.stderr.strip()}" if made.returncode else None
 
 
 class Cluster:
-    """Started by its constructor; stop() ends it, with all that its jobs have left. `environment` is for everything that talks to it."""
+    """Starts in its constructor. stop() ends it and all processes that its jobs left. Programs that talk to it need `environment`."""
 
     def __init__(self):
         reason = cannot_run()
@@ -144,11 +144,11 @@ class Cluster:
             time.sleep(0.2)
 
     def _ask(self, *command):
-        """What a command of Slurm says; "" where it fails."""
+        """The output of a Slurm command, or "" if it fails."""
         return subprocess.run(command, env=self.environment, text=True, capture_output=True, timeout=HANGS_S, stdin=subprocess.DEVNULL).stdout
 
     def call(self, *command, cwd=None, environment=None):
-        """What a command of Slurm says, which must succeed."""
+        """The output of a Slurm command, which must succeed."""
         done = subprocess.run([str(word) for word in command], env={**self.environment, **(environment or {})}, cwd=cwd, text=True, capture_output=True,
                               timeout=HANGS_S, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
@@ -156,7 +156,7 @@ class Cluster:
         return done.stdout
 
     def facts(self, job):
-        """What `scontrol show job` says of a job: {"JobState": "RUNNING", "Restarts": "1", ...}."""
+        """A job's facts from `scontrol show job`: {"JobState": "RUNNING", "Restarts": "1", ...}."""
         words = self._ask("scontrol", "--oneliner", "show", "job", job).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
@@ -164,11 +164,11 @@ class Cluster:
         return [daemon.pid for daemon in self._daemons]
 
     def is_down(self):
-        """Whether a daemon has ended, or all have been stopped."""
+        """Whether any daemon has exited or all have been stopped."""
         return not self._daemons or any(daemon.poll() is not None for daemon in self._daemons)
 
     def processes(self):
-        """The ids of whatever runs with this cluster's SLURM_CONF in its environment: daemons, jobs, what jobs left."""
+        """The ids of all processes with this cluster's SLURM_CONF in their environment: daemons, jobs, and leftovers of jobs."""
         marker = f"SLURM_CONF={self.environment['SLURM_CONF']}".encode()
         for folder in pathlib.Path("/proc").iterdir():
             try:
@@ -181,7 +181,7 @@ class Cluster:
         return "".join(f"-- {file.name}\n{file.read_text(errors='replace')[-6000:]}" for file in sorted(self.folder.glob("*.log")))
 
     def stop(self):
-        """Ends jobs, daemons and whatever they have left. A second call does nothing."""
+        """Ends all daemons, jobs and leftover processes. Idempotent."""
         if not self._daemons:
             return
         for daemon in reversed(self._daemons):
@@ -193,7 +193,7 @@ class Cluster:
                 daemon.kill()
                 daemon.wait()
         self._daemons = []
-        for pid in self.processes():  # jobs survive their slurmd
+        for pid in self.processes():  # jobs outlive their slurmd
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""A job of a batch script: watched, held in the middle of its training, brought to its limit."""
+"""A batch job that a test can watch, hold in mid-training, and drive into its time limit."""
 import os
 import signal
 import time
@@ -25,7 +25,7 @@ class Job:
         return self.slurm.facts(self.number)
 
     def wait_for(self, condition, what):
-        """Until it happens: an AssertionError when the job is over without, or takes too long."""
+        """Waits until the condition holds. Raises AssertionError if the job ends first or takes too long."""
         deadline = time.monotonic() + 3 * HANGS_S
         looks = 0
         while not condition():
@@ -36,7 +36,7 @@ class Job:
             time.sleep(0.1)
 
     def wait_for_state(self, *states):
-        """Until Slurm says one of these of the job. Returns its facts."""
+        """Waits until the job is in one of these states. Returns its facts."""
         known = {}
 
         def arrived():
@@ -56,17 +56,17 @@ class Job:
         return log.read_bytes().count(b'"loss"') if log.exists() else 0
 
     def hold(self):
-        """Stops all ranks in their tracks after some steps, in the middle of everything."""
+        """Stops all ranks (SIGSTOP) after some steps, in mid-training."""
         self.wait_for(lambda: self.steps() >= HELD_AFTER, f"step {HELD_AFTER}")
         self.held = self.ranks()
         for pid in self.held.values():
             os.kill(pid, signal.SIGSTOP)
         if len(self.held) != 2 or not self.discovery.exists():
-            raise AssertionError(f"job {self.number} was not caught while it trained: ranks {self.held}, {self.discovery.exists()=}\n{self.said()}")
+            raise AssertionError(f"job {self.number} was not caught during training: ranks {self.held}, {self.discovery.exists()=}\n{self.said()}")
 
     def meet_its_limit(self):
-        """Lets the time limit of a held job come closer, so that the signal in front of it is due (Slurm looks twice a minute), and the ranks go on. The
-        limit then goes where it was: it would hold for the next part too, which comes to its end in its own time."""
+        """Moves a held job's time limit closer, so that Slurm sends the warning signal (it checks twice a minute), and then lets the ranks continue.
+        Restores the limit afterwards, because it would also apply to the next part."""
         facts = self.facts()
         hours, minutes, _ = map(int, facts["RunTime"].split(":"))
         self.slurm.call("scontrol", "update", f"JobId={facts['JobId']}", f"TimeLimit={hours * 60 + minutes + 3}")
@@ -76,7 +76,7 @@ class Job:
             os.kill(pid, signal.SIGCONT)
 
     def wait_until_queued_again(self):
-        """Until the part has ended and the next one waits for its time. The file for Prometheus must be gone then. Returns the job's facts."""
+        """Waits until the part has ended and the job is pending again. The file for Prometheus must be gone then. Returns the job's facts."""
         facts = self.wait_for_state("PENDING", *ENDS)
         if facts["JobState"] != "PENDING" or self.discovery.exists():
             raise AssertionError(f"job {self.number} is {facts['JobState']}, {self.discovery.exists()=}\n{self.said()}")

@@ -1,8 +1,8 @@
-"""The batch scripts under a real Slurm of two nodes: whatever ends a part of a job, the job comes to the end, with the weights of a run that
-nothing has disturbed, byte for byte.
+"""The batch scripts under a real Slurm of two nodes: whatever ends a part of a job, the job finishes with exactly the weights, byte for byte,
+of an undisturbed run.
 
-Jobs take their time to be queued again, so they run side by side, as many as the nodes have CPUs for: each scenario is a thread that disturbs its job and watches it, and each
-test waits for one of them. Ranks are held (SIGSTOP) until what is to happen to them has been set off; so few steps are enough."""
+Requeueing takes time, so jobs run in parallel, as many as the nodes have CPUs for: each scenario is a thread that disturbs and watches its job,
+and each test waits for one of them. Ranks are held (SIGSTOP) until the disturbance has been triggered, so a few steps are enough."""
 import concurrent.futures
 import json
 import os
@@ -16,19 +16,19 @@ from job import Job
 from runs import BINARY, SMALL, SOURCE, RunFolder
 
 STEPS, CHECKPOINTS_EVERY = 300, 10
-# Slow enough to be caught between two steps.
+# Slow enough to be stopped between two steps.
 TRAINING = [*SMALL, "model.hidden_dims=[32, 64]", "train.global_batch=40", f"train.steps={STEPS}", "distributed.replicas=4", "distributed.reproducible=true",
             f"checkpoint.every_steps={CHECKPOINTS_EVERY}", "metrics.port=0", "metrics.address=127.0.0.1"]
 ONE_RANK_A_NODE = ["--nodes=2", "--ntasks-per-node=1", "--gpus-per-node=0", "--cpus-per-task=1", "--time=60"]
 
-# Stands where a user's build is, and notes what each rank was started with.
+# Takes the place of a user's build, and records how each rank was started.
 PROGRAM = """#!/bin/sh
 if [ -n "$PMIX_RANK" ]; then
   echo "$SLURM_JOB_ID $PMIX_RANK $(hostname) $SLURM_PROCID ${CUDA_VISIBLE_DEVICES-unset}" >> starts.txt
 fi
 exec "%s" "$@"
 """
-# Open MPI stays on this machine, and its ranks, more than there are cores, give way to each other.
+# Keep Open MPI on this machine, and let its ranks yield, because there are more of them than cores.
 OPEN_MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_oob_tcp_if_include": "lo", "OMPI_MCA_btl_tcp_if_include": "lo",
             "OMPI_MCA_mpi_yield_when_idle": "1"}
 
@@ -51,7 +51,7 @@ class Jobs(RunFolder):
 
     @classmethod
     def tearDownClass(cls):
-        cls.slurm.stop()  # a scenario that still waits fails then
+        cls.slurm.stop()  # makes scenarios that still wait fail
         cls.threads.shutdown(cancel_futures=True)
         super().tearDownClass()
 
@@ -66,7 +66,7 @@ class Jobs(RunFolder):
         number = cls.submit(*TRAINING, *arguments, **how)
         return Job(cls.slurm, cls.folder, number, f"vae_dist-{number}.log", f"run-{number}")
 
-    # Scenarios: each returns its job (or jobs) when it has come to its end.
+    # Scenarios: each returns its job or jobs once they have ended.
 
     @classmethod
     def reference(cls):
@@ -100,7 +100,7 @@ class Jobs(RunFolder):
         for start in ("mpirun", "srun"):
             jobs.append(cls.start_job(options=["--partition=low", "--gpus-per-node=1"], start=start))
             jobs[-1].hold()
-        # All GPUs are free but those of these two.
+        # Wait until only these two jobs occupy GPUs.
         for undisturbed in ("undisturbed_by_mpirun", "undisturbed_by_srun"):
             cls.futures[undisturbed].result()
         cls.slurm.call("sbatch", "--partition=high", "--nodes=2", f"--gpus-per-node={GPUS}", "--output=/dev/null", "--wrap=true", cwd=cls.folder)
@@ -111,7 +111,7 @@ class Jobs(RunFolder):
     @classmethod
     def killed_under_mpirun(cls, start="mpirun"):
         job = cls.start_job(start=start)
-        # Before it is held: the thread that writes is held too. Any of them: the oldest are removed.
+        # Wait before the hold, which also stops the writing thread. Any checkpoint will do, because the oldest are removed.
         job.wait_for(lambda: any((job.run / "checkpoints").glob("step_*")), "a checkpoint")
         job.hold()
         os.kill(job.held[1], signal.SIGKILL)
@@ -178,7 +178,7 @@ class Jobs(RunFolder):
         ended = [(piece, piece.wait_for_end()) for piece in pieces]
         return ended, cls.slurm.call("squeue", "--noheader", "--array", f"--job={number}")
 
-    # What all of them promise.
+    # Checks shared by the scenarios.
 
     def outcome(self, scenario):
         return self.futures[scenario].result()
@@ -190,7 +190,7 @@ class Jobs(RunFolder):
         self.assertEqual([record["step"] for record in self.log(job.run.name) if "loss" in record], list(range(1, STEPS + 1)))
 
     def assert_done(self, job, facts, restarts, reference="whole"):
-        """The job has ended well, after so many parts, and its run as if it had had one."""
+        """The job succeeded after so many restarts, and its run is as if there had been none."""
         self.assertEqual((facts["JobState"], facts["ExitCode"], facts["Restarts"]), ("COMPLETED", "0:0", str(restarts)), job.said())
         self.assertFalse(job.discovery.exists())
         self.assertEqual(json.loads((job.run / "environment.json").read_text())["restarts"], restarts)
@@ -215,7 +215,7 @@ class Jobs(RunFolder):
     def test_mpirun_on_two_nodes(self):
         job, facts = self.outcome("undisturbed_by_mpirun")
         self.assert_done(job, facts, restarts=0)
-        # SLURM_PROCID is no rank: it is that of mpirun's daemon on the node.
+        # SLURM_PROCID is not the rank but belongs to mpirun's daemon on the node.
         self.assertNotEqual(self.assert_started_right(job), [0, 1, 2, 3])
 
     def test_srun_with_pmix_on_two_nodes(self):
@@ -227,7 +227,7 @@ class Jobs(RunFolder):
         done = subprocess.run(["srun", "--nodes=2", "--ntasks=2", "--mpi=none", "build/vae_dist", "--config", "run.yaml"], env=self.slurm.environment, cwd=self.folder,
                               text=True, capture_output=True, timeout=HANGS_S, stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("use srun --mpi=pmix, or mpirun", done.stderr)
+        self.assertIn("use srun --mpi=pmix (MPICH: srun --mpi=pmi2, Cray: srun --mpi=cray_shasta), or mpirun", done.stderr)
 
     def assert_stopped_with_a_checkpoint(self, job, verdict):
         self.assertIn("stopped on request after step", job.said())
@@ -277,7 +277,7 @@ class Jobs(RunFolder):
             with self.subTest(self.SWEEP[k]):
                 self.assert_done(task, facts, restarts=k, reference=f"line{k}")  # the second was stopped once
         self.assertEqual((end["JobState"], end["ExitCode"]), ("FAILED", "2:0"))
-        self.assertIn("sweep.txt has 2 lines: there is none for task 2", beyond.said())
+        self.assertIn("sweep.txt has 2 lines, so task 2 has none", beyond.said())
 
     def test_a_chain_trains_one_run_in_pieces(self):
         ((first, stopped), (second, last)), still_queued = self.outcome("chained")

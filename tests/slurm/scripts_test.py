@@ -1,4 +1,4 @@
-"""What can be said of the batch scripts without a Slurm."""
+"""Tests of the batch scripts that do not need Slurm."""
 import getpass
 import os
 import pathlib
@@ -19,7 +19,7 @@ class Scripts(unittest.TestCase):
         environment = {**os.environ, "SLURM_JOB_ID": "12", "SLURM_SUBMIT_DIR": str(directory), "VAE_DIST": BINARY, **variables}
         return subprocess.run(["bash", script, *arguments], env=environment, cwd=directory, text=True, capture_output=True, timeout=HANGS_S)
 
-    @unittest.skipUnless(shutil.which("shellcheck"), "not run: there is no shellcheck here")
+    @unittest.skipUnless(shutil.which("shellcheck"), "not run: shellcheck was not found")
     def test_shellcheck_finds_nothing(self):
         self.assertEqual([script.name for script in SCRIPTS], ["array.sbatch", "chain.sbatch", "train.sbatch"])
         done = subprocess.run(["shellcheck", "--external-sources", "slurm/job.sh", *(script.relative_to(SOURCE) for script in SCRIPTS)], cwd=SOURCE, text=True,
@@ -41,16 +41,16 @@ class Scripts(unittest.TestCase):
                     ("usage: sbatch slurm/train.sbatch", self.run_as_job(train)),
                     ("usage: sbatch --array", self.run_as_job(array, "configs/shapes.yaml")),
                     ("submit from the root of the checkout", self.run_as_job(train, "configs/shapes.yaml", directory=elsewhere)),
-                    ("there is no program nowhere", self.run_as_job(train, "configs/shapes.yaml", VAE_DIST="nowhere")),
-                    ("there are no overrides in", self.run_as_job(array, "configs/shapes.yaml", f"{elsewhere}/empty.txt", SLURM_ARRAY_TASK_ID="0")),
+                    ("cannot execute nowhere", self.run_as_job(train, "configs/shapes.yaml", VAE_DIST="nowhere")),
+                    ("holds no overrides", self.run_as_job(array, "configs/shapes.yaml", f"{elsewhere}/empty.txt", SLURM_ARRAY_TASK_ID="0")),
                     ("did you mean 'train.global_batch'", self.run_as_job(train, "configs/shapes.yaml", "train.global_bach=3")),
-                    ("mpirun and srun are known", self.run_as_job(train, "configs/shapes.yaml", VAE_DIST_START="ssh"))):
+                    ("set it to mpirun or srun", self.run_as_job(train, "configs/shapes.yaml", VAE_DIST_START="ssh"))):
                 with self.subTest(complaint):
                     self.assertIn(complaint, done.stderr)
                     self.assertEqual(done.returncode, 2, done.stderr)
 
     def test_the_runs_file_for_prometheus_is_removed_by_the_name_that_the_program_gives_it(self):
-        """The name is as src/metrics/service_discovery.cpp makes it; a script that answers for the configuration stands for it."""
+        """The expected name follows src/metrics/service_discovery.cpp. A script that prints the configuration stands in for the program."""
         names = {("auto", "mnist"): "runs/mnist-12.prometheus.json", ("auto", os.fsdecode(b"caf\xe9")): "runs/caf\\xe9-12.prometheus.json",
                  ("/shared", "mnist"): f"/shared/{getpass.getuser()}-mnist-12.prometheus.json"}
         for (place, name), expected in names.items():

@@ -1,5 +1,5 @@
-// Ranks under mpirun that sum gradients step after step, until rank 1 throws inside the backward
-// pass of step 5. Shows how all of them end.
+// A program for mpirun whose ranks sum gradients step after step, until rank 1 throws inside the
+// backward pass of step 5. A test checks how all ranks end.
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/variable.h>
@@ -13,7 +13,7 @@
 namespace vae_dist::step {
 namespace {
 
-// y = x, whose derivative cannot be computed.
+// y = x, but its backward pass throws.
 struct Broken : torch::autograd::Function<Broken> {
   static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) {
     return x.clone();
@@ -24,19 +24,19 @@ struct Broken : torch::autograd::Function<Broken> {
   }
 };
 
-void train(const comm::MpiWorld& world, comm::HostCommunicator& host, comm::CollectiveLog& log,
+void train(const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks, comm::CollectiveLog& log,
            comm::Watchdog& watchdog) {
   parallel::NamedTensors leaves;
   for (int i = 0; i < 6; ++i)
     leaves.emplace_back("leaf" + std::to_string(i), at::ones({300 + 40 * i}).requires_grad_());
   parallel::ParameterArena arena(leaves, false);
   const at::Tensor statistics = at::zeros({4});
-  const auto comm = host.duplicate();
+  const auto comm = all_ranks.duplicate();
   parallel::ReducerOptions options;
   options.caps = {.first_bytes = 1000, .bytes = 3000};
   parallel::GradientReducer reducer(
       {arena, leaves, statistics,
-       parallel::make_host_exchange(*comm, comm::SumOrder::fast, {log, "gradients"})},
+       parallel::make_cpu_exchange(*comm, comm::SumOrder::fast, {log, "gradients"})},
       options);
 
   for (int step = 1;; ++step) {
@@ -44,7 +44,7 @@ void train(const comm::MpiWorld& world, comm::HostCommunicator& host, comm::Coll
     reducer.begin_step();
     at::Tensor loss = at::zeros({});
     for (std::size_t i = 0; i < leaves.size(); ++i) {
-      // In the middle: buckets before it are under way, those behind it never come.
+      // Throws in the middle: earlier buckets are being summed, later ones never start.
       const bool breaks = world.rank() == 1 && step == 5 && i == 3;
       loss = loss + (breaks ? Broken::apply(leaves[i].second) : leaves[i].second).square().sum();
     }
@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
   using namespace vae_dist::step;
   comm::MpiWorld world(argc, argv);
   comm::CollectiveLog log;
-  const auto host = world.make_communicator();
+  const auto all_ranks = world.make_communicator();
   run::RankFailure failure(
       world, log,
       [&](const std::exception& error, const std::string& details) {
@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
       },
       [] {});
   try {
-    train(world, *host, log, failure.watchdog());
+    train(world, *all_ranks, log, failure.watchdog());
   } catch (const std::exception& error) {
     failure.end_all_ranks(error);
   }

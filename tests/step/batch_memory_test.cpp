@@ -7,7 +7,7 @@
 namespace vae_dist::step {
 namespace {
 
-// With a GPU: tests/gpu.
+// tests/gpu tests the memory for a GPU.
 TEST(BatchMemory, ForTheCpuIsPlainAndUsedAgain) {
   const data::BatchMemory memory = batch_memory_for(c10::kCPU);
   data::BatchArray<std::uint8_t> pixels(2 * 12, memory);
@@ -19,7 +19,7 @@ TEST(BatchMemory, ForTheCpuIsPlainAndUsedAgain) {
   pixels = {};
   const data::BatchArray<std::uint8_t> again(2 * 12, memory);
   EXPECT_EQ(again.data(), block);
-  EXPECT_TRUE(at::allclose(images, at::full({2, 3, 2, 2}, 0.2)));  // its own values by now
+  EXPECT_TRUE(at::allclose(images, at::full({2, 3, 2, 2}, 0.2)));  // `images` is a copy by now
 }
 
 }  // namespace

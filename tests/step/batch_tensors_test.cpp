@@ -11,7 +11,7 @@ namespace {
 
 using ImageTensor = data::ImageFileTest;
 
-// What a GPU does with images, beside what the loader's thread does with their bytes.
+// Mirroring on the device must give the same images as mirroring in the loader's thread.
 TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
   for (const data::SampleLayout layout : {data::SampleLayout::nhw, data::SampleLayout::nhwc}) {
     const bool coloured = layout == data::SampleLayout::nhwc;

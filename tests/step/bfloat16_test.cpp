@@ -1,5 +1,5 @@
-// train.precision bf16: fewer bits in convolutions and matrix products, all bits in weights,
-// gradients and sums.
+// train.precision bf16 rounds in convolutions and matrix products, but not in weights, gradients
+// and sums.
 #include <gtest/gtest.h>
 
 #include "small_run.hpp"
@@ -14,7 +14,7 @@ class Bfloat16 : public testing::TestWithParam<std::string> {
     out.distributed.batch_norm = config::from_word<config::BatchNorm>(GetParam());
     return out;
   }
-  std::unique_ptr<comm::HostCommunicator> self_ = comm::make_self_communicator();
+  std::unique_ptr<comm::CpuCommunicator> self_ = comm::make_self_communicator();
 };
 
 TEST_P(Bfloat16, KeepsWeightsGradientsAndOutputsInSinglePrecision) {
@@ -38,7 +38,7 @@ TEST_P(Bfloat16, ComputesNearlyTheSame) {
   bool differs = false;
   for (std::int64_t number = 0; number < 10; ++number) {
     const auto ours = rounded.step(number), expected = exact.step(number);
-    // A product has 8 bits: 0.4 %. The sums of many average out.
+    // A product has 8 bits, so its error is 0.4 %. Errors average out in large sums.
     for (std::size_t i = 0; i < 2; ++i)
       EXPECT_NEAR(ours[i], expected[i], 0.02 * expected[i])
           << "term " << i << " of step " << number;

@@ -38,7 +38,7 @@ TEST(CaptureRule, IsDueAfterThreeStepsThatExchangedTheSame) {
   EXPECT_THAT(rule.objection(), IsEmpty());
 }
 
-// Also where a rank objects: the others come to the decision at this step.
+// The decision is due at this step even if this rank objects, because other ranks wait for it.
 TEST(CaptureRule, IsDueAtTheSameStepWhateverWasSeen) {
   CaptureRule rule;
   rule.saw(kUsual);
@@ -49,7 +49,7 @@ TEST(CaptureRule, IsDueAtTheSameStepWhateverWasSeen) {
       rule.objection(),
       AllOf(HasSubstr(
                 "its step 2 exchanged statistics of 40 bytes, bucket 1 of 2048 bytes, bucket 0"),
-            HasSubstr("its first statistics of 40 bytes, bucket 0")));
+            HasSubstr("its first step exchanged statistics of 40 bytes, bucket 0")));
 }
 
 TEST(CaptureRule, ObjectsToOtherBytesAndToLess) {
@@ -111,7 +111,7 @@ TEST(CudaGraph, AutoIsEagerWhereItCannotBeAndTrueIsRefused) {
   }
 }
 
-// Fused optimizers on a GPU read their rate as a float.
+// Fused optimizers on a GPU read the learning rate as a float.
 TEST(NumbersOfAStep, GoToAGpuUnlessThatWouldRoundThem) {
   config::Config config;
   EXPECT_TRUE(numbers_go_to_device(config, gpu()));

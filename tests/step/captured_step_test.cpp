@@ -1,5 +1,5 @@
-// Everything about captured steps but CUDA: a recorder stands in whose launches run the work again,
-// which must come to the same as a graph of it. tests/gpu has the graphs.
+// Tests captured steps without CUDA: each launch of a fake recorder runs the work again, which must
+// give the same results as a graph. tests/gpu tests real graphs.
 #include "step/captured_step.hpp"
 
 #include <gmock/gmock.h>
@@ -38,7 +38,7 @@ class Rerun final : public device::RecordedWork {
 
 class Rerunning final : public device::WorkRecorder {
  public:
-  /// `before`: called in the place of each recording, with its number from 1; may throw.
+  /// `before`: called at each recording with its number, starting at 1; may throw.
   explicit Rerunning(Counts& counts, std::function<void(int)> before = {})
       : counts_(counts), before_(std::move(before)) {}
 
@@ -55,7 +55,7 @@ class Rerunning final : public device::WorkRecorder {
   std::function<void(int)> before_;
 };
 
-/// A rank that is given other numbers in each step.
+/// A rank with different numbers in each step.
 class Rank : public SmallRank {
  public:
   using SmallRank::SmallRank;
@@ -116,7 +116,7 @@ class CapturedSteps : public testing::TestWithParam<Case> {
 };
 
 TEST_P(CapturedSteps, ComputeWhatEagerStepsDoBitForBit) {
-  comm::run_thread_ranks(GetParam().ranks, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(GetParam().ranks, [&](comm::CpuCommunicator& comm) {
     Rank eager(config(), GetParam().replicas, comm), captured(config(), GetParam().replicas, comm);
     const auto replicas_of_a_rank = static_cast<int>(GetParam().replicas / GetParam().ranks);
     Counts counts;
@@ -137,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, CapturedSteps, testing::ValuesIn(cases()),
 
 class CapturedStepTest : public testing::Test {
  protected:
-  std::unique_ptr<comm::HostCommunicator> self_ = comm::make_self_communicator();
+  std::unique_ptr<comm::CpuCommunicator> self_ = comm::make_self_communicator();
   Counts counts_;
 };
 
@@ -192,12 +192,12 @@ TEST_F(CapturedStepTest, GoesOnFromACheckpointAndEndsWhenAsked) {
   for (std::int64_t number = 6; number < 12; ++number)
     EXPECT_EQ(first.step(number), second.step(number));
   EXPECT_FALSE(first.learner().is_captured());
-  EXPECT_EQ(counts_.recorded, 2) << "it is not tried again";
+  EXPECT_EQ(counts_.recorded, 2) << "capture must not be tried again";
 }
 
 TEST(CapturedStepOfRanks, IsGivenUpByAllWhereOneCannotRecordAndTrainingGoesOn) {
   for (const int failing_recording : {1, 2}) {
-    comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
+    comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
       Rank plain(small_config(), 4, comm), rank(small_config(), 4, comm);
       Counts counts;
       rank.learner().record_steps(
@@ -218,7 +218,7 @@ TEST(CapturedStepOfRanks, IsGivenUpByAllWhereOneCannotRecordAndTrainingGoesOn) {
   }
 }
 
-// A communicator refuses every call after one that failed.
+// A communicator refuses all calls after a failed one.
 TEST_F(CapturedStepTest, FailsWithTheCommunicatorAndSaysWhatDoesWithoutIt) {
   Rank rank(small_config(), 1, *self_);
   rank.learner().record_steps(

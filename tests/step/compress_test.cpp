@@ -1,4 +1,4 @@
-// distributed.compress: bf16 changes training little, and on all ranks alike.
+// distributed.compress bf16 changes training only slightly, and equally on all ranks.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -15,12 +15,12 @@ struct Course {
   std::vector<at::Tensor> state;  // at the end
 };
 
-// Of each rank.
+// Returns the course of each rank.
 std::vector<Course> train(const std::string& compress, int ranks) {
   config::Config config = small_config("fp32");
   config.distributed.compress = config::from_word<config::Compress>(compress);
   std::vector<Course> courses(static_cast<std::size_t>(ranks));
-  comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
     SmallRank rank(config, kReplicas, comm);
     Course& course = courses[static_cast<std::size_t>(comm.rank())];
     for (std::int64_t number = 0; number < kSteps; ++number)
@@ -34,7 +34,7 @@ class Compress : public testing::TestWithParam<int> {};
 
 TEST_P(Compress, ChangesTheFirstLossesLittle) {
   const Course exact = train("none", GetParam())[0], rounded = train("bf16", GetParam())[0];
-  EXPECT_EQ(rounded.losses[0], exact.losses[0]) << "statistics and losses travel as they are";
+  EXPECT_EQ(rounded.losses[0], exact.losses[0]) << "statistics and losses must not be rounded";
   double largest = 0;
   for (std::size_t step = 1; step < exact.losses.size(); ++step)
     largest = std::max(largest, std::abs(rounded.losses[step] / exact.losses[step] - 1));

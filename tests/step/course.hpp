@@ -1,4 +1,4 @@
-// The course of a training on some number of ranks, which are threads, and how two of them compare.
+// Records the course of a training on several ranks (threads), and compares two courses.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,14 +13,14 @@ inline constexpr std::int64_t kSteps = 5;
 
 struct Course {
   std::vector<std::vector<double>>
-      steps;  // of each: loss, reconstruction, KL, gradient norm, skipped, other terms
+      steps;  // per step: loss, reconstruction, KL, gradient norm, skipped, extra terms
   std::vector<std::vector<at::Tensor>> gradients;  // of each step
   std::vector<at::Tensor> state;                   // at the end
 };
 
 inline Course train(const config::Config& config, std::int64_t replicas, int ranks) {
   Course course;
-  comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
     SmallRank rank(config, replicas, comm);
     Course mine;
     for (std::int64_t number = 0; number < kSteps; ++number) {

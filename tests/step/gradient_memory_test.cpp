@@ -7,12 +7,12 @@
 namespace vae_dist::step {
 namespace {
 
-// Nothing is agreed on then: rank 0 comes through alone. What NCCL gives is tested in tests/gpu.
+// This needs no agreement, so rank 0 can call it alone. tests/gpu tests the memory from NCCL.
 TEST(GradientMemory, IsOrdinaryWhereNcclDoesNotSum) {
   device::DeviceChoice cpu, gpu;
   cpu.backend = device::Backend::mpi;
   gpu.backend = device::Backend::nccl;
-  comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
     if (comm.rank() != 0) return;
     const at::Tensor zeros = at::zeros({100}, at::kDouble);
     EXPECT_TRUE(

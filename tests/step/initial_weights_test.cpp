@@ -48,14 +48,14 @@ TEST(InitialWeights, DifferBySeedAndByTensor) {
     EXPECT_EQ(entry.value().equal(eight->named_parameters()[entry.key()]), of_batch_norm)
         << entry.key();
   }
-  // Of one shape, in one model.
+  // Parameters of equal shape within one model must differ too.
   EXPECT_FALSE(
       seven->named_parameters()["fc_mu.weight"].equal(seven->named_parameters()["fc_var.weight"]));
   EXPECT_FALSE(
       seven->named_parameters()["fc_mu.bias"].equal(seven->named_parameters()["fc_var.bias"]));
 }
 
-// fan_in by torch.nn.init._calculate_fan_in_and_fan_out: weight.size(1) * kernel size.
+// fan_in is weight.size(1) * kernel size, as in torch.nn.init._calculate_fan_in_and_fan_out.
 TEST(InitialWeights, AreUniformWithinOneOverTheRootOfTheFanIn) {
   const std::map<std::string, double> fan_in = {
       {"encoder.0.0", 3 * 9},    {"encoder.1.0", 16 * 9},   {"fc_mu", 32 * 64},
@@ -70,7 +70,7 @@ TEST(InitialWeights, AreUniformWithinOneOverTheRootOfTheFanIn) {
     const double bound = 1 / std::sqrt(fan), count = static_cast<double>(weight.numel());
     EXPECT_LE(weight.abs().max().item<double>(), bound * (1 + 1e-6)) << layer;
     EXPECT_LE(bias.abs().max().item<double>(), bound * (1 + 1e-6)) << layer;
-    // The bound is nearly reached, and mean and deviation are a uniform distribution's, within 5
+    // The bound is nearly reached, and mean and deviation match a uniform distribution within 5
     // standard errors.
     EXPECT_GT(weight.abs().max().item<double>(), bound * 0.95) << layer;
     EXPECT_LT(std::abs(weight.mean().item<double>()), 5 * bound / std::sqrt(3 * count)) << layer;
@@ -79,7 +79,7 @@ TEST(InitialWeights, AreUniformWithinOneOverTheRootOfTheFanIn) {
         << layer;
     found += 2;
   }
-  // What is left are the batch norms, which begin as the identity.
+  // The remaining parameters belong to batch norms, which start as the identity.
   for (const auto& entry : model->named_parameters()) {
     const std::string& name = entry.key();
     if (fan_in.count(name.substr(0, name.rfind('.'))) > 0) continue;

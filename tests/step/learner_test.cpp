@@ -31,7 +31,7 @@ class LearnerTest : public testing::Test {
     return "";
   }
 
-  std::unique_ptr<comm::HostCommunicator> self_ = comm::make_self_communicator();
+  std::unique_ptr<comm::CpuCommunicator> self_ = comm::make_self_communicator();
 };
 
 TEST_F(LearnerTest, GoesOnFromItsCheckpointBitForBit) {
@@ -160,11 +160,11 @@ TEST(ReplicatedLearners, HaveTheStateOfRankZero) {
     rank.step(0);
     expected = rank.state();
   }
-  comm::run_thread_ranks(3, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(3, [&](comm::CpuCommunicator& comm) {
     const auto self = comm::make_self_communicator();
     config::Config config = small_config();
     config.run.seed += comm.rank();
-    // Each has trained alone, by another number of steps.
+    // Each rank trains alone first, for a different number of steps.
     SmallRank rank(config, 4, *self);
     for (std::int64_t number = 0; number <= comm.rank(); ++number) rank.step(number);
     rank.learner().replicate(comm);

@@ -1,4 +1,4 @@
-// The numbers are those of torch.optim.lr_scheduler (torch 2.11) with an SGD of lr=0.004:
+// The expected numbers come from torch.optim.lr_scheduler (torch 2.11) with an SGD of lr=0.004:
 // param_groups[0]["lr"] before each step.
 #include <gtest/gtest.h>
 
@@ -58,7 +58,7 @@ TEST(LearningRate, CosineIsCosineAnnealingLR) {
                       0.0025538843109171286, 0.0019461156890828721, 0.0013750000000000004,
                       0.0009094222245417886, 0.0006055379136246605, 0.0005});
   EXPECT_DOUBLE_EQ(learning_rate(plan, 50), 0.0005)
-      << "a run that is made longer does not rise again";
+      << "the rate must not rise again in a run that is extended";
 }
 
 TEST(LearningRate, WarmUpIsLinearLRAndTheScheduleFollows) {

@@ -1,5 +1,5 @@
-// Whatever the model and the objective, a training is the same at any number of ranks: what looks
-// at a batch looks at replicas.
+// For every model and objective, training gives the same results at any number of ranks, because
+// quantities of a whole batch are computed for each replica.
 #include "course.hpp"
 #include "model/resnet_vae.hpp"
 #include "objective/gaussian.hpp"
@@ -50,7 +50,7 @@ void autoencoder(config::Config& config) {
 void decoder_only(config::Config& config) {
   config.model.network.name = "decoder_only";
   config.objective.reduction = config::Reduction::sum;
-  config.objective.prior_samples = 10;  // the replicas of 4 bring 12
+  config.objective.prior_samples = 10;  // the 4 samples of a replica carry 12 draws
 }
 
 void mlp(config::Config& config) {
@@ -130,7 +130,7 @@ TEST_P(ObjectiveOfReplicas, LooksAtEachEvenWhereTheyPassTheNetworkAsOneBatch) {
   config::Config config = config_of(GetParam());
   config.distributed.batch_norm = config::BatchNorm::sync;
   const Course four = train(config, 4, 1), one = train(config, 1, 1);
-  // The first step's networks compute the same; only the terms differ.
+  // In the first step the networks compute the same; only the loss terms differ.
   EXPECT_NEAR(four.steps[0][2], one.steps[0][2], 1e-12) << "KL";
   EXPECT_GT(std::abs(four.steps[0][0] - one.steps[0][0]), 1e-6)
       << "KL " << one.steps[0][2] << ", loss " << one.steps[0][0];
@@ -147,7 +147,7 @@ TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {
   for (const int ranks : {1, 2, 4}) {
     std::vector<double> errors(static_cast<std::size_t>(ranks));
     std::vector<double> mean_of_steps(static_cast<std::size_t>(ranks), 0);
-    comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+    comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
       const auto mine = static_cast<std::size_t>(comm.rank());
       SmallRank rank(config, 4, comm);
       for (std::int64_t number = 0; number < kSteps; ++number)
@@ -162,7 +162,7 @@ TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {
       EXPECT_EQ(errors[rank], errors[0]) << "ranks differ";
       EXPECT_NEAR(errors[rank], alone, 1e-12 * alone) << ranks << " ranks";
       EXPECT_NEAR(errors[rank], mean_of_steps[rank], 1e-12 * alone)
-          << "the first steps' plain mean of the replicas' errors";
+          << "must be the plain mean of the replicas' errors in the first steps";
     }
   }
 }

@@ -1,5 +1,5 @@
-// The data of a run as the configuration names it, on one rank. How ranks of a node share it:
-// tests/data, tests/process/streaming_test.py.
+// Opens the data of a run on one rank. tests/data and tests/process/streaming_test.py test how the
+// ranks of a node share it.
 #include "step/open_data.hpp"
 
 #include <gmock/gmock.h>
@@ -15,7 +15,7 @@ using testing::HasSubstr;
 
 class OpenDataTest : public data::ImageFileTest {
  protected:
-  RunData open_run() { return open_run_data(config_, world_, *host_); }
+  RunData open_run() { return open_run_data(config_, world_, *all_ranks_); }
 
   std::string agreed_refusal() {
     try {
@@ -31,7 +31,7 @@ class OpenDataTest : public data::ImageFileTest {
   char** argv_ = nullptr;
   config::Config config_;
   comm::MpiWorld world_{argc_, argv_};
-  std::unique_ptr<comm::HostCommunicator> host_ = world_.make_communicator();
+  std::unique_ptr<comm::CpuCommunicator> all_ranks_ = world_.make_communicator();
 };
 
 TEST_F(OpenDataTest, WhatFitsLiesInMemoryAndIsShuffledAsAWhole) {
@@ -80,8 +80,10 @@ TEST_F(OpenDataTest, ARelativePathThatLeadsNowhereSaysWhereItBegins) {
   config_.data.train.file = {"there/is/no/such/file.h5"};
   EXPECT_THAT(
       agreed_refusal(),
-      AllOf(HasSubstr("data.train"),
-            HasSubstr("A relative path begins at the folder that the program was started in")));
+      AllOf(
+          HasSubstr("data.train"),
+          HasSubstr(
+              "A relative path is resolved against the folder in which the program was started")));
 }
 
 TEST_F(OpenDataTest, ReadersAreTheRanksShareOfTheCoresAndFourAtMost) {

@@ -10,7 +10,7 @@
 namespace vae_dist::step {
 namespace {
 
-// One parameter of three values with these gradients.
+// One parameter of three values, whose gradients a test sets.
 struct OneParameter {
   OneParameter() : arena({{"w", parameter}}, false) {}
 
@@ -65,14 +65,14 @@ TEST(Adamax, StepsByTheLargestGradientSoFar) {
   const auto optimizer = make_optimizer(one.arena, config);
   one.set_gradient({4, 4, 4});
   optimizer->step(0.1, one.take);
-  EXPECT_NEAR(one.values()[0], 0.9, 1e-12) << "the first step is the sign of the gradient";
+  EXPECT_NEAR(one.values()[0], 0.9, 1e-12) << "the first step depends only on the gradient's sign";
   one.set_gradient({1, 1, 1});
   optimizer->step(0.1, one.take);
   // m = 0.9 * 0.4 + 0.1 * 1 = 0.46, u = max(0.999 * 4, 1), 1 - 0.9^2 = 0.19.
   EXPECT_NEAR(one.values()[0], 0.9 - 0.1 / 0.19 * 0.46 / 3.996, 1e-12);
 }
 
-/// Of all that is registered.
+/// Runs for every registered optimizer.
 class EveryOptimizer : public testing::TestWithParam<std::string> {};
 
 TEST_P(EveryOptimizer, LeavesEverythingAsItIsInASkippedStep) {
@@ -96,7 +96,7 @@ TEST_P(EveryOptimizer, LeavesEverythingAsItIsInASkippedStep) {
   EXPECT_EQ(optimizer->step_count().item<float>(), 1);
 }
 
-// What a captured step reads anew at each launch.
+// Each launch of a captured step reads the learning rate from a tensor.
 TEST_P(EveryOptimizer, TakesTheRateFromATensorBitForBit) {
   for (const bool momentum : {false, true}) {
     config::OptimizerConfig config = rule(GetParam());

@@ -53,7 +53,7 @@ TEST(LargerReplicas, LeaveEachAtLeastTwoSamples) {
   EXPECT_EQ(larger_replicas({8, 2, 2, 0}, false), 4);
   EXPECT_EQ(larger_replicas({8, 4, 2, 0}, false), std::nullopt);
   EXPECT_EQ(larger_replicas({10, 2, 2, 0}, false), std::nullopt)
-      << "of 4, 6, 8 and 10 only 10 divides, whose parts are single samples";
+      << "of 4, 6, 8 and 10 only 10 divides G, but it leaves single samples";
 }
 
 TEST(ModelBytes, CountWhatIsKeptForEachParameter) {
@@ -68,7 +68,7 @@ TEST(ModelBytes, CountWhatIsKeptForEachParameter) {
   EXPECT_EQ(model_bytes(config, {1000, 1000}, 4), 24e3) << "partial sums of 1 and 2 replicas";
   config.train.precision = config::Precision::fp64;
   EXPECT_EQ(model_bytes(config, {1000, 1000}, 1), 32e3);
-  EXPECT_EQ(model_bytes(config, {1000, 0}, 1), 8e3) << "of what is frozen the values alone";
+  EXPECT_EQ(model_bytes(config, {1000, 0}, 1), 8e3) << "frozen parameters need only their values";
 }
 
 TEST(MemoryUseOfTheProcess, FollowsWhatIsHeld) {
@@ -82,7 +82,7 @@ TEST(MemoryUseOfTheProcess, FollowsWhatIsHeld) {
 TEST(MemoryOfSteps, IsNotThatOfTheStart) {
   EXPECT_EQ(taken_by_steps({100, 150}, {120, 400}), 300);
   EXPECT_EQ(taken_by_steps({100, 500}, {120, 500}), 0)
-      << "reading the data took more, and hides it";
+      << "a larger peak while reading the data hides the steps' peak";
 }
 
 class OutOfMemoryText : public testing::Test {
@@ -103,7 +103,7 @@ TEST_F(OutOfMemoryText, SaysWhatAReplicaNeedsAndProposesALargerR) {
                     HasSubstr("a replica of 32 samples took 3.1 GB"),
                     HasSubstr("distributed.replicas=4 (R is 2 now) makes replicas of 16 samples, "
                               "which need about 50 %"),
-                    HasSubstr("A new R is a new run")));
+                    HasSubstr("A new R needs a new run")));
 }
 
 TEST_F(OutOfMemoryText, DoesNotCallTheFirstStepsPartTheWhole) {

@@ -51,15 +51,15 @@ TEST(ReplicaPlan, RefusesReplicasThatTheRanksCannotShare) {
 TEST(ReplicaPlan, RefusesABatchThatTheReplicasCannotShareAndNamesTheNearestThatTheyCan) {
   const std::string message = refusal(100, 8, 4, 1000);
   EXPECT_THAT(message, HasSubstr("train.global_batch 100 is not divisible by the 8 replicas"));
-  EXPECT_THAT(message, HasSubstr("use 96 or 104."));
-  EXPECT_THAT(refusal(3, 8, 4, 1000), HasSubstr("use 8.")) << "0 is no batch";
+  EXPECT_THAT(message, HasSubstr("Use 96 or 104."));
+  EXPECT_THAT(refusal(3, 8, 4, 1000), HasSubstr("Use 8.")) << "0 is no batch";
 }
 
 TEST(ReplicaPlan, RefusesReplicasOfOneSample) {
   const std::string message = refusal(8, 8, 4, 1000);
   EXPECT_THAT(message,
               HasSubstr("train.global_batch 8 over 8 replicas leaves each with one sample"));
-  EXPECT_THAT(message, HasSubstr("use at least 16"));
+  EXPECT_THAT(message, HasSubstr("Use at least 16"));
   EXPECT_EQ(refusal(16, 8, 4, 1000), "");
 }
 

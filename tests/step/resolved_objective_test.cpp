@@ -1,4 +1,4 @@
-// From the configuration to the model and its loss.
+// Resolves a configuration to the model and its loss.
 #include "step/resolved_objective.hpp"
 
 #include <gtest/gtest.h>

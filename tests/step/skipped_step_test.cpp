@@ -1,4 +1,4 @@
-// A step whose loss or gradients are not finite, or too large, leaves no trace.
+// A step whose loss or gradients are not finite, or whose gradients are too large, changes nothing.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -9,7 +9,7 @@
 namespace vae_dist::step {
 namespace {
 
-// The global batch of a step with one value that is not a number.
+// Returns the global batch of a step with one value replaced.
 at::Tensor images_with(double value, std::int64_t sample) {
   at::Tensor images = images_of_step(1);
   images[sample][0][4][5] = value;
@@ -25,7 +25,7 @@ class SkippedStep : public testing::TestWithParam<std::tuple<std::string, double
     config::Config out = small_config();
     out.distributed.batch_norm = config::from_word<config::BatchNorm>(std::get<0>(GetParam()));
     out.train.gradient_clip_norm =
-        0.05;  // an arena that holds NaN is scaled by NaN, with what lies between the gradients
+        0.05;  // clipping by NaN would write NaN into the gaps between the gradients
     return out;
   }
 };
@@ -53,7 +53,7 @@ TEST_P(SkippedStep, LeavesNoTraceInTheStepsThatFollow) {
 
 TEST_P(SkippedStep, IsSkippedOnEveryRankWhereverTheBadImageIs) {
   for (const int bad_sample : {0, 15}) {
-    comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
+    comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
       SmallRank rank(config(), 4, comm);
       rank.step(0);
       const auto before = rank.state();
@@ -66,9 +66,9 @@ TEST_P(SkippedStep, IsSkippedOnEveryRankWhereverTheBadImageIs) {
   }
 }
 
-// Where nothing is added up, what a bad step left in the arena is only written over.
+// With one replica per rank, the next step overwrites the arena instead of zeroing it.
 TEST_P(SkippedStep, LeavesNoTraceWithOneReplicaARank) {
-  comm::run_thread_ranks(4, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(4, [&](comm::CpuCommunicator& comm) {
     SmallRank with(config(), 4, comm), without(config(), 4, comm);
     with.step(0);
     without.step(0);

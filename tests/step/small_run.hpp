@@ -1,5 +1,5 @@
-// A model so small that a step takes a millisecond, and batches for it: what the tests of this
-// folder train.
+// The model that the tests of this folder train, so small that a step takes a millisecond, and its
+// batches.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -27,7 +27,8 @@ inline config::Config small_config(const std::string& precision = "fp64") {
   return config;
 }
 
-/// The global batch of a step. In single precision at first, so that both precisions see the same.
+/// Returns the global batch of a step. It is drawn in single precision, so that both precisions use
+/// the same values.
 inline at::Tensor images_of_step(std::int64_t step, at::ScalarType type = at::kDouble) {
   return at::rand({kSmallBatch, 1, 9, 12},
                   at::make_generator<at::CPUGeneratorImpl>(1000 + static_cast<std::uint64_t>(step)),
@@ -44,32 +45,32 @@ inline at::Tensor noise_of_step(std::int64_t step, at::ScalarType type = at::kDo
       .to(type);
 }
 
-/// One rank's learner, and its part of each global batch.
+/// A rank's learner and its part of each global batch.
 class SmallRank {
  public:
-  SmallRank(const config::Config& config, std::int64_t replicas, comm::HostCommunicator& comm)
+  SmallRank(const config::Config& config, std::int64_t replicas, comm::CpuCommunicator& comm)
       : type_(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat),
         plan_(make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
         learner_({config, kSmallShape, plan_}, comm, log_) {
-    at::set_num_threads(1);  // of this thread, where ranks are threads
+    at::set_num_threads(1);  // applies to this thread; ranks are threads here
   }
 
   Learner& learner() { return learner_; }
   model::LatentModel& model() { return learner_.model(); }
   at::ScalarType type() const { return type_; }
 
-  /// This rank's part of a global batch.
+  /// Returns this rank's part of a global batch.
   at::Tensor mine(const at::Tensor& global) const {
     return global.narrow(0, plan_.first_sample(), plan_.samples_per_rank());
   }
 
-  /// Trains on the global batch of `number`. Returns loss, reconstruction, KL, gradient norm,
-  /// skipped, the objective's other terms.
+  /// Trains on the global batch of step `number`. Returns loss, reconstruction, KL, gradient norm,
+  /// skipped, the objective's extra terms.
   std::vector<double> step(std::int64_t number) {
     return step(images_of_step(number, type_), number);
   }
 
-  /// The same with other images, and with other numbers.
+  /// Same, with the given images and numbers.
   std::vector<double> step(const at::Tensor& global_images, std::int64_t number,
                            double learning_rate = kSmallLearningRate,
                            const objective::StepWeights& weights = {kSmallKldFactor,
@@ -82,7 +83,7 @@ class SmallRank {
     return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
   }
 
-  /// Copies of all gradients, in double precision.
+  /// Returns copies of all gradients, in double precision.
   std::vector<at::Tensor> gradients() {
     std::vector<at::Tensor> out;
     for (const at::Tensor& parameter : learner_.model().parameters())
@@ -91,7 +92,7 @@ class SmallRank {
     return out;
   }
 
-  /// Copies of everything the next step depends on.
+  /// Returns copies of everything that the next step depends on.
   std::vector<at::Tensor> state() const {
     std::vector<at::Tensor> out;
     for (const at::Tensor& tensor : learner_.state()) out.push_back(tensor.detach().clone());
@@ -105,7 +106,7 @@ class SmallRank {
   Learner learner_;
 };
 
-/// Bit for bit.
+/// Whether the tensors are equal bit for bit.
 inline bool same_tensors(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i)

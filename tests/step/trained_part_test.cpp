@@ -1,4 +1,4 @@
-// What is trained in parts of its own: frozen modules, and two parts beside each other.
+// Trains a part of the model: with frozen modules, and with two parts side by side.
 #include "step/trained_part.hpp"
 
 #include <gmock/gmock.h>
@@ -61,7 +61,7 @@ TEST(FrozenModules, TrainTheSameAtAnyNumberOfRanksAndGoOnFromACheckpoint) {
   const checkpoint::Checkpoint saved{
       alone.learner().weights(), alone.learner().optimizer_state(), {}, ""};
   alone.step(2);
-  comm::run_thread_ranks(2, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
     SmallRank rank(config, 4, comm);
     rank.learner().restore(saved, "saved");
     rank.step(2);
@@ -82,7 +82,7 @@ TEST(FrozenModules, AreRefusedWhereThereAreNoSuchOrNothingIsLeft) {
     return "not refused";
   };
   EXPECT_THAT(refusal_of({"encoder", "encodre"}),
-              HasSubstr("train.freeze: 'encodre' is no module"));
+              HasSubstr("train.freeze: 'encodre' is neither a module"));
   EXPECT_THAT(refusal_of({"encoder", "fc_mu", "fc_var", "decoder_input", "decoder", "final_layer"}),
               HasSubstr("nothing to train"));
 }
@@ -145,7 +145,7 @@ TEST(TwoParts, AreTrainedAsOneWithOneNormAndOneClipping) {
   for (const std::int64_t number : {0, 1, 2}) {
     const StepValues a = one.run(number), b = two.run(number);
     EXPECT_NEAR(b.gradient_norm, a.gradient_norm, 1e-12 * a.gradient_norm);
-    EXPECT_GT(a.gradient_norm, 0.02) << "or nothing is clipped";
+    EXPECT_GT(a.gradient_norm, 0.02) << "otherwise nothing is clipped";
   }
   const auto a = one.state(), b = two.state();
   for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::allclose(b[i], a[i], 1e-9, 1e-12));

@@ -1,4 +1,4 @@
-// Training is the same at any number of ranks: R replicas on 1, 2 or 4 of them.
+// Training R replicas gives the same results on 1, 2 or 4 ranks.
 #include "course.hpp"
 
 namespace vae_dist::step {
@@ -21,7 +21,7 @@ TEST_P(WorldSize, DoesNotMatterWithGlobalStatisticsWhichAreThoseOfOneBatch) {
 }
 
 TEST_P(WorldSize, DoesNotMatterInSinglePrecisionOverTheFirstSteps) {
-  // Rounding grows from step to step, in any training.
+  // Rounding errors grow from step to step in any training.
   expect_same_course(train(small_config("fp32"), 4, GetParam()), train(small_config("fp32"), 4, 1),
                      1e-5, 3);
 }
@@ -29,7 +29,7 @@ TEST_P(WorldSize, DoesNotMatterInSinglePrecisionOverTheFirstSteps) {
 INSTANTIATE_TEST_SUITE_P(Ranks, WorldSize, testing::Values(1, 2, 4));
 
 TEST(WorldSizeTests, SeeADifferenceWhereThereIsOne) {
-  // Replicas have statistics of their own: another R is another training.
+  // Replicas have their own statistics, so another R gives other results.
   const Course four = train(small_config(), 4, 1), two = train(small_config(), 2, 1);
   EXPECT_GT(std::abs(four.steps[0][0] - two.steps[0][0]), 1e-6 * four.steps[0][0]);
   EXPECT_GT(std::abs(four.steps[4][0] - four.steps[0][0]), 1e-6) << "nothing was learned";

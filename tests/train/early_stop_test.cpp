@@ -18,12 +18,12 @@ TEST(EarlyStop, ComesAfterSoManyEvaluationsThatWereNoBetter) {
     return stops_early(config, state);
   };
   EXPECT_FALSE(after(3));
-  EXPECT_FALSE(after(3)) << "equal is no better: one";
-  EXPECT_FALSE(after(2)) << "better: from the start";
-  EXPECT_FALSE(after(std::nan(""))) << "no number: one";
+  EXPECT_FALSE(after(3)) << "an equal loss is no improvement: count 1";
+  EXPECT_FALSE(after(2)) << "an improvement resets the count";
+  EXPECT_FALSE(after(std::nan(""))) << "NaN is no improvement: count 1";
   EXPECT_TRUE(after(2.5));
   config.patience = 3;
-  EXPECT_FALSE(stops_early(config, state)) << "a larger patience makes it go on";
+  EXPECT_FALSE(stops_early(config, state)) << "a larger patience lets the run continue";
   config.patience.reset();
   EXPECT_FALSE(stops_early(config, state));
 }

@@ -8,7 +8,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// 3 epochs of 4 steps and half of a fourth.
+// 3 epochs of 4 steps and half of a fourth epoch.
 LoopSchedule schedule() {
   return {.steps_planned = 14,
           .steps_per_epoch = 4,
@@ -38,7 +38,7 @@ TEST(LoopSchedule, EvaluatesAtTheEndsOfEpochsAndAfterTheLastStep) {
   EXPECT_THAT(evaluated(), ElementsAre(14));
   plan.evaluate_every_epochs = 1;
   plan.has_validation = false;
-  EXPECT_THAT(evaluated(), ElementsAre(14)) << "on training rows there is one evaluation alone";
+  EXPECT_THAT(evaluated(), ElementsAre(14)) << "training rows are evaluated only once";
 }
 
 TEST(LoopSchedule, DrawsPicturesAtTheEndsOfEpochs) {

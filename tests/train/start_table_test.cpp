@@ -17,7 +17,7 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-// The start of a run on 210 grey images of 4x4 with G = 64, R = 4 on 2 ranks.
+// A run on 210 grey images of 4x4 with G = 64, R = 4 on 2 ranks.
 class StartTable : public TemporaryFolderTest {
  protected:
   void SetUp() override {
@@ -37,7 +37,7 @@ class StartTable : public TemporaryFolderTest {
     plan_ = step::make_replica_plan(64, 4, 2, 0, 210);
   }
 
-  // The rows by name, once the objective is resolved.
+  // Resolves the objective and returns the rows by name.
   std::map<std::string, std::string> rows(double top_variance = 0.5, std::int64_t first_step = 0) {
     const StartFacts facts = facts_of(top_variance, first_step);
     const base::TableRows table = start_table(facts);
@@ -70,11 +70,11 @@ class StartTable : public TemporaryFolderTest {
 
 TEST_F(StartTable, SaysHowTheBatchIsCut) {
   auto table = rows();
-  EXPECT_EQ(table["ranks"], "2, replicas R = 4 (2 a rank), batch norm local");
-  EXPECT_EQ(table["global batch G"], "64: 16 a replica, 32 a rank");
-  EXPECT_EQ(table["samples N"], "210, 3 steps an epoch (the last 18 of each order are dropped)");
+  EXPECT_EQ(table["ranks"], "2, replicas R = 4 (2 per rank), batch norm local");
+  EXPECT_EQ(table["global batch G"], "64: 16 per replica, 32 per rank");
+  EXPECT_EQ(table["samples N"], "210, 3 steps per epoch (the last 18 of each epoch are dropped)");
   EXPECT_EQ(table["steps"], "60 (20 epochs)");
-  EXPECT_EQ(table["device"], "CPU, 1 thread a rank, gradients by MPI");
+  EXPECT_EQ(table["device"], "CPU, 1 thread per rank, gradients by MPI");
   EXPECT_THAT(table["run"], EndsWith("runs/grey"));
   EXPECT_THAT(table["training data"],
               AllOf(HasSubstr("grey.h5:/imgs"), HasSubstr("210 images 1x4x4")));
@@ -89,10 +89,11 @@ TEST_F(StartTable, SaysWhatCtrlCDoes) {
     const base::TableRows rows = start_table(facts);
     return std::map<std::string, std::string>(rows.begin(), rows.end())["Ctrl-C"];
   };
-  EXPECT_EQ(row(Kind::vae_launch, 2),
-            "stops after the step, with a checkpoint; the third one ends it at once");
+  EXPECT_EQ(
+      row(Kind::vae_launch, 2),
+      "stops after the current step with a checkpoint; the third Ctrl-C ends the run at once");
   EXPECT_EQ(row(Kind::none, 2),
-            "stops after the step, with a checkpoint; a second one ends it at once");
+            "stops after the current step with a checkpoint; a second Ctrl-C ends the run at once");
   EXPECT_THAT(row(Kind::mpirun, 2), AllOf(StartsWith("mpirun kills the ranks 2 s later"),
                                           HasSubstr("launcher/vae_launch waits")));
   EXPECT_THAT(row(Kind::mpirun, 60), StartsWith("mpirun kills the ranks 60 s later"));
@@ -102,7 +103,7 @@ TEST_F(StartTable, SaysWhatCtrlCDoes) {
 TEST_F(StartTable, SaysWhereTheRanksRun) {
   StartFacts facts = facts_of(0.5, 0);
   facts.hosts = "a (1 rank), b (1 rank)";
-  facts.places = {"rank 0: cores 0-3", "rank 1: cores 4-7"};
+  facts.placements = {"rank 0: cores 0-3", "rank 1: cores 4-7"};
   const base::TableRows table = start_table(facts);
   EXPECT_THAT(table, testing::IsSupersetOf(base::TableRows{{"hosts", "a (1 rank), b (1 rank)"},
                                                            {"runs on", "rank 0: cores 0-3"},
@@ -117,19 +118,20 @@ TEST_F(StartTable, SaysWhereAResumedRunGoesOn) {
 TEST_F(StartTable, SaysWhatTheModelTakes) {
   auto table = rows();
   EXPECT_EQ(table["model"], "vanilla_vae, latent 8, 1000 parameters, fp32");
-  // 1000 values, gradients and two moments of 4 bytes; 210 images of 16 bytes.
-  EXPECT_EQ(table["memory a rank"],
-            "16 kB for the model, its gradients and optimizer, 3.36 kB a node for the data");
+  // 1000 parameters, with gradients and two moments, of 4 bytes; 210 images of 16 bytes.
+  EXPECT_EQ(table["memory per rank"],
+            "16 kB for the model, its gradients and its optimizer, 3.36 kB per node for the data");
   config_.train.precision = config::Precision::fp64;
-  EXPECT_THAT(rows()["memory a rank"], StartsWith("32 kB "));
+  EXPECT_THAT(rows()["memory per rank"], StartsWith("32 kB "));
 }
 
 TEST_F(StartTable, SaysTheWeightOfTheKlAndWhatItStandsFor) {
   auto table = rows();
   EXPECT_EQ(table["M_N"], "0.00025 by reference: 0.00025 * 64 / 64 (auto); beta 1");
   // sqrt(0.00025 * 16 / 2) and its square.
-  EXPECT_EQ(table["sigma_eff"],
-            "0.04472 (variance 0.002); the images' largest variance along a direction is 0.5");
+  EXPECT_EQ(
+      table["sigma_eff"],
+      "0.04472 (variance 0.002); the largest variance of the images along any direction is 0.5");
   EXPECT_EQ(table["loss"], "gaussian, reduction mean (squared error per value)");
 
   config_.objective.reduction = config::Reduction::sum;
@@ -138,11 +140,11 @@ TEST_F(StartTable, SaysTheWeightOfTheKlAndWhatItStandsFor) {
   EXPECT_EQ(table["loss"], "gaussian, sigma 0.25, reduction sum (nats per sample)");
   EXPECT_EQ(table["M_N"], "1 by elbo: 1 (auto); beta 1");
   EXPECT_THAT(table["sigma_eff"], StartsWith("0.25 (variance 0.0625);"))
-      << "the decoder's sigma is the one that was given";
+      << "sigma_eff is the configured sigma of the decoder";
   gaussian().variance = objective::Variance::learned;
   table = rows();
   EXPECT_EQ(table["loss"], "gaussian, variance learned, reduction sum (nats per sample)");
-  EXPECT_EQ(table.count("sigma_eff"), 0U) << "it moves";
+  EXPECT_EQ(table.count("sigma_eff"), 0U) << "a learned sigma is not fixed";
   config_.objective.beta.schedule = config::BetaSchedule::linear;
   config_.objective.beta.to = 4;
   config_.objective.beta.steps = 100;
@@ -159,7 +161,7 @@ TEST_F(StartTable, SaysWhatTakesTheKlsPlace) {
   EXPECT_EQ(rows().count("M_N"), 0U);
   config_.model.network.name = "decoder_only";
   EXPECT_EQ(rows()["latent"],
-            "no encoder: marginal likelihood by 64 draws of the prior a replica and step");
+            "no encoder: marginal likelihood by 64 draws from the prior per replica and step");
 }
 
 TEST_F(StartTable, SaysTheFirstAndTheLastLearningRate) {

@@ -1,5 +1,5 @@
-// A whole run in this process, on one rank. On several, under kills and stops: tests/process,
-// tests/faults.
+// Tests a whole run in this process, on one rank. tests/process and tests/faults cover several
+// ranks, kills and stops.
 #include "train/training_run.hpp"
 
 #include <gmock/gmock.h>
@@ -17,7 +17,7 @@ using testing::Not;
 
 class TrainingRunTest : public data::ImageFileTest {
  protected:
-  // What it says on stderr, and how it ends.
+  // The exit code and the output on stderr.
   struct Ended {
     base::ExitCode code = base::ExitCode::rank_failed;
     std::string said;
@@ -77,7 +77,7 @@ TEST_F(TrainingRunTest, ARunThatIsDoneHasNothingLeftAndGoesOnWhenAskedForMore) {
   const std::string log = bytes_of(path("runs/small/metrics.jsonl"));
   const Ended again = train();
   EXPECT_EQ(again.code, base::ExitCode::done);
-  EXPECT_THAT(again.said, HasSubstr("nothing is left to do"));
+  EXPECT_THAT(again.said, HasSubstr("nothing left to do"));
   EXPECT_EQ(bytes_of(path("runs/small/metrics.jsonl")), log);
   const Ended more = train({"train.steps=9"});
   EXPECT_THAT(more.said, HasSubstr("done: 3 steps"));
@@ -119,7 +119,8 @@ TEST_F(TrainingRunTest, StopsEarlyWhereNothingGetsBetter) {
   EXPECT_EQ(ended.code, base::ExitCode::done);
   EXPECT_THAT(
       ended.said,
-      HasSubstr("stopped early: train.early_stop.metric validation_loss was not below its best"));
+      HasSubstr(
+          "stopped early: train.early_stop.metric validation_loss did not fall below its best"));
   EXPECT_THAT(train(overrides).said, HasSubstr("has stopped early"));
 }
 

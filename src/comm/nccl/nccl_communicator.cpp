@@ -21,17 +21,18 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kAbortTime =
-    3s;  // ncclCommAbort never returns while a CUDA graph with NCCL's nodes is alive
-constexpr char kGivenUp[] = "the NCCL communicator was given up: this rank or another failed";
+    3s;  // ncclCommAbort does not return while a CUDA graph with NCCL's nodes is alive
+constexpr char kGivenUp[] =
+    "the NCCL communicator was aborted because this rank or another one failed";
 
-// What is under way is no error: it is polled for.
+// A call in progress is not an error: the caller polls for it.
 bool is_fine(ncclResult_t result) { return result == ncclSuccess || result == ncclInProgress; }
 
 void check(ncclResult_t result, const char* call) {
   if (!is_fine(result))
     throw base::CommunicationFailure(
         base::text(call, " failed: ", ncclGetErrorString(result),
-                   "; last message of NCCL: ", ncclGetLastError(nullptr)));
+                   "; NCCL's last message: ", ncclGetLastError(nullptr)));
 }
 
 ncclDataType_t native(DataType type) {
@@ -50,14 +51,14 @@ ncclDataType_t native(DataType type) {
   return ncclUint8;
 }
 
-// The handle of NCCL, which the thread that aborts it may need for longer than its communicator
-// lives.
+// The NCCL handle. The thread that aborts it may need it for longer than its communicator lives.
 class Handle {
  public:
   explicit Handle(NcclCalls calls) : calls_(calls) {}
 
   // Runs `call(comm)`, which returns an ncclResult_t. A polled call returns at once, so abort() may
-  // wait for it: the handle is never freed under it. A blocking one may hang until it is aborted.
+  // wait for it, and the handle is never freed during the call. A blocking call may hang until it
+  // is aborted.
   template <typename Call>
   void run(const char* name, Call call) {
     std::unique_lock lock(mutex_);
@@ -67,7 +68,7 @@ class Handle {
     check(call(comm), name);
   }
 
-  // NCCL may write comm_ once more while the start is under way: it has to stay where it is.
+  // NCCL may write comm_ again while the start is in progress, so comm_ must not move.
   void start(int size, ncclUniqueId id, int rank) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = calls_ == NcclCalls::blocking;
@@ -75,7 +76,7 @@ class Handle {
         [&](ncclComm_t) { return ncclCommInitRankConfig(&comm_, size, id, rank, &config); });
   }
 
-  // Whether the last polled call is done. Throws what went wrong in it.
+  // Returns whether the last polled call has finished. Throws if it failed.
   bool is_done(const char* call) {
     ncclResult_t state = ncclSuccess;
     run("ncclCommGetAsyncError",
@@ -84,7 +85,7 @@ class Handle {
     return state == ncclSuccess;
   }
 
-  // For the owner, after ncclCommFinalize.
+  // Frees the handle. The owner calls this after ncclCommFinalize.
   void destroy() {
     const std::lock_guard lock(mutex_);
     if (given_up_) return;
@@ -92,7 +93,7 @@ class Handle {
     check(ncclCommDestroy(comm_), "ncclCommDestroy");
   }
 
-  // Returns when NCCL has.
+  // Aborts and returns when NCCL does.
   void abort() noexcept {
     ncclComm_t comm = nullptr;
     {
@@ -116,8 +117,8 @@ class Handle {
   bool given_up_ = false;
 };
 
-// Each in a thread of its own, which is left to itself when NCCL does not return: kernels of one
-// may lie behind those of another in a stream.
+// Aborts each handle in its own thread, which is abandoned if NCCL does not return: in a stream,
+// kernels of one communicator may be queued behind those of another.
 void abort_for_a_while(const std::set<std::shared_ptr<Handle>>& handles) noexcept {
   try {
     std::vector<std::future<void>> ends;
@@ -132,14 +133,14 @@ void abort_for_a_while(const std::set<std::shared_ptr<Handle>>& handles) noexcep
     const auto deadline = std::chrono::steady_clock::now() + kAbortTime;
     for (const auto& end : ends) end.wait_until(deadline);
   } catch (const std::exception&) {
-    // No memory or no thread: the process is about to end, and its communicators with it.
+    // Out of memory or threads. The process is about to end, and its communicators with it.
   }
 }
 
-// The handles of this process' communicators, for whoever ends it.
+// The handles of all communicators of this process, for the code that ends it.
 class LiveHandles {
  public:
-  // Never destroyed: a thread may end the process while its static objects are.
+  // Never destroyed, because a thread may end the process while static objects are being destroyed.
   static LiveHandles& instance() {
     static auto* const handles = new LiveHandles;
     return *handles;
@@ -167,19 +168,19 @@ class LiveHandles {
 
 class NcclStreamCommunicator final : public NcclCommunicator {
  public:
-  NcclStreamCommunicator(HostCommunicator& host, void* stream, const NcclDeadlines& deadlines,
+  NcclStreamCommunicator(CpuCommunicator& all_ranks, void* stream, const NcclDeadlines& deadlines,
                          NcclCalls calls)
-      : host_(host),
+      : all_ranks_(all_ranks),
         stream_(static_cast<cudaStream_t>(stream)),
         deadlines_(deadlines),
         calls_(calls),
         handle_(std::make_shared<Handle>(calls)) {
     ncclUniqueId id{};
-    if (host.rank() == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId");
-    host.broadcast({&id, sizeof id, DataType::uint8}, 0);
+    if (all_ranks.rank() == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId");
+    all_ranks.broadcast({&id, sizeof id, DataType::uint8}, 0);
     LiveHandles::instance().add(handle_);
     try {
-      handle_->start(host.size(), id, host.rank());
+      handle_->start(all_ranks.size(), id, all_ranks.rank());
       wait_until_done("ncclCommInitRankConfig", deadlines_.meeting);
     } catch (const std::exception&) {
       abort();
@@ -193,8 +194,8 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     LiveHandles::instance().remove(handle_);
   }
 
-  int rank() const override { return host_.rank(); }
-  int size() const override { return host_.size(); }
+  int rank() const override { return all_ranks_.rank(); }
+  int size() const override { return all_ranks_.size(); }
   const char* name() const override { return "nccl"; }
 
   void broadcast(Buffer b, int root) override {
@@ -215,7 +216,8 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     });
   }
 
-  // Both in one group: alone, each would wait on the device for the other side's counterpart.
+  // Issues both in one group: alone, each would wait on the device for the matching call of the
+  // peer.
   void exchange(int peer, Buffer send, Buffer receive) override {
     const Buffer& longer = send.bytes() > receive.bytes() ? send : receive;
     issue("ncclSend and ncclRecv", longer, peer, [&](ncclComm_t comm) {
@@ -225,13 +227,13 @@ class NcclStreamCommunicator final : public NcclCommunicator {
         result = ncclSend(send.data, length(send), native(send.type), peer, comm, stream_);
       if (receive.count > 0 && is_fine(result))
         result = ncclRecv(receive.data, length(receive), native(receive.type), peer, comm, stream_);
-      // The group is this thread's until it ends, also after an error.
+      // The group belongs to this thread until it ends, so it must end even after an error.
       const ncclResult_t end = ncclGroupEnd();
       return is_fine(result) ? end : result;
     });
   }
 
-  void barrier() override { host_.barrier(); }
+  void barrier() override { all_ranks_.barrier(); }
 
   void abort() noexcept override { abort_for_a_while({handle_}); }
 
@@ -252,14 +254,14 @@ class NcclStreamCommunicator final : public NcclCommunicator {
  private:
   void end() noexcept {
     if (!handle_->is_alive()) return;
-    // Ending in good order waits for the other ranks, which do not come after an error.
+    // A clean shutdown waits for the other ranks, which do not take part after an error.
     if (std::uncaught_exceptions() > 0 || in_call_) return abort();
     try {
       handle_->run("ncclCommFinalize", [](ncclComm_t comm) { return ncclCommFinalize(comm); });
       wait_until_done("ncclCommFinalize", deadlines_.meeting);
       handle_->destroy();
     } catch (const std::exception& error) {
-      log::warn(base::text("NCCL did not end in good order: ", error.what()));
+      log::warn(base::text("NCCL did not shut down cleanly: ", error.what()));
       abort();
     }
   }
@@ -270,8 +272,8 @@ class NcclStreamCommunicator final : public NcclCommunicator {
   template <typename Call>
   void issue(const char* name, const Buffer& buffer, int peer, Call call) {
     if (buffer.count == 0) return;
-    // NCCL chooses algorithm and connections by call and size: those that it has not made yet wait
-    // for the other ranks.
+    // NCCL chooses the algorithm and connections by call and size. A new combination needs new
+    // connections, which wait for the other ranks.
     const bool first = seen_.emplace(name, buffer.bytes(), peer).second;
     in_call_ = true;
     handle_->run(name, call);
@@ -279,40 +281,39 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     in_call_ = false;
   }
 
-  // A blocking call is done when it returns. A polled one runs in a thread of NCCL's, usually for
-  // some microseconds.
+  // Waits until a polled call is done: it runs in a thread of NCCL, usually for some microseconds.
+  // A blocking call is already done when it returns.
   void wait_until_done(const char* call, base::Seconds limit, std::size_t bytes = 0) {
     if (calls_ == NcclCalls::blocking) return;
-    constexpr base::Seconds kMoment{200e-6};
-    constexpr std::chrono::microseconds kShortest{20}, kLongest{200};
-    std::chrono::microseconds sleep = kShortest;
+    constexpr base::Seconds kSpinTime{200e-6};
+    constexpr std::chrono::microseconds kShortestSleep{20}, kLongestSleep{200};
+    std::chrono::microseconds sleep = kShortestSleep;
     const base::Stopwatch watch;
     while (!handle_->is_done(call)) {
       const base::Seconds waited = watch.elapsed();
       if (waited > limit)
         throw base::Error(
             base::ExitCode::timed_out,
-            base::text(
-                call, bytes > 0 ? base::text(" of ", bytes, " bytes") : "",
-                " did not get through within ", limit.count(),
-                " s: another rank has not come to it, or the GPU does not finish what it was given "
-                "before. (distributed.timeout_s and slow_timeout_s set the limits)"));
-      if (waited < kMoment) {
+            base::text(call, bytes > 0 ? base::text(" of ", bytes, " bytes") : "",
+                       " did not complete within ", limit.count(),
+                       " s: another rank has not reached this call, or the GPU does not finish its "
+                       "earlier work. (distributed.timeout_s and slow_timeout_s set the limits.)"));
+      if (waited < kSpinTime) {
         std::this_thread::yield();
         continue;
       }
       std::this_thread::sleep_for(sleep);
-      sleep = std::min(2 * sleep, kLongest);
+      sleep = std::min(2 * sleep, kLongestSleep);
     }
   }
 
-  HostCommunicator& host_;
+  CpuCommunicator& all_ranks_;
   const cudaStream_t stream_;
   const NcclDeadlines deadlines_;
   const NcclCalls calls_;
   const std::shared_ptr<Handle> handle_;
   std::set<std::tuple<std::string_view, std::size_t, int>> seen_;  // call, bytes, peer or root
-  bool in_call_ = false;  // and for good after one that failed
+  bool in_call_ = false;  // true during a call; stays true after a failed one
   void* registration_ = nullptr;
 };
 
@@ -329,10 +330,10 @@ std::string nccl_version() {
   return base::text(code / 10000, ".", code / 100 % 100, ".", code % 100);
 }
 
-std::unique_ptr<NcclCommunicator> make_nccl_communicator(HostCommunicator& host, void* stream,
+std::unique_ptr<NcclCommunicator> make_nccl_communicator(CpuCommunicator& all_ranks, void* stream,
                                                          const NcclDeadlines& deadlines,
                                                          NcclCalls calls) {
-  return std::make_unique<NcclStreamCommunicator>(host, stream, deadlines, calls);
+  return std::make_unique<NcclStreamCommunicator>(all_ranks, stream, deadlines, calls);
 }
 
 void abort_nccl_communicators() noexcept { abort_for_a_while(LiveHandles::instance().all()); }

@@ -1,4 +1,4 @@
-// The functions of nccl_communicator.hpp, in a program without NCCL.
+// Replaces the functions of nccl_communicator.hpp in a program without NCCL.
 #include "comm/nccl_communicator.hpp"
 
 #include "base/error.hpp"
@@ -9,11 +9,11 @@ int nccl_version_code() { return 0; }
 
 std::string nccl_version() { return ""; }
 
-std::unique_ptr<NcclCommunicator> make_nccl_communicator(HostCommunicator&, void*,
+std::unique_ptr<NcclCommunicator> make_nccl_communicator(CpuCommunicator&, void*,
                                                          const NcclDeadlines&, NcclCalls) {
   throw base::BadInput(
-      "distributed.backend nccl: this program has no NCCL; build against a CUDA wheel of torch, or "
-      "set distributed.backend=mpi");
+      "distributed.backend=nccl: this program was built without NCCL; build against a CUDA wheel "
+      "of torch, or set distributed.backend=mpi");
 }
 
 void abort_nccl_communicators() noexcept {}

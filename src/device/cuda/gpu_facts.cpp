@@ -1,4 +1,4 @@
-// The part of gpu_facts.hpp that asks CUDA.
+// Implements the part of gpu_facts.hpp that queries CUDA.
 #include "device/gpu_facts.hpp"
 
 #include <ATen/detail/CUDAHooksInterface.h>

@@ -1,19 +1,21 @@
-// Recorded work as CUDA graphs, through torch's own: its allocator gives a capture memory that is
-// nobody else's for as long as the graph lives.
+// Records work as CUDA graphs through torch's own class, whose allocator gives a capture memory
+// that nothing else uses as long as the graph lives.
 //
-// NCCL in a capture. A polled (non-blocking) communicator runs each call in a thread of NCCL's:
-// that thread, not the caller's, adds the kernel to the capturing stream, and asks CUDA for what a
-// thread with a capture of its own must not. Hence
-//   - cudaStreamCaptureModeThreadLocal: the default mode forbids such calls to every thread of the
-//   process, NCCL's, the loader's (pinned memory) and the autograd engine's among them;
-//   - an event is recorded behind a call only when ncclCommGetAsyncError has said ncclSuccess
-//   (NcclCommunicator sees to that, here as outside): before, the kernel is not in the
-//     graph, and what waits for the event would not wait for it.
-// NCCL counts the graphs that hold its kernels, and ends a communicator when the last is gone:
-// ncclCommDestroy and ncclCommAbort wait for that for ever. So recorded work is destroyed before
-// the communicator (members of Learner, in this order). A process that ends on a failure cannot:
-// another thread may be launching the graph. It aborts all the same: NCCL tells its kernels to give
-// up first and waits afterwards, for the 3 s that abort_nccl_communicators() gives it.
+// NCCL during a capture: a polled (non-blocking) communicator runs each call in a thread of NCCL.
+// That thread, not the caller's, adds the kernel to the capturing stream and makes CUDA calls that
+// a thread with its own capture must not make. Therefore:
+// - The mode is cudaStreamCaptureModeThreadLocal. The default mode forbids such calls to every
+//   thread of the process, including those of NCCL, the loader (pinned memory) and autograd.
+// - An event is recorded after a call only when ncclCommGetAsyncError has returned ncclSuccess
+//   (NcclCommunicator ensures this, here as outside a capture). Before that, the kernel is not in
+//   the graph, and work that waits for the event would not wait for the kernel.
+//
+// NCCL counts the graphs that hold its kernels and ends a communicator only when the last one is
+// gone: until then ncclCommDestroy and ncclCommAbort block forever. Recorded work is therefore
+// destroyed before the communicator (by the order of Learner's members). A process that ends on a
+// failure cannot do this, because another thread may be launching the graph. It aborts anyway: NCCL
+// first tells its kernels to give up and then waits, for the 3 s that abort_nccl_communicators()
+// allows.
 #include <ATen/core/CachingHostAllocator.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -50,17 +52,17 @@ class CudaGraphRecorder final : public WorkRecorder {
   explicit CudaGraphRecorder(c10::Device device) : device_(device) {}
 
   std::unique_ptr<RecordedWork> record(const std::function<void()>& work) override {
-    // What eager steps have freed is of no use to the graph, whose memory is its own.
+    // The graph has its own memory and cannot use what eager steps have freed.
     c10::cuda::device_synchronize();
     c10::cuda::CUDACachingAllocator::emptyCache();
     auto graph =
-        std::make_unique<at::cuda::CUDAGraph>(/*keep_graph=*/true);  // kept: nodes are looked at
+        std::make_unique<at::cuda::CUDAGraph>(/*keep_graph=*/true);  // nodes are read later
     try {
       graph->capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
       work();
       graph->capture_end();
     } catch (...) {
-      give_up(*graph);
+      clean_up_failed_capture(*graph);
       throw;
     }
     return std::make_unique<CudaGraphWork>(std::move(graph), clock_);
@@ -69,18 +71,18 @@ class CudaGraphRecorder final : public WorkRecorder {
   WaitClock* wait_clock() override { return &clock_; }
 
  private:
-  // torch ends a capture in one way only, which fails where the capture has. What it leaves open
-  // then is closed here: allocations go to the capture's pool no more, and the pool counts one
-  // graph less. What is recorded later has another: torch's allocator for the host takes no pool
-  // that no graph holds. (Its generator goes on believing in the capture; nothing here asks it for
-  // numbers.)
-  void give_up(at::cuda::CUDAGraph& graph) {
+  // Cleans up after a failed capture. torch has only one way to end a capture, and it fails if the
+  // capture has failed. This function closes what torch then leaves open: allocations no longer go
+  // to the capture's pool, and the pool counts one graph less. Later recordings use a new pool,
+  // because torch's host allocator rejects a pool that no graph holds. (torch's random generator
+  // still believes that the capture is running; nothing here draws numbers from it.)
+  void clean_up_failed_capture(at::cuda::CUDAGraph& graph) {
     const auto done = [](auto&& call) {
       try {
         call();
         return true;
       } catch (const std::exception&) {
-        static_cast<void>(cudaGetLastError());  // else the next kernel would be blamed
+        static_cast<void>(cudaGetLastError());  // otherwise the next kernel would report it
         return false;
       }
     };
@@ -89,9 +91,9 @@ class CudaGraphRecorder final : public WorkRecorder {
     const auto device = device_.index();
     done([&] { c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool); });
     done([&] { c10::cuda::CUDACachingAllocator::releasePool(device, pool); });
-    at::HostAllocator* const host = at::getHostAllocator(at::kCUDA);
-    done([&] { host->end_allocate_to_pool(pool); });
-    done([&] { host->release_pool(pool); });
+    at::HostAllocator* const host_allocator = at::getHostAllocator(at::kCUDA);
+    done([&] { host_allocator->end_allocate_to_pool(pool); });
+    done([&] { host_allocator->release_pool(pool); });
   }
 
   const c10::Device device_;

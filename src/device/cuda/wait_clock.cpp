@@ -15,8 +15,8 @@ bool is_capturing(cudaStream_t stream) {
 
 void record(cudaEvent_t captured, cudaEvent_t event) {
   const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
-  // "External" makes it a node of the graph, recorded by each launch; without, it would only order
-  // the captured work.
+  // "External" makes the event a node of the graph, which each launch records. Without it, the
+  // event would only order the captured work.
   if (is_capturing(stream))
     return check_cuda(cudaEventRecordWithFlags(captured, stream, cudaEventRecordExternal),
                       "cudaEventRecordWithFlags");
@@ -27,7 +27,7 @@ void record(cudaEvent_t captured, cudaEvent_t event) {
 
 void check_cuda(cudaError_t result, const char* call) {
   if (result == cudaSuccess) return;
-  static_cast<void>(cudaGetLastError());  // it is told here, and not to whoever asks CUDA next
+  static_cast<void>(cudaGetLastError());  // so that the next CUDA call does not report it
   throw base::Failure(base::text(call, " failed: ", cudaGetErrorString(result)));
 }
 
@@ -63,14 +63,14 @@ void CudaWaitClock::end() {
   if (!is_capturing(stream)) next_pair();
 }
 
-// The oldest: a newer pair may belong to a launch under way, with one of its events from that
+// Reads the oldest pair: a newer pair may belong to an unfinished launch, with one event from that
 // launch and the other from an earlier one.
 base::Seconds CudaWaitClock::latest() {
   const Pair& oldest = pairs_[(current_ + 1) % kPairs];
   if (!oldest.used) return latest_;
   const cudaError_t state = cudaEventQuery(oldest.end);
   if (state == cudaErrorNotReady) {
-    static_cast<void>(cudaGetLastError());  // no error, but torch would take it for one
+    static_cast<void>(cudaGetLastError());  // not an error, but torch would report it as one
     return latest_;
   }
   check_cuda(state, "cudaEventQuery");

@@ -1,4 +1,4 @@
-// A WaitClock of events on a GPU, which the host never waits for.
+// Measures waits with events on a GPU, for which the host never waits.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -11,12 +11,12 @@
 
 namespace vae_dist::device {
 
-/// Throws Failure with CUDA's own words.
+/// Throws Failure with CUDA's error text unless `result` is cudaSuccess.
 void check_cuda(cudaError_t result, const char* call);
 
-/// Each wait takes the next of a few pairs of events, so that one of them is read, steps later,
-/// while others are still to come. In a capture, begin() and end() become event-record nodes;
-/// before each launch of the graph these get the next pair.
+/// Each wait uses the next of a few pairs of events, so that one pair can be read some steps later
+/// while others are still pending. In a capture, begin() and end() become event-record nodes;
+/// before each launch of the graph these nodes get the next pair.
 class CudaWaitClock final : public WaitClock {
  public:
   CudaWaitClock();
@@ -28,7 +28,7 @@ class CudaWaitClock final : public WaitClock {
   void end() override;
   base::Seconds latest() override;
 
-  /// A graph's nodes that stand for begin() and end(); empty where it has none.
+  /// The nodes of a graph that record begin() and end(). nodes_in() returns nothing if it has none.
   struct Nodes {
     cudaGraphNode_t begin = nullptr, end = nullptr;
   };
@@ -42,14 +42,14 @@ class CudaWaitClock final : public WaitClock {
     bool used = false;
   };
 
-  // More than the steps that the host is ahead of the device (AgreedFlags::kStepsLate): the oldest
-  // pair has been passed.
+  // More than the number of steps by which the host is ahead of the device
+  // (AgreedFlags::kStepsLate), so the device has passed the oldest pair.
   static constexpr std::size_t kPairs = 4;
 
   Pair& next_pair();
 
   std::array<Pair, kPairs> pairs_;
-  Pair captured_;  // what nodes are recognised by
+  Pair captured_;  // identifies the nodes
   std::size_t current_ = 0;
   base::Seconds latest_{0};
 };

@@ -1,4 +1,4 @@
-// The part of gpu_facts.hpp that asks CUDA, in a program without it.
+// Replaces the CUDA part of gpu_facts.hpp in a program without CUDA.
 #include "device/gpu_facts.hpp"
 
 #include "base/error.hpp"
@@ -9,6 +9,6 @@ bool has_cuda() { return false; }
 
 int gpu_count() { return 0; }
 
-GpuFacts gpu_facts(c10::Device) { throw base::Failure("this program has no CUDA"); }
+GpuFacts gpu_facts(c10::Device) { throw base::Failure("this program was built without CUDA"); }
 
 }  // namespace vae_dist::device

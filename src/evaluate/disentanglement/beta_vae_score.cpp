@@ -25,19 +25,19 @@ LabelledPoints beta_vae_points(const FactoredLatents& latents, Votes votes, std:
   for (std::int64_t v = 0; v < votes.count; ++v) {
     const std::int64_t vote = votes.first + v;
     const std::int64_t factor = draws.below(latents.factors(), vote, kBetaFactor, 0);
-    const auto starts = latents.rows_in_company(factor);
+    const auto starts = latents.rows_with_class_peers(factor);
     const std::int64_t* classes = latents.classes(factor).data_ptr<std::int64_t>();
     double* point = result.points.data_ptr<double>() + v * dimensions;
     for (std::int64_t pair = 0; pair < kVoteBatch; ++pair) {
       const std::int64_t one = starts[static_cast<std::size_t>(
           draws.below(static_cast<std::int64_t>(starts.size()), vote, kFirst, pair))];
-      const auto company = latents.rows_of_class(factor, classes[one]);
-      const std::int64_t place =
-          std::lower_bound(company.begin(), company.end(), one) - company.begin();
+      const auto class_rows = latents.rows_of_class(factor, classes[one]);
+      const std::int64_t position =
+          std::lower_bound(class_rows.begin(), class_rows.end(), one) - class_rows.begin();
       const std::int64_t drawn =
-          draws.below(static_cast<std::int64_t>(company.size()) - 1, vote, kSecond, pair);
-      const std::int64_t other = company[static_cast<std::size_t>(
-          drawn + (drawn >= place))];  // all but the first row itself
+          draws.below(static_cast<std::int64_t>(class_rows.size()) - 1, vote, kSecond, pair);
+      const std::int64_t other = class_rows[static_cast<std::size_t>(
+          drawn + (drawn >= position))];  // skips the first row itself
       for (std::int64_t d = 0; d < dimensions; ++d)
         point[d] += std::abs(mu[one * dimensions + d] - mu[other * dimensions + d]) /
                     static_cast<double>(kVoteBatch);

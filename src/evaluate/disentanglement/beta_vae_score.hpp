@@ -1,12 +1,12 @@
 // The BetaVAE score. Higgins et al.: "beta-VAE: Learning Basic Visual Concepts with a Constrained
 // Variational Framework", ICLR 2017.
 //
-// A vote: a factor k is drawn uniformly, then 64 pairs of rows that share their class of k: the
-// first row of a pair uniformly among all rows, the second among the others of its class. The
-// vote's point is the mean over the pairs of |mu_1 - mu_2| ([L]), its label k. A linear classifier
-// (linear_classifier.hpp) learns k from 10,000 votes; the score is its accuracy on 5,000 others: 1
-// / factors is chance, 1 is best. Counts as in disentanglement_lib (Locatello et al. 2019). Random
-// numbers: (seed, Purpose::evaluation, "beta"), by vote.
+// One vote draws a factor k uniformly, then 64 pairs of rows that share their class of k: the first
+// row of a pair uniformly from all rows, the second from the other rows of its class. The vote's
+// point is the mean over the pairs of |mu_1 - mu_2| ([L]), its label is k. A linear classifier
+// (linear_classifier.hpp) learns k from 10,000 votes; the score is its accuracy on 5,000 other
+// votes: 1 / factors is chance, 1 is best. The counts are those of disentanglement_lib (Locatello
+// et al. 2019). Random numbers are keyed by (seed, Purpose::evaluation, "beta") and the vote.
 #pragma once
 
 #include "evaluate/disentanglement/factored_latents.hpp"

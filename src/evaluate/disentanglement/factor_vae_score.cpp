@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t kFactorKey = 0x666163746f72;  // "factor"
 enum FactorDraw : std::uint32_t { kFactor, kClass, kRows };
 
-// Of the dimensions that are not pruned: where they lie in mu, and their variance over all rows.
+// The dimensions that are not pruned: their indices in mu and their variances over all rows.
 struct Active {
   std::vector<std::int64_t> dimensions;
   std::vector<double> variances;
@@ -43,7 +43,7 @@ std::vector<std::vector<std::int64_t>> count_votes(const FactoredLatents& latent
   std::vector<std::int64_t> rows(static_cast<std::size_t>(kVoteBatch));
   for (std::int64_t vote = votes.first; vote < votes.first + votes.count; ++vote) {
     const std::int64_t factor = draws.below(latents.factors(), vote, kFactor, 0);
-    const auto starts = latents.rows_in_company(factor);
+    const auto starts = latents.rows_with_class_peers(factor);
     const std::int64_t start = starts[static_cast<std::size_t>(
         draws.below(static_cast<std::int64_t>(starts.size()), vote, kClass, 0))];
     const auto company =

@@ -28,7 +28,7 @@ FactoredLatents::Factor FactoredLatents::factor_of(const at::Tensor& column,
                 .classes = at::empty_like(column),
                 .values = column.to(at::kDouble),
                 .rows_of_class = std::vector<std::vector<std::int64_t>>(numbers.size()),
-                .rows_in_company = {}};
+                .rows_with_class_peers = {}};
   std::int64_t* classes = factor.classes.data_ptr<std::int64_t>();
   for (std::size_t row = 0; row < rows; ++row) {
     const auto index = static_cast<std::size_t>(
@@ -38,7 +38,7 @@ FactoredLatents::Factor FactoredLatents::factor_of(const at::Tensor& column,
   }
   for (std::size_t row = 0; row < rows; ++row)
     if (factor.rows_of_class[static_cast<std::size_t>(classes[row])].size() > 1)
-      factor.rows_in_company.push_back(static_cast<std::int64_t>(row));
+      factor.rows_with_class_peers.push_back(static_cast<std::int64_t>(row));
   return factor;
 }
 
@@ -53,11 +53,12 @@ FactoredLatents::FactoredLatents(const at::Tensor& mu, const at::Tensor& classes
   if (classes.dim() != 2 || classes.scalar_type() != at::kLong)
     refuse("factor classes must be an int64 [N, F] tensor");
   if (classes.size(0) != mu.size(0))
-    refuse("there are latent means of ", mu.size(0), " rows, but factors of ", classes.size(0));
+    refuse("the latent means have ", mu.size(0), " rows, but the factor classes have ",
+           classes.size(0));
   const auto count = static_cast<std::size_t>(classes.size(1));
   if (names.size() != count || ordered.size() != count)
     refuse("there are ", count, " factors, but ", names.size(), " names and ", ordered.size(),
-           " orders");
+           " order flags");
   mu_ = mu.detach().to(at::kCPU, at::kDouble).contiguous();
   if (!mu_.isfinite().all().item<bool>())
     refuse("latent means hold values that are not finite (NaN or infinite)");
@@ -66,9 +67,9 @@ FactoredLatents::FactoredLatents(const at::Tensor& mu, const at::Tensor& classes
   for (std::size_t f = 0; f < count; ++f) {
     Factor factor = factor_of(columns[static_cast<std::int64_t>(f)], names[f], ordered[f]);
     if (factor.rows_of_class.size() < 2) continue;
-    if (factor.rows_in_company.empty())
+    if (factor.rows_with_class_peers.empty())
       refuse("no two of the ", mu.size(0), " rows share a class of the factor '", names[f],
-             "': it can't be held fixed; leave it out or take more rows");
+             "', so it cannot be held fixed; leave the factor out or use more rows");
     factors_.push_back(std::move(factor));
   }
   if (factors_.empty()) refuse("no factor varies over the ", mu.size(0), " rows");

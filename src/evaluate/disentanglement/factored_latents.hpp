@@ -1,11 +1,11 @@
-// What every disentanglement score looks at: latent means of data whose true factors of variation
-// are known, findable by factor and class.
+// The input of every disentanglement score: latent means of data whose true factors of variation
+// are known, indexed by factor and class.
 //
 // The published protocol (Locatello et al., "Challenging Common Assumptions in the Unsupervised
 // Learning of Disentangled Representations", ICML 2019) renders an image for any combination of
-// factors. Here each row of a dataset is encoded once, and draws are made among the rows: where a
-// factor is fixed, among those with its class. So data need not hold every combination; classes are
-// drawn as often as they occur.
+// factors. Here each row of a dataset is encoded once, and draws are made among these rows. If a
+// factor is fixed, the draws come from the rows of its class. The data therefore need not hold
+// every combination, and classes are drawn as often as they occur.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,18 +17,18 @@
 
 namespace vae_dist::evaluate {
 
-/// Whether the classes of a factor of this name have an order: all have, but "shape", "category",
-/// "class", "label" and names that end so
-/// ("object_shape"). Angles and hues count as ordered, as in the published scores, although they
-/// are cyclic.
+/// Returns whether the classes of a factor with this name have an order. All have one except
+/// "shape", "category", "class", "label" and names with such an ending ("object_shape"). Angles and
+/// hues count as ordered, as in the published scores, although they are cyclic.
 bool is_ordered_factor(const std::string& name);
 
 class FactoredLatents {
  public:
-  /// `mu` [N, L], floating point, on any device: row n's latent mean. `classes` [N, F], int64: row
-  /// n's class of each factor. `names` and `ordered`: F each. Factors of which every row has the
-  /// same class are left out (dSprites' colour). Throws BadInput where the shapes do not fit, a
-  /// value is not finite, no factor varies, or every class of a factor has but one row.
+  /// `mu` [N, L], floating point, on any device: the latent mean of each row. `classes` [N, F],
+  /// int64: the class of each row for each factor. `names` and `ordered`: F entries each. Factors
+  /// whose class is the same in every row are left out (dSprites' colour). Throws BadInput if the
+  /// shapes do not match, a value is not finite, no factor varies, or every class of a factor has
+  /// only one row.
   FactoredLatents(const at::Tensor& mu, const at::Tensor& classes,
                   const std::vector<std::string>& names, const std::vector<bool>& ordered);
 
@@ -38,7 +38,7 @@ class FactoredLatents {
     return static_cast<std::int64_t>(factors_.size());
   }  ///< those that vary
 
-  const at::Tensor& mu() const { return mu_; }  ///< [N, L], float64, on the host, contiguous
+  const at::Tensor& mu() const { return mu_; }  ///< [N, L], float64, on the CPU, contiguous
 
   const std::string& name(std::int64_t factor) const {
     return factors_[static_cast<std::size_t>(factor)].name;
@@ -51,28 +51,28 @@ class FactoredLatents {
         factors_[static_cast<std::size_t>(factor)].rows_of_class.size());
   }
 
-  /// The class of each row, numbered 0, 1, ... in the order of the data's numbers without gaps:
-  /// int64 [N].
+  /// Returns the class of each row, renumbered 0, 1, ... without gaps in the order of the data's
+  /// numbers: int64 [N].
   const at::Tensor& classes(std::int64_t factor) const {
     return factors_[static_cast<std::size_t>(factor)].classes;
   }
 
-  /// The class of each row as the data number it, float64 [N]: the value that an ordered factor is
-  /// measured by.
+  /// Returns the class of each row as numbered in the data, float64 [N]: the value by which an
+  /// ordered factor is measured.
   const at::Tensor& values(std::int64_t factor) const {
     return factors_[static_cast<std::size_t>(factor)].values;
   }
 
-  /// The rows with this class of this factor, ascending.
+  /// Returns the rows with this class of this factor, in ascending order.
   std::span<const std::int64_t> rows_of_class(std::int64_t factor, std::int64_t index) const {
     return factors_[static_cast<std::size_t>(factor)]
         .rows_of_class[static_cast<std::size_t>(index)];
   }
 
-  /// The rows that share their class of this factor with another row, ascending: where pairs and
-  /// batches start.
-  std::span<const std::int64_t> rows_in_company(std::int64_t factor) const {
-    return factors_[static_cast<std::size_t>(factor)].rows_in_company;
+  /// Returns the rows that share their class of this factor with another row, in ascending order.
+  /// Pairs and batches start from these rows.
+  std::span<const std::int64_t> rows_with_class_peers(std::int64_t factor) const {
+    return factors_[static_cast<std::size_t>(factor)].rows_with_class_peers;
   }
 
  private:
@@ -81,7 +81,7 @@ class FactoredLatents {
     bool ordered = true;
     at::Tensor classes, values;
     std::vector<std::vector<std::int64_t>> rows_of_class;
-    std::vector<std::int64_t> rows_in_company;
+    std::vector<std::int64_t> rows_with_class_peers;
   };
   static Factor factor_of(const at::Tensor& column, const std::string& name, bool ordered);
 

@@ -1,4 +1,4 @@
-// What MIG and SAP have in common: how far the most informative latent dimension of a factor is
+// The gap that MIG and SAP are based on: how far a factor's most informative latent dimension is
 // ahead of the next.
 #pragma once
 
@@ -6,8 +6,8 @@
 
 namespace vae_dist::evaluate {
 
-/// `scores` [L, F]: what each dimension says about each factor. [F], float64: the largest minus the
-/// second largest of each column (of a single dimension: minus 0).
+/// `scores` [L, F]: how informative each dimension is about each factor. Returns, as float64 [F],
+/// the largest minus the second largest entry of each column (with a single dimension: minus 0).
 at::Tensor latent_gaps(const at::Tensor& scores);
 
 }  // namespace vae_dist::evaluate

@@ -12,8 +12,8 @@ LinearClassifier LinearClassifier::fit(const at::Tensor& features, const at::Ten
                                        std::int64_t classes) {
   const auto rows = static_cast<double>(features.size(0));
   const at::Tensor target = at::one_hot(labels, classes).to(at::kDouble);
-  // Features around 0 part the bias from the weights, which only makes the way to the minimum
-  // shorter: the bias has no penalty.
+  // Centring the features decouples the bias from the weights. This only speeds up convergence,
+  // because the bias is not penalised.
   const at::Tensor centre = features.mean(0);
   const at::Tensor centred = features - centre;
 
@@ -26,7 +26,8 @@ LinearClassifier LinearClassifier::fit(const at::Tensor& features, const at::Ten
                                                     .tolerance_change(1e-12)
                                                     .history_size(20)
                                                     .line_search_fn("strong_wolfe"));
-  // The objective divided by the number of rows, so the tolerances mean the same for any number.
+  // The objective is divided by the number of rows, so the tolerances mean the same for any number
+  // of rows.
   optimizer.step([&] {
     const at::NoGradGuard by_hand;
     const at::Tensor log_p = at::addmm(bias, centred, weight.t()).log_softmax(1);

@@ -11,8 +11,8 @@
 namespace vae_dist::evaluate {
 namespace {
 
-// The bin of each row, int64 [N]. Edges as numpy's: least + i * width; a value on an edge belongs
-// to the bin above, the largest to the last.
+// Returns the bin of each row, int64 [N]. The edges are those of numpy: least + i * width. A value
+// on an edge belongs to the bin above, the largest value to the last bin.
 at::Tensor bins_of(const at::Tensor& values) {
   const double least = values.min().item<double>(), largest = values.max().item<double>();
   const double width = (largest - least) / static_cast<double>(kInformationBins);
@@ -21,7 +21,7 @@ at::Tensor bins_of(const at::Tensor& values) {
   return at::bucketize(values.contiguous(), inner, /*out_int32=*/false, /*right=*/true);
 }
 
-// Of counts, which sum to 1 after division by their total.
+// Returns the entropy in nats of the distribution that `counts` give after division by their total.
 double entropy(const at::Tensor& counts) {
   const at::Tensor p = counts.to(at::kDouble) / counts.sum();
   return -at::special_xlogy(p, p).sum().item<double>();

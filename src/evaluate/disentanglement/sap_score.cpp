@@ -19,8 +19,8 @@ constexpr std::uint64_t kSapKey = 0x736170;  // "sap"
 constexpr std::int64_t kTrainingRows = 10000, kScoredRows = 5000;
 constexpr double kSmallestVariance = 1e-12;
 
-// [L]: squared correlation of each dimension with `values` [N]. Added up row by row: the same bits
-// for any number of threads.
+// Returns [L]: the squared correlation of each dimension with `values` [N]. Sums row by row, so the
+// bits are the same for any number of threads.
 at::Tensor squared_correlations(const at::Tensor& mu, const at::Tensor& values) {
   const std::int64_t rows = mu.size(0), dimensions = mu.size(1);
   const double* x = mu.data_ptr<double>();
@@ -47,8 +47,7 @@ struct Split {
   at::Tensor training, scored;  // row numbers
 };
 
-// Rows in the order of their random numbers: first those to learn from, then those to be measured
-// by.
+// Orders the rows by random numbers: training rows come first, then scored rows.
 Split split_rows(std::int64_t rows, std::uint64_t seed) {
   const base::PhiloxKey key = base::random_key(seed, base::Purpose::evaluation, kSapKey);
   std::vector<std::pair<std::uint64_t, std::int64_t>> order;
@@ -67,7 +66,7 @@ Split split_rows(std::int64_t rows, std::uint64_t seed) {
           .scored = all.slice(0, training, training + scored)};
 }
 
-// [L]: accuracy of the classifier that sees one dimension.
+// Returns [L]: the accuracy of a classifier that sees a single dimension.
 at::Tensor accuracies(const FactoredLatents& latents, std::int64_t factor, const Split& split) {
   const at::Tensor& classes = latents.classes(factor);
   at::Tensor result = at::empty({latents.dimensions()}, at::kDouble);

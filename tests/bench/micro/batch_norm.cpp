@@ -1,5 +1,5 @@
-// Batch norm with the LeakyReLU behind it, forward and backward, at the shapes of the default
-// network's first and last level. items: values.
+// Batch norm followed by LeakyReLU, forward and backward, at the shapes of the first and last level
+// of the default network. items: values.
 #include "model/batch_norm.hpp"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-// The plan of buckets: made once a run, of as many tensors as a model has. items: tensors.
+// The bucket plan, which a run computes once, for as many tensors as a model has. items: tensors.
 #include "parallel/bucket_plan.hpp"
 
 #include <benchmark/benchmark.h>

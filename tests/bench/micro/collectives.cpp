@@ -1,13 +1,13 @@
-// The all-reduces that gradients take on the host, between ranks that are threads of this process:
-// what is measured is their additions, roundings and copies in one memory, and how ranks wait for
-// each other; no network, no other process (tests/bench/all_reduce.cpp has MPI's). bytes: of the
-// vector.
+// The CPU all-reduces of gradients, between ranks that are threads of this process. This measures
+// their additions, roundings and copies in one memory, and how ranks wait for each other. It
+// involves no network and no other process (for MPI's, see tests/bench/all_reduce.cpp). bytes: of
+// the vector.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "comm/host_all_reduce.hpp"
+#include "comm/cpu_all_reduce.hpp"
 #include "comm/thread_communicator.hpp"
 
 namespace vae_dist::bench {
@@ -15,18 +15,18 @@ namespace {
 
 constexpr std::int64_t kKib = 1024;
 
-// Each rank sums as often as rank 0, whose time counts.
+// All ranks sum equally often; only the time of rank 0 counts.
 void sum_over_threads(benchmark::State& state, comm::SumOrder order, comm::Wire wire) {
   const auto ranks = static_cast<int>(state.range(0));
   const std::int64_t count = state.range(1) * kKib / static_cast<std::int64_t>(sizeof(float));
-  comm::run_thread_ranks(ranks, [&](comm::HostCommunicator& comm) {
+  comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
     std::vector<float> values(static_cast<std::size_t>(count));  // zeros, whose sums stay finite
     std::vector<std::byte> scratch;
     const auto sum = [&] {
-      comm::all_reduce_on_host(comm, {values.data(), count, comm::DataType::float32}, order, wire,
-                               scratch);
+      comm::all_reduce_on_cpu(comm, {values.data(), count, comm::DataType::float32}, order, wire,
+                              scratch);
     };
-    sum();  // touches the memory
+    sum();  // warm-up: touches the memory
     comm.barrier();
     if (comm.rank() == 0) {
       for ([[maybe_unused]] auto _ : state) sum();

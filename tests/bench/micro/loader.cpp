@@ -1,5 +1,5 @@
 // Batches of 64 images of 64x64x3 with their noise, as training takes them from the loader, whose
-// thread makes them ahead: from memory, and streamed from a gzip file (page cache warm) with one
+// thread prepares them ahead: from memory, and streamed from a gzip file (page cache warm) with one
 // reader thread. items: images.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kImages = 1024, kBatch = 64, kWindow = 4, kAhead = 3;
 
-// 1024 of the built-in shapes, made when first asked for.
+// A file of 1024 of the built-in shapes, made on first use.
 class ImageFile {
  public:
   ImageFile()
@@ -56,7 +56,7 @@ data::BatchPlan batch_plan(std::int64_t window) {
 
 void take_batches(benchmark::State& state, data::PrefetchingLoader& loader) {
   for (std::int64_t i = 0; i <= kAhead; ++i)
-    loader.next();  // those that were made before the clock runs
+    loader.next();  // batches that were prepared before the clock starts
   for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(loader.next().pixels.data());
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
@@ -82,7 +82,7 @@ void streamed(benchmark::State& state) {
   take_batches(state, loader);
 }
 
-// Without the thread: what a batch takes to make.
+// Measures the time to make a batch, without the loader's thread.
 void made_at_once(benchmark::State& state) {
   const data::SampleDataset images =
       data::SampleDataset::open(ImageFile::source(), std::numeric_limits<std::uint64_t>::max());
@@ -94,7 +94,7 @@ void made_at_once(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
-// Real time: the thread's work is not this one's.
+// Real time, because another thread does the work.
 BENCHMARK(from_memory)->Name("loader/memory")->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
 BENCHMARK(streamed)->Name("loader/streamed")->UseRealTime();
 BENCHMARK(made_at_once)->Name("loader/batch_without_thread");

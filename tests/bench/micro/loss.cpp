@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::int64_t kBatch = 64, kChannels = 3, kSize = 64, kLatent = 128;
 
-// A batch of images, and what a network might have made of them: tensors that gradients end in.
+// A batch of images, and the outputs that a network might have for them, as leaf tensors with
+// gradients.
 struct Tensors {
   at::Tensor x = at::rand({kBatch, kChannels, kSize, kSize}), noise = at::randn({kBatch, kLatent});
   at::Tensor output = at::rand_like(x).requires_grad_(),
@@ -38,7 +39,7 @@ class NoNetwork final : public model::LatentModel {
   model::Posterior encode_sample(const model::Sample&) override {
     return {tensors_.mu, model::clamp_log_var(tensors_.log_var)};
   }
-  // The latents take part with nothing, so that gradients go their way.
+  // Adds the latents times 0, so that gradients flow through them.
   model::Decoded decode_latents(const at::Tensor& z, const model::Sample&) override {
     return {tensors_.output + 0 * z.sum(),
             likelihood().traits().predicts_variance ? tensors_.log_variance : at::Tensor()};

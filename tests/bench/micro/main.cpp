@@ -1,8 +1,7 @@
-// Micro-benchmarks of what a step is made of (Google Benchmark), each in one thread of its own
-// unless its name says otherwise:
+// Micro-benchmarks of the parts of a step (Google Benchmark), each in a single thread unless its
+// name says otherwise:
 //   build/tests/bench/bench_micro [--benchmark_filter=REGEX]
-// They are for finding out what a change does to one part; what a whole step takes is `vae_dist
-// bench`'s to say.
+// They show what a change does to one part. Use `vae_dist bench` for the time of a whole step.
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 

@@ -1,4 +1,4 @@
-// Philox: how fast the numbers of a run are drawn. items: numbers.
+// Philox: the speed of drawing a run's random numbers. items: numbers.
 #include <benchmark/benchmark.h>
 
 #include <vector>
@@ -8,7 +8,7 @@
 namespace vae_dist::bench {
 namespace {
 
-constexpr std::int64_t kLatent = 128;  // a sample's noise for the default model
+constexpr std::int64_t kLatent = 128;  // noise values per sample for the default model
 
 template <void (*fill)(base::PhiloxKey, std::uint64_t, std::uint32_t, std::span<float>)>
 void draw(benchmark::State& state) {

@@ -22,7 +22,7 @@ void update(benchmark::State& state, const std::string& rule) {
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 
-// A small model's parameters, and those of a large one's, which no cache holds.
+// The number of parameters of a small model, and of a large one that no cache holds.
 void sizes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgName("parameters")->Arg(1'000'000)->Arg(23'000'000)->Unit(benchmark::kMillisecond);
 }

@@ -1,5 +1,5 @@
-// Factors whose combinations are all there equally often, or drawn at random, and latents made from
-// them: their scores are known.
+// Constructed latents with known scores. Their factors have all combinations equally often, or are
+// drawn at random.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -23,7 +23,7 @@ inline at::Tensor full_grid(std::int64_t repeats = 10) {
   return at::stack({number % 3, number.floor_divide(3) % 6, number.floor_divide(18) % 10}, 1);
 }
 
-/// As make-shapes draws: some combinations are missing. [rows, 3]
+/// Random factors [rows, 3], as make-shapes draws them: some combinations are missing.
 inline at::Tensor random_factors(std::int64_t rows, std::uint64_t seed = 1) {
   std::vector<at::Tensor> columns;
   for (std::size_t f = 0; f < kClasses.size(); ++f)
@@ -31,7 +31,7 @@ inline at::Tensor random_factors(std::int64_t rows, std::uint64_t seed = 1) {
   return at::stack(columns, 1);
 }
 
-/// One dimension a factor, in [-1, 1].
+/// One dimension per factor, in [-1, 1].
 inline at::Tensor one_dimension_each(const at::Tensor& classes) {
   at::Tensor mu = classes.to(at::kDouble);
   for (std::size_t f = 0; f < kClasses.size(); ++f)
@@ -41,13 +41,13 @@ inline at::Tensor one_dimension_each(const at::Tensor& classes) {
   return mu;
 }
 
-/// Dimensions that know nothing.
+/// Dimensions without information about any factor.
 inline at::Tensor noise(std::int64_t rows, std::int64_t dimensions, std::uint64_t seed = 1) {
   return at::randn({rows, dimensions}, generator(seed), at::kDouble);
 }
 
-/// Each of the three dimensions an equally strong mixture of all: rotated by a matrix whose entries
-/// are +-1/3 and +-2/3.
+/// Rotates by a matrix with entries +-1/3 and +-2/3, so that each of the three dimensions is an
+/// equally strong mixture of all.
 inline at::Tensor rotated(const at::Tensor& mu) {
   const at::Tensor standard = (mu - mu.mean(0)) / mu.std(0);
   return standard.mm(

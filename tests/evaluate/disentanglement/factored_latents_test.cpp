@@ -25,7 +25,7 @@ TEST(FactoredLatents, FindsRowsByFactorAndClass) {
   EXPECT_THAT(latents.rows_of_class(0, 0), ElementsAre(1, 4));  // class 3
   EXPECT_THAT(latents.rows_of_class(0, 1), ElementsAre(0, 2));  // class 7
   EXPECT_THAT(latents.rows_of_class(0, 2), ElementsAre(3));
-  EXPECT_THAT(latents.rows_in_company(0), ElementsAre(0, 1, 2, 4));
+  EXPECT_THAT(latents.rows_with_class_peers(0), ElementsAre(0, 1, 2, 4));
   EXPECT_TRUE(latents.classes(0).equal(at::tensor({1, 0, 1, 2, 0}, at::kLong)));
   EXPECT_TRUE(latents.values(0).equal(at::tensor({7.0, 3.0, 7.0, 9.0, 3.0}, at::kDouble)));
   EXPECT_TRUE(latents.ordered(0));
@@ -51,7 +51,8 @@ TEST(FactoredLatents, RefusesWhatCanNotBeScored) {
   };
   const at::Tensor classes = column_pair({0, 1, 0, 1}, {0, 0, 1, 1});
   EXPECT_EQ(refusal(noise(4, 2), classes), "accepted");
-  EXPECT_THAT(refusal(noise(3, 2), classes), HasSubstr("latent means of 3 rows, but factors of 4"));
+  EXPECT_THAT(refusal(noise(3, 2), classes),
+              HasSubstr("the latent means have 3 rows, but the factor classes have 4"));
   EXPECT_THAT(refusal(noise(4, 2), classes, {"a"}), HasSubstr("2 factors, but 1 names"));
   EXPECT_THAT(refusal(noise(4, 2) / 0.0, classes), HasSubstr("not finite"));
   EXPECT_THAT(refusal(noise(4, 2), column_pair({0, 0, 0, 0}, {1, 1, 1, 1})),

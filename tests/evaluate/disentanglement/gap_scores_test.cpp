@@ -42,7 +42,7 @@ TEST(MutualInformationGap, OfMoreClassesThanBinsIsTheEntropyOfTheBins) {
 TEST(MutualInformationGap, FallsWithASecondDimensionThatKnowsTheSame) {
   const at::Tensor classes = full_grid();
   const at::Tensor mu = one_dimension_each(classes);
-  // The scale twice: its gap is 0, the other two factors' 1.
+  // Two dimensions hold the scale, so its gap is 0; that of the other two factors is 1.
   EXPECT_NEAR(mutual_information_gap(with_factors(at::cat({mu, -mu.slice(1, 1, 2)}, 1), classes)),
               2.0 / 3.0, 1e-12);
 }
@@ -60,8 +60,8 @@ TEST(MutualInformation, OfANoisyBitIsInNats) {
 }
 
 TEST(SapScore, OfDisentangledLatentsIsWhatEachFactorAllows) {
-  // Ordered factors: R^2 is 1 in their dimension and 0 in others. Shape: accuracy 1 against that of
-  // guessing, 1/3.
+  // Ordered factors: R^2 is 1 in their dimension and 0 in the others. Shape: the accuracy is 1 in
+  // its dimension and 1/3, that of guessing, in the others.
   const at::Tensor classes = full_grid();
   const FactoredLatents latents =
       with_factors(at::cat({one_dimension_each(classes), at::zeros({1800, 2})}, 1), classes);

@@ -68,7 +68,8 @@ TEST(FactorVaeScore, LeavesOutDimensionsOfLittleVariance) {
   EXPECT_DOUBLE_EQ(factor_vae_score(with_factors(mu * std::sqrt(0.051), classes)), 1);
   EXPECT_DOUBLE_EQ(factor_vae_score(with_factors(mu * std::sqrt(0.049), classes)),
                    0);  // none is left
-  // Without the shape's dimension its votes go to noise, which also gets some of the others' votes.
+  // Without its dimension, the votes of the shape go to noise, which also gets votes of other
+  // factors.
   mu.select(1, 0).mul_(std::sqrt(0.049));
   EXPECT_LT(factor_vae_score(with_factors(mu, classes)), 0.9);
 }
@@ -85,8 +86,8 @@ TEST(BetaVaePoints, AreZeroWhereTheSharedFactorIs) {
                                                {.first = 0, .count = 300});
   const at::Tensor shared = at::one_hot(votes.labels, 3).to(at::kBool);
   EXPECT_TRUE(votes.points.masked_select(shared).eq(0).all().item<bool>());
-  // Otherwise the mean distance of two draws of K classes in [-1, 1]: 2 (K + 1) / (3 K), 64 of
-  // them.
+  // Elsewhere the points are means of 64 distances between two draws of K classes in [-1, 1], which
+  // are 2 (K + 1) / (3 K) on average.
   for (std::int64_t f = 0; f < 3; ++f) {
     const double classes_of = static_cast<double>(kClasses[static_cast<std::size_t>(f)]);
     const double mean = votes.points.select(1, f)

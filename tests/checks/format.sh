@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Formats all C++ by .clang-format, with the version of clang-format that launcher/setup.sh names.
+#   tests/checks/format.sh            changes the files
+#   tests/checks/format.sh --check    says what it would change; exit code 1 if anything
+set -euo pipefail
+# shellcheck source=launcher/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../launcher/setup.sh"
+
+version=
+for package in "${test_wheels[@]}"; do
+  [[ $package != clang-format==* ]] || version=${package#*==}
+done
+format=$environment/bin/clang-format
+if [ "$("$format" --version 2>/dev/null | grep -o '[0-9.]* *$' | tr -d ' ')" != "$version" ]; then
+  install_test_wheels
+fi
+
+cd "$root"
+mode=(-i)
+[ "${1:-}" != --check ] || mode=(--dry-run --Werror)
+# The files of the checkout, whether git knows them already or not.
+find src datasets launcher tests \( -name '*.cpp' -o -name '*.hpp' -o -name '*.c' \) -print0 | xargs -0 -P "$(nproc)" -n 40 "$format" "${mode[@]}"

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Runs tests under AddressSanitizer with UndefinedBehaviorSanitizer (the preset asan), and under ThreadSanitizer (tsan); then plants
+# faults (src/base/planted_fault.hpp) and fails unless the sanitizers find them. Suppressions: tests/checks/suppressions/.
+#   tests/checks/sanitize.sh            all unit tests, ranks as threads among them, two tests with mpirun, four planted faults:
+#                                       about an hour on 2 cores, half of it compiling
+#   tests/checks/sanitize.sh --quick    the rooms that need no LibTorch, two planted faults: three minutes
+set -euo pipefail
+# shellcheck source=launcher/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../launcher/setup.sh"
+
+install_test_wheels
+quick=no
+[ "${1:-}" != --quick ] || quick=yes
+
+everything=(base_test bench_test checkpoint_test comm_test config_test data_test datasets_test device_test evaluate_test hdf5_test
+  metrics_test model_test nccl_calls_test objective_test own_keys_test parallel_test plot_test program_choice_test run_report_test
+  run_test step_test train_test mpi_collectives watchdog_ranks)
+if [ $quick = yes ]; then
+  asan=(base_test comm_test hdf5_test metrics_test)
+  tsan=(base_test comm_test watchdog_ranks)
+else
+  asan=("${everything[@]}" golden_test vae_dist backward_failure_ranks lost_filler_ranks)
+  tsan=("${everything[@]}")
+fi
+
+suppressions=$root/tests/checks/suppressions
+# Tests of memory that cannot be had expect an error of the allocation, not the sanitizer's.
+export ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$suppressions/leak.txt:print_suppressions=0
+export TSAN_OPTIONS=suppressions=$suppressions/thread.txt:exitcode=66
+
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+passed=0 failed=()
+
+# build PRESET TARGET...
+build() {
+  local preset=$1; shift
+  step "Building for $preset"
+  # shellcheck disable=SC2154  # install_torch sets them
+  cmake --preset "$preset" -S "$root" -B "$build-$preset" -DVAE_DIST_TESTS=ON -DVAE_DIST_PYTHON_EXECUTABLE="$(command -v "$python")" \
+    -DVAE_DIST_TORCH_SITE:PATH="$torch_site" > "$log/configure" 2>&1 || { cat "$log/configure"; exit 1; }
+  cmake --build "$build-$preset" --target "$@" > "$log/build" 2>&1 || { cat "$log/build"; exit 1; }
+}
+
+# The program of a target of a preset's build.
+program() { find "$build-$1" -name "$2" -type f -perm -u+x | head -n 1; }
+
+# The command of a target: those that need ranks have mpirun before them.
+command_of() { # PRESET TARGET -> command
+  local mpirun=(mpirun --oversubscribe --bind-to none)
+  case $2 in
+    mpi_collectives) command=("${mpirun[@]}" -np 2 "$(program "$1" "$2")" 2) ;;
+    watchdog_ranks) command=("${mpirun[@]}" -np 3 "$(program "$1" "$2")") ;;
+    *) command=("$(program "$1" "$2")" --gtest_brief=1) ;;
+  esac
+}
+
+# What a sanitizer reports, whatever the program does afterwards: watchdog_ranks fails by design.
+reports() { grep -E 'WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer|runtime error:' "$1"; }
+
+# clean PRESET TARGET: passes, and no sanitizer says a word
+clean() {
+  local status=0 out=$log/out command
+  command_of "$1" "$2"
+  OMP_NUM_THREADS=2 timeout 3600 "${command[@]}" > "$out" 2>&1 || status=$?
+  [ "$2" != watchdog_ranks ] || { grep -q 'rank 1 is late' "$out" && status=0; }
+  if [ "$status" -ne 0 ] || reports "$out" > /dev/null; then
+    failed+=("$1 $2")
+    echo "FAILED $1 $2 (exit code $status)"
+    grep -nE -A 40 'WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer|runtime error:|Assertion|FAILED' "$out" | head -n 150
+  else
+    passed=$((passed + 1))
+    echo "clean  $1 $2"
+  fi
+}
+
+# found PRESET TARGET FAULT WHERE [FILTER]: with FAULT planted the sanitizer reports it, in the file WHERE
+found() {
+  local out=$log/out command
+  command_of "$1" "$2"
+  VAE_DIST_PLANTED_FAULT=$3 OMP_NUM_THREADS=2 timeout 600 "${command[@]}" ${5:+--gtest_filter="$5"} > "$out" 2>&1 || true
+  if reports "$out" > "$log/reports" && grep -q "$4" "$out"; then
+    passed=$((passed + 1))
+    echo "found  $1 the planted fault '$3': $(head -n 1 "$log/reports" | sed 's/ (pid=.*//; s/==[0-9]*==//'), in $4"
+  else
+    failed+=("$1 does not find the planted fault '$3'")
+    echo "FAILED $1 does not find the planted fault '$3' in $4"
+    tail -n 20 "$out"
+  fi
+}
+
+build asan "${asan[@]}"
+step "Address and undefined behaviour"
+for target in "${asan[@]}"; do
+  case $target in golden_test | vae_dist | backward_failure_ranks | lost_filler_ranks) ;; *) clean asan "$target" ;; esac
+done
+found asan hdf5_test reader stored_rows.cpp
+if [ $quick = no ]; then
+  # Training, golden numbers, and real ranks that train, fail and stream.
+  if ctest --test-dir "$build-asan" --output-on-failure -R '^(golden_numbers|golden_test\..*|world_size_test|streaming_test)$'; then
+    passed=$((passed + 1))
+  else
+    failed+=("asan: golden numbers and the tests with mpirun")
+  fi
+fi
+
+build tsan "${tsan[@]}"
+step "Threads"
+for target in "${tsan[@]}"; do clean tsan "$target"; done
+found tsan watchdog_ranks watchdog watchdog.cpp
+if [ $quick = no ]; then
+  found tsan data_test chunk_ring chunk_ring.cpp 'ChunkRingTest.*'
+  found tsan parallel_test reducer cpu_exchange.cpp '*GradientReducer*'
+fi
+
+for name in "${failed[@]}"; do echo "failed: $name"; done
+echo "$passed passed, ${#failed[@]} failed"
+[ ${#failed[@]} -eq 0 ]
