@@ -226,7 +226,8 @@ class Converter {
     std::int64_t done = 0;
     for (const StoredDataset& part : parts) {
       const Blocks blocks(part, options_.memory_bytes);
-      if (images) done_.max_decodes_per_chunk = std::max(done_.max_decodes_per_chunk, blocks.decodes());
+      if (images)
+        done_.max_decodes_per_chunk = std::max(done_.max_decodes_per_chunk, blocks.decodes());
       const RowReader reader(part);
       // Decode as many blocks in parallel as memory allows, and write them in order.
       const std::int64_t fitting =

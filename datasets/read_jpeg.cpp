@@ -1,10 +1,10 @@
-#include <jerror.h>
-#include <jpeglib.h>
-
 #include <csetjmp>
 #include <cstddef>
-#include <cstdio>  // jpeglib.h needs size_t and FILE
+#include <cstdio>
 #include <cstring>
+
+#include <jerror.h>
+#include <jpeglib.h>
 
 #include "base/error.hpp"
 #include "datasets/exif_orientation.hpp"

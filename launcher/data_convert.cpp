@@ -25,9 +25,9 @@ void run(DataConvertOptions options) {
   options.convert.memory_bytes = options.memory_mb << 20;
   const datasets::Converted done = datasets::convert(options.files, out, options.convert);
   for (const std::string& each : done.left_out) log::warn(base::text("left out: ", each));
-  if (done.decodes_of_a_chunk > 1)
+  if (done.max_decodes_per_chunk > 1)
     log::info(
-        base::text("each chunk was decoded ", done.decodes_of_a_chunk,
+        base::text("each chunk was decoded ", done.max_decodes_per_chunk,
                    " times, because the images of one row of chunks do not fit into --memory ",
                    options.memory_mb, " (MiB)"));
   std::cout << out << " is written: " << done.shape[0] << " images in chunks of " << done.chunk[0]

@@ -65,7 +65,7 @@ bool Evaluations::evaluate(checkpoint::TrainingState& state) {
       state.step >= std::min(parts_.learning_rate.steps_per_epoch, kStepsToLearnSomething))
     collapsed = !sign.empty();
   parts_.recorder.evaluation(state.step, state.epoch, on, result, *mean_image_mse_, collapsed);
-  parts_.recorder.times_of_ranks(state.step);
+  parts_.recorder.log_rank_times(state.step);
   log::info(base::text("step ", state.step, ", ", on, " (", result.samples,
                        " samples): ", evaluate::evaluation_text(result, *mean_image_mse_)));
   if (all_ranks.rank() == 0 && collapsed.value_or(false)) log::warn(sign);

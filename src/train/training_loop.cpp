@@ -127,7 +127,7 @@ void TrainingLoop::one_step() {
           base::Seconds(phase == step::StepPhase::stepping ? limits.timeout_s
                                                            : limits.slow_timeout_s));
   };
-  hooks.wishes = [this] {
+  hooks.requests = [this] {
     step::StepRequests mine;
     mine.stop = run::stop_requested();
     const double minutes = parts_.config.checkpoint.every_minutes;

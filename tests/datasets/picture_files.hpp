@@ -1,7 +1,6 @@
 // Encodes pictures as JPEG and PNG files with libjpeg and libpng.
 #pragma once
 
-#include <jpeglib.h>
 #include <png.h>
 
 #include <cstdint>
@@ -10,6 +9,8 @@
 #include <cstring>
 #include <string>
 #include <vector>
+
+#include <jpeglib.h>
 
 #include "plot/image_grid.hpp"
 

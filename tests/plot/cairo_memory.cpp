@@ -1,4 +1,5 @@
-// Cairo and fontconfig keep fonts until the process ends, which a leak checker reports: this frees them after the last test.
+// Cairo and fontconfig keep fonts until the process ends, which a leak checker reports: this frees
+// them after the last test.
 #include <cairo.h>
 #include <fontconfig/fontconfig.h>
 #include <gtest/gtest.h>
@@ -12,7 +13,6 @@ class CairoMemory : public testing::Environment {
   }
 };
 
-const testing::Environment* const kCairoMemory =
-    testing::AddGlobalTestEnvironment(new CairoMemory);
+const testing::Environment* const kCairoMemory = testing::AddGlobalTestEnvironment(new CairoMemory);
 
 }  // namespace

@@ -130,8 +130,8 @@ TEST_F(RecorderTest, TimesOfRanksAreMeansSinceTheyWereLastTold) {
   metrics::StepMetrics slow = step_of(2);
   slow.step_seconds = 1.5;
   records->step(slow);
-  records->times_of_ranks(2);
-  records->times_of_ranks(2);  // there are no new steps
+  records->log_rank_times(2);
+  records->log_rank_times(2);  // there are no new steps
   const std::vector<nlohmann::json> logged = log();
   ASSERT_EQ(logged.size(), 2U);
   EXPECT_EQ(logged[1].at("ranks")[0].at("step_seconds"), 1.0);
