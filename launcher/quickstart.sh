@@ -38,7 +38,7 @@ last = [r for r in map(json.loads, (run / "metrics.jsonl").read_text().splitline
 mse, mean = last["evaluation_mse"], last["mean_image_mse"]
 print(f"""
   reconstruction MSE   {mse:.4f}  ({mse / mean:.2f} of the mean image's {mean:.4f}), on {last["samples"]} pictures it was not trained on
-  KL divergence        {last["evaluation_kld"]:.1f} nats a picture
+  KL divergence        {last["evaluation_kld"]:.1f} nats per picture
   pictures             {run}/pictures/  ({", ".join(sorted(p.name for p in (run / "pictures").glob("*.png"))[-4:])})
   checkpoint           {sorted((run / "checkpoints").glob("step_*"))[-1]}
 

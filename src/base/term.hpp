@@ -11,7 +11,7 @@ namespace vae_dist::base {
 struct Term {
   std::string name;    ///< in metrics.jsonl
   std::string title;   ///< title of its chart
-  std::string unit;    ///< unit on the axis of its chart: "nats a sample"; "": none
+  std::string unit;    ///< unit on the axis of its chart: "nats per sample"; "": none
   std::string series;  ///< in Prometheus: "vae_dist_loss"
   std::string help;    ///< help text of the series: one sentence
   std::vector<std::pair<std::string, std::string>> labels =

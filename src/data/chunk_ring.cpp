@@ -69,9 +69,6 @@ ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options,
       chunks_(std::make_shared<SampleChunks>(dataset.chunks())),
       local_rank_(node.rank()),
       ranks_(node.size()) {
-  // Reading checks every value against limits that follow from the scale, which may have to be
-  // found by inspecting images. That must be done before other threads read.
-  dataset_.scale();
   const EpochOrder order(options_.seed, static_cast<std::uint64_t>(options_.first_epoch), chunks_,
                          options_.window_chunks);
   // Room for one global batch: its samples, and the windows in which it begins and ends.
@@ -145,6 +142,9 @@ void ChunkRing::will_need(std::int64_t chunk) const {
 
 void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
   try {
+    // Reading checks every value against limits that follow from the scale, which may have to be
+    // found by looking at images: no thread may read while another still sets them.
+    dataset_.scale();
     RowBuffers buffers;
     std::optional<EpochOrder> order;
     const std::int64_t turns = chunks_->count();

@@ -33,7 +33,7 @@ class Bernoulli : public model::Likelihood {
 };
 
 const model::RegisteredLikelihood kBernoulli(
-    {{.name = "bernoulli", .help = "zeros and ones, of which the decoder gives the logits"},
+    {{.name = "bernoulli", .help = "values 0 and 1; the decoder outputs their logits"},
      [](const std::any&) { return kOfBits; }},
     [](const model::LikelihoodRequest&) { return std::make_shared<Bernoulli>(); });
 

@@ -50,7 +50,7 @@ class DiscretizedLogistic : public model::Likelihood {
 
 const model::RegisteredLikelihood kDiscretizedLogistic(
     {{.name = "discretized_logistic",
-      .help = "the 256 levels of bytes, with one learned log-scale a channel"},
+      .help = "the 256 levels of bytes, with one learned log-scale per channel"},
      [](const std::any&) { return kOfBytes; }},
     [](const model::LikelihoodRequest& wanted) {
       return std::make_shared<DiscretizedLogistic>(wanted);

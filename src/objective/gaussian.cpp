@@ -120,11 +120,12 @@ const model::RegisteredLikelihood kGaussian(
              {"learned", Variance::learned},
              {"optimal", Variance::optimal},
              {"predicted", Variance::predicted}},
-            "learned is one log sigma; optimal is sigma^2 = the replica's MSE, a running value is "
-            "kept for evaluation; predicted is the decoder's log sigma^2 per pixel, clamped at -6");
+            "learned: one log sigma for all values; optimal: sigma^2 is the replica's MSE, and "
+            "evaluation uses its running mean; predicted: the decoder predicts log sigma^2 of each "
+            "value, at least -6");
         keys.key("sigma", own.sigma,
-                 "variance fixed, in data units; enters `sum`, the ELBO and log p, not `mean`, "
-                 "which is PyTorch-VAE's")
+                 "standard deviation for variance fixed, in data units; used by reduction sum, the "
+                 "ELBO and log p; reduction mean ignores it, as PyTorch-VAE does")
             .at_least(1e-15)
             .at_most(1e15)
             .counts_when("its variance fixed", [&own] { return own.variance == Variance::fixed; });

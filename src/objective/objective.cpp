@@ -49,7 +49,7 @@ base::Term log_p_term(std::int64_t draws) {
   return {
       .name = "log_p_of_" + number + "_draws",
       .title = "log p(x) from " + number + (draws == 1 ? " draw" : " draws"),
-      .unit = "nats a sample",
+      .unit = "nats per sample",
       .series = "vae_dist_log_p_nats",
       .help =
           "Estimate of log p(x) in the last step from this many draws of the prior, in nats per "

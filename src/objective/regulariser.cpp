@@ -17,8 +17,7 @@ RegisteredRegulariser::RegisteredRegulariser(base::Regulariser described, MakeRe
   described.own.defaults = Weighted{1, described.own.defaults};
   described.own.describe = [describe_own](base::Section& keys, std::any& settings) {
     auto& weighted = std::any_cast<Weighted&>(settings);
-    keys.key("weight", weighted.weight, "what its value is multiplied with in the loss")
-        .at_least(0);
+    keys.key("weight", weighted.weight, "factor of this term in the loss").at_least(0);
     if (weighted.own.has_value()) describe_own(keys, weighted.own);
   };
   base::Registered<base::Regulariser, MakeRegulariser>(std::move(described), std::move(make));

@@ -48,18 +48,19 @@ class Adam : public Optimizer {
 
 std::int64_t moments_of_adam(const std::any&) { return 2; }
 
-const RegisteredOptimizer kAdam({{.name = "adam", .help = "Kingma, Ba 2015", .own = adam_keys()},
-                                 moments_of_adam},
-                                [](const OptimizerRequest& wanted) {
-                                  return std::make_unique<Adam>(wanted, Decay::in_gradient);
-                                });
-const RegisteredOptimizer kAdamW({{.name = "adamw",
-                                   .help = "its weight decay decoupled (Loshchilov, Hutter 2019)",
-                                   .own = adam_keys()},
-                                  moments_of_adam},
-                                 [](const OptimizerRequest& wanted) {
-                                   return std::make_unique<Adam>(wanted, Decay::decoupled);
-                                 });
+const RegisteredOptimizer kAdam(
+    {{.name = "adam", .help = "Adam (Kingma, Ba 2015)", .own = adam_keys()}, moments_of_adam},
+    [](const OptimizerRequest& wanted) {
+      return std::make_unique<Adam>(wanted, Decay::in_gradient);
+    });
+const RegisteredOptimizer kAdamW(
+    {{.name = "adamw",
+      .help = "Adam with decoupled weight decay (Loshchilov, Hutter 2019)",
+      .own = adam_keys()},
+     moments_of_adam},
+    [](const OptimizerRequest& wanted) {
+      return std::make_unique<Adam>(wanted, Decay::decoupled);
+    });
 
 }  // namespace
 }  // namespace vae_dist::step

@@ -44,7 +44,7 @@ class Adamax : public Optimizer {
 
 const RegisteredOptimizer kAdamax(
     {{.name = "adamax",
-      .help = "the largest gradient's norm in place of the mean's (Kingma, Ba 2015)",
+      .help = "Adam with the infinity norm of past gradients (Kingma, Ba 2015)",
       .own = adam_keys()},
      [](const std::any&) { return std::int64_t{2}; },
      /*reads_exact_rate=*/true},

@@ -85,8 +85,8 @@ std::string out_of_memory_text(const std::string& error, const MemoryNeed& need,
       config.batch_norm == config::BatchNorm::sync;  // a rank's replicas run as one batch
   const std::int64_t samples = one_batch ? plan.samples_per_rank() : plan.samples_per_replica();
   const std::string replica =
-      base::text(one_batch ? "the replicas of a rank, which run as one batch of " : "a replica of ",
-                 samples_text(samples));
+      base::text(one_batch ? "one batch of " : "a replica of ", samples_text(samples),
+                 one_batch ? " (all replicas of a rank)" : "");
   std::string out =
       base::text("out of memory: ", first_line(error), "\nThe model takes ",
                  base::format_bytes(need.model), " with its gradients and optimizer; ", replica);

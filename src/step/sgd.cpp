@@ -40,9 +40,10 @@ class Sgd : public Optimizer {
 
 const RegisteredOptimizer kSgd(
     {{.name = "sgd",
-      .help = "with or without momentum",
+      .help = "stochastic gradient descent, with or without momentum",
       .own = base::own_keys<SgdSettings>([](base::Section& keys, SgdSettings& own) {
-        keys.key("momentum", own.momentum, "share of the last step's direction that is kept")
+        keys.key("momentum", own.momentum,
+                 "fraction of the previous step's direction that is added")
             .at_least(0)
             .below(1);
       })},

@@ -17,7 +17,7 @@ class Extension(RunFolder):
 
     def test_their_keys_are_listed(self):
         words = " ".join(self.program("config", check=True).stdout.replace("#", " ").split())
-        for said in ("decoder_only | linear_vae | mlp_vae", "offset: true linear_vae: the layers have biases", "radius (1): the norm that codes are pulled to",
+        for said in ("decoder_only | linear_vae | mlp_vae", "offset: true linear_vae: the layers have biases", "radius (default 1): the norm that codes are pulled to",
                      "bernoulli | discretized_logistic | gaussian | laplace", "scale: 0.1 laplace: mean absolute deviation", "smoothing: 0.9 sign_descent: share of the smoothed gradient"):
             self.assertIn(said, words)
 

@@ -60,9 +60,9 @@ TEST(LineChart, PutsPowersOfTenAtEqualDistances) {
 
 TEST(LineChart, LabelsItsAxesWithTicksAndUnits) {
   LineChart chart = line_chart({0, 1000}, {2, 9});
-  chart.y.label = "nats a sample";
+  chart.y.label = "nats per sample";
   const std::string source = svg(draw(chart));
-  for (const char* words : {">0</text>", ">1,000</text>", ">step</text>", ">nats a sample</text>",
+  for (const char* words : {">0</text>", ">1,000</text>", ">step</text>", ">nats per sample</text>",
                             ">4</text>", ">8</text>"})
     EXPECT_THAT(source, HasSubstr(words));
 }

@@ -71,7 +71,7 @@ class ImportImages(RunFolder):
             self.write(name, png(numpy.zeros(shape, numpy.uint8)))
         (self.folder / "nothing").mkdir()
         before = file_hashes(self.folder)
-        for arguments, named in [(["ragged"], ["ragged/b.png has 5x4", "ragged/a.png 4x5", "--size"]), (["nothing"], ["nothing holds no pictures"]), (["absent"], ["absent"]),
+        for arguments, named in [(["ragged"], ["ragged/b.png has 5x4 pixels, but ragged/a.png has 4x5", "--size"]), (["nothing"], ["nothing holds no pictures"]), (["absent"], ["absent"]),
                                  (["ragged", "--crop", "left"], ["left", "centre"]), (["ragged", "--size", "0"], ["--size"]), (["ragged", "--crop", "9"], ["4x5", "9x9"]),
                                  (["ragged", "--on-error", "ignore"], ["--on-error"])]:
             with self.subTest(arguments=arguments):

@@ -116,7 +116,7 @@ TEST_F(OutOfMemoryText, DoesNotCallTheFirstStepsPartTheWhole) {
 TEST_F(OutOfMemoryText, ProposesMoreRanksWhereReplicasRunAsOneBatch) {
   config_.batch_norm = config::BatchNorm::sync;
   EXPECT_THAT(out_of_memory_text("no", need_, {64, 4, 2, 0}, config_),
-              AllOf(HasSubstr("one batch of 32 samples"), HasSubstr("start more ranks"),
+              AllOf(HasSubstr("one batch of 32 samples"), HasSubstr("Start more ranks"),
                     Not(HasSubstr("distributed.replicas="))));
 }
 
