@@ -14,7 +14,7 @@ elseif(VAE_DIST_SANITIZER)
   message(FATAL_ERROR "VAE_DIST_SANITIZER is '${VAE_DIST_SANITIZER}': set it to address or thread")
 endif()
 if(VAE_DIST_SANITIZER)
-  add_compile_options(${sanitizer_options} -O1 -g1 -fno-omit-frame-pointer)
+  add_compile_options(${sanitizer_options} -O0 -g1 -fno-omit-frame-pointer)
   add_link_options(${sanitizer_options})
   # GLIBCXX_ASSERTIONS checks indices of vectors and spans without changing the layout of classes.
   add_compile_definitions(VAE_DIST_CHECKS _GLIBCXX_ASSERTIONS)
