@@ -24,7 +24,8 @@ void for_each_chunk(const StoredDataset& dataset,
                     const std::function<void(const std::vector<std::int64_t>&,
                                              const std::vector<std::int64_t>&)>& visit) {
   if (count_chunks(dataset) == 0) return;
-  const std::vector<std::int64_t> shape = dataset.shape(), steps = steps_of(dataset);
+  const std::vector<std::int64_t>& shape = dataset.shape();
+  const std::vector<std::int64_t> steps = steps_of(dataset);
   std::vector<std::int64_t> first(shape.size(), 0), count(shape.size());
   for (;;) {
     for (std::size_t i = 0; i < shape.size(); ++i)

@@ -12,7 +12,7 @@ namespace vae_dist::datasets {
 namespace {
 
 void copy_rows(IdxReader& from, hdf5::Hdf5File& file, const std::string& dataset) {
-  constexpr std::int64_t kChunkBytes = 256 * 1024;
+  constexpr std::int64_t kChunkBytes = std::int64_t{256} * 1024;
   const std::int64_t rows = from.shape()[0];
   const std::int64_t block =
       std::min(rows, std::max(std::int64_t{1}, kChunkBytes / from.row_bytes()));

@@ -25,6 +25,6 @@ struct VerifiedDataset {
 
 /// Reads all chunks of all datasets, with a progress bar. `threads` 0 means one per core. Throws
 /// BadInput if the file cannot be opened.
-std::vector<VerifiedDataset> verify(const std::string& file, int threads = 0);
+std::vector<VerifiedDataset> verify(const std::string& path, int threads = 0);
 
 }  // namespace vae_dist::datasets

@@ -28,15 +28,16 @@ std::vector<std::string> with_default_verb(int argc, char** argv) {
 }
 
 // Returns the verb at which parsing failed.
-const CLI::App& innermost(const CLI::App& app) {
-  const std::vector<CLI::App*> chosen = app.get_subcommands();
-  return chosen.empty() ? app : innermost(*chosen.back());
+const CLI::App* innermost(const CLI::App* app) {
+  for (auto chosen = app->get_subcommands(); !chosen.empty(); chosen = app->get_subcommands())
+    app = chosen.back();
+  return app;
 }
 
 // Suggests what the user may have meant: an option of this verb, or a verb, including those of a
 // group ("data info").
 std::string suggestion(const CLI::App& app, const std::string& unknown) {
-  const CLI::App& here = innermost(app);
+  const CLI::App& here = *innermost(&app);
   std::vector<std::string> known;
   for (const CLI::Option* option : here.get_options())
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);

@@ -16,8 +16,6 @@
 #include "base/utf8.hpp"
 #include "launcher/verbs.hpp"
 
-extern char** environ;
-
 namespace vae_dist::launcher {
 namespace {
 

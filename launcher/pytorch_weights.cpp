@@ -16,8 +16,6 @@
 #include "base/error.hpp"
 #include "launcher/pytorch_weights_script.hpp"
 
-extern char** environ;
-
 namespace vae_dist::launcher {
 namespace {
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): those names are glibc's own
 extern "C" int pthread_attr_setstacksize(pthread_attr_t* attributes, std::size_t bytes) noexcept {
   constexpr std::size_t kLeast = std::size_t{1} << 20;
   using SetStackSize = int (*)(pthread_attr_t*, std::size_t);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <ranges>
 #include <string_view>
 
 #include "base/error.hpp"
@@ -58,6 +59,7 @@ void add_sources(std::vector<fs::path>& files) {
       for (const std::string& source : hdf5::source_files_of(files[i].string()))
         files.emplace_back(source);
     } catch (const base::Error&) {
+      continue;  // whoever opens the file reports what is wrong with it
     }
   }
 }
@@ -99,8 +101,8 @@ std::vector<std::string> data_files(const fs::path& config_file,
 }
 
 VerbFiles::~VerbFiles() {
-  for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder)
-    ::rmdir(folder->c_str());  // fails, as intended, if the folder is not empty
+  for (const auto& folder : made_ | std::views::reverse)
+    ::rmdir(folder.c_str());  // fails, as intended, if the folder is not empty
 }
 
 CLI::Option* VerbFiles::add_output(CLI::App& verb, const std::string& option, std::string& path,

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <iostream>
 #include <utility>
 
@@ -32,9 +33,9 @@ void ProgressBar::redraw(std::int64_t done) {
   const double part = static_cast<double>(done) / static_cast<double>(total_);
   const int filled = static_cast<int>(part * kWidth);
   const double seconds_left = done > 0 ? watch_.elapsed().count() * (1.0 / part - 1.0) : 0.0;
-  const std::string ending =
-      done == total_ ? text("in ", static_cast<int>(watch_.elapsed().count() + 0.5), " s")
-                     : text(static_cast<int>(seconds_left + 0.5), " s left");
+  const std::string ending = done == total_
+                                 ? text("in ", std::lround(watch_.elapsed().count()), " s")
+                                 : text(std::lround(seconds_left), " s left");
   // "\x1b[K" clears the rest of a longer previous line.
   out_ << "\r" << label_ << " [" << std::string(static_cast<std::size_t>(filled), '=')
        << std::string(static_cast<std::size_t>(kWidth - filled), ' ') << "] " << done << "/"

@@ -43,7 +43,7 @@ void add_own_keys(std::vector<Key>& keys, const std::string& section, const std:
   for (const Item* item : items) {
     if (!item->own.defaults.has_value() || owners.at(item->settings_name()).front() != item->name)
       continue;
-    const std::vector<std::string> names = owners.at(item->settings_name());
+    const std::vector<std::string>& names = owners.at(item->settings_name());
     const std::size_t first = keys.size();
     Section own(keys, section);
     item->own.describe(own, settings.of(*item));

@@ -1,6 +1,7 @@
 #include "bench/machine_peak.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 

@@ -16,7 +16,7 @@ namespace vae_dist::bench {
 /// std::logic_error.
 class StepParts {
  public:
-  explicit StepParts(c10::Device device);
+  explicit StepParts(c10::Device measured);
   ~StepParts();
   StepParts(const StepParts&) = delete;
   StepParts& operator=(const StepParts&) = delete;

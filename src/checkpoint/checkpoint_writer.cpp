@@ -23,9 +23,10 @@ void prune(const std::filesystem::path& root, std::int64_t keep,
   }
 }
 
-CheckpointWriter::Result write_and_prune(const std::filesystem::path& root, std::int64_t keep,
-                                         Checkpoint snapshot,
-                                         std::vector<std::filesystem::path> protect) {
+CheckpointWriter::Result write_and_prune(
+    const std::filesystem::path& root, std::int64_t keep,
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): freed when written, not when read
+    Checkpoint snapshot, std::vector<std::filesystem::path> protect) {
   const base::Stopwatch stopwatch;
   CheckpointWriter::Result result;
   try {
