@@ -40,7 +40,10 @@ inference::TrainedModel load_chosen_model(const ModelChoice& choice,
 }
 
 void add_data_options(CLI::App& verb, VerbContext& context, inference::DataChoice& data) {
-  verb.add_option("--data", data.file, "HDF5 file with images (default: the run's own data)");
+  verb.add_option("--data", data.file,
+                  "HDF5 file with images, read with the run's dataset, layout and scale (default: "
+                  "the run's own "
+                  "data, see --split)");
   verb.add_option("--split", data.split,
                   "Part of the run's own data (default: validation if there is any)")
       ->check(CLI::IsMember({"train", "validation"}));

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
+#include "hdf5/file.hpp"
 #include "step/open_data.hpp"
 
 namespace vae_dist::inference {
@@ -19,6 +20,23 @@ struct Chosen {
        kept = false;  // the part that is held out of data.train, or the rest
 };
 
+// The file is read as the training data were: by dataset, layout and scale, where the run gives
+// them. A file without that dataset is read by what it says about itself.
+config::SourceConfig read_like_training(const config::SourceConfig& train,
+                                        const std::string& file) {
+  config::SourceConfig source;
+  source.file = {file};
+  if (train.dataset) {
+    const std::vector<std::string> paths = hdf5::Hdf5File::open(file).dataset_paths();
+    const std::string path = train.dataset->substr(train.dataset->find_first_not_of('/'));
+    if (std::find(paths.begin(), paths.end(), path) == paths.end()) return source;
+  }
+  source.dataset = train.dataset;
+  source.layout = train.layout;
+  source.scale = train.scale;
+  return source;
+}
+
 Chosen find_source(const TrainedModel& trained, const DataChoice& choice) {
   const config::DataConfig& data = trained.config.data;
   if (!choice.file.empty()) {
@@ -26,9 +44,7 @@ Chosen find_source(const TrainedModel& trained, const DataChoice& choice) {
       throw base::BadInput(base::text(
           "--split ", choice.split,
           " selects a part of the run's own data, so it cannot be combined with --data"));
-    config::SourceConfig source;
-    source.file = {choice.file};
-    return {source, "--data"};
+    return {read_like_training(data.train, choice.file), "--data"};
   }
   const bool file = !data.validation.file.empty(), fraction = data.validation.fraction.has_value();
   if (choice.split == "validation" && !file && !fraction)

@@ -38,6 +38,28 @@ class Models(runs.RunFolder):
         return found
 
 
+class DataOption(runs.RunFolder):
+    IMAGES = ["--count", "8", "--size", "16", "--channels", "1"]
+
+    def test_a_named_file_is_read_as_the_run_reads_its_data(self):
+        """With the run's dataset and scale: 12-bit values, and another dataset of images in the same file."""
+        random = numpy.random.default_rng(1)
+        with h5py.File(self.folder / "two.h5", "w") as file:
+            file["a/pixels"] = random.integers(0, 4096, (64, 16, 16), dtype=numpy.uint16)
+            file["b/pixels"] = random.integers(0, 256, (64, 16, 16), dtype=numpy.uint8)
+        keys = ["data.train.dataset=a/pixels", f"data.train.scale={1 / 4095}"]
+        self.train("of_two", "data.train.file=two.h5", *keys, "train.steps=2")
+        (self.folder / "two.h5").rename(self.folder / "moved.h5")
+        self.program("evaluate", "--checkpoint", "runs/of_two", "--data", "moved.h5", "--json", "moved.json", check=True)
+        (self.folder / "moved.h5").rename(self.folder / "two.h5")
+        self.program("evaluate", "--checkpoint", "runs/of_two", "--json", "own.json", check=True)
+        own, moved = (json.loads((self.folder / f"{name}.json").read_text()) for name in ("own", "moved"))
+        self.assertEqual(own["mse"], moved["mse"])
+        self.assertGreater(own["mean_image_mse"], 0.05, "the values fill [0, 1]")
+        # A file without that dataset says itself what it holds.
+        self.program("evaluate", "--checkpoint", "runs/of_two", "--data", "shapes.h5", check=True)
+
+
 class Evaluate(Models):
     def test_any_number_of_ranks_writes_the_same_bytes(self):
         written = {}
