@@ -3,6 +3,7 @@
 # minute and a half, on all GPUs, or on 2 CPU ranks where there is none. What is done already is not done again. Arguments are keys of the
 # configuration: launcher/quickstart.sh train.steps=2000
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit ;; esac
 # shellcheck source=launcher/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 

@@ -4,6 +4,7 @@
 #   --long   also what does not fit into an hour: clang-tidy over all code, all unit tests and two mpirun tests under the sanitizers with
 #            planted faults, the long fault injection, and ten minutes of each fuzz target (about three hours on 2 cores)
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit ;; esac
 # shellcheck source=launcher/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 

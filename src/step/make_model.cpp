@@ -71,9 +71,13 @@ std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
                                                const data::SampleShape& shape) {
   const base::Chosen<base::Network>& chosen = config.model.network;
-  const std::shared_ptr<model::LatentModel> model = model::make_network(
-      chosen.name,
-      {network_options(config, shape), chosen.settings(), make_likelihood(config, shape)});
+  std::shared_ptr<model::LatentModel> model;
+  try {
+    model = model::make_network(chosen.name, {network_options(config, shape), chosen.settings(),
+                                              make_likelihood(config, shape)});
+  } catch (const std::invalid_argument& error) {
+    throw base::BadInput(base::text("model.name ", chosen.name, ": ", error.what()));
+  }
   model::draw_initial_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat);
   model->use_bfloat16(config.train.precision == config::Precision::bf16);

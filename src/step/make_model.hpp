@@ -24,7 +24,8 @@ std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
                                                    const data::SampleShape& shape);
 
 /// Makes the model that `model.name` names, on the CPU. train.precision sets its type, and run.seed
-/// its initial weights.
+/// its initial weights. Throws BadInput if the network refuses its settings
+/// (std::invalid_argument).
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
                                                const data::SampleShape& shape);
 

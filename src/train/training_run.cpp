@@ -97,6 +97,10 @@ step::Learner make_learner(const config::Config& config, const run::PreparedRun&
   try {
     return step::Learner({config, run.data.train.shape(), run.plan, run.device}, all_ranks,
                          collectives);
+  } catch (const base::BadInput&) {
+    // The network refuses its settings, on every rank alike.
+    comm::agree(all_ranks, [] { throw; });
+    throw;
   } catch (const std::exception& error) {
     if (!step::is_out_of_memory(error)) throw;
     throw base::Failure(step::model_out_of_memory_text(error.what()));

@@ -3,6 +3,7 @@
 #   tests/checks/format.sh            changes the files
 #   tests/checks/format.sh --check    says what it would change; exit code 1 if anything
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit ;; esac
 # shellcheck source=launcher/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../launcher/setup.sh"
 

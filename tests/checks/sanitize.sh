@@ -5,6 +5,7 @@
 #                                       about an hour on 2 cores, half of it compiling
 #   tests/checks/sanitize.sh --quick    base, comm and hdf5, which need no LibTorch, and two planted faults: three minutes
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit ;; esac
 # shellcheck source=launcher/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../launcher/setup.sh"
 

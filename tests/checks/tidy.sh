@@ -3,6 +3,7 @@
 # reason. About half an hour on 2 cores: reading LibTorch's headers is nearly all of it.
 #   tests/checks/tidy.sh [--fix] [REGEX]     REGEX: of files, or of rooms; --fix lets clang-tidy change what it can
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit ;; esac
 # shellcheck source=launcher/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../launcher/setup.sh"
 tidy_version=21.1.6

@@ -15,6 +15,8 @@ DOCUMENT = ROOT / "configs/README.md"
 
 
 def main():
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        sys.exit(__doc__)
     program = sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/vae_dist"
     keys = subprocess.run([program, "config"], check=True, capture_output=True, text=True).stdout
     before, _, after = re.split(r"(^```yaml\n.*?^```)", DOCUMENT.read_text(), maxsplit=1, flags=re.MULTILINE | re.DOTALL)

@@ -4,7 +4,7 @@
 
 #include "objective/regulariser.hpp"
 
-namespace stranger {
+namespace third_party {
 namespace {
 
 namespace base = vae_dist::base;
@@ -28,4 +28,4 @@ const objective::RegisteredRegulariser registered(
     });
 
 }  // namespace
-}  // namespace stranger
+}  // namespace third_party

@@ -15,6 +15,11 @@ class Extension(RunFolder):
         self.assertEqual(done.returncode, 2)
         return done.stderr
 
+    def test_what_a_network_refuses_is_bad_input_that_all_ranks_report_once(self):
+        done = self.train("refused", "model.name=linear_vae", "model.latent_dim=300", np=2, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(done.stderr.count("model.name linear_vae: model.latent_dim is larger than an image has values"), 1, done.stderr)
+
     def test_their_keys_are_listed(self):
         words = " ".join(self.program("config", check=True).stdout.replace("#", " ").split())
         for said in ("decoder_only | linear_vae | mlp_vae", "offset: true linear_vae: the layers have biases", "radius (default 1): the norm that codes are pulled to",

@@ -6,7 +6,7 @@
 
 #include "model/likelihood.hpp"
 
-namespace stranger {
+namespace third_party {
 namespace {
 
 namespace base = vae_dist::base;
@@ -41,4 +41,4 @@ const model::RegisteredLikelihood registered(
     });
 
 }  // namespace
-}  // namespace stranger
+}  // namespace third_party

@@ -3,10 +3,12 @@
 // 1999; as a VAE: Lucas et al. 2019).
 #include <torch/nn/modules/linear.h>
 
+#include <stdexcept>
+
 #include "model/activation.hpp"
 #include "model/network_registry.hpp"
 
-namespace stranger {
+namespace third_party {
 namespace {
 
 namespace base = vae_dist::base;
@@ -27,6 +29,8 @@ class LinearVae : public model::LatentModel {
         decoder_(register_module(
             "decoder", linear(wanted.options.latent_dim, wanted.options.image_values(), wanted))),
         output_(wanted.options.output) {
+    if (wanted.options.latent_dim > wanted.options.image_values())
+      throw std::invalid_argument("model.latent_dim is larger than an image has values");
     finish(wanted.options.latent_dim, wanted.likelihood);
   }
 
@@ -60,4 +64,4 @@ const model::RegisteredNetwork registered(
     [](const model::NetworkRequest& wanted) { return std::make_shared<LinearVae>(wanted); });
 
 }  // namespace
-}  // namespace stranger
+}  // namespace third_party

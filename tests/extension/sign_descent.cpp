@@ -5,7 +5,7 @@
 
 #include "step/optimizer.hpp"
 
-namespace stranger {
+namespace third_party {
 namespace {
 
 namespace base = vae_dist::base;
@@ -55,4 +55,4 @@ const step::RegisteredOptimizer registered(
     [](const step::OptimizerRequest& wanted) { return std::make_unique<SignDescent>(wanted); });
 
 }  // namespace
-}  // namespace stranger
+}  // namespace third_party

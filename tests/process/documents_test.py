@@ -35,6 +35,7 @@ ELSEWHERE = {
     r"build/vae_dist data import-idx .*": ("tests/process/mnist_test.py", "import-idx"),
     r"launcher/vae_launch --np 2 -- --config configs/(mnist|quickstart)\.yaml": ("tests/process/mnist_test.py", "mnist.yaml"),
     r"build/vae_dist lesson.*": ("tests/process/lesson_test.py", "lesson"),
+    r"cmake --build build --target model_test && ctest .*": ("launcher/setup.sh", "cmake --build"),
     r"tests/faults/run\.sh \d+": ("launcher/test.sh", "tests/faults/run.sh"),
     r"build/tests/bench/bench_micro .*": ("tests/bench/bench_micro_test.py", "VAE_DIST_BENCH_MICRO"),
     r"ctest --test-dir build -L gpu": ("tests/gpu/CMakeLists.txt", "LABELS gpu"),
