@@ -71,7 +71,7 @@ class ChunkRing {
   using Turn = std::atomic<std::int64_t>;
 
   void fill(std::int64_t turn, std::int64_t stride);
-  void decode(std::int64_t chunk, std::span<std::byte> slot, RowBuffers& buffers) const;
+  void decode(std::int64_t chunk, std::span<std::byte> to, RowBuffers& buffers) const;
   void will_need(std::int64_t chunk) const;
   bool wait_until_free(std::int64_t turn) const;
   void wait_until_ready(std::int64_t turn) const;

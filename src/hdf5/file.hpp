@@ -80,9 +80,9 @@ class Hdf5File {
   std::string path_;
 };
 
-/// Returns all files that the values of the datasets in `file` come from, beginning with `file`
+/// Returns all files that the values of the datasets in `path` come from, beginning with `path`
 /// itself: files behind external links, external raw files, and the sources of virtual datasets.
 /// Throws BadInput as Hdf5File does.
-std::vector<std::string> source_files_of(const std::string& file);
+std::vector<std::string> source_files_of(const std::string& path);
 
 }  // namespace vae_dist::hdf5

@@ -42,7 +42,7 @@ LibraryCall::LibraryCall() : lock_(library_mutex()) {
 std::vector<std::string> error_stack() {
   std::vector<std::string> messages;
   const auto collect = [](unsigned, const H5E_error2_t* error, void* out) -> herr_t {
-    static_cast<std::vector<std::string>*>(out)->push_back(error->desc ? error->desc : "");
+    static_cast<std::vector<std::string>*>(out)->emplace_back(error->desc ? error->desc : "");
     return 0;
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, collect, &messages);

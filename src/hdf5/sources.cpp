@@ -62,8 +62,11 @@ std::string text_of(Get get, const std::string& where) {
 
 // "%b" stands for the number of a block, "%%" for a percent sign.
 bool is_pattern(const std::string& name) {
-  for (std::size_t i = 0; i + 1 < name.size(); ++i)
-    if (name[i] == '%' && name[++i] == 'b') return true;
+  for (std::size_t i = 0; i + 1 < name.size(); ++i) {
+    if (name[i] != '%') continue;
+    ++i;
+    if (name[i] == 'b') return true;
+  }
   return false;
 }
 
@@ -116,7 +119,7 @@ class Sources {
     H5Sget_simple_extent_dims(space.id(), extent.data(), nullptr);
     std::map<Source, std::vector<std::int64_t>> first_use;
     for (const Mapping& mapping : mappings(creation, extent, data_file, where)) {
-      if (first_use.count(mapping.source) == 0) first_use[mapping.source] = mapping.begin;
+      if (!first_use.contains(mapping.source)) first_use[mapping.source] = mapping.begin;
       open_source(mapping, data_file, where, depth);
     }
     if (std::find(extent.begin(), extent.end(), 0) == extent.end())
@@ -360,7 +363,7 @@ class Sources {
     if (failed == std::errc::no_such_file_or_directory) return;  // a system without /proc
     for (const std::string& file : files_) {
       const FileIdentity identity = FileIdentity::of(file);
-      if (open.count({identity.device, identity.inode}) > 0) continue;
+      if (open.contains({identity.device, identity.inode})) continue;
       if (files_.size() + kOtherDescriptors > base::descriptor_limit())
         throw base::BadInput(base::text(where, " takes its values from ", files_.size(),
                                         " files, which must all stay open, but at most ",

@@ -11,7 +11,7 @@
 namespace vae_dist::hdf5 {
 namespace {
 
-constexpr std::int64_t kBlockBytes = 512 * 1024;
+constexpr std::int64_t kBlockBytes = std::int64_t{512} * 1024;
 
 // Copies the part of a chunk that lies within rows [first, first + count) and within the dataset to
 // its place among these rows. Walks all axes but the last in order; the last axis is copied in one
@@ -187,7 +187,7 @@ void StoredRows::read_chunk(std::span<const std::int64_t> corner, std::int64_t f
                                    " cannot be decoded: ", damage.what()));
   }
   ++counts_->chunks;
-  if (base::planted(base::PlantedFault::reader)) out.data()[out.size()] = std::byte{};
+  if (base::planted(base::PlantedFault::reader)) *(out.data() + out.size()) = std::byte{};
   if (!whole) ChunkPart(dataset_, corner, first, count).copy(decoded.data(), out.data());
 }
 

@@ -29,7 +29,7 @@ struct CheckpointAt {
 
 /// Reads the checkpoint at `location`: a checkpoint directory, a run directory (its newest good
 /// checkpoint), RUN@best or RUN@STEP. Throws BadInput if it is none of these, or corrupt.
-CheckpointAt read_checkpoint_at(const std::string& location);
+CheckpointAt read_checkpoint_at(const std::string& named);
 
 /// Loads the model of the checkpoint at `location`, as read_checkpoint_at() finds it. Throws
 /// BadInput.

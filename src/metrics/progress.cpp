@@ -31,7 +31,7 @@ std::string progress_text(const ProgressFacts& facts, double samples_per_second,
                           base::Seconds remaining) {
   const StepMetrics& step = facts.step;
   std::string line = formatted(
-      "epoch %lld/%lld  step %lld/%lld  ETA %s", static_cast<long long>(step.epoch + 1),
+      "epoch %lld/%lld  step %lld/%lld  ETA %s", static_cast<long long>(step.epoch) + 1,
       static_cast<long long>(facts.epochs_planned), static_cast<long long>(step.step),
       static_cast<long long>(facts.steps_planned), hours_minutes_seconds(remaining).c_str());
   for (const StepTerm& term : step_terms())

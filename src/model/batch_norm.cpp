@@ -18,7 +18,8 @@ struct GlobalBatchNorm : torch::autograd::Function<GlobalBatchNorm> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias,
                             BatchNorm2dImpl* layer) {
-    const double local_count = static_cast<double>(x.numel() / x.size(1));
+    const std::int64_t values_per_channel = x.numel() / x.size(1);
+    const auto local_count = static_cast<double>(values_per_channel);
     at::Tensor totals = at::cat({x.sum(kAllButChannels), at::full({1}, local_count, x.options())});
     layer->sum_over_ranks()(totals);
     const at::Tensor count = totals[-1];
@@ -49,6 +50,7 @@ struct GlobalBatchNorm : torch::autograd::Function<GlobalBatchNorm> {
     // summed later, together with all other gradients.
     at::Tensor sums = at::stack({d_bias, d_weight});
     // The pointer is valid because the model outlives the graph.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the saved data of autograd holds integers only
     reinterpret_cast<BatchNorm2dImpl*>(ctx->saved_data["layer"].toInt())->sum_over_ranks()(sums);
     const at::Tensor means = sums / count;
     const at::Tensor dx = per_channel(weight * inverse_deviation) *
@@ -114,6 +116,7 @@ at::Tensor BatchNorm2dImpl::normalise(const at::Tensor& x) {
                         true, 1.0, kEpsilon, true);
 }
 
+// NOLINTNEXTLINE(readability-make-member-function-const): it writes into the layer's tensors
 void BatchNorm2dImpl::report(const at::Tensor& mean, const at::Tensor& variance) {
   if (!reports_) return;
   batch_mean.copy_(mean);

@@ -15,7 +15,7 @@
 namespace vae_dist::model {
 namespace {
 
-void fill_uniform_within(at::Tensor parameter, double bound, base::PhiloxKey key,
+void fill_uniform_within(const at::Tensor& parameter, double bound, base::PhiloxKey key,
                          std::uint64_t index) {
   std::vector<float> draws(static_cast<std::size_t>(parameter.numel()));
   base::fill_uniform(key, index, 0, draws);

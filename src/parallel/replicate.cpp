@@ -11,7 +11,7 @@ namespace vae_dist::parallel {
 
 void broadcast_tensors(comm::CpuCommunicator& all_ranks, const std::vector<at::Tensor>& tensors) {
   const at::NoGradGuard no_grad;
-  for (at::Tensor tensor : tensors) {
+  for (const at::Tensor& tensor : tensors) {
     const at::Tensor dense = tensor.detach().cpu().contiguous();
     all_ranks.broadcast(buffer_of(dense), 0);
     tensor.copy_(dense);

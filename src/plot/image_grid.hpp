@@ -45,7 +45,7 @@ int grid_magnification(int height, int width);
 /// 16,000 pixels. Throws BadInput if there are no pictures, if pictures differ in size or their
 /// `pixels` do not match, if columns < 1, and if the blocks hold another number of rows. Throws
 /// Failure if drawing fails.
-std::string image_grid_png(std::span<const Picture> pictures, const GridOptions& options);
+std::string image_grid_png(std::span<const Picture> given, const GridOptions& options);
 
 /// Writes the grid to a file, by rename. Also throws Failure if it cannot be written.
 void write_image_grid(const std::filesystem::path& path, std::span<const Picture> pictures,
