@@ -162,7 +162,10 @@ void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
       const auto announce = [&] {
         ready(turn % slots_).store(turn + 1, std::memory_order_release);
       };
-      if (base::planted(base::PlantedFault::chunk_ring)) announce();
+      if (base::planted(base::PlantedFault::chunk_ring)) {
+        announce();
+        std::memset(slot(turn), 0, slot_bytes_);  // visible to the sanitizer, unlike inflating
+      }
       decode(order->chunk_at(turn % turns), {slot(turn), slot_bytes_}, buffers);
       ++rank(local_rank_).decoded;
       announce();

@@ -131,7 +131,7 @@ build tsan "${tsan[@]}"
 start found tsan watchdog_ranks watchdog watchdog.cpp
 for target in "${tsan[@]}"; do start clean tsan "$target"; done
 if [ $quick = no ]; then
-  start found tsan data_test chunk_ring chunk_ring.cpp 'ChunkRingTest.*'
-  start found tsan parallel_test reducer cpu_exchange.cpp '*GradientReducer*'
+  start found tsan data_test chunk_ring chunk_ring.cpp 'ChunkRingTest.Gives*'
+  start found tsan parallel_test reducer cpu_exchange.cpp '*Reducing*'
 fi
 finish
