@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <stdexcept>
 
 #include "base/error.hpp"
 #include "base/list_of_ten.hpp"
+#include "base/require_bytes.hpp"
 
 namespace vae_dist::data {
 namespace {
@@ -148,10 +148,8 @@ void DecodedRows::will_need(std::int64_t first, std::int64_t count) const {
 
 void DecodedRows::read(std::int64_t first, std::int64_t count, std::span<std::byte> out,
                        RowBuffers& buffers) const {
-  if (out.size() != static_cast<std::size_t>(count) * image_bytes())
-    throw std::invalid_argument(base::text("DecodedRows::read: the buffer has ", out.size(),
-                                           " bytes, but ", count, " images take ",
-                                           static_cast<std::size_t>(count) * image_bytes()));
+  base::require_bytes("DecodedRows::read", out.size(),
+                      static_cast<std::size_t>(count) * image_bytes());
   while (count > 0) {
     const Part& part = part_of(first);
     const std::int64_t now = std::min(count, part.first + part.stored->rows() - first);

@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/list_of_ten.hpp"
+#include "base/require_bytes.hpp"
 #include "base/thread_team.hpp"
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
@@ -318,10 +319,8 @@ void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out,
   if (index < 0 || index >= size())
     throw std::out_of_range(
         base::text("sample ", index, " is out of range; the number of samples is ", size()));
-  const std::size_t bytes = static_cast<std::size_t>(shape().values()) * bytes_of(type());
-  if (out.size() != bytes)
-    throw std::invalid_argument(base::text("SampleDataset::read: the buffer has ", out.size(),
-                                           " bytes, but a sample takes ", bytes));
+  base::require_bytes("SampleDataset::read", out.size(),
+                      static_cast<std::size_t>(shape().values()) * bytes_of(type()));
   if (in_memory()) return finish().apply(decoded(index), epoch, index, out);
   if (finish().copies())
     return store_->read(samples_.stored_index(index), std::as_writable_bytes(out));

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <stdexcept>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
+#include "base/require_bytes.hpp"
 
 namespace vae_dist::data {
 
@@ -34,10 +34,7 @@ SampleFinish::SampleFinish(const FinishOptions& options, const StoredValues& sto
 void SampleFinish::apply(std::span<const std::byte> image, std::int64_t epoch, std::int64_t sample,
                          std::span<std::uint8_t> out) const {
   const std::size_t values = image.size() / bytes_of(type_);
-  if (out.size() != values * bytes_of(out_type_))
-    throw std::invalid_argument(base::text("SampleFinish::apply: the buffer has ", out.size(),
-                                           " bytes, but the result takes ",
-                                           values * bytes_of(out_type_)));
+  base::require_bytes("SampleFinish::apply", out.size(), values * bytes_of(out_type_));
   if (copies()) {
     std::memcpy(out.data(), image.data(), image.size());
     return;

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <stdexcept>
 
 #include "base/error.hpp"
 #include "base/planted_fault.hpp"
+#include "base/require_bytes.hpp"
 #include "hdf5/read_bytes.hpp"
 
 namespace vae_dist::hdf5 {
@@ -93,10 +93,7 @@ StoredRows::StoredRows(Hdf5Dataset dataset) : dataset_(std::move(dataset)) {
 
 void StoredRows::read(std::int64_t first, std::int64_t count, std::span<std::byte> out,
                       DecodeBuffers& buffers) const {
-  if (out.size() != static_cast<std::size_t>(count) * row_bytes_)
-    throw std::invalid_argument(base::text("StoredRows::read: the buffer has ", out.size(),
-                                           " bytes, but ", count, " rows take ",
-                                           static_cast<std::size_t>(count) * row_bytes_));
+  base::require_bytes("StoredRows::read", out.size(), static_cast<std::size_t>(count) * row_bytes_);
   if (count == 0) return;
   if (contiguous_) return read_contiguous(first, out);
   if (!decodes_chunks_) {

@@ -7,17 +7,9 @@ case "${1:-}" in -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit ;; esac
 # shellcheck source=launcher/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../launcher/setup.sh"
 
-version=
-for package in "${test_wheels[@]}"; do
-  [[ $package != clang-format==* ]] || version=${package#*==}
-done
-format=$environment/bin/clang-format
-if [ "$("$format" --version 2>/dev/null | grep -o '[0-9.]* *$' | tr -d ' ')" != "$version" ]; then
-  install_test_wheels
-fi
-
+install_test_wheels   # nothing to do where they are there already
 cd "$root"
 mode=(-i)
 [ "${1:-}" != --check ] || mode=(--dry-run --Werror)
 # The files of the checkout, whether git knows them already or not.
-find src datasets launcher tests \( -name '*.cpp' -o -name '*.hpp' -o -name '*.c' \) -print0 | xargs -0 -P "$(nproc)" -n 40 "$format" "${mode[@]}"
+find src datasets launcher tests \( -name '*.cpp' -o -name '*.hpp' -o -name '*.c' \) -print0 | xargs -0 -P "$(nproc)" -n 40 "$environment/bin/clang-format" "${mode[@]}"

@@ -17,10 +17,10 @@ everything=(base_test bench_test checkpoint_test comm_test config_test data_test
   metrics_test model_test nccl_calls_test objective_test own_keys_test parallel_test plot_test program_choice_test run_report_test
   run_test step_test train_test mpi_collectives watchdog_ranks)
 if [ $quick = yes ]; then
-  asan=(base_test comm_test hdf5_test)
+  asan=(base_test comm_test hdf5_test) started_by_ctest=()
   tsan=(comm_test watchdog_ranks)
 else
-  asan=("${everything[@]}" golden_test vae_dist backward_failure_ranks lost_filler_ranks)
+  asan=("${everything[@]}") started_by_ctest=(golden_test vae_dist backward_failure_ranks lost_filler_ranks)
   tsan=("${everything[@]}")
 fi
 
@@ -120,10 +120,8 @@ with_mpirun() {
   echo "clean  asan $(grep -c ' Passed ' "$work/out") tests: golden numbers, world_size_test and streaming_test with mpirun"
 }
 
-build asan "${asan[@]}"
-for target in "${asan[@]}"; do
-  case $target in golden_test | vae_dist | backward_failure_ranks | lost_filler_ranks) ;; *) start clean asan "$target" ;; esac
-done
+build asan "${asan[@]}" "${started_by_ctest[@]}"
+for target in "${asan[@]}"; do start clean asan "$target"; done
 start found asan hdf5_test reader stored_rows.cpp
 [ $quick = yes ] || start with_mpirun
 

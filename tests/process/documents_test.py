@@ -17,8 +17,7 @@ DOCUMENTS = {str(path.relative_to(runs.SOURCE)): path.read_text()
                                  *(runs.SOURCE / folder / "README.md" for folder in ("configs", "configs/monitoring", "datasets", "launcher", "slurm", "tests/bench", "tests/faults"))])}
 
 # Appended to commands that train, so that they take seconds with a small model and a part of the data.
-QUICK = ["model.hidden_dims=[4, 8]", "model.latent_dim=4", "data.train.rows=[0, 640]", "data.validation.rows=[640, 704]",
-         "metrics.port=null", "distributed.device=cpu"]
+QUICK = [*runs.QUICK, "distributed.device=cpu"]
 
 # Commands that the documents show as `console`, because they need other machines, hours or the user's own files. Each has the test that runs it,
 # possibly with other names, and a piece of that test as proof.

@@ -8,16 +8,13 @@ import unittest
 import runs
 from deadline import HANGS_S
 
-# A training that takes seconds.
-SHORT = ["model.hidden_dims=[4, 8]", "model.latent_dim=4", "metrics.port=null", "data.train.rows=[0, 640]", "data.validation.rows=[640, 704]"]
-
 
 class Quickstart(runs.RunFolder):
     IMAGES = ["--count", "8", "--size", "16", "--channels", "1"]
 
     def start(self, *overrides):
         environment = {**os.environ, "VAE_DIST_BUILD": str(pathlib.Path(runs.BINARY).parent), "VAE_DIST_DEVICE": "cpu"}
-        return subprocess.run([self.folder / "launcher/quickstart.sh", *SHORT, *overrides], cwd="/", env=environment, text=True, capture_output=True, timeout=HANGS_S)
+        return subprocess.run([self.folder / "launcher/quickstart.sh", *runs.QUICK, *overrides], cwd="/", env=environment, text=True, capture_output=True, timeout=HANGS_S)
 
     def test_it_trains_and_says_what_came_out(self):
         # The scripts work in the checkout that they lie in: this folder.

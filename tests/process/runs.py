@@ -30,6 +30,9 @@ SMALL = [
     "distributed.threads_per_rank=1",
 ]
 
+# For a shipped configuration that trains on 64x64 shapes: a model and a part of the data that take seconds.
+QUICK = ["model.hidden_dims=[4, 8]", "model.latent_dim=4", "data.train.rows=[0, 640]", "data.validation.rows=[640, 704]", "metrics.port=null"]
+
 
 def mpirun(np, command):
     """The command line that starts `command` on np ranks, possibly more than there are cores. With np None, `command` itself."""
