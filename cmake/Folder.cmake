@@ -5,6 +5,9 @@
 # reading headers takes most of the time; their names in anonymous namespaces must then differ.
 # REGISTERED: sources that nothing refers to, because they enter themselves into a registry (src/base/registry.hpp). The linker would drop them
 # from a library, so their objects are linked directly into every program that links the folder.
+# To gcc the files of a unity build are headers, whose types in anonymous namespaces it warns of.
+set(vae_dist_warnings -Wall -Wextra -Wshadow -Wno-subobject-linkage -Werror=switch)
+
 function(vae_dist_folder name)
   cmake_parse_arguments(folder "UNITY" "" "SOURCES;REGISTERED;PUBLIC;PRIVATE" ${ARGN})
   add_library(vae_dist_${name} STATIC ${folder_SOURCES})
@@ -14,12 +17,12 @@ function(vae_dist_folder name)
   file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${include_root}/${name} SYMBOLIC)
   target_include_directories(vae_dist_${name} PUBLIC ${include_root})
   target_link_libraries(vae_dist_${name} PUBLIC ${folder_PUBLIC} PRIVATE ${folder_PRIVATE})
-  target_compile_options(vae_dist_${name} PRIVATE -Wall -Wextra -Wshadow -Werror=switch)
+  target_compile_options(vae_dist_${name} PRIVATE ${vae_dist_warnings})
   set_target_properties(vae_dist_${name} PROPERTIES UNITY_BUILD ${folder_UNITY} UNITY_BUILD_BATCH_SIZE 8)
   if(folder_REGISTERED)
     add_library(vae_dist_${name}_items OBJECT ${folder_REGISTERED})
     target_link_libraries(vae_dist_${name}_items PRIVATE vae_dist_${name} ${folder_PRIVATE})
-    target_compile_options(vae_dist_${name}_items PRIVATE -Wall -Wextra -Wshadow -Werror=switch)
+    target_compile_options(vae_dist_${name}_items PRIVATE ${vae_dist_warnings})
     set_target_properties(vae_dist_${name}_items PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
     set(is_program $<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>)
     set_property(GLOBAL APPEND PROPERTY VAE_DIST_CODE $<TARGET_OBJECTS:vae_dist_${name}_items>)
@@ -42,7 +45,7 @@ function(vae_dist_backend name)
     string(TOUPPER ${kind} sources)
     add_library(vae_dist_${name}_${kind} STATIC ${backend_${sources}})
     target_link_libraries(vae_dist_${name}_${kind} PRIVATE vae_dist_${name})
-    target_compile_options(vae_dist_${name}_${kind} PRIVATE -Wall -Wextra -Wshadow -Werror=switch)
+    target_compile_options(vae_dist_${name}_${kind} PRIVATE ${vae_dist_warnings})
     set_property(GLOBAL APPEND PROPERTY VAE_DIST_CODE $<TARGET_FILE:vae_dist_${name}_${kind}>)
   endforeach()
   if(TARGET vae_dist::cuda)

@@ -270,8 +270,9 @@ std::vector<plot::Figure> speed_charts(std::span<const RunRecord> runs) {
 plot::Table constant_curves(std::span<const RunRecord> runs) {
   const std::vector<base::Term> known = known_terms(runs);
   plot::Table table;
-  table.header.push_back("The same at every step");
-  for (const RunRecord& run : runs) table.header.push_back(runs.size() == 1 ? "value" : run.name);
+  table.header.emplace_back("The same at every step");
+  for (const RunRecord& run : runs)
+    table.header.emplace_back(runs.size() == 1 ? "value" : run.name);
   for (const std::string& name : all_names(runs)) {
     const bool counted = among(kSpeed, name) || among(kNoCharts, name);
     const bool has = std::any_of(runs.begin(), runs.end(),
@@ -282,8 +283,8 @@ plot::Table constant_curves(std::span<const RunRecord> runs) {
     plot::Table::Row row{{found == known.end() ? spoken(name) : found->title}};
     for (const RunRecord& run : runs) {
       const Curve* curve = find(run, name);
-      row.cells.push_back(curve && !curve->value.empty() ? plot::number_label(curve->value.back())
-                                                         : "");
+      row.cells.emplace_back(
+          curve && !curve->value.empty() ? plot::number_label(curve->value.back()) : "");
     }
     table.rows.push_back(std::move(row));
   }

@@ -225,18 +225,18 @@ plot::Table evaluation_table(const RunRecord& run, std::size_t first) {
   const auto best = best_validation(run);
   plot::Table table;
   table.numbers = true;
-  if (!one_kind) table.header.push_back("on");
+  if (!one_kind) table.header.emplace_back("on");
   table.header.insert(table.header.end(), {"step", "epoch"});
-  for (const std::string& name : names) table.header.push_back(column_title(name));
+  for (const std::string& name : names) table.header.emplace_back(column_title(name));
   for (std::size_t i = first; i < all.size(); ++i) {
     const ReportEvaluation& evaluation = all[i];
     plot::Table::Row row;
-    if (!one_kind) row.cells.push_back(evaluation.on);
+    if (!one_kind) row.cells.emplace_back(evaluation.on);
     row.cells.insert(row.cells.end(), {plot::grouped(std::llround(evaluation.step)),
                                        plot::grouped(std::llround(evaluation.epoch))});
     for (const std::string& name : names) {
       const auto value = value_of(evaluation, name);
-      row.cells.push_back(value ? plot::number_label(*value) : "");
+      row.cells.emplace_back(value ? plot::number_label(*value) : "");
     }
     row.marked = best && evaluation.on == "validation" && evaluation.step == best->step;
     table.rows.push_back(std::move(row));
@@ -280,15 +280,15 @@ void add_config(plot::HtmlPage& page, const RunRecord& run) {
 
 void add_configs(plot::HtmlPage& page, std::span<const RunRecord> runs) {
   plot::Table table;
-  table.header.push_back("Key");
+  table.header.emplace_back("Key");
   for (const RunRecord& run : runs) {
-    table.header.push_back(run.name);
+    table.header.emplace_back(run.name);
     if (run.config.empty())
       page.paragraph(
           run.name + ": " +
           (run.config_problem.empty() ? "there is no config.yaml." : run.config_problem));
   }
-  table.header.push_back("Default");
+  table.header.emplace_back("Default");
   std::vector<const ConfigRow*> keys;
   for (const RunRecord& run : runs)
     for (const ConfigRow& row : run.config)

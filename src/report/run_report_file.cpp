@@ -108,7 +108,7 @@ std::filesystem::path without_last_slash(const std::filesystem::path& directory)
 
 }  // namespace
 
-RunReportFile::RunReportFile(std::filesystem::path directory)
+RunReportFile::RunReportFile(const std::filesystem::path& directory)
     : directory_(without_last_slash(directory)), log_(directory_ / "metrics.jsonl") {
   run_.origin = directory_.string();
   const std::filesystem::path name = directory_.filename();

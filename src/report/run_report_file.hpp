@@ -14,7 +14,7 @@ namespace vae_dist::report {
 class RunReportFile {
  public:
   /// Reads and writes nothing yet.
-  explicit RunReportFile(std::filesystem::path directory);
+  explicit RunReportFile(const std::filesystem::path& directory);
 
   /// Reads new data and replaces <directory>/report.html. Throws BadInput if there is no
   /// metrics.jsonl, Failure if the page cannot be written.

@@ -39,7 +39,7 @@ RankPlacement own_placement(c10::Device device) {
 }
 
 std::string placement_text(const RankPlacement& placement) {
-  const std::string cores =
+  std::string cores =
       placement.cores.empty()
           ? ""
           : base::text(placement.cores.size() == 1 ? "core " : "cores ",

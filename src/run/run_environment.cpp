@@ -52,15 +52,16 @@ std::string hosts_text(const std::vector<std::string>& host_of_rank) {
 
 RunEnvironment run_environment(const ProgramBuild& program, const device::DeviceChoice& device,
                                const std::string& host_name, bool goes_on,
-                               const std::filesystem::path& file, comm::CpuCommunicator& host) {
+                               const std::filesystem::path& file,
+                               comm::CpuCommunicator& all_ranks) {
   RunEnvironment out;
   out.program = program;
   out.torch = TORCH_VERSION;
   if (device.device.is_cuda()) out.nccl = comm::nccl_version();
-  out.hosts = hosts_text(comm::all_gather_text(host, host_name));
+  out.hosts = hosts_text(comm::all_gather_text(all_ranks, host_name));
   out.device = describe_device(device);
-  if (host.rank() == 0 && goes_on) out.restarts = restarts_in(file) + 1;
-  host.broadcast({&out.restarts, 1, comm::DataType::int64}, 0);
+  if (all_ranks.rank() == 0 && goes_on) out.restarts = restarts_in(file) + 1;
+  all_ranks.broadcast({&out.restarts, 1, comm::DataType::int64}, 0);
   return out;
 }
 
@@ -80,7 +81,7 @@ void write_environment(const std::filesystem::path& file, const RunEnvironment& 
 }
 
 std::string environment_text(const std::string& build_id, const device::DeviceChoice& device) {
-  const std::string common =
+  std::string common =
       base::text("vae_dist ", kVersion, " (build ", build_id, "), torch ", TORCH_VERSION);
   if (!device.device.is_cuda()) return common;
   return base::text(common, ", NCCL ", comm::nccl_version(), ", ",

@@ -23,7 +23,7 @@ struct ImportedWeights {
 /// open until then unless the configuration sets it. Throws BadInput for a bad configuration or
 /// file, weights that do not fit, weights that foreign_weights.hpp refuses, or a run that already
 /// exists.
-ImportedWeights import_weights(const WeightsToImport& weights, const std::string& config_file,
+ImportedWeights import_weights(const WeightsToImport& given, const std::string& config_file,
                                const std::vector<std::string>& overrides);
 
 }  // namespace vae_dist::run

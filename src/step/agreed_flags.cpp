@@ -8,7 +8,8 @@ AgreedFlags::~AgreedFlags() {
   if (std::uncaught_exceptions() > 0) {
     // After an error the other ranks may never answer, but MPI may still write into the buffers, so
     // they are leaked on purpose.
-    for (auto& pending : pending_) static_cast<void>(pending.release());
+    for (auto& pending : pending_) [[maybe_unused]]
+      const Pending* leaked = pending.release();
     return;
   }
   for (auto& pending : pending_) pending->sum->wait();

@@ -54,6 +54,7 @@ at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count,
   const auto free = [owner = std::move(memory), device](void*) mutable {
     try {
       c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+      // NOLINTNEXTLINE(bugprone-empty-catch): a destructor of memory has nobody to tell
     } catch (const std::exception&) {
       // A device in an error state no longer uses the memory.
     }

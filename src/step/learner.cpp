@@ -250,7 +250,7 @@ std::vector<at::Tensor> Learner::state() const {
   return tensors;
 }
 
-void Learner::replicate(comm::CpuCommunicator& all_ranks) {
+void Learner::replicate(comm::CpuCommunicator& all_ranks) const {
   if (all_ranks.size() == 1) return;
   parallel::broadcast_tensors(all_ranks, state());
   parallel::require_equal_tensors(all_ranks, "initial weights and optimizer state", state());

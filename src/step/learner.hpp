@@ -93,7 +93,7 @@ class Learner {
   std::vector<at::Tensor> state() const;
 
   /// Copies rank 0's state to every rank and checks that the states are equal. A collective.
-  void replicate(comm::CpuCommunicator& all_ranks);
+  void replicate(comm::CpuCommunicator& all_ranks) const;
 
  private:
   // Destroys the gradient reducers before the communicators, which are destroyed before the memory

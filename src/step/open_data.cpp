@@ -224,7 +224,7 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
   }
   if (all_ranks.rank() == 0) {
     for (const std::string& doubt : data->train.doubts()) log::warn(doubt);
-    if (validation.file.size() > 0)
+    if (!validation.file.empty())
       for (const std::string& doubt : data->validation->doubts()) log::warn(doubt);
     if (!memory) warn_of_streaming(data->train, config);
   }
