@@ -97,6 +97,8 @@ struct SourceConfig {
 enum class Binarize { none, threshold, dynamic, fixed };
 enum class Dequantize { none, uniform };
 enum class Cache { automatic, memory, stream };
+enum class Order { automatic, global, sections };
+enum class Sections { automatic, epoch, fixed };
 
 struct DataConfig {
   SourceConfig train;
@@ -108,6 +110,8 @@ struct DataConfig {
   std::optional<std::int64_t> resize;
   bool horizontal_flip = false;
   Cache cache = Cache::automatic;
+  Order order = Order::automatic;
+  Sections sections = Sections::automatic;
   std::optional<std::int64_t> shuffle_window_chunks;
   std::int64_t prefetch_batches = 3;
   std::optional<std::int64_t> reader_threads;
@@ -131,14 +135,12 @@ struct ScheduleConfig {
   std::vector<std::int64_t> milestones;
 };
 
-enum class StopMetric { validation_loss, validation_reconstruction_loss, validation_mse };
-
 struct EarlyStopConfig {
   std::optional<std::int64_t> patience;
-  StopMetric metric = StopMetric::validation_loss;
+  std::string metric = "validation_loss";
 };
 
-enum class Precision { fp64, fp32, tf32, bf16 };
+enum class Precision { automatic, fp64, fp32, tf32, bf16 };
 
 struct TrainConfig {
   std::int64_t epochs = 100;
@@ -184,6 +186,7 @@ struct CheckpointConfig {
   double every_minutes = 10;
   std::int64_t keep = 2;
   std::int64_t keep_best = 1;
+  std::string best = "loss";
   std::string resume = "auto";
 };
 
@@ -197,12 +200,14 @@ Resume resume_of(const CheckpointConfig& checkpoint);
 
 struct EvaluateConfig {
   std::int64_t every_epochs = 1;
+  std::int64_t every_steps = 0;
   std::int64_t batch = 256;
   std::int64_t importance_samples = 0;
 };
 
 struct PicturesConfig {
   std::int64_t every_epochs = 1;
+  std::int64_t every_steps = 0;
   std::int64_t samples = 64;
   std::int64_t reconstructions = 32;
   std::int64_t traversals = 0;
@@ -218,6 +223,7 @@ struct MetricsConfig {
   std::optional<std::string> address;            // empty: auto
   std::optional<std::string> service_discovery;  // empty: auto
   std::optional<std::string> push_gateway;
+  std::optional<std::string> textfile;
 };
 
 struct Config {

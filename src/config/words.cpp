@@ -69,6 +69,20 @@ const base::Words<Cache>& words() {
 }
 
 template <>
+const base::Words<Order>& words() {
+  static const base::Words<Order> all = {
+      {"auto", Order::automatic}, {"global", Order::global}, {"sections", Order::sections}};
+  return all;
+}
+
+template <>
+const base::Words<Sections>& words() {
+  static const base::Words<Sections> all = {
+      {"auto", Sections::automatic}, {"epoch", Sections::epoch}, {"fixed", Sections::fixed}};
+  return all;
+}
+
+template <>
 const base::Words<RateSchedule>& words() {
   static const base::Words<RateSchedule> all = {{"constant", RateSchedule::constant},
                                                 {"exponential", RateSchedule::exponential},
@@ -85,17 +99,9 @@ const base::Words<ScheduleUnit>& words() {
 }
 
 template <>
-const base::Words<StopMetric>& words() {
-  static const base::Words<StopMetric> all = {
-      {"validation_loss", StopMetric::validation_loss},
-      {"validation_reconstruction_loss", StopMetric::validation_reconstruction_loss},
-      {"validation_mse", StopMetric::validation_mse}};
-  return all;
-}
-
-template <>
 const base::Words<Precision>& words() {
-  static const base::Words<Precision> all = {{"fp64", Precision::fp64},
+  static const base::Words<Precision> all = {{"auto", Precision::automatic},
+                                             {"fp64", Precision::fp64},
                                              {"fp32", Precision::fp32},
                                              {"tf32", Precision::tf32},
                                              {"bf16", Precision::bf16}};

@@ -32,11 +32,13 @@ const base::Words<Dequantize>& words();
 template <>
 const base::Words<Cache>& words();
 template <>
+const base::Words<Order>& words();
+template <>
+const base::Words<Sections>& words();
+template <>
 const base::Words<RateSchedule>& words();
 template <>
 const base::Words<ScheduleUnit>& words();
-template <>
-const base::Words<StopMetric>& words();
 template <>
 const base::Words<Precision>& words();
 template <>

@@ -6,16 +6,10 @@
 namespace vae_dist::train {
 namespace {
 
-double metric_of(config::StopMetric metric, const evaluate::Evaluation& result) {
-  switch (metric) {
-    case config::StopMetric::validation_loss:
-      return result.loss;
-    case config::StopMetric::validation_reconstruction_loss:
-      return result.reconstruction;
-    case config::StopMetric::validation_mse:
-      return result.mse;
-  }
-  throw std::logic_error("unknown early-stop metric");
+double metric_of(const std::string& metric, const evaluate::Evaluation& result) {
+  if (metric == "validation_loss") return result.loss;
+  if (metric == "validation_reconstruction_loss") return result.reconstruction;
+  return result.mse;
 }
 
 }  // namespace

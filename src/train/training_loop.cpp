@@ -76,7 +76,7 @@ base::ExitCode TrainingLoop::run() {
   });
   if (stops_early_now() && parts_.ranks.all.rank() == 0)
     log::info(base::text("stopped early: train.early_stop.metric ",
-                         config::word(parts_.config.train.early_stop.metric),
+                         parts_.config.train.early_stop.metric,
                          " did not fall below its best value, ", *state_.best_stop_metric, ", in ",
                          state_.evaluations_since_best, " evaluations"));
   const bool is_done = state_.step == schedule_.steps_planned || stops_early_now();

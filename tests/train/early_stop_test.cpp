@@ -31,7 +31,7 @@ TEST(EarlyStop, ComesAfterSoManyEvaluationsThatWereNoBetter) {
 TEST(EarlyStop, LooksAtTheMetricThatIsNamed) {
   config::EarlyStopConfig config;
   config.patience = 1;
-  config.metric = config::StopMetric::validation_mse;
+  config.metric = "validation_mse";
   checkpoint::TrainingState state;
   evaluate::Evaluation first, second;
   first.loss = 1;
