@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ranges>
 
 #include "base/text.hpp"
 
@@ -59,10 +60,10 @@ std::vector<CollectiveLog::Entry> CollectiveLog::entries() const {
 std::string describe(const std::vector<CollectiveLog::Entry>& entries) {
   const auto rounded = [](base::Seconds time) { return std::round(time.count() * 1e4) / 1e4; };
   std::string out;
-  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-    out += base::text("  #", entry->number, " ", entry->what, ", ", entry->bytes, " bytes: ");
-    out += entry->took ? base::text("took ", rounded(*entry->took), " s\n")
-                       : base::text("under way for ", rounded(entry->since_start), " s\n");
+  for (const CollectiveLog::Entry& entry : std::views::reverse(entries)) {
+    out += base::text("  #", entry.number, " ", entry.what, ", ", entry.bytes, " bytes: ");
+    out += entry.took ? base::text("took ", rounded(*entry.took), " s\n")
+                      : base::text("under way for ", rounded(entry.since_start), " s\n");
   }
   return out;
 }

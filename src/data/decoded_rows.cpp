@@ -213,7 +213,7 @@ void DecodedRows::read_part(const Part& part, std::int64_t first, std::int64_t c
       std::memcpy(to, image.data(), image_bytes());
     } else {
       for (std::size_t i = 0; i < delivered; ++i)
-        to[i] = static_cast<std::byte>(static_cast<int>(image[i] + 0.5f));
+        to[i] = static_cast<std::byte>(static_cast<int>(std::floor(image[i] + 0.5f)));
     }
   }
 }

@@ -112,7 +112,7 @@ std::optional<std::string> splits_of(const DecodedRows& rows) {
       if (entry.source == rows.stored(0).dataset().path())
         names.insert(base::text("'", entry.split, "'"));
   } catch (const base::BadInput&) {
-    // The attribute `split` is of another kind.
+    return std::nullopt;  // the attribute `split` is of another kind
   }
   if (names.empty()) return std::nullopt;
   return base::list_of_ten({names.begin(), names.end()});

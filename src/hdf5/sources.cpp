@@ -357,7 +357,7 @@ class Sources {
         const FileIdentity file = FileIdentity::of(std::atoi(entry.path().filename().c_str()), "");
         open.insert({file.device, file.inode});
       } catch (const base::BadInput&) {
-        // the descriptor of the directory that is being listed
+        continue;  // the descriptor of the directory that is being listed
       }
     }
     if (failed == std::errc::no_such_file_or_directory) return;  // a system without /proc

@@ -45,6 +45,7 @@ std::optional<std::size_t> convert(std::span<const std::byte> stored, bool big_e
       out[i] = whole ? static_cast<Out>(stored_value) : 0;
       if (!bad && !whole) bad = i;
     } else {
+      // NOLINTNEXTLINE(bugprone-signed-char-misuse): an int8 in the file is a number
       out[i] = static_cast<Out>(stored_value);
       if constexpr (std::is_floating_point_v<Out>)
         if (!bad && !std::isfinite(out[i])) bad = i;

@@ -151,6 +151,8 @@ SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choic
 
 data::RowRange chosen_rows(const std::string& rows, std::int64_t size) {
   if (rows.empty()) return {0, size};
+  const base::BadInput no_range(
+      base::text("--rows ", rows, ": give A:B for rows A to B - 1, for example 0:32"));
   const std::size_t colon = rows.find(':');
   try {
     if (colon != std::string::npos) {
@@ -165,10 +167,9 @@ data::RowRange chosen_rows(const std::string& rows, std::int64_t size) {
       }
     }
   } catch (const std::logic_error&) {
-    // reported below
+    throw no_range;  // no number, or one that is too large
   }
-  throw base::BadInput(
-      base::text("--rows ", rows, ": give A:B for rows A to B - 1, for example 0:32"));
+  throw no_range;
 }
 
 step::ResolvedObjective objective_of(const TrainedModel& trained) {

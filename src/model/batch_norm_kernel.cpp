@@ -85,6 +85,7 @@ VAE_DIST_INLINED void input_gradient(const T* __restrict dy, const T* __restrict
     }
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses, readability-non-const-parameter): the arguments are types
 #define VAE_DIST_FOR_TYPE(T, A)                                                              \
   VAE_DIST_CLONED void moments_of(const T* x, std::int64_t rows, std::int64_t channels,      \
                                   const A* shift, A* sum, A* squares) {                      \
@@ -108,6 +109,7 @@ VAE_DIST_FOR_TYPE(double, double)
 VAE_DIST_FOR_TYPE(float, float)
 VAE_DIST_FOR_TYPE(BFloat16, float)
 #undef VAE_DIST_FOR_TYPE
+// NOLINTEND(bugprone-macro-parentheses, readability-non-const-parameter)
 
 struct Rows {
   std::int64_t count, channels;

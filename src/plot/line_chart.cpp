@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <ranges>
 
 #include "plot/chart_frame.hpp"
 #include "plot/thinned_curve.hpp"
@@ -70,8 +71,8 @@ std::string spread_path(const std::vector<Piece>& pieces, const Scale& x, const 
       continue;
     for (std::size_t i = 0; i < piece.size(); ++i)
       path += path_point(i == 0 ? 'M' : 'L', x(piece[i].x), y(piece[i].high));
-    for (auto point = piece.rbegin(); point != piece.rend(); ++point)
-      path += path_point('L', x(point->x), y(point->low));
+    for (const CurvePoint& point : std::views::reverse(piece))
+      path += path_point('L', x(point.x), y(point.low));
     path += "Z";
   }
   return path;
@@ -84,8 +85,8 @@ std::string band_path(const Band& band, const Scale& x, const Scale& y) {
   for (std::size_t i = 0; i < std::min(low.pieces.size(), high.pieces.size()); ++i) {
     for (std::size_t k = 0; k < high.pieces[i].size(); ++k)
       path += path_point(k == 0 ? 'M' : 'L', x(high.pieces[i][k].x), y(high.pieces[i][k].high));
-    for (auto point = low.pieces[i].rbegin(); point != low.pieces[i].rend(); ++point)
-      path += path_point('L', x(point->x), y(point->low));
+    for (const CurvePoint& point : std::views::reverse(low.pieces[i]))
+      path += path_point('L', x(point.x), y(point.low));
     path += "Z";
   }
   return path;

@@ -10,7 +10,7 @@ namespace vae_dist::report {
 
 class KeptReport {
  public:
-  explicit KeptReport(std::filesystem::path directory) : file_(std::move(directory)) {}
+  explicit KeptReport(const std::filesystem::path& directory) : file_(directory) {}
 
   /// Rewrites the page, unless that would take more than 2 % of the time (short epochs); then a
   /// later call may do so. If the page cannot be written (a full disk), only warns.

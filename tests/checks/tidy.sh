@@ -36,5 +36,7 @@ for entry in json.loads((folder / "compile_commands.json").read_text()):
         print(entry["file"])
 PYTHON
 echo "clang-tidy: $(sort -u "$folder/files.txt" | wc -l) units"
+# clang has no omp.h of its own; gcc's comes last, so that its other headers stay unseen.
+openmp=$(dirname "$(g++ -print-file-name=include/omp.h)")
 sort -u "$folder/files.txt" | xargs -P "$(nproc)" -n 1 "$environment/bin/clang-tidy" -p "$folder" --quiet "${fix[@]}" \
-  --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument
+  --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument --extra-arg=-idirafter"$openmp"

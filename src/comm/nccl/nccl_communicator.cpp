@@ -132,6 +132,7 @@ void abort_for_a_while(const std::set<std::shared_ptr<Handle>>& handles) noexcep
     }
     const auto deadline = std::chrono::steady_clock::now() + kAbortTime;
     for (const auto& end : ends) end.wait_until(deadline);
+    // NOLINTNEXTLINE(bugprone-empty-catch): the process ends whatever happens here
   } catch (const std::exception&) {
     // Out of memory or threads. The process is about to end, and its communicators with it.
   }
