@@ -23,7 +23,8 @@ enum class Purpose : std::uint32_t {
   prior = 8,
   chunk_order = 9,
   window_order = 10,
-  held_out = 11
+  held_out = 11,
+  piece_order = 12
 };
 
 using PhiloxKey = std::array<std::uint32_t, 2>;

@@ -73,14 +73,32 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
   section.key("horizontal_flip", data.horizontal_flip,
               "mirror each image with probability 1/2, drawn from run.seed anew every epoch");
   section
-      .choice("cache", data.cache, words_of(data.cache),
-              "memory: decode all data once per node; stream: read chunk by chunk; auto: memory if "
-              "the data fits in half of the free memory")
+      .choice(
+          "cache", data.cache, words_of(data.cache),
+          "memory: decode the data (of fixed sections: the node's own) once; stream: read chunk "
+          "by chunk; auto: memory if that fits in half of the free memory")
       .may_change();
+  section
+      .choice("order", data.order, words_of(data.order),
+              "global: every batch draws from all samples, so every node reads all data; sections: "
+              "each replica draws from its own part of them, so a node reads the parts of its own "
+              "replicas; auto: global if all data fits in the memory of every node, else sections; "
+              "decided at the first start")
+      .for_older_runs("global");
+  section
+      .choice("sections", data.sections, words_of(data.sections),
+              "order sections: epoch: chunks are dealt anew every epoch; fixed: once, so that each "
+              "node can keep its own part in memory; auto: fixed if that part fits in half of the "
+              "free memory of every node; decided at the first start")
+      .counts_when("data.order is sections or auto",
+                   [&data] { return data.order != Order::global; })
+      .for_older_runs("epoch");
   section
       .key("shuffle_window_chunks", data.shuffle_window_chunks,
            "number of chunks shuffled together; 0: shuffle all samples; auto: 0 for data in "
-           "memory, else as many as fit in 64 MiB; fixed at the first start")
+           "memory, else as many as fit in 64 MiB; with sections: chunks of one section, 0: the "
+           "whole section, auto: as many as fit in 64 MiB / R, at least 2; decided at the first "
+           "start")
       .at_least(0)
       .empty_is("auto");
   section.key("prefetch_batches", data.prefetch_batches, "batches read ahead of the step")

@@ -51,8 +51,8 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
 
 Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, std::int64_t epoch,
                  std::int64_t step) {
-  const EpochOrder order(plan.seed, static_cast<std::uint64_t>(epoch),
-                         std::make_shared<SampleChunks>(dataset.chunks()), plan.window_chunks);
+  const EpochOrder order(plan, static_cast<std::uint64_t>(epoch),
+                         std::make_shared<SampleChunks>(dataset.chunks()));
   base::ThreadTeam alone(1);
   return make_batch(dataset, plan, order, epoch, step, {nullptr, plain_batch_memory(), alone});
 }

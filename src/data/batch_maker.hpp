@@ -10,18 +10,13 @@
 
 namespace vae_dist::data {
 
-struct BatchPlan {
-  std::uint64_t seed = 0;
-  std::int64_t global_batch = 0;  ///< G: step s takes positions [s*G, (s+1)*G) of the epoch's order
+/// A rank's part of every global batch.
+struct BatchPlan : OrderPlan {
   std::int64_t first = 0,
-               count = 0;  ///< this rank's part of them: [s*G + first, s*G + first + count)
+               count = 0;  ///< positions [s*G + first, s*G + first + count) of the epoch's order
   std::int64_t noise_per_sample = 0;
-  bool horizontal_flip = false;    ///< mirrors each image with probability 1/2, chosen by the seed
-  bool flip_on_device = false;     ///< only mark the images to mirror, in Batch::mirrored
-  std::int64_t window_chunks = 0;  ///< see EpochOrder
-
-  /// Returns the number of whole global batches; the last partial one is dropped.
-  std::int64_t steps_per_epoch(std::int64_t samples) const { return samples / global_batch; }
+  bool horizontal_flip = false;  ///< mirrors each image with probability 1/2, chosen by the seed
+  bool flip_on_device = false;   ///< only mark the images to mirror, in Batch::mirrored
 };
 
 /// Returns the decoded image of a sample, before finishing. Valid until the batch is made.

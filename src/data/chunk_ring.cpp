@@ -39,6 +39,10 @@ std::int64_t chunks_that_hold(const SampleChunks& chunks, std::int64_t samples) 
          std::max<std::int64_t>(0, (samples + chunks.regular_size() - 1) / chunks.regular_size());
 }
 
+std::int64_t first_turn_of(const WindowOrder& windows, std::int64_t position) {
+  return windows.turns_of(windows.window_at(position)).first;
+}
+
 // Polls at growing intervals: 20 us at first, doubling up to 1 ms.
 class PollBackoff {
  public:
@@ -69,11 +73,10 @@ ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options,
       chunks_(std::make_shared<SampleChunks>(dataset.chunks())),
       local_rank_(node.rank()),
       ranks_(node.size()) {
-  const EpochOrder order(options_.seed, static_cast<std::uint64_t>(options_.first_epoch), chunks_,
-                         options_.window_chunks);
+  const EpochOrder order(options_.order, static_cast<std::uint64_t>(options_.first_epoch), chunks_);
   // Room for one global batch: its samples, and the windows in which it begins and ends.
-  const std::int64_t window = std::min(options_.window_chunks, chunks_->count());
-  slots_ = chunks_that_hold(*chunks_, options_.samples_at_once) + 1 + 2 * window;
+  const std::int64_t window = std::min(options_.order.window_chunks, chunks_->count());
+  slots_ = chunks_that_hold(*chunks_, options_.order.global_batch) + 1 + 2 * window;
   slot_bytes_ =
       static_cast<std::size_t>(dataset_.rows().longest_block()) * dataset_.rows().image_bytes();
   slot_bytes_ = (slot_bytes_ + 63) / 64 * 64;
@@ -82,7 +85,8 @@ ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options,
   memory_ = std::make_unique<comm::NodeMemory>(
       node, all, header + static_cast<std::size_t>(slots_) * slot_bytes_);
 
-  start_ = options_.first_epoch * order.turns() + order.window_of(options_.first_position).first;
+  start_ = options_.first_epoch * chunks_->count() +
+           first_turn_of(order.windows(), options_.first_position);
   rank(local_rank_).first_needed = start_;
   rank(local_rank_).process = static_cast<std::int32_t>(::getpid());
   rank(local_rank_).process_namespace = process_namespace();
@@ -150,12 +154,11 @@ void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
     const std::int64_t turns = chunks_->count();
     for (std::int64_t epoch = -1; wait_until_free(turn); turn += stride) {
       const auto ask_for = [&](std::int64_t later) {
-        if (later < turns) will_need(order->chunk_at(later));
+        if (later < turns) will_need(order->windows().piece(later).chunk);
       };
       if (turn / turns != epoch) {
         epoch = turn / turns;
-        order.emplace(options_.seed, static_cast<std::uint64_t>(epoch), chunks_,
-                      options_.window_chunks);
+        order.emplace(options_.order, static_cast<std::uint64_t>(epoch), chunks_);
         for (std::int64_t i = 1; i < kReadaheadChunks; ++i) ask_for(turn % turns + i * stride);
       }
       ask_for(turn % turns + kReadaheadChunks * stride);
@@ -166,7 +169,7 @@ void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
         announce();
         std::memset(slot(turn), 0, slot_bytes_);  // visible to the sanitizer, unlike inflating
       }
-      decode(order->chunk_at(turn % turns), {slot(turn), slot_bytes_}, buffers);
+      decode(order->windows().piece(turn % turns).chunk, {slot(turn), slot_bytes_}, buffers);
       ++rank(local_rank_).decoded;
       announce();
     }
@@ -239,15 +242,17 @@ void ChunkRing::wait_until_ready(std::int64_t turn) const {
 
 void ChunkRing::need(const EpochOrder& order, std::int64_t epoch, std::int64_t first,
                      std::int64_t last) {
-  const std::int64_t before = epoch * order.turns();
-  const std::int64_t from = before + order.window_of(first).first,
-                     to = before + order.window_of(last - 1).last;
+  const WindowOrder& windows = order.windows();
+  const std::int64_t before = epoch * windows.turns();
+  const std::int64_t from = before + first_turn_of(windows, first),
+                     to = before + windows.turns_of(windows.window_at(last - 1)).last;
   rank(local_rank_).first_needed.store(from, std::memory_order_release);
   if (from == held_turns_.first && to == held_turns_.last) return;
   held_.clear();
   for (std::int64_t turn = from; turn < to; ++turn) {
     wait_until_ready(turn);
-    const std::int64_t chunk = order.chunk_at(turn - before), sample = chunks_->first_sample(chunk),
+    const std::int64_t chunk = windows.piece(turn - before).chunk,
+                       sample = chunks_->first_sample(chunk),
                        stored_index = dataset_.samples().stored_index(sample);
     held_[chunk] = {slot(turn), stored_index - (dataset_.samples().row_at(stored_index) -
                                                 rows_with(sample).first)};

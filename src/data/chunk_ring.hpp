@@ -22,18 +22,16 @@
 #include "base/clock.hpp"
 #include "comm/communicator.hpp"
 #include "comm/node_memory.hpp"
-#include "data/epoch_order.hpp"
+#include "data/decoded_source.hpp"
 #include "data/sample_dataset.hpp"
 
 namespace vae_dist::data {
 
-class ChunkRing {
+class ChunkRing : public DecodedSource {
  public:
   struct Options {
-    std::uint64_t seed = 0;
-    std::int64_t window_chunks = 1;    ///< above 0
-    std::int64_t samples_at_once = 1;  ///< needed by all ranks at a time: the global batch
-    std::int64_t threads = 1;          ///< decoding threads of this rank
+    OrderPlan order;           ///< in windows, without sections
+    std::int64_t threads = 1;  ///< decoding threads of this rank
     std::int64_t first_epoch = 0, first_position = 0;
     base::Seconds patience{60};  ///< a rank of the node whose pulse stands still for this long is
                                  ///< lost (it was stopped, or its whole process hangs)
@@ -44,22 +42,15 @@ class ChunkRing {
   ChunkRing(const SampleDataset& dataset, const Options& options, comm::CpuCommunicator& node,
             comm::CpuCommunicator& all);
   /// Stops filling. Other ranks that wait for this one get an error.
-  ~ChunkRing();
+  ~ChunkRing() override;
   ChunkRing(const ChunkRing&) = delete;
   ChunkRing& operator=(const ChunkRing&) = delete;
 
-  /// Waits until the samples at positions [first, last) of the epoch are decoded. Positions and
-  /// epochs must increase from call to call, because windows before `first` may be overwritten.
   /// Throws Failure, naming the rank, if a rank of the node could not decode its chunk or is lost.
-  /// Also throws Failure after stop().
-  void need(const EpochOrder& order, std::int64_t epoch, std::int64_t first, std::int64_t last);
-
-  /// Returns the decoded image of a sample that need() waited for. Thread-safe. Valid until the
-  /// next need().
-  std::span<const std::byte> image(std::int64_t sample) const;
-
-  /// Ends a need() that waits in another thread.
-  void stop() { stopping_ = true; }
+  void need(const EpochOrder& order, std::int64_t epoch, std::int64_t first,
+            std::int64_t last) override;
+  std::span<const std::byte> image(std::int64_t sample) const override;
+  void stop() override { stopping_ = true; }
 
   std::int64_t slots() const { return slots_; }
   std::uint64_t bytes() const { return memory_->size(); }
@@ -95,7 +86,7 @@ class ChunkRing {
     const std::byte* images;
     std::int64_t first_index;  // stored index of the first image; see SampleRows
   };
-  EpochOrder::Turns held_turns_;
+  WindowOrder::Turns held_turns_;
   std::unordered_map<std::int64_t, Held> held_;
   std::atomic<bool> stopping_{false};
   std::vector<std::jthread> threads_;  // last: the threads use all of the above

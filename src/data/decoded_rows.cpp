@@ -135,6 +135,13 @@ bool DecodedRows::reads_single_rows() const {
   });
 }
 
+std::uint64_t DecodedRows::stored_bytes() const {
+  const std::size_t looked_at = std::min<std::size_t>(parts_.size(), 64);
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < looked_at; ++i) bytes += stored(i).dataset().stored_bytes();
+  return bytes * parts_.size() / looked_at;
+}
+
 std::int64_t DecodedRows::chunks_decoded() const {
   std::int64_t sum = 0;
   for (const Part& part : parts_) sum += part.stored->counts().chunks;

@@ -75,6 +75,9 @@ class DecodedRows {
   std::int64_t equal_blocks_from(std::int64_t row, std::int64_t last) const;
   /// Returns whether a row can be read without decoding any other.
   bool reads_single_rows() const;
+  /// Returns the bytes that the stored images take in the files; of more than 64 files, an estimate
+  /// from the first 64.
+  std::uint64_t stored_bytes() const;
   /// Returns the number of chunks that this process has decoded so far, over all files.
   std::int64_t chunks_decoded() const;
 

@@ -1,61 +1,54 @@
 #include "data/epoch_order.hpp"
 
-#include <algorithm>
-
 namespace vae_dist::data {
 namespace {
 
-SampleChunks in_order(const SampleChunks& chunks, const SampleOrder& order) {
-  std::vector<SampleChunks::Irregular> irregular = chunks.irregular();
-  for (auto& i : irregular) i.chunk = order.position_of(i.chunk);
-  return SampleChunks(chunks.count(), chunks.regular_size(), std::move(irregular));
+std::uint64_t as_seed(base::PhiloxKey key) {
+  return static_cast<std::uint64_t>(key[0]) << 32 | key[1];
 }
 
 }  // namespace
 
-EpochOrder::EpochOrder(std::uint64_t seed, std::uint64_t epoch,
-                       std::shared_ptr<const SampleChunks> chunks, std::int64_t window_chunks)
-    : chunks_(std::move(chunks)), samples_(chunks_->samples()) {
-  if (window_chunks == 0) {
-    all_.emplace(seed, epoch, samples_);
+std::int64_t section_begin(std::int64_t samples, std::int64_t sections, std::int64_t replica) {
+  return static_cast<std::int64_t>(static_cast<__int128>(replica) * samples / sections);
+}
+
+EpochOrder::EpochOrder(const OrderPlan& plan, std::uint64_t epoch,
+                       std::shared_ptr<const SampleChunks> chunks)
+    : plan_(plan), samples_(chunks->samples()) {
+  if (plan.sections == 0 && plan.window_chunks == 0) {
+    all_.emplace(plan.seed, epoch, samples_);
     return;
   }
-  const SampleOrder order(base::random_key(seed, base::Purpose::chunk_order, epoch),
-                          chunks_->count());
-  const base::PhiloxKey key = base::random_key(seed, base::Purpose::window_order, epoch);
-  windows_.emplace(Windows{order, in_order(*chunks_, order),
-                           (chunks_->count() + window_chunks - 1) / window_chunks,
-                           static_cast<std::uint64_t>(key[0]) << 32 | key[1]});
-}
-
-std::int64_t EpochOrder::first_turn(std::int64_t window) const {
-  return static_cast<std::int64_t>(static_cast<__int128>(window) * chunks_->count() /
-                                   windows_->count);
-}
-
-std::int64_t EpochOrder::window_at(std::int64_t turn) const {
-  std::int64_t window =
-      static_cast<std::int64_t>(static_cast<__int128>(turn) * windows_->count / chunks_->count());
-  while (window + 1 < windows_->count && first_turn(window + 1) <= turn) ++window;
-  return window;
-}
-
-EpochOrder::Turns EpochOrder::window_of(std::int64_t position) const {
-  const std::int64_t window = window_at(windows_->in_turn.chunk_of(position));
-  return {first_turn(window), first_turn(window + 1)};
+  const bool fixed = plan.sections > 0 && plan.fixed_sections;
+  const auto row = std::make_shared<const ChunkRow>(
+      base::random_key(plan.seed, base::Purpose::chunk_order, fixed ? 0 : epoch),
+      std::move(chunks));
+  const std::uint64_t windows =
+                          as_seed(base::random_key(plan.seed, base::Purpose::window_order, epoch)),
+                      pieces =
+                          as_seed(base::random_key(plan.seed, base::Purpose::piece_order, epoch));
+  if (plan.sections == 0) {
+    parts_.emplace_back(RowPart(row, 0, samples_), plan.window_chunks, windows, 0);
+    return;
+  }
+  for (std::int64_t r = 0; r < plan.sections; ++r) {
+    // Fixed sections have the same chunks in every epoch, but not in the same order.
+    const auto reorder = fixed ? std::optional(base::random_key(pieces, base::Purpose::piece_order,
+                                                                static_cast<std::uint64_t>(r)))
+                               : std::nullopt;
+    parts_.emplace_back(RowPart(row, section_begin(samples_, plan.sections, r),
+                                section_begin(samples_, plan.sections, r + 1), reorder),
+                        plan.window_chunks, windows, r);
+  }
 }
 
 std::int64_t EpochOrder::at(std::int64_t position) const {
   if (all_) return all_->at(position);
-  const SampleChunks& in_turn = windows_->in_turn;
-  const std::int64_t window = window_at(in_turn.chunk_of(position));
-  const std::int64_t begin = in_turn.first_sample(first_turn(window)),
-                     end = in_turn.first_sample(first_turn(window + 1));
-  const SampleOrder within(base::random_key(windows_->seed, base::Purpose::window_order,
-                                            static_cast<std::uint64_t>(window)),
-                           end - begin);
-  const std::int64_t place = begin + within.at(position - begin), turn = in_turn.chunk_of(place);
-  return chunks_->first_sample(chunk_at(turn)) + place - in_turn.first_sample(turn);
+  if (plan_.sections == 0) return windows().at(position);
+  const std::int64_t each = plan_.samples_per_section(), step = position / plan_.global_batch,
+                     index = position % plan_.global_batch;
+  return section(index / each).at(step * each + index % each);
 }
 
 }  // namespace vae_dist::data

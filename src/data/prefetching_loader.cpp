@@ -9,7 +9,7 @@ PrefetchingLoader::PrefetchingLoader(const SampleDataset& dataset, const BatchPl
     : dataset_(dataset),
       plan_(plan),
       ahead_(static_cast<std::size_t>(options.ahead)),
-      ring_(std::move(options.ring)),
+      source_(std::move(options.source)),
       memory_(std::move(options.memory)),
       team_(options.threads),
       thread_([start, this] { read_ahead(start.epoch, start.step); }) {}
@@ -20,7 +20,7 @@ PrefetchingLoader::~PrefetchingLoader() {
     stopping_ = true;
   }
   changed_.notify_all();
-  if (ring_) ring_->stop();
+  if (source_) source_->stop();
   thread_.join();
 }
 
@@ -41,7 +41,7 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
   const auto chunks = std::make_shared<SampleChunks>(dataset_.chunks());
   std::optional<EpochOrder> order;
   const BatchResources resources = {
-      ring_ ? [this](std::int64_t sample) { return ring_->image(sample); } : DecodedImages(),
+      source_ ? [this](std::int64_t sample) { return source_->image(sample); } : DecodedImages(),
       memory_, team_};
   try {
     while (true) {
@@ -50,10 +50,9 @@ void PrefetchingLoader::read_ahead(std::int64_t epoch, std::int64_t step) {
         ++epoch;
         order.reset();
       }
-      if (!order)
-        order.emplace(plan_.seed, static_cast<std::uint64_t>(epoch), chunks, plan_.window_chunks);
+      if (!order) order.emplace(plan_, static_cast<std::uint64_t>(epoch), chunks);
       const std::int64_t position = step * plan_.global_batch + plan_.first;
-      if (ring_) ring_->need(*order, epoch, position, position + plan_.count);
+      if (source_) source_->need(*order, epoch, position, position + plan_.count);
       Batch batch = make_batch(dataset_, plan_, *order, epoch, step++, resources);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return ready_.size() < ahead_ || stopping_; });

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "data/batch_maker.hpp"
-#include "data/chunk_ring.hpp"
+#include "data/decoded_source.hpp"
 
 namespace vae_dist::data {
 
@@ -21,8 +21,8 @@ struct LoaderStart {
 
 struct LoaderOptions {
   std::int64_t ahead = 1;  ///< maximum number of batches made before they are requested
-  std::unique_ptr<ChunkRing> ring =
-      nullptr;  ///< source of the images, started at the same point; null = the dataset itself
+  std::shared_ptr<DecodedSource> source =
+      nullptr;  ///< of the images, started at the same point; null = the dataset itself
   BatchMemory memory = plain_batch_memory();  ///< of the batches; about `ahead` + 2 at a time
   int threads = 1;                            ///< number of threads that make a batch together
 };
@@ -46,7 +46,7 @@ class PrefetchingLoader {
   const SampleDataset& dataset_;
   const BatchPlan plan_;
   const std::size_t ahead_;
-  const std::unique_ptr<ChunkRing> ring_;
+  const std::shared_ptr<DecodedSource> source_;
   const BatchMemory memory_;
   base::ThreadTeam team_;
   std::mutex mutex_;

@@ -17,6 +17,7 @@
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
 #include "data/fuel_split.hpp"
+#include "data/section_memory.hpp"
 #include "data/value_scale.hpp"
 #include "hdf5/page_cache.hpp"
 
@@ -383,6 +384,12 @@ void SampleDataset::cache(comm::CpuCommunicator& node, comm::CpuCommunicator& al
     });
   });
   store_->memory = std::shared_ptr<const std::byte>(memory, images);
+}
+
+void SampleDataset::cache_sections(const OrderPlan& order, const ReplicaRange& replicas,
+                                   const CacheOptions& options) {
+  sections_ =
+      std::make_shared<SectionMemory>(*this, order, replicas, options.threads, options.on_progress);
 }
 
 std::vector<std::string> SampleDataset::doubts() const {

@@ -13,6 +13,7 @@
 
 #include "comm/communicator.hpp"
 #include "data/decoded_rows.hpp"
+#include "data/decoded_source.hpp"
 #include "data/sample_chunks.hpp"
 #include "data/sample_finish.hpp"
 
@@ -95,6 +96,13 @@ class SampleDataset {
   /// communicators.
   void cache(comm::CpuCommunicator& node, comm::CpuCommunicator& all, const CacheOptions& options);
 
+  /// Decodes the sections of these replicas into memory of this process, which training then reads.
+  /// Everything else still reads the files. Throws Failure if a chunk cannot be decoded.
+  void cache_sections(const OrderPlan& order, const ReplicaRange& replicas,
+                      const CacheOptions& options);
+  /// Returns the sections in memory, or null.
+  const std::shared_ptr<DecodedSource>& sections() const { return sections_; }
+
   /// Returns the decoded image before finishing. Requires in_memory().
   std::span<const std::byte> decoded(std::int64_t index) const;
   const SampleFinish& finish() const;
@@ -109,6 +117,7 @@ class SampleDataset {
 
   std::shared_ptr<Store> store_;
   SampleRows samples_;
+  std::shared_ptr<DecodedSource> sections_;
 };
 
 }  // namespace vae_dist::data

@@ -17,10 +17,11 @@ bool has_cuda();
 int gpu_count();
 
 struct GpuFacts {
-  std::string model;       ///< "NVIDIA H100 80GB HBM3"
-  std::string pci_bus_id;  ///< "0000:1B:00.0"
-  std::string driver;      ///< "580.159.04"; "for CUDA 13.0" if the version is unknown
-  std::string cudnn;       ///< loaded version, "9.15.1"
+  std::string model;                 ///< "NVIDIA H100 80GB HBM3"
+  std::string pci_bus_id;            ///< "0000:1B:00.0"
+  std::string driver;                ///< "580.159.04"; "for CUDA 13.0" if the version is unknown
+  std::string cudnn;                 ///< loaded version, "9.15.1"
+  bool multiplies_bfloat16 = false;  ///< from compute capability 8.0 on
 };
 
 /// Returns the facts about a CUDA device. Throws Failure if CUDA does not respond, and always

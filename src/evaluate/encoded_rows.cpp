@@ -6,6 +6,7 @@
 
 #include "evaluate/evaluation_mode.hpp"
 #include "evaluate/read_samples.hpp"
+#include "evaluate/shared_tasks.hpp"
 
 namespace vae_dist::evaluate {
 
@@ -24,8 +25,11 @@ void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& data
 
   at::Tensor mine = at::zeros({block, columns}, format.type),
              everyone = at::empty({ranks, block, columns}, format.type);
-  for (std::int64_t round = 0; round < blocks; round += ranks) {
-    if (const std::int64_t b = round + all_ranks.rank(); b < blocks) {
+  const auto own = [&](int rank) { return blocks_of(rank, blocks, all_ranks.size()); };
+  const std::int64_t rounds = (blocks + ranks - 1) / ranks;
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    if (const std::int64_t b = own(all_ranks.rank()).first + round;
+        b < own(all_ranks.rank()).last) {
       const model::Posterior posterior =
           model.encode(data::model_input(read_samples(dataset, first_of(b), rows_of(b)), format));
       const at::Tensor rows = point ? posterior.mu : at::cat({posterior.mu, posterior.log_var}, 1);
@@ -34,8 +38,10 @@ void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& data
     all_ranks.all_gather(
         {mine.data_ptr(), static_cast<std::int64_t>(mine.nbytes()), comm::DataType::uint8},
         {everyone.data_ptr(), static_cast<std::int64_t>(everyone.nbytes()), comm::DataType::uint8});
-    for (std::int64_t b = round; b < std::min(round + ranks, blocks); ++b) {
-      const at::Tensor rows = everyone[b - round].narrow(0, 0, rows_of(b));
+    for (int rank = 0; rank < all_ranks.size(); ++rank) {
+      const std::int64_t b = own(rank).first + round;
+      if (b >= own(rank).last) continue;
+      const at::Tensor rows = everyone[rank].narrow(0, 0, rows_of(b));
       take({first_of(b), rows.narrow(1, 0, latent),
             point ? at::Tensor() : rows.narrow(1, latent, latent)});
     }
@@ -45,13 +51,17 @@ void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& data
 EncodedBlock encode_rows(model::LatentModel& model, const data::SampleDataset& dataset,
                          data::RowRange samples, const data::InputFormat& format,
                          std::int64_t block, comm::CpuCommunicator& all_ranks) {
-  std::vector<at::Tensor> mu, log_var;
+  EncodedBlock all{samples.first, at::Tensor(), at::Tensor()};
+  const auto put = [&](at::Tensor& into, const at::Tensor& rows, std::int64_t first) {
+    if (!into.defined()) into = at::empty({samples.size(), rows.size(1)}, rows.options());
+    into.narrow(0, first - samples.first, rows.size(0)).copy_(rows);
+  };
   encode_in_blocks(model, dataset, samples, format, block, all_ranks,
                    [&](const EncodedBlock& part) {
-                     mu.push_back(part.mu.clone());
-                     if (part.log_var.defined()) log_var.push_back(part.log_var.clone());
+                     put(all.mu, part.mu, part.first);
+                     if (part.log_var.defined()) put(all.log_var, part.log_var, part.first);
                    });
-  return {samples.first, at::cat(mu), log_var.empty() ? at::Tensor() : at::cat(log_var)};
+  return all;
 }
 
 }  // namespace vae_dist::evaluate

@@ -19,10 +19,10 @@ struct EncodedBlock {
   at::Tensor mu, log_var;
 };
 
-/// Encodes `samples` in evaluation mode, `block` rows at a time; rank b mod np encodes block b.
-/// Passes all blocks to `take` on every rank, in order, so `take` sees the same bits for any number
-/// of ranks. Keeps at most one block per rank in memory. The model must have an encoder. A
-/// collective over `all_ranks`.
+/// Encodes `samples` in evaluation mode, `block` rows at a time; each rank encodes consecutive
+/// blocks. Passes all blocks to `take` on every rank, with the same bits for any number of ranks
+/// but not in the same order: EncodedBlock::first says which it is. Keeps at most one block per
+/// rank in memory. The model must have an encoder. A collective over `all_ranks`.
 void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& dataset,
                       data::RowRange samples, const data::InputFormat& format, std::int64_t block,
                       comm::CpuCommunicator& all_ranks,

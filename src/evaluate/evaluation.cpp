@@ -8,6 +8,7 @@
 #include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/read_samples.hpp"
+#include "evaluate/shared_tasks.hpp"
 #include "objective/importance_weights.hpp"
 #include "objective/kl_divergence.hpp"
 
@@ -31,12 +32,12 @@ struct Sums {
   std::vector<double> kld_per_dimension, mu, mu_squared;  // [latent]
   std::vector<double> regularisers;                       // in the objective's order
 
-  Sums(std::size_t counts, std::size_t latent, std::size_t regularisers)
+  Sums(std::size_t counts, std::size_t latent, std::size_t regulariser_count)
       : log_p(counts),
         kld_per_dimension(latent),
         mu(latent),
         mu_squared(latent),
-        regularisers(regularisers) {}
+        regularisers(regulariser_count) {}
 
   std::vector<double> flat() const {
     std::vector<double> out = {loss, reconstruction, kld, squared_error, effective_samples};
@@ -226,7 +227,8 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   const BlockEvaluator evaluate_block(model, objective, options, counts);
   const std::int64_t blocks = (options.samples + options.block - 1) / options.block;
   std::vector<double> sums(static_cast<std::size_t>(blocks) * entries);
-  for (std::int64_t b = all_ranks.rank(); b < blocks; b += all_ranks.size()) {
+  const BlockRange own = blocks_of(all_ranks.rank(), blocks, all_ranks.size());
+  for (std::int64_t b = own.first; b < own.last; ++b) {
     const std::int64_t done = b * options.block, first = options.first + done,
                        count = std::min(options.block, options.samples - done);
     const at::Tensor images =

@@ -1,6 +1,6 @@
 // Measures how good a model is on a dataset, with the same result for any number of ranks.
 //
-// Samples are evaluated in blocks; rank b mod np evaluates block b. Each block's float64 sums are
+// Samples are evaluated in blocks, consecutive ones by each rank. Each block's float64 sums are
 // added in block order, so the result has the same bits for any number of ranks.
 #pragma once
 

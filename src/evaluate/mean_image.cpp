@@ -4,6 +4,8 @@
 #include <cstring>
 #include <vector>
 
+#include "evaluate/shared_tasks.hpp"
+
 namespace vae_dist::evaluate {
 
 double mean_image_mse(const data::SampleDataset& dataset, std::int64_t count,
@@ -20,7 +22,8 @@ double mean_image_mse(const data::SampleDataset& dataset, std::int64_t count,
     return std::llround(static_cast<double>(pixel) * unit);
   };
   std::vector<std::int64_t> sums(2 * values);  // of all values, then of all squares
-  for (std::int64_t i = all_ranks.rank(); i < count; i += all_ranks.size()) {
+  const BlockRange own = blocks_of(all_ranks.rank(), count, all_ranks.size());
+  for (std::int64_t i = own.first; i < own.last; ++i) {
     dataset.read(first + i, image);
     for (std::size_t v = 0; v < values; ++v) {
       const std::int64_t pixel = value(v);

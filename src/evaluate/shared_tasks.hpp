@@ -1,4 +1,4 @@
-// Independent tasks, shared among ranks.
+// Independent tasks and blocks of rows, shared among ranks.
 #pragma once
 
 #include <functional>
@@ -7,6 +7,17 @@
 #include "comm/communicator.hpp"
 
 namespace vae_dist::evaluate {
+
+/// Consecutive blocks: [first, last).
+struct BlockRange {
+  std::int64_t first = 0, last = 0;
+};
+
+/// Returns the blocks of a rank. They follow each other, so that each rank reads its own part of
+/// the files: were block b on rank b mod np, every node would decode nearly all chunks.
+inline BlockRange blocks_of(int rank, std::int64_t blocks, int ranks) {
+  return {blocks * rank / ranks, blocks * (rank + 1) / ranks};
+}
 
 /// Runs task t on rank t mod np. Every rank gets the results of all tasks, in their order and with
 /// the same bits. Each task returns `numbers` values. A collective over `all_ranks`.

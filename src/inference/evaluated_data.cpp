@@ -145,6 +145,7 @@ SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choic
   config.data.train = chosen.source;
   config.data.validation = config::SourceConfig{};
   config.data.cache = config::Cache::automatic;
+  config.data.order = config::Order::global;  // there is no order to keep
   step::RunData data = step::open_run_data(config, world, all_ranks);
   return {part_of(std::move(data.train), trained, chosen), std::move(data.node)};
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <thread>
 
+#include "base/cpu_features.hpp"
 #include "base/error.hpp"
 #include "base/machine_topology.hpp"
 #include "comm/nccl_communicator.hpp"
@@ -146,6 +147,13 @@ device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
     settings.emplace_back("NCCL_IB_DISABLE", "1");
   }
   return settings;
+}
+
+config::Precision fastest_precision(const device::DeviceChoice& choice,
+                                    const std::string& cpuinfo) {
+  const bool native = choice.device.is_cuda() ? device::gpu_facts(choice.device).multiplies_bfloat16
+                                              : base::multiplies_bfloat16(cpuinfo);
+  return native ? config::Precision::bf16 : config::Precision::fp32;
 }
 
 void apply_device(const device::DeviceChoice& choice, config::Precision precision,

@@ -43,6 +43,11 @@ device::DeviceChoice choose_device(const config::DistributedConfig& config, cons
 /// sharing if all ranks request it. Empty if no GPU is shared. Pure.
 device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node);
 
+/// Returns what `train.precision: auto` stands for on this device: bf16 where it has instructions
+/// for it (GPUs from compute capability 8.0 on, CPUs with AVX512_BF16 or AMX), else fp32. `cpuinfo`
+/// is the content of /proc/cpuinfo.
+config::Precision fastest_precision(const device::DeviceChoice& choice, const std::string& cpuinfo);
+
 /// Applies the choice to this process: environment, current device, threads, and TF32 according to
 /// `precision`. On a GPU, the calling thread gets its own stream for all of its work. A step cannot
 /// be captured on the default stream, nor on a stream other than the one on which gradients are

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "base/cpu_features.hpp"
 #include "comm/agreement.hpp"
+#include "run/choose_device.hpp"
 #include "step/capture_rule.hpp"
 
 namespace vae_dist::run {
@@ -21,6 +23,16 @@ std::int64_t planned_steps(const config::TrainConfig& train, std::int64_t steps_
   return train.epochs * steps_per_epoch;
 }
 
+// Resolves `auto`, at the run's first start: bf16 only if every rank computes it natively.
+void choose_precision(config::TrainConfig& train, const device::DeviceChoice& device,
+                      comm::CpuCommunicator& all_ranks) {
+  if (train.precision != config::Precision::automatic) return;
+  std::int64_t slow =
+      fastest_precision(device, base::read_cpuinfo()) == config::Precision::bf16 ? 0 : 1;
+  all_ranks.all_reduce_sum({&slow, 1, comm::DataType::int64});
+  train.precision = slow == 0 ? config::Precision::bf16 : config::Precision::fp32;
+}
+
 }  // namespace
 
 PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
@@ -30,8 +42,10 @@ PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
   comm::agree(all_ranks, [&] {
     device = choose_device(distributed, node_facts(world));
     step::check_cuda_graph(config, device);
-    apply_device(device, config.train.precision, distributed.reproducible);
   });
+  choose_precision(config.train, device, all_ranks);
+  comm::agree(all_ranks,
+              [&] { apply_device(device, config.train.precision, distributed.reproducible); });
 
   PreparedRun run{std::move(device), step::open_run_data(config, world, all_ranks)};
   const data::SampleDataset& images = run.data.train;

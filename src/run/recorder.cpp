@@ -102,6 +102,7 @@ void Recorder::step(const metrics::StepMetrics& s) {
   times_.step += s.step_seconds;
   times_.data_wait += s.data_wait_seconds;
   times_.allreduce_wait += s.allreduce_wait_seconds;
+  read_bytes_ = static_cast<double>(s.read_bytes);
   if (!is_writer_) return;
 
   const bool due = s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
@@ -158,8 +159,9 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
 }
 
 void Recorder::log_rank_times(std::int64_t step) {
-  constexpr std::size_t kValues = 4;
-  std::vector<double> mine = {times_.steps, times_.step, times_.data_wait, times_.allreduce_wait},
+  constexpr std::size_t kValues = 5;
+  std::vector<double> mine = {times_.steps, times_.step, times_.data_wait, times_.allreduce_wait,
+                              read_bytes_},
                       all(kValues * hosts_.size());
   times_ = {};
   all_ranks_.all_gather(
@@ -173,7 +175,8 @@ void Recorder::log_rank_times(std::int64_t step) {
                      {"host", hosts_[rank]},
                      {"step_seconds", of_rank[1] / of_rank[0]},
                      {"data_wait_seconds", of_rank[2] / of_rank[0]},
-                     {"allreduce_wait_seconds", of_rank[3] / of_rank[0]}});
+                     {"allreduce_wait_seconds", of_rank[3] / of_rank[0]},
+                     {"read_bytes", static_cast<std::int64_t>(of_rank[4])}});
   }
   log_->write({{"step", step}, {"ranks", ranks}});
 }

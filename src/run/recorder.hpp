@@ -75,6 +75,7 @@ class Recorder {
   metrics::RunMetrics metrics_;
   metrics::Progress progress_;
   StepTimes times_;
+  double read_bytes_ = 0;  // by this rank, since it began
   std::vector<std::string> hosts_;                            // of all ranks
   std::unique_ptr<metrics::ServiceDiscoveryFile> discovery_;  // rank 0
   std::unique_ptr<metrics::StepLog> log_;                     // rank 0

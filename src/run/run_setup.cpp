@@ -92,6 +92,12 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
   // existed shuffled all samples together.
   if (!setup.config.data.shuffle_window_chunks)
     setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);
+  if (setup.config.data.order == config::Order::automatic)
+    setup.config.data.order = saved.data.order;
+  if (setup.config.data.sections == config::Sections::automatic)
+    setup.config.data.sections = saved.data.sections;
+  if (setup.config.train.precision == config::Precision::automatic)
+    setup.config.train.precision = saved.train.precision;
   const std::vector<std::string> differences = config::forbidden_differences(saved, setup.config);
   if (differences.empty()) return setup;
   throw base::BadInput(

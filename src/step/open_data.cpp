@@ -13,6 +13,8 @@
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
 #include "config/expand_paths.hpp"
+#include "step/replica_plan.hpp"
+#include "step/training_batches.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -20,6 +22,13 @@ namespace {
 // The approximate size of the decoded chunks that are shuffled together when streaming.
 constexpr std::int64_t kWindowBytes = std::int64_t{64} << 20;
 constexpr std::int64_t kLeastWindow = 2;
+
+// About as many chunks as take kWindowBytes, of each of `sections` sections.
+std::int64_t automatic_window(const data::SampleDataset& dataset, std::int64_t sections) {
+  const auto chunk_bytes =
+      static_cast<std::int64_t>(dataset.rows().image_bytes()) * dataset.chunks().regular_size();
+  return std::max(kLeastWindow, kWindowBytes / sections / chunk_bytes);
+}
 
 data::Binarize binarize(config::Binarize wanted) {
   switch (wanted) {
@@ -74,18 +83,31 @@ bool on_any_rank(comm::CpuCommunicator& all_ranks, bool mine) {
   return flags > 0;
 }
 
-// Whether this node can hold all copies of the data, `bytes` in total, in memory. Throws BadInput
-// if data.cache is memory but the data does not fit.
+std::string bytes_text(std::uint64_t bytes) {
+  return base::format_bytes(static_cast<double>(bytes));
+}
+
+// Whether `bytes` fit into this node's memory: into half of what is free, or into all of it if the
+// configuration insists on memory.
 bool fits(config::Cache cache, std::uint64_t bytes) {
-  if (cache == config::Cache::stream) return false;
   const std::uint64_t free = base::free_memory();
-  if (cache == config::Cache::automatic) return bytes <= free / 2;
-  if (bytes > free)
-    throw base::BadInput(base::text("data.cache is memory, but the decoded images take ",
-                                    base::format_bytes(static_cast<double>(bytes)), " and ",
-                                    base::format_bytes(static_cast<double>(free)),
-                                    " are free on this node. Set data.cache to stream."));
-  return true;
+  return cache != config::Cache::stream &&
+         bytes <= (cache == config::Cache::memory ? free : free / 2);
+}
+
+// Whether `bytes` fit into the memory of every node. A collective. Throws AgreedError if they do
+// not and the configuration insists on memory and leaves no other way; `what` names the images.
+bool fit_everywhere(config::Cache cache, std::uint64_t bytes, bool insists, const std::string& what,
+                    comm::CpuCommunicator& all_ranks) {
+  bool here = false;
+  comm::agree(all_ranks, [&] {
+    here = fits(cache, bytes);
+    if (!here && insists && cache == config::Cache::memory)
+      throw base::BadInput(base::text("data.cache is memory, but ", what, " take ",
+                                      bytes_text(bytes), " and ", bytes_text(base::free_memory()),
+                                      " are free on this node. Set data.cache to stream."));
+  });
+  return !on_any_rank(all_ranks, !here);
 }
 
 // Returns the ranks of this node, or this rank alone if they cannot share memory. A collective on
@@ -103,19 +125,91 @@ std::unique_ptr<comm::CpuCommunicator> sharing_ranks(std::unique_ptr<comm::CpuCo
   return comm::make_self_communicator();
 }
 
-void decode_into_memory(data::SampleDataset& dataset, const std::string& key, RunData& data,
-                        comm::CpuCommunicator& all_ranks, std::int64_t threads) {
-  base::Stopwatch watch;
-  base::Seconds last{0};
-  const auto say = [&](double share) {
+// Says every two seconds how much of `bytes` is decoded.
+std::function<void(double)> progress_of(const std::string& key, std::uint64_t bytes) {
+  return [key, bytes, watch = base::Stopwatch(), last = base::Seconds{0}](double share) mutable {
     constexpr base::Seconds kEvery{2};
     if (watch.elapsed() - last < kEvery) return;
     last = watch.elapsed();
-    log::info(base::text(key, ": ", static_cast<int>(100 * share), " % of ",
-                         base::format_bytes(static_cast<double>(dataset.memory_bytes())),
+    log::info(base::text(key, ": ", static_cast<int>(100 * share), " % of ", bytes_text(bytes),
                          " decoded"));
   };
-  dataset.cache(*data.node, all_ranks, {threads, say});
+}
+
+void decode_into_memory(data::SampleDataset& dataset, const std::string& key, RunData& data,
+                        comm::CpuCommunicator& all_ranks, std::int64_t threads) {
+  dataset.cache(*data.node, all_ranks, {threads, progress_of(key, dataset.memory_bytes())});
+}
+
+// Resolves data.order and data.sections where they are `auto`, and keeps fixed sections in memory
+// where they fit. `whole` says whether every node holds all data. A collective.
+void choose_order(config::Config& config, RunData& data, bool whole, std::uint64_t whole_bytes,
+                  const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks) {
+  config::DataConfig& keys = config.data;
+  const bool decides = keys.order == config::Order::automatic;
+  if (decides) keys.order = whole ? config::Order::global : config::Order::sections;
+  std::string why = decides && whole ? base::text("all images (", bytes_text(whole_bytes),
+                                                  ") fit into the memory of every node")
+                                     : "";
+  if (keys.order == config::Order::sections) {
+    ReplicaPlan plan;
+    comm::agree(all_ranks, [&] {
+      plan = make_replica_plan(config.train.global_batch,
+                               config.distributed.replicas.value_or(world.size()), world.size(),
+                               world.rank(), data.train.size());
+    });
+    const auto of_rank =
+        static_cast<std::uint64_t>(static_cast<double>(data.train.size()) / world.size() *
+                                   static_cast<double>(data.train.rows().image_bytes()));
+    const std::uint64_t of_node = of_rank * static_cast<std::uint64_t>(world.local_size());
+    const bool may_be_fixed = !whole && keys.sections != config::Sections::epoch;
+    const bool keeps =
+        may_be_fixed && fit_everywhere(keys.cache, of_node, true,
+                                       "the decoded images of this node's own sections", all_ranks);
+    if (keys.sections == config::Sections::automatic) {
+      keys.sections = keeps ? config::Sections::fixed : config::Sections::epoch;
+      if (keys.cache != config::Cache::stream)
+        why = base::text(decides ? base::text("all images (", bytes_text(whole_bytes),
+                                              ") do not fit into half of the free memory of every "
+                                              "node, ")
+                                 : "",
+                         keeps ? "the sections of a node (" : "nor do the sections of a node (",
+                         bytes_text(of_node), keeps ? ") do" : ")");
+    }
+    if (!keys.shuffle_window_chunks)
+      keys.shuffle_window_chunks = automatic_window(data.train, plan.replicas);
+    if (keeps)
+      comm::agree(all_ranks, [&] {
+        as_bad_input("data.train", keys.train, [&] {
+          data.train.cache_sections(
+              order_plan(config, plan), plan.own_replicas(),
+              {reader_threads(keys, world.local_size()),
+               all_ranks.rank() == 0 ? progress_of("data.train", of_rank) : [](double) {}});
+          return true;
+        });
+      });
+  } else {
+    keys.sections = config::Sections::automatic;  // of no effect
+    if (!keys.shuffle_window_chunks)
+      keys.shuffle_window_chunks = whole ? 0 : automatic_window(data.train, 1);
+  }
+  data.order_reason = why;
+}
+
+// A batch that draws from fewer chunks than it has images has the file's neighbours in it.
+void warn_of_few_chunks(const data::SampleDataset& dataset, const config::Config& config) {
+  if (config.data.order != config::Order::sections) return;
+  const std::int64_t window = *config.data.shuffle_window_chunks,
+                     replicas = config.distributed.replicas.value_or(1),
+                     of_section = dataset.chunks().count() / replicas,
+                     chunks = replicas * (window == 0 ? of_section : std::min(window, of_section));
+  if (chunks < config.train.global_batch)
+    log::warn(base::text(
+        "every batch of ", config.train.global_batch, " images draws from ", chunks,
+        " chunks of the file (", replicas,
+        " sections in windows): where images of a kind stand together in the file, a batch holds "
+        "more of one kind than it should. Set data.shuffle_window_chunks higher, or write the file "
+        "with smaller chunks (`vae_dist data convert`)."));
 }
 
 void warn_of_streaming(const data::SampleDataset& dataset, const config::Config& config) {
@@ -167,10 +261,9 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
                       comm::CpuCommunicator& all_ranks) {
   std::optional<RunData> data;
   const config::SourceConfig &training = config.data.train, &validation = config.data.validation;
-  bool streams = false;
   std::unique_ptr<comm::CpuCommunicator> node = world.make_node_communicator();
   comm::agree(all_ranks, [&] {
-    data.emplace(RunData{open_source(config, training, "data.train"), std::nullopt, nullptr});
+    data.emplace(RunData{open_source(config, training, "data.train"), std::nullopt, nullptr, ""});
     if (!validation.file.empty()) {
       data->validation = open_source(config, validation, "data.validation");
       if (data->validation->shape() != data->train.shape())
@@ -188,21 +281,18 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
   const bool may_stream =
       config.data.cache == config::Cache::stream || (free > 0 && all_bytes > free / 2);
   data->node = sharing_ranks(std::move(node), may_stream ? ring_bytes : all_bytes, world.host());
-  comm::agree(all_ranks, [&] {
-    streams = !fits(config.data.cache,
-                    all_bytes * static_cast<std::uint64_t>(
-                                    data->node->size() < ranks_of_node ? ranks_of_node : 1));
-  });
-  const bool memory = !on_any_rank(all_ranks, streams);
-  if (memory) {
+  const bool own_alone = config.data.order == config::Order::sections &&
+                         config.data.sections != config::Sections::epoch,
+             either = config.data.order == config::Order::automatic;
+  const std::uint64_t copies =
+      data->node->size() < ranks_of_node ? static_cast<std::uint64_t>(ranks_of_node) : 1;
+  const bool whole = !own_alone && fit_everywhere(config.data.cache, all_bytes * copies, !either,
+                                                  "the decoded images", all_ranks);
+  if (whole) {
     const std::int64_t threads = reader_threads(config.data, world.local_size());
     decode_into_memory(data->train, "data.train", *data, all_ranks, threads);
     if (data->validation)
       decode_into_memory(*data->validation, "data.validation", *data, all_ranks, threads);
-  } else if (config.data.cache == config::Cache::automatic) {
-    log::info(base::text(
-        "the decoded images (", base::format_bytes(static_cast<double>(data->train.memory_bytes())),
-        ") do not fit into half of the free memory of every node, so they are streamed"));
   }
   comm::agree(all_ranks, [&] {
     as_bad_input("data.train", training,
@@ -215,18 +305,13 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
     data->validation =
         data->train.hold_out(*validation.fraction, static_cast<std::uint64_t>(config.run.seed));
 
-  auto& window = config.data.shuffle_window_chunks;
-  if (!window) {
-    const data::SampleChunks chunks = data->train.chunks();
-    const auto chunk_bytes =
-        static_cast<std::int64_t>(data->train.rows().image_bytes()) * chunks.regular_size();
-    window = memory ? 0 : std::max(kLeastWindow, kWindowBytes / chunk_bytes);
-  }
+  choose_order(config, *data, whole, all_bytes * copies, world, all_ranks);
   if (all_ranks.rank() == 0) {
     for (const std::string& doubt : data->train.doubts()) log::warn(doubt);
     if (!validation.file.empty())
       for (const std::string& doubt : data->validation->doubts()) log::warn(doubt);
-    if (!memory) warn_of_streaming(data->train, config);
+    if (!whole && !data->train.sections()) warn_of_streaming(data->train, config);
+    warn_of_few_chunks(data->train, config);
   }
   return std::move(*data);
 }

@@ -22,12 +22,14 @@ struct RunData {
   data::SampleDataset train;
   std::optional<data::SampleDataset> validation;
   std::unique_ptr<comm::CpuCommunicator> node;  ///< the ranks that share memory with this one
+  std::string order_reason;  ///< why data.order is what it is, if that was decided at this start
 };
 
 /// Opens the data of a run on all ranks. Depending on `data.cache` and the free memory, decodes the
-/// data into memory that the ranks of a node share, or streams it; all nodes do the same. Sets
-/// `data.shuffle_window_chunks` if it is not set yet (at a run's first start): to 0 in memory, else
-/// to a window of about 64 MiB. Throws AgreedError. A collective.
+/// data into memory that the ranks of a node share, keeps each rank's own sections in its memory,
+/// or streams; all nodes do the same. Resolves `data.order`, `data.sections` and
+/// `data.shuffle_window_chunks` where they are not set yet (at a run's first start), by the rules
+/// that their keys state. Throws AgreedError. A collective.
 RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
                       comm::CpuCommunicator& all_ranks);
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "config/config.hpp"
+#include "data/epoch_order.hpp"
 
 namespace vae_dist::step {
 
@@ -16,6 +17,9 @@ struct ReplicaPlan {
   std::int64_t replicas_per_rank() const { return replicas / world_size; }
   std::int64_t samples_per_replica() const { return global_batch / replicas; }
   std::int64_t samples_per_rank() const { return replicas_per_rank() * samples_per_replica(); }
+  data::ReplicaRange own_replicas() const {
+    return {rank * replicas_per_rank(), (rank + 1) * replicas_per_rank()};
+  }
   /// Returns the index within the global batch of this rank's first sample. Rank k holds the
   /// contiguous replicas k*R/np .. (k+1)*R/np - 1.
   std::int64_t first_sample() const { return rank * samples_per_rank(); }

@@ -1,5 +1,7 @@
 #include "step/training_batches.hpp"
 
+#include "data/chunk_ring.hpp"
+#include "data/section_stream.hpp"
 #include "device/queue_copy.hpp"
 #include "step/open_data.hpp"
 
@@ -7,31 +9,32 @@ namespace vae_dist::step {
 namespace {
 
 data::BatchPlan batch_plan(const BatchSource& source) {
-  data::BatchPlan plan;
-  plan.seed = static_cast<std::uint64_t>(source.config.run.seed);
-  plan.global_batch = source.plan.global_batch;
+  data::BatchPlan plan{order_plan(source.config, source.plan)};
   plan.first = source.plan.first_sample();
   plan.count = source.plan.samples_per_rank();
   plan.noise_per_sample = source.noise_per_sample;
   plan.horizontal_flip = source.config.data.horizontal_flip;
   plan.flip_on_device = !source.device.is_cpu();
-  plan.window_chunks = *source.config.data.shuffle_window_chunks;
   return plan;
 }
 
-std::unique_ptr<data::ChunkRing> chunk_ring(const BatchSource& source, std::int64_t epoch,
-                                            std::int64_t step) {
-  const config::DataConfig& data = source.config.data;
-  if (source.train.in_memory() || *data.shuffle_window_chunks == 0) return nullptr;
+std::shared_ptr<data::DecodedSource> decoded_source(const BatchSource& source, std::int64_t epoch,
+                                                    std::int64_t step) {
+  if (source.train.sections()) return source.train.sections();
+  const data::OrderPlan order = order_plan(source.config, source.plan);
+  if (source.train.in_memory() || order.window_chunks == 0) return nullptr;
+  const std::int64_t threads = reader_threads(source.config.data, source.node.size());
+  if (order.sections > 0)
+    return std::make_shared<data::SectionStream>(
+        source.train,
+        data::SectionStream::Options{order, source.plan.own_replicas(), threads, epoch, step});
   data::ChunkRing::Options options;
-  options.seed = static_cast<std::uint64_t>(source.config.run.seed);
-  options.window_chunks = *data.shuffle_window_chunks;
-  options.samples_at_once = source.plan.global_batch;
-  options.threads = reader_threads(data, source.node.size());
+  options.order = order;
+  options.threads = threads;
   options.first_epoch = epoch;
   options.first_position = step * source.plan.global_batch;
   options.patience = base::Seconds(source.config.distributed.timeout_s);
-  return std::make_unique<data::ChunkRing>(source.train, options, source.node, source.all_ranks);
+  return std::make_shared<data::ChunkRing>(source.train, options, source.node, source.all_ranks);
 }
 
 // A GPU finishes a batch faster than one host thread makes the next one. On the CPU, the cores are
@@ -43,6 +46,16 @@ int maker_threads(const BatchSource& source) {
 }
 
 }  // namespace
+
+data::OrderPlan order_plan(const config::Config& config, const ReplicaPlan& plan) {
+  data::OrderPlan order;
+  order.seed = static_cast<std::uint64_t>(config.run.seed);
+  order.global_batch = plan.global_batch;
+  order.window_chunks = *config.data.shuffle_window_chunks;
+  if (config.data.order == config::Order::sections) order.sections = plan.replicas;
+  order.fixed_sections = config.data.sections == config::Sections::fixed;
+  return order;
+}
 
 data::BatchMemory batch_memory_for(c10::Device device) {
   if (!device.is_cuda()) return data::plain_batch_memory();
@@ -56,7 +69,7 @@ std::unique_ptr<data::PrefetchingLoader> training_batches(const BatchSource& sou
                                                           std::int64_t epoch, std::int64_t step) {
   return std::make_unique<data::PrefetchingLoader>(
       source.train, batch_plan(source), data::LoaderStart{epoch, step},
-      data::LoaderOptions{source.config.data.prefetch_batches, chunk_ring(source, epoch, step),
+      data::LoaderOptions{source.config.data.prefetch_batches, decoded_source(source, epoch, step),
                           batch_memory_for(source.device), maker_threads(source)});
 }
 

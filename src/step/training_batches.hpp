@@ -23,9 +23,14 @@ struct BatchSource {
   comm::CpuCommunicator& all_ranks;
 };
 
+/// Returns what determines the order of the run's samples. data.order, data.sections and
+/// data.shuffle_window_chunks must be resolved.
+data::OrderPlan order_plan(const config::Config& config, const ReplicaPlan& plan);
+
 /// Makes a loader that prefetches batches, starting at step `step` of epoch `epoch`. A dataset that
-/// is not in memory is streamed through a ring of chunks that the node's ranks share, unless its
-/// order shuffles over all samples. Batches lie in the memory of batch_memory_for(). A collective.
+/// is not in memory is streamed, by sections or through a ring of chunks that the node's ranks
+/// share, unless its order shuffles over all samples. Batches lie in the memory of
+/// batch_memory_for(). A collective.
 std::unique_ptr<data::PrefetchingLoader> training_batches(const BatchSource& source,
                                                           std::int64_t epoch, std::int64_t step);
 

@@ -4,7 +4,7 @@
 
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
-#include "data/epoch_order.hpp"
+#include "step/training_batches.hpp"
 
 namespace vae_dist::train {
 
@@ -32,10 +32,9 @@ void SkippedSteps::note(const metrics::StepMetrics& step, checkpoint::TrainingSt
 
 std::string SkippedSteps::samples_of_step(std::int64_t step) const {
   const std::int64_t steps_per_epoch = parts_.learning_rate.steps_per_epoch;
-  const data::EpochOrder order(static_cast<std::uint64_t>(parts_.config.run.seed),
+  const data::EpochOrder order(step::order_plan(parts_.config, parts_.plan),
                                static_cast<std::uint64_t>(step / steps_per_epoch),
-                               std::make_shared<data::SampleChunks>(parts_.train.chunks()),
-                               *parts_.config.data.shuffle_window_chunks);
+                               std::make_shared<data::SampleChunks>(parts_.train.chunks()));
   const std::int64_t first = step % steps_per_epoch * parts_.plan.global_batch;
   std::string out;
   for (std::int64_t i = 0; i < parts_.plan.global_batch; ++i)

@@ -12,6 +12,7 @@
 #include "run/run_directory.hpp"
 #include "step/out_of_memory.hpp"
 #include "step/schedules.hpp"
+#include "step/training_batches.hpp"
 
 namespace vae_dist::train {
 namespace {
@@ -94,6 +95,47 @@ void add_regularizer(const StartFacts& f, base::TableRows& rows) {
                       base::text(options.importance_samples, " per training sample"));
 }
 
+// The share of the images that the ranks of a node train with.
+double share_of_node(const StartFacts& f) {
+  return step::order_plan(f.config, f.plan).sections > 0
+             ? static_cast<double>(f.ranks_of_node) / static_cast<double>(f.plan.world_size)
+             : 1;
+}
+
+double decoded_bytes(const StartFacts& f) {
+  return static_cast<double>(f.train.size()) * static_cast<double>(f.train.rows().image_bytes());
+}
+
+// Where the images come from during training, and what an epoch reads from the files.
+std::string reading_text(const StartFacts& f) {
+  if (f.train.in_memory()) return "decoded into memory that the ranks of a node share";
+  if (f.train.sections())
+    return base::text("decoded once into the memory of the rank that trains with it: ",
+                      base::format_bytes(share_of_node(f) * decoded_bytes(f)), " a node");
+  const double used =
+                   static_cast<double>(f.train.size()) / static_cast<double>(f.train.rows().rows()),
+               stored =
+                   share_of_node(f) * used * static_cast<double>(f.train.rows().stored_bytes());
+  return base::text(step::order_plan(f.config, f.plan).sections > 0
+                        ? "streamed: each rank decodes the sections of its own replicas; an epoch "
+                          "reads "
+                        : "streamed, each chunk decoded once per epoch and node; an epoch reads ",
+                    base::format_bytes(stored), " a node");
+}
+
+std::string order_text(const StartFacts& f) {
+  const data::OrderPlan order = step::order_plan(f.config, f.plan);
+  const std::string window = order.window_chunks > 0 ? base::text("shuffled in windows of ",
+                                                                  order.window_chunks, " chunks")
+                                                     : "all shuffled together";
+  return base::text(
+      order.sections == 0 ? "global: all images, "
+      : order.fixed_sections
+          ? base::text("R = ", order.sections, " fixed sections, each ")
+          : base::text("R = ", order.sections, " sections dealt anew each epoch, each "),
+      window, f.order_reason.empty() ? "" : " (" + f.order_reason + ")");
+}
+
 }  // namespace
 
 base::TableRows start_table(const StartFacts& f) {
@@ -101,7 +143,9 @@ base::TableRows start_table(const StartFacts& f) {
   const std::int64_t steps = f.learning_rate.steps_planned,
                      per_epoch = f.learning_rate.steps_per_epoch;
   const double state_bytes = step::model_bytes(config, f.parameters, f.plan.replicas_per_rank());
-  const double data_bytes = f.train.in_memory() ? static_cast<double>(f.train.memory_bytes()) : 0;
+  const double data_bytes = f.train.in_memory()  ? static_cast<double>(f.train.memory_bytes())
+                            : f.train.sections() ? share_of_node(f) * decoded_bytes(f)
+                                                 : 0;
 
   base::TableRows rows;
   rows.emplace_back("run", run::RunDirectory(config.run).path().string());
@@ -123,13 +167,8 @@ base::TableRows start_table(const StartFacts& f) {
     rows.emplace_back("validation data",
                       base::text(f.validation->size(), " of the training images (",
                                  *config.data.validation.fraction, "), chosen by the seed"));
-  const std::int64_t window = config.data.shuffle_window_chunks.value_or(0);
-  rows.emplace_back(
-      "reading",
-      base::text(f.train.in_memory() ? "decoded into memory that the ranks of a node share"
-                                     : "streamed, each chunk decoded once per epoch and node",
-                 window > 0 ? base::text("; shuffled in windows of ", window, " chunks")
-                            : "; all samples shuffled together"));
+  rows.emplace_back("reading", reading_text(f));
+  rows.emplace_back("order", order_text(f));
   rows.emplace_back("samples N",
                     base::text(f.train.size(), ", ", per_epoch, " steps per epoch",
                                f.train.size() % f.plan.global_batch

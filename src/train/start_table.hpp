@@ -30,7 +30,9 @@ struct StartFacts {
   std::string hosts = {};       ///< with their ranks, if there are several; empty: only one
   std::string metrics = {};     ///< the address of the metrics and who can reach it; empty: no row
   std::vector<std::string> placements = {};  ///< the distinct placements of the ranks
-  std::string on_ctrl_c = {};                ///< what Ctrl-C does; empty: no row
+  int ranks_of_node = 1;
+  std::string order_reason = {};  ///< why data.order is what it is; empty: it was given
+  std::string on_ctrl_c = {};     ///< what Ctrl-C does; empty: no row
 };
 
 base::TableRows start_table(const StartFacts& facts);

@@ -155,6 +155,8 @@ void print_start(const config::Config& config, const run::PreparedRun& run,
       evaluate::top_variance(run.data.train, kImagesLookedAt,
                              step::input_format(config, run.data.train, run.device.device));
   facts.first_step = first_step;
+  facts.ranks_of_node = world.local_size();
+  facts.order_reason = run.data.order_reason;
   if (world.local_size() < world.size()) facts.hosts = run::hosts_text(hosts);
   facts.placements = run::by_ranks(placements);
   facts.metrics = run::metrics_address_text(config.metrics, world.local_size() < world.size());

@@ -47,7 +47,7 @@ double read_epoch(const data::SampleDataset& dataset, std::int64_t window, std::
   std::unique_ptr<data::ChunkRing> ring;
   if (!dataset.in_memory())
     ring = std::make_unique<data::ChunkRing>(
-        dataset, data::ChunkRing::Options{1, window, kBatch, threads, 0, 0}, *self, *self);
+        dataset, data::ChunkRing::Options{.order = plan, .threads = threads}, *self, *self);
   data::PrefetchingLoader loader(dataset, plan, {}, {3, std::move(ring)});
   const std::int64_t steps = dataset.size() / kBatch;
   for (std::int64_t step = 0; step < before * steps; ++step) loader.next();

@@ -16,7 +16,7 @@ int main() {
   std::printf("%8s %26s %28s\n", "window", "chunks that a batch touches",
               "distance of file neighbours");
   for (const std::int64_t window : {0, 1, 4, 16, 85, 340, 1000}) {
-    const data::EpochOrder order(1265, 0, chunks, window);
+    const data::EpochOrder order({.seed = 1265, .window_chunks = window}, 0, chunks);
     std::vector<std::int64_t> position(kSamples);
     double touched = 0;
     for (std::int64_t batch = 0; batch < kSamples / kBatch; ++batch) {

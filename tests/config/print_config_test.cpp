@@ -86,6 +86,7 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
         "objective: {beta: {schedule: cyclical, from: 0.1, to: 2, period_steps: 9, ratio: 0.25}}\n",
         "objective: {capacity: {gamma: 10, max_nats: 25, steps: 1000}}\n",
         "model: {name: decoder_only}\nobjective: {prior_samples: 256}\n",
+        "data.order: sections\ndata.sections: fixed\n",
         "train: {optimizer: {name: sgd, momentum: 0.9}, ema_decay: 0.999, early_stop: {patience: "
         "3, metric: validation_mse}}\n"}) {
     all.push_back(parse(objective));

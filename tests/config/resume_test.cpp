@@ -82,6 +82,28 @@ TEST(Resume, AnOpenShuffleWindowKeepsTheRuns) {
               ElementsAre("data.shuffle_window_chunks: 16 in the run, 0 now"));
 }
 
+TEST(Resume, KeepsTheOrderOfSamplesAndThePrecisionThatWereChosen) {
+  Config saved = parse("", {"data.order=sections", "data.sections=fixed", "train.precision=bf16"});
+  EXPECT_THAT(forbidden_differences(saved, parse("", {"train.precision=auto"})), IsEmpty());
+  EXPECT_THAT(
+      forbidden_differences(saved, parse("", {"data.sections=epoch", "train.precision=fp32"})),
+      ElementsAre("data.sections: fixed in the run, epoch now",
+                  "train.precision: bf16 in the run, fp32 now"));
+  EXPECT_THAT(forbidden_differences(saved, parse("", {"data.order=global", "train.precision=auto"})),
+              testing::Contains("data.order: sections in the run, global now"));
+}
+
+// Runs begun before there were sections drew every batch from all samples.
+TEST(Resume, OlderRunsKeepTheirGlobalOrder) {
+  const KeptConfig kept =
+      parse_kept_config("run: {name: a}\ndata: {train: {file: a.h5}}\n", "config.yaml");
+  EXPECT_EQ(kept.config.data.order, Order::global);
+  Config now = parse("");
+  keep_older_values(now, kept);
+  EXPECT_EQ(now.data.order, Order::global);
+  EXPECT_THAT(forbidden_differences(kept.config, now), IsEmpty());
+}
+
 TEST(Resume, NullReplicasKeepTheRuns) {
   Config saved = parse("train: {batch_per_replica: 32}\n");
   saved.distributed.replicas = 4;

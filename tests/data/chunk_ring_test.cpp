@@ -36,15 +36,16 @@ class ChunkRingTest : public ImageFileTest {
     return out;
   }
 
+  static OrderPlan order_plan(std::int64_t window) {
+    return {.seed = 1265, .global_batch = kBatch, .window_chunks = window};
+  }
+
   static BatchPlan part_of(int rank, int ranks, std::int64_t window) {
-    BatchPlan plan;
-    plan.seed = 1265;
-    plan.global_batch = kBatch;
+    BatchPlan plan{order_plan(window)};
     plan.first = kBatch * rank / ranks;
     plan.count = kBatch * (rank + 1) / ranks - plan.first;
     plan.noise_per_sample = 2;
     plan.horizontal_flip = true;
-    plan.window_chunks = window;
     return plan;
   }
 
@@ -52,9 +53,7 @@ class ChunkRingTest : public ImageFileTest {
                                          std::int64_t epoch, std::int64_t step,
                                          comm::CpuCommunicator& comm, std::int64_t threads = 1) {
     return std::make_unique<ChunkRing>(dataset,
-                                       ChunkRing::Options{.seed = 1265,
-                                                          .window_chunks = window,
-                                                          .samples_at_once = kBatch,
+                                       ChunkRing::Options{.order = order_plan(window),
                                                           .threads = threads,
                                                           .first_epoch = epoch,
                                                           .first_position = step * kBatch},
@@ -93,7 +92,7 @@ TEST_F(ChunkRingTest, FourRanksVisitEverySampleOnceAndDecodeEveryChunkOnce) {
   comm::run_thread_ranks(4, [&](comm::CpuCommunicator& comm) {
     const SampleDataset dataset = SampleDataset::open(source());
     const auto the_ring = ring(dataset, 6, 0, 0, comm);
-    const EpochOrder order(1265, 0, std::make_shared<SampleChunks>(dataset.chunks()), 6);
+    const EpochOrder order(order_plan(6), 0, std::make_shared<SampleChunks>(dataset.chunks()));
     // All samples, including those of the last partial batch: each rank takes every fourth.
     for (std::int64_t position = comm.rank(); position < 203; position += 4) {
       the_ring->need(order, 0, position, position + 1);
@@ -106,7 +105,7 @@ TEST_F(ChunkRingTest, FourRanksVisitEverySampleOnceAndDecodeEveryChunkOnce) {
       seen.push_back(sample);
     }
     // At the first step of the next epoch the ring fills all of its slots, and no more.
-    const EpochOrder next(1265, 1, std::make_shared<SampleChunks>(dataset.chunks()), 6);
+    const EpochOrder next(order_plan(6), 1, std::make_shared<SampleChunks>(dataset.chunks()));
     the_ring->need(next, 1, 0, 1);
     comm.barrier();
     while (the_ring->chunks_decoded() < 41 + the_ring->slots()) std::this_thread::yield();

@@ -19,8 +19,9 @@ int main(int argc, char** argv) {
   SampleSource source;
   source.files = {argv[1]};
   const SampleDataset dataset = SampleDataset::open(source);
-  ChunkRing ring(dataset, {.seed = 5, .patience = base::Seconds(3)}, *node, *all);
-  const EpochOrder order(5, 0, std::make_shared<SampleChunks>(dataset.chunks()), 1);
+  const OrderPlan plan{.seed = 5, .global_batch = 1, .window_chunks = 1};
+  ChunkRing ring(dataset, {.order = plan, .patience = base::Seconds(3)}, *node, *all);
+  const EpochOrder order(plan, 0, std::make_shared<SampleChunks>(dataset.chunks()));
   ring.need(order, 0, 0, 1);
   all->barrier();
   if (world.rank() == 1) raise(argv[2] == std::string("stop") ? SIGSTOP : SIGKILL);

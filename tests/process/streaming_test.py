@@ -13,7 +13,8 @@ from comparing import loss_differences
 from deadline import HANGS_S
 from runs import RunFolder, SMALL, mpirun
 
-STREAM = ("data.cache=stream", "data.shuffle_window_chunks=3")
+# The ranks of a node decode for each other.
+STREAM = ("data.cache=stream", "data.order=global", "data.shuffle_window_chunks=3")
 
 
 class StreamedFolder(RunFolder):
@@ -37,7 +38,7 @@ class StreamedFolder(RunFolder):
 
 class Streaming(StreamedFolder):
     def test_streamed_by_any_number_of_ranks_is_as_from_memory(self):
-        fixed = ("distributed.replicas=4", "train.precision=fp64", "train.steps=30", "data.shuffle_window_chunks=3", "data.horizontal_flip=true")
+        fixed = ("distributed.replicas=4", "train.precision=fp64", "train.steps=30", "data.order=global", "data.shuffle_window_chunks=3", "data.horizontal_flip=true")
         self.train("memory", *fixed, "data.cache=memory", np=2)
         for np, threads in ((None, 1), (1, 3), (2, 2), (4, 1)):
             self.train(f"stream_{np}", *fixed, "data.cache=stream", f"data.reader_threads={threads}", np=np)
@@ -59,7 +60,7 @@ class Streaming(StreamedFolder):
     def test_part_of_the_images_is_held_out_for_validation(self):
         for cache in ("memory", "stream"):
             self.train(f"fraction_{cache}", "data.validation.fraction=0.1", "evaluate.every_epochs=1", "train.steps=24", f"data.cache={cache}",
-                       "data.shuffle_window_chunks=3", "distributed.replicas=2", "train.precision=fp64", np=2)
+                       "data.order=global", "data.shuffle_window_chunks=3", "distributed.replicas=2", "train.precision=fp64", np=2)
         said = self.program("train", "--config", "run.yaml", "run.name=dry", *SMALL, "data.validation.fraction=0.1", "--dry-run", check=True).stderr
         self.assertRegex(said, r"validation data +20 of the training images \(0\.1\), chosen by the seed")
         self.assertRegex(said, r"samples N +180, 11 steps per epoch")
@@ -100,7 +101,7 @@ class Streaming(StreamedFolder):
             file.create_dataset("imgs", data=self.images.reshape(200, 16, 16) > 127, chunks=(64, 2, 4), compression=1)
         said = self.train("pieces", "data.train.file=pieces.h5", *STREAM, "train.steps=14").stderr
         self.assertRegex(said, r"pieces\.h5:/imgs is stored in chunks \[64, 2, 4\]: one image spans 32 of them.*vae_dist data convert")
-        said = self.train("pieces_in_memory", "data.train.file=pieces.h5", "data.cache=memory", "data.shuffle_window_chunks=3", "train.steps=14").stderr
+        said = self.train("pieces_in_memory", "data.train.file=pieces.h5", "data.cache=memory", "data.order=global", "data.shuffle_window_chunks=3", "train.steps=14").stderr
         self.assertNotIn("one image spans", said)
         self.assert_same_losses("pieces", "pieces_in_memory")
 
@@ -150,7 +151,7 @@ class LostFiller(RunFolder):
         for how in (signal.SIGKILL, signal.SIGSTOP):
             with self.subTest(how=how), open(self.folder / "output.txt", "w") as output:
                 name = f"lost_{how.name}"
-                process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, "data.cache=stream", "data.shuffle_window_chunks=1", "train.steps=1000000",
+                process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, "data.cache=stream", "data.order=global", "data.shuffle_window_chunks=1", "train.steps=1000000",
                                      "distributed.timeout_s=4", np=2, output=output)
                 self.addCleanup(self.end, process)
                 log = self.run_path(name) / "metrics.jsonl"

@@ -80,6 +80,14 @@ TEST(Bfloat16Warning, IsForCpusThatImitateIt) {
   EXPECT_EQ(bfloat16_warning(train, cpu, kOld), "");
 }
 
+TEST(FastestPrecision, IsBf16OnlyWhereTheCpuMultipliesIt) {
+  const device::DeviceChoice cpu;
+  EXPECT_EQ(fastest_precision(cpu, "flags\t\t: fpu avx2 avx512f avx512bw\n"),
+            config::Precision::fp32);
+  EXPECT_EQ(fastest_precision(cpu, "flags\t\t: fpu avx512f avx512_bf16\n"),
+            config::Precision::bf16);
+}
+
 TEST(ChooseDevice, GivesEachRankItsGpuAndNccl) {
   for (const int rank : {0, 1, 3}) {
     const device::DeviceChoice choice = choose_device(wants("auto"), node(4, 4, rank));

@@ -40,12 +40,14 @@ class Jobs(RunFolder):
         cls.addClassCleanup(cls.slurm.stop)
         super().setUpClass()
         (cls.folder / "slurm").symlink_to(SOURCE / "slurm")
+        (cls.folder / "configs").symlink_to(SOURCE / "configs")
+        cls.program("data", "make-shapes", "data/big.h5", "--count", "200", "--size", "128", "--channels", "3", check=True)
         (cls.folder / "build").mkdir()
         program = cls.folder / "build" / "vae_dist"
         program.write_text(PROGRAM % BINARY)
         program.chmod(0o755)
         scenarios = [cls.undisturbed_by_mpirun, cls.undisturbed_by_srun, cls.limited_under_mpirun, cls.limited_under_srun, cls.preempted, cls.killed_under_mpirun,
-                     cls.killed_under_srun, cls.cancelled, cls.swept, cls.chained, cls.lost, cls.asked_at_once_under_mpirun, cls.asked_at_once_under_srun, cls.reference]
+                     cls.killed_under_srun, cls.cancelled, cls.swept, cls.chained, cls.lost, cls.asked_at_once_under_mpirun, cls.asked_at_once_under_srun, cls.big, cls.reference]
         cls.threads = concurrent.futures.ThreadPoolExecutor(len(scenarios))
         cls.futures = {scenario.__name__: cls.threads.submit(scenario) for scenario in scenarios}
 
@@ -56,9 +58,9 @@ class Jobs(RunFolder):
         super().tearDownClass()
 
     @classmethod
-    def submit(cls, *arguments, script="train", options=(), start="mpirun"):
-        """`sbatch OPTIONS slurm/SCRIPT.sbatch run.yaml ARGUMENTS`, as a user does it. Returns the job's number."""
-        return cls.slurm.call("sbatch", "--parsable", *ONE_RANK_A_NODE, *options, f"slurm/{script}.sbatch", "run.yaml", *arguments, cwd=cls.folder,
+    def submit(cls, *arguments, script="train", options=(), start="mpirun", config="run.yaml"):
+        """`sbatch OPTIONS slurm/SCRIPT.sbatch CONFIG ARGUMENTS`, as a user does it. Returns the job's number."""
+        return cls.slurm.call("sbatch", "--parsable", *ONE_RANK_A_NODE, *options, f"slurm/{script}.sbatch", config, *arguments, cwd=cls.folder,
                               environment={**OPEN_MPI, "VAE_DIST_START": start}).strip()
 
     @classmethod
@@ -76,6 +78,14 @@ class Jobs(RunFolder):
     def undisturbed_by_mpirun(cls, start="mpirun"):
         job = cls.start_job(options=["--ntasks-per-node=2", "--gpus-per-node=2"], start=start)
         job.wait_for(job.discovery.exists, "its file for Prometheus")
+        return job, job.wait_for_end()
+
+    @classmethod
+    def big(cls):
+        """configs/big.yaml as it is, on four ranks, with smaller data, fewer steps and a smaller batch."""
+        number = cls.submit("train.steps=2", "train.global_batch=16", "metrics.port=0", "metrics.address=127.0.0.1", config="configs/big.yaml",
+                            options=["--ntasks-per-node=2", "--gpus-per-node=2"])
+        job = Job(cls.slurm, cls.folder, number, f"vae_dist-{number}.log", f"big-{number}")
         return job, job.wait_for_end()
 
     @classmethod
@@ -217,6 +227,12 @@ class Jobs(RunFolder):
         self.assert_done(job, facts, restarts=0)
         # SLURM_PROCID is not the rank but belongs to mpirun's daemon on the node.
         self.assertNotEqual(self.assert_started_right(job), [0, 1, 2, 3])
+
+    def test_the_large_configuration_on_two_nodes(self):
+        job, facts = self.outcome("big")
+        self.assertEqual((facts["JobState"], facts["ExitCode"]), ("COMPLETED", "0:0"), job.said())
+        self.assertEqual([record["step"] for record in self.log(job.run.name) if "loss" in record][-1], 2)
+        self.assertRegex(job.said(), r"order +R = 8 ")
 
     def test_srun_with_pmix_on_two_nodes(self):
         job, facts = self.outcome("undisturbed_by_srun")

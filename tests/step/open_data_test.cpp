@@ -46,11 +46,48 @@ TEST_F(OpenDataTest, WhatFitsLiesInMemoryAndIsShuffledAsAWhole) {
 TEST_F(OpenDataTest, WhatIsStreamedIsShuffledInWindowsOfChunks) {
   config_.data.train.file = {make_images("train.h5", {40, 8, 8, 3})};
   config_.data.cache = config::Cache::stream;
+  config_.train.global_batch = 8;
   const RunData data = open_run();
   EXPECT_FALSE(data.train.in_memory());
   constexpr std::int64_t kChunkBytes = 5 * 8 * 8 * 3;
   EXPECT_EQ(config_.data.shuffle_window_chunks, (std::int64_t{64} << 20) / kChunkBytes)
       << "64 MiB of decoded chunks";
+}
+
+TEST_F(OpenDataTest, WhatIsStreamedIsDealtInSectionsUnlessItIsAskedToBeGlobal) {
+  config_.data.train.file = {make_images("train.h5", {400, 8, 8, 3})};
+  config_.data.cache = config::Cache::stream;
+  config_.distributed.replicas = 4;
+  open_run();
+  EXPECT_EQ(config_.data.order, config::Order::sections);
+  EXPECT_EQ(config_.data.sections, config::Sections::epoch);
+  constexpr std::int64_t kChunkBytes = 5 * 8 * 8 * 3;
+  EXPECT_EQ(config_.data.shuffle_window_chunks, (std::int64_t{16} << 20) / kChunkBytes)
+      << "a quarter of 64 MiB of each section";
+
+  config::Config global;
+  global.data = config_.data;
+  global.data.order = config::Order::global;
+  global.data.sections = config::Sections::automatic;
+  global.data.shuffle_window_chunks.reset();
+  config_ = global;
+  EXPECT_FALSE(open_run().train.sections());
+  EXPECT_EQ(config_.data.order, config::Order::global);
+}
+
+TEST_F(OpenDataTest, FixedSectionsLieInTheMemoryOfTheRankWhereTheyFit) {
+  config_.data.train.file = {make_images("train.h5", {400, 8, 8, 3})};
+  config_.data.order = config::Order::sections;
+  config_.distributed.replicas = 2;
+  const RunData data = open_run();
+  EXPECT_EQ(config_.data.sections, config::Sections::fixed);
+  EXPECT_FALSE(data.train.in_memory());
+  ASSERT_TRUE(data.train.sections());
+  std::vector<std::uint8_t> image(data.train.image_bytes());
+  data.train.read(399, image);
+  EXPECT_TRUE(std::equal(image.begin(), image.end(),
+                         reinterpret_cast<const std::uint8_t*>(
+                             data.train.sections()->image(399).data())));
 }
 
 TEST_F(OpenDataTest, AWindowThatIsGivenStays) {

@@ -41,7 +41,8 @@ GpuFacts gpu_facts(c10::Device device) {
   char bus_id[32] = {};
   check(cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, device.index()), "cudaDeviceGetPCIBusId");
   return {properties.name, bus_id, driver(),
-          cudnn_version_text(at::detail::getCUDAHooks().versionRuntimeCuDNN())};
+          cudnn_version_text(at::detail::getCUDAHooks().versionRuntimeCuDNN()),
+          properties.major >= 8};
 }
 
 }  // namespace vae_dist::device

@@ -73,9 +73,7 @@ void streamed(benchmark::State& state) {
   const data::SampleDataset images = data::SampleDataset::open(ImageFile::source());
   const auto self = comm::make_self_communicator();
   data::ChunkRing::Options options;
-  options.seed = 1;
-  options.window_chunks = kWindow;
-  options.samples_at_once = kBatch;
+  options.order = batch_plan(kWindow);
   data::PrefetchingLoader loader(
       images, batch_plan(kWindow), {},
       {kAhead, std::make_unique<data::ChunkRing>(images, options, *self, *self)});
