@@ -21,8 +21,8 @@ TrainingState read_back(const TrainingState& state) {
 
 std::optional<double> best_read_back(double loss) {
   TrainingState state;
-  state.best_validation_loss = loss;
-  return read_back(state).best_validation_loss;
+  state.best_validation = loss;
+  return read_back(state).best_validation;
 }
 
 std::string refusal(const std::string& bytes) {
@@ -51,7 +51,7 @@ TEST(TrainingState, ReadsBackEveryField) {
                             .replicas = 7,
                             .world_size = Limits::max(),
                             .dataset_fingerprint = "ab\"\n\xc3\xa9",
-                            .best_validation_loss = 0.1,
+                            .best_validation = 0.1,
                             .program_version = "0.1.0",
                             .arithmetic = "CPU AVX2, 1 thread",
                             .awaits_evaluation = 1,
@@ -66,12 +66,12 @@ TEST(TrainingState, ReadsBackEveryField) {
   EXPECT_EQ(read.replicas, 7);
   EXPECT_EQ(read.world_size, state.world_size);
   EXPECT_EQ(read.dataset_fingerprint, state.dataset_fingerprint);
-  EXPECT_EQ(read.best_validation_loss, 0.1);
+  EXPECT_EQ(read.best_validation, 0.1);
   EXPECT_EQ(read.program_version, "0.1.0");
   EXPECT_EQ(read.arithmetic, "CPU AVX2, 1 thread");
   EXPECT_EQ(read.awaits_evaluation, 1);
   EXPECT_EQ(read.begun_from, "runs/a");
-  EXPECT_EQ(read_back({}).best_validation_loss, std::nullopt);
+  EXPECT_EQ(read_back({}).best_validation, std::nullopt);
 }
 
 // Checkpoints that are older than these keys.
