@@ -67,7 +67,7 @@ std::optional<LazyGauge> series_of(prometheus::Registry& registry, const prometh
 struct GlobalSeries {
   GlobalSeries(prometheus::Registry& registry, const prometheus::Labels& labels,
                const RunFacts& facts)
-      : labels(labels),
+      : of_run(labels),
         epoch(registry, labels, "vae_dist_epoch", "Epoch of the last step, counted from 0."),
         step(registry, labels, "vae_dist_step",
              "Steps since the start of training, including earlier parts of a resumed run."),
@@ -115,7 +115,7 @@ struct GlobalSeries {
     LazyGauge(registry, labels, name, help).set(1);
   }
 
-  prometheus::Labels labels;
+  prometheus::Labels of_run;
   LazyGauge epoch, step, collapsed, best_step, best_timestamp, evaluation_timestamp,
       checkpoint_timestamp;
   std::optional<LazyGauge> best_value;  // its label is known with its first value
@@ -309,7 +309,7 @@ void RunMetrics::record_best(const BestEvaluation& best, bool is_new) {
   if (!series_->global) return;
   GlobalSeries& global = *series_->global;
   if (!global.best_value)
-    global.best_value.emplace(*series_->registry, global.labels, "vae_dist_best_value",
+    global.best_value.emplace(*series_->registry, global.of_run, "vae_dist_best_value",
                               "Value of the best evaluation on the validation rows; the label says "
                               "of which of its numbers (checkpoint.best).",
                               prometheus::Labels{{"measure", base::utf8_text(best.measure)}});

@@ -235,12 +235,20 @@ metrics::RunFacts run_facts(const config::Config& config, const run::PreparedRun
   return facts;
 }
 
-// Rank 0 runs this when mpirun is about to kill it. It removes the lock and the service-discovery
-// file, so that nobody waits for the run or scrapes its ports. It prints nothing if another rank
-// has failed and reported that.
+// A rank that is killed must not leave a file that looks as if it still trained.
+void remove_textfile(const config::Config& config, int rank) {
+  std::error_code ignored;
+  if (config.metrics.textfile) std::filesystem::remove(run::textfile(config, rank), ignored);
+}
+
+// A rank runs this when mpirun is about to kill it. It removes the rank's file for node_exporter,
+// and on rank 0 the lock and the service-discovery file, so that nobody waits for the run or
+// scrapes its ports. It prints nothing if another rank has failed and reported that.
 std::function<void()> last_words(const config::Config& config, const run::LauncherFacts& launcher,
-                                 comm::Watchdog& watchdog, run::RunSetup& setup) {
-  return [&config, &launcher, &watchdog, &setup] {
+                                 comm::Watchdog& watchdog, run::RunSetup& setup, int rank) {
+  return [&config, &launcher, &watchdog, &setup, rank] {
+    remove_textfile(config, rank);
+    if (rank != 0) return;
     std::error_code ignored;
     std::filesystem::remove(run::discovery_file(config), ignored);
     setup.lock.reset();
@@ -307,13 +315,15 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   log::configure(world.rank(), world.size(), config.log.level);
 
   run::JobOutcome job_outcome(config);
-  run::RankFailure failure(world, collectives, request.tell_failure,
-                           [&] { job_outcome.push("failed", kTimeToPush); });
+  run::RankFailure failure(world, collectives, request.tell_failure, [&] {
+    remove_textfile(config, world.rank());
+    job_outcome.push("failed", kTimeToPush);
+  });
   failure.watchdog().enter("start", 0, base::Seconds(config.distributed.slow_timeout_s));
   std::optional<run::LastMoments> last_moments;
-  if (first && !request.dry_run)
+  if (!request.dry_run)
     last_moments.emplace(0.8 * launcher.until_killed,
-                         last_words(config, launcher, failure.watchdog(), setup));
+                         last_words(config, launcher, failure.watchdog(), setup, world.rank()));
 
   const run::PreparedRun run = run::prepare_run(config, world, *all_ranks);
   require_the_same_run(setup, run, request.program, *all_ranks);

@@ -199,8 +199,9 @@ TEST_F(EvaluationTest, GivesTheLossAtTheFinalWeightsBesideThatOfTheStep) {
   objective::ObjectiveOptions plain, free_bits, capacity, regularised;
   free_bits.free_bits = 0.2;
   capacity.capacity_gamma = 3;
-  regularised.regularisers = {
-      {"spread", 2, [](const model::Posterior&, const at::Tensor& z) { return z.square().mean(); }}};
+  regularised.regularisers = {{"spread", 2, [](const model::Posterior&, const at::Tensor& z) {
+                                 return z.square().mean();
+                               }}};
   for (const objective::ObjectiveOptions& objective_options :
        {plain, free_bits, capacity, regularised}) {
     const objective::Objective objective(objective_options, *trained_);

@@ -73,7 +73,8 @@ TEST_F(TextfileTest, FollowsTheSeriesAndIsRemoved) {
 // node_exporter reads while the file is replaced.
 TEST_F(TextfileTest, IsNeverSeenInPart) {
   const auto registry = std::make_shared<prometheus::Registry>();
-  auto& family = prometheus::BuildCounter().Name("vae_dist_many_total").Help("h").Register(*registry);
+  auto& family =
+      prometheus::BuildCounter().Name("vae_dist_many_total").Help("h").Register(*registry);
   for (int i = 0; i < 1000; ++i) family.Add({{"number", std::to_string(i)}});
   const Textfile file(path("a.prom"), {registry}, base::Seconds(1e-6));
   const std::string whole = bytes_of(path("a.prom"));
@@ -83,7 +84,9 @@ TEST_F(TextfileTest, IsNeverSeenInPart) {
 TEST_F(TextfileTest, ThatCannotBeWrittenIsToldOnce) {
   testing::internal::CaptureStderr();
   const auto registry = std::make_shared<prometheus::Registry>();
-  { const Textfile file(path("no/such/folder/a.prom"), {registry}, base::Seconds(0.001)); }
+  {
+    const Textfile file(path("no/such/folder/a.prom"), {registry}, base::Seconds(0.001));
+  }
   const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_THAT(said, HasSubstr("node_exporter does not see this rank (metrics.textfile): cannot "
                               "open"));

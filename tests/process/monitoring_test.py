@@ -198,6 +198,15 @@ class Monitoring(RunFolder):
         self.assertEqual(run.returncode, STOPPED, said)
         self.assertEqual(list(collector.iterdir()), [])
 
+    def test_no_file_for_node_exporter_outlives_a_run_that_mpirun_ends(self):
+        collector = self.folder / "collector_of_ended"
+        collector.mkdir()
+        run, _ = self.start_run("ended", f"metrics.textfile={collector}", np=2)
+        self.assertEqual(len(list(collector.iterdir())), 2)
+        run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=HANGS_S)
+        self.wait_until(lambda: not list(collector.iterdir()), HANGS_S, "the files being gone")
+
     def start_monitor(self, *arguments, program=BINARY):
         environment = {**os.environ, "PATH": f"{pathlib.Path(PROMETHEUS).parent}:{os.environ['PATH']}"}
         monitor = subprocess.Popen([program, "monitor", *map(str, arguments)], cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE,

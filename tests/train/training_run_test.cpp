@@ -160,9 +160,9 @@ TEST_F(TrainingRunTest, EvaluationsAndPicturesWithinAnEpochChangeNoBit) {
     return more;
   };
   train(with({"run.name=plain"}));
-  const Ended looked_at = train(with({"run.name=looked_at", "evaluate.every_steps=1",
-                                      "pictures.every_steps=3", "pictures.samples=2",
-                                      "pictures.reconstructions=2"}));
+  const Ended looked_at =
+      train(with({"run.name=looked_at", "evaluate.every_steps=1", "pictures.every_steps=3",
+                  "pictures.samples=2", "pictures.reconstructions=2"}));
   EXPECT_EQ(looked_at.code, base::ExitCode::done) << looked_at.said;
   EXPECT_THAT(evaluated_steps("looked_at"), testing::ElementsAre(1, 2, 3, 4, 5, 6, 7));
   EXPECT_THAT(evaluated_steps("plain"), testing::ElementsAre(7));
