@@ -52,6 +52,8 @@ TEST(TrainingState, ReadsBackEveryField) {
                             .world_size = Limits::max(),
                             .dataset_fingerprint = "ab\"\n\xc3\xa9",
                             .best_validation = 0.1,
+                            .best_measure = "elbo_nats",
+                            .stop_measure = "mse",
                             .program_version = "0.1.0",
                             .arithmetic = "CPU AVX2, 1 thread",
                             .awaits_evaluation = 1,
@@ -67,6 +69,8 @@ TEST(TrainingState, ReadsBackEveryField) {
   EXPECT_EQ(read.world_size, state.world_size);
   EXPECT_EQ(read.dataset_fingerprint, state.dataset_fingerprint);
   EXPECT_EQ(read.best_validation, 0.1);
+  EXPECT_EQ(read.best_measure, "elbo_nats");
+  EXPECT_EQ(read.stop_measure, "mse");
   EXPECT_EQ(read.program_version, "0.1.0");
   EXPECT_EQ(read.arithmetic, "CPU AVX2, 1 thread");
   EXPECT_EQ(read.awaits_evaluation, 1);
@@ -79,8 +83,11 @@ TEST(TrainingState, ReadsWhatOlderProgramsWrote) {
   std::string bytes =
       replaced(to_json(TrainingState{.step = 12}), ",\n  \"awaits_evaluation\": 0", "");
   bytes = replaced(bytes, ",\n  \"begun_from\": \"\"", "");
+  for (const char* key : {"best_measure", "stop_measure"})
+    bytes = replaced(bytes, std::string(",\n  \"") + key + "\": \"\"", "");
   const TrainingState read = training_state_from_json(bytes, "state.json");
   EXPECT_EQ(read.step, 12);
+  EXPECT_EQ(read.best_measure, "");
   EXPECT_EQ(read.awaits_evaluation, 0);
   EXPECT_EQ(read.begun_from, "");
 }

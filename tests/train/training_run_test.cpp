@@ -178,6 +178,42 @@ TEST_F(TrainingRunTest, EvaluationsAndPicturesWithinAnEpochChangeNoBit) {
         << file;
 }
 
+// The run of an older program had stopped, because by the loss of an early beta nothing had become
+// better since.
+TEST_F(TrainingRunTest, GoesOnWhereAnOlderProgramStoppedByALossThatMoved) {
+  const std::vector<std::string> overrides = {
+      "train.early_stop.patience=3", "data.validation.fraction=0.2", "evaluate.every_epochs=1",
+      "objective.beta={schedule: linear, steps: 100}"};
+  const auto for_steps = [&](const std::string& steps) {
+    std::vector<std::string> all = overrides;
+    all.push_back("train.steps=" + steps);
+    return train(all);
+  };
+  for_steps("6");
+  const std::filesystem::path root = path("runs/small/checkpoints");
+  for (const std::filesystem::path& directory : checkpoint::find_checkpoints(root)) {
+    checkpoint::Checkpoint older = checkpoint::read_checkpoint(directory);
+    std::filesystem::remove_all(directory);
+    if (older.state.step != 6) continue;
+    older.state.best_measure = older.state.stop_measure = "";
+    older.state.best_validation = older.state.best_stop_metric = -1000;
+    older.state.best_step = 2;
+    older.state.evaluations_since_best = 3;
+    checkpoint::write_checkpoint(root, older);
+  }
+  const Ended more = for_steps("8");
+  EXPECT_THAT(more.said, AllOf(HasSubstr("the best checkpoint so far, of step 2, was chosen by the "
+                                         "loss as weighted at its own step"),
+                               HasSubstr("train.early_stop counts anew"),
+                               HasSubstr("done: 2 steps"), Not(HasSubstr("stopped early"))));
+  const checkpoint::TrainingState state =
+      checkpoint::read_checkpoint(checkpoint::checkpoint_directory(root, 8)).state;
+  EXPECT_EQ(state.best_measure, "final_loss");
+  EXPECT_GE(state.best_step, 8);
+  EXPECT_GT(*state.best_validation, -1000);
+  EXPECT_THAT(for_steps("10").said, Not(HasSubstr("was chosen by"))) << "it is said once";
+}
+
 // Each kind of model: the names that a refusal lists are those that evaluations record.
 TEST_F(TrainingRunTest, NamesTheMeasuresThatItsEvaluationsHave) {
   const std::vector<std::vector<std::string>> kinds = {
