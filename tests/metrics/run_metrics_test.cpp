@@ -324,7 +324,8 @@ TEST(RunMetrics, ServesWhatIsToldOfTheGpuWithItsLabel) {
                              .memory_total_bytes = 80.0 * (1 << 30),
                              .utilization = 0.93,
                              .celsius = 61,
-                             .watts = {}};
+                             .watts = {},
+                             .joules = {}};
   };
   RunMetrics metrics(identity, {}, "127.0.0.1", 0);
   const std::string answer = scrape(*metrics.port()),
