@@ -4,6 +4,7 @@
 #include <prometheus/counter.h>
 #include <prometheus/registry.h>
 
+#include <atomic>
 #include <set>
 #include <sstream>
 
@@ -81,11 +82,22 @@ TEST_F(TextfileTest, IsNeverSeenInPart) {
   for (int reading = 0; reading < 200; ++reading) ASSERT_EQ(bytes_of(path("a.prom")), whole);
 }
 
+// Counts how often it is asked for its series.
+struct Counted : prometheus::Collectable {
+  mutable std::atomic<int> times = 0;
+
+  std::vector<prometheus::MetricFamily> Collect() const override {
+    ++times;
+    return {};
+  }
+};
+
 TEST_F(TextfileTest, ThatCannotBeWrittenIsToldOnce) {
   testing::internal::CaptureStderr();
-  const auto registry = std::make_shared<prometheus::Registry>();
+  const auto series = std::make_shared<Counted>();
   {
-    const Textfile file(path("no/such/folder/a.prom"), {registry}, base::Seconds(0.001));
+    const Textfile file(path("no/such/folder/a.prom"), {series}, base::Seconds(0.001));
+    EXPECT_TRUE(eventually([&] { return series->times > 3; })) << "it tries again";
   }
   const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_THAT(said, HasSubstr("node_exporter does not see this rank (metrics.textfile): cannot "
