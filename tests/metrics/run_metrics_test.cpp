@@ -92,7 +92,7 @@ TEST(RunMetrics, TellsTheBestEvaluationAndByWhat) {
   EXPECT_THAT(scrape(*metrics.port()), Not(HasSubstr("vae_dist_best_value{")));
   metrics.record_best({"final_loss", 0.5, 40}, /*is_new=*/false);
   const std::string known = scrape(*metrics.port());
-  const std::string value = R"(vae_dist_best_value{host="node1",measure="final_loss",run="mnist"})";
+  const std::string value = R"(vae_dist_best_value{host="node1",run="mnist",measure="final_loss"})";
   EXPECT_EQ(value_of(known, value), 0.5);
   EXPECT_EQ(value_of(known, "vae_dist_best_step" + kGlobal), 40);
   EXPECT_THAT(known, Not(HasSubstr("vae_dist_best_timestamp_seconds{")));

@@ -4,12 +4,13 @@ import unittest
 
 from runs import RunFolder
 
-# Losses in nats, evaluated after the picture's mean has been learned, while the weight of the KL still rises.
-TRAINING = ["model.name=mlp_vae", "model.hidden_dims=[32]", "objective.reduction=sum", "train.steps=240", "train.optimizer.learning_rate=0.003", "data.validation.fraction=0.2",
-            "evaluate.every_steps=20", "distributed.replicas=1"]
-WARM_UP = ["objective.sigma=0.2", "objective.beta.schedule=linear", "objective.beta.steps=200"]
-FREE_BITS = [*WARM_UP, "objective.free_bits=2"]
-CAPACITY = ["objective.sigma=0.2", "objective.capacity={gamma: 10, max_nats: 12, steps: 200}"]
+# Losses in nats. What the code is worth is learned within 100 steps, while the weight of its KL rises until step 360.
+STEPS, END = 400, 360
+TRAINING = ["model.name=mlp_vae", "model.hidden_dims=[32]", "objective.reduction=sum", f"train.steps={STEPS}", "train.optimizer.learning_rate=0.01", "data.validation.fraction=0.2",
+            "evaluate.every_steps=20"]
+WARM_UP = ["objective.sigma=0.2", f"objective.beta={{schedule: linear, to: 20, steps: {END}}}"]
+FREE_BITS = ["objective.sigma=0.3", f"objective.beta={{schedule: linear, to: 10, steps: {END}}}", "objective.free_bits=3"]
+CAPACITY = ["objective.sigma=0.2", f"objective.capacity={{gamma: 1, max_nats: 150, steps: {END}}}"]
 
 
 class Best(RunFolder):
@@ -29,7 +30,7 @@ class Best(RunFolder):
         done = self.train(name, *TRAINING, *schedule)
         # The loss as it was weighted at each step calls an early checkpoint the best one, and would go on to do so: this is what was compared before.
         moving, still = self.best_by(name, "evaluation_loss"), self.best_by(name, "evaluation_final_loss")
-        self.assertLess(moving, 200)
+        self.assertLess(moving, END)
         self.assertGreater(still, moving)
         state = self.newest_state(name)
         self.assertEqual((state["best_step"], state["best_measure"]), (still, "final_loss"))
@@ -37,11 +38,10 @@ class Best(RunFolder):
         self.assertTrue(self.checkpoint(name, still).exists())
         self.assertFalse(self.checkpoint(name, moving).exists(), "it was only the best for a while")
         self.assertRegex(done.stderr, rf"best validation +loss at the final weights \S+ at step {still}\n")
-        self.assertIn(f"Best validation loss at the final weights", (self.run_path(name) / "report.html").read_text())
+        self.assertIn("Best validation loss at the final weights", (self.run_path(name) / "report.html").read_text())
         # The loss that is reported remains that of the step.
         self.assertEqual(self.evaluations(name)[-1]["evaluation_loss"], self.evaluations(name)[-1]["evaluation_final_loss"])
         self.assertNotEqual(self.evaluations(name)[0]["evaluation_loss"], self.evaluations(name)[0]["evaluation_final_loss"])
-        return moving
 
     def test_with_a_warm_up_of_beta(self):
         self.assert_best_is_late("warm_up", *WARM_UP)
@@ -53,20 +53,20 @@ class Best(RunFolder):
         self.assert_best_is_late("capacity", *CAPACITY)
 
     def test_a_warm_up_does_not_stop_the_run(self):
-        patience = 3
+        patience = 4
         self.train("patient", *TRAINING, *FREE_BITS, f"train.early_stop.patience={patience}")
         evaluations = self.evaluations("patient")
         best = self.best_by("patient", "evaluation_loss")
         worse = [record for record in evaluations if record["step"] > best]
         self.assertGreater(len(worse), patience, "by the loss of the step it would have stopped")
-        self.assertEqual(evaluations[-1]["step"], 240)
+        self.assertEqual(evaluations[-1]["step"], STEPS)
 
     def test_by_the_bound(self):
         done = self.train("bound", *TRAINING, *WARM_UP, "checkpoint.best=elbo", "train.early_stop.metric=elbo", "train.early_stop.patience=100")
         best = self.best_by("bound", "elbo_nats", sign=-1)
         self.assertEqual((self.newest_state("bound")["best_step"], self.newest_state("bound")["best_measure"]), (best, "elbo_nats"))
         self.assertEqual(self.newest_state("bound")["best_stop_metric"], max(record["elbo_nats"] for record in self.evaluations("bound")))
-        self.assertRegex(done.stderr, rf"best validation +ELBO -\S+ at step {best}\n")
+        self.assertRegex(done.stderr, rf"best validation +ELBO \S+ at step {best}\n")
         self.assertIn("Best validation ELBO", (self.run_path("bound") / "report.html").read_text())
 
     def test_another_measure_forgets_the_best_and_says_so_once(self):

@@ -240,7 +240,8 @@ TEST_F(TrainingRunTest, NamesTheMeasuresThatItsEvaluationsHave) {
     overrides.back() = "checkpoint.best=" + *listed.rbegin();
     ASSERT_EQ(train(overrides).code, base::ExitCode::done);
     std::set<std::string> recorded;
-    for (const auto& [name, value] : evaluations_of("kind" + std::to_string(k)).back().items())
+    const nlohmann::json last = evaluations_of("kind" + std::to_string(k)).back();
+    for (const auto& [name, value] : last.items())
       recorded.insert(metrics::name_beside_a_step(name));
     // What says nothing about the model, or is no number.
     for (const char* other : {"step", "epoch", "evaluated", "samples", "mean_image_mse",
