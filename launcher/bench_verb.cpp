@@ -79,7 +79,8 @@ void add_bench_verb(CLI::App& app, VerbContext& context) {
                      "Check the machines before a long job: measure the arithmetic and file "
                      "reading of each rank and the exchange, and name the slow rank");
   verb->add_flag("--scale", options->scale,
-                 "Fit a model of the all-reduce and predict step times with up to 1,024 ranks")
+                 "Fit a model of the all-reduce and predict step times with up to 1,024 ranks: "
+                 "a table predicted from measurements on the ranks of this call")
       ->excludes(preflight);
   bench::Interconnect& links = options->links;
   verb->add_option("--node-ranks", links.node_ranks, "For --scale: GPUs per node")

@@ -89,7 +89,7 @@ void add_compare_verb(CLI::App& app, VerbContext& context) {
                    "and RUN@1000 choose other checkpoints of a run")
       ->required();
   verb->add_flag("--best", options->best,
-                 "Use the checkpoint with the best validation loss of each run instead of the "
+                 "Use the best checkpoint of each run (its checkpoint.best) instead of the "
                  "newest, like RUN@best");
   context.files.add_inputs(*verb, [options] { return checkpoints_of(*options); });
   verb->add_option("--data", comparison.data.file,

@@ -21,6 +21,7 @@ struct EvaluateOptions {
   ComputeOptions compute;
   std::optional<std::int64_t> importance_samples;
   std::int64_t coverage = 1000;
+  bool latent_statistics = false;
 };
 
 base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::MpiWorld& world) {
@@ -35,6 +36,8 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
   step::ResolvedObjective resolved;
   comm::agree(*all_ranks, [&] {
     samples = inference::chosen_rows(options.rows, data.images.size());
+    if (options.latent_statistics)
+      inference::require_encoder(trained, "take statistics of (--latent-statistics)");
     resolved = inference::objective_of(trained);
     step::check_likelihood_fits(trained.config, data.images);
   });
@@ -43,9 +46,13 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
   evaluate::EvaluationOptions how = inference::evaluation_options(
       trained.config, resolved, data.images, samples, trained.state.step, device);
   if (options.importance_samples) how.importance_samples = *options.importance_samples;
-  const evaluate::FullEvaluation result = evaluate::evaluate_fully(
+  evaluate::FullEvaluation result = evaluate::evaluate_fully(
       *trained.model, objective::Objective(resolved.options, *trained.model), data.images, how,
       options.coverage, *all_ranks);
+  if (options.latent_statistics)
+    result.latent_statistics =
+        evaluate::latent_statistics(*trained.model, data.images, samples, how.format, how.block,
+                                    trained.config.model.latent_dim, *all_ranks);
 
   comm::agree_on_rank_0(*all_ranks, [&] {
     const evaluate::EvaluationSubject subject =
@@ -80,6 +87,10 @@ void add_evaluate_verb(CLI::App& app, VerbContext& context) {
           "Number of prior samples, and of real images, for coverage and density (0: none)")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  verb->add_flag(
+      "--latent-statistics", options->latent_statistics,
+      "Also mean and deviation of the code over these rows, by dimension and by channel: "
+      "shift and scaling factor of a latent diffusion model");
   context.files.add_output(*verb, "--json", options->json, "Also write all figures to this file");
   add_compute_options(*verb, options->compute);
   verb->footer(

@@ -20,7 +20,7 @@ void add_checkpoint_option(CLI::App& verb, VerbContext& context, ModelChoice& ch
                   "and RUN@1000 choose other checkpoints of the run")
       ->required();
   verb.add_flag("--best", choice.best,
-                "Use the checkpoint with the best validation loss of a run instead of the newest, "
+                "Use the best checkpoint of a run (its checkpoint.best) instead of the newest, "
                 "like RUN@best");
   context.files.add_inputs(verb, [&choice] {
     return std::vector<std::string>{

@@ -11,6 +11,7 @@ struct GpuReadings {
   std::optional<double>
       utilization;  ///< 0..1: fraction of the last sample period in which a kernel ran
   std::optional<double> celsius, watts;
+  std::optional<double> joules;  ///< used since the driver was loaded
 };
 
 }  // namespace vae_dist::base

@@ -43,6 +43,12 @@ std::string measured_text(const Scaling& scaling) {
   return out.str();
 }
 
+// "predicted from measurements on 8 ranks"
+std::string source_of(const Scaling& scaling) {
+  return base::text("predicted from measurements on ", scaling.ranks,
+                    scaling.ranks == 1 ? " rank" : " ranks");
+}
+
 }  // namespace
 
 std::string scaling_text(const Scaling& scaling) {
@@ -56,7 +62,8 @@ std::string scaling_text(const Scaling& scaling) {
     out << (i ? ", " : " ") << base::milliseconds(scaling.buckets[i].ready_seconds);
   out << " of backward.\n\n" << measured_text(scaling);
   const Interconnect& links = scaling.links;
-  out << "\nPredicted, with each rank computing as here, for nodes of " << links.node_ranks
+  out << "\nThis table is " << source_of(scaling)
+      << ", with each rank computing as here, for nodes of " << links.node_ranks
       << " GPUs that send " << base::digits(links.node_gbytes_per_second)
       << " GB/s each within the node and " << base::digits(links.network_gbytes_per_second)
       << " GB/s per node to other nodes (latency per message: "
@@ -76,6 +83,7 @@ std::string scaling_text(const Scaling& scaling) {
 nlohmann::json scaling_json(const Scaling& scaling) {
   const AllReduceModel& model = scaling.model;
   nlohmann::json out = {{"ranks", scaling.ranks},
+                        {"predicted_from", source_of(scaling)},
                         {"samples_per_rank", scaling.samples_per_rank},
                         {"compute_seconds", scaling.compute_seconds},
                         {"backward_seconds", scaling.backward_seconds},

@@ -25,7 +25,8 @@ void visit_fields(State& state, const Visitor& visit) {
   visit("replicas", state.replicas);
   visit("world_size", state.world_size);
   visit("dataset_fingerprint", state.dataset_fingerprint);
-  visit("best_validation_loss", state.best_validation_loss);
+  // The key is older than the choice of a measure.
+  visit("best_validation_loss", state.best_validation);
   visit("best_step", state.best_step);
   visit("best_stop_metric", state.best_stop_metric);
   visit("evaluations_since_best", state.evaluations_since_best);
@@ -33,6 +34,8 @@ void visit_fields(State& state, const Visitor& visit) {
   visit("arithmetic", state.arithmetic);
   visit.added("awaits_evaluation", state.awaits_evaluation);
   visit.added("begun_from", state.begun_from);
+  visit.added("best_measure", state.best_measure);
+  visit.added("stop_measure", state.stop_measure);
 }
 
 struct Writer {

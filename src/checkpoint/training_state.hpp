@@ -19,10 +19,15 @@ struct TrainingState {
   std::int64_t replicas = 0;    ///< R
   std::int64_t world_size = 0;  ///< number of ranks that wrote it; may change
   std::string dataset_fingerprint;
-  std::optional<double> best_validation_loss;  ///< a value that is not finite is read back as none
-  std::int64_t best_step = -1;                 ///< step of the checkpoint with that loss; -1: none
-  std::optional<double> best_stop_metric;      ///< best value of `train.early_stop.metric`
-  std::int64_t evaluations_since_best = 0;     ///< evaluations since then that were not better
+  std::optional<double> best_validation;  ///< best value of `checkpoint.best`; a value that is not
+                                          ///< finite is read back as none
+  std::int64_t best_step = -1;            ///< step of the checkpoint with that value; -1: none
+  std::string best_measure;  ///< what that value measures (evaluate/measure.hpp); empty
+                             ///< in older checkpoints: the loss, weighted by the
+                             ///< schedules as of its step
+  std::optional<double> best_stop_metric;   ///< best value of `train.early_stop.metric`
+  std::int64_t evaluations_since_best = 0;  ///< evaluations since then that were not better
+  std::string stop_measure;                 ///< as best_measure; empty in older checkpoints
   std::string program_version;
   std::string arithmetic;  ///< what the bits depend on: "CPU AVX2, 1 thread"; if it changes, bits
                            ///< may change

@@ -53,8 +53,9 @@ void expand_paths(Config& config) {
   config.data.validation.file = expanded(config.data.validation.file);
   for (std::string* place : {&config.run.directory, &config.checkpoint.resume})
     *place = with_home(*place);
-  if (config.metrics.service_discovery)
-    config.metrics.service_discovery = with_home(*config.metrics.service_discovery);
+  for (std::optional<std::string>* place :
+       {&config.metrics.service_discovery, &config.metrics.textfile})
+    if (*place) *place = with_home(**place);
 }
 
 }  // namespace vae_dist::config

@@ -28,9 +28,15 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
       .may_change();
   checkpoint
       .key("keep_best", config.checkpoint.keep_best,
-           "1: also keep the checkpoint with the best validation loss; 0: do not")
+           "1: also keep the checkpoint that is best on the validation rows; 0: do not")
       .at_least(0)
       .at_most(1)
+      .may_change();
+  checkpoint
+      .key("best", config.checkpoint.best,
+           "what the best checkpoint is best at: loss (with the beta and C that the schedules end "
+           "with), elbo, reconstruction, or another number of an evaluation (mse, bits_per_dim, "
+           "active_units, ...)")
       .may_change();
   checkpoint
       .key("resume", config.checkpoint.resume,
@@ -40,7 +46,14 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
       .may_change();
 
   base::Section evaluate(keys, "evaluate");
-  evaluate.key("every_epochs", config.evaluate.every_epochs, "epochs between evaluations; 0: none")
+  evaluate
+      .key("every_epochs", config.evaluate.every_epochs,
+           "epochs between evaluations; 0: not by epochs")
+      .at_least(0)
+      .may_change();
+  evaluate
+      .key("every_steps", config.evaluate.every_steps,
+           "steps between evaluations, besides those at the ends of epochs; 0: not by steps")
       .at_least(0)
       .may_change();
   evaluate.key("batch", config.evaluate.batch, "samples evaluated at once")
@@ -53,7 +66,14 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
       .may_change();
 
   base::Section pictures(keys, "pictures");
-  pictures.key("every_epochs", config.pictures.every_epochs, "epochs between pictures; 0: none")
+  pictures
+      .key("every_epochs", config.pictures.every_epochs,
+           "epochs between pictures; 0: not by epochs")
+      .at_least(0)
+      .may_change();
+  pictures
+      .key("every_steps", config.pictures.every_steps,
+           "steps between pictures, besides those at the ends of epochs; 0: not by steps")
       .at_least(0)
       .may_change();
   pictures.key("samples", config.pictures.samples, "images drawn from the prior; 0: no grid")
@@ -100,6 +120,11 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
   metrics
       .key("push_gateway", config.metrics.push_gateway,
            "host:port or URL of the Pushgateway that receives the job's outcome; null: none")
+      .may_change();
+  metrics
+      .key("textfile", config.metrics.textfile,
+           "directory of node_exporter's textfile collector: each rank keeps its series there, in "
+           "vae_dist-<user>-<run.name>-rank<k>.prom, while it trains; null: none")
       .may_change();
 }
 

@@ -97,8 +97,9 @@ void add_train_keys(std::vector<base::Key>& keys, Config& config) {
       .key("patience", train.early_stop.patience,
            "number of evaluations without a better metric after which the run ends; null: never")
       .at_least(1);
-  early_stop.key("metric", train.early_stop.metric, "the metric that must improve")
-      .one_of({"validation_loss", "validation_reconstruction_loss", "validation_mse"});
+  early_stop.key("metric", train.early_stop.metric,
+                 "the metric that must improve: validation_loss, validation_reconstruction_loss, "
+                 "validation_mse, or any name that checkpoint.best takes");
   section.choice("precision", train.precision, words_of(train.precision),
                  "precision of convolutions and matrix products; fp64, fp32: of all computation; "
                  "tf32: on a GPU that supports it (else as fp32); bf16: with fp32 weights, sums "

@@ -27,6 +27,7 @@ struct GpuSensors::Library {
   int (*utilization)(Device, Utilization*) = nullptr;
   int (*temperature)(Device, int, unsigned int*) = nullptr;
   int (*power)(Device, unsigned int*) = nullptr;
+  int (*energy)(Device, unsigned long long*) = nullptr;
 
   template <typename Function>
   bool find(const char* name, Function& function) {
@@ -45,6 +46,7 @@ struct GpuSensors::Library {
     find("nvmlDeviceGetUtilizationRates", utilization);
     find("nvmlDeviceGetTemperature", temperature);
     find("nvmlDeviceGetPowerUsage", power);
+    find("nvmlDeviceGetTotalEnergyConsumption", energy);
     started = init() == kSuccess;
     return started && by_bus_id(pci_bus_id.c_str(), &device) == kSuccess;
   }
@@ -83,6 +85,9 @@ base::GpuReadings GpuSensors::read() const {
   if (unsigned int milliwatts = 0;
       nvml.power != nullptr && nvml.power(nvml.device, &milliwatts) == kSuccess)
     out.watts = milliwatts / 1000.0;
+  if (unsigned long long millijoules = 0;
+      nvml.energy != nullptr && nvml.energy(nvml.device, &millijoules) == kSuccess)
+    out.joules = static_cast<double>(millijoules) / 1000;
   return out;
 }
 

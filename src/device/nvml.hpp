@@ -1,5 +1,5 @@
-// Reads a GPU's memory, utilisation, temperature and power from the NVIDIA driver. NVML is loaded
-// on first use, so a machine without a driver neither links it nor needs it.
+// Reads a GPU's memory, utilisation, temperature, power and energy from the NVIDIA driver. NVML is
+// loaded on first use, so a machine without a driver neither links it nor needs it.
 #pragma once
 
 #include <memory>

@@ -166,8 +166,35 @@ class BlockEvaluator {
   model::Decoded prior_draws_;  // only for a decoder-only model
 };
 
-// Returns the numbers of draws for which log p(x) is estimated: those requested, and the number
-// that the training objective draws.
+// Computes the loss as training does, from the means over all samples.
+double validation_loss(const objective::Objective& objective, const objective::StepWeights& weights,
+                       const Evaluation& result) {
+  const std::int64_t draws = objective.options().importance_samples;
+  if (draws > 1)
+    for (const Evaluation::LogP& estimate : result.log_p)
+      if (estimate.draws == draws) return -estimate.nats;
+  const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
+  // A point latent has no KL.
+  at::Tensor loss = scalar(result.reconstruction);
+  if (result.active_units) {
+    const objective::MeanKl kl{scalar(result.kld_nats),
+                               at::tensor(result.kld_per_dimension, at::kDouble)};
+    const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats};
+    loss =
+        objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host);
+  }
+  std::vector<at::Tensor> values;
+  for (const auto& [term, value] : result.regularisers) values.push_back(scalar(value));
+  return objective.regularised(loss, values).item<double>();
+}
+
+// Returns the bits to add to a density of 256-level values on [low, high] for their probability.
+double levels_in_bits(base::Support support, const data::InputFormat& format) {
+  return support == base::Support::reals ? 8 - std::log2(format.high - format.low) : 0;
+}
+
+}  // namespace
+
 std::vector<std::int64_t> counts_of_draws(base::LatentKind kind,
                                           const objective::ObjectiveOptions& objective,
                                           const EvaluationOptions& options) {
@@ -181,35 +208,6 @@ std::vector<std::int64_t> counts_of_draws(base::LatentKind kind,
   counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
   return counts;
 }
-
-// Computes the loss as training does, from the means over all samples.
-double validation_loss(const objective::Objective& objective, const objective::StepWeights& weights,
-                       const std::vector<double>& regularisers, const Evaluation& result) {
-  const std::int64_t draws = objective.options().importance_samples;
-  if (draws > 1)
-    for (const Evaluation::LogP& estimate : result.log_p)
-      if (estimate.draws == draws) return -estimate.nats;
-  const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
-  at::Tensor loss = scalar(result.loss);
-  // A point latent has no KL.
-  if (result.active_units) {
-    const objective::MeanKl kl{scalar(result.kld_nats),
-                               at::tensor(result.kld_per_dimension, at::kDouble)};
-    const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats};
-    loss =
-        objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host);
-  }
-  std::vector<at::Tensor> values;
-  for (const double value : regularisers) values.push_back(scalar(value));
-  return objective.regularised(loss, values).item<double>();
-}
-
-// Returns the bits to add to a density of 256-level values on [low, high] for their probability.
-double levels_in_bits(base::Support support, const data::InputFormat& format) {
-  return support == base::Support::reals ? 8 - std::log2(format.high - format.low) : 0;
-}
-
-}  // namespace
 
 Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective,
                     const data::SampleDataset& dataset, const EvaluationOptions& options,
@@ -256,10 +254,11 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
     out.log_p.push_back({counts[i], total.log_p[i] / n});
   if (!counts.empty()) out.effective_samples = total.effective_samples / n;
   out.loss = total.loss / n;
-  std::vector<double> regularisers;
-  for (const double sum : total.regularisers) regularisers.push_back(sum / n);
-  if (kind == base::LatentKind::point)
-    out.loss = validation_loss(objective, options.weights, regularisers, out);
+  if (kind != base::LatentKind::none)
+    for (std::size_t i = 0; i < total.regularisers.size(); ++i)
+      out.regularisers.emplace_back(objective.options().regularisers[i].term,
+                                    total.regularisers[i] / n);
+  if (kind == base::LatentKind::point) out.loss = validation_loss(objective, options.weights, out);
   if (kind != base::LatentKind::posterior) return out;
 
   out.active_units = 0;
@@ -278,7 +277,9 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
         -*out.elbo_nats / (static_cast<double>(options.format.shape.values()) * std::log(2.0)) +
         levels_in_bits(model.likelihood().traits().support, options.format);
   }
-  out.loss = validation_loss(objective, options.weights, regularisers, out);
+  out.loss = validation_loss(objective, options.weights, out);
+  if (options.final_weights)
+    out.final_loss = validation_loss(objective, *options.final_weights, out);
   return out;
 }
 

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -17,7 +19,9 @@ namespace vae_dist::evaluate {
 
 struct EvaluationOptions {
   data::InputFormat format;
-  objective::StepWeights weights;       ///< those of training
+  objective::StepWeights weights;  ///< those of training
+  /// Those at the end of the schedules of beta and C; absent if they never move.
+  std::optional<objective::StepWeights> final_weights = {};
   std::int64_t block = 256;             ///< samples evaluated at once
   std::int64_t first = 0;               ///< first sample of the dataset
   std::int64_t samples = 0;             ///< number of samples from there on
@@ -33,6 +37,9 @@ struct Evaluation {
   std::int64_t samples = 0;
   double loss = 0;  ///< the training objective with one draw of the posterior: reconstruction + M_N
                     ///< * beta * KL, or the objective's own combination
+  /// The same at EvaluationOptions::final_weights; absent without them. Unlike `loss` it can be
+  /// compared between steps.
+  std::optional<double> final_loss = {};
   double reconstruction = 0;  ///< of the same draw, reduced as in the loss
   double kld_nats = 0;        ///< per sample; 0 without a posterior
   double mse = 0;  ///< per value, on [0, 1] for any range of the model, of the reconstruction from
@@ -63,11 +70,21 @@ struct Evaluation {
   std::vector<double> latent_variance;       ///< Var_x of E[z_j|x]
   std::optional<std::int64_t> active_units;  ///< latent_variance above kActiveVariance
 
+  /// The unweighted value of each regulariser by its term: the mean over blocks, weighted with
+  /// their samples.
+  std::vector<std::pair<std::string, double>> regularisers;
+
   static constexpr double kActiveVariance = 0.01;  ///< Burda et al. 2016, section 5.2
 
   /// Returns the peak signal-to-noise ratio of the mean squared error, in decibels.
   double psnr() const { return psnr_db(mse); }
 };
+
+/// Returns the numbers of draws for which an evaluation estimates log p(x), ascending: those
+/// requested, and the number that the training objective draws.
+std::vector<std::int64_t> counts_of_draws(base::LatentKind kind,
+                                          const objective::ObjectiveOptions& objective,
+                                          const EvaluationOptions& options);
 
 /// Evaluates the model and leaves it in the mode it was in. A collective over `all_ranks`.
 Evaluation evaluate(model::LatentModel& model, const objective::Objective& objective,

@@ -62,6 +62,9 @@ void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& line
                         (subject.has_kld ? base::text(", at M_N ", base::digits(subject.kld_weight),
                                                       " and beta ", base::digits(subject.beta))
                                          : ""));
+  if (e.final_loss)
+    lines.add("final loss",
+              base::digits(*e.final_loss) + ", at the beta and C that the schedules end with");
   lines.add("reconstruction",
             base::text(base::digits(e.reconstruction), " ", subject.reconstruction_unit));
   if (e.active_units) lines.add("KL", base::text(base::digits(e.kld_nats), " nats per sample"));
@@ -81,6 +84,24 @@ void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& line
     lines.add("", base::text("at the fixed sigma ", base::digits(*e.fixed_sigma),
                              " (objective.sigma): not a tuned likelihood, so do not compare it "
                              "with one. objective.variance: optimal or learned fits sigma"));
+}
+
+// The first channels; the JSON has all of them.
+std::string channels_text(const CodeMoments& channels) {
+  const std::size_t shown = std::min(channels.mean.size(), kDimensionsShown);
+  std::string out;
+  for (std::size_t c = 0; c < shown; ++c)
+    out += base::text(c ? ", " : "", base::digits(channels.mean[c], 3), " ± ",
+                      base::digits(channels.deviation[c], 3));
+  return out + (shown < channels.mean.size()
+                    ? base::text(": the first ", shown, " of ", channels.mean.size())
+                    : "");
+}
+
+nlohmann::ordered_json moments_json(const CodeMoments& moments) {
+  return {{"mean", moments.mean},
+          {"deviation", moments.deviation},
+          {"deviation_of_mean", moments.deviation_of_mean}};
 }
 
 nlohmann::ordered_json figures_json(const SampleQuality::Figures& figures) {
@@ -133,6 +154,13 @@ std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluat
   } else if (!result.no_scores_because.empty()) {
     lines.add("disentanglement", "none: " + result.no_scores_because);
   }
+  if (const auto& code = result.latent_statistics) {
+    lines.add("code", base::text("mean ", base::digits(code->all.mean[0]), ", deviation ",
+                                 base::digits(code->all.deviation[0]), ": shift ",
+                                 base::digits(code->shift()), ", scaling factor ",
+                                 base::digits(code->scaling_factor())));
+    lines.add("code by channel", channels_text(code->channels));
+  }
   const std::string sign = collapse_sign(e, result.mean_image_mse);
   if (!sign.empty()) lines.add("warning", sign);
   return base::text(subject.checkpoint, ": ", subject.model, ", step ", subject.step, "\n",
@@ -151,6 +179,8 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject,
                                 {"loss", e.loss},
                                 {"reconstruction", e.reconstruction},
                                 {"reconstruction_unit", subject.reconstruction_unit}};
+  if (e.final_loss) out["final_loss"] = *e.final_loss;
+  for (const auto& [term, value] : e.regularisers) out["regularisers"][term] = value;
   if (subject.has_kld) {
     out["kld_weight"] = subject.kld_weight;
     out["beta"] = subject.beta;
@@ -184,6 +214,12 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject,
     out["disentanglement"] = {{"dataset", scores->dataset},   {"factors", scores->factors},
                               {"beta_vae", scores->beta_vae}, {"factor_vae", scores->factor_vae},
                               {"mig", scores->mig},           {"sap", scores->sap}};
+  if (const auto& code = result.latent_statistics)
+    out["latent_statistics"] = {{"rows", code->rows},
+                                {"shift", code->shift()},
+                                {"scaling_factor", code->scaling_factor()},
+                                {"channels", moments_json(code->channels)},
+                                {"dimensions", moments_json(code->dimensions)}};
   return out;
 }
 
@@ -208,6 +244,8 @@ std::string text_columns(const std::vector<std::vector<std::string>>& rows) {
 
 std::string evaluation_text(const Evaluation& result, double mean_image_mse) {
   std::string out = "loss " + base::digits(result.loss);
+  if (result.final_loss)
+    out += base::text(" (at the final weights ", base::digits(*result.final_loss), ")");
   if (result.reconstructs)
     out += base::text(", MSE ", base::digits(result.mse), " (mean image ",
                       base::digits(mean_image_mse), ")");

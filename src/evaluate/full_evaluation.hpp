@@ -6,6 +6,7 @@
 
 #include "evaluate/evaluation.hpp"
 #include "evaluate/factor_scores.hpp"
+#include "evaluate/latent_statistics.hpp"
 #include "evaluate/sample_quality.hpp"
 
 namespace vae_dist::evaluate {
@@ -15,6 +16,7 @@ struct FullEvaluation {
   double mean_image_mse = 0;
   std::optional<SampleQuality> sample_quality;
   std::optional<FactorScores> factor_scores;
+  std::optional<LatentStatistics> latent_statistics;  ///< only if asked for
   std::string no_scores_because;  ///< why there are no scores although the data have factors
 };
 

@@ -214,6 +214,7 @@ evaluate::EvaluationOptions evaluation_options(const config::Config& config,
   options.format = step::input_format(config, images, device);
   // Uses the current beta of a schedule, for comparison with what training minimises now.
   options.weights = objective.weights_at(std::max<std::int64_t>(0, steps - 1));
+  options.final_weights = objective.final_weights();
   options.block = config.evaluate.batch;
   options.first = samples.first;
   options.samples = samples.size();

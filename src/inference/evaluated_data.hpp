@@ -57,8 +57,8 @@ evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained,
 void require_encoder(const TrainedModel& trained, const std::string& purpose);
 
 /// Returns the options for evaluate() after `steps` steps, during training or later from a
-/// checkpoint: the M_N and beta of the last step, and the run's block size, importance samples and
-/// seed.
+/// checkpoint: the M_N and beta of the last step and of the schedules' ends, and the run's block
+/// size, importance samples and seed.
 evaluate::EvaluationOptions evaluation_options(const config::Config& config,
                                                const step::ResolvedObjective& objective,
                                                const data::SampleDataset& images,

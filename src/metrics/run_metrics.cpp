@@ -14,6 +14,7 @@
 #include "base/utf8.hpp"
 #include "metrics/machine_series.hpp"
 #include "metrics/metrics_endpoint.hpp"
+#include "metrics/textfile.hpp"
 
 namespace vae_dist::metrics {
 namespace {
@@ -66,12 +67,17 @@ std::optional<LazyGauge> series_of(prometheus::Registry& registry, const prometh
 struct GlobalSeries {
   GlobalSeries(prometheus::Registry& registry, const prometheus::Labels& labels,
                const RunFacts& facts)
-      : epoch(registry, labels, "vae_dist_epoch", "Epoch of the last step, counted from 0."),
+      : of_run(labels),
+        epoch(registry, labels, "vae_dist_epoch", "Epoch of the last step, counted from 0."),
         step(registry, labels, "vae_dist_step",
              "Steps since the start of training, including earlier parts of a resumed run."),
         collapsed(registry, labels, "vae_dist_collapsed",
                   "1 if the last evaluation shows posterior collapse or reconstructions hardly "
                   "better than the mean image, else 0."),
+        best_step(registry, labels, "vae_dist_best_step",
+                  "Step of the best evaluation on the validation rows, by checkpoint.best."),
+        best_timestamp(registry, labels, "vae_dist_best_timestamp_seconds",
+                       "Unix time at which this process last found a best evaluation, seconds."),
         evaluation_timestamp(registry, labels, "vae_dist_evaluation_timestamp_seconds",
                              "Unix time of the last evaluation, seconds."),
         checkpoint_timestamp(
@@ -109,7 +115,10 @@ struct GlobalSeries {
     LazyGauge(registry, labels, name, help).set(1);
   }
 
-  LazyGauge epoch, step, collapsed, evaluation_timestamp, checkpoint_timestamp;
+  prometheus::Labels of_run;
+  LazyGauge epoch, step, collapsed, best_step, best_timestamp, evaluation_timestamp,
+      checkpoint_timestamp;
+  std::optional<LazyGauge> best_value;  // its label is known with its first value
   std::vector<std::optional<LazyGauge>> step_gauges, objective_gauges,
       evaluation_gauges;  // in the order of their tables
 };
@@ -190,7 +199,8 @@ struct RunMetrics::Series {
       : registry(std::make_shared<prometheus::Registry>()),
         rank(*registry, rank_labels(identity), facts),
         machine(std::make_shared<MachineSeries>(rank_labels(identity),
-                                                base::utf8_text(identity.gpu), identity.read_gpu)) {
+                                                base::utf8_text(identity.gpu), identity.read_gpu,
+                                                identity.read_energy)) {
     if (identity.rank != 0) return;
     global.emplace(*registry, run_labels(identity), facts);
     checkpoint.emplace(*registry, rank_labels(identity));
@@ -217,16 +227,19 @@ struct RunMetrics::Series {
   std::optional<GlobalSeries> global;
   std::optional<CheckpointSeries> checkpoint;
   std::optional<MetricsEndpoint> endpoint;
+  std::optional<Textfile> textfile;
+
+  std::vector<std::shared_ptr<prometheus::Collectable>> all() const { return {registry, machine}; }
 };
 
 RunMetrics::RunMetrics(const MetricsIdentity& identity, const RunFacts& facts,
-                       const std::string& address, std::optional<int> port)
+                       const std::string& address, std::optional<int> port,
+                       const std::filesystem::path& textfile)
     : series_(std::make_unique<Series>(identity, facts)) {
+  if (!textfile.empty()) series_->textfile.emplace(textfile, series_->all());
   if (!port) return;
   try {
-    series_->endpoint.emplace(
-        address, *port,
-        std::vector<std::shared_ptr<prometheus::Collectable>>{series_->registry, series_->machine});
+    series_->endpoint.emplace(address, *port, series_->all());
   } catch (const std::exception& error) {
     log::warn(base::text(error.what(),
                          ". Training continues without a metrics endpoint; check metrics.address, "
@@ -290,6 +303,19 @@ void RunMetrics::record_evaluation(const EvaluationMetrics& evaluation) {
   }
   if (evaluation.collapsed) global.collapsed.set(*evaluation.collapsed ? 1 : 0);
   global.evaluation_timestamp.set_to_current_time();
+}
+
+void RunMetrics::record_best(const BestEvaluation& best, bool is_new) {
+  if (!series_->global) return;
+  GlobalSeries& global = *series_->global;
+  if (!global.best_value)
+    global.best_value.emplace(*series_->registry, global.of_run, "vae_dist_best_value",
+                              "Value of the best evaluation on the validation rows; the label says "
+                              "of which of its numbers (checkpoint.best).",
+                              prometheus::Labels{{"measure", base::utf8_text(best.measure)}});
+  global.best_value->set(best.value);
+  global.best_step.set(static_cast<double>(best.step));
+  if (is_new) global.best_timestamp.set_to_current_time();
 }
 
 }  // namespace vae_dist::metrics

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/energy_readings.hpp"
 #include "base/gpu_readings.hpp"
 #include "metrics/step_terms.hpp"
 
@@ -37,6 +39,7 @@ struct MetricsIdentity {
                   {};    ///< distinguish runs of the same name by two people; empty: no such label
   std::string gpu = {};  ///< the value of the label `gpu`; empty: no GPU
   std::function<base::GpuReadings()> read_gpu = {};  ///< called at each scrape; empty: no readings
+  std::function<base::EnergyReadings()> read_energy = {};  ///< likewise
 };
 
 /// Constant facts of a run.
@@ -50,14 +53,22 @@ struct RunFacts {
       run = {};  ///< labels of vae_dist_build_info and vae_dist_run_info
 };
 
+/// The best of all evaluations on the validation rows so far.
+struct BestEvaluation {
+  std::string measure;  ///< what was compared: the label `measure`
+  double value = 0;
+  std::int64_t step = 0;
+};
+
 class RunMetrics {
  public:
   /// Serves http://address:port/metrics. `port`: the wanted port (the caller adds the local rank).
   /// If it is 0, takes any free port; if it is taken, takes the next free one of the following 100;
   /// if it is empty, there is no endpoint. If the endpoint cannot start, logs a warning and
-  /// continues without it.
+  /// continues without it. `textfile`: a file that holds the same series (textfile.hpp); empty:
+  /// none.
   RunMetrics(const MetricsIdentity& identity, const RunFacts& facts, const std::string& address,
-             std::optional<int> port);
+             std::optional<int> port, const std::filesystem::path& textfile = {});
   ~RunMetrics();
 
   /// Returns the port that is served; empty if there is no endpoint.
@@ -72,6 +83,10 @@ class RunMetrics {
   void record_failed_checkpoint();
 
   void record_evaluation(const EvaluationMetrics& evaluation);
+
+  /// Records the best evaluation. `is_new`: the last evaluation is the best; otherwise it is known
+  /// from an earlier part of the run.
+  void record_best(const BestEvaluation& best, bool is_new);
 
  private:
   struct Series;

@@ -41,7 +41,8 @@ const std::vector<StepTerm>& step_terms();
 struct EvaluationMetrics {
   bool validation = true;  ///< on the validation rows; false: on the training rows
   std::optional<double> loss = {}, reconstruction_loss = {}, kld_nats = {}, mse = {},
-                        mean_image_mse = {}, elbo_nats = {}, bits_per_dim = {}, active_units = {};
+                        mean_image_mse = {}, elbo_nats = {}, bits_per_dim = {}, active_units = {},
+                        final_loss = {};
   std::optional<bool> collapsed = {};  ///< empty while it is too early to tell
 };
 

@@ -18,9 +18,9 @@ constexpr double kRatioForPowers =
 constexpr std::size_t kDimensionsShown = 256;
 
 constexpr const char* kSpeed[] = {"samples_per_second", "step_seconds", "data_wait_seconds",
-                                  "allreduce_wait_seconds"};
+                                  "allreduce_wait_seconds", "joules_per_1000_samples"};
 // Shown elsewhere: as a reference line, in a warning, in a table.
-constexpr const char* kNoCharts[] = {"mean_image_mse", "skipped", "samples", "epoch"};
+constexpr const char* kNoCharts[] = {"mean_image_mse", "skipped", "samples", "epoch", "joules"};
 
 // Returns the known terms under the names of curves, in the order of the page. A step and an
 // evaluation share a chart if they have a value with the same name.
@@ -229,6 +229,10 @@ std::vector<plot::Figure> speed_charts(std::span<const RunRecord> runs) {
   if (any_has("samples_per_second"))
     out.push_back(plot::draw(chart_of(runs, "samples_per_second", "Throughput, all ranks together",
                                       "samples per second", false)));
+  if (any_has("joules_per_1000_samples"))
+    out.push_back(plot::draw(chart_of(runs, "joules_per_1000_samples",
+                                      "Energy of 1,000 samples, since the start of the process",
+                                      "J", false)));
   if (!any_has("step_seconds")) return out;
 
   plot::LineChart times{.title = runs.size() == 1 ? "Time of a step, on rank 0" : "Time of a step",

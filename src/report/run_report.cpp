@@ -5,7 +5,9 @@
 #include <map>
 #include <set>
 
+#include "base/energy_readings.hpp"
 #include "base/error.hpp"
+#include "evaluate/measure.hpp"
 #include "plot/axis.hpp"
 #include "report/run_curves.hpp"
 
@@ -19,13 +21,44 @@ struct Best {
   double value = 0, step = 0;
 };
 
+// Returns by what the run compares its evaluations: its checkpoint.best, where a loss counts at the
+// weights that the schedules end with if they move.
+evaluate::Measure measure_of(const RunRecord& run) {
+  const auto found = std::find_if(run.config.begin(), run.config.end(), [](const ConfigRow& row) {
+    return row.key == "checkpoint.best";
+  });
+  evaluate::Measure out =
+      evaluate::measure_named(found == run.config.end() ? "loss" : found->value);
+  if (out.name == "loss" && !evaluation_curve(run, "validation", "final_loss").value.empty())
+    out.name = "final_loss";
+  return out;
+}
+
 std::optional<Best> best_validation(const RunRecord& run) {
+  const evaluate::Measure measure = measure_of(run);
   std::optional<Best> best;
-  const Curve losses = evaluation_curve(run, "validation", "loss");
-  for (std::size_t i = 0; i < losses.value.size(); ++i)
-    if (std::isfinite(losses.value[i]) && (!best || losses.value[i] < best->value))
-      best = Best{losses.value[i], losses.step[i]};
+  const Curve values = evaluation_curve(run, "validation", measure.name);
+  for (std::size_t i = 0; i < values.value.size(); ++i)
+    if (measure.is_better(values.value[i], best ? std::optional(best->value) : std::nullopt))
+      best = Best{values.value[i], values.step[i]};
   return best;
+}
+
+// "Best validation loss"
+std::string title_of_best(const RunRecord& run) {
+  return "Best validation " + evaluate::spoken(measure_of(run));
+}
+
+// What all parts of a resumed run have used. The log of each part counts from 0.
+std::optional<double> joules_of(const RunRecord& run) {
+  const auto found = run.curves.find("joules");
+  if (found == run.curves.end()) return std::nullopt;
+  double sum = 0, before = 0;
+  for (const double joules : found->second.value) {
+    sum += joules >= before ? joules - before : joules;
+    before = joules;
+  }
+  return sum;
 }
 
 std::optional<double> last_of(const Curve& curve) {
@@ -71,7 +104,7 @@ std::vector<plot::Fact> facts_of(const RunRecord& run) {
   if (const auto loss = newest(run, "loss"))
     out.push_back({"Loss", plot::number_label(loss->value), loss->where});
   if (const auto best = best_validation(run))
-    out.push_back({"Best validation loss", plot::number_label(best->value),
+    out.push_back({title_of_best(run), plot::number_label(best->value),
                    "at step " + plot::grouped(std::llround(best->step))});
   if (const auto mse = newest(run, "mse")) {
     const auto mean_image = newest(run, "mean_image_mse");
@@ -87,6 +120,11 @@ std::vector<plot::Fact> facts_of(const RunRecord& run) {
   if (const auto found = run.curves.find("samples_per_second"); found != run.curves.end())
     out.push_back({"Throughput", plot::number_label(median(found->second.value)) + "/s",
                    "samples, median of logged steps"});
+  if (const auto joules = joules_of(run)) {
+    const auto each = last_logged(run, "joules_per_1000_samples");
+    out.push_back({"Energy", base::energy_text(*joules),
+                   each ? base::energy_text(*each) + " per 1,000 samples" : ""});
+  }
   return out;
 }
 
@@ -115,8 +153,11 @@ void warn(plot::HtmlPage& page, const RunRecord& run, bool of_several) {
 }
 
 plot::Table comparison(std::span<const RunRecord> runs) {
-  plot::Table table{.header = {"Run", "Steps", "Best validation loss", "Loss", "Reconstruction",
-                               "KL (nats)", "MSE", "Samples/s"},
+  const std::string title = title_of_best(runs[0]);
+  const bool of_one_measure = std::all_of(
+      runs.begin(), runs.end(), [&](const RunRecord& run) { return title_of_best(run) == title; });
+  plot::Table table{.header = {"Run", "Steps", of_one_measure ? title : "Best validation", "Loss",
+                               "Reconstruction", "KL (nats)", "MSE", "Samples/s"},
                     .rows = {},
                     .caption = {},
                     .numbers = true};
@@ -128,9 +169,12 @@ plot::Table comparison(std::span<const RunRecord> runs) {
     const auto speed = run.curves.find("samples_per_second");
     table.rows.push_back(
         {{run.name, plot::grouped(std::llround(last_step(run))),
-          best ? plot::number_label(best->value) : "\u2013", cell(newest(run, "loss")),
-          cell(newest(run, "reconstruction_loss")), cell(newest(run, "kld")),
-          cell(newest(run, "mse")),
+          !best ? "\u2013"
+          : of_one_measure
+              ? plot::number_label(best->value)
+              : plot::number_label(best->value) + " (" + evaluate::spoken(measure_of(run)) + ")",
+          cell(newest(run, "loss")), cell(newest(run, "reconstruction_loss")),
+          cell(newest(run, "kld")), cell(newest(run, "mse")),
           speed == run.curves.end() ? "\u2013" : plot::number_label(median(speed->second.value))}});
   }
   return table;
@@ -169,6 +213,7 @@ std::string column_title(const std::string& name) {
       {"kld", "KL (nats)"},
       {"mse", "MSE"},
       {"mean_image_mse", "MSE of the mean image"},
+      {"final_loss", "loss at the final weights"},
       {"elbo_nats", "ELBO (nats)"},
       {"bits_per_dim", "bits/dim"}};
   if (const auto found = kShort.find(name); found != kShort.end()) return found->second;
@@ -215,7 +260,9 @@ std::string evaluation_note(const RunRecord& run) {
     same += (same.empty() ? "" : ", ") + column_title(name) + " " +
             plot::number_label(*value_of(run.evaluations.front(), name));
   return (same.empty() ? "" : "All " + same + ". ") +
-         (best_validation(run) ? "The best validation loss is marked." : "");
+         (best_validation(run)
+              ? "The best validation " + evaluate::spoken(measure_of(run)) + " is marked."
+              : "");
 }
 
 plot::Table evaluation_table(const RunRecord& run, std::size_t first) {

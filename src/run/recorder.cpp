@@ -1,11 +1,15 @@
 #include "run/recorder.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "base/text.hpp"
 #include "base/user_name.hpp"
 #include "device/gpu_facts.hpp"
 #include "device/nvml.hpp"
+#include "metrics/textfile.hpp"
 #include "run/metrics_address.hpp"
 
 namespace vae_dist::run {
@@ -32,18 +36,42 @@ std::vector<metrics::ScrapeTarget> gather_targets(const std::string& address,
   return targets;
 }
 
+// A package's meter must be read often, lest it wrap around twice (device/energy_meters.hpp).
+constexpr base::Seconds kEnergyInterval{10};
+
+std::shared_ptr<device::GpuSensors> sensors_of(c10::Device device) {
+  return device.is_cuda() ? device::GpuSensors::open(device::gpu_facts(device).pci_bus_id)
+                          : nullptr;
+}
+
+// Opens the meters that this rank counts: its GPU's, unless a rank below it shares that GPU, and on
+// the first rank of a node those of its CPU packages. Null if there is none. A collective.
+std::shared_ptr<device::EnergyMeters> meters_of(const RecordedRun& run, const comm::MpiWorld& world,
+                                                comm::CpuCommunicator& all_ranks,
+                                                const std::shared_ptr<device::GpuSensors>& gpu) {
+  const std::string mine =
+      gpu ? base::text(world.host(), " ", device::gpu_facts(run.device).pci_bus_id) : "";
+  const std::vector<std::string> all = comm::all_gather_text(all_ranks, mine);
+  const auto first = std::find(all.begin(), all.end(), mine) - all.begin();
+  std::function<std::optional<double>()> read_gpu;
+  if (gpu && first == world.rank()) read_gpu = [gpu] { return gpu->read().joules; };
+  auto meters = std::make_shared<device::EnergyMeters>(
+      read_gpu, world.local_rank() == 0 ? run.powercap : std::filesystem::path());
+  return meters->exist() ? meters : nullptr;
+}
+
 // Processes started over ssh may not see the batch job in their environment, so rank 0's value
 // counts for all. A collective.
-metrics::MetricsIdentity identity_of(const config::Config& config, const comm::MpiWorld& world,
-                                     comm::CpuCommunicator& all_ranks, c10::Device device) {
-  metrics::MetricsIdentity out{config.run.name, world.host(), world.rank(), world.local_rank()};
+metrics::MetricsIdentity identity_of(const RecordedRun& run, const comm::MpiWorld& world,
+                                     comm::CpuCommunicator& all_ranks,
+                                     const std::shared_ptr<device::GpuSensors>& gpu,
+                                     const std::shared_ptr<device::EnergyMeters>& energy) {
+  metrics::MetricsIdentity out{run.config.run.name, world.host(), world.rank(), world.local_rank()};
   out.user = base::user_name();
   out.job_id = comm::broadcast_text(all_ranks, batch_job());
-  if (!device.is_cuda()) return out;
-  out.gpu = std::to_string(device.index());
-  if (const std::shared_ptr<device::GpuSensors> sensors =
-          device::GpuSensors::open(device::gpu_facts(device).pci_bus_id))
-    out.read_gpu = [sensors] { return sensors->read(); };
+  if (energy) out.read_energy = [energy] { return energy->read(); };
+  if (run.device.is_cuda()) out.gpu = std::to_string(run.device.index());
+  if (gpu) out.read_gpu = [gpu] { return gpu->read(); };
   return out;
 }
 
@@ -68,8 +96,19 @@ std::filesystem::path discovery_file(const config::Config& config) {
   return metrics::service_discovery_path(*directory, config.run.name, base::user_name());
 }
 
+std::filesystem::path textfile(const config::Config& config, int rank) {
+  const std::optional<std::string>& directory = config.metrics.textfile;
+  return directory ? metrics::textfile_path(*directory, base::user_name(), config.run.name, rank)
+                   : std::filesystem::path();
+}
+
 Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world,
                    comm::CpuCommunicator& all_ranks, JobOutcome& job_outcome)
+    : Recorder(run, world, all_ranks, job_outcome, sensors_of(run.device)) {}
+
+Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world,
+                   comm::CpuCommunicator& all_ranks, JobOutcome& job_outcome,
+                   const std::shared_ptr<device::GpuSensors>& gpu)
     : all_ranks_(all_ranks),
       job_outcome_(job_outcome),
       is_writer_(world.rank() == 0),
@@ -77,10 +116,13 @@ Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world,
       global_batch_(run.facts.global_batch),
       steps_planned_(run.facts.steps_planned),
       epochs_planned_(run.epochs_planned),
+      first_step_(run.start.step),
       extra_terms_(run.facts.extra_terms),
       address_(metrics_address(run.config.metrics, world.local_size() < world.size())),
-      metrics_(identity_of(run.config, world, all_ranks, run.device), run.facts, address_,
-               wanted_port(run.config.metrics, world.local_rank())),
+      energy_(meters_of(run, world, all_ranks, gpu)),
+      metrics_(identity_of(run, world, all_ranks, gpu, energy_), run.facts, address_,
+               wanted_port(run.config.metrics, world.local_rank()),
+               textfile(run.config, world.rank())),
       progress_(is_writer_, run.start.step, run.facts.global_batch),
       hosts_(comm::all_gather_text(all_ranks, world.host())) {
   const std::vector<metrics::ScrapeTarget> targets =
@@ -103,6 +145,10 @@ void Recorder::step(const metrics::StepMetrics& s) {
   times_.data_wait += s.data_wait_seconds;
   times_.allreduce_wait += s.allreduce_wait_seconds;
   read_bytes_ = static_cast<double>(s.read_bytes);
+  if (energy_ && since_energy_read_.elapsed() > kEnergyInterval) {
+    energy_->read();
+    since_energy_read_.restart();
+  }
   if (!is_writer_) return;
 
   const bool due = s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
@@ -134,6 +180,7 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
     metrics.mse = result.mse;
     metrics.mean_image_mse = mean_image_mse;
   }
+  metrics.final_loss = result.final_loss;
   metrics.elbo_nats = result.elbo_nats;
   metrics.bits_per_dim = result.bits_per_dim;
   if (result.active_units) metrics.active_units = static_cast<double>(*result.active_units);
@@ -153,9 +200,31 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
   for (const evaluate::Evaluation::LogP& estimate : result.log_p)
     record.emplace_back(base::text("log_p_of_", estimate.draws, "_draws"), estimate.nats);
   if (result.effective_samples) record.emplace_back("effective_samples", *result.effective_samples);
+  for (const auto& [term, value] : result.regularisers) record.emplace_back(term, value);
   if (!result.kld_per_dimension.empty())
     record.emplace_back("kld_per_dimension", result.kld_per_dimension);
   log_->write(record);
+}
+
+void Recorder::log_energy(std::int64_t step) {
+  const std::optional<double> counted = energy_ ? energy_->read().total() : std::nullopt;
+  double mine = counted.value_or(std::numeric_limits<double>::quiet_NaN());
+  std::vector<double> all(hosts_.size());
+  all_ranks_.all_gather(
+      {&mine, 1, comm::DataType::float64},
+      {all.data(), static_cast<std::int64_t>(all.size()), comm::DataType::float64});
+  joules_.reset();
+  for (const double joules : all)
+    if (!std::isnan(joules)) joules_ = joules_.value_or(0) + joules;
+  if (!is_writer_ || !joules_) return;
+  metrics::LogRecord record = {{"step", step}, {"joules", *joules_}};
+  if (const std::int64_t samples = (step - first_step_) * global_batch_; samples > 0)
+    record.emplace_back("joules_per_1000_samples", *joules_ / static_cast<double>(samples) * 1000);
+  log_->write(record);
+}
+
+void Recorder::best(const ValidationResult& best, bool is_new) {
+  metrics_.record_best({best.measure.name, best.value, best.step}, is_new);
 }
 
 void Recorder::log_rank_times(std::int64_t step) {

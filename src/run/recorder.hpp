@@ -2,6 +2,8 @@
 // rank has a recorder; only that of rank 0 writes files.
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +12,8 @@
 #include "checkpoint/training_state.hpp"
 #include "comm/mpi_world.hpp"
 #include "config/config.hpp"
+#include "device/energy_meters.hpp"
+#include "device/nvml.hpp"
 #include "evaluate/evaluation.hpp"
 #include "metrics/progress.hpp"
 #include "metrics/run_metrics.hpp"
@@ -17,6 +21,7 @@
 #include "metrics/step_log.hpp"
 #include "run/job_outcome.hpp"
 #include "run/run_directory.hpp"
+#include "run/run_summary.hpp"
 
 namespace vae_dist::run {
 
@@ -24,13 +29,18 @@ namespace vae_dist::run {
 /// rank 0's recorder.
 std::filesystem::path discovery_file(const config::Config& config);
 
+/// Returns the path of a rank's file for node_exporter, which exists as long as its recorder; empty
+/// without metrics.textfile.
+std::filesystem::path textfile(const config::Config& config, int rank);
+
 /// The run that a recorder publishes.
 struct RecordedRun {
   const config::Config& config;
   metrics::RunFacts facts;
   std::int64_t epochs_planned = 0;
-  checkpoint::TrainingState start;  ///< the state that the run continues from
-  c10::Device device = c10::kCPU;   ///< of this rank
+  checkpoint::TrainingState start;                     ///< the state that the run continues from
+  c10::Device device = c10::kCPU;                      ///< of this rank
+  std::filesystem::path powercap = device::kPowercap;  ///< where the CPUs' energy meters are
 };
 
 class Recorder {
@@ -52,6 +62,17 @@ class Recorder {
   /// Logs the mean step times of each rank since the last call. A collective.
   void log_rank_times(std::int64_t step);
 
+  /// Logs the energy that the meters of all ranks have counted since this process began to train,
+  /// if there are any. A collective.
+  void log_energy(std::int64_t step);
+
+  /// Returns the joules of all ranks as of the last log_energy(); empty without meters.
+  std::optional<double> joules() const { return joules_; }
+
+  /// Publishes the best evaluation. `is_new`: it is the last one; otherwise it comes from an
+  /// earlier part of the run.
+  void best(const ValidationResult& best, bool is_new);
+
   void checkpoint(double seconds) { metrics_.record_checkpoint(seconds); }
   void failed_checkpoint() { metrics_.record_failed_checkpoint(); }
 
@@ -61,6 +82,9 @@ class Recorder {
   const std::string& address() const { return address_; }
 
  private:
+  Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks,
+           JobOutcome& job_outcome, const std::shared_ptr<device::GpuSensors>& gpu);
+
   /// Sums over this rank's steps since the last log_rank_times().
   struct StepTimes {
     double steps = 0, step = 0, data_wait = 0, allreduce_wait = 0;
@@ -69,9 +93,12 @@ class Recorder {
   comm::CpuCommunicator& all_ranks_;
   JobOutcome& job_outcome_;
   bool is_writer_;
-  std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_;
+  std::int64_t log_every_, global_batch_, steps_planned_, epochs_planned_, first_step_;
   std::vector<base::Term> extra_terms_;
-  std::string address_;  // for the metrics of this rank
+  std::string address_;                           // for the metrics of this rank
+  std::shared_ptr<device::EnergyMeters> energy_;  // null: none that can be read
+  base::Stopwatch since_energy_read_;
+  std::optional<double> joules_;
   metrics::RunMetrics metrics_;
   metrics::Progress progress_;
   StepTimes times_;

@@ -71,7 +71,7 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
     // The best checkpoint of the other run is not among the checkpoints of this one.
     if (setup.state.best_step != setup.state.step) {
       setup.state.best_step = -1;
-      setup.state.best_validation_loss.reset();
+      setup.state.best_validation.reset();
     }
   }
   // Nothing has been trained yet (imported weights). Only two things matter: that the weights fit,

@@ -4,21 +4,38 @@
 #include <filesystem>
 
 #include "base/digits.hpp"
+#include "base/energy_readings.hpp"
 #include "base/text.hpp"
 #include "base/text_table.hpp"
 #include "metrics/progress.hpp"
 
 namespace vae_dist::run {
 
+namespace {
+
+// ", 0.21 kWh, 38 J per 1,000 samples"
+std::string energy_of(const SummaryFacts& facts) {
+  if (!facts.joules) return "";
+  const auto samples = static_cast<double>(facts.steps * facts.global_batch);
+  return base::text(", ", base::energy_text(*facts.joules),
+                    samples > 0
+                        ? base::text(", ", base::energy_text(*facts.joules / samples * 1000),
+                                     " per 1,000 samples")
+                        : "");
+}
+
+}  // namespace
+
 std::string run_summary(const SummaryFacts& facts, const RunDirectory& directory) {
   const double speed = static_cast<double>(facts.steps * facts.global_batch) / facts.time.count();
   const std::string work = base::text(facts.steps, facts.steps == 1 ? " step in " : " steps in ",
                                       metrics::hours_minutes_seconds(facts.time), ", ",
-                                      std::llround(speed), " samples/s");
+                                      std::llround(speed), " samples/s", energy_of(facts));
   base::TableRows rows;
   if (facts.best)
-    rows.emplace_back("best validation", base::text("loss ", base::digits(facts.best->loss),
-                                                    " at step ", facts.best->step));
+    rows.emplace_back("best validation",
+                      base::text(evaluate::spoken(facts.best->measure), " ",
+                                 base::digits(facts.best->value), " at step ", facts.best->step));
   rows.emplace_back("last checkpoint", facts.checkpoint);
   rows.emplace_back("report", (directory.path() / "report.html").string());
   if (std::filesystem::exists(directory.pictures()) &&

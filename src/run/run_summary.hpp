@@ -6,13 +6,15 @@
 #include <string>
 
 #include "base/clock.hpp"
+#include "evaluate/measure.hpp"
 #include "run/run_directory.hpp"
 
 namespace vae_dist::run {
 
-/// An evaluation on the validation rows.
+/// An evaluation on the validation rows, by what the run compares them (checkpoint.best).
 struct ValidationResult {
-  double loss = 0;
+  evaluate::Measure measure;
+  double value = 0;
   std::int64_t step = 0;
 };
 
@@ -21,7 +23,8 @@ struct SummaryFacts {
   std::int64_t steps = 0, last_step = 0, global_batch = 0;  ///< steps: done by this process
   base::Seconds time{0};
   std::optional<ValidationResult> best;
-  std::string checkpoint;  ///< the directory of the last checkpoint
+  std::optional<double> joules = {};  ///< used by all ranks in that time; empty: no meter
+  std::string checkpoint;             ///< the directory of the last checkpoint
 };
 
 /// Returns "done: 1500 steps in 0:01:23, 1156 samples/s" and a line for each result: the best

@@ -27,6 +27,16 @@ objective::StepWeights ResolvedObjective::weights_at(std::int64_t step) const {
   return {kld_weight * beta_at(step), capacity_of_step(capacity, step)};
 }
 
+std::optional<objective::StepWeights> ResolvedObjective::final_weights() const {
+  const double last = final_beta(beta);
+  // With a capacity, beta has no effect.
+  const bool move = capacity.gamma
+                        ? final_capacity(capacity) != 0
+                        : beta.schedule != config::BetaSchedule::constant && beta.from != last;
+  if (!has_kld || !move) return std::nullopt;
+  return objective::StepWeights{kld_weight * last, final_capacity(capacity)};
+}
+
 ResolvedObjective resolve_objective(const config::Config& config, std::int64_t training_samples,
                                     const data::SampleShape& shape) {
   const config::ObjectiveConfig& objective = config.objective;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "config/config.hpp"
@@ -26,6 +27,9 @@ struct ResolvedObjective {
   double beta_at(std::int64_t step) const;
   /// Returns M_N * beta and C.
   objective::StepWeights weights_at(std::int64_t step) const;
+  /// Returns M_N * beta and C of the schedules' ends, reached or not; empty if the loss has the
+  /// same weights at every step.
+  std::optional<objective::StepWeights> final_weights() const;
 };
 
 ResolvedObjective resolve_objective(const config::Config& config, std::int64_t training_samples,

@@ -67,6 +67,10 @@ double beta_of_step(const config::BetaConfig& beta, std::int64_t step) {
   return beta.value;
 }
 
+double final_beta(const config::BetaConfig& beta) {
+  return beta.schedule == config::BetaSchedule::constant ? beta.value : beta.to;
+}
+
 double largest_beta(const config::BetaConfig& beta) {
   return beta.schedule == config::BetaSchedule::constant ? beta.value
                                                          : std::max(beta.from, beta.to);
@@ -76,6 +80,10 @@ double capacity_of_step(const config::CapacityConfig& capacity, std::int64_t ste
   if (!capacity.gamma) return 0;
   return rising(0, *capacity.max_nats,
                 static_cast<double>(step) / static_cast<double>(*capacity.steps));
+}
+
+double final_capacity(const config::CapacityConfig& capacity) {
+  return capacity.gamma ? *capacity.max_nats : 0;
 }
 
 }  // namespace vae_dist::step

@@ -38,11 +38,18 @@ double learning_rate(const LearningRatePlan& plan, std::int64_t step);
 ///             the period ends (Fu et al. 2019, eq. 6)
 double beta_of_step(const config::BetaConfig& beta, std::int64_t step);
 
+/// Returns the beta that the schedule ends with, whether a run gets that far or not: `to`, or the
+/// constant value.
+double final_beta(const config::BetaConfig& beta);
+
 /// Returns the largest beta that the schedule reaches.
 double largest_beta(const config::BetaConfig& beta);
 
 /// Returns C in nats: from 0 to `max_nats` over `steps` steps (Burgess et al. 2018, section 5); 0
 /// without a capacity.
 double capacity_of_step(const config::CapacityConfig& capacity, std::int64_t step);
+
+/// Returns the C that the schedule ends with, in nats: `max_nats`; 0 without a capacity.
+double final_capacity(const config::CapacityConfig& capacity);
 
 }  // namespace vae_dist::step

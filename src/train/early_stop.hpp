@@ -4,13 +4,13 @@
 
 #include "checkpoint/training_state.hpp"
 #include "config/config.hpp"
-#include "evaluate/evaluation.hpp"
+#include "evaluate/measure.hpp"
 
 namespace vae_dist::train {
 
-/// Updates the state with an evaluation on the validation data, equally on every rank. A NaN metric
-/// counts as no improvement.
-void note_for_early_stop(const config::EarlyStopConfig& config, const evaluate::Evaluation& result,
+/// Updates the state with an evaluation on the validation data, equally on every rank. `metric` is
+/// what train.early_stop.metric names (compared_by.hpp). NaN counts as no improvement.
+void note_for_early_stop(const evaluate::Measure& metric, const evaluate::Evaluation& result,
                          checkpoint::TrainingState& state);
 
 /// Returns whether the last `patience` evaluations in a row brought no improvement. Always false

@@ -1,7 +1,6 @@
 #include "train/evaluations.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -21,11 +20,6 @@ constexpr std::int64_t kStepsToLearnSomething = 500;
 // Evaluating on all training data would cost more than a short run itself.
 constexpr std::int64_t kTrainingSamplesEvaluated = 2000;
 
-// A loss that is not finite is never the best.
-bool is_better(double loss, std::optional<double> best) {
-  return loss < best.value_or(std::numeric_limits<double>::infinity());
-}
-
 evaluate::Evaluation evaluation_of(const LoopParts& parts, const data::SampleDataset& data,
                                    const evaluate::EvaluationOptions& options) {
   const step::AveragedWeights averaged(parts.learner.averages());
@@ -43,7 +37,10 @@ evaluate::Evaluation evaluation_of(const LoopParts& parts, const data::SampleDat
 
 Evaluations::Evaluations(const LoopParts& parts, const checkpoint::TrainingState& start)
     : parts_(parts) {
-  if (start.best_validation_loss) best_validation_ = {*start.best_validation_loss, start.best_step};
+  if (start.best_validation) {
+    best_validation_ = {parts.compared_by.best, *start.best_validation, start.best_step};
+    parts_.recorder.best(*best_validation_, /*is_new=*/false);
+  }
   if (!start.awaits_evaluation) evaluated_step_ = start.step;
 }
 
@@ -66,6 +63,7 @@ bool Evaluations::evaluate(checkpoint::TrainingState& state) {
     collapsed = !sign.empty();
   parts_.recorder.evaluation(state.step, state.epoch, on, result, *mean_image_mse_, collapsed);
   parts_.recorder.log_rank_times(state.step);
+  parts_.recorder.log_energy(state.step);
   log::info(base::text("step ", state.step, ", ", on, " (", result.samples,
                        " samples): ", evaluate::evaluation_text(result, *mean_image_mse_)));
   if (all_ranks.rank() == 0 && collapsed.value_or(false)) log::warn(sign);
@@ -73,14 +71,17 @@ bool Evaluations::evaluate(checkpoint::TrainingState& state) {
   evaluated_step_ = state.step;
   state.awaits_evaluation = 0;
   if (!parts_.validation) return false;
-  note_for_early_stop(parts_.config.train.early_stop, result, state);
-  if (is_better(result.loss,
-                best_validation_ ? std::optional(best_validation_->loss) : std::nullopt))
-    best_validation_ = {result.loss, state.step};
-  if (parts_.config.checkpoint.keep_best == 0 ||
-      !is_better(result.loss, state.best_validation_loss))
+  note_for_early_stop(parts_.compared_by.stop, result, state);
+  const evaluate::Measure& measure = parts_.compared_by.best;
+  const double value = evaluate::value_of(measure, result);
+  if (measure.is_better(value,
+                        best_validation_ ? std::optional(best_validation_->value) : std::nullopt)) {
+    best_validation_ = {measure, value, state.step};
+    parts_.recorder.best(*best_validation_, /*is_new=*/true);
+  }
+  if (parts_.config.checkpoint.keep_best == 0 || !measure.is_better(value, state.best_validation))
     return false;
-  state.best_validation_loss = result.loss;
+  state.best_validation = value;
   state.best_step = state.step;
   return true;
 }

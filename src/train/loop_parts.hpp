@@ -5,6 +5,7 @@
 #include "config/config.hpp"
 #include "run/recorder.hpp"
 #include "step/step_runner.hpp"
+#include "train/compared_by.hpp"
 
 namespace vae_dist::train {
 
@@ -16,6 +17,7 @@ struct LoopParts {
   const step::ReplicaPlan& plan;
   const step::ResolvedObjective& objective;
   const step::LearningRatePlan& learning_rate;
+  const ComparedBy& compared_by;
   c10::Device device;
   step::Learner& learner;
   run::Recorder& recorder;

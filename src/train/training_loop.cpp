@@ -75,14 +75,16 @@ base::ExitCode TrainingLoop::run() {
           base::text("the last checkpoint was not written: ", checkpoints_.last_failure()));
   });
   if (stops_early_now() && parts_.ranks.all.rank() == 0)
-    log::info(base::text("stopped early: train.early_stop.metric ",
-                         parts_.config.train.early_stop.metric,
-                         " did not fall below its best value, ", *state_.best_stop_metric, ", in ",
-                         state_.evaluations_since_best, " evaluations"));
+    log::info(base::text(
+        "stopped early: train.early_stop.metric ", parts_.config.train.early_stop.metric,
+        parts_.compared_by.stop.more_is_better ? " did not rise above its best value, "
+                                               : " did not fall below its best value, ",
+        *state_.best_stop_metric, ", in ", state_.evaluations_since_best, " evaluations"));
   const bool is_done = state_.step == schedule_.steps_planned || stops_early_now();
-  // Draws the last pictures, unless the end of an epoch has just drawn them.
-  if (is_done && schedule_.pictures_every_epochs > 0 && pictures_step_ != state_.step)
+  // Draws the last pictures, unless they have just been drawn.
+  if (is_done && schedule_.draws_pictures() && pictures_step_ != state_.step)
     in_slow_phase("making pictures", [this] { draw_pictures(); });
+  parts_.recorder.log_energy(state_.step);
   end_report();
   return is_done ? base::ExitCode::done : base::ExitCode::stopped;
 }
@@ -100,8 +102,7 @@ void TrainingLoop::train() {
     // whoever asked for a stop may kill the run soon.
     if (schedule_.saves_after(state_.step, agreed_) && !checkpoints_.has_saved(state_.step))
       in_slow_phase("checkpoint", [this] { save(); });
-    if (state_.step < schedule_.steps_planned && schedule_.ends_epoch(state_.step) && !agreed_.stop)
-      end_of_epoch();
+    if (state_.step < schedule_.steps_planned && !agreed_.stop) evaluate_and_draw();
     checkpoints_.report();
   }
 }
@@ -165,8 +166,9 @@ void TrainingLoop::read_all_steps() {
   runner_.read_all([this](const step::DoneStep& done) { record_step(done); });
 }
 
-void TrainingLoop::end_of_epoch() {
+void TrainingLoop::evaluate_and_draw() {
   const bool evaluates = evaluation_is_due(), draws = schedule_.draws_after(state_.step);
+  if (!evaluates && !draws) return;
   // Makes sure that the checkpoint of this step is on disk before any work that may end the run.
   const auto wait_for_checkpoint = [this] {
     if (checkpoints_.has_saved(state_.step))
@@ -181,7 +183,7 @@ void TrainingLoop::end_of_epoch() {
     wait_for_checkpoint();
     in_slow_phase("making pictures", [this] { draw_pictures(); });
   }
-  if ((evaluates || draws) && parts_.ranks.all.rank() == 0) report_.refresh();
+  if (parts_.ranks.all.rank() == 0) report_.refresh();
   // Work between steps must not count as time of the next step.
   runner_.restart_clock();
 }

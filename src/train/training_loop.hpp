@@ -40,7 +40,8 @@ class TrainingLoop {
   void log_transport();
   void record_step(const step::DoneStep& done);
   void read_all_steps();
-  void end_of_epoch();
+  /// Does what is due after this step.
+  void evaluate_and_draw();
   bool evaluation_is_due() const {
     return schedule_.evaluates_after(state_.step) && !evaluations_.has_evaluated(state_.step);
   }

@@ -18,6 +18,7 @@
 #include "comm/logged_communicator.hpp"
 #include "config/load_config.hpp"
 #include "evaluate/collapse.hpp"
+#include "inference/evaluated_data.hpp"
 #include "run/core_binding.hpp"
 #include "run/job_outcome.hpp"
 #include "run/last_moments.hpp"
@@ -190,6 +191,19 @@ bool nothing_is_left(const config::TrainConfig& train, const step::LearningRateP
   return true;
 }
 
+// Finds by what this run compares its evaluations. A collective.
+ComparedBy find_measures(const config::Config& config, const run::PreparedRun& run,
+                         comm::CpuCommunicator& all_ranks) {
+  ComparedBy out;
+  comm::agree(all_ranks, [&] {
+    const data::SampleDataset& data = run.validation() ? *run.validation() : run.data.train;
+    out = compared_by(config, run.objective.options,
+                      inference::evaluation_options(config, run.objective, data, {0, data.size()},
+                                                    0, run.device.device));
+  });
+  return out;
+}
+
 // Records the configuration and the environment of this start. A collective.
 run::RunEnvironment note_environment(const run::RunSetup& setup, const device::DeviceChoice& device,
                                      const run::ProgramBuild& program, const run::JobIdentity& job,
@@ -223,12 +237,20 @@ metrics::RunFacts run_facts(const config::Config& config, const run::PreparedRun
   return facts;
 }
 
-// Rank 0 runs this when mpirun is about to kill it. It removes the lock and the service-discovery
-// file, so that nobody waits for the run or scrapes its ports. It prints nothing if another rank
-// has failed and reported that.
+// A rank that is killed must not leave a file that looks as if it still trained.
+void remove_textfile(const config::Config& config, int rank) {
+  std::error_code ignored;
+  if (config.metrics.textfile) std::filesystem::remove(run::textfile(config, rank), ignored);
+}
+
+// A rank runs this when mpirun is about to kill it. It removes the rank's file for node_exporter,
+// and on rank 0 the lock and the service-discovery file, so that nobody waits for the run or
+// scrapes its ports. It prints nothing if another rank has failed and reported that.
 std::function<void()> last_words(const config::Config& config, const run::LauncherFacts& launcher,
-                                 comm::Watchdog& watchdog, run::RunSetup& setup) {
-  return [&config, &launcher, &watchdog, &setup] {
+                                 comm::Watchdog& watchdog, run::RunSetup& setup, int rank) {
+  return [&config, &launcher, &watchdog, &setup, rank] {
+    remove_textfile(config, rank);
+    if (rank != 0) return;
     std::error_code ignored;
     std::filesystem::remove(run::discovery_file(config), ignored);
     setup.lock.reset();
@@ -266,11 +288,11 @@ base::ExitCode run_to_the_end(TrainingLoop& loop, run::RankFailure& failure,
 }
 
 void print_end(bool stopped, const TrainingLoop& loop, std::int64_t first_step,
-               std::int64_t global_batch, base::Seconds duration,
+               std::int64_t global_batch, base::Seconds duration, std::optional<double> joules,
                const run::RunDirectory& directory) {
   log::info(run::run_summary(
       {stopped, loop.steps_done() - first_step, loop.steps_done(), global_batch, duration,
-       loop.best_validation(),
+       loop.best_validation(), joules,
        checkpoint::checkpoint_directory(directory.checkpoints(), loop.steps_done()).string()},
       directory));
 }
@@ -295,22 +317,27 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   log::configure(world.rank(), world.size(), config.log.level);
 
   run::JobOutcome job_outcome(config);
-  run::RankFailure failure(world, collectives, request.tell_failure,
-                           [&] { job_outcome.push("failed", kTimeToPush); });
+  run::RankFailure failure(world, collectives, request.tell_failure, [&] {
+    remove_textfile(config, world.rank());
+    job_outcome.push("failed", kTimeToPush);
+  });
   failure.watchdog().enter("start", 0, base::Seconds(config.distributed.slow_timeout_s));
   std::optional<run::LastMoments> last_moments;
-  if (first && !request.dry_run)
+  if (!request.dry_run)
     last_moments.emplace(0.8 * launcher.until_killed,
-                         last_words(config, launcher, failure.watchdog(), setup));
+                         last_words(config, launcher, failure.watchdog(), setup, world.rank()));
 
   const run::PreparedRun run = run::prepare_run(config, world, *all_ranks);
   require_the_same_run(setup, run, request.program, *all_ranks);
+  const ComparedBy by = find_measures(config, run, *all_ranks);
+  const std::string forgotten = forget_other_measures(by, setup.state);
   step::Learner learner = make_learner(config, run, *all_ranks, collectives);
   resume(learner, setup, request.dry_run, *all_ranks);
   const std::int64_t first_step = setup.state.step;
   print_start(config, run, learner, first_step, launcher, world, *all_ranks);
   if (request.dry_run || nothing_is_left(config.train, run.rates, setup.state))
     return base::ExitCode::done;
+  if (first && !forgotten.empty()) log::info(forgotten);
 
   const run::RunDirectory directory(config.run);
   if (request.write_errors_to) request.write_errors_to(directory.errors().string());
@@ -330,6 +357,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
                      .plan = run.plan,
                      .objective = run.objective,
                      .learning_rate = run.rates,
+                     .compared_by = by,
                      .device = run.device.device,
                      .learner = learner,
                      .recorder = recorder,
@@ -342,7 +370,8 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
 
   if (first) {
     const bool stopped = code == base::ExitCode::stopped;
-    print_end(stopped, loop, first_step, run.plan.global_batch, job_outcome.duration(), directory);
+    print_end(stopped, loop, first_step, run.plan.global_batch, job_outcome.duration(),
+              recorder.joules(), directory);
     job_outcome.push(stopped ? "stopped" : "done", kTimeToPush);
   }
   return code;

@@ -73,7 +73,7 @@ TEST(Checkpoint, TakesTheStateThatAnEvaluationLeft) {
   checkpoint.state.awaits_evaluation = 1;
   const auto directory = write_checkpoint(root.path(), checkpoint);
   checkpoint.state.awaits_evaluation = 0;
-  checkpoint.state.best_validation_loss = 0.25;
+  checkpoint.state.best_validation = 0.25;
   checkpoint.state.best_step = 12;
   write_evaluated_state(directory, checkpoint.state);
   expect_same(read_checkpoint(directory), checkpoint);

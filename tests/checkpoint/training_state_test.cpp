@@ -21,8 +21,8 @@ TrainingState read_back(const TrainingState& state) {
 
 std::optional<double> best_read_back(double loss) {
   TrainingState state;
-  state.best_validation_loss = loss;
-  return read_back(state).best_validation_loss;
+  state.best_validation = loss;
+  return read_back(state).best_validation;
 }
 
 std::string refusal(const std::string& bytes) {
@@ -51,7 +51,9 @@ TEST(TrainingState, ReadsBackEveryField) {
                             .replicas = 7,
                             .world_size = Limits::max(),
                             .dataset_fingerprint = "ab\"\n\xc3\xa9",
-                            .best_validation_loss = 0.1,
+                            .best_validation = 0.1,
+                            .best_measure = "elbo_nats",
+                            .stop_measure = "mse",
                             .program_version = "0.1.0",
                             .arithmetic = "CPU AVX2, 1 thread",
                             .awaits_evaluation = 1,
@@ -66,12 +68,14 @@ TEST(TrainingState, ReadsBackEveryField) {
   EXPECT_EQ(read.replicas, 7);
   EXPECT_EQ(read.world_size, state.world_size);
   EXPECT_EQ(read.dataset_fingerprint, state.dataset_fingerprint);
-  EXPECT_EQ(read.best_validation_loss, 0.1);
+  EXPECT_EQ(read.best_validation, 0.1);
+  EXPECT_EQ(read.best_measure, "elbo_nats");
+  EXPECT_EQ(read.stop_measure, "mse");
   EXPECT_EQ(read.program_version, "0.1.0");
   EXPECT_EQ(read.arithmetic, "CPU AVX2, 1 thread");
   EXPECT_EQ(read.awaits_evaluation, 1);
   EXPECT_EQ(read.begun_from, "runs/a");
-  EXPECT_EQ(read_back({}).best_validation_loss, std::nullopt);
+  EXPECT_EQ(read_back({}).best_validation, std::nullopt);
 }
 
 // Checkpoints that are older than these keys.
@@ -79,8 +83,11 @@ TEST(TrainingState, ReadsWhatOlderProgramsWrote) {
   std::string bytes =
       replaced(to_json(TrainingState{.step = 12}), ",\n  \"awaits_evaluation\": 0", "");
   bytes = replaced(bytes, ",\n  \"begun_from\": \"\"", "");
+  for (const char* key : {"best_measure", "stop_measure"})
+    bytes = replaced(bytes, std::string(",\n  \"") + key + "\": \"\"", "");
   const TrainingState read = training_state_from_json(bytes, "state.json");
   EXPECT_EQ(read.step, 12);
+  EXPECT_EQ(read.best_measure, "");
   EXPECT_EQ(read.awaits_evaluation, 0);
   EXPECT_EQ(read.begun_from, "");
 }

@@ -61,13 +61,14 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
       "first_bucket_mib: 0.5, bucket_mib: 7, threads_per_rank: 3, timeout_s: 5, slow_timeout_s: "
       "50,\n"
       "  share_gpu: true}\n"
-      "checkpoint: {every_steps: 0, every_minutes: 0.5, keep: 1, keep_best: 0, resume: "
+      "checkpoint: {every_steps: 0, every_minutes: 0.5, keep: 1, keep_best: 0, best: elbo, resume: "
       "runs/old/checkpoints/step_00000010}\n"
-      "evaluate: {every_epochs: 2, batch: 32, importance_samples: 5}\n"
-      "pictures: {every_epochs: 0, samples: 4, reconstructions: 0, traversals: 6}\n"
+      "evaluate: {every_epochs: 2, every_steps: 100, batch: 32, importance_samples: 5}\n"
+      "pictures: {every_epochs: 0, every_steps: 50, samples: 4, reconstructions: 0, traversals: "
+      "6}\n"
       "log: {every_steps: 1, level: debug}\n"
       "metrics: {port: null, address: '::', service_discovery: /tmp/sd, push_gateway: "
-      "'gateway:9091'}\n");
+      "'gateway:9091', textfile: /tmp/collector}\n");
   expect_round_trip(config);
   EXPECT_EQ(config.data.validation.file.at(0), "b \"quoted\"\t\xc3\xa9.h5");
 

@@ -1,5 +1,6 @@
 // Replaces the driver's libnvidia-ml.so.1 on machines without a GPU: one GPU at 0000:1B:00.0, which
-// reports everything except its power.
+// reports everything except its power; its energy rises by 250 J
+// from one reading to the next.
 #include <string.h>
 
 static int a_gpu;
@@ -31,6 +32,14 @@ int nvmlDeviceGetUtilizationRates(void* device, unsigned int rates[2]) {
 int nvmlDeviceGetTemperature(void* device, int sensor, unsigned int* degrees) {
   if (device != &a_gpu || sensor != 0) return 2;
   *degrees = 61;
+  return 0;
+}
+
+int nvmlDeviceGetTotalEnergyConsumption(void* device, unsigned long long* millijoules) {
+  static unsigned long long used = 7000000;  // since the driver was loaded
+  if (device != &a_gpu) return 2;
+  used += 250000;
+  *millijoules = used;
   return 0;
 }
 

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "device/energy_meters.hpp"
+
 namespace vae_dist::device {
 namespace {
 
@@ -16,6 +18,18 @@ TEST(GpuSensors, ReadTheGpuOfThatBusId) {
   EXPECT_EQ(readings.utilization, 0.93);
   EXPECT_EQ(readings.celsius, 61);
   EXPECT_FALSE(readings.watts);
+  ASSERT_TRUE(readings.joules);
+  EXPECT_EQ(*gpu->read().joules - *readings.joules, 250);
+}
+
+TEST(GpuSensors, CountTheEnergyOfATrainingFromItsBegin) {
+  const std::shared_ptr<GpuSensors> gpu = GpuSensors::open("0000:1B:00.0");
+  ASSERT_TRUE(gpu);
+  EnergyMeters meters([gpu] { return gpu->read().joules; }, "");
+  ASSERT_TRUE(meters.exist());
+  EXPECT_EQ(meters.read().gpu, 250) << "not what was used since the driver was loaded";
+  EXPECT_EQ(meters.read().gpu, 500);
+  EXPECT_EQ(meters.read().total(), 750);
 }
 
 TEST(GpuSensors, AreNoneWhereThereIsNoSuchGpu) { EXPECT_FALSE(GpuSensors::open("0000:FF:00.0")); }

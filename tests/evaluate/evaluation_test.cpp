@@ -192,6 +192,46 @@ TEST_F(EvaluationTest, GivesNatsWhereTheLossIsASum) {
   EXPECT_NEAR(result.reconstruction, squared_error * 64 * 2 + 32 * 0.45158270528945482, 1e-9);
 }
 
+// The loss at the schedules' ends is made of the unweighted terms of the same evaluation: exactly
+// what an evaluation with these weights gives.
+TEST_F(EvaluationTest, GivesTheLossAtTheFinalWeightsBesideThatOfTheStep) {
+  const data::SampleDataset data = open(file_);
+  objective::ObjectiveOptions plain, free_bits, capacity, regularised;
+  free_bits.free_bits = 0.2;
+  capacity.capacity_gamma = 3;
+  regularised.regularisers = {{"spread", 2, [](const model::Posterior&, const at::Tensor& z) {
+                                 return z.square().mean();
+                               }}};
+  for (const objective::ObjectiveOptions& objective_options :
+       {plain, free_bits, capacity, regularised}) {
+    const objective::Objective objective(objective_options, *trained_);
+    EvaluationOptions wanted = options(data, 4, kImages);
+    wanted.weights = {0.01, 0.1};
+    EXPECT_FALSE(evaluate(*trained_, objective, data, wanted, *self_).final_loss);
+    wanted.final_weights = objective::StepWeights{0.5, 2.5};
+    const Evaluation both = evaluate(*trained_, objective, data, wanted, *self_);
+    wanted.weights = *wanted.final_weights;
+    const Evaluation at_the_end = evaluate(*trained_, objective, data, wanted, *self_);
+    ASSERT_TRUE(both.final_loss);
+    EXPECT_EQ(*both.final_loss, at_the_end.loss);
+    EXPECT_GT(std::abs(both.loss - at_the_end.loss), 1e-3);
+    EXPECT_EQ(both.regularisers, at_the_end.regularisers);
+  }
+}
+
+TEST_F(EvaluationTest, MeasuresFreeBitsAtTheFinalWeightsByDimension) {
+  const data::SampleDataset data = open(file_);
+  objective::ObjectiveOptions free_bits;
+  free_bits.free_bits = 0.2;
+  EvaluationOptions wanted = options(data, 4, kImages);
+  wanted.final_weights = objective::StepWeights{0.5, 0};
+  const Evaluation result =
+      evaluate(*trained_, objective::Objective(free_bits, *trained_), data, wanted, *self_);
+  double charged = 0;
+  for (const double kld : result.kld_per_dimension) charged += std::max(0.2, kld);
+  EXPECT_NEAR(*result.final_loss, result.reconstruction + 0.5 * charged, 1e-12);
+}
+
 TEST_F(EvaluationTest, LeavesTheModelAsItWas) {
   const data::SampleDataset data = open(file_);
   const auto before = copy_of_trained();

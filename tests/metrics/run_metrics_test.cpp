@@ -87,6 +87,22 @@ TEST(RunMetrics, ServesWhatAStepRecorded) {
   EXPECT_EQ(value_of(answer, "vae_dist_allreduce_wait_seconds_count" + kRank0), 1);
 }
 
+TEST(RunMetrics, TellsTheBestEvaluationAndByWhat) {
+  RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
+  EXPECT_THAT(scrape(*metrics.port()), Not(HasSubstr("vae_dist_best_value{")));
+  metrics.record_best({"final_loss", 0.5, 40}, /*is_new=*/false);
+  const std::string known = scrape(*metrics.port());
+  const std::string value = R"(vae_dist_best_value{host="node1",run="mnist",measure="final_loss"})";
+  EXPECT_EQ(value_of(known, value), 0.5);
+  EXPECT_EQ(value_of(known, "vae_dist_best_step" + kGlobal), 40);
+  EXPECT_THAT(known, Not(HasSubstr("vae_dist_best_timestamp_seconds{")));
+  metrics.record_best({"final_loss", 0.25, 80}, /*is_new=*/true);
+  const std::string found = scrape(*metrics.port());
+  EXPECT_EQ(value_of(found, value), 0.25);
+  EXPECT_EQ(value_of(found, "vae_dist_best_step" + kGlobal), 80);
+  EXPECT_TRUE(value_of(found, "vae_dist_best_timestamp_seconds" + kGlobal));
+}
+
 TEST(RunMetrics, CountsStepTimesInBucketsOfSeconds) {
   RunMetrics metrics(rank_of_run(0), kFacts, "127.0.0.1", 0);
   for (const double seconds : {0.0004, 0.04, 0.06, 250.0}) {
@@ -308,7 +324,8 @@ TEST(RunMetrics, ServesWhatIsToldOfTheGpuWithItsLabel) {
                              .memory_total_bytes = 80.0 * (1 << 30),
                              .utilization = 0.93,
                              .celsius = 61,
-                             .watts = {}};
+                             .watts = {},
+                             .joules = {}};
   };
   RunMetrics metrics(identity, {}, "127.0.0.1", 0);
   const std::string answer = scrape(*metrics.port()),

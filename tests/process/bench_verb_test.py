@@ -86,11 +86,14 @@ class Scale(BenchFolder):
             self.assertLessEqual(after["efficiency"], before["efficiency"] + 1e-12)
             self.assertGreaterEqual(after["step_seconds"], figures["compute_seconds"])
         self.assertIn("which were left out of the fit, the model is off by", said)
+        self.assertRegex(said, r"This table is predicted from measurements on 8 ranks, [^|]*\n ranks +all-reduce")
+        self.assertEqual(figures["predicted_from"], "predicted from measurements on 8 ranks")
         self.assertEqual("are not bound to one each" in said, 8 > cores > 1)
 
     def test_one_rank_says_that_nothing_was_fitted(self):
         said, figures = self.bench("--scale")
         self.assertIn("One rank: no all-reduce was measured", said)
+        self.assertIn("predicted from measurements on 1 rank,", said)
         self.assertNotIn("measured", figures)
 
 

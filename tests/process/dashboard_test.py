@@ -101,7 +101,7 @@ class Dashboard(unittest.TestCase):
 
     def test_marks_checkpoints_restarts_and_evaluations(self):
         marks = {annotation["name"]: annotation for annotation in DASHBOARD["annotations"]["list"]}
-        for name in ("Checkpoints", "Restarts", "Evaluations"):
+        for name in ("Checkpoints", "Restarts", "Evaluations", "Best evaluations"):
             self.assertTrue(marks[name]["expr"].endswith(" * 1000"), "a mark's time is its value in milliseconds")
 
     def test_can_be_provisioned_again_and_again(self):

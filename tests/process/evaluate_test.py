@@ -60,6 +60,60 @@ class DataOption(runs.RunFolder):
         self.program("evaluate", "--checkpoint", "runs/of_two", "--data", "shapes.h5", check=True)
 
 
+class LatentStatistics(Models):
+    """What a latent diffusion model asks for: mean and deviation of the code, against numpy on what `embed` writes."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.train("spatial", BLOCKS, "model.name=resnet_vae", "model.latent=spatial", "model.latent_dim=3", "model.hidden_dims=[4, 8]", "train.steps=5")
+
+    def compared(self, run, channels):
+        """The JSON at 1 and 2 ranks has the same bytes and agrees with numpy. Returns its statistics and the printed output."""
+        written = {}
+        for np in (None, 1, 2):
+            figures, said = self.evaluate(run, *ROWS, "--latent-statistics", "--coverage", "0", np=np)
+            written[np] = (self.folder / "figures.json").read_bytes()
+        self.assertEqual(len(set(written.values())), 1)
+        codes = self.datasets("embed", "--checkpoint", f"runs/{run}", *ROWS)
+        mu = codes["mu"].astype(numpy.float64)
+        variance = numpy.exp(codes["log_var"].astype(numpy.float64)) if "log_var" in codes else numpy.zeros_like(mu)
+        ours = figures["latent_statistics"]
+        self.assertEqual(ours["rows"], len(mu))
+        by_channel = [array.reshape(len(mu), channels, -1).transpose(1, 0, 2).reshape(channels, -1).T for array in (mu, variance)]
+        for name, (values, noise) in {"dimensions": (mu, variance), "channels": by_channel}.items():
+            numpy.testing.assert_allclose(ours[name]["mean"], values.mean(axis=0), rtol=1e-9, atol=1e-12)
+            numpy.testing.assert_allclose(ours[name]["deviation_of_mean"], values.std(axis=0), rtol=1e-9)
+            numpy.testing.assert_allclose(ours[name]["deviation"], numpy.sqrt(values.var(axis=0) + noise.mean(axis=0)), rtol=1e-9)
+        # Shifted and scaled, drawn codes have mean 0 and deviation 1.
+        drawn = mu + numpy.sqrt(variance) * numpy.random.default_rng(1).standard_normal((200, *mu.shape))
+        scaled = (drawn - ours["shift"]) * ours["scaling_factor"]
+        self.assertAlmostEqual(scaled.mean(), 0, delta=0.02)
+        self.assertAlmostEqual(scaled.std(), 1, delta=0.02)
+        return ours, said
+
+    def test_of_a_flat_latent(self):
+        ours, said = self.compared("vae", channels=4)
+        self.assertEqual(ours["channels"], ours["dimensions"])
+        self.assertRegex(said, r"code +mean \S+, deviation \S+: shift \S+, scaling factor \S+")
+
+    def test_of_a_spatial_latent_by_channel(self):
+        ours, said = self.compared("spatial", channels=3)
+        self.assertEqual(len(ours["channels"]["mean"]), 3)
+        self.assertGreater(len(ours["dimensions"]["mean"]), 3)
+        self.assertRegex(said, r"code by channel +\S+ ± \S+, \S+ ± \S+, \S+ ± \S+\n")
+
+    def test_of_points(self):
+        ours, _ = self.compared("points", channels=4)
+        self.assertEqual(ours["dimensions"]["deviation"], ours["dimensions"]["deviation_of_mean"])
+
+    def test_are_absent_unless_asked_for_and_need_an_encoder(self):
+        self.assertNotIn("latent_statistics", self.evaluate("vae", "--coverage", "0")[0])
+        refused = self.program("evaluate", "--checkpoint", "runs/decoder", "--latent-statistics")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--latent-statistics", refused.stderr)
+
+
 class Evaluate(Models):
     def test_any_number_of_ranks_writes_the_same_bytes(self):
         written = {}

@@ -23,7 +23,8 @@ DASHBOARD = MONITORING / "grafana" / "dashboards" / "vae_dist.json"
 PROMTOOL = pathlib.Path(PROMETHEUS).parent / "promtool"
 RANKS = 4
 # A run on the CPU with an encoder, the usual bound and a fixed sigma does not serve these.
-MAY_BE_EMPTY = "vae_dist_gpu_|vae_dist_log_p_nats|vae_dist_effective_samples|vae_dist_squared_error|vae_dist_regulariser"
+# Nor can meters of energy be read everywhere.
+MAY_BE_EMPTY = "vae_dist_gpu_|joules_total|vae_dist_log_p_nats|vae_dist_effective_samples|vae_dist_squared_error|vae_dist_regulariser"
 STOPPED = 75
 
 
@@ -108,8 +109,9 @@ class Monitoring(RunFolder):
     def test_a_real_prometheus_answers_every_question_of_the_dashboard(self):
         prometheus = self.start_prometheus()
         # Stop the run once, so that there is a restart to show.
-        self.train("watched", *SMALL, "train.steps=12", "data.validation.file=validation.h5", "data.validation.dataset=imgs", np=RANKS)
-        run, discovery = self.start_run("watched")
+        warming_up = ["objective.beta.schedule=linear", "objective.beta.steps=1000000"]  # so that there is a loss at the final weights
+        self.train("watched", *SMALL, "train.steps=12", "data.validation.file=validation.h5", "data.validation.dataset=imgs", *warming_up, np=RANKS)
+        run, discovery = self.start_run("watched", *warming_up)
         all_up = [(str(rank), "watched", "up") for rank in range(RANKS)]
         self.wait_until(lambda: self.targets(prometheus) == all_up, HANGS_S, "all ranks being up")
 
@@ -162,6 +164,48 @@ class Monitoring(RunFolder):
         # Bits per dimension are not an amount of memory.
         said = [line for line in (checked.stdout + checked.stderr).splitlines() if line != 'vae_dist_bits_per_dim use base unit "bytes" instead of "bits"']
         self.assertEqual(said, [])
+
+    @staticmethod
+    def series(exposition):
+        """{name and labels: value} of our series."""
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in exposition.splitlines() if line.startswith("vae_dist_")}
+
+    def test_the_files_for_node_exporter_hold_what_the_ranks_serve(self):
+        collector = self.folder / "collector"
+        collector.mkdir()
+        run, discovery = self.start_run("filed", f"metrics.textfile={collector}", np=2)
+        (user,) = {path.name.split("-")[1] for path in collector.iterdir()}
+        files = [collector / f"vae_dist-{user}-filed-rank{rank}.prom" for rank in range(2)]
+        # The first evaluation and the first checkpoint complete the list of series.
+        complete = ("vae_dist_validation_loss{", "vae_dist_checkpoint_timestamp_seconds{")
+        self.wait_until(lambda: all(name in files[0].read_text() for name in complete), HANGS_S, "the file with all series")
+        for rank, (file, address) in enumerate(zip(files, self.addresses(discovery))):
+            before = file.read_text()
+            served = self.series(get(f"http://{address}/metrics"))
+            self.assert_promtool_likes(before)
+            kept = self.series(before)
+            self.assertEqual(kept.keys(), served.keys())
+            for name, value in kept.items():
+                self.assertIn(f'user="{user}"', name)
+                if re.match(r"vae_dist_\w+_(total|bucket|count|sum)\{", name) or name.startswith("vae_dist_step{"):
+                    self.assertLessEqual(value, served[name], name)
+                elif re.match(r"vae_dist_(steps_planned|global_batch_samples|ranks|replicas|kld_weight|start_timestamp_seconds|run_info|build_info)\{", name):
+                    self.assertEqual(value, served[name], name)
+            self.assertEqual({name for name in kept if "rank=" in name and f'rank="{rank}"' not in name}, set())
+        self.assertIsNone(run.poll(), "the run ended by itself")
+        run.send_signal(signal.SIGUSR1)
+        said, _ = run.communicate(timeout=HANGS_S)
+        self.assertEqual(run.returncode, STOPPED, said)
+        self.assertEqual(list(collector.iterdir()), [])
+
+    def test_no_file_for_node_exporter_outlives_a_run_that_mpirun_ends(self):
+        collector = self.folder / "collector_of_ended"
+        collector.mkdir()
+        run, _ = self.start_run("ended", f"metrics.textfile={collector}", np=2)
+        self.assertEqual(len(list(collector.iterdir())), 2)
+        run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=HANGS_S)
+        self.wait_until(lambda: not list(collector.iterdir()), HANGS_S, "the files being gone")
 
     def start_monitor(self, *arguments, program=BINARY):
         environment = {**os.environ, "PATH": f"{pathlib.Path(PROMETHEUS).parent}:{os.environ['PATH']}"}

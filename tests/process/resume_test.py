@@ -213,6 +213,25 @@ class Evaluations(Resume):
         self.assertEqual(self.best("killed")["awaits_evaluation"], 0)
         self.assertEqual(self.files_of("killed", 30), self.files_of("whole", 30))
 
+    def test_an_evaluation_within_an_epoch_is_not_lost_either(self):
+        settings = [*self.DATA, "evaluate.every_epochs=0", "evaluate.every_steps=4", "checkpoint.every_steps=4", "train.steps=11"]
+        self.train("whole_steps", *settings, np=2)
+        process = self.start("train", "--config", "run.yaml", "run.name=killed_steps", *SMALL, *settings, "evaluate.importance_samples=10000000", np=2)
+        try:
+            manifest = self.run_path("killed_steps") / "checkpoints" / "step_00000004" / "manifest.json"
+            self.wait_until(lambda: process.poll() is not None or manifest.exists(), HANGS_S, "the checkpoint before the evaluation")
+            self.assertIsNone(process.poll(), "the run ended too early")
+        finally:
+            for pid in process.ranks().values():
+                os.kill(pid, signal.SIGKILL)
+            process.communicate()
+        self.assertEqual(self.evaluations("killed_steps"), [])
+        self.train("killed_steps", *settings, np=2)
+        self.assertEqual([record["step"] for record in self.evaluations("killed_steps")], [4, 8, 11])
+        self.assertEqual(self.evaluations("killed_steps"), self.evaluations("whole_steps"))
+        self.assertEqual(self.best("killed_steps"), self.best("whole_steps"))
+        self.assertEqual(self.files_of("killed_steps", 11), self.files_of("whole_steps", 11))
+
     def test_a_run_stopped_where_an_evaluation_is_due_loses_none(self):
         # An epoch has a single step, so an evaluation is due whenever the run stops.
         settings = [*self.DATA, "train.global_batch=160"]

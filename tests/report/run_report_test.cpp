@@ -124,6 +124,40 @@ TEST(RunReport, MarksTheBestEvaluation) {
               HasSubstr("<tr class=\"marked\"><td>2</td><td>1</td><td>0.41</td>"));
 }
 
+// Beta rises, so the loss grows with it, while the bound gets better.
+TEST(RunReport, MarksTheBestByTheMeasureOfTheRun) {
+  RunRecord run = run_named("mnist");
+  run.evaluations[0].values.insert(run.evaluations[0].values.end(),
+                                   {{"final_loss", 0.9}, {"elbo_nats", -95}});
+  run.evaluations[1].values.insert(run.evaluations[1].values.end(),
+                                   {{"final_loss", 0.6}, {"elbo_nats", -91}});
+  const std::string at_final_weights = report({run});
+  EXPECT_THAT(at_final_weights, HasSubstr("<dt>Best validation loss at the final weights</dt><dd "
+                                          "class=\"value\">0.6</dd><dd class=\"note\">at step 3"));
+  EXPECT_THAT(at_final_weights, HasSubstr("<tr class=\"marked\"><td>3</td><td>2</td>"));
+  EXPECT_THAT(at_final_weights,
+              HasSubstr("The best validation loss at the final weights is marked."));
+  RunRecord by_bound = run;
+  by_bound.config.push_back({"checkpoint.best", "elbo", "loss", "what the best is best at"});
+  EXPECT_THAT(report({by_bound}), HasSubstr("<dt>Best validation ELBO</dt><dd class=\"value\">"
+                                            "\u221291</dd><dd class=\"note\">at step 3</dd>"));
+  EXPECT_THAT(report({run, by_bound}), HasSubstr("0.6 (loss at the final weights)</td>"));
+}
+
+TEST(RunReport, TellsTheEnergyOfAllPartsOfARun) {
+  EXPECT_THAT(report({run_named("mnist")}), Not(HasSubstr("Energy")));
+  RunRecord run = run_named("mnist");
+  // It was resumed after step 20, and its counter began again.
+  run.curves["joules"] = {{10, 20, 30}, {400000, 600000, 156000}};
+  run.curves["joules_per_1000_samples"] = {{10, 20, 30}, {40, 39, 38}};
+  const std::string html = report({run});
+  EXPECT_THAT(html, HasSubstr("<dt>Energy</dt><dd class=\"value\">0.21 kWh</dd><dd "
+                              "class=\"note\">38 J per 1,000 samples</dd>"));
+  EXPECT_THAT(html, HasSubstr("<figcaption>Energy of 1,000 samples, since the start of the "
+                              "process</figcaption>"));
+  EXPECT_THAT(html, Not(HasSubstr("<figcaption>Joules")));
+}
+
 TEST(RunReport, WarnsOfWhatWentWrong) {
   EXPECT_THAT(report({run_named("mnist")}), Not(HasSubstr("class=\"warning\"")));
   RunRecord run = run_named("mnist");

@@ -6,14 +6,14 @@
 
 #include <nlohmann/json.hpp>
 
-#include "../temporary_folder.hpp"
+#include "../device/powercap_folder.hpp"
 
 namespace vae_dist::run {
 namespace {
 
 using testing::ElementsAre;
 
-class RecorderTest : public TemporaryFolderTest {
+class RecorderTest : public device::PowercapFolder {
  protected:
   void SetUp() override {
     TemporaryFolderTest::SetUp();
@@ -27,8 +27,9 @@ class RecorderTest : public TemporaryFolderTest {
   }
 
   std::unique_ptr<Recorder> recorder(const checkpoint::TrainingState& start = {}) {
-    return std::make_unique<Recorder>(RecordedRun{config_, facts_, /*epochs_planned=*/2, start},
-                                      world_, *all_ranks_, end_);
+    return std::make_unique<Recorder>(
+        RecordedRun{config_, facts_, /*epochs_planned=*/2, start, c10::kCPU, powercap()}, world_,
+        *all_ranks_, end_);
   }
 
   static metrics::StepMetrics step_of(std::int64_t step) {
@@ -135,6 +136,55 @@ TEST_F(RecorderTest, TimesOfRanksAreMeansSinceTheyWereLastTold) {
   const std::vector<nlohmann::json> logged = log();
   ASSERT_EQ(logged.size(), 2U);
   EXPECT_EQ(logged[1].at("ranks")[0].at("step_seconds"), 1.0);
+}
+
+TEST_F(RecorderTest, LogsTheEnergyOfThePackages) {
+  add_zone("intel-rapl:0", "package-0", 10'000'000);
+  add_zone("intel-rapl:1", "package-1", 20'000'000);
+  checkpoint::TrainingState start;
+  start.step = 10;
+  const auto records = recorder(start);
+  set_energy("intel-rapl:0", 11'000'000);
+  set_energy("intel-rapl:1", 22'000'000);
+  records->log_energy(20);
+  EXPECT_EQ(records->joules(), 3);
+  const std::vector<nlohmann::json> logged = log();
+  ASSERT_EQ(logged.size(), 1U);
+  EXPECT_EQ(logged[0].at("joules"), 3);
+  EXPECT_DOUBLE_EQ(logged[0].at("joules_per_1000_samples").get<double>(), 3.0 / 640 * 1000)
+      << "the 10 steps of 64 samples that this process has trained";
+}
+
+TEST_F(RecorderTest, LogsNoEnergyWithoutAMeter) {
+  const auto records = recorder();
+  records->log_energy(20);
+  EXPECT_FALSE(records->joules());
+  EXPECT_TRUE(log().empty());
+}
+
+TEST_F(RecorderTest, KeepsAFileForNodeExporterAndRemovesIt) {
+  config_.metrics.textfile = path("");
+  {
+    const auto records = recorder();
+    EXPECT_TRUE(std::filesystem::exists(textfile(config_, 0)));
+    EXPECT_THAT(bytes_of(textfile(config_, 0)), testing::HasSubstr("vae_dist_steps_planned"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(textfile(config_, 0)));
+}
+
+TEST_F(RecorderTest, SummarisesTheEnergy) {
+  SummaryFacts facts;
+  facts.steps = facts.last_step = 1000;
+  facts.global_batch = 64;
+  facts.time = base::Seconds(100);
+  const auto summary = [&] { return run_summary(facts, RunDirectory(config_.run)); };
+  EXPECT_THAT(summary(), testing::StartsWith("done: 1000 steps in 0:01:40, 640 samples/s\n"));
+  facts.joules = 756'000;
+  EXPECT_THAT(summary(),
+              testing::StartsWith("done: 1000 steps in 0:01:40, 640 samples/s, 0.21 kWh, 11.8 kJ "
+                                  "per 1,000 samples\n"));
+  facts.best = {{"elbo_nats", true}, -90.5, 800};
+  EXPECT_THAT(summary(), testing::HasSubstr("best validation  ELBO -90.5 at step 800"));
 }
 
 }  // namespace

@@ -13,6 +13,22 @@ TEST(BetaSchedule, IsConstantUnlessToldOtherwise) {
   EXPECT_EQ(largest_beta(beta), 4);
 }
 
+TEST(BetaSchedule, EndsWithWhatItRisesToWhetherReachedOrNot) {
+  config::BetaConfig beta;
+  beta.value = 4;
+  EXPECT_EQ(final_beta(beta), 4);
+  beta.to = 2;
+  beta.steps = beta.period_steps = 1000000;
+  for (const auto schedule : {config::BetaSchedule::linear, config::BetaSchedule::cyclical}) {
+    beta.schedule = schedule;
+    EXPECT_EQ(final_beta(beta), 2);
+  }
+  config::CapacityConfig capacity;
+  EXPECT_EQ(final_capacity(capacity), 0);
+  capacity = {.gamma = 10, .max_nats = 25, .steps = 1000};
+  EXPECT_EQ(final_capacity(capacity), 25);
+}
+
 TEST(BetaSchedule, RisesLinearlyAndStays) {
   config::BetaConfig beta;
   beta.schedule = config::BetaSchedule::linear;

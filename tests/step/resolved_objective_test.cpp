@@ -52,6 +52,24 @@ TEST(Objective, FollowsEveryRule) {
   EXPECT_DOUBLE_EQ(resolve(config).kld_weight, 0.01);
 }
 
+TEST(Objective, HasFinalWeightsWhereAScheduleMovesThem) {
+  config::Config config;
+  EXPECT_FALSE(resolve(config).final_weights()) << "constant";
+  config.objective.beta.schedule = config::BetaSchedule::linear;
+  config.objective.beta.steps = 1000;
+  config.objective.beta.to = 3;
+  ASSERT_TRUE(resolve(config).final_weights());
+  EXPECT_DOUBLE_EQ(resolve(config).final_weights()->kld_factor, 3 * 0.00025);
+  EXPECT_EQ(resolve(config).final_weights()->kld_factor,
+            resolve(config).weights_at(1000).kld_factor);
+  config.objective.beta.from = 3;
+  EXPECT_FALSE(resolve(config).final_weights()) << "from 3 to 3";
+  config.objective.capacity = {.gamma = 10, .max_nats = 25, .steps = 1000};
+  EXPECT_EQ(resolve(config).final_weights()->capacity_nats, 25);
+  config.model.network.name = "autoencoder";
+  EXPECT_FALSE(resolve(config).final_weights()) << "there is no KL to weigh";
+}
+
 TEST(Objective, DoesNotKnowHowManyReplicasOrRanksThereAre) {
   config::Config config;
   for (const auto rule :

@@ -41,6 +41,24 @@ TEST(LoopSchedule, EvaluatesAtTheEndsOfEpochsAndAfterTheLastStep) {
   EXPECT_THAT(evaluated(), ElementsAre(14)) << "training rows are evaluated only once";
 }
 
+TEST(LoopSchedule, EvaluatesAndDrawsWithinEpochsWhereStepsAreCounted) {
+  LoopSchedule plan = schedule();
+  plan.evaluate_every_steps = 3;
+  plan.pictures_every_steps = 7;
+  const auto evaluated = [&](std::int64_t step) { return plan.evaluates_after(step); };
+  const auto drawn = [&](std::int64_t step) { return plan.draws_after(step); };
+  EXPECT_THAT(steps_with(evaluated), ElementsAre(3, 4, 6, 8, 9, 12, 14));
+  EXPECT_THAT(steps_with(drawn), ElementsAre(7, 8, 14));
+  plan.evaluate_every_epochs = plan.pictures_every_epochs = 0;
+  EXPECT_THAT(steps_with(evaluated), ElementsAre(3, 6, 9, 12, 14));
+  EXPECT_THAT(steps_with(drawn), ElementsAre(7, 14));
+  EXPECT_TRUE(plan.draws_pictures());
+  plan.pictures_every_steps = 0;
+  EXPECT_FALSE(plan.draws_pictures());
+  plan.has_validation = false;
+  EXPECT_THAT(steps_with(evaluated), ElementsAre(14)) << "training rows are evaluated only once";
+}
+
 TEST(LoopSchedule, DrawsPicturesAtTheEndsOfEpochs) {
   LoopSchedule plan = schedule();
   EXPECT_THAT(steps_with([&](std::int64_t step) { return plan.draws_after(step); }),
@@ -62,7 +80,9 @@ TEST(LoopSchedule, SavesEverySoManyStepsAndWhenAskedTo) {
 TEST(LoopSchedule, IsTheConfigurations) {
   config::Config config;
   config.evaluate.every_epochs = 3;
+  config.evaluate.every_steps = 26;
   config.pictures.every_epochs = 5;
+  config.pictures.every_steps = 31;
   config.checkpoint.every_steps = 7;
   step::LearningRatePlan rates;
   rates.steps_planned = 100;
@@ -71,7 +91,9 @@ TEST(LoopSchedule, IsTheConfigurations) {
   EXPECT_TRUE(plan.evaluates_after(30));
   EXPECT_FALSE(plan.evaluates_after(50));
   EXPECT_TRUE(plan.evaluates_after(100));
+  EXPECT_TRUE(plan.evaluates_after(26));
   EXPECT_TRUE(plan.draws_after(50));
+  EXPECT_TRUE(plan.draws_after(31));
   EXPECT_TRUE(plan.saves_after(70, {}));
 }
 
