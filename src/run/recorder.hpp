@@ -31,6 +31,7 @@ struct RecordedRun {
   std::int64_t epochs_planned = 0;
   checkpoint::TrainingState start;  ///< the state that the run continues from
   c10::Device device = c10::kCPU;   ///< of this rank
+  std::string last_steps = {};      ///< lines of steps before `start` that the log may lack
 };
 
 class Recorder {
@@ -42,6 +43,9 @@ class Recorder {
 
   /// `step.step` is the number of steps done, so it counts from 1.
   void step(const metrics::StepMetrics& step);
+
+  /// Returns the line of metrics.jsonl for a step; empty if it is not due for the log. Thread-safe.
+  std::string line(const metrics::StepMetrics& step) const;
 
   /// `on` names the evaluated samples: "validation" or "training". `collapsed` says whether the
   /// model has learned nothing; it is absent if it is too early to tell.
@@ -61,6 +65,9 @@ class Recorder {
   const std::string& address() const { return address_; }
 
  private:
+  bool is_due(const metrics::StepMetrics& step) const;
+  metrics::LogRecord record(const metrics::StepMetrics& step) const;
+
   /// Sums over this rank's steps since the last log_rank_times().
   struct StepTimes {
     double steps = 0, step = 0, data_wait = 0, allreduce_wait = 0;

@@ -9,7 +9,7 @@
 namespace vae_dist::run {
 namespace {
 
-volatile std::sig_atomic_t requested = 0;
+volatile std::sig_atomic_t requested = 0, ends = 0;
 pid_t the_mpirun = 0;
 int mpirun_ends = -1;
 
@@ -17,6 +17,7 @@ void request(int) { requested = 1; }
 
 void on_sigcont(int, siginfo_t* info, void*) {
   if (info->si_pid != the_mpirun) return;
+  ends = 1;
   requested = 1;
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(mpirun_ends, &one, sizeof one);
@@ -48,6 +49,8 @@ void install_stop_signals(pid_t mpirun) {
 }
 
 bool stop_requested() { return requested != 0; }
+
+bool mpirun_ends() { return ends != 0; }
 
 int mpirun_ends_descriptor() { return mpirun_ends; }
 

@@ -28,7 +28,7 @@ bool is_better(double loss, std::optional<double> best) {
 
 evaluate::Evaluation evaluation_of(const LoopParts& parts, const data::SampleDataset& data,
                                    const evaluate::EvaluationOptions& options) {
-  const step::AveragedWeights averaged(parts.learner.averages());
+  const step::AveragedWeights averaged(parts.learner.averages(), &parts.learner.gate());
   try {
     return evaluate::evaluate(parts.learner.model(), parts.learner.objective(), data, options,
                               parts.ranks.all);

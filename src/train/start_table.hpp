@@ -31,6 +31,7 @@ struct StartFacts {
   std::string metrics = {};     ///< the address of the metrics and who can reach it; empty: no row
   std::vector<std::string> placements = {};  ///< the distinct placements of the ranks
   std::string on_ctrl_c = {};                ///< what Ctrl-C does; empty: no row
+  std::string on_lost_rank = {};             ///< what becomes of the last step; empty: no row
 };
 
 base::TableRows start_table(const StartFacts& facts);
