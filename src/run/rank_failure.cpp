@@ -146,12 +146,12 @@ void RankFailure::on_loss(const std::vector<int>& lost) {
     lost_ = lost;
   }
   begin_saving();
-  std::thread([this, lost, rank = world_.rank()] {
+  std::thread([this, lost, own_rank = world_.rank()] {
     const base::Stopwatch since;
     wait_until_saved();
     if (mpirun_ends()) {
       // It has noticed the loss, reports it, and its exit code counts.
-      std::this_thread::sleep_for((1 + rank % kLeaving) * kBetweenLeaving);
+      std::this_thread::sleep_for((1 + own_rank % kLeaving) * kBetweenLeaving);
       ::_exit(static_cast<int>(base::ExitCode::rank_failed));
     }
     std::this_thread::sleep_for(

@@ -58,9 +58,6 @@ class RankFailure {
                                            std::vector<ProcessIdentity> processes,
                                            const LauncherFacts& launcher);
 
-  /// Whether this process is about to end because of a failure.
-  bool is_ending() const { return ending_ || saving_begun_; }
-
   /// Thread-safe. The first failure in a process ends it; other threads that fail meanwhile block
   /// until then.
   [[noreturn]] void end_all_ranks(const std::exception& error, const std::string& details = "");

@@ -94,6 +94,27 @@ class UnderPlainMpirun(Survivors):
         record("a rank of 4 killed, stopped or failing, plain mpirun, no checkpoint due", len(kinds), "the others saved the last step that any of them had applied", 1)
 
 
+class DuringAnEvaluation(Survivors):
+    # An epoch has 5 steps. The evaluation of the first one would take for ever.
+    EVALUATED = ["train.steps=10", "data.validation={file: shapes.h5, dataset: imgs, rows: [100, 200]}", "evaluate.every_epochs=1", "evaluate.batch=10"]
+
+    def test_the_weights_and_not_their_average_are_saved_and_the_evaluation_is_made_first(self):
+        said = self.folder / "evaluating.txt"
+        with open(said, "w") as output:
+            process = self.start("train", "--config", "run.yaml", "run.name=evaluating", *runs.SMALL, *SETTINGS, *self.EVALUATED, "evaluate.importance_samples=1000000000", np=RANKS, output=output)
+        process.said = said.read_text
+        self.addCleanup(self.end, process)
+        self.wait_for_step(process, "evaluating", 5)
+        os.kill(process.ranks()[0], signal.SIGKILL)
+        self.assertEqual(self.wait_for_end(process), EXIT_CODES["SIGKILL"], process.said())
+        self.check_saved("evaluating", 5)
+        self.assertEqual(json.loads((self.checkpoint("evaluating", 5) / "state.json").read_text())["awaits_evaluation"], 1)
+        self.train("evaluating", *SETTINGS, *self.EVALUATED, np=RANKS)
+        self.train("undisturbed", *SETTINGS, *self.EVALUATED, np=RANKS)
+        self.assertEqual([entry.get("loss") for entry in self.log("evaluating") if "loss" in entry], [entry.get("loss") for entry in self.log("undisturbed") if "loss" in entry])
+        self.assertEqual(self.weights("evaluating", 10), self.weights("undisturbed", 10))
+
+
 class UnderTheLauncher(Survivors):
     def now(self, process):
         """What the latest start has said."""
