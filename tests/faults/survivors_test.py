@@ -13,7 +13,7 @@ from launched import Launched, drawn, record, times
 
 RANKS = 4
 FAULTY = os.environ["VAE_DIST_FAULTY"]
-STEPS_A_FAULT = 25  # planned; a fault comes within the first 20 of a start
+STEPS_A_FAULT = 45  # planned; a fault comes within the first 30 of a start, more or less
 LATE = 4            # the log is written two steps late, by a rank that may be a step behind, and a step may be under way
 SETTINGS = ["model.hidden_dims=[32, 64]", "train.global_batch=40", "distributed.replicas=4", "distributed.reproducible=true", "checkpoint.every_steps=0",
             "distributed.timeout_s=3", "train.ema_decay=0.9"]

@@ -17,7 +17,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr base::Seconds kHangs{600};
+constexpr base::Seconds kAsLongAsItTakes{600};
 
 Survivor at(int rank, std::int64_t step, const std::string& state = "same",
             const std::string& start = "now") {
@@ -75,7 +75,8 @@ class SurvivorsTest : public TemporaryFolderTest {
 
   // Rank `rank` of `ranks` survivors takes part.
   SurvivorsResult take_part(const Survivor& mine, std::size_t ranks,
-                            base::Seconds to_gather = kHangs, base::Seconds to_write = kHangs) {
+                            base::Seconds to_gather = kAsLongAsItTakes,
+                            base::Seconds to_write = kAsLongAsItTakes) {
     return agree_and_write(
         files(mine.start), mine.start,
         {mine, [ranks](const auto& found) { return found.size() == ranks; }, to_gather, to_write,
@@ -118,7 +119,7 @@ TEST_F(SurvivorsTest, ARankThatIsMissingIsWaitedForOnlySoLong) {
 
 TEST_F(SurvivorsTest, AWriterThatDiesIsWaitedForOnlySoLong) {
   files().leave(at(0, 7));
-  const SurvivorsResult result = take_part(at(1, 7), 2, kHangs, base::Seconds(0.05));
+  const SurvivorsResult result = take_part(at(1, 7), 2, kAsLongAsItTakes, base::Seconds(0.05));
   EXPECT_EQ(result.rank, -1);
   EXPECT_THAT(result.failure, HasSubstr("rank 0 has not written it within 0.05 s"));
   EXPECT_EQ(writes_, 0);
@@ -150,8 +151,9 @@ TEST_F(SurvivorsTest, AWriterThatCannotWriteSaysWhyToAll) {
 
 TEST_F(SurvivorsTest, OneWithoutAStateLearnsWhatOthersDid) {
   const auto without = [this] {
-    return agree_and_write(files(), "now",
-                           {std::nullopt, [](const auto&) { return true; }, kHangs, kHangs, {}});
+    return agree_and_write(
+        files(), "now",
+        {std::nullopt, [](const auto&) { return true; }, kAsLongAsItTakes, kAsLongAsItTakes, {}});
   };
   EXPECT_EQ(without().rank, -1);
   files().leave(at(1, 7));
