@@ -382,7 +382,8 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   base::give_back_freed_memory();  // start-up has held kImagesLookedAt images at once
   const StartIdentity identity = identify_start(setup, job, *all_ranks);
   const run::SavingTimes times = run::saving_times(
-      learner.state_bytes(), std::nullopt, base::Seconds(config.distributed.slow_timeout_s));
+      learner.state_bytes(), run::read_checkpoint_time(directory.checkpoint_time()),
+      base::Seconds(config.distributed.slow_timeout_s));
   const auto save = [&](const std::function<bool(int)>& has_ended) {
     survives = true;
     save_with_survivors(loop.last_step(),
