@@ -44,7 +44,8 @@ class LostRank(RunFolder):
 
                 reached = int(self.checkpoint(name).name.removeprefix("step_"))
                 self.assertGreaterEqual(reached, self.logged, output)
-                self.assertIn(f"saved the last step before the failure, {reached}", output)
+                if reached % 4:  # otherwise the run itself may just have saved it
+                    self.assertIn(f"saved the last step before the failure, {reached}", output)
                 done = self.train(name, *self.STEPS, f"train.steps={reached + 6}")
                 self.assertIn(f"from {reached} to {reached + 6}", done.stderr)
                 self.assertEqual([record["step"] for record in self.log(name) if "loss" in record], list(range(1, reached + 7)))
