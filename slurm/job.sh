@@ -83,6 +83,17 @@ choose_launcher() {
   esac
 }
 
+# When a rank is lost, mpirun kills the others after twice this delay. They save the last step before that, which takes about as long as the last checkpoint
+# did, and leave as soon as they have.
+give_time_to_save() {
+  local took
+  took=$(sed -n 's/^{"seconds":\([0-9.e+-]*\)}$/\1/p' "$directory/$run/checkpoint_time.json" 2>/dev/null)
+  took=$(awk -v took="${took:-4.65}" 'BEGIN { delay = (0.7 + 2 * took) / 2; whole = int(delay); print (whole < delay ? whole + 1 : whole) }')
+  # Open MPI 4 reads the first variable, 5 the second.
+  export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-$took}
+  export PRTE_MCA_odls_base_sigkill_timeout=${PRTE_MCA_odls_base_sigkill_timeout:-$took}
+}
+
 # Complete checkpoints have no dot in their names.
 newest_checkpoint() { find "$checkpoints" -maxdepth 1 -name 'step_*' ! -name '*.*' 2>/dev/null | sort | tail -n 1; }
 
@@ -93,6 +104,7 @@ newest_checkpoint() { find "$checkpoints" -maxdepth 1 -name 'step_*' ! -name '*.
 #   failed  another attempt would fail in the same way
 train() {
   choose_launcher
+  give_time_to_save
   local before
   before=$(newest_checkpoint)
   last_start=$(start_record)

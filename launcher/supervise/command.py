@@ -1,5 +1,6 @@
 """Builds the mpirun command line of a start. Pure functions that return a list of words, so no shell quoting is involved."""
 import dataclasses
+import math
 import pathlib
 
 from supervise.open_mpi import OpenMpi
@@ -47,6 +48,26 @@ def training(placed, machine, job, restart, program, arguments):
     # With more ranks than cores, waiting ranks must yield to computing ones.
     crowded = max(ranks for _, ranks in placed) > machine.cores
     return mpirun(placed, machine, *words, str(BOUND_RANK), program, *arguments, crowded=crowded)
+
+
+# Without a checkpoint to go by.
+USUAL_KILL_DELAY_S = 5
+
+
+def kill_delay_s(checkpoint_seconds):
+    """The delay with which the ranks that are left after a loss can save the last step: to agree, then to write as long as the last checkpoint took, with a margin. They leave as
+    soon as they have, which ends the delay. src/run/saving_time.cpp computes the same."""
+    if checkpoint_seconds is None:
+        return USUAL_KILL_DELAY_S
+    return max(1, math.ceil((0.7 + 2 * checkpoint_seconds) / 2))
+
+
+def environment(machine, checkpoint_seconds):
+    """The environment of mpirun. What the user has set stays."""
+    ours, known = machine.open_mpi.kill_delay()
+    if any(name in machine.environment for name in known):
+        return machine.environment
+    return {**machine.environment, ours: str(kill_delay_s(checkpoint_seconds))}
 
 
 def probe(host, machine):

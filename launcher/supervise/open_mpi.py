@@ -18,6 +18,12 @@ class OpenMpi:
             return "--mca", f"oob_tcp_{name}", (f"OMPI_MCA_oob_tcp_{name}",)
         return "--prtemca", f"prte_{name}", (f"PRTE_MCA_prte_{name}", f"PRTE_MCA_oob_tcp_{name}")
 
+    def kill_delay(self):
+        """The setting for the seconds after which mpirun sends TERM to the other ranks when one has died; KILL follows after twice that time. Returns the environment
+        variable to set, and all that a user may have set."""
+        ours = "OMPI_MCA_odls_base_sigkill_timeout" if self.major < FIRST_WITH_PRRTE else "PRTE_MCA_odls_base_sigkill_timeout"
+        return ours, ("OMPI_MCA_odls_base_sigkill_timeout", "PRTE_MCA_odls_base_sigkill_timeout")
+
     def mapping(self, more_ranks_than_cores):
         """mpirun's options for filling the hosts in order. Version 5 warns about --oversubscribe."""
         if not more_ranks_than_cores:

@@ -75,6 +75,14 @@ def checkpoints(run):
     return found
 
 
+def checkpoint_seconds(run):
+    """How long the run's last checkpoint took to write, or None if that is unknown."""
+    try:
+        return float(json.loads((run / "checkpoint_time.json").read_text())["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def saved_replicas(run):
     """The number of replicas in the newest checkpoint, or None if there is no checkpoint or the number is still open."""
     for step, _ in sorted(checkpoints(run), reverse=True):

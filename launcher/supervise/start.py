@@ -14,6 +14,7 @@ from supervise import outcome, run_facts
 
 POLL_S = 0.2
 MPIRUN_GRACE_S = 15    # for mpirun to exit after a rank has reported an error
+SAVING_SHARE = 10      # times the last checkpoint's time: for the other ranks to save the last step before that
 RANKS_GRACE_S = 10     # for the ranks to exit after mpirun has
 START_PATIENCE_S = 600  # for rank 0 to take the run's lock
 FORCED = 3             # this many stop requests kill the ranks at once
@@ -43,14 +44,14 @@ def ranks_of_job(job):
 
 
 class Start:
-    """Start(command, facts, job, restart).watch(requests) returns an Outcome."""
+    """Start(command, environment, facts, job, restart).watch(requests) returns an Outcome."""
 
-    def __init__(self, command, facts, job, restart):
+    def __init__(self, command, environment, facts, job, restart):
         self.facts, self.job, self.restart = facts, job, restart
         self.errors_before = outcome.find_errors(facts.path / "errors")
         self.began = time.monotonic()
         # In a new session, so that only the launcher gets Ctrl-C, which it forwards as a stop request.
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=shield)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, start_new_session=True, preexec_fn=shield)
         self.said = []
         self.reader = threading.Thread(target=self._pass_on, daemon=True)
         self.reader.start()
@@ -77,6 +78,10 @@ class Start:
     def errors(self):
         return outcome.newer(self.errors_before, outcome.find_errors(self.facts.path / "errors"))
 
+    def grace_s(self):
+        """The time for mpirun to exit after a rank has reported an error. The others save the last step first, which takes at most about as long as src/run/saving_time.cpp allows."""
+        return MPIRUN_GRACE_S + SAVING_SHARE * (run_facts.checkpoint_seconds(self.facts.path) or 0)
+
     def watch(self, requests):
         """Forwards stop requests to the ranks, waits until they exit, and kills any that remain."""
         asked = heard = False
@@ -90,7 +95,7 @@ class Start:
             now = time.monotonic()
             if ends_at is None:
                 if self.errors():
-                    ends_at = now + MPIRUN_GRACE_S
+                    ends_at = now + self.grace_s()
                 elif requests.count >= FORCED or (not heard and now - self.began > START_PATIENCE_S):
                     ends_at = now
             elif now > ends_at:

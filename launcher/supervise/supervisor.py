@@ -104,7 +104,8 @@ class Supervisor:
         words = command.training(placed, self.machine, self.job, restart, self.options.program, [*self.options.arguments, *self.overrides()])
         say(shlex.join(words))
         before = run_facts.checkpoints(self.facts.path)
-        ended = start.Start(words, self.facts, self.job, restart).watch(self.requests)
+        environment = command.environment(self.machine, run_facts.checkpoint_seconds(self.facts.path))
+        ended = start.Start(words, environment, self.facts, self.job, restart).watch(self.requests)
         self.starts.append((placed, ended))
         return bool(run_facts.checkpoints(self.facts.path) - before)
 

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -30,6 +32,11 @@ constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "state.json";
 constexpr const char* kConfig = "config.yaml";
 constexpr const char* kEvaluatedState = "state_evaluated.json";
+constexpr const char* kLastSteps = "last_steps.jsonl";
+
+// A write changes its files within seconds. A leftover of another host, whose processes cannot be
+// looked at, has not changed for this long.
+constexpr std::chrono::hours kLeftoverAge{1};
 
 // Held while a root changes, because a temporary directory with the pid of this process counts as a
 // leftover for the holder.
@@ -43,8 +50,14 @@ std::string step_digits(std::int64_t step) {
   return std::string(kStepDigits - std::min(kStepDigits, digits.size()), '0') + digits;
 }
 
-fs::path scratch_directory(const fs::path& root, std::string_view digits) {
-  return root / base::text(kScratchPrefix, digits, "_", ::getpid());
+std::string host_name() {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+fs::path scratch_directory(const fs::path& root, std::string_view digits, int rank) {
+  return root / base::text(kScratchPrefix, digits, "_", host_name(), "_", rank, "_", ::getpid());
 }
 
 template <typename Integer>
@@ -107,7 +120,7 @@ std::vector<fs::path> complete_directories(const fs::path& root) {
 }
 
 void write_files(const fs::path& directory, const Checkpoint& checkpoint) {
-  Manifest manifest{checkpoint.state.step, {}};
+  Manifest manifest{checkpoint.state.step, {}, checkpoint.after_failure};
   const auto write = [&](const char* name, const std::string& bytes) {
     manifest.files[name] = describe_file(bytes);
     base::write_and_sync(directory / name, bytes);
@@ -116,6 +129,7 @@ void write_files(const fs::path& directory, const Checkpoint& checkpoint) {
   write(kOptimizer, encode_safetensors(checkpoint.optimizer));
   write(kState, to_json(checkpoint.state));
   write(kConfig, checkpoint.config_yaml);
+  if (!checkpoint.last_steps.empty()) write(kLastSteps, checkpoint.last_steps);
   base::write_and_sync(directory / kManifest, to_json(manifest));
   base::sync_directory(directory);
 }
@@ -154,14 +168,37 @@ void move_aside(const fs::path& directory) {
                        " in order to save that step again"));
 }
 
-// Returns whether the path is .tmp_step_<digits>_<pid> of a process that is gone or of this
-// process.
+// Returns when the directory or a file in it was last changed.
+fs::file_time_type last_change(const fs::path& directory) {
+  std::error_code error;
+  fs::file_time_type last = fs::last_write_time(directory, error);
+  for (fs::directory_iterator entry(directory, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    std::error_code ignored;
+    last = std::max(last, fs::last_write_time(entry->path(), ignored));
+  }
+  return last;
+}
+
+// Returns whether the path is .tmp_step_<digits>_<host>_<rank>_<pid> and nobody writes it. Older
+// programs named no host. The clocks of two hosts may differ, so a change counts as old by the last
+// change of its parent directory, in which every write makes entries.
 bool is_leftover(const fs::path& path) {
   const std::string name = path.filename().string();
   if (!name.starts_with(kScratchPrefix)) return false;
-  const auto pid = parse_digits<pid_t>(std::string_view(name).substr(name.rfind('_') + 1));
+  std::string_view rest = std::string_view(name).substr(kScratchPrefix.size());
+  const std::size_t last = rest.rfind('_');
+  if (last == std::string_view::npos) return false;
+  const auto pid = parse_digits<pid_t>(rest.substr(last + 1));
   if (!pid || *pid == 0) return false;
-  return *pid == ::getpid() || (::kill(*pid, 0) != 0 && errno == ESRCH);
+  rest = rest.substr(0, last);  // digits_host_rank
+  const std::size_t first = rest.find('_'), rank = rest.rfind('_');
+  const bool has_host = first != std::string_view::npos && rank > first;
+  if (has_host && rest.substr(first + 1, rank - first - 1) == host_name())
+    return *pid == ::getpid() || (::kill(*pid, 0) != 0 && errno == ESRCH);
+  std::error_code error;
+  const fs::file_time_type now = fs::last_write_time(path.parent_path(), error);
+  return !error && now - last_change(path) > kLeftoverAge;
 }
 
 }  // namespace
@@ -170,10 +207,10 @@ fs::path checkpoint_directory(const fs::path& root, std::int64_t step) {
   return root / (std::string(kStepPrefix) + step_digits(step));
 }
 
-fs::path write_checkpoint(const fs::path& root, const Checkpoint& checkpoint) {
+fs::path write_checkpoint(const fs::path& root, const Checkpoint& checkpoint, int rank) {
   const std::lock_guard lock(change_mutex());
   const fs::path directory = checkpoint_directory(root, checkpoint.state.step);
-  const fs::path scratch = scratch_directory(root, step_digits(checkpoint.state.step));
+  const fs::path scratch = scratch_directory(root, step_digits(checkpoint.state.step), rank);
   try {
     fs::create_directories(root);
     const bool is_taken = fs::exists(fs::symlink_status(directory));
@@ -231,6 +268,9 @@ Checkpoint read_checkpoint(const fs::path& directory) {
     checkpoint.state = training_state_from_json(read_verified(directory, manifest, kEvaluatedState),
                                                 (directory / kEvaluatedState).string());
   checkpoint.config_yaml = read_verified(directory, manifest, kConfig);
+  checkpoint.after_failure = manifest.after_failure;
+  if (manifest.files.contains(kLastSteps))
+    checkpoint.last_steps = read_verified(directory, manifest, kLastSteps);
   return checkpoint;
 }
 
@@ -274,7 +314,7 @@ void prune_checkpoints(const fs::path& root, std::int64_t keep,
     // Rename first, so that an interrupted removal leaves a leftover instead of a partial
     // checkpoint.
     const fs::path scratch =
-        scratch_directory(root, directory.filename().string().substr(kStepPrefix.size()));
+        scratch_directory(root, directory.filename().string().substr(kStepPrefix.size()), 0);
     rename_or_throw(directory, scratch);
     remove_or_throw(scratch);
   }

@@ -8,10 +8,12 @@
 //                 config.yaml             the resolved configuration
 //                 state_evaluated.json    if these weights were evaluated: the TrainingState
 //                                         afterwards, which replaces state.json
+//                 last_steps.jsonl        if the survivors of a failure wrote it: log lines of its
+//                                         last steps, which the run's log may lack
 //
-// After a crash there may also be .tmp_step_00001000_<pid>, an interrupted write or removal (the
-// next prune removes it), and step_00001000.broken_1, a damaged checkpoint whose step was saved
-// again (left for inspection).
+// After a crash there may also be .tmp_step_00001000_<host>_<rank>_<pid>, an interrupted write or
+// removal (a later prune removes it), and step_00001000.broken_1, a damaged checkpoint whose step
+// was saved again (left for inspection).
 #pragma once
 
 #include <cstdint>
@@ -30,6 +32,8 @@ struct Checkpoint {
   TensorFile optimizer;
   TrainingState state;
   std::string config_yaml;
+  bool after_failure = false;   ///< written by the survivors of a failure
+  std::string last_steps = {};  ///< lines of metrics.jsonl; empty: none
 };
 
 /// Returns `<root>/step_00001000` for step 1000.
@@ -40,10 +44,11 @@ std::filesystem::path checkpoint_directory(const std::filesystem::path& root, st
 /// the directory is renamed (never onto an existing one) and its parent fsynced. An existing
 /// checkpoint of that step is kept if it verifies; otherwise it is moved to `step_N.broken_<k>`
 /// with a warning. Throws Failure (disk full, no permission) after removing the temporary
-/// directory. Only one process may write below a root; within the process, writing and pruning
-/// exclude each other.
+/// directory. Only the process that holds the run's lock may write below a root; within it, writing
+/// and pruning exclude each other. `rank` of the writer becomes part of the temporary directory's
+/// name.
 std::filesystem::path write_checkpoint(const std::filesystem::path& root,
-                                       const Checkpoint& checkpoint);
+                                       const Checkpoint& checkpoint, int rank = 0);
 
 /// Adds to an existing checkpoint the state after an evaluation of its weights (best loss and the
 /// like): first a file beside the others, then, by rename, a manifest that names it. At any moment
@@ -64,7 +69,8 @@ std::vector<std::filesystem::path> find_checkpoints(const std::filesystem::path&
 std::optional<Checkpoint> read_newest_checkpoint(const std::filesystem::path& root);
 
 /// Removes all checkpoints except the newest `keep` (at least one) and those in `protect`. Also
-/// removes leftovers of interrupted writes, unless the process in their name is alive. Throws
+/// removes leftovers of interrupted writes: on this host those of processes that have ended, of
+/// other hosts those that have not changed for an hour, by the clock of the file system. Throws
 /// Failure.
 void prune_checkpoints(const std::filesystem::path& root, std::int64_t keep,
                        const std::vector<std::filesystem::path>& protect = {});

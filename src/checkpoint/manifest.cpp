@@ -31,6 +31,7 @@ std::string to_json(const Manifest& manifest) {
   json object = {{"format", kFormat}, {"step", manifest.step}, {"files", json::object()}};
   for (const auto& [name, file] : manifest.files)
     object["files"][name] = {{"bytes", file.bytes}, {"xxh3", file.xxh3}};
+  if (manifest.after_failure) object["after_failure"] = true;
   return sealed(std::move(object));
 }
 
@@ -48,6 +49,7 @@ Manifest manifest_from_json(std::string_view bytes, const std::string& name) {
                                       ", but this vae_dist reads format ", kFormat,
                                       ": use a newer vae_dist"));
     Manifest manifest{object.at("step").get<std::int64_t>(), {}};
+    manifest.after_failure = object.value("after_failure", false);
     for (const auto& [file, entry] : object.at("files").items())
       manifest.files[file] = {entry.at("bytes").get<std::uint64_t>(),
                               entry.at("xxh3").get<std::string>()};

@@ -19,13 +19,15 @@ struct Manifest {
 
   std::int64_t step = 0;
   std::map<std::string, File> files;
+  /// The survivors of a failure wrote it, without comparing their states through MPI.
+  bool after_failure = false;
 };
 
 /// Returns the manifest entry of a file with these bytes.
 Manifest::File describe_file(std::string_view bytes);
 
 /// Formats the manifest: {"files": {name: {"bytes", "xxh3"}}, "format": 1, "step", "xxh3": hash of
-/// this text without that member}
+/// this text without that member}, and "after_failure": true if it is.
 std::string to_json(const Manifest& manifest);
 
 /// Parses a manifest. Throws BadInput naming `name` (a path) if it is damaged or its format is

@@ -107,6 +107,11 @@ class Watchdog::ControlThread {
       if (MPI_Testall(size_, requests.data(), &sent, MPI_STATUSES_IGNORE) != MPI_SUCCESS) return;
   }
 
+  void look_for_losses(LossAlarm alarm) {
+    const std::lock_guard lock(alarm_mutex_);
+    alarm_ = std::move(alarm);
+  }
+
   std::optional<int> failed_rank(base::Seconds patience) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, patience, [&] { return failed_rank_.has_value(); });
@@ -118,6 +123,7 @@ class Watchdog::ControlThread {
     listen();
     while (!stopping_) {
       handle_messages();
+      look_for_losses();
       if (waited_too_long()) report();
       if (const auto other = failed_for(kConsequenceTime))
         on_end_(base::Error(failed_code_,
@@ -129,6 +135,33 @@ class Watchdog::ControlThread {
     }
     MPI_Cancel(&receive_);
     MPI_Wait(&receive_, MPI_STATUS_IGNORE);
+  }
+
+  // A signal proves no death: shells and batch systems send them too. So the others are asked.
+  void look_for_losses() {
+    const std::lock_guard lock(alarm_mutex_);
+    if (!alarm_) return;
+    if (alarm_->on_failure && failed_for({})) {
+      alarm_->on_failure();
+      alarm_->on_failure = {};
+    }
+    if (!alarm_->on_loss || !alarm_->suspects()) return;
+    if (!since_suspicion_) {
+      since_suspicion_.emplace();
+      silent_.assign(static_cast<std::size_t>(size_), true);
+      silent_[static_cast<std::size_t>(rank_)] = false;
+      for (int r = 0; r < size_; ++r)
+        if (r != rank_) send(r, Message::question);
+    }
+    std::vector<int> lost = alarm_->ended();
+    for (int r = 0; r < size_; ++r) {
+      if (!silent_[static_cast<std::size_t>(r)]) continue;
+      const std::optional<base::Seconds> patience = alarm_->patience(r);
+      if (patience && since_suspicion_->elapsed() >= *patience) lost.push_back(r);
+    }
+    if (lost.empty()) return;
+    alarm_->on_loss(lost);
+    alarm_->on_loss = {};
   }
 
   Activity activity() {
@@ -185,6 +218,7 @@ class Watchdog::ControlThread {
         return send(from, Message::answer);
       case Message::answer:
         if (!answers_.empty()) answers_[static_cast<std::size_t>(from)] = activity_of(message);
+        if (!silent_.empty()) silent_[static_cast<std::size_t>(from)] = false;
         return;
       case Message::failed: {
         const std::lock_guard lock(mutex_);
@@ -211,6 +245,7 @@ class Watchdog::ControlThread {
     const base::Stopwatch watch;
     while (watch.elapsed() < time) {
       handle_messages();
+      look_for_losses();
       std::this_thread::sleep_for(kPollInterval);
     }
   }
@@ -254,7 +289,12 @@ class Watchdog::ControlThread {
   std::optional<int> failed_rank_;
   base::ExitCode failed_code_ = base::ExitCode::rank_failed;
 
+  std::mutex alarm_mutex_;
+  std::optional<LossAlarm> alarm_;
+
   // Used by the control thread only.
+  std::optional<base::Stopwatch> since_suspicion_;
+  std::vector<bool> silent_;  // since then
   base::Stopwatch since_poll_;
   Message incoming_;
   MPI_Request receive_ = MPI_REQUEST_NULL;
@@ -277,6 +317,10 @@ void Watchdog::enter(const std::string& phase, std::int64_t step,
 
 void Watchdog::announce_failure(base::ExitCode code) {
   if (thread_) thread_->announce_failure(code);
+}
+
+void Watchdog::look_for_losses(LossAlarm alarm) {
+  if (thread_) thread_->look_for_losses(std::move(alarm));
 }
 
 std::optional<int> Watchdog::failed_rank(base::Seconds patience) {

@@ -7,7 +7,8 @@
 // nothing.
 //
 // The thread also distributes the news that a rank has failed, so that the other ranks can
-// recognise their own failures as consequences.
+// recognise their own failures as consequences. And it looks for a lost rank when something makes
+// that likely, long before a limit has passed.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
@@ -28,6 +30,22 @@ class Watchdog {
   /// Must end the process, because other threads may hang forever. `details`: further lines, or
   /// empty.
   using OnEnd = std::function<void(const base::Error&, const std::string& details)>;
+
+  /// What the control thread does about ranks that are lost. It calls these functions, which must
+  /// return within milliseconds.
+  struct LossAlarm {
+    /// Whether a rank may have been lost. Asked at every poll.
+    std::function<bool()> suspects;
+    /// The ranks whose processes have ended, as far as this rank can see. Asked once suspected.
+    std::function<std::vector<int>()> ended;
+    /// How long this rank may take to answer before it counts as lost; nothing: its silence proves
+    /// nothing.
+    std::function<std::optional<base::Seconds>(int rank)> patience;
+    /// Called once, with the ranks that were lost.
+    std::function<void(const std::vector<int>&)> on_loss;
+    /// Called once, when another rank announces its failure.
+    std::function<void()> on_failure;
+  };
 
   /// Starts the control thread if there are other ranks. A collective. The thread calls `on_end`
   /// when this rank has waited too long, and when another rank has failed and this one is still
@@ -44,6 +62,9 @@ class Watchdog {
   /// Tells the other ranks that this one has failed and ends them with `code`. Thread-safe; takes a
   /// fraction of a second at most.
   void announce_failure(base::ExitCode code);
+
+  /// From now on looks for lost ranks. No-op without other ranks.
+  void look_for_losses(LossAlarm alarm);
 
   /// Returns a rank that has announced its failure, after waiting for such news for up to
   /// `patience`. Call it from any thread except the control thread.

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
@@ -14,6 +16,16 @@
 
 namespace vae_dist::metrics {
 namespace {
+
+// Returns the step of a line that reports a training step.
+std::optional<double> trained_step(std::string_view line) {
+  const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object() || !object.contains("loss") || object.contains("evaluated"))
+    return std::nullopt;
+  const auto step = object.find("step");
+  if (step == object.end() || !step->is_number()) return std::nullopt;
+  return step->get<double>();
+}
 
 bool belongs(std::string_view line, std::int64_t resume_step, bool evaluates_again) {
   const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -76,12 +88,33 @@ std::string lines_up_to(std::string_view log, std::int64_t resume_step, bool eva
   return kept;
 }
 
-StepLog::StepLog(const std::filesystem::path& path, std::int64_t resume_step, bool evaluates_again)
+std::string lines_after(std::string_view log, std::string_view last_steps) {
+  if (last_steps.empty()) return "";
+  double last = 0;
+  const auto each_line = [](std::string_view text, const auto& use) {
+    for (std::size_t end = 0; (end = text.find('\n')) != std::string_view::npos;
+         text.remove_prefix(end + 1))
+      use(text.substr(0, end + 1));
+  };
+  each_line(log, [&](std::string_view line) {
+    if (const auto step = trained_step(line)) last = std::max(last, *step);
+  });
+  std::string out;
+  each_line(last_steps, [&](std::string_view line) {
+    if (const auto step = trained_step(line); step && *step > last) out += line;
+  });
+  return out;
+}
+
+StepLog::StepLog(const std::filesystem::path& path, std::int64_t resume_step, bool evaluates_again,
+                 std::string_view last_steps)
     : path_(path) {
-  if (std::filesystem::exists(path_)) {
-    const std::string before = base::read_file(path_);
-    const std::string kept = lines_up_to(before, resume_step, evaluates_again);
-    if (kept.size() != before.size()) base::replace_file(path_, kept);
+  const bool exists = std::filesystem::exists(path_);
+  if (exists || !last_steps.empty()) {
+    const std::string before = exists ? base::read_file(path_) : "";
+    std::string kept = lines_up_to(before, resume_step, evaluates_again);
+    kept += lines_after(kept, lines_up_to(last_steps, resume_step));
+    if (kept != before) base::replace_file(path_, kept);
   }
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (fd_ < 0)

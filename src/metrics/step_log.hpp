@@ -31,14 +31,19 @@ std::string json_line(const LogRecord& record);
 std::string lines_up_to(std::string_view log, std::int64_t resume_step,
                         bool evaluates_again = false);
 
+/// Returns the lines of `last_steps` whose steps come after every step with a loss in `log`. Both
+/// are lines of step logs.
+std::string lines_after(std::string_view log, std::string_view last_steps);
+
 class StepLog {
  public:
   /// Opens the file for appending. On a resume at `resume_step`, first drops lines of later steps
   /// (from before the interruption) and incomplete lines, so that the file reads as one
-  /// uninterrupted run. Throws BadInput if the file cannot be opened, Failure if it cannot be
-  /// rewritten.
-  StepLog(const std::filesystem::path& path, std::int64_t resume_step,
-          bool evaluates_again = false);
+  /// uninterrupted run. Then adds those `last_steps` up to `resume_step` that it lacks: lines of
+  /// steps that were trained before the interruption, but not logged any more. Throws BadInput if
+  /// the file cannot be opened, Failure if it cannot be rewritten.
+  StepLog(const std::filesystem::path& path, std::int64_t resume_step, bool evaluates_again = false,
+          std::string_view last_steps = {});
   ~StepLog();
   StepLog(const StepLog&) = delete;
   StepLog& operator=(const StepLog&) = delete;

@@ -1,17 +1,26 @@
 // Ends the whole world when a rank fails after the start. The order is: print its message, notify
-// the other ranks, abort the collectives on its device, abort MPI, end the process.
+// the other ranks, let the ranks that are left save the last step (survivors.hpp), abort the
+// collectives on its device, abort MPI, end the process.
+//
+// A rank that was killed tells nobody. mpirun then begins to end the others: their control threads
+// find out who is lost, and they save the last step before mpirun kills them.
 //
 // A rank that fails because another rank failed gives that rank time to end the world first, and
 // marks its own message as a consequence.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <exception>
 #include <functional>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "comm/mpi_world.hpp"
 #include "comm/watchdog.hpp"
+#include "run/launcher_facts.hpp"
+#include "run/process_identity.hpp"
 
 namespace vae_dist::run {
 
@@ -28,15 +37,52 @@ class RankFailure {
 
   comm::Watchdog& watchdog() { return watchdog_; }
 
+  /// Saves what this rank has left, together with the other survivors, if it has anything.
+  /// `has_ended` tells which ranks nobody needs to wait for.
+  using SaveLastStep = std::function<void(const std::function<bool(int rank)>& has_ended)>;
+
+  /// From now until the returned object is destroyed, every end of this process by a failure, its
+  /// own or that of another rank, first calls `save` once, in a thread of its own, and waits for it
+  /// for up to `limit`. `processes`: those of all ranks, by rank.
+  class Saving {
+   public:
+    explicit Saving(RankFailure& failure) : failure_(&failure) {}
+    ~Saving() { failure_->save_nothing_more(); }
+    Saving(const Saving&) = delete;
+    Saving& operator=(const Saving&) = delete;
+
+   private:
+    RankFailure* failure_;
+  };
+  [[nodiscard]] Saving save_before_the_end(SaveLastStep save, base::Seconds limit,
+                                           std::vector<ProcessIdentity> processes,
+                                           const LauncherFacts& launcher);
+
   /// Thread-safe. The first failure in a process ends it; other threads that fail meanwhile block
   /// until then.
   [[noreturn]] void end_all_ranks(const std::exception& error, const std::string& details = "");
 
  private:
+  void save_nothing_more();
+  void begin_saving();
+  void wait_until_saved();
+  void on_loss(const std::vector<int>& lost);
+
   const comm::MpiWorld& world_;
   const Tell tell_;
   const std::function<void()> last_words_;
   std::atomic<bool> ending_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable saved_;
+  SaveLastStep save_;
+  base::Seconds limit_{0};
+  base::Stopwatch since_begun_;
+  std::vector<ProcessIdentity> processes_;
+  std::vector<int> lost_;
+  LauncherFacts launcher_;
+  std::atomic<bool> saving_begun_ = false;
+  bool saving_ended_ = false;
   comm::Watchdog watchdog_;  // declared last because its thread uses all members above
 };
 

@@ -131,7 +131,7 @@ Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world,
   const RunDirectory directory(run.config.run);
   metrics::write_terms(directory.terms(), all_terms(extra_terms_));
   log_ = std::make_unique<metrics::StepLog>(directory.metrics(), run.start.step,
-                                            run.start.awaits_evaluation != 0);
+                                            run.start.awaits_evaluation != 0, run.last_steps);
   if (targets.empty()) return;
   discovery_ = std::make_unique<metrics::ServiceDiscoveryFile>(discovery_file(run.config),
                                                                run.config.run.name, targets);
@@ -151,24 +151,33 @@ void Recorder::step(const metrics::StepMetrics& s) {
   }
   if (!is_writer_) return;
 
-  const bool due = s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
+  const bool due = is_due(s);
+  if (due) log_->write(record(s));
+  progress_.show({s, steps_planned_, epochs_planned_}, due);
+}
+
+bool Recorder::is_due(const metrics::StepMetrics& s) const {
+  return s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
+}
+
+metrics::LogRecord Recorder::record(const metrics::StepMetrics& s) const {
   const double samples_per_second =
       s.step_seconds > 0 ? static_cast<double>(global_batch_) / s.step_seconds : 0;
-  if (due) {
-    metrics::LogRecord record = {{"step", s.step}, {"epoch", s.epoch}};
-    for (const metrics::StepTerm& each : metrics::step_terms())
-      record.emplace_back(each.term.name, s.*each.value);
-    record.insert(record.end(), {{"skipped", std::int64_t{s.skipped}},
-                                 {"samples_per_second", samples_per_second},
-                                 {"step_seconds", s.step_seconds},
-                                 {"data_wait_seconds", s.data_wait_seconds},
-                                 {"allreduce_wait_seconds", s.allreduce_wait_seconds}});
-    for (std::size_t i = 0; i < extra_terms_.size(); ++i)
-      record.emplace_back(extra_terms_[i].name, s.extra_terms.at(i));
-    log_->write(record);
-  }
+  metrics::LogRecord record = {{"step", s.step}, {"epoch", s.epoch}};
+  for (const metrics::StepTerm& each : metrics::step_terms())
+    record.emplace_back(each.term.name, s.*each.value);
+  record.insert(record.end(), {{"skipped", std::int64_t{s.skipped}},
+                               {"samples_per_second", samples_per_second},
+                               {"step_seconds", s.step_seconds},
+                               {"data_wait_seconds", s.data_wait_seconds},
+                               {"allreduce_wait_seconds", s.allreduce_wait_seconds}});
+  for (std::size_t i = 0; i < extra_terms_.size(); ++i)
+    record.emplace_back(extra_terms_[i].name, s.extra_terms.at(i));
+  return record;
+}
 
-  progress_.show({s, steps_planned_, epochs_planned_}, due);
+std::string Recorder::line(const metrics::StepMetrics& step) const {
+  return is_due(step) ? metrics::json_line(record(step)) : "";
 }
 
 void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on,

@@ -38,8 +38,9 @@ struct RecordedRun {
   const config::Config& config;
   metrics::RunFacts facts;
   std::int64_t epochs_planned = 0;
-  checkpoint::TrainingState start;                     ///< the state that the run continues from
-  c10::Device device = c10::kCPU;                      ///< of this rank
+  checkpoint::TrainingState start;  ///< the state that the run continues from
+  c10::Device device = c10::kCPU;   ///< of this rank
+  std::string last_steps = {};      ///< lines of steps before `start` that the log may lack
   std::filesystem::path powercap = device::kPowercap;  ///< where the CPUs' energy meters are
 };
 
@@ -52,6 +53,9 @@ class Recorder {
 
   /// `step.step` is the number of steps done, so it counts from 1.
   void step(const metrics::StepMetrics& step);
+
+  /// Returns the line of metrics.jsonl for a step; empty if it is not due for the log. Thread-safe.
+  std::string line(const metrics::StepMetrics& step) const;
 
   /// `on` names the evaluated samples: "validation" or "training". `collapsed` says whether the
   /// model has learned nothing; it is absent if it is too early to tell.
@@ -84,6 +88,8 @@ class Recorder {
  private:
   Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks,
            JobOutcome& job_outcome, const std::shared_ptr<device::GpuSensors>& gpu);
+  bool is_due(const metrics::StepMetrics& step) const;
+  metrics::LogRecord record(const metrics::StepMetrics& step) const;
 
   /// Sums over this rank's steps since the last log_rank_times().
   struct StepTimes {
@@ -102,7 +108,7 @@ class Recorder {
   metrics::RunMetrics metrics_;
   metrics::Progress progress_;
   StepTimes times_;
-  double read_bytes_ = 0;  // by this rank, since it began
+  double read_bytes_ = 0;                                     // by this rank, since it began
   std::vector<std::string> hosts_;                            // of all ranks
   std::unique_ptr<metrics::ServiceDiscoveryFile> discovery_;  // rank 0
   std::unique_ptr<metrics::StepLog> log_;                     // rank 0

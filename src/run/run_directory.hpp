@@ -29,6 +29,8 @@ class RunDirectory {
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path pictures() const { return path_ / "pictures"; }
   std::filesystem::path errors() const { return path_ / "errors"; }
+  std::filesystem::path checkpoint_time() const { return path_ / "checkpoint_time.json"; }
+  std::filesystem::path survivors() const { return path_ / "survivors"; }
   std::filesystem::path lock() const { return path_ / "lock.json"; }
 
  private:

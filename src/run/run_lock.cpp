@@ -18,53 +18,23 @@
 #include "base/log.hpp"
 #include "base/utc_text.hpp"
 #include "base/utf8.hpp"
+#include "run/process_identity.hpp"
 
 namespace vae_dist::run {
 namespace {
 
 struct Holder {
-  // `processes` is the PID namespace: that of a container or of the host.
-  std::string host, processes;
-  std::int64_t pid = 0, process_start = 0;
+  ProcessIdentity process;
   JobIdentity job;
   std::string started;
 };
 
-// Returns the start time of a process in ticks since boot; 0 if there is no such process or it is a
-// zombie. PIDs are reused, but PID and start time together identify a process.
-std::int64_t start_of_process(std::int64_t pid) {
-  std::string stat;
-  try {
-    stat = base::read_file(base::text("/proc/", pid, "/stat"));
-  } catch (const base::BadInput&) {
-    return 0;
-  }
-  // The 2nd field is the program's name in parentheses, which may contain any character. Field 22
-  // is the start time.
-  std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
-  std::string field;
-  fields >> field;
-  if (field == "Z" || field == "X") return 0;
-  for (int number = 4; number <= 22; ++number) fields >> field;
-  return std::strtoll(field.c_str(), nullptr, 10);
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
-std::string process_namespace() {
-  std::error_code ignored;
-  return std::filesystem::read_symlink("/proc/self/ns/pid", ignored).string();
-}
-
 std::string content_for(const JobIdentity& job) {
-  const nlohmann::ordered_json object = {{"host", host_name()},
-                                         {"processes", process_namespace()},
-                                         {"pid", ::getpid()},
-                                         {"process_start", start_of_process(::getpid())},
+  const ProcessIdentity own = own_process();
+  const nlohmann::ordered_json object = {{"host", own.host},
+                                         {"processes", own.processes},
+                                         {"pid", own.pid},
+                                         {"process_start", own.start},
                                          {"job", job.id},
                                          {"restart", job.restart},
                                          {"started", base::utc_now("%Y-%m-%d %H:%M:%S UTC")}};
@@ -75,12 +45,10 @@ std::string content_for(const JobIdentity& job) {
 std::optional<Holder> holder_in(const std::string& content) {
   try {
     const auto object = nlohmann::json::parse(content);
-    return Holder{object.at("host"),
-                  object.at("processes"),
-                  object.at("pid"),
-                  object.at("process_start"),
-                  {object.at("job"), object.at("restart")},
-                  object.at("started")};
+    return Holder{
+        {object.at("host"), object.at("processes"), object.at("pid"), object.at("process_start")},
+        {object.at("job"), object.at("restart")},
+        object.at("started")};
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
   }
@@ -88,7 +56,7 @@ std::optional<Holder> holder_in(const std::string& content) {
 
 std::string describe(const std::optional<Holder>& holder) {
   if (!holder) return "an unknown process (the lock file is damaged)";
-  return base::text("process ", holder->pid, " on ", holder->host,
+  return base::text("process ", holder->process.pid, " on ", holder->process.host,
                     holder->job.id.empty()
                         ? ""
                         : base::text(", job ", holder->job.id, ", restart ", holder->job.restart),
@@ -126,17 +94,20 @@ bool touch(const std::filesystem::path& file) {
 }
 
 // Returns why the lock may be taken over, or throws. `own` is a file next to the lock that tells
-// the current time of the file system.
+// the current time of the file system. `inherits`: see RunLock.
 std::string judge(const std::filesystem::path& file, const std::string& content,
-                  const JobIdentity& job, const std::filesystem::path& own,
-                  base::Seconds heartbeat) {
+                  const JobIdentity& job, const std::filesystem::path& own, base::Seconds heartbeat,
+                  const std::string& inherits) {
+  if (!inherits.empty()) {
+    if (content == inherits) return "the lock of the rank that held it for this start";
+    refuse(file, describe(holder_in(content)), "it holds the lock instead of this start's rank 0");
+  }
   const std::optional<Holder> holder = holder_in(content);
   const std::string who = describe(holder);
   if (holder && !job.id.empty() && holder->job.id == job.id && holder->job.restart < job.restart)
     return base::text("taking over the run's lock from an earlier start of the same job: ", who);
-  if (holder && holder->host == host_name() && holder->processes == process_namespace()) {
-    if (start_of_process(holder->pid) == holder->process_start)
-      refuse(file, who, "that process is alive");
+  if (holder && sees(own_process(), holder->process)) {
+    if (!has_ended(holder->process)) refuse(file, who, "that process is alive");
     return base::text("taking over the run's lock: ", who, ", is no longer running");
   }
 
@@ -188,13 +159,14 @@ JobIdentity job_from_environment() {
 }
 
 RunLock::RunLock(LockLocation location, const JobIdentity& job,
-                 std::function<void(const std::string&)> on_loss, base::Seconds heartbeat)
+                 std::function<void(const std::string&)> on_loss, base::Seconds heartbeat,
+                 const std::string& inherits)
     : file_(std::move(location.file)),
       made_(std::move(location.made)),
       content_(content_for(job)),
       on_loss_(std::move(on_loss)),
       heartbeat_(heartbeat) {
-  take(job);
+  take(job, inherits);
   heartbeat_thread_ = std::thread([this] { beat(); });
 }
 
@@ -214,14 +186,18 @@ RunLock::~RunLock() {
     folder = folder.parent_path();
 }
 
-void RunLock::take(const JobIdentity& job) {
+void RunLock::take(const JobIdentity& job, const std::string& inherits) {
   const std::filesystem::path own = file_.parent_path() /
-                                    base::text(".lock.", host_name(), ".", ::getpid()),
+                                    base::text(".lock.", own_process().host, ".", ::getpid()),
                               aside = own.string() + ".old";
   const auto cannot = [&] {
     return base::BadInput(base::text("cannot take the run's lock ", file_.string(), ": ",
                                      std::strerror(errno),
                                      ". Choose another directory with run.directory."));
+  };
+  const auto judge_and_tell = [&](const std::string& content) {
+    const std::string reason = judge(file_, content, job, own, heartbeat_, inherits);
+    if (!reason.empty() && inherits.empty()) log::info(reason);
   };
   try {
     base::write_and_sync(own, content_);
@@ -230,7 +206,7 @@ void RunLock::take(const JobIdentity& job) {
     while (::link(own.c_str(), file_.c_str()) != 0) {
       if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK) {
         const auto before = content_of(file_);
-        if (before) log::info(judge(file_, *before, job, own, heartbeat_));
+        if (before) judge_and_tell(*before);
         if (std::rename(own.c_str(), file_.c_str()) != 0) throw cannot();
         break;
       }
@@ -239,8 +215,7 @@ void RunLock::take(const JobIdentity& job) {
       if (!before && std::filesystem::exists(std::filesystem::symlink_status(file_)))
         throw cannot();
       if (!before) continue;
-      const std::string reason = judge(file_, *before, job, own, heartbeat_);
-      if (!reason.empty()) log::info(reason);
+      judge_and_tell(*before);
       remove_stale_lock(file_, aside, *before);
     }
   } catch (const base::Failure& error) {

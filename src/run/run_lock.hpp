@@ -49,9 +49,12 @@ class RunLock {
   /// Takes the lock. Throws BadInput, naming the holder, if another run trains in the directory; if
   /// that run is on another host, finding out takes up to three heartbeats. A thread then keeps the
   /// heartbeat. If another start takes the lock over, that thread calls `on_loss` once with a
-  /// message: this run must end and write nothing more.
+  /// message: this run must end and write nothing more. `inherits`: the content() of a lock that
+  /// another rank of this start holds or held. It is taken over at once, and any other lock is
+  /// refused at once.
   RunLock(LockLocation location, const JobIdentity& job,
-          std::function<void(const std::string&)> on_loss, base::Seconds heartbeat = kHeartbeat);
+          std::function<void(const std::string&)> on_loss, base::Seconds heartbeat = kHeartbeat,
+          const std::string& inherits = "");
 
   /// Removes the file if this object still holds the lock, and then the directories that were
   /// created for it as far as they are empty: a refused run leaves no trace.
@@ -59,8 +62,11 @@ class RunLock {
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
 
+  /// Returns the content of the lock's file while this object holds it.
+  const std::string& content() const { return content_; }
+
  private:
-  void take(const JobIdentity& job);
+  void take(const JobIdentity& job, const std::string& inherits);
   void beat();
 
   const std::filesystem::path file_;

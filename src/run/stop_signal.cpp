@@ -9,17 +9,18 @@
 namespace vae_dist::run {
 namespace {
 
-volatile std::sig_atomic_t requested = 0;
+volatile std::sig_atomic_t requested = 0, ends = 0;
 pid_t the_mpirun = 0;
-int mpirun_ends = -1;
+int ends_descriptor = -1;
 
 void request(int) { requested = 1; }
 
 void on_sigcont(int, siginfo_t* info, void*) {
   if (info->si_pid != the_mpirun) return;
+  ends = 1;
   requested = 1;
   const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = ::write(mpirun_ends, &one, sizeof one);
+  [[maybe_unused]] const ssize_t written = ::write(ends_descriptor, &one, sizeof one);
 }
 
 }  // namespace
@@ -37,9 +38,9 @@ void install_stop_signals(pid_t mpirun) {
   action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
   if (before.sa_handler != SIG_IGN) sigaction(SIGINT, &action, nullptr);
 
-  if (mpirun <= 0 || mpirun_ends >= 0) return;
-  mpirun_ends = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (mpirun_ends < 0) return;
+  if (mpirun <= 0 || ends_descriptor >= 0) return;
+  ends_descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (ends_descriptor < 0) return;
   the_mpirun = mpirun;
   struct sigaction continues{};
   continues.sa_sigaction = on_sigcont;
@@ -49,6 +50,8 @@ void install_stop_signals(pid_t mpirun) {
 
 bool stop_requested() { return requested != 0; }
 
-int mpirun_ends_descriptor() { return mpirun_ends; }
+bool mpirun_ends() { return ends != 0; }
+
+int mpirun_ends_descriptor() { return ends_descriptor; }
 
 }  // namespace vae_dist::run

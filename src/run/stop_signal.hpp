@@ -14,6 +14,9 @@ void install_stop_signals(pid_t mpirun = 0);
 
 bool stop_requested();
 
+/// Returns whether mpirun has begun to end this process.
+bool mpirun_ends();
+
 /// Returns a descriptor that becomes readable once mpirun has begun to end this process; -1 without
 /// mpirun.
 int mpirun_ends_descriptor();

@@ -73,6 +73,7 @@ StepOutcome CapturedStep::launch(const model::Sample& batch, const at::Tensor& n
       replica_->launch();
       step_.batch_done();
     } else {
+      if (UpdateGate* const gate = step_.gate()) gate->begin_change();
       if (words_) words_->launching();
       last_->launch();
     }

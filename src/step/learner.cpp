@@ -2,10 +2,15 @@
 
 #include <ATen/ATen.h>
 
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
 #include "base/error.hpp"
 #include "base/list_of_ten.hpp"
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
+#include "device/own_stream.hpp"
 #include "parallel/replicate.hpp"
 #include "step/resolved_objective.hpp"
 #include "step/weights.hpp"
@@ -102,7 +107,8 @@ bool is_of_average(const std::string& name) {
 
 Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
                  comm::CollectiveLog& log)
-    : weights_metadata_(weights_metadata(wanted.config, wanted.shape)),
+    : device_(wanted.device.device),
+      weights_metadata_(weights_metadata(wanted.config, wanted.shape)),
       model_(model_on_device(wanted.config, wanted.shape, wanted.device)),
       objective_(objective_options(wanted.config.objective), *model_),
       gradient_memory_(wanted.device, sum_order(wanted.config), all_ranks),
@@ -111,7 +117,8 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
                   parts_.front()->parameters().values().options()),
       exchanges_(make_exchanges(wanted.device, all_ranks, sum_order(wanted.config),
                                 deadlines(wanted.config.distributed), gradient_memory_, log)),
-      step_({*model_, objective_, statistics_, all_of(parts_)},
+      gate_(wanted.device.device),
+      step_({*model_, objective_, statistics_, all_of(parts_), &gate_},
             step_options(wanted.config, wanted.plan)),
       all_ranks_(all_ranks),
       log_(log) {
@@ -193,16 +200,73 @@ ParameterCount Learner::parameter_count() const {
   return count;
 }
 
-checkpoint::TensorFile Learner::weights() const {
-  return collect_weights(*model_, weights_metadata_);
+std::int64_t Learner::counted_steps() const {
+  return static_cast<std::int64_t>(parts_.front()->optimizer().step_count().item<float>());
 }
 
-checkpoint::TensorFile Learner::optimizer_state() const {
+checkpoint::TensorFile Learner::weights(OnHost on_host) const {
+  return collect_weights(*model_, weights_metadata_, on_host);
+}
+
+checkpoint::TensorFile Learner::optimizer_state(OnHost on_host) const {
   checkpoint::TensorFile file;
   for (const auto& [name, tensor] : state_of(parts_))
-    file.tensors[name] =
-        tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+    file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false,
+                                            /*copy=*/on_host == OnHost::copied);
   return file;
+}
+
+std::optional<Learner::LastState> Learner::last_state(base::Seconds limit) {
+  const base::Stopwatch since;
+  const std::optional<UpdateGate::Closed> closed = gate_.close(limit);
+  if (!closed) return std::nullopt;
+  if (device_.is_cpu()) return state_at(*closed);
+
+  // A device that hangs may keep any call waiting, so another thread makes them.
+  struct Copied {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool ended = false;
+    std::optional<LastState> state;
+  };
+  const auto copied = std::make_shared<Copied>();
+  std::thread([this, copied] {
+    std::optional<LastState> state;
+    try {
+      state = copy_beside_the_device();
+    } catch (const std::exception& error) {
+      log::warn(base::text("the weights could not be read from the device: ", error.what()));
+    }
+    const std::lock_guard lock(copied->mutex);
+    copied->state = std::move(state);
+    copied->ended = true;
+    copied->changed.notify_all();
+  }).detach();
+  std::unique_lock lock(copied->mutex);
+  copied->changed.wait_for(lock, limit - since.elapsed(), [&] { return copied->ended; });
+  return std::move(copied->state);
+}
+
+// Changes that the host has started wait for the device. If it is idle, its marks say which of them
+// have been made, and that none was made while the state was copied.
+std::optional<Learner::LastState> Learner::copy_beside_the_device() {
+  const device::UpdateMarks::Counts before = *gate_.counts();
+  const std::optional<UpdateGate::Closed> at = gate_.after(before.ended);
+  if (before.begun != before.ended || !at) return std::nullopt;
+  const device::OwnStream beside(device_);
+  std::optional<LastState> out = state_at(*at);
+  return *gate_.counts() == before ? std::move(out) : std::nullopt;
+}
+
+std::optional<Learner::LastState> Learner::state_at(const UpdateGate::Closed& closed) const {
+  const at::NoGradGuard no_grad;
+  LastState out{closed.step, weights(OnHost::shared), optimizer_state(OnHost::shared),
+                counted_steps()};
+  if (!closed.averages_swapped) return out;
+  for (const auto& part : parts_)
+    for (const auto& [name, average] : part->averages_by_parameter())
+      std::swap(out.weights.tensors.at(name), out.optimizer.tensors.at(average));
+  return out;
 }
 
 void Learner::restore(const checkpoint::Checkpoint& checkpoint, const std::string& origin) {
@@ -248,6 +312,12 @@ std::vector<at::Tensor> Learner::state() const {
   for (const auto& [name, tensor] : named_state(*model_)) tensors.push_back(tensor);
   for (const auto& [name, tensor] : state_of(parts_)) tensors.push_back(tensor);
   return tensors;
+}
+
+std::int64_t Learner::state_bytes() const {
+  std::int64_t bytes = 0;
+  for (const at::Tensor& tensor : state()) bytes += static_cast<std::int64_t>(tensor.nbytes());
+  return bytes;
 }
 
 void Learner::replicate(comm::CpuCommunicator& all_ranks) const {

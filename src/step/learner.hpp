@@ -20,6 +20,8 @@
 #include "step/out_of_memory.hpp"
 #include "step/replica_plan.hpp"
 #include "step/trained_part.hpp"
+#include "step/update_gate.hpp"
+#include "step/weights.hpp"
 
 namespace vae_dist::step {
 
@@ -54,6 +56,12 @@ class Learner {
 
   ParameterCount parameter_count() const;
 
+  /// Returns how many steps the optimizer has counted, those of a run that this one began from
+  /// included. Exact up to 2^24, where its float stops counting. Waits for the device.
+  std::int64_t counted_steps() const;
+
+  std::int64_t state_bytes() const;  ///< of state()
+
   StepOutcome step(const model::Sample& batch, double learning_rate,
                    const objective::StepWeights& weights) {
     return captured_ ? captured_->run(batch, learning_rate, weights)
@@ -76,8 +84,25 @@ class Learner {
   std::int64_t slow_steps() const { return CaptureRule::kEagerSteps + (captured_ ? 1 : 0); }
 
   /// Return copies on the host, for a checkpoint.
-  checkpoint::TensorFile weights() const;
-  checkpoint::TensorFile optimizer_state() const;
+  checkpoint::TensorFile weights() const { return weights(OnHost::copied); }
+  checkpoint::TensorFile optimizer_state() const { return optimizer_state(OnHost::copied); }
+
+  /// Every change of the state passes through it. Who calls step() ends the update there.
+  UpdateGate& gate() { return gate_; }
+
+  /// The state after `step` steps, which nothing changes any more.
+  struct LastState {
+    std::int64_t step = 0;
+    checkpoint::TensorFile weights, optimizer;  ///< share memory with the learner's on the CPU
+    std::int64_t counted_steps = 0;             ///< see counted_steps()
+  };
+
+  /// Closes the gate and returns the state that the learner is left with, also while another thread
+  /// hangs in step() or evaluates averaged weights. Returns nothing if a change was cut short or
+  /// did not end in time, or if the device changed something meanwhile. To be called before
+  /// communicators are aborted, behind whose sums a device continues with wrong values. Takes
+  /// `limit` at most. Afterwards this process can only end.
+  std::optional<LastState> last_state(base::Seconds limit);
 
   /// Restores the state of a checkpoint. Throws BadInput, listing the tensors that do not fit.
   void restore(const checkpoint::Checkpoint& checkpoint, const std::string& origin);
@@ -106,9 +131,14 @@ class Learner {
     }
   };
 
+  checkpoint::TensorFile weights(OnHost on_host) const;
+  checkpoint::TensorFile optimizer_state(OnHost on_host) const;
+  std::optional<LastState> state_at(const UpdateGate::Closed& closed) const;
+  std::optional<LastState> copy_beside_the_device();
   void use_recorder(std::unique_ptr<device::WorkRecorder> recorder);
   void step_through_recorder(bool capture);
 
+  const c10::Device device_;
   std::map<std::string, std::string> weights_metadata_;
   std::shared_ptr<model::LatentModel> model_;
   objective::Objective objective_;
@@ -117,6 +147,7 @@ class Learner {
   StepStatistics statistics_;
   Exchanges exchanges_;
   Reductions reductions_{parts_};
+  UpdateGate gate_;
   TrainingStep step_;
   comm::CpuCommunicator& all_ranks_;
   comm::CollectiveLog& log_;

@@ -12,6 +12,11 @@
 namespace vae_dist::step {
 namespace {
 
+// The log may lack the last steps that any rank has started: it is written two steps late, by a
+// rank that may be a step behind.
+constexpr std::size_t kLatestKept = 6;
+static_assert(kLatestKept > AgreedFlags::kStepsLate + 1);
+
 std::unique_ptr<data::PrefetchingLoader> batches_after(const StepRunnerParts& parts,
                                                        std::int64_t steps_done) {
   const std::int64_t noise = parts.learner.objective().noise_per_sample(
@@ -30,7 +35,9 @@ StepRunner::StepRunner(const StepRunnerParts& parts, std::int64_t steps_done)
       steps_done_(steps_done),
       batches_(batches_after(parts, steps_done)),
       flags_(parts.ranks.flags),
-      slow_steps_(parts.learner.slow_steps()) {}
+      slow_steps_(parts.learner.slow_steps()) {
+  parts_.learner.gate().starts_after(steps_done);
+}
 
 StepRequests StepRunner::step(const StepHooks& hooks) {
   DoneStep known;
@@ -50,15 +57,17 @@ StepRequests StepRunner::step(const StepHooks& hooks) {
   known.learning_rate = learning_rate(parts_.learning_rate, steps_done_);
   known.beta = parts_.objective.beta_at(steps_done_);
   const StepOutcome outcome = learn(batch, known.learning_rate);
-  const StepRequests agreed = flags_.exchange(hooks.requests ? hooks.requests() : StepRequests{});
-
+  // The step counts from here on. Ranks that are left alone may never get past the exchange below.
   known.step = ++steps_done_;
   known.allreduce_wait_seconds = parts_.learner.exposed_wait().count();
   known.read_bytes = hdf5::read_bytes_so_far();
   known.step_seconds = since_step_.restart().count();
   last_ = known;
-  unread_.push_back({known, device::DeferredValues(outcome.values)});
-  if (unread_.size() > AgreedFlags::kStepsLate) {
+  note(known, outcome);
+  parts_.learner.gate().end_update(steps_done_);
+
+  const StepRequests agreed = flags_.exchange(hooks.requests ? hooks.requests() : StepRequests{});
+  if (unread() > AgreedFlags::kStepsLate) {
     const DoneStep done = take_oldest();
     if (hooks.read) hooks.read(done);
   }
@@ -74,6 +83,7 @@ StepOutcome StepRunner::learn(const model::Sample& batch, double learning_rate) 
     completed_a_step_ = true;
     return outcome;
   } catch (const std::exception& error) {
+    parts_.learner.gate().cut_short();
     if (!is_out_of_memory(error)) throw;
     const config::Config& config = parts_.config;
     const MemoryNeed need{
@@ -83,15 +93,50 @@ StepOutcome StepRunner::learn(const model::Sample& batch, double learning_rate) 
   }
 }
 
+DoneStep StepRunner::Started::done() {
+  DoneStep done = known;
+  done.values = step_values(values.get());
+  return done;
+}
+
+void StepRunner::note(const DoneStep& known, const StepOutcome& outcome) {
+  auto started = std::make_shared<Started>(Started{known, device::DeferredValues(outcome.values)});
+  const std::lock_guard lock(latest_->mutex);
+  latest_->steps.push_back(std::move(started));
+  ++latest_->unread;
+  if (latest_->steps.size() > kLatestKept) latest_->steps.pop_front();
+}
+
+std::size_t StepRunner::unread() const {
+  const std::lock_guard lock(latest_->mutex);
+  return latest_->unread;
+}
+
 DoneStep StepRunner::take_oldest() {
-  DoneStep done = unread_.front().known;
-  done.values = step_values(unread_.front().values.get());
-  unread_.pop_front();
+  std::shared_ptr<Started> oldest;
+  {
+    const std::lock_guard lock(latest_->mutex);
+    oldest = latest_->steps[latest_->steps.size() - latest_->unread];
+  }
+  const DoneStep done = oldest->done();
+  const std::lock_guard lock(latest_->mutex);
+  --latest_->unread;
   return done;
 }
 
 void StepRunner::read_all(const std::function<void(const DoneStep&)>& read) {
-  while (!unread_.empty()) read(take_oldest());
+  while (unread() > 0) read(take_oldest());
+}
+
+std::vector<DoneStep> StepRunner::latest() {
+  std::deque<std::shared_ptr<Started>> steps;
+  {
+    const std::lock_guard lock(latest_->mutex);
+    steps = latest_->steps;
+  }
+  std::vector<DoneStep> out;
+  for (const auto& started : steps) out.push_back(started->done());
+  return out;
 }
 
 }  // namespace vae_dist::step

@@ -7,7 +7,9 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "comm/communicator.hpp"
@@ -89,13 +91,27 @@ class StepRunner {
   /// Returns the last step without its values. Valid after a step.
   const DoneStep& last() const { return last_; }
 
+  /// Returns the last steps with their values, oldest first, those that have not been read yet
+  /// included. Waits for the device. Thread-safe.
+  std::vector<DoneStep> latest();
+
  private:
-  struct Unread {
+  struct Started {
     DoneStep known;
     device::DeferredValues values;
+
+    DoneStep done();
+  };
+  // Another thread may read the steps that this one has started.
+  struct Latest {
+    std::mutex mutex;
+    std::deque<std::shared_ptr<Started>> steps;
+    std::size_t unread = 0;  // at the end of `steps`
   };
 
   StepOutcome learn(const model::Sample& batch, double learning_rate);
+  void note(const DoneStep& known, const StepOutcome& outcome);
+  std::size_t unread() const;
   DoneStep take_oldest();
 
   StepRunnerParts parts_;
@@ -103,7 +119,7 @@ class StepRunner {
   std::int64_t steps_done_;
   std::unique_ptr<data::PrefetchingLoader> batches_;
   AgreedFlags flags_;
-  std::deque<Unread> unread_;
+  std::unique_ptr<Latest> latest_ = std::make_unique<Latest>();
   DoneStep last_;
   std::int64_t slow_steps_;  // not yet done
   std::optional<MemoryUse> before_steps_;

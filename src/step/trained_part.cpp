@@ -32,4 +32,13 @@ parallel::NamedTensors TrainedPart::state() const {
   return out;
 }
 
+std::vector<std::pair<std::string, std::string>> TrainedPart::averages_by_parameter() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  if (!average_) return out;
+  const std::string prefix = name_.empty() ? "" : name_ + "/";
+  for (const auto& slot : parameters_.slots())
+    out.emplace_back(slot.name, prefix + kAveragePrefix + slot.name);
+  return out;
+}
+
 }  // namespace vae_dist::step

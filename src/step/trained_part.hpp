@@ -51,6 +51,9 @@ class TrainedPart {
   /// moments, average, step count.
   parallel::NamedTensors state() const;
 
+  /// Returns the names of each parameter and of its average in state(); empty without an average.
+  std::vector<std::pair<std::string, std::string>> averages_by_parameter() const;
+
  private:
   std::string name_;
   parallel::NamedTensors leaves_;

@@ -84,6 +84,10 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
       options_.clip_norm ? at::where(good, (*options_.clip_norm / (norm + 1e-6)).clamp_max(1.0),
                                      at::ones_like(norm))
                          : at::Tensor();
+  if (parts_.gate) {
+    parts_.gate->begin_change();
+    parts_.gate->mark_begin();
+  }
   for (TrainedPart* part : parts_.trained) {
     if (factor.defined()) part->parameters().gradients().mul_(factor);
     part->optimizer().step(learning_rate, skip);
@@ -91,6 +95,7 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
       average->update(part->optimizer().step_count(), skip);
   }
   parts_.statistics.blend_into_running(skip);
+  if (parts_.gate) parts_.gate->mark_end();
   return {at::cat(
       {terms.slice(0, 0, 3), norm.view(1), skip.to(terms.scalar_type()), terms.slice(0, 3)})};
 }

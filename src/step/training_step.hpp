@@ -9,6 +9,7 @@
 #include "objective/objective.hpp"
 #include "step/step_statistics.hpp"
 #include "step/trained_part.hpp"
+#include "step/update_gate.hpp"
 
 namespace vae_dist::step {
 
@@ -47,6 +48,8 @@ struct StepParts {
   StepStatistics& statistics;
   std::vector<TrainedPart*>
       trained;  ///< each has a gradient reducer; that of the first also sums the statistics
+  /// If there is one, run() and end() begin a change of the state, which the caller ends.
+  UpdateGate* gate = nullptr;
 };
 
 class TrainingStep {
@@ -81,6 +84,7 @@ class TrainingStep {
   StepOutcome end(const Rate& learning_rate);
 
   std::int64_t batches() const { return options_.batches; }
+  UpdateGate* gate() const { return parts_.gate; }
 
   /// Same as in GradientReducer, for all parts.
   std::vector<base::ProgressWords::Collective> sequence() const;

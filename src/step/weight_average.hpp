@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "parallel/parameter_arena.hpp"
+#include "step/update_gate.hpp"
 
 namespace vae_dist::step {
 
@@ -37,9 +38,11 @@ class WeightAverage {
 };
 
 /// Swaps in the averaged weights during its lifetime. Parts without an average keep their weights.
+/// Passes through `gate` if there is one.
 class AveragedWeights {
  public:
-  explicit AveragedWeights(std::vector<WeightAverage*> averages) : averages_(std::move(averages)) {
+  explicit AveragedWeights(std::vector<WeightAverage*> averages, UpdateGate* gate = nullptr)
+      : averages_(std::move(averages)), gate_(gate) {
     swap();
   }
   ~AveragedWeights() { swap(); }
@@ -48,10 +51,20 @@ class AveragedWeights {
 
  private:
   void swap() {
+    if (averages_.empty()) return;
+    if (gate_) {
+      gate_->begin_change();
+      gate_->mark_begin();
+    }
     for (WeightAverage* const average : averages_) average->swap_with_weights();
+    if (gate_) {
+      gate_->mark_end();
+      gate_->end_swap();
+    }
   }
 
   std::vector<WeightAverage*> averages_;
+  UpdateGate* gate_;
 };
 
 }  // namespace vae_dist::step

@@ -57,12 +57,13 @@ std::map<std::string, std::string> weights_metadata(const config::Config& config
 }
 
 checkpoint::TensorFile collect_weights(const model::LatentModel& model,
-                                       std::map<std::string, std::string> metadata) {
+                                       std::map<std::string, std::string> metadata,
+                                       OnHost on_host) {
   checkpoint::TensorFile file;
   for (const auto& [name, tensor] : named_state(model)) {
-    // Copies even a tensor on the host, because training continues to change the original.
-    file.tensors[name] =
-        tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+    // Where training goes on, it changes the original.
+    file.tensors[name] = tensor.detach().to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false,
+                                            /*copy=*/on_host == OnHost::copied);
   }
   file.metadata = std::move(metadata);
   return file;

@@ -18,9 +18,13 @@ namespace vae_dist::step {
 std::map<std::string, std::string> weights_metadata(const config::Config& config,
                                                     const data::SampleShape& shape);
 
+/// Whether tensors that are already on the host are copied, too.
+enum class OnHost { copied, shared };
+
 /// Copies all parameters and buffers to the host, under PyTorch's names.
 checkpoint::TensorFile collect_weights(const model::LatentModel& model,
-                                       std::map<std::string, std::string> metadata);
+                                       std::map<std::string, std::string> metadata,
+                                       OnHost on_host = OnHost::copied);
 
 /// Copies tensors into `model` by name, converting their type. If names are missing or unknown, or
 /// shapes differ, changes nothing and throws BadInput, which counts these tensors and lists them in

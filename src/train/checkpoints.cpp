@@ -4,6 +4,7 @@
 #include "config/load_config.hpp"
 #include "parallel/replicate.hpp"
 #include "run/run_directory.hpp"
+#include "run/saving_time.hpp"
 
 namespace vae_dist::train {
 
@@ -34,6 +35,8 @@ void Checkpoints::report() {
   last_failure_ = result->failure;
   if (result->failure.empty()) {
     parts_.recorder.checkpoint(result->seconds);
+    run::write_checkpoint_time(run::RunDirectory(parts_.config.run).checkpoint_time(),
+                               base::Seconds(result->seconds));
   } else {
     parts_.recorder.failed_checkpoint();
   }

@@ -22,7 +22,7 @@ constexpr std::int64_t kTrainingSamplesEvaluated = 2000;
 
 evaluate::Evaluation evaluation_of(const LoopParts& parts, const data::SampleDataset& data,
                                    const evaluate::EvaluationOptions& options) {
-  const step::AveragedWeights averaged(parts.learner.averages());
+  const step::AveragedWeights averaged(parts.learner.averages(), &parts.learner.gate());
   try {
     return evaluate::evaluate(parts.learner.model(), parts.learner.objective(), data, options,
                               parts.ranks.all);

@@ -21,7 +21,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
   const std::string when = base::text("step ", steps_done);
   std::string number = std::to_string(steps_done);
   number.insert(0, 8 - std::min<std::size_t>(8, number.size()), '0');
-  const step::AveragedWeights averaged(parts.learner.averages());
+  const step::AveragedWeights averaged(parts.learner.averages(), &parts.learner.gate());
   const auto seed = static_cast<std::uint64_t>(parts.config.run.seed);
   const auto draw =
       [&](const std::string& kind, const std::string& of,

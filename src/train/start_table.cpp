@@ -207,6 +207,7 @@ base::TableRows start_table(const StartFacts& f) {
                                    f.learning_rate, std::max<std::int64_t>(0, steps - 1))),
                                " last (", config::word(config.train.schedule.name), ")"));
   if (!f.on_ctrl_c.empty()) rows.emplace_back("Ctrl-C", f.on_ctrl_c);
+  if (!f.on_lost_rank.empty()) rows.emplace_back("lost rank", f.on_lost_rank);
   return rows;
 }
 

@@ -33,6 +33,7 @@ struct StartFacts {
   int ranks_of_node = 1;
   std::string order_reason = {};  ///< why data.order is what it is; empty: it was given
   std::string on_ctrl_c = {};     ///< what Ctrl-C does; empty: no row
+  std::string on_lost_rank = {};  ///< what becomes of the last step; empty: no row
 };
 
 base::TableRows start_table(const StartFacts& facts);

@@ -9,6 +9,7 @@
 #include "run/stop_signal.hpp"
 #include "train/early_stop.hpp"
 #include "train/pictures.hpp"
+#include "train/step_metrics.hpp"
 
 namespace vae_dist::train {
 namespace {
@@ -24,28 +25,6 @@ step::StepRunnerParts step_parts(const LoopParts& p) {
           .ranks = p.ranks};
 }
 
-metrics::StepMetrics metrics_of(const step::DoneStep& done, const LoopParts& parts) {
-  metrics::StepMetrics m;
-  m.step = done.step;
-  m.epoch = done.epoch;
-  m.loss = done.values.loss;
-  m.reconstruction_loss = done.values.reconstruction;
-  m.kld_nats = done.values.kld_nats;
-  m.kld_weight = parts.objective.kld_weight;
-  m.beta = done.beta;
-  m.learning_rate = done.learning_rate;
-  m.gradient_norm = done.values.gradient_norm;
-  m.skipped = done.values.skipped;
-  m.extra_terms = done.values.extra_terms;
-  m.samples = parts.plan.samples_per_rank();
-  m.step_seconds = done.step_seconds;
-  m.data_wait_seconds = done.data_wait_seconds;
-  m.allreduce_wait_seconds = done.allreduce_wait_seconds;
-  m.read_bytes = static_cast<std::uint64_t>(done.read_bytes);
-  m.allreduce_bytes = parts.learner.bytes_per_step();
-  return m;
-}
-
 }  // namespace
 
 TrainingLoop::TrainingLoop(const LoopParts& parts, checkpoint::TrainingState state)
@@ -53,6 +32,7 @@ TrainingLoop::TrainingLoop(const LoopParts& parts, checkpoint::TrainingState sta
       schedule_(loop_schedule(parts.config, parts.learning_rate, parts.validation != nullptr)),
       state_(std::move(state)),
       runner_(step_parts(parts), state_.step),
+      last_step_(parts_, runner_, schedule_, state_),
       evaluations_(parts_, state_),
       checkpoints_(parts_, state_.step),
       skipped_(parts_),
@@ -140,9 +120,7 @@ void TrainingLoop::one_step() {
   hooks.read = [this](const step::DoneStep& done) { record_step(done); };
   agreed_ = runner_.step(hooks);
 
-  state_.step = runner_.steps_done();
-  state_.epoch = state_.step / schedule_.steps_per_epoch;
-  state_.position = state_.step % schedule_.steps_per_epoch * parts_.plan.global_batch;
+  set_step(state_, runner_.steps_done(), schedule_.steps_per_epoch, parts_.plan.global_batch);
 }
 
 // NCCL connects the ranks, and chooses the transport, in their first collectives.
@@ -190,6 +168,7 @@ void TrainingLoop::evaluate_and_draw() {
 
 void TrainingLoop::evaluate() {
   const bool is_best = evaluations_.evaluate(state_);
+  last_step_.note_evaluated(state_);
   if (checkpoints_.has_saved(state_.step)) {
     checkpoints_.evaluated(saved_state());
   } else if (is_best) {

@@ -10,6 +10,7 @@
 #include "report/kept_report.hpp"
 #include "train/checkpoints.hpp"
 #include "train/evaluations.hpp"
+#include "train/last_step.hpp"
 #include "train/loop_parts.hpp"
 #include "train/loop_schedule.hpp"
 #include "train/skipped_steps.hpp"
@@ -27,6 +28,9 @@ class TrainingLoop {
   base::ExitCode run();
 
   std::int64_t steps_done() const { return state_.step; }
+
+  /// What this rank can still save after a failure. Other threads may ask it.
+  LastStep& last_step() { return last_step_; }
   std::optional<run::ValidationResult> best_validation() const {
     return evaluations_.best_validation();
   }
@@ -56,6 +60,7 @@ class TrainingLoop {
   LoopSchedule schedule_;
   checkpoint::TrainingState state_;
   step::StepRunner runner_;
+  LastStep last_step_;
   step::StepRequests agreed_;
   Evaluations evaluations_;
   Checkpoints checkpoints_;

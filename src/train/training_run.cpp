@@ -1,8 +1,10 @@
 #include "train/training_run.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "base/cpu_features.hpp"
@@ -32,12 +34,15 @@
 #include "run/run_environment.hpp"
 #include "run/run_setup.hpp"
 #include "run/run_summary.hpp"
+#include "run/saving_time.hpp"
 #include "run/start_warnings.hpp"
 #include "run/stop_signal.hpp"
+#include "run/survivors.hpp"
 #include "run/version.hpp"
 #include "step/out_of_memory.hpp"
 #include "train/early_stop.hpp"
 #include "train/start_table.hpp"
+#include "train/survivors_checkpoint.hpp"
 #include "train/training_loop.hpp"
 
 namespace vae_dist::train {
@@ -50,11 +55,14 @@ constexpr base::Seconds kTimeToPush{2};
 // The variance of the training images is estimated from at most this many.
 constexpr std::int64_t kImagesLookedAt = 2000;
 
-run::LockRun lock_for(const run::JobIdentity& job, const comm::MpiWorld& world) {
-  return [&job, &world](const run::RunDirectory& directory) {
+// `survives`: a failure has come, after which another rank of this start may take the lock.
+run::LockRun lock_for(const run::JobIdentity& job, const comm::MpiWorld& world,
+                      const std::atomic<bool>& survives) {
+  return [&job, &world, &survives](const run::RunDirectory& directory) {
     return std::make_unique<run::RunLock>(
         run::LockLocation{directory.lock(), directory.create_root()}, job,
-        [&world](const std::string& loss) {
+        [&world, &survives](const std::string& loss) {
+          if (survives) return;
           log::error(loss);
           world.abort(base::ExitCode::rank_failed);
         });
@@ -162,6 +170,9 @@ void print_start(const config::Config& config, const run::PreparedRun& run,
   facts.placements = run::by_ranks(placements);
   facts.metrics = run::metrics_address_text(config.metrics, world.local_size() < world.size());
   facts.on_ctrl_c = run::ctrl_c_text(launcher);
+  if (world.size() > 1)
+    facts.on_lost_rank = run::lost_rank_text(
+        launcher, run::read_checkpoint_time(run::RunDirectory(config.run).checkpoint_time()));
   log::info("vae_dist " + std::string(run::kVersion) + "\n" +
             base::format_table(start_table(facts)));
   if (!step::is_likelihood_of(config, run.data.train))
@@ -243,17 +254,30 @@ void remove_textfile(const config::Config& config, int rank) {
   if (config.metrics.textfile) std::filesystem::remove(run::textfile(config, rank), ignored);
 }
 
-// A rank runs this when mpirun is about to kill it. It removes the rank's file for node_exporter,
+// A rank runs this when it ends without unwinding. It removes the rank's file for node_exporter,
 // and on rank 0 the lock and the service-discovery file, so that nobody waits for the run or
-// scrapes its ports. It prints nothing if another rank has failed and reported that.
+// scrapes its ports.
+std::function<void()> clean_up(const config::Config& config, run::RunSetup& setup, int rank) {
+  return [&config, &setup, rank, once = std::make_shared<std::once_flag>()] {
+    std::call_once(*once, [&] {
+      remove_textfile(config, rank);
+      if (rank != 0) return;
+      std::error_code ignored;
+      std::filesystem::remove(run::discovery_file(config), ignored);
+      setup.lock.reset();
+    });
+  };
+}
+
+// A rank runs this when mpirun is about to kill it. It prints nothing if another rank has failed
+// and reported that, or if a rank was lost and the others save the last step.
 std::function<void()> last_words(const config::Config& config, const run::LauncherFacts& launcher,
-                                 comm::Watchdog& watchdog, run::RunSetup& setup, int rank) {
-  return [&config, &launcher, &watchdog, &setup, rank] {
-    remove_textfile(config, rank);
+                                 comm::Watchdog& watchdog, const std::atomic<bool>& survives,
+                                 int rank, std::function<void()> clean) {
+  return [&config, &launcher, &watchdog, &survives, rank, clean = std::move(clean)] {
+    if (survives) return;
+    clean();
     if (rank != 0) return;
-    std::error_code ignored;
-    std::filesystem::remove(run::discovery_file(config), ignored);
-    setup.lock.reset();
     const std::vector<std::filesystem::path> found =
         checkpoint::find_checkpoints(run::RunDirectory(config.run).checkpoints());
     if (!watchdog.failed_rank(base::Seconds(0)))
@@ -287,6 +311,25 @@ base::ExitCode run_to_the_end(TrainingLoop& loop, run::RankFailure& failure,
   }
 }
 
+// A rank that holds a random number of its own is of another start. A collective.
+StartIdentity identify_start(const run::RunSetup& setup, const run::JobIdentity& job,
+                             comm::CpuCommunicator& all_ranks) {
+  const bool first = all_ranks.rank() == 0;
+  // The files of an earlier start.
+  std::error_code ignored;
+  if (first) std::filesystem::remove_all(run::RunDirectory(setup.config.run).survivors(), ignored);
+  return {comm::broadcast_text(all_ranks, first ? run::random_start() : ""),
+          comm::broadcast_text(all_ranks, setup.lock ? setup.lock->content() : ""), job};
+}
+
+// A collective.
+std::vector<run::ProcessIdentity> all_processes(comm::CpuCommunicator& all_ranks) {
+  std::vector<run::ProcessIdentity> out;
+  for (const std::string& one : comm::all_gather_text(all_ranks, run::text_of(run::own_process())))
+    out.push_back(run::process_in(one));
+  return out;
+}
+
 void print_end(bool stopped, const TrainingLoop& loop, std::int64_t first_step,
                std::int64_t global_batch, base::Seconds duration, std::optional<double> joules,
                const run::RunDirectory& directory) {
@@ -311,8 +354,9 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
     all_ranks->barrier();
   }
   const run::JobIdentity job = run::job_from_environment();
+  std::atomic<bool> survives = false;
   run::RunSetup setup = run::set_up_run(
-      request.run, request.dry_run ? run::LockRun() : lock_for(job, world), *all_ranks);
+      request.run, request.dry_run ? run::LockRun() : lock_for(job, world, survives), *all_ranks);
   config::Config& config = setup.config;
   log::configure(world.rank(), world.size(), config.log.level);
 
@@ -323,15 +367,19 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   });
   failure.watchdog().enter("start", 0, base::Seconds(config.distributed.slow_timeout_s));
   std::optional<run::LastMoments> last_moments;
+  const std::function<void()> clean = clean_up(config, setup, world.rank());
   if (!request.dry_run)
-    last_moments.emplace(0.8 * launcher.until_killed,
-                         last_words(config, launcher, failure.watchdog(), setup, world.rank()));
+    last_moments.emplace(
+        0.8 * launcher.until_killed,
+        last_words(config, launcher, failure.watchdog(), survives, world.rank(), clean));
 
   const run::PreparedRun run = run::prepare_run(config, world, *all_ranks);
   require_the_same_run(setup, run, request.program, *all_ranks);
   const ComparedBy by = find_measures(config, run, *all_ranks);
   const std::string forgotten = forget_other_measures(by, setup.state);
   step::Learner learner = make_learner(config, run, *all_ranks, collectives);
+  const std::string last_steps =
+      setup.resumed && setup.checkpoint ? setup.checkpoint->last_steps : "";
   resume(learner, setup, request.dry_run, *all_ranks);
   const std::int64_t first_step = setup.state.step;
   print_start(config, run, learner, first_step, launcher, world, *all_ranks);
@@ -344,7 +392,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   const run::RunEnvironment environment =
       note_environment(setup, run.device, request.program, job, world, *all_ranks);
   run::Recorder recorder({config, run_facts(config, run, learner, environment),
-                          run.rates.epochs_planned(), setup.state, run.device.device},
+                          run.rates.epochs_planned(), setup.state, run.device.device, last_steps},
                          world, *all_ranks, job_outcome);
   if (recorder.port())
     log::info(base::text("metrics: http://", run::scrape_host(recorder.address(), world.host()),
@@ -365,6 +413,20 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
                      .ranks = {.all = *all_ranks, .flags = *flags, .node = *run.data.node}},
                     setup.state);
   base::give_back_freed_memory();  // start-up has held kImagesLookedAt images at once
+  const StartIdentity identity = identify_start(setup, job, *all_ranks);
+  const run::SavingTimes times = run::saving_times(
+      learner.state_bytes(), run::read_checkpoint_time(directory.checkpoint_time()),
+      base::Seconds(config.distributed.slow_timeout_s));
+  const auto save = [&](const std::function<bool(int)>& has_ended) {
+    survives = true;
+    save_with_survivors(loop.last_step(),
+                        {config, identity, launcher, world.rank(), world.size(), world.host(),
+                         learner.state_bytes(), has_ended, setup.lock != nullptr});
+    // Ranks that mpirun ends leave without unwinding.
+    if (run::mpirun_ends()) clean();
+  };
+  const run::RankFailure::Saving saving =
+      failure.save_before_the_end(save, times.all(), all_processes(*all_ranks), launcher);
   job_outcome.begin(first_step);
   const base::ExitCode code = run_to_the_end(loop, failure, job_outcome, all_ranks->rank());
 

@@ -307,9 +307,14 @@ TEST(PruneCheckpoints, RemovesLeftoversOfInterruptedWritesButNotALiveOne) {
   const pid_t gone = ::fork();
   if (gone == 0) ::_exit(0);
   ::waitpid(gone, nullptr, 0);
-  const fs::path dead = root.path() / base::text(".tmp_step_00000002_", gone);
-  const fs::path own = root.path() / base::text(".tmp_step_00000003_", ::getpid());
-  const fs::path alive = root.path() / base::text(".tmp_step_00000004_", ::getppid());
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  const auto scratch = [&](const char* digits, const std::string& of, pid_t pid) {
+    return root.path() / base::text(".tmp_step_", digits, "_", of, "_1_", pid);
+  };
+  const fs::path dead = scratch("00000002", host.data(), gone);
+  const fs::path own = scratch("00000003", host.data(), ::getpid());
+  const fs::path alive = scratch("00000004", host.data(), ::getppid());
   for (const auto& directory : {dead, own, alive}) {
     fs::create_directory(directory);
     base::write_and_sync(directory / "weights.safetensors", "half of i");
@@ -317,6 +322,45 @@ TEST(PruneCheckpoints, RemovesLeftoversOfInterruptedWritesButNotALiveOne) {
   EXPECT_EQ(read_newest_checkpoint(root.path())->state.step, 1);
   prune_checkpoints(root.path(), 3);
   EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000001", alive.filename().string()}));
+}
+
+// The process numbers of another host say nothing here, so a write there counts as interrupted only
+// when nothing has changed for an hour.
+TEST(PruneCheckpoints, LeavesAWriteOnAnotherHostAloneUntilItHasNotChangedForAnHour) {
+  const TemporaryDirectory root;
+  const pid_t gone = ::fork();
+  if (gone == 0) ::_exit(0);
+  ::waitpid(gone, nullptr, 0);
+  const std::string under_way = base::text(".tmp_step_00000002_a_far_host_3_", gone),
+                    old = base::text(".tmp_step_00000003_a_far_host_3_", gone),
+                    slow = base::text(".tmp_step_00000004_a_far_host_3_", gone),
+                    of_older_program = base::text(".tmp_step_00000005_", gone);
+  for (const std::string& name : {under_way, old, slow, of_older_program}) {
+    fs::create_directory(root.path() / name);
+    base::write_and_sync(root.path() / name / "weights.safetensors", "half of i");
+  }
+  const auto long_ago = fs::last_write_time(root.path()) - std::chrono::hours(2);
+  for (const std::string& name : {old, of_older_program})
+    fs::last_write_time(root.path() / name / "weights.safetensors", long_ago);
+  for (const std::string& name : {old, slow, of_older_program})
+    fs::last_write_time(root.path() / name, long_ago);
+  write_checkpoint(root.path(), checkpoint_of(1));
+  prune_checkpoints(root.path(), 3);
+  EXPECT_EQ(root.names(), (std::set<std::string>{"step_00000001", under_way, slow}));
+}
+
+TEST(WriteCheckpoint, KeepsWhatTheSurvivorsOfAFailureAddAlsoAfterAnEvaluation) {
+  const TemporaryDirectory root;
+  Checkpoint checkpoint = checkpoint_of(7);
+  checkpoint.after_failure = true;
+  checkpoint.last_steps = "{\"step\":6}\n{\"step\":7}\n";
+  const fs::path directory = write_checkpoint(root.path(), checkpoint, 2);
+  EXPECT_NE(base::read_file(directory / "manifest.json").find("\"after_failure\": true"),
+            std::string::npos);
+  EXPECT_EQ(read_checkpoint(directory).last_steps, checkpoint.last_steps);
+  write_evaluated_state(directory, checkpoint.state);
+  EXPECT_TRUE(read_checkpoint(directory).after_failure);
+  EXPECT_FALSE(read_checkpoint(write_checkpoint(root.path(), checkpoint_of(8))).after_failure);
 }
 
 }  // namespace

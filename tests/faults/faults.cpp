@@ -9,6 +9,9 @@
 //   nan_forward    sets one value of the forward pass's noise, after the encoder, to NaN
 //   flip_bit       flips the lowest bit of one weight
 //   exhaust        allocates memory until none is left
+//   throw          throws an error
+//
+// With VAE_DIST_FAULT_RESTART, only the start of that number (VAE_DIST_JOB_RESTART) fails.
 #include <ATen/ATen.h>
 
 #include <cstdint>
@@ -17,6 +20,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <stdexcept>
 #include <type_traits>
 #include <vector>
 
@@ -53,6 +57,9 @@ Plan read_plan() {
     std::fprintf(stderr, "cannot parse VAE_DIST_FAULT=%s\n", words);
     std::abort();
   }
+  const char *const wanted = std::getenv("VAE_DIST_FAULT_RESTART"), *const restart = std::getenv(
+                                                                        "VAE_DIST_JOB_RESTART");
+  if (wanted && restart && std::strcmp(wanted, restart) != 0) plan = {};
   return plan;
 }
 
@@ -99,6 +106,7 @@ at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& forma
   at::Tensor noise = real_noise_tensor(batch, format);
   if (!strikes) return noise;
   if (std::strcmp(plan.kind, "exhaust") == 0) take_all_memory();
+  if (std::strcmp(plan.kind, "throw") == 0) throw std::runtime_error("planted in this step");
   if (std::strcmp(plan.kind, "nan_forward") == 0)
     noise.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
   if (std::strcmp(plan.kind, "flip_bit") == 0) {

@@ -69,5 +69,26 @@ class FullDisk(Launched):
         record("full disk during checkpoints, log and pictures", fills, "training went on; the next checkpoint was written when there was room", 0)
 
 
+    def test_it_costs_what_the_survivors_of_a_failure_would_have_saved_and_nothing_else(self):
+        process = self.launch("lost", "train.steps=60", np=2)
+        self.wait_for_step(process, "lost", 15)
+        self.wait_until(lambda: self.checkpoints("lost") and self.checkpoints("lost")[-1] >= 10, HANGS_S, "a checkpoint")
+        for pid in process.ranks().values():
+            os.kill(pid, signal.SIGSTOP)  # none is being written any more
+        saved = self.checkpoints("lost")[-1]
+        before = self.weights("lost", saved)
+        self.fill()
+        ranks = process.ranks()
+        os.kill(ranks[1], signal.SIGKILL)
+        os.kill(ranks[0], signal.SIGCONT)
+        self.wait_until(lambda: "was not saved" in process.said() or self.starts(process) > 1, HANGS_S, "what the other says")
+        self.assertRegex(process.said(), r"the last step was not saved, so the run goes on from its last checkpoint: .*No space left on device")
+        self.assertEqual(self.weights("lost", saved), before)
+        self.ballast.unlink()
+        self.assertEqual(self.wait_for_end(process), 0, process.said())
+        self.assertIn(f"from {saved} to 60", process.said())
+        self.assertEqual([entry["step"] for entry in self.log("lost") if "loss" in entry], list(range(1, 61)))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -47,6 +47,31 @@ class Command(unittest.TestCase):
         self.assertEqual(settings, {"prte_keepalive_time": "10", "prte_keepalive_intvl": "5"})
 
 
+class KillDelay(unittest.TestCase):
+    """The others save the last step before mpirun kills them, twice this delay after a rank has died."""
+
+    def environment(self, seconds, given=None, major=4):
+        return command.environment(command.Machine(False, 8, {"HOME": "/h", **(given or {})}, open_mpi.OpenMpi(major)), seconds)
+
+    def test_leaves_time_for_a_checkpoint_like_the_last_one(self):
+        for seconds in (0, 0.01, 0.5, 3, 47.3, 600):
+            delay = int(self.environment(seconds)["OMPI_MCA_odls_base_sigkill_timeout"])
+            self.assertGreaterEqual(delay, 1)
+            self.assertGreater(2 * delay, 1.5 * seconds)
+            self.assertLess(2 * delay, 2 * seconds + 4)
+
+    def test_is_patient_where_there_was_no_checkpoint_yet(self):
+        self.assertEqual(self.environment(None), {"HOME": "/h", "OMPI_MCA_odls_base_sigkill_timeout": "5"})
+
+    def test_open_mpi_5_reads_another_variable(self):
+        self.assertEqual(self.environment(None, major=5), {"HOME": "/h", "PRTE_MCA_odls_base_sigkill_timeout": "5"})
+
+    def test_what_the_user_has_set_stays(self):
+        for name in ("OMPI_MCA_odls_base_sigkill_timeout", "PRTE_MCA_odls_base_sigkill_timeout"):
+            for major in (4, 5):
+                self.assertEqual(self.environment(100, {name: "7"}, major), {"HOME": "/h", name: "7"})
+
+
 class Version(unittest.TestCase):
     def test_is_read_from_what_mpirun_says(self):
         self.assertEqual(open_mpi.from_version("mpirun (Open MPI) 4.1.4\n\nReport bugs to http://www.open-mpi.org/community/help/\n"), open_mpi.OpenMpi(4))

@@ -71,6 +71,12 @@ class RunDirectory(unittest.TestCase):
         self.save(30, json.dumps({"replicas": 0}))
         self.assertIsNone(run_facts.saved_replicas(self.run_path))
 
+    def test_the_time_of_the_last_checkpoint_is_what_the_program_noted(self):
+        self.assertIsNone(run_facts.checkpoint_seconds(self.run_path))
+        for text, seconds in (('{"seconds":0.25}\n', 0.25), ('{"seconds":', None), ("[]", None), ('{"seconds":null}', None)):
+            (self.run_path / "checkpoint_time.json").write_text(text)
+            self.assertEqual(run_facts.checkpoint_seconds(self.run_path), seconds)
+
     def test_the_last_step_is_that_of_the_last_whole_line(self):
         self.assertEqual(run_facts.last_logged_step(self.run_path), 0)
         (self.run_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 17, "loss": 1}\n{"step": 1')

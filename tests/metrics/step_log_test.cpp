@@ -103,6 +103,28 @@ TEST(LinesUpTo, DropsAnEvaluationThatIsMadeAgain) {
   EXPECT_EQ(lines_up_to(earlier + step + last, 2), earlier + step + last);
 }
 
+TEST(LinesAfter, AreThoseOfStepsThatTheLogLacks) {
+  const auto step = [](int number) { return base::text("{\"step\":", number, ",\"loss\":1}\n"); };
+  const std::string all = step(4) + step(5) + step(6);
+  EXPECT_EQ(lines_after(step(3) + step(4), all), step(5) + step(6));
+  EXPECT_EQ(lines_after("", all), all);
+  EXPECT_EQ(lines_after(step(6) + "{\"step\":6,\"evaluated\":\"validation\"}\n", all), "");
+  EXPECT_EQ(lines_after(step(4) + "{\"step\":6,\"evaluated\":\"validation\",\"loss\":1}\n", all),
+            step(5) + step(6))
+      << "an evaluation is no step";
+}
+
+// The survivors of a failure save steps whose lines the failing rank did not write any more.
+TEST_F(StepLogFile, IsCompletedByTheLastStepsBeforeAFailure) {
+  put("{\"step\":1,\"loss\":4}\n{\"step\":2,\"lo");
+  {
+    StepLog log(path_, 2, false,
+                "{\"step\":1,\"loss\":5}\n{\"step\":2,\"loss\":3}\n{\"step\":3,\"loss\":2}\n");
+  }
+  EXPECT_EQ(base::read_file(path_), "{\"step\":1,\"loss\":4}\n{\"step\":2,\"loss\":3}\n")
+      << "whole, each step once, up to the one that the run goes on from";
+}
+
 TEST_F(StepLogFile, ReadsAsOneRunAfterAResume) {
   {
     StepLog log(path_, 0);

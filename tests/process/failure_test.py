@@ -26,6 +26,7 @@ class LostRank(RunFolder):
             self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), HANGS_S, "step 10")
             ranks = process.ranks()
             self.assertEqual(sorted(ranks), [0, 1])
+            self.logged = log.read_bytes().count(b"\n")
             os.kill(ranks[rank], signal_number)
             output, _ = process.communicate(timeout=HANGS_S)
             self.wait_until(lambda: not any(is_alive(pid) for pid in ranks.values()), HANGS_S, "the end of every rank")
@@ -34,7 +35,7 @@ class LostRank(RunFolder):
             process.kill()
             process.communicate()
 
-    def test_kill_of_any_rank_ends_all_and_the_run_goes_on_from_its_checkpoint(self):
+    def test_kill_of_any_rank_ends_all_and_the_run_goes_on_from_the_step_that_the_other_saved(self):
         for rank in (0, 1):
             with self.subTest(rank=rank):
                 name = f"killed_{rank}"
@@ -42,8 +43,9 @@ class LostRank(RunFolder):
                 self.assertEqual(code, 128 + signal.SIGKILL, output)
 
                 reached = int(self.checkpoint(name).name.removeprefix("step_"))
-                self.assertEqual(reached % 4, 0)
-                self.assertGreaterEqual(reached, 4)
+                self.assertGreaterEqual(reached, self.logged, output)
+                if reached % 4:  # otherwise the run itself may just have saved it
+                    self.assertIn(f"saved the last step before the failure, {reached}", output)
                 done = self.train(name, *self.STEPS, f"train.steps={reached + 6}")
                 self.assertIn(f"from {reached} to {reached + 6}", done.stderr)
                 self.assertEqual([record["step"] for record in self.log(name) if "loss" in record], list(range(1, reached + 7)))
@@ -133,7 +135,7 @@ class RunDirectory(RunFolder):
         files = {str(path.relative_to(self.run_path("run"))) for path in self.run_path("run").rglob("*") if path.is_file()}
         checkpoint = {"manifest.json", "weights.safetensors", "optimizer.safetensors", "state.json", "config.yaml"}
         # Two epochs of 12 steps, and the end. Two checkpoints are kept.
-        expected = {"config.yaml", "metrics.jsonl", "terms.json", "report.html", "environment.json"}
+        expected = {"config.yaml", "metrics.jsonl", "terms.json", "report.html", "environment.json", "checkpoint_time.json"}
         expected |= {f"checkpoints/step_{step:08d}/{file}" for step in (20, 26) for file in checkpoint}
         expected.add("checkpoints/step_00000026/state_evaluated.json")  # the last step is evaluated once it is saved
         expected |= {f"pictures/{kind}_{step:08d}.png" for kind in ("samples", "reconstructions") for step in (12, 24, 26)}

@@ -53,6 +53,27 @@ class RunLockTest : public TemporaryFolderTest {
   std::string loss_;
 };
 
+// After a failure another rank of the same start writes the last checkpoint, whether or not rank 0,
+// which held the lock, is alive.
+TEST_F(RunLockTest, IsInheritedByAnotherRankOfItsStartAndByNobodyElse) {
+  write({{"host", "elsewhere"}});
+  const std::string before = base::read_file(file());
+  const auto inherit = [&](const std::string& content) {
+    return RunLock({file(), ""}, {"theirs", 3}, [](const std::string&) {}, kFast, content);
+  };
+  EXPECT_THAT(refusal([&] { inherit("another start's"); }), HasSubstr("is in use"));
+  EXPECT_EQ(base::read_file(file()), before);
+  {
+    const RunLock inherited = inherit(before);
+    EXPECT_EQ(content()["pid"], ::getpid());
+    EXPECT_EQ(base::read_file(file()), inherited.content());
+    EXPECT_THAT(refusal([&] { inherit(before); }), HasSubstr("is in use"));
+  }
+  EXPECT_THAT(files(), IsEmpty());
+  const RunLock free = inherit(before);  // rank 0 had removed its own
+  EXPECT_EQ(content()["pid"], ::getpid());
+}
+
 TEST_F(RunLockTest, IsThereWhileItIsHeldAndNothingElseIs) {
   {
     const RunLock held = lock({"job 5", 2});

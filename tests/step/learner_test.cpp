@@ -69,6 +69,45 @@ TEST_F(LearnerTest, KeepsWhatItGaveAwayWhileTrainingGoesOn) {
   EXPECT_NE(checkpoint::encode_safetensors(checkpoint_of(rank).weights), weights);
 }
 
+// What the survivors of a failure save is what an ordinary checkpoint holds, also in the middle of
+// an evaluation, for which weights and averages have changed places.
+TEST_F(LearnerTest, IsLeftWithTheStateOfACheckpointAlsoWhileAveragesAreSwappedIn) {
+  config::Config config = small_config();
+  config.train.ema_decay = 0.5;
+  for (const bool swapped : {false, true}) {
+    // An evaluation that a failure interrupts never ends: its end would wait for ever.
+    static std::vector<std::unique_ptr<SmallRank>> left;
+    static std::vector<std::unique_ptr<AveragedWeights>>* const evaluating =
+        new std::vector<std::unique_ptr<AveragedWeights>>;
+    SmallRank& rank = *left.emplace_back(std::make_unique<SmallRank>(config, 4, *self_));
+    Learner& learner = rank.learner();
+    for (const std::int64_t number : {0, 1, 2}) {
+      rank.step(number);
+      learner.gate().end_update(number + 1);
+    }
+    const checkpoint::Checkpoint saved = checkpoint_of(rank);
+    if (swapped) {
+      evaluating->push_back(std::make_unique<AveragedWeights>(learner.averages(), &learner.gate()));
+      EXPECT_NE(checkpoint::encode_safetensors(learner.weights()),
+                checkpoint::encode_safetensors(saved.weights));
+    }
+    const auto last = learner.last_state(base::Seconds(600));
+    ASSERT_TRUE(last);
+    EXPECT_EQ(last->step, 3);
+    EXPECT_EQ(last->counted_steps, 3);
+    EXPECT_EQ(checkpoint::encode_safetensors(last->weights),
+              checkpoint::encode_safetensors(saved.weights));
+    EXPECT_EQ(checkpoint::encode_safetensors(last->optimizer),
+              checkpoint::encode_safetensors(saved.optimizer));
+  }
+}
+
+TEST_F(LearnerTest, IsLeftWithNothingInTheMiddleOfAnUpdate) {
+  SmallRank rank(small_config(), 4, *self_);
+  rank.step(0);  // nobody has ended it
+  EXPECT_FALSE(rank.learner().last_state(base::Seconds(0.01)));
+}
+
 TEST_F(LearnerTest, RefusesWeightsThatDoNotFitWithEveryMisfitAndChangesNothing) {
   SmallRank rank(small_config(), 4, *self_), other(small_config(), 4, *self_);
   other.step(0);
