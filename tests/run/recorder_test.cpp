@@ -28,8 +28,8 @@ class RecorderTest : public device::PowercapFolder {
 
   std::unique_ptr<Recorder> recorder(const checkpoint::TrainingState& start = {}) {
     return std::make_unique<Recorder>(
-        RecordedRun{config_, facts_, /*epochs_planned=*/2, start, c10::kCPU, powercap()}, world_,
-        *all_ranks_, end_);
+        RecordedRun{config_, facts_, /*epochs_planned=*/2, start, c10::kCPU, "", powercap()},
+        world_, *all_ranks_, end_);
   }
 
   static metrics::StepMetrics step_of(std::int64_t step) {
