@@ -74,12 +74,18 @@ LatentStatistics latent_statistics(model::LatentModel& model, const data::Sample
              wide = static_cast<std::size_t>(channels);
   if (wide == 0 || latent % wide != 0)
     throw std::logic_error("the channels of a latent divide its values");
-  std::vector<Moments> total(latent);
+  // The blocks of different ranks come in turns. They are merged in their order in the end, so that
+  // the result has the same bits for any number of ranks.
+  std::vector<std::vector<Moments>> of_blocks(
+      static_cast<std::size_t>((samples.size() + block - 1) / block));
   encode_in_blocks(model, dataset, samples, format, block, all_ranks,
                    [&](const EncodedBlock& part) {
-                     const std::vector<Moments> of_block = moments_of(part);
-                     for (std::size_t j = 0; j < latent; ++j) total[j].merge(of_block[j]);
+                     of_blocks[static_cast<std::size_t>((part.first - samples.first) / block)] =
+                         moments_of(part);
                    });
+  std::vector<Moments> total(latent);
+  for (const std::vector<Moments>& of_block : of_blocks)
+    for (std::size_t j = 0; j < latent; ++j) total[j].merge(of_block[j]);
   LatentStatistics out;
   out.rows = samples.size();
   out.dimensions = merged(total, 1);

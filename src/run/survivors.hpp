@@ -1,8 +1,10 @@
 // How the ranks that are left after a failure agree on who saves the last step. MPI is broken then,
 // so they agree by files in the run's directory:
 //
-//   survivors/<start>_rank_2.json   what rank 2 has: its last applied step, and the hash of its
-//   state survivors/<start>_result.json   what the rank that was to write has done
+//   survivors/<start>_rank_2.json
+//     what rank 2 has: its last applied step, and the hash of its state
+//   survivors/<start>_result.json
+//     what the rank that was to write has done
 //
 // `start` is random and drawn anew by every start, so that files of an earlier one count for
 // nothing. The next start removes the folder.
