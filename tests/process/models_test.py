@@ -1,4 +1,5 @@
 """Every model and likelihood learns: after a short training by two ranks the error is below half of the mean image's, and the latent is used."""
+import math
 import unittest
 
 from runs import RunFolder
@@ -41,6 +42,12 @@ class Models(RunFolder):
 
     def test_predicted_variance(self):
         self.assert_learned("predicted", "objective.variance=predicted", *NATS)
+
+    def test_variance_predicted_for_a_whole_image(self):
+        record = self.assert_learned("shared", "objective.variance=predicted_shared", *NATS, "evaluate.importance_samples=5")
+        self.assertGreater(record["log_p_of_5_draws"], record["elbo_nats"])
+        # One sigma for all values at its best gives D/2 (log(2 pi MSE) + 1) nats, here with the mean image's error.
+        self.assertGreater(record["elbo_nats"], -16 * 16 / 2 * (math.log(2 * math.pi * record["mean_image_mse"]) + 1), "better than the best single sigma around the mean image")
 
     def test_bernoulli(self):
         record = self.assert_learned("bernoulli", "objective.likelihood=bernoulli", *NATS, "data.binarize=threshold", "evaluate.importance_samples=5")
