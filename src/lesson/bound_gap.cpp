@@ -17,8 +17,11 @@ namespace {
 const double kHalfLog2Pi = 0.5 * std::log(2 * std::numbers::pi);
 constexpr double kReachOfPrior = 6;  // standard deviations: 2e-9 of N(0, I) lies outside
 constexpr double kReachOfDraws = 8;  // of q(z|x)
-constexpr std::int64_t kLeastLines = 160, kMostLines = 1600;
-constexpr double kWantedGridError = 1e-5;      // nats
+constexpr double kLeastSide = 0.04, kLargestSide = 0.1;     // of a cell
+constexpr double kNegligible = 30;                          // nats below the largest density
+constexpr std::int64_t kLeastPoints = 2, kMostPoints = 16;  // of a cell's side
+constexpr double kWantedGridError = 1e-5;                   // nats
+constexpr std::int64_t kPointsAtOnce = 1024;
 constexpr std::int64_t kQuadratureNodes = 32;  // per dimension
 constexpr std::int64_t kNodesDecodedAtOnce = 4096;
 
@@ -37,46 +40,84 @@ at::Tensor log_joint(model::LatentModel& model, const at::Tensor& images, const 
   return log_prior(z) - model.likelihood().negative_log_of_pairs(model.decode(z), images);
 }
 
-struct Square {
-  double half = 0;         // the side runs from -half to half in both dimensions
-  std::int64_t lines = 0;  // of the grid, in each dimension
-
-  double step() const { return 2 * half / static_cast<double>(lines - 1); }
+// The corners of the cells, in both dimensions, that hold all that counts of every density.
+struct Cells {
+  at::Tensor corners;  // [cells, 2], the lower left ones
+  double side = 0;
 };
 
-// Sums over the grid by the trapezoidal rule, which converges faster than any power of the step for
-// a smooth function that vanishes at the border.
+// Finds the cells in which the true posterior or q(z|x) of some image is not negligible, in a
+// square that holds the prior and every q(z|x).
+Cells cells_that_count(model::LatentModel& model, const at::Tensor& images,
+                       const model::Posterior& posterior) {
+  const at::Tensor deviation = (0.5 * posterior.log_var).exp();
+  const double half = std::max(
+      kReachOfPrior, (posterior.mu.abs() + kReachOfDraws * deviation).max().item<double>());
+  Cells out;
+  out.side = std::max(kLeastSide, std::min(kLargestSide, deviation.min().item<double>()));
+  const auto lines = static_cast<std::int64_t>(std::ceil(2 * half / out.side)) + 1;
+  const at::Tensor line =
+      (at::arange(lines, at::kDouble) - 0.5 * static_cast<double>(lines - 1)) * out.side;
+  std::vector<at::Tensor> joint, log_q;
+  for (std::int64_t row = 0; row < lines; ++row) {
+    const at::Tensor z = at::stack({line, line[row].expand_as(line)}, 1);
+    joint.push_back(log_joint(model, images, z));
+    log_q.push_back(log_posterior(posterior, z));
+  }
+  const auto counts = [&](const std::vector<at::Tensor>& rows) {
+    const at::Tensor all = at::cat(rows, 1);  // [B, lines * lines]
+    return (all > all.amax(1, /*keepdim=*/true) - kNegligible).any(0);
+  };
+  // A density may count between points where it does not: neighbours are kept as well.
+  const at::Tensor kept =
+      at::max_pool2d(
+          counts(joint).logical_or(counts(log_q)).view({1, 1, lines, lines}).to(at::kFloat), {5, 5},
+          {1, 1}, {2, 2})
+          .view({lines, lines});
+  const at::Tensor places = kept.nonzero();  // row (second dimension), column (first)
+  out.corners = at::stack(
+      {line.index_select(0, places.select(1, 1)), line.index_select(0, places.select(1, 0))}, 1);
+  return out;
+}
+
+// Sums over the grid of `points` x `points` points a cell. This is the trapezoidal rule, which
+// converges faster than any power of the step for a smooth function that vanishes at the border.
 BoundGap integrals(model::LatentModel& model, const at::Tensor& images,
-                   const model::Posterior& posterior, const Square& square) {
-  const at::Tensor line = at::linspace(-square.half, square.half, square.lines, at::kDouble);
-  const at::Tensor even = (at::arange(square.lines) + 1).remainder(2).to(at::kDouble);
+                   const model::Posterior& posterior, const Cells& cells, std::int64_t points) {
+  const double step = cells.side / static_cast<double>(points);
+  const at::Tensor inside = at::arange(points, at::kDouble) * step;
+  const at::Tensor offsets =
+      at::stack({inside.repeat({points}), inside.repeat_interleave(points)}, 1);
+  const at::Tensor every_second = 1 - at::arange(points, at::kDouble).remainder(2);
+  const at::Tensor of_every_second = at::outer(every_second, every_second).view({-1, 1});
   // The joint densities are far below the smallest double: sums are multiples of exp(largest).
   at::Tensor largest =
       at::full({images.size(0)}, -std::numeric_limits<double>::infinity(), at::kDouble);
   at::Tensor sums = at::zeros({images.size(0), 6}, at::kDouble);
   at::Tensor mass_of_q = at::zeros({images.size(0)}, at::kDouble), excess = mass_of_q.clone();
-  for (std::int64_t row = 0; row < square.lines; ++row) {
-    const at::Tensor z = at::stack({line, line[row].expand_as(line)}, 1);
+  const std::int64_t at_once = std::max<std::int64_t>(1, kPointsAtOnce / (points * points));
+  for (const at::Tensor& corners : cells.corners.split(at_once)) {
+    const at::Tensor z = (corners.unsqueeze(1) + offsets.unsqueeze(0)).view({-1, 2});
     const at::Tensor joint = log_joint(model, images, z), log_q = log_posterior(posterior, z),
                      q = log_q.exp();
     const at::Tensor before = largest;
     largest = at::maximum(largest, joint.amax(1));
-    const at::Tensor of_every_second = row % 2 == 0 ? even : at::zeros_like(even);
-    const at::Tensor summed =
-        at::cat({at::ones_like(z.narrow(1, 0, 1)), z, z.square(), of_every_second.unsqueeze(1)}, 1);
+    const at::Tensor summed = at::cat({at::ones_like(z.narrow(1, 0, 1)), z, z.square(),
+                                       of_every_second.repeat({corners.size(0), 1})},
+                                      1);
     sums = sums * (before - largest).exp().unsqueeze(1) +
            (joint - largest.unsqueeze(1)).exp().matmul(summed);
     mass_of_q += q.sum(1);
     excess += (q * (log_q - joint)).sum(1);
   }
-  const double log_cell = 2 * std::log(square.step()), cell = std::exp(log_cell);
+  const double area = step * step;
   const at::Tensor total = sums.select(1, 0);
   BoundGap out;
-  out.log_p = largest + total.log() + log_cell;
-  // A cell between every second line is four times as large.
-  const at::Tensor coarse = largest + (4 * sums.select(1, 5)).log() + log_cell;
+  out.log_p = largest + total.log() + std::log(area);
+  // Every second line leaves a quarter of the points, each for four times the area.
+  const at::Tensor coarse = largest + sums.select(1, 5).log() + std::log(4 * area);
   out.grid_error = (out.log_p - coarse).abs().max().item<double>();
-  out.kl = cell * (excess + mass_of_q * out.log_p);
+  out.kl = area * (excess + mass_of_q * out.log_p);
   out.mean = sums.narrow(1, 1, 2) / total.unsqueeze(1);
   out.deviation =
       (sums.narrow(1, 3, 2) / total.unsqueeze(1) - out.mean.square()).clamp_min(0).sqrt();
@@ -123,18 +164,11 @@ BoundGap bound_gap(model::LatentModel& model, const at::Tensor& images) {
   const at::NoGradGuard no_grad;
   const evaluate::EvaluationMode evaluation(model);
   const model::Posterior posterior = model.encode(images);
-  const at::Tensor deviation = (0.5 * posterior.log_var).exp();
-  Square square;
-  square.half = std::max(kReachOfPrior,
-                         (posterior.mu.abs() + kReachOfDraws * deviation).max().item<double>());
-  square.lines =
-      std::clamp(static_cast<std::int64_t>(2 * square.half / deviation.min().item<double>()),
-                 kLeastLines, kMostLines);
-  BoundGap out = integrals(model, images, posterior, square);
-  while (out.grid_error > kWantedGridError && square.lines < kMostLines) {
-    square.lines = std::min(kMostLines, 3 * square.lines / 2);
-    out = integrals(model, images, posterior, square);
-  }
+  const Cells cells = cells_that_count(model, images, posterior);
+  std::int64_t points = kLeastPoints;
+  BoundGap out = integrals(model, images, posterior, cells, points);
+  while (out.grid_error > kWantedGridError && points < kMostPoints)
+    out = integrals(model, images, posterior, cells, points *= 2);
   out.elbo = elbo_without_the_grid(model, images, posterior);
   return out;
 }

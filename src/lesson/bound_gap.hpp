@@ -26,11 +26,11 @@ struct BoundGap {
   at::Tensor gap() const { return log_p - elbo; }
 };
 
-/// Integrates over a square that holds the prior and every q(z|x), on lines as close as the
-/// narrowest q(z|x) is wide, and closer until `grid_error` is below 1e-5 nats or the grid has
-/// 1,600 lines. `model`: in double precision on the CPU, with two latent dimensions and a
-/// posterior; used in evaluation mode. `images`: [B, C, H, W], double. Throws std::logic_error for
-/// other models.
+/// Integrates over all cells of the latent space in which p(z|x) or q(z|x) of some image is within
+/// 30 nats of its largest value. The grid becomes finer until `grid_error` is below 1e-5 nats, or a
+/// cell (at least 0.04 wide) has 16 x 16 points. `model`: in double precision on the CPU, with two
+/// latent dimensions and a posterior; used in evaluation mode. `images`: [B, C, H, W], double.
+/// Throws std::logic_error for other models.
 BoundGap bound_gap(model::LatentModel& model, const at::Tensor& images);
 
 /// p(z|x) and q(z|x) of one image on the pixels of two pictures.

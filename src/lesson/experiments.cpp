@@ -108,13 +108,13 @@ class Experiments {
                                 kLatents[i] == 1 ? "" : "s"),
                      [&, i] { out.decoders[kLatents.size() - 1 - i] = decoder(kLatents[i]); }});
     const std::array<std::pair<objective::Variance, const char*>, 4> widths = {
-        {{objective::Variance::fixed, "0.1"},
+        {{objective::Variance::fixed, "0.1, as chosen above"},
          {objective::Variance::optimal, "one for all images"},
-         {objective::Variance::predicted_shared, "sigma(z), one for each image"},
-         {objective::Variance::predicted, "sigma(z), one for each pixel"}}};
+         {objective::Variance::predicted_shared, "one for each image"},
+         {objective::Variance::predicted, "one for each pixel"}}};
     out.widths.resize(widths.size());
     for (std::size_t i = 0; i < widths.size(); ++i)
-      all.push_back({base::text("a VAE with sigma ", widths[i].second), [&, i] {
+      all.push_back({base::text("a VAE with a sigma: ", widths[i].second), [&, i] {
                        out.widths[i] =
                            with_variance(widths[i].first, widths[i].second, out.predicted_widths);
                      }});
@@ -253,6 +253,8 @@ class Experiments {
     set_sigma(config, kSigma);
     config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").variance =
         variance;
+    // Two of the sigmas begin at 1 and have a long way to go.
+    config.train.optimizer.learning_rate = 3 * config.train.optimizer.learning_rate;
     ShortTraining training(config, training_, device_);
     training.train(sizes_.short_steps);
     const evaluate::Evaluation result =

@@ -56,9 +56,15 @@ at::Tensor log_weights_of(model::LatentModel& model, const at::Tensor& images, s
   return at::cat(rows);
 }
 
-// The mean over images and over groups of `draws` of the importance-weighted bound.
-double weighted_bound(const at::Tensor& log_weights, std::int64_t draws) {
-  return mean_of(objective::log_mean_exp(log_weights.reshape({-1, draws})));
+// The importance-weighted bound of each image, [B]: the mean over groups of `draws`.
+at::Tensor weighted_bound(const at::Tensor& log_weights, std::int64_t draws) {
+  return objective::log_mean_exp(log_weights.reshape({-1, draws}))
+      .view({log_weights.size(0), -1})
+      .mean(1);
+}
+
+BoundPoint point(double at, const at::Tensor& log_p, const at::Tensor& bound) {
+  return {at, mean_of(log_p), mean_of(bound), (log_p - bound).median().item<double>()};
 }
 
 ShownPosterior shown(model::LatentModel& model, const at::Tensor& images, const BoundGap& gap,
@@ -86,13 +92,15 @@ TwoLatentResult examine_two_latents(const config::Config& config,
   out.sigma = *config::likelihood_traits(config.objective).fixed_sigma;
   ShortTraining course(config, training, device);
   const at::Tensor followed = exact.narrow(0, 0, std::min(kFollowedImages, exact.size(0)));
-  for (std::int64_t done = 0, next = std::max<std::int64_t>(1, steps / 64); done < steps;) {
+  std::int64_t done = 0;
+  for (std::int64_t part = 64; part >= 1; part /= 2) {
+    const std::int64_t next = steps / part;
+    if (next == done) continue;
     course.train(next - done);
     done = next;
-    next = std::min(steps, 2 * next);
     const auto model = copy_in_double(config, shape, course.model());
     const BoundGap gap = bound_gap(*model, followed);
-    out.training.push_back({static_cast<double>(done), mean_of(gap.log_p), mean_of(gap.elbo)});
+    out.training.push_back(point(static_cast<double>(done), gap.log_p, gap.elbo));
   }
 
   const auto model = copy_in_double(config, shape, course.model());
@@ -115,7 +123,7 @@ TwoLatentResult examine_two_latents(const config::Config& config,
   const at::Tensor log_weights = log_weights_of(*model, exact, kWeightedDraws, seed_of(config));
   for (std::int64_t draws = 1; draws <= kWeightedDraws / 4; draws *= 2)
     out.weighted.push_back(
-        {static_cast<double>(draws), out.log_p, weighted_bound(log_weights, draws)});
+        point(static_cast<double>(draws), gap.log_p, weighted_bound(log_weights, draws)));
   out.gradient =
       gradient_noise(*model, exact.narrow(0, 0, std::min(kGradientImages, exact.size(0))),
                      kGradientDraws, seed_of(config));
@@ -131,10 +139,9 @@ WeightedTraining train_weighted(config::Config config, std::int64_t draws,
   const auto model = copy_in_double(config, training.shape(), course.model());
   const at::Tensor exact = images.to(at::kCPU, at::kDouble);
   const BoundGap gap = bound_gap(*model, exact);
-  return {
-      draws, mean_of(gap.log_p), mean_of(gap.elbo),
-      weighted_bound(log_weights_of(*model, exact, kWeightedDraws / draws * draws, seed_of(config)),
-                     draws)};
+  return {draws, mean_of(gap.log_p), mean_of(gap.elbo),
+          mean_of(weighted_bound(log_weights_of(*model, exact, kWeightedDraws, seed_of(config)),
+                                 draws))};
 }
 
 }  // namespace vae_dist::lesson

@@ -16,6 +16,8 @@ namespace vae_dist::lesson {
 struct BoundPoint {
   double at = 0;  ///< the training step, or the number of draws K
   double log_p = 0, bound = 0;
+  double median_gap =
+      0;  ///< of log p(x) - bound: a few images far from their q(z|x) hide in no mean
 };
 
 /// An image, its true posterior and q(z|x).
@@ -44,7 +46,8 @@ TwoLatentResult examine_two_latents(const config::Config& config,
                                     const data::SampleDataset& training, const at::Tensor& images,
                                     std::int64_t steps, const device::DeviceChoice& device);
 
-/// A VAE that was trained with the importance-weighted bound of `draws` draws; means over images.
+/// A VAE that was trained with the importance-weighted bound of `draws` draws, a power of two;
+/// means over images.
 struct WeightedTraining {
   std::int64_t draws = 0;
   double log_p = 0, elbo = 0, bound = 0;  ///< `bound`: of the draws that it was trained with

@@ -83,16 +83,17 @@ TEST(BoundGap, EqualsTheKlForACurvedDecoder) {
   const at::Tensor images = 0.5 + 0.5 * at::sin(3 * at::arange(60, at::kDouble)).view({3, 1, 5, 4});
   const BoundGap gap = bound_gap(model, images);
   EXPECT_GT(gap.kl.min().item<double>(), 0.05);
-  EXPECT_LT(furthest(gap.gap(), gap.kl), 1e-6);
+  // Of 32 nodes in each dimension, for a q(z|x) as wide as the prior.
+  EXPECT_LT(furthest(gap.gap(), gap.kl), 1e-4);
 }
 
 TEST(PosteriorMaps, ShowBothDensitiesInPlace) {
-  const at::Tensor images = linear_images(2);
-  const at::Tensor mu = at::tensor({0.3, -0.2, 1.5, 0.5}, at::kDouble).view({2, 2}),
-                   log_var = at::full({2, 2}, -2.0, at::kDouble);
+  const at::Tensor images = linear_images(1);
+  const at::Tensor mu = at::tensor({1.5, 0.5}, at::kDouble).view({1, 2}),
+                   log_var = at::full({1, 2}, -2.0, at::kDouble);
   LinearGaussian model(1.0, mu, log_var);
   const BoundGap gap = bound_gap(model, images);
-  const PosteriorMaps maps = posterior_maps(model, images, gap, 1, 60, 80);
+  const PosteriorMaps maps = posterior_maps(model, images, gap, 0, 60, 80);
   ASSERT_EQ(maps.exact.sizes(), (std::vector<std::int64_t>{60, 80}));
   ASSERT_EQ(maps.approximate.sizes(), (std::vector<std::int64_t>{60, 80}));
   const double pixel = maps.width / 80;
@@ -105,7 +106,7 @@ TEST(PosteriorMaps, ShowBothDensitiesInPlace) {
   };
   const auto [exact_x, exact_y] = centre(maps.exact);
   const auto [q_x, q_y] = centre(maps.approximate);
-  const at::Tensor apart = gap.mean[1] - mu[1];
+  const at::Tensor apart = gap.mean[0] - mu[0];
   EXPECT_NEAR(exact_x - q_x, apart[0].item<double>(), 0.1 * pixel);
   EXPECT_NEAR(exact_y - q_y, apart[1].item<double>(), 0.1 * pixel);
   EXPECT_EQ(maps.exact.max().item<double>(), 1);
