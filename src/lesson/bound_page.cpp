@@ -50,37 +50,41 @@ plot::PagePicture posteriors(const std::string& label, const std::vector<ShownPo
   return labelled_grid(label, at::stack(rows), options);
 }
 
-plot::Figure while_training(const TwoLatentResult& r) {
-  plot::LineChart chart{
-      .title = "While it is trained",
-      .caption =
-          base::text("Mean over held-out images. At the end the gap is ",
-                     short_number(r.training.back().log_p - r.training.back().bound), " nats."),
-      .x = {.label = "step", .logarithmic = true},
-      .y = {.label = "log p(x) - ELBO (nats)", .low = 0}};
-  plot::Series gap{.name = "", .x = {}, .y = {}, .dots = true};
-  for (const BoundPoint& each : r.training) {
-    gap.x.push_back(each.at);
-    gap.y.push_back(each.log_p - each.bound);
+// What a bound lacks of log p(x), as its mean and its median over images.
+std::vector<plot::Series> lacks(const std::vector<BoundPoint>& points) {
+  plot::Series mean{.name = "mean over images", .x = {}, .y = {}, .dots = true},
+      median{.name = "median over images", .x = {}, .y = {}, .dots = true};
+  for (const BoundPoint& each : points) {
+    mean.x.push_back(each.at);
+    mean.y.push_back(each.gap());
+    median.x.push_back(each.at);
+    median.y.push_back(each.median_gap);
   }
-  chart.series = {gap};
-  return plot::draw(chart);
+  return {mean, median};
+}
+
+plot::Figure while_training(const TwoLatentResult& r) {
+  return plot::draw(plot::LineChart{
+      .title = "While it is trained",
+      .caption = base::text("In the mean the gap is ", short_number(r.training.front().gap()),
+                            " nats after ", r.training.front().at, " steps, and ",
+                            short_number(r.training.back().gap()), " nats after ",
+                            r.training.back().at, "."),
+      .x = {.label = "step", .logarithmic = true},
+      .y = {.label = "log p(x) - ELBO (nats)", .logarithmic = true},
+      .series = lacks(r.training)});
 }
 
 plot::Figure with_more_draws(const TwoLatentResult& r) {
-  plot::LineChart chart{.title = "With the importance-weighted bound",
-                        .caption =
-                            "The same trained VAE, mean over held-out images. With more "
-                            "draws the bound closes the gap without a better q(z|x).",
-                        .x = {.label = "draws K", .logarithmic = true},
-                        .y = {.label = "log p(x) - L_K (nats)", .low = 0}};
-  plot::Series gap{.name = "", .x = {}, .y = {}, .dots = true};
-  for (const BoundPoint& each : r.weighted) {
-    gap.x.push_back(each.at);
-    gap.y.push_back(each.log_p - each.bound);
-  }
-  chart.series = {gap};
-  return plot::draw(chart);
+  return plot::draw(plot::LineChart{
+      .title = "With the importance-weighted bound",
+      .caption = base::text("The same trained VAE. In the mean the gap is ",
+                            short_number(r.weighted.front().gap()), " nats with one draw, and ",
+                            short_number(r.weighted.back().gap()), " nats with ",
+                            r.weighted.back().at, "."),
+      .x = {.label = "draws K", .logarithmic = true},
+      .y = {.label = "log p(x) - L_K (nats)", .logarithmic = true},
+      .series = lacks(r.weighted)});
 }
 
 std::string whole_number(double value) { return base::text(std::llround(value)); }
@@ -107,23 +111,23 @@ void add_gap_chapter(const LessonResults& results, plot::HtmlPage& page) {
   page.paragraph(
       "Each column is one image, and the part of the latent space around its posterior. Dark is "
       "dense, and the orange line marks two standard deviations of q. A Gaussian whose axes are "
-      "those of the latent space cannot be tilted, curved, or in two places at once; where the "
-      "true "
-      "posterior is, the bound pays for it.");
+      "those of the latent space cannot be tilted, curved, or in two places at once. Where the "
+      "true posterior is, the bound pays for it.");
   page.figures({while_training(r), with_more_draws(r)});
   page.paragraph(
-      "At the very beginning the gap is small, because the decoder ignores z and every posterior "
-      "is "
-      "the prior. It is large while the decoder learns to use z faster than the encoder follows, "
-      "and falls as the encoder catches up. What then remains is what a Gaussian q cannot express, "
-      "and what one encoder for all images cannot.");
+      "The gap falls while the encoder learns where the decoder has put each image. What then "
+      "remains is what a Gaussian q cannot express, and what one encoder for all images cannot. "
+      "More draws close it without a better q, quickly where q covers the true posterior: there "
+      "the median falls. An image whose true posterior lies where q hardly ever draws keeps its "
+      "gap, and holds up the mean. A training that maximises L_K teaches q to cover more: its ELBO "
+      "may be worse, but log p(x) is what counts.");
   plot::Table table{.header = {"trained with", "log p(x)", "ELBO", "log p(x) - ELBO",
                                base::text("log p(x) - L_", results.weighted.draws)},
                     .rows = {},
                     .numbers = true};
   table.caption = "Nats, mean over the same held-out images.";
   const auto row = [&](const std::string& name, double log_p, double elbo, double bound) {
-    table.rows.push_back({{name, base::digits(log_p, 5), base::digits(elbo, 5),
+    table.rows.push_back({{name, base::digits(log_p, 4), base::digits(elbo, 4),
                            short_number(log_p - elbo), short_number(log_p - bound)},
                           false});
   };
@@ -218,10 +222,8 @@ void add_width_chapter(const LessonResults& results, plot::HtmlPage& page) {
   page.section("5  The width of p(x|z)");
   page.paragraph(
       "So far sigma was a number that somebody chose. It decides how much an error costs beside "
-      "the "
-      "KL, so it should be learned. It can be one number for all images, or the decoder can "
-      "predict "
-      "it: one sigma(z) for each image, or one for each pixel.");
+      "the KL, so it is better learned. It can be one number for all images, or the decoder "
+      "predicts it from z: one sigma(z) for each image, or one for each pixel.");
   add_equations(page, LessonPart::width);
   plot::Table table{.header = {"sigma", "ELBO (nats)", "KL (nats)", "squared error"},
                     .rows = {},
