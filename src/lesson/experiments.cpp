@@ -30,7 +30,7 @@ constexpr std::int64_t kPriorSamples = 256;
 constexpr std::int64_t kLatent = 32;  // of the autoencoder and the VAE that are examined closely
 constexpr double kSigma = 0.1;        // of the decoders whose likelihood is evaluated
 constexpr std::int64_t kIntegrated = 64;   // images whose true posterior is computed
-constexpr std::int64_t kTrainedDraws = 8;  // K of the training with the weighted bound
+constexpr std::int64_t kTrainedDraws = 4;  // K of the training with the weighted bound
 constexpr std::int64_t kWidthsShown = 8;   // images with the smallest sigma(z), and the largest
 constexpr std::int64_t kGroupsOfWidths = 10;
 
@@ -254,7 +254,7 @@ class Experiments {
     config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").variance =
         variance;
     // Two of the sigmas begin at 1 and have a long way to go.
-    config.train.optimizer.learning_rate = 3 * config.train.optimizer.learning_rate;
+    config.train.optimizer.learning_rate *= 3;
     ShortTraining training(config, training_, device_);
     training.train(sizes_.short_steps);
     const evaluate::Evaluation result =

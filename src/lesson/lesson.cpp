@@ -72,7 +72,10 @@ nlohmann::ordered_json numbers(const LessonResults& results) {
   const auto points = [](const std::vector<BoundPoint>& given, const char* at) {
     auto list = nlohmann::ordered_json::array();
     for (const BoundPoint& each : given)
-      list.push_back({{at, each.at}, {"log_p_nats", each.log_p}, {"bound_nats", each.bound}});
+      list.push_back({{at, each.at},
+                      {"log_p_nats", each.log_p},
+                      {"bound_nats", each.bound},
+                      {"median_gap_nats", each.median_gap}});
     return list;
   };
   out["two_latents"] = {{"images", two.images},

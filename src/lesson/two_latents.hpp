@@ -16,8 +16,9 @@ namespace vae_dist::lesson {
 struct BoundPoint {
   double at = 0;  ///< the training step, or the number of draws K
   double log_p = 0, bound = 0;
-  double median_gap =
-      0;  ///< of log p(x) - bound: a few images far from their q(z|x) hide in no mean
+  double median_gap = 0;  ///< of log p(x) - bound, which few images cannot hold up
+
+  double gap() const { return log_p - bound; }
 };
 
 /// An image, its true posterior and q(z|x).
