@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "lesson/equations.hpp"
 #include "lesson/page_pieces.hpp"
+#include "plot/axis.hpp"
 
 namespace vae_dist::lesson {
 namespace {
@@ -87,7 +88,12 @@ plot::Figure with_more_draws(const TwoLatentResult& r) {
       .series = lacks(r.weighted)});
 }
 
-std::string whole_number(double value) { return base::text(std::llround(value)); }
+// Three significant digits without an exponent: "148,998" becomes "149,000".
+std::string readable(double value) {
+  if (value < 1000) return short_number(value);
+  const double unit = std::pow(10, std::floor(std::log10(value)) - 2);
+  return plot::grouped(std::llround(std::round(value / unit) * unit));
+}
 
 }  // namespace
 
@@ -152,26 +158,24 @@ void add_gradient_chapter(const LessonResults& results, plot::HtmlPage& page) {
       "whatever that number is.");
   add_equations(page, LessonPart::gradient);
   const double least = r.estimators.front().variance;
-  plot::Table table{
-      .header = {"estimator", "length of the mean", "standard deviation of a draw", "variance",
-                 "difference of the means", "parameters within two errors"},
-      .rows = {},
-      .numbers = true};
-  table.caption = base::text(
-      "The VAE of 4.1, ", r.images, " images, the same ", r.draws, " draws for all, ", r.parameters,
-      " parameters of the encoder. The variance is summed over the parameters and given as a "
-      "multiple of the first row's: so many times more draws give the same accuracy. The "
-      "difference "
-      "from the first row's mean is in units of its standard error (by chance about 1), and so "
-      "many "
-      "parameters' means differ by less than two standard errors (by chance about 95 %): all "
-      "estimate the same gradient.");
+  page.paragraph(base::text(
+      "Here are both on the same network (the VAE of 4.1) with the same ", plot::grouped(r.draws),
+      " draws for each of ", r.images, " images. The gradient has ", plot::grouped(r.parameters),
+      " components, the encoder's parameters; its variance is summed over them. A baseline, the "
+      "mean of log p(x|z) over the other draws, takes away most of the score function's."));
+  plot::Table table{.header = {"estimator", "length of the mean", "standard deviation", "variance",
+                               "means apart"},
+                    .rows = {},
+                    .numbers = true};
+  table.caption =
+      "Of one draw; the variance as a multiple of the first row's. \"Means apart\": the length of "
+      "the difference from the first row's mean, in units of its standard error: about 1 by "
+      "chance.";
   for (std::size_t i = 0; i < r.estimators.size(); ++i) {
     const GradientEstimator& each = r.estimators[i];
     table.rows.push_back(
-        {{each.name, short_number(each.length), short_number(std::sqrt(each.variance)),
-          short_number(each.variance / least), i == 0 ? "" : short_number(each.difference),
-          i == 0 ? "" : short_number(100 * each.share_within_two_errors) + " %"},
+        {{each.name, short_number(each.length), readable(std::sqrt(each.variance)),
+          readable(each.variance / least), i == 0 ? "" : short_number(each.difference)},
          i == 0});
   }
   page.add(plot::html_table(table));
@@ -212,10 +216,17 @@ void add_gradient_chapter(const LessonResults& results, plot::HtmlPage& page) {
   mean.y.low = centre - reach;
   mean.y.high = centre + reach;
   page.figures({plot::draw(mean), plot::draw(error)});
-  page.paragraph(
-      base::text("The score function needs ", whole_number(r.estimators[1].variance / least),
-                 " times as many draws, and ", whole_number(r.estimators[2].variance / least),
-                 " times as many with a baseline. A training step takes one draw for each image."));
+  page.paragraph(base::text(
+      "All estimate the same gradient: for ",
+      short_number(100 * r.estimators[1].share_within_two_errors),
+      " % of the parameters the mean "
+      "of the score function lies within two standard errors of the reparameterised one, and with "
+      "the baseline for ",
+      short_number(100 * r.estimators[2].share_within_two_errors),
+      " % (by chance about 95 %). But for the same accuracy the score function needs ",
+      readable(r.estimators[1].variance / least), " times as many draws, and ",
+      readable(r.estimators[2].variance / least),
+      " times as many with a baseline. A training step takes one draw for each image."));
 }
 
 void add_width_chapter(const LessonResults& results, plot::HtmlPage& page) {
