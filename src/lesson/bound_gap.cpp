@@ -17,7 +17,7 @@ namespace {
 const double kHalfLog2Pi = 0.5 * std::log(2 * std::numbers::pi);
 constexpr double kReachOfPrior = 6;  // standard deviations: 2e-9 of N(0, I) lies outside
 constexpr double kReachOfDraws = 8;  // of q(z|x)
-constexpr double kLeastSide = 0.04, kLargestSide = 0.1;     // of a cell
+constexpr double kLeastSide = 0.06, kLargestSide = 0.1;     // of a cell
 constexpr double kNegligible = 30;                          // nats below the largest density
 constexpr std::int64_t kLeastPoints = 2, kMostPoints = 16;  // of a cell's side
 constexpr double kWantedGridError = 1e-4;                   // nats

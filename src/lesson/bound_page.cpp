@@ -101,12 +101,13 @@ void add_gap_chapter(const LessonResults& results, plot::HtmlPage& page) {
   const TwoLatentResult& r = results.two_latents;
   page.subsection("4.1  What the bound lacks");
   page.paragraph(
-      "The ELBO is a lower bound. What it lacks of log p(x) is the distance between q(z|x) and the "
-      "true posterior p(z|x), the distribution of z that the decoder itself implies for x.");
+      "The ELBO is a lower bound. What it lacks of log p(x) is the distance between q(z|x) and "
+      "the true posterior p(z|x), the distribution of z that the decoder itself implies for x.");
   add_equations(page, LessonPart::gap);
   page.paragraph(base::text(
-      "With two latent dimensions this can be checked, because a fine grid covers the whole latent "
-      "space. Here log p(x) is summed over the grid, and the ELBO is computed without it. For ",
+      "With two latent dimensions this can be checked, because a fine grid covers the whole "
+      "latent space. Here log p(x) is summed over the grid, and the ELBO is computed without it. "
+      "For ",
       r.images, " held-out images the gap is ", short_number(r.gap),
       " nats in the mean, and the KL is ", short_number(r.kl),
       " nats. For no image do they differ by more than ", short_number(r.largest_difference),
@@ -125,8 +126,8 @@ void add_gap_chapter(const LessonResults& results, plot::HtmlPage& page) {
       "remains is what a Gaussian q cannot express, and what one encoder for all images cannot. "
       "More draws close it without a better q, quickly where q covers the true posterior: there "
       "the median falls. An image whose true posterior lies where q hardly ever draws keeps its "
-      "gap, and holds up the mean. A training that maximises L_K teaches q to cover more: its ELBO "
-      "may be worse, but log p(x) is what counts.");
+      "gap, and holds up the mean. A training that maximises L_K teaches q to cover more: its "
+      "ELBO may be worse, but log p(x) is what counts.");
   plot::Table table{.header = {"trained with", "log p(x)", "ELBO", "log p(x) - ELBO",
                                base::text("log p(x) - L_", results.weighted.draws)},
                     .rows = {},
@@ -149,13 +150,11 @@ void add_gradient_chapter(const LessonResults& results, plot::HtmlPage& page) {
   const GradientNoise& r = results.two_latents.gradient;
   page.subsection("4.2  Why the draw is reparameterised");
   page.paragraph(
-      "The encoder's gradient is that of an expectation whose distribution depends on the encoder. "
-      "There are two ways to estimate it from draws. Written as z = mu + sigma * eps, a draw has a "
-      "path back to the encoder, and the gradient of log p(x|z) says in which direction z explains "
-      "x "
-      "better. The score function needs no path: it makes draws likelier in proportion to log "
-      "p(x|z), "
-      "whatever that number is.");
+      "The encoder's gradient is that of an expectation whose distribution depends on the "
+      "encoder. There are two ways to estimate it from draws. Written as z = mu + sigma * eps, a "
+      "draw has a path back to the encoder, and the gradient of log p(x|z) says in which "
+      "direction z explains x better. The score function needs no path: it makes draws likelier "
+      "in proportion to log p(x|z), whatever that number is.");
   add_equations(page, LessonPart::gradient);
   const double least = r.estimators.front().variance;
   page.paragraph(base::text(
@@ -168,8 +167,8 @@ void add_gradient_chapter(const LessonResults& results, plot::HtmlPage& page) {
                     .rows = {},
                     .numbers = true};
   table.caption =
-      "Of one draw; the variance as a multiple of the first row's. \"Means apart\": the length of "
-      "the difference from the first row's mean, in units of its standard error: about 1 by "
+      "Of one draw; the variance as a multiple of the first row's. \"Means apart\": the length "
+      "of the difference from the first row's mean, in units of its standard error: about 1 by "
       "chance.";
   for (std::size_t i = 0; i < r.estimators.size(); ++i) {
     const GradientEstimator& each = r.estimators[i];
@@ -182,8 +181,8 @@ void add_gradient_chapter(const LessonResults& results, plot::HtmlPage& page) {
   plot::LineChart mean{
       .title = "The mean of one component as draws are added",
       .caption =
-          "The parameter with the largest gradient, and two standard errors around its mean. "
-          "The axis leaves out where the score function without a baseline begins.",
+          "The parameter with the largest gradient, and two standard errors around its mean. The "
+          "axis leaves out where the score function without a baseline begins.",
       .x = {.label = "draws", .logarithmic = true},
       .y = {.label = "gradient"}};
   plot::LineChart error{.title = "Its standard error",
@@ -219,9 +218,8 @@ void add_gradient_chapter(const LessonResults& results, plot::HtmlPage& page) {
   page.paragraph(base::text(
       "All estimate the same gradient: for ",
       short_number(100 * r.estimators[1].share_within_two_errors),
-      " % of the parameters the mean "
-      "of the score function lies within two standard errors of the reparameterised one, and with "
-      "the baseline for ",
+      " % of the parameters the mean of the score function lies within two standard errors of "
+      "the reparameterised one, and with the baseline for ",
       short_number(100 * r.estimators[2].share_within_two_errors),
       " % (by chance about 95 %). But for the same accuracy the score function needs ",
       readable(r.estimators[1].variance / least), " times as many draws, and ",
@@ -241,9 +239,8 @@ void add_width_chapter(const LessonResults& results, plot::HtmlPage& page) {
                     .numbers = true};
   table.caption =
       "Held-out images; the same network, trained briefly with each. The ELBO is that of a "
-      "density, "
-      "so it may be positive. A sigma for each pixel also learns which pixels are always the same, "
-      "down to a bound on sigma.";
+      "density, so it may be positive. A sigma for each pixel also learns which pixels are "
+      "always the same, down to a bound on sigma.";
   for (const WidthResult& each : results.widths)
     table.rows.push_back({{each.sigma, base::digits(each.elbo_nats, 4), short_number(each.kld_nats),
                            short_number(each.mse)},
