@@ -17,6 +17,8 @@ namespace {
 const double kHalfLog2Pi = 0.5 * std::log(2 * std::numbers::pi);
 constexpr double kReachOfPrior = 6;  // standard deviations: 2e-9 of N(0, I) lies outside
 constexpr double kReachOfDraws = 8;  // of q(z|x)
+constexpr double kLargestReach = 12;
+constexpr std::int64_t kLinesOfDraws = 41;                  // of the grid around the mean of q(z|x)
 constexpr double kLeastSide = 0.06, kLargestSide = 0.1;     // of a cell
 constexpr double kNegligible = 30;                          // nats below the largest density
 constexpr std::int64_t kLeastPoints = 2, kMostPoints = 16;  // of a cell's side
@@ -40,42 +42,37 @@ at::Tensor log_joint(model::LatentModel& model, const at::Tensor& images, const 
   return log_prior(z) - model.likelihood().negative_log_of_pairs(model.decode(z), images);
 }
 
-// Cells of a coarse grid, by their lower left corners: [cells, 2].
+// The cells of a coarse grid in which the true posterior of some image is not negligible, by their
+// lower left corners: [cells, 2].
 struct Cells {
   double side = 0;
-  at::Tensor of_p;  // those in which the true posterior of some image is not negligible
-  at::Tensor of_q;  // those in which its q(z|x) is not
+  at::Tensor corners;
 };
 
-// Looks for the cells in a square that holds the prior and every q(z|x).
+// Looks for the cells in a square that holds the prior and, as far as they lie near it, every
+// q(z|x).
 Cells cells_that_count(model::LatentModel& model, const at::Tensor& images,
                        const model::Posterior& posterior) {
   const at::Tensor deviation = (0.5 * posterior.log_var).exp();
-  const double half = std::max(
-      kReachOfPrior, (posterior.mu.abs() + kReachOfDraws * deviation).max().item<double>());
+  const double half =
+      std::clamp((posterior.mu.abs() + kReachOfDraws * deviation).max().item<double>(),
+                 kReachOfPrior, kLargestReach);
   Cells out;
   out.side = std::clamp(deviation.min().item<double>(), kLeastSide, kLargestSide);
   const auto lines = static_cast<std::int64_t>(std::ceil(2 * half / out.side)) + 1;
   const at::Tensor line =
       (at::arange(lines, at::kDouble) - 0.5 * static_cast<double>(lines - 1)) * out.side;
-  std::vector<at::Tensor> joint, log_q;
-  for (std::int64_t row = 0; row < lines; ++row) {
-    const at::Tensor z = at::stack({line, line[row].expand_as(line)}, 1);
-    joint.push_back(log_joint(model, images, z));
-    log_q.push_back(log_posterior(posterior, z));
-  }
-  const auto corners = [&](const std::vector<at::Tensor>& rows) {
-    const at::Tensor all = at::cat(rows, 1);  // [B, lines * lines]
-    const at::Tensor counts = (all > all.amax(1, /*keepdim=*/true) - kNegligible).any(0);
-    // A density may count between points where it does not, so neighbours are kept as well.
-    const at::Tensor kept =
-        at::max_pool2d(counts.view({1, 1, lines, lines}).to(at::kFloat), {3, 3}, {1, 1}, {1, 1});
-    const at::Tensor places = kept.view({lines, lines}).nonzero();  // second dimension, first
-    return at::stack(
-        {line.index_select(0, places.select(1, 1)), line.index_select(0, places.select(1, 0))}, 1);
-  };
-  out.of_p = corners(joint);
-  out.of_q = corners(log_q);
+  std::vector<at::Tensor> rows;
+  for (std::int64_t row = 0; row < lines; ++row)
+    rows.push_back(log_joint(model, images, at::stack({line, line[row].expand_as(line)}, 1)));
+  const at::Tensor joint = at::cat(rows, 1);  // [B, lines * lines]
+  const at::Tensor counts = (joint > joint.amax(1, /*keepdim=*/true) - kNegligible).any(0);
+  // A density may count between points where it does not, so neighbours are kept as well.
+  const at::Tensor kept =
+      at::max_pool2d(counts.view({1, 1, lines, lines}).to(at::kFloat), {3, 3}, {1, 1}, {1, 1});
+  const at::Tensor places = kept.view({lines, lines}).nonzero();  // second dimension, first
+  out.corners = at::stack(
+      {line.index_select(0, places.select(1, 1)), line.index_select(0, places.select(1, 0))}, 1);
   return out;
 }
 
@@ -106,13 +103,14 @@ BoundGap integrals_of_p(model::LatentModel& model, const at::Tensor& images, con
   at::Tensor largest =
       at::full({images.size(0)}, -std::numeric_limits<double>::infinity(), at::kDouble);
   at::Tensor sums = at::zeros({images.size(0), 6}, at::kDouble);
-  for_all_points(cells.of_p, cells.side, points, [&](const at::Tensor& z, const at::Tensor& even) {
-    const at::Tensor joint = log_joint(model, images, z), before = largest;
-    largest = at::maximum(largest, joint.amax(1));
-    const at::Tensor summed = at::cat({at::ones_like(even), z, z.square(), even}, 1);
-    sums = sums * (before - largest).exp().unsqueeze(1) +
-           (joint - largest.unsqueeze(1)).exp().matmul(summed);
-  });
+  for_all_points(cells.corners, cells.side, points,
+                 [&](const at::Tensor& z, const at::Tensor& even) {
+                   const at::Tensor joint = log_joint(model, images, z), before = largest;
+                   largest = at::maximum(largest, joint.amax(1));
+                   const at::Tensor summed = at::cat({at::ones_like(even), z, z.square(), even}, 1);
+                   sums = sums * (before - largest).exp().unsqueeze(1) +
+                          (joint - largest.unsqueeze(1)).exp().matmul(summed);
+                 });
   const double area = area_of_a_point(cells.side, points);
   const at::Tensor total = sums.select(1, 0);
   BoundGap out;
@@ -126,46 +124,57 @@ BoundGap integrals_of_p(model::LatentModel& model, const at::Tensor& images, con
   return out;
 }
 
-// KL(q(z|x) || p(z|x)) of every image: the sum of q (log q - log p(x, z) + log p(x)). The
-// logarithms vary slowly, so the points need only be as close as q is narrow.
-at::Tensor kl_to_the_true_posterior(model::LatentModel& model, const at::Tensor& images,
-                                    const model::Posterior& posterior, const Cells& cells,
-                                    const at::Tensor& log_p) {
-  const double narrowest = (0.5 * posterior.log_var).exp().min().item<double>();
-  const auto points = static_cast<std::int64_t>(std::ceil(2 * cells.side / narrowest));
-  at::Tensor mass = at::zeros({images.size(0)}, at::kDouble), excess = mass.clone();
-  for_all_points(cells.of_q, cells.side, points, [&](const at::Tensor& z, const at::Tensor&) {
-    const at::Tensor joint = log_joint(model, images, z), log_q = log_posterior(posterior, z),
-                     q = log_q.exp();
-    mass += q.sum(1);
-    excess += (q * (log_q - joint)).sum(1);
-  });
-  return area_of_a_point(cells.side, points) * (excess + mass * log_p);
-}
-
-at::Tensor elbo_without_the_grid(model::LatentModel& model, const at::Tensor& images,
-                                 const model::Posterior& posterior) {
-  const NormalQuadrature rule = normal_quadrature(kQuadratureNodes);
-  const std::int64_t nodes = kQuadratureNodes * kQuadratureNodes;
-  const at::Tensor noise = at::stack(
-      {rule.nodes.repeat_interleave(kQuadratureNodes), rule.nodes.repeat({kQuadratureNodes})}, 1);
+// The mean under q(z|x), [B], of `value`(q of some images, z, noise, log p(x|z)), [images, nodes].
+// z = mu + sigma * noise, with the rule's nodes and weights in both dimensions of the noise.
+template <typename Value>
+at::Tensor expectation(model::LatentModel& model, const at::Tensor& images,
+                       const model::Posterior& posterior, const NormalQuadrature& rule,
+                       Value value) {
+  const std::int64_t lines = rule.nodes.size(0), nodes = lines * lines;
+  const at::Tensor noise =
+      at::stack({rule.nodes.repeat_interleave(lines), rule.nodes.repeat({lines})}, 1);
   const at::Tensor weights = at::outer(rule.weights, rule.weights).view({nodes, 1});
   std::vector<at::Tensor> expected;
   const std::int64_t at_once = std::max<std::int64_t>(1, kNodesDecodedAtOnce / nodes);
   for (std::int64_t first = 0; first < images.size(0); first += at_once) {
     const std::int64_t count = std::min(at_once, images.size(0) - first);
-    const at::Tensor z =
-        model::reparameterize({posterior.mu.narrow(0, first, count).unsqueeze(1),
-                               posterior.log_var.narrow(0, first, count).unsqueeze(1)},
-                              noise.unsqueeze(0));
-    const at::Tensor negative_log =
-        model.likelihood()
-            .negative_log(model.decode(z.reshape({count * nodes, 2})),
-                          images.narrow(0, first, count).repeat_interleave(nodes, 0))
-            .view({count, nodes});
-    expected.push_back(negative_log.matmul(weights).squeeze(1));
+    const model::Posterior part{posterior.mu.narrow(0, first, count).unsqueeze(1),
+                                posterior.log_var.narrow(0, first, count).unsqueeze(1)};
+    const at::Tensor z = model::reparameterize(part, noise.unsqueeze(0));
+    const at::Tensor log_p =
+        -model.likelihood()
+             .negative_log(model.decode(z.reshape({count * nodes, 2})),
+                           images.narrow(0, first, count).repeat_interleave(nodes, 0))
+             .view({count, nodes});
+    expected.push_back(value(part, z, noise, log_p).matmul(weights).squeeze(1));
   }
-  return -at::cat(expected) - objective::kl_per_dimension(posterior.mu, posterior.log_var).sum(1);
+  return at::cat(expected);
+}
+
+// KL(q(z|x) || p(z|x)) of every image: the mean of log q - log p(x, z) + log p(x) on an even grid
+// around the mean of q.
+at::Tensor kl_to_the_true_posterior(model::LatentModel& model, const at::Tensor& images,
+                                    const model::Posterior& posterior, const at::Tensor& log_p) {
+  const at::Tensor line = at::linspace(-kReachOfDraws, kReachOfDraws, kLinesOfDraws, at::kDouble);
+  const double step = 2 * kReachOfDraws / static_cast<double>(kLinesOfDraws - 1);
+  const at::Tensor density = (-0.5 * line.square() - kHalfLog2Pi).exp();
+  return expectation(model, images, posterior, {line, density * step},
+                     [](const model::Posterior& q, const at::Tensor& z, const at::Tensor& noise,
+                        const at::Tensor& log_likelihood) {
+                       const at::Tensor log_q =
+                           -0.5 * (noise.square().unsqueeze(0) + q.log_var).sum(2);
+                       const at::Tensor log_prior = -0.5 * z.square().sum(2);
+                       return log_q - log_prior - log_likelihood;  // without equal constants
+                     }) +
+         log_p;
+}
+
+at::Tensor elbo_without_the_grid(model::LatentModel& model, const at::Tensor& images,
+                                 const model::Posterior& posterior) {
+  return expectation(model, images, posterior, normal_quadrature(kQuadratureNodes),
+                     [](const model::Posterior&, const at::Tensor&, const at::Tensor&,
+                        const at::Tensor& log_likelihood) { return log_likelihood; }) -
+         objective::kl_per_dimension(posterior.mu, posterior.log_var).sum(1);
 }
 
 }  // namespace
@@ -188,7 +197,7 @@ BoundGap bound_gap(model::LatentModel& model, const at::Tensor& images) {
   BoundGap out = integrals_of_p(model, images, cells, points);
   while (out.grid_error > kWantedGridError && points < kMostPoints)
     out = integrals_of_p(model, images, cells, points *= 2);
-  out.kl = kl_to_the_true_posterior(model, images, posterior, cells, out.log_p);
+  out.kl = kl_to_the_true_posterior(model, images, posterior, out.log_p);
   out.elbo = elbo_without_the_grid(model, images, posterior);
   return out;
 }
