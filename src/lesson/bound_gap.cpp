@@ -42,11 +42,20 @@ at::Tensor log_joint(model::LatentModel& model, const at::Tensor& images, const 
   return log_prior(z) - model.likelihood().negative_log_of_pairs(model.decode(z), images);
 }
 
-// The cells of a coarse grid in which the true posterior of some image is not negligible, by their
-// lower left corners: [cells, 2].
+// A coarse grid, and in which of its cells the true posterior of each image is not negligible.
 struct Cells {
+  at::Tensor line;    // [lines], the lower left corners of the cells along each dimension
+  at::Tensor counts;  // [B, lines, lines], bool: image, second dimension, first dimension
   double side = 0;
-  at::Tensor corners;
+
+  // The lower left corners, [cells, 2], of the cells that count for some of `images`. A density may
+  // count between points where it does not, so neighbours are included.
+  at::Tensor corners(const at::Tensor& images) const {
+    const at::Tensor any = counts.index_select(0, images).any(0).to(at::kFloat);
+    const at::Tensor places = at::max_pool2d(any.unsqueeze(0), {3, 3}, {1, 1}, {1, 1})[0].nonzero();
+    return at::stack(
+        {line.index_select(0, places.select(1, 1)), line.index_select(0, places.select(1, 0))}, 1);
+  }
 };
 
 // Looks for the cells in a square that holds the prior and, as far as they lie near it, every
@@ -60,19 +69,13 @@ Cells cells_that_count(model::LatentModel& model, const at::Tensor& images,
   Cells out;
   out.side = std::clamp(deviation.min().item<double>(), kLeastSide, kLargestSide);
   const auto lines = static_cast<std::int64_t>(std::ceil(2 * half / out.side)) + 1;
-  const at::Tensor line =
-      (at::arange(lines, at::kDouble) - 0.5 * static_cast<double>(lines - 1)) * out.side;
+  out.line = (at::arange(lines, at::kDouble) - 0.5 * static_cast<double>(lines - 1)) * out.side;
   std::vector<at::Tensor> rows;
   for (std::int64_t row = 0; row < lines; ++row)
-    rows.push_back(log_joint(model, images, at::stack({line, line[row].expand_as(line)}, 1)));
-  const at::Tensor joint = at::cat(rows, 1);  // [B, lines * lines]
-  const at::Tensor counts = (joint > joint.amax(1, /*keepdim=*/true) - kNegligible).any(0);
-  // A density may count between points where it does not, so neighbours are kept as well.
-  const at::Tensor kept =
-      at::max_pool2d(counts.view({1, 1, lines, lines}).to(at::kFloat), {3, 3}, {1, 1}, {1, 1});
-  const at::Tensor places = kept.view({lines, lines}).nonzero();  // second dimension, first
-  out.corners = at::stack(
-      {line.index_select(0, places.select(1, 1)), line.index_select(0, places.select(1, 0))}, 1);
+    rows.push_back(
+        log_joint(model, images, at::stack({out.line, out.line[row].expand_as(out.line)}, 1)));
+  const at::Tensor joint = at::stack(rows, 1);  // [B, lines, lines]
+  out.counts = joint > joint.amax({1, 2}, /*keepdim=*/true) - kNegligible;
   return out;
 }
 
@@ -95,33 +98,59 @@ double area_of_a_point(double side, std::int64_t points) {
   return side * side / static_cast<double>(points * points);
 }
 
-// Sets log_p, mean, deviation and grid_error. A sum over a grid is the trapezoidal rule, which
-// converges faster than any power of the step for a smooth function that vanishes at the border.
-BoundGap integrals_of_p(model::LatentModel& model, const at::Tensor& images, const Cells& cells,
-                        std::int64_t points) {
+// Per image: [n], [n, 2], [n, 2], [n].
+struct Integrals {
+  at::Tensor log_p, mean, deviation, error;
+};
+
+// A sum over a grid is the trapezoidal rule, which converges faster than any power of the step for
+// a smooth function that vanishes at the border.
+Integrals integrals(model::LatentModel& model, const at::Tensor& images, const at::Tensor& corners,
+                    double side, std::int64_t points) {
   // The joint densities are far below the smallest double: sums are multiples of exp(largest).
   at::Tensor largest =
       at::full({images.size(0)}, -std::numeric_limits<double>::infinity(), at::kDouble);
   at::Tensor sums = at::zeros({images.size(0), 6}, at::kDouble);
-  for_all_points(cells.corners, cells.side, points,
-                 [&](const at::Tensor& z, const at::Tensor& even) {
-                   const at::Tensor joint = log_joint(model, images, z), before = largest;
-                   largest = at::maximum(largest, joint.amax(1));
-                   const at::Tensor summed = at::cat({at::ones_like(even), z, z.square(), even}, 1);
-                   sums = sums * (before - largest).exp().unsqueeze(1) +
-                          (joint - largest.unsqueeze(1)).exp().matmul(summed);
-                 });
-  const double area = area_of_a_point(cells.side, points);
+  for_all_points(corners, side, points, [&](const at::Tensor& z, const at::Tensor& even) {
+    const at::Tensor joint = log_joint(model, images, z), before = largest;
+    largest = at::maximum(largest, joint.amax(1));
+    const at::Tensor summed = at::cat({at::ones_like(even), z, z.square(), even}, 1);
+    sums = sums * (before - largest).exp().unsqueeze(1) +
+           (joint - largest.unsqueeze(1)).exp().matmul(summed);
+  });
+  const double area = area_of_a_point(side, points);
   const at::Tensor total = sums.select(1, 0);
-  BoundGap out;
+  Integrals out;
   out.log_p = largest + total.log() + std::log(area);
   // Every second line leaves a quarter of the points, each for four times the area.
-  const at::Tensor coarse = largest + sums.select(1, 5).log() + std::log(4 * area);
-  out.grid_error = (out.log_p - coarse).abs().max().item<double>();
+  out.error = (out.log_p - largest - sums.select(1, 5).log() - std::log(4 * area)).abs();
   out.mean = sums.narrow(1, 1, 2) / total.unsqueeze(1);
   out.deviation =
       (sums.narrow(1, 3, 2) / total.unsqueeze(1) - out.mean.square()).clamp_min(0).sqrt();
   return out;
+}
+
+// Sets log_p, mean, deviation and grid_error. Only images that need it get a finer grid, because
+// the cells of the others may be many.
+BoundGap integrals_of_p(model::LatentModel& model, const at::Tensor& images, const Cells& cells) {
+  at::Tensor open = at::arange(images.size(0));
+  Integrals all = integrals(model, images, cells.corners(open), cells.side, kLeastPoints);
+  for (std::int64_t points = 2 * kLeastPoints; points <= kMostPoints; points *= 2) {
+    open = (all.error > kWantedGridError).nonzero().squeeze(1);
+    if (open.numel() == 0) break;
+    const Integrals finer =
+        integrals(model, images.index_select(0, open), cells.corners(open), cells.side, points);
+    all.log_p.index_copy_(0, open, finer.log_p);
+    all.mean.index_copy_(0, open, finer.mean);
+    all.deviation.index_copy_(0, open, finer.deviation);
+    all.error.index_copy_(0, open, finer.error);
+  }
+  return {.log_p = all.log_p,
+          .elbo = {},
+          .kl = {},
+          .mean = all.mean,
+          .deviation = all.deviation,
+          .grid_error = all.error.max().item<double>()};
 }
 
 // The mean under q(z|x), [B], of `value`(q of some images, z, noise, log p(x|z)), [images, nodes].
@@ -193,10 +222,7 @@ BoundGap bound_gap(model::LatentModel& model, const at::Tensor& images) {
   const evaluate::EvaluationMode evaluation(model);
   const model::Posterior posterior = model.encode(images);
   const Cells cells = cells_that_count(model, images, posterior);
-  std::int64_t points = kLeastPoints;
-  BoundGap out = integrals_of_p(model, images, cells, points);
-  while (out.grid_error > kWantedGridError && points < kMostPoints)
-    out = integrals_of_p(model, images, cells, points *= 2);
+  BoundGap out = integrals_of_p(model, images, cells);
   out.kl = kl_to_the_true_posterior(model, images, posterior, out.log_p);
   out.elbo = elbo_without_the_grid(model, images, posterior);
   return out;
