@@ -22,6 +22,13 @@ enum class Support {
   byte_levels,  ///< the 256 levels of a byte
 };
 
+/// What the decoder's second head gives, if the likelihood has it predict log sigma^2.
+enum class PredictedVariance {
+  none,       ///< there is no second head
+  of_values,  ///< log sigma^2 of every value: p(x|z) = N(mu(z), diag sigma^2(z))
+  of_sample,  ///< one log sigma^2 for all values of a sample: p(x|z) = N(mu(z), sigma^2(z) I)
+};
+
 /// The properties of a likelihood under its settings.
 struct LikelihoodTraits {
   Support support = Support::reals;
@@ -29,9 +36,9 @@ struct LikelihoodTraits {
   std::optional<double> fixed_sigma =
       {};  ///< standard deviation, in data units, of a Gaussian whose reconstruction under `mean`
            ///< is the plain squared error
-  bool predicts_variance = false;  ///< the decoder has a second head: log sigma^2 of every value
-  bool follows_error = false;      ///< its scale follows the squared error of the batch; training
-                                   ///< keeps a running mean of it
+  PredictedVariance predicted_variance = PredictedVariance::none;
+  bool follows_error = false;  ///< its scale follows the squared error of the batch; training
+                               ///< keeps a running mean of it
 };
 
 /// A value of `objective.likelihood`. Its own keys are under `objective`.

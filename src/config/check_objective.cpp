@@ -36,7 +36,7 @@ std::optional<Contradiction> in_likelihood(const Config& config) {
             " with these settings depends on the error of each image's own reconstruction, which ",
             config.model.network.name,
             " does not produce; choose another likelihood or other settings for it (for gaussian, "
-            "set objective.variance to fixed, learned or predicted)")};
+            "set objective.variance to fixed, learned, predicted or predicted_shared)")};
   return std::nullopt;
 }
 

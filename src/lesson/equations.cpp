@@ -37,6 +37,29 @@ const std::map<LessonPart, std::vector<Equation>>& equations() {
          "the bound (ELBO)", "evaluate", "src/evaluate/evaluation.cpp"},
         {"\\mathrm{KL} = -\\frac{1}{2} \\sum_j (1 + \\log \\sigma_j^2 - \\mu_j^2 - \\sigma_j^2)",
          "the KL in closed form", "kl_divergence", "src/objective/kl_divergence.cpp"}}},
+      {LessonPart::gap,
+       {{"\\log p(x) = \\mathrm{ELBO} + \\mathrm{KL}(q(z|x) \\| p(z|x))",
+         "what the bound lacks, from a grid over the latent space", "bound_gap",
+         "src/lesson/bound_gap.cpp"},
+        {"L_K = \\mathbb{E} [ \\log \\frac{1}{K} \\sum_{k=1}^{K} w_k ], \\quad w_k = "
+         "\\frac{p(x|z_k) p(z_k)}{q(z_k|x)}, \\quad z_k \\sim q(z|x)",
+         "the importance-weighted bound of K draws (Burda et al. 2016); L_1 is the ELBO",
+         "log_importance_weights, log_mean_exp", "src/objective/importance_weights.cpp"}}},
+      {LessonPart::gradient,
+       {{"\\frac{\\partial}{\\partial \\phi} \\mathbb{E}_{q(z|x)} [ \\log p(x|z) ] = "
+         "\\mathbb{E} [ \\frac{\\partial}{\\partial \\phi} \\log p(x | \\mu + \\sigma "
+         "\\odot \\epsilon) ] = \\mathbb{E}_{q(z|x)} [ \\log p(x|z) \\frac{\\partial}{\\partial "
+         "\\phi} \\log q(z|x) ]",
+         "the reparameterised estimator and the score function's", "gradient_noise",
+         "src/lesson/gradient_noise.cpp"}}},
+      {LessonPart::width,
+       {{"p(x|z) = \\mathcal{N}(\\mu_\\theta(z), \\sigma_\\theta^2(z) I)",
+         "one width for all pixels of an image, from a second head of the decoder",
+         "VarianceHead::forward", "src/model/variance_head.cpp"},
+        {"-\\log p(x|z) = \\frac{\\| x - \\mu_\\theta(z) \\|^2}{2 \\sigma_\\theta^2(z)} + "
+         "\\frac{D}{2} \\log (2 \\pi \\sigma_\\theta^2(z))",
+         "D pixels pay for a width that is too large, the error for one that is too small",
+         "Gaussian::negative_log", "src/objective/gaussian.cpp"}}},
       {LessonPart::weight,
        {{"L = \\text{reconstruction} + M_N \\beta \\mathrm{KL}", "the loss that training minimises",
          "Objective::with_posterior", "src/objective/objective.cpp"},

@@ -5,7 +5,7 @@
 
 namespace vae_dist::lesson {
 
-enum class LessonPart { autoencoder, decoder_only, vae, weight };
+enum class LessonPart { autoencoder, decoder_only, vae, gap, gradient, width, weight };
 
 void add_equations(plot::HtmlPage& page, LessonPart part);
 

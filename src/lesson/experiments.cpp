@@ -29,6 +29,10 @@ constexpr std::int64_t kEvaluated = 1000;
 constexpr std::int64_t kPriorSamples = 256;
 constexpr std::int64_t kLatent = 32;  // of the autoencoder and the VAE that are examined closely
 constexpr double kSigma = 0.1;        // of the decoders whose likelihood is evaluated
+constexpr std::int64_t kIntegrated = 64;   // images whose true posterior is computed
+constexpr std::int64_t kTrainedDraws = 4;  // K of the training with the weighted bound
+constexpr std::int64_t kWidthsShown = 8;   // images with the smallest sigma(z), and the largest
+constexpr std::int64_t kGroupsOfWidths = 10;
 
 // Returns levels that reduce an image to about 4x4, narrow enough to train within seconds.
 std::vector<std::int64_t> levels_for(const data::SampleShape& shape) {
@@ -88,6 +92,14 @@ class Experiments {
     // threads finds the same. The longest experiments start first.
     std::vector<Experiment> all;
     all.push_back({"the variational autoencoder", [&] { out.vae = look_at("vanilla_vae"); }});
+    all.push_back({"a VAE with two latent dimensions, and its true posterior", [&] {
+                     out.two_latents = examine_two_latents(two_latents(), training_, integrated(),
+                                                           sizes_.long_steps, device_);
+                   }});
+    all.push_back({"the same VAE with the importance-weighted bound", [&] {
+                     out.weighted = train_weighted(two_latents(), kTrainedDraws, training_,
+                                                   integrated(), sizes_.long_steps, device_);
+                   }});
     all.push_back({"the autoencoder", [&] { out.autoencoder = look_at("autoencoder"); }});
     constexpr std::array<std::int64_t, 5> kLatents = {16, 8, 4, 2, 1};
     out.decoders.resize(kLatents.size());
@@ -95,6 +107,17 @@ class Experiments {
       all.push_back({base::text("a decoder without an encoder, ", kLatents[i], " latent dimension",
                                 kLatents[i] == 1 ? "" : "s"),
                      [&, i] { out.decoders[kLatents.size() - 1 - i] = decoder(kLatents[i]); }});
+    const std::array<std::pair<objective::Variance, const char*>, 4> widths = {
+        {{objective::Variance::fixed, "0.1, as chosen above"},
+         {objective::Variance::optimal, "one for all images"},
+         {objective::Variance::predicted_shared, "one for each image"},
+         {objective::Variance::predicted, "one for each pixel"}}};
+    out.widths.resize(widths.size());
+    for (std::size_t i = 0; i < widths.size(); ++i)
+      all.push_back({base::text("a VAE with a sigma: ", widths[i].second), [&, i] {
+                       out.widths[i] =
+                           with_variance(widths[i].first, widths[i].second, out.predicted_widths);
+                     }});
     constexpr std::array<double, 6> kBetas = {1, 4, 16, 64, 256, 1024};
     out.betas.resize(kBetas.size());
     for (std::size_t i = 0; i < kBetas.size(); ++i)
@@ -209,6 +232,66 @@ class Experiments {
         training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
     return {latent, kPriorSamples, *result.effective_samples, result.log_p,
             evaluate::sample_prior(training.model(), kShown / 2, seed())};
+  }
+
+  // A network without kinks, because a grid integrates smooth densities best.
+  config::Config two_latents() const {
+    config::Config config = base_config(training_.shape(), "mlp_vae", 2, seed_);
+    config.model.hidden_dims = {64, 32};
+    config.model.activation = config::Activation::silu;
+    config.objective.reduction = config::Reduction::sum;
+    set_sigma(config, std::sqrt(mean_image_mse_));
+    return config;
+  }
+
+  at::Tensor integrated() const { return real_.narrow(0, 0, std::min(kIntegrated, real_.size(0))); }
+
+  WidthResult with_variance(objective::Variance variance, const std::string& sigma,
+                            PredictedWidths& predicted) {
+    config::Config config = base_config(training_.shape(), "vanilla_vae", 16, seed_);
+    config.objective.reduction = config::Reduction::sum;
+    set_sigma(config, kSigma);
+    config.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian").variance =
+        variance;
+    // Two of the sigmas begin at 1 and have a long way to go.
+    config.train.optimizer.learning_rate *= 3;
+    ShortTraining training(config, training_, device_);
+    training.train(sizes_.short_steps);
+    const evaluate::Evaluation result =
+        training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
+    if (variance == objective::Variance::predicted_shared)
+      predicted = predicted_widths(training.model(), config);
+    return {sigma, *result.elbo_nats, result.kld_nats, result.mse};
+  }
+
+  PredictedWidths predicted_widths(model::LatentModel& model, const config::Config& config) const {
+    const at::NoGradGuard no_grad;
+    model.eval();
+    const at::Tensor images = data::model_input(
+        evaluate::read_samples(held_out_, 0, std::min(kEvaluated, held_out_.size())),
+        step::input_format(config, held_out_, device_.device));
+    const model::Decoded decoded = model.decode(model.encode(images).mu);
+    const at::Tensor sigma = (0.5 * decoded.log_variance).exp().view(-1).to(at::kCPU, at::kDouble),
+                     error = (decoded.output - images).square().flatten(1).mean(1).cpu();
+    const at::Tensor order = sigma.argsort();
+    const std::int64_t count = std::min(kWidthsShown, images.size(0) / 2);
+    const at::Tensor narrow = order.narrow(0, 0, count), wide = order.narrow(0, -count, count);
+    const auto numbers = [](const at::Tensor& values) {
+      const at::Tensor row = values.to(at::kDouble).contiguous();
+      return std::vector<double>(row.const_data_ptr<double>(),
+                                 row.const_data_ptr<double>() + row.numel());
+    };
+    PredictedWidths out{images.cpu().index_select(0, narrow),
+                        images.cpu().index_select(0, wide),
+                        numbers(sigma.index_select(0, narrow)),
+                        numbers(sigma.index_select(0, wide)),
+                        {},
+                        {}};
+    for (const at::Tensor& group : order.chunk(std::min(kGroupsOfWidths, images.size(0)))) {
+      out.sigma.push_back(sigma.index_select(0, group).square().mean().sqrt().item<double>());
+      out.error.push_back(error.index_select(0, group).mean().sqrt().item<double>());
+    }
+    return out;
   }
 
   WeightResult weigh(const config::Config& config, double weight, double effective_sigma) {

@@ -11,6 +11,7 @@
 #include "device/device_choice.hpp"
 #include "evaluate/coverage.hpp"
 #include "lesson/short_training.hpp"
+#include "lesson/two_latents.hpp"
 
 namespace vae_dist::lesson {
 
@@ -49,6 +50,22 @@ struct WeightResult {
   double reconstruction = 0, kld_nats = 0, mse = 0;
 };
 
+/// One VAE of the comparison of widths of p(x|z).
+struct WidthResult {
+  std::string sigma;  ///< what it is, for a table
+  double elbo_nats = 0, kld_nats = 0, mse = 0;
+};
+
+/// The sigma(z) that a decoder predicts for whole images.
+struct PredictedWidths {
+  at::Tensor narrowest,
+      widest;  ///< [n, C, H, W]: images with the smallest and the largest sigma(z)
+  std::vector<double> narrowest_sigma, widest_sigma;
+  /// Means of groups of images that are ordered by sigma(z): sigma(z), and the root mean square of
+  /// the errors of their reconstructions.
+  std::vector<double> sigma, error;
+};
+
 struct LessonResults {
   std::string data;  ///< description of the training data
   data::SampleShape shape;
@@ -59,6 +76,10 @@ struct LessonResults {
   evaluate::Coverage real_coverage;        ///< of other real images: the best to expect
   evaluate::Coverage mean_image_coverage;  ///< of the mean image, repeated
   std::vector<DecoderResult> decoders;
+  TwoLatentResult two_latents;
+  WeightedTraining weighted;  ///< the same VAE, trained with the importance-weighted bound
+  std::vector<WidthResult> widths;
+  PredictedWidths predicted_widths;
   std::vector<WeightResult> betas, kld_weights;
 };
 

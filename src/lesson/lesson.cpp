@@ -68,6 +68,47 @@ nlohmann::ordered_json numbers(const LessonResults& results) {
                                {"draws", each.draws},
                                {"effective_samples", each.effective_samples},
                                {"log_p_nats", each.log_p.back().nats}});
+  const TwoLatentResult& two = results.two_latents;
+  const auto points = [](const std::vector<BoundPoint>& given, const char* at) {
+    auto list = nlohmann::ordered_json::array();
+    for (const BoundPoint& each : given)
+      list.push_back({{at, each.at},
+                      {"log_p_nats", each.log_p},
+                      {"bound_nats", each.bound},
+                      {"median_gap_nats", each.median_gap}});
+    return list;
+  };
+  out["two_latents"] = {{"images", two.images},
+                        {"sigma", two.sigma},
+                        {"log_p_nats", two.log_p},
+                        {"elbo_nats", two.elbo},
+                        {"gap_nats", two.gap},
+                        {"kl_to_true_posterior_nats", two.kl},
+                        {"least_kl_nats", two.least_kl},
+                        {"largest_kl_nats", two.largest_kl},
+                        {"largest_difference_nats", two.largest_difference},
+                        {"grid_error_nats", two.grid_error},
+                        {"training", points(two.training, "step")},
+                        {"weighted_bounds", points(two.weighted, "draws")}};
+  out["trained_with_weighted_bound"] = {{"draws", results.weighted.draws},
+                                        {"log_p_nats", results.weighted.log_p},
+                                        {"elbo_nats", results.weighted.elbo},
+                                        {"bound_nats", results.weighted.bound}};
+  for (const GradientEstimator& each : two.gradient.estimators)
+    out["gradient_estimators"].push_back(
+        {{"name", each.name},
+         {"draws", two.gradient.draws},
+         {"length", each.length},
+         {"variance", each.variance},
+         {"difference", each.difference},
+         {"share_within_two_errors", each.share_within_two_errors}});
+  for (const WidthResult& each : results.widths)
+    out["widths"].push_back({{"sigma", each.sigma},
+                             {"elbo_nats", each.elbo_nats},
+                             {"kld_nats", each.kld_nats},
+                             {"mse", each.mse}});
+  out["predicted_widths"] = {{"sigma", results.predicted_widths.sigma},
+                             {"error", results.predicted_widths.error}};
   const auto weights = [](const std::vector<WeightResult>& looks) {
     auto list = nlohmann::ordered_json::array();
     for (const WeightResult& each : looks)

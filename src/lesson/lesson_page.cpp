@@ -2,22 +2,17 @@
 
 #include <cmath>
 
-#include "base/digits.hpp"
 #include "base/text.hpp"
 #include "lesson/equations.hpp"
-#include "plot/image_grid.hpp"
-#include "report/picture_files.hpp"
+#include "lesson/page_pieces.hpp"
 
 namespace vae_dist::lesson {
 namespace {
 
-// Three significant digits are enough on a page for reading.
-std::string short_number(double value) { return base::digits(value, 3); }
-
 plot::PagePicture grid(const std::string& label, const at::Tensor& images, int columns = 8) {
   plot::GridOptions options;
   options.columns = columns;
-  return {label, plot::image_grid_png(report::pictures_of(images, 0, 1), options)};
+  return labelled_grid(label, images, options);
 }
 
 // Shows each input above its reconstruction.
@@ -173,7 +168,9 @@ void third_system(const LessonResults& r, plot::HtmlPage& page) {
                  short_number(r.vae.evaluation.kld_nats), " nats, ", *r.vae.evaluation.active_units,
                  " of ", r.vae.evaluation.kld_per_dimension.size(), " units active"),
       r.originals, r.vae.reconstructions)});
-  page.subsection("4.1  Samples side by side");
+  add_gap_chapter(r, page);
+  add_gradient_chapter(r, page);
+  page.subsection("4.3  Samples side by side");
   page.pictures({grid("Autoencoder", r.autoencoder.samples),
                  grid("Decoder without an encoder",
                       at::cat({r.decoders.back().samples, r.decoders[1].samples})),
@@ -197,7 +194,7 @@ void third_system(const LessonResults& r, plot::HtmlPage& page) {
 }
 
 void weights(const LessonResults& r, plot::HtmlPage& page) {
-  page.section("5  The weight of the KL");
+  page.section("6  The weight of the KL");
   page.paragraph(
       "Each point is a separate VAE, trained briefly. With more weight the KL falls and the "
       "error grows, until no latent dimension pays for itself and every reconstruction is the mean "
@@ -235,6 +232,7 @@ plot::HtmlPage lesson_page(const LessonResults& r) {
   first_system(r, page);
   second_system(r, page);
   third_system(r, page);
+  add_width_chapter(r, page);
   weights(r, page);
   return page;
 }

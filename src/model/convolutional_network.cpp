@@ -115,20 +115,18 @@ ConvolutionalDecoder::ConvolutionalDecoder(torch::nn::Module& owner,
   append_upsampling(*final_layer_, hidden[0], hidden[0], sizes[0], options.activation);
   final_layer_->push_back(head(options));
   final_layer_->push_back(ActivationModule(options.output));
-  if (options.predicts_variance)
-    log_variance_layer_ = owner.register_module("log_variance_layer", head(options));
+  variance_head_ = VarianceHead(owner, options);
 }
 
 Decoded ConvolutionalDecoder::forward(const at::Tensor& z) {
   at::Tensor x = input_->forward(z).view(code_shape_);
   if (!levels_->is_empty()) x = levels_->forward(x);
-  if (log_variance_layer_.is_empty()) return {final_layer_->forward(x), {}};
+  if (variance_head_.is_empty()) return {final_layer_->forward(x), {}};
 
   // Both heads read the output of the activation before them.
   const auto head = final_layer_->begin() + static_cast<std::ptrdiff_t>(final_layer_->size() - 2);
   for (auto part = final_layer_->begin(); part != head; ++part) x = part->forward(x);
-  return {(head + 1)->forward(head->forward(x)),
-          log_variance_layer_->forward(x).clamp_min(kLeastLogVariance)};
+  return {(head + 1)->forward(head->forward(x)), variance_head_.forward(x)};
 }
 
 }  // namespace vae_dist::model

@@ -17,6 +17,7 @@
 
 #include "model/likelihood.hpp"
 #include "model/network_options.hpp"
+#include "model/variance_head.hpp"
 
 namespace vae_dist::model {
 
@@ -37,8 +38,8 @@ class ConvolutionalEncoder {
 
 class ConvolutionalDecoder {
  public:
-  /// Registers "decoder_input", "decoder", "final_layer" in `owner`, and "log_variance_layer" if a
-  /// variance is predicted.
+  /// Registers "decoder_input", "decoder", "final_layer" in `owner`, and the layer of a
+  /// predicted variance (variance_head.hpp).
   ConvolutionalDecoder(torch::nn::Module& owner, const NetworkOptions& options);
 
   /// Decodes z: [B, latent].
@@ -48,7 +49,7 @@ class ConvolutionalDecoder {
   std::vector<std::int64_t> code_shape_;  // the shape of the encoder's last level: [-1, C, H, W]
   torch::nn::Linear input_{nullptr};
   torch::nn::Sequential levels_{nullptr}, final_layer_{nullptr};
-  torch::nn::Conv2d log_variance_layer_{nullptr};
+  VarianceHead variance_head_;
 };
 
 }  // namespace vae_dist::model

@@ -17,15 +17,21 @@
 
 namespace vae_dist::model {
 
-/// Lower bound of a predicted log sigma^2. Without it, single values that are always black would
-/// dominate the loss.
+/// Lower bound of the predicted log sigma^2 of a single value. Without it, single values that are
+/// always black would dominate the loss.
 inline constexpr double kLeastLogVariance = -6.0;
+
+/// Lower bound of a predicted log sigma^2 that all values of a sample share. No single value can
+/// take it over, so the bound only keeps the density of a flawless reconstruction finite: sigma
+/// 0.0025 is below a step of 256 levels on [0, 1].
+inline constexpr double kLeastSharedLogVariance = -12.0;
 
 /// The parameters of p(x|z) for a batch of z.
 struct Decoded {
   at::Tensor output;        ///< [B, C, H, W]: mean, or logits
-  at::Tensor log_variance;  ///< [B, C, H, W]: log sigma^2 >= kLeastLogVariance; defined if the
-                            ///< likelihood needs it
+  at::Tensor log_variance;  ///< defined if the likelihood needs it: log sigma^2 of every value,
+                            ///< [B, C, H, W], >= kLeastLogVariance, or of the whole sample,
+                            ///< [B, 1, 1, 1], >= kLeastSharedLogVariance
 
   Decoded narrow(std::int64_t first, std::int64_t count) const;
 };

@@ -38,8 +38,20 @@ MlpVae::MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likeli
                  hidden[level], options.activation);
   final_layer_ = register_module("final_layer", Sequential());
   append_level(final_layer_, hidden.front(), values, options.output);
-  if (options.predicts_variance)
-    log_variance_layer_ = register_module("log_variance_layer", Linear(hidden.front(), values));
+  switch (options.predicted_variance) {
+    case base::PredictedVariance::none:
+      break;
+    case base::PredictedVariance::of_values:
+      log_variance_layer_ = register_module("log_variance_layer", Linear(hidden.front(), values));
+      variance_shape_ = image_shape_;
+      least_log_variance_ = kLeastLogVariance;
+      break;
+    case base::PredictedVariance::of_sample:
+      log_variance_layer_ = register_module("log_variance_layer", Linear(hidden.front(), 1));
+      variance_shape_ = {-1, 1, 1, 1};
+      least_log_variance_ = kLeastSharedLogVariance;
+      break;
+  }
   finish(options.latent_dim, std::move(likelihood));
 }
 
@@ -53,7 +65,7 @@ Decoded MlpVae::decode_latents(const at::Tensor& z, const Sample&) {
   Decoded decoded{final_layer_->forward(code).view(image_shape_), {}};
   if (!log_variance_layer_.is_empty())
     decoded.log_variance =
-        log_variance_layer_->forward(code).view(image_shape_).clamp_min(kLeastLogVariance);
+        log_variance_layer_->forward(code).view(variance_shape_).clamp_min(least_log_variance_);
   return decoded;
 }
 

@@ -20,7 +20,9 @@ class MlpVae : public LatentModel {
   Decoded decode_latents(const at::Tensor& z, const Sample&) override;
 
  private:
-  std::vector<std::int64_t> image_shape_;  // [-1, C, H, W]
+  std::vector<std::int64_t> image_shape_;     // [-1, C, H, W]
+  std::vector<std::int64_t> variance_shape_;  // [-1, C, H, W], or [-1, 1, 1, 1] for a whole sample
+  double least_log_variance_ = 0;
   torch::nn::Sequential encoder_{nullptr}, decoder_{nullptr}, final_layer_{nullptr};
   torch::nn::Linear fc_mu_{nullptr}, fc_var_{nullptr}, log_variance_layer_{nullptr};
 };

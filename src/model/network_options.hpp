@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/registered_kinds.hpp"
 #include "model/activation.hpp"
 
 namespace vae_dist::model {
@@ -15,7 +16,8 @@ struct NetworkOptions {
                                            512};  ///< one per level: channels, or units of an MLP
   Activation activation = Activation::leaky_relu;
   Activation output = Activation::sigmoid;
-  bool predicts_variance = false;  ///< a second output head: log sigma^2 of each value
+  base::PredictedVariance predicted_variance =
+      base::PredictedVariance::none;  ///< what a second head of the decoder gives
 
   std::int64_t image_values() const { return channels * height * width; }  ///< D
 };

@@ -87,9 +87,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
   decoder_->push_back(group_norm(hidden[0]));
   decoder_->push_back(ActivationModule(options.activation));
   output_layer_ = register_module("output_layer", conv3x3(hidden[0], options.channels));
-  if (options.predicts_variance)
-    log_variance_layer_ =
-        register_module("log_variance_layer", conv3x3(hidden[0], options.channels));
+  variance_head_ = VarianceHead(*this, options);
   finish(resnet.spatial_latent ? options.latent_dim * positions : options.latent_dim,
          std::move(likelihood));
 }
@@ -107,10 +105,8 @@ Decoded ResnetVae::decode_latents(const at::Tensor& z, const Sample&) {
   const at::Tensor code = latent_shape_.empty() ? decoder_input_->forward(z).view(code_shape_)
                                                 : latent_input_->forward(z.view(latent_shape_));
   const at::Tensor features = decoder_->forward(code);
-  Decoded decoded{output_activation_->forward(output_layer_->forward(features)), {}};
-  if (!log_variance_layer_.is_empty())
-    decoded.log_variance = log_variance_layer_->forward(features).clamp_min(kLeastLogVariance);
-  return decoded;
+  return {output_activation_->forward(output_layer_->forward(features)),
+          variance_head_.is_empty() ? at::Tensor() : variance_head_.forward(features)};
 }
 
 namespace {

@@ -13,6 +13,7 @@
 
 #include "model/latent_model.hpp"
 #include "model/network_options.hpp"
+#include "model/variance_head.hpp"
 
 namespace vae_dist::model {
 
@@ -41,7 +42,8 @@ class ResnetVae : public LatentModel {
   torch::nn::Sequential encoder_{nullptr}, decoder_{nullptr};
   torch::nn::Linear fc_mu_{nullptr}, fc_var_{nullptr}, decoder_input_{nullptr};
   torch::nn::Conv2d conv_mu_{nullptr}, conv_var_{nullptr}, latent_input_{nullptr},
-      output_layer_{nullptr}, log_variance_layer_{nullptr};
+      output_layer_{nullptr};
+  VarianceHead variance_head_;
   ActivationModule output_activation_;
 };
 

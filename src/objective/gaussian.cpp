@@ -37,7 +37,10 @@ double values_of(const at::Tensor& x) { return static_cast<double>(x[0].numel())
 base::LikelihoodTraits traits_of(const GaussianSettings& own) {
   base::LikelihoodTraits traits;
   if (own.variance == Variance::fixed) traits.fixed_sigma = own.sigma;
-  traits.predicts_variance = own.variance == Variance::predicted;
+  if (own.variance == Variance::predicted)
+    traits.predicted_variance = base::PredictedVariance::of_values;
+  if (own.variance == Variance::predicted_shared)
+    traits.predicted_variance = base::PredictedVariance::of_sample;
   traits.follows_error = own.variance == Variance::optimal;
   return traits;
 }
@@ -61,12 +64,14 @@ class Gaussian : public model::Likelihood {
       return (0.5 * (squares * (-log_variance).exp() + log_variance + kLog2Pi)).flatten(1).sum(1);
     }
     const at::Tensor error = squares.flatten(1).sum(1);
+    if (own_.variance == Variance::predicted_shared)
+      return nats_of_error(error, shared_log_sigma(decoded), values_of(x));
     if (own_.variance == Variance::optimal && is_training())
       return nats_of_error(error, log_sigma_of(error.mean() / values_of(x)), values_of(x));
     return nats_of_error(error, log_sigma_like(error), values_of(x));
   }
 
-  // With one sigma for all values, a single matrix product gives all pairs.
+  // With one sigma for all values of a sample, a single matrix product gives all pairs.
   at::Tensor negative_log_of_pairs(const model::Decoded& decoded,
                                    const model::Sample& sample) const override {
     const at::Tensor& x = sample.x;
@@ -81,7 +86,11 @@ class Gaussian : public model::Likelihood {
     const at::Tensor error =
         (a.square().sum(1, true) + b.square().sum(1).unsqueeze(0) - 2 * a.matmul(b.t()))
             .clamp_min(0);
-    return nats_of_error(error, log_sigma_like(error), values_of(x));
+    // Of K latents' log sigma, [K], each applies to a column of the errors.
+    return nats_of_error(error,
+                         own_.variance == Variance::predicted_shared ? shared_log_sigma(decoded)
+                                                                     : log_sigma_like(error),
+                         values_of(x));
   }
 
   // The first 1 / (1 - kDecay) steps form a plain mean, which forgets the initial value.
@@ -97,6 +106,11 @@ class Gaussian : public model::Likelihood {
   }
 
  private:
+  // Returns the log sigma of each decoded latent, [B].
+  static at::Tensor shared_log_sigma(const model::Decoded& decoded) {
+    return 0.5 * decoded.log_variance.view(-1);
+  }
+
   // Returns log sigma as used in evaluation, with the type and device of `values`.
   at::Tensor log_sigma_like(const at::Tensor& values) const {
     if (own_.variance == Variance::learned) return learned_log_sigma_.to(values.options());
@@ -119,10 +133,12 @@ const model::RegisteredLikelihood kGaussian(
             {{"fixed", Variance::fixed},
              {"learned", Variance::learned},
              {"optimal", Variance::optimal},
-             {"predicted", Variance::predicted}},
+             {"predicted", Variance::predicted},
+             {"predicted_shared", Variance::predicted_shared}},
             "learned: one log sigma for all values; optimal: sigma^2 is the replica's MSE, and "
             "evaluation uses its running mean; predicted: the decoder predicts log sigma^2 of each "
-            "value, at least -6");
+            "value, at least -6; predicted_shared: one log sigma^2 for all values of a sample, at "
+            "least -12");
         keys.key("sigma", own.sigma,
                  "standard deviation for variance fixed, in data units; used by reduction sum, the "
                  "ELBO and log p; reduction mean ignores it, as PyTorch-VAE does")

@@ -40,7 +40,7 @@ struct Series {
 
 /// The area between two curves, such as mean +- standard deviation.
 struct Band {
-  std::string name;
+  std::string name;  ///< for the legend; empty: no entry
   std::vector<double> x, low, high;
   int colour = kOwnColour;
 };

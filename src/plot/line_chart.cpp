@@ -138,7 +138,8 @@ Figure draw(const LineChart& chart) {
     const int colour = colour_of(chart.bands[i].colour, i);
     drawing.element("path", base::text("class=\"area c", colour, "\" d=\"",
                                        band_path(chart.bands[i], x, y), "\""));
-    figure.legend.push_back({chart.bands[i].name, colour, LegendMark::area});
+    if (!chart.bands[i].name.empty())
+      figure.legend.push_back({chart.bands[i].name, colour, LegendMark::area});
   }
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const std::string spread = spread_path(curves[i].pieces, x, y);

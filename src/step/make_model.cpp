@@ -57,7 +57,7 @@ model::NetworkOptions network_options(const config::Config& config,
   options.hidden_dims = config.model.hidden_dims;
   options.activation = activation(config.model.activation);
   options.output = activation(resolved_output(config));
-  options.predicts_variance = config::likelihood_traits(config.objective).predicts_variance;
+  options.predicted_variance = config::likelihood_traits(config.objective).predicted_variance;
   return options;
 }
 

@@ -29,7 +29,7 @@ class Likelihood(nn.Module):
             values = Bernoulli(logits=output, validate_args=False).log_prob(x)
         elif self.kind == "discretized_logistic":
             values = self.log_of_bin(output, x)
-        elif self.variance == "predicted":
+        elif self.variance in ("predicted", "predicted_shared"):
             values = Normal(output, torch.exp(0.5 * log_variance)).log_prob(x)
         else:
             values = Normal(output, torch.exp(self.log_sigma_for(((x - output) ** 2).mean()))).log_prob(x)

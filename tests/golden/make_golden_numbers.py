@@ -35,7 +35,7 @@ def make_model(case):
     arguments = {key: case["model." + key] for key in ("latent_dim", "hidden_dims", "activation")}
     if case["model.name"] == "resnet_vae":
         arguments |= {key: case["model." + key] for key in ("blocks", "attention_at", "latent")}
-    model = MODELS[case["model.name"]](case["channels"], case["height"], case["width"], predicts_variance=likelihood.variance == "predicted",
+    model = MODELS[case["model.name"]](case["channels"], case["height"], case["width"], predicted_variance={"predicted": "values", "predicted_shared": "sample"}.get(likelihood.variance),
                                        output=by_range if case["model.output"] == "auto" else case["model.output"], **arguments)
     model.likelihood = likelihood
     return model
@@ -115,7 +115,7 @@ def perturb_initial_values(case, model, random):
         if likelihood.variance == "optimal":
             likelihood.running_mse.fill_(0.07)
             likelihood.num_batches_tracked.fill_(case["batches_tracked"])
-        if likelihood.variance == "predicted":
+        if likelihood.variance in ("predicted", "predicted_shared"):
             model.log_variance_layer.bias.add_(case["log_variance_bias"])
         for tensor in model.state_dict().values():
             if tensor.is_floating_point():

@@ -3,7 +3,7 @@ import math
 
 import torch
 from torch import nn
-from vanilla_vae_reference import ACTIVATIONS, LEAST_LOG_VARIANCE
+from vanilla_vae_reference import ACTIVATIONS, variance_head
 
 
 def group_norm(channels):
@@ -53,7 +53,7 @@ class Upsampling(nn.Module):
 
 
 class ResnetVAE(nn.Module):
-    def __init__(self, channels, height, width, latent_dim, hidden_dims, activation="leaky_relu", output="sigmoid", predicts_variance=False, blocks=2,
+    def __init__(self, channels, height, width, latent_dim, hidden_dims, activation="leaky_relu", output="sigmoid", predicted_variance=None, blocks=2,
                  attention_at=(16,), latent="flat"):
         super().__init__()
         act = ACTIVATIONS[activation]()
@@ -95,7 +95,11 @@ class ResnetVAE(nn.Module):
                 up.append(Upsampling(hidden_dims[i], sizes[i - 1]))
         self.decoder = nn.Sequential(*up, group_norm(hidden_dims[0]), act)
         self.output_layer = nn.Conv2d(hidden_dims[0], channels, 3, padding=1)
-        self.log_variance_layer = nn.Conv2d(hidden_dims[0], channels, 3, padding=1) if predicts_variance else None
+        self.predicted_variance = predicted_variance
+        if predicted_variance == "values":
+            self.log_variance_layer = nn.Conv2d(hidden_dims[0], channels, 3, padding=1)
+        if predicted_variance == "sample":
+            self.log_variance_layer = nn.Linear(hidden_dims[0], 1)
         self.output_activation = ACTIVATIONS[output]()
 
     def encode(self, x):
@@ -109,5 +113,4 @@ class ResnetVAE(nn.Module):
     def decode_both(self, z):
         code = self.latent_input(z.reshape(-1, *self.latent_shape)) if self.spatial else self.decoder_input(z).reshape(-1, *self.code_shape)
         features = self.decoder(code)
-        log_variance = None if self.log_variance_layer is None else torch.clamp(self.log_variance_layer(features), min=LEAST_LOG_VARIANCE)
-        return self.output_activation(self.output_layer(features)), log_variance
+        return self.output_activation(self.output_layer(features)), variance_head(self, features)

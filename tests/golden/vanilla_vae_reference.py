@@ -8,15 +8,28 @@ import torch
 from torch import nn
 
 ACTIVATIONS = {"leaky_relu": nn.LeakyReLU, "relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
-LEAST_LOG_VARIANCE = -6.0  # lower bound of a predicted log variance
+LEAST_LOG_VARIANCE = {"values": -6.0, "sample": -12.0}  # lower bounds of a predicted log variance, of every value or of the whole sample
+
+
+def variance_head(network, features):
+    """The log variance that a network's second head reads off its last features, or None: of every value, or one for the whole sample, from the features'
+    means over all positions."""
+    if network.predicted_variance is None:
+        return None
+    if network.predicted_variance == "sample":
+        features = features.flatten(2).sum(2) / features[0, 0].numel()
+    log_variance = network.log_variance_layer(features)
+    if network.predicted_variance == "sample":
+        log_variance = log_variance[:, :, None, None]
+    return torch.clamp(log_variance, min=LEAST_LOG_VARIANCE[network.predicted_variance])
 
 
 class ConvolutionalNetwork(nn.Module):
     """The two halves of VanillaVAE, shared by models that use one or both."""
 
-    def __init__(self, channels, height, width, latent_dim, hidden_dims, activation="leaky_relu", output="sigmoid", predicts_variance=False):
+    def __init__(self, channels, height, width, latent_dim, hidden_dims, activation="leaky_relu", output="sigmoid", predicted_variance=None):
         super().__init__()
-        self.channels, self.latent_dim, self.hidden_dims, self.predicts_variance = channels, latent_dim, hidden_dims, predicts_variance
+        self.channels, self.latent_dim, self.hidden_dims, self.predicted_variance = channels, latent_dim, hidden_dims, predicted_variance
         self.activation, self.output = ACTIVATIONS[activation], ACTIVATIONS[output]
         self.sizes = [(height, width)]
         for _ in hidden_dims:
@@ -41,8 +54,10 @@ class ConvolutionalNetwork(nn.Module):
         self.decoder = nn.Sequential(*(nn.Sequential(*up(deep, shallow, size)) for shallow, deep, size in mirrored))
         first = self.hidden_dims[0]
         self.final_layer = nn.Sequential(*up(first, first, self.sizes[0]), nn.Conv2d(first, self.channels, kernel_size=3, padding=1), self.output())
-        if self.predicts_variance:
+        if self.predicted_variance == "values":
             self.log_variance_layer = nn.Conv2d(first, self.channels, kernel_size=3, padding=1)
+        if self.predicted_variance == "sample":
+            self.log_variance_layer = nn.Linear(first, 1)
 
     def code(self, x):
         return torch.flatten(self.encoder(x), start_dim=1)
@@ -50,8 +65,7 @@ class ConvolutionalNetwork(nn.Module):
     def decode_both(self, z):
         """The decoder's output and the log variance from its second head (or None)."""
         features = self.final_layer[:3](self.decoder(self.decoder_input(z).reshape(-1, *self.code_shape)))
-        log_variance = torch.clamp(self.log_variance_layer(features), min=LEAST_LOG_VARIANCE) if self.predicts_variance else None
-        return self.final_layer[3:](features), log_variance
+        return self.final_layer[3:](features), variance_head(self, features)
 
 
 class VanillaVAE(ConvolutionalNetwork):

@@ -196,25 +196,56 @@ TEST(GaussianLikelihood, OfPredictedVarianceHasOneForEachValue) {
       expected, 1e-13);
 }
 
+TEST(GaussianLikelihood, OfSharedPredictedVarianceHasOneForEachSample) {
+  const at::Tensor x = normal({3, 2, 4, 5}, 1), output = normal({3, 2, 4, 5}, 2);
+  const double sigmas[] = {0.1, 0.7, 2.0};
+  const at::Tensor log_variance =
+      2 * at::tensor({0.1, 0.7, 2.0}, at::kDouble).log().view({3, 1, 1, 1});
+  const auto shared = likelihood(gaussian(Variance::predicted_shared));
+  const at::Tensor nats = shared->negative_log({output, log_variance}, x);
+  ASSERT_EQ(nats.sizes(), (std::vector<std::int64_t>{3}));
+  for (int i = 0; i < 3; ++i) {
+    const double error = number_in((x[i] - output[i]).square().sum());
+    EXPECT_NEAR(number_in(nats[i]), gaussian_nats(error, 40, sigmas[i]), 1e-10) << i;
+  }
+  // The same density as with that variance for every value.
+  const at::Tensor of_values = likelihood(gaussian(Variance::predicted))
+                                   ->negative_log({output, log_variance.expand_as(x)}, x);
+  EXPECT_LT(number_in((nats - of_values).abs().max()), 1e-10);
+}
+
 TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
-  model::NetworkOptions network;
-  network.channels = 1;
-  network.height = network.width = 6;
-  network.latent_dim = 2;
-  network.hidden_dims = {4, 5};
-  network.predicts_variance = true;
-  const auto predicted = [] { return likelihood(gaussian(Variance::predicted)); };
-  const std::shared_ptr<model::LatentModel> models[] = {
-      std::make_shared<model::VanillaVae>(network, predicted()),
-      std::make_shared<model::MlpVae>(network, predicted()),
-      std::make_shared<model::ResnetVae>(network, model::ResnetOptions{}, predicted())};
-  for (const auto& model : models) {
-    set(model->named_parameters()["log_variance_layer.bias"], -100);
-    const Decoded decoded = model->decode(at::randn({3, 2}));
-    EXPECT_EQ(decoded.log_variance.sizes(), decoded.output.sizes());
-    EXPECT_TRUE(decoded.log_variance.eq(-6).all().item<bool>());
-    set(model->named_parameters()["log_variance_layer.bias"], 100);
-    EXPECT_TRUE(model->decode(at::randn({3, 2})).log_variance.gt(50).all().item<bool>());
+  struct Head {
+    Variance variance;
+    base::PredictedVariance predicted;
+    double least;
+  };
+  for (const Head& head :
+       {Head{Variance::predicted, base::PredictedVariance::of_values, -6},
+        Head{Variance::predicted_shared, base::PredictedVariance::of_sample, -12}}) {
+    model::NetworkOptions network;
+    network.channels = 2;
+    network.height = network.width = 6;
+    network.latent_dim = 2;
+    network.hidden_dims = {4, 5};
+    network.predicted_variance = head.predicted;
+    const auto predicted = [&] { return likelihood(gaussian(head.variance)); };
+    const std::shared_ptr<model::LatentModel> models[] = {
+        std::make_shared<model::VanillaVae>(network, predicted()),
+        std::make_shared<model::MlpVae>(network, predicted()),
+        std::make_shared<model::ResnetVae>(network, model::ResnetOptions{}, predicted())};
+    for (const auto& model : models) {
+      SCOPED_TRACE(model->name());
+      set(model->named_parameters()["log_variance_layer.bias"], -100);
+      const Decoded decoded = model->decode(at::randn({3, 2}));
+      const std::vector<std::int64_t> of_sample = {3, 1, 1, 1};
+      EXPECT_EQ(decoded.log_variance.sizes(), head.predicted == base::PredictedVariance::of_sample
+                                                  ? at::IntArrayRef(of_sample)
+                                                  : decoded.output.sizes());
+      EXPECT_TRUE(decoded.log_variance.eq(head.least).all().item<bool>());
+      set(model->named_parameters()["log_variance_layer.bias"], 100);
+      EXPECT_TRUE(model->decode(at::randn({3, 2})).log_variance.gt(50).all().item<bool>());
+    }
   }
 }
 
@@ -299,24 +330,27 @@ TEST(RunningError, IsTheMeanOfTheFirstHundredStepsThenDecays) {
 TEST(NegativeLogOfPairs, IsThatOfEveryPair) {
   const at::Tensor x = at::sigmoid(normal({4, 2, 3, 3}, 1)),
                    output = 0.3 * normal({5, 2, 3, 3}, 2) + 0.5,
-                   log_variance = normal({5, 2, 3, 3}, 3);
+                   log_variance = normal({5, 2, 3, 3}, 3),
+                   shared_log_variance = normal({5, 1, 1, 1}, 4);
   const at::Tensor levels = (x * 255).round() / 255, bits = x.round();
   const Wanted kinds[] = {gaussian(Variance::fixed, 0.3), gaussian(Variance::learned),
-                          gaussian(Variance::predicted), named("bernoulli", 2),
-                          named("discretized_logistic", 2)};
+                          gaussian(Variance::predicted),  gaussian(Variance::predicted_shared),
+                          named("bernoulli", 2),          named("discretized_logistic", 2)};
   for (const Wanted& wanted : kinds) {
     const auto each = likelihood(wanted);
-    const bool predicted = each->traits().predicts_variance;
+    const at::Tensor variances =
+        each->traits().predicted_variance == base::PredictedVariance::of_values ? log_variance
+        : each->traits().predicted_variance == base::PredictedVariance::of_sample
+            ? shared_log_variance
+            : at::Tensor();
     const at::Tensor images = each->traits().support == base::Support::zero_or_one ? bits
                               : each->traits().support == base::Support::reals     ? x
                                                                                    : levels;
-    const at::Tensor pairs =
-        each->negative_log_of_pairs({output, predicted ? log_variance : at::Tensor()}, images);
+    const at::Tensor pairs = each->negative_log_of_pairs({output, variances}, images);
     ASSERT_EQ(pairs.sizes(), (std::vector<std::int64_t>{4, 5}));
     for (std::int64_t b = 0; b < 4; ++b)
       for (std::int64_t k = 0; k < 5; ++k) {
-        const Decoded one{output.narrow(0, k, 1),
-                          predicted ? log_variance.narrow(0, k, 1) : at::Tensor()};
+        const Decoded one = Decoded{output, variances}.narrow(k, 1);
         EXPECT_NEAR(number_in(pairs[b][k]),
                     number_in(each->negative_log(one, images.narrow(0, b, 1))), 1e-10)
             << b << ", " << k;

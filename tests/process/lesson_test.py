@@ -20,7 +20,8 @@ class Lesson(RunFolder):
         cls.numbers = json.loads((cls.folder / "made" / "lesson.json").read_text())
 
     def test_the_page_has_all_parts(self):
-        for title in ("The autoencoder", "Why it makes no images", "A decoder with a prior", "Why it fails", "The variational autoencoder", "Samples side by side", "The weight of the KL"):
+        for title in ("The autoencoder", "Why it makes no images", "A decoder with a prior", "Why it fails", "The variational autoencoder", "What the bound lacks",
+                      "Why the draw is reparameterised", "Samples side by side", "The width of p(x|z)", "The weight of the KL"):
             self.assertIn(title, self.page)
         self.assertGreater(self.page.count("data:image/png;base64,"), 10)
         self.assertGreater(self.page.count("<svg"), 5)
@@ -53,6 +54,45 @@ class Lesson(RunFolder):
         self.assertGreater(weights[-1]["mse"], 0.9 * self.numbers["mean_image_mse"])
         kld = [each["kld_nats"] for each in self.numbers["betas"]]
         self.assertLess(kld[-1], kld[0])
+
+    def test_what_the_bound_lacks_is_the_distance_to_the_true_posterior(self):
+        """The gap (a sum over a grid less a bound without the grid) and the KL (a sum over the grid) of every image."""
+        two = self.numbers["two_latents"]
+        self.assertGreater(two["images"], 50)
+        self.assertGreater(two["gap_nats"], 0.01, "a gap that can be seen at all")
+        self.assertLess(two["largest_difference_nats"], 1e-3)
+        self.assertAlmostEqual(two["gap_nats"], two["kl_to_true_posterior_nats"], delta=1e-3)
+        self.assertLess(two["grid_error_nats"], 1e-3)
+        self.assertGreater(two["least_kl_nats"], 0)
+        self.assertGreater(two["largest_kl_nats"], 2 * two["least_kl_nats"])
+
+    def test_the_gap_shrinks_with_training_and_with_draws(self):
+        two, trained = self.numbers["two_latents"], self.numbers["trained_with_weighted_bound"]
+        gaps = [point["log_p_nats"] - point["bound_nats"] for point in two["training"]]
+        self.assertLess(gaps[-1], 0.5 * max(gaps))
+        self.assertGreater(two["training"][-1]["log_p_nats"], two["training"][0]["log_p_nats"])
+        lacks = [point["log_p_nats"] - point["bound_nats"] for point in two["weighted_bounds"]]
+        self.assertEqual(two["weighted_bounds"][0]["draws"], 1)
+        self.assertAlmostEqual(lacks[0], two["gap_nats"], delta=0.1 * two["gap_nats"] + 0.05, msg="the bound of one draw is the ELBO, here from draws")
+        self.assertEqual(lacks, sorted(lacks, reverse=True), "a bound that rises with K")
+        self.assertLess(lacks[-1], 0.8 * lacks[0])
+        self.assertLess(two["weighted_bounds"][-1]["median_gap_nats"], 0.2 * two["weighted_bounds"][0]["median_gap_nats"])
+        self.assertLess(trained["log_p_nats"] - trained["bound_nats"], trained["log_p_nats"] - trained["elbo_nats"])
+
+    def test_both_gradients_have_one_mean_and_unequal_variances(self):
+        path, score, with_baseline = self.numbers["gradient_estimators"]
+        for each in (score, with_baseline):
+            self.assertLess(each["difference"], 2, "standard errors")
+            self.assertGreater(each["share_within_two_errors"], 0.7)
+        self.assertGreater(score["variance"], 100 * path["variance"])
+        self.assertGreater(with_baseline["variance"], 2 * path["variance"])
+
+    def test_a_predicted_width_is_worth_it_and_comes_true(self):
+        fixed, shared_by_all, of_image, of_pixel = self.numbers["widths"]
+        self.assertGreater(of_image["elbo_nats"], fixed["elbo_nats"])
+        widths = self.numbers["predicted_widths"]
+        self.assertEqual(widths["sigma"], sorted(widths["sigma"]))
+        self.assertGreater(widths["error"][-1], widths["error"][0], "the images that it is least sure of are those with the largest errors")
 
     def test_its_trainings_share_the_cores_and_find_the_same_on_any_number(self):
         made = {}

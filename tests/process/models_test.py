@@ -1,4 +1,5 @@
 """Every model and likelihood learns: after a short training by two ranks the error is below half of the mean image's, and the latent is used."""
+import math
 import unittest
 
 from runs import RunFolder
@@ -41,6 +42,26 @@ class Models(RunFolder):
 
     def test_predicted_variance(self):
         self.assert_learned("predicted", "objective.variance=predicted", *NATS)
+
+    def test_variance_predicted_for_a_whole_image(self):
+        record = self.assert_learned("shared", "objective.variance=predicted_shared", *NATS, "evaluate.importance_samples=5")
+        self.assertGreater(record["log_p_of_5_draws"], record["elbo_nats"])
+        # One sigma for all values at its best gives D/2 (log(2 pi MSE) + 1) nats, here with the mean image's error.
+        self.assertGreater(record["elbo_nats"], -16 * 16 / 2 * (math.log(2 * math.pi * record["mean_image_mse"]) + 1), "better than the best single sigma around the mean image")
+
+    def test_a_run_with_a_shared_variance_goes_on_and_is_used_as_any_other(self):
+        kept = ["objective.variance=predicted_shared", *NATS, "distributed.reproducible=true"]
+        self.train("undisturbed", *TRAINING, *kept, "train.steps=12", np=2)
+        for steps, np in ((5, 2), (12, 1)):
+            self.train("stopped", *TRAINING, *kept, f"train.steps={steps}", np=np)
+        self.assertEqual(*((self.checkpoint(name) / "weights.safetensors").read_bytes() for name in ("undisturbed", "stopped")))
+        refused = self.train("stopped", *TRAINING, *kept, "objective.variance=predicted", "train.steps=20", check=False)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("objective.variance", refused.stderr)
+        for verb in (["sample", "--count", "4"], ["reconstruct", "--rows", "0:4"], ["traverse", "--row", "1"], ["interpolate", "--rows", "0:2"], ["embed"]):
+            self.program(verb[0], "--checkpoint", "runs/stopped", *verb[1:], "--out", f"{verb[0]}.h5", check=True)
+        self.program("evaluate", "--checkpoint", "runs/stopped", "--rows", "0:64", "--importance-samples", "16", "--json", "evaluated.json", check=True)
+        self.assertIn("log_p", (self.folder / "evaluated.json").read_text())
 
     def test_bernoulli(self):
         record = self.assert_learned("bernoulli", "objective.likelihood=bernoulli", *NATS, "data.binarize=threshold", "evaluate.importance_samples=5")

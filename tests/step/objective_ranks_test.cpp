@@ -68,6 +68,11 @@ void resnet(config::Config& config) {
   set_variance(config, objective::Variance::predicted);
 }
 
+void shared_variance(config::Config& config) {
+  set_variance(config, objective::Variance::predicted_shared);
+  config.objective.reduction = config::Reduction::sum;
+}
+
 void logistic(config::Config& config) { config.objective.likelihood.name = "discretized_logistic"; }
 
 const Setting kSettings[] = {{"free_bits", free_bits},
@@ -78,6 +83,7 @@ const Setting kSettings[] = {{"free_bits", free_bits},
                              {"decoder_only", decoder_only},
                              {"mlp", mlp},
                              {"resnet", resnet},
+                             {"shared_variance", shared_variance},
                              {"logistic", logistic}};
 
 std::string setting_name(const testing::TestParamInfo<Setting>& info) { return info.param.name; }

@@ -19,14 +19,30 @@ constexpr std::int64_t kBatch = 64, kChannels = 3, kSize = 64, kLatent = 128;
 struct Tensors {
   at::Tensor x = at::rand({kBatch, kChannels, kSize, kSize}), noise = at::randn({kBatch, kLatent});
   at::Tensor output = at::rand_like(x).requires_grad_(),
-             log_variance = at::zeros_like(x).requires_grad_();
+             log_variance = at::zeros_like(x).requires_grad_(),
+             shared_log_variance = at::zeros({kBatch, 1, 1, 1}).requires_grad_();
   at::Tensor mu = at::randn({kBatch, kLatent}).requires_grad_(),
              log_var = at::zeros({kBatch, kLatent}).requires_grad_();
 
   void forget_gradients() {
-    for (at::Tensor* leaf : {&output, &log_variance, &mu, &log_var}) leaf->mutable_grad().reset();
+    for (at::Tensor* leaf : {&output, &log_variance, &shared_log_variance, &mu, &log_var})
+      leaf->mutable_grad().reset();
   }
 };
+
+// What the decoder of a likelihood gives.
+model::Decoded decoded_for(const model::Likelihood& likelihood, const at::Tensor& output,
+                           const Tensors& tensors) {
+  switch (likelihood.traits().predicted_variance) {
+    case base::PredictedVariance::of_values:
+      return {output, tensors.log_variance};
+    case base::PredictedVariance::of_sample:
+      return {output, tensors.shared_log_variance};
+    case base::PredictedVariance::none:
+      break;
+  }
+  return {output, {}};
+}
 
 // A model without a network.
 class NoNetwork final : public model::LatentModel {
@@ -41,8 +57,7 @@ class NoNetwork final : public model::LatentModel {
   }
   // Adds the latents times 0, so that gradients flow through them.
   model::Decoded decode_latents(const at::Tensor& z, const model::Sample&) override {
-    return {tensors_.output + 0 * z.sum(),
-            likelihood().traits().predicts_variance ? tensors_.log_variance : at::Tensor()};
+    return decoded_for(likelihood(), tensors_.output + 0 * z.sum(), tensors_);
   }
 
   Tensors& tensors_;
@@ -51,8 +66,7 @@ class NoNetwork final : public model::LatentModel {
 void nats(benchmark::State& state, const std::string& name, const std::any& own) {
   Tensors tensors;
   const auto likelihood = model::make_likelihood(name, {.own = own, .channels = kChannels});
-  const model::Decoded decoded{
-      tensors.output, likelihood->traits().predicts_variance ? tensors.log_variance : at::Tensor()};
+  const model::Decoded decoded = decoded_for(*likelihood, tensors.output, tensors);
   for ([[maybe_unused]] auto _ : state) {
     likelihood->negative_log(decoded, tensors.x).mean().backward();
     tensors.forget_gradients();
@@ -97,6 +111,9 @@ BENCHMARK_CAPTURE(nats, optimal, "gaussian",
 BENCHMARK_CAPTURE(nats, predicted, "gaussian",
                   objective::GaussianSettings{objective::Variance::predicted})
     ->Name("likelihood/gaussian_predicted");
+BENCHMARK_CAPTURE(nats, predicted_shared, "gaussian",
+                  objective::GaussianSettings{objective::Variance::predicted_shared})
+    ->Name("likelihood/gaussian_predicted_shared");
 BENCHMARK_CAPTURE(nats, bernoulli, "bernoulli", std::any())->Name("likelihood/bernoulli");
 BENCHMARK_CAPTURE(nats, logistic, "discretized_logistic", std::any())
     ->Name("likelihood/discretized_logistic");
