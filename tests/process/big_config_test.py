@@ -23,6 +23,7 @@ class Big(RunFolder):
         super().setUpClass()
         (cls.folder / "configs").symlink_to(SOURCE / "configs")
         (cls.folder / "data").mkdir()
+        # The first command of its comment: `data make-shapes ...`.
         comment = (SOURCE / "configs/big.yaml").read_text().splitlines()[1]
         made = comment.removeprefix("#   build/vae_dist ").split("   ")[0].split()
         made[made.index("--count") + 1] = "200"
