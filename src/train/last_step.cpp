@@ -71,7 +71,7 @@ checkpoint::TrainingState LastStep::state_after(const step::Learner::LastState& 
       !std::filesystem::exists(checkpoint::checkpoint_directory(checkpoints, state.best_step),
                                ignored)) {
     state.best_step = -1;
-    state.best_validation_loss.reset();
+    state.best_validation.reset();
   }
   return state;
 }
