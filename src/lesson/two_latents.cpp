@@ -93,7 +93,7 @@ TwoLatentResult examine_two_latents(const config::Config& config,
   ShortTraining course(config, training, device);
   const at::Tensor followed = exact.narrow(0, 0, std::min(kFollowedImages, exact.size(0)));
   std::int64_t done = 0;
-  for (std::int64_t part = 64; part >= 1; part /= 2) {
+  for (std::int64_t part = 16; part >= 1; part /= 2) {
     const std::int64_t next = steps / part;
     if (next == done) continue;
     course.train(next - done);
