@@ -17,13 +17,13 @@ namespace {
 const double kHalfLog2Pi = 0.5 * std::log(2 * std::numbers::pi);
 constexpr double kReachOfPrior = 6;  // standard deviations: 2e-9 of N(0, I) lies outside
 constexpr double kReachOfDraws = 8;  // of q(z|x)
-constexpr double kLargestReach = 12;
+constexpr double kLargestReach = 8;
 constexpr std::int64_t kLinesOfDraws = 41;                  // of the grid around the mean of q(z|x)
-constexpr double kLeastSide = 0.06, kLargestSide = 0.1;     // of a cell
+constexpr double kLeastSide = 0.08, kLargestSide = 0.1;     // of a cell
 constexpr double kNegligible = 30;                          // nats below the largest density
 constexpr std::int64_t kLeastPoints = 2, kMostPoints = 16;  // of a cell's side
 constexpr double kWantedGridError = 1e-4;                   // nats
-constexpr std::int64_t kMostPointsInAll = 300'000;
+constexpr std::int64_t kMostPointsInAll = 150'000;
 constexpr std::int64_t kPointsAtOnce = 1024;
 constexpr std::int64_t kQuadratureNodes = 32;  // per dimension
 constexpr std::int64_t kNodesDecodedAtOnce = 4096;

@@ -13,7 +13,7 @@ namespace vae_dist::lesson {
 namespace {
 
 constexpr std::int64_t kShownPosteriors = 4;   // of the best images and of the worst
-constexpr std::int64_t kFollowedImages = 24;   // while training
+constexpr std::int64_t kFollowedImages = 16;   // while training
 constexpr std::int64_t kWeightedDraws = 4096;  // an image, divided into estimates of K draws
 constexpr std::int64_t kGradientImages = 16, kGradientDraws = 2048;
 constexpr std::int64_t kTypicalPicture = 96;  // pixels, of a map
