@@ -17,12 +17,13 @@ namespace {
 const double kHalfLog2Pi = 0.5 * std::log(2 * std::numbers::pi);
 constexpr double kReachOfPrior = 6;  // standard deviations: 2e-9 of N(0, I) lies outside
 constexpr double kReachOfDraws = 8;  // of q(z|x)
-constexpr double kLargestReach = 12;
+constexpr double kLargestReach = 8;
 constexpr std::int64_t kLinesOfDraws = 41;                  // of the grid around the mean of q(z|x)
-constexpr double kLeastSide = 0.06, kLargestSide = 0.1;     // of a cell
+constexpr double kLeastSide = 0.08, kLargestSide = 0.1;     // of a cell
 constexpr double kNegligible = 30;                          // nats below the largest density
 constexpr std::int64_t kLeastPoints = 2, kMostPoints = 16;  // of a cell's side
 constexpr double kWantedGridError = 1e-4;                   // nats
+constexpr std::int64_t kMostPointsInAll = 150'000;
 constexpr std::int64_t kPointsAtOnce = 1024;
 constexpr std::int64_t kQuadratureNodes = 32;  // per dimension
 constexpr std::int64_t kNodesDecodedAtOnce = 4096;
@@ -138,8 +139,10 @@ BoundGap integrals_of_p(model::LatentModel& model, const at::Tensor& images, con
   for (std::int64_t points = 2 * kLeastPoints; points <= kMostPoints; points *= 2) {
     open = (all.error > kWantedGridError).nonzero().squeeze(1);
     if (open.numel() == 0) break;
+    const at::Tensor corners = cells.corners(open);
+    if (corners.size(0) * points * points > kMostPointsInAll) break;
     const Integrals finer =
-        integrals(model, images.index_select(0, open), cells.corners(open), cells.side, points);
+        integrals(model, images.index_select(0, open), corners, cells.side, points);
     all.log_p.index_copy_(0, open, finer.log_p);
     all.mean.index_copy_(0, open, finer.mean);
     all.deviation.index_copy_(0, open, finer.deviation);

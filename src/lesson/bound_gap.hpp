@@ -28,10 +28,11 @@ struct BoundGap {
 
 /// Integrates over all cells of the latent space in which p(z|x) of some image is within 30 nats of
 /// its largest value. The grid becomes finer for an image until `grid_error` is below 1e-4 nats,
-/// where the error of the grid itself is far below 1e-9, or until a cell (at least 0.06 wide) has
-/// 16 x 16 points. The KL is summed over a grid around the mean of each q(z|x). `model`: in double
-/// precision on the CPU, with two latent dimensions and a posterior; used in evaluation mode.
-/// `images`: [B, C, H, W], double. Throws std::logic_error for other models.
+/// where the error of the grid itself is far below 1e-9, or until a cell (at least 0.08 wide) has
+/// 16 x 16 points, or there would be more than 150,000 points. The KL is summed over a grid around
+/// the mean of each q(z|x). `model`: in double precision on the CPU, with two latent dimensions and
+/// a posterior; used in evaluation mode. `images`: [B, C, H, W], double. Throws std::logic_error
+/// for other models.
 BoundGap bound_gap(model::LatentModel& model, const at::Tensor& images);
 
 /// p(z|x) and q(z|x) of one image on the pixels of two pictures.

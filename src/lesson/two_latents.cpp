@@ -13,7 +13,7 @@ namespace vae_dist::lesson {
 namespace {
 
 constexpr std::int64_t kShownPosteriors = 4;   // of the best images and of the worst
-constexpr std::int64_t kFollowedImages = 24;   // while training
+constexpr std::int64_t kFollowedImages = 16;   // while training
 constexpr std::int64_t kWeightedDraws = 4096;  // an image, divided into estimates of K draws
 constexpr std::int64_t kGradientImages = 16, kGradientDraws = 2048;
 constexpr std::int64_t kTypicalPicture = 96;  // pixels, of a map
@@ -93,7 +93,7 @@ TwoLatentResult examine_two_latents(const config::Config& config,
   ShortTraining course(config, training, device);
   const at::Tensor followed = exact.narrow(0, 0, std::min(kFollowedImages, exact.size(0)));
   std::int64_t done = 0;
-  for (std::int64_t part = 64; part >= 1; part /= 2) {
+  for (std::int64_t part = 16; part >= 1; part /= 2) {
     const std::int64_t next = steps / part;
     if (next == done) continue;
     course.train(next - done);
