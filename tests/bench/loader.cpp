@@ -13,6 +13,7 @@
 #include <map>
 
 #include "base/clock.hpp"
+#include "data/chunk_ring.hpp"
 #include "data/prefetching_loader.hpp"
 
 namespace {

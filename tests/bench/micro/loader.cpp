@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/text.hpp"
+#include "data/chunk_ring.hpp"
 #include "data/prefetching_loader.hpp"
 #include "datasets/shapes.hpp"
 
