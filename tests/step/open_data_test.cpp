@@ -85,9 +85,9 @@ TEST_F(OpenDataTest, FixedSectionsLieInTheMemoryOfTheRankWhereTheyFit) {
   ASSERT_TRUE(data.train.sections());
   std::vector<std::uint8_t> image(data.train.image_bytes());
   data.train.read(399, image);
-  EXPECT_TRUE(std::equal(image.begin(), image.end(),
-                         reinterpret_cast<const std::uint8_t*>(
-                             data.train.sections()->image(399).data())));
+  EXPECT_TRUE(
+      std::equal(image.begin(), image.end(),
+                 reinterpret_cast<const std::uint8_t*>(data.train.sections()->image(399).data())));
 }
 
 TEST_F(OpenDataTest, AWindowThatIsGivenStays) {
