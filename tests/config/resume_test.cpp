@@ -89,8 +89,9 @@ TEST(Resume, KeepsTheOrderOfSamplesAndThePrecisionThatWereChosen) {
       forbidden_differences(saved, parse("", {"data.sections=epoch", "train.precision=fp32"})),
       ElementsAre("data.sections: fixed in the run, epoch now",
                   "train.precision: bf16 in the run, fp32 now"));
-  EXPECT_THAT(forbidden_differences(saved, parse("", {"data.order=global", "train.precision=auto"})),
-              testing::Contains("data.order: sections in the run, global now"));
+  EXPECT_THAT(
+      forbidden_differences(saved, parse("", {"data.order=global", "train.precision=auto"})),
+      testing::Contains("data.order: sections in the run, global now"));
 }
 
 // Runs begun before there were sections drew every batch from all samples.
