@@ -1,6 +1,6 @@
 """vae_launch: the commands it starts, when it restarts, and how it ends."""
-import json
 import contextlib
+import json
 import os
 import signal
 import subprocess
