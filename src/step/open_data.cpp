@@ -168,13 +168,13 @@ void choose_order(config::Config& config, RunData& data, bool whole, std::uint64
                                        "the decoded images of this node's own sections", all_ranks);
     if (keys.sections == config::Sections::automatic) {
       keys.sections = keeps ? config::Sections::fixed : config::Sections::epoch;
+      const std::string own = base::text("the sections of a node (", bytes_text(of_node), ")");
       if (keys.cache != config::Cache::stream)
-        why = base::text(decides ? base::text("all images (", bytes_text(whole_bytes),
-                                              ") do not fit into half of the free memory of every "
-                                              "node, ")
-                                 : "",
-                         keeps ? "the sections of a node (" : "nor do the sections of a node (",
-                         bytes_text(of_node), keeps ? ") do" : ")");
+        why = decides ? base::text("all images (", bytes_text(whole_bytes),
+                                   ") do not fit into half of the free memory of every node, ",
+                                   keeps ? own + " do" : "nor do " + own)
+                      : base::text(own, keeps ? " fit" : " do not fit",
+                                   " into half of the free memory of every node");
     }
     if (!keys.shuffle_window_chunks)
       keys.shuffle_window_chunks = automatic_window(data.train, plan.replicas);
@@ -201,8 +201,8 @@ void warn_of_few_chunks(const data::SampleDataset& dataset, const config::Config
   if (config.data.order != config::Order::sections) return;
   const std::int64_t window = *config.data.shuffle_window_chunks,
                      replicas = config.distributed.replicas.value_or(1),
-                     of_section = dataset.chunks().count() / replicas,
-                     chunks = replicas * (window == 0 ? of_section : std::min(window, of_section));
+                     all = dataset.chunks().count(),
+                     chunks = window == 0 ? all : std::min(all, replicas * window);
   if (chunks < config.train.global_batch)
     log::warn(base::text(
         "every batch of ", config.train.global_batch, " images draws from ", chunks,

@@ -66,6 +66,8 @@ class Sections(RunFolder):
         self.assertRegex(said, r"order +R = 2 sections dealt anew each epoch")
         said = self.train("fits", "train.steps=4", np=2).stderr
         self.assertRegex(said, r"order +global: all images, all shuffled together \(all images \(.*\) fit into the memory of every node\)")
+        said = self.train("own", "data.order=sections", "train.steps=4", np=2).stderr
+        self.assertRegex(said, r"order +R = 2 fixed sections, each shuffled in windows of \d+ chunks \(the sections of a node \(.*\) fit into half of the free memory of every node\)")
         refused = self.train("chosen", "data.order=global", "train.steps=8", check=False)
         self.assertEqual(refused.returncode, 2)
         self.assertIn("data.order: sections in the run, global now", refused.stderr)
