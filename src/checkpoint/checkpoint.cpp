@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -15,6 +14,7 @@
 
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
+#include "base/host_name.hpp"
 #include "base/log.hpp"
 #include "checkpoint/manifest.hpp"
 
@@ -50,14 +50,9 @@ std::string step_digits(std::int64_t step) {
   return std::string(kStepDigits - std::min(kStepDigits, digits.size()), '0') + digits;
 }
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
 fs::path scratch_directory(const fs::path& root, std::string_view digits, int rank) {
-  return root / base::text(kScratchPrefix, digits, "_", host_name(), "_", rank, "_", ::getpid());
+  return root /
+         base::text(kScratchPrefix, digits, "_", base::host_name(), "_", rank, "_", ::getpid());
 }
 
 template <typename Integer>
@@ -194,7 +189,7 @@ bool is_leftover(const fs::path& path) {
   rest = rest.substr(0, last);  // digits_host_rank
   const std::size_t first = rest.find('_'), rank = rest.rfind('_');
   const bool has_host = first != std::string_view::npos && rank > first;
-  if (has_host && rest.substr(first + 1, rank - first - 1) == host_name())
+  if (has_host && rest.substr(first + 1, rank - first - 1) == base::host_name())
     return *pid == ::getpid() || (::kill(*pid, 0) != 0 && errno == ESRCH);
   std::error_code error;
   const fs::file_time_type now = fs::last_write_time(path.parent_path(), error);

@@ -1,9 +1,6 @@
 #include "comm/mpi_world.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <exception>
@@ -13,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/host_name.hpp"
 #include "comm/mpi_call.hpp"
 
 namespace vae_dist::comm {
@@ -176,9 +174,7 @@ bool started_by_launcher() {
 }  // namespace
 
 MpiWorld::MpiWorld(int& argc, char**& argv) {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  host_ = host.data();
+  host_ = base::host_name();
   // Otherwise several trainings would share one run directory, all on GPU 0.
   const char* const tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   const bool one_of_many = tasks && std::atoi(tasks) > 1;

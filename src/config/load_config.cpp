@@ -330,6 +330,14 @@ KeptConfig parse_kept_config(const std::string& yaml, const std::string& name,
   return parsed(yaml, name, overrides, Age::of_its_run);
 }
 
+void keep_choices(Config& now, const Config& saved) {
+  auto& window = now.data.shuffle_window_chunks;
+  if (!window) window = saved.data.shuffle_window_chunks.value_or(0);
+  if (now.data.order == Order::automatic) now.data.order = saved.data.order;
+  if (now.data.sections == Sections::automatic) now.data.sections = saved.data.sections;
+  if (now.train.precision == Precision::automatic) now.train.precision = saved.train.precision;
+}
+
 void keep_older_values(Config& now, const KeptConfig& saved) {
   Config of_run = saved.config;
   const std::vector<base::Key> before = key_table(of_run), after = key_table(now);

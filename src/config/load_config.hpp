@@ -38,6 +38,11 @@ KeptConfig parse_kept_config(const std::string& yaml, const std::string& name,
 /// unless `now` sets the key to something other than its default.
 void keep_older_values(Config& now, const KeptConfig& saved);
 
+/// Keeps what a run chose at its first start: copies the order of samples and the precision where
+/// `now` leaves them to be chosen. Runs that stored no shuffling window shuffled all samples
+/// together.
+void keep_choices(Config& now, const Config& saved);
+
 /// Returns `config` as YAML that parse_config() reads back to the same values: every key that has
 /// an effect. With `annotated`, adds meanings as comments, and ineffective keys commented out.
 std::string config_yaml(const Config& config, bool annotated = false);

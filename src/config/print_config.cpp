@@ -114,16 +114,8 @@ std::vector<std::string> forbidden_differences(const Config& saved, const Config
   Config now_copy = now;
   // Null replicas continue with the run's number of replicas, which also determines G.
   if (!now_copy.distributed.replicas) now_copy.distributed.replicas = saved.distributed.replicas;
-  // The order of samples was chosen at the first start. Older runs, which stored no window,
-  // shuffled all samples together.
-  if (!saved_copy.data.shuffle_window_chunks) saved_copy.data.shuffle_window_chunks = 0;
-  if (!now_copy.data.shuffle_window_chunks)
-    now_copy.data.shuffle_window_chunks = saved_copy.data.shuffle_window_chunks;
-  if (now_copy.data.order == Order::automatic) now_copy.data.order = saved_copy.data.order;
-  if (now_copy.data.sections == Sections::automatic)
-    now_copy.data.sections = saved_copy.data.sections;
-  if (now_copy.train.precision == Precision::automatic)
-    now_copy.train.precision = saved_copy.train.precision;
+  keep_choices(saved_copy, saved);
+  keep_choices(now_copy, saved);
   if (now_copy.train.batch_per_replica) now_copy.train.global_batch = saved.train.global_batch;
 
   std::vector<std::string> differences;

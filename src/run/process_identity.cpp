@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
 
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
+#include "base/host_name.hpp"
 #include "base/text.hpp"
 
 namespace vae_dist::run {
@@ -33,12 +33,6 @@ std::int64_t start_of_process(std::int64_t pid) {
   return std::strtoll(field.c_str(), nullptr, 10);
 }
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
 std::string process_namespace() {
   std::error_code ignored;
   return std::filesystem::read_symlink("/proc/self/ns/pid", ignored).string();
@@ -47,7 +41,7 @@ std::string process_namespace() {
 }  // namespace
 
 ProcessIdentity own_process() {
-  return {host_name(), process_namespace(), ::getpid(), start_of_process(::getpid())};
+  return {base::host_name(), process_namespace(), ::getpid(), start_of_process(::getpid())};
 }
 
 bool sees(const ProcessIdentity& here, const ProcessIdentity& there) {
@@ -55,7 +49,7 @@ bool sees(const ProcessIdentity& here, const ProcessIdentity& there) {
 }
 
 bool has_ended(const ProcessIdentity& process) {
-  return process.pid > 0 && process.host == host_name() &&
+  return process.pid > 0 && process.host == base::host_name() &&
          process.processes == process_namespace() && start_of_process(process.pid) != process.start;
 }
 

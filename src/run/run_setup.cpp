@@ -88,16 +88,7 @@ RunSetup read_setup(const RunRequest& request, const LockRun& lock, int world_si
       config::parse_kept_config(setup.checkpoint->config_yaml, "config.yaml of the checkpoint");
   const config::Config& saved = kept.config;
   config::keep_older_values(setup.config, kept);
-  // The sample order is fixed at the first start of a run. Runs from before shuffle_window_chunks
-  // existed shuffled all samples together.
-  if (!setup.config.data.shuffle_window_chunks)
-    setup.config.data.shuffle_window_chunks = saved.data.shuffle_window_chunks.value_or(0);
-  if (setup.config.data.order == config::Order::automatic)
-    setup.config.data.order = saved.data.order;
-  if (setup.config.data.sections == config::Sections::automatic)
-    setup.config.data.sections = saved.data.sections;
-  if (setup.config.train.precision == config::Precision::automatic)
-    setup.config.train.precision = saved.train.precision;
+  config::keep_choices(setup.config, saved);
   const std::vector<std::string> differences = config::forbidden_differences(saved, setup.config);
   if (differences.empty()) return setup;
   throw base::BadInput(

@@ -1,6 +1,7 @@
 #include "step/agreed_flags.hpp"
 
 #include <exception>
+#include <utility>
 
 namespace vae_dist::step {
 
@@ -8,8 +9,7 @@ AgreedFlags::~AgreedFlags() {
   if (std::uncaught_exceptions() > 0) {
     // After an error the other ranks may never answer, but MPI may still write into the buffers, so
     // they are leaked on purpose.
-    for (auto& pending : pending_) [[maybe_unused]]
-      const Pending* leaked = pending.release();
+    [[maybe_unused]] const auto* const leaked = new auto(std::move(pending_));
     return;
   }
   for (auto& pending : pending_) pending->sum->wait();
