@@ -1,7 +1,11 @@
 #include "comm/mpi_world.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <limits>
@@ -15,6 +19,8 @@
 
 namespace vae_dist::comm {
 namespace {
+
+constexpr unsigned kTimeToAbort = 5;  // seconds
 
 MPI_Datatype native(DataType type) {
   switch (type) {
@@ -237,10 +243,14 @@ std::unique_ptr<CpuCommunicator> MpiWorld::make_communicator_of_first(int ranks)
 }
 
 void MpiWorld::abort(base::ExitCode code) const noexcept {
-  // MPI_Abort ends this process. If it blocks instead, this process exits by itself.
+  // MPI_Abort ends this process. If it blocks instead, the alarm does. A thread would do as well,
+  // but a process that is out of memory cannot start one.
   if (started_) {
-    std::thread([code] { MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code)); }).detach();
-    std::this_thread::sleep_for(std::chrono::seconds(5));
+    static std::atomic<int> exit_code;
+    exit_code = static_cast<int>(code);
+    std::signal(SIGALRM, [](int) { ::_exit(exit_code); });
+    ::alarm(kTimeToAbort);
+    MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
   }
   ::_exit(static_cast<int>(code));
 }

@@ -73,6 +73,8 @@ class Watchdog::ControlThread {
         watch();
       } catch (const base::Error& error) {
         on_end_(error, "");
+      } catch (const std::exception& error) {
+        on_end_(base::Failure(base::text("the control thread failed: ", error.what())), "");
       }
     });
   }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <memory>
 
 #include "base/error.hpp"
@@ -32,7 +33,8 @@ std::string exposition(const JobOwner& owner, const JobOutcome& outcome) {
   add("vae_dist_job_duration_seconds", "Time that the job trained, seconds.")
       .Set(outcome.duration.count());
   add("vae_dist_job_end_timestamp_seconds", "Unix time at which the job ended, seconds.")
-      .SetToCurrentTime();
+      .Set(std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch())
+               .count());
   if (outcome.loss)
     add("vae_dist_job_loss", "Training loss of the job's last step that was not skipped.")
         .Set(*outcome.loss);

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/attempt.hpp"
 #include "base/list_of_ten.hpp"
+#include "base/log.hpp"
 #include "comm/nccl_communicator.hpp"
 #include "comm/nccl_log.hpp"
 #include "run/stop_signal.hpp"
@@ -47,7 +49,14 @@ RankFailure::RankFailure(const comm::MpiWorld& world, const comm::CollectiveLog&
 
 void RankFailure::end_all_ranks(const std::exception& error, const std::string& details) {
   while (ending_.exchange(true)) std::this_thread::sleep_for(std::chrono::hours(1));
+  // There may be no memory for the message. Leaving this function would destroy what other threads
+  // use.
+  base::attempt([&] { tell_and_save(error, details); });
+  comm::abort_nccl_communicators();
+  world_.abort(base::exit_code(error));
+}
 
+void RankFailure::tell_and_save(const std::exception& error, const std::string& details) {
   // In its own thread, so that the message is not kept waiting.
   begin_saving();
   const std::string known = details + comm::nccl_warnings_in(comm::nccl_log());
@@ -67,8 +76,6 @@ void RankFailure::end_all_ranks(const std::exception& error, const std::string& 
   // Behind an aborted sum the device would go on with wrong values, and MPI ends the ranks that are
   // still saving.
   wait_until_saved();
-  comm::abort_nccl_communicators();
-  world_.abort(base::exit_code(error));
 }
 
 RankFailure::Saving RankFailure::save_before_the_end(SaveLastStep save, base::Seconds limit,
@@ -80,6 +87,8 @@ RankFailure::Saving RankFailure::save_before_the_end(SaveLastStep save, base::Se
     limit_ = limit;
     processes_ = std::move(processes);
     launcher_ = launcher;
+    saver_ = std::make_unique<StandbyThread>([this] { this->save(); });
+    ender_ = std::make_unique<StandbyThread>([this] { end_after_loss(); });
   }
   watchdog_.look_for_losses({
       .suspects = [] { return stop_requested(); },
@@ -115,23 +124,34 @@ void RankFailure::save_nothing_more() {
   save_ = {};
 }
 
-void RankFailure::begin_saving() {
+void RankFailure::begin_saving() noexcept {
   const std::lock_guard lock(mutex_);
-  if (!save_ || saving_begun_.exchange(true)) return;
+  if (!save_ || saving_begun_) return;
+  saving_begun_ = true;
   since_begun_.restart();
-  std::thread([this] {
-    save_([this](int rank) {
-      const auto r = static_cast<std::size_t>(rank);
-      {
-        const std::lock_guard guard(mutex_);
-        if (std::ranges::find(lost_, rank) != lost_.end()) return true;
-      }
-      return r < processes_.size() && has_ended(processes_[r]);
-    });
-    const std::lock_guard guard(mutex_);
-    saving_ended_ = true;
-    saved_.notify_all();
-  }).detach();
+  saver_->go();
+}
+
+void RankFailure::save() {
+  const auto is_known_to_have_ended = [this](int rank) {
+    const auto r = static_cast<std::size_t>(rank);
+    {
+      const std::lock_guard lock(mutex_);
+      if (std::ranges::find(lost_, rank) != lost_.end()) return true;
+    }
+    return r < processes_.size() && has_ended(processes_[r]);
+  };
+  // Those who wait are told in any case, also where there is no memory for a warning.
+  base::attempt([&] {
+    try {
+      save_(is_known_to_have_ended);
+    } catch (const std::exception& error) {
+      log::warn(base::text("the last step was not saved: ", error.what()));
+    }
+  });
+  const std::lock_guard lock(mutex_);
+  saving_ended_ = true;
+  saved_.notify_all();
 }
 
 void RankFailure::wait_until_saved() {
@@ -144,23 +164,25 @@ void RankFailure::on_loss(const std::vector<int>& lost) {
   {
     const std::lock_guard lock(mutex_);
     lost_ = lost;
+    since_loss_.restart();
   }
   begin_saving();
-  std::thread([this, lost, own_rank = world_.rank()] {
-    const base::Stopwatch since;
-    wait_until_saved();
-    if (mpirun_ends()) {
-      // It has noticed the loss, reports it, and its exit code counts.
-      std::this_thread::sleep_for((1 + own_rank % kLeaving) * kBetweenLeaving);
-      ::_exit(static_cast<int>(base::ExitCode::rank_failed));
-    }
-    std::this_thread::sleep_for(
-        std::max(base::Seconds(0), launcher_.until_killed + kLateForMpirun - since.elapsed()));
-    std::vector<std::string> ranks;
-    for (const int rank : lost) ranks.push_back(std::to_string(rank));
-    end_all_ranks(base::Failure(
-        base::text("lost rank ", base::list_of_ten(ranks, ", "), ": its process has ended")));
-  }).detach();
+  ender_->go();
+}
+
+void RankFailure::end_after_loss() {
+  wait_until_saved();
+  if (mpirun_ends()) {
+    // It has noticed the loss, reports it, and its exit code counts.
+    std::this_thread::sleep_for((1 + world_.rank() % kLeaving) * kBetweenLeaving);
+    ::_exit(static_cast<int>(base::ExitCode::rank_failed));
+  }
+  std::this_thread::sleep_for(
+      std::max(base::Seconds(0), launcher_.until_killed + kLateForMpirun - since_loss_.elapsed()));
+  std::vector<std::string> ranks;
+  for (const int rank : lost_) ranks.push_back(std::to_string(rank));
+  end_all_ranks(base::Failure(
+      base::text("lost rank ", base::list_of_ten(ranks, ", "), ": its process has ended")));
 }
 
 }  // namespace vae_dist::run

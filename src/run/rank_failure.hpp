@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "comm/watchdog.hpp"
 #include "run/launcher_facts.hpp"
 #include "run/process_identity.hpp"
+#include "run/standby_thread.hpp"
 
 namespace vae_dist::run {
 
@@ -43,7 +45,8 @@ class RankFailure {
 
   /// From now until the returned object is destroyed, every end of this process by a failure, its
   /// own or that of another rank, first calls `save` once, in a thread of its own, and waits for it
-  /// for up to `limit`. `processes`: those of all ranks, by rank.
+  /// for up to `limit`. `processes`: those of all ranks, by rank. Throws std::system_error if the
+  /// threads for it cannot be started.
   class Saving {
    public:
     explicit Saving(RankFailure& failure) : failure_(&failure) {}
@@ -64,9 +67,12 @@ class RankFailure {
 
  private:
   void save_nothing_more();
-  void begin_saving();
+  void begin_saving() noexcept;
+  void save();
   void wait_until_saved();
   void on_loss(const std::vector<int>& lost);
+  void end_after_loss();
+  void tell_and_save(const std::exception& error, const std::string& details);
 
   const comm::MpiWorld& world_;
   const Tell tell_;
@@ -80,9 +86,10 @@ class RankFailure {
   base::Stopwatch since_begun_;
   std::vector<ProcessIdentity> processes_;
   std::vector<int> lost_;
+  base::Stopwatch since_loss_;
   LauncherFacts launcher_;
-  std::atomic<bool> saving_begun_ = false;
-  bool saving_ended_ = false;
+  std::unique_ptr<StandbyThread> saver_, ender_;  // there from save_before_the_end() on
+  bool saving_begun_ = false, saving_ended_ = false;
   comm::Watchdog watchdog_;  // declared last because its thread uses all members above
 };
 

@@ -5,6 +5,7 @@
 
 #include <exception>
 
+#include "base/attempt.hpp"
 #include "base/log.hpp"
 #include "parallel/tensor_buffer.hpp"
 
@@ -52,12 +53,9 @@ at::Tensor tensor_in(std::shared_ptr<void> memory, std::int64_t count,
   const c10::Device device = options.device();
   void* const data = memory.get();
   const auto free = [owner = std::move(memory), device](void*) mutable {
-    try {
-      c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
-      // NOLINTNEXTLINE(bugprone-empty-catch): a destructor of memory has nobody to tell
-    } catch (const std::exception&) {
-      // A device in an error state no longer uses the memory.
-    }
+    // A device in an error state no longer uses the memory.
+    base::attempt(
+        [&] { c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index()); });
     owner.reset();
   };
   return at::from_blob(data, {count}, free, options, device).zero_();

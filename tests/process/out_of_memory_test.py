@@ -10,7 +10,9 @@ from deadline import HANGS_S
 from runs import BINARY, SMALL, RunFolder, mpirun
 
 MIB = 1 << 20
-ROOM = 600 * MIB  # address space beyond a small run's: threads reserve some, and a step of the large batch takes over 2 GB
+# Address space beyond a small run's: threads reserve some, and a step of the large batch takes over 2 GB. After as many of its tensors
+# as fit, of whatever replica, at least 60 MB are left, so that what fails is a tensor.
+ROOM = 800 * MIB
 
 # A tensor of [1024, 32, 64, 64] floats takes 537 MB, and a step keeps several of them.
 LARGE = ["model.hidden_dims=[32]", "train.global_batch=1024", "train.optimizer.learning_rate=0", "train.steps=2", "evaluate.batch=16"]

@@ -20,6 +20,7 @@ TEST(OutOfMemory, IsKnownByItsErrors) {
   EXPECT_TRUE(is_out_of_memory(c10::OutOfMemoryError(
       {__func__, __FILE__, __LINE__}, "CUDA out of memory. Tried to allocate 2.00 GiB.")));
   EXPECT_TRUE(is_out_of_memory(base::Failure("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")));
+  EXPECT_TRUE(is_out_of_memory(std::runtime_error("could not create a primitive")));
   EXPECT_FALSE(is_out_of_memory(base::Failure("CUDNN_STATUS_EXECUTION_FAILED")));
   EXPECT_FALSE(is_out_of_memory(std::logic_error("shapes differ")));
 }

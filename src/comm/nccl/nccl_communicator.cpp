@@ -12,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/attempt.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 
@@ -120,7 +121,8 @@ class Handle {
 // Aborts each handle in its own thread, which is abandoned if NCCL does not return: in a stream,
 // kernels of one communicator may be queued behind those of another.
 void abort_for_a_while(const std::set<std::shared_ptr<Handle>>& handles) noexcept {
-  try {
+  // Without memory or threads the communicators end with the process, which is about to end.
+  base::attempt([&] {
     std::vector<std::future<void>> ends;
     for (const auto& handle : handles) {
       const auto ended = std::make_shared<std::promise<void>>();
@@ -132,10 +134,7 @@ void abort_for_a_while(const std::set<std::shared_ptr<Handle>>& handles) noexcep
     }
     const auto deadline = std::chrono::steady_clock::now() + kAbortTime;
     for (const auto& end : ends) end.wait_until(deadline);
-    // NOLINTNEXTLINE(bugprone-empty-catch): the process ends whatever happens here
-  } catch (const std::exception&) {
-    // Out of memory or threads. The process is about to end, and its communicators with it.
-  }
+  });
 }
 
 // The handles of all communicators of this process, for the code that ends it.
