@@ -30,8 +30,8 @@ bool is_out_of_memory(const std::exception& error) {
       dynamic_cast<const c10::OutOfMemoryError*>(&error))
     return true;
   const std::string_view said = error.what();
-  // The last one is oneDNN's, which chooses a primitive before it creates it: what can then still be
-  // missing is memory for its code and its buffers.
+  // The last one is oneDNN's, which chooses a primitive before it creates it: what can then still
+  // be missing is memory for its code and its buffers.
   constexpr std::array<std::string_view, 5> kSigns = {
       "DefaultCPUAllocator: ", "out of memory", "CUDNN_STATUS_ALLOC_FAILED",
       "CUBLAS_STATUS_ALLOC_FAILED", "could not create a primitive"};
