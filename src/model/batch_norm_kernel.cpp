@@ -11,8 +11,9 @@
 
 // The compiler builds the function once per listed instruction set; the loader picks one when the
 // program starts. Only plain functions can be cloned, so templates are inlined into them
-// (VAE_DIST_INLINED).
-#if defined(__x86_64__) && defined(__GNUC__)
+// (VAE_DIST_INLINED). Under ThreadSanitizer there is one version: the loader would call the choice
+// between them, which is instrumented, before the sanitizer has started.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_THREAD__)
 #define VAE_DIST_CLONED \
   __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else

@@ -58,14 +58,21 @@ finish() {
   [ "$passed" -eq "$started" ]
 }
 
+# The tests that have been started so far still say how they ended.
+failed_to_build() { # LOG
+  cat "$1"
+  finish || true
+  exit 1
+}
+
 # build PRESET TARGET...
 build() {
   local preset=$1; shift
   step "Building for $preset"
   # shellcheck disable=SC2154  # install_torch sets them
   cmake --preset "$preset" -S "$root" -B "$build-$preset" -DVAE_DIST_TESTS=ON -DVAE_DIST_PYTHON_EXECUTABLE="$(command -v "$python")" \
-    -DVAE_DIST_TORCH_SITE:PATH="$torch_site" > "$log/configure" 2>&1 || { cat "$log/configure"; exit 1; }
-  cmake --build "$build-$preset" --target "$@" > "$log/build" 2>&1 || { cat "$log/build"; exit 1; }
+    -DVAE_DIST_TORCH_SITE:PATH="$torch_site" > "$log/configure" 2>&1 || failed_to_build "$log/configure"
+  cmake --build "$build-$preset" --target "$@" > "$log/build" 2>&1 || failed_to_build "$log/build"
 }
 
 # The program of a target of a preset's build.
