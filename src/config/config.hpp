@@ -24,6 +24,7 @@ struct RunConfig {
 
 enum class Activation { leaky_relu, relu, tanh, silu };
 enum class Output { automatic, sigmoid, tanh, identity };
+enum class CancelledBias { skip, add };
 
 struct ModelConfig {
   base::Chosen<base::Network> network{"vanilla_vae"};
@@ -31,6 +32,7 @@ struct ModelConfig {
   std::vector<std::int64_t> hidden_dims = {32, 64, 128, 256, 512};
   Activation activation = Activation::leaky_relu;
   Output output = Output::automatic;
+  CancelledBias cancelled_bias = CancelledBias::skip;
 };
 
 /// Returns what the configured network learns about each x.

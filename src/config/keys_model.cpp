@@ -87,6 +87,12 @@ void add_model_keys(std::vector<base::Key>& keys, ModelConfig& model) {
   section.choice("output", model.output, words_of(model.output),
                  "nonlinearity of the decoder's output; auto: sigmoid for data.range [0, 1], tanh "
                  "for [-1, 1], identity for logits");
+  section
+      .choice("cancelled_bias", model.cancelled_bias, words_of(model.cancelled_bias),
+              "a convolution's bias whose effect batch norm subtracts again (vanilla_vae, "
+              "autoencoder, decoder_only). skip: training steps leave it out and count it in the "
+              "running mean; add: they compute it")
+      .for_older_runs("add");
   base::add_own_keys(keys, "model", "model.name", model.network);
 }
 

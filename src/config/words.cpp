@@ -21,6 +21,13 @@ const base::Words<Output>& words() {
 }
 
 template <>
+const base::Words<CancelledBias>& words() {
+  static const base::Words<CancelledBias> all = {{"skip", CancelledBias::skip},
+                                                 {"add", CancelledBias::add}};
+  return all;
+}
+
+template <>
 const base::Words<KldWeightRule>& words() {
   static const base::Words<KldWeightRule> all = {
       {"auto", KldWeightRule::automatic},

@@ -20,6 +20,8 @@ const base::Words<Activation>& words();
 template <>
 const base::Words<Output>& words();
 template <>
+const base::Words<CancelledBias>& words();
+template <>
 const base::Words<KldWeightRule>& words();
 template <>
 const base::Words<BetaSchedule>& words();

@@ -41,6 +41,10 @@ class BatchNorm2dImpl : public torch::nn::Module, public BeginsAsConstructed {
   void report_statistics(bool wanted) { reports_ = wanted; }
   void report(const at::Tensor& mean, const at::Tensor& variance);
 
+  /// A bias [C] that x lacks in training mode, because the mean that is subtracted contains it
+  /// (undefined: none). It belongs to the mean of the batch, but batch_mean does not include it.
+  at::Tensor left_out_bias;
+
   at::Tensor weight, bias;               ///< [C], parameters
   at::Tensor running_mean, running_var;  ///< [C], buffers
   at::Tensor num_batches_tracked;        ///< int64 scalar, buffer

@@ -12,20 +12,49 @@ namespace {
 
 using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
-using torch::nn::ConvTranspose2d;
 using torch::nn::ConvTranspose2dOptions;
 using torch::nn::Linear;
 using torch::nn::Sequential;
 
 constexpr std::int64_t kKernel = 3, kStride = 2, kPadding = 1;
 
-// Batch norm subtracts the mean and thereby cancels this bias, so its gradient is zero in theory.
-// Adam would turn the remaining rounding noise into full steps. The bias is kept for PyTorch-VAE's
-// names but is not trained.
+// A convolution whose output a batch norm normalises.
+//
+// Batch norm subtracts the mean and thereby cancels the bias, so the bias has a gradient of zero in
+// theory. Adam would turn the remaining rounding noise into full steps. The bias is kept for
+// PyTorch-VAE's names but is not trained. In training it need not even be added: it only shifts the
+// mean that evaluation uses later.
 template <typename Convolution>
-Convolution before_batch_norm(Convolution convolution) {
-  convolution->bias.set_requires_grad(false);
-  return convolution;
+class NormalisedConvolution : public Convolution {
+ public:
+  template <typename Options>
+  NormalisedConvolution(const Options& options, BatchNorm2d norm, bool skips_bias)
+      : Convolution(options), norm_(std::move(norm)), skips_bias_(skips_bias) {
+    this->bias.set_requires_grad(false);
+    if (skips_bias_) norm_->left_out_bias = this->bias;
+  }
+
+  // A frozen norm does not subtract the mean of the batch.
+  at::Tensor forward(const at::Tensor& x) {
+    return skips_bias_ && norm_->is_training() ? without_bias(x) : Convolution::forward(x);
+  }
+
+ private:
+  at::Tensor without_bias(const at::Tensor& x) const;
+
+  BatchNorm2d norm_;  // the next module of the block
+  bool skips_bias_;
+};
+
+template <>
+at::Tensor NormalisedConvolution<torch::nn::Conv2dImpl>::without_bias(const at::Tensor& x) const {
+  return at::conv2d(x, weight, {}, kStride, kPadding);
+}
+
+template <>
+at::Tensor NormalisedConvolution<torch::nn::ConvTranspose2dImpl>::without_bias(
+    const at::Tensor& x) const {
+  return at::conv_transpose2d(x, weight, {}, kStride, kPadding, options.output_padding());
 }
 
 struct Size {
@@ -52,28 +81,33 @@ TORCH_MODULE(Block);
 
 // PyTorch-VAE counts the activation as a separate module. Here the normalisation includes it, and
 // an Identity takes its index.
-void append_norm(torch::nn::SequentialImpl& block, std::int64_t channels, Activation activation) {
-  block.push_back(BatchNorm2d(channels, activation));
+template <typename Convolution, typename Options>
+void append_level(torch::nn::SequentialImpl& block, const Options& convolution, std::int64_t out,
+                  const NetworkOptions& options) {
+  const BatchNorm2d norm(out, options.activation);
+  block.push_back(std::make_shared<NormalisedConvolution<Convolution>>(
+      convolution, norm, options.skips_cancelled_bias));
+  block.push_back(norm);
   block.push_back(torch::nn::Identity());
 }
 
-Block downsampling(std::int64_t in, std::int64_t out, Activation activation) {
+Block downsampling(std::int64_t in, std::int64_t out, const NetworkOptions& options) {
   Block block;
-  block->push_back(
-      before_batch_norm(Conv2d(Conv2dOptions(in, out, kKernel).stride(kStride).padding(kPadding))));
-  append_norm(*block, out, activation);
+  append_level<torch::nn::Conv2dImpl>(
+      *block, Conv2dOptions(in, out, kKernel).stride(kStride).padding(kPadding), out, options);
   return block;
 }
 
 // Appends to `block` because PyTorch-VAE's final layer continues after this without nesting.
 void append_upsampling(torch::nn::SequentialImpl& block, std::int64_t in, std::int64_t out,
-                       Size size, Activation activation) {
-  block.push_back(before_batch_norm(ConvTranspose2d(
+                       Size size, const NetworkOptions& options) {
+  append_level<torch::nn::ConvTranspose2dImpl>(
+      block,
       ConvTranspose2dOptions(in, out, kKernel)
           .stride(kStride)
           .padding(kPadding)
-          .output_padding({mirror_padding(size.height), mirror_padding(size.width)}))));
-  append_norm(block, out, activation);
+          .output_padding({mirror_padding(size.height), mirror_padding(size.width)}),
+      out, options);
 }
 
 Conv2d head(const NetworkOptions& options) {
@@ -89,7 +123,7 @@ ConvolutionalEncoder::ConvolutionalEncoder(torch::nn::Module& owner,
   levels_ = owner.register_module("encoder", Sequential());
   std::int64_t channels = options.channels;
   for (const std::int64_t out : options.hidden_dims)
-    levels_->push_back(downsampling(std::exchange(channels, out), out, options.activation));
+    levels_->push_back(downsampling(std::exchange(channels, out), out, options));
   const Size code = level_sizes(options).back();
   code_values_ = channels * code.height * code.width;
 }
@@ -108,11 +142,11 @@ ConvolutionalDecoder::ConvolutionalDecoder(torch::nn::Module& owner,
   levels_ = owner.register_module("decoder", Sequential());
   for (std::size_t level = hidden.size() - 1; level > 0; --level) {
     Block block;
-    append_upsampling(*block, hidden[level], hidden[level - 1], sizes[level], options.activation);
+    append_upsampling(*block, hidden[level], hidden[level - 1], sizes[level], options);
     levels_->push_back(block);
   }
   final_layer_ = owner.register_module("final_layer", Sequential());
-  append_upsampling(*final_layer_, hidden[0], hidden[0], sizes[0], options.activation);
+  append_upsampling(*final_layer_, hidden[0], hidden[0], sizes[0], options);
   final_layer_->push_back(head(options));
   final_layer_->push_back(ActivationModule(options.output));
   variance_head_ = VarianceHead(owner, options);

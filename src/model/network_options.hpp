@@ -18,6 +18,7 @@ struct NetworkOptions {
   Activation output = Activation::sigmoid;
   base::PredictedVariance predicted_variance =
       base::PredictedVariance::none;  ///< what a second head of the decoder gives
+  bool skips_cancelled_bias = false;  ///< in training, a bias before batch norm is not added
 
   std::int64_t image_values() const { return channels * height * width; }  ///< D
 };

@@ -116,7 +116,8 @@ void GradientReducer::arrived(std::size_t slot) {
   } else if (!accumulates()) {
     leaf.gradient.zero_();  // backward reached the parameter but produced no gradient
   }
-  grad = leaf.gradient;
+  // The .grad of a copy in another precision stays empty; that of its parameter is the view.
+  if (leaf.parameter.scalar_type() == leaf.gradient.scalar_type()) grad = leaf.gradient;
   const bool completes = --missing_[bucket_of_slot_[slot]] == 0;
   // On the CPU each gradient is copied at once, while it is still in the cache.
   if (completes || !buckets_at_once()) move_into_arena();

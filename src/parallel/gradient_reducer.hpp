@@ -15,7 +15,8 @@
 // A parameter's .grad is a view of the arena, except during backward. Autograd would add each
 // gradient to an existing .grad with one kernel per parameter. With an empty .grad, it leaves the
 // tensor that backward made, and the hooks copy that tensor into the arena, or add it if batches
-// are accumulated: on a GPU a bucket at a time, on the CPU one by one while still in the cache.
+// are accumulated: on a GPU a bucket at a time, on the CPU one by one while still in the cache. A
+// gradient of another precision is converted on the way.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -51,9 +52,10 @@ struct ReducerOptions {
 
 /// The tensors that a reducer sums, and its exchange.
 struct ReducerParts {
-  const ParameterArena& parameters;          ///< outlives the reducer
-  const NamedTensors& leaves;                ///< the parameters, in the arena's order
-  at::Tensor statistics;                     ///< a small arena summed along with the gradients
+  const ParameterArena& parameters;  ///< outlives the reducer
+  const NamedTensors& leaves;  ///< what backward gives gradients to, in the arena's order: the
+                               ///< parameters, or copies of them (rounded_parameters.hpp)
+  at::Tensor statistics;       ///< a small arena summed along with the gradients
   std::unique_ptr<BucketExchange> exchange;  ///< null: a world of one rank
 };
 

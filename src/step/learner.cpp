@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
 #include "device/own_stream.hpp"
+#include "model/weights_in_use.hpp"
 #include "parallel/replicate.hpp"
 #include "step/resolved_objective.hpp"
 #include "step/weights.hpp"
@@ -70,7 +71,7 @@ comm::NcclDeadlines deadlines(const config::DistributedConfig& config) {
 }
 
 // All trained parameters of the model form one part.
-std::vector<std::unique_ptr<TrainedPart>> parts_of(const model::LatentModel& model,
+std::vector<std::unique_ptr<TrainedPart>> parts_of(model::LatentModel& model,
                                                    const config::TrainConfig& train,
                                                    GradientMemory& memory) {
   PartRequest whole;
@@ -78,6 +79,7 @@ std::vector<std::unique_ptr<TrainedPart>> parts_of(const model::LatentModel& mod
   whole.optimizer = train.optimizer;
   whole.ema_decay = train.ema_decay;
   whole.channels_last = train.channels_last;
+  if (train.precision == config::Precision::bf16) whole.rounded = model::weights_of_products(model);
   whole.gradient_memory = [&memory](std::int64_t count, const at::TensorOptions& options) {
     return memory.zeros(count, options);
   };

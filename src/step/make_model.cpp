@@ -57,6 +57,7 @@ model::NetworkOptions network_options(const config::Config& config,
   options.hidden_dims = config.model.hidden_dims;
   options.activation = activation(config.model.activation);
   options.output = activation(resolved_output(config));
+  options.skips_cancelled_bias = config.model.cancelled_bias == config::CancelledBias::skip;
   options.predicted_variance = config::likelihood_traits(config.objective).predicted_variance;
   return options;
 }

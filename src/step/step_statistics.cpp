@@ -25,6 +25,7 @@ StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers,
       objective_(objective),
       latest_(statistics_layout(layers_, options.dtype().itemsize()), options),
       running_(latest_.slots(), options),
+      left_out_(latest_.slots(), options),
       sums_(at::zeros({term_count() + latest_.flat().numel()}, options)) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     model::BatchNorm2dImpl& layer = *layers_[i];
@@ -36,6 +37,10 @@ StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers,
     running_.view(2 * i + 1).copy_(layer.running_var);
     layer.running_mean.set_data(running_.view(2 * i));
     layer.running_var.set_data(running_.view(2 * i + 1));
+    if (!layer.left_out_bias.defined()) continue;
+    leaves_out_ = true;
+    left_out_.view(2 * i).copy_(layer.left_out_bias.detach());
+    layer.left_out_bias.set_data(left_out_.view(2 * i));
   }
 }
 
@@ -59,8 +64,10 @@ at::Tensor StepStatistics::terms() const { return sums_.slice(0, 0, term_count()
 void StepStatistics::blend_into_running(const at::Tensor& skip) {
   const at::NoGradGuard no_grad;
   const at::Tensor& running = running_.flat();
-  const at::Tensor blended = running * (1 - model::BatchNorm2dImpl::kMomentum) +
-                             sums_.slice(0, term_count()) * model::BatchNorm2dImpl::kMomentum;
+  at::Tensor batch = sums_.slice(0, term_count());
+  if (leaves_out_) batch = batch + left_out_.flat();
+  const at::Tensor blended =
+      running * (1 - model::BatchNorm2dImpl::kMomentum) + batch * model::BatchNorm2dImpl::kMomentum;
   running.copy_(at::where(skip.to(at::kBool), running, blended));
   const at::Tensor counted = (1 - skip).to(at::kLong).squeeze();
   std::vector<at::Tensor> counts;

@@ -20,9 +20,10 @@ namespace vae_dist::step {
 
 class StepStatistics {
  public:
-  /// Rebinds the batch and running statistics of the batch-norm layers to views of flat arenas. All
-  /// layers must have the same type and device. Loss, reconstruction, KL and the objective's extra
-  /// terms are summed. `likelihood` and `objective` outlive this object.
+  /// Rebinds the batch and running statistics of the batch-norm layers, and the biases that
+  /// training leaves out before them, to views of flat arenas. All layers must have the same type
+  /// and device. Loss, reconstruction, KL and the objective's extra terms are summed. `likelihood`
+  /// and `objective` outlive this object.
   StepStatistics(std::vector<model::BatchNorm2d> layers, model::Likelihood& likelihood,
                  const objective::Objective& objective, const at::TensorOptions& options);
 
@@ -49,8 +50,11 @@ class StepStatistics {
   std::vector<model::BatchNorm2d> layers_;
   model::Likelihood& likelihood_;
   const objective::Objective& objective_;
-  parallel::FlatArena latest_, running_;  // mean and variance of each layer, one slot each
-  at::Tensor sums_;                       // [terms | layout of latest_]
+  // Mean and variance of each layer, one slot each. A mean's slot in left_out_ holds the bias that
+  // the layer's input lacked, or zeros.
+  parallel::FlatArena latest_, running_, left_out_;
+  bool leaves_out_ = false;
+  at::Tensor sums_;  // [terms | layout of latest_]
 };
 
 }  // namespace vae_dist::step

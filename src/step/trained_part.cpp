@@ -9,13 +9,15 @@ TrainedPart::TrainedPart(const PartRequest& wanted)
       leaves_(wanted.parameters),
       parameters_(leaves_, wanted.channels_last, wanted.gradient_memory),
       optimizer_(make_optimizer(parameters_, wanted.optimizer)) {
+  if (!wanted.rounded.empty()) rounded_.emplace(parameters_, leaves_, wanted.rounded);
   if (wanted.ema_decay) average_.emplace(parameters_, *wanted.ema_decay);
 }
 
 void TrainedPart::reduce_through(std::unique_ptr<parallel::BucketExchange> exchange,
                                  const at::Tensor& statistics,
                                  const parallel::ReducerOptions& options) {
-  reducer_.emplace(parallel::ReducerParts{parameters_, leaves_, statistics, std::move(exchange)},
+  reducer_.emplace(parallel::ReducerParts{parameters_, rounded_ ? rounded_->leaves() : leaves_,
+                                          statistics, std::move(exchange)},
                    options);
 }
 

@@ -11,6 +11,7 @@
 #include "config/config.hpp"
 #include "parallel/gradient_reducer.hpp"
 #include "parallel/parameter_arena.hpp"
+#include "parallel/rounded_parameters.hpp"
 #include "step/optimizer.hpp"
 #include "step/weight_average.hpp"
 
@@ -25,6 +26,7 @@ struct PartRequest {
   config::OptimizerConfig optimizer = {};
   std::optional<double> ema_decay = {};  ///< empty: no average
   bool channels_last = true;
+  std::vector<at::Tensor> rounded = {};  ///< the parameters that a step rounds to bfloat16
   parallel::ArenaMemory gradient_memory = parallel::ordinary_memory;
 };
 
@@ -45,6 +47,7 @@ class TrainedPart {
   Optimizer& optimizer() { return *optimizer_; }
   parallel::GradientReducer& reducer() { return *reducer_; }
   const parallel::GradientReducer& reducer() const { return *reducer_; }
+  parallel::RoundedParameters* rounded() { return rounded_ ? &*rounded_ : nullptr; }
   WeightAverage* average() { return average_ ? &*average_ : nullptr; }  ///< null if it has none
 
   /// Returns the part's state besides its parameters, under the names used in a checkpoint:
@@ -58,6 +61,7 @@ class TrainedPart {
   std::string name_;
   parallel::NamedTensors leaves_;
   parallel::ParameterArena parameters_;
+  std::optional<parallel::RoundedParameters> rounded_;
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
   std::optional<parallel::GradientReducer> reducer_;

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "model/weights_in_use.hpp"
 #include "step/step_range.hpp"
 
 namespace vae_dist::step {
@@ -23,6 +24,13 @@ at::Tensor gradient_norm(const std::vector<TrainedPart*>& parts) {
 }
 
 }  // namespace
+
+TrainingStep::TrainingStep(const StepParts& parts, const StepOptions& options)
+    : parts_(parts), options_(options) {
+  for (TrainedPart* part : parts_.trained)
+    if (const parallel::RoundedParameters* const rounded = part->rounded())
+      copies_.insert(copies_.end(), rounded->copies().begin(), rounded->copies().end());
+}
 
 StepOutcome TrainingStep::run(const model::Sample& batch, double learning_rate,
                               const objective::StepWeights& weights) {
@@ -46,11 +54,16 @@ StepOutcome TrainingStep::run_all(const model::Sample& batch, const Rate& learni
 }
 
 void TrainingStep::begin() {
-  for (TrainedPart* part : parts_.trained) part->reducer().begin_step();
+  for (TrainedPart* part : parts_.trained) {
+    part->reducer().begin_step();
+    if (parallel::RoundedParameters* const rounded = part->rounded()) rounded->refresh();
+  }
   parts_.statistics.begin_step();
 }
 
 void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWeights& weights) {
+  // Backward too: it may run a forward again (model/recompute.hpp).
+  const model::UseCopies in_use(parts_.model, copies_);
   const double share = 1.0 / static_cast<double>(options_.global_batches);
   const objective::LossTerms terms = [&] {
     const StepRange range("forward");

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "objective/objective.hpp"
@@ -54,8 +55,7 @@ struct StepParts {
 
 class TrainingStep {
  public:
-  TrainingStep(const StepParts& parts, const StepOptions& options)
-      : parts_(parts), options_(options) {}
+  TrainingStep(const StepParts& parts, const StepOptions& options);
 
   /// Runs one step. batch: this rank's samples, replica after replica. If the loss or the gradient
   /// norm is not finite, or the norm is above the limit, every rank skips the step: weights,
@@ -71,7 +71,7 @@ class TrainingStep {
   // The parts of run(), for CapturedStep: begin(), then run_batch() and batch_done() for each
   // batch, then end().
 
-  /// Resets the sums.
+  /// Resets the sums, and rounds the weights if layers compute with rounded ones.
   void begin();
 
   /// Runs forward and backward of the next batch. The last batch starts the buckets.
@@ -98,6 +98,7 @@ class TrainingStep {
 
   StepParts parts_;
   StepOptions options_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> copies_;  // of all parts' rounded parameters
 };
 
 }  // namespace vae_dist::step

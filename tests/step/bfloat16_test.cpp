@@ -1,8 +1,13 @@
 // train.precision bf16 rounds in convolutions and matrix products, but not in weights, gradients
 // and sums.
+#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "small_run.hpp"
+#include "step/make_model.hpp"
+#include "step/resolved_objective.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -46,6 +51,98 @@ TEST_P(Bfloat16, ComputesNearlyTheSame) {
     differs |= ours[0] != expected[0];
   }
   EXPECT_TRUE(differs) << "nothing was rounded";
+}
+
+// A step in which every layer rounds its weights by itself, as PyTorch's automatic mixed precision
+// does.
+class LayerByLayer {
+ public:
+  LayerByLayer(const config::Config& config, std::int64_t replicas,
+               const at::TensorOptions& options)
+      : model_(make_model(config, kSmallShape)),
+        objective_(objective_options(config.objective), *model_),
+        part_({.name = "", .parameters = trained_parameters(*model_)}),
+        statistics_(model_->batch_norms(), model_->likelihood(), objective_, options),
+        step_({*model_, objective_, statistics_, {&part_}}, of(replicas)) {
+    parallel::ReducerOptions reducing;
+    reducing.batches = replicas;
+    reducing.reproducible = config.distributed.reproducible;
+    part_.reduce_through(nullptr, statistics_.sums(), reducing);
+    model_->train();
+  }
+
+  static StepOptions of(std::int64_t replicas) {
+    StepOptions options;
+    options.batches = options.global_batches = replicas;
+    return options;
+  }
+
+  void step(std::int64_t number) {
+    step_
+        .run({images_of_step(number, at::kFloat), noise_of_step(number, at::kFloat)},
+             kSmallLearningRate, {kSmallKldFactor, kSmallCapacity})
+        .values.to(at::kDouble);
+  }
+
+  const model::LatentModel& model() const { return *model_; }
+
+ private:
+  std::shared_ptr<model::LatentModel> model_;
+  objective::Objective objective_;
+  TrainedPart part_;
+  StepStatistics statistics_;
+  TrainingStep step_;
+};
+
+// Calls of each operation in this thread, also inside other operations.
+std::map<std::string, int> operations_of(const std::function<void()>& work) {
+  static thread_local std::map<std::string, int>* counts = nullptr;
+  std::map<std::string, int> out;
+  counts = &out;
+  const at::CallbackHandle handle =
+      at::addThreadLocalCallback(at::RecordFunctionCallback([](const at::RecordFunction& function) {
+        ++(*counts)[function.name()];
+        return std::unique_ptr<at::ObserverContext>();
+      }));
+  work();
+  at::removeCallback(handle);
+  return out;
+}
+
+TEST(Bfloat16Weights, RoundedAtOnceGiveTheBitsOfThoseRoundedLayerByLayer) {
+  const auto self = comm::make_self_communicator();
+  for (const bool reproducible : {false, true})
+    for (const std::int64_t replicas : {1, 4}) {
+      config::Config config = small_config("bf16");
+      config.distributed.reproducible = reproducible;
+      SmallRank ours(config, replicas, *self);
+      LayerByLayer theirs(config, replicas, at::kFloat);
+      for (std::int64_t number = 0; number < 4; ++number) {
+        ours.step(number);
+        theirs.step(number);
+      }
+      const auto expected = named_state(theirs.model());
+      for (const auto& [name, tensor] : named_state(ours.model())) {
+        const auto same = std::ranges::find(expected, name, [](const auto& e) { return e.first; });
+        ASSERT_NE(same, expected.end());
+        EXPECT_TRUE(tensor.equal(same->second))
+            << name << ", " << replicas << " replicas, reproducible " << reproducible;
+      }
+    }
+}
+
+TEST(Bfloat16Weights, TakeOneConversionAStep) {
+  const auto self = comm::make_self_communicator();
+  const config::Config config = small_config("bf16");
+  SmallRank ours(config, 1, *self);
+  LayerByLayer theirs(config, 1, at::kFloat);
+  ours.step(0);
+  theirs.step(0);
+  auto rounded_at_once = operations_of([&] { ours.step(1); }),
+       layer_by_layer = operations_of([&] { theirs.step(1); });
+  // The weights of five convolutions, the one bias among them that is trained, weights and biases
+  // of three linear layers: rounded in forward, and their gradients converted in backward.
+  EXPECT_EQ(layer_by_layer["aten::_to_copy"] - rounded_at_once["aten::_to_copy"], 2 * (6 + 6));
 }
 
 INSTANTIATE_TEST_SUITE_P(BatchNorm, Bfloat16, testing::Values("local", "sync"),
