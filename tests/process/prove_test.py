@@ -1,0 +1,177 @@
+"""tests/gpu/prove.py keeps the answer of every check, whatever the others do; rerun_after_crash.py runs every test of a program that some of them end."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from deadline import HANGS_S
+from ranks import is_alive
+
+GPU_TESTS = pathlib.Path(os.environ["VAE_DIST_SOURCE"]) / "tests" / "gpu"
+
+sys.path.insert(0, str(GPU_TESTS))
+from prove_checks import Check  # noqa: E402
+
+# What the stand-ins for checks do: stand_in.py WHAT [ARGUMENT...]
+STAND_IN = """import json, os, pathlib, signal, subprocess, sys, time
+
+def tell_figures():
+    print(json.dumps({"speed": 7, "other": 8}))
+    print("the end")
+
+def write_figures(file):
+    pathlib.Path(file).write_text(json.dumps({"speed": 7}))
+
+def crash():
+    print("last word", flush=True)
+    os.abort()
+
+def ignore_term(file):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    pathlib.Path(file + ".part").write_text(str(os.getpid()))
+    os.rename(file + ".part", file)
+    time.sleep(3600)
+
+def start_children(name, out):
+    # One of the same session, and one with a session of its own.
+    for number in (0, 1):
+        subprocess.Popen([sys.executable, __file__, "ignore_term", f"{out}/{name}_{number}.pid"], start_new_session=number == 1)
+    while not all(os.path.exists(f"{out}/{name}_{number}.pid") for number in (0, 1)):
+        time.sleep(0.05)
+    print("the children run", flush=True)
+
+def hang_with_children(name, out):
+    start_children(name, out)
+    time.sleep(3600)
+
+globals()[sys.argv[1]](*sys.argv[2:])
+"""
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="vae_dist_test_")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.out = self.folder / "out"
+
+
+class ProveRunner(Folder):
+    def stand_in(self, what):
+        return f"{{python}} {self.folder}/stand_in.py {what}"
+
+    def command(self, checks, *options):
+        """The command that runs these checks."""
+        (self.folder / "stand_in.py").write_text(STAND_IN)
+        (self.folder / "checks.py").write_text(f"import sys\nsys.path.insert(0, {str(GPU_TESTS)!r})\nfrom prove_checks import Check\nFIRST = {checks!r}\n")
+        return [sys.executable, GPU_TESTS / "prove.py", self.out, "--checks", self.folder / "checks.py", *map(str, options)]
+
+    def results(self):
+        file = self.out / "results.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def prove(self, checks, *options):
+        """Runs the checks to the end. Returns the exit code and the results by name."""
+        done = subprocess.run(self.command(checks, *options), text=True, capture_output=True, timeout=HANGS_S)
+        self.assertIn(done.returncode, (0, 1, 77), done.stdout + done.stderr)
+        return done.returncode, {result["name"]: result for result in self.results()}
+
+    def assert_children_are_gone(self, name):
+        for number in (0, 1):
+            self.assertFalse(is_alive(int((self.out / f"{name}_{number}.pid").read_text())), f"{name}, child {number}")
+
+    def test_a_check_that_hangs_crashes_fails_or_is_slow_stops_no_other(self):
+        code, results = self.prove([
+            Check("passes", 600, "true", ""),
+            Check("has_figures", 600, self.stand_in("tell_figures"), "", ("speed",), (("speed", 7),)),
+            Check("writes_figures", 600, self.stand_in("write_figures {json}"), ""),
+            Check("has_wrong_figures", 600, self.stand_in("tell_figures"), "", (), (("speed", 8),)),
+            Check("hangs", 8, self.stand_in("hang_with_children hangs {out}"), ""),
+            Check("crashes", 600, self.stand_in("crash"), ""),
+            Check("crashes_below", 600, "sh -c 'exit 139'", ""),
+            Check("fails", 600, "sh -c 'echo why; exit 3'", ""),
+            Check("cannot_run_here", 600, "sh -c 'echo it needs a GPU, it says; echo more; exit 77'", ""),
+            Check("is_no_program", 600, "/no/such/program", ""),
+            Check("leaves_children", 600, self.stand_in("start_children leaves_children {out}"), ""),
+            Check("is_slow", 600, "sleep 2", ""),
+        ])
+        self.assertEqual({name: result["outcome"] for name, result in results.items()}, {
+            "passes": "passed", "has_figures": "passed", "writes_figures": "passed", "has_wrong_figures": "failed", "hangs": "timed out", "crashes": "crashed",
+            "crashes_below": "crashed", "fails": "failed", "cannot_run_here": "skipped", "is_no_program": "failed", "leaves_children": "passed", "is_slow": "passed"})
+        self.assertEqual(code, 1)
+        self.assertEqual(results["has_figures"]["figures"], {"speed": 7})
+        self.assertEqual(results["has_figures"]["last_lines"][-1], "the end")
+        self.assertEqual(results["writes_figures"]["figures"], {"speed": 7})
+        self.assertEqual(results["has_wrong_figures"]["reason"], "speed is 7, not 8")
+        self.assertIn("its last line: the children run", results["hangs"]["reason"])
+        self.assertEqual((results["crashes"]["exit_code"], results["crashes"]["reason"], results["crashes"]["last_lines"]), (-signal.SIGABRT, "ended by SIGABRT", ["last word"]))
+        self.assertEqual(results["crashes_below"]["reason"], "ended by SIGSEGV")
+        self.assertEqual((results["fails"]["exit_code"], results["fails"]["last_lines"]), (3, ["why"]))
+        self.assertEqual(results["cannot_run_here"]["reason"], "it needs a GPU, it says")
+        self.assertEqual(results["leaves_children"]["reason"], "processes that were left behind and killed: 2")
+        self.assertGreaterEqual(results["is_slow"]["seconds"], 2)
+        self.assert_children_are_gone("hangs")
+        self.assert_children_are_gone("leaves_children")
+        self.assertIn("the children run", (self.out / "output.txt").read_text())
+
+    def test_a_result_is_there_as_soon_as_its_check_ends_and_who_ends_the_runner_ends_its_check(self):
+        process = subprocess.Popen(self.command([Check("first", 600, "true", ""), Check("second", 3600, self.stand_in("hang_with_children hangs {out}"), "")]),
+                                   stdout=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + HANGS_S
+            while time.monotonic() < deadline and process.poll() is None and not (self.out / "hangs_1.pid").exists():
+                time.sleep(0.05)
+            self.assertIsNone(process.poll())
+            self.assertEqual([result["name"] for result in self.results()], ["first"])
+            process.terminate()
+            self.assertEqual(process.wait(HANGS_S), 128 + signal.SIGTERM)
+            self.assert_children_are_gone("hangs")
+        finally:
+            process.kill()
+            process.wait()
+
+    def test_what_no_longer_fits_is_skipped_and_the_time_ends_the_last_check(self):
+        # Of 8 s, 2 are kept for ending a check: too little for half of 30 s, enough for half of 10 s.
+        code, results = self.prove([Check("too_long", 30, "true", ""), Check("late", 10, "sleep 3600", ""), Check("later", 10, "true", ""),
+                                    Check("no_gpu", 1, "true", "", gpu=True)], "--end-after", 8)
+        self.assertEqual(code, 1)
+        self.assertEqual([(name, result["outcome"]) for name, result in results.items()][:3], [("too_long", "skipped"), ("late", "timed out"), ("later", "skipped")])
+        self.assertRegex(results["too_long"]["reason"], r"^of the 30 s that it may need, \d s are left$")
+        self.assertLess(results["late"]["seconds"], 10)
+        self.assertIsNone(results["later"]["exit_code"])
+        if not any(os.path.exists(file) for file in ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version")):
+            self.assertEqual(results["no_gpu"]["reason"], "it needs a GPU, but this machine has none")
+
+    def test_limits_can_be_stretched_for_a_slow_machine(self):
+        code, results = self.prove([Check("one", 10, "true", ""), Check("two", 20, "true", "")], "--slow", 3)
+        self.assertEqual((code, results["one"]["limit_s"], results["two"]["limit_s"]), (0, 30, 60))
+
+
+class RerunAfterCrash(Folder):
+    def rerun(self, *command, silence=20):
+        done = subprocess.run([sys.executable, GPU_TESTS / "rerun_after_crash.py", "--silence", str(silence), *command], text=True, capture_output=True, timeout=HANGS_S)
+        return done.returncode, done.stdout
+
+    def test_every_test_is_run_although_one_crashes_and_one_hangs(self):
+        code, said = self.rerun(os.environ["VAE_DIST_CRASHING_GTEST"])
+        figures = json.loads(said.splitlines()[-1])
+        self.assertRegex(figures["failed"].pop("First.Fails"), r"crashing_gtest\.cpp:\d+: Failure")
+        self.assertEqual(figures, {"passed": 3, "failed": {}, "crashed": ["Second.Crashes"], "hung": ["Third.Hangs"], "skipped": ["Fourth.IsSkipped"]})
+        self.assertEqual(code, 1)
+        self.assertEqual(said.count("[       OK ] First.Passes"), 1, "nothing is run twice")
+
+    def test_a_program_that_cannot_run_here_is_skipped(self):
+        self.assertEqual(self.rerun("sh", "-c", "exit 77")[0], 77)
+
+    def test_a_program_that_ends_before_its_first_test_is_not_started_for_ever(self):
+        code, said = self.rerun("sh", "-c", "exit 5")
+        self.assertEqual((code, json.loads(said)["crashed"]), (1, ["outside of tests, with code 5"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
