@@ -44,9 +44,9 @@ class Attempt:
         print(line, flush=True)
         if begun := re.match(r"\[ RUN      \] (\S+)", line):
             self.running, self.lines = begun[1], []
-        elif ended := re.match(r"\[(?:       (OK)|  (FAILED|SKIPPED) ) \] ([^\s,]+)", line):
-            if ended[3] == self.running:  # a summary at the end repeats names
-                self.ended[self.running] = ended[1] or ended[2]
+        elif ended := re.match(r"\[ *(OK|FAILED|SKIPPED) *\] ([^\s,]+)", line):
+            if ended[2] == self.running:  # a summary at the end repeats names
+                self.ended[self.running] = ended[1]
                 self.messages[self.running] = "\n".join(self.lines)
                 self.running = None
         else:

@@ -16,8 +16,8 @@ from deadline import HANGS_S
 
 SOURCE, BUILD = pathlib.Path(os.environ["VAE_DIST_SOURCE"]), pathlib.Path(os.environ["VAE_DIST_BINARY"]).parent
 TORCH_SITE = os.environ["VAE_DIST_TORCH_SITE"]
-DRIVER_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version")
 sys.path.insert(0, str(SOURCE / "tests" / "gpu"))
+from prove import DRIVER_FILES  # noqa: E402
 from prove_checks import FIRST  # noqa: E402
 
 ON_THE_CPU = ("libraries", "versions", "data", "cpu_np2")

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,13 +10,15 @@ import tempfile
 import time
 import unittest
 
+import runs
 from deadline import HANGS_S
 from ranks import is_alive
 
 GPU_TESTS = pathlib.Path(os.environ["VAE_DIST_SOURCE"]) / "tests" / "gpu"
 
 sys.path.insert(0, str(GPU_TESTS))
-from prove_checks import Check  # noqa: E402
+from prove import DRIVER_FILES  # noqa: E402
+from prove_checks import FIRST, SECOND, Check  # noqa: E402
 
 # What the stand-ins for checks do: stand_in.py WHAT [ARGUMENT...]
 STAND_IN = """import json, os, pathlib, signal, subprocess, sys, time
@@ -51,6 +54,45 @@ def hang_with_children(name, out):
 
 globals()[sys.argv[1]](*sys.argv[2:])
 """
+
+
+class Table(runs.RunFolder):
+    """What can be said without a GPU about the commands of prove_checks.py."""
+
+    IMAGES = ["--count", "8", "--size", "64", "--channels", "3"]
+
+    def test_limits_are_those_that_the_readme_states(self):
+        for part in (FIRST, SECOND):
+            self.assertEqual(sum(check.limit_s for check in part), 530)
+            self.assertEqual(len({check.name for check in part}), len(part))
+
+    def test_every_python_test_that_it_names_exists(self):
+        count = 0
+        for check in [*FIRST, *SECOND]:
+            words = shlex.split(check.command)
+            if words[1].endswith("run_on_gpu.py"):
+                loaded = unittest.defaultTestLoader.loadTestsFromNames([f"{words[2]}.{name}" for name in words[3:]])
+                count += loaded.countTestCases()
+        self.assertEqual(unittest.defaultTestLoader.errors, [])
+        self.assertGreater(count, 8)
+
+    def test_its_benchmarks_lack_nothing_but_a_gpu(self):
+        if any(os.path.exists(file) for file in DRIVER_FILES):
+            self.skipTest("not run: this machine has a GPU")
+        for check in FIRST:
+            if check.gpu and check.command.startswith("vae_dist "):
+                with self.subTest(check.name):
+                    words = shlex.split(check.command.format(tests=GPU_TESTS, json=self.folder / f"{check.name}.json", out=self.folder))
+                    done = self.program(*words[1:])
+                    self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+                    self.assertIn("there is no GPU", done.stderr)
+
+    def test_its_rivals_train_on_the_cpu_too(self):
+        (check,) = [check for check in FIRST if check.name == "rival_eager_64"]
+        words = shlex.split(check.command.format(python=sys.executable, bundle=runs.SOURCE))
+        done = subprocess.run([*words, "--device", "cpu", "--batch", "2", "--steps", "1", "--warm-up", "1"], cwd=self.folder, text=True, capture_output=True, timeout=HANGS_S)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertLessEqual(set(check.figures), set(json.loads(done.stdout)))
 
 
 class Folder(unittest.TestCase):
@@ -144,7 +186,7 @@ class ProveRunner(Folder):
         self.assertRegex(results["too_long"]["reason"], r"^of the 30 s that it may need, \d s are left$")
         self.assertLess(results["late"]["seconds"], 10)
         self.assertIsNone(results["later"]["exit_code"])
-        if not any(os.path.exists(file) for file in ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version")):
+        if not any(os.path.exists(file) for file in DRIVER_FILES):
             self.assertEqual(results["no_gpu"]["reason"], "it needs a GPU, but this machine has none")
 
     def test_limits_can_be_stretched_for_a_slow_machine(self):
@@ -153,7 +195,7 @@ class ProveRunner(Folder):
 
 
 class RerunAfterCrash(Folder):
-    def rerun(self, *command, silence=20):
+    def rerun(self, *command, silence=8):
         done = subprocess.run([sys.executable, GPU_TESTS / "rerun_after_crash.py", "--silence", str(silence), *command], text=True, capture_output=True, timeout=HANGS_S)
         return done.returncode, done.stdout
 
