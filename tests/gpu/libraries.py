@@ -16,8 +16,7 @@ OF_THE_DRIVER = re.compile(r"libcuda\.so|libnvidia-ml\.so")
 
 def files_of(bundle):
     """The programs and libraries of the bundle."""
-    folders = [bundle / "programs", *(path for path in (bundle / "lib", bundle / "openmpi", bundle / "pmix") if path.exists())]
-    return sorted(str(file) for folder in folders for file in folder.rglob("*") if file.is_file() and (os.access(file, os.X_OK) or ".so" in file.name))
+    return sorted(str(file) for folder in ("programs", "lib", "openmpi") for file in (bundle / folder).rglob("*") if file.is_file() and (os.access(file, os.X_OK) or ".so" in file.name))
 
 
 def main():

@@ -31,14 +31,6 @@ copy_open_mpi() { # FOLDER
   done
 }
 
-# PMIx, by which mpirun and ranks know each other, loads the plug-ins of a folder beside its library.
-copy_pmix() { # FOLDER LIBPMIX
-  local plug_ins
-  plug_ins=$(dirname "$(readlink -f "$2")")/pmix
-  mkdir -p "$1"
-  [ ! -d "$plug_ins" ] || find -L "$plug_ins" -maxdepth 1 -name '*.so' -exec cp -L -t "$1" {} +
-}
-
 libraries_of() { # FOLDER...: what its programs and plug-ins load, also indirectly, and is no part of the torch wheel
   find "$@" -type f \( -perm -u+x -o -name '*.so*' \) -exec ldd {} + 2>/dev/null |
     awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u | { grep -vF "$torch_site/" || true; } | { grep -vE "$left_out" || true; }
@@ -63,8 +55,7 @@ make_bundle() { # FILE BUILD
 
   for program in "${programs[@]}"; do strip -o "$bundle/programs/${program##*/}" "$program"; done
   copy_open_mpi "$bundle/openmpi"
-  copy_pmix "$bundle/pmix" "$(libraries_of "$bundle/openmpi" | grep '/libpmix\.so')"
-  libraries_of "$bundle"/{programs,openmpi,pmix} | while read -r library; do cp -L "$library" "$bundle/lib/"; done
+  libraries_of "$bundle"/{programs,openmpi} | while read -r library; do cp -L "$library" "$bundle/lib/"; done
   strip --strip-unneeded "$bundle"/lib/*
 
   cp "$here"/*.py "$here"/prove.yaml "$bundle/tests/gpu/"

@@ -15,9 +15,9 @@ case ${LD_LIBRARY_PATH-} in
 esac
 export LD_LIBRARY_PATH VAE_DIST_TORCH_SITE="$site"
 
-# Open MPI and PMIx look for their files below the prefix that they were built with, unless they are told another. The choice of transports is that of
-# Debian's /etc/openmpi, which stays behind: shared memory and TCP. Ranks copy through shared memory, because a container may forbid the one-copy way.
-export OPAL_PREFIX="$bundle/openmpi" PMIX_MCA_mca_base_component_path="$bundle/pmix" PMIX_MCA_pcompress_base_silence_warning=1 PMIX_MCA_gds=hash
+# Open MPI looks for its files below the prefix that it was built with, unless it is told another. The choice of transports is that of Debian's
+# /etc/openmpi, which stays behind: shared memory and TCP. Ranks copy through shared memory, because a container may forbid the one-copy way.
+export OPAL_PREFIX="$bundle/openmpi" PMIX_MCA_pcompress_base_silence_warning=1
 export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader,tcp OMPI_MCA_mtl='^ofi,psm,psm2' OMPI_MCA_osc='^ucx,pt2pt' OMPI_MCA_btl_vader_single_copy_mechanism=none
 
 case $name in
