@@ -20,42 +20,19 @@ sys.path.insert(0, str(GPU_TESTS))
 from prove import DRIVER_FILES  # noqa: E402
 from prove_checks import FIRST, SECOND, Check  # noqa: E402
 
-# What the stand-ins for checks do: stand_in.py WHAT [ARGUMENT...]
-STAND_IN = """import json, os, pathlib, signal, subprocess, sys, time
-
-def tell_figures():
-    print(json.dumps({"speed": 7, "other": 8}))
-    print("the end")
-
-def write_figures(file):
-    pathlib.Path(file).write_text(json.dumps({"speed": 7}))
-
-def crash():
-    print("last word", flush=True)
-    os.abort()
-
-def ignore_term(file):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    pathlib.Path(file + ".part").write_text(str(os.getpid()))
-    os.rename(file + ".part", file)
-    time.sleep(3600)
-
-def start_children(name, out):
-    # One of the same session, and one with a session of its own.
-    for number in (0, 1):
-        subprocess.Popen([sys.executable, __file__, "ignore_term", f"{out}/{name}_{number}.pid"], start_new_session=number == 1)
-    while not all(os.path.exists(f"{out}/{name}_{number}.pid") for number in (0, 1)):
-        time.sleep(0.05)
-    print("the children run", flush=True)
-
-def hang_with_children(name, out):
-    start_children(name, out)
-    time.sleep(3600)
-
-def hang_as_rank(name, out):
-    ignore_term(f"{out}/{name}_{os.environ['OMPI_COMM_WORLD_RANK']}.pid")
-
-globals()[sys.argv[1]](*sys.argv[2:])
+# What the stand-ins for checks do that leave processes behind: sh stand_in.sh WHAT NAME OUT. The processes ignore SIGTERM and say who they are.
+STAND_IN = """ignore_term() { trap '' TERM; echo $$ >"$1.part"; mv "$1.part" "$1"; exec sleep 3600; }
+what=$1 name=$2 out=$3
+case $what in
+  ignore_term) ignore_term "$name" ;;
+  hang_as_rank) ignore_term "$out/${name}_$OMPI_COMM_WORLD_RANK.pid" ;;
+  start_children | hang_with_children)
+    sh "$0" ignore_term "$out/${name}_0.pid" &
+    setsid sh "$0" ignore_term "$out/${name}_1.pid" &
+    while [ ! -e "$out/${name}_0.pid" ] || [ ! -e "$out/${name}_1.pid" ]; do sleep 0.05; done
+    echo the children run
+    [ "$what" = start_children ] || sleep 3600 ;;
+esac
 """
 
 
@@ -108,11 +85,11 @@ class Folder(unittest.TestCase):
 
 class ProveRunner(Folder):
     def stand_in(self, what):
-        return f"{{python}} {self.folder}/stand_in.py {what}"
+        return f"sh {self.folder}/stand_in.sh {what}"
 
     def command(self, checks, *options):
         """The command that runs these checks."""
-        (self.folder / "stand_in.py").write_text(STAND_IN)
+        (self.folder / "stand_in.sh").write_text(STAND_IN)
         (self.folder / "checks.py").write_text(f"import sys\nsys.path.insert(0, {str(GPU_TESTS)!r})\nfrom prove_checks import Check\nFIRST = {checks!r}\n")
         return [sys.executable, GPU_TESTS / "prove.py", self.out, "--checks", self.folder / "checks.py", *map(str, options)]
 
@@ -131,14 +108,16 @@ class ProveRunner(Folder):
             self.assertFalse(is_alive(int((self.out / f"{name}_{number}.pid").read_text())), f"{name}, child {number}")
 
     def test_a_check_that_hangs_crashes_fails_or_is_slow_stops_no_other(self):
+        figures = self.folder / "figures.txt"
+        figures.write_text('{"speed": 7, "other": 8}\n')
         code, results = self.prove([
             Check("passes", 600, "true", ""),
-            Check("has_figures", 600, self.stand_in("tell_figures"), "", ("speed",), (("speed", 7),)),
-            Check("writes_figures", 600, self.stand_in("write_figures {json}"), ""),
-            Check("has_wrong_figures", 600, self.stand_in("tell_figures"), "", (), (("speed", 8),)),
-            Check("hangs", 5, self.stand_in("hang_with_children hangs {out}"), ""),
-            Check("hangs_as_ranks", 6, f"mpirun --oversubscribe --bind-to none -np 2 {self.stand_in('hang_as_rank hangs_as_ranks {out}')}", ""),
-            Check("crashes", 600, self.stand_in("crash"), ""),
+            Check("has_figures", 600, f"sh -c 'cat {figures}; echo the end'", "", ("speed",), (("speed", 7),)),
+            Check("writes_figures", 600, f"cp {figures} {{json}}", ""),
+            Check("has_wrong_figures", 600, f"cat {figures}", "", (), (("speed", 8),)),
+            Check("hangs", 8, self.stand_in("hang_with_children hangs {out}"), ""),
+            Check("hangs_as_ranks", 10, f"mpirun --oversubscribe --bind-to none -np 2 {self.stand_in('hang_as_rank hangs_as_ranks {out}')}", ""),
+            Check("crashes", 600, "sh -c 'echo last word; kill -ABRT $$'", ""),
             Check("crashes_below", 600, "sh -c 'exit 139'", ""),
             Check("fails", 600, "sh -c 'echo why; exit 3'", ""),
             Check("cannot_run_here", 600, "sh -c 'echo it needs a GPU, it says; echo more; exit 77'", ""),
@@ -152,7 +131,7 @@ class ProveRunner(Folder):
         self.assertEqual(code, 1)
         self.assertEqual(results["has_figures"]["figures"], {"speed": 7})
         self.assertEqual(results["has_figures"]["last_lines"][-1], "the end")
-        self.assertEqual(results["writes_figures"]["figures"], {"speed": 7})
+        self.assertEqual(results["writes_figures"]["figures"], {"speed": 7, "other": 8})
         self.assertEqual(results["has_wrong_figures"]["reason"], "speed is 7, not 8")
         self.assertIn("its last line: the children run", results["hangs"]["reason"])
         self.assertEqual((results["crashes"]["exit_code"], results["crashes"]["reason"], results["crashes"]["last_lines"]), (-signal.SIGABRT, "ended by SIGABRT", ["last word"]))
