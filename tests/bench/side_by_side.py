@@ -14,6 +14,7 @@ import h5py
 import numpy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+GPU_STEPS = 500
 ROOT_MAY_START_MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
@@ -27,25 +28,29 @@ class Contestant:
     failure: str = ""       # why it no longer runs
 
     def run(self, folder):
-        """Runs once and keeps the JSON object. A rival that fails (torch.compile needs a compiler) drops out; ours must not fail."""
+        """Runs once and keeps the JSON object. A contestant that fails drops out, and the others go on: torch.compile needs a compiler, one of ours may
+        need what this machine has not."""
         file = os.path.join(folder, "figures.json")
-        ours = "{json}" in self.command
         command = [file if word == "{json}" else word for word in self.command]
         environment = os.environ | {"OMP_NUM_THREADS": "1"} | (ROOT_MAY_START_MPI if os.geteuid() == 0 else {})
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
-        if done.returncode and ours:
-            sys.exit(f"{self.name} ended with {done.returncode}:\n{' '.join(command)}\n{done.stdout}{done.stderr}")
+        said = f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
         if done.returncode:
-            self.failure = f"ended with {done.returncode}: {' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            self.failure = f"ended with {done.returncode}: {said}"
             return
-        if ours:
+        if self.is_ours:
             with open(file) as f:
-                said = json.load(f)
-            if self.captures and not said["captured"]:
-                sys.exit(f"{self.name}: the step is not a CUDA graph, although it should be:\n{' '.join(command)}\n{done.stdout}{done.stderr}")
+                result = json.load(f)
+            if self.captures and not result["captured"]:
+                self.failure = f"has steps that are no CUDA graphs, although they should be: {said}"
+                return
         else:
-            said = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
-        self.results.append(said)
+            result = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+        self.results.append(result)
+
+    @property
+    def is_ours(self):
+        return "{json}" in self.command
 
     def median(self, figure):
         return statistics.median(result[figure] for result in self.results)
@@ -166,13 +171,16 @@ def main():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--pairs", type=int, default=5, help="number of rounds; every contestant runs once in each")
     parser.add_argument("--ranks", type=int, help="default: 2, and 1 with --gpu")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, help=f"default: 20, and {GPU_STEPS} with --gpu, which takes no fewer")
     parser.add_argument("--warm-up", type=int, help="steps before the measured ones, in which either side captures or compiles; default: 5, and 15 with --gpu")
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--pictures", type=int, default=64 * 64, help="size of the coloured dataset")
     parser.add_argument("--only", default="", help="only contestants whose name matches this regular expression")
-    parser.add_argument("--json", help="write every single figure to this file")
+    parser.add_argument("--json", help="write every single figure to this file, and why a contestant dropped out")
     options = parser.parse_args()
+    options.steps = options.steps or (GPU_STEPS if options.gpu else 20)
+    if options.gpu and options.steps < GPU_STEPS:
+        parser.error(f"--gpu needs at least {GPU_STEPS} steps: a step takes a few milliseconds, and fewer of them measure the clocks that rise")
     ranks = options.ranks or (1 if options.gpu else 2)
     options.warm_up = options.warm_up or (15 if options.gpu else 5)
 
@@ -199,8 +207,9 @@ def main():
             sys.stdout.flush()
         if options.json:
             with open(options.json, "w") as f:
-                json.dump({one.name: one.results for race in races for one in race}, f, indent=1)
+                json.dump({one.name: {"results": one.results, "failure": one.failure} for race in races for one in race}, f, indent=1)
+    return 1 if any(one.failure and one.is_ours for race in races for one in race) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

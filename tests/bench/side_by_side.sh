@@ -3,7 +3,8 @@
 #   tests/bench/side_by_side.sh                  VanillaVAE 64x64x3 on 2 ranks of one thread each, and the MLP of MNIST's size on one
 #   tests/bench/side_by_side.sh --gpu            on one GPU, 64 and 512 images
 #   tests/bench/side_by_side.sh --gpu --ranks 8  on eight
-# --pairs N sets the rounds, --only REGEX selects contestants by name, --json FILE stores every single figure. The program is build/vae_dist (VAE_DIST_BINARY), the Python that of set-up (VAE_DIST_PYTHON).
+# --pairs N sets the rounds, --only REGEX selects contestants by name, --json FILE stores every single figure. A contestant that fails drops out; if it
+# is one of ours, the exit code is 1. The program is build/vae_dist (VAE_DIST_BINARY), the Python that of set-up (VAE_DIST_PYTHON).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)

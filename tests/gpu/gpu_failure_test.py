@@ -30,15 +30,19 @@ class LiveCommunicator(GpuRunFolder):
             process.kill()
             process.communicate()
 
-    def test_kill_of_any_rank_ends_all_and_the_run_goes_on_from_its_checkpoint(self):
-        for rank in (0, 1):
-            with self.subTest(rank=rank):
-                name = f"killed_{rank}"
-                code, output = self.signal_one(name, rank, signal.SIGKILL, 2, "checkpoint.every_steps=4")
-                self.assertEqual(code, 128 + signal.SIGKILL, output)
-                reached = int(self.checkpoint(name).name.removeprefix("step_"))
-                done = self.train_on_gpu(name, "checkpoint.every_steps=4", "distributed.replicas=2", f"train.steps={reached + 4}", np=2)
-                self.assertIn(f"from {reached} to {reached + 4}", done.stderr)
+    def assert_kill_of_a_rank_ends_all_and_the_run_goes_on(self, rank):
+        name = f"killed_{rank}"
+        code, output = self.signal_one(name, rank, signal.SIGKILL, 2, "checkpoint.every_steps=4")
+        self.assertEqual(code, 128 + signal.SIGKILL, output)
+        reached = int(self.checkpoint(name).name.removeprefix("step_"))
+        done = self.train_on_gpu(name, "checkpoint.every_steps=4", "distributed.replicas=2", f"train.steps={reached + 4}", np=2)
+        self.assertIn(f"from {reached} to {reached + 4}", done.stderr)
+
+    def test_kill_of_the_first_rank_ends_all_and_the_run_goes_on_from_its_checkpoint(self):
+        self.assert_kill_of_a_rank_ends_all_and_the_run_goes_on(0)
+
+    def test_kill_of_the_second_rank_ends_all_and_the_run_goes_on_from_its_checkpoint(self):
+        self.assert_kill_of_a_rank_ends_all_and_the_run_goes_on(1)
 
     def test_a_stopped_rank_is_named_and_all_are_gone(self):
         code, output = self.signal_one("stopped", 1, signal.SIGSTOP, 3, "train.global_batch=18", f"distributed.timeout_s={TIMEOUT_S}")

@@ -44,6 +44,16 @@ TEST(GpuFacts, TellTheModelTheDriverAndCudnn) {
                      testing::ContainsRegex("cuDNN [0-9]+\\.[0-9]+\\.[0-9]+")));
 }
 
+// Without this, tests that use NeverWaits would also pass if it checked nothing.
+TEST(NeverWaits, ThrowsWhereTheHostWouldWaitForTheDevice) {
+  const at::Tensor value = at::ones({1}, at::TensorOptions(the_device.device).dtype(at::kFloat));
+  {
+    const NeverWaits checked;
+    EXPECT_THROW(value.item<float>(), c10::Error);
+  }
+  EXPECT_EQ(value.item<float>(), 1) << "outside its scope the host may wait";
+}
+
 TEST(QueuedCopy, DoesNotWaitAndLeavesTheHostsMemoryAlone) {
   for (int i = 0; i < 5; ++i) {
     at::Tensor host = at::randn({100'000}, at::kFloat);

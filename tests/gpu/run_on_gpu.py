@@ -3,9 +3,7 @@ import pathlib
 import sys
 import unittest
 
-# Same rule as the program's machine_has_gpu(): if driver files exist, an unusable GPU is a failure.
-DRIVER_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version")
-NOT_RUN = 77
+from prove import DRIVER_FILES, NOT_RUN
 
 if __name__ == "__main__":
     name = sys.argv[1]

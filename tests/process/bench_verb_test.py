@@ -106,8 +106,9 @@ class SideBySide(runs.RunFolder):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         figures = json.loads((self.folder / "all.json").read_text())
         self.assertEqual(set(figures), {"ours, fp32", "ours, fp32, no exchange", "rival, as usually written, fp32"})
-        for name, results in figures.items():
-            self.assertEqual(len(results), 2, name)
+        for name, told in figures.items():
+            results = told["results"]
+            self.assertEqual((len(results), told["failure"]), (2, ""), name)
             self.assertGreater(results[0]["samples_per_second"], 0)
             self.assertGreater(results[0]["peak_bytes_per_rank"], 1e7)
             self.assertEqual(results[0]["peak_device_bytes_per_rank"], 0)
@@ -123,6 +124,26 @@ class SideBySide(runs.RunFolder):
         self.assertRegex(done.stdout, r"MLP, ours +[0-9.]+ ")
         self.assertRegex(done.stdout, r"MLP, rival, as usually written ended with 1: ")
         self.assertIn("there is no torch here", done.stdout)
+
+    def test_goes_on_without_one_of_ours_that_fails_and_says_so(self):
+        binary = self.folder / "no_bf16"
+        binary.write_text(f'#!/bin/sh\ncase "$*" in *bf16*) echo there is no bf16 here >&2; exit 3 ;; esac\nexec {runs.BINARY} "$@"\n')
+        binary.chmod(0o755)
+        script = runs.SOURCE / "tests" / "bench" / "side_by_side.sh"
+        done = subprocess.run([script, "--pairs", "1", "--steps", "2", "--warm-up", "1", "--pictures", "256", "--only", "^ours, (bf16|fp32)$", "--json", "ours.json"], cwd=self.folder, text=True,
+                              capture_output=True, timeout=HANGS_S, env={**os.environ, "VAE_DIST_BINARY": str(binary), "VAE_DIST_PYTHON": sys.executable})
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"ours, bf16 ended with 3: ")
+        figures = json.loads((self.folder / "ours.json").read_text())
+        self.assertEqual({name: len(told["results"]) for name, told in figures.items()}, {"ours, fp32": 1, "ours, bf16": 0})
+        self.assertIn("there is no bf16 here", figures["ours, bf16"]["failure"])
+
+    def test_measures_at_least_500_steps_on_a_gpu(self):
+        script = runs.SOURCE / "tests" / "bench" / "side_by_side.sh"
+        done = subprocess.run([script, "--gpu", "--steps", "20"], cwd=self.folder, text=True, capture_output=True, timeout=HANGS_S,
+                              env={**os.environ, "VAE_DIST_BINARY": runs.BINARY, "VAE_DIST_PYTHON": sys.executable})
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertIn("--gpu needs at least 500 steps", done.stderr)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from png_files import png
 
 DOCUMENTS = {str(path.relative_to(runs.SOURCE)): path.read_text()
              for path in sorted([runs.SOURCE / "README.md", runs.SOURCE / ".github/CONTRIBUTING.md", *runs.SOURCE.glob("src/**/README.md"),
-                                 *(runs.SOURCE / folder / "README.md" for folder in ("configs", "configs/monitoring", "datasets", "launcher", "slurm", "tests/bench", "tests/faults"))])}
+                                 *(runs.SOURCE / folder / "README.md" for folder in ("configs", "configs/monitoring", "datasets", "launcher", "slurm", "tests/bench", "tests/faults", "tests/gpu"))])}
 
 # Appended to commands that train, so that they take seconds with a small model and a part of the data.
 QUICK = [*runs.QUICK, "distributed.device=cpu"]
@@ -39,8 +39,9 @@ ELSEWHERE = {
     r"tests/faults/run\.sh \d+": ("launcher/test.sh", "tests/faults/run.sh"),
     r"build/tests/bench/bench_micro .*": ("tests/bench/bench_micro_test.py", "VAE_DIST_BENCH_MICRO"),
     r"ctest --test-dir build -L gpu": ("tests/gpu/CMakeLists.txt", "LABELS gpu"),
-    r"mpirun -np 2 build/tests/bench/bench_nccl_issue": ("tests/gpu/run_bundle.sh", "bench_nccl_issue"),
-    r"tests/gpu/bundle\.sh .*": ("tests/gpu/bundle.sh", "tests/gpu/bundle.sh build"),
+    r"mpirun -np 2 build/tests/bench/bench_nccl_issue": ("tests/gpu/prove_checks.py", "bench_nccl_issue"),
+    r"tests/gpu/prove\.sh bundle .*": ("tests/process/prove_bundle_test.py", '"prove.sh", "bundle", cls.folder'),
+    r"tests/gpu/prove\.sh run .*": ("tests/process/prove_bundle_test.py", '"prove.sh", "run"'),
     r"build/vae_dist monitor": ("tests/process/monitoring_test.py", "start_monitor"),
 }
 

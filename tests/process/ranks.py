@@ -16,16 +16,16 @@ def is_alive(pid):
 
 
 def ranks_of(binary, marker):
-    """The process ids, by rank, of all processes that run `binary` (or vae_dist_cuda beside it, which it becomes on a GPU machine) with `marker` ("NAME=value") in their environment."""
-    program = pathlib.Path(binary).resolve()
-    programs = (program, program.with_name("vae_dist_cuda"))
+    """The process ids, by rank, of all processes that run `binary` (or vae_dist_cuda, which it becomes on a GPU machine) with `marker` ("NAME=value") in their environment."""
+    # Names, because `binary` may be a script that starts the program of its name from another folder (tests/gpu/start.sh).
+    programs = (pathlib.Path(binary).name, "vae_dist_cuda")
     found = {}
     for folder in pathlib.Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         try:
             variables = (folder / "environ").read_bytes().split(b"\0")
-            if marker.encode() not in variables or (folder / "exe").resolve() not in programs:
+            if marker.encode() not in variables or (folder / "exe").resolve().name not in programs:
                 continue
         except OSError:
             continue
