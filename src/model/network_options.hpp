@@ -18,6 +18,8 @@ struct NetworkOptions {
   Activation output = Activation::sigmoid;
   base::PredictedVariance predicted_variance =
       base::PredictedVariance::none;  ///< what a second head of the decoder gives
+  bool recompute_blocks = false;      ///< a network that is registered with blocks computes them
+                                      ///< again in backward (recompute.hpp)
 
   std::int64_t image_values() const { return channels * height * width; }  ///< D
 };

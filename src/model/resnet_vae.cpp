@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "model/network_registry.hpp"
+#include "model/recompute.hpp"
 #include "model/residual_network.hpp"
 
 namespace vae_dist::model {
@@ -42,7 +43,7 @@ void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::
 
 ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
                      std::shared_ptr<Likelihood> likelihood)
-    : output_activation_(options.output) {
+    : output_activation_(options.output), recomputes_blocks_(options.recompute_blocks) {
   const auto& hidden = options.hidden_dims;
   if (hidden.empty())
     throw std::invalid_argument("ResnetVae needs at least one level in hidden_dims");
@@ -92,8 +93,16 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
          std::move(likelihood));
 }
 
+// A block is a layer that consists of layers: ResidualBlock, SpatialAttention, Upsampling.
+at::Tensor ResnetVae::through(Sequential& layers, at::Tensor x) const {
+  for (torch::nn::AnyModule& layer : *layers)
+    x = recomputes_blocks_ && !layer.ptr()->children().empty() ? recomputed(layer, x)
+                                                               : layer.forward(std::move(x));
+  return x;
+}
+
 Posterior ResnetVae::encode_sample(const Sample& sample) {
-  const at::Tensor code = encoder_->forward(sample.x);
+  const at::Tensor code = through(encoder_, sample.x);
   // flatten() copies a channels_last map into the order C, H, W.
   if (!latent_shape_.empty())
     return {conv_mu_->forward(code).flatten(1), clamp_log_var(conv_var_->forward(code).flatten(1))};
@@ -104,7 +113,7 @@ Posterior ResnetVae::encode_sample(const Sample& sample) {
 Decoded ResnetVae::decode_latents(const at::Tensor& z, const Sample&) {
   const at::Tensor code = latent_shape_.empty() ? decoder_input_->forward(z).view(code_shape_)
                                                 : latent_input_->forward(z.view(latent_shape_));
-  const at::Tensor features = decoder_->forward(code);
+  const at::Tensor features = through(decoder_, code);
   return {output_activation_->forward(output_layer_->forward(features)),
           variance_head_.is_empty() ? at::Tensor() : variance_head_.forward(features)};
 }
@@ -123,7 +132,8 @@ const RegisteredNetwork kResnetVae(
             .at_least(1)
             .empty_is("[]");
       })},
-     base::LatentKind::posterior},
+     base::LatentKind::posterior,
+     /*has_blocks=*/true},
     [](const NetworkRequest& wanted) {
       return std::make_shared<ResnetVae>(wanted.options, wanted.settings<ResnetOptions>(),
                                          wanted.likelihood);

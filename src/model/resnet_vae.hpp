@@ -37,6 +37,8 @@ class ResnetVae : public LatentModel {
   Decoded decode_latents(const at::Tensor& z, const Sample&) override;
 
  private:
+  at::Tensor through(torch::nn::Sequential& layers, at::Tensor x) const;
+
   std::vector<std::int64_t> code_shape_,
       latent_shape_;  // [-1, C, h, w]; latent_shape_ is empty for a flat latent
   torch::nn::Sequential encoder_{nullptr}, decoder_{nullptr};
@@ -45,6 +47,7 @@ class ResnetVae : public LatentModel {
       output_layer_{nullptr};
   VarianceHead variance_head_;
   ActivationModule output_activation_;
+  bool recomputes_blocks_;
 };
 
 }  // namespace vae_dist::model

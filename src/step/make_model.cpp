@@ -58,6 +58,7 @@ model::NetworkOptions network_options(const config::Config& config,
   options.activation = activation(config.model.activation);
   options.output = activation(resolved_output(config));
   options.predicted_variance = config::likelihood_traits(config.objective).predicted_variance;
+  options.recompute_blocks = config.train.recompute == config::Recompute::blocks;
   return options;
 }
 
