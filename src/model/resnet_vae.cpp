@@ -34,8 +34,9 @@ void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::
   const bool attends = std::find(resnet.attention_at.begin(), resnet.attention_at.end(), height) !=
                        resnet.attention_at.end();
   for (std::int64_t block = 0; block < resnet.blocks; ++block) {
-    network->push_back(ResidualBlock(block == 0 ? in : out, out, options.activation));
-    if (attends) network->push_back(SpatialAttention(out));
+    network->push_back(
+        ResidualBlock(block == 0 ? in : out, out, options.activation, resnet.normalise_in));
+    if (attends) network->push_back(SpatialAttention(out, resnet.normalise_in));
   }
 }
 
@@ -62,7 +63,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
       encoder_->push_back(
           Conv2d(Conv2dOptions(hidden[level], hidden[level], 3).stride(2).padding(1)));
   }
-  encoder_->push_back(group_norm(deepest));
+  encoder_->push_back(group_norm(deepest, resnet.normalise_in));
   encoder_->push_back(ActivationModule(options.activation));
 
   if (resnet.spatial_latent) {
@@ -85,7 +86,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
       decoder_->push_back(
           Upsampling(hidden[level], sizes[level - 1].height, sizes[level - 1].width));
   }
-  decoder_->push_back(group_norm(hidden[0]));
+  decoder_->push_back(group_norm(hidden[0], resnet.normalise_in));
   decoder_->push_back(ActivationModule(options.activation));
   output_layer_ = register_module("output_layer", conv3x3(hidden[0], options.channels));
   variance_head_ = VarianceHead(*this, options);
@@ -131,6 +132,12 @@ const RegisteredNetwork kResnetVae(
                  "resolutions (heights) with attention after each block")
             .at_least(1)
             .empty_is("[]");
+        keys.choice("normalise_in", own.normalise_in,
+                    {{"bf16", NormaliseIn::bf16}, {"fp32", NormaliseIn::fp32}},
+                    "train.precision bf16 on a GPU: type of the images in group normalisation and "
+                    "activations; sums are fp32 in both. bf16 moves half of the bytes, and rounds "
+                    "each group's mean and deviation; on the CPU both are the same")
+            .for_older_runs("fp32");
       })},
      base::LatentKind::posterior,
      /*has_blocks=*/true},

@@ -13,6 +13,7 @@
 
 #include "model/latent_model.hpp"
 #include "model/network_options.hpp"
+#include "model/residual_network.hpp"
 #include "model/variance_head.hpp"
 
 namespace vae_dist::model {
@@ -23,6 +24,7 @@ struct ResnetOptions {
       16};                      ///< resolutions (heights) with attention after each block
   bool spatial_latent = false;  ///< latent_dim channels at each position of the last level, instead
                                 ///< of latent_dim values
+  NormaliseIn normalise_in = NormaliseIn::bf16;
 };
 
 class ResnetVae : public LatentModel {

@@ -226,6 +226,34 @@ TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
   }
 }
 
+TEST(CapturedStepOnAGpu, ComputesTheSameWhereBlocksAreComputedAgain) {
+  const auto self = comm::make_self_communicator();
+  const step::ReplicaPlan plan =
+      step::make_replica_plan(step::kSmallBatch, 2, 1, 0, step::kSmallBatch);
+  for (const char* precision : {"fp32", "bf16"}) {
+    config::Config config = step::small_config(precision);
+    config.model.network.name = "resnet_vae";
+    config.distributed.reproducible = true;
+    config::Config kept = config;
+    config.train.recompute = config::Recompute::blocks;
+    kept.train.cuda_graph = false;
+    comm::CollectiveLog log;
+    step::Learner again({config, step::kSmallShape, plan, the_device}, *self, log),
+        once({kept, step::kSmallShape, plan, the_device}, *self, log);
+    for (std::int64_t number = 0; number < 6; ++number) {
+      const at::Tensor images = step::images_of_step(number, at::kFloat).to(the_device.device),
+                       noise = step::noise_of_step(number, at::kFloat).to(the_device.device);
+      const auto step = [&](step::Learner& learner) {
+        return learner.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0})
+            .values;
+      };
+      EXPECT_TRUE(step(again).equal(step(once))) << precision << ", step " << number;
+      EXPECT_EQ(again.is_captured(), number >= step::CaptureRule::kEagerSteps);
+    }
+    EXPECT_TRUE(step::same_tensors(again.state(), once.state())) << precision;
+  }
+}
+
 TEST(CapturedStepOnAGpu, NeverWaitsForTheDevice) {
   const auto self = comm::make_self_communicator();
   const step::ReplicaPlan plan =
