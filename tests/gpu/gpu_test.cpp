@@ -254,6 +254,31 @@ TEST(CapturedStepOnAGpu, ComputesTheSameWhereBlocksAreComputedAgain) {
   }
 }
 
+TEST(ResidualNetworkOnAGpu, TrainsAlikeInBfloat16WhateverItNormalisesIn) {
+  const auto self = comm::make_self_communicator();
+  const step::ReplicaPlan plan =
+      step::make_replica_plan(step::kSmallBatch, 1, 1, 0, step::kSmallBatch);
+  config::Config in_bf16 = step::small_config("bf16");
+  in_bf16.model.network.name = "resnet_vae";
+  config::Config in_fp32 = in_bf16;
+  in_fp32.model.network.settings_of<model::ResnetOptions>("resnet_vae").normalise_in =
+      model::NormaliseIn::fp32;
+  comm::CollectiveLog log;
+  step::Learner ours({in_bf16, step::kSmallShape, plan, the_device}, *self, log),
+      other({in_fp32, step::kSmallShape, plan, the_device}, *self, log);
+  for (std::int64_t number = 0; number < 5; ++number) {
+    const at::Tensor images = step::images_of_step(number, at::kFloat).to(the_device.device),
+                     noise = step::noise_of_step(number, at::kFloat).to(the_device.device);
+    const auto loss = [&](step::Learner& learner) {
+      return learner.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0})
+          .values[0]
+          .item<double>();
+    };
+    const double expected = loss(other);
+    EXPECT_NEAR(loss(ours), expected, 0.02 * expected) << "step " << number;
+  }
+}
+
 TEST(CapturedStepOnAGpu, NeverWaitsForTheDevice) {
   const auto self = comm::make_self_communicator();
   const step::ReplicaPlan plan =
