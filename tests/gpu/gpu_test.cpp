@@ -15,6 +15,7 @@
 #include "device/gpu_facts.hpp"
 #include "device/queue_copy.hpp"
 #include "device/work_recorder.hpp"
+#include "model/resnet_vae.hpp"
 #include "never_waits.hpp"
 #include "shared_gpu.hpp"
 #include "step/training_batches.hpp"
