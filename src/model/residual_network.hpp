@@ -29,8 +29,8 @@ enum class NormaliseIn {
 /// (relative errors up to 0.2 %); the one for CPUs keeps them in fp32.
 class GroupNormImpl : public torch::nn::GroupNormImpl {
  public:
-  GroupNormImpl(const torch::nn::GroupNormOptions& options, NormaliseIn in)
-      : torch::nn::GroupNormImpl(options), in_(in) {}
+  GroupNormImpl(const torch::nn::GroupNormOptions& groups, NormaliseIn in)
+      : torch::nn::GroupNormImpl(groups), in_(in) {}
   at::Tensor forward(const at::Tensor& x);
 
  private:
