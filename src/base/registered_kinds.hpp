@@ -66,6 +66,7 @@ struct UpdateRule : Item {
 /// A value of `model.name`. Its own keys are under `model`.
 struct Network : Item {
   LatentKind latent = LatentKind::posterior;
+  bool has_blocks = false;  ///< its blocks can be computed again in backward (train.recompute)
 };
 
 /// An entry of `objective.regularisers`, with `name` and its own keys.

@@ -7,9 +7,9 @@
 namespace vae_dist::bench {
 
 /// Counts the convolutions and matrix products of all threads of this process while it lives, with
-/// two operations per multiply-add. The rest of a step (batch norm, activations, the optimizer) is
-/// small in comparison and is left out, as in any published FLOP count. Only one may live at a
-/// time: a second one throws std::logic_error.
+/// two operations per multiply-add; what train.recompute computes again counts again. The rest of a
+/// step (batch norm, activations, the optimizer) is small in comparison and is left out, as in any
+/// published FLOP count. Only one may live at a time: a second one throws std::logic_error.
 class FlopCount {
  public:
   FlopCount();

@@ -38,6 +38,9 @@ struct ModelConfig {
 /// Returns what the configured network learns about each x.
 base::LatentKind latent_kind(const ModelConfig& model);
 
+/// Returns whether the configured network has blocks that backward can compute again.
+bool has_blocks(const ModelConfig& model);
+
 enum class KldWeightRule { automatic, reference, batch_over_dataset, fixed, elbo };
 
 struct KldWeightConfig {
@@ -143,6 +146,7 @@ struct EarlyStopConfig {
 };
 
 enum class Precision { automatic, fp64, fp32, tf32, bf16 };
+enum class Recompute { none, blocks };
 
 struct TrainConfig {
   std::int64_t epochs = 100;
@@ -161,6 +165,7 @@ struct TrainConfig {
   Precision precision = Precision::fp32;
   bool channels_last = true;
   std::optional<bool> cuda_graph;  // empty: auto
+  Recompute recompute = Recompute::none;
 };
 
 enum class Device { automatic, cuda, cpu };

@@ -1,6 +1,8 @@
 // The parts of the key table: one function per section, defined in the keys_*.cpp files.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "base/key.hpp"
@@ -9,6 +11,9 @@
 #include "config/words.hpp"
 
 namespace vae_dist::config {
+
+/// Lists the registered networks that meet the condition: "decoder_only or resnet_vae".
+std::string networks_where(const std::function<bool(const base::Network&)>& condition);
 
 void add_run_keys(std::vector<base::Key>& keys, RunConfig& run);
 void add_model_keys(std::vector<base::Key>& keys, ModelConfig& model);

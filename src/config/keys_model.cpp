@@ -12,6 +12,19 @@ base::LatentKind latent_kind(const ModelConfig& model) {
                  : base::LatentKind::posterior;  // the reader rejects unregistered names
 }
 
+bool has_blocks(const ModelConfig& model) {
+  const base::Network* const network =
+      base::Registry<base::Network>::all().find(model.network.name);
+  return network && network->has_blocks;
+}
+
+std::string networks_where(const std::function<bool(const base::Network&)>& condition) {
+  std::vector<std::string> names;
+  for (const auto& [name, network] : base::Registry<base::Network>::all())
+    if (condition(network)) names.push_back(name);
+  return joined(names, " or ");
+}
+
 base::LikelihoodTraits likelihood_traits(const ObjectiveConfig& objective) {
   const base::Likelihood* const likelihood =
       base::Registry<base::Likelihood>::all().find(objective.likelihood.name);
@@ -35,14 +48,6 @@ std::string registered_items_help() {
   for (const auto& [name, item] : base::Registry<Described>::all())
     known.push_back(name + ": " + item.help);
   return joined(known, "; ");
-}
-
-// Lists the networks of one kind: "decoder_only"
-std::string networks_with(base::LatentKind latent) {
-  std::vector<std::string> names;
-  for (const auto& [name, network] : base::Registry<base::Network>::all())
-    if (network.latent == latent) names.push_back(name);
-  return joined(names, " or ");
 }
 
 // Describes the list of regularisers, each with its keys and their defaults.
@@ -217,7 +222,9 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
            "images of a replica share them")
       .at_least(1)
       .at_most(1 << 20)
-      .counts_when("model.name is " + networks_with(base::LatentKind::none),
+      .counts_when("model.name is " + networks_where([](const base::Network& network) {
+                     return network.latent == base::LatentKind::none;
+                   }),
                    [&config] { return latent_kind(config.model) == base::LatentKind::none; });
 }
 

@@ -112,6 +112,16 @@ void add_train_keys(std::vector<base::Key>& keys, Config& config) {
            "on a GPU: capture the step in a CUDA graph; auto: if possible")
       .empty_is("auto")
       .may_change();
+  section
+      .choice("recompute", train.recompute, words_of(train.recompute),
+              "blocks: compute the activations inside the network's blocks again in backward "
+              "instead of keeping them, so that a larger replica or model fits: about half of the "
+              "memory of a step, one more forward pass, the same bits")
+      .counts_when("model.name is " + networks_where([](const base::Network& network) {
+                     return network.has_blocks;
+                   }),
+                   [&config] { return has_blocks(config.model); })
+      .may_change();
 }
 
 void add_distributed_keys(std::vector<base::Key>& keys, DistributedConfig& distributed) {

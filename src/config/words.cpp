@@ -116,6 +116,13 @@ const base::Words<Precision>& words() {
 }
 
 template <>
+const base::Words<Recompute>& words() {
+  static const base::Words<Recompute> all = {{"none", Recompute::none},
+                                             {"blocks", Recompute::blocks}};
+  return all;
+}
+
+template <>
 const base::Words<Device>& words() {
   static const base::Words<Device> all = {
       {"auto", Device::automatic}, {"cuda", Device::cuda}, {"cpu", Device::cpu}};

@@ -44,6 +44,8 @@ const base::Words<ScheduleUnit>& words();
 template <>
 const base::Words<Precision>& words();
 template <>
+const base::Words<Recompute>& words();
+template <>
 const base::Words<Device>& words();
 template <>
 const base::Words<Backend>& words();

@@ -21,4 +21,26 @@ Autocast::~Autocast() {
   at::autocast::set_autocast_enabled(device_, was_enabled_);
 }
 
+namespace {
+
+void set(c10::DeviceType device, AutocastState state) {
+  at::autocast::set_autocast_enabled(device, state.enabled);
+  at::autocast::set_autocast_dtype(device, state.type);
+  at::autocast::set_autocast_cache_enabled(state.keeps_casts);
+}
+
+}  // namespace
+
+AutocastState autocast_state(c10::DeviceType device) {
+  return {at::autocast::is_autocast_enabled(device), at::autocast::get_autocast_dtype(device),
+          at::autocast::is_autocast_cache_enabled()};
+}
+
+AutocastAs::AutocastAs(c10::DeviceType device, AutocastState wanted)
+    : device_(device), former_(autocast_state(device)) {
+  set(device_, wanted);
+}
+
+AutocastAs::~AutocastAs() { set(device_, former_); }
+
 }  // namespace vae_dist::model

@@ -24,4 +24,25 @@ class Autocast {
   c10::ScalarType former_type_ = c10::ScalarType::Float;
 };
 
+/// The settings of autocast for a type of device, in the current thread.
+struct AutocastState {
+  bool enabled = false;
+  c10::ScalarType type = c10::ScalarType::BFloat16;
+  bool keeps_casts = true;  ///< a weight is cast once for all its uses
+};
+AutocastState autocast_state(c10::DeviceType device);
+
+/// While this object lives, the current thread has these settings.
+class AutocastAs {
+ public:
+  AutocastAs(c10::DeviceType device, AutocastState wanted);
+  ~AutocastAs();
+  AutocastAs(const AutocastAs&) = delete;
+  AutocastAs& operator=(const AutocastAs&) = delete;
+
+ private:
+  c10::DeviceType device_;
+  AutocastState former_;
+};
+
 }  // namespace vae_dist::model

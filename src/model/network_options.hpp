@@ -19,6 +19,8 @@ struct NetworkOptions {
   base::PredictedVariance predicted_variance =
       base::PredictedVariance::none;  ///< what a second head of the decoder gives
   bool skips_cancelled_bias = false;  ///< in training, a bias before batch norm is not added
+  bool recompute_blocks = false;      ///< a network that is registered with blocks computes them
+                                      ///< again in backward (recompute.hpp)
 
   std::int64_t image_values() const { return channels * height * width; }  ///< D
 };

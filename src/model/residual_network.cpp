@@ -2,13 +2,22 @@
 
 #include <ATen/ATen.h>
 
+#include "model/autocast.hpp"
+
 namespace vae_dist::model {
 namespace {
 
 using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
-using torch::nn::GroupNorm;
-using torch::nn::GroupNormOptions;
+
+// Computes in the type of x, even where autocast would cast x.
+template <typename Compute>
+at::Tensor as_it_is(const at::Tensor& x, const Compute& compute) {
+  AutocastState without = autocast_state(x.device().type());
+  without.enabled = false;
+  const AutocastAs same(x.device().type(), without);
+  return compute();
+}
 
 }  // namespace
 
@@ -17,15 +26,28 @@ Conv2d conv3x3(std::int64_t in, std::int64_t out) {
 }
 Conv2d conv1x1(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 1)); }
 
-GroupNorm group_norm(std::int64_t channels) {
-  std::int64_t groups = std::min<std::int64_t>(32, channels);
-  while (channels % groups != 0) --groups;
-  return GroupNorm(GroupNormOptions(groups, channels));
+at::Tensor GroupNormImpl::forward(const at::Tensor& x) {
+  if (in_ == NormaliseIn::fp32 || x.scalar_type() == weight.scalar_type())
+    return torch::nn::GroupNormImpl::forward(x);
+  // The CPU's kernel takes parameters in fp32 for images in bfloat16, the GPU's takes one type.
+  const auto typed = [&](const at::Tensor& parameter) {
+    return x.is_cpu() ? parameter : parameter.to(x.scalar_type());
+  };
+  return as_it_is(x, [&] {
+    return at::group_norm(x, options.num_groups(), typed(weight), typed(bias), options.eps());
+  });
 }
 
-ResidualBlockImpl::ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation)
-    : norm1_(register_module("norm1", group_norm(in))),
-      norm2_(register_module("norm2", group_norm(out))),
+GroupNorm group_norm(std::int64_t channels, NormaliseIn in) {
+  std::int64_t groups = std::min<std::int64_t>(32, channels);
+  while (channels % groups != 0) --groups;
+  return GroupNorm(torch::nn::GroupNormOptions(groups, channels), in);
+}
+
+ResidualBlockImpl::ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation,
+                                     NormaliseIn normalise_in)
+    : norm1_(register_module("norm1", group_norm(in, normalise_in))),
+      norm2_(register_module("norm2", group_norm(out, normalise_in))),
       conv1_(register_module("conv1", conv3x3(in, out))),
       conv2_(register_module("conv2", conv3x3(out, out))),
       activation_(activation) {
@@ -38,8 +60,8 @@ at::Tensor ResidualBlockImpl::forward(const at::Tensor& x) {
   return h + (shortcut_.is_empty() ? x : shortcut_->forward(x));
 }
 
-SpatialAttentionImpl::SpatialAttentionImpl(std::int64_t channels)
-    : norm_(register_module("norm", group_norm(channels))),
+SpatialAttentionImpl::SpatialAttentionImpl(std::int64_t channels, NormaliseIn normalise_in)
+    : norm_(register_module("norm", group_norm(channels, normalise_in))),
       qkv_(register_module("qkv", conv1x1(channels, 3 * channels))),
       projection_(register_module("projection", conv1x1(channels, channels))) {}
 
@@ -59,7 +81,7 @@ UpsamplingImpl::UpsamplingImpl(std::int64_t channels, std::int64_t height, std::
     : size_{height, width}, conv_(register_module("conv", conv3x3(channels, channels))) {}
 
 at::Tensor UpsamplingImpl::forward(const at::Tensor& x) {
-  return conv_->forward(at::upsample_nearest2d(x, size_));
+  return conv_->forward(as_it_is(x, [&] { return at::upsample_nearest2d(x, size_); }));
 }
 
 }  // namespace vae_dist::model

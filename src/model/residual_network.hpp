@@ -17,20 +17,41 @@ namespace vae_dist::model {
 torch::nn::Conv2d conv3x3(std::int64_t in, std::int64_t out);
 torch::nn::Conv2d conv1x1(std::int64_t in, std::int64_t out);
 
-/// Group normalisation (Wu, He 2018) with 32 groups, or the largest smaller number that divides
-/// `channels`.
-torch::nn::GroupNorm group_norm(std::int64_t channels);
+/// Where autocast rounds convolutions to bfloat16 (autocast.hpp): the type in which group
+/// normalisation reads and writes images, and so the type of the activation behind it.
+enum class NormaliseIn {
+  fp32,  ///< whatever autocast makes of it: on a GPU fp32, on the CPU the type of the images
+  bf16,  ///< the type of the images on a GPU too
+};
+
+/// Group normalisation (Wu, He 2018). In bfloat16, sums are fp32 on every device. LibTorch's kernel
+/// for GPUs then rounds each group's mean and deviation, the weight and the bias to bfloat16 too
+/// (relative errors up to 0.2 %); the one for CPUs keeps them in fp32.
+class GroupNormImpl : public torch::nn::GroupNormImpl {
+ public:
+  GroupNormImpl(const torch::nn::GroupNormOptions& groups, NormaliseIn in)
+      : torch::nn::GroupNormImpl(groups), in_(in) {}
+  at::Tensor forward(const at::Tensor& x);
+
+ private:
+  NormaliseIn in_;
+};
+TORCH_MODULE(GroupNorm);
+
+/// With 32 groups, or the largest smaller number that divides `channels`.
+GroupNorm group_norm(std::int64_t channels, NormaliseIn in);
 
 /// x + conv(act(norm(conv(act(norm(x)))))), the pre-activation form (He et al. 2016, "Identity
 /// Mappings in Deep Residual Networks"). If the number of channels changes, a 1x1 convolution maps
 /// x.
 class ResidualBlockImpl : public torch::nn::Module {
  public:
-  ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation);
+  ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation,
+                    NormaliseIn normalise_in);
   at::Tensor forward(const at::Tensor& x);
 
  private:
-  torch::nn::GroupNorm norm1_, norm2_;
+  GroupNorm norm1_, norm2_;
   torch::nn::Conv2d conv1_, conv2_;
   torch::nn::Conv2d shortcut_{nullptr};
   ActivationModule activation_;
@@ -41,17 +62,19 @@ TORCH_MODULE(ResidualBlock);
 /// al. 2017, eq. 1; for images: Zhang et al. 2019).
 class SpatialAttentionImpl : public torch::nn::Module {
  public:
-  explicit SpatialAttentionImpl(std::int64_t channels);
+  SpatialAttentionImpl(std::int64_t channels, NormaliseIn normalise_in);
   at::Tensor forward(const at::Tensor& x);
 
  private:
-  torch::nn::GroupNorm norm_;
+  GroupNorm norm_;
   torch::nn::Conv2d qkv_, projection_;
 };
 TORCH_MODULE(SpatialAttention);
 
 /// Doubles a size by nearest neighbours (one less where halving an odd size rounded up), then
-/// applies a 3x3 convolution. This avoids checkerboard artefacts (Odena et al. 2016).
+/// applies a 3x3 convolution. This avoids checkerboard artefacts (Odena et al. 2016). Where
+/// autocast would copy the pixels in fp32 (on a GPU), they are copied as they are, which gives the
+/// same values: backward sums in fp32 and rounds once in either case.
 class UpsamplingImpl : public torch::nn::Module {
  public:
   UpsamplingImpl(std::int64_t channels, std::int64_t height, std::int64_t width);

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "model/network_registry.hpp"
+#include "model/recompute.hpp"
 #include "model/residual_network.hpp"
 
 namespace vae_dist::model {
@@ -33,8 +34,9 @@ void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::
   const bool attends = std::find(resnet.attention_at.begin(), resnet.attention_at.end(), height) !=
                        resnet.attention_at.end();
   for (std::int64_t block = 0; block < resnet.blocks; ++block) {
-    network->push_back(ResidualBlock(block == 0 ? in : out, out, options.activation));
-    if (attends) network->push_back(SpatialAttention(out));
+    network->push_back(
+        ResidualBlock(block == 0 ? in : out, out, options.activation, resnet.normalise_in));
+    if (attends) network->push_back(SpatialAttention(out, resnet.normalise_in));
   }
 }
 
@@ -42,7 +44,7 @@ void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::
 
 ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
                      std::shared_ptr<Likelihood> likelihood)
-    : output_activation_(options.output) {
+    : output_activation_(options.output), recomputes_blocks_(options.recompute_blocks) {
   const auto& hidden = options.hidden_dims;
   if (hidden.empty())
     throw std::invalid_argument("ResnetVae needs at least one level in hidden_dims");
@@ -61,7 +63,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
       encoder_->push_back(
           Conv2d(Conv2dOptions(hidden[level], hidden[level], 3).stride(2).padding(1)));
   }
-  encoder_->push_back(group_norm(deepest));
+  encoder_->push_back(group_norm(deepest, resnet.normalise_in));
   encoder_->push_back(ActivationModule(options.activation));
 
   if (resnet.spatial_latent) {
@@ -84,7 +86,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
       decoder_->push_back(
           Upsampling(hidden[level], sizes[level - 1].height, sizes[level - 1].width));
   }
-  decoder_->push_back(group_norm(hidden[0]));
+  decoder_->push_back(group_norm(hidden[0], resnet.normalise_in));
   decoder_->push_back(ActivationModule(options.activation));
   output_layer_ = register_module("output_layer", conv3x3(hidden[0], options.channels));
   variance_head_ = VarianceHead(*this, options);
@@ -92,8 +94,16 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
          std::move(likelihood));
 }
 
+// A block is a layer that consists of layers: ResidualBlock, SpatialAttention, Upsampling.
+at::Tensor ResnetVae::through(Sequential& layers, at::Tensor x) const {
+  for (torch::nn::AnyModule& layer : *layers)
+    x = recomputes_blocks_ && !layer.ptr()->children().empty() ? recomputed(layer, x)
+                                                               : layer.forward(std::move(x));
+  return x;
+}
+
 Posterior ResnetVae::encode_sample(const Sample& sample) {
-  const at::Tensor code = encoder_->forward(sample.x);
+  const at::Tensor code = through(encoder_, sample.x);
   // flatten() copies a channels_last map into the order C, H, W.
   if (!latent_shape_.empty())
     return {conv_mu_->forward(code).flatten(1), clamp_log_var(conv_var_->forward(code).flatten(1))};
@@ -104,7 +114,7 @@ Posterior ResnetVae::encode_sample(const Sample& sample) {
 Decoded ResnetVae::decode_latents(const at::Tensor& z, const Sample&) {
   const at::Tensor code = latent_shape_.empty() ? decoder_input_->forward(z).view(code_shape_)
                                                 : latent_input_->forward(z.view(latent_shape_));
-  const at::Tensor features = decoder_->forward(code);
+  const at::Tensor features = through(decoder_, code);
   return {output_activation_->forward(output_layer_->forward(features)),
           variance_head_.is_empty() ? at::Tensor() : variance_head_.forward(features)};
 }
@@ -122,8 +132,15 @@ const RegisteredNetwork kResnetVae(
                  "resolutions (heights) with attention after each block")
             .at_least(1)
             .empty_is("[]");
+        keys.choice("normalise_in", own.normalise_in,
+                    {{"bf16", NormaliseIn::bf16}, {"fp32", NormaliseIn::fp32}},
+                    "train.precision bf16 on a GPU: type of the images in group normalisation and "
+                    "activations; sums are fp32 in both. bf16 moves half of the bytes, and rounds "
+                    "each group's mean and deviation; on the CPU both are the same")
+            .for_older_runs("fp32");
       })},
-     base::LatentKind::posterior},
+     base::LatentKind::posterior,
+     /*has_blocks=*/true},
     [](const NetworkRequest& wanted) {
       return std::make_shared<ResnetVae>(wanted.options, wanted.settings<ResnetOptions>(),
                                          wanted.likelihood);

@@ -13,6 +13,7 @@
 
 #include "model/latent_model.hpp"
 #include "model/network_options.hpp"
+#include "model/residual_network.hpp"
 #include "model/variance_head.hpp"
 
 namespace vae_dist::model {
@@ -23,6 +24,7 @@ struct ResnetOptions {
       16};                      ///< resolutions (heights) with attention after each block
   bool spatial_latent = false;  ///< latent_dim channels at each position of the last level, instead
                                 ///< of latent_dim values
+  NormaliseIn normalise_in = NormaliseIn::bf16;
 };
 
 class ResnetVae : public LatentModel {
@@ -37,6 +39,8 @@ class ResnetVae : public LatentModel {
   Decoded decode_latents(const at::Tensor& z, const Sample&) override;
 
  private:
+  at::Tensor through(torch::nn::Sequential& layers, at::Tensor x) const;
+
   std::vector<std::int64_t> code_shape_,
       latent_shape_;  // [-1, C, h, w]; latent_shape_ is empty for a flat latent
   torch::nn::Sequential encoder_{nullptr}, decoder_{nullptr};
@@ -45,6 +49,7 @@ class ResnetVae : public LatentModel {
       output_layer_{nullptr};
   VarianceHead variance_head_;
   ActivationModule output_activation_;
+  bool recomputes_blocks_;
 };
 
 }  // namespace vae_dist::model

@@ -59,6 +59,7 @@ model::NetworkOptions network_options(const config::Config& config,
   options.output = activation(resolved_output(config));
   options.skips_cancelled_bias = config.model.cancelled_bias == config::CancelledBias::skip;
   options.predicted_variance = config::likelihood_traits(config.objective).predicted_variance;
+  options.recompute_blocks = config.train.recompute == config::Recompute::blocks;
   return options;
 }
 

@@ -100,6 +100,10 @@ std::string out_of_memory_text(const std::string& error, const MemoryNeed& need,
   else
     out += base::text(" needs more beside it than the ", base::format_bytes(need.replica),
                       " that it got.");
+  if (need.can_recompute)
+    out +=
+        " With train.recompute=blocks it needs about half of that, for one more forward pass; the "
+        "results are the same, and the run resumes with it.";
   if (one_batch)
     return out +
            " With distributed.batch_norm sync, a larger R does not help. Start more ranks (a "

@@ -45,6 +45,7 @@ struct MemoryNeed {
   double replica = 0;           ///< peak in a step, less what was held before the first step:
                                 ///< activations and library buffers; 0: unknown
   bool step_completed = false;  ///< if no step was completed, the replica needs more than `replica`
+  bool can_recompute = false;   ///< the network's blocks could be computed again (train.recompute)
 };
 
 /// Returns the peak of the steps less the memory in use before the first one; 0 if an earlier peak

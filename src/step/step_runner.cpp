@@ -88,7 +88,8 @@ StepOutcome StepRunner::learn(const model::Sample& batch, double learning_rate) 
     const config::Config& config = parts_.config;
     const MemoryNeed need{
         model_bytes(config, parts_.learner.parameter_count(), parts_.plan.replicas_per_rank()),
-        taken_by_steps(*before_steps_, memory_use(parts_.device)), completed_a_step_};
+        taken_by_steps(*before_steps_, memory_use(parts_.device)), completed_a_step_,
+        config::has_blocks(config.model) && config.train.recompute == config::Recompute::none};
     throw base::Failure(out_of_memory_text(error.what(), need, parts_.plan, config.distributed));
   }
 }

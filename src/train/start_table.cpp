@@ -186,7 +186,10 @@ base::TableRows start_table(const StartFacts& f) {
           config.model.network.name, ", latent ", config.model.latent_dim, ", ", f.parameters.all,
           " parameters, ",
           config.train.freeze.empty() ? "" : base::text(f.parameters.trained, " of them trained, "),
-          config::word(config.train.precision)));
+          config::word(config.train.precision),
+          config.train.recompute == config::Recompute::blocks
+              ? ", activations of its blocks computed again in backward"
+              : ""));
   rows.emplace_back(
       "memory per rank",
       base::text(base::format_bytes(state_bytes), " for the model, its gradients and its optimizer",

@@ -242,6 +242,9 @@ TEST(RefusedConfig, WhatAModelWithoutAPosteriorHasNoUseFor) {
               HasSubstr("it applies only when model.name is decoder_only"));
   EXPECT_THAT(complaint_of("", {"model.blocks=3"}),
               HasSubstr("it applies only when model.name is resnet_vae"));
+  EXPECT_EQ(complaint_of("train: {recompute: blocks}\n"),
+            "big.yaml:5: train.recompute has no effect: it applies only when model.name is "
+            "resnet_vae");
 }
 
 TEST(RefusedConfig, ObjectivesWithoutAMeaning) {

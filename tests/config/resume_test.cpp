@@ -7,8 +7,10 @@
 namespace vae_dist::config {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 
 TEST(Resume, ListsEachDifferenceThatIsNotAllowed) {
   const Config saved = parse();
@@ -64,9 +66,9 @@ TEST(Resume, AllowsExactlyTheKeysOfTheContract) {
       allowed,
       ElementsAre("run.name", "run.directory", "data.train.file", "data.validation.file",
                   "data.cache", "data.prefetch_batches", "data.reader_threads", "train.epochs",
-                  "train.steps", "train.channels_last", "train.cuda_graph", "distributed.device",
-                  "distributed.backend", "distributed.first_bucket_mib", "distributed.bucket_mib",
-                  "distributed.threads_per_rank", "distributed.timeout_s",
+                  "train.steps", "train.channels_last", "train.cuda_graph", "train.recompute",
+                  "distributed.device", "distributed.backend", "distributed.first_bucket_mib",
+                  "distributed.bucket_mib", "distributed.threads_per_rank", "distributed.timeout_s",
                   "distributed.slow_timeout_s", "distributed.share_gpu"));
 }
 
@@ -91,7 +93,7 @@ TEST(Resume, KeepsTheOrderOfSamplesAndThePrecisionThatWereChosen) {
                   "train.precision: bf16 in the run, fp32 now"));
   EXPECT_THAT(
       forbidden_differences(saved, parse("", {"data.order=global", "train.precision=auto"})),
-      testing::Contains("data.order: sections in the run, global now"));
+      Contains("data.order: sections in the run, global now"));
 }
 
 // Runs begun before there were sections drew every batch from all samples.
@@ -103,6 +105,20 @@ TEST(Resume, OlderRunsKeepTheirGlobalOrder) {
   keep_older_values(now, kept);
   EXPECT_EQ(now.data.order, Order::global);
   EXPECT_THAT(forbidden_differences(kept.config, now), IsEmpty());
+}
+
+TEST(Resume, OlderRunsOfResnetVaeNormaliseAsTheyDidAndMayRecompute) {
+  const std::string residual =
+      "run: {name: a}\ndata: {train: {file: a.h5}}\nmodel.name: resnet_vae\n";
+  const KeptConfig kept = parse_kept_config(residual, "config.yaml");
+  Config now = parse_config(residual, "a.yaml", {"train.recompute=blocks"});
+  EXPECT_THAT(values(now), Contains("model.normalise_in: bf16"));
+  keep_older_values(now, kept);
+  EXPECT_THAT(values(now), IsSupersetOf({"model.normalise_in: fp32", "train.recompute: blocks"}));
+  EXPECT_THAT(forbidden_differences(kept.config, now), IsEmpty());
+  EXPECT_THAT(forbidden_differences(kept.config,
+                                    parse_config(residual, "a.yaml", {"model.normalise_in=bf16"})),
+              ElementsAre("model.normalise_in: fp32 in the run, bf16 now"));
 }
 
 TEST(Resume, NullReplicasKeepTheRuns) {

@@ -15,6 +15,7 @@
 #include "device/gpu_facts.hpp"
 #include "device/queue_copy.hpp"
 #include "device/work_recorder.hpp"
+#include "model/resnet_vae.hpp"
 #include "never_waits.hpp"
 #include "shared_gpu.hpp"
 #include "step/training_batches.hpp"
@@ -233,6 +234,59 @@ TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
         EXPECT_TRUE(state[i].equal(expected[i]))
             << precision << ", " << replicas << " replicas, tensor " << i;
     }
+  }
+}
+
+TEST(CapturedStepOnAGpu, ComputesTheSameWhereBlocksAreComputedAgain) {
+  const auto self = comm::make_self_communicator();
+  const step::ReplicaPlan plan =
+      step::make_replica_plan(step::kSmallBatch, 2, 1, 0, step::kSmallBatch);
+  for (const char* precision : {"fp32", "bf16"}) {
+    config::Config config = step::small_config(precision);
+    config.model.network.name = "resnet_vae";
+    config.distributed.reproducible = true;
+    config::Config kept = config;
+    config.train.recompute = config::Recompute::blocks;
+    kept.train.cuda_graph = false;
+    comm::CollectiveLog log;
+    step::Learner again({config, step::kSmallShape, plan, the_device}, *self, log),
+        once({kept, step::kSmallShape, plan, the_device}, *self, log);
+    for (std::int64_t number = 0; number < 6; ++number) {
+      const at::Tensor images = step::images_of_step(number, at::kFloat).to(the_device.device),
+                       noise = step::noise_of_step(number, at::kFloat).to(the_device.device);
+      const auto step = [&](step::Learner& learner) {
+        return learner.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0})
+            .values;
+      };
+      EXPECT_TRUE(step(again).equal(step(once))) << precision << ", step " << number;
+      EXPECT_EQ(again.is_captured(), number >= step::CaptureRule::kEagerSteps);
+    }
+    EXPECT_TRUE(step::same_tensors(again.state(), once.state())) << precision;
+  }
+}
+
+TEST(ResidualNetworkOnAGpu, TrainsAlikeInBfloat16WhateverItNormalisesIn) {
+  const auto self = comm::make_self_communicator();
+  const step::ReplicaPlan plan =
+      step::make_replica_plan(step::kSmallBatch, 1, 1, 0, step::kSmallBatch);
+  config::Config in_bf16 = step::small_config("bf16");
+  in_bf16.model.network.name = "resnet_vae";
+  config::Config in_fp32 = in_bf16;
+  in_fp32.model.network.settings_of<model::ResnetOptions>("resnet_vae").normalise_in =
+      model::NormaliseIn::fp32;
+  comm::CollectiveLog log;
+  step::Learner ours({in_bf16, step::kSmallShape, plan, the_device}, *self, log),
+      other({in_fp32, step::kSmallShape, plan, the_device}, *self, log);
+  for (std::int64_t number = 0; number < 5; ++number) {
+    const at::Tensor images = step::images_of_step(number, at::kFloat).to(the_device.device),
+                     noise = step::noise_of_step(number, at::kFloat).to(the_device.device);
+    const auto loss = [&](step::Learner& learner) {
+      return learner.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0})
+          .values[0]
+          .item<double>();
+    };
+    const double expected = loss(other);
+    EXPECT_NEAR(loss(ours), expected, 0.02 * expected) << "step " << number;
   }
 }
 

@@ -99,6 +99,11 @@ std::vector<Case> cases() {
                    config.train.ema_decay = 0.9;
                    config.train.precision = config::Precision::fp32;
                  }});
+  out.push_back({"RecomputedBlocks", 1, 2, [](config::Config& config) {
+                   config.model.network.name = "resnet_vae";
+                   config.train.recompute = config::Recompute::blocks;
+                   config.train.precision = config::Precision::bf16;
+                 }});
   for (const char* rule : {"adamw", "adamax", "sgd"})
     out.push_back({std::string("With") + rule, 1, 2,
                    [rule](config::Config& config) { config.train.optimizer.rule.name = rule; }});

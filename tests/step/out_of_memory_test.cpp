@@ -114,6 +114,12 @@ TEST_F(OutOfMemoryText, DoesNotCallTheFirstStepsPartTheWhole) {
               HasSubstr("a replica of 32 samples does not fit beside it."));
 }
 
+TEST_F(OutOfMemoryText, ProposesToComputeBlocksAgainWhereTheNetworkHasThem) {
+  EXPECT_THAT(out_of_memory_text("no", {45.2e6, 3.1e9, true, true}, plan_, config_),
+              AllOf(HasSubstr("With train.recompute=blocks"), HasSubstr("distributed.replicas=4")));
+  EXPECT_THAT(out_of_memory_text("no", need_, plan_, config_), Not(HasSubstr("train.recompute")));
+}
+
 TEST_F(OutOfMemoryText, ProposesMoreRanksWhereReplicasRunAsOneBatch) {
   config_.batch_norm = config::BatchNorm::sync;
   EXPECT_THAT(out_of_memory_text("no", need_, {64, 4, 2, 0}, config_),
