@@ -82,7 +82,10 @@ choose_launcher() {
     *) refuse "VAE_DIST_START is ${VAE_DIST_START}: set it to mpirun or srun" ;;
   esac
   # As under vae_launch: each rank runs on the cores beside its GPU, or of a NUMA node, as far as the job has them.
-  if command -v python3 > /dev/null; then launcher+=("$checkout/launcher/supervise/bound_rank.py"); fi
+  local folder
+  for folder in "$checkout/launcher/supervise" "$checkout/supervise"; do   # in a checkout, and as installed
+    if [ -x "$folder/bound_rank.py" ] && command -v python3 > /dev/null; then launcher+=("$folder/bound_rank.py"); break; fi
+  done
 }
 
 # When a rank is lost, mpirun kills the others after twice this delay. They save the last step before that, which takes about as long as the last checkpoint

@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from supervise import binding, gpus  # noqa: E402
 
 
-def main():
+def bind():
     rank, size = binding.place_on_node(os.environ)
     # By default CUDA orders GPUs by speed, but nvidia-smi orders them by bus.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
@@ -21,6 +21,13 @@ def main():
     os.sched_setaffinity(0, cores)
     beside = len(cores) if len(cores) < len(allowed) else max(1, len(cores) // size)
     os.environ.setdefault("OMP_NUM_THREADS", str(beside))
+
+
+def main():
+    try:
+        bind()
+    except (KeyError, IndexError, ValueError):
+        pass  # a launcher that does not tell a rank its place: the rank runs where it is
     os.execvp(sys.argv[1], sys.argv[1:])
 
 
