@@ -175,16 +175,17 @@ class Watchdog::ControlThread {
   // NCCL fails on the other ranks as well when a rank has failed or is lost. That one has some time
   // to say so, or to be found, and then explains what has happened.
   void look_for_nccl_failure() {
-    if (nccl_has_failed_) return;
-    const std::optional<std::string> failure = nccl_failure();
-    if (!failure) return;
-    nccl_has_failed_ = true;
+    if (found_loss_ || !nccl_failure()) return;
     // A broken connection is met at both of its ends: they speak one after the other, so that the
     // second one knows of the first.
     const base::Seconds patience = kConsequenceTime + std::min(rank_, kSpeakersApart) * kApart;
     const base::Stopwatch watch;
-    while (watch.elapsed() < patience && !failed_for({}) && !found_loss_) listen_for(kPollInterval);
-    if (!found_loss_)
+    while (watch.elapsed() < patience && !failed_for({}) && !found_loss_ && !stopping_)
+      listen_for(kPollInterval);
+    // Ranks that end in good order do not all close their connections in the same moment. A
+    // communicator that has ended since has not failed.
+    const std::optional<std::string> failure = nccl_failure();
+    if (failure && !found_loss_ && !stopping_)
       on_end_(base::Failure("NCCL has failed while this rank waited for the GPU: " + *failure),
               "the last collectives of this rank:\n" + describe(log_.entries()));
   }
@@ -318,7 +319,7 @@ class Watchdog::ControlThread {
   std::optional<LossAlarm> alarm_;
 
   // Used by the control thread only.
-  bool nccl_has_failed_ = false, found_loss_ = false;
+  bool found_loss_ = false;
   std::optional<base::Stopwatch> since_suspicion_;
   std::vector<bool> silent_;  // since then
   base::Stopwatch since_poll_;

@@ -175,7 +175,7 @@ TEST_F(TerminateHandlerTest, ReportsOnceWhereTwoThreadsTerminate) {
     one.join();
     other.join();
   };
-  EXPECT_EXIT(die(), failed_, "^told: CUDA error[^\n]*\n[^\n]*\n$");
+  EXPECT_EXIT(die(), failed_, "^told: out of memory\n[^\n]*\n$");
 }
 
 TEST_F(TerminateHandlerTest, NamesWhatIsNoException) {
