@@ -1,5 +1,6 @@
 #include "run/terminate_handler.hpp"
 
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,8 +21,8 @@ namespace {
 // A rank that may be a consequence of another one's failure waits 2 s for that rank to say so, and
 // as long again before it reports.
 constexpr base::Seconds kTimeToTell{6};
-constexpr base::Seconds kTimeToEnd{15};   // for all but saving
-constexpr unsigned kTimeForTheRest = 20;  // s, after which the alarm ends the process
+constexpr base::Seconds kTimeToEnd{15};       // for all but saving
+constexpr base::Seconds kTimeForTheRest{20};  // until the alarm ends the process
 constexpr std::chrono::milliseconds kPause{5};
 
 constexpr char kHowItEscaped[] =
@@ -93,6 +94,15 @@ void tell_without_help() noexcept {
       ::write(STDERR_FILENO, kNoMemoryToTell.data(), kNoMemoryToTell.size());
 }
 
+// An alarm ends the process if all else hangs. One that another thread has set for that stays.
+void set_alarm(base::Seconds limit) noexcept {
+  itimerval set{};
+  ::getitimer(ITIMER_REAL, &set);
+  if (set.it_value.tv_sec > 0 || set.it_value.tv_usec > 0) return;
+  std::signal(SIGALRM, [](int) { ::_exit(static_cast<int>(base::ExitCode::rank_failed)); });
+  ::alarm(static_cast<unsigned>(limit.count()));
+}
+
 [[noreturn]] void end_this_process() noexcept {
   Ways& all = ways();
   if (all.begun.exchange(true)) {
@@ -103,16 +113,14 @@ void tell_without_help() noexcept {
   }
   all.terminated = std::this_thread::get_id();
   all.exception = std::current_exception();
-  std::signal(SIGALRM, [](int) { ::_exit(static_cast<int>(base::ExitCode::rank_failed)); });
-  ::alarm(static_cast<unsigned>(kTimeToTell.count() + kTimeToEnd.count() + all.allowed) +
-          kTimeForTheRest);
+  const base::Seconds limit = kTimeToEnd + base::Seconds(all.allowed);
+  set_alarm(limit + kTimeForTheRest);
 
   all.ender->go();
   const base::Stopwatch since;
   while (!all.told && since.elapsed() < kTimeToTell) std::this_thread::sleep_for(kPause);
   if (!all.told) tell_without_help();
   // The other thread ends the process, unless a lock of this one is in its way.
-  const base::Seconds limit = kTimeToEnd + base::Seconds(all.allowed);
   while (since.elapsed() < limit) std::this_thread::sleep_for(kPause);
   all.world->abort(base::ExitCode::rank_failed);
 }
