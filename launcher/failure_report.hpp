@@ -17,6 +17,7 @@ class FailureReport {
   void print(const std::exception& error) const;
 
   /// Prints an error of this rank and names the rank. `details` holds further lines or is empty.
+  /// Takes no lock.
   void fail(const std::exception& error, const std::string& details = "") const;
 
  private:

@@ -45,6 +45,7 @@ void add_lesson_verb(CLI::App& app, VerbContext& context) {
           std::max<std::int64_t>(20, options->lesson.sizes.long_steps / 5);
       config::DistributedConfig distributed;
       distributed.device = config::from_word<config::Device>(options->compute.device);
+      distributed.share_gpu = true;  // this rank computes alone, however many were started
       device::DeviceChoice device = run::choose_device(distributed, run::node_facts(context.world));
       options->lesson.threads = device.device.is_cuda() ? 1 : device.threads;
       // The networks of the lesson are so small that several threads per training would wait for

@@ -9,6 +9,7 @@
 #include "launcher/command_line.hpp"
 #include "launcher/failure_report.hpp"
 #include "launcher/program_choice.hpp"
+#include "run/terminate_handler.hpp"
 
 int main(int argc, char** argv) {
   using namespace vae_dist;
@@ -26,6 +27,10 @@ int main(int argc, char** argv) {
   comm::MpiWorld& world = *started;
   FailureReport report(world.rank(), world.size());
   try {
+    const run::TerminateHandler on_terminate(
+        world, [&report](const std::exception& error, const std::string& details) {
+          report.fail(error, details);
+        });
     return static_cast<int>(run_command(argc, argv, world, report));
   } catch (const comm::AgreedError& error) {
     // All ranks have the same error. Rank 0 reports it, and all exit in an orderly way.

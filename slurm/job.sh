@@ -74,13 +74,18 @@ choose_launcher() {
         export OMPI_MCA_orte_launch_agent=${OMPI_MCA_orte_launch_agent:-"${hold[*]} orted"}
         export PRTE_MCA_prte_launch_agent=${PRTE_MCA_prte_launch_agent:-"${hold[*]} prted"}
       fi
-      # mpirun gets the nodes and tasks from Slurm. Its default binding would put each rank on a single core.
+      # mpirun gets the nodes and tasks from Slurm. Its default binding would put each rank on a single core; bound_rank.py binds it beside its GPU.
       launcher=("${hold[@]}" mpirun --map-by slot --bind-to none) ;;
     srun)
-      # Since Slurm 22.05, srun does not inherit --cpus-per-task. No --gpu-bind, so that every rank sees all GPUs of the job on its node.
+      # Since Slurm 22.05, srun does not inherit --cpus-per-task. No --gpu-bind: NCCL works best where every rank sees all GPUs of the job on its node.
       launcher=(srun --mpi=pmix --kill-on-bad-exit=1 ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"}) ;;
     *) refuse "VAE_DIST_START is ${VAE_DIST_START}: set it to mpirun or srun" ;;
   esac
+  # As under vae_launch: each rank runs on the cores beside its GPU, or of a NUMA node, as far as the job has them.
+  local folder
+  for folder in "$checkout/launcher/supervise" "$checkout/supervise"; do   # in a checkout, and as installed
+    if [ -x "$folder/bound_rank.py" ] && command -v python3 > /dev/null; then launcher+=("$folder/bound_rank.py"); break; fi
+  done
 }
 
 # When a rank is lost, mpirun kills the others after twice this delay. They save the last step before that, which takes about as long as the last checkpoint

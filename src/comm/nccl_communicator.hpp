@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.hpp"
@@ -58,6 +59,13 @@ std::unique_ptr<NcclCommunicator> make_nccl_communicator(CpuCommunicator& all_ra
 /// kernel waits for a rank that is gone. Thread-safe. A thread inside a call of such a communicator
 /// gets a Failure. No collective may follow.
 void abort_nccl_communicators() noexcept;
+
+/// Returns NCCL's own words about the first communicator of this process that has failed while
+/// nobody was in a call of it: a connection was lost, or a kernel met an error. The host, which
+/// waits for an event or for a graph, would not hear of it. Nothing if all are well, and in a
+/// program without NCCL. Leaves out communicators that are starting, ending or aborted, and those
+/// that another thread is just using. Thread-safe; never waits.
+std::optional<std::string> nccl_failure();
 
 /// Allocates `bytes` of uninitialised memory, which NCCL can register, on the calling thread's
 /// device. Returns null if NCCL has none left. The last owner frees it immediately and must first

@@ -1,5 +1,6 @@
 #include "comm/watchdog.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
@@ -10,6 +11,7 @@
 
 #include "base/planted_fault.hpp"
 #include "comm/mpi_call.hpp"
+#include "comm/nccl_communicator.hpp"
 #include "comm/verdict.hpp"
 
 namespace vae_dist::comm {
@@ -21,6 +23,8 @@ constexpr auto kPollInterval = 50ms;   // between polls of messages and the cloc
 constexpr auto kAnswerTime = 1000ms;   // a rank that is alive answers within two pauses
 constexpr auto kStoppedGap = 1000ms;   // a longer gap between polls: this process was stopped
 constexpr auto kConsequenceTime = 2s;  // time left for the rank whose message matters
+constexpr auto kApart = 150ms;         // between two ranks that would report the same
+constexpr int kSpeakersApart = 20;
 constexpr auto kAnnounceTime =
     300ms;  // for news to leave this process; ranks that do not listen cannot be told
 
@@ -126,6 +130,7 @@ class Watchdog::ControlThread {
     while (!stopping_) {
       handle_messages();
       look_for_losses();
+      look_for_nccl_failure();
       if (waited_too_long()) report();
       if (const auto other = failed_for(kConsequenceTime))
         on_end_(base::Error(failed_code_,
@@ -164,6 +169,25 @@ class Watchdog::ControlThread {
     if (lost.empty()) return;
     alarm_->on_loss(lost);
     alarm_->on_loss = {};
+    found_loss_ = true;
+  }
+
+  // NCCL fails on the other ranks as well when a rank has failed or is lost. That one has some time
+  // to say so, or to be found, and then explains what has happened.
+  void look_for_nccl_failure() {
+    if (found_loss_ || !nccl_failure()) return;
+    // A broken connection is met at both of its ends: they speak one after the other, so that the
+    // second one knows of the first.
+    const base::Seconds patience = kConsequenceTime + std::min(rank_, kSpeakersApart) * kApart;
+    const base::Stopwatch watch;
+    while (watch.elapsed() < patience && !failed_for({}) && !found_loss_ && !stopping_)
+      listen_for(kPollInterval);
+    // Ranks that end in good order do not all close their connections in the same moment. A
+    // communicator that has ended since has not failed.
+    const std::optional<std::string> failure = nccl_failure();
+    if (failure && !found_loss_ && !stopping_)
+      on_end_(base::Failure("NCCL has failed while this rank waited for the GPU: " + *failure),
+              "the last collectives of this rank:\n" + describe(log_.entries()));
   }
 
   Activity activity() {
@@ -295,6 +319,7 @@ class Watchdog::ControlThread {
   std::optional<LossAlarm> alarm_;
 
   // Used by the control thread only.
+  bool found_loss_ = false;
   std::optional<base::Stopwatch> since_suspicion_;
   std::vector<bool> silent_;  // since then
   base::Stopwatch since_poll_;

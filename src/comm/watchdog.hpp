@@ -7,8 +7,9 @@
 // nothing.
 //
 // The thread also distributes the news that a rank has failed, so that the other ranks can
-// recognise their own failures as consequences. And it looks for a lost rank when something makes
-// that likely, long before a limit has passed.
+// recognise their own failures as consequences. It looks for a lost rank when something makes that
+// likely, long before a limit has passed. And it asks NCCL whether a communicator has failed, which
+// this rank would not notice while it waits for the GPU.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +49,9 @@ class Watchdog {
   };
 
   /// Starts the control thread if there are other ranks. A collective. The thread calls `on_end`
-  /// when this rank has waited too long, and when another rank has failed and this one is still
-  /// alive a while later. `log` must outlive the watchdog.
+  /// when this rank has waited too long, when one of its NCCL communicators has failed, and when
+  /// another rank has failed and this one is still alive a while later. `log` must outlive the
+  /// watchdog.
   Watchdog(const MpiWorld& world, const CollectiveLog& log, OnEnd on_end);
   ~Watchdog();  ///< not a collective; a rank that is asked afterwards does not answer
   Watchdog(const Watchdog&) = delete;

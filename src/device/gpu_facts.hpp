@@ -4,6 +4,7 @@
 
 #include <c10/core/Device.h>
 
+#include <compare>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,16 @@ bool has_cuda();
 /// Returns how many GPUs this program can use: 0 without CUDA, without a driver that CUDA accepts,
 /// or if all GPUs are hidden (CUDA_VISIBLE_DEVICES).
 int gpu_count();
+
+/// Tells GPUs of a node apart, whatever numbers a process gives them.
+struct GpuIdentity {
+  std::string pci_bus_id;  ///< of the card: "0000:1B:00.0"
+  std::string uuid;        ///< 32 hexadecimal digits; the parts of a card (MIG) have their own
+  friend auto operator<=>(const GpuIdentity&, const GpuIdentity&) = default;
+};
+
+/// Returns the GPUs that this program can use, by number. Throws Failure if CUDA does not respond.
+std::vector<GpuIdentity> visible_gpus();
 
 struct GpuFacts {
   std::string model;                 ///< "NVIDIA H100 80GB HBM3"

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "model/autocast.hpp"
+#include "model/weights_in_use.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -77,7 +78,7 @@ at::Tensor recomputed(torch::nn::AnyModule block, const at::Tensor& x) {
   if (!module->buffers().empty())
     throw std::logic_error("the block " + module->name() +
                            " has buffers, which computing it again might change a second time");
-  const std::vector<at::Tensor> parameters = module->parameters();
+  const std::vector<at::Tensor> parameters = weights_in_use(*module);
   const bool learns = x.requires_grad() || std::any_of(parameters.begin(), parameters.end(),
                                                        [](const at::Tensor& parameter) {
                                                          return parameter.requires_grad();

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 #include <thread>
 
@@ -40,6 +41,35 @@ int choose_threads(const config::DistributedConfig& config, const NodeFacts& nod
   return std::min(std::max(1, node.cores / node.local_size), node.usable_cores);
 }
 
+GpuAssignment assignment(const NodeFacts& node) {
+  if (!node.seen.empty()) return assign_gpus(node.seen);
+  std::vector<device::GpuIdentity> all;
+  for (int gpu = 0; gpu < node.gpus; ++gpu)
+    all.push_back({std::to_string(gpu), std::to_string(gpu)});
+  return assign_gpus(SeenGpus(static_cast<std::size_t>(node.local_size), all));
+}
+
+// Whether all ranks of the node see the same GPUs.
+bool see_the_same(const SeenGpus& seen) {
+  return std::adjacent_find(seen.begin(), seen.end(), std::not_equal_to<>()) == seen.end();
+}
+
+std::string sharing_text(const NodeFacts& node, const GpuAssignment::Shared& shared) {
+  constexpr char kForTests[] =
+      "set distributed.share_gpu=true (for tests only: ranks that share a GPU slow each other "
+      "down).";
+  if (see_the_same(node.seen) && node.local_size > node.gpus)
+    return base::text("node ", node.host, " has ", node.gpus, node.gpus == 1 ? " GPU" : " GPUs",
+                      " for ", node.local_size, " ranks. Start at most ", node.gpus,
+                      " per node, or ", kForTests);
+  return base::text("on node ", node.host, ", local ranks ", shared.first, " and ", shared.second,
+                    " have the same GPU (PCI address ", shared.pci_bus_id,
+                    "), or parts of it, and see no other that is free. Show each rank a GPU of its "
+                    "own, or all GPUs of the node to every rank (Slurm: --gpus-per-node equal to "
+                    "--ntasks-per-node, without --gpu-bind), or ",
+                    kForTests);
+}
+
 int choose_gpu(const config::DistributedConfig& config, const NodeFacts& node) {
   if (node.declines_gpus)
     throw base::BadInput(
@@ -55,17 +85,14 @@ int choose_gpu(const config::DistributedConfig& config, const NodeFacts& node) {
   if (node.gpus == 0)
     throw base::BadInput(base::text("distributed.device is cuda, but there is no GPU on ",
                                     node.host, ". Set distributed.device=cpu or auto."));
-  if (node.local_size > node.gpus && !config.share_gpu)
-    throw base::BadInput(base::text("node ", node.host, " has ", node.gpus,
-                                    node.gpus == 1 ? " GPU" : " GPUs", " for ", node.local_size,
-                                    " ranks. Start at most ", node.gpus,
-                                    " per node, or set distributed.share_gpu=true (for tests only: "
-                                    "ranks that share a GPU slow each other down)."));
+  const GpuAssignment assigned = assignment(node);
+  if (assigned.shared && !config.share_gpu)
+    throw base::BadInput(sharing_text(node, *assigned.shared));
   if (config.backend == config::Backend::mpi)
     throw base::BadInput(
         "distributed.backend is mpi, which exchanges gradients in host memory, but this run uses "
         "GPUs. Set distributed.backend=auto, or distributed.device=cpu.");
-  return node.local_rank % node.gpus;
+  return assigned.gpus[static_cast<std::size_t>(node.local_rank)];
 }
 
 std::string exchange_text(device::Backend backend) {
@@ -139,7 +166,7 @@ device::DeviceChoice choose_device(const config::DistributedConfig& config, cons
 device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
   constexpr int kAllowsIt = 23000;
   if (node.nccl_version >= kAllowsIt) return {{"NCCL_MULTI_RANK_GPU_ENABLE", "1"}};
-  if (node.local_size <= node.gpus) return {};
+  if (!assignment(node).shared) return {};
   device::EnvironmentSettings settings = {
       {"NCCL_HOSTID", base::text(node.host, "-rank-", node.rank)}};
   if (node.local_size == node.world_size) {

@@ -6,13 +6,14 @@
 #include "comm/mpi_world.hpp"
 #include "config/config.hpp"
 #include "device/device_choice.hpp"
+#include "run/assign_gpus.hpp"
 
 namespace vae_dist::run {
 
 /// The hardware of a node and the position of this rank on it.
 struct NodeFacts {
   std::string host;
-  int gpus = 0;          ///< usable by this program
+  int gpus = 0;          ///< usable by this program, as this rank sees them
   bool has_gpu = false;  ///< machine_has_gpu()
   int cores = 1;         ///< of the node
   /// The cores that this process may run on: mpirun and Slurm bind each rank to its share.
@@ -22,23 +23,26 @@ struct NodeFacts {
   int nccl_version = 0;  ///< of the loaded library, in the format of nccl_version_code()
   /// VAE_DIST_DEVICE is cpu. Then gpus and has_gpu are as on a node without a GPU.
   bool declines_gpus = false;
+  /// Of all ranks of the node. Empty if nobody has asked them: then all see the same as this one.
+  SeenGpus seen;
 };
 
 /// Returns whether this machine has a GPU, even if this program cannot use it.
 bool machine_has_gpu();
 
+/// Not a collective; leaves out `seen`.
 NodeFacts node_facts(const comm::MpiWorld& world);
 
 /// Chooses a device according to `distributed.device`, `backend`, `share_gpu` and
 /// `threads_per_rank`. Pure. Throws BadInput if a GPU exists but cannot be used (driver too old or
 /// not loaded), cuda is requested without a GPU, the node has more ranks than GPUs (the message
-/// gives both numbers), the backend does not fit the device, or cuda is requested while
-/// VAE_DIST_DEVICE is cpu.
+/// gives both numbers), two ranks see the same GPU alone, the backend does not fit the device, or
+/// cuda is requested while VAE_DIST_DEVICE is cpu.
 device::DeviceChoice choose_device(const config::DistributedConfig& config, const NodeFacts& node);
 
 /// Returns the environment settings that let NCCL run with `distributed.share_gpu`: by default NCCL
-/// refuses several ranks on one GPU of one host. Before NCCL 2.30, each rank on a node with more
-/// ranks than GPUs claims to be a separate host. On a single node these ranks then communicate
+/// refuses several ranks on one GPU of one host. Before NCCL 2.30, each rank on a node on which
+/// ranks share GPUs claims to be a separate host. On a single node these ranks then communicate
 /// through the loopback interface only, whatever networks the machine has. Since 2.30, NCCL allows
 /// sharing if all ranks request it. Empty if no GPU is shared. Pure.
 device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node);

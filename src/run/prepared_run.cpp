@@ -39,8 +39,15 @@ PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
                         comm::CpuCommunicator& all_ranks) {
   const config::DistributedConfig& distributed = config.distributed;
   device::DeviceChoice device;
+  NodeFacts node;
+  std::vector<device::GpuIdentity> gpus;
   comm::agree(all_ranks, [&] {
-    device = choose_device(distributed, node_facts(world));
+    node = node_facts(world);
+    if (node.gpus > 0) gpus = device::visible_gpus();
+  });
+  node.seen = gather_seen_gpus(*world.make_node_communicator(), gpus);
+  comm::agree(all_ranks, [&] {
+    device = choose_device(distributed, node);
     step::check_cuda_graph(config, device);
   });
   choose_precision(config.train, device, all_ranks);

@@ -43,17 +43,42 @@ RankFailure::RankFailure(const comm::MpiWorld& world, const comm::CollectiveLog&
     : world_(world),
       tell_(std::move(tell)),
       last_words_(std::move(last_words)),
-      watchdog_(world, log, [this](const base::Error& error, const std::string& details) {
-        end_all_ranks(error, details);
-      }) {}
+      watchdog_(world, log,
+                [this](const base::Error& error, const std::string& details) {
+                  end_all_ranks(error, details);
+                }),
+      after_terminate_(
+          [this](std::thread::id terminated, const std::exception& error,
+                 const std::string& details) { end_for(terminated, error, details); }) {}
 
 void RankFailure::end_all_ranks(const std::exception& error, const std::string& details) {
   while (ending_.exchange(true)) std::this_thread::sleep_for(std::chrono::hours(1));
+  ending_thread_ = std::this_thread::get_id();
   // There may be no memory for the message. Leaving this function would destroy what other threads
   // use.
   base::attempt([&] { tell_and_save(error, details); });
   comm::abort_nccl_communicators();
   world_.abort(base::exit_code(error));
+}
+
+// `terminated` may have been ending all ranks itself. It will not go on, so this thread does what
+// is left.
+void RankFailure::end_for(std::thread::id terminated, const std::exception& error,
+                          const std::string& details) {
+  if (ending_thread_.load() != terminated) end_all_ranks(error, details);
+  if (!told_) {
+    tell(error, details);
+    watchdog_.announce_failure(base::ExitCode::rank_failed);
+  }
+  wait_until_saved();
+  comm::abort_nccl_communicators();
+  world_.abort(base::ExitCode::rank_failed);
+}
+
+void RankFailure::tell(const std::exception& error, const std::string& details) {
+  tell_(error, details);
+  told_ = true;
+  EndAfterTerminate::note_report();
 }
 
 void RankFailure::tell_and_save(const std::exception& error, const std::string& details) {
@@ -66,9 +91,9 @@ void RankFailure::tell_and_save(const std::exception& error, const std::string& 
       watchdog_.failed_rank(may_be_consequence ? kConsequenceTime : base::Seconds(0));
   if (first) {
     std::this_thread::sleep_for(kConsequenceTime);
-    tell_(marked(error, *first), known);
+    tell(marked(error, *first), known);
   } else {
-    tell_(error, known);
+    tell(error, known);
     watchdog_.announce_failure(base::exit_code(error));
     last_words_();
   }
@@ -85,6 +110,7 @@ RankFailure::Saving RankFailure::save_before_the_end(SaveLastStep save, base::Se
     const std::lock_guard lock(mutex_);
     save_ = std::move(save);
     limit_ = limit;
+    EndAfterTerminate::allow(limit);
     processes_ = std::move(processes);
     launcher_ = launcher;
     saver_ = std::make_unique<StandbyThread>([this] { this->save(); });

@@ -7,6 +7,9 @@
 //
 // A rank that fails because another rank failed gives that rank time to end the world first, and
 // marks its own message as a consequence.
+//
+// An exception that escapes where nothing can catch it ends all ranks in the same way, if the
+// process has a handler for that (terminate_handler.hpp).
 #pragma once
 
 #include <atomic>
@@ -16,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "comm/mpi_world.hpp"
@@ -23,6 +27,7 @@
 #include "run/launcher_facts.hpp"
 #include "run/process_identity.hpp"
 #include "run/standby_thread.hpp"
+#include "run/terminate_handler.hpp"
 
 namespace vae_dist::run {
 
@@ -66,6 +71,8 @@ class RankFailure {
   [[noreturn]] void end_all_ranks(const std::exception& error, const std::string& details = "");
 
  private:
+  void end_for(std::thread::id terminated, const std::exception& error, const std::string& details);
+  void tell(const std::exception& error, const std::string& details);
   void save_nothing_more();
   void begin_saving() noexcept;
   void save();
@@ -77,7 +84,8 @@ class RankFailure {
   const comm::MpiWorld& world_;
   const Tell tell_;
   const std::function<void()> last_words_;
-  std::atomic<bool> ending_ = false;
+  std::atomic<bool> ending_ = false, told_ = false;
+  std::atomic<std::thread::id> ending_thread_;
 
   std::mutex mutex_;
   std::condition_variable saved_;
@@ -90,7 +98,8 @@ class RankFailure {
   LauncherFacts launcher_;
   std::unique_ptr<StandbyThread> saver_, ender_;  // there from save_before_the_end() on
   bool saving_begun_ = false, saving_ended_ = false;
-  comm::Watchdog watchdog_;  // declared last because its thread uses all members above
+  comm::Watchdog watchdog_;            // its thread uses all members above
+  EndAfterTerminate after_terminate_;  // declared last because it uses all members above
 };
 
 }  // namespace vae_dist::run

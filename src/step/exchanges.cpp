@@ -12,8 +12,8 @@
 namespace vae_dist::step {
 
 Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicator& all_ranks,
-                         comm::SumOrder order, const comm::NcclDeadlines& deadlines,
-                         GradientMemory& memory, comm::CollectiveLog& log) {
+                         const ExchangeOptions& options, GradientMemory& memory,
+                         comm::CollectiveLog& log) {
   const parallel::ExchangeLog gradients{log, "gradients"}, statistics{log, "batch norm"};
   Exchanges out;
   if (all_ranks.size() == 1) return out;
@@ -22,21 +22,23 @@ Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicat
     const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::kCUDA)
                                    .getStreamFromGlobalPool(device.device, /*isHighPriority=*/true);
     void* const native = stream.native_handle();
-    std::unique_ptr<comm::NcclCommunicator> gradient_comm =
-        comm::make_nccl_communicator(all_ranks, native, deadlines);
+    auto gradient_comm = comm::make_nccl_communicator(all_ranks, native, options.deadlines);
     memory.register_with(*gradient_comm);
-    std::unique_ptr<comm::NcclCommunicator> statistics_comm =
-        comm::make_nccl_communicator(all_ranks, native, deadlines);
-    out.gradients = parallel::make_device_exchange(*gradient_comm, order, stream, gradients);
-    out.statistics = parallel::make_device_exchange(*statistics_comm, order, stream, statistics);
+    out.gradients =
+        parallel::make_device_exchange(*gradient_comm, options.order, stream, gradients);
     out.gradient_comm = std::move(gradient_comm);
+    if (!options.statistics) return out;
+    auto statistics_comm = comm::make_nccl_communicator(all_ranks, native, options.deadlines);
+    out.statistics =
+        parallel::make_device_exchange(*statistics_comm, options.order, stream, statistics);
     out.statistics_comm = std::move(statistics_comm);
   } else {
-    std::unique_ptr<comm::CpuCommunicator> gradient_comm = all_ranks.duplicate(),
-                                           statistics_comm = all_ranks.duplicate();
-    out.gradients = parallel::make_cpu_exchange(*gradient_comm, order, gradients);
-    out.statistics = parallel::make_cpu_exchange(*statistics_comm, order, statistics);
+    auto gradient_comm = all_ranks.duplicate();
+    out.gradients = parallel::make_cpu_exchange(*gradient_comm, options.order, gradients);
     out.gradient_comm = std::move(gradient_comm);
+    if (!options.statistics) return out;
+    auto statistics_comm = all_ranks.duplicate();
+    out.statistics = parallel::make_cpu_exchange(*statistics_comm, options.order, statistics);
     out.statistics_comm = std::move(statistics_comm);
   }
   return out;

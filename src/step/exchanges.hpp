@@ -40,18 +40,25 @@ class GradientMemory {
   comm::Buffer memory_;  // empty: ordinary memory
 };
 
-/// The exchanges of a rank; null with a single rank. Each has its own communicator, so that the
-/// statistics of a forward pass never mix with gradients. On a GPU both queue on one stream, in the
-/// order in which the host issues them, which is the same on every rank.
+/// The exchanges of a rank; null with a single rank, and that of statistics unless it is wanted.
+/// Each has its own communicator, so that the statistics of a forward pass never mix with
+/// gradients. On a GPU both queue on one stream, in the order in which the host issues them, which
+/// is the same on every rank.
 struct Exchanges {
   std::unique_ptr<comm::Communicator> gradient_comm, statistics_comm;
   std::unique_ptr<parallel::BucketExchange> gradients, statistics;
 };
 
+struct ExchangeOptions {
+  comm::SumOrder order;
+  comm::NcclDeadlines deadlines;
+  bool statistics = false;  ///< batch norm is `sync`; NCCL needs time and GPU memory to connect
+};
+
 /// Makes the exchanges, and on GPUs registers `memory`. `memory` and `log`, which records the sums,
 /// outlive the exchanges. A collective on `all_ranks`.
 Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicator& all_ranks,
-                         comm::SumOrder order, const comm::NcclDeadlines& deadlines,
-                         GradientMemory& memory, comm::CollectiveLog& log);
+                         const ExchangeOptions& options, GradientMemory& memory,
+                         comm::CollectiveLog& log);
 
 }  // namespace vae_dist::step

@@ -66,8 +66,11 @@ comm::SumOrder sum_order(const config::Config& config) {
   return config.distributed.reproducible ? comm::SumOrder::tree : comm::SumOrder::fast;
 }
 
-comm::NcclDeadlines deadlines(const config::DistributedConfig& config) {
-  return {base::Seconds(config.slow_timeout_s), base::Seconds(config.timeout_s)};
+ExchangeOptions exchange_options(const config::Config& config) {
+  const config::DistributedConfig& wanted = config.distributed;
+  return {sum_order(config),
+          {base::Seconds(wanted.slow_timeout_s), base::Seconds(wanted.timeout_s)},
+          wanted.batch_norm == config::BatchNorm::sync};
 }
 
 // All trained parameters of the model form one part.
@@ -117,8 +120,8 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
       parts_(parts_of(*model_, wanted.config.train, gradient_memory_)),
       statistics_(model_->batch_norms(), model_->likelihood(), objective_,
                   parts_.front()->parameters().values().options()),
-      exchanges_(make_exchanges(wanted.device, all_ranks, sum_order(wanted.config),
-                                deadlines(wanted.config.distributed), gradient_memory_, log)),
+      exchanges_(make_exchanges(wanted.device, all_ranks, exchange_options(wanted.config),
+                                gradient_memory_, log)),
       gate_(wanted.device.device),
       step_({*model_, objective_, statistics_, all_of(parts_), &gate_},
             step_options(wanted.config, wanted.plan)),

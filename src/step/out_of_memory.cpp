@@ -56,8 +56,11 @@ double model_bytes(const config::Config& config, ParameterCount parameters,
   // The partial sums of ReplicaTree.
   if (config.distributed.reproducible)
     for (std::int64_t replicas = replicas_per_rank; replicas > 1; replicas /= 2) ++arenas;
-  return static_cast<double>(parameters.all + parameters.trained * arenas) *
-         (config.train.precision == config::Precision::fp64 ? 8 : 4);
+  const double full = static_cast<double>(parameters.all + parameters.trained * arenas) *
+                      (config.train.precision == config::Precision::fp64 ? 8 : 4);
+  return config.train.precision == config::Precision::bf16
+             ? full + 2.0 * static_cast<double>(parameters.trained)
+             : full;
 }
 
 MemoryUse memory_use(c10::Device device) {

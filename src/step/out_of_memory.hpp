@@ -28,7 +28,8 @@ struct ParameterCount {
 };
 
 /// Returns the bytes of a rank's model in training: all parameters and, for the trained ones, their
-/// gradients, optimizer moments, weight average, and partial sums of replicas. Pure.
+/// gradients, optimizer moments, weight average, partial sums of
+/// replicas, and copies in bfloat16. Pure.
 double model_bytes(const config::Config& config, ParameterCount parameters,
                    std::int64_t replicas_per_rank);
 

@@ -186,7 +186,7 @@ base::TableRows start_table(const StartFacts& f) {
           config.model.network.name, ", latent ", config.model.latent_dim, ", ", f.parameters.all,
           " parameters, ",
           config.train.freeze.empty() ? "" : base::text(f.parameters.trained, " of them trained, "),
-          config::word(config.train.precision),
+          precision_text(config.train.precision, f.device.device),
           config.train.recompute == config::Recompute::blocks
               ? ", activations of its blocks computed again in backward"
               : ""));
@@ -212,6 +212,14 @@ base::TableRows start_table(const StartFacts& f) {
   if (!f.on_ctrl_c.empty()) rows.emplace_back("Ctrl-C", f.on_ctrl_c);
   if (!f.on_lost_rank.empty()) rows.emplace_back("lost rank", f.on_lost_rank);
   return rows;
+}
+
+std::string precision_text(config::Precision precision, c10::Device device) {
+  const std::string word = config::word(precision);
+  if (precision != config::Precision::fp32 || !device.is_cuda()) return word;
+  return word +
+         " (IEEE, without tensor cores; PyTorch computes convolutions in TF32 by default, as "
+         "train.precision: tf32 does here)";
 }
 
 std::string collapse_warning(const StartFacts& f) {

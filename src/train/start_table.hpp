@@ -38,6 +38,10 @@ struct StartFacts {
 
 base::TableRows start_table(const StartFacts& facts);
 
+/// Returns the word for the precision, and for fp32 on a GPU what is different in PyTorch, which
+/// computes convolutions in TF32 unless told otherwise (torch.backends.cudnn.allow_tf32).
+std::string precision_text(config::Precision precision, c10::Device device);
+
 /// Returns a warning if the run must collapse, so that the user learns it before the first step;
 /// empty otherwise.
 std::string collapse_warning(const StartFacts& facts);

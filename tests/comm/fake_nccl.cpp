@@ -14,7 +14,7 @@ FakeNccl& FakeNccl::instance() {
 void FakeNccl::reset() {
   polls_in_progress = 0;
   call_result = poll_result = start_result = finalize_result = allocate_result = ncclSuccess;
-  abort_hangs = false;
+  abort_hangs = call_hangs = false;
   takes_registrations = true;
   polls = 0;
   blocking = -1;
@@ -61,10 +61,16 @@ namespace {
 
 FakeNccl& fake() { return FakeNccl::instance(); }
 
+void hang() {
+  while (fake().call_hangs) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
 // Within a group, no call starts before the group ends.
 ncclResult_t collective(const std::string& name) {
   if (fake().open_groups > 0) return fake().note(name, fake().call_result);
-  return fake().begin(name, fake().call_result);
+  const ncclResult_t result = fake().begin(name, fake().call_result);
+  hang();
+  return result;
 }
 
 }  // namespace
@@ -87,7 +93,9 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int, ncclUniqueId, int,
                                     ncclConfig_t* config) {
   fake().blocking = config->blocking;
   if (fake().start_result == ncclSuccess) *comm = reinterpret_cast<ncclComm_t>(&fake());
-  return fake().begin("start", fake().start_result);
+  const ncclResult_t result = fake().begin("start", fake().start_result);
+  vae_dist::comm::hang();
+  return result;
 }
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* state) { return fake().poll(state); }

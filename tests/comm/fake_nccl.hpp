@@ -29,6 +29,7 @@ class FakeNccl {
   std::atomic<ncclResult_t> start_result = ncclSuccess, finalize_result = ncclSuccess,
                             allocate_result = ncclSuccess;
   std::atomic<bool> abort_hangs = false, takes_registrations = true;
+  std::atomic<bool> call_hangs = false;  ///< starts and collectives return once this is false
 
   // The calls that were made.
   std::vector<std::string> calls() const;  ///< names in order, except polls

@@ -272,6 +272,53 @@ TEST_F(NcclCallsTest, OfAllCommunicatorsAreLeftToThemselvesTogether) {
   EXPECT_THAT(nccl().calls(), ElementsAre("start", "start", "abort", "abort"));
 }
 
+// The host waits for an event and calls nothing.
+TEST_F(NcclCallsTest, ThatFailBetweenTwoCallsAreFoundByAsking) {
+  EXPECT_EQ(nccl_failure(), std::nullopt);
+  const auto one = make(), other = make(NcclCalls::blocking);
+  one->all_reduce_sum(buffer_);
+  EXPECT_EQ(nccl_failure(), std::nullopt);
+  nccl().polls_in_progress = -1;
+  EXPECT_EQ(nccl_failure(), std::nullopt) << "a call in progress is not an error";
+  nccl().polls_in_progress = 0;
+  nccl().poll_result = ncclRemoteError;
+  ASSERT_TRUE(nccl_failure());
+  EXPECT_THAT(*nccl_failure(), HasSubstr("socket closed by remote peer"));
+  one->abort();
+  EXPECT_TRUE(nccl_failure()) << "the other one is not aborted";
+  other->abort();
+  const int polls = nccl().polls;
+  EXPECT_EQ(nccl_failure(), std::nullopt);
+  EXPECT_EQ(nccl().polls, polls) << "one that is aborted may be freed, and is not asked";
+}
+
+TEST_F(NcclCallsTest, AreNotAskedForFailuresBeforeTheyHaveBegunAndAfterTheyEnd) {
+  nccl().call_hangs = true;
+  std::thread starting([this] { make(NcclCalls::blocking); });
+  while (nccl().calls().empty()) std::this_thread::yield();
+  nccl().poll_result = ncclRemoteError;
+  EXPECT_EQ(nccl_failure(), std::nullopt);
+  EXPECT_EQ(nccl().polls, 0) << "NCCL may still write the handle";
+  nccl().call_hangs = false;
+  starting.join();
+  EXPECT_EQ(nccl_failure(), std::nullopt);
+  EXPECT_EQ(nccl().polls, 0);
+}
+
+// A blocking call may hang for ever, and the control thread must not.
+TEST_F(NcclCallsTest, ThatHangDoNotKeepOthersFromAsking) {
+  const auto comm = make(NcclCalls::blocking);
+  nccl().call_hangs = true;
+  std::thread hanging([&] { comm->all_reduce_sum(buffer_); });
+  while (nccl().calls().size() < 2) std::this_thread::yield();
+  EXPECT_EQ(nccl_failure(), std::nullopt);
+  nccl().poll_result = ncclRemoteError;
+  EXPECT_TRUE(nccl_failure());
+  nccl().call_hangs = false;
+  nccl().poll_result = ncclSuccess;
+  hanging.join();
+}
+
 TEST_F(NcclCallsTest, RegisterMemoryWhereNcclTakesIt) {
   const auto comm = make();
   EXPECT_TRUE(comm->register_memory(buffer_));

@@ -10,6 +10,8 @@
 //   flip_bit       flips the lowest bit of one weight
 //   exhaust        allocates memory until none is left
 //   throw          throws an error
+//   deleter        throws an error, and while the stack unwinds a deleter of memory throws another
+//   thread         starts a thread that ends with an error, and waits for it
 //
 // With VAE_DIST_FAULT_RESTART, only the start of that number (VAE_DIST_JOB_RESTART) fails.
 #include <ATen/ATen.h>
@@ -21,6 +23,7 @@
 #include <limits>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -72,6 +75,14 @@ const Plan plan = read_plan();
 std::weak_ptr<model::LatentModel> trained;  // set only on the rank with the fault
 bool strikes = false;                       // whether the current step fails
 
+// As pinned memory does when the GPU has failed.
+[[noreturn]] void unwind_past_a_deleter_that_throws() {
+  std::int64_t value = 0;
+  const at::Tensor pinned = at::from_blob(
+      &value, {1}, [](void*) { throw std::runtime_error("planted in a deleter"); }, at::kLong);
+  throw std::runtime_error("planted in this step");
+}
+
 void take_all_memory() {
   std::vector<char*> taken;
   while (true) {
@@ -107,6 +118,9 @@ at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& forma
   if (!strikes) return noise;
   if (std::strcmp(plan.kind, "exhaust") == 0) take_all_memory();
   if (std::strcmp(plan.kind, "throw") == 0) throw std::runtime_error("planted in this step");
+  if (std::strcmp(plan.kind, "deleter") == 0) unwind_past_a_deleter_that_throws();
+  if (std::strcmp(plan.kind, "thread") == 0)
+    std::thread([] { throw std::runtime_error("planted in a thread"); }).join();
   if (std::strcmp(plan.kind, "nan_forward") == 0)
     noise.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
   if (std::strcmp(plan.kind, "flip_bit") == 0) {

@@ -29,6 +29,23 @@ class Cores(unittest.TestCase):
         places = binding.places_of_ranks(4, [], [[0, 1, 2, 3]])
         self.assertEqual(binding.cores_of_rank({0, 1, 2, 3}, places, 2), [0, 1, 2, 3])
 
+    def test_srun_has_divided_the_cores_already(self):
+        near, far = list(range(8)), list(range(8, 16))
+        # Slurm has given this rank four cores, two of them beside its GPU.
+        self.assertEqual(binding.undivided_cores({6, 7, 8, 9}, near), [6, 7])
+        self.assertEqual(binding.undivided_cores({8, 9}, near), [8, 9])
+        self.assertEqual(binding.undivided_cores(set(range(16)), far), far)
+
+    def test_a_rank_knows_its_place_under_mpirun_and_srun(self):
+        srun = {"SLURM_LOCALID": "2", "SLURM_NODEID": "2", "SLURM_STEP_TASKS_PER_NODE": "4(x2),3"}
+        self.assertEqual(binding.place_on_node(srun), (2, 3))
+        self.assertEqual(binding.place_on_node({**srun, "SLURM_NODEID": "1"}), (2, 4))
+        self.assertTrue(binding.started_by_srun(srun))
+        # mpirun's daemons are tasks of Slurm, whose variables its ranks inherit.
+        mpirun = {**srun, "SLURM_LOCALID": "0", "OMPI_COMM_WORLD_LOCAL_RANK": "5", "OMPI_COMM_WORLD_LOCAL_SIZE": "8"}
+        self.assertEqual(binding.place_on_node(mpirun), (5, 8))
+        self.assertFalse(binding.started_by_srun(mpirun))
+
     def test_without_gpus_numa_nodes_are_filled_in_order(self):
         places = binding.places_of_ranks(4, [], [[0, 1, 2, 3], [4, 5, 6, 7]])
         self.assertEqual([binding.cores_of_rank(set(range(8)), places, rank) for rank in range(4)], [[0, 1], [2, 3], [4, 5], [6, 7]])

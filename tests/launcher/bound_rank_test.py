@@ -77,6 +77,22 @@ class BoundRank(Machine):
                 self.assertGreaterEqual(int(threads), 1)
                 self.assertEqual(order, "PCI_BUS_ID")
 
+    def test_under_srun_leaves_a_rank_the_cores_that_slurm_gave_it(self):
+        allowed = os.sched_getaffinity(0)
+        done = subprocess.run([command.BOUND_RANK, sys.executable, "-c", SAYS_WHAT_IT_IS], capture_output=True, text=True, timeout=HANGS_S, check=True,
+                              env={**{name: value for name, value in os.environ.items() if not name.startswith("OMPI_")},
+                                   "SLURM_LOCALID": "1", "SLURM_NODEID": "0", "SLURM_STEP_TASKS_PER_NODE": "2"})
+        cores, _, order = json.loads(done.stdout)
+        self.assertTrue(cores and set(cores) <= allowed)
+        self.assertEqual(order, "PCI_BUS_ID")
+
+    def test_runs_unbound_where_the_launcher_tells_no_place(self):
+        bare = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "SLURM_"))}
+        for environment in (bare, {**bare, "SLURM_LOCALID": "3", "SLURM_NODEID": "5", "SLURM_STEP_TASKS_PER_NODE": "4(x2)"}):
+            done = subprocess.run([command.BOUND_RANK, sys.executable, "-c", "import os; print(len(os.sched_getaffinity(0)))"], capture_output=True, text=True,
+                                  timeout=HANGS_S, check=True, env=environment)
+            self.assertEqual(int(done.stdout), len(os.sched_getaffinity(0)))
+
     def test_what_the_user_set_stays(self):
         self.assertEqual(self.start(0, 1, OMP_NUM_THREADS="3", CUDA_DEVICE_ORDER="FASTEST_FIRST")[1:], ["3", "FASTEST_FIRST"])
 

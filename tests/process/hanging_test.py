@@ -110,5 +110,19 @@ class FailingRank(HangingRun):
                 message = self.check_one_message_is_no_consequence(output)
                 self.assertIn("rank 1: thrown inside the backward pass of step 5", message)
 
+    def test_nccl_that_fails_while_the_host_waits_ends_all_at_once_with_its_own_words(self):
+        program = os.environ["VAE_DIST_NCCL_FAILURE"]
+        if not program:
+            self.skipTest("not run: this build has no NCCL")
+        # Every rank meets a broken connection, or only one of them does.
+        for which, speaker in (("one", 1), ("all", 0)):
+            with self.subTest(which=which):
+                process = self.start_ranks(which, np=3, program=program)
+                self.wait_until(lambda: process.poll() is not None or len(process.ranks()) == 3, HANGS_S, "the start of all ranks")
+                output = self.output_when_all_are_gone(process, process.ranks().values())
+                self.assertEqual(process.returncode, 3, output)
+                message = self.check_one_message_is_no_consequence(output)
+                self.assertIn(f"rank {speaker}: NCCL has failed while this rank waited for the GPU: unhandled system error; NCCL's last message: socket closed by remote peer", message)
+
 
 del HangingRun  # otherwise unittest would run it as a test case

@@ -121,6 +121,63 @@ TEST(ChooseDevice, RefusesWhatCannotWork) {
   EXPECT_EQ(refusal(wants("auto"), declining), "");
 }
 
+// The facts of each rank of a node whose ranks see these cards, as with --gpus-per-task.
+NodeFacts isolated(const std::vector<std::string>& cards, int rank) {
+  NodeFacts facts = node(1, static_cast<int>(cards.size()), rank);
+  for (const std::string& card : cards) facts.seen.push_back({{card, card}});
+  return facts;
+}
+
+TEST(ChooseDevice, TakesTheOneGpuThatEachRankSeesAsItsNumber0) {
+  for (const int rank : {0, 1, 7}) {
+    const device::DeviceChoice choice = choose_device(
+        wants("auto"), isolated({"1b", "43", "52", "9d", "c3", "d1", "df", "e6"}, rank));
+    EXPECT_EQ(choice.device, c10::Device(c10::kCUDA, 0));
+    EXPECT_EQ(choice.backend, device::Backend::nccl);
+    EXPECT_THAT(choice.nccl_settings, ElementsAre(Pair("NCCL_GRAPH_REGISTER", "0")))
+        << "nothing is shared";
+  }
+}
+
+// On another node the addresses may be the same. Only the ranks of a node are compared.
+TEST(ChooseDevice, ComparesTheRanksOfANodeOnly) {
+  for (const int rank : {2, 3}) {
+    NodeFacts facts = isolated({"1b", "43"}, rank - 2);
+    facts.rank = rank;
+    facts.world_size = 4;
+    EXPECT_EQ(choose_device(wants("auto"), facts).device, c10::Device(c10::kCUDA, 0));
+  }
+}
+
+TEST(ChooseDevice, RefusesRanksThatSeeTheSameGpuAloneUnlessTheyMayShareIt) {
+  const std::vector<std::string> cards = {"0000:1B:00.0", "0000:43:00.0", "0000:1B:00.0"};
+  for (const int rank : {0, 1, 2})
+    EXPECT_THAT(refusal(wants("auto"), isolated(cards, rank)),
+                AllOf(HasSubstr("on node a, local ranks 0 and 2 have the same GPU"),
+                      HasSubstr("0000:1B:00.0"), HasSubstr("distributed.share_gpu=true")))
+        << "every rank says the same";
+  EXPECT_THAT(refusal(wants("auto"), isolated({"0000:1B:00.0", "0000:1B:00.0"}, 0)),
+              HasSubstr("1 GPU for 2 ranks"));
+
+  config::DistributedConfig shares = wants("auto");
+  shares.share_gpu = true;
+  const device::DeviceChoice choice = choose_device(shares, isolated(cards, 1));
+  EXPECT_EQ(choice.device, c10::Device(c10::kCUDA, 0));
+  EXPECT_THAT(choice.nccl_settings, testing::Contains(Pair("NCCL_HOSTID", "a-rank-1")));
+}
+
+TEST(ChooseDevice, TakesAnotherNumberWhereTheFirstIsTaken) {
+  NodeFacts facts = node(2, 2, 1);
+  facts.seen = {{{"1b", "1b"}}, {{"1b", "1b"}, {"43", "43"}}};
+  EXPECT_EQ(choose_device(wants("auto"), facts).device, c10::Device(c10::kCUDA, 1));
+}
+
+TEST(ChooseDevice, RefusesTwoPartsOfOneCardBecauseNcclDoes) {
+  NodeFacts facts = node(1, 2);
+  facts.seen = {{{"1b", "mig-1"}}, {{"1b", "mig-2"}}};
+  EXPECT_THAT(refusal(wants("auto"), facts), HasSubstr("or parts of it"));
+}
+
 TEST(ChooseDevice, LetsRanksShareGpusWhereItIsAskedFor) {
   config::DistributedConfig config = wants("cuda");
   config.share_gpu = true;

@@ -41,6 +41,7 @@ class Jobs(RunFolder):
         super().setUpClass()
         (cls.folder / "slurm").symlink_to(SOURCE / "slurm")
         (cls.folder / "configs").symlink_to(SOURCE / "configs")
+        (cls.folder / "launcher").symlink_to(SOURCE / "launcher")
         cls.program("data", "make-shapes", "data/big.h5", "--count", "200", "--size", "128", "--channels", "3", check=True)
         (cls.folder / "build").mkdir()
         program = cls.folder / "build" / "vae_dist"

@@ -68,6 +68,17 @@ class Scripts(unittest.TestCase):
         self.assertIn("\nOMPI_MCA_orte_launch_agent=env --block-signal=TERM orted\n", done.stdout)
         self.assertIn("\nPRTE_MCA_prte_launch_agent=env --block-signal=TERM prted\n", done.stdout)
 
+    def test_both_launchers_bind_ranks_beside_their_gpu(self):
+        for launcher in ("mpirun", "srun"):
+            with self.subTest(launcher), tempfile.TemporaryDirectory() as folder:
+                # It prints how it was called. Slurm or Open MPI would start these words on each node.
+                tool = pathlib.Path(folder) / launcher
+                tool.write_text('#!/bin/sh\nprintf "started: %s\\n" "$*"\n')
+                tool.chmod(0o755)
+                done = self.run_as_job(SOURCE / "slurm" / "train.sbatch", "configs/shapes.yaml", PATH=f"{folder}:{os.environ['PATH']}", VAE_DIST_START=launcher)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertRegex(done.stdout, rf"(?m)^started: --.* {SOURCE}/launcher/supervise/bound_rank\.py {BINARY} --config configs/shapes\.yaml run\.name=")
+
     def test_a_script_that_is_no_job_says_how_to_make_it_one(self):
         done = subprocess.run(["bash", "slurm/train.sbatch", "configs/shapes.yaml"], cwd=SOURCE, text=True, capture_output=True, timeout=HANGS_S,
                               env={name: value for name, value in os.environ.items() if not name.startswith("SLURM_")})

@@ -22,5 +22,19 @@ TEST(GradientMemory, IsOrdinaryWhereNcclDoesNotSum) {
   });
 }
 
+// On a GPU each is an NCCL communicator, and tests/gpu exchanges through them.
+TEST(Exchanges, OfStatisticsAreMadeOnlyWhereTheyAreWanted) {
+  for (const bool wanted : {false, true})
+    comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
+      comm::CollectiveLog log;
+      GradientMemory memory({}, comm::SumOrder::fast, comm);
+      const Exchanges made =
+          make_exchanges({}, comm, {comm::SumOrder::fast, {}, wanted}, memory, log);
+      EXPECT_TRUE(made.gradients && made.gradient_comm);
+      EXPECT_EQ(made.statistics != nullptr, wanted);
+      EXPECT_EQ(made.statistics_comm != nullptr, wanted);
+    });
+}
+
 }  // namespace
 }  // namespace vae_dist::step

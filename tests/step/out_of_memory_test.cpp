@@ -67,6 +67,8 @@ TEST(ModelBytes, CountWhatIsKeptForEachParameter) {
   EXPECT_EQ(model_bytes(config, {1000, 1000}, 1), 16e3);
   config.distributed.reproducible = true;
   EXPECT_EQ(model_bytes(config, {1000, 1000}, 4), 24e3) << "partial sums of 1 and 2 replicas";
+  config.train.precision = config::Precision::bf16;
+  EXPECT_EQ(model_bytes(config, {1000, 1000}, 4), 26e3) << "copies in bfloat16";
   config.train.precision = config::Precision::fp64;
   EXPECT_EQ(model_bytes(config, {1000, 1000}, 1), 32e3);
   EXPECT_EQ(model_bytes(config, {1000, 0}, 1), 8e3) << "frozen parameters need only their values";

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "../temporary_folder.hpp"
+#include "config/words.hpp"
 #include "objective/gaussian.hpp"
 #include "run/launcher_facts.hpp"
 
@@ -67,6 +68,17 @@ class StartTable : public TemporaryFolderTest {
   step::ResolvedObjective objective_;
   step::LearningRatePlan rates_;
 };
+
+TEST_F(StartTable, SaysThatFp32OnAGpuUsesNoTensorCores) {
+  const c10::Device gpu(c10::kCUDA, 0);
+  EXPECT_THAT(precision_text(config::Precision::fp32, gpu),
+              AllOf(StartsWith("fp32 (IEEE, without tensor cores"), HasSubstr("PyTorch"),
+                    HasSubstr("train.precision: tf32")));
+  EXPECT_EQ(precision_text(config::Precision::fp32, c10::kCPU), "fp32");
+  for (const auto precision : {config::Precision::tf32, config::Precision::bf16})
+    EXPECT_EQ(precision_text(precision, gpu), config::word(precision));
+  EXPECT_THAT(rows()["model"], EndsWith(" parameters, fp32"));
+}
 
 TEST_F(StartTable, SaysHowTheBatchIsCut) {
   auto table = rows();

@@ -29,11 +29,14 @@ constexpr char kGivenUp[] =
 // A call in progress is not an error: the caller polls for it.
 bool is_fine(ncclResult_t result) { return result == ncclSuccess || result == ncclInProgress; }
 
+std::string words_for(ncclResult_t result) {
+  return base::text(ncclGetErrorString(result),
+                    "; NCCL's last message: ", ncclGetLastError(nullptr));
+}
+
 void check(ncclResult_t result, const char* call) {
   if (!is_fine(result))
-    throw base::CommunicationFailure(
-        base::text(call, " failed: ", ncclGetErrorString(result),
-                   "; NCCL's last message: ", ncclGetLastError(nullptr)));
+    throw base::CommunicationFailure(base::text(call, " failed: ", words_for(result)));
 }
 
 ncclDataType_t native(DataType type) {
@@ -86,6 +89,29 @@ class Handle {
     return state == ncclSuccess;
   }
 
+  // The start has ended, so NCCL writes comm_ no more and other threads may ask for its state.
+  void set_started() {
+    const std::lock_guard lock(mutex_);
+    started_ = true;
+  }
+
+  // The end has begun.
+  void set_ending() {
+    const std::lock_guard lock(mutex_);
+    started_ = false;
+  }
+
+  // Returns the error that NCCL has met since, if any. Thread-safe; leaves out a handle that is in
+  // use instead of waiting for it. Because of the lock it is not freed meanwhile.
+  std::optional<ncclResult_t> failure() {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || !started_ || given_up_) return std::nullopt;
+    ncclResult_t state = ncclSuccess;
+    const ncclResult_t asked = ncclCommGetAsyncError(comm_, &state);
+    if (!is_fine(asked)) return asked;
+    return is_fine(state) ? std::nullopt : std::optional(state);
+  }
+
   // Frees the handle. The owner calls this after ncclCommFinalize.
   void destroy() {
     const std::lock_guard lock(mutex_);
@@ -115,7 +141,7 @@ class Handle {
   const NcclCalls calls_;
   std::mutex mutex_;
   ncclComm_t comm_ = nullptr;
-  bool given_up_ = false;
+  bool started_ = false, given_up_ = false;
 };
 
 // Aborts each handle in its own thread, which is abandoned if NCCL does not return: in a stream,
@@ -161,6 +187,14 @@ class LiveHandles {
     return handles_;
   }
 
+  std::optional<ncclResult_t> failure() {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock) return std::nullopt;
+    for (const auto& handle : handles_)
+      if (const auto failure = handle->failure()) return failure;
+    return std::nullopt;
+  }
+
  private:
   std::mutex mutex_;
   std::set<std::shared_ptr<Handle>> handles_;
@@ -182,6 +216,7 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     try {
       handle_->start(all_ranks.size(), id, all_ranks.rank());
       wait_until_done("ncclCommInitRankConfig", deadlines_.meeting);
+      handle_->set_started();
     } catch (const std::exception&) {
       abort();
       LiveHandles::instance().remove(handle_);
@@ -257,6 +292,7 @@ class NcclStreamCommunicator final : public NcclCommunicator {
     // A clean shutdown waits for the other ranks, which do not take part after an error.
     if (std::uncaught_exceptions() > 0 || in_call_) return abort();
     try {
+      handle_->set_ending();
       handle_->run("ncclCommFinalize", [](ncclComm_t comm) { return ncclCommFinalize(comm); });
       wait_until_done("ncclCommFinalize", deadlines_.meeting);
       handle_->destroy();
@@ -337,6 +373,12 @@ std::unique_ptr<NcclCommunicator> make_nccl_communicator(CpuCommunicator& all_ra
 }
 
 void abort_nccl_communicators() noexcept { abort_for_a_while(LiveHandles::instance().all()); }
+
+std::optional<std::string> nccl_failure() {
+  const std::optional<ncclResult_t> failure = LiveHandles::instance().failure();
+  if (!failure) return std::nullopt;
+  return words_for(*failure);
+}
 
 std::shared_ptr<void> make_nccl_memory(std::size_t bytes) {
   void* memory = nullptr;

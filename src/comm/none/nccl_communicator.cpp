@@ -18,6 +18,8 @@ std::unique_ptr<NcclCommunicator> make_nccl_communicator(CpuCommunicator&, void*
 
 void abort_nccl_communicators() noexcept {}
 
+std::optional<std::string> nccl_failure() { return std::nullopt; }
+
 std::shared_ptr<void> make_nccl_memory(std::size_t) { return nullptr; }
 
 }  // namespace vae_dist::comm

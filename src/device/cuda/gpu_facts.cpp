@@ -17,6 +17,29 @@ void check(cudaError_t result, const char* call) {
     throw base::Failure(base::text(call, " failed: ", cudaGetErrorString(result)));
 }
 
+cudaDeviceProp properties_of(int number) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, number), "cudaGetDeviceProperties");
+  return properties;
+}
+
+std::string pci_bus_id(int number) {
+  char id[32] = {};
+  check(cudaDeviceGetPCIBusId(id, sizeof id, number), "cudaDeviceGetPCIBusId");
+  return id;
+}
+
+std::string hexadecimal(const cudaUUID_t& uuid) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (const char byte : uuid.bytes) {
+    const auto value = static_cast<unsigned char>(byte);
+    out += kDigits[value / 16];
+    out += kDigits[value % 16];
+  }
+  return out;
+}
+
 std::string driver() {
   std::ostringstream told;
   told << std::ifstream("/proc/driver/nvidia/version").rdbuf();
@@ -35,12 +58,16 @@ int gpu_count() {
   return cuda.hasCUDA() ? static_cast<int>(cuda.deviceCount()) : 0;
 }
 
+std::vector<GpuIdentity> visible_gpus() {
+  std::vector<GpuIdentity> out;
+  for (int number = 0; number < gpu_count(); ++number)
+    out.push_back({pci_bus_id(number), hexadecimal(properties_of(number).uuid)});
+  return out;
+}
+
 GpuFacts gpu_facts(c10::Device device) {
-  cudaDeviceProp properties{};
-  check(cudaGetDeviceProperties(&properties, device.index()), "cudaGetDeviceProperties");
-  char bus_id[32] = {};
-  check(cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, device.index()), "cudaDeviceGetPCIBusId");
-  return {properties.name, bus_id, driver(),
+  const cudaDeviceProp properties = properties_of(device.index());
+  return {properties.name, pci_bus_id(device.index()), driver(),
           cudnn_version_text(at::detail::getCUDAHooks().versionRuntimeCuDNN()),
           properties.major >= 8};
 }

@@ -2,39 +2,35 @@
 
 #include <c10/cuda/CUDAStream.h>
 
-#include "base/error.hpp"
-
 namespace vae_dist::device {
-namespace {
 
-bool is_capturing(cudaStream_t stream) {
-  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  check_cuda(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing");
-  return status == cudaStreamCaptureStatusActive;
+bool CudaWaitClock::is_fine(cudaError_t result) {
+  if (result == cudaSuccess) return true;
+  static_cast<void>(cudaGetLastError());  // so that the next call of the step does not report it
+  has_failed_ = true;
+  return false;
 }
 
-void record(cudaEvent_t captured, cudaEvent_t event) {
+bool CudaWaitClock::is_capturing(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  return is_fine(cudaStreamIsCapturing(stream, &status)) && status == cudaStreamCaptureStatusActive;
+}
+
+void CudaWaitClock::record(cudaEvent_t captured, cudaEvent_t event) {
+  if (has_failed_) return;
   const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
   // "External" makes the event a node of the graph, which each launch records. Without it, the
   // event would only order the captured work.
-  if (is_capturing(stream))
-    return check_cuda(cudaEventRecordWithFlags(captured, stream, cudaEventRecordExternal),
-                      "cudaEventRecordWithFlags");
-  check_cuda(cudaEventRecord(event, stream), "cudaEventRecord");
-}
-
-}  // namespace
-
-void check_cuda(cudaError_t result, const char* call) {
-  if (result == cudaSuccess) return;
-  static_cast<void>(cudaGetLastError());  // so that the next CUDA call does not report it
-  throw base::Failure(base::text(call, " failed: ", cudaGetErrorString(result)));
+  const bool captures = is_capturing(stream);
+  if (has_failed_) return;
+  is_fine(captures ? cudaEventRecordWithFlags(captured, stream, cudaEventRecordExternal)
+                   : cudaEventRecord(event, stream));
 }
 
 CudaWaitClock::CudaWaitClock() {
-  const auto create = [](Pair& pair) {
-    check_cuda(cudaEventCreate(&pair.begin), "cudaEventCreate");
-    check_cuda(cudaEventCreate(&pair.end), "cudaEventCreate");
+  const auto create = [this](Pair& pair) {
+    is_fine(cudaEventCreate(&pair.begin));
+    is_fine(cudaEventCreate(&pair.end));
   };
   for (Pair& pair : pairs_) create(pair);
   create(captured_);
@@ -42,8 +38,8 @@ CudaWaitClock::CudaWaitClock() {
 
 CudaWaitClock::~CudaWaitClock() {
   const auto destroy = [](const Pair& pair) {
-    cudaEventDestroy(pair.begin);
-    cudaEventDestroy(pair.end);
+    if (pair.begin) cudaEventDestroy(pair.begin);
+    if (pair.end) cudaEventDestroy(pair.end);
   };
   for (const Pair& pair : pairs_) destroy(pair);
   destroy(captured_);
@@ -60,37 +56,37 @@ void CudaWaitClock::begin() { record(captured_.begin, pairs_[(current_ + 1) % kP
 void CudaWaitClock::end() {
   const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
   record(captured_.end, pairs_[(current_ + 1) % kPairs].end);
-  if (!is_capturing(stream)) next_pair();
+  if (!has_failed_ && !is_capturing(stream)) next_pair();
 }
 
 // Reads the oldest pair: a newer pair may belong to an unfinished launch, with one event from that
 // launch and the other from an earlier one.
 base::Seconds CudaWaitClock::latest() {
   const Pair& oldest = pairs_[(current_ + 1) % kPairs];
-  if (!oldest.used) return latest_;
+  if (has_failed_ || !oldest.used) return latest_;
   const cudaError_t state = cudaEventQuery(oldest.end);
   if (state == cudaErrorNotReady) {
     static_cast<void>(cudaGetLastError());  // not an error, but torch would report it as one
     return latest_;
   }
-  check_cuda(state, "cudaEventQuery");
   float milliseconds = 0;
-  check_cuda(cudaEventElapsedTime(&milliseconds, oldest.begin, oldest.end), "cudaEventElapsedTime");
-  return latest_ = base::Seconds(1e-3 * milliseconds);
+  if (is_fine(state) && is_fine(cudaEventElapsedTime(&milliseconds, oldest.begin, oldest.end)))
+    latest_ = base::Seconds(1e-3 * milliseconds);
+  return latest_;
 }
 
-std::optional<CudaWaitClock::Nodes> CudaWaitClock::nodes_in(cudaGraph_t graph) const {
+std::optional<CudaWaitClock::Nodes> CudaWaitClock::nodes_in(cudaGraph_t graph) {
   std::size_t count = 0;
-  check_cuda(cudaGraphGetNodes(graph, nullptr, &count), "cudaGraphGetNodes");
+  if (has_failed_ || !is_fine(cudaGraphGetNodes(graph, nullptr, &count))) return std::nullopt;
   std::vector<cudaGraphNode_t> nodes(count);
-  check_cuda(cudaGraphGetNodes(graph, nodes.data(), &count), "cudaGraphGetNodes");
+  if (!is_fine(cudaGraphGetNodes(graph, nodes.data(), &count))) return std::nullopt;
   Nodes out;
   for (const cudaGraphNode_t node : nodes) {
     cudaGraphNodeType type = cudaGraphNodeTypeEmpty;
-    check_cuda(cudaGraphNodeGetType(node, &type), "cudaGraphNodeGetType");
+    if (!is_fine(cudaGraphNodeGetType(node, &type))) return std::nullopt;
     if (type != cudaGraphNodeTypeEventRecord) continue;
     cudaEvent_t event = nullptr;
-    check_cuda(cudaGraphEventRecordNodeGetEvent(node, &event), "cudaGraphEventRecordNodeGetEvent");
+    if (!is_fine(cudaGraphEventRecordNodeGetEvent(node, &event))) return std::nullopt;
     if (event == captured_.begin) out.begin = node;
     if (event == captured_.end) out.end = node;
   }
@@ -99,11 +95,10 @@ std::optional<CudaWaitClock::Nodes> CudaWaitClock::nodes_in(cudaGraph_t graph) c
 }
 
 void CudaWaitClock::before_launch(const Nodes& nodes, cudaGraphExec_t graph) {
+  if (has_failed_) return;
   const Pair& pair = next_pair();
-  check_cuda(cudaGraphExecEventRecordNodeSetEvent(graph, nodes.begin, pair.begin),
-             "cudaGraphExecEventRecordNodeSetEvent");
-  check_cuda(cudaGraphExecEventRecordNodeSetEvent(graph, nodes.end, pair.end),
-             "cudaGraphExecEventRecordNodeSetEvent");
+  if (is_fine(cudaGraphExecEventRecordNodeSetEvent(graph, nodes.begin, pair.begin)))
+    is_fine(cudaGraphExecEventRecordNodeSetEvent(graph, nodes.end, pair.end));
 }
 
 }  // namespace vae_dist::device

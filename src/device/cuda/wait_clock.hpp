@@ -11,12 +11,12 @@
 
 namespace vae_dist::device {
 
-/// Throws Failure with CUDA's error text unless `result` is cudaSuccess.
-void check_cuda(cudaError_t result, const char* call);
-
 /// Each wait uses the next of a few pairs of events, so that one pair can be read some steps later
 /// while others are still pending. In a capture, begin() and end() become event-record nodes;
 /// before each launch of the graph these nodes get the next pair.
+///
+/// A measurement must not end a run, so nothing here throws: after a call of CUDA that has failed,
+/// latest() keeps its value. If the GPU itself has failed, the next call of the step says so.
 class CudaWaitClock final : public WaitClock {
  public:
   CudaWaitClock();
@@ -32,11 +32,16 @@ class CudaWaitClock final : public WaitClock {
   struct Nodes {
     cudaGraphNode_t begin = nullptr, end = nullptr;
   };
-  std::optional<Nodes> nodes_in(cudaGraph_t graph) const;
+  std::optional<Nodes> nodes_in(cudaGraph_t graph);
 
   void before_launch(const Nodes& nodes, cudaGraphExec_t graph);
 
  private:
+  // Returns whether a call has succeeded, and measures no more otherwise.
+  bool is_fine(cudaError_t result);
+  bool is_capturing(cudaStream_t stream);
+  void record(cudaEvent_t captured, cudaEvent_t event);
+
   struct Pair {
     cudaEvent_t begin = nullptr, end = nullptr;
     bool used = false;
@@ -52,6 +57,7 @@ class CudaWaitClock final : public WaitClock {
   Pair captured_;  // identifies the nodes
   std::size_t current_ = 0;
   base::Seconds latest_{0};
+  bool has_failed_ = false;
 };
 
 }  // namespace vae_dist::device

@@ -9,6 +9,8 @@ bool has_cuda() { return false; }
 
 int gpu_count() { return 0; }
 
+std::vector<GpuIdentity> visible_gpus() { return {}; }
+
 GpuFacts gpu_facts(c10::Device) { throw base::Failure("this program was built without CUDA"); }
 
 }  // namespace vae_dist::device
