@@ -62,7 +62,7 @@ StepOutcome CapturedStep::run_eagerly(const model::Sample& batch, const at::Tens
 }
 
 StepOutcome CapturedStep::launch(const model::Sample& batch, const at::Tensor& numbers) {
-  step_.begin();
+  if (step_.batches() > 1) step_.begin();  // otherwise it is part of the recording
   numbers_.copy_(numbers);
   std::vector<model::Sample> parts = batch.chunk(step_.batches());
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -125,8 +125,8 @@ void CapturedStep::record(const model::Sample& batch) {
   });
   numbers_ = at::empty({3}, batch.x.options().dtype(at::kDouble));
 
-  step_.begin();
   if (step_.batches() > 1) {
+    step_.begin();
     replica_ = recorder_->record([this] { step_.run_batch(batch_, weights_in(numbers_)); });
     // Advances to the last batch, in which buckets start. The sums that this produces are discarded
     // when the next step begins.
@@ -138,6 +138,7 @@ void CapturedStep::record(const model::Sample& batch) {
   step_.leave_marks(marks_.get());
   last_ = recorder_->record([this] {
     if (marks_) marks_->begin();
+    if (step_.batches() == 1) step_.begin();
     step_.run_batch(batch_, weights_in(numbers_));
     outcome_ = step_.end(rate_in(numbers_));
   });
