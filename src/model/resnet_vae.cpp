@@ -133,7 +133,7 @@ const RegisteredNetwork kResnetVae(
             .at_least(1)
             .empty_is("[]");
         keys.choice("normalise_in", own.normalise_in,
-                    {{"bf16", NormaliseIn::bf16}, {"fp32", NormaliseIn::fp32}},
+                    {{"fp32", NormaliseIn::fp32}, {"bf16", NormaliseIn::bf16}},
                     "train.precision bf16 on a GPU: type of the images in group normalisation and "
                     "activations; sums are fp32 in both. bf16 moves half of the bytes, and rounds "
                     "each group's mean and deviation; on the CPU both are the same")

@@ -24,7 +24,7 @@ struct ResnetOptions {
       16};                      ///< resolutions (heights) with attention after each block
   bool spatial_latent = false;  ///< latent_dim channels at each position of the last level, instead
                                 ///< of latent_dim values
-  NormaliseIn normalise_in = NormaliseIn::bf16;
+  NormaliseIn normalise_in = NormaliseIn::fp32;
 };
 
 class ResnetVae : public LatentModel {

@@ -112,13 +112,23 @@ TEST(Resume, OlderRunsOfResnetVaeNormaliseAsTheyDidAndMayRecompute) {
       "run: {name: a}\ndata: {train: {file: a.h5}}\nmodel.name: resnet_vae\n";
   const KeptConfig kept = parse_kept_config(residual, "config.yaml");
   Config now = parse_config(residual, "a.yaml", {"train.recompute=blocks"});
-  EXPECT_THAT(values(now), Contains("model.normalise_in: bf16"));
   keep_older_values(now, kept);
   EXPECT_THAT(values(now), IsSupersetOf({"model.normalise_in: fp32", "train.recompute: blocks"}));
   EXPECT_THAT(forbidden_differences(kept.config, now), IsEmpty());
   EXPECT_THAT(forbidden_differences(kept.config,
                                     parse_config(residual, "a.yaml", {"model.normalise_in=bf16"})),
               ElementsAre("model.normalise_in: fp32 in the run, bf16 now"));
+}
+
+TEST(Resume, OlderRunsAddTheBiasesThatBatchNormCancels) {
+  const KeptConfig kept =
+      parse_kept_config("run: {name: a}\ndata: {train: {file: a.h5}}\n", "config.yaml");
+  Config now = parse("");
+  EXPECT_EQ(now.model.cancelled_bias, CancelledBias::skip);
+  keep_older_values(now, kept);
+  EXPECT_EQ(now.model.cancelled_bias, CancelledBias::add);
+  EXPECT_THAT(forbidden_differences(kept.config, parse("", {"model.cancelled_bias=skip"})),
+              Contains("model.cancelled_bias: add in the run, skip now"));
 }
 
 TEST(Resume, NullReplicasKeepTheRuns) {
