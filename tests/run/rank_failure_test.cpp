@@ -56,7 +56,12 @@ void allow_no_more_threads() {
 
 class RankFailureTest : public testing::Test {
  protected:
-  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+  void SetUp() override {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a sanitizer needs memory of its own, which this test forbids";
+#endif
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+  }
 
   const testing::ExitedWithCode failed_{static_cast<int>(base::ExitCode::rank_failed)};
 };

@@ -34,6 +34,7 @@ class StartTable : public TemporaryFolderTest {
 
     config_.run.name = "grey";
     config_.model.latent_dim = 8;
+    config_.data.shuffle_window_chunks = 0;
     device_.backend = device::Backend::mpi;
     plan_ = step::make_replica_plan(64, 4, 2, 0, 210);
   }
