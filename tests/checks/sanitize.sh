@@ -101,7 +101,7 @@ reports() { grep -E 'WARNING: ThreadSanitizer|ERROR: (Address|Leak|Thread)Saniti
 clean() {
   local status=0 out=$work/out command
   command_of "$1" "$2"
-  OMP_NUM_THREADS=2 timeout 3600 "${command[@]}" > "$out" 2>&1 || status=$?
+  OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive timeout 3600 "${command[@]}" > "$out" 2>&1 || status=$?
   [ "$2" != watchdog_ranks ] || { grep -q 'rank 1 is late' "$out" && status=0; }
   if [ "$status" -ne 0 ] || reports "$out" > /dev/null; then
     echo "FAILED $1 $2 (exit code $status)"
@@ -115,7 +115,7 @@ clean() {
 found() {
   local out=$work/out command
   command_of "$1" "$2"
-  VAE_DIST_PLANTED_FAULT=$3 OMP_NUM_THREADS=2 timeout 600 "${command[@]}" ${5:+--gtest_filter="$5"} > "$out" 2>&1 || true
+  VAE_DIST_PLANTED_FAULT=$3 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive timeout 600 "${command[@]}" ${5:+--gtest_filter="$5"} > "$out" 2>&1 || true
   # The file stands in the stack below the report, at whatever depth the compiler left it.
   grep -E -A 30 'data race|AddressSanitizer|runtime error' "$out" > "$work/reports" || true
   if ! grep -q "$4" "$work/reports"; then
