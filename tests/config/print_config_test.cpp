@@ -30,7 +30,7 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
       "run.directory: 'my runs: #1'\n"
       "run.seed: 9223372036854775807\n"
       "model: {name: resnet_vae, latent_dim: 7, hidden_dims: [3], activation: silu, output: tanh, "
-      "latent: spatial, blocks: 3, attention_at: [], normalise_in: fp32}\n"
+      "cancelled_bias: add, latent: spatial, blocks: 3, attention_at: [], normalise_in: bf16}\n"
       "objective: {sigma: 0.30000000000000004, reduction: sum, kld_weight: {rule: reference, "
       "weight: 1e-300, batch: 8}, beta: {value: 4}, free_bits: 0.1,\n"
       "  regularisers: [{name: code_l2, weight: 0.25}, {name: code_l2}]}\n"
