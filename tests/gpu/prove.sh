@@ -83,7 +83,7 @@ run_bundle() { # FILE OUT OPTION...
 }
 
 case "${1-}" in
-  bundle) [ $# -ge 2 ] && [ $# -le 3 ] || usage; make_bundle "$2" "${3:-$source/build}" ;;
-  run) [ $# -ge 3 ] || usage; run_bundle "${@:2}" ;;
+  bundle) if [ $# -lt 2 ] || [ $# -gt 3 ]; then usage; fi; make_bundle "$2" "${3:-$source/build}" ;;
+  run) if [ $# -lt 3 ]; then usage; fi; run_bundle "${@:2}" ;;
   *) usage ;;
 esac
