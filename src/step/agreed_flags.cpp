@@ -9,7 +9,9 @@ AgreedFlags::~AgreedFlags() {
   if (std::uncaught_exceptions() > 0) {
     // After an error the other ranks may never answer, but MPI may still write into the buffers, so
     // they are leaked on purpose.
-    [[maybe_unused]] const auto* const leaked = new auto(std::move(pending_));
+    for (auto& pending : pending_) {
+      [[maybe_unused]] const auto* const leaked = pending.release();
+    }
     return;
   }
   for (auto& pending : pending_) pending->sum->wait();

@@ -215,7 +215,7 @@ base::TableRows start_table(const StartFacts& f) {
 }
 
 std::string precision_text(config::Precision precision, c10::Device device) {
-  const std::string word = config::word(precision);
+  std::string word = config::word(precision);
   if (precision != config::Precision::fp32 || !device.is_cuda()) return word;
   return word +
          " (IEEE, without tensor cores; PyTorch computes convolutions in TF32 by default, as "
