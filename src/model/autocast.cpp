@@ -4,23 +4,6 @@
 
 namespace vae_dist::model {
 
-Autocast::Autocast(c10::DeviceType device, bool wanted) : device_(device), wanted_(wanted) {
-  if (!wanted_) return;
-  was_enabled_ = at::autocast::is_autocast_enabled(device_);
-  former_type_ = at::autocast::get_autocast_dtype(device_);
-  at::autocast::set_autocast_enabled(device_, true);
-  at::autocast::set_autocast_dtype(device_, at::kBFloat16);
-  at::autocast::increment_nesting();
-}
-
-Autocast::~Autocast() {
-  if (!wanted_) return;
-  // The cached casts become stale once an optimizer has changed the weights.
-  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-  at::autocast::set_autocast_dtype(device_, former_type_);
-  at::autocast::set_autocast_enabled(device_, was_enabled_);
-}
-
 namespace {
 
 void set(c10::DeviceType device, AutocastState state) {
@@ -42,5 +25,20 @@ AutocastAs::AutocastAs(c10::DeviceType device, AutocastState wanted)
 }
 
 AutocastAs::~AutocastAs() { set(device_, former_); }
+
+Autocast::Autocast(c10::DeviceType device, bool wanted) {
+  if (!wanted) return;
+  AutocastState bfloat16 = autocast_state(device);
+  bfloat16.enabled = true;
+  bfloat16.type = at::kBFloat16;
+  settings_.emplace(device, bfloat16);
+  at::autocast::increment_nesting();
+}
+
+Autocast::~Autocast() {
+  if (!settings_) return;
+  // The cached casts become stale once an optimizer has changed the weights.
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+}
 
 }  // namespace vae_dist::model

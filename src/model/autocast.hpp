@@ -4,25 +4,9 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
+#include <optional>
+
 namespace vae_dist::model {
-
-/// While this object lives, convolutions, linear layers and attention of the current thread on
-/// `device` compute in bfloat16. They use copies of their fp32 weights that autograd knows as
-/// casts, so the weights themselves receive gradients in fp32 (PyTorch's automatic mixed precision,
-/// Micikevicius et al. 2018; the range of bfloat16 needs no loss scaling). No-op if `wanted` is
-/// false.
-class Autocast {
- public:
-  Autocast(c10::DeviceType device, bool wanted);
-  ~Autocast();
-  Autocast(const Autocast&) = delete;
-  Autocast& operator=(const Autocast&) = delete;
-
- private:
-  c10::DeviceType device_;
-  bool wanted_, was_enabled_ = false;
-  c10::ScalarType former_type_ = c10::ScalarType::Float;
-};
 
 /// The settings of autocast for a type of device, in the current thread.
 struct AutocastState {
@@ -43,6 +27,22 @@ class AutocastAs {
  private:
   c10::DeviceType device_;
   AutocastState former_;
+};
+
+/// While this object lives, convolutions, linear layers and attention of the current thread on
+/// `device` compute in bfloat16. They use copies of their fp32 weights that autograd knows as
+/// casts, so the weights themselves receive gradients in fp32 (PyTorch's automatic mixed precision,
+/// Micikevicius et al. 2018; the range of bfloat16 needs no loss scaling). No-op if `wanted` is
+/// false.
+class Autocast {
+ public:
+  Autocast(c10::DeviceType device, bool wanted);
+  ~Autocast();
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  std::optional<AutocastAs> settings_;  // empty: not wanted
 };
 
 }  // namespace vae_dist::model

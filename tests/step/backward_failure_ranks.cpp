@@ -4,11 +4,9 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/variable.h>
 
-#include <cstdio>
-
+#include "../failing_rank.hpp"
 #include "comm/logged_communicator.hpp"
 #include "parallel/gradient_reducer.hpp"
-#include "run/rank_failure.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -61,19 +59,10 @@ void train(const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks, comm::
 int main(int argc, char** argv) {
   using namespace vae_dist;
   using namespace vae_dist::step;
-  comm::MpiWorld world(argc, argv);
-  comm::CollectiveLog log;
-  const auto all_ranks = world.make_communicator();
-  run::RankFailure failure(
-      world, log,
-      [&](const std::exception& error, const std::string& details) {
-        std::fprintf(stderr, "%s\n%s", base::describe(error, world.rank()).c_str(),
-                     details.c_str());
-      },
-      [] {});
+  FailingRank rank(argc, argv);
   try {
-    train(world, *all_ranks, log, failure.watchdog());
+    train(rank.world, *rank.all_ranks, rank.log, rank.failure.watchdog());
   } catch (const std::exception& error) {
-    failure.end_all_ranks(error);
+    rank.failure.end_all_ranks(error);
   }
 }
