@@ -8,7 +8,7 @@ TrainedPart::TrainedPart(const PartRequest& wanted)
     : name_(wanted.name),
       leaves_(wanted.parameters),
       parameters_(leaves_, wanted.channels_last, wanted.gradient_memory),
-      optimizer_(make_optimizer(parameters_, wanted.optimizer)) {
+      optimizer_(optimizer::make_optimizer(parameters_, wanted.optimizer)) {
   if (!wanted.rounded.empty()) rounded_.emplace(parameters_, leaves_, wanted.rounded);
   if (wanted.ema_decay) average_.emplace(parameters_, *wanted.ema_decay);
 }

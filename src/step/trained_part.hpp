@@ -9,10 +9,10 @@
 #include <string>
 
 #include "config/config.hpp"
+#include "optimizer/optimizer.hpp"
 #include "parallel/gradient_reducer.hpp"
 #include "parallel/parameter_arena.hpp"
 #include "parallel/rounded_parameters.hpp"
-#include "step/optimizer.hpp"
 #include "step/weight_average.hpp"
 
 namespace vae_dist::step {
@@ -44,7 +44,7 @@ class TrainedPart {
 
   parallel::ParameterArena& parameters() { return parameters_; }
   const parallel::ParameterArena& parameters() const { return parameters_; }
-  Optimizer& optimizer() { return *optimizer_; }
+  optimizer::Optimizer& optimizer() { return *optimizer_; }
   parallel::GradientReducer& reducer() { return *reducer_; }
   const parallel::GradientReducer& reducer() const { return *reducer_; }
   parallel::RoundedParameters* rounded() { return rounded_ ? &*rounded_ : nullptr; }
@@ -62,7 +62,7 @@ class TrainedPart {
   parallel::NamedTensors leaves_;
   parallel::ParameterArena parameters_;
   std::optional<parallel::RoundedParameters> rounded_;
-  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<optimizer::Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
   std::optional<parallel::GradientReducer> reducer_;
 };

@@ -119,7 +119,8 @@ distributed: {{threads_per_rank: 1, device: {"cuda" if options.gpu else "cpu"}}}
     return [mine("fp32"), mine("bf16", "train.precision=bf16"),
             rival("as usually written, fp32"),
             rival("at its best, fp32", *best), rival("at its best, bf16", *best, "--precision", "bf16"),
-            mine("fp32, no exchange", bench=("--no-exchange",)), rival("at its best, fp32, no exchange", *best, "--no-exchange")]
+            mine("fp32, no exchange", bench=("--no-exchange",)), rival("at its best, fp32, no exchange", *best, "--no-exchange"),
+            mine("fp32, biases added", "model.cancelled_bias=add"), mine("bf16, biases added", "train.precision=bf16", "model.cancelled_bias=add")]
 
 
 def mlp_contestants(options, folder, data):
@@ -153,16 +154,17 @@ def print_ratios(contestants):
     rivals = [one for one in contestants if "rival" in one.name]
     for one in mine:
         for rival in rivals:
-            if ("no exchange" in one.name) != ("no exchange" in rival.name):
+            if ("no exchange" in one.name) != ("no exchange" in rival.name) or "biases added" in one.name:
                 continue
             ratios = [a["samples_per_second"] / b["samples_per_second"] for a, b in zip(one.results, rival.results)]
             print(f"{one.name:22} / {rival.name:46} {statistics.median(ratios):5.2f}   ({min(ratios):.2f} to {max(ratios):.2f})")
     by_name = {one.name: one for one in contestants}
     for one in contestants:
-        alone = by_name.get(one.name + ", no exchange")
-        if alone:
-            ratios = [a["samples_per_second"] / b["samples_per_second"] for a, b in zip(one.results, alone.results)]
-            print(f"{one.name}: {statistics.median(ratios):.3f} of its speed without any exchange")
+        for variant, words in (("no exchange", "without any exchange"), ("biases added", "with the biases that batch norm cancels")):
+            other = by_name.get(f"{one.name}, {variant}")
+            if other:
+                ratios = [a["samples_per_second"] / b["samples_per_second"] for a, b in zip(one.results, other.results)]
+                print(f"{one.name}: {statistics.median(ratios):.3f} of its speed {words}   ({min(ratios):.3f} to {max(ratios):.3f})")
     print()
 
 

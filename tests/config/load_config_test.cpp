@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "config_text.hpp"
-#include "step/update_rules.hpp"
+#include "optimizer/update_rules.hpp"
 
 namespace vae_dist::config {
 namespace {
@@ -24,7 +24,7 @@ TEST(LoadConfig, DefaultsAreTheSeeds) {
   EXPECT_EQ(config.objective.kld_weight.weight, 0.00025);
   EXPECT_EQ(config.train.global_batch, 64);
   EXPECT_EQ(config.train.optimizer.learning_rate, 0.001);
-  EXPECT_EQ(config.train.optimizer.rule.own.get<step::AdamSettings>("adam").epsilon, 1e-8);
+  EXPECT_EQ(config.train.optimizer.rule.own.get<optimizer::AdamSettings>("adam").epsilon, 1e-8);
   EXPECT_EQ(config.train.steps, std::nullopt);
   EXPECT_EQ(config.metrics.port, 19400);
   EXPECT_THAT(config.data.train.file, ElementsAre("a.h5"));
@@ -49,7 +49,7 @@ TEST(LoadConfig, ReadsEveryType) {
   EXPECT_EQ(config.train.learning_rate_batch, 256);
   EXPECT_EQ(config.train.optimizer.rule.name, "adamw");
   EXPECT_EQ(config.train.optimizer.learning_rate, 0.0003);
-  EXPECT_THAT(config.train.optimizer.rule.own.get<step::AdamSettings>("adam").betas,
+  EXPECT_THAT(config.train.optimizer.rule.own.get<optimizer::AdamSettings>("adam").betas,
               ElementsAre(0.5, 0.99));
   EXPECT_EQ(config.distributed.threads_per_rank, 2);
   EXPECT_EQ(config.metrics.port, std::nullopt);

@@ -3,21 +3,21 @@
 // gradient (signSGD with momentum: Bernstein et al. 2018, algorithm 2).
 #include <ATen/ATen.h>
 
-#include "step/optimizer.hpp"
+#include "optimizer/optimizer.hpp"
 
 namespace third_party {
 namespace {
 
 namespace base = vae_dist::base;
-namespace step = vae_dist::step;
+namespace optimizer = vae_dist::optimizer;
 
 struct SignDescentSettings {
   double smoothing = 0.9;
 };
 
-class SignDescent : public step::Optimizer {
+class SignDescent : public optimizer::Optimizer {
  public:
-  explicit SignDescent(const step::OptimizerRequest& wanted)
+  explicit SignDescent(const optimizer::OptimizerRequest& wanted)
       : Optimizer(wanted, {"smoothed"}), own_(wanted.settings<SignDescentSettings>()) {}
 
  protected:
@@ -42,7 +42,7 @@ class SignDescent : public step::Optimizer {
   SignDescentSettings own_;
 };
 
-const step::RegisteredOptimizer registered(
+const optimizer::RegisteredOptimizer registered(
     {{.name = "sign_descent",
       .help = "steps by the sign of the smoothed gradient",
       .own = base::own_keys<SignDescentSettings>([](base::Section& keys, SignDescentSettings& own) {
@@ -52,7 +52,9 @@ const step::RegisteredOptimizer registered(
       })},
      [](const std::any&) { return std::int64_t{1}; },
      /*reads_exact_rate=*/true},
-    [](const step::OptimizerRequest& wanted) { return std::make_unique<SignDescent>(wanted); });
+    [](const optimizer::OptimizerRequest& wanted) {
+      return std::make_unique<SignDescent>(wanted);
+    });
 
 }  // namespace
 }  // namespace third_party

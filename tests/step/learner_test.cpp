@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "base/error.hpp"
+#include "optimizer/update_rules.hpp"
 #include "small_run.hpp"
-#include "step/update_rules.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -150,7 +150,7 @@ TEST_F(LearnerTest, BeginsWithAnotherRunsWeightsAndItsOptimizersStateWhereAllOfI
   config::Config slower = averaging, descent = averaging, plain = small_config();
   slower.train.optimizer.learning_rate = 1e-4;
   descent.train.optimizer.rule.name = "sgd";
-  descent.train.optimizer.rule.settings_of<SgdSettings>("sgd").momentum = 0.9;
+  descent.train.optimizer.rule.settings_of<optimizer::SgdSettings>("sgd").momentum = 0.9;
   SmallRank same(slower, 4, *self_), other(descent, 4, *self_), without(plain, 4, *self_);
   EXPECT_TRUE(same.learner().begin_with(saved, "parent"));
   EXPECT_TRUE(same_tensors(same.state(), parent.state()));

@@ -1,14 +1,16 @@
-#include "step/optimizer.hpp"
+#include "optimizer/optimizer.hpp"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
+#include "optimizer/update_rules.hpp"
 #include "small_run.hpp"
-#include "step/update_rules.hpp"
 
 namespace vae_dist::step {
 namespace {
+
+using optimizer::make_optimizer;
 
 // One parameter of three values, whose gradients a test sets.
 struct OneParameter {
@@ -33,7 +35,7 @@ config::OptimizerConfig rule(const std::string& name) {
 }
 
 void set_momentum(config::OptimizerConfig& config, double momentum) {
-  config.rule.settings_of<SgdSettings>("sgd").momentum = momentum;
+  config.rule.settings_of<optimizer::SgdSettings>("sgd").momentum = momentum;
 }
 
 TEST(Sgd, GoesAgainstTheGradient) {
@@ -61,7 +63,7 @@ TEST(Sgd, KeepsItsMomentum) {
 TEST(Adamax, StepsByTheLargestGradientSoFar) {
   const OneParameter one;
   config::OptimizerConfig config = rule("adamax");
-  config.rule.settings_of<AdamSettings>("adam").epsilon = 0;
+  config.rule.settings_of<optimizer::AdamSettings>("adam").epsilon = 0;
   const auto optimizer = make_optimizer(one.arena, config);
   one.set_gradient({4, 4, 4});
   optimizer->step(0.1, one.take);

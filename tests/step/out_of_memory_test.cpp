@@ -6,7 +6,7 @@
 #include <new>
 
 #include "base/error.hpp"
-#include "step/update_rules.hpp"
+#include "optimizer/update_rules.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -62,7 +62,7 @@ TEST(ModelBytes, CountWhatIsKeptForEachParameter) {
   EXPECT_EQ(model_bytes(config, {1000, 1000}, 1), 16e3) << "value, gradient, two moments";
   config.train.optimizer.rule.name = "sgd";
   EXPECT_EQ(model_bytes(config, {1000, 1000}, 1), 8e3);
-  config.train.optimizer.rule.settings_of<SgdSettings>("sgd").momentum = 0.9;
+  config.train.optimizer.rule.settings_of<optimizer::SgdSettings>("sgd").momentum = 0.9;
   config.train.ema_decay = 0.999;
   EXPECT_EQ(model_bytes(config, {1000, 1000}, 1), 16e3);
   config.distributed.reproducible = true;

@@ -1,10 +1,10 @@
 // One update of all parameters by each rule, over the flat arena. items: parameters.
-#include "step/optimizer.hpp"
+#include "optimizer/optimizer.hpp"
 
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
-#include "step/update_rules.hpp"
+#include "optimizer/update_rules.hpp"
 
 namespace vae_dist::bench {
 namespace {
@@ -15,8 +15,8 @@ void update(benchmark::State& state, const std::string& rule) {
   arena.gradients().fill_(0.01);
   config::OptimizerConfig options;
   options.rule.name = rule;
-  if (rule == "sgd") options.rule.settings_of<step::SgdSettings>("sgd").momentum = 0.9;
-  const auto optimizer = step::make_optimizer(arena, options);
+  if (rule == "sgd") options.rule.settings_of<optimizer::SgdSettings>("sgd").momentum = 0.9;
+  const auto optimizer = optimizer::make_optimizer(arena, options);
   const at::Tensor take = at::zeros({1});
   for ([[maybe_unused]] auto _ : state) optimizer->step(1e-3, take);
   state.SetItemsProcessed(state.iterations() * state.range(0));

@@ -3,10 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/ops/_fused_sgd.h>
 
-#include "step/optimizer.hpp"
-#include "step/update_rules.hpp"
+#include "optimizer/optimizer.hpp"
+#include "optimizer/update_rules.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::optimizer {
 namespace {
 
 class Sgd : public Optimizer {
@@ -53,4 +53,4 @@ const RegisteredOptimizer kSgd(
     [](const OptimizerRequest& wanted) { return std::make_unique<Sgd>(wanted); });
 
 }  // namespace
-}  // namespace vae_dist::step
+}  // namespace vae_dist::optimizer

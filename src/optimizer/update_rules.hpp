@@ -5,7 +5,7 @@
 
 #include "base/registry.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::optimizer {
 
 /// The settings of adam, adamw and adamax.
 struct AdamSettings {
@@ -32,4 +32,4 @@ struct SgdSettings {
   double momentum = 0.0;
 };
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::optimizer

@@ -1,4 +1,4 @@
-#include "model/batch_norm_kernel.hpp"
+#include "kernels/batch_norm_leaky_relu.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/OpMathType.h>
@@ -9,19 +9,9 @@
 #include <stdexcept>
 #include <vector>
 
-// The compiler builds the function once per listed instruction set; the loader picks one when the
-// program starts. Only plain functions can be cloned, so templates are inlined into them
-// (VAE_DIST_INLINED). Under ThreadSanitizer there is one version: the loader would call the choice
-// between them, which is instrumented, before the sanitizer has started.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_THREAD__)
-#define VAE_DIST_CLONED \
-  __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define VAE_DIST_CLONED
-#endif
-#define VAE_DIST_INLINED [[gnu::always_inline]] inline
+#include "kernels/cloned.hpp"
 
-namespace vae_dist::model {
+namespace vae_dist::kernels {
 namespace {
 
 using c10::BFloat16;
@@ -290,4 +280,4 @@ BatchNormGradients batch_norm_leaky_relu_backward(const at::Tensor& dy, const at
                 inverse_deviation, negative_slope);
 }
 
-}  // namespace vae_dist::model
+}  // namespace vae_dist::kernels

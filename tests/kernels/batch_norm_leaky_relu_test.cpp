@@ -1,4 +1,4 @@
-#include "model/batch_norm_kernel.hpp"
+#include "kernels/batch_norm_leaky_relu.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-namespace vae_dist::model {
+namespace vae_dist::kernels {
 namespace {
 
 constexpr double kEpsilon = 1e-5;
@@ -120,4 +120,4 @@ TEST(BatchNormKernel, PassesOnWhatIsNotFinite) {
 }
 
 }  // namespace
-}  // namespace vae_dist::model
+}  // namespace vae_dist::kernels

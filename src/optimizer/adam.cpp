@@ -4,10 +4,10 @@
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 
-#include "step/optimizer.hpp"
-#include "step/update_rules.hpp"
+#include "optimizer/optimizer.hpp"
+#include "optimizer/update_rules.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::optimizer {
 namespace {
 
 enum class Decay { in_gradient, decoupled };
@@ -63,4 +63,4 @@ const RegisteredOptimizer kAdamW(
     });
 
 }  // namespace
-}  // namespace vae_dist::step
+}  // namespace vae_dist::optimizer

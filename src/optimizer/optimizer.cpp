@@ -1,8 +1,8 @@
-#include "step/optimizer.hpp"
+#include "optimizer/optimizer.hpp"
 
 #include <ATen/ATen.h>
 
-namespace vae_dist::step {
+namespace vae_dist::optimizer {
 
 at::Tensor as_fused_rate(const at::Tensor& learning_rate) {
   return learning_rate.is_cuda() ? learning_rate.to(at::kFloat) : learning_rate;
@@ -41,4 +41,4 @@ std::unique_ptr<Optimizer> make_optimizer(const parallel::ParameterArena& parame
       {parameters, options.weight_decay, options.rule.settings()});
 }
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::optimizer

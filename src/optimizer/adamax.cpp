@@ -3,10 +3,10 @@
 
 #include <limits>
 
-#include "step/optimizer.hpp"
-#include "step/update_rules.hpp"
+#include "optimizer/optimizer.hpp"
+#include "optimizer/update_rules.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::optimizer {
 namespace {
 
 class Adamax : public Optimizer {
@@ -51,4 +51,4 @@ const RegisteredOptimizer kAdamax(
     [](const OptimizerRequest& wanted) { return std::make_unique<Adamax>(wanted); });
 
 }  // namespace
-}  // namespace vae_dist::step
+}  // namespace vae_dist::optimizer

@@ -14,7 +14,7 @@
 #include "config/config.hpp"
 #include "parallel/parameter_arena.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::optimizer {
 
 /// The arguments of an update rule.
 struct OptimizerRequest {
@@ -87,4 +87,4 @@ using RegisteredOptimizer = base::Registered<base::UpdateRule, MakeOptimizer>;
 std::unique_ptr<Optimizer> make_optimizer(const parallel::ParameterArena& parameters,
                                           const config::OptimizerConfig& options);
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::optimizer
