@@ -6,7 +6,7 @@
 
 namespace vae_dist::data {
 
-at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& f) {
+at::Tensor stored_pixels(std::span<const std::uint8_t> pixels, const InputFormat& f) {
   const std::int64_t count =
       static_cast<std::int64_t>(pixels.size() / bytes_of(f.pixels)) / f.shape.values();
   const std::int64_t c = f.shape.channels, h = f.shape.height, w = f.shape.width;
@@ -15,17 +15,23 @@ at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& 
                                               ? std::vector<std::int64_t>{count, h, w, c}
                                               : std::vector<std::int64_t>{count, c, h, w};
 
-  const at::Tensor stored = at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes,
-                                          f.pixels == PixelType::uint8 ? at::kByte : at::kFloat);
-  at::Tensor images = device::queue_copy(stored, f.device)
-                          .to(f.type, /*non_blocking=*/false,
-                              /*copy=*/f.device.is_cpu());  // on the CPU, `stored` is borrowed
+  return device::queue_copy(at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes,
+                                          f.pixels == PixelType::uint8 ? at::kByte : at::kFloat),
+                            f.device);
+}
+
+at::Tensor model_input(const at::Tensor& stored, const InputFormat& f) {
+  at::Tensor images = stored.to(f.type, /*non_blocking=*/false, /*copy=*/true);
   images.mul_(f.scale * (f.high - f.low));
   if (f.low != 0) images.add_(f.low);
   // A view: only the axes are renamed; the values stay where they are.
-  if (channels_stored_last) images = images.permute({0, 3, 1, 2});
+  if (f.layout == SampleLayout::nhwc) images = images.permute({0, 3, 1, 2});
   return images.contiguous(f.channels_last ? at::MemoryFormat::ChannelsLast
                                            : at::MemoryFormat::Contiguous);
+}
+
+at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& format) {
+  return model_input(stored_pixels(pixels, format), format);
 }
 
 }  // namespace vae_dist::data

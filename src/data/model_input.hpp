@@ -20,9 +20,16 @@ struct InputFormat {
   at::ScalarType type = at::kFloat;
 };
 
-/// Returns the images in `pixels`, values of type format.pixels, as [count, C, H, W] on the device.
-/// The pixels are copied to the device unchanged and scaled there. A copy to a GPU is queued as in
-/// device/queue_copy.hpp; `pixels` may be freed when this returns.
+/// Returns the images in `pixels`, values of type format.pixels, as they are stored: [count, ...]
+/// in format.layout, on the device. A copy to a GPU is queued as in device/queue_copy.hpp, and
+/// `pixels` may be freed when this returns; on the CPU the result shares their memory.
+at::Tensor stored_pixels(std::span<const std::uint8_t> pixels, const InputFormat& format);
+
+/// Returns `stored`, which is as stored_pixels() returns it, as [count, C, H, W] in the model's
+/// range and type, on the same device, in memory of its own.
+at::Tensor model_input(const at::Tensor& stored, const InputFormat& format);
+
+/// Does both. `pixels` may be freed when this returns.
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& format);
 
 }  // namespace vae_dist::data

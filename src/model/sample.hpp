@@ -18,6 +18,10 @@ struct Sample {
   at::Tensor noise =
       {};  ///< [B, Objective::noise_per_sample()]: standard normal noise, keyed by the sample
 
+  /// [B, 1, 1, 1] bool: the samples that are to be mirrored. Only in a batch that is still as its
+  /// file stores it.
+  at::Tensor mirrored = {};
+
   Sample() = default;
   /// Converts implicitly: a batch without noise is just its values.
   Sample(at::Tensor values, at::Tensor draws = {})
@@ -25,7 +29,7 @@ struct Sample {
 
   std::int64_t size() const { return x.size(0); }  ///< B
 
-  std::vector<at::Tensor*> fields() { return {&x, &noise}; }
+  std::vector<at::Tensor*> fields() { return {&x, &noise, &mirrored}; }
 
   /// Returns a copy in which `change` has been applied to each defined tensor.
   template <typename Change>

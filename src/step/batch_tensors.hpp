@@ -1,18 +1,26 @@
-// A batch's images and noise on the device.
+// A batch's tensors on the device: first as the file stores them, so that few bytes travel, then as
+// the model sees them. The second half queues operations of the device only, so that a captured
+// step includes it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include "data/batch.hpp"
 #include "data/model_input.hpp"
+#include "model/sample.hpp"
 
 namespace vae_dist::step {
 
-/// Returns the images as model_input() does, and mirrors those that the batch marks as mirrored.
-at::Tensor image_tensor(const data::Batch& batch, const data::InputFormat& format);
+/// Returns the batch on format.device: x as data::stored_pixels() returns it, noise_tensor(), and
+/// which samples are to be mirrored. On the CPU the result shares the batch's memory.
+model::Sample stored_batch(const data::Batch& batch, const data::InputFormat& format);
 
-/// Returns the noise, [B, noise per sample], of format.type on format.device. The copy is queued as
-/// in device/queue_copy.hpp.
+/// Returns what the model sees of a batch, or of a part of it, that stored_batch() returned: the
+/// images as data::model_input() does, mirrored where they are to be, and the noise in format.type.
+model::Sample model_batch(const model::Sample& stored, const data::InputFormat& format);
+
+/// Returns the noise, [B, noise per sample] in fp32, on format.device. The copy is queued as in
+/// device/queue_copy.hpp; on the CPU the result shares the batch's memory.
 at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format);
 
 }  // namespace vae_dist::step

@@ -11,9 +11,11 @@ namespace {
 
 // Returns the step's numbers as one tensor on the device, so that a single copy transfers them.
 at::Tensor numbers_on(c10::Device device, double learning_rate,
-                      const objective::StepWeights& weights) {
-  return device::queue_copy(
-      at::tensor({learning_rate, weights.kld_factor, weights.capacity_nats}, at::kDouble), device);
+                      const objective::StepWeights& weights, std::int64_t row) {
+  return device::queue_copy(at::tensor({learning_rate, weights.kld_factor, weights.capacity_nats,
+                                        static_cast<double>(row)},
+                                       at::kDouble),
+                            device);
 }
 
 at::Tensor rate_in(const at::Tensor& numbers) { return numbers[0]; }
@@ -24,6 +26,8 @@ objective::StepWeights weights_in(const at::Tensor& numbers) {
   out.capacity_nats_on_device = numbers[2];
   return out;
 }
+
+at::Tensor row_in(const at::Tensor& numbers) { return numbers.slice(0, 3, 4); }
 
 // After a failed call NCCL refuses all further calls, so training cannot continue with eager steps.
 const std::string kWhileCapturing =
@@ -48,20 +52,24 @@ CapturedStep::~CapturedStep() {
   if (words_) log_.follow(nullptr);
 }
 
-StepOutcome CapturedStep::run(const model::Sample& batch, double learning_rate,
-                              const objective::StepWeights& weights) {
-  const at::Tensor numbers = numbers_on(batch.x.device(), learning_rate, weights);
+device::DeferredValues CapturedStep::run(const model::Sample& batch, double learning_rate,
+                                         const objective::StepWeights& weights) {
+  row_ = (row_ + 1) % device::DeferredRing::kRows;
+  const at::Tensor numbers = numbers_on(batch.x.device(), learning_rate, weights, row_);
   if (recorder_ && !decided_ && rule_.is_due()) try_capture(batch);
   return is_captured() ? launch(batch, numbers) : run_eagerly(batch, numbers);
 }
 
-StepOutcome CapturedStep::run_eagerly(const model::Sample& batch, const at::Tensor& numbers) {
-  StepOutcome outcome = step_.run(batch, rate_in(numbers), weights_in(numbers));
+device::DeferredValues CapturedStep::run_eagerly(const model::Sample& batch,
+                                                 const at::Tensor& numbers) {
+  const StepOutcome outcome = step_.run(batch, rate_in(numbers), weights_in(numbers));
   rule_.saw(step_.sequence());
-  return outcome;
+  if (recorder_ && !decided_ && !outcomes_)
+    outcomes_.emplace(outcome.values.numel(), batch.x.device());
+  return device::DeferredValues(outcome.values);
 }
 
-StepOutcome CapturedStep::launch(const model::Sample& batch, const at::Tensor& numbers) {
+device::DeferredValues CapturedStep::launch(const model::Sample& batch, const at::Tensor& numbers) {
   if (step_.batches() > 1) step_.begin();  // otherwise it is part of the recording
   numbers_.copy_(numbers);
   std::vector<model::Sample> parts = batch.chunk(step_.batches());
@@ -78,8 +86,7 @@ StepOutcome CapturedStep::launch(const model::Sample& batch, const at::Tensor& n
       last_->launch();
     }
   }
-  // Cloned, because the next launch overwrites the values.
-  return {outcome_.values.clone()};
+  return outcomes_->written(row_);
 }
 
 void CapturedStep::try_capture(const model::Sample& batch) {
@@ -123,7 +130,7 @@ void CapturedStep::record(const model::Sample& batch) {
   batch_ = batch.chunk(step_.batches()).front().each([](const at::Tensor& field) {
     return at::empty_like(field);
   });
-  numbers_ = at::empty({3}, batch.x.options().dtype(at::kDouble));
+  numbers_ = at::empty({4}, batch.x.options().dtype(at::kDouble));
 
   if (step_.batches() > 1) {
     step_.begin();
@@ -140,7 +147,8 @@ void CapturedStep::record(const model::Sample& batch) {
     if (marks_) marks_->begin();
     if (step_.batches() == 1) step_.begin();
     step_.run_batch(batch_, weights_in(numbers_));
-    outcome_ = step_.end(rate_in(numbers_));
+    const StepOutcome outcome = step_.end(rate_in(numbers_));
+    outcomes_->write(outcome.values, row_in(numbers_));
   });
   step_.leave_marks(nullptr);
   if (!marks_) return;
@@ -155,7 +163,7 @@ void CapturedStep::end_capture() {
   step_.leave_marks(nullptr);
   last_.reset();
   replica_.reset();
-  outcome_ = {};
+  outcomes_.reset();
   if (words_) log_.follow(nullptr);
   words_.reset();
   marks_.reset();

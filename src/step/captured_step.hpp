@@ -7,13 +7,16 @@
 //
 //     copies batch, noise and numbers into the recorded buffers and launches the recording
 //
+// The recording makes the model's input of the stored bytes, and copies the step's results to the
+// host, each launch to another row of a ring.
+//
 // A rank with several replicas zeroes the sums before it does so for each of them, and has two
 // recordings: one for each replica but the last, and one for the last replica, including the
 // exchange and everything after it. The inputs of a step must lie at fixed addresses: pixels,
-// noise, and the step's numbers (learning rate, M_N * beta, C). Eager steps read the numbers from
-// the device too, so that both kinds compute the same bits. Random numbers come with the batch, so
-// no generator state is recorded. The tree sum of earlier replicas runs between the launches,
-// because it differs from launch to launch.
+// noise, and the step's numbers (learning rate, M_N * beta, C, and the row for its results). Eager
+// steps read the numbers from the device too, so that both kinds compute the same bits. Random
+// numbers come with the batch, so no generator state is recorded. The tree sum of earlier replicas
+// runs between the launches, because it differs from launch to launch.
 //
 // A captured sum over ranks must be captured and launched on all ranks alike, so either all ranks
 // capture or none does. They agree on this before and after recording, in a step that depends only
@@ -23,10 +26,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "comm/collective_log.hpp"
 #include "comm/communicator.hpp"
+#include "device/deferred_values.hpp"
 #include "device/progress_marks.hpp"
 #include "device/work_recorder.hpp"
 #include "step/capture_rule.hpp"
@@ -44,11 +49,12 @@ class CapturedStep {
   CapturedStep(const CapturedStep&) = delete;
   CapturedStep& operator=(const CapturedStep&) = delete;
 
-  /// Same as TrainingStep::run(), but with the same shapes in every step. With a recorder, the call
+  /// Same as TrainingStep::run(), but with the same shapes in every step; the values returned are
+  /// to be read before DeferredRing::kRows further steps. With a recorder, the call
   /// after CaptureRule::kEagerSteps steps is a collective on `all_ranks` and records the step. An
   /// error there means that no rank captures; only communicator failures and timeouts are rethrown.
-  StepOutcome run(const model::Sample& batch, double learning_rate,
-                  const objective::StepWeights& weights);
+  device::DeferredValues run(const model::Sample& batch, double learning_rate,
+                             const objective::StepWeights& weights);
 
   bool is_captured() const { return last_ != nullptr; }
 
@@ -57,8 +63,8 @@ class CapturedStep {
   void end_capture();
 
  private:
-  StepOutcome run_eagerly(const model::Sample& batch, const at::Tensor& numbers);
-  StepOutcome launch(const model::Sample& batch, const at::Tensor& numbers);
+  device::DeferredValues run_eagerly(const model::Sample& batch, const at::Tensor& numbers);
+  device::DeferredValues launch(const model::Sample& batch, const at::Tensor& numbers);
   void try_capture(const model::Sample& batch);
   void record(const model::Sample& batch);
 
@@ -75,7 +81,8 @@ class CapturedStep {
   at::Tensor numbers_;   // in the layout of numbers_on()
   std::unique_ptr<device::ProgressMarks> marks_;
   std::shared_ptr<base::ProgressWords> words_;
-  StepOutcome outcome_;
+  std::optional<device::DeferredRing> outcomes_;
+  std::int64_t row_ = 0;  // of outcomes_, that this step writes
   std::unique_ptr<device::RecordedWork> replica_, last_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "checkpoint/checkpoint.hpp"
 #include "config/config.hpp"
 #include "data/sample_dataset.hpp"
+#include "device/deferred_values.hpp"
 #include "device/device_choice.hpp"
 #include "objective/objective.hpp"
 #include "step/captured_step.hpp"
@@ -62,10 +64,17 @@ class Learner {
 
   std::int64_t state_bytes() const;  ///< of state()
 
-  StepOutcome step(const model::Sample& batch, double learning_rate,
-                   const objective::StepWeights& weights) {
+  /// Runs a step (TrainingStep::run()). Returns the values of its StepOutcome, which are to be read
+  /// before DeferredRing::kRows further steps.
+  device::DeferredValues step(const model::Sample& batch, double learning_rate,
+                              const objective::StepWeights& weights) {
     return captured_ ? captured_->run(batch, learning_rate, weights)
-                     : step_.run(batch, learning_rate, weights);
+                     : device::DeferredValues(step_.run(batch, learning_rate, weights).values);
+  }
+
+  /// Same as TrainingStep::prepare_with().
+  void prepare_with(std::function<model::Sample(const model::Sample&)> prepare) {
+    step_.prepare_with(std::move(prepare));
   }
 
   /// Runs steps through CapturedStep with this recorder from now on; if `capture` is false, they

@@ -16,6 +16,7 @@ namespace {
 // rank that may be a step behind.
 constexpr std::size_t kLatestKept = 6;
 static_assert(kLatestKept > AgreedFlags::kStepsLate + 1);
+static_assert(kLatestKept < device::DeferredRing::kRows);
 
 std::unique_ptr<data::PrefetchingLoader> batches_after(const StepRunnerParts& parts,
                                                        std::int64_t steps_done) {
@@ -37,33 +38,36 @@ StepRunner::StepRunner(const StepRunnerParts& parts, std::int64_t steps_done)
       flags_(parts.ranks.flags),
       slow_steps_(parts.learner.slow_steps()) {
   parts_.learner.gate().starts_after(steps_done);
+  parts_.learner.prepare_with(
+      [format = format_](const model::Sample& stored) { return model_batch(stored, format); });
 }
 
 StepRequests StepRunner::step(const StepHooks& hooks) {
   DoneStep known;
   if (hooks.enter) hooks.enter(StepPhase::waiting_for_data);
+  data::Batch on_host;  // on the CPU the step reads its memory
   model::Sample batch;
   {
     const StepRange range("data");
     const base::Stopwatch waiting;
-    const data::Batch on_host = batches_->next();
+    on_host = batches_->next();
     known.data_wait_seconds = waiting.elapsed().count();
     known.epoch = on_host.epoch;
-    batch = {image_tensor(on_host, format_), noise_tensor(on_host, format_)};
+    batch = stored_batch(on_host, format_);
   }
 
   if (hooks.enter) hooks.enter(slow_steps_ > 0 ? StepPhase::first_steps : StepPhase::stepping);
   if (slow_steps_ > 0) --slow_steps_;
   known.learning_rate = learning_rate(parts_.learning_rate, steps_done_);
   known.beta = parts_.objective.beta_at(steps_done_);
-  const StepOutcome outcome = learn(batch, known.learning_rate);
+  device::DeferredValues values = learn(batch, known.learning_rate);
   // The step counts from here on. Ranks that are left alone may never get past the exchange below.
   known.step = ++steps_done_;
   known.allreduce_wait_seconds = parts_.learner.exposed_wait().count();
   known.read_bytes = hdf5::read_bytes_so_far();
   known.step_seconds = since_step_.restart().count();
   last_ = known;
-  note(known, outcome);
+  note(known, std::move(values));
   parts_.learner.gate().end_update(steps_done_);
 
   const StepRequests agreed = flags_.exchange(hooks.requests ? hooks.requests() : StepRequests{});
@@ -75,13 +79,13 @@ StepRequests StepRunner::step(const StepHooks& hooks) {
 }
 
 // Runs the step, and turns a lack of memory into an error with a remedy.
-StepOutcome StepRunner::learn(const model::Sample& batch, double learning_rate) {
+device::DeferredValues StepRunner::learn(const model::Sample& batch, double learning_rate) {
   if (!before_steps_) before_steps_ = memory_use(parts_.device);
   try {
-    const StepOutcome outcome =
+    device::DeferredValues values =
         parts_.learner.step(batch, learning_rate, parts_.objective.weights_at(steps_done_));
     completed_a_step_ = true;
-    return outcome;
+    return values;
   } catch (const std::exception& error) {
     parts_.learner.gate().cut_short();
     if (!is_out_of_memory(error)) throw;
@@ -100,8 +104,8 @@ DoneStep StepRunner::Started::done() {
   return done;
 }
 
-void StepRunner::note(const DoneStep& known, const StepOutcome& outcome) {
-  auto started = std::make_shared<Started>(Started{known, device::DeferredValues(outcome.values)});
+void StepRunner::note(const DoneStep& known, device::DeferredValues values) {
+  auto started = std::make_shared<Started>(Started{known, std::move(values)});
   const std::lock_guard lock(latest_->mutex);
   latest_->steps.push_back(std::move(started));
   ++latest_->unread;

@@ -109,8 +109,8 @@ class StepRunner {
     std::size_t unread = 0;  // at the end of `steps`
   };
 
-  StepOutcome learn(const model::Sample& batch, double learning_rate);
-  void note(const DoneStep& known, const StepOutcome& outcome);
+  device::DeferredValues learn(const model::Sample& batch, double learning_rate);
+  void note(const DoneStep& known, device::DeferredValues values);
   std::size_t unread() const;
   DoneStep take_oldest();
 

@@ -67,7 +67,8 @@ void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWe
   const double share = 1.0 / static_cast<double>(options_.global_batches);
   const objective::LossTerms terms = [&] {
     const StepRange range("forward");
-    return parts_.objective.terms(parts_.model, batch, weights, options_.batch_replicas);
+    return parts_.objective.terms(parts_.model, prepare_ ? prepare_(batch) : batch, weights,
+                                  options_.batch_replicas);
   }();
   parts_.statistics.add(terms, share);
   for (TrainedPart* part : parts_.trained) part->reducer().batch_forwarded();

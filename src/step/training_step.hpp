@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -74,6 +75,12 @@ class TrainingStep {
   /// Resets the sums, and rounds the weights if layers compute with rounded ones.
   void begin();
 
+  /// From now on batches are given as they are stored, and `prepare` makes the model's input of
+  /// them, with operations of the device only.
+  void prepare_with(std::function<model::Sample(const model::Sample&)> prepare) {
+    prepare_ = std::move(prepare);
+  }
+
   /// Runs forward and backward of the next batch. The last batch starts the buckets.
   void run_batch(const model::Sample& batch, const objective::StepWeights& weights);
   void batch_done();
@@ -98,6 +105,7 @@ class TrainingStep {
 
   StepParts parts_;
   StepOptions options_;
+  std::function<model::Sample(const model::Sample&)> prepare_;
   std::vector<std::pair<at::Tensor, at::Tensor>> copies_;  // of all parts' rounded parameters
 };
 

@@ -66,6 +66,50 @@ class MlpVAE(nn.Module):
         return self.decoder(z).view(-1, *self.shape), mu, log_var
 
 
+class ResidualBlock(nn.Module):
+    def __init__(self, a, b):
+        super().__init__()
+        self.norm1, self.norm2 = nn.GroupNorm(min(32, a), a), nn.GroupNorm(min(32, b), b)
+        self.conv1, self.conv2 = nn.Conv2d(a, b, 3, padding=1), nn.Conv2d(b, b, 3, padding=1)
+        self.shortcut = nn.Identity() if a == b else nn.Conv2d(a, b, 1)
+
+    def forward(self, x):
+        h = self.conv1(F.silu(self.norm1(x)))
+        return self.shortcut(x) + self.conv2(F.silu(self.norm2(h)))
+
+
+class ResnetVAE(nn.Module):
+    """`resnet_vae` with two levels of two blocks, SiLU, no attention and a flat latent."""
+
+    def __init__(self, shape, latent_dim=128, dims=(32, 64), blocks=2):
+        super().__init__()
+        channels, height, width = shape
+        self.code = (dims[1], height // 2, width // 2)
+        values = dims[1] * self.code[1] * self.code[2]
+
+        def level(a, b):
+            return [ResidualBlock(a if block == 0 else b, b) for block in range(blocks)]
+
+        def normalised(width):
+            return [nn.GroupNorm(min(32, width), width), nn.SiLU()]
+
+        self.encoder = nn.Sequential(nn.Conv2d(channels, dims[0], 3, padding=1), *level(dims[0], dims[0]), nn.Conv2d(dims[0], dims[0], 3, stride=2, padding=1),
+                                     *level(dims[0], dims[1]), *normalised(dims[1]))
+        self.fc_mu, self.fc_var = nn.Linear(values, latent_dim), nn.Linear(values, latent_dim)
+        self.decoder_input = nn.Linear(latent_dim, values)
+        self.decoder = nn.Sequential(*level(dims[1], dims[1]), nn.Upsample(scale_factor=2), nn.Conv2d(dims[1], dims[1], 3, padding=1), *level(dims[1], dims[0]),
+                                     *normalised(dims[0]), nn.Conv2d(dims[0], channels, 3, padding=1), nn.Tanh())
+
+    def forward(self, x):
+        h = self.encoder(x).flatten(1)
+        mu, log_var = self.fc_mu(h), self.fc_var(h)
+        z = mu + torch.exp(0.5 * log_var) * torch.randn_like(mu)
+        return self.decoder(self.decoder_input(z).view(-1, *self.code)), mu, log_var
+
+
+MODELS = {"vanilla_vae": VanillaVAE, "resnet_vae": ResnetVAE, "mlp_vae": MlpVAE}
+
+
 def vanilla_loss(output, x):
     y, mu, log_var = output
     kld = -0.5 * (1 + log_var - mu**2 - log_var.exp()).sum(1).mean()
@@ -138,7 +182,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="HDF5 file")
     parser.add_argument("--dataset", default="imgs")
-    parser.add_argument("--model", choices=("vanilla_vae", "mlp_vae"), default="vanilla_vae")
+    parser.add_argument("--model", choices=MODELS, default="vanilla_vae")
     parser.add_argument("--batch", type=int, default=64, help="images per rank")
     parser.add_argument("--steps", type=int, default=30, help="measured steps")
     parser.add_argument("--warm-up", type=int, default=5, help="steps before the measured ones")
@@ -173,7 +217,7 @@ def main():
         size = f[options.dataset].shape[1:]
     shape = (size[2] if len(size) == 3 else 1, size[0], size[1])
     mlp = options.model == "mlp_vae"
-    model = (MlpVAE if mlp else VanillaVAE)(shape).to(options.device)
+    model = MODELS[options.model](shape).to(options.device)
     loss_of = mlp_loss if mlp else vanilla_loss
     if options.channels_last:
         model = model.to(memory_format=torch.channels_last)

@@ -15,6 +15,8 @@ import numpy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GPU_STEPS = 500
+# What vae_dist sets for itself: large blocks stay with the process, where glibc maps and clears them anew in every step.
+KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 ROOT_MAY_START_MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
@@ -32,7 +34,7 @@ class Contestant:
         need what this machine has not."""
         file = os.path.join(folder, "figures.json")
         command = [file if word == "{json}" else word for word in self.command]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"} | (ROOT_MAY_START_MPI if os.geteuid() == 0 else {})
+        environment = os.environ | {"OMP_NUM_THREADS": "1"} | KEEP_FREED_MEMORY | (ROOT_MAY_START_MPI if os.geteuid() == 0 else {})
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
         said = f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
         if done.returncode:
@@ -119,8 +121,24 @@ distributed: {{threads_per_rank: 1, device: {"cuda" if options.gpu else "cpu"}}}
     return [mine("fp32"), mine("bf16", "train.precision=bf16"),
             rival("as usually written, fp32"),
             rival("at its best, fp32", *best), rival("at its best, bf16", *best, "--precision", "bf16"),
+            rival("at its best, compiled, fp32", *best, "--compile", "default"),
+            rival("at its best, compiled, bf16", *best, "--precision", "bf16", "--compile", "default"),
             mine("fp32, no exchange", bench=("--no-exchange",)), rival("at its best, fp32, no exchange", *best, "--no-exchange"),
             mine("fp32, biases added", "model.cancelled_bias=add"), mine("bf16, biases added", "train.precision=bf16", "model.cancelled_bias=add")]
+
+
+def resnet_contestants(options, folder, data):
+    """A step of it takes a hundred times as long as one of the others, so fewer are measured, by one rank."""
+    config = write_config(os.path.join(folder, "resnet.yaml"), f"""
+run: {{name: side_by_side_resnet}}
+model: {{name: resnet_vae, hidden_dims: [32, 64], activation: silu}}
+data: {{train: {{file: {data}}}}}
+train: {{global_batch: 64}}
+distributed: {{threads_per_rank: 1, device: cpu}}
+""")
+    few = argparse.Namespace(**{**vars(options), "steps": max(1, options.steps // 5), "warm_up": max(1, options.warm_up // 3)})
+    rival = lambda name, *words: theirs(f"resnet, rival, {name}", few, 1, data, 64, ("--model", "resnet_vae", "--in-memory", "--channels-last", "--fused", *words))
+    return [ours("resnet, ours", few, 1, config, ()), rival("at its best"), rival("at its best, compiled", "--compile", "default")]
 
 
 def mlp_contestants(options, folder, data):
@@ -136,6 +154,16 @@ distributed: {{threads_per_rank: 1, device: cpu}}
     rival = lambda name, *words: theirs(f"MLP, rival, {name}", many, 1, data, 100, ("--model", "mlp_vae", *words))
     return [ours("MLP, ours", many, 1, config, ()), rival("as usually written"), rival("in memory, fused", "--in-memory", "--fused"),
             rival("in memory, fused, compiled", "--in-memory", "--fused", "--compile", "default")]
+
+
+def processor():
+    """Returns the CPU's name and which of its instructions matter here."""
+    with open("/proc/cpuinfo") as f:
+        facts = dict(re.split(r"\s*:\s*", line.strip(), maxsplit=1) for line in f if ":" in line)
+    flags = facts.get("flags", "").split()
+    known = [word for word in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if word in flags]
+    limits = [f"{name}={os.environ[name]}" for name in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA") if name in os.environ]
+    return " ".join([facts.get("model name", "unknown CPU") + ":", *known, *limits])
 
 
 def print_table(contestants, memory):
@@ -192,9 +220,9 @@ def main():
         make_digit_sized_pictures(digits, 20000)
         races = [vanilla_contestants(options, folder, colour, batch, ranks) for batch in ((64, 512) if options.gpu else (64,))]
         if not options.gpu:
-            races.append(mlp_contestants(options, folder, digits))
+            races += [resnet_contestants(options, folder, colour), mlp_contestants(options, folder, digits)]
         races = [[one for one in race if re.search(options.only, one.name)] for race in races]
-        print(f"{ranks} ranks, {options.pairs} rounds of {options.steps} steps; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+        print(f"{processor()}\n{ranks} ranks, {options.pairs} rounds of {options.steps} steps; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
         for race in filter(None, races):
             for number in range(options.pairs):
                 for one in race if number % 2 == 0 else reversed(race):

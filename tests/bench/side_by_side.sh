@@ -1,6 +1,6 @@
 #!/bin/bash
 # Compares vae_dist with the same training in PyTorch's DistributedDataParallel (ddp_rival.py), in turns, in one run. Prints medians and ratios.
-#   tests/bench/side_by_side.sh                  VanillaVAE 64x64x3 on 2 ranks of one thread each, and the MLP of MNIST's size on one
+#   tests/bench/side_by_side.sh                  VanillaVAE 64x64x3 on 2 ranks of one thread each, resnet_vae and the MLP of MNIST's size on one
 #   tests/bench/side_by_side.sh --gpu            on one GPU, 64 and 512 images
 #   tests/bench/side_by_side.sh --gpu --ranks 8  on eight
 # --pairs N sets the rounds, --only REGEX selects contestants by name, --json FILE stores every single figure. A contestant that fails drops out; if it

@@ -99,13 +99,13 @@ class Scale(BenchFolder):
 
 class SideBySide(runs.RunFolder):
     def test_runs_everybody_in_turns(self):
-        """Two short rounds of three programs."""
+        """Two short rounds of four programs."""
         script = runs.SOURCE / "tests" / "bench" / "side_by_side.sh"
         done = subprocess.run([script, "--pairs", "2", "--steps", "2", "--warm-up", "1", "--pictures", "256", "--only", "^ours, fp32|usually written, fp32", "--json", "all.json"], cwd=self.folder, text=True,
                               capture_output=True, timeout=HANGS_S, env={**os.environ, "VAE_DIST_BINARY": runs.BINARY, "VAE_DIST_PYTHON": sys.executable})
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         figures = json.loads((self.folder / "all.json").read_text())
-        self.assertEqual(set(figures), {"ours, fp32", "ours, fp32, no exchange", "rival, as usually written, fp32"})
+        self.assertEqual(set(figures), {"ours, fp32", "ours, fp32, no exchange", "ours, fp32, biases added", "rival, as usually written, fp32"})
         for name, told in figures.items():
             results = told["results"]
             self.assertEqual((len(results), told["failure"]), (2, ""), name)
@@ -113,6 +113,8 @@ class SideBySide(runs.RunFolder):
             self.assertGreater(results[0]["peak_bytes_per_rank"], 1e7)
             self.assertEqual(results[0]["peak_device_bytes_per_rank"], 0)
         self.assertIn("of its speed without any exchange", done.stdout)
+        self.assertIn("of its speed with the biases that batch norm cancels", done.stdout)
+        self.assertRegex(done.stdout.splitlines()[0], r"\w.*:")  # the CPU
 
     def test_goes_on_without_a_rival_that_fails(self):
         """The rival alone gets a Python without torch, which fails like torch.compile without a compiler."""

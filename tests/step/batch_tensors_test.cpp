@@ -36,8 +36,8 @@ TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
         EXPECT_TRUE(mirrored.mirrored.empty());
         ASSERT_EQ(plain.mirrored.size(), 24U);
         ASSERT_FALSE(plain.pixels == mirrored.pixels);
-        const at::Tensor expected = image_tensor(mirrored, format),
-                         images = image_tensor(plain, format);
+        const at::Tensor expected = model_batch(stored_batch(mirrored, format), format).x,
+                         images = model_batch(stored_batch(plain, format), format).x;
         EXPECT_TRUE(images.equal(expected)) << "epoch " << epoch;
         EXPECT_EQ(images.strides(), expected.strides());
       }

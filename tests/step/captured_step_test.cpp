@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "small_run.hpp"
+#include "step/batch_tensors.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -18,6 +19,7 @@ using testing::HasSubstr;
 
 struct Counts {
   int recorded = 0, alive = 0, launches = 0;
+  bool launching = false;
 };
 
 class Rerun final : public device::RecordedWork {
@@ -28,7 +30,9 @@ class Rerun final : public device::RecordedWork {
   ~Rerun() override { --counts_.alive; }
   void launch() override {
     ++counts_.launches;
+    counts_.launching = true;
     work_();
+    counts_.launching = false;
   }
 
  private:
@@ -159,16 +163,43 @@ TEST_F(CapturedStepTest, GivesEachStepItsOwnOutcome) {
   Rank rank(small_config(), 1, *self_);
   rank.learner().record_steps(std::make_unique<Rerunning>(counts_), true);
   for (std::int64_t number = 0; number < 4; ++number) rank.step(number);
-  const auto step = [&](std::int64_t number) {
-    return rank.learner()
-        .step({images_of_step(number).contiguous(at::MemoryFormat::ChannelsLast),
-               noise_of_step(number)},
-              0.005, {kSmallKldFactor, 0})
-        .values;
-  };
-  const at::Tensor first = step(4), kept = first.clone(), second = step(5);
-  EXPECT_TRUE(first.equal(kept));
-  EXPECT_FALSE(first.equal(second));
+  std::vector<device::DeferredValues> deferred;
+  std::vector<std::vector<double>> at_once;
+  for (std::int64_t number = 4; number < 4 + device::DeferredRing::kRows; ++number) {
+    deferred.push_back(rank.learner().step(
+        {images_of_step(number).contiguous(at::MemoryFormat::ChannelsLast), noise_of_step(number)},
+        0.005, {kSmallKldFactor, 0}));
+    at_once.push_back(deferred.back().get());
+  }
+  ASSERT_TRUE(rank.learner().is_captured());
+  for (std::size_t i = 0; i < deferred.size(); ++i) {
+    EXPECT_EQ(deferred[i].get(), at_once[i]) << "step " << i;
+    EXPECT_NE(at_once[i], at_once[(i + 1) % at_once.size()]);
+  }
+}
+
+// The recording reads bytes as they are stored, and which of them are to be mirrored.
+TEST_F(CapturedStepTest, MakesTheModelsInputInsideTheRecording) {
+  const data::InputFormat format{.shape = kSmallShape, .type = at::kDouble};
+  Rank eager(small_config(), 2, *self_), captured(small_config(), 2, *self_);
+  captured.learner().record_steps(std::make_unique<Rerunning>(counts_), true);
+  int prepared_outside = 0;
+  captured.learner().prepare_with([&](const model::Sample& stored) {
+    if (!counts_.launching) ++prepared_outside;
+    EXPECT_EQ(stored.x.scalar_type(), at::kByte);
+    return model_batch(stored, format);
+  });
+  for (std::int64_t number = 0; number < 7; ++number) {
+    model::Sample stored((images_of_step(number) * 255).to(at::kByte).squeeze(1),
+                         noise_of_step(number, at::kFloat));
+    stored.mirrored = (at::arange(kSmallBatch).view({-1, 1, 1, 1}) + number) % 3 == 0;
+    EXPECT_EQ(captured.learner().step(stored, 0.005, {kSmallKldFactor, 0}).get(),
+              eager.learner().step(model_batch(stored, format), 0.005, {kSmallKldFactor, 0}).get())
+        << "step " << number;
+  }
+  EXPECT_TRUE(captured.learner().is_captured());
+  EXPECT_EQ(prepared_outside, 2 * CaptureRule::kEagerSteps);
+  EXPECT_TRUE(same_tensors(captured.state(), eager.state()));
 }
 
 TEST_F(CapturedStepTest, LeavesASkippedStepWithoutATrace) {

@@ -77,10 +77,7 @@ class SmallRank {
                                                                     kSmallCapacity}) {
     const at::Tensor noise = noise_of_step(
         number, type_, learner_.objective().noise_per_sample(plan_.samples_per_replica()));
-    const at::Tensor values =
-        learner_.step({mine(global_images), mine(noise)}, learning_rate, weights)
-            .values.to(at::kDouble);
-    return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
+    return learner_.step({mine(global_images), mine(noise)}, learning_rate, weights).get();
   }
 
   /// Returns copies of all gradients, in double precision.
