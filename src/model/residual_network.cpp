@@ -7,7 +7,6 @@
 namespace vae_dist::model {
 namespace {
 
-using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 
 // Computes in the type of x, even where autocast would cast x.
@@ -21,10 +20,12 @@ at::Tensor as_it_is(const at::Tensor& x, const Compute& compute) {
 
 }  // namespace
 
-Conv2d conv3x3(std::int64_t in, std::int64_t out) {
-  return Conv2d(Conv2dOptions(in, out, 3).padding(1));
+Convolution conv3x3(std::int64_t in, std::int64_t out) {
+  return Convolution(Conv2dOptions(in, out, 3).padding(1));
 }
-Conv2d conv1x1(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 1)); }
+Convolution conv1x1(std::int64_t in, std::int64_t out) {
+  return Convolution(Conv2dOptions(in, out, 1));
+}
 
 at::Tensor GroupNormImpl::forward(const at::Tensor& x) {
   if (in_ == NormaliseIn::fp32 || x.scalar_type() == weight.scalar_type())

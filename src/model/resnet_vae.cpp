@@ -12,7 +12,6 @@
 namespace vae_dist::model {
 namespace {
 
-using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 using torch::nn::Linear;
 using torch::nn::Sequential;
@@ -61,7 +60,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
                   options, resnet);
     if (level + 1 < levels)
       encoder_->push_back(
-          Conv2d(Conv2dOptions(hidden[level], hidden[level], 3).stride(2).padding(1)));
+          Convolution(Conv2dOptions(hidden[level], hidden[level], 3).stride(2).padding(1)));
   }
   encoder_->push_back(group_norm(deepest, resnet.normalise_in));
   encoder_->push_back(ActivationModule(options.activation));

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 
+#include "model/convolution.hpp"
 #include "model/network_options.hpp"
 
 namespace vae_dist::model {
@@ -27,7 +27,7 @@ class VarianceHead {
   at::Tensor forward(const at::Tensor& features);
 
  private:
-  torch::nn::Conv2d of_values_{nullptr};
+  Convolution of_values_{nullptr};
   torch::nn::Linear of_sample_{nullptr};
 };
 
