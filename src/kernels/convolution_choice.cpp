@@ -35,7 +35,7 @@ ConvolutionWays ConvolutionChoice::ways(const ConvolutionShape& shape, at::Scala
       if (can_serve(*forced_, direction, shape, type)) out.of(direction) = *forced_;
     return out;
   }
-  const auto found = by_shape_.find(shape);
+  const auto found = trains_ ? by_shape_.find(shape) : by_shape_.end();
   return found == by_shape_.end()
              ? ways_from_table(shape, type, instruction_set(), at::get_num_threads())
              : found->second;

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -21,6 +22,9 @@ ConvolutionWays ways_from_table(const ConvolutionShape& shape, at::ScalarType ty
                                 InstructionSet set, int threads);
 
 /// What the layers of a model ask. May be used by several threads at a time.
+///
+/// A list by shape holds while the model trains. An evaluation takes the pure table, also where a
+/// shape is in the list, so that its numbers do not depend on what was measured at a start.
 class ConvolutionChoice {
  public:
   using ByShape = std::map<ConvolutionShape, ConvolutionWays>;
@@ -33,6 +37,9 @@ class ConvolutionChoice {
 
   /// The ways of these shapes; the pure table for others.
   explicit ConvolutionChoice(ByShape by_shape) : by_shape_(std::move(by_shape)) {}
+
+  /// Says whether the layers train from now on. At first they do.
+  void train(bool on) { trains_ = on; }
 
   /// Returns the ways for a layer, and remembers that its shape was asked for.
   ConvolutionWays ways(const ConvolutionShape& shape, at::ScalarType type);
@@ -59,6 +66,7 @@ class ConvolutionChoice {
  private:
   std::optional<ConvolutionWay> forced_;
   ByShape by_shape_;
+  std::atomic<bool> trains_ = true;
   mutable std::mutex mutex_;
   std::set<ConvolutionShape> asked_;  // under mutex_
 };

@@ -50,8 +50,8 @@ struct Layer {
     }
     const bool of_input = direction == ConvolutionDirection::input_gradient;
     const at::Tensor leaf = (of_input ? x : weight).detach().requires_grad_();
-    const at::Tensor y = convolution(of_input ? leaf : x, of_input ? weight : leaf, {},
-                                     shape.geometry, ways);
+    const at::Tensor y =
+        convolution(of_input ? leaf : x, of_input ? weight : leaf, {}, shape.geometry, ways);
     const double began = clock();
     torch::autograd::grad({y}, {leaf}, {dy});
     return clock() - began;
@@ -65,8 +65,8 @@ double part_of_the_batch(const std::vector<ConvolutionShape>& shapes, at::Scalar
   double all = 0;
   for (const ConvolutionShape& shape : shapes) {
     const Layer layer(shape, type);
-    all += kPassesOfALayer * layer.time(ConvolutionDirection::forward,
-                                        ConvolutionWay::onednn, options.clock);
+    all += kPassesOfALayer *
+           layer.time(ConvolutionDirection::forward, ConvolutionWay::onednn, options.clock);
   }
   return all > options.seconds ? options.seconds / all : 1;
 }
@@ -104,8 +104,7 @@ ConvolutionChoice::ByShape fastest_ways(const std::vector<ConvolutionShape>& sha
     measured.batch = std::max<std::int64_t>(
         1, static_cast<std::int64_t>(part * static_cast<double>(shape.batch)));
     const Layer layer(measured, type);
-    ConvolutionWays ways =
-        ways_from_table(shape, type, instruction_set(), at::get_num_threads());
+    ConvolutionWays ways = ways_from_table(shape, type, instruction_set(), at::get_num_threads());
     for (const ConvolutionDirection direction : kConvolutionDirections)
       ways.of(direction) = fastest(layer, direction, ways.of(direction), options);
     out.emplace(shape, ways);

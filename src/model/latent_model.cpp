@@ -37,6 +37,7 @@ VaeOutput LatentModel::forward(const Sample& sample) {
 
 void LatentModel::use_convolutions(std::shared_ptr<kernels::ConvolutionChoice> choice) {
   convolutions_ = std::move(choice);
+  convolutions_->train(is_training());
   for (const auto& module : modules(/*include_self=*/false))
     if (auto* const layer = dynamic_cast<ChoosesConvolution*>(module.get()))
       layer->use_choice(convolutions_);
@@ -79,6 +80,7 @@ void LatentModel::freeze(const std::vector<std::string>& names) {
 
 void LatentModel::train(bool on) {
   Module::train(on);
+  if (convolutions_) convolutions_->train(on);
   for (const auto& module : frozen_) module->eval();
 }
 

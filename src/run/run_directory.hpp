@@ -23,6 +23,7 @@ class RunDirectory {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config() const { return path_ / "config.yaml"; }
+  std::filesystem::path convolutions() const { return path_ / "convolutions.json"; }
   std::filesystem::path terms() const { return path_ / "terms.json"; }
   std::filesystem::path environment() const { return path_ / "environment.json"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }

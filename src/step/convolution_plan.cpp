@@ -2,9 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include <chrono>
+#include <stdexcept>
+
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "comm/agreement.hpp"
 #include "kernels/convolution_timing.hpp"
+#include "step/make_model.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -40,7 +45,7 @@ ConvolutionChoice::ByShape from_the_table(const std::vector<kernels::Convolution
 std::shared_ptr<ConvolutionChoice> choose(Learner& learner, const ConvolutionPlanRequest& request,
                                           comm::CpuCommunicator& all_ranks) {
   if (request.config.train.convolutions != config::Convolutions::automatic)
-    return std::make_shared<ConvolutionChoice>(*forced_way(request.config.train.convolutions));
+    return convolution_choice(request.config.train.convolutions);
   const std::vector<kernels::ConvolutionShape> shapes = shapes_of_a_batch(learner);
   if (shapes.empty()) return std::make_shared<ConvolutionChoice>();
   if (request.config.distributed.reproducible)

@@ -113,6 +113,10 @@ bool is_of_average(const std::string& name) {
 Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
                  comm::CollectiveLog& log)
     : device_(wanted.device.device),
+      shape_(wanted.shape),
+      channels_last_(wanted.config.train.channels_last),
+      samples_at_once_(wanted.plan.samples_per_rank() /
+                       step_options(wanted.config, wanted.plan).batches),
       weights_metadata_(weights_metadata(wanted.config, wanted.shape)),
       model_(model_on_device(wanted.config, wanted.shape, wanted.device)),
       objective_(objective_options(wanted.config.objective), *model_),
@@ -178,6 +182,14 @@ base::Seconds Learner::exposed_wait() const {
   base::Seconds wait{0};
   for (const auto& part : parts_) wait += part->reducer().exposed_wait();
   return wait;
+}
+
+model::Sample Learner::blank_batch() const {
+  const at::TensorOptions options = parts_.front()->parameters().values().options();
+  return {at::zeros({samples_at_once_, shape_.channels, shape_.height, shape_.width}, options)
+              .contiguous(channels_last_ ? at::MemoryFormat::ChannelsLast
+                                         : at::MemoryFormat::Contiguous),
+          at::zeros({samples_at_once_, model_->latent_values()}, options)};
 }
 
 void Learner::record_steps(std::unique_ptr<device::WorkRecorder> recorder, bool capture) {

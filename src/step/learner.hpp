@@ -88,6 +88,9 @@ class Learner {
     if (captured_) captured_->end_capture();
   }
 
+  /// Returns a batch of zeros, as large as those of which the model computes forward in a step.
+  model::Sample blank_batch() const;
+
   /// The number of first steps that take longer than later ones: they choose algorithms, connect
   /// ranks, and the last of them may be captured.
   std::int64_t slow_steps() const { return CaptureRule::kEagerSteps + (captured_ ? 1 : 0); }
@@ -148,6 +151,9 @@ class Learner {
   void step_through_recorder(bool capture);
 
   const c10::Device device_;
+  const data::SampleShape shape_;
+  const bool channels_last_;
+  const std::int64_t samples_at_once_;
   std::map<std::string, std::string> weights_metadata_;
   std::shared_ptr<model::LatentModel> model_;
   objective::Objective objective_;

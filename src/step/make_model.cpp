@@ -39,6 +39,14 @@ model::Activation activation(config::Output wanted) {
   throw std::logic_error("model.output was not resolved");
 }
 
+}  // namespace
+
+config::Output resolved_output(const config::Config& config) {
+  if (config.model.output != config::Output::automatic) return config.model.output;
+  if (config::likelihood_traits(config.objective).takes_logits) return config::Output::identity;
+  return config.data.range[0] < 0 ? config::Output::tanh : config::Output::sigmoid;
+}
+
 std::shared_ptr<kernels::ConvolutionChoice> convolution_choice(config::Convolutions wanted) {
   using kernels::ConvolutionChoice, kernels::ConvolutionWay;
   switch (wanted) {
@@ -52,14 +60,6 @@ std::shared_ptr<kernels::ConvolutionChoice> convolution_choice(config::Convoluti
       return std::make_shared<ConvolutionChoice>(ConvolutionWay::direct);
   }
   throw std::logic_error("unknown value of config::Convolutions");
-}
-
-}  // namespace
-
-config::Output resolved_output(const config::Config& config) {
-  if (config.model.output != config::Output::automatic) return config.model.output;
-  if (config::likelihood_traits(config.objective).takes_logits) return config::Output::identity;
-  return config.data.range[0] < 0 ? config::Output::tanh : config::Output::sigmoid;
 }
 
 model::NetworkOptions network_options(const config::Config& config,

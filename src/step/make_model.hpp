@@ -19,6 +19,9 @@ config::Output resolved_output(const config::Config& config);
 
 model::NetworkOptions network_options(const config::Config& config, const data::SampleShape& shape);
 
+/// Returns the one way that train.convolutions names, or the pure table for auto.
+std::shared_ptr<kernels::ConvolutionChoice> convolution_choice(config::Convolutions wanted);
+
 /// Makes the likelihood that `objective.likelihood` names.
 std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
                                                    const data::SampleShape& shape);

@@ -39,6 +39,7 @@
 #include "run/stop_signal.hpp"
 #include "run/survivors.hpp"
 #include "run/version.hpp"
+#include "step/convolution_plan.hpp"
 #include "step/out_of_memory.hpp"
 #include "train/early_stop.hpp"
 #include "train/start_table.hpp"
@@ -232,6 +233,21 @@ run::RunEnvironment note_environment(const run::RunSetup& setup, const device::D
   return environment;
 }
 
+// Decides how convolutions are computed and writes it down before the first step. A run that goes
+// on keeps what it has written. A collective.
+void keep_convolutions(step::Learner& learner, const run::RunSetup& setup,
+                       comm::CpuCommunicator& all_ranks) {
+  const std::filesystem::path file = run::RunDirectory(setup.config.run).convolutions();
+  std::string kept;
+  comm::agree_on_rank_0(all_ranks, [&] {
+    if (setup.resumed && std::filesystem::exists(file)) kept = base::read_file(file);
+  });
+  const std::string ways = step::plan_convolutions(learner, {setup.config, kept}, all_ranks);
+  comm::agree_on_rank_0(all_ranks, [&] {
+    if (!ways.empty() && ways != kept) base::replace_file(file, ways);
+  });
+}
+
 metrics::RunFacts run_facts(const config::Config& config, const run::PreparedRun& run,
                             const step::Learner& learner, const run::RunEnvironment& environment) {
   metrics::RunFacts facts{run.rates.steps_planned, run.plan.global_batch, run.plan.world_size,
@@ -391,6 +407,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   if (request.write_errors_to) request.write_errors_to(directory.errors().string());
   const run::RunEnvironment environment =
       note_environment(setup, run.device, request.program, job, world, *all_ranks);
+  keep_convolutions(learner, setup, *all_ranks);
   run::Recorder recorder({config, run_facts(config, run, learner, environment),
                           run.rates.epochs_planned(), setup.state, run.device.device, last_steps},
                          world, *all_ranks, job_outcome);

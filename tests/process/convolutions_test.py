@@ -1,0 +1,61 @@
+"""train.convolutions: how a run's convolutions are computed is written down before its first step and kept when it goes on, also where another way would be chosen."""
+import json
+import unittest
+
+from runs import RunFolder
+
+COMMON = ["distributed.replicas=2", "distributed.reproducible=true"]
+ANOTHER_CPU = {"ATEN_CPU_CAPABILITY": "avx2"}
+
+
+class Convolutions(RunFolder):
+    IMAGES = ["--count", "64", "--size", "16", "--channels", "3"]
+
+    def weights(self, name):
+        return (self.checkpoint(name) / "weights.safetensors").read_bytes()
+
+    def written(self, name):
+        return json.loads((self.run_path(name) / "convolutions.json").read_text())
+
+    def test_what_was_chosen_at_the_start_decides_when_a_run_goes_on(self):
+        self.train("whole", *COMMON, "train.steps=6")
+        chosen = self.written("whole")
+        self.assertIsNone(chosen["forced"])
+        self.assertTrue(chosen["by_shape"])
+
+        self.train("stopped", *COMMON, "train.steps=3")
+        self.assertEqual(self.written("stopped"), chosen)
+        # Another machine, where nothing is chosen anew.
+        self.train("stopped", *COMMON, "train.steps=4", np=2, env=ANOTHER_CPU)
+        self.assertEqual(self.written("stopped"), chosen)
+
+        # The file decides: with other ways in it, the same steps have other bits.
+        another = "products" if all(set(ways.values()) == {"onednn"} for ways in chosen["by_shape"].values()) else "onednn"
+        self.train("changed", *COMMON, "train.steps=3")
+        other = {"forced": None, "by_shape": {shape: dict.fromkeys(ways, another) for shape, ways in chosen["by_shape"].items()}}
+        (self.run_path("changed") / "convolutions.json").write_text(json.dumps(other))
+        self.train("unchanged", *COMMON, "train.steps=3")
+        for name in ("changed", "unchanged"):
+            self.train(name, *COMMON, "train.steps=6", np=2)
+        self.assertEqual(self.weights("unchanged"), self.weights("whole"))
+        self.assertNotEqual(self.weights("changed"), self.weights("whole"))
+        self.assertEqual(self.written("changed"), other)
+
+    def test_each_way_gives_the_same_bits_at_any_number_of_ranks(self):
+        """More ranks than cores, too."""
+        seen = {}
+        for way in ("onednn", "products", "direct"):
+            with self.subTest(way):
+                common = ["distributed.replicas=4", "distributed.reproducible=true", f"train.convolutions={way}", "train.steps=3"]
+                for np in (1, 2, 4):
+                    self.train(f"{way}_{np}", *common, np=np)
+                self.assertEqual({self.weights(f"{way}_{np}") for np in (1, 2, 4)}, {self.weights(f"{way}_1")})
+                self.assertEqual(self.written(f"{way}_4"), {"forced": way, "by_shape": {}})
+                seen[way] = self.losses(f"{way}_1")
+        for way in ("products", "direct"):
+            for ours, theirs in zip(seen[way], seen["onednn"]):
+                self.assertAlmostEqual(ours, theirs, delta=1e-4 * abs(theirs))
+
+
+if __name__ == "__main__":
+    unittest.main()
