@@ -20,9 +20,10 @@ struct InputFormat {
   at::ScalarType type = at::kFloat;
 };
 
-/// Returns the images in `pixels`, values of type format.pixels, as they are stored: [count, ...]
-/// in format.layout, on the device. A copy to a GPU is queued as in device/queue_copy.hpp, and
-/// `pixels` may be freed when this returns; on the CPU the result shares their memory.
+/// Returns the images in `pixels`, values of type format.pixels, as they are stored, on the device:
+/// [count, H, W, C] or [count, C, H, W], as in format.layout. A copy to a GPU is queued as in
+/// device/queue_copy.hpp, and `pixels` may be freed when this returns; on the CPU the result shares
+/// their memory.
 at::Tensor stored_pixels(std::span<const std::uint8_t> pixels, const InputFormat& format);
 
 /// Returns `stored`, which is as stored_pixels() returns it, as [count, C, H, W] in the model's

@@ -1,6 +1,7 @@
 #include "step/convolution_plan.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <chrono>
 #include <stdexcept>
