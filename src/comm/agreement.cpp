@@ -59,6 +59,12 @@ void agree(CpuCommunicator& comm, const std::function<void()>& phase) {
   throw AgreedError(code, message);
 }
 
+bool on_any_rank(CpuCommunicator& comm, bool mine) {
+  std::int64_t flags = mine ? 1 : 0;
+  comm.all_reduce_sum({&flags, 1, DataType::int64});
+  return flags > 0;
+}
+
 void require_equal(CpuCommunicator& comm, const std::string& what, const std::string& value,
                    base::ExitCode code) {
   const std::vector<std::string> values = all_gather_text(comm, value);

@@ -27,6 +27,9 @@ void agree(CpuCommunicator& comm, const std::function<void()>& phase);
 /// all and names no rank.
 void agree_on_rank_0(CpuCommunicator& comm, const std::function<void()>& phase);
 
+/// Returns on every rank whether `mine` is true on any of them. A collective.
+bool on_any_rank(CpuCommunicator& comm, bool mine);
+
 /// Throws AgreedError with `code` if the ranks' values differ, naming the ranks that differ from
 /// the majority. `what` names the value: "initial weights". A collective.
 void require_equal(CpuCommunicator& comm, const std::string& what, const std::string& value,

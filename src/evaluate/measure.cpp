@@ -24,7 +24,7 @@ bool Measure::is_better(double value, std::optional<double> best) const {
   return !best || (more_is_better ? value > *best : value < *best);
 }
 
-Measure measure_named(const std::string& written) {
+Measure measure_named(const std::string& written, bool has_final_loss) {
   static const std::map<std::string, std::string> kShort = {
       {"elbo", "elbo_nats"},
       {"reconstruction", "reconstruction_loss"},
@@ -34,6 +34,7 @@ Measure measure_named(const std::string& written) {
   constexpr std::string_view kPrefix = "evaluation_";
   std::string name = written.starts_with(kPrefix) ? written.substr(kPrefix.size()) : written;
   if (const auto found = kShort.find(name); found != kShort.end()) name = found->second;
+  if (name == "loss" && has_final_loss) name = "final_loss";
   const bool more = grows(name);
   return {std::move(name), more};
 }

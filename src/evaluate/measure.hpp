@@ -22,8 +22,9 @@ struct Measure {
 
 /// Returns the measure that a configuration calls `written`: a name of metrics.jsonl with or
 /// without its prefix evaluation_, or one of elbo, reconstruction, validation_loss,
-/// validation_reconstruction_loss and validation_mse.
-Measure measure_named(const std::string& written);
+/// validation_reconstruction_loss and validation_mse. Where evaluations have a `final_loss`, a loss
+/// is that one.
+Measure measure_named(const std::string& written, bool has_final_loss);
 
 /// Returns the measures that evaluations of a model with this latent and objective have. The loss
 /// is `final_loss` instead of `loss` where `options` hold final weights: a loss whose weights still

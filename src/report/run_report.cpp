@@ -27,11 +27,8 @@ evaluate::Measure measure_of(const RunRecord& run) {
   const auto found = std::find_if(run.config.begin(), run.config.end(), [](const ConfigRow& row) {
     return row.key == "checkpoint.best";
   });
-  evaluate::Measure out =
-      evaluate::measure_named(found == run.config.end() ? "loss" : found->value);
-  if (out.name == "loss" && !evaluation_curve(run, "validation", "final_loss").value.empty())
-    out.name = "final_loss";
-  return out;
+  return evaluate::measure_named(found == run.config.end() ? "loss" : found->value,
+                                 !evaluation_curve(run, "validation", "final_loss").value.empty());
 }
 
 std::optional<Best> best_validation(const RunRecord& run) {

@@ -27,10 +27,9 @@ std::int64_t planned_steps(const config::TrainConfig& train, std::int64_t steps_
 void choose_precision(config::TrainConfig& train, const device::DeviceChoice& device,
                       comm::CpuCommunicator& all_ranks) {
   if (train.precision != config::Precision::automatic) return;
-  std::int64_t slow =
-      fastest_precision(device, base::read_cpuinfo()) == config::Precision::bf16 ? 0 : 1;
-  all_ranks.all_reduce_sum({&slow, 1, comm::DataType::int64});
-  train.precision = slow == 0 ? config::Precision::bf16 : config::Precision::fp32;
+  const bool slow = fastest_precision(device, base::read_cpuinfo()) != config::Precision::bf16;
+  train.precision =
+      comm::on_any_rank(all_ranks, slow) ? config::Precision::fp32 : config::Precision::bf16;
 }
 
 }  // namespace

@@ -77,12 +77,6 @@ auto as_bad_input(const std::string& key, const config::SourceConfig& source, Ac
   }
 }
 
-bool on_any_rank(comm::CpuCommunicator& all_ranks, bool mine) {
-  std::int64_t flags = mine ? 1 : 0;
-  all_ranks.all_reduce_sum({&flags, 1, comm::DataType::int64});
-  return flags > 0;
-}
-
 std::string bytes_text(std::uint64_t bytes) {
   return base::format_bytes(static_cast<double>(bytes));
 }
@@ -107,7 +101,7 @@ bool fit_everywhere(config::Cache cache, std::uint64_t bytes, bool insists, cons
                                       bytes_text(bytes), " and ", bytes_text(base::free_memory()),
                                       " are free on this node. Set data.cache to stream."));
   });
-  return !on_any_rank(all_ranks, !here);
+  return !comm::on_any_rank(all_ranks, !here);
 }
 
 // Returns the ranks of this node, or this rank alone if they cannot share memory. A collective on

@@ -10,11 +10,10 @@ namespace {
 
 evaluate::Measure measure_of_key(const char* key, const std::string& written,
                                  const std::vector<std::string>& names) {
-  evaluate::Measure out = evaluate::measure_named(written);
   const auto there = [&](const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
-  if (out.name == "loss" && there("final_loss")) out.name = "final_loss";
+  evaluate::Measure out = evaluate::measure_named(written, there("final_loss"));
   if (there(out.name)) return out;
   std::string list;
   for (const std::string& name : names)

@@ -107,6 +107,16 @@ TEST(Agree, AloneNamesNoRank) {
   EXPECT_EQ(told->message, "no such key");
 }
 
+TEST(OnAnyRank, IsTrueEverywhereIfItIsOnOne) {
+  for (int one = -1; one < 3; ++one) {
+    std::atomic<int> told = 0;
+    run_thread_ranks(3, [&](CpuCommunicator& comm) {
+      if (on_any_rank(comm, comm.rank() == one)) ++told;
+    });
+    EXPECT_EQ(told, one < 0 ? 0 : 3);
+  }
+}
+
 TEST(RequireEqual, PassesWhenAllAre) {
   for (const int ranks : {1, 2, 5}) EXPECT_FALSE(compared(ranks, [](int) { return "3f2a"; }));
 }
