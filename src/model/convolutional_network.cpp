@@ -10,10 +10,8 @@
 namespace vae_dist::model {
 namespace {
 
-using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 using torch::nn::ConvTranspose2dOptions;
-using torch::nn::Linear;
 using torch::nn::Sequential;
 
 constexpr std::int64_t kKernel = 3, kStride = 2, kPadding = 1;
@@ -36,26 +34,13 @@ class NormalisedConvolution : public Convolution {
 
   // A frozen norm does not subtract the mean of the batch.
   at::Tensor forward(const at::Tensor& x) {
-    return skips_bias_ && norm_->is_training() ? without_bias(x) : Convolution::forward(x);
+    return this->convolve(x, skips_bias_ && norm_->is_training() ? at::Tensor() : this->bias);
   }
 
  private:
-  at::Tensor without_bias(const at::Tensor& x) const;
-
   BatchNorm2d norm_;  // the next module of the block
   bool skips_bias_;
 };
-
-template <>
-at::Tensor NormalisedConvolution<torch::nn::Conv2dImpl>::without_bias(const at::Tensor& x) const {
-  return at::conv2d(x, weight, {}, kStride, kPadding);
-}
-
-template <>
-at::Tensor NormalisedConvolution<torch::nn::ConvTranspose2dImpl>::without_bias(
-    const at::Tensor& x) const {
-  return at::conv_transpose2d(x, weight, {}, kStride, kPadding, options.output_padding());
-}
 
 struct Size {
   std::int64_t height, width;
@@ -93,7 +78,7 @@ void append_level(torch::nn::SequentialImpl& block, const Options& convolution, 
 
 Block downsampling(std::int64_t in, std::int64_t out, const NetworkOptions& options) {
   Block block;
-  append_level<torch::nn::Conv2dImpl>(
+  append_level<Conv2dImpl>(
       *block, Conv2dOptions(in, out, kKernel).stride(kStride).padding(kPadding), out, options);
   return block;
 }
@@ -101,7 +86,7 @@ Block downsampling(std::int64_t in, std::int64_t out, const NetworkOptions& opti
 // Appends to `block` because PyTorch-VAE's final layer continues after this without nesting.
 void append_upsampling(torch::nn::SequentialImpl& block, std::int64_t in, std::int64_t out,
                        Size size, const NetworkOptions& options) {
-  append_level<torch::nn::ConvTranspose2dImpl>(
+  append_level<ConvTranspose2dImpl>(
       block,
       ConvTranspose2dOptions(in, out, kKernel)
           .stride(kStride)

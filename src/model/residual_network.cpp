@@ -7,7 +7,6 @@
 namespace vae_dist::model {
 namespace {
 
-using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 
 // Computes in the type of x, even where autocast would cast x.
@@ -72,8 +71,7 @@ at::Tensor SpatialAttentionImpl::forward(const at::Tensor& x) {
     return part.flatten(2).transpose(1, 2).unsqueeze(1);
   };
   const auto parts = qkv_->forward(norm_->forward(x)).chunk(3, 1);
-  const at::Tensor mixed =
-      at::scaled_dot_product_attention(rows(parts[0]), rows(parts[1]), rows(parts[2]));
+  const at::Tensor mixed = attention(rows(parts[0]), rows(parts[1]), rows(parts[2]));
   return x + projection_->forward(mixed.squeeze(1).transpose(1, 2).reshape(sizes));
 }
 

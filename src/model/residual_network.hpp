@@ -5,17 +5,17 @@
 #pragma once
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/normalization.h>
 #include <torch/nn/pimpl.h>
 
 #include "model/activation.hpp"
+#include "model/product_layers.hpp"
 
 namespace vae_dist::model {
 
 /// Convolutions that preserve the resolution.
-torch::nn::Conv2d conv3x3(std::int64_t in, std::int64_t out);
-torch::nn::Conv2d conv1x1(std::int64_t in, std::int64_t out);
+Conv2d conv3x3(std::int64_t in, std::int64_t out);
+Conv2d conv1x1(std::int64_t in, std::int64_t out);
 
 /// Where autocast rounds convolutions to bfloat16 (autocast.hpp): the type in which group
 /// normalisation reads and writes images, and so the type of the activation behind it.
@@ -52,8 +52,8 @@ class ResidualBlockImpl : public torch::nn::Module {
 
  private:
   GroupNorm norm1_, norm2_;
-  torch::nn::Conv2d conv1_, conv2_;
-  torch::nn::Conv2d shortcut_{nullptr};
+  Conv2d conv1_, conv2_;
+  Conv2d shortcut_{nullptr};
   ActivationModule activation_;
 };
 TORCH_MODULE(ResidualBlock);
@@ -67,7 +67,7 @@ class SpatialAttentionImpl : public torch::nn::Module {
 
  private:
   GroupNorm norm_;
-  torch::nn::Conv2d qkv_, projection_;
+  Conv2d qkv_, projection_;
 };
 TORCH_MODULE(SpatialAttention);
 
@@ -82,7 +82,7 @@ class UpsamplingImpl : public torch::nn::Module {
 
  private:
   std::vector<std::int64_t> size_;
-  torch::nn::Conv2d conv_;
+  Conv2d conv_;
 };
 TORCH_MODULE(Upsampling);
 

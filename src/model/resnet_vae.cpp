@@ -12,9 +12,7 @@
 namespace vae_dist::model {
 namespace {
 
-using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
-using torch::nn::Linear;
 using torch::nn::Sequential;
 
 struct Resolution {

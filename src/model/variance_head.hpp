@@ -3,10 +3,9 @@
 #pragma once
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/conv.h>
-#include <torch/nn/modules/linear.h>
 
 #include "model/network_options.hpp"
+#include "model/product_layers.hpp"
 
 namespace vae_dist::model {
 
@@ -27,8 +26,8 @@ class VarianceHead {
   at::Tensor forward(const at::Tensor& features);
 
  private:
-  torch::nn::Conv2d of_values_{nullptr};
-  torch::nn::Linear of_sample_{nullptr};
+  Conv2d of_values_{nullptr};
+  Linear of_sample_{nullptr};
 };
 
 }  // namespace vae_dist::model

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "base/cpu_features.hpp"
 #include "comm/agreement.hpp"
+#include "kernels/instruction_set.hpp"
 #include "run/choose_device.hpp"
 #include "step/capture_rule.hpp"
 
@@ -28,7 +28,7 @@ void choose_precision(config::TrainConfig& train, const device::DeviceChoice& de
                       comm::CpuCommunicator& all_ranks) {
   if (train.precision != config::Precision::automatic) return;
   std::int64_t slow =
-      fastest_precision(device, base::read_cpuinfo()) == config::Precision::bf16 ? 0 : 1;
+      fastest_precision(device, kernels::multiplies_bfloat16()) == config::Precision::bf16 ? 0 : 1;
   all_ranks.all_reduce_sum({&slow, 1, comm::DataType::int64});
   train.precision = slow == 0 ? config::Precision::bf16 : config::Precision::fp32;
 }
