@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "model/layer_calls.hpp"
+#include "model/layer_product.hpp"
 
 namespace vae_dist::bench {
 

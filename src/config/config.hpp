@@ -147,6 +147,7 @@ struct EarlyStopConfig {
 
 enum class Precision { automatic, fp64, fp32, tf32, bf16 };
 enum class Recompute { none, blocks };
+enum class Convolutions { automatic, onednn, products, direct };
 
 struct TrainConfig {
   std::int64_t epochs = 100;
@@ -166,6 +167,7 @@ struct TrainConfig {
   bool channels_last = true;
   std::optional<bool> cuda_graph;  // empty: auto
   Recompute recompute = Recompute::none;
+  Convolutions convolutions = Convolutions::automatic;
 };
 
 enum class Device { automatic, cuda, cpu };

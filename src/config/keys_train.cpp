@@ -123,6 +123,13 @@ void add_train_keys(std::vector<base::Key>& keys, Config& config) {
                    }),
                    [&config] { return has_blocks(config.model); })
       .may_change();
+  section
+      .choice("convolutions", train.convolutions, words_of(train.convolutions),
+              "how convolutions in fp32 are computed on a CPU: by oneDNN, as matrix products of "
+              "patches, or by loops of our own that read pixels where they lie; auto: what "
+              "measurements prefer for each layer and direction. Equal to rounding; a GPU, fp64 "
+              "and bf16 always use LibTorch's")
+      .for_older_runs("onednn");
 }
 
 void add_distributed_keys(std::vector<base::Key>& keys, DistributedConfig& distributed) {

@@ -123,6 +123,15 @@ const base::Words<Recompute>& words() {
 }
 
 template <>
+const base::Words<Convolutions>& words() {
+  static const base::Words<Convolutions> all = {{"auto", Convolutions::automatic},
+                                                {"onednn", Convolutions::onednn},
+                                                {"products", Convolutions::products},
+                                                {"direct", Convolutions::direct}};
+  return all;
+}
+
+template <>
 const base::Words<Device>& words() {
   static const base::Words<Device> all = {
       {"auto", Device::automatic}, {"cuda", Device::cuda}, {"cpu", Device::cpu}};

@@ -46,6 +46,8 @@ const base::Words<Precision>& words();
 template <>
 const base::Words<Recompute>& words();
 template <>
+const base::Words<Convolutions>& words();
+template <>
 const base::Words<Device>& words();
 template <>
 const base::Words<Backend>& words();

@@ -60,9 +60,9 @@ std::string word(ConvolutionWay way);
 ConvolutionWay convolution_way(const std::string& word);
 
 enum class ConvolutionDirection { forward, input_gradient, weight_gradient };
-constexpr std::array kConvolutionDirections = {ConvolutionDirection::forward,
-                                               ConvolutionDirection::input_gradient,
-                                               ConvolutionDirection::weight_gradient};
+inline constexpr std::array kConvolutionDirections = {ConvolutionDirection::forward,
+                                                      ConvolutionDirection::input_gradient,
+                                                      ConvolutionDirection::weight_gradient};
 
 /// The way of each direction.
 struct ConvolutionWays {

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "model/batch_norm.hpp"
+#include "model/convolution.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -22,19 +23,20 @@ constexpr std::int64_t kKernel = 3, kStride = 2, kPadding = 1;
 // theory. Adam would turn the remaining rounding noise into full steps. The bias is kept for
 // PyTorch-VAE's names but is not trained. In training it need not even be added: it only shifts the
 // mean that evaluation uses later.
-template <typename Convolution>
-class NormalisedConvolution : public Convolution {
+template <typename Base>
+class NormalisedConvolution : public Base {
  public:
   template <typename Options>
   NormalisedConvolution(const Options& options, BatchNorm2d norm, bool skips_bias)
-      : Convolution(options), norm_(std::move(norm)), skips_bias_(skips_bias) {
+      : Base(options), norm_(std::move(norm)), skips_bias_(skips_bias) {
     this->bias.set_requires_grad(false);
     if (skips_bias_) norm_->left_out_bias = this->bias;
   }
 
   // A frozen norm does not subtract the mean of the batch.
   at::Tensor forward(const at::Tensor& x) {
-    return this->convolve(x, skips_bias_ && norm_->is_training() ? at::Tensor() : this->bias);
+    const bool skips = skips_bias_ && norm_->is_training();
+    return this->convolved(x, skips ? at::Tensor() : this->bias);
   }
 
  private:
@@ -66,19 +68,19 @@ TORCH_MODULE(Block);
 
 // PyTorch-VAE counts the activation as a separate module. Here the normalisation includes it, and
 // an Identity takes its index.
-template <typename Convolution, typename Options>
+template <typename Base, typename Options>
 void append_level(torch::nn::SequentialImpl& block, const Options& convolution, std::int64_t out,
                   const NetworkOptions& options) {
   const BatchNorm2d norm(out, options.activation);
-  block.push_back(std::make_shared<NormalisedConvolution<Convolution>>(
-      convolution, norm, options.skips_cancelled_bias));
+  block.push_back(std::make_shared<NormalisedConvolution<Base>>(convolution, norm,
+                                                                options.skips_cancelled_bias));
   block.push_back(norm);
   block.push_back(torch::nn::Identity());
 }
 
 Block downsampling(std::int64_t in, std::int64_t out, const NetworkOptions& options) {
   Block block;
-  append_level<Conv2dImpl>(
+  append_level<ConvolutionImpl>(
       *block, Conv2dOptions(in, out, kKernel).stride(kStride).padding(kPadding), out, options);
   return block;
 }
@@ -86,7 +88,7 @@ Block downsampling(std::int64_t in, std::int64_t out, const NetworkOptions& opti
 // Appends to `block` because PyTorch-VAE's final layer continues after this without nesting.
 void append_upsampling(torch::nn::SequentialImpl& block, std::int64_t in, std::int64_t out,
                        Size size, const NetworkOptions& options) {
-  append_level<ConvTranspose2dImpl>(
+  append_level<TransposedConvolutionImpl>(
       block,
       ConvTranspose2dOptions(in, out, kKernel)
           .stride(kStride)
@@ -95,8 +97,9 @@ void append_upsampling(torch::nn::SequentialImpl& block, std::int64_t in, std::i
       out, options);
 }
 
-Conv2d head(const NetworkOptions& options) {
-  return Conv2d(Conv2dOptions(options.hidden_dims[0], options.channels, kKernel).padding(kPadding));
+Convolution head(const NetworkOptions& options) {
+  return Convolution(
+      Conv2dOptions(options.hidden_dims[0], options.channels, kKernel).padding(kPadding));
 }
 
 }  // namespace

@@ -14,8 +14,8 @@
 #include <utility>
 
 #include "model/likelihood.hpp"
+#include "model/linear.hpp"
 #include "model/network_options.hpp"
-#include "model/product_layers.hpp"
 #include "model/variance_head.hpp"
 
 namespace vae_dist::model {

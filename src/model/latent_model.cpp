@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "model/autocast.hpp"
+#include "model/convolution.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -32,6 +33,13 @@ VaeOutput LatentModel::forward(const Sample& sample) {
   const Posterior posterior = encode(sample);
   return {likelihood().mean_image(decode(reparameterize(posterior, sample.noise), sample)),
           sample.x, posterior.mu, posterior.log_var};
+}
+
+void LatentModel::use_convolutions(std::shared_ptr<kernels::ConvolutionChoice> choice) {
+  convolutions_ = std::move(choice);
+  for (const auto& module : modules(/*include_self=*/false))
+    if (auto* const layer = dynamic_cast<ChoosesConvolution*>(module.get()))
+      layer->use_choice(convolutions_);
 }
 
 std::vector<BatchNorm2d> LatentModel::batch_norms() const {
@@ -78,6 +86,7 @@ void LatentModel::finish(std::int64_t latent_values, std::shared_ptr<Likelihood>
   latent_values_ = latent_values;
   likelihood_ = std::move(likelihood);
   if (likelihood_->keeps_something()) register_module("likelihood", likelihood_);
+  use_convolutions(std::make_shared<kernels::ConvolutionChoice>());
 }
 
 at::Tensor reparameterize(const Posterior& posterior, const at::Tensor& noise) {

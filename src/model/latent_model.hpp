@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/registered_kinds.hpp"
+#include "kernels/convolution_choice.hpp"
 #include "model/batch_norm.hpp"
 #include "model/likelihood.hpp"
 #include "model/sample.hpp"
@@ -52,6 +53,13 @@ class LatentModel : public torch::nn::Module {
   /// (autocast.hpp). Their outputs, and so likelihood and KL, remain fp32.
   void use_bfloat16(bool wanted) { uses_bfloat16_ = wanted; }
 
+  /// Makes all convolutions ask `choice` for the ways in which they are computed, from now on. They
+  /// begin with the pure table (convolution_choice.hpp).
+  void use_convolutions(std::shared_ptr<kernels::ConvolutionChoice> choice);
+
+  /// Returns what the convolutions ask. It knows the shapes that they had in forward.
+  kernels::ConvolutionChoice& convolutions() const { return *convolutions_; }
+
   /// Encodes, samples z and decodes. The caller provides the noise, [B, latent_values]: the model
   /// draws no random numbers. A point latent needs none.
   VaeOutput forward(const Sample& sample);
@@ -81,6 +89,7 @@ class LatentModel : public torch::nn::Module {
  private:
   std::int64_t latent_values_ = 0;
   bool uses_bfloat16_ = false;
+  std::shared_ptr<kernels::ConvolutionChoice> convolutions_;
   std::shared_ptr<Likelihood> likelihood_;
   std::vector<std::shared_ptr<torch::nn::Module>> frozen_;
 };

@@ -5,8 +5,8 @@
 #include <torch/nn/modules/container/sequential.h>
 
 #include "model/latent_model.hpp"
+#include "model/linear.hpp"
 #include "model/network_options.hpp"
-#include "model/product_layers.hpp"
 
 namespace vae_dist::model {
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "model/autocast.hpp"
+#include "model/layer_product.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -20,10 +21,12 @@ at::Tensor as_it_is(const at::Tensor& x, const Compute& compute) {
 
 }  // namespace
 
-Conv2d conv3x3(std::int64_t in, std::int64_t out) {
-  return Conv2d(Conv2dOptions(in, out, 3).padding(1));
+Convolution conv3x3(std::int64_t in, std::int64_t out) {
+  return Convolution(Conv2dOptions(in, out, 3).padding(1));
 }
-Conv2d conv1x1(std::int64_t in, std::int64_t out) { return Conv2d(Conv2dOptions(in, out, 1)); }
+Convolution conv1x1(std::int64_t in, std::int64_t out) {
+  return Convolution(Conv2dOptions(in, out, 1));
+}
 
 at::Tensor GroupNormImpl::forward(const at::Tensor& x) {
   if (in_ == NormaliseIn::fp32 || x.scalar_type() == weight.scalar_type())
@@ -71,7 +74,11 @@ at::Tensor SpatialAttentionImpl::forward(const at::Tensor& x) {
     return part.flatten(2).transpose(1, 2).unsqueeze(1);
   };
   const auto parts = qkv_->forward(norm_->forward(x)).chunk(3, 1);
-  const at::Tensor mixed = attention(rows(parts[0]), rows(parts[1]), rows(parts[2]));
+  const at::Tensor mixed =
+      layer_product(LayerCall::Kind::attention, rows(parts[0]), rows(parts[1]), rows(parts[2]),
+                    [](const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
+                      return at::scaled_dot_product_attention(query, key, value);
+                    });
   return x + projection_->forward(mixed.squeeze(1).transpose(1, 2).reshape(sizes));
 }
 

@@ -9,13 +9,13 @@
 #include <torch/nn/pimpl.h>
 
 #include "model/activation.hpp"
-#include "model/product_layers.hpp"
+#include "model/convolution.hpp"
 
 namespace vae_dist::model {
 
 /// Convolutions that preserve the resolution.
-Conv2d conv3x3(std::int64_t in, std::int64_t out);
-Conv2d conv1x1(std::int64_t in, std::int64_t out);
+Convolution conv3x3(std::int64_t in, std::int64_t out);
+Convolution conv1x1(std::int64_t in, std::int64_t out);
 
 /// Where autocast rounds convolutions to bfloat16 (autocast.hpp): the type in which group
 /// normalisation reads and writes images, and so the type of the activation behind it.
@@ -52,8 +52,8 @@ class ResidualBlockImpl : public torch::nn::Module {
 
  private:
   GroupNorm norm1_, norm2_;
-  Conv2d conv1_, conv2_;
-  Conv2d shortcut_{nullptr};
+  Convolution conv1_, conv2_;
+  Convolution shortcut_{nullptr};
   ActivationModule activation_;
 };
 TORCH_MODULE(ResidualBlock);
@@ -67,7 +67,7 @@ class SpatialAttentionImpl : public torch::nn::Module {
 
  private:
   GroupNorm norm_;
-  Conv2d qkv_, projection_;
+  Convolution qkv_, projection_;
 };
 TORCH_MODULE(SpatialAttention);
 
@@ -82,7 +82,7 @@ class UpsamplingImpl : public torch::nn::Module {
 
  private:
   std::vector<std::int64_t> size_;
-  Conv2d conv_;
+  Convolution conv_;
 };
 TORCH_MODULE(Upsampling);
 

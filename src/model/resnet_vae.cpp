@@ -59,7 +59,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
                   options, resnet);
     if (level + 1 < levels)
       encoder_->push_back(
-          Conv2d(Conv2dOptions(hidden[level], hidden[level], 3).stride(2).padding(1)));
+          Convolution(Conv2dOptions(hidden[level], hidden[level], 3).stride(2).padding(1)));
   }
   encoder_->push_back(group_norm(deepest, resnet.normalise_in));
   encoder_->push_back(ActivationModule(options.activation));

@@ -4,8 +4,9 @@
 
 #include <torch/nn/module.h>
 
+#include "model/convolution.hpp"
+#include "model/linear.hpp"
 #include "model/network_options.hpp"
-#include "model/product_layers.hpp"
 
 namespace vae_dist::model {
 
@@ -26,7 +27,7 @@ class VarianceHead {
   at::Tensor forward(const at::Tensor& features);
 
  private:
-  Conv2d of_values_{nullptr};
+  Convolution of_values_{nullptr};
   Linear of_sample_{nullptr};
 };
 

@@ -39,6 +39,21 @@ model::Activation activation(config::Output wanted) {
   throw std::logic_error("model.output was not resolved");
 }
 
+std::shared_ptr<kernels::ConvolutionChoice> convolution_choice(config::Convolutions wanted) {
+  using kernels::ConvolutionChoice, kernels::ConvolutionWay;
+  switch (wanted) {
+    case config::Convolutions::automatic:
+      return std::make_shared<ConvolutionChoice>();
+    case config::Convolutions::onednn:
+      return std::make_shared<ConvolutionChoice>(ConvolutionWay::onednn);
+    case config::Convolutions::products:
+      return std::make_shared<ConvolutionChoice>(ConvolutionWay::products);
+    case config::Convolutions::direct:
+      return std::make_shared<ConvolutionChoice>(ConvolutionWay::direct);
+  }
+  throw std::logic_error("unknown value of config::Convolutions");
+}
+
 }  // namespace
 
 config::Output resolved_output(const config::Config& config) {
@@ -83,6 +98,7 @@ std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
   model::draw_initial_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat);
   model->use_bfloat16(config.train.precision == config::Precision::bf16);
+  model->use_convolutions(convolution_choice(config.train.convolutions));
   // Module::to() has converted the counts too; they must stay int64.
   for (const auto& buffer : model->named_buffers()) {
     at::Tensor tensor = buffer.value();

@@ -8,7 +8,8 @@
 #include <array>
 #include <vector>
 
-#include "model/product_layers.hpp"
+#include "model/convolution.hpp"
+#include "model/linear.hpp"
 #include "model/recompute.hpp"
 #include "model/residual_network.hpp"
 #include "step/make_model.hpp"
@@ -40,7 +41,7 @@ TEST(FlopCount, OfALinearLayerIsThatOfItsProducts) {
 TEST(FlopCount, OfAConvolutionIsThatOfItsTaps) {
   // 9 x 9 with stride 2 and padding 1 is 5 x 5.
   constexpr double kForward = 2.0 * (2 * 4 * 5 * 5) * (3 * 3 * 3);
-  model::Conv2d layer(Conv2dOptions(3, 4, 3).stride(2).padding(1));
+  model::Convolution layer(Conv2dOptions(3, 4, 3).stride(2).padding(1));
   const model::LayerCalls calls;
   const at::Tensor y = layer(at::rand({2, 3, 9, 9}));
   ASSERT_EQ(y.sizes(), (std::vector<std::int64_t>{2, 4, 5, 5}));
@@ -51,19 +52,22 @@ TEST(FlopCount, OfAConvolutionIsThatOfItsTaps) {
 
 TEST(FlopCount, OfATransposedConvolutionIsThatOfItsMirrorImage) {
   constexpr double kForward = 2.0 * (2 * 4 * 5 * 5) * (3 * 3 * 3);
-  model::ConvTranspose2d layer(ConvTranspose2dOptions(4, 3, 3).stride(2).padding(1));
+  model::TransposedConvolution layer(ConvTranspose2dOptions(4, 3, 3).stride(2).padding(1));
   const model::LayerCalls calls;
   EXPECT_EQ(layer(learning({2, 4, 5, 5})).size(2), 9);
   EXPECT_EQ(operations_of(calls.all()), 3 * kForward);
 }
 
 TEST(FlopCount, OfAttentionIsThatOfItsTwoProducts) {
-  // Six queries and keys of four channels: each query meets each key, and each value once.
-  constexpr double kForward = 2.0 * 2 * (6 * 6 * 4) * 2;
-  const at::Tensor x = learning({2, 1, 6, 4});
+  // Nine positions of four channels: each query meets each key, and each weight each value. A
+  // convolution of 1x1 makes the queries, keys and values, and another one maps the result.
+  constexpr double kPositions = 9, kSamples = 2, kChannels = 4;
+  constexpr double kAttention = 2 * 2 * kSamples * kPositions * kPositions * kChannels,
+                   kConvolutions = 2 * kSamples * kPositions * kChannels * (4 * kChannels);
+  model::SpatialAttention layer(4, model::NormaliseIn::fp32);
   const model::LayerCalls calls;
-  model::attention(x, x, x);
-  EXPECT_EQ(operations_of(calls.all()), 3 * kForward);
+  layer(learning({2, 4, 3, 3}));
+  EXPECT_EQ(operations_of(calls.all()), 3 * (kAttention + kConvolutions));
 }
 
 // VanillaVAE with two levels on images of 1 x 8 x 8: 8 -> 4 -> 2, latent 3.

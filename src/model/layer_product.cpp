@@ -1,4 +1,4 @@
-#include "model/layer_calls.hpp"
+#include "model/layer_product.hpp"
 
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/function.h>
