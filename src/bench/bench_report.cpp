@@ -1,5 +1,6 @@
 #include "bench/bench_report.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/digits.hpp"
@@ -18,6 +19,23 @@ std::string tera(double operations_per_second) {
   return base::digits(1e-12 * operations_per_second, 3) + " TFLOP/s";
 }
 
+// More ranks than this are summarised by the extremes.
+constexpr std::size_t kRanksListed = 8;
+
+// Returns ", by rank 12.5, 13.1 ms"; nothing for a single rank.
+std::string by_rank(const std::vector<double>& seconds) {
+  if (seconds.size() == 1) return "";
+  if (seconds.size() > kRanksListed) {
+    const auto [least, most] = std::minmax_element(seconds.begin(), seconds.end());
+    return base::text(", from ", base::milliseconds(*least), " (rank ", least - seconds.begin(),
+                      ") to ", base::milliseconds(*most), " (rank ", most - seconds.begin(), ")");
+  }
+  std::string out = ", by rank ";
+  for (std::size_t rank = 0; rank < seconds.size(); ++rank)
+    out += (rank == 0 ? "" : ", ") + base::digits(1e3 * seconds[rank], 3);
+  return out + " ms";
+}
+
 }  // namespace
 
 std::string bench_text(const BenchResult& result) {
@@ -32,12 +50,21 @@ std::string bench_text(const BenchResult& result) {
     rows.emplace_back("all-reduce wait",
                       base::text(base::milliseconds(result.allreduce_wait_seconds), ", ",
                                  percent(result.allreduce_wait_seconds / result.step_seconds)));
+  if (!result.cpu.empty()) rows.emplace_back("CPU", result.cpu);
   rows.emplace_back(
       "arithmetic",
-      base::text(tera(result.operations_per_second()), ": ",
-                 percent(result.operations_per_second() / result.peak_operations_per_second),
-                 " of the ", tera(result.peak_operations_per_second), " of a matrix product in ",
-                 result.precision, " here"));
+      base::text(
+          tera(result.operations_per_second()), ": ",
+          percent(result.operations_per_second() / result.peak_operations_per_second), " of the ",
+          tera(result.peak_operations_per_second), " of a matrix product in ", result.precision,
+          " here",
+          result.fma_operations_per_second > 0
+              ? base::text(
+                    ", ",
+                    percent(result.operations_per_second() / result.fma_operations_per_second),
+                    " of the ", tera(result.fma_operations_per_second),
+                    " of fused multiply-adds in ", result.precision == "fp64" ? "fp64" : "fp32")
+              : ""));
   rows.emplace_back(
       "memory",
       base::text(
@@ -52,11 +79,11 @@ std::string bench_text(const BenchResult& result) {
                  result.exchange ? "" : ", without exchange", "\n", base::format_table(rows));
   if (result.parts.empty()) return out;
 
-  const double whole = result.parts.back().second;
+  const double whole = result.parts.back().mean();
   base::TableRows parts;
-  for (const auto& [name, seconds] : result.parts)
-    parts.emplace_back(name,
-                       base::text(base::milliseconds(seconds), ", ", percent(seconds / whole)));
+  for (const StepPart& part : result.parts)
+    parts.emplace_back(part.name, base::text(base::milliseconds(part.mean()), ", ",
+                                             percent(part.mean() / whole), by_rank(part.seconds)));
   return out + "\nWhere the time of a step goes (means over steps and ranks):\n" +
          base::format_table(parts);
 }
@@ -65,6 +92,7 @@ nlohmann::json bench_json(const BenchResult& result) {
   nlohmann::json out = {{"model", result.model},
                         {"precision", result.precision},
                         {"device", result.device},
+                        {"cpu", result.cpu},
                         {"ranks", result.ranks},
                         {"global_batch", result.global_batch},
                         {"replicas", result.replicas},
@@ -76,10 +104,15 @@ nlohmann::json bench_json(const BenchResult& result) {
                         {"data_wait_seconds", result.data_wait_seconds},
                         {"allreduce_wait_seconds", result.allreduce_wait_seconds},
                         {"operations_per_second", result.operations_per_second()},
+                        {"operations_per_step", result.operations_per_step},
                         {"peak_operations_per_second", result.peak_operations_per_second},
+                        {"fma_operations_per_second", result.fma_operations_per_second},
                         {"peak_bytes_per_rank", result.peak_memory_bytes},
                         {"peak_device_bytes_per_rank", result.peak_device_bytes}};
-  for (const auto& [name, seconds] : result.parts) out["parts_seconds"][name] = seconds;
+  for (const StepPart& part : result.parts) {
+    out["parts_seconds"][part.name] = part.mean();
+    out["parts_seconds_by_rank"][part.name] = part.seconds;
+  }
   return out;
 }
 

@@ -4,9 +4,14 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "base/clock.hpp"
+#include "base/cpu_features.hpp"
+#include "base/text.hpp"
 #include "device/synchronize.hpp"
+#include "kernels/fma_peak.hpp"
+#include "kernels/instruction_set.hpp"
 
 namespace vae_dist::bench {
 namespace {
@@ -14,6 +19,18 @@ namespace {
 // Large enough to reach the peak, small enough to finish quickly.
 constexpr std::int64_t kSizeOnCpu = 1024, kSizeOnGpu = 8192;
 constexpr int kRepetitions = 8, kProductsAtOnce = 4;
+
+std::int64_t vector_bytes(kernels::InstructionSet set) {
+  switch (set) {
+    case kernels::InstructionSet::baseline:
+      return 16;
+    case kernels::InstructionSet::avx2:
+      return 32;
+    case kernels::InstructionSet::avx512:
+      return 64;
+  }
+  throw std::logic_error("unknown instruction set");
+}
 
 }  // namespace
 
@@ -39,6 +56,19 @@ double matrix_product_peak(c10::Device device, config::Precision precision) {
   }
   return kProductsAtOnce * 2.0 * static_cast<double>(size) * static_cast<double>(size) *
          static_cast<double>(size) / least;
+}
+
+double fma_peak(config::Precision precision) {
+  const std::int64_t widest = vector_bytes(kernels::instruction_set());
+  return precision == config::Precision::fp64 ? kernels::fma_peak_fp64(widest)
+                                              : kernels::fma_peak_fp32(widest);
+}
+
+std::string cpu_text() {
+  const std::string model = base::cpu_model(base::read_cpuinfo());
+  return base::text(model.empty() ? "CPU of unknown name" : model, ", ",
+                    kernels::word(kernels::instruction_set()),
+                    kernels::multiplies_bfloat16() ? " with bf16" : "");
 }
 
 }  // namespace vae_dist::bench

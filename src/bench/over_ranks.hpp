@@ -39,6 +39,14 @@ inline OverRanks over_ranks(comm::CpuCommunicator& comm, std::vector<double> tur
   return out;
 }
 
+/// Returns the value of each rank. A collective.
+inline std::vector<double> each_rank(comm::CpuCommunicator& comm, double value) {
+  std::vector<double> all(static_cast<std::size_t>(comm.size()));
+  comm.all_gather({&value, 1, comm::DataType::float64},
+                  {all.data(), comm.size(), comm::DataType::float64});
+  return all;
+}
+
 /// Combine one value per rank. Collectives.
 inline double sum_over_ranks(comm::CpuCommunicator& comm, double value) {
   comm.all_reduce_sum({&value, 1, comm::DataType::float64});

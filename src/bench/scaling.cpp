@@ -152,7 +152,8 @@ Scaling predict_scaling(const ScalingRequest& request, const comm::MpiWorld& wor
   run.steps(request.warm_up);
   run.end_capture();
   const auto parts = parts_of_a_step(run, request.steps, *all_ranks);
-  const std::map<std::string, double> seconds(parts.begin(), parts.end());
+  std::map<std::string, double> seconds;
+  for (const StepPart& part : parts) seconds[part.name] = part.mean();
   scaling.backward_seconds = seconds.at("backward");
   scaling.compute_seconds = seconds.at("step") - seconds.at("exchange");
   scaling.buckets = ready_buckets(run, scaling.backward_seconds);

@@ -35,9 +35,9 @@ double device_peak_bytes(c10::Device device) {
 }
 
 double operations_of_a_step(MeasuredRun& run, comm::CpuCommunicator& all_ranks) {
-  const FlopCount count;
+  const model::LayerCalls calls;
   run.steps(1);
-  return sum_over_ranks(all_ranks, count.operations());
+  return sum_over_ranks(all_ranks, operations_of(calls.all()));
 }
 
 }  // namespace
@@ -49,6 +49,7 @@ BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& wo
   result.model = run.config().model.network.name;
   result.precision = config::word(run.config().train.precision);
   result.device = run::describe_device(run.device());
+  if (run.device().device.is_cpu()) result.cpu = cpu_text();
   result.ranks = world.size();
   result.global_batch = run.plan().global_batch;
   result.replicas = run.plan().replicas;
@@ -80,9 +81,14 @@ BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& wo
   run.end_capture();
   result.operations_per_step = operations_of_a_step(run, *all_ranks);
   if (request.profile) result.parts = parts_of_a_step(run, request.steps, *all_ranks);
+  const config::Precision precision = run.config().train.precision;
   all_ranks->barrier();
-  result.peak_operations_per_second = sum_over_ranks(
-      *all_ranks, matrix_product_peak(run.device().device, run.config().train.precision));
+  result.peak_operations_per_second =
+      sum_over_ranks(*all_ranks, matrix_product_peak(run.device().device, precision));
+  all_ranks->barrier();
+  if (run.device().device.is_cpu())
+    result.fma_operations_per_second =
+        sum_over_ranks(*all_ranks, run.device().threads * fma_peak(precision));
   return result;
 }
 

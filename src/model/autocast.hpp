@@ -30,7 +30,8 @@ class AutocastAs {
 };
 
 /// While this object lives, convolutions, linear layers and attention of the current thread on
-/// `device` compute in bfloat16. They use copies of their fp32 weights that autograd knows as
+/// `device` compute in bfloat16 (on a CPU without instructions for it, by rounding:
+/// kernels/rounded_products.hpp). They use copies of their fp32 weights that autograd knows as
 /// casts, so the weights themselves receive gradients in fp32 (PyTorch's automatic mixed precision,
 /// Micikevicius et al. 2018; the range of bfloat16 needs no loss scaling). No-op if `wanted` is
 /// false.

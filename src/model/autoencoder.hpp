@@ -12,8 +12,7 @@ class Autoencoder : public LatentModel {
  public:
   Autoencoder(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood)
       : encoder_(*this, options),
-        fc_z_(
-            register_module("fc_z", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
+        fc_z_(register_module("fc_z", Linear(encoder_.code_values(), options.latent_dim))),
         decoder_(*this, options) {
     finish(options.latent_dim, std::move(likelihood));
   }
@@ -30,7 +29,7 @@ class Autoencoder : public LatentModel {
 
  private:
   ConvolutionalEncoder encoder_;
-  torch::nn::Linear fc_z_;
+  Linear fc_z_;
   ConvolutionalDecoder decoder_;
 };
 

@@ -4,16 +4,24 @@
 
 #include <variant>
 
+#include "model/layer_product.hpp"
+
 namespace vae_dist::model {
 
 at::Tensor ChoosesConvolution::convolve(const at::Tensor& x, const at::Tensor& weight,
                                         const at::Tensor& bias,
                                         const kernels::ConvolutionGeometry& geometry) const {
-  kernels::ConvolutionWays ways;
-  if (kernels::has_ways(x, weight))
-    ways = kernels::ways_or_table(choice_.get(), kernels::shape_of(x, weight, geometry),
-                                  x.scalar_type());
-  return kernels::convolution(x, weight, bias, geometry, ways);
+  const auto product = [&](const at::Tensor& images, const at::Tensor& kernel,
+                           const at::Tensor& added) {
+    kernels::ConvolutionWays ways;
+    if (kernels::has_ways(images, kernel))
+      ways = kernels::ways_or_table(choice_.get(), kernels::shape_of(images, kernel, geometry),
+                                    images.scalar_type());
+    return kernels::convolution(images, kernel, added, geometry, ways);
+  };
+  return layer_product(
+      geometry.transposed ? LayerCall::Kind::transposed_convolution : LayerCall::Kind::convolution,
+      x, weight, bias, product);
 }
 
 at::Tensor ConvolutionImpl::convolved(const at::Tensor& x, const at::Tensor& added) const {

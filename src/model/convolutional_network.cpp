@@ -13,7 +13,6 @@ namespace {
 
 using torch::nn::Conv2dOptions;
 using torch::nn::ConvTranspose2dOptions;
-using torch::nn::Linear;
 using torch::nn::Sequential;
 
 constexpr std::int64_t kKernel = 3, kStride = 2, kPadding = 1;

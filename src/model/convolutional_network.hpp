@@ -10,12 +10,11 @@
 
 #include <torch/nn/module.h>
 #include <torch/nn/modules/container/sequential.h>
-#include <torch/nn/modules/conv.h>
-#include <torch/nn/modules/linear.h>
 
 #include <utility>
 
 #include "model/likelihood.hpp"
+#include "model/linear.hpp"
 #include "model/network_options.hpp"
 #include "model/variance_head.hpp"
 
@@ -47,7 +46,7 @@ class ConvolutionalDecoder {
 
  private:
   std::vector<std::int64_t> code_shape_;  // the shape of the encoder's last level: [-1, C, H, W]
-  torch::nn::Linear input_{nullptr};
+  Linear input_{nullptr};
   torch::nn::Sequential levels_{nullptr}, final_layer_{nullptr};
   VarianceHead variance_head_;
 };

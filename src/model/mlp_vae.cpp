@@ -9,7 +9,6 @@
 namespace vae_dist::model {
 namespace {
 
-using torch::nn::Linear;
 using torch::nn::Sequential;
 
 void append_level(Sequential& levels, std::int64_t in, std::int64_t out, Activation activation) {

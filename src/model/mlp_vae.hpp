@@ -3,9 +3,9 @@
 #pragma once
 
 #include <torch/nn/modules/container/sequential.h>
-#include <torch/nn/modules/linear.h>
 
 #include "model/latent_model.hpp"
+#include "model/linear.hpp"
 #include "model/network_options.hpp"
 
 namespace vae_dist::model {
@@ -24,7 +24,7 @@ class MlpVae : public LatentModel {
   std::vector<std::int64_t> variance_shape_;  // [-1, C, H, W], or [-1, 1, 1, 1] for a whole sample
   double least_log_variance_ = 0;
   torch::nn::Sequential encoder_{nullptr}, decoder_{nullptr}, final_layer_{nullptr};
-  torch::nn::Linear fc_mu_{nullptr}, fc_var_{nullptr}, log_variance_layer_{nullptr};
+  Linear fc_mu_{nullptr}, fc_var_{nullptr}, log_variance_layer_{nullptr};
 };
 
 }  // namespace vae_dist::model

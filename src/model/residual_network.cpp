@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "model/autocast.hpp"
+#include "model/layer_product.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -74,7 +75,10 @@ at::Tensor SpatialAttentionImpl::forward(const at::Tensor& x) {
   };
   const auto parts = qkv_->forward(norm_->forward(x)).chunk(3, 1);
   const at::Tensor mixed =
-      at::scaled_dot_product_attention(rows(parts[0]), rows(parts[1]), rows(parts[2]));
+      layer_product(LayerCall::Kind::attention, rows(parts[0]), rows(parts[1]), rows(parts[2]),
+                    [](const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
+                      return at::scaled_dot_product_attention(query, key, value);
+                    });
   return x + projection_->forward(mixed.squeeze(1).transpose(1, 2).reshape(sizes));
 }
 

@@ -13,7 +13,6 @@ namespace vae_dist::model {
 namespace {
 
 using torch::nn::Conv2dOptions;
-using torch::nn::Linear;
 using torch::nn::Sequential;
 
 struct Resolution {

@@ -8,10 +8,10 @@
 #pragma once
 
 #include <torch/nn/modules/container/sequential.h>
-#include <torch/nn/modules/linear.h>
 
 #include "model/convolution.hpp"
 #include "model/latent_model.hpp"
+#include "model/linear.hpp"
 #include "model/network_options.hpp"
 #include "model/residual_network.hpp"
 #include "model/variance_head.hpp"
@@ -44,7 +44,7 @@ class ResnetVae : public LatentModel {
   std::vector<std::int64_t> code_shape_,
       latent_shape_;  // [-1, C, h, w]; latent_shape_ is empty for a flat latent
   torch::nn::Sequential encoder_{nullptr}, decoder_{nullptr};
-  torch::nn::Linear fc_mu_{nullptr}, fc_var_{nullptr}, decoder_input_{nullptr};
+  Linear fc_mu_{nullptr}, fc_var_{nullptr}, decoder_input_{nullptr};
   Convolution conv_mu_{nullptr}, conv_var_{nullptr}, latent_input_{nullptr}, output_layer_{nullptr};
   VarianceHead variance_head_;
   ActivationModule output_activation_;

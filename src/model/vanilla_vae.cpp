@@ -6,10 +6,8 @@ namespace vae_dist::model {
 
 VanillaVae::VanillaVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood)
     : encoder_(*this, options),
-      fc_mu_(
-          register_module("fc_mu", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
-      fc_var_(
-          register_module("fc_var", torch::nn::Linear(encoder_.code_values(), options.latent_dim))),
+      fc_mu_(register_module("fc_mu", Linear(encoder_.code_values(), options.latent_dim))),
+      fc_var_(register_module("fc_var", Linear(encoder_.code_values(), options.latent_dim))),
       decoder_(*this, options) {
   finish(options.latent_dim, std::move(likelihood));
 }

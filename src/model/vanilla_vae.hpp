@@ -21,7 +21,7 @@ class VanillaVae : public LatentModel {
   // Keep this order: registration order determines the order of the parameter arena and of the
   // names.
   ConvolutionalEncoder encoder_;
-  torch::nn::Linear fc_mu_, fc_var_;
+  Linear fc_mu_, fc_var_;
   ConvolutionalDecoder decoder_;
 };
 

@@ -16,8 +16,8 @@ VarianceHead::VarianceHead(torch::nn::Module& owner, const NetworkOptions& optio
                                          conv3x3(options.hidden_dims.at(0), options.channels));
       break;
     case base::PredictedVariance::of_sample:
-      of_sample_ = owner.register_module("log_variance_layer",
-                                         torch::nn::Linear(options.hidden_dims.at(0), 1));
+      of_sample_ =
+          owner.register_module("log_variance_layer", Linear(options.hidden_dims.at(0), 1));
       break;
   }
 }

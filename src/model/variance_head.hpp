@@ -3,9 +3,9 @@
 #pragma once
 
 #include <torch/nn/module.h>
-#include <torch/nn/modules/linear.h>
 
 #include "model/convolution.hpp"
+#include "model/linear.hpp"
 #include "model/network_options.hpp"
 
 namespace vae_dist::model {
@@ -28,7 +28,7 @@ class VarianceHead {
 
  private:
   Convolution of_values_{nullptr};
-  torch::nn::Linear of_sample_{nullptr};
+  Linear of_sample_{nullptr};
 };
 
 }  // namespace vae_dist::model

@@ -11,12 +11,12 @@
 #include <string_view>
 #include <thread>
 
-#include "base/cpu_features.hpp"
 #include "base/error.hpp"
 #include "base/machine_topology.hpp"
 #include "comm/nccl_communicator.hpp"
 #include "comm/nccl_log.hpp"
 #include "device/gpu_facts.hpp"
+#include "kernels/instruction_set.hpp"
 
 namespace vae_dist::run {
 namespace {
@@ -177,10 +177,15 @@ device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node) {
 }
 
 config::Precision fastest_precision(const device::DeviceChoice& choice,
-                                    const std::string& cpuinfo) {
+                                    bool cpu_multiplies_bfloat16) {
   const bool native = choice.device.is_cuda() ? device::gpu_facts(choice.device).multiplies_bfloat16
-                                              : base::multiplies_bfloat16(cpuinfo);
+                                              : cpu_multiplies_bfloat16;
   return native ? config::Precision::bf16 : config::Precision::fp32;
+}
+
+bool rounds_bfloat16(const device::DeviceChoice& choice, config::Precision precision) {
+  return precision == config::Precision::bf16 && choice.device.is_cpu() &&
+         !kernels::multiplies_bfloat16();
 }
 
 void apply_device(const device::DeviceChoice& choice, config::Precision precision,

@@ -48,9 +48,14 @@ device::DeviceChoice choose_device(const config::DistributedConfig& config, cons
 device::EnvironmentSettings settings_for_shared_gpu(const NodeFacts& node);
 
 /// Returns what `train.precision: auto` stands for on this device: bf16 where it has instructions
-/// for it (GPUs from compute capability 8.0 on, CPUs with AVX512_BF16 or AMX), else fp32. `cpuinfo`
-/// is the content of /proc/cpuinfo.
-config::Precision fastest_precision(const device::DeviceChoice& choice, const std::string& cpuinfo);
+/// for it (GPUs from compute capability 8.0 on, CPUs with AVX512_BF16 or AMX), else fp32.
+/// `cpu_multiplies_bfloat16`: kernels::multiplies_bfloat16().
+config::Precision fastest_precision(const device::DeviceChoice& choice,
+                                    bool cpu_multiplies_bfloat16);
+
+/// Returns whether `precision` is bf16 and the layers of a model on this device round to it and
+/// multiply in fp32, because this CPU has no instructions for it (kernels/rounded_products.hpp).
+bool rounds_bfloat16(const device::DeviceChoice& choice, config::Precision precision);
 
 /// Applies the choice to this process: environment, current device, threads, and TF32 according to
 /// `precision`. On a GPU, the calling thread gets its own stream for all of its work. A step cannot

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "base/cpu_features.hpp"
 #include "comm/agreement.hpp"
+#include "kernels/instruction_set.hpp"
 #include "run/choose_device.hpp"
 #include "step/capture_rule.hpp"
 
@@ -27,7 +27,8 @@ std::int64_t planned_steps(const config::TrainConfig& train, std::int64_t steps_
 void choose_precision(config::TrainConfig& train, const device::DeviceChoice& device,
                       comm::CpuCommunicator& all_ranks) {
   if (train.precision != config::Precision::automatic) return;
-  const bool slow = fastest_precision(device, base::read_cpuinfo()) != config::Precision::bf16;
+  const bool slow =
+      fastest_precision(device, kernels::multiplies_bfloat16()) != config::Precision::bf16;
   train.precision =
       comm::on_any_rank(all_ranks, slow) ? config::Precision::fp32 : config::Precision::bf16;
 }

@@ -88,10 +88,11 @@ std::string environment_text(const std::string& build_id, const device::DeviceCh
                     device::gpu_environment_text(device.device));
 }
 
-std::string arithmetic_text(const device::DeviceChoice& device) {
+std::string arithmetic_text(const device::DeviceChoice& device, config::Precision precision) {
   if (device.device.is_cuda()) return device::gpu_environment_text(device.device);
   return base::text("CPU ", at::get_cpu_capability(), ", ", device.threads,
-                    device.threads == 1 ? " thread" : " threads");
+                    device.threads == 1 ? " thread" : " threads",
+                    rounds_bfloat16(device, precision) ? ", bf16 in fp32" : "");
 }
 
 }  // namespace vae_dist::run

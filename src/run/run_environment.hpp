@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "config/config.hpp"
 #include "device/device_choice.hpp"
 #include "run/version.hpp"
 
@@ -42,8 +43,9 @@ std::string hosts_text(const std::vector<std::string>& host_of_rank);
 /// version of the loaded NCCL, the GPU model, the driver, cuDNN and the NCCL settings follow.
 std::string environment_text(const std::string& build_id, const device::DeviceChoice& device);
 
-/// Returns what the exact bits of a result depend on besides the program: "CPU AVX2, 1 thread", or
-/// gpu_environment_text() on a GPU.
-std::string arithmetic_text(const device::DeviceChoice& device);
+/// Returns what the exact bits of a result depend on besides the program: "CPU AVX2, 1 thread",
+/// with
+/// ", bf16 in fp32" behind it if rounds_bfloat16(), or gpu_environment_text() on a GPU.
+std::string arithmetic_text(const device::DeviceChoice& device, config::Precision precision);
 
 }  // namespace vae_dist::run

@@ -6,24 +6,10 @@
 #include <map>
 #include <set>
 
-#include "base/cpu_features.hpp"
 #include "base/list_of_ten.hpp"
 #include "base/text.hpp"
 
 namespace vae_dist::run {
-
-std::string bfloat16_warning(const config::TrainConfig& train, const device::DeviceChoice& device,
-                             const std::string& cpuinfo) {
-  if (train.precision != config::Precision::bf16 || !device.device.is_cpu() ||
-      base::multiplies_bfloat16(cpuinfo))
-    return "";
-  const std::string model = base::cpu_model(cpuinfo);
-  return base::text(
-      "train.precision is bf16, but this CPU", model.empty() ? "" : base::text(" (", model, ")"),
-      " has no instructions for it (AVX512_BF16 or AMX, bf16 on ARM). It emulates them, so a step "
-      "may take ten times as long as in fp32. Use train.precision=fp32 here, or run on a machine "
-      "with a GPU or with such a CPU.");
-}
 
 namespace {
 

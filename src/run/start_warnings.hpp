@@ -5,14 +5,8 @@
 #include <vector>
 
 #include "config/config.hpp"
-#include "device/device_choice.hpp"
 
 namespace vae_dist::run {
-
-/// Returns a warning about `train.precision: bf16` on a CPU without bf16 instructions; empty if
-/// there is nothing to warn about. `cpuinfo` is the content of /proc/cpuinfo. Pure.
-std::string bfloat16_warning(const config::TrainConfig& train, const device::DeviceChoice& device,
-                             const std::string& cpuinfo);
 
 /// Returns a sentence for each file that data.train.file or data.validation.file lists twice (links
 /// are resolved), and one if training and validation share rows, as far as files, datasets, rows

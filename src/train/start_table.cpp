@@ -187,6 +187,7 @@ base::TableRows start_table(const StartFacts& f) {
           " parameters, ",
           config.train.freeze.empty() ? "" : base::text(f.parameters.trained, " of them trained, "),
           precision_text(config.train.precision, f.device.device),
+          rounding_text(f.ranks_rounding, f.plan.world_size),
           config.train.recompute == config::Recompute::blocks
               ? ", activations of its blocks computed again in backward"
               : ""));
@@ -220,6 +221,15 @@ std::string precision_text(config::Precision precision, c10::Device device) {
   return word +
          " (IEEE, without tensor cores; PyTorch computes convolutions in TF32 by default, as "
          "train.precision: tf32 does here)";
+}
+
+std::string rounding_text(std::int64_t ranks_rounding, std::int64_t ranks) {
+  if (ranks_rounding == 0) return "";
+  return base::text(": rounded, multiplied in fp32 on ",
+                    ranks == 1 ? "this CPU"
+                    : ranks_rounding == ranks
+                        ? "these CPUs"
+                        : base::text("the CPUs of ", ranks_rounding, " of ", ranks, " ranks"));
 }
 
 std::string collapse_warning(const StartFacts& f) {

@@ -7,7 +7,6 @@
 #include <mutex>
 #include <optional>
 
-#include "base/cpu_features.hpp"
 #include "base/digits.hpp"
 #include "base/durable_file.hpp"
 #include "base/hash.hpp"
@@ -75,7 +74,7 @@ run::LockRun lock_for(const run::JobIdentity& job, const comm::MpiWorld& world,
 void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
                           const run::ProgramBuild& program, comm::CpuCommunicator& all_ranks) {
   const std::string fingerprint = run.data.train.fingerprint(),
-                    arithmetic = run::arithmetic_text(run.device);
+                    arithmetic = run::arithmetic_text(run.device, setup.config.train.precision);
   comm::agree(all_ranks, [&] {
     if (setup.resumed && setup.state.dataset_fingerprint != fingerprint)
       throw base::BadInput(
@@ -154,8 +153,8 @@ void print_start(const config::Config& config, const run::PreparedRun& run,
   const std::vector<run::CoreUse> core_uses =
       run::gather_core_use(all_ranks, run::core_use(config, run.device, world));
   // The CPUs of the hosts may differ.
-  const std::vector<std::string> slow_bfloat16 = comm::all_gather_text(
-      all_ranks, run::bfloat16_warning(config.train, run.device, base::read_cpuinfo()));
+  std::int64_t rounding = run::rounds_bfloat16(run.device, config.train.precision) ? 1 : 0;
+  all_ranks.all_reduce_sum({&rounding, 1, comm::DataType::int64});
   if (all_ranks.rank() != 0) return;
 
   StartFacts facts{config,     run.data.train, run.validation(), run.plan,
@@ -165,6 +164,7 @@ void print_start(const config::Config& config, const run::PreparedRun& run,
       evaluate::top_variance(run.data.train, kImagesLookedAt,
                              step::input_format(config, run.data.train, run.device.device));
   facts.first_step = first_step;
+  facts.ranks_rounding = rounding;
   facts.ranks_of_node = world.local_size();
   facts.order_reason = run.data.order_reason;
   if (world.local_size() < world.size()) facts.hosts = run::hosts_text(hosts);
@@ -182,8 +182,7 @@ void print_start(const config::Config& config, const run::PreparedRun& run,
               "No ELBO, bits per dimension or log p is reported. data.binarize turns the values "
               "into 0 and 1");
   for (const std::string& warning : run::source_warnings(config.data)) log::warn(warning);
-  for (const std::string& warning : {collapse_warning(facts), run::squeezed_warning(core_uses),
-                                     *std::max_element(slow_bfloat16.begin(), slow_bfloat16.end())})
+  for (const std::string& warning : {collapse_warning(facts), run::squeezed_warning(core_uses)})
     if (!warning.empty()) log::warn(warning);
 }
 

@@ -1,11 +1,10 @@
 // A third-party network in one file outside src/, following "Add a network" in src/model/README.md:
 // a linear encoder and a linear decoder, whose optimum is known (probabilistic PCA: Tipping, Bishop
 // 1999; as a VAE: Lucas et al. 2019).
-#include <torch/nn/modules/linear.h>
-
 #include <stdexcept>
 
 #include "model/activation.hpp"
+#include "model/linear.hpp"
 #include "model/network_registry.hpp"
 
 namespace third_party {
@@ -44,14 +43,14 @@ class LinearVae : public model::LatentModel {
   }
 
  private:
-  static torch::nn::Linear linear(std::int64_t in, std::int64_t out,
-                                  const model::NetworkRequest& wanted) {
-    return torch::nn::Linear(
+  static model::Linear linear(std::int64_t in, std::int64_t out,
+                              const model::NetworkRequest& wanted) {
+    return model::Linear(
         torch::nn::LinearOptions(in, out).bias(wanted.settings<LinearVaeSettings>().offset));
   }
 
   std::vector<std::int64_t> images_;
-  torch::nn::Linear fc_mu_, fc_var_, decoder_;
+  model::Linear fc_mu_, fc_var_, decoder_;
   model::ActivationModule output_;
 };
 

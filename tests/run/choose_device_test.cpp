@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 #include "config/words.hpp"
-#include "run/start_warnings.hpp"
+#include "kernels/instruction_set.hpp"
 
 namespace vae_dist::run {
 namespace {
@@ -63,29 +63,18 @@ TEST(ChooseDevice, RefusesThreadsThatTheNodeHasNoCoresFor) {
   }
 }
 
-TEST(Bfloat16Warning, IsForCpusThatImitateIt) {
-  constexpr char kOld[] =
-      "model name\t: Intel(R) Xeon(R) Gold 6138\nflags\t\t: fpu avx2 avx512f avx512bw\n",
-                 kNew[] = "model name\t: AMD EPYC 9454\nflags\t\t: fpu avx512f avx512_bf16\n";
-  config::TrainConfig train;
-  train.precision = config::Precision::bf16;
-  device::DeviceChoice cpu, gpu;
-  gpu.device = c10::Device(c10::kCUDA, 0);
-  EXPECT_THAT(bfloat16_warning(train, cpu, kOld),
-              AllOf(HasSubstr("this CPU (Intel(R) Xeon(R) Gold 6138) has no instructions"),
-                    HasSubstr("AVX512_BF16 or AMX"), HasSubstr("train.precision=fp32")));
-  EXPECT_EQ(bfloat16_warning(train, cpu, kNew), "");
-  EXPECT_EQ(bfloat16_warning(train, gpu, kOld), "");
-  train.precision = config::Precision::fp32;
-  EXPECT_EQ(bfloat16_warning(train, cpu, kOld), "");
-}
-
 TEST(FastestPrecision, IsBf16OnlyWhereTheCpuMultipliesIt) {
   const device::DeviceChoice cpu;
-  EXPECT_EQ(fastest_precision(cpu, "flags\t\t: fpu avx2 avx512f avx512bw\n"),
-            config::Precision::fp32);
-  EXPECT_EQ(fastest_precision(cpu, "flags\t\t: fpu avx512f avx512_bf16\n"),
-            config::Precision::bf16);
+  EXPECT_EQ(fastest_precision(cpu, false), config::Precision::fp32);
+  EXPECT_EQ(fastest_precision(cpu, true), config::Precision::bf16);
+}
+
+TEST(RoundsBfloat16, IsForBf16OnCpusThatDoNotMultiplyIt) {
+  device::DeviceChoice cpu, gpu;
+  gpu.device = c10::Device(c10::kCUDA, 0);
+  EXPECT_EQ(rounds_bfloat16(cpu, config::Precision::bf16), !kernels::multiplies_bfloat16());
+  EXPECT_FALSE(rounds_bfloat16(cpu, config::Precision::fp32));
+  EXPECT_FALSE(rounds_bfloat16(gpu, config::Precision::bf16));
 }
 
 TEST(ChooseDevice, GivesEachRankItsGpuAndNccl) {

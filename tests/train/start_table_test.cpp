@@ -81,6 +81,13 @@ TEST_F(StartTable, SaysThatFp32OnAGpuUsesNoTensorCores) {
   EXPECT_THAT(rows()["model"], EndsWith(" parameters, fp32"));
 }
 
+TEST_F(StartTable, SaysWhereBf16IsRoundedAndMultipliedInFp32) {
+  EXPECT_EQ(rounding_text(0, 2), "");
+  EXPECT_EQ(rounding_text(1, 1), ": rounded, multiplied in fp32 on this CPU");
+  EXPECT_EQ(rounding_text(2, 2), ": rounded, multiplied in fp32 on these CPUs");
+  EXPECT_EQ(rounding_text(1, 2), ": rounded, multiplied in fp32 on the CPUs of 1 of 2 ranks");
+}
+
 TEST_F(StartTable, SaysHowTheBatchIsCut) {
   auto table = rows();
   EXPECT_EQ(table["ranks"], "2, replicas R = 4 (2 per rank), batch norm local");
