@@ -9,105 +9,17 @@
 #include <stdexcept>
 #include <vector>
 
-#include "kernels/cloned.hpp"
+#include "kernels/normalisation_loops.hpp"
 
 namespace vae_dist::kernels {
 namespace {
 
 using c10::BFloat16;
 
-// A row holds the channels of one pixel. Sums over kRows rows are accumulated in fp32, the totals
-// in fp64. A block is the unit of work of a thread.
-constexpr std::int64_t kRows = 64, kBlockValues = 1 << 16;
-
-// Sums the distances of the values from `shift` (one value per channel), and their squares. Squares
-// about a value near the mean lose no digits.
-template <typename T, typename A>
-VAE_DIST_INLINED void add_moments(const T* __restrict x, std::int64_t rows, std::int64_t channels,
-                                  const A* __restrict shift, A* __restrict sum,
-                                  A* __restrict squares) {
-  for (std::int64_t r = 0; r < rows; ++r, x += channels)
-    for (std::int64_t c = 0; c < channels; ++c) {
-      const A d = static_cast<A>(x[c]) - shift[c];
-      sum[c] += d;
-      squares[c] += d * d;
-    }
-}
-
-template <typename T, typename A>
-VAE_DIST_INLINED void normalise(const T* __restrict x, std::int64_t rows, std::int64_t channels,
-                                const A* __restrict scale, const A* __restrict offset, A slope,
-                                T* __restrict y) {
-  for (std::int64_t r = 0; r < rows; ++r, x += channels, y += channels)
-    for (std::int64_t c = 0; c < channels; ++c) {
-      const A z = static_cast<A>(x[c]) * scale[c] + offset[c];
-      y[c] = static_cast<T>(z > 0 ? z : z * slope);
-    }
-}
-
-// Sums dz, the gradient before the activation, and dz * (x - mean).
-template <typename T, typename A>
-VAE_DIST_INLINED void add_gradients(const T* __restrict dy, const T* __restrict x,
-                                    std::int64_t rows, std::int64_t channels,
-                                    const A* __restrict scale, const A* __restrict offset,
-                                    const A* __restrict mean, A slope, A* __restrict sum,
-                                    A* __restrict products) {
-  for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels)
-    for (std::int64_t c = 0; c < channels; ++c) {
-      const A value = static_cast<A>(x[c]), g = static_cast<A>(dy[c]);
-      const A dz = value * scale[c] + offset[c] > 0 ? g : g * slope;
-      sum[c] += dz;
-      products[c] += dz * (value - mean[c]);
-    }
-}
-
-// dx = scale * dz - constant - (x - mean) * factor
-template <typename T, typename A>
-VAE_DIST_INLINED void input_gradient(const T* __restrict dy, const T* __restrict x,
-                                     std::int64_t rows, std::int64_t channels,
-                                     const A* __restrict scale, const A* __restrict offset,
-                                     const A* __restrict mean, const A* __restrict constant,
-                                     const A* __restrict factor, A slope, T* __restrict dx) {
-  for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels, dx += channels)
-    for (std::int64_t c = 0; c < channels; ++c) {
-      const A value = static_cast<A>(x[c]), g = static_cast<A>(dy[c]);
-      const A dz = value * scale[c] + offset[c] > 0 ? g : g * slope;
-      dx[c] = static_cast<T>(scale[c] * dz - constant[c] - (value - mean[c]) * factor[c]);
-    }
-}
-
-// NOLINTBEGIN(bugprone-macro-parentheses, readability-non-const-parameter): the arguments are types
-#define VAE_DIST_FOR_TYPE(T, A)                                                              \
-  VAE_DIST_CLONED void moments_of(const T* x, std::int64_t rows, std::int64_t channels,      \
-                                  const A* shift, A* sum, A* squares) {                      \
-    add_moments(x, rows, channels, shift, sum, squares);                                     \
-  }                                                                                          \
-  VAE_DIST_CLONED void normalised(const T* x, std::int64_t rows, std::int64_t channels,      \
-                                  const A* scale, const A* offset, A slope, T* y) {          \
-    normalise(x, rows, channels, scale, offset, slope, y);                                   \
-  }                                                                                          \
-  VAE_DIST_CLONED void gradients_of(const T* dy, const T* x, std::int64_t rows,              \
-                                    std::int64_t channels, const A* scale, const A* offset,  \
-                                    const A* mean, A slope, A* sum, A* products) {           \
-    add_gradients(dy, x, rows, channels, scale, offset, mean, slope, sum, products);         \
-  }                                                                                          \
-  VAE_DIST_CLONED void input_gradient_of(                                                    \
-      const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const A* scale,     \
-      const A* offset, const A* mean, const A* constant, const A* factor, A slope, T* dx) {  \
-    input_gradient(dy, x, rows, channels, scale, offset, mean, constant, factor, slope, dx); \
-  }
-VAE_DIST_FOR_TYPE(double, double)
-VAE_DIST_FOR_TYPE(float, float)
-VAE_DIST_FOR_TYPE(BFloat16, float)
-#undef VAE_DIST_FOR_TYPE
-// NOLINTEND(bugprone-macro-parentheses, readability-non-const-parameter)
-
 struct Rows {
   std::int64_t count, channels;
 
-  std::int64_t in_a_block() const {
-    return std::max(kRows, kBlockValues / channels / kRows * kRows);
-  }
+  std::int64_t in_a_block() const { return rows_in_a_block(channels); }
   std::int64_t blocks() const { return (count + in_a_block() - 1) / in_a_block(); }
 };
 
@@ -132,14 +44,12 @@ std::vector<double> two_sums(const Rows& rows, const Add& add) {
   const std::int64_t width = 2 * rows.channels;
   std::vector<double> of_blocks(static_cast<std::size_t>(rows.blocks() * width));
   for_each_block(rows, [&](std::int64_t block, std::int64_t first, std::int64_t count) {
-    std::vector<A> some(static_cast<std::size_t>(width));
-    double* const total = of_blocks.data() + block * width;
-    for (std::int64_t r = 0; r < count; r += kRows) {
-      std::fill(some.begin(), some.end(), A(0));
-      add(first + r, std::min(kRows, count - r), some.data(), some.data() + rows.channels);
-      for (std::int64_t i = 0; i < width; ++i)
-        total[i] += static_cast<double>(some[static_cast<std::size_t>(i)]);
-    }
+    add_two_sums<A>(
+        count, rows.channels,
+        [&](std::int64_t row, std::int64_t some, A* sum, A* other) {
+          add(first + row, some, sum, other);
+        },
+        of_blocks.data() + block * width);
   });
   std::vector<double> sums(static_cast<std::size_t>(width));
   for (std::int64_t block = 0; block < rows.blocks(); ++block)
@@ -173,7 +83,7 @@ BatchNormOutput forward(const at::Tensor& x, const at::Tensor& weight, const at:
   for (std::int64_t c = 0; c < rows.channels; ++c) shift.push_back(static_cast<A>(values[c]));
   const std::vector<double> sums = two_sums<A>(rows, [&](std::int64_t first, std::int64_t count,
                                                          A* sum, A* squares) {
-    moments_of(values + first * rows.channels, count, rows.channels, shift.data(), sum, squares);
+    add_moments(values + first * rows.channels, count, rows.channels, shift.data(), sum, squares);
   });
 
   BatchNormOutput out{at::empty_like(x), at::empty_like(weight), at::empty_like(weight),
@@ -196,8 +106,8 @@ BatchNormOutput forward(const at::Tensor& x, const at::Tensor& weight, const at:
                          rows.channels);
   T* const y = out.y.mutable_data_ptr<T>();
   for_each_block(rows, [&](std::int64_t, std::int64_t first, std::int64_t count) {
-    normalised(values + first * rows.channels, count, rows.channels, affine.scale.data(),
-               affine.offset.data(), static_cast<A>(negative_slope), y + first * rows.channels);
+    normalise(values + first * rows.channels, count, rows.channels, affine.scale.data(),
+              affine.offset.data(), Rectifier{negative_slope}, y + first * rows.channels);
   });
   return out;
 }
@@ -213,12 +123,12 @@ BatchNormGradients backward(const at::Tensor& dy, const at::Tensor& x, const at:
                                                        inverse_deviation.const_data_ptr<A>();
   const Affine<A> affine(weight.const_data_ptr<A>(), bias.const_data_ptr<A>(), means, inverse,
                          rows.channels);
-  const auto slope = static_cast<A>(negative_slope);
+  const Rectifier rectifier{negative_slope};
   const std::vector<double> sums =
       two_sums<A>(rows, [&](std::int64_t first, std::int64_t count, A* sum, A* products) {
-        gradients_of(gradients + first * rows.channels, values + first * rows.channels, count,
-                     rows.channels, affine.scale.data(), affine.offset.data(), means, slope, sum,
-                     products);
+        add_gradients(gradients + first * rows.channels, values + first * rows.channels, count,
+                      rows.channels, affine.scale.data(), affine.offset.data(), means, rectifier,
+                      sum, products);
       });
 
   BatchNormGradients out{at::empty_like(x), at::empty_like(weight), at::empty_like(weight)};
@@ -241,8 +151,8 @@ BatchNormGradients backward(const at::Tensor& dy, const at::Tensor& x, const at:
   T* const dx = out.x.mutable_data_ptr<T>();
   for_each_block(rows, [&](std::int64_t, std::int64_t first, std::int64_t count) {
     const std::int64_t at = first * rows.channels;
-    input_gradient_of(gradients + at, values + at, count, rows.channels, affine.scale.data(),
-                      affine.offset.data(), means, constant.data(), factor.data(), slope, dx + at);
+    input_gradient(gradients + at, values + at, count, rows.channels, affine.scale.data(),
+                   affine.offset.data(), means, constant.data(), factor.data(), rectifier, dx + at);
   });
   return out;
 }

@@ -1,10 +1,34 @@
 #include "model/likelihood.hpp"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace vae_dist::model {
+namespace {
+
+// at::mse_loss, with a gradient of the same bits in the memory format of its argument. LibTorch's
+// has contiguous memory whatever the format, so that the layers before would compute with mixed
+// strides, and the last convolution would copy its gradient back.
+struct MeanSquaredError : torch::autograd::Function<MeanSquaredError> {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& output,
+                            const at::Tensor& x) {
+    ctx->save_for_backward({output, x});
+    return at::mse_loss(output, x);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list gradients) {
+    const auto saved = ctx->get_saved_variables();
+    const double of_each = 2.0 / static_cast<double>(saved[0].numel());
+    return {at::sub(saved[0], saved[1]).mul_(of_each).mul_(gradients[0]), at::Tensor()};
+  }
+};
+
+}  // namespace
 
 Decoded Decoded::narrow(std::int64_t first, std::int64_t count) const {
+  // The gradient of a part is copied into zeros.
+  if (count == output.size(0)) return *this;
   return {output.narrow(0, first, count),
           log_variance.defined() ? log_variance.narrow(0, first, count) : at::Tensor()};
 }
@@ -25,7 +49,7 @@ at::Tensor Likelihood::negative_log_of_pairs(const Decoded& decoded, const Sampl
 void Likelihood::blend_into_running(const at::Tensor&, const at::Tensor&) {}
 
 at::Tensor Likelihood::squared_error(const Decoded& decoded, const at::Tensor& x) {
-  return at::mse_loss(decoded.output, x);
+  return MeanSquaredError::apply(decoded.output, x);
 }
 
 std::shared_ptr<Likelihood> make_likelihood(const std::string& name, LikelihoodRequest request) {

@@ -1,7 +1,9 @@
 #include "model/residual_network.hpp"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
+#include "kernels/group_norm.hpp"
 #include "model/autocast.hpp"
 #include "model/layer_product.hpp"
 
@@ -19,6 +21,34 @@ at::Tensor as_it_is(const at::Tensor& x, const Compute& compute) {
   return compute();
 }
 
+// Normalises and activates in one CPU operation. SiLU is that activation whose `slope` is
+// undefined.
+struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
+  static kernels::GroupNormActivation activation_of(const c10::IValue& slope) {
+    if (slope.isNone()) return kernels::Silu{};
+    return kernels::Rectifier{slope.toDouble()};
+  }
+
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
+                            const at::Tensor& weight, const at::Tensor& bias, std::int64_t groups,
+                            double epsilon, std::optional<double> slope) {
+    ctx->saved_data["slope"] = slope;
+    const kernels::GroupNormOutput out = kernels::group_norm(
+        x, groups, weight, bias, epsilon, activation_of(ctx->saved_data["slope"]));
+    ctx->save_for_backward({x, weight, bias, out.mean, out.inverse_deviation});
+    return out.y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list outputs) {
+    const auto saved = ctx->get_saved_variables();
+    const kernels::GroupNormGradients d =
+        kernels::group_norm_backward(outputs[0], saved[0], saved[1], saved[2], saved[3], saved[4],
+                                     activation_of(ctx->saved_data["slope"]));
+    return {d.x, d.weight, d.bias, at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
 }  // namespace
 
 Convolution conv3x3(std::int64_t in, std::int64_t out) {
@@ -29,7 +59,18 @@ Convolution conv1x1(std::int64_t in, std::int64_t out) {
 }
 
 at::Tensor GroupNormImpl::forward(const at::Tensor& x) {
-  if (in_ == NormaliseIn::fp32 || x.scalar_type() == weight.scalar_type())
+  if (!ways_.fused || !kernels::has_group_norm_kernel(x, weight, bias, options.num_groups()))
+    return activate(normalise(x), activation_);
+  const auto fused = [&](std::optional<double> slope) {
+    return FusedGroupNorm::apply(x, weight, bias, options.num_groups(), options.eps(), slope);
+  };
+  if (activation_ == Activation::silu) return fused(std::nullopt);
+  if (const std::optional<double> slope = negative_slope(activation_)) return fused(slope);
+  return activate(fused(negative_slope(Activation::identity)), activation_);
+}
+
+at::Tensor GroupNormImpl::normalise(const at::Tensor& x) {
+  if (ways_.in == NormaliseIn::fp32 || x.scalar_type() == weight.scalar_type())
     return torch::nn::GroupNormImpl::forward(x);
   // The CPU's kernel takes parameters in fp32 for images in bfloat16, the GPU's takes one type.
   const auto typed = [&](const at::Tensor& parameter) {
@@ -40,30 +81,28 @@ at::Tensor GroupNormImpl::forward(const at::Tensor& x) {
   });
 }
 
-GroupNorm group_norm(std::int64_t channels, NormaliseIn in) {
+GroupNorm group_norm(std::int64_t channels, GroupNormWays ways, Activation activation) {
   std::int64_t groups = std::min<std::int64_t>(32, channels);
   while (channels % groups != 0) --groups;
-  return GroupNorm(torch::nn::GroupNormOptions(groups, channels), in);
+  return GroupNorm(torch::nn::GroupNormOptions(groups, channels), ways, activation);
 }
 
 ResidualBlockImpl::ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation,
-                                     NormaliseIn normalise_in)
-    : norm1_(register_module("norm1", group_norm(in, normalise_in))),
-      norm2_(register_module("norm2", group_norm(out, normalise_in))),
+                                     GroupNormWays norms)
+    : norm1_(register_module("norm1", group_norm(in, norms, activation))),
+      norm2_(register_module("norm2", group_norm(out, norms, activation))),
       conv1_(register_module("conv1", conv3x3(in, out))),
-      conv2_(register_module("conv2", conv3x3(out, out))),
-      activation_(activation) {
+      conv2_(register_module("conv2", conv3x3(out, out))) {
   if (in != out) shortcut_ = register_module("shortcut", conv1x1(in, out));
 }
 
 at::Tensor ResidualBlockImpl::forward(const at::Tensor& x) {
-  at::Tensor h = conv1_->forward(activation_->forward(norm1_->forward(x)));
-  h = conv2_->forward(activation_->forward(norm2_->forward(h)));
+  const at::Tensor h = conv2_->forward(norm2_->forward(conv1_->forward(norm1_->forward(x))));
   return h + (shortcut_.is_empty() ? x : shortcut_->forward(x));
 }
 
-SpatialAttentionImpl::SpatialAttentionImpl(std::int64_t channels, NormaliseIn normalise_in)
-    : norm_(register_module("norm", group_norm(channels, normalise_in))),
+SpatialAttentionImpl::SpatialAttentionImpl(std::int64_t channels, GroupNormWays norms)
+    : norm_(register_module("norm", group_norm(channels, norms))),
       qkv_(register_module("qkv", conv1x1(channels, 3 * channels))),
       projection_(register_module("projection", conv1x1(channels, channels))) {}
 

@@ -24,37 +24,47 @@ enum class NormaliseIn {
   bf16,  ///< the type of the images on a GPU too
 };
 
-/// Group normalisation (Wu, He 2018). In bfloat16, sums are fp32 on every device. LibTorch's kernel
-/// for GPUs then rounds each group's mean and deviation, the weight and the bias to bfloat16 too
-/// (relative errors up to 0.2 %); the one for CPUs keeps them in fp32.
+/// How group normalisation is computed.
+struct GroupNormWays {
+  NormaliseIn in = NormaliseIn::fp32;
+  bool fused = true;  ///< on the CPU, in one operation with the activation, for the tensors that
+                      ///< have a kernel (kernels/group_norm.hpp)
+};
+
+/// Group normalisation (Wu, He 2018) followed by an activation. In bfloat16, sums are fp32 on every
+/// device. LibTorch's kernel for GPUs then rounds each group's mean and deviation, the weight and
+/// the bias to bfloat16 too (relative errors up to 0.2 %); those for CPUs keep them in fp32.
 class GroupNormImpl : public torch::nn::GroupNormImpl {
  public:
-  GroupNormImpl(const torch::nn::GroupNormOptions& groups, NormaliseIn in)
-      : torch::nn::GroupNormImpl(groups), in_(in) {}
+  GroupNormImpl(const torch::nn::GroupNormOptions& groups, GroupNormWays ways,
+                Activation activation)
+      : torch::nn::GroupNormImpl(groups), ways_(ways), activation_(activation) {}
   at::Tensor forward(const at::Tensor& x);
 
  private:
-  NormaliseIn in_;
+  at::Tensor normalise(const at::Tensor& x);
+
+  GroupNormWays ways_;
+  Activation activation_;
 };
 TORCH_MODULE(GroupNorm);
 
 /// With 32 groups, or the largest smaller number that divides `channels`.
-GroupNorm group_norm(std::int64_t channels, NormaliseIn in);
+GroupNorm group_norm(std::int64_t channels, GroupNormWays ways,
+                     Activation activation = Activation::identity);
 
 /// x + conv(act(norm(conv(act(norm(x)))))), the pre-activation form (He et al. 2016, "Identity
 /// Mappings in Deep Residual Networks"). If the number of channels changes, a 1x1 convolution maps
 /// x.
 class ResidualBlockImpl : public torch::nn::Module {
  public:
-  ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation,
-                    NormaliseIn normalise_in);
+  ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation, GroupNormWays norms);
   at::Tensor forward(const at::Tensor& x);
 
  private:
   GroupNorm norm1_, norm2_;
   Convolution conv1_, conv2_;
   Convolution shortcut_{nullptr};
-  ActivationModule activation_;
 };
 TORCH_MODULE(ResidualBlock);
 
@@ -62,7 +72,7 @@ TORCH_MODULE(ResidualBlock);
 /// al. 2017, eq. 1; for images: Zhang et al. 2019).
 class SpatialAttentionImpl : public torch::nn::Module {
  public:
-  SpatialAttentionImpl(std::int64_t channels, NormaliseIn normalise_in);
+  SpatialAttentionImpl(std::int64_t channels, GroupNormWays norms);
   at::Tensor forward(const at::Tensor& x);
 
  private:

@@ -33,8 +33,8 @@ void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::
                        resnet.attention_at.end();
   for (std::int64_t block = 0; block < resnet.blocks; ++block) {
     network->push_back(
-        ResidualBlock(block == 0 ? in : out, out, options.activation, resnet.normalise_in));
-    if (attends) network->push_back(SpatialAttention(out, resnet.normalise_in));
+        ResidualBlock(block == 0 ? in : out, out, options.activation, resnet.norms()));
+    if (attends) network->push_back(SpatialAttention(out, resnet.norms()));
   }
 }
 
@@ -61,8 +61,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
       encoder_->push_back(
           Convolution(Conv2dOptions(hidden[level], hidden[level], 3).stride(2).padding(1)));
   }
-  encoder_->push_back(group_norm(deepest, resnet.normalise_in));
-  encoder_->push_back(ActivationModule(options.activation));
+  encoder_->push_back(group_norm(deepest, resnet.norms(), options.activation));
 
   if (resnet.spatial_latent) {
     latent_shape_ = {-1, options.latent_dim, code.height, code.width};
@@ -84,8 +83,7 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
       decoder_->push_back(
           Upsampling(hidden[level], sizes[level - 1].height, sizes[level - 1].width));
   }
-  decoder_->push_back(group_norm(hidden[0], resnet.normalise_in));
-  decoder_->push_back(ActivationModule(options.activation));
+  decoder_->push_back(group_norm(hidden[0], resnet.norms(), options.activation));
   output_layer_ = register_module("output_layer", conv3x3(hidden[0], options.channels));
   variance_head_ = VarianceHead(*this, options);
   finish(resnet.spatial_latent ? options.latent_dim * positions : options.latent_dim,
@@ -110,8 +108,13 @@ Posterior ResnetVae::encode_sample(const Sample& sample) {
 }
 
 Decoded ResnetVae::decode_latents(const at::Tensor& z, const Sample&) {
-  const at::Tensor code = latent_shape_.empty() ? decoder_input_->forward(z).view(code_shape_)
-                                                : latent_input_->forward(z.view(latent_shape_));
+  // Rows become a map in the memory format of the convolutions once, before the first block adds
+  // to it.
+  const at::Tensor code = latent_shape_.empty()
+                              ? decoder_input_->forward(z)
+                                    .view(code_shape_)
+                                    .contiguous(output_layer_->weight.suggest_memory_format())
+                              : latent_input_->forward(z.view(latent_shape_));
   const at::Tensor features = through(decoder_, code);
   return {output_activation_->forward(output_layer_->forward(features)),
           variance_head_.is_empty() ? at::Tensor() : variance_head_.forward(features)};
@@ -136,6 +139,10 @@ const RegisteredNetwork kResnetVae(
                     "activations; sums are fp32 in both. bf16 moves half of the bytes, and rounds "
                     "each group's mean and deviation; on the CPU both are the same")
             .for_older_runs("fp32");
+        keys.choice("group_norm", own.fused_group_norm, {{"fused", true}, {"torch", false}},
+                    "on the CPU. fused: group normalisation and the activation behind it are one "
+                    "operation of our own; torch: operations of LibTorch, which differ in rounding")
+            .for_older_runs("torch");
       })},
      base::LatentKind::posterior,
      /*has_blocks=*/true},

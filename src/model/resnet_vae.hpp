@@ -25,6 +25,9 @@ struct ResnetOptions {
   bool spatial_latent = false;  ///< latent_dim channels at each position of the last level, instead
                                 ///< of latent_dim values
   NormaliseIn normalise_in = NormaliseIn::fp32;
+  bool fused_group_norm = true;
+
+  GroupNormWays norms() const { return {normalise_in, fused_group_norm}; }
 };
 
 class ResnetVae : public LatentModel {

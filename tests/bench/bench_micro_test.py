@@ -13,7 +13,7 @@ EXPECTED = {
     "loader/memory", "loader/streamed", "loader/batch_without_thread", "bucket_plan", "all_reduce/fast", "all_reduce/tree", "all_reduce/bf16",
     "likelihood/gaussian_fixed", "likelihood/gaussian_learned", "likelihood/gaussian_optimal", "likelihood/gaussian_predicted", "likelihood/gaussian_predicted_shared", "likelihood/bernoulli",
     "likelihood/discretized_logistic", "kl/plain", "kl/free_bits", "objective/gaussian_mean", "objective/gaussian_sum", "objective/bernoulli_sum",
-    "optimizer/adam", "optimizer/adamw", "optimizer/adamax", "optimizer/sgd", "batch_norm_and_leaky_relu", "noise/uniform", "noise/normal",
+    "optimizer/adam", "optimizer/adamw", "optimizer/adamax", "optimizer/sgd", "batch_norm_and_leaky_relu", "group_norm_and_silu/fused", "group_norm_and_silu/torch", "noise/uniform", "noise/normal",
 }
 
 

@@ -1,21 +1,18 @@
 #include "kernels/batch_norm_leaky_relu.hpp"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <limits>
 #include <vector>
 
+#include "random_images.hpp"
+
 namespace vae_dist::kernels {
 namespace {
 
 constexpr double kEpsilon = 1e-5;
-
-at::Tensor normal_double(at::IntArrayRef sizes, std::uint64_t seed) {
-  return at::randn(sizes, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble);
-}
 
 // A batch, the parameters of the layer, and the gradient of its output.
 struct Case {
@@ -55,11 +52,6 @@ KernelOutcome of_torch(const Case& c, double slope) {
       at::batch_norm(x, weight, bias, mean, variance, true, 1.0, kEpsilon, false), slope);
   y.backward(c.dy.to(at::kDouble));
   return {y.detach(), x.grad(), weight.grad(), bias.grad(), mean, variance};
-}
-
-// The error relative to the largest expected value.
-double error(const at::Tensor& ours, const at::Tensor& expected) {
-  return ((ours.to(at::kDouble) - expected).abs().max() / expected.abs().max()).item<double>();
 }
 
 void expect_close(const KernelOutcome& ours, const KernelOutcome& expected, double tolerance,

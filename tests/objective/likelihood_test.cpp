@@ -382,5 +382,22 @@ TEST(Likelihood, KeepsInTheCheckpointWhatItLearns) {
             (Names{"likelihood.running_mse", "likelihood.num_batches_tracked"}));
 }
 
+// A gradient in another memory format would be copied by the layer before.
+TEST(SquaredError, HasTorchsBitsAndAGradientInTheMemoryFormatOfTheOutput) {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const at::Tensor
+        x = normal({5, 3, 7, 6}, 1).to(type).contiguous(at::MemoryFormat::ChannelsLast),
+        output = normal({5, 3, 7, 6}, 2).to(type).contiguous(at::MemoryFormat::ChannelsLast);
+    const auto ours = output.detach().requires_grad_(), expected = output.detach().requires_grad_();
+    const at::Tensor error = Likelihood::squared_error({ours, {}}, x);
+    (0.3 * error).backward();
+    const at::Tensor of_torch = at::mse_loss(expected, x);
+    (0.3 * of_torch).backward();
+    EXPECT_TRUE(error.equal(of_torch));
+    EXPECT_TRUE(ours.grad().equal(expected.grad()));
+    EXPECT_TRUE(ours.grad().is_contiguous(at::MemoryFormat::ChannelsLast));
+  }
+}
+
 }  // namespace
 }  // namespace vae_dist::objective

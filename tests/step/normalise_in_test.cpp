@@ -19,6 +19,7 @@ config::Config residual(model::NormaliseIn in, config::Recompute recompute) {
   own.blocks = 1;
   own.attention_at = {5};
   own.normalise_in = in;
+  own.fused_group_norm = false;  // a kernel of the CPU's, which a GPU lacks
   out.train.recompute = recompute;
   return out;
 }
