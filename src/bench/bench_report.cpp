@@ -6,6 +6,7 @@
 #include "base/digits.hpp"
 #include "base/text.hpp"
 #include "base/text_table.hpp"
+#include "kernels/convolution_choice.hpp"
 
 namespace vae_dist::bench {
 namespace {
@@ -34,6 +35,19 @@ std::string by_rank(const std::vector<double>& seconds) {
   for (std::size_t rank = 0; rank < seconds.size(); ++rank)
     out += (rank == 0 ? "" : ", ") + base::digits(1e3 * seconds[rank], 3);
   return out + " ms";
+}
+
+// Says how convolutions were computed, layer by layer, in the words of train.convolutions.
+std::string convolutions_text(const std::string& plan) {
+  const auto written = kernels::ConvolutionChoice::parse_json(plan);
+  base::TableRows rows;
+  if (written.forced) rows.emplace_back("all", kernels::word(*written.forced));
+  for (const auto& [shape, ways] : written.by_shape)
+    rows.emplace_back(shape.text(), base::text(kernels::word(ways.forward), ", ",
+                                               kernels::word(ways.input_gradient), ", ",
+                                               kernels::word(ways.weight_gradient)));
+  return "\nHow convolutions were computed (forward, gradient of the input, of the weights):\n" +
+         base::format_table(rows);
 }
 
 }  // namespace
@@ -84,8 +98,9 @@ std::string bench_text(const BenchResult& result) {
   for (const StepPart& part : result.parts)
     parts.emplace_back(part.name, base::text(base::milliseconds(part.mean()), ", ",
                                              percent(part.mean() / whole), by_rank(part.seconds)));
-  return out + "\nWhere the time of a step goes (means over steps and ranks):\n" +
-         base::format_table(parts);
+  out +=
+      "\nWhere the time of a step goes (means over steps and ranks):\n" + base::format_table(parts);
+  return result.convolutions.empty() ? out : out + convolutions_text(result.convolutions);
 }
 
 nlohmann::json bench_json(const BenchResult& result) {
@@ -109,6 +124,8 @@ nlohmann::json bench_json(const BenchResult& result) {
                         {"fma_operations_per_second", result.fma_operations_per_second},
                         {"peak_bytes_per_rank", result.peak_memory_bytes},
                         {"peak_device_bytes_per_rank", result.peak_device_bytes}};
+  if (!result.convolutions.empty())
+    out["convolutions"] = nlohmann::json::parse(result.convolutions);
   for (const StepPart& part : result.parts) {
     out["parts_seconds"][part.name] = part.mean();
     out["parts_seconds_by_rank"][part.name] = part.seconds;

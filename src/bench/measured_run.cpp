@@ -21,7 +21,7 @@ MeasuredRun::MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& wor
                 device()},
                wanted.exchange ? all_ranks : *alone_, collectives_) {
   if (wanted.exchange) learner_.replicate(all_ranks);
-  step::plan_convolutions(learner_, {config_}, all_ranks);
+  convolutions_ = step::plan_convolutions(learner_, {config_}, all_ranks);
   runner_.emplace(
       step::StepRunnerParts{
           .config = config_,

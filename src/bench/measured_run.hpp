@@ -36,6 +36,8 @@ class MeasuredRun {
   const step::ReplicaPlan& plan() const { return run_.plan; }
   const device::DeviceChoice& device() const { return run_.device; }
   const step::Learner& learner() const { return learner_; }
+  /// Returns how convolutions are computed, as step::plan_convolutions() does.
+  const std::string& convolutions() const { return convolutions_; }
   const comm::CollectiveLog& collectives() const { return collectives_; }
   const data::SampleDataset& data() const { return run_.data.train; }
 
@@ -57,6 +59,7 @@ class MeasuredRun {
   comm::CollectiveLog collectives_;
   const run::PreparedRun run_;
   step::Learner learner_;
+  std::string convolutions_;
   std::optional<step::StepRunner> runner_;
 };
 

@@ -69,6 +69,7 @@ BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& wo
   result.peak_memory_bytes = most_over_ranks(*all_ranks, resident_peak_bytes());
   result.peak_device_bytes = most_over_ranks(*all_ranks, device_peak_bytes(run.device().device));
   result.captured = run.is_captured();
+  result.convolutions = run.convolutions();
 
   if (!request.trace_file.empty()) {
     std::optional<StepTrace> trace;

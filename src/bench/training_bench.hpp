@@ -48,6 +48,7 @@ struct BenchResult {
   double peak_device_bytes =
       0;  ///< held by torch's allocator on a GPU, of the rank with the most; 0 on the CPU
   bool captured = false;        ///< measured steps were CUDA graphs
+  std::string convolutions;     ///< step::plan_convolutions(): how they were computed
   std::vector<StepPart> parts;  ///< they add up to the last one, "step". Empty unless requested
 
   double operations_per_second() const {

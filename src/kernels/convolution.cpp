@@ -6,6 +6,7 @@
 #include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <optional>
 #include <stdexcept>
 #include <tuple>
 
@@ -127,8 +128,9 @@ at::Tensor sums_of_channels(const at::Tensor& dy) {
 class ConvolutionInWays : public torch::autograd::Function<ConvolutionInWays> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias, const ConvolutionGeometry& geometry,
-                            const ConvolutionWays& ways) {
+                            const std::optional<at::Tensor>& added,
+                            const ConvolutionGeometry& geometry, const ConvolutionWays& ways) {
+    const at::Tensor bias = added.value_or(at::Tensor());
     context->save_for_backward({x, weight});
     context->saved_data["has_bias"] = bias.defined();
     context->saved_data["transposed"] = geometry.transposed;

@@ -64,7 +64,7 @@ TEST(FlopCount, OfAttentionIsThatOfItsTwoProducts) {
   constexpr double kPositions = 9, kSamples = 2, kChannels = 4;
   constexpr double kAttention = 2 * 2 * kSamples * kPositions * kPositions * kChannels,
                    kConvolutions = 2 * kSamples * kPositions * kChannels * (4 * kChannels);
-  model::SpatialAttention layer(4, model::NormaliseIn::fp32);
+  model::SpatialAttention layer(4, model::GroupNormWays{});
   const model::LayerCalls calls;
   layer(learning({2, 4, 3, 3}));
   EXPECT_EQ(operations_of(calls.all()), 3 * (kAttention + kConvolutions));
@@ -98,7 +98,7 @@ TEST(FlopCount, LeavesOutWhatBackwardComputesAgain) {
   std::array<double, 2> counted{};
   for (const bool again : {false, true}) {
     torch::nn::AnyModule block(
-        model::ResidualBlock(8, 8, model::Activation::silu, model::NormaliseIn::fp32));
+        model::ResidualBlock(8, 8, model::Activation::silu, model::GroupNormWays{}));
     const at::Tensor x = learning({2, 8, 4, 4});
     const model::LayerCalls calls;
     (again ? model::recomputed(block, x) : block.forward(x)).sum().backward();
