@@ -6,7 +6,6 @@
 #include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <optional>
 #include <stdexcept>
 #include <tuple>
 
@@ -127,10 +126,10 @@ at::Tensor sums_of_channels(const at::Tensor& dy) {
 // The products of three ways, as one operation for autograd.
 class ConvolutionInWays : public torch::autograd::Function<ConvolutionInWays> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const std::optional<at::Tensor>& added,
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& weight, const std::optional<at::Tensor>& added,
                             const ConvolutionGeometry& geometry, const ConvolutionWays& ways) {
-    const at::Tensor bias = added.value_or(at::Tensor());
+    const at::Tensor bias = added ? added->contiguous() : at::Tensor();
     context->save_for_backward({x, weight});
     context->saved_data["has_bias"] = bias.defined();
     context->saved_data["transposed"] = geometry.transposed;
