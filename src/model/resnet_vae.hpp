@@ -52,7 +52,7 @@ class ResnetVae : public LatentModel {
       output_layer_{nullptr};
   VarianceHead variance_head_;
   ActivationModule output_activation_;
-  bool recomputes_blocks_;
+  bool recomputes_blocks_, fused_group_norm_;
 };
 
 }  // namespace vae_dist::model
