@@ -67,8 +67,8 @@ struct Affine {
   Affine(const A* weight, const A* bias, const A* mean, const A* inverse_deviation,
          std::int64_t channels) {
     for (std::int64_t c = 0; c < channels; ++c) {
-      scale.push_back(weight[c] * inverse_deviation[c]);
-      offset.push_back(bias[c] - mean[c] * scale.back());
+      scale.push_back(without_payload(weight[c] * inverse_deviation[c]));
+      offset.push_back(without_payload(bias[c] - mean[c] * scale.back()));
     }
   }
 };

@@ -115,8 +115,8 @@ struct Affine {
            const A* inverse_deviation) {
     for (std::int64_t c = 0; c < shape.channels; ++c) {
       const std::int64_t group = sample * shape.groups + c / shape.channels_of_a_group();
-      scale.of(sample)[c] = weight[c] * inverse_deviation[group];
-      offset.of(sample)[c] = bias[c] - mean[group] * scale.of(sample)[c];
+      scale.of(sample)[c] = without_payload(weight[c] * inverse_deviation[group]);
+      offset.of(sample)[c] = without_payload(bias[c] - mean[group] * scale.of(sample)[c]);
     }
   }
 };
@@ -235,8 +235,9 @@ GroupNormGradients backward(const at::Tensor& dy, const at::Tensor& x, const at:
         of_products += static_cast<double>(weights[c]) * d_weight.of(sample)[c];
       }
       for (std::int64_t c = group * width; c < (group + 1) * width; ++c) {
-        constant.of(sample)[c] = static_cast<A>(deviation * of_gradients / count);
-        factor.of(sample)[c] = static_cast<A>(deviation * deviation * of_products / count);
+        constant.of(sample)[c] = without_payload(static_cast<A>(deviation * of_gradients / count));
+        factor.of(sample)[c] =
+            without_payload(static_cast<A>(deviation * deviation * of_products / count));
       }
     }
   };

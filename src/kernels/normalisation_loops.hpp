@@ -10,6 +10,7 @@
 #include <c10/util/BFloat16.h>
 
 #include <cstdint>
+#include <limits>
 
 namespace vae_dist::kernels {
 
@@ -46,6 +47,14 @@ template <typename T, typename Activation>
 void input_gradient(const T* dy, const T* x, std::int64_t rows, std::int64_t channels,
                     const Sums<T>* scale, const Sums<T>* offset, const Sums<T>* mean,
                     const Sums<T>* constant, const Sums<T>* factor, Activation activation, T* dx);
+
+/// Returns `number`, or the usual NaN for any NaN. Numbers per channel must have gone through it
+/// before rows of BFloat16 are computed with them: only NaNs whose lower half is zero stay NaNs
+/// when they are rounded.
+template <typename A>
+A without_payload(A number) {
+  return number == number ? number : std::numeric_limits<A>::quiet_NaN();
+}
 
 /// The number of rows whose sums are accumulated in the type of the arrays. Totals over more rows
 /// are kept in fp64.

@@ -42,7 +42,9 @@ void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, std::
 
 ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
                      std::shared_ptr<Likelihood> likelihood)
-    : output_activation_(options.output), recomputes_blocks_(options.recompute_blocks) {
+    : output_activation_(options.output),
+      recomputes_blocks_(options.recompute_blocks),
+      fused_group_norm_(resnet.fused_group_norm) {
   const auto& hidden = options.hidden_dims;
   if (hidden.empty())
     throw std::invalid_argument("ResnetVae needs at least one level in hidden_dims");
@@ -108,13 +110,11 @@ Posterior ResnetVae::encode_sample(const Sample& sample) {
 }
 
 Decoded ResnetVae::decode_latents(const at::Tensor& z, const Sample&) {
-  // Rows become a map in the memory format of the convolutions once, before the first block adds
-  // to it.
-  const at::Tensor code = latent_shape_.empty()
-                              ? decoder_input_->forward(z)
-                                    .view(code_shape_)
-                                    .contiguous(output_layer_->weight.suggest_memory_format())
-                              : latent_input_->forward(z.view(latent_shape_));
+  at::Tensor code = latent_shape_.empty() ? decoder_input_->forward(z).view(code_shape_)
+                                          : latent_input_->forward(z.view(latent_shape_));
+  // Without a kernel of our own the first block computes in the memory format of rows, as in runs
+  // begun before there was one: LibTorch's kernels round differently in each.
+  if (fused_group_norm_) code = code.contiguous(output_layer_->weight.suggest_memory_format());
   const at::Tensor features = through(decoder_, code);
   return {output_activation_->forward(output_layer_->forward(features)),
           variance_head_.is_empty() ? at::Tensor() : variance_head_.forward(features)};

@@ -51,7 +51,7 @@ class ResnetVae : public LatentModel {
   Convolution conv_mu_{nullptr}, conv_var_{nullptr}, latent_input_{nullptr}, output_layer_{nullptr};
   VarianceHead variance_head_;
   ActivationModule output_activation_;
-  bool recomputes_blocks_;
+  bool recomputes_blocks_, fused_group_norm_;
 };
 
 }  // namespace vae_dist::model

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <limits>
 #include <vector>
 
@@ -109,6 +110,17 @@ TEST(BatchNormKernel, PassesOnWhatIsNotFinite) {
   EXPECT_TRUE(out.y.select(1, 2).isnan().all().item<bool>());
   EXPECT_FALSE(out.y.select(1, 1).isnan().any().item<bool>());
   EXPECT_TRUE(out.variance[2].isnan().item<bool>());
+}
+
+// Rounding such a NaN to bfloat16 carries into its sign.
+TEST(BatchNormKernel, PassesOnANaNOfAnyPayload) {
+  Case c = make_case(at::kBFloat16, 3, 4, 0);
+  c.weight[2] = std::bit_cast<float>(0x7fffffff);
+  c.bias[1] = std::bit_cast<float>(0x7fffffff);
+  const auto out = of_kernel(c, 0.01);
+  for (const std::int64_t channel : {1, 2})
+    EXPECT_TRUE(out.y.select(1, channel).isnan().all().item<bool>());
+  EXPECT_TRUE(out.dx.select(1, 2).isnan().all().item<bool>());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <limits>
 #include <vector>
 
@@ -150,6 +151,17 @@ TEST(GroupNormKernel, TakesAGradientInAnyMemoryFormat) {
   const GroupNormOutcome expected = of_kernel(c, Silu{});
   c.dy = c.dy.contiguous(at::MemoryFormat::Contiguous);
   EXPECT_TRUE(of_kernel(c, Silu{}).dx.equal(expected.dx));
+}
+
+// Rounding such a NaN to bfloat16 carries into its sign.
+TEST(GroupNormKernel, PassesOnANaNOfAnyPayload) {
+  GroupNormCase c = group_norm_case(at::kBFloat16, {4, 32, 3, 5}, 32, 0);
+  c.weight[2] = std::bit_cast<float>(0x7fffffff);
+  c.bias[1] = std::bit_cast<float>(0x7fffffff);
+  const auto out = of_kernel(c, Rectifier{0.01});
+  for (const std::int64_t channel : {1, 2})
+    EXPECT_TRUE(out.y.select(1, channel).isnan().all().item<bool>());
+  EXPECT_TRUE(out.dx.select(1, 2).isnan().all().item<bool>());
 }
 
 }  // namespace
