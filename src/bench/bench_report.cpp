@@ -70,8 +70,8 @@ std::string bench_text(const BenchResult& result) {
       base::text(
           tera(result.operations_per_second()), ": ",
           percent(result.operations_per_second() / result.peak_operations_per_second), " of the ",
-          tera(result.peak_operations_per_second), " of a matrix product in ", result.precision,
-          " here",
+          tera(result.peak_operations_per_second), " of a matrix product in ",
+          result.rounded ? "fp32" : result.precision, " here",
           result.fma_operations_per_second > 0
               ? base::text(
                     ", ",
@@ -88,8 +88,9 @@ std::string bench_text(const BenchResult& result) {
               : ""));
   std::string out =
       base::text(result.model, ", G = ", result.global_batch, ", R = ", result.replicas, ", ",
-                 result.ranks, result.ranks == 1 ? " rank" : " ranks", ", ", result.precision, ", ",
-                 result.device, result.captured ? ", steps as CUDA graphs" : "",
+                 result.ranks, result.ranks == 1 ? " rank" : " ranks", ", ", result.precision,
+                 result.rounded ? " (rounded, multiplied in fp32)" : "", ", ", result.device,
+                 result.captured ? ", steps as CUDA graphs" : "",
                  result.exchange ? "" : ", without exchange", "\n", base::format_table(rows));
   if (result.parts.empty()) return out;
 
@@ -108,6 +109,7 @@ nlohmann::json bench_json(const BenchResult& result) {
                         {"precision", result.precision},
                         {"device", result.device},
                         {"cpu", result.cpu},
+                        {"rounded", result.rounded},
                         {"ranks", result.ranks},
                         {"global_batch", result.global_batch},
                         {"replicas", result.replicas},

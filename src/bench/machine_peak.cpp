@@ -12,6 +12,7 @@
 #include "device/synchronize.hpp"
 #include "kernels/fma_peak.hpp"
 #include "kernels/instruction_set.hpp"
+#include "run/choose_device.hpp"
 
 namespace vae_dist::bench {
 namespace {
@@ -37,9 +38,10 @@ std::int64_t vector_bytes(kernels::InstructionSet set) {
 double matrix_product_peak(c10::Device device, config::Precision precision) {
   const at::NoGradGuard no_grad;
   const std::int64_t size = device.is_cpu() ? kSizeOnCpu : kSizeOnGpu;
-  const at::ScalarType type = precision == config::Precision::bf16   ? at::kBFloat16
-                              : precision == config::Precision::fp64 ? at::kDouble
-                                                                     : at::kFloat;
+  const bool rounded = run::rounds_bfloat16(device, precision);
+  const at::ScalarType type = precision == config::Precision::bf16 && !rounded ? at::kBFloat16
+                              : precision == config::Precision::fp64           ? at::kDouble
+                                                                               : at::kFloat;
   // A GPU that multiplies equal numbers draws less power than in a training and is clocked higher.
   const at::Tensor a = at::randn({size, size}, at::TensorOptions().dtype(type).device(device)),
                    b = at::randn_like(a);

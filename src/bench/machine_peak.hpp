@@ -10,7 +10,8 @@
 namespace vae_dist::bench {
 
 /// Returns the operations per second (two per multiply-add) of square matrix products in
-/// `precision` (fp32 | tf32 | bf16 | fp64, as `train.precision`): the best of several measurements,
+/// `precision` (fp32 | tf32 | bf16 | fp64, as `train.precision`; bf16 in fp32 on a CPU that has no
+/// instructions for it, as its layers compute): the best of several measurements,
 /// with the current number of threads. Takes a fraction of a second. Ranks of a machine that
 /// measure at the same time get their real shares.
 double matrix_product_peak(c10::Device device, config::Precision precision);

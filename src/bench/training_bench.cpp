@@ -50,6 +50,7 @@ BenchResult bench_training(const BenchRequest& request, const comm::MpiWorld& wo
   result.precision = config::word(run.config().train.precision);
   result.device = run::describe_device(run.device());
   if (run.device().device.is_cpu()) result.cpu = cpu_text();
+  result.rounded = run::rounds_bfloat16(run.device().device, run.config().train.precision);
   result.ranks = world.size();
   result.global_batch = run.plan().global_batch;
   result.replicas = run.plan().replicas;

@@ -34,7 +34,8 @@ struct StepPart {
 
 struct BenchResult {
   std::string model, precision, device;
-  std::string cpu;  ///< of rank 0: cpu_text()
+  std::string cpu;       ///< of rank 0: cpu_text()
+  bool rounded = false;  ///< bf16 is rounded and multiplied in fp32 (run::rounds_bfloat16())
   int ranks = 1;
   std::int64_t global_batch = 0, replicas = 1, steps = 0;
   bool exchange = true;

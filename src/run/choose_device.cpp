@@ -183,9 +183,8 @@ config::Precision fastest_precision(const device::DeviceChoice& choice,
   return native ? config::Precision::bf16 : config::Precision::fp32;
 }
 
-bool rounds_bfloat16(const device::DeviceChoice& choice, config::Precision precision) {
-  return precision == config::Precision::bf16 && choice.device.is_cpu() &&
-         !kernels::multiplies_bfloat16();
+bool rounds_bfloat16(c10::Device device, config::Precision precision) {
+  return precision == config::Precision::bf16 && device.is_cpu() && !kernels::multiplies_bfloat16();
 }
 
 void apply_device(const device::DeviceChoice& choice, config::Precision precision,

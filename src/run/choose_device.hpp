@@ -55,7 +55,7 @@ config::Precision fastest_precision(const device::DeviceChoice& choice,
 
 /// Returns whether `precision` is bf16 and the layers of a model on this device round to it and
 /// multiply in fp32, because this CPU has no instructions for it (kernels/rounded_products.hpp).
-bool rounds_bfloat16(const device::DeviceChoice& choice, config::Precision precision);
+bool rounds_bfloat16(c10::Device device, config::Precision precision);
 
 /// Applies the choice to this process: environment, current device, threads, and TF32 according to
 /// `precision`. On a GPU, the calling thread gets its own stream for all of its work. A step cannot

@@ -92,7 +92,7 @@ std::string arithmetic_text(const device::DeviceChoice& device, config::Precisio
   if (device.device.is_cuda()) return device::gpu_environment_text(device.device);
   return base::text("CPU ", at::get_cpu_capability(), ", ", device.threads,
                     device.threads == 1 ? " thread" : " threads",
-                    rounds_bfloat16(device, precision) ? ", bf16 in fp32" : "");
+                    rounds_bfloat16(device.device, precision) ? ", bf16 in fp32" : "");
 }
 
 }  // namespace vae_dist::run

@@ -153,7 +153,7 @@ void print_start(const config::Config& config, const run::PreparedRun& run,
   const std::vector<run::CoreUse> core_uses =
       run::gather_core_use(all_ranks, run::core_use(config, run.device, world));
   // The CPUs of the hosts may differ.
-  std::int64_t rounding = run::rounds_bfloat16(run.device, config.train.precision) ? 1 : 0;
+  std::int64_t rounding = run::rounds_bfloat16(run.device.device, config.train.precision) ? 1 : 0;
   all_ranks.all_reduce_sum({&rounding, 1, comm::DataType::int64});
   if (all_ranks.rank() != 0) return;
 

@@ -70,8 +70,7 @@ TEST(FastestPrecision, IsBf16OnlyWhereTheCpuMultipliesIt) {
 }
 
 TEST(RoundsBfloat16, IsForBf16OnCpusThatDoNotMultiplyIt) {
-  device::DeviceChoice cpu, gpu;
-  gpu.device = c10::Device(c10::kCUDA, 0);
+  const c10::Device cpu = c10::kCPU, gpu(c10::kCUDA, 0);
   EXPECT_EQ(rounds_bfloat16(cpu, config::Precision::bf16), !kernels::multiplies_bfloat16());
   EXPECT_FALSE(rounds_bfloat16(cpu, config::Precision::fp32));
   EXPECT_FALSE(rounds_bfloat16(gpu, config::Precision::bf16));
