@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "kernels/convolution.hpp"
+
 namespace vae_dist::bench {
 namespace {
 
@@ -45,6 +47,21 @@ TEST(FlopCount, OfATransposedConvolutionIsThatOfItsMirrorImage) {
   EXPECT_EQ(count.operations(), forward);
   y.sum().backward();
   EXPECT_EQ(count.operations(), 3 * forward);
+}
+
+TEST(FlopCount, OfAConvolutionIsTheSameInEveryWay) {
+  using kernels::ConvolutionWay;
+  for (const auto way : {ConvolutionWay::onednn, ConvolutionWay::products, ConvolutionWay::direct})
+    for (const bool transposed : {false, true}) {
+      const at::Tensor
+          x = at::rand({2, 4, 5, 5}).contiguous(at::MemoryFormat::ChannelsLast).requires_grad_(),
+          w = at::rand({4, 4, 3, 3}).requires_grad_();
+      const FlopCount count;
+      kernels::convolution(x, w, {}, {transposed, 2, 1, {0, 0}}, {way, way, way}).sum().backward();
+      const double positions = transposed ? 5 * 5 : 3 * 3;
+      EXPECT_EQ(count.operations(), 3 * 2.0 * 2 * positions * 9 * 4 * 4)
+          << kernels::word(way) << transposed;
+    }
 }
 
 TEST(FlopCount, CountsNothingOutsideAndOneAtATime) {
