@@ -126,8 +126,8 @@ at::Tensor sums_of_channels(const at::Tensor& dy) {
 // The products of three ways, as one operation for autograd.
 class ConvolutionInWays : public torch::autograd::Function<ConvolutionInWays> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
-                            const at::Tensor& weight, const std::optional<at::Tensor>& added,
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& added,
                             const ConvolutionGeometry& geometry, const ConvolutionWays& ways) {
     const at::Tensor bias = added ? added->contiguous() : at::Tensor();
     context->save_for_backward({x, weight});

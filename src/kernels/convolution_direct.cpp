@@ -153,15 +153,35 @@ class Gathering {
   }
 
   void run() const {
+    std::vector<PhasePair> by_image;
     for (const Phase& row : row_phases_)
       for (const Phase& column : column_phases_)
         if (goes_by_position(out_.batch, row.count, column.count))
           run_by_position(row, column);
         else
-          run_by_image(row, column);
+          by_image.push_back({row, column});
+    if (by_image.empty()) return;
+    if (out_.batch < at::get_num_threads()) {
+      for (const PhasePair& pair : by_image) run_in_parts(pair);
+      return;
+    }
+    // One sample after the other: its phases read the same pixels and write neighbours.
+    at::parallel_for(0, out_.batch, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t sample = begin; sample < end; ++sample)
+        for (const PhasePair& pair : by_image) {
+          const int64_t all = pair.row.count * pair.column.count;
+          run_range(pair, sample * all, (sample + 1) * all);
+        }
+    });
   }
 
  private:
+  struct PhasePair {
+    const Phase &row, &column;
+
+    std::size_t taps() const { return row.taps.size() * column.taps.size(); }
+  };
+
   static std::vector<Phase> phases(const Weights& weights, bool up,
                                    const ConvolutionGeometry& geometry, int64_t size) {
     return up ? phases_up(weights.kernel, geometry.stride, geometry.padding, size)
@@ -209,26 +229,34 @@ class Gathering {
         });
   }
 
-  // Positions in their order, with zeros for the pixels around the image.
-  void run_by_image(const Phase& row, const Phase& column) const {
-    const int64_t all = out_.batch * row.count * column.count;
-    const int64_t most = rows_of_group(row.taps.size() * column.taps.size());
+  // For fewer samples than threads.
+  void run_in_parts(const PhasePair& pair) const {
+    const int64_t all = out_.batch * pair.row.count * pair.column.count,
+                  most = rows_of_group(pair.taps());
     at::parallel_for(0, divided_up(all, most), 1, [&](int64_t begin, int64_t end) {
-      Group group(static_cast<int64_t>(row.taps.size() * column.taps.size()), padded(most));
-      for (const Tap& y : row.taps)
-        for (const Tap& x : column.taps) group.taps.emplace_back(y.k, x.k);
-      for (int64_t unit = begin; unit < end; ++unit) {
-        const int64_t first = unit * most;
-        group.rows = std::min(most, all - first);
-        for (int64_t r = 0; r < group.rows;) {
-          const int64_t line = (first + r) / column.count, j = (first + r) % column.count;
-          const int64_t count = std::min(group.rows - r, column.count - j);
-          add_line(group, r, row, column, line / row.count, line % row.count, j, count);
-          r += count;
-        }
-        compute(group);
-      }
+      run_range(pair, begin * most, std::min(end * most, all));
     });
+  }
+
+  // Outputs first .. past - 1 of all positions of a phase in their order, with zeros for the pixels
+  // around the image.
+  void run_range(const PhasePair& pair, int64_t first, int64_t past) const {
+    const auto& [row, column] = pair;
+    const EvenParts groups(past - first, rows_of_group(pair.taps()));
+    Group group(static_cast<int64_t>(pair.taps()), padded(groups.size(0)));
+    for (const Tap& y : row.taps)
+      for (const Tap& x : column.taps) group.taps.emplace_back(y.k, x.k);
+    for (int64_t unit = 0; unit < groups.parts; ++unit) {
+      const int64_t begin = first + groups.begin(unit);
+      group.rows = groups.size(unit);
+      for (int64_t r = 0; r < group.rows;) {
+        const int64_t line = (begin + r) / column.count, j = (begin + r) % column.count;
+        const int64_t count = std::min(group.rows - r, column.count - j);
+        add_line(group, r, row, column, line / row.count, line % row.count, j, count);
+        r += count;
+      }
+      compute(group);
+    }
   }
 
   // Outputs j .. j + count - 1 of line i of a phase, from row r of the group on.

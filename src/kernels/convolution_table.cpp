@@ -1,9 +1,140 @@
+// Which way computes a convolution fastest on one thread: made from the measurements of
+// tests/bench/convolution_ways.cpp, whose figures stand in tests/bench/README.md.
+//
+// AVX-512: measured on an AMD EPYC (family 25, model 17). AVX2: on the same CPU with LibTorch,
+// oneDNN and our loops limited to AVX2 (ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2). Where
+// two ways differ by less than 5 %, the simpler condition decides. A matrix product of patches was
+// nowhere the fastest there.
+#include <limits>
+#include <span>
+
 #include "kernels/convolution_choice.hpp"
 
 namespace vae_dist::kernels {
+namespace {
 
-ConvolutionWays ways_from_table(const ConvolutionShape&, at::ScalarType, InstructionSet, int) {
+struct Range {
+  std::int64_t least = 0, most = std::numeric_limits<std::int64_t>::max();
+
+  bool has(std::int64_t value) const { return value >= least && value <= most; }
+};
+
+enum class Kind { any, conv, transposed };
+
+// A rule; the first that fits decides. What is left out fits everything.
+struct Row {
+  ConvolutionDirection direction;
+  Kind kind = Kind::any;
+  Range in_channels = {}, out_channels = {}, kernel = {}, stride = {};
+  Range positions = {};  ///< of the small image: height * width
+  ConvolutionWay way;
+
+  bool fits(ConvolutionDirection wanted, const ConvolutionShape& shape) const {
+    const bool transposed = shape.geometry.transposed;
+    return direction == wanted && (kind == Kind::any || (kind == Kind::transposed) == transposed) &&
+           in_channels.has(shape.in_channels) && out_channels.has(shape.out_channels) &&
+           kernel.has(shape.kernel) && stride.has(shape.geometry.stride) &&
+           positions.has(transposed ? shape.in_height * shape.in_width
+                                    : shape.out_height() * shape.out_width());
+  }
+};
+
+constexpr auto kForward = ConvolutionDirection::forward,
+               kInput = ConvolutionDirection::input_gradient,
+               kWeight = ConvolutionDirection::weight_gradient;
+constexpr auto kOnednn = ConvolutionWay::onednn, kDirect = ConvolutionWay::direct;
+constexpr Range kFew = {0, 4}, kUpTo32 = {0, 32}, kSmall = {0, 64}, kLarge = {65};
+
+constexpr Row kAvx512[] = {
+    {.direction = kForward, .kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
+    {.direction = kForward, .kind = Kind::conv, .out_channels = kFew, .way = kDirect},
+    {.direction = kForward,
+     .kind = Kind::conv,
+     .in_channels = kUpTo32,
+     .positions = kLarge,
+     .way = kOnednn},
+    {.direction = kForward,
+     .kind = Kind::conv,
+     .kernel = {2},
+     .stride = {1, 1},
+     .positions = kLarge,
+     .way = kOnednn},
+    {.direction = kForward, .way = kDirect},
+    {.direction = kInput, .kind = Kind::conv, .out_channels = kFew, .way = kOnednn},
+    {.direction = kInput,
+     .kind = Kind::conv,
+     .kernel = {2},
+     .stride = {1, 1},
+     .positions = kLarge,
+     .way = kOnednn},
+    {.direction = kInput, .way = kDirect},
+    {.direction = kWeight, .kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
+    {.direction = kWeight, .in_channels = kUpTo32, .kernel = {1, 1}, .way = kOnednn},
+    {.direction = kWeight, .way = kDirect},
+};
+
+constexpr Row kAvx2[] = {
+    {.direction = kForward, .kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
+    {.direction = kForward, .kind = Kind::conv, .out_channels = kFew, .way = kDirect},
+    {.direction = kForward,
+     .kind = Kind::conv,
+     .in_channels = kUpTo32,
+     .positions = kLarge,
+     .way = kOnednn},
+    {.direction = kForward,
+     .kind = Kind::conv,
+     .kernel = {2},
+     .stride = {1, 1},
+     .positions = kLarge,
+     .way = kOnednn},
+    {.direction = kForward, .way = kDirect},
+    {.direction = kInput, .kind = Kind::conv, .out_channels = kFew, .way = kOnednn},
+    {.direction = kInput,
+     .kind = Kind::conv,
+     .in_channels = kUpTo32,
+     .positions = kLarge,
+     .way = kOnednn},
+    {.direction = kInput,
+     .kind = Kind::conv,
+     .stride = {1, 1},
+     .positions = kLarge,
+     .way = kOnednn},
+    {.direction = kInput,
+     .kind = Kind::transposed,
+     .out_channels = kUpTo32,
+     .positions = kLarge,
+     .way = kOnednn},
+    {.direction = kInput, .way = kDirect},
+    {.direction = kWeight, .kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
+    {.direction = kWeight, .in_channels = kUpTo32, .kernel = {1, 1}, .way = kOnednn},
+    {.direction = kWeight, .way = kDirect},
+};
+
+std::span<const Row> rows_of(InstructionSet set) {
+  switch (set) {
+    case InstructionSet::avx512:
+      return kAvx512;
+    case InstructionSet::avx2:
+      return kAvx2;
+    case InstructionSet::baseline:
+      break;  // not measured
+  }
   return {};
+}
+
+}  // namespace
+
+// The number of threads decides nothing yet: no machine with many cores was measured.
+ConvolutionWays ways_from_table(const ConvolutionShape& shape, at::ScalarType type,
+                                InstructionSet set, int /*threads*/) {
+  ConvolutionWays out;
+  for (const ConvolutionDirection direction : kConvolutionDirections)
+    for (const Row& row : rows_of(set)) {
+      if (!row.fits(direction, shape)) continue;
+      if (can_serve(row.way, direction, shape, type)) out.of(direction) = row.way;
+      break;
+    }
+  return out;
 }
 
 }  // namespace vae_dist::kernels

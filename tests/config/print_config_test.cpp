@@ -54,7 +54,7 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
       "  {epochs: 1, steps: 10, global_batch: 96, learning_rate_batch: 32, gradient_clip_norm: "
       "0.5, skip_step_above_norm: 1e22,\n"
       "   max_skipped_steps: 3, precision: fp64, channels_last: false, cuda_graph: false, "
-      "recompute: blocks,\n"
+      "recompute: blocks, convolutions: products,\n"
       "   freeze: [encoder, decoder.0],\n"
       "   optimizer: {name: adamw, learning_rate: 0.0001, betas: [0, 0.5], epsilon: 1e-9, "
       "weight_decay: 0.01},\n"

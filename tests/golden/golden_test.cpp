@@ -7,6 +7,7 @@
 
 #include <iostream>
 
+#include "config/words.hpp"
 #include "golden_case.hpp"
 #include "step/learner.hpp"
 #include "step/resolved_objective.hpp"
@@ -134,13 +135,23 @@ double difference(const at::Tensor& ours, const at::Tensor& reference) {
   return largest(ours.detach().to(at::kDouble) - reference.to(at::kDouble));
 }
 
+// `precision` may name a way of convolutions too: "fp32_direct".
+config::Config config_of(const GoldenCase& golden, const std::string& precision,
+                         bool channels_last) {
+  const std::size_t cut = precision.find('_');
+  config::Config config = golden.config(precision.substr(0, cut), channels_last);
+  if (cut != std::string::npos)
+    config.train.convolutions = config::from_word<config::Convolutions>(precision.substr(cut + 1));
+  return config;
+}
+
 // A case's learner on one rank with the reference's weights, plus the inputs and schedules that the
 // training loop would pass to it.
 class GoldenRun {
  public:
   GoldenRun(const GoldenCase& golden, const std::string& precision, bool channels_last)
       : golden_(golden),
-        config_(golden.config(precision, channels_last)),
+        config_(config_of(golden, precision, channels_last)),
         type_(precision == "fp64" ? at::kDouble : at::kFloat),
         self_(comm::make_self_communicator()),
         learner_(
@@ -364,6 +375,15 @@ INSTANTIATE_TEST_SUITE_P(Cases, Golden,
                          testing::Combine(testing::ValuesIn(kCases),
                                           testing::Values("fp64", "fp32"), testing::Bool()),
                          parameters_name);
+
+// The others compute convolutions as the table prefers.
+INSTANTIATE_TEST_SUITE_P(
+    Ways, Golden,
+    testing::Combine(testing::Values("colour_64", "grey_28", "odd_size", "predicted_mean",
+                                     "replicas_4", "resnet", "resnet_attention_odd_size"),
+                     testing::Values("fp32_onednn", "fp32_products", "fp32_direct"),
+                     testing::Values(true)),
+    parameters_name);
 
 TEST(GoldenNumbers, AreAllCompared) {
   std::vector<std::string> there;

@@ -62,6 +62,16 @@ class Reproducible(RunFolder):
         self.assertEqual(self.result("nchw4"), self.result("nchw1"))
         self.assertNotEqual(self.result("nchw1")[0], self.result("np1")[0])
 
+    def test_every_way_of_convolutions_gives_bits_of_its_own_at_every_number_of_ranks(self):
+        found = []
+        for way in ("onednn", "products", "direct"):
+            with self.subTest(way):
+                for np in (1, 4):
+                    self.reproduce(f"{way}{np}", f"train.convolutions={way}", np=np)
+                self.assertEqual(self.result(f"{way}4"), self.result(f"{way}1"))
+                found.append(self.result(f"{way}1")[0])
+        self.assertEqual(len({files[0] for files in found}), 3)
+
     def test_another_thread_count_on_resume_is_a_warning_that_bits_may_differ(self):
         self.reproduce("threads", np=2, steps=6)
         again = self.reproduce("threads", np=2, steps=8)

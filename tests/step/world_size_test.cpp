@@ -22,8 +22,13 @@ TEST_P(WorldSize, DoesNotMatterWithGlobalStatisticsWhichAreThoseOfOneBatch) {
 
 TEST_P(WorldSize, DoesNotMatterInSinglePrecisionOverTheFirstSteps) {
   // Rounding errors grow from step to step in any training.
-  expect_same_course(train(small_config("fp32"), 4, GetParam()), train(small_config("fp32"), 4, 1),
-                     1e-5, 3);
+  for (const config::Convolutions way :
+       {config::Convolutions::automatic, config::Convolutions::onednn,
+        config::Convolutions::products, config::Convolutions::direct}) {
+    config::Config config = small_config("fp32");
+    config.train.convolutions = way;
+    expect_same_course(train(config, 4, GetParam()), train(config, 4, 1), 1e-5, 3);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, WorldSize, testing::Values(1, 2, 4));
