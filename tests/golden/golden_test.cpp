@@ -176,8 +176,9 @@ class GoldenRun {
   double rate_of(std::int64_t step) const { return step::learning_rate(rates_, step); }
   objective::StepWeights weights_of(std::int64_t step) const { return objective_.weights_at(step); }
   at::Tensor step(std::int64_t number) {
-    return learner_.step({images_, noise(number)}, rate_of(number), weights_of(number))
-        .values.to(at::kDouble);
+    return at::tensor(
+        learner_.step({images_, noise(number)}, rate_of(number), weights_of(number)).get(),
+        at::kDouble);
   }
 
   /// Returns the names of the objective's extra terms.

@@ -125,12 +125,15 @@ TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
       gpu({config, step::kSmallShape, plan, the_device}, *self, log);
   for (const std::int64_t step : {0, 1}) {
     const at::Tensor images = step::images_of_step(step), noise = step::noise_of_step(step);
-    const at::Tensor expected =
-        cpu.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).values;
-    const at::Tensor values = gpu.step({images.to(the_device.device), noise.to(the_device.device)},
-                                       step::kSmallLearningRate, {step::kSmallKldFactor, 0})
-                                  .values;
-    EXPECT_TRUE(at::allclose(values.cpu(), expected, 1e-9)) << "step " << step;
+    const std::vector<double> expected =
+        cpu.step({images, noise}, step::kSmallLearningRate, {step::kSmallKldFactor, 0}).get();
+    const std::vector<double> values =
+        gpu.step({images.to(the_device.device), noise.to(the_device.device)},
+                 step::kSmallLearningRate, {step::kSmallKldFactor, 0})
+            .get();
+    EXPECT_TRUE(
+        at::allclose(at::tensor(values, at::kDouble), at::tensor(expected, at::kDouble), 1e-9))
+        << "step " << step;
   }
   const std::vector<at::Tensor> expected = cpu.state(), state = gpu.state();
   ASSERT_EQ(state.size(), expected.size());
