@@ -126,10 +126,12 @@ at::Tensor sums_of_channels(const at::Tensor& dy) {
 // The products of three ways, as one operation for autograd.
 class ConvolutionInWays : public torch::autograd::Function<ConvolutionInWays> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias, const ConvolutionGeometry& geometry,
-                            const ConvolutionWays& ways) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& weight, const std::optional<at::Tensor>& added,
+                            const ConvolutionGeometry& geometry, const ConvolutionWays& ways) {
+    const at::Tensor bias = added ? added->contiguous() : at::Tensor();
     context->save_for_backward({x, weight});
+    context->saved_data["has_bias"] = bias.defined();
     context->saved_data["transposed"] = geometry.transposed;
     context->saved_data["numbers"] =
         std::vector<std::int64_t>{geometry.stride,
@@ -143,13 +145,12 @@ class ConvolutionInWays : public torch::autograd::Function<ConvolutionInWays> {
     const ConvolutionShape shape = shape_of(x, weight, geometry);
     const Recorded recorded(shape);
     const at::Tensor images = in_channels_last(x);
-    const at::Tensor added = bias.defined() ? bias.contiguous() : bias;
     at::Tensor y =
         at::empty({shape.batch, shape.out_channels, shape.out_height(), shape.out_width()},
                   x.options().memory_format(at::MemoryFormat::ChannelsLast));
     (geometry.transposed ? own_way(ways.forward).up : own_way(ways.forward).down)(
         images_of(images), weights_of(weight), geometry,
-        added.defined() ? added.const_data_ptr<float>() : nullptr, mutable_images_of(y));
+        bias.defined() ? bias.const_data_ptr<float>() : nullptr, mutable_images_of(y));
     return y;
   }
 
@@ -163,8 +164,9 @@ class ConvolutionInWays : public torch::autograd::Function<ConvolutionInWays> {
                                        {numbers[2], numbers[3]}};
     const auto for_x = static_cast<ConvolutionWay>(numbers[4]),
                for_weight = static_cast<ConvolutionWay>(numbers[5]);
-    const std::array<bool, 3> wanted = {context->needs_input_grad(0), context->needs_input_grad(1),
-                                        context->needs_input_grad(2)};
+    const std::array<bool, 3> wanted = {
+        context->needs_input_grad(0), context->needs_input_grad(1),
+        context->saved_data["has_bias"].toBool() && context->needs_input_grad(2)};
     // One for each argument of forward(); the geometry and the ways have none.
     variable_list out(5);
     const at::Tensor& dy = gradients[0];
@@ -248,7 +250,8 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::
                                                      (bias.defined() && bias.requires_grad()));
   if (served == ConvolutionWays{} || (!learns && served.forward == ConvolutionWay::onednn))
     return of_torch(x, weight, bias, geometry);
-  return ConvolutionInWays::apply(x, weight, bias, geometry, served);
+  return ConvolutionInWays::apply(x, weight, bias.defined() ? std::optional(bias) : std::nullopt,
+                                  geometry, served);
 }
 
 }  // namespace vae_dist::kernels

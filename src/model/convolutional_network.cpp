@@ -27,8 +27,8 @@ template <typename Base>
 class NormalisedConvolution : public Base {
  public:
   template <typename Options>
-  NormalisedConvolution(const Options& options, BatchNorm2d norm, bool skips_bias)
-      : Base(options), norm_(std::move(norm)), skips_bias_(skips_bias) {
+  NormalisedConvolution(const Options& convolution, BatchNorm2d norm, bool skips_bias)
+      : Base(convolution), norm_(std::move(norm)), skips_bias_(skips_bias) {
     this->bias.set_requires_grad(false);
     if (skips_bias_) norm_->left_out_bias = this->bias;
   }

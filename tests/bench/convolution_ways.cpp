@@ -4,6 +4,7 @@
 // do, limit LibTorch and oneDNN: ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -67,7 +68,7 @@ std::function<void()> work_of(const ConvolutionShape& shape, ConvolutionDirectio
   const ConvolutionWays ways{way, way, way};
   if (direction == ConvolutionDirection::forward)
     return [=, geometry = shape.geometry] {
-      const at::NoGradGuard no_gradients;
+      const c10::NoGradGuard no_gradients;
       convolution(x, weight, {}, geometry, ways);
     };
   const at::Tensor learned = direction == ConvolutionDirection::input_gradient ? x : weight;

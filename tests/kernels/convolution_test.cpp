@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -128,7 +129,9 @@ void expect_close(const Outcome& ours, const Outcome& exact, const ConvolutionSh
   EXPECT_LT(error(ours.y, exact.y, taps * static_cast<double>(shape.in_channels)), kTolerance);
   EXPECT_LT(error(ours.dx, exact.dx, taps * static_cast<double>(shape.out_channels)), kTolerance);
   EXPECT_LT(error(ours.d_weight, exact.d_weight, positions), kTolerance);
-  if (exact.d_bias.defined()) EXPECT_LT(error(ours.d_bias, exact.d_bias, positions), kTolerance);
+  if (exact.d_bias.defined()) {
+    EXPECT_LT(error(ours.d_bias, exact.d_bias, positions), kTolerance);
+  }
 }
 
 bool same_bits(const Outcome& a, const Outcome& b) {
@@ -236,7 +239,7 @@ TEST(Convolution, ComputesNoGradientThatNobodyAsksFor) {
     y.backward(layer.dy);
     EXPECT_FALSE(layer.x.grad().defined());
     EXPECT_LT(error(weight.grad(), exact.d_weight, 5 * 8 * 8), 3e-6);
-    const at::NoGradGuard no_gradients;
+    const c10::NoGradGuard no_gradients;
     const at::Tensor same = convolution(layer.x, weight, {}, layer.shape.geometry, {way, way, way});
     EXPECT_FALSE(same.requires_grad());
     EXPECT_TRUE(same.equal(y));
@@ -359,10 +362,10 @@ TEST(ConvolutionChoice, TakesTheTableForShapesThatItDoesNotName) {
 
 TEST(InstructionSet, IsWhatTorchAllows) {
   const std::string allowed = at::get_cpu_capability();
-  if (allowed == "DEFAULT") EXPECT_EQ(instruction_set(), InstructionSet::baseline);
-  if (allowed == "AVX2") EXPECT_LE(instruction_set(), InstructionSet::avx2);
+  EXPECT_EQ(instruction_set() == InstructionSet::baseline, allowed == "DEFAULT");
+  EXPECT_EQ(instruction_set() == InstructionSet::avx2, allowed == "AVX2");
+  EXPECT_FALSE(instruction_set() < InstructionSet::avx512 && multiplies_bfloat16());
   EXPECT_EQ(word(InstructionSet::avx2), "avx2");
-  if (instruction_set() < InstructionSet::avx2) EXPECT_FALSE(multiplies_bfloat16());
 }
 
 }  // namespace
