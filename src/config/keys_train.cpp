@@ -104,8 +104,8 @@ void add_train_keys(std::vector<base::Key>& keys, Config& config) {
                  "precision of convolutions and matrix products; fp64, fp32: of all computation; "
                  "tf32: on a GPU that supports it (else as fp32); bf16: with fp32 weights, sums "
                  "and losses (a CPU without AVX512_BF16 or AMX rounds operands and results and "
-                 "multiplies in fp32, at its speed); auto: bf16 where every rank has instructions "
-                 "for it, else fp32, decided at the first start");
+                 "multiplies in fp32, at nearly its speed); auto: bf16 where every rank has "
+                 "instructions for it, else fp32, decided at the first start");
   section.key("channels_last", train.channels_last, "channels-last images inside the network")
       .may_change();
   section
