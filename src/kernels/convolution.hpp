@@ -92,7 +92,7 @@ ConvolutionShape shape_of(const at::Tensor& x, const at::Tensor& weight,
 /// each product computed by its way. Knows its gradients. A direction that its way cannot serve is
 /// LibTorch's. With ways {onednn, onednn, onednn} this is at::conv2d or at::conv_transpose2d, bit
 /// for bit. Other ways give an output and an input's gradient in channels_last, equal to rounding;
-/// their bits do not depend on the number of threads.
+/// the bits of `direct` do not depend on the number of threads.
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                        const ConvolutionGeometry& geometry, const ConvolutionWays& ways);
 

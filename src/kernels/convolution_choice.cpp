@@ -29,7 +29,7 @@ ConvolutionWays ConvolutionChoice::ways(const ConvolutionShape& shape, at::Scala
     const std::lock_guard lock(mutex_);
     asked_.insert(shape);
   }
-  if (forced_) {
+  if (forced_ && trains_) {
     ConvolutionWays out;
     for (const ConvolutionDirection direction : kConvolutionDirections)
       if (can_serve(*forced_, direction, shape, type)) out.of(direction) = *forced_;

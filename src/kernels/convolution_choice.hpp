@@ -23,8 +23,8 @@ ConvolutionWays ways_from_table(const ConvolutionShape& shape, at::ScalarType ty
 
 /// What the layers of a model ask. May be used by several threads at a time.
 ///
-/// A list by shape holds while the model trains. An evaluation takes the pure table, also where a
-/// shape is in the list, so that its numbers do not depend on what was measured at a start.
+/// A list or a forced way holds while the model trains. Otherwise the pure table is taken, so that
+/// the numbers of an evaluation do not depend on what was measured at a start.
 class ConvolutionChoice {
  public:
   using ByShape = std::map<ConvolutionShape, ConvolutionWays>;

@@ -23,6 +23,7 @@ std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config
                                                     const data::SampleShape& shape,
                                                     const device::DeviceChoice& device) {
   std::shared_ptr<model::LatentModel> model = make_model(config, shape);
+  model->use_convolutions(convolution_choice(config.train.convolutions));
   try {
     model->freeze(config.train.freeze);
   } catch (const std::invalid_argument& error) {

@@ -98,7 +98,6 @@ std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
   model::draw_initial_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   model->to(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat);
   model->use_bfloat16(config.train.precision == config::Precision::bf16);
-  model->use_convolutions(convolution_choice(config.train.convolutions));
   // Module::to() has converted the counts too; they must stay int64.
   for (const auto& buffer : model->named_buffers()) {
     at::Tensor tensor = buffer.value();

@@ -109,7 +109,20 @@ TEST(ConvolutionPlan, IsTheOneThatTheKeyForces) {
   const std::string kept =
       plan_convolutions(rank.learner(), {.config = config, .clock = no_clock}, *self);
   EXPECT_EQ(ConvolutionChoice::parse_json(kept).forced, ConvolutionWay::products);
-  EXPECT_EQ(rank.model().convolutions().forced(), ConvolutionWay::products);
+  kernels::ConvolutionChoice& asked = rank.model().convolutions();
+  EXPECT_EQ(asked.forced(), ConvolutionWay::products);
+  rank.step(0);
+  const auto shapes = asked.shapes_asked();
+  ASSERT_EQ(shapes.size(), 5U);
+  for (const kernels::ConvolutionShape& shape : shapes) {
+    EXPECT_EQ(asked.ways(shape, at::kFloat).forward, ConvolutionWay::products) << shape.text();
+    rank.model().eval();
+    EXPECT_EQ(asked.ways(shape, at::kFloat),
+              kernels::ways_from_table(shape, at::kFloat, kernels::instruction_set(),
+                                       at::get_num_threads()))
+        << "in an evaluation of " << shape.text();
+    rank.model().train();
+  }
 }
 
 TEST(ConvolutionPlan, IsEmptyWhereThereIsNothingToChoose) {
