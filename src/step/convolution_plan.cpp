@@ -22,15 +22,11 @@ double seconds_of_the_steady_clock() {
   return std::chrono::duration<double>(now).count();
 }
 
-// Returns the shapes of the convolutions of a batch, which a forward pass in evaluation mode asks
-// for. It leaves no trace in the model.
+// Returns the shapes that the convolutions ask for.
 std::vector<kernels::ConvolutionShape> shapes_of_a_batch(Learner& learner) {
   const auto choice = std::make_shared<ConvolutionChoice>();
   learner.model().use_convolutions(choice);
-  const at::NoGradGuard no_grad;
-  learner.model().eval();
-  learner.model().forward(learner.blank_batch());
-  learner.model().train();
+  learner.run_blank_batch();
   return choice->shapes_asked();
 }
 

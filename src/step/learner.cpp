@@ -116,8 +116,8 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
     : device_(wanted.device.device),
       shape_(wanted.shape),
       channels_last_(wanted.config.train.channels_last),
-      samples_at_once_(wanted.plan.samples_per_rank() /
-                       step_options(wanted.config, wanted.plan).batches),
+      options_(step_options(wanted.config, wanted.plan)),
+      samples_at_once_(wanted.plan.samples_per_rank() / options_.batches),
       weights_metadata_(weights_metadata(wanted.config, wanted.shape)),
       model_(model_on_device(wanted.config, wanted.shape, wanted.device)),
       objective_(objective_options(wanted.config.objective), *model_),
@@ -128,8 +128,7 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
       exchanges_(make_exchanges(wanted.device, all_ranks, exchange_options(wanted.config),
                                 gradient_memory_, log)),
       gate_(wanted.device.device),
-      step_({*model_, objective_, statistics_, all_of(parts_), &gate_},
-            step_options(wanted.config, wanted.plan)),
+      step_({*model_, objective_, statistics_, all_of(parts_), &gate_}, options_),
       all_ranks_(all_ranks),
       log_(log) {
   parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(),
@@ -185,12 +184,19 @@ base::Seconds Learner::exposed_wait() const {
   return wait;
 }
 
-model::Sample Learner::blank_batch() const {
+void Learner::run_blank_batch() {
+  const at::NoGradGuard no_grad;
   const at::TensorOptions options = parts_.front()->parameters().values().options();
-  return {at::zeros({samples_at_once_, shape_.channels, shape_.height, shape_.width}, options)
-              .contiguous(channels_last_ ? at::MemoryFormat::ChannelsLast
-                                         : at::MemoryFormat::Contiguous),
-          at::zeros({samples_at_once_, model_->latent_values()}, options)};
+  const model::Sample blank(
+      at::zeros({samples_at_once_, shape_.channels, shape_.height, shape_.width}, options)
+          .contiguous(channels_last_ ? at::MemoryFormat::ChannelsLast
+                                     : at::MemoryFormat::Contiguous),
+      at::zeros({samples_at_once_,
+                 objective_.noise_per_sample(samples_at_once_ / options_.batch_replicas)},
+                options));
+  model_->eval();
+  objective_.terms(*model_, blank, {}, options_.batch_replicas);
+  model_->train();
 }
 
 void Learner::record_steps(std::unique_ptr<device::WorkRecorder> recorder, bool capture) {

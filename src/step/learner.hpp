@@ -88,8 +88,9 @@ class Learner {
     if (captured_) captured_->end_capture();
   }
 
-  /// Returns a batch of zeros, as large as those of which the model computes forward in a step.
-  model::Sample blank_batch() const;
+  /// Computes the loss of a batch of zeros, as large as those of a step, with the model in
+  /// evaluation mode. Leaves no trace in the model: for what layers tell of their shapes.
+  void run_blank_batch();
 
   /// The number of first steps that take longer than later ones: they choose algorithms, connect
   /// ranks, and the last of them may be captured.
@@ -153,6 +154,7 @@ class Learner {
   const c10::Device device_;
   const data::SampleShape shape_;
   const bool channels_last_;
+  const StepOptions options_;
   const std::int64_t samples_at_once_;
   std::map<std::string, std::string> weights_metadata_;
   std::shared_ptr<model::LatentModel> model_;

@@ -5,8 +5,8 @@
 namespace vae_dist::kernels {
 namespace {
 
-// A loop that the compiler has folded would be far above the bound: no core reaches a tera-operation
-// per second.
+// A loop that the compiler has folded would be far above the bound: no core reaches a
+// tera-operation per second.
 TEST(FmaPeak, IsThatOfACore) {
   constexpr double kMost = 1e12;
   for (const std::int64_t bytes : {16, 32, 64})
