@@ -64,6 +64,9 @@ inline constexpr std::array kConvolutionDirections = {ConvolutionDirection::forw
                                                       ConvolutionDirection::input_gradient,
                                                       ConvolutionDirection::weight_gradient};
 
+/// Returns "forward", "input_gradient" or "weight_gradient".
+std::string word(ConvolutionDirection direction);
+
 /// The way of each direction.
 struct ConvolutionWays {
   ConvolutionWay forward = ConvolutionWay::onednn, input_gradient = ConvolutionWay::onednn,

@@ -8,22 +8,6 @@
 #include "base/text.hpp"
 
 namespace vae_dist::kernels {
-namespace {
-
-std::string word(ConvolutionDirection direction) {
-  switch (direction) {
-    case ConvolutionDirection::forward:
-      return "forward";
-    case ConvolutionDirection::input_gradient:
-      return "input_gradient";
-    case ConvolutionDirection::weight_gradient:
-      return "weight_gradient";
-  }
-  throw std::logic_error("unknown value of ConvolutionDirection");
-}
-
-}  // namespace
-
 ConvolutionWays ConvolutionChoice::ways(const ConvolutionShape& shape, at::ScalarType type) {
   {
     const std::lock_guard lock(mutex_);
@@ -50,9 +34,9 @@ std::string ConvolutionChoice::to_json() const {
   nlohmann::json by_shape = nlohmann::json::object();
   for (const auto& [shape, ways] : by_shape_)
     for (const ConvolutionDirection direction : kConvolutionDirections)
-      by_shape[shape.text()][word(direction)] = kernels::word(ways.of(direction));
+      by_shape[shape.text()][word(direction)] = word(ways.of(direction));
   nlohmann::json out = {{"forced", nullptr}, {"by_shape", by_shape}};
-  if (forced_) out["forced"] = kernels::word(*forced_);
+  if (forced_) out["forced"] = word(*forced_);
   return out.dump(2) + "\n";
 }
 

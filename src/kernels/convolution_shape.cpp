@@ -92,6 +92,18 @@ std::string word(ConvolutionWay way) {
   throw std::logic_error("unknown value of ConvolutionWay");
 }
 
+std::string word(ConvolutionDirection direction) {
+  switch (direction) {
+    case ConvolutionDirection::forward:
+      return "forward";
+    case ConvolutionDirection::input_gradient:
+      return "input_gradient";
+    case ConvolutionDirection::weight_gradient:
+      return "weight_gradient";
+  }
+  throw std::logic_error("unknown value of ConvolutionDirection");
+}
+
 ConvolutionWay convolution_way(const std::string& name) {
   for (const auto way : {ConvolutionWay::onednn, ConvolutionWay::products, ConvolutionWay::direct})
     if (word(way) == name) return way;

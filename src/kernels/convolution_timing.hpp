@@ -1,7 +1,7 @@
 // Finds the fastest way for each product of a run's convolutions, by measuring.
 #pragma once
 
-#include <ATen/core/Tensor.h>
+#include <c10/core/ScalarType.h>
 
 #include <functional>
 #include <vector>
@@ -16,7 +16,7 @@ struct TimingOptions {
 
   /// All measurements together should take about this long. Where they would take longer, they use
   /// part of each batch.
-  double seconds = 0.5;
+  double seconds = 1;
 
   /// A way must need at most this part of the time that the table's way needs, to be taken instead:
   /// smaller differences are noise.

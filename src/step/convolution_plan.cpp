@@ -4,11 +4,15 @@
 #include <ATen/Parallel.h>
 
 #include <chrono>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/text.hpp"
 #include "comm/agreement.hpp"
+#include "kernels/convolution_check.hpp"
 #include "kernels/convolution_timing.hpp"
 #include "step/make_model.hpp"
 
@@ -39,18 +43,72 @@ ConvolutionChoice::ByShape from_the_table(const std::vector<kernels::Convolution
   return out;
 }
 
-std::shared_ptr<ConvolutionChoice> choose(Learner& learner, const ConvolutionPlanRequest& request,
-                                          comm::CpuCommunicator& all_ranks) {
-  if (request.config.train.convolutions != config::Convolutions::automatic)
-    return convolution_choice(request.config.train.convolutions);
-  const std::vector<kernels::ConvolutionShape> shapes = shapes_of_a_batch(learner);
-  if (shapes.empty()) return std::make_shared<ConvolutionChoice>();
-  if (request.config.distributed.reproducible)
-    return std::make_shared<ConvolutionChoice>(from_the_table(shapes, at::kFloat));
+using Plan = ConvolutionChoice::Written;
+
+Plan chosen(const std::vector<kernels::ConvolutionShape>& shapes,
+            const ConvolutionPlanRequest& request, comm::CpuCommunicator& all_ranks) {
+  const config::Convolutions wanted = request.config.train.convolutions;
+  if (wanted != config::Convolutions::automatic) return {convolution_choice(wanted)->forced(), {}};
+  if (request.config.distributed.reproducible) return {{}, from_the_table(shapes, at::kFloat)};
   const kernels::TimingOptions timing{request.clock ? request.clock : seconds_of_the_steady_clock};
   const ConvolutionChoice fastest(kernels::fastest_ways(shapes, at::kFloat, timing));
-  return std::make_shared<ConvolutionChoice>(
-      ConvolutionChoice::parse_json(comm::broadcast_text(all_ranks, fastest.to_json())));
+  return ConvolutionChoice::parse_json(comm::broadcast_text(all_ranks, fastest.to_json()));
+}
+
+Plan written_down(const std::string& kept, comm::CpuCommunicator& all_ranks) {
+  Plan plan;
+  comm::agree(all_ranks, [&] {
+    try {
+      plan = ConvolutionChoice::parse_json(kept);
+    } catch (const std::invalid_argument& error) {
+      throw base::BadInput(base::text(
+          "the run's convolutions.json cannot be read: ", error.what(),
+          ". Remove it to choose anew; the run then goes on with equal results up to rounding"));
+    }
+  });
+  return plan;
+}
+
+// Takes LibTorch's way for each product that differs on any rank. A collective.
+void take_back_what_differs(Plan& plan, const std::vector<kernels::ConvolutionShape>& shapes,
+                            const kernels::Convolve& convolve, comm::CpuCommunicator& all_ranks) {
+  ConvolutionChoice::ByShape used;
+  ConvolutionChoice choice(plan);
+  for (const kernels::ConvolutionShape& shape : shapes)
+    used[shape] = choice.ways(shape, at::kFloat);
+  std::string mine;
+  for (const kernels::DifferingWay& each : kernels::differing_ways(used, at::kFloat, convolve))
+    mine += base::text(static_cast<int>(each.direction), " ", each.shape.text(), "\n");
+
+  std::set<std::string> differing;
+  for (const std::string& of_rank : comm::all_gather_text(all_ranks, mine)) {
+    std::istringstream lines(of_rank);
+    for (std::string line; std::getline(lines, line);) differing.insert(line);
+  }
+  if (differing.empty()) return;
+  std::string names;
+  for (const std::string& line : differing) {
+    const kernels::ConvolutionShape shape = kernels::ConvolutionShape::parse(line.substr(2));
+    const auto direction = static_cast<kernels::ConvolutionDirection>(line[0] - '0');
+    names += base::text("\n  ", shape.text(), ": ", kernels::word(direction), " by ",
+                        kernels::word(used.at(shape).of(direction)));
+    plan.by_shape[shape] = used.at(shape);
+  }
+  for (const std::string& line : differing)
+    plan.by_shape.at(kernels::ConvolutionShape::parse(line.substr(2)))
+        .of(static_cast<kernels::ConvolutionDirection>(line[0] - '0')) =
+        kernels::ConvolutionWay::onednn;
+  if (plan.forced)
+    throw comm::AgreedError(
+        base::ExitCode::bad_input,
+        base::text("train.convolutions is ", kernels::word(*plan.forced),
+                   ", which on this machine computes other numbers than LibTorch:", names,
+                   "\nUse train.convolutions=onednn here, and report it, please"));
+  if (all_ranks.rank() == 0)
+    log::warn(
+        base::text("on this machine these convolutions differ from LibTorch's by more than "
+                   "rounding, so LibTorch computes them; report it, please:",
+                   names));
 }
 
 }  // namespace
@@ -58,22 +116,12 @@ std::shared_ptr<ConvolutionChoice> choose(Learner& learner, const ConvolutionPla
 std::string plan_convolutions(Learner& learner, const ConvolutionPlanRequest& request,
                               comm::CpuCommunicator& all_ranks) {
   const std::string kept = comm::broadcast_text(all_ranks, request.kept);
-  std::shared_ptr<ConvolutionChoice> choice;
-  if (kept.empty()) {
-    choice = choose(learner, request, all_ranks);
-  } else {
-    comm::agree(all_ranks, [&] {
-      try {
-        choice = std::make_shared<ConvolutionChoice>(ConvolutionChoice::parse_json(kept));
-      } catch (const std::invalid_argument& error) {
-        throw base::BadInput(base::text(
-            "the run's convolutions.json cannot be read: ", error.what(),
-            ". Remove it to choose anew; the run then goes on with equal results up to rounding"));
-      }
-    });
-  }
+  const std::vector<kernels::ConvolutionShape> shapes = shapes_of_a_batch(learner);
+  Plan plan = kept.empty() ? chosen(shapes, request, all_ranks) : written_down(kept, all_ranks);
+  take_back_what_differs(plan, shapes, request.convolve, all_ranks);
+  const auto choice = std::make_shared<ConvolutionChoice>(plan);
   learner.model().use_convolutions(choice);
-  return choice->forced() || !choice->by_shape().empty() ? choice->to_json() : "";
+  return shapes.empty() ? "" : choice->to_json();
 }
 
 }  // namespace vae_dist::step

@@ -125,6 +125,48 @@ TEST(ConvolutionPlan, IsTheOneThatTheKeyForces) {
   }
 }
 
+// The first value of a result by products is wrong, on rank 1 alone.
+TEST(ConvolutionPlan, LeavesToTorchWhatDiffersOnAnyRank) {
+  std::array<ConvolutionChoice::ByShape, 2> used;
+  comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
+    config::Config config = trained_in_fp32();
+    config.distributed.reproducible = true;
+    SmallRank rank(config, 2, comm);
+    const ConvolutionChoice::ByShape all_products = one_way_for_all(
+        ConvolutionChoice::parse_json(plan_convolutions(rank.learner(), {.config = config}, comm))
+            .by_shape,
+        ConvolutionWay::products);
+    const kernels::Convolve wrong_forward =
+        [&](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+            const kernels::ConvolutionGeometry& geometry, const kernels::ConvolutionWays& ways) {
+          at::Tensor y = kernels::convolution(x, weight, bias, geometry, ways);
+          if (comm.rank() == 1 && geometry.transposed && ways.forward == ConvolutionWay::products)
+            y = y + at::one_hot(at::tensor({0}, at::kLong), y.numel()).view(y.sizes()).to(y.scalar_type());
+          return y;
+        };
+    const std::string kept = plan_convolutions(rank.learner(),
+                                               {.config = config,
+                                                .kept = ConvolutionChoice(all_products).to_json(),
+                                                .convolve = wrong_forward},
+                                               comm);
+    const auto number = static_cast<std::size_t>(comm.rank());
+    used[number] = rank.model().convolutions().by_shape();
+    EXPECT_EQ(ConvolutionChoice::parse_json(kept).by_shape, used[number]);
+
+    config.train.convolutions = config::Convolutions::products;
+    EXPECT_THROW(
+        plan_convolutions(rank.learner(), {.config = config, .convolve = wrong_forward}, comm),
+        comm::AgreedError);
+  });
+  EXPECT_EQ(used[0], used[1]);
+  ASSERT_EQ(used[0].size(), 5U);
+  for (const auto& [shape, ways] : used[0])
+    EXPECT_EQ(ways, (kernels::ConvolutionWays{shape.geometry.transposed ? ConvolutionWay::onednn
+                                                                        : ConvolutionWay::products,
+                                              ConvolutionWay::products, ConvolutionWay::products}))
+        << shape.text();
+}
+
 TEST(ConvolutionPlan, IsEmptyWhereThereIsNothingToChoose) {
   const auto self = comm::make_self_communicator();
   const config::Config config = small_config("fp64");
