@@ -136,14 +136,16 @@ TEST(ConvolutionPlan, LeavesToTorchWhatDiffersOnAnyRank) {
         ConvolutionChoice::parse_json(plan_convolutions(rank.learner(), {.config = config}, comm))
             .by_shape,
         ConvolutionWay::products);
-    const kernels::Convolve wrong_forward =
-        [&](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-            const kernels::ConvolutionGeometry& geometry, const kernels::ConvolutionWays& ways) {
-          at::Tensor y = kernels::convolution(x, weight, bias, geometry, ways);
-          if (comm.rank() == 1 && geometry.transposed && ways.forward == ConvolutionWay::products)
-            y = y + at::one_hot(at::tensor({0}, at::kLong), y.numel()).view(y.sizes()).to(y.scalar_type());
-          return y;
-        };
+    const kernels::Convolve wrong_forward = [&](const at::Tensor& x, const at::Tensor& weight,
+                                                const at::Tensor& bias,
+                                                const kernels::ConvolutionGeometry& geometry,
+                                                const kernels::ConvolutionWays& ways) {
+      at::Tensor y = kernels::convolution(x, weight, bias, geometry, ways);
+      if (comm.rank() == 1 && geometry.transposed && ways.forward == ConvolutionWay::products)
+        y = y +
+            at::one_hot(at::tensor({0}, at::kLong), y.numel()).view(y.sizes()).to(y.scalar_type());
+      return y;
+    };
     const std::string kept = plan_convolutions(rank.learner(),
                                                {.config = config,
                                                 .kept = ConvolutionChoice(all_products).to_json(),
