@@ -76,7 +76,7 @@ class Restarts(Launched):
         self.assertEqual(json.loads((self.run_path("killed") / "environment.json").read_text())["restarts"], 1)
 
     def test_before_the_first_checkpoint_it_begins_anew_with_the_same_replicas_and_counts(self):
-        process = self.launch("early", "train.steps=20", "checkpoint.every_steps=0", np=2)
+        process = self.launch("early", "train.steps=400", "checkpoint.every_steps=0", np=2)  # the first start must not reach the end before it is killed
         self.wait_for_step(process, "early", 2)
         self.kill_all(process, signal.SIGKILL)
         self.assertEqual(self.wait_for_end(process), 0, process.said())
