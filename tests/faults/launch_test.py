@@ -81,7 +81,7 @@ class Restarts(Launched):
         self.kill_all(process, signal.SIGKILL)
         self.assertEqual(self.wait_for_end(process), 0, process.said())
         second = [line for line in process.said().splitlines() if line.startswith("vae_launch: mpirun ")][1]
-        self.assertIn("distributed.replicas=2", second)
+        self.assertIn("distributed.replicas=2", second, process.said())
         self.assertEqual(json.loads((self.run_path("early") / "environment.json").read_text())["restarts"], 1)
 
     def test_k_restarts_without_progress_end_it_with_3_and_say_what_happened_rank_by_rank(self):
