@@ -5,6 +5,18 @@
 #include "device/queue_copy.hpp"
 
 namespace vae_dist::step {
+namespace {
+
+at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format) {
+  const auto count = static_cast<std::int64_t>(batch.samples.size());
+  const auto values = static_cast<std::int64_t>(batch.noise.size());
+  if (values == 0) return at::empty({count, 0}, at::TensorOptions(format.device).dtype(at::kFloat));
+  return device::queue_copy(
+      at::from_blob(const_cast<float*>(batch.noise.data()), {count, values / count}, at::kFloat),
+      format.device);
+}
+
+}  // namespace
 
 model::Sample stored_batch(const data::Batch& batch, const data::InputFormat& format) {
   model::Sample out(data::stored_pixels(batch.pixels, format), noise_tensor(batch, format));
@@ -22,15 +34,6 @@ model::Sample model_batch(const model::Sample& stored, const data::InputFormat& 
     images = at::where(stored.mirrored, images.flip({3}), images)
                  .contiguous(images.suggest_memory_format());
   return {images, stored.noise.to(format.type)};
-}
-
-at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format) {
-  const auto count = static_cast<std::int64_t>(batch.samples.size());
-  const auto values = static_cast<std::int64_t>(batch.noise.size());
-  if (values == 0) return at::empty({count, 0}, at::TensorOptions(format.device).dtype(at::kFloat));
-  return device::queue_copy(
-      at::from_blob(const_cast<float*>(batch.noise.data()), {count, values / count}, at::kFloat),
-      format.device);
 }
 
 }  // namespace vae_dist::step

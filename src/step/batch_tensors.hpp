@@ -11,16 +11,12 @@
 
 namespace vae_dist::step {
 
-/// Returns the batch on format.device: x as data::stored_pixels() returns it, noise_tensor(), and
-/// which samples are to be mirrored. On the CPU the result shares the batch's memory.
+/// Returns the batch on format.device: x as data::stored_pixels() returns it, the noise, [B, noise
+/// per sample] in fp32, and which samples are to be mirrored. Copies are queued as in
+/// device/queue_copy.hpp; on the CPU the result shares the batch's memory.
 model::Sample stored_batch(const data::Batch& batch, const data::InputFormat& format);
 
 /// Returns what the model sees of a batch, or of a part of it, that stored_batch() returned: the
 /// images as data::model_input() does, mirrored where they are to be, and the noise in format.type.
 model::Sample model_batch(const model::Sample& stored, const data::InputFormat& format);
-
-/// Returns the noise, [B, noise per sample] in fp32, on format.device. The copy is queued as in
-/// device/queue_copy.hpp; on the CPU the result shares the batch's memory.
-at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format);
-
 }  // namespace vae_dist::step

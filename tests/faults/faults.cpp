@@ -1,7 +1,7 @@
 // vae_dist with injected faults that cannot be caused from outside: the program's own main and
 // objects, with two functions of src/step replaced by those below. (The linker skips a member of a
 // static library if all its symbols are already defined. real_functions.cpp keeps the originals as
-// real_make_model() and real_noise_tensor().) The product itself thus needs no switch for faults.
+// real_make_model() and real_stored_batch().) The product itself thus needs no switch for faults.
 // VAE_DIST_FAULT states the fault, the rank, the process's first step to fail (from 1) and the
 // number of steps: "nan_gradient rank=1 step=5 times=2".
 //
@@ -36,13 +36,13 @@ static_assert(
     std::is_same_v<decltype(make_model), std::shared_ptr<model::LatentModel>(
                                              const config::Config&, const data::SampleShape&)>,
     "make_model() has changed: change the one below too, or it replaces nothing");
-static_assert(std::is_same_v<decltype(noise_tensor),
-                             at::Tensor(const data::Batch&, const data::InputFormat&)>,
-              "noise_tensor() has changed: change the one below too, or it replaces nothing");
+static_assert(std::is_same_v<decltype(stored_batch),
+                             model::Sample(const data::Batch&, const data::InputFormat&)>,
+              "stored_batch() has changed: change the one below too, or it replaces nothing");
 
 std::shared_ptr<model::LatentModel> real_make_model(const config::Config& config,
                                                     const data::SampleShape& shape);
-at::Tensor real_noise_tensor(const data::Batch& batch, const data::InputFormat& format);
+model::Sample real_stored_batch(const data::Batch& batch, const data::InputFormat& format);
 
 namespace {
 
@@ -109,27 +109,27 @@ std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
 }
 
 // Each step calls this once, before anything else.
-at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format) {
+model::Sample stored_batch(const data::Batch& batch, const data::InputFormat& format) {
   static long long step = 0;
   ++step;
   const std::shared_ptr<model::LatentModel> model = trained.lock();
   strikes = model && step >= plan.step && step < plan.step + plan.times;
-  at::Tensor noise = real_noise_tensor(batch, format);
-  if (!strikes) return noise;
+  model::Sample stored = real_stored_batch(batch, format);
+  if (!strikes) return stored;
   if (std::strcmp(plan.kind, "exhaust") == 0) take_all_memory();
   if (std::strcmp(plan.kind, "throw") == 0) throw std::runtime_error("planted in this step");
   if (std::strcmp(plan.kind, "deleter") == 0) unwind_past_a_deleter_that_throws();
   if (std::strcmp(plan.kind, "thread") == 0)
     std::thread([] { throw std::runtime_error("planted in a thread"); }).join();
   if (std::strcmp(plan.kind, "nan_forward") == 0)
-    noise.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
+    stored.noise.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
   if (std::strcmp(plan.kind, "flip_bit") == 0) {
     const at::NoGradGuard no_grad;
     // The parameter's memory is contiguous, with or without channels_last.
     auto* const word = static_cast<std::uint32_t*>(model->parameters().front().data_ptr());
     *word ^= 1;
   }
-  return noise;
+  return stored;
 }
 
 }  // namespace vae_dist::step
