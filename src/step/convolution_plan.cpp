@@ -15,6 +15,7 @@
 #include "kernels/convolution_check.hpp"
 #include "kernels/convolution_timing.hpp"
 #include "step/make_model.hpp"
+#include "step/out_of_memory.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -45,13 +46,28 @@ ConvolutionChoice::ByShape from_the_table(const std::vector<kernels::Convolution
 
 using Plan = ConvolutionChoice::Written;
 
+// Runs `work`, and returns on every rank whether all had the memory for it. A collective.
+bool fits(comm::CpuCommunicator& all_ranks, const std::function<void()>& work) {
+  bool lacks = false;
+  try {
+    work();
+  } catch (const std::exception& error) {
+    if (!is_out_of_memory(error)) throw;
+    lacks = true;
+  }
+  return !comm::on_any_rank(all_ranks, lacks);
+}
+
 Plan chosen(const std::vector<kernels::ConvolutionShape>& shapes,
             const ConvolutionPlanRequest& request, comm::CpuCommunicator& all_ranks) {
   const config::Convolutions wanted = request.config.train.convolutions;
   if (wanted != config::Convolutions::automatic) return {convolution_choice(wanted)->forced(), {}};
   if (request.config.distributed.reproducible) return {{}, from_the_table(shapes, at::kFloat)};
   const kernels::TimingOptions timing{request.clock ? request.clock : seconds_of_the_steady_clock};
-  const ConvolutionChoice fastest(kernels::fastest_ways(shapes, at::kFloat, timing));
+  ConvolutionChoice::ByShape measured;
+  if (!fits(all_ranks, [&] { measured = kernels::fastest_ways(shapes, at::kFloat, timing); }))
+    return {{}, from_the_table(shapes, at::kFloat)};
+  const ConvolutionChoice fastest(std::move(measured));
   return ConvolutionChoice::parse_json(comm::broadcast_text(all_ranks, fastest.to_json()));
 }
 
@@ -77,8 +93,14 @@ void take_back_what_differs(Plan& plan, const std::vector<kernels::ConvolutionSh
   for (const kernels::ConvolutionShape& shape : shapes)
     used[shape] = choice.ways(shape, at::kFloat);
   std::string mine;
-  for (const kernels::DifferingWay& each : kernels::differing_ways(used, at::kFloat, convolve))
-    mine += base::text(static_cast<int>(each.direction), " ", each.shape.text(), "\n");
+  if (!fits(all_ranks, [&] {
+        for (const kernels::DifferingWay& each :
+             kernels::differing_ways(used, at::kFloat, convolve))
+          mine += base::text(static_cast<int>(each.direction), " ", each.shape.text(), "\n");
+      })) {
+    plan = {kernels::ConvolutionWay::onednn, {}};
+    return;
+  }
 
   std::set<std::string> differing;
   for (const std::string& of_rank : comm::all_gather_text(all_ranks, mine)) {
@@ -116,7 +138,9 @@ void take_back_what_differs(Plan& plan, const std::vector<kernels::ConvolutionSh
 std::string plan_convolutions(Learner& learner, const ConvolutionPlanRequest& request,
                               comm::CpuCommunicator& all_ranks) {
   const std::string kept = comm::broadcast_text(all_ranks, request.kept);
-  const std::vector<kernels::ConvolutionShape> shapes = shapes_of_a_batch(learner);
+  std::vector<kernels::ConvolutionShape> shapes;
+  // Where there is no memory for this, there is none for a step, whose error says what to do.
+  if (!fits(all_ranks, [&] { shapes = shapes_of_a_batch(learner); })) return "";
   Plan plan = kept.empty() ? chosen(shapes, request, all_ranks) : written_down(kept, all_ranks);
   take_back_what_differs(plan, shapes, request.convolve, all_ranks);
   const auto choice = std::make_shared<ConvolutionChoice>(plan);

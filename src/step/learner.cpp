@@ -194,9 +194,12 @@ void Learner::run_blank_batch() {
       at::zeros({samples_at_once_,
                  objective_.noise_per_sample(samples_at_once_ / options_.batch_replicas)},
                 options));
-  model_->eval();
+  struct Evaluating {
+    model::LatentModel& model;
+    explicit Evaluating(model::LatentModel& of) : model(of) { model.eval(); }
+    ~Evaluating() { model.train(); }
+  } const evaluating(*model_);
   objective_.terms(*model_, blank, {}, options_.batch_replicas);
-  model_->train();
 }
 
 void Learner::record_steps(std::unique_ptr<device::WorkRecorder> recorder, bool capture) {
