@@ -128,7 +128,8 @@ void add_train_keys(std::vector<base::Key>& keys, Config& config) {
               "how convolutions in fp32 are computed on a CPU: by oneDNN, as matrix products of "
               "patches, or by loops of our own that read pixels where they lie; auto: each layer "
               "and direction by itself, with distributed.reproducible as a table of measurements "
-              "says, otherwise as is fastest here at the run's first start. Equal to rounding; a "
+              "says, otherwise, unless a step is small, as is fastest here at the run's first "
+              "start. Equal to rounding; a "
               "GPU, fp64 and bf16 instructions always use LibTorch's")
       .for_older_runs("onednn");
 }

@@ -62,7 +62,10 @@ Plan chosen(const std::vector<kernels::ConvolutionShape>& shapes,
             const ConvolutionPlanRequest& request, comm::CpuCommunicator& all_ranks) {
   const config::Convolutions wanted = request.config.train.convolutions;
   if (wanted != config::Convolutions::automatic) return {convolution_choice(wanted)->forced(), {}};
-  if (request.config.distributed.reproducible) return {{}, from_the_table(shapes, at::kFloat)};
+  double operations = 0;
+  for (const kernels::ConvolutionShape& shape : shapes) operations += shape.operations();
+  if (request.config.distributed.reproducible || operations < request.least_operations)
+    return {{}, from_the_table(shapes, at::kFloat)};
   const kernels::TimingOptions timing{request.clock ? request.clock : seconds_of_the_steady_clock};
   ConvolutionChoice::ByShape measured;
   if (!fits(all_ranks, [&] { measured = kernels::fastest_ways(shapes, at::kFloat, timing); }))

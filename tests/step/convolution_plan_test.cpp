@@ -73,7 +73,8 @@ TEST(ConvolutionPlan, IsThatOfRankZeroOnEveryRank) {
       return now += 1e-6 * (1 + (calls++ / 2 + mine) % 3);
     };
     const auto number = static_cast<std::size_t>(comm.rank());
-    plans[number] = plan_convolutions(rank.learner(), {.config = config, .clock = clock}, comm);
+    plans[number] = plan_convolutions(
+        rank.learner(), {.config = config, .clock = clock, .least_operations = 0}, comm);
     used[number] = rank.model().convolutions().by_shape();
     rank.step(0);
   });
@@ -81,6 +82,17 @@ TEST(ConvolutionPlan, IsThatOfRankZeroOnEveryRank) {
   EXPECT_EQ(used[0], used[1]);
   EXPECT_FALSE(used[0].empty());
   EXPECT_GT(asked, 0);
+}
+
+TEST(ConvolutionPlan, OfASmallRunIsTheTable) {
+  const auto self = comm::make_self_communicator();
+  const config::Config config = trained_in_fp32();
+  SmallRank rank(config, 1, *self);
+  const std::string kept =
+      plan_convolutions(rank.learner(), {.config = config, .clock = no_clock}, *self);
+  for (const auto& [shape, ways] : ConvolutionChoice::parse_json(kept).by_shape)
+    EXPECT_EQ(ways, kernels::ways_from_table(shape, at::kFloat, kernels::instruction_set(),
+                                             at::get_num_threads()));
 }
 
 TEST(ConvolutionPlan, KeepsWhatAnEarlierStartWroteDown) {
