@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "base/error.hpp"
+#include "base/keep_freed_memory.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "comm/agreement.hpp"
@@ -148,6 +149,7 @@ std::string plan_convolutions(Learner& learner, const ConvolutionPlanRequest& re
   take_back_what_differs(plan, shapes, request.convolve, all_ranks);
   const auto choice = std::make_shared<ConvolutionChoice>(plan);
   learner.model().use_convolutions(choice);
+  base::give_back_freed_memory();  // blocks of other sizes than those of steps
   return shapes.empty() ? "" : choice->to_json();
 }
 
