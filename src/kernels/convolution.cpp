@@ -102,15 +102,12 @@ OwnWay own_way(ConvolutionWay way) {
   throw std::logic_error("LibTorch's convolution is not one of ours");
 }
 
-// While this object lives, profilers and counters of operations see one convolution, and not the
-// matrix products it may consist of.
+// While this object lives, profilers see one convolution, and not the matrix products it may
+// consist of.
 class Recorded {
  public:
-  explicit Recorded(const ConvolutionShape& shape) : function_(at::RecordScope::FUNCTION) {
-    if (!function_.isActive()) return;
-    const std::array<c10::IValue, 1> operations = {shape.operations()};
-    function_.before("vae_dist::convolution",
-                     c10::ArrayRef<const c10::IValue>(operations.data(), operations.size()));
+  Recorded() : function_(at::RecordScope::FUNCTION) {
+    if (function_.isActive()) function_.before("vae_dist::convolution");
   }
 
  private:
@@ -143,7 +140,7 @@ class ConvolutionInWays : public torch::autograd::Function<ConvolutionInWays> {
     if (ways.forward == ConvolutionWay::onednn) return of_torch(x, weight, bias, geometry);
 
     const ConvolutionShape shape = shape_of(x, weight, geometry);
-    const Recorded recorded(shape);
+    const Recorded recorded;
     const at::Tensor images = in_channels_last(x);
     at::Tensor y =
         at::empty({shape.batch, shape.out_channels, shape.out_height(), shape.out_width()},
@@ -183,13 +180,13 @@ class ConvolutionInWays : public torch::autograd::Function<ConvolutionInWays> {
     const ConvolutionShape shape = shape_of(x, weight, geometry);
     const at::Tensor images = in_channels_last(x), dy_images = in_channels_last(dy);
     if (wanted[0] && !of_torch[0]) {
-      const Recorded recorded(shape);
+      const Recorded recorded;
       out[0] = at::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
       (geometry.transposed ? own_way(for_x).down : own_way(for_x).up)(
           images_of(dy_images), weights_of(weight), geometry, nullptr, mutable_images_of(out[0]));
     }
     if (wanted[1] && !of_torch[1]) {
-      const Recorded recorded(shape);
+      const Recorded recorded;
       out[1] = at::empty_like(weight);
       own_way(for_weight)
           .weight_gradient(images_of(geometry.transposed ? images : dy_images),

@@ -23,15 +23,14 @@ enum class Kind { any, conv, transposed };
 
 // A rule; the first that fits decides. What is left out fits everything.
 struct Row {
-  ConvolutionDirection direction;
   Kind kind = Kind::any;
   Range in_channels = {}, out_channels = {}, kernel = {}, stride = {};
   Range positions = {};  ///< of the small image: height * width
   ConvolutionWay way;
 
-  bool fits(ConvolutionDirection wanted, const ConvolutionShape& shape) const {
+  bool fits(const ConvolutionShape& shape) const {
     const bool transposed = shape.geometry.transposed;
-    return direction == wanted && (kind == Kind::any || (kind == Kind::transposed) == transposed) &&
+    return (kind == Kind::any || (kind == Kind::transposed) == transposed) &&
            in_channels.has(shape.in_channels) && out_channels.has(shape.out_channels) &&
            kernel.has(shape.kernel) && stride.has(shape.geometry.stride) &&
            positions.has(transposed ? shape.in_height * shape.in_width
@@ -39,91 +38,54 @@ struct Row {
   }
 };
 
-constexpr auto kForward = ConvolutionDirection::forward,
-               kInput = ConvolutionDirection::input_gradient,
-               kWeight = ConvolutionDirection::weight_gradient;
 constexpr auto kOnednn = ConvolutionWay::onednn, kDirect = ConvolutionWay::direct;
-constexpr Range kFew = {0, 4}, kUpTo32 = {0, 32}, kSmall = {0, 64}, kLarge = {65};
+constexpr Range kFew = {0, 4}, kUpTo32 = {0, 32}, kLarge = {65};
 
-constexpr Row kAvx512[] = {
-    {.direction = kForward, .kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
-    {.direction = kForward, .kind = Kind::conv, .out_channels = kFew, .way = kDirect},
-    {.direction = kForward,
-     .kind = Kind::conv,
-     .in_channels = kUpTo32,
-     .positions = kLarge,
-     .way = kOnednn},
-    {.direction = kForward,
-     .kind = Kind::conv,
-     .kernel = {2},
-     .stride = {1, 1},
-     .positions = kLarge,
-     .way = kOnednn},
-    {.direction = kForward, .way = kDirect},
-    {.direction = kInput, .kind = Kind::conv, .out_channels = kFew, .way = kOnednn},
-    {.direction = kInput,
-     .kind = Kind::conv,
-     .kernel = {2},
-     .stride = {1, 1},
-     .positions = kLarge,
-     .way = kOnednn},
-    {.direction = kInput,
-     .kind = Kind::transposed,
+// Both instruction sets prefer the same here.
+constexpr Row kForward[] = {
+    {.kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
+    {.kind = Kind::conv, .out_channels = kFew, .way = kDirect},
+    {.kind = Kind::conv, .in_channels = kUpTo32, .positions = kLarge, .way = kOnednn},
+    {.kind = Kind::conv, .kernel = {2}, .stride = {1, 1}, .positions = kLarge, .way = kOnednn},
+    {.way = kDirect},
+};
+
+constexpr Row kInputGradientAvx512[] = {
+    {.kind = Kind::conv, .out_channels = kFew, .way = kOnednn},
+    {.kind = Kind::conv, .kernel = {2}, .stride = {1, 1}, .positions = kLarge, .way = kOnednn},
+    {.kind = Kind::transposed,
      .in_channels = {33},
      .out_channels = kUpTo32,
      .positions = kLarge,
      .way = kOnednn},
-    {.direction = kInput, .way = kDirect},
-    {.direction = kWeight, .kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
-    {.direction = kWeight, .in_channels = kUpTo32, .kernel = {1, 1}, .way = kOnednn},
-    {.direction = kWeight, .way = kDirect},
+    {.way = kDirect},
 };
 
-constexpr Row kAvx2[] = {
-    {.direction = kForward, .kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
-    {.direction = kForward, .kind = Kind::conv, .out_channels = kFew, .way = kDirect},
-    {.direction = kForward,
-     .kind = Kind::conv,
-     .in_channels = kUpTo32,
-     .positions = kLarge,
-     .way = kOnednn},
-    {.direction = kForward,
-     .kind = Kind::conv,
-     .kernel = {2},
-     .stride = {1, 1},
-     .positions = kLarge,
-     .way = kOnednn},
-    {.direction = kForward, .way = kDirect},
-    {.direction = kInput, .kind = Kind::conv, .out_channels = kFew, .way = kOnednn},
-    {.direction = kInput,
-     .kind = Kind::conv,
-     .in_channels = kUpTo32,
-     .positions = kLarge,
-     .way = kOnednn},
-    {.direction = kInput,
-     .kind = Kind::conv,
-     .stride = {1, 1},
-     .positions = kLarge,
-     .way = kOnednn},
-    {.direction = kInput,
-     .kind = Kind::transposed,
-     .out_channels = kUpTo32,
-     .positions = kLarge,
-     .way = kOnednn},
-    {.direction = kInput, .way = kDirect},
-    {.direction = kWeight, .kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
-    {.direction = kWeight, .in_channels = kUpTo32, .kernel = {1, 1}, .way = kOnednn},
-    {.direction = kWeight, .way = kDirect},
+constexpr Row kInputGradientAvx2[] = {
+    {.kind = Kind::conv, .out_channels = kFew, .way = kOnednn},
+    {.kind = Kind::conv, .in_channels = kUpTo32, .positions = kLarge, .way = kOnednn},
+    {.kind = Kind::conv, .stride = {1, 1}, .positions = kLarge, .way = kOnednn},
+    {.kind = Kind::transposed, .out_channels = kUpTo32, .positions = kLarge, .way = kOnednn},
+    {.way = kDirect},
 };
 
-std::span<const Row> rows_of(InstructionSet set) {
-  switch (set) {
-    case InstructionSet::avx512:
-      return kAvx512;
-    case InstructionSet::avx2:
-      return kAvx2;
-    case InstructionSet::baseline:
-      break;  // not measured
+// Both instruction sets prefer the same here.
+constexpr Row kWeightGradient[] = {
+    {.kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
+    {.in_channels = kUpTo32, .kernel = {1, 1}, .way = kOnednn},
+    {.way = kDirect},
+};
+
+std::span<const Row> rows_of(InstructionSet set, ConvolutionDirection direction) {
+  if (set == InstructionSet::baseline) return {};  // not measured
+  switch (direction) {
+    case ConvolutionDirection::forward:
+      return kForward;
+    case ConvolutionDirection::input_gradient:
+      return set == InstructionSet::avx512 ? std::span<const Row>(kInputGradientAvx512)
+                                           : kInputGradientAvx2;
+    case ConvolutionDirection::weight_gradient:
+      return kWeightGradient;
   }
   return {};
 }
@@ -135,8 +97,8 @@ ConvolutionWays ways_from_table(const ConvolutionShape& shape, at::ScalarType ty
                                 InstructionSet set, int /*threads*/) {
   ConvolutionWays out;
   for (const ConvolutionDirection direction : kConvolutionDirections)
-    for (const Row& row : rows_of(set)) {
-      if (!row.fits(direction, shape)) continue;
+    for (const Row& row : rows_of(set, direction)) {
+      if (!row.fits(shape)) continue;
       if (can_serve(row.way, direction, shape, type)) out.of(direction) = row.way;
       break;
     }

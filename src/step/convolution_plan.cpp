@@ -1,11 +1,8 @@
 #include "step/convolution_plan.hpp"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <chrono>
-#include <set>
-#include <sstream>
 #include <stdexcept>
 
 #include "base/error.hpp"
@@ -15,6 +12,7 @@
 #include "comm/agreement.hpp"
 #include "kernels/convolution_check.hpp"
 #include "kernels/convolution_timing.hpp"
+#include "kernels/instruction_set.hpp"
 #include "step/make_model.hpp"
 #include "step/out_of_memory.hpp"
 
@@ -28,6 +26,14 @@ double seconds_of_the_steady_clock() {
   return std::chrono::duration<double>(now).count();
 }
 
+// Convolutions have ways in fp32 on a CPU, and so has bf16 where it is rounded and multiplied in
+// fp32. Elsewhere no batch is computed to ask for them.
+bool has_ways(Learner& learner, config::Precision precision) {
+  const at::Tensor parameter = learner.model().parameters().front();
+  return parameter.is_cpu() && parameter.scalar_type() == at::kFloat &&
+         !(precision == config::Precision::bf16 && kernels::multiplies_bfloat16());
+}
+
 // Returns the shapes that the convolutions ask for.
 std::vector<kernels::ConvolutionShape> shapes_of_a_batch(Learner& learner) {
   const auto choice = std::make_shared<ConvolutionChoice>();
@@ -36,12 +42,12 @@ std::vector<kernels::ConvolutionShape> shapes_of_a_batch(Learner& learner) {
   return choice->shapes_asked();
 }
 
-ConvolutionChoice::ByShape from_the_table(const std::vector<kernels::ConvolutionShape>& shapes,
-                                          at::ScalarType type) {
+// Returns the ways that `choice` gives these shapes in training.
+ConvolutionChoice::ByShape ways_of(ConvolutionChoice&& choice,
+                                   const std::vector<kernels::ConvolutionShape>& shapes) {
   ConvolutionChoice::ByShape out;
   for (const kernels::ConvolutionShape& shape : shapes)
-    out.emplace(shape, kernels::ways_from_table(shape, type, kernels::instruction_set(),
-                                                at::get_num_threads()));
+    out.emplace(shape, choice.ways(shape, at::kFloat));
   return out;
 }
 
@@ -66,20 +72,19 @@ Plan chosen(const std::vector<kernels::ConvolutionShape>& shapes,
   double operations = 0;
   for (const kernels::ConvolutionShape& shape : shapes) operations += shape.operations();
   if (request.config.distributed.reproducible || operations < request.least_operations)
-    return {{}, from_the_table(shapes, at::kFloat)};
+    return {{}, ways_of(ConvolutionChoice(), shapes)};
   const kernels::TimingOptions timing{request.clock ? request.clock : seconds_of_the_steady_clock};
   ConvolutionChoice::ByShape measured;
   if (!fits(all_ranks, [&] { measured = kernels::fastest_ways(shapes, at::kFloat, timing); }))
-    return {{}, from_the_table(shapes, at::kFloat)};
-  const ConvolutionChoice fastest(std::move(measured));
-  return ConvolutionChoice::parse_json(comm::broadcast_text(all_ranks, fastest.to_json()));
+    return {{}, ways_of(ConvolutionChoice(), shapes)};
+  return {{}, measured};
 }
 
-Plan written_down(const std::string& kept, comm::CpuCommunicator& all_ranks) {
+Plan read_plan(const std::string& written, comm::CpuCommunicator& all_ranks) {
   Plan plan;
   comm::agree(all_ranks, [&] {
     try {
-      plan = ConvolutionChoice::parse_json(kept);
+      plan = ConvolutionChoice::parse_json(written);
     } catch (const std::invalid_argument& error) {
       throw base::BadInput(base::text(
           "the run's convolutions.json cannot be read: ", error.what(),
@@ -92,38 +97,34 @@ Plan written_down(const std::string& kept, comm::CpuCommunicator& all_ranks) {
 // Takes LibTorch's way for each product that differs on any rank. A collective.
 void take_back_what_differs(Plan& plan, const std::vector<kernels::ConvolutionShape>& shapes,
                             const kernels::Convolve& convolve, comm::CpuCommunicator& all_ranks) {
-  ConvolutionChoice::ByShape used;
-  ConvolutionChoice choice(plan);
-  for (const kernels::ConvolutionShape& shape : shapes)
-    used[shape] = choice.ways(shape, at::kFloat);
-  std::string mine;
+  const ConvolutionChoice::ByShape wanted = ways_of(ConvolutionChoice(plan), shapes);
+  ConvolutionChoice::ByShape mine = wanted;
   if (!fits(all_ranks, [&] {
         for (const kernels::DifferingWay& each :
-             kernels::differing_ways(used, at::kFloat, convolve))
-          mine += base::text(static_cast<int>(each.direction), " ", each.shape.text(), "\n");
+             kernels::differing_ways(wanted, at::kFloat, convolve))
+          mine.at(each.shape).of(each.direction) = kernels::ConvolutionWay::onednn;
       })) {
     plan = {kernels::ConvolutionWay::onednn, {}};
     return;
   }
 
-  std::set<std::string> differing;
-  for (const std::string& of_rank : comm::all_gather_text(all_ranks, mine)) {
-    std::istringstream lines(of_rank);
-    for (std::string line; std::getline(lines, line);) differing.insert(line);
-  }
-  if (differing.empty()) return;
+  ConvolutionChoice::ByShape agreed = wanted;
+  for (const std::string& of_rank :
+       comm::all_gather_text(all_ranks, ConvolutionChoice(mine).to_json()))
+    for (const auto& [shape, ways] : ConvolutionChoice::parse_json(of_rank).by_shape)
+      for (const kernels::ConvolutionDirection direction : kernels::kConvolutionDirections)
+        if (ways.of(direction) != wanted.at(shape).of(direction))
+          agreed.at(shape).of(direction) = kernels::ConvolutionWay::onednn;
+  if (agreed == wanted) return;
   std::string names;
-  for (const std::string& line : differing) {
-    const kernels::ConvolutionShape shape = kernels::ConvolutionShape::parse(line.substr(2));
-    const auto direction = static_cast<kernels::ConvolutionDirection>(line[0] - '0');
-    names += base::text("\n  ", shape.text(), ": ", kernels::word(direction), " by ",
-                        kernels::word(used.at(shape).of(direction)));
-    plan.by_shape[shape] = used.at(shape);
+  for (const auto& [shape, ways] : agreed) {
+    if (ways == wanted.at(shape)) continue;
+    plan.by_shape[shape] = ways;
+    for (const kernels::ConvolutionDirection direction : kernels::kConvolutionDirections)
+      if (ways.of(direction) != wanted.at(shape).of(direction))
+        names += base::text("\n  ", shape.text(), ": ", kernels::word(direction), " by ",
+                            kernels::word(wanted.at(shape).of(direction)));
   }
-  for (const std::string& line : differing)
-    plan.by_shape.at(kernels::ConvolutionShape::parse(line.substr(2)))
-        .of(static_cast<kernels::ConvolutionDirection>(line[0] - '0')) =
-        kernels::ConvolutionWay::onednn;
   if (plan.forced)
     throw comm::AgreedError(
         base::ExitCode::bad_input,
@@ -142,10 +143,16 @@ void take_back_what_differs(Plan& plan, const std::vector<kernels::ConvolutionSh
 std::string plan_convolutions(Learner& learner, const ConvolutionPlanRequest& request,
                               comm::CpuCommunicator& all_ranks) {
   const std::string kept = comm::broadcast_text(all_ranks, request.kept);
+  // CPUs of a job may differ in their instructions for bfloat16.
+  if (comm::on_any_rank(all_ranks, !has_ways(learner, request.config.train.precision))) return "";
   std::vector<kernels::ConvolutionShape> shapes;
   // Where there is no memory for this, there is none for a step, whose error says what to do.
   if (!fits(all_ranks, [&] { shapes = shapes_of_a_batch(learner); })) return "";
-  Plan plan = kept.empty() ? chosen(shapes, request, all_ranks) : written_down(kept, all_ranks);
+  const std::string written =
+      kept.empty() ? comm::broadcast_text(
+                         all_ranks, ConvolutionChoice(chosen(shapes, request, all_ranks)).to_json())
+                   : kept;
+  Plan plan = read_plan(written, all_ranks);
   take_back_what_differs(plan, shapes, request.convolve, all_ranks);
   const auto choice = std::make_shared<ConvolutionChoice>(plan);
   learner.model().use_convolutions(choice);
