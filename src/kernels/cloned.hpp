@@ -5,20 +5,10 @@
 //
 // defines add_floats(sum, x) in three versions, of which each call takes that of instruction_set().
 // Only plain functions can be built so; templates are inlined into them.
-//
-// VAE_DIST_CLONED before a function does the same, but the loader picks the version by the CPU
-// alone when the program starts. Under ThreadSanitizer there is one version: the loader would call
-// the choice between them, which is instrumented, before the sanitizer has started.
 #pragma once
 
 #include "kernels/instruction_set.hpp"
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_THREAD__)
-#define VAE_DIST_CLONED \
-  __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define VAE_DIST_CLONED
-#endif
 #define VAE_DIST_INLINED [[gnu::always_inline]] inline
 
 // NOLINTBEGIN(bugprone-macro-parentheses): the arguments are a name and lists in parentheses

@@ -13,7 +13,7 @@ namespace {
 // multiply-adds under way (latency times units), and no more than it has registers. x is multiplied
 // by one half, so that no value grows.
 template <typename T, int kBytes, int kSums>
-VAE_DIST_INLINED T multiply_and_add(std::int64_t times) {
+VAE_DIST_INLINED void multiply_and_add(std::int64_t times, T* sum) {
   using Vector [[gnu::vector_size(kBytes)]] = T;
   constexpr int kLanes = kBytes / static_cast<int>(sizeof(T));
   const Vector half = Vector{} + static_cast<T>(0.5), one = Vector{} + static_cast<T>(1);
@@ -26,34 +26,31 @@ VAE_DIST_INLINED T multiply_and_add(std::int64_t times) {
   Vector total = sums[0];
 #pragma GCC unroll 24
   for (int s = 1; s < kSums; ++s) total += sums[s];
-  T out = 0;
-  for (int lane = 0; lane < kLanes; ++lane) out += total[lane];
-  return out;
+  *sum = 0;
+  for (int lane = 0; lane < kLanes; ++lane) *sum += total[lane];
 }
 
 // A width for each kind of vector. Twelve sums leave two of the sixteen registers of AVX2 for the
 // factors; processors with narrow vectors and four units need more.
 constexpr int kFewSums = 12, kManySums = 24;
 // NOLINTBEGIN(bugprone-macro-parentheses): the arguments are a type and names
-#define VAE_DIST_FOR_TYPE(T, narrow, narrow_many, middle, wide) \
-  VAE_DIST_CLONED T narrow(std::int64_t times) {                \
-    return multiply_and_add<T, 16, kFewSums>(times);            \
-  }                                                             \
-  VAE_DIST_CLONED T narrow_many(std::int64_t times) {           \
-    return multiply_and_add<T, 16, kManySums>(times);           \
-  }                                                             \
-  VAE_DIST_CLONED T middle(std::int64_t times) {                \
-    return multiply_and_add<T, 32, kFewSums>(times);            \
-  }                                                             \
-  VAE_DIST_CLONED T wide(std::int64_t times) { return multiply_and_add<T, 64, kFewSums>(times); }
-VAE_DIST_FOR_TYPE(float, floats_16, floats_16_many, floats_32, floats_64)
-VAE_DIST_FOR_TYPE(double, doubles_16, doubles_16_many, doubles_32, doubles_64)
-#undef VAE_DIST_FOR_TYPE
+#define VAE_DIST_LOOP(name, T, bytes, sums)                           \
+  VAE_DIST_VERSIONS(name, (std::int64_t times, T* sum), (times, sum), \
+                    (multiply_and_add<T, bytes, sums>))
 // NOLINTEND(bugprone-macro-parentheses)
+VAE_DIST_LOOP(floats_16, float, 16, kFewSums)
+VAE_DIST_LOOP(floats_16_many, float, 16, kManySums)
+VAE_DIST_LOOP(floats_32, float, 32, kFewSums)
+VAE_DIST_LOOP(floats_64, float, 64, kFewSums)
+VAE_DIST_LOOP(doubles_16, double, 16, kFewSums)
+VAE_DIST_LOOP(doubles_16_many, double, 16, kManySums)
+VAE_DIST_LOOP(doubles_32, double, 32, kFewSums)
+VAE_DIST_LOOP(doubles_64, double, 64, kFewSums)
+#undef VAE_DIST_LOOP
 
 template <typename T>
 struct Loop {
-  T (*run)(std::int64_t times);
+  void (*run)(std::int64_t times, T* sum);
   std::int64_t vector_bytes, sums;
 };
 
@@ -69,7 +66,9 @@ double best_of(const Loop<T> (&loops)[kLoops], std::int64_t widest_vector_bytes)
     for (const Loop<T>& loop : loops) {
       if (loop.vector_bytes > widest_vector_bytes) continue;
       const base::Stopwatch watch;
-      keeps_the_loop = loop.run(kTimes);
+      T sum = 0;
+      loop.run(kTimes, &sum);
+      keeps_the_loop = sum;
       const auto lanes = loop.vector_bytes / static_cast<std::int64_t>(sizeof(T));
       most = std::max(
           most, static_cast<double>(2 * kTimes * loop.sums * lanes) / watch.elapsed().count());
